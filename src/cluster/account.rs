@@ -1,0 +1,58 @@
+//! The user name and group that a certificate carries, as Kubernetes derives them: user = CN, groups = every O
+//! (Kubernetes `apiserver/pkg/authentication/request/x509`, `CommonNameUserConversion`).
+
+use std::fmt;
+
+use super::name::HostName;
+
+/// A common name has at most 64 characters (RFC 5280 appendix A, ub-common-name).
+pub const MAX_COMMON_NAME: usize = 64;
+
+/// How a node's account is called: `accounts:` in the cluster file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub enum AccountScheme {
+    /// `kubelet:<host>` in group `kubelets`: rights come from RBAC and admission policy alone.
+    #[default]
+    Kubelet,
+    /// `system:node:<host>` in group `system:nodes`: the Node authorizer and NodeRestriction act on it.
+    SystemNode,
+}
+
+impl AccountScheme {
+    /// Both, in the order in which they are offered.
+    pub const ALL: [Self; 2] = [Self::Kubelet, Self::SystemNode];
+
+    /// As the cluster file writes it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Kubelet => "kubelet",
+            Self::SystemNode => "system-node",
+        }
+    }
+
+    /// The account of `host`.
+    #[must_use]
+    pub fn account(self, host: &HostName) -> Account {
+        let (user, group) = match self {
+            Self::Kubelet => (format!("kubelet:{host}"), "kubelets"),
+            Self::SystemNode => (format!("system:node:{host}"), "system:nodes"),
+        };
+        Account { user, group: Some(group.to_owned()) }
+    }
+}
+
+impl fmt::Display for AccountScheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A certificate's subject: CN is the user, O the group.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Account {
+    /// User name; the subject's common name.
+    pub user: String,
+    /// Group; the subject's organization. rcgen keeps one value per attribute, and no profile needs two.
+    pub group: Option<String>,
+}

@@ -1,0 +1,216 @@
+//! Where a host can be reached: an IP address or a DNS name, in one canonical spelling each.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::name::{DnsName, NameError};
+
+/// An IP address or a DNS name. Two spellings of one IPv6 address are the same `Address`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Address {
+    /// An IPv4 or IPv6 address; becomes an iPAddress SAN.
+    Ip(IpAddr),
+    /// A DNS name; becomes a dNSName SAN.
+    Dns(DnsName),
+}
+
+/// Why a text is no address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    /// Neither an IP address nor a name.
+    #[error("it is neither an IP address nor a DNS name: {0}")]
+    Neither(NameError),
+    /// `fe80::1%eth0`: a zone means something on one host only.
+    #[error("an address with a zone (%…) means something on one host only")]
+    Zone,
+    /// 0.0.0.0, ::, a multicast address: nobody can be dialled there.
+    #[error("nobody can be reached at {0}")]
+    NotAHost(IpAddr),
+    /// `10.0.0.1:10250` or `https://…`: more than an address.
+    #[error("it must be an address alone, without scheme, port or path")]
+    MoreThanAnAddress,
+}
+
+impl Address {
+    /// Reads an IPv4 address, an IPv6 address in any spelling (RFC 4291 § 2.2; brackets are allowed) or a DNS name.
+    ///
+    /// # Errors
+    /// Why it is none of them.
+    pub fn parse(text: &str) -> Result<Self, AddressError> {
+        let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
+        if let Ok(ip) = bare.parse::<IpAddr>() {
+            return Self::from_ip(ip);
+        }
+        if bare.split_once('%').is_some_and(|(ip, _)| ip.parse::<Ipv6Addr>().is_ok()) {
+            return Err(AddressError::Zone);
+        }
+        let colon_port = text.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+        if text.contains('/') || colon_port {
+            return Err(AddressError::MoreThanAnAddress);
+        }
+        DnsName::parse(text).map(Self::Dns).map_err(AddressError::Neither)
+    }
+
+    fn from_ip(ip: IpAddr) -> Result<Self, AddressError> {
+        // An IPv4-mapped IPv6 address is dialled as IPv4 and compared as IPv4 by every TLS client.
+        let ip = ip.to_canonical();
+        if ip.is_unspecified() || ip.is_multicast() || ip == IpAddr::V4(Ipv4Addr::BROADCAST) {
+            return Err(AddressError::NotAHost(ip));
+        }
+        Ok(Self::Ip(ip))
+    }
+
+    /// The IP address, if it is one.
+    #[must_use]
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Ip(ip) => Some(*ip),
+            Self::Dns(_) => None,
+        }
+    }
+
+    /// As it stands in a URL: IPv6 addresses in brackets (RFC 3986 § 3.2.2).
+    #[must_use]
+    pub fn for_url(&self) -> String {
+        match self {
+            Self::Ip(IpAddr::V6(ip)) => format!("[{ip}]"),
+            other => other.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(ip) => ip.fmt(f),
+            Self::Dns(name) => name.fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A network in CIDR notation whose host bits are zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Cidr {
+    network: IpAddr,
+    prefix: u8,
+}
+
+/// Why a text is no CIDR.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CidrError {
+    /// Not `ADDRESS/BITS`.
+    #[error("it is not written as ADDRESS/BITS")]
+    Form,
+    /// More bits than the family has.
+    #[error("the prefix must be 0 to {limit}")]
+    Prefix {
+        /// 32 or 128.
+        limit: u8,
+    },
+    /// Bits set behind the prefix.
+    #[error("bits are set behind the prefix; the network is {network}")]
+    HostBits {
+        /// The network with these bits cleared.
+        network: String,
+    },
+    /// No room for a service address.
+    #[error("the range has no room for a first address")]
+    TooSmall,
+}
+
+impl Cidr {
+    /// Reads `10.96.0.0/16` or `fd00:10:96::/112`.
+    ///
+    /// # Errors
+    /// Why it is none, or has no room for a first address.
+    pub fn parse(text: &str) -> Result<Self, CidrError> {
+        let (address, prefix) = text.split_once('/').ok_or(CidrError::Form)?;
+        let network: IpAddr = address.parse().map_err(|_| CidrError::Form)?;
+        let limit = if network.is_ipv4() { 32 } else { 128 };
+        let digits = !prefix.is_empty() && prefix.bytes().all(|b| b.is_ascii_digit());
+        let prefix = match prefix.parse::<u8>() {
+            Ok(prefix) if digits && prefix <= limit => prefix,
+            _ if digits => return Err(CidrError::Prefix { limit }),
+            _ => return Err(CidrError::Form),
+        };
+        let masked = mask(network, prefix);
+        if masked != network {
+            return Err(CidrError::HostBits { network: format!("{masked}/{prefix}") });
+        }
+        if prefix == limit {
+            return Err(CidrError::TooSmall);
+        }
+        Ok(Self { network, prefix })
+    }
+
+    /// The network's second address, which the API server takes for the service `kubernetes`
+    /// (Kubernetes `pkg/controlplane/services.go`, `ServiceIPRange`).
+    #[must_use]
+    pub fn first_address(&self) -> IpAddr {
+        match self.network {
+            IpAddr::V4(ip) => Ipv4Addr::from_bits(ip.to_bits() | 1).into(),
+            IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() | 1).into(),
+        }
+    }
+}
+
+fn mask(ip: IpAddr, prefix: u8) -> IpAddr {
+    match ip {
+        IpAddr::V4(ip) => {
+            let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
+            Ipv4Addr::from_bits(ip.to_bits() & mask).into()
+        }
+        IpAddr::V6(ip) => {
+            let mask = u128::MAX.checked_shl(128 - u32::from(prefix)).unwrap_or(0);
+            Ipv6Addr::from_bits(ip.to_bits() & mask).into()
+        }
+    }
+}
+
+impl fmt::Display for Cidr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.network, self.prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_of_an_ipv6_address_is_one_address() {
+        let spellings = ["fd20:1::11", "FD20:0001:0:0:0:0:0:0011", "[fd20:1::11]", "fd20:1:0::11"];
+        for spelling in spellings {
+            assert_eq!(Address::parse(spelling).map(|a| a.to_string()), Ok("fd20:1::11".to_owned()));
+        }
+        assert_eq!(Address::parse("::ffff:10.0.0.1"), Address::parse("10.0.0.1"));
+    }
+
+    #[test]
+    fn what_nobody_can_dial_is_refused() {
+        assert_eq!(Address::parse("fe80::1%eth0"), Err(AddressError::Zone));
+        assert_eq!(Address::parse("10.0.0.1:10250"), Err(AddressError::MoreThanAnAddress));
+        assert_eq!(Address::parse("10.0.0.0/8"), Err(AddressError::MoreThanAnAddress));
+        assert_eq!(Address::parse("10.20.1.300"), Err(AddressError::Neither(NameError::LooksLikeAddress)));
+        assert!(matches!(Address::parse("0.0.0.0"), Err(AddressError::NotAHost(_))));
+        assert!(matches!(Address::parse("ff02::1"), Err(AddressError::NotAHost(_))));
+    }
+
+    #[test]
+    fn cidrs_give_the_service_address() {
+        let first = |text| Cidr::parse(text).map(|c| c.first_address().to_string());
+        assert_eq!(first("10.96.0.0/16"), Ok("10.96.0.1".into()));
+        assert_eq!(first("fd00:10:96::/112"), Ok("fd00:10:96::1".into()));
+        assert_eq!(first("10.96.0.0/33"), Err(CidrError::Prefix { limit: 32 }));
+        assert_eq!(first("10.96.0.7/16"), Err(CidrError::HostBits { network: "10.96.0.0/16".into() }));
+        assert_eq!(first("10.96.0.0"), Err(CidrError::Form));
+        assert_eq!(first("10.96.0.0/+8"), Err(CidrError::Form));
+        assert_eq!(first("10.96.0.1/32"), Err(CidrError::TooSmall));
+    }
+}

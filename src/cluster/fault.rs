@@ -1,0 +1,123 @@
+//! What can be wrong with a cluster file, as data: the path, what was seen there, and which rule it breaks.
+
+use std::fmt;
+
+use super::address::{AddressError, CidrError};
+use super::endpoint::EndpointError;
+use super::lifetime::{Lifetime, LifetimeError};
+use super::name::NameError;
+
+/// One fault in a cluster file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Where, as in `nodes[3].addresses[1]`.
+    pub path: String,
+    /// The line in the file, from 1, where it is known.
+    pub line: Option<usize>,
+    /// The value that stands there.
+    pub seen: Option<String>,
+    /// What is wrong with it.
+    pub reason: Reason,
+}
+
+/// Which rule a value breaks.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Reason {
+    /// A key that means nothing here.
+    #[error("this key is unknown; known here: {}", allowed.join(", "))]
+    UnknownKey {
+        /// The keys that are known here.
+        allowed: &'static [&'static str],
+    },
+    /// The same key twice.
+    #[error("this key stands here twice")]
+    RepeatedKey,
+    /// Another shape than the one needed.
+    #[error("{wanted} is needed here")]
+    Shape {
+        /// A text, a list, a mapping.
+        wanted: &'static str,
+    },
+    /// Nothing where something is needed.
+    #[error("it is missing; needed: {wanted}")]
+    Missing {
+        /// What belongs there.
+        wanted: &'static str,
+    },
+    /// None of a fixed set.
+    #[error("it must be one of: {}", allowed.join(", "))]
+    Choice {
+        /// The set.
+        allowed: Vec<&'static str>,
+    },
+    /// Not a name.
+    #[error("not a valid name: {0}")]
+    Name(NameError),
+    /// Not an address.
+    #[error("not a valid address: {0}")]
+    Address(AddressError),
+    /// Not a CIDR.
+    #[error("not a valid CIDR: {0}")]
+    Cidr(CidrError),
+    /// Not an endpoint.
+    #[error("not a valid endpoint: {0}")]
+    Endpoint(EndpointError),
+    /// Not a lifetime.
+    #[error("not a valid lifetime: {0}")]
+    Lifetime(LifetimeError),
+    /// Not a port.
+    #[error("not a valid port: it must be 1 to 65535")]
+    Port,
+    /// Taken by another of the same role.
+    #[error("a duplicate: {first} has it already")]
+    Duplicate {
+        /// The path of the first.
+        first: String,
+    },
+    /// A host without addresses could never be verified.
+    #[error("host {host:?} has no address, so its certificate could never be verified; list at least one")]
+    NoAddresses {
+        /// The host.
+        host: String,
+    },
+    /// A common name has 64 characters at most.
+    #[error(
+        "the account {account} has {length} characters; a certificate's common name holds 64. Shorten the host's name"
+    )]
+    AccountTooLong {
+        /// The account.
+        account: String,
+        /// Its length in characters.
+        length: usize,
+    },
+    /// Several masters and nothing that stands before them.
+    #[error(
+        "it is missing: with {masters} masters, nodes need one location that reaches all of them (a load balancer), for example https://api.prod.example.net:6443"
+    )]
+    EndpointNeeded {
+        /// How many masters there are.
+        masters: usize,
+    },
+    /// A leaf that would live longer than its root.
+    #[error("a certificate cannot outlive its root, whose validity.ca is {root}")]
+    OutlivesRoot {
+        /// The root's lifetime.
+        root: Lifetime,
+    },
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.path)?;
+        if let Some(line) = self.line {
+            write!(f, " (line {line})")?;
+        }
+        if let Some(seen) = &self.seen {
+            // A hostile or broken value is cut and escaped: it goes to a terminal.
+            let cut: String = seen.chars().take(80).collect();
+            let more = if cut.len() < seen.len() { "…" } else { "" };
+            write!(f, ": {cut:?}{more}")?;
+        }
+        write!(f, ": {}", self.reason)
+    }
+}

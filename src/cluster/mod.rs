@@ -1,0 +1,12 @@
+//! What the admin declared, parsed for good: a value of a type in this room is a value that the rules allow.
+//! Nothing here knows a file, a certificate's bytes or a clock.
+
+pub mod account;
+pub mod address;
+pub mod endpoint;
+pub mod fault;
+pub mod key_kind;
+pub mod lifetime;
+pub mod name;
+pub mod profile;
+pub mod spec;

@@ -1,0 +1,296 @@
+//! The PKI policy as one table: nothing is minted outside it, and what is found is judged by it.
+//! A leaf's type cannot hold a CA's usages: roots are [`RootKind`], leaves are [`Profile`].
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use super::account::{Account, AccountScheme};
+use super::address::Address;
+use super::lifetime::Lifetime;
+use super::name::{ClusterName, DnsName, HostName};
+use super::spec::{Cluster, Host};
+
+/// The three roots. etcd and the front proxy accept *any* client that their CA signed, so each has a root of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RootKind {
+    /// Signs what API servers and kubelets show each other.
+    Cluster,
+    /// etcd's.
+    Etcd,
+    /// The aggregation layer's.
+    FrontProxy,
+}
+
+impl RootKind {
+    /// All three, in the order in which they are made.
+    pub const ALL: [Self; 3] = [Self::Cluster, Self::Etcd, Self::FrontProxy];
+
+    /// As the ledger and messages call it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cluster => "root",
+            Self::Etcd => "etcd root",
+            Self::FrontProxy => "front-proxy root",
+        }
+    }
+
+    /// The root's subject: CN=`<cluster> root`, O=`<cluster>`, so that no two clusters' roots are alike.
+    #[must_use]
+    pub fn subject(self, cluster: &ClusterName) -> Account {
+        Account { user: format!("{cluster} {}", self.as_str()), group: Some(cluster.to_string()) }
+    }
+}
+
+/// What a leaf is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Profile {
+    /// What the API server shows.
+    Apiserver,
+    /// What the API server shows to kubelets.
+    ApiserverKubeletClient,
+    /// A node's account.
+    KubeletClient,
+    /// What the kubelet shows.
+    KubeletServer,
+    /// What `clusterctl verify` shows.
+    Verifier,
+}
+
+/// Extended key usage: none of our leaves is both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Usage {
+    /// id-kp-serverAuth (RFC 5280 § 4.2.1.12)
+    Server,
+    /// id-kp-clientAuth (RFC 5280 § 4.2.1.12)
+    Client,
+}
+
+/// Who holds a credential of a profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Holder {
+    /// Each master has one.
+    Master,
+    /// Each node has one.
+    Node,
+    /// The cluster has one.
+    Cluster,
+}
+
+/// One row of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// The profile.
+    pub profile: Profile,
+    /// Name of the files without ending, and the ledger's name of the profile.
+    pub name: &'static str,
+    /// Who holds one.
+    pub holder: Holder,
+    /// Its extended key usage.
+    pub usage: Usage,
+    /// Which root signs it.
+    pub signed_by: RootKind,
+}
+
+/// The table of DESIGN's certificates: every leaf that can be minted.
+pub const TABLE: [Policy; 5] = [
+    Policy {
+        profile: Profile::Apiserver,
+        name: "apiserver",
+        holder: Holder::Master,
+        usage: Usage::Server,
+        signed_by: RootKind::Cluster,
+    },
+    Policy {
+        profile: Profile::ApiserverKubeletClient,
+        name: "apiserver-kubelet-client",
+        holder: Holder::Master,
+        usage: Usage::Client,
+        signed_by: RootKind::Cluster,
+    },
+    Policy {
+        profile: Profile::KubeletClient,
+        name: "kubelet-client",
+        holder: Holder::Node,
+        usage: Usage::Client,
+        signed_by: RootKind::Cluster,
+    },
+    Policy {
+        profile: Profile::KubeletServer,
+        name: "kubelet-server",
+        holder: Holder::Node,
+        usage: Usage::Server,
+        signed_by: RootKind::Cluster,
+    },
+    Policy {
+        profile: Profile::Verifier,
+        name: "verifier",
+        holder: Holder::Cluster,
+        usage: Usage::Client,
+        signed_by: RootKind::Cluster,
+    },
+];
+
+impl Profile {
+    /// Its row in [`TABLE`].
+    #[must_use]
+    pub fn policy(self) -> &'static Policy {
+        // The table is in the order of the enum; the test below holds them together.
+        &TABLE[self as usize]
+    }
+}
+
+/// One certificate that the cluster file asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leaf {
+    /// What it is for.
+    pub profile: Profile,
+    /// Whose it is; `None` where the cluster has one.
+    pub host: Option<HostName>,
+    /// CN and O.
+    pub subject: Account,
+    /// Subject alternative names, each once; empty for clients.
+    pub names: Vec<Address>,
+    /// How long it lives, unless its root ends earlier.
+    pub lifetime: Lifetime,
+}
+
+impl Leaf {
+    /// Its row in [`TABLE`].
+    #[must_use]
+    pub fn policy(&self) -> &'static Policy {
+        self.profile.policy()
+    }
+}
+
+impl Cluster {
+    /// What `master` holds, in the table's order.
+    #[must_use]
+    pub fn master_leaves(&self, master: &Host) -> Vec<Leaf> {
+        let leaf = |profile, user: &str, names| Leaf {
+            profile,
+            host: Some(master.name.clone()),
+            subject: Account { user: user.to_owned(), group: None },
+            names,
+            lifetime: self.validity.master,
+        };
+        vec![
+            leaf(Profile::Apiserver, "kube-apiserver", self.apiserver_names(master)),
+            leaf(Profile::ApiserverKubeletClient, "kube-apiserver-kubelet-client", Vec::new()),
+        ]
+    }
+
+    /// What `node` holds, in the table's order.
+    #[must_use]
+    pub fn node_leaves(&self, node: &Host) -> Vec<Leaf> {
+        let leaf = |profile, subject, names| Leaf {
+            profile,
+            host: Some(node.name.clone()),
+            subject,
+            names,
+            lifetime: self.validity.node,
+        };
+        // Kubernetes 1.38 will demand `system:node:<host>` of a kubelet's serving certificate; its group plays no part.
+        let server = Account { group: None, ..AccountScheme::SystemNode.account(&node.name) };
+        let names = each_once([node.name.to_address()].into_iter().chain(node.addresses.iter().cloned()));
+        vec![
+            leaf(Profile::KubeletClient, self.accounts.account(&node.name), Vec::new()),
+            leaf(Profile::KubeletServer, server, names),
+        ]
+    }
+
+    /// What the verifier holds.
+    #[must_use]
+    pub fn verifier_leaf(&self) -> Leaf {
+        let group = Some("clusterctl:verifiers".to_owned());
+        Leaf {
+            profile: Profile::Verifier,
+            host: None,
+            subject: Account { user: "clusterctl:verifier".to_owned(), group },
+            names: Vec::new(),
+            lifetime: self.validity.master,
+        }
+    }
+
+    fn apiserver_names(&self, master: &Host) -> Vec<Address> {
+        let dns = |text: &str| DnsName::parse(text).ok().map(Address::Dns);
+        let service = ["kubernetes", "kubernetes.default", "kubernetes.default.svc"].map(dns);
+        let in_domain = dns(&format!("kubernetes.default.svc.{}", self.cluster_domain));
+        let own = [self.endpoint.host.clone(), master.name.to_address()];
+        let loopback = [Address::Ip(Ipv4Addr::LOCALHOST.into()), Address::Ip(Ipv6Addr::LOCALHOST.into())];
+        each_once(
+            service
+                .into_iter()
+                .flatten()
+                .chain(in_domain)
+                .chain(own)
+                .chain(master.addresses.iter().cloned())
+                .chain(self.service_cidrs.iter().map(|cidr| Address::Ip(cidr.first_address())))
+                .chain(dns("localhost"))
+                .chain(loopback),
+        )
+    }
+}
+
+fn each_once(addresses: impl Iterator<Item = Address>) -> Vec<Address> {
+    let mut names = Vec::new();
+    for address in addresses {
+        if !names.contains(&address) {
+            names.push(address);
+        }
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::spec::{Draft, DraftHost};
+
+    #[test]
+    fn the_table_is_in_the_order_of_the_profiles() {
+        for (i, row) in TABLE.iter().enumerate() {
+            assert_eq!(row.profile as usize, i);
+        }
+    }
+
+    #[test]
+    fn a_masters_names_are_the_tables_each_once() {
+        let host = |name: &str, address: &str| DraftHost {
+            name: Some(name.into()),
+            addresses: vec![address.into(), format!("{name}.example.net")],
+            port: None,
+        };
+        let draft = Draft {
+            name: Some("prod".into()),
+            endpoint: Some("https://master-1.example.net:6443".into()),
+            service_cidrs: Some(vec!["10.96.0.0/16".into(), "fd00:10:96::/112".into()]),
+            masters: vec![host("master-1", "10.20.0.11")],
+            nodes: vec![host("on", "10.20.4.1")],
+            ..Draft::default()
+        };
+        let cluster = draft.check().expect("a good draft");
+        let names: Vec<String> =
+            cluster.master_leaves(&cluster.masters[0])[0].names.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            names,
+            [
+                "kubernetes",
+                "kubernetes.default",
+                "kubernetes.default.svc",
+                "kubernetes.default.svc.cluster.local",
+                "master-1.example.net",
+                "master-1",
+                "10.20.0.11",
+                "10.96.0.1",
+                "fd00:10:96::1",
+                "localhost",
+                "127.0.0.1",
+                "::1",
+            ]
+        );
+        let node = cluster.node_leaves(&cluster.nodes[0]);
+        assert_eq!(node[0].subject, Account { user: "kubelet:on".into(), group: Some("kubelets".into()) });
+        assert_eq!(node[1].subject, Account { user: "system:node:on".into(), group: None });
+        assert_eq!(node[1].names.len(), 3);
+    }
+}

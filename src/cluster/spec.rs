@@ -1,0 +1,431 @@
+//! Who is in the cluster. A [`Draft`] is what somebody wrote; a [`Cluster`] is what it means, with every value known good.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::Hash;
+
+use super::account::{AccountScheme, MAX_COMMON_NAME};
+use super::address::{Address, Cidr};
+use super::endpoint::Endpoint;
+use super::fault::{Fault, Reason};
+use super::key_kind::KeyKind;
+use super::lifetime::Lifetime;
+use super::name::{ClusterName, DnsName, HostName};
+
+/// Kubernetes's port of the API server.
+pub const API_SERVER_PORT: u16 = 6443;
+/// Kubernetes's port of the kubelet.
+pub const KUBELET_PORT: u16 = 10250;
+/// kubeadm's service range, for a cluster file that names none.
+pub const DEFAULT_SERVICE_CIDR: &str = "10.96.0.0/12";
+/// Kubernetes's default DNS domain.
+pub const DEFAULT_DOMAIN: &str = "cluster.local";
+
+/// A cluster file's values as text, before any of them is believed. Absent is `None` or empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Draft {
+    /// `name`
+    pub name: Option<String>,
+    /// `endpoint`
+    pub endpoint: Option<String>,
+    /// `accounts`
+    pub accounts: Option<String>,
+    /// `serviceCIDRs`
+    pub service_cidrs: Option<Vec<String>>,
+    /// `clusterDomain`
+    pub cluster_domain: Option<String>,
+    /// `keys`
+    pub keys: Option<String>,
+    /// `validity.ca`
+    pub validity_ca: Option<String>,
+    /// `validity.master`
+    pub validity_master: Option<String>,
+    /// `validity.node`
+    pub validity_node: Option<String>,
+    /// `masters`
+    pub masters: Vec<DraftHost>,
+    /// `nodes`
+    pub nodes: Vec<DraftHost>,
+}
+
+/// One entry of `masters` or `nodes`, as text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DraftHost {
+    /// `name`
+    pub name: Option<String>,
+    /// `addresses`
+    pub addresses: Vec<String>,
+    /// `apiServerPort` of a master, `kubeletPort` of a node
+    pub port: Option<String>,
+}
+
+/// A cluster in which every value is known good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cluster {
+    /// The cluster's name, part of every root's distinguished name.
+    pub name: ClusterName,
+    /// What nodes dial.
+    pub endpoint: Endpoint,
+    /// How nodes' accounts are called.
+    pub accounts: AccountScheme,
+    /// Where services get their addresses.
+    pub service_cidrs: Vec<Cidr>,
+    /// The cluster's DNS domain.
+    pub cluster_domain: DnsName,
+    /// What keys are made.
+    pub keys: KeyKind,
+    /// How long certificates live.
+    pub validity: Validity,
+    /// The masters, at least one, in the file's order.
+    pub masters: Vec<Host>,
+    /// The nodes, in the file's order.
+    pub nodes: Vec<Host>,
+}
+
+/// How long each kind of certificate lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Validity {
+    /// Roots.
+    pub ca: Lifetime,
+    /// Masters' certificates.
+    pub master: Lifetime,
+    /// Nodes' certificates.
+    pub node: Lifetime,
+}
+
+/// A master or a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// Its name, unique in its role.
+    pub name: HostName,
+    /// Where it is reached; at least one, unique in its role.
+    pub addresses: Vec<Address>,
+    /// TCP port of the API server on a master, of the kubelet on a node.
+    pub port: u16,
+}
+
+/// What a host does. A host may do both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// Runs an API server.
+    Master,
+    /// Runs a kubelet that is a member of the cluster.
+    Node,
+}
+
+impl Role {
+    /// `master` or `node`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Master => "master",
+            Self::Node => "node",
+        }
+    }
+}
+
+impl Cluster {
+    /// The master called `name`.
+    #[must_use]
+    pub fn master(&self, name: &str) -> Option<&Host> {
+        self.masters.iter().find(|host| host.name.as_str() == name)
+    }
+
+    /// The node called `name`.
+    #[must_use]
+    pub fn node(&self, name: &str) -> Option<&Host> {
+        self.nodes.iter().find(|host| host.name.as_str() == name)
+    }
+
+    /// Every host's name once, masters first, in the file's order.
+    #[must_use]
+    pub fn host_names(&self) -> Vec<&HostName> {
+        let mut seen = std::collections::HashSet::new();
+        self.masters.iter().chain(&self.nodes).map(|host| &host.name).filter(|name| seen.insert(*name)).collect()
+    }
+}
+
+impl Draft {
+    /// Parses every value and checks them against each other.
+    ///
+    /// # Errors
+    /// All faults at once, in the file's order, each with the path of the value.
+    pub fn check(&self) -> Result<Cluster, Vec<Fault>> {
+        let mut faults = Faults::default();
+        let name = match &self.name {
+            Some(text) => faults.parsed("name", text, ClusterName::parse(text).map_err(Reason::Name)),
+            None => faults.missing("name", "a DNS label, for example prod"),
+        };
+        let accounts = faults.chosen("accounts", self.accounts.as_deref(), &AccountScheme::ALL, AccountScheme::as_str);
+        let default_cidrs = vec![DEFAULT_SERVICE_CIDR.to_owned()];
+        let service_cidrs = self.service_cidrs(self.service_cidrs.as_ref().unwrap_or(&default_cidrs), &mut faults);
+        let domain = self.cluster_domain.as_deref().unwrap_or(DEFAULT_DOMAIN);
+        let cluster_domain = faults.parsed("clusterDomain", domain, DnsName::parse(domain).map_err(Reason::Name));
+        let keys = faults.chosen("keys", self.keys.as_deref(), &KeyKind::ALL, KeyKind::as_str);
+        let validity = self.validity(&mut faults);
+        let endpoint = self
+            .endpoint
+            .as_deref()
+            .and_then(|text| faults.parsed("endpoint", text, Endpoint::parse(text).map_err(Reason::Endpoint)));
+        let masters = self.hosts("masters", &self.masters, API_SERVER_PORT, endpoint.as_ref(), &mut faults);
+        let endpoint = endpoint.or_else(|| self.endpoint_of_the_only_master(&masters, &mut faults));
+        let nodes = self.hosts("nodes", &self.nodes, KUBELET_PORT, None, &mut faults);
+        if let Some(accounts) = accounts {
+            accounts_fit(accounts, &nodes, &mut faults);
+        }
+        match (name, endpoint, accounts, cluster_domain, keys, validity) {
+            (Some(name), Some(endpoint), Some(accounts), Some(cluster_domain), Some(keys), Some(validity))
+                if faults.0.is_empty() =>
+            {
+                let (masters, nodes) = (without_positions(masters), without_positions(nodes));
+                Ok(Cluster { name, endpoint, accounts, service_cidrs, cluster_domain, keys, validity, masters, nodes })
+            }
+            _ => Err(faults.0),
+        }
+    }
+
+    fn service_cidrs(&self, texts: &[String], faults: &mut Faults) -> Vec<Cidr> {
+        let parse = |(i, text): (usize, &String)| {
+            faults.parsed(&format!("serviceCIDRs[{i}]"), text, Cidr::parse(text).map_err(Reason::Cidr))
+        };
+        texts.iter().enumerate().filter_map(parse).collect()
+    }
+
+    fn validity(&self, faults: &mut Faults) -> Option<Validity> {
+        let mut lifetime = |path, text: &Option<String>, default: Lifetime| match text {
+            Some(text) => faults.parsed(path, text, Lifetime::parse(text).map_err(Reason::Lifetime)),
+            None => Some(default),
+        };
+        let ca = lifetime("validity.ca", &self.validity_ca, Lifetime::TEN_YEARS);
+        let master = lifetime("validity.master", &self.validity_master, Lifetime::ONE_YEAR);
+        let node = lifetime("validity.node", &self.validity_node, Lifetime::ONE_YEAR);
+        let validity = Validity { ca: ca?, master: master?, node: node? };
+        for (path, leaf) in [("validity.master", validity.master), ("validity.node", validity.node)] {
+            if leaf > validity.ca {
+                faults.add(path, Some(leaf.to_string()), Reason::OutlivesRoot { root: validity.ca });
+            }
+        }
+        Some(validity)
+    }
+
+    fn hosts(
+        &self,
+        list: &'static str,
+        drafts: &[DraftHost],
+        default_port: u16,
+        endpoint: Option<&Endpoint>,
+        faults: &mut Faults,
+    ) -> Vec<(usize, Host)> {
+        if drafts.is_empty() && list == "masters" {
+            faults.add(list, None, Reason::Missing { wanted: "at least one master with its addresses" });
+        }
+        let mut names = Unique::with_capacity(drafts.len());
+        let mut taken = Unique::with_capacity(drafts.len() * 2);
+        let mut hosts = Vec::with_capacity(drafts.len());
+        for (i, draft) in drafts.iter().enumerate() {
+            let at = |field: &str| format!("{list}[{i}].{field}");
+            let name = match &draft.name {
+                Some(text) => match HostName::parse(text) {
+                    Ok(name) => names.claim(faults, text, name, (i, 0), |(i, _)| format!("{list}[{i}].name")),
+                    Err(error) => {
+                        faults.add(&at("name"), Some(text.clone()), Reason::Name(error));
+                        None
+                    }
+                },
+                None => faults.missing(&at("name"), "the host's name"),
+            };
+            if draft.addresses.is_empty() {
+                let who = draft.name.clone().unwrap_or_default();
+                faults.add(&at("addresses"), None, Reason::NoAddresses { host: who });
+            }
+            let mut addresses = Vec::with_capacity(draft.addresses.len());
+            for (j, text) in draft.addresses.iter().enumerate() {
+                match Address::parse(text) {
+                    Ok(address) => addresses.extend(
+                        taken.claim(faults, text, address, (i, j), |(i, j)| format!("{list}[{i}].addresses[{j}]")),
+                    ),
+                    Err(error) => {
+                        faults.add(&format!("{list}[{i}].addresses[{j}]"), Some(text.clone()), Reason::Address(error));
+                    }
+                }
+            }
+            let port_field = if list == "masters" { "apiServerPort" } else { "kubeletPort" };
+            let port = match &draft.port {
+                Some(text) => {
+                    let port = text.parse().ok().filter(|&p: &u16| p != 0 && !text.starts_with('+'));
+                    faults.parsed(&at(port_field), text, port.ok_or(Reason::Port))
+                }
+                // An endpoint that is this very host says where its API server listens.
+                None => endpoint.filter(|e| addresses.contains(&e.host)).map(|e| e.port).or(Some(default_port)),
+            };
+            if let (Some(name), Some(port)) = (name, port) {
+                hosts.push((i, Host { name, addresses, port }));
+            }
+        }
+        hosts
+    }
+
+    fn endpoint_of_the_only_master(&self, masters: &[(usize, Host)], faults: &mut Faults) -> Option<Endpoint> {
+        if self.endpoint.is_some() {
+            return None;
+        }
+        if self.masters.len() > 1 {
+            faults.add("endpoint", None, Reason::EndpointNeeded { masters: self.masters.len() });
+            return None;
+        }
+        let (_, host) = masters.first()?;
+        Some(Endpoint { host: host.addresses.first()?.clone(), port: host.port })
+    }
+}
+
+fn accounts_fit(accounts: AccountScheme, nodes: &[(usize, Host)], faults: &mut Faults) {
+    for (i, node) in nodes {
+        // The kubelet-server certificate carries `system:node:<host>` under either scheme.
+        for scheme in [accounts, AccountScheme::SystemNode] {
+            let account = scheme.account(&node.name).user;
+            if account.len() > MAX_COMMON_NAME {
+                let length = account.len();
+                faults.add(&format!("nodes[{i}].name"), None, Reason::AccountTooLong { account, length });
+                break;
+            }
+        }
+    }
+}
+
+fn without_positions(hosts: Vec<(usize, Host)>) -> Vec<Host> {
+    hosts.into_iter().map(|(_, host)| host).collect()
+}
+
+/// Who took a value first. Positions are kept as numbers: a path is only written when there is a fault to report.
+struct Unique<T>(HashMap<T, (usize, usize)>);
+
+impl<T: Eq + Hash + Clone> Unique<T> {
+    fn with_capacity(size: usize) -> Self {
+        Self(HashMap::with_capacity(size))
+    }
+
+    fn claim(
+        &mut self,
+        faults: &mut Faults,
+        seen: &str,
+        value: T,
+        position: (usize, usize),
+        path: impl Fn((usize, usize)) -> String,
+    ) -> Option<T> {
+        match self.0.entry(value) {
+            Entry::Vacant(slot) => {
+                let value = slot.key().clone();
+                slot.insert(position);
+                Some(value)
+            }
+            Entry::Occupied(first) => {
+                let first = path(*first.get());
+                faults.add(&path(position), Some(seen.to_owned()), Reason::Duplicate { first });
+                None
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+struct Faults(Vec<Fault>);
+
+impl Faults {
+    fn add(&mut self, path: &str, seen: Option<String>, reason: Reason) {
+        self.0.push(Fault { path: path.to_owned(), line: None, seen, reason });
+    }
+
+    fn missing<T>(&mut self, path: &str, wanted: &'static str) -> Option<T> {
+        self.add(path, None, Reason::Missing { wanted });
+        None
+    }
+
+    fn parsed<T>(&mut self, path: &str, seen: &str, result: Result<T, Reason>) -> Option<T> {
+        result.map_err(|reason| self.add(path, Some(seen.to_owned()), reason)).ok()
+    }
+
+    fn chosen<T: Copy + Default>(
+        &mut self,
+        path: &str,
+        text: Option<&str>,
+        all: &[T],
+        written: fn(T) -> &'static str,
+    ) -> Option<T> {
+        let Some(text) = text else { return Some(T::default()) };
+        let found = all.iter().copied().find(|&choice| written(choice) == text);
+        let allowed = || all.iter().copied().map(written).collect();
+        self.parsed(path, text, found.ok_or_else(|| Reason::Choice { allowed: allowed() }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(name: &str, addresses: &[&str]) -> DraftHost {
+        let addresses = addresses.iter().map(ToString::to_string).collect();
+        DraftHost { name: Some(name.into()), addresses, port: None }
+    }
+
+    fn draft() -> Draft {
+        Draft {
+            name: Some("prod".into()),
+            masters: vec![host("m1", &["10.0.0.1"])],
+            nodes: vec![host("n1", &["10.0.1.1", "fd00::1"])],
+            ..Draft::default()
+        }
+    }
+
+    #[test]
+    fn the_only_master_is_the_endpoint() {
+        let cluster = draft().check().expect("a good draft");
+        assert_eq!(cluster.endpoint.to_string(), "https://10.0.0.1:6443");
+        assert_eq!(cluster.nodes[0].port, 10250);
+    }
+
+    #[test]
+    fn a_master_that_is_the_endpoint_listens_on_its_port() {
+        let endpoint = Some("https://10.0.0.1:8443".to_owned());
+        let cluster = Draft { endpoint, ..draft() }.check().expect("a good draft");
+        assert_eq!(cluster.masters[0].port, 8443);
+    }
+
+    #[test]
+    fn all_faults_are_reported_at_once_with_their_paths() {
+        let mut bad = draft();
+        bad.name = None;
+        bad.keys = Some("rsa".into());
+        bad.validity_ca = Some("1d".into());
+        bad.service_cidrs = Some(vec!["10.0.0.0/8".into(), "10.0.0.0/40".into()]);
+        bad.masters.push(host("m1", &[]));
+        bad.nodes.push(host("N2", &["fd00:0::1", "x y"]));
+        bad.nodes.push(host(&"a".repeat(53), &["10.0.1.3"]));
+        bad.nodes[2].port = Some("0".into());
+        bad.nodes.push(host(&format!("b{}", "a".repeat(52)), &["10.0.1.4"]));
+        let faults = bad.check().expect_err("a bad draft");
+        let paths: Vec<&str> = faults.iter().map(|f| f.path.as_str()).collect();
+        assert_eq!(
+            paths,
+            [
+                "name",
+                "serviceCIDRs[1]",
+                "keys",
+                "validity.master",
+                "validity.node",
+                "masters[1].name",
+                "masters[1].addresses",
+                "endpoint",
+                "nodes[1].name",
+                "nodes[1].addresses[0]",
+                "nodes[1].addresses[1]",
+                "nodes[2].kubeletPort",
+                "nodes[3].name",
+            ]
+        );
+        assert_eq!(faults[9].reason, Reason::Duplicate { first: "nodes[0].addresses[1]".into() });
+        assert_eq!(
+            faults[12].reason,
+            Reason::AccountTooLong { account: format!("system:node:b{}", "a".repeat(52)), length: 65 }
+        );
+    }
+}

@@ -1,0 +1,3 @@
+//! clusterctl
+
+pub mod cluster;
