@@ -1,3 +1,4 @@
 //! clusterctl
 
 pub mod cluster;
+pub mod pki;

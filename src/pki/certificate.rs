@@ -1,0 +1,459 @@
+//! What one certificate says (RFC 5280), read once into values that own themselves. Judging it is [`super::inspect`]'s.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use time::OffsetDateTime;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::prelude::FromDer;
+use x509_parser::public_key::PublicKey;
+use x509_parser::x509::X509Name;
+
+use super::fingerprint::{Fingerprint, hex};
+use super::pem;
+use crate::cluster::account::Account;
+use crate::cluster::address::Address;
+use crate::cluster::key_kind::KeyKind;
+
+/// A parsed certificate and its DER.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Certificate {
+    der: Vec<u8>,
+    /// Who it is about.
+    pub subject: Name,
+    /// Who signed it.
+    pub issuer: Name,
+    /// Serial number: the INTEGER's octets, big-endian, without the sign's leading zero.
+    pub serial: Serial,
+    /// Valid from.
+    pub not_before: OffsetDateTime,
+    /// Valid until, inclusive (RFC 5280 § 4.1.2.5).
+    pub not_after: OffsetDateTime,
+    /// Subject alternative names.
+    pub names: Vec<SubjectName>,
+    /// basicConstraints, if there.
+    pub basic_constraints: Option<BasicConstraints>,
+    /// keyUsage, if there.
+    pub key_usage: Option<KeyUsage>,
+    /// extKeyUsage, if there: `serverAuth`, `clientAuth`, `anyExtendedKeyUsage`, else an OID.
+    pub extended_key_usage: Option<Vec<String>>,
+    /// subjectKeyIdentifier.
+    pub subject_key_id: Option<Vec<u8>>,
+    /// authorityKeyIdentifier's keyIdentifier.
+    pub authority_key_id: Option<Vec<u8>>,
+    /// SubjectPublicKeyInfo, DER.
+    pub spki: Vec<u8>,
+    /// The public key's kind.
+    pub key: PublicKeyKind,
+    /// The signature's algorithm.
+    pub signature: SignatureKind,
+    /// OIDs of critical extensions that we do not process.
+    pub unknown_critical: Vec<String>,
+}
+
+/// A distinguished name.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Name {
+    /// As encoded: what has to be equal between an issuer and its root's subject.
+    pub der: Vec<u8>,
+    /// Every CN.
+    pub common_names: Vec<String>,
+    /// Every O.
+    pub organizations: Vec<String>,
+    /// The whole name as text (RFC 4514's attributes in encoded order).
+    pub text: String,
+}
+
+/// A serial number.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Serial(pub Vec<u8>);
+
+impl fmt::Display for Serial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex(&self.0))
+    }
+}
+
+impl fmt::Debug for Serial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// One subject alternative name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SubjectName {
+    /// dNSName, as encoded.
+    Dns(String),
+    /// iPAddress
+    Ip(IpAddr),
+    /// Any other kind, as text.
+    Other(String),
+}
+
+impl fmt::Display for SubjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dns(name) => f.write_str(name),
+            Self::Ip(ip) => ip.fmt(f),
+            Self::Other(text) => f.write_str(text),
+        }
+    }
+}
+
+/// basicConstraints (RFC 5280 § 4.2.1.9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BasicConstraints {
+    /// Marked critical.
+    pub critical: bool,
+    /// May sign certificates.
+    pub ca: bool,
+    /// How many intermediates may follow.
+    pub path_len: Option<u32>,
+}
+
+/// keyUsage (RFC 5280 § 4.2.1.3): the bits that matter here, and whether others are set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyUsage {
+    /// Marked critical.
+    pub critical: bool,
+    /// digitalSignature
+    pub digital_signature: bool,
+    /// keyCertSign
+    pub cert_sign: bool,
+    /// cRLSign
+    pub crl_sign: bool,
+    /// Any other bit.
+    pub others: bool,
+}
+
+/// What kind of public key a certificate holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PublicKeyKind {
+    /// One that we make.
+    Ours(KeyKind),
+    /// RSA, with the modulus' length in bits.
+    Rsa(usize),
+    /// Anything else, by OID or curve.
+    Other(String),
+}
+
+impl fmt::Display for PublicKeyKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ours(kind) => kind.fmt(f),
+            Self::Rsa(bits) => write!(f, "RSA {bits}"),
+            Self::Other(text) => f.write_str(text),
+        }
+    }
+}
+
+/// Which signature a certificate bears.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignatureKind {
+    /// SHA-256 or better with ECDSA, Ed25519 or RSA.
+    Strong(&'static str),
+    /// MD5 or SHA-1.
+    WeakHash(&'static str),
+    /// One that we do not know.
+    Unknown,
+}
+
+/// Why bytes are no certificate.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CertificateError {
+    /// Not DER, or not X.509.
+    #[error("it is not an X.509 certificate: {0}")]
+    Malformed(String),
+    /// Bytes behind the certificate's end.
+    #[error("{0} bytes follow the certificate's end")]
+    Trailing(usize),
+    /// An extension that is there but cannot be read, or is there twice.
+    #[error("its extension {0} cannot be read")]
+    Extension(String),
+}
+
+impl Certificate {
+    /// Reads one DER certificate.
+    ///
+    /// # Errors
+    /// When it is malformed or bytes follow it.
+    pub fn from_der(der: Vec<u8>) -> Result<Self, CertificateError> {
+        let (rest, parsed) =
+            X509Certificate::from_der(&der).map_err(|error| CertificateError::Malformed(error.to_string()))?;
+        if !rest.is_empty() {
+            return Err(CertificateError::Trailing(rest.len()));
+        }
+        let extensions = Extensions::read(&parsed)?;
+        let serial = parsed.raw_serial();
+        let serial = Serial(serial.strip_prefix(&[0]).filter(|rest| !rest.is_empty()).unwrap_or(serial).to_vec());
+        let validity = parsed.validity();
+        Ok(Self {
+            subject: name(parsed.subject()),
+            issuer: name(parsed.issuer()),
+            serial,
+            not_before: validity.not_before.to_datetime(),
+            not_after: validity.not_after.to_datetime(),
+            names: extensions.names,
+            basic_constraints: extensions.basic_constraints,
+            key_usage: extensions.key_usage,
+            extended_key_usage: extensions.extended_key_usage,
+            subject_key_id: extensions.subject_key_id,
+            authority_key_id: extensions.authority_key_id,
+            spki: parsed.public_key().raw.to_vec(),
+            key: key_kind(&parsed),
+            signature: signature_kind(&parsed),
+            unknown_critical: extensions.unknown_critical,
+            der,
+        })
+    }
+
+    /// The bytes it was read from.
+    #[must_use]
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// As PEM.
+    #[must_use]
+    pub fn to_pem(&self) -> String {
+        pem::write_certificate(&self.der)
+    }
+
+    /// SHA-256 of the DER: Kubernetes's `credential-id`.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(&self.der)
+    }
+
+    /// SHA-256 of the SubjectPublicKeyInfo: kubeadm's pin of a CA.
+    #[must_use]
+    pub fn spki_fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(&self.spki)
+    }
+
+    /// True when subject and issuer are the same bytes.
+    #[must_use]
+    pub fn is_self_issued(&self) -> bool {
+        self.subject.der == self.issuer.der
+    }
+
+    /// True when `issuer`'s key made this certificate's signature. Names, dates and usages are not looked at.
+    #[must_use]
+    pub fn is_signed_by(&self, issuer: &Self) -> bool {
+        let (Ok((_, this)), Ok((_, issuer))) =
+            (X509Certificate::from_der(&self.der), X509Certificate::from_der(&issuer.der))
+        else {
+            return false;
+        };
+        this.verify_signature(Some(issuer.public_key())).is_ok()
+    }
+
+    /// The account that Kubernetes derives from it: the last CN and the first O, if any. [`Name::organizations`] has all
+    /// groups.
+    #[must_use]
+    pub fn account(&self) -> Account {
+        Account {
+            user: self.subject.common_names.last().cloned().unwrap_or_default(),
+            group: self.subject.organizations.first().cloned(),
+        }
+    }
+
+    /// True when a subject alternative name of the right kind is `address` (RFC 9525 § 6): an iPAddress for an IP, a
+    /// dNSName for a name, with a wildcard as the whole leftmost label. The common name never counts.
+    #[must_use]
+    pub fn names_address(&self, address: &Address) -> bool {
+        self.names.iter().any(|name| match (name, address) {
+            (SubjectName::Ip(seen), Address::Ip(wanted)) => seen == wanted,
+            (SubjectName::Dns(seen), Address::Dns(wanted)) => dns_matches(seen, wanted.as_str()),
+            _ => false,
+        })
+    }
+
+    /// True when it carries this extended key usage itself; `anyExtendedKeyUsage` is another thing.
+    #[must_use]
+    pub fn has_extended_usage(&self, usage: &str) -> bool {
+        self.extended_key_usage.as_ref().is_some_and(|usages| usages.iter().any(|u| u == usage))
+    }
+}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Certificate({} {})", self.subject.text, self.fingerprint())
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+fn dns_matches(presented: &str, wanted: &str) -> bool {
+    let presented = presented.to_ascii_lowercase();
+    let wanted = wanted.trim_end_matches('.');
+    match presented.strip_prefix("*.") {
+        // One label, and never a whole top-level domain.
+        Some(parent) => {
+            parent.contains('.')
+                && wanted.split_once('.').is_some_and(|(label, rest)| !label.is_empty() && rest == parent)
+        }
+        None => presented == wanted,
+    }
+}
+
+#[derive(Default)]
+struct Extensions {
+    names: Vec<SubjectName>,
+    basic_constraints: Option<BasicConstraints>,
+    key_usage: Option<KeyUsage>,
+    extended_key_usage: Option<Vec<String>>,
+    subject_key_id: Option<Vec<u8>>,
+    authority_key_id: Option<Vec<u8>>,
+    unknown_critical: Vec<String>,
+}
+
+impl Extensions {
+    fn read(certificate: &X509Certificate<'_>) -> Result<Self, CertificateError> {
+        let mut found = Self::default();
+        let mut seen = Vec::new();
+        for extension in certificate.extensions() {
+            let unreadable = || CertificateError::Extension(extension.oid.to_id_string());
+            if seen.contains(&&extension.oid) {
+                return Err(unreadable());
+            }
+            seen.push(&extension.oid);
+            match extension.parsed_extension() {
+                ParsedExtension::BasicConstraints(bc) => {
+                    found.basic_constraints = Some(BasicConstraints {
+                        critical: extension.critical,
+                        ca: bc.ca,
+                        path_len: bc.path_len_constraint,
+                    });
+                }
+                ParsedExtension::KeyUsage(ku) => {
+                    found.key_usage = Some(KeyUsage {
+                        critical: extension.critical,
+                        digital_signature: ku.digital_signature(),
+                        cert_sign: ku.key_cert_sign(),
+                        crl_sign: ku.crl_sign(),
+                        others: ku.flags & !0b0110_0001 != 0,
+                    });
+                }
+                ParsedExtension::ExtendedKeyUsage(eku) => {
+                    let mut usages: Vec<String> = Vec::new();
+                    let known = [
+                        (eku.any, "anyExtendedKeyUsage"),
+                        (eku.server_auth, "serverAuth"),
+                        (eku.client_auth, "clientAuth"),
+                        (eku.code_signing, "codeSigning"),
+                        (eku.email_protection, "emailProtection"),
+                        (eku.time_stamping, "timeStamping"),
+                        (eku.ocsp_signing, "OCSPSigning"),
+                    ];
+                    usages.extend(known.iter().filter(|(set, _)| *set).map(|(_, name)| (*name).to_owned()));
+                    usages.extend(eku.other.iter().map(|oid| oid.to_id_string()));
+                    found.extended_key_usage = Some(usages);
+                }
+                ParsedExtension::SubjectAlternativeName(san) => {
+                    found.names = san.general_names.iter().map(subject_name).collect();
+                }
+                ParsedExtension::SubjectKeyIdentifier(id) => found.subject_key_id = Some(id.0.to_vec()),
+                ParsedExtension::AuthorityKeyIdentifier(id) => {
+                    found.authority_key_id = id.key_identifier.as_ref().map(|id| id.0.to_vec());
+                }
+                // Processed by the chain verifier; a critical one is therefore no surprise.
+                ParsedExtension::NameConstraints(_) => {}
+                ParsedExtension::ParseError { .. } => return Err(unreadable()),
+                _ if extension.critical => found.unknown_critical.push(extension.oid.to_id_string()),
+                _ => {}
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn subject_name(name: &GeneralName<'_>) -> SubjectName {
+    match name {
+        GeneralName::DNSName(dns) => SubjectName::Dns((*dns).to_owned()),
+        GeneralName::IPAddress(bytes) => {
+            if let Ok(v4) = <[u8; 4]>::try_from(*bytes) {
+                SubjectName::Ip(Ipv4Addr::from(v4).into())
+            } else if let Ok(v6) = <[u8; 16]>::try_from(*bytes) {
+                SubjectName::Ip(Ipv6Addr::from(v6).into())
+            } else {
+                SubjectName::Other(format!("iPAddress of {} bytes", bytes.len()))
+            }
+        }
+        GeneralName::RFC822Name(mail) => SubjectName::Other(format!("email {mail}")),
+        GeneralName::URI(uri) => SubjectName::Other(format!("URI {uri}")),
+        other => SubjectName::Other(format!("{other}")),
+    }
+}
+
+fn name(parsed: &X509Name<'_>) -> Name {
+    let texts = |attributes: Vec<&x509_parser::x509::AttributeTypeAndValue<'_>>| {
+        attributes.iter().map(|a| a.as_str().map_or_else(|_| hex(a.as_slice()), str::to_owned)).collect()
+    };
+    Name {
+        der: parsed.as_raw().to_vec(),
+        common_names: texts(parsed.iter_common_name().collect()),
+        organizations: texts(parsed.iter_organization().collect()),
+        text: parsed.to_string(),
+    }
+}
+
+fn key_kind(certificate: &X509Certificate<'_>) -> PublicKeyKind {
+    let spki = certificate.public_key();
+    let algorithm = spki.algorithm.algorithm.to_id_string();
+    let curve = spki.algorithm.parameters.as_ref().and_then(|p| p.as_oid().ok()).map(|oid| oid.to_id_string());
+    match (algorithm.as_str(), curve.as_deref()) {
+        ("1.2.840.10045.2.1", Some("1.2.840.10045.3.1.7")) => PublicKeyKind::Ours(KeyKind::EcdsaP256),
+        ("1.2.840.10045.2.1", Some("1.3.132.0.34")) => PublicKeyKind::Ours(KeyKind::EcdsaP384),
+        ("1.2.840.10045.2.1", Some("1.3.132.0.35")) => PublicKeyKind::Other("ecdsa-p521".to_owned()),
+        ("1.3.101.112", _) => PublicKeyKind::Ours(KeyKind::Ed25519),
+        _ => match spki.parsed() {
+            Ok(PublicKey::RSA(rsa)) => PublicKeyKind::Rsa(rsa.key_size()),
+            _ => PublicKeyKind::Other(algorithm),
+        },
+    }
+}
+
+fn signature_kind(certificate: &X509Certificate<'_>) -> SignatureKind {
+    match certificate.signature_algorithm.algorithm.to_id_string().as_str() {
+        "1.2.840.10045.4.3.2" => SignatureKind::Strong("ecdsa-with-SHA256"),
+        "1.2.840.10045.4.3.3" => SignatureKind::Strong("ecdsa-with-SHA384"),
+        "1.2.840.10045.4.3.4" => SignatureKind::Strong("ecdsa-with-SHA512"),
+        "1.3.101.112" => SignatureKind::Strong("ed25519"),
+        "1.2.840.113549.1.1.10" => SignatureKind::Strong("RSASSA-PSS"),
+        "1.2.840.113549.1.1.11" => SignatureKind::Strong("sha256WithRSA"),
+        "1.2.840.113549.1.1.12" => SignatureKind::Strong("sha384WithRSA"),
+        "1.2.840.113549.1.1.13" => SignatureKind::Strong("sha512WithRSA"),
+        "1.2.840.113549.1.1.4" => SignatureKind::WeakHash("MD5"),
+        "1.2.840.113549.1.1.5" | "1.3.14.3.2.29" | "1.2.840.10045.4.1" => SignatureKind::WeakHash("SHA-1"),
+        _ => SignatureKind::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wildcards_stand_for_one_whole_label() {
+        assert!(dns_matches("*.example.net", "api.example.net"));
+        assert!(dns_matches("API.example.net", "api.example.net."));
+        assert!(!dns_matches("*.example.net", "example.net"));
+        assert!(!dns_matches("*.example.net", "a.b.example.net"));
+        assert!(!dns_matches("*.net", "example.net"));
+        assert!(!dns_matches("a*.example.net", "ab.example.net"));
+        assert!(!dns_matches("*", "localhost"));
+    }
+
+    #[test]
+    fn garbage_is_no_certificate() {
+        assert!(matches!(Certificate::from_der(b"garbage".to_vec()), Err(CertificateError::Malformed(_))));
+        assert!(matches!(Certificate::from_der(Vec::new()), Err(CertificateError::Malformed(_))));
+    }
+}

@@ -1,0 +1,72 @@
+//! SHA-256 fingerprints in the two spellings that Kubernetes uses.
+
+use std::fmt;
+
+use ring::digest;
+
+/// A SHA-256 digest. Shown as 64 lower-case hexadecimal digits, as in Kubernetes's `credential-id`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    /// The digest of `bytes`: of a certificate's DER, of a SubjectPublicKeyInfo, of a file.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut out = [0; 32];
+        out.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
+        Self(out)
+    }
+
+    /// Reads 64 hexadecimal digits.
+    #[must_use]
+    pub fn parse(hex: &str) -> Option<Self> {
+        let mut out = [0; 32];
+        if hex.len() != 64 || !hex.is_ascii() {
+            return None;
+        }
+        for (byte, digits) in out.iter_mut().zip(hex.as_bytes().chunks(2)) {
+            *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+        }
+        Some(Self(out))
+    }
+
+    /// `sha256:` and the digits: how kubeadm writes the pin of a CA, over its SubjectPublicKeyInfo
+    /// (Kubernetes `cmd/kubeadm/app/util/pubkeypin`).
+    #[must_use]
+    pub fn as_pin(&self) -> String {
+        format!("sha256:{self}")
+    }
+}
+
+/// Bytes as lower-case hexadecimal digits.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    bytes.iter().flat_map(|b| [DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]]).map(char::from).collect()
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex(&self.0))
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digest_of_abc_is_the_standards() {
+        let abc = Fingerprint::of(b"abc");
+        // FIPS 180-4's example.
+        assert_eq!(abc.to_string(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(Fingerprint::parse(&abc.to_string()), Some(abc));
+        assert_eq!(Fingerprint::parse("zz"), None);
+    }
+}

@@ -1,0 +1,358 @@
+//! What is wrong with a certificate: pure functions from a certificate, the policy and a time to a list of [`Flaw`]s.
+//! The very same judgement stands before every write ([`Verified`]) and behind `verify --offline` and `show`.
+
+use std::fmt;
+
+use time::OffsetDateTime;
+
+use super::authority::Credential;
+use super::certificate::{Certificate, PublicKeyKind, SignatureKind};
+use crate::cluster::account::Account;
+use crate::cluster::key_kind::KeyKind;
+use crate::cluster::profile::{Leaf, Usage};
+
+/// One thing that is wrong, with its evidence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Flaw {
+    /// Its time has not come.
+    NotYetValid {
+        /// Valid from.
+        not_before: OffsetDateTime,
+        /// The time it was judged at.
+        now: OffsetDateTime,
+    },
+    /// Its time is over.
+    Expired {
+        /// Valid until.
+        not_after: OffsetDateTime,
+        /// The time it was judged at.
+        now: OffsetDateTime,
+    },
+    /// The private key belongs to another certificate.
+    KeyDoesNotFit,
+    /// Names another issuer than the root.
+    OtherIssuer {
+        /// Whom it names.
+        found: String,
+        /// The root's subject.
+        root: String,
+    },
+    /// Names the root as its issuer, but the root's key did not sign it.
+    BadSignature,
+    /// Authority key identifier and the root's key identifier differ.
+    OtherKeyId,
+    /// Outlives its root.
+    OutlivesRoot {
+        /// Valid until.
+        not_after: OffsetDateTime,
+        /// The root is valid until.
+        root: OffsetDateTime,
+    },
+    /// Carries another account.
+    OtherAccount {
+        /// What it carries.
+        found: Account,
+        /// What the cluster file asks for.
+        wanted: Account,
+    },
+    /// A name is missing.
+    NameMissing(String),
+    /// A name too many.
+    NameTooMany(String),
+    /// Another extended key usage.
+    OtherUsage {
+        /// What it has.
+        found: String,
+        /// What the profile asks for.
+        wanted: &'static str,
+    },
+    /// A leaf that may sign certificates.
+    LeafIsCa,
+    /// A root that may not sign certificates.
+    NotACa,
+    /// A root under which intermediates may grow.
+    PathLength,
+    /// keyUsage is missing, not critical, or has other bits than the profile's.
+    KeyUsage {
+        /// The bits that belong there.
+        wanted: &'static str,
+    },
+    /// An extension that has to be there is not, or is not critical.
+    Extension(&'static str),
+    /// A critical extension that nobody here understands.
+    UnknownCritical(String),
+    /// The root is not signed by itself.
+    NotSelfSigned,
+    /// A key too weak, or of a kind that cannot be judged.
+    WeakKey(String),
+    /// A hash too weak, or of a kind that cannot be judged.
+    WeakHash(&'static str),
+    /// Another kind of key than the cluster file asks for.
+    OtherKeyKind {
+        /// What it has.
+        found: String,
+        /// What the file asks for.
+        wanted: KeyKind,
+    },
+    /// Zero, negative or over 20 octets (RFC 5280 § 4.1.2.2).
+    Serial,
+}
+
+impl fmt::Display for Flaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotYetValid { not_before, now } => {
+                write!(f, "not valid before {}, and it is {}", stamp(*not_before), stamp(*now))
+            }
+            Self::Expired { not_after, now } => {
+                write!(f, "expired {} on {}", ago(*now - *not_after), stamp(*not_after))
+            }
+            Self::KeyDoesNotFit => f.write_str("the private key does not belong to the certificate"),
+            Self::OtherIssuer { found, root } => write!(f, "signed by {found}, not by {root}"),
+            Self::BadSignature => f.write_str("names the root as its issuer, but the root's key did not sign it"),
+            Self::OtherKeyId => f.write_str("its authority key identifier is not the root's key identifier"),
+            Self::OutlivesRoot { not_after, root } => {
+                write!(f, "valid until {}, longer than its root ({})", stamp(*not_after), stamp(*root))
+            }
+            Self::OtherAccount { found, wanted } => {
+                write!(f, "carries {}, the cluster file asks for {}", subject(found), subject(wanted))
+            }
+            Self::NameMissing(name) => write!(f, "{name} is not in the certificate"),
+            Self::NameTooMany(name) => write!(f, "{name} is in the certificate, but no longer in the cluster file"),
+            Self::OtherUsage { found, wanted } => {
+                write!(f, "its extended key usage is {found}, it must be {wanted}")
+            }
+            Self::LeafIsCa => f.write_str("it may sign certificates (CA:TRUE), which only a root may"),
+            Self::NotACa => f.write_str("it is not a CA (basicConstraints CA:TRUE, critical)"),
+            Self::PathLength => f.write_str("it allows intermediates; its path length must be 0"),
+            Self::KeyUsage { wanted } => write!(f, "its key usage must be {wanted}, marked critical"),
+            Self::Extension(name) => write!(f, "the extension {name} is missing or not marked as it must be"),
+            Self::UnknownCritical(oid) => write!(f, "it has a critical extension that nobody here understands: {oid}"),
+            Self::NotSelfSigned => f.write_str("it is not signed by itself, so it is no root"),
+            Self::WeakKey(kind) => write!(f, "its key is too weak or of an unknown kind: {kind}"),
+            Self::WeakHash(kind) => write!(f, "its signature is too weak or of an unknown kind: {kind}"),
+            Self::OtherKeyKind { found, wanted } => write!(f, "its key is {found}, the cluster file asks for {wanted}"),
+            Self::Serial => f.write_str("its serial number is not positive, or longer than 20 octets"),
+        }
+    }
+}
+
+/// A time as RFC 3339 in UTC, to the second.
+#[must_use]
+pub fn stamp(time: OffsetDateTime) -> String {
+    let t = time.to_offset(time::UtcOffset::UTC);
+    let (year, month, day) = (t.year(), u8::from(t.month()), t.day());
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", t.hour(), t.minute(), t.second())
+}
+
+/// A span in words: `3 days ago`.
+fn ago(span: time::Duration) -> String {
+    format!("{} ago", in_words(span))
+}
+
+/// A span in its largest whole unit: `2 years`, `1 day`, `5 hours`, `12 minutes`, `40 seconds`.
+#[must_use]
+pub fn in_words(span: time::Duration) -> String {
+    let seconds = span.whole_seconds().unsigned_abs();
+    let (count, unit) = match seconds {
+        s if s >= 2 * 365 * 86_400 => (s / (365 * 86_400), "year"),
+        s if s >= 86_400 => (s / 86_400, "day"),
+        s if s >= 3600 => (s / 3600, "hour"),
+        s if s >= 60 => (s / 60, "minute"),
+        s => (s, "second"),
+    };
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+}
+
+fn subject(account: &Account) -> String {
+    match &account.group {
+        Some(group) => format!("CN={} O={group}", account.user),
+        None => format!("CN={}", account.user),
+    }
+}
+
+/// What is wrong with a root, at `now` (RFC 5280 § 4.2.1; rustls and webpki look at none of this in a trust anchor).
+#[must_use]
+pub fn root_flaws(root: &Certificate, now: OffsetDateTime) -> Vec<Flaw> {
+    let mut flaws = Vec::new();
+    dates(root, now, &mut flaws);
+    strength(root, &mut flaws);
+    match root.basic_constraints {
+        Some(bc) if bc.ca && bc.critical => {}
+        _ => flaws.push(Flaw::NotACa),
+    }
+    match root.key_usage {
+        Some(ku) if ku.cert_sign => {}
+        _ => flaws.push(Flaw::KeyUsage { wanted: "keyCertSign" }),
+    }
+    if !root.is_self_issued() || !root.is_signed_by(root) {
+        flaws.push(Flaw::NotSelfSigned);
+    }
+    flaws
+}
+
+/// What is wrong with a root that we made: [`root_flaws`], and the rest of our profile.
+#[must_use]
+pub fn own_root_flaws(root: &Certificate, now: OffsetDateTime) -> Vec<Flaw> {
+    let mut flaws = root_flaws(root, now);
+    if root.basic_constraints.is_some_and(|bc| bc.path_len != Some(0)) {
+        flaws.push(Flaw::PathLength);
+    }
+    if root
+        .key_usage
+        .is_some_and(|ku| !(ku.critical && ku.cert_sign && ku.crl_sign) || ku.digital_signature || ku.others)
+    {
+        flaws.push(Flaw::KeyUsage { wanted: "keyCertSign and cRLSign" });
+    }
+    if root.subject_key_id.is_none() {
+        flaws.push(Flaw::Extension("subjectKeyIdentifier"));
+    }
+    flaws
+}
+
+/// What is wrong with a leaf that should be `wanted`, signed by `root`, at `now`.
+#[must_use]
+pub fn leaf_flaws(
+    leaf: &Certificate,
+    wanted: &Leaf,
+    keys: KeyKind,
+    root: &Certificate,
+    now: OffsetDateTime,
+) -> Vec<Flaw> {
+    let mut flaws = Vec::new();
+    chains(leaf, root, &mut flaws);
+    dates(leaf, now, &mut flaws);
+    strength(leaf, &mut flaws);
+    if leaf.not_after > root.not_after {
+        flaws.push(Flaw::OutlivesRoot { not_after: leaf.not_after, root: root.not_after });
+    }
+    profile(leaf, wanted, &mut flaws);
+    if leaf.key != PublicKeyKind::Ours(keys) {
+        flaws.push(Flaw::OtherKeyKind { found: leaf.key.to_string(), wanted: keys });
+    }
+    flaws
+}
+
+fn chains(leaf: &Certificate, root: &Certificate, flaws: &mut Vec<Flaw>) {
+    if leaf.issuer.der != root.subject.der {
+        let (found, root) = (leaf.issuer.text.clone(), root.subject.text.clone());
+        flaws.push(Flaw::OtherIssuer { found, root });
+        return;
+    }
+    if leaf.authority_key_id.is_some() && leaf.authority_key_id != root.subject_key_id {
+        flaws.push(Flaw::OtherKeyId);
+    }
+    if !leaf.is_signed_by(root) {
+        flaws.push(Flaw::BadSignature);
+    }
+}
+
+fn dates(certificate: &Certificate, now: OffsetDateTime, flaws: &mut Vec<Flaw>) {
+    if now < certificate.not_before {
+        flaws.push(Flaw::NotYetValid { not_before: certificate.not_before, now });
+    }
+    if now > certificate.not_after {
+        flaws.push(Flaw::Expired { not_after: certificate.not_after, now });
+    }
+}
+
+fn strength(certificate: &Certificate, flaws: &mut Vec<Flaw>) {
+    match &certificate.key {
+        PublicKeyKind::Ours(_) => {}
+        PublicKeyKind::Rsa(bits) if *bits >= 2048 => {}
+        PublicKeyKind::Other(kind) if kind == "ecdsa-p521" => {}
+        weak => flaws.push(Flaw::WeakKey(weak.to_string())),
+    }
+    match certificate.signature {
+        SignatureKind::Strong(_) => {}
+        SignatureKind::WeakHash(hash) => flaws.push(Flaw::WeakHash(hash)),
+        SignatureKind::Unknown => flaws.push(Flaw::WeakHash("unknown")),
+    }
+    flaws.extend(certificate.unknown_critical.iter().cloned().map(Flaw::UnknownCritical));
+    if certificate.serial.0.len() > 20 || certificate.serial.0.iter().all(|&b| b == 0) {
+        flaws.push(Flaw::Serial);
+    }
+}
+
+fn profile(leaf: &Certificate, wanted: &Leaf, flaws: &mut Vec<Flaw>) {
+    let found = leaf.account();
+    let single = leaf.subject.common_names.len() == 1 && leaf.subject.organizations.len() <= 1;
+    if found != wanted.subject || !single {
+        flaws.push(Flaw::OtherAccount { found, wanted: wanted.subject.clone() });
+    }
+    let named: Vec<String> = leaf.names.iter().map(ToString::to_string).collect();
+    let asked: Vec<String> = wanted.names.iter().map(ToString::to_string).collect();
+    flaws.extend(asked.iter().filter(|name| !named.contains(name)).cloned().map(Flaw::NameMissing));
+    flaws.extend(named.iter().filter(|name| !asked.contains(name)).cloned().map(Flaw::NameTooMany));
+    let usage = match wanted.policy().usage {
+        Usage::Server => "serverAuth",
+        Usage::Client => "clientAuth",
+    };
+    if leaf.extended_key_usage.as_deref() != Some(&[usage.to_owned()]) {
+        let found = leaf.extended_key_usage.as_ref().map_or_else(|| "absent".to_owned(), |u| u.join(" + "));
+        flaws.push(Flaw::OtherUsage { found, wanted: usage });
+    }
+    match leaf.basic_constraints {
+        Some(bc) if bc.ca => flaws.push(Flaw::LeafIsCa),
+        Some(bc) if bc.critical => {}
+        _ => flaws.push(Flaw::Extension("basicConstraints")),
+    }
+    match leaf.key_usage {
+        Some(ku) if ku.critical && ku.digital_signature && !ku.cert_sign && !ku.crl_sign && !ku.others => {}
+        _ => flaws.push(Flaw::KeyUsage { wanted: "digitalSignature" }),
+    }
+    if leaf.subject_key_id.is_none() {
+        flaws.push(Flaw::Extension("subjectKeyIdentifier"));
+    }
+    if leaf.authority_key_id.is_none() {
+        flaws.push(Flaw::Extension("authorityKeyIdentifier"));
+    }
+}
+
+/// A value that passed the stranger's check. The writer of files accepts nothing else, so the step cannot be forgotten.
+#[derive(Debug)]
+pub struct Verified<T>(T);
+
+impl<T> Verified<T> {
+    /// The value.
+    pub fn get(&self) -> &T {
+        &self.0
+    }
+
+    /// The value, to own.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl Verified<Credential> {
+    /// Passes a leaf that has no flaw.
+    ///
+    /// # Errors
+    /// All of its flaws.
+    pub fn leaf(
+        credential: Credential,
+        wanted: &Leaf,
+        keys: KeyKind,
+        root: &Certificate,
+        now: OffsetDateTime,
+    ) -> Result<Self, Vec<Flaw>> {
+        let mut flaws = leaf_flaws(&credential.certificate, wanted, keys, root, now);
+        flaws.extend(key_flaw(&credential));
+        if flaws.is_empty() { Ok(Self(credential)) } else { Err(flaws) }
+    }
+
+    /// Passes a root of ours that has no flaw.
+    ///
+    /// # Errors
+    /// All of its flaws.
+    pub fn root(credential: Credential, now: OffsetDateTime) -> Result<Self, Vec<Flaw>> {
+        let mut flaws = own_root_flaws(&credential.certificate, now);
+        flaws.extend(key_flaw(&credential));
+        if flaws.is_empty() { Ok(Self(credential)) } else { Err(flaws) }
+    }
+}
+
+fn key_flaw(credential: &Credential) -> Option<Flaw> {
+    (credential.key.spki() != credential.certificate.spki).then_some(Flaw::KeyDoesNotFit)
+}

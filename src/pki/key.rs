@@ -1,0 +1,403 @@
+//! Private keys: made by ring, kept as PKCS#8, wiped on drop, shown only as fingerprints.
+
+use std::fmt;
+
+use pkcs8::der::{Decode, Encode};
+use pkcs8::pkcs5::pbes2;
+use pkcs8::{EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef};
+use rcgen::{PublicKeyData, SignatureAlgorithm, SigningKey};
+use ring::rand::{SecureRandom, SystemRandom};
+use ring::signature::{
+    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair,
+};
+use zeroize::Zeroizing;
+
+use super::fingerprint::Fingerprint;
+use super::passphrase::Passphrase;
+use super::pem::{self, Item, KeyForm, PemError};
+use crate::cluster::key_kind::KeyKind;
+
+/// PKCS#8 encryption as `openssl pkey` reads it (RFC 8018 PBES2, RFC 7914 scrypt): N = 2^14, r = 8, p = 5, AES-256-CBC.
+const SCRYPT_LOG_N: u8 = 14;
+const SCRYPT_R: u32 = 8;
+const SCRYPT_P: u32 = 5;
+/// A key that asks for more work or memory than this to open was not made by us and would only stall us.
+const SCRYPT_LOG_N_LIMIT: u64 = 1 << 20;
+
+/// RFC 8410 § 7: PKCS#8 v1 of an Ed25519 seed. OpenSSL does not read the v2 that ring writes.
+const ED25519_V1_PREFIX: [u8; 16] =
+    [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
+
+/// A private key of one of our kinds, with its public half. No `Clone`; `Debug` shows the fingerprint.
+pub struct PrivateKey {
+    kind: KeyKind,
+    pkcs8: Zeroizing<Vec<u8>>,
+    public: Vec<u8>,
+}
+
+/// Why a key cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// Not a PEM file.
+    #[error(transparent)]
+    Pem(#[from] PemError),
+    /// A PEM file without a private key.
+    #[error("there is no private key in it")]
+    NoKey,
+    /// A key that we do not make: RSA, P-521, SEC 1 …
+    #[error("it is not a PKCS#8 key of a kind that clusterctl makes (ecdsa-p256, ecdsa-p384, ed25519)")]
+    Foreign,
+    /// The bytes contradict themselves: the public half does not belong to the private one.
+    #[error("the key is damaged")]
+    Damaged,
+    /// A passphrase is needed and none was given.
+    #[error("the key is encrypted, and no passphrase was given")]
+    PassphraseNeeded,
+    /// The passphrase opens nothing.
+    #[error("the passphrase is wrong")]
+    WrongPassphrase,
+    /// Encrypted in a way that we do not read.
+    #[error("the key is encrypted in a way that clusterctl does not read: {0}")]
+    Encryption(String),
+    /// The operating system's random numbers failed.
+    #[error("the operating system gave no random numbers")]
+    NoRandomness,
+}
+
+impl PrivateKey {
+    /// Makes a new key.
+    ///
+    /// # Errors
+    /// When the operating system gives no random numbers.
+    pub fn generate(kind: KeyKind) -> Result<Self, KeyError> {
+        let rng = SystemRandom::new();
+        let no_randomness = |_| KeyError::NoRandomness;
+        match kind {
+            KeyKind::EcdsaP256 | KeyKind::EcdsaP384 => {
+                let (algorithm, point) = match kind {
+                    KeyKind::EcdsaP384 => (&ECDSA_P384_SHA384_ASN1_SIGNING, 97),
+                    _ => (&ECDSA_P256_SHA256_ASN1_SIGNING, 65),
+                };
+                let document = EcdsaKeyPair::generate_pkcs8(algorithm, &rng).map_err(no_randomness)?;
+                let pkcs8 = Zeroizing::new(document.as_ref().to_vec());
+                // ring ends the document with the public point that it has just computed. Taking it from there spares the
+                // second scalar multiplication that reading the document back would cost.
+                let public = pkcs8[pkcs8.len() - point..].to_vec();
+                Ok(Self { kind, pkcs8, public })
+            }
+            KeyKind::Ed25519 => {
+                let mut pkcs8 = Zeroizing::new(ED25519_V1_PREFIX.to_vec());
+                pkcs8.resize(ED25519_V1_PREFIX.len() + 32, 0);
+                rng.fill(&mut pkcs8[ED25519_V1_PREFIX.len()..]).map_err(no_randomness)?;
+                Self::from_pkcs8(pkcs8)
+            }
+        }
+    }
+
+    /// Reads PKCS#8 and checks that its halves belong together.
+    ///
+    /// # Errors
+    /// When it is of another kind, or damaged.
+    pub fn from_pkcs8(pkcs8: Zeroizing<Vec<u8>>) -> Result<Self, KeyError> {
+        let kind = kind_of(&pkcs8)?;
+        let public = Pair::open(kind, &pkcs8)?.public().to_vec();
+        Ok(Self { kind, pkcs8, public })
+    }
+
+    /// Reads a PEM file with a key in the clear.
+    ///
+    /// # Errors
+    /// When there is none, it is encrypted, of another kind, or damaged.
+    pub fn from_pem(text: &[u8]) -> Result<Self, KeyError> {
+        Self::from_pem_with(text, None)
+    }
+
+    /// Reads a PEM file with a key, encrypted or in the clear.
+    ///
+    /// # Errors
+    /// As [`PrivateKey::from_pem`], and when the passphrase is wrong or missing.
+    pub fn from_pem_with(text: &[u8], passphrase: Option<&Passphrase>) -> Result<Self, KeyError> {
+        for item in pem::read_all(text)? {
+            match item {
+                Item::Key(KeyForm::Pkcs8, secret) => return Self::from_pkcs8(secret.0),
+                Item::Key(..) => return Err(KeyError::Foreign),
+                Item::EncryptedKey(der) => {
+                    return Self::decrypt(&der, passphrase.ok_or(KeyError::PassphraseNeeded)?);
+                }
+                _ => {}
+            }
+        }
+        Err(KeyError::NoKey)
+    }
+
+    fn decrypt(der: &[u8], passphrase: &Passphrase) -> Result<Self, KeyError> {
+        let info = EncryptedPrivateKeyInfoRef::from_der(der).map_err(|_| KeyError::Damaged)?;
+        let scheme = info.encryption_algorithm.pbes2();
+        let scheme = scheme.ok_or_else(|| KeyError::Encryption("PBES1".to_owned()))?;
+        if let pbes2::Kdf::Scrypt(scrypt) = &scheme.kdf
+            && scrypt.cost_parameter > SCRYPT_LOG_N_LIMIT
+        {
+            return Err(KeyError::Encryption(format!("scrypt with N = {}", scrypt.cost_parameter)));
+        }
+        let plain = info.decrypt(passphrase.expose()).map_err(|error| match error {
+            // A wrong passphrase shows as bad padding, or as plaintext that is no key.
+            pkcs8::Error::EncryptedPrivateKey(pkcs8::pkcs5::Error::DecryptFailed) | pkcs8::Error::Asn1(_) => {
+                KeyError::WrongPassphrase
+            }
+            other => KeyError::Encryption(other.to_string()),
+        })?;
+        Self::from_pkcs8(Zeroizing::new(plain.as_bytes().to_vec())).map_err(|error| match error {
+            KeyError::Foreign => KeyError::WrongPassphrase,
+            other => other,
+        })
+    }
+
+    /// The key as PEM, in the clear.
+    #[must_use]
+    pub fn to_pem(&self) -> Zeroizing<String> {
+        pem::write_key(&self.pkcs8)
+    }
+
+    /// The key as PEM, encrypted under `passphrase`.
+    ///
+    /// # Errors
+    /// When the operating system gives no random numbers.
+    pub fn to_encrypted_pem(&self, passphrase: &Passphrase) -> Result<String, KeyError> {
+        let rng = SystemRandom::new();
+        let (mut salt, mut iv) = ([0; 16], [0; 16]);
+        rng.fill(&mut salt).and_then(|()| rng.fill(&mut iv)).map_err(|_| KeyError::NoRandomness)?;
+        let failed = |error: &dyn fmt::Display| KeyError::Encryption(error.to_string());
+        let cost =
+            pkcs8::pkcs5::scrypt::Params::new(SCRYPT_LOG_N, SCRYPT_R, SCRYPT_P).map_err(|error| failed(&error))?;
+        let scheme = pbes2::Parameters::generate_scrypt_aes256cbc(cost, &salt, iv).map_err(|error| failed(&error))?;
+        let info = PrivateKeyInfoRef::from_der(&self.pkcs8).map_err(|_| KeyError::Damaged)?;
+        let sealed = info.encrypt_with_params(scheme, passphrase.expose()).map_err(|error| failed(&error))?;
+        Ok(pem::write_encrypted_key(sealed.as_bytes()))
+    }
+
+    /// Its kind.
+    #[must_use]
+    pub fn kind(&self) -> KeyKind {
+        self.kind
+    }
+
+    /// SubjectPublicKeyInfo as DER (RFC 5280 § 4.1.2.7).
+    #[must_use]
+    pub fn spki(&self) -> Vec<u8> {
+        self.subject_public_key_info()
+    }
+
+    /// SHA-256 of the SubjectPublicKeyInfo.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(&self.spki())
+    }
+
+    /// The PKCS#8 bytes, for a TLS client or server that signs with them.
+    #[must_use]
+    pub fn expose_pkcs8(&self) -> &[u8] {
+        &self.pkcs8
+    }
+
+    /// The key opened for signing.
+    ///
+    /// # Errors
+    /// When its halves do not belong together.
+    pub fn signer(&self) -> Result<Signer<'_>, KeyError> {
+        Ok(Signer { key: self, pair: Pair::open(self.kind, &self.pkcs8)? })
+    }
+}
+
+impl fmt::Debug for PrivateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PrivateKey({} {})", self.kind, self.fingerprint())
+    }
+}
+
+/// What rcgen has to know of a public key.
+impl PublicKeyData for PrivateKey {
+    fn der_bytes(&self) -> &[u8] {
+        &self.public
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        match self.kind {
+            KeyKind::EcdsaP256 => &rcgen::PKCS_ECDSA_P256_SHA256,
+            KeyKind::EcdsaP384 => &rcgen::PKCS_ECDSA_P384_SHA384,
+            KeyKind::Ed25519 => &rcgen::PKCS_ED25519,
+        }
+    }
+}
+
+/// A key opened for signing; [`PrivateKey::signer`] makes it.
+pub struct Signer<'a> {
+    key: &'a PrivateKey,
+    pair: Pair,
+}
+
+impl PublicKeyData for Signer<'_> {
+    fn der_bytes(&self) -> &[u8] {
+        self.key.der_bytes()
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        self.key.algorithm()
+    }
+}
+
+impl SigningKey for Signer<'_> {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+        match &self.pair {
+            Pair::Ecdsa(pair, rng) => pair
+                .sign(rng, message)
+                .map(|signature| signature.as_ref().to_vec())
+                .map_err(|_| rcgen::Error::RingUnspecified),
+            Pair::Ed25519(pair) => Ok(pair.sign(message).as_ref().to_vec()),
+        }
+    }
+}
+
+enum Pair {
+    Ecdsa(EcdsaKeyPair, SystemRandom),
+    Ed25519(Ed25519KeyPair),
+}
+
+impl Pair {
+    fn open(kind: KeyKind, pkcs8: &[u8]) -> Result<Self, KeyError> {
+        let rng = SystemRandom::new();
+        let algorithm = match kind {
+            KeyKind::EcdsaP256 => &ECDSA_P256_SHA256_ASN1_SIGNING,
+            KeyKind::EcdsaP384 => &ECDSA_P384_SHA384_ASN1_SIGNING,
+            KeyKind::Ed25519 => {
+                return Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8)
+                    .map(Self::Ed25519)
+                    .map_err(|_| KeyError::Damaged);
+            }
+        };
+        let pair = EcdsaKeyPair::from_pkcs8(algorithm, pkcs8, &rng).map_err(|_| KeyError::Damaged)?;
+        Ok(Self::Ecdsa(pair, rng))
+    }
+
+    fn public(&self) -> &[u8] {
+        match self {
+            Self::Ecdsa(pair, _) => pair.public_key().as_ref(),
+            Self::Ed25519(pair) => pair.public_key().as_ref(),
+        }
+    }
+}
+
+fn kind_of(pkcs8: &[u8]) -> Result<KeyKind, KeyError> {
+    const EC: &str = "1.2.840.10045.2.1";
+    const P256: &str = "1.2.840.10045.3.1.7";
+    const P384: &str = "1.3.132.0.34";
+    const ED25519: &str = "1.3.101.112";
+    let info = PrivateKeyInfoRef::from_der(pkcs8).map_err(|_| KeyError::Foreign)?;
+    let curve = info.algorithm.parameters_oid().map(|oid| oid.to_string());
+    match (info.algorithm.oid.to_string().as_str(), curve.as_deref()) {
+        (EC, Ok(P256)) => Ok(KeyKind::EcdsaP256),
+        (EC, Ok(P384)) => Ok(KeyKind::EcdsaP384),
+        (ED25519, _) => Ok(KeyKind::Ed25519),
+        _ => Err(KeyError::Foreign),
+    }
+}
+
+/// A private key of any kind, known only by its label and its public half: what `show` may say of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyFacts {
+    /// Such as `ecdsa-p256` or `RSA 2048`.
+    pub kind: String,
+    /// SHA-256 of the SubjectPublicKeyInfo, where we can compute it.
+    pub fingerprint: Option<Fingerprint>,
+}
+
+impl KeyFacts {
+    /// What can be said of a private key without showing it.
+    #[must_use]
+    pub fn of(form: KeyForm, secret: &pem::Secret) -> Self {
+        let pkcs8 = match form {
+            KeyForm::Pkcs8 => Some(Zeroizing::new(secret.0.to_vec())),
+            KeyForm::Sec1 => sec1_to_pkcs8(&secret.0),
+            KeyForm::Pkcs1 => None,
+        };
+        if let Some(key) = pkcs8.and_then(|der| PrivateKey::from_pkcs8(der).ok()) {
+            return Self { kind: key.kind.to_string(), fingerprint: Some(key.fingerprint()) };
+        }
+        let rsa = match form {
+            KeyForm::Pkcs1 => ring::rsa::KeyPair::from_der(&secret.0),
+            _ => ring::rsa::KeyPair::from_pkcs8(&secret.0),
+        };
+        match rsa {
+            Ok(pair) => Self {
+                kind: format!("RSA {}", pair.public().modulus_len() * 8),
+                fingerprint: rsa_spki(pair.public().as_ref()).map(|spki| Fingerprint::of(&spki)),
+            },
+            Err(_) => Self { kind: "a kind that clusterctl does not know, or damaged".to_owned(), fingerprint: None },
+        }
+    }
+}
+
+/// Wraps an `EC PRIVATE KEY` (RFC 5915), which names its curve in its parameters, as PKCS#8.
+fn sec1_to_pkcs8(sec1: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    for curve in ["1.2.840.10045.3.1.7", "1.3.132.0.34"] {
+        let curve = pkcs8::ObjectIdentifier::new(curve).ok()?;
+        let curve_der = curve.to_der().ok()?;
+        if sec1.windows(curve_der.len()).any(|window| window == curve_der) {
+            let algorithm = pkcs8::AlgorithmIdentifierRef {
+                oid: pkcs8::ObjectIdentifier::new("1.2.840.10045.2.1").ok()?,
+                parameters: Some((&curve).into()),
+            };
+            let key = pkcs8::der::asn1::OctetStringRef::new(sec1).ok()?;
+            return PrivateKeyInfoRef::new(algorithm, key).to_der().ok().map(Zeroizing::new);
+        }
+    }
+    None
+}
+
+fn rsa_spki(pkcs1: &[u8]) -> Option<Vec<u8>> {
+    let algorithm = pkcs8::AlgorithmIdentifierRef {
+        oid: pkcs8::ObjectIdentifier::new("1.2.840.113549.1.1.1").ok()?,
+        parameters: Some(pkcs8::der::asn1::AnyRef::NULL),
+    };
+    let subject_public_key = pkcs8::der::asn1::BitStringRef::from_bytes(pkcs1).ok()?;
+    pkcs8::spki::SubjectPublicKeyInfoRef { algorithm, subject_public_key }.to_der().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_survives_its_pem() {
+        for kind in KeyKind::ALL {
+            let key = PrivateKey::generate(kind).expect("a key");
+            let again = PrivateKey::from_pem(key.to_pem().as_bytes()).expect("the same key");
+            assert_eq!((again.kind(), again.spki()), (kind, key.spki()));
+        }
+    }
+
+    #[test]
+    fn an_encrypted_key_opens_with_its_passphrase_only() {
+        let key = PrivateKey::generate(KeyKind::EcdsaP256).expect("a key");
+        let sealed = key.to_encrypted_pem(&Passphrase::new("three in the morning".into())).expect("sealed");
+        let open = |text: &str| PrivateKey::from_pem_with(sealed.as_bytes(), Some(&Passphrase::new(text.into())));
+        assert_eq!(open("three in the morning").map(|k| k.spki()), Ok(key.spki()));
+        assert_eq!(open("four in the morning").map(|k| k.spki()), Err(KeyError::WrongPassphrase));
+        assert_eq!(PrivateKey::from_pem(sealed.as_bytes()).map(|k| k.spki()), Err(KeyError::PassphraseNeeded));
+    }
+
+    #[test]
+    fn debug_shows_no_key() {
+        let key = PrivateKey::generate(KeyKind::Ed25519).expect("a key");
+        let shown = format!("{key:?}");
+        assert_eq!(shown, format!("PrivateKey(ed25519 {})", Fingerprint::of(&key.spki())));
+    }
+
+    #[test]
+    fn a_key_whose_halves_differ_is_damaged() {
+        let key = PrivateKey::generate(KeyKind::EcdsaP256).expect("a key");
+        let mut bytes = key.expose_pkcs8().to_vec();
+        let last = bytes.len() - 1;
+        bytes[last] ^= 1;
+        assert_eq!(PrivateKey::from_pkcs8(Zeroizing::new(bytes)).map(|k| k.spki()), Err(KeyError::Damaged));
+    }
+}

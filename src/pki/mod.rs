@@ -1,0 +1,11 @@
+//! Bytes and cryptography: what keys and certificates are, how they are made, and what one is worth.
+//! Nothing here touches a file, a clock or a terminal; time is an argument.
+
+pub mod authority;
+pub mod certificate;
+pub mod chain;
+pub mod fingerprint;
+pub mod inspect;
+pub mod key;
+pub mod passphrase;
+pub mod pem;
