@@ -1,4 +1,100 @@
-//! clusterctl
+//! clusterctl: static clustering for Kubernetes, from a cluster file to a proven cluster.
+//!
+//! The rooms, from the ground up; imports point down only, and a test holds them to it:
+//!
+//! - [`cluster`]: what the admin declared, parsed for good, and the PKI policy as a table
+//! - [`pki`]: bytes and cryptography
+//! - [`cluster_file`]: YAML and kubectl's JSON to a cluster, and back
+//! - [`store`]: the cluster directory
+//! - [`bundle`]: what each host receives
+//! - [`verify`]: the proof on the wire
+//! - [`standin`]: a cluster on loopback, for the demo and the tests
+//! - [`ui`]: the terminal
+//! - [`commands`]: one file a command
+//! - [`cli`]: the tree of commands and flags
+//!
+//! [`world`] is all that is outside, [`failure`] how an error ends, and [`run`] the program.
 
+pub mod cli;
 pub mod cluster;
+pub mod cluster_file;
+pub mod commands;
+pub mod failure;
 pub mod pki;
+pub mod store;
+pub mod ui;
+pub mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+
+use clap::Parser;
+
+use crate::cli::Cli;
+use crate::commands::context::Context;
+use crate::failure::{Exit, Failure, tell};
+use crate::ui::Screen;
+use crate::world::World;
+
+/// Runs the program with the arguments of `world` and tells how it ended.
+pub fn run(world: &mut World) -> Exit {
+    if let Some(exit) = commands::completions::answer_a_shell(world) {
+        return exit;
+    }
+    let cli = match Cli::try_parse_from(&world.args) {
+        Ok(cli) => cli,
+        Err(error) => return usage(world, &error),
+    };
+    let no_color = world.env("NO_COLOR").is_some();
+    let dir_from_env: Option<PathBuf> = world.env("CLUSTERCTL_DIR").map(Into::into);
+    let (stop, now) = (world.stop.clone(), (world.clock)());
+    let mut context = Context {
+        screen: Screen::new(&mut world.out, &mut world.err, cli.global.verbosity(), cli.global.color, no_color),
+        given_dir: cli.global.dir.is_some() || dir_from_env.is_some(),
+        layout: cli.global.layout(&world.dir, dir_from_env),
+        dir: &world.dir,
+        env: &world.env,
+        clock: &world.clock,
+        now,
+        user: &world.user,
+        prompts: world.prompts.as_deref_mut(),
+        stop,
+    };
+    let outcome = catch_unwind(AssertUnwindSafe(|| commands::run(cli.command, &mut context)));
+    let result = outcome.unwrap_or_else(|_| {
+        let what = "clusterctl met a situation that it was not built for";
+        Err(Failure::new(Exit::Bug, what).hint("this is a bug; please report what you did").into())
+    });
+    let lost = context.screen.take_lost();
+    let result = match (result, lost) {
+        (Ok(_), Some(error)) => {
+            Err(Failure::new(Exit::Environment, "the answer could not be written").because(error).into())
+        }
+        (result, _) => result,
+    };
+    result.unwrap_or_else(|error| {
+        let (telling, exit) = tell(&error);
+        context.screen.failure(&telling);
+        exit
+    })
+}
+
+/// clap's own answers: help and version go to stdout, complaints to stderr.
+fn usage(world: &mut World, error: &clap::Error) -> Exit {
+    let colored = |terminal: bool| terminal && world.env("NO_COLOR").is_none();
+    let (stream, colored) = if error.use_stderr() {
+        let colored = colored(world.err.terminal);
+        (&mut world.err, colored)
+    } else {
+        let colored = colored(world.out.terminal);
+        (&mut world.out, colored)
+    };
+    let text = error.render();
+    // Nobody is left to be told when the stream is gone.
+    let _ = match colored {
+        true => write!(stream.sink, "{}", text.ansi()),
+        false => write!(stream.sink, "{text}"),
+    };
+    let _ = stream.sink.flush();
+    if error.use_stderr() { Exit::Usage } else { Exit::Done }
+}

@@ -1,0 +1,94 @@
+//! The tree of commands and the flags that all of them know. Nothing is done here.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands::{bundle, completions, demo, init, init_ca, issue_master, issue_node, man, show, verify};
+use crate::store::layout::Layout;
+use crate::ui::{ColorChoice, Verbosity};
+
+const EXIT_STATUS: &str = "\
+Exit status:
+  0   done, or everything proven
+  1   verify: something failed or could not be proven
+  2   wrong usage, or an unreadable or invalid cluster file; verify: nothing could be judged
+  3   refused: it exists already, it was declined, a passphrase is wrong
+  4   environment: a file, the disk or the network is not usable
+  70  a bug";
+
+/// Static clustering for Kubernetes: an offline root CA, a certificate for every master and node, a bundle for every host,
+/// and the proof on the wire that they find and trust each other.
+#[derive(Debug, Parser)]
+#[command(name = "clusterctl", version, after_help = EXIT_STATUS, arg_required_else_help = true)]
+pub struct Cli {
+    /// Flags of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags of every command.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// The cluster directory [env: CLUSTERCTL_DIR] [default: the nearest folder upwards with a cluster.yaml]
+    #[arg(long, global = true, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    pub dir: Option<PathBuf>,
+    /// Say nothing but answers and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// When to use colour (NO_COLOR is respected)
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: ColorChoice,
+}
+
+impl Global {
+    /// How much commentary is wanted.
+    #[must_use]
+    pub fn verbosity(&self) -> Verbosity {
+        match (self.quiet, self.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (false, true) => Verbosity::Verbose,
+            (false, false) => Verbosity::Normal,
+        }
+    }
+
+    /// The cluster directory: as given, else as the environment says, else the nearest one upwards from `here`.
+    #[must_use]
+    pub fn layout(&self, here: &Path, from_env: Option<PathBuf>) -> Layout {
+        match self.dir.clone().or(from_env) {
+            Some(dir) => Layout::new(here.join(dir)),
+            None => Layout::find(here),
+        }
+    }
+}
+
+/// The commands, in the order in which a cluster comes to be.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write a commented cluster file, cluster.yaml
+    Init(init::InitArgs),
+    /// Create the root CAs: the cluster's, etcd's and the front proxy's
+    InitCa(init_ca::InitCaArgs),
+    /// Issue masters' credentials: what is missing or no longer matches the cluster file
+    IssueMaster(issue_master::IssueMasterArgs),
+    /// Issue nodes' credentials: what is missing or no longer matches the cluster file
+    IssueNode(issue_node::IssueNodeArgs),
+    /// Render and pack one bundle for each host
+    Bundle(bundle::BundleArgs),
+    /// Prove on a live cluster, or in the directory alone, that its members find and trust each other
+    Verify(verify::VerifyArgs),
+    /// Explain any certificate, key, request, kubeconfig or bundle
+    Show(show::ShowArgs),
+    /// See the whole path, from nothing to a proven cluster, against a stand-in on this machine
+    Demo(demo::DemoArgs),
+    /// Print the completions for a shell
+    Completions(completions::CompletionsArgs),
+    /// Write the man pages into a folder
+    Man(man::ManArgs),
+}

@@ -1,0 +1,133 @@
+//! `completions`: what shells need to complete commands, flags, and host names out of the cluster file. The scripts ask
+//! the program itself at every TAB, through the variable [`VARIABLE`].
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{Args, CommandFactory, ValueEnum};
+use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
+use clap_complete::env::{Bash, Elvish, EnvCompleter, Fish, Powershell, Zsh};
+
+use super::context::Context;
+use crate::cli::Cli;
+use crate::cluster::name::HostName;
+use crate::cluster::spec::Cluster;
+use crate::cluster_file;
+use crate::failure::{Exit, Failure};
+use crate::store::files;
+use crate::store::layout::Layout;
+use crate::world::World;
+
+/// The scripts set it to the shell's name when they ask for candidates.
+pub const VARIABLE: &str = "CLUSTERCTL_COMPLETE";
+const PROGRAM: &str = "clusterctl";
+
+/// Prints the completions for a shell.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// Which shell
+    #[arg(value_name = "SHELL")]
+    shell: ShellName,
+}
+
+/// The shells that can be served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ShellName {
+    /// bash
+    Bash,
+    /// zsh
+    Zsh,
+    /// fish
+    Fish,
+    /// PowerShell
+    Powershell,
+    /// Elvish
+    Elvish,
+}
+
+impl ShellName {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Bash, Self::Zsh, Self::Fish, Self::Powershell, Self::Elvish];
+
+    /// The name of its file in `completions/`, after the shell's own custom.
+    #[must_use]
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Self::Bash => "clusterctl.bash",
+            Self::Zsh => "_clusterctl",
+            Self::Fish => "clusterctl.fish",
+            Self::Powershell => "_clusterctl.ps1",
+            Self::Elvish => "clusterctl.elv",
+        }
+    }
+
+    fn completer(self) -> &'static dyn EnvCompleter {
+        match self {
+            Self::Bash => &Bash,
+            Self::Zsh => &Zsh,
+            Self::Fish => &Fish,
+            Self::Powershell => &Powershell,
+            Self::Elvish => &Elvish,
+        }
+    }
+}
+
+/// Runs `completions`.
+///
+/// # Errors
+/// When the script cannot be made, which would be a bug.
+pub fn run(args: &CompletionsArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+    let mut script = Vec::new();
+    let completer = args.shell.completer();
+    completer
+        .write_registration(VARIABLE, PROGRAM, PROGRAM, PROGRAM, &mut script)
+        .map_err(|error| Failure::new(Exit::Bug, "the script could not be made").because(error))?;
+    context.screen.answer(String::from_utf8_lossy(&script));
+    Ok(Exit::Done)
+}
+
+/// Answers a shell that asks for candidates; `None` when none asked.
+pub fn answer_a_shell(world: &mut World) -> Option<Exit> {
+    let shell = ShellName::from_str(world.env(VARIABLE)?, true).ok()?;
+    let words: Vec<OsString> = world.args.iter().skip_while(|word| *word != "--").skip(1).cloned().collect();
+    let mut command = Cli::command();
+    command.build();
+    let mut candidates = Vec::new();
+    let found = shell.completer().write_complete(&mut command, words, Some(&world.dir), &mut candidates);
+    let written = found.and_then(|()| world.out.sink.write_all(&candidates)).and_then(|()| world.out.sink.flush());
+    Some(if written.is_ok() { Exit::Done } else { Exit::Environment })
+}
+
+/// Completes masters' names.
+pub(super) fn masters() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        candidates(typed, |cluster| cluster.masters.iter().map(|h| &h.name).collect())
+    })
+}
+
+/// Completes nodes' names.
+pub(super) fn nodes() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| candidates(typed, |cluster| cluster.nodes.iter().map(|h| &h.name).collect()))
+}
+
+/// Completes names of all hosts.
+pub(super) fn hosts() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| candidates(typed, Cluster::host_names))
+}
+
+/// Completions are asked for in a process of their own, and clap hands completers nothing but the word: this is the one
+/// place that has to ask the process itself where it is.
+fn candidates(typed: &OsStr, names: fn(&Cluster) -> Vec<&HostName>) -> Vec<CompletionCandidate> {
+    let cluster = || -> anyhow::Result<Cluster> {
+        let here = std::env::current_dir()?;
+        let named = std::env::var_os("CLUSTERCTL_DIR").map(PathBuf::from);
+        let layout = named.map_or_else(|| Layout::find(&here), Layout::new);
+        let bytes = files::read(&layout.cluster_file(), cluster_file::LIMIT)?;
+        cluster_file::read(&bytes).context("no cluster file")
+    };
+    let Ok(cluster) = cluster() else { return Vec::new() };
+    let typed = typed.to_string_lossy();
+    let matching = names(&cluster).into_iter().filter(|name| name.as_str().starts_with(&*typed));
+    matching.map(|name| CompletionCandidate::new(name.as_str())).collect()
+}

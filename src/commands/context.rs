@@ -1,0 +1,198 @@
+//! What a command works with, and the steps that most commands begin with.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use crate::cluster::spec::{Cluster, Host, Role};
+use crate::cluster_file;
+use crate::failure::{Exit, Failure};
+use crate::store::error::StoreError;
+use crate::store::files;
+use crate::store::layout::{CLUSTER_FILE, Layout};
+use crate::store::ledger::Mark;
+use crate::store::lock::Lock;
+use crate::ui::Screen;
+use crate::ui::prompts::Prompts;
+use crate::world::Stop;
+
+/// How long a command waits for another that writes in the same directory.
+const LOCK_PATIENCE: Duration = Duration::from_secs(600);
+
+/// What a command works with.
+pub struct Context<'w> {
+    /// Where it speaks.
+    pub screen: Screen<'w>,
+    /// The cluster directory.
+    pub layout: Layout,
+    /// Whether the directory was named with `--dir`, rather than found.
+    pub given_dir: bool,
+    /// The current folder.
+    pub dir: &'w Path,
+    /// Environment variables.
+    pub env: &'w BTreeMap<String, OsString>,
+    /// What time it is.
+    pub clock: &'w (dyn Fn() -> OffsetDateTime + Send + Sync),
+    /// When the command began.
+    pub now: OffsetDateTime,
+    /// `user@machine`
+    pub user: &'w str,
+    /// Who can be asked.
+    pub prompts: Option<&'w mut (dyn Prompts + 'static)>,
+    /// Whether we are asked to stop.
+    pub stop: Stop,
+}
+
+impl Context<'_> {
+    /// A path as a person gave it, seen from the current folder.
+    #[must_use]
+    pub fn path(&self, given: &Path) -> PathBuf {
+        self.dir.join(given)
+    }
+
+    /// An environment variable, when it is set to something that is text.
+    #[must_use]
+    pub fn env(&self, name: &str) -> Option<&str> {
+        self.env.get(name).and_then(|value| value.to_str()).filter(|value| !value.is_empty())
+    }
+
+    /// Who does it, and when.
+    #[must_use]
+    pub fn mark(&self) -> Mark<'_> {
+        Mark { at: self.now, by: self.user }
+    }
+
+    /// Reads the cluster file.
+    ///
+    /// # Errors
+    /// When there is none, or it has faults: all of them.
+    pub fn cluster(&self) -> anyhow::Result<Cluster> {
+        let path = self.layout.cluster_file();
+        let shown = path.display();
+        let bytes = match files::read(&path, cluster_file::LIMIT) {
+            Err(StoreError::Missing(_)) => {
+                let dir = self.layout.dir().display();
+                return Err(Failure::new(Exit::Usage, format!("there is no {CLUSTER_FILE} in {dir}"))
+                    .hint("write one with: clusterctl init   (or name the cluster directory with --dir)")
+                    .into());
+            }
+            Err(error @ StoreError::TooLarge { .. }) => {
+                let what = format!("cannot read the cluster file {shown}");
+                return Err(Failure::new(Exit::Usage, what).because(error).into());
+            }
+            other => other?,
+        };
+        cluster_file::read(&bytes).map_err(|error| {
+            let hint = error.hint();
+            let failure = Failure::new(Exit::Usage, format!("the cluster file {shown} cannot be used"));
+            failure.hint(hint).because(error).into()
+        })
+    }
+
+    /// Takes the right to write in the cluster directory, waiting for another process that has it.
+    ///
+    /// # Errors
+    /// When it is not given back in time, or the directory is not writable.
+    pub fn lock(&mut self, purpose: &str) -> Result<Lock, StoreError> {
+        let screen = &mut self.screen;
+        Lock::take(&self.layout.lock(), purpose, LOCK_PATIENCE, &mut |holder| {
+            screen.step(format_args!("waiting for another clusterctl: {holder}"));
+        })
+    }
+
+    /// Fails when somebody asked us to stop; `done` says what is done by now.
+    ///
+    /// # Errors
+    /// When we were asked to stop.
+    pub fn go_on(&self, done: impl FnOnce() -> String) -> Result<(), Failure> {
+        if self.stop.asked() {
+            return Err(Failure::new(Exit::Environment, format!("stopped on request; {}", done()))
+                .hint("what is done is kept: run the same command again to go on"));
+        }
+        Ok(())
+    }
+}
+
+/// Reads a file that a person named.
+///
+/// # Errors
+/// A usage error when it is not there, else what the system says.
+pub fn read_given(path: &Path, limit: u64, what: &str) -> anyhow::Result<Vec<u8>> {
+    files::read(path, limit).map_err(|error| match error {
+        StoreError::Missing(_) => Failure::new(Exit::Usage, format!("there is no {what} {}", path.display())).into(),
+        other => other.into(),
+    })
+}
+
+/// The hosts of one role that a command is about: those named, each once, or all.
+///
+/// # Errors
+/// A usage error when none or an unknown one is named.
+pub fn select<'c>(cluster: &'c Cluster, role: Role, named: &[String], all: bool) -> Result<Vec<&'c Host>, Failure> {
+    let hosts = match role {
+        Role::Master => &cluster.masters,
+        Role::Node => &cluster.nodes,
+    };
+    let role = role.as_str();
+    if all {
+        return Ok(hosts.iter().collect());
+    }
+    if named.is_empty() {
+        let what = format!("no {role} was named");
+        return Err(
+            Failure::new(Exit::Usage, what).hint(format!("name some of the cluster file's {role}s, or say --all"))
+        );
+    }
+    let known: Vec<&str> = hosts.iter().map(|host| host.name.as_str()).collect();
+    if let Some(unknown) = named.iter().find(|name| !known.contains(&name.as_str())) {
+        return Err(unknown_host(unknown, role, &known));
+    }
+    Ok(hosts.iter().filter(|host| named.iter().any(|name| name == host.name.as_str())).collect())
+}
+
+/// The error for a host that the cluster file does not have, with the nearest that it has.
+pub fn unknown_host(name: &str, role: &str, known: &[&str]) -> Failure {
+    let failure = Failure::new(Exit::Usage, format!("the cluster file has no {role} called {name:?}"));
+    match nearest(name, known) {
+        Some(near) => failure.hint(format!("did you mean {near} ?")),
+        None => failure.hint(format!("add it to the cluster file's {role}s first")),
+    }
+}
+
+/// The most similar of `known`, if one is similar at all.
+fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+    let name: Vec<char> = name.chars().take(253).collect();
+    let scored = known.iter().map(|candidate| (distance(&name, candidate), *candidate));
+    scored.min().filter(|(distance, candidate)| *distance * 3 <= candidate.len().max(3)).map(|(_, near)| near)
+}
+
+/// Levenshtein's distance.
+fn distance(a: &[char], b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=a.len()).collect();
+    for (i, cb) in b.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, ca) in a.iter().enumerate() {
+            let substituted = diagonal + usize::from(*ca != cb);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[a.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_offered_and_strangers_are_not() {
+        let known = ["worker-a1.fra1.example.net", "worker-b1", "on"];
+        assert_eq!(nearest("worker-b2", &known), Some("worker-b1"));
+        assert_eq!(nearest("wroker-a1.fra1.example.net", &known), Some("worker-a1.fra1.example.net"));
+        assert_eq!(nearest("database", &known), None);
+    }
+}

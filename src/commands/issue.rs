@@ -1,0 +1,231 @@
+//! What `issue-master` and `issue-node` share: plan, open the root, then make, check, record and write in batches.
+
+use std::time::Instant;
+
+use clap::Args;
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+use time::OffsetDateTime;
+
+use super::context::Context;
+use super::passphrase::PassphraseArgs;
+use crate::cluster::lifetime::Lifetime;
+use crate::cluster::profile::{Leaf, RootKind};
+use crate::cluster::spec::Cluster;
+use crate::failure::{Exit, Failure};
+use crate::pki::authority::{Authority, MintError};
+use crate::pki::certificate::Certificate;
+use crate::pki::inspect::{in_words, stamp};
+use crate::store::credentials::{self, Stored};
+use crate::store::issuance::{self, Holding, Issuer};
+use crate::store::layout::Layout;
+use crate::store::ledger::{Known, Ledger};
+use crate::store::roots;
+
+/// Holders in one batch: large enough that the disk's syncs do not count, small enough for memory and for a prompt stop.
+const BATCH: usize = 512;
+
+/// Flags of both commands.
+#[derive(Debug, Args)]
+pub(super) struct IssueArgs {
+    /// Replace what is good, too
+    #[arg(long)]
+    pub(super) reissue: bool,
+    /// Say what would be issued and why, and change nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Also replace what ends within this time, for example 30d
+    #[arg(long, value_name = "TIME", value_parser = Lifetime::parse)]
+    pub(super) renew_within: Option<Lifetime>,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
+}
+
+/// What is asked for.
+pub(super) struct Request<'a> {
+    /// The command's name.
+    pub(super) command: &'static str,
+    /// For each holder, all that it is to hold.
+    pub(super) holders: Vec<Vec<Leaf>>,
+    /// How.
+    pub(super) how: &'a IssueArgs,
+}
+
+/// Issues what is missing or no longer good.
+///
+/// # Errors
+/// When there is no root or it is not fit to sign, the passphrase is wrong, the ledger or the disk cannot be used. Then
+/// whatever was issued before is kept, recorded and whole.
+pub(super) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+    let root = roots::certificate(&context.layout, RootKind::Cluster)?;
+    if request.how.dry_run {
+        let known = Ledger::open_to_read(&context.layout.ledger())?.known()?;
+        let plans = plan(request, cluster, &root, &known, context)?;
+        tell_plan(&plans, context);
+        return Ok(Exit::Done);
+    }
+    let begun = Instant::now();
+    let _lock = context.lock(request.command)?;
+    let mut ledger = Ledger::open(&context.layout.ledger())?;
+    let known = ledger.known()?;
+    let plans = plan(request, cluster, &root, &known, context)?;
+    drop(known);
+    let work: Vec<&Plan> = plans.iter().filter(|plan| !plan.issue.is_empty()).collect();
+    let kept: usize = plans.iter().map(|plan| plan.kept).sum();
+    if work.is_empty() {
+        context.screen.step(format_args!("nothing to do: {} good", certificates(kept)));
+        return Ok(Exit::Done);
+    }
+    let root = request.how.passphrase.open(RootKind::Cluster, context)?;
+    let authority = Authority::open(&root, context.now).map_err(unfit)?;
+    warn_of_short_lives(&work, authority.root(), context);
+    issuance::prepare(&context.layout)?;
+    let issued = make_all(&work, cluster, &authority, &mut ledger, context)?;
+    let seconds = begun.elapsed().as_secs_f64();
+    context.screen.step(format_args!(
+        "issued {}, kept {kept}, in {seconds:.1} s ({:.0} a second)",
+        certificates(issued),
+        issued as f64 / seconds.max(0.001),
+    ));
+    Ok(Exit::Done)
+}
+
+fn certificates(count: usize) -> String {
+    format!("{count} certificate{}", if count == 1 { "" } else { "s" })
+}
+
+fn unfit(error: MintError) -> anyhow::Error {
+    Failure::new(Exit::Refused, "the root is not fit to sign")
+        .hint(
+            "a root cannot be renewed in place: restore the right ca.crt and ca.key, or start a new cluster directory",
+        )
+        .because(error)
+        .into()
+}
+
+/// What is to be done for one holder.
+struct Plan {
+    /// What is issued, each with all reasons.
+    issue: Vec<(Leaf, Vec<String>)>,
+    /// What is good and lies beside it; only its leaf, to be read again when the folder is written.
+    beside: Vec<Leaf>,
+    /// How many are good.
+    kept: usize,
+}
+
+/// Compares what lies in the directory with what the cluster file asks for.
+fn plan(
+    request: &Request<'_>,
+    cluster: &Cluster,
+    root: &Certificate,
+    known: &Known,
+    context: &Context<'_>,
+) -> Result<Vec<Plan>, Failure> {
+    let progress = context.screen.progress("looking at what is there", request.holders.len() as u64);
+    let (layout, now, how) = (&context.layout, context.now, request.how);
+    let one = |leaves: &Vec<Leaf>| {
+        let mut plan = Plan { issue: Vec::new(), beside: Vec::new(), kept: 0 };
+        for leaf in leaves {
+            let found = credentials::read_good(layout, leaf, cluster.keys, root, known, now);
+            let reasons = match found {
+                Err(troubles) => troubles.iter().map(ToString::to_string).collect(),
+                Ok(stored) => reasons_to_replace(&stored, how, now),
+            };
+            if reasons.is_empty() {
+                plan.kept += 1;
+                plan.beside.push(leaf.clone());
+            } else {
+                plan.issue.push((leaf.clone(), reasons));
+            }
+        }
+        if plan.issue.is_empty() {
+            plan.beside = Vec::new();
+        }
+        progress.add(1);
+        plan
+    };
+    let plans = request.holders.par_iter().map(one).collect();
+    context.go_on(|| "nothing was changed".to_owned())?;
+    Ok(plans)
+}
+
+fn reasons_to_replace(stored: &Stored, how: &IssueArgs, now: OffsetDateTime) -> Vec<String> {
+    let left = stored.credential.certificate.not_after - now;
+    let mut reasons = Vec::new();
+    if how.renew_within.is_some_and(|within| left <= within.duration()) {
+        reasons.push(format!("ends in {}", in_words(left)));
+    }
+    if how.reissue {
+        reasons.push("--reissue asks for it".to_owned());
+    }
+    reasons
+}
+
+fn tell_plan(plans: &[Plan], context: &mut Context<'_>) {
+    let mut issued = 0;
+    for (leaf, reasons) in plans.iter().flat_map(|plan| &plan.issue) {
+        issued += 1;
+        context.screen.answer(format_args!("issue {}: {}", holder(leaf), reasons.join("; ")));
+    }
+    let kept: usize = plans.iter().map(|plan| plan.kept).sum();
+    context.screen.step(format_args!("would issue {} and keep {kept}; nothing was changed", certificates(issued)));
+}
+
+fn holder(leaf: &Leaf) -> String {
+    let name = leaf.policy().name;
+    leaf.host.as_ref().map_or_else(|| name.to_owned(), |host| format!("{host} {name}"))
+}
+
+fn warn_of_short_lives(work: &[&Plan], root: &Certificate, context: &mut Context<'_>) {
+    let shortened = |leaf: &Leaf| context.now + leaf.lifetime.duration() > root.not_after;
+    let count = work.iter().flat_map(|plan| &plan.issue).filter(|(leaf, _)| shortened(leaf)).count();
+    if count > 0 {
+        let end = stamp(root.not_after);
+        context
+            .screen
+            .warn(format_args!("the root ends on {end}, and {} with it, earlier than asked for", certificates(count)));
+    }
+}
+
+/// Makes batch after batch: in memory on all cores, then into the ledger, then onto the disk.
+fn make_all(
+    work: &[&Plan],
+    cluster: &Cluster,
+    authority: &Authority<'_>,
+    ledger: &mut Ledger,
+    context: &Context<'_>,
+) -> anyhow::Result<usize> {
+    let total: usize = work.iter().map(|plan| plan.issue.len()).sum();
+    let progress = context.screen.progress("issuing", total as u64);
+    let issuer = Issuer { root: authority.root(), now: context.now, by: context.user };
+    let layout = &context.layout;
+    context.stop.listen();
+    let mut issued = 0;
+    for batch in work.chunks(BATCH) {
+        context.go_on(|| format!("{issued} of {} issued", certificates(total)))?;
+        let holdings =
+            batch.par_iter().map(|plan| make(plan, cluster, authority, layout)).collect::<Result<Vec<_>, _>>()?;
+        issuance::commit(&context.layout, ledger, &issuer, &holdings)?;
+        let made: usize = batch.iter().map(|plan| plan.issue.len()).sum();
+        issued += made;
+        progress.add(made as u64);
+    }
+    Ok(issued)
+}
+
+fn make(plan: &Plan, cluster: &Cluster, authority: &Authority<'_>, layout: &Layout) -> anyhow::Result<Holding> {
+    let mut holding = Holding { host: None, fresh: Vec::new(), kept: Vec::new() };
+    for (leaf, _) in &plan.issue {
+        holding.host.clone_from(&leaf.host);
+        let made = authority.issue(leaf, cluster.keys).map_err(|error| {
+            Failure::new(Exit::Bug, format!("no good certificate could be made for {}", holder(leaf))).because(error)
+        })?;
+        holding.fresh.push((leaf.profile, made));
+    }
+    for leaf in &plan.beside {
+        let stored = credentials::read(layout, leaf).map_err(|trouble| {
+            Failure::new(Exit::Environment, format!("{} changed while it was looked at: {trouble}", holder(leaf)))
+        })?;
+        holding.kept.push((leaf.profile, stored));
+    }
+    Ok(holding)
+}

@@ -1,0 +1,34 @@
+//! `issue-master`: the masters' credentials, and the verifier's.
+
+use clap::Args;
+
+use super::context::{Context, select};
+use super::issue::{self, IssueArgs, Request};
+use crate::cluster::spec::Role;
+use crate::failure::Exit;
+
+/// Issues what masters hold, and the verifier's own credential. Converges: what is missing or no longer matches the
+/// cluster file is issued, what is good is kept.
+#[derive(Debug, Args)]
+pub struct IssueMasterArgs {
+    /// Masters, as the cluster file calls them
+    #[arg(value_name = "NAME", required_unless_present = "all", add = super::completions::masters())]
+    names: Vec<String>,
+    /// All masters of the cluster file
+    #[arg(long, conflicts_with = "names")]
+    all: bool,
+    #[command(flatten)]
+    how: IssueArgs,
+}
+
+/// Runs `issue-master`.
+///
+/// # Errors
+/// See [`issue::issue`].
+pub fn run(args: &IssueMasterArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+    let cluster = context.cluster()?;
+    let hosts = select(&cluster, Role::Master, &args.names, args.all)?;
+    let mut holders: Vec<_> = hosts.iter().map(|host| cluster.master_leaves(host)).collect();
+    holders.push(vec![cluster.verifier_leaf()]);
+    issue::issue(&Request { command: "issue-master", holders, how: &args.how }, &cluster, context)
+}

@@ -1,0 +1,33 @@
+//! `issue-node`: the nodes' credentials.
+
+use clap::Args;
+
+use super::context::{Context, select};
+use super::issue::{self, IssueArgs, Request};
+use crate::cluster::spec::Role;
+use crate::failure::Exit;
+
+/// Issues what nodes hold: the account that a kubelet calls masters with, and the certificate that it shows them.
+/// Converges: what is missing or no longer matches the cluster file is issued, what is good is kept.
+#[derive(Debug, Args)]
+pub struct IssueNodeArgs {
+    /// Nodes, as the cluster file calls them
+    #[arg(value_name = "HOST", required_unless_present = "all", add = super::completions::nodes())]
+    hosts: Vec<String>,
+    /// All nodes of the cluster file
+    #[arg(long, conflicts_with = "hosts")]
+    all: bool,
+    #[command(flatten)]
+    how: IssueArgs,
+}
+
+/// Runs `issue-node`.
+///
+/// # Errors
+/// See [`issue::issue`].
+pub fn run(args: &IssueNodeArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+    let cluster = context.cluster()?;
+    let hosts = select(&cluster, Role::Node, &args.hosts, args.all)?;
+    let holders = hosts.iter().map(|host| cluster.node_leaves(host)).collect();
+    issue::issue(&Request { command: "issue-node", holders, how: &args.how }, &cluster, context)
+}

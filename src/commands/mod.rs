@@ -1,0 +1,19 @@
+//! One file a command: its arguments beside its `run`, a recipe of named steps.
+//! What several commands share has a file of its own: context, selection of hosts, passphrases, issuing.
+
+pub mod bundle;
+pub mod completions;
+pub mod context;
+pub mod demo;
+mod dispatch;
+pub mod init;
+pub mod init_ca;
+mod issue;
+pub mod issue_master;
+pub mod issue_node;
+pub mod man;
+mod passphrase;
+pub mod show;
+pub mod verify;
+
+pub use dispatch::run;

@@ -1,0 +1,113 @@
+//! Where the passphrase of the CA's keys comes from: a file, the environment, or the person at the terminal.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Args;
+use zeroize::Zeroizing;
+
+use super::context::{Context, read_given};
+use crate::cluster::profile::RootKind;
+use crate::failure::{Exit, Failure};
+use crate::pki::authority::Credential;
+use crate::pki::key::KeyError;
+use crate::pki::passphrase::Passphrase;
+use crate::store::roots::{self, RootError};
+
+/// The environment variable that may hold the passphrase.
+const VARIABLE: &str = "CLUSTERCTL_CA_PASSPHRASE";
+/// How often a person may mistype.
+const TRIES: usize = 3;
+/// A passphrase file is no larger than this, in bytes.
+const LIMIT: u64 = 4096;
+
+/// How the passphrase is given.
+#[derive(Debug, Args)]
+pub(super) struct PassphraseArgs {
+    /// File with the passphrase of the CA's keys in its first line [env: CLUSTERCTL_CA_PASSPHRASE holds the passphrase itself]
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub(super) ca_passphrase_file: Option<PathBuf>,
+}
+
+impl PassphraseArgs {
+    /// The passphrase, where it is given without asking.
+    fn given(&self, context: &Context<'_>) -> anyhow::Result<Option<Passphrase>> {
+        if let Some(path) = &self.ca_passphrase_file {
+            let path = context.path(path);
+            let bytes = Zeroizing::new(read_given(&path, LIMIT, "passphrase file")?);
+            let text = std::str::from_utf8(&bytes).map_err(|error| {
+                let what = format!("the passphrase file {} is not text", path.display());
+                Failure::new(Exit::Usage, what).because(error)
+            })?;
+            let line = text.lines().next().unwrap_or_default();
+            if line.is_empty() {
+                let what = format!("the passphrase file {} has no passphrase in its first line", path.display());
+                return Err(Failure::new(Exit::Usage, what).into());
+            }
+            return Ok(Some(Passphrase::new(line.to_owned())));
+        }
+        Ok(context.env(VARIABLE).map(|text| Passphrase::new(text.to_owned())))
+    }
+
+    /// The passphrase for keys that are about to be made: typed twice, when it is typed.
+    ///
+    /// # Errors
+    /// A usage error when there is neither a choice nor a terminal; refused when the two differ.
+    pub(super) fn choose(&self, context: &mut Context<'_>) -> anyhow::Result<Passphrase> {
+        if let Some(given) = self.given(context)? {
+            return Ok(given);
+        }
+        let Some(prompts) = &mut context.prompts else {
+            return Err(Failure::new(
+                Exit::Usage,
+                "the CA's keys need a passphrase, and there is no terminal to ask on",
+            )
+            .hint(format!(
+                "give it with --ca-passphrase-file FILE or {VARIABLE}; or say --plaintext-ca-key to go without"
+            ))
+            .into());
+        };
+        let typed = prompts.passphrase("Passphrase for the CA's keys").context("no passphrase was typed")?;
+        if typed.is_empty() {
+            return Err(Failure::new(Exit::Refused, "an empty passphrase protects nothing")
+                .hint("say --plaintext-ca-key if the keys are to be stored in the clear")
+                .into());
+        }
+        let again = prompts.passphrase("The same again").context("no passphrase was typed")?;
+        if typed != again {
+            return Err(Failure::new(Exit::Refused, "the two passphrases differ").hint("nothing was written").into());
+        }
+        Ok(typed)
+    }
+
+    /// Opens a root for signing, asking for the passphrase where its key needs one.
+    ///
+    /// # Errors
+    /// When there is no root, its key is missing or damaged, or the passphrase is wrong.
+    pub(super) fn open(&self, root: RootKind, context: &mut Context<'_>) -> anyhow::Result<Credential> {
+        let closed = match roots::open(&context.layout, root, None) {
+            Err(error @ RootError::Key { source: KeyError::PassphraseNeeded, .. }) => error,
+            other => return Ok(other?),
+        };
+        if let Some(given) = self.given(context)? {
+            return Ok(roots::open(&context.layout, root, Some(&given))?);
+        }
+        let Some(prompts) = &mut context.prompts else {
+            let failure = Failure::new(Exit::Usage, "the root's key is encrypted, and there is no terminal to ask on");
+            return Err(failure
+                .hint(format!("give its passphrase with --ca-passphrase-file FILE or {VARIABLE}"))
+                .because(closed)
+                .into());
+        };
+        for left in (0..TRIES).rev() {
+            let typed = prompts.passphrase("Passphrase of the CA's key").context("no passphrase was typed")?;
+            match roots::open(&context.layout, root, Some(&typed)) {
+                Err(RootError::Key { source: KeyError::WrongPassphrase, .. }) if left > 0 => {
+                    context.screen.warn("the passphrase is wrong, try again");
+                }
+                other => return Ok(other?),
+            }
+        }
+        Err(closed.into())
+    }
+}

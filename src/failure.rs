@@ -1,0 +1,174 @@
+//! From an error to what a person reads and what a script sees: what, why, what to do, and the exit status. The one
+//! place that walks an error's chain.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use crate::pki::authority::MintError;
+use crate::pki::key::KeyError;
+use crate::store::error::StoreError;
+use crate::store::roots::RootError;
+use crate::ui::Telling;
+
+/// How the program ends. The numbers are part of its interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done, or everything proven.
+    Done,
+    /// `verify`: something failed or could not be proven.
+    Unproven,
+    /// Wrong usage, or an unreadable or invalid cluster file.
+    Usage,
+    /// Refused: it exists, it was declined, a passphrase is wrong.
+    Refused,
+    /// The environment: I/O, no network at all.
+    Environment,
+    /// A bug of ours.
+    Bug,
+}
+
+impl Exit {
+    /// The process's exit status.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Unproven => 1,
+            Self::Usage => 2,
+            Self::Refused => 3,
+            Self::Environment => 4,
+            Self::Bug => 70,
+        }
+    }
+}
+
+/// A failure that a command words itself: what could not be done, how the program ends, and what to do about it.
+#[derive(Debug)]
+pub struct Failure {
+    what: String,
+    exit: Exit,
+    hint: Option<String>,
+    cause: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Failure {
+    /// A failure in one sentence, without a full stop.
+    #[must_use]
+    pub fn new(exit: Exit, what: impl Into<String>) -> Self {
+        Self { what: what.into(), exit, hint: None, cause: None }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Why.
+    #[must_use]
+    pub fn because(mut self, cause: impl StdError + Send + Sync + 'static) -> Self {
+        self.cause = Some(Box::new(cause));
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl StdError for Failure {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.cause.as_deref().map(|cause| cause as &(dyn StdError + 'static))
+    }
+}
+
+/// Walks the chain of `error`: what a person is told, and how the program ends. Sentences that only repeat the one before
+/// are left out.
+#[must_use]
+pub fn tell(error: &anyhow::Error) -> (Telling, Exit) {
+    let mut causes: Vec<String> = Vec::new();
+    let mut last = error.to_string();
+    for link in error.chain().skip(1) {
+        let sentence = link.to_string();
+        if !last.contains(&sentence) {
+            causes.push(sentence.clone());
+            last = sentence;
+        }
+    }
+    let hint = error.chain().find_map(hint_of);
+    (Telling { error: error.to_string(), causes, hint }, error.chain().find_map(exit_of).unwrap_or(Exit::Bug))
+}
+
+/// The exit status of an error of ours. An error of none of these kinds is a bug.
+fn exit_of(link: &(dyn StdError + 'static)) -> Option<Exit> {
+    if let Some(failure) = link.downcast_ref::<Failure>() {
+        return Some(failure.exit);
+    }
+    if let Some(error) = link.downcast_ref::<StoreError>() {
+        return Some(match error {
+            StoreError::Exists(_) => Exit::Refused,
+            StoreError::Io { .. }
+            | StoreError::Missing(_)
+            | StoreError::TooLarge { .. }
+            | StoreError::Locked { .. }
+            | StoreError::LedgerDamaged { .. }
+            | StoreError::LedgerNewer { .. }
+            | StoreError::LedgerLocked { .. }
+            | StoreError::Ledger { .. } => Exit::Environment,
+        });
+    }
+    if let Some(error) = link.downcast_ref::<RootError>() {
+        return Some(match error {
+            RootError::Store(error) => return exit_of(error),
+            RootError::Key { .. }
+            | RootError::None(_)
+            | RootError::Pem { .. }
+            | RootError::Several { .. }
+            | RootError::Certificate { .. } => Exit::Refused,
+        });
+    }
+    if let Some(error) = link.downcast_ref::<MintError>() {
+        return Some(match error {
+            MintError::Flawed { .. } => Exit::Refused,
+            MintError::Key(KeyError::NoRandomness) => Exit::Environment,
+            MintError::Key(_) | MintError::Certificate(_) | MintError::Encode(_) => Exit::Bug,
+        });
+    }
+    link.downcast_ref::<std::io::Error>().map(|_| Exit::Environment)
+}
+
+fn hint_of(link: &(dyn StdError + 'static)) -> Option<String> {
+    if let Some(failure) = link.downcast_ref::<Failure>() {
+        return failure.hint.clone();
+    }
+    if let Some(error) = link.downcast_ref::<StoreError>() {
+        return error.hint();
+    }
+    if let Some(error) = link.downcast_ref::<RootError>() {
+        return match error {
+            RootError::Store(error) => error.hint(),
+            RootError::None(_) => Some("create it with: clusterctl init-ca".to_owned()),
+            RootError::Key { source, .. } => key_hint(source),
+            RootError::Pem { path, .. } | RootError::Certificate { path, .. } | RootError::Several { path, .. } => {
+                Some(format!("put the root's own certificate back in {path}, from a backup or a bundle"))
+            }
+        };
+    }
+    None
+}
+
+fn key_hint(error: &KeyError) -> Option<String> {
+    match error {
+        KeyError::PassphraseNeeded => {
+            Some("give it with --ca-passphrase-file FILE or CLUSTERCTL_CA_PASSPHRASE, or run on a terminal".to_owned())
+        }
+        KeyError::WrongPassphrase => Some("nothing was changed; try again with the right one".to_owned()),
+        KeyError::Pem(_) | KeyError::NoKey | KeyError::Foreign | KeyError::Damaged | KeyError::Encryption(_) => {
+            Some("put the root's own key back, from a backup".to_owned())
+        }
+        KeyError::NoRandomness => None,
+    }
+}

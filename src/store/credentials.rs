@@ -1,0 +1,138 @@
+//! The credentials of masters, nodes and the verifier as they lie in the directory, and all that is wrong with each.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use time::OffsetDateTime;
+use zeroize::Zeroizing;
+
+use super::error::StoreError;
+use super::files;
+use super::layout::Layout;
+use super::ledger::Known;
+use crate::cluster::key_kind::KeyKind;
+use crate::cluster::profile::Leaf;
+use crate::pki::authority::Credential;
+use crate::pki::certificate::{Certificate, CertificateError};
+use crate::pki::inspect::{Flaw, leaf_flaws};
+use crate::pki::key::{KeyError, PrivateKey};
+use crate::pki::pem::{self, PemError};
+
+/// No leaf or key of ours is larger than this, in bytes; ten thousand names would fit.
+const LIMIT: u64 = 1024 * 1024;
+
+/// What is wrong with a credential in the directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trouble {
+    /// It was never issued, or its folder is gone.
+    NotThere,
+    /// One of its two files is missing.
+    Missing(PathBuf),
+    /// A file cannot be read.
+    Unreadable(StoreError),
+    /// The certificate's file is not PEM.
+    NotPem(PathBuf, PemError),
+    /// The certificate cannot be parsed.
+    NotACertificate(PathBuf, CertificateError),
+    /// The key cannot be read.
+    BadKey(PathBuf, KeyError),
+    /// The key can be read by others than its owner.
+    Mode(PathBuf, u32),
+    /// The certificate itself.
+    Flaw(Flaw),
+    /// Nobody issued it that we know of.
+    NotInLedger,
+    /// Two hosts hold one key.
+    SharedKey(String),
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotThere => f.write_str("not issued yet"),
+            Self::Missing(path) => write!(f, "{} is missing", path.display()),
+            Self::Unreadable(error) => error.fmt(f),
+            Self::NotPem(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::NotACertificate(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::BadKey(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::Mode(path, mode) => write!(f, "{} has mode {mode:04o}, others can read it", path.display()),
+            Self::Flaw(flaw) => flaw.fmt(f),
+            Self::NotInLedger => f.write_str("the ledger does not know it"),
+            Self::SharedKey(other) => write!(f, "its key is also {other}'s"),
+        }
+    }
+}
+
+/// A credential as it lies in the directory: what could be read, and the files as they are.
+#[derive(Debug)]
+pub struct Stored {
+    /// Certificate and key.
+    pub credential: Credential,
+    /// The certificate's file.
+    pub certificate_pem: Vec<u8>,
+    /// The key's file.
+    pub key_pem: Zeroizing<Vec<u8>>,
+}
+
+/// Reads the credential that `leaf` describes.
+///
+/// # Errors
+/// What keeps it from being read.
+pub fn read(layout: &Layout, leaf: &Leaf) -> Result<Stored, Trouble> {
+    let folder = layout.holder_folder(leaf.profile, leaf.host.as_ref());
+    let name = leaf.policy().name;
+    let (certificate_path, key_path) = (folder.join(format!("{name}.crt")), folder.join(format!("{name}.key")));
+    let file = |path: &PathBuf| match files::read(path, LIMIT) {
+        Err(StoreError::Missing(path)) => Err(Trouble::Missing(path)),
+        Err(error) => Err(Trouble::Unreadable(error)),
+        Ok(bytes) => Ok(bytes),
+    };
+    let (certificate_pem, key_pem) = match (file(&certificate_path), file(&key_path)) {
+        (Err(Trouble::Missing(_)), Err(Trouble::Missing(_))) => return Err(Trouble::NotThere),
+        (certificate, key) => (certificate?, Zeroizing::new(key?)),
+    };
+    let der = pem::certificates(&certificate_pem)
+        .map_err(|error| Trouble::NotPem(certificate_path.clone(), error))?
+        .swap_remove(0);
+    let certificate = Certificate::from_der(der).map_err(|error| Trouble::NotACertificate(certificate_path, error))?;
+    let key = PrivateKey::from_pem(&key_pem).map_err(|error| Trouble::BadKey(key_path, error))?;
+    Ok(Stored { credential: Credential { certificate, key }, certificate_pem, key_pem })
+}
+
+/// All that is wrong with the credential that `leaf` describes: that it is missing, does not fit today's cluster file, does
+/// not chain to `root`, is out of date, unknown to the ledger, or readable by others.
+///
+/// # Errors
+/// Its troubles, at least one.
+pub fn read_good(
+    layout: &Layout,
+    leaf: &Leaf,
+    keys: KeyKind,
+    root: &Certificate,
+    known: &Known,
+    now: OffsetDateTime,
+) -> Result<Stored, Vec<Trouble>> {
+    let stored = read(layout, leaf).map_err(|trouble| vec![trouble])?;
+    let Credential { certificate, key } = &stored.credential;
+    let mut troubles = Vec::new();
+    if key.spki() != certificate.spki {
+        troubles.push(Trouble::Flaw(Flaw::KeyDoesNotFit));
+    }
+    troubles.extend(leaf_flaws(certificate, leaf, keys, root, now).into_iter().map(Trouble::Flaw));
+    if known.sequence(certificate.fingerprint()).is_none() {
+        troubles.push(Trouble::NotInLedger);
+    }
+    if troubles.is_empty() { Ok(stored) } else { Err(troubles) }
+}
+
+/// The trouble with the mode of a credential's key file, if any: others than the owner may not read it.
+#[must_use]
+pub fn mode_trouble(layout: &Layout, leaf: &Leaf) -> Option<Trouble> {
+    let name = leaf.policy().name;
+    let path = layout.holder_folder(leaf.profile, leaf.host.as_ref()).join(format!("{name}.key"));
+    match files::mode(&path) {
+        Ok(mode) if mode & 0o077 == 0 => None,
+        Ok(mode) => Some(Trouble::Mode(path, mode)),
+        Err(error) => Some(Trouble::Unreadable(error)),
+    }
+}

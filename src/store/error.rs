@@ -1,0 +1,112 @@
+//! What can go wrong with the cluster directory, as data.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why the cluster directory could not be read or written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The operating system refused.
+    #[error("cannot {doing} {}: {reason}", path.display())]
+    Io {
+        /// What was being done: `read`, `write`, `create`.
+        doing: &'static str,
+        /// To which file or folder.
+        path: PathBuf,
+        /// The kind, for the hint.
+        kind: io::ErrorKind,
+        /// The system's words.
+        reason: String,
+    },
+    /// It is there already and is not to be replaced.
+    #[error("{} exists already and is not replaced", .0.display())]
+    Exists(PathBuf),
+    /// A file that has to be there is not.
+    #[error("{} does not exist", .0.display())]
+    Missing(PathBuf),
+    /// A file larger than anything of its kind can be.
+    #[error("{} is larger than {limit} bytes", path.display())]
+    TooLarge {
+        /// Which file.
+        path: PathBuf,
+        /// In bytes.
+        limit: u64,
+    },
+    /// Another process works on this directory.
+    #[error("another process works on this cluster directory: {holder}")]
+    Locked {
+        /// Who, as it wrote of itself.
+        holder: String,
+    },
+    /// The ledger is not readable as one.
+    #[error("the ledger {} is damaged: {reason}", path.display())]
+    LedgerDamaged {
+        /// The ledger.
+        path: PathBuf,
+        /// SQLite's words.
+        reason: String,
+    },
+    /// The ledger was written by a later version.
+    #[error("the ledger {} has format {found}; this program knows up to {known}", path.display())]
+    LedgerNewer {
+        /// The ledger.
+        path: PathBuf,
+        /// Its format.
+        found: i64,
+        /// The latest that we know.
+        known: i64,
+    },
+    /// Another program holds the ledger.
+    #[error("the ledger {} is locked by another program", path.display())]
+    LedgerLocked {
+        /// The ledger.
+        path: PathBuf,
+    },
+    /// SQLite failed otherwise.
+    #[error("the ledger {} cannot be used: {reason}", path.display())]
+    Ledger {
+        /// The ledger.
+        path: PathBuf,
+        /// SQLite's words.
+        reason: String,
+    },
+}
+
+impl StoreError {
+    pub(super) fn io(doing: &'static str, path: &Path, error: &io::Error) -> Self {
+        Self::Io { doing, path: path.to_owned(), kind: error.kind(), reason: plain(error) }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Io { kind: io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded, .. } => {
+                "free some space and run the same command again: what is done is kept".to_owned()
+            }
+            Self::Io { kind: io::ErrorKind::PermissionDenied, path, .. } => {
+                format!("check who owns {} and its mode, or run as its owner", path.display())
+            }
+            Self::Io { kind: io::ErrorKind::ReadOnlyFilesystem, .. } => {
+                "the file system is mounted read-only".to_owned()
+            }
+            Self::Io { .. } | Self::TooLarge { .. } => return None,
+            Self::Exists(path) => format!("move {} away yourself if it really is to go", path.display()),
+            Self::Missing(_) => return None,
+            Self::Locked { .. } => "wait until it is done, then run the same command again".to_owned(),
+            Self::LedgerDamaged { path, .. } => format!(
+                "restore {0} from a backup, or try: sqlite3 {0} .recover; nothing was issued meanwhile",
+                path.display()
+            ),
+            Self::LedgerNewer { .. } => "use the newer clusterctl that wrote it".to_owned(),
+            Self::LedgerLocked { .. } => "close the program that has it open, then try again".to_owned(),
+            Self::Ledger { .. } => "check the disk and the file's owner and mode".to_owned(),
+        })
+    }
+}
+
+/// The system's words without Rust's `(os error 13)`.
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split_once(" (os error").map_or(text.clone(), |(words, _)| words.to_owned())
+}

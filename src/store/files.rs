@@ -1,0 +1,356 @@
+//! Reads with a limit and writes that are never half-visible: the mode is set when the file is created, under a
+//! temporary name beside its place, synced, and only then renamed into it.
+
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+use super::error::StoreError;
+
+/// Begins the names of files and folders that are not finished; a crash can leave some, and the next run removes them.
+const UNFINISHED: &str = ".unfinished-";
+/// Mode of what everybody may read.
+pub const PUBLIC: u32 = 0o644;
+/// Mode of what its owner alone may read.
+pub const PRIVATE: u32 = 0o600;
+/// Mode of folders.
+pub const FOLDER: u32 = 0o700;
+
+/// Reads a whole file of at most `limit` bytes.
+///
+/// # Errors
+/// [`StoreError::Missing`] when it is not there, [`StoreError::TooLarge`], or what the system says.
+pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, StoreError> {
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => StoreError::Missing(path.to_owned()),
+        _ => StoreError::io("read", path, &error),
+    };
+    let file = File::open(path).map_err(failed)?;
+    let length = file.metadata().map_err(failed)?.len();
+    if length > limit {
+        return Err(StoreError::TooLarge { path: path.to_owned(), limit });
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+    // A pipe or a file that grows has no length to go by.
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > limit {
+        return Err(StoreError::TooLarge { path: path.to_owned(), limit });
+    }
+    Ok(bytes)
+}
+
+/// True when something is at `path`, a broken link too.
+#[must_use]
+pub fn exists(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
+}
+
+/// The permission bits of a file.
+///
+/// # Errors
+/// What the system says.
+pub fn mode(path: &Path) -> Result<u32, StoreError> {
+    let metadata = fs::metadata(path).map_err(|error| StoreError::io("read", path, &error))?;
+    Ok(metadata.permissions().mode() & 0o7777)
+}
+
+/// The names in a folder, sorted, without what is hidden; empty when there is no such folder.
+///
+/// # Errors
+/// What the system says.
+pub fn names_in(folder: &Path) -> Result<Vec<String>, StoreError> {
+    let failed = |error: io::Error| StoreError::io("list", folder, &error);
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(failed)?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(failed)?.file_name();
+        names.extend(name.into_string().ok().filter(|name| !name.starts_with('.')));
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// The files below `folder`, as paths relative to it with `/`, sorted; links are not followed.
+///
+/// # Errors
+/// What the system says.
+pub fn files_below(folder: &Path) -> Result<Vec<String>, StoreError> {
+    let mut found = Vec::new();
+    let mut open = vec![(folder.to_owned(), String::new())];
+    while let Some((dir, prefix)) = open.pop() {
+        let failed = |error: io::Error| StoreError::io("list", &dir, &error);
+        for entry in fs::read_dir(&dir).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            let kind = entry.file_type().map_err(failed)?;
+            let path = format!("{prefix}{name}");
+            if kind.is_dir() {
+                open.push((entry.path(), format!("{path}/")));
+            } else if kind.is_file() {
+                found.push(path);
+            }
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// Makes a folder and its missing parents with mode 0700.
+///
+/// # Errors
+/// What the system says.
+pub fn create_folder(path: &Path) -> Result<(), StoreError> {
+    DirBuilder::new().recursive(true).mode(FOLDER).create(path).map_err(|error| StoreError::io("create", path, &error))
+}
+
+/// Writes a file that must not be there yet.
+///
+/// # Errors
+/// [`StoreError::Exists`] when it is, whoever made it in the meantime; or what the system says. Nothing is left behind.
+pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
+    put(path, bytes, mode, RenameFlags::NOREPLACE)
+}
+
+/// Writes a file, in place of one that may be there.
+///
+/// # Errors
+/// What the system says; the old file is untouched then, and nothing is left behind.
+pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
+    put(path, bytes, mode, RenameFlags::empty())
+}
+
+fn put(path: &Path, bytes: &[u8], mode: u32, how: RenameFlags) -> Result<(), StoreError> {
+    if how == RenameFlags::NOREPLACE && exists(path) {
+        return Err(StoreError::Exists(path.to_owned()));
+    }
+    let unfinished = unfinished_sibling(path);
+    let written = write_file(&unfinished, bytes, mode, Durable::Now)
+        .and_then(|()| rename(&unfinished, path, how))
+        .and_then(|()| sync_folder(parent(path)));
+    if written.is_err() {
+        let _ = fs::remove_file(&unfinished);
+    }
+    written
+}
+
+/// When a written file has to be on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durable {
+    /// Before the write returns.
+    Now,
+    /// With the [`sync_all`] that follows a batch.
+    WithTheBatch,
+}
+
+fn write_file(path: &Path, bytes: &[u8], mode: u32, durable: Durable) -> Result<(), StoreError> {
+    let failed = |error: io::Error| StoreError::io("write", path, &error);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path).map_err(failed)?;
+    file.write_all(bytes).map_err(failed)?;
+    match durable {
+        Durable::Now => file.sync_all().map_err(failed),
+        Durable::WithTheBatch => Ok(()),
+    }
+}
+
+fn rename(from: &Path, to: &Path, how: RenameFlags) -> Result<(), StoreError> {
+    match renameat_with(CWD, from, CWD, to, how) {
+        Ok(()) => Ok(()),
+        Err(rustix::io::Errno::EXIST) => Err(StoreError::Exists(to.to_owned())),
+        // A file system without the flag (NFS, some FUSE): the earlier look has to do, under our lock.
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) if how == RenameFlags::NOREPLACE => {
+            if exists(to) {
+                return Err(StoreError::Exists(to.to_owned()));
+            }
+            fs::rename(from, to).map_err(|error| StoreError::io("write", to, &error))
+        }
+        Err(error) => Err(StoreError::io("write", to, &error.into())),
+    }
+}
+
+/// A folder that is being filled beside its place and then appears whole.
+#[derive(Debug)]
+pub struct Staged {
+    unfinished: PathBuf,
+    place: PathBuf,
+    published: bool,
+}
+
+impl Staged {
+    /// Begins the folder that is to appear at `place`, whose parent exists.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn begin(place: &Path) -> Result<Self, StoreError> {
+        let unfinished = unfinished_sibling(place);
+        DirBuilder::new()
+            .mode(FOLDER)
+            .create(&unfinished)
+            .map_err(|error| StoreError::io("create", &unfinished, &error))?;
+        Ok(Self { unfinished, place: place.to_owned(), published: false })
+    }
+
+    /// Adds a file. It is on the disk only after [`sync_all`].
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn add(&self, name: &str, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
+        write_file(&self.unfinished.join(name), bytes, mode, Durable::WithTheBatch)
+    }
+
+    /// Where it is being filled.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.unfinished
+    }
+
+    /// Puts the folder in its place, where nothing may be yet.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] when something is, or what the system says.
+    pub fn publish_new(mut self) -> Result<(), StoreError> {
+        rename(&self.unfinished, &self.place, RenameFlags::NOREPLACE)?;
+        self.published = true;
+        sync_folder(parent(&self.place))
+    }
+
+    /// Puts the folder in its place, in exchange for one that may be there, which is removed. To be called after
+    /// [`sync_all`], so that what appears is whole after a power failure, too.
+    ///
+    /// # Errors
+    /// What the system says; the old folder is untouched then.
+    pub fn publish(mut self) -> Result<(), StoreError> {
+        if exists(&self.place) {
+            match renameat_with(CWD, &self.unfinished, CWD, &self.place, RenameFlags::EXCHANGE) {
+                // The exchanged, old folder is removed by `drop`.
+                Ok(()) => return Ok(()),
+                Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
+                    let old = unfinished_sibling(&self.place);
+                    rename(&self.place, &old, RenameFlags::empty())?;
+                    rename(&self.unfinished, &self.place, RenameFlags::empty())?;
+                    let _ = fs::remove_dir_all(old);
+                }
+                Err(error) => return Err(StoreError::io("write", &self.place, &error.into())),
+            }
+        } else {
+            rename(&self.unfinished, &self.place, RenameFlags::empty())?;
+        }
+        self.published = true;
+        Ok(())
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if !self.published {
+            let _ = fs::remove_dir_all(&self.unfinished);
+        }
+    }
+}
+
+/// Brings everything written to the file system of `folder` to the disk.
+///
+/// # Errors
+/// What the system says: a disk that fails here has lost what was written.
+pub fn sync_all(folder: &Path) -> Result<(), StoreError> {
+    let failed = |error: io::Error| StoreError::io("sync", folder, &error);
+    let handle = File::open(folder).map_err(failed)?;
+    #[cfg(target_os = "linux")]
+    rustix::fs::syncfs(&handle).map_err(|error| failed(error.into()))?;
+    #[cfg(not(target_os = "linux"))]
+    {
+        drop(handle);
+        for path in files_below(folder)? {
+            File::open(folder.join(path)).and_then(|file| file.sync_all()).map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes what a killed process left unfinished in `folder`. Only to be called under the lock.
+///
+/// # Errors
+/// What the system says.
+pub fn sweep(folder: &Path) -> Result<(), StoreError> {
+    let failed = |error: io::Error| StoreError::io("clean", folder, &error);
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => other.map_err(failed)?,
+    };
+    for entry in entries {
+        let entry = entry.map_err(failed)?;
+        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+            let path = entry.path();
+            let removed = if entry.file_type().map_err(failed)?.is_dir() {
+                fs::remove_dir_all(&path)
+            } else {
+                fs::remove_file(&path)
+            };
+            removed.map_err(|error| StoreError::io("remove", &path, &error))?;
+        }
+    }
+    Ok(())
+}
+
+fn sync_folder(folder: &Path) -> Result<(), StoreError> {
+    File::open(folder).and_then(|dir| dir.sync_all()).map_err(|error| StoreError::io("sync", folder, &error))
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn unfinished_sibling(path: &Path) -> PathBuf {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let mut name = OsString::from(UNFINISHED);
+    name.push(format!("{}-{count}", std::process::id()));
+    parent(path).join(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_file_has_its_mode_and_is_never_replaced() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("ca.key");
+        write_new(&path, b"one", PRIVATE).expect("written");
+        assert_eq!(mode(&path), Ok(0o600));
+        assert_eq!(write_new(&path, b"two", PRIVATE), Err(StoreError::Exists(path.clone())));
+        assert_eq!(read(&path, 10), Ok(b"one".to_vec()));
+        assert_eq!(read(&path, 2), Err(StoreError::TooLarge { path: path.clone(), limit: 2 }));
+        replace(&path, b"two", PRIVATE).expect("replaced");
+        assert_eq!(read(&path, 10), Ok(b"two".to_vec()));
+        assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1);
+    }
+
+    #[test]
+    fn a_folder_appears_whole_or_not_at_all() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let place = dir.path().join("worker-1");
+        let staged = Staged::begin(&place).expect("begun");
+        staged.add("a", b"1", PUBLIC).expect("added");
+        assert!(!exists(&place));
+        staged.publish().expect("published");
+        assert_eq!(read(&place.join("a"), 9), Ok(b"1".to_vec()));
+        let again = Staged::begin(&place).expect("begun");
+        again.add("b", b"2", PUBLIC).expect("added");
+        again.publish().expect("exchanged");
+        assert_eq!(names_in(&place), Ok(vec!["b".to_owned()]));
+        let dropped = Staged::begin(&place).expect("begun");
+        drop(dropped);
+        std::mem::forget(Staged::begin(&place).expect("a killed process's"));
+        assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 2);
+        sweep(dir.path()).expect("swept");
+        assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1);
+    }
+}

@@ -1,0 +1,115 @@
+//! Where everything lies in a cluster directory.
+
+use std::path::{Path, PathBuf};
+
+use crate::cluster::name::HostName;
+use crate::cluster::profile::{Holder, Profile, RootKind};
+use crate::cluster::spec::Role;
+
+/// The cluster file's name, by which a cluster directory is known.
+pub const CLUSTER_FILE: &str = "cluster.yaml";
+
+/// The paths of one cluster directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    dir: PathBuf,
+}
+
+impl Layout {
+    /// The directory `dir`, whether it exists or not.
+    #[must_use]
+    pub fn new(dir: PathBuf) -> Self {
+        Self { dir }
+    }
+
+    /// The nearest of `start` and its parents that holds a cluster file, else `start`.
+    #[must_use]
+    pub fn find(start: &Path) -> Self {
+        let found = start.ancestors().find(|dir| dir.join(CLUSTER_FILE).is_file());
+        Self::new(found.unwrap_or(start).to_owned())
+    }
+
+    /// The cluster directory itself.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// `cluster.yaml`
+    #[must_use]
+    pub fn cluster_file(&self) -> PathBuf {
+        self.dir.join(CLUSTER_FILE)
+    }
+
+    /// `pki`
+    #[must_use]
+    pub fn pki(&self) -> PathBuf {
+        self.dir.join("pki")
+    }
+
+    /// The folder of a root: `pki`, `pki/etcd`, `pki/front-proxy`.
+    #[must_use]
+    pub fn root_folder(&self, root: RootKind) -> PathBuf {
+        match root {
+            RootKind::Cluster => self.pki(),
+            RootKind::Etcd => self.pki().join("etcd"),
+            RootKind::FrontProxy => self.pki().join("front-proxy"),
+        }
+    }
+
+    /// A root's `ca.crt`.
+    #[must_use]
+    pub fn root_certificate(&self, root: RootKind) -> PathBuf {
+        self.root_folder(root).join("ca.crt")
+    }
+
+    /// A root's `ca.key`.
+    #[must_use]
+    pub fn root_key(&self, root: RootKind) -> PathBuf {
+        self.root_folder(root).join("ca.key")
+    }
+
+    /// The folder that holds one folder for every host of a role: `pki/masters`, `pki/nodes`.
+    #[must_use]
+    pub fn hosts_folder(&self, role: Role) -> PathBuf {
+        self.pki().join(match role {
+            Role::Master => "masters",
+            Role::Node => "nodes",
+        })
+    }
+
+    /// The folder of whoever holds `profile`: `pki/nodes/HOST`, `pki/masters/NAME`, `pki/verifier`.
+    #[must_use]
+    pub fn holder_folder(&self, profile: Profile, host: Option<&HostName>) -> PathBuf {
+        let under = |role| self.hosts_folder(role).join(host.map_or("", HostName::as_str));
+        match profile.policy().holder {
+            Holder::Master => under(Role::Master),
+            Holder::Node => under(Role::Node),
+            Holder::Cluster => self.pki().join("verifier"),
+        }
+    }
+
+    /// `pki/ledger.sqlite3`
+    #[must_use]
+    pub fn ledger(&self) -> PathBuf {
+        self.pki().join("ledger.sqlite3")
+    }
+
+    /// `bundles`
+    #[must_use]
+    pub fn bundles(&self) -> PathBuf {
+        self.dir.join("bundles")
+    }
+
+    /// `bundles/HOST.tar.gz`
+    #[must_use]
+    pub fn bundle(&self, host: &HostName) -> PathBuf {
+        self.bundles().join(format!("{host}.tar.gz"))
+    }
+
+    /// The file that a writing process locks.
+    #[must_use]
+    pub fn lock(&self) -> PathBuf {
+        self.dir.join(".clusterctl.lock")
+    }
+}

@@ -1,0 +1,265 @@
+//! The ledger: every certificate ever issued, and an event for everything else. SQLite; no keys.
+//! It knows a certificate before any file does.
+
+use std::collections::HashMap;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, params};
+use time::OffsetDateTime;
+
+use super::error::StoreError;
+use super::files::PRIVATE;
+use crate::pki::certificate::Certificate;
+use crate::pki::fingerprint::Fingerprint;
+use crate::pki::inspect::stamp;
+
+/// The format that this program writes, kept in SQLite's `user_version`.
+const FORMAT: i64 = 1;
+/// How long another program may hold the database before we give up.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+const SCHEMA: &str = "
+CREATE TABLE certificates (
+    seq           INTEGER PRIMARY KEY AUTOINCREMENT, -- order of issue
+    serial        TEXT NOT NULL,                     -- hexadecimal
+    sha256        TEXT NOT NULL UNIQUE,              -- of the DER: Kubernetes's credential-id
+    spki_sha256   TEXT NOT NULL,                     -- of the SubjectPublicKeyInfo
+    profile       TEXT NOT NULL,                     -- apiserver, kubelet-client, … root
+    host          TEXT,                              -- null where the cluster has one
+    account       TEXT NOT NULL,                     -- the subject's common name
+    not_before    TEXT NOT NULL,                     -- RFC 3339, UTC
+    not_after     TEXT NOT NULL,
+    issuer_sha256 TEXT NOT NULL,                     -- of the issuing root's DER
+    issued_at     TEXT NOT NULL,
+    issued_by     TEXT NOT NULL,                     -- user@machine
+    der           BLOB NOT NULL,
+    UNIQUE (issuer_sha256, serial)
+);
+CREATE INDEX certificates_by_holder ON certificates (profile, host, seq);
+CREATE TABLE events (
+    seq     INTEGER PRIMARY KEY AUTOINCREMENT,
+    at      TEXT NOT NULL,                           -- RFC 3339, UTC
+    by      TEXT NOT NULL,                           -- user@machine
+    kind    TEXT NOT NULL,                           -- init-ca, bundle, …
+    subject TEXT NOT NULL,                           -- a host, a root
+    detail  TEXT NOT NULL
+);
+";
+
+/// The open ledger.
+#[derive(Debug)]
+pub struct Ledger {
+    connection: Connection,
+    path: PathBuf,
+}
+
+/// One certificate to be recorded.
+#[derive(Debug)]
+pub struct Entry<'a> {
+    /// The certificate.
+    pub certificate: &'a Certificate,
+    /// Profile, as the policy table names it.
+    pub profile: &'a str,
+    /// Whose it is.
+    pub host: Option<&'a str>,
+    /// The root that signed it.
+    pub issuer: &'a Certificate,
+}
+
+/// Who does it, and when.
+#[derive(Debug, Clone)]
+pub struct Mark<'a> {
+    /// The time.
+    pub at: OffsetDateTime,
+    /// `user@machine`
+    pub by: &'a str,
+}
+
+/// The order of issue of every certificate in the ledger, by its SHA-256.
+#[derive(Debug, Default)]
+pub struct Known(HashMap<Fingerprint, u64>);
+
+impl Known {
+    /// The place in the order of issue, from 1; `None` for a certificate that the ledger does not know.
+    #[must_use]
+    pub fn sequence(&self, certificate: Fingerprint) -> Option<u64> {
+        self.0.get(&certificate).copied()
+    }
+}
+
+impl Ledger {
+    /// Makes the ledger, mode 0600, or opens the one that is there.
+    ///
+    /// # Errors
+    /// As [`Ledger::open`].
+    pub fn create(path: &Path) -> Result<Self, StoreError> {
+        // SQLite would create it readable for all; its journal takes the mode over.
+        OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(PRIVATE)
+            .open(path)
+            .map_err(|error| StoreError::io("create", path, &error))?;
+        let mut ledger = Self::connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        if ledger.format()? == 0 {
+            let transaction = ledger.connection.transaction().map_err(|error| failed(path, &error))?;
+            transaction
+                .execute_batch(SCHEMA)
+                .and_then(|()| transaction.pragma_update(None, "user_version", FORMAT))
+                .and_then(|()| transaction.commit())
+                .map_err(|error| failed(path, &error))?;
+        }
+        ledger.check_format()?;
+        Ok(ledger)
+    }
+
+    /// Opens the ledger for writing.
+    ///
+    /// # Errors
+    /// When it is missing, damaged, held by another program, or written by a later version.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::existing(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+    }
+
+    /// Opens the ledger for reading, which a read-only medium allows, too.
+    ///
+    /// # Errors
+    /// As [`Ledger::open`].
+    pub fn open_to_read(path: &Path) -> Result<Self, StoreError> {
+        Self::existing(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+    }
+
+    fn existing(path: &Path, flags: OpenFlags) -> Result<Self, StoreError> {
+        if !super::files::exists(path) {
+            return Err(StoreError::Missing(path.to_owned()));
+        }
+        let ledger = Self::connect(path, flags)?;
+        ledger.check_format()?;
+        Ok(ledger)
+    }
+
+    fn connect(path: &Path, flags: OpenFlags) -> Result<Self, StoreError> {
+        let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(|error| failed(path, &error))?;
+        connection
+            .busy_timeout(PATIENCE)
+            .and_then(|()| connection.pragma_update(None, "synchronous", "FULL"))
+            .map_err(|error| failed(path, &error))?;
+        Ok(Self { connection, path: path.to_owned() })
+    }
+
+    fn format(&self) -> Result<i64, StoreError> {
+        self.connection
+            .pragma_query_value(None, "user_version", |row| row.get(0))
+            .map_err(|error| failed(&self.path, &error))
+    }
+
+    fn check_format(&self) -> Result<(), StoreError> {
+        let found = self.format()?;
+        if found > FORMAT {
+            return Err(StoreError::LedgerNewer { path: self.path.clone(), found, known: FORMAT });
+        }
+        let readable = self.connection.prepare("SELECT seq, sha256 FROM certificates LIMIT 1").map(|_| ());
+        readable.map_err(|error| match failed(&self.path, &error) {
+            StoreError::Ledger { path, reason } => StoreError::LedgerDamaged { path, reason },
+            other => other,
+        })
+    }
+
+    /// Records certificates, all or none, durable on return.
+    ///
+    /// # Errors
+    /// When SQLite cannot; nothing is recorded then.
+    pub fn record(&mut self, entries: &[Entry<'_>], mark: &Mark<'_>) -> Result<(), StoreError> {
+        let path = &self.path;
+        let record = |connection: &mut Connection| {
+            let transaction = connection.transaction()?;
+            {
+                let mut insert = transaction.prepare_cached(
+                    "INSERT INTO certificates (serial, sha256, spki_sha256, profile, host, account, not_before, \
+                     not_after, issuer_sha256, issued_at, issued_by, der) \
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+                )?;
+                for entry in entries {
+                    let certificate = entry.certificate;
+                    insert.execute(params![
+                        certificate.serial.to_string(),
+                        certificate.fingerprint().to_string(),
+                        certificate.spki_fingerprint().to_string(),
+                        entry.profile,
+                        entry.host,
+                        certificate.account().user,
+                        stamp(certificate.not_before),
+                        stamp(certificate.not_after),
+                        entry.issuer.fingerprint().to_string(),
+                        stamp(mark.at),
+                        mark.by,
+                        certificate.der(),
+                    ])?;
+                }
+            }
+            transaction.commit()
+        };
+        record(&mut self.connection).map_err(|error| failed(path, &error))
+    }
+
+    /// Records that something else was done.
+    ///
+    /// # Errors
+    /// When SQLite cannot.
+    pub fn note(&mut self, kind: &str, subject: &str, detail: &str, mark: &Mark<'_>) -> Result<(), StoreError> {
+        self.connection
+            .execute(
+                "INSERT INTO events (at, by, kind, subject, detail) VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![stamp(mark.at), mark.by, kind, subject, detail],
+            )
+            .map(|_| ())
+            .map_err(|error| failed(&self.path, &error))
+    }
+
+    /// Which certificates the ledger knows.
+    ///
+    /// # Errors
+    /// When SQLite cannot, or a row is not what we write.
+    pub fn known(&self) -> Result<Known, StoreError> {
+        let damaged = |reason: String| StoreError::LedgerDamaged { path: self.path.clone(), reason };
+        let query = || {
+            let mut select = self.connection.prepare("SELECT seq, sha256 FROM certificates")?;
+            let rows = select.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
+            rows.collect::<Result<Vec<_>, _>>()
+        };
+        let rows = query().map_err(|error| failed(&self.path, &error))?;
+        let mut known = HashMap::with_capacity(rows.len());
+        for (sequence, sha256) in rows {
+            let digest = Fingerprint::parse(&sha256).ok_or_else(|| damaged(format!("sha256 {sha256:?}")))?;
+            known.insert(digest, u64::try_from(sequence).unwrap_or(0));
+        }
+        Ok(Known(known))
+    }
+}
+
+fn failed(path: &Path, error: &rusqlite::Error) -> StoreError {
+    let path = path.to_owned();
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            StoreError::LedgerDamaged { path, reason: error.to_string() }
+        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::LedgerLocked { path },
+        Some(ErrorCode::DiskFull) => StoreError::Io {
+            doing: "write",
+            path,
+            kind: std::io::ErrorKind::StorageFull,
+            reason: "No space left on device".to_owned(),
+        },
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => StoreError::Io {
+            doing: "write",
+            path,
+            kind: std::io::ErrorKind::PermissionDenied,
+            reason: error.to_string(),
+        },
+        _ => StoreError::Ledger { path, reason: error.to_string() },
+    }
+}

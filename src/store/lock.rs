@@ -1,0 +1,95 @@
+//! One writer at a time: an advisory lock that the kernel releases when its holder ends, however it ends.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::error::StoreError;
+use super::files::PRIVATE;
+
+/// How often a waiting process looks again.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// The right to write in a cluster directory, until dropped.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock at `path`, waiting up to `patience` for another process; `waiting` is told once for whom.
+    /// `purpose` is what others are told while we hold it.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] with the holder's own words, or what the system says.
+    pub fn take(
+        path: &Path,
+        purpose: &str,
+        patience: Duration,
+        waiting: &mut dyn FnMut(&str),
+    ) -> Result<Self, StoreError> {
+        let failed = |error: std::io::Error| StoreError::io("lock", path, &error);
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(PRIVATE)
+            .open(path)
+            .map_err(failed)?;
+        let begun = Instant::now();
+        let mut told = false;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) => {
+                    let holder = holder(&mut file);
+                    if begun.elapsed() >= patience {
+                        return Err(StoreError::Locked { holder });
+                    }
+                    if !told {
+                        waiting(&holder);
+                        told = true;
+                    }
+                    std::thread::sleep(LOOK_AGAIN);
+                }
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
+            }
+        }
+        // Who holds it is a courtesy: a full disk must not keep the lock from working.
+        let _ = file.set_len(0);
+        let _ = file.rewind();
+        let _ = write!(file, "process {}: {purpose}", std::process::id());
+        Ok(Self { _file: file })
+    }
+}
+
+fn holder(file: &mut File) -> String {
+    let mut text = String::new();
+    let _ = file.rewind();
+    let _ = file.take(200).read_to_string(&mut text);
+    let text: String = text.chars().filter(|c| !c.is_control()).collect();
+    if text.is_empty() { "an unknown process".to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_is_told_who_holds_it_and_gets_it_afterwards() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("lock");
+        let first = Lock::take(&path, "issue-node --all", Duration::ZERO, &mut |_| {}).expect("free");
+        let mut heard = Vec::new();
+        let patience = Duration::from_millis(120);
+        let second = Lock::take(&path, "bundle", patience, &mut |holder| heard.push(holder.to_owned()));
+        let holder = format!("process {}: issue-node --all", std::process::id());
+        assert_eq!(second.map(|_| ()), Err(StoreError::Locked { holder: holder.clone() }));
+        assert_eq!(heard, [holder]);
+        drop(first);
+        Lock::take(&path, "bundle", Duration::ZERO, &mut |_| {}).expect("free again");
+    }
+}

@@ -1,0 +1,11 @@
+//! The cluster directory: where things lie, writes that survive a crash, the lock, the ledger.
+//! The only room that names `std::fs` or `rusqlite`; it decides nothing about policy.
+
+pub mod credentials;
+pub mod error;
+pub mod files;
+pub mod issuance;
+pub mod layout;
+pub mod ledger;
+pub mod lock;
+pub mod roots;

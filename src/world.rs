@@ -1,0 +1,105 @@
+//! All that is outside of the program: arguments, the current folder, the environment, clock, streams, whoever can be
+//! asked. Everything else gets it from here, so that a test can be the world.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use time::OffsetDateTime;
+
+use crate::ui::Stream;
+use crate::ui::prompts::{Prompts, Terminal};
+
+/// The outside.
+pub struct World {
+    /// Arguments, the program's name first.
+    pub args: Vec<OsString>,
+    /// The current folder.
+    pub dir: PathBuf,
+    /// Environment variables.
+    pub env: BTreeMap<String, OsString>,
+    /// What time it is.
+    pub clock: Box<dyn Fn() -> OffsetDateTime + Send + Sync>,
+    /// `user@machine`, for the ledger.
+    pub user: String,
+    /// Where answers go.
+    pub out: Stream,
+    /// Where everything else goes.
+    pub err: Stream,
+    /// Who can be asked; nobody when there is no terminal.
+    pub prompts: Option<Box<dyn Prompts>>,
+    /// Whether somebody asked us to stop.
+    pub stop: Stop,
+}
+
+/// Whether somebody asked us to stop (SIGINT, SIGTERM). Batches look at it between their parts.
+#[derive(Debug, Clone, Default)]
+pub struct Stop {
+    asked: Arc<AtomicBool>,
+    real: bool,
+}
+
+impl Stop {
+    /// From here on a first signal only asks; a second one ends the process at once. Before this call, and in programs
+    /// that never make it, a signal ends the process as ever: at a prompt, that is what people want.
+    pub fn listen(&self) {
+        if !self.real {
+            return;
+        }
+        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+            // Both only fail for signals that cannot be caught, which these are not.
+            let _ = signal_hook::flag::register_conditional_default(signal, Arc::clone(&self.asked));
+            let _ = signal_hook::flag::register(signal, Arc::clone(&self.asked));
+        }
+    }
+
+    /// True once somebody asked.
+    #[must_use]
+    pub fn asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// Asks, as a signal would.
+    pub fn ask(&self) {
+        self.asked.store(true, Ordering::Relaxed);
+    }
+}
+
+impl World {
+    /// The real one.
+    #[must_use]
+    pub fn real() -> Self {
+        let env: BTreeMap<String, OsString> =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect();
+        let (out, err) = (io::stdout(), io::stderr());
+        let (out_terminal, err_terminal) = (out.is_terminal(), err.is_terminal());
+        let asks = io::stdin().is_terminal() && err_terminal;
+        Self {
+            args: std::env::args_os().collect(),
+            dir: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
+            clock: Box::new(OffsetDateTime::now_utc),
+            user: user_at_machine(&env),
+            env,
+            out: Stream { sink: Box::new(out), terminal: out_terminal, width: crate::ui::terminal_width() },
+            err: Stream { sink: Box::new(err), terminal: err_terminal, width: crate::ui::terminal_width() },
+            prompts: asks.then(|| Box::new(Terminal) as Box<dyn Prompts>),
+            stop: Stop { asked: Arc::default(), real: true },
+        }
+    }
+
+    /// An environment variable, when it is set to something that is text.
+    #[must_use]
+    pub fn env(&self, name: &str) -> Option<&str> {
+        self.env.get(name).and_then(|value| value.to_str()).filter(|value| !value.is_empty())
+    }
+}
+
+fn user_at_machine(env: &BTreeMap<String, OsString>) -> String {
+    let named = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| env.get(*name)?.to_str().map(str::to_owned));
+    let user = named.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));
+    let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    format!("{user}@{machine}")
+}
