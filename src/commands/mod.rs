@@ -12,6 +12,7 @@ mod issue;
 pub mod issue_master;
 pub mod issue_node;
 pub mod man;
+pub mod output;
 mod passphrase;
 pub mod show;
 pub mod verify;

@@ -8,7 +8,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::FromDer;
 use x509_parser::public_key::PublicKey;
-use x509_parser::x509::X509Name;
+use x509_parser::x509::{SubjectPublicKeyInfo, X509Name};
 
 use super::fingerprint::{Fingerprint, hex};
 use super::pem;
@@ -202,7 +202,7 @@ impl Certificate {
             subject_key_id: extensions.subject_key_id,
             authority_key_id: extensions.authority_key_id,
             spki: parsed.public_key().raw.to_vec(),
-            key: key_kind(&parsed),
+            key: key_kind(parsed.public_key()),
             signature: signature_kind(&parsed),
             unknown_critical: extensions.unknown_critical,
             der,
@@ -374,7 +374,7 @@ impl Extensions {
     }
 }
 
-fn subject_name(name: &GeneralName<'_>) -> SubjectName {
+pub(super) fn subject_name(name: &GeneralName<'_>) -> SubjectName {
     match name {
         GeneralName::DNSName(dns) => SubjectName::Dns((*dns).to_owned()),
         GeneralName::IPAddress(bytes) => {
@@ -392,7 +392,7 @@ fn subject_name(name: &GeneralName<'_>) -> SubjectName {
     }
 }
 
-fn name(parsed: &X509Name<'_>) -> Name {
+pub(super) fn name(parsed: &X509Name<'_>) -> Name {
     let texts = |attributes: Vec<&x509_parser::x509::AttributeTypeAndValue<'_>>| {
         attributes.iter().map(|a| a.as_str().map_or_else(|_| hex(a.as_slice()), str::to_owned)).collect()
     };
@@ -404,8 +404,7 @@ fn name(parsed: &X509Name<'_>) -> Name {
     }
 }
 
-fn key_kind(certificate: &X509Certificate<'_>) -> PublicKeyKind {
-    let spki = certificate.public_key();
+pub(super) fn key_kind(spki: &SubjectPublicKeyInfo<'_>) -> PublicKeyKind {
     let algorithm = spki.algorithm.algorithm.to_id_string();
     let curve = spki.algorithm.parameters.as_ref().and_then(|p| p.as_oid().ok()).map(|oid| oid.to_id_string());
     match (algorithm.as_str(), curve.as_deref()) {

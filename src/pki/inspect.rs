@@ -233,6 +233,15 @@ pub fn leaf_flaws(
     flaws
 }
 
+/// What is wrong with any certificate, whoever made it and whatever for, at `now`: its dates and its strength.
+#[must_use]
+pub fn general_flaws(certificate: &Certificate, now: OffsetDateTime) -> Vec<Flaw> {
+    let mut flaws = Vec::new();
+    dates(certificate, now, &mut flaws);
+    strength(certificate, &mut flaws);
+    flaws
+}
+
 fn chains(leaf: &Certificate, root: &Certificate, flaws: &mut Vec<Flaw>) {
     if leaf.issuer.der != root.subject.der {
         let (found, root) = (leaf.issuer.text.clone(), root.subject.text.clone());

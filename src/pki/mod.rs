@@ -9,3 +9,4 @@ pub mod inspect;
 pub mod key;
 pub mod passphrase;
 pub mod pem;
+pub mod request;

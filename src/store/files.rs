@@ -8,6 +8,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::error::StoreError;
@@ -172,6 +173,40 @@ fn rename(from: &Path, to: &Path, how: RenameFlags) -> Result<(), StoreError> {
             fs::rename(from, to).map_err(|error| StoreError::io("write", to, &error))
         }
         Err(error) => Err(StoreError::io("write", to, &error.into())),
+    }
+}
+
+/// A file of a batch: its name in the folder, its bytes, its mode.
+pub type NewFile<'a> = (String, &'a [u8], u32);
+
+/// Writes many files into one folder, in place of those that may be there: all of them under temporary names first, then
+/// onto the disk, then each renamed into its place. Durable on return.
+///
+/// # Errors
+/// What the system says; files that were not yet renamed are untouched then.
+pub fn replace_all(folder: &Path, files: &[NewFile<'_>]) -> Result<(), StoreError> {
+    let unfinished: Vec<Unfinished> = files
+        .par_iter()
+        .map(|(name, bytes, mode)| {
+            let place = folder.join(name);
+            let unfinished = Unfinished(unfinished_sibling(&place));
+            write_file(&unfinished.0, bytes, *mode, Durable::WithTheBatch)?;
+            Ok(unfinished)
+        })
+        .collect::<Result<_, _>>()?;
+    sync_all(folder)?;
+    for ((name, ..), unfinished) in files.iter().zip(&unfinished) {
+        rename(&unfinished.0, &folder.join(name), RenameFlags::empty())?;
+    }
+    sync_folder(folder)
+}
+
+/// A file under its temporary name; removed unless it was renamed.
+struct Unfinished(PathBuf);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
     }
 }
 

@@ -1,0 +1,11 @@
+//! How commands that answer with data answer.
+
+/// `--output`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum OutputFormat {
+    /// For a person.
+    #[default]
+    Human,
+    /// For a program: versioned, stable in order.
+    Json,
+}
