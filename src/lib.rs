@@ -1,4 +1,5 @@
 //! clusterctl
 
+pub mod bundle;
 pub mod cluster;
 pub mod pki;
