@@ -15,6 +15,7 @@
 //!
 //! [`world`] is all that is outside, [`failure`] how an error ends, and [`run`] the program.
 
+pub mod bundle;
 pub mod cli;
 pub mod cluster;
 pub mod cluster_file;

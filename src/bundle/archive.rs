@@ -1,0 +1,254 @@
+//! A bundle as tar.gz: the same bytes every time, in one folder that is called like the host, and read back from anybody
+//! with nothing believed that the manifest does not confirm.
+
+use std::io::{self, Read, Write};
+
+use flate2::{Compression, GzBuilder};
+use tar::{EntryType, Header};
+use zeroize::Zeroizing;
+
+use super::contents::{Bundle, BundleFile, MANIFEST, MANIFEST_SUM};
+use super::manifest::{Manifest, ManifestError, is_plain_path};
+use crate::pki::fingerprint::Fingerprint;
+
+/// More than any bundle needs, in bytes unpacked: what is larger was made to exhaust its reader.
+pub const MAX_UNPACKED: u64 = 16 << 20;
+/// More files than any bundle has.
+pub const MAX_FILES: usize = 1000;
+
+/// gzip's "operating system: unknown" (RFC 1952 § 2.3.1): the archive does not depend on where it was made.
+const GZIP_UNKNOWN_OS: u8 = 255;
+/// The folder is its unpacker's alone: there are keys in it.
+const FOLDER_MODE: u32 = 0o700;
+
+/// Why bytes are no bundle.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ArchiveError {
+    /// Not gzip, not tar, or cut off.
+    #[error("it is not a tar.gz, or it is damaged: {0}")]
+    Unreadable(String),
+    /// Bytes behind the archive's end.
+    #[error("something follows the archive's end")]
+    Trailing,
+    /// Unpacks to more than [`MAX_UNPACKED`].
+    #[error("it unpacks to more than {} MiB, which no bundle does", MAX_UNPACKED >> 20)]
+    TooLarge,
+    /// More than [`MAX_FILES`] files.
+    #[error("it has more than {MAX_FILES} files, which no bundle has")]
+    TooManyFiles,
+    /// A path that leads elsewhere: absolute, with `..`, or outside of the one folder.
+    #[error("{path:?} is not a path that a bundle may have")]
+    Path {
+        /// The path.
+        path: String,
+    },
+    /// A link, a device, or the like.
+    #[error("{path:?} is not a plain file")]
+    NotAFile {
+        /// The path.
+        path: String,
+    },
+    /// Twice the same path.
+    #[error("{path} is in it twice")]
+    Twice {
+        /// The path.
+        path: String,
+    },
+    /// No manifest.
+    #[error("there is no {MANIFEST} in it, so it is no bundle of clusterctl")]
+    NoManifest,
+    /// A manifest that cannot be read.
+    #[error("its {MANIFEST} cannot be read")]
+    Manifest(#[from] ManifestError),
+    /// The folder is not called like the manifest's host.
+    #[error("its folder is called {folder:?}, and its manifest is for {host}")]
+    OtherHost {
+        /// The folder's name.
+        folder: String,
+        /// The manifest's host.
+        host: String,
+    },
+    /// A file that the manifest does not list.
+    #[error("{path} is not in the manifest")]
+    NotListed {
+        /// The path.
+        path: String,
+    },
+    /// A file that the manifest lists, and that is not there.
+    #[error("{path} is in the manifest and not in the archive")]
+    Missing {
+        /// The path.
+        path: String,
+    },
+    /// A file with another checksum than the manifest's.
+    #[error("{path} is damaged: its SHA-256 is {found}, the manifest says {listed}")]
+    Damaged {
+        /// The path.
+        path: String,
+        /// The file's own.
+        found: Fingerprint,
+        /// The manifest's.
+        listed: Fingerprint,
+    },
+    /// A file with another mode than the manifest's.
+    #[error("{path} has mode {found:04o}, the manifest says {listed:04o}")]
+    OtherMode {
+        /// The path.
+        path: String,
+        /// The archive's.
+        found: u32,
+        /// The manifest's.
+        listed: u32,
+    },
+}
+
+/// Packs a bundle: sorted, zero uid, gid and time, a fixed gzip header. The same bundle gives the same bytes.
+#[must_use]
+pub fn pack(bundle: &Bundle) -> Zeroizing<Vec<u8>> {
+    let folder = bundle.manifest.host.as_str();
+    let size: usize = bundle.files.iter().map(|file| file.bytes.len() + 1024).sum();
+    // With room for everything from the start, no copy of a key is left behind by growing.
+    let mut tar = tar::Builder::new(Zeroing(Zeroizing::new(Vec::with_capacity(size + 8192))));
+    let packed = append_all(&mut tar, folder, &bundle.files).and_then(|()| tar.into_inner());
+    let compressed = packed.and_then(|tar| {
+        let out = Vec::with_capacity(size);
+        let mut gzip = GzBuilder::new().mtime(0).operating_system(GZIP_UNKNOWN_OS).write(out, Compression::default());
+        gzip.write_all(&tar.0)?;
+        gzip.finish()
+    });
+    // Memory does not fail to be written to, and every path is plain and short.
+    Zeroizing::new(compressed.unwrap_or_default())
+}
+
+struct Zeroing(Zeroizing<Vec<u8>>);
+
+impl Write for Zeroing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn append_all(tar: &mut tar::Builder<Zeroing>, folder: &str, files: &[BundleFile]) -> io::Result<()> {
+    let mut top = header(EntryType::Directory, FOLDER_MODE, 0);
+    tar.append_data(&mut top, format!("{folder}/"), io::empty())?;
+    for file in files {
+        let mut header = header(EntryType::Regular, file.mode, file.bytes.len() as u64);
+        tar.append_data(&mut header, format!("{folder}/{}", file.path), file.bytes.as_slice())?;
+    }
+    Ok(())
+}
+
+fn header(kind: EntryType, mode: u32, size: u64) -> Header {
+    let mut header = Header::new_gnu();
+    header.set_entry_type(kind);
+    header.set_mode(mode);
+    header.set_size(size);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header
+}
+
+/// Reads a bundle that anybody may have made. What comes back is what the manifest lists, file by file; whether the manifest
+/// itself is to be believed, its signature says, or the way it came.
+///
+/// # Errors
+/// The first thing that is wrong with it.
+pub fn read(bytes: &[u8]) -> Result<Bundle, ArchiveError> {
+    let tar = unzip(bytes)?;
+    let (folder, mut files) = entries(&tar)?;
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    if let Some(pair) = files.windows(2).find(|pair| pair[0].path == pair[1].path) {
+        return Err(ArchiveError::Twice { path: pair[0].path.clone() });
+    }
+    let manifest = files.iter().find(|file| file.path == MANIFEST).ok_or(ArchiveError::NoManifest)?;
+    let manifest = Manifest::parse(&manifest.bytes)?;
+    if manifest.host.as_str() != folder {
+        return Err(ArchiveError::OtherHost { folder, host: manifest.host.to_string() });
+    }
+    let bundle = Bundle { manifest, files };
+    confirm(&bundle)?;
+    Ok(bundle)
+}
+
+fn unzip(bytes: &[u8]) -> Result<Zeroizing<Vec<u8>>, ArchiveError> {
+    let mut rest = bytes;
+    let mut tar = Zeroizing::new(Vec::new());
+    let unpacked = flate2::bufread::GzDecoder::new(&mut rest).take(MAX_UNPACKED + 1).read_to_end(&mut tar);
+    let unpacked = unpacked.map_err(unreadable)?;
+    if unpacked as u64 > MAX_UNPACKED {
+        return Err(ArchiveError::TooLarge);
+    }
+    if rest.is_empty() { Ok(tar) } else { Err(ArchiveError::Trailing) }
+}
+
+fn entries(tar: &[u8]) -> Result<(String, Vec<BundleFile>), ArchiveError> {
+    let mut folder: Option<String> = None;
+    let mut files = Vec::new();
+    for entry in tar::Archive::new(tar).entries().map_err(unreadable)? {
+        let mut entry = entry.map_err(unreadable)?;
+        let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        let kind = entry.header().entry_type();
+        if !matches!(kind, EntryType::Regular | EntryType::Directory) {
+            return Err(ArchiveError::NotAFile { path });
+        }
+        let plain = path.strip_suffix('/').filter(|_| kind == EntryType::Directory).unwrap_or(&path);
+        if !is_plain_path(plain) {
+            return Err(ArchiveError::Path { path });
+        }
+        let (top, inner) = plain.split_once('/').unwrap_or((plain, ""));
+        if folder.get_or_insert_with(|| top.to_owned()) != top || (inner.is_empty() && kind == EntryType::Regular) {
+            return Err(ArchiveError::Path { path });
+        }
+        if kind == EntryType::Directory {
+            continue;
+        }
+        if files.len() == MAX_FILES {
+            return Err(ArchiveError::TooManyFiles);
+        }
+        let mode = entry.header().mode().map_err(unreadable)? & 0o7777;
+        // Bounded by `unzip`: an entry ends with its archive.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(tar.len().min(entry.size() as usize)));
+        entry.read_to_end(&mut bytes).map_err(unreadable)?;
+        if (bytes.len() as u64) < entry.size() {
+            return Err(ArchiveError::Unreadable(format!("{plain} is cut off")));
+        }
+        files.push(BundleFile { path: inner.to_owned(), mode, bytes });
+    }
+    folder.map(|folder| (folder, files)).ok_or(ArchiveError::NoManifest)
+}
+
+/// Every file is listed and as listed, and every listed file is there.
+fn confirm(bundle: &Bundle) -> Result<(), ArchiveError> {
+    let listed = &bundle.manifest.files;
+    for (i, entry) in listed.iter().enumerate() {
+        if listed[..i].iter().any(|earlier| earlier.path == entry.path) {
+            return Err(ArchiveError::Twice { path: entry.path.clone() });
+        }
+        let path = entry.path.clone();
+        let file = bundle.file(&path).ok_or_else(|| ArchiveError::Missing { path: path.clone() })?;
+        let found = Fingerprint::of(&file.bytes);
+        if found != entry.sha256 {
+            return Err(ArchiveError::Damaged { path, found, listed: entry.sha256 });
+        }
+        if file.mode != entry.mode {
+            return Err(ArchiveError::OtherMode { path, found: file.mode, listed: entry.mode });
+        }
+    }
+    for file in &bundle.files {
+        let own = [MANIFEST, MANIFEST_SUM].contains(&file.path.as_str());
+        if !own && !listed.iter().any(|entry| entry.path == file.path) {
+            return Err(ArchiveError::NotListed { path: file.path.clone() });
+        }
+    }
+    Ok(())
+}
+
+fn unreadable(error: io::Error) -> ArchiveError {
+    ArchiveError::Unreadable(error.to_string())
+}

@@ -1,0 +1,245 @@
+//! What a bundle is made from: who the host is, whom it trusts, and its own credentials, checked before any is packed.
+//! A credential that is another's, is damaged, or may sign certificates goes no further than this file.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+use crate::cluster::name::HostName;
+use crate::cluster::profile::{Holder, Profile, RootKind, TABLE};
+use crate::cluster::spec::{Cluster, Host, Role};
+use crate::pki::certificate::{Certificate, CertificateError};
+use crate::pki::key::{KeyError, PrivateKey};
+use crate::pki::pem::{self, PemError};
+
+/// Everything that one host's bundle is made from.
+#[derive(Debug)]
+pub struct BundleInput<'a> {
+    /// The cluster.
+    pub cluster: &'a Cluster,
+    /// Who the host is.
+    pub roles: Roles<'a>,
+    /// The cluster's root.
+    pub root: &'a Certificate,
+    /// What the host holds: for each of its roles every row of the PKI policy, and nothing else.
+    pub credentials: &'a [CredentialPem],
+    /// Grows with every bundle of this host that differs from the one before; `install.sh` refuses to go back.
+    pub generation: u64,
+}
+
+/// What a host is in its cluster, with its entry in each list of the cluster file. A host that is nothing cannot be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Roles<'a> {
+    /// A master alone.
+    Master(&'a Host),
+    /// A node alone.
+    Node(&'a Host),
+    /// Both, under one name.
+    Both {
+        /// Its entry among the masters.
+        master: &'a Host,
+        /// Its entry among the nodes.
+        node: &'a Host,
+    },
+}
+
+impl<'a> Roles<'a> {
+    /// What `name` is in `cluster`; `None` when it is in neither list. Walks both lists: for many hosts, look them up once
+    /// and name the variant.
+    #[must_use]
+    pub fn of(cluster: &'a Cluster, name: &HostName) -> Option<Self> {
+        Self::from_entries(cluster.master(name.as_str()), cluster.node(name.as_str()))
+    }
+
+    /// From a host's entries, if there is one.
+    #[must_use]
+    pub fn from_entries(master: Option<&'a Host>, node: Option<&'a Host>) -> Option<Self> {
+        match (master, node) {
+            (Some(master), Some(node)) => Some(Self::Both { master, node }),
+            (Some(master), None) => Some(Self::Master(master)),
+            (None, Some(node)) => Some(Self::Node(node)),
+            (None, None) => None,
+        }
+    }
+
+    /// The host's name.
+    #[must_use]
+    pub fn host(&self) -> &'a HostName {
+        match self {
+            Self::Master(host) | Self::Node(host) | Self::Both { master: host, .. } => &host.name,
+        }
+    }
+
+    /// Its entry among the masters.
+    #[must_use]
+    pub fn master(&self) -> Option<&'a Host> {
+        match *self {
+            Self::Master(master) | Self::Both { master, .. } => Some(master),
+            Self::Node(_) => None,
+        }
+    }
+
+    /// Its entry among the nodes.
+    #[must_use]
+    pub fn node(&self) -> Option<&'a Host> {
+        match *self {
+            Self::Node(node) | Self::Both { node, .. } => Some(node),
+            Self::Master(_) => None,
+        }
+    }
+
+    /// The roles, master first.
+    #[must_use]
+    pub fn list(&self) -> Vec<Role> {
+        self.master().map(|_| Role::Master).into_iter().chain(self.node().map(|_| Role::Node)).collect()
+    }
+
+    /// The rows of the PKI policy that this host holds, in the table's order.
+    pub fn profiles(&self) -> impl Iterator<Item = Profile> {
+        let (master, node) = (self.master().is_some(), self.node().is_some());
+        TABLE
+            .iter()
+            .filter(move |row| match row.holder {
+                Holder::Master => master,
+                Holder::Node => node,
+                Holder::Cluster => false,
+            })
+            .map(|row| row.profile)
+    }
+}
+
+/// A credential as it lies in the cluster directory. `Debug` shows no key.
+pub struct CredentialPem {
+    /// What it is for.
+    pub profile: Profile,
+    /// One certificate, PEM.
+    pub certificate: Vec<u8>,
+    /// Its key in the clear, PKCS#8 PEM.
+    pub key: Zeroizing<Vec<u8>>,
+}
+
+impl fmt::Debug for CredentialPem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CredentialPem({})", self.profile.policy().name)
+    }
+}
+
+/// Why a host's credentials do not make a bundle.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InputError {
+    /// One is not there.
+    #[error("there is no {profile} certificate")]
+    Missing {
+        /// The ledger's name of the profile.
+        profile: &'static str,
+    },
+    /// One is there that is not this host's, or is there twice.
+    #[error("a {profile} credential does not belong into this host's bundle, or is there twice")]
+    NotTheHosts {
+        /// The ledger's name of the profile.
+        profile: &'static str,
+    },
+    /// The certificate's file is not PEM.
+    #[error("the {profile} certificate cannot be read")]
+    Pem {
+        /// The ledger's name of the profile.
+        profile: &'static str,
+        /// Why not.
+        #[source]
+        reason: PemError,
+    },
+    /// Not exactly one certificate in the file.
+    #[error("the {profile} certificate's file holds {count} certificates, it must be one")]
+    Count {
+        /// The ledger's name of the profile.
+        profile: &'static str,
+        /// How many there are.
+        count: usize,
+    },
+    /// The certificate cannot be parsed.
+    #[error("the {profile} certificate cannot be read")]
+    Certificate {
+        /// The ledger's name of the profile.
+        profile: &'static str,
+        /// Why not.
+        #[source]
+        reason: CertificateError,
+    },
+    /// The key cannot be read.
+    #[error("the {profile} key cannot be read")]
+    Key {
+        /// The ledger's name of the profile.
+        profile: &'static str,
+        /// Why not.
+        #[source]
+        reason: KeyError,
+    },
+    /// The key belongs to another certificate.
+    #[error("the {profile} key does not belong to the {profile} certificate")]
+    KeyDoesNotFit {
+        /// The ledger's name of the profile.
+        profile: &'static str,
+    },
+    /// It may sign certificates: no bundle ever holds a CA's key.
+    #[error("the {profile} certificate may sign certificates (CA:TRUE); a CA's key never goes into a bundle")]
+    IsCa {
+        /// The ledger's name of the profile.
+        profile: &'static str,
+    },
+    /// It was signed by another root than the one that goes into the bundle.
+    #[error("the {profile} certificate was signed by another root ({issuer})")]
+    OtherRoot {
+        /// The ledger's name of the profile.
+        profile: &'static str,
+        /// Whom it names as its issuer.
+        issuer: String,
+    },
+}
+
+/// A credential that was read and belongs where it goes.
+pub(super) struct Checked {
+    pub(super) profile: Profile,
+    pub(super) certificate: Certificate,
+    pub(super) key: PrivateKey,
+}
+
+impl BundleInput<'_> {
+    /// The host's credentials in the table's order. That a certificate is the one that the cluster file asks for is judged
+    /// by [`crate::pki::inspect`], which needs the time.
+    pub(super) fn checked(&self) -> Result<Vec<Checked>, InputError> {
+        let wanted: Vec<Profile> = self.roles.profiles().collect();
+        for (i, credential) in self.credentials.iter().enumerate() {
+            let twice = self.credentials[..i].iter().any(|earlier| earlier.profile == credential.profile);
+            if twice || !wanted.contains(&credential.profile) {
+                return Err(InputError::NotTheHosts { profile: credential.profile.policy().name });
+            }
+        }
+        let find = |profile: Profile| {
+            let found = self.credentials.iter().find(|credential| credential.profile == profile);
+            found.ok_or(InputError::Missing { profile: profile.policy().name })
+        };
+        wanted.into_iter().map(|profile| check(find(profile)?, self.root)).collect()
+    }
+}
+
+fn check(credential: &CredentialPem, root: &Certificate) -> Result<Checked, InputError> {
+    let policy = credential.profile.policy();
+    let profile = policy.name;
+    let ders = pem::certificates(&credential.certificate).map_err(|reason| InputError::Pem { profile, reason })?;
+    let [der] = <[Vec<u8>; 1]>::try_from(ders)
+        .map_err(|ders| InputError::Count { profile, count: ders.len() })?;
+    let certificate =
+        Certificate::from_der(der).map_err(|reason| InputError::Certificate { profile, reason })?;
+    if certificate.basic_constraints.is_some_and(|constraints| constraints.ca) {
+        return Err(InputError::IsCa { profile });
+    }
+    let same_key_id = certificate.authority_key_id == root.subject_key_id;
+    if policy.signed_by == RootKind::Cluster && (certificate.issuer.der != root.subject.der || !same_key_id) {
+        return Err(InputError::OtherRoot { profile, issuer: certificate.issuer.text });
+    }
+    let key = PrivateKey::from_pem(&credential.key).map_err(|reason| InputError::Key { profile, reason })?;
+    if key.spki() != certificate.spki {
+        return Err(InputError::KeyDoesNotFit { profile });
+    }
+    Ok(Checked { profile: credential.profile, certificate, key })
+}

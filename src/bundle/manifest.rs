@@ -1,0 +1,310 @@
+//! A bundle's record of itself: written as JSON with one file a line, which `install.sh` reads with `sed`, and read back
+//! from anybody as values that are known good.
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::cluster::endpoint::Endpoint;
+use crate::cluster::name::{ClusterName, HostName};
+use crate::cluster::spec::Role;
+use crate::pki::fingerprint::Fingerprint;
+use crate::pki::inspect::stamp;
+
+/// The version that we write, and the newest that we read. It changes when an older reader would misread.
+pub const SCHEMA_VERSION: u64 = 1;
+
+/// What a bundle says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    /// Whose cluster.
+    pub cluster: ClusterName,
+    /// Whose bundle.
+    pub host: HostName,
+    /// What the host is, master first.
+    pub roles: Vec<Role>,
+    /// The user name that the host's client certificate carries; the node's, where it is a master, too.
+    pub account: String,
+    /// What nodes dial.
+    pub endpoint: Endpoint,
+    /// SHA-256 of the root's SubjectPublicKeyInfo, kubeadm's pin.
+    pub root_pin: Fingerprint,
+    /// All certificates in the bundle are valid from here,
+    pub not_before: OffsetDateTime,
+    /// until here, inclusive.
+    pub not_after: OffsetDateTime,
+    /// Grows with every bundle of this host that differs from the one before.
+    pub generation: u64,
+    /// Every file but the manifest and its checksum, sorted by path.
+    pub files: Vec<ManifestFile>,
+}
+
+/// One file as the manifest lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManifestFile {
+    /// Relative; [`is_plain_path`] holds.
+    pub path: String,
+    /// Permission bits.
+    pub mode: u32,
+    /// SHA-256 of its bytes.
+    pub sha256: Fingerprint,
+}
+
+/// Why a text is no manifest.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ManifestError {
+    /// Not JSON, or not these fields.
+    #[error("it is not a bundle's manifest: {0}")]
+    Shape(String),
+    /// Written by a newer clusterctl.
+    #[error("it has schema version {found}, and this clusterctl reads up to {SCHEMA_VERSION}; a newer one is needed")]
+    Newer {
+        /// What it has.
+        found: u64,
+    },
+    /// A field whose value cannot be right.
+    #[error("its {field} is not usable: {seen:?}")]
+    Field {
+        /// The field's name in JSON.
+        field: &'static str,
+        /// What stands there.
+        seen: String,
+    },
+}
+
+/// True for a relative path of plain names: letters, digits, `.`, `_`, `-`, `@` and `/`, no empty part, no part that is dots
+/// or begins with a hyphen. Every path in a bundle is one, so that no reader has to quote it.
+#[must_use]
+pub fn is_plain_path(path: &str) -> bool {
+    let plain = |part: &str| {
+        !part.is_empty()
+            && !part.starts_with('-')
+            && part.bytes().any(|b| b != b'.')
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'@'))
+    };
+    path.len() <= 512 && path.split('/').all(plain)
+}
+
+impl Manifest {
+    /// As JSON, ended by a line feed: the same bytes for the same manifest.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let wire = Wire::from(self);
+        // Taken apart without `..`: a new field has to be written, too.
+        let Wire {
+            schema_version,
+            cluster,
+            host,
+            roles,
+            account,
+            endpoint,
+            root_pin,
+            not_before,
+            not_after,
+            generation,
+            files,
+        } = &wire;
+        let mut out = String::with_capacity(1024);
+        out.push_str("{\n");
+        let mut field = |name: &str, value: String| {
+            out.push_str(&format!("  {}: {value},\n", json(name)));
+        };
+        field("schemaVersion", json(schema_version));
+        field("cluster", json(cluster));
+        field("host", json(host));
+        field("roles", json(roles));
+        field("account", json(account));
+        field("endpoint", json(endpoint));
+        field("rootPin", json(root_pin));
+        field("notBefore", json(not_before));
+        field("notAfter", json(not_after));
+        field("generation", json(generation));
+        let files: Vec<String> = files.iter().map(|file| format!("    {}", json(file))).collect();
+        out.push_str(&format!("  \"files\": [\n{}\n  ]\n}}\n", files.join(",\n")));
+        out
+    }
+
+    /// Reads a manifest that anybody may have written.
+    ///
+    /// # Errors
+    /// When it is not one, is newer than this program, or a value in it cannot be right.
+    pub fn parse(json: &[u8]) -> Result<Self, ManifestError> {
+        let shape = |error: serde_json::Error| ManifestError::Shape(error.to_string());
+        // The version first: what a newer one adds is no fault of it.
+        let Version { schema_version: found } = serde_json::from_slice(json).map_err(shape)?;
+        if found > SCHEMA_VERSION {
+            return Err(ManifestError::Newer { found });
+        }
+        serde_json::from_slice::<Wire>(json).map_err(shape)?.read()
+    }
+}
+
+fn json(value: &(impl Serialize + ?Sized)) -> String {
+    // Numbers, strings and lists of them: serde_json has nothing to refuse.
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Version {
+    schema_version: u64,
+}
+
+/// The manifest as JSON has it.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Wire {
+    schema_version: u64,
+    cluster: String,
+    host: String,
+    roles: Vec<String>,
+    account: String,
+    endpoint: String,
+    root_pin: String,
+    not_before: String,
+    not_after: String,
+    generation: u64,
+    files: Vec<WireFile>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireFile {
+    path: String,
+    mode: String,
+    sha256: String,
+}
+
+impl From<&Manifest> for Wire {
+    fn from(manifest: &Manifest) -> Self {
+        let file = |file: &ManifestFile| WireFile {
+            path: file.path.clone(),
+            mode: format!("{:04o}", file.mode),
+            sha256: file.sha256.to_string(),
+        };
+        Self {
+            schema_version: SCHEMA_VERSION,
+            cluster: manifest.cluster.to_string(),
+            host: manifest.host.to_string(),
+            roles: manifest.roles.iter().map(|role| role.as_str().to_owned()).collect(),
+            account: manifest.account.clone(),
+            endpoint: manifest.endpoint.to_string(),
+            root_pin: manifest.root_pin.as_pin(),
+            not_before: stamp(manifest.not_before),
+            not_after: stamp(manifest.not_after),
+            generation: manifest.generation,
+            files: manifest.files.iter().map(file).collect(),
+        }
+    }
+}
+
+impl Wire {
+    fn read(self) -> Result<Manifest, ManifestError> {
+        let role = |text: String| {
+            let known = [Role::Master, Role::Node].into_iter().find(|role| role.as_str() == text);
+            known.ok_or_else(|| unusable("roles", &text))
+        };
+        // It goes to terminals: nothing in it may steer one.
+        if self.account.chars().any(char::is_control) {
+            return Err(unusable("account", &self.account));
+        }
+        Ok(Manifest {
+            cluster: ClusterName::parse(&self.cluster).map_err(|_| unusable("cluster", &self.cluster))?,
+            host: HostName::parse(&self.host).map_err(|_| unusable("host", &self.host))?,
+            roles: self.roles.into_iter().map(role).collect::<Result<_, _>>()?,
+            account: self.account,
+            endpoint: Endpoint::parse(&self.endpoint).map_err(|_| unusable("endpoint", &self.endpoint))?,
+            root_pin: self
+                .root_pin
+                .strip_prefix("sha256:")
+                .and_then(Fingerprint::parse)
+                .ok_or_else(|| unusable("rootPin", &self.root_pin))?,
+            not_before: time("notBefore", &self.not_before)?,
+            not_after: time("notAfter", &self.not_after)?,
+            generation: self.generation,
+            files: self.files.into_iter().map(WireFile::read).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl WireFile {
+    fn read(self) -> Result<ManifestFile, ManifestError> {
+        if !is_plain_path(&self.path) {
+            return Err(unusable("path", &self.path));
+        }
+        let octal = self.mode.len() == 4 && self.mode.bytes().all(|b| (b'0'..=b'7').contains(&b));
+        let mode = u32::from_str_radix(&self.mode, 8).ok().filter(|&mode| octal && mode <= 0o777);
+        let mode = mode.ok_or_else(|| unusable("mode", &self.mode))?;
+        let sha256 = Fingerprint::parse(&self.sha256).ok_or_else(|| unusable("sha256", &self.sha256))?;
+        Ok(ManifestFile { path: self.path, mode, sha256 })
+    }
+}
+
+fn time(field: &'static str, text: &str) -> Result<OffsetDateTime, ManifestError> {
+    OffsetDateTime::parse(text, &Rfc3339).map_err(|_| unusable(field, text))
+}
+
+fn unusable(field: &'static str, seen: &str) -> ManifestError {
+    ManifestError::Field { field, seen: seen.chars().take(80).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use time::macros::datetime;
+
+    fn manifest() -> Manifest {
+        let file = |path: &str, mode| ManifestFile { path: path.into(), mode, sha256: Fingerprint::of(b"abc") };
+        Manifest {
+            cluster: ClusterName::parse("prod").expect("a name"),
+            host: HostName::parse("on").expect("a name"),
+            roles: vec![Role::Master, Role::Node],
+            account: "kubelet:on".into(),
+            endpoint: Endpoint::parse("https://10.0.0.1:6443").expect("an endpoint"),
+            root_pin: Fingerprint::of(b"abc"),
+            not_before: datetime!(2026-11-23 11:55:00 UTC),
+            not_after: datetime!(2027-11-23 12:00:00 UTC),
+            generation: 7,
+            files: vec![file("etc/kubernetes/kubelet.conf", 0o600), file("install.sh", 0o755)],
+        }
+    }
+
+    #[test]
+    fn a_manifest_survives_its_json() {
+        let json = manifest().to_json();
+        assert_eq!(Manifest::parse(json.as_bytes()), Ok(manifest()));
+        assert!(json.contains("\n  \"generation\": 7,\n"), "{json}");
+        assert!(
+            json.contains("\n    {\"path\":\"etc/kubernetes/kubelet.conf\",\"mode\":\"0600\",\"sha256\":\"ba7816bf"),
+            "{json}"
+        );
+    }
+
+    #[test]
+    fn values_that_cannot_be_right_are_refused() {
+        let json = manifest().to_json();
+        let changed = |from: &str, to: &str| {
+            assert!(json.contains(from), "{from}");
+            Manifest::parse(json.replacen(from, to, 1).as_bytes()).expect_err("a bad manifest")
+        };
+        assert_eq!(changed("\"on\"", "\"../on\""), unusable("host", "../on"));
+        assert_eq!(changed("etc/kubernetes/kubelet.conf", "etc/../../x"), unusable("path", "etc/../../x"));
+        assert_eq!(changed("etc/kubernetes/kubelet.conf", "/etc/passwd"), unusable("path", "/etc/passwd"));
+        assert_eq!(changed("0600", "4755"), unusable("mode", "4755"));
+        assert_eq!(changed("0600", "+600"), unusable("mode", "+600"));
+        assert_eq!(changed("sha256:ba", "sha256:zz").to_string().contains("rootPin"), true);
+        assert_eq!(changed("kubelet:on", "kubelet:\\u001b[2J"), unusable("account", "kubelet:\u{1b}[2J"));
+        assert_eq!(changed("\"schemaVersion\": 1", "\"schemaVersion\": 2"), ManifestError::Newer { found: 2 });
+        assert!(matches!(changed("\"cluster\"", "\"clutter\""), ManifestError::Shape(_)));
+    }
+
+    #[test]
+    fn plain_paths_are_relative_and_need_no_quotes() {
+        for path in ["install.sh", "etc/systemd/system/kubelet.service.d/10-clusterctl.conf", "a@b_c"] {
+            assert!(is_plain_path(path), "{path}");
+        }
+        for path in ["", "/etc/x", "a//b", "a/", "./a", "a/../b", "...", "a b", "a\nb", "-rf", "a/-b", "ä", "a\\b"] {
+            assert!(!is_plain_path(path), "{path}");
+        }
+    }
+}

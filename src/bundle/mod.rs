@@ -1,0 +1,9 @@
+//! What one host receives: from templates and credentials to files, and from files to an archive that is the same bytes
+//! every time. Nothing here touches a file, a clock or a terminal: what has to be read, the store has read.
+
+pub mod archive;
+pub mod contents;
+pub mod input;
+pub mod manifest;
+mod quoting;
+pub mod render;

@@ -1,0 +1,154 @@
+//! How a value is written into each kind of file, so that its reader gets that value back and nothing else.
+//! Templates never quote by hand: what they print comes through here.
+
+use std::borrow::Cow;
+
+use minijinja::value::{Value, ValueKind};
+use minijinja::{AutoEscape, Error, ErrorKind, Output, State, escape_formatter};
+
+/// A language that bundles are written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialect {
+    /// JSON, and YAML written so that a YAML 1.1 reader, too, sees a string in every string.
+    Json,
+    /// POSIX shell: single quotes.
+    Shell,
+    /// systemd unit files (systemd.syntax, systemd.service "COMMAND LINES").
+    Unit,
+    /// systemd `EnvironmentFile=` (systemd.exec), which a shell reads alike.
+    EnvironmentFile,
+}
+
+impl Dialect {
+    /// By a template's path. `None` for a path whose reader nobody here knows.
+    pub(super) fn of(path: &str) -> Option<Self> {
+        let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
+        let (_, ending) = file.rsplit_once('.')?;
+        match ending {
+            "yaml" | "json" => Some(Self::Json),
+            // kubeadm's ending for a kubeconfig.
+            "conf" if folder.ends_with("etc/kubernetes") => Some(Self::Json),
+            "conf" if folder.contains("etc/systemd/") => Some(Self::Unit),
+            "service" => Some(Self::Unit),
+            "env" => Some(Self::EnvironmentFile),
+            "sh" => Some(Self::Shell),
+            _ => None,
+        }
+    }
+
+    /// What the engine calls it.
+    pub(super) fn auto_escape(self) -> AutoEscape {
+        match self {
+            Self::Json => AutoEscape::Json,
+            Self::Shell => AutoEscape::Custom(Cow::Borrowed("shell")),
+            Self::Unit => AutoEscape::Custom(Cow::Borrowed("unit")),
+            Self::EnvironmentFile => AutoEscape::Custom(Cow::Borrowed("environment-file")),
+        }
+    }
+}
+
+/// The engine's formatter: every `{{ value }}` passes here.
+pub(super) fn write(out: &mut Output, state: &mut State, value: &Value) -> Result<(), Error> {
+    let quote = match state.auto_escape() {
+        AutoEscape::Custom(name) => match name.as_ref() {
+            "shell" => for_shell,
+            "unit" => for_unit,
+            "environment-file" => for_environment_file,
+            _ => return escape_formatter(out, state, value),
+        },
+        _ => return escape_formatter(out, state, value),
+    };
+    match (value.as_str(), value.kind()) {
+        (Some(text), _) => {
+            if text.contains('\0') {
+                return Err(Error::new(ErrorKind::InvalidOperation, "a NUL character cannot be written here"));
+            }
+            out.write_str(&quote(text)).map_err(Error::from)
+        }
+        (None, ValueKind::Number | ValueKind::Bool) => out.write_str(&value.to_string()).map_err(Error::from),
+        (None, kind) => {
+            let reason = format!("{kind} cannot be written here; print its parts, or join them");
+            Err(Error::new(ErrorKind::InvalidOperation, reason))
+        }
+    }
+}
+
+/// One word of a shell (POSIX § 2.2.2).
+fn for_shell(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// One item of a command line, not its first. `%` begins a specifier and `$` a variable, inside quotes, too.
+fn for_unit(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            '%' | '$' => quoted.extend([c, c]),
+            '\n' => quoted.push_str("\\n"),
+            '\t' => quoted.push_str("\\t"),
+            '\r' => quoted.push_str("\\r"),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// A whole value. Line breaks are kept.
+fn for_environment_file(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for c in text.chars() {
+        if matches!(c, '"' | '\\' | '$' | '`') {
+            quoted.push('\\');
+        }
+        quoted.push(c);
+    }
+    quoted.push('"');
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use minijinja::Environment;
+
+    fn printed(path: &str, value: Value) -> Result<String, String> {
+        let mut engine = Environment::new();
+        engine.set_auto_escape_callback(|name| Dialect::of(name).expect("a known ending").auto_escape());
+        engine.set_formatter(write);
+        engine
+            .render_named_str(path, "{{ value }}", minijinja::context! { value })
+            .map_err(|error| error.detail().unwrap_or_default().to_owned())
+    }
+
+    #[test]
+    fn every_language_gets_its_own_quotes() {
+        let hostile = r#"a'b"c\d$e%f`g"#;
+        let print = |path| printed(path, Value::from(hostile));
+        assert_eq!(print("install.sh"), Ok(r#"'a'\''b"c\d$e%f`g'"#.into()));
+        assert_eq!(print("node/etc/systemd/system/x.service.d/1.conf"), Ok(r#""a'b\"c\\d$$e%%f`g""#.into()));
+        assert_eq!(print("x.env"), Ok(r#""a'b\"c\\d\$e%f\`g""#.into()));
+        // The engine writes the apostrophe as an escape; JSON and YAML readers see the same character.
+        assert_eq!(print("config.yaml"), Ok("\"a\\u0027b\\\"c\\\\d$e%f`g\"".into()));
+        assert_eq!(print("node/etc/kubernetes/kubelet.conf"), print("config.yaml"));
+    }
+
+    #[test]
+    fn numbers_are_bare_and_what_has_no_spelling_is_refused() {
+        assert_eq!(printed("install.sh", Value::from(10250)), Ok("10250".into()));
+        assert_eq!(printed("config.yaml", Value::from(10250)), Ok("10250".into()));
+        let list = printed("install.sh", Value::from(vec!["a"]));
+        assert_eq!(list, Err("sequence cannot be written here; print its parts, or join them".into()));
+        assert_eq!(printed("x.env", Value::from("a\0b")), Err("a NUL character cannot be written here".into()));
+    }
+
+    #[test]
+    fn an_unknown_ending_has_no_language() {
+        assert_eq!(Dialect::of("node/etc/motd"), None);
+        assert_eq!(Dialect::of("node/etc/x.toml"), None);
+        assert_eq!(Dialect::of("node/etc/other/x.conf"), None);
+    }
+}

@@ -1,0 +1,315 @@
+//! Templates and credentials become files. The only module that knows the template engine, and the table of what goes where
+//! on a host.
+
+use std::collections::BTreeMap;
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::{Environment, Error, UndefinedBehavior};
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::contents::{Bundle, BundleFile, INSTALLER, MANIFEST, MANIFEST_SUM};
+use super::input::{BundleInput, Checked, InputError};
+use super::manifest::{Manifest, ManifestFile};
+use super::quoting::{self, Dialect};
+use crate::cluster::profile::Profile;
+use crate::cluster::spec::{Host, Role};
+use crate::pki::fingerprint::Fingerprint;
+
+const CA: &str = "etc/kubernetes/pki/ca.crt";
+const KUBELET_KUBECONFIG: &str = "etc/kubernetes/kubelet.conf";
+const KUBELET_CONFIG: &str = "var/lib/kubelet/config.yaml";
+
+/// What is compiled in: paths as under `templates/`, which are the hosts' own behind `node/` and `master/`.
+const COMPILED_IN: [(&str, &str); 5] = [
+    ("install.sh", include_str!("../../templates/install.sh")),
+    (
+        "master/etc/kubernetes/clusterctl/apiserver.env",
+        include_str!("../../templates/master/etc/kubernetes/clusterctl/apiserver.env"),
+    ),
+    ("node/etc/kubernetes/kubelet.conf", include_str!("../../templates/node/etc/kubernetes/kubelet.conf")),
+    (
+        "node/etc/systemd/system/kubelet.service.d/10-clusterctl.conf",
+        include_str!("../../templates/node/etc/systemd/system/kubelet.service.d/10-clusterctl.conf"),
+    ),
+    ("node/var/lib/kubelet/config.yaml", include_str!("../../templates/node/var/lib/kubelet/config.yaml")),
+];
+
+/// Where a host keeps a credential: this and `.crt`, this and `.key`. `None` for what no host keeps. The names under
+/// `etc/kubernetes/pki` are kubeadm's (Kubernetes `cmd/kubeadm/app/constants`).
+fn kept_at(profile: Profile) -> Option<&'static str> {
+    match profile {
+        Profile::Apiserver => Some("etc/kubernetes/pki/apiserver"),
+        Profile::ApiserverKubeletClient => Some("etc/kubernetes/pki/apiserver-kubelet-client"),
+        Profile::KubeletClient => Some("var/lib/kubelet/pki/kubelet-client"),
+        Profile::KubeletServer => Some("var/lib/kubelet/pki/kubelet-server"),
+        Profile::Verifier => None,
+    }
+}
+
+fn mode_of(path: &str) -> u32 {
+    match path {
+        INSTALLER => 0o755,
+        KUBELET_KUBECONFIG => 0o600,
+        _ if path.ends_with(".key") => 0o600,
+        _ => 0o644,
+    }
+}
+
+/// The templates, ready to be filled for any number of hosts, from any number of threads.
+#[derive(Debug)]
+pub struct Templates {
+    engine: Environment<'static>,
+}
+
+/// What is wrong with a template.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    /// An override for a file that no bundle has.
+    #[error("{path} overrides nothing; there are templates at {}", known.join(" "))]
+    Unknown {
+        /// Its path.
+        path: String,
+        /// The paths that there are.
+        known: Vec<&'static str>,
+    },
+    /// It does not parse, or has no value for what it prints.
+    #[error("template {template}, line {line}: {reason}: {text}")]
+    Failed {
+        /// Its path.
+        template: String,
+        /// The line, from 1.
+        line: usize,
+        /// What the engine says.
+        reason: String,
+        /// What stands on that line.
+        text: String,
+    },
+}
+
+/// Why a host gets no bundle.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RenderError {
+    /// Its credentials are missing or not good.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// A template fails.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+}
+
+impl Templates {
+    /// What is compiled in.
+    ///
+    /// # Errors
+    /// None, as the tests show; the type is [`Templates::with_overrides`]'s.
+    pub fn compiled_in() -> Result<Self, TemplateError> {
+        Self::with_overrides(&BTreeMap::new())
+    }
+
+    /// What is compiled in, with some of it replaced: path as under `templates/` → text.
+    ///
+    /// # Errors
+    /// When a path overrides nothing, or a text is no template.
+    pub fn with_overrides(overrides: &BTreeMap<String, String>) -> Result<Self, TemplateError> {
+        if let Some(path) = overrides.keys().find(|path| !COMPILED_IN.iter().any(|(known, _)| known == path)) {
+            let known = COMPILED_IN.iter().map(|(path, _)| *path).collect();
+            return Err(TemplateError::Unknown { path: path.clone(), known });
+        }
+        let mut engine = Environment::new();
+        engine.set_undefined_behavior(UndefinedBehavior::Strict);
+        engine.set_syntax(lines_of_blocks_vanish());
+        engine.set_auto_escape_callback(|path| Dialect::of(path).unwrap_or(Dialect::Json).auto_escape());
+        engine.set_formatter(quoting::write);
+        for (path, text) in COMPILED_IN {
+            match overrides.get(path) {
+                Some(text) => engine
+                    .add_template_owned(path, text.clone())
+                    .map_err(|error| failed(path, text, &error))?,
+                None => engine.add_template(path, text).map_err(|error| failed(path, text, &error))?,
+            }
+        }
+        Ok(Self { engine })
+    }
+
+    /// What is compiled in, as path → text pairs to start one's own from.
+    #[must_use]
+    pub fn eject() -> &'static [(&'static str, &'static str)] {
+        &COMPILED_IN
+    }
+
+    /// One host's bundle: the same for the same input. No clock is read and nothing is drawn by chance.
+    ///
+    /// # Errors
+    /// When a credential is missing or not the host's own, or a template fails.
+    pub fn render(&self, input: &BundleInput<'_>) -> Result<Bundle, RenderError> {
+        let credentials = input.checked()?;
+        let mut files = BTreeMap::new();
+        files.insert(CA.to_owned(), Zeroizing::new(input.root.to_pem().into_bytes()));
+        for Checked { profile, certificate, key } in &credentials {
+            if let Some(base) = kept_at(*profile) {
+                files.insert(format!("{base}.crt"), Zeroizing::new(certificate.to_pem().into_bytes()));
+                files.insert(format!("{base}.key"), Zeroizing::new(key.to_pem().as_bytes().to_vec()));
+            }
+        }
+        let values = Values::of(input, &credentials);
+        for (template, _) in COMPILED_IN {
+            if let Some(path) = goes_to(template, input) {
+                files.insert(path.to_owned(), Zeroizing::new(self.fill(template, &values)?.into_bytes()));
+            }
+        }
+        let files = files.into_iter().map(|(path, bytes)| BundleFile { mode: mode_of(&path), path, bytes });
+        Ok(sealed(input, &credentials, files.collect()))
+    }
+
+    fn fill(&self, path: &'static str, values: &Values<'_>) -> Result<String, TemplateError> {
+        let template = self.engine.get_template(path).map_err(|error| failed(path, "", &error))?;
+        template.render(minijinja::value::Serde(values)).map_err(|error| failed(path, template.source(), &error))
+    }
+}
+
+fn lines_of_blocks_vanish() -> SyntaxConfig {
+    let mut syntax = SyntaxConfig::builder();
+    // The delimiters are the engine's own, so that there is nothing to refuse.
+    syntax.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build().unwrap_or_default()
+}
+
+/// Where a template's output goes on this host; `None` when the host is nothing that needs it.
+fn goes_to(template: &'static str, input: &BundleInput<'_>) -> Option<&'static str> {
+    match template.split_once('/') {
+        Some(("master", path)) => input.roles.master().map(|_| path),
+        Some(("node", path)) => input.roles.node().map(|_| path),
+        _ => Some(template),
+    }
+}
+
+fn failed(template: &str, source: &str, error: &Error) -> TemplateError {
+    let line = error.line().unwrap_or(1);
+    let text = source.lines().nth(line.saturating_sub(1)).unwrap_or_default().trim();
+    let reason = match error.detail() {
+        Some(detail) => format!("{}: {detail}", error.kind()),
+        None => error.kind().to_string(),
+    };
+    TemplateError::Failed { template: template.to_owned(), line, reason, text: text.chars().take(120).collect() }
+}
+
+/// Adds the manifest and its checksum.
+fn sealed(input: &BundleInput<'_>, credentials: &[Checked], mut files: Vec<BundleFile>) -> Bundle {
+    let certificates = || credentials.iter().map(|credential| &credential.certificate).chain([input.root]);
+    let account = credentials.iter().find(|c| c.profile == Profile::KubeletClient);
+    let account = account.or_else(|| credentials.iter().find(|c| c.profile == Profile::ApiserverKubeletClient));
+    let listed = |file: &BundleFile| ManifestFile {
+        path: file.path.clone(),
+        mode: file.mode,
+        sha256: Fingerprint::of(&file.bytes),
+    };
+    let manifest = Manifest {
+        cluster: input.cluster.name.clone(),
+        host: input.roles.host().clone(),
+        roles: input.roles.list(),
+        account: account.map(|credential| credential.certificate.account().user).unwrap_or_default(),
+        endpoint: input.cluster.endpoint.clone(),
+        root_pin: input.root.spki_fingerprint(),
+        not_before: certificates().map(|c| c.not_before).fold(input.root.not_before, Ord::max),
+        not_after: certificates().map(|c| c.not_after).fold(input.root.not_after, Ord::min),
+        generation: input.generation,
+        files: files.iter().map(listed).collect(),
+    };
+    let json = manifest.to_json().into_bytes();
+    let sum = format!("{}  {MANIFEST}\n", Fingerprint::of(&json)).into_bytes();
+    for (path, bytes) in [(MANIFEST, json), (MANIFEST_SUM, sum)] {
+        files.push(BundleFile { path: path.to_owned(), mode: mode_of(path), bytes: Zeroizing::new(bytes) });
+    }
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    Bundle { manifest, files }
+}
+
+/// What a template can print. No key is among it, so that none can end up in a file by mistake.
+#[derive(Serialize)]
+struct Values<'a> {
+    host: &'a str,
+    roles: Vec<&'static str>,
+    generation: u64,
+    cluster: ClusterValues<'a>,
+    files: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    master: Option<HostValues>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<HostValues>,
+}
+
+#[derive(Serialize)]
+struct ClusterValues<'a> {
+    name: &'a str,
+    endpoint: String,
+    domain: &'a str,
+    service_cidrs: Vec<String>,
+    root_pin: String,
+}
+
+/// A host in one of its roles.
+#[derive(Serialize)]
+struct HostValues {
+    /// The API server's port of a master, the kubelet's of a node.
+    port: u16,
+    /// All addresses, in the cluster file's order.
+    addresses: Vec<String>,
+    /// The first IP address, and the first of the other family, if there are any: `--node-ip`'s value, the first one leading.
+    ips: Vec<String>,
+    /// The user name of its client certificate.
+    account: String,
+}
+
+impl<'a> Values<'a> {
+    fn of(input: &BundleInput<'a>, credentials: &[Checked]) -> Self {
+        let user = |profile| {
+            let found = credentials.iter().find(|credential| credential.profile == profile);
+            found.map(|credential| credential.certificate.account().user).unwrap_or_default()
+        };
+        let cluster = input.cluster;
+        Self {
+            host: input.roles.host().as_str(),
+            roles: input.roles.list().into_iter().map(Role::as_str).collect(),
+            generation: input.generation,
+            cluster: ClusterValues {
+                name: cluster.name.as_str(),
+                endpoint: cluster.endpoint.to_string(),
+                domain: cluster.cluster_domain.as_str(),
+                service_cidrs: cluster.service_cidrs.iter().map(ToString::to_string).collect(),
+                root_pin: input.root.spki_fingerprint().as_pin(),
+            },
+            files: installed_paths(credentials),
+            master: input.roles.master().map(|host| HostValues::of(host, user(Profile::ApiserverKubeletClient))),
+            node: input.roles.node().map(|host| HostValues::of(host, user(Profile::KubeletClient))),
+        }
+    }
+}
+
+impl HostValues {
+    fn of(host: &Host, account: String) -> Self {
+        let ips = || host.addresses.iter().filter_map(crate::cluster::address::Address::ip);
+        let first = ips().next();
+        let other = first.and_then(|first| ips().find(|ip| ip.is_ipv4() != first.is_ipv4()));
+        Self {
+            port: host.port,
+            addresses: host.addresses.iter().map(ToString::to_string).collect(),
+            ips: first.into_iter().chain(other).map(|ip| ip.to_string()).collect(),
+            account,
+        }
+    }
+}
+
+/// Where files lie on the host, by a short name: `kubelet_client_crt` → `/var/lib/kubelet/pki/kubelet-client.crt`.
+fn installed_paths(credentials: &[Checked]) -> BTreeMap<String, String> {
+    let fixed = [("ca", CA), ("kubelet_config", KUBELET_CONFIG), ("kubelet_kubeconfig", KUBELET_KUBECONFIG)];
+    let mut paths: BTreeMap<String, String> =
+        fixed.iter().map(|(name, path)| ((*name).to_owned(), format!("/{path}"))).collect();
+    for credential in credentials {
+        let name = credential.profile.policy().name.replace('-', "_");
+        if let Some(base) = kept_at(credential.profile) {
+            paths.insert(format!("{name}_crt"), format!("/{base}.crt"));
+            paths.insert(format!("{name}_key"), format!("/{base}.key"));
+        }
+    }
+    paths
+}
