@@ -33,7 +33,7 @@ const NAMED: usize = 5;
 #[derive(Debug, Args)]
 pub struct BundleArgs {
     /// Hosts, as the cluster file calls them
-    #[arg(value_name = "HOST", required_unless_present_any = ["all", "eject_templates"], add = super::completions::hosts())]
+    #[arg(value_name = "HOST", add = super::completions::hosts())]
     hosts: Vec<String>,
     /// All masters and nodes of the cluster file
     #[arg(long, conflicts_with = "hosts")]
@@ -90,7 +90,9 @@ fn eject(dir: &std::path::Path, context: &mut Context<'_>) -> anyhow::Result<Exi
         files::write_new(&path, text.as_bytes(), PUBLIC)?;
         context.screen.answer(path.display());
     }
-    context.screen.step(format_args!("change what you need and use it with: clusterctl bundle --templates {}", dir.display()));
+    context
+        .screen
+        .step(format_args!("change what you need and use it with: clusterctl bundle --templates {}", dir.display()));
     Ok(Exit::Done)
 }
 
@@ -102,10 +104,16 @@ fn select<'c>(cluster: &'c Cluster, args: &BundleArgs) -> Result<Vec<Roles<'c>>,
         (Some(master), node)
     });
     let mut hosts: Vec<(Option<&Host>, Option<&Host>)> = masters.collect();
-    hosts.extend(cluster.nodes.iter().filter(|node| nodes.contains_key(node.name.as_str())).map(|node| (None, Some(node))));
+    hosts.extend(
+        cluster.nodes.iter().filter(|node| nodes.contains_key(node.name.as_str())).map(|node| (None, Some(node))),
+    );
     let hosts: Vec<Roles<'_>> = hosts.into_iter().filter_map(|(m, n)| Roles::from_entries(m, n)).collect();
     if args.all {
         return Ok(hosts);
+    }
+    if args.hosts.is_empty() {
+        let hint = "name some of the cluster file's masters and nodes, or say --all";
+        return Err(Failure::new(Exit::Usage, "no host was named").hint(hint));
     }
     let known: Vec<&str> = hosts.iter().map(|roles| roles.host().as_str()).collect();
     if let Some(unknown) = args.hosts.iter().find(|name| !known.contains(&name.as_str())) {
@@ -158,16 +166,23 @@ impl Source<'_> {
         let mut generation = 0;
         for leaf in self.leaves(roles) {
             let keys = self.cluster.keys;
-            let stored = credentials::read_good(self.layout, &leaf, keys, self.root, self.known, self.now)
-                .map_err(|troubles| Lacking {
+            let stored = credentials::read_good(self.layout, &leaf, keys, self.root, self.known, self.now).map_err(
+                |troubles| Lacking {
                     host: roles.host().to_string(),
                     what: leaf.policy().name,
                     why: troubles.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
-                    master: roles.master().is_some_and(|_| leaf.policy().holder == crate::cluster::profile::Holder::Master),
-                })?;
+                    master: roles
+                        .master()
+                        .is_some_and(|_| leaf.policy().holder == crate::cluster::profile::Holder::Master),
+                },
+            )?;
             let fingerprint = stored.credential.certificate.fingerprint();
             generation = generation.max(self.known.sequence(fingerprint).unwrap_or(0));
-            found.push(CredentialPem { profile: leaf.profile, certificate: stored.certificate_pem, key: stored.key_pem });
+            found.push(CredentialPem {
+                profile: leaf.profile,
+                certificate: stored.certificate_pem,
+                key: stored.key_pem,
+            });
         }
         Ok((found, generation))
     }
@@ -240,8 +255,13 @@ fn pack(source: &Source<'_>, roles: &Roles<'_>, templates: &Templates) -> anyhow
     let (credentials, generation) = source.credentials(roles).map_err(|lacking| {
         Failure::new(Exit::Refused, format!("the credentials of {host} changed meanwhile: {}", lacking.why))
     })?;
-    let input =
-        BundleInput { cluster: source.cluster, roles: *roles, root: source.root, credentials: &credentials, generation };
+    let input = BundleInput {
+        cluster: source.cluster,
+        roles: *roles,
+        root: source.root,
+        credentials: &credentials,
+        generation,
+    };
     let bundle = templates.render(&input).map_err(|error| {
         Failure::new(Exit::Usage, format!("the bundle of {host} cannot be rendered"))
             .hint("look at the template that is named; clusterctl bundle --eject-templates DIR writes those that work")

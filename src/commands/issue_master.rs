@@ -12,7 +12,7 @@ use crate::failure::Exit;
 #[derive(Debug, Args)]
 pub struct IssueMasterArgs {
     /// Masters, as the cluster file calls them
-    #[arg(value_name = "NAME", required_unless_present = "all", add = super::completions::masters())]
+    #[arg(value_name = "NAME", add = super::completions::masters())]
     names: Vec<String>,
     /// All masters of the cluster file
     #[arg(long, conflicts_with = "names")]

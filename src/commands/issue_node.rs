@@ -12,7 +12,7 @@ use crate::failure::Exit;
 #[derive(Debug, Args)]
 pub struct IssueNodeArgs {
     /// Nodes, as the cluster file calls them
-    #[arg(value_name = "HOST", required_unless_present = "all", add = super::completions::nodes())]
+    #[arg(value_name = "HOST", add = super::completions::nodes())]
     hosts: Vec<String>,
     /// All nodes of the cluster file
     #[arg(long, conflicts_with = "hosts")]

@@ -46,7 +46,9 @@ pub fn run(args: &ShowArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
         let explained = explain(&context.path(file), &around)?;
         match args.output {
             OutputFormat::Human => context.screen.answer(human(file, &explained)),
-            OutputFormat::Json => shown.push(json!({ "file": file, "items": explained.iter().map(Card::json).collect::<Vec<_>>() })),
+            OutputFormat::Json => {
+                shown.push(json!({ "file": file, "items": explained.iter().map(Card::json).collect::<Vec<_>>() }))
+            }
         }
     }
     if args.output == OutputFormat::Json {
@@ -142,8 +144,9 @@ fn human(file: &Path, cards: &[Card]) -> String {
 fn explain(path: &Path, around: &Surroundings) -> anyhow::Result<Vec<Card>> {
     let bytes = zeroize::Zeroizing::new(read_given(path, LIMIT, "file")?);
     let unknown = |why: &dyn std::fmt::Display| {
-        Failure::new(Exit::Usage, format!("{} cannot be explained: {why}", path.display()))
-            .hint("show explains PEM and DER certificates, PEM keys and requests, kubeconfigs, and bundles of clusterctl")
+        Failure::new(Exit::Usage, format!("{} cannot be explained: {why}", path.display())).hint(
+            "show explains PEM and DER certificates, PEM keys and requests, kubeconfigs, and bundles of clusterctl",
+        )
     };
     if bytes.starts_with(&[0x1f, 0x8b]) {
         let bundle = archive::read(&bytes).map_err(|error| unknown(&error))?;
@@ -175,14 +178,17 @@ fn item_card(item: Item, around: &Surroundings) -> Card {
                 None => card,
             }
         }
-        Item::EncryptedKey(_) => Card::new("encrypted private key")
-            .fact("kind", "not to be seen without its passphrase"),
+        Item::EncryptedKey(_) => {
+            Card::new("encrypted private key").fact("kind", "not to be seen without its passphrase")
+        }
         Item::Csr(der) => match CertificateRequest::from_der(&der) {
             Ok(request) => request_card(&request),
             Err(error) => Card::new("certificate signing request").problem(error.to_string()),
         },
         Item::Crl(_) => Card::new("certificate revocation list"),
-        Item::PublicKey(der) => Card::new("public key").fact("fingerprint", crate::pki::fingerprint::Fingerprint::of(&der).as_pin()),
+        Item::PublicKey(der) => {
+            Card::new("public key").fact("fingerprint", crate::pki::fingerprint::Fingerprint::of(&der).as_pin())
+        }
     }
 }
 
@@ -216,18 +222,21 @@ fn certificate_card(certificate: &Certificate, around: &Surroundings) -> Card {
         .fact("pin", certificate.spki_fingerprint().as_pin());
     let signer = around.roots.iter().find(|(_, root)| certificate.is_signed_by(root));
     let itself = certificate.is_self_issued() && certificate.is_signed_by(certificate);
-    card = card.fact("signed by", match signer {
-        _ if itself => "itself".to_owned(),
-        Some((path, root)) => format!("{} ( {} )", root.subject.text, path.display()),
-        None if around.roots.is_empty() => format!("{} (there is no root here to check it with)", certificate.issuer.text),
-        None => format!("{} (no root of this directory)", certificate.issuer.text),
-    });
+    card = card.fact(
+        "signed by",
+        match signer {
+            _ if itself => "itself".to_owned(),
+            Some((path, root)) => format!("{} ( {} )", root.subject.text, path.display()),
+            None if around.roots.is_empty() => {
+                format!("{} (there is no root here to check it with)", certificate.issuer.text)
+            }
+            None => format!("{} (no root of this directory)", certificate.issuer.text),
+        },
+    );
     let wanted = around.wanted(certificate);
     let flaws = match (&wanted, signer) {
         _ if itself || is_ca => root_flaws(certificate, around.now),
-        (Some((leaf, cluster)), Some((_, root))) => {
-            leaf_flaws(certificate, leaf, cluster.keys, root, around.now)
-        }
+        (Some((leaf, cluster)), Some((_, root))) => leaf_flaws(certificate, leaf, cluster.keys, root, around.now),
         _ => general_flaws(certificate, around.now),
     };
     card.problems.extend(flaws.iter().map(ToString::to_string));
@@ -308,7 +317,8 @@ fn bundle_cards(bundle: &Bundle, around: &Surroundings) -> Vec<Card> {
 }
 
 fn kubeconfig_cards(config: &Kubeconfig, folder: &Path, around: &Surroundings) -> Vec<Card> {
-    let mut card = Card::new("kubeconfig").fact("context", config.current_context.clone().unwrap_or_else(|| "none".to_owned()));
+    let mut card =
+        Card::new("kubeconfig").fact("context", config.current_context.clone().unwrap_or_else(|| "none".to_owned()));
     let mut cards = Vec::new();
     for cluster in &config.clusters {
         card = card.fact("server", format!("{} ({})", cluster.server, cluster.name));
@@ -323,7 +333,9 @@ fn kubeconfig_cards(config: &Kubeconfig, folder: &Path, around: &Surroundings) -
                 card = card.fact("trusts", describe(authority, folder));
                 cards.extend(cards_of(authority, folder, around));
             }
-            None => card = card.problem(format!("{}: no certificate authority, so the system's are trusted", cluster.name)),
+            None => {
+                card = card.problem(format!("{}: no certificate authority, so the system's are trusted", cluster.name))
+            }
         }
     }
     for user in &config.users {

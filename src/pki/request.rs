@@ -29,8 +29,8 @@ impl CertificateRequest {
     /// # Errors
     /// When it is malformed or bytes follow it.
     pub fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
-        let (rest, parsed) = X509CertificationRequest::from_der(der)
-            .map_err(|error| CertificateError::Malformed(error.to_string()))?;
+        let (rest, parsed) =
+            X509CertificationRequest::from_der(der).map_err(|error| CertificateError::Malformed(error.to_string()))?;
         if !rest.is_empty() {
             return Err(CertificateError::Trailing(rest.len()));
         }

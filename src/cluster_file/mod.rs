@@ -1,5 +1,6 @@
 //! temp
 #![allow(missing_docs)]
+pub mod kubeconfig;
 use crate::cluster::spec::*;
 pub const LIMIT: u64 = 32 << 20;
 #[derive(Debug, thiserror::Error)]

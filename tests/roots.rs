@@ -1,0 +1,148 @@
+//! `init-ca`: three roots, once, all or nothing, their keys encrypted.
+
+use std::os::unix::fs::PermissionsExt;
+
+use crate::support::{CLUSTER, Lab, good_tool, tool};
+
+const ROOTS: [(&str, &str); 3] =
+    [("pki", "prod root"), ("pki/etcd", "prod etcd root"), ("pki/front-proxy", "prod front-proxy root")];
+
+fn with_passphrase(text: &str) -> Lab {
+    let mut lab = Lab::with(CLUSTER);
+    lab.env.insert("CLUSTERCTL_CA_PASSPHRASE".into(), text.into());
+    lab
+}
+
+#[test]
+fn a_second_root_is_refused_and_the_first_untouched() {
+    let lab = Lab::with_roots();
+    let before = lab.snapshot();
+    let again = lab.run(&["init-ca", "--plaintext-ca-key"]);
+    assert_eq!(
+        (again.status, again.out.as_str(), again.err.as_str()),
+        (
+            3,
+            "",
+            "error: DIR/pki exists already and is not replaced\n\
+             hint: move DIR/pki away yourself if it really is to go\n"
+        )
+    );
+    assert_eq!(lab.snapshot(), before);
+}
+
+#[test]
+fn without_a_terminal_and_without_a_choice_it_is_a_usage_error() {
+    let lab = Lab::with(CLUSTER);
+    let ran = lab.run(&["init-ca"]);
+    assert_eq!(
+        (ran.status, ran.err.as_str()),
+        (
+            2,
+            "error: the CA's keys need a passphrase, and there is no terminal to ask on\n\
+             hint: give it with --ca-passphrase-file FILE or CLUSTERCTL_CA_PASSPHRASE; or say --plaintext-ca-key to go \
+             without\n"
+        )
+    );
+    assert!(!lab.path("pki").exists());
+}
+
+#[test]
+fn a_person_types_the_passphrase_twice_and_a_slip_writes_nothing() {
+    let mut lab = Lab::with(CLUSTER);
+    lab.typed = Some(["three in the morning", "three in the mourning"].map(str::to_owned).into());
+    let slip = lab.run(&["init-ca"]);
+    assert_eq!((slip.status, slip.err.lines().next()), (3, Some("error: the two passphrases differ")));
+    lab.typed = Some(["", ""].map(str::to_owned).into());
+    assert_eq!(lab.run(&["init-ca"]).status, 3);
+    assert!(!lab.path("pki").exists());
+    lab.typed = Some(["three in the morning", "three in the morning"].map(str::to_owned).into());
+    lab.good(&["init-ca"]);
+    lab.typed = Some(["three in the mourning", "three in the morning"].map(str::to_owned).into());
+    let issued = lab.good(&["issue-node", "on"]);
+    assert!(issued.err.contains("warning: the passphrase is wrong, try again"), "{issued}");
+}
+
+#[test]
+fn openssl_opens_the_encrypted_keys_and_verifies_the_roots() {
+    let lab = with_passphrase("three in the morning");
+    let told = lab.good(&["init-ca"]);
+    for (folder, name) in ROOTS {
+        let path = |file: &str| lab.path(folder).join(file).display().to_string();
+        let (key, certificate) = (path("ca.key"), path("ca.crt"));
+        assert!(lab.read(&format!("{folder}/ca.key")).starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----"));
+        let public = good_tool("openssl", &["pkey", "-in", &key, "-passin", "pass:three in the morning", "-pubout"]);
+        assert!(!tool("openssl", &["pkey", "-in", &key, "-passin", "pass:wrong"]).status.success());
+        assert_eq!(public, good_tool("openssl", &["x509", "-in", &certificate, "-noout", "-pubkey"]));
+        good_tool("openssl", &["verify", "-x509_strict", "-check_ss_sig", "-CAfile", &certificate, &certificate]);
+        let text = good_tool("openssl", &["x509", "-in", &certificate, "-noout", "-text"]);
+        for line in [
+            "CA:TRUE, pathlen:0",
+            "X509v3 Basic Constraints: critical",
+            "X509v3 Key Usage: critical",
+            "Certificate Sign, CRL Sign",
+            "X509v3 Subject Key Identifier",
+            &format!("Subject: O = prod, CN = {name}"),
+        ] {
+            assert!(text.contains(line), "{line} is not in {text}");
+        }
+        let parameters = good_tool("openssl", &["asn1parse", "-in", &key]);
+        for part in ["PBES2", "1.3.6.1.4.1.11591.4.11", "aes-256-cbc", ":4000", ":08", ":05"] {
+            assert!(parameters.contains(part), "{part} is not in {parameters}");
+        }
+        let mode = |file: &str| std::fs::metadata(lab.path(folder).join(file)).expect("it").permissions().mode() & 0o777;
+        assert_eq!((mode("ca.key"), mode("ca.crt"), mode("")), (0o600, 0o644, 0o700));
+    }
+    let spki = lab.path("spki.der").display().to_string();
+    let certificate = lab.path("pki/ca.crt").display().to_string();
+    let public = good_tool("openssl", &["x509", "-in", &certificate, "-noout", "-pubkey"]);
+    lab.write("public.pem", &public);
+    good_tool("openssl", &["pkey", "-pubin", "-in", &lab.path("public.pem").display().to_string(), "-outform", "DER", "-out", &spki]);
+    let pin = good_tool("openssl", &["dgst", "-sha256", "-r", &spki]);
+    let pin = pin.split(' ').next().expect("a digest");
+    assert!(told.out.contains(&format!("pin          sha256:{pin}\n")), "{told}");
+}
+
+#[test]
+fn no_two_clusters_have_the_same_root() {
+    let subject = |name: &str| {
+        let lab = Lab::with(&CLUSTER.replace("name: prod", &format!("name: {name}")));
+        lab.good(&["init-ca", "--plaintext-ca-key"]);
+        good_tool("openssl", &["x509", "-in", &lab.path("pki/ca.crt").display().to_string(), "-noout", "-subject"])
+    };
+    assert_eq!(subject("prod"), "subject=O = prod, CN = prod root\n");
+    assert_eq!(subject("lab"), "subject=O = lab, CN = lab root\n");
+}
+
+#[test]
+fn the_passphrase_is_in_no_file_and_no_message() {
+    let lab = with_passphrase("three in the morning");
+    let told = lab.good(&["init-ca", "--verbose"]);
+    assert!(!told.to_string().contains("three in the morning"));
+    for (path, bytes) in lab.snapshot() {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        assert!(!text.contains("three in the morning"), "{}", path.display());
+    }
+}
+
+#[test]
+fn sqlite3_reads_the_roots_in_the_ledger() {
+    let lab = Lab::with_roots();
+    let ledger = lab.path("pki/ledger.sqlite3").display().to_string();
+    let rows = good_tool("sqlite3", &[&ledger, "select profile, account, issued_by, issued_at from certificates"]);
+    assert_eq!(
+        rows,
+        "root|prod root|admin@laptop|2026-11-23T12:00:00Z\n\
+         etcd root|prod etcd root|admin@laptop|2026-11-23T12:00:00Z\n\
+         front-proxy root|prod front-proxy root|admin@laptop|2026-11-23T12:00:00Z\n"
+    );
+}
+
+#[test]
+fn an_unwritable_folder_and_one_that_is_a_file_are_told() {
+    let lab = Lab::with(CLUSTER);
+    lab.write("file", "");
+    let ran = lab.run(&["init-ca", "--plaintext-ca-key", "--dir", "file"]);
+    assert_eq!((ran.status, ran.out.as_str()), (4, ""), "{ran}");
+    let ran = lab.run(&["init-ca", "--plaintext-ca-key", "--dir", "/proc"]);
+    assert_eq!(ran.status, 2, "{ran}");
+}

@@ -1,0 +1,222 @@
+//! A laboratory: a cluster directory of its own, a fixed clock, captured streams, and the program in-process or as a
+//! process of its own. Nothing here asserts anything about the program.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::{Arc, Mutex};
+
+use clusterctl::pki::passphrase::Passphrase;
+use clusterctl::ui::Stream;
+use clusterctl::ui::prompts::Prompts;
+use clusterctl::world::{Stop, World};
+use time::OffsetDateTime;
+use time::macros::datetime;
+
+/// When it is in the laboratory, unless a test says otherwise.
+pub const NOW: OffsetDateTime = datetime!(2026-11-23 12:00:00 UTC);
+
+/// A small cluster: two masters behind an endpoint and three nodes, one of them called `on`.
+pub const CLUSTER: &str = r#"apiVersion: clusterctl/v1
+kind: Cluster
+name: prod
+endpoint: https://api.prod.example.net:6443
+serviceCIDRs: [10.96.0.0/16, "fd00:10:96::/112"]
+masters:
+- {name: master-1, addresses: [10.20.0.11, master-1.example.net]}
+- {name: master-2, addresses: [10.20.0.12]}
+nodes:
+- name: worker-a1.fra1.example.net
+  addresses: [10.20.1.11, "fd20:1::11", worker-a1.fra1.example.net]
+- {name: on, addresses: [10.20.4.1]}
+- {name: worker-b1, addresses: [10.20.2.11]}
+"#;
+
+/// A cluster directory and how the program is run in it.
+pub struct Lab {
+    folder: tempfile::TempDir,
+    /// The time.
+    pub now: OffsetDateTime,
+    /// Environment variables.
+    pub env: BTreeMap<String, OsString>,
+    /// What a person would type; `None` when nobody is there.
+    pub typed: Option<VecDeque<String>>,
+}
+
+/// How a run ended, and what it said. The folder's path reads `DIR`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ran {
+    /// Exit status.
+    pub status: u8,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
+impl std::fmt::Display for Ran {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "exit status {}\n--- stdout\n{}--- stderr\n{}", self.status, self.out, self.err)
+    }
+}
+
+impl Lab {
+    /// An empty folder.
+    pub fn empty() -> Self {
+        let folder = tempfile::Builder::new().prefix("lab").tempdir().expect("a temporary folder");
+        Self { folder, now: NOW, env: BTreeMap::new(), typed: None }
+    }
+
+    /// A folder with this cluster file.
+    pub fn with(cluster: &str) -> Self {
+        let lab = Self::empty();
+        lab.write("cluster.yaml", cluster);
+        lab
+    }
+
+    /// A folder with [`CLUSTER`] and its roots, their keys in the clear.
+    pub fn with_roots() -> Self {
+        let lab = Self::with(CLUSTER);
+        lab.good(&["init-ca", "--plaintext-ca-key"]);
+        lab
+    }
+
+    /// [`Lab::with_roots`] with every credential issued.
+    pub fn issued() -> Self {
+        let lab = Self::with_roots();
+        lab.good(&["issue-master", "--all"]);
+        lab.good(&["issue-node", "--all"]);
+        lab
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A path in the folder.
+    pub fn path(&self, relative: &str) -> PathBuf {
+        self.dir().join(relative)
+    }
+
+    /// A file's text.
+    pub fn read(&self, relative: &str) -> String {
+        std::fs::read_to_string(self.path(relative)).unwrap_or_else(|error| panic!("{relative}: {error}"))
+    }
+
+    /// Writes a file.
+    pub fn write(&self, relative: &str, text: &str) {
+        std::fs::write(self.path(relative), text).unwrap_or_else(|error| panic!("{relative}: {error}"));
+    }
+
+    /// Every file with its bytes, but for the lock.
+    pub fn snapshot(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let mut files = BTreeMap::new();
+        let mut open = vec![self.dir().to_owned()];
+        while let Some(dir) = open.pop() {
+            for entry in std::fs::read_dir(&dir).expect("a folder") {
+                let path = entry.expect("an entry").path();
+                if path.is_dir() {
+                    open.push(path);
+                } else if path.file_name().is_some_and(|name| name != ".clusterctl.lock") {
+                    let bytes = std::fs::read(&path).unwrap_or_default();
+                    files.insert(path, bytes);
+                }
+            }
+        }
+        files
+    }
+
+    /// Runs the program in-process.
+    pub fn run(&self, args: &[&str]) -> Ran {
+        let (out, err) = (Captured::default(), Captured::default());
+        let stream = |captured: &Captured| Stream { sink: Box::new(captured.clone()), terminal: false, width: None };
+        let mut world = World {
+            args: std::iter::once("clusterctl").chain(args.iter().copied()).map(OsString::from).collect(),
+            dir: self.dir().to_owned(),
+            env: self.env.clone(),
+            clock: Box::new({
+                let now = self.now;
+                move || now
+            }),
+            user: "admin@laptop".to_owned(),
+            out: stream(&out),
+            err: stream(&err),
+            prompts: self.typed.clone().map(|typed| Box::new(Typist(typed)) as Box<dyn Prompts>),
+            stop: Stop::default(),
+        };
+        let status = clusterctl::run(&mut world).code();
+        Ran { status, out: self.shown(&out), err: self.shown(&err) }
+    }
+
+    /// Runs the program in-process, where nothing may go wrong.
+    pub fn good(&self, args: &[&str]) -> Ran {
+        let ran = self.run(args);
+        assert_eq!(ran.status, 0, "{args:?}: {ran}");
+        ran
+    }
+
+    /// The program as a process of its own, in this folder.
+    pub fn process(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_clusterctl"));
+        command.args(args).current_dir(self.dir()).env_remove("CLUSTERCTL_DIR").envs(&self.env);
+        command
+    }
+
+    fn shown(&self, captured: &Captured) -> String {
+        let bytes = captured.0.lock().expect("a buffer").clone();
+        String::from_utf8_lossy(&bytes).replace(&self.dir().display().to_string(), "DIR")
+    }
+}
+
+/// Runs a program that nobody here wrote; it has to be there.
+pub fn tool(name: &str, args: &[&str]) -> Output {
+    Command::new(name).args(args).output().unwrap_or_else(|error| panic!("{name} is needed by this test: {error}"))
+}
+
+/// Runs a program that nobody here wrote, which has to end well; its standard output.
+pub fn good_tool(name: &str, args: &[&str]) -> String {
+    let output = tool(name, args);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "{name} {args:?}: {}{}", text(&output.stdout), text(&output.stderr));
+    text(&output.stdout)
+}
+
+#[derive(Clone, Default)]
+struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("a buffer").write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A person who types what the test says, in order, and leaves when there is nothing left.
+struct Typist(VecDeque<String>);
+
+impl Typist {
+    fn next(&mut self) -> io::Result<String> {
+        self.0.pop_front().ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "the person left"))
+    }
+}
+
+impl Prompts for Typist {
+    fn line(&mut self, _: &str, default: Option<&str>) -> io::Result<String> {
+        let typed = self.next()?;
+        Ok(if typed.is_empty() { default.unwrap_or_default().to_owned() } else { typed })
+    }
+
+    fn passphrase(&mut self, _: &str) -> io::Result<Passphrase> {
+        self.next().map(Passphrase::new)
+    }
+
+    fn confirm(&mut self, _: &str) -> io::Result<bool> {
+        Ok(self.next()? == "y")
+    }
+}
