@@ -226,10 +226,8 @@ fn check(credential: &CredentialPem, root: &Certificate) -> Result<Checked, Inpu
     let policy = credential.profile.policy();
     let profile = policy.name;
     let ders = pem::certificates(&credential.certificate).map_err(|reason| InputError::Pem { profile, reason })?;
-    let [der] = <[Vec<u8>; 1]>::try_from(ders)
-        .map_err(|ders| InputError::Count { profile, count: ders.len() })?;
-    let certificate =
-        Certificate::from_der(der).map_err(|reason| InputError::Certificate { profile, reason })?;
+    let [der] = <[Vec<u8>; 1]>::try_from(ders).map_err(|ders| InputError::Count { profile, count: ders.len() })?;
+    let certificate = Certificate::from_der(der).map_err(|reason| InputError::Certificate { profile, reason })?;
     if certificate.basic_constraints.is_some_and(|constraints| constraints.ca) {
         return Err(InputError::IsCa { profile });
     }

@@ -123,9 +123,9 @@ impl Templates {
         engine.set_formatter(quoting::write);
         for (path, text) in COMPILED_IN {
             match overrides.get(path) {
-                Some(text) => engine
-                    .add_template_owned(path, text.clone())
-                    .map_err(|error| failed(path, text, &error))?,
+                Some(text) => {
+                    engine.add_template_owned(path, text.clone()).map_err(|error| failed(path, text, &error))?
+                }
                 None => engine.add_template(path, text).map_err(|error| failed(path, text, &error))?,
             }
         }
