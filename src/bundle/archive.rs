@@ -252,3 +252,146 @@ fn confirm(bundle: &Bundle) -> Result<(), ArchiveError> {
 fn unreadable(error: io::Error) -> ArchiveError {
     ArchiveError::Unreadable(error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bundle::manifest::ManifestFile;
+    use crate::cluster::endpoint::Endpoint;
+    use crate::cluster::name::{ClusterName, HostName};
+    use time::macros::datetime;
+
+    type Entry<'a> = (&'a str, EntryType, u32, &'a [u8]);
+
+    const KEY: &str = "var/lib/kubelet/pki/kubelet-client.key";
+
+    fn bundle() -> Bundle {
+        let file = |path: &str, mode, bytes: &[u8]| BundleFile {
+            path: path.to_owned(),
+            mode,
+            bytes: Zeroizing::new(bytes.to_vec()),
+        };
+        let mut files = vec![file("install.sh", 0o755, b"#!/bin/sh\n"), file(KEY, 0o600, b"a key")];
+        let listed = |file: &BundleFile| ManifestFile {
+            path: file.path.clone(),
+            mode: file.mode,
+            sha256: Fingerprint::of(&file.bytes),
+        };
+        let manifest = Manifest {
+            cluster: ClusterName::parse("prod").expect("a name"),
+            host: HostName::parse("on").expect("a name"),
+            roles: Vec::new(),
+            account: "kubelet:on".into(),
+            endpoint: Endpoint::parse("https://10.0.0.1:6443").expect("an endpoint"),
+            root_pin: Fingerprint::of(b"root"),
+            not_before: datetime!(2026-11-23 11:55:00 UTC),
+            not_after: datetime!(2027-11-23 12:00:00 UTC),
+            generation: 1,
+            files: files.iter().map(listed).collect(),
+        };
+        files.insert(1, file(MANIFEST, 0o644, manifest.to_json().as_bytes()));
+        Bundle { manifest, files }
+    }
+
+    /// Whatever the entries say: not even tar's own library checks these paths.
+    fn packed(entries: &[Entry<'_>]) -> Vec<u8> {
+        let mut tar = tar::Builder::new(Vec::new());
+        for (path, kind, mode, bytes) in entries {
+            let mut header = header(*kind, *mode, bytes.len() as u64);
+            header.as_old_mut().name[..path.len()].copy_from_slice(path.as_bytes());
+            if *kind == EntryType::Symlink {
+                header.set_link_name("/etc/passwd").expect("a short name");
+            }
+            header.set_cksum();
+            tar.append(&header, *bytes).expect("memory");
+        }
+        zipped(&tar.into_inner().expect("memory"))
+    }
+
+    fn zipped(bytes: &[u8]) -> Vec<u8> {
+        let mut gzip = GzBuilder::new().write(Vec::new(), Compression::fast());
+        gzip.write_all(bytes).expect("memory");
+        gzip.finish().expect("memory")
+    }
+
+    #[test]
+    fn a_bundle_comes_back_whole_and_its_bytes_depend_on_nothing_else() {
+        let (first, second) = (pack(&bundle()), pack(&bundle()));
+        assert_eq!(first, second);
+        // RFC 1952 § 2.3: deflate, no name, no time, unknown system.
+        assert_eq!(first[..10], [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
+        assert_eq!(read(&first), Ok(bundle()));
+    }
+
+    #[test]
+    fn a_flipped_bit_never_gives_another_bundle() {
+        let good = pack(&bundle());
+        // Flags, time, extra flags and system in gzip's header say nothing about the contents.
+        for i in (0..3).chain(10..good.len()) {
+            let mut bad = good.to_vec();
+            bad[i] ^= 0x10;
+            let read = read(&bad);
+            // A reference to other zeros than before unpacks to the same bytes; the trailer has no such freedom.
+            assert!(read.is_err() || (i < good.len() - 8 && read == Ok(bundle())), "byte {i}");
+        }
+        for cut in [0, 9, good.len() / 2, good.len() - 1] {
+            assert!(matches!(read(&good[..cut]), Err(ArchiveError::Unreadable(_))), "cut at {cut}");
+        }
+        let followed = [good.as_slice(), b"x"].concat();
+        assert_eq!(read(&followed), Err(ArchiveError::Trailing));
+    }
+
+    #[test]
+    fn what_was_put_together_anew_has_to_agree_with_its_manifest() {
+        let good = bundle();
+        let paths: Vec<String> = good.files.iter().map(|file| format!("on/{}", file.path)).collect();
+        let entry = |i: usize| -> Entry<'_> {
+            (&paths[i], EntryType::Regular, good.files[i].mode, good.files[i].bytes.as_slice())
+        };
+        let all = || vec![entry(0), entry(1), entry(2)];
+        let refused = |entries: &[Entry<'_>]| read(&packed(entries)).expect_err("a bad bundle");
+        let and = |extra: Entry<'_>| refused(&[entry(0), entry(1), entry(2), extra]);
+
+        assert_eq!(read(&packed(&all())), Ok(bundle()));
+        assert_eq!(refused(&all()[..2]), ArchiveError::Missing { path: KEY.into() });
+        assert_eq!(refused(&[entry(0), entry(2)]), ArchiveError::NoManifest);
+        assert_eq!(refused(&[]), ArchiveError::NoManifest);
+        let mut changed = all();
+        changed[2].3 = b"A key";
+        let (found, listed) = (Fingerprint::of(b"A key"), Fingerprint::of(b"a key"));
+        assert_eq!(refused(&changed), ArchiveError::Damaged { path: KEY.into(), found, listed });
+        changed = all();
+        changed[2].2 = 0o644;
+        assert_eq!(refused(&changed), ArchiveError::OtherMode { path: KEY.into(), found: 0o644, listed: 0o600 });
+        let regular = EntryType::Regular;
+        assert_eq!(and(entry(0)), ArchiveError::Twice { path: "install.sh".into() });
+        assert_eq!(and(("on/etc/x", regular, 0o644, b"")), ArchiveError::NotListed { path: "etc/x".into() });
+        for path in ["on/../x", "/etc/x", "../x", "on//x", "x", "off/x", "on/a b", "on"] {
+            assert_eq!(and((path, regular, 0o644, b"")), ArchiveError::Path { path: path.into() }, "{path}");
+        }
+        for kind in [EntryType::Symlink, EntryType::Link, EntryType::Fifo, EntryType::Block] {
+            assert_eq!(and(("on/x", kind, 0o644, b"")), ArchiveError::NotAFile { path: "on/x".into() });
+        }
+        let moved: Vec<String> = paths.iter().map(|path| path.replacen("on/", "off/", 1)).collect();
+        let moved: Vec<Entry<'_>> =
+            all().into_iter().zip(&moved).map(|(e, path)| (path.as_str(), e.1, e.2, e.3)).collect();
+        assert_eq!(refused(&moved), ArchiveError::OtherHost { folder: "off".into(), host: "on".into() });
+    }
+
+    #[test]
+    fn an_archive_cannot_exhaust_its_reader() {
+        let bomb = zipped(&vec![0; usize::try_from(MAX_UNPACKED).expect("small") + 1]);
+        assert!(bomb.len() < 100_000);
+        assert_eq!(read(&bomb), Err(ArchiveError::TooLarge));
+        let paths: Vec<String> = (0..=MAX_FILES).map(|i| format!("on/{i}")).collect();
+        let entries: Vec<Entry<'_>> =
+            paths.iter().map(|path| (path.as_str(), EntryType::Regular, 0o644, b"".as_slice())).collect();
+        assert_eq!(read(&packed(&entries)), Err(ArchiveError::TooManyFiles));
+        // A size in the header that nothing stands behind.
+        let mut header = header(EntryType::Regular, 0o644, 1 << 40);
+        header.as_old_mut().name[..4].copy_from_slice(b"on/x");
+        header.set_cksum();
+        assert!(matches!(read(&zipped(header.as_bytes())), Err(ArchiveError::Unreadable(_))));
+        assert!(matches!(read(b"not gzip at all"), Err(ArchiveError::Unreadable(_))));
+    }
+}

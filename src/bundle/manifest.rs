@@ -292,7 +292,7 @@ mod tests {
         assert_eq!(changed("etc/kubernetes/kubelet.conf", "/etc/passwd"), unusable("path", "/etc/passwd"));
         assert_eq!(changed("0600", "4755"), unusable("mode", "4755"));
         assert_eq!(changed("0600", "+600"), unusable("mode", "+600"));
-        assert_eq!(changed("sha256:ba", "sha256:zz").to_string().contains("rootPin"), true);
+        assert!(changed("sha256:ba", "sha256:zz").to_string().contains("rootPin"));
         assert_eq!(changed("kubelet:on", "kubelet:\\u001b[2J"), unusable("account", "kubelet:\u{1b}[2J"));
         assert_eq!(changed("\"schemaVersion\": 1", "\"schemaVersion\": 2"), ManifestError::Newer { found: 2 });
         assert!(matches!(changed("\"cluster\"", "\"clutter\""), ManifestError::Shape(_)));

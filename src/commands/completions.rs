@@ -123,7 +123,7 @@ fn candidates(typed: &OsStr, names: fn(&Cluster) -> Vec<&HostName>) -> Vec<Compl
         let here = std::env::current_dir()?;
         let named = std::env::var_os("CLUSTERCTL_DIR").map(PathBuf::from);
         let layout = named.map_or_else(|| Layout::find(&here), Layout::new);
-        let bytes = files::read(&layout.cluster_file(), cluster_file::LIMIT)?;
+        let bytes = files::read(&layout.cluster_file(), cluster_file::MAX_BYTES as u64)?;
         cluster_file::read(&bytes).context("no cluster file")
     };
     let Ok(cluster) = cluster() else { return Vec::new() };

@@ -72,7 +72,7 @@ impl Context<'_> {
     pub fn cluster(&self) -> anyhow::Result<Cluster> {
         let path = self.layout.cluster_file();
         let shown = path.display();
-        let bytes = match files::read(&path, cluster_file::LIMIT) {
+        let bytes = match files::read(&path, cluster_file::MAX_BYTES as u64) {
             Err(StoreError::Missing(_)) => {
                 let dir = self.layout.dir().display();
                 return Err(Failure::new(Exit::Usage, format!("there is no {CLUSTER_FILE} in {dir}"))

@@ -17,6 +17,9 @@ use crate::store::files;
 use crate::store::layout::Layout;
 use crate::ui::prompts::Prompts;
 
+/// kubectl tells some twenty kilobytes of each node; this is enough for tens of thousands, in bytes.
+const KUBECTL_LIMIT: u64 = 1 << 30;
+
 /// Writes a commented cluster.yaml: from flags, from kubectl's list of nodes, and, on a terminal, from questions.
 #[derive(Debug, Args)]
 pub struct InitArgs {
@@ -99,10 +102,10 @@ fn draft(args: &InitArgs, layout: &Layout, context: &mut Context<'_>) -> anyhow:
     };
     if let Some(path) = &args.from_kubectl {
         let path = context.path(path);
-        let bytes = read_given(&path, cluster_file::LIMIT, "file")?;
+        let bytes = read_given(&path, KUBECTL_LIMIT, "file")?;
         let found = cluster_file::from_kubectl(&bytes).map_err(|error| {
             Failure::new(Exit::Usage, format!("{} does not list nodes", path.display()))
-                .hint("make it with: kubectl get nodes -o json > nodes.json")
+                .hint(error.hint())
                 .because(error)
         })?;
         if draft.masters.is_empty() {
