@@ -41,7 +41,10 @@ fn openssl_verifies_every_certificate_for_its_purpose_and_names_and_for_no_other
             ("pki/nodes/on/kubelet-server.crt", "on", "10.20.4.1"),
         ];
         for (file, name, ip) in servers {
-            assert!(openssl_verifies(&lab, &["-purpose", "sslserver", "-verify_hostname", name], file), "{file} {name}");
+            assert!(
+                openssl_verifies(&lab, &["-purpose", "sslserver", "-verify_hostname", name], file),
+                "{file} {name}"
+            );
             assert!(openssl_verifies(&lab, &["-purpose", "sslserver", "-verify_ip", ip], file), "{file} {ip}");
             assert!(!openssl_verifies(&lab, &["-verify_hostname", "other.example.net"], file), "{file}");
             assert!(!openssl_verifies(&lab, &["-verify_ip", "10.20.9.9"], file), "{file}");
@@ -55,7 +58,8 @@ fn openssl_verifies_every_certificate_for_its_purpose_and_names_and_for_no_other
             assert!(openssl_verifies(&lab, &["-purpose", "sslclient"], file), "{file}");
             assert!(!openssl_verifies(&lab, &["-purpose", "sslserver"], file), "{file}");
         }
-        let (key, certificate) = (lab.path("pki/nodes/on/kubelet-client.key"), lab.path("pki/nodes/on/kubelet-client.crt"));
+        let (key, certificate) =
+            (lab.path("pki/nodes/on/kubelet-client.key"), lab.path("pki/nodes/on/kubelet-client.crt"));
         let public = good_tool("openssl", &["pkey", "-in", &key.display().to_string(), "-pubout"]);
         let in_certificate =
             good_tool("openssl", &["x509", "-in", &certificate.display().to_string(), "-noout", "-pubkey"]);
@@ -72,8 +76,14 @@ fn the_certificate_table_is_kept_exactly() {
             "pki/masters/master-1/apiserver-kubelet-client.crt",
             &["Subject: CN = kube-apiserver-kubelet-client\n", "TLS Web Client Authentication\n"],
         ),
-        ("pki/nodes/on/kubelet-client.crt", &["Subject: O = kubelets, CN = kubelet:on\n", "TLS Web Client Authentication\n"]),
-        ("pki/nodes/on/kubelet-server.crt", &["Subject: CN = system:node:on\n", "TLS Web Server Authentication\n", "DNS:on, IP Address:10.20.4.1\n"]),
+        (
+            "pki/nodes/on/kubelet-client.crt",
+            &["Subject: O = kubelets, CN = kubelet:on\n", "TLS Web Client Authentication\n"],
+        ),
+        (
+            "pki/nodes/on/kubelet-server.crt",
+            &["Subject: CN = system:node:on\n", "TLS Web Server Authentication\n", "DNS:on, IP Address:10.20.4.1\n"],
+        ),
         (
             "pki/verifier/verifier.crt",
             &["Subject: O = clusterctl:verifiers, CN = clusterctl:verifier\n", "TLS Web Client Authentication\n"],
@@ -101,7 +111,10 @@ fn system_node_accounts_are_the_node_authorizers() {
     let lab = Lab::with(&format!("{CLUSTER}accounts: system-node\n"));
     lab.good(&["init-ca", "--plaintext-ca-key"]);
     lab.good(&["issue-node", "on"]);
-    assert!(text_of(&lab.path("pki/nodes/on/kubelet-client.crt")).contains("Subject: O = system:nodes, CN = system:node:on\n"));
+    assert!(
+        text_of(&lab.path("pki/nodes/on/kubelet-client.crt"))
+            .contains("Subject: O = system:nodes, CN = system:node:on\n")
+    );
 }
 
 #[test]
@@ -195,7 +208,10 @@ fn the_ledger_knows_every_certificate_and_no_key() {
     let sha256 = sha256.trim().rsplit('=').next().expect("a digest").replace(':', "").to_lowercase();
     let row = good_tool(
         "sqlite3",
-        &[&ledger, &format!("select profile, host, account, not_after, issued_by from certificates where sha256='{sha256}'")],
+        &[
+            &ledger,
+            &format!("select profile, host, account, not_after, issued_by from certificates where sha256='{sha256}'"),
+        ],
     );
     assert_eq!(row, "kubelet-client|on|kubelet:on|2027-11-23T12:00:00Z|admin@laptop\n");
     let der = good_tool("sqlite3", &[&ledger, &format!("select hex(der) from certificates where sha256='{sha256}'")]);
@@ -240,9 +256,12 @@ fn an_expired_root_signs_nothing() {
     let before = lab.snapshot();
     let ran = lab.run(&["issue-node", "--all"]);
     assert_eq!(ran.status, 3);
-    assert!(ran.err.starts_with(
-        "error: the root is not fit to sign\ncaused by: expired 1 day ago on 2036-11-20T12:00:00Z\nhint: "
-    ), "{ran}");
+    assert!(
+        ran.err.starts_with(
+            "error: the root is not fit to sign\ncaused by: expired 1 day ago on 2036-11-20T12:00:00Z\nhint: "
+        ),
+        "{ran}"
+    );
     assert_eq!(lab.snapshot(), before);
 }
 
@@ -294,7 +313,8 @@ fn a_ledger_that_is_corrupt_missing_locked_or_newer_stops_the_issue() {
         assert!(ran.err.contains(reason), "{reason}: {ran}");
         assert!(!lab.path("pki/nodes").exists());
     };
-    std::fs::write(&ledger, b"SQLite format 3\0 and then nonsense that is no database at all".repeat(40)).expect("written");
+    std::fs::write(&ledger, b"SQLite format 3\0 and then nonsense that is no database at all".repeat(40))
+        .expect("written");
     refused("the ledger DIR/pki/ledger.sqlite3 is damaged");
     std::fs::remove_file(&ledger).expect("removed");
     refused("DIR/pki/ledger.sqlite3 does not exist");

@@ -1,6 +1,9 @@
 //! The whole suite, one binary: a module for each command, and one for each promise that spans several.
 
 mod bundle;
+mod interruption;
 mod issuing;
 mod roots;
+mod shells;
+mod structure;
 mod support;

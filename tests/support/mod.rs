@@ -16,10 +16,10 @@ use time::OffsetDateTime;
 use time::macros::datetime;
 
 /// When it is in the laboratory, unless a test says otherwise.
-pub const NOW: OffsetDateTime = datetime!(2026-11-23 12:00:00 UTC);
+pub(crate) const NOW: OffsetDateTime = datetime!(2026-11-23 12:00:00 UTC);
 
 /// A small cluster: two masters behind an endpoint and three nodes, one of them called `on`.
-pub const CLUSTER: &str = r#"apiVersion: clusterctl/v1
+pub(crate) const CLUSTER: &str = r#"apiVersion: clusterctl/v1
 kind: Cluster
 name: prod
 endpoint: https://api.prod.example.net:6443
@@ -35,25 +35,25 @@ nodes:
 "#;
 
 /// A cluster directory and how the program is run in it.
-pub struct Lab {
+pub(crate) struct Lab {
     folder: tempfile::TempDir,
     /// The time.
-    pub now: OffsetDateTime,
+    pub(crate) now: OffsetDateTime,
     /// Environment variables.
-    pub env: BTreeMap<String, OsString>,
+    pub(crate) env: BTreeMap<String, OsString>,
     /// What a person would type; `None` when nobody is there.
-    pub typed: Option<VecDeque<String>>,
+    pub(crate) typed: Option<VecDeque<String>>,
 }
 
 /// How a run ended, and what it said. The folder's path reads `DIR`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ran {
+pub(crate) struct Ran {
     /// Exit status.
-    pub status: u8,
+    pub(crate) status: u8,
     /// Standard output.
-    pub out: String,
+    pub(crate) out: String,
     /// Standard error.
-    pub err: String,
+    pub(crate) err: String,
 }
 
 impl std::fmt::Display for Ran {
@@ -64,27 +64,27 @@ impl std::fmt::Display for Ran {
 
 impl Lab {
     /// An empty folder.
-    pub fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         let folder = tempfile::Builder::new().prefix("lab").tempdir().expect("a temporary folder");
         Self { folder, now: NOW, env: BTreeMap::new(), typed: None }
     }
 
     /// A folder with this cluster file.
-    pub fn with(cluster: &str) -> Self {
+    pub(crate) fn with(cluster: &str) -> Self {
         let lab = Self::empty();
         lab.write("cluster.yaml", cluster);
         lab
     }
 
     /// A folder with [`CLUSTER`] and its roots, their keys in the clear.
-    pub fn with_roots() -> Self {
+    pub(crate) fn with_roots() -> Self {
         let lab = Self::with(CLUSTER);
         lab.good(&["init-ca", "--plaintext-ca-key"]);
         lab
     }
 
     /// [`Lab::with_roots`] with every credential issued.
-    pub fn issued() -> Self {
+    pub(crate) fn issued() -> Self {
         let lab = Self::with_roots();
         lab.good(&["issue-master", "--all"]);
         lab.good(&["issue-node", "--all"]);
@@ -92,27 +92,27 @@ impl Lab {
     }
 
     /// The folder.
-    pub fn dir(&self) -> &Path {
+    pub(crate) fn dir(&self) -> &Path {
         self.folder.path()
     }
 
     /// A path in the folder.
-    pub fn path(&self, relative: &str) -> PathBuf {
+    pub(crate) fn path(&self, relative: &str) -> PathBuf {
         self.dir().join(relative)
     }
 
     /// A file's text.
-    pub fn read(&self, relative: &str) -> String {
+    pub(crate) fn read(&self, relative: &str) -> String {
         std::fs::read_to_string(self.path(relative)).unwrap_or_else(|error| panic!("{relative}: {error}"))
     }
 
     /// Writes a file.
-    pub fn write(&self, relative: &str, text: &str) {
+    pub(crate) fn write(&self, relative: &str, text: &str) {
         std::fs::write(self.path(relative), text).unwrap_or_else(|error| panic!("{relative}: {error}"));
     }
 
     /// Every file with its bytes, but for the lock.
-    pub fn snapshot(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+    pub(crate) fn snapshot(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut files = BTreeMap::new();
         let mut open = vec![self.dir().to_owned()];
         while let Some(dir) = open.pop() {
@@ -130,7 +130,7 @@ impl Lab {
     }
 
     /// Runs the program in-process.
-    pub fn run(&self, args: &[&str]) -> Ran {
+    pub(crate) fn run(&self, args: &[&str]) -> Ran {
         let (out, err) = (Captured::default(), Captured::default());
         let stream = |captured: &Captured| Stream { sink: Box::new(captured.clone()), terminal: false, width: None };
         let mut world = World {
@@ -152,14 +152,14 @@ impl Lab {
     }
 
     /// Runs the program in-process, where nothing may go wrong.
-    pub fn good(&self, args: &[&str]) -> Ran {
+    pub(crate) fn good(&self, args: &[&str]) -> Ran {
         let ran = self.run(args);
         assert_eq!(ran.status, 0, "{args:?}: {ran}");
         ran
     }
 
     /// The program as a process of its own, in this folder.
-    pub fn process(&self, args: &[&str]) -> Command {
+    pub(crate) fn process(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_clusterctl"));
         command.args(args).current_dir(self.dir()).env_remove("CLUSTERCTL_DIR").envs(&self.env);
         command
@@ -172,12 +172,12 @@ impl Lab {
 }
 
 /// Runs a program that nobody here wrote; it has to be there.
-pub fn tool(name: &str, args: &[&str]) -> Output {
+pub(crate) fn tool(name: &str, args: &[&str]) -> Output {
     Command::new(name).args(args).output().unwrap_or_else(|error| panic!("{name} is needed by this test: {error}"))
 }
 
 /// Runs a program that nobody here wrote, which has to end well; its standard output.
-pub fn good_tool(name: &str, args: &[&str]) -> String {
+pub(crate) fn good_tool(name: &str, args: &[&str]) -> String {
     let output = tool(name, args);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(output.status.success(), "{name} {args:?}: {}{}", text(&output.stdout), text(&output.stderr));

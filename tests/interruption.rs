@@ -1,0 +1,233 @@
+//! Promises under violence: killed at any moment, two at once, a full disk. What is on the disk is always whole, the
+//! ledger knows all of it, and the same command finishes the work.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::support::{Lab, good_tool};
+
+const NODES: usize = 400;
+
+fn fleet() -> Lab {
+    let nodes: String =
+        (0..NODES).map(|i| format!("- {{name: node-{i}, addresses: [10.1.{}.{}]}}\n", i / 250, i % 250 + 1)).collect();
+    let lab = Lab::with(&format!(
+        "apiVersion: clusterctl/v1\nkind: Cluster\nname: fleet\nmasters:\n- {{name: m, addresses: [10.0.0.1]}}\nnodes:\n{nodes}"
+    ));
+    // These run as processes of their own, under the real clock; their roots must be valid now.
+    let made = run(&lab, &["init-ca", "--plaintext-ca-key"]);
+    assert!(made.status.success());
+    lab
+}
+
+fn run(lab: &Lab, args: &[&str]) -> std::process::Output {
+    lab.process(args).output().expect("it runs")
+}
+
+fn hosts(lab: &Lab) -> Vec<String> {
+    let folder = lab.path("pki/nodes");
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    entries
+        .map(|e| e.expect("an entry").file_name().into_string().expect("text"))
+        .filter(|n| !n.starts_with('.'))
+        .collect()
+}
+
+fn ledger_rows(lab: &Lab) -> usize {
+    let ledger = lab.path("pki/ledger.sqlite3").display().to_string();
+    let rows = good_tool("sqlite3", &[&ledger, "select count(*) from certificates where host is not null"]);
+    rows.trim().parse().expect("a number")
+}
+
+/// Every host's folder is whole, every pair fits, and the ledger knows it: `verify --offline` says so of what is there.
+fn all_there_is_good(lab: &Lab) {
+    let whole: BTreeSet<String> =
+        ["kubelet-client.crt", "kubelet-client.key", "kubelet-server.crt", "kubelet-server.key"]
+            .map(str::to_owned)
+            .into();
+    for host in hosts(lab) {
+        let folder = lab.path("pki/nodes").join(&host);
+        let files = std::fs::read_dir(&folder).expect("a folder");
+        let files: BTreeSet<String> =
+            files.map(|e| e.expect("an entry").file_name().into_string().expect("text")).collect();
+        assert_eq!(files, whole, "{host}");
+    }
+    let plan = run(lab, &["issue-node", "--all", "--dry-run"]);
+    let plan = String::from_utf8_lossy(&plan.stdout).into_owned();
+    for line in plan.lines() {
+        assert!(line.ends_with(": not issued yet"), "{line}");
+    }
+    assert_eq!(plan.lines().count(), (NODES - hosts(lab).len()) * 2);
+}
+
+#[test]
+fn killed_at_any_moment_the_issue_continues_where_it_stopped() {
+    let lab = fleet();
+    let begun = Instant::now();
+    assert!(run(&lab, &["issue-node", "--all"]).status.success());
+    let whole_run = begun.elapsed();
+    let mut torn = 0;
+    for round in 0..12_u32 {
+        std::fs::remove_dir_all(lab.path("pki/nodes")).expect("removed");
+        let mut child = lab.process(&["issue-node", "--all"]).stderr(Stdio::null()).spawn().expect("it runs");
+        std::thread::sleep(whole_run * round / 11);
+        child.kill().expect("SIGKILL");
+        child.wait().expect("reaped");
+        torn += usize::from(hosts(&lab).len() < NODES);
+        all_there_is_good(&lab);
+        let after = run(&lab, &["issue-node", "--all"]);
+        assert!(after.status.success(), "{}", String::from_utf8_lossy(&after.stderr));
+        assert_eq!(hosts(&lab).len(), NODES);
+        all_there_is_good(&lab);
+        let leftovers = std::fs::read_dir(lab.path("pki/nodes")).expect("a folder").count();
+        assert_eq!(leftovers, NODES, "unfinished folders are swept");
+    }
+    assert!(torn > 0, "no round was interrupted; the test proves nothing");
+}
+
+#[test]
+fn killed_at_any_moment_the_packing_leaves_whole_bundles_only() {
+    let lab = fleet();
+    assert!(run(&lab, &["issue-master", "--all"]).status.success());
+    assert!(run(&lab, &["issue-node", "--all"]).status.success());
+    let begun = Instant::now();
+    assert!(run(&lab, &["bundle", "--all"]).status.success());
+    let whole_run = begun.elapsed();
+    let reference = std::fs::read(lab.path("bundles/node-7.tar.gz")).expect("a bundle");
+    let mut torn = 0;
+    for round in 0..8_u32 {
+        std::fs::remove_dir_all(lab.path("bundles")).expect("removed");
+        let mut child = lab.process(&["bundle", "--all"]).stderr(Stdio::null()).spawn().expect("it runs");
+        std::thread::sleep(whole_run * round / 7);
+        child.kill().expect("SIGKILL");
+        child.wait().expect("reaped");
+        let there: Vec<_> = std::fs::read_dir(lab.path("bundles")).map(|e| e.flatten().collect()).unwrap_or_default();
+        let named: Vec<_> =
+            there.iter().filter(|e| !e.file_name().to_string_lossy().starts_with('.')).map(|e| e.path()).collect();
+        torn += usize::from(named.len() < NODES + 1);
+        for bundle in named {
+            good_tool("tar", &["-tzf", &bundle.display().to_string()]);
+        }
+        assert!(run(&lab, &["bundle", "--all"]).status.success());
+        assert_eq!(std::fs::read(lab.path("bundles/node-7.tar.gz")).expect("a bundle"), reference);
+        assert_eq!(std::fs::read_dir(lab.path("bundles")).expect("a folder").count(), NODES + 1);
+    }
+    assert!(torn > 0, "no round was interrupted; the test proves nothing");
+}
+
+#[test]
+fn two_at_once_issue_each_certificate_once() {
+    let lab = fleet();
+    let spawn = || lab.process(&["issue-node", "--all"]).stderr(Stdio::piped()).spawn().expect("it runs");
+    let both = [spawn(), spawn()].map(|child| child.wait_with_output().expect("reaped"));
+    for output in &both {
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert_eq!(hosts(&lab).len(), NODES);
+    assert_eq!(ledger_rows(&lab), NODES * 2);
+}
+
+#[test]
+fn a_stop_by_signal_keeps_what_is_done_and_says_so() {
+    let lab = fleet();
+    // Enough work that a signal finds it busy: every batch is a moment at which it may stop.
+    let child = lab.process(&["issue-node", "--all"]).stderr(Stdio::piped()).spawn().expect("it runs");
+    let folder = lab.path("pki/nodes");
+    let patience = Instant::now();
+    while !folder.exists() && patience.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    good_tool("kill", &["-INT", &child.id().to_string()]);
+    let output = child.wait_with_output().expect("reaped");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    // One batch holds this fleet: by then it is either all done, or stopped before anything was begun.
+    match output.status.code() {
+        Some(0) => assert!(told.contains("issued 800 certificates"), "{told}"),
+        Some(4) => assert!(told.contains("stopped on request; 0 of 800 certificates issued"), "{told}"),
+        other => panic!("{other:?}: {told}"),
+    }
+    all_there_is_good(&lab);
+}
+
+/// A file system of its own, small enough to be filled; unmounted in the end.
+struct SmallDisk<'a>(&'a Path);
+
+impl<'a> SmallDisk<'a> {
+    fn mount(place: &'a Path, size: &str) -> Self {
+        let place_text = place.display().to_string();
+        good_tool("mount", &["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs", &place_text]);
+        Self(place)
+    }
+
+    fn grow(&self, size: &str) {
+        good_tool("mount", &["-o", &format!("remount,size={size}"), &self.0.display().to_string()]);
+    }
+}
+
+impl Drop for SmallDisk<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0).status();
+    }
+}
+
+#[test]
+fn a_full_disk_tears_nothing_and_a_rerun_completes() {
+    let lab = fleet();
+    let place = lab.path("disk");
+    std::fs::create_dir(&place).expect("a folder");
+    let disk = SmallDisk::mount(&place, "1500k");
+    let dir = place.display().to_string();
+    good_tool(
+        "cp",
+        &["-r", &lab.path("cluster.yaml").display().to_string(), &lab.path("pki").display().to_string(), &dir],
+    );
+    let ran = run(&lab, &["--dir", &dir, "issue-node", "--all"]);
+    let told = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert_eq!(ran.status.code(), Some(4), "{told}");
+    assert!(told.contains("No space left on device"), "{told}");
+    assert!(told.contains("hint: free some space and run the same command again: what is done is kept\n"), "{told}");
+    let leftovers = std::fs::read_dir(place.join("pki/nodes")).map(|e| e.count()).unwrap_or(0);
+    assert_eq!(leftovers, 0, "nothing half-written is left");
+    disk.grow("40m");
+    let ran = run(&lab, &["--dir", &dir, "issue-node", "--all"]);
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    assert_eq!(std::fs::read_dir(place.join("pki/nodes")).expect("a folder").count(), NODES);
+}
+
+#[test]
+fn success_is_told_only_after_the_disk_has_it() {
+    let lab = fleet();
+    let trace = lab.path("trace").display().to_string();
+    let program = env!("CARGO_BIN_EXE_clusterctl");
+    let dir = lab.dir().display().to_string();
+    good_tool(
+        "strace",
+        &[
+            "-f",
+            "-o",
+            &trace,
+            "-e",
+            "trace=fsync,fdatasync,syncfs,rename,renameat2,write",
+            program,
+            "--dir",
+            &dir,
+            "issue-node",
+            "node-1",
+        ],
+    );
+    let calls = std::fs::read_to_string(&trace).expect("a trace");
+    let lines: Vec<&str> = calls.lines().collect();
+    let position = |what: &dyn Fn(&str) -> bool| lines.iter().position(|line| what(line)).expect("the call");
+    let last = |what: &dyn Fn(&str) -> bool| lines.iter().rposition(|line| what(line)).expect("the call");
+    let published = last(&|line| line.contains("renameat2") && line.contains("nodes/node-1"));
+    let recorded = position(&|line| line.contains("fdatasync") || line.contains("fsync("));
+    let contents_synced = lines[..published].iter().rposition(|line| line.contains("syncfs")).expect("a sync before");
+    let names_synced =
+        lines[published..].iter().position(|line| line.contains("syncfs")).expect("a sync after") + published;
+    let told = last(&|line| line.contains("write(2") && line.contains("issued 2 certificates"));
+    assert!(
+        recorded < contents_synced && contents_synced < published && published < names_synced && names_synced < told
+    );
+}

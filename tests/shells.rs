@@ -1,0 +1,116 @@
+//! Completions and man pages, in the shells themselves.
+
+use std::process::{Command, Stdio};
+
+use crate::support::{CLUSTER, Lab, good_tool, tool};
+
+const SHELLS: [(&str, &str); 5] = [
+    ("bash", "clusterctl.bash"),
+    ("zsh", "_clusterctl"),
+    ("fish", "clusterctl.fish"),
+    ("powershell", "_clusterctl.ps1"),
+    ("elvish", "clusterctl.elv"),
+];
+
+fn committed(file: &str) -> String {
+    format!("{}/completions/{file}", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn the_committed_completions_are_what_the_program_prints() {
+    let lab = Lab::empty();
+    for (shell, file) in SHELLS {
+        let printed = lab.good(&["completions", shell]).out;
+        let there = std::fs::read_to_string(committed(file)).unwrap_or_default();
+        assert_eq!(printed, there, "refresh it: clusterctl completions {shell} > completions/{file}");
+    }
+}
+
+#[test]
+fn bash_zsh_and_fish_load_them() {
+    good_tool(
+        "bash",
+        &["--norc", "-c", &format!("source '{}' && complete -p clusterctl", committed("clusterctl.bash"))],
+    );
+    good_tool(
+        "zsh",
+        &["-f", "-c", &format!("autoload -U compinit && compinit -u -D && source '{}'", committed("_clusterctl"))],
+    );
+    good_tool("fish", &["--no-config", "-c", &format!("source '{}'", committed("clusterctl.fish"))]);
+}
+
+#[test]
+fn a_shell_that_asks_gets_commands_flags_and_the_cluster_files_hosts() {
+    let lab = Lab::with(CLUSTER);
+    let asked = |words: &[&str]| {
+        let mut args = vec!["--"];
+        args.extend(words);
+        let index = (words.len() - 1).to_string();
+        let output = lab
+            .process(&args)
+            .envs([
+                ("CLUSTERCTL_COMPLETE", "bash"),
+                ("_CLAP_COMPLETE_INDEX", &index),
+                ("_CLAP_COMPLETE_COMP_TYPE", "9"),
+            ])
+            .env("_CLAP_IFS", "\n")
+            .env("_CLAP_COMPLETE_SPACE", "true")
+            .output()
+            .expect("it runs");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    assert!(asked(&["clusterctl", "issue-n"]).contains("issue-node"));
+    assert!(asked(&["clusterctl", "issue-node", "wor"]).contains("worker-b1"));
+    assert!(!asked(&["clusterctl", "issue-node", "mas"]).contains("master-1"));
+    assert!(asked(&["clusterctl", "issue-master", "mas"]).contains("master-2"));
+    assert!(asked(&["clusterctl", "bundle", ""]).contains("worker-a1.fra1.example.net"));
+    assert!(asked(&["clusterctl", "issue-node", "--re"]).contains("--reissue"));
+}
+
+#[test]
+fn in_a_real_fish_host_names_complete() {
+    let lab = Lab::with(CLUSTER);
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_clusterctl"));
+    let path = format!("{}:{}", program.parent().expect("a folder").display(), std::env::var("PATH").expect("a path"));
+    let script = format!("source '{}'; complete -C 'clusterctl issue-node o'", committed("clusterctl.fish"));
+    let output = Command::new("fish")
+        .args(["--no-config", "-c", &script])
+        .current_dir(lab.dir())
+        .env("PATH", path)
+        .output()
+        .expect("fish");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "on");
+}
+
+#[test]
+fn man_pages_are_written_for_every_command_and_man_reads_them() {
+    let lab = Lab::empty();
+    let ran = lab.good(&["man", "pages"]);
+    assert!(ran.out.contains("DIR/pages/clusterctl-issue-node.1\n"), "{ran}");
+    assert_eq!(ran.out.lines().count(), 11);
+    let page = lab.read("pages/clusterctl-issue-node.1");
+    assert!(page.starts_with(".ie") && page.contains(".TH clusterctl-issue-node 1"), "{page}");
+    assert!(page.contains("--dry\\-run") || page.contains("\\-\\-dry\\-run"), "{page}");
+}
+
+#[test]
+fn a_closed_pipe_is_no_crash() {
+    let lab = Lab::issued();
+    let program = env!("CARGO_BIN_EXE_clusterctl");
+    let piped = Command::new("bash")
+        .args(["-c", &format!("set -o pipefail; '{program}' show pki/ca.crt pki/ca.crt pki/ca.crt | head -c 1 >/dev/null; echo ${{PIPESTATUS[0]}}")])
+        .current_dir(lab.dir())
+        .stderr(Stdio::piped())
+        .output()
+        .expect("bash");
+    assert_eq!(String::from_utf8_lossy(&piped.stdout).trim(), "0");
+    assert_eq!(String::from_utf8_lossy(&piped.stderr), "");
+}
+
+#[test]
+fn an_answer_that_cannot_be_written_is_an_error() {
+    let program = env!("CARGO_BIN_EXE_clusterctl");
+    let full = tool("bash", &["-c", &format!("'{program}' completions bash > /dev/full")]);
+    assert_eq!(full.status.code(), Some(4));
+    assert!(String::from_utf8_lossy(&full.stderr).starts_with("error: the answer could not be written\n"));
+}

@@ -1,0 +1,132 @@
+//! The house keeps its order: imports point down only, and a crate is named in its own room alone.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The rooms from the ground up. A room may import from those below it, and from itself.
+const ROOMS: [(&str, &[&str]); 14] = [
+    ("cluster", &[]),
+    ("pki", &["cluster"]),
+    ("cluster_file", &["cluster"]),
+    ("store", &["cluster", "pki"]),
+    ("bundle", &["cluster", "pki"]),
+    ("verify", &["cluster", "pki"]),
+    ("standin", &["cluster", "pki", "verify"]),
+    ("ui", &["cluster", "pki"]),
+    ("world", &["ui"]),
+    ("failure", &["pki", "store", "ui"]),
+    (
+        "commands",
+        &["cluster", "pki", "cluster_file", "store", "bundle", "verify", "standin", "ui", "world", "failure", "cli"],
+    ),
+    ("cli", &["commands", "store", "ui"]),
+    ("lib", &["cli", "commands", "failure", "ui", "world"]),
+    ("main", &[]),
+];
+
+/// Crates, and the rooms that may name them.
+const CRATES: [(&str, &[&str]); 17] = [
+    ("rcgen", &["pki"]),
+    ("ring", &["pki"]),
+    ("rustls_pemfile", &["pki"]),
+    ("x509_parser", &["pki"]),
+    ("pkcs8", &["pki"]),
+    ("webpki", &["pki"]),
+    ("serde_yaml", &["cluster_file"]),
+    ("rusqlite", &["store"]),
+    ("minijinja", &["bundle"]),
+    ("tar", &["bundle"]),
+    ("flate2", &["bundle"]),
+    ("reqwest", &["verify", "standin"]),
+    ("rustls", &["verify", "standin"]),
+    ("tokio", &["verify", "standin"]),
+    ("indicatif", &["ui"]),
+    ("dialoguer", &["ui"]),
+    ("anyhow", &["commands", "failure", "lib"]),
+];
+
+fn sources() -> Vec<(String, PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    let mut open = vec![root.clone()];
+    while let Some(dir) = open.pop() {
+        for entry in std::fs::read_dir(&dir).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                let relative = path.strip_prefix(&root).expect("below src");
+                let first = relative.components().next().expect("a name").as_os_str().to_string_lossy();
+                let room = first.trim_end_matches(".rs").to_owned();
+                let text = std::fs::read_to_string(&path).expect("text");
+                // What tests inside a file import is theirs.
+                let text = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default().to_owned();
+                found.push((room, path, text));
+            }
+        }
+    }
+    found
+}
+
+fn code_lines(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter(|line| !line.trim_start().starts_with("//"))
+}
+
+#[test]
+fn imports_point_down_only() {
+    let allowed: BTreeMap<&str, &[&str]> = ROOMS.into_iter().collect();
+    let sources = sources();
+    assert!(sources.len() > 40, "the walk finds the sources");
+    for (room, path, text) in sources {
+        let below =
+            allowed.get(room.as_str()).unwrap_or_else(|| panic!("{room} is a room that this test does not know"));
+        for line in code_lines(&text) {
+            let mut rest = line;
+            while let Some(at) = rest.find("crate::") {
+                rest = &rest[at + "crate::".len()..];
+                let target: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+                let fine = target == room || below.contains(&target.as_str());
+                assert!(fine, "{}: {room} may not import from {target}: {line}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_crate_is_named_in_its_own_room_alone() {
+    for (room, path, text) in sources() {
+        for (name, rooms) in CRATES {
+            if rooms.contains(&room.as_str()) {
+                continue;
+            }
+            for line in code_lines(&text) {
+                let named = line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == name);
+                let used = named && (line.contains(&format!("{name}::")) || line.contains(&format!("use {name}")));
+                assert!(!used, "{}: {room} may not name {name}: {line}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn only_the_store_names_the_file_system() {
+    for (room, path, text) in sources().into_iter().filter(|(room, ..)| room != "store") {
+        for line in code_lines(&text) {
+            let names = line.contains("std::fs") || line.contains("fs::File") || line.contains("File::open");
+            assert!(!names, "{}: {room} may not touch files: {line}", path.display());
+        }
+    }
+}
+
+#[test]
+fn below_the_commands_nothing_prints_or_reads_a_clock() {
+    for (room, path, text) in sources() {
+        let quiet = ["cluster", "pki", "cluster_file", "store", "bundle", "verify", "standin"].contains(&room.as_str());
+        for line in code_lines(&text) {
+            let prints = ["println!", "eprintln!", "print!(", "eprint!("].iter().any(|macro_| line.contains(macro_));
+            assert!(!prints, "{}: printing is the screen's: {line}", path.display());
+            let clock = line.contains("SystemTime::now") || line.contains("now_utc()");
+            assert!(!(quiet && clock), "{}: time is an argument: {line}", path.display());
+        }
+    }
+}
