@@ -171,7 +171,9 @@ is_number() {
 
 check_host() {
     if [ -z "$root" ]; then
-        names="$(uname -n) $(hostname -f 2>/dev/null || :)"
+        names=$(uname -n)
+        full=$(hostname -f 2>/dev/null || :)
+        [ -z "$full" ] || [ "$full" = "$names" ] || names="$names $full"
     elif [ -s "$root/etc/hostname" ]; then
         names=$(grep -v '^#' "$root/etc/hostname" | head -n 1)
     else

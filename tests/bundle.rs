@@ -310,6 +310,12 @@ fn kubectl_loads_the_kubeconfig() {
 // ── templates of one's own ──
 
 #[test]
+fn many_threads_can_fill_the_same_templates() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Templates>();
+}
+
+#[test]
 fn what_was_ejected_overrides_into_the_same_bundle() {
     let site = Site::new();
     let credentials = site.credentials("both");
@@ -374,20 +380,20 @@ fn credentials_that_are_not_the_hosts_own_make_no_bundle() {
         Err(RenderError::Input(error)) => error,
         other => panic!("{other:?}"),
     };
-    assert_eq!(refused(&[]), InputError::Missing { profile: "kubelet-client" });
+    assert_eq!(refused(&[]), InputError::Missing { profile: Profile::KubeletClient });
 
     let mut swapped = site.credentials("on");
     let keys: Vec<_> = swapped.iter().map(|credential| credential.key.clone()).rev().collect();
     swapped.iter_mut().zip(keys).for_each(|(credential, key)| credential.key = key);
-    assert_eq!(refused(&swapped), InputError::KeyDoesNotFit { profile: "kubelet-client" });
+    assert_eq!(refused(&swapped), InputError::KeyDoesNotFit { profile: Profile::KubeletClient });
 
     let twice: Vec<_> = site.credentials("on").into_iter().chain(site.credentials("on")).collect();
-    assert_eq!(refused(&twice), InputError::NotTheHosts { profile: "kubelet-client" });
-    assert_eq!(refused(&site.credentials("both")), InputError::NotTheHosts { profile: "apiserver" });
+    assert_eq!(refused(&twice), InputError::NotTheHosts { profile: Profile::KubeletClient });
+    assert_eq!(refused(&site.credentials("both")), InputError::NotTheHosts { profile: Profile::Apiserver });
 
     let twin = Site { cluster: site.cluster.clone(), root: root_of(&site.cluster) };
     let issuer = site.root.certificate.subject.text.clone();
-    assert_eq!(refused(&twin.credentials("on")), InputError::OtherRoot { profile: "kubelet-client", issuer });
+    assert_eq!(refused(&twin.credentials("on")), InputError::OtherRoot { profile: Profile::KubeletClient, issuer });
 }
 
 #[test]
@@ -401,7 +407,7 @@ fn a_cas_key_never_goes_into_a_bundle() {
     };
     let templates = Templates::compiled_in().expect("templates");
     let refused = site.try_bundle(&templates, "on", &credentials, 1).expect_err("refused");
-    assert_eq!(refused, RenderError::Input(InputError::IsCa { profile: "kubelet-client" }));
+    assert_eq!(refused, RenderError::Input(InputError::IsCa { profile: Profile::KubeletClient }));
 
     let ca_key = site.root.key.to_pem();
     let secret_line = ca_key.lines().nth(1).expect("a line of base64");
@@ -590,6 +596,22 @@ fn installing_puts_every_file_in_place_with_its_mode_and_the_second_time_does_no
         )
     );
     assert_eq!(scratch.tree(), installed);
+}
+
+#[test]
+fn a_key_is_its_owners_alone_from_its_first_byte_on() {
+    let scratch = Scratch::new();
+    let unpacked = scratch.unpack(&Site::new().bundle("on", 1));
+    let log = scratch.folder.path().join("modes");
+    // What the file that cat is about to fill may be done with, and by whom.
+    let cat =
+        format!(r#"mode=$(stat -L -c %a /proc/$$/fd/1); echo "$mode $2" >>'{}'; exec /bin/cat "$@""#, log.display());
+    scratch.install_with(&unpacked, "cat", &cat).succeeded();
+    let modes = fs::read_to_string(log).expect("a log");
+    let of = |ending: &str| -> Vec<&str> {
+        modes.lines().filter(|line| line.ends_with(ending)).filter_map(|line| line.split(' ').next()).collect()
+    };
+    assert_eq!((of(".key"), of("kubelet.conf"), of("ca.crt")), (vec!["600"; 2], vec!["600"], vec!["644"]), "{modes}");
 }
 
 #[test]

@@ -128,69 +128,69 @@ impl fmt::Debug for CredentialPem {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InputError {
     /// One is not there.
-    #[error("there is no {profile} certificate")]
+    #[error("there is no {name} certificate", name = profile.policy().name)]
     Missing {
-        /// The ledger's name of the profile.
-        profile: &'static str,
+        /// What it is for.
+        profile: Profile,
     },
     /// One is there that is not this host's, or is there twice.
-    #[error("a {profile} credential does not belong into this host's bundle, or is there twice")]
+    #[error("a {name} credential does not belong into this host's bundle, or is there twice", name = profile.policy().name)]
     NotTheHosts {
-        /// The ledger's name of the profile.
-        profile: &'static str,
+        /// What it is for.
+        profile: Profile,
     },
     /// The certificate's file is not PEM.
-    #[error("the {profile} certificate cannot be read")]
+    #[error("the {name} certificate cannot be read", name = profile.policy().name)]
     Pem {
-        /// The ledger's name of the profile.
-        profile: &'static str,
+        /// What it is for.
+        profile: Profile,
         /// Why not.
         #[source]
         reason: PemError,
     },
     /// Not exactly one certificate in the file.
-    #[error("the {profile} certificate's file holds {count} certificates, it must be one")]
+    #[error("the {name} certificate's file holds {count} certificates, it must be one", name = profile.policy().name)]
     Count {
-        /// The ledger's name of the profile.
-        profile: &'static str,
+        /// What it is for.
+        profile: Profile,
         /// How many there are.
         count: usize,
     },
     /// The certificate cannot be parsed.
-    #[error("the {profile} certificate cannot be read")]
+    #[error("the {name} certificate cannot be read", name = profile.policy().name)]
     Certificate {
-        /// The ledger's name of the profile.
-        profile: &'static str,
+        /// What it is for.
+        profile: Profile,
         /// Why not.
         #[source]
         reason: CertificateError,
     },
     /// The key cannot be read.
-    #[error("the {profile} key cannot be read")]
+    #[error("the {name} key cannot be read", name = profile.policy().name)]
     Key {
-        /// The ledger's name of the profile.
-        profile: &'static str,
+        /// What it is for.
+        profile: Profile,
         /// Why not.
         #[source]
         reason: KeyError,
     },
     /// The key belongs to another certificate.
-    #[error("the {profile} key does not belong to the {profile} certificate")]
+    #[error("the {name} key does not belong to the {name} certificate", name = profile.policy().name)]
     KeyDoesNotFit {
-        /// The ledger's name of the profile.
-        profile: &'static str,
+        /// What it is for.
+        profile: Profile,
     },
     /// It may sign certificates: no bundle ever holds a CA's key.
-    #[error("the {profile} certificate may sign certificates (CA:TRUE); a CA's key never goes into a bundle")]
+    #[error("the {name} certificate may sign certificates (CA:TRUE); a CA's key never goes into a bundle", name = profile.policy().name)]
     IsCa {
-        /// The ledger's name of the profile.
-        profile: &'static str,
+        /// What it is for.
+        profile: Profile,
     },
     /// It was signed by another root than the one that goes into the bundle.
-    #[error("the {profile} certificate was signed by another root ({issuer})")]
+    #[error("the {name} certificate was signed by another root ({issuer})", name = profile.policy().name)]
     OtherRoot {
-        /// The ledger's name of the profile.
-        profile: &'static str,
+        /// What it is for.
+        profile: Profile,
         /// Whom it names as its issuer.
         issuer: String,
     },
@@ -211,20 +211,19 @@ impl BundleInput<'_> {
         for (i, credential) in self.credentials.iter().enumerate() {
             let twice = self.credentials[..i].iter().any(|earlier| earlier.profile == credential.profile);
             if twice || !wanted.contains(&credential.profile) {
-                return Err(InputError::NotTheHosts { profile: credential.profile.policy().name });
+                return Err(InputError::NotTheHosts { profile: credential.profile });
             }
         }
         let find = |profile: Profile| {
             let found = self.credentials.iter().find(|credential| credential.profile == profile);
-            found.ok_or(InputError::Missing { profile: profile.policy().name })
+            found.ok_or(InputError::Missing { profile })
         };
         wanted.into_iter().map(|profile| check(find(profile)?, self.root)).collect()
     }
 }
 
 fn check(credential: &CredentialPem, root: &Certificate) -> Result<Checked, InputError> {
-    let policy = credential.profile.policy();
-    let profile = policy.name;
+    let profile = credential.profile;
     let ders = pem::certificates(&credential.certificate).map_err(|reason| InputError::Pem { profile, reason })?;
     let [der] = <[Vec<u8>; 1]>::try_from(ders).map_err(|ders| InputError::Count { profile, count: ders.len() })?;
     let certificate = Certificate::from_der(der).map_err(|reason| InputError::Certificate { profile, reason })?;
@@ -232,12 +231,12 @@ fn check(credential: &CredentialPem, root: &Certificate) -> Result<Checked, Inpu
         return Err(InputError::IsCa { profile });
     }
     let same_key_id = certificate.authority_key_id == root.subject_key_id;
-    if policy.signed_by == RootKind::Cluster && (certificate.issuer.der != root.subject.der || !same_key_id) {
+    if profile.policy().signed_by == RootKind::Cluster && (certificate.issuer.der != root.subject.der || !same_key_id) {
         return Err(InputError::OtherRoot { profile, issuer: certificate.issuer.text });
     }
     let key = PrivateKey::from_pem(&credential.key).map_err(|reason| InputError::Key { profile, reason })?;
     if key.spki() != certificate.spki {
         return Err(InputError::KeyDoesNotFit { profile });
     }
-    Ok(Checked { profile: credential.profile, certificate, key })
+    Ok(Checked { profile, certificate, key })
 }
