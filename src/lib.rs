@@ -1,4 +1,5 @@
 //! clusterctl
 
 pub mod cluster;
+pub mod cluster_file;
 pub mod pki;

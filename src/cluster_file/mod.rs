@@ -1,0 +1,13 @@
+//! The cluster file as bytes: read into a `Cluster`, written from a `Draft`, begun from what `kubectl` says.
+//! Nothing here opens a file, and no other room names `serde_yaml`.
+
+mod draft;
+mod kubectl;
+mod lines;
+mod read;
+mod shape;
+mod write;
+
+pub use kubectl::{FromKubectl, KubectlError, from_kubectl};
+pub use read::{MAX_BYTES, ReadError, read};
+pub use write::write;

@@ -1,0 +1,224 @@
+//! YAML bytes → `Cluster`, with every fault at once. The one door to `serde_yaml`, which is no longer developed: it only
+//! reads here, through visitors that take each scalar as it is written, so that a node called `on` stays one.
+
+use std::collections::HashSet;
+
+use serde::de::DeserializeSeed;
+
+use super::draft::File;
+use super::lines::{self, Place};
+use super::shape::{Mapping, Reading, Step};
+use crate::cluster::fault::{Fault, Reason};
+use crate::cluster::spec::{Cluster, Draft};
+
+/// A longer cluster file is refused before it is parsed, in bytes. A hundred thousand nodes need a third of it.
+pub const MAX_BYTES: usize = 32 * 1024 * 1024;
+/// YAML nested deeper than this is refused before it is parsed: `libyaml`'s work grows with the square of the depth.
+const MAX_OPEN_BRACKETS: usize = 200;
+
+/// Why bytes are no cluster file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// More than [`MAX_BYTES`]; both in bytes.
+    #[error("it has {size} bytes, and a cluster file has at most {limit}")]
+    TooLarge {
+        /// What it has.
+        size: usize,
+        /// What it may have.
+        limit: usize,
+    },
+    /// Some other encoding, or no text at all.
+    #[error("it is not UTF-8 text (line {line})")]
+    NotUtf8 {
+        /// The line of the first wrong byte, from 1.
+        line: usize,
+    },
+    /// Nothing there but, perhaps, comments.
+    #[error("it is empty")]
+    Empty,
+    /// Valid YAML of another shape at the top.
+    #[error("it holds {found} where a mapping is needed that begins with `apiVersion: clusterctl/v1`")]
+    NotAMapping {
+        /// `a list`, `a text`.
+        found: &'static str,
+    },
+    /// `---` and a second document.
+    #[error("it holds several YAML documents (the second begins {}), and a cluster file is one", at_line(*line))]
+    SeveralDocuments {
+        /// Where the second begins, from 1, where it is known.
+        line: Option<usize>,
+    },
+    /// Brackets in brackets, far beyond what a cluster file needs.
+    #[error("line {line}: its lists or mappings are nested over {limit} deep")]
+    TooDeep {
+        /// Where the limit is passed, from 1.
+        line: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// YAML that cannot be read to its end.
+    #[error("{}", stopped(*line, message, faults))]
+    Stopped {
+        /// Where reading stopped, from 1, where it is known.
+        line: Option<usize>,
+        /// The YAML reader's reason.
+        message: String,
+        /// What was found wrong until there.
+        faults: Vec<Fault>,
+    },
+    /// Everything was read and something is wrong.
+    #[error("{}", listed(faults))]
+    Faults {
+        /// All that is wrong, in the file's order.
+        faults: Vec<Fault>,
+    },
+}
+
+impl ReadError {
+    /// What is wrong with single values, in the file's order.
+    #[must_use]
+    pub fn faults(&self) -> &[Fault] {
+        match self {
+            Self::Stopped { faults, .. } | Self::Faults { faults } => faults,
+            _ => &[],
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::TooLarge { .. } => "check that this is the cluster file and not, for example, an archive or a log",
+            Self::NotUtf8 { .. } => "save the file as UTF-8 without anything binary in it",
+            Self::Empty => "write one with `clusterctl init`",
+            Self::NotAMapping { .. } => "compare it with a file that `clusterctl init` writes",
+            Self::SeveralDocuments { .. } => "keep one cluster in one file, and remove the line `---` between them",
+            Self::TooDeep { .. } => "compare it with a file that `clusterctl init` writes",
+            Self::Stopped { message, .. } if message.contains("cannot start any token") => {
+                "YAML is indented with spaces, never with tabs, and a text that begins with @, ` or % needs quotes"
+            }
+            Self::Stopped { .. } => "correct this first, then run the command again: what follows could not be read",
+            Self::Faults { .. } => "correct the file; these are all of its faults",
+        }
+    }
+}
+
+/// Reads a cluster file.
+///
+/// # Errors
+/// All faults at once, each with its path and, as far as it can be known, its line.
+pub fn read(bytes: &[u8]) -> Result<Cluster, ReadError> {
+    let mut reading = Reading::new(bytes.len());
+    let draft = read_draft(bytes, &mut reading)?;
+    let mut found = std::mem::take(&mut reading.faults);
+    match draft.check() {
+        Ok(cluster) if found.is_empty() => Ok(cluster),
+        checked => {
+            let of_values = checked.err().unwrap_or_default();
+            // A value of the wrong shape is not a missing one, and nothing below it was read.
+            let shapes: HashSet<String> =
+                found.iter().filter(|(f, _)| is_shape(f)).map(|(f, _)| f.path.clone()).collect();
+            for fault in of_values {
+                let steps = lines::steps_of(&fault.path);
+                if !ends_of_steps(&fault.path).any(|end| shapes.contains(&fault.path[..end])) {
+                    found.push((fault, steps));
+                }
+            }
+            Err(ReadError::Faults { faults: in_order(bytes, found) })
+        }
+    }
+}
+
+fn is_shape(fault: &Fault) -> bool {
+    matches!(fault.reason, Reason::Shape { .. })
+}
+
+/// Where `nodes`, `nodes[3]`, `nodes[3].addresses` … end in a path.
+fn ends_of_steps(path: &str) -> impl Iterator<Item = usize> {
+    path.match_indices(['.', '[']).map(|(at, _)| at).chain(std::iter::once(path.len()))
+}
+
+/// The texts of a cluster file, before any of them is believed; what is wrong with its shape is in `reading`.
+fn read_draft(bytes: &[u8], reading: &mut Reading) -> Result<Draft, ReadError> {
+    if bytes.len() > MAX_BYTES {
+        return Err(ReadError::TooLarge { size: bytes.len(), limit: MAX_BYTES });
+    }
+    let text = std::str::from_utf8(bytes).map_err(|e| ReadError::NotUtf8 { line: line_of(bytes, e.valid_up_to()) })?;
+    refuse_depth(text)?;
+    let mut documents = serde_yaml::Deserializer::from_slice(bytes);
+    let Some(document) = documents.next() else { return Err(ReadError::Empty) };
+    let mut draft = Draft::default();
+    let top = Mapping { into: &mut File::new(&mut draft), reading };
+    if let Err(error) = top.deserialize(document) {
+        let line = error.location().map(|place| place.line());
+        let faults = in_order(bytes, std::mem::take(&mut reading.faults));
+        return Err(ReadError::Stopped { line, message: error.to_string(), faults });
+    }
+    if let Some(second) = documents.next() {
+        let line = lines::Locate.deserialize(second).ok().flatten().map(|(line, _)| line);
+        return Err(ReadError::SeveralDocuments { line });
+    }
+    match reading.instead_of_a_file {
+        Some("nothing") => Err(ReadError::Empty),
+        Some(found) => Err(ReadError::NotAMapping { found }),
+        None => Ok(draft),
+    }
+}
+
+/// Finds every fault's line by a second reading, and sorts.
+fn in_order(bytes: &[u8], mut found: Vec<(Fault, Vec<Step>)>) -> Vec<Fault> {
+    if found.is_empty() {
+        return Vec::new();
+    }
+    let Some(document) = serde_yaml::Deserializer::from_slice(bytes).next() else { return Vec::new() };
+    let paths: Vec<&[Step]> = found.iter().map(|(_, steps)| steps.as_slice()).collect();
+    let places = lines::find(&paths, document);
+    let mut placed: Vec<(Option<Place>, Fault)> = places.into_iter().zip(found.drain(..).map(|(f, _)| f)).collect();
+    placed.sort_by_key(|(place, _)| *place);
+    let with_line = |(place, fault): (Option<Place>, Fault)| Fault { line: place.map(|(line, _)| line), ..fault };
+    placed.into_iter().map(with_line).collect()
+}
+
+/// Brackets are counted wherever they stand, in comments and in quotes too: two hundred that nobody closes are no
+/// cluster file in any case.
+fn refuse_depth(text: &str) -> Result<(), ReadError> {
+    let mut open = 0_usize;
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'[' | b'{' => open += 1,
+            b']' | b'}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        if open > MAX_OPEN_BRACKETS {
+            return Err(ReadError::TooDeep { line: line_of(text.as_bytes(), at), limit: MAX_OPEN_BRACKETS });
+        }
+    }
+    Ok(())
+}
+
+fn line_of(bytes: &[u8], at: usize) -> usize {
+    bytes[..at].iter().filter(|&&byte| byte == b'\n').count() + 1
+}
+
+fn at_line(line: Option<usize>) -> String {
+    line.map_or_else(|| "further down".to_owned(), |line| format!("in line {line}"))
+}
+
+fn listed(faults: &[Fault]) -> String {
+    let count = match faults.len() {
+        1 => "it has a fault:".to_owned(),
+        n => format!("it has {n} faults:"),
+    };
+    let lines = faults.iter().map(|fault| format!("\n  {fault}"));
+    std::iter::once(count).chain(lines).collect()
+}
+
+fn stopped(line: Option<usize>, message: &str, faults: &[Fault]) -> String {
+    let place = line.map(|line| format!(" in line {line}")).unwrap_or_default();
+    let mut text = format!("reading stopped{place}: {message}");
+    if !faults.is_empty() {
+        text.push_str("\nuntil there ");
+        text.push_str(&listed(faults));
+    }
+    text
+}

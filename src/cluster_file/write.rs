@@ -1,0 +1,170 @@
+//! A `Draft` → the commented cluster file that a person goes on with.
+//! Every text of the draft is quoted: no YAML reader, of version 1.1 or 1.2, can take it for anything else.
+
+use std::fmt::Write;
+
+use super::draft::{API_VERSION, KIND};
+use crate::cluster::spec::{Draft, DraftHost};
+
+/// Writes the cluster file that says what `draft` says; what the draft leaves out stands there as a comment.
+#[must_use]
+pub fn write(draft: &Draft) -> String {
+    let mut file = File(String::with_capacity(4096 + 120 * (draft.masters.len() + draft.nodes.len())));
+    file.comment(
+        "The one statement of who is in this cluster: clusterctl reads it, and nothing else, to know what to issue.\n\
+         Change it, run `clusterctl issue-node --all` and `clusterctl bundle --all` again, and only what no longer\n\
+         matches is made anew. A line that begins with # is a comment; one that shows a key shows its default.\n\
+         Texts are in quotes because YAML would read some names otherwise: a host called on is \"on\".",
+    );
+    file.line(&format!("apiVersion: {API_VERSION}"));
+    file.line(&format!("kind: {KIND}"));
+
+    file.comment(
+        "The cluster's name: a DNS label of at most 47 characters. It is part of every root's name, so no two clusters\n\
+         should share it, and it cannot change once the roots exist.",
+    );
+    file.text("name", draft.name.as_deref(), "\"prod\"");
+
+    file.comment(
+        "What nodes dial: a load balancer before the masters, or the only master (then this line may be left out).\n\
+         The masters' certificates name this host. The port is 443 when it is not given.",
+    );
+    file.text("endpoint", draft.endpoint.as_deref(), "\"https://api.prod.example.net:6443\"");
+
+    file.comment(
+        "The account that a node's certificate carries:\n\
+         kubelet      kubelet:HOST in the group kubelets; its rights come from RBAC alone (the default)\n\
+         system-node  system:node:HOST in the group system:nodes, on which the Node authorizer and NodeRestriction act",
+    );
+    file.text("accounts", draft.accounts.as_deref(), "\"kubelet\"");
+
+    file.comment(
+        "Where services get their addresses, as the API server's --service-cluster-ip-range says. The first address of\n\
+         each range is the service called kubernetes, and is in the masters' certificates.",
+    );
+    match &draft.service_cidrs {
+        Some(cidrs) => file.line(&format!("serviceCIDRs: {}", list(cidrs))),
+        None => file.line("# serviceCIDRs: [\"10.96.0.0/12\"]"),
+    }
+
+    file.comment("The cluster's DNS domain, as in kubernetes.default.svc.cluster.local.");
+    file.text("clusterDomain", draft.cluster_domain.as_deref(), "\"cluster.local\"");
+
+    file.comment(
+        "What keys are made: ecdsa-p256 (the default, and right for nearly everybody), ecdsa-p384 or ed25519.",
+    );
+    file.text("keys", draft.keys.as_deref(), "\"ecdsa-p256\"");
+
+    file.comment(
+        "How long certificates live: a number with h (hours), d (days) or y (years of 365 days). ca is for the roots,\n\
+         and no other certificate outlives its root.",
+    );
+    file.validity(draft);
+
+    file.comment(
+        "The hosts that run an API server. addresses is where each is reached, IP addresses and DNS names; all of them\n\
+         are in its certificate. apiServerPort is 6443, or the endpoint's port on a master that is the endpoint.",
+    );
+    file.hosts("masters", "apiServerPort", &draft.masters);
+
+    file.comment(
+        "The hosts that run a kubelet. name is the node's name as `kubectl get nodes` shows it; addresses must hold what\n\
+         the masters dial, or they would refuse the node's certificate. kubeletPort is 10250. A machine that is both\n\
+         stands in both lists.",
+    );
+    file.hosts("nodes", "kubeletPort", &draft.nodes);
+    file.0
+}
+
+struct File(String);
+
+impl File {
+    fn line(&mut self, text: &str) {
+        self.0.push_str(text);
+        self.0.push('\n');
+    }
+
+    /// A paragraph of comment, apart from what stands before it.
+    fn comment(&mut self, text: &str) {
+        if !self.0.is_empty() {
+            self.0.push('\n');
+        }
+        for line in text.lines() {
+            self.line(&format!("# {line}"));
+        }
+    }
+
+    /// `key: "value"`, or, for no value, a comment with the default or an example.
+    fn text(&mut self, key: &str, value: Option<&str>, otherwise: &str) {
+        match value {
+            Some(value) => self.line(&format!("{key}: {}", quoted(value))),
+            None => self.line(&format!("# {key}: {otherwise}")),
+        }
+    }
+
+    fn validity(&mut self, draft: &Draft) {
+        let lifetimes = [
+            ("ca", &draft.validity_ca, "\"10y\""),
+            ("master", &draft.validity_master, "\"1y\""),
+            ("node", &draft.validity_node, "\"1y\""),
+        ];
+        let any = lifetimes.iter().any(|(_, value, _)| value.is_some());
+        self.line(if any { "validity:" } else { "# validity:" });
+        for (key, value, default) in lifetimes {
+            match value {
+                Some(value) => self.line(&format!("  {key}: {}", quoted(value))),
+                None => self.line(&format!("#   {key}: {default}")),
+            }
+        }
+    }
+
+    fn hosts(&mut self, list_key: &str, port_key: &str, hosts: &[DraftHost]) {
+        if hosts.is_empty() {
+            self.line(&format!("{list_key}: []"));
+            return;
+        }
+        self.line(&format!("{list_key}:"));
+        for host in hosts {
+            let mut lead = "- ";
+            if let Some(name) = &host.name {
+                self.line(&format!("{lead}name: {}", quoted(name)));
+                lead = "  ";
+            }
+            self.line(&format!("{lead}addresses: {}", list(&host.addresses)));
+            if let Some(port) = &host.port {
+                self.line(&format!("  {port_key}: {}", number_or_quoted(port)));
+            }
+        }
+    }
+}
+
+fn list(texts: &[String]) -> String {
+    let quoted: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
+    format!("[{}]", quoted.join(", "))
+}
+
+/// Digits alone are the same number and the same text to everybody, unless they begin with 0.
+fn number_or_quoted(text: &str) -> String {
+    let number = (1..=5).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0');
+    if number { text.to_owned() } else { quoted(text) }
+}
+
+/// A double-quoted scalar in plain ASCII (YAML 1.1 and 1.2 § 5.7). JSON's quoting would leave U+0085, U+2028 and their
+/// kind as they are, which YAML 1.1 takes for line breaks.
+fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        let code = u32::from(c);
+        // Writing to a String does not fail.
+        let _ = match c {
+            '"' | '\\' => write!(out, "\\{c}"),
+            ' '..='~' => write!(out, "{c}"),
+            _ if code <= 0xFF => write!(out, "\\x{code:02x}"),
+            _ if code <= 0xFFFF => write!(out, "\\u{code:04x}"),
+            _ => write!(out, "\\U{code:08x}"),
+        };
+    }
+    out.push('"');
+    out
+}
