@@ -1,1 +1,3 @@
+//! The test suite: one program, a module for each part.
 
+mod cluster_file;
