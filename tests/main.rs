@@ -1,6 +1,7 @@
 //! The whole suite, one binary: a module for each command, and one for each promise that spans several.
 
 mod bundle;
+mod cluster_file;
 mod interruption;
 mod issuing;
 mod roots;

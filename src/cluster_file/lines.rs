@@ -198,3 +198,22 @@ pub(super) fn place_in(error: &impl Display) -> Option<Place> {
     let (line, column) = place.split_once(" column ")?;
     Some((line.parse().ok()?, column.parse().ok()?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_its_steps() {
+        for path in ["nodes[3].addresses[12]", "validity.ca", "name", "serviceCIDRs[0]"] {
+            assert_eq!(path_of(&steps_of(path)), path);
+        }
+        assert_eq!(path_of(&[Step::Item(1), Step::Key("a\u{1b}b".into(), 0)]), "[1].\"a\\u{1b}b\"");
+    }
+
+    #[test]
+    fn an_errors_place_is_the_last_that_its_text_names() {
+        assert_eq!(place_in(&"nodes: \"at line 1 column 2\": wrong at line 30 column 4"), Some((30, 4)));
+        assert_eq!(place_in(&"recursion limit exceeded"), Some((1, 1)));
+    }
+}

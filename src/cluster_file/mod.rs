@@ -1,7 +1,8 @@
-//! The cluster file as bytes: read into a `Cluster`, written from a `Draft`, begun from what `kubectl` says.
+//! The cluster file as bytes: read into a `Cluster`, written from a `Draft`, begun from what `kubectl` says; and kubeconfigs.
 //! Nothing here opens a file, and no other room names `serde_yaml`.
 
 mod draft;
+pub mod kubeconfig;
 mod kubectl;
 mod lines;
 mod read;
@@ -11,4 +12,3 @@ mod write;
 pub use kubectl::{FromKubectl, KubectlError, from_kubectl};
 pub use read::{MAX_BYTES, ReadError, read};
 pub use write::write;
-pub mod kubeconfig;

@@ -108,6 +108,8 @@ impl ReadError {
 /// # Errors
 /// All faults at once, each with its path and, as far as it can be known, its line.
 pub fn read(bytes: &[u8]) -> Result<Cluster, ReadError> {
+    // libyaml counts a byte order mark as a column, and would take the second line for a second document.
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut reading = Reading::new(bytes.len());
     let draft = read_draft(bytes, &mut reading)?;
     let mut found = std::mem::take(&mut reading.faults);

@@ -1,6 +1,7 @@
 //! What a YAML value may be shaped like: a text as it is written, a list, a mapping with known keys. A value of another
 //! shape becomes a fault and is stepped over, so that the rest is still read. Nothing here knows what a cluster is.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use serde::de::{
@@ -147,7 +148,8 @@ impl<T: Entries> Mapping<'_, T> {
     fn read<'de, A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let Self { into, reading } = self;
         let keys = into.keys();
-        let mut seen = [0_u32; 16];
+        let mut seen = vec![0_u32; keys.len()];
+        let mut unknown: HashMap<String, u32> = HashMap::new();
         while let Some(key) = map.next_key_seed(Text(reading))? {
             let key = match key {
                 Scalar::Text(key) => key,
@@ -155,7 +157,9 @@ impl<T: Entries> Mapping<'_, T> {
                 Scalar::Other(_) => return Err(A::Error::custom("a key must be a text")),
             };
             let Some(known) = keys.iter().position(|&known| known == key) else {
-                reading.fault_at_key(&key, 0, Reason::UnknownKey { allowed: keys })?;
+                let nth = unknown.get(&key).copied().unwrap_or(0);
+                reading.fault_at_key(&key, nth, Reason::UnknownKey { allowed: keys })?;
+                unknown.insert(key, nth + 1);
                 map.next_value_seed(Skip(reading))?;
                 continue;
             };
@@ -272,10 +276,10 @@ impl<'de> DeserializeSeed<'de> for Text<'_> {
 
     fn deserialize<D: Deserializer<'de>>(self, de: D) -> Result<Scalar, D::Error> {
         let Self(reading) = self;
-        let mut too_much = false;
-        let result = de.deserialize_enum("", &[], TextVisitor { reading, too_much: &mut too_much });
+        let mut is_scalar = false;
+        let result = de.deserialize_enum("", &[], TextVisitor { reading, is_scalar: &mut is_scalar });
         match result {
-            Err(error) if !too_much => Ok(Scalar::Other(lines::place_in(&error))),
+            Err(error) if !is_scalar => Ok(Scalar::Other(lines::place_in(&error))),
             result => result,
         }
     }
@@ -283,7 +287,7 @@ impl<'de> DeserializeSeed<'de> for Text<'_> {
 
 struct TextVisitor<'a> {
     reading: &'a mut Reading,
-    too_much: &'a mut bool,
+    is_scalar: &'a mut bool,
 }
 
 impl<'de> Visitor<'de> for TextVisitor<'_> {
@@ -294,9 +298,9 @@ impl<'de> Visitor<'de> for TextVisitor<'_> {
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, access: A) -> Result<Scalar, A::Error> {
-        let Self { reading, too_much } = self;
+        let Self { reading, is_scalar } = self;
         // From here on an error is no matter of shape.
-        *too_much = true;
+        *is_scalar = true;
         let (text, variant) = access.variant_seed(TextOrTag)?;
         match text {
             Some(text) => {

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use super::draft::{API_VERSION, KIND};
-use crate::cluster::spec::{Draft, DraftHost};
+use crate::cluster::spec::{DEFAULT_DOMAIN, DEFAULT_SERVICE_CIDR, Draft, DraftHost};
 
 /// Writes the cluster file that says what `draft` says; what the draft leaves out stands there as a comment.
 #[must_use]
@@ -44,11 +44,11 @@ pub fn write(draft: &Draft) -> String {
     );
     match &draft.service_cidrs {
         Some(cidrs) => file.line(&format!("serviceCIDRs: {}", list(cidrs))),
-        None => file.line("# serviceCIDRs: [\"10.96.0.0/12\"]"),
+        None => file.line(&format!("# serviceCIDRs: [{}]", quoted(DEFAULT_SERVICE_CIDR))),
     }
 
     file.comment("The cluster's DNS domain, as in kubernetes.default.svc.cluster.local.");
-    file.text("clusterDomain", draft.cluster_domain.as_deref(), "\"cluster.local\"");
+    file.text("clusterDomain", draft.cluster_domain.as_deref(), &quoted(DEFAULT_DOMAIN));
 
     file.comment(
         "What keys are made: ecdsa-p256 (the default, and right for nearly everybody), ecdsa-p384 or ed25519.",
@@ -167,4 +167,24 @@ fn quoted(text: &str) -> String {
     }
     out.push('"');
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_quoted_is_plain_ascii_on_one_line() {
+        assert_eq!(quoted("on"), "\"on\"");
+        assert_eq!(quoted("a\"b\\c\n"), "\"a\\\"b\\\\c\\x0a\"");
+        assert_eq!(quoted("\u{85}\u{2028}\u{1f600}"), "\"\\x85\\u2028\\U0001f600\"");
+    }
+
+    #[test]
+    fn a_port_is_a_number_only_where_all_readers_agree_on_it() {
+        assert_eq!(number_or_quoted("10250"), "10250");
+        for other in ["", "0", "010", "0x1", "1_0", "+1", "123456", "10:30"] {
+            assert_eq!(number_or_quoted(other), format!("\"{other}\""));
+        }
+    }
 }
