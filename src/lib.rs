@@ -2,3 +2,5 @@
 
 pub mod cluster;
 pub mod pki;
+pub mod standin;
+pub mod verify;
