@@ -22,8 +22,10 @@ pub mod cluster_file;
 pub mod commands;
 pub mod failure;
 pub mod pki;
+pub mod standin;
 pub mod store;
 pub mod ui;
+pub mod verify;
 pub mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

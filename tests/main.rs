@@ -8,3 +8,4 @@ mod roots;
 mod shells;
 mod structure;
 mod support;
+mod verify;

@@ -124,7 +124,11 @@ impl<'a> Authority<'a> {
     }
 }
 
-fn params(subject: &Account, now: OffsetDateTime, not_after: OffsetDateTime) -> Result<CertificateParams, MintError> {
+pub(super) fn params(
+    subject: &Account,
+    now: OffsetDateTime,
+    not_after: OffsetDateTime,
+) -> Result<CertificateParams, MintError> {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
     if let Some(group) = &subject.group {
@@ -153,14 +157,14 @@ fn serial() -> Result<SerialNumber, MintError> {
     Ok(SerialNumber::from_slice(&bytes))
 }
 
-fn san(address: &Address) -> Result<SanType, MintError> {
+pub(super) fn san(address: &Address) -> Result<SanType, MintError> {
     Ok(match address {
         Address::Ip(ip) => SanType::IpAddress(*ip),
         Address::Dns(name) => SanType::DnsName(name.as_str().try_into().map_err(encode_error)?),
     })
 }
 
-fn encode_error(error: rcgen::Error) -> MintError {
+pub(super) fn encode_error(error: rcgen::Error) -> MintError {
     MintError::Encode(error.to_string())
 }
 

@@ -5,6 +5,7 @@ pub mod authority;
 pub mod certificate;
 pub mod chain;
 pub mod fingerprint;
+pub mod forge;
 pub mod inspect;
 pub mod key;
 pub mod passphrase;

@@ -1,0 +1,89 @@
+//! Certificates that are wrong on purpose: the stranger whom every server must refuse, and the stand-in's faults.
+//! Nothing made here passes the stranger's check, and nothing made here is ever written to a cluster directory.
+
+use rcgen::{ExtendedKeyUsagePurpose, IsCa, Issuer, KeyUsagePurpose};
+use time::{Duration, OffsetDateTime};
+
+use super::authority::{Credential, MintError, encode_error, params, san};
+use super::certificate::Certificate;
+use super::key::{PrivateKey, Signer};
+use crate::cluster::account::Account;
+use crate::cluster::key_kind::KeyKind;
+use crate::cluster::profile::{Leaf, Usage};
+
+/// A client certificate that says everything right and proves nothing: it carries `subject`, names `root` as its issuer,
+/// has the root's key identifier, and is signed by a key that is thrown away. Valid for an hour round `now`.
+///
+/// # Errors
+/// When no key can be made, or the certificate cannot be encoded.
+pub fn stranger(root: &Certificate, subject: &Account, now: OffsetDateTime) -> Result<Credential, MintError> {
+    let throw_away = PrivateKey::generate(KeyKind::EcdsaP256)?;
+    let issuer = issuer(root, &throw_away)?;
+    let validity = (now, now + Duration::HOUR);
+    mint(&issuer, subject, &[], Usage::Client, validity)
+}
+
+/// A credential for `leaf`, signed by `root` and valid from `not_before` to `not_after`, whatever that means today.
+///
+/// # Errors
+/// When no key can be made, or the certificate cannot be encoded.
+pub fn dated(
+    root: &Credential,
+    leaf: &Leaf,
+    not_before: OffsetDateTime,
+    not_after: OffsetDateTime,
+) -> Result<Credential, MintError> {
+    let issuer = issuer(&root.certificate, &root.key)?;
+    let names: Vec<_> = leaf.names.iter().map(san).collect::<Result<_, _>>()?;
+    mint(&issuer, &leaf.subject, &names, leaf.policy().usage, (not_before, not_after))
+}
+
+fn issuer<'a>(root: &'a Certificate, key: &'a PrivateKey) -> Result<Issuer<'a, Signer<'a>>, MintError> {
+    Issuer::from_ca_cert_der(&root.der().into(), key.signer()?).map_err(encode_error)
+}
+
+fn mint(
+    issuer: &Issuer<'_, Signer<'_>>,
+    subject: &Account,
+    names: &[rcgen::SanType],
+    usage: Usage,
+    (not_before, not_after): (OffsetDateTime, OffsetDateTime),
+) -> Result<Credential, MintError> {
+    let key = PrivateKey::generate(KeyKind::EcdsaP256)?;
+    let mut params = params(subject, not_before, not_after)?;
+    params.is_ca = IsCa::ExplicitNoCa;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![match usage {
+        Usage::Server => ExtendedKeyUsagePurpose::ServerAuth,
+        Usage::Client => ExtendedKeyUsagePurpose::ClientAuth,
+    }];
+    params.use_authority_key_identifier_extension = true;
+    params.subject_alt_names = names.to_vec();
+    let made = params.signed_by(&key, issuer).map_err(encode_error)?;
+    Ok(Credential { certificate: Certificate::from_der(made.der().to_vec())?, key })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::lifetime::Lifetime;
+    use crate::cluster::name::ClusterName;
+    use crate::cluster::profile::RootKind;
+    use crate::pki::authority::create_root;
+    use crate::pki::chain::verify_chain;
+    use time::macros::datetime;
+
+    #[test]
+    fn a_stranger_says_everything_right_and_chains_to_nothing() {
+        let now = datetime!(2026-11-23 12:00 UTC);
+        let name = ClusterName::parse("prod").expect("a name");
+        let root = create_root(RootKind::Cluster, &name, KeyKind::EcdsaP256, Lifetime::ONE_YEAR, now).expect("a root");
+        let root = &root.get().certificate;
+        let subject = Account { user: "kubelet:n1".into(), group: Some("kubelets".into()) };
+        let made = stranger(root, &subject, now).expect("a stranger").certificate;
+        assert_eq!(made.account(), subject);
+        assert_eq!(made.issuer.der, root.subject.der);
+        assert_eq!(made.authority_key_id, root.subject_key_id);
+        assert!(verify_chain(&made, &[], std::slice::from_ref(root)).is_err());
+    }
+}

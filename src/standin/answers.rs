@@ -1,0 +1,267 @@
+//! What an API server and a kubelet say, as recorded from Kubernetes 1.36.2: statuses, headers and bodies, and the small
+//! part of authorization that `verify` asks about.
+
+use std::sync::atomic::Ordering;
+
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::{Method, Request, Response, StatusCode};
+use serde_json::{Value, json};
+
+use super::cluster::World;
+use super::fault::Fault;
+use crate::cluster::address::Address;
+use crate::cluster::name::HostName;
+use crate::cluster::spec::Host;
+use crate::pki::fingerprint::Fingerprint;
+use crate::pki::inspect::stamp;
+
+/// Who calls, after authentication.
+pub(super) struct Caller {
+    pub(super) user: String,
+    pub(super) groups: Vec<String>,
+    pub(super) credential: Fingerprint,
+}
+
+type Answer = Response<Full<Bytes>>;
+
+/// To plain HTTP on a TLS port, then the connection is closed.
+pub(super) const PLAIN_HTTP: &[u8] =
+    b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+/// The user that API servers are to kubelets.
+const KUBELET_ADMIN: &str = "kube-apiserver-kubelet-client";
+const MAX_REQUEST: usize = 64 * 1024;
+
+/// A kubelet's answer. `open` is the fault of one that lets everybody in.
+pub(super) fn kubelet(caller: Option<&Caller>, open: bool, request: &Request<Incoming>) -> Answer {
+    const TEXT: &str = "text/plain; charset=utf-8";
+    let path = request.uri().path();
+    let subresource = path.trim_matches('/').split('/').next().unwrap_or_default();
+    match caller {
+        None if !open => return answer(StatusCode::UNAUTHORIZED, TEXT, "Unauthorized"),
+        Some(caller) if !open && caller.user != KUBELET_ADMIN => {
+            let verb = verb(request.method());
+            let user = &caller.user;
+            let body =
+                format!("Forbidden (user={user}, verb={verb}, resource=nodes, subresource(s)=[{subresource} proxy])\n");
+            return answer(StatusCode::FORBIDDEN, TEXT, body);
+        }
+        _ => {}
+    }
+    match path {
+        "/pods" | "/pods/" => {
+            let body = r#"{"kind":"PodList","apiVersion":"v1","metadata":{},"items":null}"#;
+            answer(StatusCode::OK, "application/json", format!("{body}\n"))
+        }
+        "/healthz" => answer(StatusCode::OK, TEXT, "ok"),
+        "/configz" => answer(StatusCode::OK, "application/json", kubelet_config().to_string()),
+        _ => answer(StatusCode::NOT_FOUND, TEXT, "404 page not found\n"),
+    }
+}
+
+fn verb(method: &Method) -> &'static str {
+    match method.as_str() {
+        "POST" => "create",
+        "PUT" => "update",
+        "DELETE" => "delete",
+        "PATCH" => "patch",
+        _ => "get",
+    }
+}
+
+fn kubelet_config() -> Value {
+    json!({"kubeletconfig": {
+        "kind": "KubeletConfiguration",
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "authentication": {
+            "x509": {"clientCAFile": "/etc/kubernetes/pki/ca.crt"},
+            "webhook": {"enabled": true, "cacheTTL": "2m0s"},
+            "anonymous": {"enabled": false},
+        },
+        "authorization": {"mode": "Webhook"},
+    }})
+}
+
+/// An API server's answer.
+pub(super) async fn api_server(world: &World, caller: Option<&Caller>, request: Request<Incoming>) -> Answer {
+    let open = world.fault == Some(Fault::AnonymousMaster);
+    let path = request.uri().path().to_owned();
+    let Some(caller) = caller else {
+        return match path.as_str() {
+            "/api/v1/nodes" if open => api_answer(world, StatusCode::OK, &node_list(world)),
+            _ => failure(world, StatusCode::UNAUTHORIZED, "Unauthorized", "Unauthorized"),
+        };
+    };
+    let method = request.method().clone();
+    match (method.as_str(), path.as_str()) {
+        ("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews") => {
+            api_answer(world, StatusCode::CREATED, &self_subject_review(world, caller))
+        }
+        ("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews") => {
+            let body = Limited::new(request.into_body(), MAX_REQUEST).collect().await;
+            let asked = body.ok().and_then(|body| serde_json::from_slice::<Value>(&body.to_bytes()).ok());
+            match asked.and_then(|asked| asked.get("spec").cloned()) {
+                Some(spec) => api_answer(world, StatusCode::CREATED, &access_review(world, caller, &spec)),
+                None => failure(world, StatusCode::BAD_REQUEST, "BadRequest", "the request body is no review"),
+            }
+        }
+        ("GET", "/api/v1/nodes") if open || may_list_nodes(caller) => {
+            api_answer(world, StatusCode::OK, &node_list(world))
+        }
+        ("GET", "/api/v1/nodes") => forbidden(world, caller, "list", "nodes", None),
+        ("GET", "/version") => {
+            api_answer(world, StatusCode::OK, &json!({"major": "1", "minor": "36", "gitVersion": "v1.36.2"}))
+        }
+        ("GET", "/healthz" | "/livez" | "/readyz") => answer(StatusCode::OK, "text/plain; charset=utf-8", "ok"),
+        ("GET", path) => match path.strip_prefix("/api/v1/nodes/") {
+            Some(name) => match world.cluster.node(name) {
+                Some(node) if own_host(world, caller).is_some_and(|own| own.as_str() == name) => {
+                    api_answer(world, StatusCode::OK, &node_object(node))
+                }
+                _ => forbidden(world, caller, "get", "nodes", Some(name)),
+            },
+            None => {
+                failure(world, StatusCode::NOT_FOUND, "NotFound", "the server could not find the requested resource")
+            }
+        },
+        _ => failure(world, StatusCode::NOT_FOUND, "NotFound", "the server could not find the requested resource"),
+    }
+}
+
+fn may_list_nodes(caller: &Caller) -> bool {
+    caller.groups.iter().any(|group| group == "system:masters" || group == "clusterctl:verifiers")
+}
+
+/// The node whose account the caller is.
+fn own_host<'a>(world: &'a World, caller: &Caller) -> Option<&'a HostName> {
+    let scheme = world.cluster.accounts;
+    world.cluster.nodes.iter().map(|node| &node.name).find(|name| scheme.account(name).user == caller.user)
+}
+
+fn self_subject_review(world: &World, caller: &Caller) -> Value {
+    let mut groups = caller.groups.clone();
+    groups.push("system:authenticated".to_owned());
+    json!({
+        "kind": "SelfSubjectReview",
+        "apiVersion": "authentication.k8s.io/v1",
+        "metadata": {"creationTimestamp": stamp(world.now)},
+        "status": {"userInfo": {
+            "username": user_name(world, caller),
+            "groups": groups,
+            "extra": {
+                "authentication.kubernetes.io/credential-id": [format!("X509SHA256={}", caller.credential)],
+            },
+        }},
+    })
+}
+
+/// The user that a caller is taken for: the certificate's, but for the fault that takes the first node for the second.
+fn user_name(world: &World, caller: &Caller) -> String {
+    let swapped = world.fault == Some(Fault::SwappedAccount);
+    match world.cluster.nodes.as_slice() {
+        [first, second, ..] if swapped && own_host(world, caller) == Some(&first.name) => {
+            world.cluster.accounts.account(&second.name).user
+        }
+        _ => caller.user.clone(),
+    }
+}
+
+/// A SelfSubjectAccessReview by the policy pack of `accounts: kubelet`, which narrows `system:node` in the same way.
+fn access_review(world: &World, caller: &Caller, spec: &Value) -> Value {
+    let asked = spec.get("resourceAttributes").unwrap_or(&Value::Null);
+    let text = |key: &str| asked.get(key).and_then(Value::as_str).unwrap_or_default();
+    let own = own_host(world, caller).map(HostName::as_str);
+    let by_name = own.is_some_and(|own| text("name") == own);
+    let own_pods = asked
+        .pointer("/fieldSelector/requirements/0")
+        .filter(|requirement| requirement.get("key").and_then(Value::as_str) == Some("spec.nodeName"))
+        .and_then(|requirement| requirement.pointer("/values/0")?.as_str())
+        .is_some_and(|node| Some(node) == own);
+    let allowed = own.is_some()
+        && match (text("resource"), text("subresource"), text("verb")) {
+            ("services" | "csidrivers" | "runtimeclasses", "", "get" | "list" | "watch") => true,
+            ("nodes" | "leases" | "csinodes" | "events" | "pods", "", "create") => true,
+            ("events", "", "patch" | "update") | ("pods", "", "get" | "delete") => true,
+            ("tokenreviews" | "subjectaccessreviews", "", "create") => true,
+            ("pods", "status", "patch" | "update") => true,
+            ("pods", "", "list" | "watch") => own_pods,
+            ("nodes", "", "get" | "list" | "watch" | "update" | "patch") => by_name,
+            ("nodes", "status", "update" | "patch") => by_name,
+            ("leases", "", "get" | "update" | "patch") => by_name,
+            ("csinodes", "", "get" | "update" | "patch" | "delete") => by_name,
+            ("secrets" | "configmaps", "", "get") => !text("name").is_empty(),
+            _ => false,
+        };
+    let mut status = json!({"allowed": allowed});
+    if allowed {
+        status["reason"] = json!("RBAC: allowed by ClusterRoleBinding \"kubelets\" of ClusterRole \"kubelets\"");
+    }
+    json!({
+        "kind": "SelfSubjectAccessReview",
+        "apiVersion": "authorization.k8s.io/v1",
+        "metadata": {},
+        "spec": spec,
+        "status": status,
+    })
+}
+
+fn node_list(world: &World) -> Value {
+    let items: Vec<Value> = world.cluster.nodes.iter().map(node_object).collect();
+    json!({"kind": "NodeList", "apiVersion": "v1", "metadata": {"resourceVersion": "977"}, "items": items})
+}
+
+fn node_object(node: &Host) -> Value {
+    let kind = |address: &Address| if address.ip().is_some() { "InternalIP" } else { "InternalDNS" };
+    let mut addresses: Vec<Value> =
+        node.addresses.iter().map(|a| json!({"type": kind(a), "address": a.to_string()})).collect();
+    addresses.push(json!({"type": "Hostname", "address": node.name.as_str()}));
+    json!({
+        "kind": "Node",
+        "apiVersion": "v1",
+        "metadata": {"name": node.name.as_str()},
+        "status": {"addresses": addresses, "daemonEndpoints": {"kubeletEndpoint": {"Port": node.port}}},
+    })
+}
+
+fn forbidden(world: &World, caller: &Caller, verb: &str, resource: &str, name: Option<&str>) -> Answer {
+    let named = name.map(|name| format!(" \"{name}\"")).unwrap_or_default();
+    let user = user_name(world, caller);
+    let message = format!(
+        "{resource}{named} is forbidden: User \"{user}\" cannot {verb} resource \"{resource}\" in API group \"\" at the \
+         cluster scope"
+    );
+    failure(world, StatusCode::FORBIDDEN, "Forbidden", &message)
+}
+
+fn failure(world: &World, code: StatusCode, reason: &str, message: &str) -> Answer {
+    // Kubernetes's own order of keys, which serde_json would sort.
+    let body = format!(
+        "{{\n  \"kind\": \"Status\",\n  \"apiVersion\": \"v1\",\n  \"metadata\": {{}},\n  \"status\": \"Failure\",\n  \
+         \"message\": {},\n  \"reason\": \"{reason}\",\n  \"code\": {}\n}}\n",
+        Value::from(message),
+        code.as_u16()
+    );
+    with_audit(world, answer(code, "application/json", body))
+}
+
+fn api_answer(world: &World, code: StatusCode, body: &Value) -> Answer {
+    with_audit(world, answer(code, "application/json", format!("{body:#}\n")))
+}
+
+fn with_audit(world: &World, mut answer: Answer) -> Answer {
+    let number = world.requests.load(Ordering::Relaxed);
+    let headers = answer.headers_mut();
+    if let Ok(id) = format!("00000000-0000-4000-8000-{number:012x}").parse() {
+        headers.insert("audit-id", id);
+    }
+    headers.insert("cache-control", hyper::header::HeaderValue::from_static("no-cache, private"));
+    answer
+}
+
+fn answer(code: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Full::new(body.into()));
+    *answer.status_mut() = code;
+    let content_type = hyper::header::HeaderValue::from_static(content_type);
+    answer.headers_mut().insert(hyper::header::CONTENT_TYPE, content_type);
+    answer
+}

@@ -1,0 +1,126 @@
+//! What can be broken on purpose, one thing at a time.
+
+use std::fmt;
+
+use time::{Duration, OffsetDateTime};
+
+use crate::cluster::address::Address;
+use crate::cluster::name::HostName;
+use crate::cluster::profile::{Profile, RootKind};
+use crate::cluster::spec::Cluster;
+use crate::pki::authority::{Authority, Credential, MintError, create_root};
+use crate::pki::forge;
+
+/// A fault of the stand-in cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// A node's serving certificate expired yesterday.
+    ExpiredNode,
+    /// A node's serving certificate is by another root with the very same name.
+    OtherCa,
+    /// A node's serving certificate names another host.
+    WrongName,
+    /// A node's kubelet lets everybody in.
+    AnonymousNode,
+    /// The API servers let everybody in.
+    AnonymousMaster,
+    /// The API servers take one node's certificate for another node's account.
+    SwappedAccount,
+    /// A node's kubelet speaks HTTP without TLS.
+    Plaintext,
+    /// The root is past its end. Made by issuing with an older clock; the stand-in serves what it is given.
+    ExpiredRoot,
+}
+
+impl Fault {
+    /// All of them, in the order in which they are offered.
+    pub const ALL: [Self; 8] = [
+        Self::ExpiredNode,
+        Self::OtherCa,
+        Self::WrongName,
+        Self::AnonymousNode,
+        Self::AnonymousMaster,
+        Self::SwappedAccount,
+        Self::Plaintext,
+        Self::ExpiredRoot,
+    ];
+
+    /// As `--fault` writes it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ExpiredNode => "expired-node",
+            Self::OtherCa => "other-ca",
+            Self::WrongName => "wrong-name",
+            Self::AnonymousNode => "anonymous-node",
+            Self::AnonymousMaster => "anonymous-master",
+            Self::SwappedAccount => "swapped-account",
+            Self::Plaintext => "plaintext",
+            Self::ExpiredRoot => "expired-root",
+        }
+    }
+
+    /// The fault called `text`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|fault| fault.as_str() == text)
+    }
+
+    /// What it breaks, in a sentence.
+    #[must_use]
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::ExpiredNode => "a node's serving certificate expired yesterday",
+            Self::OtherCa => "a node's serving certificate is by another CA of the very same name",
+            Self::WrongName => "a node's serving certificate names another host",
+            Self::AnonymousNode => "a node's kubelet lets everybody in",
+            Self::AnonymousMaster => "the API servers let everybody in",
+            Self::SwappedAccount => "the API servers take one node's certificate for another node's account",
+            Self::Plaintext => "a node's kubelet speaks HTTP without TLS",
+            Self::ExpiredRoot => "the cluster's root is past its end",
+        }
+    }
+
+    /// The node that it is shown at: the second one, or the only one.
+    #[must_use]
+    pub fn node(nodes: usize) -> usize {
+        1.min(nodes.saturating_sub(1))
+    }
+
+    /// The serving certificate that this fault puts in the place of its node's, if it is a fault of a certificate.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn serving_credential(
+        self,
+        cluster: &Cluster,
+        root: &Credential,
+        now: OffsetDateTime,
+    ) -> Result<Option<Credential>, MintError> {
+        let Some(node) = cluster.nodes.get(Self::node(cluster.nodes.len())) else { return Ok(None) };
+        let leaves = cluster.node_leaves(node);
+        let Some(mut leaf) = leaves.into_iter().find(|leaf| leaf.profile == Profile::KubeletServer) else {
+            return Ok(None);
+        };
+        let made = match self {
+            Self::ExpiredNode => forge::dated(root, &leaf, now - Duration::days(366), now - Duration::DAY)?,
+            Self::OtherCa => {
+                let twin = create_root(RootKind::Cluster, &cluster.name, cluster.keys, cluster.validity.ca, now)?;
+                Authority::open(twin.get(), now)?.issue(&leaf, cluster.keys)?.into_inner()
+            }
+            Self::WrongName => {
+                let other = HostName::parse("somebody-else").map(|name| name.to_address());
+                leaf.names = other.into_iter().chain(Address::parse("192.0.2.7")).collect();
+                Authority::open(root, now)?.issue(&leaf, cluster.keys)?.into_inner()
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(made))
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

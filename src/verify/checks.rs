@@ -1,0 +1,909 @@
+//! The judgement: pure functions from observations, the target and `now` to findings. No network, no clock.
+//! An answer counts only when it came over a connection whose peer proved that it belongs to the root.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+use time::{Duration, OffsetDateTime};
+
+use super::finding::{Aspect, CheckId, Finding, Severity, Status};
+use super::observation::{
+    Answer, Caller, Connect, Dial, Exchange, Handshake, LocationSeen, Observations, Outcome, PeerSeen, Request,
+    Resolution, Signature, Tls,
+};
+use super::target::{Peer, Place, Target};
+use crate::cluster::address::Address;
+use crate::pki::certificate::{Certificate, PublicKeyKind};
+use crate::pki::chain::verify_chain;
+use crate::pki::fingerprint::Fingerprint;
+use crate::pki::inspect::{in_words, root_flaws, stamp};
+
+/// How strictly dates are judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Clock {
+    /// The time to judge by.
+    pub now: OffsetDateTime,
+    /// `--expires-within`: what has less time left than this is warned of.
+    pub expires_within: Duration,
+}
+
+/// Judges everything that was seen. The order is the target's, and within a host the catalogue's.
+#[must_use]
+pub fn judge(target: &Target, seen: &Observations, clock: Clock) -> Vec<Finding> {
+    let mut findings = trust_anchor(target, clock.now);
+    let mut bench = Bench { target, clock, parsed: HashMap::new(), trusted: HashMap::new() };
+    for (der_of, der) in &seen.certificates {
+        bench.parsed.insert(*der_of, Certificate::from_der(der.0.clone()).map_err(|error| error.to_string()));
+    }
+    for ((_, peer), seen) in target.peers().zip(&seen.peers) {
+        bench.peer(peer, seen, &mut findings);
+    }
+    findings
+}
+
+/// `trust.anchor`: whether every certificate in the trust file is a usable root. rustls and webpki look at none of this.
+#[must_use]
+pub fn trust_anchor(target: &Target, now: OffsetDateTime) -> Vec<Finding> {
+    let finding = |status| Finding::new(CheckId::TRUST_ANCHOR, Place::Cluster, &target.cluster, status);
+    let expected = "a root that is a CA, may sign certificates, is in date and strong";
+    let mut findings = Vec::new();
+    for fault in &target.trust_faults {
+        let hint = "the trust file must hold root certificates and nothing else";
+        findings.push(finding(Status::Fail).saw(fault.clone(), expected).hint(hint));
+    }
+    for root in &target.roots {
+        let flaws = root_flaws(root, now);
+        let who = format!("{} ({})", root.subject.text, root.spki_fingerprint().as_pin());
+        if flaws.is_empty() {
+            let observed = format!("{who} is valid until {}", stamp(root.not_after));
+            findings.push(finding(Status::Pass).saw(observed, expected));
+            continue;
+        }
+        let said: Vec<String> = flaws.iter().map(ToString::to_string).collect();
+        let hint = if now > root.not_after {
+            "a root cannot be renewed in place: make a new one with `clusterctl init-ca` in a new directory, then issue and \
+             distribute every certificate again"
+        } else {
+            "check that the trust file is this cluster's ca.crt"
+        };
+        findings.push(finding(Status::Fail).saw(format!("{who}: {}", said.join("; ")), expected).hint(hint));
+    }
+    if findings.is_empty() {
+        findings.push(finding(Status::Fail).saw("the trust file holds no certificate", expected));
+    }
+    findings
+}
+
+/// What is worked out once and used by many checks.
+struct Bench<'a> {
+    target: &'a Target,
+    clock: Clock,
+    parsed: HashMap<Fingerprint, Result<Certificate, String>>,
+    trusted: HashMap<Vec<Fingerprint>, Result<(), String>>,
+}
+
+/// Where a finding belongs.
+struct Spot<'a> {
+    place: Place,
+    host: &'a str,
+    address: String,
+    server_name: &'a str,
+    elapsed_ms: u64,
+}
+
+impl Spot<'_> {
+    fn finding(&self, aspect: Aspect, status: Status) -> Finding {
+        let mut finding = Finding::new(CheckId::at(self.place, aspect), self.place, self.host, status);
+        finding.address = Some(self.address.clone());
+        finding.server_name = Some(self.server_name.to_owned());
+        finding.elapsed_ms = self.elapsed_ms;
+        finding
+    }
+
+    /// Not proven, because `cause` did not hold.
+    fn follows(&self, aspect: Aspect, cause: Aspect, observed: &str) -> Finding {
+        let mut finding = self.finding(aspect, Status::NotProven);
+        finding.follows = Some(CheckId::at(self.place, cause));
+        finding.saw(observed, expectation(self.place, aspect))
+    }
+}
+
+fn expectation(place: Place, aspect: Aspect) -> &'static str {
+    match aspect {
+        Aspect::Resolve => "the name resolves",
+        Aspect::Connect => "a TCP connection opens",
+        Aspect::Tls => "TLS is spoken, in time",
+        Aspect::Protocol => "TLS 1.2 or 1.3 with ECDHE and AEAD",
+        Aspect::Chain => "a chain to this cluster's root",
+        Aspect::Possession => "the handshake is signed by the certificate's key",
+        Aspect::Dates => "leaf, intermediates and root are in date",
+        Aspect::Expiry => "time enough is left",
+        Aspect::Name => "the certificate names every address that may be dialled",
+        Aspect::Usage => "a server's certificate (serverAuth, not a CA)",
+        Aspect::Identity => "the certificate that was issued last for this host",
+        Aspect::Caller if place == Place::Node => "the master's certificate is accepted: 2xx with a PodList",
+        Aspect::Caller => "the node's certificate is accepted: 201",
+        Aspect::Whoami => "exactly the node's account, groups and certificate",
+        Aspect::Anonymous => "a caller without a certificate is refused: 401, 403 or a TLS alert",
+        Aspect::Stranger => "a certificate that the root did not sign is refused: 401, 403 or a TLS alert",
+        Aspect::Neighbour => "another node's certificate is refused: 401 or 403",
+        Aspect::Readonly => "the read-only port is closed",
+        _ => "",
+    }
+}
+
+/// The checks of a peer's certificate, in the catalogue's order.
+const TARGET_CHECKS: [Aspect; 7] =
+    [Aspect::Protocol, Aspect::Chain, Aspect::Possession, Aspect::Dates, Aspect::Expiry, Aspect::Name, Aspect::Usage];
+
+impl Bench<'_> {
+    fn peer(&mut self, peer: &Peer, seen: &PeerSeen, findings: &mut Vec<Finding>) {
+        for (address, location) in peer.addresses.iter().zip(&seen.locations) {
+            self.location(peer, seen.place, address, location, findings);
+        }
+        if peer.addresses.is_empty() {
+            let id = CheckId::at(seen.place, Aspect::Connect);
+            let finding = Finding::new(id, seen.place, &seen.host, Status::Fail);
+            findings.push(finding.saw("it has no address", "at least one address to dial"));
+        }
+    }
+
+    fn location(
+        &mut self,
+        peer: &Peer,
+        place: Place,
+        address: &Address,
+        seen: &LocationSeen,
+        findings: &mut Vec<Finding>,
+    ) {
+        let spot = |to: String, elapsed_ms| Spot {
+            place,
+            host: &peer.name,
+            address: to,
+            server_name: &seen.address,
+            elapsed_ms,
+        };
+        let whole = spot(format!("{}:{}", address.for_url(), seen.port), 0);
+        let listed = |ips: &[std::net::IpAddr]| ips.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let expected = expectation(place, Aspect::Resolve);
+        match &seen.resolution {
+            Resolution::Literal => {}
+            Resolution::Pinned(ips) => {
+                let observed = format!("pinned to {}", listed(ips));
+                findings.push(whole.finding(Aspect::Resolve, Status::Pass).saw(observed, expected));
+            }
+            Resolution::Resolved(ips) if !ips.is_empty() => {
+                findings.push(whole.finding(Aspect::Resolve, Status::Pass).saw(listed(ips), expected));
+            }
+            Resolution::Resolved(_) => findings.push(unresolved(&whole, "it has no address", expected)),
+            Resolution::Failed(reason) => findings.push(unresolved(&whole, reason, expected)),
+        }
+        if seen.dials.is_empty() {
+            self.unreached(&whole, peer, Aspect::Connect, Aspect::Resolve, "the name does not resolve", findings);
+        }
+        for dial in &seen.dials {
+            self.dial(peer, address, &spot(dial.to.to_string(), dial.elapsed_ms), dial, findings);
+        }
+    }
+
+    /// All that is not proven when a location was not reached. `from` is the first check of the row that is missing.
+    fn unreached(
+        &self,
+        spot: &Spot<'_>,
+        peer: &Peer,
+        from: Aspect,
+        cause: Aspect,
+        observed: &str,
+        findings: &mut Vec<Finding>,
+    ) {
+        let mut row = vec![Aspect::Connect, Aspect::Tls];
+        row.extend(TARGET_CHECKS);
+        row.extend((spot.place == Place::Node && peer.issued.is_some()).then_some(Aspect::Identity));
+        let nodes = self.target.nodes.len();
+        match spot.place {
+            Place::Node => {
+                row.extend([Aspect::Caller, Aspect::Anonymous, Aspect::Stranger]);
+                row.extend((nodes > 1).then_some(Aspect::Neighbour));
+            }
+            _ if nodes > 0 => row.extend([Aspect::Caller, Aspect::Whoami, Aspect::Anonymous, Aspect::Stranger]),
+            _ => row.extend([Aspect::Anonymous, Aspect::Stranger]),
+        }
+        let start = row.iter().position(|aspect| *aspect == from).unwrap_or(0);
+        findings.extend(row[start..].iter().map(|aspect| spot.follows(*aspect, cause, observed)));
+    }
+
+    fn dial(&mut self, peer: &Peer, address: &Address, spot: &Spot<'_>, dial: &Dial, findings: &mut Vec<Finding>) {
+        findings.push(connect(spot, &dial.connect));
+        let Some(tls) = &dial.tls else {
+            return self.unreached(spot, peer, Aspect::Tls, Aspect::Connect, "no connection opened", findings);
+        };
+        findings.push(handshake(spot, tls));
+        if tls.shown.is_empty() {
+            let observed = "no certificate came";
+            return self.unreached(spot, peer, Aspect::Protocol, Aspect::Tls, observed, findings);
+        }
+        findings.push(protocol(spot, tls));
+        self.certificate(peer, address, spot, tls, findings);
+        match spot.place {
+            Place::Node => self.kubelet(spot, dial, findings),
+            _ => self.api_server(spot, dial, findings),
+        }
+        if let Some(readonly) = &dial.readonly {
+            findings.push(read_only(spot, readonly));
+        }
+    }
+
+    fn certificate(&mut self, peer: &Peer, address: &Address, spot: &Spot<'_>, tls: &Tls, findings: &mut Vec<Finding>) {
+        let chained = self.trust(&tls.shown);
+        let finding = |aspect, status| spot.finding(aspect, status);
+        let leaf = match self.parsed.get(&tls.shown[0]) {
+            Some(Ok(leaf)) => leaf,
+            other => {
+                let reason = match other {
+                    Some(Err(reason)) => reason.clone(),
+                    _ => "the recording does not hold it".to_owned(),
+                };
+                let observed = format!("the certificate cannot be read: {reason}");
+                let expected = expectation(spot.place, Aspect::Chain);
+                findings.push(finding(Aspect::Chain, Status::Fail).saw(observed.clone(), expected));
+                findings.push(possession(spot, tls));
+                for aspect in [Aspect::Dates, Aspect::Expiry, Aspect::Name, Aspect::Usage] {
+                    findings.push(spot.follows(aspect, Aspect::Chain, &observed));
+                }
+                return;
+            }
+        };
+        findings.push(self.chain(spot, leaf, tls, chained));
+        findings.push(possession(spot, tls));
+        findings.extend(self.dates(spot, leaf, &tls.shown[1..]));
+        findings.push(name(spot, leaf, peer, address));
+        findings.push(usage(spot, leaf));
+        if let (Place::Node, Some(issued)) = (spot.place, peer.issued) {
+            findings.push(identity(spot, leaf, issued));
+        }
+    }
+
+    /// Whether a chain as sent leads to one of the roots; worked out once for each chain.
+    fn trust(&mut self, shown: &[Fingerprint]) -> Result<(), String> {
+        if let Some(known) = self.trusted.get(shown) {
+            return known.clone();
+        }
+        let parsed: Vec<_> = shown.iter().filter_map(|f| self.parsed.get(f)?.as_ref().ok()).cloned().collect();
+        let result = match parsed.split_first() {
+            Some((leaf, between)) if shown.first() == Some(&leaf.fingerprint()) => {
+                let weak = std::iter::once(leaf).chain(between).find_map(weakness);
+                match weak {
+                    Some(weak) => Err(weak),
+                    None => verify_chain(leaf, between, &self.target.roots).map_err(|error| error.to_string()),
+                }
+            }
+            _ => Err("its certificate cannot be read".to_owned()),
+        };
+        self.trusted.insert(shown.to_vec(), result.clone());
+        result
+    }
+
+    fn chain(&self, spot: &Spot<'_>, leaf: &Certificate, tls: &Tls, chained: Result<(), String>) -> Finding {
+        let expected = match self.target.roots.first() {
+            Some(root) => format!("a chain to {}", root.subject.text),
+            None => expectation(spot.place, Aspect::Chain).to_owned(),
+        };
+        let issuer = &leaf.issuer.text;
+        match chained {
+            Ok(()) => {
+                spot.finding(Aspect::Chain, Status::Pass).saw(format!("{} by {issuer}", leaf.subject.text), expected)
+            }
+            Err(reason) => {
+                let observed = format!("{} by {issuer}: {reason}", leaf.subject.text);
+                let twin = self.target.roots.iter().any(|root| root.subject.der == leaf.issuer.der);
+                let hint = if tls.sent > 1 || twin {
+                    "another CA of the same name signed it, or not all intermediates are sent: install this host's bundle \
+                     again and restart what serves here"
+                } else {
+                    "this host serves a certificate of another CA (a kubelet that signs its own, a proxy?): install its \
+                     bundle and restart what serves here"
+                };
+                spot.finding(Aspect::Chain, Status::Fail).saw(observed, expected).hint(hint)
+            }
+        }
+    }
+
+    fn dates(&self, spot: &Spot<'_>, leaf: &Certificate, between: &[Fingerprint]) -> [Finding; 2] {
+        let Clock { now, expires_within } = self.clock;
+        let intermediates: Vec<&Certificate> =
+            between.iter().filter_map(|f| self.parsed.get(f)?.as_ref().ok()).filter(|c| !c.is_self_issued()).collect();
+        // With several roots in the file, those that this leaf leads to are the ones that count.
+        let owned: Vec<Certificate> = intermediates.iter().map(|c| (*c).clone()).collect();
+        let leads = |root: &&Certificate| verify_chain(leaf, &owned, std::slice::from_ref(*root)).is_ok();
+        let single = self.target.roots.len() == 1;
+        let roots: Vec<&Certificate> = self.target.roots.iter().filter(|root| single || leads(root)).collect();
+        let path = || {
+            let kinds = [("the certificate", vec![leaf]), ("an intermediate", intermediates.clone())];
+            kinds.into_iter().flat_map(|(kind, certs)| certs.into_iter().map(move |c| (kind, c)))
+        };
+        let mut wrong: Vec<String> = path().filter_map(|(kind, cert)| out_of_date(kind, cert, now)).collect();
+        // Any root in date will do, as for every verifier.
+        let stale: Vec<String> = roots.iter().filter_map(|root| out_of_date("the root", root, now)).collect();
+        if stale.len() == roots.len() {
+            wrong.extend(stale);
+        }
+        let expected = expectation(spot.place, Aspect::Dates);
+        let least = path().map(|(_, cert)| cert.not_after).chain(roots.iter().map(|root| root.not_after).max()).min();
+        let least = least.unwrap_or(leaf.not_after);
+        let left = least - now;
+        if !wrong.is_empty() {
+            let role = if spot.place == Place::Node { "issue-node" } else { "issue-master" };
+            let hint = if wrong.iter().any(|text| text.contains("clock skew?")) {
+                "compare the clocks of this machine and of the one that issued the certificate".to_owned()
+            } else {
+                format!("issue it again: clusterctl {role} --reissue {}, then install its bundle", spot.host)
+            };
+            let dates = spot.finding(Aspect::Dates, Status::Fail).saw(wrong.join("; "), expected).hint(hint);
+            let expiry = spot.follows(Aspect::Expiry, Aspect::Dates, "it is out of date already");
+            return [dates, expiry];
+        }
+        let observed = format!("valid from {} until {}", stamp(leaf.not_before), stamp(leaf.not_after));
+        let dates = spot.finding(Aspect::Dates, Status::Pass).saw(observed, expected);
+        let observed = format!("{} left, until {}", in_words(left), stamp(least));
+        let expected = format!("more than {} left", in_words(expires_within));
+        let expiry = if left > expires_within {
+            spot.finding(Aspect::Expiry, Status::Pass).saw(observed, expected)
+        } else {
+            let role = if spot.place == Place::Node { "issue-node" } else { "issue-master" };
+            let hint = format!("renew it in time: clusterctl {role} --reissue {}", spot.host);
+            spot.finding(Aspect::Expiry, Status::Warn).saw(observed, expected).hint(hint)
+        };
+        [dates, expiry]
+    }
+
+    /// Whether what came over this connection was said by somebody who belongs to the root.
+    fn proven(&mut self, exchange: &Exchange) -> Result<(), String> {
+        if exchange.shown.is_empty() {
+            return Err("the peer showed no certificate on this connection".to_owned());
+        }
+        self.trust(&exchange.shown).map_err(|reason| format!("whoever answered does not belong to the root: {reason}"))
+    }
+
+    fn kubelet(&mut self, spot: &Spot<'_>, dial: &Dial, findings: &mut Vec<Finding>) {
+        let mut positive = Positive::Untried;
+        for exchange in of(dial, |caller| matches!(caller, Caller::Master(_))) {
+            let proven = self.proven(exchange);
+            let (mut finding, this) = kubelet_caller(spot, exchange, proven);
+            finding.caller = who(&exchange.caller);
+            positive = positive.max(this);
+            findings.push(finding);
+        }
+        for exchange in of(dial, |caller| !matches!(caller, Caller::Master(_))) {
+            findings.push(self.refusal(spot, exchange, positive));
+        }
+    }
+
+    fn api_server(&mut self, spot: &Spot<'_>, dial: &Dial, findings: &mut Vec<Finding>) {
+        let mut positive = Positive::Untried;
+        for exchange in of(dial, |caller| matches!(caller, Caller::Node(_))) {
+            let proven = self.proven(exchange);
+            let node = match &exchange.caller {
+                Caller::Node(name) => self.target.nodes.iter().find(|node| node.name == *name),
+                _ => None,
+            };
+            let (made, this) = api_caller(spot, exchange, node, proven);
+            positive = positive.max(this);
+            findings.extend(made);
+        }
+        for exchange in of(dial, |caller| !matches!(caller, Caller::Node(_))) {
+            findings.push(self.refusal(spot, exchange, positive));
+        }
+    }
+
+    /// A caller who has to be refused. That proves something only where another is let in.
+    fn refusal(&mut self, spot: &Spot<'_>, exchange: &Exchange, positive: Positive) -> Finding {
+        let aspect = match exchange.caller {
+            Caller::Stranger => Aspect::Stranger,
+            Caller::Neighbour(_) => Aspect::Neighbour,
+            _ => Aspect::Anonymous,
+        };
+        let expected = expectation(spot.place, aspect);
+        let asked = exchange.request.as_str();
+        let observed = format!("{asked}: {}", said(&exchange.outcome));
+        let mut finding = spot.finding(aspect, Status::NotProven).saw(observed, expected);
+        finding.caller = who(&exchange.caller);
+        finding.elapsed_ms = exchange.elapsed_ms;
+        if let Outcome::NoCredential(_) = exchange.outcome {
+            finding.status = Status::Skipped;
+            return finding;
+        }
+        // A refusal in the handshake may come before any certificate; what does show one has to show the right one.
+        let answered = matches!(exchange.outcome, Outcome::Answer(_));
+        if (answered || !exchange.shown.is_empty())
+            && let Err(reason) = self.proven(exchange)
+        {
+            finding.observed = format!("{}, but {reason}", finding.observed);
+            finding.follows = Some(CheckId::at(spot.place, Aspect::Chain));
+            return finding;
+        }
+        let refused = match &exchange.outcome {
+            Outcome::Answer(answer) if (200..300).contains(&answer.status) => {
+                finding.status = Status::Fail;
+                return finding.hint(open_door(spot.place, aspect));
+            }
+            Outcome::Answer(answer) if answer.status == 401 => true,
+            // Where the master's own certificate gets no more than 403, another's 403 says nothing.
+            Outcome::Answer(answer) if answer.status == 403 => positive == Positive::Accepted,
+            Outcome::Alert(alert) => refuses(alert),
+            Outcome::Closed | Outcome::Reset => true,
+            _ => false,
+        };
+        if !refused {
+            return finding;
+        }
+        match positive {
+            Positive::Accepted | Positive::Forbidden => finding.status = Status::Pass,
+            Positive::Untried => {
+                finding.status = Status::Skipped;
+                finding.observed.push_str(", but there is no key here for a call that should be accepted");
+            }
+            Positive::Failed => {
+                finding.observed.push_str(", but the rightful caller is not accepted either");
+                finding.follows = Some(CheckId::at(spot.place, Aspect::Caller));
+            }
+        }
+        finding
+    }
+}
+
+/// What became of the calls that should be accepted; the best of them counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Positive {
+    /// There was no key to call with.
+    Untried,
+    /// None was accepted.
+    Failed,
+    /// The caller was recognised, and forbidden.
+    Forbidden,
+    /// One was accepted.
+    Accepted,
+}
+
+fn of(dial: &Dial, wanted: impl Fn(&Caller) -> bool) -> impl Iterator<Item = &Exchange> {
+    dial.exchanges.iter().filter(move |exchange| wanted(&exchange.caller))
+}
+
+fn who(caller: &Caller) -> Option<String> {
+    match caller {
+        Caller::Master(name) | Caller::Node(name) | Caller::Neighbour(name) => Some(name.clone()),
+        Caller::Anonymous | Caller::Stranger => None,
+    }
+}
+
+fn unresolved(spot: &Spot<'_>, reason: &str, expected: &str) -> Finding {
+    let hint = format!("add the name to DNS or /etc/hosts, or pin it: --resolve {}:ADDRESS", spot.server_name);
+    spot.finding(Aspect::Resolve, Status::Fail).saw(reason, expected).hint(hint)
+}
+
+fn connect(spot: &Spot<'_>, connect: &Connect) -> Finding {
+    let expected = expectation(spot.place, Aspect::Connect);
+    let (what, service) =
+        if spot.place == Place::Node { ("the kubelet", "kubelet") } else { ("the API server", "kube-apiserver") };
+    let (observed, hint) = match connect {
+        Connect::Open => {
+            let observed = format!("open, {} ms with the handshake", spot.elapsed_ms);
+            return spot.finding(Aspect::Connect, Status::Pass).saw(observed, expected);
+        }
+        Connect::NotTried(why) => return spot.finding(Aspect::Connect, Status::NotProven).saw(why.clone(), expected),
+        Connect::Refused => (
+            "connection refused: the host is up, and nobody listens there".to_owned(),
+            format!("start {what} on {} (systemctl status {service}), or correct address and port", spot.host),
+        ),
+        Connect::TimedOut(ms) => (
+            format!("no answer within {ms} ms"),
+            format!("is {} up, is the address right, does a firewall drop packets to this port?", spot.host),
+        ),
+        Connect::Failed(reason) => {
+            (reason.clone(), format!("is there a route from here to {}, and is the address right?", spot.host))
+        }
+    };
+    spot.finding(Aspect::Connect, Status::Fail).saw(observed, expected).hint(hint)
+}
+
+fn handshake(spot: &Spot<'_>, tls: &Tls) -> Finding {
+    let expected = expectation(spot.place, Aspect::Tls);
+    // Once certificates came, TLS was spoken; what happened then is another check's.
+    if !tls.shown.is_empty() {
+        let observed = match (&tls.outcome, &tls.version) {
+            (Handshake::Done, Some(version)) => format!("{version} spoken"),
+            (Handshake::Alert(alert), _) => format!("certificates came, then the alert {alert}"),
+            (other, _) => format!("certificates came, then {}", ended(other)),
+        };
+        let status = if matches!(tls.outcome, Handshake::TimedOut(_)) { Status::Fail } else { Status::Pass };
+        return spot.finding(Aspect::Tls, status).saw(observed, expected);
+    }
+    let hint = match &tls.outcome {
+        Handshake::PlainHttp => "whatever listens here speaks HTTP without TLS: give it its certificate and key, or \
+                                 correct the port"
+            .to_owned(),
+        Handshake::Alert(_) => {
+            "the server has no certificate for this name, or speaks only what TLS 1.2 left behind".to_owned()
+        }
+        _ => format!("is this really the right port of {}? Something else may listen there", spot.host),
+    };
+    spot.finding(Aspect::Tls, Status::Fail).saw(ended(&tls.outcome), expected).hint(hint)
+}
+
+fn ended(outcome: &Handshake) -> String {
+    match outcome {
+        Handshake::Done => "no certificate".to_owned(),
+        Handshake::Alert(alert) => format!("the TLS alert {alert}"),
+        Handshake::PlainHttp => "it answers plain HTTP".to_owned(),
+        Handshake::Closed => "the connection was closed".to_owned(),
+        Handshake::TimedOut(ms) => format!("no end within {ms} ms"),
+        Handshake::Failed(reason) => reason.clone(),
+    }
+}
+
+fn protocol(spot: &Spot<'_>, tls: &Tls) -> Finding {
+    let expected = expectation(spot.place, Aspect::Protocol);
+    match (&tls.version, &tls.cipher) {
+        (Some(version), Some(cipher)) => {
+            spot.finding(Aspect::Protocol, Status::Pass).saw(format!("{version} with {cipher}"), expected)
+        }
+        _ => spot.follows(Aspect::Protocol, Aspect::Tls, "the handshake was not completed"),
+    }
+}
+
+fn possession(spot: &Spot<'_>, tls: &Tls) -> Finding {
+    let expected = expectation(spot.place, Aspect::Possession);
+    match &tls.signature {
+        Signature::Valid => spot.finding(Aspect::Possession, Status::Pass).saw("it is", expected),
+        Signature::None => spot.follows(Aspect::Possession, Aspect::Tls, "the handshake ended before"),
+        Signature::Invalid(reason) => spot
+            .finding(Aspect::Possession, Status::Fail)
+            .saw(format!("it is not, or cannot be checked: {reason}"), expected)
+            .hint(
+                "certificate and key on this host do not belong together, or somebody shows a certificate of another",
+            ),
+    }
+}
+
+/// What makes a key or a signature worthless, if anything does.
+fn weakness(certificate: &Certificate) -> Option<String> {
+    match &certificate.key {
+        PublicKeyKind::Rsa(bits) if *bits < 2048 => Some(format!("its key is RSA {bits}, which is too weak")),
+        _ => None,
+    }
+}
+
+fn out_of_date(kind: &str, certificate: &Certificate, now: OffsetDateTime) -> Option<String> {
+    let (text, off) = if now < certificate.not_before {
+        let off = certificate.not_before - now;
+        (format!("{kind} becomes valid in {}, at {}", in_words(off), stamp(certificate.not_before)), off)
+    } else if now > certificate.not_after {
+        let off = now - certificate.not_after;
+        (format!("{kind} expired {} ago, at {}", in_words(off), stamp(certificate.not_after)), off)
+    } else {
+        return None;
+    };
+    let skew = if off < Duration::DAY { " (clock skew?)" } else { "" };
+    Some(format!("{text}; it is {} here{skew}", stamp(now)))
+}
+
+fn name(spot: &Spot<'_>, leaf: &Certificate, peer: &Peer, dialled: &Address) -> Finding {
+    let mut wanted = vec![dialled];
+    for address in peer.addresses.iter().chain(&peer.names) {
+        if !wanted.contains(&address) {
+            wanted.push(address);
+        }
+    }
+    let text = |addresses: &[&Address]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let missing: Vec<&Address> = wanted.iter().filter(|address| !leaf.names_address(address)).copied().collect();
+    let expected = format!("names {}", text(&wanted));
+    let named: Vec<String> = leaf.names.iter().take(8).map(ToString::to_string).collect();
+    let more = leaf.names.len().saturating_sub(named.len());
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let named = if named.is_empty() { "no name at all".to_owned() } else { named.join(", ") };
+    if missing.is_empty() {
+        return spot.finding(Aspect::Name, Status::Pass).saw(format!("names {named}{more}"), expected);
+    }
+    let role = if spot.place == Place::Node { "issue-node" } else { "issue-master" };
+    let hint = match spot.place {
+        Place::Endpoint => {
+            "issue the masters' certificates again (clusterctl issue-master --all) and install their bundles, \
+                            or is this another server?"
+                .to_owned()
+        }
+        _ => format!(
+            "add what is missing to {}'s addresses in the cluster file, run clusterctl {role} {} and install its bundle; \
+             or is this another server?",
+            spot.host, spot.host
+        ),
+    };
+    let observed = format!("does not name {}; it names {named}{more}", text(&missing));
+    spot.finding(Aspect::Name, Status::Fail).saw(observed, expected).hint(hint)
+}
+
+fn usage(spot: &Spot<'_>, leaf: &Certificate) -> Finding {
+    let expected = expectation(spot.place, Aspect::Usage);
+    let hint = "issue it again with clusterctl, whose serving certificates are serverAuth alone";
+    if leaf.basic_constraints.is_some_and(|bc| bc.ca) {
+        let finding = spot.finding(Aspect::Usage, Status::Fail).saw("it may sign certificates (CA:TRUE)", expected);
+        return finding.hint(hint);
+    }
+    match &leaf.extended_key_usage {
+        Some(usages) if leaf.has_extended_usage("serverAuth") => {
+            spot.finding(Aspect::Usage, Status::Pass).saw(usages.join(" + "), expected)
+        }
+        Some(usages) => {
+            let observed = format!("its extended key usage is {}", usages.join(" + "));
+            spot.finding(Aspect::Usage, Status::Fail).saw(observed, expected).hint(hint)
+        }
+        None => {
+            let mut finding = spot.finding(Aspect::Usage, Status::Warn).saw("it has no extended key usage", expected);
+            finding.severity = Severity::Warning;
+            finding.hint(hint)
+        }
+    }
+}
+
+fn identity(spot: &Spot<'_>, leaf: &Certificate, issued: Fingerprint) -> Finding {
+    let expected = format!("the certificate {issued}, issued last");
+    let shown = leaf.fingerprint();
+    if shown == issued {
+        return spot.finding(Aspect::Identity, Status::Pass).saw(shown.to_string(), expected);
+    }
+    let observed = format!("another: {shown}, {}, serial {}", leaf.subject.text, leaf.serial);
+    let hint = format!("install {}'s newest bundle; it still serves an older certificate, or not its own", spot.host);
+    spot.finding(Aspect::Identity, Status::Warn).saw(observed, expected).hint(hint)
+}
+
+fn read_only(spot: &Spot<'_>, readonly: &Connect) -> Finding {
+    let expected = expectation(spot.place, Aspect::Readonly);
+    match readonly {
+        Connect::Open => spot
+            .finding(Aspect::Readonly, Status::Warn)
+            .saw("a connection to it opens; it answers everybody", expected)
+            .hint("set readOnlyPort: 0 in the kubelet's configuration"),
+        Connect::NotTried(why) => spot.finding(Aspect::Readonly, Status::NotProven).saw(why.clone(), expected),
+        _ => spot.finding(Aspect::Readonly, Status::Pass).saw("closed", expected),
+    }
+}
+
+/// An alert that speaks of the client's certificate.
+fn refuses(alert: &str) -> bool {
+    !["ProtocolVersion", "InternalError", "UserCanceled", "CloseNotify", "RecordOverflow", "UnexpectedMessage"]
+        .iter()
+        .any(|other| alert.eq_ignore_ascii_case(other))
+}
+
+fn open_door(place: Place, aspect: Aspect) -> &'static str {
+    match (place, aspect) {
+        (Place::Node, Aspect::Neighbour) => {
+            "any node may command this one: set authorization.mode: Webhook in the kubelet's configuration, and grant \
+             nodes/proxy to nobody but the masters"
+        }
+        (Place::Node, _) => {
+            "anybody may command this node: set authentication.anonymous.enabled: false, authentication.x509.clientCAFile \
+             and authorization.mode: Webhook in the kubelet's configuration"
+        }
+        _ => {
+            "anybody may read this cluster: start the API server with --anonymous-auth=false, --client-ca-file and an \
+             authorizer that is not AlwaysAllow, and look for roles bound to system:anonymous"
+        }
+    }
+}
+
+/// What came back, in words.
+fn said(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Answer(answer) => {
+            let words = words(answer);
+            if words.is_empty() { answer.status.to_string() } else { format!("{} {words}", answer.status) }
+        }
+        Outcome::Alert(alert) => format!("refused with the TLS alert {alert}"),
+        Outcome::Closed => "the connection was closed before an answer".to_owned(),
+        Outcome::Reset => "the connection was reset before an answer".to_owned(),
+        Outcome::TimedOut(ms) if *ms > 0 => format!("no answer within {ms} ms"),
+        Outcome::TimedOut(_) => "no answer in time".to_owned(),
+        Outcome::Failed(reason) => format!("no answer: {reason}"),
+        Outcome::NoCredential(why) => why.clone(),
+        Outcome::NotTried(why) => format!("not tried: {why}"),
+    }
+}
+
+/// The peer's own words: a Kubernetes Status's message, else the body's first line.
+fn words(answer: &Answer) -> String {
+    let message = serde_json::from_str::<Value>(&answer.body).ok().and_then(|body| {
+        let message = body.get("message")?.as_str()?;
+        Some(message.to_owned())
+    });
+    let text = message.unwrap_or_else(|| answer.body.lines().next().unwrap_or_default().to_owned());
+    text.trim().chars().take(160).collect()
+}
+
+/// True when a body is, or begins as, the list of pods that a kubelet answers with.
+fn is_pod_list(answer: &Answer) -> bool {
+    if !answer.truncated {
+        return serde_json::from_str::<Value>(&answer.body)
+            .is_ok_and(|body| body.get("kind").and_then(Value::as_str) == Some("PodList"));
+    }
+    let head: String = answer.body.chars().filter(|c| !c.is_whitespace()).take(200).collect();
+    head.starts_with("{\"kind\":\"PodList\"") || head.starts_with("{\"apiVersion\":\"v1\",\"kind\":\"PodList\"")
+}
+
+fn kubelet_caller(spot: &Spot<'_>, exchange: &Exchange, proven: Result<(), String>) -> (Finding, Positive) {
+    let expected = expectation(spot.place, Aspect::Caller);
+    let observed = format!("{}: {}", exchange.request.as_str(), said(&exchange.outcome));
+    let mut finding = spot.finding(Aspect::Caller, Status::NotProven).saw(observed, expected);
+    finding.elapsed_ms = exchange.elapsed_ms;
+    match (&exchange.outcome, proven) {
+        (Outcome::NoCredential(_), _) => {
+            finding.status = Status::Skipped;
+            (finding, Positive::Untried)
+        }
+        (Outcome::Answer(answer), Err(reason)) => {
+            finding.observed = format!("{}: {}, but {reason}", exchange.request.as_str(), answer.status);
+            finding.follows = Some(CheckId::at(spot.place, Aspect::Chain));
+            (finding, Positive::Failed)
+        }
+        (Outcome::Answer(answer), Ok(())) => match answer.status {
+            200..300 if is_pod_list(answer) => {
+                finding.status = Status::Pass;
+                finding.observed = format!("{}: {} PodList", exchange.request.as_str(), answer.status);
+                (finding, Positive::Accepted)
+            }
+            200..300 => {
+                finding.observed = format!("{}, but that is no PodList: is it a kubelet?", finding.observed);
+                (finding, Positive::Failed)
+            }
+            401 => {
+                finding.status = Status::Fail;
+                let hint = "the kubelet does not know the master's CA: set authentication.x509.clientCAFile to this \
+                            cluster's ca.crt, and check the dates of the master's client certificate";
+                (finding.hint(hint), Positive::Failed)
+            }
+            403 => {
+                finding.status = Status::Warn;
+                finding.severity = Severity::Warning;
+                let hint = "the master is recognised but not allowed: bind ClusterRole system:kubelet-api-admin to user \
+                            kube-apiserver-kubelet-client";
+                (finding.hint(hint), Positive::Forbidden)
+            }
+            _ => (finding.hint("nothing follows from this answer: is it a kubelet?"), Positive::Failed),
+        },
+        (Outcome::Alert(alert), _) if refuses(alert) => {
+            finding.status = Status::Fail;
+            let hint = "the server refuses the master's certificate in the handshake: it trusts another client CA";
+            (finding.hint(hint), Positive::Failed)
+        }
+        _ => (finding, Positive::Failed),
+    }
+}
+
+fn api_caller(
+    spot: &Spot<'_>,
+    exchange: &Exchange,
+    node: Option<&Peer>,
+    proven: Result<(), String>,
+) -> (Vec<Finding>, Positive) {
+    let asked = Request::WhoAmI.as_str();
+    let observed = format!("{asked}: {}", said(&exchange.outcome));
+    let make = |aspect| {
+        let mut finding = spot.finding(aspect, Status::NotProven);
+        finding = finding.saw(observed.clone(), expectation(spot.place, aspect));
+        finding.caller = who(&exchange.caller);
+        finding.elapsed_ms = exchange.elapsed_ms;
+        finding
+    };
+    let (mut caller, mut whoami) = (make(Aspect::Caller), make(Aspect::Whoami));
+    whoami.follows = Some(caller.id);
+    match (&exchange.outcome, proven) {
+        (Outcome::NoCredential(_), _) => {
+            (caller.status, whoami.status, whoami.follows) = (Status::Skipped, Status::Skipped, None);
+            (vec![caller, whoami], Positive::Untried)
+        }
+        (Outcome::Answer(answer), Err(reason)) => {
+            caller.observed = format!("{asked}: {}, but {reason}", answer.status);
+            whoami.observed.clone_from(&caller.observed);
+            caller.follows = Some(CheckId::at(spot.place, Aspect::Chain));
+            whoami.follows = caller.follows;
+            (vec![caller, whoami], Positive::Failed)
+        }
+        (Outcome::Answer(answer), Ok(())) => match answer.status {
+            200 | 201 => match read_review(&answer.body) {
+                Some(review) => {
+                    caller.status = Status::Pass;
+                    caller.observed = format!("{asked}: {} as {}", answer.status, review.user);
+                    let whoami = judge_review(whoami, &review, exchange, node);
+                    (vec![caller, whoami], Positive::Accepted)
+                }
+                None => {
+                    caller.observed = format!("{asked}: {}, but that is no SelfSubjectReview", answer.status);
+                    (vec![caller, whoami], Positive::Failed)
+                }
+            },
+            401 => {
+                caller.status = Status::Fail;
+                let hint = "the API server does not take this certificate for anybody: is --client-ca-file this cluster's \
+                            ca.crt, and is the certificate in date?";
+                (vec![caller.hint(hint), whoami], Positive::Failed)
+            }
+            403 => {
+                caller.status = Status::Warn;
+                caller.severity = Severity::Warning;
+                let hint = "the account is recognised but may not ask who it is: bind ClusterRole system:basic-user to group \
+                            system:authenticated";
+                (vec![caller.hint(hint), whoami], Positive::Forbidden)
+            }
+            404 => {
+                let hint = "SelfSubjectReview is there from Kubernetes 1.28; nothing follows from this answer";
+                (vec![caller.hint(hint), whoami], Positive::Failed)
+            }
+            _ => (vec![caller, whoami], Positive::Failed),
+        },
+        (Outcome::Alert(alert), _) if refuses(alert) => {
+            caller.status = Status::Fail;
+            let hint = "the server refuses the node's certificate in the handshake: it trusts another client CA";
+            (vec![caller.hint(hint), whoami], Positive::Failed)
+        }
+        _ => (vec![caller, whoami], Positive::Failed),
+    }
+}
+
+/// What the API server says a caller is.
+struct Review {
+    user: String,
+    groups: Vec<String>,
+    credential: Option<String>,
+}
+
+/// Reads a SelfSubjectReview (Kubernetes `authentication.k8s.io/v1`).
+fn read_review(body: &str) -> Option<Review> {
+    let body: Value = serde_json::from_str(body).ok()?;
+    if body.get("kind")?.as_str()? != "SelfSubjectReview" {
+        return None;
+    }
+    let info = body.get("status")?.get("userInfo")?;
+    let texts = |value: Option<&Value>| -> Vec<String> {
+        let list = value.and_then(Value::as_array).into_iter().flatten();
+        list.filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    let credential = info.get("extra").and_then(|extra| extra.get("authentication.kubernetes.io/credential-id"));
+    Some(Review {
+        user: info.get("username")?.as_str()?.to_owned(),
+        groups: texts(info.get("groups")),
+        credential: texts(credential).into_iter().next(),
+    })
+}
+
+fn judge_review(mut whoami: Finding, review: &Review, exchange: &Exchange, node: Option<&Peer>) -> Finding {
+    whoami.follows = None;
+    let Some(account) = node.and_then(|node| node.account.as_ref()) else {
+        whoami.observed = format!("{} in {}", review.user, review.groups.join(", "));
+        whoami.expected = "a known account; the target names none".to_owned();
+        return whoami;
+    };
+    let mut wanted: Vec<&str> = account.groups.iter().map(String::as_str).collect();
+    wanted.push("system:authenticated");
+    wanted.sort_unstable();
+    let mut groups: Vec<&str> = review.groups.iter().map(String::as_str).collect();
+    groups.sort_unstable();
+    let credential = exchange.presented.map(|presented| format!("X509SHA256={presented}"));
+    let shown = |user: &str, groups: &[&str]| format!("{user} in {}", groups.join(", "));
+    whoami.expected = format!("{}, {}", shown(&account.user, &wanted), credential.clone().unwrap_or_default());
+    whoami.observed =
+        format!("{}, {}", shown(&review.user, &groups), review.credential.as_deref().unwrap_or("no credential-id"));
+    whoami.status = if review.user != account.user || groups != wanted {
+        let hint = "this API server takes the node's certificate for another account: is something between that \
+                    authenticates for it (a proxy, a webhook, --requestheader flags), or is the account scheme another?";
+        whoami = whoami.hint(hint);
+        Status::Fail
+    } else if review.credential.is_none() {
+        whoami = whoami.hint("an API server older than 1.32 does not say which certificate it saw");
+        Status::NotProven
+    } else if review.credential != credential {
+        whoami =
+            whoami.hint("the API server saw another certificate than the one presented: what terminates TLS between?");
+        Status::Fail
+    } else {
+        Status::Pass
+    };
+    whoami
+}

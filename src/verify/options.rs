@@ -1,0 +1,73 @@
+//! How a run behaves: its limits, and what the admin pins. Where it is pointed at is [`super::target`]'s.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// Limits and pins of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// What one connection may take, from its first packet to the last byte of its answer.
+    pub timeout: Duration,
+    /// What the whole run may take. What is not begun by then is not proven.
+    pub deadline: Option<Duration>,
+    /// How many connections may be open at once; at least one.
+    pub concurrency: usize,
+    /// `--resolve NAME:ADDR`: names that no resolver is asked for.
+    pub resolve: BTreeMap<String, Vec<IpAddr>>,
+    /// Where the kubelet's read-only port is looked for; `None` looks nowhere.
+    pub readonly_port: Option<u16>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(5),
+            deadline: None,
+            concurrency: 128,
+            resolve: BTreeMap::new(),
+            readonly_port: Some(10255),
+        }
+    }
+}
+
+/// A `--resolve` that is none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not NAME:ADDRESS, for example api.example.net:10.0.0.10 or api.example.net:[fd00::10]")]
+pub struct PinError(pub String);
+
+impl Options {
+    /// Adds one `NAME:ADDR`; several for a name add up.
+    ///
+    /// # Errors
+    /// When it is not a name, a colon and an IP address.
+    pub fn pin(&mut self, text: &str) -> Result<(), PinError> {
+        let wrong = || PinError(text.to_owned());
+        let (name, address) = text.split_once(':').ok_or_else(wrong)?;
+        let bare = address.strip_prefix('[').and_then(|a| a.strip_suffix(']')).unwrap_or(address);
+        let address: IpAddr = bare.parse().map_err(|_| wrong())?;
+        if name.is_empty() {
+            return Err(wrong());
+        }
+        let name = name.trim_end_matches('.').to_ascii_lowercase();
+        self.resolve.entry(name).or_default().push(address);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pins_add_up_and_wrong_ones_are_refused() {
+        let mut options = Options::default();
+        for pin in ["API.example.net:10.0.0.1", "api.example.net.:[fd00::1]", "api.example.net:fd00::2"] {
+            assert_eq!(options.pin(pin), Ok(()));
+        }
+        assert_eq!(options.resolve["api.example.net"].len(), 3);
+        for wrong in ["api", "api:", ":10.0.0.1", "api:host", "api:10.0.0.1:80"] {
+            assert_eq!(options.pin(wrong), Err(PinError(wrong.into())));
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! What a run is pointed at: the hosts, what is known of them beforehand, and the credentials that calls are made with.
+//! It is built by the caller from a directory, a bundle or flags; nothing here reads a file.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::ring::default_provider;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use serde::{Deserialize, Serialize};
+
+use crate::cluster::account::Account;
+use crate::cluster::address::Address;
+use crate::cluster::profile::{Leaf, Profile};
+use crate::cluster::spec::{Cluster, Host};
+use crate::pki::authority::Credential;
+use crate::pki::certificate::{Certificate, CertificateError};
+use crate::pki::fingerprint::Fingerprint;
+
+/// A cluster to verify.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// The cluster's name, for the report.
+    pub cluster: String,
+    /// Every certificate of the trust file.
+    pub roots: Vec<Certificate>,
+    /// What in the trust file is no certificate, in words.
+    pub trust_faults: Vec<String>,
+    /// The location as nodes have it, where it is not simply a master's own.
+    pub endpoint: Option<Peer>,
+    /// The masters, in the cluster file's order.
+    pub masters: Vec<Peer>,
+    /// The nodes, in the cluster file's order.
+    pub nodes: Vec<Peer>,
+}
+
+/// A host that is dialled.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// Its name; for the endpoint, its host and port.
+    pub name: String,
+    /// Where it is dialled, each of them.
+    pub addresses: Vec<Address>,
+    /// TCP port, 1 to 65535.
+    pub port: u16,
+    /// What its certificate has to name besides the address dialled.
+    pub names: Vec<Address>,
+    /// The serving certificate that was issued for it last, where that is known.
+    pub issued: Option<Fingerprint>,
+    /// What it calls others with: a master its kubelets, a node its masters.
+    pub client: Option<Identity>,
+    /// Why there is no `client`, in words: "no key for it here".
+    pub client_missing: Option<String>,
+    /// The account and groups that a node's client certificate stands for.
+    pub account: Option<ExpectedAccount>,
+}
+
+/// An account as the API server should see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExpectedAccount {
+    /// User name.
+    pub user: String,
+    /// Groups from the certificate; `system:authenticated` is added by the API server and not listed here.
+    pub groups: Vec<String>,
+}
+
+impl From<&Account> for ExpectedAccount {
+    fn from(account: &Account) -> Self {
+        Self { user: account.user.clone(), groups: account.group.iter().cloned().collect() }
+    }
+}
+
+/// Which kind of place a peer, or a finding, belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Place {
+    /// The cluster as a whole: its roots.
+    Cluster,
+    /// The location as nodes have it.
+    Endpoint,
+    /// A master at its own addresses.
+    Master,
+    /// A node.
+    Node,
+}
+
+impl Place {
+    /// `cluster`, `endpoint`, `master` or `node`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cluster => "cluster",
+            Self::Endpoint => "endpoint",
+            Self::Master => "master",
+            Self::Node => "node",
+        }
+    }
+}
+
+/// What is held of one certificate of the cluster: the answer that [`Target::of`] asks for.
+#[derive(Debug, Clone, Default)]
+pub struct Held {
+    /// The certificate issued last, by the ledger or the file.
+    pub issued: Option<Fingerprint>,
+    /// The certificate with its key, where both are here.
+    pub identity: Option<Identity>,
+    /// Why there is no `identity`, in words: "pki/nodes/n1/kubelet-client.key: no such file".
+    pub missing: Option<String>,
+}
+
+impl Target {
+    /// The target that a cluster file describes. `held` says what is here of each certificate that the policy asks for.
+    pub fn of(cluster: &Cluster, roots: Vec<Certificate>, mut held: impl FnMut(&Leaf) -> Held) -> Self {
+        let at =
+            |master: &Host| master.port == cluster.endpoint.port && master.addresses.contains(&cluster.endpoint.host);
+        let shared = cluster.masters.iter().any(at);
+        let mut peer = |host: &Host, leaves: Vec<Leaf>, names: Vec<Address>| {
+            let mut peer = Peer {
+                name: host.name.to_string(),
+                addresses: host.addresses.clone(),
+                port: host.port,
+                names,
+                issued: None,
+                client: None,
+                client_missing: None,
+                account: None,
+            };
+            for leaf in leaves {
+                let found = held(&leaf);
+                match leaf.profile {
+                    Profile::Apiserver | Profile::KubeletServer => peer.issued = found.issued,
+                    Profile::ApiserverKubeletClient | Profile::KubeletClient => {
+                        peer.account = Some(ExpectedAccount::from(&leaf.subject));
+                        (peer.client, peer.client_missing) = (found.identity, found.missing);
+                    }
+                    Profile::Verifier => {}
+                }
+            }
+            peer
+        };
+        let endpoint_name = || if shared { Vec::new() } else { vec![cluster.endpoint.host.clone()] };
+        let masters =
+            cluster.masters.iter().map(|host| peer(host, cluster.master_leaves(host), endpoint_name())).collect();
+        let nodes = cluster.nodes.iter();
+        let nodes = nodes.map(|host| peer(host, cluster.node_leaves(host), vec![host.name.to_address()])).collect();
+        let endpoint = (!shared).then(|| Peer {
+            name: format!("{}:{}", cluster.endpoint.host.for_url(), cluster.endpoint.port),
+            addresses: vec![cluster.endpoint.host.clone()],
+            port: cluster.endpoint.port,
+            names: Vec::new(),
+            issued: None,
+            client: None,
+            client_missing: None,
+            account: None,
+        });
+        Self { cluster: cluster.name.to_string(), roots, trust_faults: Vec::new(), endpoint, masters, nodes }
+    }
+
+    /// Every peer with its place: endpoint, masters, nodes. The order of observations and findings.
+    pub fn peers(&self) -> impl Iterator<Item = (Place, &Peer)> {
+        let endpoint = self.endpoint.iter().map(|peer| (Place::Endpoint, peer));
+        let masters = self.masters.iter().map(|peer| (Place::Master, peer));
+        endpoint.chain(masters).chain(self.nodes.iter().map(|peer| (Place::Node, peer)))
+    }
+}
+
+/// A client certificate with its key, ready to be shown to a server. The key cannot be read back, and `Debug` shows the
+/// certificate's fingerprint only.
+#[derive(Clone)]
+pub struct Identity {
+    /// The leaf.
+    pub certificate: Arc<Certificate>,
+    pub(super) key: Arc<CertifiedKey>,
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Identity({})", self.certificate.fingerprint())
+    }
+}
+
+/// Why a certificate and a key are no identity.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IdentityError {
+    /// No certificate at all.
+    #[error("there is no certificate in it")]
+    NoCertificate,
+    /// The leaf cannot be read.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// The key is of a kind that TLS cannot use here.
+    #[error("the key cannot be used: {0}")]
+    Key(String),
+    /// The key belongs to another certificate.
+    #[error("the private key does not belong to the certificate")]
+    KeyDoesNotFit,
+}
+
+impl Identity {
+    /// Takes a chain, leaf first, and its key as PKCS#8, SEC 1 or PKCS#1 DER.
+    ///
+    /// # Errors
+    /// When the two cannot be used together.
+    pub fn new(chain: &[Vec<u8>], key_der: &[u8]) -> Result<Self, IdentityError> {
+        let leaf = chain.first().ok_or(IdentityError::NoCertificate)?;
+        let certificate = Arc::new(Certificate::from_der(leaf.clone())?);
+        let unusable = |reason: String| IdentityError::Key(reason);
+        // rustls-pki-types has no borrowed way from bytes of an unknown kind; the copy is wiped by its own drop.
+        let der = PrivateKeyDer::try_from(key_der).map_err(|reason| unusable(reason.to_owned()))?;
+        let provider: CryptoProvider = default_provider();
+        let key =
+            provider.key_provider.load_private_key(der.clone_key()).map_err(|error| unusable(error.to_string()))?;
+        let chain = chain.iter().map(|der| CertificateDer::from(der.clone())).collect();
+        let key = CertifiedKey::new(chain, key);
+        match key.keys_match() {
+            Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {
+                Ok(Self { certificate, key: Arc::new(key) })
+            }
+            Err(_) => Err(IdentityError::KeyDoesNotFit),
+        }
+    }
+
+    /// Takes a credential of ours.
+    ///
+    /// # Errors
+    /// When its key does not fit.
+    pub fn of(credential: &Credential) -> Result<Self, IdentityError> {
+        Self::new(&[credential.certificate.der().to_vec()], credential.key.expose_pkcs8())
+    }
+}

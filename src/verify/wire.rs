@@ -1,0 +1,429 @@
+//! One connection at a time: TCP, TLS, one HTTP request. Everything a peer can do to us is bounded here.
+//! No trust is decided: any chain is taken and written down, only the handshake's signature is checked, by rustls.
+
+use std::collections::BTreeMap;
+use std::error::Error as StdError;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rustls::client::Resumption;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::sign::SingleCertAndKey;
+use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::TlsConnector;
+
+use super::observation::{
+    Answer, Connect, Der, Exchange, Handshake, MAX_BODY, MAX_CHAIN, Outcome, Request, Signature, Tls,
+};
+use super::target::Identity;
+use crate::cluster::address::Address;
+use crate::pki::fingerprint::Fingerprint;
+
+/// How many of the first bytes of a peer that speaks no TLS are kept.
+const FIRST_BYTES: usize = 64;
+
+/// Makes connections.
+pub(super) struct Wire {
+    provider: Arc<CryptoProvider>,
+    anonymous: ClientConfig,
+    limit: Duration,
+    certificates: Mutex<BTreeMap<Fingerprint, Der>>,
+}
+
+/// Where a connection goes, and what it says it wants there.
+#[derive(Debug, Clone)]
+pub(super) struct Socket {
+    pub(super) to: SocketAddr,
+    pub(super) address: Address,
+}
+
+impl Wire {
+    pub(super) fn new(limit: Duration) -> Result<Self, rustls::Error> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = Arc::new(Witness::new(&provider));
+        let mut anonymous = ClientConfig::builder_with_provider(provider.clone())
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier)
+            .with_no_client_auth();
+        anonymous.resumption = Resumption::disabled();
+        anonymous.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(Self { provider, anonymous, limit, certificates: Mutex::default() })
+    }
+
+    /// Every certificate seen so far, to keep.
+    pub(super) fn certificates(&self) -> BTreeMap<Fingerprint, Der> {
+        std::mem::take(&mut self.certificates.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Opens a TCP connection.
+    pub(super) async fn connect(&self, to: SocketAddr) -> Result<TcpStream, Connect> {
+        match timeout(self.limit, TcpStream::connect(to)).await {
+            Ok(Ok(stream)) => {
+                // Answers are small; waiting to fill a segment only costs time. A failure changes nothing.
+                let _ = stream.set_nodelay(true);
+                Ok(stream)
+            }
+            Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => Err(Connect::Refused),
+            Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => Err(Connect::TimedOut(millis(self.limit))),
+            Ok(Err(error)) => Err(Connect::Failed(error.to_string())),
+            Err(_) => Err(Connect::TimedOut(millis(self.limit))),
+        }
+    }
+
+    /// Shakes hands on an open connection. The client certificate is shown, so that a server which demands one gets as
+    /// far as it would with the real caller.
+    pub(super) async fn handshake(&self, stream: TcpStream, socket: &Socket, client: Option<&Identity>) -> Tls {
+        let (config, witness) = self.config(client);
+        let mut tapped = Tapped { stream, first: Vec::new() };
+        let connector = TlsConnector::from(Arc::new(config));
+        let connecting = connector.connect(server_name(&socket.address, socket.to), &mut tapped);
+        let mut tls = Tls {
+            outcome: Handshake::Done,
+            version: None,
+            cipher: None,
+            shown: Vec::new(),
+            sent: 0,
+            signature: Signature::None,
+        };
+        tls.outcome = match timeout(self.limit, connecting).await {
+            Ok(Ok(mut stream)) => {
+                let (_, session) = stream.get_ref();
+                tls.version = session.protocol_version().map(|v| format!("{v:?}").replace('_', "."));
+                tls.cipher = session.negotiated_cipher_suite().map(|c| format!("{:?}", c.suite()));
+                // Politeness only: the handshake is all that is wanted here.
+                let _ = timeout(Duration::from_millis(100), stream.shutdown()).await;
+                Handshake::Done
+            }
+            Ok(Err(error)) => match describe(&error) {
+                Failure::Alert(alert) => Handshake::Alert(alert),
+                Failure::Closed | Failure::Reset => Handshake::Closed,
+                Failure::Other(reason) => Handshake::Failed(reason),
+            },
+            Err(_) => Handshake::TimedOut(millis(self.limit)),
+        };
+        let seen = witness.take();
+        tls.sent = seen.chain.len();
+        tls.shown = self.keep(seen.chain);
+        tls.signature = seen.signature;
+        if tls.outcome != Handshake::Done && tls.sent == 0 {
+            let first = std::mem::take(&mut tapped.first);
+            drop(tapped);
+            if first.starts_with(b"HTTP/") || self.answers_plain_http(socket.to, &first).await {
+                tls.outcome = Handshake::PlainHttp;
+            } else if let Handshake::Failed(reason) = &mut tls.outcome {
+                if !first.is_empty() && !(0x14..=0x18).contains(&first[0]) {
+                    *reason = format!("what came is not TLS: {}", String::from_utf8_lossy(&first));
+                }
+            }
+        }
+        tls
+    }
+
+    /// Asks once without TLS, where TLS got nothing at all. Go's "Client sent an HTTP request to an HTTPS server" is the
+    /// answer of a port that does speak TLS.
+    async fn answers_plain_http(&self, to: SocketAddr, first: &[u8]) -> bool {
+        if !first.is_empty() {
+            return false;
+        }
+        let limit = self.limit.min(Duration::from_secs(1));
+        let ask = async {
+            let mut stream = TcpStream::connect(to).await?;
+            stream.write_all(b"GET / HTTP/1.0\r\n\r\n").await?;
+            let mut said = Vec::with_capacity(256);
+            stream.take(256).read_to_end(&mut said).await?;
+            Ok::<_, io::Error>(said)
+        };
+        let said = match timeout(limit, ask).await {
+            Ok(Ok(said)) => said,
+            _ => return false,
+        };
+        said.starts_with(b"HTTP/") && !String::from_utf8_lossy(&said).contains("HTTPS server")
+    }
+
+    /// One request on a new connection.
+    pub(super) async fn exchange(
+        &self,
+        socket: &Socket,
+        caller: super::observation::Caller,
+        client: Option<&Identity>,
+        request: Request,
+    ) -> Exchange {
+        let started = Instant::now();
+        let (config, witness) = self.config(client);
+        let outcome = match timeout_at(started + self.limit, self.ask(socket, config, request)).await {
+            Ok(Ok(answer)) => Outcome::Answer(answer),
+            Ok(Err(failure)) => failure,
+            Err(_) => Outcome::TimedOut(millis(self.limit)),
+        };
+        let shown = self.keep(witness.take().chain);
+        let presented = client.map(|identity| identity.certificate.fingerprint());
+        Exchange { caller, presented, request, shown, outcome, elapsed_ms: millis(started.elapsed()) }
+    }
+
+    async fn ask(&self, socket: &Socket, config: ClientConfig, request: Request) -> Result<Answer, Outcome> {
+        let mut builder = reqwest::Client::builder()
+            .use_preconfigured_tls(config)
+            .https_only(true)
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .pool_max_idle_per_host(0)
+            .http2_max_header_list_size(64 * 1024)
+            .timeout(self.limit)
+            .user_agent(concat!("clusterctl/", env!("CARGO_PKG_VERSION")));
+        let mut host = Address::Ip(socket.to.ip());
+        if let Address::Dns(name) = &socket.address {
+            // The URL standard takes a name such as `0x1f` for an IPv4 address; such a host is asked by its address.
+            let same =
+                reqwest::Url::parse(&format!("https://{name}/")).is_ok_and(|u| u.domain() == Some(name.as_str()));
+            if same {
+                builder = builder.resolve_to_addrs(name.as_str(), &[socket.to]);
+                host = socket.address.clone();
+            }
+        }
+        let failed = |error: reqwest::Error| outcome(&error);
+        let client = builder.build().map_err(failed)?;
+        let base = format!("https://{}:{}", host.for_url(), socket.to.port());
+        let asked = match request {
+            Request::Pods => client.get(format!("{base}/pods")),
+            Request::Nodes => client.get(format!("{base}/api/v1/nodes")),
+            Request::WhoAmI => client
+                .post(format!("{base}/apis/authentication.k8s.io/v1/selfsubjectreviews"))
+                .header("content-type", "application/json")
+                .header("accept", "application/json")
+                .body(r#"{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}"#),
+        };
+        let mut response = asked.send().await.map_err(failed)?;
+        let mut body = Vec::new();
+        let mut truncated = false;
+        while let Ok(Some(chunk)) = response.chunk().await.inspect_err(|_| truncated = true) {
+            let room = MAX_BODY - body.len();
+            body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+            if chunk.len() > room || body.len() == MAX_BODY {
+                truncated = true;
+                break;
+            }
+        }
+        let content_type = response.headers().get("content-type");
+        Ok(Answer {
+            status: response.status().as_u16(),
+            version: format!("{:?}", response.version()),
+            content_type: content_type.map(|v| String::from_utf8_lossy(v.as_bytes()).chars().take(128).collect()),
+            body: String::from_utf8_lossy(&body).into_owned(),
+            truncated,
+        })
+    }
+
+    fn config(&self, client: Option<&Identity>) -> (ClientConfig, Arc<Witness>) {
+        let mut config = self.anonymous.clone();
+        let witness = Arc::new(Witness::new(&self.provider));
+        config.dangerous().set_certificate_verifier(witness.clone());
+        if let Some(identity) = client {
+            config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(identity.key.clone()));
+        }
+        (config, witness)
+    }
+
+    /// Keeps each certificate once.
+    fn keep(&self, chain: Vec<CertificateDer<'static>>) -> Vec<Fingerprint> {
+        let mut kept = self.certificates.lock().unwrap_or_else(PoisonError::into_inner);
+        let keep = |der: CertificateDer<'static>| {
+            let fingerprint = Fingerprint::of(&der);
+            kept.entry(fingerprint).or_insert_with(|| Der(der.to_vec()));
+            fingerprint
+        };
+        chain.into_iter().take(MAX_CHAIN).map(keep).collect()
+    }
+}
+
+/// The name that TLS asks for; a name that no certificate could carry is asked for by its address.
+fn server_name(address: &Address, to: SocketAddr) -> ServerName<'static> {
+    match address {
+        Address::Dns(name) => ServerName::try_from(name.to_string()).unwrap_or_else(|_| to.ip().into()),
+        Address::Ip(ip) => (*ip).into(),
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Takes any chain and remembers it; checks the handshake's signature as every client does.
+#[derive(Debug)]
+struct Witness {
+    provider: Arc<CryptoProvider>,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug)]
+struct Seen {
+    chain: Vec<CertificateDer<'static>>,
+    signature: Signature,
+}
+
+impl Witness {
+    fn new(provider: &Arc<CryptoProvider>) -> Self {
+        let seen = Seen { chain: Vec::new(), signature: Signature::None };
+        Self { provider: provider.clone(), seen: Mutex::new(seen) }
+    }
+
+    fn take(&self) -> Seen {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *seen, Seen { chain: Vec::new(), signature: Signature::None })
+    }
+
+    fn signed(
+        &self,
+        result: Result<HandshakeSignatureValid, rustls::Error>,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.signature = match &result {
+            Ok(_) => Signature::Valid,
+            Err(error) => Signature::Invalid(error.to_string()),
+        };
+        result
+    }
+}
+
+impl ServerCertVerifier for Witness {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.chain = std::iter::once(end_entity).chain(intermediates).map(|der| der.clone().into_owned()).collect();
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.signed(verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.signed(verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms))
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// A stream that remembers the first bytes it read.
+struct Tapped {
+    stream: TcpStream,
+    first: Vec<u8>,
+}
+
+impl AsyncRead for Tapped {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let room = FIRST_BYTES.saturating_sub(self.first.len());
+        let new = &buf.filled()[before..];
+        let new = new[..new.len().min(room)].to_vec();
+        self.first.extend(new);
+        polled
+    }
+}
+
+impl AsyncWrite for Tapped {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// Why a connection came to nothing, as far as the chain of errors tells.
+enum Failure {
+    Alert(String),
+    Closed,
+    Reset,
+    Other(String),
+}
+
+/// A request that failed: what the peer did, whichever layer wrapped it.
+fn outcome(error: &reqwest::Error) -> Outcome {
+    if error.is_timeout() {
+        return Outcome::TimedOut(0);
+    }
+    match describe(error) {
+        Failure::Alert(alert) => Outcome::Alert(alert),
+        Failure::Closed => Outcome::Closed,
+        Failure::Reset => Outcome::Reset,
+        Failure::Other(reason) => Outcome::Failed(reason),
+    }
+}
+
+/// Walks the chain of errors for a TLS alert, the end of the stream or a reset. In TLS 1.3 a refused client certificate
+/// shows only on the first read, deep inside.
+fn describe(error: &(dyn StdError + 'static)) -> Failure {
+    let mut next = Some(error);
+    let mut innermost = String::new();
+    let mut ended = None;
+    while let Some(error) = next {
+        let text = error.to_string();
+        if let Some(rustls::Error::AlertReceived(alert)) = tls_error(error) {
+            return Failure::Alert(format!("{alert:?}"));
+        }
+        // h2 keeps its reason to itself, but for its text.
+        if let Some((_, alert)) = text.split_once("received fatal alert: ") {
+            return Failure::Alert(alert.to_owned());
+        }
+        if let Some(io) = error.downcast_ref::<io::Error>() {
+            match io.kind() {
+                io::ErrorKind::UnexpectedEof => ended = Some(Failure::Closed),
+                io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => {
+                    ended = Some(Failure::Reset);
+                }
+                _ => {}
+            }
+        }
+        if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_incomplete_message) {
+            ended = Some(Failure::Closed);
+        }
+        if !text.is_empty() {
+            innermost = text;
+        }
+        next = error.source();
+    }
+    ended.unwrap_or(Failure::Other(innermost))
+}
+
+/// An `io::Error` hides what it wraps from `source()`.
+fn tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
+    error.downcast_ref::<rustls::Error>().or_else(|| {
+        let inner = error.downcast_ref::<io::Error>()?.get_ref()?;
+        tls_error(inner as &(dyn StdError + 'static))
+    })
+}
