@@ -1,10 +1,237 @@
-//! temp
+//! `demo`: the whole path in a temporary folder, against a stand-in cluster on loopback. Every step is the command that
+//! a person would run, through the same code.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+
+use clap::{Args, Parser};
+use tempfile::TempDir;
+use time::{Duration, OffsetDateTime};
+
 use super::context::Context;
-use crate::failure::Exit;
-/// x
-#[derive(Debug, clap::Args)]
-pub struct DemoArgs {}
-/// x
-pub fn run(_: &DemoArgs, _: &mut Context<'_>) -> anyhow::Result<Exit> {
-    Ok(Exit::Done)
+use super::dispatch;
+use crate::cli::Cli;
+use crate::cluster::profile::{Leaf, Profile, RootKind};
+use crate::cluster::spec::{Cluster, Draft, DraftHost, Host};
+use crate::cluster_file;
+use crate::failure::{Exit, Failure};
+use crate::pki::authority::Credential;
+use crate::standin::cluster::{Addresses, Config, Reserved, StandIn, reserve};
+use crate::standin::fault::Fault;
+use crate::store::layout::Layout;
+use crate::store::{credentials, files, roots};
+
+const MASTERS: usize = 2;
+const NODES: usize = 3;
+
+/// Makes a small cluster's certificates and bundles in a temporary folder, starts a stand-in for its masters and nodes on
+/// this machine's loopback, and proves the six properties on it. Nothing outside of the folder is touched.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Break one thing, to see verify catch it
+    #[arg(long, value_name = "NAME", value_parser = fault, hide_possible_values = true, long_help = fault_help())]
+    fault: Option<Fault>,
+    /// Leave the folder, to look around in it
+    #[arg(long)]
+    keep: bool,
+}
+
+fn fault(text: &str) -> Result<Fault, String> {
+    Fault::parse(text).ok_or_else(|| {
+        let names: Vec<&str> = Fault::ALL.iter().map(|fault| fault.as_str()).collect();
+        format!("it must be one of: {}", names.join(", "))
+    })
+}
+
+fn fault_help() -> String {
+    let lines: Vec<String> =
+        Fault::ALL.iter().map(|fault| format!("  {:<17} {}", fault.as_str(), fault.describe())).collect();
+    format!("Break one thing, to see verify catch it:\n{}", lines.join("\n"))
+}
+
+/// Runs `demo`.
+///
+/// # Errors
+/// When loopback or the temporary folder cannot be used.
+pub fn run(args: &DemoArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+    let folder = tempfile::Builder::new()
+        .prefix("clusterctl-demo-")
+        .tempdir()
+        .map_err(|error| Failure::new(Exit::Environment, "there is no temporary folder").because(error))?;
+    let mut demo = Demo { layout: Layout::new(folder.path().to_owned()), times: Times::of(args.fault, context.now) };
+    let ended = demo.play(args, context);
+    leave(folder, args.keep, context);
+    ended
+}
+
+struct Demo {
+    layout: Layout,
+    times: Times,
+}
+
+/// When the steps happen: now, unless the root is to be past its end.
+struct Times {
+    roots: OffsetDateTime,
+    leaves: OffsetDateTime,
+}
+
+impl Times {
+    fn of(fault: Option<Fault>, now: OffsetDateTime) -> Self {
+        if fault != Some(Fault::ExpiredRoot) {
+            return Self { roots: now, leaves: now };
+        }
+        let ended = now - Duration::DAY;
+        Self { roots: ended - Duration::days(10 * 365), leaves: ended - Duration::DAY }
+    }
+}
+
+impl Demo {
+    fn play(&mut self, args: &DemoArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+        let reserved = reserve(MASTERS, NODES).map_err(|error| {
+            Failure::new(Exit::Environment, "the stand-in cluster cannot listen on loopback")
+                .hint("it needs 127.0.0.1, 127.0.0.2 and so on; systems other than Linux need them as aliases first")
+                .because(error)
+        })?;
+        let dir = self.layout.dir().display();
+        context.screen.step(format_args!("A cluster of {MASTERS} masters and {NODES} nodes, in {dir}"));
+        self.write_cluster_file(reserved.addresses(), context)?;
+        let Times { roots, leaves } = self.times;
+        self.step(
+            context,
+            roots,
+            &["init-ca", "--plaintext-ca-key"],
+            "three roots: the cluster's, etcd's, the front proxy's",
+        )?;
+        self.step(
+            context,
+            leaves,
+            &["issue-master", "--all"],
+            "what API servers show, and what they call kubelets with",
+        )?;
+        self.step(
+            context,
+            leaves,
+            &["issue-node", "--all"],
+            "what kubelets show, and the account they call masters with",
+        )?;
+        self.step(
+            context,
+            leaves,
+            &["bundle", "--all"],
+            "one archive for each host, with the masters' location in it",
+        )?;
+        let _running = self.start(reserved, args.fault, context)?;
+        let told = match args.fault {
+            None => "the proof, on the wire, against a stand-in cluster on loopback".to_owned(),
+            Some(fault) => format!("the proof, where {}", fault.describe()),
+        };
+        narrate(context, "verify", &told);
+        let now = context.now;
+        let ended = self.command(context, now, &["verify"], true)?;
+        context.screen.step(match (args.fault, ended) {
+            (None, Exit::Done) => {
+                "\nAll six properties hold. To see a fault caught: clusterctl demo --fault other-ca".to_owned()
+            }
+            (Some(fault), Exit::Unproven) => {
+                format!("\nThe fault was ordered: {}. verify ended with exit status 1", fault.describe())
+            }
+            _ => "\nThis is not how the demo should end: please report it".to_owned(),
+        });
+        Ok(ended)
+    }
+
+    /// The stand-in's ports are known only now, and `init` has no flags for them: the file is written by the same writer.
+    fn write_cluster_file(&self, addresses: &Addresses, context: &mut Context<'_>) -> anyhow::Result<()> {
+        let hosts = |kind: &str, at: &[SocketAddr]| -> Vec<DraftHost> {
+            let host = |(i, at): (usize, &SocketAddr)| DraftHost {
+                name: Some(format!("{kind}-{}", i + 1)),
+                addresses: vec![at.ip().to_string()],
+                port: Some(at.port().to_string()),
+            };
+            at.iter().enumerate().map(host).collect()
+        };
+        let draft = Draft {
+            name: Some("demo".to_owned()),
+            endpoint: Some(format!("https://{}", addresses.endpoint)),
+            masters: hosts("master", &addresses.masters),
+            nodes: hosts("node", &addresses.nodes),
+            ..Draft::default()
+        };
+        files::write_new(&self.layout.cluster_file(), cluster_file::write(&draft).as_bytes(), files::PUBLIC)?;
+        narrate(context, "cluster.yaml", "the one statement of who is in the cluster");
+        Ok(())
+    }
+
+    fn step(&self, context: &mut Context<'_>, now: OffsetDateTime, words: &[&str], told: &str) -> anyhow::Result<()> {
+        self.command(context, now, words, false)?;
+        narrate(context, &words.join(" "), told);
+        Ok(())
+    }
+
+    /// Runs a command in the demo's directory; what it says is heard only where it is the demo's own answer.
+    fn command(
+        &self,
+        context: &mut Context<'_>,
+        now: OffsetDateTime,
+        words: &[&str],
+        heard: bool,
+    ) -> anyhow::Result<Exit> {
+        let words = std::iter::once("clusterctl").chain(words.iter().copied()).map(OsString::from);
+        let cli = Cli::try_parse_from(words)
+            .map_err(|error| Failure::new(Exit::Bug, "a step of the demo is no command").because(error))?;
+        let layout = std::mem::replace(&mut context.layout, self.layout.clone());
+        let before = std::mem::replace(&mut context.now, now);
+        let was_muted = context.screen.mute(!heard);
+        let ended = dispatch::run(cli.command, context);
+        context.screen.mute(was_muted);
+        context.now = before;
+        context.layout = layout;
+        ended
+    }
+
+    fn start(&self, reserved: Reserved, fault: Option<Fault>, context: &Context<'_>) -> anyhow::Result<StandIn> {
+        let cluster = cluster_file::read(&files::read(&self.layout.cluster_file(), cluster_file::MAX_BYTES as u64)?)?;
+        let root = roots::open(&self.layout, RootKind::Cluster, None)?;
+        let serving = |hosts: &[Host], leaves: &dyn Fn(&Host) -> Vec<Leaf>, profile| {
+            hosts.iter().map(|host| self.credential(&leaves(host), profile)).collect::<anyhow::Result<Vec<_>>>()
+        };
+        let masters = serving(&cluster.masters, &|host| cluster.master_leaves(host), Profile::Apiserver)?;
+        let mut nodes = serving(&cluster.nodes, &|host| cluster.node_leaves(host), Profile::KubeletServer)?;
+        if let Some(broken) = broken_credential(fault, &cluster, &root, context.now)? {
+            nodes[Fault::node(NODES)] = broken;
+        }
+        let config = Config { cluster, root: root.certificate, masters, nodes, fault, now: context.now };
+        reserved.start(config).map_err(|error| {
+            Failure::new(Exit::Environment, "the stand-in cluster does not start").because(error).into()
+        })
+    }
+
+    fn credential(&self, leaves: &[Leaf], profile: Profile) -> anyhow::Result<Credential> {
+        let missing = || Failure::new(Exit::Bug, "the demo's own credentials are missing");
+        let leaf = leaves.iter().find(|leaf| leaf.profile == profile).ok_or_else(missing)?;
+        Ok(credentials::read(&self.layout, leaf).map_err(|_| missing())?.credential)
+    }
+}
+
+fn broken_credential(
+    fault: Option<Fault>,
+    cluster: &Cluster,
+    root: &Credential,
+    now: OffsetDateTime,
+) -> anyhow::Result<Option<Credential>> {
+    Ok(match fault {
+        Some(fault) => fault.serving_credential(cluster, root, now)?,
+        None => None,
+    })
+}
+
+fn narrate(context: &mut Context<'_>, step: &str, told: &str) {
+    context.screen.step(format_args!("  {step:<28} {told}"));
+}
+
+fn leave(folder: TempDir, keep: bool, context: &mut Context<'_>) {
+    if keep {
+        let path = folder.keep();
+        context.screen.step(format_args!("The folder is kept: {}", path.display()));
+    }
 }

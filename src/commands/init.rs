@@ -112,6 +112,9 @@ fn draft(args: &InitArgs, layout: &Layout, context: &mut Context<'_>) -> anyhow:
             draft.masters = found.masters;
         }
         draft.nodes.extend(found.nodes);
+        for name in found.without_addresses {
+            context.screen.warn(format_args!("{name} is left out: kubectl knows no address of it"));
+        }
     }
     if draft.name.is_none() {
         draft.name = Some(name(layout, context)?);

@@ -1,6 +1,7 @@
 //! One file a command: its arguments beside its `run`, a recipe of named steps.
 //! What several commands share has a file of its own: context, selection of hosts, passphrases, issuing.
 
+mod audit;
 pub mod bundle;
 pub mod completions;
 pub mod context;

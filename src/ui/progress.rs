@@ -31,10 +31,11 @@ impl Progress {
         self.bar.inc(count);
     }
 
-    /// So many are done.
-    pub fn set(&self, count: u64) {
+    /// So many of so many are done.
+    pub fn at(&self, done: usize, total: usize) {
         self.appear();
-        self.bar.set_position(count);
+        self.bar.set_length(total as u64);
+        self.bar.set_position(done as u64);
     }
 
     fn appear(&self) {

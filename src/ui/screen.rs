@@ -59,6 +59,7 @@ pub struct Screen<'w> {
     verbosity: Verbosity,
     color_out: bool,
     color_err: bool,
+    muted: bool,
     lost: Option<io::Error>,
 }
 
@@ -77,7 +78,7 @@ impl<'w> Screen<'w> {
             ColorChoice::Auto => stream.terminal && !no_color,
         };
         let (color_out, color_err) = (colored(out), colored(err));
-        Self { out, err, verbosity, color_out, color_err, lost: None }
+        Self { out, err, verbosity, color_out, color_err, muted: false, lost: None }
     }
 
     /// True when answers may be coloured.
@@ -98,8 +99,17 @@ impl<'w> Screen<'w> {
         self.verbosity == Verbosity::Verbose
     }
 
+    /// Says nothing more, or speaks again: for steps that another command narrates. Failures are told all the same. Returns
+    /// what was before.
+    pub fn mute(&mut self, muted: bool) -> bool {
+        std::mem::replace(&mut self.muted, muted)
+    }
+
     /// Part of the answer: one line or several, to stdout.
     pub fn answer(&mut self, text: impl Display) {
+        if self.muted {
+            return;
+        }
         let text = text.to_string();
         let end = if text.ends_with('\n') || text.is_empty() { "" } else { "\n" };
         if let Err(error) = write!(self.out.sink, "{text}{end}").and_then(|()| self.out.sink.flush()) {
@@ -112,20 +122,23 @@ impl<'w> Screen<'w> {
 
     /// Commentary: what is being done.
     pub fn step(&mut self, text: impl Display) {
-        if self.verbosity > Verbosity::Quiet {
+        if self.verbosity > Verbosity::Quiet && !self.muted {
             self.comment(&text.to_string());
         }
     }
 
     /// Commentary for those who want to know everything.
     pub fn detail(&mut self, text: impl Display) {
-        if self.verbose() {
+        if self.verbose() && !self.muted {
             self.comment(&text.to_string());
         }
     }
 
     /// Something that is not as it should be, and does not keep us from going on.
     pub fn warn(&mut self, text: impl Display) {
+        if self.muted {
+            return;
+        }
         let label = self.label("warning:", AnsiColor::Yellow);
         self.comment(&format!("{label} {text}"));
     }
@@ -146,7 +159,7 @@ impl<'w> Screen<'w> {
     /// Progress over `total` things; visible only to a person, and only when it takes over half a second.
     #[must_use]
     pub fn progress(&self, what: &'static str, total: u64) -> Progress {
-        Progress::new(what, total, self.err.terminal && self.verbosity > Verbosity::Quiet)
+        Progress::new(what, total, self.err.terminal && self.verbosity > Verbosity::Quiet && !self.muted)
     }
 
     /// The first error that kept an answer from being written, for example a full disk behind `>`.

@@ -199,7 +199,7 @@ impl Bench<'_> {
         let mut row = vec![Aspect::Connect, Aspect::Tls];
         row.extend(TARGET_CHECKS);
         row.extend((spot.place == Place::Node && peer.issued.is_some()).then_some(Aspect::Identity));
-        let nodes = self.target.nodes.len();
+        let nodes = self.target.nodes.len() + self.target.others.len();
         match spot.place {
             Place::Node => {
                 row.extend([Aspect::Caller, Aspect::Anonymous, Aspect::Stranger]);

@@ -322,7 +322,7 @@ impl Run {
     fn neighbour(&self, peer: &Peer) -> Option<&Peer> {
         let nodes = &self.target.nodes;
         let at = nodes.iter().position(|node| node.name == peer.name)?;
-        let others = || nodes[at + 1..].iter().chain(&nodes[..at]);
+        let others = || nodes[at + 1..].iter().chain(&nodes[..at]).chain(&self.target.others);
         others().find(|node| node.client.is_some()).or_else(|| others().next())
     }
 

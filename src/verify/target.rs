@@ -33,6 +33,10 @@ pub struct Target {
     pub masters: Vec<Peer>,
     /// The nodes, in the cluster file's order.
     pub nodes: Vec<Peer>,
+    /// Whether the nodes are dialled. When they are not, they still call the masters.
+    pub dial_nodes: bool,
+    /// Nodes that this run is not about, and whose certificates still serve as a neighbour's.
+    pub others: Vec<Peer>,
 }
 
 /// A host that is dialled.
@@ -154,14 +158,24 @@ impl Target {
             client_missing: None,
             account: None,
         });
-        Self { cluster: cluster.name.to_string(), roots, trust_faults: Vec::new(), endpoint, masters, nodes }
+        let (cluster, trust_faults) = (cluster.name.to_string(), Vec::new());
+        Self { cluster, roots, trust_faults, endpoint, masters, nodes, dial_nodes: true, others: Vec::new() }
     }
 
-    /// Every peer with its place: endpoint, masters, nodes. The order of observations and findings.
+    /// Narrows the run to the nodes called `names`.
+    #[must_use]
+    pub fn only(mut self, names: &[String]) -> Self {
+        let (nodes, others) = self.nodes.into_iter().partition(|node| names.contains(&node.name));
+        (self.nodes, self.others) = (nodes, others);
+        self
+    }
+
+    /// Every peer that is dialled, with its place: endpoint, masters, nodes. The order of observations and findings.
     pub fn peers(&self) -> impl Iterator<Item = (Place, &Peer)> {
         let endpoint = self.endpoint.iter().map(|peer| (Place::Endpoint, peer));
         let masters = self.masters.iter().map(|peer| (Place::Master, peer));
-        endpoint.chain(masters).chain(self.nodes.iter().map(|peer| (Place::Node, peer)))
+        let nodes = self.nodes.iter().filter(|_| self.dial_nodes).map(|peer| (Place::Node, peer));
+        endpoint.chain(masters).chain(nodes)
     }
 }
 

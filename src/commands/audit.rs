@@ -1,0 +1,220 @@
+//! What `verify --offline` proves: that all that lies in the cluster directory is what the cluster file asks for. The
+//! judgement of a credential is the very one that stands before every write.
+
+use std::collections::HashMap;
+
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+use time::OffsetDateTime;
+
+use crate::bundle::archive;
+use crate::cluster::profile::{Leaf, RootKind};
+use crate::cluster::spec::Cluster;
+use crate::cluster_file::kubeconfig::{self, Credential, Kubeconfig};
+use crate::pki::certificate::Certificate;
+use crate::pki::fingerprint::Fingerprint;
+use crate::pki::inspect::{own_root_flaws, stamp};
+use crate::pki::pem;
+use crate::store::credentials::{self, Trouble};
+use crate::store::files;
+use crate::store::layout::Layout;
+use crate::store::ledger::Known;
+use crate::store::roots;
+use crate::verify::finding::{CheckId, Finding, Status};
+use crate::verify::target::Place;
+
+/// No bundle is larger than this, in bytes.
+const BUNDLE_LIMIT: u64 = 16 << 20;
+
+/// What an audit looks at.
+pub(super) struct Audit<'a> {
+    pub(super) layout: &'a Layout,
+    pub(super) cluster: &'a Cluster,
+    pub(super) root: &'a Certificate,
+    pub(super) known: &'a Known,
+    pub(super) now: OffsetDateTime,
+}
+
+impl Audit<'_> {
+    /// `store.credential` for every root and every leaf, then `trust.match` for every bundle, in the file's order.
+    pub(super) fn findings(&self, progress: &(dyn Fn() + Sync)) -> Vec<Finding> {
+        let mut findings: Vec<Finding> = RootKind::ALL.into_iter().map(|kind| self.root(kind)).collect();
+        let masters = self.cluster.masters.iter().map(|host| (Place::Master, self.cluster.master_leaves(host)));
+        let nodes = self.cluster.nodes.iter().map(|host| (Place::Node, self.cluster.node_leaves(host)));
+        let verifier = (Place::Cluster, vec![self.cluster.verifier_leaf()]);
+        let holders: Vec<(Place, Vec<Leaf>)> = masters.chain([verifier]).chain(nodes).collect();
+        let looked: Vec<Looked> = holders
+            .par_iter()
+            .flat_map_iter(|(place, leaves)| {
+                progress();
+                leaves.iter().map(|leaf| self.look(*place, leaf))
+            })
+            .collect();
+        findings.extend(with_shared_keys(looked));
+        findings.extend(self.bundles());
+        findings
+    }
+
+    fn root(&self, kind: RootKind) -> Finding {
+        let path = self.layout.root_certificate(kind);
+        let finding = |status| {
+            Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, kind.as_str(), status)
+                .address(path.display().to_string())
+        };
+        let expected = "a root as the PKI policy has it, its key readable by its owner alone";
+        let certificate = match roots::certificate(self.layout, kind) {
+            Ok(certificate) => certificate,
+            Err(error) => return finding(Status::Fail).saw(error.to_string(), expected),
+        };
+        let mut wrong: Vec<String> = own_root_flaws(&certificate, self.now).iter().map(ToString::to_string).collect();
+        if self.known.sequence(certificate.fingerprint()).is_none() {
+            wrong.push(Trouble::NotInLedger.to_string());
+        }
+        let key = self.layout.root_key(kind);
+        match files::mode(&key) {
+            // A CA's key may well be kept elsewhere; one that is here is its owner's alone.
+            Ok(mode) if mode & 0o077 != 0 => wrong.push(Trouble::Mode(key, mode).to_string()),
+            _ => {}
+        }
+        if wrong.is_empty() {
+            finding(Status::Pass).saw(format!("good until {}", stamp(certificate.not_after)), expected)
+        } else {
+            finding(Status::Fail).saw(wrong.join("; "), expected).hint("restore the root's files from a backup")
+        }
+    }
+
+    fn look(&self, place: Place, leaf: &Leaf) -> Looked {
+        let name = leaf.policy().name;
+        let host = leaf.host.as_ref().map_or_else(|| "verifier".to_owned(), ToString::to_string);
+        let path = self.layout.holder_folder(leaf.profile, leaf.host.as_ref()).join(format!("{name}.crt"));
+        let finding =
+            |status| Finding::new(CheckId::STORE_CREDENTIAL, place, &host, status).address(path.display().to_string());
+        let expected =
+            format!("a {name} credential that fits today's cluster file, chains to the root and is in the ledger");
+        let found = credentials::read_good(self.layout, leaf, self.cluster.keys, self.root, self.known, self.now);
+        let mut troubles = match &found {
+            Ok(_) => Vec::new(),
+            Err(troubles) => troubles.clone(),
+        };
+        if !troubles.contains(&Trouble::NotThere) {
+            troubles.extend(credentials::mode_trouble(self.layout, leaf));
+        }
+        let key = found.as_ref().ok().map(|stored| stored.credential.certificate.spki_fingerprint());
+        let owner = format!("{host} {name}");
+        if let (Ok(stored), true) = (&found, troubles.is_empty()) {
+            let until = stamp(stored.credential.certificate.not_after);
+            return Looked { finding: finding(Status::Pass).saw(format!("good until {until}"), expected), key, owner };
+        }
+        let only_mode = troubles.iter().all(|trouble| matches!(trouble, Trouble::Mode(..)));
+        let hint = if only_mode {
+            format!("chmod 600 {}", path.with_extension("key").display())
+        } else {
+            let command = if place == Place::Node { "issue-node" } else { "issue-master" };
+            let who = if place == Place::Cluster { "--all" } else { &host };
+            format!("clusterctl {command} {who}")
+        };
+        let observed: Vec<String> = troubles.iter().map(ToString::to_string).collect();
+        Looked { finding: finding(Status::Fail).saw(observed.join("; "), expected).hint(hint), key, owner }
+    }
+
+    /// Bundles are made when they are needed: one that is not there proves nothing wrong.
+    fn bundles(&self) -> Vec<Finding> {
+        let hosts = self.cluster.host_names();
+        hosts.par_iter().filter_map(|host| self.bundle(host.as_str(), &self.layout.bundle(host))).collect()
+    }
+
+    fn bundle(&self, host: &str, path: &std::path::Path) -> Option<Finding> {
+        if !files::exists(path) {
+            return None;
+        }
+        let place = if self.cluster.node(host).is_some() { Place::Node } else { Place::Master };
+        let finding =
+            |status| Finding::new(CheckId::TRUST_MATCH, place, host, status).address(path.display().to_string());
+        let expected = "a bundle that carries this root, by file path, and nothing that weakens it";
+        let bytes = match files::read(path, BUNDLE_LIMIT) {
+            Ok(bytes) => zeroize::Zeroizing::new(bytes),
+            Err(error) => return Some(finding(Status::Fail).saw(error.to_string(), expected)),
+        };
+        let hint = format!("clusterctl bundle {host}");
+        let bundle = match archive::read(&bytes) {
+            Ok(bundle) => bundle,
+            Err(error) => return Some(finding(Status::Fail).saw(error.to_string(), expected).hint(hint)),
+        };
+        let mut wrong = Vec::new();
+        if bundle.manifest.root_pin != self.root.spki_fingerprint() {
+            wrong.push("its manifest pins another root".to_owned());
+        }
+        for file in bundle.files.iter().filter(|file| file.path.ends_with("/ca.crt")) {
+            let same = pem::certificates(&file.bytes).is_ok_and(|ders| ders == [self.root.der().to_vec()]);
+            if !same {
+                wrong.push(format!("{} is not this directory's root", file.path));
+            }
+        }
+        for file in bundle.files.iter().filter(|file| file.path.ends_with(".conf") && !file.path.contains("/systemd/"))
+        {
+            match kubeconfig::read(&file.bytes) {
+                Ok(config) => wrong.extend(weaknesses(&config).into_iter().map(|w| format!("{}: {w}", file.path))),
+                Err(error) => wrong.push(format!("{}: {error}", file.path)),
+            }
+        }
+        if bundle.manifest.endpoint != self.cluster.endpoint {
+            wrong.push(format!(
+                "it leads to {}, the cluster file to {}",
+                bundle.manifest.endpoint, self.cluster.endpoint
+            ));
+        }
+        Some(if wrong.is_empty() {
+            finding(Status::Pass).saw(format!("it pins {}", bundle.manifest.root_pin.as_pin()), expected)
+        } else {
+            finding(Status::Fail).saw(wrong.join("; "), expected).hint(hint)
+        })
+    }
+}
+
+/// What in a kubeconfig weakens the trust that the bundle is made for.
+fn weaknesses(config: &Kubeconfig) -> Vec<String> {
+    let mut found = Vec::new();
+    for cluster in &config.clusters {
+        if !cluster.server.starts_with("https://") {
+            found.push(format!("{} is not https", cluster.server));
+        }
+        if cluster.insecure {
+            found.push("insecure-skip-tls-verify is set".to_owned());
+        }
+        if !matches!(cluster.authority, Some(Credential::File(_))) {
+            found.push("its root is not named by file path".to_owned());
+        }
+    }
+    for user in &config.users {
+        found.extend(user.others.iter().map(|means| format!("user {} authenticates by {means}", user.name)));
+        let by_path = |c: &Option<Credential>| matches!(c, Some(Credential::File(_)));
+        if !(by_path(&user.certificate) && by_path(&user.key)) {
+            found.push(format!("user {}: certificate and key are not named by file path", user.name));
+        }
+    }
+    found
+}
+
+/// A finding, and the key that it is about.
+struct Looked {
+    finding: Finding,
+    key: Option<Fingerprint>,
+    owner: String,
+}
+
+/// Two holders with one key could each pass for the other.
+fn with_shared_keys(looked: Vec<Looked>) -> Vec<Finding> {
+    let mut first: HashMap<Fingerprint, String> = HashMap::new();
+    let mut findings = Vec::with_capacity(looked.len());
+    for mut one in looked {
+        if let Some(key) = one.key
+            && let Some(other) = first.insert(key, one.owner)
+        {
+            one.finding.status = Status::Fail;
+            one.finding.observed = Trouble::SharedKey(other).to_string();
+            one.finding.hint =
+                Some("issue both again with --reissue: who has one key can pass for the other".to_owned());
+        }
+        findings.push(one.finding);
+    }
+    findings
+}
