@@ -332,10 +332,19 @@ fn alias_bombs_are_refused_in_a_bounded_time() {
 }
 
 #[test]
+fn more_values_than_any_cluster_has_are_refused_unread() {
+    for rubbish in ["a,", "a:\n", "\n"] {
+        let text = with(&format!("nodes: [{}]\n", rubbish.repeat(9_000_000)));
+        let error = within(Duration::from_secs(5), rubbish, text.as_bytes());
+        assert_eq!(error, ReadError::TooManyValues { limit: 8_000_000 });
+    }
+}
+
+#[test]
 fn a_list_of_rubbish_ends_before_it_fills_the_memory() {
     let text = with(&format!("nodes: [{}]\n", "a, ".repeat(1_000_000)));
     let error = within(Duration::from_secs(20), "rubbish", text.as_bytes());
-    assert!(matches!(error, ReadError::Stopped { ref faults, .. } if faults.len() == 10_000));
+    assert!(matches!(error, ReadError::Stopped { line: Some(3), ref faults, .. } if faults.len() == 10_000));
 }
 
 // ── from kubectl ──
