@@ -44,7 +44,9 @@ impl Address {
         if bare.split_once('%').is_some_and(|(ip, _)| ip.parse::<Ipv6Addr>().is_ok()) {
             return Err(AddressError::Zone);
         }
-        let colon_port = text.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+        // A host of several colons is an IPv6 address gone wrong, unless it is in brackets.
+        let is_host = |host: &str| !host.contains(':') || host.ends_with(']');
+        let colon_port = text.rsplit_once(':').is_some_and(|(host, port)| is_host(host) && port.parse::<u16>().is_ok());
         if text.contains('/') || colon_port {
             return Err(AddressError::MoreThanAnAddress);
         }
@@ -196,6 +198,9 @@ mod tests {
     fn what_nobody_can_dial_is_refused() {
         assert_eq!(Address::parse("fe80::1%eth0"), Err(AddressError::Zone));
         assert_eq!(Address::parse("10.0.0.1:10250"), Err(AddressError::MoreThanAnAddress));
+        assert_eq!(Address::parse("[fd00::1]:10250"), Err(AddressError::MoreThanAnAddress));
+        let wrong = NameError::Character { character: ':' };
+        assert_eq!(Address::parse("fd20:1::10000"), Err(AddressError::Neither(wrong)));
         assert_eq!(Address::parse("10.0.0.0/8"), Err(AddressError::MoreThanAnAddress));
         assert_eq!(Address::parse("10.20.1.300"), Err(AddressError::Neither(NameError::LooksLikeAddress)));
         assert!(matches!(Address::parse("0.0.0.0"), Err(AddressError::NotAHost(_))));

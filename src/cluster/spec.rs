@@ -185,6 +185,10 @@ impl Draft {
     }
 
     fn service_cidrs(&self, texts: &[String], faults: &mut Faults) -> Vec<Cidr> {
+        if texts.is_empty() {
+            let wanted = "at least one range, or no such key for the default";
+            faults.add("serviceCIDRs", None, Reason::Missing { wanted });
+        }
         let parse = |(i, text): (usize, &String)| {
             faults.parsed(&format!("serviceCIDRs[{i}]"), text, Cidr::parse(text).map_err(Reason::Cidr))
         };
@@ -252,7 +256,7 @@ impl Draft {
             let port_field = if list == "masters" { "apiServerPort" } else { "kubeletPort" };
             let port = match &draft.port {
                 Some(text) => {
-                    let port = text.parse().ok().filter(|&p: &u16| p != 0 && !text.starts_with('+'));
+                    let port = text.parse().ok().filter(|_: &u16| !text.starts_with(['+', '0']));
                     faults.parsed(&at(port_field), text, port.ok_or(Reason::Port))
                 }
                 // An endpoint that is this very host says where its API server listens.
@@ -388,6 +392,21 @@ mod tests {
         let endpoint = Some("https://10.0.0.1:8443".to_owned());
         let cluster = Draft { endpoint, ..draft() }.check().expect("a good draft");
         assert_eq!(cluster.masters[0].port, 8443);
+    }
+
+    #[test]
+    fn services_need_a_range() {
+        let faults = Draft { service_cidrs: Some(Vec::new()), ..draft() }.check().expect_err("no range");
+        assert_eq!(faults[0].path, "serviceCIDRs");
+    }
+
+    #[test]
+    fn a_port_is_plain_decimal() {
+        for wrong in ["0", "+1", "010250", "0x1", "65536", "-1", ""] {
+            let mut bad = draft();
+            bad.nodes[0].port = Some(wrong.into());
+            assert_eq!(bad.check().expect_err(wrong)[0].reason, Reason::Port);
+        }
     }
 
     #[test]

@@ -13,8 +13,11 @@ use crate::cluster::spec::{Cluster, Draft};
 
 /// A longer cluster file is refused before it is parsed, in bytes. A hundred thousand nodes need a third of it.
 pub const MAX_BYTES: usize = 32 * 1024 * 1024;
-/// YAML nested deeper than this is refused before it is parsed: `libyaml`'s work grows with the square of the depth.
-const MAX_OPEN_BRACKETS: usize = 200;
+/// Brackets open at once, and list marks in one line: `libyaml`'s work grows with the depth.
+const MAX_DEPTH: usize = 200;
+/// Values, as far as they can be counted before parsing: each costs `serde_yaml` some 150 bytes of memory. A node has
+/// about fifteen.
+const MAX_VALUES: usize = 8_000_000;
 
 /// Why bytes are no cluster file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -56,6 +59,12 @@ pub enum ReadError {
         /// The limit.
         limit: usize,
     },
+    /// Far more values than a cluster has, packed to fill the memory.
+    #[error("it holds over {limit} values")]
+    TooManyValues {
+        /// The limit.
+        limit: usize,
+    },
     /// YAML that cannot be read to its end.
     #[error("{}", stopped(*line, message, faults))]
     Stopped {
@@ -93,7 +102,7 @@ impl ReadError {
             Self::Empty => "write one with `clusterctl init`",
             Self::NotAMapping { .. } => "compare it with a file that `clusterctl init` writes",
             Self::SeveralDocuments { .. } => "keep one cluster in one file, and remove the line `---` between them",
-            Self::TooDeep { .. } => "compare it with a file that `clusterctl init` writes",
+            Self::TooDeep { .. } | Self::TooManyValues { .. } => "compare it with a file that `clusterctl init` writes",
             Self::Stopped { message, .. } if message.contains("cannot start any token") => {
                 "YAML is indented with spaces, never with tabs, and a text that begins with @, ` or % needs quotes"
             }
@@ -145,16 +154,19 @@ fn read_draft(bytes: &[u8], reading: &mut Reading) -> Result<Draft, ReadError> {
     if bytes.len() > MAX_BYTES {
         return Err(ReadError::TooLarge { size: bytes.len(), limit: MAX_BYTES });
     }
-    let text = std::str::from_utf8(bytes).map_err(|e| ReadError::NotUtf8 { line: line_of(bytes, e.valid_up_to()) })?;
-    refuse_depth(text)?;
+    std::str::from_utf8(bytes).map_err(|e| ReadError::NotUtf8 { line: line_of(bytes, e.valid_up_to()) })?;
+    refuse_traps(bytes)?;
     let mut documents = serde_yaml::Deserializer::from_slice(bytes);
     let Some(document) = documents.next() else { return Err(ReadError::Empty) };
     let mut draft = Draft::default();
     let top = Mapping { into: &mut File::new(&mut draft), reading };
     if let Err(error) = top.deserialize(document) {
-        let line = error.location().map(|place| place.line());
         let faults = in_order(bytes, std::mem::take(&mut reading.faults));
-        return Err(ReadError::Stopped { line, message: error.to_string(), faults });
+        let line = match faults.last() {
+            Some(last) if reading.is_full => last.line,
+            _ => error.location().map(|place| place.line()),
+        };
+        return Err(ReadError::Stopped { line, message: reason(&error), faults });
     }
     if let Some(second) = documents.next() {
         let line = lines::Locate.deserialize(second).ok().flatten().map(|(line, _)| line);
@@ -168,34 +180,51 @@ fn read_draft(bytes: &[u8], reading: &mut Reading) -> Result<Draft, ReadError> {
 }
 
 /// Finds every fault's line by a second reading, and sorts.
-fn in_order(bytes: &[u8], mut found: Vec<(Fault, Vec<Step>)>) -> Vec<Fault> {
+fn in_order(bytes: &[u8], found: Vec<(Fault, Vec<Step>)>) -> Vec<Fault> {
     if found.is_empty() {
         return Vec::new();
     }
-    let Some(document) = serde_yaml::Deserializer::from_slice(bytes).next() else { return Vec::new() };
     let paths: Vec<&[Step]> = found.iter().map(|(_, steps)| steps.as_slice()).collect();
-    let places = lines::find(&paths, document);
-    let mut placed: Vec<(Option<Place>, Fault)> = places.into_iter().zip(found.drain(..).map(|(f, _)| f)).collect();
+    let document = serde_yaml::Deserializer::from_slice(bytes).next();
+    let places = document.map_or_else(|| vec![None; paths.len()], |document| lines::find(&paths, document));
+    let mut placed: Vec<(Option<Place>, Fault)> = places.into_iter().zip(found.into_iter().map(|(f, _)| f)).collect();
     placed.sort_by_key(|(place, _)| *place);
     let with_line = |(place, fault): (Option<Place>, Fault)| Fault { line: place.map(|(line, _)| line), ..fault };
     placed.into_iter().map(with_line).collect()
 }
 
-/// Brackets are counted wherever they stand, in comments and in quotes too: two hundred that nobody closes are no
-/// cluster file in any case.
-fn refuse_depth(text: &str) -> Result<(), ReadError> {
-    let mut open = 0_usize;
-    for (at, byte) in text.bytes().enumerate() {
+/// Refuses what would take the parser minutes or gigabytes. Marks are counted wherever they stand, in comments and in
+/// quotes too: so many are no cluster file in any case.
+fn refuse_traps(bytes: &[u8]) -> Result<(), ReadError> {
+    let (mut open, mut in_a_row, mut values) = (0_usize, 0_usize, 0_usize);
+    for (at, &byte) in bytes.iter().enumerate() {
         match byte {
             b'[' | b'{' => open += 1,
             b']' | b'}' => open = open.saturating_sub(1),
+            b',' | b':' => values += 1,
+            b'\n' => (values, in_a_row) = (values + 1, 0),
+            b'\r' => in_a_row = 0,
+            b'-' | b'?' if bytes.get(at + 1).is_none_or(|&next| next == b' ' || next == b'\t') => in_a_row += 1,
             _ => {}
         }
-        if open > MAX_OPEN_BRACKETS {
-            return Err(ReadError::TooDeep { line: line_of(text.as_bytes(), at), limit: MAX_OPEN_BRACKETS });
+        if open > MAX_DEPTH || in_a_row > MAX_DEPTH {
+            return Err(ReadError::TooDeep { line: line_of(bytes, at), limit: MAX_DEPTH });
         }
     }
-    Ok(())
+    if values > MAX_VALUES { Err(ReadError::TooManyValues { limit: MAX_VALUES }) } else { Ok(()) }
+}
+
+/// The YAML reader's reason without the place that it ends with, and in a person's words.
+fn reason(error: &serde_yaml::Error) -> String {
+    let text = error.to_string();
+    if text.contains("recursion limit exceeded") {
+        return "lists or mappings are nested over 100 deep".to_owned();
+    }
+    match text.rsplit_once(" at line ") {
+        // The place in `… while parsing a list at line 7` is another one.
+        Some((reason, _)) if !reason.contains(", while ") => reason.to_owned(),
+        _ => text,
+    }
 }
 
 fn line_of(bytes: &[u8], at: usize) -> usize {

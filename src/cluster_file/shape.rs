@@ -31,6 +31,8 @@ pub(super) struct Reading {
     pub(super) faults: Vec<(Fault, Vec<Step>)>,
     /// What stands at the top, if it is no mapping.
     pub(super) instead_of_a_file: Option<&'static str>,
+    /// No fault more was taken, and reading stopped.
+    pub(super) is_full: bool,
     path: Vec<Spot>,
     budget: usize,
 }
@@ -45,7 +47,7 @@ enum Spot {
 impl Reading {
     /// For a file of `size` bytes.
     pub(super) fn new(size: usize) -> Self {
-        Self { faults: Vec::new(), instead_of_a_file: None, path: Vec::new(), budget: size * 2 + 4096 }
+        Self { faults: Vec::new(), instead_of_a_file: None, is_full: false, path: Vec::new(), budget: size * 2 + 4096 }
     }
 
     /// Pays for a value. Each byte of a file can state one byte of values; aliases can multiply that, but a file whose
@@ -76,7 +78,8 @@ impl Reading {
 
     fn push<E: Error>(&mut self, seen: Option<String>, reason: Reason, steps: Vec<Step>) -> Result<(), E> {
         if self.faults.len() >= MAX_FAULTS {
-            return Err(E::custom(format_args!("it has over {MAX_FAULTS} faults until here")));
+            self.is_full = true;
+            return Err(E::custom(format_args!("over {MAX_FAULTS} values have the wrong shape")));
         }
         self.faults.push((Fault { path: lines::path_of(&steps), line: None, seen, reason }, steps));
         Ok(())

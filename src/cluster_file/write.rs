@@ -13,7 +13,7 @@ pub fn write(draft: &Draft) -> String {
     file.comment(
         "The one statement of who is in this cluster: clusterctl reads it, and nothing else, to know what to issue.\n\
          Change it, run `clusterctl issue-node --all` and `clusterctl bundle --all` again, and only what no longer\n\
-         matches is made anew. A line that begins with # is a comment; one that shows a key shows its default.\n\
+         matches is made anew. A line that begins with # is a comment; a key in one has its default, or an example.\n\
          Texts are in quotes because YAML would read some names otherwise: a host called on is \"on\".",
     );
     file.line(&format!("apiVersion: {API_VERSION}"));
@@ -63,14 +63,17 @@ pub fn write(draft: &Draft) -> String {
 
     file.comment(
         "The hosts that run an API server. addresses is where each is reached, IP addresses and DNS names; all of them\n\
-         are in its certificate. apiServerPort is 6443, or the endpoint's port on a master that is the endpoint.",
+         are in its certificate. apiServerPort is 6443, or the endpoint's port on a master that is the endpoint.\n\
+         An entry looks like this:\n\
+         - name: \"master-1\"\n  addresses: [\"10.20.0.11\", \"master-1.example.net\"]",
     );
     file.hosts("masters", "apiServerPort", &draft.masters);
 
     file.comment(
         "The hosts that run a kubelet. name is the node's name as `kubectl get nodes` shows it; addresses must hold what\n\
          the masters dial, or they would refuse the node's certificate. kubeletPort is 10250. A machine that is both\n\
-         stands in both lists.",
+         stands in both lists. An entry looks like this:\n\
+         - name: \"worker-1\"\n  addresses: [\"10.20.1.11\", \"fd20:1::11\", \"worker-1.example.net\"]",
     );
     file.hosts("nodes", "kubeletPort", &draft.nodes);
     file.0
