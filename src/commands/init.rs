@@ -75,10 +75,10 @@ pub fn run(args: &InitArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     files::write_new(&path, cluster_file::write(&draft).as_bytes(), files::PUBLIC)?;
     context.screen.answer(path.display());
     context.screen.step(format_args!(
-        "cluster {} with {} masters and {} nodes. Look it over, then go on with: clusterctl init-ca",
+        "cluster {} with {} and {}. Look it over, then go on with: clusterctl init-ca",
         cluster.name,
-        cluster.masters.len(),
-        cluster.nodes.len(),
+        counted(cluster.masters.len(), "master"),
+        counted(cluster.nodes.len(), "node"),
     ));
     Ok(Exit::Done)
 }
@@ -169,4 +169,8 @@ fn host(text: &str) -> Result<DraftHost, String> {
     let (name, addresses) = text.split_once('=').ok_or_else(|| format!("{text:?} is not NAME=ADDRESS,ADDRESS"))?;
     let addresses = addresses.split(',').map(str::trim).filter(|a| !a.is_empty()).map(str::to_owned).collect();
     Ok(DraftHost { name: Some(name.trim().to_owned()), addresses, port: None })
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
