@@ -165,9 +165,32 @@ impl Wire {
             Ok(Err(failure)) => failure,
             Err(_) => Outcome::TimedOut(millis(self.limit)),
         };
+        let outcome = match outcome {
+            Outcome::Closed | Outcome::Reset => self.farewell(socket, client).await.map_or(outcome, Outcome::Alert),
+            other => other,
+        };
         let shown = self.keep(witness.take().chain);
         let presented = client.map(|identity| identity.certificate.fingerprint());
         Exchange { caller, presented, request, shown, outcome, elapsed_ms: millis(started.elapsed()) }
+    }
+
+    /// The alert behind a closed connection. In TLS 1.3 it comes after the handshake, and an HTTP client that is still
+    /// writing may see only the end; one that reads at once sees why.
+    async fn farewell(&self, socket: &Socket, client: Option<&Identity>) -> Option<String> {
+        let (config, _) = self.config(client);
+        let listen = async {
+            let stream = TcpStream::connect(socket.to).await?;
+            let name = server_name(&socket.address, socket.to);
+            let mut stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
+            stream.read(&mut [0; 64]).await
+        };
+        match timeout(self.limit.min(Duration::from_secs(1)), listen).await {
+            Ok(Err(error)) => match describe(&error) {
+                Failure::Alert(alert) => Some(alert),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     async fn ask(&self, socket: &Socket, config: ClientConfig, request: Request) -> Result<Answer, Outcome> {
@@ -409,7 +432,9 @@ fn describe(error: &(dyn StdError + 'static)) -> Failure {
                 _ => {}
             }
         }
-        if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_incomplete_message) {
+        // "Canceled" is what a request is told whose connection ended under it.
+        let cut_off = |error: &hyper::Error| error.is_incomplete_message() || error.is_canceled() || error.is_closed();
+        if error.downcast_ref::<hyper::Error>().is_some_and(cut_off) {
             ended = Some(Failure::Closed);
         }
         if !text.is_empty() {
