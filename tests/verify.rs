@@ -27,6 +27,8 @@ struct Lab {
     target: Arc<Target>,
     now: OffsetDateTime,
     running: StandIn,
+    /// The first node's client credential.
+    client: Credential,
 }
 
 fn now() -> OffsetDateTime {
@@ -79,6 +81,7 @@ fn lab(masters: usize, nodes: usize, fault: Option<Fault>) -> Lab {
     let mut take = |host: &HostName, profile| made.remove(&(Some(host.clone()), profile)).expect("issued");
     let masters: Vec<_> = cluster.masters.iter().map(|host| take(&host.name, Profile::Apiserver)).collect();
     let mut nodes: Vec<_> = cluster.nodes.iter().map(|host| take(&host.name, Profile::KubeletServer)).collect();
+    let client = take(&cluster.nodes[0].name, Profile::KubeletClient);
     if let Some(fault) = fault
         && let Some(broken) = fault.serving_credential(&cluster, &root, now).expect("a broken credential")
     {
@@ -86,7 +89,7 @@ fn lab(masters: usize, nodes: usize, fault: Option<Fault>) -> Lab {
     }
     let config = Config { cluster: cluster.clone(), root: root.certificate, masters, nodes, fault, now };
     let running = reserved.start(config).expect("a running cluster");
-    Lab { cluster, target, now, running }
+    Lab { cluster, target, now, running, client }
 }
 
 impl Lab {
@@ -602,13 +605,18 @@ fn curl_and_kubectl_take_the_stand_in_for_a_cluster() {
     assert!(master.contains("HTTP/2 401") && master.contains("\"reason\": \"Unauthorized\""), "{master}");
     let plain = Command::new("curl").arg("-sS").arg(format!("http://{}/", addresses.nodes[0])).output().expect("curl");
     assert_eq!(String::from_utf8_lossy(&plain.stdout), "Client sent an HTTP request to an HTTPS server.\n");
-    let kubectl = Command::new("kubectl")
-        .args(["--server", &at(&addresses.endpoint, ""), "--certificate-authority"])
-        .arg(&ca)
-        .args(["get", "--raw", "/api/v1/nodes"])
-        .env("HOME", folder.path())
-        .env_remove("KUBECONFIG")
-        .output()
-        .expect("kubectl");
-    assert!(String::from_utf8_lossy(&kubectl.stderr).contains("Unauthorized"), "{kubectl:?}");
+    let (cert, key) = (folder.path().join("node.crt"), folder.path().join("node.key"));
+    std::fs::write(&cert, lab.client.certificate.to_pem()).expect("written");
+    std::fs::write(&key, lab.client.key.to_pem().as_bytes()).expect("written");
+    let kubectl = |path: &str| {
+        let mut command = Command::new("kubectl");
+        command.args(["--server", &at(&addresses.endpoint, ""), "--certificate-authority"]).arg(&ca);
+        command.arg("--client-certificate").arg(&cert).arg("--client-key").arg(&key);
+        let output = command.args(["get", "--raw", path]).env("HOME", folder.path()).env_remove("KUBECONFIG").output();
+        let output = output.expect("kubectl");
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+    };
+    assert!(kubectl("/api/v1/nodes/node-1").contains("\"kind\": \"Node\""), "{}", kubectl("/api/v1/nodes/node-1"));
+    let other = kubectl("/api/v1/nodes/node-2");
+    assert!(other.contains("nodes \"node-2\" is forbidden: User \"kubelet:node-1\" cannot get resource"), "{other}");
 }

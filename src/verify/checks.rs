@@ -1094,8 +1094,7 @@ mod tests {
     fn refusals_prove_nothing_where_everybody_is_refused() {
         let bed = bed();
         let refused = answer(401, "Unauthorized");
-        let calls =
-            [(master(), refused.clone()), (Caller::Anonymous, refused.clone()), (Caller::Stranger, Outcome::Reset)];
+        let calls = [(master(), refused.clone()), (Caller::Anonymous, refused), (Caller::Stranger, Outcome::Reset)];
         let found = bed.judged(Place::Node, &bed.node_cert(), &calls, NOW);
         assert_eq!(statuses(&found, &["caller", "anonymous", "stranger"]), ["fail", "not-proven", "not-proven"]);
     }

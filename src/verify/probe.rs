@@ -280,7 +280,7 @@ impl Run {
     }
 
     async fn exchanges(&self, place: Place, peer: &Peer, socket: &Socket, seen: &mut Vec<Exchange>) {
-        let mut calls: Vec<(Caller, Result<Option<&Identity>, String>, Request)> = Vec::new();
+        let mut calls: Vec<Call<'_>> = Vec::new();
         let stranger = |identity: &'_ Option<Identity>| match identity {
             Some(_) => Ok(()),
             None => Err("there is no root to pretend to".to_owned()),
@@ -359,6 +359,9 @@ impl Run {
         self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 }
+
+/// Who calls with what for what; without a credential, why.
+type Call<'a> = (Caller, Result<Option<&'a Identity>, String>, Request);
 
 /// What a peer calls with; `Ok` always holds an identity.
 fn client(peer: &Peer) -> Result<Option<&Identity>, String> {

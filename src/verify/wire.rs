@@ -31,6 +31,9 @@ use crate::pki::fingerprint::Fingerprint;
 /// How many of the first bytes of a peer that speaks no TLS are kept.
 const FIRST_BYTES: usize = 64;
 
+/// The kinds of records that TLS has (RFC 8446 § 5.1, RFC 6520).
+const TLS_RECORDS: std::ops::RangeInclusive<u8> = 0x14..=0x18;
+
 /// Makes connections.
 pub(super) struct Wire {
     provider: Arc<CryptoProvider>,
@@ -120,10 +123,10 @@ impl Wire {
             drop(tapped);
             if first.starts_with(b"HTTP/") || self.answers_plain_http(socket.to, &first).await {
                 tls.outcome = Handshake::PlainHttp;
-            } else if let Handshake::Failed(reason) = &mut tls.outcome {
-                if !first.is_empty() && !(0x14..=0x18).contains(&first[0]) {
-                    *reason = format!("what came is not TLS: {}", String::from_utf8_lossy(&first));
-                }
+            } else if let Handshake::Failed(reason) = &mut tls.outcome
+                && first.first().is_some_and(|kind| !TLS_RECORDS.contains(kind))
+            {
+                *reason = format!("what came is not TLS: {}", String::from_utf8_lossy(&first));
             }
         }
         tls
