@@ -252,7 +252,7 @@ fn two_hundred_nodes_take_seconds() {
     assert_eq!(faults(&findings), BTreeMap::new());
     assert!(took < StdDuration::from_secs(30), "{took:?}");
     let text = lab.text(&findings);
-    assert!(text.contains("200 nodes alike") && text.lines().count() < 20, "{text}");
+    assert!(text.contains("200 nodes pass") && text.lines().count() < 20, "{text}");
 }
 
 /// A cluster of one master and two nodes, of which the first node is somebody else's server.
@@ -619,4 +619,23 @@ fn curl_and_kubectl_take_the_stand_in_for_a_cluster() {
     assert!(kubectl("/api/v1/nodes/node-1").contains("\"kind\": \"Node\""), "{}", kubectl("/api/v1/nodes/node-1"));
     let other = kubectl("/api/v1/nodes/node-2");
     assert!(other.contains("nodes \"node-2\" is forbidden: User \"kubelet:node-1\" cannot get resource"), "{other}");
+}
+
+#[test]
+fn the_junit_form_is_xml_with_a_case_for_each_check() {
+    let lab = lab(1, 2, Some(Fault::Plaintext));
+    let findings = lab.judge(&lab.observe());
+    let report = Report::new(&lab.target, findings, Strictness::default(), lab.now, lab.now);
+    let script = "import sys, xml.etree.ElementTree as e; t = e.parse(sys.stdin).getroot(); \
+                  print(len(t.findall('.//testcase')), len(t.findall('.//failure')), len(t.findall('.//error')))";
+    let mut python = Command::new("python3");
+    let mut child = python.args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("python3");
+    let mut stdin = child.stdin.take().expect("piped");
+    std::io::Write::write_all(&mut stdin, report.to_junit().as_bytes()).expect("written");
+    drop(stdin);
+    let said = child.wait_with_output().expect("ended").stdout;
+    let counts = report.counts();
+    let expected = format!("{} {} {}\n", counts.total, counts.fail, counts.not_proven);
+    assert_eq!(String::from_utf8_lossy(&said), expected);
+    assert!(counts.fail == 1 && counts.not_proven > 5);
 }

@@ -31,7 +31,8 @@ pub struct Clock {
 #[must_use]
 pub fn judge(target: &Target, seen: &Observations, clock: Clock) -> Vec<Finding> {
     let mut findings = trust_anchor(target, clock.now);
-    let mut bench = Bench { target, clock, parsed: HashMap::new(), trusted: HashMap::new() };
+    let nodes = target.nodes.iter().map(|node| (node.name.as_str(), node)).collect();
+    let mut bench = Bench { target, clock, parsed: HashMap::new(), trusted: HashMap::new(), nodes };
     for (der_of, der) in &seen.certificates {
         bench.parsed.insert(*der_of, Certificate::from_der(der.0.clone()).map_err(|error| error.to_string()));
     }
@@ -80,6 +81,7 @@ struct Bench<'a> {
     clock: Clock,
     parsed: HashMap<Fingerprint, Result<Certificate, String>>,
     trusted: HashMap<Vec<Fingerprint>, Result<(), String>>,
+    nodes: HashMap<&'a str, &'a Peer>,
 }
 
 /// Where a finding belongs.
@@ -393,7 +395,7 @@ impl Bench<'_> {
         for exchange in of(dial, |caller| matches!(caller, Caller::Node(_))) {
             let proven = self.proven(exchange);
             let node = match &exchange.caller {
-                Caller::Node(name) => self.target.nodes.iter().find(|node| node.name == *name),
+                Caller::Node(name) => self.nodes.get(name.as_str()).copied(),
                 _ => None,
             };
             let (made, this) = api_caller(spot, exchange, node, proven);

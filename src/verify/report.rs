@@ -220,7 +220,9 @@ impl Report {
                 if members.len() <= 3 {
                     rows.extend(members.iter().map(|host| Row { label: label(host), cells }));
                 } else {
-                    rows.push(Row { label: format!("{} {}s alike", members.len(), place.as_str()), cells });
+                    let well = cells.iter().all(|cell| cell.is_none_or(|status| status == Status::Pass));
+                    let how = if well { "pass" } else { "alike" };
+                    rows.push(Row { label: format!("{} {}s {how}", members.len(), place.as_str()), cells });
                 }
             }
         }
@@ -648,7 +650,7 @@ mod tests {
             (0..1000).map(|i| finding(&format!("n{i}"), Aspect::Connect, Status::Pass)).collect();
         findings[7].status = Status::Fail;
         let text = report(findings).to_text(TextStyle::default());
-        assert!(text.contains("999 nodes alike"), "{text}");
+        assert!(text.contains("999 nodes pass"), "{text}");
         assert!(text.contains("node n7"), "{text}");
         assert!(text.lines().count() < 25 && text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
     }

@@ -21,9 +21,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
-use super::observation::{
-    Answer, Connect, Der, Exchange, Handshake, MAX_BODY, MAX_CHAIN, Outcome, Request, Signature, Tls,
-};
+use super::observation::{Answer, Connect, Der, Exchange, Handshake, MAX_CHAIN, Outcome, Request, Signature, Tls};
 use super::target::Identity;
 use crate::cluster::address::Address;
 use crate::pki::fingerprint::Fingerprint;
@@ -230,12 +228,13 @@ impl Wire {
                 .body(r#"{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}"#),
         };
         let mut response = asked.send().await.map_err(failed)?;
+        let limit = request.body_limit();
         let mut body = Vec::new();
         let mut truncated = false;
         while let Ok(Some(chunk)) = response.chunk().await.inspect_err(|_| truncated = true) {
-            let room = MAX_BODY - body.len();
+            let room = limit - body.len();
             body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-            if chunk.len() > room || body.len() == MAX_BODY {
+            if chunk.len() > room || body.len() == limit {
                 truncated = true;
                 break;
             }
