@@ -639,3 +639,127 @@ fn the_junit_form_is_xml_with_a_case_for_each_check() {
     assert_eq!(String::from_utf8_lossy(&said), expected);
     assert!(counts.fail == 1 && counts.not_proven > 5);
 }
+
+/// A TLS server that shows `certificate`, signs with `key` and says whatever `speak` writes once it was asked something.
+fn speaker(
+    certificate: &Credential,
+    key: &Credential,
+    speak: fn(&mut dyn std::io::Write) -> std::io::Result<()>,
+) -> u16 {
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+    use rustls::sign::{CertifiedKey, SingleCertAndKey};
+    let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.key.expose_pkcs8()));
+    let signing = rustls::crypto::ring::sign::any_supported_type(&der).expect("a key");
+    let chain = vec![CertificateDer::from(certificate.certificate.der().to_vec())];
+    let resolver = SingleCertAndKey::from(CertifiedKey::new(chain, signing));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(resolver));
+    let config = Arc::new(config);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let config = config.clone();
+            std::thread::spawn(move || -> std::io::Result<()> {
+                let connection = rustls::ServerConnection::new(config).map_err(std::io::Error::other)?;
+                let mut tls = rustls::StreamOwned::new(connection, stream);
+                let mut asked = [0; 4096];
+                if std::io::Read::read(&mut tls, &mut asked)? > 0 {
+                    speak(&mut tls)?;
+                    tls.conn.send_close_notify();
+                    std::io::Write::flush(&mut tls)?;
+                }
+                Ok(())
+            });
+        }
+    });
+    port
+}
+
+impl Foreign {
+    fn issue(&self) -> Credential {
+        let authority = Authority::open(&self.root, self.now).expect("a fit root");
+        authority.issue(&self.leaf(), self.cluster.keys).expect("a credential").into_inner()
+    }
+
+    /// What a node is found to be that is ours by its certificate and speaks like this.
+    fn spoken(speak: fn(&mut dyn std::io::Write) -> std::io::Result<()>) -> BTreeMap<String, (&'static str, String)> {
+        let mut lab = Self::new();
+        let credential = lab.issue();
+        lab.target.nodes[0].port = speaker(&credential, &credential, speak);
+        lab.verdicts()
+    }
+}
+
+#[test]
+fn a_peer_without_the_key_of_its_certificate_proves_nothing() {
+    let mut lab = Foreign::new();
+    let (certificate, other) = (lab.issue(), lab.issue());
+    let pods = |out: &mut dyn std::io::Write| {
+        let body = r#"{"kind":"PodList","apiVersion":"v1","metadata":{},"items":null}"#;
+        write!(out, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+    };
+    lab.target.nodes[0].port = speaker(&certificate, &other, pods);
+    lab.expect(&[
+        ("chain", "pass"),
+        ("possession", "fail"),
+        ("caller", "not-proven"),
+        ("anonymous", "not-proven"),
+        ("stranger", "not-proven"),
+    ]);
+    // The same peer with its key is believed, and found to be open to everybody.
+    lab.target.nodes[0].port = speaker(&certificate, &certificate, pods);
+    lab.expect(&[("possession", "pass"), ("caller", "pass"), ("anonymous", "fail"), ("stranger", "fail")]);
+}
+
+#[test]
+fn redirects_are_not_followed_and_garbage_is_no_answer() {
+    let statuses = |found: &BTreeMap<String, (&'static str, String)>| [found["caller"].0, found["anonymous"].0];
+    let moved = Foreign::spoken(|out| {
+        write!(out, "HTTP/1.1 302 Found\r\nlocation: https://127.0.0.1:1/pods\r\ncontent-length: 0\r\n\r\n")
+    });
+    assert_eq!(statuses(&moved), ["not-proven"; 2]);
+    assert!(moved["caller"].1.contains("302"), "{moved:#?}");
+    let garbage = Foreign::spoken(|out| out.write_all(b"\x00\x01 not http at all\r\n\r\n"));
+    assert_eq!(statuses(&garbage), ["not-proven"; 2]);
+    let nothing = Foreign::spoken(|_| Ok(()));
+    assert_eq!(statuses(&nothing), ["not-proven"; 2]);
+    let lying = Foreign::spoken(|out| write!(out, "HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\n{{\"kind\":\"Pod"));
+    assert_eq!(statuses(&lying), ["not-proven", "fail"]);
+}
+
+#[test]
+fn endless_headers_and_bodies_end_and_deep_json_is_no_pod_list() {
+    let began = Instant::now();
+    let headers = Foreign::spoken(|out| {
+        write!(out, "HTTP/1.1 200 OK\r\n")?;
+        (0..).try_for_each(|i| write!(out, "x-{i}: {}\r\n", "y".repeat(1000)))
+    });
+    assert_eq!(headers["caller"].0, "not-proven", "{headers:#?}");
+    let body = Foreign::spoken(|out| {
+        write!(out, "HTTP/1.1 200 OK\r\n\r\n")?;
+        (0..).try_for_each(|_: u64| out.write_all(&[b'['; 4096]))
+    });
+    assert_eq!([body["caller"].0, body["anonymous"].0], ["not-proven", "fail"], "{body:#?}");
+    assert!(began.elapsed() < StdDuration::from_secs(20));
+}
+
+#[test]
+fn what_a_peer_says_is_escaped_in_the_report() {
+    let mut lab = Foreign::new();
+    let credential = lab.issue();
+    lab.target.nodes[0].port = speaker(&credential, &credential, |out| {
+        write!(out, "HTTP/1.1 403 \x1b[31mForbidden\r\ncontent-length: 20\r\n\r\n\x1b]0;pwned\x07\u{202e}x\n.....")
+    });
+    let target = Arc::new(lab.target.clone());
+    let seen = run(&target, &Options::default(), lab.now, &|_, _| {}).expect("a network");
+    let findings = judge(&target, &seen, Clock { now: lab.now, expires_within: Duration::days(30) });
+    let report = Report::new(&target, findings, Strictness::default(), lab.now, lab.now);
+    for text in [report.to_text(TextStyle { color: false, verbose: true }), report.to_json(), report.to_junit()] {
+        assert!(!text.contains(['\x1b', '\x07', '\u{202e}']), "{text}");
+    }
+}
