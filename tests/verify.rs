@@ -763,3 +763,14 @@ fn what_a_peer_says_is_escaped_in_the_report() {
         assert!(!text.contains(['\x1b', '\x07', '\u{202e}']), "{text}");
     }
 }
+
+#[test]
+fn a_server_that_wants_a_certificate_and_takes_anybodys_is_found_out_by_the_stranger() {
+    for version in ["-tls1_2", "-tls1_3"] {
+        let lab = Foreign::new();
+        lab.write(&lab.issue());
+        // Without -verify_return_error OpenSSL demands a certificate and then overlooks that it chains to nothing.
+        let _server = lab.s_server(&["-www", version, "-Verify", "1", "-CAfile", "ca.crt"]);
+        lab.expect(&[("chain", "pass"), ("anonymous", "pass"), ("stranger", "fail"), ("neighbour", "fail")]);
+    }
+}
