@@ -280,18 +280,13 @@ impl Run {
     }
 
     async fn exchanges(&self, place: Place, peer: &Peer, socket: &Socket, seen: &mut Vec<Exchange>) {
-        let mut calls: Vec<(Caller, Result<Option<&Identity>, String>, Request)> = Vec::new();
-        let stranger = |identity: &'_ Option<Identity>| match identity {
-            Some(_) => Ok(()),
-            None => Err("there is no root to pretend to".to_owned()),
-        };
+        let mut calls: Vec<Call<'_>> = Vec::new();
         if place == Place::Node {
             for master in &self.target.masters {
                 calls.push((Caller::Master(master.name.clone()), client(master), Request::Pods));
             }
             calls.push((Caller::Anonymous, Ok(None), Request::Pods));
-            let identity = &self.strangers.at_nodes;
-            calls.push((Caller::Stranger, stranger(identity).map(|()| identity.as_ref()), Request::Pods));
+            calls.push((Caller::Stranger, pretended(self.strangers.at_nodes.as_ref()), Request::Pods));
             calls.extend(
                 self.neighbour(peer).map(|other| (Caller::Neighbour(other.name.clone()), client(other), Request::Pods)),
             );
@@ -299,8 +294,7 @@ impl Run {
             let first = self.target.nodes.first();
             calls.extend(first.map(|node| (Caller::Node(node.name.clone()), client(node), Request::WhoAmI)));
             calls.push((Caller::Anonymous, Ok(None), Request::Nodes));
-            let identity = &self.strangers.at_masters;
-            calls.push((Caller::Stranger, stranger(identity).map(|()| identity.as_ref()), Request::Nodes));
+            calls.push((Caller::Stranger, pretended(self.strangers.at_masters.as_ref()), Request::Nodes));
         }
         let mut gave_up = false;
         for (caller, identity, request) in calls {
@@ -360,6 +354,9 @@ impl Run {
     }
 }
 
+/// Who calls with what for what; without a credential, why.
+type Call<'a> = (Caller, Result<Option<&'a Identity>, String>, Request);
+
 /// What a peer calls with; `Ok` always holds an identity.
 fn client(peer: &Peer) -> Result<Option<&Identity>, String> {
     match &peer.client {
@@ -369,6 +366,10 @@ fn client(peer: &Peer) -> Result<Option<&Identity>, String> {
             Err(why.unwrap_or_else(|| format!("there is no client certificate of {} here", peer.name)))
         }
     }
+}
+
+fn pretended(stranger: Option<&Identity>) -> Result<Option<&Identity>, String> {
+    stranger.map(Some).ok_or_else(|| "there is no root to pretend to".to_owned())
 }
 
 fn not_asked(caller: Caller, client: Option<&Identity>, request: Request, outcome: Outcome) -> Exchange {

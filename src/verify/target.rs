@@ -4,8 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use rustls::crypto::CryptoProvider;
-use rustls::crypto::ring::default_provider;
+use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use serde::{Deserialize, Serialize};
@@ -220,11 +219,8 @@ impl Identity {
         let leaf = chain.first().ok_or(IdentityError::NoCertificate)?;
         let certificate = Arc::new(Certificate::from_der(leaf.clone())?);
         let unusable = |reason: String| IdentityError::Key(reason);
-        // rustls-pki-types has no borrowed way from bytes of an unknown kind; the copy is wiped by its own drop.
         let der = PrivateKeyDer::try_from(key_der).map_err(|reason| unusable(reason.to_owned()))?;
-        let provider: CryptoProvider = default_provider();
-        let key =
-            provider.key_provider.load_private_key(der.clone_key()).map_err(|error| unusable(error.to_string()))?;
+        let key = any_supported_type(&der).map_err(|error| unusable(error.to_string()))?;
         let chain = chain.iter().map(|der| CertificateDer::from(der.clone())).collect();
         let key = CertifiedKey::new(chain, key);
         match key.keys_match() {
