@@ -19,13 +19,41 @@ fn the_demo_ends_with_all_six_properties_proven() {
 #[test]
 fn every_fault_is_found_by_its_check_and_ends_with_status_1() {
     let faults = [
-        ("expired-node", "FAIL node.dates at node node-2"),
-        ("other-ca", "FAIL node.chain at node node-2"),
-        ("wrong-name", "FAIL node.name at node node-2"),
-        ("anonymous-node", "FAIL node.anonymous at node node-2"),
-        ("anonymous-master", "FAIL master.anonymous at master master-1"),
-        ("swapped-account", "FAIL master.whoami at master master-1"),
-        ("plaintext", "FAIL node.tls at node node-2"),
+        (
+            "expired-node",
+            "FAIL node.dates
+    at      node node-2 ",
+        ),
+        (
+            "other-ca",
+            "FAIL node.chain
+    at      node node-2 ",
+        ),
+        (
+            "wrong-name",
+            "FAIL node.name
+    at      node node-2 ",
+        ),
+        (
+            "anonymous-node",
+            "FAIL node.anonymous
+    at      node node-2 ",
+        ),
+        (
+            "anonymous-master",
+            "FAIL master.anonymous
+",
+        ),
+        (
+            "swapped-account",
+            "FAIL master.whoami
+",
+        ),
+        (
+            "plaintext",
+            "FAIL node.tls
+    at      node node-2 ",
+        ),
         ("expired-root", "FAIL trust.anchor"),
     ];
     let mut lab = Lab::empty();

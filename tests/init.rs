@@ -142,7 +142,7 @@ fn the_rest_of_the_path_runs_on_the_real_inventory() {
         "master-1.example.net:127.0.0.9",
     ]);
     assert_eq!(online.status, 1, "{online}");
-    assert!(online.out.contains("FAIL node.connect at node on"), "{online}");
+    assert!(online.out.contains("FAIL node.connect\n    at      node on "), "{online}");
 }
 
 #[test]

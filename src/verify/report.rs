@@ -8,7 +8,7 @@ use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::finding::{CheckId, Finding, Property, Status, Strictness, Verdict, verdict};
+use super::finding::{CheckId, Finding, Property, Scope, Status, Strictness, Verdict, verdict};
 use super::target::{Place, Target};
 use crate::pki::inspect::stamp;
 
@@ -108,6 +108,12 @@ impl Report {
         verdict(&self.findings, self.strictness)
     }
 
+    /// Whether anybody was dialled. A directory alone proves none of the six properties, however good it is.
+    #[must_use]
+    pub fn dialled(&self) -> bool {
+        self.findings.iter().any(|finding| matches!(finding.id.0, Scope::Node | Scope::Master))
+    }
+
     /// How many findings ended how.
     #[must_use]
     pub fn counts(&self) -> Counts {
@@ -129,7 +135,12 @@ impl Report {
         let mut out = String::new();
         let paint = Paint(style.color);
         self.head(&mut out);
-        self.matrix(&mut out, paint);
+        if self.dialled() {
+            self.matrix(&mut out, paint);
+        } else {
+            line(&mut out, "nothing was dialled: this says what lies in the directory, and proves no property");
+            line(&mut out, "");
+        }
         self.details(&mut out, paint, style.verbose);
         self.sum(&mut out, paint);
         out
@@ -293,6 +304,10 @@ impl Report {
         parts.extend(others.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")));
         line(out, &format!("{} checks: {}", counts.total, parts.join(", ")));
         let (status, text) = match self.verdict() {
+            Verdict::Proven if !self.dialled() => {
+                (Status::Pass, "Good: what lies in the directory is as it should be.")
+            }
+            Verdict::Unproven if !self.dialled() => (Status::Fail, "Not good: see above."),
             Verdict::Proven => (Status::Pass, "Proven: every check that counts has passed."),
             Verdict::Unproven => (Status::Fail, "Not proven: see above."),
             Verdict::NothingJudged => (Status::Fail, "Nothing could be judged."),
@@ -310,6 +325,7 @@ impl Report {
             roots: &self.roots,
             started: stamp(self.started),
             finished: stamp(self.finished),
+            looked_at: if self.dialled() { "wire" } else { "directory" },
             verdict: self.verdict().as_str(),
             summary: self.counts(),
             results: self.findings.iter().map(Line::of).collect(),
@@ -558,6 +574,7 @@ struct Document<'a> {
     roots: &'a [RootLine],
     started: String,
     finished: String,
+    looked_at: &'static str,
     verdict: &'static str,
     summary: Counts,
     results: Vec<Line<'a>>,
