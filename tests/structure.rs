@@ -105,9 +105,9 @@ fn a_crate_is_named_in_its_own_room_alone() {
                     let before = line[..at].chars().next_back();
                     before.is_none_or(|c| !c.is_ascii_alphanumeric() && c != '_' && c != ':')
                 };
-                let path = format!("{name}::");
+                let prefix = format!("{name}::");
                 let used =
-                    line.match_indices(path.as_str()).any(begins_a_path) || line.trim() == format!("use {name};");
+                    line.match_indices(prefix.as_str()).any(begins_a_path) || line.trim() == format!("use {name};");
                 assert!(!used, "{}: {room} may not name {name}: {line}", path.display());
             }
         }
