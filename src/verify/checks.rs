@@ -152,7 +152,7 @@ impl Bench<'_> {
         for (address, location) in peer.addresses.iter().zip(&seen.locations) {
             self.location(peer, seen.place, address, location, findings);
         }
-        if peer.addresses.is_empty() {
+        if peer.dialled && peer.addresses.is_empty() {
             let id = CheckId::at(seen.place, Aspect::Connect);
             let finding = Finding::new(id, seen.place, &seen.host, Status::Fail);
             findings.push(finding.saw("it has no address", "at least one address to dial"));
@@ -216,7 +216,9 @@ impl Bench<'_> {
                 row.extend([Aspect::Caller, Aspect::Anonymous, Aspect::Stranger]);
                 row.extend((nodes > 1).then_some(Aspect::Neighbour));
             }
-            _ if nodes > 0 => row.extend([Aspect::Caller, Aspect::Whoami, Aspect::Anonymous, Aspect::Stranger]),
+            _ if self.target.accounts().next().is_some() => {
+                row.extend([Aspect::Caller, Aspect::Whoami, Aspect::Anonymous, Aspect::Stranger])
+            }
             _ => row.extend([Aspect::Anonymous, Aspect::Stranger]),
         }
         let start = row.iter().position(|aspect| *aspect == from).unwrap_or(0);

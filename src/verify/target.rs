@@ -53,6 +53,10 @@ pub struct Peer {
     pub client_missing: Option<String>,
     /// The account and groups that a node's client certificate stands for.
     pub account: Option<ExpectedAccount>,
+    /// Whether it is dialled. One that is not can still be a neighbour to others.
+    pub dialled: bool,
+    /// Whether every master is asked if it knows this node's account. Means nothing for a master.
+    pub asked_for: bool,
 }
 
 /// An account as the API server should see it.
@@ -124,6 +128,8 @@ impl Target {
                 client: None,
                 client_missing: None,
                 account: None,
+                dialled: true,
+                asked_for: true,
             };
             for leaf in leaves {
                 let found = held(&leaf);
@@ -152,8 +158,29 @@ impl Target {
             client: None,
             client_missing: None,
             account: None,
+            dialled: true,
+            asked_for: false,
         });
         Self { cluster: cluster.name.to_string(), roots, trust_faults: Vec::new(), endpoint, masters, nodes }
+    }
+
+    /// Restricts a run to the nodes that `wanted` names; the others stay as neighbours only. Masters are dialled as ever.
+    pub fn only_nodes(&mut self, wanted: impl Fn(&str) -> bool) {
+        for node in &mut self.nodes {
+            (node.dialled, node.asked_for) = (wanted(&node.name), wanted(&node.name));
+        }
+    }
+
+    /// Restricts a run to the masters. Their nodes' accounts are still asked for.
+    pub fn only_masters(&mut self) {
+        for node in &mut self.nodes {
+            node.dialled = false;
+        }
+    }
+
+    /// The nodes whose accounts are asked for, with their positions.
+    pub(super) fn accounts(&self) -> impl Iterator<Item = (usize, &Peer)> {
+        self.nodes.iter().enumerate().filter(|(_, node)| node.asked_for)
     }
 
     /// Every peer with its place: endpoint, masters, nodes. The order of observations and findings.
