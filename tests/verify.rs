@@ -228,6 +228,9 @@ fn plain_http_is_called_by_its_name() {
     let findings = lab.judge(&lab.observe());
     let tls = findings.iter().find(|f| f.status == Status::Fail).expect("a failure");
     assert_eq!(tls.observed, "it answers plain HTTP");
+    // All that follows from it is told with it, not beside it.
+    let text = lab.text(&findings);
+    assert!(!text.contains("\nnot-proven"), "{text}");
 }
 
 #[test]
