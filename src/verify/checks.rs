@@ -479,8 +479,7 @@ impl Bench<'_> {
             _ => Aspect::Anonymous,
         };
         let expected = expectation(spot.place, aspect);
-        let asked = exchange.request.as_str();
-        let observed = format!("{asked}: {}", said(&exchange.outcome));
+        let observed = asked_and_said(exchange);
         let mut finding = spot.finding(aspect, Status::NotProven).saw(observed, expected);
         finding.caller = who(&exchange.caller);
         finding.elapsed_ms = exchange.elapsed_ms;
@@ -775,6 +774,14 @@ fn open_door(place: Place, aspect: Aspect) -> &'static str {
     }
 }
 
+/// What was asked for and what came back; where nobody could ask, why.
+fn asked_and_said(exchange: &Exchange) -> String {
+    match &exchange.outcome {
+        Outcome::NoCredential(why) => why.clone(),
+        outcome => format!("{}: {}", exchange.request.as_str(), said(outcome)),
+    }
+}
+
 /// What came back, in words.
 fn said(outcome: &Outcome) -> String {
     match outcome {
@@ -815,7 +822,7 @@ fn is_pod_list(answer: &Answer) -> bool {
 
 fn kubelet_caller(spot: &Spot<'_>, exchange: &Exchange, proven: Result<(), String>) -> (Finding, Positive) {
     let expected = expectation(spot.place, Aspect::Caller);
-    let observed = format!("{}: {}", exchange.request.as_str(), said(&exchange.outcome));
+    let observed = asked_and_said(exchange);
     let mut finding = spot.finding(Aspect::Caller, Status::NotProven).saw(observed, expected);
     finding.elapsed_ms = exchange.elapsed_ms;
     match (&exchange.outcome, proven) {
@@ -869,7 +876,7 @@ fn api_caller(
     proven: Result<(), String>,
 ) -> (Vec<Finding>, Positive) {
     let asked = Request::WhoAmI.as_str();
-    let observed = format!("{asked}: {}", said(&exchange.outcome));
+    let observed = asked_and_said(exchange);
     let make = |aspect| {
         let mut finding = spot.finding(aspect, Status::NotProven);
         finding = finding.saw(observed.clone(), expectation(spot.place, aspect));
