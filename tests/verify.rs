@@ -228,6 +228,9 @@ fn plain_http_is_called_by_its_name() {
     let findings = lab.judge(&lab.observe());
     let tls = findings.iter().find(|f| f.status == Status::Fail).expect("a failure");
     assert_eq!(tls.observed, "it answers plain HTTP");
+    // All that follows from it is told with it, not beside it.
+    let text = lab.text(&findings);
+    assert!(!text.contains("\nnot-proven"), "{text}");
 }
 
 #[test]
@@ -773,4 +776,28 @@ fn a_server_that_wants_a_certificate_and_takes_anybodys_is_found_out_by_the_stra
         let _server = lab.s_server(&["-www", version, "-Verify", "1", "-CAfile", "ca.crt"]);
         lab.expect(&[("chain", "pass"), ("anonymous", "pass"), ("stranger", "fail"), ("neighbour", "fail")]);
     }
+}
+
+#[test]
+fn a_run_can_be_restricted_to_a_node_or_to_the_masters() {
+    let lab = lab(1, 3, None);
+    let hosts = |target: &Target| {
+        let target = Arc::new(target.clone());
+        let seen = run(&target, &Options::default(), lab.now, &|_, _| {}).expect("a network");
+        let findings = judge(&target, &seen, Clock { now: lab.now, expires_within: Duration::days(30) });
+        assert_eq!(verdict(&findings, Strictness::default()), Verdict::Proven);
+        let named = |pick: fn(&Finding) -> Option<&str>| -> BTreeSet<String> {
+            findings.iter().filter_map(pick).map(str::to_owned).collect()
+        };
+        let dialled = named(|f| Some(f.host.as_str()).filter(|host| host.starts_with("node")));
+        let whoami = named(|f| f.caller.as_deref().filter(|_| f.id.to_string() == "master.whoami"));
+        let neighbours = named(|f| f.caller.as_deref().filter(|_| f.id.to_string() == "node.neighbour"));
+        [dialled, whoami, neighbours].map(|set| set.into_iter().collect::<Vec<_>>().join(" "))
+    };
+    let mut one = (*lab.target).clone();
+    one.only_nodes(|name| name == "node-2");
+    assert_eq!(hosts(&one), ["node-2", "node-2", "node-3"]);
+    let mut masters = (*lab.target).clone();
+    masters.only_masters();
+    assert_eq!(hosts(&masters), ["", "node-1 node-2 node-3", ""]);
 }

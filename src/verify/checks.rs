@@ -1,7 +1,7 @@
 //! The judgement: pure functions from observations, the target and `now` to findings. No network, no clock.
 //! An answer counts only when it came over a connection whose peer proved that it belongs to the root.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 use time::{Duration, OffsetDateTime};
@@ -36,8 +36,13 @@ pub fn judge(target: &Target, seen: &Observations, clock: Clock) -> Vec<Finding>
     for (der_of, der) in &seen.certificates {
         bench.parsed.insert(*der_of, Certificate::from_der(der.0.clone()).map_err(|error| error.to_string()));
     }
-    for ((_, peer), seen) in target.peers().zip(&seen.peers) {
+    for (i, (place, peer)) in target.peers().enumerate() {
+        let nothing = PeerSeen { place, host: peer.name.clone(), locations: Vec::new() };
+        let seen = seen.peers.get(i).filter(|seen| seen.place == place && seen.host == peer.name).unwrap_or(&nothing);
+        let before = findings.len();
         bench.peer(peer, seen, &mut findings);
+        let missing = bench.missing(peer, place, &findings[before..]);
+        findings.extend(missing);
     }
     findings
 }
@@ -83,6 +88,9 @@ struct Bench<'a> {
     trusted: HashMap<Vec<Fingerprint>, Result<(), String>>,
     nodes: HashMap<&'a str, &'a Peer>,
 }
+
+/// Of a check that nothing was seen for.
+const UNSEEN: &str = "nothing was seen of it";
 
 /// Where a finding belongs.
 struct Spot<'a> {
@@ -152,11 +160,65 @@ impl Bench<'_> {
         for (address, location) in peer.addresses.iter().zip(&seen.locations) {
             self.location(peer, seen.place, address, location, findings);
         }
+        if !peer.dialled {
+            return;
+        }
+        for address in peer.addresses.iter().skip(seen.locations.len()) {
+            let address = format!("{}:{}", address.for_url(), peer.port);
+            let spot = Spot { place: seen.place, host: &peer.name, address, server_name: "", elapsed_ms: 0 };
+            let finding = spot.finding(Aspect::Connect, Status::NotProven);
+            findings.push(finding.saw(UNSEEN, expectation(seen.place, Aspect::Connect)));
+        }
         if peer.addresses.is_empty() {
             let id = CheckId::at(seen.place, Aspect::Connect);
             let finding = Finding::new(id, seen.place, &seen.host, Status::Fail);
             findings.push(finding.saw("it has no address", "at least one address to dial"));
         }
+    }
+
+    /// What should have been judged and was not, because nothing was seen of it: a gap in a recording, or in the run. It
+    /// must never look like a pass.
+    fn missing(&self, peer: &Peer, place: Place, findings: &[Finding]) -> Vec<Finding> {
+        if !peer.dialled {
+            return Vec::new();
+        }
+        let mut wanted: Vec<(Aspect, Option<&str>)> = [Aspect::Connect, Aspect::Tls, Aspect::Chain, Aspect::Possession]
+            .into_iter()
+            .chain([Aspect::Dates, Aspect::Name, Aspect::Usage, Aspect::Anonymous, Aspect::Stranger])
+            .map(|aspect| (aspect, None))
+            .collect();
+        let neighbours = self.target.nodes.len() > 1;
+        if place == Place::Node {
+            wanted.push((Aspect::Caller, None));
+            wanted.extend(self.target.masters.iter().map(|master| (Aspect::Caller, Some(master.name.as_str()))));
+            wanted.extend(neighbours.then_some((Aspect::Neighbour, None)));
+        } else {
+            let accounts = self.target.accounts().map(|(_, node)| Some(node.name.as_str()));
+            wanted.extend(accounts.flat_map(|name| [(Aspect::Caller, name), (Aspect::Whoami, name)]));
+        }
+        let judged: HashSet<(Aspect, Option<&str>)> =
+            findings.iter().flat_map(|f| [(f.id.1, None), (f.id.1, f.caller.as_deref())]).collect();
+        let absent = wanted.into_iter().filter(|wanted| !judged.contains(wanted));
+        let make = |(aspect, caller): (Aspect, Option<&str>)| {
+            // Without any master in the target there is nobody who could call a kubelet by right.
+            let nobody = place == Place::Node && aspect == Aspect::Caller && self.target.masters.is_empty();
+            let (status, observed) = if nobody {
+                (Status::Skipped, "there is no master's certificate here")
+            } else {
+                (Status::NotProven, UNSEEN)
+            };
+            let finding = Finding::new(CheckId::at(place, aspect), place, &peer.name, status);
+            let mut finding = finding.saw(observed, expectation(place, aspect));
+            finding.caller = caller.map(str::to_owned);
+            // Where the host was not reached at all, that is the reason.
+            if let Some(cause) = findings.iter().find(|f| f.id.1 == aspect && f.follows.is_some()) {
+                finding.observed.clone_from(&cause.observed);
+                finding.address.clone_from(&cause.address);
+                finding.follows = cause.follows;
+            }
+            finding
+        };
+        absent.map(make).collect()
     }
 
     fn location(
@@ -210,13 +272,15 @@ impl Bench<'_> {
         let mut row = vec![Aspect::Connect, Aspect::Tls];
         row.extend(TARGET_CHECKS);
         row.extend((spot.place == Place::Node && peer.issued.is_some()).then_some(Aspect::Identity));
-        let nodes = self.target.nodes.len() + self.target.others.len();
+        let nodes = self.target.nodes.len();
         match spot.place {
             Place::Node => {
                 row.extend([Aspect::Caller, Aspect::Anonymous, Aspect::Stranger]);
                 row.extend((nodes > 1).then_some(Aspect::Neighbour));
             }
-            _ if nodes > 0 => row.extend([Aspect::Caller, Aspect::Whoami, Aspect::Anonymous, Aspect::Stranger]),
+            _ if self.target.accounts().next().is_some() => {
+                row.extend([Aspect::Caller, Aspect::Whoami, Aspect::Anonymous, Aspect::Stranger])
+            }
             _ => row.extend([Aspect::Anonymous, Aspect::Stranger]),
         }
         let start = row.iter().position(|aspect| *aspect == from).unwrap_or(0);
@@ -415,8 +479,7 @@ impl Bench<'_> {
             _ => Aspect::Anonymous,
         };
         let expected = expectation(spot.place, aspect);
-        let asked = exchange.request.as_str();
-        let observed = format!("{asked}: {}", said(&exchange.outcome));
+        let observed = asked_and_said(exchange);
         let mut finding = spot.finding(aspect, Status::NotProven).saw(observed, expected);
         finding.caller = who(&exchange.caller);
         finding.elapsed_ms = exchange.elapsed_ms;
@@ -711,6 +774,14 @@ fn open_door(place: Place, aspect: Aspect) -> &'static str {
     }
 }
 
+/// What was asked for and what came back; where nobody could ask, why.
+fn asked_and_said(exchange: &Exchange) -> String {
+    match &exchange.outcome {
+        Outcome::NoCredential(why) => why.clone(),
+        outcome => format!("{}: {}", exchange.request.as_str(), said(outcome)),
+    }
+}
+
 /// What came back, in words.
 fn said(outcome: &Outcome) -> String {
     match outcome {
@@ -751,7 +822,7 @@ fn is_pod_list(answer: &Answer) -> bool {
 
 fn kubelet_caller(spot: &Spot<'_>, exchange: &Exchange, proven: Result<(), String>) -> (Finding, Positive) {
     let expected = expectation(spot.place, Aspect::Caller);
-    let observed = format!("{}: {}", exchange.request.as_str(), said(&exchange.outcome));
+    let observed = asked_and_said(exchange);
     let mut finding = spot.finding(Aspect::Caller, Status::NotProven).saw(observed, expected);
     finding.elapsed_ms = exchange.elapsed_ms;
     match (&exchange.outcome, proven) {
@@ -805,7 +876,7 @@ fn api_caller(
     proven: Result<(), String>,
 ) -> (Vec<Finding>, Positive) {
     let asked = Request::WhoAmI.as_str();
-    let observed = format!("{asked}: {}", said(&exchange.outcome));
+    let observed = asked_and_said(exchange);
     let make = |aspect| {
         let mut finding = spot.finding(aspect, Status::NotProven);
         finding = finding.saw(observed.clone(), expectation(spot.place, aspect));
@@ -1045,7 +1116,12 @@ mod tests {
             let clock = Clock { now, expires_within: Duration::days(30) };
             let host = if place == Place::Node { "n1" } else { "m1" };
             let findings = judge(&self.target, &seen, clock).into_iter().filter(|f| f.host == host && f.place == place);
-            findings.map(|f| (f.id.to_string().split_once('.').expect("dotted").1.to_owned(), f)).collect()
+            let mut first = HashMap::new();
+            for finding in findings {
+                let aspect = finding.id.to_string().split_once('.').expect("dotted").1.to_owned();
+                first.entry(aspect).or_insert(finding);
+            }
+            first
         }
 
         fn presented(&self, caller: &Caller) -> Option<Fingerprint> {
@@ -1188,6 +1264,21 @@ mod tests {
             let found = bed.judged(Place::Master, &bed.master_cert(), &[(caller.clone(), outcome.clone())], NOW);
             assert_eq!(found["whoami"].status.as_str(), expected, "{outcome:?}");
         }
+    }
+
+    #[test]
+    fn what_was_not_seen_is_never_a_pass() {
+        let bed = bed();
+        let clock = Clock { now: NOW, expires_within: Duration::days(30) };
+        let findings = judge(&bed.target, &Observations::default(), clock);
+        assert!(findings.iter().all(|f| f.status == Status::NotProven || f.id == CheckId::TRUST_ANCHOR));
+        let accounts: Vec<_> =
+            findings.iter().filter(|f| f.id.1 == Aspect::Whoami).map(|f| f.caller.as_deref()).collect();
+        assert_eq!(accounts, [Some("n1"), Some("n2")]);
+        // A node that answered the master and nobody else was asked.
+        let found = bed.judged(Place::Node, &bed.node_cert(), &[(master(), answer(200, PODS))], NOW);
+        let rest = statuses(&found, &["caller", "anonymous", "stranger", "neighbour"]);
+        assert_eq!(rest, ["pass", "not-proven", "not-proven", "not-proven"]);
     }
 
     #[test]
