@@ -1,5 +1,6 @@
 //! `verify`: the proof, on the wire or in the directory alone.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,19 +8,22 @@ use clap::{Args, ValueEnum};
 
 use super::audit::Audit;
 use super::context::{Context, unknown_host};
-use super::output::OutputFormat;
 use crate::cluster::lifetime::Lifetime;
 use crate::cluster::profile::{Leaf, RootKind};
 use crate::cluster::spec::Cluster;
 use crate::failure::{Exit, Failure};
 use crate::pki::certificate::Certificate;
+use crate::pki::inspect::stamp;
 use crate::store::credentials;
+use crate::store::error::StoreError;
+use crate::store::files;
 use crate::store::ledger::Ledger;
 use crate::store::roots;
-use crate::verify::checks::{Clock, judge, trust_anchor};
+use crate::verify::checks::{Clock, trust_anchor};
 use crate::verify::finding::{Finding, Strictness, Verdict};
 use crate::verify::options::{Options, PinError};
 use crate::verify::probe;
+use crate::verify::recording::{MAX_BYTES, Recording, RecordingError};
 use crate::verify::report::{Report, TextStyle};
 use crate::verify::target::{Held, Identity, Target};
 
@@ -48,18 +52,41 @@ pub struct VerifyArgs {
     /// How many connections may be open at once
     #[arg(long, value_name = "COUNT", default_value = "128", value_parser = clap::value_parser!(u16).range(1..))]
     concurrency: u16,
-    /// Warn of certificates that end within this time
-    #[arg(long, value_name = "TIME", default_value = "30d", value_parser = Lifetime::parse)]
-    expires_within: Lifetime,
+    /// Also write what was seen to a new file, to be judged again with --replay. It holds no key
+    #[arg(long, value_name = "FILE", conflicts_with = "offline")]
+    record: Option<PathBuf>,
+    /// Dial nobody and read no directory: judge what --record wrote, with the clock of then
+    #[arg(long, value_name = "FILE", conflicts_with_all = WIRE)]
+    replay: Option<PathBuf>,
+    /// Warn of certificates that end within this time [default: 30d, or as it was recorded]
+    #[arg(long, value_name = "TIME", value_parser = Lifetime::parse)]
+    expires_within: Option<Lifetime>,
     /// Let pass what could not be tried here
     #[arg(long)]
     allow_skipped: bool,
-    /// Which findings fail the run
-    #[arg(long, value_name = "WHAT", default_value = "error")]
-    fail_on: FailOn,
+    /// Which findings fail the run [default: error, or as it was recorded]
+    #[arg(long, value_name = "WHAT")]
+    fail_on: Option<FailOn>,
     /// How to answer
     #[arg(long, value_name = "FORMAT", default_value = "human")]
-    output: OutputFormat,
+    output: ReportFormat,
+}
+
+/// The flags that say what is dialled and how; a replay dials nobody.
+const WIRE: [&str; 8] = ["offline", "record", "nodes", "masters_only", "resolve", "timeout", "deadline", "concurrency"];
+
+/// What is warned of unless told otherwise, in days.
+const EXPIRES_WITHIN: i64 = 30;
+
+/// How a report is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// For a person.
+    Human,
+    /// For a program: schemas/verify-report.schema.json.
+    Json,
+    /// For CI: a suite for each host.
+    Junit,
 }
 
 /// `--fail-on`
@@ -82,28 +109,48 @@ fn seconds(text: &str) -> Result<Duration, String> {
 /// Runs `verify`.
 ///
 /// # Errors
-/// When there is nothing to verify with: no cluster file, no root, no network at all.
+/// When there is nothing to verify with: no cluster file, no root, no network at all; a recording that cannot be used.
 pub fn run(args: &VerifyArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
-    let cluster = context.cluster()?;
-    let root = roots::certificate(&context.layout, RootKind::Cluster)?;
-    let started = context.now;
-    let target = target(args, &cluster, root.clone(), context)?;
-    let findings =
-        if args.offline { offline(&target, &cluster, &root, context)? } else { online(args, target.clone(), context)? };
-    let strictness = Strictness { allow_skipped: args.allow_skipped, fail_on_warn: args.fail_on == FailOn::Warn };
-    let report = Report::new(&target, findings, strictness, started, (context.clock)());
+    let report = match &args.replay {
+        Some(file) => replay(args, file, context)?,
+        None => live(args, context)?,
+    };
     match args.output {
-        OutputFormat::Human => {
+        ReportFormat::Human => {
             let style = TextStyle { color: context.screen.color(), verbose: context.screen.verbose() };
             context.screen.answer(report.to_text(style));
         }
-        OutputFormat::Json => context.screen.answer(report.to_json()),
+        ReportFormat::Json => context.screen.answer(report.to_json()),
+        ReportFormat::Junit => context.screen.answer(report.to_junit()),
     }
     Ok(match report.verdict() {
         Verdict::Proven => Exit::Done,
         Verdict::Unproven => Exit::Unproven,
         Verdict::NothingJudged => Exit::Usage,
     })
+}
+
+/// Looks, on the wire or in the directory, and judges.
+fn live(args: &VerifyArgs, context: &mut Context<'_>) -> anyhow::Result<Report> {
+    let cluster = context.cluster()?;
+    let root = roots::certificate(&context.layout, RootKind::Cluster)?;
+    let target = target(args, &cluster, root.clone(), context)?;
+    if args.offline {
+        let findings = offline(&target, &cluster, &root, context)?;
+        return Ok(Report::new(&target, findings, args.strictness(), context.now, (context.clock)()));
+    }
+    online(args, &target, context)
+}
+
+impl VerifyArgs {
+    fn strictness(&self) -> Strictness {
+        Strictness { allow_skipped: self.allow_skipped, fail_on_warn: self.fail_on == Some(FailOn::Warn) }
+    }
+
+    fn expires_within(&self) -> Option<time::Duration> {
+        let span = self.expires_within?.duration();
+        Some(time::Duration::seconds_f64(span.as_secs_f64()))
+    }
 }
 
 /// What the directory knows of the cluster: hosts, and the credentials that calls are made with.
@@ -140,7 +187,12 @@ fn held(leaf: &Leaf, context: &Context<'_>) -> Held {
     }
 }
 
-fn online(args: &VerifyArgs, target: Arc<Target>, context: &Context<'_>) -> anyhow::Result<Vec<Finding>> {
+/// Dials, records if asked to, and judges. The report of a recording is the report of the run: both are judged from it.
+fn online(args: &VerifyArgs, target: &Arc<Target>, context: &mut Context<'_>) -> anyhow::Result<Report> {
+    let record = args.record.as_ref().map(|given| context.path(given));
+    if let Some(path) = &record {
+        recordable(path)?;
+    }
     let mut options = Options {
         timeout: args.timeout,
         deadline: args.deadline,
@@ -151,11 +203,68 @@ fn online(args: &VerifyArgs, target: Arc<Target>, context: &Context<'_>) -> anyh
         options.pin(pin).map_err(|error: PinError| Failure::new(Exit::Usage, error.to_string()))?;
     }
     let progress = context.screen.progress("asking", 0);
-    let seen = probe::run(&target, &options, context.now, &|done, total| progress.at(done, total))
+    let seen = probe::run(target, &options, context.now, &|done, total| progress.at(done, total))
         .map_err(|error| Failure::new(Exit::Environment, "the cluster cannot be asked").because(error))?;
     drop(progress);
-    let expires_within = time::Duration::seconds_f64(args.expires_within.duration().as_secs_f64());
-    Ok(judge(&target, &seen, Clock { now: context.now, expires_within }))
+    let expires_within = args.expires_within().unwrap_or(time::Duration::days(EXPIRES_WITHIN));
+    let clock = Clock { now: context.now, expires_within };
+    let recording = Recording::new(target, seen, clock, args.strictness(), (context.clock)());
+    // Written before it is judged, so that a judge that stumbles leaves what it stumbled over.
+    if let Some(path) = &record {
+        let unwritten = |error: RecordingError| {
+            let hint = error.hint();
+            Failure::new(Exit::Environment, format!("{} was not written", path.display())).hint(hint).because(error)
+        };
+        files::write_new(path, &recording.to_bytes().map_err(unwritten)?, files::PRIVATE)?;
+        context.screen.step(format_args!("recorded in {}", path.display()));
+    }
+    Ok(recording.report())
+}
+
+/// Refuses a recording's place before anybody is dialled.
+fn recordable(path: &Path) -> anyhow::Result<()> {
+    if files::exists(path) {
+        return Err(StoreError::Exists(path.to_owned()).into());
+    }
+    match path.parent().filter(|parent| !files::exists(parent)) {
+        Some(parent) => {
+            let what = format!("there is no folder {} to write the recording to", parent.display());
+            Err(Failure::new(Exit::Usage, what).into())
+        }
+        None => Ok(()),
+    }
+}
+
+/// Judges a recording. What is told goes beside the answer, which is the very one of the run.
+fn replay(args: &VerifyArgs, given: &Path, context: &mut Context<'_>) -> anyhow::Result<Report> {
+    let path = context.path(given);
+    let unusable = || Failure::new(Exit::Usage, format!("the recording {} cannot be used", path.display()));
+    let bytes = match files::read(&path, MAX_BYTES) {
+        Err(StoreError::Missing(_)) => {
+            return Err(Failure::new(Exit::Usage, format!("there is no recording {}", path.display())).into());
+        }
+        Err(error @ StoreError::TooLarge { .. }) => {
+            return Err(unusable().hint("no run writes as much; record again").because(error).into());
+        }
+        other => other?,
+    };
+    let mut recording = Recording::from_bytes(&bytes).map_err(|error| {
+        let hint = error.hint();
+        unusable().hint(hint).because(error)
+    })?;
+    drop(bytes);
+    context.screen.step(format_args!(
+        "judging what was recorded at {}; it proves as much as you trust whoever recorded it",
+        stamp(recording.clock.now)
+    ));
+    if let Some(span) = args.expires_within() {
+        recording.clock.expires_within = span;
+    }
+    recording.strictness.allow_skipped |= args.allow_skipped;
+    if let Some(what) = args.fail_on {
+        recording.strictness.fail_on_warn = what == FailOn::Warn;
+    }
+    Ok(recording.report())
 }
 
 fn offline(

@@ -1,0 +1,501 @@
+//! A run as a file: what was seen, and what has to be known of the target to judge it again without any directory. No
+//! key is in it. A recording may be a stranger's: everything in one is checked before it is used. Nothing here touches a
+//! file.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use time::format_description::well_known::Rfc3339;
+use time::{Duration, OffsetDateTime};
+
+use super::checks::{Clock, judge};
+use super::finding::Strictness;
+use super::observation::{Answer, Caller, Der, MAX_CHAIN, Observations, Outcome, PeerSeen, Request};
+use super::report::{Report, printable};
+use super::target::{ExpectedAccount, Peer, Place, Target};
+use crate::cluster::address::Address;
+use crate::pki::certificate::Certificate;
+use crate::pki::fingerprint::Fingerprint;
+
+/// The version of the form; a recording of another is not read.
+pub const VERSION: u64 = 1;
+/// No recording is larger than this, in bytes.
+pub const MAX_BYTES: u64 = 512 << 20;
+
+/// What every recording begins with.
+const FORMAT: &str = "clusterctl verify recording";
+/// How much of one thing a recording may hold. A run stays well below; a file that does not is no run's.
+const MAX_NODES: usize = 100_000;
+const MAX_MASTERS: usize = 1000;
+/// Every node calls every master and is called by it.
+const MAX_PAIRS: usize = 1_000_000;
+const MAX_ROOTS: usize = 64;
+const MAX_ADDRESSES: usize = 64;
+const MAX_CERTIFICATE: usize = 64 << 10;
+const MAX_NAME: usize = 300;
+/// A century, in seconds.
+const MAX_EXPIRES_WITHIN: i64 = 100 * 365 * 86_400;
+/// Times before or after are no run's, and dates could not be reckoned with.
+const YEARS: std::ops::Range<i32> = 2000..9000;
+/// How many characters of a list of pods are kept where it is not a small one.
+const LIST_HEAD: usize = 200;
+
+/// A run that can be judged, now or again.
+#[derive(Debug, Clone)]
+pub struct Recording {
+    target: Facts,
+    seen: Observations,
+    /// How strictly dates are judged, by the clock of the run.
+    pub clock: Clock,
+    /// Which findings count.
+    pub strictness: Strictness,
+    /// When the run ended.
+    pub finished: OffsetDateTime,
+}
+
+/// Why a file is no recording, or a run cannot be recorded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecordingError {
+    /// Something else.
+    #[error("it is not a recording of clusterctl verify")]
+    NotOne,
+    /// Of another version.
+    #[error("it is a recording of version {found}, and this clusterctl reads version {VERSION}")]
+    Version {
+        /// Its version.
+        found: u64,
+    },
+    /// Its end is missing.
+    #[error("it is not complete: it ends in the middle, at line {line}, column {column}")]
+    Truncated {
+        /// Where it ends.
+        line: usize,
+        /// Where it ends.
+        column: usize,
+    },
+    /// Not what a run writes.
+    #[error("it is damaged: {0}")]
+    Damaged(String),
+    /// More of something than a run can have.
+    #[error("it holds {found} {what}, and at most {limit} are taken")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many.
+        found: usize,
+        /// How many may be.
+        limit: usize,
+    },
+    /// A run that no recording can hold.
+    #[error("the run cannot be recorded: {0}")]
+    Unwritable(String),
+}
+
+impl RecordingError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::NotOne => "name a file that clusterctl verify --record wrote",
+            Self::Version { .. } => "replay it with the clusterctl that recorded it; its version is in the file",
+            Self::Truncated { .. } => "copy the whole file again, or record again",
+            Self::Damaged(_) | Self::TooMany { .. } => {
+                "record again with clusterctl verify --record; a recording that was edited is not taken"
+            }
+            Self::Unwritable(_) => "record fewer hosts at once, with --node or --masters-only",
+        }
+    }
+}
+
+impl Recording {
+    /// Takes down a run. What was seen is kept without what nobody judges and others should not read: of a list of pods,
+    /// only that it is one.
+    #[must_use]
+    pub fn new(
+        target: &Target,
+        mut seen: Observations,
+        clock: Clock,
+        strictness: Strictness,
+        finished: OffsetDateTime,
+    ) -> Self {
+        without_pods(&mut seen);
+        Self { target: Facts::of(target), seen, clock, strictness, finished }
+    }
+
+    /// Judges it. The same recording is always judged the same.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        let target = self.target.to_target();
+        let findings = judge(&target, &self.seen, self.clock);
+        Report::new(&target, findings, self.strictness, self.clock.now, self.finished)
+    }
+
+    /// As a file.
+    ///
+    /// # Errors
+    /// [`RecordingError::TooMany`] or [`RecordingError::Unwritable`] when it could not be read again.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, RecordingError> {
+        self.target.check()?;
+        check_seen(&self.target, &self.seen)?;
+        let unwritable = |error: &dyn fmt::Display| RecordingError::Unwritable(error.to_string());
+        let stamp = |time: OffsetDateTime| time.format(&Rfc3339).map_err(|error| unwritable(&error));
+        let document = Document {
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            tool: format!("clusterctl {}", env!("CARGO_PKG_VERSION")),
+            started: stamp(self.clock.now)?,
+            finished: stamp(self.finished)?,
+            expires_within_seconds: self.clock.expires_within.whole_seconds(),
+            allow_skipped: self.strictness.allow_skipped,
+            fail_on_warn: self.strictness.fail_on_warn,
+            target: self.target.clone(),
+            seen: &self.seen,
+        };
+        let mut bytes = serde_json::to_vec(&document).map_err(|error| unwritable(&error))?;
+        bytes.push(b'\n');
+        if bytes.len() as u64 > MAX_BYTES {
+            return Err(RecordingError::Unwritable(format!("it would be larger than {} MiB", MAX_BYTES >> 20)));
+        }
+        Ok(bytes)
+    }
+
+    /// Reads a file of at most [`MAX_BYTES`], whoever wrote it.
+    ///
+    /// # Errors
+    /// Why it is not taken.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, RecordingError> {
+        let head: Head = serde_json::from_slice(bytes)
+            .map_err(|error| if begins_as_one(bytes) { wrong(&error) } else { RecordingError::NotOne })?;
+        match (head.format.as_deref(), head.version) {
+            (Some(FORMAT), Some(VERSION)) => {}
+            (Some(FORMAT), Some(found)) => return Err(RecordingError::Version { found }),
+            _ => return Err(RecordingError::NotOne),
+        }
+        let document: Document<Observations> = serde_json::from_slice(bytes).map_err(|error| wrong(&error))?;
+        document.target.check()?;
+        check_seen(&document.target, &document.seen)?;
+        let started = time(&document.started)?;
+        let finished = time(&document.finished)?;
+        let seconds = document.expires_within_seconds;
+        if !(0..=MAX_EXPIRES_WITHIN).contains(&seconds) {
+            return Err(damaged("expiresWithinSeconds is out of range"));
+        }
+        Ok(Self {
+            target: document.target,
+            seen: document.seen,
+            clock: Clock { now: started, expires_within: Duration::seconds(seconds) },
+            strictness: Strictness { allow_skipped: document.allow_skipped, fail_on_warn: document.fail_on_warn },
+            finished,
+        })
+    }
+}
+
+fn begins_as_one(bytes: &[u8]) -> bool {
+    let beginning = String::from_utf8_lossy(&bytes[..bytes.len().min(200)]);
+    beginning.trim_start().starts_with('{') && beginning.contains(FORMAT)
+}
+
+fn wrong(error: &serde_json::Error) -> RecordingError {
+    if error.is_eof() {
+        return RecordingError::Truncated { line: error.line(), column: error.column() };
+    }
+    damaged(&error.to_string())
+}
+
+/// What is said of a stranger's file may quote it.
+fn damaged(reason: &str) -> RecordingError {
+    RecordingError::Damaged(printable(reason))
+}
+
+fn time(text: &str) -> Result<OffsetDateTime, RecordingError> {
+    let time = OffsetDateTime::parse(text, &Rfc3339).ok().filter(|time| YEARS.contains(&time.year()));
+    time.ok_or_else(|| damaged(&format!("{text:?} is no time of a run")))
+}
+
+/// The beginning of a recording, which every version has.
+#[derive(Deserialize)]
+struct Head {
+    format: Option<String>,
+    version: Option<u64>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Document<S> {
+    format: String,
+    version: u64,
+    tool: String,
+    started: String,
+    finished: String,
+    expires_within_seconds: i64,
+    allow_skipped: bool,
+    fail_on_warn: bool,
+    target: Facts,
+    seen: S,
+}
+
+/// What judging needs to know of a target: all of it but the keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Facts {
+    cluster: String,
+    #[serde(serialize_with = "roots_as_pem", deserialize_with = "roots_from_pem")]
+    roots: Vec<Certificate>,
+    trust_faults: Vec<String>,
+    endpoint: Option<PeerFacts>,
+    masters: Vec<PeerFacts>,
+    nodes: Vec<PeerFacts>,
+}
+
+fn roots_as_pem<S: Serializer>(roots: &[Certificate], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(roots.iter().map(|root| Der(root.der().to_vec())))
+}
+
+fn roots_from_pem<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Certificate>, D::Error> {
+    let ders = Vec::<Der>::deserialize(deserializer)?;
+    ders.into_iter().map(|der| Certificate::from_der(der.0).map_err(de::Error::custom)).collect()
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct PeerFacts {
+    name: String,
+    #[serde(serialize_with = "as_texts", deserialize_with = "from_texts")]
+    addresses: Vec<Address>,
+    port: u16,
+    #[serde(serialize_with = "as_texts", deserialize_with = "from_texts")]
+    names: Vec<Address>,
+    issued: Option<Fingerprint>,
+    account: Option<AccountFacts>,
+    dialled: bool,
+    asked_for: bool,
+}
+
+fn as_texts<S: Serializer>(addresses: &[Address], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(addresses.iter().map(ToString::to_string))
+}
+
+fn from_texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Address>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    texts.iter().map(|text| Address::parse(text).map_err(de::Error::custom)).collect()
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AccountFacts {
+    user: String,
+    groups: Vec<String>,
+}
+
+impl Facts {
+    fn of(target: &Target) -> Self {
+        // Every field is named: one that is added has to be recorded, or left out on purpose.
+        let Target { cluster, roots, trust_faults, endpoint, masters, nodes } = target;
+        Self {
+            cluster: cluster.clone(),
+            roots: roots.clone(),
+            trust_faults: trust_faults.clone(),
+            endpoint: endpoint.as_ref().map(PeerFacts::of),
+            masters: masters.iter().map(PeerFacts::of).collect(),
+            nodes: nodes.iter().map(PeerFacts::of).collect(),
+        }
+    }
+
+    fn to_target(&self) -> Target {
+        Target {
+            cluster: self.cluster.clone(),
+            roots: self.roots.clone(),
+            trust_faults: self.trust_faults.clone(),
+            endpoint: self.endpoint.as_ref().map(PeerFacts::to_peer),
+            masters: self.masters.iter().map(PeerFacts::to_peer).collect(),
+            nodes: self.nodes.iter().map(PeerFacts::to_peer).collect(),
+        }
+    }
+
+    /// In the order of [`Target::peers`].
+    fn peers(&self) -> impl Iterator<Item = (Place, &PeerFacts)> {
+        let endpoint = self.endpoint.iter().map(|peer| (Place::Endpoint, peer));
+        let masters = self.masters.iter().map(|peer| (Place::Master, peer));
+        endpoint.chain(masters).chain(self.nodes.iter().map(|peer| (Place::Node, peer)))
+    }
+
+    fn check(&self) -> Result<(), RecordingError> {
+        at_most("masters", self.masters.len(), MAX_MASTERS)?;
+        at_most("nodes", self.nodes.len(), MAX_NODES)?;
+        at_most("pairs of a master and a node", self.masters.len() * self.nodes.len(), MAX_PAIRS)?;
+        at_most("roots", self.roots.len(), MAX_ROOTS)?;
+        at_most("faults of the trust file", self.trust_faults.len(), MAX_ROOTS)?;
+        for (_, peer) in self.peers() {
+            name(&peer.name)?;
+            at_most("addresses of a host", peer.addresses.len().max(peer.names.len()), MAX_ADDRESSES)?;
+        }
+        name(&self.cluster)
+    }
+}
+
+impl PeerFacts {
+    fn of(peer: &Peer) -> Self {
+        let Peer { name, addresses, port, names, issued, client: _, client_missing: _, account, dialled, asked_for } =
+            peer;
+        let account = account.as_ref();
+        Self {
+            name: name.clone(),
+            addresses: addresses.clone(),
+            port: *port,
+            names: names.clone(),
+            issued: *issued,
+            account: account.map(|a| AccountFacts { user: a.user.clone(), groups: a.groups.clone() }),
+            dialled: *dialled,
+            asked_for: *asked_for,
+        }
+    }
+
+    fn to_peer(&self) -> Peer {
+        let account = self.account.as_ref();
+        Peer {
+            name: self.name.clone(),
+            addresses: self.addresses.clone(),
+            port: self.port,
+            names: self.names.clone(),
+            issued: self.issued,
+            client: None,
+            client_missing: None,
+            account: account.map(|a| ExpectedAccount { user: a.user.clone(), groups: a.groups.clone() }),
+            dialled: self.dialled,
+            asked_for: self.asked_for,
+        }
+    }
+}
+
+fn at_most(what: &'static str, found: usize, limit: usize) -> Result<(), RecordingError> {
+    if found > limit { Err(RecordingError::TooMany { what, found, limit }) } else { Ok(()) }
+}
+
+/// Names are told as they are, so that they can be copied; one that could do more than that is not taken.
+fn name(text: &str) -> Result<(), RecordingError> {
+    if text.is_empty() || text.len() > MAX_NAME || printable(text) != text {
+        return Err(damaged(&format!("{text:?} is no name")));
+    }
+    Ok(())
+}
+
+/// Whether what was seen was seen of this target. Less than all of it may be there: that is not proven, not damage.
+fn check_seen(target: &Facts, seen: &Observations) -> Result<(), RecordingError> {
+    for (fingerprint, der) in &seen.certificates {
+        at_most("bytes of one certificate", der.0.len(), MAX_CERTIFICATE)?;
+        if Fingerprint::of(&der.0) != *fingerprint {
+            return Err(damaged(&format!("what is called {fingerprint} is another certificate")));
+        }
+    }
+    if seen.peers.len() != target.peers().count() {
+        return Err(damaged("what was seen is not of the hosts that it names"));
+    }
+    for (seen, (place, peer)) in seen.peers.iter().zip(target.peers()) {
+        if seen.place != place || seen.host != peer.name {
+            return Err(damaged("what was seen is not of the hosts that it names"));
+        }
+        check_peer(seen, peer)?;
+    }
+    Ok(())
+}
+
+fn check_peer(seen: &PeerSeen, peer: &PeerFacts) -> Result<(), RecordingError> {
+    let elsewhere = || damaged(&format!("something was seen of {} where it is not", peer.name));
+    if seen.locations.len() > peer.addresses.len() {
+        return Err(elsewhere());
+    }
+    for (location, address) in seen.locations.iter().zip(&peer.addresses) {
+        if location.address != address.to_string() || location.port != peer.port {
+            return Err(elsewhere());
+        }
+        at_most("connections to one address", location.dials.len(), MAX_ADDRESSES)?;
+        for dial in &location.dials {
+            let chains = dial.tls.iter().map(|tls| &tls.shown).chain(dial.exchanges.iter().map(|e| &e.shown));
+            for shown in chains {
+                at_most("certificates of one chain", shown.len(), MAX_CHAIN)?;
+            }
+            for exchange in &dial.exchanges {
+                match &exchange.caller {
+                    Caller::Master(text) | Caller::Node(text) | Caller::Neighbour(text) => name(text)?,
+                    Caller::Anonymous | Caller::Stranger => {}
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Takes the pods out of what kubelets answered: only that it is a list of them is ever judged, and a pod's environment
+/// may hold passwords.
+fn without_pods(seen: &mut Observations) {
+    let dials = seen.peers.iter_mut().flat_map(|peer| &mut peer.locations).flat_map(|location| &mut location.dials);
+    for exchange in dials.flat_map(|dial| &mut dial.exchanges) {
+        match (&mut exchange.outcome, exchange.request) {
+            (Outcome::Answer(answer), Request::Pods) if (200..300).contains(&answer.status) => shorten(answer),
+            _ => {}
+        }
+    }
+}
+
+fn shorten(answer: &mut Answer) {
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Kind {
+        kind: String,
+        api_version: Option<String>,
+    }
+    if !answer.truncated
+        && let Ok(kind) = serde_json::from_str::<Kind>(&answer.body)
+        && kind.kind.len() <= LIST_HEAD
+        && let Ok(body) = serde_json::to_string(&kind)
+    {
+        answer.body = body;
+        return;
+    }
+    let head = answer.body.split_once("\"items\"").map_or(answer.body.as_str(), |(head, _)| head);
+    let head: String = head.chars().take(LIST_HEAD).collect();
+    if head.len() < answer.body.len() {
+        // What was no JSON stays none; it must not become some by being cut.
+        answer.body = if answer.truncated { head } else { head + "…" };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shortened(body: &str, truncated: bool) -> (String, bool) {
+        let mut answer =
+            Answer { status: 200, version: "HTTP/2.0".into(), content_type: None, body: body.into(), truncated };
+        shorten(&mut answer);
+        (answer.body, answer.truncated)
+    }
+
+    #[test]
+    fn a_list_of_pods_is_kept_as_its_kind_alone() {
+        let body = r#"{"kind":"PodList","apiVersion":"v1","metadata":{},"items":[{"env":"hunter2"}]}"#;
+        assert_eq!(shortened(body, false), (r#"{"kind":"PodList","apiVersion":"v1"}"#.into(), false));
+        let cut = &body[..body.len() - 6];
+        assert_eq!(shortened(cut, true), (r#"{"kind":"PodList","apiVersion":"v1","metadata":{},"#.into(), true));
+        assert_eq!(shortened("<html>", false), ("<html>".into(), false));
+    }
+
+    #[test]
+    fn what_is_no_json_does_not_become_some_by_being_cut() {
+        let (body, truncated) = shortened(r#"{"kind":"PodList"} "items" hunter2"#, false);
+        assert!(!truncated && serde_json::from_str::<serde_json::Value>(&body).is_err(), "{body}");
+        assert!(!body.contains("hunter2"));
+    }
+
+    #[test]
+    fn a_file_of_another_kind_is_not_called_damaged() {
+        let read = |text: &str| Recording::from_bytes(text.as_bytes()).map(|_| ());
+        assert_eq!(read("\u{feff}{}"), Err(RecordingError::NotOne));
+        assert_eq!(read("{}"), Err(RecordingError::NotOne));
+        assert_eq!(read(r#"{"format":"clusterctl verify recording"}"#), Err(RecordingError::NotOne));
+        let newer = r#"{"format":"clusterctl verify recording","version":9,"new":[]}"#;
+        assert_eq!(read(newer), Err(RecordingError::Version { found: 9 }));
+        let cut = RecordingError::Truncated { line: 1, column: newer.len() - 1 };
+        assert_eq!(read(&newer[..newer.len() - 1]), Err(cut));
+    }
+}

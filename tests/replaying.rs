@@ -1,0 +1,281 @@
+//! `verify --record` and `--replay`: a run as a file that holds no key and is judged the same anywhere; and files that
+//! are no such thing.
+
+use std::os::unix::fs::PermissionsExt;
+
+use clusterctl::standin::fault::Fault;
+use clusterctl::verify::recording::Recording;
+use serde_json::{Value, json};
+
+use crate::support::live::Live;
+use crate::support::{Lab, Ran, good_tool};
+
+/// A cluster with a fault, its recording, and what its run said.
+fn recorded(fault: Option<Fault>, more: &[&str]) -> (Live, Ran) {
+    let live = Live::start(2, 3, fault);
+    let mut args = vec!["verify", "--record", "run.json"];
+    args.extend(more);
+    let ran = live.lab.run(&args);
+    (live, ran)
+}
+
+/// Somewhere else: no directory, another day, nothing but the recording.
+fn elsewhere(live: &Live) -> Lab {
+    let mut lab = Lab::empty();
+    lab.now = live.lab.now + time::Duration::days(2000);
+    std::fs::copy(live.lab.path("run.json"), lab.path("run.json")).expect("copied");
+    lab
+}
+
+#[test]
+fn a_replay_is_the_run_byte_for_byte_in_every_form_and_needs_no_directory() {
+    for (fault, status) in [(None, 0), (Some(Fault::WrongName), 1), (Some(Fault::AnonymousNode), 1)] {
+        let (live, ran) = recorded(fault, &[]);
+        assert_eq!(ran.status, status, "{ran}");
+        let lab = elsewhere(&live);
+        drop(live);
+        let again = lab.run(&["verify", "--replay", "run.json"]);
+        assert_eq!((again.status, &again.out), (status, &ran.out));
+        assert!(again.err.starts_with("judging what was recorded at 20"), "{again}");
+        assert_eq!(lab.snapshot().len(), 1, "a replay writes nothing");
+    }
+    for form in ["json", "junit"] {
+        let (live, ran) = recorded(Some(Fault::ExpiredNode), &["--output", form, "--expires-within", "20y"]);
+        assert_eq!(ran.status, 1, "{ran}");
+        assert_eq!(elsewhere(&live).run(&["verify", "--replay", "run.json", "--output", form]).out, ran.out);
+    }
+}
+
+#[test]
+fn what_counts_is_recorded_and_can_be_said_again() {
+    let (live, ran) = recorded(None, &["--expires-within", "20y", "--fail-on", "warn"]);
+    assert_eq!(ran.status, 1, "{ran}");
+    let lab = elsewhere(&live);
+    let replay = |more: &[&str]| {
+        let mut args = vec!["verify", "--replay", "run.json"];
+        args.extend(more);
+        lab.run(&args).status
+    };
+    assert_eq!(replay(&[]), 1);
+    assert_eq!(replay(&["--fail-on", "error"]), 0);
+    assert_eq!(replay(&["--expires-within", "30d"]), 0);
+}
+
+#[test]
+fn a_recording_is_its_owners_alone_and_never_written_over() {
+    let (live, ran) = recorded(None, &[]);
+    assert_eq!(ran.status, 0, "{ran}");
+    assert!(ran.err.contains("recorded in DIR/run.json"), "{ran}");
+    let mode = std::fs::metadata(live.lab.path("run.json")).expect("written").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let before = live.lab.snapshot();
+    let again = live.lab.run(&["verify", "--record", "run.json"]);
+    assert_eq!((again.status, again.out.as_str()), (3, ""), "{again}");
+    let nowhere = live.lab.run(&["verify", "--record", "no/such/run.json"]);
+    assert_eq!((nowhere.status, nowhere.out.as_str()), (2, ""), "{nowhere}");
+    assert!(nowhere.err.contains("there is no folder DIR/no/such"), "{nowhere}");
+    assert_eq!(live.lab.snapshot(), before);
+}
+
+/// OpenSSL says what a key's secret number is; it must not be in the file in any spelling.
+#[test]
+fn no_private_key_is_in_a_recording() {
+    let (live, _) = recorded(Some(Fault::SwappedAccount), &[]);
+    let recording = live.lab.read("run.json");
+    assert!(!recording.contains("PRIVATE"));
+    let bare: String = recording.to_ascii_lowercase().chars().filter(char::is_ascii_alphanumeric).collect();
+    let base64: String = recording.replace("\\n", "");
+    let mut keys = 0;
+    for path in live.lab.snapshot().into_keys().filter(|path| path.extension().is_some_and(|e| e == "key")) {
+        let text = good_tool("openssl", &["pkey", "-noout", "-text", "-in", &path.display().to_string()]);
+        let secret = text.split("priv:").nth(1).and_then(|rest| rest.split("pub:").next()).expect("an EC key");
+        let hex: String = secret.chars().filter(char::is_ascii_hexdigit).collect();
+        let bytes: Vec<u8> =
+            (0..hex.len() / 2).map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).expect("hex")).collect();
+        assert!(bytes.len() >= 31, "{text}");
+        keys += 1;
+        assert!(!bare.contains(&hex[2..]), "{}", path.display());
+        // Base64 has three alignments; the middle of each spelling does not depend on what is round it.
+        for pad in 0..3 {
+            let mut padded = vec![0; pad];
+            padded.extend(&bytes);
+            let spelled = spell(&padded);
+            assert!(!base64.contains(&spelled[4..spelled.len() - 4]), "{}", path.display());
+        }
+        let body = std::fs::read_to_string(&path).expect("a key");
+        // The secret is in the first two lines; what comes behind is the public key, which certificates have, too.
+        let mut lines = body.lines().filter(|line| !line.starts_with('-')).take(2);
+        assert!(lines.all(|line| !recording.contains(line)), "{}", path.display());
+    }
+    assert!(keys > 12, "{keys} keys were looked at");
+}
+
+fn spell(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut bits: Vec<u8> = bytes.iter().flat_map(|byte| (0..8).rev().map(move |i| byte >> i & 1)).collect();
+    bits.resize(bits.len().div_ceil(6) * 6, 0);
+    let digit = |six: &[u8]| char::from(DIGITS[usize::from(six.iter().fold(0, |n, bit| n << 1 | bit))]);
+    bits.chunks(6).map(digit).collect()
+}
+
+#[test]
+fn of_pods_only_that_there_are_some_is_kept() {
+    let (live, _) = recorded(None, &[]);
+    let recording = live.lab.read("run.json");
+    assert!(recording.contains("PodList") && !recording.contains("items"), "{recording}");
+}
+
+#[test]
+fn what_is_no_recording_is_refused_with_status_2_and_the_reason() {
+    let lab = Lab::empty();
+    let good = json!({
+        "format": "clusterctl verify recording", "version": 1, "tool": "t", "started": "2026-11-23T12:00:00Z",
+        "finished": "2026-11-23T12:00:00Z", "expiresWithinSeconds": 0, "allowSkipped": false, "failOnWarn": false,
+        "target": {"cluster": "c", "roots": [], "trustFaults": [], "endpoint": null, "masters": [], "nodes": []},
+        "seen": {"certificates": {}, "peers": []},
+    });
+    assert!(Recording::from_bytes(good.to_string().as_bytes()).is_ok());
+    let with = |pointer: &str, value: Value| {
+        let mut other = good.clone();
+        *other.pointer_mut(pointer).expect("there") = value;
+        other.to_string()
+    };
+    let whole = good.to_string();
+    let peer = |name: &str| {
+        json!({"name": name, "addresses": ["10.0.0.1"], "port": 1, "names": [], "issued": null, "account": null,
+               "dialled": true, "askedFor": true})
+    };
+    let many = |n: usize| Value::Array(vec![peer("n"); n]);
+    let cases: [(String, &str); 14] = [
+        (String::new(), "it is not a recording of clusterctl verify"),
+        ("kind: Cluster\n".into(), "it is not a recording of clusterctl verify"),
+        (r#"{"schemaVersion": 1}"#.into(), "it is not a recording of clusterctl verify"),
+        ("[".repeat(100_000), "it is not a recording of clusterctl verify"),
+        (with("/version", json!(2)), "it is a recording of version 2, and this clusterctl reads version 1"),
+        (whole[..whole.len() / 2].to_owned(), "it is not complete: it ends in the middle, at line 1"),
+        (whole.replace("\"failOnWarn\"", "\"failOnWorn\""), "it is damaged: unknown field `failOnWorn`"),
+        (with("/started", json!("9999-01-01T00:00:00Z")), "is no time of a run"),
+        (with("/expiresWithinSeconds", json!(i64::MAX)), "expiresWithinSeconds is out of range"),
+        (with("/target/cluster", json!("\u{1b}[2J")), "is no name"),
+        (with("/target/nodes", json!([peer("n")])), "what was seen is not of the hosts that it names"),
+        (with("/target/masters", many(1001)), "it holds 1001 masters, and at most 1000 are taken"),
+        (with("/target/roots", json!(["-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"])), "damaged"),
+        (with("/seen/certificates", json!({ "0".repeat(64): "x" })), "damaged"),
+    ];
+    for (text, told) in cases {
+        lab.write("run.json", &text);
+        let ran = lab.run(&["verify", "--replay", "run.json"]);
+        assert_eq!((ran.status, ran.out.as_str()), (2, ""), "{told}: {ran}");
+        assert!(ran.err.starts_with("error: the recording DIR/run.json cannot be used\n"), "{ran}");
+        assert!(ran.err.contains(told) && ran.err.contains("\nhint: "), "{told:?} is not in {ran}");
+        assert!(!ran.err.contains('\u{1b}'), "{ran:?}");
+    }
+    // Half a terabyte of nothing costs nothing: it is refused by its length.
+    std::fs::File::create(lab.path("huge.json")).expect("a file").set_len(1 << 39).expect("sparse");
+    let ran = lab.run(&["verify", "--replay", "huge.json"]);
+    assert_eq!(ran.status, 2, "{ran}");
+    assert!(ran.err.contains("larger than") || ran.err.contains("too large"), "{ran}");
+    let ran = lab.run(&["verify", "--replay", "none.json"]);
+    assert_eq!((ran.status, ran.err.lines().next()), (2, Some("error: there is no recording DIR/none.json")));
+    // What was not seen is not proven, whatever the file calls itself.
+    lab.write("run.json", &whole);
+    assert_ne!(lab.run(&["verify", "--replay", "run.json"]).status, 0);
+}
+
+/// Every number, text and list of a real recording, changed to what a stranger might put there: an answer or a refusal,
+/// never a bug, and nothing on the terminal that could move its cursor.
+#[test]
+fn hostile_recordings_are_judged_or_refused() {
+    let (live, ran) = recorded(Some(Fault::OtherCa), &[]);
+    assert_eq!(ran.status, 1, "{ran}");
+    let good: Value = serde_json::from_str(&live.lab.read("run.json")).expect("JSON");
+    let mut places = Vec::new();
+    walk(&good, String::new(), &mut places);
+    assert!(places.len() > 500, "{}", places.len());
+    let lab = Lab::empty();
+    let (mut judged, mut refused) = (0, 0);
+    let hostile = [
+        json!(null),
+        json!(-1),
+        json!(0),
+        json!(u64::MAX),
+        json!(1e300),
+        json!(""),
+        json!("\u{1b}[31m\u{202e}\r\n"),
+        json!("x".repeat(10_000)),
+        json!([]),
+        json!({}),
+        json!(true),
+        json!([[[]]]),
+    ];
+    for (i, place) in places.iter().enumerate().step_by(3) {
+        let mut other = good.clone();
+        *other.pointer_mut(place).expect("there") = hostile[i / 3 % hostile.len()].clone();
+        lab.write("run.json", &other.to_string());
+        let ran = lab.run(&["verify", "--replay", "run.json"]);
+        assert!([0, 1, 2].contains(&ran.status), "{place}: {ran}");
+        assert!(!ran.out.contains('\u{1b}') && !ran.err.contains('\u{1b}'), "{place}: {ran:?}");
+        *if ran.out.is_empty() { &mut refused } else { &mut judged } += 1;
+    }
+    assert!(judged > 10 && refused > 10, "{judged} judged, {refused} refused");
+}
+
+fn walk(value: &Value, at: String, places: &mut Vec<String>) {
+    match value {
+        Value::Array(list) => {
+            for (i, item) in list.iter().enumerate() {
+                walk(item, format!("{at}/{i}"), places);
+            }
+        }
+        Value::Object(map) => {
+            for (key, item) in map {
+                walk(item, format!("{at}/{key}"), places);
+            }
+        }
+        _ => {}
+    }
+    if !at.is_empty() {
+        places.push(at);
+    }
+}
+
+/// Leaving out what would fail must not make a pass of it.
+#[test]
+fn a_recording_with_gaps_is_never_proven() {
+    let (live, _) = recorded(None, &[]);
+    let good: Value = serde_json::from_str(&live.lab.read("run.json")).expect("JSON");
+    let lab = Lab::empty();
+    let peers = good["seen"]["peers"].as_array().expect("peers").len();
+    for i in 0..peers {
+        for gap in ["locations", "locations/0/dials", "locations/0/dials/0/exchanges"] {
+            let mut other = good.clone();
+            *other.pointer_mut(&format!("/seen/peers/{i}/{gap}")).expect("there") = json!([]);
+            lab.write("run.json", &other.to_string());
+            let ran = lab.run(&["verify", "--replay", "run.json"]);
+            assert_eq!(ran.status, 1, "{i} {gap}: {ran}");
+        }
+    }
+}
+
+#[test]
+fn a_replay_dials_nobody_and_says_so() {
+    let lab = Lab::empty();
+    for more in [
+        &["--offline"][..],
+        &["--record", "b.json"],
+        &["--node", "n"],
+        &["--masters-only"],
+        &["--resolve", "a:10.0.0.1"],
+        &["--timeout", "1"],
+        &["--deadline", "1"],
+        &["--concurrency", "1"],
+    ] {
+        let mut args = vec!["verify", "--replay", "run.json"];
+        args.extend(more);
+        let ran = lab.run(&args);
+        assert_eq!(ran.status, 2, "{ran}");
+        assert!(ran.err.contains("cannot be used with"), "{ran}");
+    }
+    let ran = lab.run(&["verify", "--offline", "--record", "run.json"]);
+    assert!(ran.status == 2 && ran.err.contains("cannot be used with"), "{ran}");
+}
