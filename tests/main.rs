@@ -8,6 +8,7 @@ mod init;
 mod interruption;
 mod issuing;
 mod replaying;
+mod reports;
 mod roots;
 mod shells;
 mod show;

@@ -226,15 +226,21 @@ impl Report {
                     None => groups.push((of(host), vec![host])),
                 }
             }
-            groups.sort_by_key(|(_, members)| std::cmp::Reverse(members.len()));
+            // Those that pass come first, however few they are.
+            groups.sort_by_key(|(cells, members)| (!well(cells), std::cmp::Reverse(members.len())));
+            let passing: usize = groups.iter().filter(|(cells, _)| well(cells)).map(|(_, members)| members.len()).sum();
+            let mut rest = Some(rest(hosts.len() - passing, &groups));
             for (cells, members) in groups {
                 if members.len() <= 3 {
                     rows.extend(members.iter().map(|host| Row { label: label(host), cells }));
-                } else {
-                    let well = cells.iter().all(|cell| cell.is_none_or(|status| status == Status::Pass));
-                    let how = if well { "pass" } else { "alike" };
-                    rows.push(Row { label: format!("{} {}s {how}", members.len(), place.as_str()), cells });
+                    continue;
                 }
+                let count = format!("{} {}s", members.len(), place.as_str());
+                let label = match well(&cells) {
+                    true => format!("{count} pass{}", rest.take().unwrap_or_default()),
+                    false => format!("{count} alike"),
+                };
+                rows.push(Row { label, cells });
             }
         }
         rows
@@ -350,8 +356,12 @@ impl Report {
         }
         let is_error = |finding: &&&Finding| finding.status == Status::NotProven;
         let count = |list: &[&Finding], status| list.iter().filter(|finding| finding.status == status).count();
-        let mut out =
-            String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"clusterctl verify\">\n");
+        let sum = self.counts();
+        let mut out = format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"clusterctl verify\" tests=\"{}\" failures=\"{}\" \
+             errors=\"{}\">\n",
+            sum.total, sum.fail, sum.not_proven
+        );
         for key in hosts {
             let list = &cases[&key];
             let name = xml(&format!("{} {}", key.0.as_str(), key.1));
@@ -359,10 +369,11 @@ impl Report {
             let errors = list.iter().filter(is_error).count();
             let total = list.len();
             let time = stamp(self.started);
+            let took = seconds(list.iter().map(|finding| finding.elapsed_ms).fold(0, u64::saturating_add));
             let _ = writeln!(
                 out,
                 "  <testsuite name=\"{name}\" tests=\"{total}\" failures=\"{failures}\" errors=\"{errors}\" \
-                 skipped=\"{skipped}\" timestamp=\"{}\">",
+                 skipped=\"{skipped}\" time=\"{took}\" timestamp=\"{}\">",
                 time.trim_end_matches('Z')
             );
             for finding in list {
@@ -380,6 +391,17 @@ type Cells = [Option<Status>; 6];
 struct Row {
     label: String,
     cells: Cells,
+}
+
+fn well(cells: &Cells) -> bool {
+    cells.iter().all(|cell| cell.is_none_or(|status| status == Status::Pass))
+}
+
+/// How many are told of below those that pass: `; 3 fail:`
+fn rest(count: usize, groups: &[(Cells, Vec<&str>)]) -> String {
+    let fails = |cells: &Cells| cells.contains(&Some(Status::Fail));
+    let how = if groups.iter().all(|(cells, _)| well(cells) || fails(cells)) { "fail" } else { "do not" };
+    if count == 0 { String::new() } else { format!("; {count} {how}:") }
 }
 
 fn short(status: Status) -> &'static str {
@@ -534,6 +556,10 @@ fn xml(text: &str) -> String {
     out
 }
 
+fn seconds(ms: u64) -> String {
+    format!("{}.{:03}", ms / 1000, ms % 1000)
+}
+
 fn case(out: &mut String, finding: &Finding) {
     let class: Vec<&str> = finding.id.properties().iter().map(|property| property.as_str()).collect();
     let (class, address) = (class.join(" "), finding.address.as_deref().unwrap_or_default());
@@ -541,9 +567,8 @@ fn case(out: &mut String, finding: &Finding) {
     for part in [Some(address).filter(|a| !a.is_empty()), finding.caller.as_deref()].into_iter().flatten() {
         let _ = write!(name, " {part}");
     }
-    let seconds = finding.elapsed_ms / 1000;
-    let rest = finding.elapsed_ms % 1000;
-    let _ = write!(out, "    <testcase classname=\"{class}\" name=\"{}\" time=\"{seconds}.{rest:03}\"", xml(&name));
+    let took = seconds(finding.elapsed_ms);
+    let _ = write!(out, "    <testcase classname=\"{class}\" name=\"{}\" time=\"{took}\"", xml(&name));
     let tag = match finding.status {
         Status::Pass => {
             out.push_str("/>\n");
@@ -578,7 +603,7 @@ struct Document<'a> {
     looked_at: &'static str,
     verdict: &'static str,
     summary: Counts,
-    results: Vec<Line<'a>>,
+    results: Vec<Line>,
 }
 
 #[derive(Serialize)]
@@ -589,38 +614,39 @@ struct Tool {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Line<'a> {
+struct Line {
     id: String,
     property: Vec<&'static str>,
     role: &'static str,
-    host: &'a str,
-    address: Option<&'a str>,
-    server_name: Option<&'a str>,
-    caller: Option<&'a str>,
+    host: String,
+    address: Option<String>,
+    server_name: Option<String>,
+    caller: Option<String>,
     status: &'static str,
     severity: &'static str,
     observed: String,
     expected: String,
-    hint: Option<&'a str>,
+    hint: Option<String>,
     follows: Option<String>,
     elapsed_ms: u64,
 }
 
-impl<'a> Line<'a> {
-    fn of(finding: &'a Finding) -> Self {
+impl Line {
+    fn of(finding: &Finding) -> Self {
+        let shown = |text: &Option<String>| text.as_deref().map(printable);
         Self {
             id: finding.id.to_string(),
             property: finding.id.properties().iter().map(|property| property.as_str()).collect(),
             role: finding.place.as_str(),
-            host: &finding.host,
-            address: finding.address.as_deref(),
-            server_name: finding.server_name.as_deref(),
-            caller: finding.caller.as_deref(),
+            host: printable(&finding.host),
+            address: shown(&finding.address),
+            server_name: shown(&finding.server_name),
+            caller: shown(&finding.caller),
             status: finding.status.as_str(),
             severity: finding.severity.as_str(),
             observed: printable(&finding.observed),
             expected: printable(&finding.expected),
-            hint: finding.hint.as_deref(),
+            hint: shown(&finding.hint),
             follows: finding.follows.map(|id| id.to_string()),
             elapsed_ms: finding.elapsed_ms,
         }
@@ -671,6 +697,70 @@ mod tests {
         assert!(text.contains("999 nodes pass"), "{text}");
         assert!(text.contains("node n7"), "{text}");
         assert!(text.lines().count() < 25 && text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+    }
+
+    /// A fleet with every property's checks: what a person sees of it is a screenful, whatever its size.
+    fn fleet(size: usize) -> Vec<Finding> {
+        let aspects = [Aspect::Connect, Aspect::Chain, Aspect::Dates, Aspect::Name, Aspect::Caller, Aspect::Anonymous];
+        (0..size)
+            .flat_map(|i| {
+                aspects.map(|aspect| finding(&format!("worker-{i:04}.fra1.example.net"), aspect, Status::Pass))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn of_a_thousand_nodes_those_that_fail_are_named_under_those_that_pass() {
+        let mut findings = fleet(1000);
+        for i in [7, 500, 999] {
+            findings[6 * i + 2].status = Status::Fail;
+            findings[6 * i + 2].hint =
+                Some("issue it again, and install its bundle on the host before the day is over".into());
+        }
+        let text = report(findings.clone()).to_text(TextStyle::default());
+        let lines: Vec<&str> = text.lines().collect();
+        let at = lines.iter().position(|line| line.starts_with("997 nodes pass; 3 fail:")).expect(&text);
+        let cells = |line: &str| line.split_whitespace().rev().take(6).map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(cells(lines[at]), ["-", "-", "-", "ok", "ok", "ok"]);
+        for (line, name) in lines[at + 1..].iter().zip(["0007", "0500", "0999"]) {
+            assert!(line.starts_with(&format!("node worker-{name}.fra1.example.net ")), "{text}");
+            assert_eq!(cells(line), ["-", "-", "-", "ok", "FAIL", "ok"]);
+        }
+        assert_eq!(text.matches("FAIL node.dates\n").count(), 1, "told once for the three: {text}");
+        assert!(lines.len() < 30 && lines.iter().all(|line| line.chars().count() <= WIDTH), "{text}");
+        // One that is not proven is no failure, and is not called one.
+        findings[6 * 3 + 4].status = Status::NotProven;
+        assert!(report(findings).to_text(TextStyle::default()).contains("\n996 nodes pass; 4 do not:"));
+    }
+
+    #[test]
+    fn a_fleet_that_fails_in_many_ways_stays_readable() {
+        let mut findings = fleet(1000);
+        for (i, finding) in findings.iter_mut().enumerate() {
+            finding.status = [Status::Fail, Status::NotProven, Status::Warn][i % 3];
+            finding.observed = format!("number {i} of its own, {}", "which is long ".repeat(40));
+        }
+        let text = report(findings).to_text(TextStyle::default());
+        assert!(text.contains("\n1000 nodes alike ") || text.contains("nodes alike"), "{text}");
+        assert!(text.lines().count() < 2500 && text.contains("more of node.connect: fail"), "{}", text.lines().count());
+        assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+    }
+
+    #[test]
+    fn colours_change_nothing_but_colour_and_a_long_name_is_never_cut() {
+        let name = format!("{}.example.net", "n".repeat(60));
+        let report =
+            report(vec![finding(&name, Aspect::Chain, Status::Fail), finding("n2", Aspect::Chain, Status::Pass)]);
+        let plain = report.to_text(TextStyle::default());
+        assert!(plain.lines().any(|line| line == format!("node {name}")), "{plain}");
+        let colored = report.to_text(TextStyle { color: true, verbose: false });
+        let mut stripped = String::new();
+        let mut rest = colored.as_str();
+        while let Some((before, after)) = rest.split_once('\u{1b}') {
+            stripped.push_str(before);
+            rest = after.split_once('m').expect("a colour").1;
+        }
+        assert_eq!(stripped + rest, plain);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A laboratory: a cluster directory of its own, a fixed clock, captured streams, and the program in-process or as a
 //! process of its own. Nothing here asserts anything about the program.
 
+pub(crate) mod forms;
 pub(crate) mod live;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -150,7 +151,11 @@ impl Lab {
             stop: Stop::default(),
         };
         let status = clusterctl::run(&mut world).code();
-        Ran { status, out: self.shown(&out), err: self.shown(&err) }
+        let ran = Ran { status, out: self.shown(&out), err: self.shown(&err) };
+        if args.first() == Some(&"verify") && !ran.out.is_empty() {
+            forms::check(args, &ran.out);
+        }
+        ran
     }
 
     /// Runs the program in-process, where nothing may go wrong.

@@ -1,0 +1,144 @@
+//! The forms of `verify`'s report that programs read. Whether each is what it should be is decided wherever one is made
+//! (`support/forms.rs`); here is what else they promise.
+
+use clusterctl::standin::fault::Fault;
+use clusterctl::verify::finding::{Aspect, CheckId, Finding, Status, Strictness};
+use clusterctl::verify::report::{Report, RootLine};
+use clusterctl::verify::target::Place;
+use time::macros::datetime;
+
+use crate::support::live::Live;
+use crate::support::{Lab, forms, good_tool};
+
+/// What a hostile peer, or a hostile recording, could get into a finding.
+const EVIL: [&str; 6] = [
+    "]]></failure><!-- --><script>&amp;\"'",
+    "\u{1b}]0;title\u{7}\u{1b}[2J",
+    "\0\u{1}\u{8}\u{b}\u{c}\u{7f}\u{80}\u{9f}",
+    "\u{fffe}\u{ffff}\u{d7ff}\u{e000}\u{10ffff}",
+    "\u{202e}txt.exe\u{2066}\u{200b}\u{feff}",
+    "  \r\n\t two lines  ",
+];
+
+fn every_kind_of_finding() -> Report {
+    let mut findings = Vec::new();
+    let aspects = [Aspect::Connect, Aspect::Chain, Aspect::Expiry, Aspect::Whoami, Aspect::Readonly, Aspect::Flags];
+    for (i, evil) in EVIL.into_iter().enumerate() {
+        for place in [Place::Endpoint, Place::Master, Place::Node] {
+            for status in [Status::Pass, Status::Skipped, Status::Warn, Status::NotProven, Status::Fail] {
+                let id = CheckId::at(place, aspects[i]);
+                let mut finding = Finding::new(id, place, &format!("h{i} {evil}"), status).saw(evil, evil);
+                finding = finding.address(evil).hint(evil);
+                (finding.caller, finding.server_name) = (Some(evil.into()), Some(evil.into()));
+                finding.follows = (status == Status::NotProven).then_some(CheckId::at(place, Aspect::Tls));
+                finding.elapsed_ms = [0, 1, 999, 1000, 61_234, u64::MAX][i];
+                findings.push(finding);
+            }
+        }
+    }
+    findings.push(Finding::new(CheckId::TRUST_ANCHOR, Place::Cluster, "c", Status::Pass));
+    findings.push(Finding::new(CheckId::STORE_CREDENTIAL, Place::Master, "m", Status::Warn));
+    Report {
+        cluster: EVIL[1].into(),
+        roots: vec![RootLine {
+            subject: "CN=r".into(),
+            pin: format!("sha256:{}", "a".repeat(64)),
+            sha256: "b".repeat(64),
+        }],
+        started: datetime!(2026-11-23 12:00 UTC),
+        finished: datetime!(2026-11-23 12:00:01.5 +2),
+        findings,
+        strictness: Strictness::default(),
+    }
+}
+
+#[test]
+fn whatever_a_peer_says_both_forms_keep_to_their_schemas() {
+    let report = every_kind_of_finding();
+    forms::json(&report.to_json());
+    forms::junit(&report.to_junit());
+    let nothing = Report { findings: Vec::new(), roots: Vec::new(), ..report };
+    forms::json(&nothing.to_json());
+    forms::junit(&nothing.to_junit());
+}
+
+/// The schemas are no open doors: what a careless change would write is refused.
+#[test]
+fn the_schemas_refuse_what_is_not_promised() {
+    let (json, junit) = (every_kind_of_finding().to_json(), every_kind_of_finding().to_junit());
+    let schema = |file: &str| format!("{}/{file}", env!("CARGO_MANIFEST_DIR"));
+    let by_python = |text: &str| {
+        let program = "import json, sys, jsonschema\n\
+                       jsonschema.Draft202012Validator(json.load(open(sys.argv[1]))).validate(json.load(sys.stdin))\n";
+        forms::verdict("/usr/bin/python3", &["-c", program, &schema("schemas/verify-report.schema.json")], text)
+    };
+    let by_libxml = |text: &str| {
+        forms::verdict("xmllint", &["--noout", "--nonet", "--schema", &schema("tests/data/junit.xsd"), "-"], text)
+    };
+    assert_eq!((by_python(&json), by_libxml(&junit)), (Ok(()), Ok(())));
+    for (from, to) in [
+        ("\"schemaVersion\": 1", "\"schemaVersion\": 2"),
+        ("\"verdict\": \"unproven\"", "\"verdict\": \"ok\""),
+        ("\"status\": \"not-proven\"", "\"status\": \"notProven\""),
+        ("\"role\": \"node\"", "\"kind\": \"node\""),
+        ("\"severity\": \"error\"", "\"severity\": \"error\", \"more\": 1"),
+        ("\"elapsedMs\": 999", "\"elapsedMs\": 0.999"),
+        ("\"1.ii\"", "\"1.iv\""),
+        ("2026-11-23T12:00:00Z", "2026-11-23 12:00:00"),
+        ("\\\\u{1b}", "\\u001b"),
+    ] {
+        assert!(json.contains(from), "{from}");
+        assert!(by_python(&json.replacen(from, to, 1)).is_err(), "{from} → {to}");
+    }
+    for (from, to) in [
+        ("<failure ", "<failed "),
+        ("time=\"0.999\"", "time=\"0,999\""),
+        (" tests=\"", " count=\""),
+        ("<skipped ", "<skipped/><skipped "),
+        ("timestamp=\"2026-11-23T12:00:00\"", "timestamp=\"2026-11-23T12:00:00Z\""),
+        ("classname=", "class="),
+        ("</testsuites>", ""),
+    ] {
+        assert!(junit.contains(from), "{from}: {junit}");
+        assert!(by_libxml(&junit.replacen(from, to, 1)).is_err(), "{from} → {to}");
+    }
+}
+
+#[test]
+fn both_forms_are_whole_when_everything_holds_and_when_it_does_not() {
+    for (fault, status) in [(None, 0), (Some(Fault::ExpiredNode), 1), (Some(Fault::Plaintext), 1)] {
+        let live = Live::start(2, 3, fault);
+        let ran = live.lab.run(&["verify", "--output", "json"]);
+        assert_eq!(ran.status, status, "{ran}");
+        let value: serde_json::Value = serde_json::from_str(&ran.out).expect("JSON");
+        let results = value["results"].as_array().expect("results");
+        assert_eq!(value["summary"]["total"], results.len());
+        let of = |wanted: &str| results.iter().filter(|result| result["status"] == wanted).count();
+        assert_eq!(value["summary"]["fail"], of("fail"));
+        assert_eq!((of("fail") > 0, value["verdict"] == "proven"), (status == 1, status == 0));
+        let ran = live.lab.run(&["verify", "--output", "junit"]);
+        assert_eq!(ran.status, status, "{ran}");
+        live.lab.write("report.xml", &ran.out);
+        // Another reader counts what the suites say of themselves.
+        let ask = |path: &str| -> usize {
+            let file = live.lab.path("report.xml").display().to_string();
+            good_tool("xmllint", &["--xpath", path, &file]).trim().parse().expect("a number")
+        };
+        assert_eq!(ask("count(//testcase)"), results.len());
+        assert_eq!(ask("sum(//testsuite/@tests)"), results.len());
+        assert_eq!((ask("count(//failure)"), ask("sum(//testsuite/@failures)")), (of("fail"), of("fail")));
+        assert_eq!((ask("count(//error)"), ask("sum(//testsuite/@errors)")), (of("not-proven"), of("not-proven")));
+        assert_eq!(ask("count(//testsuite)"), 1 + 1 + 2 + 3, "the cluster, the endpoint, two masters, three nodes");
+    }
+}
+
+#[test]
+fn a_directory_has_both_forms_too() {
+    let lab = Lab::issued();
+    lab.good(&["verify", "--offline", "--output", "json"]);
+    lab.good(&["verify", "--offline", "--output", "junit"]);
+    std::fs::remove_file(lab.path("pki/nodes/on/kubelet-client.crt")).expect("removed");
+    for form in ["json", "junit"] {
+        assert_eq!(lab.run(&["verify", "--offline", "--output", form]).status, 1);
+    }
+}
