@@ -7,6 +7,7 @@ mod demo;
 mod init;
 mod interruption;
 mod issuing;
+mod nginx;
 mod replaying;
 mod reports;
 mod roots;

@@ -506,6 +506,14 @@ impl Bench<'_> {
             Outcome::Answer(answer) if answer.status == 403 => positive == Positive::Accepted,
             Outcome::Alert(alert) => refuses(alert),
             Outcome::Closed | Outcome::Reset => true,
+            // nginx's and others' way of refusing a certificate. It may hold for one path alone.
+            Outcome::Answer(answer) if answer.status == 400 => {
+                let who = if spot.place == Place::Node { "the kubelet" } else { "the API server" };
+                return finding.hint(format!(
+                    "something answers in {who}'s place (nginx, a load balancer?): dial {who} itself, or let whatever stands \
+                     in front pass TLS through"
+                ));
+            }
             _ => false,
         };
         if !refused {
@@ -800,13 +808,17 @@ fn said(outcome: &Outcome) -> String {
     }
 }
 
-/// The peer's own words: a Kubernetes Status's message, else the body's first line.
+/// The peer's own words: a Kubernetes Status's message, a page's title, else the body's first line.
 fn words(answer: &Answer) -> String {
     let message = serde_json::from_str::<Value>(&answer.body).ok().and_then(|body| {
         let message = body.get("message")?.as_str()?;
         Some(message.to_owned())
     });
-    let text = message.unwrap_or_else(|| answer.body.lines().next().unwrap_or_default().to_owned());
+    let title = || Some(answer.body.split_once("<title>")?.1.split_once("</title>")?.0.to_owned());
+    let text = message.or_else(title).unwrap_or_else(|| answer.body.lines().next().unwrap_or_default().to_owned());
+    // A web server's pages begin with the status, which is told already.
+    let text = text.trim();
+    let text = text.strip_prefix(&answer.status.to_string()).unwrap_or(text);
     text.trim().chars().take(160).collect()
 }
 
