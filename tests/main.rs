@@ -3,6 +3,7 @@
 mod bundle;
 mod certificates;
 mod cluster_file;
+mod corpora;
 mod demo;
 mod init;
 mod interruption;

@@ -1,0 +1,150 @@
+//! One function for each kind of bytes that a stranger may hand us. Each reads them as the program does and then holds
+//! what came out to what it promises: a panic is a finding. The fuzz targets call these, and so does `tests/corpora.rs`,
+//! with the corpora that are committed here and a number of changes to each of their files.
+
+use std::io::Write;
+use std::sync::OnceLock;
+
+use clusterctl::bundle::archive;
+use clusterctl::cluster_file;
+use clusterctl::cluster_file::kubeconfig;
+use clusterctl::pki::certificate::Certificate;
+use clusterctl::pki::chain::verify_chain;
+use clusterctl::pki::inspect::{general_flaws, own_root_flaws, root_flaws};
+use clusterctl::pki::key::PrivateKey;
+use clusterctl::pki::pem;
+use clusterctl::verify::recording::Recording;
+use clusterctl::verify::report::{TextStyle, printable};
+use serde_json::{Value, json};
+use time::macros::datetime;
+
+/// A recording that `verify --replay` is given.
+pub fn recordings(data: &[u8]) {
+    let recording = match Recording::from_bytes(data) {
+        Ok(recording) => recording,
+        Err(error) => return harmless(&error.to_string()),
+    };
+    let report = recording.report();
+    assert_eq!(report, recording.report(), "judging twice gives the same");
+    let text = report.to_text(TextStyle { color: false, verbose: true });
+    text.lines().for_each(harmless);
+    let json: Value = serde_json::from_str(&report.to_json()).expect("the report is JSON");
+    assert_eq!(json["summary"]["total"], report.findings.len());
+    report.to_junit().lines().for_each(harmless);
+    let again = recording.to_bytes().expect("what was read can be written");
+    let again = Recording::from_bytes(&again).expect("what was written can be read");
+    assert_eq!(again.report(), report, "written and read again, it is judged the same");
+}
+
+/// What a peer answers: the first byte says on which call, the next two are the status, the rest is the body.
+pub fn answers(data: &[u8]) {
+    static BASE: OnceLock<Value> = OnceLock::new();
+    let base = BASE.get_or_init(|| {
+        serde_json::from_slice(include_bytes!("../corpus/recordings/good.json")).expect("the committed recording")
+    });
+    let [which, high, low, body @ ..] = data else { return };
+    let mut recording = base.clone();
+    let peers = recording["seen"]["peers"].as_array_mut().expect("peers");
+    let dials = peers.iter_mut().map(|peer| &mut peer["locations"][0]["dials"][0]["exchanges"]);
+    let mut exchanges: Vec<&mut Value> =
+        dials.flat_map(|exchanges| exchanges.as_array_mut().expect("exchanges")).collect();
+    let at = usize::from(*which) % exchanges.len();
+    exchanges[at]["outcome"] = json!({"answer": {
+        "status": u16::from_be_bytes([*high, *low]),
+        "version": "HTTP/1.1",
+        "content_type": null,
+        "body": String::from_utf8_lossy(body),
+        "truncated": which & 0x80 != 0,
+    }});
+    recordings(recording.to_string().as_bytes());
+}
+
+/// A certificate as a peer sends it: DER.
+pub fn certificates(data: &[u8]) {
+    let certificate = match Certificate::from_der(data.to_vec()) {
+        Ok(certificate) => certificate,
+        Err(error) => return harmless(&printable(&error.to_string())),
+    };
+    assert_eq!(certificate.der(), data);
+    let now = datetime!(2026-11-23 12:00 UTC);
+    for flaw in root_flaws(&certificate, now).into_iter().chain(own_root_flaws(&certificate, now)) {
+        harmless(&printable(&flaw.to_string()));
+    }
+    let _ = general_flaws(&certificate, now);
+    let _ = (certificate.account(), certificate.fingerprint(), certificate.spki_fingerprint());
+    let _ = verify_chain(&certificate, &[certificate.clone()], std::slice::from_ref(&certificate));
+    let read = pem::certificates(certificate.to_pem().as_bytes());
+    assert_eq!(read, Ok(vec![data.to_vec()]), "what is written as PEM is read again");
+}
+
+/// A PEM file: certificates, keys, anything.
+pub fn pem(data: &[u8]) {
+    match pem::read_all(data) {
+        Ok(items) => assert!(!items.is_empty()),
+        Err(error) => harmless(&printable(&error.to_string())),
+    }
+    for der in pem::certificates(data).unwrap_or_default() {
+        assert_eq!(pem::certificates(pem::write_certificate(&der).as_bytes()), Ok(vec![der]));
+    }
+    if let Ok(key) = PrivateKey::from_pem(data) {
+        let again = PrivateKey::from_pem(key.to_pem().as_bytes()).expect("what is written can be read");
+        assert_eq!(again.spki(), key.spki());
+    }
+}
+
+/// A kubeconfig that somebody else wrote.
+pub fn kubeconfigs(data: &[u8]) {
+    match kubeconfig::read(data) {
+        Ok(read) => drop(format!("{read:?}")),
+        Err(error) => harmless(&printable(&error.to_string())),
+    }
+}
+
+/// A cluster file.
+pub fn cluster_files(data: &[u8]) {
+    match cluster_file::read(data) {
+        Ok(cluster) => {
+            let leaves = cluster.masters.iter().flat_map(|host| cluster.master_leaves(host));
+            let leaves = leaves.chain(cluster.nodes.iter().flat_map(|host| cluster.node_leaves(host)));
+            assert!(leaves.count() >= cluster.masters.len(), "every host has certificates");
+        }
+        Err(error) => {
+            let _ = error.hint();
+            error.to_string().lines().for_each(|line| harmless(&printable(line)));
+        }
+    }
+}
+
+/// What `kubectl get nodes -o json` is said to have said.
+pub fn kubectl(data: &[u8]) {
+    match cluster_file::from_kubectl(data) {
+        Ok(read) => drop(format!("{read:?}")),
+        Err(error) => {
+            let _ = error.hint();
+            harmless(&printable(&error.to_string()));
+        }
+    }
+}
+
+/// A bundle: a tar.gz, or, where it is not even gzip, the tar in one. Few changes to compressed bytes get any further
+/// than their checksum.
+pub fn bundles(data: &[u8]) {
+    let mut packed = data.to_vec();
+    if !data.starts_with(&[0x1f, 0x8b]) {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(data).expect("memory takes it");
+        packed = gzip.finish().expect("memory takes it");
+    }
+    match archive::read(&packed) {
+        Ok(bundle) => {
+            let again = archive::read(&archive::pack(&bundle)).expect("what is packed can be read");
+            assert_eq!(again, bundle);
+        }
+        Err(error) => harmless(&printable(&error.to_string())),
+    }
+}
+
+/// Nothing that is told may move a cursor.
+fn harmless(line: &str) {
+    assert!(!line.chars().any(char::is_control), "{line:?}");
+}
