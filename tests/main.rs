@@ -12,5 +12,6 @@ mod shells;
 mod show;
 mod structure;
 mod support;
+mod targets;
 mod verify;
 mod verifying;

@@ -8,13 +8,12 @@ use minijinja::{Environment, Error, UndefinedBehavior};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::contents::{Bundle, BundleFile, INSTALLER, MANIFEST, MANIFEST_SUM};
+use super::contents::{Bundle, BundleFile, INSTALLER};
 use super::input::{BundleInput, Checked, InputError};
-use super::manifest::{Manifest, ManifestFile};
+use super::manifest::Manifest;
 use super::quoting::{self, Dialect};
 use crate::cluster::profile::Profile;
 use crate::cluster::spec::{Host, Role};
-use crate::pki::fingerprint::Fingerprint;
 
 const CA: &str = "etc/kubernetes/pki/ca.crt";
 const KUBELET_KUBECONFIG: &str = "etc/kubernetes/kubelet.conf";
@@ -194,15 +193,10 @@ fn failed(template: &str, source: &str, error: &Error) -> TemplateError {
 }
 
 /// Adds the manifest and its checksum.
-fn sealed(input: &BundleInput<'_>, credentials: &[Checked], mut files: Vec<BundleFile>) -> Bundle {
+fn sealed(input: &BundleInput<'_>, credentials: &[Checked], files: Vec<BundleFile>) -> Bundle {
     let certificates = || credentials.iter().map(|credential| &credential.certificate).chain([input.root]);
     let account = credentials.iter().find(|c| c.profile == Profile::KubeletClient);
     let account = account.or_else(|| credentials.iter().find(|c| c.profile == Profile::ApiserverKubeletClient));
-    let listed = |file: &BundleFile| ManifestFile {
-        path: file.path.clone(),
-        mode: file.mode,
-        sha256: Fingerprint::of(&file.bytes),
-    };
     let manifest = Manifest {
         cluster: input.cluster.name.clone(),
         host: input.roles.host().clone(),
@@ -213,15 +207,9 @@ fn sealed(input: &BundleInput<'_>, credentials: &[Checked], mut files: Vec<Bundl
         not_before: certificates().map(|c| c.not_before).fold(input.root.not_before, Ord::max),
         not_after: certificates().map(|c| c.not_after).fold(input.root.not_after, Ord::min),
         generation: input.generation,
-        files: files.iter().map(listed).collect(),
+        files: Vec::new(),
     };
-    let json = manifest.to_json().into_bytes();
-    let sum = format!("{}  {MANIFEST}\n", Fingerprint::of(&json)).into_bytes();
-    for (path, bytes) in [(MANIFEST, json), (MANIFEST_SUM, sum)] {
-        files.push(BundleFile { path: path.to_owned(), mode: mode_of(path), bytes: Zeroizing::new(bytes) });
-    }
-    files.sort_by(|a, b| a.path.cmp(&b.path));
-    Bundle { manifest, files }
+    Bundle::sealed(manifest, files)
 }
 
 /// What a template can print. No key is among it, so that none can end up in a file by mistake.

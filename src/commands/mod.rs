@@ -17,5 +17,6 @@ pub mod output;
 mod passphrase;
 pub mod show;
 pub mod verify;
+pub mod verify_target;
 
 pub use dispatch::run;
