@@ -197,6 +197,29 @@ fn a_full_disk_tears_nothing_and_a_rerun_completes() {
 }
 
 #[test]
+fn a_read_only_disk_is_told_and_untouched() {
+    let lab = fleet();
+    let place = lab.path("disk");
+    std::fs::create_dir(&place).expect("a folder");
+    let disk = SmallDisk::mount(&place, "8m");
+    let dir = place.display().to_string();
+    good_tool(
+        "cp",
+        &["-r", &lab.path("cluster.yaml").display().to_string(), &lab.path("pki").display().to_string(), &dir],
+    );
+    good_tool("mount", &["-o", "remount,ro", &dir]);
+    for args in [&["issue-node", "--all"][..], &["bundle", "--all"], &["init-ca", "--plaintext-ca-key"]] {
+        let ran = run(&lab, &[&["--dir", &dir], args].concat());
+        let told = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert_eq!(ran.status.code(), Some(4), "{args:?}: {told}");
+        assert!(told.contains("Read-only file system") && told.contains("\nhint: "), "{args:?}: {told}");
+    }
+    // Reading is all that these need.
+    assert!(run(&lab, &["--dir", &dir, "issue-node", "--all", "--dry-run"]).status.success());
+    drop(disk);
+}
+
+#[test]
 fn success_is_told_only_after_the_disk_has_it() {
     let lab = fleet();
     let trace = lab.path("trace").display().to_string();
