@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory};
+use clap::Args;
 
 use super::context::Context;
-use crate::cli::Cli;
 use crate::failure::{Exit, Failure};
 use crate::store::files;
 
@@ -24,7 +23,7 @@ pub struct ManArgs {
 pub fn run(args: &ManArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let dir = context.path(&args.dir);
     files::create_folder(&dir)?;
-    let mut command = Cli::command();
+    let mut command = (context.tree)();
     command.build();
     let pages = [("clusterctl".to_owned(), command.clone())].into_iter().chain(
         command

@@ -6,7 +6,6 @@ pub mod bundle;
 pub mod completions;
 pub mod context;
 pub mod demo;
-mod dispatch;
 pub mod init;
 pub mod init_ca;
 mod issue;
@@ -18,5 +17,3 @@ mod passphrase;
 pub mod show;
 pub mod verify;
 pub mod verify_target;
-
-pub use dispatch::run;
