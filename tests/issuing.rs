@@ -278,6 +278,21 @@ fn a_root_whose_key_does_not_fit_signs_nothing() {
 }
 
 #[test]
+fn a_root_whose_key_is_kept_elsewhere_is_asked_for() {
+    let lab = Lab::with_roots();
+    std::fs::remove_file(lab.path("pki/ca.key")).expect("removed");
+    let ran = lab.run(&["issue-node", "--all"]);
+    assert_eq!(
+        (ran.status, ran.err.as_str()),
+        (
+            3,
+            "error: the root's key DIR/pki/ca.key is not there\n\
+             hint: bring it back to DIR/pki/ca.key for as long as you issue; it may be kept elsewhere in between\n"
+        )
+    );
+}
+
+#[test]
 fn a_wrong_passphrase_is_refused_and_changes_nothing() {
     let mut lab = Lab::with(CLUSTER);
     lab.env.insert("CLUSTERCTL_CA_PASSPHRASE".into(), "right".into());
@@ -317,7 +332,9 @@ fn a_ledger_that_is_corrupt_missing_locked_or_newer_stops_the_issue() {
         .expect("written");
     refused("the ledger DIR/pki/ledger.sqlite3 is damaged");
     std::fs::remove_file(&ledger).expect("removed");
-    refused("DIR/pki/ledger.sqlite3 does not exist");
+    refused(
+        "hint: restore DIR/pki/ledger.sqlite3 from a backup: it is the record of every certificate that was issued",
+    );
     std::fs::write(&ledger, b"").expect("written");
     refused("the ledger DIR/pki/ledger.sqlite3 is damaged");
     std::fs::write(&ledger, &good).expect("written");

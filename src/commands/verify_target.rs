@@ -78,10 +78,10 @@ impl Elsewhere {
         if let Some(path) = &self.from {
             return from_bundle(&context.path(path), nodes);
         }
-        self.from_flags(nodes, context)
+        self.aim_by_flags(nodes, context)
     }
 
-    fn from_flags(&self, nodes: &[String], context: &Context<'_>) -> anyhow::Result<Aim> {
+    fn aim_by_flags(&self, nodes: &[String], context: &Context<'_>) -> anyhow::Result<Aim> {
         let mut aim = match &self.kubeconfig {
             Some(path) => from_kubeconfig(&context.path(path))?,
             None => {

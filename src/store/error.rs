@@ -38,6 +38,9 @@ pub enum StoreError {
         /// Who, as it wrote of itself.
         holder: String,
     },
+    /// There is a root, and no ledger beside it.
+    #[error("the ledger {} does not exist", .0.display())]
+    LedgerMissing(PathBuf),
     /// The ledger is not readable as one.
     #[error("the ledger {} is damaged: {reason}", path.display())]
     LedgerDamaged {
@@ -94,6 +97,10 @@ impl StoreError {
             Self::Exists(path) => format!("move {} away yourself if it really is to go", path.display()),
             Self::Missing(_) => return None,
             Self::Locked { .. } => "wait until it is done, then run the same command again".to_owned(),
+            Self::LedgerMissing(path) => format!(
+                "restore {} from a backup: it is the record of every certificate that was issued",
+                path.display()
+            ),
             Self::LedgerDamaged { path, .. } => format!(
                 "restore {0} from a backup, or try: sqlite3 {0} .recover; nothing was issued meanwhile",
                 path.display()

@@ -134,7 +134,7 @@ impl Ledger {
 
     fn existing(path: &Path, flags: OpenFlags) -> Result<Self, StoreError> {
         if !super::files::exists(path) {
-            return Err(StoreError::Missing(path.to_owned()));
+            return Err(StoreError::LedgerMissing(path.to_owned()));
         }
         let ledger = Self::connect(path, flags)?;
         ledger.check_format()?;
