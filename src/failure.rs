@@ -149,6 +149,9 @@ fn hint_of(link: &(dyn StdError + 'static)) -> Option<String> {
     }
     if let Some(error) = link.downcast_ref::<RootError>() {
         return match error {
+            RootError::Store(StoreError::Missing(path)) if path.ends_with("ca.key") => {
+                Some("whoever keeps the CA's key elsewhere puts it there for as long as it takes to issue".to_owned())
+            }
             RootError::Store(error) => error.hint(),
             RootError::None(_) => Some("create it with: clusterctl init-ca".to_owned()),
             RootError::Key { source, .. } => key_hint(source),

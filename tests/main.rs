@@ -1,5 +1,6 @@
 //! The whole suite, one binary: a module for each command, and one for each promise that spans several.
 
+mod beginning;
 mod bundle;
 mod cluster_file;
 mod interruption;
