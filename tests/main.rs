@@ -2,11 +2,16 @@
 
 mod beginning;
 mod bundle;
+mod certificates;
 mod cluster_file;
+mod demo;
+mod init;
 mod interruption;
 mod issuing;
 mod roots;
 mod shells;
+mod show;
 mod structure;
 mod support;
 mod verify;
+mod verifying;

@@ -98,7 +98,11 @@ impl Audit<'_> {
         if !troubles.contains(&Trouble::NotThere) {
             troubles.extend(credentials::mode_trouble(self.layout, leaf));
         }
-        let key = found.as_ref().ok().map(|stored| stored.credential.certificate.spki_fingerprint());
+        let key = match &found {
+            Ok(stored) => Some(stored.credential.certificate.spki_fingerprint()),
+            // A copied credential has other troubles, too; that it is a copy is to be said all the same.
+            Err(_) => credentials::read(self.layout, leaf).ok().map(|stored| stored.credential.key.fingerprint()),
+        };
         let owner = format!("{host} {name}");
         if let (Ok(stored), true) = (&found, troubles.is_empty()) {
             let until = stamp(stored.credential.certificate.not_after);
@@ -209,8 +213,10 @@ fn with_shared_keys(looked: Vec<Looked>) -> Vec<Finding> {
         if let Some(key) = one.key
             && let Some(other) = first.insert(key, one.owner)
         {
+            let shared = Trouble::SharedKey(other).to_string();
+            let passed = one.finding.status == Status::Pass;
+            one.finding.observed = if passed { shared } else { format!("{shared}; {}", one.finding.observed) };
             one.finding.status = Status::Fail;
-            one.finding.observed = Trouble::SharedKey(other).to_string();
             one.finding.hint =
                 Some("issue both again with --reissue: who has one key can pass for the other".to_owned());
         }

@@ -197,3 +197,7 @@ fn host(text: &str) -> Result<DraftHost, String> {
     let addresses = addresses.split(',').map(str::trim).filter(|a| !a.is_empty()).map(str::to_owned).collect();
     Ok(DraftHost { name: Some(name.trim().to_owned()), addresses, port: None })
 }
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}

@@ -120,9 +120,11 @@ fn target(
     let held = |leaf: &Leaf| if args.offline { Held::default() } else { held(leaf, context) };
     let mut target = Target::of(cluster, vec![root], held);
     if !args.nodes.is_empty() {
-        target = target.only(&args.nodes);
+        target.only_nodes(|name| args.nodes.iter().any(|wanted| wanted == name));
     }
-    target.dial_nodes = !args.masters_only;
+    if args.masters_only {
+        target.only_masters();
+    }
     Ok(Arc::new(target))
 }
 
