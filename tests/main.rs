@@ -1,6 +1,5 @@
 //! The whole suite, one binary: a module for each command, and one for each promise that spans several.
 
-mod beginning;
 mod bundle;
 mod certificates;
 mod cluster_file;

@@ -85,10 +85,6 @@ pub fn run(args: &InitArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
-}
-
 /// A new cluster file belongs where the person stands, not beside one further up.
 fn target(context: &Context<'_>) -> Layout {
     if context.given_dir { context.layout.clone() } else { Layout::new(context.dir.to_owned()) }
