@@ -7,6 +7,7 @@ mod demo;
 mod init;
 mod interruption;
 mod issuing;
+mod readme;
 mod roots;
 mod shells;
 mod show;

@@ -76,7 +76,12 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     files::create_folder(&folder)?;
     files::sweep(&folder)?;
     let written = write_all(&source, &hosts, &templates, context)?;
-    ledger.note("bundle", &format!("{written} hosts"), &folder.display().to_string(), &context.mark())?;
+    ledger.note(
+        "bundle",
+        &format!("{written} host{}", if written == 1 { "" } else { "s" }),
+        &folder.display().to_string(),
+        &context.mark(),
+    )?;
     if hosts.len() == 1 {
         context.screen.answer(context.layout.bundle(hosts[0].host()).display());
     } else {

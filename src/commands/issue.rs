@@ -63,7 +63,6 @@ pub(super) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Cont
         tell_plan(&plans, context);
         return Ok(Exit::Done);
     }
-    let begun = Instant::now();
     let _lock = context.lock(request.command)?;
     let mut ledger = Ledger::open(&context.layout.ledger())?;
     let known = ledger.known()?;
@@ -76,6 +75,8 @@ pub(super) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Cont
         return Ok(Exit::Done);
     }
     let root = request.how.passphrase.open(RootKind::Cluster, context)?;
+    // Typing a passphrase is not work, and counts for nothing.
+    let begun = Instant::now();
     let authority = Authority::open(&root, context.now).map_err(unfit)?;
     warn_of_short_lives(&work, authority.root(), context);
     issuance::prepare(&context.layout)?;

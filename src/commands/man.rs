@@ -13,7 +13,7 @@ use crate::store::files;
 pub struct ManArgs {
     /// Where to; made if it is not there
     #[arg(value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
-    dir: PathBuf,
+    folder: PathBuf,
 }
 
 /// Runs `man`.
@@ -21,7 +21,7 @@ pub struct ManArgs {
 /// # Errors
 /// When the folder cannot be written to.
 pub fn run(args: &ManArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
-    let dir = context.path(&args.dir);
+    let dir = context.path(&args.folder);
     files::create_folder(&dir)?;
     let mut command = (context.tree)();
     command.build();
