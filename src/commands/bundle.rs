@@ -42,7 +42,7 @@ pub struct BundleArgs {
     all: bool,
     /// Pack verifier.tar.gz instead: what CI needs to run verify. It holds no CA's key, but it does hold what masters call
     /// kubelets with: keep it as a secret
-    #[arg(long, conflicts_with_all = ["hosts", "all", "templates"])]
+    #[arg(long, conflicts_with_all = ["hosts", "all"])]
     verifier: bool,
     /// Take templates from this folder where it has them, by their path
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
@@ -62,7 +62,7 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     }
     let cluster = context.cluster()?;
     if args.verifier {
-        return pack_verifier(&cluster, context);
+        return pack_verifier(&cluster, &templates(args, context)?, context);
     }
     let hosts = select(&cluster, args)?;
     let templates = templates(args, context)?;
@@ -111,7 +111,7 @@ fn eject(dir: &std::path::Path, context: &mut Context<'_>) -> anyhow::Result<Exi
 }
 
 /// Packs what CI verifies with.
-fn pack_verifier(cluster: &Cluster, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+fn pack_verifier(cluster: &Cluster, templates: &Templates, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let _lock = context.lock("bundle --verifier")?;
     let layout = &context.layout;
     let root = roots::certificate(layout, RootKind::Cluster)?;
@@ -138,7 +138,10 @@ fn pack_verifier(cluster: &Cluster, context: &mut Context<'_>) -> anyhow::Result
         credentials.push((path, pem));
     }
     let cluster_file = files::read(&layout.cluster_file(), cluster_file::MAX_BYTES as u64)?;
-    let input = VerifierInput { cluster, cluster_file: &cluster_file, root: &root, credentials, generation };
+    let policy = templates
+        .verifier_policy()
+        .map_err(|error| Failure::new(Exit::Usage, "the verifier's policy cannot be rendered").because(error))?;
+    let input = VerifierInput { policy, cluster, cluster_file: &cluster_file, root: &root, credentials, generation };
     let bundle = verifier::render(input)
         .map_err(|error| Failure::new(Exit::Refused, "the verifier bundle cannot be made").because(error))?;
     let path = layout.verifier_bundle();
