@@ -109,7 +109,7 @@ fn exit_of(link: &(dyn StdError + 'static)) -> Option<Exit> {
     }
     if let Some(error) = link.downcast_ref::<StoreError>() {
         return Some(match error {
-            StoreError::Exists(_) => Exit::Refused,
+            StoreError::Exists(_) | StoreError::InTheWay(_) => Exit::Refused,
             StoreError::Io { .. }
             | StoreError::Missing(_)
             | StoreError::TooLarge { .. }

@@ -55,6 +55,7 @@ fn all_there_is_good(lab: &Lab) {
         assert_eq!(files, whole, "{host}");
     }
     let plan = run(lab, &["issue-node", "--all", "--dry-run"]);
+    assert!(plan.status.success(), "{}", String::from_utf8_lossy(&plan.stderr));
     let plan = String::from_utf8_lossy(&plan.stdout).into_owned();
     for line in plan.lines() {
         assert!(line.ends_with(": not issued yet"), "{line}");
@@ -85,6 +86,27 @@ fn killed_at_any_moment_the_issue_continues_where_it_stopped() {
         assert_eq!(leftovers, NODES, "unfinished folders are swept");
     }
     assert!(torn > 0, "no round was interrupted; the test proves nothing");
+}
+
+#[test]
+fn what_a_killed_process_left_half_recorded_does_not_stop_those_who_only_read() {
+    let lab = fleet();
+    // A hot journal, as a process leaves it that is killed between writing pages and committing.
+    let ledger = lab.path("pki/ledger.sqlite3").display().to_string();
+    let script = "
+import os, sqlite3, sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.execute('pragma cache_size = 1')
+db.execute('begin immediate')
+for i in range(2000):
+    db.execute('insert into events (at, by, kind, subject, detail) values (?,?,?,?,?)', ('x'*200,)*5)
+os.kill(os.getpid(), 9)
+";
+    let killed = Command::new("/usr/bin/python3").args(["-c", script, &ledger]).status().expect("python3");
+    assert!(!killed.success());
+    assert!(lab.path("pki/ledger.sqlite3-journal").exists(), "the journal is hot; else this proves nothing");
+    all_there_is_good(&lab);
+    assert_eq!(good_tool("sqlite3", &[&ledger, "select count(*) from events where kind like 'x%'"]), "0\n");
 }
 
 #[test]

@@ -59,7 +59,7 @@ pub(super) struct Request<'a> {
 pub(super) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let root = roots::certificate(&context.layout, RootKind::Cluster)?;
     if request.how.dry_run {
-        let known = Ledger::open_to_read(&context.layout.ledger())?.known()?;
+        let known = Ledger::open(&context.layout.ledger())?.known()?;
         let plans = plan(request, cluster, &root, &known, context)?;
         tell_plan(&plans, context);
         return Ok(Exit::Done);

@@ -148,7 +148,7 @@ fn offline(context: &Context<'_>) -> anyhow::Result<(Target, Vec<Finding>)> {
     let cluster = context.cluster()?;
     let root = verify_target::root(&context.layout)?;
     let target = verify_target::from_directory(&cluster, root.clone(), &context.layout, false);
-    let known = Ledger::open_to_read(&context.layout.ledger())?.known()?;
+    let known = Ledger::open(&context.layout.ledger())?.known()?;
     let hosts = (cluster.masters.len() + cluster.nodes.len()) as u64;
     let progress = context.screen.progress("looking at what is there", hosts);
     let audit = Audit { layout: &context.layout, cluster: &cluster, root: &root, known: &known, now: context.now };

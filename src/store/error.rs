@@ -21,6 +21,9 @@ pub enum StoreError {
     /// It is there already and is not to be replaced.
     #[error("{} exists already and is not replaced", .0.display())]
     Exists(PathBuf),
+    /// Something lies in a folder of ours that we neither made nor can carry over.
+    #[error("{} is in the way: it is not clusterctl's, and no plain file", .0.display())]
+    InTheWay(PathBuf),
     /// A file that has to be there is not.
     #[error("{} does not exist", .0.display())]
     Missing(PathBuf),
@@ -95,6 +98,7 @@ impl StoreError {
             }
             Self::Io { .. } | Self::TooLarge { .. } => return None,
             Self::Exists(path) => format!("move {} away yourself if it really is to go", path.display()),
+            Self::InTheWay(path) => format!("move {} somewhere else, then try again", path.display()),
             Self::Missing(_) => return None,
             Self::Locked { .. } => "wait until it is done, then run the same command again".to_owned(),
             Self::LedgerMissing(path) => format!(
