@@ -151,9 +151,6 @@ fn hint_of(link: &(dyn StdError + 'static)) -> Option<String> {
     }
     if let Some(error) = link.downcast_ref::<RootError>() {
         return match error {
-            RootError::Store(StoreError::Missing(path)) if path.ends_with("ca.key") => {
-                Some("whoever keeps the CA's key elsewhere puts it there for as long as it takes to issue".to_owned())
-            }
             RootError::Store(error) => error.hint(),
             RootError::KeyMissing(path) => {
                 Some(format!("bring it back to {path} for as long as you issue; it may be kept elsewhere in between"))

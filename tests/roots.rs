@@ -161,9 +161,9 @@ fn a_ca_key_that_is_kept_elsewhere_is_asked_for_only_when_something_is_to_be_sig
     assert_eq!(
         (refused.status, refused.err.as_str()),
         (
-            4,
-            "error: DIR/pki/ca.key does not exist\n\
-             hint: whoever keeps the CA's key elsewhere puts it there for as long as it takes to issue\n"
+            3,
+            "error: the root's key DIR/pki/ca.key is not there\n\
+             hint: bring it back to DIR/pki/ca.key for as long as you issue; it may be kept elsewhere in between\n"
         )
     );
 }
