@@ -278,21 +278,6 @@ fn a_root_whose_key_does_not_fit_signs_nothing() {
 }
 
 #[test]
-fn a_root_whose_key_is_kept_elsewhere_is_asked_for() {
-    let lab = Lab::with_roots();
-    std::fs::remove_file(lab.path("pki/ca.key")).expect("removed");
-    let ran = lab.run(&["issue-node", "--all"]);
-    assert_eq!(
-        (ran.status, ran.err.as_str()),
-        (
-            3,
-            "error: the root's key DIR/pki/ca.key is not there\n\
-             hint: bring it back to DIR/pki/ca.key for as long as you issue; it may be kept elsewhere in between\n"
-        )
-    );
-}
-
-#[test]
 fn a_wrong_passphrase_is_refused_and_changes_nothing() {
     let mut lab = Lab::with(CLUSTER);
     lab.env.insert("CLUSTERCTL_CA_PASSPHRASE".into(), "right".into());

@@ -20,7 +20,7 @@ const KUBELET_KUBECONFIG: &str = "etc/kubernetes/kubelet.conf";
 const KUBELET_CONFIG: &str = "var/lib/kubelet/config.yaml";
 
 /// What is compiled in: paths as under `templates/`, which are the hosts' own behind `node/` and `master/`.
-const COMPILED_IN: [(&str, &str); 5] = [
+const COMPILED_IN: [(&str, &str); 6] = [
     ("install.sh", include_str!("../../templates/install.sh")),
     (
         "master/etc/kubernetes/clusterctl/apiserver.env",
@@ -32,7 +32,11 @@ const COMPILED_IN: [(&str, &str); 5] = [
         include_str!("../../templates/node/etc/systemd/system/kubelet.service.d/10-clusterctl.conf"),
     ),
     ("node/var/lib/kubelet/config.yaml", include_str!("../../templates/node/var/lib/kubelet/config.yaml")),
+    (VERIFIER_POLICY, include_str!("../../templates/verifier/policy/clusterctl-verifier.yaml")),
 ];
+
+/// The RBAC that the verifier's account needs.
+const VERIFIER_POLICY: &str = "verifier/policy/clusterctl-verifier.yaml";
 
 /// Where a host keeps a credential: this and `.crt`, this and `.key`. `None` for what no host keeps. The names under
 /// `etc/kubernetes/pki` are kubeadm's (Kubernetes `cmd/kubeadm/app/constants`).
@@ -137,6 +141,16 @@ impl Templates {
         &COMPILED_IN
     }
 
+    /// What the verifier's account has to be allowed, as a manifest for `kubectl apply`.
+    ///
+    /// # Errors
+    /// When the template, which somebody may have changed, fails.
+    pub fn verifier_policy(&self) -> Result<String, TemplateError> {
+        let template =
+            self.engine.get_template(VERIFIER_POLICY).map_err(|error| failed(VERIFIER_POLICY, "", &error))?;
+        template.render(()).map_err(|error| failed(VERIFIER_POLICY, template.source(), &error))
+    }
+
     /// One host's bundle: the same for the same input. No clock is read and nothing is drawn by chance.
     ///
     /// # Errors
@@ -178,6 +192,8 @@ fn goes_to(template: &'static str, input: &BundleInput<'_>) -> Option<&'static s
     match template.split_once('/') {
         Some(("master", path)) => input.roles.master().map(|_| path),
         Some(("node", path)) => input.roles.node().map(|_| path),
+        // No host's: see `Templates::verifier_policy`.
+        Some(("verifier", _)) => None,
         _ => Some(template),
     }
 }

@@ -11,8 +11,6 @@ use crate::cluster::profile::Profile;
 use crate::cluster::spec::Cluster;
 use crate::pki::certificate::Certificate;
 
-/// What the verifier's account has to be allowed: the RBAC that is rendered beside it.
-const POLICY: &str = include_str!("../../templates/verifier/policy/clusterctl-verifier.yaml");
 /// Where the cluster file lies in it.
 pub const CLUSTER_FILE: &str = "cluster.yaml";
 /// Where the root lies in it.
@@ -33,6 +31,8 @@ pub struct VerifierInput<'a> {
     /// The verifier's credential and each master's client credential, with the path of each below the cluster directory,
     /// without ending.
     pub credentials: Vec<(String, CredentialPem)>,
+    /// What the verifier's account has to be allowed: [`super::render::Templates::verifier_policy`].
+    pub policy: String,
     /// The newest certificate's place in the ledger.
     pub generation: u64,
 }
@@ -50,7 +50,7 @@ pub fn render(input: VerifierInput<'_>) -> Result<Bundle, InputError> {
     let mut files = vec![
         public(CLUSTER_FILE, input.cluster_file),
         public(ROOT, input.root.to_pem().as_bytes()),
-        public(POLICY_PATH, POLICY.as_bytes()),
+        public(POLICY_PATH, input.policy.as_bytes()),
     ];
     let (mut not_before, mut not_after) = (input.root.not_before, input.root.not_after);
     let mut account = String::new();

@@ -1,12 +1,14 @@
 //! What `verify --offline` proves: that all that lies in the cluster directory is what the cluster file asks for. The
 //! judgement of a credential is the very one that stands before every write.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
 
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use time::OffsetDateTime;
 
 use crate::bundle::archive;
+use crate::cluster::name::HostName;
 use crate::cluster::profile::{Leaf, RootKind};
 use crate::cluster::spec::Cluster;
 use crate::cluster_file::kubeconfig::{self, Credential, Kubeconfig};
@@ -122,15 +124,17 @@ impl Audit<'_> {
 
     /// Bundles are made when they are needed: one that is not there proves nothing wrong.
     fn bundles(&self) -> Vec<Finding> {
+        let nodes: HashSet<&str> = self.cluster.nodes.iter().map(|node| node.name.as_str()).collect();
+        let place = |host: &str| if nodes.contains(host) { Place::Node } else { Place::Master };
         let hosts = self.cluster.host_names();
-        hosts.par_iter().filter_map(|host| self.bundle(host.as_str(), &self.layout.bundle(host))).collect()
+        let look = |host: &&HostName| self.bundle(host.as_str(), place(host.as_str()), &self.layout.bundle(host));
+        hosts.par_iter().filter_map(look).collect()
     }
 
-    fn bundle(&self, host: &str, path: &std::path::Path) -> Option<Finding> {
+    fn bundle(&self, host: &str, place: Place, path: &Path) -> Option<Finding> {
         if !files::exists(path) {
             return None;
         }
-        let place = if self.cluster.node(host).is_some() { Place::Node } else { Place::Master };
         let finding =
             |status| Finding::new(CheckId::TRUST_MATCH, place, host, status).address(path.display().to_string());
         let expected = "a bundle that carries this root, by file path, and nothing that weakens it";

@@ -1,6 +1,6 @@
 //! What a command works with, and the steps that most commands begin with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -148,11 +148,13 @@ pub fn select<'c>(cluster: &'c Cluster, role: Role, named: &[String], all: bool)
             Failure::new(Exit::Usage, what).hint(format!("name some of the cluster file's {role}s, or say --all"))
         );
     }
-    let known: Vec<&str> = hosts.iter().map(|host| host.name.as_str()).collect();
-    if let Some(unknown) = named.iter().find(|name| !known.contains(&name.as_str())) {
+    let mut wanted: HashSet<&str> = named.iter().map(String::as_str).collect();
+    let selected = hosts.iter().filter(|host| wanted.remove(host.name.as_str())).collect();
+    if let Some(unknown) = named.iter().find(|name| wanted.contains(name.as_str())) {
+        let known: Vec<&str> = hosts.iter().map(|host| host.name.as_str()).collect();
         return Err(unknown_host(unknown, role, &known));
     }
-    Ok(hosts.iter().filter(|host| named.iter().any(|name| name == host.name.as_str())).collect())
+    Ok(selected)
 }
 
 /// The error for a host that the cluster file does not have, with the nearest that it has.

@@ -6,6 +6,7 @@ use clap::Args;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use time::OffsetDateTime;
 
+use super::batches::in_batches;
 use super::context::Context;
 use super::passphrase::PassphraseArgs;
 use crate::cluster::lifetime::Lifetime;
@@ -22,7 +23,7 @@ use crate::store::ledger::{Known, Ledger};
 use crate::store::roots;
 
 /// Holders in one batch: large enough that the disk's syncs do not count, small enough for memory and for a prompt stop.
-const BATCH: usize = 512;
+const BATCH: usize = 1024;
 
 /// Flags of both commands.
 #[derive(Debug, Args)]
@@ -187,7 +188,7 @@ fn warn_of_short_lives(work: &[&Plan], root: &Certificate, context: &mut Context
     }
 }
 
-/// Makes batch after batch: in memory on all cores, then into the ledger, then onto the disk.
+/// Makes batch after batch in memory on all cores, while the one before goes into the ledger and then onto the disk.
 fn make_all(
     work: &[&Plan],
     cluster: &Cluster,
@@ -195,22 +196,20 @@ fn make_all(
     ledger: &mut Ledger,
     context: &Context<'_>,
 ) -> anyhow::Result<usize> {
-    let total: usize = work.iter().map(|plan| plan.issue.len()).sum();
+    let count = |plans: &[&Plan]| plans.iter().map(|plan| plan.issue.len()).sum::<usize>();
+    let total = count(work);
     let progress = context.screen.progress("issuing", total as u64);
     let issuer = Issuer { root: authority.root(), now: context.now, by: context.user };
     let layout = &context.layout;
-    context.stop.listen();
-    let mut issued = 0;
-    for batch in work.chunks(BATCH) {
-        context.go_on(|| format!("{issued} of {} issued", certificates(total)))?;
-        let holdings =
-            batch.par_iter().map(|plan| make(plan, cluster, authority, layout)).collect::<Result<Vec<_>, _>>()?;
-        issuance::commit(&context.layout, ledger, &issuer, &holdings)?;
-        let made: usize = batch.iter().map(|plan| plan.issue.len()).sum();
-        issued += made;
-        progress.add(made as u64);
-    }
-    Ok(issued)
+    let make = |batch: &[&Plan]| batch.par_iter().map(|plan| make(plan, cluster, authority, layout)).collect();
+    let write = |batch: &[&Plan], holdings: Vec<Holding>| {
+        issuance::commit(layout, ledger, &issuer, &holdings)?;
+        progress.add(count(batch) as u64);
+        Ok(())
+    };
+    let told = |written| format!("{} of {} issued", count(&work[..written]), certificates(total));
+    in_batches(work, BATCH, context, make, write, told)?;
+    Ok(total)
 }
 
 fn make(plan: &Plan, cluster: &Cluster, authority: &Authority<'_>, layout: &Layout) -> anyhow::Result<Holding> {

@@ -1,7 +1,8 @@
 //! One file a command: its arguments beside its `run`, a recipe of named steps.
-//! What several commands share has a file of its own: context, selection of hosts, passphrases, issuing.
+//! What several commands share has a file of its own: context, selection of hosts, passphrases, issuing, batches.
 
 mod audit;
+mod batches;
 pub mod bundle;
 pub mod completions;
 pub mod context;

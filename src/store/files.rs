@@ -8,7 +8,6 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::error::StoreError;
@@ -185,8 +184,9 @@ pub type NewFile<'a> = (String, &'a [u8], u32);
 /// # Errors
 /// What the system says; files that were not yet renamed are untouched then.
 pub fn replace_all(folder: &Path, files: &[NewFile<'_>]) -> Result<(), StoreError> {
+    // One after the other: the folder lets in one at a time, and those that wait would only spin.
     let unfinished: Vec<Unfinished> = files
-        .par_iter()
+        .iter()
         .map(|(name, bytes, mode)| {
             let place = folder.join(name);
             let unfinished = Unfinished(unfinished_sibling(&place));

@@ -1,5 +1,6 @@
 //! How new credentials come into the directory: the ledger first, then whole folders, durable before success is told.
 
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use time::OffsetDateTime;
 
 use super::credentials::Stored;
@@ -66,7 +67,7 @@ pub fn commit(layout: &Layout, ledger: &mut Ledger, issuer: &Issuer<'_>, batch: 
         })
         .collect();
     ledger.record(&entries, &Mark { at: issuer.now, by: issuer.by })?;
-    let staged = batch.iter().map(|holding| stage(layout, holding)).collect::<Result<Vec<_>, _>>()?;
+    let staged = batch.par_iter().map(|holding| stage(layout, holding)).collect::<Result<Vec<_>, _>>()?;
     // Contents before names: after a power failure a folder that is there must be whole.
     files::sync_all(&layout.pki())?;
     staged.into_iter().try_for_each(Staged::publish)?;
