@@ -53,11 +53,12 @@ pub struct VerifyArgs {
     /// Which findings fail the run
     #[arg(long, value_name = "WHAT", default_value = "error")]
     fail_on: FailOn,
-    #[command(flatten)]
-    elsewhere: Elsewhere,
     /// How to answer
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     output: OutputFormat,
+    // Last, because its heading holds for all that comes after it.
+    #[command(flatten)]
+    elsewhere: Elsewhere,
 }
 
 /// `--fail-on`
