@@ -270,6 +270,28 @@ fn without_a_root_the_command_that_makes_one_is_named() {
 }
 
 #[test]
+fn a_cluster_whose_name_was_changed_after_its_roots_were_made_is_refused() {
+    let lab = Lab::issued();
+    lab.write("cluster.yaml", &CLUSTER.replace("name: prod", "name: stage"));
+    let before = lab.snapshot();
+    for command in [["issue-node", "--all"], ["issue-master", "--all"], ["bundle", "--all"]] {
+        let ran = lab.run(&command);
+        assert_eq!(
+            (ran.status, ran.err.as_str()),
+            (
+                3,
+                "error: the root DIR/pki/ca.crt is not the root of the cluster stage: it carries CN=prod root O=prod, the \
+                 cluster file asks for CN=stage root O=stage\n\
+                 hint: put the name back into cluster.yaml; a cluster of another name has its own directory and roots\n"
+            )
+        );
+    }
+    assert_eq!(lab.snapshot(), before);
+    let offline = lab.run(&["verify", "--offline"]);
+    assert_eq!(offline.status, 1, "{offline}");
+}
+
+#[test]
 fn an_expired_root_signs_nothing() {
     let mut lab = Lab::with_roots();
     lab.now += Duration::days(3651);

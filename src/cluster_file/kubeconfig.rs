@@ -107,7 +107,7 @@ impl fmt::Debug for Credential {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KubeconfigError {
     /// Not YAML of this shape.
-    #[error("it is neither PEM nor DER, and no kubeconfig: {0}")]
+    #[error("it is no kubeconfig")]
     Shape(String),
     /// Another kind of object.
     #[error("it is {0}, not a kubeconfig (kind: Config)")]

@@ -13,7 +13,7 @@ use crate::bundle::archive::{self, Packer};
 use crate::bundle::input::{BundleInput, CredentialPem, Roles};
 use crate::bundle::render::Templates;
 use crate::bundle::verifier::{self, VerifierInput};
-use crate::cluster::profile::{Holder, Leaf, Profile, RootKind};
+use crate::cluster::profile::{Holder, Leaf, Profile};
 use crate::cluster::spec::{Cluster, Host};
 use crate::cluster_file;
 use crate::failure::{Exit, Failure};
@@ -23,7 +23,6 @@ use crate::store::credentials::{self, Trouble};
 use crate::store::files::{self, PRIVATE, PUBLIC};
 use crate::store::layout::Layout;
 use crate::store::ledger::{Known, Ledger};
-use crate::store::roots;
 
 /// Bundles in one batch: up to three batches are kept in memory until they are on the disk.
 const BATCH: usize = 512;
@@ -69,7 +68,7 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     let hosts = select(&cluster, args)?;
     let templates = templates(args, context)?;
     let _lock = context.lock("bundle")?;
-    let root = roots::certificate(&context.layout, RootKind::Cluster)?;
+    let root = context.root(&cluster)?;
     let mut ledger = Ledger::open(&context.layout.ledger())?;
     let known = ledger.known()?;
     let source = Source { cluster: &cluster, root: &root, known: &known, layout: &context.layout, now: context.now };
@@ -116,7 +115,7 @@ fn eject(dir: &std::path::Path, context: &mut Context<'_>) -> anyhow::Result<Exi
 fn pack_verifier(cluster: &Cluster, templates: &Templates, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let _lock = context.lock("bundle --verifier")?;
     let layout = &context.layout;
-    let root = roots::certificate(layout, RootKind::Cluster)?;
+    let root = context.root(cluster)?;
     let mut ledger = Ledger::open(&layout.ledger())?;
     let known = ledger.known()?;
     let masters = cluster.masters.iter().flat_map(|master| cluster.master_leaves(master));

@@ -7,14 +7,18 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
+use crate::cluster::profile::RootKind;
 use crate::cluster::spec::{Cluster, Host, Role};
 use crate::cluster_file;
 use crate::failure::{Exit, Failure};
+use crate::pki::certificate::Certificate;
+use crate::pki::inspect::root_of_another_cluster;
 use crate::store::error::StoreError;
 use crate::store::files;
 use crate::store::layout::{CLUSTER_FILE, Layout};
 use crate::store::ledger::Mark;
 use crate::store::lock::Lock;
+use crate::store::roots;
 use crate::ui::Screen;
 use crate::ui::prompts::Prompts;
 use crate::world::Stop;
@@ -92,6 +96,23 @@ impl Context<'_> {
             let failure = Failure::new(Exit::Usage, format!("the cluster file {shown} cannot be used"));
             failure.hint(hint).because(error).into()
         })
+    }
+
+    /// Reads the certificate of the cluster's root.
+    ///
+    /// # Errors
+    /// When there is none, or it is another cluster's: a name cannot change once roots carry it.
+    pub fn root(&self, cluster: &Cluster) -> anyhow::Result<Certificate> {
+        let root = roots::certificate(&self.layout, RootKind::Cluster)?;
+        if let Some(flaw) = root_of_another_cluster(&root, RootKind::Cluster, &cluster.name) {
+            let path = self.layout.root_certificate(RootKind::Cluster);
+            let what =
+                format!("the root {} is not the root of the cluster {}: it {flaw}", path.display(), cluster.name);
+            return Err(Failure::new(Exit::Refused, what)
+                .hint("put the name back into cluster.yaml; a cluster of another name has its own directory and roots")
+                .into());
+        }
+        Ok(root)
     }
 
     /// Takes the right to write in the cluster directory, waiting for another process that has it.

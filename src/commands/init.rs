@@ -133,7 +133,9 @@ fn name(layout: &Layout, context: &mut Context<'_>) -> anyhow::Result<String> {
     match &mut context.prompts {
         Some(prompts) => prompts.line("Name of the cluster", Some(offered)).context("no name was given"),
         None => {
-            context.screen.step(format_args!("the cluster is called {offered}; --name would choose another name"));
+            context
+                .screen
+                .step(format_args!("the cluster is called {offered}, as its folder is; --name chooses another name"));
             Ok(offered.to_owned())
         }
     }

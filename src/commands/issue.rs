@@ -20,7 +20,6 @@ use crate::store::credentials::{self, Stored};
 use crate::store::issuance::{self, Holding, Issuer};
 use crate::store::layout::Layout;
 use crate::store::ledger::{Known, Ledger};
-use crate::store::roots;
 
 /// Holders in one batch: large enough that the disk's syncs do not count, small enough for memory and for a prompt stop.
 const BATCH: usize = 1024;
@@ -45,6 +44,8 @@ pub(super) struct IssueArgs {
 pub(super) struct Request<'a> {
     /// The command's name.
     pub(super) command: &'static str,
+    /// What comes after it.
+    pub(super) next: &'static str,
     /// For each holder, all that it is to hold.
     pub(super) holders: Vec<Vec<Leaf>>,
     /// How.
@@ -57,7 +58,7 @@ pub(super) struct Request<'a> {
 /// When there is no root or it is not fit to sign, the passphrase is wrong, the ledger or the disk cannot be used. Then
 /// whatever was issued before is kept, recorded and whole.
 pub(super) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Context<'_>) -> anyhow::Result<Exit> {
-    let root = roots::certificate(&context.layout, RootKind::Cluster)?;
+    let root = context.root(cluster)?;
     if request.how.dry_run {
         let known = Ledger::open(&context.layout.ledger())?.known()?;
         let plans = plan(request, cluster, &root, &known, context)?;
@@ -88,6 +89,7 @@ pub(super) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Cont
         certificates(issued),
         issued as f64 / seconds.max(0.001),
     ));
+    context.screen.step(format_args!("Go on with: clusterctl {}", request.next));
     Ok(Exit::Done)
 }
 

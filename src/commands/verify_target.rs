@@ -20,8 +20,9 @@ use crate::cluster_file::kubeconfig::{self, Credential, Kubeconfig};
 use crate::failure::{Exit, Failure};
 use crate::pki::certificate::Certificate;
 use crate::pki::pem::{self, Item};
+use crate::store::credentials::{self, Trouble};
 use crate::store::layout::Layout;
-use crate::store::{credentials, roots};
+use crate::store::roots;
 use crate::verify::finding::{CheckId, Finding, Status};
 use crate::verify::target::{Held, Identity, Peer, Place, Target};
 
@@ -121,6 +122,10 @@ pub(super) fn from_directory(cluster: &Cluster, root: Certificate, layout: &Layo
 fn held(leaf: &Leaf, layout: &Layout) -> Held {
     let stored = match credentials::read(layout, leaf) {
         Ok(stored) => stored,
+        Err(Trouble::NotThere) => {
+            let missing = format!("there is no {} of it in this directory", leaf.policy().name);
+            return Held { missing: Some(missing), ..Held::default() };
+        }
         Err(trouble) => return Held { missing: Some(trouble.to_string()), ..Held::default() },
     };
     let issued = Some(stored.credential.certificate.fingerprint());
