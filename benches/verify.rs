@@ -83,7 +83,7 @@ fn memory(site: &Site) -> Vec<u8> {
     let forgotten = std::fs::write("/proc/self/clear_refs", "5").is_ok();
     let before = status("VmRSS");
     let seen = probe::run(&site.target, &options, site.now, &|_, _| {}).expect("a network");
-    let recording = Recording::new(&site.target, seen, site.clock(), Strictness::default(), site.now);
+    let recording = Recording::new(&site.target, Vec::new(), seen, site.clock(), Strictness::default(), site.now);
     let text = recording.report().to_text(Default::default());
     let peak = status("VmHWM");
     println!(

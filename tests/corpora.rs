@@ -203,7 +203,7 @@ fn the_corpora_are_written_anew() {
         ("other-ca", Some(Fault::OtherCa)),
         ("plaintext", Some(Fault::Plaintext)),
     ] {
-        let live = Live::start(1, 2, fault);
+        let live = Live::sized(1, 2, fault);
         live.lab.run(&["verify", "--record", "run.json"]);
         let recording = live.lab.read("run.json");
         put(&format!("recordings/{name}.json"), recording.as_bytes());

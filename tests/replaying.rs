@@ -12,7 +12,7 @@ use crate::support::{Lab, Ran, good_tool};
 
 /// A cluster with a fault, its recording, and what its run said.
 fn recorded(fault: Option<Fault>, more: &[&str]) -> (Live, Ran) {
-    let live = Live::start(2, 3, fault);
+    let live = Live::start(fault);
     let mut args = vec!["verify", "--record", "run.json"];
     args.extend(more);
     let ran = live.lab.run(&args);
@@ -132,7 +132,7 @@ fn what_is_no_recording_is_refused_with_status_2_and_the_reason() {
         "format": "clusterctl verify recording", "version": 1, "tool": "t", "started": "2026-11-23T12:00:00Z",
         "finished": "2026-11-23T12:00:00Z", "expiresWithinSeconds": 0, "allowSkipped": false, "failOnWarn": false,
         "target": {"cluster": "c", "roots": [], "trustFaults": [], "endpoint": null, "masters": [], "nodes": []},
-        "seen": {"certificates": {}, "peers": []},
+        "before": [], "seen": {"certificates": {}, "peers": []},
     });
     assert!(Recording::from_bytes(good.to_string().as_bytes()).is_ok());
     let with = |pointer: &str, value: Value| {

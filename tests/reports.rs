@@ -107,7 +107,7 @@ fn the_schemas_refuse_what_is_not_promised() {
 #[test]
 fn both_forms_are_whole_when_everything_holds_and_when_it_does_not() {
     for (fault, status) in [(None, 0), (Some(Fault::ExpiredNode), 1), (Some(Fault::Plaintext), 1)] {
-        let live = Live::start(2, 3, fault);
+        let live = Live::start(fault);
         let ran = live.lab.run(&["verify", "--output", "json"]);
         assert_eq!(ran.status, status, "{ran}");
         let value: serde_json::Value = serde_json::from_str(&ran.out).expect("JSON");

@@ -15,10 +15,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
     ("ui", &["cluster", "pki"]),
     ("world", &["ui"]),
     ("failure", &["pki", "store", "ui"]),
-    (
-        "commands",
-        &["cluster", "pki", "cluster_file", "store", "bundle", "verify", "standin", "ui", "world", "failure", "cli"],
-    ),
+    ("commands", &["cluster", "pki", "cluster_file", "store", "bundle", "verify", "standin", "ui", "world", "failure"]),
     ("cli", &["commands", "store", "ui"]),
     ("lib", &["cli", "commands", "failure", "ui", "world"]),
     ("main", &[]),

@@ -89,6 +89,20 @@ fn bundles_of_another_root_or_another_endpoint_do_not_match() {
 }
 
 #[test]
+fn a_bundle_from_before_the_last_issue_is_found() {
+    let lab = Lab::issued();
+    lab.good(&["bundle", "--all"]);
+    lab.good(&["issue-node", "on", "--reissue"]);
+    let ran = lab.run(&["verify", "--offline"]);
+    assert_eq!(ran.status, 1, "{ran}");
+    let flat = ran.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(flat.contains("kubelet-client.crt is not the certificate that lies in the directory now"), "{ran}");
+    assert!(flat.contains("clusterctl bundle on"), "{ran}");
+    lab.good(&["bundle", "on"]);
+    lab.good(&["verify", "--offline"]);
+}
+
+#[test]
 fn an_expired_directory_fails_and_names_the_root() {
     let mut lab = Lab::issued();
     lab.now += time::Duration::days(3651);

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 
 use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 use tar::{EntryType, Header};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::contents::{Bundle, BundleFile, MANIFEST, MANIFEST_SUM};
 use super::manifest::{Manifest, ManifestError, is_plain_path};
@@ -105,14 +105,17 @@ pub enum ArchiveError {
 
 /// Packs bundles. Worth keeping for many of them, one a thread: compressing is most of the work, and setting a compressor up
 /// is most of compressing.
-pub struct Packer(Compress);
+pub struct Packer {
+    compressor: Compress,
+    scratch: Zeroizing<Vec<u8>>,
+}
 
 impl Packer {
     /// Ready to pack.
     #[must_use]
     pub fn new() -> Self {
         // Beyond the fastest level, a bundle gets a fifth smaller and takes four times as long.
-        Self(Compress::new(Compression::fast(), false))
+        Self { compressor: Compress::new(Compression::fast(), false), scratch: Zeroizing::new(Vec::new()) }
     }
 
     /// Packs a bundle: sorted, zero uid, gid and time, a fixed gzip header. The same bundle gives the same bytes, whatever
@@ -129,12 +132,15 @@ impl Packer {
 
     /// RFC 1952, with a header that says nothing but what is inside.
     fn gzip(&mut self, bytes: &[u8]) -> Zeroizing<Vec<u8>> {
-        let mut out = Zeroizing::new(Vec::with_capacity(bytes.len() + bytes.len() / 8 + 128));
+        let Self { compressor, scratch: out } = self;
+        out.zeroize();
+        // Room for what deflate cannot shrink: no copy of a key is left behind by growing.
+        out.reserve(bytes.len() + bytes.len() / 8 + 128);
         out.extend_from_slice(&GZIP_HEADER);
-        self.0.reset();
+        compressor.reset();
         loop {
-            let done = usize::try_from(self.0.total_in()).unwrap_or(usize::MAX);
-            let status = self.0.compress_vec(bytes.get(done..).unwrap_or_default(), &mut out, FlushCompress::Finish);
+            let done = usize::try_from(compressor.total_in()).unwrap_or(usize::MAX);
+            let status = compressor.compress_vec(bytes.get(done..).unwrap_or_default(), out, FlushCompress::Finish);
             // Compressing fails only after misuse: a dictionary, or input behind the end.
             if status.expect("plain deflate has nothing to refuse") == Status::StreamEnd {
                 break;
@@ -146,7 +152,8 @@ impl Packer {
         crc.update(bytes);
         out.extend_from_slice(&crc.sum().to_le_bytes());
         out.extend_from_slice(&crc.amount().to_le_bytes());
-        out
+        // What is handed out is no larger than it has to be: many wait in memory to be written.
+        Zeroizing::new(out.as_slice().to_vec())
     }
 }
 

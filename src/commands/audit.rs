@@ -2,17 +2,19 @@
 //! judgement of a credential is the very one that stands before every write.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use time::OffsetDateTime;
 
 use crate::bundle::archive;
+use crate::cluster::name::HostName;
 use crate::cluster::profile::{Leaf, RootKind};
-use crate::cluster::spec::Cluster;
+use crate::cluster::spec::{Cluster, Host};
 use crate::cluster_file::kubeconfig::{self, Credential, Kubeconfig};
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
-use crate::pki::inspect::{own_root_flaws, stamp};
+use crate::pki::inspect::{own_root_flaws, root_of_another_cluster, stamp};
 use crate::pki::pem;
 use crate::store::credentials::{self, Trouble};
 use crate::store::files;
@@ -66,6 +68,8 @@ impl Audit<'_> {
             Err(error) => return finding(Status::Fail).saw(error.to_string(), expected),
         };
         let mut wrong: Vec<String> = own_root_flaws(&certificate, self.now).iter().map(ToString::to_string).collect();
+        let other = root_of_another_cluster(&certificate, kind, &self.cluster.name);
+        wrong.extend(other.map(|flaw| flaw.to_string()));
         if self.known.sequence(certificate.fingerprint()).is_none() {
             wrong.push(Trouble::NotInLedger.to_string());
         }
@@ -122,26 +126,42 @@ impl Audit<'_> {
 
     /// Bundles are made when they are needed: one that is not there proves nothing wrong.
     fn bundles(&self) -> Vec<Finding> {
-        let hosts = self.cluster.host_names();
-        hosts.par_iter().filter_map(|host| self.bundle(host.as_str(), &self.layout.bundle(host))).collect()
+        let of = |hosts: &'_ [Host]| -> HashMap<HostName, Host> {
+            hosts.iter().map(|host| (host.name.clone(), host.clone())).collect()
+        };
+        let (masters, nodes) = (of(&self.cluster.masters), of(&self.cluster.nodes));
+        let look = |name: &&HostName| {
+            let path = self.layout.bundle(name);
+            if !files::exists(&path) {
+                return None;
+            }
+            let place = if nodes.contains_key(*name) { Place::Node } else { Place::Master };
+            let master = masters.get(*name).map(|host| self.cluster.master_leaves(host));
+            let node = nodes.get(*name).map(|host| self.cluster.node_leaves(host));
+            let today = self.today(master.into_iter().chain(node).flatten());
+            Some(self.bundle(name.as_str(), place, &path, &today))
+        };
+        self.cluster.host_names().par_iter().filter_map(look).collect()
     }
 
-    fn bundle(&self, host: &str, path: &std::path::Path) -> Option<Finding> {
-        if !files::exists(path) {
-            return None;
-        }
-        let place = if self.cluster.node(host).is_some() { Place::Node } else { Place::Master };
+    /// The certificates in the directory now, of those that `leaves` describe.
+    fn today(&self, leaves: impl Iterator<Item = Leaf>) -> Vec<Fingerprint> {
+        let stored = leaves.filter_map(|leaf| credentials::read(self.layout, &leaf).ok());
+        stored.map(|stored| stored.credential.certificate.fingerprint()).collect()
+    }
+
+    fn bundle(&self, host: &str, place: Place, path: &Path, today: &[Fingerprint]) -> Finding {
         let finding =
             |status| Finding::new(CheckId::TRUST_MATCH, place, host, status).address(path.display().to_string());
         let expected = "a bundle that carries this root, by file path, and nothing that weakens it";
         let bytes = match files::read(path, BUNDLE_LIMIT) {
             Ok(bytes) => zeroize::Zeroizing::new(bytes),
-            Err(error) => return Some(finding(Status::Fail).saw(error.to_string(), expected)),
+            Err(error) => return finding(Status::Fail).saw(error.to_string(), expected),
         };
         let hint = format!("clusterctl bundle {host}");
         let bundle = match archive::read(&bytes) {
             Ok(bundle) => bundle,
-            Err(error) => return Some(finding(Status::Fail).saw(error.to_string(), expected).hint(hint)),
+            Err(error) => return finding(Status::Fail).saw(error.to_string(), expected).hint(hint),
         };
         let mut wrong = Vec::new();
         if bundle.manifest.root_pin != self.root.spki_fingerprint() {
@@ -156,7 +176,9 @@ impl Audit<'_> {
         for file in bundle.files.iter().filter(|file| file.path.ends_with(".conf") && !file.path.contains("/systemd/"))
         {
             match kubeconfig::read(&file.bytes) {
-                Ok(config) => wrong.extend(weaknesses(&config).into_iter().map(|w| format!("{}: {w}", file.path))),
+                Ok(config) => {
+                    wrong.extend(weaknesses(&config).into_iter().map(|w| format!("{}: {}", file.path, w.what)))
+                }
                 Err(error) => wrong.push(format!("{}: {error}", file.path)),
             }
         }
@@ -166,33 +188,53 @@ impl Audit<'_> {
                 bundle.manifest.endpoint, self.cluster.endpoint
             ));
         }
-        Some(if wrong.is_empty() {
+        for file in bundle.files.iter().filter(|file| file.path.ends_with(".crt") && !file.path.ends_with("/ca.crt")) {
+            let carried = pem::certificates(&file.bytes).unwrap_or_default();
+            if !carried.iter().all(|der| today.contains(&Fingerprint::of(der))) {
+                wrong.push(format!("{} is not the certificate that lies in the directory now", file.path));
+            }
+        }
+        if wrong.is_empty() {
             finding(Status::Pass).saw(format!("it pins {}", bundle.manifest.root_pin.as_pin()), expected)
         } else {
             finding(Status::Fail).saw(wrong.join("; "), expected).hint(hint)
-        })
+        }
     }
 }
 
-/// What in a kubeconfig weakens the trust that the bundle is made for.
-fn weaknesses(config: &Kubeconfig) -> Vec<String> {
+/// What in a kubeconfig weakens the trust that clusterctl's own has.
+pub(super) struct Weakness {
+    pub(super) what: String,
+    /// Whether a stranger could pass for the master, or for this node. What does not is merely not reloaded.
+    pub(super) breaks_trust: bool,
+}
+
+/// Everything in a kubeconfig that is weaker than in clusterctl's own.
+pub(super) fn weaknesses(config: &Kubeconfig) -> Vec<Weakness> {
     let mut found = Vec::new();
+    let mut note = |breaks_trust, what| found.push(Weakness { what, breaks_trust });
     for cluster in &config.clusters {
         if !cluster.server.starts_with("https://") {
-            found.push(format!("{} is not https", cluster.server));
+            note(true, format!("{} is not https", cluster.server));
         }
         if cluster.insecure {
-            found.push("insecure-skip-tls-verify is set".to_owned());
+            note(true, "insecure-skip-tls-verify is set".to_owned());
         }
-        if !matches!(cluster.authority, Some(Credential::File(_))) {
-            found.push("its root is not named by file path".to_owned());
+        match cluster.authority {
+            Some(Credential::File(_)) => {}
+            Some(Credential::Data(_)) => {
+                note(false, "its root is embedded, and not reloaded when it changes".to_owned())
+            }
+            None => note(true, "it names no root, so the system's are trusted".to_owned()),
         }
     }
     for user in &config.users {
-        found.extend(user.others.iter().map(|means| format!("user {} authenticates by {means}", user.name)));
-        let by_path = |c: &Option<Credential>| matches!(c, Some(Credential::File(_)));
-        if !(by_path(&user.certificate) && by_path(&user.key)) {
-            found.push(format!("user {}: certificate and key are not named by file path", user.name));
+        for means in &user.others {
+            note(true, format!("user {} authenticates by {means}", user.name));
+        }
+        let embedded = |c: &Option<Credential>| matches!(c, Some(Credential::Data(_)));
+        if embedded(&user.certificate) || embedded(&user.key) {
+            note(false, format!("user {}: its certificate is embedded, and not reloaded when it changes", user.name));
         }
     }
     found

@@ -1,27 +1,30 @@
 //! `bundle`: one archive for each host, with all that it needs to find and trust the others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 
 use clap::Args;
-use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+use rayon::iter::{Either, IndexedParallelIterator, IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 use zeroize::Zeroizing;
 
+use super::batches::in_batches;
 use super::context::{Context, unknown_host};
-use crate::bundle::archive;
+use crate::bundle::archive::{self, Packer};
 use crate::bundle::input::{BundleInput, CredentialPem, Roles};
 use crate::bundle::render::Templates;
-use crate::cluster::profile::{Leaf, RootKind};
+use crate::bundle::verifier::{self, VerifierInput};
+use crate::cluster::profile::{Holder, Leaf, Profile};
 use crate::cluster::spec::{Cluster, Host};
+use crate::cluster_file;
 use crate::failure::{Exit, Failure};
 use crate::pki::certificate::Certificate;
-use crate::store::credentials;
+use crate::pki::fingerprint::Fingerprint;
+use crate::store::credentials::{self, Trouble};
 use crate::store::files::{self, PRIVATE, PUBLIC};
 use crate::store::layout::Layout;
 use crate::store::ledger::{Known, Ledger};
-use crate::store::roots;
 
-/// Bundles in one batch: they are kept in memory until the batch is on the disk.
+/// Bundles in one batch: up to three batches are kept in memory until they are on the disk.
 const BATCH: usize = 512;
 /// No template is larger than this, in bytes.
 const TEMPLATE_LIMIT: u64 = 1024 * 1024;
@@ -38,6 +41,10 @@ pub struct BundleArgs {
     /// All masters and nodes of the cluster file
     #[arg(long, conflicts_with = "hosts")]
     all: bool,
+    /// Pack verifier.tar.gz instead: what CI needs to run verify. It holds no CA's key, but it does hold what masters call
+    /// kubelets with: keep it as a secret
+    #[arg(long, conflicts_with_all = ["hosts", "all"])]
+    verifier: bool,
     /// Take templates from this folder where it has them, by their path
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     templates: Option<PathBuf>,
@@ -55,21 +62,29 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
         return eject(dir, context);
     }
     let cluster = context.cluster()?;
+    if args.verifier {
+        return pack_verifier(&cluster, &templates(args, context)?, context);
+    }
     let hosts = select(&cluster, args)?;
     let templates = templates(args, context)?;
     let _lock = context.lock("bundle")?;
-    let root = roots::certificate(&context.layout, RootKind::Cluster)?;
+    let root = context.root(&cluster)?;
     let mut ledger = Ledger::open(&context.layout.ledger())?;
     let known = ledger.known()?;
     let source = Source { cluster: &cluster, root: &root, known: &known, layout: &context.layout, now: context.now };
-    all_have_credentials(&source, &hosts)?;
+    let hosts = all_have_credentials(&source, hosts)?;
     let folder = context.layout.bundles();
     files::create_folder(&folder)?;
     files::sweep(&folder)?;
     let written = write_all(&source, &hosts, &templates, context)?;
-    ledger.note("bundle", &format!("{written} hosts"), &folder.display().to_string(), &context.mark())?;
+    ledger.note(
+        "bundle",
+        &format!("{written} host{}", if written == 1 { "" } else { "s" }),
+        &folder.display().to_string(),
+        &context.mark(),
+    )?;
     if hosts.len() == 1 {
-        context.screen.answer(context.layout.bundle(hosts[0].host()).display());
+        context.screen.answer(context.layout.bundle(hosts[0].roles.host()).display());
     } else {
         context.screen.answer(folder.display());
     }
@@ -96,6 +111,50 @@ fn eject(dir: &std::path::Path, context: &mut Context<'_>) -> anyhow::Result<Exi
     Ok(Exit::Done)
 }
 
+/// Packs what CI verifies with.
+fn pack_verifier(cluster: &Cluster, templates: &Templates, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+    let _lock = context.lock("bundle --verifier")?;
+    let layout = &context.layout;
+    let root = context.root(cluster)?;
+    let mut ledger = Ledger::open(&layout.ledger())?;
+    let known = ledger.known()?;
+    let masters = cluster.masters.iter().flat_map(|master| cluster.master_leaves(master));
+    let wanted = masters.filter(|leaf| leaf.profile == Profile::ApiserverKubeletClient);
+    let (mut credentials, mut generation) = (Vec::new(), 0);
+    for leaf in wanted.chain([cluster.verifier_leaf()]) {
+        let name = leaf.policy().name;
+        let stored =
+            credentials::read_good(layout, &leaf, cluster.keys, &root, &known, context.now).map_err(|why| {
+                let why: Vec<String> = why.iter().map(ToString::to_string).collect();
+                Failure::new(
+                    Exit::Refused,
+                    format!("the {name} credential is not good, so nothing was packed: {}", why.join("; ")),
+                )
+                .hint("issue it with: clusterctl issue-master --all")
+            })?;
+        generation = generation.max(known.sequence(stored.credential.certificate.fingerprint()).unwrap_or(0));
+        let folder = layout.holder_folder(leaf.profile, leaf.host.as_ref());
+        let path = folder.strip_prefix(layout.dir()).unwrap_or(&folder).join(name).display().to_string();
+        let pem = CredentialPem { profile: leaf.profile, certificate: stored.certificate_pem, key: stored.key_pem };
+        credentials.push((path, pem));
+    }
+    let cluster_file = files::read(&layout.cluster_file(), cluster_file::MAX_BYTES as u64)?;
+    let policy = templates
+        .verifier_policy()
+        .map_err(|error| Failure::new(Exit::Usage, "the verifier's policy cannot be rendered").because(error))?;
+    let input = VerifierInput { policy, cluster, cluster_file: &cluster_file, root: &root, credentials, generation };
+    let bundle = verifier::render(input)
+        .map_err(|error| Failure::new(Exit::Refused, "the verifier bundle cannot be made").because(error))?;
+    let path = layout.verifier_bundle();
+    files::replace(&path, &archive::pack(&bundle), PRIVATE)?;
+    ledger.note("bundle", "verifier", &path.display().to_string(), &context.mark())?;
+    context.screen.answer(path.display());
+    context.screen.step(
+        "Use it with: clusterctl verify --from verifier.tar.gz   (apply policy/clusterctl-verifier.yaml from it once)",
+    );
+    Ok(Exit::Done)
+}
+
 /// The hosts that bundles are made for, each once, with what they are; masters first, in the cluster file's order.
 fn select<'c>(cluster: &'c Cluster, args: &BundleArgs) -> Result<Vec<Roles<'c>>, Failure> {
     let mut nodes: BTreeMap<&str, &Host> = cluster.nodes.iter().map(|node| (node.name.as_str(), node)).collect();
@@ -115,11 +174,14 @@ fn select<'c>(cluster: &'c Cluster, args: &BundleArgs) -> Result<Vec<Roles<'c>>,
         let hint = "name some of the cluster file's masters and nodes, or say --all";
         return Err(Failure::new(Exit::Usage, "no host was named").hint(hint));
     }
-    let known: Vec<&str> = hosts.iter().map(|roles| roles.host().as_str()).collect();
-    if let Some(unknown) = args.hosts.iter().find(|name| !known.contains(&name.as_str())) {
+    let mut wanted: HashSet<&str> = args.hosts.iter().map(String::as_str).collect();
+    let (selected, others): (Vec<_>, Vec<_>) =
+        hosts.into_iter().partition(|roles| wanted.remove(roles.host().as_str()));
+    if let Some(unknown) = args.hosts.iter().find(|name| wanted.contains(name.as_str())) {
+        let known: Vec<&str> = selected.iter().chain(&others).map(|roles| roles.host().as_str()).collect();
         return Err(unknown_host(unknown, "host", &known));
     }
-    Ok(hosts.into_iter().filter(|roles| args.hosts.iter().any(|name| name == roles.host().as_str())).collect())
+    Ok(selected)
 }
 
 fn templates(args: &BundleArgs, context: &Context<'_>) -> anyhow::Result<Templates> {
@@ -160,32 +222,56 @@ impl Source<'_> {
         master.into_iter().chain(node).flatten().collect()
     }
 
-    /// A host's credentials, all good, and the newest one's place in the ledger.
-    fn credentials(&self, roles: &Roles<'_>) -> Result<(Vec<CredentialPem>, u64), Lacking> {
-        let mut found = Vec::new();
+    /// Judges a host's credentials, all of which have to be good.
+    fn judge<'c>(&self, roles: Roles<'c>) -> Result<Judged<'c>, Lacking> {
+        let mut files = Vec::new();
         let mut generation = 0;
-        for leaf in self.leaves(roles) {
+        for leaf in self.leaves(&roles) {
             let keys = self.cluster.keys;
-            let stored = credentials::read_good(self.layout, &leaf, keys, self.root, self.known, self.now).map_err(
-                |troubles| Lacking {
-                    host: roles.host().to_string(),
-                    what: leaf.policy().name,
-                    why: troubles.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
-                    master: roles
-                        .master()
-                        .is_some_and(|_| leaf.policy().holder == crate::cluster::profile::Holder::Master),
-                },
-            )?;
+            let stored = credentials::read_good(self.layout, &leaf, keys, self.root, self.known, self.now)
+                .map_err(|troubles| Lacking::of(&roles, &leaf, &troubles))?;
             let fingerprint = stored.credential.certificate.fingerprint();
             generation = generation.max(self.known.sequence(fingerprint).unwrap_or(0));
-            found.push(CredentialPem {
+            files.push(CredentialPem {
                 profile: leaf.profile,
                 certificate: stored.certificate_pem,
                 key: stored.key_pem,
             });
         }
-        Ok((found, generation))
+        Ok(Judged { roles, generation, seal: seal(&files) })
     }
+
+    /// The files of a host that was judged, the very same bytes.
+    fn files(&self, judged: &Judged<'_>) -> Result<Vec<CredentialPem>, Failure> {
+        let host = judged.roles.host();
+        let changed = |why: String| {
+            Failure::new(Exit::Refused, format!("the credentials of {host} changed meanwhile{why}"))
+                .hint("run the same command again, with nobody else writing there")
+        };
+        let mut files = Vec::new();
+        for leaf in self.leaves(&judged.roles) {
+            let (certificate, key) =
+                credentials::read_files(self.layout, &leaf).map_err(|trouble| changed(format!(": {trouble}")))?;
+            files.push(CredentialPem { profile: leaf.profile, certificate, key });
+        }
+        if seal(&files) == judged.seal { Ok(files) } else { Err(changed(String::new())) }
+    }
+}
+
+/// A host all of whose credentials are good. The files themselves are not kept: of a hundred thousand hosts they would
+/// fill the memory.
+struct Judged<'c> {
+    roles: Roles<'c>,
+    /// The newest credential's place in the ledger.
+    generation: u64,
+    /// Of the files as they were judged, so that no others are packed.
+    seal: Fingerprint,
+}
+
+fn seal(files: &[CredentialPem]) -> Fingerprint {
+    let sums = files.iter().map(|file| [Fingerprint::of(&file.certificate), Fingerprint::of(&file.key)]);
+    let sums: String = sums.flatten().map(|sum| sum.to_string()).collect();
+    Fingerprint::of(sums.as_bytes())
 }
 
 /// A host whose credentials are not there, or no longer good.
@@ -196,10 +282,25 @@ struct Lacking {
     master: bool,
 }
 
+impl Lacking {
+    fn of(roles: &Roles<'_>, leaf: &Leaf, troubles: &[Trouble]) -> Self {
+        Self {
+            host: roles.host().to_string(),
+            what: leaf.policy().name,
+            why: troubles.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+            master: leaf.policy().holder == Holder::Master,
+        }
+    }
+}
+
 /// Looks at every host before anything is written.
-fn all_have_credentials(source: &Source<'_>, hosts: &[Roles<'_>]) -> Result<(), Failure> {
-    let lacking: Vec<Lacking> = hosts.par_iter().filter_map(|roles| source.credentials(roles).err()).collect();
-    let Some(first) = lacking.first() else { return Ok(()) };
+fn all_have_credentials<'c>(source: &Source<'_>, hosts: Vec<Roles<'c>>) -> Result<Vec<Judged<'c>>, Failure> {
+    let (judged, lacking): (Vec<Judged<'c>>, Vec<Lacking>) =
+        hosts.into_par_iter().partition_map(|roles| match source.judge(roles) {
+            Ok(judged) => Either::Left(judged),
+            Err(lacking) => Either::Right(lacking),
+        });
+    let Some(first) = lacking.first() else { return Ok(judged) };
     let mut lines: Vec<String> =
         lacking.iter().take(NAMED).map(|l| format!("{} {}: {}", l.host, l.what, l.why)).collect();
     if lacking.len() > NAMED {
@@ -221,51 +322,50 @@ fn all_have_credentials(source: &Source<'_>, hosts: &[Roles<'_>]) -> Result<(), 
     Err(Failure::new(Exit::Refused, what).hint(format!("issue them with: {}", commands.join(" ; "))))
 }
 
-/// Renders on all cores and writes batch after batch.
+/// Renders batch after batch on all cores, while the one before is written.
 fn write_all(
     source: &Source<'_>,
-    hosts: &[Roles<'_>],
+    hosts: &[Judged<'_>],
     templates: &Templates,
     context: &Context<'_>,
 ) -> anyhow::Result<usize> {
     let progress = context.screen.progress("packing", hosts.len() as u64);
     let folder = source.layout.bundles();
-    context.stop.listen();
-    let mut written = 0;
-    for batch in hosts.chunks(BATCH) {
-        context.go_on(|| format!("{written} of {} bundles packed", hosts.len()))?;
-        let packed = batch
-            .par_iter()
-            .map(|roles| pack(source, roles, templates))
-            .collect::<anyhow::Result<Vec<Zeroizing<Vec<u8>>>>>()?;
-        let files: Vec<files::NewFile<'_>> = batch
-            .iter()
-            .zip(&packed)
-            .map(|(roles, bytes)| (format!("{}.tar.gz", roles.host()), bytes.as_slice(), PRIVATE))
-            .collect();
+    let make = |batch: &[Judged<'_>]| {
+        // rayon makes a packer for every part that it cuts a batch into.
+        let parts = batch.par_iter().with_min_len(BATCH / 16);
+        parts.map_init(Packer::new, |packer, judged| pack(source, judged, templates, packer)).collect()
+    };
+    let write = |batch: &[Judged<'_>], packed: Vec<Zeroizing<Vec<u8>>>| {
+        let name = |judged: &Judged<'_>| format!("{}.tar.gz", judged.roles.host());
+        let files: Vec<files::NewFile<'_>> =
+            batch.iter().zip(&packed).map(|(judged, bytes)| (name(judged), bytes.as_slice(), PRIVATE)).collect();
         files::replace_all(&folder, &files)?;
-        written += batch.len();
         progress.add(batch.len() as u64);
-    }
-    Ok(written)
+        Ok(())
+    };
+    let told = |written| format!("{written} of {} bundles packed", hosts.len());
+    in_batches(hosts, BATCH, context, make, write, told)
 }
 
-fn pack(source: &Source<'_>, roles: &Roles<'_>, templates: &Templates) -> anyhow::Result<Zeroizing<Vec<u8>>> {
-    let host = roles.host();
-    let (credentials, generation) = source.credentials(roles).map_err(|lacking| {
-        Failure::new(Exit::Refused, format!("the credentials of {host} changed meanwhile: {}", lacking.why))
-    })?;
+fn pack(
+    source: &Source<'_>,
+    judged: &Judged<'_>,
+    templates: &Templates,
+    packer: &mut Packer,
+) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+    let credentials = source.files(judged)?;
     let input = BundleInput {
         cluster: source.cluster,
-        roles: *roles,
+        roles: judged.roles,
         root: source.root,
         credentials: &credentials,
-        generation,
+        generation: judged.generation,
     };
     let bundle = templates.render(&input).map_err(|error| {
-        Failure::new(Exit::Usage, format!("the bundle of {host} cannot be rendered"))
+        Failure::new(Exit::Usage, format!("the bundle of {} cannot be rendered", judged.roles.host()))
             .hint("look at the template that is named; clusterctl bundle --eject-templates DIR writes those that work")
             .because(error)
     })?;
-    Ok(archive::pack(&bundle))
+    Ok(packer.pack(&bundle))
 }

@@ -1,20 +1,24 @@
 //! What a command works with, and the steps that most commands begin with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use time::OffsetDateTime;
 
+use crate::cluster::profile::RootKind;
 use crate::cluster::spec::{Cluster, Host, Role};
 use crate::cluster_file;
 use crate::failure::{Exit, Failure};
+use crate::pki::certificate::Certificate;
+use crate::pki::inspect::root_of_another_cluster;
 use crate::store::error::StoreError;
 use crate::store::files;
 use crate::store::layout::{CLUSTER_FILE, Layout};
 use crate::store::ledger::Mark;
 use crate::store::lock::Lock;
+use crate::store::roots;
 use crate::ui::Screen;
 use crate::ui::prompts::Prompts;
 use crate::world::Stop;
@@ -44,6 +48,8 @@ pub struct Context<'w> {
     pub prompts: Option<&'w mut (dyn Prompts + 'static)>,
     /// Whether we are asked to stop.
     pub stop: Stop,
+    /// The tree of all commands, for those that describe it.
+    pub tree: fn() -> clap::Command,
 }
 
 impl Context<'_> {
@@ -90,6 +96,23 @@ impl Context<'_> {
             let failure = Failure::new(Exit::Usage, format!("the cluster file {shown} cannot be used"));
             failure.hint(hint).because(error).into()
         })
+    }
+
+    /// Reads the certificate of the cluster's root.
+    ///
+    /// # Errors
+    /// When there is none, or it is another cluster's: a name cannot change once roots carry it.
+    pub fn root(&self, cluster: &Cluster) -> anyhow::Result<Certificate> {
+        let root = roots::certificate(&self.layout, RootKind::Cluster)?;
+        if let Some(flaw) = root_of_another_cluster(&root, RootKind::Cluster, &cluster.name) {
+            let path = self.layout.root_certificate(RootKind::Cluster);
+            let what =
+                format!("the root {} is not the root of the cluster {}: it {flaw}", path.display(), cluster.name);
+            return Err(Failure::new(Exit::Refused, what)
+                .hint("put the name back into cluster.yaml; a cluster of another name has its own directory and roots")
+                .into());
+        }
+        Ok(root)
     }
 
     /// Takes the right to write in the cluster directory, waiting for another process that has it.
@@ -146,11 +169,13 @@ pub fn select<'c>(cluster: &'c Cluster, role: Role, named: &[String], all: bool)
             Failure::new(Exit::Usage, what).hint(format!("name some of the cluster file's {role}s, or say --all"))
         );
     }
-    let known: Vec<&str> = hosts.iter().map(|host| host.name.as_str()).collect();
-    if let Some(unknown) = named.iter().find(|name| !known.contains(&name.as_str())) {
+    let mut wanted: HashSet<&str> = named.iter().map(String::as_str).collect();
+    let selected = hosts.iter().filter(|host| wanted.remove(host.name.as_str())).collect();
+    if let Some(unknown) = named.iter().find(|name| wanted.contains(name.as_str())) {
+        let known: Vec<&str> = hosts.iter().map(|host| host.name.as_str()).collect();
         return Err(unknown_host(unknown, role, &known));
     }
-    Ok(hosts.iter().filter(|host| named.iter().any(|name| name == host.name.as_str())).collect())
+    Ok(selected)
 }
 
 /// The error for a host that the cluster file does not have, with the nearest that it has.

@@ -6,6 +6,7 @@ use clap::Args;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use time::OffsetDateTime;
 
+use super::batches::in_batches;
 use super::context::Context;
 use super::passphrase::PassphraseArgs;
 use crate::cluster::lifetime::Lifetime;
@@ -19,10 +20,9 @@ use crate::store::credentials::{self, Stored};
 use crate::store::issuance::{self, Holding, Issuer};
 use crate::store::layout::Layout;
 use crate::store::ledger::{Known, Ledger};
-use crate::store::roots;
 
 /// Holders in one batch: large enough that the disk's syncs do not count, small enough for memory and for a prompt stop.
-const BATCH: usize = 512;
+const BATCH: usize = 1024;
 
 /// Flags of both commands.
 #[derive(Debug, Args)]
@@ -44,6 +44,8 @@ pub(super) struct IssueArgs {
 pub(super) struct Request<'a> {
     /// The command's name.
     pub(super) command: &'static str,
+    /// What comes after it.
+    pub(super) next: &'static str,
     /// For each holder, all that it is to hold.
     pub(super) holders: Vec<Vec<Leaf>>,
     /// How.
@@ -56,14 +58,13 @@ pub(super) struct Request<'a> {
 /// When there is no root or it is not fit to sign, the passphrase is wrong, the ledger or the disk cannot be used. Then
 /// whatever was issued before is kept, recorded and whole.
 pub(super) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Context<'_>) -> anyhow::Result<Exit> {
-    let root = roots::certificate(&context.layout, RootKind::Cluster)?;
+    let root = context.root(cluster)?;
     if request.how.dry_run {
-        let known = Ledger::open_to_read(&context.layout.ledger())?.known()?;
+        let known = Ledger::open(&context.layout.ledger())?.known()?;
         let plans = plan(request, cluster, &root, &known, context)?;
         tell_plan(&plans, context);
         return Ok(Exit::Done);
     }
-    let begun = Instant::now();
     let _lock = context.lock(request.command)?;
     let mut ledger = Ledger::open(&context.layout.ledger())?;
     let known = ledger.known()?;
@@ -76,6 +77,8 @@ pub(super) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Cont
         return Ok(Exit::Done);
     }
     let root = request.how.passphrase.open(RootKind::Cluster, context)?;
+    // Typing a passphrase is not work, and counts for nothing.
+    let begun = Instant::now();
     let authority = Authority::open(&root, context.now).map_err(unfit)?;
     warn_of_short_lives(&work, authority.root(), context);
     issuance::prepare(&context.layout)?;
@@ -86,6 +89,7 @@ pub(super) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Cont
         certificates(issued),
         issued as f64 / seconds.max(0.001),
     ));
+    context.screen.step(format_args!("Go on with: clusterctl {}", request.next));
     Ok(Exit::Done)
 }
 
@@ -186,7 +190,7 @@ fn warn_of_short_lives(work: &[&Plan], root: &Certificate, context: &mut Context
     }
 }
 
-/// Makes batch after batch: in memory on all cores, then into the ledger, then onto the disk.
+/// Makes batch after batch in memory on all cores, while the one before goes into the ledger and then onto the disk.
 fn make_all(
     work: &[&Plan],
     cluster: &Cluster,
@@ -194,22 +198,20 @@ fn make_all(
     ledger: &mut Ledger,
     context: &Context<'_>,
 ) -> anyhow::Result<usize> {
-    let total: usize = work.iter().map(|plan| plan.issue.len()).sum();
+    let count = |plans: &[&Plan]| plans.iter().map(|plan| plan.issue.len()).sum::<usize>();
+    let total = count(work);
     let progress = context.screen.progress("issuing", total as u64);
     let issuer = Issuer { root: authority.root(), now: context.now, by: context.user };
     let layout = &context.layout;
-    context.stop.listen();
-    let mut issued = 0;
-    for batch in work.chunks(BATCH) {
-        context.go_on(|| format!("{issued} of {} issued", certificates(total)))?;
-        let holdings =
-            batch.par_iter().map(|plan| make(plan, cluster, authority, layout)).collect::<Result<Vec<_>, _>>()?;
-        issuance::commit(&context.layout, ledger, &issuer, &holdings)?;
-        let made: usize = batch.iter().map(|plan| plan.issue.len()).sum();
-        issued += made;
-        progress.add(made as u64);
-    }
-    Ok(issued)
+    let make = |batch: &[&Plan]| batch.par_iter().map(|plan| make(plan, cluster, authority, layout)).collect();
+    let write = |batch: &[&Plan], holdings: Vec<Holding>| {
+        issuance::commit(layout, ledger, &issuer, &holdings)?;
+        progress.add(count(batch) as u64);
+        Ok(())
+    };
+    let told = |written| format!("{} of {} issued", count(&work[..written]), certificates(total));
+    in_batches(work, BATCH, context, make, write, told)?;
+    Ok(total)
 }
 
 fn make(plan: &Plan, cluster: &Cluster, authority: &Authority<'_>, layout: &Layout) -> anyhow::Result<Holding> {

@@ -30,5 +30,9 @@ pub fn run(args: &IssueMasterArgs, context: &mut Context<'_>) -> anyhow::Result<
     let hosts = select(&cluster, Role::Master, &args.names, args.all)?;
     let mut holders: Vec<_> = hosts.iter().map(|host| cluster.master_leaves(host)).collect();
     holders.push(vec![cluster.verifier_leaf()]);
-    issue::issue(&Request { command: "issue-master", holders, how: &args.how }, &cluster, context)
+    issue::issue(
+        &Request { command: "issue-master", next: "issue-node --all", holders, how: &args.how },
+        &cluster,
+        context,
+    )
 }

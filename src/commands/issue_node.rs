@@ -29,5 +29,5 @@ pub fn run(args: &IssueNodeArgs, context: &mut Context<'_>) -> anyhow::Result<Ex
     let cluster = context.cluster()?;
     let hosts = select(&cluster, Role::Node, &args.hosts, args.all)?;
     let holders = hosts.iter().map(|host| cluster.node_leaves(host)).collect();
-    issue::issue(&Request { command: "issue-node", holders, how: &args.how }, &cluster, context)
+    issue::issue(&Request { command: "issue-node", next: "bundle --all", holders, how: &args.how }, &cluster, context)
 }

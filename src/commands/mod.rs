@@ -1,12 +1,12 @@
 //! One file a command: its arguments beside its `run`, a recipe of named steps.
-//! What several commands share has a file of its own: context, selection of hosts, passphrases, issuing.
+//! What several commands share has a file of its own: context, selection of hosts, passphrases, issuing, batches.
 
 mod audit;
+mod batches;
 pub mod bundle;
 pub mod completions;
 pub mod context;
 pub mod demo;
-mod dispatch;
 pub mod init;
 pub mod init_ca;
 mod issue;
@@ -17,5 +17,4 @@ pub mod output;
 mod passphrase;
 pub mod show;
 pub mod verify;
-
-pub use dispatch::run;
+pub mod verify_target;

@@ -12,7 +12,7 @@ use crate::bundle::archive;
 use crate::bundle::contents::Bundle;
 use crate::cluster::profile::{Leaf, RootKind};
 use crate::cluster::spec::Cluster;
-use crate::cluster_file::kubeconfig::{self, Credential, Kubeconfig};
+use crate::cluster_file::kubeconfig::{self, Credential, Kubeconfig, KubeconfigError};
 use crate::failure::{Exit, Failure};
 use crate::pki::certificate::{Certificate, SignatureKind};
 use crate::pki::inspect::{general_flaws, in_words, leaf_flaws, root_flaws, stamp};
@@ -159,7 +159,11 @@ fn explain(path: &Path, around: &Surroundings) -> anyhow::Result<Vec<Card>> {
     if let Ok(certificate) = Certificate::from_der(bytes.to_vec()) {
         return Ok(vec![certificate_card(&certificate, around)]);
     }
-    let config = kubeconfig::read(&bytes).map_err(|error| unknown(&error))?;
+    let config = kubeconfig::read(&bytes).map_err(|error| match error {
+        // What a parser thinks of a file that is something else helps nobody.
+        KubeconfigError::Shape(_) => unknown(&"it is none of these"),
+        other => unknown(&other),
+    })?;
     let folder = path.parent().unwrap_or(Path::new("."));
     Ok(kubeconfig_cards(&config, folder, around))
 }

@@ -2,13 +2,16 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::Range;
 
 use time::OffsetDateTime;
+use x509_parser::asn1_rs::BitString;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::FromDer;
 use x509_parser::public_key::PublicKey;
-use x509_parser::x509::{SubjectPublicKeyInfo, X509Name};
+use x509_parser::verify::verify_signature;
+use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo, X509Name};
 
 use super::fingerprint::{Fingerprint, hex};
 use super::pem;
@@ -20,6 +23,8 @@ use crate::cluster::key_kind::KeyKind;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Certificate {
     der: Vec<u8>,
+    /// Where in the DER stands what is signed (tbsCertificate, RFC 5280 § 4.1.1); the signature follows it.
+    signed: Range<usize>,
     /// Who it is about.
     pub subject: Name,
     /// Who signed it.
@@ -189,7 +194,10 @@ impl Certificate {
         let serial = parsed.raw_serial();
         let serial = Serial(serial.strip_prefix(&[0]).filter(|rest| !rest.is_empty()).unwrap_or(serial).to_vec());
         let validity = parsed.validity();
+        let tbs = parsed.tbs_certificate.as_ref();
+        let start = tbs.as_ptr().addr() - der.as_ptr().addr();
         Ok(Self {
+            signed: start..start + tbs.len(),
             subject: name(parsed.subject()),
             issuer: name(parsed.issuer()),
             serial,
@@ -242,12 +250,11 @@ impl Certificate {
     /// True when `issuer`'s key made this certificate's signature. Names, dates and usages are not looked at.
     #[must_use]
     pub fn is_signed_by(&self, issuer: &Self) -> bool {
-        let (Ok((_, this)), Ok((_, issuer))) =
-            (X509Certificate::from_der(&self.der), X509Certificate::from_der(&issuer.der))
-        else {
-            return false;
-        };
-        this.verify_signature(Some(issuer.public_key())).is_ok()
+        let behind = &self.der[self.signed.end..];
+        let Ok((behind, algorithm)) = AlgorithmIdentifier::from_der(behind) else { return false };
+        let Ok((_, signature)) = BitString::from_der(behind) else { return false };
+        let Ok((_, key)) = SubjectPublicKeyInfo::from_der(&issuer.spki) else { return false };
+        verify_signature(&key, &algorithm, &signature, &self.der[self.signed.clone()]).is_ok()
     }
 
     /// The account that Kubernetes derives from it: the last CN and the first O, if any. [`Name::organizations`] has all

@@ -9,7 +9,8 @@ use super::authority::Credential;
 use super::certificate::{Certificate, PublicKeyKind, SignatureKind};
 use crate::cluster::account::Account;
 use crate::cluster::key_kind::KeyKind;
-use crate::cluster::profile::{Leaf, Usage};
+use crate::cluster::name::ClusterName;
+use crate::cluster::profile::{Leaf, RootKind, Usage};
 
 /// One thing that is wrong, with its evidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -208,6 +209,13 @@ pub fn own_root_flaws(root: &Certificate, now: OffsetDateTime) -> Vec<Flaw> {
         flaws.push(Flaw::Extension("subjectKeyIdentifier"));
     }
     flaws
+}
+
+/// That a root is another cluster's: its subject is not the one that `cluster`'s would have.
+#[must_use]
+pub fn root_of_another_cluster(root: &Certificate, kind: RootKind, cluster: &ClusterName) -> Option<Flaw> {
+    let (found, wanted) = (root.account(), kind.subject(cluster));
+    (found != wanted).then_some(Flaw::OtherAccount { found, wanted })
 }
 
 /// What is wrong with a leaf that should be `wanted`, signed by `root`, at `now`.

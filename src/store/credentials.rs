@@ -1,7 +1,7 @@
 //! The credentials of masters, nodes and the verifier as they lie in the directory, and all that is wrong with each.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
@@ -74,23 +74,36 @@ pub struct Stored {
     pub key_pem: Zeroizing<Vec<u8>>,
 }
 
+/// Reads the two files of the credential that `leaf` describes, certificate and key, whatever is in them.
+///
+/// # Errors
+/// What keeps them from being read.
+pub fn read_files(layout: &Layout, leaf: &Leaf) -> Result<(Vec<u8>, Zeroizing<Vec<u8>>), Trouble> {
+    let (certificate_path, key_path) = paths(layout, leaf);
+    let file = |path: &Path| match files::read(path, LIMIT) {
+        Err(StoreError::Missing(path)) => Err(Trouble::Missing(path)),
+        Err(error) => Err(Trouble::Unreadable(error)),
+        Ok(bytes) => Ok(bytes),
+    };
+    match (file(&certificate_path), file(&key_path).map(Zeroizing::new)) {
+        (Err(Trouble::Missing(_)), Err(Trouble::Missing(_))) => Err(Trouble::NotThere),
+        (certificate, key) => Ok((certificate?, key?)),
+    }
+}
+
+fn paths(layout: &Layout, leaf: &Leaf) -> (PathBuf, PathBuf) {
+    let folder = layout.holder_folder(leaf.profile, leaf.host.as_ref());
+    let name = leaf.policy().name;
+    (folder.join(format!("{name}.crt")), folder.join(format!("{name}.key")))
+}
+
 /// Reads the credential that `leaf` describes.
 ///
 /// # Errors
 /// What keeps it from being read.
 pub fn read(layout: &Layout, leaf: &Leaf) -> Result<Stored, Trouble> {
-    let folder = layout.holder_folder(leaf.profile, leaf.host.as_ref());
-    let name = leaf.policy().name;
-    let (certificate_path, key_path) = (folder.join(format!("{name}.crt")), folder.join(format!("{name}.key")));
-    let file = |path: &PathBuf| match files::read(path, LIMIT) {
-        Err(StoreError::Missing(path)) => Err(Trouble::Missing(path)),
-        Err(error) => Err(Trouble::Unreadable(error)),
-        Ok(bytes) => Ok(bytes),
-    };
-    let (certificate_pem, key_pem) = match (file(&certificate_path), file(&key_path)) {
-        (Err(Trouble::Missing(_)), Err(Trouble::Missing(_))) => return Err(Trouble::NotThere),
-        (certificate, key) => (certificate?, Zeroizing::new(key?)),
-    };
+    let (certificate_pem, key_pem) = read_files(layout, leaf)?;
+    let (certificate_path, key_path) = paths(layout, leaf);
     let der = pem::certificates(&certificate_pem)
         .map_err(|error| Trouble::NotPem(certificate_path.clone(), error))?
         .swap_remove(0);
@@ -128,8 +141,7 @@ pub fn read_good(
 /// The trouble with the mode of a credential's key file, if any: others than the owner may not read it.
 #[must_use]
 pub fn mode_trouble(layout: &Layout, leaf: &Leaf) -> Option<Trouble> {
-    let name = leaf.policy().name;
-    let path = layout.holder_folder(leaf.profile, leaf.host.as_ref()).join(format!("{name}.key"));
+    let (_, path) = paths(layout, leaf);
     match files::mode(&path) {
         Ok(mode) if mode & 0o077 == 0 => None,
         Ok(mode) => Some(Trouble::Mode(path, mode)),

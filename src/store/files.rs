@@ -8,7 +8,6 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::error::StoreError;
@@ -185,8 +184,9 @@ pub type NewFile<'a> = (String, &'a [u8], u32);
 /// # Errors
 /// What the system says; files that were not yet renamed are untouched then.
 pub fn replace_all(folder: &Path, files: &[NewFile<'_>]) -> Result<(), StoreError> {
+    // One after the other: the folder lets in one at a time, and those that wait would only spin.
     let unfinished: Vec<Unfinished> = files
-        .par_iter()
+        .iter()
         .map(|(name, bytes, mode)| {
             let place = folder.join(name);
             let unfinished = Unfinished(unfinished_sibling(&place));
@@ -238,6 +238,32 @@ impl Staged {
     /// What the system says.
     pub fn add(&self, name: &str, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
         write_file(&self.unfinished.join(name), bytes, mode, Durable::WithTheBatch)
+    }
+
+    /// Takes over every file of the folder that it is to replace, but those that were added and those in `replaced`: what a
+    /// person laid there is nobody's to lose.
+    ///
+    /// # Errors
+    /// [`StoreError::InTheWay`] for anything that is no plain file, or what the system says.
+    pub fn keep_others(&self, replaced: &[String]) -> Result<(), StoreError> {
+        let failed = |error: io::Error| StoreError::io("list", &self.place, &error);
+        let entries = match fs::read_dir(&self.place) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            other => other.map_err(failed)?,
+        };
+        for entry in entries {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name();
+            let here = self.unfinished.join(&name);
+            if exists(&here) || replaced.iter().any(|ours| name == ours.as_str()) {
+                continue;
+            }
+            if !entry.file_type().map_err(failed)?.is_file() {
+                return Err(StoreError::InTheWay(entry.path()));
+            }
+            fs::hard_link(entry.path(), &here).map_err(|error| StoreError::io("keep", &entry.path(), &error))?;
+        }
+        Ok(())
     }
 
     /// Where it is being filled.

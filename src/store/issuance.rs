@@ -1,5 +1,6 @@
 //! How new credentials come into the directory: the ledger first, then whole folders, durable before success is told.
 
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use time::OffsetDateTime;
 
 use super::credentials::Stored;
@@ -8,7 +9,7 @@ use super::files::{self, PRIVATE, PUBLIC, Staged};
 use super::layout::Layout;
 use super::ledger::{Entry, Ledger, Mark};
 use crate::cluster::name::HostName;
-use crate::cluster::profile::{Holder, Profile};
+use crate::cluster::profile::{Holder, Profile, TABLE};
 use crate::cluster::spec::Role;
 use crate::pki::authority::Credential;
 use crate::pki::certificate::Certificate;
@@ -66,7 +67,7 @@ pub fn commit(layout: &Layout, ledger: &mut Ledger, issuer: &Issuer<'_>, batch: 
         })
         .collect();
     ledger.record(&entries, &Mark { at: issuer.now, by: issuer.by })?;
-    let staged = batch.iter().map(|holding| stage(layout, holding)).collect::<Result<Vec<_>, _>>()?;
+    let staged = batch.par_iter().map(|holding| stage(layout, holding)).collect::<Result<Vec<_>, _>>()?;
     // Contents before names: after a power failure a folder that is there must be whole.
     files::sync_all(&layout.pki())?;
     staged.into_iter().try_for_each(Staged::publish)?;
@@ -92,5 +93,8 @@ fn stage(layout: &Layout, holding: &Holding) -> Result<Staged, StoreError> {
         staged.add(&format!("{name}.crt"), &stored.certificate_pem, PUBLIC)?;
         staged.add(&format!("{name}.key"), &stored.key_pem, PRIVATE)?;
     }
+    let ours: Vec<String> =
+        TABLE.iter().flat_map(|row| [format!("{}.crt", row.name), format!("{}.key", row.name)]).collect();
+    staged.keep_others(&ours)?;
     Ok(staged)
 }

@@ -15,7 +15,14 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// The right to write in a cluster directory, until dropped.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    /// Closing the file would do, if no process that is just being started held a copy of it for a moment.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
 }
 
 impl Lock {
@@ -62,7 +69,7 @@ impl Lock {
         let _ = file.set_len(0);
         let _ = file.rewind();
         let _ = write!(file, "process {}: {purpose}", std::process::id());
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 }
 

@@ -9,7 +9,7 @@ use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
 use super::checks::{Clock, judge};
-use super::finding::Strictness;
+use super::finding::{Finding, Strictness};
 use super::observation::{Answer, Caller, Der, MAX_CHAIN, Observations, Outcome, PeerSeen, Request};
 use super::report::{Report, printable};
 use super::target::{ExpectedAccount, Peer, Place, Target};
@@ -44,6 +44,7 @@ const LIST_HEAD: usize = 200;
 #[derive(Debug, Clone)]
 pub struct Recording {
     target: Facts,
+    before: Vec<Finding>,
     seen: Observations,
     /// How strictly dates are judged, by the clock of the run.
     pub clock: Clock,
@@ -108,25 +109,27 @@ impl RecordingError {
 }
 
 impl Recording {
-    /// Takes down a run. What was seen is kept without what nobody judges and others should not read: of a list of pods,
+    /// Takes down a run; `before` is what was found while it was prepared. What was seen is kept without what nobody judges and others should not read: of a list of pods,
     /// only that it is one.
     #[must_use]
     pub fn new(
         target: &Target,
+        before: Vec<Finding>,
         mut seen: Observations,
         clock: Clock,
         strictness: Strictness,
         finished: OffsetDateTime,
     ) -> Self {
         without_pods(&mut seen);
-        Self { target: Facts::of(target), seen, clock, strictness, finished }
+        Self { target: Facts::of(target), before, seen, clock, strictness, finished }
     }
 
     /// Judges it. The same recording is always judged the same.
     #[must_use]
     pub fn report(&self) -> Report {
         let target = self.target.to_target();
-        let findings = judge(&target, &self.seen, self.clock);
+        let mut findings = self.before.clone();
+        findings.extend(judge(&target, &self.seen, self.clock));
         Report::new(&target, findings, self.strictness, self.clock.now, self.finished)
     }
 
@@ -149,6 +152,7 @@ impl Recording {
             allow_skipped: self.strictness.allow_skipped,
             fail_on_warn: self.strictness.fail_on_warn,
             target: self.target.clone(),
+            before: self.before.clone(),
             seen: &self.seen,
         };
         let mut bytes = serde_json::to_vec(&document).map_err(|error| unwritable(&error))?;
@@ -173,6 +177,7 @@ impl Recording {
         }
         let document: Document<Observations> = serde_json::from_slice(bytes).map_err(|error| wrong(&error))?;
         document.target.check()?;
+        at_most("findings of its preparation", document.before.len(), MAX_PAIRS)?;
         check_seen(&document.target, &document.seen)?;
         let started = time(&document.started)?;
         let finished = time(&document.finished)?;
@@ -182,6 +187,7 @@ impl Recording {
         }
         Ok(Self {
             target: document.target,
+            before: document.before,
             seen: document.seen,
             clock: Clock { now: started, expires_within: Duration::seconds(seconds) },
             strictness: Strictness { allow_skipped: document.allow_skipped, fail_on_warn: document.fail_on_warn },
@@ -231,6 +237,7 @@ struct Document<S> {
     allow_skipped: bool,
     fail_on_warn: bool,
     target: Facts,
+    before: Vec<Finding>,
     seen: S,
 }
 

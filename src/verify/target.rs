@@ -59,6 +59,46 @@ pub struct Peer {
     pub asked_for: bool,
 }
 
+impl Peer {
+    /// A host that is dialled at one place, and of which nothing is known beforehand.
+    #[must_use]
+    pub fn at(name: String, address: Address, port: u16) -> Self {
+        Self {
+            name,
+            addresses: vec![address],
+            port,
+            names: Vec::new(),
+            issued: None,
+            client: None,
+            client_missing: None,
+            account: None,
+            dialled: true,
+            asked_for: false,
+        }
+    }
+
+    /// A host that is not dialled, and calls others with `client`: it should be known as what its certificate carries.
+    #[must_use]
+    pub fn caller(name: String, client: Identity) -> Self {
+        let (user, groups) = {
+            let subject = &client.certificate.subject;
+            (subject.common_names.last().cloned().unwrap_or_default(), subject.organizations.clone())
+        };
+        Self {
+            name,
+            addresses: Vec::new(),
+            port: 0,
+            names: Vec::new(),
+            issued: None,
+            client: Some(client),
+            client_missing: None,
+            account: Some(ExpectedAccount { user, groups }),
+            dialled: false,
+            asked_for: true,
+        }
+    }
+}
+
 /// An account as the API server should see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExpectedAccount {
@@ -113,6 +153,13 @@ pub struct Held {
 }
 
 impl Target {
+    /// A target in which nobody is yet.
+    #[must_use]
+    pub fn bare(cluster: String) -> Self {
+        let (roots, trust_faults) = (Vec::new(), Vec::new());
+        Self { cluster, roots, trust_faults, endpoint: None, masters: Vec::new(), nodes: Vec::new() }
+    }
+
     /// The target that a cluster file describes. `held` says what is here of each certificate that the policy asks for.
     pub fn of(cluster: &Cluster, roots: Vec<Certificate>, mut held: impl FnMut(&Leaf) -> Held) -> Self {
         let at =

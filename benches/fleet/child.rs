@@ -1,0 +1,49 @@
+//! A program as a process of its own: how long it takes from start to end, and the most memory that it held.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How often its memory is looked at. The kernel keeps the peak, so that only the very last moments can be missed.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
+
+/// What a run took.
+pub(crate) struct Run {
+    /// From start to end.
+    pub(crate) time: Duration,
+    /// The most memory held, in bytes (VmHWM in `/proc/PID/status`).
+    pub(crate) peak: u64,
+}
+
+/// Runs `program` in `dir`. It has to succeed.
+pub(crate) fn run(program: &Path, args: &[&str], dir: &Path) -> Run {
+    let begun = Instant::now();
+    let mut child = Command::new(program)
+        .args(args)
+        .current_dir(dir)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    let status = format!("/proc/{}/status", child.id());
+    let looked = std::thread::spawn(move || {
+        let mut peak = 0;
+        // The line is gone as soon as the process has ended, even before it is waited for.
+        while let Some(seen) = peak_of(&status) {
+            peak = seen;
+            std::thread::sleep(LOOK_AGAIN);
+        }
+        peak
+    });
+    let ended = child.wait().expect("the program ends");
+    let time = begun.elapsed();
+    assert!(ended.success(), "{} {}: {ended}", program.display(), args.join(" "));
+    Run { time, peak: looked.join().expect("the watch ends") }
+}
+
+fn peak_of(status: &str) -> Option<u64> {
+    let text = std::fs::read_to_string(status).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
+}

@@ -1,0 +1,146 @@
+//! The bare work under each command, done with as little as it can be done with, on all cores where it can be shared.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use flate2::{Compress, Compression, FlushCompress};
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
+use ring::rand::SystemRandom;
+use ring::signature::{
+    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair, UnparsedPublicKey,
+};
+
+use crate::fleet::{Bundles, Credentials};
+
+/// As long as the signed part of a certificate is, in bytes.
+const MESSAGE: [u8; 400] = [7; 400];
+
+/// Waits until the disk has all that was written before: it shall not be paid for by what is measured next.
+pub(crate) fn settle(place: &Path) {
+    rustix::fs::syncfs(File::open(place).expect("the folder")).expect("synced");
+}
+
+/// How long it takes until the disk has what `work` writes.
+pub(crate) fn settled<T>(place: &Path, work: impl FnOnce() -> T) -> Duration {
+    settle(place);
+    let begun = Instant::now();
+    std::hint::black_box(work());
+    settle(place);
+    begun.elapsed()
+}
+
+/// For each certificate: a P-256 key, a signature by the root, and one verification, the self-check.
+pub(crate) fn sign_and_verify(count: usize) {
+    let root = key_pair();
+    let public = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, root.public_key().as_ref());
+    (0..count).into_par_iter().for_each(|_| {
+        let rng = SystemRandom::new();
+        EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &rng).expect("a key");
+        let signature = root.sign(&rng, &MESSAGE).expect("a signature");
+        public.verify(&MESSAGE, signature.as_ref()).expect("good");
+    });
+}
+
+/// One P-256 verification for each certificate.
+pub(crate) fn verify(count: usize) {
+    let root = key_pair();
+    let signature = root.sign(&SystemRandom::new(), &MESSAGE).expect("a signature");
+    let public = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, root.public_key().as_ref());
+    (0..count).into_par_iter().for_each(|_| public.verify(&MESSAGE, signature.as_ref()).expect("good"));
+}
+
+fn key_pair() -> EcdsaKeyPair {
+    let rng = SystemRandom::new();
+    let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &rng).expect("a key");
+    EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, pkcs8.as_ref(), &rng).expect("the same key")
+}
+
+/// A folder for each node, with files of the sizes that a node's have.
+pub(crate) fn create_folders(place: &Path, count: usize, sample: &Credentials) {
+    fs::create_dir(place).expect("a new folder");
+    let bytes = vec![b'x'; 4096];
+    (0..count).into_par_iter().for_each(|i| {
+        let folder = place.join(i.to_string());
+        fs::create_dir(&folder).expect("a new folder");
+        for (name, size) in ["a", "b", "c", "d"].iter().zip(&sample.sizes) {
+            fs::write(folder.join(name), &bytes[..*size]).expect("written");
+        }
+    });
+}
+
+/// All rows of the ledger in one transaction, in the ledger's own format.
+pub(crate) fn record(ledger: &Path, count: usize, sample: &Credentials) {
+    let mut connection = rusqlite::Connection::open(ledger).expect("a ledger");
+    let transaction = connection.transaction().expect("a transaction");
+    let insert = "INSERT INTO certificates (serial, sha256, spki_sha256, profile, host, account, not_before, not_after, \
+                  issuer_sha256, issued_at, issued_by, der) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?7, ?9, ?10)";
+    let mut insert = transaction.prepare(insert).expect("a statement");
+    for i in 0..count {
+        let digest =
+            |what: &str| clusterctl::pki::fingerprint::Fingerprint::of(format!("{what} {i}").as_bytes()).to_string();
+        let (host, moment) = (format!("worker-{:06}.fra1.example.net", i / 2), "2026-11-23T12:00:00Z");
+        let (serial, sha256, spki) = (digest("serial"), digest("certificate"), digest("key"));
+        let issuer = &digest("root")[..64];
+        let row = rusqlite::params![
+            &serial[..32],
+            sha256,
+            spki,
+            "kubelet-server",
+            host,
+            host,
+            moment,
+            issuer,
+            "somebody@somewhere",
+            sample.der
+        ];
+        insert.execute(row).expect("a row");
+    }
+    drop(insert);
+    transaction.commit().expect("committed");
+}
+
+/// Every row of the ledger's index, and every name in the folder.
+pub(crate) fn index_and_listing(ledger: &Path, folder: &Path) -> usize {
+    let connection = rusqlite::Connection::open(ledger).expect("a ledger");
+    let mut select = connection.prepare("SELECT sha256 FROM certificates").expect("a statement");
+    let rows = select.query_map([], |row| row.get::<_, String>(0)).expect("rows");
+    rows.map(|row| row.expect("a row").len()).sum::<usize>() + fs::read_dir(folder).expect("a folder").count()
+}
+
+/// Deflate, at the level that bundles have, of as many bundles.
+pub(crate) fn deflate(count: usize, bundles: &Bundles) {
+    let compress = |compressor: &mut (Compress, Vec<u8>), i: usize| {
+        let (compressor, out) = compressor;
+        let tar = &bundles.tars[i % bundles.tars.len()];
+        compressor.reset();
+        out.clear();
+        out.reserve(tar.len() + 128);
+        compressor.compress_vec(tar, out, FlushCompress::Finish).expect("deflated");
+    };
+    let compressor = || (Compress::new(Compression::fast(), false), Vec::new());
+    (0..count).into_par_iter().with_min_len(256).for_each_init(compressor, compress);
+}
+
+/// As many bundles in one folder.
+pub(crate) fn create_files(place: &Path, count: usize, bundles: &Bundles) {
+    fs::create_dir(place).expect("a new folder");
+    for i in 0..count {
+        fs::write(place.join(format!("worker-{i:06}.tar.gz")), &bundles.packed[i % bundles.packed.len()])
+            .expect("written");
+    }
+}
+
+/// Every file in every folder of `place`.
+pub(crate) fn read_files(place: &Path) -> usize {
+    let paths = |folder: &Path| -> Vec<PathBuf> {
+        fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()).collect()
+    };
+    let read = |folder: &PathBuf| paths(folder).iter().map(|path| fs::read(path).expect("a file").len()).sum::<usize>();
+    paths(place).par_iter().map(read).sum()
+}
+
+/// The cluster file as YAML of any shape.
+pub(crate) fn untyped_yaml(bytes: &[u8]) -> serde_yaml::Value {
+    serde_yaml::from_slice(bytes).expect("YAML")
+}

@@ -1,0 +1,128 @@
+//! What is printed in the end.
+
+use std::io::Write;
+use std::time::Duration;
+
+/// One thing measured, in several rounds.
+pub(crate) struct Row {
+    what: String,
+    floor: String,
+    rounds: Vec<Round>,
+}
+
+struct Round {
+    floors: Vec<f64>,
+    ours: f64,
+    peak: Option<u64>,
+}
+
+impl Row {
+    /// Nothing measured yet. `floor` says in words what ours is held against, its parts joined by ` + `.
+    pub(crate) fn new(what: String, floor: &str) -> Self {
+        Self { what, floor: floor.to_owned(), rounds: Vec::new() }
+    }
+
+    /// One round: the floors' times, ours, and our peak memory in bytes.
+    pub(crate) fn add(&mut self, floors: &[Duration], ours: Duration, peak: Option<u64>) {
+        let floors = floors.iter().map(Duration::as_secs_f64).collect();
+        self.rounds.push(Round { floors, ours: ours.as_secs_f64(), peak });
+    }
+
+    fn ours(&self) -> f64 {
+        median(self.rounds.iter().map(|round| round.ours))
+    }
+
+    fn floor(&self) -> f64 {
+        median(self.rounds.iter().map(Round::floor))
+    }
+
+    /// Floor and command of one round met the same moment of the machine: the ratio is taken there.
+    fn ratio(&self) -> f64 {
+        median(self.rounds.iter().map(|round| round.ours / round.floor()))
+    }
+
+    fn peak(&self) -> Option<f64> {
+        self.rounds.iter().filter_map(|round| round.peak).max().map(|bytes| bytes as f64 / f64::from(1 << 20))
+    }
+
+    fn parts(&self) -> String {
+        let count = self.rounds.first().map_or(0, |round| round.floors.len());
+        let part = |i: usize| format!("{:.3}", median(self.rounds.iter().map(|round| round.floors[i])));
+        (0..count).map(part).collect::<Vec<_>>().join(" + ")
+    }
+}
+
+impl Round {
+    fn floor(&self) -> f64 {
+        self.floors.iter().sum()
+    }
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_unstable_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// All rows.
+pub(crate) struct Table {
+    sizes: Vec<(usize, Vec<Row>)>,
+    cold: Vec<Row>,
+}
+
+impl Table {
+    pub(crate) fn new() -> Self {
+        Self { sizes: Vec::new(), cold: Vec::new() }
+    }
+
+    /// The rows of one size, in the same order as those of every other.
+    pub(crate) fn add(&mut self, nodes: usize, rows: Vec<Row>) {
+        self.sizes.push((nodes, rows));
+    }
+
+    /// A row whose cost over the floor counts, not its ratio.
+    pub(crate) fn add_cold(&mut self, row: Row) {
+        self.cold.push(row);
+    }
+
+    pub(crate) fn print(&self) {
+        // Nobody is left to be told when the stream is gone.
+        let _ = self.write(&mut std::io::stdout().lock());
+    }
+
+    fn write(&self, out: &mut impl Write) -> std::io::Result<()> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        writeln!(out, "\nMedians in seconds, on {cores} cores; peak memory of the whole process\n")?;
+        writeln!(out, "| work | floor | ours | ratio | peak MiB | floor's parts |")?;
+        writeln!(out, "|---|---:|---:|---:|---:|---|")?;
+        for row in self.sizes.iter().flat_map(|(_, rows)| rows) {
+            let peak = row.peak().map(|mib| format!("{mib:.0}")).unwrap_or_default();
+            writeln!(
+                out,
+                "| {} | {:.3} | {:.3} | {:.2} | {peak} | {} = {} |",
+                row.what,
+                row.floor(),
+                row.ours(),
+                row.ratio(),
+                row.floor,
+                row.parts(),
+            )?;
+        }
+        writeln!(out, "\n| growth, for ten times the nodes | floor | ours |")?;
+        writeln!(out, "|---|---:|---:|")?;
+        for pair in self.sizes.windows(2) {
+            for (small, large) in pair[0].1.iter().zip(&pair[1].1) {
+                let (floor, ours) = (large.floor() / small.floor(), large.ours() / small.ours());
+                writeln!(out, "| {} to {} | {floor:.1} | {ours:.1} |", small.what, pair[1].0)?;
+            }
+        }
+        writeln!(out, "\n| cold | `true`, ms | ours, ms | more, ms | peak MiB |")?;
+        writeln!(out, "|---|---:|---:|---:|---:|")?;
+        for row in &self.cold {
+            let (floor, ours) = (row.floor() * 1e3, row.ours() * 1e3);
+            let peak = row.peak().unwrap_or_default();
+            writeln!(out, "| {} | {floor:.1} | {ours:.1} | {:.1} | {peak:.0} |", row.what, ours - floor)?;
+        }
+        Ok(())
+    }
+}
