@@ -46,6 +46,18 @@ fn a_replay_is_the_run_byte_for_byte_in_every_form_and_needs_no_directory() {
     }
 }
 
+/// What was found while the target was put together is part of the run: here, that the bundle carries this very root.
+#[test]
+fn what_a_bundle_proves_by_itself_is_replayed_too() {
+    let live = Live::start(None);
+    live.lab.good(&["bundle", "node-1"]);
+    let args = ["verify", "--from", "bundles/node-1.tar.gz", "--allow-skipped", "--output", "json"];
+    let ran = live.lab.run(&[&args[..], &["--record", "run.json"]].concat());
+    assert!(ran.out.contains("\"trust.match\"") && ran.out.contains("\"skipped\""), "{ran}");
+    let again = elsewhere(&live).run(&["verify", "--replay", "run.json", "--output", "json"]);
+    assert_eq!((again.status, again.out), (ran.status, ran.out));
+}
+
 #[test]
 fn what_counts_is_recorded_and_can_be_said_again() {
     let (live, ran) = recorded(None, &["--expires-within", "20y", "--fail-on", "warn"]);
@@ -269,6 +281,9 @@ fn a_replay_dials_nobody_and_says_so() {
         &["--timeout", "1"],
         &["--deadline", "1"],
         &["--concurrency", "1"],
+        &["--from", "b.tar.gz"],
+        &["--ca", "ca.crt"],
+        &["--kubeconfig", "k"],
     ] {
         let mut args = vec!["verify", "--replay", "run.json"];
         args.extend(more);
