@@ -17,6 +17,9 @@ Exit status:
   4   environment: a file, the disk or the network is not usable
   70  a bug";
 
+/// Where help puts the flags that every command has, so that a command's own come first.
+const HEADING: &str = "Global options";
+
 /// Static clustering for Kubernetes: an offline root CA, a certificate for every master and node, a bundle for every host,
 /// and the proof on the wire that they find and trust each other.
 #[derive(Debug, Parser)]
@@ -34,16 +37,16 @@ pub struct Cli {
 #[derive(Debug, Args)]
 pub struct Global {
     /// The cluster directory [env: CLUSTERCTL_DIR] [default: the nearest folder upwards with a cluster.yaml]
-    #[arg(long, global = true, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    #[arg(long, global = true, help_heading = HEADING, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     pub dir: Option<PathBuf>,
-    /// Say nothing but answers and errors
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    /// Say nothing but answers, warnings and errors
+    #[arg(short, long, global = true, help_heading = HEADING, conflicts_with = "verbose")]
     pub quiet: bool,
     /// Say more
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = HEADING)]
     pub verbose: bool,
     /// When to use colour (NO_COLOR is respected)
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    #[arg(long, global = true, help_heading = HEADING, value_name = "WHEN", default_value = "auto")]
     pub color: ColorChoice,
 }
 

@@ -109,11 +109,12 @@ fn exit_of(link: &(dyn StdError + 'static)) -> Option<Exit> {
     }
     if let Some(error) = link.downcast_ref::<StoreError>() {
         return Some(match error {
-            StoreError::Exists(_) => Exit::Refused,
+            StoreError::Exists(_) | StoreError::InTheWay(_) => Exit::Refused,
             StoreError::Io { .. }
             | StoreError::Missing(_)
             | StoreError::TooLarge { .. }
             | StoreError::Locked { .. }
+            | StoreError::LedgerMissing(_)
             | StoreError::LedgerDamaged { .. }
             | StoreError::LedgerNewer { .. }
             | StoreError::LedgerLocked { .. }
@@ -124,6 +125,7 @@ fn exit_of(link: &(dyn StdError + 'static)) -> Option<Exit> {
         return Some(match error {
             RootError::Store(error) => return exit_of(error),
             RootError::Key { .. }
+            | RootError::KeyMissing(_)
             | RootError::None(_)
             | RootError::Pem { .. }
             | RootError::Several { .. }
@@ -150,6 +152,9 @@ fn hint_of(link: &(dyn StdError + 'static)) -> Option<String> {
     if let Some(error) = link.downcast_ref::<RootError>() {
         return match error {
             RootError::Store(error) => error.hint(),
+            RootError::KeyMissing(path) => {
+                Some(format!("bring it back to {path} for as long as you issue; it may be kept elsewhere in between"))
+            }
             RootError::None(_) => Some("create it with: clusterctl init-ca".to_owned()),
             RootError::Key { source, .. } => key_hint(source),
             RootError::Pem { path, .. } | RootError::Certificate { path, .. } | RootError::Several { path, .. } => {

@@ -31,9 +31,9 @@ pub mod world;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
-use crate::cli::Cli;
+use crate::cli::{Cli, Command};
 use crate::commands::context::Context;
 use crate::failure::{Exit, Failure, tell};
 use crate::ui::Screen;
@@ -41,7 +41,7 @@ use crate::world::World;
 
 /// Runs the program with the arguments of `world` and tells how it ended.
 pub fn run(world: &mut World) -> Exit {
-    if let Some(exit) = commands::completions::answer_a_shell(world) {
+    if let Some(exit) = commands::completions::answer_a_shell(Cli::command, world) {
         return exit;
     }
     let cli = match Cli::try_parse_from(&world.args) {
@@ -62,8 +62,9 @@ pub fn run(world: &mut World) -> Exit {
         user: &world.user,
         prompts: world.prompts.as_deref_mut(),
         stop,
+        tree: Cli::command,
     };
-    let outcome = catch_unwind(AssertUnwindSafe(|| commands::run(cli.command, &mut context)));
+    let outcome = catch_unwind(AssertUnwindSafe(|| dispatch(cli.command, &mut context)));
     let result = outcome.unwrap_or_else(|_| {
         let what = "clusterctl met a situation that it was not built for";
         Err(Failure::new(Exit::Bug, what).hint("this is a bug; please report what you did").into())
@@ -80,6 +81,22 @@ pub fn run(world: &mut World) -> Exit {
         context.screen.failure(&telling);
         exit
     })
+}
+
+fn dispatch(command: Command, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+    use crate::commands::{bundle, completions, demo, init, init_ca, issue_master, issue_node, man, show, verify};
+    match command {
+        Command::Init(args) => init::run(&args, context),
+        Command::InitCa(args) => init_ca::run(&args, context),
+        Command::IssueMaster(args) => issue_master::run(&args, context),
+        Command::IssueNode(args) => issue_node::run(&args, context),
+        Command::Bundle(args) => bundle::run(&args, context),
+        Command::Verify(args) => verify::run(&args, context),
+        Command::Show(args) => show::run(&args, context),
+        Command::Demo(args) => demo::run(&args, context),
+        Command::Completions(args) => completions::run(&args, context),
+        Command::Man(args) => man::run(&args, context),
+    }
 }
 
 /// clap's own answers: help and version go to stdout, complaints to stderr.

@@ -415,6 +415,10 @@ after_node() {
     # Drop-ins are read in the order of their names, and the last ExecStart= wins. kubeadm's packages bring a later one.
     ours=10-clusterctl.conf
     for folder in etc run usr/lib lib; do
+        # Where lib is usr/lib by another name, nothing is told twice.
+        if [ "$folder" = lib ] && [ -L "$root/lib" ]; then
+            continue
+        fi
         for other in "$root/$folder"/systemd/system/kubelet.service.d/*.conf; do
             name=${other##*/}
             # What lies under the same name in etc, an empty file or a link to /dev/null, takes its place.

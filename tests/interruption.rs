@@ -55,6 +55,7 @@ fn all_there_is_good(lab: &Lab) {
         assert_eq!(files, whole, "{host}");
     }
     let plan = run(lab, &["issue-node", "--all", "--dry-run"]);
+    assert!(plan.status.success(), "{}", String::from_utf8_lossy(&plan.stderr));
     let plan = String::from_utf8_lossy(&plan.stdout).into_owned();
     for line in plan.lines() {
         assert!(line.ends_with(": not issued yet"), "{line}");
@@ -85,6 +86,27 @@ fn killed_at_any_moment_the_issue_continues_where_it_stopped() {
         assert_eq!(leftovers, NODES, "unfinished folders are swept");
     }
     assert!(torn > 0, "no round was interrupted; the test proves nothing");
+}
+
+#[test]
+fn what_a_killed_process_left_half_recorded_does_not_stop_those_who_only_read() {
+    let lab = fleet();
+    // A hot journal, as a process leaves it that is killed between writing pages and committing.
+    let ledger = lab.path("pki/ledger.sqlite3").display().to_string();
+    let script = "
+import os, sqlite3, sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.execute('pragma cache_size = 1')
+db.execute('begin immediate')
+for i in range(2000):
+    db.execute('insert into events (at, by, kind, subject, detail) values (?,?,?,?,?)', ('x'*200,)*5)
+os.kill(os.getpid(), 9)
+";
+    let killed = Command::new("/usr/bin/python3").args(["-c", script, &ledger]).status().expect("python3");
+    assert!(!killed.success());
+    assert!(lab.path("pki/ledger.sqlite3-journal").exists(), "the journal is hot; else this proves nothing");
+    all_there_is_good(&lab);
+    assert_eq!(good_tool("sqlite3", &[&ledger, "select count(*) from events where kind like 'x%'"]), "0\n");
 }
 
 #[test]
@@ -194,6 +216,29 @@ fn a_full_disk_tears_nothing_and_a_rerun_completes() {
     let ran = run(&lab, &["--dir", &dir, "issue-node", "--all"]);
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
     assert_eq!(std::fs::read_dir(place.join("pki/nodes")).expect("a folder").count(), NODES);
+}
+
+#[test]
+fn a_read_only_disk_is_told_and_untouched() {
+    let lab = fleet();
+    let place = lab.path("disk");
+    std::fs::create_dir(&place).expect("a folder");
+    let disk = SmallDisk::mount(&place, "8m");
+    let dir = place.display().to_string();
+    good_tool(
+        "cp",
+        &["-r", &lab.path("cluster.yaml").display().to_string(), &lab.path("pki").display().to_string(), &dir],
+    );
+    good_tool("mount", &["-o", "remount,ro", &dir]);
+    for args in [&["issue-node", "--all"][..], &["bundle", "--all"], &["init-ca", "--plaintext-ca-key"]] {
+        let ran = run(&lab, &[&["--dir", &dir], args].concat());
+        let told = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert_eq!(ran.status.code(), Some(4), "{args:?}: {told}");
+        assert!(told.contains("Read-only file system") && told.contains("\nhint: "), "{args:?}: {told}");
+    }
+    // Reading is all that these need.
+    assert!(run(&lab, &["--dir", &dir, "issue-node", "--all", "--dry-run"]).status.success());
+    drop(disk);
 }
 
 #[test]

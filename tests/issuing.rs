@@ -200,6 +200,26 @@ fn reissue_replaces_what_is_named_and_the_ledger_keeps_both() {
 }
 
 #[test]
+fn what_a_person_laid_beside_a_hosts_credentials_is_not_lost() {
+    let lab = Lab::issued();
+    lab.write("pki/nodes/on/notes.txt", "rack 7, second from below");
+    lab.good(&["issue-node", "on", "--reissue"]);
+    assert_eq!(lab.read("pki/nodes/on/notes.txt"), "rack 7, second from below");
+    std::fs::create_dir(lab.path("pki/nodes/on/old")).expect("a folder");
+    let before = serial(&lab, "pki/nodes/on/kubelet-client.crt");
+    let ran = lab.run(&["issue-node", "on", "--reissue"]);
+    assert_eq!(
+        (ran.status, ran.err.as_str()),
+        (
+            3,
+            "error: DIR/pki/nodes/on/old is in the way: it is not clusterctl's, and no plain file\n\
+             hint: move DIR/pki/nodes/on/old somewhere else, then try again\n"
+        )
+    );
+    assert_eq!(serial(&lab, "pki/nodes/on/kubelet-client.crt"), before);
+}
+
+#[test]
 fn the_ledger_knows_every_certificate_and_no_key() {
     let lab = Lab::issued();
     let ledger = lab.path("pki/ledger.sqlite3").display().to_string();
@@ -317,7 +337,9 @@ fn a_ledger_that_is_corrupt_missing_locked_or_newer_stops_the_issue() {
         .expect("written");
     refused("the ledger DIR/pki/ledger.sqlite3 is damaged");
     std::fs::remove_file(&ledger).expect("removed");
-    refused("DIR/pki/ledger.sqlite3 does not exist");
+    refused(
+        "hint: restore DIR/pki/ledger.sqlite3 from a backup: it is the record of every certificate that was issued",
+    );
     std::fs::write(&ledger, b"").expect("written");
     refused("the ledger DIR/pki/ledger.sqlite3 is damaged");
     std::fs::write(&ledger, &good).expect("written");

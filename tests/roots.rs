@@ -150,3 +150,20 @@ fn an_unwritable_folder_and_one_that_is_a_file_are_told() {
     let ran = lab.run(&["init-ca", "--plaintext-ca-key", "--dir", "/proc"]);
     assert_eq!(ran.status, 2, "{ran}");
 }
+
+#[test]
+fn a_ca_key_that_is_kept_elsewhere_is_asked_for_only_when_something_is_to_be_signed() {
+    let lab = Lab::issued();
+    std::fs::rename(lab.path("pki/ca.key"), lab.path("ca.key.away")).expect("moved");
+    lab.good(&["issue-node", "--all"]);
+    lab.good(&["verify", "--offline"]);
+    let refused = lab.run(&["issue-node", "on", "--reissue"]);
+    assert_eq!(
+        (refused.status, refused.err.as_str()),
+        (
+            3,
+            "error: the root's key DIR/pki/ca.key is not there\n\
+             hint: bring it back to DIR/pki/ca.key for as long as you issue; it may be kept elsewhere in between\n"
+        )
+    );
+}

@@ -15,10 +15,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
     ("ui", &["cluster", "pki"]),
     ("world", &["ui"]),
     ("failure", &["pki", "store", "ui"]),
-    (
-        "commands",
-        &["cluster", "pki", "cluster_file", "store", "bundle", "verify", "standin", "ui", "world", "failure", "cli"],
-    ),
+    ("commands", &["cluster", "pki", "cluster_file", "store", "bundle", "verify", "standin", "ui", "world", "failure"]),
     ("cli", &["commands", "store", "ui"]),
     ("lib", &["cli", "commands", "failure", "ui", "world"]),
     ("main", &[]),
@@ -100,8 +97,14 @@ fn a_crate_is_named_in_its_own_room_alone() {
                 continue;
             }
             for line in code_lines(&text) {
-                let named = line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == name);
-                let used = named && (line.contains(&format!("{name}::")) || line.contains(&format!("use {name}")));
+                // `ring::` at the beginning of a path; in `rustls::crypto::ring::…` it is a module of rustls.
+                let begins_a_path = |(at, _): (usize, &str)| {
+                    let before = line[..at].chars().next_back();
+                    before.is_none_or(|c| !c.is_ascii_alphanumeric() && c != '_' && c != ':')
+                };
+                let prefix = format!("{name}::");
+                let used =
+                    line.match_indices(prefix.as_str()).any(begins_a_path) || line.trim() == format!("use {name};");
                 assert!(!used, "{}: {room} may not name {name}: {line}", path.display());
             }
         }

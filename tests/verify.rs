@@ -2,13 +2,10 @@
 //! nobody here wrote.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::io::Write;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration as StdDuration, Instant};
 
-use clusterctl::cluster::address::Address;
 use clusterctl::cluster::name::HostName;
 use clusterctl::cluster::profile::{Leaf, Profile, RootKind};
 use clusterctl::cluster::spec::{Cluster, Draft, DraftHost};
@@ -29,7 +26,9 @@ struct Lab {
     cluster: Cluster,
     target: Arc<Target>,
     now: OffsetDateTime,
-    _running: StandIn,
+    running: StandIn,
+    /// The first node's client credential.
+    client: Credential,
 }
 
 fn now() -> OffsetDateTime {
@@ -82,6 +81,7 @@ fn lab(masters: usize, nodes: usize, fault: Option<Fault>) -> Lab {
     let mut take = |host: &HostName, profile| made.remove(&(Some(host.clone()), profile)).expect("issued");
     let masters: Vec<_> = cluster.masters.iter().map(|host| take(&host.name, Profile::Apiserver)).collect();
     let mut nodes: Vec<_> = cluster.nodes.iter().map(|host| take(&host.name, Profile::KubeletServer)).collect();
+    let client = take(&cluster.nodes[0].name, Profile::KubeletClient);
     if let Some(fault) = fault
         && let Some(broken) = fault.serving_credential(&cluster, &root, now).expect("a broken credential")
     {
@@ -89,7 +89,7 @@ fn lab(masters: usize, nodes: usize, fault: Option<Fault>) -> Lab {
     }
     let config = Config { cluster: cluster.clone(), root: root.certificate, masters, nodes, fault, now };
     let running = reserved.start(config).expect("a running cluster");
-    Lab { cluster, target, now, _running: running }
+    Lab { cluster, target, now, running, client }
 }
 
 impl Lab {
@@ -228,6 +228,9 @@ fn plain_http_is_called_by_its_name() {
     let findings = lab.judge(&lab.observe());
     let tls = findings.iter().find(|f| f.status == Status::Fail).expect("a failure");
     assert_eq!(tls.observed, "it answers plain HTTP");
+    // All that follows from it is told with it, not beside it.
+    let text = lab.text(&findings);
+    assert!(!text.contains("\nnot-proven"), "{text}");
 }
 
 #[test]
@@ -241,4 +244,560 @@ fn an_expired_root_is_found_though_every_chain_leads_to_it() {
     let passes = |id: &str| findings.iter().filter(|f| f.id.to_string() == id).all(|f| f.status == Status::Pass);
     assert!(passes("node.chain") && passes("node.name") && passes("node.tls"));
     assert_eq!(verdict(&findings, Strictness::default()), Verdict::Unproven);
+}
+
+#[test]
+fn two_hundred_nodes_take_seconds() {
+    let lab = lab(1, 200, None);
+    let began = Instant::now();
+    let findings = lab.judge(&lab.observe());
+    let took = began.elapsed();
+    assert_eq!(faults(&findings), BTreeMap::new());
+    assert!(took < StdDuration::from_secs(30), "{took:?}");
+    let text = lab.text(&findings);
+    assert!(text.contains("200 nodes pass") && text.lines().count() < 20, "{text}");
+}
+
+/// A cluster of one master and two nodes, of which the first node is somebody else's server.
+struct Foreign {
+    folder: tempfile::TempDir,
+    cluster: Cluster,
+    root: Credential,
+    target: Target,
+    port: u16,
+    now: OffsetDateTime,
+}
+
+impl Foreign {
+    fn new() -> Self {
+        let now = now();
+        let port = free_port();
+        let host = |name: &str, address: &str, port: u16| DraftHost {
+            name: Some(name.into()),
+            addresses: vec![address.into()],
+            port: Some(port.to_string()),
+        };
+        let draft = Draft {
+            name: Some("lab".into()),
+            masters: vec![host("master-1", "127.0.0.2", 1)],
+            nodes: vec![host("node-1", "127.0.0.1", port), host("node-2", "127.0.0.12", 1)],
+            ..Draft::default()
+        };
+        let cluster = draft.check().expect("a good draft");
+        let root = create_root(RootKind::Cluster, &cluster.name, cluster.keys, cluster.validity.ca, now);
+        let root = root.expect("a root").into_inner();
+        let authority = Authority::open(&root, now).expect("a fit root");
+        let held = |leaf: &Leaf| {
+            let credential = authority.issue(leaf, cluster.keys).expect("a credential").into_inner();
+            Held { issued: None, identity: Some(Identity::of(&credential).expect("an identity")), missing: None }
+        };
+        let target = Target::of(&cluster, vec![root.certificate.clone()], held);
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("ca.crt"), root.certificate.to_pem()).expect("written");
+        std::fs::write(folder.path().join("ca.key"), root.key.to_pem().as_bytes()).expect("written");
+        Self { folder, cluster, root, target, port, now }
+    }
+
+    /// The leaf that the first node should serve.
+    fn leaf(&self) -> Leaf {
+        let leaves = self.cluster.node_leaves(&self.cluster.nodes[0]);
+        leaves.into_iter().find(|leaf| leaf.profile == Profile::KubeletServer).expect("in the table")
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).to_string_lossy().into_owned()
+    }
+
+    fn write(&self, credential: &Credential) {
+        std::fs::write(self.path("server.crt"), credential.certificate.to_pem()).expect("written");
+        std::fs::write(self.path("server.key"), credential.key.to_pem().as_bytes()).expect("written");
+    }
+
+    fn openssl(&self, arguments: &[&str]) {
+        let done = Command::new("openssl").args(arguments).current_dir(self.folder.path()).output().expect("openssl");
+        assert!(done.status.success(), "openssl {arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+    }
+
+    fn s_server(&self, arguments: &[&str]) -> Server {
+        let at = format!("127.0.0.1:{}", self.port);
+        let mut command = Command::new("openssl");
+        command.args(["s_server", "-accept", &at, "-cert", "server.crt", "-key", "server.key"]).args(arguments);
+        Server::start(command.current_dir(self.folder.path()), self.port)
+    }
+
+    /// The status and the observation of each check of the first node.
+    fn verdicts(&self) -> BTreeMap<String, (&'static str, String)> {
+        let options = Options { timeout: StdDuration::from_secs(5), readonly_port: None, ..Options::default() };
+        let target = Arc::new(self.target.clone());
+        // OpenSSL dates its certificates by the clock, and the test may have waited for it.
+        let now = now();
+        let seen = run(&target, &options, now, &|_, _| {}).expect("a network");
+        let findings = judge(&target, &seen, Clock { now, expires_within: Duration::days(30) });
+        let of_node = findings.into_iter().filter(|finding| finding.host == "node-1");
+        of_node.map(|f| (f.id.to_string().replace("node.", ""), (f.status.as_str(), f.observed))).collect()
+    }
+
+    fn expect(&self, expected: &[(&str, &'static str)]) {
+        let verdicts = self.verdicts();
+        for (check, status) in expected {
+            assert_eq!(verdicts[*check].0, *status, "{check}: {verdicts:#?}");
+        }
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("an address").port()
+}
+
+/// A server that nobody here wrote; it ends with the test.
+struct Server(Child);
+
+impl Server {
+    fn start(command: &mut Command, port: u16) -> Self {
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let server = Self(child.expect("the program is installed"));
+        let began = Instant::now();
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(began.elapsed() < StdDuration::from_secs(30), "the server does not listen");
+            std::thread::sleep(StdDuration::from_millis(50));
+        }
+        server
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to do.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn etcd_is_judged_by_what_it_does_in_the_handshake() {
+    let lab = Foreign::new();
+    let authority = Authority::open(&lab.root, lab.now).expect("a fit root");
+    lab.write(authority.issue(&lab.leaf(), lab.cluster.keys).expect("a credential").get());
+    let client = format!("https://127.0.0.1:{}", lab.port);
+    let peer = format!("http://127.0.0.1:{}", free_port());
+    let cluster = format!("default={peer}");
+    let mut command = Command::new("etcd");
+    let files = [
+        ("--data-dir", "data"),
+        ("--cert-file", "server.crt"),
+        ("--key-file", "server.key"),
+        ("--trusted-ca-file", "ca.crt"),
+    ];
+    for (flag, file) in files {
+        command.arg(flag).arg(lab.path(file));
+    }
+    command.args(["--listen-client-urls", &client, "--advertise-client-urls", &client, "--client-cert-auth"]);
+    command.args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer, "--initial-cluster", &cluster]);
+    let _etcd = Server::start(&mut command, lab.port);
+    lab.expect(&[
+        ("connect", "pass"),
+        ("tls", "pass"),
+        ("protocol", "pass"),
+        ("chain", "pass"),
+        ("possession", "pass"),
+        ("dates", "pass"),
+        ("name", "pass"),
+        ("usage", "pass"),
+        // etcd is no kubelet: its 404 proves nothing, whoever asks.
+        ("caller", "not-proven"),
+        ("anonymous", "pass"),
+        ("stranger", "pass"),
+        // To etcd every client of its CA is as good as another: this is why it has a root of its own.
+        ("neighbour", "not-proven"),
+    ]);
+    let verdicts = lab.verdicts();
+    assert!(verdicts["anonymous"].1.contains("alert"), "{verdicts:#?}");
+    assert!(verdicts["caller"].1.contains("404"), "{verdicts:#?}");
+}
+
+#[test]
+fn a_web_server_that_greets_everybody_fails_the_refusals_and_passes_for_no_kubelet() {
+    let lab = Foreign::new();
+    let authority = Authority::open(&lab.root, lab.now).expect("a fit root");
+    lab.write(authority.issue(&lab.leaf(), lab.cluster.keys).expect("a credential").get());
+    let _server = lab.s_server(&["-www"]);
+    lab.expect(&[
+        ("chain", "pass"),
+        ("name", "pass"),
+        ("caller", "not-proven"),
+        ("anonymous", "fail"),
+        ("stranger", "fail"),
+        ("neighbour", "fail"),
+    ]);
+}
+
+#[test]
+fn a_sha1_signature_by_the_right_root_is_no_chain() {
+    let lab = Foreign::new();
+    lab.openssl(&[
+        "req",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-keyout",
+        "server.key",
+        "-subj",
+        "/CN=node-1",
+        "-out",
+        "csr",
+    ]);
+    std::fs::write(lab.path("ext"), "subjectAltName=IP:127.0.0.1,DNS:node-1\nextendedKeyUsage=serverAuth\n")
+        .expect("written");
+    let sign =
+        ["x509", "-req", "-in", "csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-out", "server.crt", "-extfile", "ext"];
+    lab.openssl(&[&sign[..], &["-days", "90", "-sha256"]].concat());
+    let server = lab.s_server(&["-www"]);
+    lab.expect(&[("chain", "pass"), ("name", "pass"), ("dates", "pass"), ("usage", "pass")]);
+    drop(server);
+    lab.openssl(&[&sign[..], &["-days", "90", "-sha1"]].concat());
+    let _server = lab.s_server(&["-www", "-cipher", "ALL:@SECLEVEL=0"]);
+    lab.expect(&[("chain", "fail"), ("name", "pass"), ("anonymous", "not-proven"), ("caller", "not-proven")]);
+}
+
+#[test]
+fn tls_1_1_is_not_tls_and_the_alert_is_told() {
+    let lab = Foreign::new();
+    let authority = Authority::open(&lab.root, lab.now).expect("a fit root");
+    lab.write(authority.issue(&lab.leaf(), lab.cluster.keys).expect("a credential").get());
+    let _server = lab.s_server(&["-www", "-tls1_1", "-cipher", "ALL:@SECLEVEL=0"]);
+    lab.expect(&[("connect", "pass"), ("tls", "fail"), ("chain", "not-proven"), ("anonymous", "not-proven")]);
+    assert!(lab.verdicts()["tls"].1.contains("ProtocolVersion"), "{:#?}", lab.verdicts());
+}
+
+#[test]
+fn tls_1_2_alone_is_enough() {
+    let lab = Foreign::new();
+    let authority = Authority::open(&lab.root, lab.now).expect("a fit root");
+    lab.write(authority.issue(&lab.leaf(), lab.cluster.keys).expect("a credential").get());
+    let _server = lab.s_server(&["-www", "-tls1_2", "-Verify", "1", "-verify_return_error", "-CAfile", "ca.crt"]);
+    lab.expect(&[
+        ("tls", "pass"),
+        ("protocol", "pass"),
+        ("chain", "pass"),
+        ("possession", "pass"),
+        ("caller", "not-proven"),
+        ("anonymous", "pass"),
+        ("stranger", "pass"),
+    ]);
+}
+
+/// A server of ten lines that misbehaves in one way, for as many connections as come.
+fn misbehave(how: fn(std::net::TcpStream)) -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            std::thread::spawn(move || how(stream));
+        }
+    });
+    port
+}
+
+/// What is said of TLS, and how long it took.
+fn told(port: u16) -> (&'static str, String, StdDuration) {
+    let mut lab = Foreign::new();
+    lab.target.nodes[0].port = port;
+    let options = Options { timeout: StdDuration::from_millis(600), readonly_port: None, ..Options::default() };
+    let target = Arc::new(lab.target.clone());
+    let began = Instant::now();
+    let seen = run(&target, &options, lab.now, &|_, _| {}).expect("a network");
+    let took = began.elapsed();
+    let findings = judge(&target, &seen, Clock { now: lab.now, expires_within: Duration::days(30) });
+    assert!(
+        findings.iter().all(|f| f.host != "node-1" || f.status != Status::Pass || f.id.to_string() == "node.connect")
+    );
+    let tls = findings.into_iter().find(|f| f.host == "node-1" && f.id.to_string() == "node.tls").expect("judged");
+    (tls.status.as_str(), tls.observed, took)
+}
+
+#[test]
+fn hostile_peers_cost_their_own_deadline_and_are_called_what_they_are() {
+    use std::io::{Read, Write};
+    let silent = told(misbehave(|mut stream| drop(stream.read_to_end(&mut Vec::new()))));
+    assert_eq!((silent.0, silent.1.as_str()), ("fail", "no end within 600 ms"));
+    let closes = told(misbehave(drop));
+    assert_eq!((closes.0, closes.1.as_str()), ("fail", "the connection was closed"));
+    let http = told(misbehave(|mut stream| drop(stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n"))));
+    assert_eq!((http.0, http.1.as_str()), ("fail", "it answers plain HTTP"));
+    let ssh = told(misbehave(|mut stream| {
+        let _ = stream.write_all(b"SSH-2.0-OpenSSH_9.2\x1b[31m\r\n");
+        let _ = stream.read(&mut [0; 1000]);
+    }));
+    assert!(ssh.0 == "fail" && ssh.1.starts_with("what came is not TLS: SSH-2.0"), "{}", ssh.1);
+    let drip = told(misbehave(|mut stream| {
+        for byte in [0x16, 3, 3, 0x40, 0, 2, 0, 0x3f, 0xfc].into_iter().chain(std::iter::repeat_n(0, 50)) {
+            if stream.write_all(&[byte]).is_err() {
+                return;
+            }
+            std::thread::sleep(StdDuration::from_millis(100));
+        }
+    }));
+    assert_eq!((drip.0, drip.1.as_str()), ("fail", "no end within 600 ms"));
+    for (_, observed, took) in [silent, closes, http, ssh, drip] {
+        assert!(took < StdDuration::from_secs(3), "{observed}: {took:?}");
+    }
+}
+
+#[test]
+fn a_deadline_ends_the_run_and_proves_nothing() {
+    let lab = lab(1, 3, None);
+    let options = Options { deadline: Some(StdDuration::ZERO), ..Options::default() };
+    let seen = run(&lab.target, &options, lab.now, &|_, _| {}).expect("a network");
+    let findings = lab.judge(&seen);
+    assert!(findings.iter().all(|f| f.status == Status::NotProven || f.id.to_string() == "trust.anchor"));
+    assert_eq!(verdict(&findings, Strictness::default()), Verdict::NothingJudged);
+}
+
+#[test]
+fn pinned_names_are_dialled_and_unknown_ones_are_told() {
+    let mut lab = Foreign::new();
+    let name = clusterctl::cluster::address::Address::parse("node-1").expect("an address");
+    lab.target.nodes[0].addresses = vec![name];
+    let authority = Authority::open(&lab.root, lab.now).expect("a fit root");
+    lab.write(authority.issue(&lab.leaf(), lab.cluster.keys).expect("a credential").get());
+    let _server = lab.s_server(&["-www"]);
+    let mut options = Options { readonly_port: None, ..Options::default() };
+    options.pin("node-1:127.0.0.1").expect("a pin");
+    let target = Arc::new(lab.target.clone());
+    let seen = run(&target, &options, lab.now, &|_, _| {}).expect("a network");
+    let findings = judge(&target, &seen, Clock { now: lab.now, expires_within: Duration::days(30) });
+    let status = |id: &str| findings.iter().find(|f| f.host == "node-1" && f.id.to_string() == id).expect(id).status;
+    for id in ["node.resolve", "node.connect", "node.tls", "node.chain", "node.name"] {
+        assert_eq!(status(id), Status::Pass, "{id}");
+    }
+    assert_eq!(status("node.anonymous"), Status::Fail);
+}
+
+#[test]
+fn the_environment_is_not_asked_whom_to_trust_or_where_to_go() {
+    // A child of its own, because the environment belongs to the whole process.
+    let child = Command::new(std::env::current_exe().expect("this program"))
+        .args(["--exact", "verify::a_good_cluster_is_proven_in_all_six_properties"])
+        .envs([
+            ("HTTPS_PROXY", "http://127.0.0.1:9"),
+            ("ALL_PROXY", "http://127.0.0.1:9"),
+            ("https_proxy", "http://127.0.0.1:9"),
+        ])
+        .envs([("SSL_CERT_FILE", "/nonexistent"), ("SSL_CERT_DIR", "/nonexistent")])
+        .output()
+        .expect("a child");
+    assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
+}
+
+#[test]
+fn curl_and_kubectl_take_the_stand_in_for_a_cluster() {
+    let lab = lab(1, 2, None);
+    let folder = tempfile::tempdir().expect("a folder");
+    let ca = folder.path().join("ca.crt");
+    std::fs::write(&ca, lab.target.roots[0].to_pem()).expect("written");
+    let at = |address: &std::net::SocketAddr, path: &str| format!("https://{address}{path}");
+    let curl = |url: &str| {
+        let output = Command::new("curl").args(["-sS", "-i", "--cacert"]).arg(&ca).arg(url).output().expect("curl");
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+    };
+    let addresses = &lab.running.addresses;
+    let kubelet = curl(&at(&addresses.nodes[0], "/pods"));
+    assert!(kubelet.contains(" 401") && kubelet.ends_with("Unauthorized"), "{kubelet}");
+    let master = curl(&at(&addresses.masters[0], "/api/v1/nodes"));
+    assert!(master.contains("HTTP/2 401") && master.contains("\"reason\": \"Unauthorized\""), "{master}");
+    let plain = Command::new("curl").arg("-sS").arg(format!("http://{}/", addresses.nodes[0])).output().expect("curl");
+    assert_eq!(String::from_utf8_lossy(&plain.stdout), "Client sent an HTTP request to an HTTPS server.\n");
+    let (cert, key) = (folder.path().join("node.crt"), folder.path().join("node.key"));
+    std::fs::write(&cert, lab.client.certificate.to_pem()).expect("written");
+    std::fs::write(&key, lab.client.key.to_pem().as_bytes()).expect("written");
+    let kubectl = |path: &str| {
+        let mut command = Command::new("kubectl");
+        command.args(["--server", &at(&addresses.endpoint, ""), "--certificate-authority"]).arg(&ca);
+        command.arg("--client-certificate").arg(&cert).arg("--client-key").arg(&key);
+        let output = command.args(["get", "--raw", path]).env("HOME", folder.path()).env_remove("KUBECONFIG").output();
+        let output = output.expect("kubectl");
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+    };
+    assert!(kubectl("/api/v1/nodes/node-1").contains("\"kind\": \"Node\""), "{}", kubectl("/api/v1/nodes/node-1"));
+    let other = kubectl("/api/v1/nodes/node-2");
+    assert!(other.contains("nodes \"node-2\" is forbidden: User \"kubelet:node-1\" cannot get resource"), "{other}");
+}
+
+#[test]
+fn the_junit_form_is_xml_with_a_case_for_each_check() {
+    let lab = lab(1, 2, Some(Fault::Plaintext));
+    let findings = lab.judge(&lab.observe());
+    let report = Report::new(&lab.target, findings, Strictness::default(), lab.now, lab.now);
+    let script = "import sys, xml.etree.ElementTree as e; t = e.parse(sys.stdin).getroot(); \
+                  print(len(t.findall('.//testcase')), len(t.findall('.//failure')), len(t.findall('.//error')))";
+    let mut python = Command::new("python3");
+    let mut child = python.args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("python3");
+    let mut stdin = child.stdin.take().expect("piped");
+    std::io::Write::write_all(&mut stdin, report.to_junit().as_bytes()).expect("written");
+    drop(stdin);
+    let said = child.wait_with_output().expect("ended").stdout;
+    let counts = report.counts();
+    let expected = format!("{} {} {}\n", counts.total, counts.fail, counts.not_proven);
+    assert_eq!(String::from_utf8_lossy(&said), expected);
+    assert!(counts.fail == 1 && counts.not_proven > 5);
+}
+
+/// A TLS server that shows `certificate`, signs with `key` and says whatever `speak` writes once it was asked something.
+fn speaker(
+    certificate: &Credential,
+    key: &Credential,
+    speak: fn(&mut dyn std::io::Write) -> std::io::Result<()>,
+) -> u16 {
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+    use rustls::sign::{CertifiedKey, SingleCertAndKey};
+    let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.key.expose_pkcs8()));
+    let signing = rustls::crypto::ring::sign::any_supported_type(&der).expect("a key");
+    let chain = vec![CertificateDer::from(certificate.certificate.der().to_vec())];
+    let resolver = SingleCertAndKey::from(CertifiedKey::new(chain, signing));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(resolver));
+    let config = Arc::new(config);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let config = config.clone();
+            std::thread::spawn(move || -> std::io::Result<()> {
+                let connection = rustls::ServerConnection::new(config).map_err(std::io::Error::other)?;
+                let mut tls = rustls::StreamOwned::new(connection, stream);
+                let mut asked = [0; 4096];
+                if std::io::Read::read(&mut tls, &mut asked)? > 0 {
+                    speak(&mut tls)?;
+                    tls.conn.send_close_notify();
+                    std::io::Write::flush(&mut tls)?;
+                }
+                Ok(())
+            });
+        }
+    });
+    port
+}
+
+impl Foreign {
+    fn issue(&self) -> Credential {
+        let authority = Authority::open(&self.root, self.now).expect("a fit root");
+        authority.issue(&self.leaf(), self.cluster.keys).expect("a credential").into_inner()
+    }
+
+    /// What a node is found to be that is ours by its certificate and speaks like this.
+    fn spoken(speak: fn(&mut dyn std::io::Write) -> std::io::Result<()>) -> BTreeMap<String, (&'static str, String)> {
+        let mut lab = Self::new();
+        let credential = lab.issue();
+        lab.target.nodes[0].port = speaker(&credential, &credential, speak);
+        lab.verdicts()
+    }
+}
+
+#[test]
+fn a_peer_without_the_key_of_its_certificate_proves_nothing() {
+    let mut lab = Foreign::new();
+    let (certificate, other) = (lab.issue(), lab.issue());
+    let pods = |out: &mut dyn std::io::Write| {
+        let body = r#"{"kind":"PodList","apiVersion":"v1","metadata":{},"items":null}"#;
+        write!(out, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+    };
+    lab.target.nodes[0].port = speaker(&certificate, &other, pods);
+    lab.expect(&[
+        ("chain", "pass"),
+        ("possession", "fail"),
+        ("caller", "not-proven"),
+        ("anonymous", "not-proven"),
+        ("stranger", "not-proven"),
+    ]);
+    // The same peer with its key is believed, and found to be open to everybody.
+    lab.target.nodes[0].port = speaker(&certificate, &certificate, pods);
+    lab.expect(&[("possession", "pass"), ("caller", "pass"), ("anonymous", "fail"), ("stranger", "fail")]);
+}
+
+#[test]
+fn redirects_are_not_followed_and_garbage_is_no_answer() {
+    let statuses = |found: &BTreeMap<String, (&'static str, String)>| [found["caller"].0, found["anonymous"].0];
+    let moved = Foreign::spoken(|out| {
+        write!(out, "HTTP/1.1 302 Found\r\nlocation: https://127.0.0.1:1/pods\r\ncontent-length: 0\r\n\r\n")
+    });
+    assert_eq!(statuses(&moved), ["not-proven"; 2]);
+    assert!(moved["caller"].1.contains("302"), "{moved:#?}");
+    let garbage = Foreign::spoken(|out| out.write_all(b"\x00\x01 not http at all\r\n\r\n"));
+    assert_eq!(statuses(&garbage), ["not-proven"; 2]);
+    let nothing = Foreign::spoken(|_| Ok(()));
+    assert_eq!(statuses(&nothing), ["not-proven"; 2]);
+    let lying = Foreign::spoken(|out| write!(out, "HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\n{{\"kind\":\"Pod"));
+    assert_eq!(statuses(&lying), ["not-proven", "fail"]);
+}
+
+#[test]
+fn endless_headers_and_bodies_end_and_deep_json_is_no_pod_list() {
+    let began = Instant::now();
+    let headers = Foreign::spoken(|out| {
+        write!(out, "HTTP/1.1 200 OK\r\n")?;
+        (0..).try_for_each(|i| write!(out, "x-{i}: {}\r\n", "y".repeat(1000)))
+    });
+    assert_eq!(headers["caller"].0, "not-proven", "{headers:#?}");
+    let body = Foreign::spoken(|out| {
+        write!(out, "HTTP/1.1 200 OK\r\n\r\n")?;
+        (0..).try_for_each(|_: u64| out.write_all(&[b'['; 4096]))
+    });
+    assert_eq!([body["caller"].0, body["anonymous"].0], ["not-proven", "fail"], "{body:#?}");
+    assert!(began.elapsed() < StdDuration::from_secs(20));
+}
+
+#[test]
+fn what_a_peer_says_is_escaped_in_the_report() {
+    let mut lab = Foreign::new();
+    let credential = lab.issue();
+    lab.target.nodes[0].port = speaker(&credential, &credential, |out| {
+        write!(out, "HTTP/1.1 403 \x1b[31mForbidden\r\ncontent-length: 20\r\n\r\n\x1b]0;pwned\x07\u{202e}x\n.....")
+    });
+    let target = Arc::new(lab.target.clone());
+    let seen = run(&target, &Options::default(), lab.now, &|_, _| {}).expect("a network");
+    let findings = judge(&target, &seen, Clock { now: lab.now, expires_within: Duration::days(30) });
+    let report = Report::new(&target, findings, Strictness::default(), lab.now, lab.now);
+    for text in [report.to_text(TextStyle { color: false, verbose: true }), report.to_json(), report.to_junit()] {
+        assert!(!text.contains(['\x1b', '\x07', '\u{202e}']), "{text}");
+    }
+}
+
+#[test]
+fn a_server_that_wants_a_certificate_and_takes_anybodys_is_found_out_by_the_stranger() {
+    for version in ["-tls1_2", "-tls1_3"] {
+        let lab = Foreign::new();
+        lab.write(&lab.issue());
+        // Without -verify_return_error OpenSSL demands a certificate and then overlooks that it chains to nothing.
+        let _server = lab.s_server(&["-www", version, "-Verify", "1", "-CAfile", "ca.crt"]);
+        lab.expect(&[("chain", "pass"), ("anonymous", "pass"), ("stranger", "fail"), ("neighbour", "fail")]);
+    }
+}
+
+#[test]
+fn a_run_can_be_restricted_to_a_node_or_to_the_masters() {
+    let lab = lab(1, 3, None);
+    let hosts = |target: &Target| {
+        let target = Arc::new(target.clone());
+        let seen = run(&target, &Options::default(), lab.now, &|_, _| {}).expect("a network");
+        let findings = judge(&target, &seen, Clock { now: lab.now, expires_within: Duration::days(30) });
+        assert_eq!(verdict(&findings, Strictness::default()), Verdict::Proven);
+        let named = |pick: fn(&Finding) -> Option<&str>| -> BTreeSet<String> {
+            findings.iter().filter_map(pick).map(str::to_owned).collect()
+        };
+        let dialled = named(|f| Some(f.host.as_str()).filter(|host| host.starts_with("node")));
+        let whoami = named(|f| f.caller.as_deref().filter(|_| f.id.to_string() == "master.whoami"));
+        let neighbours = named(|f| f.caller.as_deref().filter(|_| f.id.to_string() == "node.neighbour"));
+        [dialled, whoami, neighbours].map(|set| set.into_iter().collect::<Vec<_>>().join(" "))
+    };
+    let mut one = (*lab.target).clone();
+    one.only_nodes(|name| name == "node-2");
+    assert_eq!(hosts(&one), ["node-2", "node-2", "node-3"]);
+    let mut masters = (*lab.target).clone();
+    masters.only_masters();
+    assert_eq!(hosts(&masters), ["", "node-1 node-2 node-3", ""]);
 }

@@ -4,7 +4,8 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use super::manifest::Manifest;
+use super::manifest::{Manifest, ManifestFile};
+use crate::pki::fingerprint::Fingerprint;
 
 /// The bundle's record of itself.
 pub const MANIFEST: &str = "manifest.json";
@@ -23,6 +24,24 @@ pub struct Bundle {
 }
 
 impl Bundle {
+    /// Lists `files` in `manifest`, and adds the manifest and its checksum to them.
+    pub(super) fn sealed(mut manifest: Manifest, mut files: Vec<BundleFile>) -> Self {
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        let listed = |file: &BundleFile| ManifestFile {
+            path: file.path.clone(),
+            mode: file.mode,
+            sha256: Fingerprint::of(&file.bytes),
+        };
+        manifest.files = files.iter().map(listed).collect();
+        let json = manifest.to_json().into_bytes();
+        let sum = format!("{}  {MANIFEST}\n", Fingerprint::of(&json)).into_bytes();
+        for (path, bytes) in [(MANIFEST, json), (MANIFEST_SUM, sum)] {
+            files.push(BundleFile { path: path.to_owned(), mode: 0o644, bytes: Zeroizing::new(bytes) });
+        }
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        Self { manifest, files }
+    }
+
     /// The file at `path`.
     #[must_use]
     pub fn file(&self, path: &str) -> Option<&BundleFile> {

@@ -222,7 +222,7 @@ impl BundleInput<'_> {
     }
 }
 
-fn check(credential: &CredentialPem, root: &Certificate) -> Result<Checked, InputError> {
+pub(super) fn check(credential: &CredentialPem, root: &Certificate) -> Result<Checked, InputError> {
     let profile = credential.profile;
     let ders = pem::certificates(&credential.certificate).map_err(|reason| InputError::Pem { profile, reason })?;
     let [der] = <[Vec<u8>; 1]>::try_from(ders).map_err(|ders| InputError::Count { profile, count: ders.len() })?;

@@ -7,3 +7,4 @@ pub mod input;
 pub mod manifest;
 mod quoting;
 pub mod render;
+pub mod verifier;

@@ -8,20 +8,19 @@ use minijinja::{Environment, Error, UndefinedBehavior};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::contents::{Bundle, BundleFile, INSTALLER, MANIFEST, MANIFEST_SUM};
+use super::contents::{Bundle, BundleFile, INSTALLER};
 use super::input::{BundleInput, Checked, InputError};
-use super::manifest::{Manifest, ManifestFile};
+use super::manifest::Manifest;
 use super::quoting::{self, Dialect};
 use crate::cluster::profile::Profile;
 use crate::cluster::spec::{Host, Role};
-use crate::pki::fingerprint::Fingerprint;
 
 const CA: &str = "etc/kubernetes/pki/ca.crt";
 const KUBELET_KUBECONFIG: &str = "etc/kubernetes/kubelet.conf";
 const KUBELET_CONFIG: &str = "var/lib/kubelet/config.yaml";
 
 /// What is compiled in: paths as under `templates/`, which are the hosts' own behind `node/` and `master/`.
-const COMPILED_IN: [(&str, &str); 5] = [
+const COMPILED_IN: [(&str, &str); 6] = [
     ("install.sh", include_str!("../../templates/install.sh")),
     (
         "master/etc/kubernetes/clusterctl/apiserver.env",
@@ -33,7 +32,11 @@ const COMPILED_IN: [(&str, &str); 5] = [
         include_str!("../../templates/node/etc/systemd/system/kubelet.service.d/10-clusterctl.conf"),
     ),
     ("node/var/lib/kubelet/config.yaml", include_str!("../../templates/node/var/lib/kubelet/config.yaml")),
+    (VERIFIER_POLICY, include_str!("../../templates/verifier/policy/clusterctl-verifier.yaml")),
 ];
+
+/// The RBAC that the verifier's account needs.
+const VERIFIER_POLICY: &str = "verifier/policy/clusterctl-verifier.yaml";
 
 /// Where a host keeps a credential: this and `.crt`, this and `.key`. `None` for what no host keeps. The names under
 /// `etc/kubernetes/pki` are kubeadm's (Kubernetes `cmd/kubeadm/app/constants`).
@@ -138,6 +141,16 @@ impl Templates {
         &COMPILED_IN
     }
 
+    /// What the verifier's account has to be allowed, as a manifest for `kubectl apply`.
+    ///
+    /// # Errors
+    /// When the template, which somebody may have changed, fails.
+    pub fn verifier_policy(&self) -> Result<String, TemplateError> {
+        let template =
+            self.engine.get_template(VERIFIER_POLICY).map_err(|error| failed(VERIFIER_POLICY, "", &error))?;
+        template.render(()).map_err(|error| failed(VERIFIER_POLICY, template.source(), &error))
+    }
+
     /// One host's bundle: the same for the same input. No clock is read and nothing is drawn by chance.
     ///
     /// # Errors
@@ -179,6 +192,8 @@ fn goes_to(template: &'static str, input: &BundleInput<'_>) -> Option<&'static s
     match template.split_once('/') {
         Some(("master", path)) => input.roles.master().map(|_| path),
         Some(("node", path)) => input.roles.node().map(|_| path),
+        // No host's: see `Templates::verifier_policy`.
+        Some(("verifier", _)) => None,
         _ => Some(template),
     }
 }
@@ -194,15 +209,10 @@ fn failed(template: &str, source: &str, error: &Error) -> TemplateError {
 }
 
 /// Adds the manifest and its checksum.
-fn sealed(input: &BundleInput<'_>, credentials: &[Checked], mut files: Vec<BundleFile>) -> Bundle {
+fn sealed(input: &BundleInput<'_>, credentials: &[Checked], files: Vec<BundleFile>) -> Bundle {
     let certificates = || credentials.iter().map(|credential| &credential.certificate).chain([input.root]);
     let account = credentials.iter().find(|c| c.profile == Profile::KubeletClient);
     let account = account.or_else(|| credentials.iter().find(|c| c.profile == Profile::ApiserverKubeletClient));
-    let listed = |file: &BundleFile| ManifestFile {
-        path: file.path.clone(),
-        mode: file.mode,
-        sha256: Fingerprint::of(&file.bytes),
-    };
     let manifest = Manifest {
         cluster: input.cluster.name.clone(),
         host: input.roles.host().clone(),
@@ -213,15 +223,9 @@ fn sealed(input: &BundleInput<'_>, credentials: &[Checked], mut files: Vec<Bundl
         not_before: certificates().map(|c| c.not_before).fold(input.root.not_before, Ord::max),
         not_after: certificates().map(|c| c.not_after).fold(input.root.not_after, Ord::min),
         generation: input.generation,
-        files: files.iter().map(listed).collect(),
+        files: Vec::new(),
     };
-    let json = manifest.to_json().into_bytes();
-    let sum = format!("{}  {MANIFEST}\n", Fingerprint::of(&json)).into_bytes();
-    for (path, bytes) in [(MANIFEST, json), (MANIFEST_SUM, sum)] {
-        files.push(BundleFile { path: path.to_owned(), mode: mode_of(path), bytes: Zeroizing::new(bytes) });
-    }
-    files.sort_by(|a, b| a.path.cmp(&b.path));
-    Bundle { manifest, files }
+    Bundle::sealed(manifest, files)
 }
 
 /// What a template can print. No key is among it, so that none can end up in a file by mistake.

@@ -17,6 +17,46 @@ pub struct Kubeconfig {
     pub clusters: Vec<KubeCluster>,
     /// Every user, in order.
     pub users: Vec<KubeUser>,
+    /// Every context, in order.
+    pub contexts: Vec<KubeContext>,
+}
+
+impl Kubeconfig {
+    /// The current context's cluster, or the only one where there is no context.
+    #[must_use]
+    pub fn current_cluster(&self) -> Option<&KubeCluster> {
+        let named = self.current().map(|context| context.cluster.as_str());
+        match named {
+            Some(name) => self.clusters.iter().find(|cluster| cluster.name == name),
+            None => self.clusters.first().filter(|_| self.clusters.len() == 1),
+        }
+    }
+
+    /// The current context's user, or the only one where there is no context.
+    #[must_use]
+    pub fn current_user(&self) -> Option<&KubeUser> {
+        let named = self.current().map(|context| context.user.as_str());
+        match named {
+            Some(name) => self.users.iter().find(|user| user.name == name),
+            None => self.users.first().filter(|_| self.users.len() == 1),
+        }
+    }
+
+    fn current(&self) -> Option<&KubeContext> {
+        let current = self.current_context.as_deref()?;
+        self.contexts.iter().find(|context| context.name == current)
+    }
+}
+
+/// A context entry: which user calls which cluster.
+#[derive(Debug, PartialEq, Eq)]
+pub struct KubeContext {
+    /// Its name.
+    pub name: String,
+    /// The cluster's name.
+    pub cluster: String,
+    /// The user's name.
+    pub user: String,
 }
 
 /// A cluster entry.
@@ -88,7 +128,11 @@ pub fn read(bytes: &[u8]) -> Result<Kubeconfig, KubeconfigError> {
     }
     let clusters = raw.clusters.into_iter().map(RawNamedCluster::parse).collect::<Result<_, _>>()?;
     let users = raw.users.into_iter().map(RawNamedUser::parse).collect::<Result<_, _>>()?;
-    Ok(Kubeconfig { current_context: raw.current_context.filter(|name| !name.is_empty()), clusters, users })
+    let context =
+        |raw: RawNamedContext| KubeContext { name: raw.name, cluster: raw.context.cluster, user: raw.context.user };
+    let contexts = raw.contexts.into_iter().map(context).collect();
+    let current_context = raw.current_context.filter(|name| !name.is_empty());
+    Ok(Kubeconfig { current_context, clusters, users, contexts })
 }
 
 #[derive(Deserialize)]
@@ -100,6 +144,22 @@ struct Raw {
     clusters: Vec<RawNamedCluster>,
     #[serde(default)]
     users: Vec<RawNamedUser>,
+    #[serde(default)]
+    contexts: Vec<RawNamedContext>,
+}
+
+#[derive(Deserialize)]
+struct RawNamedContext {
+    name: String,
+    context: RawContext,
+}
+
+#[derive(Deserialize)]
+struct RawContext {
+    #[serde(default)]
+    cluster: String,
+    #[serde(default)]
+    user: String,
 }
 
 #[derive(Deserialize)]

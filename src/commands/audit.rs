@@ -100,7 +100,11 @@ impl Audit<'_> {
         if !troubles.contains(&Trouble::NotThere) {
             troubles.extend(credentials::mode_trouble(self.layout, leaf));
         }
-        let key = found.as_ref().ok().map(|stored| stored.credential.certificate.spki_fingerprint());
+        let key = match &found {
+            Ok(stored) => Some(stored.credential.certificate.spki_fingerprint()),
+            // A copied credential has other troubles, too; that it is a copy is to be said all the same.
+            Err(_) => credentials::read(self.layout, leaf).ok().map(|stored| stored.credential.key.fingerprint()),
+        };
         let owner = format!("{host} {name}");
         if let (Ok(stored), true) = (&found, troubles.is_empty()) {
             let until = stamp(stored.credential.certificate.not_after);
@@ -156,7 +160,9 @@ impl Audit<'_> {
         for file in bundle.files.iter().filter(|file| file.path.ends_with(".conf") && !file.path.contains("/systemd/"))
         {
             match kubeconfig::read(&file.bytes) {
-                Ok(config) => wrong.extend(weaknesses(&config).into_iter().map(|w| format!("{}: {w}", file.path))),
+                Ok(config) => {
+                    wrong.extend(weaknesses(&config).into_iter().map(|w| format!("{}: {}", file.path, w.what)))
+                }
                 Err(error) => wrong.push(format!("{}: {error}", file.path)),
             }
         }
@@ -174,25 +180,39 @@ impl Audit<'_> {
     }
 }
 
-/// What in a kubeconfig weakens the trust that the bundle is made for.
-fn weaknesses(config: &Kubeconfig) -> Vec<String> {
+/// What in a kubeconfig weakens the trust that clusterctl's own has.
+pub(super) struct Weakness {
+    pub(super) what: String,
+    /// Whether a stranger could pass for the master, or for this node. What does not is merely not reloaded.
+    pub(super) breaks_trust: bool,
+}
+
+/// Everything in a kubeconfig that is weaker than in clusterctl's own.
+pub(super) fn weaknesses(config: &Kubeconfig) -> Vec<Weakness> {
     let mut found = Vec::new();
+    let mut note = |breaks_trust, what| found.push(Weakness { what, breaks_trust });
     for cluster in &config.clusters {
         if !cluster.server.starts_with("https://") {
-            found.push(format!("{} is not https", cluster.server));
+            note(true, format!("{} is not https", cluster.server));
         }
         if cluster.insecure {
-            found.push("insecure-skip-tls-verify is set".to_owned());
+            note(true, "insecure-skip-tls-verify is set".to_owned());
         }
-        if !matches!(cluster.authority, Some(Credential::File(_))) {
-            found.push("its root is not named by file path".to_owned());
+        match cluster.authority {
+            Some(Credential::File(_)) => {}
+            Some(Credential::Data(_)) => {
+                note(false, "its root is embedded, and not reloaded when it changes".to_owned())
+            }
+            None => note(true, "it names no root, so the system's are trusted".to_owned()),
         }
     }
     for user in &config.users {
-        found.extend(user.others.iter().map(|means| format!("user {} authenticates by {means}", user.name)));
-        let by_path = |c: &Option<Credential>| matches!(c, Some(Credential::File(_)));
-        if !(by_path(&user.certificate) && by_path(&user.key)) {
-            found.push(format!("user {}: certificate and key are not named by file path", user.name));
+        for means in &user.others {
+            note(true, format!("user {} authenticates by {means}", user.name));
+        }
+        let embedded = |c: &Option<Credential>| matches!(c, Some(Credential::Data(_)));
+        if embedded(&user.certificate) || embedded(&user.key) {
+            note(false, format!("user {}: its certificate is embedded, and not reloaded when it changes", user.name));
         }
     }
     found
@@ -213,8 +233,10 @@ fn with_shared_keys(looked: Vec<Looked>) -> Vec<Finding> {
         if let Some(key) = one.key
             && let Some(other) = first.insert(key, one.owner)
         {
+            let shared = Trouble::SharedKey(other).to_string();
+            let passed = one.finding.status == Status::Pass;
+            one.finding.observed = if passed { shared } else { format!("{shared}; {}", one.finding.observed) };
             one.finding.status = Status::Fail;
-            one.finding.observed = Trouble::SharedKey(other).to_string();
             one.finding.hint =
                 Some("issue both again with --reissue: who has one key can pass for the other".to_owned());
         }

@@ -9,11 +9,13 @@ use zeroize::Zeroizing;
 
 use super::batches::in_batches;
 use super::context::{Context, unknown_host};
-use crate::bundle::archive::Packer;
+use crate::bundle::archive::{self, Packer};
 use crate::bundle::input::{BundleInput, CredentialPem, Roles};
 use crate::bundle::render::Templates;
-use crate::cluster::profile::{Holder, Leaf, RootKind};
+use crate::bundle::verifier::{self, VerifierInput};
+use crate::cluster::profile::{Holder, Leaf, Profile, RootKind};
 use crate::cluster::spec::{Cluster, Host};
+use crate::cluster_file;
 use crate::failure::{Exit, Failure};
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
@@ -40,6 +42,10 @@ pub struct BundleArgs {
     /// All masters and nodes of the cluster file
     #[arg(long, conflicts_with = "hosts")]
     all: bool,
+    /// Pack verifier.tar.gz instead: what CI needs to run verify. It holds no CA's key, but it does hold what masters call
+    /// kubelets with: keep it as a secret
+    #[arg(long, conflicts_with_all = ["hosts", "all"])]
+    verifier: bool,
     /// Take templates from this folder where it has them, by their path
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     templates: Option<PathBuf>,
@@ -57,6 +63,9 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
         return eject(dir, context);
     }
     let cluster = context.cluster()?;
+    if args.verifier {
+        return pack_verifier(&cluster, &templates(args, context)?, context);
+    }
     let hosts = select(&cluster, args)?;
     let templates = templates(args, context)?;
     let _lock = context.lock("bundle")?;
@@ -69,7 +78,12 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     files::create_folder(&folder)?;
     files::sweep(&folder)?;
     let written = write_all(&source, &hosts, &templates, context)?;
-    ledger.note("bundle", &format!("{written} hosts"), &folder.display().to_string(), &context.mark())?;
+    ledger.note(
+        "bundle",
+        &format!("{written} host{}", if written == 1 { "" } else { "s" }),
+        &folder.display().to_string(),
+        &context.mark(),
+    )?;
     if hosts.len() == 1 {
         context.screen.answer(context.layout.bundle(hosts[0].roles.host()).display());
     } else {
@@ -95,6 +109,50 @@ fn eject(dir: &std::path::Path, context: &mut Context<'_>) -> anyhow::Result<Exi
     context
         .screen
         .step(format_args!("change what you need and use it with: clusterctl bundle --templates {}", dir.display()));
+    Ok(Exit::Done)
+}
+
+/// Packs what CI verifies with.
+fn pack_verifier(cluster: &Cluster, templates: &Templates, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+    let _lock = context.lock("bundle --verifier")?;
+    let layout = &context.layout;
+    let root = roots::certificate(layout, RootKind::Cluster)?;
+    let mut ledger = Ledger::open(&layout.ledger())?;
+    let known = ledger.known()?;
+    let masters = cluster.masters.iter().flat_map(|master| cluster.master_leaves(master));
+    let wanted = masters.filter(|leaf| leaf.profile == Profile::ApiserverKubeletClient);
+    let (mut credentials, mut generation) = (Vec::new(), 0);
+    for leaf in wanted.chain([cluster.verifier_leaf()]) {
+        let name = leaf.policy().name;
+        let stored =
+            credentials::read_good(layout, &leaf, cluster.keys, &root, &known, context.now).map_err(|why| {
+                let why: Vec<String> = why.iter().map(ToString::to_string).collect();
+                Failure::new(
+                    Exit::Refused,
+                    format!("the {name} credential is not good, so nothing was packed: {}", why.join("; ")),
+                )
+                .hint("issue it with: clusterctl issue-master --all")
+            })?;
+        generation = generation.max(known.sequence(stored.credential.certificate.fingerprint()).unwrap_or(0));
+        let folder = layout.holder_folder(leaf.profile, leaf.host.as_ref());
+        let path = folder.strip_prefix(layout.dir()).unwrap_or(&folder).join(name).display().to_string();
+        let pem = CredentialPem { profile: leaf.profile, certificate: stored.certificate_pem, key: stored.key_pem };
+        credentials.push((path, pem));
+    }
+    let cluster_file = files::read(&layout.cluster_file(), cluster_file::MAX_BYTES as u64)?;
+    let policy = templates
+        .verifier_policy()
+        .map_err(|error| Failure::new(Exit::Usage, "the verifier's policy cannot be rendered").because(error))?;
+    let input = VerifierInput { policy, cluster, cluster_file: &cluster_file, root: &root, credentials, generation };
+    let bundle = verifier::render(input)
+        .map_err(|error| Failure::new(Exit::Refused, "the verifier bundle cannot be made").because(error))?;
+    let path = layout.verifier_bundle();
+    files::replace(&path, &archive::pack(&bundle), PRIVATE)?;
+    ledger.note("bundle", "verifier", &path.display().to_string(), &context.mark())?;
+    context.screen.answer(path.display());
+    context.screen.step(
+        "Use it with: clusterctl verify --from verifier.tar.gz   (apply policy/clusterctl-verifier.yaml from it once)",
+    );
     Ok(Exit::Done)
 }
 

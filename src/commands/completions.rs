@@ -5,12 +5,11 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use clap::{Args, CommandFactory, ValueEnum};
+use clap::{Args, ValueEnum};
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use clap_complete::env::{Bash, Elvish, EnvCompleter, Fish, Powershell, Zsh};
 
 use super::context::Context;
-use crate::cli::Cli;
 use crate::cluster::name::HostName;
 use crate::cluster::spec::Cluster;
 use crate::cluster_file;
@@ -88,10 +87,10 @@ pub fn run(args: &CompletionsArgs, context: &mut Context<'_>) -> anyhow::Result<
 }
 
 /// Answers a shell that asks for candidates; `None` when none asked.
-pub fn answer_a_shell(world: &mut World) -> Option<Exit> {
+pub fn answer_a_shell(tree: fn() -> clap::Command, world: &mut World) -> Option<Exit> {
     let shell = ShellName::from_str(world.env(VARIABLE)?, true).ok()?;
     let words: Vec<OsString> = world.args.iter().skip_while(|word| *word != "--").skip(1).cloned().collect();
-    let mut command = Cli::command();
+    let mut command = tree();
     command.build();
     let mut candidates = Vec::new();
     let found = shell.completer().write_complete(&mut command, words, Some(&world.dir), &mut candidates);

@@ -44,6 +44,8 @@ pub struct Context<'w> {
     pub prompts: Option<&'w mut (dyn Prompts + 'static)>,
     /// Whether we are asked to stop.
     pub stop: Stop,
+    /// The tree of all commands, for those that describe it.
+    pub tree: fn() -> clap::Command,
 }
 
 impl Context<'_> {

@@ -1,16 +1,14 @@
 //! `demo`: the whole path in a temporary folder, against a stand-in cluster on loopback. Every step is the command that
 //! a person would run, through the same code.
 
-use std::ffi::OsString;
 use std::net::SocketAddr;
 
-use clap::{Args, Parser};
+use clap::Args;
 use tempfile::TempDir;
 use time::{Duration, OffsetDateTime};
 
 use super::context::Context;
-use super::dispatch;
-use crate::cli::Cli;
+use super::{bundle, init_ca, issue_master, issue_node, verify};
 use crate::cluster::profile::{Leaf, Profile, RootKind};
 use crate::cluster::spec::{Cluster, Draft, DraftHost, Host};
 use crate::cluster_file;
@@ -64,6 +62,9 @@ pub fn run(args: &DemoArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     ended
 }
 
+/// A command's `run`.
+type Run<A> = fn(&A, &mut Context<'_>) -> anyhow::Result<Exit>;
+
 struct Demo {
     layout: Layout,
     times: Times,
@@ -96,30 +97,14 @@ impl Demo {
         context.screen.step(format_args!("A cluster of {MASTERS} masters and {NODES} nodes, in {dir}"));
         self.write_cluster_file(reserved.addresses(), context)?;
         let Times { roots, leaves } = self.times;
-        self.step(
-            context,
-            roots,
-            &["init-ca", "--plaintext-ca-key"],
-            "three roots: the cluster's, etcd's, the front proxy's",
-        )?;
-        self.step(
-            context,
-            leaves,
-            &["issue-master", "--all"],
-            "what API servers show, and what they call kubelets with",
-        )?;
-        self.step(
-            context,
-            leaves,
-            &["issue-node", "--all"],
-            "what kubelets show, and the account they call masters with",
-        )?;
-        self.step(
-            context,
-            leaves,
-            &["bundle", "--all"],
-            "one archive for each host, with the masters' location in it",
-        )?;
+        let told = "three roots: the cluster's, etcd's, the front proxy's";
+        self.step(context, roots, "init-ca --plaintext-ca-key", told, init_ca::run)?;
+        let told = "what API servers show, and what they call kubelets with";
+        self.step(context, leaves, "issue-master --all", told, issue_master::run)?;
+        let told = "what kubelets show, and the account they call masters with";
+        self.step(context, leaves, "issue-node --all", told, issue_node::run)?;
+        let told = "one archive for each host, with the masters' location in it";
+        self.step(context, leaves, "bundle --all", told, bundle::run)?;
         let _running = self.start(reserved, args.fault, context)?;
         let told = match args.fault {
             None => "the proof, on the wire, against a stand-in cluster on loopback".to_owned(),
@@ -127,7 +112,7 @@ impl Demo {
         };
         narrate(context, "verify", &told);
         let now = context.now;
-        let ended = self.command(context, now, &["verify"], true)?;
+        let ended = self.command(context, now, "verify", true, verify::run)?;
         context.screen.step(match (args.fault, ended) {
             (None, Exit::Done) => {
                 "\nAll six properties hold. To see a fault caught: clusterctl demo --fault other-ca".to_owned()
@@ -162,27 +147,36 @@ impl Demo {
         Ok(())
     }
 
-    fn step(&self, context: &mut Context<'_>, now: OffsetDateTime, words: &[&str], told: &str) -> anyhow::Result<()> {
-        self.command(context, now, words, false)?;
-        narrate(context, &words.join(" "), told);
-        Ok(())
-    }
-
-    /// Runs a command in the demo's directory; what it says is heard only where it is the demo's own answer.
-    fn command(
+    fn step<A: Args>(
         &self,
         context: &mut Context<'_>,
         now: OffsetDateTime,
-        words: &[&str],
+        words: &str,
+        told: &str,
+        run: Run<A>,
+    ) -> anyhow::Result<()> {
+        self.command(context, now, words, false, run)?;
+        narrate(context, words, told);
+        Ok(())
+    }
+
+    /// Runs a command, as typed, in the demo's directory; what it says is heard only where it is the demo's own answer.
+    fn command<A: Args>(
+        &self,
+        context: &mut Context<'_>,
+        now: OffsetDateTime,
+        words: &str,
         heard: bool,
+        run: Run<A>,
     ) -> anyhow::Result<Exit> {
-        let words = std::iter::once("clusterctl").chain(words.iter().copied()).map(OsString::from);
-        let cli = Cli::try_parse_from(words)
+        let matches = A::augment_args(clap::Command::new("demo")).try_get_matches_from(words.split(' '));
+        let args = matches
+            .and_then(|matches| A::from_arg_matches(&matches))
             .map_err(|error| Failure::new(Exit::Bug, "a step of the demo is no command").because(error))?;
         let layout = std::mem::replace(&mut context.layout, self.layout.clone());
         let before = std::mem::replace(&mut context.now, now);
         let was_muted = context.screen.mute(!heard);
-        let ended = dispatch::run(cli.command, context);
+        let ended = run(&args, context);
         context.screen.mute(was_muted);
         context.now = before;
         context.layout = layout;

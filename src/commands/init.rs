@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::context::{Context, read_given};
 use crate::cluster::account::AccountScheme;
+use crate::cluster::endpoint::Endpoint;
 use crate::cluster::key_kind::KeyKind;
 use crate::cluster::name::ClusterName;
 use crate::cluster::spec::{Draft, DraftHost};
@@ -15,6 +16,7 @@ use crate::failure::{Exit, Failure};
 use crate::store::error::StoreError;
 use crate::store::files;
 use crate::store::layout::Layout;
+use crate::ui::Screen;
 use crate::ui::prompts::Prompts;
 
 /// kubectl tells some twenty kilobytes of each node; this is enough for tens of thousands, in bytes.
@@ -75,10 +77,10 @@ pub fn run(args: &InitArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     files::write_new(&path, cluster_file::write(&draft).as_bytes(), files::PUBLIC)?;
     context.screen.answer(path.display());
     context.screen.step(format_args!(
-        "cluster {} with {} masters and {} nodes. Look it over, then go on with: clusterctl init-ca",
+        "cluster {} with {} and {}. Look it over, then go on with: clusterctl init-ca",
         cluster.name,
-        cluster.masters.len(),
-        cluster.nodes.len(),
+        counted(cluster.masters.len(), "master"),
+        counted(cluster.nodes.len(), "node"),
     ));
     Ok(Exit::Done)
 }
@@ -143,24 +145,45 @@ fn ask_for_masters(draft: &mut Draft, context: &mut Context<'_>) -> anyhow::Resu
             .hint("name each with --master NAME=ADDRESS,ADDRESS")
             .into());
     };
-    ask_for_hosts("Master (NAME=ADDRESS,ADDRESS; Enter when done)", &mut draft.masters, *prompts)?;
+    let question = "Master (NAME=ADDRESS,ADDRESS; Enter when done)";
+    ask_for_hosts(question, &mut draft.masters, &mut context.screen, *prompts)?;
     if draft.masters.len() > 1 && draft.endpoint.is_none() {
-        let asked = "Endpoint that reaches all masters (https://HOST:PORT)";
-        draft.endpoint = Some(prompts.line(asked, None).context("no endpoint was given")?);
+        draft.endpoint = Some(ask_for_an_endpoint(&mut context.screen, *prompts)?);
     }
     if draft.nodes.is_empty() {
-        ask_for_hosts("Node (NAME=ADDRESS,ADDRESS; Enter when done)", &mut draft.nodes, *prompts)?;
+        let question = "Node (NAME=ADDRESS,ADDRESS; Enter when done)";
+        ask_for_hosts(question, &mut draft.nodes, &mut context.screen, *prompts)?;
     }
     Ok(())
 }
 
-fn ask_for_hosts(question: &str, hosts: &mut Vec<DraftHost>, prompts: &mut dyn Prompts) -> anyhow::Result<()> {
+/// Asks until a line alone is Enter. A line that cannot be read is asked for again: what was typed before is not lost.
+fn ask_for_hosts(
+    question: &str,
+    hosts: &mut Vec<DraftHost>,
+    screen: &mut Screen<'_>,
+    prompts: &mut dyn Prompts,
+) -> anyhow::Result<()> {
     loop {
         let line = prompts.line(question, None).context("no host was given")?;
         if line.trim().is_empty() {
             return Ok(());
         }
-        hosts.push(host(line.trim()).map_err(|reason| Failure::new(Exit::Usage, reason))?);
+        match host(line.trim()) {
+            Ok(host) => hosts.push(host),
+            Err(reason) => screen.warn(format_args!("{reason}; type it again")),
+        }
+    }
+}
+
+fn ask_for_an_endpoint(screen: &mut Screen<'_>, prompts: &mut dyn Prompts) -> anyhow::Result<String> {
+    loop {
+        let line = prompts.line("Endpoint that reaches all masters (https://HOST:PORT)", None);
+        let line = line.context("no endpoint was given")?.trim().to_owned();
+        match Endpoint::parse(&line) {
+            Ok(_) => return Ok(line),
+            Err(reason) => screen.warn(format_args!("{line:?} is no endpoint: {reason}; type it again")),
+        }
     }
 }
 
@@ -169,4 +192,8 @@ fn host(text: &str) -> Result<DraftHost, String> {
     let (name, addresses) = text.split_once('=').ok_or_else(|| format!("{text:?} is not NAME=ADDRESS,ADDRESS"))?;
     let addresses = addresses.split(',').map(str::trim).filter(|a| !a.is_empty()).map(str::to_owned).collect();
     Ok(DraftHost { name: Some(name.trim().to_owned()), addresses, port: None })
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

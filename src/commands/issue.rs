@@ -59,12 +59,11 @@ pub(super) struct Request<'a> {
 pub(super) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let root = roots::certificate(&context.layout, RootKind::Cluster)?;
     if request.how.dry_run {
-        let known = Ledger::open_to_read(&context.layout.ledger())?.known()?;
+        let known = Ledger::open(&context.layout.ledger())?.known()?;
         let plans = plan(request, cluster, &root, &known, context)?;
         tell_plan(&plans, context);
         return Ok(Exit::Done);
     }
-    let begun = Instant::now();
     let _lock = context.lock(request.command)?;
     let mut ledger = Ledger::open(&context.layout.ledger())?;
     let known = ledger.known()?;
@@ -77,6 +76,8 @@ pub(super) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Cont
         return Ok(Exit::Done);
     }
     let root = request.how.passphrase.open(RootKind::Cluster, context)?;
+    // Typing a passphrase is not work, and counts for nothing.
+    let begun = Instant::now();
     let authority = Authority::open(&root, context.now).map_err(unfit)?;
     warn_of_short_lives(&work, authority.root(), context);
     issuance::prepare(&context.layout)?;

@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory};
+use clap::Args;
 
 use super::context::Context;
-use crate::cli::Cli;
 use crate::failure::{Exit, Failure};
 use crate::store::files;
 
@@ -14,7 +13,7 @@ use crate::store::files;
 pub struct ManArgs {
     /// Where to; made if it is not there
     #[arg(value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
-    dir: PathBuf,
+    folder: PathBuf,
 }
 
 /// Runs `man`.
@@ -22,9 +21,9 @@ pub struct ManArgs {
 /// # Errors
 /// When the folder cannot be written to.
 pub fn run(args: &ManArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
-    let dir = context.path(&args.dir);
+    let dir = context.path(&args.folder);
     files::create_folder(&dir)?;
-    let mut command = Cli::command();
+    let mut command = (context.tree)();
     command.build();
     let pages = [("clusterctl".to_owned(), command.clone())].into_iter().chain(
         command

@@ -7,7 +7,6 @@ pub mod bundle;
 pub mod completions;
 pub mod context;
 pub mod demo;
-mod dispatch;
 pub mod init;
 pub mod init_ca;
 mod issue;
@@ -18,5 +17,4 @@ pub mod output;
 mod passphrase;
 pub mod show;
 pub mod verify;
-
-pub use dispatch::run;
+pub mod verify_target;

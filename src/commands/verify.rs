@@ -6,22 +6,18 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::audit::Audit;
-use super::context::{Context, unknown_host};
+use super::context::Context;
 use super::output::OutputFormat;
+use super::verify_target::{self, Aim, Elsewhere};
 use crate::cluster::lifetime::Lifetime;
-use crate::cluster::profile::{Leaf, RootKind};
-use crate::cluster::spec::Cluster;
 use crate::failure::{Exit, Failure};
-use crate::pki::certificate::Certificate;
-use crate::store::credentials;
 use crate::store::ledger::Ledger;
-use crate::store::roots;
 use crate::verify::checks::{Clock, judge, trust_anchor};
 use crate::verify::finding::{Finding, Strictness, Verdict};
 use crate::verify::options::{Options, PinError};
 use crate::verify::probe;
 use crate::verify::report::{Report, TextStyle};
-use crate::verify::target::{Held, Identity, Target};
+use crate::verify::target::Target;
 
 /// Proves on the live cluster that masters and nodes find each other, that each proves who it is, and that each refuses
 /// everybody else. Every node and every master is dialled at every address; nothing on them is changed.
@@ -30,8 +26,8 @@ pub struct VerifyArgs {
     /// Dial nobody: check what lies in the directory
     #[arg(long, conflicts_with_all = ["nodes", "masters_only", "resolve", "timeout", "deadline", "concurrency"])]
     offline: bool,
-    /// Only this node, and the masters; once for each
-    #[arg(long = "node", value_name = "HOST", conflicts_with = "masters_only", add = super::completions::nodes())]
+    /// Only this node, and the masters; once for each. Without a cluster directory: NAME=HOST[:PORT]
+    #[arg(long = "node", value_name = "NODE", conflicts_with = "masters_only", add = super::completions::nodes())]
     nodes: Vec<String>,
     /// Only the masters; nodes' certificates still call them
     #[arg(long)]
@@ -60,6 +56,9 @@ pub struct VerifyArgs {
     /// How to answer
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     output: OutputFormat,
+    // Last, because its heading holds for all that comes after it.
+    #[command(flatten)]
+    elsewhere: Elsewhere,
 }
 
 /// `--fail-on`
@@ -84,12 +83,17 @@ fn seconds(text: &str) -> Result<Duration, String> {
 /// # Errors
 /// When there is nothing to verify with: no cluster file, no root, no network at all.
 pub fn run(args: &VerifyArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
-    let cluster = context.cluster()?;
-    let root = roots::certificate(&context.layout, RootKind::Cluster)?;
     let started = context.now;
-    let target = target(args, &cluster, root.clone(), context)?;
-    let findings =
-        if args.offline { offline(&target, &cluster, &root, context)? } else { online(args, target.clone(), context)? };
+    let (target, mut findings) = if args.offline {
+        offline(context)?
+    } else {
+        let Aim { target, findings } = aim(args, context)?;
+        (target, findings)
+    };
+    let target = Arc::new(target);
+    if !args.offline {
+        findings.extend(online(args, &target, context)?);
+    }
     let strictness = Strictness { allow_skipped: args.allow_skipped, fail_on_warn: args.fail_on == FailOn::Warn };
     let report = Report::new(&target, findings, strictness, started, (context.clock)());
     match args.output {
@@ -106,39 +110,24 @@ pub fn run(args: &VerifyArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     })
 }
 
-/// What the directory knows of the cluster: hosts, and the credentials that calls are made with.
-fn target(
-    args: &VerifyArgs,
-    cluster: &Cluster,
-    root: Certificate,
-    context: &Context<'_>,
-) -> Result<Arc<Target>, Failure> {
-    let known: Vec<&str> = cluster.nodes.iter().map(|node| node.name.as_str()).collect();
-    if let Some(unknown) = args.nodes.iter().find(|name| !known.contains(&name.as_str())) {
-        return Err(unknown_host(unknown, "node", &known));
-    }
-    let held = |leaf: &Leaf| if args.offline { Held::default() } else { held(leaf, context) };
-    let mut target = Target::of(cluster, vec![root], held);
-    if !args.nodes.is_empty() {
-        target = target.only(&args.nodes);
-    }
-    target.dial_nodes = !args.masters_only;
-    Ok(Arc::new(target))
-}
-
-fn held(leaf: &Leaf, context: &Context<'_>) -> Held {
-    let stored = match credentials::read(&context.layout, leaf) {
-        Ok(stored) => stored,
-        Err(trouble) => return Held { missing: Some(trouble.to_string()), ..Held::default() },
+/// What the run is pointed at.
+fn aim(args: &VerifyArgs, context: &Context<'_>) -> anyhow::Result<Aim> {
+    let mut aim = if args.elsewhere.is_given() {
+        args.elsewhere.aim(&args.nodes, context)?
+    } else {
+        let cluster = context.cluster()?;
+        let root = verify_target::root(&context.layout)?;
+        let mut target = verify_target::from_directory(&cluster, root, &context.layout, true);
+        verify_target::narrow(&mut target, &args.nodes)?;
+        Aim { target, findings: Vec::new() }
     };
-    let issued = Some(stored.credential.certificate.fingerprint());
-    match Identity::of(&stored.credential) {
-        Ok(identity) => Held { issued, identity: Some(identity), missing: None },
-        Err(error) => Held { issued, identity: None, missing: Some(error.to_string()) },
+    if args.masters_only {
+        aim.target.only_masters();
     }
+    Ok(aim)
 }
 
-fn online(args: &VerifyArgs, target: Arc<Target>, context: &Context<'_>) -> anyhow::Result<Vec<Finding>> {
+fn online(args: &VerifyArgs, target: &Arc<Target>, context: &Context<'_>) -> anyhow::Result<Vec<Finding>> {
     let mut options = Options {
         timeout: args.timeout,
         deadline: args.deadline,
@@ -149,24 +138,22 @@ fn online(args: &VerifyArgs, target: Arc<Target>, context: &Context<'_>) -> anyh
         options.pin(pin).map_err(|error: PinError| Failure::new(Exit::Usage, error.to_string()))?;
     }
     let progress = context.screen.progress("asking", 0);
-    let seen = probe::run(&target, &options, context.now, &|done, total| progress.at(done, total))
+    let seen = probe::run(target, &options, context.now, &|done, total| progress.at(done, total))
         .map_err(|error| Failure::new(Exit::Environment, "the cluster cannot be asked").because(error))?;
     drop(progress);
     let expires_within = time::Duration::seconds_f64(args.expires_within.duration().as_secs_f64());
-    Ok(judge(&target, &seen, Clock { now: context.now, expires_within }))
+    Ok(judge(target, &seen, Clock { now: context.now, expires_within }))
 }
 
-fn offline(
-    target: &Target,
-    cluster: &Cluster,
-    root: &Certificate,
-    context: &Context<'_>,
-) -> anyhow::Result<Vec<Finding>> {
-    let known = Ledger::open_to_read(&context.layout.ledger())?.known()?;
+fn offline(context: &Context<'_>) -> anyhow::Result<(Target, Vec<Finding>)> {
+    let cluster = context.cluster()?;
+    let root = verify_target::root(&context.layout)?;
+    let target = verify_target::from_directory(&cluster, root.clone(), &context.layout, false);
+    let known = Ledger::open(&context.layout.ledger())?.known()?;
     let hosts = (cluster.masters.len() + cluster.nodes.len()) as u64;
     let progress = context.screen.progress("looking at what is there", hosts);
-    let audit = Audit { layout: &context.layout, cluster, root, known: &known, now: context.now };
-    let mut findings = trust_anchor(target, context.now);
+    let audit = Audit { layout: &context.layout, cluster: &cluster, root: &root, known: &known, now: context.now };
+    let mut findings = trust_anchor(&target, context.now);
     findings.extend(audit.findings(&|| progress.add(1)));
-    Ok(findings)
+    Ok((target, findings))
 }

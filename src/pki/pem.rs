@@ -37,6 +37,14 @@ pub enum KeyForm {
 #[derive(PartialEq, Eq)]
 pub struct Secret(pub(super) Zeroizing<Vec<u8>>);
 
+impl Secret {
+    /// The DER, for a TLS client that signs with it.
+    #[must_use]
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Secret(…)")

@@ -12,9 +12,11 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::ring::sign::any_supported_type;
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme};
 use time::OffsetDateTime;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
@@ -203,14 +205,14 @@ fn serving(credentials: &[Credential], hosts: &[String]) -> Result<Vec<TlsAccept
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let make = |(credential, host): (&Credential, &String)| {
         let failed = |error: rustls::Error| StandInError::Credential { host: host.clone(), reason: error.to_string() };
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(credential.key.expose_pkcs8().to_vec()));
+        let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(credential.key.expose_pkcs8()));
+        let key = any_supported_type(&der).map_err(failed)?;
         let chain = vec![CertificateDer::from(credential.certificate.der().to_vec())];
         let mut config = ServerConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
             .map_err(failed)?
             .with_client_cert_verifier(Arc::new(AskAndTake(provider.clone())))
-            .with_single_cert(chain, key)
-            .map_err(failed)?;
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(CertifiedKey::new(chain, key))));
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         config.send_tls13_tickets = 0;
         Ok(TlsAcceptor::from(Arc::new(config)))

@@ -21,6 +21,9 @@ pub enum StoreError {
     /// It is there already and is not to be replaced.
     #[error("{} exists already and is not replaced", .0.display())]
     Exists(PathBuf),
+    /// Something lies in a folder of ours that we neither made nor can carry over.
+    #[error("{} is in the way: it is not clusterctl's, and no plain file", .0.display())]
+    InTheWay(PathBuf),
     /// A file that has to be there is not.
     #[error("{} does not exist", .0.display())]
     Missing(PathBuf),
@@ -38,6 +41,9 @@ pub enum StoreError {
         /// Who, as it wrote of itself.
         holder: String,
     },
+    /// There is a root, and no ledger beside it.
+    #[error("the ledger {} does not exist", .0.display())]
+    LedgerMissing(PathBuf),
     /// The ledger is not readable as one.
     #[error("the ledger {} is damaged: {reason}", path.display())]
     LedgerDamaged {
@@ -92,8 +98,13 @@ impl StoreError {
             }
             Self::Io { .. } | Self::TooLarge { .. } => return None,
             Self::Exists(path) => format!("move {} away yourself if it really is to go", path.display()),
+            Self::InTheWay(path) => format!("move {} somewhere else, then try again", path.display()),
             Self::Missing(_) => return None,
             Self::Locked { .. } => "wait until it is done, then run the same command again".to_owned(),
+            Self::LedgerMissing(path) => format!(
+                "restore {} from a backup: it is the record of every certificate that was issued",
+                path.display()
+            ),
             Self::LedgerDamaged { path, .. } => format!(
                 "restore {0} from a backup, or try: sqlite3 {0} .recover; nothing was issued meanwhile",
                 path.display()

@@ -240,6 +240,32 @@ impl Staged {
         write_file(&self.unfinished.join(name), bytes, mode, Durable::WithTheBatch)
     }
 
+    /// Takes over every file of the folder that it is to replace, but those that were added and those in `replaced`: what a
+    /// person laid there is nobody's to lose.
+    ///
+    /// # Errors
+    /// [`StoreError::InTheWay`] for anything that is no plain file, or what the system says.
+    pub fn keep_others(&self, replaced: &[String]) -> Result<(), StoreError> {
+        let failed = |error: io::Error| StoreError::io("list", &self.place, &error);
+        let entries = match fs::read_dir(&self.place) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            other => other.map_err(failed)?,
+        };
+        for entry in entries {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name();
+            let here = self.unfinished.join(&name);
+            if exists(&here) || replaced.iter().any(|ours| name == ours.as_str()) {
+                continue;
+            }
+            if !entry.file_type().map_err(failed)?.is_file() {
+                return Err(StoreError::InTheWay(entry.path()));
+            }
+            fs::hard_link(entry.path(), &here).map_err(|error| StoreError::io("keep", &entry.path(), &error))?;
+        }
+        Ok(())
+    }
+
     /// Where it is being filled.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -9,7 +9,7 @@ use super::files::{self, PRIVATE, PUBLIC, Staged};
 use super::layout::Layout;
 use super::ledger::{Entry, Ledger, Mark};
 use crate::cluster::name::HostName;
-use crate::cluster::profile::{Holder, Profile};
+use crate::cluster::profile::{Holder, Profile, TABLE};
 use crate::cluster::spec::Role;
 use crate::pki::authority::Credential;
 use crate::pki::certificate::Certificate;
@@ -93,5 +93,8 @@ fn stage(layout: &Layout, holding: &Holding) -> Result<Staged, StoreError> {
         staged.add(&format!("{name}.crt"), &stored.certificate_pem, PUBLIC)?;
         staged.add(&format!("{name}.key"), &stored.key_pem, PRIVATE)?;
     }
+    let ours: Vec<String> =
+        TABLE.iter().flat_map(|row| [format!("{}.crt", row.name), format!("{}.key", row.name)]).collect();
+    staged.keep_others(&ours)?;
     Ok(staged)
 }

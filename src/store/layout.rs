@@ -107,6 +107,12 @@ impl Layout {
         self.bundles().join(format!("{host}.tar.gz"))
     }
 
+    /// `verifier.tar.gz`: beside `bundles`, since a host may be called `verifier`.
+    #[must_use]
+    pub fn verifier_bundle(&self) -> PathBuf {
+        self.dir.join("verifier.tar.gz")
+    }
+
     /// The file that a writing process locks.
     #[must_use]
     pub fn lock(&self) -> PathBuf {

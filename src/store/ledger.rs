@@ -103,7 +103,7 @@ impl Ledger {
             .mode(PRIVATE)
             .open(path)
             .map_err(|error| StoreError::io("create", path, &error))?;
-        let mut ledger = Self::connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let mut ledger = Self::connect(path)?;
         if ledger.format()? == 0 {
             let transaction = ledger.connection.transaction().map_err(|error| failed(path, &error))?;
             transaction
@@ -116,33 +116,22 @@ impl Ledger {
         Ok(ledger)
     }
 
-    /// Opens the ledger for writing.
+    /// Opens the ledger: for writing where the medium allows it, else for reading. SQLite decides that by itself; it has to
+    /// be able to write even for those who only read, to undo what a killed process left half-recorded.
     ///
     /// # Errors
     /// When it is missing, damaged, held by another program, or written by a later version.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Self::existing(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
-    }
-
-    /// Opens the ledger for reading, which a read-only medium allows, too.
-    ///
-    /// # Errors
-    /// As [`Ledger::open`].
-    pub fn open_to_read(path: &Path) -> Result<Self, StoreError> {
-        Self::existing(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
-    }
-
-    fn existing(path: &Path, flags: OpenFlags) -> Result<Self, StoreError> {
         if !super::files::exists(path) {
-            return Err(StoreError::Missing(path.to_owned()));
+            return Err(StoreError::LedgerMissing(path.to_owned()));
         }
-        let ledger = Self::connect(path, flags)?;
+        let ledger = Self::connect(path)?;
         ledger.check_format()?;
         Ok(ledger)
     }
 
-    fn connect(path: &Path, flags: OpenFlags) -> Result<Self, StoreError> {
-        let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    fn connect(path: &Path) -> Result<Self, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).map_err(|error| failed(path, &error))?;
         connection
             .busy_timeout(PATIENCE)

@@ -52,6 +52,9 @@ pub enum RootError {
         /// Why.
         source: CertificateError,
     },
+    /// The root is there, and its key is not.
+    #[error("the root's key {0} is not there")]
+    KeyMissing(String),
     /// The key cannot be opened.
     #[error("{path}: {source}")]
     Key {
@@ -101,9 +104,9 @@ pub fn key_file(layout: &Layout, root: RootKind) -> Result<Option<Zeroizing<Vec<
 pub fn open(layout: &Layout, root: RootKind, passphrase: Option<&Passphrase>) -> Result<Credential, RootError> {
     let certificate = certificate(layout, root)?;
     let path = layout.root_key(root);
-    let text = key_file(layout, root)?.ok_or(StoreError::Missing(path.clone()))?;
-    let key = PrivateKey::from_pem_with(&text, passphrase)
-        .map_err(|source| RootError::Key { path: path.display().to_string(), source })?;
+    let shown = path.display().to_string();
+    let text = key_file(layout, root)?.ok_or_else(|| RootError::KeyMissing(shown.clone()))?;
+    let key = PrivateKey::from_pem_with(&text, passphrase).map_err(|source| RootError::Key { path: shown, source })?;
     Ok(Credential { certificate, key })
 }
 

@@ -17,7 +17,7 @@ pub struct Progress {
 impl Progress {
     pub(super) fn new(what: &'static str, total: u64, watched: bool) -> Self {
         let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden());
-        let style = ProgressStyle::with_template("{msg} [{bar:30}] {human_pos}/{human_len} {per_sec}, {eta} left");
+        let style = ProgressStyle::with_template("{msg} [{bar:30}] {human_pos}/{human_len} {per_sec:0}, {eta} left");
         if let Ok(style) = style {
             bar.set_style(style.progress_chars("=> "));
         }

@@ -43,7 +43,7 @@ pub enum ColorChoice {
 /// How much commentary there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Verbosity {
-    /// Answers and errors only.
+    /// Answers, warnings and errors only.
     Quiet,
     /// Steps, too.
     #[default]

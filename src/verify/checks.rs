@@ -1,7 +1,7 @@
 //! The judgement: pure functions from observations, the target and `now` to findings. No network, no clock.
 //! An answer counts only when it came over a connection whose peer proved that it belongs to the root.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 use time::{Duration, OffsetDateTime};
@@ -31,12 +31,18 @@ pub struct Clock {
 #[must_use]
 pub fn judge(target: &Target, seen: &Observations, clock: Clock) -> Vec<Finding> {
     let mut findings = trust_anchor(target, clock.now);
-    let mut bench = Bench { target, clock, parsed: HashMap::new(), trusted: HashMap::new() };
+    let nodes = target.nodes.iter().map(|node| (node.name.as_str(), node)).collect();
+    let mut bench = Bench { target, clock, parsed: HashMap::new(), trusted: HashMap::new(), nodes };
     for (der_of, der) in &seen.certificates {
         bench.parsed.insert(*der_of, Certificate::from_der(der.0.clone()).map_err(|error| error.to_string()));
     }
-    for ((_, peer), seen) in target.peers().zip(&seen.peers) {
+    for (i, (place, peer)) in target.peers().enumerate() {
+        let nothing = PeerSeen { place, host: peer.name.clone(), locations: Vec::new() };
+        let seen = seen.peers.get(i).filter(|seen| seen.place == place && seen.host == peer.name).unwrap_or(&nothing);
+        let before = findings.len();
         bench.peer(peer, seen, &mut findings);
+        let missing = bench.missing(peer, place, &findings[before..]);
+        findings.extend(missing);
     }
     findings
 }
@@ -80,7 +86,11 @@ struct Bench<'a> {
     clock: Clock,
     parsed: HashMap<Fingerprint, Result<Certificate, String>>,
     trusted: HashMap<Vec<Fingerprint>, Result<(), String>>,
+    nodes: HashMap<&'a str, &'a Peer>,
 }
+
+/// Of a check that nothing was seen for.
+const UNSEEN: &str = "nothing was seen of it";
 
 /// Where a finding belongs.
 struct Spot<'a> {
@@ -98,6 +108,15 @@ impl Spot<'_> {
         finding.server_name = Some(self.server_name.to_owned());
         finding.elapsed_ms = self.elapsed_ms;
         finding
+    }
+
+    /// The command that makes a new certificate for it.
+    fn reissue(&self) -> String {
+        match self.place {
+            Place::Node => format!("clusterctl issue-node --reissue {}", self.host),
+            Place::Master => format!("clusterctl issue-master --reissue {}", self.host),
+            Place::Endpoint | Place::Cluster => "clusterctl issue-master --reissue --all".to_owned(),
+        }
     }
 
     /// Not proven, because `cause` did not hold.
@@ -141,11 +160,65 @@ impl Bench<'_> {
         for (address, location) in peer.addresses.iter().zip(&seen.locations) {
             self.location(peer, seen.place, address, location, findings);
         }
+        if !peer.dialled {
+            return;
+        }
+        for address in peer.addresses.iter().skip(seen.locations.len()) {
+            let address = format!("{}:{}", address.for_url(), peer.port);
+            let spot = Spot { place: seen.place, host: &peer.name, address, server_name: "", elapsed_ms: 0 };
+            let finding = spot.finding(Aspect::Connect, Status::NotProven);
+            findings.push(finding.saw(UNSEEN, expectation(seen.place, Aspect::Connect)));
+        }
         if peer.addresses.is_empty() {
             let id = CheckId::at(seen.place, Aspect::Connect);
             let finding = Finding::new(id, seen.place, &seen.host, Status::Fail);
             findings.push(finding.saw("it has no address", "at least one address to dial"));
         }
+    }
+
+    /// What should have been judged and was not, because nothing was seen of it: a gap in a recording, or in the run. It
+    /// must never look like a pass.
+    fn missing(&self, peer: &Peer, place: Place, findings: &[Finding]) -> Vec<Finding> {
+        if !peer.dialled {
+            return Vec::new();
+        }
+        let mut wanted: Vec<(Aspect, Option<&str>)> = [Aspect::Connect, Aspect::Tls, Aspect::Chain, Aspect::Possession]
+            .into_iter()
+            .chain([Aspect::Dates, Aspect::Name, Aspect::Usage, Aspect::Anonymous, Aspect::Stranger])
+            .map(|aspect| (aspect, None))
+            .collect();
+        let neighbours = self.target.nodes.len() > 1;
+        if place == Place::Node {
+            wanted.push((Aspect::Caller, None));
+            wanted.extend(self.target.masters.iter().map(|master| (Aspect::Caller, Some(master.name.as_str()))));
+            wanted.extend(neighbours.then_some((Aspect::Neighbour, None)));
+        } else {
+            let accounts = self.target.accounts().map(|(_, node)| Some(node.name.as_str()));
+            wanted.extend(accounts.flat_map(|name| [(Aspect::Caller, name), (Aspect::Whoami, name)]));
+        }
+        let judged: HashSet<(Aspect, Option<&str>)> =
+            findings.iter().flat_map(|f| [(f.id.1, None), (f.id.1, f.caller.as_deref())]).collect();
+        let absent = wanted.into_iter().filter(|wanted| !judged.contains(wanted));
+        let make = |(aspect, caller): (Aspect, Option<&str>)| {
+            // Without any master in the target there is nobody who could call a kubelet by right.
+            let nobody = place == Place::Node && aspect == Aspect::Caller && self.target.masters.is_empty();
+            let (status, observed) = if nobody {
+                (Status::Skipped, "there is no master's certificate here")
+            } else {
+                (Status::NotProven, UNSEEN)
+            };
+            let finding = Finding::new(CheckId::at(place, aspect), place, &peer.name, status);
+            let mut finding = finding.saw(observed, expectation(place, aspect));
+            finding.caller = caller.map(str::to_owned);
+            // Where the host was not reached at all, that is the reason.
+            if let Some(cause) = findings.iter().find(|f| f.id.1 == aspect && f.follows.is_some()) {
+                finding.observed.clone_from(&cause.observed);
+                finding.address.clone_from(&cause.address);
+                finding.follows = cause.follows;
+            }
+            finding
+        };
+        absent.map(make).collect()
     }
 
     fn location(
@@ -199,13 +272,15 @@ impl Bench<'_> {
         let mut row = vec![Aspect::Connect, Aspect::Tls];
         row.extend(TARGET_CHECKS);
         row.extend((spot.place == Place::Node && peer.issued.is_some()).then_some(Aspect::Identity));
-        let nodes = self.target.nodes.len() + self.target.others.len();
+        let nodes = self.target.nodes.len();
         match spot.place {
             Place::Node => {
                 row.extend([Aspect::Caller, Aspect::Anonymous, Aspect::Stranger]);
                 row.extend((nodes > 1).then_some(Aspect::Neighbour));
             }
-            _ if nodes > 0 => row.extend([Aspect::Caller, Aspect::Whoami, Aspect::Anonymous, Aspect::Stranger]),
+            _ if self.target.accounts().next().is_some() => {
+                row.extend([Aspect::Caller, Aspect::Whoami, Aspect::Anonymous, Aspect::Stranger])
+            }
             _ => row.extend([Aspect::Anonymous, Aspect::Stranger]),
         }
         let start = row.iter().position(|aspect| *aspect == from).unwrap_or(0);
@@ -324,7 +399,8 @@ impl Bench<'_> {
         let mut wrong: Vec<String> = path().filter_map(|(kind, cert)| out_of_date(kind, cert, now)).collect();
         // Any root in date will do, as for every verifier.
         let stale: Vec<String> = roots.iter().filter_map(|root| out_of_date("the root", root, now)).collect();
-        if stale.len() == roots.len() {
+        let root_is_stale = stale.len() == roots.len() && !stale.is_empty();
+        if root_is_stale {
             wrong.extend(stale);
         }
         let expected = expectation(spot.place, Aspect::Dates);
@@ -332,11 +408,12 @@ impl Bench<'_> {
         let least = least.unwrap_or(leaf.not_after);
         let left = least - now;
         if !wrong.is_empty() {
-            let role = if spot.place == Place::Node { "issue-node" } else { "issue-master" };
             let hint = if wrong.iter().any(|text| text.contains("clock skew?")) {
                 "compare the clocks of this machine and of the one that issued the certificate".to_owned()
+            } else if root_is_stale {
+                "no certificate outlives its root: see trust.anchor".to_owned()
             } else {
-                format!("issue it again: clusterctl {role} --reissue {}, then install its bundle", spot.host)
+                format!("issue it again: {}, then install the bundle", spot.reissue())
             };
             let dates = spot.finding(Aspect::Dates, Status::Fail).saw(wrong.join("; "), expected).hint(hint);
             let expiry = spot.follows(Aspect::Expiry, Aspect::Dates, "it is out of date already");
@@ -349,8 +426,7 @@ impl Bench<'_> {
         let expiry = if left > expires_within {
             spot.finding(Aspect::Expiry, Status::Pass).saw(observed, expected)
         } else {
-            let role = if spot.place == Place::Node { "issue-node" } else { "issue-master" };
-            let hint = format!("renew it in time: clusterctl {role} --reissue {}", spot.host);
+            let hint = format!("renew it in time: {}", spot.reissue());
             spot.finding(Aspect::Expiry, Status::Warn).saw(observed, expected).hint(hint)
         };
         [dates, expiry]
@@ -383,7 +459,7 @@ impl Bench<'_> {
         for exchange in of(dial, |caller| matches!(caller, Caller::Node(_))) {
             let proven = self.proven(exchange);
             let node = match &exchange.caller {
-                Caller::Node(name) => self.target.nodes.iter().find(|node| node.name == *name),
+                Caller::Node(name) => self.nodes.get(name.as_str()).copied(),
                 _ => None,
             };
             let (made, this) = api_caller(spot, exchange, node, proven);
@@ -403,8 +479,7 @@ impl Bench<'_> {
             _ => Aspect::Anonymous,
         };
         let expected = expectation(spot.place, aspect);
-        let asked = exchange.request.as_str();
-        let observed = format!("{asked}: {}", said(&exchange.outcome));
+        let observed = asked_and_said(exchange);
         let mut finding = spot.finding(aspect, Status::NotProven).saw(observed, expected);
         finding.caller = who(&exchange.caller);
         finding.elapsed_ms = exchange.elapsed_ms;
@@ -437,7 +512,7 @@ impl Bench<'_> {
             return finding;
         }
         match positive {
-            Positive::Accepted | Positive::Forbidden => finding.status = Status::Pass,
+            Positive::Accepted | Positive::Forbidden | Positive::Answered => finding.status = Status::Pass,
             Positive::Untried => {
                 finding.status = Status::Skipped;
                 finding.observed.push_str(", but there is no key here for a call that should be accepted");
@@ -458,6 +533,9 @@ enum Positive {
     Untried,
     /// None was accepted.
     Failed,
+    /// The caller got some answer that is neither a yes nor a refusal: a 404, an answer that is not Kubernetes's. It was
+    /// let in as far as that.
+    Answered,
     /// The caller was recognised, and forbidden.
     Forbidden,
     /// One was accepted.
@@ -631,6 +709,12 @@ fn usage(spot: &Spot<'_>, leaf: &Certificate) -> Finding {
         Some(usages) if leaf.has_extended_usage("serverAuth") => {
             spot.finding(Aspect::Usage, Status::Pass).saw(usages.join(" + "), expected)
         }
+        // Go takes "any" for serverAuth; it is fit for far more than it is needed for.
+        Some(_) if leaf.has_extended_usage("anyExtendedKeyUsage") => {
+            let mut finding = spot.finding(Aspect::Usage, Status::Warn).saw("anyExtendedKeyUsage", expected);
+            finding.severity = Severity::Warning;
+            finding.hint(hint)
+        }
         Some(usages) => {
             let observed = format!("its extended key usage is {}", usages.join(" + "));
             spot.finding(Aspect::Usage, Status::Fail).saw(observed, expected).hint(hint)
@@ -690,6 +774,14 @@ fn open_door(place: Place, aspect: Aspect) -> &'static str {
     }
 }
 
+/// What was asked for and what came back; where nobody could ask, why.
+fn asked_and_said(exchange: &Exchange) -> String {
+    match &exchange.outcome {
+        Outcome::NoCredential(why) => why.clone(),
+        outcome => format!("{}: {}", exchange.request.as_str(), said(outcome)),
+    }
+}
+
 /// What came back, in words.
 fn said(outcome: &Outcome) -> String {
     match outcome {
@@ -730,7 +822,7 @@ fn is_pod_list(answer: &Answer) -> bool {
 
 fn kubelet_caller(spot: &Spot<'_>, exchange: &Exchange, proven: Result<(), String>) -> (Finding, Positive) {
     let expected = expectation(spot.place, Aspect::Caller);
-    let observed = format!("{}: {}", exchange.request.as_str(), said(&exchange.outcome));
+    let observed = asked_and_said(exchange);
     let mut finding = spot.finding(Aspect::Caller, Status::NotProven).saw(observed, expected);
     finding.elapsed_ms = exchange.elapsed_ms;
     match (&exchange.outcome, proven) {
@@ -751,7 +843,7 @@ fn kubelet_caller(spot: &Spot<'_>, exchange: &Exchange, proven: Result<(), Strin
             }
             200..300 => {
                 finding.observed = format!("{}, but that is no PodList: is it a kubelet?", finding.observed);
-                (finding, Positive::Failed)
+                (finding, Positive::Answered)
             }
             401 => {
                 finding.status = Status::Fail;
@@ -766,7 +858,7 @@ fn kubelet_caller(spot: &Spot<'_>, exchange: &Exchange, proven: Result<(), Strin
                             kube-apiserver-kubelet-client";
                 (finding.hint(hint), Positive::Forbidden)
             }
-            _ => (finding.hint("nothing follows from this answer: is it a kubelet?"), Positive::Failed),
+            _ => (finding.hint("nothing follows from this answer: is it a kubelet?"), Positive::Answered),
         },
         (Outcome::Alert(alert), _) if refuses(alert) => {
             finding.status = Status::Fail;
@@ -784,7 +876,7 @@ fn api_caller(
     proven: Result<(), String>,
 ) -> (Vec<Finding>, Positive) {
     let asked = Request::WhoAmI.as_str();
-    let observed = format!("{asked}: {}", said(&exchange.outcome));
+    let observed = asked_and_said(exchange);
     let make = |aspect| {
         let mut finding = spot.finding(aspect, Status::NotProven);
         finding = finding.saw(observed.clone(), expectation(spot.place, aspect));
@@ -816,7 +908,7 @@ fn api_caller(
                 }
                 None => {
                     caller.observed = format!("{asked}: {}, but that is no SelfSubjectReview", answer.status);
-                    (vec![caller, whoami], Positive::Failed)
+                    (vec![caller, whoami], Positive::Answered)
                 }
             },
             401 => {
@@ -834,9 +926,9 @@ fn api_caller(
             }
             404 => {
                 let hint = "SelfSubjectReview is there from Kubernetes 1.28; nothing follows from this answer";
-                (vec![caller.hint(hint), whoami], Positive::Failed)
+                (vec![caller.hint(hint), whoami], Positive::Answered)
             }
-            _ => (vec![caller, whoami], Positive::Failed),
+            _ => (vec![caller, whoami], Positive::Answered),
         },
         (Outcome::Alert(alert), _) if refuses(alert) => {
             caller.status = Status::Fail;
@@ -906,4 +998,339 @@ fn judge_review(mut whoami: Finding, review: &Review, exchange: &Exchange, node:
         Status::Pass
     };
     whoami
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::key_kind::KeyKind;
+    use crate::cluster::lifetime::Lifetime;
+    use crate::cluster::profile::{Leaf, Profile, RootKind};
+    use crate::cluster::spec::{Cluster, Draft, DraftHost};
+    use crate::pki::authority::{Authority, Credential, create_root};
+    use crate::pki::forge;
+    use crate::verify::observation::Der;
+    use crate::verify::target::{Held, Identity};
+    use time::macros::datetime;
+
+    const NOW: OffsetDateTime = datetime!(2026-11-23 12:00 UTC);
+    const PODS: &str = r#"{"kind":"PodList","apiVersion":"v1","metadata":{},"items":null}"#;
+
+    /// One master, two nodes, and what was seen of the first node or the master.
+    struct Bed {
+        cluster: Cluster,
+        root: Credential,
+        target: Target,
+    }
+
+    fn bed() -> Bed {
+        let host = |name: &str, address: &str| DraftHost {
+            name: Some(name.into()),
+            addresses: vec![address.into()],
+            port: None,
+        };
+        let draft = Draft {
+            name: Some("prod".into()),
+            masters: vec![host("m1", "10.0.0.1")],
+            nodes: vec![host("n1", "10.0.1.1"), host("n2", "10.0.1.2")],
+            ..Draft::default()
+        };
+        let cluster = draft.check().expect("a good draft");
+        let root = create_root(RootKind::Cluster, &cluster.name, cluster.keys, Lifetime::TEN_YEARS, NOW);
+        let root = root.expect("a root").into_inner();
+        let target = Target::of(&cluster, vec![root.certificate.clone()], |leaf| {
+            let made = issue(&root, leaf, NOW);
+            Held { issued: None, identity: Some(Identity::of(&made).expect("an identity")), missing: None }
+        });
+        Bed { cluster, root, target }
+    }
+
+    fn issue(root: &Credential, leaf: &Leaf, now: OffsetDateTime) -> Credential {
+        Authority::open(root, now).expect("fit").issue(leaf, KeyKind::EcdsaP256).expect("a leaf").into_inner()
+    }
+
+    impl Bed {
+        fn node_leaf(&self) -> Leaf {
+            self.cluster.node_leaves(&self.cluster.nodes[0]).remove(1)
+        }
+
+        fn node_cert(&self) -> Certificate {
+            issue(&self.root, &self.node_leaf(), NOW).certificate
+        }
+
+        fn master_cert(&self) -> Certificate {
+            let leaf = self.cluster.master_leaves(&self.cluster.masters[0]).remove(0);
+            assert_eq!(leaf.profile, Profile::Apiserver);
+            issue(&self.root, &leaf, NOW).certificate
+        }
+
+        /// The status and the observation of each check of the peer at `place` that shows `leaf` and answers so.
+        fn judged(
+            &self,
+            place: Place,
+            leaf: &Certificate,
+            calls: &[(Caller, Outcome)],
+            now: OffsetDateTime,
+        ) -> HashMap<String, Finding> {
+            let shown = vec![leaf.fingerprint()];
+            let exchange = |(caller, outcome): &(Caller, Outcome)| Exchange {
+                caller: caller.clone(),
+                presented: self.presented(caller),
+                request: match (place, caller) {
+                    (Place::Node, _) => Request::Pods,
+                    (_, Caller::Node(_)) => Request::WhoAmI,
+                    _ => Request::Nodes,
+                },
+                shown: shown.clone(),
+                outcome: outcome.clone(),
+                elapsed_ms: 1,
+            };
+            let dial = Dial {
+                to: "10.0.1.1:10250".parse().expect("a socket"),
+                connect: Connect::Open,
+                tls: Some(Tls {
+                    outcome: Handshake::Done,
+                    version: Some("TLSv1.3".into()),
+                    cipher: Some("TLS13_AES_128_GCM_SHA256".into()),
+                    shown: shown.clone(),
+                    sent: 1,
+                    signature: Signature::Valid,
+                }),
+                exchanges: calls.iter().map(exchange).collect(),
+                readonly: None,
+                elapsed_ms: 2,
+            };
+            let peers = self.target.peers().map(|(at, peer)| {
+                let dials =
+                    if at == place && ["m1", "n1"].contains(&peer.name.as_str()) { vec![dial.clone()] } else { vec![] };
+                let location = LocationSeen {
+                    address: peer.addresses[0].to_string(),
+                    port: peer.port,
+                    resolution: Resolution::Literal,
+                    dials,
+                };
+                PeerSeen { place: at, host: peer.name.clone(), locations: vec![location] }
+            });
+            let certificates = [(leaf.fingerprint(), Der(leaf.der().to_vec()))].into();
+            let seen = Observations { certificates, peers: peers.collect() };
+            let clock = Clock { now, expires_within: Duration::days(30) };
+            let host = if place == Place::Node { "n1" } else { "m1" };
+            let findings = judge(&self.target, &seen, clock).into_iter().filter(|f| f.host == host && f.place == place);
+            let mut first = HashMap::new();
+            for finding in findings {
+                let aspect = finding.id.to_string().split_once('.').expect("dotted").1.to_owned();
+                first.entry(aspect).or_insert(finding);
+            }
+            first
+        }
+
+        fn presented(&self, caller: &Caller) -> Option<Fingerprint> {
+            let Caller::Node(name) = caller else { return None };
+            let node = self.target.nodes.iter().find(|node| node.name == *name)?;
+            Some(node.client.as_ref()?.certificate.fingerprint())
+        }
+
+        fn review(&self, user: &str, groups: &[&str], credential: Option<&str>) -> Outcome {
+            let mut info = serde_json::json!({"username": user, "groups": groups});
+            if let Some(credential) = credential {
+                info["extra"] = serde_json::json!({"authentication.kubernetes.io/credential-id": [credential]});
+            }
+            answer(201, &serde_json::json!({"kind": "SelfSubjectReview", "status": {"userInfo": info}}).to_string())
+        }
+    }
+
+    fn answer(status: u16, body: &str) -> Outcome {
+        let body = body.to_owned();
+        Outcome::Answer(Answer { status, version: "HTTP/2.0".into(), content_type: None, body, truncated: false })
+    }
+
+    fn master() -> Caller {
+        Caller::Master("m1".into())
+    }
+
+    fn statuses(found: &HashMap<String, Finding>, checks: &[&str]) -> Vec<&'static str> {
+        checks.iter().map(|check| found[*check].status.as_str()).collect()
+    }
+
+    #[test]
+    fn an_impostors_answers_mean_nothing() {
+        let bed = bed();
+        let twin = create_root(RootKind::Cluster, &bed.cluster.name, KeyKind::EcdsaP256, Lifetime::TEN_YEARS, NOW);
+        let impostor = issue(twin.expect("a root").get(), &bed.node_leaf(), NOW).certificate;
+        let calls = [
+            (master(), answer(200, PODS)),
+            (Caller::Anonymous, answer(401, "Unauthorized")),
+            (Caller::Stranger, Outcome::Alert("UnknownCA".into())),
+            (Caller::Neighbour("n2".into()), answer(200, PODS)),
+        ];
+        let found = bed.judged(Place::Node, &impostor, &calls, NOW);
+        assert_eq!(statuses(&found, &["chain", "name", "dates"]), ["fail", "pass", "pass"]);
+        assert_eq!(statuses(&found, &["caller", "anonymous", "stranger", "neighbour"]), ["not-proven"; 4]);
+    }
+
+    #[test]
+    fn refusals_prove_nothing_where_everybody_is_refused() {
+        let bed = bed();
+        let refused = answer(401, "Unauthorized");
+        let calls = [(master(), refused.clone()), (Caller::Anonymous, refused), (Caller::Stranger, Outcome::Reset)];
+        let found = bed.judged(Place::Node, &bed.node_cert(), &calls, NOW);
+        assert_eq!(statuses(&found, &["caller", "anonymous", "stranger"]), ["fail", "not-proven", "not-proven"]);
+    }
+
+    #[test]
+    fn only_a_refusal_is_a_refusal() {
+        let bed = bed();
+        let cases = [
+            (answer(401, ""), "pass"),
+            (answer(403, ""), "pass"),
+            (Outcome::Alert("CertificateRequired".into()), "pass"),
+            (Outcome::Reset, "pass"),
+            (Outcome::Closed, "pass"),
+            (answer(200, ""), "fail"),
+            (answer(204, ""), "fail"),
+            (answer(404, ""), "not-proven"),
+            (answer(302, ""), "not-proven"),
+            (answer(500, ""), "not-proven"),
+            (Outcome::Alert("InternalError".into()), "not-proven"),
+            (Outcome::TimedOut(5000), "not-proven"),
+            (Outcome::Failed("?".into()), "not-proven"),
+        ];
+        for (outcome, expected) in cases {
+            let calls = [(master(), answer(200, PODS)), (Caller::Stranger, outcome.clone())];
+            let found = bed.judged(Place::Node, &bed.node_cert(), &calls, NOW);
+            assert_eq!(found["stranger"].status.as_str(), expected, "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn a_kubelets_answer_has_to_look_like_one() {
+        let bed = bed();
+        let cut = format!("{}{}", &PODS[..60], "x".repeat(100));
+        let truncated = |body: &str| match answer(200, body) {
+            Outcome::Answer(answer) => Outcome::Answer(Answer { truncated: true, ..answer }),
+            other => other,
+        };
+        let cases = [
+            (answer(200, PODS), "pass"),
+            (truncated(&cut), "pass"),
+            (answer(200, "<html>"), "not-proven"),
+            (answer(200, "{}"), "not-proven"),
+            (truncated("{\"a\":{\"kind\":\"PodList\""), "not-proven"),
+            (answer(404, "404 page not found"), "not-proven"),
+            (answer(401, "Unauthorized"), "fail"),
+            (answer(403, "Forbidden (user=kube-apiserver-kubelet-client, verb=get)"), "warn"),
+            (Outcome::Closed, "not-proven"),
+        ];
+        for (outcome, expected) in cases {
+            let found = bed.judged(Place::Node, &bed.node_cert(), &[(master(), outcome.clone())], NOW);
+            assert_eq!(found["caller"].status.as_str(), expected, "{outcome:?}");
+        }
+        let forbidden = answer(403, "Forbidden (user=x, verb=get)");
+        let calls =
+            [(master(), forbidden.clone()), (Caller::Anonymous, forbidden), (Caller::Stranger, answer(401, ""))];
+        let found = bed.judged(Place::Node, &bed.node_cert(), &calls, NOW);
+        assert!(found["caller"].observed.contains("Forbidden (user=x, verb=get)"));
+        assert_eq!(statuses(&found, &["anonymous", "stranger"]), ["not-proven", "pass"]);
+    }
+
+    #[test]
+    fn without_a_key_here_a_check_is_skipped_but_an_open_door_is_seen() {
+        let bed = bed();
+        let none = Outcome::NoCredential("no key".into());
+        let calls = [(master(), none), (Caller::Anonymous, answer(200, PODS)), (Caller::Stranger, answer(401, ""))];
+        let found = bed.judged(Place::Node, &bed.node_cert(), &calls, NOW);
+        assert_eq!(statuses(&found, &["caller", "anonymous", "stranger"]), ["skipped", "fail", "skipped"]);
+    }
+
+    #[test]
+    fn whoami_is_exact() {
+        let bed = bed();
+        let caller = Caller::Node("n1".into());
+        let ours = format!("X509SHA256={}", bed.presented(&caller).expect("presented"));
+        let other = format!("X509SHA256={}", "0".repeat(64));
+        let good = ["kubelets", "system:authenticated"];
+        let cases = [
+            (bed.review("kubelet:n1", &["system:authenticated", "kubelets"], Some(&ours)), "pass"),
+            (bed.review("kubelet:n2", &good, Some(&ours)), "fail"),
+            (bed.review("kubelet:n1", &["kubelets", "system:authenticated", "system:masters"], Some(&ours)), "fail"),
+            (bed.review("kubelet:n1", &["system:authenticated"], Some(&ours)), "fail"),
+            (bed.review("kubelet:n1", &good, Some(&other)), "fail"),
+            (bed.review("kubelet:n1", &good, None), "not-proven"),
+            (answer(201, "{\"kind\":\"Status\"}"), "not-proven"),
+            (answer(403, "{}"), "not-proven"),
+            (answer(401, "{}"), "not-proven"),
+        ];
+        for (outcome, expected) in cases {
+            let found = bed.judged(Place::Master, &bed.master_cert(), &[(caller.clone(), outcome.clone())], NOW);
+            assert_eq!(found["whoami"].status.as_str(), expected, "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_not_seen_is_never_a_pass() {
+        let bed = bed();
+        let clock = Clock { now: NOW, expires_within: Duration::days(30) };
+        let findings = judge(&bed.target, &Observations::default(), clock);
+        assert!(findings.iter().all(|f| f.status == Status::NotProven || f.id == CheckId::TRUST_ANCHOR));
+        let accounts: Vec<_> =
+            findings.iter().filter(|f| f.id.1 == Aspect::Whoami).map(|f| f.caller.as_deref()).collect();
+        assert_eq!(accounts, [Some("n1"), Some("n2")]);
+        // A node that answered the master and nobody else was asked.
+        let found = bed.judged(Place::Node, &bed.node_cert(), &[(master(), answer(200, PODS))], NOW);
+        let rest = statuses(&found, &["caller", "anonymous", "stranger", "neighbour"]);
+        assert_eq!(rest, ["pass", "not-proven", "not-proven", "not-proven"]);
+    }
+
+    #[test]
+    fn dates_name_both_times_and_suspect_the_clock() {
+        let bed = bed();
+        let leaf = bed.node_cert();
+        let at = |now| bed.judged(Place::Node, &leaf, &[], now);
+        let early = &at(NOW - Duration::hours(2))["dates"];
+        assert_eq!(early.status, Status::Fail);
+        assert!(early.observed.contains("2026-11-23T11:55:00Z") && early.observed.contains("2026-11-23T10:00:00Z"));
+        assert!(early.observed.contains("clock skew?"));
+        let late = &at(NOW + Duration::days(400))["dates"];
+        assert!(late.status == Status::Fail && !late.observed.contains("clock skew?"), "{}", late.observed);
+        assert_eq!(at(NOW)["expiry"].status, Status::Pass);
+        assert_eq!(at(NOW + Duration::days(340))["expiry"].status, Status::Warn);
+        assert_eq!(at(leaf.not_after)["dates"].status, Status::Pass);
+        assert_eq!(at(leaf.not_after + Duration::SECOND)["dates"].status, Status::Fail);
+    }
+
+    #[test]
+    fn the_roots_own_end_counts() {
+        let bed = bed();
+        let after = NOW + Duration::days(3651);
+        let leaf =
+            forge::dated(&bed.root, &bed.node_leaf(), NOW, after + Duration::days(90)).expect("a leaf").certificate;
+        let found = bed.judged(Place::Node, &leaf, &[], after);
+        assert_eq!(statuses(&found, &["chain", "dates"]), ["pass", "fail"]);
+        assert!(found["dates"].observed.contains("the root expired"), "{}", found["dates"].observed);
+        assert_eq!(trust_anchor(&bed.target, after)[0].status, Status::Fail);
+        assert_eq!(trust_anchor(&bed.target, NOW)[0].status, Status::Pass);
+    }
+
+    #[test]
+    fn a_trust_file_with_a_leaf_garbage_or_nothing_in_it_is_no_trust() {
+        let mut bed = bed();
+        bed.target.roots.push(bed.node_cert());
+        bed.target.trust_faults.push("section 3 is no certificate".into());
+        let found = trust_anchor(&bed.target, NOW);
+        let statuses: Vec<_> = found.iter().map(|f| f.status).collect();
+        assert_eq!(statuses, [Status::Fail, Status::Pass, Status::Fail]);
+        bed.target.roots.clear();
+        bed.target.trust_faults.clear();
+        assert_eq!(trust_anchor(&bed.target, NOW)[0].status, Status::Fail);
+    }
+
+    #[test]
+    fn a_client_certificate_and_a_root_are_no_server() {
+        let bed = bed();
+        let client = issue(&bed.root, &bed.cluster.node_leaves(&bed.cluster.nodes[0])[0], NOW).certificate;
+        let found = bed.judged(Place::Node, &client, &[], NOW);
+        assert_eq!(statuses(&found, &["chain", "usage", "name"]), ["pass", "fail", "fail"]);
+        let found = bed.judged(Place::Node, &bed.root.certificate.clone(), &[], NOW);
+        assert_eq!(statuses(&found, &["chain", "usage"]), ["fail", "fail"]);
+    }
 }

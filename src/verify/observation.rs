@@ -217,6 +217,18 @@ impl Request {
     }
 }
 
+impl Request {
+    /// How many bytes of an answer's body are read and kept. Who-am-I is read whole; of the lists only the kind matters,
+    /// and a large fleet has many.
+    #[must_use]
+    pub fn body_limit(self) -> usize {
+        match self {
+            Self::Pods | Self::Nodes => 1024,
+            Self::WhoAmI => 8 * 1024,
+        }
+    }
+}
+
 /// What came back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -248,11 +260,8 @@ pub struct Answer {
     pub version: String,
     /// Content-Type, if there.
     pub content_type: Option<String>,
-    /// The body's beginning, at most [`MAX_BODY`] bytes, made valid UTF-8.
+    /// The body's beginning, at most [`Request::body_limit`] bytes, made valid UTF-8.
     pub body: String,
     /// There was more.
     pub truncated: bool,
 }
-
-/// How many bytes of a body are read and kept.
-pub const MAX_BODY: usize = 8 * 1024;

@@ -24,7 +24,7 @@ impl Default for Options {
         Self {
             timeout: Duration::from_secs(5),
             deadline: None,
-            concurrency: 128,
+            concurrency: 256,
             resolve: BTreeMap::new(),
             readonly_port: Some(10255),
         }

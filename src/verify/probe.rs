@@ -113,8 +113,9 @@ impl Strangers {
 async fn observe(run: &Arc<Run>, progress: Progress<'_>) -> Vec<PeerSeen> {
     let peers: Vec<(Place, Peer)> = run.target.peers().map(|(place, peer)| (place, peer.clone())).collect();
     let masters = peers.iter().filter(|(place, _)| *place != Place::Node).count();
-    let steps: usize = peers.iter().map(|(_, peer)| peer.addresses.len()).sum::<usize>()
-        + masters * run.target.nodes.len().saturating_sub(1);
+    let dialled = |peer: &Peer| if peer.dialled { peer.addresses.len() } else { 0 };
+    let steps: usize = peers.iter().map(|(_, peer)| dialled(peer)).sum::<usize>()
+        + masters * run.target.accounts().count().saturating_sub(1);
     let done = std::cell::Cell::new(0);
     let step = || {
         done.set((done.get() + 1).min(steps));
@@ -124,7 +125,7 @@ async fn observe(run: &Arc<Run>, progress: Progress<'_>) -> Vec<PeerSeen> {
     let mut seen: Vec<PeerSeen> = Vec::with_capacity(peers.len());
     for (i, (place, peer)) in peers.iter().enumerate() {
         seen.push(PeerSeen { place: *place, host: peer.name.clone(), locations: Vec::new() });
-        places.extend((0..peer.addresses.len()).map(|j| (i, j)));
+        places.extend((0..dialled(peer)).map(|j| (i, j)));
     }
     let locate = |(i, j): (usize, usize)| {
         let (run, place) = (run.clone(), peers[i].0);
@@ -160,7 +161,7 @@ fn accounts(run: &Run, seen: &mut [PeerSeen]) -> Vec<(usize, usize, usize, usize
         let first = spoken.filter(|(_, _, dial)| speaks_tls(dial)).map(|(j, k, dial)| (j, k, dial.to)).next();
         if let Some((j, k, to)) = first {
             let socket = Socket { to, address: peers[i].addresses[j].clone() };
-            rest.extend((1..run.target.nodes.len()).map(|node| (i, j, k, node, socket.clone())));
+            rest.extend(run.target.accounts().skip(1).map(|(node, _)| (i, j, k, node, socket.clone())));
         }
     }
     rest
@@ -280,27 +281,21 @@ impl Run {
     }
 
     async fn exchanges(&self, place: Place, peer: &Peer, socket: &Socket, seen: &mut Vec<Exchange>) {
-        let mut calls: Vec<(Caller, Result<Option<&Identity>, String>, Request)> = Vec::new();
-        let stranger = |identity: &'_ Option<Identity>| match identity {
-            Some(_) => Ok(()),
-            None => Err("there is no root to pretend to".to_owned()),
-        };
+        let mut calls: Vec<Call<'_>> = Vec::new();
         if place == Place::Node {
             for master in &self.target.masters {
                 calls.push((Caller::Master(master.name.clone()), client(master), Request::Pods));
             }
             calls.push((Caller::Anonymous, Ok(None), Request::Pods));
-            let identity = &self.strangers.at_nodes;
-            calls.push((Caller::Stranger, stranger(identity).map(|()| identity.as_ref()), Request::Pods));
+            calls.push((Caller::Stranger, pretended(self.strangers.at_nodes.as_ref()), Request::Pods));
             calls.extend(
                 self.neighbour(peer).map(|other| (Caller::Neighbour(other.name.clone()), client(other), Request::Pods)),
             );
         } else {
-            let first = self.target.nodes.first();
-            calls.extend(first.map(|node| (Caller::Node(node.name.clone()), client(node), Request::WhoAmI)));
+            let first = self.target.accounts().next();
+            calls.extend(first.map(|(_, node)| (Caller::Node(node.name.clone()), client(node), Request::WhoAmI)));
             calls.push((Caller::Anonymous, Ok(None), Request::Nodes));
-            let identity = &self.strangers.at_masters;
-            calls.push((Caller::Stranger, stranger(identity).map(|()| identity.as_ref()), Request::Nodes));
+            calls.push((Caller::Stranger, pretended(self.strangers.at_masters.as_ref()), Request::Nodes));
         }
         let mut gave_up = false;
         for (caller, identity, request) in calls {
@@ -322,7 +317,7 @@ impl Run {
     fn neighbour(&self, peer: &Peer) -> Option<&Peer> {
         let nodes = &self.target.nodes;
         let at = nodes.iter().position(|node| node.name == peer.name)?;
-        let others = || nodes[at + 1..].iter().chain(&nodes[..at]).chain(&self.target.others);
+        let others = || nodes[at + 1..].iter().chain(&nodes[..at]);
         others().find(|node| node.client.is_some()).or_else(|| others().next())
     }
 
@@ -360,6 +355,9 @@ impl Run {
     }
 }
 
+/// Who calls with what for what; without a credential, why.
+type Call<'a> = (Caller, Result<Option<&'a Identity>, String>, Request);
+
 /// What a peer calls with; `Ok` always holds an identity.
 fn client(peer: &Peer) -> Result<Option<&Identity>, String> {
     match &peer.client {
@@ -369,6 +367,10 @@ fn client(peer: &Peer) -> Result<Option<&Identity>, String> {
             Err(why.unwrap_or_else(|| format!("there is no client certificate of {} here", peer.name)))
         }
     }
+}
+
+fn pretended(stranger: Option<&Identity>) -> Result<Option<&Identity>, String> {
+    stranger.map(Some).ok_or_else(|| "there is no root to pretend to".to_owned())
 }
 
 fn not_asked(caller: Caller, client: Option<&Identity>, request: Request, outcome: Outcome) -> Exchange {

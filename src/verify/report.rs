@@ -8,7 +8,7 @@ use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::finding::{CheckId, Finding, Property, Status, Strictness, Verdict, verdict};
+use super::finding::{CheckId, Finding, Property, Scope, Status, Strictness, Verdict, verdict};
 use super::target::{Place, Target};
 use crate::pki::inspect::stamp;
 
@@ -25,6 +25,8 @@ const ALIKE: usize = 12;
 const TOLD: usize = 20;
 /// A longer text of a peer is cut.
 const LONGEST: usize = 600;
+/// How many places or callers of findings that are alike are named.
+const NAMED: usize = 6;
 
 /// A run's findings with what is needed to read them later.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,6 +108,12 @@ impl Report {
         verdict(&self.findings, self.strictness)
     }
 
+    /// Whether anybody was dialled. A directory alone proves none of the six properties, however good it is.
+    #[must_use]
+    pub fn dialled(&self) -> bool {
+        self.findings.iter().any(|finding| matches!(finding.id.0, Scope::Node | Scope::Master))
+    }
+
     /// How many findings ended how.
     #[must_use]
     pub fn counts(&self) -> Counts {
@@ -127,7 +135,12 @@ impl Report {
         let mut out = String::new();
         let paint = Paint(style.color);
         self.head(&mut out);
-        self.matrix(&mut out, paint);
+        if self.dialled() {
+            self.matrix(&mut out, paint);
+        } else {
+            line(&mut out, "nothing was dialled: this says what lies in the directory, and proves no property");
+            line(&mut out, "");
+        }
         self.details(&mut out, paint, style.verbose);
         self.sum(&mut out, paint);
         out
@@ -170,7 +183,7 @@ impl Report {
             line(out, &text);
         }
         line(out, "");
-        line(out, "1 masters to nodes, 2 nodes to masters: i location, ii who answers, iii who may call");
+        line(out, "1: masters call nodes, 2: nodes call masters; i found, ii proven, iii allowed");
         line(out, "");
     }
 
@@ -218,7 +231,9 @@ impl Report {
                 if members.len() <= 3 {
                     rows.extend(members.iter().map(|host| Row { label: label(host), cells }));
                 } else {
-                    rows.push(Row { label: format!("{} {}s alike", members.len(), place.as_str()), cells });
+                    let well = cells.iter().all(|cell| cell.is_none_or(|status| status == Status::Pass));
+                    let how = if well { "pass" } else { "alike" };
+                    rows.push(Row { label: format!("{} {}s {how}", members.len(), place.as_str()), cells });
                 }
             }
         }
@@ -239,6 +254,7 @@ impl Report {
             match key.filter(|key| causes.contains(key)) {
                 Some(key) => {
                     let id = finding.id.to_string();
+                    let id = id.split_once('.').map_or(id.as_str(), |(_, aspect)| aspect).to_owned();
                     let known = consequences.entry(key).or_default();
                     if !known.contains(&id) {
                         known.push(id);
@@ -250,15 +266,22 @@ impl Report {
         }
         told.sort_by_key(|finding| std::cmp::Reverse(finding.status));
         let mut counts: HashMap<(CheckId, Status), usize> = HashMap::new();
-        for finding in told {
-            let count = counts.entry((finding.id, finding.status)).or_default();
+        for group in alike(&told) {
+            let count = counts.entry((group[0].id, group[0].status)).or_default();
             *count += 1;
             if *count > TOLD && !verbose {
                 continue;
             }
-            let key = (finding.id, finding.host.as_str(), finding.address.as_deref());
-            let after = consequences.get(&key).map(|ids| ids.join(", "));
-            one(out, finding, after.as_deref(), paint);
+            let mut after: Vec<String> = Vec::new();
+            for finding in &group {
+                let key = (finding.id, finding.host.as_str(), finding.address.as_deref());
+                for id in consequences.remove(&key).unwrap_or_default() {
+                    if !after.contains(&id) {
+                        after.push(id);
+                    }
+                }
+            }
+            tell(out, &group, &after, paint);
         }
         let mut more: Vec<_> = counts.into_iter().filter(|(_, count)| *count > TOLD && !verbose).collect();
         more.sort();
@@ -282,6 +305,10 @@ impl Report {
         parts.extend(others.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")));
         line(out, &format!("{} checks: {}", counts.total, parts.join(", ")));
         let (status, text) = match self.verdict() {
+            Verdict::Proven if !self.dialled() => {
+                (Status::Pass, "Good: what lies in the directory is as it should be.")
+            }
+            Verdict::Unproven if !self.dialled() => (Status::Fail, "Not good: see above."),
             Verdict::Proven => (Status::Pass, "Proven: every check that counts has passed."),
             Verdict::Unproven => (Status::Fail, "Not proven: see above."),
             Verdict::NothingJudged => (Status::Fail, "Nothing could be judged."),
@@ -299,6 +326,7 @@ impl Report {
             roots: &self.roots,
             started: stamp(self.started),
             finished: stamp(self.finished),
+            looked_at: if self.dialled() { "wire" } else { "directory" },
             verdict: self.verdict().as_str(),
             summary: self.counts(),
             results: self.findings.iter().map(Line::of).collect(),
@@ -364,29 +392,61 @@ fn short(status: Status) -> &'static str {
     }
 }
 
-fn one(out: &mut String, finding: &Finding, after: Option<&str>, paint: Paint) {
-    let word = match finding.status {
-        Status::Fail => "FAIL".to_owned(),
-        other => other.as_str().to_owned(),
-    };
-    let mut head = format!("{} {} at {} {}", word, finding.id, finding.place.as_str(), printable(&finding.host));
-    if let Some(address) = &finding.address {
-        let _ = write!(head, " {}", printable(address));
+/// Findings that differ in nothing but where they were made, together, in the order of the first of each.
+fn alike<'a>(findings: &[&'a Finding]) -> Vec<Vec<&'a Finding>> {
+    type Key<'a> = (CheckId, Status, &'a str, &'a str, Option<&'a str>);
+    let mut groups: Vec<Vec<&'a Finding>> = Vec::new();
+    let mut known: HashMap<Key<'a>, usize> = HashMap::new();
+    for finding in findings {
+        let hint = finding.hint.as_deref();
+        let key = (finding.id, finding.status, &*finding.observed, &*finding.expected, hint);
+        let group = *known.entry(key).or_insert_with(|| {
+            groups.push(Vec::new());
+            groups.len() - 1
+        });
+        groups[group].push(finding);
     }
-    if let Some(caller) = &finding.caller {
-        let _ = write!(head, " called by {}", printable(caller));
+    groups
+}
+
+fn tell(out: &mut String, group: &[&Finding], after: &[String], paint: Paint) {
+    let Some(first) = group.first() else { return };
+    let word = if first.status == Status::Fail { "FAIL" } else { first.status.as_str() };
+    let word = paint.with(paint.of(first.status), word);
+    line(out, &format!("{word} {}", first.id));
+    let mut places: Vec<String> = Vec::new();
+    let mut callers: Vec<String> = Vec::new();
+    for finding in group {
+        let host = printable(&finding.host);
+        let address = finding.address.as_deref().map(printable).filter(|address| *address != host);
+        let place =
+            format!("{} {host}{}", finding.place.as_str(), address.map(|a| format!(" {a}")).unwrap_or_default());
+        if !places.contains(&place) {
+            places.push(place);
+        }
+        callers.extend(finding.caller.as_deref().map(printable).filter(|caller| !callers.contains(caller)));
     }
-    let colored = head.replacen(&word, &paint.with(paint.of(finding.status), &word), 1);
-    line(out, &colored);
-    wrapped(out, "saw", &finding.observed);
-    if finding.status != Status::Pass {
-        wrapped(out, "wanted", &finding.expected);
+    for (i, place) in places.iter().take(NAMED).enumerate() {
+        wrapped(out, if i == 0 { "at" } else { "" }, place);
     }
-    if let Some(hint) = &finding.hint {
+    if places.len() > NAMED {
+        wrapped(out, "", &format!("and {} more", places.len() - NAMED));
+    }
+    if !callers.is_empty() {
+        let more = callers.len().saturating_sub(NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        callers.truncate(NAMED);
+        wrapped(out, "caller", &(callers.join(" ") + &more));
+    }
+    wrapped(out, "saw", &first.observed);
+    if first.status != Status::Pass {
+        wrapped(out, "wanted", &first.expected);
+    }
+    if let Some(hint) = &first.hint {
         wrapped(out, "hint", hint);
     }
-    if let Some(after) = after {
-        wrapped(out, "so also", &format!("not proven: {after}"));
+    if !after.is_empty() {
+        wrapped(out, "so also", &format!("not proven: {}", after.join(", ")));
     }
     line(out, "");
 }
@@ -515,6 +575,7 @@ struct Document<'a> {
     roots: &'a [RootLine],
     started: String,
     finished: String,
+    looked_at: &'static str,
     verdict: &'static str,
     summary: Counts,
     results: Vec<Line<'a>>,
@@ -607,9 +668,9 @@ mod tests {
             (0..1000).map(|i| finding(&format!("n{i}"), Aspect::Connect, Status::Pass)).collect();
         findings[7].status = Status::Fail;
         let text = report(findings).to_text(TextStyle::default());
-        assert!(text.contains("999 nodes alike"), "{text}");
+        assert!(text.contains("999 nodes pass"), "{text}");
         assert!(text.contains("node n7"), "{text}");
-        assert!(text.lines().count() < 25 && text.lines().all(|line| line.chars().count() <= 84), "{text}");
+        assert!(text.lines().count() < 25 && text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
     }
 
     #[test]
@@ -618,8 +679,8 @@ mod tests {
         let mut after = finding("n1", Aspect::Tls, Status::NotProven);
         after.follows = Some(cause.id);
         let text = report(vec![cause, after]).to_text(TextStyle::default());
-        assert!(text.contains("FAIL node.connect at node n1 10.0.0.1:1\n"), "{text}");
-        assert!(text.contains("so also not proven: node.tls\n"), "{text}");
+        assert!(text.contains("FAIL node.connect\n    at      node n1 10.0.0.1:1\n"), "{text}");
+        assert!(text.contains("so also not proven: tls\n"), "{text}");
         assert!(!text.contains("not-proven node.tls"), "{text}");
         assert!(text.ends_with("2 checks: 0 passed, 1 failed, 1 not proven\nNot proven: see above.\n"), "{text}");
     }

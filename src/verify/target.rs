@@ -4,8 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use rustls::crypto::CryptoProvider;
-use rustls::crypto::ring::default_provider;
+use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use serde::{Deserialize, Serialize};
@@ -33,10 +32,6 @@ pub struct Target {
     pub masters: Vec<Peer>,
     /// The nodes, in the cluster file's order.
     pub nodes: Vec<Peer>,
-    /// Whether the nodes are dialled. When they are not, they still call the masters.
-    pub dial_nodes: bool,
-    /// Nodes that this run is not about, and whose certificates still serve as a neighbour's.
-    pub others: Vec<Peer>,
 }
 
 /// A host that is dialled.
@@ -58,6 +53,50 @@ pub struct Peer {
     pub client_missing: Option<String>,
     /// The account and groups that a node's client certificate stands for.
     pub account: Option<ExpectedAccount>,
+    /// Whether it is dialled. One that is not can still be a neighbour to others.
+    pub dialled: bool,
+    /// Whether every master is asked if it knows this node's account. Means nothing for a master.
+    pub asked_for: bool,
+}
+
+impl Peer {
+    /// A host that is dialled at one place, and of which nothing is known beforehand.
+    #[must_use]
+    pub fn at(name: String, address: Address, port: u16) -> Self {
+        Self {
+            name,
+            addresses: vec![address],
+            port,
+            names: Vec::new(),
+            issued: None,
+            client: None,
+            client_missing: None,
+            account: None,
+            dialled: true,
+            asked_for: false,
+        }
+    }
+
+    /// A host that is not dialled, and calls others with `client`: it should be known as what its certificate carries.
+    #[must_use]
+    pub fn caller(name: String, client: Identity) -> Self {
+        let (user, groups) = {
+            let subject = &client.certificate.subject;
+            (subject.common_names.last().cloned().unwrap_or_default(), subject.organizations.clone())
+        };
+        Self {
+            name,
+            addresses: Vec::new(),
+            port: 0,
+            names: Vec::new(),
+            issued: None,
+            client: Some(client),
+            client_missing: None,
+            account: Some(ExpectedAccount { user, groups }),
+            dialled: false,
+            asked_for: true,
+        }
+    }
 }
 
 /// An account as the API server should see it.
@@ -114,6 +153,13 @@ pub struct Held {
 }
 
 impl Target {
+    /// A target in which nobody is yet.
+    #[must_use]
+    pub fn bare(cluster: String) -> Self {
+        let (roots, trust_faults) = (Vec::new(), Vec::new());
+        Self { cluster, roots, trust_faults, endpoint: None, masters: Vec::new(), nodes: Vec::new() }
+    }
+
     /// The target that a cluster file describes. `held` says what is here of each certificate that the policy asks for.
     pub fn of(cluster: &Cluster, roots: Vec<Certificate>, mut held: impl FnMut(&Leaf) -> Held) -> Self {
         let at =
@@ -129,6 +175,8 @@ impl Target {
                 client: None,
                 client_missing: None,
                 account: None,
+                dialled: true,
+                asked_for: true,
             };
             for leaf in leaves {
                 let found = held(&leaf);
@@ -157,25 +205,36 @@ impl Target {
             client: None,
             client_missing: None,
             account: None,
+            dialled: true,
+            asked_for: false,
         });
-        let (cluster, trust_faults) = (cluster.name.to_string(), Vec::new());
-        Self { cluster, roots, trust_faults, endpoint, masters, nodes, dial_nodes: true, others: Vec::new() }
+        Self { cluster: cluster.name.to_string(), roots, trust_faults: Vec::new(), endpoint, masters, nodes }
     }
 
-    /// Narrows the run to the nodes called `names`.
-    #[must_use]
-    pub fn only(mut self, names: &[String]) -> Self {
-        let (nodes, others) = self.nodes.into_iter().partition(|node| names.contains(&node.name));
-        (self.nodes, self.others) = (nodes, others);
-        self
+    /// Restricts a run to the nodes that `wanted` names; the others stay as neighbours only. Masters are dialled as ever.
+    pub fn only_nodes(&mut self, wanted: impl Fn(&str) -> bool) {
+        for node in &mut self.nodes {
+            (node.dialled, node.asked_for) = (wanted(&node.name), wanted(&node.name));
+        }
     }
 
-    /// Every peer that is dialled, with its place: endpoint, masters, nodes. The order of observations and findings.
+    /// Restricts a run to the masters. Their nodes' accounts are still asked for.
+    pub fn only_masters(&mut self) {
+        for node in &mut self.nodes {
+            node.dialled = false;
+        }
+    }
+
+    /// The nodes whose accounts are asked for, with their positions.
+    pub(super) fn accounts(&self) -> impl Iterator<Item = (usize, &Peer)> {
+        self.nodes.iter().enumerate().filter(|(_, node)| node.asked_for)
+    }
+
+    /// Every peer with its place: endpoint, masters, nodes. The order of observations and findings.
     pub fn peers(&self) -> impl Iterator<Item = (Place, &Peer)> {
         let endpoint = self.endpoint.iter().map(|peer| (Place::Endpoint, peer));
         let masters = self.masters.iter().map(|peer| (Place::Master, peer));
-        let nodes = self.nodes.iter().filter(|_| self.dial_nodes).map(|peer| (Place::Node, peer));
-        endpoint.chain(masters).chain(nodes)
+        endpoint.chain(masters).chain(self.nodes.iter().map(|peer| (Place::Node, peer)))
     }
 }
 
@@ -220,11 +279,8 @@ impl Identity {
         let leaf = chain.first().ok_or(IdentityError::NoCertificate)?;
         let certificate = Arc::new(Certificate::from_der(leaf.clone())?);
         let unusable = |reason: String| IdentityError::Key(reason);
-        // rustls-pki-types has no borrowed way from bytes of an unknown kind; the copy is wiped by its own drop.
         let der = PrivateKeyDer::try_from(key_der).map_err(|reason| unusable(reason.to_owned()))?;
-        let provider: CryptoProvider = default_provider();
-        let key =
-            provider.key_provider.load_private_key(der.clone_key()).map_err(|error| unusable(error.to_string()))?;
+        let key = any_supported_type(&der).map_err(|error| unusable(error.to_string()))?;
         let chain = chain.iter().map(|der| CertificateDer::from(der.clone())).collect();
         let key = CertifiedKey::new(chain, key);
         match key.keys_match() {

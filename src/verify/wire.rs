@@ -21,15 +21,16 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
-use super::observation::{
-    Answer, Connect, Der, Exchange, Handshake, MAX_BODY, MAX_CHAIN, Outcome, Request, Signature, Tls,
-};
+use super::observation::{Answer, Connect, Der, Exchange, Handshake, MAX_CHAIN, Outcome, Request, Signature, Tls};
 use super::target::Identity;
 use crate::cluster::address::Address;
 use crate::pki::fingerprint::Fingerprint;
 
 /// How many of the first bytes of a peer that speaks no TLS are kept.
 const FIRST_BYTES: usize = 64;
+
+/// The kinds of records that TLS has (RFC 8446 § 5.1, RFC 6520).
+const TLS_RECORDS: std::ops::RangeInclusive<u8> = 0x14..=0x18;
 
 /// Makes connections.
 pub(super) struct Wire {
@@ -120,10 +121,10 @@ impl Wire {
             drop(tapped);
             if first.starts_with(b"HTTP/") || self.answers_plain_http(socket.to, &first).await {
                 tls.outcome = Handshake::PlainHttp;
-            } else if let Handshake::Failed(reason) = &mut tls.outcome {
-                if !first.is_empty() && !(0x14..=0x18).contains(&first[0]) {
-                    *reason = format!("what came is not TLS: {}", String::from_utf8_lossy(&first));
-                }
+            } else if let Handshake::Failed(reason) = &mut tls.outcome
+                && first.first().is_some_and(|kind| !TLS_RECORDS.contains(kind))
+            {
+                *reason = format!("what came is not TLS: {}", String::from_utf8_lossy(&first));
             }
         }
         tls
@@ -165,9 +166,32 @@ impl Wire {
             Ok(Err(failure)) => failure,
             Err(_) => Outcome::TimedOut(millis(self.limit)),
         };
+        let outcome = match outcome {
+            Outcome::Closed | Outcome::Reset => self.farewell(socket, client).await.map_or(outcome, Outcome::Alert),
+            other => other,
+        };
         let shown = self.keep(witness.take().chain);
         let presented = client.map(|identity| identity.certificate.fingerprint());
         Exchange { caller, presented, request, shown, outcome, elapsed_ms: millis(started.elapsed()) }
+    }
+
+    /// The alert behind a closed connection. In TLS 1.3 it comes after the handshake, and an HTTP client that is still
+    /// writing may see only the end; one that reads at once sees why.
+    async fn farewell(&self, socket: &Socket, client: Option<&Identity>) -> Option<String> {
+        let (config, _) = self.config(client);
+        let listen = async {
+            let stream = TcpStream::connect(socket.to).await?;
+            let name = server_name(&socket.address, socket.to);
+            let mut stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
+            stream.read(&mut [0; 64]).await
+        };
+        match timeout(self.limit.min(Duration::from_secs(1)), listen).await {
+            Ok(Err(error)) => match describe(&error) {
+                Failure::Alert(alert) => Some(alert),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     async fn ask(&self, socket: &Socket, config: ClientConfig, request: Request) -> Result<Answer, Outcome> {
@@ -204,12 +228,13 @@ impl Wire {
                 .body(r#"{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}"#),
         };
         let mut response = asked.send().await.map_err(failed)?;
+        let limit = request.body_limit();
         let mut body = Vec::new();
         let mut truncated = false;
         while let Ok(Some(chunk)) = response.chunk().await.inspect_err(|_| truncated = true) {
-            let room = MAX_BODY - body.len();
+            let room = limit - body.len();
             body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-            if chunk.len() > room || body.len() == MAX_BODY {
+            if chunk.len() > room || body.len() == limit {
                 truncated = true;
                 break;
             }
@@ -409,7 +434,9 @@ fn describe(error: &(dyn StdError + 'static)) -> Failure {
                 _ => {}
             }
         }
-        if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_incomplete_message) {
+        // "Canceled" is what a request is told whose connection ended under it.
+        let cut_off = |error: &hyper::Error| error.is_incomplete_message() || error.is_canceled() || error.is_closed();
+        if error.downcast_ref::<hyper::Error>().is_some_and(cut_off) {
             ended = Some(Failure::Closed);
         }
         if !text.is_empty() {

@@ -1,6 +1,8 @@
 //! A laboratory: a cluster directory of its own, a fixed clock, captured streams, and the program in-process or as a
 //! process of its own. Nothing here asserts anything about the program.
 
+pub(crate) mod live;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
 use std::io::{self, Write};

@@ -1,0 +1,84 @@
+//! The verifier bundle: what CI needs to run `verify`, laid out as a cluster directory. It holds no CA's key and no
+//! node's credential.
+
+use zeroize::Zeroizing;
+
+use super::contents::{Bundle, BundleFile};
+use super::input::{CredentialPem, InputError, check};
+use super::manifest::Manifest;
+use crate::cluster::name::HostName;
+use crate::cluster::profile::Profile;
+use crate::cluster::spec::Cluster;
+use crate::pki::certificate::Certificate;
+
+/// Where the cluster file lies in it.
+pub const CLUSTER_FILE: &str = "cluster.yaml";
+/// Where the root lies in it.
+pub const ROOT: &str = "pki/ca.crt";
+const POLICY_PATH: &str = "policy/clusterctl-verifier.yaml";
+/// The bundle's own name in its manifest and as its top folder; it is no host's.
+const NAME: &str = "verifier";
+
+/// What the verifier bundle is made from.
+#[derive(Debug)]
+pub struct VerifierInput<'a> {
+    /// The cluster.
+    pub cluster: &'a Cluster,
+    /// The cluster file as it lies in the directory: the inventory.
+    pub cluster_file: &'a [u8],
+    /// The cluster's root.
+    pub root: &'a Certificate,
+    /// The verifier's credential and each master's client credential, with the path of each below the cluster directory,
+    /// without ending.
+    pub credentials: Vec<(String, CredentialPem)>,
+    /// What the verifier's account has to be allowed: [`super::render::Templates::verifier_policy`].
+    pub policy: String,
+    /// The newest certificate's place in the ledger.
+    pub generation: u64,
+}
+
+/// Puts the verifier bundle together.
+///
+/// # Errors
+/// When a credential is damaged, not of this root, or of a kind that does not belong there.
+pub fn render(input: VerifierInput<'_>) -> Result<Bundle, InputError> {
+    let public = |path: &str, bytes: &[u8]| BundleFile {
+        path: path.to_owned(),
+        mode: 0o644,
+        bytes: Zeroizing::new(bytes.to_vec()),
+    };
+    let mut files = vec![
+        public(CLUSTER_FILE, input.cluster_file),
+        public(ROOT, input.root.to_pem().as_bytes()),
+        public(POLICY_PATH, input.policy.as_bytes()),
+    ];
+    let (mut not_before, mut not_after) = (input.root.not_before, input.root.not_after);
+    let mut account = String::new();
+    for (path, credential) in input.credentials {
+        let profile = credential.profile;
+        if !matches!(profile, Profile::Verifier | Profile::ApiserverKubeletClient) {
+            return Err(InputError::NotTheHosts { profile });
+        }
+        let checked = check(&credential, input.root)?;
+        not_before = not_before.max(checked.certificate.not_before);
+        not_after = not_after.min(checked.certificate.not_after);
+        if profile == Profile::Verifier {
+            account = checked.certificate.account().user;
+        }
+        files.push(public(&format!("{path}.crt"), &credential.certificate));
+        files.push(BundleFile { path: format!("{path}.key"), mode: 0o600, bytes: credential.key });
+    }
+    let manifest = Manifest {
+        cluster: input.cluster.name.clone(),
+        host: HostName::parse(NAME).expect("a plain word is a name"),
+        roles: Vec::new(),
+        account,
+        endpoint: input.cluster.endpoint.clone(),
+        root_pin: input.root.spki_fingerprint(),
+        not_before,
+        not_after,
+        generation: input.generation,
+        files: Vec::new(),
+    };
+    Ok(Bundle::sealed(manifest, files))
+}

@@ -1,0 +1,374 @@
+//! What `verify` is pointed at: the cluster directory, a bundle, or, for clusters that somebody else's tool made, files
+//! and addresses named one by one.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use zeroize::Zeroizing;
+
+use super::audit::weaknesses;
+use super::context::{Context, read_given, unknown_host};
+use crate::bundle::archive;
+use crate::bundle::contents::Bundle;
+use crate::bundle::verifier as verifier_bundle;
+use crate::cluster::address::Address;
+use crate::cluster::endpoint::Endpoint;
+use crate::cluster::profile::{Leaf, RootKind};
+use crate::cluster::spec::{Cluster, KUBELET_PORT};
+use crate::cluster_file;
+use crate::cluster_file::kubeconfig::{self, Credential, Kubeconfig};
+use crate::failure::{Exit, Failure};
+use crate::pki::certificate::Certificate;
+use crate::pki::pem::{self, Item};
+use crate::store::layout::Layout;
+use crate::store::{credentials, roots};
+use crate::verify::finding::{CheckId, Finding, Status};
+use crate::verify::target::{Held, Identity, Peer, Place, Target};
+
+/// No bundle, trust file or kubeconfig is larger than this, in bytes.
+const LIMIT: u64 = 16 << 20;
+
+/// Where to verify from, when it is not the cluster directory.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Without a cluster directory")]
+pub struct Elsewhere {
+    /// Verify with what this bundle holds: a verifier bundle, or a node's own
+    #[arg(long, value_name = "BUNDLE", value_hint = clap::ValueHint::FilePath, conflicts_with_all = ["ca", "endpoint", "kubeconfig"])]
+    from: Option<PathBuf>,
+    /// The roots to trust, PEM
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    ca: Option<PathBuf>,
+    /// The masters' location, https://HOST:PORT
+    #[arg(long, value_name = "URL")]
+    endpoint: Option<String>,
+    /// Take endpoint, roots and the node's certificate from this kubeconfig
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, conflicts_with_all = ["ca", "endpoint", "node_cert"])]
+    kubeconfig: Option<PathBuf>,
+    /// What masters call nodes with: certificate, PEM
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, requires = "master_key")]
+    master_cert: Option<PathBuf>,
+    /// Its key, PEM
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, requires = "master_cert")]
+    master_key: Option<PathBuf>,
+    /// What a node calls masters with: certificate, PEM
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, requires = "node_key")]
+    node_cert: Option<PathBuf>,
+    /// Its key, PEM
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, requires = "node_cert")]
+    node_key: Option<PathBuf>,
+}
+
+/// A target, and what was found while it was put together.
+pub(super) struct Aim {
+    pub(super) target: Target,
+    pub(super) findings: Vec<Finding>,
+}
+
+impl Elsewhere {
+    /// Whether it is something else than the cluster directory.
+    pub(super) fn is_given(&self) -> bool {
+        self.from.is_some() || self.ca.is_some() || self.endpoint.is_some() || self.kubeconfig.is_some()
+    }
+
+    /// Puts the target together. `nodes` is what `--node` says: names, or `NAME=HOST[:PORT]` where nothing else tells.
+    ///
+    /// # Errors
+    /// A usage error that names the file or flag that is missing or wrong.
+    pub(super) fn aim(&self, nodes: &[String], context: &Context<'_>) -> anyhow::Result<Aim> {
+        if let Some(path) = &self.from {
+            return from_bundle(&context.path(path), nodes);
+        }
+        self.aim_by_flags(nodes, context)
+    }
+
+    fn aim_by_flags(&self, nodes: &[String], context: &Context<'_>) -> anyhow::Result<Aim> {
+        let mut aim = match &self.kubeconfig {
+            Some(path) => from_kubeconfig(&context.path(path))?,
+            None => {
+                let endpoint = self.endpoint.as_deref().map(parse_endpoint).transpose()?;
+                let name = endpoint.as_ref().map_or_else(|| "cluster".to_owned(), ToString::to_string);
+                let mut target = Target::bare(name);
+                target.endpoint = endpoint.map(endpoint_peer);
+                Aim { target, findings: Vec::new() }
+            }
+        };
+        if let Some(path) = &self.ca {
+            trust(&mut aim.target, &read_given(&context.path(path), LIMIT, "trust file")?);
+        }
+        if aim.target.roots.is_empty() && aim.target.trust_faults.is_empty() {
+            return Err(Failure::new(Exit::Usage, "there are no roots to trust")
+                .hint("name them with --ca FILE; the system's own are never used")
+                .into());
+        }
+        for node in nodes {
+            aim.target.nodes.push(node_peer(node)?);
+        }
+        if let Some(client) = pair("master", self.master_cert.as_deref(), self.master_key.as_deref(), context)? {
+            aim.target.masters.push(Peer::caller("master".to_owned(), client));
+        }
+        if let Some(client) = pair("node", self.node_cert.as_deref(), self.node_key.as_deref(), context)? {
+            call_as_node(&mut aim.target, client);
+        }
+        Ok(aim)
+    }
+}
+
+/// The cluster directory: all hosts, and the credentials that lie there.
+pub(super) fn from_directory(cluster: &Cluster, root: Certificate, layout: &Layout, calls: bool) -> Target {
+    Target::of(cluster, vec![root], |leaf: &Leaf| if calls { held(leaf, layout) } else { Held::default() })
+}
+
+fn held(leaf: &Leaf, layout: &Layout) -> Held {
+    let stored = match credentials::read(layout, leaf) {
+        Ok(stored) => stored,
+        Err(trouble) => return Held { missing: Some(trouble.to_string()), ..Held::default() },
+    };
+    let issued = Some(stored.credential.certificate.fingerprint());
+    match Identity::of(&stored.credential) {
+        Ok(identity) => Held { issued, identity: Some(identity), missing: None },
+        Err(error) => Held { issued, identity: None, missing: Some(error.to_string()) },
+    }
+}
+
+/// The root of the cluster directory.
+///
+/// # Errors
+/// When there is none.
+pub(super) fn root(layout: &Layout) -> anyhow::Result<Certificate> {
+    Ok(roots::certificate(layout, RootKind::Cluster)?)
+}
+
+/// Narrows a run to the nodes called `names`.
+///
+/// # Errors
+/// A usage error for a name that the cluster does not have.
+pub(super) fn narrow(target: &mut Target, names: &[String]) -> Result<(), Failure> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let known: Vec<&str> = target.nodes.iter().map(|node| node.name.as_str()).collect();
+    if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
+        return Err(unknown_host(unknown, "node", &known));
+    }
+    target.only_nodes(|name| names.iter().any(|wanted| wanted == name));
+    Ok(())
+}
+
+fn from_bundle(path: &Path, nodes: &[String]) -> anyhow::Result<Aim> {
+    let unusable = |why: &dyn std::fmt::Display| {
+        Failure::new(Exit::Usage, format!("the bundle {} cannot be used: {why}", path.display()))
+    };
+    let bytes = Zeroizing::new(read_given(path, LIMIT, "bundle")?);
+    let bundle = archive::read(&bytes).map_err(|error| {
+        unusable(&error).hint("get it again from where it was made: it may have been tampered with")
+    })?;
+    if let Some(file) = bundle.file(verifier_bundle::CLUSTER_FILE) {
+        let cluster = cluster_file::read(&file.bytes).map_err(|error| unusable(&error))?;
+        return from_verifier_bundle(&bundle, &cluster, nodes);
+    }
+    let Some(config) = bundle.file("etc/kubernetes/kubelet.conf") else {
+        return Err(unusable(&"it is a master's, which does not say where the nodes are")
+            .hint("make a verifier bundle with: clusterctl bundle --verifier")
+            .into());
+    };
+    let config = kubeconfig::read(&config.bytes).map_err(|error| unusable(&error))?;
+    let server = config.clusters.first().map(|cluster| cluster.server.as_str()).unwrap_or_default();
+    let mut target = Target::bare(bundle.manifest.cluster.to_string());
+    target.endpoint = Some(endpoint_peer(parse_endpoint(server)?));
+    let file = |path: &str| bundle.file(path).map(|file| file.bytes.to_vec()).unwrap_or_default();
+    trust(&mut target, &file("etc/kubernetes/pki/ca.crt"));
+    let base = "var/lib/kubelet/pki/kubelet-client";
+    let client = identity(&file(&format!("{base}.crt")), &file(&format!("{base}.key")));
+    let client = client.map_err(|why| unusable(&why))?;
+    let mut node = Peer::caller(bundle.manifest.host.to_string(), client);
+    node.asked_for = true;
+    target.nodes.push(node);
+    let pinned = target.roots.iter().any(|root| root.spki_fingerprint() == bundle.manifest.root_pin);
+    let mut wrong: Vec<String> = weaknesses(&config).into_iter().map(|weakness| weakness.what).collect();
+    if !pinned {
+        wrong.push("the root in it is not the one that its manifest pins".to_owned());
+    }
+    let findings = vec![trust_match(bundle.manifest.host.as_str(), path, &wrong, Status::Fail)];
+    Ok(Aim { target, findings })
+}
+
+fn from_verifier_bundle(bundle: &Bundle, cluster: &Cluster, nodes: &[String]) -> anyhow::Result<Aim> {
+    let layout = Layout::new(PathBuf::new());
+    let held = |leaf: &Leaf| {
+        let name = leaf.policy().name;
+        let base = layout.holder_folder(leaf.profile, leaf.host.as_ref()).join(name).display().to_string();
+        let (certificate, key) = (bundle.file(&format!("{base}.crt")), bundle.file(&format!("{base}.key")));
+        let (Some(certificate), Some(key)) = (certificate, key) else {
+            return Held {
+                missing: Some(format!("the verifier bundle holds no {name} of this host")),
+                ..Held::default()
+            };
+        };
+        match identity(&certificate.bytes, &key.bytes) {
+            Ok(identity) => Held { issued: None, identity: Some(identity), missing: None },
+            Err(why) => Held { missing: Some(why), ..Held::default() },
+        }
+    };
+    let mut target = Target::of(cluster, Vec::new(), held);
+    trust(&mut target, bundle.file(verifier_bundle::ROOT).map(|file| file.bytes.as_slice()).unwrap_or_default());
+    narrow(&mut target, nodes)?;
+    Ok(Aim { target, findings: Vec::new() })
+}
+
+/// `--kubeconfig`: its current context's cluster and user, else the only ones.
+fn from_kubeconfig(path: &Path) -> anyhow::Result<Aim> {
+    let shown = path.display();
+    let unusable = |why: &dyn std::fmt::Display| {
+        Failure::new(Exit::Usage, format!("the kubeconfig {shown} cannot be used: {why}"))
+    };
+    let bytes = Zeroizing::new(read_given(path, LIMIT, "kubeconfig")?);
+    let config = kubeconfig::read(&bytes).map_err(|error| unusable(&error))?;
+    let cluster = config.current_cluster().ok_or_else(|| unusable(&"it names no cluster"))?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut target = Target::bare(cluster.name.clone());
+    target.endpoint = Some(endpoint_peer(parse_endpoint(&cluster.server)?));
+    match &cluster.authority {
+        Some(authority) => trust(&mut target, &contents(authority, folder)?),
+        None => {
+            return Err(unusable(&"it names no certificate authority, so the system's would be trusted")
+                .hint("give it a certificate-authority; verify trusts nothing else")
+                .into());
+        }
+    }
+    if let Some(user) = config.current_user()
+        && let (Some(certificate), Some(key)) = (&user.certificate, &user.key)
+    {
+        let key = Zeroizing::new(contents(key, folder)?);
+        let client = identity(&contents(certificate, folder)?, &key).map_err(|why| unusable(&why))?;
+        call_as_node(&mut target, client);
+    }
+    Ok(Aim { findings: judged(&config, path), target })
+}
+
+/// `trust.match` of a kubeconfig: what breaks trust fails; what merely does not reload is warned of.
+fn judged(config: &Kubeconfig, path: &Path) -> Vec<Finding> {
+    let of = |breaks_trust| {
+        let weaknesses = weaknesses(config).into_iter().filter(|weakness| weakness.breaks_trust == breaks_trust);
+        weaknesses.map(|weakness| weakness.what).collect::<Vec<_>>()
+    };
+    let (broken, embedded) = (of(true), of(false));
+    let host = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    let mut findings = vec![trust_match(&host, path, &broken, Status::Fail)];
+    if !embedded.is_empty() {
+        findings.push(trust_match(&host, path, &embedded, Status::Warn));
+    }
+    findings
+}
+
+fn trust_match(host: &str, path: &Path, wrong: &[String], status: Status) -> Finding {
+    let expected = "a root named by file path, https, and client certificates alone";
+    let status = if wrong.is_empty() { Status::Pass } else { status };
+    let finding = Finding::new(CheckId::TRUST_MATCH, Place::Cluster, host, status).address(path.display().to_string());
+    if wrong.is_empty() {
+        return finding.saw("as expected", expected);
+    }
+    finding.saw(wrong.join("; "), expected).hint("clusterctl's bundles carry a kubeconfig that has none of this")
+}
+
+fn contents(credential: &Credential, folder: &Path) -> anyhow::Result<Vec<u8>> {
+    match credential {
+        Credential::Data(bytes) => Ok(bytes.to_vec()),
+        Credential::File(path) => read_given(&folder.join(path), LIMIT, "file"),
+    }
+}
+
+/// Takes every certificate of a trust file; what in it is none is a fault that `trust.anchor` tells.
+fn trust(target: &mut Target, text: &[u8]) {
+    match pem::read_all(text) {
+        Err(error) => target.trust_faults.push(error.to_string()),
+        Ok(items) => {
+            for item in items {
+                match item {
+                    Item::Certificate(der) => match Certificate::from_der(der) {
+                        Ok(certificate) => target.roots.push(certificate),
+                        Err(error) => target.trust_faults.push(error.to_string()),
+                    },
+                    Item::Key(..) | Item::EncryptedKey(_) => {
+                        target.trust_faults.push("a private key is in it".to_owned());
+                    }
+                    Item::Csr(_) | Item::Crl(_) | Item::PublicKey(_) => {
+                        target.trust_faults.push("something that is no certificate is in it".to_owned());
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The node that a certificate belongs to, if it is among the target's, else one that is not dialled.
+fn call_as_node(target: &mut Target, client: Identity) {
+    let caller = Peer::caller(String::new(), client);
+    let user = caller.account.as_ref().map(|account| account.user.clone()).unwrap_or_default();
+    let host = user.rsplit(':').next().unwrap_or(&user).to_owned();
+    match target.nodes.iter_mut().find(|node| node.name == host) {
+        Some(node) => {
+            (node.client, node.account, node.asked_for) = (caller.client, caller.account, true);
+        }
+        None => target.nodes.push(Peer { name: host, ..caller }),
+    }
+}
+
+fn pair(
+    whose: &str,
+    certificate: Option<&Path>,
+    key: Option<&Path>,
+    context: &Context<'_>,
+) -> anyhow::Result<Option<Identity>> {
+    let (Some(certificate), Some(key)) = (certificate, key) else { return Ok(None) };
+    let pem = read_given(&context.path(certificate), LIMIT, "certificate")?;
+    let key = Zeroizing::new(read_given(&context.path(key), LIMIT, "key")?);
+    let client = identity(&pem, &key).map_err(|why| {
+        Failure::new(Exit::Usage, format!("the {whose}'s certificate {} cannot be used: {why}", certificate.display()))
+    })?;
+    Ok(Some(client))
+}
+
+/// A client certificate, with its chain, and its key in any of the three PEM forms.
+fn identity(certificate: &[u8], key: &[u8]) -> Result<Identity, String> {
+    let chain = pem::certificates(certificate).map_err(|error| error.to_string())?;
+    let key = pem::read_all(key).map_err(|error| error.to_string())?.into_iter().find_map(|item| match item {
+        Item::Key(_, secret) => Some(secret),
+        _ => None,
+    });
+    let key = key.ok_or("there is no private key in the clear")?;
+    Identity::new(&chain, key.expose()).map_err(|error| error.to_string())
+}
+
+fn parse_endpoint(text: &str) -> Result<Endpoint, Failure> {
+    Endpoint::parse(text).map_err(|error| Failure::new(Exit::Usage, format!("{text:?} is no endpoint: {error}")))
+}
+
+fn endpoint_peer(endpoint: Endpoint) -> Peer {
+    let name = format!("{}:{}", endpoint.host.for_url(), endpoint.port);
+    Peer::at(name, endpoint.host, endpoint.port)
+}
+
+/// Reads `NAME=HOST[:PORT]`.
+fn node_peer(text: &str) -> Result<Peer, Failure> {
+    let wrong = |why: String| {
+        Failure::new(Exit::Usage, format!("--node {text:?}: {why}"))
+            .hint("without a cluster directory a node is written NAME=HOST or NAME=HOST:PORT")
+    };
+    let (name, place) = text.split_once('=').ok_or_else(|| wrong("there is no HOST".to_owned()))?;
+    let bracket = place.rfind(']').map_or(0, |at| at + 1);
+    let alone = Address::parse(place);
+    let (host, port) = match (alone, place[bracket..].rfind(':')) {
+        // An IPv6 address without brackets has colons of its own.
+        (Ok(address), _) => (address, KUBELET_PORT),
+        (Err(_), Some(colon)) => {
+            let (host, port) = place.split_at(bracket + colon);
+            let port = port[1..].parse().ok().filter(|&port| port != 0);
+            let port = port.ok_or_else(|| wrong("the port must be 1 to 65535".to_owned()))?;
+            (Address::parse(host).map_err(|error| wrong(error.to_string()))?, port)
+        }
+        (Err(error), None) => return Err(wrong(error.to_string())),
+    };
+    let mut peer = Peer::at(name.to_owned(), host, port);
+    peer.client_missing = Some("its certificate was not given".to_owned());
+    Ok(peer)
+}

@@ -1,0 +1,84 @@
+//! `demo`: the whole path, green; and every fault, found.
+
+use crate::support::Lab;
+
+#[test]
+fn the_demo_ends_with_all_six_properties_proven() {
+    let mut lab = Lab::empty();
+    lab.now = time::OffsetDateTime::now_utc();
+    let ran = lab.run(&["demo"]);
+    assert_eq!(ran.status, 0, "{ran}");
+    for step in ["init-ca --plaintext-ca-key", "issue-master --all", "issue-node --all", "bundle --all", "verify"] {
+        assert!(ran.err.lines().any(|line| line.trim_start().starts_with(step)), "{step}: {ran}");
+    }
+    assert!(ran.out.contains("100 checks: 100 passed\n"), "{ran}");
+    assert!(!ran.out.contains("FAIL"), "{ran}");
+    assert!(lab.snapshot().is_empty(), "the demo leaves nothing where it was started");
+}
+
+#[test]
+fn every_fault_is_found_by_its_check_and_ends_with_status_1() {
+    let faults = [
+        (
+            "expired-node",
+            "FAIL node.dates
+    at      node node-2 ",
+        ),
+        (
+            "other-ca",
+            "FAIL node.chain
+    at      node node-2 ",
+        ),
+        (
+            "wrong-name",
+            "FAIL node.name
+    at      node node-2 ",
+        ),
+        (
+            "anonymous-node",
+            "FAIL node.anonymous
+    at      node node-2 ",
+        ),
+        (
+            "anonymous-master",
+            "FAIL master.anonymous
+",
+        ),
+        (
+            "swapped-account",
+            "FAIL master.whoami
+",
+        ),
+        (
+            "plaintext",
+            "FAIL node.tls
+    at      node node-2 ",
+        ),
+        ("expired-root", "FAIL trust.anchor"),
+    ];
+    let mut lab = Lab::empty();
+    lab.now = time::OffsetDateTime::now_utc();
+    for (fault, found) in faults {
+        let ran = lab.run(&["demo", "--fault", fault]);
+        assert_eq!(ran.status, 1, "{fault}: {ran}");
+        assert!(ran.out.contains(found), "{fault}: {found:?} is not in {ran}");
+        assert!(ran.out.contains("    hint    "), "{fault}: {ran}");
+    }
+    let unknown = lab.run(&["demo", "--fault", "rain"]);
+    assert_eq!(unknown.status, 2);
+    assert!(unknown.err.contains("it must be one of: expired-node, other-ca,"), "{unknown}");
+}
+
+#[test]
+fn a_kept_folder_is_a_cluster_directory_to_look_around_in() {
+    let mut lab = Lab::empty();
+    lab.now = time::OffsetDateTime::now_utc();
+    let ran = lab.good(&["demo", "--keep", "--quiet"]);
+    assert_eq!(ran.err, "", "--quiet says nothing: {ran}");
+    let ran = lab.good(&["demo", "--keep"]);
+    let folder =
+        ran.err.lines().last().and_then(|line| line.split(": ").nth(1)).expect("the folder is named").to_owned();
+    let offline = lab.good(&["--dir", &folder, "verify", "--offline"]);
+    assert!(offline.out.contains(" passed\n"), "{offline}");
+    std::fs::remove_dir_all(&folder).expect("removed");
+}

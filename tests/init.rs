@@ -1,0 +1,252 @@
+//! `init`: a cluster file from flags, from questions, from kubectl; and cluster files that nobody can use.
+
+use crate::support::{CLUSTER, Lab, good_tool};
+
+const REAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/nodes-from-kubectl.json");
+
+#[test]
+fn a_cluster_file_is_never_replaced() {
+    let lab = Lab::with(CLUSTER);
+    let ran = lab.run(&["init", "--name", "prod", "--master", "m=10.0.0.1"]);
+    assert_eq!(
+        (ran.status, ran.err.lines().next()),
+        (3, Some("error: DIR/cluster.yaml exists already and is not replaced"))
+    );
+    assert_eq!(lab.read("cluster.yaml"), CLUSTER);
+}
+
+#[test]
+fn what_makes_no_cluster_is_told_whole_and_nothing_is_written() {
+    let lab = Lab::empty();
+    let ran =
+        lab.run(&["init", "--name", "Prod", "--master", "m=10.0.0.300", "--node", "n=", "--service-cidr", "10.0.0.0"]);
+    assert_eq!(
+        (ran.status, ran.err.as_str()),
+        (
+            2,
+            "error: what was given makes no valid cluster:\n  \
+             name: \"Prod\": not a valid name: it has capital letters; write prod\n  \
+             serviceCIDRs[0]: \"10.0.0.0\": not a valid CIDR: it is not written as ADDRESS/BITS\n  \
+             masters[0].addresses[0]: \"10.0.0.300\": not a valid address: it is neither an IP address nor a DNS name: \
+             its last label is a number, so it reads as an IP address, and it is not a valid one\n  \
+             nodes[0].addresses: host \"n\" has no address, so its certificate could never be verified; list at least \
+             one\n\
+             hint: nothing was written; correct the flags or the input and try again\n"
+        )
+    );
+    assert!(lab.snapshot().is_empty());
+}
+
+#[test]
+fn without_a_master_and_without_a_terminal_the_flag_is_named() {
+    let lab = Lab::empty();
+    let ran = lab.run(&["init", "--name", "prod"]);
+    assert_eq!(
+        (ran.status, ran.err.as_str()),
+        (
+            2,
+            "error: no master was given, and there is no terminal to ask on\n\
+             hint: name each with --master NAME=ADDRESS,ADDRESS\n"
+        )
+    );
+}
+
+#[test]
+fn the_real_inventory_becomes_a_cluster_file_with_every_node_and_address() {
+    let lab = Lab::empty();
+    let master = "master-1=10.20.0.11,master-1.example.net";
+    lab.good(&[
+        "init",
+        "--name",
+        "prod",
+        "--from-kubectl",
+        REAL,
+        "--endpoint",
+        "https://10.20.0.10:6443",
+        "--master",
+        master,
+    ]);
+    // PyYAML, a YAML 1.1 reader, has to see the very strings that kubectl told.
+    let script = "
+import json, sys, yaml
+file = yaml.safe_load(open(sys.argv[1]))
+real = json.load(open(sys.argv[2]))
+want = {n['metadata']['name']: list(dict.fromkeys(a['address'] for a in n['status']['addresses'])) for n in real['items']}
+have = {n['name']: n['addresses'] for n in file['nodes']}
+assert have == want, (have, want)
+assert 'on' in have and len(have) == 7
+assert file['masters'] == [{'name': 'master-1', 'addresses': ['10.20.0.11', 'master-1.example.net']}], file['masters']
+print('same')
+";
+    let file = lab.path("cluster.yaml").display().to_string();
+    assert_eq!(good_tool("/usr/bin/python3", &["-c", script, &file, REAL]), "same\n");
+    let text = lab.read("cluster.yaml");
+    assert!(text.lines().filter(|line| line.starts_with('#')).count() > 20, "the file explains itself");
+}
+
+#[test]
+fn the_rest_of_the_path_runs_on_the_real_inventory() {
+    let lab = Lab::empty();
+    let master = "master-1=10.20.0.11,master-1.example.net";
+    lab.good(&[
+        "init",
+        "--name",
+        "prod",
+        "--from-kubectl",
+        REAL,
+        "--endpoint",
+        "https://10.20.0.10:6443",
+        "--master",
+        master,
+    ]);
+    lab.good(&["init-ca", "--plaintext-ca-key"]);
+    lab.good(&["issue-master", "--all"]);
+    lab.good(&["issue-node", "--all"]);
+    lab.good(&["bundle", "--all"]);
+    let offline = lab.good(&["verify", "--offline"]);
+    assert!(offline.out.contains("29 checks: 29 passed\n"), "{offline}");
+    let cloud = "ip-10-20-3-7.eu-central-1.compute.internal";
+    let root = lab.path("pki/ca.crt").display().to_string();
+    let at = lab.now.unix_timestamp().to_string();
+    for (node, name) in [(cloud, cloud), ("on", "on"), ("worker-b2", "worker-b2.edge.example.net")] {
+        let certificate = lab.path(&format!("pki/nodes/{node}/kubelet-server.crt")).display().to_string();
+        good_tool(
+            "openssl",
+            &[
+                "verify",
+                "-x509_strict",
+                "-attime",
+                &at,
+                "-purpose",
+                "sslserver",
+                "-verify_hostname",
+                name,
+                "-CAfile",
+                &root,
+                &certificate,
+            ],
+        );
+        let bundle = lab.path(&format!("bundles/{node}.tar.gz")).display().to_string();
+        assert!(good_tool("tar", &["-tzf", &bundle]).contains(&format!("{node}/etc/kubernetes/kubelet.conf\n")));
+    }
+    // What cannot be reached from a test is not proven, and that is said.
+    let online = lab.run(&[
+        "verify",
+        "--timeout",
+        "0.05",
+        "--node",
+        "on",
+        "--resolve",
+        "on:127.0.0.9",
+        "--resolve",
+        "master-1.example.net:127.0.0.9",
+    ]);
+    assert_eq!(online.status, 1, "{online}");
+    assert!(online.out.contains("FAIL node.connect\n    at      node on "), "{online}");
+}
+
+#[test]
+fn a_file_that_is_not_kubectls_is_told() {
+    let lab = Lab::empty();
+    lab.write("nodes.json", "{\"kind\": \"PodList\", \"items\": []}");
+    let ran = lab.run(&["init", "--from-kubectl", "nodes.json", "--master", "m=10.0.0.1"]);
+    assert_eq!(ran.status, 2, "{ran}");
+    assert!(ran.err.starts_with("error: DIR/nodes.json does not list nodes\ncaused by: "), "{ran}");
+    let ran = lab.run(&["init", "--from-kubectl", "absent.json", "--master", "m=10.0.0.1"]);
+    assert_eq!((ran.status, ran.err.as_str()), (2, "error: there is no file DIR/absent.json\n"));
+}
+
+#[test]
+fn a_person_is_asked_for_what_no_flag_says() {
+    let mut lab = Lab::empty();
+    let typed = ["lab", "m1=10.0.0.1", "m2=10.0.0.2", "", "https://10.0.0.9:6443", "on=10.0.1.1,fd00::1", ""];
+    lab.typed = Some(typed.map(str::to_owned).into());
+    let ran = lab.good(&["init"]);
+    assert!(ran.err.contains("cluster lab with 2 masters and 1 node."), "{ran}");
+    assert!(lab.read("cluster.yaml").contains("- name: \"on\"\n  addresses: [\"10.0.1.1\", \"fd00::1\"]\n"));
+}
+
+#[test]
+fn every_fault_of_a_cluster_file_is_shown_at_once_with_path_and_line() {
+    let lab = Lab::with(
+        "apiVersion: clusterctl/v1\nkind: Cluster\nname: Prod\nendpont: x\nserviceCIDRs: [10.96.0.0/40]\nmasters:\n\
+         - {name: m1, addresses: [10.0.0.1]}\n- {name: m1, addresses: [10.0.0.1]}\nnodes:\n- {name: Upper, addresses: []}\n\
+         - {name: n, addresses: [10.0.1.1], kubeletPort: 70000}\n",
+    );
+    let ran = lab.run(&["issue-node", "--all"]);
+    assert_eq!(ran.status, 2, "{ran}");
+    for told in [
+        "error: the cluster file DIR/cluster.yaml cannot be used",
+        "name (line 3): \"Prod\": not a valid name: it has capital letters; write prod",
+        "endpont (line 4)",
+        "serviceCIDRs[0] (line 5): \"10.96.0.0/40\": not a valid CIDR: the prefix must be 0 to 32",
+        "masters[1].name (line 8): \"m1\": a duplicate: masters[0].name has it already",
+        "masters[1].addresses[0] (line 8): \"10.0.0.1\": a duplicate: masters[0].addresses[0] has it already",
+        "nodes[0].name (line 10): \"Upper\": not a valid name: it has capital letters; write upper",
+        "nodes[0].addresses (line 10): host \"Upper\" has no address",
+        "nodes[1].kubeletPort (line 11): \"70000\": not a valid port: it must be 1 to 65535",
+        "\nhint: ",
+    ] {
+        assert!(ran.err.contains(told), "{told:?} is not in {ran}");
+    }
+}
+
+#[test]
+fn a_cluster_file_that_is_empty_huge_or_no_yaml_is_told() {
+    let lab = Lab::empty();
+    let refused = |text: &str| {
+        lab.write("cluster.yaml", text);
+        let ran = lab.run(&["init-ca", "--plaintext-ca-key"]);
+        assert_eq!((ran.status, ran.out.as_str()), (2, ""), "{ran}");
+        assert!(!lab.path("pki").exists());
+        ran.err
+    };
+    assert!(refused("").contains("empty"));
+    assert!(refused("{{{").starts_with("error: the cluster file DIR/cluster.yaml cannot be used\ncaused by: "));
+    assert!(refused("\u{0}\u{1}garbage").contains("caused by: "));
+    assert!(refused(&"# a comment\n".repeat(50 * 1024 * 1024 / 12)).contains("larger than"));
+    std::fs::remove_file(lab.path("cluster.yaml")).expect("removed");
+    let ran = lab.run(&["init-ca", "--plaintext-ca-key"]);
+    assert_eq!(
+        (ran.status, ran.err.as_str()),
+        (
+            2,
+            "error: there is no cluster.yaml in DIR\n\
+             hint: write one with: clusterctl init   (or name the cluster directory with --dir)\n"
+        )
+    );
+}
+
+#[test]
+fn an_account_over_64_characters_is_told_with_its_length() {
+    let long = format!("{}.example.net", "a".repeat(45));
+    let lab = Lab::with(&CLUSTER.replace("name: on", &format!("name: {long}")));
+    let ran = lab.run(&["issue-node", "--all"]);
+    assert_eq!(ran.status, 2);
+    assert!(ran.err.contains(&format!("the account kubelet:{long} has 65 characters")), "{ran}");
+}
+
+#[test]
+fn a_line_that_cannot_be_read_is_asked_for_again() {
+    let mut lab = Lab::empty();
+    let typed = ["m1", "m1=10.0.0.1", "m2=10.0.0.2", "", "10.0.0.9", "https://10.0.0.9:6443", "n1=10.0.1.1", ""];
+    lab.typed = Some(typed.map(str::to_owned).into());
+    let ran = lab.good(&["init", "--name", "lab"]);
+    assert_eq!(
+        ran.err,
+        "warning: \"m1\" is not NAME=ADDRESS,ADDRESS; type it again\n\
+         warning: \"10.0.0.9\" is no endpoint: it must begin with https://; type it again\n\
+         cluster lab with 2 masters and 1 node. Look it over, then go on with: clusterctl init-ca\n"
+    );
+    let file = lab.read("cluster.yaml");
+    assert!(file.contains("\nendpoint: \"https://10.0.0.9:6443\"\n"), "{file}");
+    assert!(file.contains("- name: \"m1\"\n  addresses: [\"10.0.0.1\"]\n"), "{file}");
+}
+
+#[test]
+fn a_person_who_leaves_leaves_nothing_behind() {
+    let mut lab = Lab::empty();
+    lab.typed = Some(["m1=10.0.0.1"].map(str::to_owned).into());
+    assert_ne!(lab.run(&["init", "--name", "lab"]).status, 0);
+    assert!(!lab.path("cluster.yaml").exists());
+}

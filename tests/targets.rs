@@ -1,0 +1,234 @@
+//! What `verify` can be pointed at: the directory, a verifier bundle, a node's own bundle, files and flags, a kubeconfig.
+
+use clusterctl::standin::fault::Fault;
+
+use crate::support::live::Live;
+use crate::support::{Lab, Ran, good_tool};
+
+fn flat(ran: &Ran) -> String {
+    ran.out.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn the_directory_proves_a_live_cluster_and_finds_its_fault() {
+    let live = Live::start(None);
+    let ran = live.lab.good(&["verify"]);
+    assert!(ran.out.contains("Proven: every check that counts has passed.\n"), "{ran}");
+    let broken = Live::start(Some(Fault::AnonymousNode));
+    let ran = broken.lab.run(&["verify"]);
+    assert_eq!(ran.status, 1, "{ran}");
+    assert!(flat(&ran).contains("FAIL node.anonymous at node node-2"), "{ran}");
+    // The fault is another node's.
+    broken.lab.good(&["verify", "--node", "node-1"]);
+    broken.lab.good(&["verify", "--masters-only"]);
+}
+
+#[test]
+fn a_verifier_bundle_holds_no_ca_key_and_no_nodes_and_proves_what_it_can() {
+    let live = Live::start(None);
+    let packed = live.lab.good(&["bundle", "--verifier"]);
+    assert_eq!(packed.out, "DIR/verifier.tar.gz\n");
+    let listed = good_tool("tar", &["-tzf", &live.lab.path("verifier.tar.gz").display().to_string()]);
+    let files: Vec<&str> = listed.lines().collect();
+    assert_eq!(
+        files,
+        [
+            "verifier/",
+            "verifier/cluster.yaml",
+            "verifier/manifest.json",
+            "verifier/manifest.sha256",
+            "verifier/pki/ca.crt",
+            "verifier/pki/masters/master-1/apiserver-kubelet-client.crt",
+            "verifier/pki/masters/master-1/apiserver-kubelet-client.key",
+            "verifier/pki/masters/master-2/apiserver-kubelet-client.crt",
+            "verifier/pki/masters/master-2/apiserver-kubelet-client.key",
+            "verifier/pki/verifier/verifier.crt",
+            "verifier/pki/verifier/verifier.key",
+            "verifier/policy/clusterctl-verifier.yaml",
+        ]
+    );
+    // Somewhere else, with nothing but the bundle.
+    let mut ci = Lab::empty();
+    ci.now = live.lab.now;
+    std::fs::copy(live.lab.path("verifier.tar.gz"), ci.path("verifier.tar.gz")).expect("copied");
+    let strict = ci.run(&["verify", "--from", "verifier.tar.gz"]);
+    assert_eq!(strict.status, 1, "nodes' own certificates are not there: {strict}");
+    assert!(strict.out.contains("skipped"), "{strict}");
+    assert!(!strict.out.contains("FAIL"), "{strict}");
+    let forgiving = ci.run(&["verify", "--from", "verifier.tar.gz", "--allow-skipped"]);
+    assert_eq!(forgiving.status, 0, "{forgiving}");
+    assert!(forgiving.out.contains("27 skipped\n"), "what was not tried is said all the same: {forgiving}");
+    let again = live.lab.good(&["bundle", "--verifier"]);
+    assert_eq!(again.out, packed.out);
+    let bytes = |lab: &Lab| std::fs::read(lab.path("verifier.tar.gz")).expect("a bundle");
+    assert_eq!(bytes(&live.lab), bytes(&ci), "the same bytes on every run");
+}
+
+#[test]
+fn the_verifiers_policy_is_read_by_kubectl_and_has_no_proxy() {
+    let live = Live::start(None);
+    live.lab.good(&["bundle", "--verifier"]);
+    let dir = live.lab.dir().display().to_string();
+    good_tool("tar", &["-xzf", &live.lab.path("verifier.tar.gz").display().to_string(), "-C", &dir]);
+    let policy = live.lab.read("verifier/policy/clusterctl-verifier.yaml");
+    let rules: Vec<&str> = policy.lines().filter(|line| !line.trim_start().starts_with('#')).collect();
+    assert!(!rules.join("\n").contains("nodes/proxy"));
+    let script = "
+import sys, yaml
+role, binding = yaml.safe_load_all(open(sys.argv[1]))
+assert role['kind'] == 'ClusterRole' and binding['kind'] == 'ClusterRoleBinding'
+assert binding['roleRef']['name'] == role['metadata']['name']
+assert [s['name'] for s in binding['subjects']] == ['clusterctl:verifiers']
+verbs = {v for rule in role['rules'] for v in rule['verbs']}
+assert verbs == {'get', 'list'}, verbs
+print('fine')
+";
+    let path = live.lab.path("verifier/policy/clusterctl-verifier.yaml").display().to_string();
+    assert_eq!(good_tool("/usr/bin/python3", &["-c", script, &path]), "fine\n");
+}
+
+#[test]
+fn a_nodes_own_bundle_proves_the_way_to_the_masters() {
+    let live = Live::start(None);
+    live.lab.good(&["bundle", "--all"]);
+    let ran = live.lab.good(&["verify", "--from", "bundles/node-1.tar.gz"]);
+    for id in ["master.whoami", "master.caller", "trust.match"] {
+        let ran = live.lab.good(&["verify", "--from", "bundles/node-1.tar.gz", "--verbose"]);
+        assert!(ran.out.contains(&format!("pass {id}")), "{id}: {ran}");
+    }
+    assert!(!ran.out.contains("node.tls"), "no node is dialled: {ran}");
+    let swapped = Live::start(Some(Fault::SwappedAccount));
+    swapped.lab.good(&["bundle", "--all"]);
+    let ran = swapped.lab.run(&["verify", "--from", "bundles/node-1.tar.gz"]);
+    assert_eq!(ran.status, 1, "{ran}");
+    assert!(ran.out.contains("FAIL master.whoami"), "{ran}");
+    let ran = live.lab.run(&["verify", "--from", "bundles/master-1.tar.gz"]);
+    assert_eq!(ran.status, 2);
+    assert!(ran.err.contains("hint: make a verifier bundle with: clusterctl bundle --verifier\n"), "{ran}");
+}
+
+#[test]
+fn a_tampered_bundle_is_refused() {
+    let live = Live::start(None);
+    live.lab.good(&["bundle", "--verifier"]);
+    let dir = live.lab.dir().display().to_string();
+    let bundle = live.lab.path("verifier.tar.gz").display().to_string();
+    good_tool("tar", &["-xzf", &bundle, "-C", &dir]);
+    live.lab.write("verifier/pki/ca.crt", &live.lab.read("pki/etcd/ca.crt"));
+    good_tool("tar", &["-czf", &bundle, "-C", &dir, "verifier"]);
+    let ran = live.lab.run(&["verify", "--from", "verifier.tar.gz"]);
+    assert_eq!(ran.status, 2, "{ran}");
+    assert!(ran.err.contains("pki/ca.crt"), "{ran}");
+    assert!(ran.err.contains("hint: get it again from where it was made"), "{ran}");
+}
+
+#[test]
+fn files_and_flags_prove_a_cluster_that_has_no_directory() {
+    let live = Live::start(None);
+    let endpoint = format!("https://{}", live.addresses.endpoint);
+    let nodes: Vec<String> =
+        live.addresses.nodes.iter().enumerate().map(|(i, at)| format!("node-{}={at}", i + 1)).collect();
+    let mut args = vec!["verify", "--ca", "pki/ca.crt", "--endpoint", &endpoint];
+    for node in &nodes[..2] {
+        args.extend(["--node", node]);
+    }
+    args.extend(["--master-cert", "pki/masters/master-1/apiserver-kubelet-client.crt"]);
+    args.extend(["--master-key", "pki/masters/master-1/apiserver-kubelet-client.key"]);
+    args.extend([
+        "--node-cert",
+        "pki/nodes/node-1/kubelet-client.crt",
+        "--node-key",
+        "pki/nodes/node-1/kubelet-client.key",
+    ]);
+    std::fs::remove_file(live.lab.path("cluster.yaml")).expect("removed");
+    let ran = live.lab.run(&[&args[..], &["--verbose"]].concat());
+    assert!(!ran.out.contains("FAIL"), "{ran}");
+    for id in ["node.caller", "node.chain", "node.name", "node.anonymous", "master.whoami", "master.chain"] {
+        assert!(ran.out.contains(&format!("pass {id}")), "{id}: {ran}");
+    }
+    let broken = Live::start(Some(Fault::OtherCa));
+    let node = format!("node-2={}", broken.addresses.nodes[1]);
+    let ran = broken.lab.run(&["verify", "--ca", "pki/ca.crt", "--node", &node]);
+    assert_eq!(ran.status, 1, "{ran}");
+    assert!(flat(&ran).contains("FAIL node.chain at node node-2"), "{ran}");
+}
+
+#[test]
+fn a_kubeconfig_tells_endpoint_roots_and_account() {
+    let live = Live::start(None);
+    let server = format!("https://{}", live.addresses.endpoint);
+    let config = |cluster: &str, user: &str| {
+        format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts:\n- {{name: c, context: {{cluster: a, user: u}}}}\n\
+             clusters:\n- name: a\n  cluster: {{server: '{server}', {cluster}}}\nusers:\n- name: u\n  user: {{{user}}}\n"
+        )
+    };
+    let by_path =
+        "client-certificate: pki/nodes/node-1/kubelet-client.crt, client-key: pki/nodes/node-1/kubelet-client.key";
+    live.lab.write("by-path.conf", &config("certificate-authority: pki/ca.crt", by_path));
+    let ran = live.lab.good(&["verify", "--kubeconfig", "by-path.conf", "--verbose"]);
+    assert!(ran.out.contains("pass master.whoami") && ran.out.contains("pass trust.match"), "{ran}");
+
+    let data = |path: &str| good_tool("base64", &["-w0", &live.lab.path(path).display().to_string()]);
+    let embedded = format!(
+        "client-certificate-data: {}, client-key-data: {}",
+        data("pki/nodes/node-1/kubelet-client.crt"),
+        data("pki/nodes/node-1/kubelet-client.key")
+    );
+    let root = format!("certificate-authority-data: {}", data("pki/ca.crt"));
+    live.lab.write("embedded.conf", &config(&root, &embedded));
+    let ran = live.lab.good(&["verify", "--kubeconfig", "embedded.conf"]);
+    assert!(flat(&ran).contains("embedded, and not reloaded"), "works, and is warned of: {ran}");
+    assert_eq!(live.lab.run(&["verify", "--kubeconfig", "embedded.conf", "--fail-on", "warn"]).status, 1);
+
+    live.lab.write("open.conf", &config("certificate-authority: pki/ca.crt, insecure-skip-tls-verify: true", by_path));
+    let ran = live.lab.run(&["verify", "--kubeconfig", "open.conf"]);
+    assert_eq!(ran.status, 1, "{ran}");
+    assert!(flat(&ran).contains("insecure-skip-tls-verify is set"), "{ran}");
+
+    let marker = live.lab.path("was-run");
+    let exec = format!(
+        "exec: {{apiVersion: client.authentication.k8s.io/v1, command: touch, args: ['{}']}}",
+        marker.display()
+    );
+    live.lab.write("exec.conf", &config("certificate-authority: pki/ca.crt", &exec));
+    let ran = live.lab.run(&["verify", "--kubeconfig", "exec.conf"]);
+    assert_eq!(ran.status, 1, "{ran}");
+    assert!(flat(&ran).contains("an exec plugin (not run)"), "{ran}");
+    assert!(!marker.exists());
+
+    live.lab.write("no-ca.conf", &config("insecure-skip-tls-verify: false", by_path));
+    let ran = live.lab.run(&["verify", "--kubeconfig", "no-ca.conf"]);
+    assert_eq!(ran.status, 2, "{ran}");
+}
+
+#[test]
+fn bad_trust_files_endpoints_nodes_and_contradictions_are_told() {
+    let lab = Lab::issued();
+    lab.write("empty.crt", "");
+    lab.write("mixed.crt", &format!("{}{}", lab.read("pki/ca.crt"), lab.read("pki/ca.key")));
+    let leaf = "pki/nodes/on/kubelet-client.crt";
+    let cases: [(&[&str], u8, &str); 11] = [
+        (&["verify", "--endpoint", "https://127.0.0.9:1"], 2, "error: there are no roots to trust"),
+        (
+            &["verify", "--ca", "absent.crt", "--endpoint", "https://127.0.0.9:1"],
+            2,
+            "there is no trust file DIR/absent.crt",
+        ),
+        (&["verify", "--ca", "empty.crt", "--endpoint", "https://127.0.0.9:1"], 1, "there is no PEM section in it"),
+        (&["verify", "--ca", "mixed.crt", "--endpoint", "https://127.0.0.9:1"], 1, "a private key is in it"),
+        (&["verify", "--ca", leaf, "--endpoint", "https://127.0.0.9:1"], 1, "it is not a CA"),
+        (&["verify", "--ca", "pki/ca.crt", "--endpoint", "127.0.0.9:1"], 2, "it must begin with https://"),
+        (&["verify", "--ca", "pki/ca.crt", "--endpoint", "https://127.0.0.9:1/api"], 2, "without user, path or query"),
+        (&["verify", "--ca", "pki/ca.crt", "--node", "on"], 2, "--node \"on\": there is no HOST"),
+        (&["verify", "--ca", "pki/ca.crt", "--node", "on=10.0.0.1:99999"], 2, "the port must be 1 to 65535"),
+        (&["verify", "--from", "x.tar.gz", "--ca", "pki/ca.crt"], 2, "cannot be used with"),
+        (&["verify", "--ca", "pki/ca.crt", "--node-cert", leaf], 2, "--node-key"),
+    ];
+    for (args, status, told) in cases {
+        let ran = lab.run(&[args, &["--timeout", "0.5"]].concat());
+        assert_eq!(ran.status, status, "{args:?}: {ran}");
+        let all = format!("{} {}", flat(&ran), ran.err);
+        assert!(all.contains(told), "{args:?}: {told:?} is not in {ran}");
+    }
+}

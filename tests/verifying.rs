@@ -1,0 +1,136 @@
+//! `verify` as a command: what it is pointed at, exit statuses, and what lies in the directory. What happens on the wire
+//! is in `verify.rs`.
+
+use std::os::unix::fs::PermissionsExt;
+
+use crate::support::{CLUSTER, Lab};
+
+#[test]
+fn a_good_directory_is_good_and_that_proves_no_property() {
+    let lab = Lab::issued();
+    lab.good(&["bundle", "--all"]);
+    let ran = lab.good(&["verify", "--offline"]);
+    assert!(ran.out.contains("20 checks: 20 passed\n"), "{ran}");
+    assert!(ran.out.contains("nothing was dialled"), "{ran}");
+    // A directory says nothing of who can be reached, or of who is refused.
+    let matrix: Vec<&str> =
+        ran.out.lines().filter(|line| line.starts_with("node ") || line.starts_with("master ")).collect();
+    assert!(matrix.iter().all(|line| !line.contains(" ok ")), "{ran}");
+}
+
+#[test]
+fn everything_that_is_wrong_in_the_directory_is_found_in_one_run() {
+    let lab = Lab::issued();
+    lab.good(&["bundle", "--all"]);
+    std::fs::set_permissions(lab.path("pki/nodes/on/kubelet-client.key"), PermissionsExt::from_mode(0o644))
+        .expect("chmod");
+    std::fs::remove_file(lab.path("pki/masters/master-2/apiserver.crt")).expect("removed");
+    for ending in ["crt", "key"] {
+        let from = lab.path(&format!("pki/nodes/worker-b1/kubelet-client.{ending}"));
+        std::fs::copy(from, lab.path(&format!("pki/nodes/worker-a1.fra1.example.net/kubelet-client.{ending}")))
+            .expect("copied");
+    }
+    let mut bundle = std::fs::read(lab.path("bundles/on.tar.gz")).expect("a bundle");
+    let middle = bundle.len() / 2;
+    bundle[middle] ^= 0xff;
+    std::fs::write(lab.path("bundles/on.tar.gz"), bundle).expect("written");
+    let ran = lab.run(&["verify", "--offline"]);
+    assert_eq!(ran.status, 1, "{ran}");
+    let flat = ran.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    for told in [
+        "kubelet-client.key has mode 0644, others can read it",
+        "apiserver.crt is missing",
+        "carries CN=kubelet:worker-b1 O=kubelets, the cluster file asks for CN=kubelet:worker-a1.fra1.example.net O=kubelets",
+        "FAIL trust.match at node on ",
+        "clusterctl issue-master master-2",
+        "clusterctl bundle on",
+    ] {
+        assert!(flat.contains(told), "{told:?} is not in {ran}");
+    }
+}
+
+#[test]
+fn a_key_that_two_hosts_share_is_found() {
+    let lab = Lab::issued();
+    for ending in ["crt", "key"] {
+        let from = lab.path(&format!("pki/nodes/on/kubelet-client.{ending}"));
+        std::fs::copy(from, lab.path(&format!("pki/nodes/worker-b1/kubelet-client.{ending}"))).expect("copied");
+    }
+    let ran = lab.run(&["verify", "--offline"]);
+    assert_eq!(ran.status, 1, "{ran}");
+    let flat = ran.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(flat.contains("its key is also on kubelet-client's"), "{ran}");
+}
+
+#[test]
+fn bundles_of_another_root_or_another_endpoint_do_not_match() {
+    let lab = Lab::issued();
+    lab.good(&["bundle", "--all"]);
+    lab.write(
+        "cluster.yaml",
+        &CLUSTER.replace("https://api.prod.example.net:6443", "https://api.prod.example.net:7443"),
+    );
+    let ran = lab.run(&["verify", "--offline"]);
+    assert_eq!(ran.status, 1, "{ran}");
+    let flat = ran.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        flat.contains(
+            "it leads to https://api.prod.example.net:6443, the cluster file to https://api.prod.example.net:7443"
+        ),
+        "{ran}"
+    );
+
+    let other = Lab::issued();
+    other.good(&["bundle", "--all"]);
+    std::fs::copy(other.path("bundles/on.tar.gz"), lab.path("bundles/on.tar.gz")).expect("copied");
+    let ran = lab.run(&["verify", "--offline"]);
+    let flat = ran.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(flat.contains("its manifest pins another root"), "{ran}");
+}
+
+#[test]
+fn an_expired_directory_fails_and_names_the_root() {
+    let mut lab = Lab::issued();
+    lab.now += time::Duration::days(3651);
+    let ran = lab.run(&["verify", "--offline"]);
+    assert_eq!(ran.status, 1, "{ran}");
+    assert!(ran.out.contains("FAIL trust.anchor"), "{ran}");
+}
+
+#[test]
+fn json_is_versioned_and_complete_when_it_fails() {
+    let lab = Lab::issued();
+    std::fs::remove_file(lab.path("pki/masters/master-2/apiserver.crt")).expect("removed");
+    let ran = lab.run(&["verify", "--offline", "--output", "json"]);
+    assert_eq!(ran.status, 1, "{ran}");
+    let value: serde_json::Value = serde_json::from_str(&ran.out).expect("JSON");
+    assert_eq!(value["schemaVersion"], 1);
+    let results = value["results"].as_array().expect("results");
+    let failed: Vec<&str> = results.iter().filter(|r| r["status"] == "fail").filter_map(|r| r["id"].as_str()).collect();
+    assert_eq!(failed, ["store.credential"]);
+    assert_eq!(results.len(), 15);
+}
+
+#[test]
+fn unknown_nodes_bad_pins_and_contradictions_are_usage_errors() {
+    let lab = Lab::issued();
+    let cases: [(&[&str], &str); 5] = [
+        (&["verify", "--node", "onn"], "hint: did you mean on ?"),
+        (&["verify", "--resolve", "api"], "\"api\" is not NAME:ADDRESS"),
+        (&["verify", "--offline", "--masters-only"], "cannot be used with"),
+        (&["verify", "--timeout", "-1"], "error: "),
+        (&["verify", "--timeout", "0"], "between 0.01 and 86400 seconds"),
+    ];
+    for (args, told) in cases {
+        let ran = lab.run(args);
+        assert_eq!(ran.status, 2, "{args:?}: {ran}");
+        assert!(ran.err.contains(told), "{args:?}: {told:?} is not in {ran}");
+    }
+}
+
+#[test]
+fn without_a_root_there_is_nothing_to_verify_with() {
+    let lab = Lab::with(CLUSTER);
+    let ran = lab.run(&["verify"]);
+    assert_eq!((ran.status, ran.err.lines().next()), (3, Some("error: there is no root in DIR")));
+}
