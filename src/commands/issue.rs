@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use clap::Args;
-use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+use rayon::iter::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 use time::OffsetDateTime;
 
 use super::batches::in_batches;
@@ -46,8 +46,10 @@ pub(super) struct Request<'a> {
     pub(super) command: &'static str,
     /// What comes after it.
     pub(super) next: &'static str,
-    /// For each holder, all that it is to hold.
-    pub(super) holders: Vec<Vec<Leaf>>,
+    /// How many hold something,
+    pub(super) holders: usize,
+    /// and what each of them, by number, is to hold. Made when it is needed: of many hosts it would fill the memory.
+    pub(super) leaves: &'a (dyn Fn(usize) -> Vec<Leaf> + Sync),
     /// How.
     pub(super) how: &'a IssueArgs,
 }
@@ -62,7 +64,7 @@ pub(super) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Cont
     if request.how.dry_run {
         let known = Ledger::open(&context.layout.ledger())?.known()?;
         let plans = plan(request, cluster, &root, &known, context)?;
-        tell_plan(&plans, context);
+        tell_plan(request, &plans, context);
         return Ok(Exit::Done);
     }
     let _lock = context.lock(request.command)?;
@@ -80,9 +82,9 @@ pub(super) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Cont
     // Typing a passphrase is not work, and counts for nothing.
     let begun = Instant::now();
     let authority = Authority::open(&root, context.now).map_err(unfit)?;
-    warn_of_short_lives(&work, authority.root(), context);
+    warn_of_short_lives(request, &work, authority.root(), context);
     issuance::prepare(&context.layout)?;
-    let issued = make_all(&work, cluster, &authority, &mut ledger, context)?;
+    let issued = make_all(request, &work, cluster, &authority, &mut ledger, context)?;
     let seconds = begun.elapsed().as_secs_f64();
     context.screen.step(format_args!(
         "issued {}, kept {kept}, in {seconds:.1} s ({:.0} a second)",
@@ -108,10 +110,10 @@ fn unfit(error: MintError) -> anyhow::Error {
 
 /// What is to be done for one holder.
 struct Plan {
-    /// What is issued, each with all reasons.
-    issue: Vec<(Leaf, Vec<String>)>,
-    /// What is good and lies beside it; only its leaf, to be read again when the folder is written.
-    beside: Vec<Leaf>,
+    /// Its number.
+    holder: usize,
+    /// Which of its leaves are issued, by number, each with all reasons. The others are good and lie beside them.
+    issue: Vec<(usize, Vec<String>)>,
     /// How many are good.
     kept: usize,
 }
@@ -124,30 +126,26 @@ fn plan(
     known: &Known,
     context: &Context<'_>,
 ) -> Result<Vec<Plan>, Failure> {
-    let progress = context.screen.progress("looking at what is there", request.holders.len() as u64);
+    let progress = context.screen.progress("looking at what is there", request.holders as u64);
     let (layout, now, how) = (&context.layout, context.now, request.how);
-    let one = |leaves: &Vec<Leaf>| {
-        let mut plan = Plan { issue: Vec::new(), beside: Vec::new(), kept: 0 };
-        for leaf in leaves {
+    let one = |holder: usize| {
+        let mut plan = Plan { holder, issue: Vec::new(), kept: 0 };
+        for (i, leaf) in (request.leaves)(holder).iter().enumerate() {
             let found = credentials::read_good(layout, leaf, cluster.keys, root, known, now);
-            let reasons = match found {
+            let reasons: Vec<String> = match found {
                 Err(troubles) => troubles.iter().map(ToString::to_string).collect(),
                 Ok(stored) => reasons_to_replace(&stored, how, now),
             };
             if reasons.is_empty() {
                 plan.kept += 1;
-                plan.beside.push(leaf.clone());
             } else {
-                plan.issue.push((leaf.clone(), reasons));
+                plan.issue.push((i, reasons));
             }
-        }
-        if plan.issue.is_empty() {
-            plan.beside = Vec::new();
         }
         progress.add(1);
         plan
     };
-    let plans = request.holders.par_iter().map(one).collect();
+    let plans = (0..request.holders).into_par_iter().map(one).collect();
     context.go_on(|| "nothing was changed".to_owned())?;
     Ok(plans)
 }
@@ -164,11 +162,14 @@ fn reasons_to_replace(stored: &Stored, how: &IssueArgs, now: OffsetDateTime) -> 
     reasons
 }
 
-fn tell_plan(plans: &[Plan], context: &mut Context<'_>) {
+fn tell_plan(request: &Request<'_>, plans: &[Plan], context: &mut Context<'_>) {
     let mut issued = 0;
-    for (leaf, reasons) in plans.iter().flat_map(|plan| &plan.issue) {
-        issued += 1;
-        context.screen.answer(format_args!("issue {}: {}", holder(leaf), reasons.join("; ")));
+    for plan in plans.iter().filter(|plan| !plan.issue.is_empty()) {
+        let leaves = (request.leaves)(plan.holder);
+        for (i, reasons) in &plan.issue {
+            issued += 1;
+            context.screen.answer(format_args!("issue {}: {}", holder(&leaves[*i]), reasons.join("; ")));
+        }
     }
     let kept: usize = plans.iter().map(|plan| plan.kept).sum();
     context.screen.step(format_args!("would issue {} and keep {kept}; nothing was changed", certificates(issued)));
@@ -179,9 +180,13 @@ fn holder(leaf: &Leaf) -> String {
     leaf.host.as_ref().map_or_else(|| name.to_owned(), |host| format!("{host} {name}"))
 }
 
-fn warn_of_short_lives(work: &[&Plan], root: &Certificate, context: &mut Context<'_>) {
-    let shortened = |leaf: &Leaf| context.now + leaf.lifetime.duration() > root.not_after;
-    let count = work.iter().flat_map(|plan| &plan.issue).filter(|(leaf, _)| shortened(leaf)).count();
+fn warn_of_short_lives(request: &Request<'_>, work: &[&Plan], root: &Certificate, context: &mut Context<'_>) {
+    let now = context.now;
+    let shortened = |plan: &&Plan| {
+        let leaves = (request.leaves)(plan.holder);
+        plan.issue.iter().filter(|(i, _)| now + leaves[*i].lifetime.duration() > root.not_after).count()
+    };
+    let count: usize = work.par_iter().map(shortened).sum();
     if count > 0 {
         let end = stamp(root.not_after);
         context
@@ -192,6 +197,7 @@ fn warn_of_short_lives(work: &[&Plan], root: &Certificate, context: &mut Context
 
 /// Makes batch after batch in memory on all cores, while the one before goes into the ledger and then onto the disk.
 fn make_all(
+    request: &Request<'_>,
     work: &[&Plan],
     cluster: &Cluster,
     authority: &Authority<'_>,
@@ -203,7 +209,7 @@ fn make_all(
     let progress = context.screen.progress("issuing", total as u64);
     let issuer = Issuer { root: authority.root(), now: context.now, by: context.user };
     let layout = &context.layout;
-    let make = |batch: &[&Plan]| batch.par_iter().map(|plan| make(plan, cluster, authority, layout)).collect();
+    let make = |batch: &[&Plan]| batch.par_iter().map(|plan| make(request, plan, cluster, authority, layout)).collect();
     let write = |batch: &[&Plan], holdings: Vec<Holding>| {
         issuance::commit(layout, ledger, &issuer, &holdings)?;
         progress.add(count(batch) as u64);
@@ -214,20 +220,29 @@ fn make_all(
     Ok(total)
 }
 
-fn make(plan: &Plan, cluster: &Cluster, authority: &Authority<'_>, layout: &Layout) -> anyhow::Result<Holding> {
+fn make(
+    request: &Request<'_>,
+    plan: &Plan,
+    cluster: &Cluster,
+    authority: &Authority<'_>,
+    layout: &Layout,
+) -> anyhow::Result<Holding> {
     let mut holding = Holding { host: None, fresh: Vec::new(), kept: Vec::new() };
-    for (leaf, _) in &plan.issue {
+    for (i, leaf) in (request.leaves)(plan.holder).iter().enumerate() {
         holding.host.clone_from(&leaf.host);
-        let made = authority.issue(leaf, cluster.keys).map_err(|error| {
-            Failure::new(Exit::Bug, format!("no good certificate could be made for {}", holder(leaf))).because(error)
-        })?;
-        holding.fresh.push((leaf.profile, made));
-    }
-    for leaf in &plan.beside {
-        let stored = credentials::read(layout, leaf).map_err(|trouble| {
-            Failure::new(Exit::Environment, format!("{} changed while it was looked at: {trouble}", holder(leaf)))
-        })?;
-        holding.kept.push((leaf.profile, stored));
+        if plan.issue.iter().any(|(issued, _)| *issued == i) {
+            let made = authority.issue(leaf, cluster.keys).map_err(|error| {
+                Failure::new(Exit::Bug, format!("no good certificate could be made for {}", holder(leaf)))
+                    .because(error)
+            })?;
+            holding.fresh.push((leaf.profile, made));
+        } else {
+            let stored = credentials::read(layout, leaf).map_err(|trouble| {
+                let what = format!("{} changed while it was looked at: {trouble}", holder(leaf));
+                Failure::new(Exit::Environment, what)
+            })?;
+            holding.kept.push((leaf.profile, stored));
+        }
     }
     Ok(holding)
 }

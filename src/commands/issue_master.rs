@@ -28,11 +28,12 @@ pub struct IssueMasterArgs {
 pub fn run(args: &IssueMasterArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let cluster = context.cluster()?;
     let hosts = select(&cluster, Role::Master, &args.names, args.all)?;
-    let mut holders: Vec<_> = hosts.iter().map(|host| cluster.master_leaves(host)).collect();
-    holders.push(vec![cluster.verifier_leaf()]);
-    issue::issue(
-        &Request { command: "issue-master", next: "issue-node --all", holders, how: &args.how },
-        &cluster,
-        context,
-    )
+    // The verifier comes behind the masters.
+    let leaves = |i: usize| match hosts.get(i) {
+        Some(host) => cluster.master_leaves(host),
+        None => vec![cluster.verifier_leaf()],
+    };
+    let next = "issue-node --all";
+    let request = Request { command: "issue-master", next, holders: hosts.len() + 1, leaves: &leaves, how: &args.how };
+    issue::issue(&request, &cluster, context)
 }

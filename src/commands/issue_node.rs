@@ -28,6 +28,8 @@ pub struct IssueNodeArgs {
 pub fn run(args: &IssueNodeArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let cluster = context.cluster()?;
     let hosts = select(&cluster, Role::Node, &args.hosts, args.all)?;
-    let holders = hosts.iter().map(|host| cluster.node_leaves(host)).collect();
-    issue::issue(&Request { command: "issue-node", next: "bundle --all", holders, how: &args.how }, &cluster, context)
+    let leaves = |i: usize| cluster.node_leaves(hosts[i]);
+    let next = "bundle --all";
+    let request = Request { command: "issue-node", next, holders: hosts.len(), leaves: &leaves, how: &args.how };
+    issue::issue(&request, &cluster, context)
 }

@@ -22,11 +22,12 @@ impl Fingerprint {
     #[must_use]
     pub fn parse(hex: &str) -> Option<Self> {
         let mut out = [0; 32];
-        if hex.len() != 64 || !hex.is_ascii() {
+        if hex.len() != 64 {
             return None;
         }
+        let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
         for (byte, digits) in out.iter_mut().zip(hex.as_bytes().chunks(2)) {
-            *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+            *byte = digit(digits[0])? << 4 | digit(digits[1])?;
         }
         Some(Self(out))
     }

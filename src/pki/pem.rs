@@ -94,9 +94,8 @@ pub fn read_all(text: &[u8]) -> Result<Vec<Item>, PemError> {
 /// rustls-pemfile passes encrypted keys over, so that they are looked for here.
 fn encrypted_key(text: &[u8]) -> Result<Option<Item>, PemError> {
     let begin = format!("-----BEGIN {ENCRYPTED_KEY}-----");
-    let Some(start) = text.windows(begin.len()).position(|window| window == begin.as_bytes()) else {
-        return Ok(None);
-    };
+    let begins = |&at: &usize| text[at] == b'-' && text[at..].starts_with(begin.as_bytes());
+    let Some(start) = (0..text.len()).find(begins) else { return Ok(None) };
     let (_, der) = pkcs8::der::pem::decode_vec(text[start..].trim_ascii_end())
         .map_err(|error| PemError::Damaged(error.to_string()))?;
     Ok(Some(Item::EncryptedKey(der)))
