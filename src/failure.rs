@@ -126,6 +126,7 @@ fn exit_of(link: &(dyn StdError + 'static)) -> Option<Exit> {
             RootError::Store(error) => return exit_of(error),
             RootError::Key { .. }
             | RootError::KeyMissing(_)
+            | RootError::CertificateMissing(_)
             | RootError::None(_)
             | RootError::Pem { .. }
             | RootError::Several { .. }
@@ -154,6 +155,9 @@ fn hint_of(link: &(dyn StdError + 'static)) -> Option<String> {
             RootError::Store(error) => error.hint(),
             RootError::KeyMissing(path) => {
                 Some(format!("bring it back to {path} for as long as you issue; it may be kept elsewhere in between"))
+            }
+            RootError::CertificateMissing(path) => {
+                Some(format!("put the root's own certificate back in {path}, from a backup or a bundle"))
             }
             RootError::None(_) => Some("create it with: clusterctl init-ca".to_owned()),
             RootError::Key { source, .. } => key_hint(source),

@@ -524,9 +524,9 @@ fn draft() -> impl Strategy<Value = Draft> {
 }
 
 /// Hosts with good names and addresses, all different.
-fn good_hosts() -> impl Strategy<Value = Vec<DraftHost>> {
+fn good_hosts(ips: std::ops::Range<u32>) -> impl Strategy<Value = Vec<DraftHost>> {
     let name = prop_oneof!["[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?", Just("on".to_owned()), Just("1e3".to_owned())];
-    prop::collection::btree_map(name, (1_u32..0xDFFF_FFFF, option::of(1_u16..)), 1..8).prop_map(|hosts| {
+    prop::collection::btree_map(name, (ips, option::of(1_u16..)), 1..8).prop_map(|hosts| {
         let mut all = std::collections::BTreeSet::new();
         let hosts = hosts.into_iter().filter(|(_, (ip, _))| all.insert(*ip));
         let host = |(name, (ip, port)): (String, (u32, Option<u16>))| DraftHost {
@@ -561,7 +561,7 @@ proptest! {
     }
 
     #[test]
-    fn every_good_cluster_survives_the_file(masters in good_hosts(), nodes in good_hosts()) {
+    fn every_good_cluster_survives_the_file(masters in good_hosts(0x8000_0000..0xDFFF_FFFF), nodes in good_hosts(0x0B00_0000..0x7EFF_FFFF)) {
         let endpoint = Some("https://[fd00:1::1]:6443".to_owned());
         let draft = Draft { name: Some("c".into()), endpoint, masters, nodes, ..Draft::default() };
         let cluster = draft.check();

@@ -206,13 +206,16 @@ fn what_a_person_laid_beside_a_hosts_credentials_is_not_lost() {
     lab.good(&["issue-node", "on", "--reissue"]);
     assert_eq!(lab.read("pki/nodes/on/notes.txt"), "rack 7, second from below");
     std::fs::create_dir(lab.path("pki/nodes/on/old")).expect("a folder");
+    assert_eq!(lab.run(&["issue-node", "nobody"]).status, 2);
+    let ran = lab.run(&["issue-node", "master-1"]);
+    assert!(ran.err.contains("hint: it is in the other list: clusterctl issue-master master-1\n"), "{ran}");
     let before = serial(&lab, "pki/nodes/on/kubelet-client.crt");
     let ran = lab.run(&["issue-node", "on", "--reissue"]);
     assert_eq!(
         (ran.status, ran.err.as_str()),
         (
             3,
-            "error: DIR/pki/nodes/on/old is in the way: it is not clusterctl's, and no plain file\n\
+            "error: DIR/pki/nodes/on/old is in the way: it is not clusterctl's, or no plain file or folder\n\
              hint: move DIR/pki/nodes/on/old somewhere else, then try again\n"
         )
     );
@@ -289,6 +292,49 @@ fn a_cluster_whose_name_was_changed_after_its_roots_were_made_is_refused() {
     assert_eq!(lab.snapshot(), before);
     let offline = lab.run(&["verify", "--offline"]);
     assert_eq!(offline.status, 1, "{offline}");
+}
+
+#[test]
+fn a_root_that_the_ledger_does_not_know_signs_nothing() {
+    let (lab, other) = (Lab::with_roots(), Lab::with_roots());
+    for file in ["pki/ca.crt", "pki/ca.key"] {
+        std::fs::copy(other.path(file), lab.path(file)).expect("copied");
+    }
+    for command in [["issue-node", "--all"], ["issue-master", "--all"], ["bundle", "--all"]] {
+        let ran = lab.run(&command);
+        assert_eq!(
+            (ran.status, ran.err.lines().next()),
+            (3, Some("error: the root DIR/pki/ca.crt is not the one that the ledger knows")),
+            "{ran}"
+        );
+    }
+    // etcd's root would let every node into etcd.
+    for file in ["ca.crt", "ca.key"] {
+        std::fs::copy(lab.path(&format!("pki/etcd/{file}")), lab.path(&format!("pki/{file}"))).expect("copied");
+    }
+    assert_eq!(lab.run(&["issue-node", "--all"]).status, 3);
+}
+
+#[test]
+fn a_node_may_not_claim_an_api_servers_names_or_addresses() {
+    let claims = [
+        ("name: on", "name: kubernetes", "nodes[1].name", "the API server's own name or address"),
+        ("10.20.4.1", "10.20.0.11", "nodes[1].addresses[0]", "a master's name or address"),
+        ("10.20.4.1", "api.prod.example.net", "nodes[1].addresses[0]", "the endpoint"),
+        ("10.20.4.1", "localhost", "nodes[1].addresses[0]", "the API server's own name or address"),
+        ("10.20.4.1", "kubernetes.default.svc.cluster.local", "nodes[1].addresses[0]", "the API server's own name"),
+        ("10.20.4.1", "10.96.0.1", "nodes[1].addresses[0]", "in a service range"),
+    ];
+    for (from, to, path, whose) in claims {
+        let lab = Lab::with(&CLUSTER.replace(from, to));
+        let ran = lab.run(&["init-ca", "--plaintext-ca-key"]);
+        assert_eq!(ran.status, 2, "{to}: {ran}");
+        assert!(ran.err.contains(path) && ran.err.contains(&format!("it is {whose}")), "{to}: {ran}");
+    }
+    // A machine that is both goes by one name in both lists.
+    let both = "apiVersion: clusterctl/v1\nkind: Cluster\nname: one\nmasters:\n- {name: box, addresses: [10.0.0.1]}\n\
+                nodes:\n- {name: box, addresses: [10.0.0.1]}\n";
+    Lab::with(both).good(&["init-ca", "--plaintext-ca-key"]);
 }
 
 #[test]

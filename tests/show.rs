@@ -167,6 +167,34 @@ fn bundles_are_explained_and_damaged_ones_refused() {
 }
 
 #[test]
+fn a_certificate_that_limits_no_usage_is_an_account_to_kubernetes() {
+    let lab = Lab::empty();
+    let at = |name: &str| lab.path(name).display().to_string();
+    good_tool(
+        "openssl",
+        &[
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-keyout",
+            &at("k"),
+            "-subj",
+            "/O=system:masters/CN=eve",
+            "-addext",
+            "basicConstraints=critical,CA:FALSE",
+            "-out",
+            &at("crt"),
+        ],
+    );
+    let shown = lab.good(&["show", "crt"]).out;
+    assert!(shown.contains("account      user eve, groups system:masters, system:authenticated\n"), "{shown}");
+}
+
+#[test]
 fn json_says_the_same_for_programs() {
     let lab = Lab::issued();
     let shown = lab.good(&["show", "--output", "json", "pki/nodes/on/kubelet-client.crt"]).out;

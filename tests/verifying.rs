@@ -103,6 +103,77 @@ fn a_bundle_from_before_the_last_issue_is_found() {
 }
 
 #[test]
+fn bundles_that_were_swapped_or_whose_templates_weaken_trust_are_found() {
+    let lab = Lab::issued();
+    lab.good(&["bundle", "--eject-templates", "t"]);
+    let found = |what: &str| {
+        let ran = lab.run(&["verify", "--offline"]);
+        assert_eq!(ran.status, 1, "{what}: {ran}");
+        let flat = ran.out.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(flat.contains(what), "{what}: {ran}");
+    };
+    lab.good(&["bundle", "--all"]);
+    std::fs::copy(lab.path("bundles/worker-b1.tar.gz"), lab.path("bundles/on.tar.gz")).expect("copied");
+    found("it is the bundle of worker-b1");
+    let changed = |path: &str, from: &str, to: &str| {
+        let original = lab.read(path);
+        assert!(original.contains(from), "{path} has no {from}: {original}");
+        lab.write(path, &original.replace(from, to));
+        lab.good(&["bundle", "--all", "--templates", "t"]);
+        lab.write(path, &original);
+    };
+    let kubeconfig = "t/node/etc/kubernetes/kubelet.conf";
+    changed(kubeconfig, "{{ cluster.endpoint }}", "\"https://evil.example:6443\"");
+    found("it leads to https://evil.example:6443, the cluster file to https://api.prod.example.net:6443");
+    changed(kubeconfig, "{{ files.ca }}", "/etc/ssl/certs/ca-certificates.crt");
+    found("it trusts /etc/ssl/certs/ca-certificates.crt, which is not this root");
+    changed("t/node/var/lib/kubelet/config.yaml", "mode: Webhook", "mode: AlwaysAllow");
+    found("the API server is not asked who may do what (authorization.mode)");
+    lab.good(&["bundle", "--all", "--templates", "t"]);
+    lab.good(&["verify", "--offline"]);
+}
+
+#[test]
+fn roots_in_each_others_places_and_open_doors_are_found() {
+    let lab = Lab::issued();
+    let copy = |from: &str, to: &str| std::fs::copy(lab.path(from), lab.path(to)).map(|_| ()).expect("copied");
+    copy("pki/ca.crt", "pki/front-proxy/ca.crt");
+    let ran = lab.run(&["verify", "--offline"]);
+    assert_eq!(ran.status, 1, "{ran}");
+    assert!(ran.out.contains("the ledger knows it as another root"), "{ran}");
+
+    let lab = Lab::issued();
+    std::fs::set_permissions(lab.path("pki"), PermissionsExt::from_mode(0o755)).expect("chmod");
+    std::fs::set_permissions(lab.path("pki/ledger.sqlite3"), PermissionsExt::from_mode(0o666)).expect("chmod");
+    let ran = lab.run(&["verify", "--offline"]);
+    assert_eq!(ran.status, 1, "{ran}");
+    let flat = ran.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(flat.contains("DIR/pki has mode 0755, others can read it; DIR/pki/ledger.sqlite3 has mode 0666"), "{ran}");
+}
+
+#[test]
+fn flags_that_would_be_ignored_are_refused() {
+    let lab = Lab::issued();
+    lab.good(&["bundle", "--all"]);
+    let cases: [(&[&str], &str); 7] = [
+        (&["verify", "--offline", "--from", "x.tar.gz"], "cannot be used with"),
+        (&["verify", "--offline", "--ca", "x"], "cannot be used with"),
+        (&["verify", "--offline", "--kubeconfig", "x"], "cannot be used with"),
+        (&["verify", "--offline", "--master-cert", "x", "--master-key", "x"], "cannot be used with"),
+        (&["verify", "--node-cert", "x", "--node-key", "x"], "there are no roots to trust"),
+        (&["verify", "--from", "bundles/on.tar.gz", "--node-cert", "x", "--node-key", "x"], "cannot be used with"),
+        (&["verify", "--from", "bundles/on.tar.gz", "--node", "worker-b1"], "it cannot say where worker-b1 is"),
+    ];
+    for (args, told) in cases {
+        let ran = lab.run(args);
+        assert_eq!(ran.status, 2, "{args:?}: {ran}");
+        assert!(ran.err.contains(told), "{args:?}: {told:?} is not in {ran}");
+    }
+    let ran = lab.run(&["verify", "--ca", "pki/ca.crt"]);
+    assert_eq!((ran.status, ran.err.lines().next()), (2, Some("error: there is nobody to dial")));
+}
+
+#[test]
 fn an_expired_directory_fails_and_names_the_root() {
     let mut lab = Lab::issued();
     lab.now += time::Duration::days(3651);

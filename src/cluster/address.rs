@@ -151,6 +151,12 @@ impl Cidr {
         Ok(Self { network, prefix })
     }
 
+    /// Whether `ip` is in the network.
+    #[must_use]
+    pub fn contains(&self, ip: IpAddr) -> bool {
+        ip.is_ipv4() == self.network.is_ipv4() && mask(ip, self.prefix) == self.network
+    }
+
     /// The network's second address, which the API server takes for the service `kubernetes`
     /// (Kubernetes `pkg/controlplane/services.go`, `ServiceIPRange`).
     #[must_use]

@@ -74,6 +74,14 @@ pub enum Reason {
         /// The path of the first.
         first: String,
     },
+    /// A node with an API server's name.
+    #[error(
+        "it is {whose}: with it in its certificate this node could pass for an API server (a host that is both goes by one name in both lists)"
+    )]
+    ApiServers {
+        /// Whose it is.
+        whose: &'static str,
+    },
     /// A host without addresses could never be verified.
     #[error("host {host:?} has no address, so its certificate could never be verified; list at least one")]
     NoAddresses {

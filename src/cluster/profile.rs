@@ -7,7 +7,7 @@ use super::account::{Account, AccountScheme};
 use super::address::Address;
 use super::lifetime::Lifetime;
 use super::name::{ClusterName, DnsName, HostName};
-use super::spec::{Cluster, Host};
+use super::spec::{Cluster, Host, service_name};
 
 /// The three roots. etcd and the front proxy accept *any* client that their CA signed, so each has a root of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -214,7 +214,7 @@ impl Cluster {
     fn apiserver_names(&self, master: &Host) -> Vec<Address> {
         let dns = |text: &str| DnsName::parse(text).ok().map(Address::Dns);
         let service = ["kubernetes", "kubernetes.default", "kubernetes.default.svc"].map(dns);
-        let in_domain = dns(&format!("kubernetes.default.svc.{}", self.cluster_domain));
+        let in_domain = dns(&service_name(self.cluster_domain.as_str()));
         let own = [self.endpoint.host.clone(), master.name.to_address()];
         let loopback = [Address::Ip(Ipv4Addr::LOCALHOST.into()), Address::Ip(Ipv6Addr::LOCALHOST.into())];
         each_once(

@@ -124,6 +124,15 @@ impl Role {
     }
 }
 
+/// Names and addresses that stand in every API server's certificate (kubeadm's), besides the host's own.
+pub(super) const API_SERVER_NAMES: [&str; 6] =
+    ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "localhost", "127.0.0.1", "::1"];
+
+/// What the service `kubernetes` is called in full.
+pub(super) fn service_name(domain: &str) -> String {
+    format!("kubernetes.default.svc.{domain}")
+}
+
 impl Cluster {
     /// The master called `name`.
     #[must_use]
@@ -172,6 +181,9 @@ impl Draft {
         let nodes = self.hosts("nodes", &self.nodes, KUBELET_PORT, None, &mut faults);
         if let Some(accounts) = accounts {
             accounts_fit(accounts, &nodes, &mut faults);
+        }
+        if let (Some(endpoint), Some(domain)) = (&endpoint, &cluster_domain) {
+            self.no_node_is_an_api_server(&masters, &nodes, endpoint, domain, &service_cidrs, &mut faults);
         }
         match (name, endpoint, accounts, cluster_domain, keys, validity) {
             (Some(name), Some(endpoint), Some(accounts), Some(cluster_domain), Some(keys), Some(validity))
@@ -267,6 +279,48 @@ impl Draft {
             }
         }
         hosts
+    }
+
+    /// A node's certificate names the node and its addresses, and clients trust the root for every name. If one of these were
+    /// an API server's, the node could pass for it. A host that is both stands in both lists under one name.
+    fn no_node_is_an_api_server(
+        &self,
+        masters: &[(usize, Host)],
+        nodes: &[(usize, Host)],
+        endpoint: &Endpoint,
+        domain: &DnsName,
+        service_cidrs: &[Cidr],
+        faults: &mut Faults,
+    ) {
+        let mut owners: HashMap<Address, (&str, Option<&HostName>)> = HashMap::new();
+        for text in API_SERVER_NAMES.map(str::to_owned).into_iter().chain([service_name(domain.as_str())]) {
+            owners
+                .extend(Address::parse(&text).ok().map(|name| (name, ("the API server's own name or address", None))));
+        }
+        owners.insert(endpoint.host.clone(), ("the endpoint", None));
+        for (_, master) in masters {
+            for address in [master.name.to_address()].into_iter().chain(master.addresses.iter().cloned()) {
+                owners.insert(address, ("a master's name or address", Some(&master.name)));
+            }
+        }
+        for (i, node) in nodes {
+            let mut claim = |path: &dyn Fn() -> String, address: &Address| {
+                let in_service = address.ip().is_some_and(|ip| service_cidrs.iter().any(|cidr| cidr.contains(ip)));
+                let owner = match owners.get(address) {
+                    Some((whose, master)) => (*master != Some(&node.name)).then_some(*whose),
+                    None => in_service.then_some("in a service range"),
+                };
+                if let Some(whose) = owner {
+                    faults.add(&path(), Some(address.to_string()), Reason::ApiServers { whose });
+                }
+            };
+            claim(&|| format!("nodes[{i}].name"), &node.name.to_address());
+            for address in node.addresses.iter().filter(|address| **address != node.name.to_address()) {
+                let at = |text: &String| Address::parse(text).as_ref() == Ok(address);
+                let j = self.nodes[*i].addresses.iter().position(at).unwrap_or(0);
+                claim(&|| format!("nodes[{i}].addresses[{j}]"), address);
+            }
+        }
     }
 
     fn endpoint_of_the_only_master(&self, masters: &[(usize, Host)], faults: &mut Faults) -> Option<Endpoint> {

@@ -4,6 +4,7 @@
 mod draft;
 pub mod kubeconfig;
 mod kubectl;
+pub mod kubelet_config;
 mod lines;
 mod read;
 mod shape;

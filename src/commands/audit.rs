@@ -8,13 +8,16 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use time::OffsetDateTime;
 
 use crate::bundle::archive;
+use crate::bundle::contents::Bundle;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::{Leaf, RootKind};
 use crate::cluster::spec::{Cluster, Host};
 use crate::cluster_file::kubeconfig::{self, Credential, Kubeconfig};
+use crate::cluster_file::kubelet_config;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
-use crate::pki::inspect::{own_root_flaws, root_of_another_cluster, stamp};
+use crate::pki::inspect::{Flaw, own_root_flaws, root_of_another_cluster, stamp};
+use crate::pki::key::PrivateKey;
 use crate::pki::pem;
 use crate::store::credentials::{self, Trouble};
 use crate::store::files;
@@ -26,6 +29,9 @@ use crate::verify::target::Place;
 
 /// No bundle is larger than this, in bytes.
 const BUNDLE_LIMIT: u64 = 16 << 20;
+
+/// Where a node's bundle has its kubelet's configuration.
+const KUBELET_CONFIG: &str = "var/lib/kubelet/config.yaml";
 
 /// What an audit looks at.
 pub(super) struct Audit<'a> {
@@ -40,6 +46,7 @@ impl Audit<'_> {
     /// `store.credential` for every root and every leaf, then `trust.match` for every bundle, in the file's order.
     pub(super) fn findings(&self, progress: &(dyn Fn() + Sync)) -> Vec<Finding> {
         let mut findings: Vec<Finding> = RootKind::ALL.into_iter().map(|kind| self.root(kind)).collect();
+        findings.extend(self.open_doors());
         let masters = self.cluster.masters.iter().map(|host| (Place::Master, self.cluster.master_leaves(host)));
         let nodes = self.cluster.nodes.iter().map(|host| (Place::Node, self.cluster.node_leaves(host)));
         let verifier = (Place::Cluster, vec![self.cluster.verifier_leaf()]);
@@ -68,6 +75,17 @@ impl Audit<'_> {
             Err(error) => return finding(Status::Fail).saw(error.to_string(), expected),
         };
         let mut wrong: Vec<String> = own_root_flaws(&certificate, self.now).iter().map(ToString::to_string).collect();
+        if self.known.sequence(certificate.fingerprint()).is_some()
+            && !self.known.is_root(certificate.fingerprint(), kind)
+        {
+            wrong.push(format!("the ledger knows it as another root than the {}", kind.as_str()));
+        }
+        if let Ok(Some(text)) = roots::key_file(self.layout, kind)
+            && let Ok(key) = PrivateKey::from_pem(&text)
+            && key.spki() != certificate.spki
+        {
+            wrong.push(Flaw::KeyDoesNotFit.to_string());
+        }
         let other = root_of_another_cluster(&certificate, kind, &self.cluster.name);
         wrong.extend(other.map(|flaw| flaw.to_string()));
         if self.known.sequence(certificate.fingerprint()).is_none() {
@@ -84,6 +102,20 @@ impl Audit<'_> {
         } else {
             finding(Status::Fail).saw(wrong.join("; "), expected).hint("restore the root's files from a backup")
         }
+    }
+
+    /// What stands between others and the keys: the folder of them all, the ledger, and the folder of bundles. Nothing is
+    /// said when all of them are their owner's alone.
+    fn open_doors(&self) -> Option<Finding> {
+        let paths = [self.layout.pki(), self.layout.ledger(), self.layout.bundles(), self.layout.verifier_bundle()];
+        let open: Vec<String> = paths
+            .into_iter()
+            .filter_map(|path| files::mode(&path).ok().filter(|mode| mode & 0o077 != 0).map(|mode| (path, mode)))
+            .map(|(path, mode)| Trouble::Mode(path, mode).to_string())
+            .collect();
+        let finding = Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, "folders", Status::Fail);
+        let expected = "folders, ledger and bundles are their owner's alone";
+        (!open.is_empty()).then(|| finding.saw(open.join("; "), expected).hint("chmod go= on each of them"))
     }
 
     fn look(&self, place: Place, leaf: &Leaf) -> Looked {
@@ -144,6 +176,25 @@ impl Audit<'_> {
         self.cluster.host_names().par_iter().filter_map(look).collect()
     }
 
+    /// Where a bundle's kubeconfig leads elsewhere than the cluster file, or trusts another file than the bundle's root.
+    fn misled(&self, config: &Kubeconfig, bundle: &Bundle) -> Vec<String> {
+        let endpoint = self.cluster.endpoint.to_string();
+        let mut found = Vec::new();
+        for cluster in &config.clusters {
+            if cluster.server != endpoint {
+                found.push(format!("it leads to {}, the cluster file to {endpoint}", cluster.server));
+            }
+            if let Some(Credential::File(path)) = &cluster.authority {
+                let carried = bundle.file(&path.to_string_lossy().trim_start_matches('/').to_owned());
+                let ders = carried.and_then(|file| pem::certificates(&file.bytes).ok()).unwrap_or_default();
+                if ders != [self.root.der().to_vec()] {
+                    found.push(format!("it trusts {}, which is not this root", path.display()));
+                }
+            }
+        }
+        found
+    }
+
     /// The certificates in the directory now, of those that `leaves` describe.
     fn today(&self, leaves: impl Iterator<Item = Leaf>) -> Vec<Fingerprint> {
         let stored = leaves.filter_map(|leaf| credentials::read(self.layout, &leaf).ok());
@@ -164,6 +215,9 @@ impl Audit<'_> {
             Err(error) => return finding(Status::Fail).saw(error.to_string(), expected).hint(hint),
         };
         let mut wrong = Vec::new();
+        if bundle.manifest.host.as_str() != host {
+            wrong.push(format!("it is the bundle of {}", bundle.manifest.host));
+        }
         if bundle.manifest.root_pin != self.root.spki_fingerprint() {
             wrong.push("its manifest pins another root".to_owned());
         }
@@ -177,9 +231,17 @@ impl Audit<'_> {
         {
             match kubeconfig::read(&file.bytes) {
                 Ok(config) => {
-                    wrong.extend(weaknesses(&config).into_iter().map(|w| format!("{}: {}", file.path, w.what)))
+                    wrong.extend(weaknesses(&config).into_iter().map(|w| format!("{}: {}", file.path, w.what)));
+                    wrong
+                        .extend(self.misled(&config, &bundle).into_iter().map(|what| format!("{}: {what}", file.path)));
                 }
                 Err(error) => wrong.push(format!("{}: {error}", file.path)),
+            }
+        }
+        if let Some(file) = bundle.file(KUBELET_CONFIG) {
+            match kubelet_config::weaknesses(&file.bytes) {
+                Ok(weak) => wrong.extend(weak.into_iter().map(|what| format!("{KUBELET_CONFIG}: {what}"))),
+                Err(error) => wrong.push(format!("{KUBELET_CONFIG}: {error}")),
             }
         }
         if bundle.manifest.endpoint != self.cluster.endpoint {

@@ -22,7 +22,7 @@ use crate::pki::fingerprint::Fingerprint;
 use crate::store::credentials::{self, Trouble};
 use crate::store::files::{self, PRIVATE, PUBLIC};
 use crate::store::layout::Layout;
-use crate::store::ledger::{Known, Ledger};
+use crate::store::ledger::Known;
 
 /// Bundles in one batch: up to three batches are kept in memory until they are on the disk.
 const BATCH: usize = 512;
@@ -68,9 +68,7 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     let hosts = select(&cluster, args)?;
     let templates = templates(args, context)?;
     let _lock = context.lock("bundle")?;
-    let root = context.root(&cluster)?;
-    let mut ledger = Ledger::open(&context.layout.ledger())?;
-    let known = ledger.known()?;
+    let (mut ledger, known, root) = context.trust(&cluster)?;
     let source = Source { cluster: &cluster, root: &root, known: &known, layout: &context.layout, now: context.now };
     let hosts = all_have_credentials(&source, hosts)?;
     let folder = context.layout.bundles();
@@ -115,9 +113,7 @@ fn eject(dir: &std::path::Path, context: &mut Context<'_>) -> anyhow::Result<Exi
 fn pack_verifier(cluster: &Cluster, templates: &Templates, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let _lock = context.lock("bundle --verifier")?;
     let layout = &context.layout;
-    let root = context.root(cluster)?;
-    let mut ledger = Ledger::open(&layout.ledger())?;
-    let known = ledger.known()?;
+    let (mut ledger, known, root) = context.trust(cluster)?;
     let masters = cluster.masters.iter().flat_map(|master| cluster.master_leaves(master));
     let wanted = masters.filter(|leaf| leaf.profile == Profile::ApiserverKubeletClient);
     let (mut credentials, mut generation) = (Vec::new(), 0);

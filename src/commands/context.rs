@@ -16,7 +16,7 @@ use crate::pki::inspect::root_of_another_cluster;
 use crate::store::error::StoreError;
 use crate::store::files;
 use crate::store::layout::{CLUSTER_FILE, Layout};
-use crate::store::ledger::Mark;
+use crate::store::ledger::{Known, Ledger, Mark};
 use crate::store::lock::Lock;
 use crate::store::roots;
 use crate::ui::Screen;
@@ -98,21 +98,30 @@ impl Context<'_> {
         })
     }
 
-    /// Reads the certificate of the cluster's root.
+    /// Opens the ledger, and reads the certificate of the cluster's root, where it is the one that `init-ca` made for this cluster: a name cannot
+    /// change once roots carry it, and a root of etcd's would let every node into etcd.
     ///
     /// # Errors
-    /// When there is none, or it is another cluster's: a name cannot change once roots carry it.
-    pub fn root(&self, cluster: &Cluster) -> anyhow::Result<Certificate> {
+    /// When there is no root, or it is another cluster's, or the ledger cannot be used or does not know it as this root.
+    pub fn trust(&self, cluster: &Cluster) -> anyhow::Result<(Ledger, Known, Certificate)> {
         let root = roots::certificate(&self.layout, RootKind::Cluster)?;
+        let path = self.layout.root_certificate(RootKind::Cluster);
         if let Some(flaw) = root_of_another_cluster(&root, RootKind::Cluster, &cluster.name) {
-            let path = self.layout.root_certificate(RootKind::Cluster);
             let what =
                 format!("the root {} is not the root of the cluster {}: it {flaw}", path.display(), cluster.name);
             return Err(Failure::new(Exit::Refused, what)
                 .hint("put the name back into cluster.yaml; a cluster of another name has its own directory and roots")
                 .into());
         }
-        Ok(root)
+        let ledger = Ledger::open(&self.layout.ledger())?;
+        let known = ledger.known()?;
+        if !known.is_root(root.fingerprint(), RootKind::Cluster) {
+            let what = format!("the root {} is not the one that the ledger knows", path.display());
+            return Err(Failure::new(Exit::Refused, what)
+                .hint("put back ca.crt, ca.key and the ledger of one and the same directory, from a backup")
+                .into());
+        }
+        Ok((ledger, known, root))
     }
 
     /// Takes the right to write in the cluster directory, waiting for another process that has it.
@@ -172,6 +181,15 @@ pub fn select<'c>(cluster: &'c Cluster, role: Role, named: &[String], all: bool)
     let mut wanted: HashSet<&str> = named.iter().map(String::as_str).collect();
     let selected = hosts.iter().filter(|host| wanted.remove(host.name.as_str())).collect();
     if let Some(unknown) = named.iter().find(|name| wanted.contains(name.as_str())) {
+        let (other, command) = match role {
+            "node" => (cluster.master(unknown), "issue-master"),
+            _ => (cluster.node(unknown), "issue-node"),
+        };
+        if other.is_some() {
+            let what = format!("the cluster file has no {role} called {unknown:?}");
+            let hint = format!("it is in the other list: clusterctl {command} {unknown}");
+            return Err(Failure::new(Exit::Usage, what).hint(hint));
+        }
         let known: Vec<&str> = hosts.iter().map(|host| host.name.as_str()).collect();
         return Err(unknown_host(unknown, role, &known));
     }

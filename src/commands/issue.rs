@@ -16,7 +16,7 @@ use crate::failure::{Exit, Failure};
 use crate::pki::authority::{Authority, MintError};
 use crate::pki::certificate::Certificate;
 use crate::pki::inspect::{in_words, stamp};
-use crate::store::credentials::{self, Stored};
+use crate::store::credentials::{self, Stored, Trouble};
 use crate::store::issuance::{self, Holding, Issuer};
 use crate::store::layout::Layout;
 use crate::store::ledger::{Known, Ledger};
@@ -60,16 +60,14 @@ pub(super) struct Request<'a> {
 /// When there is no root or it is not fit to sign, the passphrase is wrong, the ledger or the disk cannot be used. Then
 /// whatever was issued before is kept, recorded and whole.
 pub(super) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Context<'_>) -> anyhow::Result<Exit> {
-    let root = context.root(cluster)?;
     if request.how.dry_run {
-        let known = Ledger::open(&context.layout.ledger())?.known()?;
+        let (_, known, root) = context.trust(cluster)?;
         let plans = plan(request, cluster, &root, &known, context)?;
         tell_plan(request, &plans, context);
         return Ok(Exit::Done);
     }
     let _lock = context.lock(request.command)?;
-    let mut ledger = Ledger::open(&context.layout.ledger())?;
-    let known = ledger.known()?;
+    let (mut ledger, known, root) = context.trust(cluster)?;
     let plans = plan(request, cluster, &root, &known, context)?;
     drop(known);
     let work: Vec<&Plan> = plans.iter().filter(|plan| !plan.issue.is_empty()).collect();
@@ -125,16 +123,18 @@ fn plan(
     root: &Certificate,
     known: &Known,
     context: &Context<'_>,
-) -> Result<Vec<Plan>, Failure> {
+) -> anyhow::Result<Vec<Plan>> {
     let progress = context.screen.progress("looking at what is there", request.holders as u64);
     let (layout, now, how) = (&context.layout, context.now, request.how);
     let one = |holder: usize| {
         let mut plan = Plan { holder, issue: Vec::new(), kept: 0 };
         for (i, leaf) in (request.leaves)(holder).iter().enumerate() {
             let found = credentials::read_good(layout, leaf, cluster.keys, root, known, now);
-            let reasons: Vec<String> = match found {
+            let reasons: Vec<String> = match &found {
+                // A disk or a mode that keeps us from reading says nothing of what lies there: it may be good.
+                Err(troubles) if let [Trouble::Unreadable(error)] = troubles.as_slice() => return Err(error.clone()),
                 Err(troubles) => troubles.iter().map(ToString::to_string).collect(),
-                Ok(stored) => reasons_to_replace(&stored, how, now),
+                Ok(stored) => reasons_to_replace(stored, how, now),
             };
             if reasons.is_empty() {
                 plan.kept += 1;
@@ -143,9 +143,9 @@ fn plan(
             }
         }
         progress.add(1);
-        plan
+        Ok(plan)
     };
-    let plans = (0..request.holders).into_par_iter().map(one).collect();
+    let plans = (0..request.holders).into_par_iter().map(one).collect::<Result<_, _>>()?;
     context.go_on(|| "nothing was changed".to_owned())?;
     Ok(plans)
 }

@@ -249,7 +249,10 @@ fn certificate_card(certificate: &Certificate, around: &Surroundings) -> Card {
 
 /// Who Kubernetes takes the bearer for.
 fn account(certificate: &Certificate) -> String {
-    let calls = certificate.has_extended_usage("clientAuth") || certificate.has_extended_usage("anyExtendedKeyUsage");
+    // A certificate that limits its usage in no way is good for every usage (RFC 5280 § 4.2.1.12).
+    let calls = certificate.extended_key_usage.is_none()
+        || certificate.has_extended_usage("clientAuth")
+        || certificate.has_extended_usage("anyExtendedKeyUsage");
     if !calls {
         return "none: without clientAuth nobody is called with it".to_owned();
     }

@@ -28,7 +28,10 @@ use crate::verify::target::Target;
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
     /// Dial nobody: check what lies in the directory
-    #[arg(long, conflicts_with_all = ["nodes", "masters_only", "resolve", "timeout", "deadline", "concurrency"])]
+    #[arg(long, conflicts_with_all = [
+        "nodes", "masters_only", "resolve", "timeout", "deadline", "concurrency",
+        "from", "ca", "endpoint", "kubeconfig", "master_cert", "node_cert",
+    ])]
     offline: bool,
     /// Only this node, and the masters; once for each. Without a cluster directory: NAME=HOST[:PORT]
     #[arg(long = "node", value_name = "NODE", conflicts_with = "masters_only", add = super::completions::nodes())]

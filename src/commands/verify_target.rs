@@ -34,7 +34,7 @@ const LIMIT: u64 = 16 << 20;
 #[command(next_help_heading = "Without a cluster directory")]
 pub struct Elsewhere {
     /// Verify with what this bundle holds: a verifier bundle, or a node's own
-    #[arg(long, value_name = "BUNDLE", value_hint = clap::ValueHint::FilePath, conflicts_with_all = ["ca", "endpoint", "kubeconfig"])]
+    #[arg(long, value_name = "BUNDLE", value_hint = clap::ValueHint::FilePath, conflicts_with_all = ["ca", "endpoint", "kubeconfig", "master_cert", "node_cert"])]
     from: Option<PathBuf>,
     /// The roots to trust, PEM
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
@@ -68,7 +68,8 @@ pub(super) struct Aim {
 impl Elsewhere {
     /// Whether it is something else than the cluster directory.
     pub(super) fn is_given(&self) -> bool {
-        self.from.is_some() || self.ca.is_some() || self.endpoint.is_some() || self.kubeconfig.is_some()
+        let certificates = self.master_cert.is_some() || self.node_cert.is_some();
+        self.from.is_some() || self.ca.is_some() || self.endpoint.is_some() || self.kubeconfig.is_some() || certificates
     }
 
     /// Puts the target together. `nodes` is what `--node` says: names, or `NAME=HOST[:PORT]` where nothing else tells.
@@ -103,6 +104,11 @@ impl Elsewhere {
         }
         for node in nodes {
             aim.target.nodes.push(node_peer(node)?);
+        }
+        if aim.target.endpoint.is_none() && nodes.is_empty() {
+            return Err(Failure::new(Exit::Usage, "there is nobody to dial")
+                .hint("name the masters with --endpoint URL, nodes with --node NAME=HOST[:PORT], or both")
+                .into());
         }
         if let Some(client) = pair("master", self.master_cert.as_deref(), self.master_key.as_deref(), context)? {
             aim.target.masters.push(Peer::caller("master".to_owned(), client));
@@ -176,6 +182,10 @@ fn from_bundle(path: &Path, nodes: &[String]) -> anyhow::Result<Aim> {
             .hint("make a verifier bundle with: clusterctl bundle --verifier")
             .into());
     };
+    if let Some(node) = nodes.first() {
+        let what = format!("the bundle {} is one node's own: it cannot say where {node} is", path.display());
+        return Err(Failure::new(Exit::Usage, what).hint("a verifier bundle can: clusterctl bundle --verifier").into());
+    }
     let config = kubeconfig::read(&config.bytes).map_err(|error| unusable(&error))?;
     let server = config.clusters.first().map(|cluster| cluster.server.as_str()).unwrap_or_default();
     let mut target = Target::bare(bundle.manifest.cluster.to_string());

@@ -22,7 +22,7 @@ pub enum StoreError {
     #[error("{} exists already and is not replaced", .0.display())]
     Exists(PathBuf),
     /// Something lies in a folder of ours that we neither made nor can carry over.
-    #[error("{} is in the way: it is not clusterctl's, and no plain file", .0.display())]
+    #[error("{} is in the way: it is not clusterctl's, or no plain file or folder", .0.display())]
     InTheWay(PathBuf),
     /// A file that has to be there is not.
     #[error("{} does not exist", .0.display())]

@@ -78,10 +78,10 @@ pub fn names_in(folder: &Path) -> Result<Vec<String>, StoreError> {
     Ok(names)
 }
 
-/// The files below `folder`, as paths relative to it with `/`, sorted; links are not followed.
+/// The files below `folder`, as paths relative to it with `/`, sorted.
 ///
 /// # Errors
-/// What the system says.
+/// [`StoreError::InTheWay`] for a link, which is not followed; or what the system says.
 pub fn files_below(folder: &Path) -> Result<Vec<String>, StoreError> {
     let mut found = Vec::new();
     let mut open = vec![(folder.to_owned(), String::new())];
@@ -96,6 +96,8 @@ pub fn files_below(folder: &Path) -> Result<Vec<String>, StoreError> {
                 open.push((entry.path(), format!("{path}/")));
             } else if kind.is_file() {
                 found.push(path);
+            } else {
+                return Err(StoreError::InTheWay(entry.path()));
             }
         }
     }
@@ -247,6 +249,9 @@ impl Staged {
     /// [`StoreError::InTheWay`] for anything that is no plain file, or what the system says.
     pub fn keep_others(&self, replaced: &[String]) -> Result<(), StoreError> {
         let failed = |error: io::Error| StoreError::io("list", &self.place, &error);
+        if fs::symlink_metadata(&self.place).is_ok_and(|metadata| !metadata.is_dir()) {
+            return Err(StoreError::InTheWay(self.place.clone()));
+        }
         let entries = match fs::read_dir(&self.place) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             other => other.map_err(failed)?,
@@ -255,11 +260,11 @@ impl Staged {
             let entry = entry.map_err(failed)?;
             let name = entry.file_name();
             let here = self.unfinished.join(&name);
-            if exists(&here) || replaced.iter().any(|ours| name == ours.as_str()) {
-                continue;
-            }
             if !entry.file_type().map_err(failed)?.is_file() {
                 return Err(StoreError::InTheWay(entry.path()));
+            }
+            if exists(&here) || replaced.iter().any(|ours| name == ours.as_str()) {
+                continue;
             }
             fs::hard_link(entry.path(), &here).map_err(|error| StoreError::io("keep", &entry.path(), &error))?;
         }

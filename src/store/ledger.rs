@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 
 use super::error::StoreError;
 use super::files::PRIVATE;
+use crate::cluster::profile::RootKind;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::inspect::stamp;
@@ -80,13 +81,22 @@ pub struct Mark<'a> {
 
 /// The order of issue of every certificate in the ledger, by its SHA-256.
 #[derive(Debug, Default)]
-pub struct Known(HashMap<Fingerprint, u64>);
+pub struct Known {
+    order: HashMap<Fingerprint, u64>,
+    roots: HashMap<Fingerprint, String>,
+}
 
 impl Known {
     /// The place in the order of issue, from 1; `None` for a certificate that the ledger does not know.
     #[must_use]
     pub fn sequence(&self, certificate: Fingerprint) -> Option<u64> {
-        self.0.get(&certificate).copied()
+        self.order.get(&certificate).copied()
+    }
+
+    /// Whether this certificate was recorded as that root.
+    #[must_use]
+    pub fn is_root(&self, certificate: Fingerprint, kind: RootKind) -> bool {
+        self.roots.get(&certificate).is_some_and(|profile| profile == kind.as_str())
     }
 }
 
@@ -215,18 +225,26 @@ impl Ledger {
     /// When SQLite cannot, or a row is not what we write.
     pub fn known(&self) -> Result<Known, StoreError> {
         let damaged = |reason: String| StoreError::LedgerDamaged { path: self.path.clone(), reason };
+        let parse = |sha256: &str| Fingerprint::parse(sha256).ok_or_else(|| damaged(format!("sha256 {sha256:?}")));
         let query = || {
             let mut select = self.connection.prepare("SELECT seq, sha256 FROM certificates")?;
             let rows = select.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
-            rows.collect::<Result<Vec<_>, _>>()
+            let order = rows.collect::<Result<Vec<_>, _>>()?;
+            let mut select =
+                self.connection.prepare("SELECT sha256, profile FROM certificates WHERE sha256 = issuer_sha256")?;
+            let rows = select.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+            Ok((order, rows.collect::<Result<Vec<_>, _>>()?))
         };
-        let rows = query().map_err(|error| failed(&self.path, &error))?;
-        let mut known = HashMap::with_capacity(rows.len());
+        let (rows, roots) = query().map_err(|error| failed(&self.path, &error))?;
+        let mut order = HashMap::with_capacity(rows.len());
         for (sequence, sha256) in rows {
-            let digest = Fingerprint::parse(&sha256).ok_or_else(|| damaged(format!("sha256 {sha256:?}")))?;
-            known.insert(digest, u64::try_from(sequence).unwrap_or(0));
+            order.insert(parse(&sha256)?, u64::try_from(sequence).unwrap_or(0));
         }
-        Ok(Known(known))
+        let roots = roots
+            .into_iter()
+            .map(|(sha256, profile)| Ok((parse(&sha256)?, profile)))
+            .collect::<Result<_, StoreError>>()?;
+        Ok(Known { order, roots })
     }
 }
 

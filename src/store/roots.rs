@@ -52,6 +52,9 @@ pub enum RootError {
         /// Why.
         source: CertificateError,
     },
+    /// There are roots, and this one's certificate is not.
+    #[error("the root's certificate {0} is not there")]
+    CertificateMissing(String),
     /// The root is there, and its key is not.
     #[error("the root's key {0} is not there")]
     KeyMissing(String),
@@ -73,6 +76,9 @@ pub fn certificate(layout: &Layout, root: RootKind) -> Result<Certificate, RootE
     let path = layout.root_certificate(root);
     let shown = path.display().to_string();
     let text = match files::read(&path, LIMIT) {
+        Err(StoreError::Missing(_)) if files::exists(&layout.pki()) => {
+            return Err(RootError::CertificateMissing(shown));
+        }
         Err(StoreError::Missing(_)) => return Err(RootError::None(layout.dir().display().to_string())),
         other => other?,
     };
