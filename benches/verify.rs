@@ -41,19 +41,25 @@ fn main() {
     let began = Instant::now();
     let site = Site::start(nodes, 0);
     println!("a stand-in of 1 master and {nodes} nodes on loopback, ready in {:.1} s\n", began.elapsed().as_secs_f64());
-    rates(&site, nodes);
+    // Of a very large fleet only the memory is of interest.
+    if nodes <= 5000 {
+        rates(&site, nodes);
+    }
     let recording = memory(&site);
     drop(site);
     replay(&recording);
+    if nodes > 5000 {
+        return;
+    }
     holes(1000, 1000, CONCURRENCY);
     holes(1000, 1000, 4096);
 }
 
-/// Ours and the bare loop in turn, twice, so that neither has the warmer machine.
+/// Ours and the bare loop in turn, three times, so that neither has the quieter machine; the median counts.
 fn rates(site: &Site, nodes: usize) {
     let options = Options { concurrency: CONCURRENCY, readonly_port: None, ..Options::default() };
     let mut ratios = Vec::new();
-    for _ in 0..2 {
+    for _ in 0..3 {
         let (seen, took) = timed(|| probe::run(&site.target, &options, site.now, &|_, _| {}).expect("a network"));
         let count = handshakes(&seen);
         let ours = count as f64 / took.as_secs_f64();
@@ -73,8 +79,8 @@ fn rates(site: &Site, nodes: usize) {
         println!("judging     {} findings in {:.2} s, all pass: {good}\n", findings.len(), took.as_secs_f64());
         assert!(good, "{:?}", findings.iter().find(|finding| finding.status != Status::Pass));
     }
-    let best = ratios.iter().copied().fold(0.0, f64::max);
-    println!("ratio {best:.2} (wanted: at least 0.8)\n");
+    ratios.sort_by(f64::total_cmp);
+    println!("ratio {:.2} (wanted: at least 0.8)\n", ratios[1]);
 }
 
 fn memory(site: &Site) -> Vec<u8> {
