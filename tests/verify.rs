@@ -68,7 +68,8 @@ fn lab(masters: usize, nodes: usize, fault: Option<Fault>) -> Lab {
     let authority = Authority::open(&root, issued_at).expect("a fit root");
     let mut made: HashMap<(Option<HostName>, Profile), Credential> = HashMap::new();
     let leaves = cluster.masters.iter().flat_map(|host| cluster.master_leaves(host));
-    for leaf in leaves.chain(cluster.nodes.iter().flat_map(|host| cluster.node_leaves(host))) {
+    let leaves = leaves.chain(cluster.nodes.iter().flat_map(|host| cluster.node_leaves(host)));
+    for leaf in leaves.chain([cluster.verifier_leaf()]) {
         let credential = authority.issue(&leaf, cluster.keys).expect("a credential").into_inner();
         made.insert((leaf.host, leaf.profile), credential);
     }
@@ -136,14 +137,16 @@ fn a_good_cluster_is_proven_in_all_six_properties() {
     assert_eq!(verdict(&findings, Strictness::default()), Verdict::Proven);
     let ids: BTreeSet<String> = findings.iter().map(|finding| finding.id.to_string()).collect();
     let node = ["connect", "tls", "protocol", "chain", "possession", "dates", "expiry", "name", "usage", "identity"];
-    let calls = ["caller", "anonymous", "stranger", "neighbour", "readonly"];
+    let calls = ["caller", "anonymous", "stranger", "neighbour", "readonly", "listed", "config"];
+    let asked = ["caller", "whoami", "scope", "anonymous", "stranger", "flags"];
     let expected = std::iter::once("trust.anchor".to_owned())
         .chain(node.iter().chain(&calls).map(|aspect| format!("node.{aspect}")))
-        .chain(node[..9].iter().chain(&["caller", "whoami", "anonymous", "stranger"]).map(|a| format!("master.{a}")));
+        .chain(node[..9].iter().chain(&asked).map(|a| format!("master.{a}")));
     assert_eq!(ids, expected.collect());
     // Every node is known at the endpoint and at each master, and every master at each node.
     let count = |id: &str| findings.iter().filter(|finding| finding.id.to_string() == id).count();
     assert_eq!((count("master.whoami"), count("node.caller")), (3 * 3, 3 * 2));
+    assert_eq!((count("master.scope"), count("master.flags"), count("node.listed")), (3 * 3, 3, 3));
     let text = lab.text(&findings);
     assert!(text.lines().all(|line| line.chars().count() <= 88), "{text}");
     assert_eq!(lab.cluster.nodes.len(), 3);
@@ -179,8 +182,13 @@ fn an_expired_certificate_fails_its_dates_alone() {
 
 #[test]
 fn another_ca_of_the_same_name_fails_the_chain_and_proves_nothing_else() {
-    let not_proven =
-        ["node.caller at node-2", "node.anonymous at node-2", "node.stranger at node-2", "node.neighbour at node-2"];
+    let not_proven = [
+        "node.caller at node-2",
+        "node.anonymous at node-2",
+        "node.stranger at node-2",
+        "node.neighbour at node-2",
+        "node.config at node-2",
+    ];
     expect(
         Fault::OtherCa,
         &[("fail", &["node.chain at node-2"]), ("not-proven", &not_proven), ("warn", &["node.identity at node-2"])],
@@ -220,7 +228,8 @@ fn a_swapped_account_fails_whoami_of_that_node_at_every_master() {
 #[test]
 fn plain_http_is_called_by_its_name() {
     let rest = ["protocol", "chain", "possession", "dates", "expiry", "name", "usage", "identity", "caller"];
-    let rest = rest.iter().chain(&["anonymous", "stranger", "neighbour"]).map(|a| format!("node.{a} at node-2"));
+    let rest =
+        rest.iter().chain(&["anonymous", "stranger", "neighbour", "config"]).map(|a| format!("node.{a} at node-2"));
     let rest: Vec<String> = rest.collect();
     let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
     expect(Fault::Plaintext, &[("fail", &["node.tls at node-2"]), ("not-proven", &rest)]);

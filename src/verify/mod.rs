@@ -3,9 +3,13 @@
 
 pub mod checks;
 pub mod finding;
+mod line;
 pub mod observation;
+mod old_hello;
 pub mod options;
 pub mod probe;
 pub mod report;
+mod revocation;
+mod settings;
 pub mod target;
 mod wire;

@@ -1,6 +1,7 @@
 //! What a run is pointed at: the hosts, what is known of them beforehand, and the credentials that calls are made with.
 //! It is built by the caller from a directory, a bundle or flags; nothing here reads a file.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -32,6 +33,16 @@ pub struct Target {
     pub masters: Vec<Peer>,
     /// The nodes, in the cluster file's order.
     pub nodes: Vec<Peer>,
+    /// What the verifier itself calls with.
+    pub verifier: Option<Identity>,
+    /// Why there is no `verifier`, in words.
+    pub verifier_missing: Option<String>,
+    /// Certificate revocation lists, DER. Without one, `revoked` alone decides.
+    pub crls: Vec<Vec<u8>>,
+    /// What in the files of the lists is none, in words.
+    pub crl_faults: Vec<String>,
+    /// The certificates that are known to be revoked; `None` where no ledger was asked.
+    pub revoked: Option<BTreeSet<Fingerprint>>,
 }
 
 /// A host that is dialled.
@@ -161,7 +172,20 @@ impl Target {
             dialled: true,
             asked_for: false,
         });
-        Self { cluster: cluster.name.to_string(), roots, trust_faults: Vec::new(), endpoint, masters, nodes }
+        let verifier = held(&cluster.verifier_leaf());
+        Self {
+            cluster: cluster.name.to_string(),
+            roots,
+            trust_faults: Vec::new(),
+            endpoint,
+            masters,
+            nodes,
+            verifier: verifier.identity,
+            verifier_missing: verifier.missing,
+            crls: Vec::new(),
+            crl_faults: Vec::new(),
+            revoked: None,
+        }
     }
 
     /// Restricts a run to the nodes that `wanted` names; the others stay as neighbours only. Masters are dialled as ever.
@@ -178,9 +202,26 @@ impl Target {
         }
     }
 
+    /// True when there is anything to judge revocation by.
+    pub(super) fn knows_revocation(&self) -> bool {
+        !self.crls.is_empty() || !self.crl_faults.is_empty() || self.revoked.is_some()
+    }
+
     /// The nodes whose accounts are asked for, with their positions.
     pub(super) fn accounts(&self) -> impl Iterator<Item = (usize, &Peer)> {
         self.nodes.iter().enumerate().filter(|(_, node)| node.asked_for)
+    }
+
+    /// The peer at a position of [`Self::peers`].
+    pub(super) fn peer(&self, at: usize) -> Option<(Place, &Peer)> {
+        let (endpoint, masters) = (usize::from(self.endpoint.is_some()), self.masters.len());
+        if at < endpoint {
+            return self.endpoint.as_ref().map(|peer| (Place::Endpoint, peer));
+        }
+        match self.masters.get(at - endpoint) {
+            Some(master) => Some((Place::Master, master)),
+            None => self.nodes.get(at - endpoint - masters).map(|node| (Place::Node, node)),
+        }
     }
 
     /// Every peer with its place: endpoint, masters, nodes. The order of observations and findings.
