@@ -1,5 +1,6 @@
 //! `verify`: the proof, on the wire or in the directory alone.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,22 +14,27 @@ use crate::cluster::profile::{Leaf, RootKind};
 use crate::cluster::spec::Cluster;
 use crate::failure::{Exit, Failure};
 use crate::pki::certificate::Certificate;
+use crate::pki::crl;
 use crate::store::credentials;
+use crate::store::files;
 use crate::store::ledger::Ledger;
 use crate::store::roots;
 use crate::verify::checks::{Clock, judge, trust_anchor};
 use crate::verify::finding::{Finding, Strictness, Verdict};
-use crate::verify::options::{Options, PinError};
+use crate::verify::options::{DEFAULT_CONCURRENCY, Options, PinError};
 use crate::verify::probe;
 use crate::verify::report::{Report, TextStyle};
 use crate::verify::target::{Held, Identity, Target};
+
+/// No list of revoked certificates is longer than this, in bytes; half a million serial numbers would fit.
+const MAX_LIST: u64 = 32 * 1024 * 1024;
 
 /// Proves on the live cluster that masters and nodes find each other, that each proves who it is, and that each refuses
 /// everybody else. Every node and every master is dialled at every address; nothing on them is changed.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
     /// Dial nobody: check what lies in the directory
-    #[arg(long, conflicts_with_all = ["nodes", "masters_only", "resolve", "timeout", "deadline", "concurrency"])]
+    #[arg(long, conflicts_with_all = ["nodes", "masters_only", "resolve", "crls", "timeout", "deadline", "concurrency"])]
     offline: bool,
     /// Only this node, and the masters; once for each
     #[arg(long = "node", value_name = "HOST", conflicts_with = "masters_only", add = super::completions::nodes())]
@@ -39,14 +45,17 @@ pub struct VerifyArgs {
     /// Take this address for a name, as in api.example.net:10.0.0.10; once for each
     #[arg(long, value_name = "NAME:ADDRESS")]
     resolve: Vec<String>,
+    /// A certificate revocation list, PEM or DER, besides pki/crl.pem; once for each
+    #[arg(long = "crl", value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    crls: Vec<PathBuf>,
     /// What one connection may take, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
     timeout: Duration,
     /// What the whole run may take, in seconds; what is not done by then is not proven
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     deadline: Option<Duration>,
-    /// How many connections may be open at once
-    #[arg(long, value_name = "COUNT", default_value = "128", value_parser = clap::value_parser!(u16).range(1..))]
+    /// How many hosts may be in hand at once, those that never answer included
+    #[arg(long, value_name = "COUNT", default_value_t = DEFAULT_CONCURRENCY, value_parser = clap::value_parser!(u16).range(1..))]
     concurrency: u16,
     /// Warn of certificates that end within this time
     #[arg(long, value_name = "TIME", default_value = "30d", value_parser = Lifetime::parse)]
@@ -112,10 +121,10 @@ fn target(
     cluster: &Cluster,
     root: Certificate,
     context: &Context<'_>,
-) -> Result<Arc<Target>, Failure> {
+) -> anyhow::Result<Arc<Target>> {
     let known: Vec<&str> = cluster.nodes.iter().map(|node| node.name.as_str()).collect();
     if let Some(unknown) = args.nodes.iter().find(|name| !known.contains(&name.as_str())) {
-        return Err(unknown_host(unknown, "node", &known));
+        return Err(unknown_host(unknown, "node", &known).into());
     }
     let held = |leaf: &Leaf| if args.offline { Held::default() } else { held(leaf, context) };
     let mut target = Target::of(cluster, vec![root], held);
@@ -125,7 +134,24 @@ fn target(
     if args.masters_only {
         target.only_masters();
     }
+    if !args.offline {
+        add_revocation_lists(&mut target, args, context)?;
+    }
     Ok(Arc::new(target))
+}
+
+/// The lists that were given, and the directory's own. What is none is for the report: whoever asks for a list to be
+/// heeded has to learn that it was not.
+fn add_revocation_lists(target: &mut Target, args: &VerifyArgs, context: &Context<'_>) -> anyhow::Result<()> {
+    let own = context.layout.revocation_list();
+    let own = files::exists(&own).then_some(own);
+    for path in args.crls.iter().map(|path| context.dir.join(path)).chain(own) {
+        match crl::lists(&files::read(&path, MAX_LIST)?) {
+            Ok(lists) => target.crls.extend(lists),
+            Err(error) => target.crl_faults.push(format!("{}: {error}", path.display())),
+        }
+    }
+    Ok(())
 }
 
 fn held(leaf: &Leaf, context: &Context<'_>) -> Held {

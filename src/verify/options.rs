@@ -21,14 +21,14 @@ pub struct Options {
 }
 
 /// Enough that a thousand hosts that never answer do not hold up a thousand that do.
-pub const DEFAULT_CONCURRENCY: usize = 4096;
+pub const DEFAULT_CONCURRENCY: u16 = 4096;
 
 impl Default for Options {
     fn default() -> Self {
         Self {
             timeout: Duration::from_secs(5),
             deadline: None,
-            concurrency: DEFAULT_CONCURRENCY,
+            concurrency: DEFAULT_CONCURRENCY.into(),
             resolve: BTreeMap::new(),
             readonly_port: Some(10255),
         }
