@@ -37,7 +37,7 @@ const CRATES: [(&str, &[&str]); 17] = [
     ("minijinja", &["bundle"]),
     ("tar", &["bundle"]),
     ("flate2", &["bundle"]),
-    ("reqwest", &["verify", "standin"]),
+    ("hyper", &["verify", "standin"]),
     ("rustls", &["verify", "standin"]),
     ("tokio", &["verify", "standin"]),
     ("indicatif", &["ui"]),

@@ -88,7 +88,7 @@ fn descriptors_for(wanted: usize) -> usize {
     let needed = 2 * wanted as u64 + OTHERS;
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current.is_some_and(|current| current < needed) {
-        let raised = Rlimit { current: Some(limit.maximum.map_or(needed, |most| most.min(needed))), ..limit.clone() };
+        let raised = Rlimit { current: Some(limit.maximum.map_or(needed, |most| most.min(needed))), ..limit };
         // Where it may not be raised, fewer at once do as well.
         if setrlimit(Resource::Nofile, raised).is_ok() {
             limit = getrlimit(Resource::Nofile);
@@ -476,6 +476,7 @@ impl Run {
 
     async fn account(&self, desk: &Desk, node: usize) -> Exchange {
         let _place = desk.places.acquire().await;
+        let _host = self.hosts.acquire().await;
         if desk.late.load(Ordering::Relaxed) >= Desk::TOO_LATE {
             let node = &self.target.nodes[node];
             let (caller, why) = (Caller::Node(node.name.clone()), Outcome::NotTried(LATE.to_owned()));
