@@ -251,7 +251,7 @@ mod tests {
             |leaf: &Leaf, root: &Credential, now| leaf_flaws(&made.certificate, leaf, keys, &root.certificate, now);
         assert_eq!(flaws(&leaf, &ours, NOW), []);
         assert_eq!(flaws(&leaf, &twin, NOW)[..2], [Flaw::OtherKeyId, Flaw::BadSignature]);
-        let mut after = leaf.clone();
+        let mut after = leaf;
         after.names[1] = Address::parse("10.20.1.12").expect("an address");
         let changed = flaws(&after, &ours, NOW);
         assert_eq!(changed, [Flaw::NameMissing("10.20.1.12".into()), Flaw::NameTooMany("10.0.1.1".into())]);
