@@ -144,7 +144,8 @@ fn what_is_no_recording_is_refused_with_status_2_and_the_reason() {
     let good = json!({
         "format": "clusterctl verify recording", "version": 1, "tool": "t", "started": "2026-11-23T12:00:00Z",
         "finished": "2026-11-23T12:00:00Z", "expiresWithinSeconds": 0, "allowSkipped": false, "failOnWarn": false,
-        "target": {"cluster": "c", "roots": [], "trustFaults": [], "endpoint": null, "masters": [], "nodes": []},
+        "target": {"cluster": "c", "roots": [], "trustFaults": [], "endpoint": null, "masters": [], "nodes": [],
+            "verifierMissing": null, "crls": [], "crlFaults": [], "revoked": null},
         "before": [], "seen": {"certificates": {}, "peers": []},
     });
     assert!(Recording::from_bytes(good.to_string().as_bytes()).is_ok());

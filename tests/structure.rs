@@ -22,7 +22,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
 ];
 
 /// Crates, and the rooms that may name them.
-const CRATES: [(&str, &[&str]); 17] = [
+const CRATES: [(&str, &[&str]); 18] = [
     ("rcgen", &["pki"]),
     ("ring", &["pki"]),
     ("rustls_pemfile", &["pki"]),
@@ -34,6 +34,7 @@ const CRATES: [(&str, &[&str]); 17] = [
     ("minijinja", &["bundle"]),
     ("tar", &["bundle"]),
     ("flate2", &["bundle"]),
+    ("hyper", &["verify", "standin"]),
     ("reqwest", &["verify", "standin"]),
     ("rustls", &["verify", "standin"]),
     ("tokio", &["verify", "standin"]),

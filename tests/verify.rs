@@ -68,7 +68,8 @@ fn lab(masters: usize, nodes: usize, fault: Option<Fault>) -> Lab {
     let authority = Authority::open(&root, issued_at).expect("a fit root");
     let mut made: HashMap<(Option<HostName>, Profile), Credential> = HashMap::new();
     let leaves = cluster.masters.iter().flat_map(|host| cluster.master_leaves(host));
-    for leaf in leaves.chain(cluster.nodes.iter().flat_map(|host| cluster.node_leaves(host))) {
+    let leaves = leaves.chain(cluster.nodes.iter().flat_map(|host| cluster.node_leaves(host)));
+    for leaf in leaves.chain([cluster.verifier_leaf()]) {
         let credential = authority.issue(&leaf, cluster.keys).expect("a credential").into_inner();
         made.insert((leaf.host, leaf.profile), credential);
     }
@@ -136,14 +137,16 @@ fn a_good_cluster_is_proven_in_all_six_properties() {
     assert_eq!(verdict(&findings, Strictness::default()), Verdict::Proven);
     let ids: BTreeSet<String> = findings.iter().map(|finding| finding.id.to_string()).collect();
     let node = ["connect", "tls", "protocol", "chain", "possession", "dates", "expiry", "name", "usage", "identity"];
-    let calls = ["caller", "anonymous", "stranger", "neighbour", "readonly"];
+    let calls = ["caller", "anonymous", "stranger", "neighbour", "readonly", "listed", "config"];
+    let asked = ["caller", "whoami", "scope", "anonymous", "stranger", "flags"];
     let expected = std::iter::once("trust.anchor".to_owned())
         .chain(node.iter().chain(&calls).map(|aspect| format!("node.{aspect}")))
-        .chain(node[..9].iter().chain(&["caller", "whoami", "anonymous", "stranger"]).map(|a| format!("master.{a}")));
+        .chain(node[..9].iter().chain(&asked).map(|a| format!("master.{a}")));
     assert_eq!(ids, expected.collect());
     // Every node is known at the endpoint and at each master, and every master at each node.
     let count = |id: &str| findings.iter().filter(|finding| finding.id.to_string() == id).count();
     assert_eq!((count("master.whoami"), count("node.caller")), (3 * 3, 3 * 2));
+    assert_eq!((count("master.scope"), count("master.flags"), count("node.listed")), (3 * 3, 3, 3));
     let text = lab.text(&findings);
     assert!(text.lines().all(|line| line.chars().count() <= 88), "{text}");
     assert_eq!(lab.cluster.nodes.len(), 3);
@@ -179,8 +182,13 @@ fn an_expired_certificate_fails_its_dates_alone() {
 
 #[test]
 fn another_ca_of_the_same_name_fails_the_chain_and_proves_nothing_else() {
-    let not_proven =
-        ["node.caller at node-2", "node.anonymous at node-2", "node.stranger at node-2", "node.neighbour at node-2"];
+    let not_proven = [
+        "node.caller at node-2",
+        "node.anonymous at node-2",
+        "node.stranger at node-2",
+        "node.neighbour at node-2",
+        "node.config at node-2",
+    ];
     expect(
         Fault::OtherCa,
         &[("fail", &["node.chain at node-2"]), ("not-proven", &not_proven), ("warn", &["node.identity at node-2"])],
@@ -220,7 +228,8 @@ fn a_swapped_account_fails_whoami_of_that_node_at_every_master() {
 #[test]
 fn plain_http_is_called_by_its_name() {
     let rest = ["protocol", "chain", "possession", "dates", "expiry", "name", "usage", "identity", "caller"];
-    let rest = rest.iter().chain(&["anonymous", "stranger", "neighbour"]).map(|a| format!("node.{a} at node-2"));
+    let rest =
+        rest.iter().chain(&["anonymous", "stranger", "neighbour", "config"]).map(|a| format!("node.{a} at node-2"));
     let rest: Vec<String> = rest.collect();
     let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
     expect(Fault::Plaintext, &[("fail", &["node.tls at node-2"]), ("not-proven", &rest)]);
@@ -800,4 +809,330 @@ fn a_run_can_be_restricted_to_a_node_or_to_the_masters() {
     let mut masters = (*lab.target).clone();
     masters.only_masters();
     assert_eq!(hosts(&masters), ["", "node-1 node-2 node-3", ""]);
+}
+
+/// A stranger's timing: nodes that take a connection and never say a word, beside others that are well.
+#[test]
+fn hosts_that_never_answer_do_not_hold_up_the_others() {
+    const GOOD: usize = 150;
+    const SILENT: usize = 400;
+    let lab = lab(1, GOOD, None);
+    let mut target = (*lab.target).clone();
+    // Nobody accepts: the kernel completes the handshake of TCP, and that is all that ever happens.
+    let holes: Vec<std::net::TcpListener> =
+        (0..SILENT).map(|_| std::net::TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
+    for (i, hole) in holes.iter().enumerate() {
+        let mut peer = target.nodes[0].clone();
+        (peer.name, peer.port) = (format!("hole-{i}"), hole.local_addr().expect("an address").port());
+        peer.addresses = vec![clusterctl::cluster::address::Address::parse("127.0.0.1").expect("an address")];
+        peer.asked_for = false;
+        target.nodes.insert(i * target.nodes.len() / SILENT, peer);
+    }
+    let limit = StdDuration::from_secs(4);
+    let options = Options { timeout: limit, readonly_port: None, ..Options::default() };
+    let began = Instant::now();
+    let seen = run(&Arc::new(target.clone()), &options, lab.now, &|_, _| {}).expect("a network");
+    let took = began.elapsed();
+    assert!(took < 2 * limit + StdDuration::from_secs(2), "{took:?}");
+    let findings = judge(&target, &seen, Clock { now: lab.now, expires_within: Duration::days(30) });
+    let count = |hole: bool, id: &str, status: Status| {
+        let wanted = |f: &&Finding| f.id.to_string() == id && f.status == status && f.host.starts_with("hole-") == hole;
+        findings.iter().filter(wanted).count()
+    };
+    assert_eq!((count(true, "node.tls", Status::Fail), count(true, "node.connect", Status::Pass)), (SILENT, SILENT));
+    assert_eq!((count(false, "node.caller", Status::Pass), count(false, "node.config", Status::Pass)), (GOOD, GOOD));
+}
+
+#[test]
+#[ignore = "a measurement: run it alone, in a release build"]
+#[expect(clippy::print_stdout, reason = "a measurement is there to be read")]
+fn measured_1000_black_holes_beside_1000_good_nodes_and_10_000_nodes() {
+    let peak = || {
+        let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
+        status.lines().find(|line| line.starts_with("VmHWM")).expect("there").to_owned()
+    };
+    let nodes: usize = std::env::var("NODES").ok().and_then(|n| n.parse().ok()).unwrap_or(1000);
+    let holes: usize = std::env::var("HOLES").ok().and_then(|n| n.parse().ok()).unwrap_or(1000);
+    let lab = lab(1, nodes, None);
+    let mut target = (*lab.target).clone();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    for i in 0..holes {
+        let mut peer = target.nodes[0].clone();
+        // Half are silent after TCP opened, until the backlog is full; the other half then do not even open.
+        (peer.name, peer.port) = (format!("hole-{i}"), listener.local_addr().expect("an address").port());
+        peer.addresses = vec![clusterctl::cluster::address::Address::parse("127.0.0.1").expect("an address")];
+        peer.asked_for = false;
+        target.nodes.insert((2 * i + 1).min(target.nodes.len()), peer);
+    }
+    println!("before: {}", peak());
+    let began = Instant::now();
+    let target = Arc::new(target);
+    let seen = run(&target, &Options::default(), lab.now, &|_, _| {}).expect("a network");
+    println!("asked in {:?}: {}", began.elapsed(), peak());
+    let began = Instant::now();
+    let findings = judge(&target, &seen, Clock { now: lab.now, expires_within: Duration::days(30) });
+    println!("{} findings in {:?}: {}", findings.len(), began.elapsed(), peak());
+    let well = findings.iter().filter(|f| f.id.to_string() == "node.caller" && f.status == Status::Pass).count();
+    let bad: BTreeSet<String> = findings
+        .iter()
+        .filter(|f| f.status != Status::Pass && !f.host.starts_with("hole-"))
+        .map(|f| format!("{} {} {}", f.id, f.status.as_str(), f.observed))
+        .take(5)
+        .collect();
+    println!("{well} nodes answered; {bad:#?}");
+    let text = lab.text(&findings);
+    println!("text of {} lines: {}", text.lines().count(), peak());
+}
+
+#[test]
+fn old_versions_that_are_spoken_too_are_warned_of() {
+    let lab = Foreign::new();
+    lab.write(&lab.issue());
+    let _server = lab.s_server(&["-www", "-min_protocol", "TLSv1", "-cipher", "ALL:@SECLEVEL=0"]);
+    lab.expect(&[("tls", "pass"), ("protocol", "warn"), ("chain", "pass")]);
+    assert!(lab.verdicts()["protocol"].1.contains("but TLS 1.1 is spoken too"), "{:#?}", lab.verdicts());
+}
+
+#[test]
+fn a_server_that_wants_another_group_first_is_a_server() {
+    let lab = Foreign::new();
+    lab.write(&lab.issue());
+    let _server = lab.s_server(&["-www", "-groups", "P-384"]);
+    lab.expect(&[("tls", "pass"), ("protocol", "pass"), ("possession", "pass"), ("anonymous", "fail")]);
+    assert!(lab.verdicts()["protocol"].1.contains("older versions are refused"), "{:#?}", lab.verdicts());
+}
+
+impl Foreign {
+    /// Signs `server.crt` for the first node with `ca` (its files), after the fashion of many a script.
+    fn sign(&self, ca: &str, extensions: &str, out: &str) {
+        let key = format!("{out}.key");
+        let curve = "ec_paramgen_curve:P-256";
+        let subject = format!("/CN={out}");
+        self.openssl(&[
+            "req", "-newkey", "ec", "-pkeyopt", curve, "-nodes", "-keyout", &key, "-subj", &subject, "-out", "csr",
+        ]);
+        std::fs::write(self.path("ext"), extensions).expect("written");
+        let (crt, ca_crt, ca_key) = (format!("{out}.crt"), format!("{ca}.crt"), format!("{ca}.key"));
+        self.openssl(&[
+            "x509", "-req", "-in", "csr", "-CA", &ca_crt, "-CAkey", &ca_key, "-out", &crt, "-extfile", "ext", "-days",
+            "90", "-sha256",
+        ]);
+    }
+}
+
+const SERVER: &str = "subjectAltName=IP:127.0.0.1,DNS:node-1\nextendedKeyUsage=serverAuth\n";
+
+#[test]
+fn a_leaf_used_as_a_ca_and_a_path_that_is_too_long_are_no_chains() {
+    let lab = Foreign::new();
+    // A node's own certificate signs another: the oldest trick against careless verifiers (CVE-2002-0862).
+    lab.sign("ca", SERVER, "leaf");
+    lab.sign("leaf", SERVER, "server");
+    let server = lab.s_server(&["-www", "-cert_chain", "leaf.crt"]);
+    lab.expect(&[("chain", "fail"), ("name", "pass"), ("anonymous", "not-proven")]);
+    drop(server);
+    // Our roots allow no intermediates.
+    lab.sign("ca", "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign\n", "between");
+    lab.sign("between", SERVER, "server");
+    let server = lab.s_server(&["-www", "-cert_chain", "between.crt"]);
+    lab.expect(&[("chain", "fail")]);
+    drop(server);
+    std::fs::copy(lab.path("ca.crt"), lab.path("server.crt")).expect("copied");
+    std::fs::copy(lab.path("ca.key"), lab.path("server.key")).expect("copied");
+    let _server = lab.s_server(&["-www"]);
+    lab.expect(&[("chain", "fail"), ("usage", "fail"), ("anonymous", "not-proven")]);
+}
+
+#[test]
+fn an_intermediate_that_is_not_sent_is_missed_and_one_that_is_sent_is_used() {
+    let mut lab = Foreign::new();
+    let config = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "90"];
+    let authority =
+        ["-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign,cRLSign"];
+    let files = ["req", "-x509", "-keyout", "open.key", "-out", "open.crt", "-subj", "/CN=open root"];
+    lab.openssl(&[&files[..], &config, &authority[..2], &authority[2..]].concat());
+    lab.sign("open", "basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign\n", "between");
+    lab.sign("between", SERVER, "server");
+    let pem = std::fs::read(lab.path("open.crt")).expect("a root");
+    let der = clusterctl::pki::pem::certificates(&pem).expect("PEM").remove(0);
+    // Trust is being rotated: two roots in the file, and a chain to either is one.
+    lab.target.roots.push(clusterctl::pki::certificate::Certificate::from_der(der).expect("a root"));
+    let server = lab.s_server(&["-www"]);
+    lab.expect(&[("chain", "fail"), ("name", "pass")]);
+    drop(server);
+    let server = lab.s_server(&["-www", "-cert_chain", "between.crt"]);
+    lab.expect(&[("chain", "pass"), ("dates", "pass"), ("possession", "pass")]);
+    drop(server);
+    lab.write(&lab.issue());
+    let _server = lab.s_server(&["-www"]);
+    lab.expect(&[("chain", "pass"), ("dates", "pass")]);
+}
+
+#[test]
+fn a_chain_of_a_hundred_and_ten_thousand_names_cost_nothing_and_prove_nothing() {
+    let lab = Foreign::new();
+    lab.write(&lab.issue());
+    let ours = std::fs::read_to_string(lab.path("ca.crt")).expect("a root");
+    lab.sign("ca", "basicConstraints=critical,CA:TRUE\n", "between");
+    let one = std::fs::read_to_string(lab.path("between.crt")).expect("written");
+    std::fs::write(lab.path("many.crt"), ours + &one.repeat(99)).expect("written");
+    let server = lab.s_server(&["-www", "-cert_chain", "many.crt"]);
+    let began = Instant::now();
+    lab.expect(&[("tls", "pass"), ("chain", "pass"), ("possession", "pass")]);
+    assert!(began.elapsed() < StdDuration::from_secs(20), "{:?}", began.elapsed());
+    drop(server);
+    let names: Vec<String> = (0..10_000).map(|i| format!("DNS:name-{i}.example.net")).collect();
+    lab.sign("ca", &format!("subjectAltName={}\nextendedKeyUsage=serverAuth\n", names.join(",")), "server");
+    let _server = lab.s_server(&["-www"]);
+    // rustls reads no handshake message of more than 64 KiB, and this one has 300.
+    lab.expect(&[("tls", "fail"), ("chain", "not-proven"), ("anonymous", "not-proven")]);
+}
+
+#[test]
+fn a_revoked_certificate_fails_by_list_and_by_ledger_and_a_bad_list_is_no_list() {
+    use clusterctl::pki::certificate::Serial;
+    use clusterctl::pki::forge::revocation_list;
+    let mut lab = Foreign::new();
+    let credential = lab.issue();
+    lab.write(&credential);
+    let _server = lab.s_server(&["-www"]);
+    assert!(!lab.verdicts().contains_key("revoked"), "nothing to judge by, nothing judged");
+    let (now, day) = (lab.now, Duration::DAY);
+    let serial = credential.certificate.serial.clone();
+    let other = Serial(vec![7; 16]);
+    let list =
+        |root: &Credential, serials: &[Serial], from, to| revocation_list(root, serials, from, to).expect("a list");
+    let twin = create_root(RootKind::Cluster, &lab.cluster.name, lab.cluster.keys, lab.cluster.validity.ca, now);
+    let twin = twin.expect("a root").into_inner();
+    let root = &lab.root;
+    let fresh = list(root, std::slice::from_ref(&other), now - day, now + day);
+    let cases = [
+        (vec![fresh.clone()], "pass", "not among the revoked"),
+        (vec![list(root, &[other, serial.clone()], now - day, now + day)], "fail", "is in the list of"),
+        (vec![fresh.clone(), list(root, &[serial], now - day, now + day)], "fail", "is in the list of"),
+        (vec![list(root, &[], now - 2 * day, now - day)], "fail", "the list expired 1 day ago"),
+        (vec![list(root, &[], now + day, now + 2 * day)], "fail", "the list is of"),
+        (vec![list(&twin, &[], now - day, now + day)], "fail", "whose key did not sign it"),
+        (vec![b"no list".to_vec()], "fail", "not a certificate revocation list"),
+        (vec![list(root, &[], now - 2 * day, now - day), fresh], "pass", "not among the revoked"),
+    ];
+    for (crls, status, told) in cases {
+        lab.target.crls = crls;
+        let found = lab.verdicts().remove("revoked").expect("judged");
+        assert!(found.0 == status && found.1.contains(told), "{told}: {found:?}");
+    }
+    lab.target.crls.clear();
+    for (known, status) in [(BTreeSet::new(), "pass"), ([credential.certificate.fingerprint()].into(), "fail")] {
+        lab.target.revoked = Some(known);
+        assert_eq!(lab.verdicts()["revoked"].0, status);
+    }
+}
+
+#[test]
+fn openssls_own_list_is_understood() {
+    let mut lab = Foreign::new();
+    let credential = lab.issue();
+    lab.write(&credential);
+    for (name, text) in [
+        ("index.txt", ""),
+        ("number", "01\n"),
+        (
+            "cnf",
+            "[ca]\ndefault_ca=c\n[c]\ndatabase=index.txt\ncrlnumber=number\ndefault_md=sha256\ndefault_crl_days=2\n",
+        ),
+    ] {
+        std::fs::write(lab.path(name), text).expect("written");
+    }
+    let ca = ["ca", "-config", "cnf", "-cert", "ca.crt", "-keyfile", "ca.key"];
+    let _server = lab.s_server(&["-www"]);
+    for (revoke, status) in [(false, "pass"), (true, "fail")] {
+        if revoke {
+            lab.openssl(&[&ca[..], &["-revoke", "server.crt"]].concat());
+        }
+        lab.openssl(&[&ca[..], &["-gencrl", "-out", "crl.pem"]].concat());
+        let pem = std::fs::read(lab.path("crl.pem")).expect("a list");
+        lab.target.crls = clusterctl::pki::crl::lists(&pem).expect("a list");
+        assert_eq!(lab.verdicts()["revoked"].0, status, "{:#?}", lab.verdicts()["revoked"]);
+    }
+}
+
+#[test]
+fn floods_drips_and_wrong_types_are_bounded_and_an_open_door_stays_one() {
+    let began = Instant::now();
+    let flood = Foreign::spoken(|out| {
+        loop {
+            out.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+        }
+    });
+    assert_eq!([flood["caller"].0, flood["anonymous"].0], ["not-proven"; 2], "{flood:#?}");
+    let html = Foreign::spoken(|out| {
+        let body = "<html>{\"kind\":\"PodList\"}</html>";
+        write!(out, "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+    });
+    assert_eq!([html["caller"].0, html["anonymous"].0], ["not-proven", "fail"], "{html:#?}");
+    let drip = Foreign::spoken(|out| {
+        write!(out, "HTTP/1.1 200 OK\r\n\r\n")?;
+        for _ in 0..60 {
+            out.write_all(b"{")?;
+            out.flush()?;
+            std::thread::sleep(StdDuration::from_secs(1));
+        }
+        Ok(())
+    });
+    // The first question took all of its time; no other is asked.
+    assert_eq!([drip["caller"].0, drip["anonymous"].0, drip["stranger"].0], ["not-proven"; 3], "{drip:#?}");
+    assert!(began.elapsed() < StdDuration::from_secs(25), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_peer_that_refuses_or_resets_is_told_from_one_that_is_silent() {
+    let mut lab = Foreign::new();
+    lab.target.nodes[0].port = free_port();
+    lab.expect(&[("connect", "fail"), ("tls", "not-proven"), ("caller", "not-proven")]);
+    assert!(lab.verdicts()["connect"].1.starts_with("connection refused"), "{:#?}", lab.verdicts());
+    // What was sent and not read makes the kernel reset.
+    let resets = told(misbehave(|stream| {
+        std::thread::sleep(StdDuration::from_millis(100));
+        drop(stream);
+    }));
+    assert_eq!((resets.0, resets.1.as_str()), ("fail", "the connection was closed"));
+}
+
+#[test]
+fn a_name_with_a_bad_address_among_good_ones_is_told_of_that_address_alone() {
+    let mut lab = Foreign::new();
+    let address = |text: &str| clusterctl::cluster::address::Address::parse(text).expect("an address");
+    lab.target.nodes[0].addresses = vec![address("node-1")];
+    lab.write(&lab.issue());
+    let _server = lab.s_server(&["-www"]);
+    let mut options = Options { readonly_port: None, ..Options::default() };
+    for pin in ["node-1:127.0.0.1", "node-1:127.0.0.99"] {
+        options.pin(pin).expect("a pin");
+    }
+    let target = Arc::new(lab.target.clone());
+    let seen = run(&target, &options, lab.now, &|_, _| {}).expect("a network");
+    let findings = judge(&target, &seen, Clock { now: lab.now, expires_within: Duration::days(30) });
+    let connects: Vec<(String, Status)> = findings
+        .iter()
+        .filter(|f| f.host == "node-1" && f.id.to_string() == "node.connect")
+        .map(|f| (f.address.clone().unwrap_or_default(), f.status))
+        .collect();
+    let at = |ip: &str| format!("{ip}:{}", lab.port);
+    assert_eq!(connects, [(at("127.0.0.1"), Status::Pass), (at("127.0.0.99"), Status::Fail)]);
+}
+
+#[test]
+fn every_spelling_of_an_address_and_wildcards_are_names() {
+    let lab = Foreign::new();
+    let address = |text: &str| clusterctl::cluster::address::Address::parse(text).expect("an address");
+    lab.sign("ca", "subjectAltName=IP:fd00:0:0:0:0:0:0:1,IP:10.0.0.1,DNS:*.example.net\n", "server");
+    let pem = std::fs::read(lab.path("server.crt")).expect("written");
+    let der = clusterctl::pki::pem::certificates(&pem).expect("PEM").remove(0);
+    let leaf = clusterctl::pki::certificate::Certificate::from_der(der).expect("a certificate");
+    for named in ["fd00::1", "FD00:0::0:1", "[fd00::1]", "::ffff:10.0.0.1", "10.0.0.1", "a.example.net"] {
+        assert!(leaf.names_address(&address(named)), "{named}");
+    }
+    for other in ["fd00::2", "10.0.0.2", "example.net", "a.b.example.net", "server"] {
+        assert!(!leaf.names_address(&address(other)), "{other}");
+    }
 }

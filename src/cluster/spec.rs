@@ -124,9 +124,9 @@ impl Role {
     }
 }
 
-/// Names and addresses that stand in every API server's certificate (kubeadm's), besides the host's own.
-pub(super) const API_SERVER_NAMES: [&str; 6] =
-    ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "localhost", "127.0.0.1", "::1"];
+/// Names that stand in every API server's certificate (kubeadm's), besides the host's own. Loopback stands there, too, but
+/// nobody else's loopback can be reached.
+const API_SERVER_NAMES: [&str; 3] = ["kubernetes", "kubernetes.default", "kubernetes.default.svc"];
 
 /// What the service `kubernetes` is called in full.
 pub(super) fn service_name(domain: &str) -> String {
@@ -294,8 +294,7 @@ impl Draft {
     ) {
         let mut owners: HashMap<Address, (&str, Option<&HostName>)> = HashMap::new();
         for text in API_SERVER_NAMES.map(str::to_owned).into_iter().chain([service_name(domain.as_str())]) {
-            owners
-                .extend(Address::parse(&text).ok().map(|name| (name, ("the API server's own name or address", None))));
+            owners.extend(Address::parse(&text).ok().map(|name| (name, ("the API server's own name", None))));
         }
         owners.insert(endpoint.host.clone(), ("the endpoint", None));
         for (_, master) in masters {

@@ -7,21 +7,25 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::audit::Audit;
-use super::context::Context;
+use super::context::{Context, read_given};
 use super::verify_target::{self, Aim, Elsewhere};
 use crate::cluster::lifetime::Lifetime;
 use crate::failure::{Exit, Failure};
+use crate::pki::crl;
 use crate::pki::inspect::stamp;
 use crate::store::error::StoreError;
 use crate::store::files;
 use crate::store::ledger::Ledger;
 use crate::verify::checks::{Clock, trust_anchor};
 use crate::verify::finding::{Finding, Strictness, Verdict};
-use crate::verify::options::{Options, PinError};
+use crate::verify::options::{DEFAULT_CONCURRENCY, Options, PinError};
 use crate::verify::probe;
 use crate::verify::recording::{MAX_BYTES, Recording, RecordingError};
 use crate::verify::report::{Report, TextStyle};
 use crate::verify::target::Target;
+
+/// No list of revoked certificates is longer than this, in bytes; half a million serial numbers would fit.
+const MAX_LIST: u64 = 32 * 1024 * 1024;
 
 /// Proves on the live cluster that masters and nodes find each other, that each proves who it is, and that each refuses
 /// everybody else. Every node and every master is dialled at every address; nothing on them is changed.
@@ -29,7 +33,7 @@ use crate::verify::target::Target;
 pub struct VerifyArgs {
     /// Dial nobody: check what lies in the directory
     #[arg(long, conflicts_with_all = [
-        "nodes", "masters_only", "resolve", "timeout", "deadline", "concurrency",
+        "nodes", "masters_only", "resolve", "crls", "timeout", "deadline", "concurrency",
         "from", "ca", "endpoint", "kubeconfig", "master_cert", "node_cert",
     ])]
     offline: bool,
@@ -42,14 +46,17 @@ pub struct VerifyArgs {
     /// Take this address for a name, as in api.example.net:10.0.0.10; once for each
     #[arg(long, value_name = "NAME:ADDRESS")]
     resolve: Vec<String>,
+    /// A certificate revocation list, PEM or DER, besides pki/crl.pem; once for each
+    #[arg(long = "crl", value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    crls: Vec<PathBuf>,
     /// What one connection may take, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
     timeout: Duration,
     /// What the whole run may take, in seconds; what is not done by then is not proven
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     deadline: Option<Duration>,
-    /// How many connections may be open at once
-    #[arg(long, value_name = "COUNT", default_value = "128", value_parser = clap::value_parser!(u16).range(1..))]
+    /// How many hosts may be in hand at once, those that never answer included
+    #[arg(long, value_name = "COUNT", default_value_t = DEFAULT_CONCURRENCY, value_parser = clap::value_parser!(u16).range(1..))]
     concurrency: u16,
     /// Also write what was seen to a new file, to be judged again with --replay. It holds no key
     #[arg(long, value_name = "FILE", conflicts_with = "offline")]
@@ -75,12 +82,13 @@ pub struct VerifyArgs {
 }
 
 /// The flags that say what is dialled and how; a replay dials nobody.
-const WIRE: [&str; 14] = [
+const WIRE: [&str; 15] = [
     "offline",
     "record",
     "nodes",
     "masters_only",
     "resolve",
+    "crls",
     "timeout",
     "deadline",
     "concurrency",
@@ -181,7 +189,22 @@ fn aim(args: &VerifyArgs, context: &Context<'_>) -> anyhow::Result<Aim> {
     if args.masters_only {
         aim.target.only_masters();
     }
+    add_revocation_lists(&mut aim.target, args, context)?;
     Ok(aim)
+}
+
+/// The lists that were given, and the directory's own. What is none is for the report: whoever asks for a list to be
+/// heeded has to learn that it was not.
+fn add_revocation_lists(target: &mut Target, args: &VerifyArgs, context: &Context<'_>) -> anyhow::Result<()> {
+    let own = context.layout.revocation_list();
+    let own = (!args.elsewhere.is_given() && files::exists(&own)).then_some(own);
+    for path in args.crls.iter().map(|path| context.path(path)).chain(own) {
+        match crl::lists(&read_given(&path, MAX_LIST, "revocation list")?) {
+            Ok(lists) => target.crls.extend(lists),
+            Err(error) => target.crl_faults.push(format!("{}: {error}", path.display())),
+        }
+    }
+    Ok(())
 }
 
 /// Dials, records if asked to, and judges. The report of a recording is the report of the run: both are judged from it.

@@ -211,7 +211,7 @@ impl Certificate {
             authority_key_id: extensions.authority_key_id,
             spki: parsed.public_key().raw.to_vec(),
             key: key_kind(parsed.public_key()),
-            signature: signature_kind(&parsed),
+            signature: signature_kind(&parsed.signature_algorithm.algorithm.to_id_string()),
             unknown_critical: extensions.unknown_critical,
             der,
         })
@@ -426,8 +426,8 @@ pub(super) fn key_kind(spki: &SubjectPublicKeyInfo<'_>) -> PublicKeyKind {
     }
 }
 
-fn signature_kind(certificate: &X509Certificate<'_>) -> SignatureKind {
-    match certificate.signature_algorithm.algorithm.to_id_string().as_str() {
+pub(super) fn signature_kind(oid: &str) -> SignatureKind {
+    match oid {
         "1.2.840.10045.4.3.2" => SignatureKind::Strong("ecdsa-with-SHA256"),
         "1.2.840.10045.4.3.3" => SignatureKind::Strong("ecdsa-with-SHA384"),
         "1.2.840.10045.4.3.4" => SignatureKind::Strong("ecdsa-with-SHA512"),

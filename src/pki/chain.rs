@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
-use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, anchor_from_trusted_cert, ring};
+use webpki::{
+    EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, VerifiedPath, anchor_from_trusted_cert, ring,
+};
 
 use super::certificate::Certificate;
 
@@ -57,7 +59,17 @@ pub fn verify_chain(
     let start = intermediates.iter().map(|cert| cert.not_before).fold(leaf.not_before, std::cmp::max);
     let moment = Duration::from_secs(u64::try_from(start.unix_timestamp()).unwrap_or(0));
     let time = UnixTime::since_unix_epoch(moment);
-    end.verify_for_usage(ALGORITHMS, &anchors, &between, time, AnyUsage, None, None)
+    // webpki keeps of a root its name, key and name constraints. How many intermediates it allows is forgotten, and Go
+    // refuses what exceeds it.
+    let within_the_roots_limit = |path: &VerifiedPath<'_>| {
+        let limit = anchors.iter().position(|anchor| anchor == path.anchor()).and_then(|at| {
+            let constraints = roots.get(at)?.basic_constraints?;
+            usize::try_from(constraints.path_len?).ok()
+        });
+        let used = path.intermediate_certificates().count();
+        if limit.is_some_and(|limit| used > limit) { Err(webpki::Error::PathLenConstraintViolated) } else { Ok(()) }
+    };
+    end.verify_for_usage(ALGORITHMS, &anchors, &between, time, AnyUsage, None, Some(&within_the_roots_limit))
         .map(|_| ())
         .map_err(|error| ChainError::Path(explain(&error)))
 }

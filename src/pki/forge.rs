@@ -1,11 +1,14 @@
 //! Certificates that are wrong on purpose: the stranger whom every server must refuse, and the stand-in's faults.
 //! Nothing made here passes the stranger's check, and nothing made here is ever written to a cluster directory.
 
-use rcgen::{ExtendedKeyUsagePurpose, IsCa, Issuer, KeyUsagePurpose};
+use rcgen::{
+    CertificateRevocationListParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyUsagePurpose,
+    RevokedCertParams, SerialNumber,
+};
 use time::{Duration, OffsetDateTime};
 
 use super::authority::{Credential, MintError, encode_error, params, san};
-use super::certificate::Certificate;
+use super::certificate::{Certificate, Serial};
 use super::key::{PrivateKey, Signer};
 use crate::cluster::account::Account;
 use crate::cluster::key_kind::KeyKind;
@@ -36,6 +39,34 @@ pub fn dated(
     let issuer = issuer(&root.certificate, &root.key)?;
     let names: Vec<_> = leaf.names.iter().map(san).collect::<Result<_, _>>()?;
     mint(&issuer, &leaf.subject, &names, leaf.policy().usage, (not_before, not_after))
+}
+
+/// A revocation list by `root` (DER) that names `serials`, from `this_update` to `next_update`, whatever that means today.
+///
+/// # Errors
+/// When it cannot be encoded.
+pub fn revocation_list(
+    root: &Credential,
+    serials: &[Serial],
+    this_update: OffsetDateTime,
+    next_update: OffsetDateTime,
+) -> Result<Vec<u8>, MintError> {
+    let revoked = |serial: &Serial| RevokedCertParams {
+        serial_number: SerialNumber::from_slice(&serial.0),
+        revocation_time: this_update,
+        reason_code: None,
+        invalidity_date: None,
+    };
+    let params = CertificateRevocationListParams {
+        this_update,
+        next_update,
+        crl_number: SerialNumber::from(1),
+        issuing_distribution_point: None,
+        revoked_certs: serials.iter().map(revoked).collect(),
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    let issuer = issuer(&root.certificate, &root.key)?;
+    Ok(params.signed_by(&issuer).map_err(encode_error)?.der().to_vec())
 }
 
 fn issuer<'a>(root: &'a Certificate, key: &'a PrivateKey) -> Result<Issuer<'a, Signer<'a>>, MintError> {

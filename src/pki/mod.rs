@@ -4,6 +4,7 @@
 pub mod authority;
 pub mod certificate;
 pub mod chain;
+pub mod crl;
 pub mod fingerprint;
 pub mod forge;
 pub mod inspect;

@@ -30,6 +30,19 @@ pub(super) const PLAIN_HTTP: &[u8] =
     b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
 /// The user that API servers are to kubelets.
 const KUBELET_ADMIN: &str = "kube-apiserver-kubelet-client";
+/// An API server's flags, as far as they bear on trust.
+const FLAGZ: &str = "\n\
+    apiserver flagz\n\
+    Warning: This endpoint is not meant to be machine parseable, has no formatting compatibility guarantees and is for \
+    debugging purposes only.\n\
+    advertise-address: 127.0.0.1\n\
+    anonymous-auth: false\n\
+    authentication-config: \n\
+    authorization-config: /etc/kubernetes/clusterctl/authorization.yaml\n\
+    authorization-mode: []\n\
+    client-ca-file: /etc/kubernetes/pki/ca.crt\n\
+    enable-admission-plugins: [NodeRestriction]\n\
+    kubelet-certificate-authority: /etc/kubernetes/pki/ca.crt\n";
 const MAX_REQUEST: usize = 64 * 1024;
 
 /// A kubelet's answer. `open` is the fault of one that lets everybody in.
@@ -39,6 +52,7 @@ pub(super) fn kubelet(caller: Option<&Caller>, open: bool, request: &Request<Inc
     let subresource = path.trim_matches('/').split('/').next().unwrap_or_default();
     match caller {
         None if !open => return answer(StatusCode::UNAUTHORIZED, TEXT, "Unauthorized"),
+        Some(caller) if path == "/configz" && is_verifier(caller) => {}
         Some(caller) if !open && caller.user != KUBELET_ADMIN => {
             let verb = verb(request.method());
             let user = &caller.user;
@@ -108,6 +122,8 @@ pub(super) async fn api_server(world: &World, caller: Option<&Caller>, request: 
         ("GET", "/api/v1/nodes") if open || may_list_nodes(caller) => {
             api_answer(world, StatusCode::OK, &node_list(world))
         }
+        ("GET", "/flagz") if may_list_nodes(caller) => answer(StatusCode::OK, "text/plain; charset=utf-8", FLAGZ),
+        ("GET", "/flagz") => forbidden_path(world, caller, "/flagz"),
         ("GET", "/api/v1/nodes") => forbidden(world, caller, "list", "nodes", None),
         ("GET", "/version") => {
             api_answer(world, StatusCode::OK, &json!({"major": "1", "minor": "36", "gitVersion": "v1.36.2"}))
@@ -129,7 +145,11 @@ pub(super) async fn api_server(world: &World, caller: Option<&Caller>, request: 
 }
 
 fn may_list_nodes(caller: &Caller) -> bool {
-    caller.groups.iter().any(|group| group == "system:masters" || group == "clusterctl:verifiers")
+    is_verifier(caller) || caller.groups.iter().any(|group| group == "system:masters")
+}
+
+fn is_verifier(caller: &Caller) -> bool {
+    caller.groups.iter().any(|group| group == "clusterctl:verifiers")
 }
 
 /// The node whose account the caller is.
@@ -230,6 +250,11 @@ fn forbidden(world: &World, caller: &Caller, verb: &str, resource: &str, name: O
         "{resource}{named} is forbidden: User \"{user}\" cannot {verb} resource \"{resource}\" in API group \"\" at the \
          cluster scope"
     );
+    failure(world, StatusCode::FORBIDDEN, "Forbidden", &message)
+}
+
+fn forbidden_path(world: &World, caller: &Caller, path: &str) -> Answer {
+    let message = format!("forbidden: User \"{}\" cannot get path \"{path}\"", user_name(world, caller));
     failure(world, StatusCode::FORBIDDEN, "Forbidden", &message)
 }
 

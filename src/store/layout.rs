@@ -95,6 +95,12 @@ impl Layout {
         self.pki().join("ledger.sqlite3")
     }
 
+    /// `pki/crl.pem`
+    #[must_use]
+    pub fn revocation_list(&self) -> PathBuf {
+        self.pki().join("crl.pem")
+    }
+
     /// `bundles`
     #[must_use]
     pub fn bundles(&self) -> PathBuf {

@@ -2,15 +2,18 @@
 //! An answer counts only when it came over a connection whose peer proved that it belongs to the root.
 
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 use serde_json::Value;
 use time::{Duration, OffsetDateTime};
 
 use super::finding::{Aspect, CheckId, Finding, Severity, Status};
 use super::observation::{
-    Answer, Caller, Connect, Dial, Exchange, Handshake, LocationSeen, Observations, Outcome, PeerSeen, Request,
-    Resolution, Signature, Tls,
+    Answer, Caller, Connect, Dial, Exchange, Handshake, Listed, LocationSeen, Observations, OldHello, Outcome,
+    PeerSeen, Request, Resolution, Signature, Tls,
 };
+use super::revocation::{Lists, Revocation};
+use super::settings::{self, Judgement};
 use super::target::{Peer, Place, Target};
 use crate::cluster::address::Address;
 use crate::pki::certificate::{Certificate, PublicKeyKind};
@@ -32,14 +35,20 @@ pub struct Clock {
 pub fn judge(target: &Target, seen: &Observations, clock: Clock) -> Vec<Finding> {
     let mut findings = trust_anchor(target, clock.now);
     let nodes = target.nodes.iter().map(|node| (node.name.as_str(), node)).collect();
-    let mut bench = Bench { target, clock, parsed: HashMap::new(), trusted: HashMap::new(), nodes };
-    for (der_of, der) in &seen.certificates {
-        bench.parsed.insert(*der_of, Certificate::from_der(der.0.clone()).map_err(|error| error.to_string()));
-    }
+    let (parsed, trusted, lists) = (HashMap::new(), HashMap::new(), Lists::of(target));
+    let mut bench = Bench { target, clock, seen, parsed, trusted, nodes, lists };
+    bench.whole(&mut findings);
+    let mut listed = bench.listed(&mut findings);
     for (i, (place, peer)) in target.peers().enumerate() {
         let nothing = PeerSeen { place, host: peer.name.clone(), locations: Vec::new() };
         let seen = seen.peers.get(i).filter(|seen| seen.place == place && seen.host == peer.name).unwrap_or(&nothing);
         let before = findings.len();
+        // What one host showed, others show seldom: kept for all, it would be the most of what a large fleet takes.
+        bench.parsed.clear();
+        bench.trusted.clear();
+        if place == Place::Node {
+            findings.extend(listed.next().flatten());
+        }
         bench.peer(peer, seen, &mut findings);
         let missing = bench.missing(peer, place, &findings[before..]);
         findings.extend(missing);
@@ -84,9 +93,11 @@ pub fn trust_anchor(target: &Target, now: OffsetDateTime) -> Vec<Finding> {
 struct Bench<'a> {
     target: &'a Target,
     clock: Clock,
-    parsed: HashMap<Fingerprint, Result<Certificate, String>>,
+    seen: &'a Observations,
+    parsed: HashMap<Fingerprint, Option<Rc<Result<Certificate, String>>>>,
     trusted: HashMap<Vec<Fingerprint>, Result<(), String>>,
     nodes: HashMap<&'a str, &'a Peer>,
+    lists: Lists<'a>,
 }
 
 /// Of a check that nothing was seen for.
@@ -139,6 +150,15 @@ fn expectation(place: Place, aspect: Aspect) -> &'static str {
         Aspect::Expiry => "time enough is left",
         Aspect::Name => "the certificate names every address that may be dialled",
         Aspect::Usage => "a server's certificate (serverAuth, not a CA)",
+        Aspect::Revoked => "not revoked, by a list that this root signed and that is fresh",
+        Aspect::Listed => "the API server knows this node, by the cluster file's addresses",
+        Aspect::Config => {
+            "anonymous off, webhook on, a client CA, authorization Webhook, read-only port 0, as in the bundle"
+        }
+        Aspect::Flags => {
+            "kubelets are verified, a client CA, no anonymous callers, an authorizer that is not AlwaysAllow"
+        }
+        Aspect::Scope => "the account may do its own node's work and no other's",
         Aspect::Identity => "the certificate that was issued last for this host",
         Aspect::Caller if place == Place::Node => "the master's certificate is accepted: 2xx with a PodList",
         Aspect::Caller => "the node's certificate is accepted: 201",
@@ -156,6 +176,80 @@ const TARGET_CHECKS: [Aspect; 7] =
     [Aspect::Protocol, Aspect::Chain, Aspect::Possession, Aspect::Dates, Aspect::Expiry, Aspect::Name, Aspect::Usage];
 
 impl Bench<'_> {
+    /// A certificate that was seen, read when it is first asked for.
+    fn certificate_of(&mut self, fingerprint: &Fingerprint) -> Option<Rc<Result<Certificate, String>>> {
+        let seen = self.seen;
+        let read = || {
+            let der = seen.certificates.get(fingerprint)?;
+            Some(Rc::new(Certificate::from_der(der.0.clone()).map_err(|error| error.to_string())))
+        };
+        self.parsed.entry(*fingerprint).or_insert_with(read).clone()
+    }
+
+    /// What is said once, of the whole: that there is no verifier's certificate to ask with.
+    fn whole(&self, findings: &mut Vec<Finding>) {
+        if self.target.has_verifier() || !self.target.peers().any(|(_, peer)| peer.dialled) {
+            return;
+        }
+        let why = self.target.verifier_missing.as_deref().unwrap_or("there is none here");
+        let checks = [(Place::Node, Aspect::Listed), (Place::Node, Aspect::Config), (Place::Master, Aspect::Flags)];
+        for (place, aspect) in checks {
+            let finding =
+                Finding::new(CheckId::at(place, aspect), Place::Cluster, &self.target.cluster, Status::Skipped);
+            let observed = format!("the verifier's certificate is needed: {why}");
+            findings.push(finding.saw(observed, expectation(place, aspect)));
+        }
+    }
+
+    /// `node.listed`, for each node in the target's order; who else is listed is told of the whole.
+    fn listed(&mut self, findings: &mut Vec<Finding>) -> std::vec::IntoIter<Option<Finding>> {
+        let nothing = Vec::new().into_iter();
+        if !self.target.has_verifier() || !self.target.peers().any(|(_, peer)| peer.dialled) {
+            return nothing;
+        }
+        let id = CheckId::at(Place::Node, Aspect::Listed);
+        let expected = expectation(Place::Node, Aspect::Listed);
+        let whole = |status, observed: String| {
+            let finding = Finding::new(id, Place::Cluster, &self.target.cluster, status);
+            finding.saw(observed, expected)
+        };
+        let Some(listing) = &self.seen.listing else {
+            findings.push(whole(Status::NotProven, UNSEEN.to_owned()));
+            return nothing;
+        };
+        let proven = self.proven_by(&listing.shown);
+        let whole = |status, observed: String| {
+            let finding = Finding::new(id, Place::Cluster, &self.target.cluster, status);
+            let mut finding = finding.saw(observed, expected).address(listing.to.to_string());
+            finding.elapsed_ms = listing.elapsed_ms;
+            finding
+        };
+        let nodes = match (&listing.outcome, proven) {
+            (Listed::Nodes(nodes), Ok(())) => nodes,
+            (Listed::Nodes(_), Err(reason)) => {
+                findings.push(whole(Status::NotProven, reason));
+                return nothing;
+            }
+            (Listed::Failed(outcome), _) => {
+                let observed = format!("{}: {}", Request::Nodes.as_str(), said(outcome));
+                let forbidden = matches!(outcome, Outcome::Answer(answer) if answer.status == 403);
+                let status = if forbidden { Status::Skipped } else { Status::NotProven };
+                findings.push(whole(status, observed));
+                return nothing;
+            }
+        };
+        let (judged, more) = settings::listed(&self.target.nodes, nodes);
+        if let Some(Judgement { status, observed, hint, .. }) = more {
+            findings.push(whole(status, observed).hint(hint.unwrap_or_default()));
+        }
+        let make = |(node, judged): (&Peer, Judgement)| {
+            let mut finding = Finding::new(id, Place::Node, &node.name, judged.status);
+            finding.hint = judged.hint.map(str::to_owned);
+            node.dialled.then(|| finding.saw(judged.observed, expected))
+        };
+        self.target.nodes.iter().zip(judged).map(make).collect::<Vec<_>>().into_iter()
+    }
+
     fn peer(&mut self, peer: &Peer, seen: &PeerSeen, findings: &mut Vec<Finding>) {
         for (address, location) in peer.addresses.iter().zip(&seen.locations) {
             self.location(peer, seen.place, address, location, findings);
@@ -192,12 +286,20 @@ impl Bench<'_> {
             wanted.push((Aspect::Caller, None));
             wanted.extend(self.target.masters.iter().map(|master| (Aspect::Caller, Some(master.name.as_str()))));
             wanted.extend(neighbours.then_some((Aspect::Neighbour, None)));
+            wanted.extend(self.target.has_verifier().then_some((Aspect::Config, None)));
         } else {
             let accounts = self.target.accounts().map(|(_, node)| Some(node.name.as_str()));
-            wanted.extend(accounts.flat_map(|name| [(Aspect::Caller, name), (Aspect::Whoami, name)]));
+            let of_each = [Aspect::Caller, Aspect::Whoami, Aspect::Scope];
+            wanted.extend(accounts.flat_map(|name| of_each.map(|aspect| (aspect, name))));
+            wanted.extend(self.target.has_verifier().then_some((Aspect::Flags, None)));
         }
+        wanted.extend(self.target.knows_revocation().then_some((Aspect::Revoked, None)));
         let judged: HashSet<(Aspect, Option<&str>)> =
             findings.iter().flat_map(|f| [(f.id.1, None), (f.id.1, f.caller.as_deref())]).collect();
+        let mut causes: HashMap<Aspect, &Finding> = HashMap::new();
+        for finding in findings.iter().filter(|finding| finding.follows.is_some()) {
+            causes.entry(finding.id.1).or_insert(finding);
+        }
         let absent = wanted.into_iter().filter(|wanted| !judged.contains(wanted));
         let make = |(aspect, caller): (Aspect, Option<&str>)| {
             // Without any master in the target there is nobody who could call a kubelet by right.
@@ -211,7 +313,7 @@ impl Bench<'_> {
             let mut finding = finding.saw(observed, expectation(place, aspect));
             finding.caller = caller.map(str::to_owned);
             // Where the host was not reached at all, that is the reason.
-            if let Some(cause) = findings.iter().find(|f| f.id.1 == aspect && f.follows.is_some()) {
+            if let Some(cause) = causes.get(&aspect) {
                 finding.observed.clone_from(&cause.observed);
                 finding.address.clone_from(&cause.address);
                 finding.follows = cause.follows;
@@ -272,16 +374,22 @@ impl Bench<'_> {
         let mut row = vec![Aspect::Connect, Aspect::Tls];
         row.extend(TARGET_CHECKS);
         row.extend((spot.place == Place::Node && peer.issued.is_some()).then_some(Aspect::Identity));
+        row.extend(self.target.knows_revocation().then_some(Aspect::Revoked));
+        let verifier = self.target.has_verifier();
         let nodes = self.target.nodes.len();
         match spot.place {
             Place::Node => {
                 row.extend([Aspect::Caller, Aspect::Anonymous, Aspect::Stranger]);
                 row.extend((nodes > 1).then_some(Aspect::Neighbour));
+                row.extend(verifier.then_some(Aspect::Config));
             }
-            _ if self.target.accounts().next().is_some() => {
-                row.extend([Aspect::Caller, Aspect::Whoami, Aspect::Anonymous, Aspect::Stranger])
+            _ => {
+                if self.target.accounts().next().is_some() {
+                    row.extend([Aspect::Caller, Aspect::Whoami, Aspect::Scope]);
+                }
+                row.extend([Aspect::Anonymous, Aspect::Stranger]);
+                row.extend(verifier.then_some(Aspect::Flags));
             }
-            _ => row.extend([Aspect::Anonymous, Aspect::Stranger]),
         }
         let start = row.iter().position(|aspect| *aspect == from).unwrap_or(0);
         findings.extend(row[start..].iter().map(|aspect| spot.follows(*aspect, cause, observed)));
@@ -297,7 +405,7 @@ impl Bench<'_> {
             let observed = "no certificate came";
             return self.unreached(spot, peer, Aspect::Protocol, Aspect::Tls, observed, findings);
         }
-        findings.push(protocol(spot, tls));
+        findings.push(protocol(spot, tls, dial.old.as_ref()));
         self.certificate(peer, address, spot, tls, findings);
         match spot.place {
             Place::Node => self.kubelet(spot, dial, findings),
@@ -311,7 +419,8 @@ impl Bench<'_> {
     fn certificate(&mut self, peer: &Peer, address: &Address, spot: &Spot<'_>, tls: &Tls, findings: &mut Vec<Finding>) {
         let chained = self.trust(&tls.shown);
         let finding = |aspect, status| spot.finding(aspect, status);
-        let leaf = match self.parsed.get(&tls.shown[0]) {
+        let read = self.certificate_of(&tls.shown[0]);
+        let leaf = match read.as_deref() {
             Some(Ok(leaf)) => leaf,
             other => {
                 let reason = match other {
@@ -325,14 +434,21 @@ impl Bench<'_> {
                 for aspect in [Aspect::Dates, Aspect::Expiry, Aspect::Name, Aspect::Usage] {
                     findings.push(spot.follows(aspect, Aspect::Chain, &observed));
                 }
+                let revoked = self.target.knows_revocation();
+                findings.extend(revoked.then(|| spot.follows(Aspect::Revoked, Aspect::Chain, &observed)));
                 return;
             }
         };
+        let between: Vec<_> = tls.shown[1..].iter().filter_map(|f| self.certificate_of(f)).collect();
+        let between: Vec<&Certificate> =
+            between.iter().filter_map(|cert| cert.as_ref().as_ref().ok()).filter(|c| !c.is_self_issued()).collect();
+        let good = chained.is_ok();
         findings.push(self.chain(spot, leaf, tls, chained));
         findings.push(possession(spot, tls));
-        findings.extend(self.dates(spot, leaf, &tls.shown[1..]));
+        findings.extend(self.dates(spot, leaf, &between));
         findings.push(name(spot, leaf, peer, address));
         findings.push(usage(spot, leaf));
+        findings.extend(self.revoked(spot, leaf, &between, good));
         if let (Place::Node, Some(issued)) = (spot.place, peer.issued) {
             findings.push(identity(spot, leaf, issued));
         }
@@ -343,7 +459,8 @@ impl Bench<'_> {
         if let Some(known) = self.trusted.get(shown) {
             return known.clone();
         }
-        let parsed: Vec<_> = shown.iter().filter_map(|f| self.parsed.get(f)?.as_ref().ok()).cloned().collect();
+        let parsed: Vec<_> = shown.iter().filter_map(|f| self.certificate_of(f)).collect();
+        let parsed: Vec<Certificate> = parsed.iter().filter_map(|cert| cert.as_ref().as_ref().ok()).cloned().collect();
         let result = match parsed.split_first() {
             Some((leaf, between)) if shown.first() == Some(&leaf.fingerprint()) => {
                 let weak = std::iter::once(leaf).chain(between).find_map(weakness);
@@ -383,17 +500,42 @@ impl Bench<'_> {
         }
     }
 
-    fn dates(&self, spot: &Spot<'_>, leaf: &Certificate, between: &[Fingerprint]) -> [Finding; 2] {
+    /// `node.revoked`; nothing where there is nothing to judge it by.
+    fn revoked(&self, spot: &Spot<'_>, leaf: &Certificate, between: &[&Certificate], good: bool) -> Option<Finding> {
+        if !self.target.knows_revocation() {
+            return None;
+        }
+        if !good {
+            return Some(spot.follows(
+                Aspect::Revoked,
+                Aspect::Chain,
+                "only of what this root signed is anything known",
+            ));
+        }
+        let path: Vec<&Certificate> = std::iter::once(leaf).chain(between.iter().copied()).collect();
+        let expected = expectation(spot.place, Aspect::Revoked);
+        let finding = |status, observed: String| spot.finding(Aspect::Revoked, status).saw(observed, expected);
+        Some(match self.lists.judge(&path, self.clock.now) {
+            Revocation::Clear(observed) => finding(Status::Pass, observed),
+            Revocation::Revoked(observed) => finding(Status::Fail, observed)
+                .hint(format!("issue it again: {}, then install the bundle", spot.reissue())),
+            Revocation::Unusable(observed) => {
+                let hint =
+                    "give a list that this cluster's root signed and that is not past its next update: --crl FILE";
+                finding(Status::Fail, observed).hint(hint)
+            }
+        })
+    }
+
+    fn dates(&self, spot: &Spot<'_>, leaf: &Certificate, intermediates: &[&Certificate]) -> [Finding; 2] {
         let Clock { now, expires_within } = self.clock;
-        let intermediates: Vec<&Certificate> =
-            between.iter().filter_map(|f| self.parsed.get(f)?.as_ref().ok()).filter(|c| !c.is_self_issued()).collect();
         // With several roots in the file, those that this leaf leads to are the ones that count.
         let owned: Vec<Certificate> = intermediates.iter().map(|c| (*c).clone()).collect();
         let leads = |root: &&Certificate| verify_chain(leaf, &owned, std::slice::from_ref(*root)).is_ok();
         let single = self.target.roots.len() == 1;
         let roots: Vec<&Certificate> = self.target.roots.iter().filter(|root| single || leads(root)).collect();
         let path = || {
-            let kinds = [("the certificate", vec![leaf]), ("an intermediate", intermediates.clone())];
+            let kinds = [("the certificate", vec![leaf]), ("an intermediate", intermediates.to_vec())];
             kinds.into_iter().flat_map(|(kind, certs)| certs.into_iter().map(move |c| (kind, c)))
         };
         let mut wrong: Vec<String> = path().filter_map(|(kind, cert)| out_of_date(kind, cert, now)).collect();
@@ -434,10 +576,14 @@ impl Bench<'_> {
 
     /// Whether what came over this connection was said by somebody who belongs to the root.
     fn proven(&mut self, exchange: &Exchange) -> Result<(), String> {
-        if exchange.shown.is_empty() {
+        self.proven_by(&exchange.shown)
+    }
+
+    fn proven_by(&mut self, shown: &[Fingerprint]) -> Result<(), String> {
+        if shown.is_empty() {
             return Err("the peer showed no certificate on this connection".to_owned());
         }
-        self.trust(&exchange.shown).map_err(|reason| format!("whoever answered does not belong to the root: {reason}"))
+        self.trust(shown).map_err(|reason| format!("whoever answered does not belong to the root: {reason}"))
     }
 
     fn kubelet(&mut self, spot: &Spot<'_>, dial: &Dial, findings: &mut Vec<Finding>) {
@@ -449,13 +595,22 @@ impl Bench<'_> {
             positive = positive.max(this);
             findings.push(finding);
         }
-        for exchange in of(dial, |caller| !matches!(caller, Caller::Master(_))) {
+        for exchange in of(dial, |caller| !matches!(caller, Caller::Master(_) | Caller::Verifier)) {
             findings.push(self.refusal(spot, exchange, positive));
+        }
+        for exchange in of(dial, |caller| *caller == Caller::Verifier) {
+            findings.push(self.told(spot, Aspect::Config, exchange));
         }
     }
 
     fn api_server(&mut self, spot: &Spot<'_>, dial: &Dial, findings: &mut Vec<Finding>) {
         let mut positive = Positive::Untried;
+        let restricted = of(dial, |caller| *caller == Caller::Verifier).any(|exchange| match &exchange.outcome {
+            Outcome::Answer(answer) if answer.status == 200 => {
+                settings::restricts_nodes(answer) && self.proven(exchange).is_ok()
+            }
+            _ => false,
+        });
         for exchange in of(dial, |caller| matches!(caller, Caller::Node(_))) {
             let proven = self.proven(exchange);
             let node = match &exchange.caller {
@@ -463,12 +618,60 @@ impl Bench<'_> {
                 _ => None,
             };
             let (made, this) = api_caller(spot, exchange, node, proven);
+            let known = made.first().is_some_and(|caller| caller.status == Status::Pass);
             positive = positive.max(this);
             findings.extend(made);
+            findings.push(scope(spot, exchange, node, known, restricted));
         }
-        for exchange in of(dial, |caller| !matches!(caller, Caller::Node(_))) {
+        for exchange in of(dial, |caller| !matches!(caller, Caller::Node(_) | Caller::Verifier)) {
             findings.push(self.refusal(spot, exchange, positive));
         }
+        for exchange in of(dial, |caller| *caller == Caller::Verifier) {
+            findings.push(self.told(spot, Aspect::Flags, exchange));
+        }
+    }
+
+    /// What a server tells the verifier of itself.
+    fn told(&mut self, spot: &Spot<'_>, aspect: Aspect, exchange: &Exchange) -> Finding {
+        let observed = asked_and_said(exchange);
+        let mut finding = spot.finding(aspect, Status::NotProven).saw(observed, expectation(spot.place, aspect));
+        finding.caller = who(&exchange.caller);
+        finding.elapsed_ms = exchange.elapsed_ms;
+        let Outcome::Answer(answer) = &exchange.outcome else { return finding };
+        if let Err(reason) = self.proven(exchange) {
+            finding.observed = format!("{}: {}, but {reason}", exchange.request.as_str(), answer.status);
+            finding.follows = Some(CheckId::at(spot.place, Aspect::Chain));
+            return finding;
+        }
+        match answer.status {
+            200 => {
+                let judged = if aspect == Aspect::Flags { settings::flags(answer) } else { settings::kubelet(answer) };
+                match judged {
+                    Some(Judgement { status, observed, hint, .. }) => {
+                        (finding.status, finding.observed) = (status, observed);
+                        finding.hint = hint.map(str::to_owned);
+                    }
+                    None => {
+                        let asked = exchange.request.as_str();
+                        finding.observed = format!("{asked}: 200, but that is not what Kubernetes answers");
+                    }
+                }
+            }
+            // It may not see it, or there is nothing to see.
+            403 | 404 => {
+                finding.status = Status::Skipped;
+                let hint = match (aspect, answer.status) {
+                    (Aspect::Flags, 404) => {
+                        "/flagz is there from Kubernetes 1.32, behind the feature gate ComponentFlagz"
+                    }
+                    (_, 404) => "the kubelet serves /configz where enableDebuggingHandlers is true",
+                    _ => "give the verifier's group the rights that its bundle lists",
+                };
+                return finding.hint(hint);
+            }
+            _ => {}
+        }
+        finding
     }
 
     /// A caller who has to be refused. That proves something only where another is let in.
@@ -557,7 +760,8 @@ fn of(dial: &Dial, wanted: impl Fn(&Caller) -> bool) -> impl Iterator<Item = &Ex
 fn who(caller: &Caller) -> Option<String> {
     match caller {
         Caller::Master(name) | Caller::Node(name) | Caller::Neighbour(name) => Some(name.clone()),
-        Caller::Anonymous | Caller::Stranger => None,
+        // The verifier is no host: what it is told is told of whoever told it.
+        Caller::Anonymous | Caller::Stranger | Caller::Verifier => None,
     }
 }
 
@@ -626,14 +830,30 @@ fn ended(outcome: &Handshake) -> String {
     }
 }
 
-fn protocol(spot: &Spot<'_>, tls: &Tls) -> Finding {
+fn protocol(spot: &Spot<'_>, tls: &Tls, old: Option<&OldHello>) -> Finding {
     let expected = expectation(spot.place, Aspect::Protocol);
-    match (&tls.version, &tls.cipher) {
-        (Some(version), Some(cipher)) => {
-            spot.finding(Aspect::Protocol, Status::Pass).saw(format!("{version} with {cipher}"), expected)
+    let (Some(version), Some(cipher)) = (&tls.version, &tls.cipher) else {
+        return spot.follows(Aspect::Protocol, Aspect::Tls, "the handshake was not completed");
+    };
+    let new = format!("{version} with {cipher}");
+    let observed = match old {
+        Some(OldHello::Spoken(old)) => {
+            let observed = format!("{new}; but {old} is spoken too, with whoever offers nothing better");
+            let mut finding = spot.finding(Aspect::Protocol, Status::Warn).saw(observed, expected);
+            finding.severity = Severity::Warning;
+            let hint = if spot.place == Place::Node {
+                "set tlsMinVersion: VersionTLS12 in the kubelet's configuration"
+            } else {
+                "start the API server with --tls-min-version=VersionTLS12, and look at what terminates TLS before it"
+            };
+            return finding.hint(hint);
         }
-        _ => spot.follows(Aspect::Protocol, Aspect::Tls, "the handshake was not completed"),
-    }
+        Some(OldHello::Alert(_) | OldHello::Closed) => format!("{new}; older versions are refused"),
+        Some(OldHello::TimedOut(_) | OldHello::Failed(_)) | None => {
+            format!("{new}; whether older versions are refused was not seen")
+        }
+    };
+    spot.finding(Aspect::Protocol, Status::Pass).saw(observed, expected)
 }
 
 fn possession(spot: &Spot<'_>, tls: &Tls) -> Finding {
@@ -951,6 +1171,29 @@ fn api_caller(
     }
 }
 
+/// What a node's account may do. `known` tells whether the API server knew it.
+fn scope(spot: &Spot<'_>, exchange: &Exchange, node: Option<&Peer>, known: bool, restricted: bool) -> Finding {
+    let mut finding = spot.finding(Aspect::Scope, Status::NotProven);
+    finding.caller = who(&exchange.caller);
+    let expected = expectation(spot.place, Aspect::Scope);
+    if let Outcome::NoCredential(why) = &exchange.outcome {
+        finding.status = Status::Skipped;
+        return finding.saw(why.clone(), expected);
+    }
+    if !known {
+        finding.follows = Some(CheckId::at(spot.place, Aspect::Caller));
+        return finding.saw("the API server did not say who calls", expected);
+    }
+    let groups = node.and_then(|node| node.account.as_ref()).map(|account| account.groups.as_slice());
+    let judged = settings::rights(&exchange.rulings, groups.unwrap_or_default(), restricted);
+    finding.status = judged.status;
+    if judged.mild {
+        finding.severity = Severity::Warning;
+    }
+    finding.hint = judged.hint.map(str::to_owned);
+    finding.saw(judged.observed, expected)
+}
+
 /// What the API server says a caller is.
 struct Review {
     user: String,
@@ -1095,6 +1338,7 @@ mod tests {
                 },
                 shown: shown.clone(),
                 outcome: outcome.clone(),
+                rulings: Vec::new(),
                 elapsed_ms: 1,
             };
             let dial = Dial {
@@ -1108,6 +1352,7 @@ mod tests {
                     sent: 1,
                     signature: Signature::Valid,
                 }),
+                old: None,
                 exchanges: calls.iter().map(exchange).collect(),
                 readonly: None,
                 elapsed_ms: 2,
@@ -1124,7 +1369,7 @@ mod tests {
                 PeerSeen { place: at, host: peer.name.clone(), locations: vec![location] }
             });
             let certificates = [(leaf.fingerprint(), Der(leaf.der().to_vec()))].into();
-            let seen = Observations { certificates, peers: peers.collect() };
+            let seen = Observations { certificates, peers: peers.collect(), listing: None };
             let clock = Clock { now, expires_within: Duration::days(30) };
             let host = if place == Place::Node { "n1" } else { "m1" };
             let findings = judge(&self.target, &seen, clock).into_iter().filter(|f| f.host == host && f.place == place);

@@ -3,10 +3,15 @@
 
 pub mod checks;
 pub mod finding;
+mod line;
+mod nodes;
 pub mod observation;
+mod old_hello;
 pub mod options;
 pub mod probe;
 pub mod recording;
 pub mod report;
+mod revocation;
+mod settings;
 pub mod target;
 mod wire;

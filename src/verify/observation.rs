@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::Value;
 
 use super::target::Place;
 use crate::pki::fingerprint::Fingerprint;
@@ -16,6 +17,9 @@ pub struct Observations {
     pub certificates: BTreeMap<Fingerprint, Der>,
     /// One for each peer of the target, in its order.
     pub peers: Vec<PeerSeen>,
+    /// Which nodes the API server knows; `None` where nobody could ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listing: Option<Listing>,
 }
 
 /// A certificate's DER; written as PEM, so that a recording can be read with other tools.
@@ -86,6 +90,9 @@ pub struct Dial {
     pub connect: Connect,
     /// What TLS did; `None` where TCP did not open.
     pub tls: Option<Tls>,
+    /// What a TLS 1.1 ClientHello got; `None` where nobody tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old: Option<OldHello>,
     /// What each caller was answered.
     pub exchanges: Vec<Exchange>,
     /// Whether the kubelet's read-only port opened; `None` where nobody looked.
@@ -125,6 +132,22 @@ pub struct Tls {
     pub sent: usize,
     /// Whether the peer proved that it holds the leaf's key.
     pub signature: Signature,
+}
+
+/// What a ClientHello of TLS 1.1 got, which offers nothing newer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OldHello {
+    /// A ServerHello: `TLS 1.1`, `TLS 1.0` or `SSL 3.0`.
+    Spoken(String),
+    /// An alert, by its number (RFC 8446 § 6).
+    Alert(u8),
+    /// The connection was closed or reset.
+    Closed,
+    /// No answer in time, in milliseconds.
+    TimedOut(u64),
+    /// Anything else.
+    Failed(String),
 }
 
 /// How many certificates of a peer's chain are kept.
@@ -173,8 +196,122 @@ pub struct Exchange {
     pub shown: Vec<Fingerprint>,
     /// What came back.
     pub outcome: Outcome,
+    /// What the caller may do, asked on the same connection; only of a node that an API server knows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rulings: Vec<(Access, Ruling)>,
     /// In milliseconds.
     pub elapsed_ms: u64,
+}
+
+/// What a node's account may need, or must not have. Each is asked with a SelfSubjectAccessReview; nothing is changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Access {
+    /// `get` its own node.
+    OwnNodeGet,
+    /// `patch` its own node.
+    OwnNodePatch,
+    /// `patch` its own node's status.
+    OwnStatusPatch,
+    /// `get` its own lease in kube-node-lease.
+    OwnLeaseGet,
+    /// `update` its own lease in kube-node-lease.
+    OwnLeaseUpdate,
+    /// `list` the pods whose spec.nodeName is its own.
+    OwnPodsList,
+    /// `create` events.
+    EventsCreate,
+    /// `patch` another node's status.
+    OtherStatusPatch,
+    /// `update` another node's lease.
+    OtherLeaseUpdate,
+    /// `list` all pods.
+    AllPodsList,
+    /// `list` secrets.
+    SecretsList,
+}
+
+impl Access {
+    /// All of them, in the order in which they are asked.
+    pub const ALL: [Self; 11] = [
+        Self::OwnNodeGet,
+        Self::OwnNodePatch,
+        Self::OwnStatusPatch,
+        Self::OwnLeaseGet,
+        Self::OwnLeaseUpdate,
+        Self::OwnPodsList,
+        Self::EventsCreate,
+        Self::OtherStatusPatch,
+        Self::OtherLeaseUpdate,
+        Self::AllPodsList,
+        Self::SecretsList,
+    ];
+
+    /// For people.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OwnNodeGet => "get its own node",
+            Self::OwnNodePatch => "patch its own node",
+            Self::OwnStatusPatch => "patch its own status",
+            Self::OwnLeaseGet => "get its own lease",
+            Self::OwnLeaseUpdate => "update its own lease",
+            Self::OwnPodsList => "list its own pods",
+            Self::EventsCreate => "create events",
+            Self::OtherStatusPatch => "patch another node's status",
+            Self::OtherLeaseUpdate => "update another node's lease",
+            Self::AllPodsList => "list all pods",
+            Self::SecretsList => "list secrets",
+        }
+    }
+}
+
+/// What an API server says to an [`Access`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ruling {
+    /// `allowed: true`
+    Allowed,
+    /// `allowed: false`
+    Denied,
+    /// No review came back; what did.
+    Unclear(String),
+}
+
+/// Which nodes an API server knows, as the verifier is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listing {
+    /// The place that was asked: the endpoint or a master.
+    pub place: Place,
+    /// Its name.
+    pub host: String,
+    /// Where the connection went.
+    pub to: SocketAddr,
+    /// The certificates that the peer showed.
+    pub shown: Vec<Fingerprint>,
+    /// What came back.
+    pub outcome: Listed,
+    /// In milliseconds.
+    pub elapsed_ms: u64,
+}
+
+/// What came back for a list of nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Listed {
+    /// The whole list, in the API server's order.
+    Nodes(Vec<ListedNode>),
+    /// No list, or not all of it.
+    Failed(Outcome),
+}
+
+/// A node as an API server knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedNode {
+    /// `metadata.name`
+    pub name: String,
+    /// `status.addresses`: type and address.
+    pub addresses: Vec<(String, String)>,
 }
 
 /// Who makes a call.
@@ -191,6 +328,8 @@ pub enum Caller {
     Anonymous,
     /// A certificate that names our root and was not signed by it.
     Stranger,
+    /// The verifier with its own certificate.
+    Verifier,
 }
 
 /// What is asked for.
@@ -203,6 +342,10 @@ pub enum Request {
     Nodes,
     /// `POST …/selfsubjectreviews` of an API server: who am I?
     WhoAmI,
+    /// `GET /configz` of a kubelet.
+    Configz,
+    /// `GET /flagz` of an API server.
+    Flagz,
 }
 
 impl Request {
@@ -213,20 +356,77 @@ impl Request {
             Self::Pods => "GET /pods",
             Self::Nodes => "GET /api/v1/nodes",
             Self::WhoAmI => "POST /apis/authentication.k8s.io/v1/selfsubjectreviews",
+            Self::Configz => "GET /configz",
+            Self::Flagz => "GET /flagz",
         }
     }
-}
 
-impl Request {
-    /// How many bytes of an answer's body are read and kept. Who-am-I is read whole; of the lists only the kind matters,
-    /// and a large fleet has many.
+    /// How many bytes of an answer's body are read. Who-am-I, configuration and flags are read whole; of the lists only
+    /// the kind matters, and a large fleet has many.
     #[must_use]
     pub fn body_limit(self) -> usize {
         match self {
             Self::Pods | Self::Nodes => 1024,
             Self::WhoAmI => 8 * 1024,
+            Self::Configz | Self::Flagz => 64 * 1024,
         }
     }
+
+    /// What is kept of a body. Of a configuration and of flags that is what checks look at: the rest is nobody's business
+    /// and does not belong in a recording.
+    #[must_use]
+    pub fn kept(self, body: &str) -> String {
+        let excerpt = match self {
+            Self::Pods | Self::Nodes | Self::WhoAmI => return body.to_owned(),
+            Self::Configz => configuration(body),
+            Self::Flagz => flags(body),
+        };
+        excerpt.unwrap_or_else(|| body.chars().take(1024).collect())
+    }
+}
+
+/// Where in a kubelet's `/configz` the values are that checks look at.
+pub const CONFIGURATION: [&str; 5] = [
+    "/kubeletconfig/authentication/anonymous/enabled",
+    "/kubeletconfig/authentication/webhook/enabled",
+    "/kubeletconfig/authentication/x509/clientCAFile",
+    "/kubeletconfig/authorization/mode",
+    "/kubeletconfig/readOnlyPort",
+];
+
+/// The API server's flags that checks look at.
+pub const FLAGS: [&str; 7] = [
+    "anonymous-auth",
+    "authentication-config",
+    "authorization-config",
+    "authorization-mode",
+    "client-ca-file",
+    "enable-admission-plugins",
+    "kubelet-certificate-authority",
+];
+
+/// The values at [`CONFIGURATION`], as a flat object; `None` when it is no kubelet's configuration.
+fn configuration(body: &str) -> Option<String> {
+    let body: Value = serde_json::from_str(body).ok()?;
+    body.get("kubeletconfig")?.as_object()?;
+    let found = CONFIGURATION.iter().filter_map(|path| Some(((*path).to_owned(), body.pointer(path)?.clone())));
+    Some(Value::Object(found.collect()).to_string())
+}
+
+/// The lines of [`FLAGS`]; `None` when it is no list of flags.
+fn flags(body: &str) -> Option<String> {
+    let wanted = |line: &&str| FLAGS.iter().any(|flag| flag_value(line, flag).is_some());
+    let lines: Vec<&str> = body.lines().filter(wanted).collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
+/// The value of `flag` in a line of `/flagz`. What stands between them is one of four separators: Kubernetes takes one at
+/// random when it starts (k8s.io/component-base/zpages/flagz).
+#[must_use]
+pub fn flag_value<'a>(line: &'a str, flag: &str) -> Option<&'a str> {
+    let rest = line.strip_prefix(flag)?;
+    let value = rest.strip_prefix([':', '=', ' ', '\t'])?;
+    Some(value.trim())
 }
 
 /// What came back.
@@ -260,8 +460,41 @@ pub struct Answer {
     pub version: String,
     /// Content-Type, if there.
     pub content_type: Option<String>,
-    /// The body's beginning, at most [`Request::body_limit`] bytes, made valid UTF-8.
+    /// What [`Request::kept`] keeps of the body's first [`Request::body_limit`] bytes, made valid UTF-8.
     pub body: String,
     /// There was more.
     pub truncated: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_flags_and_configurations_only_what_is_judged_is_kept() {
+        let text = "apiserver flagz\nWarning\n\nadmission-control: []\nanonymous-auth: false\nauthorization-mode=[Node,RBAC]\n\
+                    client-ca-file ca.crt\nclient-ca-file-of-mine: x\netcd-servers: [https://10.0.0.1:2379]\n";
+        assert_eq!(
+            Request::Flagz.kept(text),
+            "anonymous-auth: false\nauthorization-mode=[Node,RBAC]\nclient-ca-file ca.crt"
+        );
+        assert_eq!(Request::Flagz.kept("<html>"), "<html>");
+        let config = r#"{"kubeletconfig":{"staticPodURLHeader":{"Authorization":["secret"]},"authorization":{"mode":"Webhook"}}}"#;
+        assert_eq!(Request::Configz.kept(config), r#"{"/kubeletconfig/authorization/mode":"Webhook"}"#);
+        let deep = "[".repeat(60_000);
+        assert_eq!(Request::Configz.kept(&deep).len(), 1024);
+        assert_eq!(Request::WhoAmI.kept(config), config);
+    }
+
+    #[test]
+    fn a_flag_is_read_whatever_stands_before_its_value() {
+        for line in ["a-b: c", "a-b:c", "a-b=c", "a-b c", "a-b:   c  "] {
+            assert_eq!(flag_value(line, "a-b"), Some("c"), "{line}");
+        }
+        for line in ["a-b: ", "a-b:", "a-b=", "a-b "] {
+            assert_eq!(flag_value(line, "a-b"), Some(""), "{line}");
+            assert_eq!(Request::Flagz.kept(&line.replace("a-b", "client-ca-file")).len(), line.len() + 11);
+        }
+        assert_eq!(flag_value("a-bc: d", "a-b"), None);
+    }
 }

@@ -11,7 +11,8 @@ pub struct Options {
     pub timeout: Duration,
     /// What the whole run may take. What is not begun by then is not proven.
     pub deadline: Option<Duration>,
-    /// How many connections may be open at once; at least one.
+    /// How many hosts may be in hand at once, those that never answer included; at least one. File descriptors may allow
+    /// fewer.
     pub concurrency: usize,
     /// `--resolve NAME:ADDR`: names that no resolver is asked for.
     pub resolve: BTreeMap<String, Vec<IpAddr>>,
@@ -19,12 +20,15 @@ pub struct Options {
     pub readonly_port: Option<u16>,
 }
 
+/// Enough that a thousand hosts that never answer do not hold up a thousand that do.
+pub const DEFAULT_CONCURRENCY: u16 = 4096;
+
 impl Default for Options {
     fn default() -> Self {
         Self {
             timeout: Duration::from_secs(5),
             deadline: None,
-            concurrency: 256,
+            concurrency: DEFAULT_CONCURRENCY.into(),
             resolve: BTreeMap::new(),
             readonly_port: Some(10255),
         }

@@ -5,19 +5,23 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde_json::json;
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::observation::{
-    Caller, Connect, Dial, Exchange, Handshake, LocationSeen, Observations, Outcome, PeerSeen, Request, Resolution,
+    Access, Caller, Connect, Dial, Exchange, Handshake, Listed, Listing, LocationSeen, Observations, Outcome, PeerSeen,
+    Request, Resolution, Signature, Tls,
 };
 use super::options::Options;
 use super::target::{Identity, Peer, Place, Target};
-use super::wire::{Socket, Wire};
+use super::wire::{Socket, Wire, millis};
 use crate::cluster::account::Account;
 use crate::cluster::address::Address;
 use crate::pki::authority::MintError;
@@ -59,6 +63,7 @@ pub fn run(
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let deadline = options.deadline.map(|span| Instant::now() + span);
     let context = Arc::new(Run {
+        order: Order::of(target),
         target: target.clone(),
         wire,
         strangers,
@@ -66,25 +71,121 @@ pub fn run(
         deadline,
         pins: options.resolve.clone(),
         readonly_port: options.readonly_port,
-        permits: Semaphore::new(options.concurrency.max(1)),
+        hosts: Semaphore::new(descriptors_for(options.concurrency.max(1))),
+        lane: Lane::new(options.timeout),
     });
-    let peers = runtime.block_on(observe(&context, progress));
+    let seen = runtime.block_on(observe(&context, progress));
     // A resolver that hangs holds a thread; nobody waits for it.
     runtime.shutdown_timeout(Duration::from_millis(50));
-    let certificates = context.wire.certificates();
-    Ok(Observations { certificates, peers })
+    Ok(Observations { certificates: context.wire.certificates(), ..seen })
+}
+
+/// How many of `wanted` hosts this process may have in hand at once, two descriptors for each; its limit is raised to
+/// what the system lets it have, if need be.
+fn descriptors_for(wanted: usize) -> usize {
+    // For files, the event queue, resolvers, and whatever else is open.
+    const OTHERS: u64 = 128;
+    let needed = 2 * wanted as u64 + OTHERS;
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current.is_some_and(|current| current < needed) {
+        let raised = Rlimit { current: Some(limit.maximum.map_or(needed, |most| most.min(needed))), ..limit };
+        // Where it may not be raised, fewer at once do as well.
+        if setrlimit(Resource::Nofile, raised).is_ok() {
+            limit = getrlimit(Resource::Nofile);
+        }
+    }
+    let room = limit.current.map_or(u64::MAX, |current| current.saturating_sub(OTHERS) / 2);
+    wanted.min(usize::try_from(room).unwrap_or(usize::MAX)).max(1)
+}
+
+/// How many connections of ours are worked on at once. More would only make each slower, until peers that are well seem
+/// late; but one that says nothing must not keep the others waiting, so that its place is given up after a while.
+struct Lane {
+    places: Semaphore,
+    patience: Duration,
+}
+
+impl Lane {
+    const PLACES: usize = 128;
+
+    fn new(limit: Duration) -> Self {
+        Self { places: Semaphore::new(Self::PLACES), patience: (limit / 10).min(Duration::from_millis(500)) }
+    }
+
+    async fn run<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = Box::pin(work);
+        let place = self.places.acquire().await;
+        loop {
+            let due = Instant::now() + self.patience;
+            if let Ok(done) = timeout_at(due, &mut work).await {
+                return done;
+            }
+            // Where even the clock comes late, it is this machine that is slow and not the peer.
+            if due.elapsed() < self.patience / 2 {
+                break;
+            }
+        }
+        drop(place);
+        work.await
+    }
 }
 
 /// What every step shares.
 struct Run {
     target: Arc<Target>,
+    order: Order,
     wire: Arc<Wire>,
     strangers: Strangers,
     limit: Duration,
     deadline: Option<Instant>,
     pins: BTreeMap<String, Vec<IpAddr>>,
     readonly_port: Option<u16>,
-    permits: Semaphore,
+    hosts: Semaphore,
+    lane: Lane,
+}
+
+/// Who calls whom, worked out once.
+struct Order {
+    /// The first master, and the first node, that has a certificate to show.
+    first_master: Option<usize>,
+    first_node: Option<usize>,
+    /// For each node the next one that has a certificate to show, else the next one; `None` where it is alone.
+    neighbours: Vec<Option<usize>>,
+}
+
+impl Order {
+    fn of(target: &Target) -> Self {
+        let first = |peers: &[Peer]| peers.iter().position(|peer| peer.client.is_some());
+        let count = target.nodes.len();
+        let first_node = first(&target.nodes);
+        let mut next = first_node;
+        let mut neighbours = vec![None; count];
+        for at in (0..count).rev() {
+            // Behind the last one it begins anew; a node is not its own neighbour.
+            neighbours[at] = next.filter(|next| *next != at).or_else(|| (count > 1).then(|| (at + 1) % count));
+            if target.nodes[at].client.is_some() {
+                next = Some(at);
+            }
+        }
+        Self { first_master: first(&target.masters), first_node, neighbours }
+    }
+}
+
+/// A master's socket at which each node's account is asked for.
+struct Desk {
+    /// Peer, location and dial in the observations.
+    at: (usize, usize, usize),
+    socket: Socket,
+    places: Semaphore,
+    /// How often it let its time run out.
+    late: AtomicUsize,
+}
+
+impl Desk {
+    /// An API server has other work to do.
+    const PLACES: usize = 64;
+    /// After as many questions without an answer no more are asked.
+    const TOO_LATE: usize = 8;
 }
 
 /// Certificates that say everything right and are signed by nobody's key.
@@ -110,8 +211,8 @@ impl Strangers {
     }
 }
 
-async fn observe(run: &Arc<Run>, progress: Progress<'_>) -> Vec<PeerSeen> {
-    let peers: Vec<(Place, Peer)> = run.target.peers().map(|(place, peer)| (place, peer.clone())).collect();
+async fn observe(run: &Arc<Run>, progress: Progress<'_>) -> Observations {
+    let peers: Vec<(Place, &Peer)> = run.target.peers().collect();
     let masters = peers.iter().filter(|(place, _)| *place != Place::Node).count();
     let dialled = |peer: &Peer| if peer.dialled { peer.addresses.len() } else { 0 };
     let steps: usize = peers.iter().map(|(_, peer)| dialled(peer)).sum::<usize>()
@@ -128,30 +229,37 @@ async fn observe(run: &Arc<Run>, progress: Progress<'_>) -> Vec<PeerSeen> {
         places.extend((0..dialled(peer)).map(|j| (i, j)));
     }
     let locate = |(i, j): (usize, usize)| {
-        let (run, place) = (run.clone(), peers[i].0);
-        let (peer, address) = (peers[i].1.clone(), peers[i].1.addresses[j].clone());
-        async move { run.location(place, &peer, address).await }
+        let run = run.clone();
+        async move { run.location(i, j).await }
     };
     for ((i, _), location) in places.iter().zip(in_order(places.iter().copied().map(locate), &step).await) {
-        seen[*i].locations.extend(location);
+        seen[*i].locations.extend(location.flatten());
     }
-    let rest = accounts(run, &mut seen);
-    let ask = |(_, _, _, node, socket): &(usize, usize, usize, usize, Socket)| {
-        let (run, node, socket) = (run.clone(), *node, socket.clone());
-        async move { run.who_am_i(&socket, node).await }
+    let desks: Vec<Arc<Desk>> = desks(&peers, &seen).into_iter().map(Arc::new).collect();
+    let listing = tokio::spawn({
+        let (run, desks) = (run.clone(), desks.clone());
+        async move { run.listing(&desks).await }
+    });
+    let rest: Vec<usize> = run.target.accounts().skip(1).map(|(node, _)| node).collect();
+    let calls: Vec<(usize, usize)> =
+        (0..desks.len()).flat_map(|desk| rest.iter().map(move |node| (desk, *node))).collect();
+    let ask = |(desk, node): (usize, usize)| {
+        let (run, desk) = (run.clone(), desks[desk].clone());
+        async move { run.account(&desk, node).await }
     };
-    let answers = in_order(rest.iter().map(ask), &step).await;
-    for ((i, j, k, _, _), exchange) in rest.iter().zip(answers) {
-        seen[*i].locations[*j].dials[*k].exchanges.extend(exchange);
+    let answers = in_order(calls.iter().copied().map(ask), &step).await;
+    for ((desk, _), exchange) in calls.iter().zip(answers) {
+        let (i, j, k) = desks[*desk].at;
+        seen[i].locations[j].dials[k].exchanges.extend(exchange);
     }
+    let listing = listing.await.ok().flatten();
     progress(steps, steps);
-    seen
+    Observations { peers: seen, listing, ..Observations::default() }
 }
 
-/// Every node but the first, at the first socket of each master that speaks TLS. The first node has called everywhere.
-fn accounts(run: &Run, seen: &mut [PeerSeen]) -> Vec<(usize, usize, usize, usize, Socket)> {
-    let peers: Vec<&Peer> = run.target.peers().map(|(_, peer)| peer).collect();
-    let mut rest = Vec::new();
+/// The first socket of each master that speaks TLS. The first node has called there; the others have not.
+fn desks(peers: &[(Place, &Peer)], seen: &[PeerSeen]) -> Vec<Desk> {
+    let mut desks = Vec::new();
     for (i, peer) in seen.iter().enumerate().filter(|(_, peer)| peer.place != Place::Node) {
         let spoken = peer
             .locations
@@ -159,12 +267,14 @@ fn accounts(run: &Run, seen: &mut [PeerSeen]) -> Vec<(usize, usize, usize, usize
             .enumerate()
             .flat_map(|(j, location)| location.dials.iter().enumerate().map(move |(k, dial)| (j, k, dial)));
         let first = spoken.filter(|(_, _, dial)| speaks_tls(dial)).map(|(j, k, dial)| (j, k, dial.to)).next();
-        if let Some((j, k, to)) = first {
-            let socket = Socket { to, address: peers[i].addresses[j].clone() };
-            rest.extend(run.target.accounts().skip(1).map(|(node, _)| (i, j, k, node, socket.clone())));
-        }
+        desks.extend(first.map(|(j, k, to)| Desk {
+            at: (i, j, k),
+            socket: Socket { to, address: peers[i].1.addresses[j].clone() },
+            places: Semaphore::new(Desk::PLACES),
+            late: AtomicUsize::new(0),
+        }));
     }
-    rest
+    desks
 }
 
 fn speaks_tls(dial: &Dial) -> bool {
@@ -192,22 +302,21 @@ where
 }
 
 impl Run {
-    async fn location(&self, place: Place, peer: &Peer, address: Address) -> LocationSeen {
-        let mut seen = LocationSeen {
+    async fn location(self: &Arc<Self>, i: usize, j: usize) -> Option<LocationSeen> {
+        let (_, peer) = self.target.peer(i)?;
+        let address = peer.addresses.get(j)?;
+        let (resolution, ips) = self.resolve(address).await;
+        let dial = |ip: IpAddr| {
+            let (run, socket) = (self.clone(), Socket { to: SocketAddr::new(ip, peer.port), address: address.clone() });
+            async move { run.dial_when_free(i, socket).await }
+        };
+        let dials = in_order(ips.into_iter().take(MAX_ADDRESSES).map(dial), &|| ()).await;
+        Some(LocationSeen {
             address: address.to_string(),
             port: peer.port,
-            resolution: Resolution::Literal,
-            dials: Vec::new(),
-        };
-        let (resolution, ips) = self.resolve(&address).await;
-        seen.resolution = resolution;
-        for ip in ips.into_iter().take(MAX_ADDRESSES) {
-            let socket = Socket { to: SocketAddr::new(ip, peer.port), address: address.clone() };
-            // Closed only when the run is over.
-            let _permit = self.permits.acquire().await;
-            seen.dials.push(self.dial(place, peer, socket).await);
-        }
-        seen
+            resolution,
+            dials: dials.into_iter().flatten().flatten().collect(),
+        })
     }
 
     async fn resolve(&self, address: &Address) -> (Resolution, Vec<IpAddr>) {
@@ -218,7 +327,10 @@ impl Run {
         if let Some(pinned) = self.pins.get(name) {
             return (Resolution::Pinned(pinned.clone()), pinned.clone());
         }
-        let _permit = self.permits.acquire().await;
+        let _place = self.hosts.acquire().await;
+        if self.is_over() {
+            return (Resolution::Failed(OVER.to_owned()), Vec::new());
+        }
         match timeout(self.limit, tokio::net::lookup_host((name, 0))).await {
             Ok(Ok(found)) => {
                 let mut ips: Vec<IpAddr> = Vec::new();
@@ -236,37 +348,68 @@ impl Run {
         }
     }
 
-    async fn dial(&self, place: Place, peer: &Peer, socket: Socket) -> Dial {
-        let started = Instant::now();
+    async fn dial_when_free(self: &Arc<Self>, i: usize, socket: Socket) -> Option<Dial> {
+        let _place = self.hosts.acquire().await;
+        let (place, peer) = self.target.peer(i)?;
+        // In a box, so that thousands that wait for their turn stay small.
+        Some(Box::pin(self.dial(place, peer, i, socket)).await)
+    }
+
+    async fn dial(&self, place: Place, peer: &Peer, i: usize, socket: Socket) -> Dial {
         let mut dial = Dial {
             to: socket.to,
             connect: Connect::Open,
             tls: None,
+            old: None,
             exchanges: Vec::new(),
             readonly: None,
             elapsed_ms: 0,
         };
         if self.is_over() {
-            dial.connect = Connect::NotTried("the run's deadline was over".to_owned());
+            dial.connect = Connect::NotTried(OVER.to_owned());
             return dial;
         }
-        let stream = match self.wire.connect(socket.to).await {
-            Ok(stream) => stream,
-            Err(connect) => {
+        let started = Instant::now();
+        let stream = match self.before_the_end(self.wire.connect(socket.to)).await {
+            Some(Ok(stream)) => stream,
+            Some(Err(connect)) => {
                 dial.connect = connect;
                 return dial;
             }
+            None => {
+                dial.connect = Connect::NotTried(OVER.to_owned());
+                return dial;
+            }
         };
+        dial.elapsed_ms = millis(started.elapsed());
         let first = match place {
-            Place::Node => self.target.masters.iter().find_map(|master| master.client.as_ref()),
-            _ => self.target.nodes.iter().find_map(|node| node.client.as_ref()),
+            Place::Node => self.order.first_master.and_then(|at| self.target.masters[at].client.as_ref()),
+            _ => self.order.first_node.and_then(|at| self.target.nodes[at].client.as_ref()),
         };
-        let tls = self.wire.handshake(stream, &socket, first).await;
-        dial.elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let handshake = self.lane.run(async {
+            let began = Instant::now();
+            (self.wire.handshake(stream, &socket, first).await, millis(began.elapsed()))
+        });
+        let Some((tls, elapsed_ms)) = self.before_the_end(handshake).await else {
+            dial.tls = Some(Tls {
+                outcome: Handshake::Failed(OVER.to_owned()),
+                version: None,
+                cipher: None,
+                shown: Vec::new(),
+                sent: 0,
+                signature: Signature::None,
+            });
+            return dial;
+        };
+        dial.elapsed_ms += elapsed_ms;
         let spoken = tls.outcome == Handshake::Done || !tls.shown.is_empty();
+        let in_time = !matches!(tls.outcome, Handshake::TimedOut(_));
         dial.tls = Some(tls);
-        if spoken {
-            self.exchanges(place, peer, &socket, &mut dial.exchanges).await;
+        if spoken && in_time {
+            let in_time = self.exchanges(place, peer, i, &socket, &mut dial.exchanges).await;
+            if in_time {
+                dial.old = self.before_the_end(self.lane.run(self.wire.old_hello(&socket))).await;
+            }
         }
         if let (Place::Node, Some(port)) = (place, self.readonly_port) {
             let to = SocketAddr::new(socket.to.ip(), port);
@@ -280,74 +423,125 @@ impl Run {
         dial
     }
 
-    async fn exchanges(&self, place: Place, peer: &Peer, socket: &Socket, seen: &mut Vec<Exchange>) {
+    /// Makes the calls of a place, and tells whether the peer answered them all in time.
+    async fn exchanges(&self, place: Place, peer: &Peer, i: usize, socket: &Socket, seen: &mut Vec<Exchange>) -> bool {
         let mut calls: Vec<Call<'_>> = Vec::new();
+        let mut account = None;
         if place == Place::Node {
             for master in &self.target.masters {
                 calls.push((Caller::Master(master.name.clone()), client(master), Request::Pods));
             }
             calls.push((Caller::Anonymous, Ok(None), Request::Pods));
             calls.push((Caller::Stranger, pretended(self.strangers.at_nodes.as_ref()), Request::Pods));
+            let before = self.target.masters.len() + usize::from(self.target.endpoint.is_some());
+            let neighbour = i.checked_sub(before).and_then(|at| *self.order.neighbours.get(at)?);
             calls.extend(
-                self.neighbour(peer).map(|other| (Caller::Neighbour(other.name.clone()), client(other), Request::Pods)),
+                neighbour
+                    .map(|at| &self.target.nodes[at])
+                    .filter(|other| other.name != peer.name)
+                    .map(|other| (Caller::Neighbour(other.name.clone()), client(other), Request::Pods)),
             );
         } else {
-            let first = self.target.accounts().next();
-            calls.extend(first.map(|(_, node)| (Caller::Node(node.name.clone()), client(node), Request::WhoAmI)));
+            account = self.target.accounts().next().map(|(node, _)| node);
             calls.push((Caller::Anonymous, Ok(None), Request::Nodes));
             calls.push((Caller::Stranger, pretended(self.strangers.at_masters.as_ref()), Request::Nodes));
         }
+        if let Some(verifier) = &self.target.verifier {
+            let request = if place == Place::Node { Request::Configz } else { Request::Flagz };
+            calls.push((Caller::Verifier, Ok(Some(verifier)), request));
+        }
         let mut gave_up = false;
+        if let Some(node) = account {
+            let exchange = self.introduction(socket, node).await;
+            gave_up |= self.ran_out(&exchange);
+            seen.push(exchange);
+        }
         for (caller, identity, request) in calls {
             let exchange = match identity {
                 Err(reason) => not_asked(caller, None, request, Outcome::NoCredential(reason)),
-                Ok(identity) if gave_up => {
-                    let why = Outcome::NotTried("the peer had just let its time run out".to_owned());
-                    not_asked(caller, identity, request, why)
-                }
+                Ok(identity) if gave_up => not_asked(caller, identity, request, Outcome::NotTried(LATE.to_owned())),
                 Ok(identity) => self.ask(socket, caller, identity, request).await,
             };
             // A peer may cost its own deadline, not one for each question.
-            gave_up |= matches!(exchange.outcome, Outcome::TimedOut(_));
+            gave_up |= self.ran_out(&exchange);
             seen.push(exchange);
         }
+        !gave_up
     }
 
-    /// The next node that has a certificate to show; a cluster of one node has no neighbours.
-    fn neighbour(&self, peer: &Peer) -> Option<&Peer> {
-        let nodes = &self.target.nodes;
-        let at = nodes.iter().position(|node| node.name == peer.name)?;
-        let others = || nodes[at + 1..].iter().chain(&nodes[..at]);
-        others().find(|node| node.client.is_some()).or_else(|| others().next())
+    /// Whether a peer let its time run out, with an answer that never ended or without any.
+    fn ran_out(&self, exchange: &Exchange) -> bool {
+        matches!(exchange.outcome, Outcome::TimedOut(_)) || exchange.elapsed_ms >= millis(self.limit)
     }
 
-    async fn who_am_i(&self, socket: &Socket, node: usize) -> Exchange {
-        let node = &self.target.nodes[node];
+    async fn account(&self, desk: &Desk, node: usize) -> Exchange {
+        let _place = desk.places.acquire().await;
+        let _host = self.hosts.acquire().await;
+        if desk.late.load(Ordering::Relaxed) >= Desk::TOO_LATE {
+            let node = &self.target.nodes[node];
+            let (caller, why) = (Caller::Node(node.name.clone()), Outcome::NotTried(LATE.to_owned()));
+            return not_asked(caller, node.client.as_ref(), Request::WhoAmI, why);
+        }
+        let exchange = Box::pin(self.introduction(&desk.socket, node)).await;
+        if self.ran_out(&exchange) {
+            desk.late.fetch_add(1, Ordering::Relaxed);
+        }
+        exchange
+    }
+
+    /// A node asks a master who it is and what it may do.
+    async fn introduction(&self, socket: &Socket, at: usize) -> Exchange {
+        let node = &self.target.nodes[at];
         let caller = Caller::Node(node.name.clone());
-        let _permit = self.permits.acquire().await;
-        match client(node) {
-            Ok(identity) => self.ask(socket, caller, identity, Request::WhoAmI).await,
-            Err(reason) => not_asked(caller, None, Request::WhoAmI, Outcome::NoCredential(reason)),
+        let Some(identity) = &node.client else {
+            let why = Outcome::NoCredential(missing(node));
+            return not_asked(caller, None, Request::WhoAmI, why);
+        };
+        let over = || not_asked(caller.clone(), Some(identity), Request::WhoAmI, Outcome::NotTried(OVER.to_owned()));
+        if self.is_over() {
+            return over();
+        }
+        let other = self.order.neighbours[at].map_or("another-node", |other| self.target.nodes[other].name.as_str());
+        let reviews = reviews(&node.name, other);
+        let asking = self.lane.run(self.wire.introduction(socket, caller.clone(), identity, reviews));
+        self.before_the_end(asking).await.unwrap_or_else(over)
+    }
+
+    /// Which nodes there are, from the first desk that says so.
+    async fn listing(&self, desks: &[Arc<Desk>]) -> Option<Listing> {
+        let verifier = self.target.verifier.as_ref()?;
+        // A large fleet takes longer to tell, but no peer may go on for ever.
+        let limit = self.limit * (1 + u32::try_from(self.target.nodes.len() / 500).unwrap_or(u32::MAX));
+        let mut last = None;
+        for desk in desks {
+            let (place, peer) = self.target.peer(desk.at.0)?;
+            let began = Instant::now();
+            let (shown, outcome) = self.before_the_end(self.wire.listing(&desk.socket, verifier, limit)).await?;
+            let elapsed_ms = millis(began.elapsed());
+            let done = matches!(outcome, Listed::Nodes(_) | Listed::Failed(Outcome::TimedOut(_)));
+            last = Some(Listing { place, host: peer.name.clone(), to: desk.socket.to, shown, outcome, elapsed_ms });
+            if done {
+                break;
+            }
+        }
+        last
+    }
+
+    /// What `work` comes to, unless the run's deadline is over before.
+    async fn before_the_end<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        match self.deadline {
+            None => Some(work.await),
+            Some(deadline) => timeout_at(deadline, work).await.ok(),
         }
     }
 
     async fn ask(&self, socket: &Socket, caller: Caller, client: Option<&Identity>, request: Request) -> Exchange {
+        let over = |caller| not_asked(caller, client, request, Outcome::NotTried(OVER.to_owned()));
         if self.is_over() {
-            let why = Outcome::NotTried("the run's deadline was over".to_owned());
-            return not_asked(caller, client, request, why);
+            return over(caller);
         }
-        let again = caller.clone();
-        let asking = self.wire.exchange(socket, caller, client, request);
-        match self.deadline {
-            None => asking.await,
-            Some(deadline) => match timeout_at(deadline, asking).await {
-                Ok(exchange) => exchange,
-                Err(_) => {
-                    let why = Outcome::NotTried("the run's deadline was over".to_owned());
-                    not_asked(again, client, request, why)
-                }
-            },
-        }
+        let asking = self.lane.run(self.wire.exchange(socket, caller.clone(), client, request));
+        self.before_the_end(asking).await.unwrap_or_else(|| over(caller))
     }
 
     fn is_over(&self) -> bool {
@@ -360,13 +554,48 @@ type Call<'a> = (Caller, Result<Option<&'a Identity>, String>, Request);
 
 /// What a peer calls with; `Ok` always holds an identity.
 fn client(peer: &Peer) -> Result<Option<&Identity>, String> {
-    match &peer.client {
-        Some(identity) => Ok(Some(identity)),
-        None => {
-            let why = peer.client_missing.clone();
-            Err(why.unwrap_or_else(|| format!("there is no client certificate of {} here", peer.name)))
-        }
-    }
+    peer.client.as_ref().map(Some).ok_or_else(|| missing(peer))
+}
+
+fn missing(peer: &Peer) -> String {
+    let why = peer.client_missing.clone();
+    why.unwrap_or_else(|| format!("there is no client certificate of {} here", peer.name))
+}
+
+/// Why something was not tried.
+const OVER: &str = "the run's deadline was over";
+const LATE: &str = "the peer had just let its time run out";
+
+/// What a node needs and what it must not have, as SelfSubjectAccessReviews (Kubernetes `authorization.k8s.io/v1`).
+fn reviews(own: &str, other: &str) -> Vec<(Access, String)> {
+    let node = |verb: &str, name: &str| json!({"verb": verb, "resource": "nodes", "name": name});
+    let status = |name: &str| json!({"verb": "patch", "resource": "nodes", "subresource": "status", "name": name});
+    let lease = |verb: &str, name: &str| {
+        let (group, namespace) = ("coordination.k8s.io", "kube-node-lease");
+        json!({"verb": verb, "group": group, "resource": "leases", "namespace": namespace, "name": name})
+    };
+    let mine = json!({"requirements": [{"key": "spec.nodeName", "operator": "In", "values": [own]}]});
+    let attributes = |access: Access| match access {
+        Access::OwnNodeGet => node("get", own),
+        Access::OwnNodePatch => node("patch", own),
+        Access::OwnStatusPatch => status(own),
+        Access::OwnLeaseGet => lease("get", own),
+        Access::OwnLeaseUpdate => lease("update", own),
+        Access::OwnPodsList => json!({"verb": "list", "resource": "pods", "fieldSelector": mine}),
+        Access::EventsCreate => json!({"verb": "create", "resource": "events", "namespace": "default"}),
+        Access::OtherStatusPatch => status(other),
+        Access::OtherLeaseUpdate => lease("update", other),
+        Access::AllPodsList => json!({"verb": "list", "resource": "pods"}),
+        Access::SecretsList => json!({"verb": "list", "resource": "secrets"}),
+    };
+    let review = |access: Access| {
+        json!({
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes(access)},
+        })
+    };
+    Access::ALL.into_iter().map(|access| (access, review(access).to_string())).collect()
 }
 
 fn pretended(stranger: Option<&Identity>) -> Result<Option<&Identity>, String> {
@@ -375,5 +604,5 @@ fn pretended(stranger: Option<&Identity>) -> Result<Option<&Identity>, String> {
 
 fn not_asked(caller: Caller, client: Option<&Identity>, request: Request, outcome: Outcome) -> Exchange {
     let presented = client.map(|identity| identity.certificate.fingerprint());
-    Exchange { caller, presented, request, shown: Vec::new(), outcome, elapsed_ms: 0 }
+    Exchange { caller, presented, request, shown: Vec::new(), outcome, rulings: Vec::new(), elapsed_ms: 0 }
 }

@@ -2,6 +2,7 @@
 //! key is in it. A recording may be a stranger's: everything in one is checked before it is used. Nothing here touches a
 //! file.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -252,6 +253,10 @@ struct Facts {
     endpoint: Option<PeerFacts>,
     masters: Vec<PeerFacts>,
     nodes: Vec<PeerFacts>,
+    verifier_missing: Option<String>,
+    crls: Vec<Der>,
+    crl_faults: Vec<String>,
+    revoked: Option<BTreeSet<Fingerprint>>,
 }
 
 fn roots_as_pem<S: Serializer>(roots: &[Certificate], serializer: S) -> Result<S::Ok, S::Error> {
@@ -297,7 +302,19 @@ struct AccountFacts {
 impl Facts {
     fn of(target: &Target) -> Self {
         // Every field is named: one that is added has to be recorded, or left out on purpose.
-        let Target { cluster, roots, trust_faults, endpoint, masters, nodes } = target;
+        let Target {
+            cluster,
+            roots,
+            trust_faults,
+            endpoint,
+            masters,
+            nodes,
+            verifier: _,
+            verifier_missing,
+            crls,
+            crl_faults,
+            revoked,
+        } = target;
         Self {
             cluster: cluster.clone(),
             roots: roots.clone(),
@@ -305,6 +322,10 @@ impl Facts {
             endpoint: endpoint.as_ref().map(PeerFacts::of),
             masters: masters.iter().map(PeerFacts::of).collect(),
             nodes: nodes.iter().map(PeerFacts::of).collect(),
+            verifier_missing: verifier_missing.clone(),
+            crls: crls.iter().cloned().map(Der).collect(),
+            crl_faults: crl_faults.clone(),
+            revoked: revoked.clone(),
         }
     }
 
@@ -316,6 +337,11 @@ impl Facts {
             endpoint: self.endpoint.as_ref().map(PeerFacts::to_peer),
             masters: self.masters.iter().map(PeerFacts::to_peer).collect(),
             nodes: self.nodes.iter().map(PeerFacts::to_peer).collect(),
+            verifier: None,
+            verifier_missing: self.verifier_missing.clone(),
+            crls: self.crls.iter().map(|list| list.0.clone()).collect(),
+            crl_faults: self.crl_faults.clone(),
+            revoked: self.revoked.clone(),
         }
     }
 
@@ -332,6 +358,7 @@ impl Facts {
         at_most("pairs of a master and a node", self.masters.len() * self.nodes.len(), MAX_PAIRS)?;
         at_most("roots", self.roots.len(), MAX_ROOTS)?;
         at_most("faults of the trust file", self.trust_faults.len(), MAX_ROOTS)?;
+        at_most("revocation lists", self.crls.len().max(self.crl_faults.len()), MAX_ROOTS)?;
         for (_, peer) in self.peers() {
             name(&peer.name)?;
             at_most("addresses of a host", peer.addresses.len().max(peer.names.len()), MAX_ADDRESSES)?;
@@ -424,7 +451,7 @@ fn check_peer(seen: &PeerSeen, peer: &PeerFacts) -> Result<(), RecordingError> {
             for exchange in &dial.exchanges {
                 match &exchange.caller {
                     Caller::Master(text) | Caller::Node(text) | Caller::Neighbour(text) => name(text)?,
-                    Caller::Anonymous | Caller::Stranger => {}
+                    Caller::Anonymous | Caller::Stranger | Caller::Verifier => {}
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! What a run is pointed at: the hosts, what is known of them beforehand, and the credentials that calls are made with.
 //! It is built by the caller from a directory, a bundle or flags; nothing here reads a file.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -32,6 +33,16 @@ pub struct Target {
     pub masters: Vec<Peer>,
     /// The nodes, in the cluster file's order.
     pub nodes: Vec<Peer>,
+    /// What the verifier itself calls with.
+    pub verifier: Option<Identity>,
+    /// Why there is no `verifier`, in words.
+    pub verifier_missing: Option<String>,
+    /// Certificate revocation lists, DER. Without one, `revoked` alone decides.
+    pub crls: Vec<Vec<u8>>,
+    /// What in the files of the lists is none, in words.
+    pub crl_faults: Vec<String>,
+    /// The certificates that are known to be revoked; `None` where no ledger was asked.
+    pub revoked: Option<BTreeSet<Fingerprint>>,
 }
 
 /// A host that is dialled.
@@ -141,6 +152,8 @@ impl Place {
     }
 }
 
+const NO_VERIFIER: &str = "there is no verifier's certificate here";
+
 /// What is held of one certificate of the cluster: the answer that [`Target::of`] asks for.
 #[derive(Debug, Clone, Default)]
 pub struct Held {
@@ -157,7 +170,19 @@ impl Target {
     #[must_use]
     pub fn bare(cluster: String) -> Self {
         let (roots, trust_faults) = (Vec::new(), Vec::new());
-        Self { cluster, roots, trust_faults, endpoint: None, masters: Vec::new(), nodes: Vec::new() }
+        Self {
+            cluster,
+            roots,
+            trust_faults,
+            endpoint: None,
+            masters: Vec::new(),
+            nodes: Vec::new(),
+            verifier: None,
+            verifier_missing: Some(NO_VERIFIER.to_owned()),
+            crls: Vec::new(),
+            crl_faults: Vec::new(),
+            revoked: None,
+        }
     }
 
     /// The target that a cluster file describes. `held` says what is here of each certificate that the policy asks for.
@@ -208,7 +233,20 @@ impl Target {
             dialled: true,
             asked_for: false,
         });
-        Self { cluster: cluster.name.to_string(), roots, trust_faults: Vec::new(), endpoint, masters, nodes }
+        let verifier = held(&cluster.verifier_leaf());
+        Self {
+            cluster: cluster.name.to_string(),
+            roots,
+            trust_faults: Vec::new(),
+            endpoint,
+            masters,
+            nodes,
+            verifier_missing: verifier.missing.or_else(|| verifier.identity.is_none().then(|| NO_VERIFIER.to_owned())),
+            verifier: verifier.identity,
+            crls: Vec::new(),
+            crl_faults: Vec::new(),
+            revoked: None,
+        }
     }
 
     /// Restricts a run to the nodes that `wanted` names; the others stay as neighbours only. Masters are dialled as ever.
@@ -225,9 +263,31 @@ impl Target {
         }
     }
 
+    /// Whether the verifier itself calls. A recording has no key of it, and still says so.
+    pub(super) fn has_verifier(&self) -> bool {
+        self.verifier_missing.is_none()
+    }
+
+    /// True when there is anything to judge revocation by.
+    pub(super) fn knows_revocation(&self) -> bool {
+        !self.crls.is_empty() || !self.crl_faults.is_empty() || self.revoked.is_some()
+    }
+
     /// The nodes whose accounts are asked for, with their positions.
     pub(super) fn accounts(&self) -> impl Iterator<Item = (usize, &Peer)> {
         self.nodes.iter().enumerate().filter(|(_, node)| node.asked_for)
+    }
+
+    /// The peer at a position of [`Self::peers`].
+    pub(super) fn peer(&self, at: usize) -> Option<(Place, &Peer)> {
+        let (endpoint, masters) = (usize::from(self.endpoint.is_some()), self.masters.len());
+        if at < endpoint {
+            return self.endpoint.as_ref().map(|peer| (Place::Endpoint, peer));
+        }
+        match self.masters.get(at - endpoint) {
+            Some(master) => Some((Place::Master, master)),
+            None => self.nodes.get(at - endpoint - masters).map(|node| (Place::Node, node)),
+        }
     }
 
     /// Every peer with its place: endpoint, masters, nodes. The order of observations and findings.

@@ -1,5 +1,5 @@
-//! One connection at a time: TCP, TLS, one HTTP request. Everything a peer can do to us is bounded here.
-//! No trust is decided: any chain is taken and written down, only the handshake's signature is checked, by rustls.
+//! One connection at a time: TCP and TLS; what is said over it is [`super::line`]'s. All that a peer can do to us is
+//! bounded here. No trust is decided: any chain is taken and written down, only the handshake's signature is checked, by rustls.
 
 use std::collections::BTreeMap;
 use std::error::Error as StdError;
@@ -21,7 +21,12 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
-use super::observation::{Answer, Connect, Der, Exchange, Handshake, MAX_CHAIN, Outcome, Request, Signature, Tls};
+use super::line::Line;
+use super::nodes;
+use super::observation::{
+    Access, Caller, Connect, Der, Exchange, Handshake, Listed, MAX_CHAIN, OldHello, Outcome, Request, Signature, Tls,
+};
+use super::old_hello;
 use super::target::Identity;
 use crate::cluster::address::Address;
 use crate::pki::fingerprint::Fingerprint;
@@ -68,23 +73,46 @@ impl Wire {
 
     /// Opens a TCP connection.
     pub(super) async fn connect(&self, to: SocketAddr) -> Result<TcpStream, Connect> {
-        match timeout(self.limit, TcpStream::connect(to)).await {
-            Ok(Ok(stream)) => {
-                // Answers are small; waiting to fill a segment only costs time. A failure changes nothing.
-                let _ = stream.set_nodelay(true);
-                Ok(stream)
-            }
-            Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => Err(Connect::Refused),
-            Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => Err(Connect::TimedOut(millis(self.limit))),
-            Ok(Err(error)) => Err(Connect::Failed(error.to_string())),
-            Err(_) => Err(Connect::TimedOut(millis(self.limit))),
+        match self.tcp(to).await.0 {
+            Ok(stream) => Ok(stream),
+            Err(NoStream::TimedOut) => Err(Connect::TimedOut(millis(self.limit))),
+            Err(NoStream::OutOfDescriptors) => Err(Connect::NotTried(OUT_OF_DESCRIPTORS.to_owned())),
+            Err(NoStream::Io(error)) => Err(match error.kind() {
+                io::ErrorKind::ConnectionRefused => Connect::Refused,
+                io::ErrorKind::TimedOut => Connect::TimedOut(millis(self.limit)),
+                _ => Connect::Failed(error.to_string()),
+            }),
         }
+    }
+
+    /// Opens a TCP connection, and says when it began to: the peer's time runs from there. A want of file descriptors is
+    /// ours and not the peer's, so that it is waited out.
+    async fn tcp(&self, to: SocketAddr) -> (Result<TcpStream, NoStream>, Instant) {
+        for _ in 0..DESCRIPTOR_TRIES {
+            let began = Instant::now();
+            let opened = match timeout(self.limit, TcpStream::connect(to)).await {
+                Ok(Ok(stream)) => {
+                    // Answers are small; waiting to fill a segment only costs time. A failure changes nothing.
+                    let _ = stream.set_nodelay(true);
+                    Ok(stream)
+                }
+                Ok(Err(error)) if wants_descriptors(&error) => {
+                    tokio::time::sleep(DESCRIPTOR_PAUSE).await;
+                    continue;
+                }
+                Ok(Err(error)) => Err(NoStream::Io(error)),
+                Err(_) => Err(NoStream::TimedOut),
+            };
+            return (opened, began);
+        }
+        (Err(NoStream::OutOfDescriptors), Instant::now())
     }
 
     /// Shakes hands on an open connection. The client certificate is shown, so that a server which demands one gets as
     /// far as it would with the real caller.
     pub(super) async fn handshake(&self, stream: TcpStream, socket: &Socket, client: Option<&Identity>) -> Tls {
-        let (config, witness) = self.config(client);
+        let witness = self.witness();
+        let config = self.config(client, &witness);
         let mut tapped = Tapped { stream, first: Vec::new() };
         let connector = TlsConnector::from(Arc::new(config));
         let connecting = connector.connect(server_name(&socket.address, socket.to), &mut tapped);
@@ -138,7 +166,7 @@ impl Wire {
         }
         let limit = self.limit.min(Duration::from_secs(1));
         let ask = async {
-            let mut stream = TcpStream::connect(to).await?;
+            let Ok(mut stream) = self.tcp(to).await.0 else { return Ok(Vec::new()) };
             stream.write_all(b"GET / HTTP/1.0\r\n\r\n").await?;
             let mut said = Vec::with_capacity(256);
             stream.take(256).read_to_end(&mut said).await?;
@@ -151,36 +179,131 @@ impl Wire {
         said.starts_with(b"HTTP/") && !String::from_utf8_lossy(&said).contains("HTTPS server")
     }
 
+    /// Offers TLS 1.1 and nothing newer, and reads the first bytes of the answer.
+    pub(super) async fn old_hello(&self, socket: &Socket) -> OldHello {
+        let (stream, began) = self.tcp(socket.to).await;
+        let mut stream = match stream {
+            Ok(stream) => stream,
+            Err(NoStream::TimedOut) => return OldHello::TimedOut(millis(self.limit)),
+            Err(NoStream::OutOfDescriptors) => return OldHello::Failed(OUT_OF_DESCRIPTORS.to_owned()),
+            Err(NoStream::Io(error)) => return OldHello::Failed(error.to_string()),
+        };
+        let name = match &socket.address {
+            Address::Dns(name) => Some(name.as_str()),
+            Address::Ip(_) => None,
+        };
+        let hello = old_hello::message(name);
+        let ask = async {
+            stream.write_all(&hello).await?;
+            let mut said = Vec::with_capacity(old_hello::ANSWER);
+            (&mut stream).take(old_hello::ANSWER as u64).read_to_end(&mut said).await?;
+            Ok::<_, io::Error>(said)
+        };
+        match timeout_at(began + self.limit, ask).await {
+            Ok(Ok(said)) => old_hello::read(&said),
+            Ok(Err(_)) => OldHello::Closed,
+            Err(_) => OldHello::TimedOut(millis(self.limit)),
+        }
+    }
+
     /// One request on a new connection.
     pub(super) async fn exchange(
         &self,
         socket: &Socket,
-        caller: super::observation::Caller,
+        caller: Caller,
         client: Option<&Identity>,
         request: Request,
     ) -> Exchange {
-        let started = Instant::now();
-        let (config, witness) = self.config(client);
-        let outcome = match timeout_at(started + self.limit, self.ask(socket, config, request)).await {
-            Ok(Ok(answer)) => Outcome::Answer(answer),
-            Ok(Err(failure)) => failure,
-            Err(_) => Outcome::TimedOut(millis(self.limit)),
-        };
-        let outcome = match outcome {
-            Outcome::Closed | Outcome::Reset => self.farewell(socket, client).await.map_or(outcome, Outcome::Alert),
-            other => other,
-        };
-        let shown = self.keep(witness.take().chain);
         let presented = client.map(|identity| identity.certificate.fingerprint());
-        Exchange { caller, presented, request, shown, outcome, elapsed_ms: millis(started.elapsed()) }
+        let mut seen = Exchange {
+            caller,
+            presented,
+            request,
+            shown: Vec::new(),
+            outcome: Outcome::Closed,
+            rulings: Vec::new(),
+            elapsed_ms: 0,
+        };
+        let witness = self.witness();
+        let (opened, began) = self.open(socket, client, &witness).await;
+        seen.outcome = match opened {
+            Ok(mut line) => line.ask(request, began + self.limit).await,
+            Err(outcome) => outcome,
+        };
+        self.finish(&mut seen, &witness, began, socket, client).await;
+        seen
+    }
+
+    /// Asks who the caller is and, where it is known, what it may do; all on one new connection. `reviews` are the
+    /// bodies of SelfSubjectAccessReviews.
+    pub(super) async fn introduction(
+        &self,
+        socket: &Socket,
+        caller: Caller,
+        client: &Identity,
+        reviews: Vec<(Access, String)>,
+    ) -> Exchange {
+        let mut seen = Exchange {
+            caller,
+            presented: Some(client.certificate.fingerprint()),
+            request: Request::WhoAmI,
+            shown: Vec::new(),
+            outcome: Outcome::Closed,
+            rulings: Vec::new(),
+            elapsed_ms: 0,
+        };
+        let witness = self.witness();
+        let (opened, began) = self.open(socket, Some(client), &witness).await;
+        match opened {
+            Ok(mut line) => {
+                let deadline = began + self.limit;
+                seen.outcome = line.ask(Request::WhoAmI, deadline).await;
+                if matches!(&seen.outcome, Outcome::Answer(answer) if (200..300).contains(&answer.status)) {
+                    seen.rulings = line.rulings(reviews, deadline).await;
+                }
+            }
+            Err(outcome) => seen.outcome = outcome,
+        }
+        self.finish(&mut seen, &witness, began, socket, Some(client)).await;
+        seen
+    }
+
+    async fn finish(
+        &self,
+        seen: &mut Exchange,
+        witness: &Arc<Witness>,
+        began: Instant,
+        socket: &Socket,
+        client: Option<&Identity>,
+    ) {
+        if matches!(seen.outcome, Outcome::Closed | Outcome::Reset)
+            && let Some(alert) = self.farewell(socket, client).await
+        {
+            seen.outcome = Outcome::Alert(alert);
+        }
+        seen.shown = self.keep(witness.take().chain);
+        seen.elapsed_ms = millis(began.elapsed());
+    }
+
+    /// Every node that an API server knows, page by page, within `limit`.
+    pub(super) async fn listing(
+        &self,
+        socket: &Socket,
+        client: &Identity,
+        limit: Duration,
+    ) -> (Vec<Fingerprint>, Listed) {
+        let witness = self.witness();
+        let config = self.config(Some(client), &witness);
+        let listed = nodes::list(config, socket, Instant::now() + limit).await;
+        (self.keep(witness.take().chain), listed)
     }
 
     /// The alert behind a closed connection. In TLS 1.3 it comes after the handshake, and an HTTP client that is still
     /// writing may see only the end; one that reads at once sees why.
     async fn farewell(&self, socket: &Socket, client: Option<&Identity>) -> Option<String> {
-        let (config, _) = self.config(client);
+        let config = self.config(client, &self.witness());
         let listen = async {
-            let stream = TcpStream::connect(socket.to).await?;
+            let Ok(stream) = self.tcp(socket.to).await.0 else { return Ok(0) };
             let name = server_name(&socket.address, socket.to);
             let mut stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
             stream.read(&mut [0; 64]).await
@@ -194,69 +317,45 @@ impl Wire {
         }
     }
 
-    async fn ask(&self, socket: &Socket, config: ClientConfig, request: Request) -> Result<Answer, Outcome> {
-        let mut builder = reqwest::Client::builder()
-            .use_preconfigured_tls(config)
-            .https_only(true)
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .pool_max_idle_per_host(0)
-            .http2_max_header_list_size(64 * 1024)
-            .timeout(self.limit)
-            .user_agent(concat!("clusterctl/", env!("CARGO_PKG_VERSION")));
-        let mut host = Address::Ip(socket.to.ip());
-        if let Address::Dns(name) = &socket.address {
-            // The URL standard takes a name such as `0x1f` for an IPv4 address; such a host is asked by its address.
-            let same =
-                reqwest::Url::parse(&format!("https://{name}/")).is_ok_and(|u| u.domain() == Some(name.as_str()));
-            if same {
-                builder = builder.resolve_to_addrs(name.as_str(), &[socket.to]);
-                host = socket.address.clone();
-            }
-        }
-        let failed = |error: reqwest::Error| outcome(&error);
-        let client = builder.build().map_err(failed)?;
-        let base = format!("https://{}:{}", host.for_url(), socket.to.port());
-        let asked = match request {
-            Request::Pods => client.get(format!("{base}/pods")),
-            Request::Nodes => client.get(format!("{base}/api/v1/nodes")),
-            Request::WhoAmI => client
-                .post(format!("{base}/apis/authentication.k8s.io/v1/selfsubjectreviews"))
-                .header("content-type", "application/json")
-                .header("accept", "application/json")
-                .body(r#"{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}"#),
+    /// Opens a connection for HTTP, by the protocol that ALPN chose.
+    async fn open(
+        &self,
+        socket: &Socket,
+        client: Option<&Identity>,
+        witness: &Arc<Witness>,
+    ) -> (Result<Line, Outcome>, Instant) {
+        let (stream, began) = self.tcp(socket.to).await;
+        let late = || Outcome::TimedOut(millis(self.limit));
+        let stream = match stream {
+            Ok(stream) => stream,
+            Err(NoStream::TimedOut) => return (Err(late()), began),
+            Err(NoStream::OutOfDescriptors) => return (Err(Outcome::NotTried(OUT_OF_DESCRIPTORS.to_owned())), began),
+            Err(NoStream::Io(error)) => return (Err(outcome(&error)), began),
         };
-        let mut response = asked.send().await.map_err(failed)?;
-        let limit = request.body_limit();
-        let mut body = Vec::new();
-        let mut truncated = false;
-        while let Ok(Some(chunk)) = response.chunk().await.inspect_err(|_| truncated = true) {
-            let room = limit - body.len();
-            body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-            if chunk.len() > room || body.len() == limit {
-                truncated = true;
-                break;
-            }
+        let connector = TlsConnector::from(Arc::new(self.config(client, witness)));
+        let opening = async {
+            let stream = connector.connect(server_name(&socket.address, socket.to), stream).await;
+            let stream = stream.map_err(|error| outcome(&error))?;
+            let authority = format!("{}:{}", socket.address.for_url(), socket.to.port());
+            Line::begin(stream, authority).await.map_err(|error| outcome(&error))
+        };
+        match timeout_at(began + self.limit, opening).await {
+            Ok(result) => (result, began),
+            Err(_) => (Err(late()), began),
         }
-        let content_type = response.headers().get("content-type");
-        Ok(Answer {
-            status: response.status().as_u16(),
-            version: format!("{:?}", response.version()),
-            content_type: content_type.map(|v| String::from_utf8_lossy(v.as_bytes()).chars().take(128).collect()),
-            body: String::from_utf8_lossy(&body).into_owned(),
-            truncated,
-        })
     }
 
-    fn config(&self, client: Option<&Identity>) -> (ClientConfig, Arc<Witness>) {
+    fn witness(&self) -> Arc<Witness> {
+        Arc::new(Witness::new(&self.provider))
+    }
+
+    fn config(&self, client: Option<&Identity>, witness: &Arc<Witness>) -> ClientConfig {
         let mut config = self.anonymous.clone();
-        let witness = Arc::new(Witness::new(&self.provider));
         config.dangerous().set_certificate_verifier(witness.clone());
         if let Some(identity) = client {
             config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(identity.key.clone()));
         }
-        (config, witness)
+        config
     }
 
     /// Keeps each certificate once.
@@ -279,7 +378,7 @@ fn server_name(address: &Address, to: SocketAddr) -> ServerName<'static> {
     }
 }
 
-fn millis(span: Duration) -> u64 {
+pub(super) fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -397,17 +496,32 @@ enum Failure {
     Other(String),
 }
 
-/// A request that failed: what the peer did, whichever layer wrapped it.
-fn outcome(error: &reqwest::Error) -> Outcome {
-    if error.is_timeout() {
-        return Outcome::TimedOut(0);
-    }
+/// What a peer did, whichever layer wrapped it.
+pub(super) fn outcome(error: &(dyn StdError + 'static)) -> Outcome {
     match describe(error) {
         Failure::Alert(alert) => Outcome::Alert(alert),
         Failure::Closed => Outcome::Closed,
         Failure::Reset => Outcome::Reset,
         Failure::Other(reason) => Outcome::Failed(reason),
     }
+}
+
+/// Why there is no stream.
+enum NoStream {
+    TimedOut,
+    OutOfDescriptors,
+    Io(io::Error),
+}
+
+const OUT_OF_DESCRIPTORS: &str = "this machine was out of file descriptors all the time";
+/// How often, and how far apart, descriptors are asked for: for a minute.
+const DESCRIPTOR_TRIES: u32 = 3000;
+const DESCRIPTOR_PAUSE: Duration = Duration::from_millis(20);
+
+/// EMFILE and ENFILE.
+fn wants_descriptors(error: &io::Error) -> bool {
+    let wanting = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE].map(|errno| errno.raw_os_error());
+    error.raw_os_error().is_some_and(|code| wanting.contains(&code))
 }
 
 /// Walks the chain of errors for a TLS alert, the end of the stream or a reset. In TLS 1.3 a refused client certificate

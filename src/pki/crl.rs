@@ -1,0 +1,240 @@
+//! What one certificate revocation list says (RFC 5280 § 5), and who signed it. Whether that is good enough is judged
+//! where it is used.
+
+use std::collections::BTreeSet;
+
+use time::OffsetDateTime;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer;
+use x509_parser::revocation_list::CertificateRevocationList;
+
+use super::certificate::{Certificate, Name, Serial, SignatureKind, name, signature_kind};
+use super::pem::{self, Item, PemError};
+
+/// A parsed revocation list and its DER.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Crl {
+    der: Vec<u8>,
+    /// Who signed it.
+    pub issuer: Name,
+    /// When it was made.
+    pub this_update: OffsetDateTime,
+    /// When the next one is due; a list without it cannot be told from a stale one.
+    pub next_update: Option<OffsetDateTime>,
+    /// The revoked serial numbers.
+    pub serials: BTreeSet<Serial>,
+    /// The signature's algorithm.
+    pub signature: SignatureKind,
+    /// OIDs of critical extensions, of the list or an entry, that change what it means: a partial list, a delta, somebody
+    /// else's certificates.
+    pub critical: Vec<String>,
+}
+
+/// Why bytes are no revocation list.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CrlError {
+    /// Not DER, or no CertificateList.
+    #[error("it is not a certificate revocation list: {0}")]
+    Malformed(String),
+    /// Bytes behind the list's end.
+    #[error("{0} bytes follow the list's end")]
+    Trailing(usize),
+    /// Not all of its entries can be read.
+    #[error("it has {there} entries, of which only {read} can be read")]
+    Entries {
+        /// How many there are.
+        there: usize,
+        /// How many could be read.
+        read: usize,
+    },
+    /// PEM that is damaged, or holds no list.
+    #[error(transparent)]
+    Pem(#[from] PemError),
+    /// PEM of something else.
+    #[error("there is no X509 CRL section in it")]
+    NoSection,
+}
+
+impl Crl {
+    /// Reads one DER list.
+    ///
+    /// # Errors
+    /// When it is malformed, bytes follow it, or an entry cannot be read.
+    pub fn from_der(der: Vec<u8>) -> Result<Self, CrlError> {
+        let (rest, parsed) =
+            CertificateRevocationList::from_der(&der).map_err(|error| CrlError::Malformed(error.to_string()))?;
+        if !rest.is_empty() {
+            return Err(CrlError::Trailing(rest.len()));
+        }
+        let entries: Vec<_> = parsed.iter_revoked_certificates().collect();
+        // The parser stops at the first entry that it does not understand, and keeps silent about the rest.
+        let there = count_entries(parsed.tbs_cert_list.as_ref())
+            .ok_or_else(|| CrlError::Malformed("its structure is broken".to_owned()))?;
+        if there != entries.len() {
+            return Err(CrlError::Entries { there, read: entries.len() });
+        }
+        let serial =
+            |raw: &[u8]| Serial(raw.strip_prefix(&[0]).filter(|rest| !rest.is_empty()).unwrap_or(raw).to_vec());
+        let of_entries = entries.iter().flat_map(|entry| entry.extensions());
+        let critical = parsed.extensions().iter().chain(of_entries).filter(|extension| extension.critical);
+        let critical: BTreeSet<String> = critical.map(|extension| extension.oid.to_id_string()).collect();
+        Ok(Self {
+            issuer: name(parsed.issuer()),
+            this_update: parsed.last_update().to_datetime(),
+            next_update: parsed.next_update().map(|time| time.to_datetime()),
+            serials: entries.iter().map(|entry| serial(entry.raw_serial())).collect(),
+            signature: signature_kind(&parsed.signature_algorithm.algorithm.to_id_string()),
+            critical: critical.into_iter().collect(),
+            der,
+        })
+    }
+
+    /// The bytes it was read from.
+    #[must_use]
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// True when `issuer`'s key made this list's signature. Names, dates and usages are not looked at.
+    #[must_use]
+    pub fn is_signed_by(&self, issuer: &Certificate) -> bool {
+        let (Ok((_, this)), Ok((_, issuer))) =
+            (CertificateRevocationList::from_der(&self.der), X509Certificate::from_der(issuer.der()))
+        else {
+            return false;
+        };
+        this.verify_signature(issuer.public_key()).is_ok()
+    }
+}
+
+/// The lists of a file, DER or PEM, each as DER.
+///
+/// # Errors
+/// When it is PEM and damaged, or holds no list. What is not PEM is taken for DER and not looked at.
+pub fn lists(bytes: &[u8]) -> Result<Vec<Vec<u8>>, CrlError> {
+    const SEQUENCE: u8 = 0x30;
+    if bytes.first() == Some(&SEQUENCE) {
+        return Ok(vec![bytes.to_vec()]);
+    }
+    let lists: Vec<Vec<u8>> = pem::read_all(bytes)?
+        .into_iter()
+        .filter_map(|item| match item {
+            Item::Crl(der) => Some(der),
+            _ => None,
+        })
+        .collect();
+    if lists.is_empty() { Err(CrlError::NoSection) } else { Ok(lists) }
+}
+
+/// How many entries `revokedCertificates` of a TBSCertList has; `None` where the DER is broken.
+fn count_entries(tbs: &[u8]) -> Option<usize> {
+    const INTEGER: u8 = 0x02;
+    const UTC_TIME: u8 = 0x17;
+    const GENERALIZED_TIME: u8 = 0x18;
+    const SEQUENCE: u8 = 0x30;
+    /// Behind the first element, if it is one of these.
+    fn skip<'a>(rest: &'a [u8], tags: &[u8]) -> Option<&'a [u8]> {
+        if rest.is_empty() {
+            return Some(rest);
+        }
+        let (tag, _, after) = element(rest)?;
+        Some(if tags.contains(&tag) { after } else { rest })
+    }
+    let (_, mut rest, _) = element(tbs)?;
+    // version, signature, issuer, thisUpdate, nextUpdate
+    for tags in [&[INTEGER][..], &[SEQUENCE], &[SEQUENCE], &[UTC_TIME, GENERALIZED_TIME], &[UTC_TIME, GENERALIZED_TIME]]
+    {
+        rest = skip(rest, tags)?;
+    }
+    if rest.is_empty() {
+        return Some(0);
+    }
+    let (tag, mut entries, _) = element(rest)?;
+    if tag != SEQUENCE {
+        return Some(0);
+    }
+    let mut count = 0;
+    while !entries.is_empty() {
+        (_, _, entries) = element(entries)?;
+        count += 1;
+    }
+    Some(count)
+}
+
+/// The tag and content of the first element, and what follows it.
+fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (&[tag, first], rest) = der.split_first_chunk::<2>()?;
+    let (length, rest) = match first {
+        0..=0x7f => (usize::from(first), rest),
+        0x81..=0x84 => {
+            let (length, rest) = rest.split_at_checked(usize::from(first - 0x80))?;
+            (length.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte)), rest)
+        }
+        _ => return None,
+    };
+    let (content, rest) = rest.split_at_checked(length)?;
+    Some((tag, content, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::key_kind::KeyKind;
+    use crate::cluster::lifetime::Lifetime;
+    use crate::cluster::name::ClusterName;
+    use crate::cluster::profile::RootKind;
+    use crate::pki::authority::{Credential, create_root};
+    use crate::pki::forge::revocation_list;
+    use time::Duration;
+    use time::macros::datetime;
+
+    const NOW: OffsetDateTime = datetime!(2026-11-23 12:00 UTC);
+
+    fn root() -> Credential {
+        let name = ClusterName::parse("prod").expect("a name");
+        let root = create_root(RootKind::Cluster, &name, KeyKind::EcdsaP256, Lifetime::ONE_YEAR, NOW);
+        root.expect("a root").into_inner()
+    }
+
+    #[test]
+    fn a_list_says_who_signed_it_when_and_what_it_holds() {
+        let root = root();
+        let serials = [Serial(vec![1, 2, 3]), Serial(vec![0x80, 9])];
+        let der = revocation_list(&root, &serials, NOW, NOW + Duration::DAY).expect("a list");
+        let crl = Crl::from_der(der.clone()).expect("a list");
+        assert_eq!(crl.serials, serials.into());
+        assert_eq!((crl.this_update, crl.next_update), (NOW, Some(NOW + Duration::DAY)));
+        assert_eq!(crl.issuer.der, root.certificate.subject.der);
+        assert!(crl.is_signed_by(&root.certificate) && crl.critical.is_empty());
+        assert!(!crl.is_signed_by(&self::root().certificate));
+        assert_eq!(lists(&der), Ok(vec![der.clone()]));
+        let empty = revocation_list(&root, &[], NOW, NOW + Duration::DAY).expect("a list");
+        assert!(Crl::from_der(empty).expect("a list").serials.is_empty());
+    }
+
+    #[test]
+    fn an_entry_that_cannot_be_read_is_no_entry_less() {
+        let root = root();
+        let serials = [Serial(vec![1; 9]), Serial(vec![2; 9]), Serial(vec![3; 9])];
+        let mut der = revocation_list(&root, &serials, NOW, NOW + Duration::DAY).expect("a list");
+        let at = der.windows(9).position(|window| window == [2; 9]).expect("there");
+        // The INTEGER's tag becomes a BOOLEAN's.
+        der[at - 2] = 1;
+        assert!(Crl::from_der(der.clone()).is_err());
+        let (_, list, _) = element(&der).expect("a list");
+        let (_, _, behind) = element(list).expect("its content");
+        assert_eq!(count_entries(&list[..list.len() - behind.len()]), Some(3));
+    }
+
+    #[test]
+    fn garbage_a_cut_list_and_other_pem_are_refused() {
+        assert!(matches!(Crl::from_der(b"garbage".to_vec()), Err(CrlError::Malformed(_))));
+        let root = root();
+        let mut der = revocation_list(&root, &[Serial(vec![7])], NOW, NOW + Duration::DAY).expect("a list");
+        assert!(matches!(Crl::from_der(der[..der.len() - 1].to_vec()), Err(CrlError::Malformed(_))));
+        der.push(0);
+        assert_eq!(Crl::from_der(der), Err(CrlError::Trailing(1)));
+        assert_eq!(lists(root.certificate.to_pem().as_bytes()), Err(CrlError::NoSection));
+        assert_eq!(lists(b""), Err(CrlError::Pem(PemError::Nothing)));
+    }
+}

@@ -1,0 +1,228 @@
+//! HTTP over one open connection: requests, and as much of their answers as is wanted. Headers, bodies, windows and time
+//! are bounded; nothing is followed, nothing is dialled, nothing is judged.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::{http1, http2};
+use hyper::rt::Executor;
+use hyper::{Method, Response, StatusCode, Version};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::client::TlsStream;
+
+use super::observation::{Access, Answer, Outcome, Request, Ruling};
+use super::wire::{millis, outcome};
+
+/// What a peer may send of headers, in bytes.
+const HEADERS: usize = 64 * 1024;
+/// What it may send of a body before we have read it, in bytes.
+const WINDOW: u32 = 64 * 1024;
+/// What a review may hold, in bytes: it repeats the question, twice.
+const REVIEW_LIMIT: usize = 16 * 1024;
+
+const REVIEWS: &str = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+const USER_AGENT: &str = concat!("clusterctl/", env!("CARGO_PKG_VERSION"));
+
+/// An open connection. It is closed when this is dropped, whatever the peer does.
+pub(super) struct Line {
+    sender: Sender,
+    authority: String,
+    /// Moves the bytes; ended by the drop.
+    _pumps: Pumps,
+}
+
+enum Sender {
+    One(http1::SendRequest<Full<Bytes>>),
+    Two(http2::SendRequest<Full<Bytes>>),
+}
+
+/// The tasks of a connection, which end with it.
+#[derive(Clone, Default)]
+struct Pumps(Arc<Mutex<JoinSet<()>>>);
+
+impl<F: Future<Output: Send> + Send + 'static> Executor<F> for Pumps {
+    fn execute(&self, future: F) {
+        let mut set = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        set.spawn(async move { drop(future.await) });
+    }
+}
+
+/// A request, ready to be sent.
+struct Question {
+    method: Method,
+    path: String,
+    accept: &'static str,
+    body: &'static str,
+}
+
+impl Question {
+    fn get(path: impl Into<String>) -> Self {
+        Self { method: Method::GET, path: path.into(), accept: "*/*", body: "" }
+    }
+
+    fn of(request: Request) -> Self {
+        match request {
+            Request::Pods => Self::get("/pods"),
+            Request::Nodes => Self::get("/api/v1/nodes"),
+            Request::WhoAmI => Self {
+                method: Method::POST,
+                path: "/apis/authentication.k8s.io/v1/selfsubjectreviews".to_owned(),
+                accept: "application/json",
+                body: r#"{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}"#,
+            },
+            Request::Configz => Self::get("/configz"),
+            Request::Flagz => Self { accept: "text/plain", ..Self::get("/flagz") },
+        }
+    }
+}
+
+/// An answer as it came.
+struct Said {
+    status: StatusCode,
+    version: Version,
+    content_type: Option<String>,
+    body: Vec<u8>,
+    truncated: bool,
+}
+
+impl Line {
+    /// Begins HTTP on a stream: HTTP/2 where ALPN says so, HTTP/1.1 elsewhere.
+    pub(super) async fn begin(stream: TlsStream<TcpStream>, authority: String) -> Result<Self, hyper::Error> {
+        let pumps = Pumps::default();
+        let two = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        let io = TokioIo::new(stream);
+        let sender = if two {
+            let (sender, connection) = http2::Builder::new(pumps.clone())
+                .max_header_list_size(HEADERS as u32)
+                .initial_stream_window_size(WINDOW)
+                .initial_connection_window_size(4 * WINDOW)
+                .handshake(io)
+                .await?;
+            pumps.execute(connection);
+            Sender::Two(sender)
+        } else {
+            let (sender, connection) = http1::Builder::new().max_buf_size(HEADERS).handshake(io).await?;
+            pumps.execute(connection);
+            Sender::One(sender)
+        };
+        Ok(Self { sender, authority, _pumps: pumps })
+    }
+
+    /// Asks one thing.
+    pub(super) async fn ask(&mut self, request: Request, deadline: Instant) -> Outcome {
+        match self.say(Question::of(request), Bytes::new(), request.body_limit(), deadline).await {
+            Ok(said) => Outcome::Answer(Answer {
+                status: said.status.as_u16(),
+                version: format!("{:?}", said.version),
+                content_type: said.content_type,
+                body: request.kept(&String::from_utf8_lossy(&said.body)),
+                truncated: said.truncated,
+            }),
+            Err(outcome) => outcome,
+        }
+    }
+
+    /// Asks what the caller may do, one question after the other. After one that got no answer in time the rest is not
+    /// asked.
+    pub(super) async fn rulings(&mut self, reviews: Vec<(Access, String)>, deadline: Instant) -> Vec<(Access, Ruling)> {
+        let mut rulings = Vec::with_capacity(reviews.len());
+        for (access, review) in reviews {
+            let question =
+                Question { method: Method::POST, path: REVIEWS.to_owned(), accept: "application/json", body: "" };
+            let ruling = match self.say(question, review.into(), REVIEW_LIMIT, deadline).await {
+                Ok(said) => ruling(&said),
+                Err(Outcome::TimedOut(_)) => Ruling::Unclear("no answer in time".to_owned()),
+                Err(Outcome::Alert(alert)) => Ruling::Unclear(format!("the TLS alert {alert}")),
+                Err(Outcome::Failed(reason)) => Ruling::Unclear(reason),
+                Err(_) => Ruling::Unclear("the connection ended".to_owned()),
+            };
+            rulings.push((access, ruling));
+        }
+        rulings
+    }
+
+    async fn say(&mut self, question: Question, body: Bytes, limit: usize, deadline: Instant) -> Result<Said, Outcome> {
+        let began = Instant::now();
+        let late = || Outcome::TimedOut(millis(deadline - began));
+        let mut request = hyper::Request::new(Full::new(match body.is_empty() {
+            true => Bytes::from_static(question.body.as_bytes()),
+            false => body,
+        }));
+        *request.method_mut() = question.method;
+        let two = matches!(self.sender, Sender::Two(_));
+        let target = if two { format!("https://{}{}", self.authority, question.path) } else { question.path };
+        let unusable = |what: &str| Outcome::Failed(format!("{what} cannot stand in a request"));
+        *request.uri_mut() = target.parse().map_err(|_| unusable(&target))?;
+        let post = *request.method() == Method::POST;
+        let headers = request.headers_mut();
+        let mut set = |name: &'static str, value: &str| -> Result<(), Outcome> {
+            headers.insert(name, value.parse().map_err(|_| unusable(value))?);
+            Ok(())
+        };
+        set("user-agent", USER_AGENT)?;
+        set("accept", question.accept)?;
+        if post {
+            set("content-type", "application/json")?;
+        }
+        if !two {
+            set("host", &self.authority)?;
+        }
+        let sending: Pin<Box<dyn Future<Output = hyper::Result<Response<Incoming>>> + Send>> = match &mut self.sender {
+            Sender::One(sender) => {
+                if !matches!(timeout_at(deadline, sender.ready()).await, Ok(Ok(()))) {
+                    return Err(Outcome::Closed);
+                }
+                Box::pin(sender.send_request(request))
+            }
+            Sender::Two(sender) => Box::pin(sender.send_request(request)),
+        };
+        let response = match timeout_at(deadline, sending).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => return Err(outcome(&error)),
+            Err(_) => return Err(late()),
+        };
+        let content_type = response.headers().get("content-type");
+        let content_type = content_type.map(|v| String::from_utf8_lossy(v.as_bytes()).chars().take(128).collect());
+        let mut said = Said {
+            status: response.status(),
+            version: response.version(),
+            content_type,
+            body: Vec::new(),
+            truncated: true,
+        };
+        let mut incoming = response.into_body();
+        // A status is an answer, even where its body never ends or breaks off.
+        while let Ok(frame) = timeout_at(deadline, incoming.frame()).await {
+            let Some(frame) = frame else {
+                said.truncated = false;
+                break;
+            };
+            let Ok(frame) = frame else { break };
+            let Ok(data) = frame.into_data() else { continue };
+            let room = limit - said.body.len();
+            said.body.extend_from_slice(&data[..data.len().min(room)]);
+            if data.len() > room {
+                break;
+            }
+        }
+        Ok(said)
+    }
+}
+
+/// What a SelfSubjectAccessReview says, as far as it is one.
+fn ruling(said: &Said) -> Ruling {
+    let body: Option<Value> = serde_json::from_slice(&said.body).ok();
+    let review = body.filter(|body| body.get("kind").and_then(Value::as_str) == Some("SelfSubjectAccessReview"));
+    match review.and_then(|review| review.pointer("/status/allowed")?.as_bool()) {
+        Some(true) if said.status.is_success() => Ruling::Allowed,
+        Some(false) if said.status.is_success() => Ruling::Denied,
+        _ => Ruling::Unclear(format!("{} without a review", said.status.as_u16())),
+    }
+}

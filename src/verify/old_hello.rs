@@ -1,0 +1,104 @@
+//! A ClientHello that offers TLS 1.1 at most, and what is said to it: bytes to bytes, because no library worth having
+//! speaks that any more. Nothing is dialled here.
+
+use super::observation::OldHello;
+
+/// How many bytes of an answer tell what it is: a record's header, a handshake message's, and the version.
+pub(super) const ANSWER: usize = 11;
+
+const HANDSHAKE_RECORD: u8 = 22;
+const ALERT_RECORD: u8 = 21;
+const CLIENT_HELLO: u8 = 1;
+const SERVER_HELLO: u8 = 2;
+const TLS_1_0: [u8; 2] = [3, 1];
+const TLS_1_1: [u8; 2] = [3, 2];
+
+/// What servers of that time knew: AES and 3DES in CBC, with ECDHE, DHE and RSA key exchange; last, that renegotiation
+/// is understood (RFC 5746), which some servers ask for.
+const CIPHER_SUITES: [u16; 13] =
+    [0xc009, 0xc00a, 0xc013, 0xc014, 0x0033, 0x0039, 0x002f, 0x0035, 0xc008, 0xc012, 0x0016, 0x000a, 0x00ff];
+
+/// A record with a ClientHello of TLS 1.1 (RFC 4346 § 7.4.1.2). A server that speaks only 1.0 answers with that.
+pub(super) fn message(server_name: Option<&str>) -> Vec<u8> {
+    let mut extensions = Vec::new();
+    if let Some(name) = server_name {
+        // RFC 6066 § 3: a list of one host_name.
+        let entry = [&[0][..], &block(name.as_bytes())].concat();
+        extensions.extend(extension(0, &block(&entry)));
+    }
+    // RFC 8422: P-256, P-384, P-521; uncompressed points.
+    extensions.extend(extension(10, &block(&[0, 23, 0, 24, 0, 25])));
+    extensions.extend(extension(11, &[1, 0]));
+    let suites: Vec<u8> = CIPHER_SUITES.iter().flat_map(|suite| suite.to_be_bytes()).collect();
+    let mut body = TLS_1_1.to_vec();
+    // Its randomness protects nothing: no key is ever agreed on.
+    body.extend(b"a client that is older than it is");
+    body.truncate(2 + 32);
+    body.push(0);
+    body.extend(block(&suites));
+    body.extend([1, 0]);
+    body.extend(block(&extensions));
+    let mut message = vec![CLIENT_HELLO, 0];
+    message.extend(block(&body));
+    let mut record = vec![HANDSHAKE_RECORD];
+    record.extend(TLS_1_0);
+    record.extend(block(&message));
+    record
+}
+
+/// Two bytes of length, and what they are the length of.
+fn block(content: &[u8]) -> Vec<u8> {
+    // A server name has at most 255 bytes, all else here is shorter than 100.
+    let length = u16::try_from(content.len()).unwrap_or(u16::MAX);
+    [&length.to_be_bytes()[..], content].concat()
+}
+
+fn extension(kind: u16, content: &[u8]) -> Vec<u8> {
+    [&kind.to_be_bytes()[..], &block(content)].concat()
+}
+
+/// What the first bytes of an answer say.
+pub(super) fn read(said: &[u8]) -> OldHello {
+    match *said {
+        [] => OldHello::Closed,
+        [ALERT_RECORD, 3, _, 0, 2, _, number, ..] => OldHello::Alert(number),
+        [HANDSHAKE_RECORD, 3, _, _, _, SERVER_HELLO, _, _, _, 3, minor, ..] => match minor {
+            0 => OldHello::Spoken("SSL 3.0".to_owned()),
+            1 => OldHello::Spoken("TLS 1.0".to_owned()),
+            2 => OldHello::Spoken("TLS 1.1".to_owned()),
+            // Nobody may choose more than was offered (RFC 4346 § 7.4.1.3).
+            _ => OldHello::Failed("a ServerHello of a version that was not offered".to_owned()),
+        },
+        _ => OldHello::Failed("an answer that is not TLS".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_length_in_the_message_is_right() {
+        for name in [None, Some("a"), Some("node-1.example.net")] {
+            let record = message(name);
+            let word = |at: usize| usize::from(u16::from_be_bytes([record[at], record[at + 1]]));
+            assert_eq!(word(3), record.len() - 5);
+            assert_eq!(word(7), record.len() - 9);
+            assert_eq!(record[9..11], TLS_1_1);
+            let suites = 9 + 2 + 32 + 1;
+            assert_eq!(word(suites), CIPHER_SUITES.len() * 2);
+            let extensions = suites + 2 + word(suites) + 2;
+            assert_eq!(word(extensions), record.len() - extensions - 2);
+        }
+    }
+
+    #[test]
+    fn answers_are_called_what_they_are() {
+        assert_eq!(read(&[]), OldHello::Closed);
+        assert_eq!(read(&[21, 3, 1, 0, 2, 2, 70]), OldHello::Alert(70));
+        assert_eq!(read(&[22, 3, 2, 0, 90, 2, 0, 0, 86, 3, 2]), OldHello::Spoken("TLS 1.1".into()));
+        assert_eq!(read(&[22, 3, 1, 0, 90, 2, 0, 0, 86, 3, 1]), OldHello::Spoken("TLS 1.0".into()));
+        assert!(matches!(read(&[22, 3, 3, 0, 90, 2, 0, 0, 86, 3, 3]), OldHello::Failed(_)));
+        assert!(matches!(read(b"HTTP/1.1 400"), OldHello::Failed(_)));
+    }
+}

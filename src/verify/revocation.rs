@@ -1,0 +1,114 @@
+//! Whether certificates are revoked, by the lists and the ledger's knowledge that a target carries. Pure; the network is
+//! not asked (no OCSP, no distribution points): a verdict must not depend on who answers today.
+
+use time::OffsetDateTime;
+
+use super::target::Target;
+use crate::pki::certificate::{Certificate, SignatureKind};
+use crate::pki::crl::Crl;
+use crate::pki::inspect::{in_words, stamp};
+
+/// The lists of a target, read once.
+pub(super) struct Lists<'a> {
+    target: &'a Target,
+    lists: Vec<Result<Crl, String>>,
+}
+
+/// What a path's revocation comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Revocation {
+    /// One of its certificates is; which, and by what.
+    Revoked(String),
+    /// None is, by this.
+    Clear(String),
+    /// Nothing follows from the lists; why, and what would help.
+    Unusable(String),
+}
+
+impl<'a> Lists<'a> {
+    pub(super) fn of(target: &'a Target) -> Self {
+        let read = |der: &Vec<u8>| Crl::from_der(der.clone()).map_err(|error| error.to_string());
+        Self { target, lists: target.crls.iter().map(read).collect() }
+    }
+
+    /// Judges a path, leaf first, whose chain has been found good.
+    pub(super) fn judge(&self, path: &[&Certificate], now: OffsetDateTime) -> Revocation {
+        let mut clear = Vec::new();
+        if let Some(revoked) = &self.target.revoked {
+            if let Some(known) = path.iter().find(|cert| revoked.contains(&cert.fingerprint())) {
+                return Revocation::Revoked(format!("the ledger holds {} as revoked", known.fingerprint()));
+            }
+            clear.push("the ledger knows of no revocation".to_owned());
+        }
+        if self.lists.is_empty() && self.target.crl_faults.is_empty() {
+            clear.push("no list was given".to_owned());
+            return Revocation::Clear(clear.join("; "));
+        }
+        let mut unusable: Vec<String> = self.target.crl_faults.clone();
+        for (i, certificate) in path.iter().enumerate() {
+            let between = path.get(i + 1).copied();
+            let issuers: Vec<&Certificate> = between
+                .into_iter()
+                .chain(&self.target.roots)
+                .filter(|issuer| issuer.subject.der == certificate.issuer.der && certificate.is_signed_by(issuer))
+                .collect();
+            let mut good: Vec<&Crl> = Vec::new();
+            let mut reasons: Vec<String> = Vec::new();
+            for list in &self.lists {
+                match list {
+                    Ok(list) => match usable(list, &issuers, now) {
+                        Ok(()) => good.push(list),
+                        Err(reason) => reasons.push(reason),
+                    },
+                    Err(reason) => reasons.push(reason.clone()),
+                }
+            }
+            if let Some(list) = good.iter().find(|list| list.serials.contains(&certificate.serial)) {
+                let (serial, made) = (&certificate.serial, stamp(list.this_update));
+                return Revocation::Revoked(format!("serial {serial} is in the list of {made}"));
+            }
+            match good.iter().map(|list| list.this_update).max() {
+                Some(made) => clear.push(format!("not among the revoked of the list of {}", stamp(made))),
+                None => unusable.extend(reasons),
+            }
+        }
+        if unusable.is_empty() {
+            clear.dedup();
+            return Revocation::Clear(clear.join("; "));
+        }
+        unusable.dedup();
+        Revocation::Unusable(unusable.join("; "))
+    }
+}
+
+/// Whether a list tells anything, now, of what one of `issuers` signed.
+fn usable(list: &Crl, issuers: &[&Certificate], now: OffsetDateTime) -> Result<(), String> {
+    let signer = issuers.iter().find(|issuer| issuer.subject.der == list.issuer.der);
+    let Some(signer) = signer else {
+        return Err(format!("the list is by {}, who did not sign this certificate", list.issuer.text));
+    };
+    if !issuers.iter().any(|issuer| list.is_signed_by(issuer)) {
+        return Err(format!("the list names {} as its issuer, whose key did not sign it", list.issuer.text));
+    }
+    // RFC 5280 § 6.3.3 (f): where there is a key usage, it has to allow this.
+    if signer.key_usage.is_some_and(|usage| !usage.crl_sign) {
+        return Err(format!("{} may not sign lists (no cRLSign)", signer.subject.text));
+    }
+    if !matches!(list.signature, SignatureKind::Strong(_)) {
+        return Err("the list's signature is too weak".to_owned());
+    }
+    if !list.critical.is_empty() {
+        let oids = list.critical.join(", ");
+        return Err(format!("the list is partial, or of a kind that is not understood here (critical {oids})"));
+    }
+    if now < list.this_update {
+        return Err(format!("the list is of {}, and it is {} here", stamp(list.this_update), stamp(now)));
+    }
+    match list.next_update {
+        None => Err("the list does not say when the next one is due, so that it may be stale".to_owned()),
+        Some(next) if now > next => {
+            Err(format!("the list expired {} ago, on {}; it is {} here", in_words(now - next), stamp(next), stamp(now)))
+        }
+        Some(_) => Ok(()),
+    }
+}

@@ -1,0 +1,352 @@
+//! What kubelets and API servers say of themselves and of the accounts: configuration, flags, rights, the list of nodes.
+//! Pure judgements of what was answered; where they stand in a report is [`super::checks`]'s.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde_json::{Map, Value};
+
+use super::finding::Status;
+use super::observation::{Access, Answer, ListedNode, Ruling, flag_value};
+use super::target::Peer;
+use crate::cluster::address::Address;
+
+/// A status and the words for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Judgement {
+    pub(super) status: Status,
+    /// A failure of it does not fail the run, whatever the catalogue says of the check.
+    pub(super) mild: bool,
+    pub(super) observed: String,
+    pub(super) hint: Option<&'static str>,
+}
+
+impl Judgement {
+    fn new(status: Status, observed: impl Into<String>) -> Self {
+        Self { status, mild: false, observed: observed.into(), hint: None }
+    }
+
+    fn hint(self, hint: &'static str) -> Self {
+        Self { hint: Some(hint), ..self }
+    }
+}
+
+/// A kubelet's configuration, as kept of its `/configz`; `None` where that is something else.
+pub(super) fn kubelet(answer: &Answer) -> Option<Judgement> {
+    let found: Map<String, Value> = serde_json::from_str(&answer.body).ok()?;
+    let value = |path: &str| found.get(&format!("/kubeletconfig/{path}"));
+    if found.keys().any(|key| !key.starts_with("/kubeletconfig/")) {
+        return None;
+    }
+    let shown = |value: Option<&Value>| value.map_or_else(|| "not set".to_owned(), ToString::to_string);
+    let anonymous = value("authentication/anonymous/enabled");
+    let webhook = value("authentication/webhook/enabled");
+    let client_ca = value("authentication/x509/clientCAFile");
+    let mode = value("authorization/mode");
+    // A port of 0 is left out.
+    let readonly = value("readOnlyPort");
+    let file = client_ca.and_then(Value::as_str).is_some_and(|file| !file.is_empty());
+    let wrong = [
+        (anonymous.and_then(Value::as_bool) != Some(false), "authentication.anonymous.enabled", anonymous),
+        (webhook.and_then(Value::as_bool) != Some(true), "authentication.webhook.enabled", webhook),
+        (!file, "authentication.x509.clientCAFile", client_ca),
+        (mode.and_then(Value::as_str) != Some("Webhook"), "authorization.mode", mode),
+        (readonly.is_some_and(|port| port.as_u64() != Some(0)), "readOnlyPort", readonly),
+    ];
+    let said: Vec<String> = wrong
+        .iter()
+        .filter(|(wrong, ..)| *wrong)
+        .map(|(_, key, value)| format!("{key} is {}", shown(*value)))
+        .collect();
+    if said.is_empty() {
+        let file = shown(client_ca);
+        return Some(Judgement::new(Status::Pass, format!("it is, with the client CA in {file}")));
+    }
+    let hint = "install the host's bundle again, and look for flags or drop-in files of the kubelet that override it";
+    Some(Judgement::new(Status::Warn, said.join("; ")).hint(hint))
+}
+
+/// An API server's flags, as kept of its `/flagz`; `None` where that is something else.
+pub(super) fn flags(answer: &Answer) -> Option<Judgement> {
+    let value = |flag: &str| answer.body.lines().find_map(|line| flag_value(line, flag));
+    let empty = |flag: &str| value(flag).is_none_or(str::is_empty);
+    let wanted = ["kubelet-certificate-authority", "client-ca-file", "anonymous-auth", "authorization-mode"];
+    let absent: Vec<&str> = wanted.into_iter().filter(|flag| value(flag).is_none()).collect();
+    if absent.len() == wanted.len() {
+        return None;
+    }
+    let mut wrong = Vec::new();
+    if value("kubelet-certificate-authority") == Some("") {
+        wrong.push("--kubelet-certificate-authority is not set: no kubelet is verified".to_owned());
+    }
+    if value("client-ca-file") == Some("") {
+        wrong.push("--client-ca-file is not set: nobody is known by a certificate".to_owned());
+    }
+    match value("anonymous-auth") {
+        Some("false") | None => {}
+        Some("true") if !empty("authentication-config") => {
+            wrong.push("--anonymous-auth is true, as far as --authentication-config does not narrow it".to_owned());
+        }
+        Some(other) => wrong.push(format!("--anonymous-auth is {other}")),
+    }
+    let configured = !empty("authorization-config");
+    if let Some(mode) = value("authorization-mode") {
+        let modes: Vec<&str> =
+            mode.trim_matches(['[', ']']).split([',', ' ']).filter(|mode| !mode.is_empty()).collect();
+        if modes.contains(&"AlwaysAllow") || (modes.is_empty() && !configured) {
+            wrong.push("--authorization-mode is AlwaysAllow, which is also the default".to_owned());
+        }
+    }
+    if !wrong.is_empty() {
+        let hint = "start the API server with the flags that the master's bundle holds";
+        return Some(Judgement::new(Status::Warn, wrong.join("; ")).hint(hint));
+    }
+    if !absent.is_empty() {
+        let observed = format!("the list does not tell {}", absent.join(", "));
+        return Some(Judgement::new(Status::NotProven, observed));
+    }
+    let authorization = if configured { "authorization-config" } else { "authorization-mode" };
+    let observed = format!(
+        "--kubelet-certificate-authority={}, --client-ca-file={}, --anonymous-auth=false, --{authorization}={}",
+        value("kubelet-certificate-authority").unwrap_or_default(),
+        value("client-ca-file").unwrap_or_default(),
+        value(authorization).unwrap_or_default(),
+    );
+    Some(Judgement::new(Status::Pass, observed))
+}
+
+/// Whether the API server says that it runs the NodeRestriction admission plugin.
+pub(super) fn restricts_nodes(answer: &Answer) -> bool {
+    let plugins = answer.body.lines().find_map(|line| flag_value(line, "enable-admission-plugins"));
+    plugins.is_some_and(|plugins| plugins.trim_matches(['[', ']']).split([',', ' ']).any(|p| p == "NodeRestriction"))
+}
+
+/// What an account may do, and what not. `groups` are the account's; `restricted` tells whether NodeRestriction is known
+/// to run where this was asked.
+pub(super) fn rights(rulings: &[(Access, Ruling)], groups: &[String], restricted: bool) -> Judgement {
+    let rulings: HashMap<Access, &Ruling> = rulings.iter().map(|(access, ruling)| (*access, ruling)).collect();
+    let named = |list: &[Access]| list.iter().map(|access| access.as_str()).collect::<Vec<_>>().join(", ");
+    let with = |wanted: &Ruling, list: &[Access]| -> Vec<Access> {
+        list.iter().copied().filter(|access| rulings.get(access).is_some_and(|ruling| *ruling == wanted)).collect()
+    };
+    let too_little = with(&Ruling::Denied, &Access::ALL[..7]);
+    let mut others = with(&Ruling::Allowed, &[Access::OtherStatusPatch, Access::OtherLeaseUpdate]);
+    let wide = with(&Ruling::Allowed, &[Access::AllPodsList, Access::SecretsList]);
+    // The Node authorizer allows every node's status to every node, and leaves it to the admission plugin to stop that
+    // (plugin/pkg/auth/authorizer/node); admission is not part of the review.
+    let left_to_admission =
+        groups.iter().any(|group| group == "system:nodes") && others.contains(&Access::OtherStatusPatch);
+    if left_to_admission {
+        others.retain(|access| *access != Access::OtherStatusPatch);
+    }
+    let unclear: Vec<String> = Access::ALL
+        .into_iter()
+        .filter_map(|access| match rulings.get(&access) {
+            Some(Ruling::Allowed | Ruling::Denied) => None,
+            Some(Ruling::Unclear(why)) => Some(format!("{}: {why}", access.as_str())),
+            None => Some(format!("{}: not asked", access.as_str())),
+        })
+        .collect();
+    if !too_little.is_empty() || !others.is_empty() {
+        let mut said = Vec::new();
+        if !too_little.is_empty() {
+            said.push(format!("it may not {}", named(&too_little)));
+        }
+        if !others.is_empty() {
+            said.push(format!("it may {}", named(&others)));
+        }
+        let hint = if others.is_empty() {
+            "give the account its rights: apply the access rules of the masters' bundle, or is another authorizer asked \
+             first that denies?"
+        } else {
+            "bind a node's rights to its own name only, as the access rules of the masters' bundle do, and look for other \
+             roles that are bound to its user or group"
+        };
+        return Judgement::new(Status::Fail, said.join("; ")).hint(hint);
+    }
+    if let Some(first) = unclear.first() {
+        let more = if unclear.len() > 1 { format!(" (and {} more)", unclear.len() - 1) } else { String::new() };
+        return Judgement::new(Status::NotProven, format!("{first}{more}"));
+    }
+    if !wide.is_empty() {
+        let hint = "a kubelet needs the pods of its own node and the secrets that these name: see the access rules of the \
+                    masters' bundle for what narrows its reads";
+        let judgement = Judgement::new(Status::Warn, format!("it may {}", named(&wide))).hint(hint);
+        return Judgement { mild: true, ..judgement };
+    }
+    if left_to_admission && !restricted {
+        let observed = "it may patch another node's status, unless the NodeRestriction admission plugin runs, which cannot \
+                        be seen from here";
+        let hint = "check that --enable-admission-plugins holds NodeRestriction; with a verifier's certificate this is \
+                    read from /flagz";
+        return Judgement { mild: true, ..Judgement::new(Status::Warn, observed).hint(hint) };
+    }
+    let observed = if left_to_admission { "it is; NodeRestriction keeps it to its own status" } else { "it is" };
+    Judgement::new(Status::Pass, observed)
+}
+
+/// What the list of nodes says of each node of the target, in its order, and who else is in it.
+pub(super) fn listed(nodes: &[Peer], list: &[ListedNode]) -> (Vec<Judgement>, Option<Judgement>) {
+    let by_name: BTreeMap<&str, &ListedNode> = list.iter().map(|node| (node.name.as_str(), node)).collect();
+    let judge = |node: &Peer| match by_name.get(node.name.as_str()) {
+        None => Judgement::new(Status::Warn, "the API server knows no node of this name")
+            .hint("has its kubelet registered? See its log, and that the node name it takes is the cluster file's"),
+        Some(listed) => addresses(node, listed),
+    };
+    let known: BTreeSet<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
+    let extra: Vec<&str> = by_name.keys().copied().filter(|name| !known.contains(name)).collect();
+    let more = (!extra.is_empty()).then(|| {
+        let rest = extra.len().saturating_sub(5);
+        let rest = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+        let names: Vec<&str> = extra.iter().take(5).copied().collect();
+        let observed = format!("the API server also knows {}{rest}", names.join(", "));
+        Judgement::new(Status::Warn, observed)
+            .hint("add them to the cluster file, or remove them: kubectl delete node NAME")
+    });
+    (nodes.iter().map(judge).collect(), more)
+}
+
+/// A node reports its addresses by type; those that the cluster file has are where masters dial.
+fn addresses(node: &Peer, listed: &ListedNode) -> Judgement {
+    let of = |kinds: &[&str]| -> BTreeSet<Address> {
+        let wanted = listed.addresses.iter().filter(|(kind, _)| kinds.contains(&kind.as_str()));
+        wanted.filter_map(|(_, address)| Address::parse(address).ok()).collect()
+    };
+    let all = of(&["InternalIP", "ExternalIP", "InternalDNS", "ExternalDNS", "Hostname"]);
+    let internal = of(&["InternalIP"]);
+    let text = |addresses: &[&Address]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let missing: Vec<&Address> =
+        node.addresses.iter().filter(|address| address.ip().is_some() && !all.contains(address)).collect();
+    let extra: Vec<&Address> = internal.iter().filter(|address| !node.addresses.contains(address)).collect();
+    // A node that the cluster file knows by names alone reports addresses that the file cannot have.
+    let by_name_alone = node.addresses.iter().all(|address| address.ip().is_none());
+    let mut wrong = Vec::new();
+    if !missing.is_empty() {
+        wrong.push(format!("the API server does not know {}", text(&missing)));
+    }
+    if !extra.is_empty() && !by_name_alone {
+        wrong.push(format!("it dials {}, which the cluster file does not have", text(&extra)));
+    }
+    if wrong.is_empty() {
+        let known: Vec<&Address> = all.iter().collect();
+        return Judgement::new(Status::Pass, text(&known));
+    }
+    Judgement::new(Status::Warn, wrong.join("; "))
+        .hint("correct the cluster file, or the kubelet's --node-ip; masters dial what the API server knows")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verify::observation::Request;
+
+    fn answer(body: &str) -> Answer {
+        let body = body.to_owned();
+        Answer { status: 200, version: "HTTP/2.0".into(), content_type: None, body, truncated: false }
+    }
+
+    fn config(change: impl Fn(&mut Value)) -> Option<Judgement> {
+        let mut config = serde_json::json!({
+            "authentication": {
+                "anonymous": {"enabled": false},
+                "webhook": {"enabled": true},
+                "x509": {"clientCAFile": "/etc/kubernetes/pki/ca.crt"},
+            },
+            "authorization": {"mode": "Webhook"},
+        });
+        change(&mut config);
+        let body = serde_json::json!({"kubeletconfig": config}).to_string();
+        kubelet(&answer(&Request::Configz.kept(&body)))
+    }
+
+    #[test]
+    fn every_setting_of_a_kubelet_counts() {
+        assert_eq!(config(|_| ()).expect("judged").status, Status::Pass);
+        assert_eq!(config(|c| c["readOnlyPort"] = 0.into()).expect("judged").status, Status::Pass);
+        type Change = fn(&mut Value);
+        let changes: [(Change, &str); 7] = [
+            (|c| c["authentication"]["anonymous"]["enabled"] = true.into(), "anonymous.enabled is true"),
+            (|c| c["authentication"]["anonymous"] = Value::Null, "anonymous.enabled is not set"),
+            (|c| c["authentication"]["webhook"]["enabled"] = false.into(), "webhook.enabled is false"),
+            (|c| c["authentication"]["x509"] = Value::Null, "clientCAFile is not set"),
+            (|c| c["authorization"]["mode"] = "AlwaysAllow".into(), "authorization.mode is \"AlwaysAllow\""),
+            (|c| c["readOnlyPort"] = 10255.into(), "readOnlyPort is 10255"),
+            (|c| c["readOnlyPort"] = "0".into(), "readOnlyPort is \"0\""),
+        ];
+        for (change, told) in changes {
+            let judged = config(change).expect("judged");
+            assert!(judged.status == Status::Warn && judged.observed.contains(told), "{told}: {judged:?}");
+        }
+        for other in ["", "{}x", "[1]", "<html>", r#"{"kind":"Status"}"#] {
+            assert_eq!(kubelet(&answer(&Request::Configz.kept(other))), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn every_flag_of_an_api_server_counts() {
+        const GOOD: &str = "anonymous-auth: false\nauthentication-config: \nauthorization-config: authz.yaml\n\
+                            authorization-mode: []\nclient-ca-file: ca.crt\nkubelet-certificate-authority: ca.crt\n";
+        let judged = |text: &str| flags(&answer(&Request::Flagz.kept(text)));
+        assert_eq!(judged(GOOD).expect("judged").status, Status::Pass);
+        for separator in [":", "=", " "] {
+            assert_eq!(judged(&GOOD.replace(": ", separator)).expect("judged").status, Status::Pass, "{separator:?}");
+        }
+        assert_eq!(judged(&GOOD.replace("[]", "[Node,RBAC]")).expect("judged").status, Status::Pass);
+        let changes = [
+            ("kubelet-certificate-authority: ca.crt", "kubelet-certificate-authority: ", "no kubelet is verified"),
+            ("client-ca-file: ca.crt", "client-ca-file: ", "nobody is known"),
+            ("anonymous-auth: false", "anonymous-auth: true", "--anonymous-auth is true"),
+            ("authorization-config: authz.yaml", "authorization-config: ", "AlwaysAllow"),
+            ("authorization-mode: []", "authorization-mode: [Node,AlwaysAllow]", "AlwaysAllow"),
+        ];
+        for (from, to, told) in changes {
+            let judged = judged(&GOOD.replace(from, to)).expect("judged");
+            assert!(judged.status == Status::Warn && judged.observed.contains(told), "{to}: {judged:?}");
+        }
+        let cut = judged("anonymous-auth: false\nauthorization-mode: [RBAC]\n").expect("judged");
+        assert_eq!(cut.status, Status::NotProven);
+        assert_eq!(judged("<html>no flags</html>"), None);
+        assert!(restricts_nodes(&answer("enable-admission-plugins: [NodeRestriction]")));
+        assert!(!restricts_nodes(&answer("enable-admission-plugins: []")));
+        assert!(!restricts_nodes(&answer("enable-admission-plugins: [NoNodeRestriction]")));
+    }
+
+    fn ruled(change: &[(Access, Ruling)]) -> Vec<(Access, Ruling)> {
+        let good = Access::ALL
+            .into_iter()
+            .enumerate()
+            .map(|(i, access)| (access, if i < 7 { Ruling::Allowed } else { Ruling::Denied }));
+        let changed = |(access, ruling)| {
+            let other = change.iter().find(|(other, _)| *other == access);
+            (access, other.map_or(ruling, |(_, ruling)| ruling.clone()))
+        };
+        good.map(changed).collect()
+    }
+
+    #[test]
+    fn too_little_and_others_fail_and_wide_reads_warn() {
+        let kubelets = ["kubelets".to_owned()];
+        let judge = |change: &[(Access, Ruling)]| rights(&ruled(change), &kubelets, false);
+        assert_eq!(judge(&[]).status, Status::Pass);
+        for access in Access::ALL {
+            let wrong = if Access::ALL[..7].contains(&access) { Ruling::Denied } else { Ruling::Allowed };
+            let judged = judge(&[(access, wrong)]);
+            let wide = matches!(access, Access::AllPodsList | Access::SecretsList);
+            assert_eq!(judged.status, if wide { Status::Warn } else { Status::Fail }, "{access:?}");
+            assert!(judged.observed.contains(access.as_str()) && judged.mild == wide, "{judged:?}");
+            let judged = judge(&[(access, Ruling::Unclear("500 without a review".into()))]);
+            assert_eq!(judged.status, Status::NotProven, "{access:?}");
+        }
+        assert_eq!(rights(&[], &kubelets, false).status, Status::NotProven);
+        assert_eq!(rights(&ruled(&[])[..10], &kubelets, false).status, Status::NotProven);
+    }
+
+    #[test]
+    fn what_the_node_authorizer_leaves_to_admission_is_no_failure_of_it() {
+        let nodes = ["system:nodes".to_owned()];
+        let status = ruled(&[(Access::OtherStatusPatch, Ruling::Allowed)]);
+        assert_eq!(rights(&status, &nodes, true).status, Status::Pass);
+        let unseen = rights(&status, &nodes, false);
+        assert_eq!((unseen.status, unseen.mild), (Status::Warn, true));
+        assert_eq!(rights(&ruled(&[(Access::OtherLeaseUpdate, Ruling::Allowed)]), &nodes, true).status, Status::Fail);
+    }
+}
