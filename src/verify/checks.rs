@@ -917,8 +917,8 @@ fn name(spot: &Spot<'_>, leaf: &Certificate, peer: &Peer, dialled: &Address) -> 
                 .to_owned()
         }
         _ => format!(
-            "add what is missing to {}'s addresses in the cluster file, run clusterctl {role} {} and install its bundle; \
-             or is this another server?",
+            "if the cluster file lists it among {}'s addresses, install its newest bundle; if not, add it and run clusterctl \
+             {role} {} first; or is this another server?",
             spot.host, spot.host
         ),
     };
@@ -971,7 +971,7 @@ fn read_only(spot: &Spot<'_>, readonly: &Connect) -> Finding {
     match readonly {
         Connect::Open => spot
             .finding(Aspect::Readonly, Status::Warn)
-            .saw("a connection to it opens; it answers everybody", expected)
+            .saw("a connection to it opens; a kubelet would answer everybody there", expected)
             .hint("set readOnlyPort: 0 in the kubelet's configuration"),
         Connect::NotTried(why) => spot.finding(Aspect::Readonly, Status::NotProven).saw(why.clone(), expected),
         _ => spot.finding(Aspect::Readonly, Status::Pass).saw("closed", expected),
