@@ -185,7 +185,7 @@ impl Audit<'_> {
                 found.push(format!("it leads to {}, the cluster file to {endpoint}", cluster.server));
             }
             if let Some(Credential::File(path)) = &cluster.authority {
-                let carried = bundle.file(&path.to_string_lossy().trim_start_matches('/').to_owned());
+                let carried = bundle.file(path.to_string_lossy().trim_start_matches('/'));
                 let ders = carried.and_then(|file| pem::certificates(&file.bytes).ok()).unwrap_or_default();
                 if ders != [self.root.der().to_vec()] {
                     found.push(format!("it trusts {}, which is not this root", path.display()));
