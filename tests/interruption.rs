@@ -11,8 +11,12 @@ use crate::support::{Lab, good_tool};
 const NODES: usize = 400;
 
 fn fleet() -> Lab {
+    fleet_of(NODES)
+}
+
+fn fleet_of(count: usize) -> Lab {
     let nodes: String =
-        (0..NODES).map(|i| format!("- {{name: node-{i}, addresses: [10.1.{}.{}]}}\n", i / 250, i % 250 + 1)).collect();
+        (0..count).map(|i| format!("- {{name: node-{i}, addresses: [10.1.{}.{}]}}\n", i / 250, i % 250 + 1)).collect();
     let lab = Lab::with(&format!(
         "apiVersion: clusterctl/v1\nkind: Cluster\nname: fleet\nmasters:\n- {{name: m, addresses: [10.0.0.1]}}\nnodes:\n{nodes}"
     ));
@@ -86,6 +90,35 @@ fn killed_at_any_moment_the_issue_continues_where_it_stopped() {
         assert_eq!(leftovers, NODES, "unfinished folders are swept");
     }
     assert!(torn > 0, "no round was interrupted; the test proves nothing");
+}
+
+#[test]
+fn killed_while_one_batch_is_written_and_the_next_is_made_it_continues_too() {
+    const MANY: usize = 2_300;
+    let lab = fleet_of(MANY);
+    let mut partial = 0;
+    for round in 1..=4_usize {
+        let mut child = lab.process(&["issue-node", "--all"]).stderr(Stdio::null()).spawn().expect("it runs");
+        let patience = Instant::now();
+        // As soon as the first batch shows, the second is on its way; each round waits a little longer.
+        while hosts(&lab).is_empty() && patience.elapsed() < Duration::from_secs(60) {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        std::thread::sleep(Duration::from_millis(60 * (round as u64 - 1)));
+        child.kill().expect("SIGKILL");
+        child.wait().expect("reaped");
+        let there = hosts(&lab).len();
+        partial += usize::from(there > 0 && there < MANY);
+        let plan = run(&lab, &["issue-node", "--all", "--dry-run"]);
+        assert!(plan.status.success(), "{}", String::from_utf8_lossy(&plan.stderr));
+        let plan = String::from_utf8_lossy(&plan.stdout).into_owned();
+        assert!(plan.lines().all(|line| line.ends_with(": not issued yet")), "{plan}");
+        assert_eq!(plan.lines().count(), (MANY - there) * 2, "what is there is good, and the ledger knows it");
+        assert!(run(&lab, &["issue-node", "--all"]).status.success());
+        assert_eq!(hosts(&lab).len(), MANY);
+        std::fs::remove_dir_all(lab.path("pki/nodes")).expect("removed");
+    }
+    assert!(partial > 0, "no round was interrupted between batches; the test proves nothing");
 }
 
 #[test]
