@@ -135,6 +135,47 @@ pub fn read(bytes: &[u8]) -> Result<Kubeconfig, KubeconfigError> {
     Ok(Kubeconfig { current_context, clusters, users, contexts })
 }
 
+/// What in a kubeconfig weakens the trust that clusterctl's own has.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Weakness {
+    /// In words.
+    pub what: String,
+    /// Whether a stranger could pass for the master, or for this node. What does not is merely not reloaded.
+    pub breaks_trust: bool,
+}
+
+/// Everything in a kubeconfig that is weaker than in clusterctl's own.
+#[must_use]
+pub fn weaknesses(config: &Kubeconfig) -> Vec<Weakness> {
+    let mut found = Vec::new();
+    let mut note = |breaks_trust, what| found.push(Weakness { what, breaks_trust });
+    for cluster in &config.clusters {
+        if !cluster.server.starts_with("https://") {
+            note(true, format!("{} is not https", cluster.server));
+        }
+        if cluster.insecure {
+            note(true, "insecure-skip-tls-verify is set".to_owned());
+        }
+        match cluster.authority {
+            Some(Credential::File(_)) => {}
+            Some(Credential::Data(_)) => {
+                note(false, "its root is embedded, and not reloaded when it changes".to_owned())
+            }
+            None => note(true, "it names no root, so the system's are trusted".to_owned()),
+        }
+    }
+    for user in &config.users {
+        for means in &user.others {
+            note(true, format!("user {} authenticates by {means}", user.name));
+        }
+        let embedded = |c: &Option<Credential>| matches!(c, Some(Credential::Data(_)));
+        if embedded(&user.certificate) || embedded(&user.key) {
+            note(false, format!("user {}: its certificate is embedded, and not reloaded when it changes", user.name));
+        }
+    }
+    found
+}
+
 #[derive(Deserialize)]
 struct Raw {
     kind: String,

@@ -27,9 +27,6 @@ use crate::store::roots;
 use crate::verify::finding::{CheckId, Finding, Status};
 use crate::verify::target::Place;
 
-/// No bundle is larger than this, in bytes.
-const BUNDLE_LIMIT: u64 = 16 << 20;
-
 /// Where a node's bundle has its kubelet's configuration.
 const KUBELET_CONFIG: &str = "var/lib/kubelet/config.yaml";
 
@@ -205,7 +202,7 @@ impl Audit<'_> {
         let finding =
             |status| Finding::new(CheckId::TRUST_MATCH, place, host, status).address(path.display().to_string());
         let expected = "a bundle that carries this root, by file path, and nothing that weakens it";
-        let bytes = match files::read(path, BUNDLE_LIMIT) {
+        let bytes = match files::read(path, archive::MAX_UNPACKED) {
             Ok(bytes) => zeroize::Zeroizing::new(bytes),
             Err(error) => return finding(Status::Fail).saw(error.to_string(), expected),
         };
@@ -231,7 +228,9 @@ impl Audit<'_> {
         {
             match kubeconfig::read(&file.bytes) {
                 Ok(config) => {
-                    wrong.extend(weaknesses(&config).into_iter().map(|w| format!("{}: {}", file.path, w.what)));
+                    wrong.extend(
+                        kubeconfig::weaknesses(&config).into_iter().map(|w| format!("{}: {}", file.path, w.what)),
+                    );
                     wrong
                         .extend(self.misled(&config, &bundle).into_iter().map(|what| format!("{}: {what}", file.path)));
                 }
@@ -262,44 +261,6 @@ impl Audit<'_> {
             finding(Status::Fail).saw(wrong.join("; "), expected).hint(hint)
         }
     }
-}
-
-/// What in a kubeconfig weakens the trust that clusterctl's own has.
-pub(super) struct Weakness {
-    pub(super) what: String,
-    /// Whether a stranger could pass for the master, or for this node. What does not is merely not reloaded.
-    pub(super) breaks_trust: bool,
-}
-
-/// Everything in a kubeconfig that is weaker than in clusterctl's own.
-pub(super) fn weaknesses(config: &Kubeconfig) -> Vec<Weakness> {
-    let mut found = Vec::new();
-    let mut note = |breaks_trust, what| found.push(Weakness { what, breaks_trust });
-    for cluster in &config.clusters {
-        if !cluster.server.starts_with("https://") {
-            note(true, format!("{} is not https", cluster.server));
-        }
-        if cluster.insecure {
-            note(true, "insecure-skip-tls-verify is set".to_owned());
-        }
-        match cluster.authority {
-            Some(Credential::File(_)) => {}
-            Some(Credential::Data(_)) => {
-                note(false, "its root is embedded, and not reloaded when it changes".to_owned())
-            }
-            None => note(true, "it names no root, so the system's are trusted".to_owned()),
-        }
-    }
-    for user in &config.users {
-        for means in &user.others {
-            note(true, format!("user {} authenticates by {means}", user.name));
-        }
-        let embedded = |c: &Option<Credential>| matches!(c, Some(Credential::Data(_)));
-        if embedded(&user.certificate) || embedded(&user.key) {
-            note(false, format!("user {}: its certificate is embedded, and not reloaded when it changes", user.name));
-        }
-    }
-    found
 }
 
 /// A finding, and the key that it is about.

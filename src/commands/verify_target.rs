@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use zeroize::Zeroizing;
 
-use super::audit::weaknesses;
 use super::context::{Context, read_given, unknown_host};
 use crate::bundle::archive;
 use crate::bundle::contents::Bundle;
@@ -199,7 +198,7 @@ fn from_bundle(path: &Path, nodes: &[String]) -> anyhow::Result<Aim> {
     node.asked_for = true;
     target.nodes.push(node);
     let pinned = target.roots.iter().any(|root| root.spki_fingerprint() == bundle.manifest.root_pin);
-    let mut wrong: Vec<String> = weaknesses(&config).into_iter().map(|weakness| weakness.what).collect();
+    let mut wrong: Vec<String> = kubeconfig::weaknesses(&config).into_iter().map(|weakness| weakness.what).collect();
     if !pinned {
         wrong.push("the root in it is not the one that its manifest pins".to_owned());
     }
@@ -263,7 +262,8 @@ fn from_kubeconfig(path: &Path) -> anyhow::Result<Aim> {
 /// `trust.match` of a kubeconfig: what breaks trust fails; what merely does not reload is warned of.
 fn judged(config: &Kubeconfig, path: &Path) -> Vec<Finding> {
     let of = |breaks_trust| {
-        let weaknesses = weaknesses(config).into_iter().filter(|weakness| weakness.breaks_trust == breaks_trust);
+        let weaknesses =
+            kubeconfig::weaknesses(config).into_iter().filter(|weakness| weakness.breaks_trust == breaks_trust);
         weaknesses.map(|weakness| weakness.what).collect::<Vec<_>>()
     };
     let (broken, embedded) = (of(true), of(false));
