@@ -4,6 +4,7 @@ mod bundle;
 mod certificates;
 mod cluster_file;
 mod corpora;
+mod delivery;
 mod demo;
 mod init;
 mod interruption;

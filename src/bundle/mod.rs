@@ -3,6 +3,7 @@
 
 pub mod archive;
 pub mod contents;
+pub mod format;
 pub mod input;
 pub mod manifest;
 mod quoting;
