@@ -3,8 +3,11 @@
 
 pub mod archive;
 pub mod contents;
+mod flags;
 pub mod input;
 pub mod manifest;
+pub mod places;
 mod quoting;
 pub mod render;
+pub mod settings;
 pub mod verifier;
