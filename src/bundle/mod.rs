@@ -3,9 +3,12 @@
 
 pub mod archive;
 pub mod contents;
+mod flags;
 pub mod format;
 pub mod input;
 pub mod manifest;
+pub mod places;
 mod quoting;
 pub mod render;
+pub mod settings;
 pub mod verifier;

@@ -12,3 +12,4 @@ pub mod key;
 pub mod passphrase;
 pub mod pem;
 pub mod request;
+pub mod roots;

@@ -9,4 +9,5 @@ pub mod layout;
 pub mod ledger;
 pub mod lock;
 pub mod roots;
+pub mod service_account;
 pub mod trees;
