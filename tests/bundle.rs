@@ -43,6 +43,7 @@ impl Site {
             name: Some(name.into()),
             addresses: addresses.iter().map(ToString::to_string).collect(),
             port: port.map(ToOwned::to_owned),
+            ..DraftHost::default()
         };
         let draft = Draft {
             name: Some("no".into()),
@@ -501,7 +502,7 @@ fn tar_unpacks_one_folder_with_modes_and_no_owner_or_time() {
 #[test]
 fn a_path_longer_than_a_tar_headers_name_still_packs() {
     let name = [["a"; 30].concat().as_str(); 2].join(".");
-    let host = DraftHost { name: Some(name.clone()), addresses: vec!["10.0.0.1".into()], port: None };
+    let host = DraftHost { name: Some(name.clone()), addresses: vec!["10.0.0.1".into()], ..DraftHost::default() };
     let draft = Draft { name: Some("prod".into()), masters: vec![host], ..Draft::default() };
     let bundle = Site::of(draft.check().expect("a good draft")).bundle(&name, 1);
     assert!(bundle.files.iter().any(|file| name.len() + 1 + file.path.len() > 100), "tar's own field has 100 bytes");

@@ -4,6 +4,7 @@
 use std::fmt::Write;
 
 use super::draft::{API_VERSION, KIND};
+use crate::cluster::kubelet::Written;
 use crate::cluster::spec::{DEFAULT_DOMAIN, DEFAULT_SERVICE_CIDR, Draft, DraftHost};
 
 /// Writes the cluster file that says what `draft` says; what the draft leaves out stands there as a comment.
@@ -60,6 +61,22 @@ pub fn write(draft: &Draft) -> String {
          and no other certificate outlives its root.",
     );
     file.validity(draft);
+
+    file.comment(
+        "What every kubelet's configuration says beyond what clusterctl writes: fields of KubeletConfiguration\n\
+         (kubelet.config.k8s.io/v1beta1). A node can have a kubelet: of its own, which comes on top; null takes a field\n\
+         away again. What would undo trust is refused.",
+    );
+    match &draft.kubelet {
+        Written::Nothing => file.line(
+            "# kubelet:\n\
+             #   clusterDNS: [\"10.96.0.10\"]\n\
+             #   clusterDomain: \"cluster.local\"\n\
+             #   cgroupDriver: \"systemd\"\n\
+             #   systemReserved: {cpu: \"200m\", memory: \"512Mi\"}",
+        ),
+        written => file.line(&format!("kubelet: {}", flow(written))),
+    }
 
     file.comment(
         "The hosts that run an API server. addresses is where each is reached, IP addresses and DNS names; all of them\n\
@@ -137,6 +154,22 @@ impl File {
             if let Some(port) = &host.port {
                 self.line(&format!("  {port_key}: {}", number_or_quoted(port)));
             }
+            if host.kubelet != Written::Nothing {
+                self.line(&format!("  kubelet: {}", flow(&host.kubelet)));
+            }
+        }
+    }
+}
+
+/// On one line. A key of a mapping may stand in quotes, too.
+fn flow(written: &Written) -> String {
+    match written {
+        Written::Nothing => "null".to_owned(),
+        Written::Text(text) => quoted(text),
+        Written::List(items) => format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", ")),
+        Written::Mapping(entries) => {
+            let entry = |(key, value): &(String, Written)| format!("{}: {}", quoted(key), flow(value));
+            format!("{{{}}}", entries.iter().map(entry).collect::<Vec<_>>().join(", "))
         }
     }
 }
