@@ -503,9 +503,8 @@ fn what_kubectl_would_not_write_is_named() {
 // ── written, and read again ──
 
 fn host() -> impl Strategy<Value = DraftHost> {
-    (option::weighted(0.9, text()), prop::collection::vec(text(), 0..4), option::of(port()), kubelet()).prop_map(
-        |(name, addresses, port, kubelet)| DraftHost { name, addresses, port, kubelet, ..DraftHost::default() },
-    )
+    (option::weighted(0.9, text()), prop::collection::vec(text(), 0..4), option::of(port()), kubelet())
+        .prop_map(|(name, addresses, port, kubelet)| DraftHost { name, addresses, port, kubelet })
 }
 
 /// Often nothing, and then a kubelet's fields with any value, and others.

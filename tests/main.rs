@@ -9,6 +9,7 @@ mod demo;
 mod init;
 mod interruption;
 mod issuing;
+mod kubelets;
 mod nginx;
 mod readme;
 mod replaying;

@@ -9,7 +9,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
     ("pki", &["cluster"]),
     ("cluster_file", &["cluster"]),
     ("store", &["cluster", "pki"]),
-    ("bundle", &["cluster", "pki"]),
+    ("bundle", &["cluster", "pki", "cluster_file"]),
     ("verify", &["cluster", "pki"]),
     ("standin", &["cluster", "pki", "verify"]),
     ("ui", &["cluster", "pki"]),

@@ -187,7 +187,7 @@ fn number_or_quoted(text: &str) -> String {
 
 /// A double-quoted scalar in plain ASCII (YAML 1.1 and 1.2 § 5.7). JSON's quoting would leave U+0085, U+2028 and their
 /// kind as they are, which YAML 1.1 takes for line breaks.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for c in text.chars() {
