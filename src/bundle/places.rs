@@ -26,6 +26,8 @@ pub const CONTROLLER_MANAGER_KUBECONFIG: &str = "etc/kubernetes/controller-manag
 pub const SCHEDULER_KUBECONFIG: &str = "etc/kubernetes/scheduler.conf";
 /// Who may do what, and who is denied before that is asked.
 pub const AUTHORIZATION: &str = "etc/kubernetes/clusterctl/authorization.yaml";
+/// The manifest of what was installed; `install.sh` has the same path.
+pub const RECORD: &str = "etc/kubernetes/clusterctl/manifest.json";
 /// Where etcd keeps its data.
 pub const ETCD_DATA: &str = "var/lib/etcd";
 

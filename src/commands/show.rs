@@ -8,8 +8,9 @@ use time::OffsetDateTime;
 
 use super::context::{Context, read_given};
 use super::output::OutputFormat;
-use crate::bundle::archive;
+use super::parcels;
 use crate::bundle::contents::Bundle;
+use crate::bundle::format;
 use crate::cluster::profile::{Leaf, RootKind};
 use crate::cluster::spec::Cluster;
 use crate::cluster_file::kubeconfig::{self, Credential, Kubeconfig, KubeconfigError};
@@ -139,14 +140,18 @@ fn human(file: &Path, cards: &[Card]) -> String {
 }
 
 fn explain(path: &Path, around: &Surroundings) -> anyhow::Result<Vec<Card>> {
-    let bytes = zeroize::Zeroizing::new(read_given(path, LIMIT, "file")?);
     let unknown = |why: &dyn std::fmt::Display| {
         Failure::new(Exit::Usage, format!("{} cannot be explained: {why}", path.display())).hint(
             "show explains PEM and DER certificates, PEM keys and requests, kubeconfigs, and bundles of clusterctl",
         )
     };
-    if bytes.starts_with(&[0x1f, 0x8b]) {
-        let bundle = archive::read(&bytes).map_err(|error| unknown(&error))?;
+    if path.is_dir() {
+        let bundle = parcels::read(path).map_err(|error| unknown(&error))?;
+        return Ok(bundle_cards(&bundle, around));
+    }
+    let bytes = zeroize::Zeroizing::new(read_given(path, LIMIT, "file")?);
+    if parcels::looks_like_one(&bytes) {
+        let bundle = format::read(&bytes).map_err(|error| unknown(&error))?;
         return Ok(bundle_cards(&bundle, around));
     }
     if bytes.windows(10).any(|window| window == b"-----BEGIN") && !bytes.windows(11).any(|w| w == b"apiVersion:") {
