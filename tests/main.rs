@@ -1,8 +1,10 @@
 //! The whole suite, one binary: a module for each command, and one for each promise that spans several.
 
+mod admin;
 mod bundle;
 mod certificates;
 mod cluster_file;
+mod control_plane;
 mod corpora;
 mod demo;
 mod init;

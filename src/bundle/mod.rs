@@ -5,6 +5,7 @@ pub mod archive;
 pub mod contents;
 mod flags;
 pub mod input;
+pub mod kubeconfig;
 pub mod manifest;
 pub mod places;
 mod quoting;
