@@ -4,6 +4,7 @@
 //!
 //! - [`cluster`]: what the admin declared, parsed for good, and the PKI policy as a table
 //! - [`pki`]: bytes and cryptography
+//! - [`policy`]: who may do what in the cluster, and who is denied
 //! - [`cluster_file`]: YAML and kubectl's JSON to a cluster, and back
 //! - [`store`]: the cluster directory
 //! - [`bundle`]: what each host receives
@@ -22,6 +23,7 @@ pub mod cluster_file;
 pub mod commands;
 pub mod failure;
 pub mod pki;
+pub mod policy;
 pub mod standin;
 pub mod store;
 pub mod ui;

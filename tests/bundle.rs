@@ -20,6 +20,7 @@ use clusterctl::cluster::spec::{Cluster, Draft, DraftHost, Role};
 use clusterctl::pki::authority::{Authority, Credential, create_root};
 use clusterctl::pki::key::PrivateKey;
 use clusterctl::pki::roots::Roots;
+use clusterctl::policy::denials::Denials;
 use time::OffsetDateTime;
 use time::macros::datetime;
 use zeroize::Zeroizing;
@@ -119,7 +120,9 @@ impl Site {
         };
         let (cluster, roots, settings) = (&self.cluster, &roots, &Settings::default());
         let service_account = roles.master().map(|_| &self.service_account);
-        templates.render(&BundleInput { cluster, roles, roots, service_account, settings, credentials, generation })
+        let denials = &Denials::default();
+        let input = BundleInput { cluster, roles, roots, service_account, settings, denials, credentials, generation };
+        templates.render(&input)
     }
 
     fn bundle(&self, host: &str, generation: u64) -> Bundle {
@@ -633,7 +636,7 @@ fn installing_puts_every_file_in_place_with_its_mode_and_the_second_time_does_no
     assert_eq!(
         again.stdout,
         format!(
-            "Host name not checked: there is no {place}/etc/hostname.\nNothing to do: all 44 files of both (generation 4) are in place under {place}.\n"
+            "Host name not checked: there is no {place}/etc/hostname.\nNothing to do: all 46 files of both (generation 4) are in place under {place}.\n"
         )
     );
     assert_eq!(scratch.tree(), installed);

@@ -11,6 +11,7 @@ mod init;
 mod interruption;
 mod issuing;
 mod nginx;
+mod policy;
 mod readme;
 mod replaying;
 mod reports;
