@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use clusterctl::bundle::archive;
 use clusterctl::bundle::contents::Bundle;
@@ -20,9 +20,12 @@ use clusterctl::cluster::spec::{Cluster, Draft, DraftHost, Role};
 use clusterctl::pki::authority::{Authority, Credential, create_root};
 use clusterctl::pki::key::PrivateKey;
 use clusterctl::pki::roots::Roots;
+use clusterctl::policy::denials::Denials;
 use time::OffsetDateTime;
 use time::macros::datetime;
 use zeroize::Zeroizing;
+
+use crate::support::pyyaml;
 
 const NOW: OffsetDateTime = datetime!(2026-11-23 12:00:00 UTC);
 const KEYS: KeyKind = KeyKind::EcdsaP256;
@@ -118,7 +121,9 @@ impl Site {
         };
         let (cluster, roots, settings) = (&self.cluster, &roots, &Settings::default());
         let service_account = roles.master().map(|_| &self.service_account);
-        templates.render(&BundleInput { cluster, roles, roots, service_account, settings, credentials, generation })
+        let denials = &Denials::default();
+        let input = BundleInput { cluster, roles, roots, service_account, settings, denials, credentials, generation };
+        templates.render(&input)
     }
 
     fn bundle(&self, host: &str, generation: u64) -> Bundle {
@@ -638,7 +643,7 @@ fn installing_puts_every_file_in_place_with_its_mode_and_the_second_time_does_no
     assert_eq!(
         again.stdout,
         format!(
-            "Host name not checked: there is no {place}/etc/hostname.\nNothing to do: all 44 files of both (generation 4) are in place under {place}.\n"
+            "Host name not checked: there is no {place}/etc/hostname.\nNothing to do: all 46 files of both (generation 4) are in place under {place}.\n"
         )
     );
     assert_eq!(scratch.tree(), installed);
@@ -867,22 +872,6 @@ fn stdout(command: &mut Command) -> String {
     let shown = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{command:?}: {shown}{}", String::from_utf8_lossy(&output.stderr));
     shown
-}
-
-/// YAML as PyYAML, a YAML 1.1 reader, sees it.
-fn pyyaml(yaml: &str) -> serde_json::Value {
-    use std::io::Write as _;
-    let script = "import json, sys, yaml; json.dump(yaml.safe_load(sys.stdin), sys.stdout)";
-    let mut python = Command::new("/usr/bin/python3")
-        .args(["-c", script])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("python3 with PyYAML");
-    python.stdin.take().expect("a pipe").write_all(yaml.as_bytes()).expect("written");
-    let output = python.wait_with_output().expect("it ends");
-    assert!(output.status.success(), "{yaml}");
-    serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
 /// Everything below `root`: path → mode and bytes; folders have none.

@@ -1,8 +1,10 @@
 //! The whole suite, one binary: a module for each command, and one for each promise that spans several.
 
+mod admin;
 mod bundle;
 mod certificates;
 mod cluster_file;
+mod control_plane;
 mod corpora;
 mod delivery;
 mod demo;
@@ -11,6 +13,7 @@ mod interruption;
 mod issuing;
 mod kubelets;
 mod nginx;
+mod policy;
 mod readme;
 mod replaying;
 mod reports;

@@ -8,6 +8,7 @@ mod flags;
 pub mod format;
 mod ignition;
 pub mod input;
+pub mod kubeconfig;
 pub mod manifest;
 pub mod places;
 mod quoting;

@@ -28,6 +28,8 @@ pub const SCHEDULER_KUBECONFIG: &str = "etc/kubernetes/scheduler.conf";
 pub const AUTHORIZATION: &str = "etc/kubernetes/clusterctl/authorization.yaml";
 /// The manifest of what was installed; `install.sh` has the same path.
 pub const RECORD: &str = "etc/kubernetes/clusterctl/manifest.json";
+/// Where those who deny would call.
+pub const DENY_KUBECONFIG: &str = "etc/kubernetes/clusterctl/deny.kubeconfig";
 /// Where etcd keeps its data.
 pub const ETCD_DATA: &str = "var/lib/etcd";
 
@@ -88,6 +90,7 @@ pub(super) fn by_name(master: bool, node: bool) -> BTreeMap<String, String> {
         name("controller_manager_kubeconfig", CONTROLLER_MANAGER_KUBECONFIG);
         name("scheduler_kubeconfig", SCHEDULER_KUBECONFIG);
         name("authorization", AUTHORIZATION);
+        name("deny_kubeconfig", DENY_KUBECONFIG);
         name("etcd_data", ETCD_DATA);
     }
     for row in TABLE {

@@ -16,9 +16,10 @@ use super::quoting::{self, Dialect};
 use super::settings::Settings;
 use crate::cluster::kubelet_trust::Ours;
 use crate::cluster::profile::Profile;
-use crate::cluster::spec::{Host, Role};
+use crate::cluster::spec::{Cluster, Host, Role};
 use crate::cluster_file::kubelet_config::{self, KubeletConfigError};
 use crate::pki::certificate::Certificate;
+use crate::policy::denials::Denials;
 
 /// One template: its path as under `templates/`, and its text.
 macro_rules! template {
@@ -28,10 +29,12 @@ macro_rules! template {
 }
 
 /// What is compiled in: paths as under `templates/`, which are the hosts' own behind `node/` and `master/`.
-const COMPILED_IN: [(&str, &str); 19] = [
+const COMPILED_IN: [(&str, &str); 21] = [
     template!("install.sh"),
     template!("master/etc/kubernetes/clusterctl/apiserver.env"),
+    template!("master/etc/kubernetes/clusterctl/authorization.yaml"),
     template!("master/etc/kubernetes/clusterctl/controller-manager.env"),
+    template!("master/etc/kubernetes/clusterctl/deny.kubeconfig"),
     template!("master/etc/kubernetes/clusterctl/etcd.env"),
     template!("master/etc/kubernetes/clusterctl/scheduler.env"),
     template!("master/etc/kubernetes/controller-manager.conf"),
@@ -54,6 +57,9 @@ const COMPILED_IN: [(&str, &str); 19] = [
 const KUBELET_CONFIG: &str = "node/var/lib/kubelet/config.yaml";
 /// The RBAC that the verifier's account needs.
 const VERIFIER_POLICY: &str = "verifier/policy/clusterctl-verifier.yaml";
+
+/// Who may do what, asked of every API server.
+const AUTHORIZATION: &str = "master/etc/kubernetes/clusterctl/authorization.yaml";
 
 /// The templates, ready to be filled for any number of hosts, from any number of threads.
 #[derive(Debug)]
@@ -157,6 +163,20 @@ impl Templates {
         template.render(()).map_err(|error| failed(VERIFIER_POLICY, template.source(), &error))
     }
 
+    /// What API servers deny before they ask anybody, and whom they ask: the same file as in every master's bundle.
+    ///
+    /// # Errors
+    /// When the template, which somebody may have changed, fails.
+    pub fn authorization(&self, cluster: &Cluster, denials: &Denials) -> Result<String, TemplateError> {
+        let values = AuthorizationValues {
+            cluster: NameValue { name: cluster.name.as_str() },
+            accounts: cluster.accounts.as_str(),
+            denials: denials.rules(),
+            files: places::by_name(true, false),
+        };
+        self.fill(AUTHORIZATION, &values)
+    }
+
     /// One host's bundle: the same for the same input. No clock is read and nothing is drawn by chance.
     ///
     /// # Errors
@@ -211,7 +231,7 @@ impl Templates {
             .map_err(|why| RenderError::KubeletConfig { template: KUBELET_CONFIG, why })
     }
 
-    fn fill(&self, path: &'static str, values: &Values<'_>) -> Result<String, TemplateError> {
+    fn fill(&self, path: &'static str, values: &impl Serialize) -> Result<String, TemplateError> {
         let template = self.engine.get_template(path).map_err(|error| failed(path, "", &error))?;
         template.render(minijinja::value::Serde(values)).map_err(|error| failed(path, template.source(), &error))
     }
@@ -271,6 +291,8 @@ struct Values<'a> {
     roles: Vec<&'static str>,
     generation: u64,
     cluster: ClusterValues<'a>,
+    accounts: &'static str,
+    denials: Vec<Vec<String>>,
     images: &'a Settings,
     files: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -279,6 +301,20 @@ struct Values<'a> {
     master: Option<HostValues>,
     #[serde(skip_serializing_if = "Option::is_none")]
     node: Option<HostValues>,
+}
+
+/// What the template of the authorizers can print, on a host and without one.
+#[derive(Serialize)]
+struct AuthorizationValues<'a> {
+    cluster: NameValue<'a>,
+    accounts: &'static str,
+    denials: Vec<Vec<String>>,
+    files: BTreeMap<String, String>,
+}
+
+#[derive(Serialize)]
+struct NameValue<'a> {
+    name: &'a str,
 }
 
 #[derive(Serialize)]
@@ -325,6 +361,8 @@ impl<'a> Values<'a> {
                 service_cidrs: cluster.service_cidrs.iter().map(ToString::to_string).collect(),
                 root_pin: input.roots.cluster.spki_fingerprint().as_pin(),
             },
+            accounts: cluster.accounts.as_str(),
+            denials: master.map(|_| input.denials.rules()).unwrap_or_default(),
             images: input.settings,
             flags: master.map(|master| Flags::of(cluster, master, &files)),
             files,

@@ -23,6 +23,7 @@ use crate::cluster_file;
 use crate::failure::{Exit, Failure};
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::roots::Roots;
+use crate::policy::denials::Denials;
 use crate::store::credentials::{self, Trouble};
 use crate::store::error::StoreError;
 use crate::store::files::{self, PRIVATE, PUBLIC};
@@ -96,6 +97,7 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
         roots: &roots,
         service_account: service_account.as_ref(),
         settings: &settings,
+        denials: &Denials::default(),
         known: &known,
         layout: &context.layout,
         now: context.now,
@@ -290,6 +292,7 @@ struct Source<'a> {
     roots: &'a Roots,
     service_account: Option<&'a Zeroizing<Vec<u8>>>,
     settings: &'a Settings,
+    denials: &'a Denials,
     known: &'a Known,
     layout: &'a Layout,
     now: time::OffsetDateTime,
@@ -464,6 +467,7 @@ fn pack(
         roots: source.roots,
         service_account: source.service_account.filter(|_| judged.roles.master().is_some()),
         settings: source.settings,
+        denials: source.denials,
         credentials: &credentials,
         generation: judged.generation,
     };
