@@ -36,6 +36,7 @@ impl Site {
             name: Some(name.into()),
             addresses: addresses.iter().map(ToString::to_string).collect(),
             port: port.map(ToOwned::to_owned),
+            ..DraftHost::default()
         };
         let draft = Draft {
             name: Some("no".into()),
@@ -461,7 +462,7 @@ fn tar_unpacks_one_folder_with_modes_and_no_owner_or_time() {
 fn a_masters_name_of_253_characters_still_packs() {
     let label = "a".repeat(61);
     let name = [label.as_str(); 4].join(".");
-    let host = DraftHost { name: Some(name.clone()), addresses: vec!["10.0.0.1".into()], port: None };
+    let host = DraftHost { name: Some(name.clone()), addresses: vec!["10.0.0.1".into()], ..DraftHost::default() };
     let draft = Draft { name: Some("prod".into()), masters: vec![host], ..Draft::default() };
     let cluster = draft.check().expect("a good draft");
     let site = Site { root: root_of(&cluster), cluster };
