@@ -7,4 +7,6 @@ pub mod input;
 pub mod manifest;
 mod quoting;
 pub mod render;
+pub mod seal;
+pub mod signature;
 pub mod verifier;

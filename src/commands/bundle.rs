@@ -9,16 +9,22 @@ use zeroize::Zeroizing;
 
 use super::batches::in_batches;
 use super::context::{Context, unknown_host};
+use super::sealing::{SealArgs, Sealing};
+use super::signing::SignArgs;
 use crate::bundle::archive::{self, Packer};
+use crate::bundle::contents::Bundle;
 use crate::bundle::input::{BundleInput, CredentialPem, Roles};
 use crate::bundle::render::Templates;
+use crate::bundle::signature;
 use crate::bundle::verifier::{self, VerifierInput};
+use crate::cluster::name::HostName;
 use crate::cluster::profile::{Holder, Leaf, Profile};
 use crate::cluster::spec::{Cluster, Host};
 use crate::cluster_file;
 use crate::failure::{Exit, Failure};
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
+use crate::pki::ssh::SshKey;
 use crate::store::credentials::{self, Trouble};
 use crate::store::files::{self, PRIVATE, PUBLIC};
 use crate::store::layout::Layout;
@@ -51,6 +57,10 @@ pub struct BundleArgs {
     /// Write the built-in templates into this folder, to start from, and do nothing else
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath, conflicts_with_all = ["hosts", "all", "templates"])]
     eject_templates: Option<PathBuf>,
+    #[command(flatten)]
+    seal: SealArgs,
+    #[command(flatten)]
+    sign: SignArgs,
 }
 
 /// Runs `bundle`.
@@ -63,10 +73,13 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     }
     let cluster = context.cluster()?;
     if args.verifier {
-        return pack_verifier(&cluster, &templates(args, context)?, context);
+        let key = args.sign.key(context)?;
+        return pack_verifier(&cluster, &templates(args, context)?, key.as_ref(), context);
     }
     let hosts = select(&cluster, args)?;
-    let templates = templates(args, context)?;
+    let sealing = args.seal.plan(&hosts, context)?;
+    let key = args.sign.key(context)?;
+    let finish = Finish { templates: templates(args, context)?, key, sealing };
     let _lock = context.lock("bundle")?;
     let (mut ledger, known, root) = context.trust(&cluster)?;
     let source = Source { cluster: &cluster, root: &root, known: &known, layout: &context.layout, now: context.now };
@@ -74,7 +87,7 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     let folder = context.layout.bundles();
     files::create_folder(&folder)?;
     files::sweep(&folder)?;
-    let written = write_all(&source, &hosts, &templates, context)?;
+    let written = write_all(&source, &hosts, &finish, context)?;
     ledger.note(
         "bundle",
         &format!("{written} host{}", if written == 1 { "" } else { "s" }),
@@ -82,13 +95,17 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
         &context.mark(),
     )?;
     if hosts.len() == 1 {
-        context.screen.answer(context.layout.bundle(hosts[0].roles.host()).display());
+        context.screen.answer(folder.join(finish.name(hosts[0].roles.host())).display());
     } else {
         context.screen.answer(folder.display());
     }
     context.screen.step(format_args!(
-        "packed {written} bundle{}. Each holds its host's keys: hand it to that host and to nobody else",
+        "packed {written} bundle{}. Each holds its host's keys: {}",
         if written == 1 { "" } else { "s" },
+        match finish.sealing {
+            Some(_) => "it is sealed, and opens for those it was sealed to alone",
+            None => "hand it to that host and to nobody else",
+        },
     ));
     Ok(Exit::Done)
 }
@@ -110,7 +127,12 @@ fn eject(dir: &std::path::Path, context: &mut Context<'_>) -> anyhow::Result<Exi
 }
 
 /// Packs what CI verifies with.
-fn pack_verifier(cluster: &Cluster, templates: &Templates, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+fn pack_verifier(
+    cluster: &Cluster,
+    templates: &Templates,
+    key: Option<&SshKey>,
+    context: &mut Context<'_>,
+) -> anyhow::Result<Exit> {
     let _lock = context.lock("bundle --verifier")?;
     let layout = &context.layout;
     let (mut ledger, known, root) = context.trust(cluster)?;
@@ -139,8 +161,11 @@ fn pack_verifier(cluster: &Cluster, templates: &Templates, context: &mut Context
         .verifier_policy()
         .map_err(|error| Failure::new(Exit::Usage, "the verifier's policy cannot be rendered").because(error))?;
     let input = VerifierInput { policy, cluster, cluster_file: &cluster_file, root: &root, credentials, generation };
-    let bundle = verifier::render(input)
+    let mut bundle = verifier::render(input)
         .map_err(|error| Failure::new(Exit::Refused, "the verifier bundle cannot be made").because(error))?;
+    if let Some(key) = key {
+        sign(&mut bundle, key)?;
+    }
     let path = layout.verifier_bundle();
     files::replace(&path, &archive::pack(&bundle), PRIVATE)?;
     ledger.note("bundle", "verifier", &path.display().to_string(), &context.mark())?;
@@ -318,11 +343,34 @@ fn all_have_credentials<'c>(source: &Source<'_>, hosts: Vec<Roles<'c>>) -> Resul
     Err(Failure::new(Exit::Refused, what).hint(format!("issue them with: {}", commands.join(" ; "))))
 }
 
+/// What becomes of a host's files: which templates fill them, who signs the bundle, and whom it is sealed to.
+struct Finish<'c> {
+    templates: Templates,
+    key: Option<SshKey>,
+    sealing: Option<Sealing<'c>>,
+}
+
+impl Finish<'_> {
+    /// The file's name in the folder of bundles.
+    fn name(&self, host: &HostName) -> String {
+        bundle_name(host, self.sealing.is_some())
+    }
+
+    /// The name of the file that it takes the place of, when the host had the other kind.
+    fn other_name(&self, host: &HostName) -> String {
+        bundle_name(host, self.sealing.is_none())
+    }
+}
+
+fn bundle_name(host: &HostName, sealed: bool) -> String {
+    format!("{host}.tar.gz{}", if sealed { ".age" } else { "" })
+}
+
 /// Renders batch after batch on all cores, while the one before is written.
 fn write_all(
     source: &Source<'_>,
     hosts: &[Judged<'_>],
-    templates: &Templates,
+    finish: &Finish<'_>,
     context: &Context<'_>,
 ) -> anyhow::Result<usize> {
     let progress = context.screen.progress("packing", hosts.len() as u64);
@@ -330,13 +378,16 @@ fn write_all(
     let make = |batch: &[Judged<'_>]| {
         // rayon makes a packer for every part that it cuts a batch into.
         let parts = batch.par_iter().with_min_len(BATCH / 16);
-        parts.map_init(Packer::new, |packer, judged| pack(source, judged, templates, packer)).collect()
+        parts.map_init(Packer::new, |packer, judged| pack(source, judged, finish, packer)).collect()
     };
     let write = |batch: &[Judged<'_>], packed: Vec<Zeroizing<Vec<u8>>>| {
-        let name = |judged: &Judged<'_>| format!("{}.tar.gz", judged.roles.host());
+        let name = |judged: &Judged<'_>| finish.name(judged.roles.host());
         let files: Vec<files::NewFile<'_>> =
             batch.iter().zip(&packed).map(|(judged, bytes)| (name(judged), bytes.as_slice(), PRIVATE)).collect();
         files::replace_all(&folder, &files)?;
+        // A host has one bundle: no older one in the clear stays beside a sealed one, nor the other way round.
+        let old: Vec<String> = batch.iter().map(|judged| finish.other_name(judged.roles.host())).collect();
+        files::remove_all(&folder, &old)?;
         progress.add(batch.len() as u64);
         Ok(())
     };
@@ -347,7 +398,7 @@ fn write_all(
 fn pack(
     source: &Source<'_>,
     judged: &Judged<'_>,
-    templates: &Templates,
+    finish: &Finish<'_>,
     packer: &mut Packer,
 ) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     let credentials = source.files(judged)?;
@@ -358,10 +409,24 @@ fn pack(
         credentials: &credentials,
         generation: judged.generation,
     };
-    let bundle = templates.render(&input).map_err(|error| {
+    let mut bundle = finish.templates.render(&input).map_err(|error| {
         Failure::new(Exit::Usage, format!("the bundle of {} cannot be rendered", judged.roles.host()))
             .hint("look at the template that is named; clusterctl bundle --eject-templates DIR writes those that work")
             .because(error)
     })?;
-    Ok(packer.pack(&bundle))
+    if let Some(key) = &finish.key {
+        sign(&mut bundle, key)?;
+    }
+    let packed = packer.pack(&bundle);
+    let Some(sealing) = &finish.sealing else { return Ok(packed) };
+    let host = judged.roles.host().as_str();
+    let sealed = sealing.sealer(host)?.seal(&packed).map_err(|error| {
+        Failure::new(Exit::Usage, format!("the bundle of {host} cannot be sealed")).because(error)
+    })?;
+    Ok(Zeroizing::new(sealed))
+}
+
+fn sign(bundle: &mut Bundle, key: &SshKey) -> Result<(), Failure> {
+    let failed = |error| Failure::new(Exit::Usage, "the signing key cannot sign").because(error);
+    signature::sign(bundle, key).map_err(failed)
 }

@@ -9,6 +9,8 @@ pub mod fingerprint;
 pub mod forge;
 pub mod inspect;
 pub mod key;
+pub mod known_hosts;
 pub mod passphrase;
 pub mod pem;
 pub mod request;
+pub mod ssh;
