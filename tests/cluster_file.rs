@@ -372,7 +372,8 @@ fn a_real_kubectls_nodes_are_taken_over_whole() {
     assert!(found.nodes.iter().all(|node| node.port.is_none()));
     assert!(found.masters.is_empty() && found.without_addresses.is_empty());
 
-    let master = DraftHost { name: Some("master-1".into()), addresses: vec!["10.20.0.11".into()], ..DraftHost::default() };
+    let master =
+        DraftHost { name: Some("master-1".into()), addresses: vec!["10.20.0.11".into()], ..DraftHost::default() };
     let draft = Draft { name: Some("prod".into()), masters: vec![master], nodes: found.nodes, ..Draft::default() };
     let cluster = cluster(&write(&draft));
     assert_eq!(cluster.nodes[2].name.as_str(), "on");

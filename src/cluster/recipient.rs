@@ -46,10 +46,14 @@ pub struct Recipient {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RecipientError {
     /// Nothing that we know.
-    #[error("it is no recipient; needed: age1…, or ssh-ed25519 or ssh-rsa and a public key, as in an SSH host key's .pub file")]
+    #[error(
+        "it is no recipient; needed: age1…, or ssh-ed25519 or ssh-rsa and a public key, as in an SSH host key's .pub file"
+    )]
     Unknown,
     /// A key for opening, where one for sealing belongs. The text is never repeated.
-    #[error("it is a secret key, and only its public half belongs here; age-keygen -y or ssh-keygen -y prints that. Keep the secret where it was, and out of this")]
+    #[error(
+        "it is a secret key, and only its public half belongs here; age-keygen -y or ssh-keygen -y prints that. Keep the secret where it was, and out of this"
+    )]
     Secret,
     /// An SSH or age key of a kind that age's format cannot be sealed to here.
     #[error("a bundle cannot be sealed to a key of the kind {kind}; take the host's ssh-ed25519 key")]

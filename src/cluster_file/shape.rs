@@ -260,10 +260,7 @@ pub(super) fn text<'de, A: MapAccess<'de>>(map: &mut A, reading: &mut Reading) -
 }
 
 /// Reads the text, or the list of texts, that is the value of the key just read.
-pub(super) fn text_or_list<'de, A: MapAccess<'de>>(
-    map: &mut A,
-    reading: &mut Reading,
-) -> Result<OneOrMore, A::Error> {
+pub(super) fn text_or_list<'de, A: MapAccess<'de>>(map: &mut A, reading: &mut Reading) -> Result<OneOrMore, A::Error> {
     match map.next_value_seed(Text(reading))? {
         Scalar::Text(text) => return Ok(OneOrMore::One(text)),
         Scalar::Tagged => reading.fault(None, Reason::Shape { wanted: Text::WANTED })?,

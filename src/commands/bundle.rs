@@ -420,9 +420,10 @@ fn pack(
     let packed = packer.pack(&bundle);
     let Some(sealing) = &finish.sealing else { return Ok(packed) };
     let host = judged.roles.host().as_str();
-    let sealed = sealing.sealer(host)?.seal(&packed).map_err(|error| {
-        Failure::new(Exit::Usage, format!("the bundle of {host} cannot be sealed")).because(error)
-    })?;
+    let sealed = sealing
+        .sealer(host)?
+        .seal(&packed)
+        .map_err(|error| Failure::new(Exit::Usage, format!("the bundle of {host} cannot be sealed")).because(error))?;
     Ok(Zeroizing::new(sealed))
 }
 

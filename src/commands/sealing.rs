@@ -59,11 +59,7 @@ impl SealArgs {
     ///
     /// # Errors
     /// A usage error for what is no recipient; refused when a host has none. Nothing is written then, for anyone.
-    pub(super) fn plan<'c>(
-        &self,
-        hosts: &[Roles<'c>],
-        context: &Context<'_>,
-    ) -> anyhow::Result<Option<Sealing<'c>>> {
+    pub(super) fn plan<'c>(&self, hosts: &[Roles<'c>], context: &Context<'_>) -> anyhow::Result<Option<Sealing<'c>>> {
         if self.unsealed {
             return Ok(None);
         }
@@ -121,7 +117,8 @@ impl SealArgs {
                         RecipientError::Secret => "--seal-to cannot be used".to_owned(),
                         _ => format!("--seal-to {text:?} cannot be used"),
                     };
-                    let hint = "an SSH key's kind and the key go into one pair of quotes, as they stand in its .pub file";
+                    let hint =
+                        "an SSH key's kind and the key go into one pair of quotes, as they stand in its .pub file";
                     return Err(Failure::new(Exit::Usage, what).hint(hint).because(error).into());
                 }
             }
@@ -168,7 +165,9 @@ fn recipients_in(given: &str, path: &Path) -> anyhow::Result<Vec<Recipient>> {
             let failure = Failure::new(Exit::Usage, what);
             let failure = match KnownHosts::parse(line).is_empty() {
                 true => failure,
-                false => failure.hint("this looks like a known_hosts file, in which hosts are found with --known-hosts FILE"),
+                false => {
+                    failure.hint("this looks like a known_hosts file, in which hosts are found with --known-hosts FILE")
+                }
             };
             failure.because(error)
         })?);
@@ -223,7 +222,8 @@ fn no_two_share(plan: &HashMap<&str, Vec<Recipient>>, everyone: &[Recipient]) ->
     for (host, recipients) in hosts {
         for recipient in recipients.iter().filter(|recipient| !everyone.contains(recipient)) {
             if let Some(other) = owners.insert(recipient, host) {
-                let what = format!("{other} and {host} have the same SSH host key, so each could open the other's bundle");
+                let what =
+                    format!("{other} and {host} have the same SSH host key, so each could open the other's bundle");
                 return Err(Failure::new(Exit::Refused, what).hint(
                     "nothing was packed. They are likely clones of one image: make new keys on one of them with rm \
                      /etc/ssh/ssh_host_* && ssh-keygen -A, and learn them anew",

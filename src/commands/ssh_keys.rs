@@ -68,7 +68,9 @@ impl Named<'_> {
     fn unusable(&self, error: SshError) -> Failure {
         let (what, path) = (self.what, self.path.display());
         let (exit, hint) = match &error {
-            SshError::WrongPassphrase => (Exit::Refused, "nothing was written; try again with the right one".to_owned()),
+            SshError::WrongPassphrase => {
+                (Exit::Refused, "nothing was written; try again with the right one".to_owned())
+            }
             SshError::PassphraseNeeded => {
                 (Exit::Usage, format!("there is no terminal to ask on: give it with {} FILE", self.flag))
             }

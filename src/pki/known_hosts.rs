@@ -57,7 +57,9 @@ pub enum KnownHostError {
         kinds: Vec<String>,
     },
     /// Only an authority's key or a pattern speaks for it.
-    #[error("known_hosts has no key of its own for it, only an authority's or one that several hosts share (line {line})")]
+    #[error(
+        "known_hosts has no key of its own for it, only an authority's or one that several hosts share (line {line})"
+    )]
     NotItsOwn {
         /// The first such line, from 1.
         line: usize,
@@ -142,14 +144,15 @@ impl KnownHosts {
     /// When there is none, or it is revoked, or there are two.
     pub fn key_of(&self, names: &[String]) -> Result<Recipient, KnownHostError> {
         let lines = self.lines_of(names);
-        let own = |line: &&Line| line.marker == Marker::None && !line.names.iter().any(|name| name.contains(['*', '?']));
+        let own =
+            |line: &&Line| line.marker == Marker::None && !line.names.iter().any(|name| name.contains(['*', '?']));
         let mut found: Option<(&Line, &Recipient)> = None;
         for wanted in [RecipientKind::SshEd25519, RecipientKind::SshRsa] {
             for line in lines.iter().copied().filter(own).filter(|line| line.kind == wanted.as_str()) {
-                let recipient = line.recipient.as_ref().map_err(|reason| KnownHostError::Damaged {
-                    line: line.number,
-                    reason: reason.clone(),
-                })?;
+                let recipient = line
+                    .recipient
+                    .as_ref()
+                    .map_err(|reason| KnownHostError::Damaged { line: line.number, reason: reason.clone() })?;
                 match found {
                     None => found = Some((line, recipient)),
                     Some((first, other)) if other != recipient => {
@@ -177,7 +180,8 @@ impl KnownHosts {
         let names: Vec<String> = names.iter().map(|name| name.to_ascii_lowercase()).collect();
         let plain = names.iter().filter_map(|name| self.plain.get(name)).flatten().copied();
         let hashed = self.hashed.iter().filter(|(_, hash)| names.iter().any(|name| hash.is_of(name)));
-        let patterns = self.patterns.iter().copied().filter(|&at| names.iter().any(|name| self.lines[at].names_it(name)));
+        let patterns =
+            self.patterns.iter().copied().filter(|&at| names.iter().any(|name| self.lines[at].names_it(name)));
         let mut found: Vec<usize> = plain.chain(hashed.map(|(at, _)| *at)).chain(patterns).collect();
         found.sort_unstable();
         found.dedup();
@@ -187,7 +191,8 @@ impl KnownHosts {
 
 fn none_of(lines: &[&Line]) -> KnownHostError {
     let Some(first) = lines.first() else { return KnownHostError::Unknown };
-    let own = lines.iter().filter(|line| line.marker == Marker::None && !line.names.iter().any(|n| n.contains(['*', '?'])));
+    let own =
+        lines.iter().filter(|line| line.marker == Marker::None && !line.names.iter().any(|n| n.contains(['*', '?'])));
     let mut kinds: Vec<String> = own.map(|line| line.kind.clone()).collect();
     kinds.sort_unstable();
     kinds.dedup();

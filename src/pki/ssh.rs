@@ -130,10 +130,11 @@ impl SshKey {
     }
 
     /// A detached signature over `message` (OpenSSH `PROTOCOL.sshsig`, SHA-512), as `ssh-keygen -Y sign` makes it. The same
-    /// for the same message: Ed25519, ECDSA by RFC 6979, and RSA's PKCS #1 v1.5 draw nothing by chance.
+    /// for the same message: Ed25519, and ECDSA by RFC 6979, draw nothing by chance.
     ///
     /// # Errors
-    /// When the key is still encrypted, or of a kind that does not sign here.
+    /// When the key is still encrypted, or of a kind that does not sign here: RSA's, which ssh-key 0.6 cannot, and those that
+    /// a security key keeps.
     pub fn sign(&self, namespace: &str, message: &[u8]) -> Result<String, SshError> {
         if self.0.is_encrypted() {
             return Err(SshError::PassphraseNeeded);
@@ -183,7 +184,9 @@ impl SshSignature {
     /// # Errors
     /// [`SshError::NotASignature`].
     pub fn from_pem(bytes: &[u8]) -> Result<Self, SshError> {
-        SshSig::from_pem(bytes).map(Self).map_err(|_| SshError::NotASignature)
+        let signature = SshSig::from_pem(bytes).map_err(|_| SshError::NotASignature)?;
+        // The version is not among what is signed, and the crate lets earlier ones through, which there are none of.
+        if signature.version() == 1 { Ok(Self(signature)) } else { Err(SshError::NotASignature) }
     }
 
     /// Of the key that it names: `SHA256:…`, as `ssh-keygen -l` prints it.
@@ -486,7 +489,8 @@ mod tests {
 
     #[test]
     fn patterns_are_ssh_s() {
-        for (pattern, text) in [("*", ""), ("a*c", "abbc"), ("a?c", "abc"), ("*.b.*", "a.b.c"), ("**", "x"), ("a", "a")] {
+        for (pattern, text) in [("*", ""), ("a*c", "abbc"), ("a?c", "abc"), ("*.b.*", "a.b.c"), ("**", "x"), ("a", "a")]
+        {
             assert!(matches(pattern.as_bytes(), text.as_bytes()), "{pattern} {text}");
         }
         for (pattern, text) in [("", "a"), ("a*c", "abb"), ("?", ""), ("a", "ab"), ("*.b", "a.c")] {
