@@ -452,7 +452,9 @@ PENDING
     esac
     case "$roles" in
     *'"master"'*)
-        say "Next, on the master: let the API server run with what etc/kubernetes/clusterctl/apiserver.env says."
+        say "Next, where systemd runs the control plane:"
+        say "  systemctl daemon-reload && systemctl restart etcd kube-apiserver kube-controller-manager kube-scheduler"
+        say "Where a kubelet runs it from etc/kubernetes/manifests, it sees new manifests by itself."
         ;;
     esac
 }

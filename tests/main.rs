@@ -1,14 +1,17 @@
 //! The whole suite, one binary: a module for each command, and one for each promise that spans several.
 
+mod admin;
 mod bundle;
 mod certificates;
 mod cluster_file;
+mod control_plane;
 mod corpora;
 mod demo;
 mod init;
 mod interruption;
 mod issuing;
 mod nginx;
+mod policy;
 mod readme;
 mod replaying;
 mod reports;

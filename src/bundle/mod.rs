@@ -3,10 +3,14 @@
 
 pub mod archive;
 pub mod contents;
+mod flags;
 pub mod input;
+pub mod kubeconfig;
 pub mod manifest;
+pub mod places;
 mod quoting;
 pub mod render;
 pub mod seal;
+pub mod settings;
 pub mod signature;
 pub mod verifier;

@@ -60,6 +60,9 @@ pub enum Reason {
     /// Not a CIDR.
     #[error("not a valid CIDR: {0}")]
     Cidr(CidrError),
+    /// More ranges than an API server takes (`--service-cluster-ip-range`).
+    #[error("an API server takes one range, or two of which one is IPv4 and the other IPv6")]
+    ServiceRanges,
     /// Not an endpoint.
     #[error("not a valid endpoint: {0}")]
     Endpoint(EndpointError),

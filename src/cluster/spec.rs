@@ -209,6 +209,7 @@ impl Draft {
         let masters = self.hosts("masters", &self.masters, API_SERVER_PORT, endpoint.as_ref(), &mut faults);
         let endpoint = endpoint.or_else(|| self.endpoint_of_the_only_master(&masters, &mut faults));
         let nodes = self.hosts("nodes", &self.nodes, KUBELET_PORT, None, &mut faults);
+        etcd_members_fit(&masters, &mut faults);
         if let Some(accounts) = accounts {
             accounts_fit(accounts, &nodes, &mut faults);
         }
@@ -234,7 +235,12 @@ impl Draft {
         let parse = |(i, text): (usize, &String)| {
             faults.parsed(&format!("serviceCIDRs[{i}]"), text, Cidr::parse(text).map_err(Reason::Cidr))
         };
-        texts.iter().enumerate().filter_map(parse).collect()
+        let ranges: Vec<Cidr> = texts.iter().enumerate().filter_map(parse).collect();
+        let same_family = |pair: &[Cidr]| pair[0].first_address().is_ipv4() == pair[1].first_address().is_ipv4();
+        if texts.len() > 2 || ranges.windows(2).any(same_family) {
+            faults.add("serviceCIDRs", Some(texts.join(", ")), Reason::ServiceRanges);
+        }
+        ranges
     }
 
     fn validity(&self, faults: &mut Faults) -> Option<Validity> {
@@ -380,6 +386,17 @@ fn recipients(path: &str, drafts: &OneOrMore, faults: &mut Faults) -> Vec<Recipi
         }
     }
     recipients
+}
+
+/// An etcd member's certificate has the master's name as its common name (kubeadm's way).
+fn etcd_members_fit(masters: &[(usize, Host)], faults: &mut Faults) {
+    for (i, master) in masters {
+        let length = master.name.as_str().len();
+        if length > MAX_COMMON_NAME {
+            let account = master.name.to_string();
+            faults.add(&format!("masters[{i}].name"), None, Reason::AccountTooLong { account, length });
+        }
+    }
 }
 
 fn accounts_fit(accounts: AccountScheme, nodes: &[(usize, Host)], faults: &mut Faults) {

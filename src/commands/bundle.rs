@@ -15,6 +15,7 @@ use crate::bundle::archive::{self, Packer};
 use crate::bundle::contents::Bundle;
 use crate::bundle::input::{BundleInput, CredentialPem, Roles};
 use crate::bundle::render::Templates;
+use crate::bundle::settings::Settings;
 use crate::bundle::signature;
 use crate::bundle::verifier::{self, VerifierInput};
 use crate::cluster::name::HostName;
@@ -22,13 +23,15 @@ use crate::cluster::profile::{Holder, Leaf, Profile};
 use crate::cluster::spec::{Cluster, Host};
 use crate::cluster_file;
 use crate::failure::{Exit, Failure};
-use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
+use crate::pki::roots::Roots;
 use crate::pki::ssh::SshKey;
+use crate::policy::denials::Denials;
 use crate::store::credentials::{self, Trouble};
 use crate::store::files::{self, PRIVATE, PUBLIC};
 use crate::store::layout::Layout;
 use crate::store::ledger::Known;
+use crate::store::service_account::{self, Found};
 
 /// Bundles in one batch: up to three batches are kept in memory until they are on the disk.
 const BATCH: usize = 512;
@@ -54,6 +57,9 @@ pub struct BundleArgs {
     /// Take templates from this folder where it has them, by their path
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     templates: Option<PathBuf>,
+    /// What runs in a master's static pods: kubernetesVersion, etcdVersion, imageRepository
+    #[arg(long, value_name = "KEY=VALUE", conflicts_with = "verifier")]
+    set: Vec<String>,
     /// Write the built-in templates into this folder, to start from, and do nothing else
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath, conflicts_with_all = ["hosts", "all", "templates"])]
     eject_templates: Option<PathBuf>,
@@ -81,8 +87,19 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     let key = args.sign.key(context)?;
     let finish = Finish { templates: templates(args, context)?, key, sealing };
     let _lock = context.lock("bundle")?;
-    let (mut ledger, known, root) = context.trust(&cluster)?;
-    let source = Source { cluster: &cluster, root: &root, known: &known, layout: &context.layout, now: context.now };
+    let (mut ledger, known, roots) = context.trust(&cluster)?;
+    let settings = settings(args)?;
+    let service_account = service_account_key(&hosts, &context.layout)?;
+    let source = Source {
+        cluster: &cluster,
+        roots: &roots,
+        service_account: service_account.as_ref(),
+        settings: &settings,
+        denials: &Denials::default(),
+        known: &known,
+        layout: &context.layout,
+        now: context.now,
+    };
     let hosts = all_have_credentials(&source, hosts)?;
     let folder = context.layout.bundles();
     files::create_folder(&folder)?;
@@ -135,21 +152,21 @@ fn pack_verifier(
 ) -> anyhow::Result<Exit> {
     let _lock = context.lock("bundle --verifier")?;
     let layout = &context.layout;
-    let (mut ledger, known, root) = context.trust(cluster)?;
+    let (mut ledger, known, roots) = context.trust(cluster)?;
+    let root = &roots.cluster;
     let masters = cluster.masters.iter().flat_map(|master| cluster.master_leaves(master));
     let wanted = masters.filter(|leaf| leaf.profile == Profile::ApiserverKubeletClient);
     let (mut credentials, mut generation) = (Vec::new(), 0);
     for leaf in wanted.chain([cluster.verifier_leaf()]) {
         let name = leaf.policy().name;
-        let stored =
-            credentials::read_good(layout, &leaf, cluster.keys, &root, &known, context.now).map_err(|why| {
-                let why: Vec<String> = why.iter().map(ToString::to_string).collect();
-                Failure::new(
-                    Exit::Refused,
-                    format!("the {name} credential is not good, so nothing was packed: {}", why.join("; ")),
-                )
-                .hint("issue it with: clusterctl issue-master --all")
-            })?;
+        let stored = credentials::read_good(layout, &leaf, cluster.keys, root, &known, context.now).map_err(|why| {
+            let why: Vec<String> = why.iter().map(ToString::to_string).collect();
+            Failure::new(
+                Exit::Refused,
+                format!("the {name} credential is not good, so nothing was packed: {}", why.join("; ")),
+            )
+            .hint("issue it with: clusterctl issue-master --all")
+        })?;
         generation = generation.max(known.sequence(stored.credential.certificate.fingerprint()).unwrap_or(0));
         let folder = layout.holder_folder(leaf.profile, leaf.host.as_ref());
         let path = folder.strip_prefix(layout.dir()).unwrap_or(&folder).join(name).display().to_string();
@@ -160,7 +177,7 @@ fn pack_verifier(
     let policy = templates
         .verifier_policy()
         .map_err(|error| Failure::new(Exit::Usage, "the verifier's policy cannot be rendered").because(error))?;
-    let input = VerifierInput { policy, cluster, cluster_file: &cluster_file, root: &root, credentials, generation };
+    let input = VerifierInput { policy, cluster, cluster_file: &cluster_file, root, credentials, generation };
     let mut bundle = verifier::render(input)
         .map_err(|error| Failure::new(Exit::Refused, "the verifier bundle cannot be made").because(error))?;
     if let Some(key) = key {
@@ -205,6 +222,27 @@ fn select<'c>(cluster: &'c Cluster, args: &BundleArgs) -> Result<Vec<Roles<'c>>,
     Ok(selected)
 }
 
+fn settings(args: &BundleArgs) -> Result<Settings, Failure> {
+    Settings::parse(&args.set).map_err(|error| Failure::new(Exit::Usage, "a --set cannot be used").because(error))
+}
+
+/// What signs service accounts' tokens, where one of the hosts is a master.
+fn service_account_key(hosts: &[Roles<'_>], layout: &Layout) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
+    if hosts.iter().all(|roles| roles.master().is_none()) {
+        return Ok(None);
+    }
+    let refused = |why: String| {
+        Failure::new(Exit::Refused, format!("the service-account key is not good, so nothing was packed: {why}"))
+    };
+    match service_account::look(layout) {
+        Ok(Found::Whole(key)) => Ok(Some(Zeroizing::new(key.to_pem().as_bytes().to_vec()))),
+        Ok(Found::Nothing | Found::Half(_)) => {
+            Err(refused("it was not made yet".to_owned()).hint("make it with: clusterctl issue-master --all"))
+        }
+        Err(trouble) => Err(refused(trouble.to_string()).hint("restore pki/sa.key and pki/sa.pub from a backup")),
+    }
+}
+
 fn templates(args: &BundleArgs, context: &Context<'_>) -> anyhow::Result<Templates> {
     let mut overrides = BTreeMap::new();
     if let Some(dir) = &args.templates {
@@ -229,7 +267,10 @@ fn templates(args: &BundleArgs, context: &Context<'_>) -> anyhow::Result<Templat
 /// What bundles are made from.
 struct Source<'a> {
     cluster: &'a Cluster,
-    root: &'a Certificate,
+    roots: &'a Roots,
+    service_account: Option<&'a Zeroizing<Vec<u8>>>,
+    settings: &'a Settings,
+    denials: &'a Denials,
     known: &'a Known,
     layout: &'a Layout,
     now: time::OffsetDateTime,
@@ -249,8 +290,9 @@ impl Source<'_> {
         let mut generation = 0;
         for leaf in self.leaves(&roles) {
             let keys = self.cluster.keys;
-            let stored = credentials::read_good(self.layout, &leaf, keys, self.root, self.known, self.now)
-                .map_err(|troubles| Lacking::of(&roles, &leaf, &troubles))?;
+            let stored =
+                credentials::read_good(self.layout, &leaf, keys, self.roots.issuer_of(&leaf), self.known, self.now)
+                    .map_err(|troubles| Lacking::of(&roles, &leaf, &troubles))?;
             let fingerprint = stored.credential.certificate.fingerprint();
             generation = generation.max(self.known.sequence(fingerprint).unwrap_or(0));
             files.push(CredentialPem {
@@ -405,7 +447,10 @@ fn pack(
     let input = BundleInput {
         cluster: source.cluster,
         roles: judged.roles,
-        root: source.root,
+        roots: source.roots,
+        service_account: source.service_account.filter(|_| judged.roles.master().is_some()),
+        settings: source.settings,
+        denials: source.denials,
         credentials: &credentials,
         generation: judged.generation,
     };

@@ -87,34 +87,60 @@ impl PassphraseArgs {
         Ok(typed)
     }
 
-    /// Opens a root for signing, asking for the passphrase where its key needs one.
+    /// Opens roots for signing, asking for the passphrase where a key needs one. `init-ca` gave all of them the same, so that
+    /// one answer is tried on all before a second is asked for.
     ///
     /// # Errors
-    /// When there is no root, its key is missing or damaged, or the passphrase is wrong.
-    pub(super) fn open(&self, root: RootKind, context: &mut Context<'_>) -> anyhow::Result<Credential> {
-        let closed = match roots::open(&context.layout, root, None) {
-            Err(error @ RootError::Key { source: KeyError::PassphraseNeeded, .. }) => error,
-            other => return Ok(other?),
-        };
-        if let Some(given) = self.given(context)? {
-            return Ok(roots::open(&context.layout, root, Some(&given))?);
+    /// When there is no root, a key is missing or damaged, or the passphrase is wrong.
+    pub(super) fn open(
+        &self,
+        kinds: &[RootKind],
+        context: &mut Context<'_>,
+    ) -> anyhow::Result<Vec<(RootKind, Credential)>> {
+        let given = self.given(context)?;
+        let mut known = None;
+        let mut opened = Vec::with_capacity(kinds.len());
+        for kind in kinds {
+            let (root, typed) = open_one(*kind, given.as_ref().or(known.as_ref()), given.is_some(), context)?;
+            known = typed.or(known);
+            opened.push((*kind, root));
         }
-        let Some(prompts) = &mut context.prompts else {
-            let failure = Failure::new(Exit::Usage, "the root's key is encrypted, and there is no terminal to ask on");
-            return Err(failure
-                .hint(format!("give its passphrase with --ca-passphrase-file FILE or {VARIABLE}"))
-                .because(closed)
-                .into());
-        };
-        for left in (0..TRIES).rev() {
-            let typed = prompts.passphrase("Passphrase of the CA's key").context("no passphrase was typed")?;
-            match roots::open(&context.layout, root, Some(&typed)) {
-                Err(RootError::Key { source: KeyError::WrongPassphrase, .. }) if left > 0 => {
-                    context.screen.warn("the passphrase is wrong, try again");
-                }
-                other => return Ok(other?),
-            }
-        }
-        Err(closed.into())
+        Ok(opened)
     }
+}
+
+/// Opens one root with the passphrase at hand, else with one that is asked for, which is returned, too.
+fn open_one(
+    root: RootKind,
+    at_hand: Option<&Passphrase>,
+    given: bool,
+    context: &mut Context<'_>,
+) -> anyhow::Result<(Credential, Option<Passphrase>)> {
+    let closed = match roots::open(&context.layout, root, at_hand) {
+        Err(error @ RootError::Key { source: KeyError::PassphraseNeeded, .. }) => error,
+        // Another root's passphrase, typed a moment ago: this root has one of its own.
+        Err(error @ RootError::Key { source: KeyError::WrongPassphrase, .. }) if !given => error,
+        other => return Ok((other?, None)),
+    };
+    let Some(prompts) = &mut context.prompts else {
+        let failure = Failure::new(Exit::Usage, "the root's key is encrypted, and there is no terminal to ask on");
+        return Err(failure
+            .hint(format!("give its passphrase with --ca-passphrase-file FILE or {VARIABLE}"))
+            .because(closed)
+            .into());
+    };
+    let question = match root {
+        RootKind::Cluster => "Passphrase of the CA's key".to_owned(),
+        RootKind::Etcd | RootKind::FrontProxy => format!("Passphrase of the {}'s key", root.as_str()),
+    };
+    for left in (0..TRIES).rev() {
+        let typed = prompts.passphrase(&question).context("no passphrase was typed")?;
+        match roots::open(&context.layout, root, Some(&typed)) {
+            Err(RootError::Key { source: KeyError::WrongPassphrase, .. }) if left > 0 => {
+                context.screen.warn("the passphrase is wrong, try again");
+            }
+            other => return Ok((other?, Some(typed))),
+        }
+    }
+    Err(closed.into())
 }

@@ -82,11 +82,8 @@ impl Surroundings {
         let cluster = self.cluster.as_ref()?;
         let account = certificate.account();
         let fits = |leaf: &Leaf| {
-            let usage = match leaf.policy().usage {
-                crate::cluster::profile::Usage::Server => "serverAuth",
-                crate::cluster::profile::Usage::Client => "clientAuth",
-            };
-            leaf.subject == account && certificate.has_extended_usage(usage)
+            leaf.subject == account
+                && leaf.policy().usage.names().iter().all(|usage| certificate.has_extended_usage(usage))
         };
         let nodes = cluster.nodes.iter().flat_map(|node| cluster.node_leaves(node));
         let masters = cluster.masters.iter().flat_map(|master| cluster.master_leaves(master));

@@ -10,12 +10,14 @@ use super::audit::Audit;
 use super::context::{Context, read_given};
 use super::verify_target::{self, Aim, Elsewhere};
 use crate::cluster::lifetime::Lifetime;
+use crate::cluster::profile::RootKind;
 use crate::failure::{Exit, Failure};
 use crate::pki::crl;
 use crate::pki::inspect::stamp;
 use crate::store::error::StoreError;
 use crate::store::files;
 use crate::store::ledger::Ledger;
+use crate::store::roots;
 use crate::verify::checks::{Clock, trust_anchor};
 use crate::verify::finding::{Finding, Strictness, Verdict};
 use crate::verify::options::{DEFAULT_CONCURRENCY, Options, PinError};
@@ -292,10 +294,20 @@ fn offline(context: &Context<'_>) -> anyhow::Result<(Target, Vec<Finding>)> {
     let cluster = context.cluster()?;
     let root = verify_target::root(&context.layout)?;
     let target = verify_target::from_directory(&cluster, root.clone(), &context.layout, false);
+    // A root that cannot be read is a finding, and keeps nothing else from being looked at.
+    let read = |kind| Some((kind, roots::certificate(&context.layout, kind).ok()?));
+    let roots = RootKind::ALL.into_iter().filter_map(read).collect();
     let known = Ledger::open(&context.layout.ledger())?.known()?;
     let hosts = (cluster.masters.len() + cluster.nodes.len()) as u64;
     let progress = context.screen.progress("looking at what is there", hosts);
-    let audit = Audit { layout: &context.layout, cluster: &cluster, root: &root, known: &known, now: context.now };
+    let audit = Audit {
+        layout: &context.layout,
+        cluster: &cluster,
+        root: &root,
+        roots: &roots,
+        known: &known,
+        now: context.now,
+    };
     let mut findings = trust_anchor(&target, context.now);
     findings.extend(audit.findings(&|| progress.add(1)));
     Ok((target, findings))

@@ -13,4 +13,5 @@ pub mod known_hosts;
 pub mod passphrase;
 pub mod pem;
 pub mod request;
+pub mod roots;
 pub mod ssh;

@@ -86,7 +86,32 @@ impl Layout {
             Holder::Master => under(Role::Master),
             Holder::Node => under(Role::Node),
             Holder::Cluster => self.pki().join("verifier"),
+            Holder::Person => self.admins(),
         }
+    }
+
+    /// `pki/sa.key`: what signs service accounts' tokens.
+    #[must_use]
+    pub fn service_account_key(&self) -> PathBuf {
+        self.pki().join("sa.key")
+    }
+
+    /// `pki/sa.pub`: what checks them.
+    #[must_use]
+    pub fn service_account_public(&self) -> PathBuf {
+        self.pki().join("sa.pub")
+    }
+
+    /// `pki/admins/NAME.conf`
+    #[must_use]
+    pub fn admin_kubeconfig(&self, name: &HostName) -> PathBuf {
+        self.admins().join(format!("{name}.conf"))
+    }
+
+    /// `pki/admins`: kubeconfigs that were issued and may not be handed over yet.
+    #[must_use]
+    pub fn admins(&self) -> PathBuf {
+        self.pki().join("admins")
     }
 
     /// `pki/ledger.sqlite3`

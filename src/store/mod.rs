@@ -9,3 +9,4 @@ pub mod layout;
 pub mod ledger;
 pub mod lock;
 pub mod roots;
+pub mod service_account;
