@@ -643,7 +643,9 @@ fn installing_puts_every_file_in_place_with_its_mode_and_the_second_time_does_no
     assert_eq!(
         again.stdout,
         format!(
-            "Host name not checked: there is no {place}/etc/hostname.\nNothing to do: all 46 files of both (generation 4) are in place under {place}.\n"
+            "Signature not checked: no --signer was given, and there is no \
+             {place}/etc/kubernetes/clusterctl/allowed_signers.\nHost name not checked: there is no \
+             {place}/etc/hostname.\nNothing to do: all 46 files of both (generation 4) are in place under {place}.\n"
         )
     );
     assert_eq!(scratch.tree(), installed);

@@ -503,8 +503,9 @@ fn what_kubectl_would_not_write_is_named() {
 // ── written, and read again ──
 
 fn host() -> impl Strategy<Value = DraftHost> {
-    (option::weighted(0.9, text()), prop::collection::vec(text(), 0..4), option::of(port()), kubelet())
-        .prop_map(|(name, addresses, port, kubelet)| DraftHost { name, addresses, port, kubelet })
+    (option::weighted(0.9, text()), prop::collection::vec(text(), 0..4), option::of(port()), kubelet()).prop_map(
+        |(name, addresses, port, kubelet)| DraftHost { name, addresses, port, kubelet, ..DraftHost::default() },
+    )
 }
 
 /// Often nothing, and then a kubelet's fields with any value, and others.

@@ -412,3 +412,93 @@ fn what_somebody_changed_in_a_parcel_is_found() {
     assert_eq!(not_one.status, 2, "{not_one}");
     assert!(not_one.err.contains("there is no manifest.json in it, so it is no bundle of clusterctl"), "{not_one}");
 }
+
+// ── bad input ──
+
+#[test]
+fn a_template_that_is_nobodys_is_refused_with_those_that_there_are() {
+    let lab = Lab::issued();
+    fs::create_dir_all(lab.path("templates/node/etc")).expect("a folder");
+    lab.write("templates/node/etc/motd", "hello\n");
+    let before = lab.snapshot();
+    let ran = lab.run(&["bundle", "--all", "--templates", "templates"]);
+    assert_eq!((ran.status, ran.out.as_str()), (2, ""), "{ran}");
+    assert!(
+        ran.err.starts_with(
+            "error: the templates cannot be used\ncaused by: node/etc/motd overrides nothing; there are templates at \
+             install.sh "
+        ) && ran.err.contains(" node/var/lib/kubelet/config.yaml")
+            && ran.err.ends_with("\nhint: clusterctl bundle --eject-templates DIR writes those that work\n"),
+        "{ran}"
+    );
+    assert_eq!(lab.snapshot(), before, "nothing is packed");
+}
+
+#[test]
+fn a_template_that_fails_is_named_with_its_line_and_the_value() {
+    let lab = Lab::issued();
+    fs::create_dir_all(lab.path("templates/node/etc/kubernetes")).expect("a folder");
+    let before = lab.snapshot();
+    let failing = |text: &str| {
+        lab.write("templates/node/etc/kubernetes/kubelet.conf", text);
+        let ran = lab.run(&["bundle", "on", "--templates", "templates", "--format", "dir"]);
+        assert_eq!((ran.status, ran.out.as_str()), (2, ""), "{ran}");
+        assert!(!lab.path("bundles/on").exists(), "nothing is packed");
+        ran.err
+    };
+    let unfilled = failing("a: 1\nserver: {{ cluster.endpiont }}\n");
+    assert!(
+        unfilled.starts_with("error: the bundle of on cannot be rendered\n")
+            && unfilled.contains(
+                "template node/etc/kubernetes/kubelet.conf, line 2: undefined value: server: {{ cluster.endpiont }}\n"
+            )
+            && unfilled.contains("\nhint: look at the template that is named"),
+        "{unfilled}"
+    );
+    let broken = failing("a: 1\nb: 2\nserver: {{ cluster.endpoint }\n");
+    assert!(broken.contains("template node/etc/kubernetes/kubelet.conf, line 3: syntax error"), "{broken}");
+    fs::remove_dir_all(lab.path("templates")).expect("removed");
+    let folder = |path: &std::path::PathBuf| !path.starts_with(lab.path("bundles"));
+    let after: BTreeMap<_, _> = lab.snapshot().into_iter().filter(|(path, _)| folder(path)).collect();
+    assert_eq!(after, before);
+}
+
+#[test]
+fn a_host_without_credentials_is_told_with_the_command_that_makes_them() {
+    let lab = Lab::with_roots();
+    for format in ["tar.gz", "dir", "cloud-init", "ignition"] {
+        let ran = lab.run(&["bundle", "--all", "--format", format]);
+        assert_eq!((ran.status, ran.out.as_str()), (3, ""), "{ran}");
+        assert!(ran.err.contains("clusterctl issue-master"), "{ran}");
+        assert!(!lab.path("bundles").exists(), "nothing is packed");
+    }
+    lab.good(&["issue-master", "--all"]);
+    let ran = lab.run(&["bundle", "on", "--format", "ignition"]);
+    assert_eq!(ran.status, 3, "{ran}");
+    assert!(ran.err.ends_with("\nhint: issue them with: clusterctl issue-node on\n"), "{ran}");
+}
+
+#[test]
+fn a_form_that_there_is_not_and_one_that_cannot_be_sealed_are_usage_errors() {
+    let lab = Lab::issued();
+    let unknown = lab.run(&["bundle", "on", "--format", "zip"]);
+    assert_eq!(unknown.status, 2, "{unknown}");
+    assert!(unknown.err.contains("[possible values: tar.gz, dir, cloud-init, ignition]"), "{unknown}");
+    let pair = good_tool("age-keygen", &[]);
+    let recipient = pair.lines().find_map(|line| line.strip_prefix("# public key: ")).expect("a recipient");
+    let sealed = lab.run(&["bundle", "on", "--format", "ignition", "--seal-to", recipient]);
+    assert_eq!(sealed.status, 2, "{sealed}");
+    assert!(sealed.err.starts_with("error: --format ignition cannot be sealed\nhint: "), "{sealed}");
+    assert!(!lab.path("bundles").exists(), "nothing is packed");
+}
+
+#[test]
+fn what_stands_where_a_folder_has_to_go_stays() {
+    let lab = Lab::issued();
+    fs::create_dir(lab.path("bundles")).expect("a folder");
+    lab.write("bundles/on", "somebody's");
+    let ran = lab.run(&["bundle", "on", "--format", "dir"]);
+    assert_eq!(ran.status, 3, "{ran}");
+    assert!(ran.err.contains("DIR/bundles/on is in the way") && ran.err.contains("\nhint: move "), "{ran}");
+    assert_eq!(lab.read("bundles/on"), "somebody's");
+}

@@ -13,5 +13,7 @@ pub mod manifest;
 pub mod places;
 mod quoting;
 pub mod render;
+pub mod seal;
 pub mod settings;
+pub mod signature;
 pub mod verifier;

@@ -12,5 +12,6 @@ pub mod kubelet_trust;
 pub mod lifetime;
 pub mod name;
 pub mod profile;
+pub mod recipient;
 pub mod similar;
 pub mod spec;

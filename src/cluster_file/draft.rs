@@ -4,7 +4,7 @@
 use serde::de::{Error, MapAccess, SeqAccess};
 
 use super::anything::anything;
-use super::shape::{Entries, Items, Mapping, Reading, Texts, list, mapping, text};
+use super::shape::{Entries, Items, Mapping, Reading, Texts, list, mapping, text, text_or_list};
 use crate::cluster::fault::Reason;
 use crate::cluster::spec::{Draft, DraftHost};
 
@@ -28,8 +28,8 @@ const FILE_KEYS: &[&str] = &[
     "nodes",
 ];
 const VALIDITY_KEYS: &[&str] = &["ca", "master", "node"];
-const MASTER_KEYS: &[&str] = &["name", "addresses", "apiServerPort"];
-const NODE_KEYS: &[&str] = &["name", "addresses", "kubeletPort", "kubelet"];
+const MASTER_KEYS: &[&str] = &["name", "addresses", "apiServerPort", "sealTo"];
+const NODE_KEYS: &[&str] = &["name", "addresses", "kubeletPort", "kubelet", "sealTo"];
 
 /// The file's top.
 pub(super) struct File<'a> {
@@ -185,6 +185,7 @@ impl Entries for Host {
                 self.host.addresses = texts.0;
             }
             "kubelet" => self.host.kubelet = anything(map, reading)?,
+            "sealTo" => self.host.seal_to = text_or_list(map, reading)?,
             // Whichever port the role has.
             _ => self.host.port = text(map, reading)?,
         }
