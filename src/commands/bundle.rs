@@ -170,8 +170,8 @@ fn warn_of_user_data(
             "{large} of them: over {} KiB, which is more than EC2 takes; {}",
             EC2_LIMIT >> 10,
             match format {
-                Format::CloudInit => "compress it with gzip -9, cloud-init unpacks it",
-                _ => "lay it in a bucket, and let a small config fetch it (ignition.config.replace)",
+                Format::CloudInit => "lay it in a private bucket, and let user-data of #include and its URL fetch it",
+                _ => "lay it in a private bucket, and let a small config fetch it (ignition.config.replace)",
             }
         ));
     }
