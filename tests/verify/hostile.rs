@@ -146,6 +146,12 @@ fn redirects_are_not_followed_and_garbage_is_no_answer() {
     assert_eq!(statuses(&nothing), ["not-proven"; 2]);
     let lying = Foreign::spoken(|out| write!(out, "HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\n{{\"kind\":\"Pod"));
     assert_eq!(statuses(&lying), ["not-proven", "fail"]);
+    // A list of pods that calls itself a page is no kubelet's.
+    let page = Foreign::spoken(|out| {
+        let body = r#"{"kind":"PodList","apiVersion":"v1","metadata":{},"items":null}"#;
+        write!(out, "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+    });
+    assert_eq!(statuses(&page), ["not-proven", "fail"]);
 }
 
 #[test]
