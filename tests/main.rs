@@ -12,6 +12,7 @@ mod nginx;
 mod readme;
 mod replaying;
 mod reports;
+mod revocation;
 mod roots;
 mod shells;
 mod show;

@@ -29,7 +29,7 @@ impl Bench<'_> {
                 Caller::Node(name) => {
                     let node = self.nodes.get(name.as_str()).copied();
                     let (made, positive) = api_caller(spot, exchange, node, proven);
-                    rightful.add(positive, false, at);
+                    rightful.add(&exchange.caller, positive, false, at);
                     // One who calls again is there for the others' sake.
                     if heard.insert(name) {
                         let known = made.first().is_some_and(|caller| caller.status == Status::Pass);
@@ -38,7 +38,7 @@ impl Bench<'_> {
                     }
                 }
                 Caller::Verifier if exchange.request == Request::Nodes => {
-                    rightful.add(verifiers_call(exchange, proven), true, at);
+                    rightful.add(&exchange.caller, verifiers_call(exchange, proven), true, at);
                 }
                 _ => {}
             }

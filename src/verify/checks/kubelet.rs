@@ -19,7 +19,7 @@ impl Bench<'_> {
         for (at, exchange) in dial.exchanges.iter().enumerate().filter(|(_, exchange)| asks_for_pods(exchange)) {
             let proven = self.proven(exchange);
             let (mut finding, positive) = kubelet_caller(spot, exchange, proven);
-            rightful.add(positive, true, at);
+            rightful.add(&exchange.caller, positive, true, at);
             // One who calls again is there for the others' sake, and so is the verifier.
             if exchange.caller != Caller::Verifier && !heard.contains(&&exchange.caller) {
                 finding.caller = who(&exchange.caller);

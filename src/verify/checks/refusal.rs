@@ -42,6 +42,10 @@ impl Bench<'_> {
                 Refusal::Proven => true,
                 Refusal::NoProof(why) => {
                     finding.observed.push_str(why);
+                    // With a key that is not here it might have been proven.
+                    if rightful.keyless {
+                        finding.status = Status::Skipped;
+                    }
                     return finding;
                 }
                 // nginx's and others' way of refusing a certificate. It may hold for one path alone.
@@ -116,17 +120,21 @@ pub(super) struct Rightful {
     best: Positive,
     /// Whether it was accepted where the others are refused.
     same_path: bool,
+    /// No key is here of those whose right it is; the verifier, at best, is known.
+    keyless: bool,
     /// The last that was accepted, or recognised, among the exchanges of its dial.
     last: Option<usize>,
 }
 
 impl Rightful {
     pub(super) fn none() -> Self {
-        Self { best: Positive::Untried, same_path: false, last: None }
+        Self { best: Positive::Untried, same_path: false, keyless: true, last: None }
     }
 
-    /// Takes one more into account: what became of it, whether it asked for what others are refused, and its place.
-    pub(super) fn add(&mut self, positive: Positive, same_path: bool, at: usize) {
+    /// Takes one more into account: who called, what became of it, whether it asked for what others are refused, and its
+    /// place.
+    pub(super) fn add(&mut self, caller: &Caller, positive: Positive, same_path: bool, at: usize) {
+        self.keyless &= *caller == Caller::Verifier || positive == Positive::Untried;
         self.best = self.best.max(positive);
         self.same_path |= same_path && positive == Positive::Accepted;
         if matches!(positive, Positive::Accepted | Positive::Forbidden) {
@@ -332,7 +340,7 @@ mod tests {
         assert_eq!(anonymous(&verifier(answer(200, nodes)), answer(403, "<html>")), "pass");
         // Known and forbidden is known: a 401 is not the same, another 403 is.
         assert_eq!(anonymous(&verifier(answer(403, &forbidden)), answer(401, STATUS)), "pass");
-        assert_eq!(anonymous(&verifier(answer(403, &forbidden)), answer(403, &forbidden)), "not-proven");
+        assert_eq!(anonymous(&verifier(answer(403, &forbidden)), answer(403, &forbidden)), "skipped");
         assert_eq!(anonymous(&verifier(answer(403, "<html>")), answer(401, STATUS)), "not-proven");
         assert_eq!(anonymous(&verifier(answer(401, STATUS)), answer(401, STATUS)), "not-proven");
         assert_eq!(anonymous(&[], answer(401, STATUS)), "skipped");
@@ -352,7 +360,7 @@ mod tests {
             (found["caller"].status.as_str(), found["anonymous"].status.as_str())
         };
         assert_eq!(judged(answer(403, words), answer(401, "")), ("skipped", "pass"));
-        assert_eq!(judged(answer(403, words), answer(403, words)), ("skipped", "not-proven"));
+        assert_eq!(judged(answer(403, words), answer(403, words)), ("skipped", "skipped"));
         assert_eq!(judged(answer(403, "<html>"), answer(401, "")), ("skipped", "not-proven"));
         assert_eq!(judged(answer(401, ""), answer(401, "")), ("skipped", "not-proven"));
     }
