@@ -7,6 +7,7 @@ mod flags;
 pub mod input;
 pub mod manifest;
 pub mod places;
+pub mod policy;
 mod quoting;
 pub mod render;
 pub mod settings;
