@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{bundle, completions, demo, init, init_ca, issue_master, issue_node, man, show, verify};
+use crate::commands::{
+    bundle, completions, demo, init, init_ca, issue_admin, issue_master, issue_node, man, show, verify,
+};
 use crate::store::layout::Layout;
 use crate::ui::{ColorChoice, Verbosity};
 
@@ -82,6 +84,8 @@ pub enum Command {
     IssueMaster(issue_master::IssueMasterArgs),
     /// Issue nodes' credentials: what is missing or no longer matches the cluster file
     IssueNode(issue_node::IssueNodeArgs),
+    /// Issue an administrator's kubeconfig
+    IssueAdmin(issue_admin::IssueAdminArgs),
     /// Render and pack one bundle for each host
     Bundle(bundle::BundleArgs),
     /// Prove on a live cluster, or in the directory alone, that its members find and trust each other

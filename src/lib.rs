@@ -86,12 +86,15 @@ pub fn run(world: &mut World) -> Exit {
 }
 
 fn dispatch(command: Command, context: &mut Context<'_>) -> anyhow::Result<Exit> {
-    use crate::commands::{bundle, completions, demo, init, init_ca, issue_master, issue_node, man, show, verify};
+    use crate::commands::{
+        bundle, completions, demo, init, init_ca, issue_admin, issue_master, issue_node, man, show, verify,
+    };
     match command {
         Command::Init(args) => init::run(&args, context),
         Command::InitCa(args) => init_ca::run(&args, context),
         Command::IssueMaster(args) => issue_master::run(&args, context),
         Command::IssueNode(args) => issue_node::run(&args, context),
+        Command::IssueAdmin(args) => issue_admin::run(&args, context),
         Command::Bundle(args) => bundle::run(&args, context),
         Command::Verify(args) => verify::run(&args, context),
         Command::Show(args) => show::run(&args, context),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use clusterctl::bundle::archive;
 use clusterctl::bundle::contents::Bundle;
@@ -24,6 +24,8 @@ use clusterctl::policy::denials::Denials;
 use time::OffsetDateTime;
 use time::macros::datetime;
 use zeroize::Zeroizing;
+
+use crate::support::pyyaml;
 
 const NOW: OffsetDateTime = datetime!(2026-11-23 12:00:00 UTC);
 const KEYS: KeyKind = KeyKind::EcdsaP256;
@@ -863,22 +865,6 @@ fn stdout(command: &mut Command) -> String {
     let shown = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{command:?}: {shown}{}", String::from_utf8_lossy(&output.stderr));
     shown
-}
-
-/// YAML as PyYAML, a YAML 1.1 reader, sees it.
-fn pyyaml(yaml: &str) -> serde_json::Value {
-    use std::io::Write as _;
-    let script = "import json, sys, yaml; json.dump(yaml.safe_load(sys.stdin), sys.stdout)";
-    let mut python = Command::new("/usr/bin/python3")
-        .args(["-c", script])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("python3 with PyYAML");
-    python.stdin.take().expect("a pipe").write_all(yaml.as_bytes()).expect("written");
-    let output = python.wait_with_output().expect("it ends");
-    assert!(output.status.success(), "{yaml}");
-    serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
 /// Everything below `root`: path → mode and bytes; folders have none.

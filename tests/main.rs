@@ -1,9 +1,12 @@
 //! The whole suite, one binary: a module for each command, and one for each promise that spans several.
 
+mod admin;
 mod bundle;
 mod certificates;
 mod cluster_file;
+mod control_plane;
 mod corpora;
+mod delivery;
 mod demo;
 mod init;
 mod interruption;

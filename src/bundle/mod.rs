@@ -4,7 +4,9 @@
 pub mod archive;
 pub mod contents;
 mod flags;
+pub mod format;
 pub mod input;
+pub mod kubeconfig;
 pub mod manifest;
 pub mod places;
 pub mod policy;

@@ -6,18 +6,19 @@ use std::path::Path;
 
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use time::OffsetDateTime;
+use zeroize::Zeroizing;
 
 use crate::bundle::archive;
 use crate::bundle::contents::Bundle;
 use crate::bundle::places;
 use crate::cluster::name::HostName;
-use crate::cluster::profile::{Leaf, RootKind};
+use crate::cluster::profile::{Leaf, RootKind, SYSTEM_MASTERS};
 use crate::cluster::spec::{Cluster, Host};
 use crate::cluster_file::kubeconfig::{self, Credential, Kubeconfig};
 use crate::cluster_file::kubelet_config;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
-use crate::pki::inspect::{Flaw, own_root_flaws, root_of_another_cluster, stamp};
+use crate::pki::inspect::{Flaw, general_flaws, own_root_flaws, root_of_another_cluster, stamp};
 use crate::pki::key::PrivateKey;
 use crate::pki::pem;
 use crate::store::credentials::{self, Trouble};
@@ -28,6 +29,9 @@ use crate::store::roots;
 use crate::store::service_account::{self, Found};
 use crate::verify::finding::{CheckId, Finding, Status};
 use crate::verify::target::Place;
+
+/// No administrator's kubeconfig is larger than this, in bytes.
+const ADMIN_LIMIT: u64 = 256 * 1024;
 
 /// What an audit looks at.
 pub(super) struct Audit<'a> {
@@ -58,6 +62,7 @@ impl Audit<'_> {
             .collect();
         findings.extend(with_shared_keys(looked));
         findings.push(self.service_account());
+        findings.extend(self.admins());
         findings.extend(self.bundles());
         findings
     }
@@ -128,6 +133,51 @@ impl Audit<'_> {
             Err(trouble) => (trouble.to_string(), "restore sa.key and sa.pub from a backup".to_owned()),
         };
         finding(Status::Fail).saw(wrong, expected).hint(hint)
+    }
+
+    /// Administrators' kubeconfigs that still lie here. They are to be handed over: one that passes by every authorizer is
+    /// told of even when it is as it should be.
+    fn admins(&self) -> Vec<Finding> {
+        let names = files::names_in(&self.layout.admins()).unwrap_or_default();
+        names.iter().filter(|name| name.ends_with(".conf")).map(|name| self.admin(name)).collect()
+    }
+
+    fn admin(&self, file: &str) -> Finding {
+        let path = self.layout.admins().join(file);
+        let who = format!("admin {}", file.trim_end_matches(".conf"));
+        let finding = |status| {
+            Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, &who, status).address(path.display().to_string())
+        };
+        let expected = "a kubeconfig of this root's, known to the ledger, its owner's alone";
+        let certificate = match administrator(&path) {
+            Ok(certificate) => certificate,
+            Err(why) => {
+                let hint = format!("clusterctl issue-admin {} --reissue", file.trim_end_matches(".conf"));
+                return finding(Status::Fail).saw(why, expected).hint(hint);
+            }
+        };
+        let mut wrong: Vec<String> = general_flaws(&certificate, self.now).iter().map(ToString::to_string).collect();
+        if !certificate.is_signed_by(self.root) {
+            wrong.push(Flaw::BadSignature.to_string());
+        }
+        if self.known.sequence(certificate.fingerprint()).is_none() {
+            wrong.push(Trouble::NotInLedger.to_string());
+        }
+        match files::mode(&path) {
+            Ok(mode) if mode & 0o077 != 0 => wrong.push(Trouble::Mode(path.clone(), mode).to_string()),
+            _ => {}
+        }
+        let until = stamp(certificate.not_after);
+        if !wrong.is_empty() {
+            return finding(Status::Fail).saw(wrong.join("; "), expected).hint(format!("rm {}", path.display()));
+        }
+        if certificate.subject.organizations.iter().any(|group| group == SYSTEM_MASTERS) {
+            let saw = format!("{SYSTEM_MASTERS}, which no authorizer is asked about, until {until}");
+            return finding(Status::Warn)
+                .saw(saw, "no such account outside of an emergency")
+                .hint(format!("destroy it when the emergency is over: rm {}", path.display()));
+        }
+        finding(Status::Pass).saw(format!("good until {until}"), expected)
     }
 
     /// What stands between others and the keys: the folder of them all, the ledger, and the folder of bundles. Nothing is
@@ -256,7 +306,7 @@ impl Audit<'_> {
             |status| Finding::new(CheckId::TRUST_MATCH, place, host, status).address(path.display().to_string());
         let expected = "a bundle that carries this root, by file path, and nothing that weakens it";
         let bytes = match files::read(path, archive::MAX_UNPACKED) {
-            Ok(bytes) => zeroize::Zeroizing::new(bytes),
+            Ok(bytes) => Zeroizing::new(bytes),
             Err(error) => return finding(Status::Fail).saw(error.to_string(), expected),
         };
         let hint = format!("clusterctl bundle {host}");
@@ -318,6 +368,17 @@ impl Audit<'_> {
             finding(Status::Fail).saw(wrong.join("; "), expected).hint(hint)
         }
     }
+}
+
+/// The certificate in an administrator's kubeconfig.
+fn administrator(path: &Path) -> Result<Certificate, String> {
+    let bytes = files::read(path, ADMIN_LIMIT).map(Zeroizing::new).map_err(|error| error.to_string())?;
+    let config = kubeconfig::read(&bytes).map_err(|error| error.to_string())?;
+    let Some(Credential::Data(pem)) = config.users.first().and_then(|user| user.certificate.as_ref()) else {
+        return Err("it holds no certificate".to_owned());
+    };
+    let der = pem::certificates(pem).map_err(|error| error.to_string())?.swap_remove(0);
+    Certificate::from_der(der).map_err(|error| error.to_string())
 }
 
 /// A finding, and the key that it is about.

@@ -1,15 +1,18 @@
 //! `bundle`: one archive for each host, with all that it needs to find and trust the others.
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use rayon::iter::{Either, IndexedParallelIterator, IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 use zeroize::Zeroizing;
 
 use super::batches::in_batches;
 use super::context::{Context, unknown_host};
 use crate::bundle::archive::{self, Packer};
+use crate::bundle::contents::{BundleFile, folder_mode};
+use crate::bundle::format::{Format, Parcel};
 use crate::bundle::input::{BundleInput, CredentialPem, Roles};
 use crate::bundle::render::Templates;
 use crate::bundle::settings::Settings;
@@ -22,10 +25,12 @@ use crate::pki::fingerprint::Fingerprint;
 use crate::pki::roots::Roots;
 use crate::policy::denials::Denials;
 use crate::store::credentials::{self, Trouble};
+use crate::store::error::StoreError;
 use crate::store::files::{self, PRIVATE, PUBLIC};
 use crate::store::layout::Layout;
 use crate::store::ledger::Known;
 use crate::store::service_account::{self, Found};
+use crate::store::trees;
 
 /// Bundles in one batch: up to three batches are kept in memory until they are on the disk.
 const BATCH: usize = 512;
@@ -48,6 +53,9 @@ pub struct BundleArgs {
     /// kubelets with: keep it as a secret
     #[arg(long, conflicts_with_all = ["hosts", "all"])]
     verifier: bool,
+    /// In which form: an archive to unpack, or a folder to copy
+    #[arg(long, value_name = "FORMAT", default_value = Format::TarGz.as_str(), value_parser = formats(), conflicts_with = "verifier")]
+    format: Format,
     /// Take templates from this folder where it has them, by their path
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     templates: Option<PathBuf>,
@@ -57,6 +65,11 @@ pub struct BundleArgs {
     /// Write the built-in templates into this folder, to start from, and do nothing else
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath, conflicts_with_all = ["hosts", "all", "templates"])]
     eject_templates: Option<PathBuf>,
+}
+
+fn formats() -> impl TypedValueParser<Value = Format> {
+    let named = |name: String| Format::ALL.into_iter().find(|format| format.as_str() == name);
+    PossibleValuesParser::new(Format::ALL.map(Format::as_str)).try_map(move |name| named(name).ok_or("no such format"))
 }
 
 /// Runs `bundle`.
@@ -91,7 +104,7 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     let folder = context.layout.bundles();
     files::create_folder(&folder)?;
     files::sweep(&folder)?;
-    let written = write_all(&source, &hosts, &templates, context)?;
+    let written = write_all(&source, &hosts, &templates, args.format, context)?;
     ledger.note(
         "bundle",
         &format!("{written} host{}", if written == 1 { "" } else { "s" }),
@@ -99,7 +112,7 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
         &context.mark(),
     )?;
     if hosts.len() == 1 {
-        context.screen.answer(context.layout.bundle(hosts[0].roles.host()).display());
+        context.screen.answer(folder.join(args.format.file_name(hosts[0].roles.host())).display());
     } else {
         context.screen.answer(folder.display());
     }
@@ -110,7 +123,7 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     Ok(Exit::Done)
 }
 
-fn eject(dir: &std::path::Path, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+fn eject(dir: &Path, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let dir = context.path(dir);
     for (path, text) in Templates::eject() {
         let path = dir.join(path);
@@ -365,6 +378,7 @@ fn write_all(
     source: &Source<'_>,
     hosts: &[Judged<'_>],
     templates: &Templates,
+    format: Format,
     context: &Context<'_>,
 ) -> anyhow::Result<usize> {
     let progress = context.screen.progress("packing", hosts.len() as u64);
@@ -372,13 +386,11 @@ fn write_all(
     let make = |batch: &[Judged<'_>]| {
         // rayon makes a packer for every part that it cuts a batch into.
         let parts = batch.par_iter().with_min_len(BATCH / 16);
-        parts.map_init(Packer::new, |packer, judged| pack(source, judged, templates, packer)).collect()
+        parts.map_init(Packer::new, |packer, judged| pack(source, judged, templates, format, packer)).collect()
     };
-    let write = |batch: &[Judged<'_>], packed: Vec<Zeroizing<Vec<u8>>>| {
-        let name = |judged: &Judged<'_>| format!("{}.tar.gz", judged.roles.host());
-        let files: Vec<files::NewFile<'_>> =
-            batch.iter().zip(&packed).map(|(judged, bytes)| (name(judged), bytes.as_slice(), PRIVATE)).collect();
-        files::replace_all(&folder, &files)?;
+    let write = |batch: &[Judged<'_>], parcels: Vec<Parcel>| {
+        let names = batch.iter().map(|judged| format.file_name(judged.roles.host()));
+        write_parcels(&folder, names.zip(&parcels))?;
         progress.add(batch.len() as u64);
         Ok(())
     };
@@ -386,12 +398,34 @@ fn write_all(
     in_batches(hosts, BATCH, context, make, write, told)
 }
 
+/// Puts each parcel under its name into the folder.
+fn write_parcels<'p>(folder: &Path, parcels: impl Iterator<Item = (String, &'p Parcel)>) -> Result<(), StoreError> {
+    let (mut written, mut trees) = (Vec::<files::NewFile<'_>>::new(), Vec::new());
+    for (name, parcel) in parcels {
+        match parcel {
+            Parcel::File(bytes) => written.push((name, bytes.as_slice(), PRIVATE)),
+            Parcel::Folder(tree) => {
+                let file = |file: &'p BundleFile| (file.path.as_str(), file.bytes.as_slice(), file.mode);
+                trees.push((name, tree.iter().map(file).collect()));
+            }
+        }
+    }
+    if !written.is_empty() {
+        files::replace_all(folder, &written)?;
+    }
+    if !trees.is_empty() {
+        trees::replace_all(folder, &trees, folder_mode)?;
+    }
+    Ok(())
+}
+
 fn pack(
     source: &Source<'_>,
     judged: &Judged<'_>,
     templates: &Templates,
+    format: Format,
     packer: &mut Packer,
-) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+) -> anyhow::Result<Parcel> {
     let credentials = source.files(judged)?;
     let input = BundleInput {
         cluster: source.cluster,
@@ -408,5 +442,5 @@ fn pack(
             .hint("look at the template that is named; clusterctl bundle --eject-templates DIR writes those that work")
             .because(error)
     })?;
-    Ok(packer.pack(&bundle))
+    Ok(format.parcel(bundle, packer))
 }

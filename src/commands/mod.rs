@@ -10,6 +10,7 @@ pub mod demo;
 pub mod init;
 pub mod init_ca;
 mod issue;
+pub mod issue_admin;
 pub mod issue_master;
 pub mod issue_node;
 pub mod man;

@@ -162,6 +162,11 @@ fn write_file(path: &Path, bytes: &[u8], mode: u32, durable: Durable) -> Result<
     }
 }
 
+/// Writes a file that must not be there yet; it is on the disk only after [`sync_all`].
+pub(super) fn write_with_the_batch(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
+    write_file(path, bytes, mode, Durable::WithTheBatch)
+}
+
 fn rename(from: &Path, to: &Path, how: RenameFlags) -> Result<(), StoreError> {
     match renameat_with(CWD, from, CWD, to, how) {
         Ok(()) => Ok(()),
