@@ -198,7 +198,7 @@ fn aim(args: &VerifyArgs, context: &Context<'_>) -> anyhow::Result<Aim> {
 /// The lists that were given, and the directory's own. What is none is for the report: whoever asks for a list to be
 /// heeded has to learn that it was not.
 fn add_revocation_lists(target: &mut Target, args: &VerifyArgs, context: &Context<'_>) -> anyhow::Result<()> {
-    let own = context.layout.revocation_list();
+    let own = context.layout.revocation_list(RootKind::Cluster);
     let own = (!args.elsewhere.is_given() && files::exists(&own)).then_some(own);
     for path in args.crls.iter().map(|path| context.path(path)).chain(own) {
         match crl::lists(&read_given(&path, MAX_LIST, "revocation list")?) {

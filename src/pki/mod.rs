@@ -11,5 +11,6 @@ pub mod inspect;
 pub mod key;
 pub mod passphrase;
 pub mod pem;
+pub mod reason;
 pub mod request;
 pub mod roots;

@@ -40,6 +40,15 @@ impl Denials {
         if revoked.len() > MAX { Err(TooMany { count: revoked.len() }) } else { Ok(Self { revoked }) }
     }
 
+    /// Whether `coming` more would fit.
+    ///
+    /// # Errors
+    /// When they would be more than [`MAX`].
+    pub fn room_for(&self, coming: usize) -> Result<(), TooMany> {
+        let count = self.revoked.len() + coming;
+        if count > MAX { Err(TooMany { count }) } else { Ok(()) }
+    }
+
     /// How many there are.
     #[must_use]
     pub fn count(&self) -> usize {
