@@ -87,7 +87,8 @@ pub fn run(world: &mut World) -> Exit {
 
 fn dispatch(command: Command, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     use crate::commands::{
-        bundle, completions, demo, init, init_ca, issue_admin, issue_master, issue_node, man, policy, revoke, show, verify,
+        bundle, completions, demo, init, init_ca, issue_admin, issue_master, issue_node, man, policy, revoke, show,
+        verify,
     };
     match command {
         Command::Init(args) => init::run(&args, context),

@@ -16,6 +16,7 @@ mod policy;
 mod readme;
 mod replaying;
 mod reports;
+mod revoking;
 mod roots;
 mod shells;
 mod show;

@@ -90,6 +90,7 @@ fn refuse_others_files(context: &Context<'_>) -> anyhow::Result<()> {
     }
     let others: Vec<String> = files::files_below(&folder)?.into_iter().filter(|path| !policy::is_ours(path)).collect();
     let Some(first) = others.first() else { return Ok(()) };
-    let what = format!("{} is not from clusterctl, and the folder is replaced as a whole", folder.join(first).display());
+    let what =
+        format!("{} is not from clusterctl, and the folder is replaced as a whole", folder.join(first).display());
     Err(Failure::new(Exit::Refused, what).hint("keep your own files in another folder").into())
 }

@@ -73,11 +73,7 @@ pub(super) fn write_authorization(
 ///
 /// # Errors
 /// A usage error when the template fails.
-pub(super) fn authorization(
-    cluster: &Cluster,
-    denials: &Denials,
-    templates: &Templates,
-) -> Result<String, Failure> {
+pub(super) fn authorization(cluster: &Cluster, denials: &Denials, templates: &Templates) -> Result<String, Failure> {
     templates.authorization(cluster, denials).map_err(|error| {
         Failure::new(Exit::Usage, "the API servers' rules cannot be rendered")
             .hint("look at the template that is named; clusterctl bundle --eject-templates DIR writes those that work")

@@ -114,13 +114,7 @@ struct Plan {
 
 /// What a name or a serial number stands for: what of it can be revoked, and the lists that have to say so. A revocation that
 /// was interrupted is completed.
-fn plan(
-    whose: &str,
-    cluster: &Cluster,
-    ledger: &Ledger,
-    roots: &Roots,
-    context: &Context<'_>,
-) -> anyhow::Result<Plan> {
+fn plan(whose: &str, cluster: &Cluster, ledger: &Ledger, roots: &Roots, context: &Context<'_>) -> anyhow::Result<Plan> {
     let found = find(whose, cluster, ledger)?;
     if found.iter().any(Issued::is_root) {
         return Err(Failure::new(Exit::Refused, format!("{whose} is a root, and nobody would ask its own list"))
@@ -178,7 +172,9 @@ fn find(whose: &str, cluster: &Cluster, ledger: &Ledger) -> anyhow::Result<Vec<I
     let holders = ledger.holders()?;
     let holders: Vec<&str> = holders.iter().map(String::as_str).collect();
     let failure = Failure::new(Exit::Usage, format!("nobody called {whose:?} ever got a certificate here"));
-    Err(match nearest(whose, &holders) {
+    let longer =
+        holders.iter().copied().find(|name| name.strip_prefix(whose).is_some_and(|rest| rest.starts_with('.')));
+    Err(match longer.or_else(|| nearest(whose, &holders)) {
         Some(near) => failure.hint(format!("did you mean {near} ?")),
         None => failure.hint("name a host, an account or a serial number; the ledger has them all"),
     }
@@ -285,10 +281,15 @@ fn tell(args: &RevokeArgs, plan: &Plan, context: &mut Context<'_>) {
     if args.renew {
         return;
     }
-    context.screen.step(
-        "API servers deny within a minute: copy authorization.yaml to /etc/kubernetes/clusterctl on every master under another \
-         name and rename it into place, or bundle and install the masters again.",
-    );
+    if plan.lists.contains(&RootKind::Cluster) || plan.fresh.is_empty() {
+        context.screen.step(
+            "API servers deny within a minute of getting authorization.yaml: copy it to /etc/kubernetes/clusterctl on every \
+             master under another name and rename it into place, or bundle and install the masters again.",
+        );
+    }
+    if plan.lists.contains(&RootKind::Etcd) {
+        context.screen.step("etcd heeds the list that its --client-crl-file names, at the next connection.");
+    }
     if profiles().any(|profile| profile == Profile::BreakGlass.policy().name) {
         context.screen.warn(
             "Kubernetes lets system:masters in whatever a rule says: a break-glass account works until its certificate ends",

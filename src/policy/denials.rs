@@ -55,6 +55,12 @@ impl Denials {
         self.revoked.len()
     }
 
+    /// All of them.
+    #[must_use]
+    pub fn certificates(&self) -> &[Fingerprint] {
+        &self.revoked
+    }
+
     /// The `credential-id`s of each rule, as Kubernetes writes them (`apiserver/pkg/authentication/request/x509`,
     /// `CommonNameUserConversion`). There is always a rule, if only one that names nobody: a reload may not drop a type of
     /// authorizer that was there at the start.

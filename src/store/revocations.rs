@@ -54,7 +54,8 @@ impl Issued {
     }
 }
 
-const COLUMNS: &str = "c.serial, c.sha256, c.profile, c.host, c.account, c.not_after, c.issuer_sha256, r.reason, r.revoked_at";
+const COLUMNS: &str =
+    "c.serial, c.sha256, c.profile, c.host, c.account, c.not_after, c.issuer_sha256, r.reason, r.revoked_at";
 const WITH_REVOCATIONS: &str = "FROM certificates c LEFT JOIN revocations r ON r.sha256 = c.sha256";
 
 impl Ledger {
