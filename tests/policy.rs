@@ -1,5 +1,6 @@
 //! The rights of accounts as Kubernetes's own types, PyYAML, kubectl and a CEL interpreter see them.
 
+use std::process::Command;
 use std::sync::OnceLock;
 
 use clusterctl::bundle::policy::PolicyFile;
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 use super::support::admission::{Admission, Write};
 use super::support::authorization::{AuthorizationConfiguration, Verdict};
 use super::support::kubernetes::{documents, strict};
+use super::support::{CLUSTER, Lab};
 
 fn cluster(accounts: &str, nodes: usize) -> Cluster {
     let host =
@@ -241,7 +243,7 @@ fn kubectl_reads_the_kubeconfig_that_denies_and_finds_a_closed_port_in_it() {
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("deny.kubeconfig");
     std::fs::write(&path, text).expect("written");
-    let output = std::process::Command::new("kubectl")
+    let output = Command::new("kubectl")
         .args([
             "config",
             "view",
@@ -659,4 +661,124 @@ fn five_thousand_nodes_make_no_large_object_and_few_files() {
     assert_eq!(nodes.len(), 4 * 1_000);
     assert!(nodes.iter().all(|document| document.to_string().len() < 1_000));
     assert_eq!(files, folder(&cluster), "the same bytes for the same input");
+}
+
+// ── the command ──
+
+fn lab(accounts: &str) -> Lab {
+    Lab::with(&CLUSTER.replace("serviceCIDRs", &format!("accounts: {accounts}\nserviceCIDRs")))
+}
+
+#[test]
+fn policy_writes_a_folder_that_kubectl_reads_in_order_and_without_the_api_servers_own_file() {
+    let lab = lab("kubelet");
+    let ran = lab.good(&["policy"]);
+    assert_eq!(
+        ran.out,
+        "DIR/policy/10-accounts.yaml\nDIR/policy/20-nodes-0001.yaml\nDIR/policy/masters/authorization.yaml\n"
+    );
+    assert!(ran.err.contains("kubectl apply -f DIR/policy"), "{ran}");
+    // kubectl decodes what it is given into its own types, and here asks no server.
+    let output = Command::new("kubectl")
+        .args(["label", "--local", "-f", "policy", "x=y", "-o", "json"])
+        .current_dir(lab.dir())
+        .output()
+        .expect("kubectl");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let typed = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Value>();
+    let mut typed: Vec<Value> = typed.collect::<Result<_, _>>().expect("JSON");
+    for object in &mut typed {
+        object["metadata"]["labels"].as_object_mut().expect("labels").remove("x");
+        object["metadata"].as_object_mut().expect("metadata").remove("creationTimestamp");
+        // An empty status that the type always writes.
+        object.as_object_mut().expect("an object").remove("status");
+    }
+    let ours: Vec<Value> = ["policy/10-accounts.yaml", "policy/20-nodes-0001.yaml"]
+        .iter()
+        .flat_map(|path| documents(&lab.read(path)))
+        .map(|mut document| {
+            let labels = &mut document["metadata"]["labels"];
+            if labels.is_null() {
+                *labels = json!({});
+            }
+            document
+        })
+        .collect();
+    assert_eq!(kinds(&typed), kinds(&ours));
+    for (theirs, ours) in typed.iter().zip(&ours) {
+        for part in ["metadata", "rules", "roleRef", "subjects"] {
+            assert_eq!(theirs[part], ours[part], "{theirs}");
+        }
+        // kubectl fills in defaults where a type has some; what we say stays.
+        for (key, value) in ours["spec"].as_object().into_iter().flatten() {
+            let says = |value: &Value| value.to_string();
+            let same = &theirs["spec"][key] == value || key == "matchConstraints";
+            assert!(same, "{key}: {} {}", says(value), says(&theirs["spec"][key]));
+        }
+    }
+    let before = lab.snapshot();
+    lab.good(&["policy"]);
+    assert_eq!(before, lab.snapshot(), "the same bytes for the same input");
+}
+
+#[test]
+fn policy_replaces_its_folder_as_a_whole_and_nobody_elses_files() {
+    let lab = lab("kubelet");
+    lab.good(&["policy"]);
+    lab.write("cluster.yaml", &CLUSTER.replace("serviceCIDRs", "accounts: system-node\nserviceCIDRs"));
+    let ran = lab.good(&["policy"]);
+    assert_eq!(ran.out, "DIR/policy/10-accounts.yaml\nDIR/policy/masters/authorization.yaml\n");
+    assert!(!lab.path("policy/20-nodes-0001.yaml").exists());
+    lab.write("policy/mine.yaml", "kind: Mine\n");
+    let before = lab.snapshot();
+    let refused = lab.run(&["policy"]);
+    assert_eq!(refused.status, 3, "{refused}");
+    assert!(refused.err.contains("DIR/policy/mine.yaml is not from clusterctl"), "{refused}");
+    assert_eq!(before, lab.snapshot());
+}
+
+#[test]
+fn a_template_of_ones_own_is_used_and_one_that_fails_changes_nothing() {
+    let lab = lab("kubelet");
+    std::fs::create_dir_all(lab.path("t/policy")).expect("a folder");
+    lab.write("t/policy/nodes.yaml", "{% for node in nodes %}\n# {{ node.account }}\n{% endfor %}\n");
+    lab.good(&["policy", "--templates", "t"]);
+    assert!(lab.read("policy/20-nodes-0001.yaml").contains("# \"kubelet:on\""));
+    lab.write("t/policy/nodes.yaml", "{{ nothing }}\n");
+    let before = lab.snapshot();
+    let failed = lab.run(&["policy", "--templates", "t"]);
+    assert_eq!(failed.status, 2, "{failed}");
+    assert!(failed.err.contains("policy/nodes.yaml, line 1"), "{failed}");
+    lab.write("t/policy/other.yaml", "x\n");
+    let unknown = lab.run(&["policy", "--templates", "t"]);
+    assert!(unknown.status == 2 && unknown.err.contains("overrides nothing"), "{unknown}");
+    std::fs::remove_file(lab.path("t/policy/other.yaml")).expect("removed");
+    assert_eq!(before, lab.snapshot());
+}
+
+#[test]
+fn check_says_on_one_screen_all_that_is_rendered() {
+    for accounts in ["kubelet", "system-node"] {
+        let ran = lab(accounts).good(&["policy", "--check"]);
+        assert!(ran.out.lines().count() <= 40 && ran.out.lines().all(|line| line.chars().count() <= 110), "{ran}");
+        let unwrapped: Vec<&str> = ran.out.split_whitespace().collect();
+        let unwrapped = unwrapped.join(" ");
+        for document in applied(&cluster(accounts, 1)) {
+            for rule in document["rules"].as_array().into_iter().flatten() {
+                let list = |key: &str, by: &str| {
+                    let items = rule[key].as_array().into_iter().flatten();
+                    items.map(|item| item.as_str().expect("text")).collect::<Vec<_>>().join(by)
+                };
+                let what = [list("resources", ", "), list("nonResourceURLs", ", ")].concat();
+                let says = format!("{what}: {}", list("verbs", " "));
+                assert!(unwrapped.contains(&says), "{says}: {ran}");
+            }
+            for subject in document["subjects"].as_array().into_iter().flatten() {
+                let name = subject["name"].as_str().expect("a name").replace(":on", ":HOST");
+                assert!(unwrapped.contains(&name), "{name}: {ran}");
+            }
+        }
+    }
+    let kubelets = lab("kubelet").good(&["policy", "--check"]).out;
+    assert!(kubelets.contains("  open    it can get a secret"), "{kubelets}");
 }

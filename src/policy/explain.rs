@@ -66,7 +66,7 @@ fn of_kubelets(text: &mut String) {
         [
             "it can get a secret, a configmap, a volume or a pod of any node whose name and namespace it knows",
             "it can have a token made for the service account of a pod that runs on another node",
-            "accounts: system-node closes both",
+            "accounts: system-node closes these two · it can write events about anything",
         ],
     );
 }
