@@ -84,6 +84,7 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     }
     let hosts = select(&cluster, args)?;
     let sealing = args.seal.plan(&hosts, context)?;
+    let forget = args.seal.forget_keys(sealing.as_ref())?;
     let key = args.sign.key(context)?;
     let finish = Finish { templates: templates(args, context)?, key, sealing };
     let _lock = context.lock("bundle")?;
@@ -100,17 +101,29 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
         layout: &context.layout,
         now: context.now,
     };
-    let hosts = all_have_credentials(&source, hosts)?;
+    let (hosts, kept) = all_have_credentials(&source, hosts, args.all)?;
+    if hosts.is_empty() {
+        tell_kept(kept, context);
+        context.screen.step("nothing was packed");
+        return Ok(Exit::Done);
+    }
     let folder = context.layout.bundles();
     files::create_folder(&folder)?;
     files::sweep(&folder)?;
     let written = write_all(&source, &hosts, &finish, context)?;
+    tell_kept(kept, context);
     ledger.note(
         "bundle",
         &format!("{written} host{}", if written == 1 { "" } else { "s" }),
         &folder.display().to_string(),
         &context.mark(),
     )?;
+    if forget {
+        let leaves: Vec<Leaf> =
+            hosts.iter().filter_map(|judged| judged.roles.node()).flat_map(|node| cluster.node_leaves(node)).collect();
+        let count = credentials::forget_keys(&context.layout, &mut ledger, &leaves, &context.mark())?;
+        context.screen.step(format_args!("forgot {count} keys of nodes: only their hosts can open them now"));
+    }
     if hosts.len() == 1 {
         context.screen.answer(folder.join(finish.name(hosts[0].roles.host())).display());
     } else {
@@ -343,6 +356,8 @@ struct Lacking {
     what: &'static str,
     why: String,
     master: bool,
+    /// Its key was forgotten on purpose; all else is good.
+    forgotten: bool,
 }
 
 impl Lacking {
@@ -352,26 +367,42 @@ impl Lacking {
             what: leaf.policy().name,
             why: troubles.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
             master: leaf.policy().holder == Holder::Master,
+            forgotten: matches!(troubles, [Trouble::Forgotten { .. }]),
         }
     }
 }
 
-/// Looks at every host before anything is written.
-fn all_have_credentials<'c>(source: &Source<'_>, hosts: Vec<Roles<'c>>) -> Result<Vec<Judged<'c>>, Failure> {
+/// Looks at every host before anything is written. Also says how many, where all are meant, keep the sealed bundle that has
+/// their forgotten keys.
+fn all_have_credentials<'c>(
+    source: &Source<'_>,
+    hosts: Vec<Roles<'c>>,
+    all: bool,
+) -> Result<(Vec<Judged<'c>>, usize), Failure> {
     let (judged, lacking): (Vec<Judged<'c>>, Vec<Lacking>) =
         hosts.into_par_iter().partition_map(|roles| match source.judge(roles) {
             Ok(judged) => Either::Left(judged),
             Err(lacking) => Either::Right(lacking),
         });
-    let Some(first) = lacking.first() else { return Ok(judged) };
+    let keeps = |l: &Lacking| {
+        all && l.forgotten && files::exists(&source.layout.bundles().join(format!("{}.tar.gz.age", l.host)))
+    };
+    let (kept, lacking): (Vec<Lacking>, Vec<Lacking>) = lacking.into_iter().partition(keeps);
+    let Some(first) = lacking.first() else { return Ok((judged, kept.len())) };
     let mut lines: Vec<String> =
         lacking.iter().take(NAMED).map(|l| format!("{} {}: {}", l.host, l.what, l.why)).collect();
     if lacking.len() > NAMED {
         lines.push(format!("and {} more", lacking.len() - NAMED));
     }
     let mut commands = Vec::new();
-    for (master, command) in [(true, "clusterctl issue-master"), (false, "clusterctl issue-node")] {
-        let of: Vec<&str> = lacking.iter().filter(|l| l.master == master).map(|l| l.host.as_str()).collect();
+    let ways = [
+        (true, false, "clusterctl issue-master"),
+        (false, false, "clusterctl issue-node"),
+        (false, true, "clusterctl issue-node --reissue"),
+    ];
+    for (master, forgotten, command) in ways {
+        let meant = lacking.iter().filter(|l| l.master == master && l.forgotten == forgotten);
+        let of: Vec<&str> = meant.map(|l| l.host.as_str()).collect();
         match of.len() {
             0 => {}
             1..=NAMED => commands.push(format!("{command} {}", of.join(" "))),
@@ -383,6 +414,16 @@ fn all_have_credentials<'c>(source: &Source<'_>, hosts: Vec<Roles<'c>>) -> Resul
         count => format!("{count} hosts have no good credentials, so nothing was packed:\n  {}", lines.join("\n  ")),
     };
     Err(Failure::new(Exit::Refused, what).hint(format!("issue them with: {}", commands.join(" ; "))))
+}
+
+fn tell_kept(kept: usize, context: &mut Context<'_>) {
+    if kept > 0 {
+        context.screen.warn(format_args!(
+            "{kept} host{} the sealed bundle that is there, as the keys in it were forgotten here; what changed since is \
+             not in it. New keys come with: clusterctl issue-node --reissue HOST",
+            if kept == 1 { " keeps" } else { "s keep" },
+        ));
+    }
 }
 
 /// What becomes of a host's files: which templates fill them, who signs the bundle, and whom it is sealed to.
@@ -428,7 +469,7 @@ fn write_all(
             batch.iter().zip(&packed).map(|(judged, bytes)| (name(judged), bytes.as_slice(), PRIVATE)).collect();
         files::replace_all(&folder, &files)?;
         // A host has one bundle: no older one in the clear stays beside a sealed one, nor the other way round.
-        let old: Vec<String> = batch.iter().map(|judged| finish.other_name(judged.roles.host())).collect();
+        let old: Vec<PathBuf> = batch.iter().map(|judged| finish.other_name(judged.roles.host()).into()).collect();
         files::remove_all(&folder, &old)?;
         progress.add(batch.len() as u64);
         Ok(())

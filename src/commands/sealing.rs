@@ -33,6 +33,9 @@ pub(super) struct SealArgs {
     /// Write the bundles in the clear, whatever sealTo in the cluster file says
     #[arg(long, conflicts_with_all = ["seal_to", "known_hosts"])]
     unsealed: bool,
+    /// Once the sealed bundles are written, remove the nodes' keys from this directory: their hosts alone have them then
+    #[arg(long, conflicts_with_all = ["unsealed", "verifier"])]
+    forget_keys: bool,
 }
 
 /// Whom the bundle of each host is sealed to. Every host has somebody, and every key is usable.
@@ -102,6 +105,21 @@ impl SealArgs {
         // Every key is looked at before the first bundle is written.
         sealing.0.par_iter().try_for_each(|(host, _)| sealing.sealer(host).map(drop))?;
         Ok(Some(sealing))
+    }
+
+    /// Whether keys are to be forgotten.
+    ///
+    /// # Errors
+    /// A usage error when nothing is sealed: the keys would lie in the bundles in the clear, and be nowhere else.
+    pub(super) fn forget_keys(&self, sealing: Option<&Sealing<'_>>) -> Result<bool, Failure> {
+        if self.forget_keys && sealing.is_none() {
+            return Err(Failure::new(
+                Exit::Usage,
+                "--forget-keys needs sealed bundles, and nothing says whom to seal to",
+            )
+            .hint("say it with sealTo in cluster.yaml, --known-hosts FILE or --seal-to RECIPIENT"));
+        }
+        Ok(self.forget_keys)
     }
 
     /// The recipients of the command line.
