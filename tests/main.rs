@@ -6,6 +6,7 @@ mod certificates;
 mod cluster_file;
 mod control_plane;
 mod corpora;
+mod delivery;
 mod demo;
 mod init;
 mod interruption;

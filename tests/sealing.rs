@@ -400,7 +400,7 @@ fn forgotten() -> Lab {
     let lab = Lab::issued();
     let recipient = age_key(&lab, "age");
     let ran = lab.good(&["bundle", "on", "--seal-to", &recipient, "--forget-keys"]);
-    assert!(ran.err.contains("forgot 2 keys of nodes"), "{ran}");
+    assert!(ran.err.contains("forgot 2 keys"), "{ran}");
     lab
 }
 
@@ -500,4 +500,20 @@ fn nothing_is_forgotten_unless_it_is_sealed() {
     assert_eq!(lab.run(&["bundle", "on", "--forget-keys", "--unsealed"]).status, 2);
     assert_eq!(lab.run(&["bundle", "--verifier", "--forget-keys"]).status, 2);
     assert_eq!(lab.snapshot(), before);
+}
+
+#[test]
+fn nothing_in_the_clear_stays_beside_a_sealed_bundle_and_a_folder_cannot_be_sealed() {
+    let lab = Lab::issued();
+    let recipient = age_key(&lab, "age");
+    lab.good(&["bundle", "on", "--format", "dir"]);
+    lab.good(&["bundle", "on"]);
+    let before = lab.snapshot();
+    let refused = lab.run(&["bundle", "on", "--format", "dir", "--seal-to", &recipient]);
+    assert_eq!(refused.status, 2, "{refused}");
+    assert!(refused.err.contains("--format dir is none"), "{refused}");
+    assert_eq!(lab.snapshot(), before);
+    assert_eq!(bundles(&lab), ["on", "on.tar.gz"]);
+    lab.good(&["bundle", "on", "--format", "tar.gz", "--seal-to", &recipient]);
+    assert_eq!(bundles(&lab), ["on.tar.gz.age"]);
 }

@@ -16,6 +16,14 @@ pub const SIGNATURE: &str = "manifest.json.sig";
 /// Installs the bundle on its host.
 pub const INSTALLER: &str = "install.sh";
 
+/// The mode of a folder on the host, where the bundle's installer has to make it. The kubelet's own folders hold keys.
+#[must_use]
+pub fn folder_mode(path: &str) -> u32 {
+    if path == KUBELET_FOLDER || path.starts_with(&format!("{KUBELET_FOLDER}/")) { 0o750 } else { 0o755 }
+}
+
+const KUBELET_FOLDER: &str = "var/lib/kubelet";
+
 /// A bundle: its manifest, and every file with the manifest among them, sorted by path.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Bundle {

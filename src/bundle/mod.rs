@@ -4,6 +4,7 @@
 pub mod archive;
 pub mod contents;
 mod flags;
+pub mod format;
 pub mod input;
 pub mod kubeconfig;
 pub mod manifest;

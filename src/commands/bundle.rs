@@ -1,24 +1,26 @@
 //! `bundle`: one archive for each host, with all that it needs to find and trust the others.
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use rayon::iter::{Either, IndexedParallelIterator, IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 use zeroize::Zeroizing;
 
 use super::batches::in_batches;
 use super::context::{Context, unknown_host};
-use super::sealing::{SealArgs, Sealing};
+use super::finishing::{self, Finish};
+use super::forgetting;
+use super::sealing::SealArgs;
 use super::signing::SignArgs;
 use crate::bundle::archive::{self, Packer};
-use crate::bundle::contents::Bundle;
+use crate::bundle::contents::{BundleFile, folder_mode};
+use crate::bundle::format::{Format, Parcel};
 use crate::bundle::input::{BundleInput, CredentialPem, Roles};
 use crate::bundle::render::Templates;
 use crate::bundle::settings::Settings;
-use crate::bundle::signature;
 use crate::bundle::verifier::{self, VerifierInput};
-use crate::cluster::name::HostName;
 use crate::cluster::profile::{Holder, Leaf, Profile};
 use crate::cluster::spec::{Cluster, Host};
 use crate::cluster_file;
@@ -28,10 +30,12 @@ use crate::pki::roots::Roots;
 use crate::pki::ssh::SshKey;
 use crate::policy::denials::Denials;
 use crate::store::credentials::{self, Trouble};
+use crate::store::error::StoreError;
 use crate::store::files::{self, PRIVATE, PUBLIC};
 use crate::store::layout::Layout;
 use crate::store::ledger::Known;
 use crate::store::service_account::{self, Found};
+use crate::store::trees;
 
 /// Bundles in one batch: up to three batches are kept in memory until they are on the disk.
 const BATCH: usize = 512;
@@ -54,6 +58,9 @@ pub struct BundleArgs {
     /// kubelets with: keep it as a secret
     #[arg(long, conflicts_with_all = ["hosts", "all"])]
     verifier: bool,
+    /// In which form: an archive to unpack, or a folder to copy
+    #[arg(long, value_name = "FORMAT", default_value = Format::TarGz.as_str(), value_parser = formats(), conflicts_with = "verifier")]
+    format: Format,
     /// Take templates from this folder where it has them, by their path
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     templates: Option<PathBuf>,
@@ -67,6 +74,11 @@ pub struct BundleArgs {
     seal: SealArgs,
     #[command(flatten)]
     sign: SignArgs,
+}
+
+fn formats() -> impl TypedValueParser<Value = Format> {
+    let named = |name: String| Format::ALL.into_iter().find(|format| format.as_str() == name);
+    PossibleValuesParser::new(Format::ALL.map(Format::as_str)).try_map(move |name| named(name).ok_or("no such format"))
 }
 
 /// Runs `bundle`.
@@ -83,10 +95,10 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
         return pack_verifier(&cluster, &templates(args, context)?, key.as_ref(), context);
     }
     let hosts = select(&cluster, args)?;
-    let sealing = args.seal.plan(&hosts, context)?;
+    let sealing = args.seal.plan(&hosts, args.format, context)?;
     let forget = args.seal.forget_keys(sealing.as_ref())?;
     let key = args.sign.key(context)?;
-    let finish = Finish { templates: templates(args, context)?, key, sealing };
+    let finish = Finish { templates: templates(args, context)?, format: args.format, key, sealing };
     let _lock = context.lock("bundle")?;
     let (mut ledger, known, roots) = context.trust(&cluster)?;
     let settings = settings(args)?;
@@ -103,7 +115,7 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     };
     let (hosts, kept) = all_have_credentials(&source, hosts, args.all)?;
     if hosts.is_empty() {
-        tell_kept(kept, context);
+        forgetting::tell_kept(kept, context);
         context.screen.step("nothing was packed");
         return Ok(Exit::Done);
     }
@@ -111,7 +123,7 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     files::create_folder(&folder)?;
     files::sweep(&folder)?;
     let written = write_all(&source, &hosts, &finish, context)?;
-    tell_kept(kept, context);
+    forgetting::tell_kept(kept, context);
     ledger.note(
         "bundle",
         &format!("{written} host{}", if written == 1 { "" } else { "s" }),
@@ -119,10 +131,8 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
         &context.mark(),
     )?;
     if forget {
-        let leaves: Vec<Leaf> =
-            hosts.iter().filter_map(|judged| judged.roles.node()).flat_map(|node| cluster.node_leaves(node)).collect();
-        let count = credentials::forget_keys(&context.layout, &mut ledger, &leaves, &context.mark())?;
-        context.screen.step(format_args!("forgot {count} keys of nodes: only their hosts can open them now"));
+        let nodes = hosts.iter().filter_map(|judged| judged.roles.node());
+        forgetting::forget(nodes.flat_map(|node| cluster.node_leaves(node)), &mut ledger, context)?;
     }
     if hosts.len() == 1 {
         context.screen.answer(folder.join(finish.name(hosts[0].roles.host())).display());
@@ -132,15 +142,12 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     context.screen.step(format_args!(
         "packed {written} bundle{}. Each holds its host's keys: {}",
         if written == 1 { "" } else { "s" },
-        match finish.sealing {
-            Some(_) => "it is sealed, and opens for those it was sealed to alone",
-            None => "hand it to that host and to nobody else",
-        },
+        finish.advice(),
     ));
     Ok(Exit::Done)
 }
 
-fn eject(dir: &std::path::Path, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+fn eject(dir: &Path, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let dir = context.path(dir);
     for (path, text) in Templates::eject() {
         let path = dir.join(path);
@@ -194,7 +201,7 @@ fn pack_verifier(
     let mut bundle = verifier::render(input)
         .map_err(|error| Failure::new(Exit::Refused, "the verifier bundle cannot be made").because(error))?;
     if let Some(key) = key {
-        sign(&mut bundle, key)?;
+        finishing::sign(&mut bundle, key)?;
     }
     let path = layout.verifier_bundle();
     files::replace(&path, &archive::pack(&bundle), PRIVATE)?;
@@ -385,7 +392,7 @@ fn all_have_credentials<'c>(
             Err(lacking) => Either::Right(lacking),
         });
     let keeps = |l: &Lacking| {
-        all && l.forgotten && files::exists(&source.layout.bundles().join(format!("{}.tar.gz.age", l.host)))
+        all && l.forgotten && files::exists(&source.layout.bundles().join(finishing::sealed_name(&l.host)))
     };
     let (kept, lacking): (Vec<Lacking>, Vec<Lacking>) = lacking.into_iter().partition(keeps);
     let Some(first) = lacking.first() else { return Ok((judged, kept.len())) };
@@ -416,39 +423,6 @@ fn all_have_credentials<'c>(
     Err(Failure::new(Exit::Refused, what).hint(format!("issue them with: {}", commands.join(" ; "))))
 }
 
-fn tell_kept(kept: usize, context: &mut Context<'_>) {
-    if kept > 0 {
-        context.screen.warn(format_args!(
-            "{kept} host{} the sealed bundle that is there, as the keys in it were forgotten here; what changed since is \
-             not in it. New keys come with: clusterctl issue-node --reissue HOST",
-            if kept == 1 { " keeps" } else { "s keep" },
-        ));
-    }
-}
-
-/// What becomes of a host's files: which templates fill them, who signs the bundle, and whom it is sealed to.
-struct Finish<'c> {
-    templates: Templates,
-    key: Option<SshKey>,
-    sealing: Option<Sealing<'c>>,
-}
-
-impl Finish<'_> {
-    /// The file's name in the folder of bundles.
-    fn name(&self, host: &HostName) -> String {
-        bundle_name(host, self.sealing.is_some())
-    }
-
-    /// The name of the file that it takes the place of, when the host had the other kind.
-    fn other_name(&self, host: &HostName) -> String {
-        bundle_name(host, self.sealing.is_none())
-    }
-}
-
-fn bundle_name(host: &HostName, sealed: bool) -> String {
-    format!("{host}.tar.gz{}", if sealed { ".age" } else { "" })
-}
-
 /// Renders batch after batch on all cores, while the one before is written.
 fn write_all(
     source: &Source<'_>,
@@ -463,14 +437,11 @@ fn write_all(
         let parts = batch.par_iter().with_min_len(BATCH / 16);
         parts.map_init(Packer::new, |packer, judged| pack(source, judged, finish, packer)).collect()
     };
-    let write = |batch: &[Judged<'_>], packed: Vec<Zeroizing<Vec<u8>>>| {
-        let name = |judged: &Judged<'_>| finish.name(judged.roles.host());
-        let files: Vec<files::NewFile<'_>> =
-            batch.iter().zip(&packed).map(|(judged, bytes)| (name(judged), bytes.as_slice(), PRIVATE)).collect();
-        files::replace_all(&folder, &files)?;
-        // A host has one bundle: no older one in the clear stays beside a sealed one, nor the other way round.
-        let old: Vec<PathBuf> = batch.iter().map(|judged| finish.other_name(judged.roles.host()).into()).collect();
-        files::remove_all(&folder, &old)?;
+    let write = |batch: &[Judged<'_>], parcels: Vec<Parcel>| {
+        let names = batch.iter().map(|judged| finish.name(judged.roles.host()));
+        write_parcels(&folder, names.zip(&parcels))?;
+        let superseded: Vec<PathBuf> = batch.iter().flat_map(|judged| finish.superseded(judged.roles.host())).collect();
+        files::remove_all(&folder, &superseded)?;
         progress.add(batch.len() as u64);
         Ok(())
     };
@@ -478,12 +449,28 @@ fn write_all(
     in_batches(hosts, BATCH, context, make, write, told)
 }
 
-fn pack(
-    source: &Source<'_>,
-    judged: &Judged<'_>,
-    finish: &Finish<'_>,
-    packer: &mut Packer,
-) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+/// Puts each parcel under its name into the folder.
+fn write_parcels<'p>(folder: &Path, parcels: impl Iterator<Item = (String, &'p Parcel)>) -> Result<(), StoreError> {
+    let (mut written, mut trees) = (Vec::<files::NewFile<'_>>::new(), Vec::new());
+    for (name, parcel) in parcels {
+        match parcel {
+            Parcel::File(bytes) => written.push((name, bytes.as_slice(), PRIVATE)),
+            Parcel::Folder(tree) => {
+                let file = |file: &'p BundleFile| (file.path.as_str(), file.bytes.as_slice(), file.mode);
+                trees.push((name, tree.iter().map(file).collect()));
+            }
+        }
+    }
+    if !written.is_empty() {
+        files::replace_all(folder, &written)?;
+    }
+    if !trees.is_empty() {
+        trees::replace_all(folder, &trees, folder_mode)?;
+    }
+    Ok(())
+}
+
+fn pack(source: &Source<'_>, judged: &Judged<'_>, finish: &Finish<'_>, packer: &mut Packer) -> anyhow::Result<Parcel> {
     let credentials = source.files(judged)?;
     let input = BundleInput {
         cluster: source.cluster,
@@ -495,25 +482,10 @@ fn pack(
         credentials: &credentials,
         generation: judged.generation,
     };
-    let mut bundle = finish.templates.render(&input).map_err(|error| {
+    let bundle = finish.templates.render(&input).map_err(|error| {
         Failure::new(Exit::Usage, format!("the bundle of {} cannot be rendered", judged.roles.host()))
             .hint("look at the template that is named; clusterctl bundle --eject-templates DIR writes those that work")
             .because(error)
     })?;
-    if let Some(key) = &finish.key {
-        sign(&mut bundle, key)?;
-    }
-    let packed = packer.pack(&bundle);
-    let Some(sealing) = &finish.sealing else { return Ok(packed) };
-    let host = judged.roles.host().as_str();
-    let sealed = sealing
-        .sealer(host)?
-        .seal(&packed)
-        .map_err(|error| Failure::new(Exit::Usage, format!("the bundle of {host} cannot be sealed")).because(error))?;
-    Ok(Zeroizing::new(sealed))
-}
-
-fn sign(bundle: &mut Bundle, key: &SshKey) -> Result<(), Failure> {
-    let failed = |error| Failure::new(Exit::Usage, "the signing key cannot sign").because(error);
-    signature::sign(bundle, key).map_err(failed)
+    finish.parcel(bundle, packer)
 }

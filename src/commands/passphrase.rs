@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use zeroize::Zeroizing;
 
 use super::context::{Context, read_given};
@@ -97,29 +98,36 @@ impl PassphraseArgs {
         kinds: &[RootKind],
         context: &mut Context<'_>,
     ) -> anyhow::Result<Vec<(RootKind, Credential)>> {
-        let given = self.given(context)?;
-        let mut known = None;
-        let mut opened = Vec::with_capacity(kinds.len());
-        for kind in kinds {
-            let (root, typed) = open_one(*kind, given.as_ref().or(known.as_ref()), given.is_some(), context)?;
-            known = typed.or(known);
-            opened.push((*kind, root));
+        let mut at_hand = self.given(context)?;
+        let may_ask = at_hand.is_none();
+        let (mut opened, mut others) = (Vec::with_capacity(kinds.len()), kinds);
+        if may_ask && let Some((first, rest)) = kinds.split_first() {
+            let tried = roots::open(&context.layout, *first, None);
+            let (root, typed) = or_ask(*first, tried, context)?;
+            opened.push((*first, root));
+            (at_hand, others) = (typed, rest);
+        }
+        // Opening a key is slow on purpose (scrypt): all cores do it.
+        let layout = &context.layout;
+        let tried: Vec<_> =
+            others.par_iter().map(|kind| (*kind, roots::open(layout, *kind, at_hand.as_ref()))).collect();
+        for (kind, tried) in tried {
+            let root = if may_ask { or_ask(kind, tried, context)?.0 } else { tried? };
+            opened.push((kind, root));
         }
         Ok(opened)
     }
 }
 
-/// Opens one root with the passphrase at hand, else with one that is asked for, which is returned, too.
-fn open_one(
+/// A root that was opened; or, where it needs a passphrase, or another than the one tried, one that is opened with what is
+/// typed now. That is returned, too.
+fn or_ask(
     root: RootKind,
-    at_hand: Option<&Passphrase>,
-    given: bool,
+    tried: Result<Credential, RootError>,
     context: &mut Context<'_>,
 ) -> anyhow::Result<(Credential, Option<Passphrase>)> {
-    let closed = match roots::open(&context.layout, root, at_hand) {
-        Err(error @ RootError::Key { source: KeyError::PassphraseNeeded, .. }) => error,
-        // Another root's passphrase, typed a moment ago: this root has one of its own.
-        Err(error @ RootError::Key { source: KeyError::WrongPassphrase, .. }) if !given => error,
+    let closed = match tried {
+        Err(error @ RootError::Key { source: KeyError::PassphraseNeeded | KeyError::WrongPassphrase, .. }) => error,
         other => return Ok((other?, None)),
     };
     let Some(prompts) = &mut context.prompts else {

@@ -7,6 +7,7 @@ use clap::Args;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::context::{Context, read_given};
+use crate::bundle::format::Format;
 use crate::bundle::input::Roles;
 use crate::bundle::seal::Sealer;
 use crate::cluster::recipient::{Recipient, RecipientError};
@@ -62,7 +63,12 @@ impl SealArgs {
     ///
     /// # Errors
     /// A usage error for what is no recipient; refused when a host has none. Nothing is written then, for anyone.
-    pub(super) fn plan<'c>(&self, hosts: &[Roles<'c>], context: &Context<'_>) -> anyhow::Result<Option<Sealing<'c>>> {
+    pub(super) fn plan<'c>(
+        &self,
+        hosts: &[Roles<'c>],
+        format: Format,
+        context: &Context<'_>,
+    ) -> anyhow::Result<Option<Sealing<'c>>> {
         if self.unsealed {
             return Ok(None);
         }
@@ -71,6 +77,11 @@ impl SealArgs {
         let by_file = everyone.is_empty() && known.is_none();
         if by_file && hosts.iter().all(|roles| declared(roles).is_empty()) {
             return Ok(None);
+        }
+        if format != Format::TarGz {
+            let what = format!("an archive can be sealed, and --format {} is none", format.as_str());
+            let hint = "leave --format away, or say --unsealed where sealTo in cluster.yaml asks for sealing";
+            return Err(Failure::new(Exit::Usage, what).hint(hint).into());
         }
         let one = |roles: &Roles<'c>| -> Result<(&'c str, Vec<Recipient>), (&'c str, KnownHostError)> {
             let host = roles.host().as_str();

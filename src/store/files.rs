@@ -162,6 +162,11 @@ fn write_file(path: &Path, bytes: &[u8], mode: u32, durable: Durable) -> Result<
     }
 }
 
+/// Writes a file that must not be there yet; it is on the disk only after [`sync_all`].
+pub(super) fn write_with_the_batch(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
+    write_file(path, bytes, mode, Durable::WithTheBatch)
+}
+
 fn rename(from: &Path, to: &Path, how: RenameFlags) -> Result<(), StoreError> {
     match renameat_with(CWD, from, CWD, to, how) {
         Ok(()) => Ok(()),
@@ -203,7 +208,7 @@ pub fn replace_all(folder: &Path, files: &[NewFile<'_>]) -> Result<(), StoreErro
     sync_folder(folder)
 }
 
-/// Removes those of the files, by their paths below `folder`, that are there. Durable on return.
+/// Removes those of the files and folders, by their paths below `folder`, that are there. Durable on return.
 ///
 /// # Errors
 /// What the system says.
@@ -211,7 +216,8 @@ pub fn remove_all(folder: &Path, names: &[PathBuf]) -> Result<(), StoreError> {
     let mut removed = false;
     for name in names {
         let path = folder.join(name);
-        match fs::remove_file(&path) {
+        let is_folder = fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_dir());
+        match if is_folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) } {
             Ok(()) => removed = true,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(StoreError::io("remove", &path, &error)),

@@ -8,24 +8,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use serde_json::json;
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::callers::{Order, Strangers};
+use super::lane::{Lane, descriptors_for};
 use super::observation::{
-    Access, Caller, Connect, Dial, Exchange, Handshake, Listed, Listing, LocationSeen, Observations, Outcome, PeerSeen,
+    Caller, Connect, Dial, Exchange, Handshake, Listed, Listing, LocationSeen, Observations, Outcome, PeerSeen,
     Request, Resolution, Signature, Tls,
 };
 use super::options::Options;
+use super::reviews::reviews;
 use super::target::{Identity, Peer, Place, Target};
 use super::wire::{Socket, Wire, millis};
-use crate::cluster::account::Account;
 use crate::cluster::address::Address;
 use crate::pki::authority::MintError;
-use crate::pki::forge;
 
 /// A name that leads to more addresses than this is dialled at the first ones only.
 const MAX_ADDRESSES: usize = 16;
@@ -80,56 +79,6 @@ pub fn run(
     Ok(Observations { certificates: context.wire.certificates(), ..seen })
 }
 
-/// How many of `wanted` hosts this process may have in hand at once, two descriptors for each; its limit is raised to
-/// what the system lets it have, if need be.
-fn descriptors_for(wanted: usize) -> usize {
-    // For files, the event queue, resolvers, and whatever else is open.
-    const OTHERS: u64 = 128;
-    let needed = 2 * wanted as u64 + OTHERS;
-    let mut limit = getrlimit(Resource::Nofile);
-    if limit.current.is_some_and(|current| current < needed) {
-        let raised = Rlimit { current: Some(limit.maximum.map_or(needed, |most| most.min(needed))), ..limit };
-        // Where it may not be raised, fewer at once do as well.
-        if setrlimit(Resource::Nofile, raised).is_ok() {
-            limit = getrlimit(Resource::Nofile);
-        }
-    }
-    let room = limit.current.map_or(u64::MAX, |current| current.saturating_sub(OTHERS) / 2);
-    wanted.min(usize::try_from(room).unwrap_or(usize::MAX)).max(1)
-}
-
-/// How many connections of ours are worked on at once. More would only make each slower, until peers that are well seem
-/// late; but one that says nothing must not keep the others waiting, so that its place is given up after a while.
-struct Lane {
-    places: Semaphore,
-    patience: Duration,
-}
-
-impl Lane {
-    const PLACES: usize = 128;
-
-    fn new(limit: Duration) -> Self {
-        Self { places: Semaphore::new(Self::PLACES), patience: (limit / 10).min(Duration::from_millis(500)) }
-    }
-
-    async fn run<T>(&self, work: impl Future<Output = T>) -> T {
-        let mut work = Box::pin(work);
-        let place = self.places.acquire().await;
-        loop {
-            let due = Instant::now() + self.patience;
-            if let Ok(done) = timeout_at(due, &mut work).await {
-                return done;
-            }
-            // Where even the clock comes late, it is this machine that is slow and not the peer.
-            if due.elapsed() < self.patience / 2 {
-                break;
-            }
-        }
-        drop(place);
-        work.await
-    }
-}
-
 /// What every step shares.
 struct Run {
     target: Arc<Target>,
@@ -142,33 +91,6 @@ struct Run {
     readonly_port: Option<u16>,
     hosts: Semaphore,
     lane: Lane,
-}
-
-/// Who calls whom, worked out once.
-struct Order {
-    /// The first master, and the first node, that has a certificate to show.
-    first_master: Option<usize>,
-    first_node: Option<usize>,
-    /// For each node the next one that has a certificate to show, else the next one; `None` where it is alone.
-    neighbours: Vec<Option<usize>>,
-}
-
-impl Order {
-    fn of(target: &Target) -> Self {
-        let first = |peers: &[Peer]| peers.iter().position(|peer| peer.client.is_some());
-        let count = target.nodes.len();
-        let first_node = first(&target.nodes);
-        let mut next = first_node;
-        let mut neighbours = vec![None; count];
-        for at in (0..count).rev() {
-            // Behind the last one it begins anew; a node is not its own neighbour.
-            neighbours[at] = next.filter(|next| *next != at).or_else(|| (count > 1).then(|| (at + 1) % count));
-            if target.nodes[at].client.is_some() {
-                next = Some(at);
-            }
-        }
-        Self { first_master: first(&target.masters), first_node, neighbours }
-    }
 }
 
 /// A master's socket at which each node's account is asked for.
@@ -186,29 +108,6 @@ impl Desk {
     const PLACES: usize = 64;
     /// After as many questions without an answer no more are asked.
     const TOO_LATE: usize = 8;
-}
-
-/// Certificates that say everything right and are signed by nobody's key.
-struct Strangers {
-    at_nodes: Option<Identity>,
-    at_masters: Option<Identity>,
-}
-
-impl Strangers {
-    fn make(target: &Target, now: OffsetDateTime) -> Result<Self, MintError> {
-        let Some(root) = target.roots.first() else { return Ok(Self { at_nodes: None, at_masters: None }) };
-        let subject = |peers: &[Peer], fallback: &str| {
-            let known = peers.iter().find_map(|peer| peer.client.as_ref()).map(|client| client.certificate.account());
-            known.unwrap_or_else(|| Account { user: fallback.to_owned(), group: None })
-        };
-        let make = |subject: Account| -> Result<Option<Identity>, MintError> {
-            Ok(Identity::of(&forge::stranger(root, &subject, now)?).ok())
-        };
-        Ok(Self {
-            at_nodes: make(subject(&target.masters, "kube-apiserver-kubelet-client"))?,
-            at_masters: make(subject(&target.nodes, "kubelet"))?,
-        })
-    }
 }
 
 async fn observe(run: &Arc<Run>, progress: Progress<'_>) -> Observations {
@@ -565,38 +464,6 @@ fn missing(peer: &Peer) -> String {
 /// Why something was not tried.
 const OVER: &str = "the run's deadline was over";
 const LATE: &str = "the peer had just let its time run out";
-
-/// What a node needs and what it must not have, as SelfSubjectAccessReviews (Kubernetes `authorization.k8s.io/v1`).
-fn reviews(own: &str, other: &str) -> Vec<(Access, String)> {
-    let node = |verb: &str, name: &str| json!({"verb": verb, "resource": "nodes", "name": name});
-    let status = |name: &str| json!({"verb": "patch", "resource": "nodes", "subresource": "status", "name": name});
-    let lease = |verb: &str, name: &str| {
-        let (group, namespace) = ("coordination.k8s.io", "kube-node-lease");
-        json!({"verb": verb, "group": group, "resource": "leases", "namespace": namespace, "name": name})
-    };
-    let mine = json!({"requirements": [{"key": "spec.nodeName", "operator": "In", "values": [own]}]});
-    let attributes = |access: Access| match access {
-        Access::OwnNodeGet => node("get", own),
-        Access::OwnNodePatch => node("patch", own),
-        Access::OwnStatusPatch => status(own),
-        Access::OwnLeaseGet => lease("get", own),
-        Access::OwnLeaseUpdate => lease("update", own),
-        Access::OwnPodsList => json!({"verb": "list", "resource": "pods", "fieldSelector": mine}),
-        Access::EventsCreate => json!({"verb": "create", "resource": "events", "namespace": "default"}),
-        Access::OtherStatusPatch => status(other),
-        Access::OtherLeaseUpdate => lease("update", other),
-        Access::AllPodsList => json!({"verb": "list", "resource": "pods"}),
-        Access::SecretsList => json!({"verb": "list", "resource": "secrets"}),
-    };
-    let review = |access: Access| {
-        json!({
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": attributes(access)},
-        })
-    };
-    Access::ALL.into_iter().map(|access| (access, review(access).to_string())).collect()
-}
 
 fn pretended(stranger: Option<&Identity>) -> Result<Option<&Identity>, String> {
     stranger.map(Some).ok_or_else(|| "there is no root to pretend to".to_owned())

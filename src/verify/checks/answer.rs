@@ -1,0 +1,106 @@
+//! Answers in words, and what a server tells the verifier of itself.
+
+use serde_json::Value;
+
+use super::super::finding::{Aspect, CheckId, Finding, Status};
+use super::super::observation::{Answer, Caller, Dial, Exchange, Outcome};
+use super::super::settings::{self, Judgement};
+use super::judge::Bench;
+use super::spot::{Spot, expectation};
+
+impl Bench<'_> {
+    /// What a server tells the verifier of itself.
+    pub(super) fn told(&mut self, spot: &Spot<'_>, aspect: Aspect, exchange: &Exchange) -> Finding {
+        let observed = asked_and_said(exchange);
+        let mut finding = spot.finding(aspect, Status::NotProven).saw(observed, expectation(spot.place, aspect));
+        finding.caller = who(&exchange.caller);
+        finding.elapsed_ms = exchange.elapsed_ms;
+        let Outcome::Answer(answer) = &exchange.outcome else { return finding };
+        if let Err(reason) = self.proven(exchange) {
+            finding.observed = format!("{}: {}, but {reason}", exchange.request.as_str(), answer.status);
+            finding.follows = Some(CheckId::at(spot.place, Aspect::Chain));
+            return finding;
+        }
+        match answer.status {
+            200 => {
+                let judged = if aspect == Aspect::Flags { settings::flags(answer) } else { settings::kubelet(answer) };
+                match judged {
+                    Some(Judgement { status, observed, hint, .. }) => {
+                        (finding.status, finding.observed) = (status, observed);
+                        finding.hint = hint.map(str::to_owned);
+                    }
+                    None => {
+                        let asked = exchange.request.as_str();
+                        finding.observed = format!("{asked}: 200, but that is not what Kubernetes answers");
+                    }
+                }
+            }
+            // It may not see it, or there is nothing to see.
+            403 | 404 => {
+                finding.status = Status::Skipped;
+                let hint = match (aspect, answer.status) {
+                    (Aspect::Flags, 404) => {
+                        "/flagz is there from Kubernetes 1.32, behind the feature gate ComponentFlagz"
+                    }
+                    (_, 404) => "the kubelet serves /configz where enableDebuggingHandlers is true",
+                    _ => "give the verifier's group the rights that its bundle lists",
+                };
+                return finding.hint(hint);
+            }
+            _ => {}
+        }
+        finding
+    }
+}
+
+pub(super) fn of(dial: &Dial, wanted: impl Fn(&Caller) -> bool) -> impl Iterator<Item = &Exchange> {
+    dial.exchanges.iter().filter(move |exchange| wanted(&exchange.caller))
+}
+
+pub(super) fn who(caller: &Caller) -> Option<String> {
+    match caller {
+        Caller::Master(name) | Caller::Node(name) | Caller::Neighbour(name) => Some(name.clone()),
+        // The verifier is no host: what it is told is told of whoever told it.
+        Caller::Anonymous | Caller::Stranger | Caller::Verifier => None,
+    }
+}
+
+/// What was asked for and what came back; where nobody could ask, why.
+pub(super) fn asked_and_said(exchange: &Exchange) -> String {
+    match &exchange.outcome {
+        Outcome::NoCredential(why) => why.clone(),
+        outcome => format!("{}: {}", exchange.request.as_str(), said(outcome)),
+    }
+}
+
+/// What came back, in words.
+pub(super) fn said(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Answer(answer) => {
+            let words = words(answer);
+            if words.is_empty() { answer.status.to_string() } else { format!("{} {words}", answer.status) }
+        }
+        Outcome::Alert(alert) => format!("refused with the TLS alert {alert}"),
+        Outcome::Closed => "the connection was closed before an answer".to_owned(),
+        Outcome::Reset => "the connection was reset before an answer".to_owned(),
+        Outcome::TimedOut(ms) if *ms > 0 => format!("no answer within {ms} ms"),
+        Outcome::TimedOut(_) => "no answer in time".to_owned(),
+        Outcome::Failed(reason) => format!("no answer: {reason}"),
+        Outcome::NoCredential(why) => why.clone(),
+        Outcome::NotTried(why) => format!("not tried: {why}"),
+    }
+}
+
+/// The peer's own words: a Kubernetes Status's message, a page's title, else the body's first line.
+fn words(answer: &Answer) -> String {
+    let message = serde_json::from_str::<Value>(&answer.body).ok().and_then(|body| {
+        let message = body.get("message")?.as_str()?;
+        Some(message.to_owned())
+    });
+    let title = || Some(answer.body.split_once("<title>")?.1.split_once("</title>")?.0.to_owned());
+    let text = message.or_else(title).unwrap_or_else(|| answer.body.lines().next().unwrap_or_default().to_owned());
+    // A web server's pages begin with the status, which is told already.
+    let text = text.trim();
+    let text = text.strip_prefix(&answer.status.to_string()).unwrap_or(text);
+    text.trim().chars().take(160).collect()
+}
