@@ -517,3 +517,45 @@ fn nothing_in_the_clear_stays_beside_a_sealed_bundle_and_a_folder_cannot_be_seal
     lab.good(&["bundle", "on", "--format", "tar.gz", "--seal-to", &recipient]);
     assert_eq!(bundles(&lab), ["on.tar.gz.age"]);
 }
+
+#[test]
+fn verify_says_whose_keys_were_forgotten_and_proves_the_rest() {
+    let live = crate::support::live::Live::start(None);
+    let recipient = age_key(&live.lab, "age");
+    live.lab.good(&["bundle", "node-1", "--seal-to", &recipient, "--forget-keys"]);
+    let ran = live.lab.run(&["verify"]);
+    // What nobody could try is not proven.
+    assert_eq!(ran.status, 1, "{ran}");
+    assert!(ran.out.contains("118 checks: 109 passed, 9 skipped\n"), "{ran}");
+    let flat = ran.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    for told in ["skipped master.caller", "caller node-1 saw its key is not in this directory", "forgotten, or lost"] {
+        assert!(flat.contains(told), "{told}: {ran}");
+    }
+}
+
+#[test]
+fn whatever_comes_between_keys_are_there_until_their_bundle_is_and_the_ledger_knows() {
+    let lab = Lab::issued();
+    let recipient = age_key(&lab, "age");
+    let ledger = lab.path("pki/ledger.sqlite3").display().to_string();
+    let forbid = "CREATE TRIGGER t BEFORE INSERT ON events WHEN NEW.kind = 'forget-key' AND NEW.subject = 'worker-b1' \
+                  BEGIN SELECT RAISE(ABORT, 'not now'); END";
+    good_tool("sqlite3", &[&ledger, forbid]);
+    let failed = lab.run(&["bundle", "--all", "--seal-to", &recipient, "--forget-keys"]);
+    assert_eq!(failed.status, 4, "{failed}");
+    assert_eq!(bundles(&lab).len(), 5);
+    for node in ["on", "worker-b1"] {
+        assert_eq!(folder_of(&lab, &format!("pki/nodes/{node}")).len(), 4, "all keys or none");
+    }
+    assert_eq!(good_tool("sqlite3", &[&ledger, "SELECT count(*) FROM events WHERE kind = 'forget-key'"]), "0\n");
+    good_tool("sqlite3", &[&ledger, "DROP TRIGGER t"]);
+    let key = lab.read("pki/nodes/on/kubelet-client.key");
+    lab.good(&["bundle", "--all", "--seal-to", &recipient, "--forget-keys"]);
+    assert_eq!(folder_of(&lab, "pki/nodes/on").len(), 2);
+
+    // The ledger knew, and the machine went down before the key was gone: it is as good as before.
+    lab.write("pki/nodes/on/kubelet-client.key", &key);
+    fs::set_permissions(lab.path("pki/nodes/on/kubelet-client.key"), fs::Permissions::from_mode(0o600)).expect("set");
+    lab.good(&["verify", "--offline"]);
+    assert!(lab.good(&["issue-node", "--all"]).err.contains("nothing to do: 6 certificates good"));
+}
