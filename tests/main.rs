@@ -16,6 +16,7 @@ mod policy;
 mod readme;
 mod replaying;
 mod reports;
+mod revocation;
 mod roots;
 mod sealing;
 mod shells;
