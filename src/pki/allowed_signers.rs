@@ -5,7 +5,7 @@ use ssh_key::{Algorithm, PublicKey};
 use time::macros::format_description;
 use time::{OffsetDateTime, PrimitiveDateTime};
 
-use super::ssh::{SshError, SshSignature, matches};
+use super::ssh::{SshError, SshSignature, harmless, matches};
 
 /// Who may sign, as `ssh-keygen -Y verify -f` reads it (ssh-keygen(1), ALLOWED SIGNERS).
 #[derive(Debug)]
@@ -86,7 +86,8 @@ impl Signer {
             signer.options(first)?;
             behind
         };
-        signer.key = PublicKey::from_openssh(key.trim()).map_err(|error| format!("no public key: {error}"))?;
+        signer.key =
+            PublicKey::from_openssh(key.trim()).map_err(|error| format!("no public key: {}", harmless(&error)))?;
         Ok(signer)
     }
 
@@ -113,7 +114,7 @@ impl Signer {
         if let Some(namespaces) = &self.namespaces
             && !namespaces.split(',').any(|pattern| matches(pattern.as_bytes(), namespace.as_bytes()))
         {
-            return Some(format!("it is for the namespaces {namespaces} alone, and this is {namespace}"));
+            return Some(format!("it is for the namespaces {namespaces:?} alone, and this is {namespace}"));
         }
         if self.after.is_some_and(|after| now < after) {
             return Some("its time has not begun (valid-after)".to_owned());

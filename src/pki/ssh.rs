@@ -98,7 +98,7 @@ impl SshKey {
         match PrivateKey::from_openssh(text.as_bytes()) {
             Ok(key) => Ok(Self(key)),
             Err(Error::AlgorithmUnsupported { algorithm }) => Err(SshError::Unsupported(algorithm.to_string())),
-            Err(error) => Err(SshError::Damaged(error.to_string())),
+            Err(error) => Err(SshError::Damaged(harmless(&error))),
         }
     }
 
@@ -162,7 +162,7 @@ impl SshKey {
         if self.0.is_encrypted() {
             return Err(SshError::PassphraseNeeded);
         }
-        self.0.to_openssh(LineEnding::LF).map_err(|error| SshError::Damaged(error.to_string()))
+        self.0.to_openssh(LineEnding::LF).map_err(|error| SshError::Damaged(harmless(&error)))
     }
 }
 
@@ -215,6 +215,11 @@ impl SshSignature {
         let broken = |_| SshError::Broken { fingerprint: self.fingerprint() };
         key.verify(namespace, message, &self.0).map_err(broken)
     }
+}
+
+/// What the crate says, which may repeat what a stranger wrote.
+pub(super) fn harmless(error: &Error) -> String {
+    error.to_string().chars().filter(|c| !c.is_control()).collect()
 }
 
 /// SSH's patterns: `*` for any number of characters, `?` for one (ssh_config(5), PATTERNS).
