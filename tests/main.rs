@@ -17,6 +17,7 @@ mod readme;
 mod replaying;
 mod reports;
 mod revocation;
+mod revoking;
 mod roots;
 mod sealing;
 mod shells;

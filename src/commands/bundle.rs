@@ -14,6 +14,7 @@ use super::finishing::{self, Finish};
 use super::forgetting;
 use super::sealing::SealArgs;
 use super::signing::SignArgs;
+use super::{revocations, templates};
 use crate::bundle::archive::{self, Packer};
 use crate::bundle::contents::{BundleFile, folder_mode};
 use crate::bundle::format::{Format, Parcel};
@@ -39,8 +40,6 @@ use crate::store::trees;
 
 /// Bundles in one batch: up to three batches are kept in memory until they are on the disk.
 const BATCH: usize = 512;
-/// No template is larger than this, in bytes.
-const TEMPLATE_LIMIT: u64 = 1024 * 1024;
 /// How many hosts without credentials an error names.
 const NAMED: usize = 5;
 
@@ -92,13 +91,14 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     let cluster = context.cluster()?;
     if args.verifier {
         let key = args.sign.key(context)?;
-        return pack_verifier(&cluster, &templates(args, context)?, key.as_ref(), context);
+        return pack_verifier(&cluster, &templates::load(args.templates.as_deref(), context)?, key.as_ref(), context);
     }
     let hosts = select(&cluster, args)?;
     let sealing = args.seal.plan(&hosts, args.format, context)?;
     let forget = args.seal.forget_keys(sealing.as_ref())?;
     let key = args.sign.key(context)?;
-    let finish = Finish { templates: templates(args, context)?, format: args.format, key, sealing };
+    let finish =
+        Finish { templates: templates::load(args.templates.as_deref(), context)?, format: args.format, key, sealing };
     let _lock = context.lock("bundle")?;
     let (mut ledger, known, roots) = context.trust(&cluster)?;
     let settings = settings(args)?;
@@ -108,7 +108,8 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
         roots: &roots,
         service_account: service_account.as_ref(),
         settings: &settings,
-        denials: &Denials::default(),
+        denials: &revocations::denials(&ledger, &roots.cluster, context.now)?,
+        revocations: ledger.count_of_revocations()?,
         known: &known,
         layout: &context.layout,
         now: context.now,
@@ -263,27 +264,6 @@ fn service_account_key(hosts: &[Roles<'_>], layout: &Layout) -> Result<Option<Ze
     }
 }
 
-fn templates(args: &BundleArgs, context: &Context<'_>) -> anyhow::Result<Templates> {
-    let mut overrides = BTreeMap::new();
-    if let Some(dir) = &args.templates {
-        let dir = context.path(dir);
-        for path in files::files_below(&dir)? {
-            let bytes = files::read(&dir.join(&path), TEMPLATE_LIMIT)?;
-            let text = String::from_utf8(bytes).map_err(|error| {
-                let what = format!("the template {} is not text", dir.join(&path).display());
-                Failure::new(Exit::Usage, what).because(error)
-            })?;
-            overrides.insert(path, text);
-        }
-    }
-    Templates::with_overrides(&overrides).map_err(|error| {
-        Failure::new(Exit::Usage, "the templates cannot be used")
-            .hint("clusterctl bundle --eject-templates DIR writes those that work")
-            .because(error)
-            .into()
-    })
-}
-
 /// What bundles are made from.
 struct Source<'a> {
     cluster: &'a Cluster,
@@ -291,6 +271,8 @@ struct Source<'a> {
     service_account: Option<&'a Zeroizing<Vec<u8>>>,
     settings: &'a Settings,
     denials: &'a Denials,
+    /// How many there ever were: what a master holds grows with them.
+    revocations: u64,
     known: &'a Known,
     layout: &'a Layout,
     now: time::OffsetDateTime,
@@ -320,6 +302,10 @@ impl Source<'_> {
                 certificate: stored.certificate_pem,
                 key: stored.key_pem,
             });
+        }
+        // A master that is told of more revocations is never told of fewer.
+        if roles.master().is_some() {
+            generation += self.revocations;
         }
         Ok(Judged { roles, generation, seal: seal(&files) })
     }

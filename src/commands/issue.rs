@@ -177,7 +177,7 @@ impl<'a> Authorities<'a> {
     }
 }
 
-fn unfit(kind: RootKind, error: MintError) -> anyhow::Error {
+pub(super) fn unfit(kind: RootKind, error: MintError) -> anyhow::Error {
     Failure::new(Exit::Refused, format!("the {} is not fit to sign", kind.as_str()))
         .hint(
             "a root cannot be renewed in place: restore the right ca.crt and ca.key, or start a new cluster directory",

@@ -13,6 +13,7 @@ pub mod key;
 pub mod known_hosts;
 pub mod passphrase;
 pub mod pem;
+pub mod reason;
 pub mod request;
 pub mod roots;
 pub mod ssh;

@@ -10,6 +10,7 @@ use super::error::StoreError;
 use super::files;
 use super::layout::Layout;
 use super::ledger::{Known, Ledger, Mark};
+use super::revocations::Revocation;
 use crate::cluster::key_kind::KeyKind;
 use crate::cluster::profile::Leaf;
 use crate::pki::authority::Credential;
@@ -17,6 +18,7 @@ use crate::pki::certificate::{Certificate, CertificateError};
 use crate::pki::inspect::{Flaw, leaf_flaws, stamp};
 use crate::pki::key::{KeyError, PrivateKey};
 use crate::pki::pem::{self, PemError};
+use crate::pki::reason::Reason;
 
 /// No leaf or key of ours is larger than this, in bytes; ten thousand names would fit.
 const LIMIT: u64 = 1024 * 1024;
@@ -47,6 +49,8 @@ pub enum Trouble {
     Flaw(Flaw),
     /// Nobody issued it that we know of.
     NotInLedger,
+    /// It was revoked.
+    Revoked(Revocation),
     /// Two hosts hold one key.
     SharedKey(String),
 }
@@ -70,6 +74,10 @@ impl fmt::Display for Trouble {
             Self::Mode(path, mode) => write!(f, "{} has mode {mode:04o}, others can read it", path.display()),
             Self::Flaw(flaw) => flaw.fmt(f),
             Self::NotInLedger => f.write_str("the ledger does not know it"),
+            Self::Revoked(Revocation { reason: Reason::Unspecified, at }) => {
+                write!(f, "it was revoked at {}", stamp(*at))
+            }
+            Self::Revoked(Revocation { reason, at }) => write!(f, "it was revoked at {} ({reason})", stamp(*at)),
             Self::SharedKey(other) => write!(f, "its key is also {other}'s"),
         }
     }
@@ -140,7 +148,8 @@ pub fn read_good(
     let of_certificate = |certificate: &Certificate| {
         let flaws = leaf_flaws(certificate, leaf, keys, root, now).into_iter().map(Trouble::Flaw);
         let unknown = known.sequence(certificate.fingerprint()).is_none().then_some(Trouble::NotInLedger);
-        flaws.chain(unknown)
+        let revoked = known.revocation(certificate.fingerprint()).cloned().map(Trouble::Revoked);
+        flaws.chain(unknown).chain(revoked)
     };
     let stored = match read(layout, leaf) {
         Ok(stored) => stored,
