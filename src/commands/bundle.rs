@@ -97,8 +97,8 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     let sealing = args.seal.plan(&hosts, args.format, context)?;
     let forget = args.seal.forget_keys(sealing.as_ref())?;
     let key = args.sign.key(context)?;
-    let templates = templates::load(args.templates.as_deref(), context)?;
-    let finish = Finish { templates, format: args.format, key, sealing };
+    let finish =
+        Finish { templates: templates::load(args.templates.as_deref(), context)?, format: args.format, key, sealing };
     let _lock = context.lock("bundle")?;
     let (mut ledger, known, roots) = context.trust(&cluster)?;
     let settings = settings(args)?;

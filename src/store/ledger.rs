@@ -109,8 +109,8 @@ const FORGET_KEY: &str = "forget-key";
 pub struct Known {
     order: HashMap<Fingerprint, u64>,
     roots: HashMap<Fingerprint, String>,
-    revoked: HashMap<Fingerprint, Revocation>,
     forgotten: HashSet<Fingerprint>,
+    revoked: HashMap<Fingerprint, Revocation>,
 }
 
 impl Known {
@@ -118,6 +118,12 @@ impl Known {
     #[must_use]
     pub fn sequence(&self, certificate: Fingerprint) -> Option<u64> {
         self.order.get(&certificate).copied()
+    }
+
+    /// Whether the key of this certificate was forgotten on purpose: its host alone has it.
+    #[must_use]
+    pub fn is_forgotten(&self, certificate: Fingerprint) -> bool {
+        self.forgotten.contains(&certificate)
     }
 
     /// Why and when a certificate was revoked, if it was.
@@ -129,12 +135,6 @@ impl Known {
     /// All certificates that were ever revoked.
     pub fn revoked(&self) -> impl Iterator<Item = Fingerprint> + '_ {
         self.revoked.keys().copied()
-    }
-
-    /// Whether the key of this certificate was forgotten on purpose: its host alone has it.
-    #[must_use]
-    pub fn is_forgotten(&self, certificate: Fingerprint) -> bool {
-        self.forgotten.contains(&certificate)
     }
 
     /// Whether this certificate was recorded as that root.
