@@ -9,7 +9,15 @@ pub(crate) fn check(args: &[&str], out: &str) {
     match args.windows(2).find(|pair| pair[0] == "--output").map(|pair| pair[1]) {
         Some("json") => json(out),
         Some("junit") => junit(out),
-        _ => {}
+        _ => text(out),
+    }
+}
+
+/// Fit for a terminal of 80 columns: only what must not be broken, a name or a path, is longer.
+fn text(out: &str) {
+    for line in out.lines().filter(|line| line.chars().count() > 80) {
+        let behind_the_label: String = line.chars().skip(12).collect();
+        assert!(!behind_the_label.trim().contains(' '), "{line:?} is too long in {out}");
     }
 }
 
