@@ -40,6 +40,8 @@ use crate::store::trees;
 
 /// Bundles in one batch: up to three batches are kept in memory until they are on the disk.
 const BATCH: usize = 512;
+/// The most user-data that EC2 takes, in bytes; other clouds take more.
+const EC2_LIMIT: u64 = 16 << 10;
 /// How many hosts without credentials an error names.
 const NAMED: usize = 5;
 
@@ -57,7 +59,7 @@ pub struct BundleArgs {
     /// kubelets with: keep it as a secret
     #[arg(long, conflicts_with_all = ["hosts", "all"])]
     verifier: bool,
-    /// In which form: an archive to unpack, or a folder to copy
+    /// In which form: an archive to unpack, a folder to copy, user-data for cloud-init, or a config for Ignition
     #[arg(long, value_name = "FORMAT", default_value = Format::TarGz.as_str(), value_parser = formats(), conflicts_with = "verifier")]
     format: Format,
     /// Take templates from this folder where it has them, by their path
@@ -145,7 +147,39 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
         if written == 1 { "" } else { "s" },
         finish.advice(),
     ));
+    if args.format.is_user_data() {
+        warn_of_user_data(args.format, &folder, &hosts, context)?;
+    }
     Ok(Exit::Done)
+}
+
+/// What a platform hands to a host, it may hand to others, too.
+fn warn_of_user_data(
+    format: Format,
+    folder: &Path,
+    hosts: &[Judged<'_>],
+    context: &mut Context<'_>,
+) -> Result<(), StoreError> {
+    context.screen.warn(
+        "the keys are in it in the clear. A cloud's metadata service hands it to every process on the host that asks, \
+         pods too: keep pods from 169.254.169.254, and let nobody read it in the cloud's console",
+    );
+    let mut large = 0;
+    for judged in hosts {
+        let path = folder.join(format.file_name(judged.roles.host()));
+        large += usize::from(files::size(&path)? > EC2_LIMIT);
+    }
+    if large > 0 {
+        context.screen.step(format_args!(
+            "{large} of them: over {} KiB, which is more than EC2 takes; {}",
+            EC2_LIMIT >> 10,
+            match format {
+                Format::CloudInit => "compress it with gzip -9, cloud-init unpacks it",
+                _ => "lay it in a bucket, and let a small config fetch it (ignition.config.replace)",
+            }
+        ));
+    }
+    Ok(())
 }
 
 fn eject(dir: &Path, context: &mut Context<'_>) -> anyhow::Result<Exit> {
@@ -421,7 +455,7 @@ fn write_all(
     let make = |batch: &[Judged<'_>]| {
         // rayon makes a packer for every part that it cuts a batch into.
         let parts = batch.par_iter().with_min_len(BATCH / 16);
-        parts.map_init(Packer::new, |packer, judged| pack(source, judged, finish, packer)).collect()
+        parts.map_init(|| finish.format.packer(), |packer, judged| pack(source, judged, finish, packer)).collect()
     };
     let write = |batch: &[Judged<'_>], parcels: Vec<Parcel>| {
         let names = batch.iter().map(|judged| finish.name(judged.roles.host()));

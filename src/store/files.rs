@@ -59,6 +59,14 @@ pub fn mode(path: &Path) -> Result<u32, StoreError> {
     Ok(metadata.permissions().mode() & 0o7777)
 }
 
+/// A file's length in bytes.
+///
+/// # Errors
+/// What the system says.
+pub fn size(path: &Path) -> Result<u64, StoreError> {
+    fs::metadata(path).map(|facts| facts.len()).map_err(|error| StoreError::io("read", path, &error))
+}
+
 /// The names in a folder, sorted, without what is hidden; empty when there is no such folder.
 ///
 /// # Errors
