@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    bundle, completions, demo, init, init_ca, issue_admin, issue_master, issue_node, man, open, show, verify,
+    bundle, completions, demo, init, init_ca, issue_admin, issue_master, issue_node, man, open, policy, revoke, show,
+    verify,
 };
 use crate::store::layout::Layout;
 use crate::ui::{ColorChoice, Verbosity};
@@ -90,6 +91,10 @@ pub enum Command {
     Bundle(bundle::BundleArgs),
     /// Open a bundle on its host: decrypt it, check it, unpack it
     Open(open::OpenArgs),
+    /// Write what the accounts may do, for kubectl and API servers, or say it in words
+    Policy(policy::PolicyArgs),
+    /// Revoke certificates: in the ledger, in revocation lists, and by a rule that API servers heed
+    Revoke(revoke::RevokeArgs),
     /// Prove on a live cluster, or in the directory alone, that its members find and trust each other
     Verify(verify::VerifyArgs),
     /// Explain any certificate, key, request, kubeconfig or bundle

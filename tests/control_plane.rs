@@ -341,7 +341,7 @@ fn three_etcds_form_a_cluster_from_their_bundles_and_let_in_nobody_elses_certifi
     let mut site = Site::new(&cluster, &[]);
     // etcd has a clock of its own.
     site.lab.now = time::OffsetDateTime::now_utc();
-    let members: Vec<Member> = (1..=3).map(|i| start(&site, &format!("m{i}"), &ip(i))).collect();
+    let members: Vec<Member> = (1..=3).map(|i| start(&site, &format!("m{i}"), &ip(i), &[])).collect();
     let endpoints: Vec<String> = (1..=3).map(|i| format!("https://{}:2379", ip(i))).collect();
     let client = |host: &str, root: &str, pair: &str, words: &[&str]| {
         let at = |path: &str| site.path(host, path).display().to_string();
@@ -393,14 +393,55 @@ fn three_etcds_form_a_cluster_from_their_bundles_and_let_in_nobody_elses_certifi
     drop(members);
 }
 
+#[test]
+fn etcd_refuses_what_the_list_of_its_root_names_and_takes_the_others() {
+    let id = std::process::id();
+    let ip = format!("127.{}.{}.9", 64 + id / 250 % 64, id % 250);
+    let mut site = Site::new(
+        &format!(
+            "apiVersion: clusterctl/v1\nkind: Cluster\nname: prod\nendpoint: https://api.example.net:6443\n\
+             masters:\n- {{name: m1, addresses: [{ip}]}}\nnodes:\n- {{name: on, addresses: [10.20.4.1]}}\n"
+        ),
+        &[],
+    );
+    site.lab.now = time::OffsetDateTime::now_utc();
+    site.lab.good(&["revoke", "--renew"]);
+    let list = format!("--client-crl-file={}", site.lab.path("pki/etcd/crl.pem").display());
+    let _member = start(&site, "m1", &ip, &[list]);
+    let reads = |pair: &str| {
+        let at = |path: &str| site.path("m1", path).display().to_string();
+        let output = Command::new("etcdctl")
+            .env("ETCDCTL_API", "3")
+            .args(["--dial-timeout=2s", "--command-timeout=2s", "--endpoints", &format!("https://{ip}:2379")])
+            .args(["--cacert", &at("etc/kubernetes/pki/etcd/ca.crt")])
+            .args(["--cert", &at(&format!("{pair}.crt")), "--key", &at(&format!("{pair}.key")), "get", "/x"])
+            .output()
+            .expect("etcdctl is needed by this test");
+        output.status.success()
+    };
+    let (own, health) = ("etc/kubernetes/pki/apiserver-etcd-client", "etc/kubernetes/pki/etcd/healthcheck-client");
+    let began = Instant::now();
+    while !reads(own) {
+        assert!(began.elapsed() < Duration::from_secs(60), "etcd does not start: {}", site.lab.read("m1.log"));
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    assert!(reads(health), "an empty list names nobody");
+    let certificate = site.path("m1", &format!("{health}.crt")).display().to_string();
+    let serial = good_tool("openssl", &["x509", "-in", &certificate, "-noout", "-serial"]);
+    site.lab.good(&["revoke", serial.trim().trim_start_matches("serial="), "--yes", "--reason", "keyCompromise"]);
+    assert!(!reads(health), "{}", site.lab.read("m1.log"));
+    assert!(reads(own), "{}", site.lab.read("m1.log"));
+}
+
 /// Only where things lie is changed, and what two members on one machine cannot both have: loopback's own address.
-fn start(site: &Site, host: &str, ip: &str) -> Member {
+fn start(site: &Site, host: &str, ip: &str, more: &[String]) -> Member {
     let folder = site.lab.path(host).display().to_string();
     let mut etcd = Command::new("etcd");
     for flag in site.flags(host, "etcd") {
         let flag = flag.replace("=/", &format!("={folder}/")).replace("=https://127.0.0.1:2379,", "=");
         etcd.arg(flag.replace("=http://127.0.0.1:2381", &format!("=http://{ip}:2381")));
     }
+    etcd.args(more);
     let log = std::fs::File::create(site.lab.path(&format!("{host}.log"))).expect("a log");
     let environment: BTreeMap<String, String> =
         std::env::vars().filter(|(name, _)| !name.starts_with("ETCD_")).collect();

@@ -17,6 +17,8 @@ mod policy;
 mod readme;
 mod replaying;
 mod reports;
+mod revocation;
+mod revoking;
 mod roots;
 mod sealing;
 mod shells;

@@ -11,6 +11,7 @@ pub mod input;
 pub mod kubeconfig;
 pub mod manifest;
 pub mod places;
+pub mod policy;
 mod quoting;
 pub mod render;
 pub mod seal;

@@ -16,10 +16,9 @@ use super::quoting::{self, Dialect};
 use super::settings::Settings;
 use crate::cluster::kubelet_trust::Ours;
 use crate::cluster::profile::Profile;
-use crate::cluster::spec::{Cluster, Host, Role};
+use crate::cluster::spec::{Host, Role};
 use crate::cluster_file::kubelet_config::{self, KubeletConfigError};
 use crate::pki::certificate::Certificate;
-use crate::policy::denials::Denials;
 
 /// One template: its path as under `templates/`, and its text.
 macro_rules! template {
@@ -29,7 +28,7 @@ macro_rules! template {
 }
 
 /// What is compiled in: paths as under `templates/`, which are the hosts' own behind `node/` and `master/`.
-const COMPILED_IN: [(&str, &str); 21] = [
+const COMPILED_IN: [(&str, &str); 23] = [
     template!("install.sh"),
     template!("master/etc/kubernetes/clusterctl/apiserver.env"),
     template!("master/etc/kubernetes/clusterctl/authorization.yaml"),
@@ -50,6 +49,8 @@ const COMPILED_IN: [(&str, &str); 21] = [
     template!("node/etc/kubernetes/kubelet.conf"),
     template!("node/etc/systemd/system/kubelet.service.d/10-clusterctl.conf"),
     template!("node/var/lib/kubelet/config.yaml"),
+    template!("policy/accounts.yaml"),
+    template!("policy/nodes.yaml"),
     template!("verifier/policy/clusterctl-verifier.yaml"),
 ];
 
@@ -57,9 +58,6 @@ const COMPILED_IN: [(&str, &str); 21] = [
 const KUBELET_CONFIG: &str = "node/var/lib/kubelet/config.yaml";
 /// The RBAC that the verifier's account needs.
 const VERIFIER_POLICY: &str = "verifier/policy/clusterctl-verifier.yaml";
-
-/// Who may do what, asked of every API server.
-const AUTHORIZATION: &str = "master/etc/kubernetes/clusterctl/authorization.yaml";
 
 /// The templates, ready to be filled for any number of hosts, from any number of threads.
 #[derive(Debug)]
@@ -163,20 +161,6 @@ impl Templates {
         template.render(()).map_err(|error| failed(VERIFIER_POLICY, template.source(), &error))
     }
 
-    /// What API servers deny before they ask anybody, and whom they ask: the same file as in every master's bundle.
-    ///
-    /// # Errors
-    /// When the template, which somebody may have changed, fails.
-    pub fn authorization(&self, cluster: &Cluster, denials: &Denials) -> Result<String, TemplateError> {
-        let values = AuthorizationValues {
-            cluster: NameValue { name: cluster.name.as_str() },
-            accounts: cluster.accounts.as_str(),
-            denials: denials.rules(),
-            files: places::by_name(true, false),
-        };
-        self.fill(AUTHORIZATION, &values)
-    }
-
     /// One host's bundle: the same for the same input. No clock is read and nothing is drawn by chance.
     ///
     /// # Errors
@@ -231,7 +215,7 @@ impl Templates {
             .map_err(|why| RenderError::KubeletConfig { template: KUBELET_CONFIG, why })
     }
 
-    fn fill(&self, path: &'static str, values: &impl Serialize) -> Result<String, TemplateError> {
+    pub(super) fn fill(&self, path: &'static str, values: &impl Serialize) -> Result<String, TemplateError> {
         let template = self.engine.get_template(path).map_err(|error| failed(path, "", &error))?;
         template.render(minijinja::value::Serde(values)).map_err(|error| failed(path, template.source(), &error))
     }
@@ -248,8 +232,8 @@ fn goes_to(template: &'static str, input: &BundleInput<'_>) -> Option<&'static s
     match template.split_once('/') {
         Some(("master", path)) => input.roles.master().map(|_| path),
         Some(("node", path)) => input.roles.node().map(|_| path),
-        // No host's: see `Templates::verifier_policy`.
-        Some(("verifier", _)) => None,
+        // No host's: see `Templates::verifier_policy` and `Templates::policy`.
+        Some(("verifier" | "policy", _)) => None,
         _ => Some(template),
     }
 }
@@ -301,20 +285,6 @@ struct Values<'a> {
     master: Option<HostValues>,
     #[serde(skip_serializing_if = "Option::is_none")]
     node: Option<HostValues>,
-}
-
-/// What the template of the authorizers can print, on a host and without one.
-#[derive(Serialize)]
-struct AuthorizationValues<'a> {
-    cluster: NameValue<'a>,
-    accounts: &'static str,
-    denials: Vec<Vec<String>>,
-    files: BTreeMap<String, String>,
-}
-
-#[derive(Serialize)]
-struct NameValue<'a> {
-    name: &'a str,
 }
 
 #[derive(Serialize)]

@@ -22,6 +22,7 @@ use crate::pki::fingerprint::Fingerprint;
 use crate::pki::inspect::{Flaw, general_flaws, own_root_flaws, root_of_another_cluster, stamp};
 use crate::pki::key::PrivateKey;
 use crate::pki::pem;
+use crate::policy::denials::Denials;
 use crate::store::credentials::{self, Trouble};
 use crate::store::files;
 use crate::store::layout::Layout;
@@ -42,6 +43,8 @@ pub(super) struct Audit<'a> {
     /// All roots that can be read, the cluster's among them.
     pub(super) roots: &'a BTreeMap<RootKind, Certificate>,
     pub(super) known: &'a Known,
+    /// What masters' bundles have to deny.
+    pub(super) denials: &'a Denials,
     pub(super) now: OffsetDateTime,
 }
 
@@ -215,6 +218,13 @@ impl Audit<'_> {
             Ok(_) => Vec::new(),
             Err(troubles) => troubles.clone(),
         };
+        if let [Trouble::Forgotten { .. }] = troubles.as_slice() {
+            let saw = troubles[0].to_string();
+            let finding = finding(Status::Pass).saw(saw, expected);
+            let certificate = credentials::read_certificate(self.layout, leaf).ok();
+            let key = certificate.map(|certificate| certificate.spki_fingerprint());
+            return Looked { finding, key, owner: format!("{host} {name}") };
+        }
         if !troubles.contains(&Trouble::NotThere) {
             troubles.extend(credentials::mode_trouble(self.layout, leaf));
         }
@@ -341,6 +351,13 @@ impl Audit<'_> {
                     wrong.extend(misled.into_iter().map(|what| format!("{}: {what}", file.path)));
                 }
                 Err(error) => wrong.push(format!("{}: {error}", file.path)),
+            }
+        }
+        if let Some(file) = bundle.file(places::AUTHORIZATION) {
+            let text = String::from_utf8_lossy(&file.bytes);
+            let missed = self.denials.certificates().iter().filter(|id| !text.contains(&id.to_string())).count();
+            if missed > 0 {
+                wrong.push(format!("{} does not deny {missed} that were revoked", places::AUTHORIZATION));
             }
         }
         if let Some(file) = bundle.file(places::KUBELET_CONFIG) {

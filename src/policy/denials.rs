@@ -40,10 +40,25 @@ impl Denials {
         if revoked.len() > MAX { Err(TooMany { count: revoked.len() }) } else { Ok(Self { revoked }) }
     }
 
+    /// Whether `coming` more would fit.
+    ///
+    /// # Errors
+    /// When they would be more than [`MAX`].
+    pub fn room_for(&self, coming: usize) -> Result<(), TooMany> {
+        let count = self.revoked.len() + coming;
+        if count > MAX { Err(TooMany { count }) } else { Ok(()) }
+    }
+
     /// How many there are.
     #[must_use]
     pub fn count(&self) -> usize {
         self.revoked.len()
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn certificates(&self) -> &[Fingerprint] {
+        &self.revoked
     }
 
     /// The `credential-id`s of each rule, as Kubernetes writes them (`apiserver/pkg/authentication/request/x509`,

@@ -2,3 +2,5 @@
 //! stand for. Nothing here writes YAML or files; templates are filled in the room above.
 
 pub mod denials;
+pub mod explain;
+pub mod rights;

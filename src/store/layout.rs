@@ -120,10 +120,16 @@ impl Layout {
         self.pki().join("ledger.sqlite3")
     }
 
-    /// `pki/crl.pem`
+    /// A root's `crl.pem`: all that it has revoked.
     #[must_use]
-    pub fn revocation_list(&self) -> PathBuf {
-        self.pki().join("crl.pem")
+    pub fn revocation_list(&self, root: RootKind) -> PathBuf {
+        self.root_folder(root).join("crl.pem")
+    }
+
+    /// `policy`
+    #[must_use]
+    pub fn policy(&self) -> PathBuf {
+        self.dir.join("policy")
     }
 
     /// `bundles`

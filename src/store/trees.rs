@@ -65,19 +65,6 @@ fn set_mode(path: &Path, mode: u32) -> Result<(), StoreError> {
     fs::set_permissions(path, Permissions::from_mode(mode)).map_err(|error| StoreError::io("write", path, &error))
 }
 
-/// Removes those of the trees called `names` that are in `folder`.
-///
-/// # Errors
-/// What the system says.
-pub fn remove_all<'n>(folder: &Path, names: impl Iterator<Item = &'n str>) -> Result<(), StoreError> {
-    for place in names.map(|name| folder.join(name)) {
-        if fs::symlink_metadata(&place).is_ok_and(|there| there.is_dir()) {
-            fs::remove_dir_all(&place).map_err(|error| StoreError::io("remove", &place, &error))?;
-        }
-    }
-    Ok(())
-}
-
 /// A file of a tree, read.
 pub type ReadFile = (String, u32, Zeroizing<Vec<u8>>);
 

@@ -133,17 +133,30 @@ impl Authorizer {
 
 /// What an expression says of its variables; anything but yes or no is an error, as it is to Kubernetes.
 pub(crate) fn evaluate(expression: &str, variables: &[(&str, &serde_json::Value)]) -> Result<bool, String> {
+    match execute(expression, variables)? {
+        Value::Bool(answer) => Ok(answer),
+        other => Err(format!("not a bool: {other:?}")),
+    }
+}
+
+/// What an expression comes to, as JSON.
+pub(crate) fn value_of(
+    expression: &str,
+    variables: &[(&str, &serde_json::Value)],
+) -> Result<serde_json::Value, String> {
+    execute(expression, variables)?.json().map_err(|error| format!("{error:?}"))
+}
+
+fn execute(expression: &str, variables: &[(&str, &serde_json::Value)]) -> Result<Value, String> {
     let program = Program::compile(expression).map_err(|error| error.to_string())?;
     let mut context = Context::default();
     for (name, value) in variables {
         context.add_variable_from_value(*name, to_cel(value));
     }
-    match program.execute(&context) {
-        Ok(Value::Bool(answer)) => Ok(answer),
-        Ok(other) => Err(format!("not a bool: {other:?}")),
-        Err(ExecutionError::NoSuchKey(key)) => Err(format!("no such key: {key}")),
-        Err(error) => Err(error.to_string()),
-    }
+    program.execute(&context).map_err(|error| match error {
+        ExecutionError::NoSuchKey(key) => format!("no such key: {key}"),
+        error => error.to_string(),
+    })
 }
 
 /// JSON as a CEL value.

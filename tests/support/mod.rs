@@ -1,6 +1,7 @@
 //! A laboratory: a cluster directory of its own, a fixed clock, captured streams, and the program in-process or as a
 //! process of its own. Nothing here asserts anything about the program.
 
+pub(crate) mod admission;
 pub(crate) mod authorization;
 pub(crate) mod forms;
 pub(crate) mod kubernetes;
