@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    bundle, completions, demo, init, init_ca, issue_admin, issue_master, issue_node, man, policy, revoke, show, verify,
+    bundle, completions, demo, init, init_ca, issue_admin, issue_master, issue_node, man, open, policy, revoke, show,
+    verify,
 };
 use crate::store::layout::Layout;
 use crate::ui::{ColorChoice, Verbosity};
@@ -92,6 +93,8 @@ pub enum Command {
     Policy(policy::PolicyArgs),
     /// Revoke certificates: in the ledger, in revocation lists, and by a rule that API servers heed
     Revoke(revoke::RevokeArgs),
+    /// Open a bundle on its host: decrypt it, check it, unpack it
+    Open(open::OpenArgs),
     /// Prove on a live cluster, or in the directory alone, that its members find and trust each other
     Verify(verify::VerifyArgs),
     /// Explain any certificate, key, request, kubeconfig or bundle

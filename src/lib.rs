@@ -87,8 +87,8 @@ pub fn run(world: &mut World) -> Exit {
 
 fn dispatch(command: Command, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     use crate::commands::{
-        bundle, completions, demo, init, init_ca, issue_admin, issue_master, issue_node, man, policy, revoke, show,
-        verify,
+        bundle, completions, demo, init, init_ca, issue_admin, issue_master, issue_node, man, open, policy, revoke,
+        show, verify,
     };
     match command {
         Command::Init(args) => init::run(&args, context),
@@ -97,6 +97,7 @@ fn dispatch(command: Command, context: &mut Context<'_>) -> anyhow::Result<Exit>
         Command::IssueNode(args) => issue_node::run(&args, context),
         Command::IssueAdmin(args) => issue_admin::run(&args, context),
         Command::Bundle(args) => bundle::run(&args, context),
+        Command::Open(args) => open::run(&args, context),
         Command::Policy(args) => policy::run(&args, context),
         Command::Revoke(args) => revoke::run(&args, context),
         Command::Verify(args) => verify::run(&args, context),

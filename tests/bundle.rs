@@ -46,6 +46,7 @@ impl Site {
             name: Some(name.into()),
             addresses: addresses.iter().map(ToString::to_string).collect(),
             port: port.map(ToOwned::to_owned),
+            ..DraftHost::default()
         };
         let draft = Draft {
             name: Some("no".into()),
@@ -506,7 +507,7 @@ fn tar_unpacks_one_folder_with_modes_and_no_owner_or_time() {
 #[test]
 fn a_path_longer_than_a_tar_headers_name_still_packs() {
     let name = [["a"; 30].concat().as_str(); 2].join(".");
-    let host = DraftHost { name: Some(name.clone()), addresses: vec!["10.0.0.1".into()], port: None };
+    let host = DraftHost { name: Some(name.clone()), addresses: vec!["10.0.0.1".into()], ..DraftHost::default() };
     let draft = Draft { name: Some("prod".into()), masters: vec![host], ..Draft::default() };
     let bundle = Site::of(draft.check().expect("a good draft")).bundle(&name, 1);
     assert!(bundle.files.iter().any(|file| name.len() + 1 + file.path.len() > 100), "tar's own field has 100 bytes");
@@ -636,7 +637,9 @@ fn installing_puts_every_file_in_place_with_its_mode_and_the_second_time_does_no
     assert_eq!(
         again.stdout,
         format!(
-            "Host name not checked: there is no {place}/etc/hostname.\nNothing to do: all 46 files of both (generation 4) are in place under {place}.\n"
+            "Signature not checked: no --signer was given, and there is no \
+             {place}/etc/kubernetes/clusterctl/allowed_signers.\nHost name not checked: there is no \
+             {place}/etc/hostname.\nNothing to do: all 46 files of both (generation 4) are in place under {place}.\n"
         )
     );
     assert_eq!(scratch.tree(), installed);

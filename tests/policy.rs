@@ -18,8 +18,11 @@ use super::support::kubernetes::{documents, strict};
 use super::support::{CLUSTER, Lab};
 
 fn cluster(accounts: &str, nodes: usize) -> Cluster {
-    let host =
-        |name: &str, address: String| DraftHost { name: Some(name.to_owned()), addresses: vec![address], port: None };
+    let host = |name: &str, address: String| DraftHost {
+        name: Some(name.to_owned()),
+        addresses: vec![address],
+        ..DraftHost::default()
+    };
     let named = ["on", "1e3", "worker-a1.fra1.example.net"].map(str::to_owned);
     let numbered = (named.len()..nodes).map(|i| format!("node-{i}"));
     let nodes = named.into_iter().chain(numbered).take(nodes).enumerate();

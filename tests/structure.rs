@@ -26,15 +26,17 @@ const ROOMS: [(&str, &[&str]); 15] = [
 ];
 
 /// Crates, and the rooms that may name them.
-const CRATES: [(&str, &[&str]); 18] = [
+const CRATES: [(&str, &[&str]); 20] = [
     ("rcgen", &["pki"]),
     ("ring", &["pki"]),
     ("rustls_pemfile", &["pki"]),
     ("x509_parser", &["pki"]),
     ("pkcs8", &["pki"]),
     ("webpki", &["pki"]),
+    ("ssh_key", &["pki"]),
     ("serde_yaml", &["cluster_file"]),
     ("rusqlite", &["store"]),
+    ("age", &["bundle"]),
     ("minijinja", &["bundle"]),
     ("tar", &["bundle"]),
     ("flate2", &["bundle"]),

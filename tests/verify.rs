@@ -40,6 +40,7 @@ fn draft(addresses: &Addresses) -> Draft {
         name: Some(name),
         addresses: vec![at.ip().to_string()],
         port: Some(at.port().to_string()),
+        ..DraftHost::default()
     };
     let numbered = |kind: &str, list: &[std::net::SocketAddr]| -> Vec<DraftHost> {
         list.iter().enumerate().map(|(i, at)| host(format!("{kind}-{}", i + 1), at)).collect()
@@ -285,6 +286,7 @@ impl Foreign {
             name: Some(name.into()),
             addresses: vec![address.into()],
             port: Some(port.to_string()),
+            ..DraftHost::default()
         };
         let draft = Draft {
             name: Some("lab".into()),

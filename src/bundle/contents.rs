@@ -9,8 +9,10 @@ use crate::pki::fingerprint::Fingerprint;
 
 /// The bundle's record of itself.
 pub const MANIFEST: &str = "manifest.json";
-/// SHA-256 of [`MANIFEST`], as `sha256sum` writes it: the one file, besides the manifest, that the manifest does not list.
+/// SHA-256 of [`MANIFEST`], as `sha256sum` writes it. The manifest lists neither itself, nor this, nor its signature.
 pub const MANIFEST_SUM: &str = "manifest.sha256";
+/// The signature over [`MANIFEST`], where somebody signed it.
+pub const SIGNATURE: &str = "manifest.json.sig";
 /// Installs the bundle on its host.
 pub const INSTALLER: &str = "install.sh";
 

@@ -12,5 +12,7 @@ pub mod places;
 pub mod policy;
 mod quoting;
 pub mod render;
+pub mod seal;
 pub mod settings;
+pub mod signature;
 pub mod verifier;

@@ -10,20 +10,25 @@ use zeroize::Zeroizing;
 
 use super::batches::in_batches;
 use super::context::{Context, unknown_host};
+use super::sealing::{SealArgs, Sealing};
+use super::signing::SignArgs;
 use super::{revocations, templates};
 use crate::bundle::archive::{self, Packer};
-use crate::bundle::contents::{BundleFile, folder_mode};
+use crate::bundle::contents::{Bundle, BundleFile, folder_mode};
 use crate::bundle::format::{Format, Parcel};
 use crate::bundle::input::{BundleInput, CredentialPem, Roles};
 use crate::bundle::render::Templates;
 use crate::bundle::settings::Settings;
+use crate::bundle::signature;
 use crate::bundle::verifier::{self, VerifierInput};
+use crate::cluster::name::HostName;
 use crate::cluster::profile::{Holder, Leaf, Profile};
 use crate::cluster::spec::{Cluster, Host};
 use crate::cluster_file;
 use crate::failure::{Exit, Failure};
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::roots::Roots;
+use crate::pki::ssh::SshKey;
 use crate::policy::denials::Denials;
 use crate::store::credentials::{self, Trouble};
 use crate::store::error::StoreError;
@@ -64,6 +69,10 @@ pub struct BundleArgs {
     /// Write the built-in templates into this folder, to start from, and do nothing else
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath, conflicts_with_all = ["hosts", "all", "templates"])]
     eject_templates: Option<PathBuf>,
+    #[command(flatten)]
+    seal: SealArgs,
+    #[command(flatten)]
+    sign: SignArgs,
 }
 
 fn formats() -> impl TypedValueParser<Value = Format> {
@@ -81,10 +90,19 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     }
     let cluster = context.cluster()?;
     if args.verifier {
-        return pack_verifier(&cluster, &templates::load(args.templates.as_deref(), context)?, context);
+        let key = args.sign.key(context)?;
+        return pack_verifier(&cluster, &templates::load(args.templates.as_deref(), context)?, key.as_ref(), context);
     }
     let hosts = select(&cluster, args)?;
-    let templates = templates::load(args.templates.as_deref(), context)?;
+    let sealing = args.seal.plan(&hosts, context)?;
+    let key = args.sign.key(context)?;
+    if sealing.is_some() && args.format != Format::TarGz {
+        return Err(Failure::new(Exit::Usage, format!("--format {} cannot be sealed", args.format.as_str()))
+            .hint("only the archive can: leave out --format, or what it is sealed to")
+            .into());
+    }
+    let finish =
+        Finish { templates: templates::load(args.templates.as_deref(), context)?, format: args.format, key, sealing };
     let _lock = context.lock("bundle")?;
     let (mut ledger, known, roots) = context.trust(&cluster)?;
     let settings = settings(args)?;
@@ -104,7 +122,7 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     let folder = context.layout.bundles();
     files::create_folder(&folder)?;
     files::sweep(&folder)?;
-    let written = write_all(&source, &hosts, &templates, args.format, context)?;
+    let written = write_all(&source, &hosts, &finish, context)?;
     ledger.note(
         "bundle",
         &format!("{written} host{}", if written == 1 { "" } else { "s" }),
@@ -112,13 +130,17 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
         &context.mark(),
     )?;
     if hosts.len() == 1 {
-        context.screen.answer(folder.join(args.format.file_name(hosts[0].roles.host())).display());
+        context.screen.answer(folder.join(finish.name(hosts[0].roles.host())).display());
     } else {
         context.screen.answer(folder.display());
     }
     context.screen.step(format_args!(
-        "packed {written} bundle{}. Each holds its host's keys: hand it to that host and to nobody else",
+        "packed {written} bundle{}. Each holds its host's keys: {}",
         if written == 1 { "" } else { "s" },
+        match finish.sealing {
+            Some(_) => "it is sealed, and opens for those it was sealed to alone",
+            None => "hand it to that host and to nobody else",
+        },
     ));
     Ok(Exit::Done)
 }
@@ -140,7 +162,12 @@ fn eject(dir: &Path, context: &mut Context<'_>) -> anyhow::Result<Exit> {
 }
 
 /// Packs what CI verifies with.
-fn pack_verifier(cluster: &Cluster, templates: &Templates, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+fn pack_verifier(
+    cluster: &Cluster,
+    templates: &Templates,
+    key: Option<&SshKey>,
+    context: &mut Context<'_>,
+) -> anyhow::Result<Exit> {
     let _lock = context.lock("bundle --verifier")?;
     let layout = &context.layout;
     let (mut ledger, known, roots) = context.trust(cluster)?;
@@ -169,8 +196,11 @@ fn pack_verifier(cluster: &Cluster, templates: &Templates, context: &mut Context
         .verifier_policy()
         .map_err(|error| Failure::new(Exit::Usage, "the verifier's policy cannot be rendered").because(error))?;
     let input = VerifierInput { policy, cluster, cluster_file: &cluster_file, root, credentials, generation };
-    let bundle = verifier::render(input)
+    let mut bundle = verifier::render(input)
         .map_err(|error| Failure::new(Exit::Refused, "the verifier bundle cannot be made").because(error))?;
+    if let Some(key) = key {
+        sign(&mut bundle, key)?;
+    }
     let path = layout.verifier_bundle();
     files::replace(&path, &archive::pack(&bundle), PRIVATE)?;
     ledger.note("bundle", "verifier", &path.display().to_string(), &context.mark())?;
@@ -358,12 +388,44 @@ fn all_have_credentials<'c>(source: &Source<'_>, hosts: Vec<Roles<'c>>) -> Resul
     Err(Failure::new(Exit::Refused, what).hint(format!("issue them with: {}", commands.join(" ; "))))
 }
 
+/// What becomes of a host's files: which templates fill them, who signs the bundle, and whom it is sealed to.
+struct Finish<'c> {
+    templates: Templates,
+    format: Format,
+    key: Option<SshKey>,
+    sealing: Option<Sealing<'c>>,
+}
+
+impl Finish<'_> {
+    /// The parcel's name in the folder of bundles.
+    fn name(&self, host: &HostName) -> String {
+        match self.sealing {
+            Some(_) => sealed_name(host),
+            None => self.format.file_name(host),
+        }
+    }
+
+    /// The names of the files whose place it takes, when the host had them: a sealed archive those in the clear, an archive
+    /// in the clear the sealed one.
+    fn other_names(&self, host: &HostName) -> Vec<String> {
+        match self.sealing {
+            Some(_) => {
+                Format::ALL.into_iter().filter(|format| *format != Format::Dir).map(|f| f.file_name(host)).collect()
+            }
+            None => vec![sealed_name(host)],
+        }
+    }
+}
+
+fn sealed_name(host: &HostName) -> String {
+    format!("{}.age", Format::TarGz.file_name(host))
+}
+
 /// Renders batch after batch on all cores, while the one before is written.
 fn write_all(
     source: &Source<'_>,
     hosts: &[Judged<'_>],
-    templates: &Templates,
-    format: Format,
+    finish: &Finish<'_>,
     context: &Context<'_>,
 ) -> anyhow::Result<usize> {
     let progress = context.screen.progress("packing", hosts.len() as u64);
@@ -371,11 +433,14 @@ fn write_all(
     let make = |batch: &[Judged<'_>]| {
         // rayon makes a packer for every part that it cuts a batch into.
         let parts = batch.par_iter().with_min_len(BATCH / 16);
-        parts.map_init(Packer::new, |packer, judged| pack(source, judged, templates, format, packer)).collect()
+        parts.map_init(Packer::new, |packer, judged| pack(source, judged, finish, packer)).collect()
     };
     let write = |batch: &[Judged<'_>], parcels: Vec<Parcel>| {
-        let names = batch.iter().map(|judged| format.file_name(judged.roles.host()));
+        let names = batch.iter().map(|judged| finish.name(judged.roles.host()));
         write_parcels(&folder, names.zip(&parcels))?;
+        // No older one in the clear stays beside a sealed one, nor the other way round.
+        let old: Vec<String> = batch.iter().flat_map(|judged| finish.other_names(judged.roles.host())).collect();
+        files::remove_all(&folder, &old)?;
         progress.add(batch.len() as u64);
         Ok(())
     };
@@ -404,13 +469,7 @@ fn write_parcels<'p>(folder: &Path, parcels: impl Iterator<Item = (String, &'p P
     Ok(())
 }
 
-fn pack(
-    source: &Source<'_>,
-    judged: &Judged<'_>,
-    templates: &Templates,
-    format: Format,
-    packer: &mut Packer,
-) -> anyhow::Result<Parcel> {
+fn pack(source: &Source<'_>, judged: &Judged<'_>, finish: &Finish<'_>, packer: &mut Packer) -> anyhow::Result<Parcel> {
     let credentials = source.files(judged)?;
     let input = BundleInput {
         cluster: source.cluster,
@@ -422,10 +481,24 @@ fn pack(
         credentials: &credentials,
         generation: judged.generation,
     };
-    let bundle = templates.render(&input).map_err(|error| {
+    let mut bundle = finish.templates.render(&input).map_err(|error| {
         Failure::new(Exit::Usage, format!("the bundle of {} cannot be rendered", judged.roles.host()))
             .hint("look at the template that is named; clusterctl bundle --eject-templates DIR writes those that work")
             .because(error)
     })?;
-    Ok(format.parcel(bundle, packer))
+    if let Some(key) = &finish.key {
+        sign(&mut bundle, key)?;
+    }
+    let Some(sealing) = &finish.sealing else { return Ok(finish.format.parcel(bundle, packer)) };
+    let host = judged.roles.host().as_str();
+    let sealed = sealing
+        .sealer(host)?
+        .seal(&packer.pack(&bundle))
+        .map_err(|error| Failure::new(Exit::Usage, format!("the bundle of {host} cannot be sealed")).because(error))?;
+    Ok(Parcel::File(Zeroizing::new(sealed)))
+}
+
+fn sign(bundle: &mut Bundle, key: &SshKey) -> Result<(), Failure> {
+    let failed = |error| Failure::new(Exit::Usage, "the signing key cannot sign").because(error);
+    signature::sign(bundle, key).map_err(failed)
 }

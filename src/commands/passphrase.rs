@@ -1,6 +1,6 @@
 //! Where the passphrase of the CA's keys comes from: a file, the environment, or the person at the terminal.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -22,6 +22,24 @@ const TRIES: usize = 3;
 /// A passphrase file is no larger than this, in bytes.
 const LIMIT: u64 = 4096;
 
+/// The passphrase in the first line of a file.
+///
+/// # Errors
+/// When it cannot be read, or there is none.
+pub(super) fn passphrase_in(path: &Path) -> anyhow::Result<Passphrase> {
+    let bytes = Zeroizing::new(read_given(path, LIMIT, "passphrase file")?);
+    let text = std::str::from_utf8(&bytes).map_err(|error| {
+        let what = format!("the passphrase file {} is not text", path.display());
+        Failure::new(Exit::Usage, what).because(error)
+    })?;
+    let line = text.lines().next().unwrap_or_default();
+    if line.is_empty() {
+        let what = format!("the passphrase file {} has no passphrase in its first line", path.display());
+        return Err(Failure::new(Exit::Usage, what).into());
+    }
+    Ok(Passphrase::new(line.to_owned()))
+}
+
 /// How the passphrase is given.
 #[derive(Debug, Args)]
 pub(super) struct PassphraseArgs {
@@ -34,18 +52,7 @@ impl PassphraseArgs {
     /// The passphrase, where it is given without asking.
     fn given(&self, context: &Context<'_>) -> anyhow::Result<Option<Passphrase>> {
         if let Some(path) = &self.ca_passphrase_file {
-            let path = context.path(path);
-            let bytes = Zeroizing::new(read_given(&path, LIMIT, "passphrase file")?);
-            let text = std::str::from_utf8(&bytes).map_err(|error| {
-                let what = format!("the passphrase file {} is not text", path.display());
-                Failure::new(Exit::Usage, what).because(error)
-            })?;
-            let line = text.lines().next().unwrap_or_default();
-            if line.is_empty() {
-                let what = format!("the passphrase file {} has no passphrase in its first line", path.display());
-                return Err(Failure::new(Exit::Usage, what).into());
-            }
-            return Ok(Some(Passphrase::new(line.to_owned())));
+            return passphrase_in(&context.path(path)).map(Some);
         }
         Ok(context.env(VARIABLE).map(|text| Passphrase::new(text.to_owned())))
     }

@@ -243,7 +243,7 @@ mod tests {
         let host = |name: &str, address: &str| DraftHost {
             name: Some(name.into()),
             addresses: vec![address.into()],
-            port: None,
+            ..DraftHost::default()
         };
         let draft = Draft {
             name: Some("prod".into()),

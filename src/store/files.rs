@@ -208,6 +208,23 @@ pub fn replace_all(folder: &Path, files: &[NewFile<'_>]) -> Result<(), StoreErro
     sync_folder(folder)
 }
 
+/// Removes those of `names` that are in `folder`. Durable on return.
+///
+/// # Errors
+/// What the system says.
+pub fn remove_all(folder: &Path, names: &[String]) -> Result<(), StoreError> {
+    let mut removed = false;
+    for name in names {
+        let path = folder.join(name);
+        match fs::remove_file(&path) {
+            Ok(()) => removed = true,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(StoreError::io("remove", &path, &error)),
+        }
+    }
+    if removed { sync_folder(folder) } else { Ok(()) }
+}
+
 /// A file under its temporary name; removed unless it was renamed.
 struct Unfinished(PathBuf);
 
@@ -247,12 +264,15 @@ impl Staged {
         write_file(&self.unfinished.join(name), bytes, mode, Durable::WithTheBatch)
     }
 
-    /// Adds an empty folder, for files whose names begin with it.
+    /// Adds a file at a path below, with its folders, whose mode is 0700.
     ///
     /// # Errors
     /// What the system says.
-    pub fn add_folder(&self, name: &str) -> Result<(), StoreError> {
-        create_folder(&self.unfinished.join(name))
+    pub fn add_below(&self, path: &str, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
+        if let Some((folder, _)) = path.rsplit_once('/') {
+            create_folder(&self.unfinished.join(folder))?;
+        }
+        self.add(path, bytes, mode)
     }
 
     /// Takes over every file of the folder that it is to replace, but those that were added and those in `replaced`: what a
