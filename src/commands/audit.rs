@@ -1,7 +1,7 @@
 //! What `verify --offline` proves: that all that lies in the cluster directory is what the cluster file asks for. The
 //! judgement of a credential is the very one that stands before every write.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
@@ -355,7 +355,9 @@ impl Audit<'_> {
         }
         if let Some(file) = bundle.file(places::AUTHORIZATION) {
             let text = String::from_utf8_lossy(&file.bytes);
-            let missed = self.denials.certificates().iter().filter(|id| !text.contains(&id.to_string())).count();
+            let named: HashSet<&str> = text.split("X509SHA256=").skip(1).filter_map(|rest| rest.get(..64)).collect();
+            let denied = |id: &&Fingerprint| !named.contains(id.to_string().as_str());
+            let missed = self.denials.certificates().iter().filter(denied).count();
             if missed > 0 {
                 wrong.push(format!("{} does not deny {missed} that were revoked", places::AUTHORIZATION));
             }

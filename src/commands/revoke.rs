@@ -73,7 +73,9 @@ pub fn run(args: &RevokeArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     let templates = templates::load(args.templates.as_deref(), context)?;
     let _lock = context.lock("revoke")?;
     let (mut ledger, _, roots) = context.trust(&cluster)?;
-    files::sweep(&context.layout.pki())?;
+    for kind in RootKind::ALL {
+        files::sweep(&context.layout.root_folder(kind))?;
+    }
     let plan = match &args.whose {
         Some(whose) => plan(whose, &cluster, &ledger, &roots, context)?,
         None => Plan { fresh: Vec::new(), lists: RootKind::ALL.to_vec() },

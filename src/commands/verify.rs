@@ -233,9 +233,14 @@ fn add_revocation_lists(target: &mut Target, args: &VerifyArgs, context: &Contex
         }
     }
     if !args.elsewhere.is_given() && files::exists(&context.layout.ledger()) {
-        let revoked: BTreeSet<Fingerprint> = Ledger::open(&context.layout.ledger())?.known()?.revoked().collect();
-        // Where nothing was ever revoked there is nothing to judge.
-        target.revoked = (!revoked.is_empty()).then_some(revoked);
+        match Ledger::open(&context.layout.ledger()).and_then(|ledger| ledger.known()) {
+            Ok(known) => {
+                let revoked: BTreeSet<Fingerprint> = known.revoked().collect();
+                // Where nothing was ever revoked there is nothing to judge.
+                target.revoked = (!revoked.is_empty()).then_some(revoked);
+            }
+            Err(error) => target.crl_faults.push(error.to_string()),
+        }
     }
     Ok(())
 }
