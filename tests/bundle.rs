@@ -4,29 +4,39 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use clusterctl::bundle::archive;
 use clusterctl::bundle::contents::Bundle;
 use clusterctl::bundle::input::{BundleInput, CredentialPem, InputError, Roles};
 use clusterctl::bundle::manifest::Manifest;
 use clusterctl::bundle::render::{RenderError, TemplateError, Templates};
+use clusterctl::bundle::settings::Settings;
 use clusterctl::cluster::key_kind::KeyKind;
 use clusterctl::cluster::lifetime::Lifetime;
 use clusterctl::cluster::name::HostName;
-use clusterctl::cluster::profile::{Profile, RootKind};
+use clusterctl::cluster::profile::{Leaf, Profile, RootKind};
 use clusterctl::cluster::spec::{Cluster, Draft, DraftHost, Role};
 use clusterctl::pki::authority::{Authority, Credential, create_root};
+use clusterctl::pki::key::PrivateKey;
+use clusterctl::pki::roots::Roots;
+use clusterctl::policy::denials::Denials;
 use time::OffsetDateTime;
 use time::macros::datetime;
+use zeroize::Zeroizing;
+
+use crate::support::pyyaml;
 
 const NOW: OffsetDateTime = datetime!(2026-11-23 12:00:00 UTC);
 const KEYS: KeyKind = KeyKind::EcdsaP256;
 
-/// A cluster with its root, opened.
+/// A cluster with its roots, opened, and the key that signs service accounts' tokens.
 struct Site {
     cluster: Cluster,
     root: Credential,
+    etcd: Credential,
+    front_proxy: Credential,
+    service_account: Zeroizing<Vec<u8>>,
 }
 
 impl Site {
@@ -36,6 +46,7 @@ impl Site {
             name: Some(name.into()),
             addresses: addresses.iter().map(ToString::to_string).collect(),
             port: port.map(ToOwned::to_owned),
+            ..DraftHost::default()
         };
         let draft = Draft {
             name: Some("no".into()),
@@ -52,8 +63,30 @@ impl Site {
             ..Draft::default()
         };
         let cluster = draft.check().expect("a good draft");
-        let root = root_of(&cluster);
-        Self { cluster, root }
+        Self::of(cluster)
+    }
+
+    fn of(cluster: Cluster) -> Self {
+        let root = |kind| {
+            let lifetime = Lifetime::parse("10y").expect("a lifetime");
+            create_root(kind, &cluster.name, KEYS, lifetime, NOW).expect("a root").into_inner()
+        };
+        let service_account = PrivateKey::generate(KEYS).expect("a key").to_pem().as_bytes().to_vec().into();
+        Self {
+            root: root(RootKind::Cluster),
+            etcd: root(RootKind::Etcd),
+            front_proxy: root(RootKind::FrontProxy),
+            service_account,
+            cluster,
+        }
+    }
+
+    fn signer(&self, kind: RootKind) -> &Credential {
+        match kind {
+            RootKind::Cluster => &self.root,
+            RootKind::Etcd => &self.etcd,
+            RootKind::FrontProxy => &self.front_proxy,
+        }
     }
 
     fn roles(&self, host: &str) -> Roles<'_> {
@@ -62,10 +95,10 @@ impl Site {
 
     fn credentials(&self, host: &str) -> Vec<CredentialPem> {
         let roles = self.roles(host);
-        let authority = Authority::open(&self.root, NOW).expect("a fit root");
         let masters = roles.master().into_iter().flat_map(|host| self.cluster.master_leaves(host));
         let nodes = roles.node().into_iter().flat_map(|host| self.cluster.node_leaves(host));
-        let issue = |leaf| {
+        let issue = |leaf: Leaf| {
+            let authority = Authority::open(self.signer(leaf.policy().signed_by), NOW).expect("a fit root");
             let made = authority.issue(&leaf, KEYS).expect("a credential").into_inner();
             let certificate = made.certificate.to_pem().into_bytes();
             CredentialPem { profile: leaf.profile, certificate, key: made.key.to_pem().as_bytes().to_vec().into() }
@@ -81,19 +114,22 @@ impl Site {
         generation: u64,
     ) -> Result<Bundle, RenderError> {
         let roles = self.roles(host);
-        let (cluster, root) = (&self.cluster, &self.root.certificate);
-        templates.render(&BundleInput { cluster, roles, root, credentials, generation })
+        let roots = Roots {
+            cluster: self.root.certificate.clone(),
+            etcd: self.etcd.certificate.clone(),
+            front_proxy: self.front_proxy.certificate.clone(),
+        };
+        let (cluster, roots, settings) = (&self.cluster, &roots, &Settings::default());
+        let service_account = roles.master().map(|_| &self.service_account);
+        let denials = &Denials::default();
+        let input = BundleInput { cluster, roles, roots, service_account, settings, denials, credentials, generation };
+        templates.render(&input)
     }
 
     fn bundle(&self, host: &str, generation: u64) -> Bundle {
         let templates = Templates::compiled_in().expect("the compiled-in templates");
         self.try_bundle(&templates, host, &self.credentials(host), generation).expect("a bundle")
     }
-}
-
-fn root_of(cluster: &Cluster) -> Credential {
-    let lifetime = Lifetime::parse("10y").expect("a lifetime");
-    create_root(RootKind::Cluster, &cluster.name, KEYS, lifetime, NOW).expect("a root").into_inner()
 }
 
 fn text<'a>(bundle: &'a Bundle, path: &str) -> &'a str {
@@ -133,44 +169,53 @@ fn a_nodes_bundle_holds_what_a_node_needs_and_no_more() {
 }
 
 #[test]
-fn a_masters_bundle_has_kubeadms_names_and_flags_for_files_that_are_there() {
+fn a_masters_bundle_has_kubeadms_names_and_a_key_is_its_owners_alone() {
     let bundle = Site::new().bundle("m1", 1);
+    let at = |folder: &str| -> Vec<String> {
+        let below = |path: &str| path.strip_prefix(folder).map(ToOwned::to_owned);
+        listing(&bundle).iter().filter_map(|(path, _)| below(path)).collect()
+    };
     assert_eq!(
-        listing(&bundle),
+        at("etc/kubernetes/pki/"),
         [
-            ("etc/kubernetes/clusterctl/apiserver.env", 0o644),
-            ("etc/kubernetes/pki/apiserver-kubelet-client.crt", 0o644),
-            ("etc/kubernetes/pki/apiserver-kubelet-client.key", 0o600),
-            ("etc/kubernetes/pki/apiserver.crt", 0o644),
-            ("etc/kubernetes/pki/apiserver.key", 0o600),
-            ("etc/kubernetes/pki/ca.crt", 0o644),
-            ("install.sh", 0o755),
-            ("manifest.json", 0o644),
-            ("manifest.sha256", 0o644),
+            "apiserver-etcd-client.crt",
+            "apiserver-etcd-client.key",
+            "apiserver-kubelet-client.crt",
+            "apiserver-kubelet-client.key",
+            "apiserver.crt",
+            "apiserver.key",
+            "ca.crt",
+            "controller-manager/controller-manager.crt",
+            "controller-manager/controller-manager.key",
+            "etcd/ca.crt",
+            "etcd/healthcheck-client.crt",
+            "etcd/healthcheck-client.key",
+            "etcd/peer.crt",
+            "etcd/peer.key",
+            "etcd/server.crt",
+            "etcd/server.key",
+            "front-proxy-ca.crt",
+            "front-proxy-client.crt",
+            "front-proxy-client.key",
+            "sa.key",
+            "sa.pub",
+            "scheduler/scheduler.crt",
+            "scheduler/scheduler.key",
         ]
     );
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("apiserver.env");
-    fs::write(&file, text(&bundle, "etc/kubernetes/clusterctl/apiserver.env")).expect("written");
-    let script = r#". "$0"; printf '%s\n' $CLUSTERCTL_APISERVER_ARGS"#;
-    let flags = stdout(Command::new("sh").args(["-euc", script]).arg(&file));
-    let flags: Vec<&str> = flags.lines().collect();
-    assert_eq!(
-        flags,
-        [
-            "--secure-port=8443",
-            "--client-ca-file=/etc/kubernetes/pki/ca.crt",
-            "--tls-cert-file=/etc/kubernetes/pki/apiserver.crt",
-            "--tls-private-key-file=/etc/kubernetes/pki/apiserver.key",
-            "--kubelet-certificate-authority=/etc/kubernetes/pki/ca.crt",
-            "--kubelet-client-certificate=/etc/kubernetes/pki/apiserver-kubelet-client.crt",
-            "--kubelet-client-key=/etc/kubernetes/pki/apiserver-kubelet-client.key",
-            "--kubelet-preferred-address-types=InternalIP,Hostname",
-            "--anonymous-auth=false",
-        ]
-    );
-    for path in flags.iter().filter_map(|flag| flag.split_once("=/")).map(|(_, path)| path) {
-        assert!(bundle.file(path).is_some(), "{path}");
+    let programs = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"];
+    assert_eq!(at("etc/kubernetes/manifests/"), programs.map(|name| format!("{name}.yaml")));
+    assert_eq!(at("etc/systemd/system/"), programs.map(|name| format!("{name}.service.d/10-clusterctl.conf")));
+    for (path, mode) in listing(&bundle) {
+        let secret = path.ends_with(".key") || path.starts_with("etc/kubernetes/") && path.ends_with(".conf");
+        let wanted = if path == "install.sh" {
+            0o755
+        } else if secret {
+            0o600
+        } else {
+            0o644
+        };
+        assert_eq!(mode, wanted, "{path}");
     }
 }
 
@@ -182,7 +227,9 @@ fn a_host_that_is_both_gets_one_bundle_with_both_trees() {
     for path in ["etc/kubernetes/pki/apiserver.key", "var/lib/kubelet/pki/kubelet-client.key"] {
         assert!(bundle.file(path).is_some(), "{path}");
     }
-    assert_eq!(bundle.files.len(), 11 + 5);
+    let alone = |host| Site::new().bundle(host, 3).files.len();
+    // What both have: the root, install.sh, the manifest and its checksum.
+    assert_eq!(bundle.files.len(), alone("m1") + alone("on") - 4);
 }
 
 #[test]
@@ -391,7 +438,7 @@ fn credentials_that_are_not_the_hosts_own_make_no_bundle() {
     assert_eq!(refused(&twice), InputError::NotTheHosts { profile: Profile::KubeletClient });
     assert_eq!(refused(&site.credentials("both")), InputError::NotTheHosts { profile: Profile::Apiserver });
 
-    let twin = Site { cluster: site.cluster.clone(), root: root_of(&site.cluster) };
+    let twin = Site::of(site.cluster.clone());
     let issuer = site.root.certificate.subject.text.clone();
     assert_eq!(refused(&twin.credentials("on")), InputError::OtherRoot { profile: Profile::KubeletClient, issuer });
 }
@@ -458,14 +505,12 @@ fn tar_unpacks_one_folder_with_modes_and_no_owner_or_time() {
 }
 
 #[test]
-fn a_masters_name_of_253_characters_still_packs() {
-    let label = "a".repeat(61);
-    let name = [label.as_str(); 4].join(".");
-    let host = DraftHost { name: Some(name.clone()), addresses: vec!["10.0.0.1".into()], port: None };
+fn a_path_longer_than_a_tar_headers_name_still_packs() {
+    let name = [["a"; 30].concat().as_str(); 2].join(".");
+    let host = DraftHost { name: Some(name.clone()), addresses: vec!["10.0.0.1".into()], ..DraftHost::default() };
     let draft = Draft { name: Some("prod".into()), masters: vec![host], ..Draft::default() };
-    let cluster = draft.check().expect("a good draft");
-    let site = Site { root: root_of(&cluster), cluster };
-    let bundle = site.bundle(&name, 1);
+    let bundle = Site::of(draft.check().expect("a good draft")).bundle(&name, 1);
+    assert!(bundle.files.iter().any(|file| name.len() + 1 + file.path.len() > 100), "tar's own field has 100 bytes");
     assert_eq!(archive::read(&archive::pack(&bundle)), Ok(bundle));
 }
 
@@ -592,7 +637,9 @@ fn installing_puts_every_file_in_place_with_its_mode_and_the_second_time_does_no
     assert_eq!(
         again.stdout,
         format!(
-            "Host name not checked: there is no {place}/etc/hostname.\nNothing to do: all 13 files of both (generation 4) are in place under {place}.\n"
+            "Signature not checked: no --signer was given, and there is no \
+             {place}/etc/kubernetes/clusterctl/allowed_signers.\nHost name not checked: there is no \
+             {place}/etc/hostname.\nNothing to do: all 46 files of both (generation 4) are in place under {place}.\n"
         )
     );
     assert_eq!(scratch.tree(), installed);
@@ -821,22 +868,6 @@ fn stdout(command: &mut Command) -> String {
     let shown = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{command:?}: {shown}{}", String::from_utf8_lossy(&output.stderr));
     shown
-}
-
-/// YAML as PyYAML, a YAML 1.1 reader, sees it.
-fn pyyaml(yaml: &str) -> serde_json::Value {
-    use std::io::Write as _;
-    let script = "import json, sys, yaml; json.dump(yaml.safe_load(sys.stdin), sys.stdout)";
-    let mut python = Command::new("/usr/bin/python3")
-        .args(["-c", script])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("python3 with PyYAML");
-    python.stdin.take().expect("a pipe").write_all(yaml.as_bytes()).expect("written");
-    let output = python.wait_with_output().expect("it ends");
-    assert!(output.status.success(), "{yaml}");
-    serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
 /// Everything below `root`: path → mode and bytes; folders have none.

@@ -104,7 +104,7 @@ fn the_rest_of_the_path_runs_on_the_real_inventory() {
     lab.good(&["issue-node", "--all"]);
     lab.good(&["bundle", "--all"]);
     let offline = lab.good(&["verify", "--offline"]);
-    assert!(offline.out.contains("29 checks: 29 passed\n"), "{offline}");
+    assert!(offline.out.contains("37 checks: 37 passed\n"), "{offline}");
     let cloud = "ip-10-20-3-7.eu-central-1.compute.internal";
     let root = lab.path("pki/ca.crt").display().to_string();
     let at = lab.now.unix_timestamp().to_string();

@@ -253,6 +253,26 @@ fn with_a_crl_nginx_refuses_the_revoked_and_takes_the_others() {
 }
 
 #[test]
+fn nginx_takes_the_list_that_revoke_writes_and_the_ledger_says_the_same() {
+    let site = Site::new();
+    let serial = |file: &str| {
+        let text = good_tool("openssl", &["x509", "-noout", "-serial", "-in", &site.at(file)]);
+        text.trim().trim_start_matches("serial=").to_owned()
+    };
+    site.lab.good(&["revoke", &serial("pki/nodes/node-2/kubelet-client.crt"), "--yes", "--reason", "keyCompromise"]);
+    let tls = format!("ssl_verify_client on; ssl_crl {}; {AS_KUBERNETES}", site.at("pki/crl.pem"));
+    {
+        // Nothing but the list keeps the neighbour out.
+        let _nginx = site.nginx(&format!("{tls} location @no {{ return 401; }}"), PODS);
+        site.expect(&[("node.caller", "pass"), ("node.neighbour", "pass"), ("node.revoked", "pass")]);
+    }
+    site.lab.good(&["revoke", &serial("pki/nodes/node-1/kubelet-server.crt"), "--yes"]);
+    let _nginx = site.nginx(&format!("{tls} location @no {{ return 401; }}"), PODS);
+    let verdicts = site.expect(&[("node.chain", "pass"), ("node.revoked", "fail")]);
+    assert!(verdicts["node.revoked"].1.contains("revoked"), "{verdicts:#?}");
+}
+
+#[test]
 fn a_certificate_of_another_host_is_found_out_by_its_name_and_one_for_clients_by_its_use() {
     let site = Site::new();
     let serve = |credential: &str| {

@@ -133,10 +133,12 @@ fn the_certificates_are_those_of_the_policy() {
             Holder::Master => "master",
             Holder::Node => "node",
             Holder::Cluster => "cluster",
+            Holder::Person => "person",
         };
         let usage = match policy.usage {
             Usage::Server => "server",
             Usage::Client => "client",
+            Usage::ServerAndClient => "server and client",
         };
         (policy.name, holder, usage)
     });

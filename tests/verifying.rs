@@ -10,7 +10,7 @@ fn a_good_directory_is_good_and_that_proves_no_property() {
     let lab = Lab::issued();
     lab.good(&["bundle", "--all"]);
     let ran = lab.good(&["verify", "--offline"]);
-    assert!(ran.out.contains("20 checks: 20 passed\n"), "{ran}");
+    assert!(ran.out.contains("35 checks: 35 passed\n"), "{ran}");
     assert!(ran.out.contains("nothing was dialled"), "{ran}");
     // A directory says nothing of who can be reached, or of who is refused.
     let matrix: Vec<&str> =
@@ -193,7 +193,7 @@ fn json_is_versioned_and_complete_when_it_fails() {
     let results = value["results"].as_array().expect("results");
     let failed: Vec<&str> = results.iter().filter(|r| r["status"] == "fail").filter_map(|r| r["id"].as_str()).collect();
     assert_eq!(failed, ["store.credential"]);
-    assert_eq!(results.len(), 15);
+    assert_eq!(results.len(), 30);
 }
 
 #[test]

@@ -5,12 +5,15 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+use super::settings::Settings;
 use crate::cluster::name::HostName;
-use crate::cluster::profile::{Holder, Profile, RootKind, TABLE};
+use crate::cluster::profile::{Holder, Profile, TABLE};
 use crate::cluster::spec::{Cluster, Host, Role};
 use crate::pki::certificate::{Certificate, CertificateError};
 use crate::pki::key::{KeyError, PrivateKey};
 use crate::pki::pem::{self, PemError};
+use crate::pki::roots::Roots;
+use crate::policy::denials::Denials;
 
 /// Everything that one host's bundle is made from.
 #[derive(Debug)]
@@ -19,8 +22,14 @@ pub struct BundleInput<'a> {
     pub cluster: &'a Cluster,
     /// Who the host is.
     pub roles: Roles<'a>,
-    /// The cluster's root.
-    pub root: &'a Certificate,
+    /// The roots: a node gets the cluster's, a master all three.
+    pub roots: &'a Roots,
+    /// What signs service accounts' tokens, PKCS#8 PEM: the same on every master, on no node.
+    pub service_account: Option<&'a Zeroizing<Vec<u8>>>,
+    /// What runs in a master's static pods.
+    pub settings: &'a Settings,
+    /// The revoked certificates that API servers deny.
+    pub denials: &'a Denials,
     /// What the host holds: for each of its roles every row of the PKI policy, and nothing else.
     pub credentials: &'a [CredentialPem],
     /// Grows with every bundle of this host that differs from the one before; `install.sh` refuses to go back.
@@ -102,7 +111,7 @@ impl<'a> Roles<'a> {
             .filter(move |row| match row.holder {
                 Holder::Master => master,
                 Holder::Node => node,
-                Holder::Cluster => false,
+                Holder::Cluster | Holder::Person => false,
             })
             .map(|row| row.profile)
     }
@@ -139,6 +148,15 @@ pub enum InputError {
         /// What it is for.
         profile: Profile,
     },
+    /// A master without what signs service accounts' tokens.
+    #[error("there is no service-account key")]
+    NoServiceAccount,
+    /// A node that would get what signs service accounts' tokens.
+    #[error("the service-account key belongs on masters alone")]
+    ServiceAccountOfANode,
+    /// What signs service accounts' tokens cannot be read.
+    #[error("the service-account key cannot be read")]
+    ServiceAccount(#[source] KeyError),
     /// The certificate's file is not PEM.
     #[error("the {name} certificate cannot be read", name = profile.policy().name)]
     Pem {
@@ -218,7 +236,17 @@ impl BundleInput<'_> {
             let found = self.credentials.iter().find(|credential| credential.profile == profile);
             found.ok_or(InputError::Missing { profile })
         };
-        wanted.into_iter().map(|profile| check(find(profile)?, self.root)).collect()
+        wanted.into_iter().map(|profile| check(find(profile)?, self.roots.of(profile.policy().signed_by))).collect()
+    }
+
+    /// What signs service accounts' tokens, where the host is a master.
+    pub(super) fn checked_service_account(&self) -> Result<Option<PrivateKey>, InputError> {
+        match (self.roles.master(), self.service_account) {
+            (None, None) => Ok(None),
+            (None, Some(_)) => Err(InputError::ServiceAccountOfANode),
+            (Some(_), None) => Err(InputError::NoServiceAccount),
+            (Some(_), Some(pem)) => PrivateKey::from_pem(pem).map(Some).map_err(InputError::ServiceAccount),
+        }
     }
 }
 
@@ -231,7 +259,7 @@ pub(super) fn check(credential: &CredentialPem, root: &Certificate) -> Result<Ch
         return Err(InputError::IsCa { profile });
     }
     let same_key_id = certificate.authority_key_id == root.subject_key_id;
-    if profile.policy().signed_by == RootKind::Cluster && (certificate.issuer.der != root.subject.der || !same_key_id) {
+    if certificate.issuer.der != root.subject.der || !same_key_id {
         return Err(InputError::OtherRoot { profile, issuer: certificate.issuer.text });
     }
     let key = PrivateKey::from_pem(&credential.key).map_err(|reason| InputError::Key { profile, reason })?;

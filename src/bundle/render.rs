@@ -1,5 +1,4 @@
-//! Templates and credentials become files. The only module that knows the template engine, and the table of what goes where
-//! on a host.
+//! Templates and credentials become files. The only module, besides its quoting, that knows the template engine.
 
 use std::collections::BTreeMap;
 
@@ -8,56 +7,53 @@ use minijinja::{Environment, Error, UndefinedBehavior};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::contents::{Bundle, BundleFile, INSTALLER};
+use super::contents::{Bundle, BundleFile};
+use super::flags::{self, Flags};
 use super::input::{BundleInput, Checked, InputError};
 use super::manifest::Manifest;
+use super::places;
 use super::quoting::{self, Dialect};
+use super::settings::Settings;
 use crate::cluster::profile::Profile;
 use crate::cluster::spec::{Host, Role};
+use crate::pki::certificate::Certificate;
 
-const CA: &str = "etc/kubernetes/pki/ca.crt";
-const KUBELET_KUBECONFIG: &str = "etc/kubernetes/kubelet.conf";
-const KUBELET_CONFIG: &str = "var/lib/kubelet/config.yaml";
+/// One template: its path as under `templates/`, and its text.
+macro_rules! template {
+    ($path:literal) => {
+        ($path, include_str!(concat!("../../templates/", $path)))
+    };
+}
 
 /// What is compiled in: paths as under `templates/`, which are the hosts' own behind `node/` and `master/`.
-const COMPILED_IN: [(&str, &str); 6] = [
-    ("install.sh", include_str!("../../templates/install.sh")),
-    (
-        "master/etc/kubernetes/clusterctl/apiserver.env",
-        include_str!("../../templates/master/etc/kubernetes/clusterctl/apiserver.env"),
-    ),
-    ("node/etc/kubernetes/kubelet.conf", include_str!("../../templates/node/etc/kubernetes/kubelet.conf")),
-    (
-        "node/etc/systemd/system/kubelet.service.d/10-clusterctl.conf",
-        include_str!("../../templates/node/etc/systemd/system/kubelet.service.d/10-clusterctl.conf"),
-    ),
-    ("node/var/lib/kubelet/config.yaml", include_str!("../../templates/node/var/lib/kubelet/config.yaml")),
-    (VERIFIER_POLICY, include_str!("../../templates/verifier/policy/clusterctl-verifier.yaml")),
+const COMPILED_IN: [(&str, &str); 23] = [
+    template!("install.sh"),
+    template!("master/etc/kubernetes/clusterctl/apiserver.env"),
+    template!("master/etc/kubernetes/clusterctl/authorization.yaml"),
+    template!("master/etc/kubernetes/clusterctl/controller-manager.env"),
+    template!("master/etc/kubernetes/clusterctl/deny.kubeconfig"),
+    template!("master/etc/kubernetes/clusterctl/etcd.env"),
+    template!("master/etc/kubernetes/clusterctl/scheduler.env"),
+    template!("master/etc/kubernetes/controller-manager.conf"),
+    template!("master/etc/kubernetes/manifests/etcd.yaml"),
+    template!("master/etc/kubernetes/manifests/kube-apiserver.yaml"),
+    template!("master/etc/kubernetes/manifests/kube-controller-manager.yaml"),
+    template!("master/etc/kubernetes/manifests/kube-scheduler.yaml"),
+    template!("master/etc/kubernetes/scheduler.conf"),
+    template!("master/etc/systemd/system/etcd.service.d/10-clusterctl.conf"),
+    template!("master/etc/systemd/system/kube-apiserver.service.d/10-clusterctl.conf"),
+    template!("master/etc/systemd/system/kube-controller-manager.service.d/10-clusterctl.conf"),
+    template!("master/etc/systemd/system/kube-scheduler.service.d/10-clusterctl.conf"),
+    template!("node/etc/kubernetes/kubelet.conf"),
+    template!("node/etc/systemd/system/kubelet.service.d/10-clusterctl.conf"),
+    template!("node/var/lib/kubelet/config.yaml"),
+    template!("policy/accounts.yaml"),
+    template!("policy/nodes.yaml"),
+    template!("verifier/policy/clusterctl-verifier.yaml"),
 ];
 
 /// The RBAC that the verifier's account needs.
 const VERIFIER_POLICY: &str = "verifier/policy/clusterctl-verifier.yaml";
-
-/// Where a host keeps a credential: this and `.crt`, this and `.key`. `None` for what no host keeps. The names under
-/// `etc/kubernetes/pki` are kubeadm's (Kubernetes `cmd/kubeadm/app/constants`).
-fn kept_at(profile: Profile) -> Option<&'static str> {
-    match profile {
-        Profile::Apiserver => Some("etc/kubernetes/pki/apiserver"),
-        Profile::ApiserverKubeletClient => Some("etc/kubernetes/pki/apiserver-kubelet-client"),
-        Profile::KubeletClient => Some("var/lib/kubelet/pki/kubelet-client"),
-        Profile::KubeletServer => Some("var/lib/kubelet/pki/kubelet-server"),
-        Profile::Verifier => None,
-    }
-}
-
-fn mode_of(path: &str) -> u32 {
-    match path {
-        INSTALLER => 0o755,
-        KUBELET_KUBECONFIG => 0o600,
-        _ if path.ends_with(".key") => 0o600,
-        _ => 0o644,
-    }
-}
 
 /// The templates, ready to be filled for any number of hosts, from any number of threads.
 #[derive(Debug)]
@@ -158,9 +154,20 @@ impl Templates {
     pub fn render(&self, input: &BundleInput<'_>) -> Result<Bundle, RenderError> {
         let credentials = input.checked()?;
         let mut files = BTreeMap::new();
-        files.insert(CA.to_owned(), Zeroizing::new(input.root.to_pem().into_bytes()));
+        let mut root = |path: &str, root: &Certificate| {
+            files.insert(path.to_owned(), Zeroizing::new(root.to_pem().into_bytes()));
+        };
+        root(places::CA, &input.roots.cluster);
+        if input.roles.master().is_some() {
+            root(places::ETCD_CA, &input.roots.etcd);
+            root(places::FRONT_PROXY_CA, &input.roots.front_proxy);
+        }
+        if let Some(pair) = input.checked_service_account()? {
+            files.insert(places::SERVICE_ACCOUNT_KEY.to_owned(), Zeroizing::new(pair.to_pem().as_bytes().to_vec()));
+            files.insert(places::SERVICE_ACCOUNT_PUBLIC.to_owned(), Zeroizing::new(pair.public_pem().into_bytes()));
+        }
         for Checked { profile, certificate, key } in &credentials {
-            if let Some(base) = kept_at(*profile) {
+            if let Some(base) = places::kept_at(*profile) {
                 files.insert(format!("{base}.crt"), Zeroizing::new(certificate.to_pem().into_bytes()));
                 files.insert(format!("{base}.key"), Zeroizing::new(key.to_pem().as_bytes().to_vec()));
             }
@@ -171,11 +178,11 @@ impl Templates {
                 files.insert(path.to_owned(), Zeroizing::new(self.fill(template, &values)?.into_bytes()));
             }
         }
-        let files = files.into_iter().map(|(path, bytes)| BundleFile { mode: mode_of(&path), path, bytes });
+        let files = files.into_iter().map(|(path, bytes)| BundleFile { mode: places::mode_of(&path), path, bytes });
         Ok(sealed(input, &credentials, files.collect()))
     }
 
-    fn fill(&self, path: &'static str, values: &Values<'_>) -> Result<String, TemplateError> {
+    pub(super) fn fill(&self, path: &'static str, values: &impl Serialize) -> Result<String, TemplateError> {
         let template = self.engine.get_template(path).map_err(|error| failed(path, "", &error))?;
         template.render(minijinja::value::Serde(values)).map_err(|error| failed(path, template.source(), &error))
     }
@@ -192,8 +199,8 @@ fn goes_to(template: &'static str, input: &BundleInput<'_>) -> Option<&'static s
     match template.split_once('/') {
         Some(("master", path)) => input.roles.master().map(|_| path),
         Some(("node", path)) => input.roles.node().map(|_| path),
-        // No host's: see `Templates::verifier_policy`.
-        Some(("verifier", _)) => None,
+        // No host's: see `Templates::verifier_policy` and `Templates::policy`.
+        Some(("verifier" | "policy", _)) => None,
         _ => Some(template),
     }
 }
@@ -210,7 +217,7 @@ fn failed(template: &str, source: &str, error: &Error) -> TemplateError {
 
 /// Adds the manifest and its checksum.
 fn sealed(input: &BundleInput<'_>, credentials: &[Checked], files: Vec<BundleFile>) -> Bundle {
-    let certificates = || credentials.iter().map(|credential| &credential.certificate).chain([input.root]);
+    let certificates = || credentials.iter().map(|credential| &credential.certificate).chain([&input.roots.cluster]);
     let account = credentials.iter().find(|c| c.profile == Profile::KubeletClient);
     let account = account.or_else(|| credentials.iter().find(|c| c.profile == Profile::ApiserverKubeletClient));
     let manifest = Manifest {
@@ -219,9 +226,9 @@ fn sealed(input: &BundleInput<'_>, credentials: &[Checked], files: Vec<BundleFil
         roles: input.roles.list(),
         account: account.map(|credential| credential.certificate.account().user).unwrap_or_default(),
         endpoint: input.cluster.endpoint.clone(),
-        root_pin: input.root.spki_fingerprint(),
-        not_before: certificates().map(|c| c.not_before).fold(input.root.not_before, Ord::max),
-        not_after: certificates().map(|c| c.not_after).fold(input.root.not_after, Ord::min),
+        root_pin: input.roots.cluster.spki_fingerprint(),
+        not_before: certificates().map(|c| c.not_before).fold(input.roots.cluster.not_before, Ord::max),
+        not_after: certificates().map(|c| c.not_after).fold(input.roots.cluster.not_after, Ord::min),
         generation: input.generation,
         files: Vec::new(),
     };
@@ -235,7 +242,12 @@ struct Values<'a> {
     roles: Vec<&'static str>,
     generation: u64,
     cluster: ClusterValues<'a>,
+    accounts: &'static str,
+    denials: Vec<Vec<String>>,
+    images: &'a Settings,
     files: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flags: Option<Flags>,
     #[serde(skip_serializing_if = "Option::is_none")]
     master: Option<HostValues>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -262,6 +274,8 @@ struct HostValues {
     ips: Vec<String>,
     /// The user name of its client certificate.
     account: String,
+    /// Where it is dialled, as `https://host:port`.
+    server: String,
 }
 
 impl<'a> Values<'a> {
@@ -271,6 +285,8 @@ impl<'a> Values<'a> {
             found.map(|credential| credential.certificate.account().user).unwrap_or_default()
         };
         let cluster = input.cluster;
+        let (master, node) = (input.roles.master(), input.roles.node());
+        let files = places::by_name(master.is_some(), node.is_some());
         Self {
             host: input.roles.host().as_str(),
             roles: input.roles.list().into_iter().map(Role::as_str).collect(),
@@ -280,11 +296,15 @@ impl<'a> Values<'a> {
                 endpoint: cluster.endpoint.to_string(),
                 domain: cluster.cluster_domain.as_str(),
                 service_cidrs: cluster.service_cidrs.iter().map(ToString::to_string).collect(),
-                root_pin: input.root.spki_fingerprint().as_pin(),
+                root_pin: input.roots.cluster.spki_fingerprint().as_pin(),
             },
-            files: installed_paths(credentials),
-            master: input.roles.master().map(|host| HostValues::of(host, user(Profile::ApiserverKubeletClient))),
-            node: input.roles.node().map(|host| HostValues::of(host, user(Profile::KubeletClient))),
+            accounts: cluster.accounts.as_str(),
+            denials: master.map(|_| input.denials.rules()).unwrap_or_default(),
+            images: input.settings,
+            flags: master.map(|master| Flags::of(cluster, master, &files)),
+            files,
+            master: master.map(|host| HostValues::of(host, user(Profile::ApiserverKubeletClient))),
+            node: node.map(|host| HostValues::of(host, user(Profile::KubeletClient))),
         }
     }
 }
@@ -299,21 +319,7 @@ impl HostValues {
             addresses: host.addresses.iter().map(ToString::to_string).collect(),
             ips: first.into_iter().chain(other).map(|ip| ip.to_string()).collect(),
             account,
+            server: format!("https://{}:{}", flags::dialled(host), host.port),
         }
     }
-}
-
-/// Where files lie on the host, by a short name: `kubelet_client_crt` → `/var/lib/kubelet/pki/kubelet-client.crt`.
-fn installed_paths(credentials: &[Checked]) -> BTreeMap<String, String> {
-    let fixed = [("ca", CA), ("kubelet_config", KUBELET_CONFIG), ("kubelet_kubeconfig", KUBELET_KUBECONFIG)];
-    let mut paths: BTreeMap<String, String> =
-        fixed.iter().map(|(name, path)| ((*name).to_owned(), format!("/{path}"))).collect();
-    for credential in credentials {
-        let name = credential.profile.policy().name.replace('-', "_");
-        if let Some(base) = kept_at(credential.profile) {
-            paths.insert(format!("{name}_crt"), format!("/{base}.crt"));
-            paths.insert(format!("{name}_key"), format!("/{base}.key"));
-        }
-    }
-    paths
 }

@@ -6,6 +6,7 @@ use super::address::{AddressError, CidrError};
 use super::endpoint::EndpointError;
 use super::lifetime::{Lifetime, LifetimeError};
 use super::name::NameError;
+use super::recipient::RecipientError;
 
 /// One fault in a cluster file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,12 +60,18 @@ pub enum Reason {
     /// Not a CIDR.
     #[error("not a valid CIDR: {0}")]
     Cidr(CidrError),
+    /// More ranges than an API server takes (`--service-cluster-ip-range`).
+    #[error("an API server takes one range, or two of which one is IPv4 and the other IPv6")]
+    ServiceRanges,
     /// Not an endpoint.
     #[error("not a valid endpoint: {0}")]
     Endpoint(EndpointError),
     /// Not a lifetime.
     #[error("not a valid lifetime: {0}")]
     Lifetime(LifetimeError),
+    /// Not a recipient.
+    #[error("bundles cannot be sealed to this: {0}")]
+    Recipient(RecipientError),
     /// Not a port.
     #[error("not a valid port: it must be 1 to 65535")]
     Port,

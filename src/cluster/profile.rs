@@ -48,21 +48,53 @@ pub enum Profile {
     Apiserver,
     /// What the API server shows to kubelets.
     ApiserverKubeletClient,
+    /// What the API server shows to etcd.
+    ApiserverEtcdClient,
+    /// What the API server shows to extension API servers, so that they believe its headers.
+    FrontProxyClient,
+    /// What etcd shows to its clients.
+    EtcdServer,
+    /// What etcd's members show to each other, whoever calls.
+    EtcdPeer,
+    /// What asks etcd for its health.
+    EtcdHealthcheckClient,
+    /// The controller manager's account.
+    ControllerManager,
+    /// The scheduler's account.
+    Scheduler,
     /// A node's account.
     KubeletClient,
     /// What the kubelet shows.
     KubeletServer,
     /// What `clusterctl verify` shows.
     Verifier,
+    /// An administrator's account, whose rights come from RBAC.
+    Admin,
+    /// An account that passes by every authorizer: for emergencies, and for hours.
+    BreakGlass,
 }
 
-/// Extended key usage: none of our leaves is both.
+/// Extended key usage (RFC 5280 § 4.2.1.12).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Usage {
-    /// id-kp-serverAuth (RFC 5280 § 4.2.1.12)
+    /// id-kp-serverAuth
     Server,
-    /// id-kp-clientAuth (RFC 5280 § 4.2.1.12)
+    /// id-kp-clientAuth
     Client,
+    /// Both: etcd's members call each other with what they show, and etcd's gateway calls its own server.
+    ServerAndClient,
+}
+
+impl Usage {
+    /// By OpenSSL's names, in the order in which they are written.
+    #[must_use]
+    pub fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::Server => &["serverAuth"],
+            Self::Client => &["clientAuth"],
+            Self::ServerAndClient => &["serverAuth", "clientAuth"],
+        }
+    }
 }
 
 /// Who holds a credential of a profile.
@@ -74,6 +106,8 @@ pub enum Holder {
     Node,
     /// The cluster has one.
     Cluster,
+    /// A person has one, in a kubeconfig: `issue-admin`.
+    Person,
 }
 
 /// One row of the table.
@@ -91,44 +125,33 @@ pub struct Policy {
     pub signed_by: RootKind,
 }
 
-/// The table of DESIGN's certificates: every leaf that can be minted.
-pub const TABLE: [Policy; 5] = [
-    Policy {
-        profile: Profile::Apiserver,
-        name: "apiserver",
-        holder: Holder::Master,
-        usage: Usage::Server,
-        signed_by: RootKind::Cluster,
-    },
-    Policy {
-        profile: Profile::ApiserverKubeletClient,
-        name: "apiserver-kubelet-client",
-        holder: Holder::Master,
-        usage: Usage::Client,
-        signed_by: RootKind::Cluster,
-    },
-    Policy {
-        profile: Profile::KubeletClient,
-        name: "kubelet-client",
-        holder: Holder::Node,
-        usage: Usage::Client,
-        signed_by: RootKind::Cluster,
-    },
-    Policy {
-        profile: Profile::KubeletServer,
-        name: "kubelet-server",
-        holder: Holder::Node,
-        usage: Usage::Server,
-        signed_by: RootKind::Cluster,
-    },
-    Policy {
-        profile: Profile::Verifier,
-        name: "verifier",
-        holder: Holder::Cluster,
-        usage: Usage::Client,
-        signed_by: RootKind::Cluster,
-    },
+/// The table of DESIGN's certificates: every leaf that can be minted. A control plane's rows are kubeadm's (Kubernetes
+/// `cmd/kubeadm/app/phases/certs/certlist.go`).
+pub const TABLE: [Policy; 14] = [
+    row(Profile::Apiserver, "apiserver", Holder::Master, Usage::Server, RootKind::Cluster),
+    row(Profile::ApiserverKubeletClient, "apiserver-kubelet-client", Holder::Master, Usage::Client, RootKind::Cluster),
+    row(Profile::ApiserverEtcdClient, "apiserver-etcd-client", Holder::Master, Usage::Client, RootKind::Etcd),
+    row(Profile::FrontProxyClient, "front-proxy-client", Holder::Master, Usage::Client, RootKind::FrontProxy),
+    row(Profile::EtcdServer, "etcd-server", Holder::Master, Usage::ServerAndClient, RootKind::Etcd),
+    row(Profile::EtcdPeer, "etcd-peer", Holder::Master, Usage::ServerAndClient, RootKind::Etcd),
+    row(Profile::EtcdHealthcheckClient, "etcd-healthcheck-client", Holder::Master, Usage::Client, RootKind::Etcd),
+    row(Profile::ControllerManager, "controller-manager", Holder::Master, Usage::Client, RootKind::Cluster),
+    row(Profile::Scheduler, "scheduler", Holder::Master, Usage::Client, RootKind::Cluster),
+    row(Profile::KubeletClient, "kubelet-client", Holder::Node, Usage::Client, RootKind::Cluster),
+    row(Profile::KubeletServer, "kubelet-server", Holder::Node, Usage::Server, RootKind::Cluster),
+    row(Profile::Verifier, "verifier", Holder::Cluster, Usage::Client, RootKind::Cluster),
+    row(Profile::Admin, "admin", Holder::Person, Usage::Client, RootKind::Cluster),
+    row(Profile::BreakGlass, "break-glass", Holder::Person, Usage::Client, RootKind::Cluster),
 ];
+
+const fn row(profile: Profile, name: &'static str, holder: Holder, usage: Usage, signed_by: RootKind) -> Policy {
+    Policy { profile, name, holder, usage, signed_by }
+}
+
+/// The group that `issue-admin` puts its accounts in; the policy pack binds it to `cluster-admin`.
+pub const ADMINS: &str = "clusterctl:admins";
+/// The group that no authorizer is asked about (Kubernetes `apiserver/pkg/authentication/user`, `SystemPrivilegedGroup`).
+pub const SYSTEM_MASTERS: &str = "system:masters";
 
 impl Profile {
     /// Its row in [`TABLE`].
@@ -162,6 +185,9 @@ impl Leaf {
     }
 }
 
+/// The name that API servers are told to believe (`--requestheader-allowed-names`).
+pub const FRONT_PROXY_CLIENT: &str = "front-proxy-client";
+
 impl Cluster {
     /// What `master` holds, in the table's order.
     #[must_use]
@@ -173,9 +199,18 @@ impl Cluster {
             names,
             lifetime: self.validity.master,
         };
+        let client = |profile, user| leaf(profile, user, Vec::new());
+        let etcd = |profile| leaf(profile, master.name.as_str(), etcd_names(master));
         vec![
             leaf(Profile::Apiserver, "kube-apiserver", self.apiserver_names(master)),
-            leaf(Profile::ApiserverKubeletClient, "kube-apiserver-kubelet-client", Vec::new()),
+            client(Profile::ApiserverKubeletClient, "kube-apiserver-kubelet-client"),
+            client(Profile::ApiserverEtcdClient, "kube-apiserver-etcd-client"),
+            client(Profile::FrontProxyClient, FRONT_PROXY_CLIENT),
+            etcd(Profile::EtcdServer),
+            etcd(Profile::EtcdPeer),
+            client(Profile::EtcdHealthcheckClient, "kube-etcd-healthcheck-client"),
+            client(Profile::ControllerManager, "system:kube-controller-manager"),
+            client(Profile::Scheduler, "system:kube-scheduler"),
         ]
     }
 
@@ -211,12 +246,22 @@ impl Cluster {
         }
     }
 
+    /// What the administrator called `name` holds. Its rights are those that RBAC gives to [`ADMINS`].
+    #[must_use]
+    pub fn admin_leaf(&self, name: &HostName, lifetime: Lifetime) -> Leaf {
+        person(Profile::Admin, name, ADMINS, lifetime)
+    }
+
+    /// What opens everything: a member of [`SYSTEM_MASTERS`], which no policy can narrow and nobody can revoke.
+    #[must_use]
+    pub fn break_glass_leaf(&self, name: &HostName, lifetime: Lifetime) -> Leaf {
+        person(Profile::BreakGlass, name, SYSTEM_MASTERS, lifetime)
+    }
+
     fn apiserver_names(&self, master: &Host) -> Vec<Address> {
-        let dns = |text: &str| DnsName::parse(text).ok().map(Address::Dns);
         let service = ["kubernetes", "kubernetes.default", "kubernetes.default.svc"].map(dns);
         let in_domain = dns(&service_name(self.cluster_domain.as_str()));
         let own = [self.endpoint.host.clone(), master.name.to_address()];
-        let loopback = [Address::Ip(Ipv4Addr::LOCALHOST.into()), Address::Ip(Ipv6Addr::LOCALHOST.into())];
         each_once(
             service
                 .into_iter()
@@ -225,10 +270,28 @@ impl Cluster {
                 .chain(own)
                 .chain(master.addresses.iter().cloned())
                 .chain(self.service_cidrs.iter().map(|cidr| Address::Ip(cidr.first_address())))
-                .chain(dns("localhost"))
-                .chain(loopback),
+                .chain(loopback()),
         )
     }
+}
+
+fn person(profile: Profile, name: &HostName, group: &str, lifetime: Lifetime) -> Leaf {
+    let subject = Account { user: name.to_string(), group: Some(group.to_owned()) };
+    Leaf { profile, host: None, subject, names: Vec::new(), lifetime }
+}
+
+/// Where an etcd member is dialled, by its peers and by its own host.
+fn etcd_names(master: &Host) -> Vec<Address> {
+    each_once([master.name.to_address()].into_iter().chain(master.addresses.iter().cloned()).chain(loopback()))
+}
+
+fn loopback() -> impl Iterator<Item = Address> {
+    let ips = [Address::Ip(Ipv4Addr::LOCALHOST.into()), Address::Ip(Ipv6Addr::LOCALHOST.into())];
+    dns("localhost").into_iter().chain(ips)
+}
+
+fn dns(text: &str) -> Option<Address> {
+    DnsName::parse(text).ok().map(Address::Dns)
 }
 
 fn each_once(addresses: impl Iterator<Item = Address>) -> Vec<Address> {
@@ -258,7 +321,7 @@ mod tests {
         let host = |name: &str, address: &str| DraftHost {
             name: Some(name.into()),
             addresses: vec![address.into(), format!("{name}.example.net")],
-            port: None,
+            ..DraftHost::default()
         };
         let draft = Draft {
             name: Some("prod".into()),

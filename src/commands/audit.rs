@@ -1,41 +1,49 @@
 //! What `verify --offline` proves: that all that lies in the cluster directory is what the cluster file asks for. The
 //! judgement of a credential is the very one that stands before every write.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use time::OffsetDateTime;
+use zeroize::Zeroizing;
 
 use crate::bundle::archive;
 use crate::bundle::contents::Bundle;
+use crate::bundle::places;
 use crate::cluster::name::HostName;
-use crate::cluster::profile::{Leaf, RootKind};
+use crate::cluster::profile::{Leaf, RootKind, SYSTEM_MASTERS};
 use crate::cluster::spec::{Cluster, Host};
 use crate::cluster_file::kubeconfig::{self, Credential, Kubeconfig};
 use crate::cluster_file::kubelet_config;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
-use crate::pki::inspect::{Flaw, own_root_flaws, root_of_another_cluster, stamp};
+use crate::pki::inspect::{Flaw, general_flaws, own_root_flaws, root_of_another_cluster, stamp};
 use crate::pki::key::PrivateKey;
 use crate::pki::pem;
+use crate::policy::denials::Denials;
 use crate::store::credentials::{self, Trouble};
 use crate::store::files;
 use crate::store::layout::Layout;
 use crate::store::ledger::Known;
 use crate::store::roots;
+use crate::store::service_account::{self, Found};
 use crate::verify::finding::{CheckId, Finding, Status};
 use crate::verify::target::Place;
 
-/// Where a node's bundle has its kubelet's configuration.
-const KUBELET_CONFIG: &str = "var/lib/kubelet/config.yaml";
+/// No administrator's kubeconfig is larger than this, in bytes.
+const ADMIN_LIMIT: u64 = 256 * 1024;
 
 /// What an audit looks at.
 pub(super) struct Audit<'a> {
     pub(super) layout: &'a Layout,
     pub(super) cluster: &'a Cluster,
     pub(super) root: &'a Certificate,
+    /// All roots that can be read, the cluster's among them.
+    pub(super) roots: &'a BTreeMap<RootKind, Certificate>,
     pub(super) known: &'a Known,
+    /// What masters' bundles have to deny.
+    pub(super) denials: &'a Denials,
     pub(super) now: OffsetDateTime,
 }
 
@@ -56,6 +64,8 @@ impl Audit<'_> {
             })
             .collect();
         findings.extend(with_shared_keys(looked));
+        findings.push(self.service_account());
+        findings.extend(self.admins());
         findings.extend(self.bundles());
         findings
     }
@@ -101,6 +111,78 @@ impl Audit<'_> {
         }
     }
 
+    /// The pair that signs service accounts' tokens.
+    fn service_account(&self) -> Finding {
+        let path = self.layout.service_account_key();
+        let finding = |status| {
+            Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, "service accounts", status)
+                .address(path.display().to_string())
+        };
+        let expected = "a key pair whose halves belong together, the private one its owner's alone";
+        let mode = files::mode(&path).unwrap_or(files::PRIVATE);
+        let (wrong, hint) = match service_account::look(self.layout) {
+            Ok(Found::Whole(key)) if mode & 0o077 == 0 => {
+                let saw = format!("{}, {}", key.kind(), key.fingerprint().as_pin());
+                return finding(Status::Pass).saw(saw, expected);
+            }
+            Ok(Found::Whole(_)) => {
+                (Trouble::Mode(path.clone(), mode).to_string(), format!("chmod 600 {}", path.display()))
+            }
+            Ok(Found::Nothing) => (Trouble::NotThere.to_string(), "clusterctl issue-master --all".to_owned()),
+            Ok(Found::Half(_)) => {
+                let missing = Trouble::Missing(self.layout.service_account_public());
+                (missing.to_string(), "clusterctl issue-master --all".to_owned())
+            }
+            Err(trouble) => (trouble.to_string(), "restore sa.key and sa.pub from a backup".to_owned()),
+        };
+        finding(Status::Fail).saw(wrong, expected).hint(hint)
+    }
+
+    /// Administrators' kubeconfigs that still lie here. They are to be handed over: one that passes by every authorizer is
+    /// told of even when it is as it should be.
+    fn admins(&self) -> Vec<Finding> {
+        let names = files::names_in(&self.layout.admins()).unwrap_or_default();
+        names.iter().filter(|name| name.ends_with(".conf")).map(|name| self.admin(name)).collect()
+    }
+
+    fn admin(&self, file: &str) -> Finding {
+        let path = self.layout.admins().join(file);
+        let who = format!("admin {}", file.trim_end_matches(".conf"));
+        let finding = |status| {
+            Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, &who, status).address(path.display().to_string())
+        };
+        let expected = "a kubeconfig of this root's, known to the ledger, its owner's alone";
+        let certificate = match administrator(&path) {
+            Ok(certificate) => certificate,
+            Err(why) => {
+                let hint = format!("clusterctl issue-admin {} --reissue", file.trim_end_matches(".conf"));
+                return finding(Status::Fail).saw(why, expected).hint(hint);
+            }
+        };
+        let mut wrong: Vec<String> = general_flaws(&certificate, self.now).iter().map(ToString::to_string).collect();
+        if !certificate.is_signed_by(self.root) {
+            wrong.push(Flaw::BadSignature.to_string());
+        }
+        if self.known.sequence(certificate.fingerprint()).is_none() {
+            wrong.push(Trouble::NotInLedger.to_string());
+        }
+        match files::mode(&path) {
+            Ok(mode) if mode & 0o077 != 0 => wrong.push(Trouble::Mode(path.clone(), mode).to_string()),
+            _ => {}
+        }
+        let until = stamp(certificate.not_after);
+        if !wrong.is_empty() {
+            return finding(Status::Fail).saw(wrong.join("; "), expected).hint(format!("rm {}", path.display()));
+        }
+        if certificate.subject.organizations.iter().any(|group| group == SYSTEM_MASTERS) {
+            let saw = format!("{SYSTEM_MASTERS}, which no authorizer is asked about, until {until}");
+            return finding(Status::Warn)
+                .saw(saw, "no such account outside of an emergency")
+                .hint(format!("destroy it when the emergency is over: rm {}", path.display()));
+        }
+        finding(Status::Pass).saw(format!("good until {until}"), expected)
+    }
+
     /// What stands between others and the keys: the folder of them all, the ledger, and the folder of bundles. Nothing is
     /// said when all of them are their owner's alone.
     fn open_doors(&self) -> Option<Finding> {
@@ -123,11 +205,25 @@ impl Audit<'_> {
             |status| Finding::new(CheckId::STORE_CREDENTIAL, place, &host, status).address(path.display().to_string());
         let expected =
             format!("a {name} credential that fits today's cluster file, chains to the root and is in the ledger");
-        let found = credentials::read_good(self.layout, leaf, self.cluster.keys, self.root, self.known, self.now);
+        let signer = leaf.policy().signed_by;
+        let Some(root) = self.roots.get(&signer) else {
+            let path = self.layout.root_certificate(signer);
+            let what = format!("the {} {} cannot be read, so nothing proves it", signer.as_str(), path.display());
+            let finding = finding(Status::Fail).saw(what, expected).hint("restore the root's files from a backup");
+            return Looked { finding, key: None, owner: format!("{host} {name}") };
+        };
+        let found = credentials::read_good(self.layout, leaf, self.cluster.keys, root, self.known, self.now);
         let mut troubles = match &found {
             Ok(_) => Vec::new(),
             Err(troubles) => troubles.clone(),
         };
+        if let [Trouble::Forgotten { .. }] = troubles.as_slice() {
+            let saw = troubles[0].to_string();
+            let finding = finding(Status::Pass).saw(saw, expected);
+            let certificate = credentials::read_certificate(self.layout, leaf).ok();
+            let key = certificate.map(|certificate| certificate.spki_fingerprint());
+            return Looked { finding, key, owner: format!("{host} {name}") };
+        }
         if !troubles.contains(&Trouble::NotThere) {
             troubles.extend(credentials::mode_trouble(self.layout, leaf));
         }
@@ -174,11 +270,18 @@ impl Audit<'_> {
     }
 
     /// Where a bundle's kubeconfig leads elsewhere than the cluster file, or trusts another file than the bundle's root.
-    fn misled(&self, config: &Kubeconfig, bundle: &Bundle) -> Vec<String> {
+    fn misled(&self, config: &Kubeconfig, bundle: &Bundle, of_a_node: bool) -> Vec<String> {
         let endpoint = self.cluster.endpoint.to_string();
+        // The controller manager and the scheduler call the API server of their own host.
+        let master = self.cluster.master(bundle.manifest.host.as_str()).filter(|_| !of_a_node);
+        let own = |server: &str| {
+            master.is_some_and(|host| {
+                host.addresses.iter().any(|at| server == format!("https://{}:{}", at.for_url(), host.port))
+            })
+        };
         let mut found = Vec::new();
         for cluster in &config.clusters {
-            if cluster.server != endpoint {
+            if cluster.server != endpoint && !own(&cluster.server) {
                 found.push(format!("it leads to {}, the cluster file to {endpoint}", cluster.server));
             }
             if let Some(Credential::File(path)) = &cluster.authority {
@@ -192,6 +295,16 @@ impl Audit<'_> {
         found
     }
 
+    /// Where a bundle signs tokens with another key than this directory's: the masters would not believe each other's.
+    fn other_service_account(&self, bundle: &Bundle) -> Option<String> {
+        let carried = bundle.file(places::SERVICE_ACCOUNT_KEY)?;
+        let key = PrivateKey::from_pem(&carried.bytes).ok()?;
+        match service_account::look(self.layout) {
+            Ok(Found::Whole(ours) | Found::Half(ours)) if ours.spki() == key.spki() => None,
+            _ => Some(format!("{} is not this directory's key", carried.path)),
+        }
+    }
+
     /// The certificates in the directory now, of those that `leaves` describe.
     fn today(&self, leaves: impl Iterator<Item = Leaf>) -> Vec<Fingerprint> {
         let stored = leaves.filter_map(|leaf| credentials::read(self.layout, &leaf).ok());
@@ -203,7 +316,7 @@ impl Audit<'_> {
             |status| Finding::new(CheckId::TRUST_MATCH, place, host, status).address(path.display().to_string());
         let expected = "a bundle that carries this root, by file path, and nothing that weakens it";
         let bytes = match files::read(path, archive::MAX_UNPACKED) {
-            Ok(bytes) => zeroize::Zeroizing::new(bytes),
+            Ok(bytes) => Zeroizing::new(bytes),
             Err(error) => return finding(Status::Fail).saw(error.to_string(), expected),
         };
         let hint = format!("clusterctl bundle {host}");
@@ -218,12 +331,14 @@ impl Audit<'_> {
         if bundle.manifest.root_pin != self.root.spki_fingerprint() {
             wrong.push("its manifest pins another root".to_owned());
         }
-        for file in bundle.files.iter().filter(|file| file.path.ends_with("/ca.crt")) {
-            let same = pem::certificates(&file.bytes).is_ok_and(|ders| ders == [self.root.der().to_vec()]);
-            if !same {
-                wrong.push(format!("{} is not this directory's root", file.path));
+        for file in &bundle.files {
+            let Some(kind) = places::root_at(&file.path) else { continue };
+            let ours = self.roots.get(&kind).map(|root| vec![root.der().to_vec()]);
+            if ours.is_none() || pem::certificates(&file.bytes).ok() != ours {
+                wrong.push(format!("{} is not this directory's {}", file.path, kind.as_str()));
             }
         }
+        wrong.extend(self.other_service_account(&bundle));
         for file in bundle.files.iter().filter(|file| file.path.ends_with(".conf") && !file.path.contains("/systemd/"))
         {
             match kubeconfig::read(&file.bytes) {
@@ -231,16 +346,23 @@ impl Audit<'_> {
                     wrong.extend(
                         kubeconfig::weaknesses(&config).into_iter().map(|w| format!("{}: {}", file.path, w.what)),
                     );
-                    wrong
-                        .extend(self.misled(&config, &bundle).into_iter().map(|what| format!("{}: {what}", file.path)));
+                    let misled = self.misled(&config, &bundle, file.path == places::KUBELET_KUBECONFIG);
+                    wrong.extend(misled.into_iter().map(|what| format!("{}: {what}", file.path)));
                 }
                 Err(error) => wrong.push(format!("{}: {error}", file.path)),
             }
         }
-        if let Some(file) = bundle.file(KUBELET_CONFIG) {
+        if let Some(file) = bundle.file(places::AUTHORIZATION) {
+            let text = String::from_utf8_lossy(&file.bytes);
+            let missed = self.denials.certificates().iter().filter(|id| !text.contains(&id.to_string())).count();
+            if missed > 0 {
+                wrong.push(format!("{} does not deny {missed} that were revoked", places::AUTHORIZATION));
+            }
+        }
+        if let Some(file) = bundle.file(places::KUBELET_CONFIG) {
             match kubelet_config::weaknesses(&file.bytes) {
-                Ok(weak) => wrong.extend(weak.into_iter().map(|what| format!("{KUBELET_CONFIG}: {what}"))),
-                Err(error) => wrong.push(format!("{KUBELET_CONFIG}: {error}")),
+                Ok(weak) => wrong.extend(weak.into_iter().map(|what| format!("{}: {what}", places::KUBELET_CONFIG))),
+                Err(error) => wrong.push(format!("{}: {error}", places::KUBELET_CONFIG)),
             }
         }
         if bundle.manifest.endpoint != self.cluster.endpoint {
@@ -249,7 +371,9 @@ impl Audit<'_> {
                 bundle.manifest.endpoint, self.cluster.endpoint
             ));
         }
-        for file in bundle.files.iter().filter(|file| file.path.ends_with(".crt") && !file.path.ends_with("/ca.crt")) {
+        for file in
+            bundle.files.iter().filter(|file| file.path.ends_with(".crt") && places::root_at(&file.path).is_none())
+        {
             let carried = pem::certificates(&file.bytes).unwrap_or_default();
             if !carried.iter().all(|der| today.contains(&Fingerprint::of(der))) {
                 wrong.push(format!("{} is not the certificate that lies in the directory now", file.path));
@@ -261,6 +385,17 @@ impl Audit<'_> {
             finding(Status::Fail).saw(wrong.join("; "), expected).hint(hint)
         }
     }
+}
+
+/// The certificate in an administrator's kubeconfig.
+fn administrator(path: &Path) -> Result<Certificate, String> {
+    let bytes = files::read(path, ADMIN_LIMIT).map(Zeroizing::new).map_err(|error| error.to_string())?;
+    let config = kubeconfig::read(&bytes).map_err(|error| error.to_string())?;
+    let Some(Credential::Data(pem)) = config.users.first().and_then(|user| user.certificate.as_ref()) else {
+        return Err("it holds no certificate".to_owned());
+    };
+    let der = pem::certificates(pem).map_err(|error| error.to_string())?.swap_remove(0);
+    Certificate::from_der(der).map_err(|error| error.to_string())
 }
 
 /// A finding, and the key that it is about.

@@ -1,33 +1,45 @@
 //! `bundle`: one archive for each host, with all that it needs to find and trust the others.
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use rayon::iter::{Either, IndexedParallelIterator, IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 use zeroize::Zeroizing;
 
 use super::batches::in_batches;
 use super::context::{Context, unknown_host};
+use super::finishing::{self, Finish};
+use super::forgetting;
+use super::sealing::SealArgs;
+use super::signing::SignArgs;
+use super::{revocations, templates};
 use crate::bundle::archive::{self, Packer};
+use crate::bundle::contents::{BundleFile, folder_mode};
+use crate::bundle::format::{Format, Parcel};
 use crate::bundle::input::{BundleInput, CredentialPem, Roles};
 use crate::bundle::render::Templates;
+use crate::bundle::settings::Settings;
 use crate::bundle::verifier::{self, VerifierInput};
 use crate::cluster::profile::{Holder, Leaf, Profile};
 use crate::cluster::spec::{Cluster, Host};
 use crate::cluster_file;
 use crate::failure::{Exit, Failure};
-use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
+use crate::pki::roots::Roots;
+use crate::pki::ssh::SshKey;
+use crate::policy::denials::Denials;
 use crate::store::credentials::{self, Trouble};
+use crate::store::error::StoreError;
 use crate::store::files::{self, PRIVATE, PUBLIC};
 use crate::store::layout::Layout;
 use crate::store::ledger::Known;
+use crate::store::service_account::{self, Found};
+use crate::store::trees;
 
 /// Bundles in one batch: up to three batches are kept in memory until they are on the disk.
 const BATCH: usize = 512;
-/// No template is larger than this, in bytes.
-const TEMPLATE_LIMIT: u64 = 1024 * 1024;
 /// How many hosts without credentials an error names.
 const NAMED: usize = 5;
 
@@ -45,12 +57,27 @@ pub struct BundleArgs {
     /// kubelets with: keep it as a secret
     #[arg(long, conflicts_with_all = ["hosts", "all"])]
     verifier: bool,
+    /// In which form: an archive to unpack, or a folder to copy
+    #[arg(long, value_name = "FORMAT", default_value = Format::TarGz.as_str(), value_parser = formats(), conflicts_with = "verifier")]
+    format: Format,
     /// Take templates from this folder where it has them, by their path
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     templates: Option<PathBuf>,
+    /// What runs in a master's static pods: kubernetesVersion, etcdVersion, imageRepository
+    #[arg(long, value_name = "KEY=VALUE", conflicts_with = "verifier")]
+    set: Vec<String>,
     /// Write the built-in templates into this folder, to start from, and do nothing else
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath, conflicts_with_all = ["hosts", "all", "templates"])]
     eject_templates: Option<PathBuf>,
+    #[command(flatten)]
+    seal: SealArgs,
+    #[command(flatten)]
+    sign: SignArgs,
+}
+
+fn formats() -> impl TypedValueParser<Value = Format> {
+    let named = |name: String| Format::ALL.into_iter().find(|format| format.as_str() == name);
+    PossibleValuesParser::new(Format::ALL.map(Format::as_str)).try_map(move |name| named(name).ok_or("no such format"))
 }
 
 /// Runs `bundle`.
@@ -63,37 +90,65 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     }
     let cluster = context.cluster()?;
     if args.verifier {
-        return pack_verifier(&cluster, &templates(args, context)?, context);
+        let key = args.sign.key(context)?;
+        return pack_verifier(&cluster, &templates::load(args.templates.as_deref(), context)?, key.as_ref(), context);
     }
     let hosts = select(&cluster, args)?;
-    let templates = templates(args, context)?;
+    let sealing = args.seal.plan(&hosts, args.format, context)?;
+    let forget = args.seal.forget_keys(sealing.as_ref())?;
+    let key = args.sign.key(context)?;
+    let templates = templates::load(args.templates.as_deref(), context)?;
+    let finish = Finish { templates, format: args.format, key, sealing };
     let _lock = context.lock("bundle")?;
-    let (mut ledger, known, root) = context.trust(&cluster)?;
-    let source = Source { cluster: &cluster, root: &root, known: &known, layout: &context.layout, now: context.now };
-    let hosts = all_have_credentials(&source, hosts)?;
+    let (mut ledger, known, roots) = context.trust(&cluster)?;
+    let settings = settings(args)?;
+    let service_account = service_account_key(&hosts, &context.layout)?;
+    let source = Source {
+        cluster: &cluster,
+        roots: &roots,
+        service_account: service_account.as_ref(),
+        settings: &settings,
+        denials: &revocations::denials(&ledger, &roots.cluster, context.now)?,
+        revocations: ledger.count_of_revocations()?,
+        known: &known,
+        layout: &context.layout,
+        now: context.now,
+    };
+    let (hosts, kept) = all_have_credentials(&source, hosts, args.all)?;
+    if hosts.is_empty() {
+        forgetting::tell_kept(kept, context);
+        context.screen.step("nothing was packed");
+        return Ok(Exit::Done);
+    }
     let folder = context.layout.bundles();
     files::create_folder(&folder)?;
     files::sweep(&folder)?;
-    let written = write_all(&source, &hosts, &templates, context)?;
+    let written = write_all(&source, &hosts, &finish, context)?;
+    forgetting::tell_kept(kept, context);
     ledger.note(
         "bundle",
         &format!("{written} host{}", if written == 1 { "" } else { "s" }),
         &folder.display().to_string(),
         &context.mark(),
     )?;
+    if forget {
+        let nodes = hosts.iter().filter_map(|judged| judged.roles.node());
+        forgetting::forget(nodes.flat_map(|node| cluster.node_leaves(node)), &mut ledger, context)?;
+    }
     if hosts.len() == 1 {
-        context.screen.answer(context.layout.bundle(hosts[0].roles.host()).display());
+        context.screen.answer(folder.join(finish.name(hosts[0].roles.host())).display());
     } else {
         context.screen.answer(folder.display());
     }
     context.screen.step(format_args!(
-        "packed {written} bundle{}. Each holds its host's keys: hand it to that host and to nobody else",
+        "packed {written} bundle{}. Each holds its host's keys: {}",
         if written == 1 { "" } else { "s" },
+        finish.advice(),
     ));
     Ok(Exit::Done)
 }
 
-fn eject(dir: &std::path::Path, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+fn eject(dir: &Path, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let dir = context.path(dir);
     for (path, text) in Templates::eject() {
         let path = dir.join(path);
@@ -110,24 +165,29 @@ fn eject(dir: &std::path::Path, context: &mut Context<'_>) -> anyhow::Result<Exi
 }
 
 /// Packs what CI verifies with.
-fn pack_verifier(cluster: &Cluster, templates: &Templates, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+fn pack_verifier(
+    cluster: &Cluster,
+    templates: &Templates,
+    key: Option<&SshKey>,
+    context: &mut Context<'_>,
+) -> anyhow::Result<Exit> {
     let _lock = context.lock("bundle --verifier")?;
     let layout = &context.layout;
-    let (mut ledger, known, root) = context.trust(cluster)?;
+    let (mut ledger, known, roots) = context.trust(cluster)?;
+    let root = &roots.cluster;
     let masters = cluster.masters.iter().flat_map(|master| cluster.master_leaves(master));
     let wanted = masters.filter(|leaf| leaf.profile == Profile::ApiserverKubeletClient);
     let (mut credentials, mut generation) = (Vec::new(), 0);
     for leaf in wanted.chain([cluster.verifier_leaf()]) {
         let name = leaf.policy().name;
-        let stored =
-            credentials::read_good(layout, &leaf, cluster.keys, &root, &known, context.now).map_err(|why| {
-                let why: Vec<String> = why.iter().map(ToString::to_string).collect();
-                Failure::new(
-                    Exit::Refused,
-                    format!("the {name} credential is not good, so nothing was packed: {}", why.join("; ")),
-                )
-                .hint("issue it with: clusterctl issue-master --all")
-            })?;
+        let stored = credentials::read_good(layout, &leaf, cluster.keys, root, &known, context.now).map_err(|why| {
+            let why: Vec<String> = why.iter().map(ToString::to_string).collect();
+            Failure::new(
+                Exit::Refused,
+                format!("the {name} credential is not good, so nothing was packed: {}", why.join("; ")),
+            )
+            .hint("issue it with: clusterctl issue-master --all")
+        })?;
         generation = generation.max(known.sequence(stored.credential.certificate.fingerprint()).unwrap_or(0));
         let folder = layout.holder_folder(leaf.profile, leaf.host.as_ref());
         let path = folder.strip_prefix(layout.dir()).unwrap_or(&folder).join(name).display().to_string();
@@ -138,9 +198,12 @@ fn pack_verifier(cluster: &Cluster, templates: &Templates, context: &mut Context
     let policy = templates
         .verifier_policy()
         .map_err(|error| Failure::new(Exit::Usage, "the verifier's policy cannot be rendered").because(error))?;
-    let input = VerifierInput { policy, cluster, cluster_file: &cluster_file, root: &root, credentials, generation };
-    let bundle = verifier::render(input)
+    let input = VerifierInput { policy, cluster, cluster_file: &cluster_file, root, credentials, generation };
+    let mut bundle = verifier::render(input)
         .map_err(|error| Failure::new(Exit::Refused, "the verifier bundle cannot be made").because(error))?;
+    if let Some(key) = key {
+        finishing::sign(&mut bundle, key)?;
+    }
     let path = layout.verifier_bundle();
     files::replace(&path, &archive::pack(&bundle), PRIVATE)?;
     ledger.note("bundle", "verifier", &path.display().to_string(), &context.mark())?;
@@ -180,31 +243,36 @@ fn select<'c>(cluster: &'c Cluster, args: &BundleArgs) -> Result<Vec<Roles<'c>>,
     Ok(selected)
 }
 
-fn templates(args: &BundleArgs, context: &Context<'_>) -> anyhow::Result<Templates> {
-    let mut overrides = BTreeMap::new();
-    if let Some(dir) = &args.templates {
-        let dir = context.path(dir);
-        for path in files::files_below(&dir)? {
-            let bytes = files::read(&dir.join(&path), TEMPLATE_LIMIT)?;
-            let text = String::from_utf8(bytes).map_err(|error| {
-                let what = format!("the template {} is not text", dir.join(&path).display());
-                Failure::new(Exit::Usage, what).because(error)
-            })?;
-            overrides.insert(path, text);
-        }
+fn settings(args: &BundleArgs) -> Result<Settings, Failure> {
+    Settings::parse(&args.set).map_err(|error| Failure::new(Exit::Usage, "a --set cannot be used").because(error))
+}
+
+/// What signs service accounts' tokens, where one of the hosts is a master.
+fn service_account_key(hosts: &[Roles<'_>], layout: &Layout) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
+    if hosts.iter().all(|roles| roles.master().is_none()) {
+        return Ok(None);
     }
-    Templates::with_overrides(&overrides).map_err(|error| {
-        Failure::new(Exit::Usage, "the templates cannot be used")
-            .hint("clusterctl bundle --eject-templates DIR writes those that work")
-            .because(error)
-            .into()
-    })
+    let refused = |why: String| {
+        Failure::new(Exit::Refused, format!("the service-account key is not good, so nothing was packed: {why}"))
+    };
+    match service_account::look(layout) {
+        Ok(Found::Whole(key)) => Ok(Some(Zeroizing::new(key.to_pem().as_bytes().to_vec()))),
+        Ok(Found::Nothing | Found::Half(_)) => {
+            Err(refused("it was not made yet".to_owned()).hint("make it with: clusterctl issue-master --all"))
+        }
+        Err(trouble) => Err(refused(trouble.to_string()).hint("restore pki/sa.key and pki/sa.pub from a backup")),
+    }
 }
 
 /// What bundles are made from.
 struct Source<'a> {
     cluster: &'a Cluster,
-    root: &'a Certificate,
+    roots: &'a Roots,
+    service_account: Option<&'a Zeroizing<Vec<u8>>>,
+    settings: &'a Settings,
+    denials: &'a Denials,
+    /// How many there ever were: what a master holds grows with them.
+    revocations: u64,
     known: &'a Known,
     layout: &'a Layout,
     now: time::OffsetDateTime,
@@ -224,8 +292,9 @@ impl Source<'_> {
         let mut generation = 0;
         for leaf in self.leaves(&roles) {
             let keys = self.cluster.keys;
-            let stored = credentials::read_good(self.layout, &leaf, keys, self.root, self.known, self.now)
-                .map_err(|troubles| Lacking::of(&roles, &leaf, &troubles))?;
+            let stored =
+                credentials::read_good(self.layout, &leaf, keys, self.roots.issuer_of(&leaf), self.known, self.now)
+                    .map_err(|troubles| Lacking::of(&roles, &leaf, &troubles))?;
             let fingerprint = stored.credential.certificate.fingerprint();
             generation = generation.max(self.known.sequence(fingerprint).unwrap_or(0));
             files.push(CredentialPem {
@@ -233,6 +302,10 @@ impl Source<'_> {
                 certificate: stored.certificate_pem,
                 key: stored.key_pem,
             });
+        }
+        // A master that is told of more revocations is never told of fewer.
+        if roles.master().is_some() {
+            generation += self.revocations;
         }
         Ok(Judged { roles, generation, seal: seal(&files) })
     }
@@ -276,6 +349,8 @@ struct Lacking {
     what: &'static str,
     why: String,
     master: bool,
+    /// Its key was forgotten on purpose; all else is good.
+    forgotten: bool,
 }
 
 impl Lacking {
@@ -285,26 +360,42 @@ impl Lacking {
             what: leaf.policy().name,
             why: troubles.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
             master: leaf.policy().holder == Holder::Master,
+            forgotten: matches!(troubles, [Trouble::Forgotten { .. }]),
         }
     }
 }
 
-/// Looks at every host before anything is written.
-fn all_have_credentials<'c>(source: &Source<'_>, hosts: Vec<Roles<'c>>) -> Result<Vec<Judged<'c>>, Failure> {
+/// Looks at every host before anything is written. Also says how many, where all are meant, keep the sealed bundle that has
+/// their forgotten keys.
+fn all_have_credentials<'c>(
+    source: &Source<'_>,
+    hosts: Vec<Roles<'c>>,
+    all: bool,
+) -> Result<(Vec<Judged<'c>>, usize), Failure> {
     let (judged, lacking): (Vec<Judged<'c>>, Vec<Lacking>) =
         hosts.into_par_iter().partition_map(|roles| match source.judge(roles) {
             Ok(judged) => Either::Left(judged),
             Err(lacking) => Either::Right(lacking),
         });
-    let Some(first) = lacking.first() else { return Ok(judged) };
+    let keeps = |l: &Lacking| {
+        all && l.forgotten && files::exists(&source.layout.bundles().join(finishing::sealed_name(&l.host)))
+    };
+    let (kept, lacking): (Vec<Lacking>, Vec<Lacking>) = lacking.into_iter().partition(keeps);
+    let Some(first) = lacking.first() else { return Ok((judged, kept.len())) };
     let mut lines: Vec<String> =
         lacking.iter().take(NAMED).map(|l| format!("{} {}: {}", l.host, l.what, l.why)).collect();
     if lacking.len() > NAMED {
         lines.push(format!("and {} more", lacking.len() - NAMED));
     }
     let mut commands = Vec::new();
-    for (master, command) in [(true, "clusterctl issue-master"), (false, "clusterctl issue-node")] {
-        let of: Vec<&str> = lacking.iter().filter(|l| l.master == master).map(|l| l.host.as_str()).collect();
+    let ways = [
+        (true, false, "clusterctl issue-master"),
+        (false, false, "clusterctl issue-node"),
+        (false, true, "clusterctl issue-node --reissue"),
+    ];
+    for (master, forgotten, command) in ways {
+        let meant = lacking.iter().filter(|l| l.master == master && l.forgotten == forgotten);
+        let of: Vec<&str> = meant.map(|l| l.host.as_str()).collect();
         match of.len() {
             0 => {}
             1..=NAMED => commands.push(format!("{command} {}", of.join(" "))),
@@ -322,7 +413,7 @@ fn all_have_credentials<'c>(source: &Source<'_>, hosts: Vec<Roles<'c>>) -> Resul
 fn write_all(
     source: &Source<'_>,
     hosts: &[Judged<'_>],
-    templates: &Templates,
+    finish: &Finish<'_>,
     context: &Context<'_>,
 ) -> anyhow::Result<usize> {
     let progress = context.screen.progress("packing", hosts.len() as u64);
@@ -330,13 +421,13 @@ fn write_all(
     let make = |batch: &[Judged<'_>]| {
         // rayon makes a packer for every part that it cuts a batch into.
         let parts = batch.par_iter().with_min_len(BATCH / 16);
-        parts.map_init(Packer::new, |packer, judged| pack(source, judged, templates, packer)).collect()
+        parts.map_init(Packer::new, |packer, judged| pack(source, judged, finish, packer)).collect()
     };
-    let write = |batch: &[Judged<'_>], packed: Vec<Zeroizing<Vec<u8>>>| {
-        let name = |judged: &Judged<'_>| format!("{}.tar.gz", judged.roles.host());
-        let files: Vec<files::NewFile<'_>> =
-            batch.iter().zip(&packed).map(|(judged, bytes)| (name(judged), bytes.as_slice(), PRIVATE)).collect();
-        files::replace_all(&folder, &files)?;
+    let write = |batch: &[Judged<'_>], parcels: Vec<Parcel>| {
+        let names = batch.iter().map(|judged| finish.name(judged.roles.host()));
+        write_parcels(&folder, names.zip(&parcels))?;
+        let superseded: Vec<PathBuf> = batch.iter().flat_map(|judged| finish.superseded(judged.roles.host())).collect();
+        files::remove_all(&folder, &superseded)?;
         progress.add(batch.len() as u64);
         Ok(())
     };
@@ -344,24 +435,43 @@ fn write_all(
     in_batches(hosts, BATCH, context, make, write, told)
 }
 
-fn pack(
-    source: &Source<'_>,
-    judged: &Judged<'_>,
-    templates: &Templates,
-    packer: &mut Packer,
-) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+/// Puts each parcel under its name into the folder.
+fn write_parcels<'p>(folder: &Path, parcels: impl Iterator<Item = (String, &'p Parcel)>) -> Result<(), StoreError> {
+    let (mut written, mut trees) = (Vec::<files::NewFile<'_>>::new(), Vec::new());
+    for (name, parcel) in parcels {
+        match parcel {
+            Parcel::File(bytes) => written.push((name, bytes.as_slice(), PRIVATE)),
+            Parcel::Folder(tree) => {
+                let file = |file: &'p BundleFile| (file.path.as_str(), file.bytes.as_slice(), file.mode);
+                trees.push((name, tree.iter().map(file).collect()));
+            }
+        }
+    }
+    if !written.is_empty() {
+        files::replace_all(folder, &written)?;
+    }
+    if !trees.is_empty() {
+        trees::replace_all(folder, &trees, folder_mode)?;
+    }
+    Ok(())
+}
+
+fn pack(source: &Source<'_>, judged: &Judged<'_>, finish: &Finish<'_>, packer: &mut Packer) -> anyhow::Result<Parcel> {
     let credentials = source.files(judged)?;
     let input = BundleInput {
         cluster: source.cluster,
         roles: judged.roles,
-        root: source.root,
+        roots: source.roots,
+        service_account: source.service_account.filter(|_| judged.roles.master().is_some()),
+        settings: source.settings,
+        denials: source.denials,
         credentials: &credentials,
         generation: judged.generation,
     };
-    let bundle = templates.render(&input).map_err(|error| {
+    let bundle = finish.templates.render(&input).map_err(|error| {
         Failure::new(Exit::Usage, format!("the bundle of {} cannot be rendered", judged.roles.host()))
             .hint("look at the template that is named; clusterctl bundle --eject-templates DIR writes those that work")
             .because(error)
     })?;
-    Ok(packer.pack(&bundle))
+    finish.parcel(bundle, packer)
 }

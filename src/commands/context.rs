@@ -13,6 +13,7 @@ use crate::cluster_file;
 use crate::failure::{Exit, Failure};
 use crate::pki::certificate::Certificate;
 use crate::pki::inspect::root_of_another_cluster;
+use crate::pki::roots::Roots;
 use crate::store::error::StoreError;
 use crate::store::files;
 use crate::store::layout::{CLUSTER_FILE, Layout};
@@ -98,30 +99,47 @@ impl Context<'_> {
         })
     }
 
-    /// Opens the ledger, and reads the certificate of the cluster's root, where it is the one that `init-ca` made for this cluster: a name cannot
-    /// change once roots carry it, and a root of etcd's would let every node into etcd.
+    /// Opens the ledger, and reads the certificates of the roots, where they are those that `init-ca` made for this cluster:
+    /// a name cannot change once roots carry it, and one root in another's place would let every node into etcd.
     ///
     /// # Errors
-    /// When there is no root, or it is another cluster's, or the ledger cannot be used or does not know it as this root.
-    pub fn trust(&self, cluster: &Cluster) -> anyhow::Result<(Ledger, Known, Certificate)> {
-        let root = roots::certificate(&self.layout, RootKind::Cluster)?;
-        let path = self.layout.root_certificate(RootKind::Cluster);
-        if let Some(flaw) = root_of_another_cluster(&root, RootKind::Cluster, &cluster.name) {
-            let what =
-                format!("the root {} is not the root of the cluster {}: it {flaw}", path.display(), cluster.name);
+    /// When a root is missing, or it is another cluster's, or the ledger cannot be used or does not know it as this root.
+    pub fn trust(&self, cluster: &Cluster) -> anyhow::Result<(Ledger, Known, Roots)> {
+        let read = |kind| self.root(cluster, kind);
+        let roots = Roots {
+            cluster: read(RootKind::Cluster)?,
+            etcd: read(RootKind::Etcd)?,
+            front_proxy: read(RootKind::FrontProxy)?,
+        };
+        let ledger = Ledger::open(&self.layout.ledger())?;
+        let known = ledger.known()?;
+        for kind in RootKind::ALL {
+            if !known.is_root(roots.of(kind).fingerprint(), kind) {
+                let path = self.layout.root_certificate(kind);
+                let what = format!("the {} {} is not the one that the ledger knows", kind.as_str(), path.display());
+                return Err(Failure::new(Exit::Refused, what)
+                    .hint("put back ca.crt, ca.key and the ledger of one and the same directory, from a backup")
+                    .into());
+            }
+        }
+        Ok((ledger, known, roots))
+    }
+
+    fn root(&self, cluster: &Cluster, kind: RootKind) -> anyhow::Result<Certificate> {
+        let root = roots::certificate(&self.layout, kind)?;
+        let path = self.layout.root_certificate(kind);
+        if let Some(flaw) = root_of_another_cluster(&root, kind, &cluster.name) {
+            let what = format!(
+                "the root {} is not the {} of the cluster {}: it {flaw}",
+                path.display(),
+                kind.as_str(),
+                cluster.name
+            );
             return Err(Failure::new(Exit::Refused, what)
                 .hint("put the name back into cluster.yaml; a cluster of another name has its own directory and roots")
                 .into());
         }
-        let ledger = Ledger::open(&self.layout.ledger())?;
-        let known = ledger.known()?;
-        if !known.is_root(root.fingerprint(), RootKind::Cluster) {
-            let what = format!("the root {} is not the one that the ledger knows", path.display());
-            return Err(Failure::new(Exit::Refused, what)
-                .hint("put back ca.crt, ca.key and the ledger of one and the same directory, from a backup")
-                .into());
-        }
-        Ok((ledger, known, root))
+        Ok(root)
     }
 
     /// Takes the right to write in the cluster directory, waiting for another process that has it.
@@ -206,7 +224,7 @@ pub fn unknown_host(name: &str, role: &str, known: &[&str]) -> Failure {
 }
 
 /// The most similar of `known`, if one is similar at all.
-fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+pub(super) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     let name: Vec<char> = name.chars().take(253).collect();
     let scored = known.iter().map(|candidate| (distance(&name, candidate), *candidate));
     scored.min().filter(|(distance, candidate)| *distance * 3 <= candidate.len().max(3)).map(|(_, near)| near)

@@ -1,5 +1,6 @@
 //! What `issue-master` and `issue-node` share: plan, open the root, then make, check, record and write in batches.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use clap::Args;
@@ -9,17 +10,19 @@ use time::OffsetDateTime;
 use super::batches::in_batches;
 use super::context::Context;
 use super::passphrase::PassphraseArgs;
+use crate::cluster::key_kind::KeyKind;
 use crate::cluster::lifetime::Lifetime;
 use crate::cluster::profile::{Leaf, RootKind};
 use crate::cluster::spec::Cluster;
 use crate::failure::{Exit, Failure};
-use crate::pki::authority::{Authority, MintError};
-use crate::pki::certificate::Certificate;
-use crate::pki::inspect::{in_words, stamp};
-use crate::store::credentials::{self, Stored, Trouble};
+use crate::pki::authority::{Authority, Credential, MintError};
+use crate::pki::inspect::{Verified, in_words, stamp};
+use crate::pki::roots::Roots;
+use crate::store::credentials::{self, Trouble};
 use crate::store::issuance::{self, Holding, Issuer};
 use crate::store::layout::Layout;
 use crate::store::ledger::{Known, Ledger};
+use crate::store::service_account::{self, Found};
 
 /// Holders in one batch: large enough that the disk's syncs do not count, small enough for memory and for a prompt stop.
 const BATCH: usize = 1024;
@@ -50,6 +53,8 @@ pub(super) struct Request<'a> {
     pub(super) holders: usize,
     /// and what each of them, by number, is to hold. Made when it is needed: of many hosts it would fill the memory.
     pub(super) leaves: &'a (dyn Fn(usize) -> Vec<Leaf> + Sync),
+    /// Whether the cluster's service-account pair is part of it.
+    pub(super) service_account: bool,
     /// How.
     pub(super) how: &'a IssueArgs,
 }
@@ -61,28 +66,29 @@ pub(super) struct Request<'a> {
 /// whatever was issued before is kept, recorded and whole.
 pub(super) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     if request.how.dry_run {
-        let (_, known, root) = context.trust(cluster)?;
-        let plans = plan(request, cluster, &root, &known, context)?;
-        tell_plan(request, &plans, context);
+        let (_, known, roots) = context.trust(cluster)?;
+        let plans = plan(request, cluster, &roots, &known, context)?;
+        tell_plan(request, &plans, pair_to_make(request, context)?.as_ref(), context);
         return Ok(Exit::Done);
     }
     let _lock = context.lock(request.command)?;
-    let (mut ledger, known, root) = context.trust(cluster)?;
-    let plans = plan(request, cluster, &root, &known, context)?;
+    let (mut ledger, known, roots) = context.trust(cluster)?;
+    let plans = plan(request, cluster, &roots, &known, context)?;
     drop(known);
+    let pair = make_pair(request, cluster, &mut ledger, context)?;
     let work: Vec<&Plan> = plans.iter().filter(|plan| !plan.issue.is_empty()).collect();
     let kept: usize = plans.iter().map(|plan| plan.kept).sum();
-    if work.is_empty() {
+    if work.is_empty() && !pair {
         context.screen.step(format_args!("nothing to do: {} good", certificates(kept)));
         return Ok(Exit::Done);
     }
-    let root = request.how.passphrase.open(RootKind::Cluster, context)?;
+    let signers = request.how.passphrase.open(&signers(request, &work), context)?;
     // Typing a passphrase is not work, and counts for nothing.
     let begun = Instant::now();
-    let authority = Authority::open(&root, context.now).map_err(unfit)?;
-    warn_of_short_lives(request, &work, authority.root(), context);
+    let authorities = Authorities::open(&signers, context.now)?;
+    warn_of_short_lives(request, &work, &roots, context);
     issuance::prepare(&context.layout)?;
-    let issued = make_all(request, &work, cluster, &authority, &mut ledger, context)?;
+    let issued = make_all(request, &work, cluster, &authorities, &roots, &mut ledger, context)?;
     let seconds = begun.elapsed().as_secs_f64();
     context.screen.step(format_args!(
         "issued {}, kept {kept}, in {seconds:.1} s ({:.0} a second)",
@@ -93,12 +99,86 @@ pub(super) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Cont
     Ok(Exit::Done)
 }
 
+/// What there is to be done for the service-account pair, if anything.
+fn pair_to_make(request: &Request<'_>, context: &Context<'_>) -> Result<Option<Found>, Failure> {
+    if !request.service_account {
+        return Ok(None);
+    }
+    match service_account::look(&context.layout) {
+        Ok(Found::Whole(_)) => Ok(None),
+        Ok(found) => Ok(Some(found)),
+        Err(trouble) => Err(Failure::new(Exit::Refused, format!("the service-account key is not good: {trouble}"))
+            .hint("restore pki/sa.key and pki/sa.pub from a backup. Or remove both: then a new pair is made, and every service account's token ends")),
+    }
+}
+
+/// Makes the service-account pair where it is missing; true when it did.
+fn make_pair(
+    request: &Request<'_>,
+    cluster: &Cluster,
+    ledger: &mut Ledger,
+    context: &mut Context<'_>,
+) -> anyhow::Result<bool> {
+    let key = match pair_to_make(request, context)? {
+        None | Some(Found::Whole(_)) => return Ok(false),
+        Some(Found::Half(key)) => {
+            service_account::write_public(&context.layout, &key)?;
+            key
+        }
+        Some(Found::Nothing) => {
+            let key = service_account::make(cluster.keys).map_err(MintError::Key)?;
+            service_account::write(&context.layout, &key, ledger, &context.mark())?;
+            key
+        }
+    };
+    context
+        .screen
+        .step(format_args!("made the pair that signs service accounts' tokens: {}", key.fingerprint().as_pin()));
+    Ok(true)
+}
+
 fn certificates(count: usize) -> String {
     format!("{count} certificate{}", if count == 1 { "" } else { "s" })
 }
 
-fn unfit(error: MintError) -> anyhow::Error {
-    Failure::new(Exit::Refused, "the root is not fit to sign")
+/// The roots that the work needs, each once.
+fn signers(request: &Request<'_>, work: &[&Plan]) -> Vec<RootKind> {
+    let needs = |plan: &&Plan| {
+        let leaves = (request.leaves)(plan.holder);
+        let kinds = plan.issue.iter().map(|(i, _)| leaves[*i].policy().signed_by);
+        kinds.collect::<BTreeSet<_>>()
+    };
+    let all = work.par_iter().map(needs).reduce(BTreeSet::new, |a, b| &a | &b);
+    all.into_iter().collect()
+}
+
+/// The roots that were opened, ready to sign.
+struct Authorities<'a>(Vec<(RootKind, Authority<'a>)>);
+
+impl<'a> Authorities<'a> {
+    fn open(signers: &'a [(RootKind, Credential)], now: OffsetDateTime) -> anyhow::Result<Self> {
+        let open = |(kind, root): &'a (RootKind, Credential)| {
+            Authority::open(root, now).map(|authority| (*kind, authority)).map_err(|error| unfit(*kind, error))
+        };
+        signers.iter().map(open).collect::<Result<_, _>>().map(Self)
+    }
+
+    fn issue(&self, leaf: &Leaf, keys: KeyKind) -> anyhow::Result<Verified<Credential>> {
+        let signer = leaf.policy().signed_by;
+        let found = self.0.iter().find(|(kind, _)| *kind == signer);
+        let (_, authority) = found.ok_or_else(|| {
+            Failure::new(Exit::Bug, format!("the {} that signs {} was not opened", signer.as_str(), holder(leaf)))
+        })?;
+        authority.issue(leaf, keys).map_err(|error| {
+            Failure::new(Exit::Bug, format!("no good certificate could be made for {}", holder(leaf)))
+                .because(error)
+                .into()
+        })
+    }
+}
+
+pub(super) fn unfit(kind: RootKind, error: MintError) -> anyhow::Error {
+    Failure::new(Exit::Refused, format!("the {} is not fit to sign", kind.as_str()))
         .hint(
             "a root cannot be renewed in place: restore the right ca.crt and ca.key, or start a new cluster directory",
         )
@@ -120,7 +200,7 @@ struct Plan {
 fn plan(
     request: &Request<'_>,
     cluster: &Cluster,
-    root: &Certificate,
+    roots: &Roots,
     known: &Known,
     context: &Context<'_>,
 ) -> anyhow::Result<Vec<Plan>> {
@@ -128,18 +208,33 @@ fn plan(
     let (layout, now, how) = (&context.layout, context.now, request.how);
     let one = |holder: usize| {
         let mut plan = Plan { holder, issue: Vec::new(), kept: 0 };
+        let mut forgotten = Vec::new();
         for (i, leaf) in (request.leaves)(holder).iter().enumerate() {
-            let found = credentials::read_good(layout, leaf, cluster.keys, root, known, now);
+            let found = credentials::read_good(layout, leaf, cluster.keys, roots.issuer_of(leaf), known, now);
             let reasons: Vec<String> = match &found {
                 // A disk or a mode that keeps us from reading says nothing of what lies there: it may be good.
                 Err(troubles) if let [Trouble::Unreadable(error)] = troubles.as_slice() => return Err(error.clone()),
+                // Forgotten on purpose is not missing.
+                Err(troubles) if let [Trouble::Forgotten { not_after }] = troubles.as_slice() => {
+                    forgotten.push(i);
+                    reasons_to_replace(*not_after, how, now)
+                }
                 Err(troubles) => troubles.iter().map(ToString::to_string).collect(),
-                Ok(stored) => reasons_to_replace(stored, how, now),
+                Ok(stored) => reasons_to_replace(stored.credential.certificate.not_after, how, now),
             };
             if reasons.is_empty() {
                 plan.kept += 1;
             } else {
                 plan.issue.push((i, reasons));
+            }
+        }
+        // A new bundle needs all of its host's keys.
+        if !plan.issue.is_empty() {
+            for i in
+                forgotten.into_iter().filter(|i| plan.issue.iter().all(|(issued, _)| issued != i)).collect::<Vec<_>>()
+            {
+                plan.kept -= 1;
+                plan.issue.push((i, vec!["its key was forgotten, and the next bundle needs one".to_owned()]));
             }
         }
         progress.add(1);
@@ -150,8 +245,8 @@ fn plan(
     Ok(plans)
 }
 
-fn reasons_to_replace(stored: &Stored, how: &IssueArgs, now: OffsetDateTime) -> Vec<String> {
-    let left = stored.credential.certificate.not_after - now;
+fn reasons_to_replace(not_after: OffsetDateTime, how: &IssueArgs, now: OffsetDateTime) -> Vec<String> {
+    let left = not_after - now;
     let mut reasons = Vec::new();
     if how.renew_within.is_some_and(|within| left <= within.duration()) {
         reasons.push(format!("ends in {}", in_words(left)));
@@ -162,7 +257,12 @@ fn reasons_to_replace(stored: &Stored, how: &IssueArgs, now: OffsetDateTime) -> 
     reasons
 }
 
-fn tell_plan(request: &Request<'_>, plans: &[Plan], context: &mut Context<'_>) {
+fn tell_plan(request: &Request<'_>, plans: &[Plan], pair: Option<&Found>, context: &mut Context<'_>) {
+    match pair {
+        Some(Found::Nothing) => context.screen.answer("make service-account key pair: not made yet"),
+        Some(_) => context.screen.answer("write service-account public key: sa.pub is missing"),
+        None => {}
+    }
     let mut issued = 0;
     for plan in plans.iter().filter(|plan| !plan.issue.is_empty()) {
         let leaves = (request.leaves)(plan.holder);
@@ -180,15 +280,16 @@ fn holder(leaf: &Leaf) -> String {
     leaf.host.as_ref().map_or_else(|| name.to_owned(), |host| format!("{host} {name}"))
 }
 
-fn warn_of_short_lives(request: &Request<'_>, work: &[&Plan], root: &Certificate, context: &mut Context<'_>) {
+fn warn_of_short_lives(request: &Request<'_>, work: &[&Plan], roots: &Roots, context: &mut Context<'_>) {
     let now = context.now;
     let shortened = |plan: &&Plan| {
         let leaves = (request.leaves)(plan.holder);
-        plan.issue.iter().filter(|(i, _)| now + leaves[*i].lifetime.duration() > root.not_after).count()
+        let outlives = |leaf: &Leaf| now + leaf.lifetime.duration() > roots.issuer_of(leaf).not_after;
+        plan.issue.iter().filter(|(i, _)| outlives(&leaves[*i])).count()
     };
     let count: usize = work.par_iter().map(shortened).sum();
     if count > 0 {
-        let end = stamp(root.not_after);
+        let end = stamp(roots.cluster.not_after);
         context
             .screen
             .warn(format_args!("the root ends on {end}, and {} with it, earlier than asked for", certificates(count)));
@@ -200,16 +301,18 @@ fn make_all(
     request: &Request<'_>,
     work: &[&Plan],
     cluster: &Cluster,
-    authority: &Authority<'_>,
+    authorities: &Authorities<'_>,
+    roots: &Roots,
     ledger: &mut Ledger,
     context: &Context<'_>,
 ) -> anyhow::Result<usize> {
     let count = |plans: &[&Plan]| plans.iter().map(|plan| plan.issue.len()).sum::<usize>();
     let total = count(work);
     let progress = context.screen.progress("issuing", total as u64);
-    let issuer = Issuer { root: authority.root(), now: context.now, by: context.user };
+    let issuer = Issuer { roots, now: context.now, by: context.user };
     let layout = &context.layout;
-    let make = |batch: &[&Plan]| batch.par_iter().map(|plan| make(request, plan, cluster, authority, layout)).collect();
+    let make =
+        |batch: &[&Plan]| batch.par_iter().map(|plan| make(request, plan, cluster, authorities, layout)).collect();
     let write = |batch: &[&Plan], holdings: Vec<Holding>| {
         issuance::commit(layout, ledger, &issuer, &holdings)?;
         progress.add(count(batch) as u64);
@@ -224,18 +327,14 @@ fn make(
     request: &Request<'_>,
     plan: &Plan,
     cluster: &Cluster,
-    authority: &Authority<'_>,
+    authorities: &Authorities<'_>,
     layout: &Layout,
 ) -> anyhow::Result<Holding> {
     let mut holding = Holding { host: None, fresh: Vec::new(), kept: Vec::new() };
     for (i, leaf) in (request.leaves)(plan.holder).iter().enumerate() {
         holding.host.clone_from(&leaf.host);
         if plan.issue.iter().any(|(issued, _)| *issued == i) {
-            let made = authority.issue(leaf, cluster.keys).map_err(|error| {
-                Failure::new(Exit::Bug, format!("no good certificate could be made for {}", holder(leaf)))
-                    .because(error)
-            })?;
-            holding.fresh.push((leaf.profile, made));
+            holding.fresh.push((leaf.profile, authorities.issue(leaf, cluster.keys)?));
         } else {
             let stored = credentials::read(layout, leaf).map_err(|trouble| {
                 let what = format!("{} changed while it was looked at: {trouble}", holder(leaf));

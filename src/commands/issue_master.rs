@@ -34,6 +34,13 @@ pub fn run(args: &IssueMasterArgs, context: &mut Context<'_>) -> anyhow::Result<
         None => vec![cluster.verifier_leaf()],
     };
     let next = "issue-node --all";
-    let request = Request { command: "issue-master", next, holders: hosts.len() + 1, leaves: &leaves, how: &args.how };
+    let request = Request {
+        command: "issue-master",
+        next,
+        holders: hosts.len() + 1,
+        leaves: &leaves,
+        service_account: true,
+        how: &args.how,
+    };
     issue::issue(&request, &cluster, context)
 }

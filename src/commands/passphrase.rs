@@ -1,9 +1,10 @@
 //! Where the passphrase of the CA's keys comes from: a file, the environment, or the person at the terminal.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use zeroize::Zeroizing;
 
 use super::context::{Context, read_given};
@@ -21,6 +22,24 @@ const TRIES: usize = 3;
 /// A passphrase file is no larger than this, in bytes.
 const LIMIT: u64 = 4096;
 
+/// The passphrase in the first line of a file.
+///
+/// # Errors
+/// When it cannot be read, or there is none.
+pub(super) fn passphrase_in(path: &Path) -> anyhow::Result<Passphrase> {
+    let bytes = Zeroizing::new(read_given(path, LIMIT, "passphrase file")?);
+    let text = std::str::from_utf8(&bytes).map_err(|error| {
+        let what = format!("the passphrase file {} is not text", path.display());
+        Failure::new(Exit::Usage, what).because(error)
+    })?;
+    let line = text.lines().next().unwrap_or_default();
+    if line.is_empty() {
+        let what = format!("the passphrase file {} has no passphrase in its first line", path.display());
+        return Err(Failure::new(Exit::Usage, what).into());
+    }
+    Ok(Passphrase::new(line.to_owned()))
+}
+
 /// How the passphrase is given.
 #[derive(Debug, Args)]
 pub(super) struct PassphraseArgs {
@@ -33,18 +52,7 @@ impl PassphraseArgs {
     /// The passphrase, where it is given without asking.
     fn given(&self, context: &Context<'_>) -> anyhow::Result<Option<Passphrase>> {
         if let Some(path) = &self.ca_passphrase_file {
-            let path = context.path(path);
-            let bytes = Zeroizing::new(read_given(&path, LIMIT, "passphrase file")?);
-            let text = std::str::from_utf8(&bytes).map_err(|error| {
-                let what = format!("the passphrase file {} is not text", path.display());
-                Failure::new(Exit::Usage, what).because(error)
-            })?;
-            let line = text.lines().next().unwrap_or_default();
-            if line.is_empty() {
-                let what = format!("the passphrase file {} has no passphrase in its first line", path.display());
-                return Err(Failure::new(Exit::Usage, what).into());
-            }
-            return Ok(Some(Passphrase::new(line.to_owned())));
+            return passphrase_in(&context.path(path)).map(Some);
         }
         Ok(context.env(VARIABLE).map(|text| Passphrase::new(text.to_owned())))
     }
@@ -80,34 +88,67 @@ impl PassphraseArgs {
         Ok(typed)
     }
 
-    /// Opens a root for signing, asking for the passphrase where its key needs one.
+    /// Opens roots for signing, asking for the passphrase where a key needs one. `init-ca` gave all of them the same, so that
+    /// one answer is tried on all before a second is asked for.
     ///
     /// # Errors
-    /// When there is no root, its key is missing or damaged, or the passphrase is wrong.
-    pub(super) fn open(&self, root: RootKind, context: &mut Context<'_>) -> anyhow::Result<Credential> {
-        let closed = match roots::open(&context.layout, root, None) {
-            Err(error @ RootError::Key { source: KeyError::PassphraseNeeded, .. }) => error,
-            other => return Ok(other?),
-        };
-        if let Some(given) = self.given(context)? {
-            return Ok(roots::open(&context.layout, root, Some(&given))?);
+    /// When there is no root, a key is missing or damaged, or the passphrase is wrong.
+    pub(super) fn open(
+        &self,
+        kinds: &[RootKind],
+        context: &mut Context<'_>,
+    ) -> anyhow::Result<Vec<(RootKind, Credential)>> {
+        let mut at_hand = self.given(context)?;
+        let may_ask = at_hand.is_none();
+        let (mut opened, mut others) = (Vec::with_capacity(kinds.len()), kinds);
+        if may_ask && let Some((first, rest)) = kinds.split_first() {
+            let tried = roots::open(&context.layout, *first, None);
+            let (root, typed) = or_ask(*first, tried, context)?;
+            opened.push((*first, root));
+            (at_hand, others) = (typed, rest);
         }
-        let Some(prompts) = &mut context.prompts else {
-            let failure = Failure::new(Exit::Usage, "the root's key is encrypted, and there is no terminal to ask on");
-            return Err(failure
-                .hint(format!("give its passphrase with --ca-passphrase-file FILE or {VARIABLE}"))
-                .because(closed)
-                .into());
-        };
-        for left in (0..TRIES).rev() {
-            let typed = prompts.passphrase("Passphrase of the CA's key").context("no passphrase was typed")?;
-            match roots::open(&context.layout, root, Some(&typed)) {
-                Err(RootError::Key { source: KeyError::WrongPassphrase, .. }) if left > 0 => {
-                    context.screen.warn("the passphrase is wrong, try again");
-                }
-                other => return Ok(other?),
-            }
+        // Opening a key is slow on purpose (scrypt): all cores do it.
+        let layout = &context.layout;
+        let tried: Vec<_> =
+            others.par_iter().map(|kind| (*kind, roots::open(layout, *kind, at_hand.as_ref()))).collect();
+        for (kind, tried) in tried {
+            let root = if may_ask { or_ask(kind, tried, context)?.0 } else { tried? };
+            opened.push((kind, root));
         }
-        Err(closed.into())
+        Ok(opened)
     }
+}
+
+/// A root that was opened; or, where it needs a passphrase, or another than the one tried, one that is opened with what is
+/// typed now. That is returned, too.
+fn or_ask(
+    root: RootKind,
+    tried: Result<Credential, RootError>,
+    context: &mut Context<'_>,
+) -> anyhow::Result<(Credential, Option<Passphrase>)> {
+    let closed = match tried {
+        Err(error @ RootError::Key { source: KeyError::PassphraseNeeded | KeyError::WrongPassphrase, .. }) => error,
+        other => return Ok((other?, None)),
+    };
+    let Some(prompts) = &mut context.prompts else {
+        let failure = Failure::new(Exit::Usage, "the root's key is encrypted, and there is no terminal to ask on");
+        return Err(failure
+            .hint(format!("give its passphrase with --ca-passphrase-file FILE or {VARIABLE}"))
+            .because(closed)
+            .into());
+    };
+    let question = match root {
+        RootKind::Cluster => "Passphrase of the CA's key".to_owned(),
+        RootKind::Etcd | RootKind::FrontProxy => format!("Passphrase of the {}'s key", root.as_str()),
+    };
+    for left in (0..TRIES).rev() {
+        let typed = prompts.passphrase(&question).context("no passphrase was typed")?;
+        match roots::open(&context.layout, root, Some(&typed)) {
+            Err(RootError::Key { source: KeyError::WrongPassphrase, .. }) if left > 0 => {
+                context.screen.warn("the passphrase is wrong, try again");
+            }
+            other => return Ok((other?, Some(typed))),
+        }
+    }
+    Err(closed.into())
 }

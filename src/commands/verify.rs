@@ -1,6 +1,6 @@
 //! `verify`: the proof, on the wire or in the directory alone.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,14 +9,18 @@ use clap::{Args, ValueEnum};
 
 use super::audit::Audit;
 use super::context::{Context, read_given};
+use super::revocations;
 use super::verify_target::{self, Aim, Elsewhere};
 use crate::cluster::lifetime::Lifetime;
+use crate::cluster::profile::RootKind;
 use crate::failure::{Exit, Failure};
 use crate::pki::crl;
+use crate::pki::fingerprint::Fingerprint;
 use crate::pki::inspect::stamp;
 use crate::store::error::StoreError;
 use crate::store::files;
 use crate::store::ledger::Ledger;
+use crate::store::roots;
 use crate::verify::checks::{Clock, trust_anchor};
 use crate::verify::finding::{Aspect, CheckId, Finding, Severity, Status, Strictness, Verdict};
 use crate::verify::options::{DEFAULT_CONCURRENCY, Options, PinError};
@@ -217,16 +221,21 @@ fn sample(target: &mut Target, count: usize) -> Option<Finding> {
     Some(finding.saw(observed, "every node is dialled").hint("leave --sample out to prove all of them"))
 }
 
-/// The lists that were given, and the directory's own. What is none is for the report: whoever asks for a list to be
-/// heeded has to learn that it was not.
+/// The lists that were given, the directory's own, and what its ledger knows. What is none is for the report: whoever asks
+/// for a list to be heeded has to learn that it was not.
 fn add_revocation_lists(target: &mut Target, args: &VerifyArgs, context: &Context<'_>) -> anyhow::Result<()> {
-    let own = context.layout.revocation_list();
+    let own = context.layout.revocation_list(RootKind::Cluster);
     let own = (!args.elsewhere.is_given() && files::exists(&own)).then_some(own);
     for path in args.crls.iter().map(|path| context.path(path)).chain(own) {
         match crl::lists(&read_given(&path, MAX_LIST, "revocation list")?) {
             Ok(lists) => target.crls.extend(lists),
             Err(error) => target.crl_faults.push(format!("{}: {error}", path.display())),
         }
+    }
+    if !args.elsewhere.is_given() && files::exists(&context.layout.ledger()) {
+        let revoked: BTreeSet<Fingerprint> = Ledger::open(&context.layout.ledger())?.known()?.revoked().collect();
+        // Where nothing was ever revoked there is nothing to judge.
+        target.revoked = (!revoked.is_empty()).then_some(revoked);
     }
     Ok(())
 }
@@ -316,10 +325,23 @@ fn offline(context: &Context<'_>) -> anyhow::Result<(Target, Vec<Finding>)> {
     let cluster = context.cluster()?;
     let root = verify_target::root(&context.layout)?;
     let target = verify_target::from_directory(&cluster, root.clone(), &context.layout, false);
-    let known = Ledger::open(&context.layout.ledger())?.known()?;
+    // A root that cannot be read is a finding, and keeps nothing else from being looked at.
+    let read = |kind| Some((kind, roots::certificate(&context.layout, kind).ok()?));
+    let roots = RootKind::ALL.into_iter().filter_map(read).collect();
+    let ledger = Ledger::open(&context.layout.ledger())?;
+    let known = ledger.known()?;
+    let denials = revocations::denials(&ledger, &root, context.now)?;
     let hosts = (cluster.masters.len() + cluster.nodes.len()) as u64;
     let progress = context.screen.progress("looking at what is there", hosts);
-    let audit = Audit { layout: &context.layout, cluster: &cluster, root: &root, known: &known, now: context.now };
+    let audit = Audit {
+        layout: &context.layout,
+        cluster: &cluster,
+        root: &root,
+        roots: &roots,
+        known: &known,
+        denials: &denials,
+        now: context.now,
+    };
     let mut findings = trust_anchor(&target, context.now);
     findings.extend(audit.findings(&|| progress.add(1)));
     Ok((target, findings))

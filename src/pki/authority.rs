@@ -1,16 +1,20 @@
 //! A root with its key: the only place where certificates come from. What it makes is checked as a stranger would
 //! before anybody gets it.
 
+use std::collections::BTreeSet;
+
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
-    KeyUsagePurpose, SanType, SerialNumber,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber,
 };
 use ring::rand::{SecureRandom, SystemRandom};
 use time::{Duration, OffsetDateTime};
 
-use super::certificate::{Certificate, CertificateError};
+use super::certificate::{Certificate, CertificateError, Serial};
+use super::crl::{Crl, CrlError};
 use super::inspect::{Flaw, Verified, own_root_flaws};
 use super::key::{KeyError, PrivateKey, Signer};
+use super::reason::Reason;
 use crate::cluster::account::Account;
 use crate::cluster::address::Address;
 use crate::cluster::key_kind::KeyKind;
@@ -42,6 +46,12 @@ pub enum MintError {
     /// The library refused.
     #[error("the certificate could not be encoded: {0}")]
     Encode(String),
+    /// The revocation list cannot be read back.
+    #[error("what was made is no revocation list")]
+    List(#[from] CrlError),
+    /// The revocation list that was made is not the one that was asked for.
+    #[error("the revocation list that was made is not the one that was asked for")]
+    OtherList,
     /// What was made, or the root that should sign it, did not pass the stranger's check.
     #[error("{}", flaws.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Flawed {
@@ -111,16 +121,61 @@ impl<'a> Authority<'a> {
         let mut params = params(&leaf.subject, self.now, not_after)?;
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![match leaf.policy().usage {
-            Usage::Server => ExtendedKeyUsagePurpose::ServerAuth,
-            Usage::Client => ExtendedKeyUsagePurpose::ClientAuth,
-        }];
+        params.extended_key_usages = extended_key_usages(leaf.policy().usage);
         params.use_authority_key_identifier_extension = true;
         params.subject_alt_names = leaf.names.iter().map(san).collect::<Result<_, _>>()?;
         let made = params.signed_by(&key, &self.issuer).map_err(encode_error)?;
         let certificate = Certificate::from_der(made.der().to_vec())?;
         Verified::leaf(Credential { certificate, key }, leaf, keys, self.root, self.now)
             .map_err(|flaws| MintError::Flawed { flaws })
+    }
+}
+
+/// One entry of a revocation list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revoked {
+    /// The certificate's serial number.
+    pub serial: Serial,
+    /// When it was revoked.
+    pub at: OffsetDateTime,
+    /// Why.
+    pub reason: Reason,
+}
+
+impl Authority<'_> {
+    /// Signs the list of all that this root has revoked (RFC 5280 § 5), with a number that the caller lets grow, due again at
+    /// `next_update`. Checked as a stranger would before anybody gets it.
+    ///
+    /// # Errors
+    /// When it cannot be encoded, or what was made is not the list that was asked for.
+    pub fn revocation_list(
+        &self,
+        revoked: &[Revoked],
+        number: u64,
+        next_update: OffsetDateTime,
+    ) -> Result<Crl, MintError> {
+        let entry = |revoked: &Revoked| RevokedCertParams {
+            serial_number: SerialNumber::from_slice(&revoked.serial.0),
+            revocation_time: whole_seconds(revoked.at),
+            reason_code: revoked.reason.code(),
+            invalidity_date: None,
+        };
+        let params = CertificateRevocationListParams {
+            this_update: whole_seconds(self.now),
+            next_update: whole_seconds(next_update),
+            crl_number: SerialNumber::from(number),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.iter().map(entry).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let made = params.signed_by(&self.issuer).map_err(encode_error)?;
+        let list = Crl::from_der(made.der().to_vec())?;
+        let wanted: BTreeSet<&Serial> = revoked.iter().map(|revoked| &revoked.serial).collect();
+        let same = list.serials.iter().collect::<BTreeSet<_>>() == wanted;
+        if !same || list.issuer.der != self.root.subject.der || !list.is_signed_by(self.root) {
+            return Err(MintError::OtherList);
+        }
+        Ok(list)
     }
 }
 
@@ -157,6 +212,14 @@ fn serial() -> Result<SerialNumber, MintError> {
     Ok(SerialNumber::from_slice(&bytes))
 }
 
+pub(super) fn extended_key_usages(usage: Usage) -> Vec<ExtendedKeyUsagePurpose> {
+    match usage {
+        Usage::Server => vec![ExtendedKeyUsagePurpose::ServerAuth],
+        Usage::Client => vec![ExtendedKeyUsagePurpose::ClientAuth],
+        Usage::ServerAndClient => vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth],
+    }
+}
+
 pub(super) fn san(address: &Address) -> Result<SanType, MintError> {
     Ok(match address {
         Address::Ip(ip) => SanType::IpAddress(*ip),
@@ -180,7 +243,7 @@ mod tests {
         let host = |name: &str, address: &str| DraftHost {
             name: Some(name.into()),
             addresses: vec![address.into()],
-            port: None,
+            ..DraftHost::default()
         };
         let draft = Draft {
             name: Some("prod".into()),
@@ -206,7 +269,8 @@ mod tests {
             let authority = Authority::open(&root, NOW).expect("a fit root");
             let masters = cluster.masters.iter().flat_map(|m| cluster.master_leaves(m));
             let nodes = cluster.nodes.iter().flat_map(|n| cluster.node_leaves(n));
-            for leaf in masters.chain(nodes).chain([cluster.verifier_leaf()]) {
+            let admin = cluster.admin_leaf(&cluster.nodes[0].name, Lifetime::ONE_YEAR);
+            for leaf in masters.chain(nodes).chain([cluster.verifier_leaf(), admin]) {
                 let made = authority.issue(&leaf, keys).expect("a credential").into_inner();
                 assert_eq!(made.certificate.serial.0.len(), 16);
                 assert_eq!(made.certificate.not_before, datetime!(2026-11-23 11:55:00 UTC));
@@ -258,7 +322,8 @@ mod tests {
         assert_eq!(changed[0].to_string(), "10.20.1.12 is not in the certificate");
         let client = before.node_leaves(&before.nodes[0])[0].clone();
         assert!(
-            flaws(&client, &ours, NOW).contains(&Flaw::OtherUsage { found: "serverAuth".into(), wanted: "clientAuth" })
+            flaws(&client, &ours, NOW)
+                .contains(&Flaw::OtherUsage { found: "serverAuth".into(), wanted: &["clientAuth"] })
         );
     }
 }

@@ -2,12 +2,12 @@
 //! Nothing made here passes the stranger's check, and nothing made here is ever written to a cluster directory.
 
 use rcgen::{
-    BasicConstraints, CertificateRevocationListParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod,
-    KeyUsagePurpose, RevokedCertParams, SerialNumber,
+    BasicConstraints, CertificateRevocationListParams, IsCa, Issuer, KeyIdMethod, KeyUsagePurpose, RevokedCertParams,
+    SerialNumber,
 };
 use time::OffsetDateTime;
 
-use super::authority::{Credential, MintError, encode_error, params, san};
+use super::authority::{Credential, MintError, encode_error, extended_key_usages, params, san};
 use super::certificate::{Certificate, Serial};
 use super::key::{PrivateKey, Signer};
 use crate::cluster::account::Account;
@@ -101,10 +101,7 @@ fn mint(
     let mut params = params(subject, not_before, not_after)?;
     params.is_ca = IsCa::ExplicitNoCa;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![match usage {
-        Usage::Server => ExtendedKeyUsagePurpose::ServerAuth,
-        Usage::Client => ExtendedKeyUsagePurpose::ClientAuth,
-    }];
+    params.extended_key_usages = extended_key_usages(usage);
     params.use_authority_key_identifier_extension = true;
     params.subject_alt_names = names.to_vec();
     let made = params.signed_by(&key, issuer).map_err(encode_error)?;

@@ -10,7 +10,7 @@ use super::certificate::{Certificate, PublicKeyKind, SignatureKind};
 use crate::cluster::account::Account;
 use crate::cluster::key_kind::KeyKind;
 use crate::cluster::name::ClusterName;
-use crate::cluster::profile::{Leaf, RootKind, Usage};
+use crate::cluster::profile::{Leaf, RootKind};
 
 /// One thing that is wrong, with its evidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +65,7 @@ pub enum Flaw {
         /// What it has.
         found: String,
         /// What the profile asks for.
-        wanted: &'static str,
+        wanted: &'static [&'static str],
     },
     /// A leaf that may sign certificates.
     LeafIsCa,
@@ -121,7 +121,7 @@ impl fmt::Display for Flaw {
             Self::NameMissing(name) => write!(f, "{name} is not in the certificate"),
             Self::NameTooMany(name) => write!(f, "{name} is in the certificate, but no longer in the cluster file"),
             Self::OtherUsage { found, wanted } => {
-                write!(f, "its extended key usage is {found}, it must be {wanted}")
+                write!(f, "its extended key usage is {found}, it must be {}", wanted.join(" + "))
             }
             Self::LeafIsCa => f.write_str("it may sign certificates (CA:TRUE), which only a root may"),
             Self::NotACa => f.write_str("it is not a CA (basicConstraints CA:TRUE, critical)"),
@@ -301,13 +301,10 @@ fn profile(leaf: &Certificate, wanted: &Leaf, flaws: &mut Vec<Flaw>) {
     let asked: Vec<String> = wanted.names.iter().map(ToString::to_string).collect();
     flaws.extend(asked.iter().filter(|name| !named.contains(name)).cloned().map(Flaw::NameMissing));
     flaws.extend(named.iter().filter(|name| !asked.contains(name)).cloned().map(Flaw::NameTooMany));
-    let usage = match wanted.policy().usage {
-        Usage::Server => "serverAuth",
-        Usage::Client => "clientAuth",
-    };
-    if leaf.extended_key_usage.as_deref() != Some(&[usage.to_owned()]) {
+    let usages = wanted.policy().usage.names();
+    if leaf.extended_key_usage.as_deref().is_none_or(|found| found != usages) {
         let found = leaf.extended_key_usage.as_ref().map_or_else(|| "absent".to_owned(), |u| u.join(" + "));
-        flaws.push(Flaw::OtherUsage { found, wanted: usage });
+        flaws.push(Flaw::OtherUsage { found, wanted: usages });
     }
     match leaf.basic_constraints {
         Some(bc) if bc.ca => flaws.push(Flaw::LeafIsCa),

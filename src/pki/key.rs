@@ -158,6 +158,12 @@ impl PrivateKey {
         pem::write_key(&self.pkcs8)
     }
 
+    /// The public half as PEM.
+    #[must_use]
+    pub fn public_pem(&self) -> String {
+        pem::write_public_key(&self.spki())
+    }
+
     /// The key as PEM, encrypted under `passphrase`.
     ///
     /// # Errors

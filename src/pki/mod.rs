@@ -1,6 +1,7 @@
 //! Bytes and cryptography: what keys and certificates are, how they are made, and what one is worth.
 //! Nothing here touches a file, a clock or a terminal; time is an argument.
 
+pub mod allowed_signers;
 pub mod authority;
 pub mod certificate;
 pub mod chain;
@@ -9,6 +10,10 @@ pub mod fingerprint;
 pub mod forge;
 pub mod inspect;
 pub mod key;
+pub mod known_hosts;
 pub mod passphrase;
 pub mod pem;
+pub mod reason;
 pub mod request;
+pub mod roots;
+pub mod ssh;

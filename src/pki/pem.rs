@@ -131,6 +131,16 @@ pub fn write_certificate(der: &[u8]) -> String {
     encode("CERTIFICATE", der)
 }
 
+/// A SubjectPublicKeyInfo as PEM (RFC 7468 § 13), lines ended by LF.
+#[must_use]
+pub fn write_public_key(spki: &[u8]) -> String {
+    encode("PUBLIC KEY", spki)
+}
+
+pub(super) fn write_revocation_list(der: &[u8]) -> String {
+    encode("X509 CRL", der)
+}
+
 pub(super) fn write_key(pkcs8: &[u8]) -> Zeroizing<String> {
     Zeroizing::new(encode("PRIVATE KEY", pkcs8))
 }

@@ -20,6 +20,7 @@ impl Addresses {
                 name: Some(format!("{kind}-{}", i + 1)),
                 addresses: vec![at.ip().to_string()],
                 port: Some(at.port().to_string()),
+                ..DraftHost::default()
             };
             at.iter().enumerate().map(host).collect()
         };

@@ -162,6 +162,11 @@ fn write_file(path: &Path, bytes: &[u8], mode: u32, durable: Durable) -> Result<
     }
 }
 
+/// Writes a file that must not be there yet; it is on the disk only after [`sync_all`].
+pub(super) fn write_with_the_batch(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
+    write_file(path, bytes, mode, Durable::WithTheBatch)
+}
+
 fn rename(from: &Path, to: &Path, how: RenameFlags) -> Result<(), StoreError> {
     match renameat_with(CWD, from, CWD, to, how) {
         Ok(()) => Ok(()),
@@ -203,6 +208,24 @@ pub fn replace_all(folder: &Path, files: &[NewFile<'_>]) -> Result<(), StoreErro
     sync_folder(folder)
 }
 
+/// Removes those of the files and folders, by their paths below `folder`, that are there. Durable on return.
+///
+/// # Errors
+/// What the system says.
+pub fn remove_all(folder: &Path, names: &[PathBuf]) -> Result<(), StoreError> {
+    let mut removed = false;
+    for name in names {
+        let path = folder.join(name);
+        let is_folder = fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_dir());
+        match if is_folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) } {
+            Ok(()) => removed = true,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(StoreError::io("remove", &path, &error)),
+        }
+    }
+    if removed { sync_all(folder) } else { Ok(()) }
+}
+
 /// A file under its temporary name; removed unless it was renamed.
 struct Unfinished(PathBuf);
 
@@ -240,6 +263,25 @@ impl Staged {
     /// What the system says.
     pub fn add(&self, name: &str, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
         write_file(&self.unfinished.join(name), bytes, mode, Durable::WithTheBatch)
+    }
+
+    /// Adds a file at a path below, with its folders, whose mode is 0700.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn add_below(&self, path: &str, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
+        if let Some((folder, _)) = path.rsplit_once('/') {
+            create_folder(&self.unfinished.join(folder))?;
+        }
+        self.add(path, bytes, mode)
+    }
+
+    /// Adds an empty folder, for files whose names begin with it.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn add_folder(&self, name: &str) -> Result<(), StoreError> {
+        create_folder(&self.unfinished.join(name))
     }
 
     /// Takes over every file of the folder that it is to replace, but those that were added and those in `replaced`: what a

@@ -12,8 +12,8 @@ use crate::cluster::name::HostName;
 use crate::cluster::profile::{Holder, Profile, TABLE};
 use crate::cluster::spec::Role;
 use crate::pki::authority::Credential;
-use crate::pki::certificate::Certificate;
 use crate::pki::inspect::Verified;
+use crate::pki::roots::Roots;
 
 /// What one holder is to have in its folder.
 #[derive(Debug)]
@@ -29,8 +29,8 @@ pub struct Holding {
 /// Who issues: recorded beside every certificate.
 #[derive(Debug, Clone)]
 pub struct Issuer<'a> {
-    /// The root that signed.
-    pub root: &'a Certificate,
+    /// The roots that signed, each what the policy says.
+    pub roots: &'a Roots,
     /// The time.
     pub now: OffsetDateTime,
     /// `user@machine`
@@ -62,7 +62,7 @@ pub fn commit(layout: &Layout, ledger: &mut Ledger, issuer: &Issuer<'_>, batch: 
                 certificate: &made.get().certificate,
                 profile: profile.policy().name,
                 host: holding.host.as_ref().map(HostName::as_str),
-                issuer: issuer.root,
+                issuer: issuer.roots.of(profile.policy().signed_by),
             })
         })
         .collect();

@@ -86,7 +86,32 @@ impl Layout {
             Holder::Master => under(Role::Master),
             Holder::Node => under(Role::Node),
             Holder::Cluster => self.pki().join("verifier"),
+            Holder::Person => self.admins(),
         }
+    }
+
+    /// `pki/sa.key`: what signs service accounts' tokens.
+    #[must_use]
+    pub fn service_account_key(&self) -> PathBuf {
+        self.pki().join("sa.key")
+    }
+
+    /// `pki/sa.pub`: what checks them.
+    #[must_use]
+    pub fn service_account_public(&self) -> PathBuf {
+        self.pki().join("sa.pub")
+    }
+
+    /// `pki/admins/NAME.conf`
+    #[must_use]
+    pub fn admin_kubeconfig(&self, name: &HostName) -> PathBuf {
+        self.admins().join(format!("{name}.conf"))
+    }
+
+    /// `pki/admins`: kubeconfigs that were issued and may not be handed over yet.
+    #[must_use]
+    pub fn admins(&self) -> PathBuf {
+        self.pki().join("admins")
     }
 
     /// `pki/ledger.sqlite3`
@@ -95,10 +120,16 @@ impl Layout {
         self.pki().join("ledger.sqlite3")
     }
 
-    /// `pki/crl.pem`
+    /// A root's `crl.pem`: all that it has revoked.
     #[must_use]
-    pub fn revocation_list(&self) -> PathBuf {
-        self.pki().join("crl.pem")
+    pub fn revocation_list(&self, root: RootKind) -> PathBuf {
+        self.root_folder(root).join("crl.pem")
+    }
+
+    /// `policy`
+    #[must_use]
+    pub fn policy(&self) -> PathBuf {
+        self.dir.join("policy")
     }
 
     /// `bundles`

@@ -1,24 +1,28 @@
 //! The ledger: every certificate ever issued, and an event for everything else. SQLite; no keys.
 //! It knows a certificate before any file does.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params};
 use time::OffsetDateTime;
 
 use super::error::StoreError;
 use super::files::PRIVATE;
+use super::revocations::Revocation;
 use crate::cluster::profile::RootKind;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::inspect::stamp;
 
-/// The format that this program writes, kept in SQLite's `user_version`.
-const FORMAT: i64 = 1;
+/// What leads from one format to the next, from an empty database on. The format, kept in SQLite's `user_version`, is how many
+/// of these steps were taken; a step that was released never changes.
+const STEPS: [&str; 2] = [SCHEMA, REVOCATIONS];
+/// The format that this program writes.
+const FORMAT: i64 = STEPS.len() as i64;
 /// How long another program may hold the database before we give up.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -50,11 +54,29 @@ CREATE TABLE events (
 );
 ";
 
+const REVOCATIONS: &str = "
+CREATE TABLE revocations (
+    seq        INTEGER PRIMARY KEY AUTOINCREMENT,    -- order of revocation
+    sha256     TEXT NOT NULL UNIQUE REFERENCES certificates (sha256),
+    reason     TEXT NOT NULL,                        -- RFC 5280's name: keyCompromise, superseded, …
+    revoked_at TEXT NOT NULL,                        -- RFC 3339, UTC
+    revoked_by TEXT NOT NULL                         -- user@machine
+);
+CREATE TABLE revocation_lists (
+    issuer_sha256 TEXT NOT NULL,                     -- of the root's DER
+    number        INTEGER NOT NULL,                  -- grows with every list of that root
+    this_update   TEXT NOT NULL,                     -- RFC 3339, UTC
+    next_update   TEXT NOT NULL,
+    PRIMARY KEY (issuer_sha256, number)
+);
+CREATE INDEX certificates_by_account ON certificates (account);
+";
+
 /// The open ledger.
 #[derive(Debug)]
 pub struct Ledger {
-    connection: Connection,
-    path: PathBuf,
+    pub(super) connection: Connection,
+    pub(super) path: PathBuf,
 }
 
 /// One certificate to be recorded.
@@ -79,11 +101,16 @@ pub struct Mark<'a> {
     pub by: &'a str,
 }
 
+/// The events that say that a key was removed on purpose; their detail is the certificate's SHA-256.
+const FORGET_KEY: &str = "forget-key";
+
 /// The order of issue of every certificate in the ledger, by its SHA-256.
 #[derive(Debug, Default)]
 pub struct Known {
     order: HashMap<Fingerprint, u64>,
     roots: HashMap<Fingerprint, String>,
+    revoked: HashMap<Fingerprint, Revocation>,
+    forgotten: HashSet<Fingerprint>,
 }
 
 impl Known {
@@ -91,6 +118,23 @@ impl Known {
     #[must_use]
     pub fn sequence(&self, certificate: Fingerprint) -> Option<u64> {
         self.order.get(&certificate).copied()
+    }
+
+    /// Why and when a certificate was revoked, if it was.
+    #[must_use]
+    pub fn revocation(&self, certificate: Fingerprint) -> Option<&Revocation> {
+        self.revoked.get(&certificate)
+    }
+
+    /// All certificates that were ever revoked.
+    pub fn revoked(&self) -> impl Iterator<Item = Fingerprint> + '_ {
+        self.revoked.keys().copied()
+    }
+
+    /// Whether the key of this certificate was forgotten on purpose: its host alone has it.
+    #[must_use]
+    pub fn is_forgotten(&self, certificate: Fingerprint) -> bool {
+        self.forgotten.contains(&certificate)
     }
 
     /// Whether this certificate was recorded as that root.
@@ -114,16 +158,28 @@ impl Ledger {
             .open(path)
             .map_err(|error| StoreError::io("create", path, &error))?;
         let mut ledger = Self::connect(path)?;
-        if ledger.format()? == 0 {
-            let transaction = ledger.connection.transaction().map_err(|error| failed(path, &error))?;
-            transaction
-                .execute_batch(SCHEMA)
-                .and_then(|()| transaction.pragma_update(None, "user_version", FORMAT))
-                .and_then(|()| transaction.commit())
-                .map_err(|error| failed(path, &error))?;
-        }
+        ledger.migrate()?;
         ledger.check_format()?;
         Ok(ledger)
+    }
+
+    /// Takes the steps that are missing, all or none.
+    fn migrate(&mut self) -> Result<(), StoreError> {
+        if self.format()? >= FORMAT {
+            return Ok(());
+        }
+        let path = &self.path;
+        let migrate = |connection: &mut Connection| {
+            // Whoever waited here for another process finds its work done.
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let taken: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+            for step in STEPS.iter().skip(usize::try_from(taken).unwrap_or(usize::MAX)) {
+                transaction.execute_batch(step)?;
+            }
+            transaction.pragma_update(None, "user_version", taken.max(FORMAT))?;
+            transaction.commit()
+        };
+        migrate(&mut self.connection).map_err(|error| failed(path, &error))
     }
 
     /// Opens the ledger: for writing where the medium allows it, else for reading. SQLite decides that by itself; it has to
@@ -135,9 +191,13 @@ impl Ledger {
         if !super::files::exists(path) {
             return Err(StoreError::LedgerMissing(path.to_owned()));
         }
-        let ledger = Self::connect(path)?;
+        let mut ledger = Self::connect(path)?;
         ledger.check_format()?;
-        Ok(ledger)
+        match ledger.migrate() {
+            // On a medium that cannot be written an older ledger is read as it is.
+            Ok(()) | Err(StoreError::Io { kind: std::io::ErrorKind::PermissionDenied, .. }) => Ok(ledger),
+            Err(error) => Err(error),
+        }
     }
 
     fn connect(path: &Path) -> Result<Self, StoreError> {
@@ -150,7 +210,7 @@ impl Ledger {
         Ok(Self { connection, path: path.to_owned() })
     }
 
-    fn format(&self) -> Result<i64, StoreError> {
+    pub(super) fn format(&self) -> Result<i64, StoreError> {
         self.connection
             .pragma_query_value(None, "user_version", |row| row.get(0))
             .map_err(|error| failed(&self.path, &error))
@@ -219,6 +279,27 @@ impl Ledger {
             .map_err(|error| failed(&self.path, &error))
     }
 
+    /// Records that keys are about to be removed on purpose, each with its host and its certificate's SHA-256: all or none,
+    /// durable on return.
+    ///
+    /// # Errors
+    /// When SQLite cannot; nothing is recorded then.
+    pub fn forget(&mut self, keys: &[(String, Fingerprint)], mark: &Mark<'_>) -> Result<(), StoreError> {
+        let path = &self.path;
+        let record = |connection: &mut Connection| {
+            let transaction = connection.transaction()?;
+            {
+                let mut insert = transaction
+                    .prepare_cached("INSERT INTO events (at, by, kind, subject, detail) VALUES (?1, ?2, ?3, ?4, ?5)")?;
+                for (host, certificate) in keys {
+                    insert.execute(params![stamp(mark.at), mark.by, FORGET_KEY, host, certificate.to_string()])?;
+                }
+            }
+            transaction.commit()
+        };
+        record(&mut self.connection).map_err(|error| failed(path, &error))
+    }
+
     /// Which certificates the ledger knows.
     ///
     /// # Errors
@@ -233,9 +314,12 @@ impl Ledger {
             let mut select =
                 self.connection.prepare("SELECT sha256, profile FROM certificates WHERE sha256 = issuer_sha256")?;
             let rows = select.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
-            Ok((order, rows.collect::<Result<Vec<_>, _>>()?))
+            let roots = rows.collect::<Result<Vec<_>, _>>()?;
+            let mut select = self.connection.prepare("SELECT detail FROM events WHERE kind = ?1")?;
+            let rows = select.query_map([FORGET_KEY], |row| row.get::<_, String>(0))?;
+            Ok((order, roots, rows.collect::<Result<Vec<_>, _>>()?))
         };
-        let (rows, roots) = query().map_err(|error| failed(&self.path, &error))?;
+        let (rows, roots, forgotten) = query().map_err(|error| failed(&self.path, &error))?;
         let mut order = HashMap::with_capacity(rows.len());
         for (sequence, sha256) in rows {
             order.insert(parse(&sha256)?, u64::try_from(sequence).unwrap_or(0));
@@ -244,11 +328,12 @@ impl Ledger {
             .into_iter()
             .map(|(sha256, profile)| Ok((parse(&sha256)?, profile)))
             .collect::<Result<_, StoreError>>()?;
-        Ok(Known { order, roots })
+        let forgotten = forgotten.iter().map(|sha256| parse(sha256)).collect::<Result<_, _>>()?;
+        Ok(Known { order, roots, forgotten, revoked: self.revocations()? })
     }
 }
 
-fn failed(path: &Path, error: &rusqlite::Error) -> StoreError {
+pub(super) fn failed(path: &Path, error: &rusqlite::Error) -> StoreError {
     let path = path.to_owned();
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {

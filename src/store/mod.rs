@@ -8,4 +8,7 @@ pub mod issuance;
 pub mod layout;
 pub mod ledger;
 pub mod lock;
+pub mod revocations;
 pub mod roots;
+pub mod service_account;
+pub mod trees;

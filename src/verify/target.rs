@@ -211,7 +211,7 @@ impl Target {
                         peer.account = Some(ExpectedAccount::from(&leaf.subject));
                         (peer.client, peer.client_missing) = (found.identity, found.missing);
                     }
-                    Profile::Verifier => {}
+                    _ => {}
                 }
             }
             peer

@@ -37,6 +37,7 @@ impl Foreign {
             name: Some(name.into()),
             addresses: vec![address.into()],
             port: Some(port.to_string()),
+            ..DraftHost::default()
         };
         let draft = Draft {
             name: Some("lab".into()),

@@ -31,8 +31,11 @@ pub(super) struct Bed {
 }
 
 pub(super) fn bed() -> Bed {
-    let host =
-        |name: &str, address: &str| DraftHost { name: Some(name.into()), addresses: vec![address.into()], port: None };
+    let host = |name: &str, address: &str| DraftHost {
+        name: Some(name.into()),
+        addresses: vec![address.into()],
+        ..DraftHost::default()
+    };
     let draft = Draft {
         name: Some("prod".into()),
         masters: vec![host("m1", "10.0.0.1")],
