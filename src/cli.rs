@@ -89,12 +89,12 @@ pub enum Command {
     IssueAdmin(issue_admin::IssueAdminArgs),
     /// Render and pack one bundle for each host
     Bundle(bundle::BundleArgs),
+    /// Open a bundle on its host: decrypt it, check it, unpack it
+    Open(open::OpenArgs),
     /// Write what the accounts may do, for kubectl and API servers, or say it in words
     Policy(policy::PolicyArgs),
     /// Revoke certificates: in the ledger, in revocation lists, and by a rule that API servers heed
     Revoke(revoke::RevokeArgs),
-    /// Open a bundle on its host: decrypt it, check it, unpack it
-    Open(open::OpenArgs),
     /// Prove on a live cluster, or in the directory alone, that its members find and trust each other
     Verify(verify::VerifyArgs),
     /// Explain any certificate, key, request, kubeconfig or bundle

@@ -28,6 +28,12 @@ pub enum ArchiveError {
     /// Not gzip, not tar, or cut off.
     #[error("it is not a tar.gz, or it is damaged: {0}")]
     Unreadable(String),
+    /// Of a form that clusterctl writes, and not as it writes it.
+    #[error("it is not {what} as clusterctl writes it, or somebody changed it since")]
+    NotOurs {
+        /// Of which form.
+        what: &'static str,
+    },
     /// Bytes behind the archive's end.
     #[error("something follows the archive's end")]
     Trailing,
@@ -115,7 +121,17 @@ impl Packer {
     #[must_use]
     pub fn new() -> Self {
         // Beyond the fastest level, a bundle gets a fifth smaller and takes four times as long.
-        Self { compressor: Compress::new(Compression::fast(), false), scratch: Zeroizing::new(Vec::new()) }
+        Self::with(Compression::fast())
+    }
+
+    /// Ready to pack as small as can be, for forms whose size is limited elsewhere.
+    #[must_use]
+    pub fn small() -> Self {
+        Self::with(Compression::best())
+    }
+
+    fn with(level: Compression) -> Self {
+        Self { compressor: Compress::new(level, false), scratch: Zeroizing::new(Vec::new()) }
     }
 
     /// Packs a bundle: sorted, zero uid, gid and time, a fixed gzip header. The same bundle gives the same bytes, whatever
@@ -131,7 +147,7 @@ impl Packer {
     }
 
     /// RFC 1952, with a header that says nothing but what is inside.
-    fn gzip(&mut self, bytes: &[u8]) -> Zeroizing<Vec<u8>> {
+    pub(super) fn gzip(&mut self, bytes: &[u8]) -> Zeroizing<Vec<u8>> {
         let Self { compressor, scratch: out } = self;
         out.zeroize();
         // Room for what deflate cannot shrink: no copy of a key is left behind by growing.
@@ -210,7 +226,15 @@ fn header(kind: EntryType, mode: u32, size: u64) -> Header {
 /// The first thing that is wrong with it.
 pub fn read(bytes: &[u8]) -> Result<Bundle, ArchiveError> {
     let tar = unzip(bytes)?;
-    let (folder, mut files) = entries(&tar)?;
+    let (folder, files) = entries(&tar)?;
+    confirmed(folder, files)
+}
+
+/// A bundle of files that lay together in `folder`.
+///
+/// # Errors
+/// The first thing that is wrong with it.
+pub fn confirmed(folder: String, mut files: Vec<BundleFile>) -> Result<Bundle, ArchiveError> {
     files.sort_by(|a, b| a.path.cmp(&b.path));
     if let Some(pair) = files.windows(2).find(|pair| pair[0].path == pair[1].path) {
         return Err(ArchiveError::Twice { path: pair[0].path.clone() });
@@ -221,11 +245,11 @@ pub fn read(bytes: &[u8]) -> Result<Bundle, ArchiveError> {
         return Err(ArchiveError::OtherHost { folder, host: manifest.host.to_string() });
     }
     let bundle = Bundle { manifest, files };
-    confirm(&bundle)?;
+    confirm(&bundle, |_| true)?;
     Ok(bundle)
 }
 
-fn unzip(bytes: &[u8]) -> Result<Zeroizing<Vec<u8>>, ArchiveError> {
+pub(super) fn unzip(bytes: &[u8]) -> Result<Zeroizing<Vec<u8>>, ArchiveError> {
     let mut rest = bytes;
     let mut tar = Zeroizing::new(Vec::new());
     let unpacked = flate2::bufread::GzDecoder::new(&mut rest).take(MAX_UNPACKED + 1).read_to_end(&mut tar);
@@ -272,14 +296,17 @@ fn entries(tar: &[u8]) -> Result<(String, Vec<BundleFile>), ArchiveError> {
     folder.map(|folder| (folder, files)).ok_or(ArchiveError::NoManifest)
 }
 
-/// Every file is listed and as listed, and every listed file is there.
-fn confirm(bundle: &Bundle) -> Result<(), ArchiveError> {
+/// Every file is listed and as listed, and every listed file that is to be there is.
+pub(super) fn confirm(bundle: &Bundle, to_be_there: fn(&str) -> bool) -> Result<(), ArchiveError> {
     let listed = &bundle.manifest.files;
     for (i, entry) in listed.iter().enumerate() {
         if listed[..i].iter().any(|earlier| earlier.path == entry.path) {
             return Err(ArchiveError::Twice { path: entry.path.clone() });
         }
         let path = entry.path.clone();
+        if !to_be_there(&path) {
+            continue;
+        }
         let file = bundle.file(&path).ok_or_else(|| ArchiveError::Missing { path: path.clone() })?;
         let found = Fingerprint::of(&file.bytes);
         if found != entry.sha256 {

@@ -8,8 +8,9 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
-use crate::bundle::archive;
+use super::parcels;
 use crate::bundle::contents::Bundle;
+use crate::bundle::format::Format;
 use crate::bundle::places;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::{Leaf, RootKind, SYSTEM_MASTERS};
@@ -217,6 +218,13 @@ impl Audit<'_> {
             Ok(_) => Vec::new(),
             Err(troubles) => troubles.clone(),
         };
+        if let [Trouble::Forgotten { .. }] = troubles.as_slice() {
+            let saw = troubles[0].to_string();
+            let finding = finding(Status::Pass).saw(saw, expected);
+            let certificate = credentials::read_certificate(self.layout, leaf).ok();
+            let key = certificate.map(|certificate| certificate.spki_fingerprint());
+            return Looked { finding, key, owner: format!("{host} {name}") };
+        }
         if !troubles.contains(&Trouble::NotThere) {
             troubles.extend(credentials::mode_trouble(self.layout, leaf));
         }
@@ -249,17 +257,18 @@ impl Audit<'_> {
         };
         let (masters, nodes) = (of(&self.cluster.masters), of(&self.cluster.nodes));
         let look = |name: &&HostName| {
-            let path = self.layout.bundle(name);
-            if !files::exists(&path) {
-                return None;
+            let place_of = |format: &Format| self.layout.bundles().join(format.file_name(name));
+            let forms: Vec<Format> = Format::ALL.into_iter().filter(|form| files::exists(&place_of(form))).collect();
+            if forms.is_empty() {
+                return Vec::new();
             }
             let place = if nodes.contains_key(*name) { Place::Node } else { Place::Master };
             let master = masters.get(*name).map(|host| self.cluster.master_leaves(host));
             let node = nodes.get(*name).map(|host| self.cluster.node_leaves(host));
             let today = self.today(master.into_iter().chain(node).flatten());
-            Some(self.bundle(name.as_str(), place, &path, &today))
+            forms.iter().map(|form| self.bundle(name.as_str(), place, *form, &place_of(form), &today)).collect()
         };
-        self.cluster.host_names().par_iter().filter_map(look).collect()
+        self.cluster.host_names().par_iter().flat_map_iter(look).collect()
     }
 
     /// Where a bundle's kubeconfig leads elsewhere than the cluster file, or trusts another file than the bundle's root.
@@ -304,16 +313,15 @@ impl Audit<'_> {
         stored.map(|stored| stored.credential.certificate.fingerprint()).collect()
     }
 
-    fn bundle(&self, host: &str, place: Place, path: &Path, today: &[Fingerprint]) -> Finding {
+    fn bundle(&self, host: &str, place: Place, format: Format, path: &Path, today: &[Fingerprint]) -> Finding {
         let finding =
             |status| Finding::new(CheckId::TRUST_MATCH, place, host, status).address(path.display().to_string());
         let expected = "a bundle that carries this root, by file path, and nothing that weakens it";
-        let bytes = match files::read(path, archive::MAX_UNPACKED) {
-            Ok(bytes) => Zeroizing::new(bytes),
-            Err(error) => return finding(Status::Fail).saw(error.to_string(), expected),
+        let hint = match format {
+            Format::TarGz => format!("clusterctl bundle {host}"),
+            other => format!("clusterctl bundle {host} --format {}", other.as_str()),
         };
-        let hint = format!("clusterctl bundle {host}");
-        let bundle = match archive::read(&bytes) {
+        let bundle = match parcels::read(path) {
             Ok(bundle) => bundle,
             Err(error) => return finding(Status::Fail).saw(error.to_string(), expected).hint(hint),
         };

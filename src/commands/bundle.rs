@@ -10,18 +10,18 @@ use zeroize::Zeroizing;
 
 use super::batches::in_batches;
 use super::context::{Context, unknown_host};
-use super::sealing::{SealArgs, Sealing};
+use super::finishing::{self, Finish};
+use super::forgetting;
+use super::sealing::SealArgs;
 use super::signing::SignArgs;
 use super::{revocations, templates};
 use crate::bundle::archive::{self, Packer};
-use crate::bundle::contents::{Bundle, BundleFile, folder_mode};
+use crate::bundle::contents::{BundleFile, folder_mode};
 use crate::bundle::format::{Format, Parcel};
 use crate::bundle::input::{BundleInput, CredentialPem, Roles};
 use crate::bundle::render::Templates;
 use crate::bundle::settings::Settings;
-use crate::bundle::signature;
 use crate::bundle::verifier::{self, VerifierInput};
-use crate::cluster::name::HostName;
 use crate::cluster::profile::{Holder, Leaf, Profile};
 use crate::cluster::spec::{Cluster, Host};
 use crate::cluster_file;
@@ -40,6 +40,8 @@ use crate::store::trees;
 
 /// Bundles in one batch: up to three batches are kept in memory until they are on the disk.
 const BATCH: usize = 512;
+/// The most user-data that EC2 takes, in bytes; other clouds take more.
+const EC2_LIMIT: u64 = 16 << 10;
 /// How many hosts without credentials an error names.
 const NAMED: usize = 5;
 
@@ -57,7 +59,7 @@ pub struct BundleArgs {
     /// kubelets with: keep it as a secret
     #[arg(long, conflicts_with_all = ["hosts", "all"])]
     verifier: bool,
-    /// In which form: an archive to unpack, or a folder to copy
+    /// In which form: an archive to unpack, a folder to copy, user-data for cloud-init, or a config for Ignition
     #[arg(long, value_name = "FORMAT", default_value = Format::TarGz.as_str(), value_parser = formats(), conflicts_with = "verifier")]
     format: Format,
     /// Take templates from this folder where it has them, by their path
@@ -94,13 +96,9 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
         return pack_verifier(&cluster, &templates::load(args.templates.as_deref(), context)?, key.as_ref(), context);
     }
     let hosts = select(&cluster, args)?;
-    let sealing = args.seal.plan(&hosts, context)?;
+    let sealing = args.seal.plan(&hosts, args.format, context)?;
+    let forget = args.seal.forget_keys(sealing.as_ref())?;
     let key = args.sign.key(context)?;
-    if sealing.is_some() && args.format != Format::TarGz {
-        return Err(Failure::new(Exit::Usage, format!("--format {} cannot be sealed", args.format.as_str()))
-            .hint("only the archive can: leave out --format, or what it is sealed to")
-            .into());
-    }
     let finish =
         Finish { templates: templates::load(args.templates.as_deref(), context)?, format: args.format, key, sealing };
     let _lock = context.lock("bundle")?;
@@ -118,17 +116,27 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
         layout: &context.layout,
         now: context.now,
     };
-    let hosts = all_have_credentials(&source, hosts)?;
+    let (hosts, kept) = all_have_credentials(&source, hosts, args.all)?;
+    if hosts.is_empty() {
+        forgetting::tell_kept(kept, context);
+        context.screen.step("nothing was packed");
+        return Ok(Exit::Done);
+    }
     let folder = context.layout.bundles();
     files::create_folder(&folder)?;
     files::sweep(&folder)?;
     let written = write_all(&source, &hosts, &finish, context)?;
+    forgetting::tell_kept(kept, context);
     ledger.note(
         "bundle",
         &format!("{written} host{}", if written == 1 { "" } else { "s" }),
         &folder.display().to_string(),
         &context.mark(),
     )?;
+    if forget {
+        let nodes = hosts.iter().filter_map(|judged| judged.roles.node());
+        forgetting::forget(nodes.flat_map(|node| cluster.node_leaves(node)), &mut ledger, context)?;
+    }
     if hosts.len() == 1 {
         context.screen.answer(folder.join(finish.name(hosts[0].roles.host())).display());
     } else {
@@ -137,12 +145,41 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     context.screen.step(format_args!(
         "packed {written} bundle{}. Each holds its host's keys: {}",
         if written == 1 { "" } else { "s" },
-        match finish.sealing {
-            Some(_) => "it is sealed, and opens for those it was sealed to alone",
-            None => "hand it to that host and to nobody else",
-        },
+        finish.advice(),
     ));
+    if args.format.is_user_data() {
+        warn_of_user_data(args.format, &folder, &hosts, context)?;
+    }
     Ok(Exit::Done)
+}
+
+/// What a platform hands to a host, it may hand to others, too.
+fn warn_of_user_data(
+    format: Format,
+    folder: &Path,
+    hosts: &[Judged<'_>],
+    context: &mut Context<'_>,
+) -> Result<(), StoreError> {
+    context.screen.warn(
+        "the keys are in it in the clear. A cloud's metadata service hands it to every process on the host that asks, \
+         pods too: keep pods from 169.254.169.254, and let nobody read it in the cloud's console",
+    );
+    let mut large = 0;
+    for judged in hosts {
+        let path = folder.join(format.file_name(judged.roles.host()));
+        large += usize::from(files::size(&path)? > EC2_LIMIT);
+    }
+    if large > 0 {
+        context.screen.step(format_args!(
+            "{large} of them: over {} KiB, which is more than EC2 takes; {}",
+            EC2_LIMIT >> 10,
+            match format {
+                Format::CloudInit => "compress it with gzip -9, cloud-init unpacks it",
+                _ => "lay it in a bucket, and let a small config fetch it (ignition.config.replace)",
+            }
+        ));
+    }
+    Ok(())
 }
 
 fn eject(dir: &Path, context: &mut Context<'_>) -> anyhow::Result<Exit> {
@@ -199,7 +236,7 @@ fn pack_verifier(
     let mut bundle = verifier::render(input)
         .map_err(|error| Failure::new(Exit::Refused, "the verifier bundle cannot be made").because(error))?;
     if let Some(key) = key {
-        sign(&mut bundle, key)?;
+        finishing::sign(&mut bundle, key)?;
     }
     let path = layout.verifier_bundle();
     files::replace(&path, &archive::pack(&bundle), PRIVATE)?;
@@ -346,6 +383,8 @@ struct Lacking {
     what: &'static str,
     why: String,
     master: bool,
+    /// Its key was forgotten on purpose; all else is good.
+    forgotten: bool,
 }
 
 impl Lacking {
@@ -355,26 +394,42 @@ impl Lacking {
             what: leaf.policy().name,
             why: troubles.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
             master: leaf.policy().holder == Holder::Master,
+            forgotten: matches!(troubles, [Trouble::Forgotten { .. }]),
         }
     }
 }
 
-/// Looks at every host before anything is written.
-fn all_have_credentials<'c>(source: &Source<'_>, hosts: Vec<Roles<'c>>) -> Result<Vec<Judged<'c>>, Failure> {
+/// Looks at every host before anything is written. Also says how many, where all are meant, keep the sealed bundle that has
+/// their forgotten keys.
+fn all_have_credentials<'c>(
+    source: &Source<'_>,
+    hosts: Vec<Roles<'c>>,
+    all: bool,
+) -> Result<(Vec<Judged<'c>>, usize), Failure> {
     let (judged, lacking): (Vec<Judged<'c>>, Vec<Lacking>) =
         hosts.into_par_iter().partition_map(|roles| match source.judge(roles) {
             Ok(judged) => Either::Left(judged),
             Err(lacking) => Either::Right(lacking),
         });
-    let Some(first) = lacking.first() else { return Ok(judged) };
+    let keeps = |l: &Lacking| {
+        all && l.forgotten && files::exists(&source.layout.bundles().join(finishing::sealed_name(&l.host)))
+    };
+    let (kept, lacking): (Vec<Lacking>, Vec<Lacking>) = lacking.into_iter().partition(keeps);
+    let Some(first) = lacking.first() else { return Ok((judged, kept.len())) };
     let mut lines: Vec<String> =
         lacking.iter().take(NAMED).map(|l| format!("{} {}: {}", l.host, l.what, l.why)).collect();
     if lacking.len() > NAMED {
         lines.push(format!("and {} more", lacking.len() - NAMED));
     }
     let mut commands = Vec::new();
-    for (master, command) in [(true, "clusterctl issue-master"), (false, "clusterctl issue-node")] {
-        let of: Vec<&str> = lacking.iter().filter(|l| l.master == master).map(|l| l.host.as_str()).collect();
+    let ways = [
+        (true, false, "clusterctl issue-master"),
+        (false, false, "clusterctl issue-node"),
+        (false, true, "clusterctl issue-node --reissue"),
+    ];
+    for (master, forgotten, command) in ways {
+        let meant = lacking.iter().filter(|l| l.master == master && l.forgotten == forgotten);
+        let of: Vec<&str> = meant.map(|l| l.host.as_str()).collect();
         match of.len() {
             0 => {}
             1..=NAMED => commands.push(format!("{command} {}", of.join(" "))),
@@ -386,39 +441,6 @@ fn all_have_credentials<'c>(source: &Source<'_>, hosts: Vec<Roles<'c>>) -> Resul
         count => format!("{count} hosts have no good credentials, so nothing was packed:\n  {}", lines.join("\n  ")),
     };
     Err(Failure::new(Exit::Refused, what).hint(format!("issue them with: {}", commands.join(" ; "))))
-}
-
-/// What becomes of a host's files: which templates fill them, who signs the bundle, and whom it is sealed to.
-struct Finish<'c> {
-    templates: Templates,
-    format: Format,
-    key: Option<SshKey>,
-    sealing: Option<Sealing<'c>>,
-}
-
-impl Finish<'_> {
-    /// The parcel's name in the folder of bundles.
-    fn name(&self, host: &HostName) -> String {
-        match self.sealing {
-            Some(_) => sealed_name(host),
-            None => self.format.file_name(host),
-        }
-    }
-
-    /// The names of the files whose place it takes, when the host had them: a sealed archive those in the clear, an archive
-    /// in the clear the sealed one.
-    fn other_names(&self, host: &HostName) -> Vec<String> {
-        match self.sealing {
-            Some(_) => {
-                Format::ALL.into_iter().filter(|format| *format != Format::Dir).map(|f| f.file_name(host)).collect()
-            }
-            None => vec![sealed_name(host)],
-        }
-    }
-}
-
-fn sealed_name(host: &HostName) -> String {
-    format!("{}.age", Format::TarGz.file_name(host))
 }
 
 /// Renders batch after batch on all cores, while the one before is written.
@@ -433,14 +455,13 @@ fn write_all(
     let make = |batch: &[Judged<'_>]| {
         // rayon makes a packer for every part that it cuts a batch into.
         let parts = batch.par_iter().with_min_len(BATCH / 16);
-        parts.map_init(Packer::new, |packer, judged| pack(source, judged, finish, packer)).collect()
+        parts.map_init(|| finish.format.packer(), |packer, judged| pack(source, judged, finish, packer)).collect()
     };
     let write = |batch: &[Judged<'_>], parcels: Vec<Parcel>| {
         let names = batch.iter().map(|judged| finish.name(judged.roles.host()));
         write_parcels(&folder, names.zip(&parcels))?;
-        // No older one in the clear stays beside a sealed one, nor the other way round.
-        let old: Vec<String> = batch.iter().flat_map(|judged| finish.other_names(judged.roles.host())).collect();
-        files::remove_all(&folder, &old)?;
+        let superseded: Vec<PathBuf> = batch.iter().flat_map(|judged| finish.superseded(judged.roles.host())).collect();
+        files::remove_all(&folder, &superseded)?;
         progress.add(batch.len() as u64);
         Ok(())
     };
@@ -481,24 +502,10 @@ fn pack(source: &Source<'_>, judged: &Judged<'_>, finish: &Finish<'_>, packer: &
         credentials: &credentials,
         generation: judged.generation,
     };
-    let mut bundle = finish.templates.render(&input).map_err(|error| {
+    let bundle = finish.templates.render(&input).map_err(|error| {
         Failure::new(Exit::Usage, format!("the bundle of {} cannot be rendered", judged.roles.host()))
             .hint("look at the template that is named; clusterctl bundle --eject-templates DIR writes those that work")
             .because(error)
     })?;
-    if let Some(key) = &finish.key {
-        sign(&mut bundle, key)?;
-    }
-    let Some(sealing) = &finish.sealing else { return Ok(finish.format.parcel(bundle, packer)) };
-    let host = judged.roles.host().as_str();
-    let sealed = sealing
-        .sealer(host)?
-        .seal(&packer.pack(&bundle))
-        .map_err(|error| Failure::new(Exit::Usage, format!("the bundle of {host} cannot be sealed")).because(error))?;
-    Ok(Parcel::File(Zeroizing::new(sealed)))
-}
-
-fn sign(bundle: &mut Bundle, key: &SshKey) -> Result<(), Failure> {
-    let failed = |error| Failure::new(Exit::Usage, "the signing key cannot sign").because(error);
-    signature::sign(bundle, key).map_err(failed)
+    finish.parcel(bundle, packer)
 }

@@ -1,5 +1,6 @@
 //! One file a command: its arguments beside its `run`, a recipe of named steps.
-//! What several commands share has a file of its own: context, selection of hosts, passphrases, issuing, batches.
+//! What several commands share has a file of its own: context, selection of hosts, passphrases, issuing, batches,
+//! bundles in whichever form.
 
 mod audit;
 mod batches;
@@ -7,6 +8,8 @@ pub mod bundle;
 pub mod completions;
 pub mod context;
 pub mod demo;
+mod finishing;
+mod forgetting;
 pub mod init;
 pub mod init_ca;
 mod issue;
@@ -16,6 +19,7 @@ pub mod issue_node;
 pub mod man;
 pub mod open;
 pub mod output;
+mod parcels;
 mod passphrase;
 pub mod policy;
 mod revocations;

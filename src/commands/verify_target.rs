@@ -131,6 +131,16 @@ fn held(leaf: &Leaf, layout: &Layout) -> Held {
             let missing = format!("there is no {} of it in this directory", leaf.policy().name);
             return Held { missing: Some(missing), ..Held::default() };
         }
+        Err(Trouble::Missing(path)) => {
+            // A key may have been forgotten on purpose: what its host shows can be compared with the certificate all the same.
+            let certificate = credentials::read_certificate(layout, leaf).ok();
+            let missing = match &certificate {
+                Some(_) => format!("its key is not in this directory ( {} ): forgotten, or lost", path.display()),
+                None => Trouble::Missing(path).to_string(),
+            };
+            let issued = certificate.map(|certificate| certificate.fingerprint());
+            return Held { issued, identity: None, missing: Some(missing) };
+        }
         Err(trouble) => return Held { missing: Some(trouble.to_string()), ..Held::default() },
     };
     let issued = Some(stored.credential.certificate.fingerprint());
@@ -197,7 +207,7 @@ fn from_bundle(path: &Path, nodes: &[String]) -> anyhow::Result<Aim> {
     let mut node = Peer::caller(bundle.manifest.host.to_string(), client);
     node.asked_for = true;
     target.nodes.push(node);
-    let pinned = target.roots.iter().any(|root| root.spki_fingerprint() == bundle.manifest.root_pin);
+    let pinned = target.roots.iter().all(|root| root.spki_fingerprint() == bundle.manifest.root_pin);
     let mut wrong: Vec<String> = kubeconfig::weaknesses(&config).into_iter().map(|weakness| weakness.what).collect();
     if !pinned {
         wrong.push("the root in it is not the one that its manifest pins".to_owned());

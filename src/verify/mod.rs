@@ -6,6 +6,7 @@ pub mod checks;
 mod ending;
 mod facts;
 pub mod finding;
+mod kept;
 mod lane;
 mod line;
 mod nodes;

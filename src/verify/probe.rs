@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::callers::{Order, Strangers};
+use super::callers::{Order, Strangers, client, missing};
 use super::lane::{Lane, descriptors_for};
 use super::observation::{
     Caller, Connect, Dial, Exchange, Handshake, Listed, Listing, LocationSeen, Observations, Outcome, PeerSeen,
@@ -46,8 +46,8 @@ pub enum RunError {
 /// Called with how many of how many steps are done.
 pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
 
-/// Dials every peer of `target` and writes down what it sees, in the target's order. `now` dates the throw-away
-/// certificate; nothing is judged by it.
+/// Dials every peer of `target` and writes down what it sees, in the target's order. By `now` a neighbour is chosen whose
+/// certificate is in date; nothing is judged by it.
 ///
 /// # Errors
 /// When there is no network to use at all. A peer that misbehaves is an observation, never an error.
@@ -57,12 +57,12 @@ pub fn run(
     now: OffsetDateTime,
     progress: Progress<'_>,
 ) -> Result<Observations, RunError> {
-    let strangers = Strangers::make(target, now)?;
+    let strangers = Strangers::make(target)?;
     let wire = Arc::new(Wire::new(options.timeout).map_err(|error| RunError::Tls(error.to_string()))?);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let deadline = options.deadline.map(|span| Instant::now() + span);
     let context = Arc::new(Run {
-        order: Order::of(target),
+        order: Order::of(target, now),
         target: target.clone(),
         wire,
         strangers,
@@ -324,37 +324,16 @@ impl Run {
 
     /// Makes the calls of a place, and tells whether the peer answered them all in time.
     async fn exchanges(&self, place: Place, peer: &Peer, i: usize, socket: &Socket, seen: &mut Vec<Exchange>) -> bool {
-        let mut calls: Vec<Call<'_>> = Vec::new();
-        let mut account = None;
-        if place == Place::Node {
-            for master in &self.target.masters {
-                calls.push((Caller::Master(master.name.clone()), client(master), Request::Pods));
-            }
-            calls.push((Caller::Anonymous, Ok(None), Request::Pods));
-            calls.push((Caller::Stranger, pretended(self.strangers.at_nodes.as_ref()), Request::Pods));
-            let before = self.target.masters.len() + usize::from(self.target.endpoint.is_some());
-            let neighbour = i.checked_sub(before).and_then(|at| *self.order.neighbours.get(at)?);
-            calls.extend(
-                neighbour
-                    .map(|at| &self.target.nodes[at])
-                    .filter(|other| other.name != peer.name)
-                    .map(|other| (Caller::Neighbour(other.name.clone()), client(other), Request::Pods)),
-            );
-        } else {
-            account = self.target.accounts().next().map(|(node, _)| node);
-            calls.push((Caller::Anonymous, Ok(None), Request::Nodes));
-            calls.push((Caller::Stranger, pretended(self.strangers.at_masters.as_ref()), Request::Nodes));
-        }
-        if let Some(verifier) = &self.target.verifier {
-            let request = if place == Place::Node { Request::Configz } else { Request::Flagz };
-            calls.push((Caller::Verifier, Ok(Some(verifier)), request));
-        }
+        let account = (place != Place::Node).then(|| self.target.accounts().next()).flatten().map(|(node, _)| node);
         let mut gave_up = false;
         if let Some(node) = account {
             let exchange = self.introduction(socket, node).await;
             gave_up |= self.ran_out(&exchange);
             seen.push(exchange);
         }
+        let calls = if place == Place::Node { self.calls_of_a_node(peer, i) } else { self.calls_of_a_master() };
+        let rightful = calls.iter().find(|(caller, identity, request)| by_right(caller, *request) && identity.is_ok());
+        let rightful = rightful.cloned();
         for (caller, identity, request) in calls {
             let exchange = match identity {
                 Err(reason) => not_asked(caller, None, request, Outcome::NoCredential(reason)),
@@ -365,7 +344,53 @@ impl Run {
             gave_up |= self.ran_out(&exchange);
             seen.push(exchange);
         }
+        // Who hangs up on a stranger may have begun to hang up on everybody.
+        if !gave_up && seen.iter().any(hung_up_on) {
+            let exchange = match (rightful, account) {
+                (Some((caller, Ok(identity), request)), _) => self.ask(socket, caller, identity, request).await,
+                (_, Some(node)) => self.introduction(socket, node).await,
+                _ => return true,
+            };
+            gave_up |= self.ran_out(&exchange);
+            seen.push(exchange);
+        }
         !gave_up
+    }
+
+    /// Those who should be let in come first: "refused" proves nothing on a port that refuses everybody.
+    fn calls_of_a_node(&self, peer: &Peer, i: usize) -> Vec<Call<'_>> {
+        let strangers = &self.strangers.at_nodes;
+        let masters = &self.target.masters;
+        let mut calls: Vec<Call<'_>> =
+            masters.iter().map(|master| (Caller::Master(master.name.clone()), client(master), Request::Pods)).collect();
+        // Where no master can call, the verifier does: the kubelet knows it, and forbids it what a master may.
+        let verifier = self.target.verifier.as_ref();
+        if self.order.first_master.is_none() {
+            calls.extend(verifier.map(|verifier| (Caller::Verifier, Ok(Some(verifier)), Request::Pods)));
+        }
+        calls.push((Caller::Anonymous, Ok(None), Request::Pods));
+        calls.push((Caller::Stranger, strangers.forged(), Request::Pods));
+        calls.push((Caller::Unknown, strangers.unknown(), Request::Pods));
+        let before = masters.len() + usize::from(self.target.endpoint.is_some());
+        let neighbour = i.checked_sub(before).and_then(|at| *self.order.neighbours.get(at)?);
+        calls.extend(neighbour.filter(|at| self.target.nodes[*at].name != peer.name).map(|at| {
+            let name = self.target.nodes[at].name.clone();
+            (Caller::Neighbour(name), self.order.neighbour(&self.target, at), Request::Pods)
+        }));
+        calls.extend(verifier.map(|verifier| (Caller::Verifier, Ok(Some(verifier)), Request::Configz)));
+        calls
+    }
+
+    fn calls_of_a_master(&self) -> Vec<Call<'_>> {
+        let strangers = &self.strangers.at_masters;
+        let verifier = self.target.verifier.as_ref();
+        let as_verifier = |request| verifier.map(|verifier| (Caller::Verifier, Ok(Some(verifier)), request));
+        let others = [
+            (Caller::Anonymous, Ok(None), Request::Nodes),
+            (Caller::Stranger, strangers.forged(), Request::Nodes),
+            (Caller::Unknown, strangers.unknown(), Request::Nodes),
+        ];
+        as_verifier(Request::Nodes).into_iter().chain(others).chain(as_verifier(Request::Flagz)).collect()
     }
 
     /// Whether a peer let its time run out, with an answer that never ended or without any.
@@ -451,23 +476,24 @@ impl Run {
 /// Who calls with what for what; without a credential, why.
 type Call<'a> = (Caller, Result<Option<&'a Identity>, String>, Request);
 
-/// What a peer calls with; `Ok` always holds an identity.
-fn client(peer: &Peer) -> Result<Option<&Identity>, String> {
-    peer.client.as_ref().map(Some).ok_or_else(|| missing(peer))
+/// Whether a call asks, for what others are refused, with a right to an answer.
+fn by_right(caller: &Caller, request: Request) -> bool {
+    match caller {
+        Caller::Master(_) => true,
+        Caller::Verifier => matches!(request, Request::Pods | Request::Nodes),
+        _ => false,
+    }
 }
 
-fn missing(peer: &Peer) -> String {
-    let why = peer.client_missing.clone();
-    why.unwrap_or_else(|| format!("there is no client certificate of {} here", peer.name))
+/// Whether somebody who should be refused was cut off without a word.
+fn hung_up_on(exchange: &Exchange) -> bool {
+    let has_no_right = !matches!(exchange.caller, Caller::Master(_) | Caller::Node(_) | Caller::Verifier);
+    has_no_right && matches!(exchange.outcome, Outcome::Closed | Outcome::Reset)
 }
 
 /// Why something was not tried.
 const OVER: &str = "the run's deadline was over";
 const LATE: &str = "the peer had just let its time run out";
-
-fn pretended(stranger: Option<&Identity>) -> Result<Option<&Identity>, String> {
-    stranger.map(Some).ok_or_else(|| "there is no root to pretend to".to_owned())
-}
 
 fn not_asked(caller: Caller, client: Option<&Identity>, request: Request, outcome: Outcome) -> Exchange {
     let presented = client.map(|identity| identity.certificate.fingerprint());

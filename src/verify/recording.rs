@@ -23,7 +23,6 @@ pub const MAX_BYTES: u64 = 512 << 20;
 
 /// What every recording begins with.
 const FORMAT: &str = "clusterctl verify recording";
-/// How much of one thing a recording may hold. A run stays well below; a file that does not is no run's.
 /// Every node calls every master and is called by it.
 pub(super) const MAX_PAIRS: usize = 1_000_000;
 pub(super) const MAX_ADDRESSES: usize = 64;
@@ -115,7 +114,7 @@ impl Recording {
         strictness: Strictness,
         finished: OffsetDateTime,
     ) -> Self {
-        without_pods(&mut seen);
+        without_lists(&mut seen);
         Self { target: Facts::of(target), before, seen, clock, strictness, finished }
     }
 
@@ -278,7 +277,7 @@ fn check_peer(seen: &PeerSeen, peer: &PeerFacts) -> Result<(), RecordingError> {
             for exchange in &dial.exchanges {
                 match &exchange.caller {
                     Caller::Master(text) | Caller::Node(text) | Caller::Neighbour(text) => name(text)?,
-                    Caller::Anonymous | Caller::Stranger | Caller::Verifier => {}
+                    Caller::Anonymous | Caller::Stranger | Caller::Unknown | Caller::Verifier => {}
                 }
             }
         }
@@ -286,13 +285,15 @@ fn check_peer(seen: &PeerSeen, peer: &PeerFacts) -> Result<(), RecordingError> {
     Ok(())
 }
 
-/// Takes the pods out of what kubelets answered: only that it is a list of them is ever judged, and a pod's environment
+/// Takes pods and nodes out of what was answered: only that it is a list of them is ever judged, and a pod's environment
 /// may hold passwords.
-fn without_pods(seen: &mut Observations) {
+fn without_lists(seen: &mut Observations) {
     let dials = seen.peers.iter_mut().flat_map(|peer| &mut peer.locations).flat_map(|location| &mut location.dials);
     for exchange in dials.flat_map(|dial| &mut dial.exchanges) {
         match (&mut exchange.outcome, exchange.request) {
-            (Outcome::Answer(answer), Request::Pods) if (200..300).contains(&answer.status) => shorten(answer),
+            (Outcome::Answer(answer), Request::Pods | Request::Nodes) if (200..300).contains(&answer.status) => {
+                shorten(answer)
+            }
             _ => {}
         }
     }

@@ -191,12 +191,17 @@ impl Wire {
         let hello = old_hello::message(name);
         let ask = async {
             stream.write_all(&hello).await?;
-            let mut said = Vec::with_capacity(old_hello::ANSWER);
-            (&mut stream).take(old_hello::ANSWER as u64).read_to_end(&mut said).await?;
-            Ok::<_, io::Error>(said)
+            let (mut said, mut some) = (Vec::new(), [0; 64]);
+            loop {
+                let count = stream.read(&mut some).await?;
+                said.extend_from_slice(&some[..count]);
+                if let Some(answer) = old_hello::read(&said, count == 0) {
+                    return Ok::<_, io::Error>(answer);
+                }
+            }
         };
         match timeout_at(began + self.limit, ask).await {
-            Ok(Ok(said)) => old_hello::read(&said),
+            Ok(Ok(answer)) => answer,
             Ok(Err(_)) => OldHello::Closed,
             Err(_) => OldHello::TimedOut(millis(self.limit)),
         }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::super::finding::{Aspect, CheckId, Finding, Status};
-use super::super::observation::{Answer, Caller, Dial, Exchange, Outcome};
+use super::super::observation::{Answer, Caller, Dial, Exchange, Outcome, Request};
 use super::super::settings::{self, Judgement};
 use super::judge::Bench;
 use super::spot::{Spot, expectation};
@@ -53,15 +53,22 @@ impl Bench<'_> {
     }
 }
 
-pub(super) fn of(dial: &Dial, wanted: impl Fn(&Caller) -> bool) -> impl Iterator<Item = &Exchange> {
-    dial.exchanges.iter().filter(move |exchange| wanted(&exchange.caller))
+/// The exchanges that asked for this.
+pub(super) fn of(dial: &Dial, wanted: Request) -> impl Iterator<Item = &Exchange> {
+    dial.exchanges.iter().filter(move |exchange| exchange.request == wanted)
 }
+
+/// The two strangers, as callers: one under this root's very names, one of a root that nobody knows.
+pub(super) const FORGED: &str = "forged-ca";
+pub(super) const UNKNOWN: &str = "unknown-ca";
 
 pub(super) fn who(caller: &Caller) -> Option<String> {
     match caller {
         Caller::Master(name) | Caller::Node(name) | Caller::Neighbour(name) => Some(name.clone()),
+        Caller::Stranger => Some(FORGED.to_owned()),
+        Caller::Unknown => Some(UNKNOWN.to_owned()),
         // The verifier is no host: what it is told is told of whoever told it.
-        Caller::Anonymous | Caller::Stranger | Caller::Verifier => None,
+        Caller::Anonymous | Caller::Verifier => None,
     }
 }
 
@@ -89,6 +96,33 @@ pub(super) fn said(outcome: &Outcome) -> String {
         Outcome::NoCredential(why) => why.clone(),
         Outcome::NotTried(why) => format!("not tried: {why}"),
     }
+}
+
+/// Whether an answer is a Kubernetes API server's own refusal (`v1` Status), with the very status that HTTP has.
+pub(super) fn is_kubernetes_status(answer: &Answer) -> bool {
+    serde_json::from_str::<Value>(&answer.body).is_ok_and(|body| {
+        body.get("kind").and_then(Value::as_str) == Some("Status")
+            && body.get("code").and_then(Value::as_u64) == Some(answer.status.into())
+    })
+}
+
+/// Whether an answer is said to be JSON, where anything is said of it.
+pub(super) fn is_called_json(answer: &Answer) -> bool {
+    answer.content_type.as_deref().is_none_or(|kind| kind.to_ascii_lowercase().contains("json"))
+}
+
+/// True when a body is, or begins as, a list of this kind as Kubernetes writes it.
+pub(super) fn is_list(answer: &Answer, kind: &str) -> bool {
+    if !is_called_json(answer) {
+        return false;
+    }
+    if !answer.truncated {
+        return serde_json::from_str::<Value>(&answer.body)
+            .is_ok_and(|body| body.get("kind").and_then(Value::as_str) == Some(kind));
+    }
+    let head: String = answer.body.chars().filter(|c| !c.is_whitespace()).take(200).collect();
+    let begins = |before: &str| head.starts_with(&format!("{{{before}\"kind\":\"{kind}\""));
+    begins("") || begins("\"apiVersion\":\"v1\",")
 }
 
 /// The peer's own words: a Kubernetes Status's message, a page's title, else the body's first line.

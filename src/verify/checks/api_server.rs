@@ -1,43 +1,70 @@
 //! What an API server answers its callers: who they are, and what they may do.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::super::finding::{Aspect, CheckId, Finding, Severity, Status};
-use super::super::observation::{Caller, Dial, Exchange, Outcome, Request};
+use super::super::observation::{Answer, Caller, Dial, Exchange, Outcome, Request};
 use super::super::settings;
 use super::super::target::Peer;
-use super::answer::{asked_and_said, of, who};
+use super::answer::{asked_and_said, is_called_json, is_kubernetes_status, is_list, of, who};
 use super::judge::Bench;
-use super::refusal::{Positive, refuses};
+use super::refusal::{Positive, Rightful, at_least_answered, in_the_way, refuses};
 use super::spot::{Spot, expectation};
 
 impl Bench<'_> {
     pub(super) fn api_server(&mut self, spot: &Spot<'_>, dial: &Dial, findings: &mut Vec<Finding>) {
-        let mut positive = Positive::Untried;
-        let restricted = of(dial, |caller| *caller == Caller::Verifier).any(|exchange| match &exchange.outcome {
+        let restricted = of(dial, Request::Flagz).any(|exchange| match &exchange.outcome {
             Outcome::Answer(answer) if answer.status == 200 => {
                 settings::restricts_nodes(answer) && self.proven(exchange).is_ok()
             }
             _ => false,
         });
-        for exchange in of(dial, |caller| matches!(caller, Caller::Node(_))) {
+        let mut rightful = Rightful::none();
+        let mut heard: HashSet<&str> = HashSet::new();
+        for (at, exchange) in dial.exchanges.iter().enumerate() {
             let proven = self.proven(exchange);
-            let node = match &exchange.caller {
-                Caller::Node(name) => self.nodes.get(name.as_str()).copied(),
-                _ => None,
-            };
-            let (made, this) = api_caller(spot, exchange, node, proven);
-            let known = made.first().is_some_and(|caller| caller.status == Status::Pass);
-            positive = positive.max(this);
-            findings.extend(made);
-            findings.push(scope(spot, exchange, node, known, restricted));
+            match &exchange.caller {
+                Caller::Node(name) => {
+                    let node = self.nodes.get(name.as_str()).copied();
+                    let (made, positive) = api_caller(spot, exchange, node, proven);
+                    rightful.add(&exchange.caller, positive, false, at);
+                    // One who calls again is there for the others' sake.
+                    if heard.insert(name) {
+                        let known = made.first().is_some_and(|caller| caller.status == Status::Pass);
+                        findings.extend(made);
+                        findings.push(scope(spot, exchange, node, known, restricted));
+                    }
+                }
+                Caller::Verifier if exchange.request == Request::Nodes => {
+                    rightful.add(&exchange.caller, verifiers_call(exchange, proven), true, at);
+                }
+                _ => {}
+            }
         }
-        for exchange in of(dial, |caller| !matches!(caller, Caller::Node(_) | Caller::Verifier)) {
-            findings.push(self.refusal(spot, exchange, positive));
+        for (at, exchange) in dial.exchanges.iter().enumerate() {
+            match exchange.caller {
+                Caller::Node(_) | Caller::Verifier => {}
+                _ => findings.push(self.refusal(spot, exchange, at, rightful)),
+            }
         }
-        for exchange in of(dial, |caller| *caller == Caller::Verifier) {
+        for exchange in of(dial, Request::Flagz) {
             findings.push(self.told(spot, Aspect::Flags, exchange));
         }
+    }
+}
+
+/// What became of the verifier's list of nodes.
+fn verifiers_call(exchange: &Exchange, proven: Result<(), String>) -> Positive {
+    match (&exchange.outcome, proven) {
+        (Outcome::NoCredential(_), _) => Positive::Untried,
+        (Outcome::Answer(answer), Ok(())) => match answer.status {
+            200 if is_list(answer, "NodeList") => Positive::Accepted,
+            403 if is_kubernetes_status(answer) => Positive::Forbidden,
+            _ => at_least_answered(answer),
+        },
+        _ => Positive::Failed,
     }
 }
 
@@ -71,7 +98,15 @@ fn api_caller(
             (vec![caller, whoami], Positive::Failed)
         }
         (Outcome::Answer(answer), Ok(())) => match answer.status {
-            200 | 201 => match read_review(&answer.body) {
+            200 | 201 => match read_review(answer) {
+                // It takes every certificate for none.
+                Some(review) if review.user == "system:anonymous" => {
+                    caller.status = Status::Fail;
+                    caller.observed = format!("{asked}: {} as {}", answer.status, review.user);
+                    let hint = "the API server does not see this certificate: is --client-ca-file set, and does something in \
+                                between end TLS?";
+                    (vec![caller.hint(hint), whoami], Positive::Failed)
+                }
                 Some(review) => {
                     caller.status = Status::Pass;
                     caller.observed = format!("{asked}: {} as {}", answer.status, review.user);
@@ -89,6 +124,9 @@ fn api_caller(
                             ca.crt, and is the certificate in date?";
                 (vec![caller.hint(hint), whoami], Positive::Failed)
             }
+            403 if !is_kubernetes_status(answer) => {
+                (vec![caller.hint(in_the_way(spot.place)), whoami], Positive::Failed)
+            }
             403 => {
                 caller.status = Status::Warn;
                 caller.severity = Severity::Warning;
@@ -100,7 +138,7 @@ fn api_caller(
                 let hint = "SelfSubjectReview is there from Kubernetes 1.28; nothing follows from this answer";
                 (vec![caller.hint(hint), whoami], Positive::Answered)
             }
-            _ => (vec![caller, whoami], Positive::Answered),
+            _ => (vec![caller, whoami], at_least_answered(answer)),
         },
         (Outcome::Alert(alert), _) if refuses(alert) => {
             caller.status = Status::Fail;
@@ -142,8 +180,11 @@ struct Review {
 }
 
 /// Reads a SelfSubjectReview (Kubernetes `authentication.k8s.io/v1`).
-fn read_review(body: &str) -> Option<Review> {
-    let body: Value = serde_json::from_str(body).ok()?;
+fn read_review(answer: &Answer) -> Option<Review> {
+    if !is_called_json(answer) {
+        return None;
+    }
+    let body: Value = serde_json::from_str(&answer.body).ok()?;
     if body.get("kind")?.as_str()? != "SelfSubjectReview" {
         return None;
     }

@@ -3,7 +3,7 @@
 use time::{Duration, OffsetDateTime};
 
 use super::super::finding::{Aspect, Finding, Severity, Status};
-use super::super::observation::{Exchange, Signature, Tls};
+use super::super::observation::{Dial, Exchange, Handshake, Signature, Tls};
 use super::super::revocation::Revocation;
 use super::super::target::{Peer, Place};
 use super::judge::{Bench, Clock};
@@ -57,6 +57,41 @@ impl Bench<'_> {
         findings.extend(self.revoked(spot, leaf, &between, good));
         if let (Place::Node, Some(issued)) = (spot.place, peer.issued) {
             findings.push(identity(spot, leaf, issued));
+        }
+    }
+
+    /// What other connections of a dial showed: behind one address there may be several servers, and who answers must be
+    /// as good as who was looked at first. Only what is not a pass is told.
+    pub(super) fn other_certificates(
+        &mut self,
+        peer: &Peer,
+        address: &Address,
+        spot: &Spot<'_>,
+        dial: &Dial,
+        findings: &mut Vec<Finding>,
+    ) {
+        let mut known: Vec<&[Fingerprint]> = dial.tls.iter().map(|tls| tls.shown.as_slice()).collect();
+        for shown in dial.exchanges.iter().map(|exchange| exchange.shown.as_slice()) {
+            if shown.is_empty() || known.contains(&shown) {
+                continue;
+            }
+            known.push(shown);
+            let tls = Tls {
+                outcome: Handshake::Done,
+                version: None,
+                cipher: None,
+                shown: shown.to_vec(),
+                sent: shown.len(),
+                // No answer is read over a connection whose signature does not hold.
+                signature: Signature::Valid,
+            };
+            let mut judged = Vec::new();
+            self.certificate(peer, address, spot, &tls, &mut judged);
+            let wrong = judged.into_iter().filter(|finding| finding.status != Status::Pass);
+            findings.extend(wrong.map(|mut finding| {
+                finding.observed = format!("on another connection: {}", finding.observed);
+                finding
+            }));
         }
     }
 

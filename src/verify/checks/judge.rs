@@ -12,7 +12,7 @@ use super::super::revocation::Lists;
 use super::super::settings::{self, Judgement};
 use super::super::target::{Peer, Place, Target};
 use super::anchor::trust_anchor;
-use super::answer::said;
+use super::answer::{FORGED, UNKNOWN, said};
 use super::spot::{Spot, expectation};
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
@@ -62,6 +62,9 @@ pub(super) struct Bench<'a> {
     pub(super) nodes: HashMap<&'a str, &'a Peer>,
     pub(super) lists: Lists<'a>,
 }
+
+/// A check, and whose call it is about where it is about one.
+type Wanted<'a> = (Aspect, Option<&'a str>);
 
 /// Of a check that nothing was seen for.
 pub(super) const UNSEEN: &str = "nothing was seen of it";
@@ -161,37 +164,50 @@ impl Bench<'_> {
         }
     }
 
+    /// What has to be judged wherever a peer is dialled.
+    pub(super) fn wanted_everywhere(&self, place: Place) -> Vec<Wanted<'_>> {
+        let aspects = [Aspect::Connect, Aspect::Tls, Aspect::Chain, Aspect::Possession, Aspect::Dates, Aspect::Name];
+        let mut wanted: Vec<Wanted<'_>> = aspects.into_iter().map(|aspect| (aspect, None)).collect();
+        wanted.extend([(Aspect::Usage, None), (Aspect::Anonymous, None)]);
+        wanted.extend([(Aspect::Stranger, Some(FORGED)), (Aspect::Stranger, Some(UNKNOWN))]);
+        let verifier = self.target.has_verifier();
+        if place == Place::Node {
+            let neighbours = self.target.nodes.len() > 1;
+            wanted.extend(self.target.masters.iter().map(|master| (Aspect::Caller, Some(master.name.as_str()))));
+            wanted.extend(neighbours.then_some((Aspect::Neighbour, None)));
+            wanted.extend(verifier.then_some((Aspect::Config, None)));
+        } else {
+            wanted.extend(verifier.then_some((Aspect::Flags, None)));
+        }
+        wanted.extend(self.target.knows_revocation().then_some((Aspect::Revoked, None)));
+        wanted
+    }
+
+    /// What of `wanted` is not among the findings.
+    pub(super) fn absent<'w>(&self, wanted: Vec<Wanted<'w>>, findings: &[Finding]) -> Vec<Wanted<'w>> {
+        let judged: HashSet<Wanted<'_>> =
+            findings.iter().flat_map(|f| [(f.id.1, None), (f.id.1, f.caller.as_deref())]).collect();
+        wanted.into_iter().filter(|wanted| !judged.contains(wanted)).collect()
+    }
+
     /// What should have been judged and was not, because nothing was seen of it: a gap in a recording, or in the run. It
     /// must never look like a pass.
     fn missing(&self, peer: &Peer, place: Place, findings: &[Finding]) -> Vec<Finding> {
         if !peer.dialled {
             return Vec::new();
         }
-        let mut wanted: Vec<(Aspect, Option<&str>)> = [Aspect::Connect, Aspect::Tls, Aspect::Chain, Aspect::Possession]
-            .into_iter()
-            .chain([Aspect::Dates, Aspect::Name, Aspect::Usage, Aspect::Anonymous, Aspect::Stranger])
-            .map(|aspect| (aspect, None))
-            .collect();
-        let neighbours = self.target.nodes.len() > 1;
+        let mut wanted = self.wanted_everywhere(place);
         if place == Place::Node {
             wanted.push((Aspect::Caller, None));
-            wanted.extend(self.target.masters.iter().map(|master| (Aspect::Caller, Some(master.name.as_str()))));
-            wanted.extend(neighbours.then_some((Aspect::Neighbour, None)));
-            wanted.extend(self.target.has_verifier().then_some((Aspect::Config, None)));
         } else {
             let accounts = self.target.accounts().map(|(_, node)| Some(node.name.as_str()));
             let of_each = [Aspect::Caller, Aspect::Whoami, Aspect::Scope];
             wanted.extend(accounts.flat_map(|name| of_each.map(|aspect| (aspect, name))));
-            wanted.extend(self.target.has_verifier().then_some((Aspect::Flags, None)));
         }
-        wanted.extend(self.target.knows_revocation().then_some((Aspect::Revoked, None)));
-        let judged: HashSet<(Aspect, Option<&str>)> =
-            findings.iter().flat_map(|f| [(f.id.1, None), (f.id.1, f.caller.as_deref())]).collect();
         let mut causes: HashMap<Aspect, &Finding> = HashMap::new();
         for finding in findings.iter().filter(|finding| finding.follows.is_some()) {
             causes.entry(finding.id.1).or_insert(finding);
         }
-        let absent = wanted.into_iter().filter(|wanted| !judged.contains(wanted));
         let make = |(aspect, caller): (Aspect, Option<&str>)| {
             // Without any master in the target there is nobody who could call a kubelet by right.
             let nobody = place == Place::Node && aspect == Aspect::Caller && self.target.masters.is_empty();
@@ -211,7 +227,7 @@ impl Bench<'_> {
             }
             finding
         };
-        absent.map(make).collect()
+        self.absent(wanted, findings).into_iter().map(make).collect()
     }
 }
 

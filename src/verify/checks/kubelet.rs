@@ -1,41 +1,47 @@
 //! What a kubelet answers its callers.
 
-use serde_json::Value;
-
 use super::super::finding::{Aspect, CheckId, Finding, Severity, Status};
-use super::super::observation::{Answer, Caller, Dial, Exchange, Outcome};
-use super::answer::{asked_and_said, of, who};
+use super::super::observation::{Answer, Caller, Dial, Exchange, Outcome, Request};
+use super::answer::{asked_and_said, is_list, who};
 use super::judge::Bench;
-use super::refusal::{Positive, refuses};
+use super::refusal::{Positive, Rightful, at_least_answered, in_the_way, refuses};
 use super::spot::{Spot, expectation};
 
 impl Bench<'_> {
     pub(super) fn kubelet(&mut self, spot: &Spot<'_>, dial: &Dial, findings: &mut Vec<Finding>) {
-        let mut positive = Positive::Untried;
-        for exchange in of(dial, |caller| matches!(caller, Caller::Master(_))) {
+        let mut rightful = Rightful::none();
+        let mut heard: Vec<&Caller> = Vec::new();
+        let asks_for_pods = |exchange: &Exchange| match exchange.caller {
+            Caller::Master(_) => true,
+            Caller::Verifier => exchange.request == Request::Pods,
+            _ => false,
+        };
+        for (at, exchange) in dial.exchanges.iter().enumerate().filter(|(_, exchange)| asks_for_pods(exchange)) {
             let proven = self.proven(exchange);
-            let (mut finding, this) = kubelet_caller(spot, exchange, proven);
-            finding.caller = who(&exchange.caller);
-            positive = positive.max(this);
-            findings.push(finding);
+            let (mut finding, positive) = kubelet_caller(spot, exchange, proven);
+            rightful.add(&exchange.caller, positive, true, at);
+            // One who calls again is there for the others' sake, and so is the verifier.
+            if exchange.caller != Caller::Verifier && !heard.contains(&&exchange.caller) {
+                finding.caller = who(&exchange.caller);
+                findings.push(finding);
+                heard.push(&exchange.caller);
+            }
         }
-        for exchange in of(dial, |caller| !matches!(caller, Caller::Master(_) | Caller::Verifier)) {
-            findings.push(self.refusal(spot, exchange, positive));
+        for (at, exchange) in dial.exchanges.iter().enumerate() {
+            match exchange.caller {
+                Caller::Master(_) | Caller::Verifier => {}
+                _ => findings.push(self.refusal(spot, exchange, at, rightful)),
+            }
         }
-        for exchange in of(dial, |caller| *caller == Caller::Verifier) {
+        for exchange in dial.exchanges.iter().filter(|exchange| exchange.request == Request::Configz) {
             findings.push(self.told(spot, Aspect::Config, exchange));
         }
     }
 }
 
-/// True when a body is, or begins as, the list of pods that a kubelet answers with.
-fn is_pod_list(answer: &Answer) -> bool {
-    if !answer.truncated {
-        return serde_json::from_str::<Value>(&answer.body)
-            .is_ok_and(|body| body.get("kind").and_then(Value::as_str) == Some("PodList"));
-    }
-    let head: String = answer.body.chars().filter(|c| !c.is_whitespace()).take(200).collect();
-    head.starts_with("{\"kind\":\"PodList\"") || head.starts_with("{\"apiVersion\":\"v1\",\"kind\":\"PodList\"")
+/// Whether a 403 is a kubelet's own (recorded: `Forbidden (user=…, verb=get, resource=nodes, …)`).
+fn is_kubelets_refusal(answer: &Answer) -> bool {
+    answer.body.starts_with("Forbidden (user=")
 }
 
 fn kubelet_caller(spot: &Spot<'_>, exchange: &Exchange, proven: Result<(), String>) -> (Finding, Positive) {
@@ -54,7 +60,7 @@ fn kubelet_caller(spot: &Spot<'_>, exchange: &Exchange, proven: Result<(), Strin
             (finding, Positive::Failed)
         }
         (Outcome::Answer(answer), Ok(())) => match answer.status {
-            200..300 if is_pod_list(answer) => {
+            200..300 if is_list(answer, "PodList") => {
                 finding.status = Status::Pass;
                 finding.observed = format!("{}: {} PodList", exchange.request.as_str(), answer.status);
                 (finding, Positive::Accepted)
@@ -69,6 +75,7 @@ fn kubelet_caller(spot: &Spot<'_>, exchange: &Exchange, proven: Result<(), Strin
                             cluster's ca.crt, and check the dates of the master's client certificate";
                 (finding.hint(hint), Positive::Failed)
             }
+            403 if !is_kubelets_refusal(answer) => (finding.hint(in_the_way(spot.place)), Positive::Failed),
             403 => {
                 finding.status = Status::Warn;
                 finding.severity = Severity::Warning;
@@ -76,7 +83,7 @@ fn kubelet_caller(spot: &Spot<'_>, exchange: &Exchange, proven: Result<(), Strin
                             kube-apiserver-kubelet-client";
                 (finding.hint(hint), Positive::Forbidden)
             }
-            _ => (finding.hint("nothing follows from this answer: is it a kubelet?"), Positive::Answered),
+            _ => (finding.hint("nothing follows from this answer: is it a kubelet?"), at_least_answered(answer)),
         },
         (Outcome::Alert(alert), _) if refuses(alert) => {
             finding.status = Status::Fail;

@@ -3,7 +3,8 @@
 use super::super::finding::{Aspect, Finding, Severity, Status};
 use super::super::observation::{Connect, Dial, Handshake, LocationSeen, OldHello, Resolution, Tls};
 use super::super::target::{Peer, Place};
-use super::judge::Bench;
+use super::answer::{FORGED, UNKNOWN};
+use super::judge::{Bench, UNSEEN};
 use super::spot::{Spot, TARGET_CHECKS, expectation};
 use crate::cluster::address::Address;
 
@@ -41,6 +42,17 @@ impl Bench<'_> {
         if seen.dials.is_empty() {
             self.unreached(&whole, peer, Aspect::Connect, Aspect::Resolve, "the name does not resolve", findings);
         }
+        let found = match &seen.resolution {
+            Resolution::Literal => 1,
+            Resolution::Pinned(ips) | Resolution::Resolved(ips) => ips.len(),
+            Resolution::Failed(_) => 0,
+        };
+        if let Some(rest) = found.checked_sub(seen.dials.len()).filter(|rest| *rest > 0 && !seen.dials.is_empty()) {
+            let observed = format!("{rest} more addresses of this name were not dialled");
+            let finding = whole.finding(Aspect::Connect, Status::NotProven);
+            let hint = format!("dial them one by one: --resolve {}:ADDRESS", seen.address);
+            findings.push(finding.saw(observed, expectation(place, Aspect::Connect)).hint(hint));
+        }
         for dial in &seen.dials {
             self.dial(peer, address, &spot(dial.to.to_string(), dial.elapsed_ms), dial, findings);
         }
@@ -77,10 +89,19 @@ impl Bench<'_> {
             }
         }
         let start = row.iter().position(|aspect| *aspect == from).unwrap_or(0);
-        findings.extend(row[start..].iter().map(|aspect| spot.follows(*aspect, cause, observed)));
+        for aspect in &row[start..] {
+            let finding = spot.follows(*aspect, cause, observed);
+            if *aspect == Aspect::Stranger {
+                findings
+                    .extend([FORGED, UNKNOWN].map(|caller| Finding { caller: Some(caller.into()), ..finding.clone() }));
+            } else {
+                findings.push(finding);
+            }
+        }
     }
 
     fn dial(&mut self, peer: &Peer, address: &Address, spot: &Spot<'_>, dial: &Dial, findings: &mut Vec<Finding>) {
+        let before = findings.len();
         findings.push(connect(spot, &dial.connect));
         let Some(tls) = &dial.tls else {
             return self.unreached(spot, peer, Aspect::Tls, Aspect::Connect, "no connection opened", findings);
@@ -92,6 +113,7 @@ impl Bench<'_> {
         }
         findings.push(protocol(spot, tls, dial.old.as_ref()));
         self.certificate(peer, address, spot, tls, findings);
+        self.other_certificates(peer, address, spot, dial, findings);
         match spot.place {
             Place::Node => self.kubelet(spot, dial, findings),
             _ => self.api_server(spot, dial, findings),
@@ -99,6 +121,11 @@ impl Bench<'_> {
         if let Some(readonly) = &dial.readonly {
             findings.push(read_only(spot, readonly));
         }
+        let absent = self.absent(self.wanted_everywhere(spot.place), &findings[before..]);
+        findings.extend(absent.into_iter().map(|(aspect, caller)| {
+            let finding = spot.finding(aspect, Status::NotProven).saw(UNSEEN, expectation(spot.place, aspect));
+            Finding { caller: caller.map(str::to_owned), ..finding }
+        }));
     }
 }
 
@@ -187,7 +214,10 @@ fn protocol(spot: &Spot<'_>, tls: &Tls, old: Option<&OldHello>) -> Finding {
         }
         Some(OldHello::Alert(_) | OldHello::Closed) => format!("{new}; older versions are refused"),
         Some(OldHello::TimedOut(_) | OldHello::Failed(_)) | None => {
-            format!("{new}; whether older versions are refused was not seen")
+            let observed = format!("{new}; whether older versions are refused was not seen");
+            let mut finding = spot.finding(Aspect::Protocol, Status::NotProven).saw(observed, expected);
+            finding.severity = Severity::Warning;
+            return finding.hint("run it again with a longer --timeout: it did not answer an old ClientHello in time");
         }
     };
     spot.finding(Aspect::Protocol, Status::Pass).saw(observed, expected)
@@ -201,6 +231,10 @@ fn read_only(spot: &Spot<'_>, readonly: &Connect) -> Finding {
             .saw("a connection to it opens; a kubelet would answer everybody there", expected)
             .hint("set readOnlyPort: 0 in the kubelet's configuration"),
         Connect::NotTried(why) => spot.finding(Aspect::Readonly, Status::NotProven).saw(why.clone(), expected),
-        _ => spot.finding(Aspect::Readonly, Status::Pass).saw("closed", expected),
+        Connect::Refused => spot.finding(Aspect::Readonly, Status::Pass).saw("closed", expected),
+        Connect::TimedOut(ms) => {
+            spot.finding(Aspect::Readonly, Status::Pass).saw(format!("nobody answers there within {ms} ms"), expected)
+        }
+        Connect::Failed(reason) => spot.finding(Aspect::Readonly, Status::NotProven).saw(reason.clone(), expected),
     }
 }

@@ -1,17 +1,17 @@
 //! Callers who have to be refused. That proves something only where another is let in.
 
 use super::super::finding::{Aspect, CheckId, Finding, Status};
-use super::super::observation::{Caller, Exchange, Outcome};
+use super::super::observation::{Answer, Caller, Exchange, Outcome};
 use super::super::target::Place;
-use super::answer::{asked_and_said, who};
+use super::answer::{asked_and_said, is_kubernetes_status, who};
 use super::judge::Bench;
 use super::spot::{Spot, expectation};
 
 impl Bench<'_> {
-    /// A caller who has to be refused. That proves something only where another is let in.
-    pub(super) fn refusal(&mut self, spot: &Spot<'_>, exchange: &Exchange, positive: Positive) -> Finding {
+    /// A caller who has to be refused; `at` is the exchange's place among those of its dial.
+    pub(super) fn refusal(&mut self, spot: &Spot<'_>, exchange: &Exchange, at: usize, rightful: Rightful) -> Finding {
         let aspect = match exchange.caller {
-            Caller::Stranger => Aspect::Stranger,
+            Caller::Stranger | Caller::Unknown => Aspect::Stranger,
             Caller::Neighbour(_) => Aspect::Neighbour,
             _ => Aspect::Anonymous,
         };
@@ -38,25 +38,38 @@ impl Bench<'_> {
                 finding.status = Status::Fail;
                 return finding.hint(open_door(spot.place, aspect));
             }
-            Outcome::Answer(answer) if answer.status == 401 => true,
-            // Where the master's own certificate gets no more than 403, another's 403 says nothing.
-            Outcome::Answer(answer) if answer.status == 403 => positive == Positive::Accepted,
+            Outcome::Answer(answer) => match by_answer(spot.place, answer, rightful) {
+                Refusal::Proven => true,
+                Refusal::NoProof(why) => {
+                    finding.observed.push_str(why);
+                    // With a key that is not here it might have been proven.
+                    if rightful.keyless {
+                        finding.status = Status::Skipped;
+                    }
+                    return finding;
+                }
+                // nginx's and others' way of refusing a certificate. It may hold for one path alone.
+                Refusal::None if answer.status == 400 => return finding.hint(in_the_way(spot.place)),
+                Refusal::None => false,
+            },
             Outcome::Alert(alert) => refuses(alert),
-            Outcome::Closed | Outcome::Reset => true,
-            // nginx's and others' way of refusing a certificate. It may hold for one path alone.
-            Outcome::Answer(answer) if answer.status == 400 => {
-                let who = if spot.place == Place::Node { "the kubelet" } else { "the API server" };
-                return finding.hint(format!(
-                    "something answers in {who}'s place (nginx, a load balancer?): dial {who} itself, or let whatever stands \
-                     in front pass TLS through"
-                ));
-            }
+            Outcome::Closed | Outcome::Reset => match rightful.best {
+                Positive::Accepted | Positive::Forbidden if rightful.last.is_none_or(|last| last < at) => {
+                    finding.observed.push_str(", but nobody else was let in afterwards: it may hang up on everybody");
+                    return finding;
+                }
+                Positive::Answered => {
+                    finding.observed.push_str(NO_YES);
+                    return finding;
+                }
+                _ => true,
+            },
             _ => false,
         };
         if !refused {
             return finding;
         }
-        match positive {
+        match rightful.best {
             Positive::Accepted | Positive::Forbidden | Positive::Answered => finding.status = Status::Pass,
             Positive::Untried => {
                 finding.status = Status::Skipped;
@@ -71,7 +84,66 @@ impl Bench<'_> {
     }
 }
 
-/// What became of the calls that should be accepted; the best of them counts.
+/// What an answer is worth as a refusal.
+enum Refusal {
+    /// It is one, where anybody is let in at all.
+    Proven,
+    /// It looks like one; why it is none.
+    NoProof(&'static str),
+    /// It is none.
+    None,
+}
+
+fn by_answer(place: Place, answer: &Answer, rightful: Rightful) -> Refusal {
+    if !matches!(answer.status, 401 | 403) {
+        return Refusal::None;
+    }
+    match rightful.best {
+        // Where the rightful caller's own certificate gets no more than 403, another's 403 says nothing.
+        Positive::Forbidden if answer.status == 403 => Refusal::NoProof(", as the rightful caller is"),
+        Positive::Answered => Refusal::NoProof(NO_YES),
+        // Masters are asked for the nodes, which a node may not list: that the refusal is the API server's and not of
+        // something in front of this path, its words have to tell.
+        _ if place != Place::Node && !rightful.same_path && !is_kubernetes_status(answer) => {
+            Refusal::NoProof(", in words that are not Kubernetes's")
+        }
+        _ => Refusal::Proven,
+    }
+}
+
+const NO_YES: &str = ", but the rightful caller got no answer that means yes";
+
+/// The calls that should be accepted, all together.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rightful {
+    /// The best that became of one.
+    best: Positive,
+    /// Whether it was accepted where the others are refused.
+    same_path: bool,
+    /// No key is here of those whose right it is; the verifier, at best, is known.
+    keyless: bool,
+    /// The last that was accepted, or recognised, among the exchanges of its dial.
+    last: Option<usize>,
+}
+
+impl Rightful {
+    pub(super) fn none() -> Self {
+        Self { best: Positive::Untried, same_path: false, keyless: true, last: None }
+    }
+
+    /// Takes one more into account: who called, what became of it, whether it asked for what others are refused, and its
+    /// place.
+    pub(super) fn add(&mut self, caller: &Caller, positive: Positive, same_path: bool, at: usize) {
+        self.keyless &= *caller == Caller::Verifier || positive == Positive::Untried;
+        self.best = self.best.max(positive);
+        self.same_path |= same_path && positive == Positive::Accepted;
+        if matches!(positive, Positive::Accepted | Positive::Forbidden) {
+            self.last = self.last.max(Some(at));
+        }
+    }
+}
+
+/// What became of a call that should be accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Positive {
     /// There was no key to call with.
@@ -79,7 +151,7 @@ pub(super) enum Positive {
     /// None was accepted.
     Failed,
     /// The caller got some answer that is neither a yes nor a refusal: a 404, an answer that is not Kubernetes's. It was
-    /// let in as far as that.
+    /// let in as far as that: beyond the handshake, and no further.
     Answered,
     /// The caller was recognised, and forbidden.
     Forbidden,
@@ -87,11 +159,37 @@ pub(super) enum Positive {
     Accepted,
 }
 
-/// An alert that speaks of the client's certificate.
+/// What an answer that is neither yes nor a refusal comes to. A server in trouble has let nobody in.
+pub(super) fn at_least_answered(answer: &Answer) -> Positive {
+    if matches!(answer.status, 200..300 | 404) { Positive::Answered } else { Positive::Failed }
+}
+
+/// An alert that speaks of the client's certificate (RFC 8446 § 6.2, RFC 5246 § 7.2.2). In TLS 1.2 a missing one may be
+/// met by `handshake_failure`; OpenSSL calls a signature that is not the issuer's `decrypt_error`.
 pub(super) fn refuses(alert: &str) -> bool {
-    !["ProtocolVersion", "InternalError", "UserCanceled", "CloseNotify", "RecordOverflow", "UnexpectedMessage"]
-        .iter()
-        .any(|other| alert.eq_ignore_ascii_case(other))
+    const SPEAKING: [&str; 11] = [
+        "NoCertificate",
+        "BadCertificate",
+        "UnsupportedCertificate",
+        "CertificateRevoked",
+        "CertificateExpired",
+        "CertificateUnknown",
+        "UnknownCA",
+        "AccessDenied",
+        "DecryptError",
+        "HandshakeFailure",
+        "CertificateRequired",
+    ];
+    SPEAKING.iter().any(|speaking| alert.eq_ignore_ascii_case(speaking))
+}
+
+/// Whose answer this seems to be.
+pub(super) fn in_the_way(place: Place) -> String {
+    let who = if place == Place::Node { "the kubelet" } else { "the API server" };
+    format!(
+        "something answers in {who}'s place (nginx, a load balancer?): dial {who} itself, or let whatever stands in front \
+         pass TLS through"
+    )
 }
 
 fn open_door(place: Place, aspect: Aspect) -> &'static str {
@@ -153,22 +251,118 @@ mod tests {
             (answer(401, ""), "pass"),
             (answer(403, ""), "pass"),
             (Outcome::Alert("CertificateRequired".into()), "pass"),
+            (Outcome::Alert("DecryptError".into()), "pass"),
             (Outcome::Reset, "pass"),
             (Outcome::Closed, "pass"),
             (answer(200, ""), "fail"),
             (answer(204, ""), "fail"),
             (answer(404, ""), "not-proven"),
             (answer(302, ""), "not-proven"),
+            (answer(400, ""), "not-proven"),
             (answer(500, ""), "not-proven"),
             (Outcome::Alert("InternalError".into()), "not-proven"),
+            // Alerts that do not speak of a certificate.
+            (Outcome::Alert("UnrecognizedName".into()), "not-proven"),
+            (Outcome::Alert("DecodeError".into()), "not-proven"),
             (Outcome::TimedOut(5000), "not-proven"),
             (Outcome::Failed("?".into()), "not-proven"),
         ];
         for (outcome, expected) in cases {
-            let calls = [(master(), answer(200, PODS)), (Caller::Stranger, outcome.clone())];
-            let found = bed.judged(Place::Node, &bed.node_cert(), &calls, NOW);
-            assert_eq!(found["stranger"].status.as_str(), expected, "{outcome:?}");
+            for stranger in [Caller::Stranger, Caller::Unknown] {
+                // The master calls again behind the stranger, and is let in.
+                let calls = [(master(), answer(200, PODS)), (stranger, outcome.clone()), (master(), answer(200, PODS))];
+                let found = bed.judged(Place::Node, &bed.node_cert(), &calls, NOW);
+                assert_eq!(found["stranger"].status.as_str(), expected, "{outcome:?}");
+            }
         }
+    }
+
+    #[test]
+    fn who_hangs_up_on_a_stranger_has_to_let_the_master_in_afterwards() {
+        let bed = bed();
+        for cut_off in [Outcome::Closed, Outcome::Reset] {
+            let calls = |after: Outcome| {
+                let before = (master(), answer(200, PODS));
+                let found = bed.judged(
+                    Place::Node,
+                    &bed.node_cert(),
+                    &[before, (Caller::Anonymous, cut_off.clone()), (master(), after)],
+                    NOW,
+                );
+                (found["anonymous"].status.as_str(), found["caller"].status.as_str())
+            };
+            assert_eq!(calls(answer(200, PODS)), ("pass", "pass"));
+            // A kubelet that restarts, or a limit on connections, hangs up on everybody.
+            assert_eq!(calls(Outcome::Closed), ("not-proven", "pass"));
+            assert_eq!(calls(Outcome::Failed("connection refused".into())), ("not-proven", "pass"));
+        }
+    }
+
+    #[test]
+    fn where_the_master_gets_no_yes_only_the_handshake_refuses() {
+        let bed = bed();
+        let stranger = |of_the_master: Outcome, refused: Outcome| {
+            let calls = [(master(), of_the_master), (Caller::Stranger, refused), (Caller::Unknown, answer(401, ""))];
+            bed.judged(Place::Node, &bed.node_cert(), &calls, NOW)["stranger"].status.as_str()
+        };
+        let alert = || Outcome::Alert("UnknownCA".into());
+        assert_eq!(stranger(answer(404, "404 page not found"), alert()), "pass");
+        assert_eq!(stranger(answer(404, "404 page not found"), answer(401, "")), "not-proven");
+        assert_eq!(stranger(answer(404, "404 page not found"), Outcome::Closed), "not-proven");
+        // A server in trouble has let nobody in.
+        for status in [500, 502, 503, 429, 302, 400] {
+            assert_eq!(stranger(answer(status, ""), alert()), "not-proven", "{status}");
+        }
+    }
+
+    const STATUS: &str =
+        r#"{"kind":"Status","apiVersion":"v1","status":"Failure","message":"m","reason":"r","code":401}"#;
+
+    #[test]
+    fn an_api_servers_refusal_speaks_kubernetes_or_the_verifier_is_let_in_at_the_same_path() {
+        let bed = bed();
+        let node = || Caller::Node("n1".into());
+        let known = || bed.review("kubelet:n1", &["kubelets", "system:authenticated"], None);
+        let nodes = r#"{"kind":"NodeList","apiVersion":"v1","metadata":{},"items":[]}"#;
+        let anonymous = |calls: &[(Caller, Outcome)], refused: Outcome| {
+            let calls: Vec<_> = calls.iter().cloned().chain([(Caller::Anonymous, refused)]).collect();
+            bed.judged(Place::Master, &bed.master_cert(), &calls, NOW)["anonymous"].status.as_str()
+        };
+        let forbidden = STATUS.replace("401", "403");
+        assert_eq!(anonymous(&[(node(), known())], answer(401, STATUS)), "pass");
+        assert_eq!(anonymous(&[(node(), known())], answer(403, &forbidden)), "pass");
+        // Something in front of this path, and of others perhaps not.
+        for (status, body) in [(401, "<html>"), (403, "<html>"), (401, ""), (403, STATUS)] {
+            assert_eq!(anonymous(&[(node(), known())], answer(status, body)), "not-proven", "{status} {body}");
+        }
+        let verifier = |outcome: Outcome| [(Caller::Verifier, outcome)];
+        assert_eq!(anonymous(&verifier(answer(200, nodes)), answer(401, "<html>")), "pass");
+        assert_eq!(anonymous(&verifier(answer(200, nodes)), answer(403, "<html>")), "pass");
+        // Known and forbidden is known: a 401 is not the same, another 403 is.
+        assert_eq!(anonymous(&verifier(answer(403, &forbidden)), answer(401, STATUS)), "pass");
+        assert_eq!(anonymous(&verifier(answer(403, &forbidden)), answer(403, &forbidden)), "skipped");
+        assert_eq!(anonymous(&verifier(answer(403, "<html>")), answer(401, STATUS)), "not-proven");
+        assert_eq!(anonymous(&verifier(answer(401, STATUS)), answer(401, STATUS)), "not-proven");
+        assert_eq!(anonymous(&[], answer(401, STATUS)), "skipped");
+        // Who is taken for nobody is not let in.
+        let nobody = bed.review("system:anonymous", &["system:unauthenticated"], None);
+        assert_eq!(anonymous(&[(node(), nobody)], answer(401, STATUS)), "not-proven");
+    }
+
+    #[test]
+    fn where_no_master_can_call_the_verifier_shows_that_the_kubelet_knows_its_ca() {
+        let bed = bed();
+        let none = || (master(), Outcome::NoCredential("no key".into()));
+        let words = "Forbidden (user=clusterctl:verifier, verb=get, resource=nodes, subresource(s)=[pods proxy])";
+        let judged = |verifier: Outcome, refused: Outcome| {
+            let calls = [none(), (Caller::Verifier, verifier), (Caller::Anonymous, refused)];
+            let found = bed.judged(Place::Node, &bed.node_cert(), &calls, NOW);
+            (found["caller"].status.as_str(), found["anonymous"].status.as_str())
+        };
+        assert_eq!(judged(answer(403, words), answer(401, "")), ("skipped", "pass"));
+        assert_eq!(judged(answer(403, words), answer(403, words)), ("skipped", "skipped"));
+        assert_eq!(judged(answer(403, "<html>"), answer(401, "")), ("skipped", "not-proven"));
+        assert_eq!(judged(answer(401, ""), answer(401, "")), ("skipped", "not-proven"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use anstyle::Style;
 
-use super::super::finding::{Property, Status};
+use super::super::finding::{Aspect, Property, Status};
 use super::super::target::Place;
 use super::lines::{Paint, WIDTH, line};
 use super::printable::printable;
@@ -56,7 +56,9 @@ impl Report {
         let mut cells: HashMap<(Place, &str), Cells> = HashMap::new();
         for finding in &self.findings {
             let host = (finding.place, finding.host.as_str());
-            let calls = matches!(finding.place, Place::Endpoint | Place::Master).then_some(finding.caller.as_deref());
+            let of_a_node = matches!(finding.id.1, Aspect::Caller | Aspect::Whoami | Aspect::Scope);
+            let calls = matches!(finding.place, Place::Endpoint | Place::Master) && of_a_node;
+            let calls = calls.then_some(finding.caller.as_deref());
             let caller = calls.flatten().map(|caller| (Place::Node, caller));
             for key in std::iter::once(host).chain(caller) {
                 if !cells.contains_key(&key) {
