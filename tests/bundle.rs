@@ -117,6 +117,7 @@ impl Site {
         };
         let (cluster, roots, settings) = (&self.cluster, &roots, &Settings::default());
         let service_account = roles.master().map(|_| &self.service_account);
+        let credentials = &credentials.iter().map(CredentialPem::read).collect::<Result<Vec<_>, _>>()?;
         templates.render(&BundleInput { cluster, roles, roots, service_account, settings, credentials, generation })
     }
 

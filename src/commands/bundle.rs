@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 
 use clap::Args;
-use rayon::iter::{Either, IndexedParallelIterator, IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
+use rayon::iter::{Either, IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 use zeroize::Zeroizing;
 
-use super::batches::in_batches;
+use super::batches::{Stopped, in_batches};
 use super::context::{Context, unknown_host};
 use crate::bundle::archive::{self, Packer};
-use crate::bundle::input::{BundleInput, CredentialPem, Roles};
+use crate::bundle::input::{BundleInput, CredentialPem, Held, Roles};
 use crate::bundle::render::Templates;
 use crate::bundle::settings::Settings;
 use crate::bundle::verifier::{self, VerifierInput};
@@ -18,13 +18,13 @@ use crate::cluster::profile::{Holder, Leaf, Profile};
 use crate::cluster::spec::{Cluster, Host};
 use crate::cluster_file;
 use crate::failure::{Exit, Failure};
-use crate::pki::fingerprint::Fingerprint;
 use crate::pki::roots::Roots;
 use crate::store::credentials::{self, Trouble};
 use crate::store::files::{self, PRIVATE, PUBLIC};
 use crate::store::layout::Layout;
 use crate::store::ledger::Known;
 use crate::store::service_account::{self, Found};
+use crate::store::traces::{self, Terms, Trace, Traces};
 
 /// Bundles in one batch: up to three batches are kept in memory until they are on the disk.
 const BATCH: usize = 512;
@@ -76,16 +76,22 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     let (mut ledger, known, roots) = context.trust(&cluster)?;
     let settings = settings(args)?;
     let service_account = service_account_key(&hosts, &context.layout)?;
+    let traces = ledger.traces()?;
     let source = Source {
         cluster: &cluster,
         roots: &roots,
         service_account: service_account.as_ref(),
         settings: &settings,
         known: &known,
+        terms: Terms::new(cluster.keys, &roots),
+        traces: &traces,
         layout: &context.layout,
         now: context.now,
     };
-    let hosts = all_have_credentials(&source, hosts)?;
+    let found_good = all_have_credentials(&source, &hosts)?;
+    if !found_good.is_empty() {
+        ledger.remember(&found_good)?;
+    }
     let folder = context.layout.bundles();
     files::create_folder(&folder)?;
     files::sweep(&folder)?;
@@ -97,7 +103,7 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
         &context.mark(),
     )?;
     if hosts.len() == 1 {
-        context.screen.answer(context.layout.bundle(hosts[0].roles.host()).display());
+        context.screen.answer(context.layout.bundle(hosts[0].host()).display());
     } else {
         context.screen.answer(folder.display());
     }
@@ -244,6 +250,8 @@ struct Source<'a> {
     service_account: Option<&'a Zeroizing<Vec<u8>>>,
     settings: &'a Settings,
     known: &'a Known,
+    terms: Terms,
+    traces: &'a Traces,
     layout: &'a Layout,
     now: time::OffsetDateTime,
 }
@@ -256,57 +264,47 @@ impl Source<'_> {
         master.into_iter().chain(node).flatten().collect()
     }
 
-    /// Judges a host's credentials, all of which have to be good.
-    fn judge<'c>(&self, roles: Roles<'c>) -> Result<Judged<'c>, Lacking> {
-        let mut files = Vec::new();
-        let mut generation = 0;
-        for leaf in self.leaves(&roles) {
-            let keys = self.cluster.keys;
-            let stored =
-                credentials::read_good(self.layout, &leaf, keys, self.roots.issuer_of(&leaf), self.known, self.now)
-                    .map_err(|troubles| Lacking::of(&roles, &leaf, &troubles))?;
+    /// Whether all that a host is to hold is good, by its trace, or else by a close look, whose traces are returned.
+    fn judge(&self, roles: &Roles<'_>) -> Result<Vec<Trace>, Lacking> {
+        let leaves = self.leaves(roles);
+        let mut traces = Vec::new();
+        // A host that is both has two folders.
+        for leaves in leaves.chunk_by(|a, b| a.policy().holder == b.policy().holder) {
+            let sight = traces::look(self.layout, leaves, self.terms.asked(leaves), self.now);
+            if sight.is_some_and(|sight| self.traces.vouch_for(sight.digest, self.now, self.now)) {
+                continue;
+            }
+            let mut good = Vec::new();
+            for leaf in leaves {
+                let (keys, root) = (self.cluster.keys, self.roots.issuer_of(leaf));
+                let found = credentials::read_good(self.layout, leaf, keys, root, self.known, self.now);
+                let stored = found.map_err(|troubles| Lacking::of(roles, leaf, &troubles))?;
+                good.push(stored.credential.certificate);
+            }
+            traces.extend(sight.zip(leaves.first()).and_then(|(sight, first)| sight.trace(first, good.iter())));
+        }
+        Ok(traces)
+    }
+
+    /// A host's credentials, and the newest one's place in the ledger. The very bytes that are packed are judged here, in all
+    /// but the root's signature, for which the ledger is believed.
+    fn credentials(&self, roles: &Roles<'_>) -> Result<(Vec<Held>, u64), Failure> {
+        let (mut held, mut generation) = (Vec::new(), 0);
+        for leaf in self.leaves(roles) {
+            let (keys, root) = (self.cluster.keys, self.roots.issuer_of(&leaf));
+            let found = credentials::read_issued(self.layout, &leaf, keys, root, self.known, self.now);
+            let stored = found.map_err(|troubles| {
+                let Lacking { host, what, why, master } = Lacking::of(roles, &leaf, &troubles);
+                let command = if master { "issue-master" } else { "issue-node" };
+                Failure::new(Exit::Refused, format!("the {what} credential of {host} is damaged: {why}"))
+                    .hint(format!("the bundles before it are packed. Look at all with: clusterctl verify --offline   and issue it again with: clusterctl {command} {host} --reissue"))
+            })?;
             let fingerprint = stored.credential.certificate.fingerprint();
             generation = generation.max(self.known.sequence(fingerprint).unwrap_or(0));
-            files.push(CredentialPem {
-                profile: leaf.profile,
-                certificate: stored.certificate_pem,
-                key: stored.key_pem,
-            });
+            held.push(Held { profile: leaf.profile, credential: stored.credential });
         }
-        Ok(Judged { roles, generation, seal: seal(&files) })
+        Ok((held, generation))
     }
-
-    /// The files of a host that was judged, the very same bytes.
-    fn files(&self, judged: &Judged<'_>) -> Result<Vec<CredentialPem>, Failure> {
-        let host = judged.roles.host();
-        let changed = |why: String| {
-            Failure::new(Exit::Refused, format!("the credentials of {host} changed meanwhile{why}"))
-                .hint("run the same command again, with nobody else writing there")
-        };
-        let mut files = Vec::new();
-        for leaf in self.leaves(&judged.roles) {
-            let (certificate, key) =
-                credentials::read_files(self.layout, &leaf).map_err(|trouble| changed(format!(": {trouble}")))?;
-            files.push(CredentialPem { profile: leaf.profile, certificate, key });
-        }
-        if seal(&files) == judged.seal { Ok(files) } else { Err(changed(String::new())) }
-    }
-}
-
-/// A host all of whose credentials are good. The files themselves are not kept: of a hundred thousand hosts they would
-/// fill the memory.
-struct Judged<'c> {
-    roles: Roles<'c>,
-    /// The newest credential's place in the ledger.
-    generation: u64,
-    /// Of the files as they were judged, so that no others are packed.
-    seal: Fingerprint,
-}
-
-fn seal(files: &[CredentialPem]) -> Fingerprint {
-    let sums = files.iter().map(|file| [Fingerprint::of(&file.certificate), Fingerprint::of(&file.key)]);
-    let sums: String = sums.flatten().map(|sum| sum.to_string()).collect();
-    Fingerprint::of(sums.as_bytes())
 }
 
 /// A host whose credentials are not there, or no longer good.
@@ -328,14 +326,14 @@ impl Lacking {
     }
 }
 
-/// Looks at every host before anything is written.
-fn all_have_credentials<'c>(source: &Source<'_>, hosts: Vec<Roles<'c>>) -> Result<Vec<Judged<'c>>, Failure> {
-    let (judged, lacking): (Vec<Judged<'c>>, Vec<Lacking>) =
-        hosts.into_par_iter().partition_map(|roles| match source.judge(roles) {
-            Ok(judged) => Either::Left(judged),
+/// Looks at every host before anything is written; returns what may be remembered.
+fn all_have_credentials(source: &Source<'_>, hosts: &[Roles<'_>]) -> Result<Vec<Trace>, Failure> {
+    let (traces, lacking): (Vec<Vec<Trace>>, Vec<Lacking>) =
+        hosts.par_iter().partition_map(|roles| match source.judge(roles) {
+            Ok(trace) => Either::Left(trace),
             Err(lacking) => Either::Right(lacking),
         });
-    let Some(first) = lacking.first() else { return Ok(judged) };
+    let Some(first) = lacking.first() else { return Ok(traces.into_iter().flatten().collect()) };
     let mut lines: Vec<String> =
         lacking.iter().take(NAMED).map(|l| format!("{} {}: {}", l.host, l.what, l.why)).collect();
     if lacking.len() > NAMED {
@@ -360,21 +358,25 @@ fn all_have_credentials<'c>(source: &Source<'_>, hosts: Vec<Roles<'c>>) -> Resul
 /// Renders batch after batch on all cores, while the one before is written.
 fn write_all(
     source: &Source<'_>,
-    hosts: &[Judged<'_>],
+    hosts: &[Roles<'_>],
     templates: &Templates,
     context: &Context<'_>,
 ) -> anyhow::Result<usize> {
     let progress = context.screen.progress("packing", hosts.len() as u64);
-    let folder = source.layout.bundles();
-    let make = |batch: &[Judged<'_>]| {
+    let (folder, stop) = (source.layout.bundles(), &context.stop);
+    let make = |batch: &[Roles<'_>]| {
         // rayon makes a packer for every part that it cuts a batch into.
         let parts = batch.par_iter().with_min_len(BATCH / 16);
-        parts.map_init(Packer::new, |packer, judged| pack(source, judged, templates, packer)).collect()
+        let one = |packer: &mut Packer, roles: &Roles<'_>| match stop.asked() {
+            true => Err(Stopped.into()),
+            false => pack(source, *roles, templates, packer),
+        };
+        parts.map_init(Packer::new, one).collect()
     };
-    let write = |batch: &[Judged<'_>], packed: Vec<Zeroizing<Vec<u8>>>| {
-        let name = |judged: &Judged<'_>| format!("{}.tar.gz", judged.roles.host());
+    let write = |batch: &[Roles<'_>], packed: Vec<Zeroizing<Vec<u8>>>| {
+        let name = |roles: &Roles<'_>| format!("{}.tar.gz", roles.host());
         let files: Vec<files::NewFile<'_>> =
-            batch.iter().zip(&packed).map(|(judged, bytes)| (name(judged), bytes.as_slice(), PRIVATE)).collect();
+            batch.iter().zip(&packed).map(|(roles, bytes)| (name(roles), bytes.as_slice(), PRIVATE)).collect();
         files::replace_all(&folder, &files)?;
         progress.add(batch.len() as u64);
         Ok(())
@@ -385,22 +387,22 @@ fn write_all(
 
 fn pack(
     source: &Source<'_>,
-    judged: &Judged<'_>,
+    roles: Roles<'_>,
     templates: &Templates,
     packer: &mut Packer,
 ) -> anyhow::Result<Zeroizing<Vec<u8>>> {
-    let credentials = source.files(judged)?;
+    let (credentials, generation) = source.credentials(&roles)?;
     let input = BundleInput {
         cluster: source.cluster,
-        roles: judged.roles,
+        roles,
         roots: source.roots,
-        service_account: source.service_account.filter(|_| judged.roles.master().is_some()),
+        service_account: source.service_account.filter(|_| roles.master().is_some()),
         settings: source.settings,
         credentials: &credentials,
-        generation: judged.generation,
+        generation,
     };
     let bundle = templates.render(&input).map_err(|error| {
-        Failure::new(Exit::Usage, format!("the bundle of {} cannot be rendered", judged.roles.host()))
+        Failure::new(Exit::Usage, format!("the bundle of {} cannot be rendered", roles.host()))
             .hint("look at the template that is named; clusterctl bundle --eject-templates DIR writes those that work")
             .because(error)
     })?;

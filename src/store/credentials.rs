@@ -14,7 +14,7 @@ use crate::cluster::key_kind::KeyKind;
 use crate::cluster::profile::Leaf;
 use crate::pki::authority::Credential;
 use crate::pki::certificate::{Certificate, CertificateError};
-use crate::pki::inspect::{Flaw, leaf_flaws};
+use crate::pki::inspect::{Flaw, flaws_but_for_the_signature, leaf_flaws};
 use crate::pki::key::{KeyError, PrivateKey};
 use crate::pki::pem::{self, PemError};
 
@@ -126,12 +126,33 @@ pub fn read_good(
     now: OffsetDateTime,
 ) -> Result<Stored, Vec<Trouble>> {
     let stored = read(layout, leaf).map_err(|trouble| vec![trouble])?;
+    judge(stored, known, |certificate| leaf_flaws(certificate, leaf, keys, root, now))
+}
+
+/// As [`read_good`], but that it takes the ledger's word for the root's signature: what is recorded was verified before it was
+/// recorded, and this is that certificate to the last byte, under a root of the same key. All else is judged.
+///
+/// # Errors
+/// Its troubles, at least one.
+pub fn read_issued(
+    layout: &Layout,
+    leaf: &Leaf,
+    keys: KeyKind,
+    root: &Certificate,
+    known: &Known,
+    now: OffsetDateTime,
+) -> Result<Stored, Vec<Trouble>> {
+    let stored = read(layout, leaf).map_err(|trouble| vec![trouble])?;
+    judge(stored, known, |certificate| flaws_but_for_the_signature(certificate, leaf, keys, root, now))
+}
+
+fn judge(stored: Stored, known: &Known, flaws: impl Fn(&Certificate) -> Vec<Flaw>) -> Result<Stored, Vec<Trouble>> {
     let Credential { certificate, key } = &stored.credential;
     let mut troubles = Vec::new();
     if key.spki() != certificate.spki {
         troubles.push(Trouble::Flaw(Flaw::KeyDoesNotFit));
     }
-    troubles.extend(leaf_flaws(certificate, leaf, keys, root, now).into_iter().map(Trouble::Flaw));
+    troubles.extend(flaws(certificate).into_iter().map(Trouble::Flaw));
     if known.sequence(certificate.fingerprint()).is_none() {
         troubles.push(Trouble::NotInLedger);
     }

@@ -7,22 +7,27 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params};
 use time::OffsetDateTime;
 
 use super::error::StoreError;
 use super::files::PRIVATE;
+use super::traces::{Trace, Traces};
 use crate::cluster::profile::RootKind;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::inspect::stamp;
 
-/// The format that this program writes, kept in SQLite's `user_version`.
-const FORMAT: i64 = 1;
+/// The format that this program writes, kept in SQLite's `user_version`: the number of [`STEPS`] taken.
+const FORMAT: i64 = STEPS.len() as i64;
 /// How long another program may hold the database before we give up.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-const SCHEMA: &str = "
+/// What each format adds to the one before it. A new step goes to the end; a step that was released never changes. A ledger
+/// is brought up to date when it is written to, so that those who only read need no right to write.
+const STEPS: [&str; 2] = [CERTIFICATES_AND_EVENTS, TRACES];
+
+const CERTIFICATES_AND_EVENTS: &str = "
 CREATE TABLE certificates (
     seq           INTEGER PRIMARY KEY AUTOINCREMENT, -- order of issue
     serial        TEXT NOT NULL,                     -- hexadecimal
@@ -50,11 +55,23 @@ CREATE TABLE events (
 );
 ";
 
+/// See [`super::traces`].
+const TRACES: &str = "
+CREATE TABLE traces (
+    holder     TEXT PRIMARY KEY,                     -- nodes/HOST, masters/NAME, verifier
+    digest     BLOB NOT NULL,                        -- SHA-256: what was asked for, and the files that were good
+    not_before INTEGER NOT NULL,                     -- all of its certificates are valid from here, in Unix seconds
+    not_after  INTEGER NOT NULL                      -- until here
+) WITHOUT ROWID;
+";
+
 /// The open ledger.
 #[derive(Debug)]
 pub struct Ledger {
     connection: Connection,
     path: PathBuf,
+    /// As it was found.
+    format: i64,
 }
 
 /// One certificate to be recorded.
@@ -114,16 +131,29 @@ impl Ledger {
             .open(path)
             .map_err(|error| StoreError::io("create", path, &error))?;
         let mut ledger = Self::connect(path)?;
-        if ledger.format()? == 0 {
-            let transaction = ledger.connection.transaction().map_err(|error| failed(path, &error))?;
-            transaction
-                .execute_batch(SCHEMA)
-                .and_then(|()| transaction.pragma_update(None, "user_version", FORMAT))
-                .and_then(|()| transaction.commit())
-                .map_err(|error| failed(path, &error))?;
-        }
+        ledger.upgrade()?;
         ledger.check_format()?;
         Ok(ledger)
+    }
+
+    /// Takes the steps that are missing, all or none.
+    fn upgrade(&mut self) -> Result<(), StoreError> {
+        if self.format >= FORMAT {
+            return Ok(());
+        }
+        let upgrade = |connection: &mut Connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            // Again, now that nobody else can.
+            let found = user_version(&transaction)?;
+            for step in STEPS.iter().skip(usize::try_from(found).unwrap_or(0)) {
+                transaction.execute_batch(step)?;
+            }
+            transaction.pragma_update(None, "user_version", FORMAT.max(found))?;
+            transaction.commit()
+        };
+        upgrade(&mut self.connection).map_err(|error| failed(&self.path, &error))?;
+        self.format = FORMAT;
+        Ok(())
     }
 
     /// Opens the ledger: for writing where the medium allows it, else for reading. SQLite decides that by itself; it has to
@@ -147,17 +177,12 @@ impl Ledger {
             .busy_timeout(PATIENCE)
             .and_then(|()| connection.pragma_update(None, "synchronous", "FULL"))
             .map_err(|error| failed(path, &error))?;
-        Ok(Self { connection, path: path.to_owned() })
-    }
-
-    fn format(&self) -> Result<i64, StoreError> {
-        self.connection
-            .pragma_query_value(None, "user_version", |row| row.get(0))
-            .map_err(|error| failed(&self.path, &error))
+        let format = user_version(&connection).map_err(|error| failed(path, &error))?;
+        Ok(Self { connection, path: path.to_owned(), format })
     }
 
     fn check_format(&self) -> Result<(), StoreError> {
-        let found = self.format()?;
+        let found = self.format;
         if found > FORMAT {
             return Err(StoreError::LedgerNewer { path: self.path.clone(), found, known: FORMAT });
         }
@@ -173,6 +198,7 @@ impl Ledger {
     /// # Errors
     /// When SQLite cannot; nothing is recorded then.
     pub fn record(&mut self, entries: &[Entry<'_>], mark: &Mark<'_>) -> Result<(), StoreError> {
+        self.upgrade()?;
         let path = &self.path;
         let record = |connection: &mut Connection| {
             let transaction = connection.transaction()?;
@@ -210,6 +236,7 @@ impl Ledger {
     /// # Errors
     /// When SQLite cannot.
     pub fn note(&mut self, kind: &str, subject: &str, detail: &str, mark: &Mark<'_>) -> Result<(), StoreError> {
+        self.upgrade()?;
         self.connection
             .execute(
                 "INSERT INTO events (at, by, kind, subject, detail) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -217,6 +244,57 @@ impl Ledger {
             )
             .map(|_| ())
             .map_err(|error| failed(&self.path, &error))
+    }
+
+    /// Whether this certificate was recorded as that root, made by itself.
+    ///
+    /// # Errors
+    /// When SQLite cannot.
+    pub fn knows_root(&self, certificate: Fingerprint, kind: RootKind) -> Result<bool, StoreError> {
+        let query = "SELECT count(*) FROM certificates WHERE sha256 = ?1 AND issuer_sha256 = ?1 AND profile = ?2";
+        self.connection
+            .query_row(query, params![certificate.to_string(), kind.as_str()], |row| row.get::<_, i64>(0))
+            .map(|count| count > 0)
+            .map_err(|error| failed(&self.path, &error))
+    }
+
+    /// Remembers what was found good: each holder's newest trace.
+    ///
+    /// # Errors
+    /// When SQLite cannot; nothing new is remembered then.
+    pub fn remember(&mut self, traces: &[Trace]) -> Result<(), StoreError> {
+        self.upgrade()?;
+        let remember = |connection: &mut Connection| {
+            let transaction = connection.transaction()?;
+            {
+                let mut insert = transaction.prepare_cached(
+                    "INSERT OR REPLACE INTO traces (holder, digest, not_before, not_after) VALUES (?1, ?2, ?3, ?4)",
+                )?;
+                for trace in traces {
+                    insert.execute(params![trace.holder, trace.digest.bytes(), trace.not_before, trace.not_after])?;
+                }
+            }
+            transaction.commit()
+        };
+        remember(&mut self.connection).map_err(|error| failed(&self.path, &error))
+    }
+
+    /// All that is remembered; nothing where the ledger is older than that.
+    ///
+    /// # Errors
+    /// When SQLite cannot.
+    pub fn traces(&self) -> Result<Traces, StoreError> {
+        if self.format < 2 {
+            return Ok(Traces::default());
+        }
+        let query = || {
+            let mut select = self.connection.prepare("SELECT digest, not_before, not_after FROM traces")?;
+            let row = |row: &rusqlite::Row<'_>| {
+                Ok((Fingerprint::from_bytes(row.get(0)?), (row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)))
+            };
+            select.query_map([], row)?.collect::<rusqlite::Result<_>>()
+        };
+        query().map(Traces).map_err(|error| failed(&self.path, &error))
     }
 
     /// Which certificates the ledger knows.
@@ -246,6 +324,10 @@ impl Ledger {
             .collect::<Result<_, StoreError>>()?;
         Ok(Known { order, roots })
     }
+}
+
+fn user_version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
 fn failed(path: &Path, error: &rusqlite::Error) -> StoreError {

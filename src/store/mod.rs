@@ -10,3 +10,4 @@ pub mod ledger;
 pub mod lock;
 pub mod roots;
 pub mod service_account;
+pub mod traces;
