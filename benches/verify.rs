@@ -164,6 +164,7 @@ impl Site {
             name: Some(name),
             addresses: vec![at.ip().to_string()],
             port: Some(at.port().to_string()),
+            ..DraftHost::default()
         };
         let masters = addresses.masters.iter().map(|at| host("master".into(), at)).collect();
         let draft = |silent: &[SocketAddr]| {

@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{bundle, completions, demo, init, init_ca, issue_master, issue_node, man, show, verify};
+use crate::commands::{
+    bundle, completions, demo, init, init_ca, issue_admin, issue_master, issue_node, man, open, policy, revoke, show,
+    verify,
+};
 use crate::store::layout::Layout;
 use crate::ui::{ColorChoice, Verbosity};
 
@@ -82,8 +85,16 @@ pub enum Command {
     IssueMaster(issue_master::IssueMasterArgs),
     /// Issue nodes' credentials: what is missing or no longer matches the cluster file
     IssueNode(issue_node::IssueNodeArgs),
+    /// Issue an administrator's kubeconfig
+    IssueAdmin(issue_admin::IssueAdminArgs),
     /// Render and pack one bundle for each host
     Bundle(bundle::BundleArgs),
+    /// Open a bundle on its host: decrypt it, check it, unpack it
+    Open(open::OpenArgs),
+    /// Write what the accounts may do, for kubectl and API servers, or say it in words
+    Policy(policy::PolicyArgs),
+    /// Revoke certificates: in the ledger, in revocation lists, and by a rule that API servers heed
+    Revoke(revoke::RevokeArgs),
     /// Prove on a live cluster, or in the directory alone, that its members find and trust each other
     Verify(verify::VerifyArgs),
     /// Explain any certificate, key, request, kubeconfig or bundle

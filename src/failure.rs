@@ -137,7 +137,11 @@ fn exit_of(link: &(dyn StdError + 'static)) -> Option<Exit> {
         return Some(match error {
             MintError::Flawed { .. } => Exit::Refused,
             MintError::Key(KeyError::NoRandomness) => Exit::Environment,
-            MintError::Key(_) | MintError::Certificate(_) | MintError::Encode(_) => Exit::Bug,
+            MintError::Key(_)
+            | MintError::Certificate(_)
+            | MintError::Encode(_)
+            | MintError::List(_)
+            | MintError::OtherList => Exit::Bug,
         });
     }
     link.downcast_ref::<std::io::Error>().map(|_| Exit::Environment)

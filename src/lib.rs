@@ -4,6 +4,7 @@
 //!
 //! - [`cluster`]: what the admin declared, parsed for good, and the PKI policy as a table
 //! - [`pki`]: bytes and cryptography
+//! - [`policy`]: who may do what in the cluster, and who is denied
 //! - [`cluster_file`]: YAML and kubectl's JSON to a cluster, and back
 //! - [`store`]: the cluster directory
 //! - [`bundle`]: what each host receives
@@ -22,6 +23,7 @@ pub mod cluster_file;
 pub mod commands;
 pub mod failure;
 pub mod pki;
+pub mod policy;
 pub mod standin;
 pub mod store;
 pub mod ui;
@@ -84,13 +86,20 @@ pub fn run(world: &mut World) -> Exit {
 }
 
 fn dispatch(command: Command, context: &mut Context<'_>) -> anyhow::Result<Exit> {
-    use crate::commands::{bundle, completions, demo, init, init_ca, issue_master, issue_node, man, show, verify};
+    use crate::commands::{
+        bundle, completions, demo, init, init_ca, issue_admin, issue_master, issue_node, man, open, policy, revoke,
+        show, verify,
+    };
     match command {
         Command::Init(args) => init::run(&args, context),
         Command::InitCa(args) => init_ca::run(&args, context),
         Command::IssueMaster(args) => issue_master::run(&args, context),
         Command::IssueNode(args) => issue_node::run(&args, context),
+        Command::IssueAdmin(args) => issue_admin::run(&args, context),
         Command::Bundle(args) => bundle::run(&args, context),
+        Command::Open(args) => open::run(&args, context),
+        Command::Policy(args) => policy::run(&args, context),
+        Command::Revoke(args) => revoke::run(&args, context),
         Command::Verify(args) => verify::run(&args, context),
         Command::Show(args) => show::run(&args, context),
         Command::Demo(args) => demo::run(&args, context),

@@ -10,11 +10,14 @@ unset CDPATH
 
 usage() {
     cat <<'USAGE'
-Usage: [DESTDIR=FOLDER] ./install.sh [--dry-run] [--force-host] [--replace]
+Usage: [DESTDIR=FOLDER] ./install.sh [--dry-run] [--signer FILE] [--force-host] [--replace]
 
 Installs the files of this bundle under / or, with DESTDIR, under a folder that stands for it.
 
   --dry-run     check everything, say what would be installed, change nothing
+  --signer FILE refuse a bundle that nobody in FILE signed: a name and a public key a line (ssh-keygen's allowed_signers).
+                Without it: the file that CLUSTERCTL_SIGNER names, else etc/kubernetes/clusterctl/allowed_signers, if there
+                is one
   --force-host  install although this host is called otherwise than the bundle's
   --replace     install although a newer bundle, or another cluster's or host's, is installed
   --help        say this
@@ -76,9 +79,21 @@ read_options() {
     dry_run=no
     force_host=no
     replace=no
-    for option in "$@"; do
+    signers=${CLUSTERCTL_SIGNER:-}
+    while [ $# -gt 0 ]; do
+        option=$1
+        shift
         case "$option" in
         --dry-run) dry_run=yes ;;
+        --signer=?*) signers=${option#--signer=} ;;
+        --signer)
+            if [ -z "${1:-}" ]; then
+                printf 'error: --signer needs a FILE\n' >&2
+                exit 2
+            fi
+            signers=$1
+            shift
+            ;;
         --force-host) force_host=yes ;;
         --replace) replace=yes ;;
         -h | --help)
@@ -100,6 +115,10 @@ read_options() {
     '' | /*) ;;
     *) root=$(pwd)/$root ;;
     esac
+    case "$signers" in
+    '' | /*) ;;
+    *) signers=$(pwd)/$signers ;;
+    esac
 }
 
 # ── the bundle itself ──
@@ -119,6 +138,7 @@ check_bundle() {
         [ -f "$file" ] || die "$(pwd)/$file is missing" "run install.sh in the folder that the whole bundle was unpacked into"
         [ -r "$file" ] || die "$(pwd)/$file cannot be read" "run install.sh as the user who unpacked the bundle, or as root"
     done
+    check_signature
     [ "$(digest manifest.json)" = "$(cut -d ' ' -f 1 manifest.sha256)" ] ||
         die "manifest.json is damaged: its SHA-256 is not the one in manifest.sha256" "copy the bundle again"
     [ "$(field schemaVersion manifest.json)" = 1 ] || die "this install.sh does not know manifest.json's version"
@@ -159,6 +179,32 @@ FILES
     if expr "x$now" '>' "x$not_after" >/dev/null; then
         warn "it is $now here, and the certificates of this bundle ended at $not_after"
     fi
+}
+
+# The manifest lists everything else, so that its signature speaks for all of it.
+check_signature() {
+    usual=$root/etc/kubernetes/clusterctl/allowed_signers
+    if [ -z "$signers" ] && { [ -e "$usual" ] || [ -L "$usual" ]; }; then
+        signers=$usual
+    fi
+    if [ -z "$signers" ]; then
+        say "Signature not checked: no --signer was given, and there is no $usual."
+        return 0
+    fi
+    [ -r "$signers" ] || die "the allowed signers in $signers cannot be read" "name a file with --signer, or run it as root"
+    [ -f manifest.json.sig ] || die "this bundle is not signed: there is no manifest.json.sig in it" \
+        "take one that was made with: clusterctl bundle --sign-with KEY"
+    command -v ssh-keygen >/dev/null || die "there is no ssh-keygen on this host, and without it the signature cannot be checked" \
+        "install openssh-client"
+    signer=$(ssh-keygen -Y find-principals -s manifest.json.sig -f "$signers" 2>/dev/null | head -n 1) || :
+    [ -n "$signer" ] || die "this bundle is signed by nobody who is allowed to, or its signature is damaged" \
+        "the allowed signers are in $signers; nothing was installed"
+    # Of several names on its line any will do.
+    signer=${signer%%,*}
+    ssh-keygen -Y verify -f "$signers" -I "$signer" -n clusterctl-bundle -s manifest.json.sig <manifest.json >/dev/null 2>&1 ||
+        die "manifest.json is not what $signer signed: it was changed, or the signature was made for something else" \
+            "copy the bundle again; nothing was installed"
+    say "Signed by $signer."
 }
 
 is_number() {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use clusterctl::bundle::archive;
 use clusterctl::bundle::contents::Bundle;
@@ -20,9 +20,12 @@ use clusterctl::cluster::spec::{Cluster, Draft, DraftHost, Role};
 use clusterctl::pki::authority::{Authority, Credential, create_root};
 use clusterctl::pki::key::PrivateKey;
 use clusterctl::pki::roots::Roots;
+use clusterctl::policy::denials::Denials;
 use time::OffsetDateTime;
 use time::macros::datetime;
 use zeroize::Zeroizing;
+
+use crate::support::pyyaml;
 
 const NOW: OffsetDateTime = datetime!(2026-11-23 12:00:00 UTC);
 const KEYS: KeyKind = KeyKind::EcdsaP256;
@@ -43,6 +46,7 @@ impl Site {
             name: Some(name.into()),
             addresses: addresses.iter().map(ToString::to_string).collect(),
             port: port.map(ToOwned::to_owned),
+            ..DraftHost::default()
         };
         let draft = Draft {
             name: Some("no".into()),
@@ -117,8 +121,10 @@ impl Site {
         };
         let (cluster, roots, settings) = (&self.cluster, &roots, &Settings::default());
         let service_account = roles.master().map(|_| &self.service_account);
+        let denials = &Denials::default();
         let credentials = &credentials.iter().map(CredentialPem::read).collect::<Result<Vec<_>, _>>()?;
-        templates.render(&BundleInput { cluster, roles, roots, service_account, settings, credentials, generation })
+        let input = BundleInput { cluster, roles, roots, service_account, settings, denials, credentials, generation };
+        templates.render(&input)
     }
 
     fn bundle(&self, host: &str, generation: u64) -> Bundle {
@@ -502,7 +508,7 @@ fn tar_unpacks_one_folder_with_modes_and_no_owner_or_time() {
 #[test]
 fn a_path_longer_than_a_tar_headers_name_still_packs() {
     let name = [["a"; 30].concat().as_str(); 2].join(".");
-    let host = DraftHost { name: Some(name.clone()), addresses: vec!["10.0.0.1".into()], port: None };
+    let host = DraftHost { name: Some(name.clone()), addresses: vec!["10.0.0.1".into()], ..DraftHost::default() };
     let draft = Draft { name: Some("prod".into()), masters: vec![host], ..Draft::default() };
     let bundle = Site::of(draft.check().expect("a good draft")).bundle(&name, 1);
     assert!(bundle.files.iter().any(|file| name.len() + 1 + file.path.len() > 100), "tar's own field has 100 bytes");
@@ -632,7 +638,9 @@ fn installing_puts_every_file_in_place_with_its_mode_and_the_second_time_does_no
     assert_eq!(
         again.stdout,
         format!(
-            "Host name not checked: there is no {place}/etc/hostname.\nNothing to do: all 44 files of both (generation 4) are in place under {place}.\n"
+            "Signature not checked: no --signer was given, and there is no \
+             {place}/etc/kubernetes/clusterctl/allowed_signers.\nHost name not checked: there is no \
+             {place}/etc/hostname.\nNothing to do: all 46 files of both (generation 4) are in place under {place}.\n"
         )
     );
     assert_eq!(scratch.tree(), installed);
@@ -861,22 +869,6 @@ fn stdout(command: &mut Command) -> String {
     let shown = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{command:?}: {shown}{}", String::from_utf8_lossy(&output.stderr));
     shown
-}
-
-/// YAML as PyYAML, a YAML 1.1 reader, sees it.
-fn pyyaml(yaml: &str) -> serde_json::Value {
-    use std::io::Write as _;
-    let script = "import json, sys, yaml; json.dump(yaml.safe_load(sys.stdin), sys.stdout)";
-    let mut python = Command::new("/usr/bin/python3")
-        .args(["-c", script])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("python3 with PyYAML");
-    python.stdin.take().expect("a pipe").write_all(yaml.as_bytes()).expect("written");
-    let output = python.wait_with_output().expect("it ends");
-    assert!(output.status.success(), "{yaml}");
-    serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
 /// Everything below `root`: path → mode and bytes; folders have none.

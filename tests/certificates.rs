@@ -45,7 +45,7 @@ proptest! {
         other in address(),
         keys in prop::sample::select(vec!["ecdsa-p256", "ecdsa-p384", "ed25519"]),
     ) {
-        let host = |name: &str, addresses: Vec<String>| DraftHost { name: Some(name.to_owned()), addresses, port: None };
+        let host = |name: &str, addresses: Vec<String>| DraftHost { name: Some(name.to_owned()), addresses, ..DraftHost::default() };
         let draft = Draft {
             name: Some("prop".to_owned()),
             keys: Some(keys.to_owned()),

@@ -372,7 +372,8 @@ fn a_real_kubectls_nodes_are_taken_over_whole() {
     assert!(found.nodes.iter().all(|node| node.port.is_none()));
     assert!(found.masters.is_empty() && found.without_addresses.is_empty());
 
-    let master = DraftHost { name: Some("master-1".into()), addresses: vec!["10.20.0.11".into()], port: None };
+    let master =
+        DraftHost { name: Some("master-1".into()), addresses: vec!["10.20.0.11".into()], ..DraftHost::default() };
     let draft = Draft { name: Some("prod".into()), masters: vec![master], nodes: found.nodes, ..Draft::default() };
     let cluster = cluster(&write(&draft));
     assert_eq!(cluster.nodes[2].name.as_str(), "on");
@@ -394,6 +395,7 @@ fn ports_masters_and_nodes_without_addresses_are_told() {
         name: Some(name.into()),
         addresses: vec![address.into()],
         port: port.map(Into::into),
+        ..DraftHost::default()
     };
     assert_eq!(found.nodes, [host("cp", "fd00::1", Some("10350")), host("old", "10.0.0.2", None)]);
     assert_eq!(found.masters, [host("cp", "fd00::1", None), host("old", "10.0.0.2", None)]);
@@ -429,7 +431,7 @@ fn what_kubectl_would_not_write_is_named() {
 
 fn host() -> impl Strategy<Value = DraftHost> {
     (option::weighted(0.9, text()), prop::collection::vec(text(), 0..4), option::of(port()))
-        .prop_map(|(name, addresses, port)| DraftHost { name, addresses, port })
+        .prop_map(|(name, addresses, port)| DraftHost { name, addresses, port, ..DraftHost::default() })
 }
 
 fn port() -> impl Strategy<Value = String> {
@@ -536,6 +538,7 @@ fn good_hosts(ips: std::ops::Range<u32>) -> impl Strategy<Value = Vec<DraftHost>
                 format!("fd00::{:x}:{:x}", ip >> 16, ip & 0xffff),
             ],
             port: port.map(|p| p.to_string()),
+            ..DraftHost::default()
         };
         hosts.map(host).collect()
     })

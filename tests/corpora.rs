@@ -120,6 +120,11 @@ fn certificates_hold() {
 }
 
 #[test]
+fn crls_hold() {
+    hold("crls", entrances::crls, CHANGED);
+}
+
+#[test]
 fn pem_holds() {
     hold("pem", entrances::pem, CHANGED);
 }
@@ -150,11 +155,15 @@ fn every_corpus_gets_through_the_door() {
     use clusterctl::bundle::archive;
     use clusterctl::cluster_file::{self, kubeconfig};
     use clusterctl::pki::certificate::Certificate;
+    use clusterctl::pki::crl::{Crl, lists};
     use clusterctl::pki::pem;
     use clusterctl::verify::recording::Recording;
     let taken = |name: &str, takes: fn(&[u8]) -> bool| corpus(name).iter().filter(|(_, bytes)| takes(bytes)).count();
     assert!(taken("recordings", |bytes| Recording::from_bytes(bytes).is_ok()) >= 3);
     assert!(taken("certificates", |bytes| Certificate::from_der(bytes.to_vec()).is_ok()) >= 5);
+    assert!(
+        taken("crls", |bytes| lists(bytes).is_ok_and(|l| l.into_iter().all(|der| Crl::from_der(der).is_ok()))) >= 4
+    );
     assert!(taken("pem", |bytes| pem::read_all(bytes).is_ok()) >= 4);
     assert!(taken("kubeconfigs", |bytes| kubeconfig::read(bytes).is_ok()) >= 3);
     assert!(taken("cluster_files", |bytes| cluster_file::read(bytes).is_ok()) >= 3);
@@ -264,6 +273,37 @@ fn the_corpora_are_written_anew() {
     let odd = ["1.2.3.4=critical,DER:0500", "extendedKeyUsage=serverAuth,1.2.3.5", "keyUsage=cRLSign"];
     put("certificates/odd.der", &self_signed(&["ec", "-pkeyopt", "ec_paramgen_curve:P-384"], &odd));
     put("certificates/none.der", b"\x30\x80\0\0");
+
+    let config = "[ca]\ndefault_ca=d\n[d]\ndatabase=index\ncrlnumber=number\ndefault_md=sha256\ndefault_crl_days=30\n\
+                  [deltas]\n2.5.29.27=critical,ASN1:INTEGER:1\n";
+    for (file, text) in [("ca.cnf", config), ("index", ""), ("number", "01\n")] {
+        lab.write(
+            file,
+            &text.replace("=index", &format!("={}", path("index"))).replace("=number", &format!("={}", path("number"))),
+        );
+    }
+    let (cnf, crt, key) = (path("ca.cnf"), path("pki/etcd/ca.crt"), path("pki/etcd/ca.key"));
+    let ca = ["ca", "-config", &cnf, "-cert", &crt, "-keyfile", &key];
+    let list = |more: &[&str]| {
+        openssl(&[&ca[..], &["-gencrl", "-out", &path("crl.pem")], more].concat());
+        openssl(&["crl", "-outform", "DER", "-in", &path("crl.pem")])
+    };
+    put("crls/empty.der", &list(&[]));
+    put("crls/delta.der", &list(&["-crlexts", "deltas"]));
+    for reason in ["keyCompromise", "removeFromCRL"] {
+        let leaf = path(if reason == "keyCompromise" {
+            "pki/nodes/on/kubelet-client.crt"
+        } else {
+            "pki/nodes/on/kubelet-server.crt"
+        });
+        openssl(&[&ca[..], &["-revoke", &leaf, "-crl_reason", reason]].concat());
+    }
+    let revoked = list(&[]);
+    put("crls/revoked.der", &revoked);
+    put("crls/cut.der", &revoked[..revoked.len() - 9]);
+    put("crls/revoked.pem", lab.read("crl.pem").as_bytes());
+    put("crls/two.pem", lab.read("crl.pem").repeat(2).as_bytes());
+    put("crls/none.pem", lab.read("pki/ca.crt").as_bytes());
 
     let crt = lab.read("pki/ca.crt");
     put("pem/chain.pem", format!("about it\r\n{}\n{crt}", crt.replace('\n', "\r\n")).as_bytes());

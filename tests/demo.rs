@@ -11,7 +11,7 @@ fn the_demo_ends_with_all_six_properties_proven() {
     for step in ["init-ca --plaintext-ca-key", "issue-master --all", "issue-node --all", "bundle --all", "verify"] {
         assert!(ran.err.lines().any(|line| line.trim_start().starts_with(step)), "{step}: {ran}");
     }
-    assert!(ran.out.contains("118 checks: 118 passed\n"), "{ran}");
+    assert!(ran.out.contains("124 checks: 124 passed\n"), "{ran}");
     assert!(!ran.out.contains("FAIL"), "{ran}");
     assert!(lab.snapshot().is_empty(), "the demo leaves nothing where it was started");
 }

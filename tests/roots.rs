@@ -167,3 +167,24 @@ fn a_ca_key_that_is_kept_elsewhere_is_asked_for_only_when_something_is_to_be_sig
         )
     );
 }
+
+#[test]
+fn one_answer_opens_all_roots_and_a_root_with_a_passphrase_of_its_own_asks_for_it() {
+    let mut lab = Lab::with(CLUSTER);
+    lab.typed = Some(["one".to_owned(), "one".to_owned()].into());
+    lab.good(&["init-ca"]);
+    lab.typed = Some(["one".to_owned()].into());
+    lab.good(&["issue-master", "--all"]);
+
+    let (key, clear) = (lab.path("pki/etcd/ca.key"), lab.path("clear"));
+    let (key, clear) = (key.display().to_string(), clear.display().to_string());
+    good_tool("openssl", &["pkey", "-in", &key, "-passin", "pass:one", "-out", &clear]);
+    good_tool("openssl", &["pkcs8", "-topk8", "-scrypt", "-in", &clear, "-passout", "pass:two", "-out", &key]);
+    lab.typed = Some(["one".to_owned(), "wrong".to_owned(), "two".to_owned()].into());
+    let ran = lab.good(&["issue-master", "--all", "--reissue"]);
+    assert!(ran.err.contains("warning: the passphrase is wrong, try again\n"), "{ran}");
+    lab.env.insert("CLUSTERCTL_CA_PASSPHRASE".to_owned(), "one".into());
+    let refused = lab.run(&["issue-master", "--all", "--reissue"]);
+    assert_eq!(refused.status, 3, "{refused}");
+    assert!(refused.err.contains("DIR/pki/etcd/ca.key: the passphrase is wrong\n"), "{refused}");
+}

@@ -1,6 +1,9 @@
 //! What `verify` can be pointed at: the directory, a verifier bundle, a node's own bundle, files and flags, a kubeconfig.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use clusterctl::standin::fault::Fault;
+use serde_json::Value;
 
 use crate::support::live::Live;
 use crate::support::{Lab, Ran, good_tool};
@@ -62,6 +65,88 @@ fn a_verifier_bundle_holds_no_ca_key_and_no_nodes_and_proves_what_it_can() {
     assert_eq!(again.out, packed.out);
     let bytes = |lab: &Lab| std::fs::read(lab.path("verifier.tar.gz")).expect("a bundle");
     assert_eq!(bytes(&live.lab), bytes(&ci), "the same bytes on every run");
+}
+
+/// What became of each check, by its id, where it is made more than once the worst of it.
+fn statuses(ran: &Ran) -> BTreeMap<String, String> {
+    let report: Value = serde_json::from_str(&ran.out).expect("JSON");
+    let mut found: BTreeMap<String, String> = BTreeMap::new();
+    let rank = |status: &str| ["pass", "skipped", "warn", "not-proven", "fail"].iter().position(|s| *s == status);
+    for result in report["results"].as_array().expect("results") {
+        let text = |key: &str| result[key].as_str().unwrap_or_default().to_owned();
+        let known = found.entry(text("id")).or_default();
+        if known.is_empty() || rank(known) < rank(&text("status")) {
+            *known = text("status");
+        }
+    }
+    found
+}
+
+#[test]
+fn with_the_verifiers_certificate_refusals_are_proven_where_nobody_elses_is_there() {
+    let live = Live::start(None);
+    live.lab.good(&["bundle", "--verifier"]);
+    let args = ["verify", "--from", "verifier.tar.gz", "--allow-skipped", "--output", "json"];
+    // Nodes' certificates are not in the bundle; the verifier is let in where strangers are refused.
+    let found = statuses(&live.lab.good(&args));
+    for check in ["master.anonymous", "master.stranger", "node.caller", "node.anonymous", "node.stranger"] {
+        assert_eq!(found[check], "pass", "{check}: {found:#?}");
+    }
+    for check in ["master.caller", "master.whoami", "node.neighbour"] {
+        assert_eq!(found[check], "skipped", "{check}: {found:#?}");
+    }
+    // And where the masters' pair is left out: the kubelet knows the verifier, and forbids it the pods.
+    for master in ["master-1", "master-2"] {
+        for ending in ["crt", "key"] {
+            let file = format!("pki/masters/{master}/apiserver-kubelet-client.{ending}");
+            std::fs::remove_file(live.lab.path(&file)).expect("removed");
+        }
+    }
+    let found = statuses(&live.lab.good(&["verify", "--allow-skipped", "--output", "json"]));
+    for check in ["node.anonymous", "node.stranger", "node.neighbour"] {
+        assert_eq!(found[check], if check == "node.neighbour" { "skipped" } else { "pass" }, "{check}: {found:#?}");
+    }
+    assert_eq!(found["node.caller"], "skipped");
+    // With neither there is nobody to be let in, and nothing follows from a refusal.
+    std::fs::remove_dir_all(live.lab.path("pki/verifier")).expect("removed");
+    let found = statuses(&live.lab.good(&["verify", "--allow-skipped", "--output", "json"]));
+    for check in ["node.caller", "node.anonymous", "node.stranger", "node.neighbour"] {
+        assert_eq!(found[check], "skipped", "{check}: {found:#?}");
+    }
+    // An open door is found with or without.
+    let open = Live::start(Some(Fault::AnonymousMaster));
+    open.lab.good(&["bundle", "--verifier"]);
+    let ran = open.lab.run(&args);
+    assert_eq!((ran.status, statuses(&ran)["master.anonymous"].as_str()), (1, "fail"), "{ran}");
+}
+
+#[test]
+fn a_sample_is_spread_over_the_fleet_and_says_what_it_left_out() {
+    let live = Live::sized(1, 20, None);
+    let ran = live.lab.good(&["verify", "--sample", "4", "--output", "json", "--record", "run.json"]);
+    let report: Value = serde_json::from_str(&ran.out).expect("JSON");
+    let results = report["results"].as_array().expect("results");
+    let of = |id: &str, key: &str| -> Vec<&str> {
+        results.iter().filter(|r| r["id"] == id && r["role"] != "cluster").filter_map(|r| r[key].as_str()).collect()
+    };
+    assert_eq!(of("node.tls", "host"), ["node-1", "node-6", "node-11", "node-16"]);
+    let asked: BTreeSet<&str> = of("master.whoami", "caller").into_iter().collect();
+    assert_eq!(asked, ["node-1", "node-11", "node-16", "node-6"].into());
+    let left_out: Vec<&Value> =
+        results.iter().filter(|r| r["role"] == "cluster" && r["id"] == "node.connect").collect();
+    assert_eq!(left_out.len(), 1);
+    assert_eq!(left_out[0]["observed"], "16 of 20 nodes were left out, as --sample 4 says");
+    assert_eq!((&left_out[0]["status"], &left_out[0]["severity"]), (&"skipped".into(), &"warning".into()));
+    // Told to people, too, and in the recording.
+    let told = live.lab.good(&["verify", "--replay", "run.json"]);
+    assert!(flat(&told).contains("16 of 20 nodes were left out"), "{told}");
+    assert!(told.out.contains("Proven: every check that counts has passed."), "{told}");
+    let all = live.lab.good(&["verify", "--sample", "99"]);
+    assert!(!all.out.contains("left out"), "{all}");
+    let ran = live.lab.run(&["verify", "--sample", "0"]);
+    assert_eq!(ran.status, 2, "{ran}");
+    let ran = live.lab.run(&["verify", "--sample", "1", "--node", "node-1"]);
+    assert_eq!(ran.status, 2, "{ran}");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use clusterctl::cluster_file;
 use clusterctl::cluster_file::kubeconfig;
 use clusterctl::pki::certificate::Certificate;
 use clusterctl::pki::chain::verify_chain;
+use clusterctl::pki::crl::{self, Crl};
 use clusterctl::pki::inspect::{general_flaws, own_root_flaws, root_flaws};
 use clusterctl::pki::key::PrivateKey;
 use clusterctl::pki::pem;
@@ -76,6 +77,30 @@ pub fn certificates(data: &[u8]) {
     let _ = verify_chain(&certificate, itself, itself);
     let read = pem::certificates(certificate.to_pem().as_bytes());
     assert_eq!(read, Ok(vec![data.to_vec()]), "what is written as PEM is read again");
+}
+
+/// A file with revocation lists, DER or PEM, as `verify --crl` takes it.
+pub fn crls(data: &[u8]) {
+    static SIGNER: OnceLock<Certificate> = OnceLock::new();
+    let signer = SIGNER.get_or_init(|| {
+        Certificate::from_der(include_bytes!("../corpus/certificates/root.der").to_vec()).expect("the committed root")
+    });
+    let lists = match crl::lists(data) {
+        Ok(lists) => lists,
+        Err(error) => return harmless(&printable(&error.to_string())),
+    };
+    assert!(!lists.is_empty());
+    for der in lists {
+        match Crl::from_der(der.clone()) {
+            Ok(list) => {
+                assert_eq!(list.der(), der);
+                assert!(list.serials.iter().all(|serial| !serial.0.is_empty()), "every entry has a number");
+                assert!(!list.is_signed_by(signer), "its key signed none of these");
+                harmless(&printable(&list.issuer.text));
+            }
+            Err(error) => harmless(&printable(&error.to_string())),
+        }
+    }
 }
 
 /// A PEM file: certificates, keys, anything.

@@ -8,7 +8,7 @@ use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 use tar::{EntryType, Header};
 use zeroize::Zeroizing;
 
-use super::contents::{Bundle, BundleFile, INSTALLER, MANIFEST, MANIFEST_SUM};
+use super::contents::{Bundle, BundleFile, INSTALLER, MANIFEST, MANIFEST_SUM, SIGNATURE};
 use super::manifest::{Manifest, ManifestError, is_plain_path};
 use crate::pki::fingerprint::Fingerprint;
 
@@ -331,7 +331,7 @@ fn confirm(bundle: &Bundle) -> Result<(), ArchiveError> {
         }
     }
     for file in &bundle.files {
-        let own = [MANIFEST, MANIFEST_SUM].contains(&file.path.as_str());
+        let own = [MANIFEST, MANIFEST_SUM, SIGNATURE].contains(&file.path.as_str());
         if !own && !listed.iter().any(|entry| entry.path == file.path) {
             return Err(ArchiveError::NotListed { path: file.path.clone() });
         }

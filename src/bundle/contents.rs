@@ -9,10 +9,20 @@ use crate::pki::fingerprint::Fingerprint;
 
 /// The bundle's record of itself.
 pub const MANIFEST: &str = "manifest.json";
-/// SHA-256 of [`MANIFEST`], as `sha256sum` writes it: the one file, besides the manifest, that the manifest does not list.
+/// SHA-256 of [`MANIFEST`], as `sha256sum` writes it. The manifest lists neither itself, nor this, nor its signature.
 pub const MANIFEST_SUM: &str = "manifest.sha256";
+/// The signature over [`MANIFEST`], where somebody signed it.
+pub const SIGNATURE: &str = "manifest.json.sig";
 /// Installs the bundle on its host.
 pub const INSTALLER: &str = "install.sh";
+
+/// The mode of a folder on the host, where the bundle's installer has to make it. The kubelet's own folders hold keys.
+#[must_use]
+pub fn folder_mode(path: &str) -> u32 {
+    if path == KUBELET_FOLDER || path.starts_with(&format!("{KUBELET_FOLDER}/")) { 0o750 } else { 0o755 }
+}
+
+const KUBELET_FOLDER: &str = "var/lib/kubelet";
 
 /// A bundle: its manifest, and every file with the manifest among them, sorted by path.
 #[derive(Debug, PartialEq, Eq)]

@@ -73,7 +73,11 @@ fn apiserver(cluster: &Cluster, master: &Host, file: &dyn Fn(&str) -> String) ->
     let etcds: Vec<String> = [master].into_iter().chain(others).map(|host| client_url(&dialled(host))).collect();
     let ranges: Vec<String> = cluster.service_cidrs.iter().map(ToString::to_string).collect();
     let mut flags = vec![format!("--secure-port={}", master.port)];
-    flags.extend(master.addresses.iter().find_map(Address::ip).map(|ip| format!("--advertise-address={ip}")));
+    // Of the first service range's family, or the API server refuses to start (Kubernetes `cmd/kube-apiserver/app/options`,
+    // `validatePublicIPServiceClusterIPRangeIPFamilies`). Without the flag it takes the address of its default route.
+    let primary = cluster.service_cidrs.first().map(|cidr| cidr.first_address().is_ipv4());
+    let advertised = master.addresses.iter().filter_map(Address::ip).find(|ip| Some(ip.is_ipv4()) == primary);
+    flags.extend(advertised.map(|ip| format!("--advertise-address={ip}")));
     flags.extend([
         format!("--service-cluster-ip-range={}", ranges.join(",")),
         format!("--client-ca-file={}", file("ca")),

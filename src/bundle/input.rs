@@ -14,6 +14,7 @@ use crate::pki::certificate::{Certificate, CertificateError};
 use crate::pki::key::{KeyError, PrivateKey};
 use crate::pki::pem::{self, PemError};
 use crate::pki::roots::Roots;
+use crate::policy::denials::Denials;
 
 /// Everything that one host's bundle is made from.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub struct BundleInput<'a> {
     pub service_account: Option<&'a Zeroizing<Vec<u8>>>,
     /// What runs in a master's static pods.
     pub settings: &'a Settings,
+    /// The revoked certificates that API servers deny.
+    pub denials: &'a Denials,
     /// What the host holds: for each of its roles every row of the PKI policy, and nothing else.
     pub credentials: &'a [Held],
     /// Grows with every bundle of this host that differs from the one before; `install.sh` refuses to go back.

@@ -4,10 +4,15 @@
 pub mod archive;
 pub mod contents;
 mod flags;
+pub mod format;
 pub mod input;
+pub mod kubeconfig;
 pub mod manifest;
 pub mod places;
+pub mod policy;
 mod quoting;
 pub mod render;
+pub mod seal;
 pub mod settings;
+pub mod signature;
 pub mod verifier;

@@ -26,6 +26,8 @@ pub const CONTROLLER_MANAGER_KUBECONFIG: &str = "etc/kubernetes/controller-manag
 pub const SCHEDULER_KUBECONFIG: &str = "etc/kubernetes/scheduler.conf";
 /// Who may do what, and who is denied before that is asked.
 pub const AUTHORIZATION: &str = "etc/kubernetes/clusterctl/authorization.yaml";
+/// Where those who deny would call.
+pub const DENY_KUBECONFIG: &str = "etc/kubernetes/clusterctl/deny.kubeconfig";
 /// Where etcd keeps its data.
 pub const ETCD_DATA: &str = "var/lib/etcd";
 
@@ -86,6 +88,7 @@ pub(super) fn by_name(master: bool, node: bool) -> BTreeMap<String, String> {
         name("controller_manager_kubeconfig", CONTROLLER_MANAGER_KUBECONFIG);
         name("scheduler_kubeconfig", SCHEDULER_KUBECONFIG);
         name("authorization", AUTHORIZATION);
+        name("deny_kubeconfig", DENY_KUBECONFIG);
         name("etcd_data", ETCD_DATA);
     }
     for row in TABLE {

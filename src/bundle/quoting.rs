@@ -25,7 +25,7 @@ impl Dialect {
         let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
         let (_, ending) = file.rsplit_once('.')?;
         match ending {
-            "yaml" | "json" => Some(Self::Json),
+            "yaml" | "json" | "kubeconfig" => Some(Self::Json),
             // kubeadm's ending for a kubeconfig.
             "conf" if folder.ends_with("etc/kubernetes") => Some(Self::Json),
             "conf" if folder.contains("etc/systemd/") => Some(Self::Unit),

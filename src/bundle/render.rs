@@ -27,10 +27,12 @@ macro_rules! template {
 }
 
 /// What is compiled in: paths as under `templates/`, which are the hosts' own behind `node/` and `master/`.
-const COMPILED_IN: [(&str, &str); 19] = [
+const COMPILED_IN: [(&str, &str); 23] = [
     template!("install.sh"),
     template!("master/etc/kubernetes/clusterctl/apiserver.env"),
+    template!("master/etc/kubernetes/clusterctl/authorization.yaml"),
     template!("master/etc/kubernetes/clusterctl/controller-manager.env"),
+    template!("master/etc/kubernetes/clusterctl/deny.kubeconfig"),
     template!("master/etc/kubernetes/clusterctl/etcd.env"),
     template!("master/etc/kubernetes/clusterctl/scheduler.env"),
     template!("master/etc/kubernetes/controller-manager.conf"),
@@ -46,6 +48,8 @@ const COMPILED_IN: [(&str, &str); 19] = [
     template!("node/etc/kubernetes/kubelet.conf"),
     template!("node/etc/systemd/system/kubelet.service.d/10-clusterctl.conf"),
     template!("node/var/lib/kubelet/config.yaml"),
+    template!("policy/accounts.yaml"),
+    template!("policy/nodes.yaml"),
     template!("verifier/policy/clusterctl-verifier.yaml"),
 ];
 
@@ -179,7 +183,7 @@ impl Templates {
         Ok(sealed(input, &credentials, files.collect()))
     }
 
-    fn fill(&self, path: &'static str, values: &Values<'_>) -> Result<String, TemplateError> {
+    pub(super) fn fill(&self, path: &'static str, values: &impl Serialize) -> Result<String, TemplateError> {
         let template = self.engine.get_template(path).map_err(|error| failed(path, "", &error))?;
         template.render(minijinja::value::Serde(values)).map_err(|error| failed(path, template.source(), &error))
     }
@@ -196,8 +200,8 @@ fn goes_to(template: &'static str, input: &BundleInput<'_>) -> Option<&'static s
     match template.split_once('/') {
         Some(("master", path)) => input.roles.master().map(|_| path),
         Some(("node", path)) => input.roles.node().map(|_| path),
-        // No host's: see `Templates::verifier_policy`.
-        Some(("verifier", _)) => None,
+        // No host's: see `Templates::verifier_policy` and `Templates::policy`.
+        Some(("verifier" | "policy", _)) => None,
         _ => Some(template),
     }
 }
@@ -239,6 +243,8 @@ struct Values<'a> {
     roles: Vec<&'static str>,
     generation: u64,
     cluster: ClusterValues<'a>,
+    accounts: &'static str,
+    denials: Vec<Vec<String>>,
     images: &'a Settings,
     files: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -293,6 +299,8 @@ impl<'a> Values<'a> {
                 service_cidrs: cluster.service_cidrs.iter().map(ToString::to_string).collect(),
                 root_pin: input.roots.cluster.spki_fingerprint().as_pin(),
             },
+            accounts: cluster.accounts.as_str(),
+            denials: master.map(|_| input.denials.rules()).unwrap_or_default(),
             images: input.settings,
             flags: master.map(|master| Flags::of(cluster, master, &files)),
             files,

@@ -6,6 +6,7 @@ use super::address::{AddressError, CidrError};
 use super::endpoint::EndpointError;
 use super::lifetime::{Lifetime, LifetimeError};
 use super::name::NameError;
+use super::recipient::RecipientError;
 
 /// One fault in a cluster file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +69,9 @@ pub enum Reason {
     /// Not a lifetime.
     #[error("not a valid lifetime: {0}")]
     Lifetime(LifetimeError),
+    /// Not a recipient.
+    #[error("bundles cannot be sealed to this: {0}")]
+    Recipient(RecipientError),
     /// Not a port.
     #[error("not a valid port: it must be 1 to 65535")]
     Port,

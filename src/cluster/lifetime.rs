@@ -27,6 +27,8 @@ pub enum LifetimeError {
 impl Lifetime {
     /// Ten years.
     pub const TEN_YEARS: Self = Self(10 * YEAR);
+    /// Seven days.
+    pub const ONE_WEEK: Self = Self(7 * DAY);
     /// One year.
     pub const ONE_YEAR: Self = Self(YEAR);
 

@@ -9,4 +9,5 @@ pub mod key_kind;
 pub mod lifetime;
 pub mod name;
 pub mod profile;
+pub mod recipient;
 pub mod spec;

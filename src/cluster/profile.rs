@@ -321,7 +321,7 @@ mod tests {
         let host = |name: &str, address: &str| DraftHost {
             name: Some(name.into()),
             addresses: vec![address.into(), format!("{name}.example.net")],
-            port: None,
+            ..DraftHost::default()
         };
         let draft = Draft {
             name: Some("prod".into()),

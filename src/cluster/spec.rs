@@ -11,6 +11,7 @@ use super::fault::{Fault, Reason};
 use super::key_kind::KeyKind;
 use super::lifetime::Lifetime;
 use super::name::{ClusterName, DnsName, HostName};
+use super::recipient::{Recipient, RecipientError};
 
 /// Kubernetes's port of the API server.
 pub const API_SERVER_PORT: u16 = 6443;
@@ -57,6 +58,33 @@ pub struct DraftHost {
     pub addresses: Vec<String>,
     /// `apiServerPort` of a master, `kubeletPort` of a node
     pub port: Option<String>,
+    /// `sealTo`
+    pub seal_to: OneOrMore,
+}
+
+/// A text or a list of texts: a list of one is not the same as the text, for its path is another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OneOrMore {
+    /// A text.
+    One(String),
+    /// A list, empty where nothing stands.
+    More(Vec<String>),
+}
+
+impl Default for OneOrMore {
+    fn default() -> Self {
+        Self::More(Vec::new())
+    }
+}
+
+impl OneOrMore {
+    /// Every text, with what comes behind the key in its path.
+    fn texts(&self) -> Vec<(String, &String)> {
+        match self {
+            Self::One(text) => vec![(String::new(), text)],
+            Self::More(texts) => texts.iter().enumerate().map(|(i, text)| (format!("[{i}]"), text)).collect(),
+        }
+    }
 }
 
 /// A cluster in which every value is known good.
@@ -102,6 +130,8 @@ pub struct Host {
     pub addresses: Vec<Address>,
     /// TCP port of the API server on a master, of the kubelet on a node.
     pub port: u16,
+    /// Whom its bundle is sealed to; nobody where the cluster file does not say.
+    pub seal_to: Vec<Recipient>,
 }
 
 /// What a host does. A host may do both.
@@ -280,8 +310,9 @@ impl Draft {
                 // An endpoint that is this very host says where its API server listens.
                 None => endpoint.filter(|e| addresses.contains(&e.host)).map(|e| e.port).or(Some(default_port)),
             };
+            let seal_to = recipients(&at("sealTo"), &draft.seal_to, faults);
             if let (Some(name), Some(port)) = (name, port) {
-                hosts.push((i, Host { name, addresses, port }));
+                hosts.push((i, Host { name, addresses, port, seal_to }));
             }
         }
         hosts
@@ -339,6 +370,22 @@ impl Draft {
         let (_, host) = masters.first()?;
         Some(Endpoint { host: host.addresses.first()?.clone(), port: host.port })
     }
+}
+
+fn recipients(path: &str, drafts: &OneOrMore, faults: &mut Faults) -> Vec<Recipient> {
+    let mut recipients: Vec<Recipient> = Vec::new();
+    for (behind, text) in drafts.texts() {
+        match Recipient::parse(text) {
+            Ok(recipient) if recipients.contains(&recipient) => {}
+            Ok(recipient) => recipients.push(recipient),
+            Err(error) => {
+                // A secret that was put here by mistake goes no further.
+                let seen = (error != RecipientError::Secret).then(|| text.clone());
+                faults.add(&format!("{path}{behind}"), seen, Reason::Recipient(error));
+            }
+        }
+    }
+    recipients
 }
 
 /// An etcd member's certificate has the master's name as its common name (kubeadm's way).
@@ -438,7 +485,7 @@ mod tests {
 
     fn host(name: &str, addresses: &[&str]) -> DraftHost {
         let addresses = addresses.iter().map(ToString::to_string).collect();
-        DraftHost { name: Some(name.into()), addresses, port: None }
+        DraftHost { name: Some(name.into()), addresses, ..DraftHost::default() }
     }
 
     fn draft() -> Draft {

@@ -3,7 +3,7 @@
 
 use serde::de::{Error, MapAccess, SeqAccess};
 
-use super::shape::{Entries, Items, Mapping, Reading, Texts, list, mapping, text};
+use super::shape::{Entries, Items, Mapping, Reading, Texts, list, mapping, text, text_or_list};
 use crate::cluster::fault::Reason;
 use crate::cluster::spec::{Draft, DraftHost};
 
@@ -26,8 +26,8 @@ const FILE_KEYS: &[&str] = &[
     "nodes",
 ];
 const VALIDITY_KEYS: &[&str] = &["ca", "master", "node"];
-const MASTER_KEYS: &[&str] = &["name", "addresses", "apiServerPort"];
-const NODE_KEYS: &[&str] = &["name", "addresses", "kubeletPort"];
+const MASTER_KEYS: &[&str] = &["name", "addresses", "apiServerPort", "sealTo"];
+const NODE_KEYS: &[&str] = &["name", "addresses", "kubeletPort", "sealTo"];
 
 /// The file's top.
 pub(super) struct File<'a> {
@@ -181,6 +181,7 @@ impl Entries for Host {
                 list(map, &mut texts, reading)?;
                 self.host.addresses = texts.0;
             }
+            "sealTo" => self.host.seal_to = text_or_list(map, reading)?,
             // Whichever port the role has.
             _ => self.host.port = text(map, reading)?,
         }

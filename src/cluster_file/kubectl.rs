@@ -94,9 +94,13 @@ pub fn from_kubectl(bytes: &[u8]) -> Result<FromKubectl, KubectlError> {
             continue;
         }
         if MASTER_LABELS.iter().any(|&label| node.metadata.labels.iter().flatten().any(|(key, _)| key == label)) {
-            found.masters.push(DraftHost { name: Some(name.clone()), addresses: addresses.clone(), port: None });
+            found.masters.push(DraftHost {
+                name: Some(name.clone()),
+                addresses: addresses.clone(),
+                ..DraftHost::default()
+            });
         }
-        found.nodes.push(DraftHost { name: Some(name), addresses, port: node.port() });
+        found.nodes.push(DraftHost { name: Some(name), addresses, port: node.port(), ..DraftHost::default() });
     }
     Ok(found)
 }

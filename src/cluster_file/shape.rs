@@ -10,6 +10,7 @@ use serde::de::{
 
 use super::lines::{self, Locate, Place};
 use crate::cluster::fault::{Fault, Reason};
+use crate::cluster::spec::OneOrMore;
 
 /// More faults than anybody reads: a file with so many is not worth reading on.
 const MAX_FAULTS: usize = 10_000;
@@ -256,6 +257,24 @@ pub(super) fn text<'de, A: MapAccess<'de>>(map: &mut A, reading: &mut Reading) -
     }
     reading.fault(None, Reason::Shape { wanted: Text::WANTED })?;
     Ok(None)
+}
+
+/// Reads the text, or the list of texts, that is the value of the key just read.
+pub(super) fn text_or_list<'de, A: MapAccess<'de>>(map: &mut A, reading: &mut Reading) -> Result<OneOrMore, A::Error> {
+    match map.next_value_seed(Text(reading))? {
+        Scalar::Text(text) => return Ok(OneOrMore::One(text)),
+        Scalar::Tagged => reading.fault(None, Reason::Shape { wanted: Text::WANTED })?,
+        Scalar::Other(there) => {
+            // As above; only that a list is welcome where it stands.
+            if map.next_key_seed(Locate)?.flatten() != there {
+                return Err(A::Error::custom("an alias (*name) of a list or a mapping stands where a text is needed"));
+            }
+            let mut texts = Texts::default();
+            list(map, &mut texts, reading)?;
+            return Ok(OneOrMore::More(texts.0));
+        }
+    }
+    Ok(OneOrMore::default())
 }
 
 /// Reads a scalar as it is written. `deserialize_any` would make a boolean of `true` and a number of `1e3`;

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use super::draft::{API_VERSION, KIND};
-use crate::cluster::spec::{DEFAULT_DOMAIN, DEFAULT_SERVICE_CIDR, Draft, DraftHost};
+use crate::cluster::spec::{DEFAULT_DOMAIN, DEFAULT_SERVICE_CIDR, Draft, DraftHost, OneOrMore};
 
 /// Writes the cluster file that says what `draft` says; what the draft leaves out stands there as a comment.
 #[must_use]
@@ -64,6 +64,7 @@ pub fn write(draft: &Draft) -> String {
     file.comment(
         "The hosts that run an API server. addresses is where each is reached, IP addresses and DNS names; all of them\n\
          are in its certificate. apiServerPort is 6443, or the endpoint's port on a master that is the endpoint.\n\
+         sealTo is whom its bundle is sealed to: the host's SSH host key, an age recipient, or a list of them.\n\
          An entry looks like this:\n\
          - name: \"master-1\"\n  addresses: [\"10.20.0.11\", \"master-1.example.net\"]",
     );
@@ -72,7 +73,7 @@ pub fn write(draft: &Draft) -> String {
     file.comment(
         "The hosts that run a kubelet. name is the node's name as `kubectl get nodes` shows it; addresses must hold what\n\
          the masters dial, or they would refuse the node's certificate. kubeletPort is 10250. A machine that is both\n\
-         stands in both lists. An entry looks like this:\n\
+         stands in both lists. sealTo is as for masters. An entry looks like this:\n\
          - name: \"worker-1\"\n  addresses: [\"10.20.1.11\", \"fd20:1::11\", \"worker-1.example.net\"]",
     );
     file.hosts("nodes", "kubeletPort", &draft.nodes);
@@ -136,6 +137,11 @@ impl File {
             self.line(&format!("{lead}addresses: {}", list(&host.addresses)));
             if let Some(port) = &host.port {
                 self.line(&format!("  {port_key}: {}", number_or_quoted(port)));
+            }
+            match &host.seal_to {
+                OneOrMore::One(text) => self.line(&format!("  sealTo: {}", quoted(text))),
+                OneOrMore::More(texts) if texts.is_empty() => {}
+                OneOrMore::More(texts) => self.line(&format!("  sealTo: {}", list(texts))),
             }
         }
     }

@@ -4,22 +4,24 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+use rayon::iter::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 use time::OffsetDateTime;
+use zeroize::Zeroizing;
 
 use crate::bundle::archive;
 use crate::bundle::contents::Bundle;
 use crate::bundle::places;
 use crate::cluster::name::HostName;
-use crate::cluster::profile::{Leaf, RootKind};
+use crate::cluster::profile::{Leaf, Profile, RootKind, SYSTEM_MASTERS};
 use crate::cluster::spec::{Cluster, Host};
 use crate::cluster_file::kubeconfig::{self, Credential, Kubeconfig};
 use crate::cluster_file::kubelet_config;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
-use crate::pki::inspect::{Flaw, own_root_flaws, root_of_another_cluster, stamp};
+use crate::pki::inspect::{Flaw, general_flaws, own_root_flaws, root_of_another_cluster, stamp};
 use crate::pki::key::PrivateKey;
 use crate::pki::pem;
+use crate::policy::denials::Denials;
 use crate::store::credentials::{self, Trouble};
 use crate::store::files;
 use crate::store::layout::Layout;
@@ -29,6 +31,9 @@ use crate::store::service_account::{self, Found};
 use crate::verify::finding::{CheckId, Finding, Status};
 use crate::verify::target::Place;
 
+/// No administrator's kubeconfig is larger than this, in bytes.
+const ADMIN_LIMIT: u64 = 256 * 1024;
+
 /// What an audit looks at.
 pub(super) struct Audit<'a> {
     pub(super) layout: &'a Layout,
@@ -37,7 +42,11 @@ pub(super) struct Audit<'a> {
     /// All roots that can be read, the cluster's among them.
     pub(super) roots: &'a BTreeMap<RootKind, Certificate>,
     pub(super) known: &'a Known,
+    /// What masters' bundles have to deny.
+    pub(super) denials: &'a Denials,
     pub(super) now: OffsetDateTime,
+    /// Whether nobody will be told where and why something passed: of many it would fill the memory.
+    pub(super) only_what_is_wrong: bool,
 }
 
 impl Audit<'_> {
@@ -45,21 +54,54 @@ impl Audit<'_> {
     pub(super) fn findings(&self, progress: &(dyn Fn() + Sync)) -> Vec<Finding> {
         let mut findings: Vec<Finding> = RootKind::ALL.into_iter().map(|kind| self.root(kind)).collect();
         findings.extend(self.open_doors());
-        let masters = self.cluster.masters.iter().map(|host| (Place::Master, self.cluster.master_leaves(host)));
-        let nodes = self.cluster.nodes.iter().map(|host| (Place::Node, self.cluster.node_leaves(host)));
-        let verifier = (Place::Cluster, vec![self.cluster.verifier_leaf()]);
-        let holders: Vec<(Place, Vec<Leaf>)> = masters.chain([verifier]).chain(nodes).collect();
-        let looked: Vec<Looked> = holders
-            .par_iter()
-            .flat_map_iter(|(place, leaves)| {
-                progress();
-                leaves.iter().map(|leaf| self.look(*place, leaf))
-            })
-            .collect();
-        findings.extend(with_shared_keys(looked));
+        let hosts = self.cluster.masters.len() + self.cluster.nodes.len();
+        let look = |holder: usize| {
+            progress();
+            let (place, leaves) = self.holder(holder);
+            leaves.into_iter().map(move |leaf| self.look(place, &leaf))
+        };
+        // With the verifier, between the masters and the nodes.
+        let looked: Vec<Looked> = (0..=hosts).into_par_iter().flat_map_iter(look).collect();
+        findings.extend(self.with_shared_keys(looked));
         findings.push(self.service_account());
+        findings.extend(self.admins());
         findings.extend(self.bundles());
         findings
+    }
+
+    /// What one holder is to hold, by number. Made when it is needed: of many hosts it would fill the memory.
+    fn holder(&self, number: usize) -> (Place, Vec<Leaf>) {
+        let masters = &self.cluster.masters;
+        match (masters.get(number), number.checked_sub(masters.len() + 1).and_then(|i| self.cluster.nodes.get(i))) {
+            (Some(master), _) => (Place::Master, self.cluster.master_leaves(master)),
+            (None, Some(node)) => (Place::Node, self.cluster.node_leaves(node)),
+            (None, None) => (Place::Cluster, vec![self.cluster.verifier_leaf()]),
+        }
+    }
+
+    /// Two holders with one key could each pass for the other.
+    fn with_shared_keys(&self, mut looked: Vec<Looked>) -> Vec<Finding> {
+        let mut last: HashMap<Fingerprint, usize> = HashMap::with_capacity(looked.len());
+        for i in 0..looked.len() {
+            if let Some(key) = looked[i].key
+                && let Some(other) = last.insert(key, i)
+            {
+                let other = format!("{} {}", looked[other].finding.host, looked[other].profile.policy().name);
+                let shared = Trouble::SharedKey(other).to_string();
+                let Looked { finding, profile, .. } = &mut looked[i];
+                let passed = finding.status == Status::Pass;
+                finding.observed = if passed { shared } else { format!("{shared}; {}", finding.observed) };
+                finding.expected = expected_of(*profile);
+                finding.address.get_or_insert_with(|| {
+                    let folder = self.layout.holder_folder(*profile, HostName::parse(&finding.host).ok().as_ref());
+                    folder.join(profile.policy().name).with_extension("crt").display().to_string()
+                });
+                finding.status = Status::Fail;
+                finding.hint =
+                    Some("issue both again with --reissue: who has one key can pass for the other".to_owned());
+            }
+        }
+        looked.into_iter().map(|one| one.finding).collect()
     }
 
     fn root(&self, kind: RootKind) -> Finding {
@@ -130,6 +172,51 @@ impl Audit<'_> {
         finding(Status::Fail).saw(wrong, expected).hint(hint)
     }
 
+    /// Administrators' kubeconfigs that still lie here. They are to be handed over: one that passes by every authorizer is
+    /// told of even when it is as it should be.
+    fn admins(&self) -> Vec<Finding> {
+        let names = files::names_in(&self.layout.admins()).unwrap_or_default();
+        names.iter().filter(|name| name.ends_with(".conf")).map(|name| self.admin(name)).collect()
+    }
+
+    fn admin(&self, file: &str) -> Finding {
+        let path = self.layout.admins().join(file);
+        let who = format!("admin {}", file.trim_end_matches(".conf"));
+        let finding = |status| {
+            Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, &who, status).address(path.display().to_string())
+        };
+        let expected = "a kubeconfig of this root's, known to the ledger, its owner's alone";
+        let certificate = match administrator(&path) {
+            Ok(certificate) => certificate,
+            Err(why) => {
+                let hint = format!("clusterctl issue-admin {} --reissue", file.trim_end_matches(".conf"));
+                return finding(Status::Fail).saw(why, expected).hint(hint);
+            }
+        };
+        let mut wrong: Vec<String> = general_flaws(&certificate, self.now).iter().map(ToString::to_string).collect();
+        if !certificate.is_signed_by(self.root) {
+            wrong.push(Flaw::BadSignature.to_string());
+        }
+        if self.known.sequence(certificate.fingerprint()).is_none() {
+            wrong.push(Trouble::NotInLedger.to_string());
+        }
+        match files::mode(&path) {
+            Ok(mode) if mode & 0o077 != 0 => wrong.push(Trouble::Mode(path.clone(), mode).to_string()),
+            _ => {}
+        }
+        let until = stamp(certificate.not_after);
+        if !wrong.is_empty() {
+            return finding(Status::Fail).saw(wrong.join("; "), expected).hint(format!("rm {}", path.display()));
+        }
+        if certificate.subject.organizations.iter().any(|group| group == SYSTEM_MASTERS) {
+            let saw = format!("{SYSTEM_MASTERS}, which no authorizer is asked about, until {until}");
+            return finding(Status::Warn)
+                .saw(saw, "no such account outside of an emergency")
+                .hint(format!("destroy it when the emergency is over: rm {}", path.display()));
+        }
+        finding(Status::Pass).saw(format!("good until {until}"), expected)
+    }
+
     /// What stands between others and the keys: the folder of them all, the ledger, and the folder of bundles. Nothing is
     /// said when all of them are their owner's alone.
     fn open_doors(&self) -> Option<Finding> {
@@ -150,14 +237,13 @@ impl Audit<'_> {
         let path = self.layout.holder_folder(leaf.profile, leaf.host.as_ref()).join(format!("{name}.crt"));
         let finding =
             |status| Finding::new(CheckId::STORE_CREDENTIAL, place, &host, status).address(path.display().to_string());
-        let expected =
-            format!("a {name} credential that fits today's cluster file, chains to the root and is in the ledger");
+        let expected = expected_of(leaf.profile);
         let signer = leaf.policy().signed_by;
         let Some(root) = self.roots.get(&signer) else {
             let path = self.layout.root_certificate(signer);
             let what = format!("the {} {} cannot be read, so nothing proves it", signer.as_str(), path.display());
             let finding = finding(Status::Fail).saw(what, expected).hint("restore the root's files from a backup");
-            return Looked { finding, key: None, owner: format!("{host} {name}") };
+            return Looked { finding, key: None, profile: leaf.profile };
         };
         let found = credentials::read_good(self.layout, leaf, self.cluster.keys, root, self.known, self.now);
         let mut troubles = match &found {
@@ -172,10 +258,17 @@ impl Audit<'_> {
             // A copied credential has other troubles, too; that it is a copy is to be said all the same.
             Err(_) => credentials::read(self.layout, leaf).ok().map(|stored| stored.credential.key.fingerprint()),
         };
-        let owner = format!("{host} {name}");
         if let (Ok(stored), true) = (&found, troubles.is_empty()) {
+            if self.only_what_is_wrong {
+                let finding = Finding::new(CheckId::STORE_CREDENTIAL, place, &host, Status::Pass);
+                return Looked { finding, key, profile: leaf.profile };
+            }
             let until = stamp(stored.credential.certificate.not_after);
-            return Looked { finding: finding(Status::Pass).saw(format!("good until {until}"), expected), key, owner };
+            return Looked {
+                finding: finding(Status::Pass).saw(format!("good until {until}"), expected),
+                key,
+                profile: leaf.profile,
+            };
         }
         let only_mode = troubles.iter().all(|trouble| matches!(trouble, Trouble::Mode(..)));
         let hint = if only_mode {
@@ -186,15 +279,16 @@ impl Audit<'_> {
             format!("clusterctl {command} {who}")
         };
         let observed: Vec<String> = troubles.iter().map(ToString::to_string).collect();
-        Looked { finding: finding(Status::Fail).saw(observed.join("; "), expected).hint(hint), key, owner }
+        Looked {
+            finding: finding(Status::Fail).saw(observed.join("; "), expected).hint(hint),
+            key,
+            profile: leaf.profile,
+        }
     }
 
     /// Bundles are made when they are needed: one that is not there proves nothing wrong.
     fn bundles(&self) -> Vec<Finding> {
-        let of = |hosts: &'_ [Host]| -> HashMap<HostName, Host> {
-            hosts.iter().map(|host| (host.name.clone(), host.clone())).collect()
-        };
-        let (masters, nodes) = (of(&self.cluster.masters), of(&self.cluster.nodes));
+        let (masters, nodes) = (by_name(&self.cluster.masters), by_name(&self.cluster.nodes));
         let look = |name: &&HostName| {
             let path = self.layout.bundle(name);
             if !files::exists(&path) {
@@ -204,7 +298,11 @@ impl Audit<'_> {
             let master = masters.get(*name).map(|host| self.cluster.master_leaves(host));
             let node = nodes.get(*name).map(|host| self.cluster.node_leaves(host));
             let today = self.today(master.into_iter().chain(node).flatten());
-            Some(self.bundle(name.as_str(), place, &path, &today))
+            let mut finding = self.bundle(name.as_str(), place, &path, &today);
+            if self.only_what_is_wrong && finding.status == Status::Pass {
+                finding = Finding::new(CheckId::TRUST_MATCH, place, name.as_str(), Status::Pass);
+            }
+            Some(finding)
         };
         self.cluster.host_names().par_iter().filter_map(look).collect()
     }
@@ -256,7 +354,7 @@ impl Audit<'_> {
             |status| Finding::new(CheckId::TRUST_MATCH, place, host, status).address(path.display().to_string());
         let expected = "a bundle that carries this root, by file path, and nothing that weakens it";
         let bytes = match files::read(path, archive::MAX_UNPACKED) {
-            Ok(bytes) => zeroize::Zeroizing::new(bytes),
+            Ok(bytes) => Zeroizing::new(bytes),
             Err(error) => return finding(Status::Fail).saw(error.to_string(), expected),
         };
         let hint = format!("clusterctl bundle {host}");
@@ -292,6 +390,13 @@ impl Audit<'_> {
                 Err(error) => wrong.push(format!("{}: {error}", file.path)),
             }
         }
+        if let Some(file) = bundle.file(places::AUTHORIZATION) {
+            let text = String::from_utf8_lossy(&file.bytes);
+            let missed = self.denials.certificates().iter().filter(|id| !text.contains(&id.to_string())).count();
+            if missed > 0 {
+                wrong.push(format!("{} does not deny {missed} that were revoked", places::AUTHORIZATION));
+            }
+        }
         if let Some(file) = bundle.file(places::KUBELET_CONFIG) {
             match kubelet_config::weaknesses(&file.bytes) {
                 Ok(weak) => wrong.extend(weak.into_iter().map(|what| format!("{}: {what}", places::KUBELET_CONFIG))),
@@ -320,29 +425,29 @@ impl Audit<'_> {
     }
 }
 
-/// A finding, and the key that it is about.
+/// The certificate in an administrator's kubeconfig.
+fn administrator(path: &Path) -> Result<Certificate, String> {
+    let bytes = files::read(path, ADMIN_LIMIT).map(Zeroizing::new).map_err(|error| error.to_string())?;
+    let config = kubeconfig::read(&bytes).map_err(|error| error.to_string())?;
+    let Some(Credential::Data(pem)) = config.users.first().and_then(|user| user.certificate.as_ref()) else {
+        return Err("it holds no certificate".to_owned());
+    };
+    let der = pem::certificates(pem).map_err(|error| error.to_string())?.swap_remove(0);
+    Certificate::from_der(der).map_err(|error| error.to_string())
+}
+
+fn by_name(hosts: &[Host]) -> HashMap<&HostName, &Host> {
+    hosts.iter().map(|host| (&host.name, host)).collect()
+}
+
+fn expected_of(profile: Profile) -> String {
+    let name = profile.policy().name;
+    format!("a {name} credential that fits today's cluster file, chains to the root and is in the ledger")
+}
+
+/// A finding, the key that it is about, and what the credential is.
 struct Looked {
     finding: Finding,
     key: Option<Fingerprint>,
-    owner: String,
-}
-
-/// Two holders with one key could each pass for the other.
-fn with_shared_keys(looked: Vec<Looked>) -> Vec<Finding> {
-    let mut first: HashMap<Fingerprint, String> = HashMap::new();
-    let mut findings = Vec::with_capacity(looked.len());
-    for mut one in looked {
-        if let Some(key) = one.key
-            && let Some(other) = first.insert(key, one.owner)
-        {
-            let shared = Trouble::SharedKey(other).to_string();
-            let passed = one.finding.status == Status::Pass;
-            one.finding.observed = if passed { shared } else { format!("{shared}; {}", one.finding.observed) };
-            one.finding.status = Status::Fail;
-            one.finding.hint =
-                Some("issue both again with --reissue: who has one key can pass for the other".to_owned());
-        }
-        findings.push(one.finding);
-    }
-    findings
+    profile: Profile,
 }

@@ -1,35 +1,46 @@
 //! `bundle`: one archive for each host, with all that it needs to find and trust the others.
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use rayon::iter::{Either, IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 use zeroize::Zeroizing;
 
 use super::batches::{Stopped, in_batches};
 use super::context::{Context, unknown_host};
+use super::sealing::{SealArgs, Sealing};
+use super::signing::SignArgs;
+use super::{revocations, templates};
 use crate::bundle::archive::{self, Packer};
+use crate::bundle::contents::{Bundle, BundleFile, folder_mode};
+use crate::bundle::format::{Format, Parcel};
 use crate::bundle::input::{BundleInput, CredentialPem, Held, Roles};
 use crate::bundle::render::Templates;
 use crate::bundle::settings::Settings;
+use crate::bundle::signature;
 use crate::bundle::verifier::{self, VerifierInput};
+use crate::cluster::name::HostName;
 use crate::cluster::profile::{Holder, Leaf, Profile};
 use crate::cluster::spec::{Cluster, Host};
 use crate::cluster_file;
 use crate::failure::{Exit, Failure};
 use crate::pki::roots::Roots;
+use crate::pki::ssh::SshKey;
+use crate::policy::denials::Denials;
 use crate::store::credentials::{self, Trouble};
+use crate::store::error::StoreError;
 use crate::store::files::{self, PRIVATE, PUBLIC};
 use crate::store::layout::Layout;
 use crate::store::ledger::Known;
 use crate::store::service_account::{self, Found};
 use crate::store::traces::{self, Terms, Trace, Traces};
+use crate::store::trees;
 
 /// Bundles in one batch: up to three batches are kept in memory until they are on the disk.
 const BATCH: usize = 512;
-/// No template is larger than this, in bytes.
-const TEMPLATE_LIMIT: u64 = 1024 * 1024;
 /// How many hosts without credentials an error names.
 const NAMED: usize = 5;
 
@@ -47,6 +58,9 @@ pub struct BundleArgs {
     /// kubelets with: keep it as a secret
     #[arg(long, conflicts_with_all = ["hosts", "all"])]
     verifier: bool,
+    /// In which form: an archive to unpack, or a folder to copy
+    #[arg(long, value_name = "FORMAT", default_value = Format::TarGz.as_str(), value_parser = formats(), conflicts_with = "verifier")]
+    format: Format,
     /// Take templates from this folder where it has them, by their path
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     templates: Option<PathBuf>,
@@ -56,6 +70,15 @@ pub struct BundleArgs {
     /// Write the built-in templates into this folder, to start from, and do nothing else
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath, conflicts_with_all = ["hosts", "all", "templates"])]
     eject_templates: Option<PathBuf>,
+    #[command(flatten)]
+    seal: SealArgs,
+    #[command(flatten)]
+    sign: SignArgs,
+}
+
+fn formats() -> impl TypedValueParser<Value = Format> {
+    let named = |name: String| Format::ALL.into_iter().find(|format| format.as_str() == name);
+    PossibleValuesParser::new(Format::ALL.map(Format::as_str)).try_map(move |name| named(name).ok_or("no such format"))
 }
 
 /// Runs `bundle`.
@@ -68,10 +91,19 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     }
     let cluster = context.cluster()?;
     if args.verifier {
-        return pack_verifier(&cluster, &templates(args, context)?, context);
+        let key = args.sign.key(context)?;
+        return pack_verifier(&cluster, &templates::load(args.templates.as_deref(), context)?, key.as_ref(), context);
     }
     let hosts = select(&cluster, args)?;
-    let templates = templates(args, context)?;
+    let sealing = args.seal.plan(&hosts, context)?;
+    let key = args.sign.key(context)?;
+    if sealing.is_some() && args.format != Format::TarGz {
+        return Err(Failure::new(Exit::Usage, format!("--format {} cannot be sealed", args.format.as_str()))
+            .hint("only the archive can: leave out --format, or what it is sealed to")
+            .into());
+    }
+    let finish =
+        Finish { templates: templates::load(args.templates.as_deref(), context)?, format: args.format, key, sealing };
     let _lock = context.lock("bundle")?;
     let (mut ledger, known, roots) = context.trust(&cluster)?;
     let settings = settings(args)?;
@@ -82,12 +114,15 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
         roots: &roots,
         service_account: service_account.as_ref(),
         settings: &settings,
+        denials: &revocations::denials(&ledger, &roots.cluster, context.now)?,
+        revocations: ledger.count_of_revocations()?,
         known: &known,
-        terms: Terms::new(cluster.keys, &roots),
+        terms: Terms::new(cluster.keys, &roots, &ledger)?,
         traces: &traces,
         layout: &context.layout,
         now: context.now,
     };
+    let begun = Instant::now();
     let found_good = all_have_credentials(&source, &hosts)?;
     if !found_good.is_empty() {
         ledger.remember(&found_good)?;
@@ -95,7 +130,7 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     let folder = context.layout.bundles();
     files::create_folder(&folder)?;
     files::sweep(&folder)?;
-    let written = write_all(&source, &hosts, &templates, context)?;
+    let written = write_all(&source, &hosts, &finish, context)?;
     ledger.note(
         "bundle",
         &format!("{written} host{}", if written == 1 { "" } else { "s" }),
@@ -103,18 +138,24 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
         &context.mark(),
     )?;
     if hosts.len() == 1 {
-        context.screen.answer(context.layout.bundle(hosts[0].host()).display());
+        context.screen.answer(folder.join(finish.name(hosts[0].host())).display());
     } else {
         context.screen.answer(folder.display());
     }
+    let seconds = begun.elapsed().as_secs_f64();
     context.screen.step(format_args!(
-        "packed {written} bundle{}. Each holds its host's keys: hand it to that host and to nobody else",
+        "packed {written} bundle{}, in {seconds:.1} s ({:.0} a second). Each holds its host's keys: {}",
         if written == 1 { "" } else { "s" },
+        written as f64 / seconds.max(0.001),
+        match finish.sealing {
+            Some(_) => "it is sealed, and opens for those it was sealed to alone",
+            None => "hand it to that host and to nobody else",
+        },
     ));
     Ok(Exit::Done)
 }
 
-fn eject(dir: &std::path::Path, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+fn eject(dir: &Path, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let dir = context.path(dir);
     for (path, text) in Templates::eject() {
         let path = dir.join(path);
@@ -131,7 +172,12 @@ fn eject(dir: &std::path::Path, context: &mut Context<'_>) -> anyhow::Result<Exi
 }
 
 /// Packs what CI verifies with.
-fn pack_verifier(cluster: &Cluster, templates: &Templates, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+fn pack_verifier(
+    cluster: &Cluster,
+    templates: &Templates,
+    key: Option<&SshKey>,
+    context: &mut Context<'_>,
+) -> anyhow::Result<Exit> {
     let _lock = context.lock("bundle --verifier")?;
     let layout = &context.layout;
     let (mut ledger, known, roots) = context.trust(cluster)?;
@@ -160,8 +206,11 @@ fn pack_verifier(cluster: &Cluster, templates: &Templates, context: &mut Context
         .verifier_policy()
         .map_err(|error| Failure::new(Exit::Usage, "the verifier's policy cannot be rendered").because(error))?;
     let input = VerifierInput { policy, cluster, cluster_file: &cluster_file, root, credentials, generation };
-    let bundle = verifier::render(input)
+    let mut bundle = verifier::render(input)
         .map_err(|error| Failure::new(Exit::Refused, "the verifier bundle cannot be made").because(error))?;
+    if let Some(key) = key {
+        sign(&mut bundle, key)?;
+    }
     let path = layout.verifier_bundle();
     files::replace(&path, &archive::pack(&bundle), PRIVATE)?;
     ledger.note("bundle", "verifier", &path.display().to_string(), &context.mark())?;
@@ -222,33 +271,15 @@ fn service_account_key(hosts: &[Roles<'_>], layout: &Layout) -> Result<Option<Ze
     }
 }
 
-fn templates(args: &BundleArgs, context: &Context<'_>) -> anyhow::Result<Templates> {
-    let mut overrides = BTreeMap::new();
-    if let Some(dir) = &args.templates {
-        let dir = context.path(dir);
-        for path in files::files_below(&dir)? {
-            let bytes = files::read(&dir.join(&path), TEMPLATE_LIMIT)?;
-            let text = String::from_utf8(bytes).map_err(|error| {
-                let what = format!("the template {} is not text", dir.join(&path).display());
-                Failure::new(Exit::Usage, what).because(error)
-            })?;
-            overrides.insert(path, text);
-        }
-    }
-    Templates::with_overrides(&overrides).map_err(|error| {
-        Failure::new(Exit::Usage, "the templates cannot be used")
-            .hint("clusterctl bundle --eject-templates DIR writes those that work")
-            .because(error)
-            .into()
-    })
-}
-
 /// What bundles are made from.
 struct Source<'a> {
     cluster: &'a Cluster,
     roots: &'a Roots,
     service_account: Option<&'a Zeroizing<Vec<u8>>>,
     settings: &'a Settings,
+    denials: &'a Denials,
+    /// How many there ever were: what a master holds grows with them.
+    revocations: u64,
     known: &'a Known,
     terms: Terms,
     traces: &'a Traces,
@@ -286,22 +317,21 @@ impl Source<'_> {
         Ok(traces)
     }
 
-    /// A host's credentials, and the newest one's place in the ledger. The very bytes that are packed are judged here, in all
-    /// but the root's signature, for which the ledger is believed.
+    /// A host's credentials, and the generation of its bundle: the newest one's place in the ledger. The very bytes that are
+    /// packed are judged here, in all but the root's signature, for which the ledger is believed.
     fn credentials(&self, roles: &Roles<'_>) -> Result<(Vec<Held>, u64), Failure> {
         let (mut held, mut generation) = (Vec::new(), 0);
         for leaf in self.leaves(roles) {
             let (keys, root) = (self.cluster.keys, self.roots.issuer_of(&leaf));
             let found = credentials::read_issued(self.layout, &leaf, keys, root, self.known, self.now);
-            let stored = found.map_err(|troubles| {
-                let Lacking { host, what, why, master } = Lacking::of(roles, &leaf, &troubles);
-                let command = if master { "issue-master" } else { "issue-node" };
-                Failure::new(Exit::Refused, format!("the {what} credential of {host} is damaged: {why}"))
-                    .hint(format!("the bundles before it are packed. Look at all with: clusterctl verify --offline   and issue it again with: clusterctl {command} {host} --reissue"))
-            })?;
+            let stored = found.map_err(|troubles| Lacking::of(roles, &leaf, &troubles).after_the_first_look())?;
             let fingerprint = stored.credential.certificate.fingerprint();
             generation = generation.max(self.known.sequence(fingerprint).unwrap_or(0));
             held.push(Held { profile: leaf.profile, credential: stored.credential });
+        }
+        // A master that is told of more revocations is never told of fewer.
+        if roles.master().is_some() {
+            generation += self.revocations;
         }
         Ok((held, generation))
     }
@@ -324,13 +354,21 @@ impl Lacking {
             master: leaf.policy().holder == Holder::Master,
         }
     }
+
+    /// Its files changed while others were being packed. Or their bytes did and nothing else, and nobody looked at those.
+    fn after_the_first_look(self) -> Failure {
+        let Self { host, what, why, master } = self;
+        let command = if master { "issue-master" } else { "issue-node" };
+        Failure::new(Exit::Refused, format!("the {what} credential of {host} is not good: {why}"))
+            .hint(format!("look at all with: clusterctl verify --offline   and issue it again with: clusterctl {command} {host} --reissue"))
+    }
 }
 
 /// Looks at every host before anything is written; returns what may be remembered.
 fn all_have_credentials(source: &Source<'_>, hosts: &[Roles<'_>]) -> Result<Vec<Trace>, Failure> {
     let (traces, lacking): (Vec<Vec<Trace>>, Vec<Lacking>) =
         hosts.par_iter().partition_map(|roles| match source.judge(roles) {
-            Ok(trace) => Either::Left(trace),
+            Ok(traces) => Either::Left(traces),
             Err(lacking) => Either::Right(lacking),
         });
     let Some(first) = lacking.first() else { return Ok(traces.into_iter().flatten().collect()) };
@@ -355,11 +393,44 @@ fn all_have_credentials(source: &Source<'_>, hosts: &[Roles<'_>]) -> Result<Vec<
     Err(Failure::new(Exit::Refused, what).hint(format!("issue them with: {}", commands.join(" ; "))))
 }
 
+/// What becomes of a host's files: which templates fill them, who signs the bundle, and whom it is sealed to.
+struct Finish<'c> {
+    templates: Templates,
+    format: Format,
+    key: Option<SshKey>,
+    sealing: Option<Sealing<'c>>,
+}
+
+impl Finish<'_> {
+    /// The parcel's name in the folder of bundles.
+    fn name(&self, host: &HostName) -> String {
+        match self.sealing {
+            Some(_) => sealed_name(host),
+            None => self.format.file_name(host),
+        }
+    }
+
+    /// The names of the files whose place it takes, when the host had them: a sealed archive those in the clear, an archive
+    /// in the clear the sealed one.
+    fn other_names(&self, host: &HostName) -> Vec<String> {
+        match self.sealing {
+            Some(_) => {
+                Format::ALL.into_iter().filter(|format| *format != Format::Dir).map(|f| f.file_name(host)).collect()
+            }
+            None => vec![sealed_name(host)],
+        }
+    }
+}
+
+fn sealed_name(host: &HostName) -> String {
+    format!("{}.age", Format::TarGz.file_name(host))
+}
+
 /// Renders batch after batch on all cores, while the one before is written.
 fn write_all(
     source: &Source<'_>,
     hosts: &[Roles<'_>],
-    templates: &Templates,
+    finish: &Finish<'_>,
     context: &Context<'_>,
 ) -> anyhow::Result<usize> {
     let progress = context.screen.progress("packing", hosts.len() as u64);
@@ -369,15 +440,16 @@ fn write_all(
         let parts = batch.par_iter().with_min_len(BATCH / 16);
         let one = |packer: &mut Packer, roles: &Roles<'_>| match stop.asked() {
             true => Err(Stopped.into()),
-            false => pack(source, *roles, templates, packer),
+            false => pack(source, *roles, finish, packer),
         };
         parts.map_init(Packer::new, one).collect()
     };
-    let write = |batch: &[Roles<'_>], packed: Vec<Zeroizing<Vec<u8>>>| {
-        let name = |roles: &Roles<'_>| format!("{}.tar.gz", roles.host());
-        let files: Vec<files::NewFile<'_>> =
-            batch.iter().zip(&packed).map(|(roles, bytes)| (name(roles), bytes.as_slice(), PRIVATE)).collect();
-        files::replace_all(&folder, &files)?;
+    let write = |batch: &[Roles<'_>], parcels: Vec<Parcel>| {
+        let names = batch.iter().map(|roles| finish.name(roles.host()));
+        write_parcels(&folder, names.zip(&parcels))?;
+        // No older one in the clear stays beside a sealed one, nor the other way round.
+        let old: Vec<String> = batch.iter().flat_map(|roles| finish.other_names(roles.host())).collect();
+        files::remove_all(&folder, &old)?;
         progress.add(batch.len() as u64);
         Ok(())
     };
@@ -385,12 +457,28 @@ fn write_all(
     in_batches(hosts, BATCH, context, make, write, told)
 }
 
-fn pack(
-    source: &Source<'_>,
-    roles: Roles<'_>,
-    templates: &Templates,
-    packer: &mut Packer,
-) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+/// Puts each parcel under its name into the folder.
+fn write_parcels<'p>(folder: &Path, parcels: impl Iterator<Item = (String, &'p Parcel)>) -> Result<(), StoreError> {
+    let (mut written, mut trees) = (Vec::<files::NewFile<'_>>::new(), Vec::new());
+    for (name, parcel) in parcels {
+        match parcel {
+            Parcel::File(bytes) => written.push((name, bytes.as_slice(), PRIVATE)),
+            Parcel::Folder(tree) => {
+                let file = |file: &'p BundleFile| (file.path.as_str(), file.bytes.as_slice(), file.mode);
+                trees.push((name, tree.iter().map(file).collect()));
+            }
+        }
+    }
+    if !written.is_empty() {
+        files::replace_all(folder, &written)?;
+    }
+    if !trees.is_empty() {
+        trees::replace_all(folder, &trees, folder_mode)?;
+    }
+    Ok(())
+}
+
+fn pack(source: &Source<'_>, roles: Roles<'_>, finish: &Finish<'_>, packer: &mut Packer) -> anyhow::Result<Parcel> {
     let (credentials, generation) = source.credentials(&roles)?;
     let input = BundleInput {
         cluster: source.cluster,
@@ -398,13 +486,28 @@ fn pack(
         roots: source.roots,
         service_account: source.service_account.filter(|_| roles.master().is_some()),
         settings: source.settings,
+        denials: source.denials,
         credentials: &credentials,
         generation,
     };
-    let bundle = templates.render(&input).map_err(|error| {
+    let mut bundle = finish.templates.render(&input).map_err(|error| {
         Failure::new(Exit::Usage, format!("the bundle of {} cannot be rendered", roles.host()))
             .hint("look at the template that is named; clusterctl bundle --eject-templates DIR writes those that work")
             .because(error)
     })?;
-    Ok(packer.pack(&bundle))
+    if let Some(key) = &finish.key {
+        sign(&mut bundle, key)?;
+    }
+    let Some(sealing) = &finish.sealing else { return Ok(finish.format.parcel(bundle, packer)) };
+    let host = roles.host().as_str();
+    let sealed = sealing
+        .sealer(host)?
+        .seal(&packer.pack(&bundle))
+        .map_err(|error| Failure::new(Exit::Usage, format!("the bundle of {host} cannot be sealed")).because(error))?;
+    Ok(Parcel::File(Zeroizing::new(sealed)))
+}
+
+fn sign(bundle: &mut Bundle, key: &SshKey) -> Result<(), Failure> {
+    let failed = |error| Failure::new(Exit::Usage, "the signing key cannot sign").because(error);
+    signature::sign(bundle, key).map_err(failed)
 }

@@ -233,7 +233,7 @@ pub fn unknown_host(name: &str, role: &str, known: &[&str]) -> Failure {
 }
 
 /// The most similar of `known`, if one is similar at all.
-fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+pub(super) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     let name: Vec<char> = name.chars().take(253).collect();
     let scored = known.iter().map(|candidate| (distance(&name, candidate), *candidate));
     scored.min().filter(|(distance, candidate)| *distance * 3 <= candidate.len().max(3)).map(|(_, near)| near)

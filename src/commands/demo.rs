@@ -1,16 +1,13 @@
 //! `demo`: the whole path in a temporary folder, against a stand-in cluster on loopback. Every step is the command that
 //! a person would run, through the same code.
 
-use std::net::SocketAddr;
-
 use clap::Args;
 use tempfile::TempDir;
 use time::{Duration, OffsetDateTime};
 
 use super::context::Context;
 use super::{bundle, init_ca, issue_master, issue_node, verify};
-use crate::cluster::profile::{Leaf, Profile, RootKind};
-use crate::cluster::spec::{Cluster, Draft, DraftHost, Host};
+use crate::cluster::profile::{Leaf, RootKind};
 use crate::cluster_file;
 use crate::failure::{Exit, Failure};
 use crate::pki::authority::Credential;
@@ -127,21 +124,7 @@ impl Demo {
 
     /// The stand-in's ports are known only now, and `init` has no flags for them: the file is written by the same writer.
     fn write_cluster_file(&self, addresses: &Addresses, context: &mut Context<'_>) -> anyhow::Result<()> {
-        let hosts = |kind: &str, at: &[SocketAddr]| -> Vec<DraftHost> {
-            let host = |(i, at): (usize, &SocketAddr)| DraftHost {
-                name: Some(format!("{kind}-{}", i + 1)),
-                addresses: vec![at.ip().to_string()],
-                port: Some(at.port().to_string()),
-            };
-            at.iter().enumerate().map(host).collect()
-        };
-        let draft = Draft {
-            name: Some("demo".to_owned()),
-            endpoint: Some(format!("https://{}", addresses.endpoint)),
-            masters: hosts("master", &addresses.masters),
-            nodes: hosts("node", &addresses.nodes),
-            ..Draft::default()
-        };
+        let draft = addresses.draft("demo");
         files::write_new(&self.layout.cluster_file(), cluster_file::write(&draft).as_bytes(), files::PUBLIC)?;
         narrate(context, "cluster.yaml", "the one statement of who is in the cluster");
         Ok(())
@@ -186,37 +169,15 @@ impl Demo {
     fn start(&self, reserved: Reserved, fault: Option<Fault>, context: &Context<'_>) -> anyhow::Result<StandIn> {
         let cluster = cluster_file::read(&files::read(&self.layout.cluster_file(), cluster_file::MAX_BYTES as u64)?)?;
         let root = roots::open(&self.layout, RootKind::Cluster, None)?;
-        let serving = |hosts: &[Host], leaves: &dyn Fn(&Host) -> Vec<Leaf>, profile| {
-            hosts.iter().map(|host| self.credential(&leaves(host), profile)).collect::<anyhow::Result<Vec<_>>>()
+        let stored = |leaf: &Leaf| -> anyhow::Result<Credential> {
+            let missing = |_| Failure::new(Exit::Bug, "the demo's own credentials are missing");
+            Ok(credentials::read(&self.layout, leaf).map_err(missing)?.credential)
         };
-        let masters = serving(&cluster.masters, &|host| cluster.master_leaves(host), Profile::Apiserver)?;
-        let mut nodes = serving(&cluster.nodes, &|host| cluster.node_leaves(host), Profile::KubeletServer)?;
-        if let Some(broken) = broken_credential(fault, &cluster, &root, context.now)? {
-            nodes[Fault::node(NODES)] = broken;
-        }
-        let config = Config { cluster, root: root.certificate, masters, nodes, fault, now: context.now };
+        let config = Config::assemble(cluster, &root, fault, context.now, stored)?;
         reserved.start(config).map_err(|error| {
             Failure::new(Exit::Environment, "the stand-in cluster does not start").because(error).into()
         })
     }
-
-    fn credential(&self, leaves: &[Leaf], profile: Profile) -> anyhow::Result<Credential> {
-        let missing = || Failure::new(Exit::Bug, "the demo's own credentials are missing");
-        let leaf = leaves.iter().find(|leaf| leaf.profile == profile).ok_or_else(missing)?;
-        Ok(credentials::read(&self.layout, leaf).map_err(|_| missing())?.credential)
-    }
-}
-
-fn broken_credential(
-    fault: Option<Fault>,
-    cluster: &Cluster,
-    root: &Credential,
-    now: OffsetDateTime,
-) -> anyhow::Result<Option<Credential>> {
-    Ok(match fault {
-        Some(fault) => fault.serving_credential(cluster, root, now)?,
-        None => None,
-    })
 }
 
 fn narrate(context: &mut Context<'_>, step: &str, told: &str) {

@@ -193,7 +193,7 @@ fn ask_for_an_endpoint(screen: &mut Screen<'_>, prompts: &mut dyn Prompts) -> an
 fn host(text: &str) -> Result<DraftHost, String> {
     let (name, addresses) = text.split_once('=').ok_or_else(|| format!("{text:?} is not NAME=ADDRESS,ADDRESS"))?;
     let addresses = addresses.split(',').map(str::trim).filter(|a| !a.is_empty()).map(str::to_owned).collect();
-    Ok(DraftHost { name: Some(name.trim().to_owned()), addresses, port: None })
+    Ok(DraftHost { name: Some(name.trim().to_owned()), addresses, ..DraftHost::default() })
 }
 
 fn counted(count: usize, what: &str) -> String {

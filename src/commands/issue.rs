@@ -180,7 +180,7 @@ impl<'a> Authorities<'a> {
     }
 }
 
-fn unfit(kind: RootKind, error: MintError) -> anyhow::Error {
+pub(super) fn unfit(kind: RootKind, error: MintError) -> anyhow::Error {
     Failure::new(Exit::Refused, format!("the {} is not fit to sign", kind.as_str()))
         .hint(
             "a root cannot be renewed in place: restore the right ca.crt and ca.key, or start a new cluster directory",
@@ -209,7 +209,7 @@ fn plan(
     context: &Context<'_>,
 ) -> anyhow::Result<(Vec<Plan>, Vec<Trace>)> {
     let (layout, now, how) = (&context.layout, context.now, request.how);
-    let (terms, traces) = (Terms::new(cluster.keys, roots), ledger.traces()?);
+    let (terms, traces) = (Terms::new(cluster.keys, roots, ledger)?, ledger.traces()?);
     let end = how.renew_within.map_or(now, |within| now + within.duration());
     let glance = |holder: usize| {
         let leaves = (request.leaves)(holder);
@@ -327,7 +327,7 @@ fn make_all(
     let total = count(work);
     let progress = context.screen.progress("issuing", total as u64);
     let issuer = Issuer { roots, now: context.now, by: context.user };
-    let (layout, stop, terms) = (&context.layout, &context.stop, Terms::new(cluster.keys, roots));
+    let (layout, stop, terms) = (&context.layout, &context.stop, Terms::new(cluster.keys, roots, ledger)?);
     let mut traces = Vec::new();
     let one = |plan: &&Plan| {
         if stop.asked() {

@@ -1,9 +1,10 @@
 //! Where the passphrase of the CA's keys comes from: a file, the environment, or the person at the terminal.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use zeroize::Zeroizing;
 
 use super::context::{Context, read_given};
@@ -21,6 +22,24 @@ const TRIES: usize = 3;
 /// A passphrase file is no larger than this, in bytes.
 const LIMIT: u64 = 4096;
 
+/// The passphrase in the first line of a file.
+///
+/// # Errors
+/// When it cannot be read, or there is none.
+pub(super) fn passphrase_in(path: &Path) -> anyhow::Result<Passphrase> {
+    let bytes = Zeroizing::new(read_given(path, LIMIT, "passphrase file")?);
+    let text = std::str::from_utf8(&bytes).map_err(|error| {
+        let what = format!("the passphrase file {} is not text", path.display());
+        Failure::new(Exit::Usage, what).because(error)
+    })?;
+    let line = text.lines().next().unwrap_or_default();
+    if line.is_empty() {
+        let what = format!("the passphrase file {} has no passphrase in its first line", path.display());
+        return Err(Failure::new(Exit::Usage, what).into());
+    }
+    Ok(Passphrase::new(line.to_owned()))
+}
+
 /// How the passphrase is given.
 #[derive(Debug, Args)]
 pub(super) struct PassphraseArgs {
@@ -33,18 +52,7 @@ impl PassphraseArgs {
     /// The passphrase, where it is given without asking.
     fn given(&self, context: &Context<'_>) -> anyhow::Result<Option<Passphrase>> {
         if let Some(path) = &self.ca_passphrase_file {
-            let path = context.path(path);
-            let bytes = Zeroizing::new(read_given(&path, LIMIT, "passphrase file")?);
-            let text = std::str::from_utf8(&bytes).map_err(|error| {
-                let what = format!("the passphrase file {} is not text", path.display());
-                Failure::new(Exit::Usage, what).because(error)
-            })?;
-            let line = text.lines().next().unwrap_or_default();
-            if line.is_empty() {
-                let what = format!("the passphrase file {} has no passphrase in its first line", path.display());
-                return Err(Failure::new(Exit::Usage, what).into());
-            }
-            return Ok(Some(Passphrase::new(line.to_owned())));
+            return passphrase_in(&context.path(path)).map(Some);
         }
         Ok(context.env(VARIABLE).map(|text| Passphrase::new(text.to_owned())))
     }
@@ -90,29 +98,36 @@ impl PassphraseArgs {
         kinds: &[RootKind],
         context: &mut Context<'_>,
     ) -> anyhow::Result<Vec<(RootKind, Credential)>> {
-        let given = self.given(context)?;
-        let mut known = None;
-        let mut opened = Vec::with_capacity(kinds.len());
-        for kind in kinds {
-            let (root, typed) = open_one(*kind, given.as_ref().or(known.as_ref()), given.is_some(), context)?;
-            known = typed.or(known);
-            opened.push((*kind, root));
+        let mut at_hand = self.given(context)?;
+        let may_ask = at_hand.is_none();
+        let (mut opened, mut others) = (Vec::with_capacity(kinds.len()), kinds);
+        if may_ask && let Some((first, rest)) = kinds.split_first() {
+            let tried = roots::open(&context.layout, *first, None);
+            let (root, typed) = or_ask(*first, tried, context)?;
+            opened.push((*first, root));
+            (at_hand, others) = (typed, rest);
+        }
+        // Opening a key is slow on purpose (scrypt): all cores do it.
+        let layout = &context.layout;
+        let tried: Vec<_> =
+            others.par_iter().map(|kind| (*kind, roots::open(layout, *kind, at_hand.as_ref()))).collect();
+        for (kind, tried) in tried {
+            let root = if may_ask { or_ask(kind, tried, context)?.0 } else { tried? };
+            opened.push((kind, root));
         }
         Ok(opened)
     }
 }
 
-/// Opens one root with the passphrase at hand, else with one that is asked for, which is returned, too.
-fn open_one(
+/// A root that was opened; or, where it needs a passphrase, or another than the one tried, one that is opened with what is
+/// typed now. That is returned, too.
+fn or_ask(
     root: RootKind,
-    at_hand: Option<&Passphrase>,
-    given: bool,
+    tried: Result<Credential, RootError>,
     context: &mut Context<'_>,
 ) -> anyhow::Result<(Credential, Option<Passphrase>)> {
-    let closed = match roots::open(&context.layout, root, at_hand) {
-        Err(error @ RootError::Key { source: KeyError::PassphraseNeeded, .. }) => error,
-        // Another root's passphrase, typed a moment ago: this root has one of its own.
-        Err(error @ RootError::Key { source: KeyError::WrongPassphrase, .. }) if !given => error,
+    let closed = match tried {
+        Err(error @ RootError::Key { source: KeyError::PassphraseNeeded | KeyError::WrongPassphrase, .. }) => error,
         other => return Ok((other?, None)),
     };
     let Some(prompts) = &mut context.prompts else {

@@ -10,6 +10,8 @@ use super::context::{Context, read_given};
 use super::output::OutputFormat;
 use crate::bundle::archive;
 use crate::bundle::contents::Bundle;
+use crate::bundle::seal;
+use crate::bundle::signature::{self, SignatureError};
 use crate::cluster::profile::{Leaf, RootKind};
 use crate::cluster::spec::Cluster;
 use crate::cluster_file::kubeconfig::{self, Credential, Kubeconfig, KubeconfigError};
@@ -142,9 +144,14 @@ fn explain(path: &Path, around: &Surroundings) -> anyhow::Result<Vec<Card>> {
     let bytes = zeroize::Zeroizing::new(read_given(path, LIMIT, "file")?);
     let unknown = |why: &dyn std::fmt::Display| {
         Failure::new(Exit::Usage, format!("{} cannot be explained: {why}", path.display())).hint(
-            "show explains PEM and DER certificates, PEM keys and requests, kubeconfigs, and bundles of clusterctl",
+            "show explains PEM and DER certificates, PEM keys and requests, kubeconfigs, and bundles of clusterctl, sealed ones too",
         )
     };
+    if seal::is_sealed(&bytes) {
+        let kinds = seal::recipients(&bytes).map_err(|error| unknown(&error))?;
+        let card = Card::new("sealed file").fact("format", "age; what is in it only its recipients can see");
+        return Ok(vec![kinds.into_iter().fold(card, |card, kind| card.fact("sealed to", kind))]);
+    }
     if bytes.starts_with(&[0x1f, 0x8b]) {
         let bundle = archive::read(&bytes).map_err(|error| unknown(&error))?;
         return Ok(bundle_cards(&bundle, around));
@@ -302,6 +309,11 @@ fn bundle_cards(bundle: &Bundle, around: &Surroundings) -> Vec<Card> {
         .fact("root's pin", manifest.root_pin.as_pin())
         .fact("valid", format!("{} to {}", stamp(manifest.not_before), stamp(manifest.not_after)))
         .fact("generation", manifest.generation.to_string());
+    card = match signature::found(bundle) {
+        Ok(signature) => card.fact("signed with", format!("{} ({})", signature.fingerprint(), signature.kind())),
+        Err(SignatureError::Unsigned) => card.fact("signed with", "nothing"),
+        Err(error) => card.problem(format!("its signature is not good: {error}")),
+    };
     for file in &bundle.files {
         card = card.fact("file", format!("{:04o} {}", file.mode, file.path));
     }

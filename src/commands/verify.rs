@@ -1,30 +1,33 @@
 //! `verify`: the proof, on the wire or in the directory alone.
 
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 
 use super::audit::Audit;
 use super::context::{Context, read_given};
+use super::revocations;
 use super::verify_target::{self, Aim, Elsewhere};
 use crate::cluster::lifetime::Lifetime;
 use crate::cluster::profile::RootKind;
 use crate::failure::{Exit, Failure};
 use crate::pki::crl;
+use crate::pki::fingerprint::Fingerprint;
 use crate::pki::inspect::stamp;
 use crate::store::error::StoreError;
 use crate::store::files;
 use crate::store::ledger::Ledger;
 use crate::store::roots;
 use crate::verify::checks::{Clock, trust_anchor};
-use crate::verify::finding::{Finding, Strictness, Verdict};
+use crate::verify::finding::{Aspect, CheckId, Finding, Severity, Status, Strictness, Verdict};
 use crate::verify::options::{DEFAULT_CONCURRENCY, Options, PinError};
 use crate::verify::probe;
 use crate::verify::recording::{MAX_BYTES, Recording, RecordingError};
 use crate::verify::report::{Report, TextStyle};
-use crate::verify::target::Target;
+use crate::verify::target::{Place, Target};
 
 /// No list of revoked certificates is longer than this, in bytes; half a million serial numbers would fit.
 const MAX_LIST: u64 = 32 * 1024 * 1024;
@@ -35,7 +38,7 @@ const MAX_LIST: u64 = 32 * 1024 * 1024;
 pub struct VerifyArgs {
     /// Dial nobody: check what lies in the directory
     #[arg(long, conflicts_with_all = [
-        "nodes", "masters_only", "resolve", "crls", "timeout", "deadline", "concurrency",
+        "nodes", "masters_only", "sample", "resolve", "crls", "timeout", "deadline", "concurrency",
         "from", "ca", "endpoint", "kubeconfig", "master_cert", "node_cert",
     ])]
     offline: bool,
@@ -45,6 +48,11 @@ pub struct VerifyArgs {
     /// Only the masters; nodes' certificates still call them
     #[arg(long)]
     masters_only: bool,
+    /// Of a very large fleet only this many nodes, spread evenly over the cluster file; the report says what was left out
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..), conflicts_with_all = [
+        "nodes", "masters_only", "ca", "endpoint", "kubeconfig", "master_cert", "node_cert",
+    ])]
+    sample: Option<u32>,
     /// Take this address for a name, as in api.example.net:10.0.0.10; once for each
     #[arg(long, value_name = "NAME:ADDRESS")]
     resolve: Vec<String>,
@@ -84,11 +92,12 @@ pub struct VerifyArgs {
 }
 
 /// The flags that say what is dialled and how; a replay dials nobody.
-const WIRE: [&str; 15] = [
+const WIRE: [&str; 16] = [
     "offline",
     "record",
     "nodes",
     "masters_only",
+    "sample",
     "resolve",
     "crls",
     "timeout",
@@ -160,7 +169,8 @@ pub fn run(args: &VerifyArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
 /// Looks, on the wire or in the directory, and judges.
 fn live(args: &VerifyArgs, context: &mut Context<'_>) -> anyhow::Result<Report> {
     if args.offline {
-        let (target, findings) = offline(context)?;
+        let only_what_is_wrong = args.output == ReportFormat::Human && !context.screen.verbose();
+        let (target, findings) = offline(only_what_is_wrong, context)?;
         return Ok(Report::new(&target, findings, args.strictness(), context.now, (context.clock)()));
     }
     online(args, aim(args, context)?, context)
@@ -191,20 +201,42 @@ fn aim(args: &VerifyArgs, context: &Context<'_>) -> anyhow::Result<Aim> {
     if args.masters_only {
         aim.target.only_masters();
     }
+    if let Some(count) = args.sample {
+        aim.findings.extend(sample(&mut aim.target, count as usize));
+    }
     add_revocation_lists(&mut aim.target, args, context)?;
     Ok(aim)
 }
 
-/// The lists that were given, and the directory's own. What is none is for the report: whoever asks for a list to be
+/// Leaves all nodes but `count` out of the run, and says so; two runs leave out the same.
+fn sample(target: &mut Target, count: usize) -> Option<Finding> {
+    let all = target.nodes.len();
+    let left_out = all.checked_sub(count).filter(|left_out| *left_out > 0)?;
+    let picked: HashSet<String> = (0..count).map(|i| target.nodes[i * all / count].name.clone()).collect();
+    target.only_nodes(|name| picked.contains(name));
+    let id = CheckId::at(Place::Node, Aspect::Connect);
+    let mut finding = Finding::new(id, Place::Cluster, &target.cluster, Status::Skipped);
+    // It was asked for, so that it does not fail the run.
+    finding.severity = Severity::Warning;
+    let observed = format!("{left_out} of {all} nodes were left out, as --sample {count} says");
+    Some(finding.saw(observed, "every node is dialled").hint("leave --sample out to prove all of them"))
+}
+
+/// The lists that were given, the directory's own, and what its ledger knows. What is none is for the report: whoever asks for a list to be
 /// heeded has to learn that it was not.
 fn add_revocation_lists(target: &mut Target, args: &VerifyArgs, context: &Context<'_>) -> anyhow::Result<()> {
-    let own = context.layout.revocation_list();
+    let own = context.layout.revocation_list(RootKind::Cluster);
     let own = (!args.elsewhere.is_given() && files::exists(&own)).then_some(own);
     for path in args.crls.iter().map(|path| context.path(path)).chain(own) {
         match crl::lists(&read_given(&path, MAX_LIST, "revocation list")?) {
             Ok(lists) => target.crls.extend(lists),
             Err(error) => target.crl_faults.push(format!("{}: {error}", path.display())),
         }
+    }
+    if !args.elsewhere.is_given() && files::exists(&context.layout.ledger()) {
+        let revoked: BTreeSet<Fingerprint> = Ledger::open(&context.layout.ledger())?.known()?.revoked().collect();
+        // Where nothing was ever revoked there is nothing to judge.
+        target.revoked = (!revoked.is_empty()).then_some(revoked);
     }
     Ok(())
 }
@@ -290,14 +322,18 @@ fn replay(args: &VerifyArgs, given: &Path, context: &mut Context<'_>) -> anyhow:
     Ok(recording.report())
 }
 
-fn offline(context: &Context<'_>) -> anyhow::Result<(Target, Vec<Finding>)> {
+fn offline(only_what_is_wrong: bool, context: &mut Context<'_>) -> anyhow::Result<(Target, Vec<Finding>)> {
     let cluster = context.cluster()?;
     let root = verify_target::root(&context.layout)?;
-    let target = verify_target::from_directory(&cluster, root.clone(), &context.layout, false);
+    let mut target = verify_target::from_directory(&cluster, root.clone(), &context.layout, false);
+    // Nobody is dialled.
+    target.nodes = Vec::new();
     // A root that cannot be read is a finding, and keeps nothing else from being looked at.
     let read = |kind| Some((kind, roots::certificate(&context.layout, kind).ok()?));
     let roots = RootKind::ALL.into_iter().filter_map(read).collect();
-    let known = Ledger::open(&context.layout.ledger())?.known()?;
+    let ledger = Ledger::open(&context.layout.ledger())?;
+    let known = ledger.known()?;
+    let denials = revocations::denials(&ledger, &root, context.now)?;
     let hosts = (cluster.masters.len() + cluster.nodes.len()) as u64;
     let progress = context.screen.progress("looking at what is there", hosts);
     let audit = Audit {
@@ -306,9 +342,18 @@ fn offline(context: &Context<'_>) -> anyhow::Result<(Target, Vec<Finding>)> {
         root: &root,
         roots: &roots,
         known: &known,
+        denials: &denials,
         now: context.now,
+        only_what_is_wrong,
     };
+    let begun = Instant::now();
     let mut findings = trust_anchor(&target, context.now);
     findings.extend(audit.findings(&|| progress.add(1)));
+    drop(progress);
+    let (seconds, count) = (begun.elapsed().as_secs_f64(), findings.len());
+    context.screen.step(format_args!(
+        "looked at {hosts} hosts, {count} checks, in {seconds:.1} s ({:.0} a second)",
+        count as f64 / seconds.max(0.001),
+    ));
     Ok((target, findings))
 }

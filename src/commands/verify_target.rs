@@ -197,7 +197,7 @@ fn from_bundle(path: &Path, nodes: &[String]) -> anyhow::Result<Aim> {
     let mut node = Peer::caller(bundle.manifest.host.to_string(), client);
     node.asked_for = true;
     target.nodes.push(node);
-    let pinned = target.roots.iter().any(|root| root.spki_fingerprint() == bundle.manifest.root_pin);
+    let pinned = target.roots.iter().all(|root| root.spki_fingerprint() == bundle.manifest.root_pin);
     let mut wrong: Vec<String> = kubeconfig::weaknesses(&config).into_iter().map(|weakness| weakness.what).collect();
     if !pinned {
         wrong.push("the root in it is not the one that its manifest pins".to_owned());

@@ -1,16 +1,20 @@
 //! A root with its key: the only place where certificates come from. What it makes is checked as a stranger would
 //! before anybody gets it.
 
+use std::collections::BTreeSet;
+
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
-    KeyUsagePurpose, SanType, SerialNumber,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber,
 };
 use ring::rand::{SecureRandom, SystemRandom};
 use time::{Duration, OffsetDateTime};
 
-use super::certificate::{Certificate, CertificateError};
+use super::certificate::{Certificate, CertificateError, Serial};
+use super::crl::{Crl, CrlError};
 use super::inspect::{Flaw, Verified, own_root_flaws};
 use super::key::{KeyError, PrivateKey, Signer};
+use super::reason::Reason;
 use crate::cluster::account::Account;
 use crate::cluster::address::Address;
 use crate::cluster::key_kind::KeyKind;
@@ -42,6 +46,12 @@ pub enum MintError {
     /// The library refused.
     #[error("the certificate could not be encoded: {0}")]
     Encode(String),
+    /// The revocation list cannot be read back.
+    #[error("what was made is no revocation list")]
+    List(#[from] CrlError),
+    /// The revocation list that was made is not the one that was asked for.
+    #[error("the revocation list that was made is not the one that was asked for")]
+    OtherList,
     /// What was made, or the root that should sign it, did not pass the stranger's check.
     #[error("{}", flaws.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Flawed {
@@ -121,6 +131,54 @@ impl<'a> Authority<'a> {
     }
 }
 
+/// One entry of a revocation list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revoked {
+    /// The certificate's serial number.
+    pub serial: Serial,
+    /// When it was revoked.
+    pub at: OffsetDateTime,
+    /// Why.
+    pub reason: Reason,
+}
+
+impl Authority<'_> {
+    /// Signs the list of all that this root has revoked (RFC 5280 § 5), with a number that the caller lets grow, due again at
+    /// `next_update`. Checked as a stranger would before anybody gets it.
+    ///
+    /// # Errors
+    /// When it cannot be encoded, or what was made is not the list that was asked for.
+    pub fn revocation_list(
+        &self,
+        revoked: &[Revoked],
+        number: u64,
+        next_update: OffsetDateTime,
+    ) -> Result<Crl, MintError> {
+        let entry = |revoked: &Revoked| RevokedCertParams {
+            serial_number: SerialNumber::from_slice(&revoked.serial.0),
+            revocation_time: whole_seconds(revoked.at),
+            reason_code: revoked.reason.code(),
+            invalidity_date: None,
+        };
+        let params = CertificateRevocationListParams {
+            this_update: whole_seconds(self.now),
+            next_update: whole_seconds(next_update),
+            crl_number: SerialNumber::from(number),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.iter().map(entry).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let made = params.signed_by(&self.issuer).map_err(encode_error)?;
+        let list = Crl::from_der(made.der().to_vec())?;
+        let wanted: BTreeSet<&Serial> = revoked.iter().map(|revoked| &revoked.serial).collect();
+        let same = list.serials.iter().collect::<BTreeSet<_>>() == wanted;
+        if !same || list.issuer.der != self.root.subject.der || !list.is_signed_by(self.root) {
+            return Err(MintError::OtherList);
+        }
+        Ok(list)
+    }
+}
+
 pub(super) fn params(
     subject: &Account,
     now: OffsetDateTime,
@@ -185,7 +243,7 @@ mod tests {
         let host = |name: &str, address: &str| DraftHost {
             name: Some(name.into()),
             addresses: vec![address.into()],
-            port: None,
+            ..DraftHost::default()
         };
         let draft = Draft {
             name: Some("prod".into()),

@@ -74,6 +74,26 @@ pub struct Name {
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Serial(pub Vec<u8>);
 
+impl Serial {
+    /// Reads hexadecimal digits, with colons between bytes as openssl prints them, or without.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits: String = text.chars().filter(|c| *c != ':').collect();
+        let digits = if digits.len() % 2 == 1 { format!("0{digits}") } else { digits };
+        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return None;
+        }
+        let bytes = digits.as_bytes().chunks(2).map(|pair| {
+            let pair = std::str::from_utf8(pair).ok()?;
+            u8::from_str_radix(pair, 16).ok()
+        });
+        let bytes = bytes.collect::<Option<Vec<u8>>>()?;
+        // DER's sign octet is no part of the number.
+        let zeros = bytes.iter().take_while(|byte| **byte == 0).count().min(bytes.len() - 1);
+        Some(Self(bytes[zeros..].to_vec()))
+    }
+}
+
 impl fmt::Display for Serial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&hex(&self.0))

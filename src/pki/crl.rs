@@ -21,6 +21,8 @@ pub struct Crl {
     pub this_update: OffsetDateTime,
     /// When the next one is due; a list without it cannot be told from a stale one.
     pub next_update: Option<OffsetDateTime>,
+    /// Its number, which grows from list to list (RFC 5280 § 5.2.3).
+    pub number: Option<u64>,
     /// The revoked serial numbers.
     pub serials: BTreeSet<Serial>,
     /// The signature's algorithm.
@@ -82,11 +84,18 @@ impl Crl {
             issuer: name(parsed.issuer()),
             this_update: parsed.last_update().to_datetime(),
             next_update: parsed.next_update().map(|time| time.to_datetime()),
+            number: parsed.crl_number().and_then(|number| number.to_string().parse().ok()),
             serials: entries.iter().map(|entry| serial(entry.raw_serial())).collect(),
             signature: signature_kind(&parsed.signature_algorithm.algorithm.to_id_string()),
             critical: critical.into_iter().collect(),
             der,
         })
+    }
+
+    /// As PEM (RFC 7468 § 7), lines ended by LF.
+    #[must_use]
+    pub fn to_pem(&self) -> String {
+        pem::write_revocation_list(&self.der)
     }
 
     /// The bytes it was read from.

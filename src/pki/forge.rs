@@ -2,9 +2,10 @@
 //! Nothing made here passes the stranger's check, and nothing made here is ever written to a cluster directory.
 
 use rcgen::{
-    CertificateRevocationListParams, IsCa, Issuer, KeyIdMethod, KeyUsagePurpose, RevokedCertParams, SerialNumber,
+    BasicConstraints, CertificateRevocationListParams, IsCa, Issuer, KeyIdMethod, KeyUsagePurpose, RevokedCertParams,
+    SerialNumber,
 };
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 
 use super::authority::{Credential, MintError, encode_error, extended_key_usages, params, san};
 use super::certificate::{Certificate, Serial};
@@ -14,15 +15,32 @@ use crate::cluster::key_kind::KeyKind;
 use crate::cluster::profile::{Leaf, Usage};
 
 /// A client certificate that says everything right and proves nothing: it carries `subject`, names `root` as its issuer,
-/// has the root's key identifier, and is signed by a key that is thrown away. Valid for an hour round `now`.
+/// has the root's key identifier, and is signed by a key that is thrown away. Valid as long as the root, so that whoever
+/// refuses it does not do so for its dates.
 ///
 /// # Errors
 /// When no key can be made, or the certificate cannot be encoded.
-pub fn stranger(root: &Certificate, subject: &Account, now: OffsetDateTime) -> Result<Credential, MintError> {
+pub fn stranger(root: &Certificate, subject: &Account) -> Result<Credential, MintError> {
     let throw_away = PrivateKey::generate(KeyKind::EcdsaP256)?;
     let issuer = issuer(root, &throw_away)?;
-    let validity = (now, now + Duration::HOUR);
-    mint(&issuer, subject, &[], Usage::Client, validity)
+    mint(&issuer, subject, &[], Usage::Client, (root.not_before, root.not_after))
+}
+
+/// A client certificate that carries `subject` and is good in all but one thing: nobody knows the root that signed it,
+/// which is returned with it. Valid as long as `root`.
+///
+/// # Errors
+/// When no key can be made, or the certificates cannot be encoded.
+pub fn outsider(root: &Certificate, subject: &Account) -> Result<(Credential, Certificate), MintError> {
+    let key = PrivateKey::generate(KeyKind::EcdsaP256)?;
+    let validity = (root.not_before, root.not_after);
+    let itself = Account { user: "root of nobody here".to_owned(), group: None };
+    let mut own = params(&itself, validity.0, validity.1)?;
+    own.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    own.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let certificate = Certificate::from_der(own.self_signed(&key.signer()?).map_err(encode_error)?.der().to_vec())?;
+    let issuer = issuer(&certificate, &key)?;
+    Ok((mint(&issuer, subject, &[], Usage::Client, validity)?, certificate))
 }
 
 /// A credential for `leaf`, signed by `root` and valid from `not_before` to `not_after`, whatever that means today.
@@ -107,10 +125,17 @@ mod tests {
         let root = create_root(RootKind::Cluster, &name, KeyKind::EcdsaP256, Lifetime::ONE_YEAR, now).expect("a root");
         let root = &root.get().certificate;
         let subject = Account { user: "kubelet:n1".into(), group: Some("kubelets".into()) };
-        let made = stranger(root, &subject, now).expect("a stranger").certificate;
+        let made = stranger(root, &subject).expect("a stranger").certificate;
         assert_eq!(made.account(), subject);
+        assert!(made.not_before <= root.not_before && made.not_after == root.not_after);
         assert_eq!(made.issuer.der, root.subject.der);
         assert_eq!(made.authority_key_id, root.subject_key_id);
         assert!(verify_chain(&made, &[], std::slice::from_ref(root)).is_err());
+        let (made, other) = outsider(root, &subject).expect("a stranger");
+        let made = made.certificate;
+        assert_eq!((made.account(), made.not_after), (subject, root.not_after));
+        assert_ne!(other.subject.der, root.subject.der);
+        assert!(verify_chain(&made, &[], std::slice::from_ref(&other)).is_ok());
+        assert!(verify_chain(&made, std::slice::from_ref(&other), std::slice::from_ref(root)).is_err());
     }
 }

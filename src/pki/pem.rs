@@ -137,6 +137,10 @@ pub fn write_public_key(spki: &[u8]) -> String {
     encode("PUBLIC KEY", spki)
 }
 
+pub(super) fn write_revocation_list(der: &[u8]) -> String {
+    encode("X509 CRL", der)
+}
+
 pub(super) fn write_key(pkcs8: &[u8]) -> Zeroizing<String> {
     Zeroizing::new(encode("PRIVATE KEY", pkcs8))
 }

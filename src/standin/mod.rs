@@ -4,3 +4,4 @@
 mod answers;
 pub mod cluster;
 pub mod fault;
+mod small;

@@ -10,13 +10,15 @@ use super::error::StoreError;
 use super::files;
 use super::layout::Layout;
 use super::ledger::Known;
+use super::revocations::Revocation;
 use crate::cluster::key_kind::KeyKind;
 use crate::cluster::profile::Leaf;
 use crate::pki::authority::Credential;
 use crate::pki::certificate::{Certificate, CertificateError};
-use crate::pki::inspect::{Flaw, flaws_but_for_the_signature, leaf_flaws};
+use crate::pki::inspect::{Flaw, flaws_but_for_the_signature, leaf_flaws, stamp};
 use crate::pki::key::{KeyError, PrivateKey};
 use crate::pki::pem::{self, PemError};
+use crate::pki::reason::Reason;
 
 /// No leaf or key of ours is larger than this, in bytes; ten thousand names would fit.
 const LIMIT: u64 = 1024 * 1024;
@@ -42,6 +44,8 @@ pub enum Trouble {
     Flaw(Flaw),
     /// Nobody issued it that we know of.
     NotInLedger,
+    /// It was revoked.
+    Revoked(Revocation),
     /// Two hosts hold one key.
     SharedKey(String),
 }
@@ -58,6 +62,10 @@ impl fmt::Display for Trouble {
             Self::Mode(path, mode) => write!(f, "{} has mode {mode:04o}, others can read it", path.display()),
             Self::Flaw(flaw) => flaw.fmt(f),
             Self::NotInLedger => f.write_str("the ledger does not know it"),
+            Self::Revoked(Revocation { reason: Reason::Unspecified, at }) => {
+                write!(f, "it was revoked at {}", stamp(*at))
+            }
+            Self::Revoked(Revocation { reason, at }) => write!(f, "it was revoked at {} ({reason})", stamp(*at)),
             Self::SharedKey(other) => write!(f, "its key is also {other}'s"),
         }
     }
@@ -148,14 +156,15 @@ pub fn read_issued(
 
 fn judge(stored: Stored, known: &Known, flaws: impl Fn(&Certificate) -> Vec<Flaw>) -> Result<Stored, Vec<Trouble>> {
     let Credential { certificate, key } = &stored.credential;
-    let mut troubles = Vec::new();
+    let (mut troubles, fingerprint) = (Vec::new(), certificate.fingerprint());
     if key.spki() != certificate.spki {
         troubles.push(Trouble::Flaw(Flaw::KeyDoesNotFit));
     }
     troubles.extend(flaws(certificate).into_iter().map(Trouble::Flaw));
-    if known.sequence(certificate.fingerprint()).is_none() {
+    if known.sequence(fingerprint).is_none() {
         troubles.push(Trouble::NotInLedger);
     }
+    troubles.extend(known.revocation(fingerprint).cloned().map(Trouble::Revoked));
     if troubles.is_empty() { Ok(stored) } else { Err(troubles) }
 }
 

@@ -192,6 +192,11 @@ fn write_file(path: &Path, bytes: &[u8], mode: u32, durable: Durable) -> Result<
     Ok(file)
 }
 
+/// Writes a file that must not be there yet; it is on the disk only after [`sync_all`].
+pub(super) fn write_with_the_batch(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
+    write_file(path, bytes, mode, Durable::WithTheBatch).map(|_| ())
+}
+
 fn rename(from: &Path, to: &Path, how: RenameFlags) -> Result<(), StoreError> {
     match renameat_with(CWD, from, CWD, to, how) {
         Ok(()) => Ok(()),
@@ -231,6 +236,23 @@ pub fn replace_all(folder: &Path, files: &[NewFile<'_>]) -> Result<(), StoreErro
         rename(&unfinished.0, &folder.join(name), RenameFlags::empty())?;
     }
     sync_folder(folder)
+}
+
+/// Removes those of `names` that are in `folder`. Durable on return.
+///
+/// # Errors
+/// What the system says.
+pub fn remove_all(folder: &Path, names: &[String]) -> Result<(), StoreError> {
+    let mut removed = false;
+    for name in names {
+        let path = folder.join(name);
+        match fs::remove_file(&path) {
+            Ok(()) => removed = true,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(StoreError::io("remove", &path, &error)),
+        }
+    }
+    if removed { sync_folder(folder) } else { Ok(()) }
 }
 
 /// A file under its temporary name; removed unless it was renamed.
@@ -273,6 +295,25 @@ impl Staged {
         let file = write_file(&path, bytes, mode, Durable::WithTheBatch)?;
         let metadata = file.metadata().map_err(|error| StoreError::io("write", &path, &error))?;
         Ok(Identity::of(&metadata))
+    }
+
+    /// Adds a file at a path below, with its folders, whose mode is 0700.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn add_below(&self, path: &str, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
+        if let Some((folder, _)) = path.rsplit_once('/') {
+            create_folder(&self.unfinished.join(folder))?;
+        }
+        self.add(path, bytes, mode).map(|_| ())
+    }
+
+    /// Adds an empty folder, for files whose names begin with it.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn add_folder(&self, name: &str) -> Result<(), StoreError> {
+        create_folder(&self.unfinished.join(name))
     }
 
     /// Takes over every file of the folder that it is to replace, but those that were added and those that are `replaced`: what

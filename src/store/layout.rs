@@ -86,7 +86,7 @@ impl Layout {
             Holder::Master => under(Role::Master),
             Holder::Node => under(Role::Node),
             Holder::Cluster => self.pki().join("verifier"),
-            Holder::Person => self.pki().join("admins"),
+            Holder::Person => self.admins(),
         }
     }
 
@@ -105,7 +105,13 @@ impl Layout {
     /// `pki/admins/NAME.conf`
     #[must_use]
     pub fn admin_kubeconfig(&self, name: &HostName) -> PathBuf {
-        self.pki().join("admins").join(format!("{name}.conf"))
+        self.admins().join(format!("{name}.conf"))
+    }
+
+    /// `pki/admins`: kubeconfigs that were issued and may not be handed over yet.
+    #[must_use]
+    pub fn admins(&self) -> PathBuf {
+        self.pki().join("admins")
     }
 
     /// `pki/ledger.sqlite3`
@@ -114,10 +120,16 @@ impl Layout {
         self.pki().join("ledger.sqlite3")
     }
 
-    /// `pki/crl.pem`
+    /// A root's `crl.pem`: all that it has revoked.
     #[must_use]
-    pub fn revocation_list(&self) -> PathBuf {
-        self.pki().join("crl.pem")
+    pub fn revocation_list(&self, root: RootKind) -> PathBuf {
+        self.root_folder(root).join("crl.pem")
+    }
+
+    /// `policy`
+    #[must_use]
+    pub fn policy(&self) -> PathBuf {
+        self.dir.join("policy")
     }
 
     /// `bundles`

@@ -12,22 +12,21 @@ use time::OffsetDateTime;
 
 use super::error::StoreError;
 use super::files::PRIVATE;
-use super::traces::{Trace, Traces};
+use super::revocations::Revocation;
 use crate::cluster::profile::RootKind;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::inspect::stamp;
 
-/// The format that this program writes, kept in SQLite's `user_version`: the number of [`STEPS`] taken.
+/// What leads from one format to the next, from an empty database on. The format, kept in SQLite's `user_version`, is how many
+/// of these steps were taken; a step that was released never changes.
+const STEPS: [&str; 3] = [SCHEMA, REVOCATIONS, TRACES];
+/// The format that this program writes.
 const FORMAT: i64 = STEPS.len() as i64;
 /// How long another program may hold the database before we give up.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What each format adds to the one before it. A new step goes to the end; a step that was released never changes. A ledger
-/// is brought up to date when it is written to, so that those who only read need no right to write.
-const STEPS: [&str; 2] = [CERTIFICATES_AND_EVENTS, TRACES];
-
-const CERTIFICATES_AND_EVENTS: &str = "
+const SCHEMA: &str = "
 CREATE TABLE certificates (
     seq           INTEGER PRIMARY KEY AUTOINCREMENT, -- order of issue
     serial        TEXT NOT NULL,                     -- hexadecimal
@@ -55,9 +54,26 @@ CREATE TABLE events (
 );
 ";
 
-/// See [`super::traces`].
+const REVOCATIONS: &str = "
+CREATE TABLE revocations (
+    seq        INTEGER PRIMARY KEY AUTOINCREMENT,    -- order of revocation
+    sha256     TEXT NOT NULL UNIQUE REFERENCES certificates (sha256),
+    reason     TEXT NOT NULL,                        -- RFC 5280's name: keyCompromise, superseded, …
+    revoked_at TEXT NOT NULL,                        -- RFC 3339, UTC
+    revoked_by TEXT NOT NULL                         -- user@machine
+);
+CREATE TABLE revocation_lists (
+    issuer_sha256 TEXT NOT NULL,                     -- of the root's DER
+    number        INTEGER NOT NULL,                  -- grows with every list of that root
+    this_update   TEXT NOT NULL,                     -- RFC 3339, UTC
+    next_update   TEXT NOT NULL,
+    PRIMARY KEY (issuer_sha256, number)
+);
+CREATE INDEX certificates_by_account ON certificates (account);
+";
+
 const TRACES: &str = "
-CREATE TABLE traces (
+CREATE TABLE IF NOT EXISTS traces (
     holder     TEXT PRIMARY KEY,                     -- nodes/HOST, masters/NAME, verifier
     digest     BLOB NOT NULL,                        -- SHA-256: what was asked for, and the files that were good
     not_before INTEGER NOT NULL,                     -- all of its certificates are valid from here, in Unix seconds
@@ -68,10 +84,8 @@ CREATE TABLE traces (
 /// The open ledger.
 #[derive(Debug)]
 pub struct Ledger {
-    connection: Connection,
-    path: PathBuf,
-    /// As it was found.
-    format: i64,
+    pub(super) connection: Connection,
+    pub(super) path: PathBuf,
 }
 
 /// One certificate to be recorded.
@@ -101,6 +115,7 @@ pub struct Mark<'a> {
 pub struct Known {
     order: HashMap<Fingerprint, u64>,
     roots: HashMap<Fingerprint, String>,
+    revoked: HashMap<Fingerprint, Revocation>,
 }
 
 impl Known {
@@ -108,6 +123,17 @@ impl Known {
     #[must_use]
     pub fn sequence(&self, certificate: Fingerprint) -> Option<u64> {
         self.order.get(&certificate).copied()
+    }
+
+    /// Why and when a certificate was revoked, if it was.
+    #[must_use]
+    pub fn revocation(&self, certificate: Fingerprint) -> Option<&Revocation> {
+        self.revoked.get(&certificate)
+    }
+
+    /// All certificates that were ever revoked.
+    pub fn revoked(&self) -> impl Iterator<Item = Fingerprint> + '_ {
+        self.revoked.keys().copied()
     }
 
     /// Whether this certificate was recorded as that root.
@@ -131,29 +157,28 @@ impl Ledger {
             .open(path)
             .map_err(|error| StoreError::io("create", path, &error))?;
         let mut ledger = Self::connect(path)?;
-        ledger.upgrade()?;
+        ledger.migrate()?;
         ledger.check_format()?;
         Ok(ledger)
     }
 
     /// Takes the steps that are missing, all or none.
-    fn upgrade(&mut self) -> Result<(), StoreError> {
-        if self.format >= FORMAT {
+    fn migrate(&mut self) -> Result<(), StoreError> {
+        if self.format()? >= FORMAT {
             return Ok(());
         }
-        let upgrade = |connection: &mut Connection| {
+        let path = &self.path;
+        let migrate = |connection: &mut Connection| {
+            // Whoever waited here for another process finds its work done.
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            // Again, now that nobody else can.
-            let found = user_version(&transaction)?;
-            for step in STEPS.iter().skip(usize::try_from(found).unwrap_or(0)) {
+            let taken: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+            for step in STEPS.iter().skip(usize::try_from(taken).unwrap_or(usize::MAX)) {
                 transaction.execute_batch(step)?;
             }
-            transaction.pragma_update(None, "user_version", FORMAT.max(found))?;
+            transaction.pragma_update(None, "user_version", taken.max(FORMAT))?;
             transaction.commit()
         };
-        upgrade(&mut self.connection).map_err(|error| failed(&self.path, &error))?;
-        self.format = FORMAT;
-        Ok(())
+        migrate(&mut self.connection).map_err(|error| failed(path, &error))
     }
 
     /// Opens the ledger: for writing where the medium allows it, else for reading. SQLite decides that by itself; it has to
@@ -165,9 +190,13 @@ impl Ledger {
         if !super::files::exists(path) {
             return Err(StoreError::LedgerMissing(path.to_owned()));
         }
-        let ledger = Self::connect(path)?;
+        let mut ledger = Self::connect(path)?;
         ledger.check_format()?;
-        Ok(ledger)
+        match ledger.migrate() {
+            // On a medium that cannot be written an older ledger is read as it is.
+            Ok(()) | Err(StoreError::Io { kind: std::io::ErrorKind::PermissionDenied, .. }) => Ok(ledger),
+            Err(error) => Err(error),
+        }
     }
 
     fn connect(path: &Path) -> Result<Self, StoreError> {
@@ -177,12 +206,17 @@ impl Ledger {
             .busy_timeout(PATIENCE)
             .and_then(|()| connection.pragma_update(None, "synchronous", "FULL"))
             .map_err(|error| failed(path, &error))?;
-        let format = user_version(&connection).map_err(|error| failed(path, &error))?;
-        Ok(Self { connection, path: path.to_owned(), format })
+        Ok(Self { connection, path: path.to_owned() })
+    }
+
+    pub(super) fn format(&self) -> Result<i64, StoreError> {
+        self.connection
+            .pragma_query_value(None, "user_version", |row| row.get(0))
+            .map_err(|error| failed(&self.path, &error))
     }
 
     fn check_format(&self) -> Result<(), StoreError> {
-        let found = self.format;
+        let found = self.format()?;
         if found > FORMAT {
             return Err(StoreError::LedgerNewer { path: self.path.clone(), found, known: FORMAT });
         }
@@ -198,7 +232,6 @@ impl Ledger {
     /// # Errors
     /// When SQLite cannot; nothing is recorded then.
     pub fn record(&mut self, entries: &[Entry<'_>], mark: &Mark<'_>) -> Result<(), StoreError> {
-        self.upgrade()?;
         let path = &self.path;
         let record = |connection: &mut Connection| {
             let transaction = connection.transaction()?;
@@ -236,7 +269,6 @@ impl Ledger {
     /// # Errors
     /// When SQLite cannot.
     pub fn note(&mut self, kind: &str, subject: &str, detail: &str, mark: &Mark<'_>) -> Result<(), StoreError> {
-        self.upgrade()?;
         self.connection
             .execute(
                 "INSERT INTO events (at, by, kind, subject, detail) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -256,45 +288,6 @@ impl Ledger {
             .query_row(query, params![certificate.to_string(), kind.as_str()], |row| row.get::<_, i64>(0))
             .map(|count| count > 0)
             .map_err(|error| failed(&self.path, &error))
-    }
-
-    /// Remembers what was found good: each holder's newest trace.
-    ///
-    /// # Errors
-    /// When SQLite cannot; nothing new is remembered then.
-    pub fn remember(&mut self, traces: &[Trace]) -> Result<(), StoreError> {
-        self.upgrade()?;
-        let remember = |connection: &mut Connection| {
-            let transaction = connection.transaction()?;
-            {
-                let mut insert = transaction.prepare_cached(
-                    "INSERT OR REPLACE INTO traces (holder, digest, not_before, not_after) VALUES (?1, ?2, ?3, ?4)",
-                )?;
-                for trace in traces {
-                    insert.execute(params![trace.holder, trace.digest.bytes(), trace.not_before, trace.not_after])?;
-                }
-            }
-            transaction.commit()
-        };
-        remember(&mut self.connection).map_err(|error| failed(&self.path, &error))
-    }
-
-    /// All that is remembered; nothing where the ledger is older than that.
-    ///
-    /// # Errors
-    /// When SQLite cannot.
-    pub fn traces(&self) -> Result<Traces, StoreError> {
-        if self.format < 2 {
-            return Ok(Traces::default());
-        }
-        let query = || {
-            let mut select = self.connection.prepare("SELECT digest, not_before, not_after FROM traces")?;
-            let row = |row: &rusqlite::Row<'_>| {
-                Ok((Fingerprint::from_bytes(row.get(0)?), (row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)))
-            };
-            select.query_map([], row)?.collect::<rusqlite::Result<_>>()
-        };
-        query().map(Traces).map_err(|error| failed(&self.path, &error))
     }
 
     /// Which certificates the ledger knows.
@@ -322,15 +315,11 @@ impl Ledger {
             .into_iter()
             .map(|(sha256, profile)| Ok((parse(&sha256)?, profile)))
             .collect::<Result<_, StoreError>>()?;
-        Ok(Known { order, roots })
+        Ok(Known { order, roots, revoked: self.revocations()? })
     }
 }
 
-fn user_version(connection: &Connection) -> rusqlite::Result<i64> {
-    connection.pragma_query_value(None, "user_version", |row| row.get(0))
-}
-
-fn failed(path: &Path, error: &rusqlite::Error) -> StoreError {
+pub(super) fn failed(path: &Path, error: &rusqlite::Error) -> StoreError {
     let path = path.to_owned();
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {

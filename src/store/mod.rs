@@ -8,6 +8,8 @@ pub mod issuance;
 pub mod layout;
 pub mod ledger;
 pub mod lock;
+pub mod revocations;
 pub mod roots;
 pub mod service_account;
 pub mod traces;
+pub mod trees;

@@ -3,10 +3,13 @@
 
 use std::collections::HashMap;
 
+use rusqlite::{Connection, Row, params};
 use time::{Duration, OffsetDateTime};
 
+use super::error::StoreError;
 use super::files::{self, Identity};
 use super::layout::Layout;
+use super::ledger::{Ledger, failed};
 use crate::cluster::key_kind::KeyKind;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::{Leaf, Policy, Profile, RootKind};
@@ -14,6 +17,8 @@ use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::roots::Roots;
 
+/// The ledger's format that brought the traces.
+const SINCE: i64 = 3;
 /// A file that changes within one tick of the kernel's clock may keep its times. What was changed this shortly before it was
 /// looked at leaves no trace, and is looked at again.
 const UNSETTLED: Duration = Duration::seconds(2);
@@ -45,18 +50,61 @@ impl Traces {
     }
 }
 
-/// What is the same for all holders: of which kind keys have to be, and who signs.
+impl Ledger {
+    /// Remembers what was found good: each holder's newest trace.
+    ///
+    /// # Errors
+    /// When SQLite cannot; nothing new is remembered then.
+    pub fn remember(&mut self, traces: &[Trace]) -> Result<(), StoreError> {
+        let remember = |connection: &mut Connection| {
+            let transaction = connection.transaction()?;
+            {
+                let mut insert = transaction.prepare_cached(
+                    "INSERT OR REPLACE INTO traces (holder, digest, not_before, not_after) VALUES (?1, ?2, ?3, ?4)",
+                )?;
+                for trace in traces {
+                    insert.execute(params![trace.holder, trace.digest.bytes(), trace.not_before, trace.not_after])?;
+                }
+            }
+            transaction.commit()
+        };
+        remember(&mut self.connection).map_err(|error| failed(&self.path, &error))
+    }
+
+    /// All that is remembered; nothing where the ledger is older than that.
+    ///
+    /// # Errors
+    /// When SQLite cannot.
+    pub fn traces(&self) -> Result<Traces, StoreError> {
+        if self.format()? < SINCE {
+            return Ok(Traces::default());
+        }
+        let query = || {
+            let mut select = self.connection.prepare("SELECT digest, not_before, not_after FROM traces")?;
+            let row = |row: &Row<'_>| Ok((Fingerprint::from_bytes(row.get(0)?), (row.get(1)?, row.get(2)?)));
+            select.query_map([], row)?.collect::<rusqlite::Result<_>>()
+        };
+        query().map(Traces).map_err(|error| failed(&self.path, &error))
+    }
+}
+
+/// What is the same for all holders: of which kind keys have to be, who signs, and how many certificates were ever revoked. A
+/// new revocation makes everything be looked at again.
 #[derive(Debug, Clone, Copy)]
 pub struct Terms {
     keys: KeyKind,
     roots: [Fingerprint; 3],
+    revocations: u64,
 }
 
 impl Terms {
-    /// Of keys of this kind, under these roots.
-    #[must_use]
-    pub fn new(keys: KeyKind, roots: &Roots) -> Self {
-        Self { keys, roots: RootKind::ALL.map(|kind| roots.of(kind).fingerprint()) }
+    /// Of keys of this kind, under these roots, as far as the ledger goes.
+    ///
+    /// # Errors
+    /// When SQLite cannot.
+    pub fn new(keys: KeyKind, roots: &Roots, ledger: &Ledger) -> Result<Self, StoreError> {
+        let roots = RootKind::ALL.map(|kind| roots.of(kind).fingerprint());
+        Ok(Self { keys, roots, revocations: ledger.count_of_revocations()? })
     }
 
     /// A digest of all that a holder is asked to hold. Whatever changes it, a new version of this program too, makes everything
@@ -64,7 +112,7 @@ impl Terms {
     #[must_use]
     pub fn asked(&self, leaves: &[Leaf]) -> Fingerprint {
         let policies: Vec<&Policy> = leaves.iter().map(Leaf::policy).collect();
-        Fingerprint::of_value(&(env!("CARGO_PKG_VERSION"), self.keys, self.roots, leaves, policies))
+        Fingerprint::of_value(&(env!("CARGO_PKG_VERSION"), self.keys, self.roots, self.revocations, leaves, policies))
     }
 }
 

@@ -17,8 +17,9 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::client::TlsStream;
 
+use super::ending::outcome;
 use super::observation::{Access, Answer, Outcome, Request, Ruling};
-use super::wire::{millis, outcome};
+use super::wire::millis;
 
 /// What a peer may send of headers, in bytes.
 const HEADERS: usize = 64 * 1024;

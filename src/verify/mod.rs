@@ -1,8 +1,13 @@
 //! The proof on the wire: probe (network → observations), checks (pure: observations → findings), report (findings →
 //! text, JSON and JUnit), recording (a run as a file). Probes judge nothing, checks dial nothing, reports print nothing.
 
+mod callers;
 pub mod checks;
+mod ending;
+mod facts;
 pub mod finding;
+mod kept;
+mod lane;
 mod line;
 mod nodes;
 pub mod observation;
@@ -11,7 +16,10 @@ pub mod options;
 pub mod probe;
 pub mod recording;
 pub mod report;
+mod reviews;
 mod revocation;
 mod settings;
+mod tapped;
 pub mod target;
 mod wire;
+mod witness;

@@ -7,8 +7,9 @@ use rustls::ClientConfig;
 use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 
+use super::ending::outcome;
 use super::observation::{Answer, Listed, ListedNode, Outcome};
-use super::wire::{Socket, millis, outcome};
+use super::wire::{Socket, millis};
 use crate::cluster::address::Address;
 
 /// How many nodes are asked for at once. A node's object is 5 to 20 KiB.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use serde_json::Value;
 
+use super::kept;
 use super::target::Place;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::pem;
@@ -328,6 +328,8 @@ pub enum Caller {
     Anonymous,
     /// A certificate that names our root and was not signed by it.
     Stranger,
+    /// A certificate of a root that nobody knows, which comes along with it.
+    Unknown,
     /// The verifier with its own certificate.
     Verifier,
 }
@@ -378,55 +380,11 @@ impl Request {
     pub fn kept(self, body: &str) -> String {
         let excerpt = match self {
             Self::Pods | Self::Nodes | Self::WhoAmI => return body.to_owned(),
-            Self::Configz => configuration(body),
-            Self::Flagz => flags(body),
+            Self::Configz => kept::configuration(body),
+            Self::Flagz => kept::flags(body),
         };
         excerpt.unwrap_or_else(|| body.chars().take(1024).collect())
     }
-}
-
-/// Where in a kubelet's `/configz` the values are that checks look at.
-pub const CONFIGURATION: [&str; 5] = [
-    "/kubeletconfig/authentication/anonymous/enabled",
-    "/kubeletconfig/authentication/webhook/enabled",
-    "/kubeletconfig/authentication/x509/clientCAFile",
-    "/kubeletconfig/authorization/mode",
-    "/kubeletconfig/readOnlyPort",
-];
-
-/// The API server's flags that checks look at.
-pub const FLAGS: [&str; 7] = [
-    "anonymous-auth",
-    "authentication-config",
-    "authorization-config",
-    "authorization-mode",
-    "client-ca-file",
-    "enable-admission-plugins",
-    "kubelet-certificate-authority",
-];
-
-/// The values at [`CONFIGURATION`], as a flat object; `None` when it is no kubelet's configuration.
-fn configuration(body: &str) -> Option<String> {
-    let body: Value = serde_json::from_str(body).ok()?;
-    body.get("kubeletconfig")?.as_object()?;
-    let found = CONFIGURATION.iter().filter_map(|path| Some(((*path).to_owned(), body.pointer(path)?.clone())));
-    Some(Value::Object(found.collect()).to_string())
-}
-
-/// The lines of [`FLAGS`]; `None` when it is no list of flags.
-fn flags(body: &str) -> Option<String> {
-    let wanted = |line: &&str| FLAGS.iter().any(|flag| flag_value(line, flag).is_some());
-    let lines: Vec<&str> = body.lines().filter(wanted).collect();
-    (!lines.is_empty()).then(|| lines.join("\n"))
-}
-
-/// The value of `flag` in a line of `/flagz`. What stands between them is one of four separators: Kubernetes takes one at
-/// random when it starts (k8s.io/component-base/zpages/flagz).
-#[must_use]
-pub fn flag_value<'a>(line: &'a str, flag: &str) -> Option<&'a str> {
-    let rest = line.strip_prefix(flag)?;
-    let value = rest.strip_prefix([':', '=', ' ', '\t'])?;
-    Some(value.trim())
 }
 
 /// What came back.
@@ -464,37 +422,4 @@ pub struct Answer {
     pub body: String,
     /// There was more.
     pub truncated: bool,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn of_flags_and_configurations_only_what_is_judged_is_kept() {
-        let text = "apiserver flagz\nWarning\n\nadmission-control: []\nanonymous-auth: false\nauthorization-mode=[Node,RBAC]\n\
-                    client-ca-file ca.crt\nclient-ca-file-of-mine: x\netcd-servers: [https://10.0.0.1:2379]\n";
-        assert_eq!(
-            Request::Flagz.kept(text),
-            "anonymous-auth: false\nauthorization-mode=[Node,RBAC]\nclient-ca-file ca.crt"
-        );
-        assert_eq!(Request::Flagz.kept("<html>"), "<html>");
-        let config = r#"{"kubeletconfig":{"staticPodURLHeader":{"Authorization":["secret"]},"authorization":{"mode":"Webhook"}}}"#;
-        assert_eq!(Request::Configz.kept(config), r#"{"/kubeletconfig/authorization/mode":"Webhook"}"#);
-        let deep = "[".repeat(60_000);
-        assert_eq!(Request::Configz.kept(&deep).len(), 1024);
-        assert_eq!(Request::WhoAmI.kept(config), config);
-    }
-
-    #[test]
-    fn a_flag_is_read_whatever_stands_before_its_value() {
-        for line in ["a-b: c", "a-b:c", "a-b=c", "a-b c", "a-b:   c  "] {
-            assert_eq!(flag_value(line, "a-b"), Some("c"), "{line}");
-        }
-        for line in ["a-b: ", "a-b:", "a-b=", "a-b "] {
-            assert_eq!(flag_value(line, "a-b"), Some(""), "{line}");
-            assert_eq!(Request::Flagz.kept(&line.replace("a-b", "client-ca-file")).len(), line.len() + 11);
-        }
-        assert_eq!(flag_value("a-bc: d", "a-b"), None);
-    }
 }

@@ -4,7 +4,7 @@
 use super::observation::OldHello;
 
 /// How many bytes of an answer tell what it is: a record's header, a handshake message's, and the version.
-pub(super) const ANSWER: usize = 11;
+const ANSWER: usize = 11;
 
 const HANDSHAKE_RECORD: u8 = 22;
 const ALERT_RECORD: u8 = 21;
@@ -57,9 +57,17 @@ fn extension(kind: u16, content: &[u8]) -> Vec<u8> {
     [&kind.to_be_bytes()[..], &block(content)].concat()
 }
 
-/// What the first bytes of an answer say.
-pub(super) fn read(said: &[u8]) -> OldHello {
-    match *said {
+/// What the first bytes of an answer say; `None` where more have to be read, which after the `end` there are not. An
+/// alert that only warns (RFC 6066 § 3: the name is not known) is not the answer.
+pub(super) fn read(said: &[u8], end: bool) -> Option<OldHello> {
+    const WARNING: u8 = 1;
+    const UNRECOGNIZED_NAME: u8 = 112;
+    let rest = match *said {
+        [ALERT_RECORD, 3, _, 0, 2, WARNING, UNRECOGNIZED_NAME, ref rest @ ..] => rest,
+        _ => said,
+    };
+    Some(match *rest {
+        [] if !end => return None,
         [] => OldHello::Closed,
         [ALERT_RECORD, 3, _, 0, 2, _, number, ..] => OldHello::Alert(number),
         [HANDSHAKE_RECORD, 3, _, _, _, SERVER_HELLO, _, _, _, 3, minor, ..] => match minor {
@@ -69,8 +77,9 @@ pub(super) fn read(said: &[u8]) -> OldHello {
             // Nobody may choose more than was offered (RFC 4346 § 7.4.1.3).
             _ => OldHello::Failed("a ServerHello of a version that was not offered".to_owned()),
         },
+        [ALERT_RECORD | HANDSHAKE_RECORD, ..] if !end && rest.len() < ANSWER => return None,
         _ => OldHello::Failed("an answer that is not TLS".to_owned()),
-    }
+    })
 }
 
 #[cfg(test)]
@@ -94,11 +103,21 @@ mod tests {
 
     #[test]
     fn answers_are_called_what_they_are() {
-        assert_eq!(read(&[]), OldHello::Closed);
-        assert_eq!(read(&[21, 3, 1, 0, 2, 2, 70]), OldHello::Alert(70));
-        assert_eq!(read(&[22, 3, 2, 0, 90, 2, 0, 0, 86, 3, 2]), OldHello::Spoken("TLS 1.1".into()));
-        assert_eq!(read(&[22, 3, 1, 0, 90, 2, 0, 0, 86, 3, 1]), OldHello::Spoken("TLS 1.0".into()));
-        assert!(matches!(read(&[22, 3, 3, 0, 90, 2, 0, 0, 86, 3, 3]), OldHello::Failed(_)));
-        assert!(matches!(read(b"HTTP/1.1 400"), OldHello::Failed(_)));
+        assert_eq!(read(&[], true), Some(OldHello::Closed));
+        // A peer that says why and stays is not waited for.
+        assert_eq!(read(&[21, 3, 1, 0, 2, 2, 70], false), Some(OldHello::Alert(70)));
+        let hello = |minor| [22, 3, minor, 0, 90, 2, 0, 0, 86, 3, minor];
+        assert_eq!(read(&hello(2), false), Some(OldHello::Spoken("TLS 1.1".into())));
+        assert_eq!(read(&hello(1), false), Some(OldHello::Spoken("TLS 1.0".into())));
+        assert!(matches!(read(&hello(3), false), Some(OldHello::Failed(_))));
+        assert!(matches!(read(b"HTTP/1.1 400", false), Some(OldHello::Failed(_))));
+        for length in 0..ANSWER {
+            assert_eq!(read(&hello(2)[..length], false), None, "{length}");
+            assert!(read(&hello(2)[..length], true).is_some(), "{length}");
+        }
+        // A warning is not the answer: what comes behind it is.
+        let warned = [&[21, 3, 2, 0, 2, 1, 112][..], &hello(2)].concat();
+        assert_eq!(read(&warned[..7], false), None);
+        assert_eq!(read(&warned, false), Some(OldHello::Spoken("TLS 1.1".into())));
     }
 }

@@ -8,24 +8,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use serde_json::json;
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::callers::{Order, Strangers, client, missing};
+use super::lane::{Lane, descriptors_for};
 use super::observation::{
-    Access, Caller, Connect, Dial, Exchange, Handshake, Listed, Listing, LocationSeen, Observations, Outcome, PeerSeen,
+    Caller, Connect, Dial, Exchange, Handshake, Listed, Listing, LocationSeen, Observations, Outcome, PeerSeen,
     Request, Resolution, Signature, Tls,
 };
 use super::options::Options;
+use super::reviews::reviews;
 use super::target::{Identity, Peer, Place, Target};
 use super::wire::{Socket, Wire, millis};
-use crate::cluster::account::Account;
 use crate::cluster::address::Address;
 use crate::pki::authority::MintError;
-use crate::pki::forge;
 
 /// A name that leads to more addresses than this is dialled at the first ones only.
 const MAX_ADDRESSES: usize = 16;
@@ -47,8 +46,8 @@ pub enum RunError {
 /// Called with how many of how many steps are done.
 pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
 
-/// Dials every peer of `target` and writes down what it sees, in the target's order. `now` dates the throw-away
-/// certificate; nothing is judged by it.
+/// Dials every peer of `target` and writes down what it sees, in the target's order. By `now` a neighbour is chosen whose
+/// certificate is in date; nothing is judged by it.
 ///
 /// # Errors
 /// When there is no network to use at all. A peer that misbehaves is an observation, never an error.
@@ -58,12 +57,12 @@ pub fn run(
     now: OffsetDateTime,
     progress: Progress<'_>,
 ) -> Result<Observations, RunError> {
-    let strangers = Strangers::make(target, now)?;
+    let strangers = Strangers::make(target)?;
     let wire = Arc::new(Wire::new(options.timeout).map_err(|error| RunError::Tls(error.to_string()))?);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let deadline = options.deadline.map(|span| Instant::now() + span);
     let context = Arc::new(Run {
-        order: Order::of(target),
+        order: Order::of(target, now),
         target: target.clone(),
         wire,
         strangers,
@@ -80,56 +79,6 @@ pub fn run(
     Ok(Observations { certificates: context.wire.certificates(), ..seen })
 }
 
-/// How many of `wanted` hosts this process may have in hand at once, two descriptors for each; its limit is raised to
-/// what the system lets it have, if need be.
-fn descriptors_for(wanted: usize) -> usize {
-    // For files, the event queue, resolvers, and whatever else is open.
-    const OTHERS: u64 = 128;
-    let needed = 2 * wanted as u64 + OTHERS;
-    let mut limit = getrlimit(Resource::Nofile);
-    if limit.current.is_some_and(|current| current < needed) {
-        let raised = Rlimit { current: Some(limit.maximum.map_or(needed, |most| most.min(needed))), ..limit };
-        // Where it may not be raised, fewer at once do as well.
-        if setrlimit(Resource::Nofile, raised).is_ok() {
-            limit = getrlimit(Resource::Nofile);
-        }
-    }
-    let room = limit.current.map_or(u64::MAX, |current| current.saturating_sub(OTHERS) / 2);
-    wanted.min(usize::try_from(room).unwrap_or(usize::MAX)).max(1)
-}
-
-/// How many connections of ours are worked on at once. More would only make each slower, until peers that are well seem
-/// late; but one that says nothing must not keep the others waiting, so that its place is given up after a while.
-struct Lane {
-    places: Semaphore,
-    patience: Duration,
-}
-
-impl Lane {
-    const PLACES: usize = 128;
-
-    fn new(limit: Duration) -> Self {
-        Self { places: Semaphore::new(Self::PLACES), patience: (limit / 10).min(Duration::from_millis(500)) }
-    }
-
-    async fn run<T>(&self, work: impl Future<Output = T>) -> T {
-        let mut work = Box::pin(work);
-        let place = self.places.acquire().await;
-        loop {
-            let due = Instant::now() + self.patience;
-            if let Ok(done) = timeout_at(due, &mut work).await {
-                return done;
-            }
-            // Where even the clock comes late, it is this machine that is slow and not the peer.
-            if due.elapsed() < self.patience / 2 {
-                break;
-            }
-        }
-        drop(place);
-        work.await
-    }
-}
-
 /// What every step shares.
 struct Run {
     target: Arc<Target>,
@@ -142,33 +91,6 @@ struct Run {
     readonly_port: Option<u16>,
     hosts: Semaphore,
     lane: Lane,
-}
-
-/// Who calls whom, worked out once.
-struct Order {
-    /// The first master, and the first node, that has a certificate to show.
-    first_master: Option<usize>,
-    first_node: Option<usize>,
-    /// For each node the next one that has a certificate to show, else the next one; `None` where it is alone.
-    neighbours: Vec<Option<usize>>,
-}
-
-impl Order {
-    fn of(target: &Target) -> Self {
-        let first = |peers: &[Peer]| peers.iter().position(|peer| peer.client.is_some());
-        let count = target.nodes.len();
-        let first_node = first(&target.nodes);
-        let mut next = first_node;
-        let mut neighbours = vec![None; count];
-        for at in (0..count).rev() {
-            // Behind the last one it begins anew; a node is not its own neighbour.
-            neighbours[at] = next.filter(|next| *next != at).or_else(|| (count > 1).then(|| (at + 1) % count));
-            if target.nodes[at].client.is_some() {
-                next = Some(at);
-            }
-        }
-        Self { first_master: first(&target.masters), first_node, neighbours }
-    }
 }
 
 /// A master's socket at which each node's account is asked for.
@@ -186,29 +108,6 @@ impl Desk {
     const PLACES: usize = 64;
     /// After as many questions without an answer no more are asked.
     const TOO_LATE: usize = 8;
-}
-
-/// Certificates that say everything right and are signed by nobody's key.
-struct Strangers {
-    at_nodes: Option<Identity>,
-    at_masters: Option<Identity>,
-}
-
-impl Strangers {
-    fn make(target: &Target, now: OffsetDateTime) -> Result<Self, MintError> {
-        let Some(root) = target.roots.first() else { return Ok(Self { at_nodes: None, at_masters: None }) };
-        let subject = |peers: &[Peer], fallback: &str| {
-            let known = peers.iter().find_map(|peer| peer.client.as_ref()).map(|client| client.certificate.account());
-            known.unwrap_or_else(|| Account { user: fallback.to_owned(), group: None })
-        };
-        let make = |subject: Account| -> Result<Option<Identity>, MintError> {
-            Ok(Identity::of(&forge::stranger(root, &subject, now)?).ok())
-        };
-        Ok(Self {
-            at_nodes: make(subject(&target.masters, "kube-apiserver-kubelet-client"))?,
-            at_masters: make(subject(&target.nodes, "kubelet"))?,
-        })
-    }
 }
 
 async fn observe(run: &Arc<Run>, progress: Progress<'_>) -> Observations {
@@ -425,37 +324,16 @@ impl Run {
 
     /// Makes the calls of a place, and tells whether the peer answered them all in time.
     async fn exchanges(&self, place: Place, peer: &Peer, i: usize, socket: &Socket, seen: &mut Vec<Exchange>) -> bool {
-        let mut calls: Vec<Call<'_>> = Vec::new();
-        let mut account = None;
-        if place == Place::Node {
-            for master in &self.target.masters {
-                calls.push((Caller::Master(master.name.clone()), client(master), Request::Pods));
-            }
-            calls.push((Caller::Anonymous, Ok(None), Request::Pods));
-            calls.push((Caller::Stranger, pretended(self.strangers.at_nodes.as_ref()), Request::Pods));
-            let before = self.target.masters.len() + usize::from(self.target.endpoint.is_some());
-            let neighbour = i.checked_sub(before).and_then(|at| *self.order.neighbours.get(at)?);
-            calls.extend(
-                neighbour
-                    .map(|at| &self.target.nodes[at])
-                    .filter(|other| other.name != peer.name)
-                    .map(|other| (Caller::Neighbour(other.name.clone()), client(other), Request::Pods)),
-            );
-        } else {
-            account = self.target.accounts().next().map(|(node, _)| node);
-            calls.push((Caller::Anonymous, Ok(None), Request::Nodes));
-            calls.push((Caller::Stranger, pretended(self.strangers.at_masters.as_ref()), Request::Nodes));
-        }
-        if let Some(verifier) = &self.target.verifier {
-            let request = if place == Place::Node { Request::Configz } else { Request::Flagz };
-            calls.push((Caller::Verifier, Ok(Some(verifier)), request));
-        }
+        let account = (place != Place::Node).then(|| self.target.accounts().next()).flatten().map(|(node, _)| node);
         let mut gave_up = false;
         if let Some(node) = account {
             let exchange = self.introduction(socket, node).await;
             gave_up |= self.ran_out(&exchange);
             seen.push(exchange);
         }
+        let calls = if place == Place::Node { self.calls_of_a_node(peer, i) } else { self.calls_of_a_master() };
+        let rightful = calls.iter().find(|(caller, identity, request)| by_right(caller, *request) && identity.is_ok());
+        let rightful = rightful.cloned();
         for (caller, identity, request) in calls {
             let exchange = match identity {
                 Err(reason) => not_asked(caller, None, request, Outcome::NoCredential(reason)),
@@ -466,7 +344,53 @@ impl Run {
             gave_up |= self.ran_out(&exchange);
             seen.push(exchange);
         }
+        // Who hangs up on a stranger may have begun to hang up on everybody.
+        if !gave_up && seen.iter().any(hung_up_on) {
+            let exchange = match (rightful, account) {
+                (Some((caller, Ok(identity), request)), _) => self.ask(socket, caller, identity, request).await,
+                (_, Some(node)) => self.introduction(socket, node).await,
+                _ => return true,
+            };
+            gave_up |= self.ran_out(&exchange);
+            seen.push(exchange);
+        }
         !gave_up
+    }
+
+    /// Those who should be let in come first: "refused" proves nothing on a port that refuses everybody.
+    fn calls_of_a_node(&self, peer: &Peer, i: usize) -> Vec<Call<'_>> {
+        let strangers = &self.strangers.at_nodes;
+        let masters = &self.target.masters;
+        let mut calls: Vec<Call<'_>> =
+            masters.iter().map(|master| (Caller::Master(master.name.clone()), client(master), Request::Pods)).collect();
+        // Where no master can call, the verifier does: the kubelet knows it, and forbids it what a master may.
+        let verifier = self.target.verifier.as_ref();
+        if self.order.first_master.is_none() {
+            calls.extend(verifier.map(|verifier| (Caller::Verifier, Ok(Some(verifier)), Request::Pods)));
+        }
+        calls.push((Caller::Anonymous, Ok(None), Request::Pods));
+        calls.push((Caller::Stranger, strangers.forged(), Request::Pods));
+        calls.push((Caller::Unknown, strangers.unknown(), Request::Pods));
+        let before = masters.len() + usize::from(self.target.endpoint.is_some());
+        let neighbour = i.checked_sub(before).and_then(|at| *self.order.neighbours.get(at)?);
+        calls.extend(neighbour.filter(|at| self.target.nodes[*at].name != peer.name).map(|at| {
+            let name = self.target.nodes[at].name.clone();
+            (Caller::Neighbour(name), self.order.neighbour(&self.target, at), Request::Pods)
+        }));
+        calls.extend(verifier.map(|verifier| (Caller::Verifier, Ok(Some(verifier)), Request::Configz)));
+        calls
+    }
+
+    fn calls_of_a_master(&self) -> Vec<Call<'_>> {
+        let strangers = &self.strangers.at_masters;
+        let verifier = self.target.verifier.as_ref();
+        let as_verifier = |request| verifier.map(|verifier| (Caller::Verifier, Ok(Some(verifier)), request));
+        let others = [
+            (Caller::Anonymous, Ok(None), Request::Nodes),
+            (Caller::Stranger, strangers.forged(), Request::Nodes),
+            (Caller::Unknown, strangers.unknown(), Request::Nodes),
+        ];
+        as_verifier(Request::Nodes).into_iter().chain(others).chain(as_verifier(Request::Flagz)).collect()
     }
 
     /// Whether a peer let its time run out, with an answer that never ended or without any.
@@ -552,55 +476,24 @@ impl Run {
 /// Who calls with what for what; without a credential, why.
 type Call<'a> = (Caller, Result<Option<&'a Identity>, String>, Request);
 
-/// What a peer calls with; `Ok` always holds an identity.
-fn client(peer: &Peer) -> Result<Option<&Identity>, String> {
-    peer.client.as_ref().map(Some).ok_or_else(|| missing(peer))
+/// Whether a call asks, for what others are refused, with a right to an answer.
+fn by_right(caller: &Caller, request: Request) -> bool {
+    match caller {
+        Caller::Master(_) => true,
+        Caller::Verifier => matches!(request, Request::Pods | Request::Nodes),
+        _ => false,
+    }
 }
 
-fn missing(peer: &Peer) -> String {
-    let why = peer.client_missing.clone();
-    why.unwrap_or_else(|| format!("there is no client certificate of {} here", peer.name))
+/// Whether somebody who should be refused was cut off without a word.
+fn hung_up_on(exchange: &Exchange) -> bool {
+    let has_no_right = !matches!(exchange.caller, Caller::Master(_) | Caller::Node(_) | Caller::Verifier);
+    has_no_right && matches!(exchange.outcome, Outcome::Closed | Outcome::Reset)
 }
 
 /// Why something was not tried.
 const OVER: &str = "the run's deadline was over";
 const LATE: &str = "the peer had just let its time run out";
-
-/// What a node needs and what it must not have, as SelfSubjectAccessReviews (Kubernetes `authorization.k8s.io/v1`).
-fn reviews(own: &str, other: &str) -> Vec<(Access, String)> {
-    let node = |verb: &str, name: &str| json!({"verb": verb, "resource": "nodes", "name": name});
-    let status = |name: &str| json!({"verb": "patch", "resource": "nodes", "subresource": "status", "name": name});
-    let lease = |verb: &str, name: &str| {
-        let (group, namespace) = ("coordination.k8s.io", "kube-node-lease");
-        json!({"verb": verb, "group": group, "resource": "leases", "namespace": namespace, "name": name})
-    };
-    let mine = json!({"requirements": [{"key": "spec.nodeName", "operator": "In", "values": [own]}]});
-    let attributes = |access: Access| match access {
-        Access::OwnNodeGet => node("get", own),
-        Access::OwnNodePatch => node("patch", own),
-        Access::OwnStatusPatch => status(own),
-        Access::OwnLeaseGet => lease("get", own),
-        Access::OwnLeaseUpdate => lease("update", own),
-        Access::OwnPodsList => json!({"verb": "list", "resource": "pods", "fieldSelector": mine}),
-        Access::EventsCreate => json!({"verb": "create", "resource": "events", "namespace": "default"}),
-        Access::OtherStatusPatch => status(other),
-        Access::OtherLeaseUpdate => lease("update", other),
-        Access::AllPodsList => json!({"verb": "list", "resource": "pods"}),
-        Access::SecretsList => json!({"verb": "list", "resource": "secrets"}),
-    };
-    let review = |access: Access| {
-        json!({
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": attributes(access)},
-        })
-    };
-    Access::ALL.into_iter().map(|access| (access, review(access).to_string())).collect()
-}
-
-fn pretended(stranger: Option<&Identity>) -> Result<Option<&Identity>, String> {
-    stranger.map(Some).ok_or_else(|| "there is no root to pretend to".to_owned())
-}
 
 fn not_asked(caller: Caller, client: Option<&Identity>, request: Request, outcome: Outcome) -> Exchange {
     let presented = client.map(|identity| identity.certificate.fingerprint());

@@ -2,20 +2,18 @@
 //! key is in it. A recording may be a stranger's: everything in one is checked before it is used. Nothing here touches a
 //! file.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Serialize};
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
 use super::checks::{Clock, judge};
+use super::facts::{Facts, PeerFacts, name};
 use super::finding::{Finding, Strictness};
-use super::observation::{Answer, Caller, Der, MAX_CHAIN, Observations, Outcome, PeerSeen, Request};
+use super::observation::{Answer, Caller, MAX_CHAIN, Observations, Outcome, PeerSeen, Request};
 use super::report::{Report, printable};
-use super::target::{ExpectedAccount, Peer, Place, Target};
-use crate::cluster::address::Address;
-use crate::pki::certificate::Certificate;
+use super::target::Target;
 use crate::pki::fingerprint::Fingerprint;
 
 /// The version of the form; a recording of another is not read.
@@ -25,15 +23,10 @@ pub const MAX_BYTES: u64 = 512 << 20;
 
 /// What every recording begins with.
 const FORMAT: &str = "clusterctl verify recording";
-/// How much of one thing a recording may hold. A run stays well below; a file that does not is no run's.
-const MAX_NODES: usize = 100_000;
-const MAX_MASTERS: usize = 1000;
 /// Every node calls every master and is called by it.
-const MAX_PAIRS: usize = 1_000_000;
-const MAX_ROOTS: usize = 64;
-const MAX_ADDRESSES: usize = 64;
+pub(super) const MAX_PAIRS: usize = 1_000_000;
+pub(super) const MAX_ADDRESSES: usize = 64;
 const MAX_CERTIFICATE: usize = 64 << 10;
-const MAX_NAME: usize = 300;
 /// A century, in seconds.
 const MAX_EXPIRES_WITHIN: i64 = 100 * 365 * 86_400;
 /// Times before or after are no run's, and dates could not be reckoned with.
@@ -110,8 +103,8 @@ impl RecordingError {
 }
 
 impl Recording {
-    /// Takes down a run; `before` is what was found while it was prepared. What was seen is kept without what nobody judges and others should not read: of a list of pods,
-    /// only that it is one.
+    /// Takes down a run; `before` is what was found while it was prepared. What was seen is kept without what nobody judges
+    /// and others should not read: of a list of pods, only that it is one.
     #[must_use]
     pub fn new(
         target: &Target,
@@ -121,7 +114,7 @@ impl Recording {
         strictness: Strictness,
         finished: OffsetDateTime,
     ) -> Self {
-        without_pods(&mut seen);
+        without_lists(&mut seen);
         Self { target: Facts::of(target), before, seen, clock, strictness, finished }
     }
 
@@ -210,7 +203,7 @@ fn wrong(error: &serde_json::Error) -> RecordingError {
 }
 
 /// What is said of a stranger's file may quote it.
-fn damaged(reason: &str) -> RecordingError {
+pub(super) fn damaged(reason: &str) -> RecordingError {
     RecordingError::Damaged(printable(reason))
 }
 
@@ -242,175 +235,8 @@ struct Document<S> {
     seen: S,
 }
 
-/// What judging needs to know of a target: all of it but the keys.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Facts {
-    cluster: String,
-    #[serde(serialize_with = "roots_as_pem", deserialize_with = "roots_from_pem")]
-    roots: Vec<Certificate>,
-    trust_faults: Vec<String>,
-    endpoint: Option<PeerFacts>,
-    masters: Vec<PeerFacts>,
-    nodes: Vec<PeerFacts>,
-    verifier_missing: Option<String>,
-    crls: Vec<Der>,
-    crl_faults: Vec<String>,
-    revoked: Option<BTreeSet<Fingerprint>>,
-}
-
-fn roots_as_pem<S: Serializer>(roots: &[Certificate], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(roots.iter().map(|root| Der(root.der().to_vec())))
-}
-
-fn roots_from_pem<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Certificate>, D::Error> {
-    let ders = Vec::<Der>::deserialize(deserializer)?;
-    ders.into_iter().map(|der| Certificate::from_der(der.0).map_err(de::Error::custom)).collect()
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct PeerFacts {
-    name: String,
-    #[serde(serialize_with = "as_texts", deserialize_with = "from_texts")]
-    addresses: Vec<Address>,
-    port: u16,
-    #[serde(serialize_with = "as_texts", deserialize_with = "from_texts")]
-    names: Vec<Address>,
-    issued: Option<Fingerprint>,
-    account: Option<AccountFacts>,
-    dialled: bool,
-    asked_for: bool,
-}
-
-fn as_texts<S: Serializer>(addresses: &[Address], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(addresses.iter().map(ToString::to_string))
-}
-
-fn from_texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Address>, D::Error> {
-    let texts = Vec::<String>::deserialize(deserializer)?;
-    texts.iter().map(|text| Address::parse(text).map_err(de::Error::custom)).collect()
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AccountFacts {
-    user: String,
-    groups: Vec<String>,
-}
-
-impl Facts {
-    fn of(target: &Target) -> Self {
-        // Every field is named: one that is added has to be recorded, or left out on purpose.
-        let Target {
-            cluster,
-            roots,
-            trust_faults,
-            endpoint,
-            masters,
-            nodes,
-            verifier: _,
-            verifier_missing,
-            crls,
-            crl_faults,
-            revoked,
-        } = target;
-        Self {
-            cluster: cluster.clone(),
-            roots: roots.clone(),
-            trust_faults: trust_faults.clone(),
-            endpoint: endpoint.as_ref().map(PeerFacts::of),
-            masters: masters.iter().map(PeerFacts::of).collect(),
-            nodes: nodes.iter().map(PeerFacts::of).collect(),
-            verifier_missing: verifier_missing.clone(),
-            crls: crls.iter().cloned().map(Der).collect(),
-            crl_faults: crl_faults.clone(),
-            revoked: revoked.clone(),
-        }
-    }
-
-    fn to_target(&self) -> Target {
-        Target {
-            cluster: self.cluster.clone(),
-            roots: self.roots.clone(),
-            trust_faults: self.trust_faults.clone(),
-            endpoint: self.endpoint.as_ref().map(PeerFacts::to_peer),
-            masters: self.masters.iter().map(PeerFacts::to_peer).collect(),
-            nodes: self.nodes.iter().map(PeerFacts::to_peer).collect(),
-            verifier: None,
-            verifier_missing: self.verifier_missing.clone(),
-            crls: self.crls.iter().map(|list| list.0.clone()).collect(),
-            crl_faults: self.crl_faults.clone(),
-            revoked: self.revoked.clone(),
-        }
-    }
-
-    /// In the order of [`Target::peers`].
-    fn peers(&self) -> impl Iterator<Item = (Place, &PeerFacts)> {
-        let endpoint = self.endpoint.iter().map(|peer| (Place::Endpoint, peer));
-        let masters = self.masters.iter().map(|peer| (Place::Master, peer));
-        endpoint.chain(masters).chain(self.nodes.iter().map(|peer| (Place::Node, peer)))
-    }
-
-    fn check(&self) -> Result<(), RecordingError> {
-        at_most("masters", self.masters.len(), MAX_MASTERS)?;
-        at_most("nodes", self.nodes.len(), MAX_NODES)?;
-        at_most("pairs of a master and a node", self.masters.len() * self.nodes.len(), MAX_PAIRS)?;
-        at_most("roots", self.roots.len(), MAX_ROOTS)?;
-        at_most("faults of the trust file", self.trust_faults.len(), MAX_ROOTS)?;
-        at_most("revocation lists", self.crls.len().max(self.crl_faults.len()), MAX_ROOTS)?;
-        for (_, peer) in self.peers() {
-            name(&peer.name)?;
-            at_most("addresses of a host", peer.addresses.len().max(peer.names.len()), MAX_ADDRESSES)?;
-        }
-        name(&self.cluster)
-    }
-}
-
-impl PeerFacts {
-    fn of(peer: &Peer) -> Self {
-        let Peer { name, addresses, port, names, issued, client: _, client_missing: _, account, dialled, asked_for } =
-            peer;
-        let account = account.as_ref();
-        Self {
-            name: name.clone(),
-            addresses: addresses.clone(),
-            port: *port,
-            names: names.clone(),
-            issued: *issued,
-            account: account.map(|a| AccountFacts { user: a.user.clone(), groups: a.groups.clone() }),
-            dialled: *dialled,
-            asked_for: *asked_for,
-        }
-    }
-
-    fn to_peer(&self) -> Peer {
-        let account = self.account.as_ref();
-        Peer {
-            name: self.name.clone(),
-            addresses: self.addresses.clone(),
-            port: self.port,
-            names: self.names.clone(),
-            issued: self.issued,
-            client: None,
-            client_missing: None,
-            account: account.map(|a| ExpectedAccount { user: a.user.clone(), groups: a.groups.clone() }),
-            dialled: self.dialled,
-            asked_for: self.asked_for,
-        }
-    }
-}
-
-fn at_most(what: &'static str, found: usize, limit: usize) -> Result<(), RecordingError> {
+pub(super) fn at_most(what: &'static str, found: usize, limit: usize) -> Result<(), RecordingError> {
     if found > limit { Err(RecordingError::TooMany { what, found, limit }) } else { Ok(()) }
-}
-
-/// Names are told as they are, so that they can be copied; one that could do more than that is not taken.
-fn name(text: &str) -> Result<(), RecordingError> {
-    if text.is_empty() || text.len() > MAX_NAME || printable(text) != text {
-        return Err(damaged(&format!("{text:?} is no name")));
-    }
-    Ok(())
 }
 
 /// Whether what was seen was seen of this target. Less than all of it may be there: that is not proven, not damage.
@@ -451,7 +277,7 @@ fn check_peer(seen: &PeerSeen, peer: &PeerFacts) -> Result<(), RecordingError> {
             for exchange in &dial.exchanges {
                 match &exchange.caller {
                     Caller::Master(text) | Caller::Node(text) | Caller::Neighbour(text) => name(text)?,
-                    Caller::Anonymous | Caller::Stranger | Caller::Verifier => {}
+                    Caller::Anonymous | Caller::Stranger | Caller::Unknown | Caller::Verifier => {}
                 }
             }
         }
@@ -459,13 +285,15 @@ fn check_peer(seen: &PeerSeen, peer: &PeerFacts) -> Result<(), RecordingError> {
     Ok(())
 }
 
-/// Takes the pods out of what kubelets answered: only that it is a list of them is ever judged, and a pod's environment
+/// Takes pods and nodes out of what was answered: only that it is a list of them is ever judged, and a pod's environment
 /// may hold passwords.
-fn without_pods(seen: &mut Observations) {
+fn without_lists(seen: &mut Observations) {
     let dials = seen.peers.iter_mut().flat_map(|peer| &mut peer.locations).flat_map(|location| &mut location.dials);
     for exchange in dials.flat_map(|dial| &mut dial.exchanges) {
         match (&mut exchange.outcome, exchange.request) {
-            (Outcome::Answer(answer), Request::Pods) if (200..300).contains(&answer.status) => shorten(answer),
+            (Outcome::Answer(answer), Request::Pods | Request::Nodes) if (200..300).contains(&answer.status) => {
+                shorten(answer)
+            }
             _ => {}
         }
     }

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde_json::{Map, Value};
 
 use super::finding::Status;
-use super::observation::{Access, Answer, ListedNode, Ruling, flag_value};
+use super::kept::flag_value;
+use super::observation::{Access, Answer, ListedNode, Ruling};
 use super::target::Peer;
 use crate::cluster::address::Address;
 

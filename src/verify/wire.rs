@@ -2,37 +2,33 @@
 //! bounded here. No trust is decided: any chain is taken and written down, only the handshake's signature is checked, by rustls.
 
 use std::collections::BTreeMap;
-use std::error::Error as StdError;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
+use rustls::ClientConfig;
 use rustls::client::Resumption;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::sign::SingleCertAndKey;
-use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
+use super::ending::{Failure, describe, outcome};
 use super::line::Line;
 use super::nodes;
 use super::observation::{
     Access, Caller, Connect, Der, Exchange, Handshake, Listed, MAX_CHAIN, OldHello, Outcome, Request, Signature, Tls,
 };
 use super::old_hello;
+use super::tapped::Tapped;
 use super::target::Identity;
+use super::witness::Witness;
 use crate::cluster::address::Address;
 use crate::pki::fingerprint::Fingerprint;
-
-/// How many of the first bytes of a peer that speaks no TLS are kept.
-const FIRST_BYTES: usize = 64;
 
 /// The kinds of records that TLS has (RFC 8446 § 5.1, RFC 6520).
 const TLS_RECORDS: std::ops::RangeInclusive<u8> = 0x14..=0x18;
@@ -195,12 +191,17 @@ impl Wire {
         let hello = old_hello::message(name);
         let ask = async {
             stream.write_all(&hello).await?;
-            let mut said = Vec::with_capacity(old_hello::ANSWER);
-            (&mut stream).take(old_hello::ANSWER as u64).read_to_end(&mut said).await?;
-            Ok::<_, io::Error>(said)
+            let (mut said, mut some) = (Vec::new(), [0; 64]);
+            loop {
+                let count = stream.read(&mut some).await?;
+                said.extend_from_slice(&some[..count]);
+                if let Some(answer) = old_hello::read(&said, count == 0) {
+                    return Ok::<_, io::Error>(answer);
+                }
+            }
         };
         match timeout_at(began + self.limit, ask).await {
-            Ok(Ok(said)) => old_hello::read(&said),
+            Ok(Ok(answer)) => answer,
             Ok(Err(_)) => OldHello::Closed,
             Err(_) => OldHello::TimedOut(millis(self.limit)),
         }
@@ -382,130 +383,6 @@ pub(super) fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Takes any chain and remembers it; checks the handshake's signature as every client does.
-#[derive(Debug)]
-struct Witness {
-    provider: Arc<CryptoProvider>,
-    seen: Mutex<Seen>,
-}
-
-#[derive(Debug)]
-struct Seen {
-    chain: Vec<CertificateDer<'static>>,
-    signature: Signature,
-}
-
-impl Witness {
-    fn new(provider: &Arc<CryptoProvider>) -> Self {
-        let seen = Seen { chain: Vec::new(), signature: Signature::None };
-        Self { provider: provider.clone(), seen: Mutex::new(seen) }
-    }
-
-    fn take(&self) -> Seen {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut *seen, Seen { chain: Vec::new(), signature: Signature::None })
-    }
-
-    fn signed(
-        &self,
-        result: Result<HandshakeSignatureValid, rustls::Error>,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.signature = match &result {
-            Ok(_) => Signature::Valid,
-            Err(error) => Signature::Invalid(error.to_string()),
-        };
-        result
-    }
-}
-
-impl ServerCertVerifier for Witness {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.chain = std::iter::once(end_entity).chain(intermediates).map(|der| der.clone().into_owned()).collect();
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.signed(verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms))
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.signed(verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms))
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
-}
-
-/// A stream that remembers the first bytes it read.
-struct Tapped {
-    stream: TcpStream,
-    first: Vec<u8>,
-}
-
-impl AsyncRead for Tapped {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
-        let room = FIRST_BYTES.saturating_sub(self.first.len());
-        let new = &buf.filled()[before..];
-        let new = new[..new.len().min(room)].to_vec();
-        self.first.extend(new);
-        polled
-    }
-}
-
-impl AsyncWrite for Tapped {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
-/// Why a connection came to nothing, as far as the chain of errors tells.
-enum Failure {
-    Alert(String),
-    Closed,
-    Reset,
-    Other(String),
-}
-
-/// What a peer did, whichever layer wrapped it.
-pub(super) fn outcome(error: &(dyn StdError + 'static)) -> Outcome {
-    match describe(error) {
-        Failure::Alert(alert) => Outcome::Alert(alert),
-        Failure::Closed => Outcome::Closed,
-        Failure::Reset => Outcome::Reset,
-        Failure::Other(reason) => Outcome::Failed(reason),
-    }
-}
-
 /// Why there is no stream.
 enum NoStream {
     TimedOut,
@@ -522,49 +399,4 @@ const DESCRIPTOR_PAUSE: Duration = Duration::from_millis(20);
 fn wants_descriptors(error: &io::Error) -> bool {
     let wanting = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE].map(|errno| errno.raw_os_error());
     error.raw_os_error().is_some_and(|code| wanting.contains(&code))
-}
-
-/// Walks the chain of errors for a TLS alert, the end of the stream or a reset. In TLS 1.3 a refused client certificate
-/// shows only on the first read, deep inside.
-fn describe(error: &(dyn StdError + 'static)) -> Failure {
-    let mut next = Some(error);
-    let mut innermost = String::new();
-    let mut ended = None;
-    while let Some(error) = next {
-        let text = error.to_string();
-        if let Some(rustls::Error::AlertReceived(alert)) = tls_error(error) {
-            return Failure::Alert(format!("{alert:?}"));
-        }
-        // h2 keeps its reason to itself, but for its text.
-        if let Some((_, alert)) = text.split_once("received fatal alert: ") {
-            return Failure::Alert(alert.to_owned());
-        }
-        if let Some(io) = error.downcast_ref::<io::Error>() {
-            match io.kind() {
-                io::ErrorKind::UnexpectedEof => ended = Some(Failure::Closed),
-                io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => {
-                    ended = Some(Failure::Reset);
-                }
-                _ => {}
-            }
-        }
-        // "Canceled" is what a request is told whose connection ended under it.
-        let cut_off = |error: &hyper::Error| error.is_incomplete_message() || error.is_canceled() || error.is_closed();
-        if error.downcast_ref::<hyper::Error>().is_some_and(cut_off) {
-            ended = Some(Failure::Closed);
-        }
-        if !text.is_empty() {
-            innermost = text;
-        }
-        next = error.source();
-    }
-    ended.unwrap_or(Failure::Other(innermost))
-}
-
-/// An `io::Error` hides what it wraps from `source()`.
-fn tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
-    error.downcast_ref::<rustls::Error>().or_else(|| {
-        let inner = error.downcast_ref::<io::Error>()?.get_ref()?;
-        tls_error(inner as &(dyn StdError + 'static))
-    })
 }

@@ -1,14 +1,17 @@
 //! A laboratory: a cluster directory of its own, a fixed clock, captured streams, and the program in-process or as a
 //! process of its own. Nothing here asserts anything about the program.
 
+pub(crate) mod admission;
+pub(crate) mod authorization;
 pub(crate) mod forms;
+pub(crate) mod kubernetes;
 pub(crate) mod live;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
 use clusterctl::pki::passphrase::Passphrase;
@@ -189,6 +192,21 @@ pub(crate) fn good_tool(name: &str, args: &[&str]) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(output.status.success(), "{name} {args:?}: {}{}", text(&output.stdout), text(&output.stderr));
     text(&output.stdout)
+}
+
+/// What PyYAML, a YAML 1.1 reader, takes a document for.
+pub(crate) fn pyyaml(yaml: &str) -> serde_json::Value {
+    let script = "import json, sys, yaml; json.dump(yaml.safe_load(sys.stdin), sys.stdout)";
+    let mut python = Command::new("/usr/bin/python3")
+        .args(["-c", script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("python3 with PyYAML");
+    python.stdin.take().expect("a pipe").write_all(yaml.as_bytes()).expect("written");
+    let output = python.wait_with_output().expect("it ends");
+    assert!(output.status.success(), "{yaml}");
+    serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
 #[derive(Clone, Default)]

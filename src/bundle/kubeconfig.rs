@@ -1,0 +1,58 @@
+//! A kubeconfig that a person carries away: one file, with everything in it. What hosts get is a template with file paths
+//! instead, because those reload.
+
+use base64ct::{Base64, Encoding};
+use zeroize::Zeroizing;
+
+use crate::cluster::spec::Cluster;
+use crate::pki::authority::Credential;
+use crate::pki::certificate::Certificate;
+
+/// A kubeconfig (Kubernetes client-go `clientcmd/api/v1`) that calls `cluster`'s endpoint with `credential` and trusts
+/// `root` alone. Strings are quoted JSON-style, so that a YAML 1.1 reader, too, gets them as strings.
+#[must_use]
+pub fn embedded(cluster: &Cluster, root: &Certificate, credential: &Credential) -> Zeroizing<String> {
+    let user = credential.certificate.account().user;
+    let (cluster_name, context) = (quoted(cluster.name.as_str()), quoted(&format!("{user}@{}", cluster.name)));
+    let (server, user) = (quoted(&cluster.endpoint.to_string()), quoted(&user));
+    let authority = data(root.to_pem().as_bytes());
+    let certificate = data(credential.certificate.to_pem().as_bytes());
+    let key = data(credential.key.to_pem().as_bytes());
+    // Room for everything from the start: no copy of the key is left behind by growing.
+    let mut text = Zeroizing::new(String::with_capacity(1024 + authority.len() + certificate.len() + key.len()));
+    for part in [
+        "# An administrator's account. Written by clusterctl; whoever reads this file has that account.\n",
+        "apiVersion: v1\nkind: Config\nclusters:\n- name: ",
+        &cluster_name,
+        "\n  cluster:\n    server: ",
+        &server,
+        "\n    certificate-authority-data: ",
+        &authority,
+        "\nusers:\n- name: ",
+        &user,
+        "\n  user:\n    client-certificate-data: ",
+        &certificate,
+        "\n    client-key-data: ",
+        &key,
+        "\ncontexts:\n- name: ",
+        &context,
+        "\n  context:\n    cluster: ",
+        &cluster_name,
+        "\n    user: ",
+        &user,
+        "\ncurrent-context: ",
+        &context,
+        "\n",
+    ] {
+        text.push_str(part);
+    }
+    text
+}
+
+fn data(bytes: &[u8]) -> Zeroizing<String> {
+    Zeroizing::new(format!("\"{}\"", Zeroizing::new(Base64::encode_string(bytes)).as_str()))
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}

@@ -1,0 +1,154 @@
+//! The policy folder: what the accounts may do, as files for `kubectl apply` and as the API servers' own file. It is made from
+//! the cluster file and the table of rights, one file at a time, so that a hundred thousand nodes fit.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::places;
+use super::render::{TemplateError, Templates};
+use crate::cluster::account::AccountScheme;
+use crate::cluster::spec::{Cluster, Host};
+use crate::policy::denials::Denials;
+use crate::policy::rights::{EVERY_NODE, EVERY_NODES_LEASE, GRANTS, Grant, NODE_LEASES, OWN_LEASE, OWN_NODE, Rule};
+
+/// What API servers deny before they ask anybody, and whom they ask; in the policy folder, below what `kubectl apply -f` reads.
+pub const AUTHORIZATION: &str = "masters/authorization.yaml";
+/// The folder of what is each master's own, and not `kubectl`'s.
+pub const MASTERS: &str = "masters";
+/// The template of [`AUTHORIZATION`], at the path that it has on masters.
+const AUTHORIZATION_TEMPLATE: &str = "master/etc/kubernetes/clusterctl/authorization.yaml";
+/// What is the same however many nodes there are. Files are applied in the order of their names.
+const ACCOUNTS: &str = "10-accounts.yaml";
+/// How many nodes one file is about: about 1.5 MB.
+const IN_A_FILE: usize = 1_000;
+
+/// A file of the policy folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyFile {
+    /// Its path in the folder.
+    pub path: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// True for the paths of files that the policy folder has, or had of a larger cluster.
+#[must_use]
+pub fn is_ours(path: &str) -> bool {
+    let number = path.strip_prefix("20-nodes-").and_then(|rest| rest.strip_suffix(".yaml"));
+    let numbered = number.is_some_and(|digits| digits.len() >= 4 && digits.bytes().all(|b| b.is_ascii_digit()));
+    numbered || path == ACCOUNTS || path == AUTHORIZATION
+}
+
+impl Templates {
+    /// The files of the policy folder, in the order of their names, each made when it is asked for. The same for the same input.
+    ///
+    /// # Errors
+    /// Of an item: when a template, which somebody may have changed, fails.
+    pub fn policy<'a>(
+        &'a self,
+        cluster: &'a Cluster,
+        denials: &'a Denials,
+    ) -> impl Iterator<Item = Result<PolicyFile, TemplateError>> + 'a {
+        let nodes: &[Host] = match cluster.accounts {
+            AccountScheme::Kubelet => &cluster.nodes,
+            // The Node authorizer and NodeRestriction know them by their name.
+            AccountScheme::SystemNode => &[],
+        };
+        let file = |path: String, text| PolicyFile { path, text };
+        let accounts = move || Ok(file(ACCOUNTS.to_owned(), self.accounts(cluster)? + &self.verifier_documents()?));
+        let of_nodes = nodes.chunks(IN_A_FILE).enumerate().map(move |(i, nodes)| {
+            Ok(file(format!("20-nodes-{:04}.yaml", i + 1), self.nodes(cluster.accounts, nodes)?))
+        });
+        let authorization = move || Ok(file(AUTHORIZATION.to_owned(), self.authorization(cluster, denials)?));
+        std::iter::once_with(accounts).chain(of_nodes).chain(std::iter::once_with(authorization))
+    }
+
+    /// What API servers deny before they ask anybody, and whom they ask: the same file as in every master's bundle.
+    ///
+    /// # Errors
+    /// When the template, which somebody may have changed, fails.
+    pub fn authorization(&self, cluster: &Cluster, denials: &Denials) -> Result<String, TemplateError> {
+        let values = AuthorizationValues {
+            cluster: NameValue { name: cluster.name.as_str() },
+            accounts: cluster.accounts.as_str(),
+            denials: denials.rules(),
+            files: places::by_name(true, false),
+        };
+        self.fill(AUTHORIZATION_TEMPLATE, &values)
+    }
+
+    fn accounts(&self, cluster: &Cluster) -> Result<String, TemplateError> {
+        let values = AccountsValues {
+            cluster: NameValue { name: cluster.name.as_str() },
+            accounts: cluster.accounts.as_str(),
+            grants: &GRANTS,
+            rules: GroupRules { every_node: &EVERY_NODE, every_nodes_lease: &EVERY_NODES_LEASE },
+            lease_namespace: NODE_LEASES,
+        };
+        self.fill("policy/accounts.yaml", &values)
+    }
+
+    /// The verifier's, which the verifier bundle has, too.
+    fn verifier_documents(&self) -> Result<String, TemplateError> {
+        Ok(format!("---\n{}", self.verifier_policy()?))
+    }
+
+    fn nodes(&self, scheme: AccountScheme, nodes: &[Host]) -> Result<String, TemplateError> {
+        let node = |host: &Host| NodeValue { account: scheme.account(&host.name).user, host: host.name.to_string() };
+        let values = NodesValues {
+            nodes: nodes.iter().map(node).collect(),
+            rules: OwnRules { own_node: &OWN_NODE, own_lease: &OWN_LEASE },
+            lease_namespace: NODE_LEASES,
+        };
+        self.fill("policy/nodes.yaml", &values)
+    }
+}
+
+#[derive(Serialize)]
+struct NameValue<'a> {
+    name: &'a str,
+}
+
+/// What the template of the authorizers can print, on a host and without one.
+#[derive(Serialize)]
+struct AuthorizationValues<'a> {
+    cluster: NameValue<'a>,
+    accounts: &'static str,
+    denials: Vec<Vec<String>>,
+    files: BTreeMap<String, String>,
+}
+
+#[derive(Serialize)]
+struct AccountsValues<'a> {
+    cluster: NameValue<'a>,
+    accounts: &'static str,
+    grants: &'static [Grant],
+    rules: GroupRules,
+    lease_namespace: &'static str,
+}
+
+#[derive(Serialize)]
+struct GroupRules {
+    every_node: &'static [Rule],
+    every_nodes_lease: &'static [Rule],
+}
+
+#[derive(Serialize)]
+struct NodesValues {
+    nodes: Vec<NodeValue>,
+    rules: OwnRules,
+    lease_namespace: &'static str,
+}
+
+#[derive(Serialize)]
+struct NodeValue {
+    host: String,
+    account: String,
+}
+
+#[derive(Serialize)]
+struct OwnRules {
+    own_node: &'static [Rule],
+    own_lease: &'static [Rule],
+}

@@ -1,0 +1,176 @@
+//! `issue-admin`: an administrator's kubeconfig; and, behind a confirmation, one that passes by every authorizer.
+
+use anyhow::Context as _;
+use clap::Args;
+
+use super::context::Context;
+use super::passphrase::PassphraseArgs;
+use crate::bundle::kubeconfig;
+use crate::cluster::lifetime::Lifetime;
+use crate::cluster::name::{HostName, NameError};
+use crate::cluster::profile::{ADMINS, Leaf, RootKind, SYSTEM_MASTERS};
+use crate::cluster::spec::Cluster;
+use crate::failure::{Exit, Failure};
+use crate::pki::authority::{Authority, Credential, MintError};
+use crate::pki::inspect::{Verified, stamp};
+use crate::store::error::StoreError;
+use crate::store::files::{self, PRIVATE};
+use crate::store::ledger::{Entry, Ledger};
+
+/// kubeadm's name for the same account.
+const ADMIN: &str = "kubernetes-admin";
+const BREAK_GLASS: &str = "break-glass";
+/// A common name holds 64 characters.
+const MAX_NAME: usize = 64;
+
+/// Issues an administrator's kubeconfig, pki/admins/NAME.conf: a member of the group clusterctl:admins, which the policy
+/// pack binds to cluster-admin.
+#[derive(Debug, Args)]
+pub struct IssueAdminArgs {
+    /// What the account is called [default: kubernetes-admin; with --break-glass: break-glass]
+    #[arg(value_name = "NAME", value_parser = name)]
+    name: Option<HostName>,
+    /// How long it lives, for example 90d [default: 90d; with --break-glass: 24h, and 7d at most]
+    #[arg(long = "for", value_name = "TIME", value_parser = Lifetime::parse)]
+    lifetime: Option<Lifetime>,
+    /// Put it into system:masters instead: it passes by every authorizer and cannot be revoked. For emergencies
+    #[arg(long)]
+    break_glass: bool,
+    /// Do not ask whether --break-glass is meant
+    #[arg(long, requires = "break_glass")]
+    yes: bool,
+    /// Replace the kubeconfig of that name
+    #[arg(long)]
+    reissue: bool,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
+}
+
+fn name(text: &str) -> Result<HostName, NameError> {
+    match text.chars().count() {
+        length if length > MAX_NAME => Err(NameError::TooLong { length, limit: MAX_NAME }),
+        _ => HostName::parse(text),
+    }
+}
+
+/// Runs `issue-admin`.
+///
+/// # Errors
+/// Refused when there is a kubeconfig of that name, or the emergency is not confirmed; see [`PassphraseArgs::open`].
+pub fn run(args: &IssueAdminArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+    let cluster = context.cluster()?;
+    let leaf = wanted(args, &cluster)?;
+    let _lock = context.lock("issue-admin")?;
+    let (mut ledger, _, roots) = context.trust(&cluster)?;
+    let name = HostName::parse(&leaf.subject.user)
+        .map_err(|error| Failure::new(Exit::Bug, "the account's name is none").because(error))?;
+    let path = context.layout.admin_kubeconfig(&name);
+    if files::exists(&path) && !args.reissue {
+        return Err(Failure::new(Exit::Refused, format!("{} exists already", path.display()))
+            .hint("give another NAME, or replace it with --reissue: the old account lives on until its time ends")
+            .into());
+    }
+    if args.break_glass {
+        confirm(args, &leaf, context)?;
+    }
+    let made = make(args, &leaf, &cluster, context)?;
+    let credential = made.get();
+    record(&leaf, credential, &roots.cluster, &mut ledger, context)?;
+    let text = kubeconfig::embedded(&cluster, &roots.cluster, credential);
+    let folder = path.parent().unwrap_or(context.layout.dir());
+    files::create_folder(folder)?;
+    files::sweep(folder)?;
+    files::replace(&path, text.as_bytes(), PRIVATE)?;
+    let until = stamp(credential.certificate.not_after);
+    context.screen.answer(path.display());
+    if args.break_glass {
+        context.screen.warn(format_args!(
+            "until {until} whoever has this file owns the cluster. Destroy it when the emergency is over"
+        ));
+    } else {
+        context.screen.step(format_args!(
+            "{name}, group {ADMINS}, until {until}. Hand it to that person and to nobody else; its rights come with the policy pack"
+        ));
+    }
+    Ok(Exit::Done)
+}
+
+fn wanted(args: &IssueAdminArgs, cluster: &Cluster) -> anyhow::Result<Leaf> {
+    let (default, usual) = if args.break_glass { (BREAK_GLASS, "24h") } else { (ADMIN, "90d") };
+    let bug = |what: &str| Failure::new(Exit::Bug, format!("{what} is none"));
+    let name = match &args.name {
+        Some(name) => name.clone(),
+        None => HostName::parse(default).map_err(|error| bug(default).because(error))?,
+    };
+    let lifetime = match args.lifetime {
+        Some(lifetime) => lifetime,
+        None => Lifetime::parse(usual).map_err(|error| bug(usual).because(error))?,
+    };
+    if !args.break_glass {
+        return Ok(cluster.admin_leaf(&name, lifetime));
+    }
+    if lifetime > Lifetime::ONE_WEEK {
+        return Err(Failure::new(Exit::Usage, format!("--for {lifetime} is too long for --break-glass"))
+            .hint("it cannot be revoked: 7d is the most, hours are better")
+            .into());
+    }
+    Ok(cluster.break_glass_leaf(&name, lifetime))
+}
+
+fn confirm(args: &IssueAdminArgs, leaf: &Leaf, context: &mut Context<'_>) -> anyhow::Result<()> {
+    if args.yes {
+        return Ok(());
+    }
+    let Some(prompts) = &mut context.prompts else {
+        return Err(Failure::new(
+            Exit::Usage,
+            "--break-glass asks for confirmation, and there is no terminal to ask on",
+        )
+        .hint("say --yes if it is meant")
+        .into());
+    };
+    context.screen.warn(format_args!(
+        "{} in {SYSTEM_MASTERS} passes by every authorizer and by every admission policy that spares it, and cannot be revoked for {}",
+        leaf.subject.user, leaf.lifetime
+    ));
+    if prompts.confirm("Issue it?").context("it was not confirmed")? {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::Refused, "it was not confirmed").hint("nothing was issued").into())
+}
+
+fn make(
+    args: &IssueAdminArgs,
+    leaf: &Leaf,
+    cluster: &Cluster,
+    context: &mut Context<'_>,
+) -> anyhow::Result<Verified<Credential>> {
+    let opened = args.passphrase.open(&[RootKind::Cluster], context)?;
+    let [(_, root)] = opened.as_slice() else {
+        return Err(Failure::new(Exit::Bug, "the root was not opened").into());
+    };
+    let unfit = |error: MintError| {
+        Failure::new(Exit::Refused, "the root is not fit to sign")
+            .hint("restore the right ca.crt and ca.key")
+            .because(error)
+    };
+    let authority = Authority::open(root, context.now).map_err(unfit)?;
+    Ok(authority.issue(leaf, cluster.keys)?)
+}
+
+/// The ledger knows it before any file does, and says aloud what passes by every authorizer.
+fn record(
+    leaf: &Leaf,
+    credential: &Credential,
+    root: &crate::pki::certificate::Certificate,
+    ledger: &mut Ledger,
+    context: &Context<'_>,
+) -> Result<(), StoreError> {
+    let certificate = &credential.certificate;
+    let profile = leaf.policy().name;
+    ledger.record(&[Entry { certificate, profile, host: None, issuer: root }], &context.mark())?;
+    let group = leaf.subject.group.as_deref().unwrap_or_default();
+    let detail = format!("group {group}, until {}, sha256 {}", stamp(certificate.not_after), certificate.fingerprint());
+    let kind = if group == SYSTEM_MASTERS { "BREAK-GLASS" } else { "issue-admin" };
+    ledger.note(kind, &leaf.subject.user, &detail, &context.mark())
+}

@@ -1,0 +1,96 @@
+//! `policy`: what the accounts may do, as files for `kubectl apply` and for API servers, or in words.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::context::Context;
+use super::{revocations, templates};
+use crate::bundle::policy::{self, PolicyFile};
+use crate::cluster::spec::Cluster;
+use crate::failure::{Exit, Failure};
+use crate::policy::denials::Denials;
+use crate::policy::explain;
+use crate::store::files::{self, PUBLIC, Staged};
+use crate::store::ledger::Ledger;
+
+/// Writes the folder policy/ from the cluster file: RBAC and admission policies, for kubectl apply -f policy/, and what each
+/// API server is told to deny, policy/masters/authorization.yaml, which masters' bundles hold, too. The same bytes for the
+/// same input.
+#[derive(Debug, Args)]
+pub struct PolicyArgs {
+    /// Say in words what each account may do, may not do, and what stays open, and write nothing
+    #[arg(long, conflicts_with = "templates")]
+    check: bool,
+    /// Take templates from this folder where it has them, by their path
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    templates: Option<PathBuf>,
+}
+
+/// Runs `policy`.
+///
+/// # Errors
+/// A usage error for templates that do not work; refused when files of somebody else's lie in the folder.
+pub fn run(args: &PolicyArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+    let cluster = context.cluster()?;
+    if args.check {
+        context.screen.answer(explain::accounts(&cluster));
+        return Ok(Exit::Done);
+    }
+    let templates = templates::load(args.templates.as_deref(), context)?;
+    let _lock = context.lock("policy")?;
+    let (mut ledger, denials) = denials(&cluster, context)?;
+    let folder = context.layout.policy();
+    refuse_others_files(context)?;
+    files::sweep(context.layout.dir())?;
+    let staged = Staged::begin(&folder)?;
+    staged.add_folder(policy::MASTERS)?;
+    let mut paths = Vec::new();
+    for file in templates.policy(&cluster, &denials) {
+        context.go_on(|| "nothing was changed".to_owned())?;
+        let PolicyFile { path, text } = file.map_err(|error| {
+            Failure::new(Exit::Usage, "the policy cannot be rendered")
+                .hint("look at the template that is named; clusterctl bundle --eject-templates DIR writes those that work")
+                .because(error)
+        })?;
+        staged.add(&path, text.as_bytes(), PUBLIC)?;
+        paths.push(path);
+    }
+    files::sync_all(context.layout.dir())?;
+    staged.publish()?;
+    files::sync_all(context.layout.dir())?;
+    if let Some(ledger) = &mut ledger {
+        ledger.note("policy", &cluster.name.to_string(), &folder.display().to_string(), &context.mark())?;
+    }
+    for path in &paths {
+        context.screen.answer(folder.join(path).display());
+    }
+    context.screen.step(format_args!("Apply it with: kubectl apply -f {}", folder.display()));
+    context.screen.step(
+        "The first time nobody has the right to: use clusterctl issue-admin --break-glass, and issue-admin from then on.",
+    );
+    Ok(Exit::Done)
+}
+
+/// What is revoked; nothing before there is a root.
+fn denials(cluster: &Cluster, context: &Context<'_>) -> anyhow::Result<(Option<Ledger>, Denials)> {
+    if !files::exists(&context.layout.pki()) {
+        return Ok((None, Denials::default()));
+    }
+    let (ledger, _, roots) = context.trust(cluster)?;
+    let denials = revocations::denials(&ledger, &roots.cluster, context.now)?;
+    Ok((Some(ledger), denials))
+}
+
+/// The folder is replaced as a whole, and what a person laid there is nobody's to lose.
+fn refuse_others_files(context: &Context<'_>) -> anyhow::Result<()> {
+    let folder = context.layout.policy();
+    if !files::exists(&folder) {
+        return Ok(());
+    }
+    let others: Vec<String> = files::files_below(&folder)?.into_iter().filter(|path| !policy::is_ours(path)).collect();
+    let Some(first) = others.first() else { return Ok(()) };
+    let what =
+        format!("{} is not from clusterctl, and the folder is replaced as a whole", folder.join(first).display());
+    Err(Failure::new(Exit::Refused, what).hint("keep your own files in another folder").into())
+}

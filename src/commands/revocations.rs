@@ -1,0 +1,82 @@
+//! What `revoke`, `policy` and `bundle` share: which revoked certificates API servers are told of, and the file that tells
+//! them.
+
+use std::path::PathBuf;
+
+use time::{Duration, OffsetDateTime};
+
+use super::context::Context;
+use crate::bundle::policy;
+use crate::bundle::render::Templates;
+use crate::cluster::profile::{TABLE, Usage};
+use crate::cluster::spec::Cluster;
+use crate::failure::{Exit, Failure};
+use crate::pki::certificate::Certificate;
+use crate::policy::denials::Denials;
+use crate::store::files::{self, PUBLIC};
+use crate::store::ledger::Ledger;
+use crate::store::revocations::Issued;
+
+/// How long an ended certificate is still listed: clocks differ.
+const GRACE: Duration = Duration::DAY;
+
+/// What was revoked and has not ended, or not long ago.
+///
+/// # Errors
+/// When the ledger cannot be used.
+pub(super) fn listed(ledger: &Ledger, now: OffsetDateTime) -> anyhow::Result<Vec<Issued>> {
+    Ok(ledger.revoked_until(now - GRACE)?)
+}
+
+/// The certificates that API servers deny: what the cluster's root signed and somebody may call with.
+///
+/// # Errors
+/// Refused when they are more than API servers can be told of; or when the ledger cannot be used.
+pub(super) fn denials(ledger: &Ledger, root: &Certificate, now: OffsetDateTime) -> anyhow::Result<Denials> {
+    let listed = listed(ledger, now)?;
+    Denials::of(denied(&listed, root).map(|issued| issued.fingerprint)).map_err(|error| {
+        Failure::new(Exit::Refused, "the API servers' rules cannot be written")
+            .hint("make a new root for a new cluster directory: so many revocations mean that the old one is worth little")
+            .because(error)
+            .into()
+    })
+}
+
+/// Those that API servers have to be told of.
+pub(super) fn denied<'i>(revoked: &'i [Issued], root: &Certificate) -> impl Iterator<Item = &'i Issued> {
+    let root = root.fingerprint();
+    let calls = |issued: &Issued| {
+        let row = TABLE.iter().find(|row| row.name == issued.profile);
+        row.is_none_or(|row| row.usage != Usage::Server)
+    };
+    revoked.iter().filter(move |issued| issued.issuer == root && calls(issued))
+}
+
+/// Writes what API servers deny into the policy folder, from where it can be copied to masters alone.
+///
+/// # Errors
+/// A usage error when the template fails; or what the system says.
+pub(super) fn write_authorization(
+    cluster: &Cluster,
+    denials: &Denials,
+    templates: &Templates,
+    context: &Context<'_>,
+) -> anyhow::Result<PathBuf> {
+    let text = authorization(cluster, denials, templates)?;
+    let path = context.layout.policy().join(policy::AUTHORIZATION);
+    files::create_folder(&context.layout.policy().join(policy::MASTERS))?;
+    files::replace(&path, text.as_bytes(), PUBLIC)?;
+    Ok(path)
+}
+
+/// The text of that file.
+///
+/// # Errors
+/// A usage error when the template fails.
+pub(super) fn authorization(cluster: &Cluster, denials: &Denials, templates: &Templates) -> Result<String, Failure> {
+    templates.authorization(cluster, denials).map_err(|error| {
+        Failure::new(Exit::Usage, "the API servers' rules cannot be rendered")
+            .hint("look at the template that is named; clusterctl bundle --eject-templates DIR writes those that work")
+            .because(error)
+    })
+}

@@ -1,0 +1,235 @@
+//! Which bundle is sealed to whom: from the command line, from SSH's known_hosts, or as the cluster file says.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+
+use super::context::{Context, read_given};
+use crate::bundle::input::Roles;
+use crate::bundle::seal::Sealer;
+use crate::cluster::recipient::{Recipient, RecipientError};
+use crate::failure::{Exit, Failure};
+use crate::pki::known_hosts::{KnownHostError, KnownHosts};
+use crate::store::error::StoreError;
+
+/// No file of recipients is larger than this, in bytes. A hundred thousand hosts need a third of it.
+const LIMIT: u64 = 64 * 1024 * 1024;
+/// How many hosts without a recipient an error names.
+const NAMED: usize = 5;
+
+/// The flags that seal.
+#[derive(Debug, Args)]
+pub(super) struct SealArgs {
+    /// Seal every bundle to this: age1…, "ssh-ed25519 AAAA…", or a file of such lines. Also several times; in place of what
+    /// sealTo in the cluster file says
+    #[arg(long, value_name = "RECIPIENT|FILE", value_hint = clap::ValueHint::FilePath, conflicts_with = "verifier")]
+    seal_to: Vec<String>,
+    /// Seal each bundle to its host's own SSH host key, found in this known_hosts file by the host's name or addresses; in
+    /// place of what sealTo in the cluster file says
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, conflicts_with = "verifier")]
+    known_hosts: Option<PathBuf>,
+    /// Write the bundles in the clear, whatever sealTo in the cluster file says
+    #[arg(long, conflicts_with_all = ["seal_to", "known_hosts"])]
+    unsealed: bool,
+}
+
+/// Whom the bundle of each host is sealed to. Every host has somebody, and every key is usable.
+pub(super) struct Sealing<'c>(HashMap<&'c str, Vec<Recipient>>);
+
+impl Sealing<'_> {
+    /// What seals the bundle of `host`.
+    ///
+    /// # Errors
+    /// None that [`SealArgs::plan`] did not look for.
+    pub(super) fn sealer(&self, host: &str) -> Result<Sealer, Failure> {
+        let recipients = self.0.get(host).map_or(&[][..], Vec::as_slice);
+        Sealer::new(recipients).map_err(|error| cannot(host, error))
+    }
+}
+
+fn cannot(host: &str, error: impl std::error::Error + Send + Sync + 'static) -> Failure {
+    Failure::new(Exit::Usage, format!("the bundle of {host} cannot be sealed, so nothing was packed")).because(error)
+}
+
+impl SealArgs {
+    /// Whom the bundles of `hosts` are sealed to; `None` when nobody asked for sealing: neither the command line, nor, for any
+    /// of these hosts, the cluster file.
+    ///
+    /// # Errors
+    /// A usage error for what is no recipient; refused when a host has none. Nothing is written then, for anyone.
+    pub(super) fn plan<'c>(&self, hosts: &[Roles<'c>], context: &Context<'_>) -> anyhow::Result<Option<Sealing<'c>>> {
+        if self.unsealed {
+            return Ok(None);
+        }
+        let everyone = self.everyone(context)?;
+        let known = self.known_hosts.as_ref().map(|path| known_hosts(&context.path(path))).transpose()?;
+        let by_file = everyone.is_empty() && known.is_none();
+        if by_file && hosts.iter().all(|roles| declared(roles).is_empty()) {
+            return Ok(None);
+        }
+        let one = |roles: &Roles<'c>| -> Result<(&'c str, Vec<Recipient>), (&'c str, KnownHostError)> {
+            let host = roles.host().as_str();
+            let own = match &known {
+                Some(known) => vec![known.key_of(&names(roles)).map_err(|error| (host, error))?],
+                None if by_file => declared(roles),
+                None => Vec::new(),
+            };
+            let mut recipients = everyone.clone();
+            recipients.extend(own);
+            recipients.sort_unstable();
+            recipients.dedup();
+            Ok((host, recipients))
+        };
+        let planned: Vec<_> = hosts.par_iter().map(one).collect();
+        let mut plan = HashMap::with_capacity(planned.len());
+        let mut lacking = Vec::new();
+        for result in planned {
+            match result {
+                Ok((host, recipients)) if recipients.is_empty() => lacking.push(format!("{host}: it has no sealTo")),
+                Ok((host, recipients)) => drop(plan.insert(host, recipients)),
+                Err((host, error)) => lacking.push(format!("{host}: {}", in_full(&error))),
+            }
+        }
+        if !lacking.is_empty() {
+            return Err(nobody(&lacking, known.is_some()).into());
+        }
+        if known.is_some() {
+            no_two_share(&plan, &everyone)?;
+        }
+        let sealing = Sealing(plan);
+        // Every key is looked at before the first bundle is written.
+        sealing.0.par_iter().try_for_each(|(host, _)| sealing.sealer(host).map(drop))?;
+        Ok(Some(sealing))
+    }
+
+    /// The recipients of the command line.
+    fn everyone(&self, context: &Context<'_>) -> anyhow::Result<Vec<Recipient>> {
+        let mut everyone = Vec::new();
+        for text in &self.seal_to {
+            match Recipient::parse(text) {
+                Ok(recipient) => everyone.push(recipient),
+                // What looks like nothing of the kind is a file.
+                Err(RecipientError::Unknown) => everyone.extend(recipients_in(text, &context.path(Path::new(text)))?),
+                Err(error) => {
+                    let what = match error {
+                        RecipientError::Secret => "--seal-to cannot be used".to_owned(),
+                        _ => format!("--seal-to {text:?} cannot be used"),
+                    };
+                    let hint =
+                        "an SSH key's kind and the key go into one pair of quotes, as they stand in its .pub file";
+                    return Err(Failure::new(Exit::Usage, what).hint(hint).because(error).into());
+                }
+            }
+        }
+        Ok(everyone)
+    }
+}
+
+/// What the cluster file says of a host, in both of its roles.
+fn declared(roles: &Roles<'_>) -> Vec<Recipient> {
+    let entries = roles.master().into_iter().chain(roles.node());
+    entries.flat_map(|host| host.seal_to.iter().cloned()).collect()
+}
+
+/// What ssh may know a host by.
+fn names(roles: &Roles<'_>) -> Vec<String> {
+    let entries = roles.master().into_iter().chain(roles.node());
+    let addresses = entries.flat_map(|host| host.addresses.iter().map(ToString::to_string));
+    [roles.host().to_string()].into_iter().chain(addresses).collect()
+}
+
+/// One recipient a line; `#` begins a comment.
+fn recipients_in(given: &str, path: &Path) -> anyhow::Result<Vec<Recipient>> {
+    let bytes = match crate::store::files::read(path, LIMIT) {
+        Err(StoreError::Missing(_)) => {
+            let what = format!("--seal-to {given:?} is neither a recipient nor a file");
+            let hint = "a recipient is age1…, or ssh-ed25519 or ssh-rsa and a public key in one pair of quotes";
+            return Err(Failure::new(Exit::Usage, what).hint(hint).into());
+        }
+        other => other?,
+    };
+    let shown = path.display();
+    let text = String::from_utf8(bytes).map_err(|error| {
+        Failure::new(Exit::Usage, format!("the file of recipients {shown} is not text")).because(error.utf8_error())
+    })?;
+    let mut recipients = Vec::new();
+    for (i, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        recipients.push(Recipient::parse(line).map_err(|error| {
+            let what = format!("line {} of the file of recipients {shown} cannot be used", i + 1);
+            let failure = Failure::new(Exit::Usage, what);
+            let failure = match KnownHosts::parse(line).is_empty() {
+                true => failure,
+                false => {
+                    failure.hint("this looks like a known_hosts file, in which hosts are found with --known-hosts FILE")
+                }
+            };
+            failure.because(error)
+        })?);
+    }
+    if recipients.is_empty() {
+        let what = format!("there is no recipient in {shown}");
+        return Err(Failure::new(Exit::Usage, what).hint("write one a line: age1…, or ssh-ed25519 AAAA…").into());
+    }
+    Ok(recipients)
+}
+
+fn known_hosts(path: &Path) -> anyhow::Result<KnownHosts> {
+    let bytes = read_given(path, LIMIT, "known_hosts file")?;
+    let known = KnownHosts::parse(&String::from_utf8_lossy(&bytes));
+    if known.is_empty() {
+        let what = format!("there is no host in the known_hosts file {}", path.display());
+        return Err(Failure::new(Exit::Usage, what).hint("ssh-keyscan -t ed25519 HOST prints a line for it").into());
+    }
+    Ok(known)
+}
+
+fn in_full(error: &KnownHostError) -> String {
+    match error {
+        KnownHostError::Damaged { reason, .. } => format!("{error}: {reason}"),
+        other => other.to_string(),
+    }
+}
+
+fn nobody(lacking: &[String], by_known_hosts: bool) -> Failure {
+    let mut lines: Vec<String> = lacking.iter().take(NAMED).cloned().collect();
+    if lacking.len() > NAMED {
+        lines.push(format!("and {} more", lacking.len() - NAMED));
+    }
+    let hosts = match lacking.len() {
+        1 => "one host has nobody to seal its bundle to".to_owned(),
+        count => format!("{count} hosts have nobody to seal their bundles to"),
+    };
+    let hint = if by_known_hosts {
+        "see that known_hosts has one ssh-ed25519 key for each of them (ssh-keyscan -t ed25519 HOST, compared with the \
+         host's own /etc/ssh/ssh_host_ed25519_key.pub), or leave them out"
+    } else {
+        "give them a sealTo in cluster.yaml, or use --known-hosts FILE or --seal-to RECIPIENT; --unsealed writes all of \
+         them in the clear"
+    };
+    Failure::new(Exit::Refused, format!("{hosts}, so nothing was packed:\n  {}", lines.join("\n  "))).hint(hint)
+}
+
+/// A key that two hosts have opens both of their bundles: images that were cloned with their host keys.
+fn no_two_share(plan: &HashMap<&str, Vec<Recipient>>, everyone: &[Recipient]) -> Result<(), Failure> {
+    let mut owners: BTreeMap<&Recipient, &str> = BTreeMap::new();
+    let hosts: BTreeMap<&&str, &Vec<Recipient>> = plan.iter().collect();
+    for (host, recipients) in hosts {
+        for recipient in recipients.iter().filter(|recipient| !everyone.contains(recipient)) {
+            if let Some(other) = owners.insert(recipient, host) {
+                let what =
+                    format!("{other} and {host} have the same SSH host key, so each could open the other's bundle");
+                return Err(Failure::new(Exit::Refused, what).hint(
+                    "nothing was packed. They are likely clones of one image: make new keys on one of them with rm \
+                     /etc/ssh/ssh_host_* && ssh-keygen -A, and learn them anew",
+                ));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,64 @@
+//! Signing bundles with an operator's SSH key, and whose signature is accepted.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::context::{Context, read_given};
+use super::ssh_keys::Named;
+use crate::failure::{Exit, Failure};
+use crate::pki::ssh::{AllowedSigners, SshKey};
+
+/// No file of allowed signers is larger than this, in bytes.
+const LIMIT: u64 = 1024 * 1024;
+
+/// The flags that sign.
+#[derive(Debug, Args)]
+pub(super) struct SignArgs {
+    /// Sign each bundle with this SSH private key, so that install.sh and open can tell whose it is
+    #[arg(long, value_name = "KEY", value_hint = clap::ValueHint::FilePath)]
+    sign_with: Option<PathBuf>,
+    /// File with the passphrase of that key in its first line
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, requires = "sign_with")]
+    sign_passphrase_file: Option<PathBuf>,
+}
+
+impl SignArgs {
+    /// The key to sign with, unlocked; `None` when none was named.
+    ///
+    /// # Errors
+    /// When it cannot be read, is none, or its passphrase is wrong or cannot be asked for.
+    pub(super) fn key(&self, context: &mut Context<'_>) -> anyhow::Result<Option<SshKey>> {
+        let Some(path) = &self.sign_with else { return Ok(None) };
+        let path = context.path(path);
+        let named = Named {
+            what: "signing key",
+            path: &path,
+            passphrase_file: self.sign_passphrase_file.as_ref(),
+            flag: "--sign-passphrase-file",
+        };
+        let bytes = named.read()?;
+        let key = named.open(&bytes, context)?;
+        // Whether its kind can sign shows now, and not after a hundred bundles.
+        key.sign("clusterctl-try", b"").map_err(|error| {
+            Failure::new(Exit::Usage, format!("the signing key {} cannot be used", path.display()))
+                .hint("ssh-keygen -t ed25519 makes a key that works")
+                .because(error)
+        })?;
+        Ok(Some(key))
+    }
+}
+
+/// Reads a file of allowed signers.
+///
+/// # Errors
+/// A usage error when it is not there or none.
+pub(super) fn allowed_signers(path: &Path) -> anyhow::Result<AllowedSigners> {
+    let bytes = read_given(path, LIMIT, "file of allowed signers")?;
+    AllowedSigners::parse(&String::from_utf8_lossy(&bytes)).map_err(|error| {
+        Failure::new(Exit::Usage, format!("the file of allowed signers {} cannot be used", path.display()))
+            .hint("a line is a name and a public key: admin@example.net ssh-ed25519 AAAA…")
+            .because(error)
+            .into()
+    })
+}

@@ -1,0 +1,82 @@
+//! SSH private keys that a person names: read, and unlocked where they are encrypted.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use zeroize::Zeroizing;
+
+use super::context::{Context, read_given};
+use super::passphrase::passphrase_in;
+use crate::failure::{Exit, Failure};
+use crate::pki::ssh::{SshError, SshKey};
+
+/// No key file is larger than this, in bytes.
+pub(super) const KEY_LIMIT: u64 = 64 * 1024;
+/// How often a person may mistype.
+const TRIES: usize = 3;
+
+/// A key as it was named, and how its passphrase is given.
+pub(super) struct Named<'a> {
+    /// What it is for, as in "the signing key".
+    pub(super) what: &'static str,
+    /// Its file.
+    pub(super) path: &'a Path,
+    /// A file with its passphrase.
+    pub(super) passphrase_file: Option<&'a PathBuf>,
+    /// The flag that names such a file.
+    pub(super) flag: &'static str,
+}
+
+impl Named<'_> {
+    /// The bytes of the file.
+    ///
+    /// # Errors
+    /// A usage error when it is not there, or what the system says.
+    pub(super) fn read(&self) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+        Ok(Zeroizing::new(read_given(self.path, KEY_LIMIT, self.what)?))
+    }
+
+    /// The key in `bytes`, unlocked.
+    ///
+    /// # Errors
+    /// When it is no SSH private key; when its passphrase is wrong, or cannot be asked for.
+    pub(super) fn open(&self, bytes: &[u8], context: &mut Context<'_>) -> anyhow::Result<SshKey> {
+        let key = SshKey::from_pem(bytes).map_err(|error| self.unusable(error))?;
+        if !key.is_encrypted() {
+            return Ok(key);
+        }
+        if let Some(path) = self.passphrase_file {
+            let passphrase = passphrase_in(&context.path(path))?;
+            return Ok(key.unlock(&passphrase).map_err(|error| self.unusable(error))?);
+        }
+        let closed = self.unusable(SshError::PassphraseNeeded);
+        for left in (0..TRIES).rev() {
+            let Some(prompts) = &mut context.prompts else { break };
+            let question = format!("Passphrase of {}", self.path.display());
+            let typed = prompts.passphrase(&question).context("no passphrase was typed")?;
+            let again = SshKey::from_pem(bytes).map_err(|error| self.unusable(error))?;
+            match again.unlock(&typed) {
+                Err(SshError::WrongPassphrase) if left > 0 => {
+                    context.screen.warn("the passphrase is wrong, try again");
+                }
+                other => return Ok(other.map_err(|error| self.unusable(error))?),
+            }
+        }
+        Err(closed.into())
+    }
+
+    fn unusable(&self, error: SshError) -> Failure {
+        let (what, path) = (self.what, self.path.display());
+        let (exit, hint) = match &error {
+            SshError::WrongPassphrase => {
+                (Exit::Refused, "nothing was written; try again with the right one".to_owned())
+            }
+            SshError::PassphraseNeeded => {
+                (Exit::Usage, format!("there is no terminal to ask on: give it with {} FILE", self.flag))
+            }
+            SshError::Public => (Exit::Usage, "name the file without .pub".to_owned()),
+            _ => (Exit::Usage, "ssh-keygen -t ed25519 makes a key that works".to_owned()),
+        };
+        Failure::new(exit, format!("the {what} {path} cannot be used")).hint(hint).because(error)
+    }
+}

@@ -1,0 +1,73 @@
+//! Why a certificate is revoked (RFC 5280 § 5.3.1). What cannot be said of a leaf that stays revoked is not among it: a CA's
+//! compromise, a hold, a removal from a hold.
+
+use std::fmt;
+
+use rcgen::RevocationReason;
+
+/// Why a certificate is revoked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Reason {
+    /// Nothing is said.
+    #[default]
+    Unspecified,
+    /// Somebody else has, or may have, its key.
+    KeyCompromise,
+    /// The account is called otherwise now.
+    AffiliationChanged,
+    /// Another has taken its place.
+    Superseded,
+    /// The host is gone.
+    CessationOfOperation,
+    /// Its holder may no longer do what it is for.
+    PrivilegeWithdrawn,
+}
+
+impl Reason {
+    /// All of them, in the order of their codes.
+    pub const ALL: [Self; 6] = [
+        Self::Unspecified,
+        Self::KeyCompromise,
+        Self::AffiliationChanged,
+        Self::Superseded,
+        Self::CessationOfOperation,
+        Self::PrivilegeWithdrawn,
+    ];
+
+    /// RFC 5280's name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unspecified => "unspecified",
+            Self::KeyCompromise => "keyCompromise",
+            Self::AffiliationChanged => "affiliationChanged",
+            Self::Superseded => "superseded",
+            Self::CessationOfOperation => "cessationOfOperation",
+            Self::PrivilegeWithdrawn => "privilegeWithdrawn",
+        }
+    }
+
+    /// By RFC 5280's name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == text)
+    }
+
+    /// As a list says it: `unspecified` is said by saying nothing.
+    pub(super) fn code(self) -> Option<RevocationReason> {
+        match self {
+            Self::Unspecified => None,
+            Self::KeyCompromise => Some(RevocationReason::KeyCompromise),
+            Self::AffiliationChanged => Some(RevocationReason::AffiliationChanged),
+            Self::Superseded => Some(RevocationReason::Superseded),
+            Self::CessationOfOperation => Some(RevocationReason::CessationOfOperation),
+            Self::PrivilegeWithdrawn => Some(RevocationReason::PrivilegeWithdrawn),
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

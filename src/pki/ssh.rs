@@ -1,0 +1,500 @@
+//! SSH's keys and signatures: what signs a bundle, who may have signed it, and whose key opens a sealed one. The one door to
+//! the ssh-key crate.
+
+use std::fmt;
+
+use ssh_key::{Algorithm, Error, HashAlg, LineEnding, PrivateKey, PublicKey, SshSig};
+use time::macros::format_description;
+use time::{OffsetDateTime, PrimitiveDateTime};
+use zeroize::Zeroizing;
+
+use super::passphrase::Passphrase;
+
+/// An SSH private key, perhaps still encrypted. `Debug` shows its fingerprint.
+pub struct SshKey(PrivateKey);
+
+/// Why something of SSH's cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SshError {
+    /// No key file of OpenSSH's.
+    #[error("it is no private key in OpenSSH's format")]
+    NotAKey,
+    /// An older format, which OpenSSH still reads.
+    #[error("it is a private key in PEM, an older format; ssh-keygen -p -f FILE rewrites it in OpenSSH's")]
+    OldFormat,
+    /// The public half of a key.
+    #[error("it is a public key, and the private one is needed")]
+    Public,
+    /// A private key that is cut off or damaged.
+    #[error("the private key is damaged: {0}")]
+    Damaged(String),
+    /// The key is encrypted.
+    #[error("the private key is encrypted, and needs its passphrase")]
+    PassphraseNeeded,
+    /// The passphrase does not decrypt the key.
+    #[error("the passphrase of the private key is wrong")]
+    WrongPassphrase,
+    /// A key of a kind that does not sign here.
+    #[error("a key of the kind {0} cannot be used here; ssh-ed25519 can")]
+    Unsupported(String),
+    /// No signature of SSH's.
+    #[error("it is no SSH signature, or it is damaged")]
+    NotASignature,
+    /// A signature that was made for something else.
+    #[error("it was signed for {found:?}, and not for {wanted:?}")]
+    OtherNamespace {
+        /// What it was made for.
+        found: String,
+        /// What it has to be made for.
+        wanted: &'static str,
+    },
+    /// A signature over other bytes.
+    #[error("the signature of {fingerprint} does not fit: what it was made over was changed, or it was")]
+    Broken {
+        /// Of the key that it names.
+        fingerprint: String,
+    },
+    /// A good signature by somebody who may not.
+    #[error("it is signed by {fingerprint}, who is not among the allowed signers")]
+    Stranger {
+        /// Of the key that signed.
+        fingerprint: String,
+    },
+    /// A good signature by somebody who may, but not for this or not now.
+    #[error("it is signed by {fingerprint}, and line {line} does not allow that: {reason}")]
+    NotAllowed {
+        /// Of the key that signed.
+        fingerprint: String,
+        /// In the file of allowed signers, from 1.
+        line: usize,
+        /// Why not.
+        reason: String,
+    },
+    /// A file of allowed signers that cannot be read.
+    #[error("line {line} is none of allowed signers: {reason}")]
+    Signers {
+        /// From 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file of allowed signers that allows nobody.
+    #[error("it allows nobody; a line is a name, the kind of a key, and the key: admin@example.net ssh-ed25519 AAAA…")]
+    NoSigners,
+}
+
+impl SshKey {
+    /// Reads a private key as ssh-keygen writes it.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn from_pem(bytes: &[u8]) -> Result<Self, SshError> {
+        let text = std::str::from_utf8(bytes).map_err(|_| SshError::NotAKey)?.trim();
+        if !text.contains("-----BEGIN OPENSSH PRIVATE KEY-----") {
+            return Err(match text {
+                _ if text.contains("PRIVATE KEY-----") => SshError::OldFormat,
+                _ if PublicKey::from_openssh(text).is_ok() => SshError::Public,
+                _ => SshError::NotAKey,
+            });
+        }
+        match PrivateKey::from_openssh(text.as_bytes()) {
+            Ok(key) => Ok(Self(key)),
+            Err(Error::AlgorithmUnsupported { algorithm }) => Err(SshError::Unsupported(algorithm.to_string())),
+            Err(error) => Err(SshError::Damaged(error.to_string())),
+        }
+    }
+
+    /// True when it has to be unlocked first.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        self.0.is_encrypted()
+    }
+
+    /// Decrypts it; one that is not encrypted stays as it is.
+    ///
+    /// # Errors
+    /// [`SshError::WrongPassphrase`], or when it is damaged inside.
+    pub fn unlock(self, passphrase: &Passphrase) -> Result<Self, SshError> {
+        if !self.0.is_encrypted() {
+            return Ok(self);
+        }
+        // bcrypt refuses to work with nothing, which is no fault of the key.
+        if passphrase.is_empty() {
+            return Err(SshError::WrongPassphrase);
+        }
+        self.0.decrypt(passphrase.expose()).map(Self).map_err(|error| match error {
+            Error::AlgorithmUnsupported { algorithm } => SshError::Unsupported(algorithm.to_string()),
+            // SSH's check of a passphrase is two equal numbers; behind a wrong one anything may stand.
+            _ => SshError::WrongPassphrase,
+        })
+    }
+
+    /// A detached signature over `message` (OpenSSH `PROTOCOL.sshsig`, SHA-512), as `ssh-keygen -Y sign` makes it. The same
+    /// for the same message: Ed25519, and ECDSA by RFC 6979, draw nothing by chance.
+    ///
+    /// # Errors
+    /// When the key is still encrypted, or of a kind that does not sign here: RSA's, which ssh-key 0.6 cannot, and those that
+    /// a security key keeps.
+    pub fn sign(&self, namespace: &str, message: &[u8]) -> Result<String, SshError> {
+        if self.0.is_encrypted() {
+            return Err(SshError::PassphraseNeeded);
+        }
+        let signed = self.0.sign(namespace, HashAlg::Sha512, message);
+        let unsupported = |_| SshError::Unsupported(self.0.algorithm().to_string());
+        signed.and_then(|signature| signature.to_pem(LineEnding::LF)).map_err(unsupported)
+    }
+
+    /// `SHA256:…`, as `ssh-keygen -l` prints it.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        self.0.fingerprint(HashAlg::Sha256).to_string()
+    }
+
+    /// Its kind, as SSH names it.
+    #[must_use]
+    pub fn kind(&self) -> String {
+        self.0.algorithm().to_string()
+    }
+
+    /// As OpenSSH writes it, in the clear: what opens sealed bundles.
+    ///
+    /// # Errors
+    /// When the key is still encrypted.
+    pub fn to_pem(&self) -> Result<Zeroizing<String>, SshError> {
+        if self.0.is_encrypted() {
+            return Err(SshError::PassphraseNeeded);
+        }
+        self.0.to_openssh(LineEnding::LF).map_err(|error| SshError::Damaged(error.to_string()))
+    }
+}
+
+impl fmt::Debug for SshKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SshKey({})", self.fingerprint())
+    }
+}
+
+/// A detached signature, as it was found: whether it is any good, [`AllowedSigners::judge`] says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SshSignature(SshSig);
+
+impl SshSignature {
+    /// Reads `-----BEGIN SSH SIGNATURE-----`.
+    ///
+    /// # Errors
+    /// [`SshError::NotASignature`].
+    pub fn from_pem(bytes: &[u8]) -> Result<Self, SshError> {
+        let signature = SshSig::from_pem(bytes).map_err(|_| SshError::NotASignature)?;
+        // The version is not among what is signed, and the crate lets earlier ones through, which there are none of.
+        if signature.version() == 1 { Ok(Self(signature)) } else { Err(SshError::NotASignature) }
+    }
+
+    /// Of the key that it names: `SHA256:…`, as `ssh-keygen -l` prints it.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        self.0.public_key().fingerprint(HashAlg::Sha256).to_string()
+    }
+
+    /// The kind of that key, as SSH names it.
+    #[must_use]
+    pub fn kind(&self) -> String {
+        self.0.public_key().algorithm().to_string()
+    }
+
+    /// Whether it is what that key says of `message`. Nothing about who holds the key.
+    ///
+    /// # Errors
+    /// [`SshError::OtherNamespace`] or [`SshError::Broken`].
+    pub fn fits(&self, namespace: &'static str, message: &[u8]) -> Result<(), SshError> {
+        if self.0.namespace() != namespace {
+            return Err(SshError::OtherNamespace { found: self.0.namespace().to_owned(), wanted: namespace });
+        }
+        let key = PublicKey::new(self.0.public_key().clone(), "");
+        let broken = |_| SshError::Broken { fingerprint: self.fingerprint() };
+        key.verify(namespace, message, &self.0).map_err(broken)
+    }
+}
+
+/// Who may sign, as `ssh-keygen -Y verify -f` reads it (ssh-keygen(1), ALLOWED SIGNERS).
+#[derive(Debug)]
+pub struct AllowedSigners(Vec<Signer>);
+
+#[derive(Debug)]
+struct Signer {
+    line: usize,
+    principals: String,
+    key: PublicKey,
+    namespaces: Option<String>,
+    after: Option<OffsetDateTime>,
+    before: Option<OffsetDateTime>,
+    authority: bool,
+}
+
+impl AllowedSigners {
+    /// Reads a file of allowed signers.
+    ///
+    /// # Errors
+    /// For the first line that cannot be read, and when there is none.
+    pub fn parse(text: &str) -> Result<Self, SshError> {
+        let mut signers = Vec::new();
+        for (i, line) in text.lines().enumerate() {
+            let trimmed = line.trim();
+            if !trimmed.is_empty() && !trimmed.starts_with('#') {
+                let signer = Signer::parse(i + 1, trimmed);
+                signers.push(signer.map_err(|reason| SshError::Signers { line: i + 1, reason })?);
+            }
+        }
+        if signers.is_empty() { Err(SshError::NoSigners) } else { Ok(Self(signers)) }
+    }
+
+    /// The name of whoever signed `message`, who may.
+    ///
+    /// # Errors
+    /// When the signature is not good, or not by one of these, or not by one who may do that now.
+    pub fn judge(
+        &self,
+        signature: &SshSignature,
+        namespace: &'static str,
+        message: &[u8],
+        now: OffsetDateTime,
+    ) -> Result<String, SshError> {
+        signature.fits(namespace, message)?;
+        let fingerprint = signature.fingerprint();
+        let mut refused = None;
+        for signer in self.0.iter().filter(|signer| signer.key.key_data() == signature.0.public_key()) {
+            match signer.objection(namespace, now) {
+                None => return Ok(signer.principals.clone()),
+                Some(reason) => {
+                    let fingerprint = fingerprint.clone();
+                    refused.get_or_insert(SshError::NotAllowed { fingerprint, line: signer.line, reason });
+                }
+            }
+        }
+        Err(refused.unwrap_or(SshError::Stranger { fingerprint }))
+    }
+}
+
+impl Signer {
+    fn parse(line: usize, text: &str) -> Result<Self, String> {
+        let (principals, rest) = word(text)?;
+        let mut signer = Self {
+            line,
+            principals: principals.trim_matches('"').chars().filter(|c| !c.is_control()).collect(),
+            // Replaced below; there is no signer without a key.
+            key: PublicKey::from(ssh_key::public::Ed25519PublicKey([0; 32])),
+            namespaces: None,
+            after: None,
+            before: None,
+            authority: false,
+        };
+        let (first, behind) = word(rest)?;
+        let key = if is_kind(first) {
+            rest
+        } else {
+            signer.options(first)?;
+            behind
+        };
+        signer.key = PublicKey::from_openssh(key.trim()).map_err(|error| format!("no public key: {error}"))?;
+        Ok(signer)
+    }
+
+    fn options(&mut self, text: &str) -> Result<(), String> {
+        for option in outside_quotes(text, ',') {
+            let (name, value) = option.split_once('=').unwrap_or((option, ""));
+            let value = value.trim_matches('"');
+            match name.to_ascii_lowercase().as_str() {
+                "cert-authority" => self.authority = true,
+                "namespaces" => self.namespaces = Some(value.to_owned()),
+                "valid-after" => self.after = Some(moment(value)?),
+                "valid-before" => self.before = Some(moment(value)?),
+                _ => return Err(format!("{name:?} is neither the kind of a key nor an option that is known")),
+            }
+        }
+        Ok(())
+    }
+
+    /// Why this line does not allow a signature in `namespace`, made by its key and looked at `now`.
+    fn objection(&self, namespace: &str, now: OffsetDateTime) -> Option<String> {
+        if self.authority {
+            return Some("it is a certificate authority's, and signs through certificates alone".to_owned());
+        }
+        if let Some(namespaces) = &self.namespaces
+            && !namespaces.split(',').any(|pattern| matches(pattern.as_bytes(), namespace.as_bytes()))
+        {
+            return Some(format!("it is for the namespaces {namespaces} alone, and this is {namespace}"));
+        }
+        if self.after.is_some_and(|after| now < after) {
+            return Some("its time has not begun (valid-after)".to_owned());
+        }
+        if self.before.is_some_and(|before| now >= before) {
+            return Some("its time is over (valid-before)".to_owned());
+        }
+        None
+    }
+}
+
+fn is_kind(word: &str) -> bool {
+    // A kind that nobody knows is `Other`, which is how the crate takes any name with an at sign.
+    word.parse::<Algorithm>().is_ok_and(|kind| !matches!(kind, Algorithm::Other(_)))
+}
+
+/// The first word, in which quotes hold blanks together, and what follows it.
+fn word(text: &str) -> Result<(&str, &str), String> {
+    let text = text.trim_start();
+    let mut quoted = false;
+    for (at, c) in text.char_indices() {
+        match c {
+            '"' => quoted = !quoted,
+            c if c.is_ascii_whitespace() && !quoted => return Ok(text.split_at(at)),
+            _ => {}
+        }
+    }
+    Err("a name, perhaps options, and a public key are needed".to_owned())
+}
+
+fn outside_quotes(text: &str, at: char) -> Vec<&str> {
+    let mut quoted = false;
+    text.split(move |c| {
+        quoted ^= c == '"';
+        c == at && !quoted
+    })
+    .collect()
+}
+
+/// `YYYYMMDDZ`, `YYYYMMDDHHMMZ` or `YYYYMMDDHHMMSSZ`. Without a Z it would be local time, which this program knows nothing of.
+fn moment(text: &str) -> Result<OffsetDateTime, String> {
+    let wrong = || format!("{text:?} is no time like 20270131Z or 202701311200Z");
+    let digits = text.strip_suffix('Z').ok_or_else(|| {
+        format!("{text:?} is a time in whatever zone the machine is in; write it in UTC, with a Z behind it")
+    })?;
+    let padded = match digits.len() {
+        8 => format!("{digits}000000"),
+        12 => format!("{digits}00"),
+        14 => digits.to_owned(),
+        _ => return Err(wrong()),
+    };
+    let format = format_description!("[year][month][day][hour][minute][second]");
+    PrimitiveDateTime::parse(&padded, format).map(PrimitiveDateTime::assume_utc).map_err(|_| wrong())
+}
+
+/// SSH's patterns: `*` for any number of characters, `?` for one (ssh_config(5), PATTERNS).
+pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
+    let (mut p, mut t) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while t < text.len() {
+        match pattern.get(p) {
+            Some(b'*') => {
+                star = Some((p + 1, t));
+                p += 1;
+            }
+            Some(&c) if c == b'?' || c == text[t] => (p, t) = (p + 1, t + 1),
+            _ => match star {
+                // The last star takes one character more.
+                Some((behind, from)) => {
+                    star = Some((behind, from + 1));
+                    (p, t) = (behind, from + 1);
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[p..].iter().all(|&c| c == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use time::macros::datetime;
+
+    const NAMESPACE: &str = "clusterctl-bundle";
+    const NOW: OffsetDateTime = datetime!(2026-11-24 12:00:00 UTC);
+
+    fn key(seed: u8) -> SshKey {
+        SshKey(PrivateKey::from(ssh_key::private::Ed25519Keypair::from_seed(&[seed; 32])))
+    }
+
+    fn public(key: &SshKey) -> String {
+        key.0.public_key().to_openssh().expect("a key")
+    }
+
+    fn judged(signers: &str, namespace: &str) -> Result<String, SshError> {
+        let signature = key(1).sign(namespace, b"message").expect("signed");
+        let signature = SshSignature::from_pem(signature.as_bytes()).expect("a signature");
+        AllowedSigners::parse(signers).expect("signers").judge(&signature, NAMESPACE, b"message", NOW)
+    }
+
+    #[test]
+    fn who_signed_is_told_by_name_and_strangers_are_not_believed() {
+        let (ours, other) = (public(&key(1)), public(&key(2)));
+        assert_eq!(judged(&format!("# us\n\nadmin@on {ours} a comment\n"), NAMESPACE), Ok("admin@on".to_owned()));
+        let both = format!("other {other}\n\"admin@on,b@on\" namespaces=\"git,clusterctl-*\" {ours}");
+        assert_eq!(judged(&both, NAMESPACE), Ok("admin@on,b@on".to_owned()));
+        let fingerprint = key(1).fingerprint();
+        assert_eq!(judged(&format!("other {other}"), NAMESPACE), Err(SshError::Stranger { fingerprint }));
+        let found = "git".to_owned();
+        let elsewhere = Err(SshError::OtherNamespace { found, wanted: NAMESPACE });
+        assert_eq!(judged(&format!("admin {ours}"), "git"), elsewhere);
+    }
+
+    #[test]
+    fn an_option_limits_whom_it_stands_with() {
+        let ours = public(&key(1));
+        for (option, says) in [
+            ("namespaces=\"git\"", "namespaces git"),
+            ("valid-after=\"20270101Z\"", "valid-after"),
+            ("valid-before=\"202611241200Z\"", "valid-before"),
+            ("cert-authority", "certificate authority"),
+        ] {
+            let refused = judged(&format!("admin {option} {ours}"), NAMESPACE).expect_err(option).to_string();
+            assert!(refused.contains(says) && refused.contains("line 1"), "{refused}");
+            // Another line may allow what this one does not.
+            assert!(judged(&format!("admin {option} {ours}\nadmin {ours}"), NAMESPACE).is_ok());
+        }
+        let in_time = "VALID-AFTER=\"20261124Z\",valid-before=\"20261124120001Z\"";
+        assert!(judged(&format!("admin {in_time} {ours}"), NAMESPACE).is_ok());
+        for wrong in ["valid-before=\"20270101\"", "valid-before=\"soon\"", "no-such-option", "ssh-ed25519 AAAA"] {
+            let refused = AllowedSigners::parse(&format!("admin {wrong} {ours}")).expect_err(wrong);
+            assert!(matches!(refused, SshError::Signers { line: 1, .. }), "{refused}");
+        }
+        assert_eq!(AllowedSigners::parse("# nobody\n").expect_err("nobody"), SshError::NoSigners);
+        assert!(AllowedSigners::parse("admin").is_err());
+    }
+
+    #[test]
+    fn a_signature_is_over_these_bytes_and_no_others() {
+        let signed = key(1).sign(NAMESPACE, b"message").expect("signed");
+        assert_eq!(signed, key(1).sign(NAMESPACE, b"message").expect("signed"), "the same every time");
+        let signature = SshSignature::from_pem(signed.as_bytes()).expect("a signature");
+        let fingerprint = key(1).fingerprint();
+        assert_eq!(signature.fits(NAMESPACE, b"Message"), Err(SshError::Broken { fingerprint }));
+        for at in 0..signed.len() {
+            let mut bad = signed.clone().into_bytes();
+            bad[at] = if bad[at] == b'A' { b'B' } else { b'A' };
+            if let Ok(signature) = SshSignature::from_pem(&bad) {
+                assert!(signature.fits(NAMESPACE, b"message").is_err() || bad == signed.as_bytes(), "byte {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_private_key_is_told_apart() {
+        assert_eq!(SshKey::from_pem(b"\xff\xfe").expect_err("binary"), SshError::NotAKey);
+        assert_eq!(SshKey::from_pem(public(&key(1)).as_bytes()).expect_err("public"), SshError::Public);
+        let old = b"-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----\n";
+        assert_eq!(SshKey::from_pem(old).expect_err("old"), SshError::OldFormat);
+        let pem = key(1).to_pem().expect("in the clear");
+        assert!(matches!(SshKey::from_pem(&pem.as_bytes()[..pem.len() / 2]), Err(SshError::Damaged(_))));
+        assert_eq!(format!("{:?}", key(1)), format!("SshKey({})", key(1).fingerprint()));
+    }
+
+    #[test]
+    fn patterns_are_ssh_s() {
+        for (pattern, text) in [("*", ""), ("a*c", "abbc"), ("a?c", "abc"), ("*.b.*", "a.b.c"), ("**", "x"), ("a", "a")]
+        {
+            assert!(matches(pattern.as_bytes(), text.as_bytes()), "{pattern} {text}");
+        }
+        for (pattern, text) in [("", "a"), ("a*c", "abb"), ("?", ""), ("a", "ab"), ("*.b", "a.c")] {
+            assert!(!matches(pattern.as_bytes(), text.as_bytes()), "{pattern} {text}");
+        }
+    }
+}

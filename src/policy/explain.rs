@@ -1,0 +1,111 @@
+//! The rights in words: what each account may do, what it may not, and what stays open. One screen, from the same table that
+//! RBAC is rendered from.
+
+use std::fmt::Write as _;
+
+use super::rights::{EVERY_NODE, EVERY_NODES_LEASE, GRANTS, NODE_LEASES, OWN_LEASE, OWN_NODE, Rule};
+use crate::cluster::account::AccountScheme;
+use crate::cluster::spec::Cluster;
+
+/// Columns of a line.
+const WIDTH: usize = 110;
+/// Columns before the text.
+const INDENT: usize = 10;
+
+/// What each account may do, may not do, and what stays open.
+#[must_use]
+pub fn accounts(cluster: &Cluster) -> String {
+    let mut text = format!(
+        "cluster {}: {} of accounts {}\n",
+        cluster.name,
+        match cluster.nodes.len() {
+            1 => "1 node".to_owned(),
+            count => format!("{count} nodes"),
+        },
+        cluster.accounts,
+    );
+    match cluster.accounts {
+        AccountScheme::Kubelet => of_kubelets(&mut text),
+        AccountScheme::SystemNode => of_system_nodes(&mut text),
+    }
+    for grant in &GRANTS {
+        account(&mut text, &format!("{} {}", grant.kind.to_lowercase(), grant.subject));
+        lines(&mut text, "may", [format!("what {} may", grant.role), grant.why.to_owned()]);
+    }
+    account(&mut text, "users system:kube-controller-manager, system:kube-scheduler");
+    lines(&mut text, "may", ["what the ClusterRoles of the same names may: Kubernetes itself binds them"]);
+    account(&mut text, "user clusterctl:verifier, group clusterctl:verifiers");
+    lines(&mut text, "may", ["nodes: list", "nodes/healthz, nodes/configz: get", "/flagz: get"]);
+    lines(&mut text, "may not", ["nodes/proxy, which would run commands in every pod"]);
+    account(&mut text, "group system:masters, which issue-admin --break-glass makes");
+    lines(&mut text, "may", ["everything: no authorizer is asked, no rule of ours reaches it, revocation neither"]);
+    account(&mut text, "whoever shows a revoked certificate");
+    lines(&mut text, "may not", ["anything, system:masters apart"]);
+    text
+}
+
+fn of_kubelets(text: &mut String) {
+    account(text, "users kubelet:HOST, group kubelets");
+    lines(text, "own", OWN_NODE.iter().map(named).chain(OWN_LEASE.iter().map(leased)));
+    lines(text, "may", EVERY_NODE.iter().map(named).chain(EVERY_NODES_LEASE.iter().map(leased)));
+    lines(
+        text,
+        "may not",
+        [
+            "write another's Node, status, Lease or CSINode",
+            "write pods and their status but those that run on it, or create any but mirror pods",
+            "change its taints, ownerReferences, or labels of kubernetes.io and k8s.io but a kubelet's own",
+            "have tokens made that are bound to no pod",
+            "list or watch pods but its own",
+            "list or watch secrets, configmaps and volumes but by metadata.name",
+        ],
+    );
+    lines(
+        text,
+        "open",
+        [
+            "it can get a secret, a configmap, a volume or a pod of any node whose name and namespace it knows",
+            "it can have a token made for the service account of a pod that runs on another node",
+            "accounts: system-node closes these two · it can write events about anything",
+        ],
+    );
+}
+
+fn of_system_nodes(text: &mut String) {
+    account(text, "users system:node:HOST, group system:nodes");
+    lines(text, "may", ["what the Node authorizer gives: its own node, its own pods, and what those use"]);
+    lines(text, "may not", ["write as another node: NodeRestriction, an admission plugin that has to be switched on"]);
+    lines(text, "open", ["what a pod on it may, it may"]);
+}
+
+fn account(text: &mut String, name: &str) {
+    let _ = writeln!(text, "\n{name}");
+}
+
+fn named(rule: &Rule) -> String {
+    format!("{}: {}", rule.resources.join(", "), rule.verbs.join(" "))
+}
+
+fn leased(rule: &Rule) -> String {
+    format!("{} (in {NODE_LEASES})", named(rule))
+}
+
+/// The items behind a label, as many on a line as fit.
+fn lines(text: &mut String, label: &str, items: impl IntoIterator<Item = impl Into<String>>) {
+    let mut line = format!("  {label:<width$}", width = INDENT - 2);
+    let mut first = true;
+    for item in items {
+        let item = item.into();
+        if !first && line.chars().count() + item.chars().count() + 3 > WIDTH {
+            let _ = writeln!(text, "{line}");
+            line = " ".repeat(INDENT);
+            first = true;
+        }
+        if !first {
+            line.push_str(" · ");
+        }
+        line.push_str(&item);
+        first = false;
+    }
+    let _ = writeln!(text, "{line}");
+}

@@ -1,0 +1,140 @@
+//! Answers in words, and what a server tells the verifier of itself.
+
+use serde_json::Value;
+
+use super::super::finding::{Aspect, CheckId, Finding, Status};
+use super::super::observation::{Answer, Caller, Dial, Exchange, Outcome, Request};
+use super::super::settings::{self, Judgement};
+use super::judge::Bench;
+use super::spot::{Spot, expectation};
+
+impl Bench<'_> {
+    /// What a server tells the verifier of itself.
+    pub(super) fn told(&mut self, spot: &Spot<'_>, aspect: Aspect, exchange: &Exchange) -> Finding {
+        let observed = asked_and_said(exchange);
+        let mut finding = spot.finding(aspect, Status::NotProven).saw(observed, expectation(spot.place, aspect));
+        finding.caller = who(&exchange.caller);
+        finding.elapsed_ms = exchange.elapsed_ms;
+        let Outcome::Answer(answer) = &exchange.outcome else { return finding };
+        if let Err(reason) = self.proven(exchange) {
+            finding.observed = format!("{}: {}, but {reason}", exchange.request.as_str(), answer.status);
+            finding.follows = Some(CheckId::at(spot.place, Aspect::Chain));
+            return finding;
+        }
+        match answer.status {
+            200 => {
+                let judged = if aspect == Aspect::Flags { settings::flags(answer) } else { settings::kubelet(answer) };
+                match judged {
+                    Some(Judgement { status, observed, hint, .. }) => {
+                        (finding.status, finding.observed) = (status, observed);
+                        finding.hint = hint.map(str::to_owned);
+                    }
+                    None => {
+                        let asked = exchange.request.as_str();
+                        finding.observed = format!("{asked}: 200, but that is not what Kubernetes answers");
+                    }
+                }
+            }
+            // It may not see it, or there is nothing to see.
+            403 | 404 => {
+                finding.status = Status::Skipped;
+                let hint = match (aspect, answer.status) {
+                    (Aspect::Flags, 404) => {
+                        "/flagz is there from Kubernetes 1.32, behind the feature gate ComponentFlagz"
+                    }
+                    (_, 404) => "the kubelet serves /configz where enableDebuggingHandlers is true",
+                    _ => "give the verifier's group the rights that its bundle lists",
+                };
+                return finding.hint(hint);
+            }
+            _ => {}
+        }
+        finding
+    }
+}
+
+/// The exchanges that asked for this.
+pub(super) fn of(dial: &Dial, wanted: Request) -> impl Iterator<Item = &Exchange> {
+    dial.exchanges.iter().filter(move |exchange| exchange.request == wanted)
+}
+
+/// The two strangers, as callers: one under this root's very names, one of a root that nobody knows.
+pub(super) const FORGED: &str = "forged-ca";
+pub(super) const UNKNOWN: &str = "unknown-ca";
+
+pub(super) fn who(caller: &Caller) -> Option<String> {
+    match caller {
+        Caller::Master(name) | Caller::Node(name) | Caller::Neighbour(name) => Some(name.clone()),
+        Caller::Stranger => Some(FORGED.to_owned()),
+        Caller::Unknown => Some(UNKNOWN.to_owned()),
+        // The verifier is no host: what it is told is told of whoever told it.
+        Caller::Anonymous | Caller::Verifier => None,
+    }
+}
+
+/// What was asked for and what came back; where nobody could ask, why.
+pub(super) fn asked_and_said(exchange: &Exchange) -> String {
+    match &exchange.outcome {
+        Outcome::NoCredential(why) => why.clone(),
+        outcome => format!("{}: {}", exchange.request.as_str(), said(outcome)),
+    }
+}
+
+/// What came back, in words.
+pub(super) fn said(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Answer(answer) => {
+            let words = words(answer);
+            if words.is_empty() { answer.status.to_string() } else { format!("{} {words}", answer.status) }
+        }
+        Outcome::Alert(alert) => format!("refused with the TLS alert {alert}"),
+        Outcome::Closed => "the connection was closed before an answer".to_owned(),
+        Outcome::Reset => "the connection was reset before an answer".to_owned(),
+        Outcome::TimedOut(ms) if *ms > 0 => format!("no answer within {ms} ms"),
+        Outcome::TimedOut(_) => "no answer in time".to_owned(),
+        Outcome::Failed(reason) => format!("no answer: {reason}"),
+        Outcome::NoCredential(why) => why.clone(),
+        Outcome::NotTried(why) => format!("not tried: {why}"),
+    }
+}
+
+/// Whether an answer is a Kubernetes API server's own refusal (`v1` Status), with the very status that HTTP has.
+pub(super) fn is_kubernetes_status(answer: &Answer) -> bool {
+    serde_json::from_str::<Value>(&answer.body).is_ok_and(|body| {
+        body.get("kind").and_then(Value::as_str) == Some("Status")
+            && body.get("code").and_then(Value::as_u64) == Some(answer.status.into())
+    })
+}
+
+/// Whether an answer is said to be JSON, where anything is said of it.
+pub(super) fn is_called_json(answer: &Answer) -> bool {
+    answer.content_type.as_deref().is_none_or(|kind| kind.to_ascii_lowercase().contains("json"))
+}
+
+/// True when a body is, or begins as, a list of this kind as Kubernetes writes it.
+pub(super) fn is_list(answer: &Answer, kind: &str) -> bool {
+    if !is_called_json(answer) {
+        return false;
+    }
+    if !answer.truncated {
+        return serde_json::from_str::<Value>(&answer.body)
+            .is_ok_and(|body| body.get("kind").and_then(Value::as_str) == Some(kind));
+    }
+    let head: String = answer.body.chars().filter(|c| !c.is_whitespace()).take(200).collect();
+    let begins = |before: &str| head.starts_with(&format!("{{{before}\"kind\":\"{kind}\""));
+    begins("") || begins("\"apiVersion\":\"v1\",")
+}
+
+/// The peer's own words: a Kubernetes Status's message, a page's title, else the body's first line.
+fn words(answer: &Answer) -> String {
+    let message = serde_json::from_str::<Value>(&answer.body).ok().and_then(|body| {
+        let message = body.get("message")?.as_str()?;
+        Some(message.to_owned())
+    });
+    let title = || Some(answer.body.split_once("<title>")?.1.split_once("</title>")?.0.to_owned());
+    let text = message.or_else(title).unwrap_or_else(|| answer.body.lines().next().unwrap_or_default().to_owned());
+    // A web server's pages begin with the status, which is told already.
+    let text = text.trim();
+    let text = text.strip_prefix(&answer.status.to_string()).unwrap_or(text);
+    text.trim().chars().take(160).collect()
+}

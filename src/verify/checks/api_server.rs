@@ -1,0 +1,268 @@
+//! What an API server answers its callers: who they are, and what they may do.
+
+use std::collections::HashSet;
+
+use serde_json::Value;
+
+use super::super::finding::{Aspect, CheckId, Finding, Severity, Status};
+use super::super::observation::{Answer, Caller, Dial, Exchange, Outcome, Request};
+use super::super::settings;
+use super::super::target::Peer;
+use super::answer::{asked_and_said, is_called_json, is_kubernetes_status, is_list, of, who};
+use super::judge::Bench;
+use super::refusal::{Positive, Rightful, at_least_answered, in_the_way, refuses};
+use super::spot::{Spot, expectation};
+
+impl Bench<'_> {
+    pub(super) fn api_server(&mut self, spot: &Spot<'_>, dial: &Dial, findings: &mut Vec<Finding>) {
+        let restricted = of(dial, Request::Flagz).any(|exchange| match &exchange.outcome {
+            Outcome::Answer(answer) if answer.status == 200 => {
+                settings::restricts_nodes(answer) && self.proven(exchange).is_ok()
+            }
+            _ => false,
+        });
+        let mut rightful = Rightful::none();
+        let mut heard: HashSet<&str> = HashSet::new();
+        for (at, exchange) in dial.exchanges.iter().enumerate() {
+            let proven = self.proven(exchange);
+            match &exchange.caller {
+                Caller::Node(name) => {
+                    let node = self.nodes.get(name.as_str()).copied();
+                    let (made, positive) = api_caller(spot, exchange, node, proven);
+                    rightful.add(&exchange.caller, positive, false, at);
+                    // One who calls again is there for the others' sake.
+                    if heard.insert(name) {
+                        let known = made.first().is_some_and(|caller| caller.status == Status::Pass);
+                        findings.extend(made);
+                        findings.push(scope(spot, exchange, node, known, restricted));
+                    }
+                }
+                Caller::Verifier if exchange.request == Request::Nodes => {
+                    rightful.add(&exchange.caller, verifiers_call(exchange, proven), true, at);
+                }
+                _ => {}
+            }
+        }
+        for (at, exchange) in dial.exchanges.iter().enumerate() {
+            match exchange.caller {
+                Caller::Node(_) | Caller::Verifier => {}
+                _ => findings.push(self.refusal(spot, exchange, at, rightful)),
+            }
+        }
+        for exchange in of(dial, Request::Flagz) {
+            findings.push(self.told(spot, Aspect::Flags, exchange));
+        }
+    }
+}
+
+/// What became of the verifier's list of nodes.
+fn verifiers_call(exchange: &Exchange, proven: Result<(), String>) -> Positive {
+    match (&exchange.outcome, proven) {
+        (Outcome::NoCredential(_), _) => Positive::Untried,
+        (Outcome::Answer(answer), Ok(())) => match answer.status {
+            200 if is_list(answer, "NodeList") => Positive::Accepted,
+            403 if is_kubernetes_status(answer) => Positive::Forbidden,
+            _ => at_least_answered(answer),
+        },
+        _ => Positive::Failed,
+    }
+}
+
+fn api_caller(
+    spot: &Spot<'_>,
+    exchange: &Exchange,
+    node: Option<&Peer>,
+    proven: Result<(), String>,
+) -> (Vec<Finding>, Positive) {
+    let asked = Request::WhoAmI.as_str();
+    let observed = asked_and_said(exchange);
+    let make = |aspect| {
+        let mut finding = spot.finding(aspect, Status::NotProven);
+        finding = finding.saw(observed.clone(), expectation(spot.place, aspect));
+        finding.caller = who(&exchange.caller);
+        finding.elapsed_ms = exchange.elapsed_ms;
+        finding
+    };
+    let (mut caller, mut whoami) = (make(Aspect::Caller), make(Aspect::Whoami));
+    whoami.follows = Some(caller.id);
+    match (&exchange.outcome, proven) {
+        (Outcome::NoCredential(_), _) => {
+            (caller.status, whoami.status, whoami.follows) = (Status::Skipped, Status::Skipped, None);
+            (vec![caller, whoami], Positive::Untried)
+        }
+        (Outcome::Answer(answer), Err(reason)) => {
+            caller.observed = format!("{asked}: {}, but {reason}", answer.status);
+            whoami.observed.clone_from(&caller.observed);
+            caller.follows = Some(CheckId::at(spot.place, Aspect::Chain));
+            whoami.follows = caller.follows;
+            (vec![caller, whoami], Positive::Failed)
+        }
+        (Outcome::Answer(answer), Ok(())) => match answer.status {
+            200 | 201 => match read_review(answer) {
+                // It takes every certificate for none.
+                Some(review) if review.user == "system:anonymous" => {
+                    caller.status = Status::Fail;
+                    caller.observed = format!("{asked}: {} as {}", answer.status, review.user);
+                    let hint = "the API server does not see this certificate: is --client-ca-file set, and does something in \
+                                between end TLS?";
+                    (vec![caller.hint(hint), whoami], Positive::Failed)
+                }
+                Some(review) => {
+                    caller.status = Status::Pass;
+                    caller.observed = format!("{asked}: {} as {}", answer.status, review.user);
+                    let whoami = judge_review(whoami, &review, exchange, node);
+                    (vec![caller, whoami], Positive::Accepted)
+                }
+                None => {
+                    caller.observed = format!("{asked}: {}, but that is no SelfSubjectReview", answer.status);
+                    (vec![caller, whoami], Positive::Answered)
+                }
+            },
+            401 => {
+                caller.status = Status::Fail;
+                let hint = "the API server does not take this certificate for anybody: is --client-ca-file this cluster's \
+                            ca.crt, and is the certificate in date?";
+                (vec![caller.hint(hint), whoami], Positive::Failed)
+            }
+            403 if !is_kubernetes_status(answer) => {
+                (vec![caller.hint(in_the_way(spot.place)), whoami], Positive::Failed)
+            }
+            403 => {
+                caller.status = Status::Warn;
+                caller.severity = Severity::Warning;
+                let hint = "the account is recognised but may not ask who it is: bind ClusterRole system:basic-user to group \
+                            system:authenticated";
+                (vec![caller.hint(hint), whoami], Positive::Forbidden)
+            }
+            404 => {
+                let hint = "SelfSubjectReview is there from Kubernetes 1.28; nothing follows from this answer";
+                (vec![caller.hint(hint), whoami], Positive::Answered)
+            }
+            _ => (vec![caller, whoami], at_least_answered(answer)),
+        },
+        (Outcome::Alert(alert), _) if refuses(alert) => {
+            caller.status = Status::Fail;
+            let hint = "the server refuses the node's certificate in the handshake: it trusts another client CA";
+            (vec![caller.hint(hint), whoami], Positive::Failed)
+        }
+        _ => (vec![caller, whoami], Positive::Failed),
+    }
+}
+
+/// What a node's account may do. `known` tells whether the API server knew it.
+fn scope(spot: &Spot<'_>, exchange: &Exchange, node: Option<&Peer>, known: bool, restricted: bool) -> Finding {
+    let mut finding = spot.finding(Aspect::Scope, Status::NotProven);
+    finding.caller = who(&exchange.caller);
+    let expected = expectation(spot.place, Aspect::Scope);
+    if let Outcome::NoCredential(why) = &exchange.outcome {
+        finding.status = Status::Skipped;
+        return finding.saw(why.clone(), expected);
+    }
+    if !known {
+        finding.follows = Some(CheckId::at(spot.place, Aspect::Caller));
+        return finding.saw("the API server did not say who calls", expected);
+    }
+    let groups = node.and_then(|node| node.account.as_ref()).map(|account| account.groups.as_slice());
+    let judged = settings::rights(&exchange.rulings, groups.unwrap_or_default(), restricted);
+    finding.status = judged.status;
+    if judged.mild {
+        finding.severity = Severity::Warning;
+    }
+    finding.hint = judged.hint.map(str::to_owned);
+    finding.saw(judged.observed, expected)
+}
+
+/// What the API server says a caller is.
+struct Review {
+    user: String,
+    groups: Vec<String>,
+    credential: Option<String>,
+}
+
+/// Reads a SelfSubjectReview (Kubernetes `authentication.k8s.io/v1`).
+fn read_review(answer: &Answer) -> Option<Review> {
+    if !is_called_json(answer) {
+        return None;
+    }
+    let body: Value = serde_json::from_str(&answer.body).ok()?;
+    if body.get("kind")?.as_str()? != "SelfSubjectReview" {
+        return None;
+    }
+    let info = body.get("status")?.get("userInfo")?;
+    let texts = |value: Option<&Value>| -> Vec<String> {
+        let list = value.and_then(Value::as_array).into_iter().flatten();
+        list.filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    let credential = info.get("extra").and_then(|extra| extra.get("authentication.kubernetes.io/credential-id"));
+    Some(Review {
+        user: info.get("username")?.as_str()?.to_owned(),
+        groups: texts(info.get("groups")),
+        credential: texts(credential).into_iter().next(),
+    })
+}
+
+fn judge_review(mut whoami: Finding, review: &Review, exchange: &Exchange, node: Option<&Peer>) -> Finding {
+    whoami.follows = None;
+    let Some(account) = node.and_then(|node| node.account.as_ref()) else {
+        whoami.observed = format!("{} in {}", review.user, review.groups.join(", "));
+        whoami.expected = "a known account; the target names none".to_owned();
+        return whoami;
+    };
+    let mut wanted: Vec<&str> = account.groups.iter().map(String::as_str).collect();
+    wanted.push("system:authenticated");
+    wanted.sort_unstable();
+    let mut groups: Vec<&str> = review.groups.iter().map(String::as_str).collect();
+    groups.sort_unstable();
+    let credential = exchange.presented.map(|presented| format!("X509SHA256={presented}"));
+    let shown = |user: &str, groups: &[&str]| format!("{user} in {}", groups.join(", "));
+    whoami.expected = format!("{}, {}", shown(&account.user, &wanted), credential.clone().unwrap_or_default());
+    whoami.observed =
+        format!("{}, {}", shown(&review.user, &groups), review.credential.as_deref().unwrap_or("no credential-id"));
+    whoami.status = if review.user != account.user || groups != wanted {
+        let hint = "this API server takes the node's certificate for another account: is something between that \
+                    authenticates for it (a proxy, a webhook, --requestheader flags), or is the account scheme another?";
+        whoami = whoami.hint(hint);
+        Status::Fail
+    } else if review.credential.is_none() {
+        whoami = whoami.hint("an API server older than 1.32 does not say which certificate it saw");
+        Status::NotProven
+    } else if review.credential != credential {
+        whoami =
+            whoami.hint("the API server saw another certificate than the one presented: what terminates TLS between?");
+        Status::Fail
+    } else {
+        Status::Pass
+    };
+    whoami
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::bed::{NOW, answer, bed};
+    use super::*;
+    use crate::verify::target::Place;
+
+    #[test]
+    fn whoami_is_exact() {
+        let bed = bed();
+        let caller = Caller::Node("n1".into());
+        let ours = format!("X509SHA256={}", bed.presented(&caller).expect("presented"));
+        let other = format!("X509SHA256={}", "0".repeat(64));
+        let good = ["kubelets", "system:authenticated"];
+        let cases = [
+            (bed.review("kubelet:n1", &["system:authenticated", "kubelets"], Some(&ours)), "pass"),
+            (bed.review("kubelet:n2", &good, Some(&ours)), "fail"),
+            (bed.review("kubelet:n1", &["kubelets", "system:authenticated", "system:masters"], Some(&ours)), "fail"),
+            (bed.review("kubelet:n1", &["system:authenticated"], Some(&ours)), "fail"),
+            (bed.review("kubelet:n1", &good, Some(&other)), "fail"),
+            (bed.review("kubelet:n1", &good, None), "not-proven"),
+            (answer(201, "{\"kind\":\"Status\"}"), "not-proven"),
+            (answer(403, "{}"), "not-proven"),
+            (answer(401, "{}"), "not-proven"),
+        ];
+        for (outcome, expected) in cases {
+            let found = bed.judged(Place::Master, &bed.master_cert(), &[(caller.clone(), outcome.clone())], NOW);
+            assert_eq!(found["whoami"].status.as_str(), expected, "{outcome:?}");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! One master, two nodes, and what was seen of them: what the checks' tests are made with.
+
+use std::collections::HashMap;
+
+use time::macros::datetime;
+use time::{Duration, OffsetDateTime};
+
+use super::super::finding::Finding;
+use super::super::observation::{
+    Answer, Caller, Connect, Der, Dial, Exchange, Handshake, LocationSeen, Observations, Outcome, PeerSeen, Request,
+    Resolution, Signature, Tls,
+};
+use super::super::target::{Held, Identity, Place, Target};
+use super::judge::{Clock, judge};
+use crate::cluster::key_kind::KeyKind;
+use crate::cluster::lifetime::Lifetime;
+use crate::cluster::profile::{Leaf, Profile, RootKind};
+use crate::cluster::spec::{Cluster, Draft, DraftHost};
+use crate::pki::authority::{Authority, Credential, create_root};
+use crate::pki::certificate::Certificate;
+use crate::pki::fingerprint::Fingerprint;
+
+pub(super) const NOW: OffsetDateTime = datetime!(2026-11-23 12:00 UTC);
+pub(super) const PODS: &str = r#"{"kind":"PodList","apiVersion":"v1","metadata":{},"items":null}"#;
+
+/// One master, two nodes, and what was seen of the first node or the master.
+pub(super) struct Bed {
+    pub(super) cluster: Cluster,
+    pub(super) root: Credential,
+    pub(super) target: Target,
+}
+
+pub(super) fn bed() -> Bed {
+    let host = |name: &str, address: &str| DraftHost {
+        name: Some(name.into()),
+        addresses: vec![address.into()],
+        ..DraftHost::default()
+    };
+    let draft = Draft {
+        name: Some("prod".into()),
+        masters: vec![host("m1", "10.0.0.1")],
+        nodes: vec![host("n1", "10.0.1.1"), host("n2", "10.0.1.2")],
+        ..Draft::default()
+    };
+    let cluster = draft.check().expect("a good draft");
+    let root = create_root(RootKind::Cluster, &cluster.name, cluster.keys, Lifetime::TEN_YEARS, NOW);
+    let root = root.expect("a root").into_inner();
+    let target = Target::of(&cluster, vec![root.certificate.clone()], |leaf| {
+        let made = issue(&root, leaf, NOW);
+        Held { issued: None, identity: Some(Identity::of(&made).expect("an identity")), missing: None }
+    });
+    Bed { cluster, root, target }
+}
+
+pub(super) fn issue(root: &Credential, leaf: &Leaf, now: OffsetDateTime) -> Credential {
+    Authority::open(root, now).expect("fit").issue(leaf, KeyKind::EcdsaP256).expect("a leaf").into_inner()
+}
+
+impl Bed {
+    pub(super) fn node_leaf(&self) -> Leaf {
+        self.cluster.node_leaves(&self.cluster.nodes[0]).remove(1)
+    }
+
+    pub(super) fn node_cert(&self) -> Certificate {
+        issue(&self.root, &self.node_leaf(), NOW).certificate
+    }
+
+    pub(super) fn master_cert(&self) -> Certificate {
+        let leaf = self.cluster.master_leaves(&self.cluster.masters[0]).remove(0);
+        assert_eq!(leaf.profile, Profile::Apiserver);
+        issue(&self.root, &leaf, NOW).certificate
+    }
+
+    /// The status and the observation of each check of the peer at `place` that shows `leaf` and answers so.
+    pub(super) fn judged(
+        &self,
+        place: Place,
+        leaf: &Certificate,
+        calls: &[(Caller, Outcome)],
+        now: OffsetDateTime,
+    ) -> HashMap<String, Finding> {
+        let shown = vec![leaf.fingerprint()];
+        let exchange = |(caller, outcome): &(Caller, Outcome)| Exchange {
+            caller: caller.clone(),
+            presented: self.presented(caller),
+            request: match (place, caller) {
+                (Place::Node, _) => Request::Pods,
+                (_, Caller::Node(_)) => Request::WhoAmI,
+                _ => Request::Nodes,
+            },
+            shown: shown.clone(),
+            outcome: outcome.clone(),
+            rulings: Vec::new(),
+            elapsed_ms: 1,
+        };
+        let dial = Dial {
+            to: "10.0.1.1:10250".parse().expect("a socket"),
+            connect: Connect::Open,
+            tls: Some(Tls {
+                outcome: Handshake::Done,
+                version: Some("TLSv1.3".into()),
+                cipher: Some("TLS13_AES_128_GCM_SHA256".into()),
+                shown: shown.clone(),
+                sent: 1,
+                signature: Signature::Valid,
+            }),
+            old: None,
+            exchanges: calls.iter().map(exchange).collect(),
+            readonly: None,
+            elapsed_ms: 2,
+        };
+        let peers = self.target.peers().map(|(at, peer)| {
+            let dials =
+                if at == place && ["m1", "n1"].contains(&peer.name.as_str()) { vec![dial.clone()] } else { vec![] };
+            let location = LocationSeen {
+                address: peer.addresses[0].to_string(),
+                port: peer.port,
+                resolution: Resolution::Literal,
+                dials,
+            };
+            PeerSeen { place: at, host: peer.name.clone(), locations: vec![location] }
+        });
+        let certificates = [(leaf.fingerprint(), Der(leaf.der().to_vec()))].into();
+        let seen = Observations { certificates, peers: peers.collect(), listing: None };
+        let clock = Clock { now, expires_within: Duration::days(30) };
+        let host = if place == Place::Node { "n1" } else { "m1" };
+        let findings = judge(&self.target, &seen, clock).into_iter().filter(|f| f.host == host && f.place == place);
+        let mut first = HashMap::new();
+        for finding in findings {
+            let aspect = finding.id.to_string().split_once('.').expect("dotted").1.to_owned();
+            first.entry(aspect).or_insert(finding);
+        }
+        first
+    }
+
+    pub(super) fn presented(&self, caller: &Caller) -> Option<Fingerprint> {
+        let Caller::Node(name) = caller else { return None };
+        let node = self.target.nodes.iter().find(|node| node.name == *name)?;
+        Some(node.client.as_ref()?.certificate.fingerprint())
+    }
+
+    pub(super) fn review(&self, user: &str, groups: &[&str], credential: Option<&str>) -> Outcome {
+        let mut info = serde_json::json!({"username": user, "groups": groups});
+        if let Some(credential) = credential {
+            info["extra"] = serde_json::json!({"authentication.kubernetes.io/credential-id": [credential]});
+        }
+        answer(201, &serde_json::json!({"kind": "SelfSubjectReview", "status": {"userInfo": info}}).to_string())
+    }
+}
+
+pub(super) fn answer(status: u16, body: &str) -> Outcome {
+    let body = body.to_owned();
+    Outcome::Answer(Answer { status, version: "HTTP/2.0".into(), content_type: None, body, truncated: false })
+}
+
+pub(super) fn master() -> Caller {
+    Caller::Master("m1".into())
+}
+
+pub(super) fn statuses(found: &HashMap<String, Finding>, checks: &[&str]) -> Vec<&'static str> {
+    checks.iter().map(|check| found[*check].status.as_str()).collect()
+}

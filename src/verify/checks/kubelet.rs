@@ -1,0 +1,133 @@
+//! What a kubelet answers its callers.
+
+use super::super::finding::{Aspect, CheckId, Finding, Severity, Status};
+use super::super::observation::{Answer, Caller, Dial, Exchange, Outcome, Request};
+use super::answer::{asked_and_said, is_list, who};
+use super::judge::Bench;
+use super::refusal::{Positive, Rightful, at_least_answered, in_the_way, refuses};
+use super::spot::{Spot, expectation};
+
+impl Bench<'_> {
+    pub(super) fn kubelet(&mut self, spot: &Spot<'_>, dial: &Dial, findings: &mut Vec<Finding>) {
+        let mut rightful = Rightful::none();
+        let mut heard: Vec<&Caller> = Vec::new();
+        let asks_for_pods = |exchange: &Exchange| match exchange.caller {
+            Caller::Master(_) => true,
+            Caller::Verifier => exchange.request == Request::Pods,
+            _ => false,
+        };
+        for (at, exchange) in dial.exchanges.iter().enumerate().filter(|(_, exchange)| asks_for_pods(exchange)) {
+            let proven = self.proven(exchange);
+            let (mut finding, positive) = kubelet_caller(spot, exchange, proven);
+            rightful.add(&exchange.caller, positive, true, at);
+            // One who calls again is there for the others' sake, and so is the verifier.
+            if exchange.caller != Caller::Verifier && !heard.contains(&&exchange.caller) {
+                finding.caller = who(&exchange.caller);
+                findings.push(finding);
+                heard.push(&exchange.caller);
+            }
+        }
+        for (at, exchange) in dial.exchanges.iter().enumerate() {
+            match exchange.caller {
+                Caller::Master(_) | Caller::Verifier => {}
+                _ => findings.push(self.refusal(spot, exchange, at, rightful)),
+            }
+        }
+        for exchange in dial.exchanges.iter().filter(|exchange| exchange.request == Request::Configz) {
+            findings.push(self.told(spot, Aspect::Config, exchange));
+        }
+    }
+}
+
+/// Whether a 403 is a kubelet's own (recorded: `Forbidden (user=…, verb=get, resource=nodes, …)`).
+fn is_kubelets_refusal(answer: &Answer) -> bool {
+    answer.body.starts_with("Forbidden (user=")
+}
+
+fn kubelet_caller(spot: &Spot<'_>, exchange: &Exchange, proven: Result<(), String>) -> (Finding, Positive) {
+    let expected = expectation(spot.place, Aspect::Caller);
+    let observed = asked_and_said(exchange);
+    let mut finding = spot.finding(Aspect::Caller, Status::NotProven).saw(observed, expected);
+    finding.elapsed_ms = exchange.elapsed_ms;
+    match (&exchange.outcome, proven) {
+        (Outcome::NoCredential(_), _) => {
+            finding.status = Status::Skipped;
+            (finding, Positive::Untried)
+        }
+        (Outcome::Answer(answer), Err(reason)) => {
+            finding.observed = format!("{}: {}, but {reason}", exchange.request.as_str(), answer.status);
+            finding.follows = Some(CheckId::at(spot.place, Aspect::Chain));
+            (finding, Positive::Failed)
+        }
+        (Outcome::Answer(answer), Ok(())) => match answer.status {
+            200..300 if is_list(answer, "PodList") => {
+                finding.status = Status::Pass;
+                finding.observed = format!("{}: {} PodList", exchange.request.as_str(), answer.status);
+                (finding, Positive::Accepted)
+            }
+            200..300 => {
+                finding.observed = format!("{}, but that is no PodList: is it a kubelet?", finding.observed);
+                (finding, Positive::Answered)
+            }
+            401 => {
+                finding.status = Status::Fail;
+                let hint = "the kubelet does not know the master's CA: set authentication.x509.clientCAFile to this \
+                            cluster's ca.crt, and check the dates of the master's client certificate";
+                (finding.hint(hint), Positive::Failed)
+            }
+            403 if !is_kubelets_refusal(answer) => (finding.hint(in_the_way(spot.place)), Positive::Failed),
+            403 => {
+                finding.status = Status::Warn;
+                finding.severity = Severity::Warning;
+                let hint = "the master is recognised but not allowed: bind ClusterRole system:kubelet-api-admin to user \
+                            kube-apiserver-kubelet-client";
+                (finding.hint(hint), Positive::Forbidden)
+            }
+            _ => (finding.hint("nothing follows from this answer: is it a kubelet?"), at_least_answered(answer)),
+        },
+        (Outcome::Alert(alert), _) if refuses(alert) => {
+            finding.status = Status::Fail;
+            let hint = "the server refuses the master's certificate in the handshake: it trusts another client CA";
+            (finding.hint(hint), Positive::Failed)
+        }
+        _ => (finding, Positive::Failed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::bed::{NOW, PODS, answer, bed, master, statuses};
+    use super::*;
+    use crate::verify::target::Place;
+
+    #[test]
+    fn a_kubelets_answer_has_to_look_like_one() {
+        let bed = bed();
+        let cut = format!("{}{}", &PODS[..60], "x".repeat(100));
+        let truncated = |body: &str| match answer(200, body) {
+            Outcome::Answer(answer) => Outcome::Answer(Answer { truncated: true, ..answer }),
+            other => other,
+        };
+        let cases = [
+            (answer(200, PODS), "pass"),
+            (truncated(&cut), "pass"),
+            (answer(200, "<html>"), "not-proven"),
+            (answer(200, "{}"), "not-proven"),
+            (truncated("{\"a\":{\"kind\":\"PodList\""), "not-proven"),
+            (answer(404, "404 page not found"), "not-proven"),
+            (answer(401, "Unauthorized"), "fail"),
+            (answer(403, "Forbidden (user=kube-apiserver-kubelet-client, verb=get)"), "warn"),
+            (Outcome::Closed, "not-proven"),
+        ];
+        for (outcome, expected) in cases {
+            let found = bed.judged(Place::Node, &bed.node_cert(), &[(master(), outcome.clone())], NOW);
+            assert_eq!(found["caller"].status.as_str(), expected, "{outcome:?}");
+        }
+        let forbidden = answer(403, "Forbidden (user=x, verb=get)");
+        let calls =
+            [(master(), forbidden.clone()), (Caller::Anonymous, forbidden), (Caller::Stranger, answer(401, ""))];
+        let found = bed.judged(Place::Node, &bed.node_cert(), &calls, NOW);
+        assert!(found["caller"].observed.contains("Forbidden (user=x, verb=get)"));
+        assert_eq!(statuses(&found, &["anonymous", "stranger"]), ["not-proven", "pass"]);
+    }
+}

@@ -1,0 +1,17 @@
+//! The judgement: pure functions from observations, the target and `now` to findings. No network, no clock.
+//! An answer counts only when it came over a connection whose peer proved that it belongs to the root.
+
+mod anchor;
+mod answer;
+mod api_server;
+#[cfg(test)]
+mod bed;
+mod certificate;
+mod judge;
+mod kubelet;
+mod reach;
+mod refusal;
+mod spot;
+
+pub use anchor::trust_anchor;
+pub use judge::{Clock, judge};

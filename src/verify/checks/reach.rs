@@ -1,0 +1,240 @@
+//! Whether a host is there: names, connections, handshakes, protocol versions.
+
+use super::super::finding::{Aspect, Finding, Severity, Status};
+use super::super::observation::{Connect, Dial, Handshake, LocationSeen, OldHello, Resolution, Tls};
+use super::super::target::{Peer, Place};
+use super::answer::{FORGED, UNKNOWN};
+use super::judge::{Bench, UNSEEN};
+use super::spot::{Spot, TARGET_CHECKS, expectation};
+use crate::cluster::address::Address;
+
+impl Bench<'_> {
+    pub(super) fn location(
+        &mut self,
+        peer: &Peer,
+        place: Place,
+        address: &Address,
+        seen: &LocationSeen,
+        findings: &mut Vec<Finding>,
+    ) {
+        let spot = |to: String, elapsed_ms| Spot {
+            place,
+            host: &peer.name,
+            address: to,
+            server_name: &seen.address,
+            elapsed_ms,
+        };
+        let whole = spot(format!("{}:{}", address.for_url(), seen.port), 0);
+        let listed = |ips: &[std::net::IpAddr]| ips.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let expected = expectation(place, Aspect::Resolve);
+        match &seen.resolution {
+            Resolution::Literal => {}
+            Resolution::Pinned(ips) => {
+                let observed = format!("pinned to {}", listed(ips));
+                findings.push(whole.finding(Aspect::Resolve, Status::Pass).saw(observed, expected));
+            }
+            Resolution::Resolved(ips) if !ips.is_empty() => {
+                findings.push(whole.finding(Aspect::Resolve, Status::Pass).saw(listed(ips), expected));
+            }
+            Resolution::Resolved(_) => findings.push(unresolved(&whole, "it has no address", expected)),
+            Resolution::Failed(reason) => findings.push(unresolved(&whole, reason, expected)),
+        }
+        if seen.dials.is_empty() {
+            self.unreached(&whole, peer, Aspect::Connect, Aspect::Resolve, "the name does not resolve", findings);
+        }
+        let found = match &seen.resolution {
+            Resolution::Literal => 1,
+            Resolution::Pinned(ips) | Resolution::Resolved(ips) => ips.len(),
+            Resolution::Failed(_) => 0,
+        };
+        if let Some(rest) = found.checked_sub(seen.dials.len()).filter(|rest| *rest > 0 && !seen.dials.is_empty()) {
+            let observed = format!("{rest} more addresses of this name were not dialled");
+            let finding = whole.finding(Aspect::Connect, Status::NotProven);
+            let hint = format!("dial them one by one: --resolve {}:ADDRESS", seen.address);
+            findings.push(finding.saw(observed, expectation(place, Aspect::Connect)).hint(hint));
+        }
+        for dial in &seen.dials {
+            self.dial(peer, address, &spot(dial.to.to_string(), dial.elapsed_ms), dial, findings);
+        }
+    }
+
+    /// All that is not proven when a location was not reached. `from` is the first check of the row that is missing.
+    fn unreached(
+        &self,
+        spot: &Spot<'_>,
+        peer: &Peer,
+        from: Aspect,
+        cause: Aspect,
+        observed: &str,
+        findings: &mut Vec<Finding>,
+    ) {
+        let mut row = vec![Aspect::Connect, Aspect::Tls];
+        row.extend(TARGET_CHECKS);
+        row.extend((spot.place == Place::Node && peer.issued.is_some()).then_some(Aspect::Identity));
+        row.extend(self.target.knows_revocation().then_some(Aspect::Revoked));
+        let verifier = self.target.has_verifier();
+        let nodes = self.target.nodes.len();
+        match spot.place {
+            Place::Node => {
+                row.extend([Aspect::Caller, Aspect::Anonymous, Aspect::Stranger]);
+                row.extend((nodes > 1).then_some(Aspect::Neighbour));
+                row.extend(verifier.then_some(Aspect::Config));
+            }
+            _ => {
+                if self.target.accounts().next().is_some() {
+                    row.extend([Aspect::Caller, Aspect::Whoami, Aspect::Scope]);
+                }
+                row.extend([Aspect::Anonymous, Aspect::Stranger]);
+                row.extend(verifier.then_some(Aspect::Flags));
+            }
+        }
+        let start = row.iter().position(|aspect| *aspect == from).unwrap_or(0);
+        for aspect in &row[start..] {
+            let finding = spot.follows(*aspect, cause, observed);
+            if *aspect == Aspect::Stranger {
+                findings
+                    .extend([FORGED, UNKNOWN].map(|caller| Finding { caller: Some(caller.into()), ..finding.clone() }));
+            } else {
+                findings.push(finding);
+            }
+        }
+    }
+
+    fn dial(&mut self, peer: &Peer, address: &Address, spot: &Spot<'_>, dial: &Dial, findings: &mut Vec<Finding>) {
+        let before = findings.len();
+        findings.push(connect(spot, &dial.connect));
+        let Some(tls) = &dial.tls else {
+            return self.unreached(spot, peer, Aspect::Tls, Aspect::Connect, "no connection opened", findings);
+        };
+        findings.push(handshake(spot, tls));
+        if tls.shown.is_empty() {
+            let observed = "no certificate came";
+            return self.unreached(spot, peer, Aspect::Protocol, Aspect::Tls, observed, findings);
+        }
+        findings.push(protocol(spot, tls, dial.old.as_ref()));
+        self.certificate(peer, address, spot, tls, findings);
+        self.other_certificates(peer, address, spot, dial, findings);
+        match spot.place {
+            Place::Node => self.kubelet(spot, dial, findings),
+            _ => self.api_server(spot, dial, findings),
+        }
+        if let Some(readonly) = &dial.readonly {
+            findings.push(read_only(spot, readonly));
+        }
+        let absent = self.absent(self.wanted_everywhere(spot.place), &findings[before..]);
+        findings.extend(absent.into_iter().map(|(aspect, caller)| {
+            let finding = spot.finding(aspect, Status::NotProven).saw(UNSEEN, expectation(spot.place, aspect));
+            Finding { caller: caller.map(str::to_owned), ..finding }
+        }));
+    }
+}
+
+fn unresolved(spot: &Spot<'_>, reason: &str, expected: &str) -> Finding {
+    let hint = format!("add the name to DNS or /etc/hosts, or pin it: --resolve {}:ADDRESS", spot.server_name);
+    spot.finding(Aspect::Resolve, Status::Fail).saw(reason, expected).hint(hint)
+}
+
+fn connect(spot: &Spot<'_>, connect: &Connect) -> Finding {
+    let expected = expectation(spot.place, Aspect::Connect);
+    let (what, service) =
+        if spot.place == Place::Node { ("the kubelet", "kubelet") } else { ("the API server", "kube-apiserver") };
+    let (observed, hint) = match connect {
+        Connect::Open => {
+            let observed = format!("open, {} ms with the handshake", spot.elapsed_ms);
+            return spot.finding(Aspect::Connect, Status::Pass).saw(observed, expected);
+        }
+        Connect::NotTried(why) => return spot.finding(Aspect::Connect, Status::NotProven).saw(why.clone(), expected),
+        Connect::Refused => (
+            "connection refused: the host is up, and nobody listens there".to_owned(),
+            format!("start {what} on {} (systemctl status {service}), or correct address and port", spot.host),
+        ),
+        Connect::TimedOut(ms) => (
+            format!("no answer within {ms} ms"),
+            format!("is {} up, is the address right, does a firewall drop packets to this port?", spot.host),
+        ),
+        Connect::Failed(reason) => {
+            (reason.clone(), format!("is there a route from here to {}, and is the address right?", spot.host))
+        }
+    };
+    spot.finding(Aspect::Connect, Status::Fail).saw(observed, expected).hint(hint)
+}
+
+fn handshake(spot: &Spot<'_>, tls: &Tls) -> Finding {
+    let expected = expectation(spot.place, Aspect::Tls);
+    // Once certificates came, TLS was spoken; what happened then is another check's.
+    if !tls.shown.is_empty() {
+        let observed = match (&tls.outcome, &tls.version) {
+            (Handshake::Done, Some(version)) => format!("{version} spoken"),
+            (Handshake::Alert(alert), _) => format!("certificates came, then the alert {alert}"),
+            (other, _) => format!("certificates came, then {}", ended(other)),
+        };
+        let status = if matches!(tls.outcome, Handshake::TimedOut(_)) { Status::Fail } else { Status::Pass };
+        return spot.finding(Aspect::Tls, status).saw(observed, expected);
+    }
+    let hint = match &tls.outcome {
+        Handshake::PlainHttp => "whatever listens here speaks HTTP without TLS: give it its certificate and key, or \
+                                 correct the port"
+            .to_owned(),
+        Handshake::Alert(_) => {
+            "the server has no certificate for this name, or speaks only what TLS 1.2 left behind".to_owned()
+        }
+        _ => format!("is this really the right port of {}? Something else may listen there", spot.host),
+    };
+    spot.finding(Aspect::Tls, Status::Fail).saw(ended(&tls.outcome), expected).hint(hint)
+}
+
+fn ended(outcome: &Handshake) -> String {
+    match outcome {
+        Handshake::Done => "no certificate".to_owned(),
+        Handshake::Alert(alert) => format!("the TLS alert {alert}"),
+        Handshake::PlainHttp => "it answers plain HTTP".to_owned(),
+        Handshake::Closed => "the connection was closed".to_owned(),
+        Handshake::TimedOut(ms) => format!("no end within {ms} ms"),
+        Handshake::Failed(reason) => reason.clone(),
+    }
+}
+
+fn protocol(spot: &Spot<'_>, tls: &Tls, old: Option<&OldHello>) -> Finding {
+    let expected = expectation(spot.place, Aspect::Protocol);
+    let (Some(version), Some(cipher)) = (&tls.version, &tls.cipher) else {
+        return spot.follows(Aspect::Protocol, Aspect::Tls, "the handshake was not completed");
+    };
+    let new = format!("{version} with {cipher}");
+    let observed = match old {
+        Some(OldHello::Spoken(old)) => {
+            let observed = format!("{new}; but {old} is spoken too, with whoever offers nothing better");
+            let mut finding = spot.finding(Aspect::Protocol, Status::Warn).saw(observed, expected);
+            finding.severity = Severity::Warning;
+            let hint = if spot.place == Place::Node {
+                "set tlsMinVersion: VersionTLS12 in the kubelet's configuration"
+            } else {
+                "start the API server with --tls-min-version=VersionTLS12, and look at what terminates TLS before it"
+            };
+            return finding.hint(hint);
+        }
+        Some(OldHello::Alert(_) | OldHello::Closed) => format!("{new}; older versions are refused"),
+        Some(OldHello::TimedOut(_) | OldHello::Failed(_)) | None => {
+            let observed = format!("{new}; whether older versions are refused was not seen");
+            let mut finding = spot.finding(Aspect::Protocol, Status::NotProven).saw(observed, expected);
+            finding.severity = Severity::Warning;
+            return finding.hint("run it again with a longer --timeout: it did not answer an old ClientHello in time");
+        }
+    };
+    spot.finding(Aspect::Protocol, Status::Pass).saw(observed, expected)
+}
+
+fn read_only(spot: &Spot<'_>, readonly: &Connect) -> Finding {
+    let expected = expectation(spot.place, Aspect::Readonly);
+    match readonly {
+        Connect::Open => spot
+            .finding(Aspect::Readonly, Status::Warn)
+            .saw("a connection to it opens; a kubelet would answer everybody there", expected)
+            .hint("set readOnlyPort: 0 in the kubelet's configuration"),
+        Connect::NotTried(why) => spot.finding(Aspect::Readonly, Status::NotProven).saw(why.clone(), expected),
+        Connect::Refused => spot.finding(Aspect::Readonly, Status::Pass).saw("closed", expected),
+        Connect::TimedOut(ms) => {
+            spot.finding(Aspect::Readonly, Status::Pass).saw(format!("nobody answers there within {ms} ms"), expected)
+        }
+        Connect::Failed(reason) => spot.finding(Aspect::Readonly, Status::NotProven).saw(reason.clone(), expected),
+    }
+}

@@ -1,0 +1,376 @@
+//! Callers who have to be refused. That proves something only where another is let in.
+
+use super::super::finding::{Aspect, CheckId, Finding, Status};
+use super::super::observation::{Answer, Caller, Exchange, Outcome};
+use super::super::target::Place;
+use super::answer::{asked_and_said, is_kubernetes_status, who};
+use super::judge::Bench;
+use super::spot::{Spot, expectation};
+
+impl Bench<'_> {
+    /// A caller who has to be refused; `at` is the exchange's place among those of its dial.
+    pub(super) fn refusal(&mut self, spot: &Spot<'_>, exchange: &Exchange, at: usize, rightful: Rightful) -> Finding {
+        let aspect = match exchange.caller {
+            Caller::Stranger | Caller::Unknown => Aspect::Stranger,
+            Caller::Neighbour(_) => Aspect::Neighbour,
+            _ => Aspect::Anonymous,
+        };
+        let expected = expectation(spot.place, aspect);
+        let observed = asked_and_said(exchange);
+        let mut finding = spot.finding(aspect, Status::NotProven).saw(observed, expected);
+        finding.caller = who(&exchange.caller);
+        finding.elapsed_ms = exchange.elapsed_ms;
+        if let Outcome::NoCredential(_) = exchange.outcome {
+            finding.status = Status::Skipped;
+            return finding;
+        }
+        // A refusal in the handshake may come before any certificate; what does show one has to show the right one.
+        let answered = matches!(exchange.outcome, Outcome::Answer(_));
+        if (answered || !exchange.shown.is_empty())
+            && let Err(reason) = self.proven(exchange)
+        {
+            finding.observed = format!("{}, but {reason}", finding.observed);
+            finding.follows = Some(CheckId::at(spot.place, Aspect::Chain));
+            return finding;
+        }
+        let refused = match &exchange.outcome {
+            Outcome::Answer(answer) if (200..300).contains(&answer.status) => {
+                finding.status = Status::Fail;
+                return finding.hint(open_door(spot.place, aspect));
+            }
+            Outcome::Answer(answer) => match by_answer(spot.place, answer, rightful) {
+                Refusal::Proven => true,
+                Refusal::NoProof(why) => {
+                    finding.observed.push_str(why);
+                    // With a key that is not here it might have been proven.
+                    if rightful.keyless {
+                        finding.status = Status::Skipped;
+                    }
+                    return finding;
+                }
+                // nginx's and others' way of refusing a certificate. It may hold for one path alone.
+                Refusal::None if answer.status == 400 => return finding.hint(in_the_way(spot.place)),
+                Refusal::None => false,
+            },
+            Outcome::Alert(alert) => refuses(alert),
+            Outcome::Closed | Outcome::Reset => match rightful.best {
+                Positive::Accepted | Positive::Forbidden if rightful.last.is_none_or(|last| last < at) => {
+                    finding.observed.push_str(", but nobody else was let in afterwards: it may hang up on everybody");
+                    return finding;
+                }
+                Positive::Answered => {
+                    finding.observed.push_str(NO_YES);
+                    return finding;
+                }
+                _ => true,
+            },
+            _ => false,
+        };
+        if !refused {
+            return finding;
+        }
+        match rightful.best {
+            Positive::Accepted | Positive::Forbidden | Positive::Answered => finding.status = Status::Pass,
+            Positive::Untried => {
+                finding.status = Status::Skipped;
+                finding.observed.push_str(", but there is no key here for a call that should be accepted");
+            }
+            Positive::Failed => {
+                finding.observed.push_str(", but the rightful caller is not accepted either");
+                finding.follows = Some(CheckId::at(spot.place, Aspect::Caller));
+            }
+        }
+        finding
+    }
+}
+
+/// What an answer is worth as a refusal.
+enum Refusal {
+    /// It is one, where anybody is let in at all.
+    Proven,
+    /// It looks like one; why it is none.
+    NoProof(&'static str),
+    /// It is none.
+    None,
+}
+
+fn by_answer(place: Place, answer: &Answer, rightful: Rightful) -> Refusal {
+    if !matches!(answer.status, 401 | 403) {
+        return Refusal::None;
+    }
+    match rightful.best {
+        // Where the rightful caller's own certificate gets no more than 403, another's 403 says nothing.
+        Positive::Forbidden if answer.status == 403 => Refusal::NoProof(", as the rightful caller is"),
+        Positive::Answered => Refusal::NoProof(NO_YES),
+        // Masters are asked for the nodes, which a node may not list: that the refusal is the API server's and not of
+        // something in front of this path, its words have to tell.
+        _ if place != Place::Node && !rightful.same_path && !is_kubernetes_status(answer) => {
+            Refusal::NoProof(", in words that are not Kubernetes's")
+        }
+        _ => Refusal::Proven,
+    }
+}
+
+const NO_YES: &str = ", but the rightful caller got no answer that means yes";
+
+/// The calls that should be accepted, all together.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rightful {
+    /// The best that became of one.
+    best: Positive,
+    /// Whether it was accepted where the others are refused.
+    same_path: bool,
+    /// No key is here of those whose right it is; the verifier, at best, is known.
+    keyless: bool,
+    /// The last that was accepted, or recognised, among the exchanges of its dial.
+    last: Option<usize>,
+}
+
+impl Rightful {
+    pub(super) fn none() -> Self {
+        Self { best: Positive::Untried, same_path: false, keyless: true, last: None }
+    }
+
+    /// Takes one more into account: who called, what became of it, whether it asked for what others are refused, and its
+    /// place.
+    pub(super) fn add(&mut self, caller: &Caller, positive: Positive, same_path: bool, at: usize) {
+        self.keyless &= *caller == Caller::Verifier || positive == Positive::Untried;
+        self.best = self.best.max(positive);
+        self.same_path |= same_path && positive == Positive::Accepted;
+        if matches!(positive, Positive::Accepted | Positive::Forbidden) {
+            self.last = self.last.max(Some(at));
+        }
+    }
+}
+
+/// What became of a call that should be accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Positive {
+    /// There was no key to call with.
+    Untried,
+    /// None was accepted.
+    Failed,
+    /// The caller got some answer that is neither a yes nor a refusal: a 404, an answer that is not Kubernetes's. It was
+    /// let in as far as that: beyond the handshake, and no further.
+    Answered,
+    /// The caller was recognised, and forbidden.
+    Forbidden,
+    /// One was accepted.
+    Accepted,
+}
+
+/// What an answer that is neither yes nor a refusal comes to. A server in trouble has let nobody in.
+pub(super) fn at_least_answered(answer: &Answer) -> Positive {
+    if matches!(answer.status, 200..300 | 404) { Positive::Answered } else { Positive::Failed }
+}
+
+/// An alert that speaks of the client's certificate (RFC 8446 § 6.2, RFC 5246 § 7.2.2). In TLS 1.2 a missing one may be
+/// met by `handshake_failure`; OpenSSL calls a signature that is not the issuer's `decrypt_error`.
+pub(super) fn refuses(alert: &str) -> bool {
+    const SPEAKING: [&str; 11] = [
+        "NoCertificate",
+        "BadCertificate",
+        "UnsupportedCertificate",
+        "CertificateRevoked",
+        "CertificateExpired",
+        "CertificateUnknown",
+        "UnknownCA",
+        "AccessDenied",
+        "DecryptError",
+        "HandshakeFailure",
+        "CertificateRequired",
+    ];
+    SPEAKING.iter().any(|speaking| alert.eq_ignore_ascii_case(speaking))
+}
+
+/// Whose answer this seems to be.
+pub(super) fn in_the_way(place: Place) -> String {
+    let who = if place == Place::Node { "the kubelet" } else { "the API server" };
+    format!(
+        "something answers in {who}'s place (nginx, a load balancer?): dial {who} itself, or let whatever stands in front \
+         pass TLS through"
+    )
+}
+
+fn open_door(place: Place, aspect: Aspect) -> &'static str {
+    match (place, aspect) {
+        (Place::Node, Aspect::Neighbour) => {
+            "any node may command this one: set authorization.mode: Webhook in the kubelet's configuration, and grant \
+             nodes/proxy to nobody but the masters"
+        }
+        (Place::Node, _) => {
+            "anybody may command this node: set authentication.anonymous.enabled: false, authentication.x509.clientCAFile \
+             and authorization.mode: Webhook in the kubelet's configuration"
+        }
+        _ => {
+            "anybody may read this cluster: start the API server with --anonymous-auth=false, --client-ca-file and an \
+             authorizer that is not AlwaysAllow, and look for roles bound to system:anonymous"
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::bed::{NOW, PODS, answer, bed, issue, master, statuses};
+    use super::*;
+    use crate::cluster::key_kind::KeyKind;
+    use crate::cluster::lifetime::Lifetime;
+    use crate::cluster::profile::RootKind;
+    use crate::pki::authority::create_root;
+    use crate::verify::target::Place;
+
+    #[test]
+    fn an_impostors_answers_mean_nothing() {
+        let bed = bed();
+        let twin = create_root(RootKind::Cluster, &bed.cluster.name, KeyKind::EcdsaP256, Lifetime::TEN_YEARS, NOW);
+        let impostor = issue(twin.expect("a root").get(), &bed.node_leaf(), NOW).certificate;
+        let calls = [
+            (master(), answer(200, PODS)),
+            (Caller::Anonymous, answer(401, "Unauthorized")),
+            (Caller::Stranger, Outcome::Alert("UnknownCA".into())),
+            (Caller::Neighbour("n2".into()), answer(200, PODS)),
+        ];
+        let found = bed.judged(Place::Node, &impostor, &calls, NOW);
+        assert_eq!(statuses(&found, &["chain", "name", "dates"]), ["fail", "pass", "pass"]);
+        assert_eq!(statuses(&found, &["caller", "anonymous", "stranger", "neighbour"]), ["not-proven"; 4]);
+    }
+
+    #[test]
+    fn refusals_prove_nothing_where_everybody_is_refused() {
+        let bed = bed();
+        let refused = answer(401, "Unauthorized");
+        let calls = [(master(), refused.clone()), (Caller::Anonymous, refused), (Caller::Stranger, Outcome::Reset)];
+        let found = bed.judged(Place::Node, &bed.node_cert(), &calls, NOW);
+        assert_eq!(statuses(&found, &["caller", "anonymous", "stranger"]), ["fail", "not-proven", "not-proven"]);
+    }
+
+    #[test]
+    fn only_a_refusal_is_a_refusal() {
+        let bed = bed();
+        let cases = [
+            (answer(401, ""), "pass"),
+            (answer(403, ""), "pass"),
+            (Outcome::Alert("CertificateRequired".into()), "pass"),
+            (Outcome::Alert("DecryptError".into()), "pass"),
+            (Outcome::Reset, "pass"),
+            (Outcome::Closed, "pass"),
+            (answer(200, ""), "fail"),
+            (answer(204, ""), "fail"),
+            (answer(404, ""), "not-proven"),
+            (answer(302, ""), "not-proven"),
+            (answer(400, ""), "not-proven"),
+            (answer(500, ""), "not-proven"),
+            (Outcome::Alert("InternalError".into()), "not-proven"),
+            // Alerts that do not speak of a certificate.
+            (Outcome::Alert("UnrecognizedName".into()), "not-proven"),
+            (Outcome::Alert("DecodeError".into()), "not-proven"),
+            (Outcome::TimedOut(5000), "not-proven"),
+            (Outcome::Failed("?".into()), "not-proven"),
+        ];
+        for (outcome, expected) in cases {
+            for stranger in [Caller::Stranger, Caller::Unknown] {
+                // The master calls again behind the stranger, and is let in.
+                let calls = [(master(), answer(200, PODS)), (stranger, outcome.clone()), (master(), answer(200, PODS))];
+                let found = bed.judged(Place::Node, &bed.node_cert(), &calls, NOW);
+                assert_eq!(found["stranger"].status.as_str(), expected, "{outcome:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn who_hangs_up_on_a_stranger_has_to_let_the_master_in_afterwards() {
+        let bed = bed();
+        for cut_off in [Outcome::Closed, Outcome::Reset] {
+            let calls = |after: Outcome| {
+                let before = (master(), answer(200, PODS));
+                let found = bed.judged(
+                    Place::Node,
+                    &bed.node_cert(),
+                    &[before, (Caller::Anonymous, cut_off.clone()), (master(), after)],
+                    NOW,
+                );
+                (found["anonymous"].status.as_str(), found["caller"].status.as_str())
+            };
+            assert_eq!(calls(answer(200, PODS)), ("pass", "pass"));
+            // A kubelet that restarts, or a limit on connections, hangs up on everybody.
+            assert_eq!(calls(Outcome::Closed), ("not-proven", "pass"));
+            assert_eq!(calls(Outcome::Failed("connection refused".into())), ("not-proven", "pass"));
+        }
+    }
+
+    #[test]
+    fn where_the_master_gets_no_yes_only_the_handshake_refuses() {
+        let bed = bed();
+        let stranger = |of_the_master: Outcome, refused: Outcome| {
+            let calls = [(master(), of_the_master), (Caller::Stranger, refused), (Caller::Unknown, answer(401, ""))];
+            bed.judged(Place::Node, &bed.node_cert(), &calls, NOW)["stranger"].status.as_str()
+        };
+        let alert = || Outcome::Alert("UnknownCA".into());
+        assert_eq!(stranger(answer(404, "404 page not found"), alert()), "pass");
+        assert_eq!(stranger(answer(404, "404 page not found"), answer(401, "")), "not-proven");
+        assert_eq!(stranger(answer(404, "404 page not found"), Outcome::Closed), "not-proven");
+        // A server in trouble has let nobody in.
+        for status in [500, 502, 503, 429, 302, 400] {
+            assert_eq!(stranger(answer(status, ""), alert()), "not-proven", "{status}");
+        }
+    }
+
+    const STATUS: &str =
+        r#"{"kind":"Status","apiVersion":"v1","status":"Failure","message":"m","reason":"r","code":401}"#;
+
+    #[test]
+    fn an_api_servers_refusal_speaks_kubernetes_or_the_verifier_is_let_in_at_the_same_path() {
+        let bed = bed();
+        let node = || Caller::Node("n1".into());
+        let known = || bed.review("kubelet:n1", &["kubelets", "system:authenticated"], None);
+        let nodes = r#"{"kind":"NodeList","apiVersion":"v1","metadata":{},"items":[]}"#;
+        let anonymous = |calls: &[(Caller, Outcome)], refused: Outcome| {
+            let calls: Vec<_> = calls.iter().cloned().chain([(Caller::Anonymous, refused)]).collect();
+            bed.judged(Place::Master, &bed.master_cert(), &calls, NOW)["anonymous"].status.as_str()
+        };
+        let forbidden = STATUS.replace("401", "403");
+        assert_eq!(anonymous(&[(node(), known())], answer(401, STATUS)), "pass");
+        assert_eq!(anonymous(&[(node(), known())], answer(403, &forbidden)), "pass");
+        // Something in front of this path, and of others perhaps not.
+        for (status, body) in [(401, "<html>"), (403, "<html>"), (401, ""), (403, STATUS)] {
+            assert_eq!(anonymous(&[(node(), known())], answer(status, body)), "not-proven", "{status} {body}");
+        }
+        let verifier = |outcome: Outcome| [(Caller::Verifier, outcome)];
+        assert_eq!(anonymous(&verifier(answer(200, nodes)), answer(401, "<html>")), "pass");
+        assert_eq!(anonymous(&verifier(answer(200, nodes)), answer(403, "<html>")), "pass");
+        // Known and forbidden is known: a 401 is not the same, another 403 is.
+        assert_eq!(anonymous(&verifier(answer(403, &forbidden)), answer(401, STATUS)), "pass");
+        assert_eq!(anonymous(&verifier(answer(403, &forbidden)), answer(403, &forbidden)), "skipped");
+        assert_eq!(anonymous(&verifier(answer(403, "<html>")), answer(401, STATUS)), "not-proven");
+        assert_eq!(anonymous(&verifier(answer(401, STATUS)), answer(401, STATUS)), "not-proven");
+        assert_eq!(anonymous(&[], answer(401, STATUS)), "skipped");
+        // Who is taken for nobody is not let in.
+        let nobody = bed.review("system:anonymous", &["system:unauthenticated"], None);
+        assert_eq!(anonymous(&[(node(), nobody)], answer(401, STATUS)), "not-proven");
+    }
+
+    #[test]
+    fn where_no_master_can_call_the_verifier_shows_that_the_kubelet_knows_its_ca() {
+        let bed = bed();
+        let none = || (master(), Outcome::NoCredential("no key".into()));
+        let words = "Forbidden (user=clusterctl:verifier, verb=get, resource=nodes, subresource(s)=[pods proxy])";
+        let judged = |verifier: Outcome, refused: Outcome| {
+            let calls = [none(), (Caller::Verifier, verifier), (Caller::Anonymous, refused)];
+            let found = bed.judged(Place::Node, &bed.node_cert(), &calls, NOW);
+            (found["caller"].status.as_str(), found["anonymous"].status.as_str())
+        };
+        assert_eq!(judged(answer(403, words), answer(401, "")), ("skipped", "pass"));
+        assert_eq!(judged(answer(403, words), answer(403, words)), ("skipped", "skipped"));
+        assert_eq!(judged(answer(403, "<html>"), answer(401, "")), ("skipped", "not-proven"));
+        assert_eq!(judged(answer(401, ""), answer(401, "")), ("skipped", "not-proven"));
+    }
+
+    #[test]
+    fn without_a_key_here_a_check_is_skipped_but_an_open_door_is_seen() {
+        let bed = bed();
+        let none = Outcome::NoCredential("no key".into());
+        let calls = [(master(), none), (Caller::Anonymous, answer(200, PODS)), (Caller::Stranger, answer(401, ""))];
+        let found = bed.judged(Place::Node, &bed.node_cert(), &calls, NOW);
+        assert_eq!(statuses(&found, &["caller", "anonymous", "stranger"]), ["skipped", "fail", "skipped"]);
+    }
+}

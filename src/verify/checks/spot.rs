@@ -1,0 +1,76 @@
+//! Where a finding belongs, and what each check wants to see there.
+
+use super::super::finding::{Aspect, CheckId, Finding, Status};
+use super::super::target::Place;
+
+/// Where a finding belongs.
+pub(super) struct Spot<'a> {
+    pub(super) place: Place,
+    pub(super) host: &'a str,
+    pub(super) address: String,
+    pub(super) server_name: &'a str,
+    pub(super) elapsed_ms: u64,
+}
+
+impl Spot<'_> {
+    pub(super) fn finding(&self, aspect: Aspect, status: Status) -> Finding {
+        let mut finding = Finding::new(CheckId::at(self.place, aspect), self.place, self.host, status);
+        finding.address = Some(self.address.clone());
+        finding.server_name = Some(self.server_name.to_owned());
+        finding.elapsed_ms = self.elapsed_ms;
+        finding
+    }
+
+    /// The command that makes a new certificate for it.
+    pub(super) fn reissue(&self) -> String {
+        match self.place {
+            Place::Node => format!("clusterctl issue-node --reissue {}", self.host),
+            Place::Master => format!("clusterctl issue-master --reissue {}", self.host),
+            Place::Endpoint | Place::Cluster => "clusterctl issue-master --reissue --all".to_owned(),
+        }
+    }
+
+    /// Not proven, because `cause` did not hold.
+    pub(super) fn follows(&self, aspect: Aspect, cause: Aspect, observed: &str) -> Finding {
+        let mut finding = self.finding(aspect, Status::NotProven);
+        finding.follows = Some(CheckId::at(self.place, cause));
+        finding.saw(observed, expectation(self.place, aspect))
+    }
+}
+
+pub(super) fn expectation(place: Place, aspect: Aspect) -> &'static str {
+    match aspect {
+        Aspect::Resolve => "the name resolves",
+        Aspect::Connect => "a TCP connection opens",
+        Aspect::Tls => "TLS is spoken, in time",
+        Aspect::Protocol => "TLS 1.2 or 1.3 with ECDHE and AEAD",
+        Aspect::Chain => "a chain to this cluster's root",
+        Aspect::Possession => "the handshake is signed by the certificate's key",
+        Aspect::Dates => "leaf, intermediates and root are in date",
+        Aspect::Expiry => "time enough is left",
+        Aspect::Name => "the certificate names every address that may be dialled",
+        Aspect::Usage => "a server's certificate (serverAuth, not a CA)",
+        Aspect::Revoked => "not revoked, by a list that this root signed and that is fresh",
+        Aspect::Listed => "the API server knows this node, by the cluster file's addresses",
+        Aspect::Config => {
+            "anonymous off, webhook on, a client CA, authorization Webhook, read-only port 0, as in the bundle"
+        }
+        Aspect::Flags => {
+            "kubelets are verified, a client CA, no anonymous callers, an authorizer that is not AlwaysAllow"
+        }
+        Aspect::Scope => "the account may do its own node's work and no other's",
+        Aspect::Identity => "the certificate that was issued last for this host",
+        Aspect::Caller if place == Place::Node => "the master's certificate is accepted: 2xx with a PodList",
+        Aspect::Caller => "the node's certificate is accepted: 201",
+        Aspect::Whoami => "exactly the node's account, groups and certificate",
+        Aspect::Anonymous => "a caller without a certificate is refused: 401, 403 or a TLS alert",
+        Aspect::Stranger => "a certificate that the root did not sign is refused: 401, 403 or a TLS alert",
+        Aspect::Neighbour => "another node's certificate is refused: 401 or 403",
+        Aspect::Readonly => "the read-only port is closed",
+        _ => "",
+    }
+}
+
+/// The checks of a peer's certificate, in the catalogue's order.
+pub(super) const TARGET_CHECKS: [Aspect; 7] =
+    [Aspect::Protocol, Aspect::Chain, Aspect::Possession, Aspect::Dates, Aspect::Expiry, Aspect::Name, Aspect::Usage];

@@ -1,0 +1,186 @@
+//! What judging needs to know of a target: all of it but the keys. A recording carries it.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::observation::Der;
+use super::recording::{MAX_ADDRESSES, MAX_PAIRS, RecordingError, at_most, damaged};
+use super::report::printable;
+use super::target::{ExpectedAccount, Peer, Place, Target};
+use crate::cluster::address::Address;
+use crate::pki::certificate::Certificate;
+use crate::pki::fingerprint::Fingerprint;
+
+/// How much of one thing a recording may hold. A run stays well below; a file that does not is no run's.
+const MAX_NODES: usize = 100_000;
+const MAX_MASTERS: usize = 1000;
+const MAX_ROOTS: usize = 64;
+const MAX_NAME: usize = 300;
+
+/// What judging needs to know of a target: all of it but the keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Facts {
+    pub(super) cluster: String,
+    #[serde(serialize_with = "roots_as_pem", deserialize_with = "roots_from_pem")]
+    pub(super) roots: Vec<Certificate>,
+    pub(super) trust_faults: Vec<String>,
+    pub(super) endpoint: Option<PeerFacts>,
+    pub(super) masters: Vec<PeerFacts>,
+    pub(super) nodes: Vec<PeerFacts>,
+    pub(super) verifier_missing: Option<String>,
+    pub(super) crls: Vec<Der>,
+    pub(super) crl_faults: Vec<String>,
+    pub(super) revoked: Option<BTreeSet<Fingerprint>>,
+}
+
+fn roots_as_pem<S: Serializer>(roots: &[Certificate], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(roots.iter().map(|root| Der(root.der().to_vec())))
+}
+
+fn roots_from_pem<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Certificate>, D::Error> {
+    let ders = Vec::<Der>::deserialize(deserializer)?;
+    ders.into_iter().map(|der| Certificate::from_der(der.0).map_err(de::Error::custom)).collect()
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct PeerFacts {
+    pub(super) name: String,
+    #[serde(serialize_with = "as_texts", deserialize_with = "from_texts")]
+    pub(super) addresses: Vec<Address>,
+    pub(super) port: u16,
+    #[serde(serialize_with = "as_texts", deserialize_with = "from_texts")]
+    pub(super) names: Vec<Address>,
+    pub(super) issued: Option<Fingerprint>,
+    pub(super) account: Option<AccountFacts>,
+    pub(super) dialled: bool,
+    pub(super) asked_for: bool,
+}
+
+fn as_texts<S: Serializer>(addresses: &[Address], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(addresses.iter().map(ToString::to_string))
+}
+
+fn from_texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Address>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    texts.iter().map(|text| Address::parse(text).map_err(de::Error::custom)).collect()
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AccountFacts {
+    pub(super) user: String,
+    pub(super) groups: Vec<String>,
+}
+
+impl Facts {
+    pub(super) fn of(target: &Target) -> Self {
+        // Every field is named: one that is added has to be recorded, or left out on purpose.
+        let Target {
+            cluster,
+            roots,
+            trust_faults,
+            endpoint,
+            masters,
+            nodes,
+            verifier: _,
+            verifier_missing,
+            crls,
+            crl_faults,
+            revoked,
+        } = target;
+        Self {
+            cluster: cluster.clone(),
+            roots: roots.clone(),
+            trust_faults: trust_faults.clone(),
+            endpoint: endpoint.as_ref().map(PeerFacts::of),
+            masters: masters.iter().map(PeerFacts::of).collect(),
+            nodes: nodes.iter().map(PeerFacts::of).collect(),
+            verifier_missing: verifier_missing.clone(),
+            crls: crls.iter().cloned().map(Der).collect(),
+            crl_faults: crl_faults.clone(),
+            revoked: revoked.clone(),
+        }
+    }
+
+    pub(super) fn to_target(&self) -> Target {
+        Target {
+            cluster: self.cluster.clone(),
+            roots: self.roots.clone(),
+            trust_faults: self.trust_faults.clone(),
+            endpoint: self.endpoint.as_ref().map(PeerFacts::to_peer),
+            masters: self.masters.iter().map(PeerFacts::to_peer).collect(),
+            nodes: self.nodes.iter().map(PeerFacts::to_peer).collect(),
+            verifier: None,
+            verifier_missing: self.verifier_missing.clone(),
+            crls: self.crls.iter().map(|list| list.0.clone()).collect(),
+            crl_faults: self.crl_faults.clone(),
+            revoked: self.revoked.clone(),
+        }
+    }
+
+    /// In the order of [`Target::peers`].
+    pub(super) fn peers(&self) -> impl Iterator<Item = (Place, &PeerFacts)> {
+        let endpoint = self.endpoint.iter().map(|peer| (Place::Endpoint, peer));
+        let masters = self.masters.iter().map(|peer| (Place::Master, peer));
+        endpoint.chain(masters).chain(self.nodes.iter().map(|peer| (Place::Node, peer)))
+    }
+
+    pub(super) fn check(&self) -> Result<(), RecordingError> {
+        at_most("masters", self.masters.len(), MAX_MASTERS)?;
+        at_most("nodes", self.nodes.len(), MAX_NODES)?;
+        at_most("pairs of a master and a node", self.masters.len() * self.nodes.len(), MAX_PAIRS)?;
+        at_most("roots", self.roots.len(), MAX_ROOTS)?;
+        at_most("faults of the trust file", self.trust_faults.len(), MAX_ROOTS)?;
+        at_most("revocation lists", self.crls.len().max(self.crl_faults.len()), MAX_ROOTS)?;
+        for (_, peer) in self.peers() {
+            name(&peer.name)?;
+            at_most("addresses of a host", peer.addresses.len().max(peer.names.len()), MAX_ADDRESSES)?;
+        }
+        name(&self.cluster)
+    }
+}
+
+impl PeerFacts {
+    pub(super) fn of(peer: &Peer) -> Self {
+        let Peer { name, addresses, port, names, issued, client: _, client_missing: _, account, dialled, asked_for } =
+            peer;
+        let account = account.as_ref();
+        Self {
+            name: name.clone(),
+            addresses: addresses.clone(),
+            port: *port,
+            names: names.clone(),
+            issued: *issued,
+            account: account.map(|a| AccountFacts { user: a.user.clone(), groups: a.groups.clone() }),
+            dialled: *dialled,
+            asked_for: *asked_for,
+        }
+    }
+
+    pub(super) fn to_peer(&self) -> Peer {
+        let account = self.account.as_ref();
+        Peer {
+            name: self.name.clone(),
+            addresses: self.addresses.clone(),
+            port: self.port,
+            names: self.names.clone(),
+            issued: self.issued,
+            client: None,
+            client_missing: None,
+            account: account.map(|a| ExpectedAccount { user: a.user.clone(), groups: a.groups.clone() }),
+            dialled: self.dialled,
+            asked_for: self.asked_for,
+        }
+    }
+}
+
+/// Names are told as they are, so that they can be copied; one that could do more than that is not taken.
+pub(super) fn name(text: &str) -> Result<(), RecordingError> {
+    if text.is_empty() || text.len() > MAX_NAME || printable(text) != text {
+        return Err(damaged(&format!("{text:?} is no name")));
+    }
+    Ok(())
+}

@@ -1,0 +1,94 @@
+//! The form for programs: everything, in the order of the inventory, complete also on failure.
+
+use serde::Serialize;
+
+use super::super::finding::Finding;
+use super::printable::printable;
+use super::summary::{Counts, Report, RootLine};
+use crate::pki::inspect::stamp;
+
+/// The version of the JSON form; it changes when a reader would have to.
+pub const SCHEMA_VERSION: u32 = 1;
+
+impl Report {
+    /// For programs: everything, in the order of the inventory, complete also on failure.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let document = Document {
+            schema_version: SCHEMA_VERSION,
+            tool: Tool { name: "clusterctl", version: env!("CARGO_PKG_VERSION") },
+            cluster: printable(&self.cluster),
+            roots: &self.roots,
+            started: stamp(self.started),
+            finished: stamp(self.finished),
+            looked_at: if self.dialled() { "wire" } else { "directory" },
+            verdict: self.verdict().as_str(),
+            summary: self.counts(),
+            results: self.findings.iter().map(Line::of).collect(),
+        };
+        // Strings, numbers and lists: there is nothing in it that JSON cannot hold.
+        serde_json::to_string_pretty(&document).unwrap_or_default() + "\n"
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document<'a> {
+    schema_version: u32,
+    tool: Tool,
+    cluster: String,
+    roots: &'a [RootLine],
+    started: String,
+    finished: String,
+    looked_at: &'static str,
+    verdict: &'static str,
+    summary: Counts,
+    results: Vec<Line>,
+}
+
+#[derive(Serialize)]
+struct Tool {
+    name: &'static str,
+    version: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Line {
+    id: String,
+    property: Vec<&'static str>,
+    role: &'static str,
+    host: String,
+    address: Option<String>,
+    server_name: Option<String>,
+    caller: Option<String>,
+    status: &'static str,
+    severity: &'static str,
+    observed: String,
+    expected: String,
+    hint: Option<String>,
+    follows: Option<String>,
+    elapsed_ms: u64,
+}
+
+impl Line {
+    fn of(finding: &Finding) -> Self {
+        let shown = |text: &Option<String>| text.as_deref().map(printable);
+        Self {
+            id: finding.id.to_string(),
+            property: finding.id.properties().iter().map(|property| property.as_str()).collect(),
+            role: finding.place.as_str(),
+            host: printable(&finding.host),
+            address: shown(&finding.address),
+            server_name: shown(&finding.server_name),
+            caller: shown(&finding.caller),
+            status: finding.status.as_str(),
+            severity: finding.severity.as_str(),
+            observed: printable(&finding.observed),
+            expected: printable(&finding.expected),
+            hint: shown(&finding.hint),
+            follows: finding.follows.map(|id| id.to_string()),
+            elapsed_ms: finding.elapsed_ms,
+        }
+    }
+}

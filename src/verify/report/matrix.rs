@@ -1,0 +1,141 @@
+//! Six properties by hosts, one glance; hosts that are alike share a line.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+
+use anstyle::Style;
+
+use super::super::finding::{Aspect, Property, Status};
+use super::super::target::Place;
+use super::lines::{Paint, WIDTH, line};
+use super::printable::printable;
+use super::summary::Report;
+
+/// How wide a property's column is.
+const CELL: usize = 7;
+/// More hosts than this in one place, and those that are alike share a line.
+const ALIKE: usize = 12;
+
+impl Report {
+    pub(super) fn matrix(&self, out: &mut String, paint: Paint) {
+        let rows = self.rows();
+        let names = rows.iter().map(|row| row.label.chars().count()).max().unwrap_or(0);
+        let width = names.clamp(4, WIDTH - CELL * Property::ALL.len() - 1);
+        let mut header = " ".repeat(width + 1);
+        for property in Property::ALL {
+            let _ = write!(header, "{:>CELL$}", property.as_str());
+        }
+        line(out, &header);
+        for row in rows {
+            let label = row.label.as_str();
+            let mut text = if label.chars().count() > width {
+                // A name is never cut: it is there to be copied.
+                line(out, label);
+                " ".repeat(width + 1)
+            } else {
+                format!("{label:<width$} ")
+            };
+            for cell in row.cells {
+                let (word, style) = match cell {
+                    None => ("-", Style::new()),
+                    Some(status) => (short(status), paint.of(status)),
+                };
+                let pad = " ".repeat(CELL - word.len());
+                let _ = write!(text, "{pad}{}", paint.with(style, word));
+            }
+            line(out, &text);
+        }
+        line(out, "");
+        line(out, "1: masters call nodes, 2: nodes call masters; i found, ii proven, iii allowed");
+        line(out, "");
+    }
+
+    /// One row for each host, or for each group of hosts that are alike.
+    fn rows(&self) -> Vec<Row> {
+        let mut order: Vec<(Place, &str)> = Vec::new();
+        let mut cells: HashMap<(Place, &str), Cells> = HashMap::new();
+        for finding in &self.findings {
+            let host = (finding.place, finding.host.as_str());
+            let of_a_node = matches!(finding.id.1, Aspect::Caller | Aspect::Whoami | Aspect::Scope);
+            let calls = matches!(finding.place, Place::Endpoint | Place::Master) && of_a_node;
+            let calls = calls.then_some(finding.caller.as_deref());
+            let caller = calls.flatten().map(|caller| (Place::Node, caller));
+            for key in std::iter::once(host).chain(caller) {
+                if !cells.contains_key(&key) {
+                    order.push(key);
+                }
+                let row = cells.entry(key).or_default();
+                for property in finding.id.properties() {
+                    let cell = &mut row[*property as usize];
+                    *cell = (*cell).max(Some(finding.status));
+                }
+            }
+        }
+        order.sort_by_key(|(place, _)| *place);
+        let mut rows: Vec<Row> = Vec::new();
+        for place in [Place::Cluster, Place::Endpoint, Place::Master, Place::Node] {
+            let hosts: Vec<&str> = order.iter().filter(|(p, _)| *p == place).map(|(_, host)| *host).collect();
+            let of = |host: &str| cells.get(&(place, host)).copied().unwrap_or_default();
+            let label = |host: &str| match place {
+                Place::Cluster => "root".to_owned(),
+                _ => format!("{} {}", place.as_str(), printable(host)),
+            };
+            if hosts.len() <= ALIKE {
+                rows.extend(hosts.iter().map(|host| Row { label: label(host), cells: of(host) }));
+                continue;
+            }
+            let mut groups: Vec<(Cells, Vec<&str>)> = Vec::new();
+            for host in &hosts {
+                match groups.iter_mut().find(|(cells, _)| *cells == of(host)) {
+                    Some((_, members)) => members.push(host),
+                    None => groups.push((of(host), vec![host])),
+                }
+            }
+            // Those that pass come first, however few they are.
+            groups.sort_by_key(|(cells, members)| (!well(cells), std::cmp::Reverse(members.len())));
+            let passing: usize = groups.iter().filter(|(cells, _)| well(cells)).map(|(_, members)| members.len()).sum();
+            let mut rest = Some(rest(hosts.len() - passing, &groups));
+            for (cells, members) in groups {
+                if members.len() <= 3 {
+                    rows.extend(members.iter().map(|host| Row { label: label(host), cells }));
+                    continue;
+                }
+                let count = format!("{} {}s", members.len(), place.as_str());
+                let label = match well(&cells) {
+                    true => format!("{count} pass{}", rest.take().unwrap_or_default()),
+                    false => format!("{count} alike"),
+                };
+                rows.push(Row { label, cells });
+            }
+        }
+        rows
+    }
+}
+
+type Cells = [Option<Status>; 6];
+
+struct Row {
+    label: String,
+    cells: Cells,
+}
+
+fn well(cells: &Cells) -> bool {
+    cells.iter().all(|cell| cell.is_none_or(|status| status == Status::Pass))
+}
+
+/// How many are told of below those that pass: `; 3 fail:`
+fn rest(count: usize, groups: &[(Cells, Vec<&str>)]) -> String {
+    let fails = |cells: &Cells| cells.contains(&Some(Status::Fail));
+    let how = if groups.iter().all(|(cells, _)| well(cells) || fails(cells)) { "fail" } else { "do not" };
+    if count == 0 { String::new() } else { format!("; {count} {how}:") }
+}
+
+fn short(status: Status) -> &'static str {
+    match status {
+        Status::Pass => "ok",
+        Status::Skipped => "skip",
+        Status::Warn => "warn",
+        Status::NotProven => "?",
+        Status::Fail => "FAIL",
+    }
+}

@@ -1,0 +1,100 @@
+//! A run's findings, and what they come to.
+
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use super::super::finding::{Finding, Scope, Status, Strictness, Verdict, verdict};
+use super::super::target::Target;
+use super::printable::printable;
+
+/// A run's findings with what is needed to read them later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The cluster's name.
+    pub cluster: String,
+    /// The roots that were trusted.
+    pub roots: Vec<RootLine>,
+    /// When the run began.
+    pub started: OffsetDateTime,
+    /// When it ended.
+    pub finished: OffsetDateTime,
+    /// What was found, in the order of the inventory.
+    pub findings: Vec<Finding>,
+    /// Which findings count.
+    pub strictness: Strictness,
+}
+
+/// A root, for the report's head.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RootLine {
+    /// Its subject.
+    pub subject: String,
+    /// kubeadm's pin: `sha256:` over its SubjectPublicKeyInfo.
+    pub pin: String,
+    /// SHA-256 of its DER.
+    pub sha256: String,
+}
+
+/// How many findings ended how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Counts {
+    /// All of them.
+    pub total: usize,
+    /// Passed.
+    pub pass: usize,
+    /// Failed.
+    pub fail: usize,
+    /// Warned of.
+    pub warn: usize,
+    /// Could not be tried.
+    pub skipped: usize,
+    /// Tried, and nothing proven.
+    pub not_proven: usize,
+}
+
+impl Report {
+    /// Puts findings and their context together.
+    #[must_use]
+    pub fn new(
+        target: &Target,
+        findings: Vec<Finding>,
+        strictness: Strictness,
+        started: OffsetDateTime,
+        finished: OffsetDateTime,
+    ) -> Self {
+        let roots = target.roots.iter().map(|root| RootLine {
+            subject: printable(&root.subject.text),
+            pin: root.spki_fingerprint().as_pin(),
+            sha256: root.fingerprint().to_string(),
+        });
+        Self { cluster: target.cluster.clone(), roots: roots.collect(), started, finished, findings, strictness }
+    }
+
+    /// What the run comes to: the exit status's reason.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        verdict(&self.findings, self.strictness)
+    }
+
+    /// Whether anybody was dialled. A directory alone proves none of the six properties, however good it is.
+    #[must_use]
+    pub fn dialled(&self) -> bool {
+        self.findings.iter().any(|finding| matches!(finding.id.0, Scope::Node | Scope::Master))
+    }
+
+    /// How many findings ended how.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let count = |status| self.findings.iter().filter(|finding| finding.status == status).count();
+        Counts {
+            total: self.findings.len(),
+            pass: count(Status::Pass),
+            fail: count(Status::Fail),
+            warn: count(Status::Warn),
+            skipped: count(Status::Skipped),
+            not_proven: count(Status::NotProven),
+        }
+    }
+}

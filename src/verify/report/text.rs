@@ -1,0 +1,323 @@
+//! The form for people: the matrix, then every finding that is not a pass, then the sum.
+
+use std::collections::{HashMap, HashSet};
+
+use super::super::finding::{CheckId, Finding, Status, Verdict};
+use super::lines::{Paint, line, wrapped};
+use super::printable::printable;
+use super::summary::Report;
+
+/// How many findings of one check and status are told in full.
+const TOLD: usize = 20;
+/// How many places or callers of findings that are alike are named.
+const NAMED: usize = 6;
+
+/// How the text is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TextStyle {
+    /// With ANSI colours.
+    pub color: bool,
+    /// Passes too.
+    pub verbose: bool,
+}
+
+impl Report {
+    /// For people: the matrix, then every finding that is not a pass, then the sum. At most 80 columns wide, but for
+    /// what must not be broken.
+    #[must_use]
+    pub fn to_text(&self, style: TextStyle) -> String {
+        let mut out = String::new();
+        let paint = Paint(style.color);
+        self.head(&mut out);
+        if self.dialled() {
+            self.matrix(&mut out, paint);
+        } else {
+            line(&mut out, "nothing was dialled: this says what lies in the directory, and proves no property");
+            line(&mut out, "");
+        }
+        self.details(&mut out, paint, style.verbose);
+        self.sum(&mut out, paint);
+        out
+    }
+
+    fn head(&self, out: &mut String) {
+        line(out, &format!("cluster {}", printable(&self.cluster)));
+        for root in &self.roots {
+            line(out, &format!("root    {}", root.pin));
+        }
+        line(out, "");
+    }
+
+    fn details(&self, out: &mut String, paint: Paint, verbose: bool) {
+        let causes: HashSet<(CheckId, &str, Option<&str>)> = self
+            .findings
+            .iter()
+            .filter(|f| f.status != Status::Pass && f.follows.is_none())
+            .map(|f| (f.id, f.host.as_str(), f.address.as_deref()))
+            .collect();
+        let mut consequences: HashMap<(CheckId, &str, Option<&str>), Vec<String>> = HashMap::new();
+        let mut told: Vec<&Finding> = Vec::new();
+        for finding in &self.findings {
+            let key = finding.follows.map(|id| (id, finding.host.as_str(), finding.address.as_deref()));
+            match key.filter(|key| causes.contains(key)) {
+                Some(key) => {
+                    let id = finding.id.to_string();
+                    let id = id.split_once('.').map_or(id.as_str(), |(_, aspect)| aspect).to_owned();
+                    let known = consequences.entry(key).or_default();
+                    if !known.contains(&id) {
+                        known.push(id);
+                    }
+                }
+                None if finding.status != Status::Pass || verbose => told.push(finding),
+                None => {}
+            }
+        }
+        told.sort_by_key(|finding| std::cmp::Reverse(finding.status));
+        let mut counts: HashMap<(CheckId, Status), usize> = HashMap::new();
+        for group in alike(&told) {
+            let count = counts.entry((group[0].id, group[0].status)).or_default();
+            *count += 1;
+            if *count > TOLD && !verbose {
+                continue;
+            }
+            let mut after: Vec<String> = Vec::new();
+            for finding in &group {
+                let key = (finding.id, finding.host.as_str(), finding.address.as_deref());
+                for id in consequences.remove(&key).unwrap_or_default() {
+                    if !after.contains(&id) {
+                        after.push(id);
+                    }
+                }
+            }
+            tell(out, &group, &after, paint);
+        }
+        let mut more: Vec<_> = counts.into_iter().filter(|(_, count)| *count > TOLD && !verbose).collect();
+        more.sort();
+        for ((id, status), count) in &more {
+            line(out, &format!("and {} more of {id}: {}", count - TOLD, status.as_str()));
+        }
+        if !more.is_empty() {
+            line(out, "(--output json has them all)\n");
+        }
+    }
+
+    fn sum(&self, out: &mut String, paint: Paint) {
+        let counts = self.counts();
+        let mut parts = vec![format!("{} passed", counts.pass)];
+        let others = [
+            (counts.fail, "failed"),
+            (counts.not_proven, "not proven"),
+            (counts.skipped, "skipped"),
+            (counts.warn, "warned of"),
+        ];
+        parts.extend(others.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")));
+        line(out, &format!("{} checks: {}", counts.total, parts.join(", ")));
+        let (status, text) = match self.verdict() {
+            Verdict::Proven if !self.dialled() => {
+                (Status::Pass, "Good: what lies in the directory is as it should be.")
+            }
+            Verdict::Unproven if !self.dialled() => (Status::Fail, "Not good: see above."),
+            Verdict::Proven => (Status::Pass, "Proven: every check that counts has passed."),
+            Verdict::Unproven => (Status::Fail, "Not proven: see above."),
+            Verdict::NothingJudged => (Status::Fail, "Nothing could be judged."),
+        };
+        line(out, &paint.with(paint.of(status), text));
+    }
+}
+
+/// Findings that differ in nothing but where they were made, together, in the order of the first of each.
+fn alike<'a>(findings: &[&'a Finding]) -> Vec<Vec<&'a Finding>> {
+    type Key<'a> = (CheckId, Status, &'a str, &'a str, Option<&'a str>);
+    let mut groups: Vec<Vec<&'a Finding>> = Vec::new();
+    let mut known: HashMap<Key<'a>, usize> = HashMap::new();
+    for finding in findings {
+        let hint = finding.hint.as_deref();
+        let key = (finding.id, finding.status, &*finding.observed, &*finding.expected, hint);
+        let group = *known.entry(key).or_insert_with(|| {
+            groups.push(Vec::new());
+            groups.len() - 1
+        });
+        groups[group].push(finding);
+    }
+    groups
+}
+
+fn tell(out: &mut String, group: &[&Finding], after: &[String], paint: Paint) {
+    let Some(first) = group.first() else { return };
+    let word = if first.status == Status::Fail { "FAIL" } else { first.status.as_str() };
+    let word = paint.with(paint.of(first.status), word);
+    line(out, &format!("{word} {}", first.id));
+    let mut places: Vec<String> = Vec::new();
+    let mut callers: Vec<String> = Vec::new();
+    for finding in group {
+        let host = printable(&finding.host);
+        let address = finding.address.as_deref().map(printable).filter(|address| *address != host);
+        let place =
+            format!("{} {host}{}", finding.place.as_str(), address.map(|a| format!(" {a}")).unwrap_or_default());
+        if !places.contains(&place) {
+            places.push(place);
+        }
+        callers.extend(finding.caller.as_deref().map(printable).filter(|caller| !callers.contains(caller)));
+    }
+    for (i, place) in places.iter().take(NAMED).enumerate() {
+        wrapped(out, if i == 0 { "at" } else { "" }, place);
+    }
+    if places.len() > NAMED {
+        wrapped(out, "", &format!("and {} more", places.len() - NAMED));
+    }
+    if !callers.is_empty() {
+        let more = callers.len().saturating_sub(NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        callers.truncate(NAMED);
+        wrapped(out, "caller", &(callers.join(" ") + &more));
+    }
+    wrapped(out, "saw", &first.observed);
+    if first.status != Status::Pass {
+        wrapped(out, "wanted", &first.expected);
+    }
+    if let Some(hint) = &first.hint {
+        wrapped(out, "hint", hint);
+    }
+    if !after.is_empty() {
+        wrapped(out, "so also", &format!("not proven: {}", after.join(", ")));
+    }
+    line(out, "");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::lines::WIDTH;
+    use super::super::printable::LONGEST;
+    use super::super::summary::RootLine;
+    use super::*;
+    use crate::verify::finding::{Aspect, Strictness};
+    use crate::verify::target::Place;
+    use time::macros::datetime;
+
+    fn report(findings: Vec<Finding>) -> Report {
+        Report {
+            cluster: "prod".into(),
+            roots: vec![RootLine { subject: "CN=prod root".into(), pin: "sha256:ab".into(), sha256: "cd".into() }],
+            started: datetime!(2026-11-23 12:00 UTC),
+            finished: datetime!(2026-11-23 12:00:01 UTC),
+            findings,
+            strictness: Strictness::default(),
+        }
+    }
+
+    fn finding(host: &str, aspect: Aspect, status: Status) -> Finding {
+        Finding::new(CheckId::at(Place::Node, aspect), Place::Node, host, status)
+            .saw("seen", "wanted")
+            .address("10.0.0.1:1")
+    }
+
+    #[test]
+    fn what_a_peer_says_never_reaches_the_terminal_raw() {
+        assert_eq!(printable("a\u{1b}[31mb\r\n\u{202e}c"), "a\\u{1b}[31mb\\u{d}\\u{a}\\u{202e}c");
+        assert_eq!(printable(&"x".repeat(5000)).chars().count(), LONGEST + 2);
+        let evil = finding("n1", Aspect::Caller, Status::Fail).saw("\u{1b}]0;x\u{7}<b>&\"", "ok");
+        let report = report(vec![evil]);
+        for text in [report.to_text(TextStyle::default()), report.to_json(), report.to_junit()] {
+            assert!(!text.contains('\u{1b}') && !text.contains('\u{7}'), "{text}");
+        }
+        assert!(report.to_junit().contains("&lt;b&gt;&amp;&quot;"));
+    }
+
+    #[test]
+    fn a_thousand_nodes_are_one_line_and_those_that_differ() {
+        let mut findings: Vec<_> =
+            (0..1000).map(|i| finding(&format!("n{i}"), Aspect::Connect, Status::Pass)).collect();
+        findings[7].status = Status::Fail;
+        let text = report(findings).to_text(TextStyle::default());
+        assert!(text.contains("999 nodes pass"), "{text}");
+        assert!(text.contains("node n7"), "{text}");
+        assert!(text.lines().count() < 25 && text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+    }
+
+    /// A fleet with every property's checks: what a person sees of it is a screenful, whatever its size.
+    fn fleet(size: usize) -> Vec<Finding> {
+        let aspects = [Aspect::Connect, Aspect::Chain, Aspect::Dates, Aspect::Name, Aspect::Caller, Aspect::Anonymous];
+        (0..size)
+            .flat_map(|i| {
+                aspects.map(|aspect| finding(&format!("worker-{i:04}.fra1.example.net"), aspect, Status::Pass))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn of_a_thousand_nodes_those_that_fail_are_named_under_those_that_pass() {
+        let mut findings = fleet(1000);
+        for i in [7, 500, 999] {
+            findings[6 * i + 2].status = Status::Fail;
+            findings[6 * i + 2].hint =
+                Some("issue it again, and install its bundle on the host before the day is over".into());
+        }
+        let text = report(findings.clone()).to_text(TextStyle::default());
+        let lines: Vec<&str> = text.lines().collect();
+        let at = lines.iter().position(|line| line.starts_with("997 nodes pass; 3 fail:")).expect(&text);
+        let cells = |line: &str| line.split_whitespace().rev().take(6).map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(cells(lines[at]), ["-", "-", "-", "ok", "ok", "ok"]);
+        for (line, name) in lines[at + 1..].iter().zip(["0007", "0500", "0999"]) {
+            assert!(line.starts_with(&format!("node worker-{name}.fra1.example.net ")), "{text}");
+            assert_eq!(cells(line), ["-", "-", "-", "ok", "FAIL", "ok"]);
+        }
+        assert_eq!(text.matches("FAIL node.dates\n").count(), 1, "told once for the three: {text}");
+        assert!(lines.len() < 30 && lines.iter().all(|line| line.chars().count() <= WIDTH), "{text}");
+        // One that is not proven is no failure, and is not called one.
+        findings[6 * 3 + 4].status = Status::NotProven;
+        assert!(report(findings).to_text(TextStyle::default()).contains("\n996 nodes pass; 4 do not:"));
+    }
+
+    #[test]
+    fn a_fleet_that_fails_in_many_ways_stays_readable() {
+        let mut findings = fleet(1000);
+        for (i, finding) in findings.iter_mut().enumerate() {
+            finding.status = [Status::Fail, Status::NotProven, Status::Warn][i % 3];
+            finding.observed = format!("number {i} of its own, {}", "which is long ".repeat(40));
+        }
+        let text = report(findings).to_text(TextStyle::default());
+        assert!(text.contains("\n1000 nodes alike ") || text.contains("nodes alike"), "{text}");
+        assert!(text.lines().count() < 2500 && text.contains("more of node.connect: fail"), "{}", text.lines().count());
+        assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+    }
+
+    #[test]
+    fn colours_change_nothing_but_colour_and_a_long_name_is_never_cut() {
+        let name = format!("{}.example.net", "n".repeat(60));
+        let report =
+            report(vec![finding(&name, Aspect::Chain, Status::Fail), finding("n2", Aspect::Chain, Status::Pass)]);
+        let plain = report.to_text(TextStyle::default());
+        assert!(plain.lines().any(|line| line == format!("node {name}")), "{plain}");
+        let colored = report.to_text(TextStyle { color: true, verbose: false });
+        let mut stripped = String::new();
+        let mut rest = colored.as_str();
+        while let Some((before, after)) = rest.split_once('\u{1b}') {
+            stripped.push_str(before);
+            rest = after.split_once('m').expect("a colour").1;
+        }
+        assert_eq!(stripped + rest, plain);
+    }
+
+    #[test]
+    fn what_follows_from_a_failure_is_told_with_it() {
+        let cause = finding("n1", Aspect::Connect, Status::Fail);
+        let mut after = finding("n1", Aspect::Tls, Status::NotProven);
+        after.follows = Some(cause.id);
+        let text = report(vec![cause, after]).to_text(TextStyle::default());
+        assert!(text.contains("FAIL node.connect\n    at      node n1 10.0.0.1:1\n"), "{text}");
+        assert!(text.contains("so also not proven: tls\n"), "{text}");
+        assert!(!text.contains("not-proven node.tls"), "{text}");
+        assert!(text.ends_with("2 checks: 0 passed, 1 failed, 1 not proven\nNot proven: see above.\n"), "{text}");
+    }
+
+    #[test]
+    fn json_is_complete_on_failure_and_has_a_version() {
+        let json = report(vec![finding("n1", Aspect::Chain, Status::Fail)]).to_json();
+        let value: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+        assert_eq!(value["schemaVersion"], 1);
+        assert_eq!(value["verdict"], "unproven");
+        assert_eq!(value["summary"]["fail"], 1);
+        assert_eq!(value["results"][0]["id"], "node.chain");
+        assert_eq!(value["results"][0]["property"][0], "1.ii");
+    }
+}

@@ -1,0 +1,95 @@
+//! Administrators' kubeconfigs, and the one that passes by every authorizer.
+
+use std::os::unix::fs::PermissionsExt;
+
+use crate::support::{Lab, good_tool};
+
+#[test]
+fn an_administrator_is_a_member_of_a_group_whose_rights_are_rbacs() {
+    let lab = Lab::with_roots();
+    let ran = lab.good(&["issue-admin"]);
+    assert_eq!(ran.out, "DIR/pki/admins/kubernetes-admin.conf\n");
+    assert!(ran.err.contains("kubernetes-admin, group clusterctl:admins, until 2027-02-21T12:00:00Z."), "{ran}");
+    let path = lab.path("pki/admins/kubernetes-admin.conf");
+    assert_eq!(std::fs::metadata(&path).expect("there").permissions().mode() & 0o7777, 0o600);
+    let path = path.display().to_string();
+    let view = good_tool("kubectl", &["config", "view", "--raw", "--minify", "--kubeconfig", &path, "-o", "json"]);
+    let view: serde_json::Value = serde_json::from_str(&view).expect("JSON");
+    assert_eq!(view["clusters"][0]["cluster"]["server"], "https://api.prod.example.net:6443");
+    let pem = |value: &serde_json::Value, name: &str| {
+        let file = lab.path(name);
+        let script = "import base64, sys; sys.stdout.buffer.write(base64.b64decode(sys.argv[1]))";
+        let text = good_tool("/usr/bin/python3", &["-c", script, value.as_str().expect("base64")]);
+        std::fs::write(&file, text).expect("written");
+        file.display().to_string()
+    };
+    let certificate = pem(&view["users"][0]["user"]["client-certificate-data"], "admin.crt");
+    let key = pem(&view["users"][0]["user"]["client-key-data"], "admin.key");
+    let root = pem(&view["clusters"][0]["cluster"]["certificate-authority-data"], "root.crt");
+    assert_eq!(std::fs::read(root).expect("the root"), std::fs::read(lab.path("pki/ca.crt")).expect("the root"));
+    let subject = good_tool("openssl", &["x509", "-in", &certificate, "-noout", "-subject", "-nameopt", "RFC2253"]);
+    assert_eq!(subject, "subject=CN=kubernetes-admin,O=clusterctl:admins\n");
+    let public = good_tool("openssl", &["pkey", "-in", &key, "-pubout"]);
+    assert_eq!(good_tool("openssl", &["x509", "-in", &certificate, "-noout", "-pubkey"]), public);
+    let at = lab.now.unix_timestamp().to_string();
+    let root = lab.path("pki/ca.crt").display().to_string();
+    let strict = ["verify", "-x509_strict", "-purpose", "sslclient", "-attime", &at, "-CAfile", &root, &certificate];
+    good_tool("openssl", &strict);
+}
+
+#[test]
+fn a_kubeconfig_is_replaced_only_when_that_is_asked_for() {
+    let lab = Lab::with_roots();
+    lab.good(&["issue-admin", "alice", "--for", "30d"]);
+    let before = lab.read("pki/admins/alice.conf");
+    let refused = lab.run(&["issue-admin", "alice"]);
+    assert_eq!(refused.status, 3, "{refused}");
+    assert!(refused.err.contains("DIR/pki/admins/alice.conf exists already"), "{refused}");
+    assert_eq!(lab.read("pki/admins/alice.conf"), before);
+    lab.good(&["issue-admin", "alice", "--reissue"]);
+    assert_ne!(lab.read("pki/admins/alice.conf"), before);
+    for wrong in ["system:masters", "Alice", "../alice", ""] {
+        assert_eq!(lab.run(&["issue-admin", wrong]).status, 2, "{wrong:?}");
+    }
+}
+
+#[test]
+fn breaking_the_glass_is_asked_for_confirmed_short_and_loud() {
+    let mut lab = Lab::issued();
+    let nobody = lab.run(&["issue-admin", "--break-glass"]);
+    assert_eq!(nobody.status, 2, "{nobody}");
+    assert!(nobody.err.contains("hint: say --yes if it is meant\n"), "{nobody}");
+    let long = lab.run(&["issue-admin", "--break-glass", "--yes", "--for", "8d"]);
+    assert_eq!(long.status, 2, "{long}");
+    lab.typed = Some(["n".to_owned()].into());
+    let declined = lab.run(&["issue-admin", "--break-glass"]);
+    assert_eq!(declined.status, 3, "{declined}");
+    assert!(!lab.path("pki/admins").exists(), "nothing was issued");
+
+    lab.typed = Some(["y".to_owned()].into());
+    let ran = lab.good(&["issue-admin", "--break-glass", "--for", "4h"]);
+    assert_eq!(ran.out, "DIR/pki/admins/break-glass.conf\n");
+    assert!(ran.err.contains("until 2026-11-23T16:00:00Z whoever has this file owns the cluster."), "{ran}");
+    let ledger = lab.path("pki/ledger.sqlite3").display().to_string();
+    let query = "SELECT c.profile, c.account, c.not_after, e.kind, e.subject, e.detail LIKE 'group system:masters, until 2026-11-23T16:00:00Z, sha256 ' || c.sha256 FROM certificates c, events e WHERE c.profile = 'break-glass' AND e.kind = 'BREAK-GLASS'";
+    assert_eq!(
+        good_tool("sqlite3", &[&ledger, query]),
+        "break-glass|break-glass|2026-11-23T16:00:00Z|BREAK-GLASS|break-glass|1\n"
+    );
+    let offline = lab.run(&["verify", "--offline"]);
+    assert!(offline.out.contains("system:masters, which no authorizer is asked about"), "{offline}");
+    assert_eq!(offline.status, 0, "a warning: {offline}");
+    lab.now += time::Duration::hours(5);
+    let later = lab.run(&["verify", "--offline"]);
+    assert_eq!(later.status, 1, "what has ended is to be removed: {later}");
+}
+
+#[test]
+fn no_other_command_makes_a_member_of_system_masters() {
+    let lab = Lab::issued();
+    lab.good(&["issue-admin"]);
+    let ledger = lab.path("pki/ledger.sqlite3").display().to_string();
+    let ders = good_tool("sqlite3", &[&ledger, "SELECT hex(der) FROM certificates"]);
+    let masters: String = b"system:masters".iter().map(|byte| format!("{byte:02X}")).collect();
+    assert!(ders.lines().count() > 20 && !ders.contains(&masters));
+}

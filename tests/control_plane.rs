@@ -1,0 +1,455 @@
+//! A master's bundle as its programs see it: openssl on what etcd shows, Kubernetes's own types on its pods, and etcd
+//! itself, three members of it, with the very flags that the bundle has.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::Pod;
+
+use crate::support::{Lab, good_tool, pyyaml, tool};
+
+const HA: &str = r#"apiVersion: clusterctl/v1
+kind: Cluster
+name: prod
+endpoint: https://api.prod.example.net:6443
+serviceCIDRs: [10.96.0.0/16, "fd00:10:96::/112"]
+masters:
+- {name: master-1, addresses: [master-1.example.net, 10.20.0.11, "fd00::11"]}
+- {name: master-2, addresses: ["fd00::12"], apiServerPort: 7443}
+- {name: master-3, addresses: [master-3.example.net]}
+nodes:
+- {name: on, addresses: [10.20.4.1]}
+"#;
+
+/// Every host's bundle, unpacked by tar.
+struct Site {
+    lab: Lab,
+}
+
+impl Site {
+    fn new(cluster: &str, bundle: &[&str]) -> Self {
+        let lab = Lab::with(cluster);
+        lab.good(&["init-ca", "--plaintext-ca-key"]);
+        lab.good(&["issue-master", "--all"]);
+        lab.good(&["issue-node", "--all"]);
+        lab.good(&[&["bundle", "--all"], bundle].concat());
+        let bundles = lab.dir().join("bundles");
+        for entry in std::fs::read_dir(&bundles).expect("bundles") {
+            let archive = entry.expect("an entry").path().display().to_string();
+            good_tool("tar", &["-xzf", &archive, "-C", &lab.dir().display().to_string()]);
+        }
+        Self { lab }
+    }
+
+    fn path(&self, host: &str, path: &str) -> PathBuf {
+        self.lab.path(host).join(path)
+    }
+
+    fn text(&self, host: &str, path: &str) -> String {
+        let path = self.path(host, path);
+        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    /// A program's flags, as a shell reads them out of its environment file.
+    fn flags(&self, host: &str, program: &str) -> Vec<String> {
+        let file = self.path(host, &format!("etc/kubernetes/clusterctl/{program}.env")).display().to_string();
+        let variable = format!("CLUSTERCTL_{}_ARGS", program.to_uppercase().replace('-', "_"));
+        let script = format!(r#". "$0"; printf '%s\n' ${variable}"#);
+        good_tool("sh", &["-euc", &script, &file]).lines().map(ToOwned::to_owned).collect()
+    }
+
+    /// A static pod, as PyYAML reads it.
+    fn pod(&self, host: &str, program: &str) -> serde_json::Value {
+        pyyaml(&self.text(host, &format!("etc/kubernetes/manifests/{program}.yaml")))
+    }
+}
+
+const PROGRAMS: [(&str, &str); 4] = [
+    ("etcd", "etcd"),
+    ("kube-apiserver", "apiserver"),
+    ("kube-controller-manager", "controller-manager"),
+    ("kube-scheduler", "scheduler"),
+];
+
+#[test]
+fn the_api_server_is_told_of_everybodys_trust() {
+    let site = Site::new(HA, &[]);
+    assert_eq!(
+        site.flags("master-1", "apiserver"),
+        [
+            "--secure-port=6443",
+            "--advertise-address=10.20.0.11",
+            "--service-cluster-ip-range=10.96.0.0/16,fd00:10:96::/112",
+            "--client-ca-file=/etc/kubernetes/pki/ca.crt",
+            "--tls-cert-file=/etc/kubernetes/pki/apiserver.crt",
+            "--tls-private-key-file=/etc/kubernetes/pki/apiserver.key",
+            "--kubelet-certificate-authority=/etc/kubernetes/pki/ca.crt",
+            "--kubelet-client-certificate=/etc/kubernetes/pki/apiserver-kubelet-client.crt",
+            "--kubelet-client-key=/etc/kubernetes/pki/apiserver-kubelet-client.key",
+            "--kubelet-preferred-address-types=InternalIP,Hostname",
+            "--etcd-servers=https://10.20.0.11:2379,https://[fd00::12]:2379,https://master-3.example.net:2379",
+            "--etcd-cafile=/etc/kubernetes/pki/etcd/ca.crt",
+            "--etcd-certfile=/etc/kubernetes/pki/apiserver-etcd-client.crt",
+            "--etcd-keyfile=/etc/kubernetes/pki/apiserver-etcd-client.key",
+            "--requestheader-client-ca-file=/etc/kubernetes/pki/front-proxy-ca.crt",
+            "--requestheader-allowed-names=front-proxy-client",
+            "--requestheader-username-headers=X-Remote-User",
+            "--requestheader-group-headers=X-Remote-Group",
+            "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+            "--proxy-client-cert-file=/etc/kubernetes/pki/front-proxy-client.crt",
+            "--proxy-client-key-file=/etc/kubernetes/pki/front-proxy-client.key",
+            "--service-account-key-file=/etc/kubernetes/pki/sa.pub",
+            "--service-account-signing-key-file=/etc/kubernetes/pki/sa.key",
+            "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+            "--anonymous-auth=false",
+            "--authorization-config=/etc/kubernetes/clusterctl/authorization.yaml",
+            "--enable-admission-plugins=NodeRestriction",
+        ]
+    );
+    let second = site.flags("master-2", "apiserver");
+    assert_eq!(second[0], "--secure-port=7443");
+    assert!(second.iter().any(|flag| flag.starts_with("--etcd-servers=https://[fd00::12]:2379,https://10.20.0.11:")));
+    let advertised = |site: &Site, host: &str| {
+        site.flags(host, "apiserver").into_iter().find(|flag| flag.starts_with("--advertise-address"))
+    };
+    assert_eq!(advertised(&site, "master-2"), None, "an API server does not start with one of another family");
+    assert_eq!(advertised(&site, "master-3"), None, "a name is no address");
+    let turned = HA.replace("10.96.0.0/16, \"fd00:10:96::/112\"", "\"fd00:10:96::/112\", 10.96.0.0/16");
+    let turned = Site::new(&turned, &[]);
+    assert_eq!(advertised(&turned, "master-1").as_deref(), Some("--advertise-address=fd00::11"));
+}
+
+#[test]
+fn etcds_members_name_each_other_as_their_certificates_do() {
+    let site = Site::new(HA, &[]);
+    let members =
+        "master-1=https://10.20.0.11:2380,master-2=https://[fd00::12]:2380,master-3=https://master-3.example.net:2380";
+    for (host, listens, dialled) in [
+        ("master-1", "https://127.0.0.1:2379,https://10.20.0.11:2379", "10.20.0.11"),
+        ("master-2", "https://127.0.0.1:2379,https://[fd00::12]:2379", "fd00::12"),
+        ("master-3", "https://0.0.0.0:2379", "master-3.example.net"),
+    ] {
+        let flags = site.flags(host, "etcd");
+        for flag in [
+            format!("--name={host}"),
+            "--client-cert-auth=true".to_owned(),
+            "--peer-client-cert-auth=true".to_owned(),
+            format!("--initial-cluster={members}"),
+            format!("--listen-client-urls={listens}"),
+        ] {
+            assert!(flags.contains(&flag), "{flag}: {flags:?}");
+        }
+        let root = site.path(host, "etc/kubernetes/pki/etcd/ca.crt").display().to_string();
+        let kind = if dialled.contains(".example") { "-verify_hostname" } else { "-verify_ip" };
+        for (file, purposes) in [("server", ["sslserver", "sslclient"]), ("peer", ["sslserver", "sslclient"])] {
+            let certificate = site.path(host, &format!("etc/kubernetes/pki/etcd/{file}.crt")).display().to_string();
+            for purpose in purposes {
+                let at = site.lab.now.unix_timestamp().to_string();
+                let strict = ["verify", "-x509_strict", "-attime", &at, "-purpose", purpose];
+                good_tool("openssl", &[&strict[..], &[kind, dialled, "-CAfile", &root, &certificate]].concat());
+                let other = site.path(host, "etc/kubernetes/pki/ca.crt").display().to_string();
+                let foreign = tool("openssl", &[&strict[..], &["-CAfile", &other, &certificate]].concat());
+                assert!(!foreign.status.success(), "the cluster's root did not sign {certificate}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_file_that_a_flag_names_is_in_the_bundle_and_the_pods_see_it() {
+    let site = Site::new(HA, &[]);
+    for (program, short) in PROGRAMS {
+        let pod = site.pod("master-1", program);
+        let flags = site.flags("master-1", short);
+        let command: Vec<String> = serde_json::from_value(pod["spec"]["containers"][0]["command"].clone()).expect("it");
+        assert_eq!(command[0], program);
+        assert_eq!(command[1..], flags, "one list for both ways to run {program}");
+        let mounts = pod["spec"]["containers"][0]["volumeMounts"].as_array().expect("mounts");
+        let mounts: Vec<&str> = mounts.iter().filter_map(|mount| mount["mountPath"].as_str()).collect();
+        let mut files = 0;
+        for path in flags.iter().filter_map(|flag| Some(flag.split_once("=/")?.1)) {
+            let seen = mounts.iter().any(|mount| Path::new("/").join(path).starts_with(mount));
+            assert!(seen, "{program} does not see /{path}: {mounts:?}");
+            if path != "var/lib/etcd" {
+                assert!(site.path("master-1", path).is_file(), "{program}: {path}");
+                files += 1;
+            }
+        }
+        assert!(files >= 3, "{program} names {files} files");
+        for volume in pod["spec"]["volumes"].as_array().expect("volumes") {
+            let path = volume["hostPath"]["path"].as_str().expect("a path");
+            let whole = ["/etc/kubernetes/pki", "/etc/kubernetes", "/"].contains(&path);
+            assert!(!whole || program == "kube-apiserver", "{program} is given all keys of the host");
+        }
+    }
+}
+
+#[test]
+fn static_pods_are_pods_and_run_the_versions_that_were_set() {
+    let set = ["--set", "kubernetesVersion=v1.36.5", "--set", "imageRepository=reg.example.net/k8s"];
+    let (plain, set) = (Site::new(HA, &[]), Site::new(HA, &set));
+    for (program, _) in PROGRAMS {
+        let written = plain.pod("master-1", program);
+        let pod: Pod = serde_json::from_value(written.clone()).expect("a pod");
+        // What Kubernetes's type does not know it drops: a misspelt field would be missing here.
+        assert_eq!(serde_json::to_value(&pod).expect("JSON"), written, "{program}");
+        let image = |site: &Site| {
+            let pod = site.pod("master-1", program);
+            pod["spec"]["containers"][0]["image"].as_str().expect("an image").to_owned()
+        };
+        let (usual, wanted) = if program == "etcd" { ("3.6.8-0", "3.6.8-0") } else { ("v1.36.2", "v1.36.5") };
+        assert_eq!(image(&plain), format!("registry.k8s.io/{program}:{usual}"));
+        assert_eq!(image(&set), format!("reg.example.net/k8s/{program}:{wanted}"));
+    }
+    for (wrong, why) in [
+        ("kubernetesVersion=latest", "kubernetesVersion=\"latest\" is no version"),
+        ("kubernetesversion=v1.36.2", "there is no setting \"kubernetesversion\""),
+        ("kubernetesVersion", "is not KEY=VALUE"),
+    ] {
+        let refused = plain.lab.run(&["bundle", "--all", "--set", wrong]);
+        assert_eq!(refused.status, 2, "{refused}");
+        assert!(refused.err.contains(why), "{refused}");
+    }
+}
+
+#[test]
+fn kubectl_reads_the_kubeconfigs_and_they_lead_to_the_hosts_own_api_server() {
+    let site = Site::new(HA, &[]);
+    for (host, server) in [
+        ("master-1", "https://10.20.0.11:6443"),
+        ("master-2", "https://[fd00::12]:7443"),
+        ("master-3", "https://master-3.example.net:6443"),
+    ] {
+        for (file, user) in
+            [("controller-manager", "system:kube-controller-manager"), ("scheduler", "system:kube-scheduler")]
+        {
+            let path = site.path(host, &format!("etc/kubernetes/{file}.conf")).display().to_string();
+            let view = good_tool("kubectl", &["config", "view", "--minify", "--kubeconfig", &path, "-o", "json"]);
+            let view: serde_json::Value = serde_json::from_str(&view).expect("JSON");
+            assert_eq!(view["clusters"][0]["cluster"]["server"], server);
+            assert_eq!(view["users"][0]["name"], user);
+            let certificate = view["users"][0]["user"]["client-certificate"].as_str().expect("a path");
+            let subject = site.path(host, certificate.trim_start_matches('/')).display().to_string();
+            let subject = good_tool("openssl", &["x509", "-in", &subject, "-noout", "-subject", "-nameopt", "RFC2253"]);
+            assert_eq!(subject, format!("subject=CN={user}\n"));
+        }
+    }
+    let offline = site.lab.good(&["verify", "--offline"]);
+    assert!(offline.out.contains("Good: "), "{offline}");
+}
+
+#[test]
+fn systemd_reads_every_drop_in() {
+    let site = Site::new(HA, &[]);
+    for (program, short) in PROGRAMS {
+        let unit = site.lab.path(&format!("{program}.service"));
+        let drop_ins = site.lab.path(&format!("{program}.service.d"));
+        std::fs::create_dir(&drop_ins).expect("made");
+        std::fs::write(&unit, "[Unit]\nDescription=it\n[Service]\nType=exec\n").expect("written");
+        let drop_in = site.text("master-1", &format!("etc/systemd/system/{program}.service.d/10-clusterctl.conf"));
+        let file = format!("EnvironmentFile=/etc/kubernetes/clusterctl/{short}.env\n");
+        assert!(drop_in.contains(&file), "{drop_in}");
+        let starts = format!("ExecStart={program} ");
+        assert!(drop_in.contains(&starts), "{drop_in}");
+        std::fs::write(drop_ins.join("10-clusterctl.conf"), drop_in.replace(&starts, "ExecStart=true ")).expect("it");
+        let unit = unit.display().to_string();
+        let verified = tool("systemd-analyze", &["verify", "--man=no", "--recursive-errors=no", &unit]);
+        let complaints = String::from_utf8_lossy(&verified.stderr).into_owned();
+        let ours: Vec<&str> = complaints.lines().filter(|line| line.contains(program)).collect();
+        assert!(ours.is_empty(), "{ours:#?}");
+    }
+}
+
+#[test]
+fn one_pair_signs_service_accounts_on_every_master_and_is_never_replaced() {
+    let site = Site::new(HA, &[]);
+    let (key, public) = (site.lab.read("pki/sa.key"), site.lab.read("pki/sa.pub"));
+    for host in ["master-1", "master-2", "master-3"] {
+        assert_eq!(site.text(host, "etc/kubernetes/pki/sa.key"), key);
+        assert_eq!(site.text(host, "etc/kubernetes/pki/sa.pub"), public);
+    }
+    assert!(!site.path("on", "etc/kubernetes/pki/sa.key").exists(), "a node signs no tokens");
+    let key_path = site.lab.path("pki/sa.key").display().to_string();
+    assert_eq!(good_tool("openssl", &["pkey", "-in", &key_path, "-pubout"]), public);
+    site.lab.good(&["issue-master", "--all", "--reissue"]);
+    assert_eq!(site.lab.read("pki/sa.key"), key, "another one would end every token");
+
+    std::fs::remove_file(site.lab.path("pki/sa.pub")).expect("removed");
+    let plan = site.lab.good(&["issue-master", "--all", "--dry-run"]);
+    assert!(plan.out.contains("write service-account public key: sa.pub is missing\n"), "{plan}");
+    site.lab.good(&["issue-master", "--all"]);
+    assert_eq!(site.lab.read("pki/sa.pub"), public);
+
+    std::fs::remove_file(site.lab.path("pki/sa.key")).expect("removed");
+    let refused = site.lab.run(&["issue-master", "--all"]);
+    assert_eq!(refused.status, 3, "{refused}");
+    assert!(refused.err.contains("DIR/pki/sa.key is missing"), "{refused}");
+    let refused = site.lab.run(&["bundle", "--all"]);
+    assert_eq!(refused.status, 3, "{refused}");
+    assert!(refused.err.contains("the service-account key is not good, so nothing was packed"), "{refused}");
+    let offline = site.lab.run(&["verify", "--offline"]);
+    assert_eq!(offline.status, 1, "{offline}");
+    assert!(offline.out.contains("service accounts"), "{offline}");
+}
+
+#[test]
+fn an_ed25519_cluster_signs_tokens_with_a_key_that_kubernetes_can_use() {
+    let site = Site::new(&HA.replace("kind: Cluster\n", "kind: Cluster\nkeys: ed25519\n"), &[]);
+    let key = site.lab.path("pki/sa.key").display().to_string();
+    let text = good_tool("openssl", &["pkey", "-in", &key, "-noout", "-text"]);
+    assert!(text.contains("prime256v1"), "{text}");
+}
+
+#[test]
+fn a_masters_name_has_to_fit_a_common_name_and_services_get_two_ranges_at_most() {
+    let long = format!("{}.{}", "a".repeat(40), "b".repeat(40));
+    let lab = Lab::with(&HA.replace("master-2", &long).replace("[10.96.0.0/16, ", "[10.96.0.0/16, 10.97.0.0/16, "));
+    let refused = lab.run(&["init-ca", "--plaintext-ca-key"]);
+    assert_eq!(refused.status, 2, "{refused}");
+    for fault in [
+        "masters[1].name (line 8): the account ",
+        "serviceCIDRs (line 5): \"10.96.0.0/16, 10.97.0.0/16, fd00:10:96::/112\": an API server takes one range",
+    ] {
+        assert!(refused.err.contains(fault), "{refused}");
+    }
+}
+
+// ── etcd itself ──
+
+/// One member, started with the flags of its bundle; ended by its own process id.
+struct Member(Child);
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to do.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn three_etcds_form_a_cluster_from_their_bundles_and_let_in_nobody_elses_certificate() {
+    // Loopback addresses that another run of this test, at the same time, does not take.
+    let id = std::process::id();
+    let ip = |i: u32| format!("127.{}.{}.{i}", 64 + id / 250 % 64, id % 250);
+    let masters: String = (1..=3).map(|i| format!("- {{name: m{i}, addresses: [{}]}}\n", ip(i))).collect();
+    let cluster = format!(
+        "apiVersion: clusterctl/v1\nkind: Cluster\nname: prod\nendpoint: https://api.example.net:6443\nmasters:\n{masters}nodes:\n- {{name: on, addresses: [10.20.4.1]}}\n"
+    );
+    let mut site = Site::new(&cluster, &[]);
+    // etcd has a clock of its own.
+    site.lab.now = time::OffsetDateTime::now_utc();
+    let members: Vec<Member> = (1..=3).map(|i| start(&site, &format!("m{i}"), &ip(i), &[])).collect();
+    let endpoints: Vec<String> = (1..=3).map(|i| format!("https://{}:2379", ip(i))).collect();
+    let client = |host: &str, root: &str, pair: &str, words: &[&str]| {
+        let at = |path: &str| site.path(host, path).display().to_string();
+        let mut etcdctl = Command::new("etcdctl");
+        etcdctl.env("ETCDCTL_API", "3").arg("--endpoints").arg(endpoints.join(","));
+        etcdctl.args(["--dial-timeout=2s", "--command-timeout=2s"]).arg("--cacert").arg(at(root));
+        if !pair.is_empty() {
+            etcdctl.arg("--cert").arg(at(&format!("{pair}.crt"))).arg("--key").arg(at(&format!("{pair}.key")));
+        }
+        let output = etcdctl.args(words).output().expect("etcdctl is needed by this test");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        (output.status.success(), said)
+    };
+    let (root, own) = ("etc/kubernetes/pki/etcd/ca.crt", "etc/kubernetes/pki/apiserver-etcd-client");
+    let began = Instant::now();
+    loop {
+        let (healthy, said) = client("m1", root, own, &["endpoint", "health"]);
+        if healthy {
+            break;
+        }
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "the cluster does not form: {said}\n{}",
+            site.lab.read("m1.log")
+        );
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    let (_, listed) = client("m1", root, own, &["member", "list"]);
+    assert_eq!(listed.lines().filter(|line| line.contains("started")).count(), 3, "{listed}");
+    assert_eq!(client("m2", root, own, &["put", "/registry/x", "y"]).1, "OK\n");
+    assert_eq!(client("m3", root, own, &["get", "/registry/x"]).1, "/registry/x\ny\n");
+    let health = "etc/kubernetes/pki/etcd/healthcheck-client";
+    assert!(client("m3", root, health, &["get", "/registry/x"]).0);
+
+    // Whoever else of the cluster comes: a node, the API server's own other certificates, nobody.
+    std::fs::copy(site.path("m1", root), site.path("on", "etcd-ca.crt")).expect("copied");
+    for (host, root, pair) in [
+        ("on", "etcd-ca.crt", "var/lib/kubelet/pki/kubelet-client"),
+        ("m1", root, "etc/kubernetes/pki/apiserver-kubelet-client"),
+        ("m1", root, "etc/kubernetes/pki/front-proxy-client"),
+        ("m1", root, ""),
+    ] {
+        let (let_in, said) = client(host, root, pair, &["get", "/registry/x"]);
+        assert!(!let_in, "{pair} was let in: {said}");
+    }
+    // And the members are known by etcd's root alone.
+    let (believed, said) = client("m1", "etc/kubernetes/pki/ca.crt", own, &["get", "/registry/x"]);
+    assert!(!believed, "{said}");
+    drop(members);
+}
+
+#[test]
+fn etcd_refuses_what_the_list_of_its_root_names_and_takes_the_others() {
+    let id = std::process::id();
+    let ip = format!("127.{}.{}.9", 64 + id / 250 % 64, id % 250);
+    let mut site = Site::new(
+        &format!(
+            "apiVersion: clusterctl/v1\nkind: Cluster\nname: prod\nendpoint: https://api.example.net:6443\n\
+             masters:\n- {{name: m1, addresses: [{ip}]}}\nnodes:\n- {{name: on, addresses: [10.20.4.1]}}\n"
+        ),
+        &[],
+    );
+    site.lab.now = time::OffsetDateTime::now_utc();
+    site.lab.good(&["revoke", "--renew"]);
+    let list = format!("--client-crl-file={}", site.lab.path("pki/etcd/crl.pem").display());
+    let _member = start(&site, "m1", &ip, &[list]);
+    let reads = |pair: &str| {
+        let at = |path: &str| site.path("m1", path).display().to_string();
+        let output = Command::new("etcdctl")
+            .env("ETCDCTL_API", "3")
+            .args(["--dial-timeout=2s", "--command-timeout=2s", "--endpoints", &format!("https://{ip}:2379")])
+            .args(["--cacert", &at("etc/kubernetes/pki/etcd/ca.crt")])
+            .args(["--cert", &at(&format!("{pair}.crt")), "--key", &at(&format!("{pair}.key")), "get", "/x"])
+            .output()
+            .expect("etcdctl is needed by this test");
+        output.status.success()
+    };
+    let (own, health) = ("etc/kubernetes/pki/apiserver-etcd-client", "etc/kubernetes/pki/etcd/healthcheck-client");
+    let began = Instant::now();
+    while !reads(own) {
+        assert!(began.elapsed() < Duration::from_secs(60), "etcd does not start: {}", site.lab.read("m1.log"));
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    assert!(reads(health), "an empty list names nobody");
+    let certificate = site.path("m1", &format!("{health}.crt")).display().to_string();
+    let serial = good_tool("openssl", &["x509", "-in", &certificate, "-noout", "-serial"]);
+    site.lab.good(&["revoke", serial.trim().trim_start_matches("serial="), "--yes", "--reason", "keyCompromise"]);
+    assert!(!reads(health), "{}", site.lab.read("m1.log"));
+    assert!(reads(own), "{}", site.lab.read("m1.log"));
+}
+
+/// Only where things lie is changed, and what two members on one machine cannot both have: loopback's own address.
+fn start(site: &Site, host: &str, ip: &str, more: &[String]) -> Member {
+    let folder = site.lab.path(host).display().to_string();
+    let mut etcd = Command::new("etcd");
+    for flag in site.flags(host, "etcd") {
+        let flag = flag.replace("=/", &format!("={folder}/")).replace("=https://127.0.0.1:2379,", "=");
+        etcd.arg(flag.replace("=http://127.0.0.1:2381", &format!("=http://{ip}:2381")));
+    }
+    etcd.args(more);
+    let log = std::fs::File::create(site.lab.path(&format!("{host}.log"))).expect("a log");
+    let environment: BTreeMap<String, String> =
+        std::env::vars().filter(|(name, _)| !name.starts_with("ETCD_")).collect();
+    etcd.env_clear()
+        .envs(environment)
+        .current_dir(site.lab.dir())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log);
+    Member(etcd.spawn().expect("etcd is needed by this test"))
+}

@@ -1,0 +1,137 @@
+//! `verify --crl`: lists of revoked certificates at command level, good ones and those that are none, and the directory's
+//! own `pki/crl.pem`.
+
+use clusterctl::cluster::profile::RootKind;
+use clusterctl::pki::authority::{Credential, create_root};
+use clusterctl::pki::certificate::{Certificate, Serial};
+use clusterctl::pki::{forge, pem};
+use clusterctl::store::layout::Layout;
+use clusterctl::store::roots;
+use serde_json::Value;
+use time::Duration;
+
+use crate::support::live::Live;
+use crate::support::{Ran, good_tool};
+
+/// A live cluster, its root, and the certificate of its first node's kubelet.
+struct Site {
+    live: Live,
+    root: Credential,
+    serial: Serial,
+}
+
+impl Site {
+    fn new() -> Self {
+        let live = Live::sized(1, 2, None);
+        let root = roots::open(&Layout::new(live.lab.dir().to_owned()), RootKind::Cluster, None).expect("the root");
+        let pem = std::fs::read(live.lab.path("pki/nodes/node-1/kubelet-server.crt")).expect("issued");
+        let der = pem::certificates(&pem).expect("PEM").remove(0);
+        let serial = Certificate::from_der(der).expect("a certificate").serial;
+        Self { live, root, serial }
+    }
+
+    /// Writes a list by `root` that is good from `from` to `to`, in days from now.
+    fn list(&self, file: &str, root: &Credential, serials: &[Serial], from: i64, to: i64) {
+        let now = self.live.lab.now;
+        let der = forge::revocation_list(root, serials, now + Duration::days(from), now + Duration::days(to));
+        std::fs::write(self.live.lab.path(file), der.expect("a list")).expect("written");
+    }
+
+    fn verify(&self, more: &[&str]) -> Ran {
+        self.live.lab.run(&[&["verify", "--node", "node-1", "--output", "json"], more].concat())
+    }
+
+    /// Status, observation and hint of `node.revoked`, and the run's exit status.
+    fn judged(&self, more: &[&str]) -> (u8, String, String, String) {
+        let ran = self.verify(more);
+        let report: Value = serde_json::from_str(&ran.out).expect("JSON");
+        let results = report["results"].as_array().expect("results");
+        let of_node = |result: &&Value| result["id"] == "node.revoked" && result["host"] == "node-1";
+        let result = results.iter().find(of_node).unwrap_or_else(|| panic!("{ran}"));
+        let text = |key: &str| result[key].as_str().unwrap_or_default().to_owned();
+        assert!(results.iter().any(|result| result["id"] == "master.revoked"), "{ran}");
+        assert_eq!(text("severity"), "error");
+        assert_eq!(text("expected"), "not revoked, by a list that this root signed and that is fresh");
+        (ran.status, text("status"), text("observed"), text("hint"))
+    }
+}
+
+#[test]
+fn without_a_list_nothing_is_said_of_revocation() {
+    let site = Site::new();
+    let ran = site.verify(&[]);
+    assert!(ran.status == 0 && !ran.out.contains(".revoked"), "{ran}");
+}
+
+#[test]
+fn a_fresh_list_of_this_root_clears_and_revokes() {
+    let site = Site::new();
+    site.list("others.crl", &site.root, &[Serial(vec![7; 16])], -1, 1);
+    let (status, judged, observed, _) = site.judged(&["--crl", "others.crl"]);
+    assert_eq!((status, judged.as_str()), (0, "pass"), "{observed}");
+    assert!(observed.starts_with("not among the revoked of the list of "), "{observed}");
+    site.list("ours.crl", &site.root, &[Serial(vec![7; 16]), site.serial.clone()], -1, 1);
+    let (status, judged, observed, hint) = site.judged(&["--crl", "others.crl", "--crl", "ours.crl"]);
+    assert_eq!((status, judged.as_str()), (1, "fail"), "{observed}");
+    assert!(observed.contains(&site.serial.to_string()), "{observed}");
+    assert_eq!(hint, "issue it again: clusterctl issue-node --reissue node-1, then install the bundle");
+    // PEM does as well, and so does the directory's own list without being named.
+    let at = |name: &str| site.live.lab.path(name).display().to_string();
+    good_tool("openssl", &["crl", "-inform", "DER", "-in", &at("ours.crl"), "-out", &at("pki/crl.pem")]);
+    assert_eq!(site.judged(&["--crl", "pki/crl.pem"]).1, "fail");
+    assert_eq!(site.judged(&[]).1, "fail");
+}
+
+#[test]
+fn a_list_that_proves_nothing_fails_and_says_why() {
+    let site = Site::new();
+    let name = &clusterctl::cluster::name::ClusterName::parse("live").expect("a name");
+    let lifetime = clusterctl::cluster::lifetime::Lifetime::TEN_YEARS;
+    let keys = clusterctl::cluster::key_kind::KeyKind::EcdsaP256;
+    let made = |kind| create_root(kind, name, keys, lifetime, site.live.lab.now).expect("a root").into_inner();
+    let (twin, other) = (made(RootKind::Cluster), made(RootKind::Etcd));
+    site.list("expired.crl", &site.root, &[], -2, -1);
+    site.list("early.crl", &site.root, &[], 1, 2);
+    site.list("twin.crl", &twin, &[], -1, 1);
+    site.list("other.crl", &other, &[], -1, 1);
+    site.live.lab.write("garbage.crl", "what is this?\n");
+    site.live.lab.write("empty.crl", "");
+    std::fs::write(site.live.lab.path("cut.crl"), [0x30, 0x82, 0x01]).expect("written");
+    std::fs::copy(site.live.lab.path("pki/ca.crt"), site.live.lab.path("root.crl")).expect("copied");
+    let cases = [
+        ("expired.crl", "the list expired 1 day ago"),
+        ("early.crl", "the list is of "),
+        ("twin.crl", "whose key did not sign it"),
+        ("other.crl", "who did not sign this certificate"),
+        ("garbage.crl", "DIR/garbage.crl: there is no PEM section in it"),
+        ("empty.crl", "DIR/empty.crl: there is no PEM section in it"),
+        ("cut.crl", "it is not a certificate revocation list"),
+        ("root.crl", "DIR/root.crl: there is no X509 CRL section in it"),
+    ];
+    for (file, told) in cases {
+        let (status, judged, observed, hint) = site.judged(&["--crl", file]);
+        assert_eq!((status, judged.as_str()), (1, "fail"), "{file}: {observed}");
+        assert!(observed.contains(told), "{file}: {told:?} is not in {observed:?}");
+        assert!(hint.starts_with("give a list that this cluster's root signed"), "{file}: {hint}");
+    }
+    // One that is good makes up for one that has expired, but not for a file that is no list: it might have told.
+    site.list("fresh.crl", &site.root, &[], -1, 1);
+    assert_eq!(site.judged(&["--crl", "expired.crl", "--crl", "fresh.crl"]).1, "pass");
+    assert_eq!(site.judged(&["--crl", "garbage.crl", "--crl", "fresh.crl"]).1, "fail");
+    // A file that is not there is no matter of judgement.
+    let ran = site.verify(&["--crl", "absent.crl"]);
+    assert_eq!((ran.status, ran.out.as_str()), (2, ""), "{ran}");
+    assert!(ran.err.starts_with("error: there is no revocation list DIR/absent.crl\n"), "{ran}");
+}
+
+#[test]
+fn a_list_is_recorded_and_judged_by_the_clock_of_then() {
+    let mut site = Site::new();
+    site.list("fresh.crl", &site.root, &[], -1, 1);
+    let ran = site.verify(&["--crl", "fresh.crl", "--record", "run.json"]);
+    assert_eq!(ran.status, 0, "{ran}");
+    std::fs::remove_file(site.live.lab.path("fresh.crl")).expect("removed");
+    site.live.lab.now += Duration::days(30);
+    let again = site.live.lab.run(&["verify", "--replay", "run.json", "--output", "json"]);
+    assert_eq!((again.status, again.out), (0, ran.out));
+}

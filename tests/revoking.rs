@@ -1,0 +1,298 @@
+//! Revocation, from the command to openssl, nginx, etcd, sqlite3 and whatever reads what was written.
+
+use std::process::{Command, Output};
+
+use clusterctl::bundle::archive;
+
+use super::support::authorization::{AuthorizationConfiguration, Verdict};
+use super::support::kubernetes::documents;
+use super::support::{CLUSTER, Lab, NOW, Ran};
+use time::Duration;
+
+fn issued() -> Lab {
+    let lab = Lab::with(CLUSTER);
+    lab.good(&["init-ca", "--plaintext-ca-key"]);
+    lab.good(&["issue-master", "--all"]);
+    lab.good(&["issue-node", "--all"]);
+    lab
+}
+
+fn openssl(lab: &Lab, args: &[&str]) -> Output {
+    Command::new("openssl").args(args).current_dir(lab.dir()).output().expect("openssl")
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned()
+}
+
+fn serial(lab: &Lab, certificate: &str) -> String {
+    let output = openssl(lab, &["x509", "-in", certificate, "-noout", "-serial"]);
+    text(&output).trim().strip_prefix("serial=").expect("a serial").to_owned()
+}
+
+fn fingerprint(lab: &Lab, certificate: &str) -> String {
+    let output = openssl(lab, &["x509", "-in", certificate, "-noout", "-fingerprint", "-sha256"]);
+    let text = text(&output);
+    text.trim().split_once('=').expect("a fingerprint").1.replace(':', "").to_lowercase()
+}
+
+fn rule(lab: &Lab) -> AuthorizationConfiguration {
+    let [config] = documents(&lab.read("policy/masters/authorization.yaml")).try_into().expect("one document");
+    AuthorizationConfiguration::read(config)
+}
+
+fn denies(lab: &Lab, certificate: &str) -> bool {
+    let id = format!("X509SHA256={}", fingerprint(lab, certificate));
+    let spec = serde_json::json!({"user": "system:anything", "groups": [], "uid": "",
+        "extra": {"authentication.kubernetes.io/credential-id": [id]},
+        "nonResourceAttributes": {"path": "/api", "verb": "get"}});
+    !matches!(rule(lab).decide(&spec), Verdict::NoOpinion)
+}
+
+fn revoke(lab: &Lab, args: &[&str]) -> Ran {
+    lab.run(&[&["revoke"], args].concat())
+}
+
+const CLIENT: &str = "pki/nodes/worker-b1/kubelet-client.crt";
+const SERVER: &str = "pki/nodes/worker-b1/kubelet-server.crt";
+const NEIGHBOUR: &str = "pki/nodes/on/kubelet-client.crt";
+
+#[test]
+fn a_revoked_host_is_in_the_list_and_in_the_rule_and_gets_new_certificates() {
+    let lab = issued();
+    lab.good(&["bundle", "--all"]);
+    let before = [serial(&lab, CLIENT), serial(&lab, SERVER)];
+    let ran = revoke(&lab, &["worker-b1", "--reason", "keyCompromise", "--yes"]);
+    assert_eq!(ran.status, 0, "{ran}");
+    assert_eq!(ran.out, "DIR/pki/crl.pem\nDIR/policy/masters/authorization.yaml\n");
+    for serial in &before {
+        assert!(ran.err.contains(&serial.to_lowercase()), "{ran}");
+    }
+    let shown = text(&openssl(&lab, &["crl", "-in", "pki/crl.pem", "-CAfile", "pki/ca.crt", "-noout", "-text"]));
+    assert!(
+        shown.contains("verify OK") && shown.contains("X509v3 CRL Number") && shown.contains("Key Compromise"),
+        "{shown}"
+    );
+    for (certificate, good) in [(CLIENT, false), (SERVER, false), (NEIGHBOUR, true)] {
+        let args = ["verify", "-crl_check", "-CAfile", "pki/ca.crt", "-CRLfile", "pki/crl.pem", "-attime"];
+        let at = NOW.unix_timestamp().to_string();
+        let output = openssl(&lab, &[&args[..], &[&at, certificate]].concat());
+        assert_eq!(output.status.success(), good, "{certificate}: {}", text(&output));
+        assert!(good || text(&output).contains("certificate revoked"));
+    }
+    assert!(denies(&lab, CLIENT) && !denies(&lab, NEIGHBOUR));
+    // What kubelets show is nothing that anybody calls with.
+    assert!(!lab.read("policy/masters/authorization.yaml").contains(&fingerprint(&lab, SERVER)));
+    let refused = lab.run(&["bundle", "worker-b1"]);
+    assert_eq!(refused.status, 3, "{refused}");
+    assert!(refused.err.contains("it was revoked at 2026-11-23T12:00:00Z (keyCompromise)"), "{refused}");
+    let offline = lab.run(&["verify", "--offline"]);
+    assert_eq!(offline.status, 1, "{offline}");
+    assert!(offline.out.contains("it was revoked at 2026-11-23T12:00:00Z (keyCompromise)"), "{offline}");
+    let words: Vec<&str> = offline.out.split_whitespace().collect();
+    assert!(words.join(" ").contains("authorization.yaml does not deny 1 that were revoked"), "{offline}");
+    let plan = lab.good(&["issue-node", "--all", "--dry-run"]);
+    assert_eq!(plan.out.matches("it was revoked").count(), 2, "{plan}");
+    lab.good(&["issue-node", "--all"]);
+    assert!(!before.contains(&serial(&lab, CLIENT)) && !denies(&lab, CLIENT));
+    lab.good(&["bundle", "--all"]);
+    let offline = lab.run(&["verify", "--offline"]);
+    assert_eq!(offline.status, 0, "{offline}");
+    let packed =
+        archive::read(&std::fs::read(lab.path("bundles/master-1.tar.gz")).expect("a bundle")).expect("a bundle");
+    let carried = packed.file("etc/kubernetes/clusterctl/authorization.yaml").expect("there");
+    assert_eq!(carried.bytes.as_slice(), lab.read("policy/masters/authorization.yaml").as_bytes());
+}
+
+#[test]
+fn a_masters_bundle_that_knows_of_more_revocations_is_newer() {
+    let lab = issued();
+    let generation = |lab: &Lab| {
+        lab.good(&["bundle", "master-1"]);
+        let bytes = std::fs::read(lab.path("bundles/master-1.tar.gz")).expect("a bundle");
+        archive::read(&bytes).expect("a bundle").manifest.generation
+    };
+    let before = generation(&lab);
+    assert_eq!(revoke(&lab, &["worker-b1", "--yes"]).status, 0);
+    assert_eq!(generation(&lab), before + 2);
+}
+
+#[test]
+fn a_serial_number_stands_for_one_certificate_with_colons_or_without() {
+    let lab = issued();
+    let whole = serial(&lab, CLIENT);
+    let colons: Vec<&str> = (0..whole.len() / 2).map(|i| &whole[2 * i..2 * i + 2]).collect();
+    assert_eq!(revoke(&lab, &[&colons.join(":"), "--yes", "--reason", "superseded"]).status, 0);
+    assert!(denies(&lab, CLIENT));
+    let list = text(&openssl(&lab, &["crl", "-in", "pki/crl.pem", "-noout", "-text"]));
+    assert!(list.contains(&whole) && !list.contains(&serial(&lab, SERVER)) && list.contains("Superseded"), "{list}");
+    let again = revoke(&lab, &[&whole.to_lowercase(), "--yes"]);
+    assert_eq!(again.status, 3, "{again}");
+    assert!(again.err.contains("is revoked already, since 2026-11-23T12:00:00Z"), "{again}");
+}
+
+#[test]
+fn each_root_has_its_own_list() {
+    let lab = issued();
+    let ran = revoke(&lab, &["master-2", "--yes", "--reason", "cessationOfOperation"]);
+    assert_eq!(ran.status, 0, "{ran}");
+    for (list, root, certificate) in [
+        ("pki/crl.pem", "pki/ca.crt", "pki/masters/master-2/apiserver.crt"),
+        ("pki/etcd/crl.pem", "pki/etcd/ca.crt", "pki/masters/master-2/etcd-server.crt"),
+        ("pki/front-proxy/crl.pem", "pki/front-proxy/ca.crt", "pki/masters/master-2/front-proxy-client.crt"),
+    ] {
+        let shown = text(&openssl(&lab, &["crl", "-in", list, "-CAfile", root, "-noout", "-text"]));
+        assert!(shown.contains("verify OK") && shown.contains(&serial(&lab, certificate)), "{shown}");
+    }
+    assert!(denies(&lab, "pki/masters/master-2/controller-manager.crt"));
+    assert!(!denies(&lab, "pki/masters/master-1/controller-manager.crt"));
+    // etcd's clients never show theirs to an API server.
+    let rule = lab.read("policy/masters/authorization.yaml");
+    assert!(!rule.contains(&fingerprint(&lab, "pki/masters/master-2/apiserver-etcd-client.crt")));
+}
+
+#[test]
+fn lists_are_signed_again_with_growing_numbers() {
+    let lab = issued();
+    assert_eq!(revoke(&lab, &["on", "--yes"]).status, 0);
+    let number = |lab: &Lab, list: &str| {
+        let shown = text(&openssl(lab, &["crl", "-in", list, "-noout", "-crlnumber"]));
+        u64::from_str_radix(shown.trim().trim_start_matches("crlNumber=").trim_start_matches("0x"), 16)
+            .expect("a number")
+    };
+    assert_eq!(number(&lab, "pki/crl.pem"), 1);
+    let ran = revoke(&lab, &["--renew", "--next-update", "30d"]);
+    assert_eq!(ran.status, 0, "{ran}");
+    assert_eq!(number(&lab, "pki/crl.pem"), 2);
+    assert_eq!(number(&lab, "pki/etcd/crl.pem"), 1);
+    let due = text(&openssl(&lab, &["crl", "-in", "pki/crl.pem", "-noout", "-nextupdate"]));
+    assert_eq!(due.trim(), "nextUpdate=Dec 23 12:00:00 2026 GMT");
+    // A ledger from before knows less than the list that lies there.
+    let sql = "delete from revocation_lists";
+    let sqlite = Command::new("sqlite3").arg(lab.path("pki/ledger.sqlite3")).arg(sql).output().expect("sqlite3");
+    assert!(sqlite.status.success());
+    assert_eq!(revoke(&lab, &["--renew"]).status, 0);
+    assert_eq!(number(&lab, "pki/crl.pem"), 3);
+    let known = revoke(&lab, &["--renew", "on"]);
+    assert_eq!(known.status, 2, "{known}");
+}
+
+#[test]
+fn what_has_ended_leaves_the_list_and_the_rule() {
+    let mut lab = issued();
+    assert_eq!(revoke(&lab, &["worker-b1", "--yes"]).status, 0);
+    let gone = serial(&lab, CLIENT);
+    // A day is for clocks that differ.
+    lab.now = NOW + Duration::days(365) + Duration::hours(12);
+    assert_eq!(revoke(&lab, &["--renew"]).status, 0);
+    assert!(text(&openssl(&lab, &["crl", "-in", "pki/crl.pem", "-noout", "-text"])).contains(&gone));
+    assert!(denies(&lab, CLIENT));
+    lab.now = NOW + Duration::days(367);
+    assert_eq!(revoke(&lab, &["--renew"]).status, 0);
+    assert!(
+        text(&openssl(&lab, &["crl", "-in", "pki/crl.pem", "-noout", "-text"])).contains("No Revoked Certificates")
+    );
+    assert!(!denies(&lab, CLIENT));
+    lab.good(&["policy"]);
+    assert!(!denies(&lab, CLIENT));
+    let ended = revoke(&lab, &["worker-b1", "--yes"]);
+    assert_eq!(ended.status, 3, "{ended}");
+    assert!(ended.err.contains("the last certificate ended at 2027-11-23T12:00:00Z"), "{ended}");
+}
+
+#[test]
+fn what_cannot_be_revoked_is_refused_and_nothing_changes() {
+    let mut lab = issued();
+    let before = std::fs::read(lab.path("pki/ledger.sqlite3")).expect("a ledger");
+    let root = serial(&lab, "pki/ca.crt");
+    for (args, status, says) in [
+        (&["worker-b2", "--yes"][..], 2, "did you mean worker-b1 ?"),
+        (&["worker-a1", "--yes"], 2, "did you mean worker-a1.fra1.example.net ?"),
+        (&["nobody-at-all", "--yes"], 2, "ever got a certificate here"),
+        (&["00112233445566778899aabbccddeeff", "--yes"], 2, "no certificate with the serial number"),
+        (&["on", "--yes", "--reason", "keycompromise"], 2, "keyCompromise"),
+        (&["on", "--yes", "--reason", "certificateHold"], 2, "possible values"),
+        (&[&root, "--yes"], 3, "is a root"),
+        (&["on"], 2, "say --yes"),
+        (&[], 2, "HOST|SERIAL"),
+        (&["--renew", "--next-update", "soon"], 2, "soon"),
+    ] {
+        let ran = revoke(&lab, args);
+        assert_eq!(ran.status, status, "{args:?}: {ran}");
+        assert!(ran.err.contains(says), "{args:?}: {ran}");
+    }
+    lab.typed = Some(["no".to_owned()].into());
+    let declined = revoke(&lab, &["on"]);
+    assert_eq!(declined.status, 3, "{declined}");
+    assert!(!lab.path("pki/crl.pem").exists() && !lab.path("policy").exists());
+    assert_eq!(std::fs::read(lab.path("pki/ledger.sqlite3")).expect("a ledger"), before);
+}
+
+#[test]
+fn a_wrong_passphrase_revokes_nothing() {
+    let mut lab = Lab::with(CLUSTER);
+    lab.env.insert("CLUSTERCTL_CA_PASSPHRASE".into(), "right".into());
+    lab.good(&["init-ca"]);
+    lab.good(&["issue-node", "on"]);
+    lab.env.insert("CLUSTERCTL_CA_PASSPHRASE".into(), "wrong".into());
+    let ran = revoke(&lab, &["on", "--yes"]);
+    assert_eq!(ran.status, 3, "{ran}");
+    lab.env.insert("CLUSTERCTL_CA_PASSPHRASE".into(), "right".into());
+    assert!(lab.good(&["issue-node", "on", "--dry-run"]).out.is_empty());
+    let ran = revoke(&lab, &["on", "--yes"]);
+    assert_eq!(ran.status, 0, "{ran}");
+}
+
+#[test]
+fn an_interrupted_revocation_is_completed_by_the_same_command() {
+    let lab = issued();
+    assert_eq!(revoke(&lab, &["on", "--yes", "--reason", "keyCompromise"]).status, 0);
+    let rule = lab.read("policy/masters/authorization.yaml");
+    // Killed after the ledger: neither list nor rule.
+    std::fs::remove_file(lab.path("pki/crl.pem")).expect("removed");
+    std::fs::remove_dir_all(lab.path("policy")).expect("removed");
+    let ran = revoke(&lab, &["on", "--reason", "keyCompromise"]);
+    assert_eq!(ran.status, 0, "{ran}");
+    assert!(ran.err.contains("completed what was begun"), "{ran}");
+    assert_eq!(lab.read("policy/masters/authorization.yaml"), rule);
+    assert!(text(&openssl(&lab, &["crl", "-in", "pki/crl.pem", "-noout", "-text"])).contains("Key Compromise"));
+    // Killed between list and rule.
+    std::fs::remove_dir_all(lab.path("policy")).expect("removed");
+    assert_eq!(revoke(&lab, &["on", "--yes"]).status, 0);
+    assert_eq!(lab.read("policy/masters/authorization.yaml"), rule);
+    assert_eq!(revoke(&lab, &["on", "--yes"]).status, 3);
+    // Some of it revoked before: the rest is revoked now.
+    lab.good(&["issue-node", "on"]);
+    assert_eq!(revoke(&lab, &["on", "--yes"]).status, 0);
+    assert!(denies(&lab, NEIGHBOUR));
+}
+
+#[test]
+fn an_older_ledger_is_brought_up_to_date_and_keeps_what_it_knows() {
+    let lab = issued();
+    let sql = "drop table revocations; drop table revocation_lists; drop index certificates_by_account; pragma user_version=1";
+    let path = lab.path("pki/ledger.sqlite3");
+    let sqlite = Command::new("sqlite3").arg(&path).arg(sql).output().expect("sqlite3");
+    assert!(sqlite.status.success(), "{}", text(&sqlite));
+    assert!(lab.good(&["issue-node", "--all", "--dry-run"]).out.is_empty());
+    assert_eq!(revoke(&lab, &["on", "--yes"]).status, 0);
+    let version = Command::new("sqlite3").arg(&path).arg("select count(*) from revocations").output().expect("sqlite3");
+    assert_eq!(text(&version), "2\n");
+    // One from a later version is nobody's to change.
+    let sqlite = Command::new("sqlite3").arg(&path).arg("pragma user_version=99").output().expect("sqlite3");
+    assert!(sqlite.status.success());
+    let ran = revoke(&lab, &["worker-b1", "--yes"]);
+    assert_eq!(ran.status, 4, "{ran}");
+}
+
+#[test]
+fn a_persons_account_is_revoked_by_its_name_and_an_emergencys_is_warned_of() {
+    let lab = issued();
+    lab.good(&["issue-admin", "alice"]);
+    let ran = revoke(&lab, &["alice", "--yes"]);
+    assert_eq!(ran.status, 0, "{ran}");
+    assert!(ran.err.contains("alice admin"), "{ran}");
+    lab.good(&["issue-admin", "fire", "--break-glass", "--yes"]);
+    let ran = revoke(&lab, &["fire", "--yes"]);
+    assert!(ran.err.contains("lets system:masters in"), "{ran}");
+}

@@ -1,0 +1,394 @@
+//! Sealed bundles, opened by the stock `age` and by `open`, with keys that ssh-keygen and age-keygen made; and everybody who
+//! must not get one open.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::{CLUSTER, Lab, good_tool, tool};
+
+/// A key pair of ssh-keygen's at `name`; its public half without the comment.
+pub(crate) fn ssh_key(lab: &Lab, name: &str, kind: &str, passphrase: &str) -> String {
+    let path = lab.path(name).display().to_string();
+    good_tool("ssh-keygen", &["-q", "-t", kind, "-N", passphrase, "-C", "root@on", "-f", &path]);
+    let public = lab.read(&format!("{name}.pub"));
+    public.split(' ').take(2).collect::<Vec<_>>().join(" ")
+}
+
+/// An identity of age-keygen's at `name`; its recipient.
+fn age_key(lab: &Lab, name: &str) -> String {
+    let path = lab.path(name).display().to_string();
+    good_tool("age-keygen", &["-o", &path]);
+    good_tool("age-keygen", &["-y", &path]).trim().to_owned()
+}
+
+/// What stock age finds in a sealed file.
+fn age_opens(lab: &Lab, sealed: &str, key: &str) -> Option<Vec<u8>> {
+    let (sealed, key) = (lab.path(sealed).display().to_string(), lab.path(key).display().to_string());
+    let output = tool("age", &["-d", "-i", &key, &sealed]);
+    output.status.success().then_some(output.stdout)
+}
+
+/// [`CLUSTER`], with `sealTo` for the node called `on`.
+fn cluster_with(seal_to: &str) -> String {
+    let entry = "- {name: on, addresses: [10.20.4.1]}";
+    assert!(CLUSTER.contains(entry));
+    CLUSTER.replace(entry, &format!("- name: on\n  addresses: [10.20.4.1]\n  sealTo: {seal_to}"))
+}
+
+fn bundles(lab: &Lab) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(lab.path("bundles"))
+        .map(|entries| entries.map(|e| e.expect("an entry").file_name().to_string_lossy().into_owned()).collect())
+        .unwrap_or_default();
+    names.sort();
+    names
+}
+
+fn unpacked(folder: &Path) -> Vec<(String, u32)> {
+    let mut found = Vec::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(dir) = open.pop() {
+        for entry in fs::read_dir(&dir).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                let mode = fs::metadata(&path).expect("metadata").permissions().mode() & 0o7777;
+                found.push((path.strip_prefix(folder).expect("below").display().to_string(), mode));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn a_bundle_sealed_to_ssh_and_age_keys_opens_with_each_of_them_and_holds_the_same_bytes() {
+    let lab = Lab::issued();
+    lab.good(&["bundle", "on"]);
+    let plain = fs::read(lab.path("bundles/on.tar.gz")).expect("a bundle");
+    let keys = [
+        ("ed25519", ssh_key(&lab, "ed25519", "ed25519", "")),
+        ("rsa", ssh_key(&lab, "rsa", "rsa", "")),
+        ("age", age_key(&lab, "age")),
+    ];
+    let mut args = vec!["bundle", "on"];
+    for (_, recipient) in &keys {
+        args.extend(["--seal-to", recipient]);
+    }
+    let ran = lab.good(&args);
+    assert_eq!(ran.out, "DIR/bundles/on.tar.gz.age\n");
+    assert!(ran.err.contains("it is sealed"), "{ran}");
+    // The one in the clear is gone, and the sealed one is its owner's alone.
+    assert_eq!(bundles(&lab), ["on.tar.gz.age"]);
+    assert_eq!(fs::metadata(lab.path("bundles/on.tar.gz.age")).expect("there").permissions().mode() & 0o777, 0o600);
+    for (name, _) in &keys {
+        assert_eq!(age_opens(&lab, "bundles/on.tar.gz.age", name).as_deref(), Some(plain.as_slice()), "{name}");
+        let opened = lab.good(&["open", "bundles/on.tar.gz.age", "--identity", name, "--to", &format!("by-{name}")]);
+        assert!(opened.err.contains("this bundle is for on, and this host is called laptop"), "{opened}");
+        let files = unpacked(&lab.path(&format!("by-{name}")));
+        assert!(files.contains(&("install.sh".to_owned(), 0o755)), "{files:?}");
+        assert!(files.contains(&("var/lib/kubelet/pki/kubelet-client.key".to_owned(), 0o600)), "{files:?}");
+        assert!(files.contains(&("etc/kubernetes/pki/ca.crt".to_owned(), 0o644)), "{files:?}");
+    }
+    let folder = fs::metadata(lab.path("by-age")).expect("there").permissions().mode() & 0o777;
+    assert_eq!(folder, 0o700);
+    // Sealing draws keys by chance; what is inside does not change.
+    let first = fs::read(lab.path("bundles/on.tar.gz.age")).expect("a bundle");
+    lab.good(&args);
+    let second = fs::read(lab.path("bundles/on.tar.gz.age")).expect("a bundle");
+    assert_ne!(first, second);
+    assert_eq!(age_opens(&lab, "bundles/on.tar.gz.age", "age").as_deref(), Some(plain.as_slice()));
+    // And back: one that is written in the clear takes the sealed one's place.
+    lab.good(&["bundle", "on"]);
+    assert_eq!(bundles(&lab), ["on.tar.gz"]);
+}
+
+#[test]
+fn what_open_unpacked_installs() {
+    let lab = Lab::issued();
+    let recipient = ssh_key(&lab, "key", "ed25519", "");
+    lab.good(&["bundle", "on", "--seal-to", &recipient]);
+    lab.good(&["open", "bundles/on.tar.gz.age", "-i", "key"]);
+    let root = lab.path("root");
+    fs::create_dir(&root).expect("made");
+    let installed = Command::new("sh").arg(lab.path("on/install.sh")).env("DESTDIR", &root).output().expect("a shell");
+    assert!(installed.status.success(), "{installed:?}");
+    assert!(root.join("var/lib/kubelet/pki/kubelet-client.key").exists());
+}
+
+#[test]
+fn the_cluster_file_says_whom_a_host_is_sealed_to_and_the_command_line_says_it_instead() {
+    let lab = Lab::issued();
+    let (host, admin, other) = (ssh_key(&lab, "host", "ed25519", ""), age_key(&lab, "admin"), age_key(&lab, "other"));
+    lab.write("cluster.yaml", &cluster_with(&format!("[\"{host} root@on\", {admin}]")));
+    lab.good(&["bundle", "on"]);
+    assert_eq!(bundles(&lab), ["on.tar.gz.age"]);
+    assert!(age_opens(&lab, "bundles/on.tar.gz.age", "host").is_some());
+    assert!(age_opens(&lab, "bundles/on.tar.gz.age", "admin").is_some());
+
+    lab.good(&["bundle", "on", "--seal-to", &other]);
+    assert!(age_opens(&lab, "bundles/on.tar.gz.age", "other").is_some());
+    assert!(age_opens(&lab, "bundles/on.tar.gz.age", "host").is_none());
+
+    lab.good(&["bundle", "on", "--unsealed"]);
+    assert_eq!(bundles(&lab), ["on.tar.gz"]);
+
+    // A text alone will do for one.
+    lab.write("cluster.yaml", &cluster_with(&format!("\"{host}\"")));
+    lab.good(&["bundle", "on"]);
+    assert!(age_opens(&lab, "bundles/on.tar.gz.age", "host").is_some());
+
+    // Others have nobody, so that nobody gets anything.
+    let before = lab.snapshot();
+    let refused = lab.run(&["bundle", "--all"]);
+    assert_eq!(refused.status, 3, "{refused}");
+    for says in ["4 hosts have nobody to seal their bundles to", "master-1: it has no sealTo", "--unsealed"] {
+        assert!(refused.err.contains(says), "{says}: {refused}");
+    }
+    assert_eq!(lab.snapshot(), before);
+}
+
+#[test]
+fn a_file_of_recipients_holds_for_all_hosts() {
+    let lab = Lab::issued();
+    let (one, two) = (age_key(&lab, "one"), ssh_key(&lab, "two", "ed25519", ""));
+    lab.write("recipients", &format!("# ours\n\n{one}\n{two} a comment\n"));
+    lab.good(&["bundle", "--all", "--seal-to", "recipients"]);
+    assert_eq!(bundles(&lab).len(), 5);
+    assert!(bundles(&lab).iter().all(|name| name.ends_with(".tar.gz.age")));
+    assert!(age_opens(&lab, "bundles/worker-b1.tar.gz.age", "one").is_some());
+    assert!(age_opens(&lab, "bundles/master-2.tar.gz.age", "two").is_some());
+}
+
+#[test]
+fn known_hosts_gives_each_host_its_own_key_hashed_or_not() {
+    let lab = Lab::issued();
+    let hosts = [
+        ("master-1", "master-1.example.net"),
+        ("master-2", "10.20.0.12"),
+        ("worker-a1.fra1.example.net", "fd20:1::11"),
+        ("on", "[10.20.4.1]:2222"),
+        ("worker-b1", "worker-b1"),
+    ];
+    let mut file = String::from("# learned by hand\n");
+    for (host, known_as) in hosts {
+        let key = ssh_key(&lab, &format!("key-of-{host}"), "ed25519", "");
+        let other = ssh_key(&lab, &format!("other-key-of-{host}"), "ecdsa", "");
+        file.push_str(&format!("{known_as} {other}\n{known_as} {key}\n"));
+    }
+    lab.write("known_hosts", &file);
+    let check = |lab: &Lab| {
+        for (host, _) in hosts {
+            let sealed = format!("bundles/{host}.tar.gz.age");
+            assert!(age_opens(lab, &sealed, &format!("key-of-{host}")).is_some(), "{host}");
+            for (other, _) in hosts.iter().filter(|(other, _)| *other != host) {
+                assert!(age_opens(lab, &sealed, &format!("key-of-{other}")).is_none(), "{host} {other}");
+            }
+        }
+    };
+    lab.good(&["bundle", "--all", "--known-hosts", "known_hosts"]);
+    check(&lab);
+
+    // Hashed by ssh-keygen itself. A port cannot be guessed, so that host stands there without one.
+    lab.write("known_hosts", &file.replace("[10.20.4.1]:2222", "10.20.4.1"));
+    let path = lab.path("known_hosts").display().to_string();
+    good_tool("ssh-keygen", &["-q", "-H", "-f", &path]);
+    assert!(lab.read("known_hosts").contains("|1|") && !lab.read("known_hosts").contains("10.20.4.1"));
+    lab.good(&["bundle", "--all", "--known-hosts", "known_hosts"]);
+    check(&lab);
+
+    // One that it does not know: nothing for anyone.
+    lab.write("known_hosts", &file.replace("worker-b1 ", "worker-b2 "));
+    let before = lab.snapshot();
+    let refused = lab.run(&["bundle", "--all", "--known-hosts", "known_hosts"]);
+    assert_eq!(refused.status, 3, "{refused}");
+    assert!(refused.err.contains("one host has nobody"), "{refused}");
+    assert!(refused.err.contains("worker-b1: known_hosts does not know it") && refused.err.contains("ssh-keyscan"));
+    assert_eq!(lab.snapshot(), before);
+
+    // Clones of one image.
+    let shared = lab.read("key-of-on.pub");
+    lab.write("known_hosts", &format!("on {shared}worker-b1 {shared}"));
+    let refused = lab.run(&["bundle", "on", "worker-b1", "--known-hosts", "known_hosts"]);
+    assert_eq!(refused.status, 3, "{refused}");
+    assert!(refused.err.contains("on and worker-b1 have the same SSH host key"), "{refused}");
+
+    // As a file of recipients it would seal every bundle to every host.
+    let wrong = lab.run(&["bundle", "on", "--seal-to", "known_hosts"]);
+    assert_eq!(wrong.status, 2, "{wrong}");
+    assert!(wrong.err.contains("--known-hosts FILE"), "{wrong}");
+}
+
+#[test]
+fn what_is_no_recipient_is_refused_before_anything_is_written() {
+    let lab = Lab::issued();
+    let good = age_key(&lab, "good");
+    let mut wrong_age = good.clone();
+    wrong_age.replace_range(10..11, if &good[10..11] == "q" { "p" } else { "q" });
+    lab.write("empty", "# nobody\n");
+    lab.write("bad", &format!("{good}\n{wrong_age}\n"));
+    let secret = lab.read("good").lines().last().expect("a secret").to_owned();
+    let before = lab.snapshot();
+    for (given, says) in [
+        ("nobody", "neither a recipient nor a file"),
+        (wrong_age.as_str(), "checksum"),
+        ("ssh-ed25519", "not base64"),
+        ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE", "not base64"),
+        ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA", "cut off, damaged"),
+        ("ecdsa-sha2-nistp256 AAAA", "of the kind ecdsa-sha2-nistp256"),
+        ("empty", "no recipient in DIR/empty"),
+        ("bad", "line 2 of the file of recipients DIR/bad"),
+        (secret.as_str(), "secret key"),
+    ] {
+        let refused = lab.run(&["bundle", "on", "--seal-to", &good, "--seal-to", given]);
+        assert_eq!(refused.status, 2, "{given}: {refused}");
+        assert!(refused.err.contains(says), "{given}: {refused}");
+        assert!(!refused.err.contains(&secret), "a secret is never repeated");
+    }
+    // A key of the right form whose bytes are no point of the curve: y = 2 has none (checked with the curve's equation).
+    let off_curve = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    let refused = lab.run(&["bundle", "on", "--seal-to", off_curve]);
+    assert_eq!(refused.status, 2, "{refused}");
+    assert!(refused.err.contains("no usable public key"), "{refused}");
+    assert_eq!(lab.snapshot(), before);
+}
+
+#[test]
+fn a_faulty_seal_to_is_a_fault_of_the_cluster_file_with_path_and_line() {
+    let lab = Lab::issued();
+    let good = age_key(&lab, "good");
+    let secret = lab.read("good").lines().last().expect("a secret").to_owned();
+    for (seal_to, path, says) in [
+        (format!("{}x", &good[..61]), "nodes[1].sealTo (line 14)", "the checksum in it is wrong"),
+        (format!("[{good}, \"ssh-ed25519 AAAA\"]"), "nodes[1].sealTo[1] (line 14)", "cut off, damaged"),
+        ("\"ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAAwD/\"".to_owned(), "nodes[1].sealTo (line 14)", "behind ssh-rsa"),
+        (secret.clone(), "nodes[1].sealTo (line 14)", "it is a secret key"),
+        ("{age: x}".to_owned(), "nodes[1].sealTo (line 14)", "needed here"),
+        ("[[x]]".to_owned(), "nodes[1].sealTo[0] (line 14)", "a text is needed here"),
+    ] {
+        lab.write("cluster.yaml", &cluster_with(&seal_to));
+        let refused = lab.run(&["bundle", "--all"]);
+        assert_eq!(refused.status, 2, "{seal_to}: {refused}");
+        assert!(refused.err.contains(path) && refused.err.contains(says), "{seal_to}: {refused}");
+        assert!(!refused.err.contains(&secret[..30]), "a secret is never repeated");
+    }
+}
+
+#[test]
+fn a_sealed_bundle_stays_closed_for_others_and_when_it_was_touched() {
+    let lab = Lab::issued();
+    let recipient = age_key(&lab, "ours");
+    age_key(&lab, "theirs");
+    ssh_key(&lab, "ssh", "ed25519", "");
+    ssh_key(&lab, "ecdsa", "ecdsa", "");
+    lab.good(&["bundle", "on", "--seal-to", &recipient]);
+    let good = fs::read(lab.path("bundles/on.tar.gz.age")).expect("a bundle");
+    let refused = |file: &str, key: &str, status: u8, says: &str| {
+        let refused = lab.run(&["open", file, "-i", key]);
+        assert_eq!(refused.status, status, "{file} {key}: {refused}");
+        assert!(refused.err.contains(says), "{file} {key}: {says}: {refused}");
+        assert!(refused.err.contains("hint:") || file == "nothing", "{file} {key}: {refused}");
+        assert!(!lab.path("on").exists());
+    };
+    refused("bundles/on.tar.gz.age", "theirs", 3, "sealed to somebody else: to an age key");
+    refused("bundles/on.tar.gz.age", "ssh", 3, "sealed to somebody else: to an age key");
+    refused("bundles/on.tar.gz.age", "ecdsa", 2, "ecdsa-sha2-nistp256 cannot be used here");
+    refused("bundles/on.tar.gz.age", "cluster.yaml", 2, "no private key in OpenSSH's format");
+    refused("bundles/on.tar.gz.age", "ssh.pub", 2, "it is a public key");
+    refused("bundles/on.tar.gz.age", "nothing", 2, "there is no identity DIR/nothing");
+    refused("nothing", "ours", 2, "there is no bundle DIR/nothing");
+
+    // No byte can be changed, and no end left out.
+    let file = "bad.age";
+    for at in (0..good.len()).step_by(97) {
+        let mut bad = good.clone();
+        bad[at] ^= 1;
+        fs::write(lab.path(file), bad).expect("written");
+        let refused = lab.run(&["open", file, "-i", "ours"]);
+        assert!([2, 3].contains(&refused.status), "byte {at}: {refused}");
+        assert!(!lab.path("on").exists());
+    }
+    for cut in [0, 10, 40, 150, good.len() / 2, good.len() - 1] {
+        fs::write(lab.path(file), &good[..cut]).expect("written");
+        let refused = lab.run(&["open", file, "-i", "ours"]);
+        assert_eq!(refused.status, 2, "cut at {cut}: {refused}");
+    }
+    fs::write(lab.path(file), [good.as_slice(), b"x"].concat()).expect("written");
+    refused(file, "ours", 2, "it is damaged");
+
+    // Sealed by stock age, to us, and no bundle; made for mail; sealed with a passphrase.
+    let (bad, path) = (lab.path(file).display().to_string(), lab.path("cluster.yaml").display().to_string());
+    good_tool("age", &["-r", &recipient, "-o", &bad, &path]);
+    refused(file, "ours", 2, "what is sealed in it is no good bundle");
+    good_tool("age", &["-a", "-r", &recipient, "-o", &bad, &path]);
+    refused(file, "ours", 2, "armored");
+    fs::write(lab.path(file), "age-encryption.org/v1\n-> scrypt bUFpbCBtZSBzb21ldGhpbmc 10\nAAAA\n--- AAAA\n")
+        .expect("written");
+    refused(file, "ours", 2, "sealed with a passphrase");
+    fs::write(lab.path(file), "age-encryption.org/v9\n-> X25519 a\n").expect("written");
+    refused(file, "ours", 2, "its header is damaged");
+
+    // What is there is never overwritten.
+    fs::create_dir(lab.path("on")).expect("made");
+    let there = lab.run(&["open", "bundles/on.tar.gz.age", "-i", "ours"]);
+    assert_eq!(there.status, 3, "{there}");
+    assert!(there.err.contains("DIR/on is there already"), "{there}");
+}
+
+#[test]
+fn open_takes_an_unsealed_bundle_too_and_lists_without_writing() {
+    let lab = Lab::issued();
+    lab.good(&["bundle", "on"]);
+    let before = lab.snapshot();
+    let listed = lab.good(&["open", "bundles/on.tar.gz", "--list"]);
+    assert!(
+        listed.out.contains("0600 ") && listed.out.contains(" var/lib/kubelet/pki/kubelet-client.key\n"),
+        "{listed}"
+    );
+    assert!(listed.err.contains("not signed"), "{listed}");
+    assert_eq!(lab.snapshot(), before);
+    lab.good(&["open", "bundles/on.tar.gz"]);
+    assert!(lab.path("on/install.sh").exists());
+    fs::write(lab.path("bad"), &fs::read(lab.path("bundles/on.tar.gz")).expect("a bundle")[..1000]).expect("written");
+    let damaged = lab.run(&["open", "bad", "--to", "elsewhere"]);
+    assert_eq!(damaged.status, 2, "{damaged}");
+    assert!(damaged.err.contains("it is no good bundle") && !lab.path("elsewhere").exists(), "{damaged}");
+}
+
+#[test]
+fn an_encrypted_ssh_key_opens_with_its_passphrase_typed_or_from_a_file() {
+    let mut lab = Lab::issued();
+    let recipient = ssh_key(&lab, "key", "ed25519", "open sesame");
+    lab.good(&["bundle", "on", "--seal-to", &recipient]);
+    let open = ["open", "bundles/on.tar.gz.age", "-i", "key", "--list"];
+    let nobody = lab.run(&open);
+    assert_eq!(nobody.status, 2, "{nobody}");
+    assert!(nobody.err.contains("no terminal") && nobody.err.contains("--identity-passphrase-file"), "{nobody}");
+    lab.typed = Some(["wrong", "", "open sesame"].map(str::to_owned).into());
+    assert!(lab.good(&open).err.contains("the passphrase is wrong, try again"));
+    lab.typed = Some(["wrong", "wrong", "wrong"].map(str::to_owned).into());
+    let wrong = lab.run(&open);
+    assert_eq!(wrong.status, 3, "{wrong}");
+    lab.typed = None;
+    lab.write("passphrase", "open sesame\n");
+    lab.good(&[&open[..], &["--identity-passphrase-file", "passphrase"]].concat());
+    lab.write("passphrase", "close sesame\n");
+    let wrong = lab.run(&[&open[..], &["--identity-passphrase-file", "passphrase"]].concat());
+    assert_eq!(wrong.status, 3, "{wrong}");
+}
+
+#[test]
+fn show_says_of_a_sealed_file_what_it_is_sealed_to_and_no_more() {
+    let lab = Lab::issued();
+    let (age, ssh) = (age_key(&lab, "age"), ssh_key(&lab, "ssh", "ed25519", ""));
+    lab.good(&["bundle", "on", "--seal-to", &age, "--seal-to", &ssh]);
+    let shown = lab.good(&["show", "bundles/on.tar.gz.age"]);
+    assert!(shown.out.contains("sealed file") && shown.out.contains("an age key"), "{shown}");
+    assert!(shown.out.contains("an SSH key (ssh-ed25519)") && !shown.out.contains("prod"), "{shown}");
+    fs::write(lab.path("bad"), "age-encryption.org/v1\n-> \u{1b}[2J x\n--- x\n").expect("written");
+    assert!(!lab.good(&["show", "bad"]).out.contains('\u{1b}'));
+    fs::write(lab.path("bad"), "age-encryption.org/v1\n-> X25519").expect("written");
+    assert_eq!(lab.run(&["show", "bad"]).status, 2);
+}

@@ -1,0 +1,232 @@
+//! Signed bundles: `ssh-keygen -Y verify` accepts the signature, install.sh and `open` refuse what does not verify once they
+//! know the signer.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use crate::sealing::ssh_key;
+use crate::support::{Lab, good_tool};
+
+/// A laboratory with a signed bundle of `on`, and `allowed_signers` with its signer.
+fn signed() -> Lab {
+    let lab = Lab::issued();
+    let public = ssh_key(&lab, "signer", "ed25519", "");
+    lab.write("allowed_signers", &format!("admin@example.net {public}\n"));
+    lab.good(&["bundle", "on", "--sign-with", "signer"]);
+    lab
+}
+
+/// `on.tar.gz` unpacked by tar.
+fn unpack(lab: &Lab) -> PathBuf {
+    let _ = fs::remove_dir_all(lab.path("on"));
+    let archive = lab.path("bundles/on.tar.gz").display().to_string();
+    good_tool("tar", &["-xzf", &archive, "-C", &lab.dir().display().to_string()]);
+    lab.path("on")
+}
+
+fn install(lab: &Lab, unpacked: &Path, arguments: &[&str]) -> Output {
+    let root = lab.path("root");
+    fs::create_dir_all(&root).expect("made");
+    let mut command = Command::new("dash");
+    command.arg(unpacked.join("install.sh")).args(arguments).env("DESTDIR", root).current_dir(lab.dir());
+    command.envs(&lab.env).output().expect("dash runs")
+}
+
+fn refused(lab: &Lab, output: &Output, says: &str) {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && stderr.contains(says), "{says}: {output:?}");
+    let kept = fs::read_dir(lab.path("root")).expect("a folder").count();
+    assert!(kept == usize::from(lab.path("root/etc").exists()), "nothing was touched");
+    assert!(!lab.path("root/var").exists() && !lab.path("root/etc/kubernetes/kubelet.conf").exists());
+}
+
+#[test]
+fn ssh_keygen_accepts_the_signature_of_every_kind_of_key_that_signs() {
+    let lab = Lab::issued();
+    for kind in ["ed25519", "ecdsa"] {
+        let public = ssh_key(&lab, kind, kind, "");
+        lab.write("allowed_signers", &format!("admin@example.net {public}\n"));
+        lab.good(&["bundle", "on", "--sign-with", kind]);
+        let folder = unpack(&lab);
+        let verify = |namespace: &str| {
+            let mut command = Command::new("ssh-keygen");
+            command.args(["-Y", "verify", "-I", "admin@example.net", "-n", namespace, "-f"]);
+            command.arg(lab.path("allowed_signers")).arg("-s").arg(folder.join("manifest.json.sig"));
+            let manifest = fs::File::open(folder.join("manifest.json")).expect("a manifest");
+            command.stdin(Stdio::from(manifest)).output().expect("ssh-keygen runs")
+        };
+        assert!(verify("clusterctl-bundle").status.success(), "{kind}: {:?}", verify("clusterctl-bundle"));
+        assert!(!verify("file").status.success(), "{kind}");
+        // The same bytes for the same input, signed or not.
+        let first = fs::read(lab.path("bundles/on.tar.gz")).expect("a bundle");
+        lab.good(&["bundle", "on", "--sign-with", kind]);
+        assert_eq!(fs::read(lab.path("bundles/on.tar.gz")).expect("a bundle"), first, "{kind}");
+        lab.good(&["open", "bundles/on.tar.gz", "--signer", "allowed_signers", "--list"]);
+        let shown = lab.good(&["show", "bundles/on.tar.gz"]).out;
+        let key = lab.path(&format!("{kind}.pub")).display().to_string();
+        let listed = good_tool("ssh-keygen", &["-l", "-f", &key]);
+        let fingerprint = listed.split(' ').nth(1).expect("a fingerprint");
+        assert!(shown.contains(&format!("signed with  {fingerprint}")), "{fingerprint}: {shown}");
+    }
+}
+
+#[test]
+fn open_accepts_what_ssh_keygen_signed() {
+    let lab = signed();
+    let folder = unpack(&lab);
+    for kind in ["ed25519", "ecdsa", "rsa"] {
+        let public = ssh_key(&lab, kind, kind, "");
+        lab.write("allowed_signers", &format!("{kind}@example.net {public}\n"));
+        fs::remove_file(folder.join("manifest.json.sig")).expect("removed");
+        let key = lab.path(kind).display().to_string();
+        let manifest = folder.join("manifest.json").display().to_string();
+        good_tool("ssh-keygen", &["-q", "-Y", "sign", "-f", &key, "-n", "clusterctl-bundle", &manifest]);
+        let (archive, dir) = (lab.path("theirs.tar.gz").display().to_string(), lab.dir().display().to_string());
+        good_tool("tar", &["-czf", &archive, "-C", &dir, "on"]);
+        let opened = lab.good(&["open", "theirs.tar.gz", "--signer", "allowed_signers", "--list"]);
+        assert!(opened.err.contains(&format!("signed by {kind}@example.net")), "{opened}");
+    }
+}
+
+#[test]
+fn install_sh_refuses_what_does_not_verify_when_it_was_told_the_signer() {
+    let mut lab = signed();
+    let folder = unpack(&lab);
+    let stranger = ssh_key(&lab, "stranger", "ed25519", "");
+    lab.write("others", &format!("other@example.net {stranger}\n"));
+    let manifest = fs::read(folder.join("manifest.json")).expect("a manifest");
+
+    refused(&lab, &install(&lab, &folder, &["--signer", "others"]), "signed by nobody who is allowed to");
+    refused(&lab, &install(&lab, &folder, &["--signer=nowhere"]), "cannot be read");
+    lab.env.insert("CLUSTERCTL_SIGNER".into(), lab.path("others").into());
+    refused(&lab, &install(&lab, &folder, &[]), "signed by nobody who is allowed to");
+    lab.env.clear();
+    let usual = lab.path("root/etc/kubernetes/clusterctl");
+    fs::create_dir_all(&usual).expect("made");
+    fs::copy(lab.path("others"), usual.join("allowed_signers")).expect("copied");
+    refused(&lab, &install(&lab, &folder, &[]), "signed by nobody who is allowed to");
+    fs::remove_dir_all(lab.path("root/etc")).expect("removed");
+
+    // Changed after it was signed, with all checksums put right: the manifest, and a file with it.
+    let changed = String::from_utf8(manifest.clone()).expect("text").replace("\"generation\": ", "\"generation\": 1");
+    fs::write(folder.join("manifest.json"), &changed).expect("written");
+    let sum = good_tool("sha256sum", &[&folder.join("manifest.json").display().to_string()]);
+    fs::write(folder.join("manifest.sha256"), format!("{}  manifest.json\n", &sum[..64])).expect("written");
+    refused(&lab, &install(&lab, &folder, &["--signer", "allowed_signers"]), "is not what admin@example.net signed");
+    fs::write(folder.join("manifest.json"), &manifest).expect("written");
+
+    // Signed for something else, by the same key.
+    let (key, path) = (lab.path("signer").display().to_string(), folder.join("manifest.json").display().to_string());
+    let good = fs::read(folder.join("manifest.json.sig")).expect("a signature");
+    fs::remove_file(folder.join("manifest.json.sig")).expect("removed");
+    refused(&lab, &install(&lab, &folder, &["--signer", "allowed_signers"]), "this bundle is not signed");
+    good_tool("ssh-keygen", &["-q", "-Y", "sign", "-f", &key, "-n", "file", &path]);
+    refused(&lab, &install(&lab, &folder, &["--signer", "allowed_signers"]), "is not what admin@example.net signed");
+    fs::write(folder.join("manifest.json.sig"), &good[..good.len() / 2]).expect("written");
+    refused(&lab, &install(&lab, &folder, &["--signer", "allowed_signers"]), "its signature is damaged");
+    fs::write(folder.join("manifest.json.sig"), &good).expect("written");
+
+    let sum = good_tool("sha256sum", &[&path]);
+    fs::write(folder.join("manifest.sha256"), format!("{}  manifest.json\n", &sum[..64])).expect("written");
+    let usage = install(&lab, &folder, &["--signer"]);
+    assert_eq!(usage.status.code(), Some(2), "{usage:?}");
+    let installed = install(&lab, &folder, &["--signer", "allowed_signers"]);
+    assert!(installed.status.success() && installed.stderr.is_empty(), "{installed:?}");
+    assert!(String::from_utf8_lossy(&installed.stdout).contains("Signed by admin@example.net.\n"), "{installed:?}");
+    // Once the host has the file, nothing has to be said.
+    fs::copy(lab.path("allowed_signers"), usual.join("allowed_signers")).expect("copied");
+    let again = install(&lab, &folder, &[]);
+    assert!(String::from_utf8_lossy(&again.stdout).contains("Signed by admin@example.net.\n"), "{again:?}");
+}
+
+#[test]
+fn install_sh_says_when_it_did_not_check_and_when_it_cannot() {
+    let mut lab = signed();
+    let folder = unpack(&lab);
+    let unchecked = install(&lab, &folder, &["--dry-run"]);
+    let said = String::from_utf8_lossy(&unchecked.stdout).into_owned();
+    assert!(unchecked.status.success() && said.contains("Signature not checked: no --signer was given"), "{said}");
+    // A host with everything but ssh-keygen.
+    let bin = lab.path("bin");
+    fs::create_dir(&bin).expect("made");
+    for name in ["dirname", "id", "sha256sum", "cut", "sed", "grep", "tr", "wc", "head", "date", "expr", "uname"] {
+        let found = good_tool("sh", &["-c", &format!("command -v {name}")]);
+        std::os::unix::fs::symlink(found.trim(), bin.join(name)).expect("linked");
+    }
+    let dash = good_tool("sh", &["-c", "command -v dash"]);
+    std::os::unix::fs::symlink(dash.trim(), bin.join("dash")).expect("linked");
+    lab.env.insert("PATH".into(), bin.into());
+    refused(&lab, &install(&lab, &folder, &["--signer", "allowed_signers"]), "there is no ssh-keygen on this host");
+}
+
+#[test]
+fn open_refuses_what_nobody_who_may_has_signed() {
+    let lab = signed();
+    let stranger = ssh_key(&lab, "stranger", "ed25519", "");
+    lab.write("others", &format!("other@example.net {stranger}\n"));
+    lab.write("nobody", "# nobody\n");
+    lab.write("damaged", "admin ssh-ed25519 AAAA\n");
+    let refused = |args: &[&str], status: u8, says: &str| {
+        let refused = lab.run(&[&["open"][..], args].concat());
+        assert_eq!(refused.status, status, "{args:?}: {refused}");
+        assert!(refused.err.contains(says) && !lab.path("on").exists(), "{args:?}: {refused}");
+    };
+    refused(&["bundles/on.tar.gz", "--signer", "others"], 3, "who is not among the allowed signers");
+    refused(&["bundles/on.tar.gz", "--signer", "nobody"], 2, "it allows nobody");
+    refused(&["bundles/on.tar.gz", "--signer", "damaged"], 2, "line 1");
+    refused(&["bundles/on.tar.gz", "--signer", "nowhere"], 2, "there is no file of allowed signers");
+    lab.good(&["bundle", "on"]);
+    refused(&["bundles/on.tar.gz", "--signer", "allowed_signers"], 3, "it is not signed");
+    // Sealed and signed at once: both are looked at.
+    let host = ssh_key(&lab, "host", "ed25519", "");
+    lab.good(&["bundle", "on", "--seal-to", &host, "--sign-with", "signer"]);
+    refused(&["bundles/on.tar.gz.age", "-i", "host", "--signer", "others"], 3, "not among the allowed signers");
+    lab.good(&["open", "bundles/on.tar.gz.age", "-i", "host", "--signer", "allowed_signers"]);
+    // The signature is an own file of the bundle, and its mode that of the others.
+    let mode = fs::metadata(lab.path("on/manifest.json.sig")).expect("there").permissions().mode() & 0o777;
+    assert_eq!(mode, 0o644);
+}
+
+#[test]
+fn a_signing_key_that_does_not_work_signs_nothing_and_nothing_is_written() {
+    let mut lab = Lab::issued();
+    ssh_key(&lab, "key", "ed25519", "open sesame");
+    lab.write("wrong", "close sesame\n");
+    lab.write("right", "open sesame\n");
+    let pem = lab.read("key");
+    lab.write("cut", &pem[..pem.len() / 2]);
+    ssh_key(&lab, "rsa", "rsa", "");
+    lab.write("old", "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----\n");
+    let before = lab.snapshot();
+    for (args, status, says) in [
+        (&["nowhere"][..], 2, "there is no signing key DIR/nowhere"),
+        (&["cluster.yaml"], 2, "no private key in OpenSSH's format"),
+        (&["key.pub"], 2, "it is a public key"),
+        (&["cut"], 2, "the private key is damaged"),
+        (&["old"], 2, "ssh-keygen -p"),
+        (&["rsa"], 2, "a key of the kind ssh-rsa cannot be used here"),
+        (&["bundles"], 2, "there is no signing key"),
+        (&["key"], 2, "there is no terminal to ask on: give it with --sign-passphrase-file FILE"),
+        (&["key", "--sign-passphrase-file", "wrong"], 3, "the passphrase of the private key is wrong"),
+        (&["key", "--sign-passphrase-file", "nowhere"], 2, "there is no passphrase file"),
+    ] {
+        let refused = lab.run(&[&["bundle", "on", "--sign-with"][..], args].concat());
+        assert_eq!(refused.status, status, "{args:?}: {refused}");
+        assert!(refused.err.contains(says), "{args:?}: {refused}");
+        assert_eq!(lab.snapshot(), before, "{args:?}");
+    }
+    lab.typed = Some(["wrong", "open sesame"].map(str::to_owned).into());
+    lab.good(&["bundle", "on", "--sign-with", "key"]);
+    lab.typed = None;
+    lab.good(&["bundle", "--all", "--sign-with", "key", "--sign-passphrase-file", "right"]);
+}
+
+#[test]
+fn the_verifiers_bundle_is_signed_too_and_still_verifies() {
+    let lab = signed();
+    lab.good(&["bundle", "--verifier", "--sign-with", "signer"]);
+    let listed = lab.good(&["open", "verifier.tar.gz", "--signer", "allowed_signers", "--list"]);
+    assert!(listed.out.contains("manifest.json.sig"), "{listed}");
+}

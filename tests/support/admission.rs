@@ -1,0 +1,104 @@
+//! ValidatingAdmissionPolicies as kube-apiserver applies them (`apiserver/pkg/admission/plugin/policy/validating`): what
+//! matches is judged, what fails to evaluate is denied, and the CEL interpreter is nobody's here.
+
+use k8s_openapi::api::admissionregistration::v1::{NamedRuleWithOperations, ValidatingAdmissionPolicy};
+use serde_json::{Value, json};
+
+use super::authorization::{evaluate, value_of};
+
+/// The policies of a folder.
+pub(crate) struct Admission(pub(crate) Vec<ValidatingAdmissionPolicy>);
+
+/// Something that is written.
+pub(crate) struct Write<'a> {
+    /// Who writes.
+    pub(crate) user: &'a str,
+    /// Their groups.
+    pub(crate) groups: &'a [&'a str],
+    /// `CREATE`, `UPDATE`, `DELETE`, `CONNECT`
+    pub(crate) operation: &'a str,
+    /// API group and resource.
+    pub(crate) resource: (&'a str, &'a str),
+    /// Subresource, or nothing.
+    pub(crate) subresource: &'a str,
+    /// What is written; null when it is deleted.
+    pub(crate) object: Value,
+    /// What was there; null when it is created.
+    pub(crate) old: Value,
+}
+
+impl Admission {
+    /// The messages of those validations that a write does not pass; empty when it is admitted.
+    pub(crate) fn refusals(&self, write: &Write<'_>) -> Vec<String> {
+        self.0.iter().flat_map(|policy| refusals(policy, write)).collect()
+    }
+}
+
+fn refusals(policy: &ValidatingAdmissionPolicy, write: &Write<'_>) -> Vec<String> {
+    let spec = policy.spec.as_ref().expect("a spec");
+    let constraints = spec.match_constraints.as_ref().expect("constraints");
+    let rules = constraints.resource_rules.as_deref().unwrap_or_default();
+    if !rules.iter().any(|rule| matches(rule, write)) {
+        return Vec::new();
+    }
+    let request = request(write);
+    let base = [("request", &request), ("object", &write.object), ("oldObject", &write.old)];
+    for condition in spec.match_conditions.as_deref().unwrap_or_default() {
+        match evaluate(&condition.expression, &base) {
+            Ok(true) => {}
+            Ok(false) => return Vec::new(),
+            Err(error) => return vec![format!("{}: {error}", condition.name)],
+        }
+    }
+    let mut variables = json!({});
+    for variable in spec.variables.as_deref().unwrap_or_default() {
+        let known = [&base[..], &[("variables", &variables)]].concat();
+        // One that fails is missed by whoever asks for it, and by nobody else.
+        if let Ok(value) = value_of(&variable.expression, &known) {
+            variables[&variable.name] = value;
+        }
+    }
+    let known = [&base[..], &[("variables", &variables)]].concat();
+    let mut refusals = Vec::new();
+    for validation in spec.validations.as_deref().unwrap_or_default() {
+        match evaluate(&validation.expression, &known) {
+            Ok(true) => {}
+            Ok(false) => refusals.push(validation.message.clone().expect("a message")),
+            Err(error) => refusals.push(format!("{}: {error}", validation.expression)),
+        }
+    }
+    refusals
+}
+
+fn matches(rule: &NamedRuleWithOperations, write: &Write<'_>) -> bool {
+    let has = |list: &Option<Vec<String>>, item: &str| list.as_deref().unwrap_or_default().iter().any(|i| i == item);
+    let (group, resource) = write.resource;
+    let path = match write.subresource {
+        "" => resource.to_owned(),
+        sub => format!("{resource}/{sub}"),
+    };
+    let any_part = !write.subresource.is_empty() && has(&rule.resources, &format!("{resource}/*"));
+    has(&rule.api_groups, group)
+        && has(&rule.api_versions, "v1")
+        && has(&rule.operations, write.operation)
+        && (has(&rule.resources, &path) || any_part)
+}
+
+/// What is empty is not there, as in the API's own form (`admission/v1`, `AdmissionRequest`).
+fn request(write: &Write<'_>) -> Value {
+    let mut request = json!({
+        "uid": "9f1c", "operation": write.operation,
+        "resource": {"group": write.resource.0, "version": "v1", "resource": write.resource.1},
+        "userInfo": {"username": write.user, "groups": write.groups},
+    });
+    let thing = if write.object.is_null() { &write.old } else { &write.object };
+    for (key, value) in [("name", &thing["metadata"]["name"]), ("namespace", &thing["metadata"]["namespace"])] {
+        if value.is_string() {
+            request[key] = value.clone();
+        }
+    }
+    if !write.subresource.is_empty() {
+        request["subResource"] = json!(write.subresource);
+    }
+    request
+}

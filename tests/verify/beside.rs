@@ -1,0 +1,183 @@
+//! What one look at an address would miss: several servers behind it, one that changes its mind, one that speaks HTTP/2
+//! alone, a root that is ours by every word it says.
+
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use clusterctl::cluster::profile::Profile;
+use clusterctl::pki::authority::{Authority, Credential};
+use clusterctl::pki::certificate::Certificate;
+use clusterctl::pki::pem;
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+
+use super::hostile::speaker;
+use super::site::{Foreign, SERVER};
+
+const PODS: &str = r#"{"kind":"PodList","apiVersion":"v1","metadata":{},"items":null}"#;
+
+fn pods(out: &mut dyn std::io::Write) -> std::io::Result<()> {
+    write!(out, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{PODS}", PODS.len())
+}
+
+/// Passes connections on to the server that `choose` names for their number; `None` is hung up on.
+fn balance(choose: impl Fn(usize) -> Option<u16> + Send + Sync + 'static) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    let count = AtomicUsize::new(0);
+    std::thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let Some(to) = choose(count.fetch_add(1, Ordering::SeqCst)) else { continue };
+            let server = TcpStream::connect(("127.0.0.1", to)).expect("it listens");
+            for (mut from, mut into) in [(&client, &server), (&server, &client)]
+                .map(|(a, b)| (a.try_clone().expect("a descriptor"), b.try_clone().expect("a descriptor")))
+            {
+                std::thread::spawn(move || {
+                    // Whoever ends it, the other learns of it.
+                    let _ = std::io::copy(&mut from, &mut into);
+                    let _ = into.shutdown(std::net::Shutdown::Write);
+                });
+            }
+        }
+    });
+    port
+}
+
+#[test]
+fn every_server_behind_an_address_has_to_be_as_good_as_the_first() {
+    let mut lab = Foreign::new();
+    let good = lab.issue();
+    let authority = Authority::open(&lab.root, lab.now).expect("a fit root");
+    let of_node_2 = lab.cluster.node_leaves(&lab.cluster.nodes[1]);
+    let issued = |profile: Profile| -> Credential {
+        let leaf = of_node_2.iter().find(|leaf| leaf.profile == profile).expect("in the table");
+        authority.issue(leaf, lab.cluster.keys).expect("a credential").into_inner()
+    };
+    // Another node answers the calls, with what it serves, or with what it calls masters with.
+    let (server, client) = (issued(Profile::KubeletServer), issued(Profile::KubeletClient));
+    let front = speaker(&good, &good, pods);
+    for (behind, wrong) in [(&good, &[][..]), (&server, &["name"]), (&client, &["name", "usage"])] {
+        let behind = speaker(behind, behind, pods);
+        lab.target.nodes[0].port = balance(move |turn| Some(if turn == 0 { front } else { behind }));
+        let verdicts = lab.verdicts();
+        for check in ["chain", "name", "usage", "dates"] {
+            let expected = if wrong.contains(&check) { "fail" } else { "pass" };
+            assert_eq!(verdicts[check].0, expected, "{check}: {verdicts:#?}");
+        }
+        let told = wrong.iter().all(|check| verdicts[*check].1.starts_with("on another connection: "));
+        assert!(told, "{verdicts:#?}");
+    }
+}
+
+#[test]
+fn a_limit_on_connections_is_no_refusal() {
+    let mut lab = Foreign::new();
+    let good = lab.issue();
+    let kubelet = speaker(&good, &good, pods);
+    // The look and the master's call get through; then it is full.
+    lab.target.nodes[0].port = balance(move |turn| (turn < 2).then_some(kubelet));
+    lab.expect(&[
+        ("caller", "pass"),
+        ("anonymous", "not-proven"),
+        ("stranger forged-ca", "not-proven"),
+        ("stranger unknown-ca", "not-proven"),
+        ("neighbour", "not-proven"),
+    ]);
+}
+
+/// A server with this protocol alone, by hyper.
+fn serving(lab: &Foreign, alpn: &[u8]) -> u16 {
+    let credential = lab.issue();
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(credential.key.expose_pkcs8().to_vec()));
+    let chain = vec![CertificateDer::from(credential.certificate.der().to_vec())];
+    let mut config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .expect("they fit");
+    config.alpn_protocols = vec![alpn.to_vec()];
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    listener.set_nonblocking(true).expect("it can");
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+            while let Ok((stream, _)) = listener.accept().await {
+                let acceptor = acceptor.clone();
+                tokio::spawn(async move {
+                    let Ok(tls) = acceptor.accept(stream).await else { return };
+                    let answer = service_fn(|_: Request<hyper::body::Incoming>| async {
+                        let body = Full::new(Bytes::from_static(PODS.as_bytes()));
+                        Ok::<_, std::convert::Infallible>(Response::new(body))
+                    });
+                    let http = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+                    // A client that goes is its own affair.
+                    let _ = http.serve_connection(TokioIo::new(tls), answer).await;
+                });
+            }
+        });
+    });
+    port
+}
+
+#[test]
+fn http_2_alone_is_spoken_and_what_calls_itself_that_and_is_not_proves_nothing() {
+    let mut lab = Foreign::new();
+    lab.target.nodes[0].port = serving(&lab, b"h2");
+    lab.expect(&[("tls", "pass"), ("caller", "pass"), ("anonymous", "fail"), ("neighbour", "fail")]);
+    // It agrees to HTTP/1.1 and speaks HTTP/2.
+    lab.target.nodes[0].port = serving(&lab, b"http/1.1");
+    lab.expect(&[("tls", "pass"), ("caller", "not-proven"), ("anonymous", "not-proven")]);
+    // It speaks neither.
+    lab.target.nodes[0].port = serving(&lab, b"spdy/3");
+    lab.expect(&[("tls", "fail"), ("caller", "not-proven"), ("anonymous", "not-proven")]);
+    assert!(lab.verdicts()["tls"].1.contains("NoApplicationProtocol"), "{:#?}", lab.verdicts());
+}
+
+#[test]
+fn a_root_with_our_roots_very_name_and_key_identifier_is_another() {
+    let lab = Foreign::new();
+    let ours = &lab.root.certificate;
+    let key_id: Vec<String> = ours.subject_key_id.iter().flatten().map(|byte| format!("{byte:02X}")).collect();
+    std::fs::write(
+        lab.path("twin.cnf"),
+        format!(
+            "[req]\nprompt=no\nstring_mask=utf8only\ndistinguished_name=dn\nx509_extensions=v3\n[dn]\nO=lab\nCN=lab root\n\
+             [v3]\nbasicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign,cRLSign\n\
+             subjectKeyIdentifier={}\n",
+            key_id.join(":")
+        ),
+    )
+    .expect("written");
+    lab.openssl(&[
+        "req",
+        "-x509",
+        "-config",
+        "twin.cnf",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-keyout",
+        "twin.key",
+        "-out",
+        "twin.crt",
+        "-days",
+        "90",
+    ]);
+    let pem = std::fs::read(lab.path("twin.crt")).expect("written");
+    let twin = Certificate::from_der(pem::certificates(&pem).expect("PEM").remove(0)).expect("a root");
+    assert_eq!((&twin.subject.der, &twin.subject_key_id), (&ours.subject.der, &ours.subject_key_id));
+    lab.sign("twin", SERVER, "server");
+    let _server = lab.s_server(&["-www"]);
+    lab.expect(&[("chain", "fail"), ("name", "pass"), ("possession", "pass"), ("anonymous", "not-proven")]);
+}

@@ -1,0 +1,86 @@
+//! Many nodes, and nodes that never answer.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration as StdDuration, Instant};
+
+use clusterctl::verify::checks::{Clock, judge};
+use clusterctl::verify::finding::{Finding, Status};
+use clusterctl::verify::options::Options;
+use clusterctl::verify::probe::run;
+use time::Duration;
+
+use super::lab::lab;
+
+/// A stranger's timing: nodes that take a connection and never say a word, beside others that are well.
+#[test]
+fn hosts_that_never_answer_do_not_hold_up_the_others() {
+    const GOOD: usize = 150;
+    const SILENT: usize = 400;
+    let lab = lab(1, GOOD, None);
+    let mut target = (*lab.target).clone();
+    // Nobody accepts: the kernel completes the handshake of TCP, and that is all that ever happens.
+    let holes: Vec<std::net::TcpListener> =
+        (0..SILENT).map(|_| std::net::TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
+    for (i, hole) in holes.iter().enumerate() {
+        let mut peer = target.nodes[0].clone();
+        (peer.name, peer.port) = (format!("hole-{i}"), hole.local_addr().expect("an address").port());
+        peer.addresses = vec![clusterctl::cluster::address::Address::parse("127.0.0.1").expect("an address")];
+        peer.asked_for = false;
+        target.nodes.insert(i * target.nodes.len() / SILENT, peer);
+    }
+    let limit = StdDuration::from_secs(4);
+    let options = Options { timeout: limit, readonly_port: None, ..Options::default() };
+    let began = Instant::now();
+    let seen = run(&Arc::new(target.clone()), &options, lab.now, &|_, _| {}).expect("a network");
+    let took = began.elapsed();
+    assert!(took < 2 * limit + StdDuration::from_secs(2), "{took:?}");
+    let findings = judge(&target, &seen, Clock { now: lab.now, expires_within: Duration::days(30) });
+    let count = |hole: bool, id: &str, status: Status| {
+        let wanted = |f: &&Finding| f.id.to_string() == id && f.status == status && f.host.starts_with("hole-") == hole;
+        findings.iter().filter(wanted).count()
+    };
+    assert_eq!((count(true, "node.tls", Status::Fail), count(true, "node.connect", Status::Pass)), (SILENT, SILENT));
+    assert_eq!((count(false, "node.caller", Status::Pass), count(false, "node.config", Status::Pass)), (GOOD, GOOD));
+}
+
+#[test]
+#[ignore = "a measurement: run it alone, in a release build"]
+#[expect(clippy::print_stdout, reason = "a measurement is there to be read")]
+fn measured_1000_black_holes_beside_1000_good_nodes_and_10_000_nodes() {
+    let peak = || {
+        let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
+        status.lines().find(|line| line.starts_with("VmHWM")).expect("there").to_owned()
+    };
+    let nodes: usize = std::env::var("NODES").ok().and_then(|n| n.parse().ok()).unwrap_or(1000);
+    let holes: usize = std::env::var("HOLES").ok().and_then(|n| n.parse().ok()).unwrap_or(1000);
+    let lab = lab(1, nodes, None);
+    let mut target = (*lab.target).clone();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    for i in 0..holes {
+        let mut peer = target.nodes[0].clone();
+        // Half are silent after TCP opened, until the backlog is full; the other half then do not even open.
+        (peer.name, peer.port) = (format!("hole-{i}"), listener.local_addr().expect("an address").port());
+        peer.addresses = vec![clusterctl::cluster::address::Address::parse("127.0.0.1").expect("an address")];
+        peer.asked_for = false;
+        target.nodes.insert((2 * i + 1).min(target.nodes.len()), peer);
+    }
+    println!("before: {}", peak());
+    let began = Instant::now();
+    let target = Arc::new(target);
+    let seen = run(&target, &Options::default(), lab.now, &|_, _| {}).expect("a network");
+    println!("asked in {:?}: {}", began.elapsed(), peak());
+    let began = Instant::now();
+    let findings = judge(&target, &seen, Clock { now: lab.now, expires_within: Duration::days(30) });
+    println!("{} findings in {:?}: {}", findings.len(), began.elapsed(), peak());
+    let well = findings.iter().filter(|f| f.id.to_string() == "node.caller" && f.status == Status::Pass).count();
+    let bad: BTreeSet<String> = findings
+        .iter()
+        .filter(|f| f.status != Status::Pass && !f.host.starts_with("hole-"))
+        .map(|f| format!("{} {} {}", f.id, f.status.as_str(), f.observed))
+        .take(5)
+        .collect();
+    println!("{well} nodes answered; {bad:#?}");
+    let text = lab.text(&findings);
+    println!("text of {} lines: {}", text.lines().count(), peak());
+}

@@ -1,0 +1,281 @@
+//! Servers that nobody here wrote: etcd and OpenSSL, as they are and as they can be twisted.
+
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration as StdDuration, Instant};
+
+use clusterctl::pki::authority::Authority;
+use clusterctl::verify::checks::{Clock, judge};
+use clusterctl::verify::finding::Status;
+use clusterctl::verify::options::Options;
+use clusterctl::verify::probe::run;
+use time::Duration;
+
+use super::site::{Foreign, SERVER, Server, free_port};
+
+#[test]
+fn etcd_is_judged_by_what_it_does_in_the_handshake() {
+    let lab = Foreign::new();
+    let authority = Authority::open(&lab.root, lab.now).expect("a fit root");
+    lab.write(authority.issue(&lab.leaf(), lab.cluster.keys).expect("a credential").get());
+    let client = format!("https://127.0.0.1:{}", lab.port);
+    let peer = format!("http://127.0.0.1:{}", free_port());
+    let cluster = format!("default={peer}");
+    let mut command = Command::new("etcd");
+    let files = [
+        ("--data-dir", "data"),
+        ("--cert-file", "server.crt"),
+        ("--key-file", "server.key"),
+        ("--trusted-ca-file", "ca.crt"),
+    ];
+    for (flag, file) in files {
+        command.arg(flag).arg(lab.path(file));
+    }
+    command.args(["--listen-client-urls", &client, "--advertise-client-urls", &client, "--client-cert-auth"]);
+    command.args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer, "--initial-cluster", &cluster]);
+    let _etcd = Server::start(&mut command, lab.port);
+    lab.expect(&[
+        ("connect", "pass"),
+        ("tls", "pass"),
+        ("protocol", "pass"),
+        ("chain", "pass"),
+        ("possession", "pass"),
+        ("dates", "pass"),
+        ("name", "pass"),
+        ("usage", "pass"),
+        // etcd is no kubelet: its 404 proves nothing, whoever asks.
+        ("caller", "not-proven"),
+        ("anonymous", "pass"),
+        ("stranger", "pass"),
+        // To etcd every client of its CA is as good as another: this is why it has a root of its own.
+        ("neighbour", "not-proven"),
+    ]);
+    let verdicts = lab.verdicts();
+    assert!(verdicts["anonymous"].1.contains("alert"), "{verdicts:#?}");
+    assert!(verdicts["caller"].1.contains("404"), "{verdicts:#?}");
+}
+
+#[test]
+fn a_web_server_that_greets_everybody_fails_the_refusals_and_passes_for_no_kubelet() {
+    let lab = Foreign::new();
+    let authority = Authority::open(&lab.root, lab.now).expect("a fit root");
+    lab.write(authority.issue(&lab.leaf(), lab.cluster.keys).expect("a credential").get());
+    let _server = lab.s_server(&["-www"]);
+    lab.expect(&[
+        ("chain", "pass"),
+        ("name", "pass"),
+        ("caller", "not-proven"),
+        ("anonymous", "fail"),
+        ("stranger", "fail"),
+        ("neighbour", "fail"),
+    ]);
+}
+
+#[test]
+fn a_sha1_signature_by_the_right_root_is_no_chain() {
+    let lab = Foreign::new();
+    lab.openssl(&[
+        "req",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-keyout",
+        "server.key",
+        "-subj",
+        "/CN=node-1",
+        "-out",
+        "csr",
+    ]);
+    std::fs::write(lab.path("ext"), "subjectAltName=IP:127.0.0.1,DNS:node-1\nextendedKeyUsage=serverAuth\n")
+        .expect("written");
+    let sign =
+        ["x509", "-req", "-in", "csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-out", "server.crt", "-extfile", "ext"];
+    lab.openssl(&[&sign[..], &["-days", "90", "-sha256"]].concat());
+    let server = lab.s_server(&["-www"]);
+    lab.expect(&[("chain", "pass"), ("name", "pass"), ("dates", "pass"), ("usage", "pass")]);
+    drop(server);
+    lab.openssl(&[&sign[..], &["-days", "90", "-sha1"]].concat());
+    let _server = lab.s_server(&["-www", "-cipher", "ALL:@SECLEVEL=0"]);
+    lab.expect(&[("chain", "fail"), ("name", "pass"), ("anonymous", "not-proven"), ("caller", "not-proven")]);
+}
+
+#[test]
+fn tls_1_1_is_not_tls_and_the_alert_is_told() {
+    let lab = Foreign::new();
+    let authority = Authority::open(&lab.root, lab.now).expect("a fit root");
+    lab.write(authority.issue(&lab.leaf(), lab.cluster.keys).expect("a credential").get());
+    let _server = lab.s_server(&["-www", "-tls1_1", "-cipher", "ALL:@SECLEVEL=0"]);
+    lab.expect(&[("connect", "pass"), ("tls", "fail"), ("chain", "not-proven"), ("anonymous", "not-proven")]);
+    assert!(lab.verdicts()["tls"].1.contains("ProtocolVersion"), "{:#?}", lab.verdicts());
+}
+
+#[test]
+fn tls_1_2_alone_is_enough() {
+    let lab = Foreign::new();
+    let authority = Authority::open(&lab.root, lab.now).expect("a fit root");
+    lab.write(authority.issue(&lab.leaf(), lab.cluster.keys).expect("a credential").get());
+    let _server = lab.s_server(&["-www", "-tls1_2", "-Verify", "1", "-verify_return_error", "-CAfile", "ca.crt"]);
+    lab.expect(&[
+        ("tls", "pass"),
+        ("protocol", "pass"),
+        ("chain", "pass"),
+        ("possession", "pass"),
+        ("caller", "not-proven"),
+        ("anonymous", "pass"),
+        ("stranger", "pass"),
+    ]);
+}
+
+#[test]
+fn pinned_names_are_dialled_and_unknown_ones_are_told() {
+    let mut lab = Foreign::new();
+    let name = clusterctl::cluster::address::Address::parse("node-1").expect("an address");
+    lab.target.nodes[0].addresses = vec![name];
+    let authority = Authority::open(&lab.root, lab.now).expect("a fit root");
+    lab.write(authority.issue(&lab.leaf(), lab.cluster.keys).expect("a credential").get());
+    let _server = lab.s_server(&["-www"]);
+    let mut options = Options { readonly_port: None, ..Options::default() };
+    options.pin("node-1:127.0.0.1").expect("a pin");
+    let target = Arc::new(lab.target.clone());
+    let seen = run(&target, &options, lab.now, &|_, _| {}).expect("a network");
+    let findings = judge(&target, &seen, Clock { now: lab.now, expires_within: Duration::days(30) });
+    let status = |id: &str| findings.iter().find(|f| f.host == "node-1" && f.id.to_string() == id).expect(id).status;
+    for id in ["node.resolve", "node.connect", "node.tls", "node.chain", "node.name"] {
+        assert_eq!(status(id), Status::Pass, "{id}");
+    }
+    assert_eq!(status("node.anonymous"), Status::Fail);
+}
+
+#[test]
+fn a_server_that_wants_a_certificate_and_takes_anybodys_is_found_out_by_the_stranger() {
+    for version in ["-tls1_2", "-tls1_3"] {
+        let lab = Foreign::new();
+        lab.write(&lab.issue());
+        // Without -verify_return_error OpenSSL demands a certificate and then overlooks that it chains to nothing.
+        let _server = lab.s_server(&["-www", version, "-Verify", "1", "-CAfile", "ca.crt"]);
+        lab.expect(&[("chain", "pass"), ("anonymous", "pass"), ("stranger", "fail"), ("neighbour", "fail")]);
+    }
+}
+
+#[test]
+fn old_versions_that_are_spoken_too_are_warned_of() {
+    let lab = Foreign::new();
+    lab.write(&lab.issue());
+    let _server = lab.s_server(&["-www", "-min_protocol", "TLSv1", "-cipher", "ALL:@SECLEVEL=0"]);
+    lab.expect(&[("tls", "pass"), ("protocol", "warn"), ("chain", "pass")]);
+    assert!(lab.verdicts()["protocol"].1.contains("but TLS 1.1 is spoken too"), "{:#?}", lab.verdicts());
+}
+
+#[test]
+fn a_server_that_wants_another_group_first_is_a_server() {
+    let lab = Foreign::new();
+    lab.write(&lab.issue());
+    let _server = lab.s_server(&["-www", "-groups", "P-384"]);
+    lab.expect(&[("tls", "pass"), ("protocol", "pass"), ("possession", "pass"), ("anonymous", "fail")]);
+    assert!(lab.verdicts()["protocol"].1.contains("older versions are refused"), "{:#?}", lab.verdicts());
+}
+
+#[test]
+fn a_leaf_used_as_a_ca_and_a_path_that_is_too_long_are_no_chains() {
+    let lab = Foreign::new();
+    // A node's own certificate signs another: the oldest trick against careless verifiers (CVE-2002-0862).
+    lab.sign("ca", SERVER, "leaf");
+    lab.sign("leaf", SERVER, "server");
+    let server = lab.s_server(&["-www", "-cert_chain", "leaf.crt"]);
+    lab.expect(&[("chain", "fail"), ("name", "pass"), ("anonymous", "not-proven")]);
+    drop(server);
+    // Our roots allow no intermediates.
+    lab.sign("ca", "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign\n", "between");
+    lab.sign("between", SERVER, "server");
+    let server = lab.s_server(&["-www", "-cert_chain", "between.crt"]);
+    lab.expect(&[("chain", "fail")]);
+    drop(server);
+    std::fs::copy(lab.path("ca.crt"), lab.path("server.crt")).expect("copied");
+    std::fs::copy(lab.path("ca.key"), lab.path("server.key")).expect("copied");
+    let _server = lab.s_server(&["-www"]);
+    lab.expect(&[("chain", "fail"), ("usage", "fail"), ("anonymous", "not-proven")]);
+}
+
+#[test]
+fn an_intermediate_that_is_not_sent_is_missed_and_one_that_is_sent_is_used() {
+    let mut lab = Foreign::new();
+    let config = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "90"];
+    let authority =
+        ["-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign,cRLSign"];
+    let files = ["req", "-x509", "-keyout", "open.key", "-out", "open.crt", "-subj", "/CN=open root"];
+    lab.openssl(&[&files[..], &config, &authority[..2], &authority[2..]].concat());
+    lab.sign("open", "basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign\n", "between");
+    lab.sign("between", SERVER, "server");
+    let pem = std::fs::read(lab.path("open.crt")).expect("a root");
+    let der = clusterctl::pki::pem::certificates(&pem).expect("PEM").remove(0);
+    // Trust is being rotated: two roots in the file, and a chain to either is one.
+    lab.target.roots.push(clusterctl::pki::certificate::Certificate::from_der(der).expect("a root"));
+    let server = lab.s_server(&["-www"]);
+    lab.expect(&[("chain", "fail"), ("name", "pass")]);
+    drop(server);
+    let server = lab.s_server(&["-www", "-cert_chain", "between.crt"]);
+    lab.expect(&[("chain", "pass"), ("dates", "pass"), ("possession", "pass")]);
+    drop(server);
+    lab.write(&lab.issue());
+    let _server = lab.s_server(&["-www"]);
+    lab.expect(&[("chain", "pass"), ("dates", "pass")]);
+}
+
+#[test]
+fn a_chain_of_a_hundred_and_ten_thousand_names_cost_nothing_and_prove_nothing() {
+    let lab = Foreign::new();
+    lab.write(&lab.issue());
+    let ours = std::fs::read_to_string(lab.path("ca.crt")).expect("a root");
+    lab.sign("ca", "basicConstraints=critical,CA:TRUE\n", "between");
+    let one = std::fs::read_to_string(lab.path("between.crt")).expect("written");
+    std::fs::write(lab.path("many.crt"), ours + &one.repeat(99)).expect("written");
+    let server = lab.s_server(&["-www", "-cert_chain", "many.crt"]);
+    let began = Instant::now();
+    lab.expect(&[("tls", "pass"), ("chain", "pass"), ("possession", "pass")]);
+    assert!(began.elapsed() < StdDuration::from_secs(20), "{:?}", began.elapsed());
+    drop(server);
+    let names: Vec<String> = (0..10_000).map(|i| format!("DNS:name-{i}.example.net")).collect();
+    lab.sign("ca", &format!("subjectAltName={}\nextendedKeyUsage=serverAuth\n", names.join(",")), "server");
+    let _server = lab.s_server(&["-www"]);
+    // rustls reads no handshake message of more than 64 KiB, and this one has 300.
+    lab.expect(&[("tls", "fail"), ("chain", "not-proven"), ("anonymous", "not-proven")]);
+}
+
+#[test]
+fn a_name_with_a_bad_address_among_good_ones_is_told_of_that_address_alone() {
+    let mut lab = Foreign::new();
+    let address = |text: &str| clusterctl::cluster::address::Address::parse(text).expect("an address");
+    lab.target.nodes[0].addresses = vec![address("node-1")];
+    lab.write(&lab.issue());
+    let _server = lab.s_server(&["-www"]);
+    let mut options = Options { readonly_port: None, ..Options::default() };
+    for pin in ["node-1:127.0.0.1", "node-1:127.0.0.99"] {
+        options.pin(pin).expect("a pin");
+    }
+    let target = Arc::new(lab.target.clone());
+    let seen = run(&target, &options, lab.now, &|_, _| {}).expect("a network");
+    let findings = judge(&target, &seen, Clock { now: lab.now, expires_within: Duration::days(30) });
+    let connects: Vec<(String, Status)> = findings
+        .iter()
+        .filter(|f| f.host == "node-1" && f.id.to_string() == "node.connect")
+        .map(|f| (f.address.clone().unwrap_or_default(), f.status))
+        .collect();
+    let at = |ip: &str| format!("{ip}:{}", lab.port);
+    assert_eq!(connects, [(at("127.0.0.1"), Status::Pass), (at("127.0.0.99"), Status::Fail)]);
+}
+
+#[test]
+fn every_spelling_of_an_address_and_wildcards_are_names() {
+    let lab = Foreign::new();
+    let address = |text: &str| clusterctl::cluster::address::Address::parse(text).expect("an address");
+    lab.sign("ca", "subjectAltName=IP:fd00:0:0:0:0:0:0:1,IP:10.0.0.1,DNS:*.example.net\n", "server");
+    let pem = std::fs::read(lab.path("server.crt")).expect("written");
+    let der = clusterctl::pki::pem::certificates(&pem).expect("PEM").remove(0);
+    let leaf = clusterctl::pki::certificate::Certificate::from_der(der).expect("a certificate");
+    for named in ["fd00::1", "FD00:0::0:1", "[fd00::1]", "::ffff:10.0.0.1", "10.0.0.1", "a.example.net"] {
+        assert!(leaf.names_address(&address(named)), "{named}");
+    }
+    for other in ["fd00::2", "10.0.0.2", "example.net", "a.b.example.net", "server"] {
+        assert!(!leaf.names_address(&address(other)), "{other}");
+    }
+}

@@ -1,0 +1,229 @@
+//! Peers that misbehave.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration as StdDuration, Instant};
+
+use clusterctl::pki::authority::Credential;
+use clusterctl::verify::checks::{Clock, judge};
+use clusterctl::verify::finding::{Status, Strictness};
+use clusterctl::verify::options::Options;
+use clusterctl::verify::probe::run;
+use clusterctl::verify::report::{Report, TextStyle};
+use time::Duration;
+
+use super::site::{Foreign, free_port};
+
+/// A server of ten lines that misbehaves in one way, for as many connections as come.
+pub(super) fn misbehave(how: fn(std::net::TcpStream)) -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            std::thread::spawn(move || how(stream));
+        }
+    });
+    port
+}
+
+/// What is said of TLS, and how long it took.
+pub(super) fn told(port: u16) -> (&'static str, String, StdDuration) {
+    let mut lab = Foreign::new();
+    lab.target.nodes[0].port = port;
+    let options = Options { timeout: StdDuration::from_millis(600), readonly_port: None, ..Options::default() };
+    let target = Arc::new(lab.target.clone());
+    let began = Instant::now();
+    let seen = run(&target, &options, lab.now, &|_, _| {}).expect("a network");
+    let took = began.elapsed();
+    let findings = judge(&target, &seen, Clock { now: lab.now, expires_within: Duration::days(30) });
+    assert!(
+        findings.iter().all(|f| f.host != "node-1" || f.status != Status::Pass || f.id.to_string() == "node.connect")
+    );
+    let tls = findings.into_iter().find(|f| f.host == "node-1" && f.id.to_string() == "node.tls").expect("judged");
+    (tls.status.as_str(), tls.observed, took)
+}
+
+/// A TLS server that shows `certificate`, signs with `key` and says whatever `speak` writes once it was asked something.
+pub(super) fn speaker(
+    certificate: &Credential,
+    key: &Credential,
+    speak: fn(&mut dyn std::io::Write) -> std::io::Result<()>,
+) -> u16 {
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+    use rustls::sign::{CertifiedKey, SingleCertAndKey};
+    let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.key.expose_pkcs8()));
+    let signing = rustls::crypto::ring::sign::any_supported_type(&der).expect("a key");
+    let chain = vec![CertificateDer::from(certificate.certificate.der().to_vec())];
+    let resolver = SingleCertAndKey::from(CertifiedKey::new(chain, signing));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(resolver));
+    let config = Arc::new(config);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let config = config.clone();
+            std::thread::spawn(move || -> std::io::Result<()> {
+                let connection = rustls::ServerConnection::new(config).map_err(std::io::Error::other)?;
+                let mut tls = rustls::StreamOwned::new(connection, stream);
+                let mut asked = [0; 4096];
+                if std::io::Read::read(&mut tls, &mut asked)? > 0 {
+                    speak(&mut tls)?;
+                    tls.conn.send_close_notify();
+                    std::io::Write::flush(&mut tls)?;
+                }
+                Ok(())
+            });
+        }
+    });
+    port
+}
+
+#[test]
+fn hostile_peers_cost_their_own_deadline_and_are_called_what_they_are() {
+    use std::io::{Read, Write};
+    let silent = told(misbehave(|mut stream| drop(stream.read_to_end(&mut Vec::new()))));
+    assert_eq!((silent.0, silent.1.as_str()), ("fail", "no end within 600 ms"));
+    let closes = told(misbehave(drop));
+    assert_eq!((closes.0, closes.1.as_str()), ("fail", "the connection was closed"));
+    let http = told(misbehave(|mut stream| drop(stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n"))));
+    assert_eq!((http.0, http.1.as_str()), ("fail", "it answers plain HTTP"));
+    let ssh = told(misbehave(|mut stream| {
+        let _ = stream.write_all(b"SSH-2.0-OpenSSH_9.2\x1b[31m\r\n");
+        let _ = stream.read(&mut [0; 1000]);
+    }));
+    assert!(ssh.0 == "fail" && ssh.1.starts_with("what came is not TLS: SSH-2.0"), "{}", ssh.1);
+    let drip = told(misbehave(|mut stream| {
+        for byte in [0x16, 3, 3, 0x40, 0, 2, 0, 0x3f, 0xfc].into_iter().chain(std::iter::repeat_n(0, 50)) {
+            if stream.write_all(&[byte]).is_err() {
+                return;
+            }
+            std::thread::sleep(StdDuration::from_millis(100));
+        }
+    }));
+    assert_eq!((drip.0, drip.1.as_str()), ("fail", "no end within 600 ms"));
+    for (_, observed, took) in [silent, closes, http, ssh, drip] {
+        assert!(took < StdDuration::from_secs(3), "{observed}: {took:?}");
+    }
+}
+
+#[test]
+fn a_peer_without_the_key_of_its_certificate_proves_nothing() {
+    let mut lab = Foreign::new();
+    let (certificate, other) = (lab.issue(), lab.issue());
+    let pods = |out: &mut dyn std::io::Write| {
+        let body = r#"{"kind":"PodList","apiVersion":"v1","metadata":{},"items":null}"#;
+        write!(out, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+    };
+    lab.target.nodes[0].port = speaker(&certificate, &other, pods);
+    lab.expect(&[
+        ("chain", "pass"),
+        ("possession", "fail"),
+        ("caller", "not-proven"),
+        ("anonymous", "not-proven"),
+        ("stranger", "not-proven"),
+    ]);
+    // The same peer with its key is believed, and found to be open to everybody.
+    lab.target.nodes[0].port = speaker(&certificate, &certificate, pods);
+    lab.expect(&[("possession", "pass"), ("caller", "pass"), ("anonymous", "fail"), ("stranger", "fail")]);
+}
+
+#[test]
+fn redirects_are_not_followed_and_garbage_is_no_answer() {
+    let statuses = |found: &BTreeMap<String, (&'static str, String)>| [found["caller"].0, found["anonymous"].0];
+    let moved = Foreign::spoken(|out| {
+        write!(out, "HTTP/1.1 302 Found\r\nlocation: https://127.0.0.1:1/pods\r\ncontent-length: 0\r\n\r\n")
+    });
+    assert_eq!(statuses(&moved), ["not-proven"; 2]);
+    assert!(moved["caller"].1.contains("302"), "{moved:#?}");
+    let garbage = Foreign::spoken(|out| out.write_all(b"\x00\x01 not http at all\r\n\r\n"));
+    assert_eq!(statuses(&garbage), ["not-proven"; 2]);
+    let nothing = Foreign::spoken(|_| Ok(()));
+    assert_eq!(statuses(&nothing), ["not-proven"; 2]);
+    let lying = Foreign::spoken(|out| write!(out, "HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\n{{\"kind\":\"Pod"));
+    assert_eq!(statuses(&lying), ["not-proven", "fail"]);
+    // A list of pods that calls itself a page is no kubelet's.
+    let page = Foreign::spoken(|out| {
+        let body = r#"{"kind":"PodList","apiVersion":"v1","metadata":{},"items":null}"#;
+        write!(out, "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+    });
+    assert_eq!(statuses(&page), ["not-proven", "fail"]);
+}
+
+#[test]
+fn endless_headers_and_bodies_end_and_deep_json_is_no_pod_list() {
+    let began = Instant::now();
+    let headers = Foreign::spoken(|out| {
+        write!(out, "HTTP/1.1 200 OK\r\n")?;
+        (0..).try_for_each(|i| write!(out, "x-{i}: {}\r\n", "y".repeat(1000)))
+    });
+    assert_eq!(headers["caller"].0, "not-proven", "{headers:#?}");
+    let body = Foreign::spoken(|out| {
+        write!(out, "HTTP/1.1 200 OK\r\n\r\n")?;
+        (0..).try_for_each(|_: u64| out.write_all(&[b'['; 4096]))
+    });
+    assert_eq!([body["caller"].0, body["anonymous"].0], ["not-proven", "fail"], "{body:#?}");
+    assert!(began.elapsed() < StdDuration::from_secs(20));
+}
+
+#[test]
+fn what_a_peer_says_is_escaped_in_the_report() {
+    let mut lab = Foreign::new();
+    let credential = lab.issue();
+    lab.target.nodes[0].port = speaker(&credential, &credential, |out| {
+        write!(out, "HTTP/1.1 403 \x1b[31mForbidden\r\ncontent-length: 20\r\n\r\n\x1b]0;pwned\x07\u{202e}x\n.....")
+    });
+    let target = Arc::new(lab.target.clone());
+    let seen = run(&target, &Options::default(), lab.now, &|_, _| {}).expect("a network");
+    let findings = judge(&target, &seen, Clock { now: lab.now, expires_within: Duration::days(30) });
+    let report = Report::new(&target, findings, Strictness::default(), lab.now, lab.now);
+    for text in [report.to_text(TextStyle { color: false, verbose: true }), report.to_json(), report.to_junit()] {
+        assert!(!text.contains(['\x1b', '\x07', '\u{202e}']), "{text}");
+    }
+}
+
+#[test]
+fn floods_drips_and_wrong_types_are_bounded_and_an_open_door_stays_one() {
+    let began = Instant::now();
+    let flood = Foreign::spoken(|out| {
+        loop {
+            out.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+        }
+    });
+    assert_eq!([flood["caller"].0, flood["anonymous"].0], ["not-proven"; 2], "{flood:#?}");
+    let html = Foreign::spoken(|out| {
+        let body = "<html>{\"kind\":\"PodList\"}</html>";
+        write!(out, "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+    });
+    assert_eq!([html["caller"].0, html["anonymous"].0], ["not-proven", "fail"], "{html:#?}");
+    let drip = Foreign::spoken(|out| {
+        write!(out, "HTTP/1.1 200 OK\r\n\r\n")?;
+        for _ in 0..60 {
+            out.write_all(b"{")?;
+            out.flush()?;
+            std::thread::sleep(StdDuration::from_secs(1));
+        }
+        Ok(())
+    });
+    // The first question took all of its time; no other is asked.
+    assert_eq!([drip["caller"].0, drip["anonymous"].0, drip["stranger"].0], ["not-proven"; 3], "{drip:#?}");
+    assert!(began.elapsed() < StdDuration::from_secs(25), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_peer_that_refuses_or_resets_is_told_from_one_that_is_silent() {
+    let mut lab = Foreign::new();
+    lab.target.nodes[0].port = free_port();
+    lab.expect(&[("connect", "fail"), ("tls", "not-proven"), ("caller", "not-proven")]);
+    assert!(lab.verdicts()["connect"].1.starts_with("connection refused"), "{:#?}", lab.verdicts());
+    // What was sent and not read makes the kernel reset.
+    let resets = told(misbehave(|stream| {
+        std::thread::sleep(StdDuration::from_millis(100));
+        drop(stream);
+    }));
+    assert_eq!((resets.0, resets.1.as_str()), ("fail", "the connection was closed"));
+}

@@ -1,0 +1,104 @@
+//! A stand-in cluster and the target that describes it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use clusterctl::cluster::name::HostName;
+use clusterctl::cluster::profile::{Leaf, Profile, RootKind};
+use clusterctl::cluster::spec::Cluster;
+use clusterctl::pki::authority::{Authority, Credential, MintError, create_root};
+use clusterctl::standin::cluster::{Config, StandIn, reserve};
+use clusterctl::standin::fault::Fault;
+use clusterctl::verify::checks::{Clock, judge};
+use clusterctl::verify::finding::{Finding, Status, Strictness, Verdict, verdict};
+use clusterctl::verify::observation::Observations;
+use clusterctl::verify::options::Options;
+use clusterctl::verify::probe::run;
+use clusterctl::verify::report::{Report, TextStyle};
+use clusterctl::verify::target::{Held, Identity, Target};
+use time::{Duration, OffsetDateTime};
+
+/// A stand-in cluster and the target that describes it.
+pub(super) struct Lab {
+    pub(super) cluster: Cluster,
+    pub(super) target: Arc<Target>,
+    pub(super) now: OffsetDateTime,
+    pub(super) running: StandIn,
+    /// The first node's client credential.
+    pub(super) client: Credential,
+}
+
+pub(super) fn now() -> OffsetDateTime {
+    OffsetDateTime::now_utc()
+}
+
+pub(super) fn lab(masters: usize, nodes: usize, fault: Option<Fault>) -> Lab {
+    let now = now();
+    // The root that has expired was made two years ago, for one, and everything under it ends with it.
+    let issued_at = if fault == Some(Fault::ExpiredRoot) { now - Duration::days(366) } else { now };
+    let reserved = reserve(masters, nodes).expect("loopback has addresses");
+    let mut draft = reserved.addresses().draft("lab");
+    if fault == Some(Fault::ExpiredRoot) {
+        draft.validity_ca = Some("1y".into());
+    }
+    let cluster = draft.check().expect("a good draft");
+    let root = create_root(RootKind::Cluster, &cluster.name, cluster.keys, cluster.validity.ca, issued_at);
+    let root = root.expect("a root").into_inner();
+    let authority = Authority::open(&root, issued_at).expect("a fit root");
+    let mut made: HashMap<(Option<HostName>, Profile), Credential> = HashMap::new();
+    let leaves = cluster.masters.iter().flat_map(|host| cluster.master_leaves(host));
+    let leaves = leaves.chain(cluster.nodes.iter().flat_map(|host| cluster.node_leaves(host)));
+    for leaf in leaves.chain([cluster.verifier_leaf()]) {
+        let credential = authority.issue(&leaf, cluster.keys).expect("a credential").into_inner();
+        made.insert((leaf.host, leaf.profile), credential);
+    }
+    let held = |leaf: &Leaf| {
+        let credential = &made[&(leaf.host.clone(), leaf.profile)];
+        let identity = Identity::of(credential).expect("an identity");
+        Held { issued: Some(credential.certificate.fingerprint()), identity: Some(identity), missing: None }
+    };
+    let target = Arc::new(Target::of(&cluster, vec![root.certificate.clone()], held));
+    let client = made.remove(&(Some(cluster.nodes[0].name.clone()), Profile::KubeletClient)).expect("issued");
+    let shown = |leaf: &Leaf| -> Result<Credential, MintError> {
+        Ok(made.remove(&(leaf.host.clone(), leaf.profile)).expect("issued"))
+    };
+    let config = Config::assemble(cluster.clone(), &root, fault, now, shown).expect("what it serves");
+    let running = reserved.start(config).expect("a running cluster");
+    Lab { cluster, target, now, running, client }
+}
+
+impl Lab {
+    pub(super) fn observe(&self) -> Observations {
+        run(&self.target, &Options::default(), self.now, &|_, _| {}).expect("a network")
+    }
+
+    pub(super) fn judge(&self, seen: &Observations) -> Vec<Finding> {
+        judge(&self.target, seen, Clock { now: self.now, expires_within: Duration::days(30) })
+    }
+
+    pub(super) fn text(&self, findings: &[Finding]) -> String {
+        let strictness = Strictness::default();
+        Report::new(&self.target, findings.to_vec(), strictness, self.now, self.now).to_text(TextStyle::default())
+    }
+}
+
+/// `check at host` of everything that is not a pass, by status.
+pub(super) fn faults(findings: &[Finding]) -> BTreeMap<&'static str, BTreeSet<String>> {
+    let mut found: BTreeMap<&'static str, BTreeSet<String>> = BTreeMap::new();
+    for finding in findings.iter().filter(|finding| finding.status != Status::Pass) {
+        let caller = finding.caller.as_ref().filter(|_| finding.id.to_string().starts_with("master."));
+        let caller = caller.map(|caller| format!(" by {caller}")).unwrap_or_default();
+        let host = if finding.host.starts_with("127.") { "endpoint" } else { &finding.host };
+        found.entry(finding.status.as_str()).or_default().insert(format!("{} at {host}{caller}", finding.id));
+    }
+    found
+}
+
+pub(super) fn expect(fault: Fault, expected: &[(&'static str, &[&str])]) {
+    let lab = lab(2, 3, Some(fault));
+    let findings = lab.judge(&lab.observe());
+    let expected: BTreeMap<&'static str, BTreeSet<String>> =
+        expected.iter().map(|(status, list)| (*status, list.iter().map(ToString::to_string).collect())).collect();
+    assert_eq!(faults(&findings), expected, "{}", lab.text(&findings));
+    assert_eq!(verdict(&findings, Strictness::default()), Verdict::Unproven);
+}

@@ -1,0 +1,11 @@
+//! `verify` on real sockets: against the stand-in cluster, whole and with each of its faults, and against servers that
+//! nobody here wrote.
+
+mod beside;
+mod fleet;
+mod foreign;
+mod hostile;
+mod lab;
+mod revoked;
+mod site;
+mod standin;

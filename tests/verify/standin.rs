@@ -1,0 +1,260 @@
+//! The stand-in cluster, whole and with each of its faults.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration as StdDuration, Instant};
+
+use clusterctl::standin::fault::Fault;
+use clusterctl::verify::checks::{Clock, judge};
+use clusterctl::verify::finding::{Finding, Status, Strictness, Verdict, verdict};
+use clusterctl::verify::observation::Observations;
+use clusterctl::verify::options::Options;
+use clusterctl::verify::probe::run;
+use clusterctl::verify::report::Report;
+use clusterctl::verify::target::Target;
+use time::Duration;
+
+use super::lab::{expect, faults, lab};
+
+#[test]
+fn a_good_cluster_is_proven_in_all_six_properties() {
+    let lab = lab(2, 3, None);
+    let findings = lab.judge(&lab.observe());
+    assert_eq!(faults(&findings), BTreeMap::new(), "{}", lab.text(&findings));
+    assert_eq!(verdict(&findings, Strictness::default()), Verdict::Proven);
+    let ids: BTreeSet<String> = findings.iter().map(|finding| finding.id.to_string()).collect();
+    let node = ["connect", "tls", "protocol", "chain", "possession", "dates", "expiry", "name", "usage", "identity"];
+    let calls = ["caller", "anonymous", "stranger", "neighbour", "readonly", "listed", "config"];
+    let asked = ["caller", "whoami", "scope", "anonymous", "stranger", "flags"];
+    let expected = std::iter::once("trust.anchor".to_owned())
+        .chain(node.iter().chain(&calls).map(|aspect| format!("node.{aspect}")))
+        .chain(node[..9].iter().chain(&asked).map(|a| format!("master.{a}")));
+    assert_eq!(ids, expected.collect());
+    // Every node is known at the endpoint and at each master, and every master at each node.
+    let count = |id: &str| findings.iter().filter(|finding| finding.id.to_string() == id).count();
+    assert_eq!((count("master.whoami"), count("node.caller")), (3 * 3, 3 * 2));
+    assert_eq!((count("master.scope"), count("master.flags"), count("node.listed")), (3 * 3, 3, 3));
+    let text = lab.text(&findings);
+    assert!(text.lines().all(|line| line.chars().count() <= 88), "{text}");
+    assert_eq!(lab.cluster.nodes.len(), 3);
+}
+
+#[test]
+fn two_runs_find_the_same_and_a_recording_replays_to_it() {
+    let lab = lab(1, 2, Some(Fault::WrongName));
+    let (first, second) = (lab.observe(), lab.observe());
+    let timeless = |findings: Vec<Finding>| -> Vec<String> {
+        let text = |f: Finding| format!("{} {} {:?} {:?}", f.id, f.host, f.caller, f.status);
+        findings.into_iter().map(text).collect()
+    };
+    assert_eq!(timeless(lab.judge(&first)), timeless(lab.judge(&second)));
+    let recording = serde_json::to_string(&first).expect("a recording");
+    assert!(!recording.contains("PRIVATE KEY"));
+    let replayed: Observations = serde_json::from_str(&recording).expect("the same");
+    assert_eq!(replayed, first);
+    assert_eq!(lab.judge(&replayed), lab.judge(&first));
+}
+
+#[test]
+fn an_expired_certificate_fails_its_dates_alone() {
+    expect(
+        Fault::ExpiredNode,
+        &[
+            ("fail", &["node.dates at node-2"]),
+            ("not-proven", &["node.expiry at node-2"]),
+            ("warn", &["node.identity at node-2"]),
+        ],
+    );
+}
+
+#[test]
+fn another_ca_of_the_same_name_fails_the_chain_and_proves_nothing_else() {
+    let not_proven = [
+        "node.caller at node-2",
+        "node.anonymous at node-2",
+        "node.stranger at node-2",
+        "node.neighbour at node-2",
+        "node.config at node-2",
+    ];
+    expect(
+        Fault::OtherCa,
+        &[("fail", &["node.chain at node-2"]), ("not-proven", &not_proven), ("warn", &["node.identity at node-2"])],
+    );
+}
+
+#[test]
+fn a_wrong_name_fails_the_name_alone() {
+    expect(Fault::WrongName, &[("fail", &["node.name at node-2"]), ("warn", &["node.identity at node-2"])]);
+}
+
+#[test]
+fn a_kubelet_that_lets_everybody_in_fails_every_refusal() {
+    expect(
+        Fault::AnonymousNode,
+        &[("fail", &["node.anonymous at node-2", "node.stranger at node-2", "node.neighbour at node-2"])],
+    );
+}
+
+#[test]
+fn api_servers_that_let_everybody_in_fail_every_refusal() {
+    let mut failed = Vec::new();
+    for host in ["endpoint", "master-1", "master-2"] {
+        failed.push(format!("master.anonymous at {host}"));
+        failed.extend(["forged-ca", "unknown-ca"].map(|ca| format!("master.stranger at {host} by {ca}")));
+    }
+    let failed: Vec<&str> = failed.iter().map(String::as_str).collect();
+    expect(Fault::AnonymousMaster, &[("fail", &failed)]);
+}
+
+#[test]
+fn a_swapped_account_fails_whoami_of_that_node_at_every_master() {
+    let failed = ["endpoint", "master-1", "master-2"].map(|host| format!("master.whoami at {host} by node-1"));
+    let failed: Vec<&str> = failed.iter().map(String::as_str).collect();
+    expect(Fault::SwappedAccount, &[("fail", &failed)]);
+}
+
+#[test]
+fn plain_http_is_called_by_its_name() {
+    let rest = ["protocol", "chain", "possession", "dates", "expiry", "name", "usage", "identity", "caller"];
+    let rest =
+        rest.iter().chain(&["anonymous", "stranger", "neighbour", "config"]).map(|a| format!("node.{a} at node-2"));
+    let rest: Vec<String> = rest.collect();
+    let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
+    expect(Fault::Plaintext, &[("fail", &["node.tls at node-2"]), ("not-proven", &rest)]);
+    let lab = lab(1, 2, Some(Fault::Plaintext));
+    let findings = lab.judge(&lab.observe());
+    let tls = findings.iter().find(|f| f.status == Status::Fail).expect("a failure");
+    assert_eq!(tls.observed, "it answers plain HTTP");
+    // All that follows from it is told with it, not beside it.
+    let text = lab.text(&findings);
+    assert!(!text.contains("\nnot-proven"), "{text}");
+}
+
+#[test]
+fn an_expired_root_is_found_though_every_chain_leads_to_it() {
+    let lab = lab(1, 2, Some(Fault::ExpiredRoot));
+    let findings = lab.judge(&lab.observe());
+    let failed = &faults(&findings)["fail"];
+    for check in ["trust.anchor at lab", "node.dates at node-1", "master.dates at master-1", "node.caller at node-1"] {
+        assert!(failed.contains(check), "{check}: {}", lab.text(&findings));
+    }
+    let passes = |id: &str| findings.iter().filter(|f| f.id.to_string() == id).all(|f| f.status == Status::Pass);
+    assert!(passes("node.chain") && passes("node.name") && passes("node.tls"));
+    assert_eq!(verdict(&findings, Strictness::default()), Verdict::Unproven);
+}
+
+#[test]
+fn two_hundred_nodes_take_seconds() {
+    let lab = lab(1, 200, None);
+    let began = Instant::now();
+    let findings = lab.judge(&lab.observe());
+    let took = began.elapsed();
+    assert_eq!(faults(&findings), BTreeMap::new());
+    assert!(took < StdDuration::from_secs(30), "{took:?}");
+    let text = lab.text(&findings);
+    assert!(text.contains("200 nodes pass") && text.lines().count() < 20, "{text}");
+}
+
+#[test]
+fn a_deadline_ends_the_run_and_proves_nothing() {
+    let lab = lab(1, 3, None);
+    let options = Options { deadline: Some(StdDuration::ZERO), ..Options::default() };
+    let seen = run(&lab.target, &options, lab.now, &|_, _| {}).expect("a network");
+    let findings = lab.judge(&seen);
+    assert!(findings.iter().all(|f| f.status == Status::NotProven || f.id.to_string() == "trust.anchor"));
+    assert_eq!(verdict(&findings, Strictness::default()), Verdict::NothingJudged);
+}
+
+#[test]
+fn the_environment_is_not_asked_whom_to_trust_or_where_to_go() {
+    // A child of its own, because the environment belongs to the whole process.
+    let child = Command::new(std::env::current_exe().expect("this program"))
+        .args(["--exact", "verify::standin::a_good_cluster_is_proven_in_all_six_properties"])
+        .envs([
+            ("HTTPS_PROXY", "http://127.0.0.1:9"),
+            ("ALL_PROXY", "http://127.0.0.1:9"),
+            ("https_proxy", "http://127.0.0.1:9"),
+        ])
+        .envs([("SSL_CERT_FILE", "/nonexistent"), ("SSL_CERT_DIR", "/nonexistent")])
+        .output()
+        .expect("a child");
+    assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
+}
+
+#[test]
+fn curl_and_kubectl_take_the_stand_in_for_a_cluster() {
+    let lab = lab(1, 2, None);
+    let folder = tempfile::tempdir().expect("a folder");
+    let ca = folder.path().join("ca.crt");
+    std::fs::write(&ca, lab.target.roots[0].to_pem()).expect("written");
+    let at = |address: &std::net::SocketAddr, path: &str| format!("https://{address}{path}");
+    let curl = |url: &str| {
+        let output = Command::new("curl").args(["-sS", "-i", "--cacert"]).arg(&ca).arg(url).output().expect("curl");
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+    };
+    let addresses = &lab.running.addresses;
+    let kubelet = curl(&at(&addresses.nodes[0], "/pods"));
+    assert!(kubelet.contains(" 401") && kubelet.ends_with("Unauthorized"), "{kubelet}");
+    let master = curl(&at(&addresses.masters[0], "/api/v1/nodes"));
+    assert!(master.contains("HTTP/2 401") && master.contains("\"reason\": \"Unauthorized\""), "{master}");
+    let plain = Command::new("curl").arg("-sS").arg(format!("http://{}/", addresses.nodes[0])).output().expect("curl");
+    assert_eq!(String::from_utf8_lossy(&plain.stdout), "Client sent an HTTP request to an HTTPS server.\n");
+    let (cert, key) = (folder.path().join("node.crt"), folder.path().join("node.key"));
+    std::fs::write(&cert, lab.client.certificate.to_pem()).expect("written");
+    std::fs::write(&key, lab.client.key.to_pem().as_bytes()).expect("written");
+    let kubectl = |path: &str| {
+        let mut command = Command::new("kubectl");
+        command.args(["--server", &at(&addresses.endpoint, ""), "--certificate-authority"]).arg(&ca);
+        command.arg("--client-certificate").arg(&cert).arg("--client-key").arg(&key);
+        let output = command.args(["get", "--raw", path]).env("HOME", folder.path()).env_remove("KUBECONFIG").output();
+        let output = output.expect("kubectl");
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+    };
+    assert!(kubectl("/api/v1/nodes/node-1").contains("\"kind\": \"Node\""), "{}", kubectl("/api/v1/nodes/node-1"));
+    let other = kubectl("/api/v1/nodes/node-2");
+    assert!(other.contains("nodes \"node-2\" is forbidden: User \"kubelet:node-1\" cannot get resource"), "{other}");
+}
+
+#[test]
+fn the_junit_form_is_xml_with_a_case_for_each_check() {
+    let lab = lab(1, 2, Some(Fault::Plaintext));
+    let findings = lab.judge(&lab.observe());
+    let report = Report::new(&lab.target, findings, Strictness::default(), lab.now, lab.now);
+    let script = "import sys, xml.etree.ElementTree as e; t = e.parse(sys.stdin).getroot(); \
+                  print(len(t.findall('.//testcase')), len(t.findall('.//failure')), len(t.findall('.//error')))";
+    let mut python = Command::new("python3");
+    let mut child = python.args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("python3");
+    let mut stdin = child.stdin.take().expect("piped");
+    std::io::Write::write_all(&mut stdin, report.to_junit().as_bytes()).expect("written");
+    drop(stdin);
+    let said = child.wait_with_output().expect("ended").stdout;
+    let counts = report.counts();
+    let expected = format!("{} {} {}\n", counts.total, counts.fail, counts.not_proven);
+    assert_eq!(String::from_utf8_lossy(&said), expected);
+    assert!(counts.fail == 1 && counts.not_proven > 5);
+}
+
+#[test]
+fn a_run_can_be_restricted_to_a_node_or_to_the_masters() {
+    let lab = lab(1, 3, None);
+    let hosts = |target: &Target| {
+        let target = Arc::new(target.clone());
+        let seen = run(&target, &Options::default(), lab.now, &|_, _| {}).expect("a network");
+        let findings = judge(&target, &seen, Clock { now: lab.now, expires_within: Duration::days(30) });
+        assert_eq!(verdict(&findings, Strictness::default()), Verdict::Proven);
+        let named = |pick: fn(&Finding) -> Option<&str>| -> BTreeSet<String> {
+            findings.iter().filter_map(pick).map(str::to_owned).collect()
+        };
+        let dialled = named(|f| Some(f.host.as_str()).filter(|host| host.starts_with("node")));
+        let whoami = named(|f| f.caller.as_deref().filter(|_| f.id.to_string() == "master.whoami"));
+        let neighbours = named(|f| f.caller.as_deref().filter(|_| f.id.to_string() == "node.neighbour"));
+        [dialled, whoami, neighbours].map(|set| set.into_iter().collect::<Vec<_>>().join(" "))
+    };
+    let mut one = (*lab.target).clone();
+    one.only_nodes(|name| name == "node-2");
+    assert_eq!(hosts(&one), ["node-2", "node-2", "node-3"]);
+    let mut masters = (*lab.target).clone();
+    masters.only_masters();
+    assert_eq!(hosts(&masters), ["", "node-1 node-2 node-3", ""]);
+}
