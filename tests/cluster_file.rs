@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use clusterctl::cluster::fault::{Fault, Reason};
-use clusterctl::cluster::spec::{Cluster, Draft, DraftHost};
+use clusterctl::cluster::spec::{Cluster, Draft, DraftHost, Host, OneOrMore};
 use clusterctl::cluster_file::{KubectlError, MAX_BYTES, ReadError, from_kubectl, read, write};
 use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
 use proptest::strategy::{Just, Strategy};
@@ -48,6 +48,33 @@ fn places(error: &ReadError) -> Vec<String> {
 }
 
 // ── good files ──
+
+#[test]
+fn whom_a_host_is_sealed_to_is_one_or_several_and_comes_back_from_what_we_write() {
+    const AGE: &str = "age1l2ssrztdghwpmjqed7zzhqz68qz8ua9unftxx8w7w767p7k639tsgmkwjz";
+    let host = |name: &str, address: &str, seal_to: OneOrMore| DraftHost {
+        name: Some(name.into()),
+        addresses: vec![address.into()],
+        seal_to,
+        ..DraftHost::default()
+    };
+    let draft = Draft {
+        name: Some("prod".into()),
+        masters: vec![host("m", "10.0.0.1", OneOrMore::One(AGE.into()))],
+        nodes: vec![
+            host("n", "10.0.1.1", OneOrMore::More(vec![AGE.into(), format!(" {AGE} ")])),
+            host("o", "10.0.1.2", OneOrMore::default()),
+        ],
+        ..Draft::default()
+    };
+    let cluster = cluster(&write(&draft));
+    assert_eq!(Ok(&cluster), draft.check().as_ref());
+    let recipients = |host: &Host| host.seal_to.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(recipients(&cluster.masters[0]), [AGE]);
+    // Twice the same is once.
+    assert_eq!(recipients(&cluster.nodes[0]), [AGE]);
+    assert!(cluster.nodes[1].seal_to.is_empty());
+}
 
 #[test]
 fn every_key_of_the_file_is_read() {
@@ -111,7 +138,7 @@ fn the_examples_are_valid() {
     assert_eq!(homelab.endpoint.to_string(), "https://192.168.1.10:6443");
     let ha = cluster(include_str!("../examples/ha-dual-stack.yaml"));
     assert_eq!((ha.masters.len(), ha.nodes.len()), (3, 12));
-    let both_families = |host: &clusterctl::cluster::spec::Host| {
+    let both_families = |host: &Host| {
         let ips: Vec<_> = host.addresses.iter().filter_map(|a| a.ip()).collect();
         ips.iter().any(std::net::IpAddr::is_ipv4) && ips.iter().any(std::net::IpAddr::is_ipv6)
     };
@@ -194,7 +221,7 @@ fn a_fault_says_what_is_allowed() {
         error(&text).to_string(),
         "it has 2 faults:\n  masters[0].addresses (line 4): host \"m\" has no address, so its certificate could never be \
          verified; list at least one\n  masters[0].adresses (line 4): this key is unknown; known here: name, addresses, \
-         apiServerPort"
+         apiServerPort, sealTo"
     );
 }
 

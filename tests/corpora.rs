@@ -370,3 +370,13 @@ fn lab_kubeconfig(ca: &str) -> String {
          contexts:\n- name: x\n  context: {{cluster: c, user: u}}\ncurrent-context: x\n"
     )
 }
+
+#[test]
+fn sealed_files_hold() {
+    hold("sealed", entrances::sealed, CHANGED);
+}
+
+#[test]
+fn what_is_ssh_s_holds() {
+    hold("ssh", entrances::ssh, CHANGED);
+}

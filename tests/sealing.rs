@@ -392,3 +392,170 @@ fn show_says_of_a_sealed_file_what_it_is_sealed_to_and_no_more() {
     fs::write(lab.path("bad"), "age-encryption.org/v1\n-> X25519").expect("written");
     assert_eq!(lab.run(&["show", "bad"]).status, 2);
 }
+
+// ── keys that are forgotten ──
+
+/// A laboratory in which `on` has a sealed bundle and its keys were forgotten.
+fn forgotten() -> Lab {
+    let lab = Lab::issued();
+    let recipient = age_key(&lab, "age");
+    let ran = lab.good(&["bundle", "on", "--seal-to", &recipient, "--forget-keys"]);
+    assert!(ran.err.contains("forgot 2 keys"), "{ran}");
+    lab
+}
+
+fn folder_of(lab: &Lab, of: &str) -> Vec<String> {
+    let entries = fs::read_dir(lab.path(of)).expect("a folder");
+    let mut names: Vec<String> = entries.map(|e| e.expect("an entry").file_name().to_string_lossy().into()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn forgotten_keys_are_in_the_sealed_bundle_and_nowhere_else() {
+    let lab = Lab::issued();
+    let recipient = age_key(&lab, "age");
+    let key = lab.read("pki/nodes/on/kubelet-client.key");
+    let masters = folder_of(&lab, "pki/masters/master-1");
+    lab.good(&["bundle", "--all", "--seal-to", &recipient, "--forget-keys"]);
+    for node in ["on", "worker-b1", "worker-a1.fra1.example.net"] {
+        assert_eq!(folder_of(&lab, &format!("pki/nodes/{node}")), ["kubelet-client.crt", "kubelet-server.crt"]);
+    }
+    // Masters' keys stay: the next master's certificates and bundles need them beside the others.
+    assert_eq!(folder_of(&lab, "pki/masters/master-1"), masters);
+    let here: Vec<_> = lab
+        .snapshot()
+        .into_iter()
+        .filter(|(_, bytes)| bytes.windows(key.len()).any(|window| window == key.as_bytes()))
+        .collect();
+    assert!(here.is_empty(), "the key lies nowhere in the clear");
+    lab.good(&["open", "bundles/on.tar.gz.age", "-i", "age"]);
+    assert_eq!(lab.read("on/var/lib/kubelet/pki/kubelet-client.key"), key);
+    let events = good_tool(
+        "sqlite3",
+        &[
+            &lab.path("pki/ledger.sqlite3").display().to_string(),
+            "SELECT count(*), count(DISTINCT subject) FROM events WHERE kind = 'forget-key' AND by = 'admin@laptop' \
+         AND detail IN (SELECT sha256 FROM certificates)",
+        ],
+    );
+    assert_eq!(events, "6|3\n");
+}
+
+#[test]
+fn forgotten_on_purpose_is_good_until_the_certificate_no_longer_fits() {
+    let lab = forgotten();
+    let kept = lab.good(&["issue-node", "--all"]);
+    assert!(kept.err.contains("nothing to do: 6 certificates good"), "{kept}");
+    let offline = lab.good(&["verify", "--offline"]);
+    assert!(offline.out.contains("Good: what lies in the directory"), "{offline}");
+    let json = lab.good(&["verify", "--offline", "--output", "json"]);
+    assert!(json.out.contains("its key was forgotten on purpose"), "{json}");
+
+    // One that simply went missing is not good.
+    fs::remove_file(lab.path("pki/nodes/worker-b1/kubelet-client.key")).expect("removed");
+    let plan = lab.good(&["issue-node", "--all", "--dry-run"]);
+    assert!(plan.out.contains("issue worker-b1 kubelet-client: ") && plan.out.lines().count() == 1, "{plan}");
+    lab.good(&["issue-node", "--all"]);
+
+    // The server's certificate no longer fits; a bundle needs both keys, so both are made.
+    lab.write("cluster.yaml", &CLUSTER.replace("[10.20.4.1]", "[10.20.4.1, 10.20.4.2]"));
+    let plan = lab.good(&["issue-node", "--all", "--dry-run"]);
+    assert!(plan.out.contains("issue on kubelet-server: 10.20.4.2 is not in the certificate"), "{plan}");
+    assert!(plan.out.contains("issue on kubelet-client: its key was forgotten"), "{plan}");
+    assert!(plan.err.contains("would issue 2 certificates and keep 4"), "{plan}");
+    lab.good(&["issue-node", "--all"]);
+    assert_eq!(folder_of(&lab, "pki/nodes/on").len(), 4);
+    lab.good(&["bundle", "on", "--unsealed"]);
+}
+
+#[test]
+fn a_bundle_of_a_host_with_forgotten_keys_says_how_to_make_new_ones() {
+    let lab = forgotten();
+    let before = lab.snapshot();
+    let refused = lab.run(&["bundle", "on"]);
+    assert_eq!(refused.status, 3, "{refused}");
+    assert!(refused.err.contains("its key was forgotten on purpose"), "{refused}");
+    assert!(refused.err.contains("clusterctl issue-node --reissue on"), "{refused}");
+    assert_eq!(lab.snapshot(), before);
+    // Of all hosts it keeps the sealed one that is there.
+    let all = lab.good(&["bundle", "--all"]);
+    assert!(all.err.contains("1 host keeps the sealed bundle that is there"), "{all}");
+    assert_eq!(bundles(&lab).iter().filter(|name| name.starts_with("on.")).collect::<Vec<_>>(), ["on.tar.gz.age"]);
+    assert_eq!(bundles(&lab).len(), 5);
+    // Where even that is gone, nobody gets anything.
+    fs::remove_file(lab.path("bundles/on.tar.gz.age")).expect("removed");
+    assert_eq!(lab.run(&["bundle", "--all"]).status, 3);
+    lab.good(&["issue-node", "--reissue", "on"]);
+    lab.good(&["bundle", "--all"]);
+}
+
+#[test]
+fn nothing_is_forgotten_unless_it_is_sealed() {
+    let lab = Lab::issued();
+    let before = lab.snapshot();
+    let refused = lab.run(&["bundle", "on", "--forget-keys"]);
+    assert_eq!(refused.status, 2, "{refused}");
+    assert!(refused.err.contains("--forget-keys needs sealed bundles"), "{refused}");
+    assert_eq!(lab.run(&["bundle", "on", "--forget-keys", "--unsealed"]).status, 2);
+    assert_eq!(lab.run(&["bundle", "--verifier", "--forget-keys"]).status, 2);
+    assert_eq!(lab.snapshot(), before);
+}
+
+#[test]
+fn nothing_in_the_clear_stays_beside_a_sealed_bundle_and_a_folder_cannot_be_sealed() {
+    let lab = Lab::issued();
+    let recipient = age_key(&lab, "age");
+    lab.good(&["bundle", "on", "--format", "dir"]);
+    lab.good(&["bundle", "on"]);
+    let before = lab.snapshot();
+    let refused = lab.run(&["bundle", "on", "--format", "dir", "--seal-to", &recipient]);
+    assert_eq!(refused.status, 2, "{refused}");
+    assert!(refused.err.contains("--format dir is none"), "{refused}");
+    assert_eq!(lab.snapshot(), before);
+    assert_eq!(bundles(&lab), ["on", "on.tar.gz"]);
+    lab.good(&["bundle", "on", "--format", "tar.gz", "--seal-to", &recipient]);
+    assert_eq!(bundles(&lab), ["on.tar.gz.age"]);
+}
+
+#[test]
+fn verify_says_whose_keys_were_forgotten_and_proves_the_rest() {
+    let live = crate::support::live::Live::start(None);
+    let recipient = age_key(&live.lab, "age");
+    live.lab.good(&["bundle", "node-1", "--seal-to", &recipient, "--forget-keys"]);
+    let ran = live.lab.run(&["verify"]);
+    // What nobody could try is not proven.
+    assert_eq!(ran.status, 1, "{ran}");
+    assert!(ran.out.contains("118 checks: 109 passed, 9 skipped\n"), "{ran}");
+    let flat = ran.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    for told in ["skipped master.caller", "caller node-1 saw its key is not in this directory", "forgotten, or lost"] {
+        assert!(flat.contains(told), "{told}: {ran}");
+    }
+}
+
+#[test]
+fn whatever_comes_between_keys_are_there_until_their_bundle_is_and_the_ledger_knows() {
+    let lab = Lab::issued();
+    let recipient = age_key(&lab, "age");
+    let ledger = lab.path("pki/ledger.sqlite3").display().to_string();
+    let forbid = "CREATE TRIGGER t BEFORE INSERT ON events WHEN NEW.kind = 'forget-key' AND NEW.subject = 'worker-b1' \
+                  BEGIN SELECT RAISE(ABORT, 'not now'); END";
+    good_tool("sqlite3", &[&ledger, forbid]);
+    let failed = lab.run(&["bundle", "--all", "--seal-to", &recipient, "--forget-keys"]);
+    assert_eq!(failed.status, 4, "{failed}");
+    assert_eq!(bundles(&lab).len(), 5);
+    for node in ["on", "worker-b1"] {
+        assert_eq!(folder_of(&lab, &format!("pki/nodes/{node}")).len(), 4, "all keys or none");
+    }
+    assert_eq!(good_tool("sqlite3", &[&ledger, "SELECT count(*) FROM events WHERE kind = 'forget-key'"]), "0\n");
+    good_tool("sqlite3", &[&ledger, "DROP TRIGGER t"]);
+    let key = lab.read("pki/nodes/on/kubelet-client.key");
+    lab.good(&["bundle", "--all", "--seal-to", &recipient, "--forget-keys"]);
+    assert_eq!(folder_of(&lab, "pki/nodes/on").len(), 2);
+
+    // The ledger knew, and the machine went down before the key was gone: it is as good as before.
+    lab.write("pki/nodes/on/kubelet-client.key", &key);
+    fs::set_permissions(lab.path("pki/nodes/on/kubelet-client.key"), fs::Permissions::from_mode(0o600)).expect("set");
+    lab.good(&["verify", "--offline"]);
+    assert!(lab.good(&["issue-node", "--all"]).err.contains("nothing to do: 6 certificates good"));
+}

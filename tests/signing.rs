@@ -88,6 +88,14 @@ fn open_accepts_what_ssh_keygen_signed() {
         let opened = lab.good(&["open", "theirs.tar.gz", "--signer", "allowed_signers", "--list"]);
         assert!(opened.err.contains(&format!("signed by {kind}@example.net")), "{opened}");
     }
+    // Nobody becomes anybody by what was unpacked.
+    let odd = folder.join("manifest.json.sig");
+    fs::set_permissions(&odd, fs::Permissions::from_mode(0o4755)).expect("set");
+    let (archive, dir) = (lab.path("odd.tar.gz").display().to_string(), lab.dir().display().to_string());
+    good_tool("tar", &["-czf", &archive, "-C", &dir, "on"]);
+    lab.good(&["open", "odd.tar.gz", "--to", "opened"]);
+    let mode = fs::metadata(lab.path("opened/manifest.json.sig")).expect("there").permissions().mode();
+    assert_eq!(mode & 0o7777, 0o755);
 }
 
 #[test]

@@ -293,12 +293,19 @@ fn bad_trust_files_endpoints_nodes_and_contradictions_are_told() {
     lab.write("empty.crt", "");
     lab.write("mixed.crt", &format!("{}{}", lab.read("pki/ca.crt"), lab.read("pki/ca.key")));
     let leaf = "pki/nodes/on/kubelet-client.crt";
-    let cases: [(&[&str], u8, &str); 11] = [
+    let cases: [(&[&str], u8, &str); 14] = [
         (&["verify", "--endpoint", "https://127.0.0.9:1"], 2, "error: there are no roots to trust"),
         (
             &["verify", "--ca", "absent.crt", "--endpoint", "https://127.0.0.9:1"],
             2,
             "there is no trust file DIR/absent.crt",
+        ),
+        (&["verify", "--ca", "pki", "--endpoint", "https://127.0.0.9:1"], 4, "cannot read DIR/pki: Is a directory"),
+        (&["verify", "--ca", "pki/ca.crt", "--endpoint", "http://127.0.0.9:1"], 2, "plain http has no certificates"),
+        (
+            &["verify", "--ca", "pki/ca.crt", "--endpoint", "https://127.0.0.9:1", "--crl", "pki"],
+            4,
+            "cannot read DIR/pki: Is a directory",
         ),
         (&["verify", "--ca", "empty.crt", "--endpoint", "https://127.0.0.9:1"], 1, "there is no PEM section in it"),
         (&["verify", "--ca", "mixed.crt", "--endpoint", "https://127.0.0.9:1"], 1, "a private key is in it"),

@@ -6,14 +6,19 @@ use std::io::Write;
 use std::sync::OnceLock;
 
 use clusterctl::bundle::archive;
+use clusterctl::bundle::seal::{self, Identity};
+use clusterctl::cluster::recipient::Recipient;
 use clusterctl::cluster_file;
 use clusterctl::cluster_file::kubeconfig;
+use clusterctl::pki::allowed_signers::AllowedSigners;
 use clusterctl::pki::certificate::Certificate;
 use clusterctl::pki::chain::verify_chain;
 use clusterctl::pki::crl::{self, Crl};
 use clusterctl::pki::inspect::{general_flaws, own_root_flaws, root_flaws};
 use clusterctl::pki::key::PrivateKey;
+use clusterctl::pki::known_hosts::KnownHosts;
 use clusterctl::pki::pem;
+use clusterctl::pki::ssh::{SshKey, SshSignature};
 use clusterctl::verify::recording::Recording;
 use clusterctl::verify::report::{TextStyle, printable};
 use serde_json::{Value, json};
@@ -167,6 +172,58 @@ pub fn bundles(data: &[u8]) {
             assert_eq!(again, bundle);
         }
         Err(error) => harmless(&printable(&error.to_string())),
+    }
+}
+
+/// A sealed file, opened with a key that opens nothing but the corpus.
+pub fn sealed(data: &[u8]) {
+    const KEY: &[u8] = b"AGE-SECRET-KEY-1AU8MPZCJJ9QE25HNW4GLDNWLF3U3L6NCLJ90UVCQHA6YNU5H4C8SPE7MYW\n";
+    let identity = Identity::from_age_file(KEY).expect("a key");
+    match seal::recipients(data) {
+        Ok(kinds) => kinds.iter().for_each(|kind| harmless(kind)),
+        Err(error) => harmless(&error.to_string()),
+    }
+    match seal::open(data, &identity) {
+        Ok(inside) => assert_eq!(&inside[..], b"what is inside\n", "what opens was not changed"),
+        Err(error) => harmless(&error.to_string()),
+    }
+}
+
+/// Text of SSH's: known hosts, allowed signers, keys, signatures, and what may be taken for a recipient.
+pub fn ssh(data: &[u8]) {
+    const NAMESPACE: &str = "clusterctl-bundle";
+    let text = String::from_utf8_lossy(data);
+    let names = ["on".to_owned(), "10.20.4.1".to_owned()];
+    match KnownHosts::parse(&text).key_of(&names) {
+        Ok(recipient) => assert_eq!(Recipient::parse(recipient.as_str()), Ok(recipient)),
+        Err(error) => harmless(&error.to_string()),
+    }
+    for line in text.lines() {
+        match Recipient::parse(line) {
+            Ok(recipient) => assert_eq!(Recipient::parse(recipient.as_str()), Ok(recipient)),
+            Err(error) => harmless(&error.to_string()),
+        }
+    }
+    match SshKey::from_pem(data) {
+        Ok(key) => drop((format!("{key:?}"), key.kind(), key.to_pem().map_err(|error| harmless(&error.to_string())))),
+        Err(error) => harmless(&error.to_string()),
+    }
+    let committed = include_bytes!("../corpus/ssh/signature");
+    let signature = SshSignature::from_pem(data).unwrap_or_else(|error| {
+        harmless(&error.to_string());
+        SshSignature::from_pem(committed).expect("the committed signature")
+    });
+    let _ = (signature.fingerprint(), signature.kind());
+    let fits = signature.fits(NAMESPACE, b"what was signed\n");
+    assert!(fits.is_err() || data.trim_ascii() == committed.trim_ascii() || SshSignature::from_pem(data).is_err());
+    match AllowedSigners::parse(&text) {
+        Ok(signers) => {
+            match signers.judge(&signature, NAMESPACE, b"what was signed\n", datetime!(2026-11-23 12:00 UTC)) {
+                Ok(name) => harmless(&name),
+                Err(error) => harmless(&error.to_string()),
+            }
+        }
+        Err(error) => harmless(&error.to_string()),
     }
 }
 

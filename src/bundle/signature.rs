@@ -4,7 +4,8 @@ use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use super::contents::{Bundle, BundleFile, MANIFEST, SIGNATURE};
-use crate::pki::ssh::{AllowedSigners, SshError, SshKey, SshSignature};
+use crate::pki::allowed_signers::AllowedSigners;
+use crate::pki::ssh::{SshError, SshKey, SshSignature};
 
 /// What the signature is made for, so that none made for mail or Git passes for it (OpenSSH `PROTOCOL.sshsig`).
 pub const NAMESPACE: &str = "clusterctl-bundle";

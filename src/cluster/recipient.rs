@@ -151,6 +151,9 @@ pub fn is_secret(text: &str) -> bool {
 }
 
 fn is_other_key(word: &str) -> bool {
+    if !word.bytes().all(|b| b.is_ascii_graphic()) {
+        return false;
+    }
     word.starts_with("ecdsa-sha2-") || word.starts_with("sk-") || word == "ssh-dss" || word.contains("-cert-v01@")
 }
 

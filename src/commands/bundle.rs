@@ -6,23 +6,23 @@ use std::time::Instant;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use rayon::iter::{Either, IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
+use rayon::iter::{Either, IndexedParallelIterator, IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 use zeroize::Zeroizing;
 
 use super::batches::{Stopped, in_batches};
 use super::context::{Context, unknown_host};
-use super::sealing::{SealArgs, Sealing};
+use super::finishing::{self, Finish};
+use super::forgetting;
+use super::sealing::SealArgs;
 use super::signing::SignArgs;
 use super::{revocations, templates};
 use crate::bundle::archive::{self, Packer};
-use crate::bundle::contents::{Bundle, BundleFile, folder_mode};
+use crate::bundle::contents::{BundleFile, folder_mode};
 use crate::bundle::format::{Format, Parcel};
 use crate::bundle::input::{BundleInput, CredentialPem, Held, Roles};
 use crate::bundle::render::Templates;
 use crate::bundle::settings::Settings;
-use crate::bundle::signature;
 use crate::bundle::verifier::{self, VerifierInput};
-use crate::cluster::name::HostName;
 use crate::cluster::profile::{Holder, Leaf, Profile};
 use crate::cluster::spec::{Cluster, Host};
 use crate::cluster_file;
@@ -95,13 +95,9 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
         return pack_verifier(&cluster, &templates::load(args.templates.as_deref(), context)?, key.as_ref(), context);
     }
     let hosts = select(&cluster, args)?;
-    let sealing = args.seal.plan(&hosts, context)?;
+    let sealing = args.seal.plan(&hosts, args.format, context)?;
+    let forget = args.seal.forget_keys(sealing.as_ref())?;
     let key = args.sign.key(context)?;
-    if sealing.is_some() && args.format != Format::TarGz {
-        return Err(Failure::new(Exit::Usage, format!("--format {} cannot be sealed", args.format.as_str()))
-            .hint("only the archive can: leave out --format, or what it is sealed to")
-            .into());
-    }
     let finish =
         Finish { templates: templates::load(args.templates.as_deref(), context)?, format: args.format, key, sealing };
     let _lock = context.lock("bundle")?;
@@ -123,20 +119,30 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
         now: context.now,
     };
     let begun = Instant::now();
-    let found_good = all_have_credentials(&source, &hosts)?;
+    let Ready { hosts, kept, found_good } = all_have_credentials(&source, hosts, args.all)?;
     if !found_good.is_empty() {
         ledger.remember(&found_good)?;
+    }
+    if hosts.is_empty() {
+        forgetting::tell_kept(kept, context);
+        context.screen.step("nothing was packed");
+        return Ok(Exit::Done);
     }
     let folder = context.layout.bundles();
     files::create_folder(&folder)?;
     files::sweep(&folder)?;
     let written = write_all(&source, &hosts, &finish, context)?;
+    forgetting::tell_kept(kept, context);
     ledger.note(
         "bundle",
         &format!("{written} host{}", if written == 1 { "" } else { "s" }),
         &folder.display().to_string(),
         &context.mark(),
     )?;
+    if forget {
+        let nodes = hosts.iter().filter_map(Roles::node);
+        forgetting::forget(nodes.flat_map(|node| cluster.node_leaves(node)), &mut ledger, context)?;
+    }
     if hosts.len() == 1 {
         context.screen.answer(folder.join(finish.name(hosts[0].host())).display());
     } else {
@@ -147,10 +153,7 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
         "packed {written} bundle{}, in {seconds:.1} s ({:.0} a second). Each holds its host's keys: {}",
         if written == 1 { "" } else { "s" },
         written as f64 / seconds.max(0.001),
-        match finish.sealing {
-            Some(_) => "it is sealed, and opens for those it was sealed to alone",
-            None => "hand it to that host and to nobody else",
-        },
+        finish.advice(),
     ));
     Ok(Exit::Done)
 }
@@ -209,7 +212,7 @@ fn pack_verifier(
     let mut bundle = verifier::render(input)
         .map_err(|error| Failure::new(Exit::Refused, "the verifier bundle cannot be made").because(error))?;
     if let Some(key) = key {
-        sign(&mut bundle, key)?;
+        finishing::sign(&mut bundle, key)?;
     }
     let path = layout.verifier_bundle();
     files::replace(&path, &archive::pack(&bundle), PRIVATE)?;
@@ -343,6 +346,8 @@ struct Lacking {
     what: &'static str,
     why: String,
     master: bool,
+    /// Its key was forgotten on purpose; all else is good.
+    forgotten: bool,
 }
 
 impl Lacking {
@@ -352,34 +357,58 @@ impl Lacking {
             what: leaf.policy().name,
             why: troubles.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
             master: leaf.policy().holder == Holder::Master,
+            forgotten: matches!(troubles, [Trouble::Forgotten { .. }]),
         }
     }
 
     /// Its files changed while others were being packed. Or their bytes did and nothing else, and nobody looked at those.
     fn after_the_first_look(self) -> Failure {
-        let Self { host, what, why, master } = self;
+        let Self { host, what, why, master, .. } = self;
         let command = if master { "issue-master" } else { "issue-node" };
         Failure::new(Exit::Refused, format!("the {what} credential of {host} is not good: {why}"))
             .hint(format!("look at all with: clusterctl verify --offline   and issue it again with: clusterctl {command} {host} --reissue"))
     }
 }
 
-/// Looks at every host before anything is written; returns what may be remembered.
-fn all_have_credentials(source: &Source<'_>, hosts: &[Roles<'_>]) -> Result<Vec<Trace>, Failure> {
-    let (traces, lacking): (Vec<Vec<Trace>>, Vec<Lacking>) =
-        hosts.par_iter().partition_map(|roles| match source.judge(roles) {
-            Ok(traces) => Either::Left(traces),
+/// What the first look at all hosts found.
+struct Ready<'c> {
+    /// All of whose credentials are good.
+    hosts: Vec<Roles<'c>>,
+    /// How many, where all are meant, keep the sealed bundle that has their forgotten keys.
+    kept: usize,
+    /// What may be remembered.
+    found_good: Vec<Trace>,
+}
+
+/// Looks at every host before anything is written.
+fn all_have_credentials<'c>(source: &Source<'_>, hosts: Vec<Roles<'c>>, all: bool) -> Result<Ready<'c>, Failure> {
+    let (good, lacking): (Vec<(Roles<'c>, Vec<Trace>)>, Vec<Lacking>) =
+        hosts.into_par_iter().partition_map(|roles| match source.judge(&roles) {
+            Ok(traces) => Either::Left((roles, traces)),
             Err(lacking) => Either::Right(lacking),
         });
-    let Some(first) = lacking.first() else { return Ok(traces.into_iter().flatten().collect()) };
+    let keeps = |l: &Lacking| {
+        all && l.forgotten && files::exists(&source.layout.bundles().join(finishing::sealed_name(&l.host)))
+    };
+    let (kept, lacking): (Vec<Lacking>, Vec<Lacking>) = lacking.into_iter().partition(keeps);
+    let Some(first) = lacking.first() else {
+        let (hosts, traces): (Vec<Roles<'c>>, Vec<Vec<Trace>>) = good.into_iter().unzip();
+        return Ok(Ready { hosts, kept: kept.len(), found_good: traces.into_iter().flatten().collect() });
+    };
     let mut lines: Vec<String> =
         lacking.iter().take(NAMED).map(|l| format!("{} {}: {}", l.host, l.what, l.why)).collect();
     if lacking.len() > NAMED {
         lines.push(format!("and {} more", lacking.len() - NAMED));
     }
     let mut commands = Vec::new();
-    for (master, command) in [(true, "clusterctl issue-master"), (false, "clusterctl issue-node")] {
-        let of: Vec<&str> = lacking.iter().filter(|l| l.master == master).map(|l| l.host.as_str()).collect();
+    let ways = [
+        (true, false, "clusterctl issue-master"),
+        (false, false, "clusterctl issue-node"),
+        (false, true, "clusterctl issue-node --reissue"),
+    ];
+    for (master, forgotten, command) in ways {
+        let meant = lacking.iter().filter(|l| l.master == master && l.forgotten == forgotten);
+        let of: Vec<&str> = meant.map(|l| l.host.as_str()).collect();
         match of.len() {
             0 => {}
             1..=NAMED => commands.push(format!("{command} {}", of.join(" "))),
@@ -391,39 +420,6 @@ fn all_have_credentials(source: &Source<'_>, hosts: &[Roles<'_>]) -> Result<Vec<
         count => format!("{count} hosts have no good credentials, so nothing was packed:\n  {}", lines.join("\n  ")),
     };
     Err(Failure::new(Exit::Refused, what).hint(format!("issue them with: {}", commands.join(" ; "))))
-}
-
-/// What becomes of a host's files: which templates fill them, who signs the bundle, and whom it is sealed to.
-struct Finish<'c> {
-    templates: Templates,
-    format: Format,
-    key: Option<SshKey>,
-    sealing: Option<Sealing<'c>>,
-}
-
-impl Finish<'_> {
-    /// The parcel's name in the folder of bundles.
-    fn name(&self, host: &HostName) -> String {
-        match self.sealing {
-            Some(_) => sealed_name(host),
-            None => self.format.file_name(host),
-        }
-    }
-
-    /// The names of the files whose place it takes, when the host had them: a sealed archive those in the clear, an archive
-    /// in the clear the sealed one.
-    fn other_names(&self, host: &HostName) -> Vec<String> {
-        match self.sealing {
-            Some(_) => {
-                Format::ALL.into_iter().filter(|format| *format != Format::Dir).map(|f| f.file_name(host)).collect()
-            }
-            None => vec![sealed_name(host)],
-        }
-    }
-}
-
-fn sealed_name(host: &HostName) -> String {
-    format!("{}.age", Format::TarGz.file_name(host))
 }
 
 /// Renders batch after batch on all cores, while the one before is written.
@@ -447,9 +443,8 @@ fn write_all(
     let write = |batch: &[Roles<'_>], parcels: Vec<Parcel>| {
         let names = batch.iter().map(|roles| finish.name(roles.host()));
         write_parcels(&folder, names.zip(&parcels))?;
-        // No older one in the clear stays beside a sealed one, nor the other way round.
-        let old: Vec<String> = batch.iter().flat_map(|roles| finish.other_names(roles.host())).collect();
-        files::remove_all(&folder, &old)?;
+        let superseded: Vec<PathBuf> = batch.iter().flat_map(|roles| finish.superseded(roles.host())).collect();
+        files::remove_all(&folder, &superseded)?;
         progress.add(batch.len() as u64);
         Ok(())
     };
@@ -490,24 +485,10 @@ fn pack(source: &Source<'_>, roles: Roles<'_>, finish: &Finish<'_>, packer: &mut
         credentials: &credentials,
         generation,
     };
-    let mut bundle = finish.templates.render(&input).map_err(|error| {
+    let bundle = finish.templates.render(&input).map_err(|error| {
         Failure::new(Exit::Usage, format!("the bundle of {} cannot be rendered", roles.host()))
             .hint("look at the template that is named; clusterctl bundle --eject-templates DIR writes those that work")
             .because(error)
     })?;
-    if let Some(key) = &finish.key {
-        sign(&mut bundle, key)?;
-    }
-    let Some(sealing) = &finish.sealing else { return Ok(finish.format.parcel(bundle, packer)) };
-    let host = roles.host().as_str();
-    let sealed = sealing
-        .sealer(host)?
-        .seal(&packer.pack(&bundle))
-        .map_err(|error| Failure::new(Exit::Usage, format!("the bundle of {host} cannot be sealed")).because(error))?;
-    Ok(Parcel::File(Zeroizing::new(sealed)))
-}
-
-fn sign(bundle: &mut Bundle, key: &SshKey) -> Result<(), Failure> {
-    let failed = |error| Failure::new(Exit::Usage, "the signing key cannot sign").because(error);
-    signature::sign(bundle, key).map_err(failed)
+    finish.parcel(bundle, packer)
 }

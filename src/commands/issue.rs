@@ -18,7 +18,7 @@ use crate::failure::{Exit, Failure};
 use crate::pki::authority::{Authority, Credential, MintError};
 use crate::pki::inspect::{Verified, in_words, stamp};
 use crate::pki::roots::Roots;
-use crate::store::credentials::{self, Stored, Trouble};
+use crate::store::credentials::{self, Trouble};
 use crate::store::issuance::{self, Holding, Issuer};
 use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
@@ -233,20 +233,34 @@ fn plan(
     let known = ledger.known()?;
     let one = |&(holder, sight): &(usize, Option<Sight>)| {
         let mut plan = Plan { holder, issue: Vec::new(), kept: 0 };
-        let (leaves, mut good) = ((request.leaves)(holder), Vec::new());
+        let (leaves, mut good, mut forgotten) = ((request.leaves)(holder), Vec::new(), Vec::new());
         for (i, leaf) in leaves.iter().enumerate() {
             let found = credentials::read_good(layout, leaf, cluster.keys, roots.issuer_of(leaf), &known, now);
             let reasons: Vec<String> = match &found {
                 // A disk or a mode that keeps us from reading says nothing of what lies there: it may be good.
                 Err(troubles) if let [Trouble::Unreadable(error)] = troubles.as_slice() => return Err(error.clone()),
+                // Forgotten on purpose is not missing.
+                Err(troubles) if let [Trouble::Forgotten { not_after }] = troubles.as_slice() => {
+                    forgotten.push(i);
+                    reasons_to_replace(*not_after, how, now)
+                }
                 Err(troubles) => troubles.iter().map(ToString::to_string).collect(),
-                Ok(stored) => reasons_to_replace(stored, how, now),
+                Ok(stored) => reasons_to_replace(stored.credential.certificate.not_after, how, now),
             };
             if reasons.is_empty() {
                 plan.kept += 1;
                 good.extend(found.ok().map(|stored| stored.credential.certificate));
             } else {
                 plan.issue.push((i, reasons));
+            }
+        }
+        // A new bundle needs all of its host's keys.
+        if !plan.issue.is_empty() {
+            for i in
+                forgotten.into_iter().filter(|i| plan.issue.iter().all(|(issued, _)| issued != i)).collect::<Vec<_>>()
+            {
+                plan.kept -= 1;
+                plan.issue.push((i, vec!["its key was forgotten, and the next bundle needs one".to_owned()]));
             }
         }
         progress.add(1);
@@ -262,8 +276,8 @@ fn plan(
     Ok((plans, traces.into_iter().flatten().collect()))
 }
 
-fn reasons_to_replace(stored: &Stored, how: &IssueArgs, now: OffsetDateTime) -> Vec<String> {
-    let left = stored.credential.certificate.not_after - now;
+fn reasons_to_replace(not_after: OffsetDateTime, how: &IssueArgs, now: OffsetDateTime) -> Vec<String> {
+    let left = not_after - now;
     let mut reasons = Vec::new();
     if how.renew_within.is_some_and(|within| left <= within.duration()) {
         reasons.push(format!("ends in {}", in_words(left)));

@@ -7,6 +7,8 @@ pub mod bundle;
 pub mod completions;
 pub mod context;
 pub mod demo;
+mod finishing;
+mod forgetting;
 pub mod init;
 pub mod init_ca;
 mod issue;

@@ -7,6 +7,7 @@ use clap::Args;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::context::{Context, read_given};
+use crate::bundle::format::Format;
 use crate::bundle::input::Roles;
 use crate::bundle::seal::Sealer;
 use crate::cluster::recipient::{Recipient, RecipientError};
@@ -33,6 +34,9 @@ pub(super) struct SealArgs {
     /// Write the bundles in the clear, whatever sealTo in the cluster file says
     #[arg(long, conflicts_with_all = ["seal_to", "known_hosts"])]
     unsealed: bool,
+    /// Once the sealed bundles are written, remove the nodes' keys from this directory: their hosts alone have them then
+    #[arg(long, conflicts_with_all = ["unsealed", "verifier"])]
+    forget_keys: bool,
 }
 
 /// Whom the bundle of each host is sealed to. Every host has somebody, and every key is usable.
@@ -59,7 +63,12 @@ impl SealArgs {
     ///
     /// # Errors
     /// A usage error for what is no recipient; refused when a host has none. Nothing is written then, for anyone.
-    pub(super) fn plan<'c>(&self, hosts: &[Roles<'c>], context: &Context<'_>) -> anyhow::Result<Option<Sealing<'c>>> {
+    pub(super) fn plan<'c>(
+        &self,
+        hosts: &[Roles<'c>],
+        format: Format,
+        context: &Context<'_>,
+    ) -> anyhow::Result<Option<Sealing<'c>>> {
         if self.unsealed {
             return Ok(None);
         }
@@ -68,6 +77,11 @@ impl SealArgs {
         let by_file = everyone.is_empty() && known.is_none();
         if by_file && hosts.iter().all(|roles| declared(roles).is_empty()) {
             return Ok(None);
+        }
+        if format != Format::TarGz {
+            let what = format!("an archive can be sealed, and --format {} is none", format.as_str());
+            let hint = "leave --format away, or say --unsealed where sealTo in cluster.yaml asks for sealing";
+            return Err(Failure::new(Exit::Usage, what).hint(hint).into());
         }
         let one = |roles: &Roles<'c>| -> Result<(&'c str, Vec<Recipient>), (&'c str, KnownHostError)> {
             let host = roles.host().as_str();
@@ -102,6 +116,21 @@ impl SealArgs {
         // Every key is looked at before the first bundle is written.
         sealing.0.par_iter().try_for_each(|(host, _)| sealing.sealer(host).map(drop))?;
         Ok(Some(sealing))
+    }
+
+    /// Whether keys are to be forgotten.
+    ///
+    /// # Errors
+    /// A usage error when nothing is sealed: the keys would lie in the bundles in the clear, and be nowhere else.
+    pub(super) fn forget_keys(&self, sealing: Option<&Sealing<'_>>) -> Result<bool, Failure> {
+        if self.forget_keys && sealing.is_none() {
+            return Err(Failure::new(
+                Exit::Usage,
+                "--forget-keys needs sealed bundles, and nothing says whom to seal to",
+            )
+            .hint("say it with sealTo in cluster.yaml, --known-hosts FILE or --seal-to RECIPIENT"));
+        }
+        Ok(self.forget_keys)
     }
 
     /// The recipients of the command line.

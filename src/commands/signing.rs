@@ -7,7 +7,8 @@ use clap::Args;
 use super::context::{Context, read_given};
 use super::ssh_keys::Named;
 use crate::failure::{Exit, Failure};
-use crate::pki::ssh::{AllowedSigners, SshKey};
+use crate::pki::allowed_signers::AllowedSigners;
+use crate::pki::ssh::SshKey;
 
 /// No file of allowed signers is larger than this, in bytes.
 const LIMIT: u64 = 1024 * 1024;

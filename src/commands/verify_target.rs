@@ -131,6 +131,16 @@ fn held(leaf: &Leaf, layout: &Layout) -> Held {
             let missing = format!("there is no {} of it in this directory", leaf.policy().name);
             return Held { missing: Some(missing), ..Held::default() };
         }
+        Err(Trouble::Missing(path)) => {
+            // A key may have been forgotten on purpose: what its host shows can be compared with the certificate all the same.
+            let certificate = credentials::read_certificate(layout, leaf).ok();
+            let missing = match &certificate {
+                Some(_) => format!("its key is not in this directory ( {} ): forgotten, or lost", path.display()),
+                None => Trouble::Missing(path).to_string(),
+            };
+            let issued = certificate.map(|certificate| certificate.fingerprint());
+            return Held { issued, identity: None, missing: Some(missing) };
+        }
         Err(trouble) => return Held { missing: Some(trouble.to_string()), ..Held::default() },
     };
     let issued = Some(stored.credential.certificate.fingerprint());

@@ -120,7 +120,9 @@ impl KnownHosts {
         if marker != Marker::None {
             hosts = words.next()?;
         }
-        let (kind, key) = (words.next()?.to_owned(), words.next()?.to_owned());
+        // A kind is told when it cannot be used, and goes to a terminal then.
+        let kind = words.next().filter(|kind| kind.bytes().all(|b| b.is_ascii_graphic()))?.to_owned();
+        let key = words.next()?.to_owned();
         let recipient = Recipient::parse(&format!("{kind} {key}"));
         let at = self.lines.len();
         let names: Vec<String> = hosts.split(',').map(|name| without_port(name).to_ascii_lowercase()).collect();

@@ -1,6 +1,7 @@
 //! Bytes and cryptography: what keys and certificates are, how they are made, and what one is worth.
 //! Nothing here touches a file, a clock or a terminal; time is an argument.
 
+pub mod allowed_signers;
 pub mod authority;
 pub mod certificate;
 pub mod chain;

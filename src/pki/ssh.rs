@@ -1,11 +1,9 @@
-//! SSH's keys and signatures: what signs a bundle, who may have signed it, and whose key opens a sealed one. The one door to
-//! the ssh-key crate.
+//! SSH's keys and signatures: what signs a bundle, and whose key opens a sealed one. This and
+//! [`super::allowed_signers`] are the doors to the ssh-key crate.
 
 use std::fmt;
 
-use ssh_key::{Algorithm, Error, HashAlg, LineEnding, PrivateKey, PublicKey, SshSig};
-use time::macros::format_description;
-use time::{OffsetDateTime, PrimitiveDateTime};
+use ssh_key::{Error, HashAlg, LineEnding, PrivateKey, PublicKey, SshSig};
 use zeroize::Zeroizing;
 
 use super::passphrase::Passphrase;
@@ -100,7 +98,7 @@ impl SshKey {
         match PrivateKey::from_openssh(text.as_bytes()) {
             Ok(key) => Ok(Self(key)),
             Err(Error::AlgorithmUnsupported { algorithm }) => Err(SshError::Unsupported(algorithm.to_string())),
-            Err(error) => Err(SshError::Damaged(error.to_string())),
+            Err(error) => Err(SshError::Damaged(harmless(&error))),
         }
     }
 
@@ -164,7 +162,7 @@ impl SshKey {
         if self.0.is_encrypted() {
             return Err(SshError::PassphraseNeeded);
         }
-        self.0.to_openssh(LineEnding::LF).map_err(|error| SshError::Damaged(error.to_string()))
+        self.0.to_openssh(LineEnding::LF).map_err(|error| SshError::Damaged(harmless(&error)))
     }
 }
 
@@ -174,9 +172,9 @@ impl fmt::Debug for SshKey {
     }
 }
 
-/// A detached signature, as it was found: whether it is any good, [`AllowedSigners::judge`] says.
+/// A detached signature, as it was found: whether it is any good, [`super::allowed_signers::AllowedSigners::judge`] says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SshSignature(SshSig);
+pub struct SshSignature(pub(super) SshSig);
 
 impl SshSignature {
     /// Reads `-----BEGIN SSH SIGNATURE-----`.
@@ -185,8 +183,12 @@ impl SshSignature {
     /// [`SshError::NotASignature`].
     pub fn from_pem(bytes: &[u8]) -> Result<Self, SshError> {
         let signature = SshSig::from_pem(bytes).map_err(|_| SshError::NotASignature)?;
-        // The version is not among what is signed, and the crate lets earlier ones through, which there are none of.
-        if signature.version() == 1 { Ok(Self(signature)) } else { Err(SshError::NotASignature) }
+        // Version and lengths are not among what is signed, and the crate lets some wrong ones through: a signature is what
+        // would be written like this again.
+        let again = signature.to_pem(LineEnding::LF).map_err(|_| SshError::NotASignature)?;
+        let given = bytes.trim_ascii().iter().filter(|&&b| b != b'\r');
+        let same = signature.version() == 1 && given.eq(again.trim_ascii().as_bytes());
+        if same { Ok(Self(signature)) } else { Err(SshError::NotASignature) }
     }
 
     /// Of the key that it names: `SHA256:…`, as `ssh-keygen -l` prints it.
@@ -215,166 +217,9 @@ impl SshSignature {
     }
 }
 
-/// Who may sign, as `ssh-keygen -Y verify -f` reads it (ssh-keygen(1), ALLOWED SIGNERS).
-#[derive(Debug)]
-pub struct AllowedSigners(Vec<Signer>);
-
-#[derive(Debug)]
-struct Signer {
-    line: usize,
-    principals: String,
-    key: PublicKey,
-    namespaces: Option<String>,
-    after: Option<OffsetDateTime>,
-    before: Option<OffsetDateTime>,
-    authority: bool,
-}
-
-impl AllowedSigners {
-    /// Reads a file of allowed signers.
-    ///
-    /// # Errors
-    /// For the first line that cannot be read, and when there is none.
-    pub fn parse(text: &str) -> Result<Self, SshError> {
-        let mut signers = Vec::new();
-        for (i, line) in text.lines().enumerate() {
-            let trimmed = line.trim();
-            if !trimmed.is_empty() && !trimmed.starts_with('#') {
-                let signer = Signer::parse(i + 1, trimmed);
-                signers.push(signer.map_err(|reason| SshError::Signers { line: i + 1, reason })?);
-            }
-        }
-        if signers.is_empty() { Err(SshError::NoSigners) } else { Ok(Self(signers)) }
-    }
-
-    /// The name of whoever signed `message`, who may.
-    ///
-    /// # Errors
-    /// When the signature is not good, or not by one of these, or not by one who may do that now.
-    pub fn judge(
-        &self,
-        signature: &SshSignature,
-        namespace: &'static str,
-        message: &[u8],
-        now: OffsetDateTime,
-    ) -> Result<String, SshError> {
-        signature.fits(namespace, message)?;
-        let fingerprint = signature.fingerprint();
-        let mut refused = None;
-        for signer in self.0.iter().filter(|signer| signer.key.key_data() == signature.0.public_key()) {
-            match signer.objection(namespace, now) {
-                None => return Ok(signer.principals.clone()),
-                Some(reason) => {
-                    let fingerprint = fingerprint.clone();
-                    refused.get_or_insert(SshError::NotAllowed { fingerprint, line: signer.line, reason });
-                }
-            }
-        }
-        Err(refused.unwrap_or(SshError::Stranger { fingerprint }))
-    }
-}
-
-impl Signer {
-    fn parse(line: usize, text: &str) -> Result<Self, String> {
-        let (principals, rest) = word(text)?;
-        let mut signer = Self {
-            line,
-            principals: principals.trim_matches('"').chars().filter(|c| !c.is_control()).collect(),
-            // Replaced below; there is no signer without a key.
-            key: PublicKey::from(ssh_key::public::Ed25519PublicKey([0; 32])),
-            namespaces: None,
-            after: None,
-            before: None,
-            authority: false,
-        };
-        let (first, behind) = word(rest)?;
-        let key = if is_kind(first) {
-            rest
-        } else {
-            signer.options(first)?;
-            behind
-        };
-        signer.key = PublicKey::from_openssh(key.trim()).map_err(|error| format!("no public key: {error}"))?;
-        Ok(signer)
-    }
-
-    fn options(&mut self, text: &str) -> Result<(), String> {
-        for option in outside_quotes(text, ',') {
-            let (name, value) = option.split_once('=').unwrap_or((option, ""));
-            let value = value.trim_matches('"');
-            match name.to_ascii_lowercase().as_str() {
-                "cert-authority" => self.authority = true,
-                "namespaces" => self.namespaces = Some(value.to_owned()),
-                "valid-after" => self.after = Some(moment(value)?),
-                "valid-before" => self.before = Some(moment(value)?),
-                _ => return Err(format!("{name:?} is neither the kind of a key nor an option that is known")),
-            }
-        }
-        Ok(())
-    }
-
-    /// Why this line does not allow a signature in `namespace`, made by its key and looked at `now`.
-    fn objection(&self, namespace: &str, now: OffsetDateTime) -> Option<String> {
-        if self.authority {
-            return Some("it is a certificate authority's, and signs through certificates alone".to_owned());
-        }
-        if let Some(namespaces) = &self.namespaces
-            && !namespaces.split(',').any(|pattern| matches(pattern.as_bytes(), namespace.as_bytes()))
-        {
-            return Some(format!("it is for the namespaces {namespaces} alone, and this is {namespace}"));
-        }
-        if self.after.is_some_and(|after| now < after) {
-            return Some("its time has not begun (valid-after)".to_owned());
-        }
-        if self.before.is_some_and(|before| now >= before) {
-            return Some("its time is over (valid-before)".to_owned());
-        }
-        None
-    }
-}
-
-fn is_kind(word: &str) -> bool {
-    // A kind that nobody knows is `Other`, which is how the crate takes any name with an at sign.
-    word.parse::<Algorithm>().is_ok_and(|kind| !matches!(kind, Algorithm::Other(_)))
-}
-
-/// The first word, in which quotes hold blanks together, and what follows it.
-fn word(text: &str) -> Result<(&str, &str), String> {
-    let text = text.trim_start();
-    let mut quoted = false;
-    for (at, c) in text.char_indices() {
-        match c {
-            '"' => quoted = !quoted,
-            c if c.is_ascii_whitespace() && !quoted => return Ok(text.split_at(at)),
-            _ => {}
-        }
-    }
-    Err("a name, perhaps options, and a public key are needed".to_owned())
-}
-
-fn outside_quotes(text: &str, at: char) -> Vec<&str> {
-    let mut quoted = false;
-    text.split(move |c| {
-        quoted ^= c == '"';
-        c == at && !quoted
-    })
-    .collect()
-}
-
-/// `YYYYMMDDZ`, `YYYYMMDDHHMMZ` or `YYYYMMDDHHMMSSZ`. Without a Z it would be local time, which this program knows nothing of.
-fn moment(text: &str) -> Result<OffsetDateTime, String> {
-    let wrong = || format!("{text:?} is no time like 20270131Z or 202701311200Z");
-    let digits = text.strip_suffix('Z').ok_or_else(|| {
-        format!("{text:?} is a time in whatever zone the machine is in; write it in UTC, with a Z behind it")
-    })?;
-    let padded = match digits.len() {
-        8 => format!("{digits}000000"),
-        12 => format!("{digits}00"),
-        14 => digits.to_owned(),
-        _ => return Err(wrong()),
-    };
-    let format = format_description!("[year][month][day][hour][minute][second]");
-    PrimitiveDateTime::parse(&padded, format).map(PrimitiveDateTime::assume_utc).map_err(|_| wrong())
+/// What the crate says, which may repeat what a stranger wrote.
+pub(super) fn harmless(error: &Error) -> String {
+    error.to_string().chars().filter(|c| !c.is_control()).collect()
 }
 
 /// SSH's patterns: `*` for any number of characters, `?` for one (ssh_config(5), PATTERNS).
@@ -404,10 +249,8 @@ pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use time::macros::datetime;
 
     const NAMESPACE: &str = "clusterctl-bundle";
-    const NOW: OffsetDateTime = datetime!(2026-11-24 12:00:00 UTC);
 
     fn key(seed: u8) -> SshKey {
         SshKey(PrivateKey::from(ssh_key::private::Ed25519Keypair::from_seed(&[seed; 32])))
@@ -415,49 +258,6 @@ mod tests {
 
     fn public(key: &SshKey) -> String {
         key.0.public_key().to_openssh().expect("a key")
-    }
-
-    fn judged(signers: &str, namespace: &str) -> Result<String, SshError> {
-        let signature = key(1).sign(namespace, b"message").expect("signed");
-        let signature = SshSignature::from_pem(signature.as_bytes()).expect("a signature");
-        AllowedSigners::parse(signers).expect("signers").judge(&signature, NAMESPACE, b"message", NOW)
-    }
-
-    #[test]
-    fn who_signed_is_told_by_name_and_strangers_are_not_believed() {
-        let (ours, other) = (public(&key(1)), public(&key(2)));
-        assert_eq!(judged(&format!("# us\n\nadmin@on {ours} a comment\n"), NAMESPACE), Ok("admin@on".to_owned()));
-        let both = format!("other {other}\n\"admin@on,b@on\" namespaces=\"git,clusterctl-*\" {ours}");
-        assert_eq!(judged(&both, NAMESPACE), Ok("admin@on,b@on".to_owned()));
-        let fingerprint = key(1).fingerprint();
-        assert_eq!(judged(&format!("other {other}"), NAMESPACE), Err(SshError::Stranger { fingerprint }));
-        let found = "git".to_owned();
-        let elsewhere = Err(SshError::OtherNamespace { found, wanted: NAMESPACE });
-        assert_eq!(judged(&format!("admin {ours}"), "git"), elsewhere);
-    }
-
-    #[test]
-    fn an_option_limits_whom_it_stands_with() {
-        let ours = public(&key(1));
-        for (option, says) in [
-            ("namespaces=\"git\"", "namespaces git"),
-            ("valid-after=\"20270101Z\"", "valid-after"),
-            ("valid-before=\"202611241200Z\"", "valid-before"),
-            ("cert-authority", "certificate authority"),
-        ] {
-            let refused = judged(&format!("admin {option} {ours}"), NAMESPACE).expect_err(option).to_string();
-            assert!(refused.contains(says) && refused.contains("line 1"), "{refused}");
-            // Another line may allow what this one does not.
-            assert!(judged(&format!("admin {option} {ours}\nadmin {ours}"), NAMESPACE).is_ok());
-        }
-        let in_time = "VALID-AFTER=\"20261124Z\",valid-before=\"20261124120001Z\"";
-        assert!(judged(&format!("admin {in_time} {ours}"), NAMESPACE).is_ok());
-        for wrong in ["valid-before=\"20270101\"", "valid-before=\"soon\"", "no-such-option", "ssh-ed25519 AAAA"] {
-            let refused = AllowedSigners::parse(&format!("admin {wrong} {ours}")).expect_err(wrong);
-            assert!(matches!(refused, SshError::Signers { line: 1, .. }), "{refused}");
-        }
-        assert_eq!(AllowedSigners::parse("# nobody\n").expect_err("nobody"), SshError::NoSigners);
-        assert!(AllowedSigners::parse("admin").is_err());
     }
 
     #[test]

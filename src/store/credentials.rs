@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::error::StoreError;
 use super::files;
 use super::layout::Layout;
-use super::ledger::Known;
+use super::ledger::{Known, Ledger, Mark};
 use super::revocations::Revocation;
 use crate::cluster::key_kind::KeyKind;
 use crate::cluster::profile::Leaf;
@@ -30,6 +30,11 @@ pub enum Trouble {
     NotThere,
     /// One of its two files is missing.
     Missing(PathBuf),
+    /// Its key was forgotten on purpose, once its host's sealed bundle had it. All else is good.
+    Forgotten {
+        /// Until when the certificate is good.
+        not_after: OffsetDateTime,
+    },
     /// A file cannot be read.
     Unreadable(StoreError),
     /// The certificate's file is not PEM.
@@ -55,6 +60,13 @@ impl fmt::Display for Trouble {
         match self {
             Self::NotThere => f.write_str("not issued yet"),
             Self::Missing(path) => write!(f, "{} is missing", path.display()),
+            Self::Forgotten { not_after } => {
+                write!(
+                    f,
+                    "its key was forgotten on purpose, and is in its host's sealed bundle alone; good until {}",
+                    stamp(*not_after)
+                )
+            }
             Self::Unreadable(error) => error.fmt(f),
             Self::NotPem(path, error) => write!(f, "{}: {error}", path.display()),
             Self::NotACertificate(path, error) => write!(f, "{}: {error}", path.display()),
@@ -133,8 +145,7 @@ pub fn read_good(
     known: &Known,
     now: OffsetDateTime,
 ) -> Result<Stored, Vec<Trouble>> {
-    let stored = read(layout, leaf).map_err(|trouble| vec![trouble])?;
-    judge(stored, known, |certificate| leaf_flaws(certificate, leaf, keys, root, now))
+    judge(layout, leaf, known, |certificate| leaf_flaws(certificate, leaf, keys, root, now))
 }
 
 /// As [`read_good`], but that it takes the ledger's word for the root's signature: what is recorded was verified before it was
@@ -150,22 +161,80 @@ pub fn read_issued(
     known: &Known,
     now: OffsetDateTime,
 ) -> Result<Stored, Vec<Trouble>> {
-    let stored = read(layout, leaf).map_err(|trouble| vec![trouble])?;
-    judge(stored, known, |certificate| flaws_but_for_the_signature(certificate, leaf, keys, root, now))
+    judge(layout, leaf, known, |certificate| flaws_but_for_the_signature(certificate, leaf, keys, root, now))
 }
 
-fn judge(stored: Stored, known: &Known, flaws: impl Fn(&Certificate) -> Vec<Flaw>) -> Result<Stored, Vec<Trouble>> {
+fn judge(
+    layout: &Layout,
+    leaf: &Leaf,
+    known: &Known,
+    flaws: impl Fn(&Certificate) -> Vec<Flaw>,
+) -> Result<Stored, Vec<Trouble>> {
+    let of_certificate = |certificate: &Certificate| {
+        let flaws = flaws(certificate).into_iter().map(Trouble::Flaw);
+        let fingerprint = certificate.fingerprint();
+        let unknown = known.sequence(fingerprint).is_none().then_some(Trouble::NotInLedger);
+        flaws.chain(unknown).chain(known.revocation(fingerprint).cloned().map(Trouble::Revoked))
+    };
+    let stored = match read(layout, leaf) {
+        Ok(stored) => stored,
+        Err(Trouble::Missing(path)) => {
+            // Without its key a certificate is worth something only where the key was removed on purpose.
+            let certificate = read_certificate(layout, leaf).ok().filter(|c| known.is_forgotten(c.fingerprint()));
+            let Some(certificate) = certificate else { return Err(vec![Trouble::Missing(path)]) };
+            let troubles: Vec<Trouble> = of_certificate(&certificate).collect();
+            let forgotten = Trouble::Forgotten { not_after: certificate.not_after };
+            return Err(if troubles.is_empty() { vec![forgotten] } else { troubles });
+        }
+        Err(trouble) => return Err(vec![trouble]),
+    };
     let Credential { certificate, key } = &stored.credential;
-    let (mut troubles, fingerprint) = (Vec::new(), certificate.fingerprint());
+    let mut troubles = Vec::new();
     if key.spki() != certificate.spki {
         troubles.push(Trouble::Flaw(Flaw::KeyDoesNotFit));
     }
-    troubles.extend(flaws(certificate).into_iter().map(Trouble::Flaw));
-    if known.sequence(fingerprint).is_none() {
-        troubles.push(Trouble::NotInLedger);
-    }
-    troubles.extend(known.revocation(fingerprint).cloned().map(Trouble::Revoked));
+    troubles.extend(of_certificate(certificate));
     if troubles.is_empty() { Ok(stored) } else { Err(troubles) }
+}
+
+/// Reads the certificate alone of the credential that `leaf` describes.
+///
+/// # Errors
+/// What keeps it from being read.
+pub fn read_certificate(layout: &Layout, leaf: &Leaf) -> Result<Certificate, Trouble> {
+    let (path, _) = paths(layout, leaf);
+    let pem = match files::read(&path, LIMIT) {
+        Err(StoreError::Missing(path)) => return Err(Trouble::Missing(path)),
+        Err(error) => return Err(Trouble::Unreadable(error)),
+        Ok(bytes) => bytes,
+    };
+    let der = pem::certificates(&pem).map_err(|error| Trouble::NotPem(path.clone(), error))?.swap_remove(0);
+    Certificate::from_der(der).map_err(|error| Trouble::NotACertificate(path, error))
+}
+
+/// Removes the keys of the credentials that `leaves` describe, the ledger first: a crash in between leaves keys that are
+/// still good, never a missing one that nobody meant. What is packed with them has to be on the disk already.
+///
+/// # Errors
+/// What the ledger or the system says.
+pub fn forget_keys(
+    layout: &Layout,
+    ledger: &mut Ledger,
+    leaves: &[Leaf],
+    mark: &Mark<'_>,
+) -> Result<usize, StoreError> {
+    let (mut keys, mut names) = (Vec::new(), Vec::new());
+    for leaf in leaves {
+        let (_, path) = paths(layout, leaf);
+        if let (Ok(certificate), true) = (read_certificate(layout, leaf), files::exists(&path)) {
+            let host = leaf.host.as_ref().map(ToString::to_string).unwrap_or_default();
+            keys.push((host, certificate.fingerprint()));
+            names.push(path.strip_prefix(layout.pki()).unwrap_or(&path).to_owned());
+        }
+    }
+    ledger.forget(&keys, mark)?;
+    files::remove_all(&layout.pki(), &names)?;
+    Ok(keys.len())
 }
 
 /// The trouble with the mode of a credential's key file, if any: others than the owner may not read it.

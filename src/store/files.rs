@@ -238,21 +238,22 @@ pub fn replace_all(folder: &Path, files: &[NewFile<'_>]) -> Result<(), StoreErro
     sync_folder(folder)
 }
 
-/// Removes those of `names` that are in `folder`. Durable on return.
+/// Removes those of the files and folders, by their paths below `folder`, that are there. Durable on return.
 ///
 /// # Errors
 /// What the system says.
-pub fn remove_all(folder: &Path, names: &[String]) -> Result<(), StoreError> {
+pub fn remove_all(folder: &Path, names: &[PathBuf]) -> Result<(), StoreError> {
     let mut removed = false;
     for name in names {
         let path = folder.join(name);
-        match fs::remove_file(&path) {
+        let is_folder = fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_dir());
+        match if is_folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) } {
             Ok(()) => removed = true,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(StoreError::io("remove", &path, &error)),
         }
     }
-    if removed { sync_folder(folder) } else { Ok(()) }
+    if removed { sync_all(folder) } else { Ok(()) }
 }
 
 /// A file under its temporary name; removed unless it was renamed.

@@ -1,7 +1,7 @@
 //! The ledger: every certificate ever issued, and an event for everything else. SQLite; no keys.
 //! It knows a certificate before any file does.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -110,11 +110,15 @@ pub struct Mark<'a> {
     pub by: &'a str,
 }
 
+/// The events that say that a key was removed on purpose; their detail is the certificate's SHA-256.
+const FORGET_KEY: &str = "forget-key";
+
 /// The order of issue of every certificate in the ledger, by its SHA-256.
 #[derive(Debug, Default)]
 pub struct Known {
     order: HashMap<Fingerprint, u64>,
     roots: HashMap<Fingerprint, String>,
+    forgotten: HashSet<Fingerprint>,
     revoked: HashMap<Fingerprint, Revocation>,
 }
 
@@ -123,6 +127,12 @@ impl Known {
     #[must_use]
     pub fn sequence(&self, certificate: Fingerprint) -> Option<u64> {
         self.order.get(&certificate).copied()
+    }
+
+    /// Whether the key of this certificate was forgotten on purpose: its host alone has it.
+    #[must_use]
+    pub fn is_forgotten(&self, certificate: Fingerprint) -> bool {
+        self.forgotten.contains(&certificate)
     }
 
     /// Why and when a certificate was revoked, if it was.
@@ -290,6 +300,27 @@ impl Ledger {
             .map_err(|error| failed(&self.path, &error))
     }
 
+    /// Records that keys are about to be removed on purpose, each with its host and its certificate's SHA-256: all or none,
+    /// durable on return.
+    ///
+    /// # Errors
+    /// When SQLite cannot; nothing is recorded then.
+    pub fn forget(&mut self, keys: &[(String, Fingerprint)], mark: &Mark<'_>) -> Result<(), StoreError> {
+        let path = &self.path;
+        let record = |connection: &mut Connection| {
+            let transaction = connection.transaction()?;
+            {
+                let mut insert = transaction
+                    .prepare_cached("INSERT INTO events (at, by, kind, subject, detail) VALUES (?1, ?2, ?3, ?4, ?5)")?;
+                for (host, certificate) in keys {
+                    insert.execute(params![stamp(mark.at), mark.by, FORGET_KEY, host, certificate.to_string()])?;
+                }
+            }
+            transaction.commit()
+        };
+        record(&mut self.connection).map_err(|error| failed(path, &error))
+    }
+
     /// Which certificates the ledger knows.
     ///
     /// # Errors
@@ -304,9 +335,12 @@ impl Ledger {
             let mut select =
                 self.connection.prepare("SELECT sha256, profile FROM certificates WHERE sha256 = issuer_sha256")?;
             let rows = select.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
-            Ok((order, rows.collect::<Result<Vec<_>, _>>()?))
+            let roots = rows.collect::<Result<Vec<_>, _>>()?;
+            let mut select = self.connection.prepare("SELECT detail FROM events WHERE kind = ?1")?;
+            let rows = select.query_map([FORGET_KEY], |row| row.get::<_, String>(0))?;
+            Ok((order, roots, rows.collect::<Result<Vec<_>, _>>()?))
         };
-        let (rows, roots) = query().map_err(|error| failed(&self.path, &error))?;
+        let (rows, roots, forgotten) = query().map_err(|error| failed(&self.path, &error))?;
         let mut order = HashMap::with_capacity(rows.len());
         for (sequence, sha256) in rows {
             order.insert(parse(&sha256)?, u64::try_from(sequence).unwrap_or(0));
@@ -315,7 +349,8 @@ impl Ledger {
             .into_iter()
             .map(|(sha256, profile)| Ok((parse(&sha256)?, profile)))
             .collect::<Result<_, StoreError>>()?;
-        Ok(Known { order, roots, revoked: self.revocations()? })
+        let forgotten = forgotten.iter().map(|sha256| parse(sha256)).collect::<Result<_, _>>()?;
+        Ok(Known { order, roots, forgotten, revoked: self.revocations()? })
     }
 }
 

@@ -7,9 +7,31 @@ use std::process::{Command, Stdio};
 /// Holds `out` to its schema where `args` asked for a form that has one.
 pub(crate) fn check(args: &[&str], out: &str) {
     match args.windows(2).find(|pair| pair[0] == "--output").map(|pair| pair[1]) {
-        Some("json") => json(out),
+        Some("json") => {
+            json(out);
+            helpful(out);
+        }
         Some("junit") => junit(out),
-        _ => {}
+        _ => text(out),
+    }
+}
+
+/// Whatever is found says what was seen and what should have been, and what is wrong says what mends it.
+fn helpful(out: &str) {
+    let report: serde_json::Value = serde_json::from_str(out).expect("JSON");
+    for result in report["results"].as_array().expect("results") {
+        let empty = |key: &str| result[key].as_str().is_none_or(str::is_empty);
+        assert!(!empty("observed") && !empty("expected"), "{result:#}");
+        let wrong = result["status"] == "fail" || result["status"] == "warn";
+        assert!(!wrong || !empty("hint"), "{result:#}");
+    }
+}
+
+/// Fit for a terminal of 80 columns: only what must not be broken, a name or a path, is longer.
+fn text(out: &str) {
+    for line in out.lines().filter(|line| line.chars().count() > 80) {
+        let behind_the_label: String = line.chars().skip(12).collect();
+        assert!(!behind_the_label.trim().contains(' '), "{line:?} is too long in {out}");
     }
 }
 

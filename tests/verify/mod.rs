@@ -6,6 +6,7 @@ mod fleet;
 mod foreign;
 mod hostile;
 mod lab;
+mod limits;
 mod revoked;
 mod site;
 mod standin;

@@ -36,7 +36,7 @@ fn a_good_cluster_is_proven_in_all_six_properties() {
     assert_eq!((count("master.whoami"), count("node.caller")), (3 * 3, 3 * 2));
     assert_eq!((count("master.scope"), count("master.flags"), count("node.listed")), (3 * 3, 3, 3));
     let text = lab.text(&findings);
-    assert!(text.lines().all(|line| line.chars().count() <= 88), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     assert_eq!(lab.cluster.nodes.len(), 3);
 }
 

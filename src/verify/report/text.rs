@@ -32,7 +32,7 @@ impl Report {
         if self.dialled() {
             self.matrix(&mut out, paint);
         } else {
-            line(&mut out, "nothing was dialled: this says what lies in the directory, and proves no property");
+            line(&mut out, "nothing was dialled: this is what lies in the directory, and proves no property");
             line(&mut out, "");
         }
         self.details(&mut out, paint, style.verbose);

@@ -1,0 +1,62 @@
+//! Our side: what `verify` does on the wire, with all that lies in a directory, and how long it takes.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clusterctl::cluster::profile::{Leaf, RootKind};
+use clusterctl::cluster::spec::Cluster;
+use clusterctl::cluster_file;
+use clusterctl::store::layout::Layout;
+use clusterctl::store::{credentials, roots};
+use clusterctl::verify::checks::{Clock, judge};
+use clusterctl::verify::finding::Status;
+use clusterctl::verify::observation::Observations;
+use clusterctl::verify::options::Options;
+use clusterctl::verify::probe;
+use clusterctl::verify::target::{Held, Identity, Target};
+use time::OffsetDateTime;
+
+/// Dials all that the directory describes and says how many handshakes were made in how many seconds, and what came of it.
+pub(crate) fn dial(dir: &Path, timeout: Duration) {
+    let target = Arc::new(target(dir));
+    let options = Options { timeout, readonly_port: None, ..Options::default() };
+    let now = OffsetDateTime::now_utc();
+    let began = Instant::now();
+    let seen = probe::run(&target, &options, now, &|_, _| {}).expect("a network");
+    let took = began.elapsed().as_secs_f64();
+    let began = Instant::now();
+    let findings = judge(&target, &seen, Clock { now, expires_within: time::Duration::days(30) });
+    let judging = began.elapsed().as_secs_f64();
+    let failed = findings.iter().filter(|finding| finding.status == Status::Fail).count();
+    let open = findings
+        .iter()
+        .filter(|finding| finding.id.to_string() == "node.connect" && finding.status == Status::Pass)
+        .count();
+    println!("handshakes {}\nseconds {took}\njudging {judging}\nfailed {failed}\nopen {open}", handshakes(&seen));
+}
+
+/// The directory's cluster file.
+pub(crate) fn cluster(dir: &Path) -> Cluster {
+    cluster_file::read(&std::fs::read(dir.join("cluster.yaml")).expect("written")).expect("good")
+}
+
+fn target(dir: &Path) -> Target {
+    let layout = Layout::new(dir.to_owned());
+    let root = roots::certificate(&layout, RootKind::Cluster).expect("the root");
+    Target::of(&cluster(dir), vec![root], |leaf: &Leaf| {
+        let stored = credentials::read(&layout, leaf).expect("issued").credential;
+        let identity = Identity::of(&stored).expect("an identity");
+        Held { issued: Some(stored.certificate.fingerprint()), identity: Some(identity), missing: None }
+    })
+}
+
+/// How many handshakes were completed: one to look, one for each call.
+fn handshakes(seen: &Observations) -> usize {
+    let dials = seen.peers.iter().flat_map(|peer| &peer.locations).flat_map(|location| &location.dials);
+    let of = |dial: &clusterctl::verify::observation::Dial| {
+        let look = dial.tls.as_ref().is_some_and(|tls| !tls.shown.is_empty());
+        usize::from(look) + dial.exchanges.iter().filter(|exchange| !exchange.shown.is_empty()).count()
+    };
+    dials.map(of).sum()
+}

@@ -1,0 +1,36 @@
+//! Keys that the directory forgets on purpose, once the sealed bundle that has them is written.
+
+use super::context::Context;
+use crate::cluster::profile::Leaf;
+use crate::store::credentials;
+use crate::store::error::StoreError;
+use crate::store::ledger::Ledger;
+
+/// Forgets the keys of `leaves`, whose bundles are on the disk.
+///
+/// # Errors
+/// What the ledger or the system says; what is not forgotten then is still there.
+pub(super) fn forget(
+    leaves: impl Iterator<Item = Leaf>,
+    ledger: &mut Ledger,
+    context: &mut Context<'_>,
+) -> Result<(), StoreError> {
+    let leaves: Vec<Leaf> = leaves.collect();
+    let count = credentials::forget_keys(&context.layout, ledger, &leaves, &context.mark())?;
+    context.screen.step(format_args!(
+        "forgot {count} key{}: none but those whom the bundles are sealed to have them now",
+        if count == 1 { "" } else { "s" },
+    ));
+    Ok(())
+}
+
+/// Says which hosts were passed over.
+pub(super) fn tell_kept(kept: usize, context: &mut Context<'_>) {
+    if kept > 0 {
+        context.screen.warn(format_args!(
+            "{kept} host{} the sealed bundle that is there, as the keys in it were forgotten here; what changed since is \
+             not in it. New keys come with: clusterctl issue-node --reissue HOST",
+            if kept == 1 { " keeps" } else { "s keep" },
+        ));
+    }
+}
