@@ -122,6 +122,7 @@ impl Site {
         let (cluster, roots, settings) = (&self.cluster, &roots, &Settings::default());
         let service_account = roles.master().map(|_| &self.service_account);
         let denials = &Denials::default();
+        let credentials = &credentials.iter().map(CredentialPem::read).collect::<Result<Vec<_>, _>>()?;
         let input = BundleInput { cluster, roles, roots, service_account, settings, denials, credentials, generation };
         templates.render(&input)
     }

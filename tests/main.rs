@@ -27,5 +27,6 @@ mod signing;
 mod structure;
 mod support;
 mod targets;
+mod traces;
 mod verify;
 mod verifying;

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::contents::{Bundle, BundleFile};
 use super::flags::{self, Flags};
-use super::input::{BundleInput, Checked, InputError};
+use super::input::{BundleInput, Held, InputError};
 use super::manifest::Manifest;
 use super::places;
 use super::quoting::{self, Dialect};
@@ -18,6 +18,7 @@ use crate::cluster::kubelet_trust::Ours;
 use crate::cluster::profile::Profile;
 use crate::cluster::spec::{Host, Role};
 use crate::cluster_file::kubelet_config::{self, KubeletConfigError};
+use crate::pki::authority::Credential;
 use crate::pki::certificate::Certificate;
 
 /// One template: its path as under `templates/`, and its text.
@@ -180,7 +181,7 @@ impl Templates {
             files.insert(places::SERVICE_ACCOUNT_KEY.to_owned(), Zeroizing::new(pair.to_pem().as_bytes().to_vec()));
             files.insert(places::SERVICE_ACCOUNT_PUBLIC.to_owned(), Zeroizing::new(pair.public_pem().into_bytes()));
         }
-        for Checked { profile, certificate, key } in &credentials {
+        for Held { profile, credential: Credential { certificate, key } } in &credentials {
             if let Some(base) = places::kept_at(*profile) {
                 files.insert(format!("{base}.crt"), Zeroizing::new(certificate.to_pem().into_bytes()));
                 files.insert(format!("{base}.key"), Zeroizing::new(key.to_pem().as_bytes().to_vec()));
@@ -249,15 +250,15 @@ fn failed(template: &str, source: &str, error: &Error) -> TemplateError {
 }
 
 /// Adds the manifest and its checksum.
-fn sealed(input: &BundleInput<'_>, credentials: &[Checked], files: Vec<BundleFile>) -> Bundle {
-    let certificates = || credentials.iter().map(|credential| &credential.certificate).chain([&input.roots.cluster]);
+fn sealed(input: &BundleInput<'_>, credentials: &[&Held], files: Vec<BundleFile>) -> Bundle {
+    let certificates = || credentials.iter().map(|held| &held.credential.certificate).chain([&input.roots.cluster]);
     let account = credentials.iter().find(|c| c.profile == Profile::KubeletClient);
     let account = account.or_else(|| credentials.iter().find(|c| c.profile == Profile::ApiserverKubeletClient));
     let manifest = Manifest {
         cluster: input.cluster.name.clone(),
         host: input.roles.host().clone(),
         roles: input.roles.list(),
-        account: account.map(|credential| credential.certificate.account().user).unwrap_or_default(),
+        account: account.map(|held| held.credential.certificate.account().user).unwrap_or_default(),
         endpoint: input.cluster.endpoint.clone(),
         root_pin: input.roots.cluster.spki_fingerprint(),
         not_before: certificates().map(|c| c.not_before).fold(input.roots.cluster.not_before, Ord::max),
@@ -312,10 +313,10 @@ struct HostValues {
 }
 
 impl<'a> Values<'a> {
-    fn of(input: &BundleInput<'a>, credentials: &[Checked]) -> Self {
+    fn of(input: &BundleInput<'a>, credentials: &[&Held]) -> Self {
         let user = |profile| {
-            let found = credentials.iter().find(|credential| credential.profile == profile);
-            found.map(|credential| credential.certificate.account().user).unwrap_or_default()
+            let found = credentials.iter().find(|held| held.profile == profile);
+            found.map(|held| held.credential.certificate.account().user).unwrap_or_default()
         };
         let cluster = input.cluster;
         let (master, node) = (input.roles.master(), input.roles.node());

@@ -106,6 +106,16 @@ impl Context<'_> {
     /// # Errors
     /// When a root is missing, or it is another cluster's, or the ledger cannot be used or does not know it as this root.
     pub fn trust(&self, cluster: &Cluster) -> anyhow::Result<(Ledger, Known, Roots)> {
+        let (ledger, roots) = self.roots(cluster)?;
+        let known = ledger.known()?;
+        Ok((ledger, known, roots))
+    }
+
+    /// As [`Context::trust`], without what the ledger knows of leaves: of many that is much to read.
+    ///
+    /// # Errors
+    /// As [`Context::trust`].
+    pub fn roots(&self, cluster: &Cluster) -> anyhow::Result<(Ledger, Roots)> {
         let read = |kind| self.root(cluster, kind);
         let roots = Roots {
             cluster: read(RootKind::Cluster)?,
@@ -113,9 +123,8 @@ impl Context<'_> {
             front_proxy: read(RootKind::FrontProxy)?,
         };
         let ledger = Ledger::open(&self.layout.ledger())?;
-        let known = ledger.known()?;
         for kind in RootKind::ALL {
-            if !known.is_root(roots.of(kind).fingerprint(), kind) {
+            if !ledger.knows_root(roots.of(kind).fingerprint(), kind)? {
                 let path = self.layout.root_certificate(kind);
                 let what = format!("the {} {} is not the one that the ledger knows", kind.as_str(), path.display());
                 return Err(Failure::new(Exit::Refused, what)
@@ -123,7 +132,7 @@ impl Context<'_> {
                     .into());
             }
         }
-        Ok((ledger, known, roots))
+        Ok((ledger, roots))
     }
 
     fn root(&self, cluster: &Cluster, kind: RootKind) -> anyhow::Result<Certificate> {
