@@ -122,7 +122,7 @@ fn a_nodes_user_data_fits_into_what_ec2_takes() {
     assert!(length <= 16 << 10, "{length}");
     let ran = lab.good(&["bundle", "master-1", "--format", "cloud-init"]);
     assert!(
-        ran.err.contains("1 of them: over 16 KiB, which is more than EC2 takes; compress it with gzip -9"),
+        ran.err.contains("1 of them: over 16 KiB, which is more than EC2 takes; lay it in a private bucket"),
         "{ran}"
     );
 }

@@ -511,7 +511,7 @@ fn nothing_in_the_clear_stays_beside_a_sealed_bundle_and_a_folder_cannot_be_seal
     let before = lab.snapshot();
     let refused = lab.run(&["bundle", "on", "--format", "dir", "--seal-to", &recipient]);
     assert_eq!(refused.status, 2, "{refused}");
-    assert!(refused.err.contains("--format dir is none"), "{refused}");
+    assert!(refused.err.contains("--format dir cannot be sealed"), "{refused}");
     assert_eq!(lab.snapshot(), before);
     assert_eq!(bundles(&lab), ["on", "on.tar.gz"]);
     lab.good(&["bundle", "on", "--format", "tar.gz", "--seal-to", &recipient]);

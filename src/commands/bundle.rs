@@ -16,7 +16,6 @@ use super::sealing::SealArgs;
 use super::signing::SignArgs;
 use super::{revocations, templates};
 use crate::bundle::archive::{self, Packer};
-use crate::bundle::contents::{BundleFile, folder_mode};
 use crate::bundle::format::{Format, Parcel};
 use crate::bundle::input::{BundleInput, CredentialPem, Roles};
 use crate::bundle::render::Templates;
@@ -36,7 +35,6 @@ use crate::store::files::{self, PRIVATE, PUBLIC};
 use crate::store::layout::Layout;
 use crate::store::ledger::Known;
 use crate::store::service_account::{self, Found};
-use crate::store::trees;
 
 /// Bundles in one batch: up to three batches are kept in memory until they are on the disk.
 const BATCH: usize = 512;
@@ -174,8 +172,8 @@ fn warn_of_user_data(
             "{large} of them: over {} KiB, which is more than EC2 takes; {}",
             EC2_LIMIT >> 10,
             match format {
-                Format::CloudInit => "compress it with gzip -9, cloud-init unpacks it",
-                _ => "lay it in a bucket, and let a small config fetch it (ignition.config.replace)",
+                Format::CloudInit => "lay it in a private bucket, and let user-data of #include and its URL fetch it",
+                _ => "lay it in a private bucket, and let a small config fetch it (ignition.config.replace)",
             }
         ));
     }
@@ -459,7 +457,7 @@ fn write_all(
     };
     let write = |batch: &[Judged<'_>], parcels: Vec<Parcel>| {
         let names = batch.iter().map(|judged| finish.name(judged.roles.host()));
-        write_parcels(&folder, names.zip(&parcels))?;
+        finishing::write(&folder, names.zip(&parcels))?;
         let superseded: Vec<PathBuf> = batch.iter().flat_map(|judged| finish.superseded(judged.roles.host())).collect();
         files::remove_all(&folder, &superseded)?;
         progress.add(batch.len() as u64);
@@ -467,27 +465,6 @@ fn write_all(
     };
     let told = |written| format!("{written} of {} bundles packed", hosts.len());
     in_batches(hosts, BATCH, context, make, write, told)
-}
-
-/// Puts each parcel under its name into the folder.
-fn write_parcels<'p>(folder: &Path, parcels: impl Iterator<Item = (String, &'p Parcel)>) -> Result<(), StoreError> {
-    let (mut written, mut trees) = (Vec::<files::NewFile<'_>>::new(), Vec::new());
-    for (name, parcel) in parcels {
-        match parcel {
-            Parcel::File(bytes) => written.push((name, bytes.as_slice(), PRIVATE)),
-            Parcel::Folder(tree) => {
-                let file = |file: &'p BundleFile| (file.path.as_str(), file.bytes.as_slice(), file.mode);
-                trees.push((name, tree.iter().map(file).collect()));
-            }
-        }
-    }
-    if !written.is_empty() {
-        files::replace_all(folder, &written)?;
-    }
-    if !trees.is_empty() {
-        trees::replace_all(folder, &trees, folder_mode)?;
-    }
-    Ok(())
 }
 
 fn pack(source: &Source<'_>, judged: &Judged<'_>, finish: &Finish<'_>, packer: &mut Packer) -> anyhow::Result<Parcel> {

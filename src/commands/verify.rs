@@ -221,8 +221,8 @@ fn sample(target: &mut Target, count: usize) -> Option<Finding> {
     Some(finding.saw(observed, "every node is dialled").hint("leave --sample out to prove all of them"))
 }
 
-/// The lists that were given, the directory's own, and what its ledger knows. What is none is for the report: whoever asks for a list to be
-/// heeded has to learn that it was not.
+/// The lists that were given, the directory's own, and what its ledger knows. What is none is for the report: whoever asks
+/// for a list to be heeded has to learn that it was not.
 fn add_revocation_lists(target: &mut Target, args: &VerifyArgs, context: &Context<'_>) -> anyhow::Result<()> {
     let own = context.layout.revocation_list(RootKind::Cluster);
     let own = (!args.elsewhere.is_given() && files::exists(&own)).then_some(own);
