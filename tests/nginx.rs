@@ -68,7 +68,17 @@ impl Site {
 
     /// The status of each check of the node, and what was observed.
     fn verdicts(&self) -> BTreeMap<String, (String, String)> {
-        let ran = self.lab.run(&["verify", "--node", "node-1", "--output", "json", "--record", "run.json"]);
+        let ran = self.lab.run(&[
+            "verify",
+            "--node",
+            "node-1",
+            "--timeout",
+            "20",
+            "--output",
+            "json",
+            "--record",
+            "run.json",
+        ]);
         assert_eq!(ran.status, 1, "the master is not there: {ran}");
         let again = self.lab.run(&["verify", "--replay", "run.json", "--output", "json"]);
         assert_eq!(again.out, ran.out);

@@ -94,17 +94,17 @@ impl Demo {
         context.screen.step(format_args!("A cluster of {MASTERS} masters and {NODES} nodes, in {dir}"));
         self.write_cluster_file(reserved.addresses(), context)?;
         let Times { roots, leaves } = self.times;
-        let told = "three roots: the cluster's, etcd's, the front proxy's";
+        let told = "the cluster's root, etcd's, the front proxy's";
         self.step(context, roots, "init-ca --plaintext-ca-key", told, init_ca::run)?;
-        let told = "what API servers show, and what they call kubelets with";
+        let told = "what masters show, and call kubelets with";
         self.step(context, leaves, "issue-master --all", told, issue_master::run)?;
-        let told = "what kubelets show, and the account they call masters with";
+        let told = "what kubelets show, and call masters with";
         self.step(context, leaves, "issue-node --all", told, issue_node::run)?;
-        let told = "one archive for each host, with the masters' location in it";
+        let told = "one archive a host, with the masters' location";
         self.step(context, leaves, "bundle --all", told, bundle::run)?;
         let _running = self.start(reserved, args.fault, context)?;
         let told = match args.fault {
-            None => "the proof, on the wire, against a stand-in cluster on loopback".to_owned(),
+            None => "the proof, against a stand-in on loopback".to_owned(),
             Some(fault) => format!("the proof, where {}", fault.describe()),
         };
         narrate(context, "verify", &told);
