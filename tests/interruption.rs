@@ -200,6 +200,36 @@ fn killed_at_any_moment_the_packing_leaves_whole_bundles_only() {
 }
 
 #[test]
+fn killed_at_any_moment_packing_leaves_whole_folders_only() {
+    let lab = fleet();
+    assert!(run(&lab, &["issue-master", "--all"]).status.success());
+    assert!(run(&lab, &["issue-node", "--all"]).status.success());
+    let bundle = ["bundle", "--all", "--format", "dir"];
+    let begun = Instant::now();
+    assert!(run(&lab, &bundle).status.success());
+    let whole_run = begun.elapsed();
+    let mut torn = 0;
+    for round in 0..6_u32 {
+        if round % 2 == 0 {
+            std::fs::remove_dir_all(lab.path("bundles")).expect("removed");
+        }
+        let mut child = lab.process(&bundle).stderr(Stdio::null()).spawn().expect("it runs");
+        std::thread::sleep(whole_run * (round + 1) / 7);
+        child.kill().expect("SIGKILL");
+        child.wait().expect("reaped");
+        let there: Vec<_> = std::fs::read_dir(lab.path("bundles")).map(|e| e.flatten().collect()).unwrap_or_default();
+        let whole = there.iter().filter(|e| !e.file_name().to_string_lossy().starts_with('.')).count();
+        torn += usize::from(whole < NODES + 1 || there.len() > whole);
+        // Every folder that shows is judged, file by file.
+        let judged = run(&lab, &["verify", "--offline"]);
+        assert!(judged.status.success(), "{}", String::from_utf8_lossy(&judged.stdout));
+        assert!(run(&lab, &bundle).status.success());
+        assert_eq!(std::fs::read_dir(lab.path("bundles")).expect("a folder").count(), NODES + 1);
+    }
+    assert!(torn > 0, "no round was interrupted; the test proves nothing");
+}
+
+#[test]
 fn two_at_once_issue_each_certificate_once() {
     let lab = fleet();
     let spawn = || lab.process(&["issue-node", "--all"]).stderr(Stdio::piped()).spawn().expect("it runs");
@@ -296,6 +326,43 @@ fn a_full_disk_tears_nothing_and_a_rerun_completes() {
     let ran = run(&lab, &["--dir", &dir, "issue-node", "--all"]);
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
     assert_eq!(std::fs::read_dir(place.join("pki/nodes")).expect("a folder").count(), NODES);
+}
+
+#[test]
+fn a_disk_that_fills_while_packing_keeps_what_was_there_and_a_rerun_completes() {
+    let lab = fleet();
+    assert!(run(&lab, &["issue-master", "--all"]).status.success());
+    assert!(run(&lab, &["issue-node", "--all"]).status.success());
+    let place = lab.path("disk");
+    std::fs::create_dir(&place).expect("a folder");
+    let disk = SmallDisk::mount(&place, "60m");
+    let dir = place.display().to_string();
+    good_tool(
+        "cp",
+        &["-r", &lab.path("cluster.yaml").display().to_string(), &lab.path("pki").display().to_string(), &dir],
+    );
+    for (format, name) in [("tar.gz", "node-1.tar.gz"), ("dir", "node-1"), ("ignition", "node-1.ign")] {
+        // One bundle is there already, and has to survive.
+        assert!(run(&lab, &["--dir", &dir, "bundle", "node-1", "--format", format]).status.success());
+        let used = good_tool("df", &["-k", "--output=used", &dir]);
+        let used: u64 = used.lines().nth(1).expect("a number").trim().parse().expect("a number");
+        let before = good_tool("find", &[&format!("{dir}/bundles"), "-printf", "%P %m %s\n"]);
+        disk.grow(&format!("{}k", used + 700));
+        let ran = run(&lab, &["--dir", &dir, "bundle", "--all", "--format", format]);
+        let told = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert_eq!(ran.status.code(), Some(4), "{format}: {told}");
+        assert!(told.contains("No space left on device"), "{format}: {told}");
+        assert!(told.contains("hint: free some space and run the same command again"), "{format}: {told}");
+        let after = good_tool("find", &[&format!("{dir}/bundles"), "-printf", "%P %m %s\n"]);
+        let sorted = |text: &str| text.lines().skip(1).map(str::to_owned).collect::<BTreeSet<String>>();
+        assert_eq!(sorted(&after), sorted(&before), "{format}: nothing half-written is left, nothing whole is lost");
+        assert!(place.join("bundles").join(name).exists());
+        disk.grow("60m");
+        let ran = run(&lab, &["--dir", &dir, "bundle", "--all", "--format", format]);
+        assert!(ran.status.success(), "{format}: {}", String::from_utf8_lossy(&ran.stderr));
+        assert_eq!(std::fs::read_dir(place.join("bundles")).expect("a folder").count(), NODES + 1);
+        std::fs::remove_dir_all(place.join("bundles")).expect("removed");
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod demo;
 mod init;
 mod interruption;
 mod issuing;
+mod kubelets;
 mod nginx;
 mod policy;
 mod readme;

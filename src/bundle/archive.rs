@@ -31,6 +31,12 @@ pub enum ArchiveError {
     /// Not gzip, not tar, or cut off.
     #[error("it is not a tar.gz, or it is damaged: {0}")]
     Unreadable(String),
+    /// Of a form that clusterctl writes, and not as it writes it.
+    #[error("it is not {what} as clusterctl writes it, or somebody changed it since")]
+    NotOurs {
+        /// Of which form.
+        what: &'static str,
+    },
     /// Bytes behind the archive's end.
     #[error("something follows the archive's end")]
     Trailing,
@@ -127,7 +133,17 @@ impl Packer {
     #[must_use]
     pub fn new() -> Self {
         // Beyond the fastest level, a bundle gets a fifth smaller and takes four times as long.
-        let compressor = Compress::new(Compression::fast(), false);
+        Self::with(Compression::fast())
+    }
+
+    /// Ready to pack as small as can be, for forms whose size is limited elsewhere.
+    #[must_use]
+    pub fn small() -> Self {
+        Self::with(Compression::best())
+    }
+
+    fn with(level: Compression) -> Self {
+        let compressor = Compress::new(level, false);
         Self { compressor, tar: Zeroizing::default(), out: Zeroizing::default(), installer: None }
     }
 
@@ -141,12 +157,18 @@ impl Packer {
         let mut builder = tar::Builder::new(tar);
         let installer = append_all(&mut builder, folder, &bundle.files).and_then(|at| builder.finish().map(|()| at));
         drop(builder);
-        self.gzip(installer.expect("memory can be written to, and every path in a bundle is plain"))
+        self.zip(installer.expect("memory can be written to, and every path in a bundle is plain"))
+    }
+
+    /// Bytes of any kind, compressed.
+    pub(super) fn gzip(&mut self, bytes: &[u8]) -> Zeroizing<Vec<u8>> {
+        emptied(&mut self.tar, bytes.len()).extend_from_slice(bytes);
+        self.zip(0..0)
     }
 
     /// RFC 1952, with a header that says nothing but what is inside. What lies before, in and behind `installer` is deflated
     /// each for itself, so that the installer's part is the same in every archive and need not be made again.
-    fn gzip(&mut self, installer: Range<usize>) -> Zeroizing<Vec<u8>> {
+    fn zip(&mut self, installer: Range<usize>) -> Zeroizing<Vec<u8>> {
         let Self { compressor, tar, out, installer: known } = self;
         // Room for what deflate cannot shrink.
         let out = emptied(out, tar.len() + tar.len() / 8 + 256);
@@ -251,7 +273,15 @@ fn header(kind: EntryType, mode: u32, size: u64) -> Header {
 /// The first thing that is wrong with it.
 pub fn read(bytes: &[u8]) -> Result<Bundle, ArchiveError> {
     let tar = unzip(bytes)?;
-    let (folder, mut files) = entries(&tar)?;
+    let (folder, files) = entries(&tar)?;
+    confirmed(folder, files)
+}
+
+/// A bundle of files that lay together in `folder`.
+///
+/// # Errors
+/// The first thing that is wrong with it.
+pub fn confirmed(folder: String, mut files: Vec<BundleFile>) -> Result<Bundle, ArchiveError> {
     files.sort_by(|a, b| a.path.cmp(&b.path));
     if let Some(pair) = files.windows(2).find(|pair| pair[0].path == pair[1].path) {
         return Err(ArchiveError::Twice { path: pair[0].path.clone() });
@@ -262,11 +292,11 @@ pub fn read(bytes: &[u8]) -> Result<Bundle, ArchiveError> {
         return Err(ArchiveError::OtherHost { folder, host: manifest.host.to_string() });
     }
     let bundle = Bundle { manifest, files };
-    confirm(&bundle)?;
+    confirm(&bundle, |_| true)?;
     Ok(bundle)
 }
 
-fn unzip(bytes: &[u8]) -> Result<Zeroizing<Vec<u8>>, ArchiveError> {
+pub(super) fn unzip(bytes: &[u8]) -> Result<Zeroizing<Vec<u8>>, ArchiveError> {
     let mut rest = bytes;
     let mut tar = Zeroizing::new(Vec::new());
     let unpacked = flate2::bufread::GzDecoder::new(&mut rest).take(MAX_UNPACKED + 1).read_to_end(&mut tar);
@@ -313,14 +343,17 @@ fn entries(tar: &[u8]) -> Result<(String, Vec<BundleFile>), ArchiveError> {
     folder.map(|folder| (folder, files)).ok_or(ArchiveError::NoManifest)
 }
 
-/// Every file is listed and as listed, and every listed file is there.
-fn confirm(bundle: &Bundle) -> Result<(), ArchiveError> {
+/// Every file is listed and as listed, and every listed file that is to be there is.
+pub(super) fn confirm(bundle: &Bundle, to_be_there: fn(&str) -> bool) -> Result<(), ArchiveError> {
     let listed = &bundle.manifest.files;
     for (i, entry) in listed.iter().enumerate() {
         if listed[..i].iter().any(|earlier| earlier.path == entry.path) {
             return Err(ArchiveError::Twice { path: entry.path.clone() });
         }
         let path = entry.path.clone();
+        if !to_be_there(&path) {
+            continue;
+        }
         let file = bundle.file(&path).ok_or_else(|| ArchiveError::Missing { path: path.clone() })?;
         let found = Fingerprint::of(&file.bytes);
         if found != entry.sha256 {
@@ -399,9 +432,7 @@ mod tests {
     }
 
     fn zipped(bytes: &[u8]) -> Vec<u8> {
-        let mut packer = Packer::new();
-        packer.tar.extend_from_slice(bytes);
-        packer.gzip(0..0).to_vec()
+        Packer::new().gzip(bytes).to_vec()
     }
 
     #[test]

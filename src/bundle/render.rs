@@ -14,8 +14,10 @@ use super::manifest::Manifest;
 use super::places;
 use super::quoting::{self, Dialect};
 use super::settings::Settings;
+use crate::cluster::kubelet_trust::Ours;
 use crate::cluster::profile::Profile;
 use crate::cluster::spec::{Host, Role};
+use crate::cluster_file::kubelet_config::{self, KubeletConfigError};
 use crate::pki::authority::Credential;
 use crate::pki::certificate::Certificate;
 
@@ -53,6 +55,8 @@ const COMPILED_IN: [(&str, &str); 23] = [
     template!("verifier/policy/clusterctl-verifier.yaml"),
 ];
 
+/// What a kubelet's configuration is made from.
+const KUBELET_CONFIG: &str = "node/var/lib/kubelet/config.yaml";
 /// The RBAC that the verifier's account needs.
 const VERIFIER_POLICY: &str = "verifier/policy/clusterctl-verifier.yaml";
 
@@ -60,6 +64,8 @@ const VERIFIER_POLICY: &str = "verifier/policy/clusterctl-verifier.yaml";
 #[derive(Debug)]
 pub struct Templates {
     engine: Environment<'static>,
+    /// Whether somebody changed what the kubelet's configuration is made from.
+    own_kubelet_config: bool,
 }
 
 /// What is wrong with a template.
@@ -96,6 +102,14 @@ pub enum RenderError {
     /// A template fails.
     #[error(transparent)]
     Template(#[from] TemplateError),
+    /// A template of somebody's own makes a kubelet's configuration that is none, or undoes trust.
+    #[error("what template {template} makes is refused: {why}")]
+    KubeletConfig {
+        /// Its path.
+        template: &'static str,
+        /// What is wrong.
+        why: KubeletConfigError,
+    },
 }
 
 impl Templates {
@@ -129,7 +143,7 @@ impl Templates {
                 None => engine.add_template(path, text).map_err(|error| failed(path, text, &error))?,
             }
         }
-        Ok(Self { engine })
+        Ok(Self { engine, own_kubelet_config: overrides.contains_key(KUBELET_CONFIG) })
     }
 
     /// What is compiled in, as path → text pairs to start one's own from.
@@ -176,11 +190,30 @@ impl Templates {
         let values = Values::of(input, &credentials);
         for (template, _) in COMPILED_IN {
             if let Some(path) = goes_to(template, input) {
-                files.insert(path.to_owned(), Zeroizing::new(self.fill(template, &values)?.into_bytes()));
+                let mut text = self.fill(template, &values)?;
+                if let (KUBELET_CONFIG, Some(node)) = (template, input.roles.node()) {
+                    text = self.kubelet_config(text, input, node)?;
+                }
+                files.insert(path.to_owned(), Zeroizing::new(text.into_bytes()));
             }
         }
         let files = files.into_iter().map(|(path, bytes)| BundleFile { mode: places::mode_of(&path), path, bytes });
         Ok(sealed(input, &credentials, files.collect()))
+    }
+
+    /// Merges what the cluster file says over what the template made, and looks whether trust is still there.
+    fn kubelet_config(&self, text: String, input: &BundleInput<'_>, node: &Host) -> Result<String, RenderError> {
+        let patches = [&input.cluster.kubelet, &node.kubelet];
+        // What is compiled in is good, as the tests show.
+        if !self.own_kubelet_config && patches.iter().all(|patch| patch.is_empty()) {
+            return Ok(text);
+        }
+        let pair = places::kept_at(Profile::KubeletServer).unwrap_or_default();
+        let (certificate, key, client_authority) =
+            (format!("/{pair}.crt"), format!("/{pair}.key"), format!("/{}", places::CA));
+        let ours = Ours { port: node.port, client_authority: &client_authority, certificate: &certificate, key: &key };
+        kubelet_config::finished(&text, patches, &ours)
+            .map_err(|why| RenderError::KubeletConfig { template: KUBELET_CONFIG, why })
     }
 
     pub(super) fn fill(&self, path: &'static str, values: &impl Serialize) -> Result<String, TemplateError> {

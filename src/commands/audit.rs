@@ -1,15 +1,16 @@
 //! What `verify --offline` proves: that all that lies in the cluster directory is what the cluster file asks for. The
 //! judgement of a credential is the very one that stands before every write.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use rayon::iter::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
-use crate::bundle::archive;
+use super::parcels;
 use crate::bundle::contents::Bundle;
+use crate::bundle::format::Format;
 use crate::bundle::places;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::{Leaf, Profile, RootKind, SYSTEM_MASTERS};
@@ -297,21 +298,25 @@ impl Audit<'_> {
     fn bundles(&self) -> Vec<Finding> {
         let (masters, nodes) = (by_name(&self.cluster.masters), by_name(&self.cluster.nodes));
         let look = |name: &&HostName| {
-            let path = self.layout.bundle(name);
-            if !files::exists(&path) {
-                return None;
+            let place_of = |format: &Format| self.layout.bundles().join(format.file_name(name));
+            let forms: Vec<Format> = Format::ALL.into_iter().filter(|form| files::exists(&place_of(form))).collect();
+            if forms.is_empty() {
+                return Vec::new();
             }
             let place = if nodes.contains_key(*name) { Place::Node } else { Place::Master };
             let master = masters.get(*name).map(|host| self.cluster.master_leaves(host));
             let node = nodes.get(*name).map(|host| self.cluster.node_leaves(host));
             let today = self.today(master.into_iter().chain(node).flatten());
-            let mut finding = self.bundle(name.as_str(), place, &path, &today);
-            if self.only_what_is_wrong && finding.status == Status::Pass {
-                finding = Finding::new(CheckId::TRUST_MATCH, place, name.as_str(), Status::Pass);
-            }
-            Some(finding)
+            let brief = |finding: Finding| match finding.status {
+                Status::Pass if self.only_what_is_wrong => {
+                    Finding::new(CheckId::TRUST_MATCH, place, name.as_str(), Status::Pass)
+                }
+                _ => finding,
+            };
+            let one = |form: &Format| brief(self.bundle(name.as_str(), place, *form, &place_of(form), &today));
+            forms.iter().map(one).collect()
         };
-        self.cluster.host_names().par_iter().filter_map(look).collect()
+        self.cluster.host_names().par_iter().flat_map_iter(look).collect()
     }
 
     /// Where a bundle's kubeconfig leads elsewhere than the cluster file, or trusts another file than the bundle's root.
@@ -356,16 +361,15 @@ impl Audit<'_> {
         stored.map(|stored| stored.credential.certificate.fingerprint()).collect()
     }
 
-    fn bundle(&self, host: &str, place: Place, path: &Path, today: &[Fingerprint]) -> Finding {
+    fn bundle(&self, host: &str, place: Place, format: Format, path: &Path, today: &[Fingerprint]) -> Finding {
         let finding =
             |status| Finding::new(CheckId::TRUST_MATCH, place, host, status).address(path.display().to_string());
         let expected = "a bundle that carries this root, by file path, and nothing that weakens it";
-        let bytes = match files::read(path, archive::MAX_UNPACKED) {
-            Ok(bytes) => Zeroizing::new(bytes),
-            Err(error) => return finding(Status::Fail).saw(error.to_string(), expected),
+        let hint = match format {
+            Format::TarGz => format!("clusterctl bundle {host}"),
+            other => format!("clusterctl bundle {host} --format {}", other.as_str()),
         };
-        let hint = format!("clusterctl bundle {host}");
-        let bundle = match archive::read(&bytes) {
+        let bundle = match parcels::read(path) {
             Ok(bundle) => bundle,
             Err(error) => return finding(Status::Fail).saw(error.to_string(), expected).hint(hint),
         };
@@ -399,7 +403,9 @@ impl Audit<'_> {
         }
         if let Some(file) = bundle.file(places::AUTHORIZATION) {
             let text = String::from_utf8_lossy(&file.bytes);
-            let missed = self.denials.certificates().iter().filter(|id| !text.contains(&id.to_string())).count();
+            let named: HashSet<&str> = text.split("X509SHA256=").skip(1).filter_map(|rest| rest.get(..64)).collect();
+            let denied = |id: &&Fingerprint| !named.contains(id.to_string().as_str());
+            let missed = self.denials.certificates().iter().filter(denied).count();
             if missed > 0 {
                 wrong.push(format!("{} does not deny {missed} that were revoked", places::AUTHORIZATION));
             }

@@ -17,7 +17,6 @@ use super::sealing::SealArgs;
 use super::signing::SignArgs;
 use super::{revocations, templates};
 use crate::bundle::archive::{self, Packer};
-use crate::bundle::contents::{BundleFile, folder_mode};
 use crate::bundle::format::{Format, Parcel};
 use crate::bundle::input::{BundleInput, CredentialPem, Held, Roles};
 use crate::bundle::render::Templates;
@@ -37,10 +36,11 @@ use crate::store::layout::Layout;
 use crate::store::ledger::Known;
 use crate::store::service_account::{self, Found};
 use crate::store::traces::{self, Terms, Trace, Traces};
-use crate::store::trees;
 
 /// Bundles in one batch: up to three batches are kept in memory until they are on the disk.
 const BATCH: usize = 512;
+/// The most user-data that EC2 takes, in bytes; other clouds take more.
+const EC2_LIMIT: u64 = 16 << 10;
 /// How many hosts without credentials an error names.
 const NAMED: usize = 5;
 
@@ -58,7 +58,7 @@ pub struct BundleArgs {
     /// kubelets with: keep it as a secret
     #[arg(long, conflicts_with_all = ["hosts", "all"])]
     verifier: bool,
-    /// In which form: an archive to unpack, or a folder to copy
+    /// In which form: an archive to unpack, a folder to copy, user-data for cloud-init, or a config for Ignition
     #[arg(long, value_name = "FORMAT", default_value = Format::TarGz.as_str(), value_parser = formats(), conflicts_with = "verifier")]
     format: Format,
     /// Take templates from this folder where it has them, by their path
@@ -155,7 +155,39 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
         written as f64 / seconds.max(0.001),
         finish.advice(),
     ));
+    if args.format.is_user_data() {
+        warn_of_user_data(args.format, &folder, &hosts, context)?;
+    }
     Ok(Exit::Done)
+}
+
+/// What a platform hands to a host, it may hand to others, too.
+fn warn_of_user_data(
+    format: Format,
+    folder: &Path,
+    hosts: &[Roles<'_>],
+    context: &mut Context<'_>,
+) -> Result<(), StoreError> {
+    context.screen.warn(
+        "the keys are in it in the clear. A cloud's metadata service hands it to every process on the host that asks, \
+         pods too: keep pods from 169.254.169.254, and let nobody read it in the cloud's console",
+    );
+    let mut large = 0;
+    for roles in hosts {
+        let path = folder.join(format.file_name(roles.host()));
+        large += usize::from(files::size(&path)? > EC2_LIMIT);
+    }
+    if large > 0 {
+        context.screen.step(format_args!(
+            "{large} of them: over {} KiB, which is more than EC2 takes; {}",
+            EC2_LIMIT >> 10,
+            match format {
+                Format::CloudInit => "lay it in a private bucket, and let user-data of #include and its URL fetch it",
+                _ => "lay it in a private bucket, and let a small config fetch it (ignition.config.replace)",
+            }
+        ));
+    }
+    Ok(())
 }
 
 fn eject(dir: &Path, context: &mut Context<'_>) -> anyhow::Result<Exit> {
@@ -438,11 +470,11 @@ fn write_all(
             true => Err(Stopped.into()),
             false => pack(source, *roles, finish, packer),
         };
-        parts.map_init(Packer::new, one).collect()
+        parts.map_init(|| finish.format.packer(), one).collect()
     };
     let write = |batch: &[Roles<'_>], parcels: Vec<Parcel>| {
         let names = batch.iter().map(|roles| finish.name(roles.host()));
-        write_parcels(&folder, names.zip(&parcels))?;
+        finishing::write(&folder, names.zip(&parcels))?;
         let superseded: Vec<PathBuf> = batch.iter().flat_map(|roles| finish.superseded(roles.host())).collect();
         files::remove_all(&folder, &superseded)?;
         progress.add(batch.len() as u64);
@@ -450,27 +482,6 @@ fn write_all(
     };
     let told = |written| format!("{written} of {} bundles packed", hosts.len());
     in_batches(hosts, BATCH, context, make, write, told)
-}
-
-/// Puts each parcel under its name into the folder.
-fn write_parcels<'p>(folder: &Path, parcels: impl Iterator<Item = (String, &'p Parcel)>) -> Result<(), StoreError> {
-    let (mut written, mut trees) = (Vec::<files::NewFile<'_>>::new(), Vec::new());
-    for (name, parcel) in parcels {
-        match parcel {
-            Parcel::File(bytes) => written.push((name, bytes.as_slice(), PRIVATE)),
-            Parcel::Folder(tree) => {
-                let file = |file: &'p BundleFile| (file.path.as_str(), file.bytes.as_slice(), file.mode);
-                trees.push((name, tree.iter().map(file).collect()));
-            }
-        }
-    }
-    if !written.is_empty() {
-        files::replace_all(folder, &written)?;
-    }
-    if !trees.is_empty() {
-        trees::replace_all(folder, &trees, folder_mode)?;
-    }
-    Ok(())
 }
 
 fn pack(source: &Source<'_>, roles: Roles<'_>, finish: &Finish<'_>, packer: &mut Packer) -> anyhow::Result<Parcel> {

@@ -222,8 +222,8 @@ fn sample(target: &mut Target, count: usize) -> Option<Finding> {
     Some(finding.saw(observed, "every node is dialled").hint("leave --sample out to prove all of them"))
 }
 
-/// The lists that were given, the directory's own, and what its ledger knows. What is none is for the report: whoever asks for a list to be
-/// heeded has to learn that it was not.
+/// The lists that were given, the directory's own, and what its ledger knows. What is none is for the report: whoever asks
+/// for a list to be heeded has to learn that it was not.
 fn add_revocation_lists(target: &mut Target, args: &VerifyArgs, context: &Context<'_>) -> anyhow::Result<()> {
     let own = context.layout.revocation_list(RootKind::Cluster);
     let own = (!args.elsewhere.is_given() && files::exists(&own)).then_some(own);
@@ -234,9 +234,14 @@ fn add_revocation_lists(target: &mut Target, args: &VerifyArgs, context: &Contex
         }
     }
     if !args.elsewhere.is_given() && files::exists(&context.layout.ledger()) {
-        let revoked: BTreeSet<Fingerprint> = Ledger::open(&context.layout.ledger())?.known()?.revoked().collect();
-        // Where nothing was ever revoked there is nothing to judge.
-        target.revoked = (!revoked.is_empty()).then_some(revoked);
+        match Ledger::open(&context.layout.ledger()).and_then(|ledger| ledger.known()) {
+            Ok(known) => {
+                let revoked: BTreeSet<Fingerprint> = known.revoked().collect();
+                // Where nothing was ever revoked there is nothing to judge.
+                target.revoked = (!revoked.is_empty()).then_some(revoked);
+            }
+            Err(error) => target.crl_faults.push(error.to_string()),
+        }
     }
     Ok(())
 }

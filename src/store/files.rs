@@ -88,6 +88,14 @@ pub(super) fn identity(path: &Path) -> Option<Identity> {
     fs::metadata(path).ok().map(|metadata| Identity::of(&metadata))
 }
 
+/// A file's length in bytes.
+///
+/// # Errors
+/// What the system says.
+pub fn size(path: &Path) -> Result<u64, StoreError> {
+    fs::metadata(path).map(|facts| facts.len()).map_err(|error| StoreError::io("read", path, &error))
+}
+
 /// The names in a folder, sorted, without what is hidden; empty when there is no such folder.
 ///
 /// # Errors
