@@ -10,15 +10,15 @@ use super::context::Context;
 /// The first batch; each is twice as large as the one before, as far as allowed.
 const FIRST: usize = 128;
 
-/// What making a part of a batch ends with when somebody asked us to stop: nothing of that batch was written yet, so that it
-/// can be dropped.
+/// What making a part of a batch ends with when somebody asked us to stop: nothing of that batch was written yet, and nobody
+/// knows of it, so that it can be dropped.
 #[derive(Debug, thiserror::Error)]
 #[error("stopped on request")]
 pub(super) struct Stopped;
 
 /// Makes and writes `work` in batches of at most `size`; returns how many of its items were written. `told` says what to tell of
-/// that many when somebody asked us to stop: whole batches that were made by then are written first. `make` may end with
-/// [`Stopped`] then.
+/// that many when somebody asked us to stop: the batch that is being written is finished first, and no other is begun. `make`
+/// may end with [`Stopped`] then.
 ///
 /// # Errors
 /// The first that `write` or `make` meets, in the order of the work; what was written before it is whole. Or that we were
@@ -34,9 +34,13 @@ pub(super) fn in_batches<T: Sync, M: Send>(
     context.stop.listen();
     thread::scope(|scope| {
         let (sender, made) = sync_channel::<(&[T], Vec<M>)>(1);
+        let stop = context.stop.clone();
         let writer = scope.spawn(move || {
             let mut written = 0;
             for (batch, made) in made {
+                if stop.asked() {
+                    break;
+                }
                 write(batch, made)?;
                 written += batch.len();
             }
@@ -55,7 +59,7 @@ pub(super) fn in_batches<T: Sync, M: Send>(
                 Err(error) if error.is::<Stopped>() => break Ok(()),
                 Err(error) => break Err(error),
             };
-            // The writer is gone only when it failed, and its own error is told below.
+            // The writer is gone only when it failed, and its own error is told below, or when we were asked to stop.
             if sender.send((batch, made)).is_err() {
                 break Ok(());
             }
