@@ -122,6 +122,7 @@ impl Site {
         let (cluster, roots, settings) = (&self.cluster, &roots, &Settings::default());
         let service_account = roles.master().map(|_| &self.service_account);
         let denials = &Denials::default();
+        let credentials = &credentials.iter().map(CredentialPem::read).collect::<Result<Vec<_>, _>>()?;
         let input = BundleInput { cluster, roles, roots, service_account, settings, denials, credentials, generation };
         templates.render(&input)
     }
@@ -139,6 +140,13 @@ fn text<'a>(bundle: &'a Bundle, path: &str) -> &'a str {
 
 fn overriding(path: &str, text: &str) -> Result<Templates, TemplateError> {
     Templates::with_overrides(&BTreeMap::from([(path.to_owned(), text.to_owned())]))
+}
+
+/// The compiled-in templates, with more at the end of the kubelet's configuration.
+fn kubelet_config_with(more: &str) -> Templates {
+    let path = "node/var/lib/kubelet/config.yaml";
+    let (_, text) = Templates::eject().iter().find(|(known, _)| *known == path).expect("a template");
+    overriding(path, &format!("{text}{more}")).expect("templates")
 }
 
 fn listing(bundle: &Bundle) -> Vec<(&str, u32)> {
@@ -332,11 +340,10 @@ fn a_yaml_1_1_reader_gets_every_name_as_the_string_it_is() {
 #[test]
 fn a_bare_name_in_a_template_is_still_a_string_for_yaml_1_1() {
     let site = Site::new();
-    let templates = overriding("node/var/lib/kubelet/config.yaml", "host: {{ host }}\nlist: {{ node.addresses }}\n");
-    let templates = templates.expect("templates");
+    let templates = kubelet_config_with("clusterDomain: {{ host }}\nclusterDNS: {{ node.addresses }}\n");
     for host in ["on", "1e3", "null", "10.0.1.9"] {
         let bundle = site.try_bundle(&templates, host, &site.credentials(host), 1).expect("a bundle");
-        assert_eq!(pyyaml(text(&bundle, "var/lib/kubelet/config.yaml"))["host"], host);
+        assert_eq!(pyyaml(text(&bundle, "var/lib/kubelet/config.yaml"))["clusterDomain"], host);
     }
 }
 
@@ -795,7 +802,7 @@ fn a_rename_that_fails_takes_back_the_ones_before_it() {
 
     scratch.install(&first, &[]).succeeded();
     let before = scratch.tree();
-    let changed = overriding("node/var/lib/kubelet/config.yaml", "changed: true\n").expect("templates");
+    let changed = kubelet_config_with("# changed\n");
     let bundle = site.try_bundle(&changed, "on", &site.credentials("on"), 2).expect("a bundle");
     let second = scratch.unpack(&bundle);
     scratch.install_with(&second, "mv", mv).refused("Nothing was changed.");

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use clusterctl::cluster::fault::{Fault, Reason};
+use clusterctl::cluster::kubelet::{Setting, Written};
 use clusterctl::cluster::spec::{Cluster, Draft, DraftHost, Host, OneOrMore};
 use clusterctl::cluster_file::{KubectlError, MAX_BYTES, ReadError, from_kubectl, read, write};
 use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
@@ -146,6 +147,78 @@ fn the_examples_are_valid() {
     assert!(!ha.masters.iter().any(|master| master.addresses.contains(&ha.endpoint.host)));
     let single = cluster(include_str!("../examples/single-machine.yaml"));
     assert_eq!(single.masters[0].name, single.nodes[0].name);
+}
+
+// ── what kubelets' configurations say ──
+
+#[test]
+fn a_kubelets_settings_come_through_as_they_were_written() {
+    let cluster = cluster(&format!(
+        "{GOOD}  kubelet: {{maxPods: 30, evictionHard: null}}\n\
+         kubelet:\n  clusterDomain: \"on\"\n  cgroupDriver: no\n  maxPods: 250\n  failSwapOn: false\n  \
+         systemReserved: {{cpu: 2, memory: 1e3, pid: \"null\", ephemeral-storage: 010}}\n  evictionHard:\n    \
+         \"memory.available\": 5%\n  registerWithTaints:\n  - {{key: on, effect: NoSchedule}}\n  \
+         clusterDNS: [10.96.0.10, \"fd00:10:96::a\"]\n  shutdownGracePeriod: 30s\n"
+    ));
+    assert_eq!(
+        cluster.kubelet.to_string(),
+        "{clusterDomain: on, cgroupDriver: no, maxPods: 250, failSwapOn: false, systemReserved: {cpu: 2, memory: 1e3, \
+         pid: null, ephemeral-storage: 010}, evictionHard: {memory.available: 5%}, registerWithTaints: [{key: on, \
+         effect: NoSchedule}], clusterDNS: [10.96.0.10, fd00:10:96::a], shutdownGracePeriod: 30s}"
+    );
+    assert_eq!(cluster.kubelet.get("cgroupDriver"), Some(&Setting::Text("no".into())));
+    assert_eq!(cluster.kubelet.get("systemReserved").and_then(|r| r.get("pid")), Some(&Setting::Text("null".into())));
+    assert_eq!(cluster.kubelet.get("failSwapOn"), Some(&Setting::Bool(false)));
+    assert_eq!(cluster.nodes[0].kubelet.to_string(), "{maxPods: 30, evictionHard: null}");
+    assert!(cluster.masters[0].kubelet.is_empty());
+    // What stood there is commented out.
+    assert!(self::cluster(&format!("{GOOD}kubelet:\n")).kubelet.is_empty());
+}
+
+#[test]
+fn a_masters_entry_has_no_kubelet() {
+    let text = GOOD.replace("apiServerPort: 7443}", "apiServerPort: 7443, kubelet: {maxPods: 1}}");
+    assert_eq!(places(&error(&text)), ["masters[0].kubelet 11"]);
+}
+
+#[test]
+fn faults_of_a_kubelets_settings_have_their_path_and_line() {
+    let text = format!(
+        "{GOOD}  kubelet:\n    port: 10251\n    evictionHard:\n      memory.available: [1]\n\
+         kubelet:\n  readonlyPort: 0\n  maxPods: 1e3\n  maxPods: 5\n  authentication:\n    anonymous:\n      \
+         enabled: true\n  featureGates: {{AllAlpha: true}}\n  clusterDNS: !x [a]\n  tlsCertFile: null\n"
+    );
+    assert_eq!(
+        places(&error(&text)),
+        [
+            "nodes[0].kubelet.port 17",
+            "nodes[0].kubelet.evictionHard.\"memory.available\" 19",
+            "kubelet.readonlyPort 21",
+            "kubelet.maxPods 22",
+            "kubelet.maxPods 23",
+            "kubelet.authentication.anonymous.enabled 26",
+            "kubelet.featureGates.AllAlpha 27",
+            "kubelet.clusterDNS 28",
+            "kubelet.tlsCertFile 29",
+        ]
+    );
+    let of_a_list = error(&format!("{GOOD}kubelet:\n- a\n"));
+    assert_eq!(
+        of_a_list.to_string(),
+        "it has a fault:\n  kubelet (line 16): a mapping with a kubelet's fields is needed here"
+    );
+}
+
+#[test]
+fn aliases_do_not_multiply_a_kubelets_settings() {
+    let alias = error(&format!("{GOOD}kubelet:\n  systemReserved: &a {{cpu: 1}}\n  kubeReserved: *a\n"));
+    assert!(alias.to_string().contains("an alias (*name) of a list or a mapping stands here; write it out"), "{alias}");
+    let scalar = cluster(&format!("{GOOD}kubelet:\n  clusterDomain: &a on\n  cgroupRoot: *a\n"));
+    assert_eq!(scalar.kubelet.to_string(), "{clusterDomain: on, cgroupRoot: on}");
+    let items = "*a, ".repeat(5_000);
+    let long = "x".repeat(200);
+    let bomb = error(&format!("{GOOD}kubelet:\n  clusterDomain: &a {long}\n  clusterDNS: [{items}]\n"));
+    assert!(bomb.to_string().contains("make this file more than twice as large"), "{bomb}");
 }
 
 // ── faults ──
@@ -457,8 +530,38 @@ fn what_kubectl_would_not_write_is_named() {
 // ── written, and read again ──
 
 fn host() -> impl Strategy<Value = DraftHost> {
-    (option::weighted(0.9, text()), prop::collection::vec(text(), 0..4), option::of(port()))
-        .prop_map(|(name, addresses, port)| DraftHost { name, addresses, port, ..DraftHost::default() })
+    (option::weighted(0.9, text()), prop::collection::vec(text(), 0..4), option::of(port()), kubelet()).prop_map(
+        |(name, addresses, port, kubelet)| DraftHost { name, addresses, port, kubelet, ..DraftHost::default() },
+    )
+}
+
+/// Often nothing, and then a kubelet's fields with any value, and others.
+fn kubelet() -> impl Strategy<Value = Written> {
+    let fields = [
+        "maxPods",
+        "clusterDNS",
+        "systemReserved",
+        "featureGates",
+        "authentication",
+        "anonymous",
+        "webhook",
+        "enabled",
+        "readOnlyPort",
+        "registerWithTaints",
+        "shutdownGracePeriod",
+        "memoryThrottlingFactor",
+        "memory.available",
+    ];
+    let key = prop_oneof![4 => sample::select(fields.to_vec()).prop_map(str::to_owned), 1 => text()];
+    let leaf = prop_oneof![1 => Just(Written::Nothing), 4 => text().prop_map(Written::Text)];
+    let value = leaf.prop_recursive(3, 16, 4, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..3).prop_map(Written::List),
+            prop::collection::btree_map(key.clone(), inner, 0..4)
+                .prop_map(|map| Written::Mapping(map.into_iter().collect())),
+        ]
+    });
+    prop_oneof![3 => Just(Written::Nothing), 1 => value]
 }
 
 fn port() -> impl Strategy<Value = String> {
@@ -532,11 +635,17 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 fn draft() -> impl Strategy<Value = Draft> {
-    let hosts = || prop::collection::vec(host(), 0..4);
+    let hosts = || prop::collection::vec(host(), 0..3);
     let value = || option::of(text());
     let values = (value(), value(), value(), option::of(prop::collection::vec(text(), 0..3)), value(), value());
-    (values, (value(), value(), value()), hosts(), hosts()).prop_map(
-        |((name, endpoint, accounts, service_cidrs, cluster_domain, keys), (ca, master, node), masters, nodes)| Draft {
+    (values, (value(), value(), value()), kubelet(), hosts(), hosts()).prop_map(
+        |(
+            (name, endpoint, accounts, service_cidrs, cluster_domain, keys),
+            (ca, master, node),
+            kubelet,
+            masters,
+            nodes,
+        )| Draft {
             name,
             endpoint,
             accounts,
@@ -546,7 +655,9 @@ fn draft() -> impl Strategy<Value = Draft> {
             validity_ca: ca,
             validity_master: master,
             validity_node: node,
-            masters,
+            kubelet,
+            // A master's entry has no such key.
+            masters: masters.into_iter().map(|host| DraftHost { kubelet: Written::Nothing, ..host }).collect(),
             nodes,
         },
     )
@@ -662,6 +773,7 @@ fn meaning(draft: &Draft) -> serde_json::Value {
             map.extend(
                 host.port.as_ref().map(|p| (port_key.to_owned(), number(p).map_or_else(|| json!(p), |n| json!(n)))),
             );
+            map.extend(kubelet_meaning(&host.kubelet));
             Value::Object(map)
         };
         hosts.iter().map(host).collect::<Vec<_>>()
@@ -684,9 +796,24 @@ fn meaning(draft: &Draft) -> serde_json::Value {
     if !validity.is_empty() {
         map.insert("validity".into(), Value::Object(validity));
     }
+    map.extend(kubelet_meaning(&draft.kubelet));
     map.insert("masters".into(), json!(hosts(&draft.masters, "apiServerPort")));
     map.insert("nodes".into(), json!(hosts(&draft.nodes, "kubeletPort")));
     Value::Object(map)
+}
+
+fn kubelet_meaning(kubelet: &Written) -> Option<(String, serde_json::Value)> {
+    fn meaning(written: &Written) -> serde_json::Value {
+        match written {
+            Written::Nothing => serde_json::Value::Null,
+            Written::Text(text) => text.clone().into(),
+            Written::List(items) => items.iter().map(meaning).collect(),
+            Written::Mapping(entries) => {
+                serde_json::Value::Object(entries.iter().map(|(key, value)| (key.clone(), meaning(value))).collect())
+            }
+        }
+    }
+    (*kubelet != Written::Nothing).then(|| ("kubelet".to_owned(), meaning(kubelet)))
 }
 
 #[test]
@@ -703,8 +830,18 @@ fn a_yaml_1_1_reader_reads_the_same_texts() {
 #[test]
 fn a_new_file_explains_every_key() {
     let text = write(&Draft { name: Some("prod".into()), ..Draft::default() });
-    for key in ["name", "endpoint", "accounts", "serviceCIDRs", "clusterDomain", "keys", "validity", "masters", "nodes"]
-    {
+    for key in [
+        "name",
+        "endpoint",
+        "accounts",
+        "serviceCIDRs",
+        "clusterDomain",
+        "keys",
+        "validity",
+        "kubelet",
+        "masters",
+        "nodes",
+    ] {
         let line = text.lines().position(|line| line.trim_start_matches("# ").starts_with(&format!("{key}:")));
         let line = line.unwrap_or_else(|| panic!("{key} is not in\n{text}"));
         assert!(text.lines().nth(line - 1).is_some_and(|above| above.starts_with("# ")), "{key} has no comment");

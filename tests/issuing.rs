@@ -411,7 +411,7 @@ fn a_ledger_that_is_corrupt_missing_locked_or_newer_stops_the_issue() {
     refused("the ledger DIR/pki/ledger.sqlite3 is damaged");
     std::fs::write(&ledger, &good).expect("written");
     good_tool("sqlite3", &[&shown, "pragma user_version = 7"]);
-    refused("has format 7; this program knows up to 1");
+    refused("has format 7; this program knows up to ");
     std::fs::write(&ledger, &good).expect("written");
     let holder = rusqlite::Connection::open(&ledger).expect("open");
     holder.execute_batch("BEGIN EXCLUSIVE").expect("locked");

@@ -10,7 +10,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
     ("cluster_file", &["cluster"]),
     ("store", &["cluster", "pki"]),
     ("policy", &["cluster", "pki"]),
-    ("bundle", &["cluster", "pki", "policy"]),
+    ("bundle", &["cluster", "pki", "cluster_file", "policy"]),
     ("verify", &["cluster", "pki"]),
     ("standin", &["cluster", "pki", "verify"]),
     ("ui", &["cluster", "pki"]),

@@ -1,5 +1,6 @@
 //! `cargo bench`: what whole commands take for a fleet, beside what the same machine takes, in the same minute, for the
-//! bare work: ring's signatures, the kernel's files, deflate, SQLite. `cargo bench -- --large` adds 100,000 nodes.
+//! bare work: ring's signatures, the kernel's files, deflate, SQLite. `cargo bench -- --large` adds 100,000 nodes. Where there
+//! is a Go toolchain, as `go` or as what the variable `GO` names, a plain Go program is put beside `issue-node`, too.
 //!
 //! Everything is measured in rounds, floor and command by turns, so that what else the machine does meets both alike; the
 //! table has medians. Nothing is removed before the end: ext4 looks for free inodes long where many were just given back.
@@ -7,6 +8,7 @@
 mod child;
 mod fleet;
 mod floors;
+mod golang;
 mod table;
 
 use std::path::Path;
@@ -15,20 +17,25 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::fleet::Fleet;
+use crate::golang::Golang;
 use crate::table::{Row, Table};
 
 fn main() {
     let large = std::env::args().any(|argument| argument == "--large");
-    let mut sizes = vec![(1_000, 5), (10_000, 3)];
+    let mut sizes = vec![(1_000, 3), (10_000, 3)];
     if large {
         sizes.push((100_000, 1));
     }
     let ground = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder for the fleets");
     let mut table = Table::new();
+    let golang = Golang::build(ground.path());
+    if let Err(why) = &golang {
+        table.note(format!("The comparison with a plain Go program was left out: {why}"));
+    }
     for (nodes, rounds) in sizes {
         let mut rows = Rows::new(nodes);
         for round in 0..rounds {
-            rows.measure(&ground.path().join(format!("{nodes}-{round}")), nodes);
+            rows.measure(&ground.path().join(format!("{nodes}-{round}")), nodes, golang.as_ref().ok());
         }
         table.add(nodes, rows.all());
     }
@@ -39,34 +46,43 @@ fn main() {
 /// The measurements of one size.
 struct Rows {
     issue: Row,
+    beside_go: Row,
     again: Row,
+    again_loaded: Row,
+    one: Row,
     bundle: Row,
-    judged: Row,
     verify: Row,
     load: Row,
 }
 
 impl Rows {
     fn new(nodes: usize) -> Self {
-        let row = |what: &str, floor: &str| Row::new(format!("{what}, {nodes} nodes"), floor);
+        let row = |what: &str, floor: &str, bound| Row::new(format!("{what}, {nodes} nodes"), floor, bound);
+        let yaml = "serde_yaml into untyped values";
+        let index = "the ledger's index + listing the folder";
         Self {
-            issue: row("issue-node --all", "ring's keys, signatures, verifications + files with syncfs + SQLite"),
-            again: row("issue-node --all again", "the ledger's index + listing the folder"),
-            bundle: row("bundle --all", "deflate + files with syncfs"),
-            // No credential is packed that was not judged.
-            judged: row("the same bundles", "deflate + files with syncfs + reading credentials + ring's verifications"),
-            verify: row("verify --offline", "reading the files + ring's verifications"),
-            load: row("loading the cluster file", "serde_yaml into untyped values"),
+            issue: row(
+                "issue-node --all",
+                "ring's keys, signatures, verifications + files with syncfs + SQLite",
+                Some(1.2),
+            ),
+            beside_go: row("the same", "a plain Go program, without ledger, sync and self-check", Some(0.8)),
+            again: row("issue-node --all again", index, Some(2.0)),
+            again_loaded: row("the same", &format!("{index} + reading the cluster file: {yaml}"), None),
+            one: row("issue-node HOST --dry-run, for the memory", yaml, None),
+            bundle: row("bundle --all", "deflate + files with syncfs", Some(1.3)),
+            verify: row("verify --offline", "reading the files + ring's verifications", Some(1.5)),
+            load: row("loading the cluster file", yaml, Some(1.5)),
         }
     }
 
     /// One round: each floor, then the command, on a fleet of its own.
-    fn measure(&mut self, place: &Path, nodes: usize) {
+    fn measure(&mut self, place: &Path, nodes: usize, golang: Option<&Golang>) {
         let fleet = Fleet::new(place, nodes);
         let bytes = std::fs::read(fleet.path("cluster.yaml")).expect("the cluster file");
-        let floor = timed(|| floors::untyped_yaml(&bytes));
+        let yaml = timed(|| floors::untyped_yaml(&bytes));
         let ours = timed(|| clusterctl::cluster_file::read(&bytes).expect("a good cluster file"));
-        self.load.add(&[floor], ours, None);
+        self.load.add(&[yaml], ours, None);
         drop(bytes);
 
         fleet.run(&["issue-master", "--all"]);
@@ -79,10 +95,18 @@ impl Rows {
         floors::settle(place);
         let ours = fleet.run(&["issue-node", "--all"]);
         self.issue.add(&floor, ours.time, Some(ours.peak));
+        if let Some(golang) = golang {
+            floors::settle(place);
+            let floor = golang.issue(&place.join("floor-go"), nodes);
+            self.beside_go.add(&[floor], ours.time, None);
+        }
 
         let floor = timed(|| floors::index_and_listing(&fleet.path("pki/ledger.sqlite3"), &fleet.path("pki/nodes")));
         let ours = fleet.run(&["issue-node", "--all"]);
         self.again.add(&[floor], ours.time, Some(ours.peak));
+        self.again_loaded.add(&[floor, yaml], ours.time, None);
+        let ours = fleet.run(&["issue-node", "worker-000000.fra1.example.net", "--dry-run"]);
+        self.one.add(&[yaml], ours.time, Some(ours.peak));
 
         floors::settle(place);
         let ours = fleet.run(&["bundle", "--all"]);
@@ -93,8 +117,6 @@ impl Rows {
             floors::settled(place, || floors::create_files(&place.join("floor-bundles"), nodes, &packed)),
         ];
         self.bundle.add(&floor, ours.time, Some(ours.peak));
-        let judging = [timed(|| floors::read_files(&fleet.path("pki/nodes"))), timed(|| floors::verify(nodes * 2))];
-        self.judged.add(&[&floor[..], &judging[..]].concat(), ours.time, Some(ours.peak));
         std::fs::remove_dir_all(fleet.path("bundles")).expect("removed");
 
         let floor = [timed(|| floors::read_files(&fleet.path("pki/nodes"))), timed(|| floors::verify(nodes * 2))];
@@ -103,7 +125,9 @@ impl Rows {
     }
 
     fn all(self) -> Vec<Row> {
-        vec![self.issue, self.again, self.bundle, self.judged, self.verify, self.load]
+        let all =
+            [self.issue, self.beside_go, self.again, self.again_loaded, self.one, self.bundle, self.verify, self.load];
+        all.into_iter().filter(Row::is_measured).collect()
     }
 }
 
@@ -113,8 +137,8 @@ fn cold(ground: &Path, table: &mut Table) {
     fleet.run(&["issue-master", "--all"]);
     fleet.run(&["issue-node", "--all"]);
     for args in [&["--version"][..], &["issue-node", "--all"], &["bundle", "--all"], &["verify", "--offline"]] {
-        let mut row = Row::new(format!("{}, 3 nodes", args.join(" ")), "`true` as a process");
-        for _ in 0..15 {
+        let mut row = Row::new(format!("{}, 3 nodes", args.join(" ")), "`true` as a process", Some(15.0));
+        for _ in 0..11 {
             let floor = child::run(Path::new("true"), &[], ground);
             let ours = fleet.run(args);
             row.add(&[floor.time], ours.time, Some(ours.peak));

@@ -3,10 +3,15 @@
 use std::io::Write;
 use std::time::Duration;
 
+/// More than this, for ten times the nodes, is not linear growth.
+const LINEAR: f64 = 11.5;
+
 /// One thing measured, in several rounds.
 pub(crate) struct Row {
     what: String,
     floor: String,
+    /// The ratio that it should not exceed, if there is one.
+    bound: Option<f64>,
     rounds: Vec<Round>,
 }
 
@@ -18,8 +23,13 @@ struct Round {
 
 impl Row {
     /// Nothing measured yet. `floor` says in words what ours is held against, its parts joined by ` + `.
-    pub(crate) fn new(what: String, floor: &str) -> Self {
-        Self { what, floor: floor.to_owned(), rounds: Vec::new() }
+    pub(crate) fn new(what: String, floor: &str, bound: Option<f64>) -> Self {
+        Self { what, floor: floor.to_owned(), bound, rounds: Vec::new() }
+    }
+
+    /// Whether anything was measured.
+    pub(crate) fn is_measured(&self) -> bool {
+        !self.rounds.is_empty()
     }
 
     /// One round: the floors' times, ours, and our peak memory in bytes.
@@ -68,11 +78,25 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
 pub(crate) struct Table {
     sizes: Vec<(usize, Vec<Row>)>,
     cold: Vec<Row>,
+    notes: Vec<String>,
+}
+
+fn verdict(held: Option<bool>) -> &'static str {
+    match held {
+        Some(true) => "held",
+        Some(false) => "MISSED",
+        None => "",
+    }
 }
 
 impl Table {
     pub(crate) fn new() -> Self {
-        Self { sizes: Vec::new(), cold: Vec::new() }
+        Self { sizes: Vec::new(), cold: Vec::new(), notes: Vec::new() }
+    }
+
+    /// What is to be said below the tables.
+    pub(crate) fn note(&mut self, note: String) {
+        self.notes.push(note);
     }
 
     /// The rows of one size, in the same order as those of every other.
@@ -93,35 +117,44 @@ impl Table {
     fn write(&self, out: &mut impl Write) -> std::io::Result<()> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         writeln!(out, "\nMedians in seconds, on {cores} cores; peak memory of the whole process\n")?;
-        writeln!(out, "| work | floor | ours | ratio | peak MiB | floor's parts |")?;
-        writeln!(out, "|---|---:|---:|---:|---:|---|")?;
+        writeln!(out, "| work | floor | ours | ratio | at most | | peak MiB | floor's parts |")?;
+        writeln!(out, "|---|---:|---:|---:|---:|---|---:|---|")?;
         for row in self.sizes.iter().flat_map(|(_, rows)| rows) {
             let peak = row.peak().map(|mib| format!("{mib:.0}")).unwrap_or_default();
+            let ratio = row.ratio();
+            let bound = row.bound.map(|bound| bound.to_string()).unwrap_or_default();
             writeln!(
                 out,
-                "| {} | {:.3} | {:.3} | {:.2} | {peak} | {} = {} |",
+                "| {} | {:.3} | {:.3} | {ratio:.2} | {bound} | {} | {peak} | {} = {} |",
                 row.what,
                 row.floor(),
                 row.ours(),
-                row.ratio(),
+                verdict(row.bound.map(|bound| ratio <= bound)),
                 row.floor,
                 row.parts(),
             )?;
         }
-        writeln!(out, "\n| growth, for ten times the nodes | floor | ours |")?;
-        writeln!(out, "|---|---:|---:|")?;
+        writeln!(out, "\n| growth, for ten times the nodes (at most {LINEAR}) | floor | ours | |")?;
+        writeln!(out, "|---|---:|---:|---|")?;
         for pair in self.sizes.windows(2) {
             for (small, large) in pair[0].1.iter().zip(&pair[1].1) {
                 let (floor, ours) = (large.floor() / small.floor(), large.ours() / small.ours());
-                writeln!(out, "| {} to {} | {floor:.1} | {ours:.1} |", small.what, pair[1].0)?;
+                let linear = verdict(Some(ours <= LINEAR));
+                writeln!(out, "| {} to {} | {floor:.1} | {ours:.1} | {linear} |", small.what, pair[1].0)?;
             }
         }
-        writeln!(out, "\n| cold | `true`, ms | ours, ms | more, ms | peak MiB |")?;
-        writeln!(out, "|---|---:|---:|---:|---:|")?;
+        writeln!(out, "\n| cold | `true`, ms | ours, ms | more, ms | at most | | peak MiB |")?;
+        writeln!(out, "|---|---:|---:|---:|---:|---|---:|")?;
         for row in &self.cold {
             let (floor, ours) = (row.floor() * 1e3, row.ours() * 1e3);
             let peak = row.peak().unwrap_or_default();
-            writeln!(out, "| {} | {floor:.1} | {ours:.1} | {:.1} | {peak:.0} |", row.what, ours - floor)?;
+            let bound = row.bound.map(|bound| bound.to_string()).unwrap_or_default();
+            let more = ours - floor;
+            let held = verdict(row.bound.map(|bound| more <= bound));
+            writeln!(out, "| {} | {floor:.1} | {ours:.1} | {more:.1} | {bound} | {held} | {peak:.0} |", row.what)?;
+        }
+        for note in &self.notes {
+            writeln!(out, "\n{note}")?;
         }
         Ok(())
     }

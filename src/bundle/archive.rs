@@ -1,13 +1,14 @@
 //! A bundle as tar.gz: the same bytes every time, in one folder that is called like the host, and read back from anybody
 //! with nothing believed that the manifest does not confirm.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
+use std::ops::Range;
 
 use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 use tar::{EntryType, Header};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
-use super::contents::{Bundle, BundleFile, MANIFEST, MANIFEST_SUM, SIGNATURE};
+use super::contents::{Bundle, BundleFile, INSTALLER, MANIFEST, MANIFEST_SUM, SIGNATURE};
 use super::manifest::{Manifest, ManifestError, is_plain_path};
 use crate::pki::fingerprint::Fingerprint;
 
@@ -19,6 +20,8 @@ pub const MAX_FILES: usize = 1000;
 /// Deflate, no name, no time, fastest level, operating system unknown (RFC 1952 § 2.3.1): the archive does not depend on
 /// where and when it was made.
 const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 255];
+/// tar's unit, in bytes.
+const BLOCK: usize = 512;
 /// The folder is its unpacker's alone: there are keys in it.
 const FOLDER_MODE: u32 = 0o700;
 
@@ -28,6 +31,12 @@ pub enum ArchiveError {
     /// Not gzip, not tar, or cut off.
     #[error("it is not a tar.gz, or it is damaged: {0}")]
     Unreadable(String),
+    /// Of a form that clusterctl writes, and not as it writes it.
+    #[error("it is not {what} as clusterctl writes it, or somebody changed it since")]
+    NotOurs {
+        /// Of which form.
+        what: &'static str,
+    },
     /// Bytes behind the archive's end.
     #[error("something follows the archive's end")]
     Trailing,
@@ -103,11 +112,20 @@ pub enum ArchiveError {
     },
 }
 
-/// Packs bundles. Worth keeping for many of them, one a thread: compressing is most of the work, and setting a compressor up
-/// is most of compressing.
+/// Packs bundles. Worth keeping for many of them, one a thread: compressing is most of the work, setting a compressor up is
+/// most of compressing, and the installer, which is most of a bundle, is compressed once.
 pub struct Packer {
     compressor: Compress,
-    scratch: Zeroizing<Vec<u8>>,
+    /// Kept from bundle to bundle, and wiped in the end: wiping costs more than filling.
+    tar: Zeroizing<Vec<u8>>,
+    out: Zeroizing<Vec<u8>>,
+    installer: Option<Deflated>,
+}
+
+/// A part of an archive, and what deflate made of it.
+struct Deflated {
+    plain: Vec<u8>,
+    deflated: Vec<u8>,
 }
 
 impl Packer {
@@ -115,7 +133,18 @@ impl Packer {
     #[must_use]
     pub fn new() -> Self {
         // Beyond the fastest level, a bundle gets a fifth smaller and takes four times as long.
-        Self { compressor: Compress::new(Compression::fast(), false), scratch: Zeroizing::new(Vec::new()) }
+        Self::with(Compression::fast())
+    }
+
+    /// Ready to pack as small as can be, for forms whose size is limited elsewhere.
+    #[must_use]
+    pub fn small() -> Self {
+        Self::with(Compression::best())
+    }
+
+    fn with(level: Compression) -> Self {
+        let compressor = Compress::new(level, false);
+        Self { compressor, tar: Zeroizing::default(), out: Zeroizing::default(), installer: None }
     }
 
     /// Packs a bundle: sorted, zero uid, gid and time, a fixed gzip header. The same bundle gives the same bytes, whatever
@@ -123,33 +152,44 @@ impl Packer {
     #[must_use]
     pub fn pack(&mut self, bundle: &Bundle) -> Zeroizing<Vec<u8>> {
         let folder = bundle.manifest.host.as_str();
-        let size: usize = bundle.files.iter().map(|file| file.bytes.len() + 1024).sum();
-        // With room for everything from the start, no copy of a key is left behind by growing.
-        let mut tar = tar::Builder::new(Zeroing(Zeroizing::new(Vec::with_capacity(size + 8192))));
-        let tar = append_all(&mut tar, folder, &bundle.files).and_then(|()| tar.into_inner());
-        self.gzip(&tar.expect("memory can be written to, and every path in a bundle is plain").0)
+        let size: usize = bundle.files.iter().map(|file| file.bytes.len() + 2048).sum();
+        let tar = emptied(&mut self.tar, size + 8192);
+        let mut builder = tar::Builder::new(tar);
+        let installer = append_all(&mut builder, folder, &bundle.files).and_then(|at| builder.finish().map(|()| at));
+        drop(builder);
+        self.compressed(installer.expect("memory can be written to, and every path in a bundle is plain"))
     }
 
-    /// RFC 1952, with a header that says nothing but what is inside.
-    fn gzip(&mut self, bytes: &[u8]) -> Zeroizing<Vec<u8>> {
-        let Self { compressor, scratch: out } = self;
-        out.zeroize();
-        // Room for what deflate cannot shrink: no copy of a key is left behind by growing.
-        out.reserve(bytes.len() + bytes.len() / 8 + 128);
+    /// Any bytes, compressed alike.
+    pub(super) fn gzip(&mut self, bytes: &[u8]) -> Zeroizing<Vec<u8>> {
+        emptied(&mut self.tar, bytes.len()).extend_from_slice(bytes);
+        self.compressed(0..0)
+    }
+
+    /// RFC 1952, with a header that says nothing but what is inside. What lies before, in and behind `installer` is deflated
+    /// each for itself, so that the installer's part is the same in every archive and need not be made again.
+    fn compressed(&mut self, installer: Range<usize>) -> Zeroizing<Vec<u8>> {
+        let Self { compressor, tar, out, installer: known } = self;
+        // Room for what deflate cannot shrink.
+        let out = emptied(out, tar.len() + tar.len() / 8 + 256);
         out.extend_from_slice(&GZIP_HEADER);
-        compressor.reset();
-        loop {
-            let done = usize::try_from(compressor.total_in()).unwrap_or(usize::MAX);
-            let status = compressor.compress_vec(bytes.get(done..).unwrap_or_default(), out, FlushCompress::Finish);
-            // Compressing fails only after misuse: a dictionary, or input behind the end.
-            if status.expect("plain deflate has nothing to refuse") == Status::StreamEnd {
-                break;
-            }
-            // There was room for what deflate cannot shrink, so that this hardly ever happens.
-            out.reserve(bytes.len() + 128);
+        if !installer.is_empty() {
+            deflate(compressor, &tar[..installer.start], FlushCompress::Sync, out);
+            let plain = &tar[installer.clone()];
+            let part = match known.take() {
+                Some(part) if part.plain == plain => part,
+                _ => {
+                    let mut deflated = Vec::with_capacity(plain.len());
+                    deflate(compressor, plain, FlushCompress::Sync, &mut deflated);
+                    Deflated { plain: plain.to_vec(), deflated }
+                }
+            };
+            out.extend_from_slice(&part.deflated);
+            *known = Some(part);
         }
+        deflate(compressor, &tar[installer.end..], FlushCompress::Finish, out);
         let mut crc = Crc::new();
-        crc.update(bytes);
+        crc.update(tar);
         out.extend_from_slice(&crc.sum().to_le_bytes());
         out.extend_from_slice(&crc.amount().to_le_bytes());
         // What is handed out is no larger than it has to be: many wait in memory to be written.
@@ -169,27 +209,50 @@ pub fn pack(bundle: &Bundle) -> Zeroizing<Vec<u8>> {
     Packer::new().pack(bundle)
 }
 
-struct Zeroing(Zeroizing<Vec<u8>>);
-
-impl Write for Zeroing {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.extend_from_slice(bytes);
-        Ok(bytes.len())
+/// The buffer, empty, with room for so much: growing later would leave copies of keys behind.
+fn emptied(buffer: &mut Zeroizing<Vec<u8>>, room: usize) -> &mut Vec<u8> {
+    if buffer.capacity() < room {
+        // The old one is wiped.
+        *buffer = Zeroizing::new(Vec::with_capacity(room));
     }
+    buffer.clear();
+    buffer
+}
 
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+/// Appends `bytes` deflated (RFC 1951), without a reference to anything before them. With [`FlushCompress::Sync`] it ends on a
+/// whole octet and others may follow.
+fn deflate(compressor: &mut Compress, bytes: &[u8], how: FlushCompress, out: &mut Vec<u8>) {
+    compressor.reset();
+    loop {
+        let done = usize::try_from(compressor.total_in()).unwrap_or(usize::MAX);
+        let rest = bytes.get(done..).unwrap_or_default();
+        let status = compressor.compress_vec(rest, out, how);
+        // Compressing fails only after misuse: a dictionary, or input behind the end.
+        let ended = status.expect("plain deflate has nothing to refuse") == Status::StreamEnd;
+        let flushed = out.len() < out.capacity() && compressor.total_in() == bytes.len() as u64;
+        if ended || (flushed && !matches!(how, FlushCompress::Finish)) {
+            break;
+        }
+        // There was room for what deflate cannot shrink, so that this hardly ever happens.
+        out.reserve(bytes.len() + 128);
     }
 }
 
-fn append_all(tar: &mut tar::Builder<Zeroing>, folder: &str, files: &[BundleFile]) -> io::Result<()> {
+/// Appends the folder and its files; returns where the installer's bytes stand.
+fn append_all(tar: &mut tar::Builder<&mut Vec<u8>>, folder: &str, files: &[BundleFile]) -> io::Result<Range<usize>> {
     let mut top = header(EntryType::Directory, FOLDER_MODE, 0);
     tar.append_data(&mut top, format!("{folder}/"), io::empty())?;
+    let mut installer = 0..0;
     for file in files {
         let mut header = header(EntryType::Regular, file.mode, file.bytes.len() as u64);
         tar.append_data(&mut header, format!("{folder}/{}", file.path), file.bytes.as_slice())?;
+        if file.path == INSTALLER {
+            // An entry is filled up to whole blocks.
+            let end = tar.get_ref().len();
+            installer = end - file.bytes.len().next_multiple_of(BLOCK)..end;
+        }
     }
-    Ok(())
+    Ok(installer)
 }
 
 fn header(kind: EntryType, mode: u32, size: u64) -> Header {
@@ -210,7 +273,15 @@ fn header(kind: EntryType, mode: u32, size: u64) -> Header {
 /// The first thing that is wrong with it.
 pub fn read(bytes: &[u8]) -> Result<Bundle, ArchiveError> {
     let tar = unzip(bytes)?;
-    let (folder, mut files) = entries(&tar)?;
+    let (folder, files) = entries(&tar)?;
+    confirmed(folder, files)
+}
+
+/// A bundle of files that lay together in `folder`.
+///
+/// # Errors
+/// The first thing that is wrong with it.
+pub fn confirmed(folder: String, mut files: Vec<BundleFile>) -> Result<Bundle, ArchiveError> {
     files.sort_by(|a, b| a.path.cmp(&b.path));
     if let Some(pair) = files.windows(2).find(|pair| pair[0].path == pair[1].path) {
         return Err(ArchiveError::Twice { path: pair[0].path.clone() });
@@ -221,11 +292,11 @@ pub fn read(bytes: &[u8]) -> Result<Bundle, ArchiveError> {
         return Err(ArchiveError::OtherHost { folder, host: manifest.host.to_string() });
     }
     let bundle = Bundle { manifest, files };
-    confirm(&bundle)?;
+    confirm(&bundle, |_| true)?;
     Ok(bundle)
 }
 
-fn unzip(bytes: &[u8]) -> Result<Zeroizing<Vec<u8>>, ArchiveError> {
+pub(super) fn unzip(bytes: &[u8]) -> Result<Zeroizing<Vec<u8>>, ArchiveError> {
     let mut rest = bytes;
     let mut tar = Zeroizing::new(Vec::new());
     let unpacked = flate2::bufread::GzDecoder::new(&mut rest).take(MAX_UNPACKED + 1).read_to_end(&mut tar);
@@ -272,14 +343,17 @@ fn entries(tar: &[u8]) -> Result<(String, Vec<BundleFile>), ArchiveError> {
     folder.map(|folder| (folder, files)).ok_or(ArchiveError::NoManifest)
 }
 
-/// Every file is listed and as listed, and every listed file is there.
-fn confirm(bundle: &Bundle) -> Result<(), ArchiveError> {
+/// Every file is listed and as listed, and every listed file that is to be there is.
+pub(super) fn confirm(bundle: &Bundle, to_be_there: fn(&str) -> bool) -> Result<(), ArchiveError> {
     let listed = &bundle.manifest.files;
     for (i, entry) in listed.iter().enumerate() {
         if listed[..i].iter().any(|earlier| earlier.path == entry.path) {
             return Err(ArchiveError::Twice { path: entry.path.clone() });
         }
         let path = entry.path.clone();
+        if !to_be_there(&path) {
+            continue;
+        }
         let file = bundle.file(&path).ok_or_else(|| ArchiveError::Missing { path: path.clone() })?;
         let found = Fingerprint::of(&file.bytes);
         if found != entry.sha256 {

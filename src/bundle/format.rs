@@ -3,8 +3,9 @@
 
 use zeroize::Zeroizing;
 
-use super::archive::Packer;
+use super::archive::{self, ArchiveError, Packer};
 use super::contents::{Bundle, BundleFile};
+use super::{cloud_init, ignition};
 use crate::cluster::name::HostName;
 
 /// A form of delivery.
@@ -14,6 +15,10 @@ pub enum Format {
     TarGz,
     /// The same tree as a folder, for tools that copy files.
     Dir,
+    /// User-data for cloud-init.
+    CloudInit,
+    /// A config for Ignition.
+    Ignition,
 }
 
 /// What is written for one host.
@@ -27,7 +32,7 @@ pub enum Parcel {
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::TarGz, Self::Dir];
+    pub const ALL: [Self; 4] = [Self::TarGz, Self::Dir, Self::CloudInit, Self::Ignition];
 
     /// As `--format` calls it.
     #[must_use]
@@ -35,6 +40,8 @@ impl Format {
         match self {
             Self::TarGz => "tar.gz",
             Self::Dir => "dir",
+            Self::CloudInit => "cloud-init",
+            Self::Ignition => "ignition",
         }
     }
 
@@ -44,7 +51,21 @@ impl Format {
         match self {
             Self::TarGz => format!("{host}.tar.gz"),
             Self::Dir => host.to_string(),
+            Self::CloudInit => format!("{host}.cloud-init.yaml"),
+            Self::Ignition => format!("{host}.ign"),
         }
+    }
+
+    /// True where a platform hands the parcel to the host, and perhaps to others who ask it.
+    #[must_use]
+    pub fn is_user_data(self) -> bool {
+        matches!(self, Self::CloudInit | Self::Ignition)
+    }
+
+    /// What parcels of this form are packed with.
+    #[must_use]
+    pub fn packer(self) -> Packer {
+        if self == Self::CloudInit { Packer::small() } else { Packer::new() }
     }
 
     /// Makes a host's parcel: the same for the same bundle.
@@ -53,6 +74,20 @@ impl Format {
         match self {
             Self::TarGz => Parcel::File(packer.pack(&bundle)),
             Self::Dir => Parcel::Folder(bundle.files),
+            Self::CloudInit => Parcel::File(cloud_init::user_data(&bundle, packer)),
+            Self::Ignition => Parcel::File(ignition::config(&bundle)),
         }
+    }
+}
+
+/// Reads a parcel that is a file, of whichever form it is. Nothing is believed that the manifest does not confirm.
+///
+/// # Errors
+/// The first thing that is wrong with it.
+pub fn read(bytes: &[u8]) -> Result<Bundle, ArchiveError> {
+    match bytes {
+        [b'#', ..] => cloud_init::read(bytes),
+        [b'{', ..] => ignition::read(bytes),
+        _ => archive::read(bytes),
     }
 }

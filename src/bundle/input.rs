@@ -9,6 +9,7 @@ use super::settings::Settings;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::{Holder, Profile, TABLE};
 use crate::cluster::spec::{Cluster, Host, Role};
+use crate::pki::authority::Credential;
 use crate::pki::certificate::{Certificate, CertificateError};
 use crate::pki::key::{KeyError, PrivateKey};
 use crate::pki::pem::{self, PemError};
@@ -31,7 +32,7 @@ pub struct BundleInput<'a> {
     /// The revoked certificates that API servers deny.
     pub denials: &'a Denials,
     /// What the host holds: for each of its roles every row of the PKI policy, and nothing else.
-    pub credentials: &'a [CredentialPem],
+    pub credentials: &'a [Held],
     /// Grows with every bundle of this host that differs from the one before; `install.sh` refuses to go back.
     pub generation: u64,
 }
@@ -214,17 +215,34 @@ pub enum InputError {
     },
 }
 
-/// A credential that was read and belongs where it goes.
-pub(super) struct Checked {
-    pub(super) profile: Profile,
-    pub(super) certificate: Certificate,
-    pub(super) key: PrivateKey,
+/// A credential that was read: the key's halves belong together.
+#[derive(Debug)]
+pub struct Held {
+    /// What it is for.
+    pub profile: Profile,
+    /// Certificate and key.
+    pub credential: Credential,
+}
+
+impl CredentialPem {
+    /// Reads the two files.
+    ///
+    /// # Errors
+    /// When one of them is damaged, or holds more than it should.
+    pub fn read(&self) -> Result<Held, InputError> {
+        let profile = self.profile;
+        let ders = pem::certificates(&self.certificate).map_err(|reason| InputError::Pem { profile, reason })?;
+        let [der] = <[Vec<u8>; 1]>::try_from(ders).map_err(|ders| InputError::Count { profile, count: ders.len() })?;
+        let certificate = Certificate::from_der(der).map_err(|reason| InputError::Certificate { profile, reason })?;
+        let key = PrivateKey::from_pem(&self.key).map_err(|reason| InputError::Key { profile, reason })?;
+        Ok(Held { profile, credential: Credential { certificate, key } })
+    }
 }
 
 impl BundleInput<'_> {
     /// The host's credentials in the table's order. That a certificate is the one that the cluster file asks for is judged
     /// by [`crate::pki::inspect`], which needs the time.
-    pub(super) fn checked(&self) -> Result<Vec<Checked>, InputError> {
+    pub(super) fn checked(&self) -> Result<Vec<&Held>, InputError> {
         let wanted: Vec<Profile> = self.roles.profiles().collect();
         for (i, credential) in self.credentials.iter().enumerate() {
             let twice = self.credentials[..i].iter().any(|earlier| earlier.profile == credential.profile);
@@ -250,21 +268,19 @@ impl BundleInput<'_> {
     }
 }
 
-pub(super) fn check(credential: &CredentialPem, root: &Certificate) -> Result<Checked, InputError> {
-    let profile = credential.profile;
-    let ders = pem::certificates(&credential.certificate).map_err(|reason| InputError::Pem { profile, reason })?;
-    let [der] = <[Vec<u8>; 1]>::try_from(ders).map_err(|ders| InputError::Count { profile, count: ders.len() })?;
-    let certificate = Certificate::from_der(der).map_err(|reason| InputError::Certificate { profile, reason })?;
+/// That a credential may go into a bundle under this root.
+pub(super) fn check<'a>(held: &'a Held, root: &Certificate) -> Result<&'a Held, InputError> {
+    let Held { profile, credential: Credential { certificate, key } } = held;
+    let profile = *profile;
     if certificate.basic_constraints.is_some_and(|constraints| constraints.ca) {
         return Err(InputError::IsCa { profile });
     }
     let same_key_id = certificate.authority_key_id == root.subject_key_id;
     if certificate.issuer.der != root.subject.der || !same_key_id {
-        return Err(InputError::OtherRoot { profile, issuer: certificate.issuer.text });
+        return Err(InputError::OtherRoot { profile, issuer: certificate.issuer.text.clone() });
     }
-    let key = PrivateKey::from_pem(&credential.key).map_err(|reason| InputError::Key { profile, reason })?;
     if key.spki() != certificate.spki {
         return Err(InputError::KeyDoesNotFit { profile });
     }
-    Ok(Checked { profile, certificate, key })
+    Ok(held)
 }

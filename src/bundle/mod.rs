@@ -2,9 +2,11 @@
 //! every time. Nothing here touches a file, a clock or a terminal: what has to be read, the store has read.
 
 pub mod archive;
+mod cloud_init;
 pub mod contents;
 mod flags;
 pub mod format;
+mod ignition;
 pub mod input;
 pub mod kubeconfig;
 pub mod manifest;

@@ -26,6 +26,8 @@ pub const CONTROLLER_MANAGER_KUBECONFIG: &str = "etc/kubernetes/controller-manag
 pub const SCHEDULER_KUBECONFIG: &str = "etc/kubernetes/scheduler.conf";
 /// Who may do what, and who is denied before that is asked.
 pub const AUTHORIZATION: &str = "etc/kubernetes/clusterctl/authorization.yaml";
+/// The manifest of what was installed; `install.sh` has the same path.
+pub const RECORD: &str = "etc/kubernetes/clusterctl/manifest.json";
 /// Where those who deny would call.
 pub const DENY_KUBECONFIG: &str = "etc/kubernetes/clusterctl/deny.kubeconfig";
 /// Where etcd keeps its data.

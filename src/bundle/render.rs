@@ -9,13 +9,16 @@ use zeroize::Zeroizing;
 
 use super::contents::{Bundle, BundleFile};
 use super::flags::{self, Flags};
-use super::input::{BundleInput, Checked, InputError};
+use super::input::{BundleInput, Held, InputError};
 use super::manifest::Manifest;
 use super::places;
 use super::quoting::{self, Dialect};
 use super::settings::Settings;
+use crate::cluster::kubelet_trust::Ours;
 use crate::cluster::profile::Profile;
 use crate::cluster::spec::{Host, Role};
+use crate::cluster_file::kubelet_config::{self, KubeletConfigError};
+use crate::pki::authority::Credential;
 use crate::pki::certificate::Certificate;
 
 /// One template: its path as under `templates/`, and its text.
@@ -52,6 +55,8 @@ const COMPILED_IN: [(&str, &str); 23] = [
     template!("verifier/policy/clusterctl-verifier.yaml"),
 ];
 
+/// What a kubelet's configuration is made from.
+const KUBELET_CONFIG: &str = "node/var/lib/kubelet/config.yaml";
 /// The RBAC that the verifier's account needs.
 const VERIFIER_POLICY: &str = "verifier/policy/clusterctl-verifier.yaml";
 
@@ -59,6 +64,8 @@ const VERIFIER_POLICY: &str = "verifier/policy/clusterctl-verifier.yaml";
 #[derive(Debug)]
 pub struct Templates {
     engine: Environment<'static>,
+    /// Whether somebody changed what the kubelet's configuration is made from.
+    own_kubelet_config: bool,
 }
 
 /// What is wrong with a template.
@@ -95,6 +102,14 @@ pub enum RenderError {
     /// A template fails.
     #[error(transparent)]
     Template(#[from] TemplateError),
+    /// A template of somebody's own makes a kubelet's configuration that is none, or undoes trust.
+    #[error("what template {template} makes is refused: {why}")]
+    KubeletConfig {
+        /// Its path.
+        template: &'static str,
+        /// What is wrong.
+        why: KubeletConfigError,
+    },
 }
 
 impl Templates {
@@ -128,7 +143,7 @@ impl Templates {
                 None => engine.add_template(path, text).map_err(|error| failed(path, text, &error))?,
             }
         }
-        Ok(Self { engine })
+        Ok(Self { engine, own_kubelet_config: overrides.contains_key(KUBELET_CONFIG) })
     }
 
     /// What is compiled in, as path → text pairs to start one's own from.
@@ -166,7 +181,7 @@ impl Templates {
             files.insert(places::SERVICE_ACCOUNT_KEY.to_owned(), Zeroizing::new(pair.to_pem().as_bytes().to_vec()));
             files.insert(places::SERVICE_ACCOUNT_PUBLIC.to_owned(), Zeroizing::new(pair.public_pem().into_bytes()));
         }
-        for Checked { profile, certificate, key } in &credentials {
+        for Held { profile, credential: Credential { certificate, key } } in &credentials {
             if let Some(base) = places::kept_at(*profile) {
                 files.insert(format!("{base}.crt"), Zeroizing::new(certificate.to_pem().into_bytes()));
                 files.insert(format!("{base}.key"), Zeroizing::new(key.to_pem().as_bytes().to_vec()));
@@ -175,11 +190,30 @@ impl Templates {
         let values = Values::of(input, &credentials);
         for (template, _) in COMPILED_IN {
             if let Some(path) = goes_to(template, input) {
-                files.insert(path.to_owned(), Zeroizing::new(self.fill(template, &values)?.into_bytes()));
+                let mut text = self.fill(template, &values)?;
+                if let (KUBELET_CONFIG, Some(node)) = (template, input.roles.node()) {
+                    text = self.kubelet_config(text, input, node)?;
+                }
+                files.insert(path.to_owned(), Zeroizing::new(text.into_bytes()));
             }
         }
         let files = files.into_iter().map(|(path, bytes)| BundleFile { mode: places::mode_of(&path), path, bytes });
         Ok(sealed(input, &credentials, files.collect()))
+    }
+
+    /// Merges what the cluster file says over what the template made, and looks whether trust is still there.
+    fn kubelet_config(&self, text: String, input: &BundleInput<'_>, node: &Host) -> Result<String, RenderError> {
+        let patches = [&input.cluster.kubelet, &node.kubelet];
+        // What is compiled in is good, as the tests show.
+        if !self.own_kubelet_config && patches.iter().all(|patch| patch.is_empty()) {
+            return Ok(text);
+        }
+        let pair = places::kept_at(Profile::KubeletServer).unwrap_or_default();
+        let (certificate, key, client_authority) =
+            (format!("/{pair}.crt"), format!("/{pair}.key"), format!("/{}", places::CA));
+        let ours = Ours { port: node.port, client_authority: &client_authority, certificate: &certificate, key: &key };
+        kubelet_config::finished(&text, patches, &ours)
+            .map_err(|why| RenderError::KubeletConfig { template: KUBELET_CONFIG, why })
     }
 
     pub(super) fn fill(&self, path: &'static str, values: &impl Serialize) -> Result<String, TemplateError> {
@@ -216,15 +250,15 @@ fn failed(template: &str, source: &str, error: &Error) -> TemplateError {
 }
 
 /// Adds the manifest and its checksum.
-fn sealed(input: &BundleInput<'_>, credentials: &[Checked], files: Vec<BundleFile>) -> Bundle {
-    let certificates = || credentials.iter().map(|credential| &credential.certificate).chain([&input.roots.cluster]);
+fn sealed(input: &BundleInput<'_>, credentials: &[&Held], files: Vec<BundleFile>) -> Bundle {
+    let certificates = || credentials.iter().map(|held| &held.credential.certificate).chain([&input.roots.cluster]);
     let account = credentials.iter().find(|c| c.profile == Profile::KubeletClient);
     let account = account.or_else(|| credentials.iter().find(|c| c.profile == Profile::ApiserverKubeletClient));
     let manifest = Manifest {
         cluster: input.cluster.name.clone(),
         host: input.roles.host().clone(),
         roles: input.roles.list(),
-        account: account.map(|credential| credential.certificate.account().user).unwrap_or_default(),
+        account: account.map(|held| held.credential.certificate.account().user).unwrap_or_default(),
         endpoint: input.cluster.endpoint.clone(),
         root_pin: input.roots.cluster.spki_fingerprint(),
         not_before: certificates().map(|c| c.not_before).fold(input.roots.cluster.not_before, Ord::max),
@@ -279,10 +313,10 @@ struct HostValues {
 }
 
 impl<'a> Values<'a> {
-    fn of(input: &BundleInput<'a>, credentials: &[Checked]) -> Self {
+    fn of(input: &BundleInput<'a>, credentials: &[&Held]) -> Self {
         let user = |profile| {
-            let found = credentials.iter().find(|credential| credential.profile == profile);
-            found.map(|credential| credential.certificate.account().user).unwrap_or_default()
+            let found = credentials.iter().find(|held| held.profile == profile);
+            found.map(|held| held.credential.certificate.account().user).unwrap_or_default()
         };
         let cluster = input.cluster;
         let (master, node) = (input.roles.master(), input.roles.node());

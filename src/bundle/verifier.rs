@@ -59,11 +59,12 @@ pub fn render(input: VerifierInput<'_>) -> Result<Bundle, InputError> {
         if !matches!(profile, Profile::Verifier | Profile::ApiserverKubeletClient) {
             return Err(InputError::NotTheHosts { profile });
         }
-        let checked = check(&credential, input.root)?;
-        not_before = not_before.max(checked.certificate.not_before);
-        not_after = not_after.min(checked.certificate.not_after);
+        let held = credential.read()?;
+        let certificate = &check(&held, input.root)?.credential.certificate;
+        not_before = not_before.max(certificate.not_before);
+        not_after = not_after.min(certificate.not_after);
         if profile == Profile::Verifier {
-            account = checked.certificate.account().user;
+            account = certificate.account().user;
         }
         files.push(public(&format!("{path}.crt"), &credential.certificate));
         files.push(BundleFile { path: format!("{path}.key"), mode: 0o600, bytes: credential.key });

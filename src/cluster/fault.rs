@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::address::{AddressError, CidrError};
 use super::endpoint::EndpointError;
+use super::kubelet_trust::Rule;
 use super::lifetime::{Lifetime, LifetimeError};
 use super::name::NameError;
 use super::recipient::RecipientError;
@@ -113,12 +114,25 @@ pub enum Reason {
         /// How many masters there are.
         masters: usize,
     },
+    /// A field that no kubelet knows.
+    #[error("a kubelet has no such field, and would go on without it{}", did_you_mean(*near))]
+    UnknownField {
+        /// The nearest that it knows.
+        near: Option<&'static str>,
+    },
+    /// A value that would undo trust.
+    #[error("{0}")]
+    UndoesTrust(&'static Rule),
     /// A leaf that would live longer than its root.
     #[error("a certificate cannot outlive its root, whose validity.ca is {root}")]
     OutlivesRoot {
         /// The root's lifetime.
         root: Lifetime,
     },
+}
+
+fn did_you_mean(near: Option<&str>) -> String {
+    near.map(|near| format!("; did you mean {near}?")).unwrap_or_default()
 }
 
 impl fmt::Display for Fault {

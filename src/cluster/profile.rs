@@ -111,7 +111,7 @@ pub enum Holder {
 }
 
 /// One row of the table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Policy {
     /// The profile.
     pub profile: Profile,
@@ -163,7 +163,7 @@ impl Profile {
 }
 
 /// One certificate that the cluster file asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Leaf {
     /// What it is for.
     pub profile: Profile,

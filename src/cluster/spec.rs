@@ -9,6 +9,7 @@ use super::address::{Address, Cidr};
 use super::endpoint::Endpoint;
 use super::fault::{Fault, Reason};
 use super::key_kind::KeyKind;
+use super::kubelet::{self, Setting, Written};
 use super::lifetime::Lifetime;
 use super::name::{ClusterName, DnsName, HostName};
 use super::recipient::{Recipient, RecipientError};
@@ -43,6 +44,8 @@ pub struct Draft {
     pub validity_master: Option<String>,
     /// `validity.node`
     pub validity_node: Option<String>,
+    /// `kubelet`
+    pub kubelet: Written,
     /// `masters`
     pub masters: Vec<DraftHost>,
     /// `nodes`
@@ -58,6 +61,8 @@ pub struct DraftHost {
     pub addresses: Vec<String>,
     /// `apiServerPort` of a master, `kubeletPort` of a node
     pub port: Option<String>,
+    /// `kubelet` of a node
+    pub kubelet: Written,
     /// `sealTo`
     pub seal_to: OneOrMore,
 }
@@ -104,6 +109,8 @@ pub struct Cluster {
     pub keys: KeyKind,
     /// How long certificates live.
     pub validity: Validity,
+    /// What every kubelet's configuration says beyond what clusterctl writes.
+    pub kubelet: Setting,
     /// The masters, at least one, in the file's order.
     pub masters: Vec<Host>,
     /// The nodes, in the file's order.
@@ -130,6 +137,8 @@ pub struct Host {
     pub addresses: Vec<Address>,
     /// TCP port of the API server on a master, of the kubelet on a node.
     pub port: u16,
+    /// What a node's kubelet's configuration says beyond every kubelet's.
+    pub kubelet: Setting,
     /// Whom its bundle is sealed to; nobody where the cluster file does not say.
     pub seal_to: Vec<Recipient>,
 }
@@ -202,6 +211,7 @@ impl Draft {
         let cluster_domain = faults.parsed("clusterDomain", domain, DnsName::parse(domain).map_err(Reason::Name));
         let keys = faults.chosen("keys", self.keys.as_deref(), &KeyKind::ALL, KeyKind::as_str);
         let validity = self.validity(&mut faults);
+        let kubelet = kubelet::check(&self.kubelet, "kubelet", &mut faults.0);
         let endpoint = self
             .endpoint
             .as_deref()
@@ -221,7 +231,18 @@ impl Draft {
                 if faults.0.is_empty() =>
             {
                 let (masters, nodes) = (without_positions(masters), without_positions(nodes));
-                Ok(Cluster { name, endpoint, accounts, service_cidrs, cluster_domain, keys, validity, masters, nodes })
+                Ok(Cluster {
+                    name,
+                    endpoint,
+                    accounts,
+                    service_cidrs,
+                    cluster_domain,
+                    keys,
+                    validity,
+                    kubelet,
+                    masters,
+                    nodes,
+                })
             }
             _ => Err(faults.0),
         }
@@ -311,8 +332,9 @@ impl Draft {
                 None => endpoint.filter(|e| addresses.contains(&e.host)).map(|e| e.port).or(Some(default_port)),
             };
             let seal_to = recipients(&at("sealTo"), &draft.seal_to, faults);
+            let kubelet = kubelet::check(&draft.kubelet, &at("kubelet"), &mut faults.0);
             if let (Some(name), Some(port)) = (name, port) {
-                hosts.push((i, Host { name, addresses, port, seal_to }));
+                hosts.push((i, Host { name, addresses, port, kubelet, seal_to }));
             }
         }
         hosts

@@ -3,6 +3,7 @@
 
 use serde::de::{Error, MapAccess, SeqAccess};
 
+use super::anything::anything;
 use super::shape::{Entries, Items, Mapping, Reading, Texts, list, mapping, text, text_or_list};
 use crate::cluster::fault::Reason;
 use crate::cluster::spec::{Draft, DraftHost};
@@ -22,12 +23,13 @@ const FILE_KEYS: &[&str] = &[
     "clusterDomain",
     "keys",
     "validity",
+    "kubelet",
     "masters",
     "nodes",
 ];
 const VALIDITY_KEYS: &[&str] = &["ca", "master", "node"];
 const MASTER_KEYS: &[&str] = &["name", "addresses", "apiServerPort", "sealTo"];
-const NODE_KEYS: &[&str] = &["name", "addresses", "kubeletPort", "sealTo"];
+const NODE_KEYS: &[&str] = &["name", "addresses", "kubeletPort", "kubelet", "sealTo"];
 
 /// The file's top.
 pub(super) struct File<'a> {
@@ -76,6 +78,7 @@ impl Entries for File<'_> {
             "clusterDomain" => self.draft.cluster_domain = text(map, reading)?,
             "keys" => self.draft.keys = text(map, reading)?,
             "validity" => mapping(map, &mut Validity(self.draft), reading)?,
+            "kubelet" => self.draft.kubelet = anything(map, reading)?,
             "masters" => list(map, &mut Hosts { hosts: &mut self.draft.masters, keys: MASTER_KEYS }, reading)?,
             "nodes" => list(map, &mut Hosts { hosts: &mut self.draft.nodes, keys: NODE_KEYS }, reading)?,
             _ => unreachable!("every key of FILE_KEYS is above"),
@@ -181,6 +184,7 @@ impl Entries for Host {
                 list(map, &mut texts, reading)?;
                 self.host.addresses = texts.0;
             }
+            "kubelet" => self.host.kubelet = anything(map, reading)?,
             "sealTo" => self.host.seal_to = text_or_list(map, reading)?,
             // Whichever port the role has.
             _ => self.host.port = text(map, reading)?,

@@ -1,86 +1,216 @@
-//! A kubelet's configuration (KubeletConfiguration, kubelet.config.k8s.io/v1beta1), as far as trust goes.
+//! A kubelet's configuration (KubeletConfiguration, kubelet.config.k8s.io/v1beta1): changed by what the cluster file says,
+//! judged as far as trust goes, and written so that a YAML 1.1 reader, too, sees a string in every string.
 
-use serde::Deserialize;
+use std::fmt::Write;
+
+use super::write::quoted;
+use crate::cluster::kubelet::Setting;
+use crate::cluster::kubelet_trust::{Judged, Ours, Undone, undone};
+
+/// Why a configuration is not to be handed out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KubeletConfigError {
+    /// It is not YAML, or no mapping.
+    #[error("it is no kubelet's configuration: {0}")]
+    Shape(String),
+    /// It undoes trust.
+    #[error("{}", listed(.0))]
+    UndoesTrust(Vec<String>),
+}
+
+fn listed(undone: &[String]) -> String {
+    undone.join("; ")
+}
+
+/// What a template made, changed by each of `patches` in turn, if it does not undo trust then. The comments that it begins
+/// with stay. Without anything to change it is handed back as it is.
+///
+/// # Errors
+/// When it is no such configuration, or undoes trust.
+pub fn finished(rendered: &str, patches: [&Setting; 2], ours: &Ours<'_>) -> Result<String, KubeletConfigError> {
+    let whole = patches.into_iter().fold(read(rendered.as_bytes())?, Setting::merged);
+    let broken = undone(&whole, Judged::Ours(ours));
+    if !broken.is_empty() {
+        return Err(KubeletConfigError::UndoesTrust(broken.iter().map(Undone::to_string).collect()));
+    }
+    if patches.iter().all(|patch| patch.is_empty()) {
+        return Ok(rendered.to_owned());
+    }
+    let mut text = String::with_capacity(rendered.len() + 1024);
+    for comment in rendered.lines().take_while(|line| line.starts_with('#')) {
+        text.push_str(comment);
+        text.push('\n');
+    }
+    write_mapping(&whole, 0, &mut text);
+    Ok(text)
+}
 
 /// What weakens a kubelet's trust, in words; empty when it lets in whom the API server lets in, and nobody else.
 ///
 /// # Errors
 /// When it is no such configuration.
 pub fn weaknesses(bytes: &[u8]) -> Result<Vec<String>, String> {
-    let raw: Raw = serde_yaml::from_slice(bytes).map_err(|error| error.to_string())?;
-    let mut found = Vec::new();
-    if raw.kind != "KubeletConfiguration" {
-        return Err(format!("it is of kind {:?}, not KubeletConfiguration", raw.kind));
-    }
-    // Kubernetes's defaults for what is left out: anonymous off, webhooks on, no client CA, mode Webhook, port closed.
-    if raw.authentication.anonymous.enabled == Some(true) {
-        found.push("anonymous callers are let in (authentication.anonymous)".to_owned());
-    }
-    if raw.authentication.webhook.enabled == Some(false) {
-        found.push("tokens are not reviewed (authentication.webhook)".to_owned());
-    }
-    if raw.authentication.x509.client_ca_file.as_deref().unwrap_or_default().is_empty() {
-        found.push("no client certificate is believed (authentication.x509.clientCAFile)".to_owned());
-    }
-    if raw.authorization.mode.as_deref().is_some_and(|mode| mode != "Webhook") {
-        found.push("the API server is not asked who may do what (authorization.mode)".to_owned());
-    }
-    if raw.read_only_port.is_some_and(|port| port != 0) {
-        found.push("the read-only port is open (readOnlyPort)".to_owned());
-    }
-    Ok(found)
+    let whole = read(bytes).map_err(|error| error.to_string())?;
+    let words = |undone: Undone| format!("{} ({}, property {})", undone.rule.why, undone.field, undone.rule.property);
+    Ok(undone(&whole, Judged::Found).into_iter().map(words).collect())
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Raw {
-    kind: String,
-    #[serde(default)]
-    authentication: Authentication,
-    #[serde(default)]
-    authorization: Authorization,
-    read_only_port: Option<i64>,
+fn read(bytes: &[u8]) -> Result<Setting, KubeletConfigError> {
+    let value: serde_yaml::Value =
+        serde_yaml::from_slice(bytes).map_err(|error| KubeletConfigError::Shape(error.to_string()))?;
+    match setting(value).map_err(KubeletConfigError::Shape)? {
+        mapping @ Setting::Mapping(_) => Ok(mapping),
+        other => Err(KubeletConfigError::Shape(format!("it is {other}"))),
+    }
 }
 
-#[derive(Default, Deserialize)]
-struct Authentication {
-    #[serde(default)]
-    anonymous: Switch,
-    #[serde(default)]
-    webhook: Switch,
-    #[serde(default)]
-    x509: X509,
+fn setting(value: serde_yaml::Value) -> Result<Setting, String> {
+    Ok(match value {
+        serde_yaml::Value::Null => Setting::Null,
+        serde_yaml::Value::Bool(value) => Setting::Bool(value),
+        serde_yaml::Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(number), _) => Setting::Number(number.to_string()),
+            (None, Some(number)) if number.is_finite() => Setting::Number(number.to_string()),
+            _ => return Err(format!("{number} is no number that JSON has")),
+        },
+        serde_yaml::Value::String(text) => Setting::Text(text),
+        serde_yaml::Value::Sequence(items) => Setting::List(items.into_iter().map(setting).collect::<Result<_, _>>()?),
+        serde_yaml::Value::Mapping(entries) => {
+            let entry = |(key, value): (serde_yaml::Value, serde_yaml::Value)| match key {
+                // Kubernetes's reader would merge what it stands for into the mapping, unseen by us.
+                serde_yaml::Value::String(key) if key == "<<" => Err("it has a merge key (<<)".to_owned()),
+                serde_yaml::Value::String(key) => Ok((key, setting(value)?)),
+                _ => Err("one of its keys is no text".to_owned()),
+            };
+            Setting::Mapping(entries.into_iter().map(entry).collect::<Result<_, _>>()?)
+        }
+        serde_yaml::Value::Tagged(_) => return Err("one of its values has a YAML tag".to_owned()),
+    })
 }
 
-#[derive(Default, Deserialize)]
-struct Switch {
-    enabled: Option<bool>,
+/// In block style, two spaces deeper for each mapping in a mapping.
+fn write_mapping(mapping: &Setting, depth: usize, out: &mut String) {
+    let Setting::Mapping(entries) = mapping else { return };
+    for (key, value) in entries {
+        let indent = "  ".repeat(depth);
+        // Writing to a String does not fail.
+        let _ = match value {
+            Setting::Mapping(inner) if !inner.is_empty() => {
+                let _ = writeln!(out, "{indent}{}:", plain_or_quoted(key));
+                write_mapping(value, depth + 1, out);
+                Ok(())
+            }
+            _ => writeln!(out, "{indent}{}: {}", plain_or_quoted(key), flow(value)),
+        };
+    }
 }
 
-#[derive(Default, Deserialize)]
-struct X509 {
-    #[serde(rename = "clientCAFile")]
-    client_ca_file: Option<String>,
+/// On one line, as JSON.
+fn flow(value: &Setting) -> String {
+    match value {
+        Setting::Null => "null".to_owned(),
+        Setting::Bool(value) => value.to_string(),
+        Setting::Number(text) => text.clone(),
+        Setting::Text(text) => quoted(text),
+        Setting::List(items) => format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", ")),
+        Setting::Mapping(entries) => {
+            let entry = |(key, value): &(String, Setting)| format!("{}: {}", quoted(key), flow(value));
+            format!("{{{}}}", entries.iter().map(entry).collect::<Vec<_>>().join(", "))
+        }
+    }
 }
 
-#[derive(Default, Deserialize)]
-struct Authorization {
-    mode: Option<String>,
+/// A plain key of three letters and more, unless some reader takes it for something else.
+fn plain_or_quoted(key: &str) -> String {
+    const MISREAD: [&str; 5] = ["yes", "off", "true", "false", "null"];
+    let plain = key.len() > 2 && key.bytes().all(|b| b.is_ascii_alphabetic() || b.is_ascii_digit());
+    let letter = key.bytes().next().is_some_and(|b| b.is_ascii_alphabetic());
+    let misread = MISREAD.contains(&key.to_ascii_lowercase().as_str());
+    if plain && letter && !misread { key.to_owned() } else { quoted(key) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const OURS: Ours<'_> =
+        Ours { port: 10250, client_authority: "/ca.crt", certificate: "/kubelet.crt", key: "/kubelet.key" };
+
+    const RENDERED: &str = "# Ours.\n# Two lines.\napiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n\
+        port: 10250\nauthentication:\n  anonymous:\n    enabled: false\n  x509:\n    clientCAFile: \"/ca.crt\"\n\
+        tlsCertFile: \"/kubelet.crt\"\ntlsPrivateKeyFile: \"/kubelet.key\"\n";
+
+    fn text(text: &str) -> Setting {
+        Setting::Text(text.to_owned())
+    }
+
+    fn map(entries: &[(&str, Setting)]) -> Setting {
+        Setting::Mapping(entries.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect())
+    }
+
+    #[test]
+    fn what_is_merged_keeps_comments_order_and_every_string_a_string() {
+        let all = map(&[
+            ("maxPods", Setting::Number("250".into())),
+            ("clusterDomain", text("on")),
+            ("systemReserved", map(&[("cpu", text("2")), ("no", text("1e3")), ("memory.x", text("\u{85}"))])),
+            ("registerWithTaints", Setting::List(vec![map(&[("key", text("y"))])])),
+            ("featureGates", map(&[("off", Setting::Bool(true))])),
+            ("authentication", map(&[("webhook", map(&[("cacheTTL", text("1m"))]))])),
+        ]);
+        let node = map(&[("maxPods", Setting::Number("30".into())), ("featureGates", Setting::Null)]);
+        assert_eq!(
+            finished(RENDERED, [&all, &node], &OURS).expect("a good configuration"),
+            "# Ours.\n# Two lines.\napiVersion: \"kubelet.config.k8s.io/v1beta1\"\nkind: \"KubeletConfiguration\"\n\
+             port: 10250\nauthentication:\n  anonymous:\n    enabled: false\n  x509:\n    clientCAFile: \"/ca.crt\"\n  \
+             webhook:\n    cacheTTL: \"1m\"\ntlsCertFile: \"/kubelet.crt\"\ntlsPrivateKeyFile: \"/kubelet.key\"\n\
+             maxPods: 30\nclusterDomain: \"on\"\nsystemReserved:\n  cpu: \"2\"\n  \"no\": \"1e3\"\n  \"memory.x\": \
+             \"\\x85\"\nregisterWithTaints: [{\"key\": \"y\"}]\n"
+        );
+        let nothing = Setting::default();
+        assert_eq!(finished(RENDERED, [&nothing, &nothing], &OURS).as_deref(), Ok(RENDERED));
+    }
+
+    #[test]
+    fn a_template_that_undoes_trust_is_refused_whatever_is_merged() {
+        let nothing = Setting::default();
+        let refused = |from: &str, to: &str| {
+            assert!(RENDERED.contains(from), "{from}");
+            finished(&RENDERED.replace(from, to), [&nothing, &nothing], &OURS).expect_err("refused").to_string()
+        };
+        assert_eq!(
+            refused("enabled: false", "enabled: true"),
+            "authentication.anonymous.enabled is \"true\": it would undo property 1.iii: anonymous callers are let in; \
+             leave it out"
+        );
+        assert!(refused("port: 10250", "port: 10251").starts_with("port is \"10251\": it would undo property 1.i: "));
+        assert!(refused("/ca.crt", "/other.crt").contains("authentication.x509.clientCAFile is \"/other.crt\""));
+        assert!(refused("kind: KubeletConfiguration\n", "").contains("kind is \"nothing\""));
+        assert!(refused("enabled: false", "<<: {enabled: true}").contains("a merge key"));
+        assert!(refused("enabled: false", "enabled: off").contains("is \"off\""));
+        assert!(refused("kind: ", "kind: !x ").contains("a YAML tag"));
+        assert!(finished("- 1\n", [&nothing, &nothing], &OURS).is_err());
+        assert!(finished("a: b: c\n", [&nothing, &nothing], &OURS).is_err());
+    }
+
     #[test]
     fn what_opens_a_kubelet_is_named() {
-        let good = b"kind: KubeletConfiguration\nauthentication: {x509: {clientCAFile: /ca.crt}}\n";
-        assert_eq!(weaknesses(good), Ok(Vec::new()));
+        assert_eq!(weaknesses(RENDERED.as_bytes()), Ok(Vec::new()));
         let open =
-            b"kind: KubeletConfiguration\nauthentication: {anonymous: {enabled: true}, webhook: {enabled: false}}\n\
-                     authorization: {mode: AlwaysAllow}\nreadOnlyPort: 10255\n";
-        assert_eq!(weaknesses(open).map(|found| found.len()), Ok(5));
-        assert!(weaknesses(b"kind: Pod\n").is_err());
+            RENDERED.replace("enabled: false", "enabled: true").replace("  x509:", "  webhook: {enabled: false}")
+                + "authorization: {mode: AlwaysAllow}\nreadOnlyPort: 10255\n";
+        let open = open.replace("    clientCAFile: \"/ca.crt\"\n", "");
+        assert_eq!(
+            weaknesses(open.as_bytes()).expect("a configuration"),
+            [
+                "the read-only port is open to everybody (readOnlyPort, property 1.iii)",
+                "anonymous callers are let in (authentication.anonymous.enabled, property 1.iii)",
+                "tokens are not reviewed (authentication.webhook.enabled, property 1.iii)",
+                "not the clients of this cluster's root are believed (authentication.x509.clientCAFile, property 1.iii)",
+                "the API server is not asked who may do what (authorization.mode, property 1.iii)",
+            ]
+        );
+        assert!(weaknesses(b"kind: Pod\n").is_ok_and(|found| !found.is_empty()));
         assert!(weaknesses(b"- 1\n").is_err());
     }
 }

@@ -39,14 +39,26 @@ pub(super) fn path_of(steps: &[Step]) -> String {
     path
 }
 
-/// The steps of a path such as `nodes[3].addresses[1]`, which has no quoted keys.
+/// The steps of a path such as `nodes[3].addresses[1]`, or `kubelet.evictionHard."memory.available"`.
 pub(super) fn steps_of(path: &str) -> Vec<Step> {
-    let words = path.split(['.', '[']).filter(|word| !word.is_empty());
-    let step = |word: &str| match word.strip_suffix(']').and_then(|i| i.parse().ok()) {
-        Some(i) => Step::Item(i),
-        None => Step::Key(word.to_owned(), 0),
-    };
-    words.map(step).collect()
+    let mut steps = Vec::new();
+    let mut rest = path;
+    while !rest.is_empty() {
+        let (step, behind) = match rest.strip_prefix('"').and_then(|quoted| quoted.split_once('"')) {
+            // A key that needs escapes is not found, and the place of what is around it does.
+            Some((key, behind)) => (Step::Key(key.to_owned(), 0), behind),
+            None => {
+                let (word, behind) = rest.split_at(rest.find(['.', '[']).unwrap_or(rest.len()));
+                match word.strip_suffix(']').and_then(|i| i.parse().ok()) {
+                    Some(i) => (Step::Item(i), behind),
+                    None => (Step::Key(word.to_owned(), 0), behind),
+                }
+            }
+        };
+        steps.push(step);
+        rest = behind.strip_prefix(['.', '[']).unwrap_or(behind);
+    }
+    steps
 }
 
 /// The place of each path, or of the nearest thing around it that is there: a missing key has its host's place. The key
@@ -205,7 +217,8 @@ mod tests {
 
     #[test]
     fn a_path_is_its_steps() {
-        for path in ["nodes[3].addresses[12]", "validity.ca", "name", "serviceCIDRs[0]"] {
+        let quoted = "nodes[0].kubelet.evictionHard.\"memory.available\"";
+        for path in ["nodes[3].addresses[12]", "validity.ca", "name", "serviceCIDRs[0]", "a[1][2].b", quoted] {
             assert_eq!(path_of(&steps_of(path)), path);
         }
         assert_eq!(path_of(&[Step::Item(1), Step::Key("a\u{1b}b".into(), 0)]), "[1].\"a\\u{1b}b\"");

@@ -1,6 +1,7 @@
 //! The cluster file as bytes: read into a `Cluster`, written from a `Draft`, begun from what `kubectl` says; and kubeconfigs.
 //! Nothing here opens a file, and no other room names `serde_yaml`.
 
+mod anything;
 mod draft;
 pub mod kubeconfig;
 mod kubectl;

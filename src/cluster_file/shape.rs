@@ -15,7 +15,7 @@ use crate::cluster::spec::OneOrMore;
 /// More faults than anybody reads: a file with so many is not worth reading on.
 const MAX_FAULTS: usize = 10_000;
 /// What a value costs beside its characters. See [`Reading::charge`].
-const COST_OF_A_VALUE: usize = 1;
+pub(super) const COST_OF_A_VALUE: usize = 1;
 
 /// One step of a path.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -34,14 +34,14 @@ pub(super) struct Reading {
     pub(super) instead_of_a_file: Option<&'static str>,
     /// No fault more was taken, and reading stopped.
     pub(super) is_full: bool,
-    path: Vec<Spot>,
+    pub(super) path: Vec<Spot>,
     budget: usize,
 }
 
-/// A step on the way, without an allocation.
-#[derive(Clone, Copy)]
-enum Spot {
+/// A step on the way, without an allocation where the keys are known.
+pub(super) enum Spot {
     Key(&'static str, u32),
+    Free(String),
     Item(usize),
 }
 
@@ -53,7 +53,7 @@ impl Reading {
 
     /// Pays for a value. Each byte of a file can state one byte of values; aliases can multiply that, but a file whose
     /// values are more than double its size is a trap, not a cluster.
-    fn charge<E: Error>(&mut self, cost: usize) -> Result<(), E> {
+    pub(super) fn charge<E: Error>(&mut self, cost: usize) -> Result<(), E> {
         self.budget = self.budget.checked_sub(cost).ok_or_else(|| {
             E::custom("aliases (*name) make this file more than twice as large as it is; write the values out")
         })?;
@@ -62,7 +62,7 @@ impl Reading {
 
     /// Records a fault at the present place.
     pub(super) fn fault<E: Error>(&mut self, seen: Option<String>, reason: Reason) -> Result<(), E> {
-        let steps: Vec<Step> = self.path.iter().map(|spot| spot.step()).collect();
+        let steps: Vec<Step> = self.path.iter().map(Spot::step).collect();
         self.push(seen, reason, steps)
     }
 
@@ -71,8 +71,8 @@ impl Reading {
         self.fault_at_key(key, 0, Reason::Missing { wanted })
     }
 
-    fn fault_at_key<E: Error>(&mut self, key: &str, nth: u32, reason: Reason) -> Result<(), E> {
-        let mut steps: Vec<Step> = self.path.iter().map(|spot| spot.step()).collect();
+    pub(super) fn fault_at_key<E: Error>(&mut self, key: &str, nth: u32, reason: Reason) -> Result<(), E> {
+        let mut steps: Vec<Step> = self.path.iter().map(Spot::step).collect();
         steps.push(Step::Key(key.to_owned(), nth));
         self.push(None, reason, steps)
     }
@@ -101,10 +101,11 @@ impl Reading {
 }
 
 impl Spot {
-    fn step(self) -> Step {
+    fn step(&self) -> Step {
         match self {
-            Self::Key(key, nth) => Step::Key(key.to_owned(), nth),
-            Self::Item(i) => Step::Item(i),
+            Self::Key(key, nth) => Step::Key((*key).to_owned(), *nth),
+            Self::Free(key) => Step::Key(key.clone(), 0),
+            Self::Item(i) => Step::Item(*i),
         }
     }
 }
@@ -279,9 +280,9 @@ pub(super) fn text_or_list<'de, A: MapAccess<'de>>(map: &mut A, reading: &mut Re
 
 /// Reads a scalar as it is written. `deserialize_any` would make a boolean of `true` and a number of `1e3`;
 /// `deserialize_str` does not, but dies of a list. `deserialize_enum` looks first, and leaves a list where it is.
-struct Text<'a>(&'a mut Reading);
+pub(super) struct Text<'a>(pub(super) &'a mut Reading);
 
-enum Scalar {
+pub(super) enum Scalar {
     Text(String),
     /// With a tag as in `!secret x`; consumed.
     Tagged,
@@ -368,7 +369,7 @@ impl<'de> Visitor<'de> for TextOrTag {
 // ── the wrong shapes ──
 
 /// Steps over a value of any shape. It pays for all that it meets: behind an alias there may be much.
-struct Skip<'a>(&'a mut Reading);
+pub(super) struct Skip<'a>(pub(super) &'a mut Reading);
 
 impl<'de> DeserializeSeed<'de> for Skip<'_> {
     type Value = ();

@@ -4,6 +4,7 @@
 use std::fmt::Write;
 
 use super::draft::{API_VERSION, KIND};
+use crate::cluster::kubelet::Written;
 use crate::cluster::spec::{DEFAULT_DOMAIN, DEFAULT_SERVICE_CIDR, Draft, DraftHost, OneOrMore};
 
 /// Writes the cluster file that says what `draft` says; what the draft leaves out stands there as a comment.
@@ -60,6 +61,22 @@ pub fn write(draft: &Draft) -> String {
          and no other certificate outlives its root.",
     );
     file.validity(draft);
+
+    file.comment(
+        "What every kubelet's configuration says beyond what clusterctl writes: fields of KubeletConfiguration\n\
+         (kubelet.config.k8s.io/v1beta1). A node can have a kubelet: of its own, which comes on top; null takes a field\n\
+         away again. What would undo trust is refused.",
+    );
+    match &draft.kubelet {
+        Written::Nothing => file.line(
+            "# kubelet:\n\
+             #   clusterDNS: [\"10.96.0.10\"]\n\
+             #   clusterDomain: \"cluster.local\"\n\
+             #   cgroupDriver: \"systemd\"\n\
+             #   systemReserved: {cpu: \"200m\", memory: \"512Mi\"}",
+        ),
+        written => file.line(&format!("kubelet: {}", flow(written))),
+    }
 
     file.comment(
         "The hosts that run an API server. addresses is where each is reached, IP addresses and DNS names; all of them\n\
@@ -138,11 +155,27 @@ impl File {
             if let Some(port) = &host.port {
                 self.line(&format!("  {port_key}: {}", number_or_quoted(port)));
             }
+            if host.kubelet != Written::Nothing {
+                self.line(&format!("  kubelet: {}", flow(&host.kubelet)));
+            }
             match &host.seal_to {
                 OneOrMore::One(text) => self.line(&format!("  sealTo: {}", quoted(text))),
                 OneOrMore::More(texts) if texts.is_empty() => {}
                 OneOrMore::More(texts) => self.line(&format!("  sealTo: {}", list(texts))),
             }
+        }
+    }
+}
+
+/// On one line. A key of a mapping may stand in quotes, too.
+fn flow(written: &Written) -> String {
+    match written {
+        Written::Nothing => "null".to_owned(),
+        Written::Text(text) => quoted(text),
+        Written::List(items) => format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", ")),
+        Written::Mapping(entries) => {
+            let entry = |(key, value): &(String, Written)| format!("{}: {}", quoted(key), flow(value));
+            format!("{{{}}}", entries.iter().map(entry).collect::<Vec<_>>().join(", "))
         }
     }
 }
@@ -160,7 +193,7 @@ fn number_or_quoted(text: &str) -> String {
 
 /// A double-quoted scalar in plain ASCII (YAML 1.1 and 1.2 § 5.7). JSON's quoting would leave U+0085, U+2028 and their
 /// kind as they are, which YAML 1.1 takes for line breaks.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for c in text.chars() {

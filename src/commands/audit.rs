@@ -1,18 +1,19 @@
 //! What `verify --offline` proves: that all that lies in the cluster directory is what the cluster file asks for. The
 //! judgement of a credential is the very one that stands before every write.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
-use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+use rayon::iter::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
-use crate::bundle::archive;
+use super::parcels;
 use crate::bundle::contents::Bundle;
+use crate::bundle::format::Format;
 use crate::bundle::places;
 use crate::cluster::name::HostName;
-use crate::cluster::profile::{Leaf, RootKind, SYSTEM_MASTERS};
+use crate::cluster::profile::{Leaf, Profile, RootKind, SYSTEM_MASTERS};
 use crate::cluster::spec::{Cluster, Host};
 use crate::cluster_file::kubeconfig::{self, Credential, Kubeconfig};
 use crate::cluster_file::kubelet_config;
@@ -45,6 +46,8 @@ pub(super) struct Audit<'a> {
     /// What masters' bundles have to deny.
     pub(super) denials: &'a Denials,
     pub(super) now: OffsetDateTime,
+    /// Whether nobody will be told where and why something passed: of many it would fill the memory.
+    pub(super) only_what_is_wrong: bool,
 }
 
 impl Audit<'_> {
@@ -52,22 +55,54 @@ impl Audit<'_> {
     pub(super) fn findings(&self, progress: &(dyn Fn() + Sync)) -> Vec<Finding> {
         let mut findings: Vec<Finding> = RootKind::ALL.into_iter().map(|kind| self.root(kind)).collect();
         findings.extend(self.open_doors());
-        let masters = self.cluster.masters.iter().map(|host| (Place::Master, self.cluster.master_leaves(host)));
-        let nodes = self.cluster.nodes.iter().map(|host| (Place::Node, self.cluster.node_leaves(host)));
-        let verifier = (Place::Cluster, vec![self.cluster.verifier_leaf()]);
-        let holders: Vec<(Place, Vec<Leaf>)> = masters.chain([verifier]).chain(nodes).collect();
-        let looked: Vec<Looked> = holders
-            .par_iter()
-            .flat_map_iter(|(place, leaves)| {
-                progress();
-                leaves.iter().map(|leaf| self.look(*place, leaf))
-            })
-            .collect();
-        findings.extend(with_shared_keys(looked));
+        let hosts = self.cluster.masters.len() + self.cluster.nodes.len();
+        let look = |holder: usize| {
+            progress();
+            let (place, leaves) = self.holder(holder);
+            leaves.into_iter().map(move |leaf| self.look(place, &leaf))
+        };
+        // With the verifier, between the masters and the nodes.
+        let looked: Vec<Looked> = (0..=hosts).into_par_iter().flat_map_iter(look).collect();
+        findings.extend(self.with_shared_keys(looked));
         findings.push(self.service_account());
         findings.extend(self.admins());
         findings.extend(self.bundles());
         findings
+    }
+
+    /// What one holder is to hold, by number. Made when it is needed: of many hosts it would fill the memory.
+    fn holder(&self, number: usize) -> (Place, Vec<Leaf>) {
+        let masters = &self.cluster.masters;
+        match (masters.get(number), number.checked_sub(masters.len() + 1).and_then(|i| self.cluster.nodes.get(i))) {
+            (Some(master), _) => (Place::Master, self.cluster.master_leaves(master)),
+            (None, Some(node)) => (Place::Node, self.cluster.node_leaves(node)),
+            (None, None) => (Place::Cluster, vec![self.cluster.verifier_leaf()]),
+        }
+    }
+
+    /// Two holders with one key could each pass for the other.
+    fn with_shared_keys(&self, mut looked: Vec<Looked>) -> Vec<Finding> {
+        let mut last: HashMap<Fingerprint, usize> = HashMap::with_capacity(looked.len());
+        for i in 0..looked.len() {
+            if let Some(key) = looked[i].key
+                && let Some(other) = last.insert(key, i)
+            {
+                let other = format!("{} {}", looked[other].finding.host, looked[other].profile.policy().name);
+                let shared = Trouble::SharedKey(other).to_string();
+                let Looked { finding, profile, .. } = &mut looked[i];
+                let passed = finding.status == Status::Pass;
+                finding.observed = if passed { shared } else { format!("{shared}; {}", finding.observed) };
+                finding.expected = expected_of(*profile);
+                finding.address.get_or_insert_with(|| {
+                    let folder = self.layout.holder_folder(*profile, HostName::parse(&finding.host).ok().as_ref());
+                    folder.join(profile.policy().name).with_extension("crt").display().to_string()
+                });
+                finding.status = Status::Fail;
+                finding.hint =
+                    Some("issue both again with --reissue: who has one key can pass for the other".to_owned());
+            }
+        }
+        looked.into_iter().map(|one| one.finding).collect()
     }
 
     fn root(&self, kind: RootKind) -> Finding {
@@ -203,14 +238,13 @@ impl Audit<'_> {
         let path = self.layout.holder_folder(leaf.profile, leaf.host.as_ref()).join(format!("{name}.crt"));
         let finding =
             |status| Finding::new(CheckId::STORE_CREDENTIAL, place, &host, status).address(path.display().to_string());
-        let expected =
-            format!("a {name} credential that fits today's cluster file, chains to the root and is in the ledger");
+        let expected = expected_of(leaf.profile);
         let signer = leaf.policy().signed_by;
         let Some(root) = self.roots.get(&signer) else {
             let path = self.layout.root_certificate(signer);
             let what = format!("the {} {} cannot be read, so nothing proves it", signer.as_str(), path.display());
             let finding = finding(Status::Fail).saw(what, expected).hint("restore the root's files from a backup");
-            return Looked { finding, key: None, owner: format!("{host} {name}") };
+            return Looked { finding, key: None, profile: leaf.profile };
         };
         let found = credentials::read_good(self.layout, leaf, self.cluster.keys, root, self.known, self.now);
         let mut troubles = match &found {
@@ -222,7 +256,7 @@ impl Audit<'_> {
             let finding = finding(Status::Pass).saw(saw, expected);
             let certificate = credentials::read_certificate(self.layout, leaf).ok();
             let key = certificate.map(|certificate| certificate.spki_fingerprint());
-            return Looked { finding, key, owner: format!("{host} {name}") };
+            return Looked { finding, key, profile: leaf.profile };
         }
         if !troubles.contains(&Trouble::NotThere) {
             troubles.extend(credentials::mode_trouble(self.layout, leaf));
@@ -232,10 +266,17 @@ impl Audit<'_> {
             // A copied credential has other troubles, too; that it is a copy is to be said all the same.
             Err(_) => credentials::read(self.layout, leaf).ok().map(|stored| stored.credential.key.fingerprint()),
         };
-        let owner = format!("{host} {name}");
         if let (Ok(stored), true) = (&found, troubles.is_empty()) {
+            if self.only_what_is_wrong {
+                let finding = Finding::new(CheckId::STORE_CREDENTIAL, place, &host, Status::Pass);
+                return Looked { finding, key, profile: leaf.profile };
+            }
             let until = stamp(stored.credential.certificate.not_after);
-            return Looked { finding: finding(Status::Pass).saw(format!("good until {until}"), expected), key, owner };
+            return Looked {
+                finding: finding(Status::Pass).saw(format!("good until {until}"), expected),
+                key,
+                profile: leaf.profile,
+            };
         }
         let only_mode = troubles.iter().all(|trouble| matches!(trouble, Trouble::Mode(..)));
         let hint = if only_mode {
@@ -246,27 +287,38 @@ impl Audit<'_> {
             format!("clusterctl {command} {who}")
         };
         let observed: Vec<String> = troubles.iter().map(ToString::to_string).collect();
-        Looked { finding: finding(Status::Fail).saw(observed.join("; "), expected).hint(hint), key, owner }
+        Looked {
+            finding: finding(Status::Fail).saw(observed.join("; "), expected).hint(hint),
+            key,
+            profile: leaf.profile,
+        }
     }
 
     /// Bundles are made when they are needed: one that is not there proves nothing wrong.
     fn bundles(&self) -> Vec<Finding> {
-        let of = |hosts: &'_ [Host]| -> HashMap<HostName, Host> {
-            hosts.iter().map(|host| (host.name.clone(), host.clone())).collect()
-        };
-        let (masters, nodes) = (of(&self.cluster.masters), of(&self.cluster.nodes));
+        let (masters, nodes) = (by_name(&self.cluster.masters), by_name(&self.cluster.nodes));
         let look = |name: &&HostName| {
-            let path = self.layout.bundle(name);
-            if !files::exists(&path) {
-                return None;
+            let place_of = |format: &Format| self.layout.bundles().join(format.file_name(name));
+            let forms: Vec<Format> = Format::ALL.into_iter().filter(|form| files::exists(&place_of(form))).collect();
+            if forms.is_empty() {
+                return Vec::new();
             }
             let place = if nodes.contains_key(*name) { Place::Node } else { Place::Master };
             let master = masters.get(*name).map(|host| self.cluster.master_leaves(host));
             let node = nodes.get(*name).map(|host| self.cluster.node_leaves(host));
             let today = self.today(master.into_iter().chain(node).flatten());
-            Some(self.bundle(name.as_str(), place, &path, &today))
+            let finding = |form: &Format| {
+                let finding = self.bundle(name.as_str(), place, *form, &place_of(form), &today);
+                match finding.status {
+                    Status::Pass if self.only_what_is_wrong => {
+                        Finding::new(CheckId::TRUST_MATCH, place, name.as_str(), Status::Pass)
+                    }
+                    _ => finding,
+                }
+            };
+            forms.iter().map(finding).collect()
         };
-        self.cluster.host_names().par_iter().filter_map(look).collect()
+        self.cluster.host_names().par_iter().flat_map_iter(look).collect()
     }
 
     /// Where a bundle's kubeconfig leads elsewhere than the cluster file, or trusts another file than the bundle's root.
@@ -311,16 +363,15 @@ impl Audit<'_> {
         stored.map(|stored| stored.credential.certificate.fingerprint()).collect()
     }
 
-    fn bundle(&self, host: &str, place: Place, path: &Path, today: &[Fingerprint]) -> Finding {
+    fn bundle(&self, host: &str, place: Place, format: Format, path: &Path, today: &[Fingerprint]) -> Finding {
         let finding =
             |status| Finding::new(CheckId::TRUST_MATCH, place, host, status).address(path.display().to_string());
         let expected = "a bundle that carries this root, by file path, and nothing that weakens it";
-        let bytes = match files::read(path, archive::MAX_UNPACKED) {
-            Ok(bytes) => Zeroizing::new(bytes),
-            Err(error) => return finding(Status::Fail).saw(error.to_string(), expected),
+        let hint = match format {
+            Format::TarGz => format!("clusterctl bundle {host}"),
+            other => format!("clusterctl bundle {host} --format {}", other.as_str()),
         };
-        let hint = format!("clusterctl bundle {host}");
-        let bundle = match archive::read(&bytes) {
+        let bundle = match parcels::read(path) {
             Ok(bundle) => bundle,
             Err(error) => return finding(Status::Fail).saw(error.to_string(), expected).hint(hint),
         };
@@ -354,7 +405,9 @@ impl Audit<'_> {
         }
         if let Some(file) = bundle.file(places::AUTHORIZATION) {
             let text = String::from_utf8_lossy(&file.bytes);
-            let missed = self.denials.certificates().iter().filter(|id| !text.contains(&id.to_string())).count();
+            let named: HashSet<&str> = text.split("X509SHA256=").skip(1).filter_map(|rest| rest.get(..64)).collect();
+            let denied = |id: &&Fingerprint| !named.contains(id.to_string().as_str());
+            let missed = self.denials.certificates().iter().filter(denied).count();
             if missed > 0 {
                 wrong.push(format!("{} does not deny {missed} that were revoked", places::AUTHORIZATION));
             }
@@ -398,29 +451,18 @@ fn administrator(path: &Path) -> Result<Certificate, String> {
     Certificate::from_der(der).map_err(|error| error.to_string())
 }
 
-/// A finding, and the key that it is about.
+fn by_name(hosts: &[Host]) -> HashMap<&HostName, &Host> {
+    hosts.iter().map(|host| (&host.name, host)).collect()
+}
+
+fn expected_of(profile: Profile) -> String {
+    let name = profile.policy().name;
+    format!("a {name} credential that fits today's cluster file, chains to the root and is in the ledger")
+}
+
+/// A finding, the key that it is about, and what the credential is.
 struct Looked {
     finding: Finding,
     key: Option<Fingerprint>,
-    owner: String,
-}
-
-/// Two holders with one key could each pass for the other.
-fn with_shared_keys(looked: Vec<Looked>) -> Vec<Finding> {
-    let mut first: HashMap<Fingerprint, String> = HashMap::new();
-    let mut findings = Vec::with_capacity(looked.len());
-    for mut one in looked {
-        if let Some(key) = one.key
-            && let Some(other) = first.insert(key, one.owner)
-        {
-            let shared = Trouble::SharedKey(other).to_string();
-            let passed = one.finding.status == Status::Pass;
-            one.finding.observed = if passed { shared } else { format!("{shared}; {}", one.finding.observed) };
-            one.finding.status = Status::Fail;
-            one.finding.hint =
-                Some("issue both again with --reissue: who has one key can pass for the other".to_owned());
-        }
-        findings.push(one.finding);
-    }
-    findings
+    profile: Profile,
 }

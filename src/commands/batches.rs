@@ -1,13 +1,24 @@
 //! Long work in batches: while one is being written, the next is being made on all cores. What is made is written in order,
-//! and at most two made batches wait, so that memory does not grow with the work.
+//! and at most two made batches wait, so that memory does not grow with the work. The first batches are small, so that there
+//! is soon something to keep.
 
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use super::context::Context;
 
-/// Makes and writes `work` in batches of `size`; returns how many of its items were written. `told` says what to tell of
-/// that many when somebody asked us to stop: what was made by then is written first.
+/// The first batch; each is twice as large as the one before, as far as allowed.
+const FIRST: usize = 128;
+
+/// What making a part of a batch ends with when somebody asked us to stop: nothing of that batch was written yet, so that it
+/// can be dropped.
+#[derive(Debug, thiserror::Error)]
+#[error("stopped on request")]
+pub(super) struct Stopped;
+
+/// Makes and writes `work` in batches of at most `size`; returns how many of its items were written. `told` says what to tell of
+/// that many when somebody asked us to stop: whole batches that were made by then are written first. `make` may end with
+/// [`Stopped`] then.
 ///
 /// # Errors
 /// The first that `write` or `make` meets, in the order of the work; what was written before it is whole. Or that we were
@@ -31,14 +42,17 @@ pub(super) fn in_batches<T: Sync, M: Send>(
             }
             anyhow::Ok(written)
         });
-        let mut batches = work.chunks(size);
+        let (mut rest, mut next) = (work, FIRST.min(size));
         let stopped = loop {
-            if context.stop.asked() {
+            if rest.is_empty() || context.stop.asked() {
                 break Ok(());
             }
-            let Some(batch) = batches.next() else { break Ok(()) };
+            let batch;
+            (batch, rest) = rest.split_at(next.min(rest.len()));
+            next = (next * 2).min(size);
             let made = match make(batch) {
                 Ok(made) => made,
+                Err(error) if error.is::<Stopped>() => break Ok(()),
                 Err(error) => break Err(error),
             };
             // The writer is gone only when it failed, and its own error is told below.

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use rayon::iter::{Either, IndexedParallelIterator, IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 use zeroize::Zeroizing;
 
-use super::batches::in_batches;
+use super::batches::{Stopped, in_batches};
 use super::context::{Context, unknown_host};
 use super::finishing::{self, Finish};
 use super::forgetting;
@@ -16,9 +17,8 @@ use super::sealing::SealArgs;
 use super::signing::SignArgs;
 use super::{revocations, templates};
 use crate::bundle::archive::{self, Packer};
-use crate::bundle::contents::{BundleFile, folder_mode};
 use crate::bundle::format::{Format, Parcel};
-use crate::bundle::input::{BundleInput, CredentialPem, Roles};
+use crate::bundle::input::{BundleInput, CredentialPem, Held, Roles};
 use crate::bundle::render::Templates;
 use crate::bundle::settings::Settings;
 use crate::bundle::verifier::{self, VerifierInput};
@@ -26,7 +26,6 @@ use crate::cluster::profile::{Holder, Leaf, Profile};
 use crate::cluster::spec::{Cluster, Host};
 use crate::cluster_file;
 use crate::failure::{Exit, Failure};
-use crate::pki::fingerprint::Fingerprint;
 use crate::pki::roots::Roots;
 use crate::pki::ssh::SshKey;
 use crate::policy::denials::Denials;
@@ -36,10 +35,12 @@ use crate::store::files::{self, PRIVATE, PUBLIC};
 use crate::store::layout::Layout;
 use crate::store::ledger::Known;
 use crate::store::service_account::{self, Found};
-use crate::store::trees;
+use crate::store::traces::{self, Terms, Trace, Traces};
 
 /// Bundles in one batch: up to three batches are kept in memory until they are on the disk.
 const BATCH: usize = 512;
+/// The most user-data that EC2 takes, in bytes; other clouds take more.
+const EC2_LIMIT: u64 = 16 << 10;
 /// How many hosts without credentials an error names.
 const NAMED: usize = 5;
 
@@ -57,7 +58,7 @@ pub struct BundleArgs {
     /// kubelets with: keep it as a secret
     #[arg(long, conflicts_with_all = ["hosts", "all"])]
     verifier: bool,
-    /// In which form: an archive to unpack, or a folder to copy
+    /// In which form: an archive to unpack, a folder to copy, user-data for cloud-init, or a config for Ignition
     #[arg(long, value_name = "FORMAT", default_value = Format::TarGz.as_str(), value_parser = formats(), conflicts_with = "verifier")]
     format: Format,
     /// Take templates from this folder where it has them, by their path
@@ -97,12 +98,13 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     let sealing = args.seal.plan(&hosts, args.format, context)?;
     let forget = args.seal.forget_keys(sealing.as_ref())?;
     let key = args.sign.key(context)?;
-    let templates = templates::load(args.templates.as_deref(), context)?;
-    let finish = Finish { templates, format: args.format, key, sealing };
+    let finish =
+        Finish { templates: templates::load(args.templates.as_deref(), context)?, format: args.format, key, sealing };
     let _lock = context.lock("bundle")?;
     let (mut ledger, known, roots) = context.trust(&cluster)?;
     let settings = settings(args)?;
     let service_account = service_account_key(&hosts, &context.layout)?;
+    let traces = ledger.traces()?;
     let source = Source {
         cluster: &cluster,
         roots: &roots,
@@ -111,10 +113,16 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
         denials: &revocations::denials(&ledger, &roots.cluster, context.now)?,
         revocations: ledger.count_of_revocations()?,
         known: &known,
+        terms: Terms::new(cluster.keys, &roots, &ledger)?,
+        traces: &traces,
         layout: &context.layout,
         now: context.now,
     };
-    let (hosts, kept) = all_have_credentials(&source, hosts, args.all)?;
+    let begun = Instant::now();
+    let Ready { hosts, kept, found_good } = all_have_credentials(&source, hosts, args.all)?;
+    if !found_good.is_empty() {
+        ledger.remember(&found_good)?;
+    }
     if hosts.is_empty() {
         forgetting::tell_kept(kept, context);
         context.screen.step("nothing was packed");
@@ -132,20 +140,54 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
         &context.mark(),
     )?;
     if forget {
-        let nodes = hosts.iter().filter_map(|judged| judged.roles.node());
+        let nodes = hosts.iter().filter_map(Roles::node);
         forgetting::forget(nodes.flat_map(|node| cluster.node_leaves(node)), &mut ledger, context)?;
     }
     if hosts.len() == 1 {
-        context.screen.answer(folder.join(finish.name(hosts[0].roles.host())).display());
+        context.screen.answer(folder.join(finish.name(hosts[0].host())).display());
     } else {
         context.screen.answer(folder.display());
     }
+    let seconds = begun.elapsed().as_secs_f64();
     context.screen.step(format_args!(
-        "packed {written} bundle{}. Each holds its host's keys: {}",
+        "packed {written} bundle{}, in {seconds:.1} s ({:.0} a second). Each holds its host's keys: {}",
         if written == 1 { "" } else { "s" },
+        written as f64 / seconds.max(0.001),
         finish.advice(),
     ));
+    if args.format.is_user_data() {
+        warn_of_user_data(args.format, &folder, &hosts, context)?;
+    }
     Ok(Exit::Done)
+}
+
+/// What a platform hands to a host, it may hand to others, too.
+fn warn_of_user_data(
+    format: Format,
+    folder: &Path,
+    hosts: &[Roles<'_>],
+    context: &mut Context<'_>,
+) -> Result<(), StoreError> {
+    context.screen.warn(
+        "the keys are in it in the clear. A cloud's metadata service hands it to every process on the host that asks, \
+         pods too: keep pods from 169.254.169.254, and let nobody read it in the cloud's console",
+    );
+    let mut large = 0;
+    for roles in hosts {
+        let path = folder.join(format.file_name(roles.host()));
+        large += usize::from(files::size(&path)? > EC2_LIMIT);
+    }
+    if large > 0 {
+        context.screen.step(format_args!(
+            "{large} of them: over {} KiB, which is more than EC2 takes; {}",
+            EC2_LIMIT >> 10,
+            match format {
+                Format::CloudInit => "lay it in a private bucket, and let user-data of #include and its URL fetch it",
+                _ => "lay it in a private bucket, and let a small config fetch it (ignition.config.replace)",
+            }
+        ));
+    }
+    Ok(())
 }
 
 fn eject(dir: &Path, context: &mut Context<'_>) -> anyhow::Result<Exit> {
@@ -274,6 +316,8 @@ struct Source<'a> {
     /// How many there ever were: what a master holds grows with them.
     revocations: u64,
     known: &'a Known,
+    terms: Terms,
+    traces: &'a Traces,
     layout: &'a Layout,
     now: time::OffsetDateTime,
 }
@@ -286,61 +330,46 @@ impl Source<'_> {
         master.into_iter().chain(node).flatten().collect()
     }
 
-    /// Judges a host's credentials, all of which have to be good.
-    fn judge<'c>(&self, roles: Roles<'c>) -> Result<Judged<'c>, Lacking> {
-        let mut files = Vec::new();
-        let mut generation = 0;
-        for leaf in self.leaves(&roles) {
-            let keys = self.cluster.keys;
-            let stored =
-                credentials::read_good(self.layout, &leaf, keys, self.roots.issuer_of(&leaf), self.known, self.now)
-                    .map_err(|troubles| Lacking::of(&roles, &leaf, &troubles))?;
+    /// Whether all that a host is to hold is good, by its trace, or else by a close look, whose traces are returned.
+    fn judge(&self, roles: &Roles<'_>) -> Result<Vec<Trace>, Lacking> {
+        let leaves = self.leaves(roles);
+        let mut traces = Vec::new();
+        // A host that is both has two folders.
+        for leaves in leaves.chunk_by(|a, b| a.policy().holder == b.policy().holder) {
+            let sight = traces::look(self.layout, leaves, self.terms.asked(leaves), self.now);
+            if sight.is_some_and(|sight| self.traces.vouch_for(sight.digest, self.now, self.now)) {
+                continue;
+            }
+            let mut good = Vec::new();
+            for leaf in leaves {
+                let (keys, root) = (self.cluster.keys, self.roots.issuer_of(leaf));
+                let found = credentials::read_good(self.layout, leaf, keys, root, self.known, self.now);
+                let stored = found.map_err(|troubles| Lacking::of(roles, leaf, &troubles))?;
+                good.push(stored.credential.certificate);
+            }
+            traces.extend(sight.zip(leaves.first()).and_then(|(sight, first)| sight.trace(first, good.iter())));
+        }
+        Ok(traces)
+    }
+
+    /// A host's credentials, and the generation of its bundle: the newest one's place in the ledger. The very bytes that are
+    /// packed are judged here, in all but the root's signature, for which the ledger is believed.
+    fn credentials(&self, roles: &Roles<'_>) -> Result<(Vec<Held>, u64), Failure> {
+        let (mut held, mut generation) = (Vec::new(), 0);
+        for leaf in self.leaves(roles) {
+            let (keys, root) = (self.cluster.keys, self.roots.issuer_of(&leaf));
+            let found = credentials::read_issued(self.layout, &leaf, keys, root, self.known, self.now);
+            let stored = found.map_err(|troubles| Lacking::of(roles, &leaf, &troubles).after_the_first_look())?;
             let fingerprint = stored.credential.certificate.fingerprint();
             generation = generation.max(self.known.sequence(fingerprint).unwrap_or(0));
-            files.push(CredentialPem {
-                profile: leaf.profile,
-                certificate: stored.certificate_pem,
-                key: stored.key_pem,
-            });
+            held.push(Held { profile: leaf.profile, credential: stored.credential });
         }
         // A master that is told of more revocations is never told of fewer.
         if roles.master().is_some() {
             generation += self.revocations;
         }
-        Ok(Judged { roles, generation, seal: seal(&files) })
+        Ok((held, generation))
     }
-
-    /// The files of a host that was judged, the very same bytes.
-    fn files(&self, judged: &Judged<'_>) -> Result<Vec<CredentialPem>, Failure> {
-        let host = judged.roles.host();
-        let changed = |why: String| {
-            Failure::new(Exit::Refused, format!("the credentials of {host} changed meanwhile{why}"))
-                .hint("run the same command again, with nobody else writing there")
-        };
-        let mut files = Vec::new();
-        for leaf in self.leaves(&judged.roles) {
-            let (certificate, key) =
-                credentials::read_files(self.layout, &leaf).map_err(|trouble| changed(format!(": {trouble}")))?;
-            files.push(CredentialPem { profile: leaf.profile, certificate, key });
-        }
-        if seal(&files) == judged.seal { Ok(files) } else { Err(changed(String::new())) }
-    }
-}
-
-/// A host all of whose credentials are good. The files themselves are not kept: of a hundred thousand hosts they would
-/// fill the memory.
-struct Judged<'c> {
-    roles: Roles<'c>,
-    /// The newest credential's place in the ledger.
-    generation: u64,
-    /// Of the files as they were judged, so that no others are packed.
-    seal: Fingerprint,
-}
-
-fn seal(files: &[CredentialPem]) -> Fingerprint {
-    let sums = files.iter().map(|file| [Fingerprint::of(&file.certificate), Fingerprint::of(&file.key)]);
-    let sums: String = sums.flatten().map(|sum| sum.to_string()).collect();
-    Fingerprint::of(sums.as_bytes())
 }
 
 /// A host whose credentials are not there, or no longer good.
@@ -363,25 +392,41 @@ impl Lacking {
             forgotten: matches!(troubles, [Trouble::Forgotten { .. }]),
         }
     }
+
+    /// Its files changed while others were being packed. Or their bytes did and nothing else, and nobody looked at those.
+    fn after_the_first_look(self) -> Failure {
+        let Self { host, what, why, master, .. } = self;
+        let command = if master { "issue-master" } else { "issue-node" };
+        Failure::new(Exit::Refused, format!("the {what} credential of {host} is not good: {why}"))
+            .hint(format!("look at all with: clusterctl verify --offline   and issue it again with: clusterctl {command} {host} --reissue"))
+    }
 }
 
-/// Looks at every host before anything is written. Also says how many, where all are meant, keep the sealed bundle that has
-/// their forgotten keys.
-fn all_have_credentials<'c>(
-    source: &Source<'_>,
+/// What the first look at all hosts found.
+struct Ready<'c> {
+    /// All of whose credentials are good.
     hosts: Vec<Roles<'c>>,
-    all: bool,
-) -> Result<(Vec<Judged<'c>>, usize), Failure> {
-    let (judged, lacking): (Vec<Judged<'c>>, Vec<Lacking>) =
-        hosts.into_par_iter().partition_map(|roles| match source.judge(roles) {
-            Ok(judged) => Either::Left(judged),
+    /// How many, where all are meant, keep the sealed bundle that has their forgotten keys.
+    kept: usize,
+    /// What may be remembered.
+    found_good: Vec<Trace>,
+}
+
+/// Looks at every host before anything is written.
+fn all_have_credentials<'c>(source: &Source<'_>, hosts: Vec<Roles<'c>>, all: bool) -> Result<Ready<'c>, Failure> {
+    let (good, lacking): (Vec<(Roles<'c>, Vec<Trace>)>, Vec<Lacking>) =
+        hosts.into_par_iter().partition_map(|roles| match source.judge(&roles) {
+            Ok(traces) => Either::Left((roles, traces)),
             Err(lacking) => Either::Right(lacking),
         });
     let keeps = |l: &Lacking| {
         all && l.forgotten && files::exists(&source.layout.bundles().join(finishing::sealed_name(&l.host)))
     };
     let (kept, lacking): (Vec<Lacking>, Vec<Lacking>) = lacking.into_iter().partition(keeps);
-    let Some(first) = lacking.first() else { return Ok((judged, kept.len())) };
+    let Some(first) = lacking.first() else {
+        let (hosts, traces): (Vec<Roles<'c>>, Vec<Vec<Trace>>) = good.into_iter().unzip();
+        return Ok(Ready { hosts, kept: kept.len(), found_good: traces.into_iter().flatten().collect() });
+    };
     let mut lines: Vec<String> =
         lacking.iter().take(NAMED).map(|l| format!("{} {}: {}", l.host, l.what, l.why)).collect();
     if lacking.len() > NAMED {
@@ -412,21 +457,25 @@ fn all_have_credentials<'c>(
 /// Renders batch after batch on all cores, while the one before is written.
 fn write_all(
     source: &Source<'_>,
-    hosts: &[Judged<'_>],
+    hosts: &[Roles<'_>],
     finish: &Finish<'_>,
     context: &Context<'_>,
 ) -> anyhow::Result<usize> {
     let progress = context.screen.progress("packing", hosts.len() as u64);
-    let folder = source.layout.bundles();
-    let make = |batch: &[Judged<'_>]| {
+    let (folder, stop) = (source.layout.bundles(), &context.stop);
+    let make = |batch: &[Roles<'_>]| {
         // rayon makes a packer for every part that it cuts a batch into.
         let parts = batch.par_iter().with_min_len(BATCH / 16);
-        parts.map_init(Packer::new, |packer, judged| pack(source, judged, finish, packer)).collect()
+        let one = |packer: &mut Packer, roles: &Roles<'_>| match stop.asked() {
+            true => Err(Stopped.into()),
+            false => pack(source, *roles, finish, packer),
+        };
+        parts.map_init(|| finish.format.packer(), one).collect()
     };
-    let write = |batch: &[Judged<'_>], parcels: Vec<Parcel>| {
-        let names = batch.iter().map(|judged| finish.name(judged.roles.host()));
-        write_parcels(&folder, names.zip(&parcels))?;
-        let superseded: Vec<PathBuf> = batch.iter().flat_map(|judged| finish.superseded(judged.roles.host())).collect();
+    let write = |batch: &[Roles<'_>], parcels: Vec<Parcel>| {
+        let names = batch.iter().map(|roles| finish.name(roles.host()));
+        finishing::write(&folder, names.zip(&parcels))?;
+        let superseded: Vec<PathBuf> = batch.iter().flat_map(|roles| finish.superseded(roles.host())).collect();
         files::remove_all(&folder, &superseded)?;
         progress.add(batch.len() as u64);
         Ok(())
@@ -435,41 +484,20 @@ fn write_all(
     in_batches(hosts, BATCH, context, make, write, told)
 }
 
-/// Puts each parcel under its name into the folder.
-fn write_parcels<'p>(folder: &Path, parcels: impl Iterator<Item = (String, &'p Parcel)>) -> Result<(), StoreError> {
-    let (mut written, mut trees) = (Vec::<files::NewFile<'_>>::new(), Vec::new());
-    for (name, parcel) in parcels {
-        match parcel {
-            Parcel::File(bytes) => written.push((name, bytes.as_slice(), PRIVATE)),
-            Parcel::Folder(tree) => {
-                let file = |file: &'p BundleFile| (file.path.as_str(), file.bytes.as_slice(), file.mode);
-                trees.push((name, tree.iter().map(file).collect()));
-            }
-        }
-    }
-    if !written.is_empty() {
-        files::replace_all(folder, &written)?;
-    }
-    if !trees.is_empty() {
-        trees::replace_all(folder, &trees, folder_mode)?;
-    }
-    Ok(())
-}
-
-fn pack(source: &Source<'_>, judged: &Judged<'_>, finish: &Finish<'_>, packer: &mut Packer) -> anyhow::Result<Parcel> {
-    let credentials = source.files(judged)?;
+fn pack(source: &Source<'_>, roles: Roles<'_>, finish: &Finish<'_>, packer: &mut Packer) -> anyhow::Result<Parcel> {
+    let (credentials, generation) = source.credentials(&roles)?;
     let input = BundleInput {
         cluster: source.cluster,
-        roles: judged.roles,
+        roles,
         roots: source.roots,
-        service_account: source.service_account.filter(|_| judged.roles.master().is_some()),
+        service_account: source.service_account.filter(|_| roles.master().is_some()),
         settings: source.settings,
         denials: source.denials,
         credentials: &credentials,
-        generation: judged.generation,
+        generation,
     };
     let bundle = finish.templates.render(&input).map_err(|error| {
-        Failure::new(Exit::Usage, format!("the bundle of {} cannot be rendered", judged.roles.host()))
+        Failure::new(Exit::Usage, format!("the bundle of {} cannot be rendered", roles.host()))
             .hint("look at the template that is named; clusterctl bundle --eject-templates DIR writes those that work")
             .because(error)
     })?;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use crate::cluster::profile::RootKind;
+use crate::cluster::similar::nearest;
 use crate::cluster::spec::{Cluster, Host, Role};
 use crate::cluster_file;
 use crate::failure::{Exit, Failure};
@@ -105,6 +106,16 @@ impl Context<'_> {
     /// # Errors
     /// When a root is missing, or it is another cluster's, or the ledger cannot be used or does not know it as this root.
     pub fn trust(&self, cluster: &Cluster) -> anyhow::Result<(Ledger, Known, Roots)> {
+        let (ledger, roots) = self.roots(cluster)?;
+        let known = ledger.known()?;
+        Ok((ledger, known, roots))
+    }
+
+    /// As [`Context::trust`], without what the ledger knows of leaves: of many that is much to read.
+    ///
+    /// # Errors
+    /// As [`Context::trust`].
+    pub fn roots(&self, cluster: &Cluster) -> anyhow::Result<(Ledger, Roots)> {
         let read = |kind| self.root(cluster, kind);
         let roots = Roots {
             cluster: read(RootKind::Cluster)?,
@@ -112,9 +123,8 @@ impl Context<'_> {
             front_proxy: read(RootKind::FrontProxy)?,
         };
         let ledger = Ledger::open(&self.layout.ledger())?;
-        let known = ledger.known()?;
         for kind in RootKind::ALL {
-            if !known.is_root(roots.of(kind).fingerprint(), kind) {
+            if !ledger.knows_root(roots.of(kind).fingerprint(), kind)? {
                 let path = self.layout.root_certificate(kind);
                 let what = format!("the {} {} is not the one that the ledger knows", kind.as_str(), path.display());
                 return Err(Failure::new(Exit::Refused, what)
@@ -122,7 +132,7 @@ impl Context<'_> {
                     .into());
             }
         }
-        Ok((ledger, known, roots))
+        Ok((ledger, roots))
     }
 
     fn root(&self, cluster: &Cluster, kind: RootKind) -> anyhow::Result<Certificate> {
@@ -217,43 +227,8 @@ pub fn select<'c>(cluster: &'c Cluster, role: Role, named: &[String], all: bool)
 /// The error for a host that the cluster file does not have, with the nearest that it has.
 pub fn unknown_host(name: &str, role: &str, known: &[&str]) -> Failure {
     let failure = Failure::new(Exit::Usage, format!("the cluster file has no {role} called {name:?}"));
-    match nearest(name, known) {
+    match nearest(name, known.iter().copied()) {
         Some(near) => failure.hint(format!("did you mean {near} ?")),
         None => failure.hint(format!("add it to the cluster file's {role}s first")),
-    }
-}
-
-/// The most similar of `known`, if one is similar at all.
-pub(super) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
-    let name: Vec<char> = name.chars().take(253).collect();
-    let scored = known.iter().map(|candidate| (distance(&name, candidate), *candidate));
-    scored.min().filter(|(distance, candidate)| *distance * 3 <= candidate.len().max(3)).map(|(_, near)| near)
-}
-
-/// Levenshtein's distance.
-fn distance(a: &[char], b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=a.len()).collect();
-    for (i, cb) in b.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, ca) in a.iter().enumerate() {
-            let substituted = diagonal + usize::from(*ca != cb);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[a.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_nearest_name_is_offered_and_strangers_are_not() {
-        let known = ["worker-a1.fra1.example.net", "worker-b1", "on"];
-        assert_eq!(nearest("worker-b2", &known), Some("worker-b1"));
-        assert_eq!(nearest("wroker-a1.fra1.example.net", &known), Some("worker-a1.fra1.example.net"));
-        assert_eq!(nearest("database", &known), None);
     }
 }

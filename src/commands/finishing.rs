@@ -1,18 +1,21 @@
 //! What becomes of a host's files once they are known: signed, put into a form, sealed; and what that takes the place of.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
 use super::sealing::Sealing;
 use crate::bundle::archive::Packer;
-use crate::bundle::contents::Bundle;
+use crate::bundle::contents::{Bundle, BundleFile, folder_mode};
 use crate::bundle::format::{Format, Parcel};
 use crate::bundle::render::Templates;
 use crate::bundle::signature;
 use crate::cluster::name::HostName;
 use crate::failure::{Exit, Failure};
 use crate::pki::ssh::SshKey;
+use crate::store::error::StoreError;
+use crate::store::files::{self, PRIVATE};
+use crate::store::trees;
 
 /// Which templates fill a host's files, who signs the bundle, in which form it is handed over, and whom it is sealed to.
 pub(super) struct Finish<'c> {
@@ -68,6 +71,30 @@ impl Finish<'_> {
             None => "hand it to that host and to nobody else",
         }
     }
+}
+
+/// Puts each parcel under its name into the folder.
+///
+/// # Errors
+/// What the system says.
+pub(super) fn write<'p>(folder: &Path, parcels: impl Iterator<Item = (String, &'p Parcel)>) -> Result<(), StoreError> {
+    let (mut written, mut trees) = (Vec::<files::NewFile<'_>>::new(), Vec::new());
+    for (name, parcel) in parcels {
+        match parcel {
+            Parcel::File(bytes) => written.push((name, bytes.as_slice(), PRIVATE)),
+            Parcel::Folder(tree) => {
+                let file = |file: &'p BundleFile| (file.path.as_str(), file.bytes.as_slice(), file.mode);
+                trees.push((name, tree.iter().map(file).collect()));
+            }
+        }
+    }
+    if !written.is_empty() {
+        files::replace_all(folder, &written)?;
+    }
+    if !trees.is_empty() {
+        trees::replace_all(folder, &trees, folder_mode)?;
+    }
+    Ok(())
 }
 
 /// A sealed bundle's name in the folder of bundles.

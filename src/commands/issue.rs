@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use clap::Args;
-use rayon::iter::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
+use rayon::iter::{Either, IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 use time::OffsetDateTime;
 
-use super::batches::in_batches;
+use super::batches::{Stopped, in_batches};
 use super::context::Context;
 use super::passphrase::PassphraseArgs;
 use crate::cluster::key_kind::KeyKind;
@@ -21,8 +21,9 @@ use crate::pki::roots::Roots;
 use crate::store::credentials::{self, Trouble};
 use crate::store::issuance::{self, Holding, Issuer};
 use crate::store::layout::Layout;
-use crate::store::ledger::{Known, Ledger};
+use crate::store::ledger::Ledger;
 use crate::store::service_account::{self, Found};
+use crate::store::traces::{self, Sight, Terms, Trace};
 
 /// Holders in one batch: large enough that the disk's syncs do not count, small enough for memory and for a prompt stop.
 const BATCH: usize = 1024;
@@ -66,15 +67,17 @@ pub(super) struct Request<'a> {
 /// whatever was issued before is kept, recorded and whole.
 pub(super) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     if request.how.dry_run {
-        let (_, known, roots) = context.trust(cluster)?;
-        let plans = plan(request, cluster, &roots, &known, context)?;
+        let (ledger, roots) = context.roots(cluster)?;
+        let (plans, _) = plan(request, cluster, &roots, &ledger, context)?;
         tell_plan(request, &plans, pair_to_make(request, context)?.as_ref(), context);
         return Ok(Exit::Done);
     }
     let _lock = context.lock(request.command)?;
-    let (mut ledger, known, roots) = context.trust(cluster)?;
-    let plans = plan(request, cluster, &roots, &known, context)?;
-    drop(known);
+    let (mut ledger, roots) = context.roots(cluster)?;
+    let (plans, traces) = plan(request, cluster, &roots, &ledger, context)?;
+    if !traces.is_empty() {
+        ledger.remember(&traces)?;
+    }
     let pair = make_pair(request, cluster, &mut ledger, context)?;
     let work: Vec<&Plan> = plans.iter().filter(|plan| !plan.issue.is_empty()).collect();
     let kept: usize = plans.iter().map(|plan| plan.kept).sum();
@@ -196,21 +199,43 @@ struct Plan {
     kept: usize,
 }
 
-/// Compares what lies in the directory with what the cluster file asks for.
+/// Compares what lies in the directory with what the cluster file asks for. Whose files were not touched since they were good
+/// is not looked at more closely. Returns also what may be remembered of the others.
 fn plan(
     request: &Request<'_>,
     cluster: &Cluster,
     roots: &Roots,
-    known: &Known,
+    ledger: &Ledger,
     context: &Context<'_>,
-) -> anyhow::Result<Vec<Plan>> {
-    let progress = context.screen.progress("looking at what is there", request.holders as u64);
+) -> anyhow::Result<(Vec<Plan>, Vec<Trace>)> {
     let (layout, now, how) = (&context.layout, context.now, request.how);
-    let one = |holder: usize| {
+    let (terms, traces) = (Terms::new(cluster.keys, roots, ledger)?, ledger.traces()?);
+    let end = how.renew_within.map_or(now, |within| now + within.duration());
+    let glance = |holder: usize| {
+        let leaves = (request.leaves)(holder);
+        let sight = traces::look(layout, &leaves, terms.asked(&leaves), now);
+        let good = !how.reissue && sight.is_some_and(|sight| traces.vouch_for(sight.digest, now, end));
+        let plan = Plan { holder, issue: Vec::new(), kept: leaves.len() };
+        if good { Ok(plan) } else { Err((holder, sight)) }
+    };
+    let sort = |glanced| match glanced {
+        Ok(plan) => Either::Left(plan),
+        Err(unknown) => Either::Right(unknown),
+    };
+    let (mut plans, others): (Vec<Plan>, Vec<(usize, Option<Sight>)>) =
+        (0..request.holders).into_par_iter().map(glance).partition_map(sort);
+    drop(traces);
+    context.go_on(|| "nothing was changed".to_owned())?;
+    if others.is_empty() {
+        return Ok((plans, Vec::new()));
+    }
+    let progress = context.screen.progress("looking at what is there", others.len() as u64);
+    let known = ledger.known()?;
+    let one = |&(holder, sight): &(usize, Option<Sight>)| {
         let mut plan = Plan { holder, issue: Vec::new(), kept: 0 };
-        let mut forgotten = Vec::new();
-        for (i, leaf) in (request.leaves)(holder).iter().enumerate() {
-            let found = credentials::read_good(layout, leaf, cluster.keys, roots.issuer_of(leaf), known, now);
+        let (leaves, mut good, mut forgotten) = ((request.leaves)(holder), Vec::new(), Vec::new());
+        for (i, leaf) in leaves.iter().enumerate() {
+            let found = credentials::read_good(layout, leaf, cluster.keys, roots.issuer_of(leaf), &known, now);
             let reasons: Vec<String> = match &found {
                 // A disk or a mode that keeps us from reading says nothing of what lies there: it may be good.
                 Err(troubles) if let [Trouble::Unreadable(error)] = troubles.as_slice() => return Err(error.clone()),
@@ -224,6 +249,7 @@ fn plan(
             };
             if reasons.is_empty() {
                 plan.kept += 1;
+                good.extend(found.ok().map(|stored| stored.credential.certificate));
             } else {
                 plan.issue.push((i, reasons));
             }
@@ -238,11 +264,16 @@ fn plan(
             }
         }
         progress.add(1);
-        Ok(plan)
+        let sight = sight.filter(|_| plan.issue.is_empty());
+        let trace = sight.zip(leaves.first()).and_then(|(sight, leaf)| sight.trace(leaf, good.iter()));
+        Ok((plan, trace))
     };
-    let plans = (0..request.holders).into_par_iter().map(one).collect::<Result<_, _>>()?;
+    let looked = others.par_iter().map(one).collect::<Result<Vec<_>, _>>()?;
     context.go_on(|| "nothing was changed".to_owned())?;
-    Ok(plans)
+    let (more, traces): (Vec<Plan>, Vec<Option<Trace>>) = looked.into_iter().unzip();
+    plans.extend(more);
+    plans.sort_unstable_by_key(|plan| plan.holder);
+    Ok((plans, traces.into_iter().flatten().collect()))
 }
 
 fn reasons_to_replace(not_after: OffsetDateTime, how: &IssueArgs, now: OffsetDateTime) -> Vec<String> {
@@ -310,16 +341,26 @@ fn make_all(
     let total = count(work);
     let progress = context.screen.progress("issuing", total as u64);
     let issuer = Issuer { roots, now: context.now, by: context.user };
-    let layout = &context.layout;
-    let make =
-        |batch: &[&Plan]| batch.par_iter().map(|plan| make(request, plan, cluster, authorities, layout)).collect();
+    let (layout, stop, terms) = (&context.layout, &context.stop, Terms::new(cluster.keys, roots, ledger)?);
+    let mut traces = Vec::new();
+    let one = |plan: &&Plan| {
+        if stop.asked() {
+            return Err(Stopped.into());
+        }
+        make(request, plan, cluster, authorities, layout, &terms)
+    };
+    let make = |batch: &[&Plan]| batch.par_iter().map(one).collect();
     let write = |batch: &[&Plan], holdings: Vec<Holding>| {
-        issuance::commit(layout, ledger, &issuer, &holdings)?;
+        traces.extend(issuance::commit(layout, ledger, &issuer, &holdings)?);
         progress.add(count(batch) as u64);
         Ok(())
     };
     let told = |written| format!("{} of {} issued", count(&work[..written]), certificates(total));
-    in_batches(work, BATCH, context, make, write, told)?;
+    let done = in_batches(work, BATCH, context, make, write, told);
+    // Also of what was done before it failed. Without it the next look takes longer, and that is all.
+    let remembered = ledger.remember(&traces);
+    done?;
+    remembered?;
     Ok(total)
 }
 
@@ -329,9 +370,11 @@ fn make(
     cluster: &Cluster,
     authorities: &Authorities<'_>,
     layout: &Layout,
+    terms: &Terms,
 ) -> anyhow::Result<Holding> {
-    let mut holding = Holding { host: None, fresh: Vec::new(), kept: Vec::new() };
-    for (i, leaf) in (request.leaves)(plan.holder).iter().enumerate() {
+    let leaves = (request.leaves)(plan.holder);
+    let mut holding = Holding { host: None, asked: terms.asked(&leaves), fresh: Vec::new(), kept: Vec::new() };
+    for (i, leaf) in leaves.iter().enumerate() {
         holding.host.clone_from(&leaf.host);
         if plan.issue.iter().any(|(issued, _)| *issued == i) {
             holding.fresh.push((leaf.profile, authorities.issue(leaf, cluster.keys)?));

@@ -1,5 +1,6 @@
 //! One file a command: its arguments beside its `run`, a recipe of named steps.
-//! What several commands share has a file of its own: context, selection of hosts, passphrases, issuing, batches.
+//! What several commands share has a file of its own: context, selection of hosts, passphrases, issuing, batches,
+//! bundles in whichever form.
 
 mod audit;
 mod batches;
@@ -18,6 +19,7 @@ pub mod issue_node;
 pub mod man;
 pub mod open;
 pub mod output;
+mod parcels;
 mod passphrase;
 pub mod policy;
 mod revocations;

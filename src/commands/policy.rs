@@ -44,7 +44,6 @@ pub fn run(args: &PolicyArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     refuse_others_files(context)?;
     files::sweep(context.layout.dir())?;
     let staged = Staged::begin(&folder)?;
-    staged.add_folder(policy::MASTERS)?;
     let mut paths = Vec::new();
     for file in templates.policy(&cluster, &denials) {
         context.go_on(|| "nothing was changed".to_owned())?;
@@ -53,7 +52,7 @@ pub fn run(args: &PolicyArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
                 .hint("look at the template that is named; clusterctl bundle --eject-templates DIR writes those that work")
                 .because(error)
         })?;
-        staged.add(&path, text.as_bytes(), PUBLIC)?;
+        staged.add_below(&path, text.as_bytes(), PUBLIC)?;
         paths.push(path);
     }
     files::sync_all(context.layout.dir())?;

@@ -65,6 +65,7 @@ pub(super) fn write_authorization(
     let text = authorization(cluster, denials, templates)?;
     let path = context.layout.policy().join(policy::AUTHORIZATION);
     files::create_folder(&context.layout.policy().join(policy::MASTERS))?;
+    files::sweep(&context.layout.policy().join(policy::MASTERS))?;
     files::replace(&path, text.as_bytes(), PUBLIC)?;
     Ok(path)
 }

@@ -7,12 +7,13 @@ use anyhow::Context as _;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use super::context::{Context, nearest};
+use super::context::Context;
 use super::issue::unfit;
 use super::passphrase::PassphraseArgs;
 use super::{revocations, templates};
 use crate::cluster::lifetime::Lifetime;
 use crate::cluster::profile::{Profile, RootKind};
+use crate::cluster::similar::nearest;
 use crate::cluster::spec::Cluster;
 use crate::failure::{Exit, Failure};
 use crate::pki::authority::{Authority, Revoked};
@@ -72,7 +73,9 @@ pub fn run(args: &RevokeArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     let templates = templates::load(args.templates.as_deref(), context)?;
     let _lock = context.lock("revoke")?;
     let (mut ledger, _, roots) = context.trust(&cluster)?;
-    files::sweep(&context.layout.pki())?;
+    for kind in RootKind::ALL {
+        files::sweep(&context.layout.root_folder(kind))?;
+    }
     let plan = match &args.whose {
         Some(whose) => plan(whose, &cluster, &ledger, &roots, context)?,
         None => Plan { fresh: Vec::new(), lists: RootKind::ALL.to_vec() },
@@ -174,7 +177,7 @@ fn find(whose: &str, cluster: &Cluster, ledger: &Ledger) -> anyhow::Result<Vec<I
     let failure = Failure::new(Exit::Usage, format!("nobody called {whose:?} ever got a certificate here"));
     let longer =
         holders.iter().copied().find(|name| name.strip_prefix(whose).is_some_and(|rest| rest.starts_with('.')));
-    Err(match longer.or_else(|| nearest(whose, &holders)) {
+    Err(match longer.or_else(|| nearest(whose, holders.iter().copied())) {
         Some(near) => failure.hint(format!("did you mean {near} ?")),
         None => failure.hint("name a host, an account or a serial number; the ledger has them all"),
     }

@@ -79,8 +79,9 @@ impl SealArgs {
             return Ok(None);
         }
         if format != Format::TarGz {
-            let what = format!("an archive can be sealed, and --format {} is none", format.as_str());
-            let hint = "leave --format away, or say --unsealed where sealTo in cluster.yaml asks for sealing";
+            let what = format!("--format {} cannot be sealed", format.as_str());
+            let hint =
+                "only the archive can: leave --format away, or say --unsealed where sealTo in cluster.yaml asks for it";
             return Err(Failure::new(Exit::Usage, what).hint(hint).into());
         }
         let one = |roles: &Roles<'c>| -> Result<(&'c str, Vec<Recipient>), (&'c str, KnownHostError)> {

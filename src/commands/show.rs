@@ -8,8 +8,9 @@ use time::OffsetDateTime;
 
 use super::context::{Context, read_given};
 use super::output::OutputFormat;
-use crate::bundle::archive;
+use super::parcels;
 use crate::bundle::contents::Bundle;
+use crate::bundle::format;
 use crate::bundle::seal;
 use crate::bundle::signature::{self, SignatureError};
 use crate::cluster::profile::{Leaf, RootKind};
@@ -141,19 +142,23 @@ fn human(file: &Path, cards: &[Card]) -> String {
 }
 
 fn explain(path: &Path, around: &Surroundings) -> anyhow::Result<Vec<Card>> {
-    let bytes = zeroize::Zeroizing::new(read_given(path, LIMIT, "file")?);
     let unknown = |why: &dyn std::fmt::Display| {
         Failure::new(Exit::Usage, format!("{} cannot be explained: {why}", path.display())).hint(
             "show explains PEM and DER certificates, PEM keys and requests, kubeconfigs, and bundles of clusterctl, sealed ones too",
         )
     };
+    if path.is_dir() {
+        let bundle = parcels::read(path).map_err(|error| unknown(&error))?;
+        return Ok(bundle_cards(&bundle, around));
+    }
+    let bytes = zeroize::Zeroizing::new(read_given(path, LIMIT, "file")?);
     if seal::is_sealed(&bytes) {
         let kinds = seal::recipients(&bytes).map_err(|error| unknown(&error))?;
         let card = Card::new("sealed file").fact("format", "age; what is in it only its recipients can see");
         return Ok(vec![kinds.into_iter().fold(card, |card, kind| card.fact("sealed to", kind))]);
     }
-    if bytes.starts_with(&[0x1f, 0x8b]) {
-        let bundle = archive::read(&bytes).map_err(|error| unknown(&error))?;
+    if parcels::looks_like_one(&bytes) {
+        let bundle = format::read(&bytes).map_err(|error| unknown(&error))?;
         return Ok(bundle_cards(&bundle, around));
     }
     if bytes.windows(10).any(|window| window == b"-----BEGIN") && !bytes.windows(11).any(|w| w == b"apiVersion:") {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 
@@ -169,7 +169,8 @@ pub fn run(args: &VerifyArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
 /// Looks, on the wire or in the directory, and judges.
 fn live(args: &VerifyArgs, context: &mut Context<'_>) -> anyhow::Result<Report> {
     if args.offline {
-        let (target, findings) = offline(context)?;
+        let only_what_is_wrong = args.output == ReportFormat::Human && !context.screen.verbose();
+        let (target, findings) = offline(only_what_is_wrong, context)?;
         return Ok(Report::new(&target, findings, args.strictness(), context.now, (context.clock)()));
     }
     online(args, aim(args, context)?, context)
@@ -233,9 +234,14 @@ fn add_revocation_lists(target: &mut Target, args: &VerifyArgs, context: &Contex
         }
     }
     if !args.elsewhere.is_given() && files::exists(&context.layout.ledger()) {
-        let revoked: BTreeSet<Fingerprint> = Ledger::open(&context.layout.ledger())?.known()?.revoked().collect();
-        // Where nothing was ever revoked there is nothing to judge.
-        target.revoked = (!revoked.is_empty()).then_some(revoked);
+        match Ledger::open(&context.layout.ledger()).and_then(|ledger| ledger.known()) {
+            Ok(known) => {
+                let revoked: BTreeSet<Fingerprint> = known.revoked().collect();
+                // Where nothing was ever revoked there is nothing to judge.
+                target.revoked = (!revoked.is_empty()).then_some(revoked);
+            }
+            Err(error) => target.crl_faults.push(error.to_string()),
+        }
     }
     Ok(())
 }
@@ -321,10 +327,12 @@ fn replay(args: &VerifyArgs, given: &Path, context: &mut Context<'_>) -> anyhow:
     Ok(recording.report())
 }
 
-fn offline(context: &Context<'_>) -> anyhow::Result<(Target, Vec<Finding>)> {
+fn offline(only_what_is_wrong: bool, context: &mut Context<'_>) -> anyhow::Result<(Target, Vec<Finding>)> {
     let cluster = context.cluster()?;
     let root = verify_target::root(&context.layout)?;
-    let target = verify_target::from_directory(&cluster, root.clone(), &context.layout, false);
+    let mut target = verify_target::from_directory(&cluster, root.clone(), &context.layout, false);
+    // Nobody is dialled.
+    target.nodes = Vec::new();
     // A root that cannot be read is a finding, and keeps nothing else from being looked at.
     let read = |kind| Some((kind, roots::certificate(&context.layout, kind).ok()?));
     let roots = RootKind::ALL.into_iter().filter_map(read).collect();
@@ -341,8 +349,16 @@ fn offline(context: &Context<'_>) -> anyhow::Result<(Target, Vec<Finding>)> {
         known: &known,
         denials: &denials,
         now: context.now,
+        only_what_is_wrong,
     };
+    let begun = Instant::now();
     let mut findings = trust_anchor(&target, context.now);
     findings.extend(audit.findings(&|| progress.add(1)));
+    drop(progress);
+    let (seconds, count) = (begun.elapsed().as_secs_f64(), findings.len());
+    context.screen.step(format_args!(
+        "looked at {hosts} hosts, {count} checks, in {seconds:.1} s ({:.0} a second)",
+        count as f64 / seconds.max(0.001),
+    ));
     Ok((target, findings))
 }

@@ -213,7 +213,7 @@ mod tests {
     fn an_option_limits_whom_it_stands_with() {
         let ours = public(1);
         for (option, says) in [
-            ("namespaces=\"git\"", "namespaces git"),
+            ("namespaces=\"git\"", "namespaces \"git\""),
             ("valid-after=\"20270101Z\"", "valid-after"),
             ("valid-before=\"202611241200Z\"", "valid-before"),
             ("cert-authority", "certificate authority"),

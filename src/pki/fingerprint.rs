@@ -1,6 +1,7 @@
 //! SHA-256 fingerprints in the two spellings that Kubernetes uses.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use ring::digest;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -16,6 +17,27 @@ impl Fingerprint {
         let mut out = [0; 32];
         out.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
         Self(out)
+    }
+
+    /// The digest of all that a value's `Hash` covers: the same for equal values of one build of this program, and for no
+    /// others.
+    #[must_use]
+    pub fn of_value(value: &impl Hash) -> Self {
+        let mut bytes = Bytes(Vec::with_capacity(1024));
+        value.hash(&mut bytes);
+        Self::of(&bytes.0)
+    }
+
+    /// From the digest itself.
+    #[must_use]
+    pub fn from_bytes(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+
+    /// The digest itself.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8; 32] {
+        &self.0
     }
 
     /// Reads 64 hexadecimal digits.
@@ -37,6 +59,20 @@ impl Fingerprint {
     #[must_use]
     pub fn as_pin(&self) -> String {
         format!("sha256:{self}")
+    }
+}
+
+/// Collects what a value feeds into a hash.
+struct Bytes(Vec<u8>);
+
+impl Hasher for Bytes {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    /// Nobody asks for it: the bytes themselves are what counts.
+    fn finish(&self) -> u64 {
+        self.0.len() as u64
     }
 }
 

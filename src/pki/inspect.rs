@@ -227,8 +227,27 @@ pub fn leaf_flaws(
     root: &Certificate,
     now: OffsetDateTime,
 ) -> Vec<Flaw> {
+    let mut flaws = flaws_but_for_the_signature(leaf, wanted, keys, root, now);
+    let names_the_root = leaf.issuer.der == root.subject.der;
+    if names_the_root && !leaf.is_signed_by(root) {
+        let behind = flaws.iter().take_while(|flaw| matches!(flaw, Flaw::OtherKeyId)).count();
+        flaws.insert(behind, Flaw::BadSignature);
+    }
+    flaws
+}
+
+/// As [`leaf_flaws`], of a leaf whose signature was verified before: what a signature proves of the very same bytes does not
+/// change.
+#[must_use]
+pub fn flaws_but_for_the_signature(
+    leaf: &Certificate,
+    wanted: &Leaf,
+    keys: KeyKind,
+    root: &Certificate,
+    now: OffsetDateTime,
+) -> Vec<Flaw> {
     let mut flaws = Vec::new();
-    chains(leaf, root, &mut flaws);
+    issuer(leaf, root, &mut flaws);
     dates(leaf, now, &mut flaws);
     strength(leaf, &mut flaws);
     if leaf.not_after > root.not_after {
@@ -250,7 +269,7 @@ pub fn general_flaws(certificate: &Certificate, now: OffsetDateTime) -> Vec<Flaw
     flaws
 }
 
-fn chains(leaf: &Certificate, root: &Certificate, flaws: &mut Vec<Flaw>) {
+fn issuer(leaf: &Certificate, root: &Certificate, flaws: &mut Vec<Flaw>) {
     if leaf.issuer.der != root.subject.der {
         let (found, root) = (leaf.issuer.text.clone(), root.subject.text.clone());
         flaws.push(Flaw::OtherIssuer { found, root });
@@ -258,9 +277,6 @@ fn chains(leaf: &Certificate, root: &Certificate, flaws: &mut Vec<Flaw>) {
     }
     if leaf.authority_key_id.is_some() && leaf.authority_key_id != root.subject_key_id {
         flaws.push(Flaw::OtherKeyId);
-    }
-    if !leaf.is_signed_by(root) {
-        flaws.push(Flaw::BadSignature);
     }
 }
 

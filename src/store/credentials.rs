@@ -15,7 +15,7 @@ use crate::cluster::key_kind::KeyKind;
 use crate::cluster::profile::Leaf;
 use crate::pki::authority::Credential;
 use crate::pki::certificate::{Certificate, CertificateError};
-use crate::pki::inspect::{Flaw, leaf_flaws, stamp};
+use crate::pki::inspect::{Flaw, flaws_but_for_the_signature, leaf_flaws, stamp};
 use crate::pki::key::{KeyError, PrivateKey};
 use crate::pki::pem::{self, PemError};
 use crate::pki::reason::Reason;
@@ -145,11 +145,36 @@ pub fn read_good(
     known: &Known,
     now: OffsetDateTime,
 ) -> Result<Stored, Vec<Trouble>> {
+    judge(layout, leaf, known, |certificate| leaf_flaws(certificate, leaf, keys, root, now))
+}
+
+/// As [`read_good`], but that it takes the ledger's word for the root's signature: what is recorded was verified before it was
+/// recorded, and this is that certificate to the last byte, under a root of the same key. All else is judged.
+///
+/// # Errors
+/// Its troubles, at least one.
+pub fn read_issued(
+    layout: &Layout,
+    leaf: &Leaf,
+    keys: KeyKind,
+    root: &Certificate,
+    known: &Known,
+    now: OffsetDateTime,
+) -> Result<Stored, Vec<Trouble>> {
+    judge(layout, leaf, known, |certificate| flaws_but_for_the_signature(certificate, leaf, keys, root, now))
+}
+
+fn judge(
+    layout: &Layout,
+    leaf: &Leaf,
+    known: &Known,
+    flaws: impl Fn(&Certificate) -> Vec<Flaw>,
+) -> Result<Stored, Vec<Trouble>> {
     let of_certificate = |certificate: &Certificate| {
-        let flaws = leaf_flaws(certificate, leaf, keys, root, now).into_iter().map(Trouble::Flaw);
-        let unknown = known.sequence(certificate.fingerprint()).is_none().then_some(Trouble::NotInLedger);
-        let revoked = known.revocation(certificate.fingerprint()).cloned().map(Trouble::Revoked);
-        flaws.chain(unknown).chain(revoked)
+        let flaws = flaws(certificate).into_iter().map(Trouble::Flaw);
+        let fingerprint = certificate.fingerprint();
+        let unknown = known.sequence(fingerprint).is_none().then_some(Trouble::NotInLedger);
+        flaws.chain(unknown).chain(known.revocation(fingerprint).cloned().map(Trouble::Revoked))
     };
     let stored = match read(layout, leaf) {
         Ok(stored) => stored,

@@ -4,11 +4,12 @@
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
+use time::OffsetDateTime;
 
 use super::error::StoreError;
 
@@ -57,6 +58,42 @@ pub fn exists(path: &Path) -> bool {
 pub fn mode(path: &Path) -> Result<u32, StoreError> {
     let metadata = fs::metadata(path).map_err(|error| StoreError::io("read", path, &error))?;
     Ok(metadata.permissions().mode() & 0o7777)
+}
+
+/// A file's length in bytes.
+///
+/// # Errors
+/// What the system says.
+pub fn size(path: &Path) -> Result<u64, StoreError> {
+    fs::metadata(path).map(|facts| facts.len()).map_err(|error| StoreError::io("read", path, &error))
+}
+
+/// What tells a file from any other, and from itself after a change: nobody but the kernel, or whoever may set the clock, sets
+/// the time of its last change (ctime).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Identity {
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    /// When the kernel saw its last change.
+    pub(super) changed: OffsetDateTime,
+}
+
+impl Identity {
+    fn of(metadata: &fs::Metadata) -> Self {
+        let changed = OffsetDateTime::from_unix_timestamp(metadata.ctime()).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        Self {
+            inode: metadata.ino(),
+            size: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: changed + time::Duration::nanoseconds(metadata.ctime_nsec()),
+        }
+    }
+}
+
+/// The identity of the file at `path`; `None` when it cannot be looked at.
+pub(super) fn identity(path: &Path) -> Option<Identity> {
+    fs::metadata(path).ok().map(|metadata| Identity::of(&metadata))
 }
 
 /// The names in a folder, sorted, without what is hidden; empty when there is no such folder.
@@ -135,7 +172,7 @@ fn put(path: &Path, bytes: &[u8], mode: u32, how: RenameFlags) -> Result<(), Sto
     }
     let unfinished = unfinished_sibling(path);
     let written = write_file(&unfinished, bytes, mode, Durable::Now)
-        .and_then(|()| rename(&unfinished, path, how))
+        .and_then(|_| rename(&unfinished, path, how))
         .and_then(|()| sync_folder(parent(path)));
     if written.is_err() {
         let _ = fs::remove_file(&unfinished);
@@ -152,19 +189,20 @@ pub enum Durable {
     WithTheBatch,
 }
 
-fn write_file(path: &Path, bytes: &[u8], mode: u32, durable: Durable) -> Result<(), StoreError> {
+fn write_file(path: &Path, bytes: &[u8], mode: u32, durable: Durable) -> Result<File, StoreError> {
     let failed = |error: io::Error| StoreError::io("write", path, &error);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path).map_err(failed)?;
     file.write_all(bytes).map_err(failed)?;
     match durable {
-        Durable::Now => file.sync_all().map_err(failed),
-        Durable::WithTheBatch => Ok(()),
+        Durable::Now => file.sync_all().map_err(failed)?,
+        Durable::WithTheBatch => {}
     }
+    Ok(file)
 }
 
 /// Writes a file that must not be there yet; it is on the disk only after [`sync_all`].
 pub(super) fn write_with_the_batch(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
-    write_file(path, bytes, mode, Durable::WithTheBatch)
+    write_file(path, bytes, mode, Durable::WithTheBatch).map(|_| ())
 }
 
 fn rename(from: &Path, to: &Path, how: RenameFlags) -> Result<(), StoreError> {
@@ -257,12 +295,15 @@ impl Staged {
         Ok(Self { unfinished, place: place.to_owned(), published: false })
     }
 
-    /// Adds a file. It is on the disk only after [`sync_all`].
+    /// Adds a file, and tells by what it can be known again. It is on the disk only after [`sync_all`].
     ///
     /// # Errors
     /// What the system says.
-    pub fn add(&self, name: &str, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
-        write_file(&self.unfinished.join(name), bytes, mode, Durable::WithTheBatch)
+    pub fn add(&self, name: &str, bytes: &[u8], mode: u32) -> Result<Identity, StoreError> {
+        let path = self.unfinished.join(name);
+        let file = write_file(&path, bytes, mode, Durable::WithTheBatch)?;
+        let metadata = file.metadata().map_err(|error| StoreError::io("write", &path, &error))?;
+        Ok(Identity::of(&metadata))
     }
 
     /// Adds a file at a path below, with its folders, whose mode is 0700.
@@ -273,7 +314,7 @@ impl Staged {
         if let Some((folder, _)) = path.rsplit_once('/') {
             create_folder(&self.unfinished.join(folder))?;
         }
-        self.add(path, bytes, mode)
+        self.add(path, bytes, mode).map(|_| ())
     }
 
     /// Adds an empty folder, for files whose names begin with it.
@@ -284,15 +325,17 @@ impl Staged {
         create_folder(&self.unfinished.join(name))
     }
 
-    /// Takes over every file of the folder that it is to replace, but those that were added and those in `replaced`: what a
-    /// person laid there is nobody's to lose.
+    /// Takes over every file of the folder that it is to replace, but those that were added and those that are `replaced`: what
+    /// a person laid there is nobody's to lose.
     ///
     /// # Errors
     /// [`StoreError::InTheWay`] for anything that is no plain file, or what the system says.
-    pub fn keep_others(&self, replaced: &[String]) -> Result<(), StoreError> {
+    pub fn keep_others(&self, replaced: impl Fn(&str) -> bool) -> Result<(), StoreError> {
         let failed = |error: io::Error| StoreError::io("list", &self.place, &error);
-        if fs::symlink_metadata(&self.place).is_ok_and(|metadata| !metadata.is_dir()) {
-            return Err(StoreError::InTheWay(self.place.clone()));
+        match fs::symlink_metadata(&self.place) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Ok(metadata) if !metadata.is_dir() => return Err(StoreError::InTheWay(self.place.clone())),
+            _ => {}
         }
         let entries = match fs::read_dir(&self.place) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -305,7 +348,7 @@ impl Staged {
             if !entry.file_type().map_err(failed)?.is_file() {
                 return Err(StoreError::InTheWay(entry.path()));
             }
-            if exists(&here) || replaced.iter().any(|ours| name == ours.as_str()) {
+            if exists(&here) || name.to_str().is_some_and(&replaced) {
                 continue;
             }
             fs::hard_link(entry.path(), &here).map_err(|error| StoreError::io("keep", &entry.path(), &error))?;

@@ -5,13 +5,15 @@ use time::OffsetDateTime;
 
 use super::credentials::Stored;
 use super::error::StoreError;
-use super::files::{self, PRIVATE, PUBLIC, Staged};
+use super::files::{self, Identity, PRIVATE, PUBLIC, Staged};
 use super::layout::Layout;
 use super::ledger::{Entry, Ledger, Mark};
+use super::traces::{self, Trace};
 use crate::cluster::name::HostName;
-use crate::cluster::profile::{Holder, Profile, TABLE};
+use crate::cluster::profile::{Profile, TABLE};
 use crate::cluster::spec::Role;
 use crate::pki::authority::Credential;
+use crate::pki::fingerprint::Fingerprint;
 use crate::pki::inspect::Verified;
 use crate::pki::roots::Roots;
 
@@ -20,6 +22,8 @@ use crate::pki::roots::Roots;
 pub struct Holding {
     /// The host; `None` for the verifier.
     pub host: Option<HostName>,
+    /// All that it is asked to hold: see [`traces::asked`].
+    pub asked: Fingerprint,
     /// Newly made, and passed by the stranger's check.
     pub fresh: Vec<(Profile, Verified<Credential>)>,
     /// Good as they lie there: carried over byte for byte.
@@ -49,12 +53,17 @@ pub fn prepare(layout: &Layout) -> Result<(), StoreError> {
     files::sweep(&layout.pki())
 }
 
-/// Records and writes a batch. When it returns, the ledger, the files and their folders are on the disk. When it fails, or
+/// Records and writes a batch; returns what may be remembered of it. When it returns, the ledger, the files and their folders are on the disk. When it fails, or
 /// the machine does, the ledger may know certificates that nobody holds, and every folder is the old one or the new one.
 ///
 /// # Errors
 /// What the system or the ledger says.
-pub fn commit(layout: &Layout, ledger: &mut Ledger, issuer: &Issuer<'_>, batch: &[Holding]) -> Result<(), StoreError> {
+pub fn commit(
+    layout: &Layout,
+    ledger: &mut Ledger,
+    issuer: &Issuer<'_>,
+    batch: &[Holding],
+) -> Result<Vec<Trace>, StoreError> {
     let entries: Vec<Entry<'_>> = batch
         .iter()
         .flat_map(|holding| {
@@ -68,33 +77,40 @@ pub fn commit(layout: &Layout, ledger: &mut Ledger, issuer: &Issuer<'_>, batch: 
         .collect();
     ledger.record(&entries, &Mark { at: issuer.now, by: issuer.by })?;
     let staged = batch.par_iter().map(|holding| stage(layout, holding)).collect::<Result<Vec<_>, _>>()?;
+    let (staged, traces): (Vec<Staged>, Vec<Trace>) = staged.into_iter().unzip();
     // Contents before names: after a power failure a folder that is there must be whole.
     files::sync_all(&layout.pki())?;
     staged.into_iter().try_for_each(Staged::publish)?;
-    files::sync_all(&layout.pki())
+    files::sync_all(&layout.pki())?;
+    Ok(traces)
 }
 
-fn stage(layout: &Layout, holding: &Holding) -> Result<Staged, StoreError> {
-    let profiles = holding.fresh.iter().map(|(p, _)| p).chain(holding.kept.iter().map(|(p, _)| p));
-    let mut folder = layout.pki();
-    for profile in profiles {
-        debug_assert!(profile.policy().holder != Holder::Cluster || holding.host.is_none());
-        folder = layout.holder_folder(*profile, holding.host.as_ref());
-    }
-    let staged = Staged::begin(&folder)?;
+fn stage(layout: &Layout, holding: &Holding) -> Result<(Staged, Trace), StoreError> {
+    let mut profiles = holding.fresh.iter().map(|(p, _)| *p).chain(holding.kept.iter().map(|(p, _)| *p));
+    // Nobody is planned for who is to hold nothing.
+    let profile = profiles.next().unwrap_or(Profile::Verifier);
+    let staged = Staged::begin(&layout.holder_folder(profile, holding.host.as_ref()))?;
+    let mut files = Vec::with_capacity(holding.fresh.len() + holding.kept.len());
     for (profile, made) in &holding.fresh {
         let Credential { certificate, key } = made.get();
-        let name = profile.policy().name;
-        staged.add(&format!("{name}.crt"), certificate.to_pem().as_bytes(), PUBLIC)?;
-        staged.add(&format!("{name}.key"), key.to_pem().as_bytes(), PRIVATE)?;
+        let (certificate, key) = (certificate.to_pem(), key.to_pem());
+        files.push((*profile, add(&staged, *profile, certificate.as_bytes(), key.as_bytes())?));
     }
     for (profile, stored) in &holding.kept {
-        let name = profile.policy().name;
-        staged.add(&format!("{name}.crt"), &stored.certificate_pem, PUBLIC)?;
-        staged.add(&format!("{name}.key"), &stored.key_pem, PRIVATE)?;
+        files.push((*profile, add(&staged, *profile, &stored.certificate_pem, &stored.key_pem)?));
     }
-    let ours: Vec<String> =
-        TABLE.iter().flat_map(|row| [format!("{}.crt", row.name), format!("{}.key", row.name)]).collect();
-    staged.keep_others(&ours)?;
-    Ok(staged)
+    staged.keep_others(|name| {
+        let name = name.strip_suffix(".crt").or_else(|| name.strip_suffix(".key"));
+        name.is_some_and(|name| TABLE.iter().any(|row| row.name == name))
+    })?;
+    let fresh = holding.fresh.iter().map(|(_, made)| &made.get().certificate);
+    let certificates = fresh.chain(holding.kept.iter().map(|(_, stored)| &stored.credential.certificate));
+    let digest = traces::digest(holding.asked, &mut files);
+    let trace = traces::trace(traces::holder(profile, holding.host.as_ref()), digest, certificates);
+    Ok((staged, trace))
+}
+
+fn add(staged: &Staged, profile: Profile, certificate: &[u8], key: &[u8]) -> Result<[Identity; 2], StoreError> {
+    let name = profile.policy().name;
+    Ok([staged.add(&format!("{name}.crt"), certificate, PUBLIC)?, staged.add(&format!("{name}.key"), key, PRIVATE)?])
 }

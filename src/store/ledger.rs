@@ -20,7 +20,7 @@ use crate::pki::inspect::stamp;
 
 /// What leads from one format to the next, from an empty database on. The format, kept in SQLite's `user_version`, is how many
 /// of these steps were taken; a step that was released never changes.
-const STEPS: [&str; 2] = [SCHEMA, REVOCATIONS];
+const STEPS: [&str; 3] = [SCHEMA, REVOCATIONS, TRACES];
 /// The format that this program writes.
 const FORMAT: i64 = STEPS.len() as i64;
 /// How long another program may hold the database before we give up.
@@ -72,6 +72,15 @@ CREATE TABLE revocation_lists (
 CREATE INDEX certificates_by_account ON certificates (account);
 ";
 
+const TRACES: &str = "
+CREATE TABLE IF NOT EXISTS traces (
+    holder     TEXT PRIMARY KEY,                     -- nodes/HOST, masters/NAME, verifier
+    digest     BLOB NOT NULL,                        -- SHA-256: what was asked for, and the files that were good
+    not_before INTEGER NOT NULL,                     -- all of its certificates are valid from here, in Unix seconds
+    not_after  INTEGER NOT NULL                      -- until here
+) WITHOUT ROWID;
+";
+
 /// The open ledger.
 #[derive(Debug)]
 pub struct Ledger {
@@ -109,8 +118,8 @@ const FORGET_KEY: &str = "forget-key";
 pub struct Known {
     order: HashMap<Fingerprint, u64>,
     roots: HashMap<Fingerprint, String>,
-    revoked: HashMap<Fingerprint, Revocation>,
     forgotten: HashSet<Fingerprint>,
+    revoked: HashMap<Fingerprint, Revocation>,
 }
 
 impl Known {
@@ -118,6 +127,12 @@ impl Known {
     #[must_use]
     pub fn sequence(&self, certificate: Fingerprint) -> Option<u64> {
         self.order.get(&certificate).copied()
+    }
+
+    /// Whether the key of this certificate was forgotten on purpose: its host alone has it.
+    #[must_use]
+    pub fn is_forgotten(&self, certificate: Fingerprint) -> bool {
+        self.forgotten.contains(&certificate)
     }
 
     /// Why and when a certificate was revoked, if it was.
@@ -129,12 +144,6 @@ impl Known {
     /// All certificates that were ever revoked.
     pub fn revoked(&self) -> impl Iterator<Item = Fingerprint> + '_ {
         self.revoked.keys().copied()
-    }
-
-    /// Whether the key of this certificate was forgotten on purpose: its host alone has it.
-    #[must_use]
-    pub fn is_forgotten(&self, certificate: Fingerprint) -> bool {
-        self.forgotten.contains(&certificate)
     }
 
     /// Whether this certificate was recorded as that root.
@@ -276,6 +285,18 @@ impl Ledger {
                 params![stamp(mark.at), mark.by, kind, subject, detail],
             )
             .map(|_| ())
+            .map_err(|error| failed(&self.path, &error))
+    }
+
+    /// Whether this certificate was recorded as that root, made by itself.
+    ///
+    /// # Errors
+    /// When SQLite cannot.
+    pub fn knows_root(&self, certificate: Fingerprint, kind: RootKind) -> Result<bool, StoreError> {
+        let query = "SELECT count(*) FROM certificates WHERE sha256 = ?1 AND issuer_sha256 = ?1 AND profile = ?2";
+        self.connection
+            .query_row(query, params![certificate.to_string(), kind.as_str()], |row| row.get::<_, i64>(0))
+            .map(|count| count > 0)
             .map_err(|error| failed(&self.path, &error))
     }
 

@@ -11,4 +11,5 @@ pub mod lock;
 pub mod revocations;
 pub mod roots;
 pub mod service_account;
+pub mod traces;
 pub mod trees;

@@ -1,0 +1,116 @@
+//! A bundle as cloud-init's user-data (`#cloud-config`): its files with their modes, laid down in memory, and its own
+//! `install.sh` to put them in place. So there is one installer, and the host's name, the checksums and the generation are
+//! checked as everywhere: user-data that was given to the wrong machine installs nothing.
+
+use base64ct::{Base64, Encoding};
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use super::archive::{self, ArchiveError, Packer};
+use super::contents::{Bundle, BundleFile, INSTALLER};
+use crate::cluster::spec::Role;
+
+/// Where the files lie until they are installed: a folder of root's alone, gone with the next boot at the latest.
+const STAGING: &str = "/run/clusterctl";
+const FIRST_LINE: &str = "#cloud-config\n";
+
+/// Makes user-data: the same bytes for the same bundle.
+pub(super) fn user_data(bundle: &Bundle, packer: &mut Packer) -> Zeroizing<Vec<u8>> {
+    let manifest = &bundle.manifest;
+    let size: usize = bundle.files.iter().map(|file| file.bytes.len() * 2 + 256).sum();
+    // With room for everything from the start, no copy of a key is left behind by growing.
+    let mut out = Zeroizing::new(String::with_capacity(size + 4096));
+    out.push_str(FIRST_LINE);
+    out.push_str(&format!(
+        "# {} of cluster {}, generation {}. Written by clusterctl. The host's keys are in it, in the clear.\n\
+         # cloud-init makes the folder first, so that nobody else can look into it, and runs install.sh last.\n",
+        manifest.host, manifest.cluster, manifest.generation
+    ));
+    let folder = ["cloud-init-per", "instance", "clusterctl", "install", "-d", "-m", "0700", STAGING];
+    out.push_str(&format!("bootcmd:\n- {}\nwrite_files:\n", json(&folder)));
+    for file in &bundle.files {
+        let (encoding, content) = encoded(&file.bytes, packer);
+        out.push_str(&format!(
+            "- {{\"path\": {}, \"owner\": \"root:root\", \"permissions\": \"{:04o}\", \"encoding\": \"{encoding}\", \"content\": \"",
+            json(&format!("{STAGING}/{}/{}", manifest.host, file.path)),
+            file.mode
+        ));
+        out.push_str(&content);
+        out.push_str("\"}\n");
+    }
+    out.push_str(&format!("runcmd:\n- {}\n", json(&["sh", "-c", &installation(bundle)])));
+    Zeroizing::new(std::mem::take(&mut *out).into_bytes())
+}
+
+/// What is done last: install, start what the host runs, and leave no key behind whatever happened.
+fn installation(bundle: &Bundle) -> String {
+    let manifest = &bundle.manifest;
+    let mut steps = vec![format!("sh {STAGING}/{}/{INSTALLER}", manifest.host), "systemctl daemon-reload".to_owned()];
+    if manifest.roles.contains(&Role::Node) {
+        steps.push("systemctl enable kubelet".to_owned());
+        steps.push("systemctl restart kubelet".to_owned());
+    }
+    if manifest.roles.contains(&Role::Master) {
+        // Where a kubelet runs the control plane there are no such units. etcd waits for its peers: nobody waits for it here.
+        steps.push(
+            "for unit in etcd kube-apiserver kube-controller-manager kube-scheduler; do \
+             if systemctl is-enabled --quiet $unit; then systemctl restart --no-block $unit; fi; done"
+                .to_owned(),
+        );
+    }
+    format!("{}; status=$?; rm -rf {STAGING}; exit $status", steps.join(" && "))
+}
+
+/// Compressed where that is shorter.
+fn encoded(bytes: &[u8], packer: &mut Packer) -> (&'static str, Zeroizing<String>) {
+    let plain = Zeroizing::new(Base64::encode_string(bytes));
+    let packed = Zeroizing::new(Base64::encode_string(&packer.gzip(bytes)));
+    if packed.len() < plain.len() { ("gz+b64", packed) } else { ("b64", plain) }
+}
+
+fn json(value: &(impl serde::Serialize + ?Sized)) -> String {
+    // Strings and lists of them: serde_json has nothing to refuse.
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    path: String,
+    #[serde(rename = "owner")]
+    _owner: String,
+    permissions: String,
+    encoding: String,
+    content: Zeroizing<String>,
+}
+
+/// Reads what [`user_data`] made.
+///
+/// # Errors
+/// When it is something else, was changed since, or is no good bundle.
+pub(super) fn read(bytes: &[u8]) -> Result<Bundle, ArchiveError> {
+    let text = std::str::from_utf8(bytes).ok().filter(|text| text.starts_with(FIRST_LINE));
+    let text = text.ok_or(ArchiveError::NotOurs { what: "cloud-init's user-data" })?;
+    let mut folder: Option<String> = None;
+    let mut files = Vec::new();
+    let mut left = archive::MAX_UNPACKED;
+    for line in text.lines().filter_map(|line| line.strip_prefix("- {\"path\"").map(|_| &line[2..])) {
+        let entry: Entry = serde_json::from_str(line).map_err(|error| ArchiveError::Unreadable(error.to_string()))?;
+        let path = entry.path.strip_prefix(STAGING).and_then(|path| path.strip_prefix('/'));
+        let (top, path) = path.and_then(|path| path.split_once('/')).unwrap_or_default();
+        if folder.get_or_insert_with(|| top.to_owned()) != top {
+            return Err(ArchiveError::Path { path: entry.path });
+        }
+        let mode = u32::from_str_radix(&entry.permissions, 8)
+            .map_err(|_| ArchiveError::Unreadable(format!("{:?} is no mode", entry.permissions)))?;
+        let decoded = Base64::decode_vec(&entry.content)
+            .map(Zeroizing::new)
+            .map_err(|_| ArchiveError::Unreadable(format!("the content of {path} is no base64")))?;
+        let bytes = if entry.encoding == "gz+b64" { archive::unzip(&decoded)? } else { decoded };
+        left = left.checked_sub(bytes.len() as u64).ok_or(ArchiveError::TooLarge)?;
+        files.push(BundleFile { path: path.to_owned(), mode, bytes });
+    }
+    let bundle = archive::confirmed(folder.unwrap_or_default(), files)?;
+    let again = user_data(&bundle, &mut Packer::small());
+    if again.as_slice() == bytes { Ok(bundle) } else { Err(ArchiveError::NotOurs { what: "cloud-init's user-data" }) }
+}

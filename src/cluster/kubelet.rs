@@ -1,0 +1,369 @@
+//! What the admin says of the kubelets' configuration, beyond what clusterctl writes itself: every field known, every value
+//! of its kind, and nothing that undoes trust ([`super::kubelet_trust`]).
+
+use std::fmt;
+
+use super::fault::{Fault, Reason};
+use super::kubelet_fields::{FIELDS, Field, Kind};
+use super::kubelet_trust::{Judged, undone};
+use super::similar::nearest;
+
+/// A value as somebody wrote it: each scalar is a text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Written {
+    /// Nothing, or a `null` without quotes.
+    #[default]
+    Nothing,
+    /// A scalar.
+    Text(String),
+    /// A list.
+    List(Vec<Written>),
+    /// A mapping, each key once.
+    Mapping(Vec<(String, Written)>),
+}
+
+/// A value of a kubelet's configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Setting {
+    /// Takes the field away: the kubelet's own default holds.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A number, in plain decimal.
+    Number(String),
+    /// A text.
+    Text(String),
+    /// A list.
+    List(Vec<Setting>),
+    /// A mapping, each key once, in the order in which they were written.
+    Mapping(Vec<(String, Setting)>),
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        Self::Mapping(Vec::new())
+    }
+}
+
+impl Setting {
+    /// The value of a key, where this is a mapping that has it.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        match self {
+            Self::Mapping(entries) => entries.iter().find(|(name, _)| name == key).map(|(_, value)| value),
+            _ => None,
+        }
+    }
+
+    /// True for a mapping without entries.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::Mapping(entries) if entries.is_empty())
+    }
+
+    /// This value, changed by `patch` (RFC 7396): mappings are merged key by key, `Null` removes a key, anything else
+    /// replaces what was there, lists too. Keys keep their places, new ones come last.
+    #[must_use]
+    pub fn merged(self, patch: &Self) -> Self {
+        let Self::Mapping(changes) = patch else { return patch.clone() };
+        let mut entries = match self {
+            Self::Mapping(entries) => entries,
+            _ => Vec::new(),
+        };
+        for (key, change) in changes {
+            let at = entries.iter().position(|(name, _)| name == key);
+            match (change, at) {
+                (Self::Null, Some(at)) => {
+                    entries.remove(at);
+                }
+                (Self::Null, None) => {}
+                (change, Some(at)) => {
+                    let old = std::mem::take(&mut entries[at].1);
+                    entries[at].1 = old.merged(change);
+                }
+                (change, None) => entries.push((key.clone(), Self::default().merged(change))),
+            }
+        }
+        Self::Mapping(entries)
+    }
+}
+
+/// As JSON, but for a text's own quotes: for a person to read.
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("null"),
+            Self::Bool(value) => write!(f, "{value}"),
+            Self::Number(text) | Self::Text(text) => f.write_str(text),
+            Self::List(items) => {
+                let items: Vec<String> = items.iter().map(ToString::to_string).collect();
+                write!(f, "[{}]", items.join(", "))
+            }
+            Self::Mapping(entries) => {
+                let entries: Vec<String> = entries.iter().map(|(key, value)| format!("{key}: {value}")).collect();
+                write!(f, "{{{}}}", entries.join(", "))
+            }
+        }
+    }
+}
+
+/// Believes what was written at `path` of the cluster file, or says all that is wrong with it.
+pub(super) fn check(written: &Written, path: &str, faults: &mut Vec<Fault>) -> Setting {
+    // `kubelet:` and nothing behind it: what stood there is commented out.
+    if *written == Written::Nothing {
+        return Setting::default();
+    }
+    let before = faults.len();
+    let setting = structure(written, FIELDS, path, faults);
+    for broken in undone(&setting, Judged::Patch) {
+        let path = format!("{path}.{}", broken.field);
+        // What is no value of its kind stands there as nothing, which is told already.
+        if faults[before..].iter().all(|fault| fault.path != path) {
+            let reason = Reason::UndoesTrust(broken.rule);
+            faults.push(Fault { path, line: None, seen: Some(broken.seen), reason });
+        }
+    }
+    setting
+}
+
+fn structure(written: &Written, fields: &'static [Field], path: &str, faults: &mut Vec<Fault>) -> Setting {
+    let Written::Mapping(entries) = written else {
+        return wrong(written, path, "a mapping with a kubelet's fields", faults);
+    };
+    let mut settings = Vec::with_capacity(entries.len());
+    for (key, written) in entries {
+        let path = below(path, key);
+        match fields.iter().find(|(name, _)| name == key) {
+            Some((_, kind)) => settings.push((key.clone(), value(written, *kind, &path, faults))),
+            None => {
+                let near = nearest(key, fields.iter().map(|(name, _)| *name));
+                faults.push(Fault { path, line: None, seen: None, reason: Reason::UnknownField { near } });
+            }
+        }
+    }
+    Setting::Mapping(settings)
+}
+
+fn value(written: &Written, kind: Kind, path: &str, faults: &mut Vec<Fault>) -> Setting {
+    match (written, kind) {
+        (Written::Nothing, _) => Setting::Null,
+        (Written::Text(text), Kind::Bool) => match text.as_str() {
+            "true" => Setting::Bool(true),
+            "false" => Setting::Bool(false),
+            _ => wrong(written, path, "true or false", faults),
+        },
+        (Written::Text(text), Kind::Int32) => match text.parse::<i32>() {
+            Ok(number) => Setting::Number(number.to_string()),
+            Err(_) => wrong(written, path, "a whole number", faults),
+        },
+        (Written::Text(text), Kind::Int64) => match text.parse::<i64>() {
+            Ok(number) => Setting::Number(number.to_string()),
+            Err(_) => wrong(written, path, "a whole number", faults),
+        },
+        (Written::Text(text), Kind::Float) => match text.parse::<f64>() {
+            Ok(number) if number.is_finite() => Setting::Number(number.to_string()),
+            _ => wrong(written, path, "a number", faults),
+        },
+        (Written::Text(text), Kind::Duration) if is_duration(text) => Setting::Text(text.clone()),
+        (Written::Text(text), Kind::Text) => Setting::Text(text.clone()),
+        (Written::List(items), Kind::List(kind)) => {
+            let item = |(i, item)| value(item, *kind, &format!("{path}[{i}]"), faults);
+            Setting::List(items.iter().enumerate().map(item).collect())
+        }
+        (Written::Mapping(entries), Kind::Map(kind)) => {
+            let entry =
+                |(key, written): &(String, Written)| (key.clone(), value(written, *kind, &below(path, key), faults));
+            Setting::Mapping(entries.iter().map(entry).collect())
+        }
+        (Written::Mapping(_), Kind::Struct(fields)) => structure(written, fields, path, faults),
+        (_, Kind::Bool) => wrong(written, path, "true or false", faults),
+        (_, Kind::Int32 | Kind::Int64) => wrong(written, path, "a whole number", faults),
+        (_, Kind::Float) => wrong(written, path, "a number", faults),
+        (_, Kind::Duration) => wrong(written, path, "a length of time such as 30s, 1m30s or 1.5h", faults),
+        (_, Kind::Text) => wrong(written, path, "a text", faults),
+        (_, Kind::List(_)) => wrong(written, path, "a list", faults),
+        (_, Kind::Map(_) | Kind::Struct(_)) => wrong(written, path, "a mapping", faults),
+    }
+}
+
+fn wrong(written: &Written, path: &str, wanted: &'static str, faults: &mut Vec<Fault>) -> Setting {
+    let seen = match written {
+        Written::Text(text) => Some(text.clone()),
+        _ => None,
+    };
+    faults.push(Fault { path: path.to_owned(), line: None, seen, reason: Reason::Shape { wanted } });
+    Setting::Null
+}
+
+/// The path of a key. One that is no plain word is quoted: it goes to a terminal.
+fn below(path: &str, key: &str) -> String {
+    let plain = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    if plain { format!("{path}.{key}") } else { format!("{path}.{:?}", key.chars().take(60).collect::<String>()) }
+}
+
+/// Go's `time.ParseDuration`: `0`, or numbers with units, perhaps behind a sign.
+fn is_duration(text: &str) -> bool {
+    let mut rest = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if rest == "0" {
+        return true;
+    }
+    while !rest.is_empty() {
+        let number = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.').len();
+        let (digits, behind) = rest.split_at(number);
+        let one_dot = digits.matches('.').count() <= 1 && digits.bytes().any(|b| b.is_ascii_digit());
+        let unit = ["ns", "us", "µs", "μs", "ms", "s", "m", "h"].into_iter().filter(|unit| behind.starts_with(unit));
+        match unit.max_by_key(|unit| unit.len()) {
+            Some(unit) if one_dot => rest = &behind[unit.len()..],
+            _ => return false,
+        }
+    }
+    !text.is_empty() && text != "+" && text != "-"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::{Strategy, any, prop, prop_assert_eq, prop_oneof, proptest};
+
+    fn map(entries: &[(&str, Written)]) -> Written {
+        Written::Mapping(entries.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect())
+    }
+
+    fn text(text: &str) -> Written {
+        Written::Text(text.to_owned())
+    }
+
+    fn checked(written: &Written) -> Result<Setting, Vec<String>> {
+        let mut faults = Vec::new();
+        let setting = check(written, "kubelet", &mut faults);
+        if faults.is_empty() { Ok(setting) } else { Err(faults.iter().map(ToString::to_string).collect()) }
+    }
+
+    #[test]
+    fn a_value_comes_through_as_it_was_written() {
+        let written = map(&[
+            ("maxPods", text("250")),
+            ("clusterDomain", text("on")),
+            ("systemReserved", map(&[("memory", text("1e3")), ("no", text("010"))])),
+            ("memoryThrottlingFactor", text("0.9")),
+            ("shutdownGracePeriod", text("30s")),
+            ("featureGates", map(&[("NodeSwap", text("true"))])),
+            ("clusterDNS", Written::List(vec![text("10.96.0.10")])),
+            ("evictionHard", Written::Nothing),
+        ]);
+        let setting = checked(&written).expect("good settings");
+        assert_eq!(
+            setting.to_string(),
+            "{maxPods: 250, clusterDomain: on, systemReserved: {memory: 1e3, no: 010}, memoryThrottlingFactor: 0.9, \
+             shutdownGracePeriod: 30s, featureGates: {NodeSwap: true}, clusterDNS: [10.96.0.10], evictionHard: null}"
+        );
+        assert_eq!(setting.get("clusterDomain"), Some(&Setting::Text("on".into())));
+        assert_eq!(setting.get("maxPods"), Some(&Setting::Number("250".into())));
+        assert_eq!(checked(&Written::Nothing), Ok(Setting::default()));
+    }
+
+    #[test]
+    fn every_fault_is_told_with_its_path() {
+        let written = map(&[
+            ("readonlyPort", text("0")),
+            ("maxPods", text("1e3")),
+            ("failSwapOn", text("on")),
+            ("syncFrequency", text("30")),
+            ("clusterDNS", text("10.96.0.10")),
+            ("authentication", map(&[("webook", text("x")), ("webhook", map(&[("enabled", text("yes"))]))])),
+            ("evictionHard", map(&[("memory.available", Written::List(Vec::new()))])),
+            ("registerWithTaints", Written::List(vec![map(&[("keys", text("x"))])])),
+            ("zoo", text("x")),
+        ]);
+        assert_eq!(
+            checked(&written).expect_err("faults"),
+            [
+                "kubelet.readonlyPort: a kubelet has no such field, and would go on without it; did you mean readOnlyPort?",
+                "kubelet.maxPods: \"1e3\": a whole number is needed here",
+                "kubelet.failSwapOn: \"on\": true or false is needed here",
+                "kubelet.syncFrequency: \"30\": a length of time such as 30s, 1m30s or 1.5h is needed here",
+                "kubelet.clusterDNS: \"10.96.0.10\": a list is needed here",
+                "kubelet.authentication.webook: a kubelet has no such field, and would go on without it; did you mean \
+                 webhook?",
+                "kubelet.authentication.webhook.enabled: \"yes\": true or false is needed here",
+                "kubelet.evictionHard.\"memory.available\": a text is needed here",
+                "kubelet.registerWithTaints[0].keys: a kubelet has no such field, and would go on without it; did you \
+                 mean key?",
+                "kubelet.zoo: a kubelet has no such field, and would go on without it",
+            ]
+        );
+        assert_eq!(
+            checked(&text("x")),
+            Err(vec!["kubelet: \"x\": a mapping with a kubelet's fields is needed here".into()])
+        );
+    }
+
+    #[test]
+    fn a_duration_is_what_go_takes_for_one() {
+        for good in ["0", "30s", "1m30s", "1.5h", "100ms", ".5s", "5.s", "-1s", "2us", "2µs", "0s"] {
+            assert!(is_duration(good), "{good}");
+        }
+        for bad in ["", "30", "s", "1d", "1 s", "1h30", "1..5h", ".s", "+", "1e3s", "1hour"] {
+            assert!(!is_duration(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_fields_are_each_there_once() {
+        let mut names: Vec<&str> = FIELDS.iter().map(|(name, _)| *name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), FIELDS.len());
+    }
+
+    fn setting() -> impl Strategy<Value = Setting> {
+        let leaf = prop_oneof![
+            proptest::strategy::Just(Setting::Null),
+            any::<bool>().prop_map(Setting::Bool),
+            any::<i32>().prop_map(|n| Setting::Number(n.to_string())),
+            "[a-c]{0,3}".prop_map(Setting::Text),
+        ];
+        leaf.prop_recursive(3, 24, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..3).prop_map(Setting::List),
+                prop::collection::btree_map("[a-e]", inner, 0..4)
+                    .prop_map(|map| Setting::Mapping(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    /// RFC 7396 in its own words, on values without an order of keys.
+    fn by_the_book(target: serde_json::Value, patch: &serde_json::Value) -> serde_json::Value {
+        let Some(patch) = patch.as_object() else { return patch.clone() };
+        let mut target = target.as_object().cloned().unwrap_or_default();
+        for (name, value) in patch {
+            if value.is_null() {
+                target.remove(name);
+            } else {
+                let old = target.get(name).cloned().unwrap_or_default();
+                target.insert(name.clone(), by_the_book(old, value));
+            }
+        }
+        target.into()
+    }
+
+    fn json(setting: &Setting) -> serde_json::Value {
+        match setting {
+            Setting::Null => serde_json::Value::Null,
+            Setting::Bool(value) => (*value).into(),
+            Setting::Number(text) | Setting::Text(text) => text.clone().into(),
+            Setting::List(items) => items.iter().map(json).collect(),
+            Setting::Mapping(entries) => {
+                serde_json::Value::Object(entries.iter().map(|(key, value)| (key.clone(), json(value))).collect())
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn merging_is_what_rfc_7396_says(target in setting(), patch in setting()) {
+            let merged = target.clone().merged(&patch);
+            prop_assert_eq!(json(&merged), by_the_book(json(&target), &json(&patch)));
+        }
+    }
+}

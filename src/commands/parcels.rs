@@ -1,0 +1,48 @@
+//! A host's bundle, read in whichever form it was handed over: an archive, a folder, user-data, an Ignition config.
+
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use crate::bundle::archive::{self, ArchiveError, MAX_FILES, MAX_UNPACKED};
+use crate::bundle::contents::{Bundle, BundleFile};
+use crate::bundle::format;
+use crate::store::error::StoreError;
+use crate::store::{files, trees};
+
+/// User-data is text, and longer than what is in it.
+const LIMIT: u64 = 2 * MAX_UNPACKED;
+
+/// Why what lies there is no bundle.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ParcelError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It is none, or no good one.
+    #[error(transparent)]
+    Bundle(#[from] ArchiveError),
+}
+
+/// Reads the bundle at `path`.
+///
+/// # Errors
+/// When it cannot be read, or is no good bundle.
+pub(super) fn read(path: &Path) -> Result<Bundle, ParcelError> {
+    if path.is_dir() {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let tree = trees::read(path, MAX_UNPACKED, MAX_FILES)?;
+        let tree = tree.into_iter().map(|(path, mode, bytes)| BundleFile { path, mode, bytes }).collect();
+        return Ok(archive::confirmed(name, tree)?);
+    }
+    let bytes = Zeroizing::new(files::read(path, LIMIT)?);
+    Ok(format::read(&bytes)?)
+}
+
+/// Whether these are the beginnings of a bundle, rather than of something else that can be explained.
+pub(super) fn looks_like_one(bytes: &[u8]) -> bool {
+    let head = &bytes[..bytes.len().min(200)];
+    bytes.starts_with(&[0x1f, 0x8b])
+        || bytes.starts_with(b"#cloud-config\n")
+        || (bytes.starts_with(b"{") && head.windows(10).any(|window| window == b"\"ignition\""))
+}

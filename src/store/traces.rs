@@ -1,0 +1,192 @@
+//! What was found good, and has not been touched since: so that a second look at many holders need not read their files.
+//! A trace is no proof. Whoever wants one reads everything: `verify --offline`.
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, Row, params};
+use time::{Duration, OffsetDateTime};
+
+use super::error::StoreError;
+use super::files::{self, Identity};
+use super::layout::Layout;
+use super::ledger::{Ledger, failed};
+use crate::cluster::key_kind::KeyKind;
+use crate::cluster::name::HostName;
+use crate::cluster::profile::{Leaf, Policy, Profile, RootKind};
+use crate::pki::certificate::Certificate;
+use crate::pki::fingerprint::Fingerprint;
+use crate::pki::roots::Roots;
+
+/// The ledger's format that brought the traces.
+const SINCE: i64 = 3;
+/// A file that changes within one tick of the kernel's clock may keep its times. What was changed this shortly before it was
+/// looked at leaves no trace, and is looked at again.
+const UNSETTLED: Duration = Duration::seconds(2);
+
+/// One holder's: what it was asked to hold, and which files were good for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trace {
+    /// Its folder, below `pki`.
+    pub holder: String,
+    /// Of what was asked for, and of what tells its files from any others.
+    pub digest: Fingerprint,
+    /// All of its certificates are valid from here, in Unix seconds,
+    pub not_before: i64,
+    /// until here.
+    pub not_after: i64,
+}
+
+/// All traces in the ledger: for how long what left each is good.
+#[derive(Debug, Default)]
+pub struct Traces(pub(super) HashMap<Fingerprint, (i64, i64)>);
+
+impl Traces {
+    /// Whether what left this is good from `now` until after `end`, for all that was known when it was looked at.
+    #[must_use]
+    pub fn vouch_for(&self, digest: Fingerprint, now: OffsetDateTime, end: OffsetDateTime) -> bool {
+        self.0.get(&digest).is_some_and(|&(not_before, not_after)| {
+            not_before <= now.unix_timestamp() && end.unix_timestamp() < not_after
+        })
+    }
+}
+
+impl Ledger {
+    /// Remembers what was found good: each holder's newest trace.
+    ///
+    /// # Errors
+    /// When SQLite cannot; nothing new is remembered then.
+    pub fn remember(&mut self, traces: &[Trace]) -> Result<(), StoreError> {
+        let remember = |connection: &mut Connection| {
+            let transaction = connection.transaction()?;
+            {
+                let mut insert = transaction.prepare_cached(
+                    "INSERT OR REPLACE INTO traces (holder, digest, not_before, not_after) VALUES (?1, ?2, ?3, ?4)",
+                )?;
+                for trace in traces {
+                    insert.execute(params![trace.holder, trace.digest.bytes(), trace.not_before, trace.not_after])?;
+                }
+            }
+            transaction.commit()
+        };
+        remember(&mut self.connection).map_err(|error| failed(&self.path, &error))
+    }
+
+    /// All that is remembered; nothing where the ledger is older than that.
+    ///
+    /// # Errors
+    /// When SQLite cannot.
+    pub fn traces(&self) -> Result<Traces, StoreError> {
+        if self.format()? < SINCE {
+            return Ok(Traces::default());
+        }
+        let query = || {
+            let mut select = self.connection.prepare("SELECT digest, not_before, not_after FROM traces")?;
+            let row = |row: &Row<'_>| Ok((Fingerprint::from_bytes(row.get(0)?), (row.get(1)?, row.get(2)?)));
+            select.query_map([], row)?.collect::<rusqlite::Result<_>>()
+        };
+        query().map(Traces).map_err(|error| failed(&self.path, &error))
+    }
+}
+
+/// What is the same for all holders: of which kind keys have to be, who signs, and how many certificates were ever revoked. A
+/// new revocation makes everything be looked at again.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms {
+    keys: KeyKind,
+    roots: [Fingerprint; 3],
+    revocations: u64,
+}
+
+impl Terms {
+    /// Of keys of this kind, under these roots, as far as the ledger goes.
+    ///
+    /// # Errors
+    /// When SQLite cannot.
+    pub fn new(keys: KeyKind, roots: &Roots, ledger: &Ledger) -> Result<Self, StoreError> {
+        let roots = RootKind::ALL.map(|kind| roots.of(kind).fingerprint());
+        Ok(Self { keys, roots, revocations: ledger.count_of_revocations()? })
+    }
+
+    /// A digest of all that a holder is asked to hold. Whatever changes it, a new version of this program too, makes everything
+    /// be looked at again.
+    #[must_use]
+    pub fn asked(&self, leaves: &[Leaf]) -> Fingerprint {
+        let policies: Vec<&Policy> = leaves.iter().map(Leaf::policy).collect();
+        Fingerprint::of_value(&(env!("CARGO_PKG_VERSION"), self.keys, self.roots, self.revocations, leaves, policies))
+    }
+}
+
+/// What a holder's files look like from outside.
+#[derive(Debug, Clone, Copy)]
+pub struct Sight {
+    /// To be found among the [`Traces`], if all is as it was.
+    pub digest: Fingerprint,
+    settled: bool,
+}
+
+/// Looks at the files that `leaves` describe, and reads none. `None` when one is not there, or cannot be looked at.
+#[must_use]
+pub fn look(layout: &Layout, leaves: &[Leaf], asked: Fingerprint, now: OffsetDateTime) -> Option<Sight> {
+    let first = leaves.first()?;
+    let folder = layout.holder_folder(first.profile, first.host.as_ref());
+    let mut files = Vec::with_capacity(leaves.len());
+    for leaf in leaves {
+        let identity = |ending| files::identity(&folder.join([leaf.policy().name, ending].concat()));
+        files.push((leaf.profile, [identity(".crt")?, identity(".key")?]));
+    }
+    let settled = files.iter().flat_map(|(_, pair)| pair).all(|file| file.changed < now - UNSETTLED);
+    Some(Sight { digest: digest(asked, &mut files), settled })
+}
+
+impl Sight {
+    /// The trace that files leave which were found good after this look at them; `certificates` are those that were
+    /// read, `first` what one of them was to be.
+    /// `None` when they were changed only just now.
+    #[must_use]
+    pub fn trace<'c>(&self, first: &Leaf, certificates: impl Iterator<Item = &'c Certificate>) -> Option<Trace> {
+        self.settled.then(|| trace(holder(first.profile, first.host.as_ref()), self.digest, certificates))
+    }
+}
+
+/// The digest of new files, as [`look`] will have it.
+pub(super) fn digest(asked: Fingerprint, files: &mut [(Profile, [Identity; 2])]) -> Fingerprint {
+    files.sort_unstable_by_key(|(profile, _)| *profile);
+    Fingerprint::of_value(&(asked, &*files))
+}
+
+pub(super) fn trace<'c>(
+    holder: String,
+    digest: Fingerprint,
+    certificates: impl Iterator<Item = &'c Certificate>,
+) -> Trace {
+    let mut trace = Trace { holder, digest, not_before: i64::MIN, not_after: i64::MAX };
+    for certificate in certificates {
+        trace.not_before = trace.not_before.max(certificate.not_before.unix_timestamp());
+        trace.not_after = trace.not_after.min(certificate.not_after.unix_timestamp());
+    }
+    trace
+}
+
+pub(super) fn holder(profile: Profile, host: Option<&HostName>) -> String {
+    // Not the path itself: the directory may be moved.
+    let folder = Layout::new("".into()).holder_folder(profile, host);
+    folder.strip_prefix("pki").unwrap_or(&folder).display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use time::macros::datetime;
+
+    #[test]
+    fn a_trace_vouches_for_as_long_as_the_certificates_last() {
+        let (now, digest) = (datetime!(2026-11-23 12:00 UTC), Fingerprint::of(b"a"));
+        let (from, until) = (now.unix_timestamp() - 300, now.unix_timestamp() + 86_400);
+        let traces = Traces(HashMap::from([(digest, (from, until))]));
+        assert!(traces.vouch_for(digest, now, now));
+        assert!(traces.vouch_for(digest, now, now + Duration::hours(23)));
+        assert!(!traces.vouch_for(digest, now, now + Duration::days(1)));
+        assert!(!traces.vouch_for(digest, now - Duration::minutes(6), now));
+        assert!(!traces.vouch_for(Fingerprint::of(b"b"), now, now));
+    }
+}

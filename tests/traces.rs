@@ -1,0 +1,183 @@
+//! What is remembered of files that were good: it spares reading them, hides no change, and is no proof.
+
+use std::fs;
+use std::os::unix::fs::FileExt;
+use std::time::Duration;
+
+use clusterctl::store::ledger::Ledger;
+use clusterctl::store::traces::Trace;
+
+use crate::support::{CLUSTER, Lab, good_tool};
+
+const KEY: &str = "pki/nodes/on/kubelet-server.key";
+
+fn traces(lab: &Lab) -> usize {
+    let ledger = lab.path("pki/ledger.sqlite3").display().to_string();
+    good_tool("sqlite3", &[&ledger, "select count(*) from traces"]).trim().parse().expect("a number")
+}
+
+/// Everything issued by processes of their own, under the real clock.
+fn issued_today() -> Lab {
+    let lab = Lab::with(CLUSTER);
+    for args in [["init-ca", "--plaintext-ca-key"], ["issue-master", "--all"], ["issue-node", "--all"]] {
+        let ran = lab.process(&args).output().expect("it runs");
+        assert!(ran.status.success(), "{args:?}: {}", String::from_utf8_lossy(&ran.stderr));
+    }
+    lab
+}
+
+/// Another byte in the key's base64, in place: the file keeps its inode, its size, and the times that a person can set.
+fn damage(lab: &Lab, file: &str) {
+    let path = lab.path(file);
+    let modified = fs::metadata(&path).and_then(|metadata| metadata.modified()).expect("a file");
+    // The kernel's clock ticks every few milliseconds.
+    std::thread::sleep(Duration::from_millis(20));
+    let bytes = fs::read(&path).expect("a file");
+    let file = fs::OpenOptions::new().write(true).open(&path).expect("writable");
+    let at = bytes.iter().position(|byte| *byte == b'\n').expect("a line") + 70;
+    let other = if bytes[at] == b'A' { b'B' } else { b'A' };
+    file.write_all_at(&[other], at as u64).expect("written");
+    file.set_modified(modified).expect("set back");
+}
+
+#[test]
+fn what_was_issued_is_remembered_and_not_read_again() {
+    let lab = issued_today();
+    assert_eq!(traces(&lab), 6, "three nodes, two masters, the verifier");
+    let opened = |lab: &Lab| {
+        let trace = lab.path("trace").display().to_string();
+        let dir = lab.dir().display().to_string();
+        good_tool(
+            "strace",
+            &[
+                "-f",
+                "-o",
+                &trace,
+                "-e",
+                "trace=open,openat",
+                env!("CARGO_BIN_EXE_clusterctl"),
+                "--dir",
+                &dir,
+                "issue-node",
+                "--all",
+            ],
+        );
+        lab.read("trace").lines().filter(|line| line.contains("kubelet-")).count()
+    };
+    assert_eq!(opened(&lab), 0, "nothing changed: no credential is opened");
+    damage(&lab, KEY);
+    let plan = lab.process(&["issue-node", "--all", "--dry-run"]).output().expect("it runs");
+    let told = String::from_utf8_lossy(&plan.stdout).into_owned();
+    assert!(told.starts_with("issue on kubelet-server: ") && told.lines().count() == 1, "{told}");
+}
+
+#[test]
+fn a_change_that_keeps_size_and_time_is_seen() {
+    let lab = Lab::issued();
+    damage(&lab, KEY);
+    let plan = lab.good(&["issue-node", "--all", "--dry-run"]);
+    assert!(plan.out.starts_with("issue on kubelet-server: ") && plan.out.lines().count() == 1, "{plan}");
+    let ran = lab.run(&["bundle", "on"]);
+    assert_eq!(ran.status, 3, "{ran}");
+    lab.good(&["issue-node", "--all"]);
+    lab.good(&["bundle", "on"]);
+}
+
+#[test]
+fn what_is_gone_renamed_swapped_or_too_old_is_seen() {
+    let mut lab = Lab::issued();
+    let plan = |lab: &Lab, args: &[&str]| lab.good(&[&["issue-node", "--all", "--dry-run"], args].concat()).out;
+    fs::remove_file(lab.path("pki/nodes/on/kubelet-client.crt")).expect("removed");
+    assert_eq!(plan(&lab, &[]).lines().count(), 1);
+    lab.good(&["issue-node", "--all"]);
+    let (a, b) = (lab.path("pki/nodes/on"), lab.path("pki/nodes/worker-b1"));
+    fs::rename(&a, lab.path("c"))
+        .and_then(|()| fs::rename(&b, &a))
+        .and_then(|()| fs::rename(lab.path("c"), &b))
+        .expect("swapped");
+    assert_eq!(plan(&lab, &[]).lines().count(), 4, "each has the other's");
+    lab.good(&["issue-node", "--all"]);
+    assert_eq!(plan(&lab, &[]), "");
+    assert_eq!(plan(&lab, &["--renew-within", "360d"]), "");
+    assert_eq!(plan(&lab, &["--renew-within", "366d"]).lines().count(), 6);
+    assert_eq!(plan(&lab, &["--reissue"]).lines().count(), 6);
+    lab.now += time::Duration::days(366);
+    assert_eq!(plan(&lab, &[]).lines().count(), 6, "expired");
+}
+
+#[test]
+fn a_revocation_is_seen() {
+    let lab = Lab::issued();
+    assert_eq!(lab.good(&["issue-node", "--all", "--dry-run"]).out, "");
+    lab.good(&["revoke", "on", "--reason", "keyCompromise", "--yes"]);
+    let plan = lab.good(&["issue-node", "--all", "--dry-run"]);
+    assert!(plan.out.lines().count() == 2 && plan.out.contains("issue on kubelet-client: "), "{plan}");
+}
+
+#[test]
+fn a_trace_lets_no_damaged_file_into_a_bundle_and_proves_nothing_to_verify() {
+    let lab = Lab::issued();
+    damage(&lab, KEY);
+    // As if the disk had changed a byte behind the kernel's back: what is remembered is made to vouch for the damaged file.
+    vouch_for_what_is_there(&lab);
+    assert_eq!(lab.good(&["issue-node", "--all", "--dry-run"]).out, "", "the trace vouches, and nobody reads");
+    let ran = lab.run(&["bundle", "--all"]);
+    assert_eq!(ran.status, 3, "{ran}");
+    assert!(ran.err.starts_with("error: the kubelet-server credential of on is not good: "), "{ran}");
+    assert!(!lab.path("bundles/on.tar.gz").exists());
+    let ran = lab.run(&["verify", "--offline"]);
+    assert!(ran.status == 1 && ran.out.contains("kubelet-server.key"), "{ran}");
+}
+
+/// Remembers the files of the node `on` as they lie there, whatever is in them.
+fn vouch_for_what_is_there(lab: &Lab) {
+    use clusterctl::cluster::profile::RootKind;
+    use clusterctl::pki::roots::Roots;
+    use clusterctl::store::layout::Layout;
+    use clusterctl::store::traces::{Terms, look};
+    let layout = Layout::new(lab.dir().to_owned());
+    let cluster = clusterctl::cluster_file::read(lab.read("cluster.yaml").as_bytes()).expect("a good file");
+    let root = |kind| clusterctl::store::roots::certificate(&layout, kind).expect("a root");
+    let roots =
+        Roots { cluster: root(RootKind::Cluster), etcd: root(RootKind::Etcd), front_proxy: root(RootKind::FrontProxy) };
+    let mut ledger = Ledger::open(&layout.ledger()).expect("a ledger");
+    let terms = Terms::new(cluster.keys, &roots, &ledger).expect("terms");
+    let leaves = cluster.node_leaves(cluster.node("on").expect("a node"));
+    let sight = look(&layout, &leaves, terms.asked(&leaves), lab.now).expect("files");
+    let trace = Trace { holder: "nodes/on".into(), digest: sight.digest, not_before: 0, not_after: i64::MAX };
+    ledger.remember(&[trace]).expect("remembered");
+}
+
+#[test]
+fn a_copy_of_the_directory_is_looked_at_once_and_then_remembered() {
+    let lab = issued_today();
+    let before = traces(&lab);
+    for folder in ["on", "worker-b1", "worker-a1.fra1.example.net"] {
+        let (from, to) = (lab.path("pki/nodes").join(folder), lab.path("copy"));
+        good_tool("cp", &["-a", &from.display().to_string(), &to.display().to_string()]);
+        fs::remove_dir_all(&from).and_then(|()| fs::rename(&to, &from)).expect("put in its place");
+    }
+    // What changed only just now is not remembered yet.
+    std::thread::sleep(Duration::from_millis(2_200));
+    let run = || lab.process(&["-v", "issue-node", "--all"]).output().expect("it runs");
+    let digests = || {
+        let ledger = lab.path("pki/ledger.sqlite3").display().to_string();
+        good_tool("sqlite3", &[&ledger, "select holder, hex(digest) from traces order by 1"])
+    };
+    let (old, first) = (digests(), run());
+    assert!(String::from_utf8_lossy(&first.stderr).contains("nothing to do: 6 certificates good"), "{first:?}");
+    let new = digests();
+    assert_ne!(new, old);
+    assert_eq!(traces(&lab), before);
+    assert!(run().status.success());
+    assert_eq!(digests(), new);
+}
+
+#[test]
+fn a_ledger_of_an_older_format_is_brought_up_to_date() {
+    let lab = Lab::issued();
+    let ledger = lab.path("pki/ledger.sqlite3").display().to_string();
+    good_tool("sqlite3", &[&ledger, "drop table traces; pragma user_version = 2"]);
+    assert!(lab.good(&["issue-node", "--all"]).err.contains("nothing to do: 6 certificates good"));
+    assert_eq!(good_tool("sqlite3", &[&ledger, "pragma user_version"]).trim(), "3");
+}
