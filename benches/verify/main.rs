@@ -26,6 +26,8 @@ fn main() {
         ["dial", dir, timeout, ..] => {
             return dialling::dial(Path::new(dir), Duration::from_secs(timeout.parse().expect("seconds")));
         }
+        // One round alone: `-- memory 20000`.
+        ["memory", nodes, ..] => return memory(nodes.parse().expect("a number")),
         ["bare", dir, count, ..] => return bare::shake(Path::new(dir), count.parse().expect("a number")),
         _ => {}
     }
