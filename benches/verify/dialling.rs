@@ -10,7 +10,7 @@ use clusterctl::cluster_file;
 use clusterctl::store::layout::Layout;
 use clusterctl::store::{credentials, roots};
 use clusterctl::verify::checks::{Clock, judge};
-use clusterctl::verify::finding::Status;
+use clusterctl::verify::finding::{Finding, Status};
 use clusterctl::verify::observation::Observations;
 use clusterctl::verify::options::Options;
 use clusterctl::verify::probe;
@@ -29,11 +29,15 @@ pub(crate) fn dial(dir: &Path, timeout: Duration) {
     let findings = judge(&target, &seen, Clock { now, expires_within: time::Duration::days(30) });
     let judging = began.elapsed().as_secs_f64();
     let failed = findings.iter().filter(|finding| finding.status == Status::Fail).count();
-    let open = findings
-        .iter()
-        .filter(|finding| finding.id.to_string() == "node.connect" && finding.status == Status::Pass)
-        .count();
-    println!("handshakes {}\nseconds {took}\njudging {judging}\nfailed {failed}\nopen {open}", handshakes(&seen));
+    let connects = |status| {
+        let of = |finding: &&Finding| finding.id.to_string() == "node.connect" && finding.status == status;
+        findings.iter().filter(of).count()
+    };
+    let (open, silent) = (connects(Status::Pass), connects(Status::Fail));
+    println!(
+        "handshakes {}\nseconds {took}\njudging {judging}\nfailed {failed}\nopen {open}\nsilent {silent}",
+        handshakes(&seen)
+    );
 }
 
 /// The directory's cluster file.
