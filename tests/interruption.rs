@@ -2,6 +2,7 @@
 //! ledger knows all of it, and the same command finishes the work.
 
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -145,7 +146,8 @@ fn killed_at_random_moments_in_a_row_it_tears_nothing_and_issues_nothing_twice()
     );
     whole_and_good(&lab, nodes, "in the end");
     assert!(partial > 0, "no kill came between the first batch and the last; the test proves nothing");
-    println!("{kills} kills at {nodes} nodes, {partial} of them in the middle; whole and good after each");
+    let told = format!("{kills} kills at {nodes} nodes, {partial} of them in the middle; whole and good after each\n");
+    std::io::stdout().write_all(told.as_bytes()).expect("told");
 }
 
 #[test]

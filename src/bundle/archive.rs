@@ -157,18 +157,18 @@ impl Packer {
         let mut builder = tar::Builder::new(tar);
         let installer = append_all(&mut builder, folder, &bundle.files).and_then(|at| builder.finish().map(|()| at));
         drop(builder);
-        self.zip(installer.expect("memory can be written to, and every path in a bundle is plain"))
+        self.compressed(installer.expect("memory can be written to, and every path in a bundle is plain"))
     }
 
-    /// Bytes of any kind, compressed.
+    /// Any bytes, compressed alike.
     pub(super) fn gzip(&mut self, bytes: &[u8]) -> Zeroizing<Vec<u8>> {
         emptied(&mut self.tar, bytes.len()).extend_from_slice(bytes);
-        self.zip(0..0)
+        self.compressed(0..0)
     }
 
     /// RFC 1952, with a header that says nothing but what is inside. What lies before, in and behind `installer` is deflated
     /// each for itself, so that the installer's part is the same in every archive and need not be made again.
-    fn zip(&mut self, installer: Range<usize>) -> Zeroizing<Vec<u8>> {
+    fn compressed(&mut self, installer: Range<usize>) -> Zeroizing<Vec<u8>> {
         let Self { compressor, tar, out, installer: known } = self;
         // Room for what deflate cannot shrink.
         let out = emptied(out, tar.len() + tar.len() / 8 + 256);

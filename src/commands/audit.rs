@@ -307,14 +307,16 @@ impl Audit<'_> {
             let master = masters.get(*name).map(|host| self.cluster.master_leaves(host));
             let node = nodes.get(*name).map(|host| self.cluster.node_leaves(host));
             let today = self.today(master.into_iter().chain(node).flatten());
-            let brief = |finding: Finding| match finding.status {
-                Status::Pass if self.only_what_is_wrong => {
-                    Finding::new(CheckId::TRUST_MATCH, place, name.as_str(), Status::Pass)
+            let finding = |form: &Format| {
+                let finding = self.bundle(name.as_str(), place, *form, &place_of(form), &today);
+                match finding.status {
+                    Status::Pass if self.only_what_is_wrong => {
+                        Finding::new(CheckId::TRUST_MATCH, place, name.as_str(), Status::Pass)
+                    }
+                    _ => finding,
                 }
-                _ => finding,
             };
-            let one = |form: &Format| brief(self.bundle(name.as_str(), place, *form, &place_of(form), &today));
-            forms.iter().map(one).collect()
+            forms.iter().map(finding).collect()
         };
         self.cluster.host_names().par_iter().flat_map_iter(look).collect()
     }

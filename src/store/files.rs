@@ -60,6 +60,14 @@ pub fn mode(path: &Path) -> Result<u32, StoreError> {
     Ok(metadata.permissions().mode() & 0o7777)
 }
 
+/// A file's length in bytes.
+///
+/// # Errors
+/// What the system says.
+pub fn size(path: &Path) -> Result<u64, StoreError> {
+    fs::metadata(path).map(|facts| facts.len()).map_err(|error| StoreError::io("read", path, &error))
+}
+
 /// What tells a file from any other, and from itself after a change: nobody but the kernel, or whoever may set the clock, sets
 /// the time of its last change (ctime).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -86,14 +94,6 @@ impl Identity {
 /// The identity of the file at `path`; `None` when it cannot be looked at.
 pub(super) fn identity(path: &Path) -> Option<Identity> {
     fs::metadata(path).ok().map(|metadata| Identity::of(&metadata))
-}
-
-/// A file's length in bytes.
-///
-/// # Errors
-/// What the system says.
-pub fn size(path: &Path) -> Result<u64, StoreError> {
-    fs::metadata(path).map(|facts| facts.len()).map_err(|error| StoreError::io("read", path, &error))
 }
 
 /// The names in a folder, sorted, without what is hidden; empty when there is no such folder.
