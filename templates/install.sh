@@ -453,7 +453,9 @@ PENDING
     case "$roles" in
     *'"master"'*)
         say "Next, where systemd runs the control plane:"
-        say "  systemctl daemon-reload && systemctl restart etcd kube-apiserver kube-controller-manager kube-scheduler"
+        say "  systemctl daemon-reload && systemctl enable etcd kube-apiserver kube-controller-manager kube-scheduler &&"
+        say "  systemctl restart --no-block etcd kube-apiserver kube-controller-manager kube-scheduler"
+        say "The first time, do it on all masters within a minute: etcd is ready when most of its members are."
         say "Where a kubelet runs it from etc/kubernetes/manifests, it sees new manifests by itself."
         ;;
     esac

@@ -106,6 +106,7 @@ fn the_api_server_is_told_of_everybodys_trust() {
             "--anonymous-auth=false",
             "--authorization-config=/etc/kubernetes/clusterctl/authorization.yaml",
             "--enable-admission-plugins=NodeRestriction",
+            "--allow-privileged=true",
         ]
     );
     let second = site.flags("master-2", "apiserver");
@@ -251,6 +252,9 @@ fn systemd_reads_every_drop_in() {
         let drop_in = site.text("master-1", &format!("etc/systemd/system/{program}.service.d/10-clusterctl.conf"));
         let file = format!("EnvironmentFile=/etc/kubernetes/clusterctl/{short}.env\n");
         assert!(drop_in.contains(&file), "{drop_in}");
+        // What Debian's unit gives etcd as variables it would refuse beside our flags.
+        let reset = drop_in.contains("\nEnvironment=\nEnvironmentFile=\nEnvironmentFile=");
+        assert_eq!(reset, program == "etcd", "{drop_in}");
         let starts = format!("ExecStart={program} ");
         assert!(drop_in.contains(&starts), "{drop_in}");
         std::fs::write(drop_ins.join("10-clusterctl.conf"), drop_in.replace(&starts, "ExecStart=true ")).expect("it");

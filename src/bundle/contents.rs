@@ -35,7 +35,7 @@ pub struct Bundle {
 
 impl Bundle {
     /// Lists `files` in `manifest`, and adds the manifest and its checksum to them.
-    pub(super) fn sealed(mut manifest: Manifest, mut files: Vec<BundleFile>) -> Self {
+    pub(super) fn with_manifest(mut manifest: Manifest, mut files: Vec<BundleFile>) -> Self {
         files.sort_by(|a, b| a.path.cmp(&b.path));
         let listed = |file: &BundleFile| ManifestFile {
             path: file.path.clone(),

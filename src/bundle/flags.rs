@@ -104,6 +104,8 @@ fn apiserver(cluster: &Cluster, master: &Host, file: &dyn Fn(&str) -> String) ->
         "--anonymous-auth=false".to_owned(),
         format!("--authorization-config={}", file("authorization")),
         "--enable-admission-plugins=NodeRestriction".to_owned(),
+        // Without it no network add-on starts; who may run such pods is Pod Security's question (kubeadm sets it, too).
+        "--allow-privileged=true".to_owned(),
     ]);
     flags
 }

@@ -198,7 +198,7 @@ impl Templates {
             }
         }
         let files = files.into_iter().map(|(path, bytes)| BundleFile { mode: places::mode_of(&path), path, bytes });
-        Ok(sealed(input, &credentials, files.collect()))
+        Ok(with_manifest(input, &credentials, files.collect()))
     }
 
     /// Merges what the cluster file says over what the template made, and looks whether trust is still there.
@@ -250,7 +250,7 @@ fn failed(template: &str, source: &str, error: &Error) -> TemplateError {
 }
 
 /// Adds the manifest and its checksum.
-fn sealed(input: &BundleInput<'_>, credentials: &[&Held], files: Vec<BundleFile>) -> Bundle {
+fn with_manifest(input: &BundleInput<'_>, credentials: &[&Held], files: Vec<BundleFile>) -> Bundle {
     let certificates = || credentials.iter().map(|held| &held.credential.certificate).chain([&input.roots.cluster]);
     let account = credentials.iter().find(|c| c.profile == Profile::KubeletClient);
     let account = account.or_else(|| credentials.iter().find(|c| c.profile == Profile::ApiserverKubeletClient));
@@ -266,7 +266,7 @@ fn sealed(input: &BundleInput<'_>, credentials: &[&Held], files: Vec<BundleFile>
         generation: input.generation,
         files: Vec::new(),
     };
-    Bundle::sealed(manifest, files)
+    Bundle::with_manifest(manifest, files)
 }
 
 /// What a template can print. No key is among it, so that none can end up in a file by mistake.

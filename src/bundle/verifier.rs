@@ -81,5 +81,5 @@ pub fn render(input: VerifierInput<'_>) -> Result<Bundle, InputError> {
         generation: input.generation,
         files: Vec::new(),
     };
-    Ok(Bundle::sealed(manifest, files))
+    Ok(Bundle::with_manifest(manifest, files))
 }

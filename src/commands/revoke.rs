@@ -291,7 +291,8 @@ fn tell(args: &RevokeArgs, plan: &Plan, context: &mut Context<'_>) {
         );
     }
     if plan.lists.contains(&RootKind::Etcd) {
-        context.screen.step("etcd heeds the list that its --client-crl-file names, at the next connection.");
+        context.screen.step("etcd heeds the list that its --client-crl-file names, at the next connection; no bundle brings it or that flag: copy \
+             pki/etcd/crl.pem to every master, and give etcd --client-crl-file and --peer-crl-file.");
     }
     if profiles().any(|profile| profile == Profile::BreakGlass.policy().name) {
         context.screen.warn(

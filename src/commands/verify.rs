@@ -21,7 +21,7 @@ use crate::store::error::StoreError;
 use crate::store::files;
 use crate::store::ledger::Ledger;
 use crate::store::roots;
-use crate::verify::checks::{Clock, trust_anchor};
+use crate::verify::checks::{Clock, Detail, trust_anchor};
 use crate::verify::finding::{Aspect, CheckId, Finding, Severity, Status, Strictness, Verdict};
 use crate::verify::options::{DEFAULT_CONCURRENCY, Options, PinError};
 use crate::verify::probe;
@@ -169,7 +169,7 @@ pub fn run(args: &VerifyArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
 /// Looks, on the wire or in the directory, and judges.
 fn live(args: &VerifyArgs, context: &mut Context<'_>) -> anyhow::Result<Report> {
     if args.offline {
-        let only_what_is_wrong = args.output == ReportFormat::Human && !context.screen.verbose();
+        let only_what_is_wrong = args.detail(context) == Detail::WhatIsWrong;
         let (target, findings) = offline(only_what_is_wrong, context)?;
         return Ok(Report::new(&target, findings, args.strictness(), context.now, (context.clock)()));
     }
@@ -177,6 +177,14 @@ fn live(args: &VerifyArgs, context: &mut Context<'_>) -> anyhow::Result<Report> 
 }
 
 impl VerifyArgs {
+    /// A person who did not ask for more is told of what is wrong alone.
+    fn detail(&self, context: &Context<'_>) -> Detail {
+        match self.output == ReportFormat::Human && !context.screen.verbose() {
+            true => Detail::WhatIsWrong,
+            false => Detail::Everything,
+        }
+    }
+
     fn strictness(&self) -> Strictness {
         Strictness { allow_skipped: self.allow_skipped, fail_on_warn: self.fail_on == Some(FailOn::Warn) }
     }
@@ -269,6 +277,8 @@ fn online(args: &VerifyArgs, aim: Aim, context: &mut Context<'_>) -> anyhow::Res
     let expires_within = args.expires_within().unwrap_or(time::Duration::days(EXPIRES_WITHIN));
     let clock = Clock { now: context.now, expires_within };
     let recording = Recording::new(&target, aim.findings, seen, clock, args.strictness(), (context.clock)());
+    // The credentials are not needed any more.
+    drop(target);
     // Written before it is judged, so that a judge that stumbles leaves what it stumbled over.
     if let Some(path) = &record {
         let unwritten = |error: RecordingError| {
@@ -278,7 +288,7 @@ fn online(args: &VerifyArgs, aim: Aim, context: &mut Context<'_>) -> anyhow::Res
         files::write_new(path, &recording.to_bytes().map_err(unwritten)?, files::PRIVATE)?;
         context.screen.step(format_args!("recorded in {}", path.display()));
     }
-    Ok(recording.report())
+    Ok(recording.report_in(args.detail(context)))
 }
 
 /// Refuses a recording's place before anybody is dialled.
@@ -324,7 +334,7 @@ fn replay(args: &VerifyArgs, given: &Path, context: &mut Context<'_>) -> anyhow:
     if let Some(what) = args.fail_on {
         recording.strictness.fail_on_warn = what == FailOn::Warn;
     }
-    Ok(recording.report())
+    Ok(recording.report_in(args.detail(context)))
 }
 
 fn offline(only_what_is_wrong: bool, context: &mut Context<'_>) -> anyhow::Result<(Target, Vec<Finding>)> {

@@ -6,13 +6,15 @@ use crate::pki::fingerprint::Fingerprint;
 /// An expression has at most this many code points (cel-go `parser/options.go`, `expressionSizeCodePointLimit`). Kubernetes
 /// does not change that. Its other limit, a cost of 1,000,000 for one evaluation (`apiserver/pkg/apis/cel`,
 /// `PerCallLimit`), is far away: looking into a list costs one for each of its items.
-pub const MAX_EXPRESSION: usize = 100_000;
+const MAX_EXPRESSION: usize = 100_000;
 /// How many certificates one rule names: each takes 78 code points, and something stands around them.
 pub const IN_A_RULE: usize = 1_200;
 /// How many rules there may be. Kubernetes has no limit; each costs every request one evaluation.
 const MAX_RULES: usize = 64;
 /// How many revoked certificates the API servers can be told of at once.
 pub const MAX: usize = IN_A_RULE * MAX_RULES;
+
+const _: () = assert!(IN_A_RULE * 78 + 1_500 < MAX_EXPRESSION, "a full rule is one that API servers take");
 
 /// Revoked certificates that Kubernetes is to deny, each once, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -317,14 +317,6 @@ impl Staged {
         self.add(path, bytes, mode).map(|_| ())
     }
 
-    /// Adds an empty folder, for files whose names begin with it.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn add_folder(&self, name: &str) -> Result<(), StoreError> {
-        create_folder(&self.unfinished.join(name))
-    }
-
     /// Takes over every file of the folder that it is to replace, but those that were added and those that are `replaced`: what
     /// a person laid there is nobody's to lose.
     ///

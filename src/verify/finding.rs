@@ -284,6 +284,12 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// Keeps which check it is, of which host and whose call, and how it ended.
+    pub(super) fn forget_the_words(&mut self) {
+        let (host, caller) = (std::mem::take(&mut self.host), self.caller.take());
+        *self = Self { host, caller, severity: self.severity, ..Self::new(self.id, self.place, "", self.status) };
+    }
+
     /// A finding with the catalogue's severity; the rest is filled in with the methods below.
     #[must_use]
     pub fn new(id: CheckId, place: Place, host: &str, status: Status) -> Self {

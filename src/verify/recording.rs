@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
-use super::checks::{Clock, judge};
+use super::checks::{Clock, Detail, judge_in};
 use super::facts::{Facts, PeerFacts, name};
 use super::finding::{Finding, Strictness};
 use super::observation::{Answer, Caller, MAX_CHAIN, Observations, Outcome, PeerSeen, Request};
@@ -121,9 +121,15 @@ impl Recording {
     /// Judges it. The same recording is always judged the same.
     #[must_use]
     pub fn report(&self) -> Report {
+        self.report_in(Detail::Everything)
+    }
+
+    /// The report, with no more of what passes than `detail` says.
+    #[must_use]
+    pub fn report_in(&self, detail: Detail) -> Report {
         let target = self.target.to_target();
         let mut findings = self.before.clone();
-        findings.extend(judge(&target, &self.seen, self.clock));
+        findings.extend(judge_in(detail, &target, &self.seen, self.clock));
         Report::new(&target, findings, self.strictness, self.clock.now, self.finished)
     }
 

@@ -215,24 +215,26 @@ fn addresses(node: &Peer, listed: &ListedNode) -> Judgement {
     let all = of(&["InternalIP", "ExternalIP", "InternalDNS", "ExternalDNS", "Hostname"]);
     let internal = of(&["InternalIP"]);
     let text = |addresses: &[&Address]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    // A kubelet reports one address of each family (--node-ip); others that the file has are for other ways.
+    let first = |v4| node.addresses.iter().find(move |address| address.ip().is_some_and(|ip| ip.is_ipv4() == v4));
     let missing: Vec<&Address> =
-        node.addresses.iter().filter(|address| address.ip().is_some() && !all.contains(address)).collect();
+        [first(true), first(false)].into_iter().flatten().filter(|a| !all.contains(a)).collect();
     let extra: Vec<&Address> = internal.iter().filter(|address| !node.addresses.contains(address)).collect();
-    // A node that the cluster file knows by names alone reports addresses that the file cannot have.
-    let by_name_alone = node.addresses.iter().all(|address| address.ip().is_none());
     let mut wrong = Vec::new();
     if !missing.is_empty() {
         wrong.push(format!("the API server does not know {}", text(&missing)));
     }
-    if !extra.is_empty() && !by_name_alone {
+    if !extra.is_empty() {
         wrong.push(format!("it dials {}, which the cluster file does not have", text(&extra)));
     }
     if wrong.is_empty() {
         let known: Vec<&Address> = all.iter().collect();
         return Judgement::new(Status::Pass, text(&known));
     }
-    Judgement::new(Status::Warn, wrong.join("; "))
-        .hint("correct the cluster file, or the kubelet's --node-ip; masters dial what the API server knows")
+    Judgement::new(Status::Warn, wrong.join("; ")).hint(
+        "correct the cluster file, or the kubelet's --node-ip; masters dial the InternalIP that the API server knows, \
+               and the certificate has to name it",
+    )
 }
 
 #[cfg(test)]

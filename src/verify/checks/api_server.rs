@@ -55,6 +55,9 @@ impl Bench<'_> {
     }
 }
 
+/// In the words of `authorization.yaml`, which an API server repeats.
+const REVOKED: &str = "clusterctl: this certificate was revoked";
+
 /// What became of the verifier's list of nodes.
 fn verifiers_call(exchange: &Exchange, proven: Result<(), String>) -> Positive {
     match (&exchange.outcome, proven) {
@@ -137,6 +140,12 @@ fn api_caller(
             404 => {
                 let hint = "SelfSubjectReview is there from Kubernetes 1.28; nothing follows from this answer";
                 (vec![caller.hint(hint), whoami], Positive::Answered)
+            }
+            // What our authorizers deny with (authorization.yaml): an error, and so a 500 that says why.
+            500 if answer.body.contains(REVOKED) => {
+                caller.status = Status::Fail;
+                let hint = "the node shows a certificate that was revoked: clusterctl issue-node, then install its bundle anew";
+                (vec![caller.hint(hint), whoami], Positive::Failed)
             }
             _ => (vec![caller, whoami], at_least_answered(answer)),
         },

@@ -26,9 +26,24 @@ pub struct Clock {
     pub expires_within: Duration,
 }
 
+/// How much is kept of what passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// All of it: for those who read every line.
+    Everything,
+    /// That it passed, and where: of a large fleet, the words for it would be most of what a run takes.
+    WhatIsWrong,
+}
+
 /// Judges everything that was seen. The order is the target's, and within a host the catalogue's.
 #[must_use]
 pub fn judge(target: &Target, seen: &Observations, clock: Clock) -> Vec<Finding> {
+    judge_in(Detail::Everything, target, seen, clock)
+}
+
+/// Judges as [`judge`], and keeps no more than `detail` says.
+#[must_use]
+pub fn judge_in(detail: Detail, target: &Target, seen: &Observations, clock: Clock) -> Vec<Finding> {
     let mut findings = trust_anchor(target, clock.now);
     let nodes = target.nodes.iter().map(|node| (node.name.as_str(), node)).collect();
     let (parsed, trusted, lists) = (HashMap::new(), HashMap::new(), Lists::of(target));
@@ -48,6 +63,9 @@ pub fn judge(target: &Target, seen: &Observations, clock: Clock) -> Vec<Finding>
         bench.peer(peer, seen, &mut findings);
         let missing = bench.missing(peer, place, &findings[before..]);
         findings.extend(missing);
+        if detail == Detail::WhatIsWrong {
+            findings[before..].iter_mut().filter(|f| f.status == Status::Pass).for_each(Finding::forget_the_words);
+        }
     }
     findings
 }

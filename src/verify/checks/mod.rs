@@ -14,4 +14,4 @@ mod refusal;
 mod spot;
 
 pub use anchor::trust_anchor;
-pub use judge::{Clock, judge};
+pub use judge::{Clock, Detail, judge, judge_in};
