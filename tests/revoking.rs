@@ -268,6 +268,92 @@ fn an_interrupted_revocation_is_completed_by_the_same_command() {
 }
 
 #[test]
+fn a_ledger_from_a_backup_takes_no_revocation_back() {
+    let lab = issued();
+    lab.good(&["verify", "--offline"]);
+    let (ledger, backup) = (lab.path("pki/ledger.sqlite3"), lab.path("backup.sqlite3"));
+    std::fs::copy(&ledger, &backup).expect("copied");
+    assert_eq!(revoke(&lab, &["worker-b1", "--yes", "--reason", "keyCompromise"]).status, 0);
+    let lost = [serial(&lab, CLIENT), serial(&lab, SERVER)];
+    std::fs::copy(&backup, &ledger).expect("copied");
+    let offline = lab.run(&["verify", "--offline"]);
+    assert_eq!(offline.status, 1, "{offline}");
+    let words = offline.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("it names 2 certificates that the ledger takes for good"), "{offline}");
+    assert!(words.contains("clusterctl revoke --renew"), "{offline}");
+    // Whatever is revoked next keeps what was.
+    let ran = revoke(&lab, &["on", "--yes"]);
+    assert_eq!(ran.status, 0, "{ran}");
+    assert!(ran.err.contains("that 2 certificates of worker-b1 were revoked; it learnt it from the lists"), "{ran}");
+    let list = || text(&openssl(&lab, &["crl", "-in", "pki/crl.pem", "-CAfile", "pki/ca.crt", "-noout", "-text"]));
+    let shown = list();
+    assert!(lost.iter().all(|serial| shown.contains(serial)) && shown.contains(&serial(&lab, NEIGHBOUR)), "{shown}");
+    assert!(shown.contains("Key Compromise"), "{shown}");
+    assert!(denies(&lab, CLIENT) && denies(&lab, NEIGHBOUR));
+    let offline = lab.run(&["verify", "--offline"]);
+    assert!(offline.out.contains("it was revoked at 2026-11-23T12:00:00Z (keyCompromise)"), "{offline}");
+    assert!(!offline.out.contains("ledger takes for good"), "{offline}");
+    // The very host that was forgotten, and its own command.
+    std::fs::copy(&backup, &ledger).expect("copied");
+    let ran = revoke(&lab, &["worker-b1", "--yes"]);
+    assert_eq!(ran.status, 0, "{ran}");
+    assert!(list().contains("Key Compromise") && denies(&lab, CLIENT) && denies(&lab, NEIGHBOUR));
+    assert_eq!(revoke(&lab, &["worker-b1", "--yes"]).status, 3);
+}
+
+#[test]
+fn what_the_ledger_never_heard_of_stays_in_the_list() {
+    let lab = issued();
+    let (ledger, backup) = (lab.path("pki/ledger.sqlite3"), lab.path("backup.sqlite3"));
+    std::fs::copy(&ledger, &backup).expect("copied");
+    lab.good(&["issue-admin", "alice"]);
+    assert_eq!(revoke(&lab, &["alice", "--yes"]).status, 0);
+    let before = text(&openssl(&lab, &["crl", "-in", "pki/crl.pem", "-noout", "-text"]));
+    let number = |shown: &str| shown.split("Serial Number: ").nth(1).expect("one")[..32].to_owned();
+    std::fs::copy(&backup, &ledger).expect("copied");
+    std::fs::remove_dir_all(lab.path("pki/admins")).expect("removed");
+    let offline = lab.run(&["verify", "--offline"]);
+    assert_eq!(offline.status, 0, "a warning: {offline}");
+    let words = offline.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("it names 1 certificate that the ledger never heard of"), "{offline}");
+    let ran = revoke(&lab, &["--renew"]);
+    assert_eq!(ran.status, 0, "{ran}");
+    assert!(ran.err.contains("the lists name 1 certificate that the ledger never heard of"), "{ran}");
+    let after = text(&openssl(&lab, &["crl", "-in", "pki/crl.pem", "-noout", "-text"]));
+    assert_eq!(number(&after), number(&before));
+}
+
+#[test]
+fn lists_that_do_not_say_what_the_ledger_says_are_found_offline() {
+    let mut lab = issued();
+    assert_eq!(revoke(&lab, &["on", "--yes"]).status, 0);
+    lab.good(&["issue-node", "on"]);
+    lab.good(&["verify", "--offline"]);
+    let good = std::fs::read(lab.path("pki/crl.pem")).expect("a list");
+    let says = |lab: &Lab, what: &str| {
+        let offline = lab.run(&["verify", "--offline"]);
+        let words = offline.out.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(offline.status == 1 && words.contains(what), "{what}: {offline}");
+    };
+    assert_eq!(revoke(&lab, &["worker-b1", "--yes"]).status, 0);
+    lab.good(&["issue-node", "worker-b1"]);
+    lab.good(&["verify", "--offline"]);
+    std::fs::write(lab.path("pki/crl.pem"), &good).expect("written");
+    says(&lab, "it lacks 2 certificates that were revoked");
+    std::fs::write(lab.path("pki/crl.pem"), "nothing").expect("written");
+    says(&lab, "store.credential revoked by the cluster CA");
+    std::fs::remove_file(lab.path("pki/crl.pem")).expect("removed");
+    says(&lab, "it is missing, and the ledger has 4 certificates that were revoked");
+    assert_eq!(revoke(&lab, &["--renew"]).status, 0);
+    lab.good(&["verify", "--offline"]);
+    std::fs::copy(lab.path("pki/crl.pem"), lab.path("pki/etcd/crl.pem")).expect("copied");
+    says(&lab, "did not sign it");
+    assert_eq!(revoke(&lab, &["--renew"]).status, 0);
+    lab.now = NOW + Duration::days(91);
+    says(&lab, "it is overdue since 2027-02-21T12:00:00Z");
+}
+
+#[test]
 fn an_older_ledger_is_brought_up_to_date_and_keeps_what_it_knows() {
     let lab = issued();
     let sql = "drop table revocations; drop table revocation_lists; drop index certificates_by_account; pragma user_version=1";

@@ -18,7 +18,7 @@ use crate::store::ledger::Ledger;
 use crate::store::revocations::Issued;
 
 /// How long an ended certificate is still listed: clocks differ.
-const GRACE: Duration = Duration::DAY;
+pub(super) const GRACE: Duration = Duration::DAY;
 
 /// What was revoked and has not ended, or not long ago.
 ///

@@ -1,6 +1,7 @@
 //! `revoke`: what somebody lost, or no longer needs, is worth nothing from now on. The ledger first, then the lists, then the
 //! API servers' rule; interrupted, the same command goes on.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -9,6 +10,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::context::Context;
 use super::issue::unfit;
+use super::lists::{self, Lost};
 use super::passphrase::PassphraseArgs;
 use super::{revocations, templates};
 use crate::cluster::lifetime::Lifetime;
@@ -16,18 +18,18 @@ use crate::cluster::profile::{Profile, RootKind};
 use crate::cluster::similar::nearest;
 use crate::cluster::spec::Cluster;
 use crate::failure::{Exit, Failure};
-use crate::pki::authority::{Authority, Revoked};
+use crate::pki::authority::Authority;
 use crate::pki::certificate::Serial;
-use crate::pki::crl::{self, Crl};
+use crate::pki::crl::Revoked;
 use crate::pki::inspect::stamp;
 use crate::pki::reason::Reason;
 use crate::pki::roots::Roots;
 use crate::store::files::{self, PUBLIC};
 use crate::store::ledger::Ledger;
-use crate::store::revocations::Issued;
+use crate::store::revocations::{Issued, Revocation};
 
-/// No list is longer than this, in bytes.
-const MAX_LIST: u64 = 16 << 20;
+/// No rule is longer than this, in bytes.
+const MAX_RULE: u64 = 16 << 20;
 /// A serial number in fewer digits than this is no serial number of ours.
 const SERIAL_DIGITS: usize = 16;
 
@@ -76,12 +78,15 @@ pub fn run(args: &RevokeArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     for kind in RootKind::ALL {
         files::sweep(&context.layout.root_folder(kind))?;
     }
+    // A ledger from a backup may have forgotten what lists that were signed since then say: nothing is taken back.
+    let lost = lists::lost(&context.layout, &roots, &ledger, context.now)?;
     let plan = match &args.whose {
-        Some(whose) => plan(whose, &cluster, &ledger, &roots, context)?,
+        Some(whose) => plan(whose, &cluster, &ledger, &lost, &roots, context)?,
         None => Plan { fresh: Vec::new(), lists: RootKind::ALL.to_vec() },
     };
     // All that can fail for other reasons than the disk fails before anything is written.
-    let coming = plan.fresh.iter().filter(|issued| issued.issuer == roots.cluster.fingerprint()).count();
+    let coming =
+        plan.fresh.iter().chain(&lost.known).filter(|issued| issued.issuer == roots.cluster.fingerprint()).count();
     let denials = revocations::denials(&ledger, &roots.cluster, context.now)?;
     denials.room_for(coming).map_err(|error| {
         Failure::new(Exit::Refused, "the API servers' rules would not hold them, so nothing was revoked").because(error)
@@ -93,10 +98,12 @@ pub fn run(args: &RevokeArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
         .iter()
         .map(|(kind, root)| Ok((*kind, Authority::open(root, context.now).map_err(|error| unfit(*kind, error))?)))
         .collect::<anyhow::Result<Vec<_>>>()?;
-    let fresh: Vec<_> = plan.fresh.iter().map(|issued| issued.fingerprint).collect();
-    ledger.revoke(&fresh, args.reason, &context.mark())?;
+    let kept = lost.known.iter().filter_map(|issued| Some((issued.fingerprint, issued.revocation.clone()?)));
+    let now = Revocation { reason: args.reason, at: context.now };
+    let fresh = plan.fresh.iter().map(|issued| (issued.fingerprint, now.clone()));
+    ledger.revoke(&kept.chain(fresh).collect::<Vec<_>>(), &context.mark())?;
     for (kind, authority) in &authorities {
-        sign(*kind, authority, args, &mut ledger, context)?;
+        sign(*kind, authority, args, &lost, &mut ledger, context)?;
     }
     let denials = revocations::denials(&ledger, &roots.cluster, context.now)?;
     let path = revocations::write_authorization(&cluster, &denials, &templates, context)?;
@@ -104,6 +111,7 @@ pub fn run(args: &RevokeArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     let what = args.whose.as_deref().unwrap_or("lists");
     ledger.note("revoke", what, &format!("{} certificates, {}", plan.fresh.len(), args.reason), &context.mark())?;
     tell(args, &plan, context);
+    tell_of_lost(&lost, context);
     Ok(Exit::Done)
 }
 
@@ -117,8 +125,22 @@ struct Plan {
 
 /// What a name or a serial number stands for: what of it can be revoked, and the lists that have to say so. A revocation that
 /// was interrupted is completed.
-fn plan(whose: &str, cluster: &Cluster, ledger: &Ledger, roots: &Roots, context: &Context<'_>) -> anyhow::Result<Plan> {
-    let found = find(whose, cluster, ledger)?;
+fn plan(
+    whose: &str,
+    cluster: &Cluster,
+    ledger: &Ledger,
+    lost: &Lost,
+    roots: &Roots,
+    context: &Context<'_>,
+) -> anyhow::Result<Plan> {
+    let mut found = find(whose, cluster, ledger)?;
+    let mut forgot = false;
+    for issued in &mut found {
+        if let Some(kept) = lost.known.iter().find(|kept| kept.fingerprint == issued.fingerprint) {
+            issued.revocation = kept.revocation.clone();
+            forgot = true;
+        }
+    }
     if found.iter().any(Issued::is_root) {
         return Err(Failure::new(Exit::Refused, format!("{whose} is a root, and nobody would ask its own list"))
             .hint("a root that is lost is replaced: make a new cluster directory and install everything from it")
@@ -143,7 +165,7 @@ fn plan(whose: &str, cluster: &Cluster, ledger: &Ledger, roots: &Roots, context:
     }
     let mut lists = kinds(&revoked);
     lists.retain(|kind| !says_it(*kind, &revoked, roots, context));
-    if lists.is_empty() && rule_says_it(&revoked, roots, context) {
+    if lists.is_empty() && !forgot && rule_says_it(&revoked, roots, context) {
         let first = revoked.iter().filter_map(|issued| issued.revocation.as_ref()).map(|r| r.at).min();
         let since = first.map(stamp).unwrap_or_default();
         return Err(refused(format!("{whose} is revoked already, since {since}"))
@@ -184,18 +206,11 @@ fn find(whose: &str, cluster: &Cluster, ledger: &Ledger) -> anyhow::Result<Vec<I
     .into())
 }
 
-/// The list of a root as it lies there, if there is one that can be read.
-fn list_of(kind: RootKind, context: &Context<'_>) -> Option<Crl> {
-    let bytes = files::read(&context.layout.revocation_list(kind), MAX_LIST).ok()?;
-    Crl::from_der(crl::lists(&bytes).ok()?.swap_remove(0)).ok()
-}
-
 /// Whether a root's list is there, is this root's, is not yet due, and names all of these that it signed.
 fn says_it(kind: RootKind, revoked: &[Issued], roots: &Roots, context: &Context<'_>) -> bool {
     let root = roots.of(kind);
-    list_of(kind, context).is_some_and(|list| {
-        list.is_signed_by(root)
-            && list.next_update.is_some_and(|next| next > context.now)
+    lists::present(&context.layout, kind, root).ok().flatten().is_some_and(|list| {
+        list.next_update.is_some_and(|next| next > context.now)
             && revoked.iter().filter(|i| i.issuer == root.fingerprint()).all(|i| list.serials.contains(&i.serial))
     })
 }
@@ -203,7 +218,7 @@ fn says_it(kind: RootKind, revoked: &[Issued], roots: &Roots, context: &Context<
 /// Whether the API servers' rule names all of these that it has to.
 fn rule_says_it(revoked: &[Issued], roots: &Roots, context: &Context<'_>) -> bool {
     let path = context.layout.policy().join(crate::bundle::policy::AUTHORIZATION);
-    let text = files::read(&path, MAX_LIST).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let text = files::read(&path, MAX_RULE).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     text.is_ok_and(|text| {
         revocations::denied(revoked, &roots.cluster).all(|issued| text.contains(&issued.fingerprint.to_string()))
     })
@@ -245,29 +260,55 @@ fn sign(
     kind: RootKind,
     authority: &Authority<'_>,
     args: &RevokeArgs,
+    lost: &Lost,
     ledger: &mut Ledger,
     context: &mut Context<'_>,
 ) -> anyhow::Result<()> {
     let root = authority.root().fingerprint();
     let of_root = revocations::listed(ledger, context.now)?.into_iter().filter(|issued| issued.issuer == root);
+    let strangers = lost.strangers.iter().filter(|(of, _)| *of == kind).map(|(_, entry)| entry.clone());
     let entries: Vec<Revoked> = of_root
         .filter_map(|issued| {
             let revocation = issued.revocation?;
             Some(Revoked { serial: issued.serial, at: revocation.at, reason: revocation.reason })
         })
+        .chain(strangers)
         .collect();
     let next_update = context.now + args.next_update.duration();
     // A ledger from a backup may have forgotten the last numbers; the list that lies there has not.
-    let at_least = list_of(kind, context).and_then(|list| list.number).map_or(1, |number| number.saturating_add(1));
+    let path = context.layout.revocation_list(kind);
+    let present = lists::present(&context.layout, kind, authority.root()).unwrap_or_else(|why| {
+        context.screen.warn(format_args!("{} is replaced by what the ledger knows: {why}", path.display()));
+        None
+    });
+    let at_least = present.and_then(|list| list.number).map_or(1, |number| number.saturating_add(1));
     let number = ledger.next_list(root, at_least, context.now, next_update)?;
     let list = authority.revocation_list(&entries, number, next_update).map_err(|error| {
         Failure::new(Exit::Bug, format!("the revocation list of the {} could not be made", kind.as_str()))
             .because(error)
     })?;
-    let path = context.layout.revocation_list(kind);
     files::replace(&path, list.to_pem().as_bytes(), PUBLIC)?;
     context.screen.answer(path.display());
     Ok(())
+}
+
+/// Says what the lists knew better than the ledger.
+fn tell_of_lost(lost: &Lost, context: &mut Context<'_>) {
+    if !lost.known.is_empty() {
+        let names: BTreeSet<&str> =
+            lost.known.iter().map(|issued| issued.host.as_deref().unwrap_or(&issued.account)).collect();
+        context.screen.warn(format_args!(
+            "the ledger had forgotten, as one from a backup does, that {} of {} were revoked; it learnt it from the lists",
+            lists::count(lost.known.len()),
+            names.into_iter().collect::<Vec<_>>().join(", "),
+        ));
+    }
+    if !lost.strangers.is_empty() {
+        context.screen.warn(format_args!(
+            "the lists name {} that the ledger never heard of: they stay in the lists, and API servers cannot be told of them",
+            lists::count(lost.strangers.len()),
+        ));
+    }
 }
 
 fn tell(args: &RevokeArgs, plan: &Plan, context: &mut Context<'_>) {

@@ -9,8 +9,8 @@ use clap::{Args, ValueEnum};
 
 use super::audit::Audit;
 use super::context::{Context, read_given};
-use super::revocations;
 use super::verify_target::{self, Aim, Elsewhere};
+use super::{lists, revocations};
 use crate::cluster::lifetime::Lifetime;
 use crate::cluster::profile::RootKind;
 use crate::failure::{Exit, Failure};
@@ -364,6 +364,7 @@ fn offline(only_what_is_wrong: bool, context: &mut Context<'_>) -> anyhow::Resul
     let begun = Instant::now();
     let mut findings = trust_anchor(&target, context.now);
     findings.extend(audit.findings(&|| progress.add(1)));
+    findings.extend(lists::findings(&context.layout, &roots, &ledger, context.now)?);
     drop(progress);
     let (seconds, count) = (begun.elapsed().as_secs_f64(), findings.len());
     context.screen.step(format_args!(

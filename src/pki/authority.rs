@@ -11,10 +11,9 @@ use ring::rand::{SecureRandom, SystemRandom};
 use time::{Duration, OffsetDateTime};
 
 use super::certificate::{Certificate, CertificateError, Serial};
-use super::crl::{Crl, CrlError};
+use super::crl::{Crl, CrlError, Revoked};
 use super::inspect::{Flaw, Verified, own_root_flaws};
 use super::key::{KeyError, PrivateKey, Signer};
-use super::reason::Reason;
 use crate::cluster::account::Account;
 use crate::cluster::address::Address;
 use crate::cluster::key_kind::KeyKind;
@@ -129,17 +128,6 @@ impl<'a> Authority<'a> {
         Verified::leaf(Credential { certificate, key }, leaf, keys, self.root, self.now)
             .map_err(|flaws| MintError::Flawed { flaws })
     }
-}
-
-/// One entry of a revocation list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Revoked {
-    /// The certificate's serial number.
-    pub serial: Serial,
-    /// When it was revoked.
-    pub at: OffsetDateTime,
-    /// Why.
-    pub reason: Reason,
 }
 
 impl Authority<'_> {

@@ -10,6 +10,7 @@ use x509_parser::revocation_list::CertificateRevocationList;
 
 use super::certificate::{Certificate, Name, Serial, SignatureKind, name, signature_kind};
 use super::pem::{self, Item, PemError};
+use super::reason::Reason;
 
 /// A parsed revocation list and its DER.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +31,17 @@ pub struct Crl {
     /// OIDs of critical extensions, of the list or an entry, that change what it means: a partial list, a delta, somebody
     /// else's certificates.
     pub critical: Vec<String>,
+}
+
+/// One entry of a revocation list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revoked {
+    /// The certificate's serial number.
+    pub serial: Serial,
+    /// When it was revoked.
+    pub at: OffsetDateTime,
+    /// Why.
+    pub reason: Reason,
 }
 
 /// Why bytes are no revocation list.
@@ -75,8 +87,6 @@ impl Crl {
         if there != entries.len() {
             return Err(CrlError::Entries { there, read: entries.len() });
         }
-        let serial =
-            |raw: &[u8]| Serial(raw.strip_prefix(&[0]).filter(|rest| !rest.is_empty()).unwrap_or(raw).to_vec());
         let of_entries = entries.iter().flat_map(|entry| entry.extensions());
         let critical = parsed.extensions().iter().chain(of_entries).filter(|extension| extension.critical);
         let critical: BTreeSet<String> = critical.map(|extension| extension.oid.to_id_string()).collect();
@@ -90,6 +100,18 @@ impl Crl {
             critical: critical.into_iter().collect(),
             der,
         })
+    }
+
+    /// Its entries, in its order. A reason that is none of ours is as good as none.
+    #[must_use]
+    pub fn entries(&self) -> Vec<Revoked> {
+        let Ok((_, parsed)) = CertificateRevocationList::from_der(&self.der) else { return Vec::new() };
+        let entries = parsed.iter_revoked_certificates().map(|entry| Revoked {
+            serial: serial(entry.raw_serial()),
+            at: entry.revocation_date.to_datetime(),
+            reason: entry.reason_code().and_then(|(_, code)| Reason::of_code(code.0)).unwrap_or_default(),
+        });
+        entries.collect()
     }
 
     /// As PEM (RFC 7468 § 7), lines ended by LF.
@@ -114,6 +136,11 @@ impl Crl {
         };
         this.verify_signature(issuer.public_key()).is_ok()
     }
+}
+
+/// DER's sign octet is no part of the number.
+fn serial(raw: &[u8]) -> Serial {
+    Serial(raw.strip_prefix(&[0]).filter(|rest| !rest.is_empty()).unwrap_or(raw).to_vec())
 }
 
 /// The lists of a file, DER or PEM, each as DER.

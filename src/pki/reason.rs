@@ -53,6 +53,12 @@ impl Reason {
         Self::ALL.into_iter().find(|reason| reason.as_str() == text)
     }
 
+    /// By RFC 5280's code.
+    #[must_use]
+    pub fn of_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.code().is_some_and(|own| own as u8 == code))
+    }
+
     /// As a list says it: `unspecified` is said by saying nothing.
     pub(super) fn code(self) -> Option<RevocationReason> {
         match self {

@@ -77,6 +77,15 @@ impl Ledger {
         self.issued(&query, &[&serial.to_string()])
     }
 
+    /// The certificate that a root gave this serial number.
+    ///
+    /// # Errors
+    /// When SQLite cannot, or a row is not what we write.
+    pub fn issued_by(&self, root: Fingerprint, serial: &Serial) -> Result<Option<Issued>, StoreError> {
+        let query = format!("SELECT {COLUMNS} {WITH_REVOCATIONS} WHERE c.issuer_sha256 = ?1 AND c.serial = ?2");
+        Ok(self.issued(&query, &[&root.to_string(), &serial.to_string()])?.pop())
+    }
+
     /// What was revoked and ends after `after`, in the order of revocation.
     ///
     /// # Errors
@@ -118,17 +127,17 @@ impl Ledger {
         query().map_err(|error| failed(&self.path, &error))
     }
 
-    /// Records revocations, all or none, durable on return.
+    /// Records revocations, each with its own reason and time, all or none, durable on return.
     ///
     /// # Errors
     /// When SQLite cannot; nothing is recorded then.
-    pub fn revoke(&mut self, certificates: &[Fingerprint], reason: Reason, mark: &Mark<'_>) -> Result<(), StoreError> {
+    pub fn revoke(&mut self, revoked: &[(Fingerprint, Revocation)], mark: &Mark<'_>) -> Result<(), StoreError> {
         let record = |connection: &mut rusqlite::Connection| {
             let transaction = connection.transaction()?;
-            for certificate in certificates {
+            for (certificate, revocation) in revoked {
                 transaction.execute(
                     "INSERT INTO revocations (sha256, reason, revoked_at, revoked_by) VALUES (?1, ?2, ?3, ?4)",
-                    params![certificate.to_string(), reason.as_str(), stamp(mark.at), mark.by],
+                    params![certificate.to_string(), revocation.reason.as_str(), stamp(revocation.at), mark.by],
                 )?;
             }
             transaction.commit()
