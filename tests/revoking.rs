@@ -341,7 +341,7 @@ fn lists_that_do_not_say_what_the_ledger_says_are_found_offline() {
     std::fs::write(lab.path("pki/crl.pem"), &good).expect("written");
     says(&lab, "it lacks 2 certificates that were revoked");
     std::fs::write(lab.path("pki/crl.pem"), "nothing").expect("written");
-    says(&lab, "store.credential revoked by the cluster CA");
+    says(&lab, "saw there is no PEM section in it");
     std::fs::remove_file(lab.path("pki/crl.pem")).expect("removed");
     says(&lab, "it is missing, and the ledger has 4 certificates that were revoked");
     assert_eq!(revoke(&lab, &["--renew"]).status, 0);
@@ -378,6 +378,13 @@ fn a_persons_account_is_revoked_by_its_name_and_an_emergencys_is_warned_of() {
     let ran = revoke(&lab, &["alice", "--yes"]);
     assert_eq!(ran.status, 0, "{ran}");
     assert!(ran.err.contains("alice admin"), "{ran}");
+    let offline = lab.run(&["verify", "--offline"]);
+    assert_eq!(offline.status, 1, "{offline}");
+    let words = offline.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("it was revoked at 2026-11-23T12:00:00Z") && words.contains("admin alice"), "{offline}");
+    assert!(words.contains("rm DIR/pki/admins/alice.conf"), "{offline}");
+    std::fs::remove_file(lab.path("pki/admins/alice.conf")).expect("removed");
+    lab.good(&["verify", "--offline"]);
     lab.good(&["issue-admin", "fire", "--break-glass", "--yes"]);
     let ran = revoke(&lab, &["fire", "--yes"]);
     assert!(ran.err.contains("lets system:masters in"), "{ran}");

@@ -201,6 +201,8 @@ impl Audit<'_> {
         if self.known.sequence(certificate.fingerprint()).is_none() {
             wrong.push(Trouble::NotInLedger.to_string());
         }
+        let revoked = self.known.revocation(certificate.fingerprint()).cloned();
+        wrong.extend(revoked.map(|revocation| Trouble::Revoked(revocation).to_string()));
         match files::mode(&path) {
             Ok(mode) if mode & 0o077 != 0 => wrong.push(Trouble::Mode(path.clone(), mode).to_string()),
             _ => {}
