@@ -354,6 +354,23 @@ fn lists_that_do_not_say_what_the_ledger_says_are_found_offline() {
 }
 
 #[test]
+fn show_tells_that_a_certificate_was_revoked() {
+    let lab = issued();
+    lab.good(&["issue-admin", "alice"]);
+    let admin = "pki/admins/alice.conf";
+    for file in [CLIENT, NEIGHBOUR, admin] {
+        assert!(!lab.good(&["show", file]).out.contains("revoked"), "{file}");
+    }
+    assert_eq!(revoke(&lab, &["worker-b1", "--yes", "--reason", "keyCompromise"]).status, 0);
+    assert_eq!(revoke(&lab, &["alice", "--yes"]).status, 0);
+    let says = "problem      it was revoked at 2026-11-23T12:00:00Z (keyCompromise)\n";
+    assert!(lab.good(&["show", CLIENT]).out.contains(says));
+    let shown = lab.good(&["show", admin]);
+    assert_eq!(shown.out.matches("it was revoked at 2026-11-23T12:00:00Z\n").count(), 1, "{shown}");
+    assert!(!lab.good(&["show", NEIGHBOUR]).out.contains("revoked"));
+}
+
+#[test]
 fn an_older_ledger_is_brought_up_to_date_and_keeps_what_it_knows() {
     let lab = issued();
     let sql = "drop table revocations; drop table revocation_lists; drop index certificates_by_account; pragma user_version=1";

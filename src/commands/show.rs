@@ -22,6 +22,8 @@ use crate::pki::inspect::{general_flaws, in_words, leaf_flaws, root_flaws, stamp
 use crate::pki::key::KeyFacts;
 use crate::pki::pem::{self, Item};
 use crate::pki::request::CertificateRequest;
+use crate::store::credentials::Trouble;
+use crate::store::ledger::Ledger;
 use crate::store::roots;
 
 /// Larger files are none of what we explain, in bytes.
@@ -65,6 +67,7 @@ pub fn run(args: &ShowArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
 struct Surroundings {
     roots: Vec<(PathBuf, Certificate)>,
     cluster: Option<Cluster>,
+    ledger: Option<Ledger>,
     now: OffsetDateTime,
 }
 
@@ -75,7 +78,8 @@ impl Surroundings {
             Some((context.layout.root_certificate(kind), certificate))
         };
         let roots = RootKind::ALL.into_iter().filter_map(root).collect();
-        Self { roots, cluster: context.cluster().ok(), now: context.now }
+        let ledger = Ledger::open(&context.layout.ledger()).ok();
+        Self { roots, cluster: context.cluster().ok(), ledger, now: context.now }
     }
 
     /// What the cluster file asks for under this certificate's account and usage.
@@ -253,7 +257,12 @@ fn certificate_card(certificate: &Certificate, around: &Surroundings) -> Card {
         _ => general_flaws(certificate, around.now),
     };
     card.problems.extend(flaws.iter().map(ToString::to_string));
-    card
+    let revocation = around.ledger.as_ref().map(|ledger| ledger.revocation_of(certificate.fingerprint()));
+    match revocation {
+        Some(Ok(Some(revocation))) => card.problem(Trouble::Revoked(revocation).to_string()),
+        Some(Err(error)) => card.problem(format!("whether it was revoked cannot be told: {error}")),
+        _ => card,
+    }
 }
 
 /// Who Kubernetes takes the bearer for.

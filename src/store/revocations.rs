@@ -77,6 +77,15 @@ impl Ledger {
         self.issued(&query, &[&serial.to_string()])
     }
 
+    /// Why and when a certificate was revoked, if it was.
+    ///
+    /// # Errors
+    /// When SQLite cannot, or the row is not what we write.
+    pub fn revocation_of(&self, certificate: Fingerprint) -> Result<Option<Revocation>, StoreError> {
+        let query = format!("SELECT {COLUMNS} {WITH_REVOCATIONS} WHERE c.sha256 = ?1");
+        Ok(self.issued(&query, &[&certificate.to_string()])?.pop().and_then(|issued| issued.revocation))
+    }
+
     /// The certificate that a root gave this serial number.
     ///
     /// # Errors
