@@ -371,6 +371,39 @@ fn show_tells_that_a_certificate_was_revoked() {
 }
 
 #[test]
+fn the_rules_to_be_copied_to_masters_are_looked_at_offline() {
+    let lab = issued();
+    let offline = |says: &str| {
+        let ran = lab.good(&["verify", "--offline"]);
+        let words = ran.out.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(
+            words.contains("API servers' rules DIR/policy/masters/authorization.yaml"),
+            !says.is_empty(),
+            "{ran}"
+        );
+        assert!(words.contains(says), "{says}: {ran}");
+        assert_eq!(words.contains("hint clusterctl policy"), !says.is_empty(), "{ran}");
+    };
+    offline("");
+    let path = "policy/masters/authorization.yaml";
+    lab.good(&["policy"]);
+    offline("");
+    let before = lab.read(path);
+    assert_eq!(revoke(&lab, &["on", "--yes"]).status, 0);
+    lab.good(&["issue-node", "on"]);
+    offline("");
+    let after = lab.read(path);
+    lab.write(path, &before);
+    offline("it does not deny 1 that were revoked");
+    lab.write(path, &format!("{after}\n"));
+    offline("it is not what this cluster file, this ledger and the compiled-in template give");
+    std::fs::remove_file(lab.path(path)).expect("removed");
+    offline("policy/masters/authorization.yaml");
+    lab.good(&["policy"]);
+    offline("");
+}
+
+#[test]
 fn an_older_ledger_is_brought_up_to_date_and_keeps_what_it_knows() {
     let lab = issued();
     let sql = "drop table revocations; drop table revocation_lists; drop index certificates_by_account; pragma user_version=1";

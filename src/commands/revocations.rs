@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use time::{Duration, OffsetDateTime};
 
 use super::context::Context;
+use super::templates;
 use crate::bundle::policy;
 use crate::bundle::render::Templates;
 use crate::cluster::profile::{TABLE, Usage};
@@ -16,9 +17,13 @@ use crate::policy::denials::Denials;
 use crate::store::files::{self, PUBLIC};
 use crate::store::ledger::Ledger;
 use crate::store::revocations::Issued;
+use crate::verify::finding::{CheckId, Finding, Status};
+use crate::verify::target::Place;
 
 /// How long an ended certificate is still listed: clocks differ.
 pub(super) const GRACE: Duration = Duration::DAY;
+/// No file of theirs is larger than this, in bytes.
+pub(super) const MAX_RULES: u64 = 16 << 20;
 
 /// What was revoked and has not ended, or not long ago.
 ///
@@ -68,6 +73,39 @@ pub(super) fn write_authorization(
     files::sweep(&context.layout.policy().join(policy::MASTERS))?;
     files::replace(&path, text.as_bytes(), PUBLIC)?;
     Ok(path)
+}
+
+/// `store.credential` for that file, where there is a policy folder: whether it is what would be written today. Somebody's own
+/// templates may well say otherwise, and so may a cluster file that was changed since.
+///
+/// # Errors
+/// As [`authorization`].
+pub(super) fn finding(cluster: &Cluster, denials: &Denials, context: &Context<'_>) -> anyhow::Result<Option<Finding>> {
+    if !files::exists(&context.layout.policy()) {
+        return Ok(None);
+    }
+    let path = context.layout.policy().join(policy::AUTHORIZATION);
+    let finding = |status, saw: String| {
+        Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, "API servers' rules", status)
+            .address(path.display().to_string())
+            .saw(saw, "what clusterctl policy would write today, before it is copied to masters")
+    };
+    let today = authorization(cluster, denials, &templates::load(None, context)?)?;
+    let warned = |saw: String| finding(Status::Warn, saw).hint("clusterctl policy");
+    Ok(Some(match files::read(&path, MAX_RULES) {
+        Ok(bytes) if bytes == today.as_bytes() => {
+            finding(Status::Pass, format!("it denies the {} that were revoked", denials.count()))
+        }
+        Ok(bytes) => {
+            let text = String::from_utf8_lossy(&bytes);
+            let missed = denials.certificates().iter().filter(|id| !text.contains(&id.to_string())).count();
+            warned(match missed {
+                0 => "it is not what this cluster file, this ledger and the compiled-in template give".to_owned(),
+                missed => format!("it does not deny {missed} that were revoked"),
+            })
+        }
+        Err(error) => warned(error.to_string()),
+    }))
 }
 
 /// The text of that file.

@@ -28,8 +28,6 @@ use crate::store::files::{self, PUBLIC};
 use crate::store::ledger::Ledger;
 use crate::store::revocations::{Issued, Revocation};
 
-/// No rule is longer than this, in bytes.
-const MAX_RULE: u64 = 16 << 20;
 /// A serial number in fewer digits than this is no serial number of ours.
 const SERIAL_DIGITS: usize = 16;
 
@@ -218,7 +216,7 @@ fn says_it(kind: RootKind, revoked: &[Issued], roots: &Roots, context: &Context<
 /// Whether the API servers' rule names all of these that it has to.
 fn rule_says_it(revoked: &[Issued], roots: &Roots, context: &Context<'_>) -> bool {
     let path = context.layout.policy().join(crate::bundle::policy::AUTHORIZATION);
-    let text = files::read(&path, MAX_RULE).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let text = files::read(&path, revocations::MAX_RULES).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     text.is_ok_and(|text| {
         revocations::denied(revoked, &roots.cluster).all(|issued| text.contains(&issued.fingerprint.to_string()))
     })

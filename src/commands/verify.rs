@@ -365,6 +365,7 @@ fn offline(only_what_is_wrong: bool, context: &mut Context<'_>) -> anyhow::Resul
     let mut findings = trust_anchor(&target, context.now);
     findings.extend(audit.findings(&|| progress.add(1)));
     findings.extend(lists::findings(&context.layout, &roots, &ledger, context.now)?);
+    findings.extend(revocations::finding(&cluster, &denials, context)?);
     drop(progress);
     let (seconds, count) = (begun.elapsed().as_secs_f64(), findings.len());
     context.screen.step(format_args!(
