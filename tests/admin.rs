@@ -54,6 +54,30 @@ fn a_kubeconfig_is_replaced_only_when_that_is_asked_for() {
 }
 
 #[test]
+fn nobody_is_called_as_a_host_or_the_control_plane_is() {
+    let lab = Lab::with_roots();
+    for (name, whose) in [
+        ("kube-apiserver", "the account of every master's apiserver"),
+        ("kube-apiserver-kubelet-client", "the account of every master's apiserver-kubelet-client"),
+        ("kube-apiserver-etcd-client", "the account of every master's apiserver-etcd-client"),
+        ("front-proxy-client", "the account of every master's front-proxy-client"),
+        ("kube-etcd-healthcheck-client", "the account of every master's etcd-healthcheck-client"),
+        ("master-2", "a host of the cluster file"),
+        ("on", "a host of the cluster file"),
+    ] {
+        for more in [&[][..], &["--break-glass", "--yes"]] {
+            let ran = lab.run(&[&["issue-admin", name], more].concat());
+            assert_eq!(ran.status, 2, "{name}: {ran}");
+            let says = format!("error: no administrator can be called {name}: it is {whose}, and one could pass for");
+            assert!(ran.err.contains(&says), "{ran}");
+            assert!(ran.err.contains("hint: give the person's own name"), "{ran}");
+        }
+    }
+    assert!(!lab.path("pki/admins").exists(), "nothing was issued");
+    lab.good(&["issue-admin", "kube-apiserver-admin"]);
+}
+
+#[test]
 fn breaking_the_glass_is_asked_for_confirmed_short_and_loud() {
     let mut lab = Lab::issued();
     let nobody = lab.run(&["issue-admin", "--break-glass"]);

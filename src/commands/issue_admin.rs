@@ -56,7 +56,7 @@ fn name(text: &str) -> Result<HostName, NameError> {
 /// Runs `issue-admin`.
 ///
 /// # Errors
-/// Refused when there is a kubeconfig of that name, or the emergency is not confirmed; see [`PassphraseArgs::open`].
+/// A usage error for the name of a host or of a control plane's account. Refused when there is a kubeconfig of that name, or the emergency is not confirmed; see [`PassphraseArgs::open`].
 pub fn run(args: &IssueAdminArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let cluster = context.cluster()?;
     let leaf = wanted(args, &cluster)?;
@@ -102,6 +102,7 @@ fn wanted(args: &IssueAdminArgs, cluster: &Cluster) -> anyhow::Result<Leaf> {
         Some(name) => name.clone(),
         None => HostName::parse(default).map_err(|error| bug(default).because(error))?,
     };
+    refuse_others_names(&name, cluster)?;
     let lifetime = match args.lifetime {
         Some(lifetime) => lifetime,
         None => Lifetime::parse(usual).map_err(|error| bug(usual).because(error))?,
@@ -115,6 +116,23 @@ fn wanted(args: &IssueAdminArgs, cluster: &Cluster) -> anyhow::Result<Leaf> {
             .into());
     }
     Ok(cluster.break_glass_leaf(&name, lifetime))
+}
+
+/// A person is not called as somebody else is: whoever asks for the common name alone would take one for the other, and so
+/// would `revoke`.
+fn refuse_others_names(name: &HostName, cluster: &Cluster) -> Result<(), Failure> {
+    let is_host = cluster.host_names().contains(&name);
+    let mut leaves = cluster.masters.iter().flat_map(|master| cluster.master_leaves(master));
+    let whose = match leaves.find(|leaf| leaf.subject.user == name.as_str()) {
+        _ if is_host => "a host of the cluster file".to_owned(),
+        Some(leaf) => format!("the account of every master's {}", leaf.policy().name),
+        None => return Ok(()),
+    };
+    Err(Failure::new(
+        Exit::Usage,
+        format!("no administrator can be called {name}: it is {whose}, and one could pass for the other"),
+    )
+    .hint("give the person's own name: clusterctl issue-admin alice"))
 }
 
 fn confirm(args: &IssueAdminArgs, leaf: &Leaf, context: &mut Context<'_>) -> anyhow::Result<()> {
