@@ -129,6 +129,9 @@ fn a_serial_number_stands_for_one_certificate_with_colons_or_without() {
     let again = revoke(&lab, &[&whole.to_lowercase(), "--yes"]);
     assert_eq!(again.status, 3, "{again}");
     assert!(again.err.contains("is revoked already, since 2026-11-23T12:00:00Z"), "{again}");
+    let prefixed = revoke(&lab, &[&format!("0x{whole}"), "--yes"]);
+    assert_eq!((prefixed.status, prefixed.err.contains("is revoked already")), (3, true), "{prefixed}");
+    assert_eq!(revoke(&lab, &[&format!("0X{}", serial(&lab, SERVER)), "--yes"]).status, 0);
 }
 
 #[test]
@@ -209,6 +212,12 @@ fn what_cannot_be_revoked_is_refused_and_nothing_changes() {
         (&["worker-b2", "--yes"][..], 2, "did you mean worker-b1 ?"),
         (&["worker-a1", "--yes"], 2, "did you mean worker-a1.fra1.example.net ?"),
         (&["nobody-at-all", "--yes"], 2, "ever got a certificate here"),
+        (&["system:node:on", "--yes"], 2, "system:node:on is an account of the host on\n"),
+        (&["kubelet:on", "--yes"], 2, "clusterctl revoke on\n"),
+        (&["kube-apiserver", "--yes"], 2, "an account that several hosts have: master-1, master-2\n"),
+        (&["prod", "--yes"], 2, "prod is the cluster, which holds no certificate\n"),
+        (&["prod root", "--yes"], 2, "prod root is a root"),
+        (&["0x00112233445566778899aabbccddeeff", "--yes"], 2, "serial number 112233445566778899aabbccddeeff was"),
         (&["00112233445566778899aabbccddeeff", "--yes"], 2, "no certificate with the serial number"),
         (&["on", "--yes", "--reason", "keycompromise"], 2, "keyCompromise"),
         (&["on", "--yes", "--reason", "certificateHold"], 2, "possible values"),

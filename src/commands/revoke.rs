@@ -178,8 +178,9 @@ fn find(whose: &str, cluster: &Cluster, ledger: &Ledger) -> anyhow::Result<Vec<I
     if !found.is_empty() {
         return Ok(found);
     }
-    let digits = whose.chars().filter(char::is_ascii_hexdigit).count();
-    if let Some(serial) = Serial::parse(whose).filter(|_| digits >= SERIAL_DIGITS) {
+    let number = whose.strip_prefix("0x").or_else(|| whose.strip_prefix("0X")).unwrap_or(whose);
+    let digits = number.chars().filter(char::is_ascii_hexdigit).count();
+    if let Some(serial) = Serial::parse(number).filter(|_| digits >= SERIAL_DIGITS) {
         let found = ledger.issued_with(&serial)?;
         if found.is_empty() {
             let what = format!("no certificate with the serial number {serial} was ever issued here");
@@ -192,6 +193,9 @@ fn find(whose: &str, cluster: &Cluster, ledger: &Ledger) -> anyhow::Result<Vec<I
     if cluster.host_names().iter().any(|name| name.as_str() == whose) {
         return Err(Failure::new(Exit::Refused, format!("nothing was ever issued to {whose}")).into());
     }
+    if let Some(failure) = no_holder(whose, cluster, &ledger.hosts_with(whose)?) {
+        return Err(failure.into());
+    }
     let holders = ledger.holders()?;
     let holders: Vec<&str> = holders.iter().map(String::as_str).collect();
     let failure = Failure::new(Exit::Usage, format!("nobody called {whose:?} ever got a certificate here"));
@@ -202,6 +206,29 @@ fn find(whose: &str, cluster: &Cluster, ledger: &Ledger) -> anyhow::Result<Vec<I
         None => failure.hint("name a host, an account or a serial number; the ledger has them all"),
     }
     .into())
+}
+
+/// What to say of a name that is in certificates, and is nobody's by which anything is revoked.
+fn no_holder(whose: &str, cluster: &Cluster, hosts: &[Option<String>]) -> Option<Failure> {
+    let failure = |what: &str| Failure::new(Exit::Usage, format!("{whose} is {what}"));
+    let named: Vec<&str> = hosts.iter().flatten().map(String::as_str).collect();
+    match named.as_slice() {
+        [host] => Some(
+            failure(&format!("an account of the host {host}"))
+                .hint(format!("all that the host has is revoked with: clusterctl revoke {host}")),
+        ),
+        [] if !hosts.is_empty() => {
+            Some(failure("a root, and nobody would ask its own list").hint("name a host, a person or a serial number"))
+        }
+        [] if cluster.name.as_str() == whose => {
+            Some(failure("the cluster, which holds no certificate").hint("name a host, a person or a serial number"))
+        }
+        [] => None,
+        hosts => Some(
+            failure(&format!("an account that several hosts have: {}", hosts.join(", ")))
+                .hint("name one of them, or the serial number of the one certificate that is meant"),
+        ),
+    }
 }
 
 /// Whether a root's list is there, is this root's, is not yet due, and names all of these that it signed.

@@ -136,6 +136,20 @@ impl Ledger {
         query().map_err(|error| failed(&self.path, &error))
     }
 
+    /// The hosts that ever held a certificate with this common name; `None` among them stands for a root, a person or the
+    /// verifier.
+    ///
+    /// # Errors
+    /// When SQLite cannot.
+    pub fn hosts_with(&self, account: &str) -> Result<Vec<Option<String>>, StoreError> {
+        let query = || {
+            let query = "SELECT DISTINCT host FROM certificates WHERE account = ?1 ORDER BY 1";
+            let mut select = self.connection.prepare(query)?;
+            select.query_map([account], |row| row.get(0))?.collect::<Result<_, _>>()
+        };
+        query().map_err(|error| failed(&self.path, &error))
+    }
+
     /// Records revocations, each with its own reason and time, all or none, durable on return.
     ///
     /// # Errors
