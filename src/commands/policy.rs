@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::context::Context;
-use super::{revocations, templates};
+use super::{lists, revocations, templates};
 use crate::bundle::policy::{self, PolicyFile};
 use crate::cluster::spec::Cluster;
 use crate::failure::{Exit, Failure};
@@ -30,7 +30,8 @@ pub struct PolicyArgs {
 /// Runs `policy`.
 ///
 /// # Errors
-/// A usage error for templates that do not work; refused when files of somebody else's lie in the folder.
+/// A usage error for templates that do not work; refused when files of somebody else's lie in the folder, or lists name more
+/// as revoked than the ledger, so that what is written would let somebody in again.
 pub fn run(args: &PolicyArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let cluster = context.cluster()?;
     if args.check {
@@ -77,6 +78,13 @@ fn denials(cluster: &Cluster, context: &Context<'_>) -> anyhow::Result<(Option<L
         return Ok((None, Denials::default()));
     }
     let (ledger, _, roots) = context.trust(cluster)?;
+    let lost = lists::lost(&context.layout, &roots, &ledger, context.now)?.known.len();
+    if lost > 0 {
+        let what = format!("the ledger has forgotten that {} were revoked, which the lists name", lists::count(lost));
+        return Err(Failure::new(Exit::Refused, what)
+            .hint("the ledger is from a backup; it learns it again from the lists with: clusterctl revoke --renew")
+            .into());
+    }
     let denials = revocations::denials(&ledger, &roots.cluster, context.now)?;
     Ok((Some(ledger), denials))
 }
