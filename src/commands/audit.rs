@@ -20,7 +20,7 @@ use crate::bundle::render::Templates;
 use crate::bundle::seal;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::{Leaf, Profile, RootKind, SYSTEM_MASTERS};
-use crate::cluster::spec::{Cluster, Host};
+use crate::cluster::spec::{Cluster, Host, Role};
 use crate::cluster_file::kubeconfig::{self, Credential, Kubeconfig};
 use crate::cluster_file::kubelet_config;
 use crate::pki::certificate::Certificate;
@@ -227,7 +227,10 @@ impl Audit<'_> {
     /// What stands between others and the keys: the folder of them all, the ledger, and the folder of bundles. Nothing is
     /// said when all of them are their owner's alone.
     fn open_doors(&self) -> Option<Finding> {
+        let roles = [Role::Master, Role::Node].map(|role| self.layout.hosts_folder(role));
+        let roots = [RootKind::Etcd, RootKind::FrontProxy].map(|kind| self.layout.root_folder(kind));
         let paths = [self.layout.pki(), self.layout.ledger(), self.layout.bundles(), self.layout.verifier_bundle()];
+        let paths = paths.into_iter().chain(roles).chain(roots).chain([self.layout.admins()]);
         let open: Vec<String> = paths
             .into_iter()
             .filter_map(|path| files::mode(&path).ok().filter(|mode| mode & 0o077 != 0).map(|mode| (path, mode)))
