@@ -86,62 +86,74 @@ pub(super) fn findings(
     let revoked = ledger.revoked_until(now)?;
     let mut findings = Vec::new();
     for (kind, root) in roots {
-        let path = layout.revocation_list(*kind);
-        let host = format!("revoked by the {}", kind.as_str());
-        let finding = |status, saw: String| {
-            let expected = "a list that its root signed, that is not overdue, and that says what the ledger says";
-            Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, &host, status)
-                .address(path.display().to_string())
-                .saw(saw, expected)
-        };
         let of_root = revoked.iter().filter(|issued| issued.issuer == root.fingerprint());
         let wanted: BTreeSet<&Serial> = of_root.map(|issued| &issued.serial).collect();
-        let failed = |saw: String| finding(Status::Fail, saw).hint("clusterctl revoke --renew");
-        let list = match present(layout, *kind, root) {
+        let (status, saw, hint) = match present(layout, *kind, root) {
             Ok(None) if wanted.is_empty() => continue,
             Ok(None) => {
                 let saw = format!("it is missing, and the ledger has {} that were revoked", count(wanted.len()));
-                findings.push(failed(saw));
-                continue;
+                (Status::Fail, saw, Some(RENEW))
             }
-            Err(why) => {
-                findings.push(failed(why));
-                continue;
-            }
-            Ok(Some(list)) => list,
+            Err(why) => (Status::Fail, why, Some(RENEW)),
+            Ok(Some(list)) => judge(&list, root, &wanted, ledger, now)?,
         };
-        let (mut wrong, mut strangers) = (Vec::new(), 0);
-        match list.next_update {
-            Some(next) if next > now => {}
-            Some(next) => wrong.push(format!("it is overdue since {}", stamp(next))),
-            None => wrong.push("it does not say when the next one is due".to_owned()),
-        }
-        let missed = wanted.iter().filter(|serial| !list.serials.contains(**serial)).count();
-        if missed > 0 {
-            wrong.push(format!("it lacks {} that were revoked", count(missed)));
-        }
-        let mut forgotten = 0;
-        for serial in list.serials.iter().filter(|serial| !wanted.contains(serial)) {
-            match ledger.issued_by(root.fingerprint(), serial)? {
-                Some(issued) => forgotten += usize::from(issued.revocation.is_none()),
-                None => strangers += 1,
-            }
-        }
-        if forgotten > 0 {
-            wrong.push(format!("it names {} that the ledger takes for good", count(forgotten)));
-        }
-        let unheard = format!("it names {} that the ledger never heard of", count(strangers));
-        findings.push(if !wrong.is_empty() {
-            failed(wrong.join("; "))
-        } else if strangers > 0 {
-            finding(Status::Warn, unheard)
-                .hint("restore the newest ledger that there is: this one is older than the list")
-        } else {
-            let next = list.next_update.map(stamp).unwrap_or_default();
-            finding(Status::Pass, format!("{} revoked, due again at {next}", list.serials.len()))
+        let host = format!("revoked by the {}", kind.as_str());
+        let expected = "a list that its root signed, that is not overdue, and that says what the ledger says";
+        let finding = Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, &host, status)
+            .address(layout.revocation_list(*kind).display().to_string())
+            .saw(saw, expected);
+        findings.push(match hint {
+            Some(hint) => finding.hint(hint),
+            None => finding,
         });
     }
     Ok(findings)
+}
+
+/// What heals a list.
+const RENEW: &str = "clusterctl revoke --renew";
+
+/// How a list stands to what the ledger has as revoked and not ended: the status, what was seen, and what helps.
+fn judge(
+    list: &Crl,
+    root: &Certificate,
+    wanted: &BTreeSet<&Serial>,
+    ledger: &Ledger,
+    now: OffsetDateTime,
+) -> Result<(Status, String, Option<&'static str>), StoreError> {
+    let mut wrong = Vec::new();
+    match list.next_update {
+        Some(next) if next > now => {}
+        Some(next) => wrong.push(format!("it is overdue since {}", stamp(next))),
+        None => wrong.push("it does not say when the next one is due".to_owned()),
+    }
+    let missed = wanted.iter().filter(|serial| !list.serials.contains(**serial)).count();
+    if missed > 0 {
+        wrong.push(format!("it lacks {} that were revoked", count(missed)));
+    }
+    let (mut forgotten, mut strangers) = (0, 0);
+    for serial in list.serials.iter().filter(|serial| !wanted.contains(serial)) {
+        match ledger.issued_by(root.fingerprint(), serial)? {
+            Some(issued) => forgotten += usize::from(issued.revocation.is_none()),
+            None => strangers += 1,
+        }
+    }
+    if forgotten > 0 {
+        wrong.push(format!("it names {} that the ledger takes for good", count(forgotten)));
+    }
+    if !wrong.is_empty() {
+        return Ok((Status::Fail, wrong.join("; "), Some(RENEW)));
+    }
+    if strangers > 0 {
+        let saw = format!("it names {} that the ledger never heard of", count(strangers));
+        return Ok((
+            Status::Warn,
+            saw,
+            Some("restore the newest ledger that there is: this one is older than the list"),
+        ));
+    }
+    let next = list.next_update.map(stamp).unwrap_or_default();
+    Ok((Status::Pass, format!("{} revoked, due again at {next}", list.serials.len()), None))
 }
 
 /// So many certificates, in words.
