@@ -266,6 +266,7 @@ fn a_faulty_seal_to_is_a_fault_of_the_cluster_file_with_path_and_line() {
         ("\"ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAAwD/\"".to_owned(), "nodes[1].sealTo (line 14)", "behind ssh-rsa"),
         (secret.clone(), "nodes[1].sealTo (line 14)", "it is a secret key"),
         ("{age: x}".to_owned(), "nodes[1].sealTo (line 14)", "needed here"),
+        ("[]".to_owned(), "nodes[1].sealTo (line 14)", "at least one recipient, or no such key, is needed here"),
         ("[[x]]".to_owned(), "nodes[1].sealTo[0] (line 14)", "a text is needed here"),
     ] {
         lab.write("cluster.yaml", &cluster_with(&seal_to));
