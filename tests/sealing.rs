@@ -100,9 +100,40 @@ fn a_bundle_sealed_to_ssh_and_age_keys_opens_with_each_of_them_and_holds_the_sam
     let second = fs::read(lab.path("bundles/on.tar.gz.age")).expect("a bundle");
     assert_ne!(first, second);
     assert_eq!(age_opens(&lab, "bundles/on.tar.gz.age", "age").as_deref(), Some(plain.as_slice()));
-    // And back: one that is written in the clear takes the sealed one's place.
-    lab.good(&["bundle", "on"]);
+    // And back, where somebody says so: one that is written in the clear takes the sealed one's place.
+    lab.good(&["bundle", "on", "--unsealed"]);
     assert_eq!(bundles(&lab), ["on.tar.gz"]);
+}
+
+#[test]
+fn nothing_in_the_clear_takes_a_sealed_bundles_place_unless_somebody_says_so() {
+    let lab = Lab::issued();
+    let recipient = age_key(&lab, "key");
+    lab.good(&["bundle", "--all", "--seal-to", &recipient]);
+    let before = lab.snapshot();
+    let refused = lab.run(&["bundle", "on"]);
+    assert_eq!((refused.status, refused.out.as_str()), (3, ""), "{refused}");
+    assert!(refused.err.contains("the bundle of on is there sealed"), "{refused}");
+    // The flag was forgotten: nothing for anyone, in no form.
+    for format in ["tar.gz", "dir", "cloud-init", "ignition"] {
+        let refused = lab.run(&["bundle", "--all", "--format", format]);
+        assert_eq!((refused.status, refused.out.as_str()), (3, ""), "{refused}");
+        for says in ["5 hosts are there sealed", "master-1, master-2", "worker-b1", "--known-hosts FILE", "--unsealed"]
+        {
+            assert!(refused.err.contains(says), "{says}: {refused}");
+        }
+        assert_eq!(lab.snapshot(), before, "{format}");
+    }
+    // One sealed host is enough to leave all as they are.
+    for host in ["master-1", "master-2", "worker-a1.fra1.example.net", "worker-b1"] {
+        fs::remove_file(lab.path(&format!("bundles/{host}.tar.gz.age"))).expect("removed");
+    }
+    assert_eq!(lab.run(&["bundle", "--all"]).status, 3);
+    assert_eq!(bundles(&lab), ["on.tar.gz.age"]);
+    lab.good(&["bundle", "worker-b1"]);
+    lab.good(&["bundle", "--all", "--seal-to", &recipient]);
+    lab.good(&["bundle", "--all", "--unsealed"]);
+    assert!(bundles(&lab).len() == 5 && bundles(&lab).iter().all(|name| name.ends_with(".tar.gz")));
 }
 
 #[test]

@@ -120,6 +120,8 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     };
     let begun = Instant::now();
     let Ready { hosts, kept, found_good } = all_have_credentials(&source, hosts, args.all)?;
+    let folder = context.layout.bundles();
+    args.seal.keep_sealed(finish.sealing.as_ref(), &hosts, &folder)?;
     if !found_good.is_empty() {
         ledger.remember(&found_good)?;
     }
@@ -128,7 +130,6 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
         context.screen.step("nothing was packed");
         return Ok(Exit::Done);
     }
-    let folder = context.layout.bundles();
     files::create_folder(&folder)?;
     files::sweep(&folder)?;
     let written = write_all(&source, &hosts, &finish, context)?;
