@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::context::{Context, read_given};
 use super::ssh_keys::Named;
+use crate::bundle::format::Format;
 use crate::failure::{Exit, Failure};
 use crate::pki::allowed_signers::AllowedSigners;
 use crate::pki::ssh::SshKey;
@@ -28,9 +29,16 @@ impl SignArgs {
     /// The key to sign with, unlocked; `None` when none was named.
     ///
     /// # Errors
-    /// When it cannot be read, is none, or its passphrase is wrong or cannot be asked for.
-    pub(super) fn key(&self, context: &mut Context<'_>) -> anyhow::Result<Option<SshKey>> {
+    /// When it cannot be read, is none, or its passphrase is wrong or cannot be asked for; when the form has no place for a
+    /// signature.
+    pub(super) fn key(&self, format: Format, context: &mut Context<'_>) -> anyhow::Result<Option<SshKey>> {
         let Some(path) = &self.sign_with else { return Ok(None) };
+        if format == Format::Ignition {
+            let what = "--format ignition cannot be signed: there is no install.sh in it that would look";
+            let hint =
+                "leave --sign-with away, or take another form: the archive, the folder, user-data for cloud-init";
+            return Err(Failure::new(Exit::Usage, what).hint(hint).into());
+        }
         let path = context.path(path);
         let named = Named {
             what: "signing key",
