@@ -306,6 +306,53 @@ fn a_faulty_seal_to_is_a_fault_of_the_cluster_file_with_path_and_line() {
         assert!(refused.err.contains(path) && refused.err.contains(says), "{seal_to}: {refused}");
         assert!(!refused.err.contains(&secret[..30]), "a secret is never repeated");
     }
+    // Nor is a line out of the middle of one, which says of itself only that it is long.
+    ssh_key(&lab, "key", "ed25519", "");
+    let pem = lab.read("key");
+    for line in pem.lines().filter(|line| line.len() == 70) {
+        for seal_to in
+            [format!("\"{line}\""), format!("[\"ssh-ed25519 {line}\"]"), format!("|\n    {line}\n    {line}")]
+        {
+            lab.write("cluster.yaml", &cluster_with(&seal_to));
+            let refused = lab.run(&["bundle", "--all"]);
+            assert!(refused.status == 2 && refused.err.contains("nodes[1].sealTo"), "{refused}");
+            assert!(!refused.err.contains(&line[..30]), "{refused}");
+        }
+    }
+}
+
+#[test]
+fn a_secret_key_where_its_file_belongs_is_not_repeated() {
+    let lab = Lab::issued();
+    age_key(&lab, "age");
+    ssh_key(&lab, "key", "ed25519", "");
+    lab.good(&["bundle", "on", "--seal-to", &age_key(&lab, "other")]);
+    let before = lab.snapshot();
+    let secret = lab.read("age").lines().last().expect("a secret").to_owned();
+    let pem = lab.read("key");
+    let lines: Vec<&str> = pem.lines().filter(|line| line.len() == 70).collect();
+    assert!(lines.len() > 2);
+    for given in [secret.as_str(), &secret.to_lowercase(), pem.as_str(), lines[0], lines[1], lines[2]] {
+        for args in [
+            &["open", "bundles/on.tar.gz.age", "-i", given][..],
+            &["bundle", "on", "--sign-with", given],
+            &["bundle", "on", "--seal-to", given],
+        ] {
+            let refused = lab.run(args);
+            assert_eq!((refused.status, refused.out.as_str()), (2, ""), "{refused}");
+            assert!(refused.err.contains("looks like a secret key itself, not a file"), "{refused}");
+            assert!(refused.err.contains("seen by your shell's history"), "{refused}");
+            let parts = given.lines().filter(|line| !line.starts_with("-----")).map(|line| &line[..line.len().min(24)]);
+            assert!(parts.into_iter().all(|part| !refused.err.contains(part)), "{refused}");
+        }
+    }
+    // Wherever else it is put, with what clap itself complains of, too.
+    for args in [&["open", &secret][..], &["show", &secret], &["bundle", "on", "--no-such-flag", &pem], &[&secret]] {
+        let refused = lab.run(args);
+        assert_eq!(refused.status, 2, "{refused}");
+        assert!(!refused.err.contains(&secret[20..40]) && !refused.err.contains(lines[0]), "{refused}");
+    }
+    assert_eq!(lab.snapshot(), before);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::context::{Context, read_given};
+use super::secrets;
 use super::signing::allowed_signers;
 use super::ssh_keys::Named;
 use crate::bundle::archive;
@@ -84,6 +85,7 @@ pub fn run(args: &OpenArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
 
 fn identity(args: &OpenArgs, context: &mut Context<'_>) -> anyhow::Result<Identity> {
     let path = context.path(&args.identity);
+    secrets::not_one(&args.identity.to_string_lossy(), &path)?;
     let named = Named {
         what: "identity",
         path: &path,

@@ -8,10 +8,11 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::context::{Context, read_given};
 use super::finishing::sealed_name;
+use super::secrets;
 use crate::bundle::format::Format;
 use crate::bundle::input::Roles;
 use crate::bundle::seal::Sealer;
-use crate::cluster::recipient::{Recipient, RecipientError};
+use crate::cluster::recipient::{Recipient, RecipientError, may_be_secret};
 use crate::failure::{Exit, Failure};
 use crate::pki::known_hosts::{KnownHostError, KnownHosts};
 use crate::store::error::StoreError;
@@ -180,9 +181,9 @@ impl SealArgs {
                 // What looks like nothing of the kind is a file.
                 Err(RecipientError::Unknown) => everyone.extend(recipients_in(text, &context.path(Path::new(text)))?),
                 Err(error) => {
-                    let what = match error {
-                        RecipientError::Secret => "--seal-to cannot be used".to_owned(),
-                        _ => format!("--seal-to {text:?} cannot be used"),
+                    let what = match may_be_secret(text) {
+                        true => "--seal-to cannot be used".to_owned(),
+                        false => format!("--seal-to {text:?} cannot be used"),
                     };
                     let hint =
                         "an SSH key's kind and the key go into one pair of quotes, as they stand in its .pub file";
@@ -209,6 +210,7 @@ fn names(roles: &Roles<'_>) -> Vec<String> {
 
 /// One recipient a line; `#` begins a comment.
 fn recipients_in(given: &str, path: &Path) -> anyhow::Result<Vec<Recipient>> {
+    secrets::not_one(given, path)?;
     let bytes = match files::read(path, LIMIT) {
         Err(StoreError::Missing(_)) => {
             let what = format!("--seal-to {given:?} is neither a recipient nor a file");

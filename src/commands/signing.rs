@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::context::{Context, read_given};
+use super::secrets;
 use super::ssh_keys::Named;
 use crate::bundle::format::Format;
 use crate::failure::{Exit, Failure};
@@ -39,7 +40,8 @@ impl SignArgs {
                 "leave --sign-with away, or take another form: the archive, the folder, user-data for cloud-init";
             return Err(Failure::new(Exit::Usage, what).hint(hint).into());
         }
-        let path = context.path(path);
+        let (given, path) = (path, context.path(path));
+        secrets::not_one(&given.to_string_lossy(), &path)?;
         let named = Named {
             what: "signing key",
             path: &path,
