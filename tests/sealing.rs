@@ -200,7 +200,7 @@ fn known_hosts_gives_each_host_its_own_key_hashed_or_not() {
         ("master-1", "master-1.example.net"),
         ("master-2", "10.20.0.12"),
         ("worker-a1.fra1.example.net", "fd20:1::11"),
-        ("on", "[10.20.4.1]:2222"),
+        ("on", "10.20.4.1"),
         ("worker-b1", "worker-b1"),
     ];
     let mut file = String::from("# learned by hand\n");
@@ -222,8 +222,18 @@ fn known_hosts_gives_each_host_its_own_key_hashed_or_not() {
     lab.good(&["bundle", "--all", "--known-hosts", "known_hosts"]);
     check(&lab);
 
-    // Hashed by ssh-keygen itself. A port cannot be guessed, so that host stands there without one.
-    lab.write("known_hosts", &file.replace("[10.20.4.1]:2222", "10.20.4.1"));
+    // Another port is another sshd, whose key is not the host's; without its own the host has none.
+    let elsewhere = ssh_key(&lab, "key-elsewhere", "ed25519", "");
+    lab.write("known_hosts", &format!("[10.20.4.1]:2222,[on]:2222 {elsewhere}\n{file}"));
+    lab.good(&["bundle", "--all", "--known-hosts", "known_hosts"]);
+    check(&lab);
+    assert!(age_opens(&lab, "bundles/on.tar.gz.age", "key-elsewhere").is_none());
+    lab.write("known_hosts", &file.replace("10.20.4.1", "[10.20.4.1]:2222"));
+    let refused = lab.run(&["bundle", "on", "--known-hosts", "known_hosts"]);
+    assert!(refused.status == 3 && refused.err.contains("on: known_hosts does not know it"), "{refused}");
+
+    // Hashed by ssh-keygen itself.
+    lab.write("known_hosts", &file);
     let path = lab.path("known_hosts").display().to_string();
     good_tool("ssh-keygen", &["-q", "-H", "-f", &path]);
     assert!(lab.read("known_hosts").contains("|1|") && !lab.read("known_hosts").contains("10.20.4.1"));
