@@ -170,6 +170,26 @@ fn install_sh_says_when_it_did_not_check_and_when_it_cannot() {
 }
 
 #[test]
+fn open_refuses_as_install_sh_does_what_has_no_checksum_of_its_manifest_or_another() {
+    let lab = signed();
+    let folder = unpack(&lab);
+    let (archive, dir) = (lab.path("theirs.tar.gz").display().to_string(), lab.dir().display().to_string());
+    let opened = |says: &str| {
+        good_tool("tar", &["-czf", &archive, "-C", &dir, "on"]);
+        let refused = lab.run(&["open", "theirs.tar.gz", "--signer", "allowed_signers", "--list"]);
+        assert!(refused.status == 2 && refused.err.contains(says), "{says}: {refused}");
+    };
+    let sum = lab.read("on/manifest.sha256");
+    let other = if sum.starts_with('0') { "1" } else { "0" };
+    lab.write("on/manifest.sha256", &format!("{other}{}", &sum[1..]));
+    opened("manifest.sha256 says otherwise");
+    refused(&lab, &install(&lab, &folder, &["--signer", "allowed_signers"]), "manifest.json is damaged");
+    fs::remove_file(folder.join("manifest.sha256")).expect("removed");
+    opened("there is no manifest.sha256 in it");
+    refused(&lab, &install(&lab, &folder, &["--signer", "allowed_signers"]), "manifest.sha256 is missing");
+}
+
+#[test]
 fn open_refuses_what_nobody_who_may_has_signed() {
     let lab = signed();
     let stranger = ssh_key(&lab, "stranger", "ed25519", "");
