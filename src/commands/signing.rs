@@ -15,6 +15,9 @@ use crate::pki::ssh::SshKey;
 /// No file of allowed signers is larger than this, in bytes.
 const LIMIT: u64 = 1024 * 1024;
 
+/// How many lines that cannot be read are told.
+const NAMED: usize = 5;
+
 /// The flags that sign.
 #[derive(Debug, Args)]
 pub(super) struct SignArgs {
@@ -60,16 +63,19 @@ impl SignArgs {
     }
 }
 
-/// Reads a file of allowed signers.
+/// Reads a file of allowed signers, and warns of lines that cannot be read.
 ///
 /// # Errors
 /// A usage error when it is not there or none.
-pub(super) fn allowed_signers(path: &Path) -> anyhow::Result<AllowedSigners> {
+pub(super) fn allowed_signers(path: &Path, context: &mut Context<'_>) -> anyhow::Result<AllowedSigners> {
     let bytes = read_given(path, LIMIT, "file of allowed signers")?;
-    AllowedSigners::parse(&String::from_utf8_lossy(&bytes)).map_err(|error| {
+    let signers = AllowedSigners::parse(&String::from_utf8_lossy(&bytes)).map_err(|error| {
         Failure::new(Exit::Usage, format!("the file of allowed signers {} cannot be used", path.display()))
             .hint("a line is a name and a public key: admin@example.net ssh-ed25519 AAAA…")
             .because(error)
-            .into()
-    })
+    })?;
+    for error in signers.left_out().iter().take(NAMED) {
+        context.screen.warn(format_args!("in {}, {error}; it allows nobody", path.display()));
+    }
+    Ok(signers)
 }
