@@ -476,6 +476,19 @@ fn show_says_of_a_sealed_file_what_it_is_sealed_to_and_no_more() {
     let shown = lab.good(&["show", "bundles/on.tar.gz.age"]);
     assert!(shown.out.contains("sealed file") && shown.out.contains("an age key"), "{shown}");
     assert!(shown.out.contains("an SSH key (ssh-ed25519)") && !shown.out.contains("prod"), "{shown}");
+    // What age adds by chance is nobody: neither in what it made, nor where it stands for sure.
+    for _ in 0..20 {
+        lab.good(&["bundle", "on", "--seal-to", &age]);
+        let shown = lab.good(&["show", "bundles/on.tar.gz.age"]);
+        let closed = lab.run(&["open", "bundles/on.tar.gz.age", "-i", "ssh"]);
+        assert!(!shown.out.contains("of the kind") && !shown.out.contains("grease"), "{shown}");
+        assert!(closed.err.contains("sealed to somebody else: to an age key\n"), "{closed}");
+    }
+    let header = "age-encryption.org/v1\n-> X25519 x\nx\n-> 4z;-grease 0 {Y\nx\n-> other x\nx\n--- x\n";
+    fs::write(lab.path("by-chance"), header).expect("written");
+    let shown = lab.good(&["show", "by-chance"]);
+    assert!(shown.out.contains("an age key") && shown.out.contains("of the kind other"), "{shown}");
+    assert!(!shown.out.contains("grease"), "{shown}");
     fs::write(lab.path("bad"), "age-encryption.org/v1\n-> \u{1b}[2J x\n--- x\n").expect("written");
     assert!(!lab.good(&["show", "bad"]).out.contains('\u{1b}'));
     fs::write(lab.path("bad"), "age-encryption.org/v1\n-> X25519").expect("written");
