@@ -154,6 +154,121 @@ open(folder + "/manifest.sha256", "w").write(hashlib.sha256(text.encode()).hexdi
     lab.good(&["verify", "--offline"]);
 }
 
+/// Unpacks `host`'s bundle, lets `python` change the tree in the folder `t`, lists what is there then in the manifest, and packs
+/// it again: what a good packer makes of a bad tree.
+fn repacked(lab: &Lab, host: &str, python: &str) {
+    let script = format!(
+        r#"
+import hashlib, json, os, re, shutil, sys
+t = sys.argv[1]
+def read(path): return open(t + "/" + path).read()
+def write(path, text): open(t + "/" + path, "w").write(text)
+def swap(path, old, new):
+    text = read(path)
+    assert old in text, (path, old)
+    write(path, text.replace(old, new))
+{python}
+manifest = json.load(open(t + "/manifest.json"))
+kept = [file for file in manifest["files"] if os.path.exists(t + "/" + file["path"])]
+for file in kept:
+    file["sha256"] = hashlib.sha256(open(t + "/" + file["path"], "rb").read()).hexdigest()
+manifest["files"] = kept
+text = json.dumps(manifest)
+write("manifest.json", text)
+write("manifest.sha256", hashlib.sha256(text.encode()).hexdigest() + "  manifest.json\n")
+"#
+    );
+    let dir = lab.dir().display().to_string();
+    let (bundle, tree) = (format!("{dir}/bundles/{host}.tar.gz"), format!("{dir}/{host}"));
+    good_tool("tar", &["-xpzf", &bundle, "-C", &dir]);
+    good_tool("/usr/bin/python3", &["-c", &script, &tree]);
+    good_tool("tar", &["-czf", &bundle, "-C", &dir, host]);
+    std::fs::remove_dir_all(&tree).expect("removed");
+}
+
+#[test]
+fn a_bundle_that_undoes_trust_in_whatever_file_is_found() {
+    let lab = Lab::issued();
+    let kubernetes = "etc/kubernetes";
+    for (host, python, status, what) in [
+        (
+            "master-1",
+            r#"swap("K/clusterctl/apiserver.env", "--anonymous-auth=false", "--anonymous-auth=true")"#,
+            1,
+            "does not say --anonymous-auth=false",
+        ),
+        (
+            "master-1",
+            r#"swap("K/manifests/kube-apiserver.yaml", '    - "--kubelet-certificate-authority=/K/pki/ca.crt"\n', "")"#,
+            1,
+            "does not say --kubelet-certificate-authority",
+        ),
+        (
+            "master-1",
+            r#"swap("K/clusterctl/etcd.env", "--client-cert-auth=true", "--client-cert-auth=false")"#,
+            1,
+            "does not say --client-cert-auth=true",
+        ),
+        (
+            "master-1",
+            r#"swap("K/clusterctl/apiserver.env", "--anonymous-auth=false", "--anonymous-auth=false\n--token-auth-file=/x")"#,
+            1,
+            "says --token-auth-file=/x",
+        ),
+        ("master-1", r#"os.remove(t + "/K/clusterctl/authorization.yaml")"#, 1, "authorization.yaml is missing"),
+        (
+            "master-1",
+            r#"swap("K/clusterctl/authorization.yaml", "failurePolicy: Deny", "failurePolicy: NoOpinion")"#,
+            1,
+            "authorization.yaml says NoOpinion",
+        ),
+        ("master-1", r#"os.remove(t + "/K/pki/etcd/ca.crt")"#, 1, "etc/kubernetes/pki/etcd/ca.crt is missing"),
+        (
+            "master-1",
+            r#"shutil.copy(t + "/K/pki/apiserver-kubelet-client.crt", t + "/K/pki/apiserver.crt")"#,
+            1,
+            "pki/apiserver.crt is not what lies in the directory",
+        ),
+        ("master-1", r#"write("K/pki/sa.pub", "nothing")"#, 1, "pki/sa.pub is not what lies in the directory"),
+        (
+            "master-1",
+            r#"swap("K/manifests/etcd.yaml", "registry.k8s.io", "evil.example")"#,
+            0,
+            "otherwise than clusterctl would write it now: etc/kubernetes/manifests/etcd.yaml",
+        ),
+        (
+            "on",
+            r#"swap("etc/systemd/system/kubelet.service.d/10-clusterctl.conf", "--config=/var/lib/kubelet/config.yaml", "--config=/tmp/x")"#,
+            1,
+            "says --config=/tmp/x",
+        ),
+        (
+            "on",
+            r#"swap("etc/systemd/system/kubelet.service.d/10-clusterctl.conf", "ExecStart=kubelet ", "ExecStart=kubelet --anonymous-auth=true ")"#,
+            1,
+            "says --anonymous-auth=true",
+        ),
+        (
+            "on",
+            r#"shutil.copy(t + "/var/lib/kubelet/pki/kubelet-server.key", t + "/var/lib/kubelet/pki/kubelet-client.key")"#,
+            1,
+            "kubelet-client.key is not what lies in the directory",
+        ),
+        ("on", r#"os.remove(t + "/var/lib/kubelet/config.yaml")"#, 1, "var/lib/kubelet/config.yaml is missing"),
+        ("on", r#"write("install.sh", "echo pwned\n")"#, 0, "otherwise than clusterctl would write it now: install.sh"),
+    ] {
+        lab.good(&["bundle", host]);
+        repacked(&lab, host, &python.replace("K/", &format!("{kubernetes}/")));
+        let ran = lab.run(&["verify", "--offline"]);
+        let flat = ran.out.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(ran.status, status, "{python}: {ran}");
+        assert!(flat.contains(what), "{python}: {ran}");
+    }
+    lab.good(&["bundle", "--all"]);
+    let good = lab.good(&["verify", "--offline"]);
+    assert!(good.out.contains("Good: "), "{good}");
+}
+
 #[test]
 fn roots_in_each_others_places_and_open_doors_are_found() {
     let lab = Lab::issued();

@@ -28,6 +28,8 @@ enum MayBe {
     SomeOf(&'static [&'static str]),
     /// What clusterctl itself writes there, and nobody else.
     Ours(Own),
+    /// A duration of at most so many seconds.
+    AtMost(u32),
     /// Not there at all.
     Nothing,
 }
@@ -141,6 +143,20 @@ const RULES: &[Rule] = &[
         property: "1.iii",
         why: "the API server is not asked who may do what",
         instead: LEAVE_OUT,
+    },
+    Rule {
+        path: &["authentication", "webhook", "cacheTTL"],
+        may_be: MayBe::AtMost(300),
+        property: "1.iii",
+        why: "a token that was taken back is believed for as long",
+        instead: "say 5m or less",
+    },
+    Rule {
+        path: &["authorization", "webhook", "cacheAuthorizedTTL"],
+        may_be: MayBe::AtMost(300),
+        property: "1.iii",
+        why: "whoever was revoked is let in for as long",
+        instead: "say 5m or less",
     },
     Rule {
         path: &["tlsCertFile"],
@@ -310,6 +326,7 @@ impl Rule {
             (MayBe::SomeOf(texts), Setting::List(found)) => {
                 found.iter().all(|item| matches!(item, Setting::Text(text) if texts.contains(&text.as_str())))
             }
+            (MayBe::AtMost(seconds), Setting::Text(found)) => duration(found).is_some_and(|d| d <= f64::from(seconds)),
             (MayBe::Ours(own), found) => match judged {
                 Judged::Patch => false,
                 Judged::Ours(ours) => ours.value(own) == *found,
@@ -318,6 +335,30 @@ impl Rule {
             _ => false,
         }
     }
+}
+
+/// A duration as Go writes it (`time.ParseDuration`), in seconds: `1h30m`, `500ms`.
+fn duration(text: &str) -> Option<f64> {
+    let (mut rest, mut seconds) = (text, 0.0);
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let number = rest.find(|c: char| !c.is_ascii_digit() && c != '.').filter(|&end| end > 0)?;
+        let unit = rest[number..].find(|c: char| c.is_ascii_digit() || c == '.').map_or(rest.len(), |end| number + end);
+        let of = match &rest[number..unit] {
+            "h" => 3600.0,
+            "m" => 60.0,
+            "s" => 1.0,
+            "ms" => 1e-3,
+            "us" | "µs" => 1e-6,
+            "ns" => 1e-9,
+            _ => return None,
+        };
+        seconds += rest[..number].parse::<f64>().ok()? * of;
+        rest = &rest[unit..];
+    }
+    Some(seconds)
 }
 
 impl Ours<'_> {
@@ -378,6 +419,8 @@ mod tests {
             (&["authentication", "webhook", "enabled"], Setting::Bool(false), "1.iii"),
             (&["authentication", "x509", "clientCAFile"], text("/other.crt"), "1.iii"),
             (&["authorization", "mode"], text("AlwaysAllow"), "1.iii"),
+            (&["authentication", "webhook", "cacheTTL"], text("24h"), "1.iii"),
+            (&["authorization", "webhook", "cacheAuthorizedTTL"], text("5m1ms"), "1.iii"),
             (&["tlsCertFile"], text("/other.crt"), "1.ii"),
             (&["tlsPrivateKeyFile"], text("/other.key"), "1.ii"),
             (&["tlsMinVersion"], text("VersionTLS11"), "1.ii"),
@@ -404,6 +447,15 @@ mod tests {
                 let [one] = found.as_slice() else { panic!("{path:?}: {found:?}") };
                 assert_eq!((one.field.as_str(), one.rule.property), (path.join(".").as_str(), property));
             }
+        }
+    }
+
+    #[test]
+    fn durations_are_gos() {
+        assert_eq!(duration("1h2m3.5s"), Some(3723.5));
+        assert_eq!(duration("300s"), Some(300.0));
+        for wrong in ["", "5", "m", "5 m", "1d", "-5m", "5m-"] {
+            assert_eq!(duration(wrong), None, "{wrong}");
         }
     }
 

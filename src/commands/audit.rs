@@ -8,13 +8,19 @@ use rayon::iter::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterato
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
+use super::finishing;
+use super::likeness::{self, Likeness};
 use super::parcels;
+use crate::bundle::archive;
 use crate::bundle::contents::Bundle;
 use crate::bundle::format::Format;
+use crate::bundle::input::Roles;
 use crate::bundle::places;
+use crate::bundle::render::Templates;
+use crate::bundle::seal;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::{Leaf, Profile, RootKind, SYSTEM_MASTERS};
-use crate::cluster::spec::{Cluster, Host};
+use crate::cluster::spec::{Cluster, Host, Role};
 use crate::cluster_file::kubeconfig::{self, Credential, Kubeconfig};
 use crate::cluster_file::kubelet_config;
 use crate::pki::certificate::Certificate;
@@ -221,7 +227,10 @@ impl Audit<'_> {
     /// What stands between others and the keys: the folder of them all, the ledger, and the folder of bundles. Nothing is
     /// said when all of them are their owner's alone.
     fn open_doors(&self) -> Option<Finding> {
+        let roles = [Role::Master, Role::Node].map(|role| self.layout.hosts_folder(role));
+        let roots = [RootKind::Etcd, RootKind::FrontProxy].map(|kind| self.layout.root_folder(kind));
         let paths = [self.layout.pki(), self.layout.ledger(), self.layout.bundles(), self.layout.verifier_bundle()];
+        let paths = paths.into_iter().chain(roles).chain(roots).chain([self.layout.admins()]);
         let open: Vec<String> = paths
             .into_iter()
             .filter_map(|path| files::mode(&path).ok().filter(|mode| mode & 0o077 != 0).map(|mode| (path, mode)))
@@ -253,7 +262,15 @@ impl Audit<'_> {
         };
         if let [Trouble::Forgotten { .. }] = troubles.as_slice() {
             let saw = troubles[0].to_string();
-            let finding = finding(Status::Pass).saw(saw, expected);
+            let host = leaf.host.as_ref();
+            let bundled =
+                host.is_some_and(|host| files::exists(&self.layout.bundles().join(finishing::sealed_name(host))));
+            let finding = match (bundled, host) {
+                (false, Some(host)) => finding(Status::Warn)
+                    .saw(format!("{saw}; and its sealed bundle is not here any more"), expected)
+                    .hint(format!("if it was not installed on its host: clusterctl issue-node {host} --reissue")),
+                _ => finding(Status::Pass).saw(saw, expected),
+            };
             let certificate = credentials::read_certificate(self.layout, leaf).ok();
             let key = certificate.map(|certificate| certificate.spki_fingerprint());
             return Looked { finding, key, profile: leaf.profile };
@@ -297,18 +314,29 @@ impl Audit<'_> {
     /// Bundles are made when they are needed: one that is not there proves nothing wrong.
     fn bundles(&self) -> Vec<Finding> {
         let (masters, nodes) = (by_name(&self.cluster.masters), by_name(&self.cluster.nodes));
+        let likeness = Likeness {
+            layout: self.layout,
+            cluster: self.cluster,
+            roots: likeness::roots(self.roots),
+            denials: self.denials,
+            templates: Templates::compiled_in().ok(),
+        };
         let look = |name: &&HostName| {
             let place_of = |format: &Format| self.layout.bundles().join(format.file_name(name));
             let forms: Vec<Format> = Format::ALL.into_iter().filter(|form| files::exists(&place_of(form))).collect();
+            let sealed = self.sealed(name);
             if forms.is_empty() {
-                return Vec::new();
+                return sealed.into_iter().collect();
             }
+            let Some(roles) = Roles::from_entries(masters.get(*name).copied(), nodes.get(*name).copied()) else {
+                return Vec::new();
+            };
             let place = if nodes.contains_key(*name) { Place::Node } else { Place::Master };
             let master = masters.get(*name).map(|host| self.cluster.master_leaves(host));
             let node = nodes.get(*name).map(|host| self.cluster.node_leaves(host));
             let today = self.today(master.into_iter().chain(node).flatten());
             let finding = |form: &Format| {
-                let finding = self.bundle(name.as_str(), place, *form, &place_of(form), &today);
+                let finding = self.bundle(roles, place, *form, &place_of(form), &today, &likeness);
                 match finding.status {
                     Status::Pass if self.only_what_is_wrong => {
                         Finding::new(CheckId::TRUST_MATCH, place, name.as_str(), Status::Pass)
@@ -316,7 +344,7 @@ impl Audit<'_> {
                     _ => finding,
                 }
             };
-            forms.iter().map(finding).collect()
+            forms.iter().map(finding).chain(sealed).collect()
         };
         self.cluster.host_names().par_iter().flat_map_iter(look).collect()
     }
@@ -363,7 +391,36 @@ impl Audit<'_> {
         stored.map(|stored| stored.credential.certificate.fingerprint()).collect()
     }
 
-    fn bundle(&self, host: &str, place: Place, format: Format, path: &Path, today: &[Fingerprint]) -> Finding {
+    /// A sealed bundle, into which only its host can look: that it is one, and that no more is known of it.
+    fn sealed(&self, host: &HostName) -> Option<Finding> {
+        let path = self.layout.bundles().join(finishing::sealed_name(host));
+        if !files::exists(&path) {
+            return None;
+        }
+        let place = if self.cluster.node(host.as_str()).is_some() { Place::Node } else { Place::Master };
+        let finding = |status| {
+            Finding::new(CheckId::TRUST_MATCH, place, host.as_str(), status).address(path.display().to_string())
+        };
+        let expected = "a bundle that carries this root, by file path, and nothing that weakens it";
+        let is_one = files::read(&path, 2 * archive::MAX_UNPACKED).is_ok_and(|bytes| seal::is_sealed(&bytes));
+        Some(match is_one {
+            true => finding(Status::Warn)
+                .saw("it is sealed, and cannot be looked into here", expected)
+                .hint(format!("if anything changed since it was made: clusterctl bundle {host}")),
+            false => finding(Status::Fail).saw("it is damaged", expected).hint(format!("clusterctl bundle {host}")),
+        })
+    }
+
+    fn bundle(
+        &self,
+        roles: Roles<'_>,
+        place: Place,
+        format: Format,
+        path: &Path,
+        today: &[Fingerprint],
+        likeness: &Likeness<'_>,
+    ) -> Finding {
+        let host = roles.host().as_str();
         let finding =
             |status| Finding::new(CheckId::TRUST_MATCH, place, host, status).address(path.display().to_string());
         let expected = "a bundle that carries this root, by file path, and nothing that weakens it";
@@ -432,11 +489,18 @@ impl Audit<'_> {
                 wrong.push(format!("{} is not the certificate that lies in the directory now", file.path));
             }
         }
-        if wrong.is_empty() {
-            finding(Status::Pass).saw(format!("it pins {}", bundle.manifest.root_pin.as_pin()), expected)
-        } else {
-            finding(Status::Fail).saw(wrong.join("; "), expected).hint(hint)
+        let difference = likeness.difference(&bundle, roles, format);
+        wrong.extend(difference.wrong);
+        if !wrong.is_empty() {
+            return finding(Status::Fail).saw(wrong.join("; "), expected).hint(hint);
         }
+        if !difference.changed.is_empty() {
+            let saw = format!("otherwise than clusterctl would write it now: {}", difference.changed.join(", "));
+            return finding(Status::Warn)
+                .saw(saw, expected)
+                .hint(format!("compare these files, if you made them with --templates or --set; else: {hint}"));
+        }
+        finding(Status::Pass).saw(format!("it pins {}", bundle.manifest.root_pin.as_pin()), expected)
     }
 }
 

@@ -16,6 +16,7 @@ mod issue;
 pub mod issue_admin;
 pub mod issue_master;
 pub mod issue_node;
+mod likeness;
 pub mod man;
 pub mod open;
 pub mod output;

@@ -39,9 +39,10 @@ impl Lane {
         Self { places: Semaphore::new(Self::PLACES), patience: (limit / 10).min(Duration::from_millis(500)) }
     }
 
-    pub(super) async fn run<T>(&self, work: impl Future<Output = T>) -> T {
-        let mut work = Box::pin(work);
+    /// Does `work` when there is a place. It is begun only then: thousands that wait stay small.
+    pub(super) async fn run<T, F: Future<Output = T>>(&self, work: impl FnOnce() -> F) -> T {
         let place = self.places.acquire().await;
+        let mut work = Box::pin(work());
         loop {
             let due = Instant::now() + self.patience;
             if let Ok(done) = timeout_at(due, &mut work).await {

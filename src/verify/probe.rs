@@ -285,7 +285,7 @@ impl Run {
             Place::Node => self.order.first_master.and_then(|at| self.target.masters[at].client.as_ref()),
             _ => self.order.first_node.and_then(|at| self.target.nodes[at].client.as_ref()),
         };
-        let handshake = self.lane.run(async {
+        let handshake = self.lane.run(|| async {
             let began = Instant::now();
             (self.wire.handshake(stream, &socket, first).await, millis(began.elapsed()))
         });
@@ -307,7 +307,7 @@ impl Run {
         if spoken && in_time {
             let in_time = self.exchanges(place, peer, i, &socket, &mut dial.exchanges).await;
             if in_time {
-                dial.old = self.before_the_end(self.lane.run(self.wire.old_hello(&socket))).await;
+                dial.old = self.before_the_end(self.lane.run(|| self.wire.old_hello(&socket))).await;
             }
         }
         if let (Place::Node, Some(port)) = (place, self.readonly_port) {
@@ -427,7 +427,7 @@ impl Run {
         }
         let other = self.order.neighbours[at].map_or("another-node", |other| self.target.nodes[other].name.as_str());
         let reviews = reviews(&node.name, other);
-        let asking = self.lane.run(self.wire.introduction(socket, caller.clone(), identity, reviews));
+        let asking = self.lane.run(|| self.wire.introduction(socket, caller.clone(), identity, reviews));
         self.before_the_end(asking).await.unwrap_or_else(over)
     }
 
@@ -464,7 +464,7 @@ impl Run {
         if self.is_over() {
             return over(caller);
         }
-        let asking = self.lane.run(self.wire.exchange(socket, caller.clone(), client, request));
+        let asking = self.lane.run(|| self.wire.exchange(socket, caller.clone(), client, request));
         self.before_the_end(asking).await.unwrap_or_else(|| over(caller))
     }
 
