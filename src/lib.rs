@@ -38,13 +38,16 @@ use clap::{CommandFactory, Parser};
 use crate::cli::{Cli, Command};
 use crate::commands::context::Context;
 use crate::failure::{Exit, Failure, tell};
-use crate::ui::Screen;
+use crate::ui::{ColorChoice, Screen, Verbosity};
 use crate::world::World;
 
 /// Runs the program with the arguments of `world` and tells how it ended.
 pub fn run(world: &mut World) -> Exit {
     if let Some(exit) = commands::completions::answer_a_shell(Cli::command, world) {
         return exit;
+    }
+    if let Err(failure) = commands::secrets::none_among(&world.args) {
+        return told(world, failure);
     }
     let cli = match Cli::try_parse_from(&world.args) {
         Ok(cli) => cli,
@@ -106,6 +109,15 @@ fn dispatch(command: Command, context: &mut Context<'_>) -> anyhow::Result<Exit>
         Command::Completions(args) => completions::run(&args, context),
         Command::Man(args) => man::run(&args, context),
     }
+}
+
+/// A failure from before any flag was read.
+fn told(world: &mut World, failure: Failure) -> Exit {
+    let no_color = world.env("NO_COLOR").is_some();
+    let mut screen = Screen::new(&mut world.out, &mut world.err, Verbosity::Normal, ColorChoice::Auto, no_color);
+    let (telling, exit) = tell(&failure.into());
+    screen.failure(&telling);
+    exit
 }
 
 /// clap's own answers: help and version go to stdout, complaints to stderr.

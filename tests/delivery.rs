@@ -10,6 +10,7 @@ use clusterctl::bundle::archive;
 use clusterctl::bundle::contents::Bundle;
 use serde::Deserialize;
 
+use crate::sealing::ssh_key;
 use crate::support::{CLUSTER, Lab, good_tool, tool};
 
 /// The bundle that `bundle HOST` packs as an archive.
@@ -125,6 +126,40 @@ fn a_nodes_user_data_fits_into_what_ec2_takes() {
         ran.err.contains("1 of them: over 16 KiB, which is more than EC2 takes; lay it in a private bucket"),
         "{ran}"
     );
+}
+
+#[test]
+fn signed_user_data_installs_only_what_somebody_allowed_has_signed_and_an_ignition_config_cannot_be_signed() {
+    let lab = Lab::issued();
+    for name in ["signer", "stranger"] {
+        let public = ssh_key(&lab, name, "ed25519", "");
+        lab.write(&format!("allowed-{name}"), &format!("{name}@example.net {public}\n"));
+    }
+    let refused = lab.run(&["bundle", "on", "--format", "ignition", "--sign-with", "signer"]);
+    assert_eq!((refused.status, refused.out.as_str()), (2, ""), "{refused}");
+    assert!(refused.err.starts_with("error: --format ignition cannot be signed"), "{refused}");
+    assert!(!lab.path("bundles").exists(), "nothing is packed");
+
+    lab.good(&["bundle", "on", "--format", "cloud-init", "--sign-with", "signer"]);
+    let path = lab.path("bundles/on.cloud-init.yaml").display().to_string();
+    let (staging, root) = (lab.path("staging"), lab.path("root"));
+    fs::create_dir_all(root.join("etc")).expect("a folder");
+    fs::write(root.join("etc/hostname"), "on\n").expect("written");
+    let install = |allowed: &str| {
+        cloud_init(LAY_DOWN, &[&path, &staging.display().to_string()]);
+        let mut installer = std::process::Command::new("sh");
+        installer.arg(staging.join("on/install.sh")).env("DESTDIR", &root).env("CLUSTERCTL_SIGNER", lab.path(allowed));
+        installer.output().expect("sh")
+    };
+    let wrong = install("allowed-stranger");
+    assert_eq!(wrong.status.code(), Some(1), "{wrong:?}");
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("signed by nobody who is allowed to"), "{wrong:?}");
+    assert!(!root.join("var").exists(), "nothing was installed");
+    let right = install("allowed-signer");
+    assert!(right.status.success(), "{right:?}");
+    assert!(String::from_utf8_lossy(&right.stdout).contains("Signed by signer@example.net.\n"), "{right:?}");
+    // The whole tree, the signature with it, is what `show` reads back and `verify --offline` judges.
+    lab.good(&["show", "bundles/on.cloud-init.yaml"]);
 }
 
 /// Lays down the files of user-data under `$2` in place of /run/clusterctl, as cloud-init does, and prints the last command.

@@ -100,9 +100,40 @@ fn a_bundle_sealed_to_ssh_and_age_keys_opens_with_each_of_them_and_holds_the_sam
     let second = fs::read(lab.path("bundles/on.tar.gz.age")).expect("a bundle");
     assert_ne!(first, second);
     assert_eq!(age_opens(&lab, "bundles/on.tar.gz.age", "age").as_deref(), Some(plain.as_slice()));
-    // And back: one that is written in the clear takes the sealed one's place.
-    lab.good(&["bundle", "on"]);
+    // And back, where somebody says so: one that is written in the clear takes the sealed one's place.
+    lab.good(&["bundle", "on", "--unsealed"]);
     assert_eq!(bundles(&lab), ["on.tar.gz"]);
+}
+
+#[test]
+fn nothing_in_the_clear_takes_a_sealed_bundles_place_unless_somebody_says_so() {
+    let lab = Lab::issued();
+    let recipient = age_key(&lab, "key");
+    lab.good(&["bundle", "--all", "--seal-to", &recipient]);
+    let before = lab.snapshot();
+    let refused = lab.run(&["bundle", "on"]);
+    assert_eq!((refused.status, refused.out.as_str()), (3, ""), "{refused}");
+    assert!(refused.err.contains("the bundle of on is there sealed"), "{refused}");
+    // The flag was forgotten: nothing for anyone, in no form.
+    for format in ["tar.gz", "dir", "cloud-init", "ignition"] {
+        let refused = lab.run(&["bundle", "--all", "--format", format]);
+        assert_eq!((refused.status, refused.out.as_str()), (3, ""), "{refused}");
+        for says in ["5 hosts are there sealed", "master-1, master-2", "worker-b1", "--known-hosts FILE", "--unsealed"]
+        {
+            assert!(refused.err.contains(says), "{says}: {refused}");
+        }
+        assert_eq!(lab.snapshot(), before, "{format}");
+    }
+    // One sealed host is enough to leave all as they are.
+    for host in ["master-1", "master-2", "worker-a1.fra1.example.net", "worker-b1"] {
+        fs::remove_file(lab.path(&format!("bundles/{host}.tar.gz.age"))).expect("removed");
+    }
+    assert_eq!(lab.run(&["bundle", "--all"]).status, 3);
+    assert_eq!(bundles(&lab), ["on.tar.gz.age"]);
+    lab.good(&["bundle", "worker-b1"]);
+    lab.good(&["bundle", "--all", "--seal-to", &recipient]);
+    lab.good(&["bundle", "--all", "--unsealed"]);
+    assert!(bundles(&lab).len() == 5 && bundles(&lab).iter().all(|name| name.ends_with(".tar.gz")));
 }
 
 #[test]
@@ -169,7 +200,7 @@ fn known_hosts_gives_each_host_its_own_key_hashed_or_not() {
         ("master-1", "master-1.example.net"),
         ("master-2", "10.20.0.12"),
         ("worker-a1.fra1.example.net", "fd20:1::11"),
-        ("on", "[10.20.4.1]:2222"),
+        ("on", "10.20.4.1"),
         ("worker-b1", "worker-b1"),
     ];
     let mut file = String::from("# learned by hand\n");
@@ -191,8 +222,18 @@ fn known_hosts_gives_each_host_its_own_key_hashed_or_not() {
     lab.good(&["bundle", "--all", "--known-hosts", "known_hosts"]);
     check(&lab);
 
-    // Hashed by ssh-keygen itself. A port cannot be guessed, so that host stands there without one.
-    lab.write("known_hosts", &file.replace("[10.20.4.1]:2222", "10.20.4.1"));
+    // Another port is another sshd, whose key is not the host's; without its own the host has none.
+    let elsewhere = ssh_key(&lab, "key-elsewhere", "ed25519", "");
+    lab.write("known_hosts", &format!("[10.20.4.1]:2222,[on]:2222 {elsewhere}\n{file}"));
+    lab.good(&["bundle", "--all", "--known-hosts", "known_hosts"]);
+    check(&lab);
+    assert!(age_opens(&lab, "bundles/on.tar.gz.age", "key-elsewhere").is_none());
+    lab.write("known_hosts", &file.replace("10.20.4.1", "[10.20.4.1]:2222"));
+    let refused = lab.run(&["bundle", "on", "--known-hosts", "known_hosts"]);
+    assert!(refused.status == 3 && refused.err.contains("on: known_hosts does not know it"), "{refused}");
+
+    // Hashed by ssh-keygen itself.
+    lab.write("known_hosts", &file);
     let path = lab.path("known_hosts").display().to_string();
     good_tool("ssh-keygen", &["-q", "-H", "-f", &path]);
     assert!(lab.read("known_hosts").contains("|1|") && !lab.read("known_hosts").contains("10.20.4.1"));
@@ -266,6 +307,7 @@ fn a_faulty_seal_to_is_a_fault_of_the_cluster_file_with_path_and_line() {
         ("\"ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAAwD/\"".to_owned(), "nodes[1].sealTo (line 14)", "behind ssh-rsa"),
         (secret.clone(), "nodes[1].sealTo (line 14)", "it is a secret key"),
         ("{age: x}".to_owned(), "nodes[1].sealTo (line 14)", "needed here"),
+        ("[]".to_owned(), "nodes[1].sealTo (line 14)", "at least one recipient, or no such key, is needed here"),
         ("[[x]]".to_owned(), "nodes[1].sealTo[0] (line 14)", "a text is needed here"),
     ] {
         lab.write("cluster.yaml", &cluster_with(&seal_to));
@@ -274,6 +316,53 @@ fn a_faulty_seal_to_is_a_fault_of_the_cluster_file_with_path_and_line() {
         assert!(refused.err.contains(path) && refused.err.contains(says), "{seal_to}: {refused}");
         assert!(!refused.err.contains(&secret[..30]), "a secret is never repeated");
     }
+    // Nor is a line out of the middle of one, which says of itself only that it is long.
+    ssh_key(&lab, "key", "ed25519", "");
+    let pem = lab.read("key");
+    for line in pem.lines().filter(|line| line.len() == 70) {
+        for seal_to in
+            [format!("\"{line}\""), format!("[\"ssh-ed25519 {line}\"]"), format!("|\n    {line}\n    {line}")]
+        {
+            lab.write("cluster.yaml", &cluster_with(&seal_to));
+            let refused = lab.run(&["bundle", "--all"]);
+            assert!(refused.status == 2 && refused.err.contains("nodes[1].sealTo"), "{refused}");
+            assert!(!refused.err.contains(&line[..30]), "{refused}");
+        }
+    }
+}
+
+#[test]
+fn a_secret_key_where_its_file_belongs_is_not_repeated() {
+    let lab = Lab::issued();
+    age_key(&lab, "age");
+    ssh_key(&lab, "key", "ed25519", "");
+    lab.good(&["bundle", "on", "--seal-to", &age_key(&lab, "other")]);
+    let before = lab.snapshot();
+    let secret = lab.read("age").lines().last().expect("a secret").to_owned();
+    let pem = lab.read("key");
+    let lines: Vec<&str> = pem.lines().filter(|line| line.len() == 70).collect();
+    assert!(lines.len() > 2);
+    for given in [secret.as_str(), &secret.to_lowercase(), pem.as_str(), lines[0], lines[1], lines[2]] {
+        for args in [
+            &["open", "bundles/on.tar.gz.age", "-i", given][..],
+            &["bundle", "on", "--sign-with", given],
+            &["bundle", "on", "--seal-to", given],
+        ] {
+            let refused = lab.run(args);
+            assert_eq!((refused.status, refused.out.as_str()), (2, ""), "{refused}");
+            assert!(refused.err.contains("looks like a secret key itself, not a file"), "{refused}");
+            assert!(refused.err.contains("seen by your shell's history"), "{refused}");
+            let parts = given.lines().filter(|line| !line.starts_with("-----")).map(|line| &line[..line.len().min(24)]);
+            assert!(parts.into_iter().all(|part| !refused.err.contains(part)), "{refused}");
+        }
+    }
+    // Wherever else it is put, with what clap itself complains of, too.
+    for args in [&["open", &secret][..], &["show", &secret], &["bundle", "on", "--no-such-flag", &pem], &[&secret]] {
+        let refused = lab.run(args);
+        assert_eq!(refused.status, 2, "{refused}");
+        assert!(!refused.err.contains(&secret[20..40]) && !refused.err.contains(lines[0]), "{refused}");
+    }
+    assert_eq!(lab.snapshot(), before);
 }
 
 #[test]
@@ -387,6 +476,19 @@ fn show_says_of_a_sealed_file_what_it_is_sealed_to_and_no_more() {
     let shown = lab.good(&["show", "bundles/on.tar.gz.age"]);
     assert!(shown.out.contains("sealed file") && shown.out.contains("an age key"), "{shown}");
     assert!(shown.out.contains("an SSH key (ssh-ed25519)") && !shown.out.contains("prod"), "{shown}");
+    // What age adds by chance is nobody: neither in what it made, nor where it stands for sure.
+    for _ in 0..20 {
+        lab.good(&["bundle", "on", "--seal-to", &age]);
+        let shown = lab.good(&["show", "bundles/on.tar.gz.age"]);
+        let closed = lab.run(&["open", "bundles/on.tar.gz.age", "-i", "ssh"]);
+        assert!(!shown.out.contains("of the kind") && !shown.out.contains("grease"), "{shown}");
+        assert!(closed.err.contains("sealed to somebody else: to an age key\n"), "{closed}");
+    }
+    let header = "age-encryption.org/v1\n-> X25519 x\nx\n-> 4z;-grease 0 {Y\nx\n-> other x\nx\n--- x\n";
+    fs::write(lab.path("by-chance"), header).expect("written");
+    let shown = lab.good(&["show", "by-chance"]);
+    assert!(shown.out.contains("an age key") && shown.out.contains("of the kind other"), "{shown}");
+    assert!(!shown.out.contains("grease"), "{shown}");
     fs::write(lab.path("bad"), "age-encryption.org/v1\n-> \u{1b}[2J x\n--- x\n").expect("written");
     assert!(!lab.good(&["show", "bad"]).out.contains('\u{1b}'));
     fs::write(lab.path("bad"), "age-encryption.org/v1\n-> X25519").expect("written");

@@ -170,6 +170,69 @@ fn install_sh_says_when_it_did_not_check_and_when_it_cannot() {
 }
 
 #[test]
+fn open_reads_a_file_of_allowed_signers_as_ssh_keygen_does() {
+    let lab = signed();
+    let folder = unpack(&lab);
+    let public = lab.read("signer.pub").split(' ').take(2).collect::<Vec<_>>().join(" ");
+    for (line, good) in [
+        ("admin@x KEY", true),
+        ("!admin@x KEY", false),
+        ("other@x,!admin@x KEY", false),
+        ("!admin@x KEY\nadmin@x KEY", true),
+        ("admin@x valid-before=\"20300101\" KEY", true),
+        ("admin@x valid-before=\"20300101Z\" KEY", true),
+        ("admin@x valid-before=\"203001011200\" KEY", true),
+        ("admin@x valid-before=\"203001011200Z\" KEY", true),
+        ("admin@x valid-before=\"20300101120030\" KEY", true),
+        ("admin@x valid-before=\"20300101120030Z\" KEY", true),
+        ("admin@x valid-after=\"20200101\" KEY", true),
+        ("admin@x valid-before=\"20200101\" KEY", false),
+        ("admin@x valid-before=\"20200101\",valid-before=\"20300101\" KEY", false),
+        ("admin@x valid-before=20300101 KEY", false),
+        ("admin@x valid-before=\"203001\" KEY", false),
+        ("admin@x valid-before=\"soon\" KEY", false),
+        ("admin@x valid-before=\"soon\" KEY\nadmin@x KEY", true),
+        ("admin@x no-such-option KEY\nadmin@x KEY", true),
+        ("admin@x ssh-ed25519 AAAA\nadmin@x KEY", true),
+        ("admin@x\nadmin@x KEY", true),
+        ("admin@x namespaces=\"git\" KEY", false),
+    ] {
+        lab.write("signers", &format!("{}\n", line.replace("KEY", &public)));
+        let mut theirs = Command::new("ssh-keygen");
+        theirs.args(["-Y", "verify", "-I", "admin@x", "-n", "clusterctl-bundle", "-f"]).arg(lab.path("signers"));
+        let manifest = fs::File::open(folder.join("manifest.json")).expect("a manifest");
+        theirs.arg("-s").arg(folder.join("manifest.json.sig")).stdin(Stdio::from(manifest));
+        let theirs = theirs.output().expect("ssh-keygen runs");
+        assert_eq!(theirs.status.success(), good, "{line}: {theirs:?}");
+        let ours = lab.run(&["open", "bundles/on.tar.gz", "--signer", "signers", "--list"]);
+        assert_eq!(ours.status == 0, good, "{line}: {ours}");
+        assert!(good || [2, 3].contains(&ours.status), "{line}: {ours}");
+        let left_out = good && ["soon", "no-such", "AAAA\n", "admin@x\n"].iter().any(|bad| line.contains(bad));
+        assert_eq!(ours.err.contains("it allows nobody"), left_out, "{line}: {ours}");
+    }
+}
+
+#[test]
+fn open_refuses_as_install_sh_does_what_has_no_checksum_of_its_manifest_or_another() {
+    let lab = signed();
+    let folder = unpack(&lab);
+    let (archive, dir) = (lab.path("theirs.tar.gz").display().to_string(), lab.dir().display().to_string());
+    let opened = |says: &str| {
+        good_tool("tar", &["-czf", &archive, "-C", &dir, "on"]);
+        let refused = lab.run(&["open", "theirs.tar.gz", "--signer", "allowed_signers", "--list"]);
+        assert!(refused.status == 2 && refused.err.contains(says), "{says}: {refused}");
+    };
+    let sum = lab.read("on/manifest.sha256");
+    let other = if sum.starts_with('0') { "1" } else { "0" };
+    lab.write("on/manifest.sha256", &format!("{other}{}", &sum[1..]));
+    opened("manifest.sha256 says otherwise");
+    refused(&lab, &install(&lab, &folder, &["--signer", "allowed_signers"]), "manifest.json is damaged");
+    fs::remove_file(folder.join("manifest.sha256")).expect("removed");
+    opened("there is no manifest.sha256 in it");
+    refused(&lab, &install(&lab, &folder, &["--signer", "allowed_signers"]), "manifest.sha256 is missing");
+}
+
+#[test]
 fn open_refuses_what_nobody_who_may_has_signed() {
     let lab = signed();
     let stranger = ssh_key(&lab, "stranger", "ed25519", "");

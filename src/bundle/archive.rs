@@ -8,7 +8,7 @@ use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 use tar::{EntryType, Header};
 use zeroize::Zeroizing;
 
-use super::contents::{Bundle, BundleFile, INSTALLER, MANIFEST, MANIFEST_SUM, SIGNATURE};
+use super::contents::{Bundle, BundleFile, INSTALLER, MANIFEST, MANIFEST_SUM, SIGNATURE, manifest_sum};
 use super::manifest::{Manifest, ManifestError, is_plain_path};
 use crate::pki::fingerprint::Fingerprint;
 
@@ -70,6 +70,15 @@ pub enum ArchiveError {
     /// A manifest that cannot be read.
     #[error("its {MANIFEST} cannot be read")]
     Manifest(#[from] ManifestError),
+    /// No checksum of the manifest.
+    #[error("there is no {MANIFEST_SUM} in it, without which install.sh installs nothing")]
+    NoSum,
+    /// A checksum of another manifest.
+    #[error("{MANIFEST} is damaged: its SHA-256 is {found}, and {MANIFEST_SUM} says otherwise")]
+    OtherSum {
+        /// The manifest's own.
+        found: Fingerprint,
+    },
     /// The folder is not called like the manifest's host.
     #[error("its folder is called {folder:?}, and its manifest is for {host}")]
     OtherHost {
@@ -343,7 +352,7 @@ fn entries(tar: &[u8]) -> Result<(String, Vec<BundleFile>), ArchiveError> {
     folder.map(|folder| (folder, files)).ok_or(ArchiveError::NoManifest)
 }
 
-/// Every file is listed and as listed, and every listed file that is to be there is.
+/// Every file is listed and as listed, every listed file that is to be there is, and the manifest has its checksum.
 pub(super) fn confirm(bundle: &Bundle, to_be_there: fn(&str) -> bool) -> Result<(), ArchiveError> {
     let listed = &bundle.manifest.files;
     for (i, entry) in listed.iter().enumerate() {
@@ -361,6 +370,13 @@ pub(super) fn confirm(bundle: &Bundle, to_be_there: fn(&str) -> bool) -> Result<
         }
         if file.mode != entry.mode {
             return Err(ArchiveError::OtherMode { path, found: file.mode, listed: entry.mode });
+        }
+    }
+    if to_be_there(MANIFEST_SUM) {
+        let sum = bundle.file(MANIFEST_SUM).ok_or(ArchiveError::NoSum)?;
+        let found = bundle.file(MANIFEST).map(|file| Fingerprint::of(&file.bytes)).ok_or(ArchiveError::NoManifest)?;
+        if sum.bytes.as_slice() != manifest_sum(found).as_bytes() {
+            return Err(ArchiveError::OtherSum { found });
         }
     }
     for file in &bundle.files {
@@ -412,7 +428,9 @@ mod tests {
             generation: 1,
             files: files.iter().map(listed).collect(),
         };
-        files.insert(1, file(MANIFEST, 0o644, manifest.to_json().as_bytes()));
+        let json = manifest.to_json();
+        files.insert(1, file(MANIFEST, 0o644, json.as_bytes()));
+        files.insert(2, file(MANIFEST_SUM, 0o644, manifest_sum(Fingerprint::of(json.as_bytes())).as_bytes()));
         Bundle { manifest, files }
     }
 
@@ -475,20 +493,26 @@ mod tests {
         let entry = |i: usize| -> Entry<'_> {
             (&paths[i], EntryType::Regular, good.files[i].mode, good.files[i].bytes.as_slice())
         };
-        let all = || vec![entry(0), entry(1), entry(2)];
+        let all = || vec![entry(0), entry(1), entry(2), entry(3)];
         let refused = |entries: &[Entry<'_>]| read(&packed(entries)).expect_err("a bad bundle");
-        let and = |extra: Entry<'_>| refused(&[entry(0), entry(1), entry(2), extra]);
+        let and = |extra: Entry<'_>| refused(&[entry(0), entry(1), entry(2), entry(3), extra]);
 
         assert_eq!(read(&packed(&all())), Ok(bundle()));
-        assert_eq!(refused(&all()[..2]), ArchiveError::Missing { path: KEY.into() });
-        assert_eq!(refused(&[entry(0), entry(2)]), ArchiveError::NoManifest);
+        assert_eq!(refused(&all()[..3]), ArchiveError::Missing { path: KEY.into() });
+        assert_eq!(refused(&[entry(0), entry(2), entry(3)]), ArchiveError::NoManifest);
+        assert_eq!(refused(&[entry(0), entry(1), entry(3)]), ArchiveError::NoSum);
         assert_eq!(refused(&[]), ArchiveError::NoManifest);
         let mut changed = all();
-        changed[2].3 = b"A key";
+        let of_another = manifest_sum(Fingerprint::of(b"another"));
+        changed[2].3 = of_another.as_bytes();
+        let manifest = bundle().file(MANIFEST).map(|file| Fingerprint::of(&file.bytes)).expect("a manifest");
+        assert_eq!(refused(&changed), ArchiveError::OtherSum { found: manifest });
+        changed = all();
+        changed[3].3 = b"A key";
         let (found, listed) = (Fingerprint::of(b"A key"), Fingerprint::of(b"a key"));
         assert_eq!(refused(&changed), ArchiveError::Damaged { path: KEY.into(), found, listed });
         changed = all();
-        changed[2].2 = 0o644;
+        changed[3].2 = 0o644;
         assert_eq!(refused(&changed), ArchiveError::OtherMode { path: KEY.into(), found: 0o644, listed: 0o600 });
         let regular = EntryType::Regular;
         assert_eq!(and(entry(0)), ArchiveError::Twice { path: "install.sh".into() });

@@ -16,6 +16,11 @@ pub const SIGNATURE: &str = "manifest.json.sig";
 /// Installs the bundle on its host.
 pub const INSTALLER: &str = "install.sh";
 
+/// What stands in [`MANIFEST_SUM`], as `sha256sum` writes it.
+pub(super) fn manifest_sum(of: Fingerprint) -> String {
+    format!("{of}  {MANIFEST}\n")
+}
+
 /// The mode of a folder on the host, where the bundle's installer has to make it. The kubelet's own folders hold keys.
 #[must_use]
 pub fn folder_mode(path: &str) -> u32 {
@@ -44,7 +49,7 @@ impl Bundle {
         };
         manifest.files = files.iter().map(listed).collect();
         let json = manifest.to_json().into_bytes();
-        let sum = format!("{}  {MANIFEST}\n", Fingerprint::of(&json)).into_bytes();
+        let sum = manifest_sum(Fingerprint::of(&json)).into_bytes();
         for (path, bytes) in [(MANIFEST, json), (MANIFEST_SUM, sum)] {
             files.push(BundleFile { path: path.to_owned(), mode: 0o644, bytes: Zeroizing::new(bytes) });
         }

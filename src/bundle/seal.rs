@@ -16,6 +16,8 @@ use crate::pki::ssh::{SshError, SshKey};
 const MAGIC: &[u8] = b"age-encryption.org/v1\n";
 /// Begins one that was made for mail.
 const ARMOR: &[u8] = b"-----BEGIN AGE ENCRYPTED FILE-----";
+/// Ends the kind of a stanza that stands for nobody, as the age crate adds them.
+const GREASE: &[u8] = b"-grease";
 /// A header with more recipients than this, in bytes, is none of ours.
 const MAX_HEADER: usize = 256 * 1024;
 /// What sealing adds at most: the header, and 16 bytes for every 64 KiB.
@@ -214,7 +216,8 @@ fn closed(error: &DecryptError, kinds: &[String]) -> OpenError {
 }
 
 /// What kinds of keys a file is sealed to, in words, as its header says: a stanza for each (age's format, § Header).
-/// Whose they are, the header does not say.
+/// Whose they are, the header does not say. Stanzas by chance, which keep readers used to kinds that they do not know, are
+/// nobody's.
 ///
 /// # Errors
 /// When there is no such header.
@@ -231,7 +234,9 @@ pub fn recipients(bytes: &[u8]) -> Result<Vec<String>, OpenError> {
         }
         if let Some(stanza) = line.strip_prefix(b"-> ") {
             let kind = stanza.split(|&b| b == b' ').next().unwrap_or_default();
-            kinds.push(in_words(kind));
+            if !kind.ends_with(GREASE) {
+                kinds.push(in_words(kind));
+            }
         }
     }
     Err(OpenError::CutOff)

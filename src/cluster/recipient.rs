@@ -9,6 +9,8 @@ use base64ct::{Base64, Encoding};
 const MIN_RSA: usize = 2048;
 /// The largest RSA key that age takes, in bits.
 const MAX_RSA: usize = 4096;
+/// So many characters of base64 are no word that anybody typed.
+const LONG: usize = 32;
 /// Longer than any recipient with its comment, in bytes.
 const MAX_LENGTH: usize = 4096;
 
@@ -150,6 +152,17 @@ pub fn is_secret(text: &str) -> bool {
     upper.contains("AGE-SECRET-KEY-") || upper.contains("PRIVATE KEY")
 }
 
+/// True for [`is_secret`], and for what may be a line out of the middle of a private key's file: long base64 that neither is
+/// an age recipient nor stands behind the kind of a public key, which begins with its kind's length (RFC 4253 § 6.6).
+#[must_use]
+pub fn may_be_secret(text: &str) -> bool {
+    let long =
+        |word: &str| word.len() >= LONG && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(&b));
+    let public = |place: usize, word: &str| word.starts_with("age1") || (place > 0 && word.starts_with("AAAA"));
+    let mut words = text.split_ascii_whitespace().enumerate();
+    is_secret(text) || words.any(|(place, word)| long(word) && !public(place, word))
+}
+
 fn is_other_key(word: &str) -> bool {
     if !word.bytes().all(|b| b.is_ascii_graphic()) {
         return false;
@@ -286,5 +299,21 @@ mod tests {
         assert_eq!(refused(secret), RecipientError::Secret);
         assert_eq!(refused(&secret.to_lowercase()), RecipientError::Secret);
         assert_eq!(refused("-----BEGIN OPENSSH PRIVATE KEY-----"), RecipientError::Secret);
+    }
+
+    #[test]
+    fn a_line_of_a_private_key_may_be_a_secret_and_a_public_key_is_none() {
+        let line = "b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW";
+        for secret in
+            [line, &line[38..], &format!("ssh-ed25519 {line}"), &format!("{line}\n{line}"), "AGE-SECRET-KEY-1"]
+        {
+            assert!(may_be_secret(secret), "{secret}");
+        }
+        let public = format!("{} root@on", ssh("ssh-ed25519", &[&[7; 32]]));
+        for harmless in
+            [AGE, public.as_str(), "on", "worker-a1.fra1.example.net", "/etc/ssh/ssh_host_ed25519_key.pub", ""]
+        {
+            assert!(!may_be_secret(harmless), "{harmless}");
+        }
     }
 }

@@ -12,7 +12,7 @@ use super::key_kind::KeyKind;
 use super::kubelet::{self, Setting, Written};
 use super::lifetime::Lifetime;
 use super::name::{ClusterName, DnsName, HostName};
-use super::recipient::{Recipient, RecipientError};
+use super::recipient::{Recipient, may_be_secret};
 
 /// Kubernetes's port of the API server.
 pub const API_SERVER_PORT: u16 = 6443;
@@ -402,7 +402,7 @@ fn recipients(path: &str, drafts: &OneOrMore, faults: &mut Faults) -> Vec<Recipi
             Ok(recipient) => recipients.push(recipient),
             Err(error) => {
                 // A secret that was put here by mistake goes no further.
-                let seen = (error != RecipientError::Secret).then(|| text.clone());
+                let seen = (!may_be_secret(text)).then(|| text.clone());
                 faults.add(&format!("{path}{behind}"), seen, Reason::Recipient(error));
             }
         }

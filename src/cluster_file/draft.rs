@@ -6,7 +6,7 @@ use serde::de::{Error, MapAccess, SeqAccess};
 use super::anything::anything;
 use super::shape::{Entries, Items, Mapping, Reading, Texts, list, mapping, text, text_or_list};
 use crate::cluster::fault::Reason;
-use crate::cluster::spec::{Draft, DraftHost};
+use crate::cluster::spec::{Draft, DraftHost, OneOrMore};
 
 /// The only `apiVersion`.
 pub(super) const API_VERSION: &str = "clusterctl/v1";
@@ -185,7 +185,14 @@ impl Entries for Host {
                 self.host.addresses = texts.0;
             }
             "kubelet" => self.host.kubelet = anything(map, reading)?,
-            "sealTo" => self.host.seal_to = text_or_list(map, reading)?,
+            "sealTo" => {
+                let faults = reading.faults.len();
+                self.host.seal_to = text_or_list(map, reading)?;
+                // Somebody who writes the key means to seal: an empty list would be a bundle in the clear, without a word.
+                if self.host.seal_to == OneOrMore::default() && reading.faults.len() == faults {
+                    reading.fault(None, Reason::Shape { wanted: "at least one recipient, or no such key," })?;
+                }
+            }
             // Whichever port the role has.
             _ => self.host.port = text(map, reading)?,
         }

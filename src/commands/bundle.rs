@@ -91,13 +91,13 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     }
     let cluster = context.cluster()?;
     if args.verifier {
-        let key = args.sign.key(context)?;
+        let key = args.sign.key(args.format, context)?;
         return pack_verifier(&cluster, &templates::load(args.templates.as_deref(), context)?, key.as_ref(), context);
     }
     let hosts = select(&cluster, args)?;
     let sealing = args.seal.plan(&hosts, args.format, context)?;
     let forget = args.seal.forget_keys(sealing.as_ref())?;
-    let key = args.sign.key(context)?;
+    let key = args.sign.key(args.format, context)?;
     let finish =
         Finish { templates: templates::load(args.templates.as_deref(), context)?, format: args.format, key, sealing };
     let _lock = context.lock("bundle")?;
@@ -120,6 +120,8 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     };
     let begun = Instant::now();
     let Ready { hosts, kept, found_good } = all_have_credentials(&source, hosts, args.all)?;
+    let folder = context.layout.bundles();
+    args.seal.keep_sealed(finish.sealing.as_ref(), &hosts, &folder)?;
     if !found_good.is_empty() {
         ledger.remember(&found_good)?;
     }
@@ -128,7 +130,6 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
         context.screen.step("nothing was packed");
         return Ok(Exit::Done);
     }
-    let folder = context.layout.bundles();
     files::create_folder(&folder)?;
     files::sweep(&folder)?;
     let written = write_all(&source, &hosts, &finish, context)?;

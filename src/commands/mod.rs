@@ -27,6 +27,7 @@ pub mod policy;
 mod revocations;
 pub mod revoke;
 mod sealing;
+pub mod secrets;
 pub mod show;
 mod signing;
 mod ssh_keys;

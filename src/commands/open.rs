@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::context::{Context, read_given};
+use super::secrets;
 use super::signing::allowed_signers;
 use super::ssh_keys::Named;
 use crate::bundle::archive;
@@ -49,7 +50,10 @@ pub struct OpenArgs {
 /// there already. Nothing is written then.
 pub fn run(args: &OpenArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let path = context.path(&args.file);
-    let signers = args.signer.as_ref().map(|path| allowed_signers(&context.path(path))).transpose()?;
+    let signers = match &args.signer {
+        Some(path) => Some(allowed_signers(&context.path(path), context)?),
+        None => None,
+    };
     let bytes = zeroize::Zeroizing::new(read_given(&path, MAX_SEALED, "bundle")?);
     let bundle = if seal::is_sealed(&bytes) {
         // The header first: no passphrase is asked for in vain.
@@ -84,6 +88,7 @@ pub fn run(args: &OpenArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
 
 fn identity(args: &OpenArgs, context: &mut Context<'_>) -> anyhow::Result<Identity> {
     let path = context.path(&args.identity);
+    secrets::not_one(&args.identity.to_string_lossy(), &path)?;
     let named = Named {
         what: "identity",
         path: &path,

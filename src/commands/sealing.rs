@@ -7,13 +7,16 @@ use clap::Args;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::context::{Context, read_given};
+use super::finishing::sealed_name;
+use super::secrets;
 use crate::bundle::format::Format;
 use crate::bundle::input::Roles;
 use crate::bundle::seal::Sealer;
-use crate::cluster::recipient::{Recipient, RecipientError};
+use crate::cluster::recipient::{Recipient, RecipientError, may_be_secret};
 use crate::failure::{Exit, Failure};
 use crate::pki::known_hosts::{KnownHostError, KnownHosts};
 use crate::store::error::StoreError;
+use crate::store::files;
 
 /// No file of recipients is larger than this, in bytes. A hundred thousand hosts need a third of it.
 const LIMIT: u64 = 64 * 1024 * 1024;
@@ -134,6 +137,41 @@ impl SealArgs {
         Ok(self.forget_keys)
     }
 
+    /// Looks that nothing in the clear takes the place of a sealed archive, or comes to lie beside it, unless somebody said so:
+    /// a flag that was forgotten would undo what an earlier run sealed.
+    ///
+    /// # Errors
+    /// Refused, with some of the hosts that have one.
+    pub(super) fn keep_sealed(
+        &self,
+        sealing: Option<&Sealing<'_>>,
+        hosts: &[Roles<'_>],
+        folder: &Path,
+    ) -> Result<(), Failure> {
+        if self.unsealed || sealing.is_some() {
+            return Ok(());
+        }
+        let names = hosts.par_iter().map(|roles| roles.host().as_str());
+        let sealed: Vec<&str> = names.filter(|host| files::exists(&folder.join(sealed_name(host)))).collect();
+        let Some(first) = sealed.first() else { return Ok(()) };
+        let mut named = sealed[..sealed.len().min(NAMED)].join(", ");
+        if sealed.len() > NAMED {
+            named.push_str(&format!(" and {} more", sealed.len() - NAMED));
+        }
+        let what = match sealed.len() {
+            1 => {
+                format!("the bundle of {first} is there sealed, and this one would be in the clear; nothing was packed")
+            }
+            count => format!(
+                "the bundles of {count} hosts are there sealed, and these would be in the clear; nothing was packed: {named}"
+            ),
+        };
+        Err(Failure::new(Exit::Refused, what).hint(
+            "seal them again, with --known-hosts FILE, --seal-to RECIPIENT or sealTo in cluster.yaml; --unsealed writes \
+             them in the clear all the same",
+        ))
+    }
+
     /// The recipients of the command line.
     fn everyone(&self, context: &Context<'_>) -> anyhow::Result<Vec<Recipient>> {
         let mut everyone = Vec::new();
@@ -143,9 +181,9 @@ impl SealArgs {
                 // What looks like nothing of the kind is a file.
                 Err(RecipientError::Unknown) => everyone.extend(recipients_in(text, &context.path(Path::new(text)))?),
                 Err(error) => {
-                    let what = match error {
-                        RecipientError::Secret => "--seal-to cannot be used".to_owned(),
-                        _ => format!("--seal-to {text:?} cannot be used"),
+                    let what = match may_be_secret(text) {
+                        true => "--seal-to cannot be used".to_owned(),
+                        false => format!("--seal-to {text:?} cannot be used"),
                     };
                     let hint =
                         "an SSH key's kind and the key go into one pair of quotes, as they stand in its .pub file";
@@ -172,7 +210,8 @@ fn names(roles: &Roles<'_>) -> Vec<String> {
 
 /// One recipient a line; `#` begins a comment.
 fn recipients_in(given: &str, path: &Path) -> anyhow::Result<Vec<Recipient>> {
-    let bytes = match crate::store::files::read(path, LIMIT) {
+    secrets::not_one(given, path)?;
+    let bytes = match files::read(path, LIMIT) {
         Err(StoreError::Missing(_)) => {
             let what = format!("--seal-to {given:?} is neither a recipient nor a file");
             let hint = "a recipient is age1…, or ssh-ed25519 or ssh-rsa and a public key in one pair of quotes";

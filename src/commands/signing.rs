@@ -5,13 +5,18 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::context::{Context, read_given};
+use super::secrets;
 use super::ssh_keys::Named;
+use crate::bundle::format::Format;
 use crate::failure::{Exit, Failure};
 use crate::pki::allowed_signers::AllowedSigners;
 use crate::pki::ssh::SshKey;
 
 /// No file of allowed signers is larger than this, in bytes.
 const LIMIT: u64 = 1024 * 1024;
+
+/// How many lines that cannot be read are told.
+const NAMED: usize = 5;
 
 /// The flags that sign.
 #[derive(Debug, Args)]
@@ -28,10 +33,18 @@ impl SignArgs {
     /// The key to sign with, unlocked; `None` when none was named.
     ///
     /// # Errors
-    /// When it cannot be read, is none, or its passphrase is wrong or cannot be asked for.
-    pub(super) fn key(&self, context: &mut Context<'_>) -> anyhow::Result<Option<SshKey>> {
+    /// When it cannot be read, is none, or its passphrase is wrong or cannot be asked for; when the form has no place for a
+    /// signature.
+    pub(super) fn key(&self, format: Format, context: &mut Context<'_>) -> anyhow::Result<Option<SshKey>> {
         let Some(path) = &self.sign_with else { return Ok(None) };
-        let path = context.path(path);
+        if format == Format::Ignition {
+            let what = "--format ignition cannot be signed: there is no install.sh in it that would look";
+            let hint =
+                "leave --sign-with away, or take another form: the archive, the folder, user-data for cloud-init";
+            return Err(Failure::new(Exit::Usage, what).hint(hint).into());
+        }
+        let (given, path) = (path, context.path(path));
+        secrets::not_one(&given.to_string_lossy(), &path)?;
         let named = Named {
             what: "signing key",
             path: &path,
@@ -50,16 +63,19 @@ impl SignArgs {
     }
 }
 
-/// Reads a file of allowed signers.
+/// Reads a file of allowed signers, and warns of lines that cannot be read.
 ///
 /// # Errors
 /// A usage error when it is not there or none.
-pub(super) fn allowed_signers(path: &Path) -> anyhow::Result<AllowedSigners> {
+pub(super) fn allowed_signers(path: &Path, context: &mut Context<'_>) -> anyhow::Result<AllowedSigners> {
     let bytes = read_given(path, LIMIT, "file of allowed signers")?;
-    AllowedSigners::parse(&String::from_utf8_lossy(&bytes)).map_err(|error| {
+    let signers = AllowedSigners::parse(&String::from_utf8_lossy(&bytes)).map_err(|error| {
         Failure::new(Exit::Usage, format!("the file of allowed signers {} cannot be used", path.display()))
             .hint("a line is a name and a public key: admin@example.net ssh-ed25519 AAAA…")
             .because(error)
-            .into()
-    })
+    })?;
+    for error in signers.left_out().iter().take(NAMED) {
+        context.screen.warn(format_args!("in {}, {error}; it allows nobody", path.display()));
+    }
+    Ok(signers)
 }

@@ -3,13 +3,16 @@
 
 use ssh_key::{Algorithm, PublicKey};
 use time::macros::format_description;
-use time::{OffsetDateTime, PrimitiveDateTime};
+use time::{Duration, OffsetDateTime, PrimitiveDateTime};
 
 use super::ssh::{SshError, SshSignature, harmless, matches};
 
 /// Who may sign, as `ssh-keygen -Y verify -f` reads it (ssh-keygen(1), ALLOWED SIGNERS).
 #[derive(Debug)]
-pub struct AllowedSigners(Vec<Signer>);
+pub struct AllowedSigners {
+    signers: Vec<Signer>,
+    left_out: Vec<SshError>,
+}
 
 #[derive(Debug)]
 struct Signer {
@@ -23,20 +26,31 @@ struct Signer {
 }
 
 impl AllowedSigners {
-    /// Reads a file of allowed signers.
+    /// Reads a file of allowed signers. A line that cannot be read allows nobody, and hides no other, as with ssh-keygen.
     ///
     /// # Errors
-    /// For the first line that cannot be read, and when there is none.
+    /// When no line allows anybody: for the first that cannot be read, where there is one.
     pub fn parse(text: &str) -> Result<Self, SshError> {
-        let mut signers = Vec::new();
+        let (mut signers, mut left_out) = (Vec::new(), Vec::new());
         for (i, line) in text.lines().enumerate() {
             let trimmed = line.trim();
             if !trimmed.is_empty() && !trimmed.starts_with('#') {
-                let signer = Signer::parse(i + 1, trimmed);
-                signers.push(signer.map_err(|reason| SshError::Signers { line: i + 1, reason })?);
+                match Signer::parse(i + 1, trimmed) {
+                    Ok(signer) => signers.push(signer),
+                    Err(reason) => left_out.push(SshError::Signers { line: i + 1, reason }),
+                }
             }
         }
-        if signers.is_empty() { Err(SshError::NoSigners) } else { Ok(Self(signers)) }
+        if signers.is_empty() {
+            return Err(left_out.into_iter().next().unwrap_or(SshError::NoSigners));
+        }
+        Ok(Self { signers, left_out })
+    }
+
+    /// What is wrong with the lines that could not be read.
+    #[must_use]
+    pub fn left_out(&self) -> &[SshError] {
+        &self.left_out
     }
 
     /// The name of whoever signed `message`, who may.
@@ -53,7 +67,7 @@ impl AllowedSigners {
         signature.fits(namespace, message)?;
         let fingerprint = signature.fingerprint();
         let mut refused = None;
-        for signer in self.0.iter().filter(|signer| signer.key.key_data() == signature.0.public_key()) {
+        for signer in self.signers.iter().filter(|signer| signer.key.key_data() == signature.0.public_key()) {
             match signer.objection(namespace, now) {
                 None => return Ok(signer.principals.clone()),
                 Some(reason) => {
@@ -94,13 +108,20 @@ impl Signer {
     fn options(&mut self, text: &str) -> Result<(), String> {
         for option in outside_quotes(text, ',') {
             let (name, value) = option.split_once('=').unwrap_or((option, ""));
-            let value = value.trim_matches('"');
-            match name.to_ascii_lowercase().as_str() {
-                "cert-authority" => self.authority = true,
-                "namespaces" => self.namespaces = Some(value.to_owned()),
-                "valid-after" => self.after = Some(moment(value)?),
-                "valid-before" => self.before = Some(moment(value)?),
+            let inner = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+            let quoted = || inner.ok_or_else(|| format!("what follows {name}= has to stand in double quotes"));
+            let first = match name.to_ascii_lowercase().as_str() {
+                "cert-authority" => {
+                    self.authority = true;
+                    true
+                }
+                "namespaces" => self.namespaces.replace(quoted()?.to_owned()).is_none(),
+                "valid-after" => self.after.replace(moment(quoted()?, Zone::WESTERNMOST)?).is_none(),
+                "valid-before" => self.before.replace(moment(quoted()?, Zone::EASTERNMOST)?).is_none(),
                 _ => return Err(format!("{name:?} is neither the kind of a key nor an option that is known")),
+            };
+            if !first {
+                return Err(format!("{name} stands there twice"));
             }
         }
         Ok(())
@@ -108,6 +129,9 @@ impl Signer {
 
     /// Why this line does not allow a signature in `namespace`, made by its key and looked at `now`.
     fn objection(&self, namespace: &str, now: OffsetDateTime) -> Option<String> {
+        if self.principals.split(',').any(|name| name.trim_start().starts_with('!')) {
+            return Some("a name that begins with ! says who it is not, and not who it is".to_owned());
+        }
         if self.authority {
             return Some("it is a certificate authority's, and signs through certificates alone".to_owned());
         }
@@ -154,12 +178,24 @@ fn outside_quotes(text: &str, at: char) -> Vec<&str> {
     .collect()
 }
 
-/// `YYYYMMDDZ`, `YYYYMMDDHHMMZ` or `YYYYMMDDHHMMSSZ`. Without a Z it would be local time, which this program knows nothing of.
-fn moment(text: &str) -> Result<OffsetDateTime, String> {
-    let wrong = || format!("{text:?} is no time like 20270131Z or 202701311200Z");
-    let digits = text.strip_suffix('Z').ok_or_else(|| {
-        format!("{text:?} is a time in whatever zone the machine is in; write it in UTC, with a Z behind it")
-    })?;
+/// How far a zone's clocks are from UTC.
+struct Zone(Duration);
+
+impl Zone {
+    /// Where a day begins first, and where it begins last.
+    const EASTERNMOST: Self = Self(Duration::hours(14));
+    const WESTERNMOST: Self = Self(Duration::hours(-12));
+}
+
+/// `YYYYMMDD`, `YYYYMMDDHHMM` or `YYYYMMDDHHMMSS`, in UTC with a `Z` behind it. Without one it is local time to ssh-keygen. In
+/// which zone the machine is, this program does not know: then it is meant `anywhere`, so that nothing is allowed that
+/// ssh-keygen would refuse.
+fn moment(text: &str, anywhere: Zone) -> Result<OffsetDateTime, String> {
+    let wrong = || format!("{text:?} is no time like 20270131 or 202701311200Z");
+    let (digits, ahead) = match text.strip_suffix('Z') {
+        Some(digits) => (digits, Duration::ZERO),
+        None => (text, anywhere.0),
+    };
     let padded = match digits.len() {
         8 => format!("{digits}000000"),
         12 => format!("{digits}00"),
@@ -167,7 +203,8 @@ fn moment(text: &str) -> Result<OffsetDateTime, String> {
         _ => return Err(wrong()),
     };
     let format = format_description!("[year][month][day][hour][minute][second]");
-    PrimitiveDateTime::parse(&padded, format).map(PrimitiveDateTime::assume_utc).map_err(|_| wrong())
+    let there = PrimitiveDateTime::parse(&padded, format).map_err(|_| wrong())?;
+    there.assume_utc().checked_sub(ahead).ok_or_else(wrong)
 }
 
 #[cfg(test)]
@@ -225,9 +262,36 @@ mod tests {
         }
         let in_time = "VALID-AFTER=\"20261124Z\",valid-before=\"20261124120001Z\"";
         assert!(judged(&format!("admin {in_time} {ours}"), NAMESPACE).is_ok());
-        for wrong in ["valid-before=\"20270101\"", "valid-before=\"soon\"", "no-such-option", "ssh-ed25519 AAAA"] {
+        for (option, good) in [
+            ("valid-before=\"20300101\"", true),
+            ("valid-before=\"203001010000\",valid-after=\"20261123000000\"", true),
+            // Somewhere it is over, or has not begun.
+            ("valid-before=\"202611250159\"", false),
+            ("valid-before=\"202611250201\"", true),
+            ("valid-after=\"202611240001\"", false),
+            ("valid-after=\"20261124\"", true),
+        ] {
+            assert_eq!(judged(&format!("admin {option} {ours}"), NAMESPACE).is_ok(), good, "{option}");
+        }
+        for wrong in [
+            "valid-before=\"soon\"",
+            "valid-before=\"203001\"",
+            "valid-before=20300101",
+            "valid-before=\"20200101\",valid-before=\"20300101\"",
+            "no-such-option",
+            "ssh-ed25519 AAAA",
+        ] {
             let refused = AllowedSigners::parse(&format!("admin {wrong} {ours}")).expect_err(wrong);
             assert!(matches!(refused, SshError::Signers { line: 1, .. }), "{refused}");
+            // It hides no good one.
+            let both = format!("admin {wrong} {ours}\nadmin {ours}");
+            assert_eq!(judged(&both, NAMESPACE), Ok("admin".to_owned()), "{wrong}");
+            let signers = AllowedSigners::parse(&both).expect("one is good");
+            assert!(matches!(signers.left_out(), [SshError::Signers { line: 1, .. }]), "{wrong}");
+        }
+        for negated in ["!admin", "*,!other", "\"!admin,admin\""] {
+            let refused = judged(&format!("{negated} {ours}"), NAMESPACE).expect_err(negated).to_string();
+            assert!(refused.contains("begins with !") && refused.contains("line 1"), "{refused}");
         }
         assert_eq!(AllowedSigners::parse("# nobody\n").expect_err("nobody"), SshError::NoSigners);
         assert!(AllowedSigners::parse("admin").is_err());

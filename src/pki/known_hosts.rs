@@ -125,7 +125,14 @@ impl KnownHosts {
         let key = words.next()?.to_owned();
         let recipient = Recipient::parse(&format!("{kind} {key}"));
         let at = self.lines.len();
-        let names: Vec<String> = hosts.split(',').map(|name| without_port(name).to_ascii_lowercase()).collect();
+        let names: Vec<String> = match marker {
+            // A key that somebody revoked is not taken, behind whichever port it was.
+            Marker::Revoked => hosts.split(',').map(|name| without_port(name).0.to_ascii_lowercase()).collect(),
+            _ => hosts.split(',').filter_map(on_the_usual_port).map(|name| name.to_ascii_lowercase()).collect(),
+        };
+        if names.is_empty() {
+            return None;
+        }
         if let Some(hash) = hosts.strip_prefix("|1|") {
             self.hashed.push((at, Hashed::parse(hash)?));
         } else if hosts.contains(['*', '?', '!']) {
@@ -139,8 +146,8 @@ impl KnownHosts {
         Some(())
     }
 
-    /// The one key of a host that goes by `names`: its Ed25519 key, or its RSA key where there is no other. A host on another
-    /// port than 22 is found as `[name]:port` when it stands there in the clear, and not when it is hashed.
+    /// The one key of a host that goes by `names`: its Ed25519 key, or its RSA key where there is no other. What answers on
+    /// another port than 22 is another sshd, of a container perhaps: `[name]:port` says nothing of the host's own key.
     ///
     /// # Errors
     /// When there is none, or it is revoked, or there are two.
@@ -213,7 +220,7 @@ impl Line {
     fn names_it(&self, name: &str) -> bool {
         let means = |pattern: &str| matches(pattern.as_bytes(), name.as_bytes());
         let (not, yes): (Vec<&String>, Vec<&String>) = self.names.iter().partition(|name| name.starts_with('!'));
-        yes.iter().any(|pattern| means(pattern)) && !not.iter().any(|pattern| means(without_port(&pattern[1..])))
+        yes.iter().any(|pattern| means(pattern)) && !not.iter().any(|pattern| means(without_port(&pattern[1..]).0))
     }
 }
 
@@ -230,10 +237,17 @@ impl Hashed {
     }
 }
 
-/// `[name]:port` → `name`.
-fn without_port(name: &str) -> &str {
+/// `[name]:port` → `name` and its port.
+fn without_port(name: &str) -> (&str, Option<&str>) {
     let inner = name.strip_prefix('[').and_then(|rest| rest.rsplit_once("]:"));
-    inner.map_or(name, |(inner, _)| inner)
+    inner.map_or((name, None), |(inner, port)| (inner, Some(port)))
+}
+
+/// The name, where it is not one on a port of its own. With a `!` before it, it takes out no more than it stands for.
+fn on_the_usual_port(name: &str) -> Option<&str> {
+    let (_, port) = without_port(name.strip_prefix('!').unwrap_or(name));
+    let (inner, _) = without_port(name);
+    port.is_none_or(|port| port == "22").then_some(inner)
 }
 
 #[cfg(test)]
@@ -253,14 +267,21 @@ mod tests {
     }
 
     #[test]
-    fn a_host_is_found_by_its_name_its_address_and_with_a_port() {
+    fn a_host_is_found_by_its_name_and_its_address_and_not_by_what_another_port_answers() {
         let (one, two) = (key("ssh-ed25519", 1), key("ssh-ed25519", 2));
-        let file = format!("# ours\n\non.example.net,10.0.0.1 {one} root@on\n[off]:2222,[fd00::2]:2222 {two}\n");
+        let file = format!("# ours\n\non.example.net,10.0.0.1 {one} root@on\n[off]:22,[fd00::2]:2222 {two}\n");
         assert_eq!(found(&file, &["on.example.net"]), Ok(one.clone()));
         assert_eq!(found(&file, &["On.Example.net"]), Ok(one.clone()));
         assert_eq!(found(&file, &["on", "10.0.0.1"]), Ok(one));
         assert_eq!(found(&file, &["off"]), Ok(two.clone()));
-        assert_eq!(found(&file, &["fd00::2"]), Ok(two));
+        assert_eq!(found(&file, &["fd00::2"]), Err(KnownHostError::Unknown));
+        let two_daemons = format!("[on]:2222,[10.0.0.1]:2222 {two}\n[*.example.net]:2222 {two}\n{file}");
+        assert_eq!(found(&two_daemons, &["on.example.net", "on"]), Ok(key("ssh-ed25519", 1)));
+        assert!(KnownHosts::parse(&format!("[on]:2222 {two}")).is_empty());
+        assert_eq!(
+            found(&format!("@revoked [on]:2222 {two}\non {two}"), &["on"]),
+            Err(KnownHostError::Revoked { line: 1 })
+        );
         assert_eq!(found(&file, &["of", "10.0.0.11"]), Err(KnownHostError::Unknown));
     }
 
