@@ -15,7 +15,7 @@ use super::finishing::{self, Finish};
 use super::forgetting;
 use super::sealing::SealArgs;
 use super::signing::SignArgs;
-use super::{revocations, templates};
+use super::{lists, revocations, templates};
 use crate::bundle::archive::{self, Packer};
 use crate::bundle::format::{Format, Parcel};
 use crate::bundle::input::{BundleInput, CredentialPem, Held, Roles};
@@ -102,6 +102,7 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
         Finish { templates: templates::load(args.templates.as_deref(), context)?, format: args.format, key, sealing };
     let _lock = context.lock("bundle")?;
     let (mut ledger, known, roots) = context.trust(&cluster)?;
+    lists::nothing_is_forgotten(&context.layout, &roots, &ledger, context.now)?;
     let settings = settings(args)?;
     let service_account = service_account_key(&hosts, &context.layout)?;
     let traces = ledger.traces()?;

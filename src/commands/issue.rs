@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 
 use super::batches::{Stopped, in_batches};
 use super::context::Context;
+use super::lists;
 use super::passphrase::PassphraseArgs;
 use crate::cluster::key_kind::KeyKind;
 use crate::cluster::lifetime::Lifetime;
@@ -74,6 +75,7 @@ pub(super) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Cont
     }
     let _lock = context.lock(request.command)?;
     let (mut ledger, roots) = context.roots(cluster)?;
+    lists::nothing_is_forgotten(&context.layout, &roots, &ledger, context.now)?;
     let (plans, traces) = plan(request, cluster, &roots, &ledger, context)?;
     if !traces.is_empty() {
         ledger.remember(&traces)?;

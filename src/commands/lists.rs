@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 
 use super::revocations::GRACE;
 use crate::cluster::profile::RootKind;
+use crate::failure::{Exit, Failure};
 use crate::pki::certificate::{Certificate, Serial};
 use crate::pki::crl::{self, Crl, Revoked};
 use crate::pki::inspect::stamp;
@@ -70,6 +71,26 @@ pub(super) fn lost(layout: &Layout, roots: &Roots, ledger: &Ledger, now: OffsetD
         }
     }
     Ok(lost)
+}
+
+/// Refuses to go on where a ledger has forgotten what the lists say is revoked: what it calls good may be revoked.
+///
+/// # Errors
+/// Refused, with what mends it; or when the ledger cannot be used.
+pub(super) fn nothing_is_forgotten(
+    layout: &Layout,
+    roots: &Roots,
+    ledger: &Ledger,
+    now: OffsetDateTime,
+) -> anyhow::Result<()> {
+    let lost = lost(layout, roots, ledger, now)?.known.len();
+    if lost == 0 {
+        return Ok(());
+    }
+    let what = format!("the ledger has forgotten that {} were revoked, which the lists name", count(lost));
+    Err(Failure::new(Exit::Refused, what)
+        .hint("the ledger is from a backup; it learns it again from the lists with: clusterctl revoke --renew")
+        .into())
 }
 
 /// `store.credential` for every list: whether it says what the ledger says. Nothing is said where there is no list, and none

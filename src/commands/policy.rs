@@ -78,13 +78,7 @@ fn denials(cluster: &Cluster, context: &Context<'_>) -> anyhow::Result<(Option<L
         return Ok((None, Denials::default()));
     }
     let (ledger, _, roots) = context.trust(cluster)?;
-    let lost = lists::lost(&context.layout, &roots, &ledger, context.now)?.known.len();
-    if lost > 0 {
-        let what = format!("the ledger has forgotten that {} were revoked, which the lists name", lists::count(lost));
-        return Err(Failure::new(Exit::Refused, what)
-            .hint("the ledger is from a backup; it learns it again from the lists with: clusterctl revoke --renew")
-            .into());
-    }
+    lists::nothing_is_forgotten(&context.layout, &roots, &ledger, context.now)?;
     let denials = revocations::denials(&ledger, &roots.cluster, context.now)?;
     Ok((Some(ledger), denials))
 }
