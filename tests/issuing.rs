@@ -433,3 +433,27 @@ fn a_leaf_ends_with_its_root_and_that_is_said() {
     );
     assert!(openssl_verifies(&lab, &[], "pki/nodes/on/kubelet-client.crt"));
 }
+
+#[test]
+fn a_validity_that_was_shortened_replaces_what_lives_longer_and_one_that_grew_does_not() {
+    let lab = Lab::issued();
+    let original = lab.read("cluster.yaml");
+    lab.write(
+        "cluster.yaml",
+        &original.replace("kind: Cluster\n", "kind: Cluster\nvalidity: {ca: 10y, master: 2y, node: 30d}\n"),
+    );
+    let plan = lab.good(&["issue-node", "on", "--dry-run"]);
+    assert!(
+        plan.out.contains(
+            "issue on kubelet-client: valid until 2027-11-23T12:00:00Z, longer than the cluster file's 30d\n"
+        ),
+        "{plan}"
+    );
+    assert_eq!(lab.run(&["verify", "--offline"]).status, 1, "it is no longer what the cluster file asks for");
+    lab.good(&["issue-node", "--all"]);
+    let again = lab.good(&["issue-node", "--all"]);
+    assert!(again.err.contains("nothing to do: 6 certificates good"), "{again}");
+    let masters = lab.good(&["issue-master", "--all"]);
+    assert!(masters.err.contains("nothing to do"), "shorter than allowed is good: {masters}");
+    lab.good(&["verify", "--offline"]);
+}

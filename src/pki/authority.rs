@@ -22,7 +22,7 @@ use crate::cluster::name::ClusterName;
 use crate::cluster::profile::{Leaf, RootKind, Usage};
 
 /// Clocks differ: a certificate is valid from a little before it was made.
-const BACKDATED: Duration = Duration::minutes(5);
+pub(super) const BACKDATED: Duration = Duration::minutes(5);
 
 /// A certificate with its key.
 #[derive(Debug)]

@@ -5,10 +5,11 @@ use std::fmt;
 
 use time::OffsetDateTime;
 
-use super::authority::Credential;
+use super::authority::{BACKDATED, Credential};
 use super::certificate::{Certificate, PublicKeyKind, SignatureKind};
 use crate::cluster::account::Account;
 use crate::cluster::key_kind::KeyKind;
+use crate::cluster::lifetime::Lifetime;
 use crate::cluster::name::ClusterName;
 use crate::cluster::profile::{Leaf, RootKind};
 
@@ -48,6 +49,13 @@ pub enum Flaw {
         not_after: OffsetDateTime,
         /// The root is valid until.
         root: OffsetDateTime,
+    },
+    /// Lives longer than it should.
+    LivesTooLong {
+        /// Valid until.
+        not_after: OffsetDateTime,
+        /// How long the cluster file lets it live.
+        wanted: Lifetime,
     },
     /// Carries another account.
     OtherAccount {
@@ -114,6 +122,9 @@ impl fmt::Display for Flaw {
             Self::OtherKeyId => f.write_str("its authority key identifier is not the root's key identifier"),
             Self::OutlivesRoot { not_after, root } => {
                 write!(f, "valid until {}, longer than its root ({})", stamp(*not_after), stamp(*root))
+            }
+            Self::LivesTooLong { not_after, wanted } => {
+                write!(f, "valid until {}, longer than the cluster file's {wanted}", stamp(*not_after))
             }
             Self::OtherAccount { found, wanted } => {
                 write!(f, "carries {}, the cluster file asks for {}", subject(found), subject(wanted))
@@ -252,6 +263,9 @@ pub fn flaws_but_for_the_signature(
     strength(leaf, &mut flaws);
     if leaf.not_after > root.not_after {
         flaws.push(Flaw::OutlivesRoot { not_after: leaf.not_after, root: root.not_after });
+    }
+    if leaf.not_after - leaf.not_before > wanted.lifetime.duration() + BACKDATED {
+        flaws.push(Flaw::LivesTooLong { not_after: leaf.not_after, wanted: wanted.lifetime });
     }
     profile(leaf, wanted, &mut flaws);
     if leaf.key != PublicKeyKind::Ours(keys) {
