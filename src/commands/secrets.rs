@@ -27,7 +27,9 @@ pub fn none_among(arguments: &[OsString]) -> Result<(), Failure> {
 /// A usage error that does not repeat it.
 pub(super) fn not_one(given: &str, path: &Path) -> Result<(), Failure> {
     // A path with a typing error in its last part is told as one.
-    let beside = path.parent().filter(|folder| given.contains('/') && folder.parent().is_some());
+    // Base64 has slashes, too: only a folder that was itself given, and is there, makes a path of it.
+    let names_a_folder = Path::new(given).parent().is_some_and(|folder| folder.parent().is_some());
+    let beside = path.parent().filter(|_| names_a_folder);
     let is_a_path = files::exists(path) || beside.is_some_and(files::exists);
     if may_be_secret(given) && !is_a_path { Err(repeated()) } else { Ok(()) }
 }
@@ -37,4 +39,22 @@ fn repeated() -> Failure {
         "it is not repeated here, and should be considered as seen by your shell's history. Name the file that holds the key; \
          bundles are sealed to the public half alone, which age-keygen -y or ssh-keygen -y prints",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slash_makes_no_path_of_a_secret() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let line = "QyNTUxOQAAACC8y539wWxpyLlOn7cyc8OmzPs0Wq1ggVdSIC8uCNLLBAAAAJCWX79Pll";
+        for given in
+            [format!("{line}/"), format!("/{line}"), format!("{}/{}", &line[..30], &line[30..]), line.to_owned()]
+        {
+            assert!(not_one(&given, &folder.path().join(&given)).is_err(), "{given}");
+        }
+        let typo = format!("{}/{line}", folder.path().display());
+        assert!(not_one(&typo, Path::new(&typo)).is_ok(), "a folder that is there: a typing error behind it is told");
+    }
 }
