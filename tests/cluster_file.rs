@@ -1,7 +1,5 @@
 //! The cluster file from outside: what people and other programs write, what other programs read, and what nobody should.
 
-use std::io::Write as _;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use clusterctl::cluster::fault::{Fault, Reason};
@@ -747,17 +745,8 @@ proptest! {
 /// What a YAML 1.1 reader that nobody here wrote takes each text for, as JSON.
 fn means_to_pyyaml(texts: &[String]) -> Vec<serde_json::Value> {
     let program = "import json, sys, yaml; json.dump([yaml.safe_load(t) for t in json.load(sys.stdin)], sys.stdout)";
-    let mut python = Command::new("/usr/bin/python3")
-        .args(["-c", program])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("python3 with PyYAML is needed: apt-get install python3-yaml");
     let input = serde_json::to_vec(texts).expect("texts");
-    python.stdin.take().expect("piped").write_all(&input).expect("python reads");
-    let output = python.wait_with_output().expect("python ends");
-    assert!(output.status.success(), "python3 with PyYAML is needed: apt-get install python3-yaml");
-    serde_json::from_slice(&output.stdout).expect("JSON")
+    crate::support::python(program, &input).as_array().expect("a list").clone()
 }
 
 /// What the written draft has to mean to anybody: texts all over, but for plain port numbers.

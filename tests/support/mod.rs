@@ -196,16 +196,24 @@ pub(crate) fn good_tool(name: &str, args: &[&str]) -> String {
 
 /// What PyYAML, a YAML 1.1 reader, takes a document for.
 pub(crate) fn pyyaml(yaml: &str) -> serde_json::Value {
-    let script = "import json, sys, yaml; json.dump(yaml.safe_load(sys.stdin), sys.stdout)";
+    python("import json, sys, yaml; json.dump(yaml.safe_load(sys.stdin), sys.stdout)", yaml.as_bytes())
+}
+
+/// What a Python script, with PyYAML at hand, makes of `input`: the JSON that it prints.
+#[track_caller]
+pub(crate) fn python(script: &str, input: &[u8]) -> serde_json::Value {
     let mut python = Command::new("/usr/bin/python3")
         .args(["-c", script])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .expect("python3 with PyYAML");
-    python.stdin.take().expect("a pipe").write_all(yaml.as_bytes()).expect("written");
+        .expect("python3 with PyYAML is needed: apt-get install python3-yaml");
+    let (mut pipe, input) = (python.stdin.take().expect("a pipe"), input.to_vec());
+    // A script may answer before it has read everything.
+    let writer = std::thread::spawn(move || pipe.write_all(&input));
     let output = python.wait_with_output().expect("it ends");
-    assert!(output.status.success(), "{yaml}");
+    writer.join().expect("no panic").expect("written");
+    assert!(output.status.success(), "not YAML, or PyYAML is missing: apt-get install python3-yaml");
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
