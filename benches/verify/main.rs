@@ -26,8 +26,12 @@ fn main() {
         ["dial", dir, timeout, ..] => {
             return dialling::dial(Path::new(dir), Duration::from_secs(timeout.parse().expect("seconds")));
         }
+        // The servers alone, to look at one dialler with a profiler: `-- serve 2000`, then `-- dial DIRECTORY 5`.
+        ["serve", nodes, ..] => return serve(nodes.parse().expect("a number")),
         // One round alone: `-- memory 20000`.
         ["memory", nodes, ..] => return memory(nodes.parse().expect("a number")),
+        ["rates", nodes, ..] => return rates(nodes.parse().expect("a number")),
+        ["holes", each, ..] => return holes(each.parse().expect("a number"), each.parse().expect("a number")),
         ["bare", dir, count, ..] => return bare::shake(Path::new(dir), count.parse().expect("a number")),
         _ => {}
     }
@@ -36,6 +40,13 @@ fn main() {
     rates(small.unwrap_or(2000));
     holes(small.unwrap_or(1000), small.unwrap_or(1000));
     memory(small.unwrap_or(10_000));
+}
+
+/// Serves until its standard input ends.
+fn serve(nodes: usize) {
+    let site = Site::start(nodes, 0);
+    println!("{}", site.dir());
+    let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
 }
 
 /// Ours and the bare loop in turn, so that neither has the quieter machine; the median counts.

@@ -152,8 +152,7 @@ fn is_verifier(caller: &Caller) -> bool {
 
 /// The node whose account the caller is.
 fn own_host<'a>(world: &'a World, caller: &Caller) -> Option<&'a HostName> {
-    let scheme = world.cluster.accounts;
-    world.cluster.nodes.iter().map(|node| &node.name).find(|name| scheme.account(name).user == caller.user)
+    world.users.get(&caller.user)
 }
 
 fn self_subject_review(world: &World, caller: &Caller) -> Value {

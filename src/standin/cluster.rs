@@ -1,6 +1,7 @@
 //! The listeners and the connections: loopback addresses, TLS that asks for a client certificate without demanding one
 //! (Go's `RequestClientCert`), and who a caller is. What is answered is [`super::answers`]'s.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
@@ -27,7 +28,8 @@ use tokio_rustls::TlsAcceptor;
 
 use super::answers::{self, Caller};
 use super::fault::Fault;
-use crate::cluster::spec::Cluster;
+use crate::cluster::name::HostName;
+use crate::cluster::spec::{Cluster, Host};
 use crate::pki::authority::Credential;
 use crate::pki::certificate::Certificate;
 use crate::pki::chain::verify_chain;
@@ -145,13 +147,13 @@ impl Reserved {
     pub fn start(self, config: Config) -> Result<StandIn, StandInError> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let guard = runtime.enter();
-        let names = |hosts: &[crate::cluster::spec::Host]| -> Vec<String> {
-            hosts.iter().map(|host| host.name.to_string()).collect()
-        };
+        let names = |hosts: &[Host]| -> Vec<String> { hosts.iter().map(|host| host.name.to_string()).collect() };
         let (master_names, node_names) = (names(&config.cluster.masters), names(&config.cluster.nodes));
         let masters = serving(&config.masters, &master_names)?;
         let nodes = serving(&config.nodes, &node_names)?;
+        let account = |node: &Host| (config.cluster.accounts.account(&node.name).user, node.name.clone());
         let world = Arc::new(World {
+            users: config.cluster.nodes.iter().map(account).collect(),
             cluster: config.cluster,
             root: config.root,
             fault: config.fault,
@@ -188,6 +190,8 @@ impl Drop for StandIn {
 /// What all connections share.
 pub(super) struct World {
     pub(super) cluster: Cluster,
+    /// The nodes by their accounts' users.
+    pub(super) users: HashMap<String, HostName>,
     root: Certificate,
     pub(super) fault: Option<Fault>,
     pub(super) now: OffsetDateTime,

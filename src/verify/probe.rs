@@ -210,12 +210,10 @@ impl Run {
             async move { run.dial_when_free(i, socket).await }
         };
         let dials = in_order(ips.into_iter().take(MAX_ADDRESSES).map(dial), &|| ()).await;
-        Some(LocationSeen {
-            address: address.to_string(),
-            port: peer.port,
-            resolution,
-            dials: dials.into_iter().flatten().flatten().collect(),
-        })
+        let mut dials: Vec<Dial> = dials.into_iter().flatten().flatten().collect();
+        // Most have one, and a fleet has many.
+        dials.shrink_to_fit();
+        Some(LocationSeen { address: address.to_string(), port: peer.port, resolution, dials })
     }
 
     async fn resolve(&self, address: &Address) -> (Resolution, Vec<IpAddr>) {
@@ -332,6 +330,7 @@ impl Run {
             seen.push(exchange);
         }
         let calls = if place == Place::Node { self.calls_of_a_node(peer, i) } else { self.calls_of_a_master() };
+        seen.reserve_exact(calls.len());
         let rightful = calls.iter().find(|(caller, identity, request)| by_right(caller, *request) && identity.is_ok());
         let rightful = rightful.cloned();
         for (caller, identity, request) in calls {

@@ -128,8 +128,9 @@ impl Recording {
     #[must_use]
     pub fn report_in(&self, detail: Detail) -> Report {
         let target = self.target.to_target();
-        let mut findings = self.before.clone();
-        findings.extend(judge_in(detail, &target, &self.seen, self.clock));
+        let mut findings = judge_in(detail, &target, &self.seen, self.clock);
+        // In this order: of a large fleet there is no room for two lists.
+        findings.splice(0..0, self.before.iter().cloned());
         Report::new(&target, findings, self.strictness, self.clock.now, self.finished)
     }
 

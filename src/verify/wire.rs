@@ -33,6 +33,10 @@ use crate::pki::fingerprint::Fingerprint;
 /// The kinds of records that TLS has (RFC 8446 § 5.1, RFC 6520).
 const TLS_RECORDS: std::ops::RangeInclusive<u8> = 0x14..=0x18;
 
+/// The names of HTTP/1.1 and of the alert of a peer that does not speak it (RFC 7301 § 3.2 and § 6).
+const HTTP_1: &[u8] = b"http/1.1";
+const NO_SUCH_PROTOCOL: &str = "NoApplicationProtocol";
+
 /// Makes connections.
 pub(super) struct Wire {
     provider: Arc<CryptoProvider>,
@@ -58,7 +62,7 @@ impl Wire {
             .with_custom_certificate_verifier(verifier)
             .with_no_client_auth();
         anonymous.resumption = Resumption::disabled();
-        anonymous.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        anonymous.alpn_protocols = vec![b"h2".to_vec(), HTTP_1.to_vec()];
         Ok(Self { provider, anonymous, limit, certificates: Mutex::default() })
     }
 
@@ -226,7 +230,7 @@ impl Wire {
             elapsed_ms: 0,
         };
         let witness = self.witness();
-        let (opened, began) = self.open(socket, client, &witness).await;
+        let (opened, began) = self.open(socket, &seen.caller, client, &witness).await;
         seen.outcome = match opened {
             Ok(mut line) => line.ask(request, began + self.limit).await,
             Err(outcome) => outcome,
@@ -254,7 +258,7 @@ impl Wire {
             elapsed_ms: 0,
         };
         let witness = self.witness();
-        let (opened, began) = self.open(socket, Some(client), &witness).await;
+        let (opened, began) = self.open(socket, &seen.caller, Some(client), &witness).await;
         match opened {
             Ok(mut line) => {
                 let deadline = began + self.limit;
@@ -318,13 +322,31 @@ impl Wire {
         }
     }
 
-    /// Opens a connection for HTTP, by the protocol that ALPN chose.
+    /// Opens a connection for HTTP. One question on a connection of its own is asked in HTTP/1.1, which costs both sides
+    /// far less than HTTP/2; a peer without it is asked in what it has. One kind of stranger comes as Kubernetes's own
+    /// clients do, and gets HTTP/2 where there is any: a gate may stand before the one and not before the other.
     async fn open(
         &self,
         socket: &Socket,
+        caller: &Caller,
         client: Option<&Identity>,
         witness: &Arc<Witness>,
     ) -> (Result<Line, Outcome>, Instant) {
+        let mut config = self.config(client, witness);
+        if *caller != Caller::Unknown {
+            config.alpn_protocols = vec![HTTP_1.to_vec()];
+            let (opened, began) = self.open_as(socket, config).await;
+            if !matches!(&opened, Err(Outcome::Alert(alert)) if alert == NO_SUCH_PROTOCOL) {
+                return (opened, began);
+            }
+            let again = timeout_at(began + self.limit, self.open_as(socket, self.config(client, witness))).await;
+            let late = |_| Err(Outcome::TimedOut(millis(self.limit)));
+            return (again.map_or_else(late, |(opened, _)| opened), began);
+        }
+        self.open_as(socket, config).await
+    }
+
+    async fn open_as(&self, socket: &Socket, config: ClientConfig) -> (Result<Line, Outcome>, Instant) {
         let (stream, began) = self.tcp(socket.to).await;
         let late = || Outcome::TimedOut(millis(self.limit));
         let stream = match stream {
@@ -333,7 +355,7 @@ impl Wire {
             Err(NoStream::OutOfDescriptors) => return (Err(Outcome::NotTried(OUT_OF_DESCRIPTORS.to_owned())), began),
             Err(NoStream::Io(error)) => return (Err(outcome(&error)), began),
         };
-        let connector = TlsConnector::from(Arc::new(self.config(client, witness)));
+        let connector = TlsConnector::from(Arc::new(config));
         let opening = async {
             let stream = connector.connect(server_name(&socket.address, socket.to), stream).await;
             let stream = stream.map_err(|error| outcome(&error))?;

@@ -10,11 +10,15 @@ use clusterctl::pki::authority::{Authority, Credential};
 use clusterctl::pki::certificate::Certificate;
 use clusterctl::pki::pem;
 use http_body_util::Full;
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::{Acceptor, ClientHello, WebPkiClientVerifier};
+use rustls::{RootCertStore, ServerConfig};
+use tokio_rustls::LazyConfigAcceptor;
 
 use super::hostile::speaker;
 use super::site::{Foreign, SERVER};
@@ -90,19 +94,42 @@ fn a_limit_on_connections_is_no_refusal() {
     ]);
 }
 
-/// A server with this protocol alone, by hyper.
+/// A server that lets everybody in, by hyper: with `alpn` in TLS, in HTTP/2 whatever that says.
 fn serving(lab: &Foreign, alpn: &[u8]) -> u16 {
+    let config = Arc::new(tls(lab, alpn, None));
+    serve(move |_| config.clone(), true)
+}
+
+/// One that lets everybody in who offers HTTP/2, and whom our root has signed where HTTP/1.1 is offered alone.
+fn gated(lab: &Foreign) -> u16 {
+    let mut trusted = RootCertStore::empty();
+    trusted.add(CertificateDer::from(lab.root.certificate.der().to_vec())).expect("a root");
+    let (open, shut) = (Arc::new(tls(lab, b"h2", None)), Arc::new(tls(lab, b"http/1.1", Some(trusted))));
+    let choose = move |hello: ClientHello<'_>| {
+        let offers = hello.alpn().is_some_and(|mut offered| offered.any(|protocol| protocol == b"h2"));
+        if offers { open.clone() } else { shut.clone() }
+    };
+    serve(choose, false)
+}
+
+fn tls(lab: &Foreign, alpn: &[u8], callers: Option<RootCertStore>) -> ServerConfig {
     let credential = lab.issue();
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(credential.key.expose_pkcs8().to_vec()));
     let chain = vec![CertificateDer::from(credential.certificate.der().to_vec())];
-    let mut config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .expect("they fit");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions();
+    let config = config.expect("versions");
+    let config = match callers.map(|roots| WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)) {
+        Some(verifier) => config.with_client_cert_verifier(verifier.build().expect("a verifier")),
+        None => config.with_no_client_auth(),
+    };
+    let mut config = config.with_single_cert(chain, key).expect("they fit");
     config.alpn_protocols = vec![alpn.to_vec()];
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    config
+}
+
+/// HTTP/2 whatever was agreed on, or what was.
+fn serve(choose: impl Fn(ClientHello<'_>) -> Arc<ServerConfig> + Clone + Send + 'static, in_http_2_alone: bool) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("an address").port();
     listener.set_nonblocking(true).expect("it can");
@@ -111,14 +138,19 @@ fn serving(lab: &Foreign, alpn: &[u8]) -> u16 {
         runtime.block_on(async {
             let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
             while let Ok((stream, _)) = listener.accept().await {
-                let acceptor = acceptor.clone();
+                let choose = choose.clone();
                 tokio::spawn(async move {
-                    let Ok(tls) = acceptor.accept(stream).await else { return };
-                    let answer = service_fn(|_: Request<hyper::body::Incoming>| async {
+                    let Ok(begun) = LazyConfigAcceptor::new(Acceptor::default(), stream).await else { return };
+                    let config = choose(begun.client_hello());
+                    let Ok(tls) = begun.into_stream(config).await else { return };
+                    let answer = service_fn(|_: Request<Incoming>| async {
                         let body = Full::new(Bytes::from_static(PODS.as_bytes()));
                         Ok::<_, std::convert::Infallible>(Response::new(body))
                     });
-                    let http = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+                    let mut http = auto::Builder::new(TokioExecutor::new());
+                    if in_http_2_alone {
+                        http = http.http2_only();
+                    }
                     // A client that goes is its own affair.
                     let _ = http.serve_connection(TokioIo::new(tls), answer).await;
                 });
@@ -126,6 +158,14 @@ fn serving(lab: &Foreign, alpn: &[u8]) -> u16 {
         });
     });
     port
+}
+
+#[test]
+fn a_gate_that_http_2_goes_around_is_no_gate() {
+    let mut lab = Foreign::new();
+    lab.target.nodes[0].port = gated(&lab);
+    let refused = [("caller", "pass"), ("anonymous", "pass"), ("stranger forged-ca", "pass")];
+    lab.expect(&[&refused[..], &[("stranger unknown-ca", "fail")]].concat());
 }
 
 #[test]
