@@ -1,6 +1,7 @@
-//! Long work in batches: while one is being written, the next is being made on all cores. What is made is written in order,
-//! and at most two made batches wait, so that memory does not grow with the work. The first batches are small, so that there
-//! is soon something to keep.
+//! Long work in batches, in three steps: while one batch is being written, the next is being recorded and the one after it is
+//! being made on all cores, so that neither the disk nor a core waits for the other. All three go in the order of the work, and
+//! at most one batch waits before each step, so that memory does not grow with the work. The first batches are small, so that
+//! there is soon something to keep, and the last ones too, so that little is left to be written when all is made.
 
 use std::sync::mpsc::sync_channel;
 use std::thread;
@@ -10,62 +11,86 @@ use super::context::Context;
 /// The first batch; each is twice as large as the one before, as far as allowed.
 const FIRST: usize = 128;
 
+/// How much of a batch each core is given at once. What writing wants of the cores waits for no more than that.
+const PART: usize = 32;
+
 /// What making a part of a batch ends with when somebody asked us to stop: nothing of that batch was written yet, and nobody
 /// knows of it, so that it can be dropped.
 #[derive(Debug, thiserror::Error)]
 #[error("stopped on request")]
 pub(super) struct Stopped;
 
-/// Makes and writes `work` in batches of at most `size`; returns how many of its items were written. `told` says what to tell of
-/// that many when somebody asked us to stop: the batch that is being written is finished first, and no other is begun. `make`
-/// may end with [`Stopped`] then.
+/// Makes, records and writes `work` in batches of at most `size`; returns how many of its items were written. `told` says what
+/// to tell of that many when somebody asked us to stop: what is recorded by then is written first, and nothing else is
+/// begun. `make` may end with [`Stopped`] then.
 ///
 /// # Errors
-/// The first that `write` or `make` meets, in the order of the work; what was written before it is whole. Or that we were
-/// asked to stop.
+/// The first that `write`, `record` or `make` meets, in the order of the work; what was written before it is whole. Or that we
+/// were asked to stop.
 pub(super) fn in_batches<T: Sync, M: Send>(
     work: &[T],
     size: usize,
     context: &Context<'_>,
     make: impl Fn(&[T]) -> anyhow::Result<Vec<M>>,
+    mut record: impl FnMut(&[M]) -> anyhow::Result<()> + Send,
     mut write: impl FnMut(&[T], Vec<M>) -> anyhow::Result<()> + Send,
     told: impl Fn(usize) -> String,
 ) -> anyhow::Result<usize> {
     context.stop.listen();
     thread::scope(|scope| {
-        let (sender, made) = sync_channel::<(&[T], Vec<M>)>(1);
+        let (to_record, made) = sync_channel::<(&[T], Vec<M>)>(1);
+        let (to_write, recorded) = sync_channel::<(&[T], Vec<M>)>(1);
         let stop = context.stop.clone();
-        let writer = scope.spawn(move || {
-            let mut written = 0;
+        let recorder = scope.spawn(move || {
             for (batch, made) in made {
                 if stop.asked() {
                     break;
                 }
+                record(&made)?;
+                // The writer is gone only when it failed, and its own error is told below.
+                if to_write.send((batch, made)).is_err() {
+                    break;
+                }
+            }
+            anyhow::Ok(())
+        });
+        let writer = scope.spawn(move || {
+            let mut written = 0;
+            for (batch, made) in recorded {
                 write(batch, made)?;
                 written += batch.len();
             }
             anyhow::Ok(written)
         });
-        let (mut rest, mut next) = (work, FIRST.min(size));
+        let part = PART * rayon::current_num_threads();
+        let (mut rest, mut allowed) = (work, FIRST);
         let stopped = loop {
             if rest.is_empty() || context.stop.asked() {
                 break Ok(());
             }
+            let next = allowed.min(size).min((rest.len() / 4).max(FIRST)).min(rest.len());
             let batch;
-            (batch, rest) = rest.split_at(next.min(rest.len()));
-            next = (next * 2).min(size);
-            let made = match make(batch) {
-                Ok(made) => made,
+            (batch, rest) = rest.split_at(next);
+            allowed = next * 2;
+            let mut made = Vec::with_capacity(next);
+            let all = batch.chunks(part).try_for_each(|part| {
+                made.extend(make(part)?);
+                anyhow::Ok(())
+            });
+            match all {
+                Ok(()) => {}
                 Err(error) if error.is::<Stopped>() => break Ok(()),
                 Err(error) => break Err(error),
-            };
-            // The writer is gone only when it failed, and its own error is told below, or when we were asked to stop.
-            if sender.send((batch, made)).is_err() {
+            }
+            // The recorder is gone only when it or the writer failed, or when we were asked to stop.
+            if to_record.send((batch, made)).is_err() {
                 break Ok(());
             }
         };
-        drop(sender);
+        drop(to_record);
+        let recorded = recorder.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         let written = writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        recorded?;
         stopped?;
         if written < work.len() {
             context.go_on(|| told(written))?;

@@ -236,8 +236,13 @@ fn plan(
     let one = |&(holder, sight): &(usize, Option<Sight>)| {
         let mut plan = Plan { holder, issue: Vec::new(), kept: 0 };
         let (leaves, mut good, mut forgotten) = ((request.leaves)(holder), Vec::new(), Vec::new());
+        // Of a new fleet there are no folders, and a look at each of their files would be most of the looking.
+        let lacks_folder = leaves.first().is_some_and(|leaf| credentials::lacks_folder(layout, leaf));
         for (i, leaf) in leaves.iter().enumerate() {
-            let found = credentials::read_good(layout, leaf, cluster.keys, roots.issuer_of(leaf), &known, now);
+            let found = match lacks_folder {
+                true => Err(vec![Trouble::NotThere]),
+                false => credentials::read_good(layout, leaf, cluster.keys, roots.issuer_of(leaf), &known, now),
+            };
             let reasons: Vec<String> = match &found {
                 // A disk or a mode that keeps us from reading says nothing of what lies there: it may be good.
                 Err(troubles) if let [Trouble::Unreadable(error)] = troubles.as_slice() => return Err(error.clone()),
@@ -352,13 +357,14 @@ fn make_all(
         make(request, plan, cluster, authorities, layout, &terms)
     };
     let make = |batch: &[&Plan]| batch.par_iter().map(one).collect();
+    let record = |holdings: &[Holding]| Ok(issuance::record(ledger, &issuer, holdings)?);
     let write = |batch: &[&Plan], holdings: Vec<Holding>| {
-        traces.extend(issuance::commit(layout, ledger, &issuer, &holdings)?);
+        traces.extend(issuance::write(layout, &holdings)?);
         progress.add(count(batch) as u64);
         Ok(())
     };
     let told = |written| format!("{} of {} issued", count(&work[..written]), certificates(total));
-    let done = in_batches(work, BATCH, context, make, write, told);
+    let done = in_batches(work, BATCH, context, make, record, write, told);
     // Also of what was done before it failed. Without it the next look takes longer, and that is all.
     let remembered = ledger.remember(&traces);
     done?;

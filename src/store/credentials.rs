@@ -94,6 +94,12 @@ pub struct Stored {
     pub key_pem: Zeroizing<Vec<u8>>,
 }
 
+/// Whether there is no folder that the credential of `leaf` could be in.
+#[must_use]
+pub fn lacks_folder(layout: &Layout, leaf: &Leaf) -> bool {
+    files::is_missing(&layout.holder_folder(leaf.profile, leaf.host.as_ref()))
+}
+
 /// Reads the two files of the credential that `leaf` describes, certificate and key, whatever is in them.
 ///
 /// # Errors

@@ -51,6 +51,12 @@ pub fn exists(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
 }
 
+/// True when nothing is at `path`, and not when nobody can tell.
+#[must_use]
+pub fn is_missing(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
 /// The permission bits of a file.
 ///
 /// # Errors
@@ -370,23 +376,26 @@ impl Staged {
     /// # Errors
     /// What the system says; the old folder is untouched then.
     pub fn publish(mut self) -> Result<(), StoreError> {
-        if exists(&self.place) {
-            match renameat_with(CWD, &self.unfinished, CWD, &self.place, RenameFlags::EXCHANGE) {
-                // The exchanged, old folder is removed by `drop`.
-                Ok(()) => return Ok(()),
-                Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
-                    let old = unfinished_sibling(&self.place);
-                    rename(&self.place, &old, RenameFlags::empty())?;
-                    rename(&self.unfinished, &self.place, RenameFlags::empty())?;
-                    let _ = fs::remove_dir_all(old);
-                }
-                Err(error) => return Err(StoreError::io("write", &self.place, &error.into())),
+        match rename(&self.unfinished, &self.place, RenameFlags::NOREPLACE) {
+            Err(StoreError::Exists(_)) => {}
+            done => {
+                self.published = done.is_ok();
+                return done;
             }
-        } else {
-            rename(&self.unfinished, &self.place, RenameFlags::empty())?;
         }
-        self.published = true;
-        Ok(())
+        match renameat_with(CWD, &self.unfinished, CWD, &self.place, RenameFlags::EXCHANGE) {
+            // The exchanged, old folder is removed by `drop`.
+            Ok(()) => Ok(()),
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
+                let old = unfinished_sibling(&self.place);
+                rename(&self.place, &old, RenameFlags::empty())?;
+                rename(&self.unfinished, &self.place, RenameFlags::empty())?;
+                self.published = true;
+                let _ = fs::remove_dir_all(old);
+                Ok(())
+            }
+            Err(error) => Err(StoreError::io("write", &self.place, &error.into())),
+        }
     }
 }
 

@@ -53,17 +53,11 @@ pub fn prepare(layout: &Layout) -> Result<(), StoreError> {
     files::sweep(&layout.pki())
 }
 
-/// Records and writes a batch; returns what may be remembered of it. When it returns, the ledger, the files and their folders are on the disk. When it fails, or
-/// the machine does, the ledger may know certificates that nobody holds, and every folder is the old one or the new one.
+/// Records what a batch of holders is about to hold: all or none, durable on return. No file may be written before.
 ///
 /// # Errors
-/// What the system or the ledger says.
-pub fn commit(
-    layout: &Layout,
-    ledger: &mut Ledger,
-    issuer: &Issuer<'_>,
-    batch: &[Holding],
-) -> Result<Vec<Trace>, StoreError> {
+/// What the ledger says.
+pub fn record(ledger: &mut Ledger, issuer: &Issuer<'_>, batch: &[Holding]) -> Result<(), StoreError> {
     let entries: Vec<Entry<'_>> = batch
         .iter()
         .flat_map(|holding| {
@@ -75,7 +69,16 @@ pub fn commit(
             })
         })
         .collect();
-    ledger.record(&entries, &Mark { at: issuer.now, by: issuer.by })?;
+    ledger.record(&entries, &Mark { at: issuer.now, by: issuer.by })
+}
+
+/// Writes a batch that was recorded; returns what may be remembered of it. When it returns, the files and their folders are on
+/// the disk. When it fails, or the machine does, the ledger knows certificates that nobody holds, and every folder is the old
+/// one or the new one.
+///
+/// # Errors
+/// What the system says.
+pub fn write(layout: &Layout, batch: &[Holding]) -> Result<Vec<Trace>, StoreError> {
     let staged = batch.par_iter().map(|holding| stage(layout, holding)).collect::<Result<Vec<_>, _>>()?;
     let (staged, traces): (Vec<Staged>, Vec<Trace>) = staged.into_iter().unzip();
     // Contents before names: after a power failure a folder that is there must be whole.
