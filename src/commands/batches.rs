@@ -11,9 +11,6 @@ use super::context::Context;
 /// The first batch; each is twice as large as the one before, as far as allowed.
 const FIRST: usize = 128;
 
-/// How much of a batch each core is given at once. What writing wants of the cores waits for no more than that.
-const PART: usize = 32;
-
 /// What making a part of a batch ends with when somebody asked us to stop: nothing of that batch was written yet, and nobody
 /// knows of it, so that it can be dropped.
 #[derive(Debug, thiserror::Error)]
@@ -62,7 +59,6 @@ pub(super) fn in_batches<T: Sync, M: Send>(
             }
             anyhow::Ok(written)
         });
-        let part = PART * rayon::current_num_threads();
         let (mut rest, mut allowed) = (work, FIRST);
         let stopped = loop {
             if rest.is_empty() || context.stop.asked() {
@@ -72,16 +68,11 @@ pub(super) fn in_batches<T: Sync, M: Send>(
             let batch;
             (batch, rest) = rest.split_at(next);
             allowed = next * 2;
-            let mut made = Vec::with_capacity(next);
-            let all = batch.chunks(part).try_for_each(|part| {
-                made.extend(make(part)?);
-                anyhow::Ok(())
-            });
-            match all {
-                Ok(()) => {}
+            let made = match make(batch) {
+                Ok(made) => made,
                 Err(error) if error.is::<Stopped>() => break Ok(()),
                 Err(error) => break Err(error),
-            }
+            };
             // The recorder is gone only when it or the writer failed, or when we were asked to stop.
             if to_record.send((batch, made)).is_err() {
                 break Ok(());

@@ -28,6 +28,8 @@ use crate::store::traces::{self, Sight, Terms, Trace};
 
 /// Holders in one batch: large enough that the disk's syncs do not count, small enough for memory and for a prompt stop.
 const BATCH: usize = 1024;
+/// Holders that each core is given at once.
+const PART: usize = 32;
 
 /// Flags of both commands.
 #[derive(Debug, Args)]
@@ -356,7 +358,14 @@ fn make_all(
         }
         make(request, plan, cluster, authorities, layout, &terms)
     };
-    let make = |batch: &[&Plan]| batch.par_iter().map(one).collect();
+    // In parts, for writing wants the cores, too, and waits until one of these is done.
+    let make = |batch: &[&Plan]| {
+        let mut made = Vec::with_capacity(batch.len());
+        for part in batch.chunks(PART * rayon::current_num_threads()) {
+            made.extend(part.par_iter().map(one).collect::<anyhow::Result<Vec<_>>>()?);
+        }
+        Ok(made)
+    };
     let record = |holdings: &[Holding]| Ok(issuance::record(ledger, &issuer, holdings)?);
     let write = |batch: &[&Plan], holdings: Vec<Holding>| {
         traces.extend(issuance::write(layout, &holdings)?);

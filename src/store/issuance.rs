@@ -1,6 +1,6 @@
 //! How new credentials come into the directory: the ledger first, then whole folders, durable before success is told.
 
-use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use time::OffsetDateTime;
 
 use super::credentials::Stored;
@@ -79,7 +79,10 @@ pub fn record(ledger: &mut Ledger, issuer: &Issuer<'_>, batch: &[Holding]) -> Re
 /// # Errors
 /// What the system says.
 pub fn write(layout: &Layout, batch: &[Holding]) -> Result<Vec<Trace>, StoreError> {
-    let staged = batch.par_iter().map(|holding| stage(layout, holding)).collect::<Result<Vec<_>, _>>()?;
+    // The folder that they are all in lets in one at a time, and those that wait would only spin.
+    let begun = batch.iter().map(|holding| begin(layout, holding)).collect::<Result<Vec<_>, _>>()?;
+    let staged = begun.into_par_iter().zip(batch).map(|(begun, holding)| fill(begun, holding));
+    let staged = staged.collect::<Result<Vec<_>, _>>()?;
     let (staged, traces): (Vec<Staged>, Vec<Trace>) = staged.into_iter().unzip();
     // Contents before names: after a power failure a folder that is there must be whole.
     files::sync_all(&layout.pki())?;
@@ -88,11 +91,18 @@ pub fn write(layout: &Layout, batch: &[Holding]) -> Result<Vec<Trace>, StoreErro
     Ok(traces)
 }
 
-fn stage(layout: &Layout, holding: &Holding) -> Result<(Staged, Trace), StoreError> {
+/// By what the policy has one holder hold, its folder is known.
+fn first_profile(holding: &Holding) -> Profile {
     let mut profiles = holding.fresh.iter().map(|(p, _)| *p).chain(holding.kept.iter().map(|(p, _)| *p));
     // Nobody is planned for who is to hold nothing.
-    let profile = profiles.next().unwrap_or(Profile::Verifier);
-    let staged = Staged::begin(&layout.holder_folder(profile, holding.host.as_ref()))?;
+    profiles.next().unwrap_or(Profile::Verifier)
+}
+
+fn begin(layout: &Layout, holding: &Holding) -> Result<Staged, StoreError> {
+    Staged::begin(&layout.holder_folder(first_profile(holding), holding.host.as_ref()))
+}
+
+fn fill(staged: Staged, holding: &Holding) -> Result<(Staged, Trace), StoreError> {
     let mut files = Vec::with_capacity(holding.fresh.len() + holding.kept.len());
     for (profile, made) in &holding.fresh {
         let Credential { certificate, key } = made.get();
@@ -109,7 +119,7 @@ fn stage(layout: &Layout, holding: &Holding) -> Result<(Staged, Trace), StoreErr
     let fresh = holding.fresh.iter().map(|(_, made)| &made.get().certificate);
     let certificates = fresh.chain(holding.kept.iter().map(|(_, stored)| &stored.credential.certificate));
     let digest = traces::digest(holding.asked, &mut files);
-    let trace = traces::trace(traces::holder(profile, holding.host.as_ref()), digest, certificates);
+    let trace = traces::trace(traces::holder(first_profile(holding), holding.host.as_ref()), digest, certificates);
     Ok((staged, trace))
 }
 
