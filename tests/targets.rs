@@ -324,3 +324,27 @@ fn bad_trust_files_endpoints_nodes_and_contradictions_are_told() {
         assert!(all.contains(told), "{args:?}: {told:?} is not in {ran}");
     }
 }
+
+#[test]
+fn what_was_issued_last_is_the_ledgers_word_and_not_a_files() {
+    let live = Live::sized(1, 2, None);
+    let identity = |host: &str| {
+        let ran = live.lab.run(&["verify", "--output", "json"]);
+        let report: Value = serde_json::from_str(&ran.out).expect("JSON");
+        let results = report["results"].as_array().expect("results");
+        let wanted = |result: &&Value| result["id"] == "node.identity" && result["host"] == host;
+        let result = results.iter().find(wanted).unwrap_or_else(|| panic!("{ran}"));
+        result["status"].as_str().expect("a status").to_owned()
+    };
+    let folder = live.lab.path("pki/nodes/node-1");
+    let copy = live.lab.path("copy");
+    assert!(std::process::Command::new("cp").arg("-a").args([&folder, &copy]).status().expect("cp").success());
+    assert_eq!(identity("node-1"), "pass");
+    live.lab.good(&["issue-node", "node-1", "--reissue"]);
+    assert_eq!(identity("node-1"), "warn");
+    // From a backup comes what the node still serves, and it was issued before the last all the same.
+    std::fs::remove_dir_all(&folder).expect("removed");
+    std::fs::rename(&copy, &folder).expect("put back");
+    assert_eq!(identity("node-1"), "warn");
+    assert_eq!(identity("node-2"), "pass");
+}

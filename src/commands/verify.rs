@@ -12,7 +12,7 @@ use super::context::{Context, read_given};
 use super::verify_target::{self, Aim, Elsewhere};
 use super::{lists, revocations};
 use crate::cluster::lifetime::Lifetime;
-use crate::cluster::profile::RootKind;
+use crate::cluster::profile::{Profile, RootKind};
 use crate::failure::{Exit, Failure};
 use crate::pki::crl;
 use crate::pki::fingerprint::Fingerprint;
@@ -212,7 +212,7 @@ fn aim(args: &VerifyArgs, context: &Context<'_>) -> anyhow::Result<Aim> {
     if let Some(count) = args.sample {
         aim.findings.extend(sample(&mut aim.target, count as usize));
     }
-    add_revocation_lists(&mut aim.target, args, context)?;
+    add_what_was_issued_and_revoked(&mut aim.target, args, context)?;
     Ok(aim)
 }
 
@@ -230,9 +230,9 @@ fn sample(target: &mut Target, count: usize) -> Option<Finding> {
     Some(finding.saw(observed, "every node is dialled").hint("leave --sample out to prove all of them"))
 }
 
-/// The lists that were given, the directory's own, and what its ledger knows. What is none is for the report: whoever asks
+/// The lists that were given, the directory's own, and what its ledger knows. What is no list is for the report: whoever asks
 /// for a list to be heeded has to learn that it was not.
-fn add_revocation_lists(target: &mut Target, args: &VerifyArgs, context: &Context<'_>) -> anyhow::Result<()> {
+fn add_what_was_issued_and_revoked(target: &mut Target, args: &VerifyArgs, context: &Context<'_>) -> anyhow::Result<()> {
     let own = context.layout.revocation_list(RootKind::Cluster);
     let own = (!args.elsewhere.is_given() && files::exists(&own)).then_some(own);
     for path in args.crls.iter().map(|path| context.path(path)).chain(own) {
@@ -241,14 +241,25 @@ fn add_revocation_lists(target: &mut Target, args: &VerifyArgs, context: &Contex
             Err(error) => target.crl_faults.push(format!("{}: {error}", path.display())),
         }
     }
-    if !args.elsewhere.is_given() && files::exists(&context.layout.ledger()) {
-        match Ledger::open(&context.layout.ledger()).and_then(|ledger| ledger.known()) {
-            Ok(known) => {
-                let revoked: BTreeSet<Fingerprint> = known.revoked().collect();
-                // Where nothing was ever revoked there is nothing to judge.
-                target.revoked = (!revoked.is_empty()).then_some(revoked);
-            }
-            Err(error) => target.crl_faults.push(error.to_string()),
+    if !args.elsewhere.is_given()
+        && files::exists(&context.layout.ledger())
+        && let Err(error) = ask_the_ledger(target, context)
+    {
+        target.crl_faults.push(error.to_string());
+    }
+    Ok(())
+}
+
+/// What was revoked, and what was issued last for each host: a file may have been put back from a backup since.
+fn ask_the_ledger(target: &mut Target, context: &Context<'_>) -> Result<(), StoreError> {
+    let ledger = Ledger::open(&context.layout.ledger())?;
+    let revoked: BTreeSet<Fingerprint> = ledger.known()?.revoked().collect();
+    // Where nothing was ever revoked there is nothing to judge.
+    target.revoked = (!revoked.is_empty()).then_some(revoked);
+    for (peers, profile) in [(&mut target.masters, Profile::Apiserver), (&mut target.nodes, Profile::KubeletServer)] {
+        let newest = ledger.newest(profile.policy().name)?;
+        for peer in peers {
+            peer.issued = newest.get(&peer.name).copied().or(peer.issued);
         }
     }
     Ok(())

@@ -321,6 +321,23 @@ impl Ledger {
         record(&mut self.connection).map_err(|error| failed(path, &error))
     }
 
+    /// Of each host the certificate of this profile that was issued last.
+    ///
+    /// # Errors
+    /// When SQLite cannot, or a row is not what we write.
+    pub fn newest(&self, profile: &str) -> Result<HashMap<String, Fingerprint>, StoreError> {
+        let query = || {
+            // What stands beside max() is of its row (SQLite, "Bare columns in an aggregate query").
+            let mut select = self.connection.prepare(
+                "SELECT host, sha256, max(seq) FROM certificates WHERE profile = ?1 AND host IS NOT NULL GROUP BY host",
+            )?;
+            let rows = select.query_map([profile], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+            rows.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        let rows = query().map_err(|error| failed(&self.path, &error))?;
+        rows.into_iter().map(|(host, sha256)| Ok((host, self.fingerprint(&sha256)?))).collect()
+    }
+
     /// Which certificates the ledger knows.
     ///
     /// # Errors

@@ -244,7 +244,7 @@ impl Ledger {
         Ok(Revocation { reason: known, at: self.time(at)? })
     }
 
-    fn fingerprint(&self, text: &str) -> Result<Fingerprint, StoreError> {
+    pub(super) fn fingerprint(&self, text: &str) -> Result<Fingerprint, StoreError> {
         Fingerprint::parse(text).ok_or_else(|| self.damaged("sha256", text))
     }
 
