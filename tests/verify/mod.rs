@@ -1,6 +1,7 @@
 //! `verify` on real sockets: against the stand-in cluster, whole and with each of its faults, and against servers that
 //! nobody here wrote.
 
+mod addresses;
 mod beside;
 mod fleet;
 mod foreign;

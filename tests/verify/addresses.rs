@@ -1,0 +1,88 @@
+//! What lies beside the first address: others of the same host, more than are dialled, the read-only port, a neighbour whose
+//! own certificate has ended.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use clusterctl::cluster::address::Address;
+use clusterctl::verify::checks::{Clock, judge};
+use clusterctl::verify::finding::{Finding, Strictness, Verdict, verdict};
+use clusterctl::verify::options::Options;
+use clusterctl::verify::probe::run;
+use clusterctl::verify::target::Target;
+use time::{Duration, OffsetDateTime};
+
+use super::lab::{Lab, lab};
+
+/// What a run with these finds, when the callers are chosen as of `then`.
+fn found(lab: &Lab, target: Target, options: &Options, then: OffsetDateTime) -> Vec<Finding> {
+    let target = Arc::new(target);
+    let seen = run(&target, options, then, &|_, _| {}).expect("a network");
+    judge(&target, &seen, Clock { now: lab.now, expires_within: Duration::days(30) })
+}
+
+/// Address, status and observation of every finding of one check at a host.
+fn of(findings: &[Finding], id: &str, host: &str) -> Vec<(String, &'static str, String)> {
+    let wanted = findings.iter().filter(|f| f.id.to_string() == id && f.host == host);
+    wanted.map(|f| (f.address.clone().unwrap_or_default(), f.status.as_str(), f.observed.clone())).collect()
+}
+
+fn quietly() -> Options {
+    Options { readonly_port: None, ..Options::default() }
+}
+
+#[test]
+fn a_second_address_has_to_be_as_good_as_the_first() {
+    let lab = lab(1, 2, None);
+    let mut target = (*lab.target).clone();
+    target.nodes[0].addresses.push(Address::parse("127.0.0.99").expect("an address"));
+    let findings = found(&lab, target, &quietly(), lab.now);
+    let port = lab.running.addresses.nodes[0].port();
+    let connects = of(&findings, "node.connect", "node-1");
+    assert_eq!(connects.len(), 2, "{connects:?}");
+    assert_eq!((connects[0].0.as_str(), connects[0].1), (&*format!("127.0.0.11:{port}"), "pass"));
+    assert_eq!((connects[1].0.as_str(), connects[1].1), (&*format!("127.0.0.99:{port}"), "fail"));
+    // All that belongs to the second is said of it, and is no pass.
+    let anonymous: Vec<&str> = of(&findings, "node.anonymous", "node-1").iter().map(|(_, status, _)| *status).collect();
+    assert_eq!(anonymous, ["pass", "not-proven"]);
+    assert_eq!(verdict(&findings, Strictness::default()), Verdict::Unproven);
+}
+
+#[test]
+fn addresses_of_a_name_that_are_too_many_to_be_dialled_are_not_proven() {
+    let lab = lab(1, 2, None);
+    let mut target = (*lab.target).clone();
+    target.nodes[0].addresses = vec![Address::parse("many.example.net").expect("a name")];
+    let mut options = quietly();
+    for _ in 0..17 {
+        options.pin("many.example.net:127.0.0.11").expect("a pin");
+    }
+    let connects = of(&found(&lab, target, &options, lab.now), "node.connect", "node-1");
+    let (passed, rest): (Vec<_>, Vec<_>) = connects.into_iter().partition(|(_, status, _)| *status == "pass");
+    assert_eq!((passed.len(), rest.len()), (16, 1), "{rest:?}");
+    assert_eq!((rest[0].1, rest[0].2.as_str()), ("not-proven", "1 more addresses of this name were not dialled"));
+}
+
+#[test]
+fn an_open_read_only_port_is_warned_of() {
+    let lab = lab(1, 2, None);
+    let open = TcpListener::bind("127.0.0.11:0").expect("a free port");
+    let port = open.local_addr().expect("an address").port();
+    let options = Options { readonly_port: Some(port), ..Options::default() };
+    let findings = found(&lab, (*lab.target).clone(), &options, lab.now);
+    let status = |host| of(&findings, "node.readonly", host).iter().map(|(_, status, _)| *status).collect::<Vec<_>>();
+    assert_eq!((status("node-1"), status("node-2")), (vec!["warn"], vec!["pass"]));
+}
+
+#[test]
+fn a_neighbour_that_would_be_refused_for_itself_proves_nothing() {
+    let lab = lab(1, 2, None);
+    let findings = found(&lab, (*lab.target).clone(), &quietly(), lab.now + Duration::days(4000));
+    for host in ["node-1", "node-2"] {
+        let neighbour = of(&findings, "node.neighbour", host);
+        assert_eq!(neighbour.len(), 1);
+        assert_eq!(neighbour[0].1, "skipped");
+        assert!(neighbour[0].2.contains("would be refused for itself"), "{neighbour:?}");
+    }
+    assert_eq!(verdict(&findings, Strictness::default()), Verdict::Unproven);
+}
