@@ -59,8 +59,8 @@ pub(super) struct Audit<'a> {
 impl Audit<'_> {
     /// `store.credential` for every root and every leaf, then `trust.match` for every bundle, in the file's order.
     pub(super) fn findings(&self, progress: &(dyn Fn() + Sync)) -> Vec<Finding> {
-        let mut findings: Vec<Finding> = RootKind::ALL.into_iter().map(|kind| self.root(kind)).collect();
-        findings.extend(self.open_doors());
+        let first: Vec<Finding> =
+            RootKind::ALL.into_iter().map(|kind| self.root(kind)).chain(self.open_doors()).collect();
         let hosts = self.cluster.masters.len() + self.cluster.nodes.len();
         let look = |holder: usize| {
             progress();
@@ -69,7 +69,9 @@ impl Audit<'_> {
         };
         // With the verifier, between the masters and the nodes.
         let looked: Vec<Looked> = (0..=hosts).into_par_iter().flat_map_iter(look).collect();
-        findings.extend(self.with_shared_keys(looked));
+        let mut findings = self.with_shared_keys(looked);
+        // In this order: of a large fleet there is no room for two lists.
+        findings.splice(0..0, first);
         findings.push(self.service_account());
         findings.extend(self.admins());
         findings.extend(self.bundles());

@@ -373,8 +373,9 @@ fn offline(only_what_is_wrong: bool, context: &mut Context<'_>) -> anyhow::Resul
         only_what_is_wrong,
     };
     let begun = Instant::now();
-    let mut findings = trust_anchor(&target, context.now);
-    findings.extend(audit.findings(&|| progress.add(1)));
+    let mut findings = audit.findings(&|| progress.add(1));
+    // In this order: of a large fleet there is no room for two lists.
+    findings.splice(0..0, trust_anchor(&target, context.now));
     findings.extend(lists::findings(&context.layout, &roots, &ledger, context.now)?);
     findings.extend(revocations::finding(&cluster, &denials, context)?);
     drop(progress);
