@@ -101,6 +101,7 @@ impl Rows {
             self.beside_go.add(&[floor], ours.time, None);
         }
 
+        floors::settle(place);
         let floor = timed(|| floors::index_and_listing(&fleet.path("pki/ledger.sqlite3"), &fleet.path("pki/nodes")));
         let ours = fleet.run(&["issue-node", "--all"]);
         self.again.add(&[floor], ours.time, Some(ours.peak));
