@@ -232,7 +232,11 @@ fn sample(target: &mut Target, count: usize) -> Option<Finding> {
 
 /// The lists that were given, the directory's own, and what its ledger knows. What is no list is for the report: whoever asks
 /// for a list to be heeded has to learn that it was not.
-fn add_what_was_issued_and_revoked(target: &mut Target, args: &VerifyArgs, context: &Context<'_>) -> anyhow::Result<()> {
+fn add_what_was_issued_and_revoked(
+    target: &mut Target,
+    args: &VerifyArgs,
+    context: &Context<'_>,
+) -> anyhow::Result<()> {
     let own = context.layout.revocation_list(RootKind::Cluster);
     let own = (!args.elsewhere.is_given() && files::exists(&own)).then_some(own);
     for path in args.crls.iter().map(|path| context.path(path)).chain(own) {

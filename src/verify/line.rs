@@ -130,21 +130,21 @@ impl Line {
         }
     }
 
-    /// Asks what the caller may do, one question after the other. After one that got no answer in time the rest is not
-    /// asked.
-    pub(super) async fn rulings(&mut self, reviews: Vec<(Access, String)>, deadline: Instant) -> Vec<(Access, Ruling)> {
+    /// Asks what the caller may do, one question after the other, as far as this connection goes: a peer may end it after
+    /// any answer.
+    pub(super) async fn rulings(&mut self, reviews: &[(Access, String)], deadline: Instant) -> Vec<(Access, Ruling)> {
         let mut rulings = Vec::with_capacity(reviews.len());
         for (access, review) in reviews {
             let question =
                 Question { method: Method::POST, path: REVIEWS.to_owned(), accept: "application/json", body: "" };
-            let ruling = match self.say(question, review.into(), REVIEW_LIMIT, deadline).await {
+            let ruling = match self.say(question, review.clone().into(), REVIEW_LIMIT, deadline).await {
                 Ok(said) => ruling(&said),
                 Err(Outcome::TimedOut(_)) => Ruling::Unclear("no answer in time".to_owned()),
                 Err(Outcome::Alert(alert)) => Ruling::Unclear(format!("the TLS alert {alert}")),
                 Err(Outcome::Failed(reason)) => Ruling::Unclear(reason),
-                Err(_) => Ruling::Unclear("the connection ended".to_owned()),
+                Err(_) => break,
             };
-            rulings.push((access, ruling));
+            rulings.push((*access, ruling));
         }
         rulings
     }

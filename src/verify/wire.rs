@@ -21,7 +21,8 @@ use super::ending::{Failure, describe, outcome};
 use super::line::Line;
 use super::nodes;
 use super::observation::{
-    Access, Caller, Connect, Der, Exchange, Handshake, Listed, MAX_CHAIN, OldHello, Outcome, Request, Signature, Tls,
+    Access, Caller, Connect, Der, Exchange, Handshake, Listed, MAX_CHAIN, OldHello, Outcome, Request, Ruling,
+    Signature, Tls,
 };
 use super::old_hello;
 use super::tapped::Tapped;
@@ -239,7 +240,7 @@ impl Wire {
         seen
     }
 
-    /// Asks who the caller is and, where it is known, what it may do; all on one new connection. `reviews` are the
+    /// Asks who the caller is and, where it is known, what it may do; on one new connection, if the peer keeps it. `reviews` are the
     /// bodies of SelfSubjectAccessReviews.
     pub(super) async fn introduction(
         &self,
@@ -264,13 +265,41 @@ impl Wire {
                 let deadline = began + self.limit;
                 seen.outcome = line.ask(Request::WhoAmI, deadline).await;
                 if matches!(&seen.outcome, Outcome::Answer(answer) if (200..300).contains(&answer.status)) {
-                    seen.rulings = line.rulings(reviews, deadline).await;
+                    seen.rulings = line.rulings(&reviews, deadline).await;
+                    drop(line);
+                    self.other_rulings(&reviews, &mut seen, &witness, socket, client, deadline).await;
                 }
             }
             Err(outcome) => seen.outcome = outcome,
         }
         self.finish(&mut seen, &witness, began, socket, Some(client)).await;
         seen
+    }
+
+    /// Asks the rest of `reviews` on more connections: a peer of HTTP/1.1 may end each after one answer. All have to show the
+    /// first one's certificates; another server's word is not this one's.
+    async fn other_rulings(
+        &self,
+        reviews: &[(Access, String)],
+        seen: &mut Exchange,
+        first: &Arc<Witness>,
+        socket: &Socket,
+        client: &Identity,
+        deadline: Instant,
+    ) {
+        while let rest @ [_, ..] = &reviews[seen.rulings.len()..] {
+            let witness = self.witness();
+            let more = async {
+                let mut line = self.open(socket, &seen.caller, Some(client), &witness).await.0.ok()?;
+                first.saw_the_same_as(&witness).then_some(line.rulings(rest, deadline).await)
+            };
+            match timeout_at(deadline, more).await {
+                Ok(Some(more)) if !more.is_empty() => seen.rulings.extend(more),
+                _ => break,
+            }
+        }
+        let ended = || Ruling::Unclear("the connection ended".to_owned());
+        seen.rulings.extend(reviews[seen.rulings.len()..].iter().map(|(access, _)| (*access, ended())));
     }
 
     async fn finish(

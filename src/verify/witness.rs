@@ -33,6 +33,12 @@ impl Witness {
         std::mem::replace(&mut *seen, Seen { chain: Vec::new(), signature: Signature::None })
     }
 
+    /// Whether both saw one chain.
+    pub(super) fn saw_the_same_as(&self, other: &Self) -> bool {
+        let chain = |witness: &Self| witness.seen.lock().unwrap_or_else(PoisonError::into_inner).chain.clone();
+        chain(self) == chain(other)
+    }
+
     pub(super) fn signed(
         &self,
         result: Result<HandshakeSignatureValid, rustls::Error>,

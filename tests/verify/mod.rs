@@ -3,6 +3,7 @@
 
 mod addresses;
 mod beside;
+mod closing;
 mod fleet;
 mod foreign;
 mod hostile;
