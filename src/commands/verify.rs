@@ -260,11 +260,9 @@ fn ask_the_ledger(target: &mut Target, context: &Context<'_>) -> Result<(), Stor
     let revoked: BTreeSet<Fingerprint> = ledger.known()?.revoked().collect();
     // Where nothing was ever revoked there is nothing to judge.
     target.revoked = (!revoked.is_empty()).then_some(revoked);
-    for (peers, profile) in [(&mut target.masters, Profile::Apiserver), (&mut target.nodes, Profile::KubeletServer)] {
-        let newest = ledger.newest(profile.policy().name)?;
-        for peer in peers {
-            peer.issued = newest.get(&peer.name).copied().or(peer.issued);
-        }
+    let newest = ledger.newest(Profile::KubeletServer.policy().name)?;
+    for node in &mut target.nodes {
+        node.issued = newest.get(&node.name).copied().or(node.issued);
     }
     Ok(())
 }

@@ -22,7 +22,7 @@ use super::observation::{
 use super::options::Options;
 use super::reviews::reviews;
 use super::target::{Identity, Peer, Place, Target};
-use super::wire::{Socket, Wire, millis};
+use super::wire::{Offer, Socket, Wire, millis};
 use crate::cluster::address::Address;
 use crate::pki::authority::MintError;
 
@@ -325,7 +325,7 @@ impl Run {
         let account = (place != Place::Node).then(|| self.target.accounts().next()).flatten().map(|(node, _)| node);
         let mut gave_up = false;
         if let Some(node) = account {
-            let exchange = self.introduction(socket, node).await;
+            let exchange = self.introduction(socket, node, Offer::Both).await;
             gave_up |= self.ran_out(&exchange);
             seen.push(exchange);
         }
@@ -347,7 +347,7 @@ impl Run {
         if !gave_up && seen.iter().any(hung_up_on) {
             let exchange = match (rightful, account) {
                 (Some((caller, Ok(identity), request)), _) => self.ask(socket, caller, identity, request).await,
-                (_, Some(node)) => self.introduction(socket, node).await,
+                (_, Some(node)) => self.introduction(socket, node, Offer::Both).await,
                 _ => return true,
             };
             gave_up |= self.ran_out(&exchange);
@@ -405,7 +405,12 @@ impl Run {
             let (caller, why) = (Caller::Node(node.name.clone()), Outcome::NotTried(LATE.to_owned()));
             return not_asked(caller, node.client.as_ref(), Request::WhoAmI, why);
         }
-        let exchange = Box::pin(self.introduction(&desk.socket, node)).await;
+        // The first node has come as its kubelet does. What is left to be learned is whether each account is known.
+        let mut exchange = Box::pin(self.introduction(&desk.socket, node, Offer::One)).await;
+        if !matches!(exchange.outcome, Outcome::Answer(_) | Outcome::TimedOut(_) | Outcome::NotTried(_)) {
+            // There may be HTTP/2 alone.
+            exchange = Box::pin(self.introduction(&desk.socket, node, Offer::Both)).await;
+        }
         if self.ran_out(&exchange) {
             desk.late.fetch_add(1, Ordering::Relaxed);
         }
@@ -413,7 +418,7 @@ impl Run {
     }
 
     /// A node asks a master who it is and what it may do.
-    async fn introduction(&self, socket: &Socket, at: usize) -> Exchange {
+    async fn introduction(&self, socket: &Socket, at: usize, offer: Offer) -> Exchange {
         let node = &self.target.nodes[at];
         let caller = Caller::Node(node.name.clone());
         let Some(identity) = &node.client else {
@@ -426,7 +431,7 @@ impl Run {
         }
         let other = self.order.neighbours[at].map_or("another-node", |other| self.target.nodes[other].name.as_str());
         let reviews = reviews(&node.name, other);
-        let asking = self.lane.run(|| self.wire.introduction(socket, caller.clone(), identity, reviews));
+        let asking = self.lane.run(|| self.wire.introduction(socket, caller.clone(), identity, &reviews, offer));
         self.before_the_end(asking).await.unwrap_or_else(over)
     }
 

@@ -34,9 +34,14 @@ use crate::pki::fingerprint::Fingerprint;
 /// The kinds of records that TLS has (RFC 8446 § 5.1, RFC 6520).
 const TLS_RECORDS: std::ops::RangeInclusive<u8> = 0x14..=0x18;
 
-/// The names of HTTP/1.1 and of the alert of a peer that does not speak it (RFC 7301 § 3.2 and § 6).
-const HTTP_1: &[u8] = b"http/1.1";
-const NO_SUCH_PROTOCOL: &str = "NoApplicationProtocol";
+/// Which protocols a caller offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Offer {
+    /// HTTP/2 and HTTP/1.1, as Kubernetes's own clients do.
+    Both,
+    /// HTTP/1.1 alone, which costs both sides far less.
+    One,
+}
 
 /// Makes connections.
 pub(super) struct Wire {
@@ -63,7 +68,7 @@ impl Wire {
             .with_custom_certificate_verifier(verifier)
             .with_no_client_auth();
         anonymous.resumption = Resumption::disabled();
-        anonymous.alpn_protocols = vec![b"h2".to_vec(), HTTP_1.to_vec()];
+        anonymous.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Self { provider, anonymous, limit, certificates: Mutex::default() })
     }
 
@@ -231,12 +236,12 @@ impl Wire {
             elapsed_ms: 0,
         };
         let witness = self.witness();
-        let (opened, began) = self.open(socket, &seen.caller, client, &witness).await;
+        let (opened, began) = self.open(socket, client, &witness, Offer::Both).await;
         seen.outcome = match opened {
             Ok(mut line) => line.ask(request, began + self.limit).await,
             Err(outcome) => outcome,
         };
-        self.finish(&mut seen, &witness, began, socket, client).await;
+        self.finish(&mut seen, &witness, began, (socket, client, Offer::Both)).await;
         seen
     }
 
@@ -247,7 +252,8 @@ impl Wire {
         socket: &Socket,
         caller: Caller,
         client: &Identity,
-        reviews: Vec<(Access, String)>,
+        reviews: &[(Access, String)],
+        offer: Offer,
     ) -> Exchange {
         let mut seen = Exchange {
             caller,
@@ -259,20 +265,20 @@ impl Wire {
             elapsed_ms: 0,
         };
         let witness = self.witness();
-        let (opened, began) = self.open(socket, &seen.caller, Some(client), &witness).await;
+        let (opened, began) = self.open(socket, Some(client), &witness, offer).await;
         match opened {
             Ok(mut line) => {
                 let deadline = began + self.limit;
                 seen.outcome = line.ask(Request::WhoAmI, deadline).await;
                 if matches!(&seen.outcome, Outcome::Answer(answer) if (200..300).contains(&answer.status)) {
-                    seen.rulings = line.rulings(&reviews, deadline).await;
+                    seen.rulings = line.rulings(reviews, deadline).await;
                     drop(line);
-                    self.other_rulings(&reviews, &mut seen, &witness, socket, client, deadline).await;
+                    self.other_rulings(reviews, &mut seen, &witness, (socket, client, offer), deadline).await;
                 }
             }
             Err(outcome) => seen.outcome = outcome,
         }
-        self.finish(&mut seen, &witness, began, socket, Some(client)).await;
+        self.finish(&mut seen, &witness, began, (socket, Some(client), offer)).await;
         seen
     }
 
@@ -283,14 +289,13 @@ impl Wire {
         reviews: &[(Access, String)],
         seen: &mut Exchange,
         first: &Arc<Witness>,
-        socket: &Socket,
-        client: &Identity,
+        (socket, client, offer): (&Socket, &Identity, Offer),
         deadline: Instant,
     ) {
         while let rest @ [_, ..] = &reviews[seen.rulings.len()..] {
             let witness = self.witness();
             let more = async {
-                let mut line = self.open(socket, &seen.caller, Some(client), &witness).await.0.ok()?;
+                let mut line = self.open(socket, Some(client), &witness, offer).await.0.ok()?;
                 first.saw_the_same_as(&witness).then_some(line.rulings(rest, deadline).await)
             };
             match timeout_at(deadline, more).await {
@@ -298,7 +303,8 @@ impl Wire {
                 _ => break,
             }
         }
-        let ended = || Ruling::Unclear("the connection ended".to_owned());
+        let why = if Instant::now() < deadline { "the connection ended" } else { "no answer in time" };
+        let ended = || Ruling::Unclear(why.to_owned());
         seen.rulings.extend(reviews[seen.rulings.len()..].iter().map(|(access, _)| (*access, ended())));
     }
 
@@ -307,11 +313,10 @@ impl Wire {
         seen: &mut Exchange,
         witness: &Arc<Witness>,
         began: Instant,
-        socket: &Socket,
-        client: Option<&Identity>,
+        (socket, client, offer): (&Socket, Option<&Identity>, Offer),
     ) {
         if matches!(seen.outcome, Outcome::Closed | Outcome::Reset)
-            && let Some(alert) = self.farewell(socket, client).await
+            && let Some(alert) = self.farewell(socket, client, offer).await
         {
             seen.outcome = Outcome::Alert(alert);
         }
@@ -334,8 +339,8 @@ impl Wire {
 
     /// The alert behind a closed connection. In TLS 1.3 it comes after the handshake, and an HTTP client that is still
     /// writing may see only the end; one that reads at once sees why.
-    async fn farewell(&self, socket: &Socket, client: Option<&Identity>) -> Option<String> {
-        let config = self.config(client, &self.witness());
+    async fn farewell(&self, socket: &Socket, client: Option<&Identity>, offer: Offer) -> Option<String> {
+        let config = self.config_for(client, &self.witness(), offer);
         let listen = async {
             let Ok(stream) = self.tcp(socket.to).await.0 else { return Ok(0) };
             let name = server_name(&socket.address, socket.to);
@@ -351,31 +356,16 @@ impl Wire {
         }
     }
 
-    /// Opens a connection for HTTP. One question on a connection of its own is asked in HTTP/1.1, which costs both sides
-    /// far less than HTTP/2; a peer without it is asked in what it has. One kind of stranger comes as Kubernetes's own
-    /// clients do, and gets HTTP/2 where there is any: a gate may stand before the one and not before the other.
+    /// Opens a connection for HTTP, by the protocol that ALPN chose. Whoever is to be refused, and whoever is let in to prove that
+    /// a refusal is one, comes with both on offer: a gate may stand before the one protocol and not before the other, and a
+    /// refusal in the one is not proven by a welcome in the other.
     async fn open(
         &self,
         socket: &Socket,
-        caller: &Caller,
         client: Option<&Identity>,
         witness: &Arc<Witness>,
+        offer: Offer,
     ) -> (Result<Line, Outcome>, Instant) {
-        let mut config = self.config(client, witness);
-        if *caller != Caller::Unknown {
-            config.alpn_protocols = vec![HTTP_1.to_vec()];
-            let (opened, began) = self.open_as(socket, config).await;
-            if !matches!(&opened, Err(Outcome::Alert(alert)) if alert == NO_SUCH_PROTOCOL) {
-                return (opened, began);
-            }
-            let again = timeout_at(began + self.limit, self.open_as(socket, self.config(client, witness))).await;
-            let late = |_| Err(Outcome::TimedOut(millis(self.limit)));
-            return (again.map_or_else(late, |(opened, _)| opened), began);
-        }
-        self.open_as(socket, config).await
-    }
-
-    async fn open_as(&self, socket: &Socket, config: ClientConfig) -> (Result<Line, Outcome>, Instant) {
         let (stream, began) = self.tcp(socket.to).await;
         let late = || Outcome::TimedOut(millis(self.limit));
         let stream = match stream {
@@ -384,7 +374,7 @@ impl Wire {
             Err(NoStream::OutOfDescriptors) => return (Err(Outcome::NotTried(OUT_OF_DESCRIPTORS.to_owned())), began),
             Err(NoStream::Io(error)) => return (Err(outcome(&error)), began),
         };
-        let connector = TlsConnector::from(Arc::new(config));
+        let connector = TlsConnector::from(Arc::new(self.config_for(client, witness, offer)));
         let opening = async {
             let stream = connector.connect(server_name(&socket.address, socket.to), stream).await;
             let stream = stream.map_err(|error| outcome(&error))?;
@@ -406,6 +396,14 @@ impl Wire {
         config.dangerous().set_certificate_verifier(witness.clone());
         if let Some(identity) = client {
             config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(identity.key.clone()));
+        }
+        config
+    }
+
+    fn config_for(&self, client: Option<&Identity>, witness: &Arc<Witness>, offer: Offer) -> ClientConfig {
+        let mut config = self.config(client, witness);
+        if offer == Offer::One {
+            config.alpn_protocols = vec![b"http/1.1".to_vec()];
         }
         config
     }

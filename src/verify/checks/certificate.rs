@@ -334,7 +334,11 @@ fn identity(spot: &Spot<'_>, leaf: &Certificate, issued: Fingerprint) -> Finding
         return spot.finding(Aspect::Identity, Status::Pass).saw(shown.to_string(), expected);
     }
     let observed = format!("another: {shown}, {}, serial {}", leaf.subject.text, leaf.serial);
-    let hint = format!("install {}'s newest bundle; it still serves an older certificate, or not its own", spot.host);
+    let host = spot.host;
+    let hint = format!(
+        "install {host}'s newest bundle; it still serves an older certificate, or not its own. If that bundle has this very one, the \
+         last was never written: clusterctl issue-node {host} --reissue"
+    );
     spot.finding(Aspect::Identity, Status::Warn).saw(observed, expected).hint(hint)
 }
 
