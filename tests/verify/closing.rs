@@ -1,4 +1,5 @@
-//! An API server that ends its connection after every answer, as HTTP/1.1 lets it.
+//! API servers that are asked for many accounts and end the connection after every answer, as HTTP/1.1 lets them, or speak
+//! HTTP/2 alone.
 
 use std::convert::Infallible;
 use std::net::TcpListener;
@@ -13,10 +14,10 @@ use clusterctl::verify::options::Options;
 use clusterctl::verify::probe::run;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
+use hyper::{Request, Response, Version};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
@@ -48,8 +49,9 @@ async fn answer(caller: Option<Certificate>, request: Request<Incoming>) -> Resu
     Ok(response)
 }
 
-/// Serves with these certificates in turn; returns its port on the master's address, and how many connections there were.
-fn serving(lab: &Foreign, credentials: &[Credential]) -> (u16, Arc<AtomicUsize>) {
+/// Serves with these certificates in turn, one answer for each connection in HTTP/1.1 or HTTP/2 `alone`; returns its port on
+/// the master's address, and how many connections there were.
+fn serving(lab: &Foreign, credentials: &[Credential], alone: Version) -> (u16, Arc<AtomicUsize>) {
     let mut trusted = RootCertStore::empty();
     trusted.add(CertificateDer::from(lab.root.certificate.der().to_vec())).expect("a root");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -60,7 +62,9 @@ fn serving(lab: &Foreign, credentials: &[Credential]) -> (u16, Arc<AtomicUsize>)
         let config = ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions();
         let config = config.expect("versions").with_client_cert_verifier(callers.clone());
         let chain = vec![CertificateDer::from(credential.certificate.der().to_vec())];
-        tokio_rustls::TlsAcceptor::from(Arc::new(config.with_single_cert(chain, key).expect("they fit")))
+        let mut config = config.with_single_cert(chain, key).expect("they fit");
+        config.alpn_protocols = vec![if alone == Version::HTTP_2 { b"h2".to_vec() } else { b"http/1.1".to_vec() }];
+        tokio_rustls::TlsAcceptor::from(Arc::new(config))
     };
     let acceptors: Vec<_> = credentials.iter().map(config).collect();
     let listener = TcpListener::bind("127.0.0.2:0").expect("a free port");
@@ -81,7 +85,13 @@ fn serving(lab: &Foreign, credentials: &[Credential]) -> (u16, Arc<AtomicUsize>)
                     let caller = leaf.map(|der| Certificate::from_der(der).expect("a certificate"));
                     let answer = service_fn(move |request| answer(caller.clone(), request));
                     // A client that goes is its own affair.
-                    let _ = http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(tls), answer).await;
+                    let _ = match alone {
+                        Version::HTTP_2 => {
+                            let http = http2::Builder::new(TokioExecutor::new());
+                            http.serve_connection(TokioIo::new(tls), answer).await
+                        }
+                        _ => http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(tls), answer).await,
+                    };
                 });
             }
         });
@@ -100,19 +110,23 @@ fn scopes(lab: &Foreign) -> Vec<(&'static str, String)> {
 }
 
 #[test]
-fn an_api_server_that_ends_every_connection_is_asked_on_new_ones_and_another_server_is_not() {
+fn an_api_server_is_asked_on_new_connections_or_in_http_2_if_need_be_and_another_server_is_not() {
     let mut lab = Foreign::new();
     let authority = Authority::open(&lab.root, lab.now).expect("a fit root");
     let leaves = lab.cluster.master_leaves(&lab.cluster.masters[0]);
     let leaf = leaves.iter().find(|leaf| leaf.profile == Profile::Apiserver).expect("in the table");
     let issue = || authority.issue(leaf, lab.cluster.keys).expect("a credential").into_inner();
     let (first, second) = (issue(), issue());
-    let (port, connections) = serving(&lab, std::slice::from_ref(&first));
-    let (of_two, _) = serving(&lab, &[first, second]);
+    let (port, connections) = serving(&lab, std::slice::from_ref(&first), Version::HTTP_11);
+    let (in_http_2, _) = serving(&lab, std::slice::from_ref(&first), Version::HTTP_2);
+    let (of_two, _) = serving(&lab, &[first, second], Version::HTTP_11);
     lab.target.masters[0].port = port;
     let found = scopes(&lab);
     assert_eq!(found.iter().map(|(status, _)| *status).collect::<Vec<_>>(), ["pass", "pass"], "{found:#?}");
     assert!(connections.load(Ordering::SeqCst) > 2 * 12, "one for each question");
+    lab.target.masters[0].port = in_http_2;
+    let found = scopes(&lab);
+    assert_eq!(found.iter().map(|(status, _)| *status).collect::<Vec<_>>(), ["pass", "pass"], "{found:#?}");
     // Behind this address two take turns: what the other says of the account is not this one's word.
     lab.target.masters[0].port = of_two;
     let found = scopes(&lab);
