@@ -108,11 +108,13 @@ impl HostName {
 pub struct DnsName(String);
 
 impl DnsName {
-    /// Takes `text` if it is a lower-case DNS name whose last label is not a number (RFC 1123 § 2.1).
+    /// Takes `text` if it is a lower-case DNS name whose last label is not a number (RFC 1123 § 2.1). A dot at the end, which makes a
+    /// name absolute (RFC 1034 § 3.1), is left off: neither certificates nor TLS's server name have it (RFC 6066 § 3).
     ///
     /// # Errors
     /// The first rule that it breaks.
     pub fn parse(text: &str) -> Result<Self, NameError> {
+        let text = text.strip_suffix('.').filter(|rest| !rest.is_empty()).unwrap_or(text);
         check_labels(text, MAX_NAME)?;
         let last = text.rsplit('.').next().unwrap_or(text);
         if last.bytes().all(|b| b.is_ascii_digit()) {

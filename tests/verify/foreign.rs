@@ -279,3 +279,61 @@ fn every_spelling_of_an_address_and_wildcards_are_names() {
         assert!(!leaf.names_address(&address(other)), "{other}");
     }
 }
+
+#[test]
+fn a_key_exchange_without_forward_secrecy_is_not_spoken() {
+    let lab = Foreign::new();
+    lab.openssl(&[
+        "req",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-keyout",
+        "server.key",
+        "-subj",
+        "/CN=node-1",
+        "-out",
+        "csr",
+    ]);
+    std::fs::write(lab.path("ext"), SERVER).expect("written");
+    lab.openssl(&[
+        "x509",
+        "-req",
+        "-in",
+        "csr",
+        "-CA",
+        "ca.crt",
+        "-CAkey",
+        "ca.key",
+        "-out",
+        "server.crt",
+        "-extfile",
+        "ext",
+        "-days",
+        "90",
+        "-sha256",
+    ]);
+    let server = lab.s_server(&["-www", "-tls1_2"]);
+    lab.expect(&[("tls", "pass"), ("chain", "pass")]);
+    drop(server);
+    let _server = lab.s_server(&["-www", "-tls1_2", "-cipher", "kRSA"]);
+    lab.expect(&[("connect", "pass"), ("tls", "fail"), ("chain", "not-proven"), ("anonymous", "not-proven")]);
+    assert!(lab.verdicts()["tls"].1.contains("HandshakeFailure"), "{:#?}", lab.verdicts());
+}
+
+#[test]
+fn a_name_with_a_trailing_dot_is_the_name() {
+    let mut lab = Foreign::new();
+    lab.target.nodes[0].addresses = vec![clusterctl::cluster::address::Address::parse("node-1.").expect("a name")];
+    lab.write(&lab.issue());
+    let _server = lab.s_server(&["-www"]);
+    let mut options = Options { readonly_port: None, ..Options::default() };
+    options.pin("Node-1.:127.0.0.1").expect("a pin");
+    let target = Arc::new(lab.target.clone());
+    let seen = run(&target, &options, lab.now, &|_, _| {}).expect("a network");
+    let findings = judge(&target, &seen, Clock { now: lab.now, expires_within: Duration::days(30) });
+    let status = |id: &str| findings.iter().find(|f| f.host == "node-1" && f.id.to_string() == id).expect(id).status;
+    for id in ["node.resolve", "node.connect", "node.tls", "node.chain", "node.name"] {
+        assert_eq!(status(id), Status::Pass, "{id}");
+    }
+}
