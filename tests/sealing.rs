@@ -300,9 +300,10 @@ fn what_is_no_recipient_is_refused_before_anything_is_written() {
 fn a_faulty_seal_to_is_a_fault_of_the_cluster_file_with_path_and_line() {
     let lab = Lab::issued();
     let good = age_key(&lab, "good");
+    let wrong = if good.ends_with('x') { 'q' } else { 'x' };
     let secret = lab.read("good").lines().last().expect("a secret").to_owned();
     for (seal_to, path, says) in [
-        (format!("{}x", &good[..61]), "nodes[1].sealTo (line 14)", "the checksum in it is wrong"),
+        (format!("{}{wrong}", &good[..61]), "nodes[1].sealTo (line 14)", "the checksum in it is wrong"),
         (format!("[{good}, \"ssh-ed25519 AAAA\"]"), "nodes[1].sealTo[1] (line 14)", "cut off, damaged"),
         ("\"ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAAwD/\"".to_owned(), "nodes[1].sealTo (line 14)", "behind ssh-rsa"),
         (secret.clone(), "nodes[1].sealTo (line 14)", "it is a secret key"),
