@@ -1,6 +1,6 @@
 //! Long work in batches, in three steps: while one batch is being written, the next is being recorded and the one after it is
 //! being made on all cores, so that neither the disk nor a core waits for the other. All three go in the order of the work, and
-//! at most one batch waits before each step, so that memory does not grow with the work. The first batches are small, so that
+//! at most one made batch waits, so that memory does not grow with the work. The first batches are small, so that
 //! there is soon something to keep, and the last ones too, so that little is left to be written when all is made.
 
 use std::sync::mpsc::sync_channel;
@@ -36,7 +36,8 @@ pub(super) fn in_batches<T: Sync, M: Send>(
     context.stop.listen();
     thread::scope(|scope| {
         let (to_record, made) = sync_channel::<(&[T], Vec<M>)>(1);
-        let (to_write, recorded) = sync_channel::<(&[T], Vec<M>)>(1);
+        // None waits here: what a crash leaves recorded and unwritten shall be little.
+        let (to_write, recorded) = sync_channel::<(&[T], Vec<M>)>(0);
         let stop = context.stop.clone();
         let recorder = scope.spawn(move || {
             for (batch, made) in made {
