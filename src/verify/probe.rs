@@ -405,9 +405,13 @@ impl Run {
             let (caller, why) = (Caller::Node(node.name.clone()), Outcome::NotTried(LATE.to_owned()));
             return not_asked(caller, node.client.as_ref(), Request::WhoAmI, why);
         }
-        // The first node has come as its kubelet does. What is left to be learned is whether each account is known.
-        let mut exchange = Box::pin(self.introduction(&desk.socket, node, Offer::One)).await;
-        if !matches!(exchange.outcome, Outcome::Answer(_) | Outcome::TimedOut(_) | Outcome::NotTried(_)) {
+        // Where the first node came as its kubelet does, what is left to be learned is whether each account is known.
+        let first_came = self.target.accounts().next().is_some_and(|(_, first)| first.client.is_some());
+        let offer = if first_came { Offer::One } else { Offer::Both };
+        let mut exchange = Box::pin(self.introduction(&desk.socket, node, offer)).await;
+        if offer == Offer::One
+            && !matches!(exchange.outcome, Outcome::Answer(_) | Outcome::TimedOut(_) | Outcome::NotTried(_))
+        {
             // There may be HTTP/2 alone.
             exchange = Box::pin(self.introduction(&desk.socket, node, Offer::Both)).await;
         }

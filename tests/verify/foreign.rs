@@ -71,30 +71,25 @@ fn a_web_server_that_greets_everybody_fails_the_refusals_and_passes_for_no_kubel
     ]);
 }
 
+/// An RSA key for the first node, and a certificate of our root's that was signed with this digest.
+fn rsa(lab: &Foreign, digest: &str) {
+    let request =
+        ["req", "-newkey", "rsa:2048", "-nodes", "-keyout", "server.key", "-subj", "/CN=node-1", "-out", "csr"];
+    lab.openssl(&request);
+    std::fs::write(lab.path("ext"), SERVER).expect("written");
+    let sign =
+        ["x509", "-req", "-in", "csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-out", "server.crt", "-extfile", "ext"];
+    lab.openssl(&[&sign[..], &["-days", "90", digest]].concat());
+}
+
 #[test]
 fn a_sha1_signature_by_the_right_root_is_no_chain() {
     let lab = Foreign::new();
-    lab.openssl(&[
-        "req",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-keyout",
-        "server.key",
-        "-subj",
-        "/CN=node-1",
-        "-out",
-        "csr",
-    ]);
-    std::fs::write(lab.path("ext"), "subjectAltName=IP:127.0.0.1,DNS:node-1\nextendedKeyUsage=serverAuth\n")
-        .expect("written");
-    let sign =
-        ["x509", "-req", "-in", "csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-out", "server.crt", "-extfile", "ext"];
-    lab.openssl(&[&sign[..], &["-days", "90", "-sha256"]].concat());
+    rsa(&lab, "-sha256");
     let server = lab.s_server(&["-www"]);
     lab.expect(&[("chain", "pass"), ("name", "pass"), ("dates", "pass"), ("usage", "pass")]);
     drop(server);
-    lab.openssl(&[&sign[..], &["-days", "90", "-sha1"]].concat());
+    rsa(&lab, "-sha1");
     let _server = lab.s_server(&["-www", "-cipher", "ALL:@SECLEVEL=0"]);
     lab.expect(&[("chain", "fail"), ("name", "pass"), ("anonymous", "not-proven"), ("caller", "not-proven")]);
 }
@@ -283,36 +278,7 @@ fn every_spelling_of_an_address_and_wildcards_are_names() {
 #[test]
 fn a_key_exchange_without_forward_secrecy_is_not_spoken() {
     let lab = Foreign::new();
-    lab.openssl(&[
-        "req",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-keyout",
-        "server.key",
-        "-subj",
-        "/CN=node-1",
-        "-out",
-        "csr",
-    ]);
-    std::fs::write(lab.path("ext"), SERVER).expect("written");
-    lab.openssl(&[
-        "x509",
-        "-req",
-        "-in",
-        "csr",
-        "-CA",
-        "ca.crt",
-        "-CAkey",
-        "ca.key",
-        "-out",
-        "server.crt",
-        "-extfile",
-        "ext",
-        "-days",
-        "90",
-        "-sha256",
-    ]);
+    rsa(&lab, "-sha256");
     let server = lab.s_server(&["-www", "-tls1_2"]);
     lab.expect(&[("tls", "pass"), ("chain", "pass")]);
     drop(server);
