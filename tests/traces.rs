@@ -5,15 +5,27 @@ use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use clusterctl::store::ledger::Ledger;
-use clusterctl::store::traces::Trace;
+use clusterctl::store::traces::{Good, Trace};
 
 use crate::support::{CLUSTER, Lab, good_tool};
 
 const KEY: &str = "pki/nodes/on/kubelet-server.key";
 
+fn sql(lab: &Lab, statement: &str) -> String {
+    good_tool("sqlite3", &[&lab.path("pki/ledger.sqlite3").display().to_string(), statement])
+}
+
 fn traces(lab: &Lab) -> usize {
-    let ledger = lab.path("pki/ledger.sqlite3").display().to_string();
-    good_tool("sqlite3", &[&ledger, "select count(*) from traces"]).trim().parse().expect("a number")
+    sql(lab, "select count(*) from traces").trim().parse().expect("a number")
+}
+
+/// How many files of nodes `issue-node --all` opens, having nothing to do.
+fn opened(lab: &Lab) -> usize {
+    let (trace, dir) = (lab.path("trace").display().to_string(), lab.dir().display().to_string());
+    let strace = ["-f", "-o", &trace, "-e", "trace=open,openat"];
+    let ours = [env!("CARGO_BIN_EXE_clusterctl"), "--dir", &dir, "issue-node", "--all"];
+    good_tool("strace", &[&strace[..], &ours].concat());
+    lab.read("trace").lines().filter(|line| line.contains("kubelet-")).count()
 }
 
 /// Everything issued by processes of their own, under the real clock.
@@ -44,27 +56,13 @@ fn damage(lab: &Lab, file: &str) {
 fn what_was_issued_is_remembered_and_not_read_again() {
     let lab = issued_today();
     assert_eq!(traces(&lab), 6, "three nodes, two masters, the verifier");
-    let opened = |lab: &Lab| {
-        let trace = lab.path("trace").display().to_string();
-        let dir = lab.dir().display().to_string();
-        good_tool(
-            "strace",
-            &[
-                "-f",
-                "-o",
-                &trace,
-                "-e",
-                "trace=open,openat",
-                env!("CARGO_BIN_EXE_clusterctl"),
-                "--dir",
-                &dir,
-                "issue-node",
-                "--all",
-            ],
-        );
-        lab.read("trace").lines().filter(|line| line.contains("kubelet-")).count()
-    };
     assert_eq!(opened(&lab), 0, "nothing changed: no credential is opened");
+    sql(&lab, "delete from fleet_trace");
+    assert_eq!(opened(&lab), 0, "each node's trace says so, too");
+    sql(&lab, "delete from traces");
+    assert_eq!(opened(&lab), 0, "as does the one of them all, which the last look left");
+    sql(&lab, "delete from fleet_trace");
+    assert_eq!(opened(&lab), 12, "without any, all is read");
     damage(&lab, KEY);
     let plan = lab.process(&["issue-node", "--all", "--dry-run"]).output().expect("it runs");
     let told = String::from_utf8_lossy(&plan.stdout).into_owned();
@@ -144,7 +142,8 @@ fn vouch_for_what_is_there(lab: &Lab) {
     let terms = Terms::new(cluster.keys, &roots, &ledger).expect("terms");
     let leaves = cluster.node_leaves(cluster.node("on").expect("a node"));
     let sight = look(&layout, &leaves, terms.asked(&leaves), lab.now).expect("files");
-    let trace = Trace { holder: "nodes/on".into(), digest: sight.digest, not_before: 0, not_after: i64::MAX };
+    let good = Good { files: sight.digest, certificates: 2, not_before: 0, not_after: i64::MAX };
+    let trace = Trace { holder: "nodes/on".into(), digest: sight.digest, good };
     ledger.remember(&[trace]).expect("remembered");
 }
 
@@ -160,10 +159,8 @@ fn a_copy_of_the_directory_is_looked_at_once_and_then_remembered() {
     // What changed only just now is not remembered yet.
     std::thread::sleep(Duration::from_millis(2_200));
     let run = || lab.process(&["-v", "issue-node", "--all"]).output().expect("it runs");
-    let digests = || {
-        let ledger = lab.path("pki/ledger.sqlite3").display().to_string();
-        good_tool("sqlite3", &[&ledger, "select holder, hex(digest) from traces order by 1"])
-    };
+    let digests =
+        || sql(&lab, "select holder, hex(digest) from traces order by 1; select hex(digest) from fleet_trace");
     let (old, first) = (digests(), run());
     assert!(String::from_utf8_lossy(&first.stderr).contains("nothing to do: 6 certificates good"), "{first:?}");
     let new = digests();
@@ -176,8 +173,54 @@ fn a_copy_of_the_directory_is_looked_at_once_and_then_remembered() {
 #[test]
 fn a_ledger_of_an_older_format_is_brought_up_to_date() {
     let lab = Lab::issued();
-    let ledger = lab.path("pki/ledger.sqlite3").display().to_string();
-    good_tool("sqlite3", &[&ledger, "drop table traces; pragma user_version = 2"]);
-    assert!(lab.good(&["issue-node", "--all"]).err.contains("nothing to do: 6 certificates good"));
-    assert_eq!(good_tool("sqlite3", &[&ledger, "pragma user_version"]).trim(), "3");
+    for before in [
+        "drop table traces; drop table fleet_trace; pragma user_version = 2",
+        "drop table fleet_trace; pragma user_version = 3",
+    ] {
+        sql(&lab, before);
+        assert!(lab.good(&["issue-node", "--all"]).err.contains("nothing to do: 6 certificates good"));
+        assert_eq!(sql(&lab, "pragma user_version").trim(), "4");
+    }
+}
+
+#[test]
+fn the_trace_of_all_nodes_is_of_this_cluster_file_these_files_and_no_others() {
+    let lab = issued_today();
+    let alone = || {
+        sql(&lab, "delete from traces");
+        opened(&lab)
+    };
+    assert_eq!(alone(), 0);
+    let file = lab.read("cluster.yaml");
+    lab.write("cluster.yaml", &format!("{file}# nothing else\n"));
+    // What changed only just now is not remembered yet.
+    std::thread::sleep(Duration::from_millis(2_200));
+    assert_eq!((alone(), alone()), (12, 0), "the cluster file is another, which is remembered, too");
+
+    fs::create_dir(lab.path("pki/nodes/left-behind")).expect("made");
+    assert_eq!((alone(), alone()), (12, 0), "a folder more, which is remembered, too");
+    fs::write(lab.path("pki/nodes/left-behind/notes"), "of no account").expect("written");
+    assert_eq!(alone(), 0, "only credentials count");
+
+    let dropped = file.replace("- {name: on", "#- {name: on");
+    assert_ne!(dropped, file);
+    lab.write("cluster.yaml", &dropped);
+    let told = |args: &[&str]| {
+        let ran = lab.process(&[&["issue-node", "--all"], args].concat()).output().expect("it runs");
+        String::from_utf8_lossy(&ran.stderr).into_owned()
+    };
+    for _ in 0..2 {
+        assert!(told(&[]).contains("nothing to do: 4 certificates good"), "{}", told(&[]));
+        assert!(told(&["--dry-run"]).contains("would issue 0 certificates and keep 4; nothing was changed"));
+    }
+    assert!(told(&["--renew-within", "366d"]).contains("issued 4 certificates"));
+    lab.write("cluster.yaml", &file);
+    assert!(told(&[]).contains("nothing to do: 6 certificates good"));
+    lab.write("cluster.yaml", "nonsense");
+    assert!(told(&[]).starts_with("error: the cluster file "));
+    lab.write("cluster.yaml", &file);
+    fs::rename(lab.path("pki/ca.crt"), lab.path("ca.crt")).expect("renamed");
+    assert!(told(&[]).starts_with("error: "), "the root is missing");
+    fs::copy(lab.path("pki/etcd/ca.crt"), lab.path("pki/ca.crt")).expect("copied");
+    assert!(told(&[]).starts_with("error: "), "the root is another");
 }

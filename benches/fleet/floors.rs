@@ -108,6 +108,17 @@ pub(crate) fn index_and_listing(ledger: &Path, folder: &Path) -> usize {
     rows.map(|row| row.expect("a row").len()).sum::<usize>() + fs::read_dir(folder).expect("a folder").count()
 }
 
+/// The state of each of the four files in every folder of `place`.
+pub(crate) fn states(place: &Path) -> usize {
+    let folders: Vec<PathBuf> =
+        fs::read_dir(place).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
+    let names = ["kubelet-client.crt", "kubelet-client.key", "kubelet-server.crt", "kubelet-server.key"];
+    let states = |folder: &PathBuf| {
+        names.iter().map(|name| fs::metadata(folder.join(name)).expect("a file").len() as usize).sum::<usize>()
+    };
+    folders.par_iter().map(states).sum()
+}
+
 /// Deflate, at the level that bundles have, of as many bundles.
 pub(crate) fn deflate(count: usize, bundles: &Bundles) {
     let compress = |compressor: &mut (Compress, Vec<u8>), i: usize| {

@@ -78,23 +78,39 @@ impl Context<'_> {
     /// # Errors
     /// When there is none, or it has faults: all of them.
     pub fn cluster(&self) -> anyhow::Result<Cluster> {
+        self.cluster_of(&self.cluster_file()?)
+    }
+
+    /// The bytes of the cluster file.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be read.
+    pub fn cluster_file(&self) -> anyhow::Result<Vec<u8>> {
         let path = self.layout.cluster_file();
         let shown = path.display();
-        let bytes = match files::read(&path, cluster_file::MAX_BYTES as u64) {
+        match files::read(&path, cluster_file::MAX_BYTES as u64) {
             Err(StoreError::Missing(_)) => {
                 let dir = self.layout.dir().display();
-                return Err(Failure::new(Exit::Usage, format!("there is no {CLUSTER_FILE} in {dir}"))
+                Err(Failure::new(Exit::Usage, format!("there is no {CLUSTER_FILE} in {dir}"))
                     .hint("write one with: clusterctl init   (or name the cluster directory with --dir)")
-                    .into());
+                    .into())
             }
             Err(error @ StoreError::TooLarge { .. }) => {
                 let what = format!("cannot read the cluster file {shown}");
-                return Err(Failure::new(Exit::Usage, what).because(error).into());
+                Err(Failure::new(Exit::Usage, what).because(error).into())
             }
-            other => other?,
-        };
-        cluster_file::read(&bytes).map_err(|error| {
-            let hint = error.hint();
+            other => Ok(other?),
+        }
+    }
+
+    /// What the bytes of the cluster file say.
+    ///
+    /// # Errors
+    /// When they have faults: all of them.
+    pub fn cluster_of(&self, bytes: &[u8]) -> anyhow::Result<Cluster> {
+        cluster_file::read(bytes).map_err(|error| {
+            let (hint, path) = (error.hint(), self.layout.cluster_file());
+            let shown = path.display();
             let failure = Failure::new(Exit::Usage, format!("the cluster file {shown} cannot be used"));
             failure.hint(hint).because(error).into()
         })
@@ -116,12 +132,27 @@ impl Context<'_> {
     /// # Errors
     /// As [`Context::trust`].
     pub fn roots(&self, cluster: &Cluster) -> anyhow::Result<(Ledger, Roots)> {
-        let read = |kind| self.root(cluster, kind);
-        let roots = Roots {
+        self.recorded(Roots {
+            cluster: self.root(cluster, RootKind::Cluster)?,
+            etcd: self.root(cluster, RootKind::Etcd)?,
+            front_proxy: self.root(cluster, RootKind::FrontProxy)?,
+        })
+    }
+
+    /// As [`Context::roots`], whatever cluster they name.
+    ///
+    /// # Errors
+    /// When a root is missing, or the ledger cannot be used or does not know it as this root.
+    pub fn roots_of_any_cluster(&self) -> anyhow::Result<(Ledger, Roots)> {
+        let read = |kind| roots::certificate(&self.layout, kind);
+        self.recorded(Roots {
             cluster: read(RootKind::Cluster)?,
             etcd: read(RootKind::Etcd)?,
             front_proxy: read(RootKind::FrontProxy)?,
-        };
+        })
+    }
+
+    fn recorded(&self, roots: Roots) -> anyhow::Result<(Ledger, Roots)> {
         let ledger = Ledger::open(&self.layout.ledger())?;
         for kind in RootKind::ALL {
             if !ledger.knows_root(roots.of(kind).fingerprint(), kind)? {

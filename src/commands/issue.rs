@@ -1,6 +1,6 @@
 //! What `issue-master` and `issue-node` share: plan, open the root, then make, check, record and write in batches.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
 
 use clap::Args;
@@ -14,17 +14,19 @@ use super::passphrase::PassphraseArgs;
 use crate::cluster::key_kind::KeyKind;
 use crate::cluster::lifetime::Lifetime;
 use crate::cluster::profile::{Leaf, RootKind};
-use crate::cluster::spec::Cluster;
+use crate::cluster::spec::{Cluster, Host};
 use crate::failure::{Exit, Failure};
 use crate::pki::authority::{Authority, Credential, MintError};
+use crate::pki::fingerprint::Fingerprint;
 use crate::pki::inspect::{Verified, in_words, stamp};
 use crate::pki::roots::Roots;
 use crate::store::credentials::{self, Trouble};
+use crate::store::fleet_trace::{self, FleetTrace};
 use crate::store::issuance::{self, Holding, Issuer};
 use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
 use crate::store::service_account::{self, Found};
-use crate::store::traces::{self, Sight, Terms, Trace};
+use crate::store::traces::{self, Good, Sight, Terms, Trace};
 
 /// Holders in one batch: large enough that the disk's syncs do not count, small enough for memory and for a prompt stop.
 const BATCH: usize = 1024;
@@ -59,8 +61,53 @@ pub(super) struct Request<'a> {
     pub(super) leaves: &'a (dyn Fn(usize) -> Vec<Leaf> + Sync),
     /// Whether the cluster's service-account pair is part of it.
     pub(super) service_account: bool,
+    /// All nodes, where it is about all of them.
+    pub(super) fleet: Option<Fleet<'a>>,
     /// How.
     pub(super) how: &'a IssueArgs,
+}
+
+/// All nodes of a cluster file; holders have their numbers.
+pub(super) struct Fleet<'a> {
+    /// The digest of the cluster file's bytes.
+    pub(super) file: Fingerprint,
+    /// Its nodes.
+    pub(super) nodes: &'a [&'a Host],
+}
+
+/// Says that there is nothing to do, where the ledger remembers that all nodes were good and nothing was touched since, the
+/// cluster file with that digest neither. False where a closer look is needed, or anything is amiss: that look says what.
+pub(super) fn all_are_untouched(file: Fingerprint, how: &IssueArgs, context: &mut Context<'_>) -> bool {
+    let look = || {
+        let (ledger, roots) = context.roots_of_any_cluster().ok()?;
+        let trace = ledger.fleet_trace().ok()??;
+        lists::nothing_is_forgotten(&context.layout, &roots, &ledger, context.now).ok()?;
+        let asked = fleet_trace::asked(file, &roots, ledger.count_of_revocations().ok()?);
+        trace.vouches(&context.layout, asked, context.now, how.end(context.now)).then_some(trace.certificates)
+    };
+    let untouched = if how.reissue { None } else { look() };
+    if let Some(certificates) = untouched {
+        tell_of_nothing(certificates, how, context);
+    }
+    untouched.is_some()
+}
+
+fn tell_of_nothing(kept: usize, how: &IssueArgs, context: &mut Context<'_>) {
+    match how.dry_run {
+        true => tell_count(0, kept, context),
+        false => context.screen.step(format_args!("nothing to do: {} good", certificates(kept))),
+    }
+}
+
+fn tell_count(issued: usize, kept: usize, context: &mut Context<'_>) {
+    context.screen.step(format_args!("would issue {} and keep {kept}; nothing was changed", certificates(issued)));
+}
+
+impl IssueArgs {
+    /// What ends by then is replaced.
+    fn end(&self, now: OffsetDateTime) -> OffsetDateTime {
+        self.renew_within.map_or(now, |within| now + within.duration())
+    }
 }
 
 /// Issues what is missing or no longer good.
@@ -86,7 +133,8 @@ pub(super) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Cont
     let work: Vec<&Plan> = plans.iter().filter(|plan| !plan.issue.is_empty()).collect();
     let kept: usize = plans.iter().map(|plan| plan.kept).sum();
     if work.is_empty() && !pair {
-        context.screen.step(format_args!("nothing to do: {} good", certificates(kept)));
+        remember_fleet(request, &plans, &[], &roots, &mut ledger, context)?;
+        tell_of_nothing(kept, request.how, context);
         return Ok(Exit::Done);
     }
     let signers = request.how.passphrase.open(&signers(request, &work), context)?;
@@ -95,7 +143,9 @@ pub(super) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Cont
     let authorities = Authorities::open(&signers, context.now)?;
     warn_of_short_lives(request, &work, &roots, context);
     issuance::prepare(&context.layout)?;
-    let issued = make_all(request, &work, cluster, &authorities, &roots, &mut ledger, context)?;
+    let traces = make_all(request, &work, cluster, &authorities, &roots, &mut ledger, context)?;
+    remember_fleet(request, &plans, &traces, &roots, &mut ledger, context)?;
+    let issued = certificates_in(&work);
     let seconds = begun.elapsed().as_secs_f64();
     context.screen.step(format_args!(
         "issued {}, kept {kept}, in {seconds:.1} s ({:.0} a second)",
@@ -201,6 +251,34 @@ struct Plan {
     issue: Vec<(usize, Vec<String>)>,
     /// How many are good.
     kept: usize,
+    /// What is good, where that is all, and nothing was touched just now.
+    good: Option<Good>,
+}
+
+fn certificates_in(work: &[&Plan]) -> usize {
+    work.iter().map(|plan| plan.issue.len()).sum()
+}
+
+/// Remembers, where all nodes are good by now, that they all are: by their plans, and by the traces of what was issued.
+fn remember_fleet(
+    request: &Request<'_>,
+    plans: &[Plan],
+    issued: &[Trace],
+    roots: &Roots,
+    ledger: &mut Ledger,
+    context: &Context<'_>,
+) -> anyhow::Result<()> {
+    let Some(Fleet { file, nodes }) = &request.fleet else { return Ok(()) };
+    let kept = plans.iter().filter_map(|plan| Some((nodes[plan.holder].name.as_str(), plan.good?)));
+    let issued = issued.iter().filter_map(|trace| Some((trace.node()?, trace.good)));
+    let good: HashMap<&str, Good> = kept.chain(issued).collect();
+    let asked = fleet_trace::asked(*file, roots, ledger.count_of_revocations()?);
+    if good.len() == nodes.len()
+        && let Some(trace) = FleetTrace::of(&context.layout, asked, &good)
+    {
+        ledger.remember_fleet(&trace)?;
+    }
+    Ok(())
 }
 
 /// Compares what lies in the directory with what the cluster file asks for. Whose files were not touched since they were good
@@ -214,13 +292,13 @@ fn plan(
 ) -> anyhow::Result<(Vec<Plan>, Vec<Trace>)> {
     let (layout, now, how) = (&context.layout, context.now, request.how);
     let (terms, traces) = (Terms::new(cluster.keys, roots, ledger)?, ledger.traces()?);
-    let end = how.renew_within.map_or(now, |within| now + within.duration());
+    let end = how.end(now);
     let glance = |holder: usize| {
         let leaves = (request.leaves)(holder);
         let sight = traces::look(layout, &leaves, terms.asked(&leaves), now);
-        let good = !how.reissue && sight.is_some_and(|sight| traces.vouch_for(sight.digest, now, end));
-        let plan = Plan { holder, issue: Vec::new(), kept: leaves.len() };
-        if good { Ok(plan) } else { Err((holder, sight)) }
+        let good = sight.filter(|_| !how.reissue).and_then(|sight| traces.vouch_for(&sight, now, end));
+        let plan = |good| Plan { holder, issue: Vec::new(), kept: leaves.len(), good: Some(good) };
+        good.map(plan).ok_or((holder, sight))
     };
     let sort = |glanced| match glanced {
         Ok(plan) => Either::Left(plan),
@@ -236,7 +314,7 @@ fn plan(
     let progress = context.screen.progress("looking at what is there", others.len() as u64);
     let known = ledger.known()?;
     let one = |&(holder, sight): &(usize, Option<Sight>)| {
-        let mut plan = Plan { holder, issue: Vec::new(), kept: 0 };
+        let mut plan = Plan { holder, issue: Vec::new(), kept: 0, good: None };
         let (leaves, mut good, mut forgotten) = ((request.leaves)(holder), Vec::new(), Vec::new());
         // Of a new fleet there are no folders, and a look at each of their files would be most of the looking.
         let lacks_folder = leaves.first().is_some_and(|leaf| credentials::lacks_folder(layout, leaf));
@@ -275,6 +353,7 @@ fn plan(
         progress.add(1);
         let sight = sight.filter(|_| plan.issue.is_empty());
         let trace = sight.zip(leaves.first()).and_then(|(sight, leaf)| sight.trace(leaf, good.iter()));
+        plan.good = trace.as_ref().map(|trace| trace.good);
         Ok((plan, trace))
     };
     let looked = others.par_iter().map(one).collect::<Result<Vec<_>, _>>()?;
@@ -311,8 +390,7 @@ fn tell_plan(request: &Request<'_>, plans: &[Plan], pair: Option<&Found>, contex
             context.screen.answer(format_args!("issue {}: {}", holder(&leaves[*i]), reasons.join("; ")));
         }
     }
-    let kept: usize = plans.iter().map(|plan| plan.kept).sum();
-    context.screen.step(format_args!("would issue {} and keep {kept}; nothing was changed", certificates(issued)));
+    tell_count(issued, plans.iter().map(|plan| plan.kept).sum(), context);
 }
 
 fn holder(leaf: &Leaf) -> String {
@@ -336,7 +414,8 @@ fn warn_of_short_lives(request: &Request<'_>, work: &[&Plan], roots: &Roots, con
     }
 }
 
-/// Makes batch after batch in memory on all cores, while the one before goes into the ledger and then onto the disk.
+/// Makes batch after batch in memory on all cores, while the one before goes into the ledger and then onto the disk. Returns
+/// the traces that all of it left.
 fn make_all(
     request: &Request<'_>,
     work: &[&Plan],
@@ -345,9 +424,8 @@ fn make_all(
     roots: &Roots,
     ledger: &mut Ledger,
     context: &Context<'_>,
-) -> anyhow::Result<usize> {
-    let count = |plans: &[&Plan]| plans.iter().map(|plan| plan.issue.len()).sum::<usize>();
-    let total = count(work);
+) -> anyhow::Result<Vec<Trace>> {
+    let total = certificates_in(work);
     let progress = context.screen.progress("issuing", total as u64);
     let issuer = Issuer { roots, now: context.now, by: context.user };
     let (layout, stop, terms) = (&context.layout, &context.stop, Terms::new(cluster.keys, roots, ledger)?);
@@ -369,16 +447,16 @@ fn make_all(
     let record = |holdings: &[Holding]| Ok(issuance::record(ledger, &issuer, holdings)?);
     let write = |batch: &[&Plan], holdings: Vec<Holding>| {
         traces.extend(issuance::write(layout, &holdings)?);
-        progress.add(count(batch) as u64);
+        progress.add(certificates_in(batch) as u64);
         Ok(())
     };
-    let told = |written| format!("{} of {} issued", count(&work[..written]), certificates(total));
+    let told = |written| format!("{} of {} issued", certificates_in(&work[..written]), certificates(total));
     let done = in_batches(work, BATCH, context, make, record, write, told);
     // Also of what was done before it failed. Without it the next look takes longer, and that is all.
     let remembered = ledger.remember(&traces);
     done?;
     remembered?;
-    Ok(total)
+    Ok(traces)
 }
 
 fn make(

@@ -40,6 +40,7 @@ pub fn run(args: &IssueMasterArgs, context: &mut Context<'_>) -> anyhow::Result<
         holders: hosts.len() + 1,
         leaves: &leaves,
         service_account: true,
+        fleet: None,
         how: &args.how,
     };
     issue::issue(&request, &cluster, context)

@@ -3,9 +3,10 @@
 use clap::Args;
 
 use super::context::{Context, select};
-use super::issue::{self, IssueArgs, Request};
+use super::issue::{self, Fleet, IssueArgs, Request};
 use crate::cluster::spec::Role;
 use crate::failure::Exit;
+use crate::pki::fingerprint::Fingerprint;
 
 /// Issues what nodes hold: the account that a kubelet calls masters with, and the certificate that it shows them.
 /// Converges: what is missing or no longer matches the cluster file is issued, what is good is kept.
@@ -26,7 +27,14 @@ pub struct IssueNodeArgs {
 /// # Errors
 /// See [`issue::issue`].
 pub fn run(args: &IssueNodeArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
-    let cluster = context.cluster()?;
+    let file = context.cluster_file()?;
+    // Of all nodes it may be remembered that they are good as long as nothing is touched, the cluster file neither.
+    let whole_file = args.all.then(|| Fingerprint::of(&file));
+    if whole_file.is_some_and(|file| issue::all_are_untouched(file, &args.how, context)) {
+        return Ok(Exit::Done);
+    }
+    let cluster = context.cluster_of(&file)?;
+    drop(file);
     let hosts = select(&cluster, Role::Node, &args.hosts, args.all)?;
     let leaves = |i: usize| cluster.node_leaves(hosts[i]);
     let next = "bundle --all";
@@ -36,6 +44,7 @@ pub fn run(args: &IssueNodeArgs, context: &mut Context<'_>) -> anyhow::Result<Ex
         holders: hosts.len(),
         leaves: &leaves,
         service_account: false,
+        fleet: whole_file.map(|file| Fleet { file, nodes: &hosts }),
         how: &args.how,
     };
     issue::issue(&request, &cluster, context)

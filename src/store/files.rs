@@ -8,7 +8,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{AtFlags, CWD, RenameFlags, renameat_with, statat};
 use time::OffsetDateTime;
 
 use super::error::StoreError;
@@ -82,24 +82,53 @@ pub struct Identity {
     size: u64,
     modified: (i64, i64),
     /// When the kernel saw its last change.
-    pub(super) changed: OffsetDateTime,
+    changed: (i64, i64),
 }
 
 impl Identity {
     fn of(metadata: &fs::Metadata) -> Self {
-        let changed = OffsetDateTime::from_unix_timestamp(metadata.ctime()).unwrap_or(OffsetDateTime::UNIX_EPOCH);
         Self {
             inode: metadata.ino(),
             size: metadata.len(),
             modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: changed + time::Duration::nanoseconds(metadata.ctime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
         }
+    }
+
+    /// Whether its last change was before that.
+    pub(super) fn changed_before(&self, moment: OffsetDateTime) -> bool {
+        self.changed < (moment.unix_timestamp(), i64::from(moment.nanosecond()))
     }
 }
 
 /// The identity of the file at `path`; `None` when it cannot be looked at.
 pub(super) fn identity(path: &Path) -> Option<Identity> {
     fs::metadata(path).ok().map(|metadata| Identity::of(&metadata))
+}
+
+/// Looks at many files below one folder, without going down to it for each.
+#[derive(Debug)]
+pub(super) struct Looker(File);
+
+impl Looker {
+    /// At this folder.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(super) fn at(folder: &Path) -> io::Result<Self> {
+        File::open(folder).map(Self)
+    }
+
+    /// As [`identity`] of the file at that path in the folder.
+    pub(super) fn identity(&self, path: &str) -> Option<Identity> {
+        let found = statat(&self.0, path, AtFlags::empty()).ok()?;
+        Some(Identity {
+            inode: found.st_ino,
+            size: u64::try_from(found.st_size).ok()?,
+            modified: (found.st_mtime, i64::try_from(found.st_mtime_nsec).ok()?),
+            changed: (found.st_ctime, i64::try_from(found.st_ctime_nsec).ok()?),
+        })
+    }
 }
 
 /// The names in a folder, sorted, without what is hidden; empty when there is no such folder.

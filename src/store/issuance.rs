@@ -118,8 +118,8 @@ fn fill(staged: Staged, holding: &Holding) -> Result<(Staged, Trace), StoreError
     })?;
     let fresh = holding.fresh.iter().map(|(_, made)| &made.get().certificate);
     let certificates = fresh.chain(holding.kept.iter().map(|(_, stored)| &stored.credential.certificate));
-    let digest = traces::digest(holding.asked, &mut files);
-    let trace = traces::trace(traces::holder(first_profile(holding), holding.host.as_ref()), digest, certificates);
+    let holder = traces::holder(first_profile(holding), holding.host.as_ref());
+    let trace = traces::of_new(holder, holding.asked, &mut files, certificates);
     Ok((staged, trace))
 }
 

@@ -20,7 +20,7 @@ use crate::pki::inspect::stamp;
 
 /// What leads from one format to the next, from an empty database on. The format, kept in SQLite's `user_version`, is how many
 /// of these steps were taken; a step that was released never changes.
-const STEPS: [&str; 3] = [SCHEMA, REVOCATIONS, TRACES];
+const STEPS: [&str; 4] = [SCHEMA, REVOCATIONS, TRACES, FLEET_TRACE];
 /// The format that this program writes.
 const FORMAT: i64 = STEPS.len() as i64;
 /// How long another program may hold the database before we give up.
@@ -79,6 +79,16 @@ CREATE TABLE IF NOT EXISTS traces (
     not_before INTEGER NOT NULL,                     -- all of its certificates are valid from here, in Unix seconds
     not_after  INTEGER NOT NULL                      -- until here
 ) WITHOUT ROWID;
+";
+
+const FLEET_TRACE: &str = "
+CREATE TABLE IF NOT EXISTS fleet_trace (
+    one          INTEGER PRIMARY KEY CHECK (one = 1), -- there is one at most
+    digest       BLOB NOT NULL,                       -- SHA-256: what was asked for, and all nodes' files that were good
+    certificates INTEGER NOT NULL,                    -- how many
+    not_before   INTEGER NOT NULL,                    -- all of them are valid from here, in Unix seconds
+    not_after    INTEGER NOT NULL                     -- until here
+);
 ";
 
 /// The open ledger.

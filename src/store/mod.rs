@@ -4,6 +4,7 @@
 pub mod credentials;
 pub mod error;
 pub mod files;
+pub mod fleet_trace;
 pub mod issuance;
 pub mod layout;
 pub mod ledger;

@@ -30,7 +30,26 @@ pub struct Trace {
     pub holder: String,
     /// Of what was asked for, and of what tells its files from any others.
     pub digest: Fingerprint,
-    /// All of its certificates are valid from here, in Unix seconds,
+    /// What was good.
+    pub good: Good,
+}
+
+impl Trace {
+    /// The node's name, where a node left it.
+    #[must_use]
+    pub fn node(&self) -> Option<&str> {
+        self.holder.strip_prefix("nodes/")
+    }
+}
+
+/// What was found good of one holder's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Good {
+    /// Of what tells its files from any others.
+    pub files: Fingerprint,
+    /// How many certificates it has.
+    pub certificates: usize,
+    /// All of them are valid from here, in Unix seconds,
     pub not_before: i64,
     /// until here.
     pub not_after: i64,
@@ -41,12 +60,12 @@ pub struct Trace {
 pub struct Traces(pub(super) HashMap<Fingerprint, (i64, i64)>);
 
 impl Traces {
-    /// Whether what left this is good from `now` until after `end`, for all that was known when it was looked at.
+    /// What was seen, where it is good from `now` until after `end`, for all that was known when it was last looked at closely.
     #[must_use]
-    pub fn vouch_for(&self, digest: Fingerprint, now: OffsetDateTime, end: OffsetDateTime) -> bool {
-        self.0.get(&digest).is_some_and(|&(not_before, not_after)| {
-            not_before <= now.unix_timestamp() && end.unix_timestamp() < not_after
-        })
+    pub fn vouch_for(&self, sight: &Sight, now: OffsetDateTime, end: OffsetDateTime) -> Option<Good> {
+        let &(not_before, not_after) = self.0.get(&sight.digest)?;
+        let lasts = not_before <= now.unix_timestamp() && end.unix_timestamp() < not_after;
+        lasts.then_some(Good { files: sight.files, certificates: sight.certificates, not_before, not_after })
     }
 }
 
@@ -63,7 +82,8 @@ impl Ledger {
                     "INSERT OR REPLACE INTO traces (holder, digest, not_before, not_after) VALUES (?1, ?2, ?3, ?4)",
                 )?;
                 for trace in traces {
-                    insert.execute(params![trace.holder, trace.digest.bytes(), trace.not_before, trace.not_after])?;
+                    let Good { not_before, not_after, .. } = trace.good;
+                    insert.execute(params![trace.holder, trace.digest.bytes(), not_before, not_after])?;
                 }
             }
             transaction.commit()
@@ -121,6 +141,8 @@ impl Terms {
 pub struct Sight {
     /// To be found among the [`Traces`], if all is as it was.
     pub digest: Fingerprint,
+    files: Fingerprint,
+    certificates: usize,
     settled: bool,
 }
 
@@ -134,8 +156,10 @@ pub fn look(layout: &Layout, leaves: &[Leaf], asked: Fingerprint, now: OffsetDat
         let identity = |ending| files::identity(&folder.join([leaf.policy().name, ending].concat()));
         files.push((leaf.profile, [identity(".crt")?, identity(".key")?]));
     }
-    let settled = files.iter().flat_map(|(_, pair)| pair).all(|file| file.changed < now - UNSETTLED);
-    Some(Sight { digest: digest(asked, &mut files), settled })
+    let settled = files.iter().flat_map(|(_, pair)| pair).all(|file| file.changed_before(now - UNSETTLED));
+    let certificates = files.len();
+    let files = of_files(&mut files);
+    Some(Sight { digest: digest(asked, files), files, certificates, settled })
 }
 
 impl Sight {
@@ -144,27 +168,44 @@ impl Sight {
     /// `None` when they were changed only just now.
     #[must_use]
     pub fn trace<'c>(&self, first: &Leaf, certificates: impl Iterator<Item = &'c Certificate>) -> Option<Trace> {
-        self.settled.then(|| trace(holder(first.profile, first.host.as_ref()), self.digest, certificates))
+        let good = || good(self.files, certificates);
+        self.settled.then(|| Trace {
+            holder: holder(first.profile, first.host.as_ref()),
+            digest: self.digest,
+            good: good(),
+        })
     }
 }
 
-/// The digest of new files, as [`look`] will have it.
-pub(super) fn digest(asked: Fingerprint, files: &mut [(Profile, [Identity; 2])]) -> Fingerprint {
+/// What tells a holder's files from any others: each certificate's and its key's.
+pub(super) fn of_files(files: &mut [(Profile, [Identity; 2])]) -> Fingerprint {
     files.sort_unstable_by_key(|(profile, _)| *profile);
-    Fingerprint::of_value(&(asked, &*files))
+    Fingerprint::of_value(&&*files)
 }
 
-pub(super) fn trace<'c>(
+fn digest(asked: Fingerprint, files: Fingerprint) -> Fingerprint {
+    Fingerprint::of_value(&(asked, files))
+}
+
+/// The trace of new files, as [`look`] will see them.
+pub(super) fn of_new<'c>(
     holder: String,
-    digest: Fingerprint,
+    asked: Fingerprint,
+    files: &mut [(Profile, [Identity; 2])],
     certificates: impl Iterator<Item = &'c Certificate>,
 ) -> Trace {
-    let mut trace = Trace { holder, digest, not_before: i64::MIN, not_after: i64::MAX };
+    let files = of_files(files);
+    Trace { holder, digest: digest(asked, files), good: good(files, certificates) }
+}
+
+fn good<'c>(files: Fingerprint, certificates: impl Iterator<Item = &'c Certificate>) -> Good {
+    let mut good = Good { files, certificates: 0, not_before: i64::MIN, not_after: i64::MAX };
     for certificate in certificates {
-        trace.not_before = trace.not_before.max(certificate.not_before.unix_timestamp());
-        trace.not_after = trace.not_after.min(certificate.not_after.unix_timestamp());
+        good.certificates += 1;
+        good.not_before = good.not_before.max(certificate.not_before.unix_timestamp());
+        good.not_after = good.not_after.min(certificate.not_after.unix_timestamp());
     }
-    trace
+    good
 }
 
 pub(super) fn holder(profile: Profile, host: Option<&HostName>) -> String {
@@ -183,10 +224,13 @@ mod tests {
         let (now, digest) = (datetime!(2026-11-23 12:00 UTC), Fingerprint::of(b"a"));
         let (from, until) = (now.unix_timestamp() - 300, now.unix_timestamp() + 86_400);
         let traces = Traces(HashMap::from([(digest, (from, until))]));
-        assert!(traces.vouch_for(digest, now, now));
-        assert!(traces.vouch_for(digest, now, now + Duration::hours(23)));
-        assert!(!traces.vouch_for(digest, now, now + Duration::days(1)));
-        assert!(!traces.vouch_for(digest, now - Duration::minutes(6), now));
-        assert!(!traces.vouch_for(Fingerprint::of(b"b"), now, now));
+        let sight = |digest| Sight { digest, files: Fingerprint::of(b"files"), certificates: 2, settled: true };
+        let vouches =
+            |of, from: OffsetDateTime, until: OffsetDateTime| traces.vouch_for(&sight(of), from, until).is_some();
+        assert!(vouches(digest, now, now));
+        assert!(vouches(digest, now, now + Duration::hours(23)));
+        assert!(!vouches(digest, now, now + Duration::days(1)));
+        assert!(!vouches(digest, now - Duration::minutes(6), now));
+        assert!(!vouches(Fingerprint::of(b"b"), now, now));
     }
 }
