@@ -101,7 +101,7 @@ fn a_revoked_host_is_in_the_list_and_in_the_rule_and_gets_new_certificates() {
     let packed =
         archive::read(&std::fs::read(lab.path("bundles/master-1.tar.gz")).expect("a bundle")).expect("a bundle");
     let carried = packed.file("etc/kubernetes/clusterctl/authorization.yaml").expect("there");
-    assert_eq!(carried.bytes.as_slice(), lab.read("policy/masters/authorization.yaml").as_bytes());
+    assert_eq!(*carried.bytes, *lab.read("policy/masters/authorization.yaml").as_bytes());
 }
 
 #[test]

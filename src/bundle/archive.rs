@@ -254,7 +254,7 @@ fn append_all(tar: &mut tar::Builder<&mut Vec<u8>>, folder: &str, files: &[Bundl
     let mut installer = 0..0;
     for file in files {
         let mut header = header(EntryType::Regular, file.mode, file.bytes.len() as u64);
-        tar.append_data(&mut header, format!("{folder}/{}", file.path), file.bytes.as_slice())?;
+        tar.append_data(&mut header, format!("{folder}/{}", file.path), &*file.bytes)?;
         if file.path == INSTALLER {
             // An entry is filled up to whole blocks.
             let end = tar.get_ref().len();
@@ -347,7 +347,7 @@ fn entries(tar: &[u8]) -> Result<(String, Vec<BundleFile>), ArchiveError> {
         if (bytes.len() as u64) < entry.size() {
             return Err(ArchiveError::Unreadable(format!("{plain} is cut off")));
         }
-        files.push(BundleFile { path: inner.to_owned(), mode, bytes });
+        files.push(BundleFile { path: inner.to_owned(), mode, bytes: bytes.into() });
     }
     folder.map(|folder| (folder, files)).ok_or(ArchiveError::NoManifest)
 }
@@ -364,7 +364,7 @@ pub(super) fn confirm(bundle: &Bundle, to_be_there: fn(&str) -> bool) -> Result<
             continue;
         }
         let file = bundle.file(&path).ok_or_else(|| ArchiveError::Missing { path: path.clone() })?;
-        let found = Fingerprint::of(&file.bytes);
+        let found = file.bytes.sha256();
         if found != entry.sha256 {
             return Err(ArchiveError::Damaged { path, found, listed: entry.sha256 });
         }
@@ -374,8 +374,8 @@ pub(super) fn confirm(bundle: &Bundle, to_be_there: fn(&str) -> bool) -> Result<
     }
     if to_be_there(MANIFEST_SUM) {
         let sum = bundle.file(MANIFEST_SUM).ok_or(ArchiveError::NoSum)?;
-        let found = bundle.file(MANIFEST).map(|file| Fingerprint::of(&file.bytes)).ok_or(ArchiveError::NoManifest)?;
-        if sum.bytes.as_slice() != manifest_sum(found).as_bytes() {
+        let found = bundle.file(MANIFEST).map(|file| file.bytes.sha256()).ok_or(ArchiveError::NoManifest)?;
+        if *sum.bytes != *manifest_sum(found).as_bytes() {
             return Err(ArchiveError::OtherSum { found });
         }
     }
@@ -405,17 +405,11 @@ mod tests {
     const KEY: &str = "var/lib/kubelet/pki/kubelet-client.key";
 
     fn bundle() -> Bundle {
-        let file = |path: &str, mode, bytes: &[u8]| BundleFile {
-            path: path.to_owned(),
-            mode,
-            bytes: Zeroizing::new(bytes.to_vec()),
-        };
+        let file =
+            |path: &str, mode, bytes: &[u8]| BundleFile { path: path.to_owned(), mode, bytes: bytes.to_vec().into() };
         let mut files = vec![file("install.sh", 0o755, b"#!/bin/sh\n"), file(KEY, 0o600, b"a key")];
-        let listed = |file: &BundleFile| ManifestFile {
-            path: file.path.clone(),
-            mode: file.mode,
-            sha256: Fingerprint::of(&file.bytes),
-        };
+        let listed =
+            |file: &BundleFile| ManifestFile { path: file.path.clone(), mode: file.mode, sha256: file.bytes.sha256() };
         let manifest = Manifest {
             cluster: ClusterName::parse("prod").expect("a name"),
             host: HostName::parse("on").expect("a name"),
@@ -461,7 +455,7 @@ mod tests {
         assert_eq!(read(&first), Ok(bundle()));
         let mut other = bundle();
         other.files[0].bytes =
-            Zeroizing::new((0..200_000u32).flat_map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes()).collect());
+            (0..200_000u32).flat_map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes()).collect::<Vec<u8>>().into();
         let mut packer = Packer::new();
         assert_eq!(packer.pack(&bundle()), first);
         assert_eq!(packer.pack(&other), pack(&other));
@@ -490,9 +484,8 @@ mod tests {
     fn what_was_put_together_anew_has_to_agree_with_its_manifest() {
         let good = bundle();
         let paths: Vec<String> = good.files.iter().map(|file| format!("on/{}", file.path)).collect();
-        let entry = |i: usize| -> Entry<'_> {
-            (&paths[i], EntryType::Regular, good.files[i].mode, good.files[i].bytes.as_slice())
-        };
+        let entry =
+            |i: usize| -> Entry<'_> { (&paths[i], EntryType::Regular, good.files[i].mode, &*good.files[i].bytes) };
         let all = || vec![entry(0), entry(1), entry(2), entry(3)];
         let refused = |entries: &[Entry<'_>]| read(&packed(entries)).expect_err("a bad bundle");
         let and = |extra: Entry<'_>| refused(&[entry(0), entry(1), entry(2), entry(3), extra]);
@@ -505,7 +498,7 @@ mod tests {
         let mut changed = all();
         let of_another = manifest_sum(Fingerprint::of(b"another"));
         changed[2].3 = of_another.as_bytes();
-        let manifest = bundle().file(MANIFEST).map(|file| Fingerprint::of(&file.bytes)).expect("a manifest");
+        let manifest = bundle().file(MANIFEST).map(|file| file.bytes.sha256()).expect("a manifest");
         assert_eq!(refused(&changed), ArchiveError::OtherSum { found: manifest });
         changed = all();
         changed[3].3 = b"A key";

@@ -108,7 +108,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Bundle, ArchiveError> {
             .map_err(|_| ArchiveError::Unreadable(format!("the content of {path} is no base64")))?;
         let bytes = if entry.encoding == "gz+b64" { archive::unzip(&decoded)? } else { decoded };
         left = left.checked_sub(bytes.len() as u64).ok_or(ArchiveError::TooLarge)?;
-        files.push(BundleFile { path: path.to_owned(), mode, bytes });
+        files.push(BundleFile { path: path.to_owned(), mode, bytes: bytes.into() });
     }
     let bundle = archive::confirmed(folder.unwrap_or_default(), files)?;
     let again = user_data(&bundle, &mut Packer::small());

@@ -1,6 +1,8 @@
 //! What a bundle is made of, in memory. How it comes about is [`super::render`]'s, how it is packed [`super::archive`]'s.
 
 use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
@@ -42,16 +44,13 @@ impl Bundle {
     /// Lists `files` in `manifest`, and adds the manifest and its checksum to them.
     pub(super) fn with_manifest(mut manifest: Manifest, mut files: Vec<BundleFile>) -> Self {
         files.sort_by(|a, b| a.path.cmp(&b.path));
-        let listed = |file: &BundleFile| ManifestFile {
-            path: file.path.clone(),
-            mode: file.mode,
-            sha256: Fingerprint::of(&file.bytes),
-        };
+        let listed =
+            |file: &BundleFile| ManifestFile { path: file.path.clone(), mode: file.mode, sha256: file.bytes.sha256() };
         manifest.files = files.iter().map(listed).collect();
         let json = manifest.to_json().into_bytes();
         let sum = manifest_sum(Fingerprint::of(&json)).into_bytes();
         for (path, bytes) in [(MANIFEST, json), (MANIFEST_SUM, sum)] {
-            files.push(BundleFile { path: path.to_owned(), mode: 0o644, bytes: Zeroizing::new(bytes) });
+            files.push(BundleFile { path: path.to_owned(), mode: 0o644, bytes: bytes.into() });
         }
         files.sort_by(|a, b| a.path.cmp(&b.path));
         Self { manifest, files }
@@ -64,7 +63,7 @@ impl Bundle {
     }
 }
 
-/// One file of a bundle. Its bytes are wiped on drop, for it may be a key, and `Debug` does not show them.
+/// One file of a bundle. `Debug` does not show what is in it, for it may be a key.
 #[derive(PartialEq, Eq)]
 pub struct BundleFile {
     /// Relative, with `/`: where the file goes on its host, seen from the host's root.
@@ -72,7 +71,76 @@ pub struct BundleFile {
     /// Permission bits, such as 0o600.
     pub mode: u32,
     /// What is in it.
-    pub bytes: Zeroizing<Vec<u8>>,
+    pub bytes: Contents,
+}
+
+/// The bytes of a file. Those of one host alone are wiped on drop.
+pub struct Contents(Kind);
+
+enum Kind {
+    Own(Zeroizing<Vec<u8>>),
+    Common(Common),
+}
+
+/// What every host's bundle has alike: no secret. It lies in memory once, and its checksum is taken once.
+#[derive(Debug, Clone)]
+pub struct Common(Arc<(Vec<u8>, Fingerprint)>);
+
+impl Common {
+    /// These bytes.
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Self {
+        let sha256 = Fingerprint::of(&bytes);
+        Self(Arc::new((bytes, sha256)))
+    }
+}
+
+impl Contents {
+    /// SHA-256 of the bytes.
+    #[must_use]
+    pub fn sha256(&self) -> Fingerprint {
+        match &self.0 {
+            Kind::Own(bytes) => Fingerprint::of(bytes),
+            Kind::Common(common) => common.0.1,
+        }
+    }
+}
+
+impl Deref for Contents {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match &self.0 {
+            Kind::Own(bytes) => bytes,
+            Kind::Common(common) => &common.0.0,
+        }
+    }
+}
+
+impl PartialEq for Contents {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Contents {}
+
+impl From<Common> for Contents {
+    fn from(common: Common) -> Self {
+        Self(Kind::Common(common))
+    }
+}
+
+impl From<Zeroizing<Vec<u8>>> for Contents {
+    fn from(bytes: Zeroizing<Vec<u8>>) -> Self {
+        Self(Kind::Own(bytes))
+    }
+}
+
+impl From<Vec<u8>> for Contents {
+    fn from(bytes: Vec<u8>) -> Self {
+        Zeroizing::new(bytes).into()
+    }
 }
 
 impl fmt::Debug for BundleFile {

@@ -12,7 +12,6 @@ use super::contents::{Bundle, BundleFile, MANIFEST, folder_mode};
 use super::manifest::Manifest;
 use super::places::RECORD;
 use crate::cluster::spec::Role;
-use crate::pki::fingerprint::Fingerprint;
 
 /// The specification's version.
 const VERSION: &str = "3.4.0";
@@ -45,7 +44,7 @@ pub(super) fn config(bundle: &Bundle) -> Zeroizing<Vec<u8>> {
              {{\"hash\": \"sha256-{}\"}}, \"source\": \"{DATA}",
             json(&format!("/{path}")),
             file.mode,
-            Fingerprint::of(&file.bytes)
+            file.bytes.sha256()
         ));
         out.push_str(&Zeroizing::new(Base64::encode_string(&file.bytes)));
         out.push_str("\"}}");
@@ -170,13 +169,13 @@ pub(super) fn read(bytes: &[u8]) -> Result<Bundle, ArchiveError> {
         let path = if path == RECORD { MANIFEST } else { path };
         let decoded = file.contents.source.strip_prefix(DATA).and_then(|text| Base64::decode_vec(text).ok());
         let bytes = decoded.ok_or_else(|| ArchiveError::Unreadable(format!("the contents of {path} are no base64")))?;
-        files.push(BundleFile { path: path.to_owned(), mode: file.mode, bytes: Zeroizing::new(bytes) });
+        files.push(BundleFile { path: path.to_owned(), mode: file.mode, bytes: bytes.into() });
     }
     for Unit { name: unit, dropins } in config.systemd.units {
         let file = |drop_in: DropIn| BundleFile {
             path: format!("{DROP_INS}{unit}.d/{}", drop_in.name),
             mode: 0o644,
-            bytes: Zeroizing::new(drop_in.contents.into_bytes()),
+            bytes: drop_in.contents.into_bytes().into(),
         };
         files.extend(dropins.into_iter().map(file));
     }

@@ -1,6 +1,8 @@
 //! A bundle's record of itself: written as JSON with one file a line, which `install.sh` reads with `sed`, and read back
 //! from anybody as values that are known good.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -104,10 +106,10 @@ impl Manifest {
             generation,
             files,
         } = &wire;
-        let mut out = String::with_capacity(1024);
+        let mut out = String::with_capacity(512 + files.len() * 192);
         out.push_str("{\n");
         let mut field = |name: &str, value: String| {
-            out.push_str(&format!("  {}: {value},\n", json(name)));
+            out.extend(["  \"", name, "\": ", &value, ",\n"]);
         };
         field("schemaVersion", json(schema_version));
         field("cluster", json(cluster));
@@ -119,8 +121,11 @@ impl Manifest {
         field("notBefore", json(not_before));
         field("notAfter", json(not_after));
         field("generation", json(generation));
-        let files: Vec<String> = files.iter().map(|file| format!("    {}", json(file))).collect();
-        out.push_str(&format!("  \"files\": [\n{}\n  ]\n}}\n", files.join(",\n")));
+        out.push_str("  \"files\": [");
+        for (i, file) in files.iter().enumerate() {
+            out.extend([if i == 0 { "\n    " } else { ",\n    " }, &json(file)]);
+        }
+        out.push_str("\n  ]\n}\n");
         out
     }
 
@@ -135,7 +140,7 @@ impl Manifest {
         if found > SCHEMA_VERSION {
             return Err(ManifestError::Newer { found });
         }
-        serde_json::from_slice::<Wire>(json).map_err(shape)?.read()
+        serde_json::from_slice::<Wire<'_>>(json).map_err(shape)?.read()
     }
 }
 
@@ -153,7 +158,7 @@ struct Version {
 /// The manifest as JSON has it.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Wire {
+struct Wire<'a> {
     schema_version: u64,
     cluster: String,
     host: String,
@@ -164,21 +169,21 @@ struct Wire {
     not_before: String,
     not_after: String,
     generation: u64,
-    files: Vec<WireFile>,
+    files: Vec<WireFile<'a>>,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WireFile {
-    path: String,
+struct WireFile<'a> {
+    path: Cow<'a, str>,
     mode: String,
     sha256: String,
 }
 
-impl From<&Manifest> for Wire {
-    fn from(manifest: &Manifest) -> Self {
-        let file = |file: &ManifestFile| WireFile {
-            path: file.path.clone(),
+impl<'a> From<&'a Manifest> for Wire<'a> {
+    fn from(manifest: &'a Manifest) -> Self {
+        let file = |file: &'a ManifestFile| WireFile {
+            path: Cow::Borrowed(&file.path),
             mode: format!("{:04o}", file.mode),
             sha256: file.sha256.to_string(),
         };
@@ -198,7 +203,7 @@ impl From<&Manifest> for Wire {
     }
 }
 
-impl Wire {
+impl Wire<'_> {
     fn read(self) -> Result<Manifest, ManifestError> {
         let role = |text: String| {
             let known = [Role::Master, Role::Node].into_iter().find(|role| role.as_str() == text);
@@ -227,7 +232,7 @@ impl Wire {
     }
 }
 
-impl WireFile {
+impl WireFile<'_> {
     fn read(self) -> Result<ManifestFile, ManifestError> {
         if !is_plain_path(&self.path) {
             return Err(unusable("path", &self.path));
@@ -236,7 +241,7 @@ impl WireFile {
         let mode = u32::from_str_radix(&self.mode, 8).ok().filter(|&mode| octal && mode <= 0o777);
         let mode = mode.ok_or_else(|| unusable("mode", &self.mode))?;
         let sha256 = Fingerprint::parse(&self.sha256).ok_or_else(|| unusable("sha256", &self.sha256))?;
-        Ok(ManifestFile { path: self.path, mode, sha256 })
+        Ok(ManifestFile { path: self.path.into_owned(), mode, sha256 })
     }
 }
 

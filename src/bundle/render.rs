@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use minijinja::syntax::SyntaxConfig;
+use minijinja::value::{Serde, Value};
 use minijinja::{Environment, Error, UndefinedBehavior};
 use serde::Serialize;
-use zeroize::Zeroizing;
 
-use super::contents::{Bundle, BundleFile};
+use super::contents::{Bundle, BundleFile, Common, Contents};
 use super::flags::{self, Flags};
 use super::input::{BundleInput, Held, InputError};
 use super::manifest::Manifest;
@@ -64,6 +64,8 @@ const VERIFIER_POLICY: &str = "verifier/policy/clusterctl-verifier.yaml";
 #[derive(Debug)]
 pub struct Templates {
     engine: Environment<'static>,
+    /// What those make that are plain text: the same for every host.
+    common: BTreeMap<&'static str, Common>,
     /// Whether somebody changed what the kubelet's configuration is made from.
     own_kubelet_config: bool,
 }
@@ -135,15 +137,24 @@ impl Templates {
         engine.set_syntax(lines_of_blocks_vanish());
         engine.set_auto_escape_callback(|path| Dialect::of(path).unwrap_or(Dialect::Json).auto_escape());
         engine.set_formatter(quoting::write);
+        let mut common = BTreeMap::new();
         for (path, text) in COMPILED_IN {
-            match overrides.get(path) {
-                Some(text) => {
-                    engine.add_template_owned(path, text.clone()).map_err(|error| failed(path, text, &error))?
+            let text = match overrides.get(path) {
+                Some(own) => {
+                    engine.add_template_owned(path, own.clone()).map_err(|error| failed(path, own, &error))?;
+                    own
                 }
-                None => engine.add_template(path, text).map_err(|error| failed(path, text, &error))?,
+                None => {
+                    engine.add_template(path, text).map_err(|error| failed(path, text, &error))?;
+                    text
+                }
+            };
+            if is_plain_text(text) {
+                let made = engine.render_str(text, ()).map_err(|error| failed(path, text, &error))?;
+                common.insert(path, Common::new(made.into_bytes()));
             }
         }
-        Ok(Self { engine, own_kubelet_config: overrides.contains_key(KUBELET_CONFIG) })
+        Ok(Self { engine, common, own_kubelet_config: overrides.contains_key(KUBELET_CONFIG) })
     }
 
     /// What is compiled in, as path → text pairs to start one's own from.
@@ -168,9 +179,9 @@ impl Templates {
     /// When a credential is missing or not the host's own, or a template fails.
     pub fn render(&self, input: &BundleInput<'_>) -> Result<Bundle, RenderError> {
         let credentials = input.checked()?;
-        let mut files = BTreeMap::new();
+        let mut files = BTreeMap::<String, Contents>::new();
         let mut root = |path: &str, root: &Certificate| {
-            files.insert(path.to_owned(), Zeroizing::new(root.to_pem().into_bytes()));
+            files.insert(path.to_owned(), root.to_pem().into_bytes().into());
         };
         root(places::CA, &input.roots.cluster);
         if input.roles.master().is_some() {
@@ -178,24 +189,26 @@ impl Templates {
             root(places::FRONT_PROXY_CA, &input.roots.front_proxy);
         }
         if let Some(pair) = input.checked_service_account()? {
-            files.insert(places::SERVICE_ACCOUNT_KEY.to_owned(), Zeroizing::new(pair.to_pem().as_bytes().to_vec()));
-            files.insert(places::SERVICE_ACCOUNT_PUBLIC.to_owned(), Zeroizing::new(pair.public_pem().into_bytes()));
+            files.insert(places::SERVICE_ACCOUNT_KEY.to_owned(), pair.to_pem().as_bytes().to_vec().into());
+            files.insert(places::SERVICE_ACCOUNT_PUBLIC.to_owned(), pair.public_pem().into_bytes().into());
         }
         for Held { profile, credential: Credential { certificate, key } } in &credentials {
             if let Some(base) = places::kept_at(*profile) {
-                files.insert(format!("{base}.crt"), Zeroizing::new(certificate.to_pem().into_bytes()));
-                files.insert(format!("{base}.key"), Zeroizing::new(key.to_pem().as_bytes().to_vec()));
+                files.insert(format!("{base}.crt"), certificate.to_pem().into_bytes().into());
+                files.insert(format!("{base}.key"), key.to_pem().as_bytes().to_vec().into());
             }
         }
-        let values = Values::of(input, &credentials);
+        let values = Value::from(Serde(&Values::of(input, &credentials)));
         for (template, _) in COMPILED_IN {
-            if let Some(path) = goes_to(template, input) {
-                let mut text = self.fill(template, &values)?;
-                if let (KUBELET_CONFIG, Some(node)) = (template, input.roles.node()) {
-                    text = self.kubelet_config(text, input, node)?;
+            let Some(path) = goes_to(template, input) else { continue };
+            let made = match (self.common.get(template), template, input.roles.node()) {
+                (_, KUBELET_CONFIG, Some(node)) => {
+                    self.kubelet_config(self.fill_with(template, values.clone())?, input, node)?.into_bytes().into()
                 }
-                files.insert(path.to_owned(), Zeroizing::new(text.into_bytes()));
-            }
+                (Some(common), ..) => common.clone().into(),
+                (None, ..) => self.fill_with(template, values.clone())?.into_bytes().into(),
+            };
+            files.insert(path.to_owned(), made);
         }
         let files = files.into_iter().map(|(path, bytes)| BundleFile { mode: places::mode_of(&path), path, bytes });
         Ok(with_manifest(input, &credentials, files.collect()))
@@ -217,9 +230,18 @@ impl Templates {
     }
 
     pub(super) fn fill(&self, path: &'static str, values: &impl Serialize) -> Result<String, TemplateError> {
-        let template = self.engine.get_template(path).map_err(|error| failed(path, "", &error))?;
-        template.render(minijinja::value::Serde(values)).map_err(|error| failed(path, template.source(), &error))
+        self.fill_with(path, Value::from(Serde(values)))
     }
+
+    fn fill_with(&self, path: &'static str, values: Value) -> Result<String, TemplateError> {
+        let template = self.engine.get_template(path).map_err(|error| failed(path, "", &error))?;
+        template.render(values).map_err(|error| failed(path, template.source(), &error))
+    }
+}
+
+/// Whether nothing in a template has to be filled in.
+fn is_plain_text(template: &str) -> bool {
+    ["{{", "{%", "{#"].iter().all(|tag| !template.contains(tag))
 }
 
 fn lines_of_blocks_vanish() -> SyntaxConfig {

@@ -1,11 +1,9 @@
 //! Signed bundles: an SSH signature over the manifest, which lists everything else. `ssh-keygen -Y verify` reads it, too.
 
-use time::OffsetDateTime;
-use zeroize::Zeroizing;
-
 use super::contents::{Bundle, BundleFile, MANIFEST, SIGNATURE};
 use crate::pki::allowed_signers::AllowedSigners;
 use crate::pki::ssh::{SshError, SshKey, SshSignature};
+use time::OffsetDateTime;
 
 /// What the signature is made for, so that none made for mail or Git passes for it (OpenSSH `PROTOCOL.sshsig`).
 pub const NAMESPACE: &str = "clusterctl-bundle";
@@ -28,7 +26,7 @@ pub enum SignatureError {
 pub fn sign(bundle: &mut Bundle, key: &SshKey) -> Result<(), SshError> {
     let signature = key.sign(NAMESPACE, &manifest(bundle))?;
     bundle.files.retain(|file| file.path != SIGNATURE);
-    let bytes = Zeroizing::new(signature.into_bytes());
+    let bytes = signature.into_bytes().into();
     bundle.files.push(BundleFile { path: SIGNATURE.to_owned(), mode: 0o644, bytes });
     bundle.files.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(())

@@ -1,8 +1,6 @@
 //! The verifier bundle: what CI needs to run `verify`, laid out as a cluster directory. It holds no CA's key and no
 //! node's credential.
 
-use zeroize::Zeroizing;
-
 use super::contents::{Bundle, BundleFile};
 use super::input::{CredentialPem, InputError, check};
 use super::manifest::Manifest;
@@ -42,11 +40,8 @@ pub struct VerifierInput<'a> {
 /// # Errors
 /// When a credential is damaged, not of this root, or of a kind that does not belong there.
 pub fn render(input: VerifierInput<'_>) -> Result<Bundle, InputError> {
-    let public = |path: &str, bytes: &[u8]| BundleFile {
-        path: path.to_owned(),
-        mode: 0o644,
-        bytes: Zeroizing::new(bytes.to_vec()),
-    };
+    let public =
+        |path: &str, bytes: &[u8]| BundleFile { path: path.to_owned(), mode: 0o644, bytes: bytes.to_vec().into() };
     let mut files = vec![
         public(CLUSTER_FILE, input.cluster_file),
         public(ROOT, input.root.to_pem().as_bytes()),
@@ -67,7 +62,7 @@ pub fn render(input: VerifierInput<'_>) -> Result<Bundle, InputError> {
             account = certificate.account().user;
         }
         files.push(public(&format!("{path}.crt"), &credential.certificate));
-        files.push(BundleFile { path: format!("{path}.key"), mode: 0o600, bytes: credential.key });
+        files.push(BundleFile { path: format!("{path}.key"), mode: 0o600, bytes: credential.key.into() });
     }
     let manifest = Manifest {
         cluster: input.cluster.name.clone(),

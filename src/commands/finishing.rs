@@ -83,7 +83,7 @@ pub(super) fn write<'p>(folder: &Path, parcels: impl Iterator<Item = (String, &'
         match parcel {
             Parcel::File(bytes) => written.push((name, bytes.as_slice(), PRIVATE)),
             Parcel::Folder(tree) => {
-                let file = |file: &'p BundleFile| (file.path.as_str(), file.bytes.as_slice(), file.mode);
+                let file = |file: &'p BundleFile| (file.path.as_str(), &*file.bytes, file.mode);
                 trees.push((name, tree.iter().map(file).collect()));
             }
         }

@@ -32,7 +32,7 @@ pub(super) fn read(path: &Path) -> Result<Bundle, ParcelError> {
     if path.is_dir() {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let tree = trees::read(path, MAX_UNPACKED, MAX_FILES)?;
-        let tree = tree.into_iter().map(|(path, mode, bytes)| BundleFile { path, mode, bytes }).collect();
+        let tree = tree.into_iter().map(|(path, mode, bytes)| BundleFile { path, mode, bytes: bytes.into() }).collect();
         return Ok(archive::confirmed(name, tree)?);
     }
     let bytes = Zeroizing::new(files::read(path, LIMIT)?);

@@ -234,7 +234,7 @@ fn from_verifier_bundle(bundle: &Bundle, cluster: &Cluster, nodes: &[String]) ->
         }
     };
     let mut target = Target::of(cluster, Vec::new(), held);
-    trust(&mut target, bundle.file(verifier_bundle::ROOT).map(|file| file.bytes.as_slice()).unwrap_or_default());
+    trust(&mut target, bundle.file(verifier_bundle::ROOT).map(|file| &*file.bytes).unwrap_or_default());
     narrow(&mut target, nodes)?;
     Ok(Aim { target, findings: Vec::new() })
 }

@@ -269,15 +269,13 @@ pub fn replace_all(folder: &Path, files: &[NewFile<'_>]) -> Result<(), StoreErro
         .iter()
         .map(|(name, bytes, mode)| {
             let place = folder.join(name);
-            let unfinished = Unfinished(unfinished_sibling(&place));
-            write_file(&unfinished.0, bytes, *mode, Durable::WithTheBatch)?;
+            let unfinished = Unfinished { path: unfinished_sibling(&place), place, published: false };
+            write_file(&unfinished.path, bytes, *mode, Durable::WithTheBatch)?;
             Ok(unfinished)
         })
         .collect::<Result<_, _>>()?;
     sync_all(folder)?;
-    for ((name, ..), unfinished) in files.iter().zip(&unfinished) {
-        rename(&unfinished.0, &folder.join(name), RenameFlags::empty())?;
-    }
+    unfinished.into_iter().try_for_each(Unfinished::publish)?;
     sync_folder(folder)
 }
 
@@ -289,8 +287,12 @@ pub fn remove_all(folder: &Path, names: &[PathBuf]) -> Result<(), StoreError> {
     let mut removed = false;
     for name in names {
         let path = folder.join(name);
-        let is_folder = fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_dir());
-        match if is_folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) } {
+        // Most are not there, and asking first would take as long again.
+        let gone = match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound && is_folder(&path) => fs::remove_dir_all(&path),
+            tried => tried,
+        };
+        match gone {
             Ok(()) => removed = true,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(StoreError::io("remove", &path, &error)),
@@ -299,12 +301,30 @@ pub fn remove_all(folder: &Path, names: &[PathBuf]) -> Result<(), StoreError> {
     if removed { sync_all(folder) } else { Ok(()) }
 }
 
-/// A file under its temporary name; removed unless it was renamed.
-struct Unfinished(PathBuf);
+fn is_folder(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir())
+}
+
+/// A file under its temporary name; removed unless it gets to its place.
+struct Unfinished {
+    path: PathBuf,
+    place: PathBuf,
+    published: bool,
+}
+
+impl Unfinished {
+    fn publish(mut self) -> Result<(), StoreError> {
+        rename(&self.path, &self.place, RenameFlags::empty())?;
+        self.published = true;
+        Ok(())
+    }
+}
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
+        if !self.published {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 
