@@ -280,7 +280,7 @@ impl Audit<'_> {
             return Looked { finding, key, profile: leaf.profile };
         }
         if !troubles.contains(&Trouble::NotThere) {
-            troubles.extend(credentials::mode_trouble(self.layout, leaf));
+            troubles.extend(credentials::mode_trouble(self.layout, leaf, found.as_ref().ok()));
         }
         let key = match &found {
             Ok(stored) => Some(stored.credential.certificate.spki_fingerprint()),

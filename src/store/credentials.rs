@@ -92,6 +92,8 @@ pub struct Stored {
     pub certificate_pem: Vec<u8>,
     /// The key's file.
     pub key_pem: Zeroizing<Vec<u8>>,
+    /// The permission bits of the key's file.
+    key_mode: u32,
 }
 
 /// Whether there is no folder that the credential of `leaf` could be in.
@@ -100,21 +102,11 @@ pub fn lacks_folder(layout: &Layout, leaf: &Leaf) -> bool {
     files::is_missing(&layout.holder_folder(leaf.profile, leaf.host.as_ref()))
 }
 
-/// Reads the two files of the credential that `leaf` describes, certificate and key, whatever is in them.
-///
-/// # Errors
-/// What keeps them from being read.
-pub fn read_files(layout: &Layout, leaf: &Leaf) -> Result<(Vec<u8>, Zeroizing<Vec<u8>>), Trouble> {
-    let (certificate_path, key_path) = paths(layout, leaf);
-    let file = |path: &Path| match files::read(path, LIMIT) {
-        Err(StoreError::Missing(path)) => Err(Trouble::Missing(path)),
-        Err(error) => Err(Trouble::Unreadable(error)),
-        Ok(bytes) => Ok(bytes),
-    };
-    match (file(&certificate_path), file(&key_path).map(Zeroizing::new)) {
-        (Err(Trouble::Missing(_)), Err(Trouble::Missing(_))) => Err(Trouble::NotThere),
-        (certificate, key) => Ok((certificate?, key?)),
-    }
+fn file(path: &Path) -> Result<(Vec<u8>, u32), Trouble> {
+    files::read_with_mode(path, LIMIT).map_err(|error| match error {
+        StoreError::Missing(path) => Trouble::Missing(path),
+        error => Trouble::Unreadable(error),
+    })
 }
 
 fn paths(layout: &Layout, leaf: &Leaf) -> (PathBuf, PathBuf) {
@@ -128,14 +120,21 @@ fn paths(layout: &Layout, leaf: &Leaf) -> (PathBuf, PathBuf) {
 /// # Errors
 /// What keeps it from being read.
 pub fn read(layout: &Layout, leaf: &Leaf) -> Result<Stored, Trouble> {
-    let (certificate_pem, key_pem) = read_files(layout, leaf)?;
     let (certificate_path, key_path) = paths(layout, leaf);
+    let key = file(&key_path).map(|(pem, mode)| (Zeroizing::new(pem), mode));
+    let (certificate_pem, key_pem, key_mode) = match (file(&certificate_path), key) {
+        (Err(Trouble::Missing(_)), Err(Trouble::Missing(_))) => return Err(Trouble::NotThere),
+        (certificate, key) => {
+            let ((certificate, _), (key, mode)) = (certificate?, key?);
+            (certificate, key, mode)
+        }
+    };
     let der = pem::certificates(&certificate_pem)
         .map_err(|error| Trouble::NotPem(certificate_path.clone(), error))?
         .swap_remove(0);
     let certificate = Certificate::from_der(der).map_err(|error| Trouble::NotACertificate(certificate_path, error))?;
     let key = PrivateKey::from_pem(&key_pem).map_err(|error| Trouble::BadKey(key_path, error))?;
-    Ok(Stored { credential: Credential { certificate, key }, certificate_pem, key_pem })
+    Ok(Stored { credential: Credential { certificate, key }, certificate_pem, key_pem, key_mode })
 }
 
 /// All that is wrong with the credential that `leaf` describes: that it is missing, does not fit today's cluster file, does
@@ -209,11 +208,7 @@ fn judge(
 /// What keeps it from being read.
 pub fn read_certificate(layout: &Layout, leaf: &Leaf) -> Result<Certificate, Trouble> {
     let (path, _) = paths(layout, leaf);
-    let pem = match files::read(&path, LIMIT) {
-        Err(StoreError::Missing(path)) => return Err(Trouble::Missing(path)),
-        Err(error) => return Err(Trouble::Unreadable(error)),
-        Ok(bytes) => bytes,
-    };
+    let (pem, _) = file(&path)?;
     let der = pem::certificates(&pem).map_err(|error| Trouble::NotPem(path.clone(), error))?.swap_remove(0);
     Certificate::from_der(der).map_err(|error| Trouble::NotACertificate(path, error))
 }
@@ -243,13 +238,21 @@ pub fn forget_keys(
     Ok(keys.len())
 }
 
-/// The trouble with the mode of a credential's key file, if any: others than the owner may not read it.
+/// The trouble with the mode of a credential's key file, if any: others than the owner may not read it. `stored` is what was
+/// read of it.
 #[must_use]
-pub fn mode_trouble(layout: &Layout, leaf: &Leaf) -> Option<Trouble> {
+pub fn mode_trouble(layout: &Layout, leaf: &Leaf, stored: Option<&Stored>) -> Option<Trouble> {
+    if stored.is_some_and(|stored| is_private(stored.key_mode)) {
+        return None;
+    }
     let (_, path) = paths(layout, leaf);
     match files::mode(&path) {
-        Ok(mode) if mode & 0o077 == 0 => None,
+        Ok(mode) if is_private(mode) => None,
         Ok(mode) => Some(Trouble::Mode(path, mode)),
         Err(error) => Some(Trouble::Unreadable(error)),
     }
+}
+
+fn is_private(mode: u32) -> bool {
+    mode & 0o077 == 0
 }

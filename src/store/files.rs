@@ -8,6 +8,8 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+#[cfg(target_os = "linux")]
+use rustix::fs::OFlags;
 use rustix::fs::{AtFlags, CWD, RenameFlags, renameat_with, statat};
 use time::OffsetDateTime;
 
@@ -27,12 +29,21 @@ pub const FOLDER: u32 = 0o700;
 /// # Errors
 /// [`StoreError::Missing`] when it is not there, [`StoreError::TooLarge`], or what the system says.
 pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, StoreError> {
+    read_with_mode(path, limit).map(|(bytes, _)| bytes)
+}
+
+/// As [`read`], with the file's permission bits.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_with_mode(path: &Path, limit: u64) -> Result<(Vec<u8>, u32), StoreError> {
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => StoreError::Missing(path.to_owned()),
         _ => StoreError::io("read", path, &error),
     };
-    let file = File::open(path).map_err(failed)?;
-    let length = file.metadata().map_err(failed)?.len();
+    let file = open(path).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    let length = metadata.len();
     if length > limit {
         return Err(StoreError::TooLarge { path: path.to_owned(), limit });
     }
@@ -42,7 +53,21 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, StoreError> {
     if bytes.len() as u64 > limit {
         return Err(StoreError::TooLarge { path: path.to_owned(), limit });
     }
-    Ok(bytes)
+    Ok((bytes, metadata.permissions().mode() & 0o7777))
+}
+
+/// Opens a file for reading, where the system allows it without a note on the disk of when that was: after a large issue every
+/// first read would be a write, too.
+fn open(path: &Path) -> io::Result<File> {
+    #[cfg(target_os = "linux")]
+    {
+        // Others than the file's owner may not ask for that.
+        let quiet = OpenOptions::new().read(true).custom_flags(OFlags::NOATIME.bits().cast_signed()).open(path);
+        if quiet.is_ok() {
+            return quiet;
+        }
+    }
+    File::open(path)
 }
 
 /// True when something is at `path`, a broken link too.
