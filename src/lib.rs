@@ -46,7 +46,7 @@ pub fn run(world: &mut World) -> Exit {
     if let Some(exit) = commands::completions::answer_a_shell(Cli::command, world) {
         return exit;
     }
-    if let Err(failure) = commands::secrets::none_among(&world.args) {
+    if let Err(failure) = commands::given::secrets::none_among(&world.args) {
         return told(world, failure);
     }
     let cli = match Cli::try_parse_from(&world.args) {

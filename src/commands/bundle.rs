@@ -11,11 +11,13 @@ use zeroize::Zeroizing;
 
 use super::batches::{Stopped, in_batches};
 use super::context::{Context, unknown_host};
-use super::finishing::{self, Finish};
-use super::forgetting;
-use super::sealing::SealArgs;
-use super::signing::SignArgs;
-use super::{lists, revocations, templates};
+use super::given::templates;
+use super::packing::finishing::{self, Finish, Laid};
+use super::packing::forgetting;
+use super::packing::sealing::SealArgs;
+use super::packing::signing::SignArgs;
+use super::revoking::lists;
+use super::revoking::revocations;
 use crate::bundle::archive::{self, Packer};
 use crate::bundle::format::{Format, Parcel};
 use crate::bundle::input::{BundleInput, CredentialPem, Held, Roles};
@@ -474,17 +476,19 @@ fn write_all(
         };
         parts.map_init(|| finish.format.packer(), one).collect()
     };
-    let write = |batch: &[Roles<'_>], parcels: Vec<Parcel>| {
+    let lay = |batch: &[Roles<'_>], parcels: Vec<Parcel>| {
         let names = batch.iter().map(|roles| finish.name(roles.host()));
-        finishing::write(&folder, names.zip(&parcels))?;
+        Ok(finishing::lay(&folder, names.zip(&parcels))?)
+    };
+    let settle = |batch: &[Roles<'_>], laid: Laid| {
+        laid.settle(&folder)?;
         let superseded: Vec<PathBuf> = batch.iter().flat_map(|roles| finish.superseded(roles.host())).collect();
         files::remove_all(&folder, &superseded)?;
         progress.add(batch.len() as u64);
         Ok(())
     };
     let told = |written| format!("{written} of {} bundles packed", hosts.len());
-    // A bundle is nothing that the ledger has to know first.
-    in_batches(hosts, BATCH, context, make, |_| Ok(()), write, told)
+    in_batches(hosts, BATCH, context, make, lay, settle, told)
 }
 
 fn pack(source: &Source<'_>, roles: Roles<'_>, finish: &Finish<'_>, packer: &mut Packer) -> anyhow::Result<Parcel> {

@@ -5,8 +5,12 @@ use clap::Args;
 use tempfile::TempDir;
 use time::{Duration, OffsetDateTime};
 
+use super::bundle;
 use super::context::Context;
-use super::{bundle, init_ca, issue_master, issue_node, verify};
+use super::init_ca;
+use super::issue_master;
+use super::issue_node;
+use super::verify;
 use crate::cluster::profile::{Leaf, RootKind};
 use crate::cluster_file;
 use crate::failure::{Exit, Failure};

@@ -4,7 +4,7 @@ use clap::Args;
 use zeroize::Zeroizing;
 
 use super::context::Context;
-use super::passphrase::PassphraseArgs;
+use super::given::passphrase::PassphraseArgs;
 use crate::cluster::profile::RootKind;
 use crate::cluster::spec::Cluster;
 use crate::failure::{Exit, Failure};

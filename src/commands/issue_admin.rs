@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::context::Context;
-use super::passphrase::PassphraseArgs;
+use super::given::passphrase::PassphraseArgs;
 use crate::bundle::kubeconfig;
 use crate::cluster::lifetime::Lifetime;
 use crate::cluster::name::{HostName, NameError};

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::context::{Context, select};
-use super::issue::{self, IssueArgs, Request};
+use super::issuing::recipe::{self, IssueArgs, Request};
 use crate::cluster::spec::Role;
 use crate::failure::Exit;
 
@@ -24,7 +24,7 @@ pub struct IssueMasterArgs {
 /// Runs `issue-master`.
 ///
 /// # Errors
-/// See [`issue::issue`].
+/// See [`recipe::issue`].
 pub fn run(args: &IssueMasterArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let cluster = context.cluster()?;
     let hosts = select(&cluster, Role::Master, &args.names, args.all)?;
@@ -43,5 +43,5 @@ pub fn run(args: &IssueMasterArgs, context: &mut Context<'_>) -> anyhow::Result<
         fleet: None,
         how: &args.how,
     };
-    issue::issue(&request, &cluster, context)
+    recipe::issue(&request, &cluster, context)
 }

@@ -3,7 +3,8 @@
 use clap::Args;
 
 use super::context::{Context, select};
-use super::issue::{self, Fleet, IssueArgs, Request};
+use super::issuing::fleet::{self, Fleet};
+use super::issuing::recipe::{self, IssueArgs, Request};
 use crate::cluster::spec::Role;
 use crate::failure::Exit;
 use crate::pki::fingerprint::Fingerprint;
@@ -25,12 +26,12 @@ pub struct IssueNodeArgs {
 /// Runs `issue-node`.
 ///
 /// # Errors
-/// See [`issue::issue`].
+/// See [`recipe::issue`].
 pub fn run(args: &IssueNodeArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let file = context.cluster_file()?;
     // Of all nodes it may be remembered that they are good as long as nothing is touched, the cluster file neither.
     let whole_file = args.all.then(|| Fingerprint::of(&file));
-    if whole_file.is_some_and(|file| issue::all_are_untouched(file, &args.how, context)) {
+    if whole_file.is_some_and(|file| fleet::all_are_untouched(file, &args.how, context)) {
         return Ok(Exit::Done);
     }
     let cluster = context.cluster_of(&file)?;
@@ -47,5 +48,5 @@ pub fn run(args: &IssueNodeArgs, context: &mut Context<'_>) -> anyhow::Result<Ex
         fleet: whole_file.map(|file| Fleet { file, nodes: &hosts }),
         how: &args.how,
     };
-    issue::issue(&request, &cluster, context)
+    recipe::issue(&request, &cluster, context)
 }

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::context::{Context, read_given};
-use super::secrets;
-use super::signing::allowed_signers;
-use super::ssh_keys::Named;
+use super::given::secrets;
+use super::given::ssh_keys::Named;
+use super::packing::signing::allowed_signers;
 use crate::bundle::archive;
 use crate::bundle::contents::Bundle;
 use crate::bundle::seal::{self, Identity, IdentityError, MAX_SEALED, OpenError};
@@ -100,7 +100,7 @@ fn identity(args: &OpenArgs, context: &mut Context<'_>) -> anyhow::Result<Identi
         Failure::new(Exit::Usage, what).hint(hint)
     };
     let shown = path.display();
-    let bytes = match files::read(&path, super::ssh_keys::KEY_LIMIT) {
+    let bytes = match files::read(&path, super::given::ssh_keys::KEY_LIMIT) {
         Err(StoreError::Missing(_)) => return Err(failed(format!("there is no identity {shown}")).into()),
         Err(error @ StoreError::Io { .. }) => {
             let what = format!("the identity {shown} cannot be read");

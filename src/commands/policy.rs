@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::context::Context;
-use super::{lists, revocations, templates};
+use super::given::templates;
+use super::revoking::lists;
+use super::revoking::revocations;
 use crate::bundle::policy::{self, PolicyFile};
 use crate::cluster::spec::Cluster;
 use crate::failure::{Exit, Failure};

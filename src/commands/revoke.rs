@@ -9,10 +9,11 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::context::Context;
-use super::issue::unfit;
-use super::lists::{self, Lost};
-use super::passphrase::PassphraseArgs;
-use super::{revocations, templates};
+use super::given::passphrase::PassphraseArgs;
+use super::given::templates;
+use super::issuing::minting::unfit;
+use super::revoking::lists::{self, Lost};
+use super::revoking::revocations;
 use crate::cluster::lifetime::Lifetime;
 use crate::cluster::profile::{Profile, RootKind};
 use crate::cluster::similar::nearest;

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use super::context::{Context, read_given};
 use super::output::OutputFormat;
-use super::parcels;
+use super::packing::parcels;
 use crate::bundle::contents::Bundle;
 use crate::bundle::format;
 use crate::bundle::seal;

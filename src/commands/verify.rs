@@ -3,14 +3,16 @@
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 
-use super::audit::Audit;
+use super::auditing::audit::Audit;
+use super::auditing::target::{self, Aim, Elsewhere};
 use super::context::{Context, read_given};
-use super::verify_target::{self, Aim, Elsewhere};
-use super::{lists, revocations};
+use super::revoking::lists;
+use super::revoking::revocations;
 use crate::cluster::lifetime::Lifetime;
 use crate::cluster::profile::{Profile, RootKind};
 use crate::failure::{Exit, Failure};
@@ -201,9 +203,9 @@ fn aim(args: &VerifyArgs, context: &Context<'_>) -> anyhow::Result<Aim> {
         args.elsewhere.aim(&args.nodes, context)?
     } else {
         let cluster = context.cluster()?;
-        let root = verify_target::root(&context.layout)?;
-        let mut target = verify_target::from_directory(&cluster, root, &context.layout, true);
-        verify_target::narrow(&mut target, &args.nodes)?;
+        let root = target::root(&context.layout)?;
+        let mut target = target::from_directory(&cluster, root, &context.layout);
+        target::narrow(&mut target, &args.nodes)?;
         Aim { target, findings: Vec::new() }
     };
     if args.masters_only {
@@ -351,16 +353,19 @@ fn replay(args: &VerifyArgs, given: &Path, context: &mut Context<'_>) -> anyhow:
 }
 
 fn offline(only_what_is_wrong: bool, context: &mut Context<'_>) -> anyhow::Result<(Target, Vec<Finding>)> {
-    let cluster = context.cluster()?;
-    let root = verify_target::root(&context.layout)?;
-    let mut target = verify_target::from_directory(&cluster, root.clone(), &context.layout, false);
+    let ledger = context.layout.ledger();
+    let (cluster, recorded) = thread::scope(|scope| {
+        // Of a large fleet each takes as long as the other.
+        let recorded = scope.spawn(|| Ledger::open(&ledger).and_then(|ledger| Ok((ledger.known()?, ledger))));
+        (context.cluster(), recorded.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    });
+    let (cluster, root) = (cluster?, target::root(&context.layout)?);
     // Nobody is dialled.
-    target.nodes = Vec::new();
+    let target = Target { roots: vec![root.clone()], ..Target::bare(cluster.name.to_string()) };
     // A root that cannot be read is a finding, and keeps nothing else from being looked at.
     let read = |kind| Some((kind, roots::certificate(&context.layout, kind).ok()?));
     let roots = RootKind::ALL.into_iter().filter_map(read).collect();
-    let ledger = Ledger::open(&context.layout.ledger())?;
-    let known = ledger.known()?;
+    let (known, ledger) = recorded?;
     let denials = revocations::denials(&ledger, &root, context.now)?;
     let hosts = (cluster.masters.len() + cluster.nodes.len()) as u64;
     let progress = context.screen.progress("looking at what is there", hosts);

@@ -110,9 +110,10 @@ fn file(path: &Path) -> Result<(Vec<u8>, u32), Trouble> {
 }
 
 fn paths(layout: &Layout, leaf: &Leaf) -> (PathBuf, PathBuf) {
-    let folder = layout.holder_folder(leaf.profile, leaf.host.as_ref());
-    let name = leaf.policy().name;
-    (folder.join(format!("{name}.crt")), folder.join(format!("{name}.key")))
+    let mut certificate = layout.holder_folder(leaf.profile, leaf.host.as_ref());
+    certificate.push([leaf.policy().name, ".crt"].concat());
+    let key = certificate.with_extension("key");
+    (certificate, key)
 }
 
 /// Reads the credential that `leaf` describes.

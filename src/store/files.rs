@@ -283,25 +283,35 @@ fn rename(from: &Path, to: &Path, how: RenameFlags) -> Result<(), StoreError> {
 /// A file of a batch: its name in the folder, its bytes, its mode.
 pub type NewFile<'a> = (String, &'a [u8], u32);
 
-/// Writes many files into one folder, in place of those that may be there: all of them under temporary names first, then
-/// onto the disk, then each renamed into its place. Durable on return.
+/// Files that lie beside their places; removed unless they get there.
+#[derive(Debug)]
+pub struct LaidFiles(Vec<Unfinished>);
+
+/// Lays many files into one folder under temporary names, not yet on the disk.
 ///
 /// # Errors
-/// What the system says; files that were not yet renamed are untouched then.
-pub fn replace_all(folder: &Path, files: &[NewFile<'_>]) -> Result<(), StoreError> {
+/// What the system says; nothing is left behind then.
+pub fn lay_all(folder: &Path, files: &[NewFile<'_>]) -> Result<LaidFiles, StoreError> {
     // One after the other: the folder lets in one at a time, and those that wait would only spin.
-    let unfinished: Vec<Unfinished> = files
-        .iter()
-        .map(|(name, bytes, mode)| {
-            let place = folder.join(name);
-            let unfinished = Unfinished { path: unfinished_sibling(&place), place, published: false };
-            write_file(&unfinished.path, bytes, *mode, Durable::WithTheBatch)?;
-            Ok(unfinished)
-        })
-        .collect::<Result<_, _>>()?;
-    sync_all(folder)?;
-    unfinished.into_iter().try_for_each(Unfinished::publish)?;
-    sync_folder(folder)
+    let lay = |(name, bytes, mode): &NewFile<'_>| {
+        let place = folder.join(name);
+        let unfinished = Unfinished { path: unfinished_sibling(&place), place, published: false };
+        write_file(&unfinished.path, bytes, *mode, Durable::WithTheBatch)?;
+        Ok(unfinished)
+    };
+    files.iter().map(lay).collect::<Result<_, _>>().map(LaidFiles)
+}
+
+impl LaidFiles {
+    /// Brings them onto the disk, and then each into its place, where another may be. Durable on return.
+    ///
+    /// # Errors
+    /// What the system says; places that were not yet reached are untouched then.
+    pub fn settle(self, folder: &Path) -> Result<(), StoreError> {
+        sync_all(folder)?;
+        self.0.into_iter().try_for_each(Unfinished::publish)?;
+        sync_folder(folder)
+    }
 }
 
 /// Removes those of the files and folders, by their paths below `folder`, that are there. Durable on return.
@@ -331,6 +341,7 @@ fn is_folder(path: &Path) -> bool {
 }
 
 /// A file under its temporary name; removed unless it gets to its place.
+#[derive(Debug)]
 struct Unfinished {
     path: PathBuf,
     place: PathBuf,

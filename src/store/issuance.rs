@@ -72,23 +72,40 @@ pub fn record(ledger: &mut Ledger, issuer: &Issuer<'_>, batch: &[Holding]) -> Re
     ledger.record(&entries, &Mark { at: issuer.now, by: issuer.by })
 }
 
-/// Writes a batch that was recorded; returns what may be remembered of it. When it returns, the files and their folders are on
-/// the disk. When it fails, or the machine does, the ledger knows certificates that nobody holds, and every folder is the old
-/// one or the new one.
+/// A batch whose folders lie beside their places; removed unless they get there.
+#[derive(Debug)]
+pub struct Laid {
+    staged: Vec<Staged>,
+    traces: Vec<Trace>,
+}
+
+/// Lays the folders of a batch that was recorded under temporary names, not yet on the disk.
 ///
 /// # Errors
-/// What the system says.
-pub fn write(layout: &Layout, batch: &[Holding]) -> Result<Vec<Trace>, StoreError> {
+/// What the system says; the ledger knows certificates that nobody holds then, and nothing else is left behind.
+pub fn lay(layout: &Layout, batch: &[Holding]) -> Result<Laid, StoreError> {
     // The folder that they are all in lets in one at a time, and those that wait would only spin.
     let begun = batch.iter().map(|holding| begin(layout, holding)).collect::<Result<Vec<_>, _>>()?;
     let staged = begun.into_par_iter().zip(batch).map(|(begun, holding)| fill(begun, holding));
     let staged = staged.collect::<Result<Vec<_>, _>>()?;
     let (staged, traces): (Vec<Staged>, Vec<Trace>) = staged.into_iter().unzip();
-    // Contents before names: after a power failure a folder that is there must be whole.
-    files::sync_all(&layout.pki())?;
-    staged.into_iter().try_for_each(Staged::publish)?;
-    files::sync_all(&layout.pki())?;
-    Ok(traces)
+    Ok(Laid { staged, traces })
+}
+
+impl Laid {
+    /// Brings the batch onto the disk, and then each folder into its place; returns what may be remembered of it. Durable on
+    /// return. When it fails, or the machine does, the ledger knows certificates that nobody holds, and every folder is the old
+    /// one or the new one.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn settle(self, layout: &Layout) -> Result<Vec<Trace>, StoreError> {
+        // Contents before names: after a power failure a folder that is there must be whole.
+        files::sync_all(&layout.pki())?;
+        self.staged.into_iter().try_for_each(Staged::publish)?;
+        files::sync_all(&layout.pki())?;
+        Ok(self.traces)
+    }
 }
 
 /// By what the policy has one holder hold, its folder is known.

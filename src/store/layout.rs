@@ -81,7 +81,14 @@ impl Layout {
     /// The folder of whoever holds `profile`: `pki/nodes/HOST`, `pki/masters/NAME`, `pki/verifier`.
     #[must_use]
     pub fn holder_folder(&self, profile: Profile, host: Option<&HostName>) -> PathBuf {
-        let under = |role| self.hosts_folder(role).join(host.map_or("", HostName::as_str));
+        let under = |role| {
+            let (parent, host) = (self.hosts_folder(role), host.map_or("", HostName::as_str));
+            // Asked for many hosts, with a file's name to come: one piece of memory for all of it.
+            let mut folder = PathBuf::with_capacity(parent.as_os_str().len() + host.len() + 32);
+            folder.push(parent);
+            folder.push(host);
+            folder
+        };
         match profile.policy().holder {
             Holder::Master => under(Role::Master),
             Holder::Node => under(Role::Node),

@@ -13,18 +13,21 @@ use super::files::{self, PRIVATE, Staged};
 /// A file of a tree: its path in it, with `/`, its bytes, its mode.
 pub type TreeFile<'a> = (&'a str, &'a [u8], u32);
 
-/// Writes many trees into one folder, in place of those that may be there: all of them under temporary names first, then
-/// onto the disk, then each into its place. A tree's top is its owner's alone; the folders in it have the mode that
-/// `folder_mode` says. Modes are as given, whatever the umask. Durable on return.
+/// Trees that lie beside their places; removed unless they get there.
+#[derive(Debug)]
+pub struct LaidTrees(Vec<Staged>);
+
+/// Lays many trees into one folder under temporary names, not yet on the disk. A tree's top is its owner's alone; the folders in
+/// it have the mode that `folder_mode` says. Modes are as given, whatever the umask.
 ///
 /// # Errors
-/// [`StoreError::InTheWay`] where a tree's place is taken by something that is no folder, or what the system says; trees
-/// that were not yet put in their place are untouched then.
-pub fn replace_all(
+/// [`StoreError::InTheWay`] where a tree's place is taken by something that is no folder, or what the system says; nothing is
+/// left behind then.
+pub fn lay_all(
     folder: &Path,
     trees: &[(String, Vec<TreeFile<'_>>)],
     folder_mode: fn(&str) -> u32,
-) -> Result<(), StoreError> {
+) -> Result<LaidTrees, StoreError> {
     let mut staged = Vec::with_capacity(trees.len());
     for (name, tree) in trees {
         let place = folder.join(name);
@@ -35,9 +38,19 @@ pub fn replace_all(
         fill(stage.path(), tree, folder_mode)?;
         staged.push(stage);
     }
-    files::sync_all(folder)?;
-    staged.into_iter().try_for_each(Staged::publish)?;
-    files::sync_all(folder)
+    Ok(LaidTrees(staged))
+}
+
+impl LaidTrees {
+    /// Brings them onto the disk, and then each into its place, in exchange for one that may be there. Durable on return.
+    ///
+    /// # Errors
+    /// What the system says; trees that were not yet put in their place are untouched then.
+    pub fn settle(self, folder: &Path) -> Result<(), StoreError> {
+        files::sync_all(folder)?;
+        self.0.into_iter().try_for_each(Staged::publish)?;
+        files::sync_all(folder)
+    }
 }
 
 fn fill(top: &Path, tree: &[TreeFile<'_>], folder_mode: fn(&str) -> u32) -> Result<(), StoreError> {
@@ -107,7 +120,8 @@ mod tests {
         let tree: Vec<TreeFile<'_>> =
             vec![("etc/x/ca.crt", b"public", 0o644), ("install.sh", b"#!", 0o755), ("var/key", b"secret", 0o600)];
         for _ in 0..2 {
-            replace_all(dir.path(), &[("on".to_owned(), tree.clone())], mode).expect("written");
+            let laid = lay_all(dir.path(), &[("on".to_owned(), tree.clone())], mode).expect("laid");
+            laid.settle(dir.path()).expect("written");
             assert_eq!(files::names_in(dir.path()), Ok(vec!["on".to_owned()]));
         }
         let place = dir.path().join("on");
@@ -126,10 +140,12 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         fs::write(dir.path().join("on"), "a file").expect("written");
         let tree = |name: &str| (name.to_owned(), vec![("a", b"12345".as_slice(), 0o644), ("b", b"6", 0o644)]);
-        let refused = replace_all(dir.path(), &[tree("no"), tree("on")], mode);
-        assert_eq!(refused, Err(StoreError::InTheWay(dir.path().join("on"))));
+        let refused = lay_all(dir.path(), &[tree("no"), tree("on")], mode).expect_err("something is in the way");
+        assert_eq!(refused, StoreError::InTheWay(dir.path().join("on")));
         assert_eq!(fs::read_dir(dir.path()).expect("a folder").count(), 1, "nothing unfinished stays");
-        replace_all(dir.path(), &[tree("no")], mode).expect("written");
+        drop(lay_all(dir.path(), &[tree("no")], mode).expect("laid"));
+        assert_eq!(fs::read_dir(dir.path()).expect("a folder").count(), 1, "nor what never got to its place");
+        lay_all(dir.path(), &[tree("no")], mode).and_then(|laid| laid.settle(dir.path())).expect("written");
         let place = dir.path().join("no");
         assert!(read(&place, 6, 2).is_ok());
         assert!(matches!(read(&place, 5, 2), Err(StoreError::TooLarge { .. })));

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
-use super::context::{Context, read_given};
 use super::finishing::sealed_name;
-use super::secrets;
 use crate::bundle::format::Format;
 use crate::bundle::input::Roles;
 use crate::bundle::seal::Sealer;
 use crate::cluster::recipient::{Recipient, RecipientError, may_be_secret};
+use crate::commands::context::{Context, read_given};
+use crate::commands::given::secrets;
 use crate::failure::{Exit, Failure};
 use crate::pki::known_hosts::{KnownHostError, KnownHosts};
 use crate::store::error::StoreError;
@@ -25,7 +25,7 @@ const NAMED: usize = 5;
 
 /// The flags that seal.
 #[derive(Debug, Args)]
-pub(super) struct SealArgs {
+pub(crate) struct SealArgs {
     /// Seal every bundle to this: age1…, "ssh-ed25519 AAAA…", or a file of such lines. Also several times; in place of what
     /// sealTo in the cluster file says
     #[arg(long, value_name = "RECIPIENT|FILE", value_hint = clap::ValueHint::FilePath, conflicts_with = "verifier")]
@@ -43,14 +43,14 @@ pub(super) struct SealArgs {
 }
 
 /// Whom the bundle of each host is sealed to. Every host has somebody, and every key is usable.
-pub(super) struct Sealing<'c>(HashMap<&'c str, Vec<Recipient>>);
+pub(crate) struct Sealing<'c>(HashMap<&'c str, Vec<Recipient>>);
 
 impl Sealing<'_> {
     /// What seals the bundle of `host`.
     ///
     /// # Errors
     /// None that [`SealArgs::plan`] did not look for.
-    pub(super) fn sealer(&self, host: &str) -> Result<Sealer, Failure> {
+    pub(crate) fn sealer(&self, host: &str) -> Result<Sealer, Failure> {
         let recipients = self.0.get(host).map_or(&[][..], Vec::as_slice);
         Sealer::new(recipients).map_err(|error| cannot(host, error))
     }
@@ -66,7 +66,7 @@ impl SealArgs {
     ///
     /// # Errors
     /// A usage error for what is no recipient; refused when a host has none. Nothing is written then, for anyone.
-    pub(super) fn plan<'c>(
+    pub(crate) fn plan<'c>(
         &self,
         hosts: &[Roles<'c>],
         format: Format,
@@ -126,7 +126,7 @@ impl SealArgs {
     ///
     /// # Errors
     /// A usage error when nothing is sealed: the keys would lie in the bundles in the clear, and be nowhere else.
-    pub(super) fn forget_keys(&self, sealing: Option<&Sealing<'_>>) -> Result<bool, Failure> {
+    pub(crate) fn forget_keys(&self, sealing: Option<&Sealing<'_>>) -> Result<bool, Failure> {
         if self.forget_keys && sealing.is_none() {
             return Err(Failure::new(
                 Exit::Usage,
@@ -142,7 +142,7 @@ impl SealArgs {
     ///
     /// # Errors
     /// Refused, with some of the hosts that have one.
-    pub(super) fn keep_sealed(
+    pub(crate) fn keep_sealed(
         &self,
         sealing: Option<&Sealing<'_>>,
         hosts: &[Roles<'_>],

@@ -1,7 +1,7 @@
 //! Keys that the directory forgets on purpose, once the sealed bundle that has them is written.
 
-use super::context::Context;
 use crate::cluster::profile::Leaf;
+use crate::commands::context::Context;
 use crate::store::credentials;
 use crate::store::error::StoreError;
 use crate::store::ledger::Ledger;
@@ -10,7 +10,7 @@ use crate::store::ledger::Ledger;
 ///
 /// # Errors
 /// What the ledger or the system says; what is not forgotten then is still there.
-pub(super) fn forget(
+pub(crate) fn forget(
     leaves: impl Iterator<Item = Leaf>,
     ledger: &mut Ledger,
     context: &mut Context<'_>,
@@ -25,7 +25,7 @@ pub(super) fn forget(
 }
 
 /// Says which hosts were passed over.
-pub(super) fn tell_kept(kept: usize, context: &mut Context<'_>) {
+pub(crate) fn tell_kept(kept: usize, context: &mut Context<'_>) {
     if kept > 0 {
         context.screen.warn(format_args!(
             "{kept} host{} the sealed bundle that is there, as the keys in it were forgotten here; what changed since is \

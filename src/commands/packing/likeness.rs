@@ -47,25 +47,25 @@ const OF_TRUST: [&str; 24] = [
 ];
 
 /// What a bundle should be.
-pub(super) struct Likeness<'a> {
-    pub(super) layout: &'a Layout,
-    pub(super) cluster: &'a Cluster,
-    pub(super) roots: Option<Roots>,
-    pub(super) denials: &'a Denials,
-    pub(super) templates: Option<Templates>,
+pub(crate) struct Likeness<'a> {
+    pub(crate) layout: &'a Layout,
+    pub(crate) cluster: &'a Cluster,
+    pub(crate) roots: Option<Roots>,
+    pub(crate) denials: &'a Denials,
+    pub(crate) templates: Option<Templates>,
 }
 
 /// Where a bundle differs.
 #[derive(Debug, Default)]
-pub(super) struct Difference {
+pub(crate) struct Difference {
     /// What undoes trust, or is missing.
-    pub(super) wrong: Vec<String>,
+    pub(crate) wrong: Vec<String>,
     /// Files that are otherwise, in what way ever.
-    pub(super) changed: Vec<String>,
+    pub(crate) changed: Vec<String>,
 }
 
 /// All three roots, where all can be read.
-pub(super) fn roots(roots: &BTreeMap<RootKind, Certificate>) -> Option<Roots> {
+pub(crate) fn roots(roots: &BTreeMap<RootKind, Certificate>) -> Option<Roots> {
     Some(Roots {
         cluster: roots.get(&RootKind::Cluster)?.clone(),
         etcd: roots.get(&RootKind::Etcd)?.clone(),
@@ -76,7 +76,7 @@ pub(super) fn roots(roots: &BTreeMap<RootKind, Certificate>) -> Option<Roots> {
 impl Likeness<'_> {
     /// Holds a bundle against the one that would be packed now. Nothing is found where that one cannot be made: a credential
     /// is missing or its key was forgotten, which is told of elsewhere.
-    pub(super) fn difference(&self, bundle: &Bundle, roles: Roles<'_>, format: Format) -> Difference {
+    pub(crate) fn difference(&self, bundle: &Bundle, roles: Roles<'_>, format: Format) -> Difference {
         let mut found = Difference::default();
         let Some(today) = self.today(roles, bundle.manifest.generation) else { return found };
         let own = |path: &str| [MANIFEST, MANIFEST_SUM, SIGNATURE].contains(&path);

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::context::Context;
 use crate::bundle::render::Templates;
+use crate::commands::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::store::files;
 
@@ -15,7 +15,7 @@ const LIMIT: u64 = 1024 * 1024;
 ///
 /// # Errors
 /// A usage error when one of them overrides nothing or is no template; or what the system says.
-pub(super) fn load(dir: Option<&Path>, context: &Context<'_>) -> anyhow::Result<Templates> {
+pub(crate) fn load(dir: Option<&Path>, context: &Context<'_>) -> anyhow::Result<Templates> {
     let mut overrides = BTreeMap::new();
     if let Some(dir) = dir {
         let dir = context.path(dir);

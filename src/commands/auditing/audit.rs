@@ -8,9 +8,6 @@ use rayon::iter::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterato
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
-use super::finishing;
-use super::likeness::{self, Likeness};
-use super::parcels;
 use crate::bundle::archive;
 use crate::bundle::contents::Bundle;
 use crate::bundle::format::Format;
@@ -23,6 +20,9 @@ use crate::cluster::profile::{Leaf, Profile, RootKind, SYSTEM_MASTERS};
 use crate::cluster::spec::{Cluster, Host, Role};
 use crate::cluster_file::kubeconfig::{self, Credential, Kubeconfig};
 use crate::cluster_file::kubelet_config;
+use crate::commands::packing::finishing;
+use crate::commands::packing::likeness::{self, Likeness};
+use crate::commands::packing::parcels;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::inspect::{Flaw, general_flaws, own_root_flaws, root_of_another_cluster, stamp};
@@ -42,23 +42,23 @@ use crate::verify::target::Place;
 const ADMIN_LIMIT: u64 = 256 * 1024;
 
 /// What an audit looks at.
-pub(super) struct Audit<'a> {
-    pub(super) layout: &'a Layout,
-    pub(super) cluster: &'a Cluster,
-    pub(super) root: &'a Certificate,
+pub(crate) struct Audit<'a> {
+    pub(crate) layout: &'a Layout,
+    pub(crate) cluster: &'a Cluster,
+    pub(crate) root: &'a Certificate,
     /// All roots that can be read, the cluster's among them.
-    pub(super) roots: &'a BTreeMap<RootKind, Certificate>,
-    pub(super) known: &'a Known,
+    pub(crate) roots: &'a BTreeMap<RootKind, Certificate>,
+    pub(crate) known: &'a Known,
     /// What masters' bundles have to deny.
-    pub(super) denials: &'a Denials,
-    pub(super) now: OffsetDateTime,
+    pub(crate) denials: &'a Denials,
+    pub(crate) now: OffsetDateTime,
     /// Whether nobody will be told where and why something passed: of many it would fill the memory.
-    pub(super) only_what_is_wrong: bool,
+    pub(crate) only_what_is_wrong: bool,
 }
 
 impl Audit<'_> {
     /// `store.credential` for every root and every leaf, then `trust.match` for every bundle, in the file's order.
-    pub(super) fn findings(&self, progress: &(dyn Fn() + Sync)) -> Vec<Finding> {
+    pub(crate) fn findings(&self, progress: &(dyn Fn() + Sync)) -> Vec<Finding> {
         let first: Vec<Finding> =
             RootKind::ALL.into_iter().map(|kind| self.root(kind)).chain(self.open_doors()).collect();
         let hosts = self.cluster.masters.len() + self.cluster.nodes.len();
@@ -248,9 +248,10 @@ impl Audit<'_> {
     fn look(&self, place: Place, leaf: &Leaf) -> Looked {
         let name = leaf.policy().name;
         let host = leaf.host.as_ref().map_or_else(|| "verifier".to_owned(), ToString::to_string);
-        let path = self.layout.holder_folder(leaf.profile, leaf.host.as_ref()).join(format!("{name}.crt"));
-        let finding =
-            |status| Finding::new(CheckId::STORE_CREDENTIAL, place, &host, status).address(path.display().to_string());
+        let path = || self.layout.holder_folder(leaf.profile, leaf.host.as_ref()).join(format!("{name}.crt"));
+        let finding = |status| {
+            Finding::new(CheckId::STORE_CREDENTIAL, place, &host, status).address(path().display().to_string())
+        };
         let expected = expected_of(leaf.profile);
         let signer = leaf.policy().signed_by;
         let Some(root) = self.roots.get(&signer) else {
@@ -301,7 +302,7 @@ impl Audit<'_> {
         }
         let only_mode = troubles.iter().all(|trouble| matches!(trouble, Trouble::Mode(..)));
         let hint = if only_mode {
-            format!("chmod 600 {}", path.with_extension("key").display())
+            format!("chmod 600 {}", path().with_extension("key").display())
         } else {
             let command = if place == Place::Node { "issue-node" } else { "issue-master" };
             let who = if place == Place::Cluster { "--all" } else { &host };

@@ -15,7 +15,7 @@ const LIMIT: u64 = 2 * MAX_UNPACKED;
 
 /// Why what lies there is no bundle.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ParcelError {
+pub(crate) enum ParcelError {
     /// It cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -28,7 +28,7 @@ pub(super) enum ParcelError {
 ///
 /// # Errors
 /// When it cannot be read, or is no good bundle.
-pub(super) fn read(path: &Path) -> Result<Bundle, ParcelError> {
+pub(crate) fn read(path: &Path) -> Result<Bundle, ParcelError> {
     if path.is_dir() {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let tree = trees::read(path, MAX_UNPACKED, MAX_FILES)?;
@@ -40,7 +40,7 @@ pub(super) fn read(path: &Path) -> Result<Bundle, ParcelError> {
 }
 
 /// Whether these are the beginnings of a bundle, rather than of something else that can be explained.
-pub(super) fn looks_like_one(bytes: &[u8]) -> bool {
+pub(crate) fn looks_like_one(bytes: &[u8]) -> bool {
     let head = &bytes[..bytes.len().min(200)];
     bytes.starts_with(&[0x1f, 0x8b])
         || bytes.starts_with(b"#cloud-config\n")

@@ -5,26 +5,26 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use zeroize::Zeroizing;
 
-use super::context::{Context, read_given};
 use super::passphrase::passphrase_in;
+use crate::commands::context::{Context, read_given};
 use crate::failure::{Exit, Failure};
 use crate::pki::ssh::{SshError, SshKey};
 
 /// No key file is larger than this, in bytes.
-pub(super) const KEY_LIMIT: u64 = 64 * 1024;
+pub(crate) const KEY_LIMIT: u64 = 64 * 1024;
 /// How often a person may mistype.
 const TRIES: usize = 3;
 
 /// A key as it was named, and how its passphrase is given.
-pub(super) struct Named<'a> {
+pub(crate) struct Named<'a> {
     /// What it is for, as in "the signing key".
-    pub(super) what: &'static str,
+    pub(crate) what: &'static str,
     /// Its file.
-    pub(super) path: &'a Path,
+    pub(crate) path: &'a Path,
     /// A file with its passphrase.
-    pub(super) passphrase_file: Option<&'a PathBuf>,
+    pub(crate) passphrase_file: Option<&'a PathBuf>,
     /// The flag that names such a file.
-    pub(super) flag: &'static str,
+    pub(crate) flag: &'static str,
 }
 
 impl Named<'_> {
@@ -32,7 +32,7 @@ impl Named<'_> {
     ///
     /// # Errors
     /// A usage error when it is not there, or what the system says.
-    pub(super) fn read(&self) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+    pub(crate) fn read(&self) -> anyhow::Result<Zeroizing<Vec<u8>>> {
         Ok(Zeroizing::new(read_given(self.path, KEY_LIMIT, self.what)?))
     }
 
@@ -40,7 +40,7 @@ impl Named<'_> {
     ///
     /// # Errors
     /// When it is no SSH private key; when its passphrase is wrong, or cannot be asked for.
-    pub(super) fn open(&self, bytes: &[u8], context: &mut Context<'_>) -> anyhow::Result<SshKey> {
+    pub(crate) fn open(&self, bytes: &[u8], context: &mut Context<'_>) -> anyhow::Result<SshKey> {
         let key = SshKey::from_pem(bytes).map_err(|error| self.unusable(error))?;
         if !key.is_encrypted() {
             return Ok(key);

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use zeroize::Zeroizing;
 
-use super::context::{Context, read_given, unknown_host};
 use crate::bundle::archive;
 use crate::bundle::contents::Bundle;
 use crate::bundle::verifier as verifier_bundle;
@@ -16,6 +15,7 @@ use crate::cluster::profile::{Leaf, RootKind};
 use crate::cluster::spec::{Cluster, KUBELET_PORT};
 use crate::cluster_file;
 use crate::cluster_file::kubeconfig::{self, Credential, Kubeconfig};
+use crate::commands::context::{Context, read_given, unknown_host};
 use crate::failure::{Exit, Failure};
 use crate::pki::certificate::Certificate;
 use crate::pki::pem::{self, Item};
@@ -31,7 +31,7 @@ const LIMIT: u64 = 16 << 20;
 /// Where to verify from, when it is not the cluster directory.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Without a cluster directory")]
-pub struct Elsewhere {
+pub(crate) struct Elsewhere {
     /// Verify with what this bundle holds: a verifier bundle, or a node's own
     #[arg(long, value_name = "BUNDLE", value_hint = clap::ValueHint::FilePath, conflicts_with_all = ["ca", "endpoint", "kubeconfig", "master_cert", "node_cert"])]
     from: Option<PathBuf>,
@@ -59,14 +59,14 @@ pub struct Elsewhere {
 }
 
 /// A target, and what was found while it was put together.
-pub(super) struct Aim {
-    pub(super) target: Target,
-    pub(super) findings: Vec<Finding>,
+pub(crate) struct Aim {
+    pub(crate) target: Target,
+    pub(crate) findings: Vec<Finding>,
 }
 
 impl Elsewhere {
     /// Whether it is something else than the cluster directory.
-    pub(super) fn is_given(&self) -> bool {
+    pub(crate) fn is_given(&self) -> bool {
         let certificates = self.master_cert.is_some() || self.node_cert.is_some();
         self.from.is_some() || self.ca.is_some() || self.endpoint.is_some() || self.kubeconfig.is_some() || certificates
     }
@@ -75,7 +75,7 @@ impl Elsewhere {
     ///
     /// # Errors
     /// A usage error that names the file or flag that is missing or wrong.
-    pub(super) fn aim(&self, nodes: &[String], context: &Context<'_>) -> anyhow::Result<Aim> {
+    pub(crate) fn aim(&self, nodes: &[String], context: &Context<'_>) -> anyhow::Result<Aim> {
         if let Some(path) = &self.from {
             return from_bundle(&context.path(path), nodes);
         }
@@ -120,8 +120,8 @@ impl Elsewhere {
 }
 
 /// The cluster directory: all hosts, and the credentials that lie there.
-pub(super) fn from_directory(cluster: &Cluster, root: Certificate, layout: &Layout, calls: bool) -> Target {
-    Target::of(cluster, vec![root], |leaf: &Leaf| if calls { held(leaf, layout) } else { Held::default() })
+pub(crate) fn from_directory(cluster: &Cluster, root: Certificate, layout: &Layout) -> Target {
+    Target::of(cluster, vec![root], |leaf: &Leaf| held(leaf, layout))
 }
 
 fn held(leaf: &Leaf, layout: &Layout) -> Held {
@@ -154,7 +154,7 @@ fn held(leaf: &Leaf, layout: &Layout) -> Held {
 ///
 /// # Errors
 /// When there is none.
-pub(super) fn root(layout: &Layout) -> anyhow::Result<Certificate> {
+pub(crate) fn root(layout: &Layout) -> anyhow::Result<Certificate> {
     Ok(roots::certificate(layout, RootKind::Cluster)?)
 }
 
@@ -162,7 +162,7 @@ pub(super) fn root(layout: &Layout) -> anyhow::Result<Certificate> {
 ///
 /// # Errors
 /// A usage error for a name that the cluster does not have.
-pub(super) fn narrow(target: &mut Target, names: &[String]) -> Result<(), Failure> {
+pub(crate) fn narrow(target: &mut Target, names: &[String]) -> Result<(), Failure> {
     if names.is_empty() {
         return Ok(());
     }

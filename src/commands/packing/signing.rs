@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::context::{Context, read_given};
-use super::secrets;
-use super::ssh_keys::Named;
 use crate::bundle::format::Format;
+use crate::commands::context::{Context, read_given};
+use crate::commands::given::secrets;
+use crate::commands::given::ssh_keys::Named;
 use crate::failure::{Exit, Failure};
 use crate::pki::allowed_signers::AllowedSigners;
 use crate::pki::ssh::SshKey;
@@ -20,7 +20,7 @@ const NAMED: usize = 5;
 
 /// The flags that sign.
 #[derive(Debug, Args)]
-pub(super) struct SignArgs {
+pub(crate) struct SignArgs {
     /// Sign each bundle with this SSH private key, so that install.sh and open can tell whose it is
     #[arg(long, value_name = "KEY", value_hint = clap::ValueHint::FilePath)]
     sign_with: Option<PathBuf>,
@@ -35,7 +35,7 @@ impl SignArgs {
     /// # Errors
     /// When it cannot be read, is none, or its passphrase is wrong or cannot be asked for; when the form has no place for a
     /// signature.
-    pub(super) fn key(&self, format: Format, context: &mut Context<'_>) -> anyhow::Result<Option<SshKey>> {
+    pub(crate) fn key(&self, format: Format, context: &mut Context<'_>) -> anyhow::Result<Option<SshKey>> {
         let Some(path) = &self.sign_with else { return Ok(None) };
         if format == Format::Ignition {
             let what = "--format ignition cannot be signed: there is no install.sh in it that would look";
@@ -67,7 +67,7 @@ impl SignArgs {
 ///
 /// # Errors
 /// A usage error when it is not there or none.
-pub(super) fn allowed_signers(path: &Path, context: &mut Context<'_>) -> anyhow::Result<AllowedSigners> {
+pub(crate) fn allowed_signers(path: &Path, context: &mut Context<'_>) -> anyhow::Result<AllowedSigners> {
     let bytes = read_given(path, LIMIT, "file of allowed signers")?;
     let signers = AllowedSigners::parse(&String::from_utf8_lossy(&bytes)).map_err(|error| {
         Failure::new(Exit::Usage, format!("the file of allowed signers {} cannot be used", path.display()))

@@ -12,7 +12,7 @@ use crate::store::files;
 ///
 /// # Errors
 /// A usage error that does not repeat it.
-pub fn none_among(arguments: &[OsString]) -> Result<(), Failure> {
+pub(crate) fn none_among(arguments: &[OsString]) -> Result<(), Failure> {
     let text = |argument: &OsString| argument.to_string_lossy().into_owned();
     let is_one = |text: &String| {
         let framed = text.contains("-----BEGIN ") || text.to_ascii_uppercase().contains("AGE-SECRET-KEY-1");
@@ -25,7 +25,7 @@ pub fn none_among(arguments: &[OsString]) -> Result<(), Failure> {
 ///
 /// # Errors
 /// A usage error that does not repeat it.
-pub(super) fn not_one(given: &str, path: &Path) -> Result<(), Failure> {
+pub(crate) fn not_one(given: &str, path: &Path) -> Result<(), Failure> {
     // A path with a typing error in its last part is told as one.
     // Base64 has slashes, too: only a folder that was itself given, and is there, makes a path of it.
     let names_a_folder = Path::new(given).parent().is_some_and(|folder| folder.parent().is_some());

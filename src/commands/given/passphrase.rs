@@ -7,8 +7,8 @@ use clap::Args;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use zeroize::Zeroizing;
 
-use super::context::{Context, read_given};
 use crate::cluster::profile::RootKind;
+use crate::commands::context::{Context, read_given};
 use crate::failure::{Exit, Failure};
 use crate::pki::authority::Credential;
 use crate::pki::key::KeyError;
@@ -26,7 +26,7 @@ const LIMIT: u64 = 4096;
 ///
 /// # Errors
 /// When it cannot be read, or there is none.
-pub(super) fn passphrase_in(path: &Path) -> anyhow::Result<Passphrase> {
+pub(crate) fn passphrase_in(path: &Path) -> anyhow::Result<Passphrase> {
     let bytes = Zeroizing::new(read_given(path, LIMIT, "passphrase file")?);
     let text = std::str::from_utf8(&bytes).map_err(|error| {
         let what = format!("the passphrase file {} is not text", path.display());
@@ -42,10 +42,10 @@ pub(super) fn passphrase_in(path: &Path) -> anyhow::Result<Passphrase> {
 
 /// How the passphrase is given.
 #[derive(Debug, Args)]
-pub(super) struct PassphraseArgs {
+pub(crate) struct PassphraseArgs {
     /// File with the passphrase of the CA's keys in its first line [env: CLUSTERCTL_CA_PASSPHRASE holds the passphrase itself]
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
-    pub(super) ca_passphrase_file: Option<PathBuf>,
+    pub(crate) ca_passphrase_file: Option<PathBuf>,
 }
 
 impl PassphraseArgs {
@@ -61,7 +61,7 @@ impl PassphraseArgs {
     ///
     /// # Errors
     /// A usage error when there is neither a choice nor a terminal; refused when the two differ.
-    pub(super) fn choose(&self, context: &mut Context<'_>) -> anyhow::Result<Passphrase> {
+    pub(crate) fn choose(&self, context: &mut Context<'_>) -> anyhow::Result<Passphrase> {
         if let Some(given) = self.given(context)? {
             return Ok(given);
         }
@@ -93,7 +93,7 @@ impl PassphraseArgs {
     ///
     /// # Errors
     /// When there is no root, a key is missing or damaged, or the passphrase is wrong.
-    pub(super) fn open(
+    pub(crate) fn open(
         &self,
         kinds: &[RootKind],
         context: &mut Context<'_>,

@@ -27,7 +27,7 @@ const MAX_LIST: u64 = 16 << 20;
 ///
 /// # Errors
 /// Why it cannot be used, in words.
-pub(super) fn present(layout: &Layout, kind: RootKind, root: &Certificate) -> Result<Option<Crl>, String> {
+pub(crate) fn present(layout: &Layout, kind: RootKind, root: &Certificate) -> Result<Option<Crl>, String> {
     let bytes = match files::read(&layout.revocation_list(kind), MAX_LIST) {
         Err(StoreError::Missing(_)) => return Ok(None),
         other => other.map_err(|error| error.to_string())?,
@@ -42,11 +42,11 @@ pub(super) fn present(layout: &Layout, kind: RootKind, root: &Certificate) -> Re
 
 /// What lists say is revoked, and the ledger does not.
 #[derive(Debug, Default)]
-pub(super) struct Lost {
+pub(crate) struct Lost {
     /// What the ledger issued, each with the revocation that the list has.
-    pub(super) known: Vec<Issued>,
+    pub(crate) known: Vec<Issued>,
     /// What the ledger never heard of: that root's list alone can go on naming it.
-    pub(super) strangers: Vec<(RootKind, Revoked)>,
+    pub(crate) strangers: Vec<(RootKind, Revoked)>,
 }
 
 /// What the lists of all roots say is revoked, and the ledger does not. What ended long ago is no loss, and a list that is not
@@ -54,7 +54,7 @@ pub(super) struct Lost {
 ///
 /// # Errors
 /// When the ledger cannot be used.
-pub(super) fn lost(layout: &Layout, roots: &Roots, ledger: &Ledger, now: OffsetDateTime) -> Result<Lost, StoreError> {
+pub(crate) fn lost(layout: &Layout, roots: &Roots, ledger: &Ledger, now: OffsetDateTime) -> Result<Lost, StoreError> {
     let mut lost = Lost::default();
     for kind in RootKind::ALL {
         let root = roots.of(kind);
@@ -77,7 +77,7 @@ pub(super) fn lost(layout: &Layout, roots: &Roots, ledger: &Ledger, now: OffsetD
 ///
 /// # Errors
 /// Refused, with what mends it; or when the ledger cannot be used.
-pub(super) fn nothing_is_forgotten(
+pub(crate) fn nothing_is_forgotten(
     layout: &Layout,
     roots: &Roots,
     ledger: &Ledger,
@@ -98,7 +98,7 @@ pub(super) fn nothing_is_forgotten(
 ///
 /// # Errors
 /// When the ledger cannot be used.
-pub(super) fn findings(
+pub(crate) fn findings(
     layout: &Layout,
     roots: &BTreeMap<RootKind, Certificate>,
     ledger: &Ledger,
@@ -178,6 +178,6 @@ fn judge(
 }
 
 /// So many certificates, in words.
-pub(super) fn count(count: usize) -> String {
+pub(crate) fn count(count: usize) -> String {
     if count == 1 { "1 certificate".to_owned() } else { format!("{count} certificates") }
 }

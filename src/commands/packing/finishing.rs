@@ -14,20 +14,20 @@ use crate::cluster::name::HostName;
 use crate::failure::{Exit, Failure};
 use crate::pki::ssh::SshKey;
 use crate::store::error::StoreError;
-use crate::store::files::{self, PRIVATE};
-use crate::store::trees;
+use crate::store::files::{self, LaidFiles, PRIVATE};
+use crate::store::trees::{self, LaidTrees};
 
 /// Which templates fill a host's files, who signs the bundle, in which form it is handed over, and whom it is sealed to.
-pub(super) struct Finish<'c> {
-    pub(super) templates: Templates,
-    pub(super) format: Format,
-    pub(super) key: Option<SshKey>,
-    pub(super) sealing: Option<Sealing<'c>>,
+pub(crate) struct Finish<'c> {
+    pub(crate) templates: Templates,
+    pub(crate) format: Format,
+    pub(crate) key: Option<SshKey>,
+    pub(crate) sealing: Option<Sealing<'c>>,
 }
 
 impl Finish<'_> {
     /// What a host's bundle is called in the folder of bundles.
-    pub(super) fn name(&self, host: &HostName) -> String {
+    pub(crate) fn name(&self, host: &HostName) -> String {
         match self.sealing {
             Some(_) => sealed_name(host),
             None => self.format.file_name(host),
@@ -36,7 +36,7 @@ impl Finish<'_> {
 
     /// What it takes the place of: nothing in the clear stays beside a sealed bundle, in whatever form, and no sealed archive
     /// beside a newer one in the clear.
-    pub(super) fn superseded(&self, host: &HostName) -> Vec<PathBuf> {
+    pub(crate) fn superseded(&self, host: &HostName) -> Vec<PathBuf> {
         match (&self.sealing, self.format) {
             (Some(_), _) => Format::ALL.into_iter().map(|format| format.file_name(host).into()).collect(),
             (None, Format::TarGz) => vec![sealed_name(host).into()],
@@ -48,7 +48,7 @@ impl Finish<'_> {
     ///
     /// # Errors
     /// None that was not looked for before the first bundle.
-    pub(super) fn parcel(&self, mut bundle: Bundle, packer: &mut Packer) -> anyhow::Result<Parcel> {
+    pub(crate) fn parcel(&self, mut bundle: Bundle, packer: &mut Packer) -> anyhow::Result<Parcel> {
         if let Some(key) = &self.key {
             sign(&mut bundle, key)?;
         }
@@ -65,7 +65,7 @@ impl Finish<'_> {
     }
 
     /// What to do with the bundles.
-    pub(super) fn advice(&self) -> &'static str {
+    pub(crate) fn advice(&self) -> &'static str {
         match self.sealing {
             Some(_) => "it is sealed, and opens for those it was sealed to alone",
             None => "hand it to that host and to nobody else",
@@ -73,11 +73,14 @@ impl Finish<'_> {
     }
 }
 
-/// Puts each parcel under its name into the folder.
+/// Parcels that lie beside their places; removed unless they get there.
+pub(crate) struct Laid(Option<LaidFiles>, Option<LaidTrees>);
+
+/// Lays each parcel under a temporary name into the folder, not yet on the disk.
 ///
 /// # Errors
-/// What the system says.
-pub(super) fn write<'p>(folder: &Path, parcels: impl Iterator<Item = (String, &'p Parcel)>) -> Result<(), StoreError> {
+/// What the system says; nothing is left behind then.
+pub(crate) fn lay<'p>(folder: &Path, parcels: impl Iterator<Item = (String, &'p Parcel)>) -> Result<Laid, StoreError> {
     let (mut written, mut trees) = (Vec::<files::NewFile<'_>>::new(), Vec::new());
     for (name, parcel) in parcels {
         match parcel {
@@ -88,17 +91,24 @@ pub(super) fn write<'p>(folder: &Path, parcels: impl Iterator<Item = (String, &'
             }
         }
     }
-    if !written.is_empty() {
-        files::replace_all(folder, &written)?;
+    let files = (!written.is_empty()).then(|| files::lay_all(folder, &written)).transpose()?;
+    let trees = (!trees.is_empty()).then(|| trees::lay_all(folder, &trees, folder_mode)).transpose()?;
+    Ok(Laid(files, trees))
+}
+
+impl Laid {
+    /// Brings them onto the disk, and then each into its place. Durable on return.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn settle(self, folder: &Path) -> Result<(), StoreError> {
+        self.0.map_or(Ok(()), |files| files.settle(folder))?;
+        self.1.map_or(Ok(()), |trees| trees.settle(folder))
     }
-    if !trees.is_empty() {
-        trees::replace_all(folder, &trees, folder_mode)?;
-    }
-    Ok(())
 }
 
 /// A sealed bundle's name in the folder of bundles.
-pub(super) fn sealed_name(host: impl std::fmt::Display) -> String {
+pub(crate) fn sealed_name(host: impl std::fmt::Display) -> String {
     format!("{host}.tar.gz.age")
 }
 
@@ -106,7 +116,7 @@ pub(super) fn sealed_name(host: impl std::fmt::Display) -> String {
 ///
 /// # Errors
 /// When the key, which was tried before, cannot sign.
-pub(super) fn sign(bundle: &mut Bundle, key: &SshKey) -> Result<(), Failure> {
+pub(crate) fn sign(bundle: &mut Bundle, key: &SshKey) -> Result<(), Failure> {
     let failed = |error| Failure::new(Exit::Usage, "the signing key cannot sign").because(error);
     signature::sign(bundle, key).map_err(failed)
 }

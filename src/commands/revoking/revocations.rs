@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 use time::{Duration, OffsetDateTime};
 
-use super::context::Context;
-use super::templates;
 use crate::bundle::policy;
 use crate::bundle::render::Templates;
 use crate::cluster::profile::{TABLE, Usage};
 use crate::cluster::spec::Cluster;
+use crate::commands::context::Context;
+use crate::commands::given::templates;
 use crate::failure::{Exit, Failure};
 use crate::pki::certificate::Certificate;
 use crate::policy::denials::Denials;
@@ -21,15 +21,15 @@ use crate::verify::finding::{CheckId, Finding, Status};
 use crate::verify::target::Place;
 
 /// How long an ended certificate is still listed: clocks differ.
-pub(super) const GRACE: Duration = Duration::DAY;
+pub(crate) const GRACE: Duration = Duration::DAY;
 /// No file of theirs is larger than this, in bytes.
-pub(super) const MAX_RULES: u64 = 16 << 20;
+pub(crate) const MAX_RULES: u64 = 16 << 20;
 
 /// What was revoked and has not ended, or not long ago.
 ///
 /// # Errors
 /// When the ledger cannot be used.
-pub(super) fn listed(ledger: &Ledger, now: OffsetDateTime) -> anyhow::Result<Vec<Issued>> {
+pub(crate) fn listed(ledger: &Ledger, now: OffsetDateTime) -> anyhow::Result<Vec<Issued>> {
     Ok(ledger.revoked_until(now - GRACE)?)
 }
 
@@ -37,7 +37,7 @@ pub(super) fn listed(ledger: &Ledger, now: OffsetDateTime) -> anyhow::Result<Vec
 ///
 /// # Errors
 /// Refused when they are more than API servers can be told of; or when the ledger cannot be used.
-pub(super) fn denials(ledger: &Ledger, root: &Certificate, now: OffsetDateTime) -> anyhow::Result<Denials> {
+pub(crate) fn denials(ledger: &Ledger, root: &Certificate, now: OffsetDateTime) -> anyhow::Result<Denials> {
     let listed = listed(ledger, now)?;
     Denials::of(denied(&listed, root).map(|issued| issued.fingerprint)).map_err(|error| {
         Failure::new(Exit::Refused, "the API servers' rules cannot be written")
@@ -48,7 +48,7 @@ pub(super) fn denials(ledger: &Ledger, root: &Certificate, now: OffsetDateTime) 
 }
 
 /// Those that API servers have to be told of.
-pub(super) fn denied<'i>(revoked: &'i [Issued], root: &Certificate) -> impl Iterator<Item = &'i Issued> {
+pub(crate) fn denied<'i>(revoked: &'i [Issued], root: &Certificate) -> impl Iterator<Item = &'i Issued> {
     let root = root.fingerprint();
     let calls = |issued: &Issued| {
         let row = TABLE.iter().find(|row| row.name == issued.profile);
@@ -61,7 +61,7 @@ pub(super) fn denied<'i>(revoked: &'i [Issued], root: &Certificate) -> impl Iter
 ///
 /// # Errors
 /// A usage error when the template fails; or what the system says.
-pub(super) fn write_authorization(
+pub(crate) fn write_authorization(
     cluster: &Cluster,
     denials: &Denials,
     templates: &Templates,
@@ -80,7 +80,7 @@ pub(super) fn write_authorization(
 ///
 /// # Errors
 /// As [`authorization`].
-pub(super) fn finding(cluster: &Cluster, denials: &Denials, context: &Context<'_>) -> anyhow::Result<Option<Finding>> {
+pub(crate) fn finding(cluster: &Cluster, denials: &Denials, context: &Context<'_>) -> anyhow::Result<Option<Finding>> {
     if !files::exists(&context.layout.policy()) {
         return Ok(None);
     }
@@ -112,7 +112,7 @@ pub(super) fn finding(cluster: &Cluster, denials: &Denials, context: &Context<'_
 ///
 /// # Errors
 /// A usage error when the template fails.
-pub(super) fn authorization(cluster: &Cluster, denials: &Denials, templates: &Templates) -> Result<String, Failure> {
+pub(crate) fn authorization(cluster: &Cluster, denials: &Denials, templates: &Templates) -> Result<String, Failure> {
     templates.authorization(cluster, denials).map_err(|error| {
         Failure::new(Exit::Usage, "the API servers' rules cannot be rendered")
             .hint("look at the template that is named; clusterctl bundle --eject-templates DIR writes those that work")

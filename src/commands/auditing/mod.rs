@@ -1,0 +1,4 @@
+//! What `verify` is pointed at, and what it proves of the directory alone.
+
+pub(crate) mod audit;
+pub(crate) mod target;

@@ -1,0 +1,61 @@
+//! All nodes at once: where nothing was touched since they were good, not one is looked at.
+
+use std::collections::HashMap;
+
+use super::plan::Plan;
+use super::recipe::{IssueArgs, Request, tell_of_nothing};
+use crate::cluster::spec::Host;
+use crate::commands::context::Context;
+use crate::commands::revoking::lists;
+use crate::pki::fingerprint::Fingerprint;
+use crate::pki::roots::Roots;
+use crate::store::fleet_trace::{self, FleetTrace};
+use crate::store::ledger::Ledger;
+use crate::store::traces::{Good, Trace};
+
+/// All nodes of a cluster file; holders have their numbers.
+pub(crate) struct Fleet<'a> {
+    /// The digest of the cluster file's bytes.
+    pub(crate) file: Fingerprint,
+    /// Its nodes.
+    pub(crate) nodes: &'a [&'a Host],
+}
+
+/// Says that there is nothing to do, where the ledger remembers that all nodes were good and nothing was touched since, the
+/// cluster file with that digest neither. False where a closer look is needed, or anything is amiss: that look says what.
+pub(crate) fn all_are_untouched(file: Fingerprint, how: &IssueArgs, context: &mut Context<'_>) -> bool {
+    let look = || {
+        let (ledger, roots) = context.roots_of_any_cluster().ok()?;
+        let trace = ledger.fleet_trace().ok()??;
+        lists::nothing_is_forgotten(&context.layout, &roots, &ledger, context.now).ok()?;
+        let asked = fleet_trace::asked(file, &roots, ledger.count_of_revocations().ok()?);
+        trace.vouches(&context.layout, asked, context.now, how.end(context.now)).then_some(trace.certificates)
+    };
+    let untouched = if how.reissue { None } else { look() };
+    if let Some(certificates) = untouched {
+        tell_of_nothing(certificates, how, context);
+    }
+    untouched.is_some()
+}
+
+/// Remembers, where all nodes are good by now, that they all are: by their plans, and by the traces of what was issued.
+pub(super) fn remember_fleet(
+    request: &Request<'_>,
+    plans: &[Plan],
+    issued: &[Trace],
+    roots: &Roots,
+    ledger: &mut Ledger,
+    context: &Context<'_>,
+) -> anyhow::Result<()> {
+    let Some(Fleet { file, nodes }) = &request.fleet else { return Ok(()) };
+    let kept = plans.iter().filter_map(|plan| Some((nodes[plan.holder].name.as_str(), plan.good?)));
+    let issued = issued.iter().filter_map(|trace| Some((trace.node()?, trace.good)));
+    let good: HashMap<&str, Good> = kept.chain(issued).collect();
+    let asked = fleet_trace::asked(*file, roots, ledger.count_of_revocations()?);
+    if good.len() == nodes.len()
+        && let Some(trace) = FleetTrace::of(&context.layout, asked, &good)
+    {
+        ledger.remember_fleet(&trace)?;
+    }
+    Ok(())
+}

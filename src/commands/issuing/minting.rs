@@ -1,0 +1,134 @@
+//! Certificates made in batches by the roots that were opened, each checked as a stranger would before it is recorded.
+
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+use time::OffsetDateTime;
+
+use super::plan::{Plan, certificates_in, holder};
+use super::recipe::{Request, certificates};
+use crate::cluster::key_kind::KeyKind;
+use crate::cluster::profile::{Leaf, RootKind};
+use crate::cluster::spec::Cluster;
+use crate::commands::batches::{Stopped, in_batches};
+use crate::commands::context::Context;
+use crate::failure::{Exit, Failure};
+use crate::pki::authority::{Authority, Credential, MintError};
+use crate::pki::inspect::Verified;
+use crate::pki::roots::Roots;
+use crate::store::credentials;
+use crate::store::issuance::{self, Holding, Issuer, Laid};
+use crate::store::layout::Layout;
+use crate::store::ledger::Ledger;
+use crate::store::traces::{Terms, Trace};
+
+/// Holders in one batch: large enough that the disk's syncs do not count, small enough for memory and for a prompt stop.
+const BATCH: usize = 1024;
+
+/// Holders that each core is given at once.
+const PART: usize = 32;
+
+/// Makes batch after batch in memory on all cores, while the one before goes into the ledger and into files, and the one before
+/// that onto the disk. Returns the traces that all of it left.
+pub(super) fn make_all(
+    request: &Request<'_>,
+    work: &[&Plan],
+    cluster: &Cluster,
+    authorities: &Authorities<'_>,
+    roots: &Roots,
+    ledger: &mut Ledger,
+    context: &Context<'_>,
+) -> anyhow::Result<Vec<Trace>> {
+    let total = certificates_in(work);
+    let progress = context.screen.progress("issuing", total as u64);
+    let issuer = Issuer { roots, now: context.now, by: context.user };
+    let (layout, stop, terms) = (&context.layout, &context.stop, Terms::new(cluster.keys, roots, ledger)?);
+    let mut traces = Vec::new();
+    let one = |plan: &&Plan| {
+        if stop.asked() {
+            return Err(Stopped.into());
+        }
+        make(request, plan, cluster, authorities, layout, &terms)
+    };
+    // In parts, for writing wants the cores, too, and waits until one of these is done.
+    let make = |batch: &[&Plan]| {
+        let mut made = Vec::with_capacity(batch.len());
+        for part in batch.chunks(PART * rayon::current_num_threads()) {
+            made.extend(part.par_iter().map(one).collect::<anyhow::Result<Vec<_>>>()?);
+        }
+        Ok(made)
+    };
+    let lay = |_: &[&Plan], holdings: Vec<Holding>| {
+        issuance::record(ledger, &issuer, &holdings)?;
+        Ok(issuance::lay(layout, &holdings)?)
+    };
+    let settle = |batch: &[&Plan], laid: Laid| {
+        traces.extend(laid.settle(layout)?);
+        progress.add(certificates_in(batch) as u64);
+        Ok(())
+    };
+    let told = |written| format!("{} of {} issued", certificates_in(&work[..written]), certificates(total));
+    let done = in_batches(work, BATCH, context, make, lay, settle, told);
+    // Also of what was done before it failed. Without it the next look takes longer, and that is all.
+    let remembered = ledger.remember(&traces);
+    done?;
+    remembered?;
+    Ok(traces)
+}
+
+fn make(
+    request: &Request<'_>,
+    plan: &Plan,
+    cluster: &Cluster,
+    authorities: &Authorities<'_>,
+    layout: &Layout,
+    terms: &Terms,
+) -> anyhow::Result<Holding> {
+    let leaves = (request.leaves)(plan.holder);
+    let mut holding = Holding { host: None, asked: terms.asked(&leaves), fresh: Vec::new(), kept: Vec::new() };
+    for (i, leaf) in leaves.iter().enumerate() {
+        holding.host.clone_from(&leaf.host);
+        if plan.issue.iter().any(|(issued, _)| *issued == i) {
+            holding.fresh.push((leaf.profile, authorities.issue(leaf, cluster.keys)?));
+        } else {
+            let stored = credentials::read(layout, leaf).map_err(|trouble| {
+                let what = format!("{} changed while it was looked at: {trouble}", holder(leaf));
+                Failure::new(Exit::Environment, what)
+            })?;
+            holding.kept.push((leaf.profile, stored));
+        }
+    }
+    Ok(holding)
+}
+
+/// The roots that were opened, ready to sign.
+pub(super) struct Authorities<'a>(Vec<(RootKind, Authority<'a>)>);
+
+impl<'a> Authorities<'a> {
+    pub(super) fn open(signers: &'a [(RootKind, Credential)], now: OffsetDateTime) -> anyhow::Result<Self> {
+        let open = |(kind, root): &'a (RootKind, Credential)| {
+            Authority::open(root, now).map(|authority| (*kind, authority)).map_err(|error| unfit(*kind, error))
+        };
+        signers.iter().map(open).collect::<Result<_, _>>().map(Self)
+    }
+
+    fn issue(&self, leaf: &Leaf, keys: KeyKind) -> anyhow::Result<Verified<Credential>> {
+        let signer = leaf.policy().signed_by;
+        let found = self.0.iter().find(|(kind, _)| *kind == signer);
+        let (_, authority) = found.ok_or_else(|| {
+            Failure::new(Exit::Bug, format!("the {} that signs {} was not opened", signer.as_str(), holder(leaf)))
+        })?;
+        authority.issue(leaf, keys).map_err(|error| {
+            Failure::new(Exit::Bug, format!("no good certificate could be made for {}", holder(leaf)))
+                .because(error)
+                .into()
+        })
+    }
+}
+
+pub(crate) fn unfit(kind: RootKind, error: MintError) -> anyhow::Error {
+    Failure::new(Exit::Refused, format!("the {} is not fit to sign", kind.as_str()))
+        .hint(
+            "a root cannot be renewed in place: restore the right ca.crt and ca.key, or start a new cluster directory",
+        )
+        .because(error)
+        .into()
+}

@@ -1,0 +1,177 @@
+//! What there is to be issued, and why: what lies in the directory, compared with what the cluster file asks for.
+
+use std::collections::BTreeSet;
+
+use rayon::iter::{Either, IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
+use time::OffsetDateTime;
+
+use super::recipe::{IssueArgs, Request, certificates, tell_count};
+use crate::cluster::profile::{Leaf, RootKind};
+use crate::cluster::spec::Cluster;
+use crate::commands::context::Context;
+use crate::pki::inspect::{in_words, stamp};
+use crate::pki::roots::Roots;
+use crate::store::credentials::{self, Trouble};
+use crate::store::ledger::Ledger;
+use crate::store::service_account::Found;
+use crate::store::traces::{self, Good, Sight, Terms, Trace};
+
+/// What is to be done for one holder.
+pub(super) struct Plan {
+    /// Its number.
+    pub(super) holder: usize,
+    /// Which of its leaves are issued, by number, each with all reasons. The others are good and lie beside them.
+    pub(super) issue: Vec<(usize, Vec<String>)>,
+    /// How many are good.
+    pub(super) kept: usize,
+    /// What is good, where that is all, and nothing was touched just now.
+    pub(super) good: Option<Good>,
+}
+
+pub(super) fn certificates_in(work: &[&Plan]) -> usize {
+    work.iter().map(|plan| plan.issue.len()).sum()
+}
+
+/// Compares what lies in the directory with what the cluster file asks for. Whose files were not touched since they were good
+/// is not looked at more closely. Returns also what may be remembered of the others.
+pub(super) fn plan(
+    request: &Request<'_>,
+    cluster: &Cluster,
+    roots: &Roots,
+    ledger: &Ledger,
+    context: &Context<'_>,
+) -> anyhow::Result<(Vec<Plan>, Vec<Trace>)> {
+    let (layout, now, how) = (&context.layout, context.now, request.how);
+    let (terms, traces) = (Terms::new(cluster.keys, roots, ledger)?, ledger.traces()?);
+    let end = how.end(now);
+    let glance = |holder: usize| {
+        let leaves = (request.leaves)(holder);
+        let sight = traces::look(layout, &leaves, terms.asked(&leaves), now);
+        let good = sight.filter(|_| !how.reissue).and_then(|sight| traces.vouch_for(&sight, now, end));
+        let plan = |good| Plan { holder, issue: Vec::new(), kept: leaves.len(), good: Some(good) };
+        good.map(plan).ok_or((holder, sight))
+    };
+    let sort = |glanced| match glanced {
+        Ok(plan) => Either::Left(plan),
+        Err(unknown) => Either::Right(unknown),
+    };
+    let (mut plans, others): (Vec<Plan>, Vec<(usize, Option<Sight>)>) =
+        (0..request.holders).into_par_iter().map(glance).partition_map(sort);
+    drop(traces);
+    context.go_on(|| "nothing was changed".to_owned())?;
+    if others.is_empty() {
+        return Ok((plans, Vec::new()));
+    }
+    let progress = context.screen.progress("looking at what is there", others.len() as u64);
+    let known = ledger.known()?;
+    let one = |&(holder, sight): &(usize, Option<Sight>)| {
+        let mut plan = Plan { holder, issue: Vec::new(), kept: 0, good: None };
+        let (leaves, mut good, mut forgotten) = ((request.leaves)(holder), Vec::new(), Vec::new());
+        // Of a new fleet there are no folders, and a look at each of their files would be most of the looking.
+        let lacks_folder = leaves.first().is_some_and(|leaf| credentials::lacks_folder(layout, leaf));
+        for (i, leaf) in leaves.iter().enumerate() {
+            let found = match lacks_folder {
+                true => Err(vec![Trouble::NotThere]),
+                false => credentials::read_good(layout, leaf, cluster.keys, roots.issuer_of(leaf), &known, now),
+            };
+            let reasons: Vec<String> = match &found {
+                // A disk or a mode that keeps us from reading says nothing of what lies there: it may be good.
+                Err(troubles) if let [Trouble::Unreadable(error)] = troubles.as_slice() => return Err(error.clone()),
+                // Forgotten on purpose is not missing.
+                Err(troubles) if let [Trouble::Forgotten { not_after }] = troubles.as_slice() => {
+                    forgotten.push(i);
+                    reasons_to_replace(*not_after, how, now)
+                }
+                Err(troubles) => troubles.iter().map(ToString::to_string).collect(),
+                Ok(stored) => reasons_to_replace(stored.credential.certificate.not_after, how, now),
+            };
+            if reasons.is_empty() {
+                plan.kept += 1;
+                good.extend(found.ok().map(|stored| stored.credential.certificate));
+            } else {
+                plan.issue.push((i, reasons));
+            }
+        }
+        // A new bundle needs all of its host's keys.
+        if !plan.issue.is_empty() {
+            for i in
+                forgotten.into_iter().filter(|i| plan.issue.iter().all(|(issued, _)| issued != i)).collect::<Vec<_>>()
+            {
+                plan.kept -= 1;
+                plan.issue.push((i, vec!["its key was forgotten, and the next bundle needs one".to_owned()]));
+            }
+        }
+        progress.add(1);
+        let sight = sight.filter(|_| plan.issue.is_empty());
+        let trace = sight.zip(leaves.first()).and_then(|(sight, leaf)| sight.trace(leaf, good.iter()));
+        plan.good = trace.as_ref().map(|trace| trace.good);
+        Ok((plan, trace))
+    };
+    let looked = others.par_iter().map(one).collect::<Result<Vec<_>, _>>()?;
+    context.go_on(|| "nothing was changed".to_owned())?;
+    let (more, traces): (Vec<Plan>, Vec<Option<Trace>>) = looked.into_iter().unzip();
+    plans.extend(more);
+    plans.sort_unstable_by_key(|plan| plan.holder);
+    Ok((plans, traces.into_iter().flatten().collect()))
+}
+
+fn reasons_to_replace(not_after: OffsetDateTime, how: &IssueArgs, now: OffsetDateTime) -> Vec<String> {
+    let left = not_after - now;
+    let mut reasons = Vec::new();
+    if how.renew_within.is_some_and(|within| left <= within.duration()) {
+        reasons.push(format!("ends in {}", in_words(left)));
+    }
+    if how.reissue {
+        reasons.push("--reissue asks for it".to_owned());
+    }
+    reasons
+}
+
+pub(super) fn tell_plan(request: &Request<'_>, plans: &[Plan], pair: Option<&Found>, context: &mut Context<'_>) {
+    match pair {
+        Some(Found::Nothing) => context.screen.answer("make service-account key pair: not made yet"),
+        Some(_) => context.screen.answer("write service-account public key: sa.pub is missing"),
+        None => {}
+    }
+    let mut issued = 0;
+    for plan in plans.iter().filter(|plan| !plan.issue.is_empty()) {
+        let leaves = (request.leaves)(plan.holder);
+        for (i, reasons) in &plan.issue {
+            issued += 1;
+            context.screen.answer(format_args!("issue {}: {}", holder(&leaves[*i]), reasons.join("; ")));
+        }
+    }
+    tell_count(issued, plans.iter().map(|plan| plan.kept).sum(), context);
+}
+
+/// The roots that the work needs, each once.
+pub(super) fn signers(request: &Request<'_>, work: &[&Plan]) -> Vec<RootKind> {
+    let needs = |plan: &&Plan| {
+        let leaves = (request.leaves)(plan.holder);
+        let kinds = plan.issue.iter().map(|(i, _)| leaves[*i].policy().signed_by);
+        kinds.collect::<BTreeSet<_>>()
+    };
+    let all = work.par_iter().map(needs).reduce(BTreeSet::new, |a, b| &a | &b);
+    all.into_iter().collect()
+}
+
+pub(super) fn warn_of_short_lives(request: &Request<'_>, work: &[&Plan], roots: &Roots, context: &mut Context<'_>) {
+    let now = context.now;
+    let shortened = |plan: &&Plan| {
+        let leaves = (request.leaves)(plan.holder);
+        let outlives = |leaf: &Leaf| now + leaf.lifetime.duration() > roots.issuer_of(leaf).not_after;
+        plan.issue.iter().filter(|(i, _)| outlives(&leaves[*i])).count()
+    };
+    let count: usize = work.par_iter().map(shortened).sum();
+    if count > 0 {
+        let end = stamp(roots.cluster.not_after);
+        context
+            .screen
+            .warn(format_args!("the root ends on {end}, and {} with it, earlier than asked for", certificates(count)));
+    }
+}
+
+pub(super) fn holder(leaf: &Leaf) -> String {
+    let name = leaf.policy().name;
+    leaf.host.as_ref().map_or_else(|| name.to_owned(), |host| format!("{host} {name}"))
+}

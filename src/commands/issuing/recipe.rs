@@ -1,0 +1,161 @@
+//! What `issue-master` and `issue-node` share: plan, open the root, then make, check, record and write in batches.
+
+use std::time::Instant;
+
+use clap::Args;
+use time::OffsetDateTime;
+
+use super::fleet::{Fleet, remember_fleet};
+use super::minting::{Authorities, make_all};
+use super::plan::{Plan, certificates_in, plan, signers, tell_plan, warn_of_short_lives};
+use crate::cluster::lifetime::Lifetime;
+use crate::cluster::profile::Leaf;
+use crate::cluster::spec::Cluster;
+use crate::commands::context::Context;
+use crate::commands::given::passphrase::PassphraseArgs;
+use crate::commands::revoking::lists;
+use crate::failure::{Exit, Failure};
+use crate::pki::authority::MintError;
+use crate::store::issuance;
+use crate::store::ledger::Ledger;
+use crate::store::service_account::{self, Found};
+
+/// Flags of both commands.
+#[derive(Debug, Args)]
+pub(crate) struct IssueArgs {
+    /// Replace what is good, too
+    #[arg(long)]
+    pub(crate) reissue: bool,
+    /// Say what would be issued and why, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Also replace what ends within this time, for example 30d
+    #[arg(long, value_name = "TIME", value_parser = Lifetime::parse)]
+    pub(crate) renew_within: Option<Lifetime>,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
+}
+
+impl IssueArgs {
+    /// What ends by then is replaced.
+    pub(super) fn end(&self, now: OffsetDateTime) -> OffsetDateTime {
+        self.renew_within.map_or(now, |within| now + within.duration())
+    }
+}
+
+/// What is asked for.
+pub(crate) struct Request<'a> {
+    /// The command's name.
+    pub(crate) command: &'static str,
+    /// What comes after it.
+    pub(crate) next: &'static str,
+    /// How many hold something,
+    pub(crate) holders: usize,
+    /// and what each of them, by number, is to hold. Made when it is needed: of many hosts it would fill the memory.
+    pub(crate) leaves: &'a (dyn Fn(usize) -> Vec<Leaf> + Sync),
+    /// Whether the cluster's service-account pair is part of it.
+    pub(crate) service_account: bool,
+    /// All nodes, where it is about all of them.
+    pub(crate) fleet: Option<Fleet<'a>>,
+    /// How.
+    pub(crate) how: &'a IssueArgs,
+}
+
+/// Issues what is missing or no longer good.
+///
+/// # Errors
+/// When there is no root or it is not fit to sign, the passphrase is wrong, the ledger or the disk cannot be used. Then
+/// whatever was issued before is kept, recorded and whole.
+pub(crate) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+    if request.how.dry_run {
+        let (ledger, roots) = context.roots(cluster)?;
+        let (plans, _) = plan(request, cluster, &roots, &ledger, context)?;
+        tell_plan(request, &plans, pair_to_make(request, context)?.as_ref(), context);
+        return Ok(Exit::Done);
+    }
+    let _lock = context.lock(request.command)?;
+    let (mut ledger, roots) = context.roots(cluster)?;
+    lists::nothing_is_forgotten(&context.layout, &roots, &ledger, context.now)?;
+    let (plans, traces) = plan(request, cluster, &roots, &ledger, context)?;
+    if !traces.is_empty() {
+        ledger.remember(&traces)?;
+    }
+    let pair = make_pair(request, cluster, &mut ledger, context)?;
+    let work: Vec<&Plan> = plans.iter().filter(|plan| !plan.issue.is_empty()).collect();
+    let kept: usize = plans.iter().map(|plan| plan.kept).sum();
+    if work.is_empty() && !pair {
+        remember_fleet(request, &plans, &[], &roots, &mut ledger, context)?;
+        tell_of_nothing(kept, request.how, context);
+        return Ok(Exit::Done);
+    }
+    let signers = request.how.passphrase.open(&signers(request, &work), context)?;
+    // Typing a passphrase is not work, and counts for nothing.
+    let begun = Instant::now();
+    let authorities = Authorities::open(&signers, context.now)?;
+    warn_of_short_lives(request, &work, &roots, context);
+    issuance::prepare(&context.layout)?;
+    let traces = make_all(request, &work, cluster, &authorities, &roots, &mut ledger, context)?;
+    remember_fleet(request, &plans, &traces, &roots, &mut ledger, context)?;
+    let issued = certificates_in(&work);
+    let seconds = begun.elapsed().as_secs_f64();
+    context.screen.step(format_args!(
+        "issued {}, kept {kept}, in {seconds:.1} s ({:.0} a second)",
+        certificates(issued),
+        issued as f64 / seconds.max(0.001),
+    ));
+    context.screen.step(format_args!("Go on with: clusterctl {}", request.next));
+    Ok(Exit::Done)
+}
+
+/// What there is to be done for the service-account pair, if anything.
+fn pair_to_make(request: &Request<'_>, context: &Context<'_>) -> Result<Option<Found>, Failure> {
+    if !request.service_account {
+        return Ok(None);
+    }
+    match service_account::look(&context.layout) {
+        Ok(Found::Whole(_)) => Ok(None),
+        Ok(found) => Ok(Some(found)),
+        Err(trouble) => Err(Failure::new(Exit::Refused, format!("the service-account key is not good: {trouble}"))
+            .hint("restore pki/sa.key and pki/sa.pub from a backup. Or remove both: then a new pair is made, and every service account's token ends")),
+    }
+}
+
+/// Makes the service-account pair where it is missing; true when it did.
+fn make_pair(
+    request: &Request<'_>,
+    cluster: &Cluster,
+    ledger: &mut Ledger,
+    context: &mut Context<'_>,
+) -> anyhow::Result<bool> {
+    let key = match pair_to_make(request, context)? {
+        None | Some(Found::Whole(_)) => return Ok(false),
+        Some(Found::Half(key)) => {
+            service_account::write_public(&context.layout, &key)?;
+            key
+        }
+        Some(Found::Nothing) => {
+            let key = service_account::make(cluster.keys).map_err(MintError::Key)?;
+            service_account::write(&context.layout, &key, ledger, &context.mark())?;
+            key
+        }
+    };
+    context
+        .screen
+        .step(format_args!("made the pair that signs service accounts' tokens: {}", key.fingerprint().as_pin()));
+    Ok(true)
+}
+
+pub(super) fn tell_of_nothing(kept: usize, how: &IssueArgs, context: &mut Context<'_>) {
+    match how.dry_run {
+        true => tell_count(0, kept, context),
+        false => context.screen.step(format_args!("nothing to do: {} good", certificates(kept))),
+    }
+}
+
+pub(super) fn tell_count(issued: usize, kept: usize, context: &mut Context<'_>) {
+    context.screen.step(format_args!("would issue {} and keep {kept}; nothing was changed", certificates(issued)));
+}
+
+pub(super) fn certificates(count: usize) -> String {
+    format!("{count} certificate{}", if count == 1 { "" } else { "s" })
+}
