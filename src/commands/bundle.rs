@@ -340,7 +340,7 @@ impl Source<'_> {
         let mut traces = Vec::new();
         // A host that is both has two folders.
         for leaves in leaves.chunk_by(|a, b| a.policy().holder == b.policy().holder) {
-            let sight = traces::look(self.layout, leaves, self.terms.asked(leaves), self.now);
+            let sight = traces::look(self.layout, leaves, &self.terms, self.now);
             if sight.is_some_and(|sight| self.traces.vouch_for(&sight, self.now, self.now).is_some()) {
                 continue;
             }

@@ -556,6 +556,19 @@ fn unfinished_sibling(path: &Path) -> PathBuf {
 mod tests {
     use super::*;
 
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn reading_leaves_no_note_on_the_disk_of_when_that_was() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("key");
+        fs::write(&path, "secret").expect("written");
+        let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+        let times = fs::FileTimes::new().set_accessed(long_ago);
+        OpenOptions::new().write(true).open(&path).and_then(|file| file.set_times(times)).expect("set back");
+        assert_eq!(read(&path, 100), Ok(b"secret".to_vec()));
+        assert_eq!(fs::metadata(&path).and_then(|metadata| metadata.accessed()).expect("a time"), long_ago);
+    }
+
     #[test]
     fn a_new_file_has_its_mode_and_is_never_replaced() {
         let dir = tempfile::tempdir().expect("a folder");

@@ -53,11 +53,12 @@ pub fn prepare(layout: &Layout) -> Result<(), StoreError> {
     files::sweep(&layout.pki())
 }
 
-/// Records what a batch of holders is about to hold: all or none, durable on return. No file may be written before.
+/// Records what a batch of holders is about to hold, and remembers `traces`, which those before it left: all or none, durable on
+/// return. No file may be written before.
 ///
 /// # Errors
 /// What the ledger says.
-pub fn record(ledger: &mut Ledger, issuer: &Issuer<'_>, batch: &[Holding]) -> Result<(), StoreError> {
+pub fn record(ledger: &mut Ledger, issuer: &Issuer<'_>, batch: &[Holding], traces: &[Trace]) -> Result<(), StoreError> {
     let entries: Vec<Entry<'_>> = batch
         .iter()
         .flat_map(|holding| {
@@ -69,7 +70,7 @@ pub fn record(ledger: &mut Ledger, issuer: &Issuer<'_>, batch: &[Holding]) -> Re
             })
         })
         .collect();
-    ledger.record(&entries, &Mark { at: issuer.now, by: issuer.by })
+    ledger.record_and_remember(&entries, traces, &Mark { at: issuer.now, by: issuer.by })
 }
 
 /// A batch whose folders lie beside their places; removed unless they get there.

@@ -13,6 +13,7 @@ use time::OffsetDateTime;
 use super::error::StoreError;
 use super::files::PRIVATE;
 use super::revocations::Revocation;
+use super::traces::{self, Trace};
 use crate::cluster::profile::RootKind;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
@@ -252,6 +253,17 @@ impl Ledger {
     /// # Errors
     /// When SQLite cannot; nothing is recorded then.
     pub fn record(&mut self, entries: &[Entry<'_>], mark: &Mark<'_>) -> Result<(), StoreError> {
+        self.record_and_remember(entries, &[], mark)
+    }
+
+    /// As [`Ledger::record`], and remembers in the same breath what was found good of others: each sync of the disk costs as
+    /// much as many rows.
+    pub(super) fn record_and_remember(
+        &mut self,
+        entries: &[Entry<'_>],
+        traces: &[Trace],
+        mark: &Mark<'_>,
+    ) -> Result<(), StoreError> {
         let path = &self.path;
         let record = |connection: &mut Connection| {
             let transaction = connection.transaction()?;
@@ -279,6 +291,7 @@ impl Ledger {
                     ])?;
                 }
             }
+            traces::insert(&transaction, traces)?;
             transaction.commit()
         };
         record(&mut self.connection).map_err(|error| failed(path, &error))

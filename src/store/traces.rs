@@ -77,15 +77,7 @@ impl Ledger {
     pub fn remember(&mut self, traces: &[Trace]) -> Result<(), StoreError> {
         let remember = |connection: &mut Connection| {
             let transaction = connection.transaction()?;
-            {
-                let mut insert = transaction.prepare_cached(
-                    "INSERT OR REPLACE INTO traces (holder, digest, not_before, not_after) VALUES (?1, ?2, ?3, ?4)",
-                )?;
-                for trace in traces {
-                    let Good { not_before, not_after, .. } = trace.good;
-                    insert.execute(params![trace.holder, trace.digest.bytes(), not_before, not_after])?;
-                }
-            }
+            insert(&transaction, traces)?;
             transaction.commit()
         };
         remember(&mut self.connection).map_err(|error| failed(&self.path, &error))
@@ -106,6 +98,21 @@ impl Ledger {
         };
         query().map(Traces).map_err(|error| failed(&self.path, &error))
     }
+}
+
+/// Writes traces as a part of somebody's transaction.
+pub(super) fn insert(connection: &Connection, traces: &[Trace]) -> rusqlite::Result<()> {
+    if traces.is_empty() {
+        return Ok(());
+    }
+    let mut insert = connection.prepare_cached(
+        "INSERT OR REPLACE INTO traces (holder, digest, not_before, not_after) VALUES (?1, ?2, ?3, ?4)",
+    )?;
+    for trace in traces {
+        let Good { not_before, not_after, .. } = trace.good;
+        insert.execute(params![trace.holder, trace.digest.bytes(), not_before, not_after])?;
+    }
+    Ok(())
 }
 
 /// What is the same for all holders: of which kind keys have to be, who signs, and how many certificates were ever revoked. A
@@ -146,9 +153,10 @@ pub struct Sight {
     settled: bool,
 }
 
-/// Looks at the files that `leaves` describe, and reads none. `None` when one is not there, or cannot be looked at.
+/// Looks at the files that `leaves` describe, and reads none; `terms` are what is asked of them. `None` when one is not there, or
+/// cannot be looked at.
 #[must_use]
-pub fn look(layout: &Layout, leaves: &[Leaf], asked: Fingerprint, now: OffsetDateTime) -> Option<Sight> {
+pub fn look(layout: &Layout, leaves: &[Leaf], terms: &Terms, now: OffsetDateTime) -> Option<Sight> {
     let first = leaves.first()?;
     let folder = layout.holder_folder(first.profile, first.host.as_ref());
     let mut files = Vec::with_capacity(leaves.len());
@@ -159,7 +167,7 @@ pub fn look(layout: &Layout, leaves: &[Leaf], asked: Fingerprint, now: OffsetDat
     let settled = files.iter().flat_map(|(_, pair)| pair).all(|file| file.changed_before(now - UNSETTLED));
     let certificates = files.len();
     let files = of_files(&mut files);
-    Some(Sight { digest: digest(asked, files), files, certificates, settled })
+    Some(Sight { digest: digest(terms.asked(leaves), files), files, certificates, settled })
 }
 
 impl Sight {

@@ -1,5 +1,7 @@
 //! Certificates made in batches by the roots that were opened, each checked as a stranger would before it is recorded.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use time::OffsetDateTime;
 
@@ -41,7 +43,7 @@ pub(super) fn make_all(
     let progress = context.screen.progress("issuing", total as u64);
     let issuer = Issuer { roots, now: context.now, by: context.user };
     let (layout, stop, terms) = (&context.layout, &context.stop, Terms::new(cluster.keys, roots, ledger)?);
-    let mut traces = Vec::new();
+    let left = Mutex::new(Left::default());
     let one = |plan: &&Plan| {
         if stop.asked() {
             return Err(Stopped.into());
@@ -57,21 +59,43 @@ pub(super) fn make_all(
         Ok(made)
     };
     let lay = |_: &[&Plan], holdings: Vec<Holding>| {
-        issuance::record(ledger, &issuer, &holdings)?;
+        issuance::record(ledger, &issuer, &holdings, &unpoisoned(&left).hand_over())?;
         Ok(issuance::lay(layout, &holdings)?)
     };
     let settle = |batch: &[&Plan], laid: Laid| {
-        traces.extend(laid.settle(layout)?);
+        unpoisoned(&left).all.extend(laid.settle(layout)?);
         progress.add(certificates_in(batch) as u64);
         Ok(())
     };
     let told = |written| format!("{} of {} issued", certificates_in(&work[..written]), certificates(total));
     let done = in_batches(work, BATCH, context, make, lay, settle, told);
     // Also of what was done before it failed. Without it the next look takes longer, and that is all.
-    let remembered = ledger.remember(&traces);
+    let remembered = ledger.remember(&unpoisoned(&left).hand_over());
     done?;
     remembered?;
-    Ok(traces)
+    Ok(std::mem::take(&mut unpoisoned(&left).all))
+}
+
+/// The traces of what is in its place.
+#[derive(Default)]
+struct Left {
+    all: Vec<Trace>,
+    /// So many of them, from the first on, were given to the ledger.
+    given: usize,
+}
+
+impl Left {
+    /// Those that the ledger was not given yet, and is now.
+    fn hand_over(&mut self) -> Vec<Trace> {
+        let new = self.all[self.given..].to_vec();
+        self.given = self.all.len();
+        new
+    }
+}
+
+/// A thread that panics ends them all.
+fn unpoisoned(left: &Mutex<Left>) -> MutexGuard<'_, Left> {
+    left.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn make(

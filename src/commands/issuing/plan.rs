@@ -46,10 +46,17 @@ pub(super) fn plan(
     let end = how.end(now);
     let glance = |holder: usize| {
         let leaves = (request.leaves)(holder);
-        let sight = traces::look(layout, &leaves, terms.asked(&leaves), now);
+        let sight = traces::look(layout, &leaves, &terms, now);
         let good = sight.filter(|_| !how.reissue).and_then(|sight| traces.vouch_for(&sight, now, end));
-        let plan = |good| Plan { holder, issue: Vec::new(), kept: leaves.len(), good: Some(good) };
-        good.map(plan).ok_or((holder, sight))
+        if good.is_some() {
+            return Ok(Plan { holder, issue: Vec::new(), kept: leaves.len(), good });
+        }
+        // Of a new fleet there are no folders, and a look at each of their files would be most of the looking.
+        if sight.is_none() && leaves.first().is_some_and(|leaf| credentials::lacks_folder(layout, leaf)) {
+            let all = (0..leaves.len()).map(|i| (i, vec![Trouble::NotThere.to_string()]));
+            return Ok(Plan { holder, issue: all.collect(), kept: 0, good });
+        }
+        Err((holder, sight))
     };
     let sort = |glanced| match glanced {
         Ok(plan) => Either::Left(plan),
@@ -67,13 +74,8 @@ pub(super) fn plan(
     let one = |&(holder, sight): &(usize, Option<Sight>)| {
         let mut plan = Plan { holder, issue: Vec::new(), kept: 0, good: None };
         let (leaves, mut good, mut forgotten) = ((request.leaves)(holder), Vec::new(), Vec::new());
-        // Of a new fleet there are no folders, and a look at each of their files would be most of the looking.
-        let lacks_folder = leaves.first().is_some_and(|leaf| credentials::lacks_folder(layout, leaf));
         for (i, leaf) in leaves.iter().enumerate() {
-            let found = match lacks_folder {
-                true => Err(vec![Trouble::NotThere]),
-                false => credentials::read_good(layout, leaf, cluster.keys, roots.issuer_of(leaf), &known, now),
-            };
+            let found = credentials::read_good(layout, leaf, cluster.keys, roots.issuer_of(leaf), &known, now);
             let reasons: Vec<String> = match &found {
                 // A disk or a mode that keeps us from reading says nothing of what lies there: it may be good.
                 Err(troubles) if let [Trouble::Unreadable(error)] = troubles.as_slice() => return Err(error.clone()),
