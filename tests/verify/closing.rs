@@ -1,10 +1,11 @@
 //! API servers that are asked for many accounts and end the connection after every answer, as HTTP/1.1 lets them, or speak
 //! HTTP/2 alone.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::net::TcpListener;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use clusterctl::cluster::profile::Profile;
 use clusterctl::pki::authority::{Authority, Credential};
@@ -14,10 +15,10 @@ use clusterctl::verify::options::Options;
 use clusterctl::verify::probe::run;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
-use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper::{Request, Response, Version};
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
@@ -27,12 +28,20 @@ use time::Duration;
 use super::site::Foreign;
 
 /// What an API server says to a node, as far as a node is asked for: who it is, and that its own things are its own.
-async fn answer(caller: Option<Certificate>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(
+    caller: Option<Certificate>,
+    request: Request<Incoming>,
+    introductions: Arc<Mutex<BTreeSet<(String, String)>>>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
     let mut response = Response::new(Full::default());
     *response.status_mut() = hyper::StatusCode::UNAUTHORIZED;
     let Some(caller) = caller else { return Ok(response) };
     let user = caller.account().user;
     let who = request.uri().path().ends_with("/selfsubjectreviews");
+    if who {
+        let seen = (user.clone(), format!("{:?}", request.version()));
+        introductions.lock().expect("no panic").insert(seen);
+    }
     let asked = request.into_body().collect().await.expect("a body").to_bytes();
     let asked = String::from_utf8_lossy(&asked).into_owned();
     let own = user.rsplit(':').next().expect("a name");
@@ -49,9 +58,28 @@ async fn answer(caller: Option<Certificate>, request: Request<Incoming>) -> Resu
     Ok(response)
 }
 
-/// Serves with these certificates in turn, one answer for each connection in HTTP/1.1 or HTTP/2 `alone`; returns its port on
-/// the master's address, and how many connections there were.
-fn serving(lab: &Foreign, credentials: &[Credential], alone: Version) -> (u16, Arc<AtomicUsize>) {
+/// What a server speaks.
+#[derive(Clone, Copy, PartialEq)]
+enum Speaks {
+    /// HTTP/1.1 alone, and one answer for each connection.
+    Http1Closing,
+    /// HTTP/2 alone.
+    Http2,
+    /// Whichever the client would rather.
+    Both,
+}
+
+/// A server on the master's address.
+struct Served {
+    port: u16,
+    /// How many came,
+    connections: Arc<AtomicUsize>,
+    /// and who asked who it is, in which version of HTTP.
+    introductions: Arc<Mutex<BTreeSet<(String, String)>>>,
+}
+
+/// Serves with these certificates in turn.
+fn serving(lab: &Foreign, credentials: &[Credential], speaks: Speaks) -> Served {
     let mut trusted = RootCertStore::empty();
     trusted.add(CertificateDer::from(lab.root.certificate.der().to_vec())).expect("a root");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -63,15 +91,19 @@ fn serving(lab: &Foreign, credentials: &[Credential], alone: Version) -> (u16, A
         let config = config.expect("versions").with_client_cert_verifier(callers.clone());
         let chain = vec![CertificateDer::from(credential.certificate.der().to_vec())];
         let mut config = config.with_single_cert(chain, key).expect("they fit");
-        config.alpn_protocols = vec![if alone == Version::HTTP_2 { b"h2".to_vec() } else { b"http/1.1".to_vec() }];
+        config.alpn_protocols = match speaks {
+            Speaks::Http1Closing => vec![b"http/1.1".to_vec()],
+            Speaks::Http2 => vec![b"h2".to_vec()],
+            Speaks::Both => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+        };
         tokio_rustls::TlsAcceptor::from(Arc::new(config))
     };
     let acceptors: Vec<_> = credentials.iter().map(config).collect();
     let listener = TcpListener::bind("127.0.0.2:0").expect("a free port");
     let port = listener.local_addr().expect("an address").port();
     listener.set_nonblocking(true).expect("it can");
-    let count = Arc::new(AtomicUsize::new(0));
-    let counted = count.clone();
+    let served = Served { port, connections: Arc::default(), introductions: Arc::default() };
+    let (counted, introductions) = (served.connections.clone(), served.introductions.clone());
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
@@ -79,24 +111,21 @@ fn serving(lab: &Foreign, credentials: &[Credential], alone: Version) -> (u16, A
             while let Ok((stream, _)) = listener.accept().await {
                 let turn = counted.fetch_add(1, Ordering::SeqCst);
                 let acceptor = acceptors[turn % acceptors.len()].clone();
+                let introductions = introductions.clone();
                 tokio::spawn(async move {
                     let Ok(tls) = acceptor.accept(stream).await else { return };
                     let leaf = tls.get_ref().1.peer_certificates().map(|chain| chain[0].to_vec());
                     let caller = leaf.map(|der| Certificate::from_der(der).expect("a certificate"));
-                    let answer = service_fn(move |request| answer(caller.clone(), request));
+                    let answer = service_fn(move |request| answer(caller.clone(), request, introductions.clone()));
+                    let mut http = auto::Builder::new(TokioExecutor::new());
+                    http.http1().keep_alive(speaks != Speaks::Http1Closing);
                     // A client that goes is its own affair.
-                    let _ = match alone {
-                        Version::HTTP_2 => {
-                            let http = http2::Builder::new(TokioExecutor::new());
-                            http.serve_connection(TokioIo::new(tls), answer).await
-                        }
-                        _ => http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(tls), answer).await,
-                    };
+                    let _ = http.serve_connection(TokioIo::new(tls), answer).await;
                 });
             }
         });
     });
-    (port, count)
+    served
 }
 
 /// Statuses and observations of `master.scope`.
@@ -117,18 +146,39 @@ fn an_api_server_is_asked_on_new_connections_or_in_http_2_if_need_be_and_another
     let leaf = leaves.iter().find(|leaf| leaf.profile == Profile::Apiserver).expect("in the table");
     let issue = || authority.issue(leaf, lab.cluster.keys).expect("a credential").into_inner();
     let (first, second) = (issue(), issue());
-    let (port, connections) = serving(&lab, std::slice::from_ref(&first), Version::HTTP_11);
-    let (in_http_2, _) = serving(&lab, std::slice::from_ref(&first), Version::HTTP_2);
-    let (of_two, _) = serving(&lab, &[first, second], Version::HTTP_11);
-    lab.target.masters[0].port = port;
+    let closing = serving(&lab, std::slice::from_ref(&first), Speaks::Http1Closing);
+    let in_http_2 = serving(&lab, std::slice::from_ref(&first), Speaks::Http2);
+    let of_two = serving(&lab, &[first, second], Speaks::Http1Closing);
+    lab.target.masters[0].port = closing.port;
     let found = scopes(&lab);
     assert_eq!(found.iter().map(|(status, _)| *status).collect::<Vec<_>>(), ["pass", "pass"], "{found:#?}");
-    assert!(connections.load(Ordering::SeqCst) > 2 * 12, "one for each question");
-    lab.target.masters[0].port = in_http_2;
+    assert!(closing.connections.load(Ordering::SeqCst) > 2 * 12, "one for each question");
+    lab.target.masters[0].port = in_http_2.port;
     let found = scopes(&lab);
     assert_eq!(found.iter().map(|(status, _)| *status).collect::<Vec<_>>(), ["pass", "pass"], "{found:#?}");
     // Behind this address two take turns: what the other says of the account is not this one's word.
-    lab.target.masters[0].port = of_two;
+    lab.target.masters[0].port = of_two.port;
     let found = scopes(&lab);
     assert!(!found.is_empty() && found.iter().all(|(status, _)| *status != "pass"), "{found:#?}");
+}
+
+#[test]
+fn only_where_the_first_node_came_as_kubelets_do_may_the_others_ask_in_http_1_1() {
+    let mut lab = Foreign::new();
+    let authority = Authority::open(&lab.root, lab.now).expect("a fit root");
+    let leaves = lab.cluster.master_leaves(&lab.cluster.masters[0]);
+    let leaf = leaves.iter().find(|leaf| leaf.profile == Profile::Apiserver).expect("in the table");
+    let credential = authority.issue(leaf, lab.cluster.keys).expect("a credential").into_inner();
+    let versions = |lab: &mut Foreign| {
+        let server = serving(lab, std::slice::from_ref(&credential), Speaks::Both);
+        lab.target.masters[0].port = server.port;
+        scopes(lab);
+        let seen = server.introductions.lock().expect("no panic").clone();
+        seen.into_iter().map(|(user, version)| format!("{user} {version}")).collect::<Vec<_>>()
+    };
+    let [first, second] = [0, 1].map(|i| lab.cluster.accounts.account(&lab.cluster.nodes[i].name).user);
+    let both = versions(&mut lab);
+    assert!(both.contains(&format!("{first} HTTP/2.0")) && both.contains(&format!("{second} HTTP/1.1")), "{both:?}");
+    lab.target.nodes[0].client = None;
+    assert_eq!(versions(&mut lab), [format!("{second} HTTP/2.0")]);
 }
