@@ -34,7 +34,8 @@ pub struct FleetTrace {
 }
 
 impl FleetTrace {
-    /// Of `nodes`, all that the cluster file has, by name; what else lies beside them is looked at now. `None` where there are none, or one of them cannot be looked at.
+    /// Of `nodes`, all that the cluster file has, by name; what else lies beside them is looked at now. `None` where there are
+    /// none, or one of them is not there.
     #[must_use]
     pub fn of(layout: &Layout, asked: Fingerprint, nodes: &HashMap<&str, Good>) -> Option<Self> {
         let (digest, found) = look(layout, asked, nodes)?;

@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use rayon::ThreadPoolBuilder;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use time::OffsetDateTime;
 
@@ -25,9 +26,6 @@ use crate::store::traces::{Terms, Trace};
 /// Holders in one batch: large enough that the disk's syncs do not count, small enough for memory and for a prompt stop.
 const BATCH: usize = 1024;
 
-/// Holders that each core is given at once.
-const PART: usize = 32;
-
 /// Makes batch after batch in memory on all cores, while the one before goes into the ledger and into files, and the one before
 /// that onto the disk. Returns the traces that all of it left.
 pub(super) fn make_all(
@@ -50,17 +48,12 @@ pub(super) fn make_all(
         }
         make(request, plan, cluster, authorities, layout, &terms)
     };
-    // In parts, for writing wants the cores, too, and waits until one of these is done.
-    let make = |batch: &[&Plan]| {
-        let mut made = Vec::with_capacity(batch.len());
-        for part in batch.chunks(PART * rayon::current_num_threads()) {
-            made.extend(part.par_iter().map(one).collect::<anyhow::Result<Vec<_>>>()?);
-        }
-        Ok(made)
-    };
+    let make = |batch: &[&Plan]| batch.par_iter().map(one).collect::<anyhow::Result<Vec<_>>>();
+    // Threads of its own: else laying would wait until all of a batch was made.
+    let layers = ThreadPoolBuilder::new().build()?;
     let lay = |_: &[&Plan], holdings: Vec<Holding>| {
         issuance::record(ledger, &issuer, &holdings, &unpoisoned(&left).hand_over())?;
-        Ok(issuance::lay(layout, &holdings)?)
+        Ok(layers.install(|| issuance::lay(layout, &holdings))?)
     };
     let settle = |batch: &[&Plan], laid: Laid| {
         unpoisoned(&left).all.extend(laid.settle(layout)?);
