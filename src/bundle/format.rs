@@ -80,6 +80,12 @@ impl Format {
     }
 }
 
+/// A sealed bundle's name in the folder of bundles, whichever form is in it.
+#[must_use]
+pub fn sealed_name(host: impl std::fmt::Display) -> String {
+    format!("{host}.tar.gz.age")
+}
+
 /// Reads a parcel that is a file, of whichever form it is. Nothing is believed that the manifest does not confirm.
 ///
 /// # Errors

@@ -19,7 +19,7 @@ use super::packing::signing::SignArgs;
 use super::revoking::lists;
 use super::revoking::revocations;
 use crate::bundle::archive::{self, Packer};
-use crate::bundle::format::{Format, Parcel};
+use crate::bundle::format::{Format, Parcel, sealed_name};
 use crate::bundle::input::{BundleInput, CredentialPem, Held, Roles};
 use crate::bundle::render::Templates;
 use crate::bundle::settings::Settings;
@@ -423,9 +423,7 @@ fn all_have_credentials<'c>(source: &Source<'_>, hosts: Vec<Roles<'c>>, all: boo
             Ok(traces) => Either::Left((roles, traces)),
             Err(lacking) => Either::Right(lacking),
         });
-    let keeps = |l: &Lacking| {
-        all && l.forgotten && files::exists(&source.layout.bundles().join(finishing::sealed_name(&l.host)))
-    };
+    let keeps = |l: &Lacking| all && l.forgotten && files::exists(&source.layout.bundles().join(sealed_name(&l.host)));
     let (kept, lacking): (Vec<Lacking>, Vec<Lacking>) = lacking.into_iter().partition(keeps);
     let Some(first) = lacking.first() else {
         let (hosts, traces): (Vec<Roles<'c>>, Vec<Vec<Trace>>) = good.into_iter().unzip();

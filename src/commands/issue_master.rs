@@ -3,7 +3,8 @@
 use clap::Args;
 
 use super::context::{Context, select};
-use super::issuing::recipe::{self, IssueArgs, Request};
+use super::issuing::recipe;
+use super::issuing::request::{IssueArgs, Request};
 use crate::cluster::spec::Role;
 use crate::failure::Exit;
 

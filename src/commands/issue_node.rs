@@ -3,8 +3,8 @@
 use clap::Args;
 
 use super::context::{Context, select};
-use super::issuing::fleet::{self, Fleet};
-use super::issuing::recipe::{self, IssueArgs, Request};
+use super::issuing::request::{Fleet, IssueArgs, Request};
+use super::issuing::{fleet, recipe};
 use crate::cluster::spec::Role;
 use crate::failure::Exit;
 use crate::pki::fingerprint::Fingerprint;

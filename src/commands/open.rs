@@ -14,7 +14,8 @@ use crate::bundle::seal::{self, Identity, IdentityError, MAX_SEALED, OpenError};
 use crate::bundle::signature;
 use crate::failure::{Exit, Failure};
 use crate::store::error::StoreError;
-use crate::store::files::{self, Staged};
+use crate::store::files;
+use crate::store::staged::Staged;
 
 /// The host's own key, which bundles are sealed to with --known-hosts.
 const HOST_KEY: &str = "/etc/ssh/ssh_host_ed25519_key";

@@ -13,8 +13,9 @@ use crate::cluster::spec::Cluster;
 use crate::failure::{Exit, Failure};
 use crate::policy::denials::Denials;
 use crate::policy::explain;
-use crate::store::files::{self, PUBLIC, Staged};
+use crate::store::files::{self, PUBLIC};
 use crate::store::ledger::Ledger;
+use crate::store::staged::Staged;
 
 /// Writes the folder policy/ from the cluster file: RBAC and admission policies, for kubectl apply -f policy/, and what each
 /// API server is told to deny, policy/masters/authorization.yaml, which masters' bundles hold, too. The same bytes for the

@@ -4,14 +4,13 @@
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 #[cfg(target_os = "linux")]
 use rustix::fs::OFlags;
-use rustix::fs::{AtFlags, CWD, RenameFlags, renameat_with, statat};
-use time::OffsetDateTime;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::error::StoreError;
 
@@ -97,63 +96,6 @@ pub fn mode(path: &Path) -> Result<u32, StoreError> {
 /// What the system says.
 pub fn size(path: &Path) -> Result<u64, StoreError> {
     fs::metadata(path).map(|facts| facts.len()).map_err(|error| StoreError::io("read", path, &error))
-}
-
-/// What tells a file from any other, and from itself after a change: nobody but the kernel, or whoever may set the clock, sets
-/// the time of its last change (ctime).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Identity {
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    /// When the kernel saw its last change.
-    changed: (i64, i64),
-}
-
-impl Identity {
-    fn of(metadata: &fs::Metadata) -> Self {
-        Self {
-            inode: metadata.ino(),
-            size: metadata.len(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
-
-    /// Whether its last change was before that.
-    pub(super) fn changed_before(&self, moment: OffsetDateTime) -> bool {
-        self.changed < (moment.unix_timestamp(), i64::from(moment.nanosecond()))
-    }
-}
-
-/// The identity of the file at `path`; `None` when it cannot be looked at.
-pub(super) fn identity(path: &Path) -> Option<Identity> {
-    fs::metadata(path).ok().map(|metadata| Identity::of(&metadata))
-}
-
-/// Looks at many files below one folder, without going down to it for each.
-#[derive(Debug)]
-pub(super) struct Looker(File);
-
-impl Looker {
-    /// At this folder.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub(super) fn at(folder: &Path) -> io::Result<Self> {
-        File::open(folder).map(Self)
-    }
-
-    /// As [`identity`] of the file at that path in the folder.
-    pub(super) fn identity(&self, path: &str) -> Option<Identity> {
-        let found = statat(&self.0, path, AtFlags::empty()).ok()?;
-        Some(Identity {
-            inode: found.st_ino,
-            size: u64::try_from(found.st_size).ok()?,
-            modified: (found.st_mtime, i64::try_from(found.st_mtime_nsec).ok()?),
-            changed: (found.st_ctime, i64::try_from(found.st_ctime_nsec).ok()?),
-        })
-    }
 }
 
 /// The names in a folder, sorted, without what is hidden; empty when there is no such folder.
@@ -242,14 +184,14 @@ fn put(path: &Path, bytes: &[u8], mode: u32, how: RenameFlags) -> Result<(), Sto
 
 /// When a written file has to be on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Durable {
+pub(super) enum Durable {
     /// Before the write returns.
     Now,
     /// With the [`sync_all`] that follows a batch.
     WithTheBatch,
 }
 
-fn write_file(path: &Path, bytes: &[u8], mode: u32, durable: Durable) -> Result<File, StoreError> {
+pub(super) fn write_file(path: &Path, bytes: &[u8], mode: u32, durable: Durable) -> Result<File, StoreError> {
     let failed = |error: io::Error| StoreError::io("write", path, &error);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path).map_err(failed)?;
     file.write_all(bytes).map_err(failed)?;
@@ -265,7 +207,7 @@ pub(super) fn write_with_the_batch(path: &Path, bytes: &[u8], mode: u32) -> Resu
     write_file(path, bytes, mode, Durable::WithTheBatch).map(|_| ())
 }
 
-fn rename(from: &Path, to: &Path, how: RenameFlags) -> Result<(), StoreError> {
+pub(super) fn rename(from: &Path, to: &Path, how: RenameFlags) -> Result<(), StoreError> {
     match renameat_with(CWD, from, CWD, to, how) {
         Ok(()) => Ok(()),
         Err(rustix::io::Errno::EXIST) => Err(StoreError::Exists(to.to_owned())),
@@ -277,40 +219,6 @@ fn rename(from: &Path, to: &Path, how: RenameFlags) -> Result<(), StoreError> {
             fs::rename(from, to).map_err(|error| StoreError::io("write", to, &error))
         }
         Err(error) => Err(StoreError::io("write", to, &error.into())),
-    }
-}
-
-/// A file of a batch: its name in the folder, its bytes, its mode.
-pub type NewFile<'a> = (String, &'a [u8], u32);
-
-/// Files that lie beside their places; removed unless they get there.
-#[derive(Debug)]
-pub struct LaidFiles(Vec<Unfinished>);
-
-/// Lays many files into one folder under temporary names, not yet on the disk.
-///
-/// # Errors
-/// What the system says; nothing is left behind then.
-pub fn lay_all(folder: &Path, files: &[NewFile<'_>]) -> Result<LaidFiles, StoreError> {
-    // One after the other: the folder lets in one at a time, and those that wait would only spin.
-    let lay = |(name, bytes, mode): &NewFile<'_>| {
-        let place = folder.join(name);
-        let unfinished = Unfinished { path: unfinished_sibling(&place), place, published: false };
-        write_file(&unfinished.path, bytes, *mode, Durable::WithTheBatch)?;
-        Ok(unfinished)
-    };
-    files.iter().map(lay).collect::<Result<_, _>>().map(LaidFiles)
-}
-
-impl LaidFiles {
-    /// Brings them onto the disk, and then each into its place, where another may be. Durable on return.
-    ///
-    /// # Errors
-    /// What the system says; places that were not yet reached are untouched then.
-    pub fn settle(self, folder: &Path) -> Result<(), StoreError> {
-        sync_all(folder)?;
-        self.0.into_iter().try_for_each(Unfinished::publish)?;
-        sync_folder(folder)
     }
 }
 
@@ -338,158 +246,6 @@ pub fn remove_all(folder: &Path, names: &[PathBuf]) -> Result<(), StoreError> {
 
 fn is_folder(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir())
-}
-
-/// A file under its temporary name; removed unless it gets to its place.
-#[derive(Debug)]
-struct Unfinished {
-    path: PathBuf,
-    place: PathBuf,
-    published: bool,
-}
-
-impl Unfinished {
-    fn publish(mut self) -> Result<(), StoreError> {
-        rename(&self.path, &self.place, RenameFlags::empty())?;
-        self.published = true;
-        Ok(())
-    }
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        if !self.published {
-            let _ = fs::remove_file(&self.path);
-        }
-    }
-}
-
-/// A folder that is being filled beside its place and then appears whole.
-#[derive(Debug)]
-pub struct Staged {
-    unfinished: PathBuf,
-    place: PathBuf,
-    published: bool,
-}
-
-impl Staged {
-    /// Begins the folder that is to appear at `place`, whose parent exists.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn begin(place: &Path) -> Result<Self, StoreError> {
-        let unfinished = unfinished_sibling(place);
-        DirBuilder::new()
-            .mode(FOLDER)
-            .create(&unfinished)
-            .map_err(|error| StoreError::io("create", &unfinished, &error))?;
-        Ok(Self { unfinished, place: place.to_owned(), published: false })
-    }
-
-    /// Adds a file, and tells by what it can be known again. It is on the disk only after [`sync_all`].
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn add(&self, name: &str, bytes: &[u8], mode: u32) -> Result<Identity, StoreError> {
-        let path = self.unfinished.join(name);
-        let file = write_file(&path, bytes, mode, Durable::WithTheBatch)?;
-        let metadata = file.metadata().map_err(|error| StoreError::io("write", &path, &error))?;
-        Ok(Identity::of(&metadata))
-    }
-
-    /// Adds a file at a path below, with its folders, whose mode is 0700.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn add_below(&self, path: &str, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
-        if let Some((folder, _)) = path.rsplit_once('/') {
-            create_folder(&self.unfinished.join(folder))?;
-        }
-        self.add(path, bytes, mode).map(|_| ())
-    }
-
-    /// Takes over every file of the folder that it is to replace, but those that were added and those that are `replaced`: what
-    /// a person laid there is nobody's to lose.
-    ///
-    /// # Errors
-    /// [`StoreError::InTheWay`] for anything that is no plain file, or what the system says.
-    pub fn keep_others(&self, replaced: impl Fn(&str) -> bool) -> Result<(), StoreError> {
-        let failed = |error: io::Error| StoreError::io("list", &self.place, &error);
-        match fs::symlink_metadata(&self.place) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Ok(metadata) if !metadata.is_dir() => return Err(StoreError::InTheWay(self.place.clone())),
-            _ => {}
-        }
-        let entries = match fs::read_dir(&self.place) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            other => other.map_err(failed)?,
-        };
-        for entry in entries {
-            let entry = entry.map_err(failed)?;
-            let name = entry.file_name();
-            let here = self.unfinished.join(&name);
-            if !entry.file_type().map_err(failed)?.is_file() {
-                return Err(StoreError::InTheWay(entry.path()));
-            }
-            if exists(&here) || name.to_str().is_some_and(&replaced) {
-                continue;
-            }
-            fs::hard_link(entry.path(), &here).map_err(|error| StoreError::io("keep", &entry.path(), &error))?;
-        }
-        Ok(())
-    }
-
-    /// Where it is being filled.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.unfinished
-    }
-
-    /// Puts the folder in its place, where nothing may be yet.
-    ///
-    /// # Errors
-    /// [`StoreError::Exists`] when something is, or what the system says.
-    pub fn publish_new(mut self) -> Result<(), StoreError> {
-        rename(&self.unfinished, &self.place, RenameFlags::NOREPLACE)?;
-        self.published = true;
-        sync_folder(parent(&self.place))
-    }
-
-    /// Puts the folder in its place, in exchange for one that may be there, which is removed. To be called after
-    /// [`sync_all`], so that what appears is whole after a power failure, too.
-    ///
-    /// # Errors
-    /// What the system says; the old folder is untouched then.
-    pub fn publish(mut self) -> Result<(), StoreError> {
-        match rename(&self.unfinished, &self.place, RenameFlags::NOREPLACE) {
-            Err(StoreError::Exists(_)) => {}
-            done => {
-                self.published = done.is_ok();
-                return done;
-            }
-        }
-        match renameat_with(CWD, &self.unfinished, CWD, &self.place, RenameFlags::EXCHANGE) {
-            // The exchanged, old folder is removed by `drop`.
-            Ok(()) => Ok(()),
-            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
-                let old = unfinished_sibling(&self.place);
-                rename(&self.place, &old, RenameFlags::empty())?;
-                rename(&self.unfinished, &self.place, RenameFlags::empty())?;
-                self.published = true;
-                let _ = fs::remove_dir_all(old);
-                Ok(())
-            }
-            Err(error) => Err(StoreError::io("write", &self.place, &error.into())),
-        }
-    }
-}
-
-impl Drop for Staged {
-    fn drop(&mut self) {
-        if !self.published {
-            let _ = fs::remove_dir_all(&self.unfinished);
-        }
-    }
 }
 
 /// Brings everything written to the file system of `folder` to the disk.
@@ -536,15 +292,15 @@ pub fn sweep(folder: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn sync_folder(folder: &Path) -> Result<(), StoreError> {
+pub(super) fn sync_folder(folder: &Path) -> Result<(), StoreError> {
     File::open(folder).and_then(|dir| dir.sync_all()).map_err(|error| StoreError::io("sync", folder, &error))
 }
 
-fn parent(path: &Path) -> &Path {
+pub(super) fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-fn unfinished_sibling(path: &Path) -> PathBuf {
+pub(super) fn unfinished_sibling(path: &Path) -> PathBuf {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let mut name = OsString::from(UNFINISHED);
@@ -580,27 +336,6 @@ mod tests {
         assert_eq!(read(&path, 2), Err(StoreError::TooLarge { path: path.clone(), limit: 2 }));
         replace(&path, b"two", PRIVATE).expect("replaced");
         assert_eq!(read(&path, 10), Ok(b"two".to_vec()));
-        assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1);
-    }
-
-    #[test]
-    fn a_folder_appears_whole_or_not_at_all() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let place = dir.path().join("worker-1");
-        let staged = Staged::begin(&place).expect("begun");
-        staged.add("a", b"1", PUBLIC).expect("added");
-        assert!(!exists(&place));
-        staged.publish().expect("published");
-        assert_eq!(read(&place.join("a"), 9), Ok(b"1".to_vec()));
-        let again = Staged::begin(&place).expect("begun");
-        again.add("b", b"2", PUBLIC).expect("added");
-        again.publish().expect("exchanged");
-        assert_eq!(names_in(&place), Ok(vec!["b".to_owned()]));
-        let dropped = Staged::begin(&place).expect("begun");
-        drop(dropped);
-        std::mem::forget(Staged::begin(&place).expect("a killed process's"));
-        assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 2);
-        sweep(dir.path()).expect("swept");
         assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1);
     }
 }

@@ -8,7 +8,8 @@ use rusqlite::{OptionalExtension, Row, params};
 use time::OffsetDateTime;
 
 use super::error::StoreError;
-use super::files::{self, Looker};
+use super::files;
+use super::identity::Looker;
 use super::layout::Layout;
 use super::ledger::{Ledger, failed};
 use super::traces::{self, Good};

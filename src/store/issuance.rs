@@ -5,9 +5,11 @@ use time::OffsetDateTime;
 
 use super::credentials::Stored;
 use super::error::StoreError;
-use super::files::{self, Identity, PRIVATE, PUBLIC, Staged};
+use super::files::{self, PRIVATE, PUBLIC};
+use super::identity::Identity;
 use super::layout::Layout;
 use super::ledger::{Entry, Ledger, Mark};
+use super::staged::Staged;
 use super::traces::{self, Trace};
 use crate::cluster::name::HostName;
 use crate::cluster::profile::{Profile, TABLE};

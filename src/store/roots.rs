@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use zeroize::Zeroizing;
 
 use super::error::StoreError;
-use super::files::{self, Staged};
+use super::files;
 use super::layout::Layout;
 use super::ledger::{Entry, Ledger, Mark};
+use super::staged::Staged;
 use crate::cluster::profile::RootKind;
 use crate::pki::authority::Credential;
 use crate::pki::certificate::{Certificate, CertificateError};

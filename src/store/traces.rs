@@ -7,7 +7,7 @@ use rusqlite::{Connection, Row, params};
 use time::{Duration, OffsetDateTime};
 
 use super::error::StoreError;
-use super::files::{self, Identity};
+use super::identity::{Identity, identity};
 use super::layout::Layout;
 use super::ledger::{Ledger, failed};
 use crate::cluster::key_kind::KeyKind;
@@ -161,7 +161,7 @@ pub fn look(layout: &Layout, leaves: &[Leaf], terms: &Terms, now: OffsetDateTime
     let folder = layout.holder_folder(first.profile, first.host.as_ref());
     let mut files = Vec::with_capacity(leaves.len());
     for leaf in leaves {
-        let identity = |ending| files::identity(&folder.join([leaf.policy().name, ending].concat()));
+        let identity = |ending| identity(&folder.join([leaf.policy().name, ending].concat()));
         files.push((leaf.profile, [identity(".crt")?, identity(".key")?]));
     }
     let settled = files.iter().flat_map(|(_, pair)| pair).all(|file| file.changed_before(now - UNSETTLED));

@@ -8,7 +8,8 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::error::StoreError;
-use super::files::{self, PRIVATE, Staged};
+use super::files::{self, PRIVATE};
+use super::staged::Staged;
 
 /// A file of a tree: its path in it, with `/`, its bytes, its mode.
 pub type TreeFile<'a> = (&'a str, &'a [u8], u32);

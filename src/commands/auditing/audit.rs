@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::bundle::archive;
 use crate::bundle::contents::Bundle;
-use crate::bundle::format::Format;
+use crate::bundle::format::{Format, sealed_name};
 use crate::bundle::input::Roles;
 use crate::bundle::places;
 use crate::bundle::render::Templates;
@@ -20,7 +20,6 @@ use crate::cluster::profile::{Leaf, Profile, RootKind, SYSTEM_MASTERS};
 use crate::cluster::spec::{Cluster, Host, Role};
 use crate::cluster_file::kubeconfig::{self, Credential, Kubeconfig};
 use crate::cluster_file::kubelet_config;
-use crate::commands::packing::finishing;
 use crate::commands::packing::likeness::{self, Likeness};
 use crate::commands::packing::parcels;
 use crate::pki::certificate::Certificate;
@@ -268,8 +267,7 @@ impl Audit<'_> {
         if let [Trouble::Forgotten { .. }] = troubles.as_slice() {
             let saw = troubles[0].to_string();
             let host = leaf.host.as_ref();
-            let bundled =
-                host.is_some_and(|host| files::exists(&self.layout.bundles().join(finishing::sealed_name(host))));
+            let bundled = host.is_some_and(|host| files::exists(&self.layout.bundles().join(sealed_name(host))));
             let finding = match (bundled, host) {
                 (false, Some(host)) => finding(Status::Warn)
                     .saw(format!("{saw}; and its sealed bundle is not here any more"), expected)
@@ -398,7 +396,7 @@ impl Audit<'_> {
 
     /// A sealed bundle, into which only its host can look: that it is one, and that no more is known of it.
     fn sealed(&self, host: &HostName) -> Option<Finding> {
-        let path = self.layout.bundles().join(finishing::sealed_name(host));
+        let path = self.layout.bundles().join(sealed_name(host));
         if !files::exists(&path) {
             return None;
         }

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::plan::Plan;
-use super::recipe::{IssueArgs, Request, tell_of_nothing};
-use crate::cluster::spec::Host;
+use super::request::{Fleet, IssueArgs, Request};
+use super::telling::tell_of_nothing;
 use crate::commands::context::Context;
 use crate::commands::revoking::lists;
 use crate::pki::fingerprint::Fingerprint;
@@ -12,14 +12,6 @@ use crate::pki::roots::Roots;
 use crate::store::fleet_trace::{self, FleetTrace};
 use crate::store::ledger::Ledger;
 use crate::store::traces::{Good, Trace};
-
-/// All nodes of a cluster file; holders have their numbers.
-pub(crate) struct Fleet<'a> {
-    /// The digest of the cluster file's bytes.
-    pub(crate) file: Fingerprint,
-    /// Its nodes.
-    pub(crate) nodes: &'a [&'a Host],
-}
 
 /// Says that there is nothing to do, where the ledger remembers that all nodes were good and nothing was touched since, the
 /// cluster file with that digest neither. False where a closer look is needed, or anything is amiss: that look says what.

@@ -6,8 +6,9 @@ use rayon::ThreadPoolBuilder;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use time::OffsetDateTime;
 
-use super::plan::{Plan, certificates_in, holder};
-use super::recipe::{Request, certificates};
+use super::plan::{Plan, certificates_in};
+use super::request::Request;
+use super::telling::{certificates, holder};
 use crate::cluster::key_kind::KeyKind;
 use crate::cluster::profile::{Leaf, RootKind};
 use crate::cluster::spec::Cluster;

@@ -4,3 +4,5 @@ pub(crate) mod fleet;
 pub(crate) mod minting;
 mod plan;
 pub(crate) mod recipe;
+pub(crate) mod request;
+mod telling;

@@ -5,15 +5,14 @@ use std::collections::BTreeSet;
 use rayon::iter::{Either, IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 use time::OffsetDateTime;
 
-use super::recipe::{IssueArgs, Request, certificates, tell_count};
-use crate::cluster::profile::{Leaf, RootKind};
+use super::request::{IssueArgs, Request};
+use crate::cluster::profile::RootKind;
 use crate::cluster::spec::Cluster;
 use crate::commands::context::Context;
-use crate::pki::inspect::{in_words, stamp};
+use crate::pki::inspect::in_words;
 use crate::pki::roots::Roots;
 use crate::store::credentials::{self, Trouble};
 use crate::store::ledger::Ledger;
-use crate::store::service_account::Found;
 use crate::store::traces::{self, Good, Sight, Terms, Trace};
 
 /// What is to be done for one holder.
@@ -129,23 +128,6 @@ fn reasons_to_replace(not_after: OffsetDateTime, how: &IssueArgs, now: OffsetDat
     reasons
 }
 
-pub(super) fn tell_plan(request: &Request<'_>, plans: &[Plan], pair: Option<&Found>, context: &mut Context<'_>) {
-    match pair {
-        Some(Found::Nothing) => context.screen.answer("make service-account key pair: not made yet"),
-        Some(_) => context.screen.answer("write service-account public key: sa.pub is missing"),
-        None => {}
-    }
-    let mut issued = 0;
-    for plan in plans.iter().filter(|plan| !plan.issue.is_empty()) {
-        let leaves = (request.leaves)(plan.holder);
-        for (i, reasons) in &plan.issue {
-            issued += 1;
-            context.screen.answer(format_args!("issue {}: {}", holder(&leaves[*i]), reasons.join("; ")));
-        }
-    }
-    tell_count(issued, plans.iter().map(|plan| plan.kept).sum(), context);
-}
-
 /// The roots that the work needs, each once.
 pub(super) fn signers(request: &Request<'_>, work: &[&Plan]) -> Vec<RootKind> {
     let needs = |plan: &&Plan| {
@@ -155,25 +137,4 @@ pub(super) fn signers(request: &Request<'_>, work: &[&Plan]) -> Vec<RootKind> {
     };
     let all = work.par_iter().map(needs).reduce(BTreeSet::new, |a, b| &a | &b);
     all.into_iter().collect()
-}
-
-pub(super) fn warn_of_short_lives(request: &Request<'_>, work: &[&Plan], roots: &Roots, context: &mut Context<'_>) {
-    let now = context.now;
-    let shortened = |plan: &&Plan| {
-        let leaves = (request.leaves)(plan.holder);
-        let outlives = |leaf: &Leaf| now + leaf.lifetime.duration() > roots.issuer_of(leaf).not_after;
-        plan.issue.iter().filter(|(i, _)| outlives(&leaves[*i])).count()
-    };
-    let count: usize = work.par_iter().map(shortened).sum();
-    if count > 0 {
-        let end = stamp(roots.cluster.not_after);
-        context
-            .screen
-            .warn(format_args!("the root ends on {end}, and {} with it, earlier than asked for", certificates(count)));
-    }
-}
-
-pub(super) fn holder(leaf: &Leaf) -> String {
-    let name = leaf.policy().name;
-    leaf.host.as_ref().map_or_else(|| name.to_owned(), |host| format!("{host} {name}"))
 }

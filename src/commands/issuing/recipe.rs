@@ -2,64 +2,19 @@
 
 use std::time::Instant;
 
-use clap::Args;
-use time::OffsetDateTime;
-
-use super::fleet::{Fleet, remember_fleet};
+use super::fleet::remember_fleet;
 use super::minting::{Authorities, make_all};
-use super::plan::{Plan, certificates_in, plan, signers, tell_plan, warn_of_short_lives};
-use crate::cluster::lifetime::Lifetime;
-use crate::cluster::profile::Leaf;
+use super::plan::{Plan, certificates_in, plan, signers};
+use super::request::Request;
+use super::telling::{certificates, tell_of_nothing, tell_plan, warn_of_short_lives};
 use crate::cluster::spec::Cluster;
 use crate::commands::context::Context;
-use crate::commands::given::passphrase::PassphraseArgs;
 use crate::commands::revoking::lists;
 use crate::failure::{Exit, Failure};
 use crate::pki::authority::MintError;
 use crate::store::issuance;
 use crate::store::ledger::Ledger;
 use crate::store::service_account::{self, Found};
-
-/// Flags of both commands.
-#[derive(Debug, Args)]
-pub(crate) struct IssueArgs {
-    /// Replace what is good, too
-    #[arg(long)]
-    pub(crate) reissue: bool,
-    /// Say what would be issued and why, and change nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    /// Also replace what ends within this time, for example 30d
-    #[arg(long, value_name = "TIME", value_parser = Lifetime::parse)]
-    pub(crate) renew_within: Option<Lifetime>,
-    #[command(flatten)]
-    passphrase: PassphraseArgs,
-}
-
-impl IssueArgs {
-    /// What ends by then is replaced.
-    pub(super) fn end(&self, now: OffsetDateTime) -> OffsetDateTime {
-        self.renew_within.map_or(now, |within| now + within.duration())
-    }
-}
-
-/// What is asked for.
-pub(crate) struct Request<'a> {
-    /// The command's name.
-    pub(crate) command: &'static str,
-    /// What comes after it.
-    pub(crate) next: &'static str,
-    /// How many hold something,
-    pub(crate) holders: usize,
-    /// and what each of them, by number, is to hold. Made when it is needed: of many hosts it would fill the memory.
-    pub(crate) leaves: &'a (dyn Fn(usize) -> Vec<Leaf> + Sync),
-    /// Whether the cluster's service-account pair is part of it.
-    pub(crate) service_account: bool,
-    /// All nodes, where it is about all of them.
-    pub(crate) fleet: Option<Fleet<'a>>,
-    /// How.
-    pub(crate) how: &'a IssueArgs,
-}
 
 /// Issues what is missing or no longer good.
 ///
@@ -143,19 +98,4 @@ fn make_pair(
         .screen
         .step(format_args!("made the pair that signs service accounts' tokens: {}", key.fingerprint().as_pin()));
     Ok(true)
-}
-
-pub(super) fn tell_of_nothing(kept: usize, how: &IssueArgs, context: &mut Context<'_>) {
-    match how.dry_run {
-        true => tell_count(0, kept, context),
-        false => context.screen.step(format_args!("nothing to do: {} good", certificates(kept))),
-    }
-}
-
-pub(super) fn tell_count(issued: usize, kept: usize, context: &mut Context<'_>) {
-    context.screen.step(format_args!("would issue {} and keep {kept}; nothing was changed", certificates(issued)));
-}
-
-pub(super) fn certificates(count: usize) -> String {
-    format!("{count} certificate{}", if count == 1 { "" } else { "s" })
 }

@@ -7,14 +7,15 @@ use zeroize::Zeroizing;
 use super::sealing::Sealing;
 use crate::bundle::archive::Packer;
 use crate::bundle::contents::{Bundle, BundleFile, folder_mode};
-use crate::bundle::format::{Format, Parcel};
+use crate::bundle::format::{Format, Parcel, sealed_name};
 use crate::bundle::render::Templates;
 use crate::bundle::signature;
 use crate::cluster::name::HostName;
 use crate::failure::{Exit, Failure};
 use crate::pki::ssh::SshKey;
 use crate::store::error::StoreError;
-use crate::store::files::{self, LaidFiles, PRIVATE};
+use crate::store::files::PRIVATE;
+use crate::store::staged::{self, LaidFiles, NewFile};
 use crate::store::trees::{self, LaidTrees};
 
 /// Which templates fill a host's files, who signs the bundle, in which form it is handed over, and whom it is sealed to.
@@ -81,7 +82,7 @@ pub(crate) struct Laid(Option<LaidFiles>, Option<LaidTrees>);
 /// # Errors
 /// What the system says; nothing is left behind then.
 pub(crate) fn lay<'p>(folder: &Path, parcels: impl Iterator<Item = (String, &'p Parcel)>) -> Result<Laid, StoreError> {
-    let (mut written, mut trees) = (Vec::<files::NewFile<'_>>::new(), Vec::new());
+    let (mut written, mut trees) = (Vec::<NewFile<'_>>::new(), Vec::new());
     for (name, parcel) in parcels {
         match parcel {
             Parcel::File(bytes) => written.push((name, bytes.as_slice(), PRIVATE)),
@@ -91,7 +92,7 @@ pub(crate) fn lay<'p>(folder: &Path, parcels: impl Iterator<Item = (String, &'p 
             }
         }
     }
-    let files = (!written.is_empty()).then(|| files::lay_all(folder, &written)).transpose()?;
+    let files = (!written.is_empty()).then(|| staged::lay_all(folder, &written)).transpose()?;
     let trees = (!trees.is_empty()).then(|| trees::lay_all(folder, &trees, folder_mode)).transpose()?;
     Ok(Laid(files, trees))
 }
@@ -105,11 +106,6 @@ impl Laid {
         self.0.map_or(Ok(()), |files| files.settle(folder))?;
         self.1.map_or(Ok(()), |trees| trees.settle(folder))
     }
-}
-
-/// A sealed bundle's name in the folder of bundles.
-pub(crate) fn sealed_name(host: impl std::fmt::Display) -> String {
-    format!("{host}.tar.gz.age")
 }
 
 /// Signs a bundle.

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
-use super::finishing::sealed_name;
-use crate::bundle::format::Format;
+use crate::bundle::format::{Format, sealed_name};
 use crate::bundle::input::Roles;
 use crate::bundle::seal::Sealer;
 use crate::cluster::recipient::{Recipient, RecipientError, may_be_secret};

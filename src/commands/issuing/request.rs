@@ -1,0 +1,59 @@
+//! What is asked for, and how.
+
+use clap::Args;
+use time::OffsetDateTime;
+
+use crate::cluster::lifetime::Lifetime;
+use crate::cluster::profile::Leaf;
+use crate::cluster::spec::Host;
+use crate::commands::given::passphrase::PassphraseArgs;
+use crate::pki::fingerprint::Fingerprint;
+
+/// Flags of both commands.
+#[derive(Debug, Args)]
+pub(crate) struct IssueArgs {
+    /// Replace what is good, too
+    #[arg(long)]
+    pub(crate) reissue: bool,
+    /// Say what would be issued and why, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Also replace what ends within this time, for example 30d
+    #[arg(long, value_name = "TIME", value_parser = Lifetime::parse)]
+    pub(crate) renew_within: Option<Lifetime>,
+    #[command(flatten)]
+    pub(super) passphrase: PassphraseArgs,
+}
+
+impl IssueArgs {
+    /// What ends by then is replaced.
+    pub(super) fn end(&self, now: OffsetDateTime) -> OffsetDateTime {
+        self.renew_within.map_or(now, |within| now + within.duration())
+    }
+}
+
+/// What is asked for.
+pub(crate) struct Request<'a> {
+    /// The command's name.
+    pub(crate) command: &'static str,
+    /// What comes after it.
+    pub(crate) next: &'static str,
+    /// How many hold something,
+    pub(crate) holders: usize,
+    /// and what each of them, by number, is to hold. Made when it is needed: of many hosts it would fill the memory.
+    pub(crate) leaves: &'a (dyn Fn(usize) -> Vec<Leaf> + Sync),
+    /// Whether the cluster's service-account pair is part of it.
+    pub(crate) service_account: bool,
+    /// All nodes, where it is about all of them.
+    pub(crate) fleet: Option<Fleet<'a>>,
+    /// How.
+    pub(crate) how: &'a IssueArgs,
+}
+
+/// All nodes of a cluster file; holders have their numbers.
+pub(crate) struct Fleet<'a> {
+    /// The digest of the cluster file's bytes.
+    pub(crate) file: Fingerprint,
+    /// Its nodes.
+    pub(crate) nodes: &'a [&'a Host],
+}
