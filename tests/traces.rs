@@ -62,7 +62,9 @@ fn what_was_issued_is_remembered_and_not_read_again() {
     sql(&lab, "delete from traces");
     assert_eq!(opened(&lab), 0, "as does the one of them all, which the last look left");
     sql(&lab, "delete from fleet_trace");
+    std::thread::sleep(Duration::from_millis(2_200));
     assert_eq!(opened(&lab), 12, "without any, all is read");
+    assert_eq!(opened(&lab), 0, "and remembered");
     damage(&lab, KEY);
     let plan = lab.process(&["issue-node", "--all", "--dry-run"]).output().expect("it runs");
     let told = String::from_utf8_lossy(&plan.stdout).into_owned();
@@ -142,6 +144,7 @@ fn vouch_for_what_is_there(lab: &Lab) {
     let terms = Terms::new(cluster.keys, &roots, &ledger).expect("terms");
     let leaves = cluster.node_leaves(cluster.node("on").expect("a node"));
     let sight = look(&layout, &leaves, &terms, lab.now).expect("files");
+    // Of these the digest alone is kept of a node.
     let good = Good { files: sight.digest, certificates: 2, not_before: 0, not_after: i64::MAX };
     let trace = Trace { holder: "nodes/on".into(), digest: sight.digest, good };
     ledger.remember(&[trace]).expect("remembered");

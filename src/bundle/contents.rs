@@ -83,15 +83,20 @@ enum Kind {
 }
 
 /// What every host's bundle has alike: no secret. It lies in memory once, and its checksum is taken once.
-#[derive(Debug, Clone)]
-pub struct Common(Arc<(Vec<u8>, Fingerprint)>);
+#[derive(Clone)]
+pub(super) struct Common(Arc<(Vec<u8>, Fingerprint)>);
 
 impl Common {
     /// These bytes.
-    #[must_use]
-    pub fn new(bytes: Vec<u8>) -> Self {
+    pub(super) fn new(bytes: Vec<u8>) -> Self {
         let sha256 = Fingerprint::of(&bytes);
         Self(Arc::new((bytes, sha256)))
+    }
+}
+
+impl fmt::Debug for Common {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Common({} bytes)", self.0.0.len())
     }
 }
 

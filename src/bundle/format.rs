@@ -80,7 +80,7 @@ impl Format {
     }
 }
 
-/// A sealed bundle's name in the folder of bundles, whichever form is in it.
+/// A sealed archive's name in the folder of bundles.
 #[must_use]
 pub fn sealed_name(host: impl std::fmt::Display) -> String {
     format!("{host}.tar.gz.age")

@@ -22,7 +22,7 @@ pub(super) struct Stopped;
 /// begun. `make` may end with [`Stopped`] then.
 ///
 /// # Errors
-/// The first that `settle`, `lay` or `make` meets, in the order of the work; what was settled before it is whole. Or that we
+/// The first that `settle`, `lay` or `make` meets, in the order of the batches; what was settled before it is whole. Or that we
 /// were asked to stop.
 pub(super) fn in_batches<T: Sync, M: Send, L: Send>(
     work: &[T],

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::batches::{Stopped, in_batches};
 use super::context::{Context, unknown_host};
 use super::given::templates;
-use super::packing::finishing::{self, Finish, Laid};
+use super::packing::finishing::{self, Finish, LaidParcels};
 use super::packing::forgetting;
 use super::packing::sealing::SealArgs;
 use super::packing::signing::SignArgs;
@@ -456,7 +456,7 @@ fn all_have_credentials<'c>(source: &Source<'_>, hosts: Vec<Roles<'c>>, all: boo
     Err(Failure::new(Exit::Refused, what).hint(format!("issue them with: {}", commands.join(" ; "))))
 }
 
-/// Renders batch after batch on all cores, while the one before is written.
+/// Renders batch after batch on all cores, while the one before is laid into files, and the one before that settles on the disk.
 fn write_all(
     source: &Source<'_>,
     hosts: &[Roles<'_>],
@@ -478,7 +478,7 @@ fn write_all(
         let names = batch.iter().map(|roles| finish.name(roles.host()));
         Ok(finishing::lay(&folder, names.zip(&parcels))?)
     };
-    let settle = |batch: &[Roles<'_>], laid: Laid| {
+    let settle = |batch: &[Roles<'_>], laid: LaidParcels| {
         laid.settle(&folder)?;
         let superseded: Vec<PathBuf> = batch.iter().flat_map(|roles| finish.superseded(roles.host())).collect();
         files::remove_all(&folder, &superseded)?;

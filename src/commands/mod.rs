@@ -1,7 +1,6 @@
-//! One file a command: its arguments beside its `run`, a recipe of named steps. What several commands share is in the folders
-//! beside them, and in `context`, `batches` and `output`.
+//! One file a command: its arguments beside its `run`, a recipe of named steps. What several commands share, and the larger
+//! steps of one, are in the folders beside them; `context`, `batches` and `output` are everybody's.
 
-mod auditing;
 mod batches;
 pub mod bundle;
 pub mod completions;
@@ -23,3 +22,4 @@ pub mod revoke;
 mod revoking;
 pub mod show;
 pub mod verify;
+mod verifying;

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 
-use super::auditing::audit::Audit;
-use super::auditing::target::{self, Aim, Elsewhere};
 use super::context::{Context, read_given};
 use super::revoking::lists;
 use super::revoking::revocations;
+use super::verifying::audit::Audit;
+use super::verifying::target::{self, Aim, Elsewhere};
 use crate::cluster::lifetime::Lifetime;
 use crate::cluster::profile::{Profile, RootKind};
 use crate::failure::{Exit, Failure};

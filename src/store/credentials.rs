@@ -103,7 +103,7 @@ pub fn lacks_folder(layout: &Layout, leaf: &Leaf) -> bool {
 }
 
 fn file(path: &Path) -> Result<(Vec<u8>, u32), Trouble> {
-    files::read_with_mode(path, LIMIT).map_err(|error| match error {
+    files::read_one_of_many(path, LIMIT).map_err(|error| match error {
         StoreError::Missing(path) => Trouble::Missing(path),
         error => Trouble::Unreadable(error),
     })

@@ -36,7 +36,7 @@ pub struct FleetTrace {
 
 impl FleetTrace {
     /// Of `nodes`, all that the cluster file has, by name; what else lies beside them is looked at now. `None` where there are
-    /// none, or one of them is not there.
+    /// none, one of them is not there, or their folder cannot be read.
     #[must_use]
     pub fn of(layout: &Layout, asked: Fingerprint, nodes: &HashMap<&str, Good>) -> Option<Self> {
         let (digest, found) = look(layout, asked, nodes)?;
@@ -63,7 +63,7 @@ impl Ledger {
     /// Remembers that all nodes were good.
     ///
     /// # Errors
-    /// When SQLite cannot; what was remembered before is then.
+    /// When SQLite cannot; what was remembered before stays.
     pub fn remember_fleet(&mut self, trace: &FleetTrace) -> Result<(), StoreError> {
         let FleetTrace { digest, certificates, not_before, not_after } = trace;
         let certificates = i64::try_from(*certificates).unwrap_or(i64::MAX);
@@ -99,12 +99,12 @@ impl Ledger {
     }
 }
 
-/// A digest of all that nodes are asked to hold: by the bytes of the whole cluster file, under these roots, after as many
-/// revocations.
+/// A digest of all that nodes are asked to hold: by the bytes of the whole cluster file and the policy of this version of the
+/// program, under these roots, after as many revocations.
 #[must_use]
 pub fn asked(cluster_file: Fingerprint, roots: &Roots, revocations: u64) -> Fingerprint {
     let roots = RootKind::ALL.map(|kind| roots.of(kind).fingerprint());
-    Fingerprint::of_value(&(env!("CARGO_PKG_VERSION"), cluster_file, roots, revocations))
+    Fingerprint::of_value(&(env!("CARGO_PKG_VERSION"), TABLE, cluster_file, roots, revocations))
 }
 
 /// The digest of what is asked for and of every file that a node has, in every folder that is there; those that `known` names

@@ -24,7 +24,7 @@ use crate::pki::roots::Roots;
 pub struct Holding {
     /// The host; `None` for the verifier.
     pub host: Option<HostName>,
-    /// All that it is asked to hold: see [`traces::asked`].
+    /// All that it is asked to hold: see [`Terms::asked`](traces::Terms::asked).
     pub asked: Fingerprint,
     /// Newly made, and passed by the stranger's check.
     pub fresh: Vec<(Profile, Verified<Credential>)>,
@@ -77,7 +77,7 @@ pub fn record(ledger: &mut Ledger, issuer: &Issuer<'_>, batch: &[Holding], trace
 
 /// A batch whose folders lie beside their places; removed unless they get there.
 #[derive(Debug)]
-pub struct Laid {
+pub struct LaidHoldings {
     staged: Vec<Staged>,
     traces: Vec<Trace>,
 }
@@ -86,16 +86,16 @@ pub struct Laid {
 ///
 /// # Errors
 /// What the system says; the ledger knows certificates that nobody holds then, and nothing else is left behind.
-pub fn lay(layout: &Layout, batch: &[Holding]) -> Result<Laid, StoreError> {
+pub fn lay(layout: &Layout, batch: &[Holding]) -> Result<LaidHoldings, StoreError> {
     // The folder that they are all in lets in one at a time, and those that wait would only spin.
     let begun = batch.iter().map(|holding| begin(layout, holding)).collect::<Result<Vec<_>, _>>()?;
     let staged = begun.into_par_iter().zip(batch).map(|(begun, holding)| fill(begun, holding));
     let staged = staged.collect::<Result<Vec<_>, _>>()?;
     let (staged, traces): (Vec<Staged>, Vec<Trace>) = staged.into_iter().unzip();
-    Ok(Laid { staged, traces })
+    Ok(LaidHoldings { staged, traces })
 }
 
-impl Laid {
+impl LaidHoldings {
     /// Brings the batch onto the disk, and then each folder into its place; returns what may be remembered of it. Durable on
     /// return. When it fails, or the machine does, the ledger knows certificates that nobody holds, and every folder is the old
     /// one or the new one.

@@ -181,7 +181,10 @@ impl Staged {
             Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
                 let old = unfinished_sibling(&self.place);
                 rename(&self.place, &old, RenameFlags::empty())?;
-                rename(&self.unfinished, &self.place, RenameFlags::empty())?;
+                if let Err(error) = rename(&self.unfinished, &self.place, RenameFlags::empty()) {
+                    rename(&old, &self.place, RenameFlags::empty())?;
+                    return Err(error);
+                }
                 self.published = true;
                 let _ = fs::remove_dir_all(old);
                 Ok(())

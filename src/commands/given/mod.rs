@@ -1,4 +1,4 @@
-//! What a person gives a command: passphrases, keys, templates.
+//! What a person gives a command: passphrases, keys, templates; and the key that is refused where a file was to be named.
 
 pub(crate) mod passphrase;
 pub(crate) mod secrets;

@@ -2,14 +2,17 @@
 
 use std::collections::HashMap;
 
+use super::minting::Left;
 use super::plan::Plan;
 use super::request::{Fleet, IssueArgs, Request};
-use super::telling::tell_of_nothing;
+use super::telling::{tell_of_no_memory, tell_of_nothing};
 use crate::commands::context::Context;
 use crate::commands::revoking::lists;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::roots::Roots;
+use crate::store::error::StoreError;
 use crate::store::fleet_trace::{self, FleetTrace};
+use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
 use crate::store::traces::{Good, Trace};
 
@@ -30,22 +33,39 @@ pub(crate) fn all_are_untouched(file: Fingerprint, how: &IssueArgs, context: &mu
     untouched.is_some()
 }
 
-/// Remembers, where all nodes are good by now, that they all are: by their plans, and by the traces of what was issued.
-pub(super) fn remember_fleet(
+/// Remembers what was found good, and, where all nodes are by now, that they all are: by their plans, and by what was left by
+/// what was issued. Where the ledger cannot, the next look takes longer, and that is all.
+pub(super) fn remember(
+    request: &Request<'_>,
+    plans: &[Plan],
+    left: &Left,
+    roots: &Roots,
+    ledger: &mut Ledger,
+    context: &mut Context<'_>,
+) {
+    let remembered = ledger
+        .remember(left.not_given())
+        .and_then(|()| remember_fleet(request, plans, &left.all, roots, ledger, &context.layout));
+    if let Err(error) = remembered {
+        tell_of_no_memory(&error, context);
+    }
+}
+
+fn remember_fleet(
     request: &Request<'_>,
     plans: &[Plan],
     issued: &[Trace],
     roots: &Roots,
     ledger: &mut Ledger,
-    context: &Context<'_>,
-) -> anyhow::Result<()> {
+    layout: &Layout,
+) -> Result<(), StoreError> {
     let Some(Fleet { file, nodes }) = &request.fleet else { return Ok(()) };
     let kept = plans.iter().filter_map(|plan| Some((nodes[plan.holder].name.as_str(), plan.good?)));
     let issued = issued.iter().filter_map(|trace| Some((trace.node()?, trace.good)));
     let good: HashMap<&str, Good> = kept.chain(issued).collect();
     let asked = fleet_trace::asked(*file, roots, ledger.count_of_revocations()?);
     if good.len() == nodes.len()
-        && let Some(trace) = FleetTrace::of(&context.layout, asked, &good)
+        && let Some(trace) = FleetTrace::of(layout, asked, &good)
     {
         ledger.remember_fleet(&trace)?;
     }

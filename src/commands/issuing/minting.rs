@@ -16,10 +16,10 @@ use crate::commands::batches::{Stopped, in_batches};
 use crate::commands::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::pki::authority::{Authority, Credential, MintError};
-use crate::pki::inspect::Verified;
+use crate::pki::inspect::{Flaw, Verified, leaf_flaws};
 use crate::pki::roots::Roots;
 use crate::store::credentials;
-use crate::store::issuance::{self, Holding, Issuer, Laid};
+use crate::store::issuance::{self, Holding, Issuer, LaidHoldings};
 use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
 use crate::store::traces::{Terms, Trace};
@@ -37,7 +37,7 @@ pub(super) fn make_all(
     roots: &Roots,
     ledger: &mut Ledger,
     context: &Context<'_>,
-) -> anyhow::Result<Vec<Trace>> {
+) -> anyhow::Result<Left> {
     let total = certificates_in(work);
     let progress = context.screen.progress("issuing", total as u64);
     let issuer = Issuer { roots, now: context.now, by: context.user };
@@ -47,43 +47,52 @@ pub(super) fn make_all(
         if stop.asked() {
             return Err(Stopped.into());
         }
-        make(request, plan, cluster, authorities, layout, &terms)
+        make(request, plan, cluster, authorities, &issuer, layout, &terms)
     };
     let make = |batch: &[&Plan]| batch.par_iter().map(one).collect::<anyhow::Result<Vec<_>>>();
     // Threads of its own: else laying would wait until all of a batch was made.
-    let layers = ThreadPoolBuilder::new().build()?;
+    let layers = ThreadPoolBuilder::new().num_threads(rayon::current_num_threads().min(work.len())).build();
+    let layers = layers.map_err(|error| {
+        Failure::new(Exit::Environment, "no threads can be made to write files with")
+            .hint("raise the limit of processes (ulimit -u, or the cgroup's pids.max)")
+            .because(error)
+    })?;
     let lay = |_: &[&Plan], holdings: Vec<Holding>| {
-        issuance::record(ledger, &issuer, &holdings, &unpoisoned(&left).hand_over())?;
+        // Nobody may wait for the ledger's disk: what is settled meanwhile comes with the next batch.
+        let traces = unpoisoned(&left).not_given().to_vec();
+        issuance::record(ledger, &issuer, &holdings, &traces)?;
+        unpoisoned(&left).given += traces.len();
         Ok(layers.install(|| issuance::lay(layout, &holdings))?)
     };
-    let settle = |batch: &[&Plan], laid: Laid| {
-        unpoisoned(&left).all.extend(laid.settle(layout)?);
+    let settle = |batch: &[&Plan], laid: LaidHoldings| {
+        let traces = laid.settle(layout)?;
+        unpoisoned(&left).all.extend(traces);
         progress.add(certificates_in(batch) as u64);
         Ok(())
     };
     let told = |written| format!("{} of {} issued", certificates_in(&work[..written]), certificates(total));
     let done = in_batches(work, BATCH, context, make, lay, settle, told);
-    // Also of what was done before it failed. Without it the next look takes longer, and that is all.
-    let remembered = ledger.remember(&unpoisoned(&left).hand_over());
+    let left = left.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if done.is_err() {
+        // Also of what was done before it failed. Without it the next look takes longer, and that is all.
+        let _ = ledger.remember(left.not_given());
+    }
     done?;
-    remembered?;
-    Ok(std::mem::take(&mut unpoisoned(&left).all))
+    Ok(left)
 }
 
 /// The traces of what is in its place.
 #[derive(Default)]
-struct Left {
-    all: Vec<Trace>,
+pub(super) struct Left {
+    pub(super) all: Vec<Trace>,
     /// So many of them, from the first on, were given to the ledger.
     given: usize,
 }
 
 impl Left {
-    /// Those that the ledger was not given yet, and is now.
-    fn hand_over(&mut self) -> Vec<Trace> {
-        let new = self.all[self.given..].to_vec();
-        self.given = self.all.len();
-        new
+    /// Those that the ledger does not have yet.
+    pub(super) fn not_given(&self) -> &[Trace] {
+        &self.all[self.given..]
     }
 }
 
@@ -97,6 +106,7 @@ fn make(
     plan: &Plan,
     cluster: &Cluster,
     authorities: &Authorities<'_>,
+    issuer: &Issuer<'_>,
     layout: &Layout,
     terms: &Terms,
 ) -> anyhow::Result<Holding> {
@@ -107,10 +117,21 @@ fn make(
         if plan.issue.iter().any(|(issued, _)| *issued == i) {
             holding.fresh.push((leaf.profile, authorities.issue(leaf, cluster.keys)?));
         } else {
-            let stored = credentials::read(layout, leaf).map_err(|trouble| {
-                let what = format!("{} changed while it was looked at: {trouble}", holder(leaf));
-                Failure::new(Exit::Environment, what)
-            })?;
+            let changed = |what: String| {
+                Failure::new(Exit::Environment, format!("{} changed while it was looked at: {what}", holder(leaf)))
+                    .hint("run the same command again")
+            };
+            let stored = credentials::read(layout, leaf).map_err(|trouble| changed(trouble.to_string()))?;
+            let Credential { certificate, key } = &stored.credential;
+            // The plan judged it; a person may have typed a passphrase since.
+            if let Some(flaw) =
+                leaf_flaws(certificate, leaf, cluster.keys, issuer.roots.issuer_of(leaf), issuer.now).first()
+            {
+                return Err(changed(flaw.to_string()).into());
+            }
+            if key.spki() != certificate.spki {
+                return Err(changed(Flaw::KeyDoesNotFit.to_string()).into());
+            }
             holding.kept.push((leaf.profile, stored));
         }
     }

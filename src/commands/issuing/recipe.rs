@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use super::fleet::remember_fleet;
-use super::minting::{Authorities, make_all};
+use super::fleet::remember;
+use super::minting::{Authorities, Left, make_all};
 use super::plan::{Plan, certificates_in, plan, signers};
 use super::request::Request;
-use super::telling::{certificates, tell_of_nothing, tell_plan, warn_of_short_lives};
+use super::telling::{certificates, tell_of_no_memory, tell_of_nothing, tell_plan, warn_of_short_lives};
 use crate::cluster::spec::Cluster;
 use crate::commands::context::Context;
 use crate::commands::revoking::lists;
@@ -32,14 +32,14 @@ pub(crate) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Cont
     let (mut ledger, roots) = context.roots(cluster)?;
     lists::nothing_is_forgotten(&context.layout, &roots, &ledger, context.now)?;
     let (plans, traces) = plan(request, cluster, &roots, &ledger, context)?;
-    if !traces.is_empty() {
-        ledger.remember(&traces)?;
+    if let Err(error) = ledger.remember(&traces) {
+        tell_of_no_memory(&error, context);
     }
     let pair = make_pair(request, cluster, &mut ledger, context)?;
     let work: Vec<&Plan> = plans.iter().filter(|plan| !plan.issue.is_empty()).collect();
     let kept: usize = plans.iter().map(|plan| plan.kept).sum();
     if work.is_empty() && !pair {
-        remember_fleet(request, &plans, &[], &roots, &mut ledger, context)?;
+        remember(request, &plans, &Left::default(), &roots, &mut ledger, context);
         tell_of_nothing(kept, request.how, context);
         return Ok(Exit::Done);
     }
@@ -49,8 +49,8 @@ pub(crate) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Cont
     let authorities = Authorities::open(&signers, context.now)?;
     warn_of_short_lives(request, &work, &roots, context);
     issuance::prepare(&context.layout)?;
-    let traces = make_all(request, &work, cluster, &authorities, &roots, &mut ledger, context)?;
-    remember_fleet(request, &plans, &traces, &roots, &mut ledger, context)?;
+    let left = make_all(request, &work, cluster, &authorities, &roots, &mut ledger, context)?;
+    remember(request, &plans, &left, &roots, &mut ledger, context);
     let issued = certificates_in(&work);
     let seconds = begun.elapsed().as_secs_f64();
     context.screen.step(format_args!(

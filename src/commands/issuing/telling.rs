@@ -8,6 +8,7 @@ use crate::cluster::profile::Leaf;
 use crate::commands::context::Context;
 use crate::pki::inspect::stamp;
 use crate::pki::roots::Roots;
+use crate::store::error::StoreError;
 use crate::store::service_account::Found;
 
 pub(super) fn tell_plan(request: &Request<'_>, plans: &[Plan], pair: Option<&Found>, context: &mut Context<'_>) {
@@ -32,6 +33,13 @@ pub(super) fn tell_of_nothing(kept: usize, how: &IssueArgs, context: &mut Contex
         true => tell_count(0, kept, context),
         false => context.screen.step(format_args!("nothing to do: {} good", certificates(kept))),
     }
+}
+
+/// Without it the next look takes longer, and that is all.
+pub(super) fn tell_of_no_memory(error: &StoreError, context: &mut Context<'_>) {
+    context
+        .screen
+        .warn(format_args!("the ledger cannot remember what is good, and the next look will take longer: {error}"));
 }
 
 pub(super) fn tell_count(issued: usize, kept: usize, context: &mut Context<'_>) {

@@ -75,13 +75,19 @@ impl Finish<'_> {
 }
 
 /// Parcels that lie beside their places; removed unless they get there.
-pub(crate) struct Laid(Option<LaidFiles>, Option<LaidTrees>);
+pub(crate) struct LaidParcels {
+    files: Option<LaidFiles>,
+    trees: Option<LaidTrees>,
+}
 
 /// Lays each parcel under a temporary name into the folder, not yet on the disk.
 ///
 /// # Errors
 /// What the system says; nothing is left behind then.
-pub(crate) fn lay<'p>(folder: &Path, parcels: impl Iterator<Item = (String, &'p Parcel)>) -> Result<Laid, StoreError> {
+pub(crate) fn lay<'p>(
+    folder: &Path,
+    parcels: impl Iterator<Item = (String, &'p Parcel)>,
+) -> Result<LaidParcels, StoreError> {
     let (mut written, mut trees) = (Vec::<NewFile<'_>>::new(), Vec::new());
     for (name, parcel) in parcels {
         match parcel {
@@ -94,17 +100,17 @@ pub(crate) fn lay<'p>(folder: &Path, parcels: impl Iterator<Item = (String, &'p 
     }
     let files = (!written.is_empty()).then(|| staged::lay_all(folder, &written)).transpose()?;
     let trees = (!trees.is_empty()).then(|| trees::lay_all(folder, &trees, folder_mode)).transpose()?;
-    Ok(Laid(files, trees))
+    Ok(LaidParcels { files, trees })
 }
 
-impl Laid {
+impl LaidParcels {
     /// Brings them onto the disk, and then each into its place. Durable on return.
     ///
     /// # Errors
     /// What the system says.
     pub(crate) fn settle(self, folder: &Path) -> Result<(), StoreError> {
-        self.0.map_or(Ok(()), |files| files.settle(folder))?;
-        self.1.map_or(Ok(()), |trees| trees.settle(folder))
+        self.files.map_or(Ok(()), |files| files.settle(folder))?;
+        self.trees.map_or(Ok(()), |trees| trees.settle(folder))
     }
 }
 

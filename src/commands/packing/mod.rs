@@ -1,8 +1,7 @@
-//! Bundles in whichever form: sealed, signed, written, read back, compared.
+//! Bundles in whichever form: sealed, signed, written, read back.
 
 pub(crate) mod finishing;
 pub(crate) mod forgetting;
-pub(crate) mod likeness;
 pub(crate) mod parcels;
 pub(crate) mod sealing;
 pub(crate) mod signing;

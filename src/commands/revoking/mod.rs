@@ -1,4 +1,4 @@
-//! What of the revoked is told to whom, and what is remembered of it.
+//! Who is revoked: what the signed lists say of it beside the ledger, and what API servers are told.
 
 pub(crate) mod lists;
 pub(crate) mod revocations;
