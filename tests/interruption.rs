@@ -472,3 +472,69 @@ fn of_many_batches_each_folder_gets_its_name_after_a_sync_that_began_when_it_was
 
     assert!(syncs.len() > 6, "there were several batches: {syncs:?}");
 }
+
+/// Runs it until it makes this call, and kills it there, as a power failure would. `only` narrows it to calls about one path.
+fn killed_at(lab: &Lab, call: &str, nth: usize, only: Option<&str>, args: &[&str]) {
+    let (trace, inject) = (format!("trace={call}"), format!("inject={call}:signal=KILL:when={nth}"));
+    let mut strace = vec!["-f", "-o", "/dev/null", "-e", &trace, "-e", &inject];
+    let path = only.map(|path| lab.path(path).display().to_string());
+    strace.extend(path.iter().flat_map(|path| ["-P", path.as_str()]));
+    let dir = lab.dir().display().to_string();
+    strace.extend([env!("CARGO_BIN_EXE_clusterctl"), "--dir", &dir]);
+    let ran = Command::new("strace").args(strace).args(args).output().expect("strace runs");
+    assert!(!ran.status.success(), "it was not killed: {}", String::from_utf8_lossy(&ran.stderr));
+}
+
+fn told(lab: &Lab, args: &[&str]) -> String {
+    let ran = run(lab, args);
+    [ran.stdout, ran.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat()
+}
+
+#[test]
+fn what_a_killed_reissue_leaves_is_told_and_is_swept_although_all_is_good() {
+    let lab = fleet_of(3);
+    assert!(run(&lab, &["issue-node", "--all"]).status.success());
+    let unfinished = || {
+        let entries = std::fs::read_dir(lab.path("pki/nodes")).expect("a folder");
+        entries.filter(|entry| entry.as_ref().expect("an entry").file_name().to_string_lossy().starts_with('.')).count()
+    };
+    // All is laid, nothing is on the disk yet, and nothing in its place.
+    killed_at(&lab, "syncfs", 1, None, &["issue-node", "--all", "--reissue"]);
+    assert_eq!(unfinished(), 3, "new folders with new keys, none in its place");
+    let offline = told(&lab, &["verify", "--offline"]);
+    assert!(
+        offline.contains(".unfinished-") && offline.contains("clusterctl issue-node --all removes them"),
+        "{offline}"
+    );
+    assert!(told(&lab, &["issue-node", "--all", "--dry-run"]).contains("would issue 0 certificates and keep 6"));
+    assert_eq!(unfinished(), 3, "a dry run removes nothing");
+    assert!(told(&lab, &["issue-node", "--all"]).contains("nothing to do: 6 certificates good"));
+    assert_eq!(unfinished(), 0);
+    assert!(!told(&lab, &["verify", "--offline"]).contains(".unfinished-"));
+}
+
+#[test]
+fn keys_that_a_killed_run_was_about_to_forget_are_told_and_forgotten_by_the_next() {
+    let lab = fleet_of(3);
+    assert!(run(&lab, &["issue-master", "--all"]).status.success());
+    assert!(run(&lab, &["issue-node", "--all"]).status.success());
+    let recipient = crate::sealing::ssh_key(&lab, "host", "ed25519", "");
+    let bundle = ["bundle", "--all", "--seal-to", &recipient, "--forget-keys"];
+    killed_at(&lab, "unlink", 1, Some("pki/nodes/node-1/kubelet-server.key"), &bundle);
+    let there = |name: &str| lab.path(&format!("pki/nodes/node-1/{name}")).exists();
+    assert!(there("kubelet-server.key") && !there("kubelet-client.key"), "between a host's two keys");
+    let offline = told(&lab, &["verify", "--offline", "--output", "json"]);
+    assert!(
+        offline.contains("its key was to be forgotten") && offline.contains("sealed bundle is installed: rm "),
+        "{offline}"
+    );
+    let ran = run(&lab, &bundle);
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    for node in 0..3 {
+        for name in ["kubelet-client.key", "kubelet-server.key"] {
+            assert!(!lab.path(&format!("pki/nodes/node-{node}/{name}")).exists(), "{node} {name}");
+        }
+    }
+    let offline = run(&lab, &["verify", "--offline"]);
+    assert!(offline.status.success(), "{}", String::from_utf8_lossy(&offline.stdout));
+}

@@ -34,6 +34,7 @@ use crate::policy::denials::Denials;
 use crate::store::credentials::{self, Trouble};
 use crate::store::error::StoreError;
 use crate::store::files::{self, PRIVATE, PUBLIC};
+use crate::store::issuance;
 use crate::store::layout::Layout;
 use crate::store::ledger::Known;
 use crate::store::service_account::{self, Found};
@@ -128,7 +129,18 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     if !found_good.is_empty() {
         ledger.remember(&found_good)?;
     }
+    // A killed run may have left keys that it was about to forget, of hosts and of folders that were not finished.
+    let mut to_forget = Vec::new();
+    if forget {
+        issuance::sweep(&context.layout)?;
+        let kept = kept.iter().filter_map(Roles::node).flat_map(|node| cluster.node_leaves(node));
+        to_forget.extend(kept.filter(|leaf| credentials::lies_there_forgotten(&context.layout, leaf, &known)));
+    }
+    let kept = kept.len();
     if hosts.is_empty() {
+        if !to_forget.is_empty() {
+            forgetting::forget(&to_forget, &mut ledger, context)?;
+        }
         forgetting::tell_kept(kept, context);
         context.screen.step("nothing was packed");
         return Ok(Exit::Done);
@@ -144,8 +156,8 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
         &context.mark(),
     )?;
     if forget {
-        let nodes = hosts.iter().filter_map(Roles::node);
-        forgetting::forget(nodes.flat_map(|node| cluster.node_leaves(node)), &mut ledger, context)?;
+        to_forget.extend(hosts.iter().filter_map(Roles::node).flat_map(|node| cluster.node_leaves(node)));
+        forgetting::forget(&to_forget, &mut ledger, context)?;
     }
     if hosts.len() == 1 {
         context.screen.answer(folder.join(finish.name(hosts[0].host())).display());
@@ -335,7 +347,7 @@ impl Source<'_> {
     }
 
     /// Whether all that a host is to hold is good, by its trace, or else by a close look, whose traces are returned.
-    fn judge(&self, roles: &Roles<'_>) -> Result<Vec<Trace>, Lacking> {
+    fn judge<'c>(&self, roles: &Roles<'c>) -> Result<Vec<Trace>, Lacking<'c>> {
         let leaves = self.leaves(roles);
         let mut traces = Vec::new();
         // A host that is both has two folders.
@@ -377,8 +389,8 @@ impl Source<'_> {
 }
 
 /// A host whose credentials are not there, or no longer good.
-struct Lacking {
-    host: String,
+struct Lacking<'c> {
+    roles: Roles<'c>,
     what: &'static str,
     why: String,
     master: bool,
@@ -386,10 +398,10 @@ struct Lacking {
     forgotten: bool,
 }
 
-impl Lacking {
-    fn of(roles: &Roles<'_>, leaf: &Leaf, troubles: &[Trouble]) -> Self {
+impl<'c> Lacking<'c> {
+    fn of(roles: &Roles<'c>, leaf: &Leaf, troubles: &[Trouble]) -> Self {
         Self {
-            host: roles.host().to_string(),
+            roles: *roles,
             what: leaf.policy().name,
             why: troubles.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
             master: leaf.policy().holder == Holder::Master,
@@ -399,7 +411,8 @@ impl Lacking {
 
     /// Its files changed while others were being packed. Or their bytes did and nothing else, and nobody looked at those.
     fn after_the_first_look(self) -> Failure {
-        let Self { host, what, why, master, .. } = self;
+        let Self { roles, what, why, master, .. } = self;
+        let host = roles.host();
         let command = if master { "issue-master" } else { "issue-node" };
         Failure::new(Exit::Refused, format!("the {what} credential of {host} is not good: {why}"))
             .hint(format!("look at all with: clusterctl verify --offline   and issue it again with: clusterctl {command} {host} --reissue"))
@@ -410,27 +423,30 @@ impl Lacking {
 struct Ready<'c> {
     /// All of whose credentials are good.
     hosts: Vec<Roles<'c>>,
-    /// How many, where all are meant, keep the sealed bundle that has their forgotten keys.
-    kept: usize,
+    /// Those that, where all are meant, keep the sealed bundle that has their forgotten keys.
+    kept: Vec<Roles<'c>>,
     /// What may be remembered.
     found_good: Vec<Trace>,
 }
 
 /// Looks at every host before anything is written.
 fn all_have_credentials<'c>(source: &Source<'_>, hosts: Vec<Roles<'c>>, all: bool) -> Result<Ready<'c>, Failure> {
-    let (good, lacking): (Vec<(Roles<'c>, Vec<Trace>)>, Vec<Lacking>) =
+    let (good, lacking): (Vec<(Roles<'c>, Vec<Trace>)>, Vec<Lacking<'c>>) =
         hosts.into_par_iter().partition_map(|roles| match source.judge(&roles) {
             Ok(traces) => Either::Left((roles, traces)),
             Err(lacking) => Either::Right(lacking),
         });
-    let keeps = |l: &Lacking| all && l.forgotten && files::exists(&source.layout.bundles().join(sealed_name(&l.host)));
-    let (kept, lacking): (Vec<Lacking>, Vec<Lacking>) = lacking.into_iter().partition(keeps);
+    let keeps = |l: &Lacking<'_>| {
+        all && l.forgotten && files::exists(&source.layout.bundles().join(sealed_name(l.roles.host())))
+    };
+    let (kept, lacking): (Vec<Lacking<'c>>, Vec<Lacking<'c>>) = lacking.into_iter().partition(keeps);
     let Some(first) = lacking.first() else {
         let (hosts, traces): (Vec<Roles<'c>>, Vec<Vec<Trace>>) = good.into_iter().unzip();
-        return Ok(Ready { hosts, kept: kept.len(), found_good: traces.into_iter().flatten().collect() });
+        let kept = kept.into_iter().map(|lacking| lacking.roles).collect();
+        return Ok(Ready { hosts, kept, found_good: traces.into_iter().flatten().collect() });
     };
     let mut lines: Vec<String> =
-        lacking.iter().take(NAMED).map(|l| format!("{} {}: {}", l.host, l.what, l.why)).collect();
+        lacking.iter().take(NAMED).map(|l| format!("{} {}: {}", l.roles.host(), l.what, l.why)).collect();
     if lacking.len() > NAMED {
         lines.push(format!("and {} more", lacking.len() - NAMED));
     }
@@ -442,7 +458,7 @@ fn all_have_credentials<'c>(source: &Source<'_>, hosts: Vec<Roles<'c>>, all: boo
     ];
     for (master, forgotten, command) in ways {
         let meant = lacking.iter().filter(|l| l.master == master && l.forgotten == forgotten);
-        let of: Vec<&str> = meant.map(|l| l.host.as_str()).collect();
+        let of: Vec<&str> = meant.map(|l| l.roles.host().as_str()).collect();
         match of.len() {
             0 => {}
             1..=NAMED => commands.push(format!("{command} {}", of.join(" "))),
@@ -450,7 +466,9 @@ fn all_have_credentials<'c>(source: &Source<'_>, hosts: Vec<Roles<'c>>, all: boo
         }
     }
     let what = match lacking.len() {
-        1 => format!("{} has no good credentials, so nothing was packed:\n  {}", first.host, lines.join("\n  ")),
+        1 => {
+            format!("{} has no good credentials, so nothing was packed:\n  {}", first.roles.host(), lines.join("\n  "))
+        }
         count => format!("{count} hosts have no good credentials, so nothing was packed:\n  {}", lines.join("\n  ")),
     };
     Err(Failure::new(Exit::Refused, what).hint(format!("issue them with: {}", commands.join(" ; "))))

@@ -4,14 +4,14 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::context::Context;
-use super::given::passphrase::PassphraseArgs;
+use super::given::passphrase::{PassphraseArgs, authority};
 use crate::bundle::kubeconfig;
 use crate::cluster::lifetime::Lifetime;
 use crate::cluster::name::{HostName, NameError};
 use crate::cluster::profile::{ADMINS, Leaf, RootKind, SYSTEM_MASTERS};
 use crate::cluster::spec::Cluster;
 use crate::failure::{Exit, Failure};
-use crate::pki::authority::{Authority, Credential, MintError};
+use crate::pki::authority::Credential;
 use crate::pki::inspect::{Verified, stamp};
 use crate::store::error::StoreError;
 use crate::store::files::{self, PRIVATE};
@@ -167,13 +167,7 @@ fn make(
     let [(_, root)] = opened.as_slice() else {
         return Err(Failure::new(Exit::Bug, "the root was not opened").into());
     };
-    let unfit = |error: MintError| {
-        Failure::new(Exit::Refused, "the root is not fit to sign")
-            .hint("restore the right ca.crt and ca.key")
-            .because(error)
-    };
-    let authority = Authority::open(root, context.now).map_err(unfit)?;
-    Ok(authority.issue(leaf, cluster.keys)?)
+    Ok(authority(RootKind::Cluster, root, context.now)?.issue(leaf, cluster.keys)?)
 }
 
 /// The ledger knows it before any file does, and says aloud what passes by every authorizer.

@@ -9,9 +9,8 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::context::Context;
-use super::given::passphrase::PassphraseArgs;
+use super::given::passphrase::{PassphraseArgs, authority};
 use super::given::templates;
-use super::issuing::minting::unfit;
 use super::revoking::lists::{self, Lost};
 use super::revoking::revocations;
 use crate::cluster::lifetime::Lifetime;
@@ -95,7 +94,7 @@ pub fn run(args: &RevokeArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     let opened = args.passphrase.open(&plan.lists, context)?;
     let authorities = opened
         .iter()
-        .map(|(kind, root)| Ok((*kind, Authority::open(root, context.now).map_err(|error| unfit(*kind, error))?)))
+        .map(|(kind, root)| Ok((*kind, authority(*kind, root, context.now)?)))
         .collect::<anyhow::Result<Vec<_>>>()?;
     let kept = lost.known.iter().filter_map(|issued| Some((issued.fingerprint, issued.revocation.clone()?)));
     let now = Revocation { reason: args.reason, at: context.now };

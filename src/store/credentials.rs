@@ -214,6 +214,14 @@ pub fn read_certificate(layout: &Layout, leaf: &Leaf) -> Result<Certificate, Tro
     Certificate::from_der(der).map_err(|error| Trouble::NotACertificate(path, error))
 }
 
+/// Whether the key of the credential that `leaf` describes lies in its place, although the ledger has it that it was forgotten.
+#[must_use]
+pub fn lies_there_forgotten(layout: &Layout, leaf: &Leaf, known: &Known) -> bool {
+    let (_, path) = paths(layout, leaf);
+    files::exists(&path)
+        && read_certificate(layout, leaf).is_ok_and(|certificate| known.is_forgotten(certificate.fingerprint()))
+}
+
 /// Removes the keys of the credentials that `leaves` describe, the ledger first: a crash in between leaves keys that are
 /// still good, never a missing one that nobody meant. What is packed with them has to be on the disk already.
 ///

@@ -106,18 +106,33 @@ pub fn size(path: &Path) -> Result<u64, StoreError> {
 /// # Errors
 /// What the system says.
 pub fn names_in(folder: &Path) -> Result<Vec<String>, StoreError> {
+    list(folder).map(|listing| listing.names)
+}
+
+/// What is in a folder.
+#[derive(Debug, Default)]
+pub(super) struct Listing {
+    /// Sorted, without what is hidden.
+    pub(super) names: Vec<String>,
+    /// How much is not finished: a process is at it, or was killed.
+    pub(super) unfinished: usize,
+}
+
+/// Lists a folder; nothing is in one that there is not.
+pub(super) fn list(folder: &Path) -> Result<Listing, StoreError> {
     let failed = |error: io::Error| StoreError::io("list", folder, &error);
     let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Listing::default()),
         other => other.map_err(failed)?,
     };
-    let mut names = Vec::new();
+    let mut listing = Listing::default();
     for entry in entries {
         let name = entry.map_err(failed)?.file_name();
-        names.extend(name.into_string().ok().filter(|name| !name.starts_with('.')));
+        listing.unfinished += usize::from(name.to_string_lossy().starts_with(UNFINISHED));
+        listing.names.extend(name.into_string().ok().filter(|name| !name.starts_with('.')));
     }
-    names.sort_unstable();
-    Ok(names)
+    listing.names.sort_unstable();
+    Ok(listing)
 }
 
 /// The files below `folder`, as paths relative to it with `/`, sorted.

@@ -8,7 +8,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use time::OffsetDateTime;
 
 use super::error::StoreError;
-use super::files;
+use super::files::{self, Listing};
 use super::identity::Looker;
 use super::layout::Layout;
 use super::ledger::{Ledger, failed};
@@ -108,10 +108,12 @@ pub fn asked(cluster_file: Fingerprint, roots: &Roots, revocations: u64) -> Fing
 }
 
 /// The digest of what is asked for and of every file that a node has, in every folder that is there; those that `known` names
-/// are as it says, and the number of them that are there comes with it. `None` when the folder cannot be read.
+/// are as it says, and the number of them that are there comes with it. `None` when the folder cannot be read, or something in it
+/// is not finished.
 fn look(layout: &Layout, asked: Fingerprint, known: &HashMap<&str, Good>) -> Option<(Fingerprint, usize)> {
     let folder = layout.hosts_folder(Role::Node);
-    let names = files::names_in(&folder).ok()?;
+    // What a killed process left has to be swept, with the keys in it.
+    let Listing { names, unfinished: 0 } = files::list(&folder).ok()? else { return None };
     let looker = Looker::at(&folder).ok()?;
     let one = |name: &String| match known.get(name.as_str()) {
         Some(good) => Some(good.files),

@@ -43,16 +43,32 @@ pub struct Issuer<'a> {
     pub by: &'a str,
 }
 
-/// Makes the folders that holders' folders appear in, and removes what a killed process left in them.
+/// Makes the folders that holders' folders appear in.
 ///
 /// # Errors
 /// What the system says.
 pub fn prepare(layout: &Layout) -> Result<(), StoreError> {
+    [Role::Master, Role::Node].iter().try_for_each(|role| files::create_folder(&layout.hosts_folder(*role)))
+}
+
+/// Removes what a killed process left beside holders' folders: there may be keys in it. Only to be called under the lock.
+///
+/// # Errors
+/// What the system says.
+pub fn sweep(layout: &Layout) -> Result<(), StoreError> {
     for role in [Role::Master, Role::Node] {
-        files::create_folder(&layout.hosts_folder(role))?;
         files::sweep(&layout.hosts_folder(role))?;
     }
     files::sweep(&layout.pki())
+}
+
+/// How many files and folders a killed process left, which [`sweep`] would remove.
+///
+/// # Errors
+/// What the system says.
+pub fn unfinished(layout: &Layout) -> Result<usize, StoreError> {
+    let folders = [layout.hosts_folder(Role::Master), layout.hosts_folder(Role::Node), layout.pki()];
+    folders.iter().map(|folder| Ok(files::list(folder)?.unfinished)).sum()
 }
 
 /// Records what a batch of holders is about to hold, and remembers `traces`, which those before it left: all or none, durable on

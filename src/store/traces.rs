@@ -228,6 +228,17 @@ mod tests {
     use time::macros::datetime;
 
     #[test]
+    fn the_holder_of_a_nodes_trace_is_called_by_its_folder_and_known_by_its_name() {
+        let digest = Fingerprint::of(b"a");
+        let good = good(digest, std::iter::empty());
+        let name = HostName::parse("worker-1.example.net").expect("a name");
+        let trace = |profile| Trace { holder: holder(profile, Some(&name)), digest, good };
+        assert_eq!(trace(Profile::KubeletServer).holder, "nodes/worker-1.example.net");
+        assert_eq!(trace(Profile::KubeletServer).node(), Some("worker-1.example.net"));
+        assert_eq!(trace(Profile::Apiserver).node(), None);
+    }
+
+    #[test]
     fn a_trace_vouches_for_as_long_as_the_certificates_last() {
         let (now, digest) = (datetime!(2026-11-23 12:00 UTC), Fingerprint::of(b"a"));
         let (from, until) = (now.unix_timestamp() - 300, now.unix_timestamp() + 86_400);

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use crate::cluster::profile::RootKind;
 use crate::commands::context::{Context, read_given};
 use crate::failure::{Exit, Failure};
-use crate::pki::authority::Credential;
+use crate::pki::authority::{Authority, Credential};
 use crate::pki::key::KeyError;
 use crate::pki::passphrase::Passphrase;
 use crate::store::roots::{self, RootError};
@@ -21,6 +22,18 @@ const VARIABLE: &str = "CLUSTERCTL_CA_PASSPHRASE";
 const TRIES: usize = 3;
 /// A passphrase file is no larger than this, in bytes.
 const LIMIT: u64 = 4096;
+
+/// A root that was opened, ready to sign.
+///
+/// # Errors
+/// When it is not fit to.
+pub(crate) fn authority(kind: RootKind, root: &Credential, now: OffsetDateTime) -> Result<Authority<'_>, Failure> {
+    Authority::open(root, now).map_err(|error| {
+        Failure::new(Exit::Refused, format!("the {} is not fit to sign", kind.as_str()))
+            .hint("a root cannot be renewed in place: restore the right ca.crt and ca.key, or start a new cluster directory")
+            .because(error)
+    })
+}
 
 /// The passphrase in the first line of a file.
 ///

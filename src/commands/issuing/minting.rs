@@ -14,8 +14,9 @@ use crate::cluster::profile::{Leaf, RootKind};
 use crate::cluster::spec::Cluster;
 use crate::commands::batches::{Stopped, in_batches};
 use crate::commands::context::Context;
+use crate::commands::given::passphrase::authority;
 use crate::failure::{Exit, Failure};
-use crate::pki::authority::{Authority, Credential, MintError};
+use crate::pki::authority::{Authority, Credential};
 use crate::pki::inspect::{Flaw, Verified, leaf_flaws};
 use crate::pki::roots::Roots;
 use crate::store::credentials;
@@ -142,10 +143,9 @@ fn make(
 pub(super) struct Authorities<'a>(Vec<(RootKind, Authority<'a>)>);
 
 impl<'a> Authorities<'a> {
-    pub(super) fn open(signers: &'a [(RootKind, Credential)], now: OffsetDateTime) -> anyhow::Result<Self> {
-        let open = |(kind, root): &'a (RootKind, Credential)| {
-            Authority::open(root, now).map(|authority| (*kind, authority)).map_err(|error| unfit(*kind, error))
-        };
+    pub(super) fn open(signers: &'a [(RootKind, Credential)], now: OffsetDateTime) -> Result<Self, Failure> {
+        let open =
+            |(kind, root): &'a (RootKind, Credential)| authority(*kind, root, now).map(|authority| (*kind, authority));
         signers.iter().map(open).collect::<Result<_, _>>().map(Self)
     }
 
@@ -161,13 +161,4 @@ impl<'a> Authorities<'a> {
                 .into()
         })
     }
-}
-
-pub(crate) fn unfit(kind: RootKind, error: MintError) -> anyhow::Error {
-    Failure::new(Exit::Refused, format!("the {} is not fit to sign", kind.as_str()))
-        .hint(
-            "a root cannot be renewed in place: restore the right ca.crt and ca.key, or start a new cluster directory",
-        )
-        .because(error)
-        .into()
 }

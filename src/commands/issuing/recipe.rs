@@ -24,6 +24,7 @@ use crate::store::service_account::{self, Found};
 pub(crate) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     if request.how.dry_run {
         let (ledger, roots) = context.roots(cluster)?;
+        lists::nothing_is_forgotten(&context.layout, &roots, &ledger, context.now)?;
         let (plans, _) = plan(request, cluster, &roots, &ledger, context)?;
         tell_plan(request, &plans, pair_to_make(request, context)?.as_ref(), context);
         return Ok(Exit::Done);
@@ -31,6 +32,7 @@ pub(crate) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Cont
     let _lock = context.lock(request.command)?;
     let (mut ledger, roots) = context.roots(cluster)?;
     lists::nothing_is_forgotten(&context.layout, &roots, &ledger, context.now)?;
+    issuance::sweep(&context.layout)?;
     let (plans, traces) = plan(request, cluster, &roots, &ledger, context)?;
     if let Err(error) = ledger.remember(&traces) {
         tell_of_no_memory(&error, context);

@@ -10,13 +10,8 @@ use crate::store::ledger::Ledger;
 ///
 /// # Errors
 /// What the ledger or the system says; what is not forgotten then is still there.
-pub(crate) fn forget(
-    leaves: impl Iterator<Item = Leaf>,
-    ledger: &mut Ledger,
-    context: &mut Context<'_>,
-) -> Result<(), StoreError> {
-    let leaves: Vec<Leaf> = leaves.collect();
-    let count = credentials::forget_keys(&context.layout, ledger, &leaves, &context.mark())?;
+pub(crate) fn forget(leaves: &[Leaf], ledger: &mut Ledger, context: &mut Context<'_>) -> Result<(), StoreError> {
+    let count = credentials::forget_keys(&context.layout, ledger, leaves, &context.mark())?;
     context.screen.step(format_args!(
         "forgot {count} key{}: none but those whom the bundles are sealed to have them now",
         if count == 1 { "" } else { "s" },

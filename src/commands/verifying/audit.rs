@@ -30,6 +30,7 @@ use crate::pki::pem;
 use crate::policy::denials::Denials;
 use crate::store::credentials::{self, Trouble};
 use crate::store::files;
+use crate::store::issuance;
 use crate::store::layout::Layout;
 use crate::store::ledger::Known;
 use crate::store::roots;
@@ -58,8 +59,12 @@ pub(crate) struct Audit<'a> {
 impl Audit<'_> {
     /// `store.credential` for every root and every leaf, then `trust.match` for every bundle, in the file's order.
     pub(crate) fn findings(&self, progress: &(dyn Fn() + Sync)) -> Vec<Finding> {
-        let first: Vec<Finding> =
-            RootKind::ALL.into_iter().map(|kind| self.root(kind)).chain(self.open_doors()).collect();
+        let first: Vec<Finding> = RootKind::ALL
+            .into_iter()
+            .map(|kind| self.root(kind))
+            .chain(self.open_doors())
+            .chain(self.unfinished())
+            .collect();
         let hosts = self.cluster.masters.len() + self.cluster.nodes.len();
         let look = |holder: usize| {
             progress();
@@ -244,6 +249,14 @@ impl Audit<'_> {
         (!open.is_empty()).then(|| finding.saw(open.join("; "), expected).hint("chmod go= on each of them"))
     }
 
+    /// What a killed process left beside the holders' folders.
+    fn unfinished(&self) -> Option<Finding> {
+        let count = issuance::unfinished(self.layout).ok().filter(|count| *count > 0)?;
+        let finding = Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, "folders", Status::Warn);
+        let saw = format!("{count} of an issue that was killed or is under way, perhaps with keys: .unfinished-…");
+        Some(finding.saw(saw, "nothing that was not finished").hint("clusterctl issue-node --all removes them"))
+    }
+
     fn look(&self, place: Place, leaf: &Leaf) -> Looked {
         let name = leaf.policy().name;
         let host = leaf.host.as_ref().map_or_else(|| "verifier".to_owned(), ToString::to_string);
@@ -287,6 +300,13 @@ impl Audit<'_> {
             Err(_) => credentials::read(self.layout, leaf).ok().map(|stored| stored.credential.key.fingerprint()),
         };
         if let (Ok(stored), true) = (&found, troubles.is_empty()) {
+            if self.known.is_forgotten(stored.credential.certificate.fingerprint()) {
+                let key_file = path().with_extension("key").display().to_string();
+                let finding = finding(Status::Warn)
+                    .saw(format!("its key was to be forgotten, and {key_file} is still here"), expected)
+                    .hint(format!("once its host's sealed bundle is installed: rm {key_file}"));
+                return Looked { finding, key, profile: leaf.profile };
+            }
             if self.only_what_is_wrong {
                 let finding = Finding::new(CheckId::STORE_CREDENTIAL, place, &host, Status::Pass);
                 return Looked { finding, key, profile: leaf.profile };
@@ -301,10 +321,14 @@ impl Audit<'_> {
         let only_mode = troubles.iter().all(|trouble| matches!(trouble, Trouble::Mode(..)));
         let hint = if only_mode {
             format!("chmod 600 {}", path().with_extension("key").display())
+        } else if troubles.iter().any(|trouble| matches!(trouble, Trouble::Unreadable(_))) {
+            "it may be good: see who owns the file and its folder, and with which modes".to_owned()
         } else {
             let command = if place == Place::Node { "issue-node" } else { "issue-master" };
             let who = if place == Place::Cluster { "--all" } else { &host };
-            format!("clusterctl {command} {who}")
+            // What is remembered of it was true when the ledger still knew it.
+            let reissue = if troubles.contains(&Trouble::NotInLedger) { " --reissue" } else { "" };
+            format!("clusterctl {command} {who}{reissue}")
         };
         let observed: Vec<String> = troubles.iter().map(ToString::to_string).collect();
         Looked {
