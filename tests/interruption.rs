@@ -99,7 +99,7 @@ fn killed_at_any_moment_the_issue_continues_where_it_stopped() {
 }
 
 /// What the ledger may know beyond what is in its place, after one kill of an issue for so many nodes: two certificates for each
-/// node of the batch that was settling, and of the one that was being laid meanwhile. No batch is larger than 1,024 nodes, nor,
+/// node of the batch that was settling, and of the one that was being recorded meanwhile. No batch is larger than 1,024 nodes, nor,
 /// beyond the first 128, than a quarter of what is left.
 fn lost_at_most(nodes: usize) -> usize {
     2 * 2 * (nodes / 4).clamp(128, 1024)

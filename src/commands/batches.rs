@@ -1,5 +1,5 @@
-//! Long work in batches, in three steps: while one batch settles on the disk, the next is being laid into files, recorded first
-//! where it has to be, and the one after it is being made on all cores, so that no core waits for the disk. All three go in the
+//! Long work in batches, in three steps: while one batch settles on the disk, the next is being laid into files, or recorded where
+//! it has to be, and the one after it is being made on all cores, so that no core waits for the disk. All three go in the
 //! order of the work, and at most one made batch waits, so that memory does not grow with the work. The first batches are small,
 //! so that there is soon something to keep, and the last ones too, so that little is left to settle when all is made.
 

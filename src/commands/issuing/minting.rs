@@ -20,7 +20,7 @@ use crate::pki::authority::{Authority, Credential};
 use crate::pki::inspect::{Flaw, Verified, leaf_flaws};
 use crate::pki::roots::Roots;
 use crate::store::credentials;
-use crate::store::issuance::{self, Holding, Issuer, LaidHoldings};
+use crate::store::issuance::{self, Holding, Issuer};
 use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
 use crate::store::traces::{Terms, Trace};
@@ -28,8 +28,8 @@ use crate::store::traces::{Terms, Trace};
 /// Holders in one batch: large enough that the disk's syncs do not count, small enough for memory and for a prompt stop.
 const BATCH: usize = 1024;
 
-/// Makes batch after batch in memory on all cores, while the one before goes into the ledger and into files, and the one before
-/// that onto the disk. Returns the traces that all of it left.
+/// Makes batch after batch in memory on all cores, while the one before goes into the ledger, and the one before that into files
+/// and onto the disk. Returns the traces that all of it left.
 pub(super) fn make_all(
     request: &Request<'_>,
     work: &[&Plan],
@@ -58,21 +58,23 @@ pub(super) fn make_all(
             .hint("raise the limit of processes (ulimit -u, or the cgroup's pids.max)")
             .because(error)
     })?;
-    let lay = |_: &[&Plan], holdings: Vec<Holding>| {
+    let record = |_: &[&Plan], holdings: Vec<Holding>| {
         // Nobody may wait for the ledger's disk: what is settled meanwhile comes with the next batch.
         let traces = unpoisoned(&left).not_given().to_vec();
         issuance::record(ledger, &issuer, &holdings, &traces)?;
         unpoisoned(&left).given += traces.len();
-        Ok(layers.install(|| issuance::lay(layout, &holdings))?)
+        Ok(holdings)
     };
-    let settle = |batch: &[&Plan], laid: LaidHoldings| {
+    let settle = |batch: &[&Plan], holdings: Vec<Holding>| {
+        // Here, for while the disk commits what is settling, new files only wait for it.
+        let laid = layers.install(|| issuance::lay(layout, &holdings))?;
         let traces = laid.settle(layout)?;
         unpoisoned(&left).all.extend(traces);
         progress.add(certificates_in(batch) as u64);
         Ok(())
     };
     let told = |written| format!("{} of {} issued", certificates_in(&work[..written]), certificates(total));
-    let done = in_batches(work, BATCH, context, make, lay, settle, told);
+    let done = in_batches(work, BATCH, context, make, record, settle, told);
     let left = left.into_inner().unwrap_or_else(PoisonError::into_inner);
     if done.is_err() {
         // Also of what was done before it failed. Without it the next look takes longer, and that is all.
