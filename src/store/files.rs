@@ -119,6 +119,9 @@ pub(super) struct Listing {
 }
 
 /// Lists a folder; nothing is in one that there is not.
+///
+/// # Errors
+/// What the system says.
 pub(super) fn list(folder: &Path) -> Result<Listing, StoreError> {
     let failed = |error: io::Error| StoreError::io("list", folder, &error);
     let entries = match fs::read_dir(folder) {

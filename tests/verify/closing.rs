@@ -138,14 +138,18 @@ fn scopes(lab: &Foreign) -> Vec<(&'static str, String)> {
     scopes.map(|finding| (finding.status.as_str(), finding.observed)).collect()
 }
 
-#[test]
-fn an_api_server_is_asked_on_new_connections_or_in_http_2_if_need_be_and_another_server_is_not() {
-    let mut lab = Foreign::new();
+/// A new credential of the master's.
+fn of_the_master(lab: &Foreign) -> Credential {
     let authority = Authority::open(&lab.root, lab.now).expect("a fit root");
     let leaves = lab.cluster.master_leaves(&lab.cluster.masters[0]);
     let leaf = leaves.iter().find(|leaf| leaf.profile == Profile::Apiserver).expect("in the table");
-    let issue = || authority.issue(leaf, lab.cluster.keys).expect("a credential").into_inner();
-    let (first, second) = (issue(), issue());
+    authority.issue(leaf, lab.cluster.keys).expect("a credential").into_inner()
+}
+
+#[test]
+fn an_api_server_is_asked_on_new_connections_or_in_http_2_if_need_be_and_another_server_is_not() {
+    let mut lab = Foreign::new();
+    let (first, second) = (of_the_master(&lab), of_the_master(&lab));
     let closing = serving(&lab, std::slice::from_ref(&first), Speaks::Http1Closing);
     let in_http_2 = serving(&lab, std::slice::from_ref(&first), Speaks::Http2);
     let of_two = serving(&lab, &[first, second], Speaks::Http1Closing);
@@ -165,10 +169,7 @@ fn an_api_server_is_asked_on_new_connections_or_in_http_2_if_need_be_and_another
 #[test]
 fn only_where_the_first_node_came_as_kubelets_do_may_the_others_ask_in_http_1_1() {
     let mut lab = Foreign::new();
-    let authority = Authority::open(&lab.root, lab.now).expect("a fit root");
-    let leaves = lab.cluster.master_leaves(&lab.cluster.masters[0]);
-    let leaf = leaves.iter().find(|leaf| leaf.profile == Profile::Apiserver).expect("in the table");
-    let credential = authority.issue(leaf, lab.cluster.keys).expect("a credential").into_inner();
+    let credential = of_the_master(&lab);
     let versions = |lab: &mut Foreign| {
         let server = serving(lab, std::slice::from_ref(&credential), Speaks::Both);
         lab.target.masters[0].port = server.port;

@@ -19,7 +19,7 @@ use crate::failure::{Exit, Failure};
 use crate::pki::authority::{Authority, Credential};
 use crate::pki::inspect::{Flaw, Verified, leaf_flaws};
 use crate::pki::roots::Roots;
-use crate::store::credentials;
+use crate::store::credentials::{self, Stored};
 use crate::store::issuance::{self, Holding, Issuer};
 use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
@@ -51,9 +51,9 @@ pub(super) fn make_all(
         make(request, plan, cluster, authorities, &issuer, layout, &terms)
     };
     let make = |batch: &[&Plan]| batch.par_iter().map(one).collect::<anyhow::Result<Vec<_>>>();
-    // Threads of its own: else laying would wait until all of a batch was made.
-    let layers = ThreadPoolBuilder::new().num_threads(rayon::current_num_threads().min(work.len())).build();
-    let layers = layers.map_err(|error| {
+    // Threads of its own: else writing would wait until all of a batch was made.
+    let writers = ThreadPoolBuilder::new().num_threads(rayon::current_num_threads().min(work.len())).build();
+    let writers = writers.map_err(|error| {
         Failure::new(Exit::Environment, "no threads can be made to write files with")
             .hint("raise the limit of processes (ulimit -u, or the cgroup's pids.max)")
             .because(error)
@@ -67,7 +67,7 @@ pub(super) fn make_all(
     };
     let settle = |batch: &[&Plan], holdings: Vec<Holding>| {
         // Here, for while the disk commits what is settling, new files only wait for it.
-        let laid = layers.install(|| issuance::lay(layout, &holdings))?;
+        let laid = writers.install(|| issuance::lay(layout, &holdings))?;
         let traces = laid.settle(layout)?;
         unpoisoned(&left).all.extend(traces);
         progress.add(certificates_in(batch) as u64);
@@ -120,25 +120,26 @@ fn make(
         if plan.issue.iter().any(|(issued, _)| *issued == i) {
             holding.fresh.push((leaf.profile, authorities.issue(leaf, cluster.keys)?));
         } else {
-            let changed = |what: String| {
-                Failure::new(Exit::Environment, format!("{} changed while it was looked at: {what}", holder(leaf)))
-                    .hint("run the same command again")
-            };
-            let stored = credentials::read(layout, leaf).map_err(|trouble| changed(trouble.to_string()))?;
-            let Credential { certificate, key } = &stored.credential;
-            // The plan judged it; a person may have typed a passphrase since.
-            if let Some(flaw) =
-                leaf_flaws(certificate, leaf, cluster.keys, issuer.roots.issuer_of(leaf), issuer.now).first()
-            {
-                return Err(changed(flaw.to_string()).into());
-            }
-            if key.spki() != certificate.spki {
-                return Err(changed(Flaw::KeyDoesNotFit.to_string()).into());
-            }
-            holding.kept.push((leaf.profile, stored));
+            holding.kept.push((leaf.profile, still_good(leaf, cluster.keys, issuer, layout)?));
         }
     }
     Ok(holding)
+}
+
+/// What the plan found good, read and judged once more: a person may have typed a passphrase since.
+fn still_good(leaf: &Leaf, keys: KeyKind, issuer: &Issuer<'_>, layout: &Layout) -> Result<Stored, Failure> {
+    let changed = |what: String| {
+        Failure::new(Exit::Environment, format!("{} changed while it was looked at: {what}", holder(leaf)))
+            .hint("run the same command again")
+    };
+    let stored = credentials::read(layout, leaf).map_err(|trouble| changed(trouble.to_string()))?;
+    let Credential { certificate, key } = &stored.credential;
+    let fits = key.spki() == certificate.spki;
+    let flaws = leaf_flaws(certificate, leaf, keys, issuer.roots.issuer_of(leaf), issuer.now);
+    match flaws.first().or((!fits).then_some(&Flaw::KeyDoesNotFit)) {
+        Some(flaw) => Err(changed(flaw.to_string())),
+        None => Ok(stored),
+    }
 }
 
 /// The roots that were opened, ready to sign.
