@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use time::OffsetDateTime;
 
 use crate::ui::Stream;
@@ -35,7 +36,7 @@ pub struct World {
     pub stop: Stop,
 }
 
-/// Whether somebody asked us to stop (SIGINT, SIGTERM). Batches look at it between their parts.
+/// Whether somebody asked us to stop (SIGINT, SIGTERM, SIGHUP). Batches look at it between their parts.
 #[derive(Debug, Clone, Default)]
 pub struct Stop {
     asked: Arc<AtomicBool>,
@@ -44,12 +45,14 @@ pub struct Stop {
 
 impl Stop {
     /// From here on a first signal only asks; a second one ends the process at once. Before this call, and in programs
-    /// that never make it, a signal ends the process as ever: at a prompt, that is what people want.
+    /// that never make it, a signal ends the process as ever: at a prompt, that is what people want. What whoever started
+    /// us had us ignore, as `nohup` does, stays ignored.
     pub fn listen(&self) {
         if !self.real {
             return;
         }
-        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        let ignored = ignored_signals();
+        for signal in [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| ignored & (1 << (signal - 1)) == 0) {
             // Both only fail for signals that cannot be caught, which these are not.
             let _ = signal_hook::flag::register_conditional_default(signal, Arc::clone(&self.asked));
             let _ = signal_hook::flag::register(signal, Arc::clone(&self.asked));
@@ -66,6 +69,14 @@ impl Stop {
     pub fn ask(&self) {
         self.asked.store(true, Ordering::Relaxed);
     }
+}
+
+/// The signals that this process ignores, the first in the lowest bit (proc_pid_status(5): SigIgn); none where the kernel does
+/// not tell.
+fn ignored_signals() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
 impl World {

@@ -514,6 +514,25 @@ fn a_host_without_credentials_is_told_with_the_command_that_makes_them() {
 }
 
 #[test]
+fn a_key_that_cannot_be_read_is_not_to_be_issued_again() {
+    let lab = Lab::issued();
+    let key = lab.path("pki/nodes/on/kubelet-client.key");
+    fs::rename(&key, lab.path("the-key")).expect("moved");
+    fs::create_dir(&key).expect("a folder");
+    let ran = lab.run(&["bundle", "on"]);
+    assert_eq!(ran.status, 3, "{ran}");
+    assert!(
+        ran.err.contains("on kubelet-client: cannot read DIR/pki/nodes/on/kubelet-client.key: Is a directory"),
+        "{ran}"
+    );
+    assert!(!ran.err.contains("issue-node"), "{ran}");
+    // One that is lacking beside it can be issued.
+    fs::remove_dir_all(lab.path("pki/nodes/worker-b1")).expect("removed");
+    let ran = lab.run(&["bundle", "--all"]);
+    assert!(ran.err.ends_with("\nhint: issue them with: clusterctl issue-node worker-b1\n"), "{ran}");
+}
+
+#[test]
 fn a_form_that_there_is_not_and_one_that_cannot_be_sealed_are_usage_errors() {
     let lab = Lab::issued();
     let unknown = lab.run(&["bundle", "on", "--format", "zip"]);

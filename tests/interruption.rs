@@ -1,34 +1,19 @@
 //! Promises under violence: killed at any moment, two at once, a full disk. What is on the disk is always whole, the
 //! ledger knows all of it, and the same command finishes the work.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::support::fleets::{fleet_of, run};
 use crate::support::{Lab, good_tool};
 
 const NODES: usize = 400;
 
 fn fleet() -> Lab {
     fleet_of(NODES)
-}
-
-fn fleet_of(count: usize) -> Lab {
-    let nodes: String =
-        (0..count).map(|i| format!("- {{name: node-{i}, addresses: [10.1.{}.{}]}}\n", i / 250, i % 250 + 1)).collect();
-    let lab = Lab::with(&format!(
-        "apiVersion: clusterctl/v1\nkind: Cluster\nname: fleet\nmasters:\n- {{name: m, addresses: [10.0.0.1]}}\nnodes:\n{nodes}"
-    ));
-    // These run as processes of their own, under the real clock; their roots must be valid now.
-    let made = run(&lab, &["init-ca", "--plaintext-ca-key"]);
-    assert!(made.status.success());
-    lab
-}
-
-fn run(lab: &Lab, args: &[&str]) -> std::process::Output {
-    lab.process(args).output().expect("it runs")
 }
 
 fn hosts(lab: &Lab) -> Vec<String> {
@@ -251,13 +236,14 @@ fn two_at_once_issue_each_certificate_once() {
 fn a_stop_by_signal_keeps_what_is_done_and_says_so() {
     let lab = fleet();
     let mut stopped_halfway = false;
-    for _ in 0..12 {
+    // A terminal that is closed asks as one who presses Ctrl-C does.
+    for signal in ["-INT", "-HUP", "-TERM"].iter().cycle().take(12) {
         let child = lab.process(&["issue-node", "--all"]).stderr(Stdio::piped()).spawn().expect("it runs");
         let patience = Instant::now();
         while hosts(&lab).is_empty() && patience.elapsed() < Duration::from_secs(20) {
             std::thread::sleep(Duration::from_millis(1));
         }
-        good_tool("kill", &["-INT", &child.id().to_string()]);
+        good_tool("kill", &[signal, &child.id().to_string()]);
         let output = child.wait_with_output().expect("reaped");
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
         let done = hosts(&lab).len() * 2;
@@ -283,6 +269,24 @@ fn a_stop_by_signal_keeps_what_is_done_and_says_so() {
         std::fs::remove_dir_all(lab.path("pki/nodes")).expect("removed");
     }
     panic!("it never stopped halfway; the test proves nothing");
+}
+
+#[test]
+fn a_signal_that_was_to_be_ignored_stops_nothing() {
+    let lab = fleet();
+    let binary = lab.process(&[]).get_program().to_owned();
+    let mut child = Command::new("nohup");
+    child.arg(binary).args(["--dir", &lab.path("").display().to_string(), "issue-node", "--all"]);
+    let child = child.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it runs");
+    let patience = Instant::now();
+    while hosts(&lab).is_empty() && patience.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert!(hosts(&lab).len() < NODES, "it was done before it was asked; the test proves nothing");
+    good_tool("kill", &["-HUP", &child.id().to_string()]);
+    let output = child.wait_with_output().expect("reaped");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(hosts(&lab).len(), NODES);
 }
 
 /// A file system of its own, small enough to be filled; unmounted in the end.
@@ -392,149 +396,4 @@ fn a_read_only_disk_is_told_and_untouched() {
     // Reading is all that these need.
     assert!(run(&lab, &["--dir", &dir, "issue-node", "--all", "--dry-run"]).status.success());
     drop(disk);
-}
-
-#[test]
-fn success_is_told_only_after_the_disk_has_it() {
-    let lab = fleet();
-    let trace = lab.path("trace").display().to_string();
-    let program = env!("CARGO_BIN_EXE_clusterctl");
-    let dir = lab.dir().display().to_string();
-    good_tool(
-        "strace",
-        &[
-            "-f",
-            "-o",
-            &trace,
-            "-e",
-            "trace=fsync,fdatasync,syncfs,rename,renameat2,write",
-            program,
-            "--dir",
-            &dir,
-            "issue-node",
-            "node-1",
-        ],
-    );
-    let calls = std::fs::read_to_string(&trace).expect("a trace");
-    let lines: Vec<&str> = calls.lines().collect();
-    let position = |what: &dyn Fn(&str) -> bool| lines.iter().position(|line| what(line)).expect("the call");
-    let last = |what: &dyn Fn(&str) -> bool| lines.iter().rposition(|line| what(line)).expect("the call");
-    let published = last(&|line| line.contains("renameat2") && line.contains("nodes/node-1"));
-    let recorded = position(&|line| line.contains("fdatasync") || line.contains("fsync("));
-    let contents_synced = lines[..published].iter().rposition(|line| line.contains("syncfs")).expect("a sync before");
-    let names_synced =
-        lines[published..].iter().position(|line| line.contains("syncfs")).expect("a sync after") + published;
-    let told = last(&|line| line.contains("write(2") && line.contains("issued 2 certificates"));
-    assert!(
-        recorded < contents_synced && contents_synced < published && published < names_synced && names_synced < told
-    );
-}
-
-/// While one batch settles, the next is being laid; all the same no folder gets its name before what is in it is on the disk.
-#[test]
-fn of_many_batches_each_folder_gets_its_name_after_a_sync_that_began_when_it_was_full() {
-    let lab = fleet_of(700);
-    let (trace, dir) = (lab.path("trace").display().to_string(), lab.dir().display().to_string());
-    let strace = ["-f", "-y", "-o", &trace, "-e", "trace=write,syncfs,fsync,fdatasync,renameat2,mkdir"];
-    let ours = [env!("CARGO_BIN_EXE_clusterctl"), "--dir", &dir, "issue-node", "--all"];
-    good_tool("strace", &[&strace[..], &ours].concat());
-    let calls = std::fs::read_to_string(&trace).expect("a trace");
-    let stage_in = |line: &str| {
-        let from = line.find("/.unfinished-")? + 1;
-        let length = line[from..].find(['/', '"', '>'])?;
-        Some(line[from..from + length].to_owned())
-    };
-    // Where each folder was begun and last written to, and where each sync of the whole began and ended.
-    let (mut begun, mut full) = (BTreeMap::new(), BTreeMap::new());
-    let (mut syncs, mut recorded, mut named) = (Vec::new(), Vec::new(), 0);
-    for (i, line) in calls.lines().enumerate() {
-        if line.contains("syncfs(") {
-            syncs.push((i, if line.contains("<unfinished") { usize::MAX } else { i }));
-        } else if line.contains("syncfs resumed") {
-            syncs.last_mut().expect("it began").1 = i;
-        } else if line.contains("sync(") && line.contains("/ledger.sqlite3>") {
-            recorded.push(i);
-        } else if let (true, Some(stage)) = (line.contains("mkdir("), stage_in(line)) {
-            begun.insert(stage, i);
-        } else if let (true, Some(stage)) = (line.contains("write("), stage_in(line)) {
-            full.insert(stage, i);
-        } else if let (true, Some(stage)) = (line.contains("renameat2("), stage_in(line)) {
-            let (begun, full) = (begun[&stage], full[&stage]);
-            assert!(recorded.iter().any(|at| *at < begun), "{line}: nothing was recorded before");
-            assert!(
-                syncs.iter().any(|(from, to)| full < *from && *to < i),
-                "{line}: what is in it may not be on the disk"
-            );
-            named += 1;
-        }
-    }
-    assert_eq!(named, 700);
-
-    assert!(syncs.len() > 6, "there were several batches: {syncs:?}");
-}
-
-/// Runs it until it makes this call, and kills it there, as a power failure would. `only` narrows it to calls about one path.
-fn killed_at(lab: &Lab, call: &str, nth: usize, only: Option<&str>, args: &[&str]) {
-    let (trace, inject) = (format!("trace={call}"), format!("inject={call}:signal=KILL:when={nth}"));
-    let mut strace = vec!["-f", "-o", "/dev/null", "-e", &trace, "-e", &inject];
-    let path = only.map(|path| lab.path(path).display().to_string());
-    strace.extend(path.iter().flat_map(|path| ["-P", path.as_str()]));
-    let dir = lab.dir().display().to_string();
-    strace.extend([env!("CARGO_BIN_EXE_clusterctl"), "--dir", &dir]);
-    let ran = Command::new("strace").args(strace).args(args).output().expect("strace runs");
-    assert!(!ran.status.success(), "it was not killed: {}", String::from_utf8_lossy(&ran.stderr));
-}
-
-fn told(lab: &Lab, args: &[&str]) -> String {
-    let ran = run(lab, args);
-    [ran.stdout, ran.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat()
-}
-
-#[test]
-fn what_a_killed_reissue_leaves_is_told_and_is_swept_although_all_is_good() {
-    let lab = fleet_of(3);
-    assert!(run(&lab, &["issue-node", "--all"]).status.success());
-    let unfinished = || {
-        let entries = std::fs::read_dir(lab.path("pki/nodes")).expect("a folder");
-        entries.filter(|entry| entry.as_ref().expect("an entry").file_name().to_string_lossy().starts_with('.')).count()
-    };
-    // All is laid, nothing is on the disk yet, and nothing in its place.
-    killed_at(&lab, "syncfs", 1, None, &["issue-node", "--all", "--reissue"]);
-    assert_eq!(unfinished(), 3, "new folders with new keys, none in its place");
-    let offline = told(&lab, &["verify", "--offline"]);
-    assert!(
-        offline.contains(".unfinished-") && offline.contains("clusterctl issue-node --all removes them"),
-        "{offline}"
-    );
-    assert!(told(&lab, &["issue-node", "--all", "--dry-run"]).contains("would issue 0 certificates and keep 6"));
-    assert_eq!(unfinished(), 3, "a dry run removes nothing");
-    assert!(told(&lab, &["issue-node", "--all"]).contains("nothing to do: 6 certificates good"));
-    assert_eq!(unfinished(), 0);
-    assert!(!told(&lab, &["verify", "--offline"]).contains(".unfinished-"));
-}
-
-#[test]
-fn keys_that_a_killed_run_was_about_to_forget_are_told_and_forgotten_by_the_next() {
-    let lab = fleet_of(3);
-    assert!(run(&lab, &["issue-master", "--all"]).status.success());
-    assert!(run(&lab, &["issue-node", "--all"]).status.success());
-    let recipient = crate::sealing::ssh_key(&lab, "host", "ed25519", "");
-    let bundle = ["bundle", "--all", "--seal-to", &recipient, "--forget-keys"];
-    killed_at(&lab, "unlink", 1, Some("pki/nodes/node-1/kubelet-server.key"), &bundle);
-    let there = |name: &str| lab.path(&format!("pki/nodes/node-1/{name}")).exists();
-    assert!(there("kubelet-server.key") && !there("kubelet-client.key"), "between a host's two keys");
-    let offline = told(&lab, &["verify", "--offline", "--output", "json"]);
-    assert!(
-        offline.contains("its key was to be forgotten") && offline.contains("sealed bundle is installed: rm "),
-        "{offline}"
-    );
-    let ran = run(&lab, &bundle);
-    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
-    for node in 0..3 {
-        for name in ["kubelet-client.key", "kubelet-server.key"] {
-            assert!(!lab.path(&format!("pki/nodes/node-{node}/{name}")).exists(), "{node} {name}");
-        }
-    }
-    let offline = run(&lab, &["verify", "--offline"]);
-    assert!(offline.status.success(), "{}", String::from_utf8_lossy(&offline.stdout));
 }

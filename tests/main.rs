@@ -8,6 +8,7 @@ mod control_plane;
 mod corpora;
 mod delivery;
 mod demo;
+mod durability;
 mod init;
 mod interruption;
 mod issuing;

@@ -121,7 +121,9 @@ fn a_crate_is_named_in_its_own_room_alone() {
 #[test]
 fn only_the_store_names_the_file_system() {
     for (room, path, text) in sources().into_iter().filter(|(room, ..)| room != "store") {
-        for line in code_lines(&text) {
+        // What the kernel tells of this process is no file of anybody's.
+        let of_this_process = |line: &&str| room == "world" && line.contains("(\"/proc/self/");
+        for line in code_lines(&text).filter(|line| !of_this_process(line)) {
             let names = line.contains("std::fs") || line.contains("fs::File") || line.contains("File::open");
             assert!(!names, "{}: {room} may not touch files: {line}", path.display());
         }

@@ -100,23 +100,22 @@ pub(crate) fn record(ledger: &Path, count: usize, sample: &Credentials) {
     transaction.commit().expect("committed");
 }
 
-/// Every row of the ledger's index, and every name in the folder.
-pub(crate) fn index_and_listing(ledger: &Path, folder: &Path) -> usize {
+/// Every row of the ledger's index.
+pub(crate) fn index(ledger: &Path) -> usize {
     let connection = rusqlite::Connection::open(ledger).expect("a ledger");
     let mut select = connection.prepare("SELECT sha256 FROM certificates").expect("a statement");
     let rows = select.query_map([], |row| row.get::<_, String>(0)).expect("rows");
-    rows.map(|row| row.expect("a row").len()).sum::<usize>() + fs::read_dir(folder).expect("a folder").count()
+    rows.map(|row| row.expect("a row").len()).sum()
 }
 
-/// The state of each of the four files in every folder of `place`.
-pub(crate) fn states(place: &Path) -> usize {
-    let folders: Vec<PathBuf> =
-        fs::read_dir(place).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
-    let names = ["kubelet-client.crt", "kubelet-client.key", "kubelet-server.crt", "kubelet-server.key"];
-    let states = |folder: &PathBuf| {
-        names.iter().map(|name| fs::metadata(folder.join(name)).expect("a file").len() as usize).sum::<usize>()
-    };
-    folders.par_iter().map(states).sum()
+/// Every name in the folder, and not what is below.
+pub(crate) fn names(folder: &Path) -> usize {
+    fs::read_dir(folder).expect("a folder").count()
+}
+
+/// Every name in the folder, and in every folder in it.
+pub(crate) fn listing(place: &Path) -> usize {
+    paths(place).par_iter().map(|folder| names(folder)).sum()
 }
 
 /// Deflate, at the level that bundles have, of as many bundles.
@@ -144,11 +143,12 @@ pub(crate) fn create_files(place: &Path, count: usize, bundles: &Bundles) {
 
 /// Every file in every folder of `place`.
 pub(crate) fn read_files(place: &Path) -> usize {
-    let paths = |folder: &Path| -> Vec<PathBuf> {
-        fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()).collect()
-    };
     let read = |folder: &PathBuf| paths(folder).iter().map(|path| fs::read(path).expect("a file").len()).sum::<usize>();
     paths(place).par_iter().map(read).sum()
+}
+
+fn paths(folder: &Path) -> Vec<PathBuf> {
+    fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()).collect()
 }
 
 /// The cluster file as YAML of any shape.

@@ -6,46 +6,39 @@ use std::time::Instant;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use rayon::iter::{Either, IndexedParallelIterator, IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
+use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 use zeroize::Zeroizing;
 
 use super::batches::{Stopped, in_batches};
 use super::context::{Context, unknown_host};
 use super::given::templates;
 use super::packing::finishing::{self, Finish, LaidParcels};
-use super::packing::forgetting;
+use super::packing::ready::{Ready, all_have_credentials};
 use super::packing::sealing::SealArgs;
 use super::packing::signing::SignArgs;
+use super::packing::source::Source;
+use super::packing::{forgetting, verifier};
 use super::revoking::lists;
 use super::revoking::revocations;
-use crate::bundle::archive::{self, Packer};
-use crate::bundle::format::{Format, Parcel, sealed_name};
-use crate::bundle::input::{BundleInput, CredentialPem, Held, Roles};
+use crate::bundle::archive::Packer;
+use crate::bundle::format::{Format, Parcel};
+use crate::bundle::input::{BundleInput, Roles};
 use crate::bundle::render::Templates;
 use crate::bundle::settings::Settings;
-use crate::bundle::verifier::{self, VerifierInput};
-use crate::cluster::profile::{Holder, Leaf, Profile};
 use crate::cluster::spec::{Cluster, Host};
-use crate::cluster_file;
 use crate::failure::{Exit, Failure};
-use crate::pki::roots::Roots;
-use crate::pki::ssh::SshKey;
-use crate::policy::denials::Denials;
-use crate::store::credentials::{self, Trouble};
+use crate::store::credentials;
 use crate::store::error::StoreError;
-use crate::store::files::{self, PRIVATE, PUBLIC};
+use crate::store::files::{self, PUBLIC};
 use crate::store::issuance;
 use crate::store::layout::Layout;
-use crate::store::ledger::Known;
 use crate::store::service_account::{self, Found};
-use crate::store::traces::{self, Terms, Trace, Traces};
+use crate::store::traces::Terms;
 
 /// Bundles in one batch: up to three batches are kept in memory until they are on the disk.
 const BATCH: usize = 512;
 /// The most user-data that EC2 takes, in bytes; other clouds take more.
 const EC2_LIMIT: u64 = 16 << 10;
-/// How many hosts without credentials an error names.
-const NAMED: usize = 5;
 
 /// Renders and packs bundles/HOST.tar.gz for each host: the same bytes for the same input. A host that is master and
 /// node gets one bundle with both.
@@ -95,7 +88,7 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     let cluster = context.cluster()?;
     if args.verifier {
         let key = args.sign.key(args.format, context)?;
-        return pack_verifier(&cluster, &templates::load(args.templates.as_deref(), context)?, key.as_ref(), context);
+        return verifier::pack(&cluster, &templates::load(args.templates.as_deref(), context)?, key.as_ref(), context);
     }
     let hosts = select(&cluster, args)?;
     let sealing = args.seal.plan(&hosts, args.format, context)?;
@@ -222,56 +215,6 @@ fn eject(dir: &Path, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Packs what CI verifies with.
-fn pack_verifier(
-    cluster: &Cluster,
-    templates: &Templates,
-    key: Option<&SshKey>,
-    context: &mut Context<'_>,
-) -> anyhow::Result<Exit> {
-    let _lock = context.lock("bundle --verifier")?;
-    let layout = &context.layout;
-    let (mut ledger, known, roots) = context.trust(cluster)?;
-    let root = &roots.cluster;
-    let masters = cluster.masters.iter().flat_map(|master| cluster.master_leaves(master));
-    let wanted = masters.filter(|leaf| leaf.profile == Profile::ApiserverKubeletClient);
-    let (mut credentials, mut generation) = (Vec::new(), 0);
-    for leaf in wanted.chain([cluster.verifier_leaf()]) {
-        let name = leaf.policy().name;
-        let stored = credentials::read_good(layout, &leaf, cluster.keys, root, &known, context.now).map_err(|why| {
-            let why: Vec<String> = why.iter().map(ToString::to_string).collect();
-            Failure::new(
-                Exit::Refused,
-                format!("the {name} credential is not good, so nothing was packed: {}", why.join("; ")),
-            )
-            .hint("issue it with: clusterctl issue-master --all")
-        })?;
-        generation = generation.max(known.sequence(stored.credential.certificate.fingerprint()).unwrap_or(0));
-        let folder = layout.holder_folder(leaf.profile, leaf.host.as_ref());
-        let path = folder.strip_prefix(layout.dir()).unwrap_or(&folder).join(name).display().to_string();
-        let pem = CredentialPem { profile: leaf.profile, certificate: stored.certificate_pem, key: stored.key_pem };
-        credentials.push((path, pem));
-    }
-    let cluster_file = files::read(&layout.cluster_file(), cluster_file::MAX_BYTES as u64)?;
-    let policy = templates
-        .verifier_policy()
-        .map_err(|error| Failure::new(Exit::Usage, "the verifier's policy cannot be rendered").because(error))?;
-    let input = VerifierInput { policy, cluster, cluster_file: &cluster_file, root, credentials, generation };
-    let mut bundle = verifier::render(input)
-        .map_err(|error| Failure::new(Exit::Refused, "the verifier bundle cannot be made").because(error))?;
-    if let Some(key) = key {
-        finishing::sign(&mut bundle, key)?;
-    }
-    let path = layout.verifier_bundle();
-    files::replace(&path, &archive::pack(&bundle), PRIVATE)?;
-    ledger.note("bundle", "verifier", &path.display().to_string(), &context.mark())?;
-    context.screen.answer(path.display());
-    context.screen.step(
-        "Use it with: clusterctl verify --from verifier.tar.gz   (apply policy/clusterctl-verifier.yaml from it once)",
-    );
-    Ok(Exit::Done)
-}
-
 /// The hosts that bundles are made for, each once, with what they are; masters first, in the cluster file's order.
 fn select<'c>(cluster: &'c Cluster, args: &BundleArgs) -> Result<Vec<Roles<'c>>, Failure> {
     let mut nodes: BTreeMap<&str, &Host> = cluster.nodes.iter().map(|node| (node.name.as_str(), node)).collect();
@@ -320,158 +263,6 @@ fn service_account_key(hosts: &[Roles<'_>], layout: &Layout) -> Result<Option<Ze
         }
         Err(trouble) => Err(refused(trouble.to_string()).hint("restore pki/sa.key and pki/sa.pub from a backup")),
     }
-}
-
-/// What bundles are made from.
-struct Source<'a> {
-    cluster: &'a Cluster,
-    roots: &'a Roots,
-    service_account: Option<&'a Zeroizing<Vec<u8>>>,
-    settings: &'a Settings,
-    denials: &'a Denials,
-    /// How many there ever were: what a master holds grows with them.
-    revocations: u64,
-    known: &'a Known,
-    terms: Terms,
-    traces: &'a Traces,
-    layout: &'a Layout,
-    now: time::OffsetDateTime,
-}
-
-impl Source<'_> {
-    /// What a host is to hold.
-    fn leaves(&self, roles: &Roles<'_>) -> Vec<Leaf> {
-        let master = roles.master().map(|host| self.cluster.master_leaves(host));
-        let node = roles.node().map(|host| self.cluster.node_leaves(host));
-        master.into_iter().chain(node).flatten().collect()
-    }
-
-    /// Whether all that a host is to hold is good, by its trace, or else by a close look, whose traces are returned.
-    fn judge<'c>(&self, roles: &Roles<'c>) -> Result<Vec<Trace>, Lacking<'c>> {
-        let leaves = self.leaves(roles);
-        let mut traces = Vec::new();
-        // A host that is both has two folders.
-        for leaves in leaves.chunk_by(|a, b| a.policy().holder == b.policy().holder) {
-            let sight = traces::look(self.layout, leaves, &self.terms, self.now);
-            if sight.is_some_and(|sight| self.traces.vouch_for(&sight, self.now, self.now).is_some()) {
-                continue;
-            }
-            let mut good = Vec::new();
-            for leaf in leaves {
-                let (keys, root) = (self.cluster.keys, self.roots.issuer_of(leaf));
-                let found = credentials::read_good(self.layout, leaf, keys, root, self.known, self.now);
-                let stored = found.map_err(|troubles| Lacking::of(roles, leaf, &troubles))?;
-                good.push(stored.credential.certificate);
-            }
-            traces.extend(sight.zip(leaves.first()).and_then(|(sight, first)| sight.trace(first, good.iter())));
-        }
-        Ok(traces)
-    }
-
-    /// A host's credentials, and the generation of its bundle: the newest one's place in the ledger. The very bytes that are
-    /// packed are judged here, in all but the root's signature, for which the ledger is believed.
-    fn credentials(&self, roles: &Roles<'_>) -> Result<(Vec<Held>, u64), Failure> {
-        let (mut held, mut generation) = (Vec::new(), 0);
-        for leaf in self.leaves(roles) {
-            let (keys, root) = (self.cluster.keys, self.roots.issuer_of(&leaf));
-            let found = credentials::read_issued(self.layout, &leaf, keys, root, self.known, self.now);
-            let stored = found.map_err(|troubles| Lacking::of(roles, &leaf, &troubles).after_the_first_look())?;
-            let fingerprint = stored.credential.certificate.fingerprint();
-            generation = generation.max(self.known.sequence(fingerprint).unwrap_or(0));
-            held.push(Held { profile: leaf.profile, credential: stored.credential });
-        }
-        // A master that is told of more revocations is never told of fewer.
-        if roles.master().is_some() {
-            generation += self.revocations;
-        }
-        Ok((held, generation))
-    }
-}
-
-/// A host whose credentials are not there, or no longer good.
-struct Lacking<'c> {
-    roles: Roles<'c>,
-    what: &'static str,
-    why: String,
-    master: bool,
-    /// Its key was forgotten on purpose; all else is good.
-    forgotten: bool,
-}
-
-impl<'c> Lacking<'c> {
-    fn of(roles: &Roles<'c>, leaf: &Leaf, troubles: &[Trouble]) -> Self {
-        Self {
-            roles: *roles,
-            what: leaf.policy().name,
-            why: troubles.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
-            master: leaf.policy().holder == Holder::Master,
-            forgotten: matches!(troubles, [Trouble::Forgotten { .. }]),
-        }
-    }
-
-    /// Its files changed while others were being packed. Or their bytes did and nothing else, and nobody looked at those.
-    fn after_the_first_look(self) -> Failure {
-        let Self { roles, what, why, master, .. } = self;
-        let host = roles.host();
-        let command = if master { "issue-master" } else { "issue-node" };
-        Failure::new(Exit::Refused, format!("the {what} credential of {host} is not good: {why}"))
-            .hint(format!("look at all with: clusterctl verify --offline   and issue it again with: clusterctl {command} {host} --reissue"))
-    }
-}
-
-/// What the first look at all hosts found.
-struct Ready<'c> {
-    /// All of whose credentials are good.
-    hosts: Vec<Roles<'c>>,
-    /// Those that, where all are meant, keep the sealed bundle that has their forgotten keys.
-    kept: Vec<Roles<'c>>,
-    /// What may be remembered.
-    found_good: Vec<Trace>,
-}
-
-/// Looks at every host before anything is written.
-fn all_have_credentials<'c>(source: &Source<'_>, hosts: Vec<Roles<'c>>, all: bool) -> Result<Ready<'c>, Failure> {
-    let (good, lacking): (Vec<(Roles<'c>, Vec<Trace>)>, Vec<Lacking<'c>>) =
-        hosts.into_par_iter().partition_map(|roles| match source.judge(&roles) {
-            Ok(traces) => Either::Left((roles, traces)),
-            Err(lacking) => Either::Right(lacking),
-        });
-    let keeps = |l: &Lacking<'_>| {
-        all && l.forgotten && files::exists(&source.layout.bundles().join(sealed_name(l.roles.host())))
-    };
-    let (kept, lacking): (Vec<Lacking<'c>>, Vec<Lacking<'c>>) = lacking.into_iter().partition(keeps);
-    let Some(first) = lacking.first() else {
-        let (hosts, traces): (Vec<Roles<'c>>, Vec<Vec<Trace>>) = good.into_iter().unzip();
-        let kept = kept.into_iter().map(|lacking| lacking.roles).collect();
-        return Ok(Ready { hosts, kept, found_good: traces.into_iter().flatten().collect() });
-    };
-    let mut lines: Vec<String> =
-        lacking.iter().take(NAMED).map(|l| format!("{} {}: {}", l.roles.host(), l.what, l.why)).collect();
-    if lacking.len() > NAMED {
-        lines.push(format!("and {} more", lacking.len() - NAMED));
-    }
-    let mut commands = Vec::new();
-    let ways = [
-        (true, false, "clusterctl issue-master"),
-        (false, false, "clusterctl issue-node"),
-        (false, true, "clusterctl issue-node --reissue"),
-    ];
-    for (master, forgotten, command) in ways {
-        let meant = lacking.iter().filter(|l| l.master == master && l.forgotten == forgotten);
-        let of: Vec<&str> = meant.map(|l| l.roles.host().as_str()).collect();
-        match of.len() {
-            0 => {}
-            1..=NAMED => commands.push(format!("{command} {}", of.join(" "))),
-            _ => commands.push(format!("{command} --all")),
-        }
-    }
-    let what = match lacking.len() {
-        1 => {
-            format!("{} has no good credentials, so nothing was packed:\n  {}", first.roles.host(), lines.join("\n  "))
-        }
-        count => format!("{count} hosts have no good credentials, so nothing was packed:\n  {}", lines.join("\n  ")),
-    };
-    Err(Failure::new(Exit::Refused, what).hint(format!("issue them with: {}", commands.join(" ; "))))
 }
 
 /// Renders batch after batch on all cores, while the one before is laid into files, and the one before that settles on the disk.

@@ -3,6 +3,7 @@
 
 pub(crate) mod admission;
 pub(crate) mod authorization;
+pub(crate) mod fleets;
 pub(crate) mod forms;
 pub(crate) mod kubernetes;
 pub(crate) mod live;

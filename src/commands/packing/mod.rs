@@ -3,5 +3,8 @@
 pub(crate) mod finishing;
 pub(crate) mod forgetting;
 pub(crate) mod parcels;
+pub(crate) mod ready;
 pub(crate) mod sealing;
 pub(crate) mod signing;
+pub(crate) mod source;
+pub(crate) mod verifier;

@@ -1,0 +1,82 @@
+//! What bundles are made from: the cluster file, the roots, the ledger, and the credentials that lie in `pki/`.
+
+use zeroize::Zeroizing;
+
+use super::ready::Lacking;
+use crate::bundle::input::{Held, Roles};
+use crate::bundle::settings::Settings;
+use crate::cluster::profile::Leaf;
+use crate::cluster::spec::Cluster;
+use crate::failure::Failure;
+use crate::pki::roots::Roots;
+use crate::policy::denials::Denials;
+use crate::store::credentials;
+use crate::store::layout::Layout;
+use crate::store::ledger::Known;
+use crate::store::traces::{self, Terms, Trace, Traces};
+
+/// What bundles are made from.
+pub(crate) struct Source<'a> {
+    pub(crate) cluster: &'a Cluster,
+    pub(crate) roots: &'a Roots,
+    pub(crate) service_account: Option<&'a Zeroizing<Vec<u8>>>,
+    pub(crate) settings: &'a Settings,
+    pub(crate) denials: &'a Denials,
+    /// How many there ever were: what a master holds grows with them.
+    pub(crate) revocations: u64,
+    pub(crate) known: &'a Known,
+    pub(crate) terms: Terms,
+    pub(crate) traces: &'a Traces,
+    pub(crate) layout: &'a Layout,
+    pub(crate) now: time::OffsetDateTime,
+}
+
+impl Source<'_> {
+    /// What a host is to hold.
+    pub(crate) fn leaves(&self, roles: &Roles<'_>) -> Vec<Leaf> {
+        let master = roles.master().map(|host| self.cluster.master_leaves(host));
+        let node = roles.node().map(|host| self.cluster.node_leaves(host));
+        master.into_iter().chain(node).flatten().collect()
+    }
+
+    /// Whether all that a host is to hold is good, by its trace, or else by a close look, whose traces are returned.
+    pub(super) fn judge<'c>(&self, roles: &Roles<'c>) -> Result<Vec<Trace>, Lacking<'c>> {
+        let leaves = self.leaves(roles);
+        let mut traces = Vec::new();
+        // A host that is both has two folders.
+        for leaves in leaves.chunk_by(|a, b| a.policy().holder == b.policy().holder) {
+            let sight = traces::look(self.layout, leaves, &self.terms, self.now);
+            if sight.is_some_and(|sight| self.traces.vouch_for(&sight, self.now, self.now).is_some()) {
+                continue;
+            }
+            let mut good = Vec::new();
+            for leaf in leaves {
+                let (keys, root) = (self.cluster.keys, self.roots.issuer_of(leaf));
+                let found = credentials::read_good(self.layout, leaf, keys, root, self.known, self.now);
+                let stored = found.map_err(|troubles| Lacking::of(roles, leaf, &troubles))?;
+                good.push(stored.credential.certificate);
+            }
+            traces.extend(sight.zip(leaves.first()).and_then(|(sight, first)| sight.trace(first, good.iter())));
+        }
+        Ok(traces)
+    }
+
+    /// A host's credentials, and the generation of its bundle: the newest one's place in the ledger. The very bytes that are
+    /// packed are judged here, in all but the root's signature, for which the ledger is believed.
+    pub(crate) fn credentials(&self, roles: &Roles<'_>) -> Result<(Vec<Held>, u64), Failure> {
+        let (mut held, mut generation) = (Vec::new(), 0);
+        for leaf in self.leaves(roles) {
+            let (keys, root) = (self.cluster.keys, self.roots.issuer_of(&leaf));
+            let found = credentials::read_issued(self.layout, &leaf, keys, root, self.known, self.now);
+            let stored = found.map_err(|troubles| Lacking::of(roles, &leaf, &troubles).after_the_first_look())?;
+            let fingerprint = stored.credential.certificate.fingerprint();
+            generation = generation.max(self.known.sequence(fingerprint).unwrap_or(0));
+            held.push(Held { profile: leaf.profile, credential: stored.credential });
+        }
+        // A master that is told of more revocations is never told of fewer.
+        if roles.master().is_some() {
+            generation += self.revocations;
+        }
+        Ok((held, generation))
+    }
+}

@@ -1,0 +1,65 @@
+//! What CI verifies with, packed: `bundle --verifier`.
+
+use super::finishing;
+use crate::bundle::archive;
+use crate::bundle::input::CredentialPem;
+use crate::bundle::render::Templates;
+use crate::bundle::verifier::{self, VerifierInput};
+use crate::cluster::profile::Profile;
+use crate::cluster::spec::Cluster;
+use crate::cluster_file;
+use crate::commands::context::Context;
+use crate::failure::{Exit, Failure};
+use crate::pki::ssh::SshKey;
+use crate::store::credentials;
+use crate::store::files::{self, PRIVATE};
+
+/// Packs what CI verifies with.
+pub(crate) fn pack(
+    cluster: &Cluster,
+    templates: &Templates,
+    key: Option<&SshKey>,
+    context: &mut Context<'_>,
+) -> anyhow::Result<Exit> {
+    let _lock = context.lock("bundle --verifier")?;
+    let layout = &context.layout;
+    let (mut ledger, known, roots) = context.trust(cluster)?;
+    let root = &roots.cluster;
+    let masters = cluster.masters.iter().flat_map(|master| cluster.master_leaves(master));
+    let wanted = masters.filter(|leaf| leaf.profile == Profile::ApiserverKubeletClient);
+    let (mut credentials, mut generation) = (Vec::new(), 0);
+    for leaf in wanted.chain([cluster.verifier_leaf()]) {
+        let name = leaf.policy().name;
+        let stored = credentials::read_good(layout, &leaf, cluster.keys, root, &known, context.now).map_err(|why| {
+            let why: Vec<String> = why.iter().map(ToString::to_string).collect();
+            Failure::new(
+                Exit::Refused,
+                format!("the {name} credential is not good, so nothing was packed: {}", why.join("; ")),
+            )
+            .hint("issue it with: clusterctl issue-master --all")
+        })?;
+        generation = generation.max(known.sequence(stored.credential.certificate.fingerprint()).unwrap_or(0));
+        let folder = layout.holder_folder(leaf.profile, leaf.host.as_ref());
+        let path = folder.strip_prefix(layout.dir()).unwrap_or(&folder).join(name).display().to_string();
+        let pem = CredentialPem { profile: leaf.profile, certificate: stored.certificate_pem, key: stored.key_pem };
+        credentials.push((path, pem));
+    }
+    let cluster_file = files::read(&layout.cluster_file(), cluster_file::MAX_BYTES as u64)?;
+    let policy = templates
+        .verifier_policy()
+        .map_err(|error| Failure::new(Exit::Usage, "the verifier's policy cannot be rendered").because(error))?;
+    let input = VerifierInput { policy, cluster, cluster_file: &cluster_file, root, credentials, generation };
+    let mut bundle = verifier::render(input)
+        .map_err(|error| Failure::new(Exit::Refused, "the verifier bundle cannot be made").because(error))?;
+    if let Some(key) = key {
+        finishing::sign(&mut bundle, key)?;
+    }
+    let path = layout.verifier_bundle();
+    files::replace(&path, &archive::pack(&bundle), PRIVATE)?;
+    ledger.note("bundle", "verifier", &path.display().to_string(), &context.mark())?;
+    context.screen.answer(path.display());
+    context.screen.step(
+        "Use it with: clusterctl verify --from verifier.tar.gz   (apply policy/clusterctl-verifier.yaml from it once)",
+    );
+    Ok(Exit::Done)
+}
