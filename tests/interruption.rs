@@ -85,9 +85,9 @@ fn killed_at_any_moment_the_issue_continues_where_it_stopped() {
 
 /// What the ledger may know beyond what is in its place, after one kill of an issue for so many nodes: two certificates for each
 /// node of the batch that was settling, and of the one that was being recorded meanwhile. No batch is larger than 1,024 nodes, nor,
-/// beyond the first 128, than a quarter of what is left.
+/// beyond the first 128, than half of what is left.
 fn lost_at_most(nodes: usize) -> usize {
-    2 * 2 * (nodes / 4).clamp(128, 1024)
+    2 * 2 * (nodes / 2).clamp(128, 1024)
 }
 
 /// A dozen kills at random moments, or as many as `CLUSTERCTL_KILLS` says, of an issue for 1,500 nodes or as many as

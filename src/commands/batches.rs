@@ -1,6 +1,6 @@
 //! Long work in batches, in three steps: while one batch settles on the disk, the next is being laid into files, or recorded where
 //! it has to be, and the one after it is being made on all cores, so that no core waits for the disk. All three go in the
-//! order of the work, and at most one made batch waits, so that memory does not grow with the work. The first batches are small,
+//! order of the work, and at most two made batches wait, so that memory does not grow with the work. The first batches are small,
 //! so that there is soon something to keep, and the last ones too, so that little is left to settle when all is made.
 
 use std::sync::mpsc::sync_channel;
@@ -10,6 +10,9 @@ use super::context::Context;
 
 /// The first batch; each is twice as large as the one before, as far as allowed.
 const FIRST: usize = 128;
+
+/// So many batches that were made may wait: with one alone, whoever makes them sleeps while the disk takes long over another.
+const WAITING: usize = 2;
 
 /// What making a part of a batch ends with when somebody asked us to stop: nothing of that batch was laid yet, and nobody
 /// knows of it, so that it can be dropped.
@@ -35,7 +38,7 @@ pub(super) fn in_batches<T: Sync, M: Send, L: Send>(
 ) -> anyhow::Result<usize> {
     context.stop.listen();
     thread::scope(|scope| {
-        let (to_lay, made) = sync_channel::<(&[T], Vec<M>)>(1);
+        let (to_lay, made) = sync_channel::<(&[T], Vec<M>)>(WAITING);
         // None waits here: what a crash leaves recorded and not in its place shall be little.
         let (to_settle, laid) = sync_channel::<(&[T], L)>(0);
         let stop = context.stop.clone();
@@ -65,7 +68,7 @@ pub(super) fn in_batches<T: Sync, M: Send, L: Send>(
             if rest.is_empty() || context.stop.asked() {
                 break Ok(());
             }
-            let next = allowed.min(size).min((rest.len() / 4).max(FIRST)).min(rest.len());
+            let next = allowed.min(size).min((rest.len() / 2).max(FIRST)).min(rest.len());
             let batch;
             (batch, rest) = rest.split_at(next);
             allowed = next * 2;
