@@ -20,6 +20,10 @@ use crate::fleet::Fleet;
 use crate::golang::Golang;
 use crate::table::{Row, Table};
 
+/// As in the program: what is loaded here is loaded as it is there.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let large = std::env::args().any(|argument| argument == "--large");
     let mut sizes = vec![(1_000, 3), (10_000, 3)];
