@@ -44,7 +44,7 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// From here on a first signal only asks; a second one ends the process at once. Before this call, and in programs
+    /// From here on a first signal only asks; a second SIGINT or SIGTERM ends the process at once. Before this call, and in programs
     /// that never make it, a signal ends the process as ever: at a prompt, that is what people want. What whoever started
     /// us had us ignore, as `nohup` does, stays ignored.
     pub fn listen(&self) {
@@ -52,10 +52,16 @@ impl Stop {
             return;
         }
         let ignored = ignored_signals();
-        for signal in [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| ignored & (1 << (signal - 1)) == 0) {
-            // Both only fail for signals that cannot be caught, which these are not.
+        let heeded = |signal: &i32| ignored.is_some_and(|ignored| ignored & (1 << (signal - 1)) == 0);
+        // All of this only fails for signals that cannot be caught, which these are not.
+        for signal in [SIGINT, SIGTERM].into_iter().filter(|signal| ignored.is_none() || heeded(signal)) {
             let _ = signal_hook::flag::register_conditional_default(signal, Arc::clone(&self.asked));
             let _ = signal_hook::flag::register(signal, Arc::clone(&self.asked));
+        }
+        // A terminal that is closed sends it twice, once by its shell and once by the kernel, and systemd sends it after SIGTERM:
+        // nobody is impatient there. Where nobody can tell whether nohup is above us, it is left alone.
+        if heeded(&SIGHUP) {
+            let _ = signal_hook::flag::register(SIGHUP, Arc::clone(&self.asked));
         }
     }
 
@@ -71,12 +77,11 @@ impl Stop {
     }
 }
 
-/// The signals that this process ignores, the first in the lowest bit (proc_pid_status(5): SigIgn); none where the kernel does
-/// not tell.
-fn ignored_signals() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+/// The signals that this process ignores, the first in the lowest bit (proc_pid_status(5): SigIgn), where the kernel tells.
+fn ignored_signals() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
+    u64::from_str_radix(mask.trim(), 16).ok()
 }
 
 impl World {

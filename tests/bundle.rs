@@ -398,6 +398,11 @@ fn an_override_that_is_wrong_names_template_line_and_reason() {
     assert!(shown.starts_with("node/etc/motd overrides nothing; "), "{shown}");
     assert!(shown.contains(" node/var/lib/kubelet/config.yaml"), "{shown}");
 
+    // With an empty installer the host would report success and have nothing.
+    let empty = overriding("install.sh", " \n").map(|_| ()).expect_err("refused");
+    assert!(empty.to_string().starts_with("install.sh is empty, "), "{empty}");
+    assert!(overriding("node/etc/systemd/system/kubelet.service.d/10-clusterctl.conf", "").is_ok());
+
     let template = "node/var/lib/kubelet/config.yaml";
     let broken = overriding(template, "a: 1\nb: {{ host\nc: 2\n").map(|_| ()).expect_err("refused");
     let TemplateError::Failed { line, reason, .. } = &broken else { panic!("{broken:?}") };

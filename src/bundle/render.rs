@@ -81,6 +81,12 @@ pub enum TemplateError {
         /// The paths that there are.
         known: Vec<&'static str>,
     },
+    /// An override with nothing in it, for a file that nothing works without.
+    #[error("{path} is empty, and what it makes is needed; remove it to use the built-in template")]
+    Empty {
+        /// Its path.
+        path: String,
+    },
     /// It does not parse, or has no value for what it prints.
     #[error("template {template}, line {line}: {reason}: {text}")]
     Failed {
@@ -131,6 +137,12 @@ impl Templates {
         if let Some(path) = overrides.keys().find(|path| !COMPILED_IN.iter().any(|(known, _)| known == path)) {
             let known = COMPILED_IN.iter().map(|(path, _)| *path).collect();
             return Err(TemplateError::Unknown { path: path.clone(), known });
+        }
+        // Of systemd's drop-ins an empty one is a choice: whoever runs static pods needs none.
+        let empty =
+            |(path, text): &(&String, &String)| text.trim().is_empty() && !path.ends_with(".d/10-clusterctl.conf");
+        if let Some((path, _)) = overrides.iter().find(empty) {
+            return Err(TemplateError::Empty { path: path.clone() });
         }
         let mut engine = Environment::new();
         engine.set_undefined_behavior(UndefinedBehavior::Strict);

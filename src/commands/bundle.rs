@@ -27,7 +27,7 @@ use crate::bundle::render::Templates;
 use crate::bundle::settings::Settings;
 use crate::cluster::spec::{Cluster, Host};
 use crate::failure::{Exit, Failure};
-use crate::store::credentials;
+use crate::store::credentials::{self, Trouble};
 use crate::store::error::StoreError;
 use crate::store::files::{self, PUBLIC};
 use crate::store::issuance;
@@ -35,7 +35,7 @@ use crate::store::layout::Layout;
 use crate::store::service_account::{self, Found};
 use crate::store::traces::Terms;
 
-/// Bundles in one batch: up to three batches are kept in memory until they are on the disk.
+/// Bundles in one batch: a handful of batches is in memory at once, until they are on the disk.
 const BATCH: usize = 512;
 /// The most user-data that EC2 takes, in bytes; other clouds take more.
 const EC2_LIMIT: u64 = 16 << 10;
@@ -260,6 +260,10 @@ fn service_account_key(hosts: &[Roles<'_>], layout: &Layout) -> Result<Option<Ze
         Ok(Found::Whole(key)) => Ok(Some(Zeroizing::new(key.to_pem().as_bytes().to_vec()))),
         Ok(Found::Nothing | Found::Half(_)) => {
             Err(refused("it was not made yet".to_owned()).hint("make it with: clusterctl issue-master --all"))
+        }
+        Err(Trouble::Unreadable(error)) => {
+            let what = "the service-account key cannot be read, so nothing was packed";
+            Err(Failure::new(Exit::Environment, what).because(error))
         }
         Err(trouble) => Err(refused(trouble.to_string()).hint("restore pki/sa.key and pki/sa.pub from a backup")),
     }

@@ -138,8 +138,8 @@ pub fn read(layout: &Layout, leaf: &Leaf) -> Result<Stored, Trouble> {
     Ok(Stored { credential: Credential { certificate, key }, certificate_pem, key_pem, key_mode })
 }
 
-/// All that is wrong with the credential that `leaf` describes: that it is missing, does not fit today's cluster file, does
-/// not chain to `root`, is out of date, unknown to the ledger, or readable by others.
+/// The credential that `leaf` describes, if nothing is wrong with it: that it is missing, does not fit today's cluster file, does
+/// not chain to `root`, is out of date, or unknown to the ledger. Who else can read it is [`mode_trouble`]'s.
 ///
 /// # Errors
 /// Its troubles, at least one.
@@ -247,19 +247,16 @@ pub fn forget_keys(
     Ok(keys.len())
 }
 
-/// The trouble with the mode of a credential's key file, if any: others than the owner may not read it. `stored` is what was
-/// read of it.
+/// The trouble with the mode of a credential's key file, if any: others than the owner may read it. `stored` is what was read of
+/// it; without that the file is asked, if there is one.
 #[must_use]
 pub fn mode_trouble(layout: &Layout, leaf: &Leaf, stored: Option<&Stored>) -> Option<Trouble> {
-    if stored.is_some_and(|stored| is_private(stored.key_mode)) {
-        return None;
-    }
     let (_, path) = paths(layout, leaf);
-    match files::mode(&path) {
-        Ok(mode) if is_private(mode) => None,
-        Ok(mode) => Some(Trouble::Mode(path, mode)),
-        Err(error) => Some(Trouble::Unreadable(error)),
-    }
+    let mode = match stored {
+        Some(stored) => stored.key_mode,
+        None => files::mode_of_file(&path)?,
+    };
+    (!is_private(mode)).then_some(Trouble::Mode(path, mode))
 }
 
 fn is_private(mode: u32) -> bool {

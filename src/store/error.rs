@@ -96,6 +96,12 @@ impl StoreError {
             Self::Io { kind: io::ErrorKind::ReadOnlyFilesystem, .. } => {
                 "the file system is mounted read-only".to_owned()
             }
+            Self::Io { kind: io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory, path, .. } => {
+                format!(
+                    "a folder and a file took each other's place: look at {}, and move away what is wrong",
+                    path.display()
+                )
+            }
             Self::Io { .. } | Self::TooLarge { .. } => return None,
             Self::Exists(path) => format!("move {} away yourself if it really is to go", path.display()),
             Self::InTheWay(path) => format!("move {} somewhere else, then try again", path.display()),

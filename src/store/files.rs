@@ -8,9 +8,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-#[cfg(target_os = "linux")]
-use rustix::fs::OFlags;
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
 
 use super::error::StoreError;
 
@@ -32,12 +30,19 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, StoreError> {
 }
 
 /// As [`read`], with the file's permission bits; and, where the system allows it, without a note on the disk of when that was:
-/// after a large issue every first read would be a write, too.
+/// after a large issue every first read would be a write, too. A pipe is not waited for.
 ///
 /// # Errors
-/// As [`read`].
+/// As [`read`]; or [`StoreError::InTheWay`] for a pipe, a socket or a device.
 pub fn read_one_of_many(path: &Path, limit: u64) -> Result<(Vec<u8>, u32), StoreError> {
-    read_opened(open_quietly(path), path, limit)
+    let opened = open_quietly(path);
+    if let Ok(Ok(metadata)) = opened.as_ref().map(File::metadata)
+        && !metadata.is_file()
+        && !metadata.is_dir()
+    {
+        return Err(StoreError::InTheWay(path.to_owned()));
+    }
+    read_opened(opened, path, limit)
 }
 
 fn read_opened(opened: io::Result<File>, path: &Path, limit: u64) -> Result<(Vec<u8>, u32), StoreError> {
@@ -61,15 +66,16 @@ fn read_opened(opened: io::Result<File>, path: &Path, limit: u64) -> Result<(Vec
 }
 
 fn open_quietly(path: &Path) -> io::Result<File> {
+    let open = |flags: OFlags| OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path);
     #[cfg(target_os = "linux")]
     {
-        let quiet = OpenOptions::new().read(true).custom_flags(OFlags::NOATIME.bits().cast_signed()).open(path);
+        let quiet = open(OFlags::NONBLOCK | OFlags::NOATIME);
         // Others than the file's owner may not ask for that.
         if !quiet.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied) {
             return quiet;
         }
     }
-    File::open(path)
+    open(OFlags::NONBLOCK)
 }
 
 /// True when something is at `path`, a broken link too.
@@ -84,13 +90,20 @@ pub fn is_missing(path: &Path) -> bool {
     fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
-/// The permission bits of a file.
+/// The permission bits of a file or folder.
 ///
 /// # Errors
 /// What the system says.
 pub fn mode(path: &Path) -> Result<u32, StoreError> {
     let metadata = fs::metadata(path).map_err(|error| StoreError::io("read", path, &error))?;
     Ok(metadata.permissions().mode() & 0o7777)
+}
+
+/// The permission bits of a plain file; none where there is no such, or nobody can tell.
+#[must_use]
+pub fn mode_of_file(path: &Path) -> Option<u32> {
+    let metadata = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+    Some(metadata.permissions().mode() & 0o7777)
 }
 
 /// A file's length in bytes.

@@ -2,6 +2,7 @@
 
 pub(crate) mod finishing;
 pub(crate) mod forgetting;
+mod lacking;
 pub(crate) mod parcels;
 pub(crate) mod ready;
 pub(crate) mod sealing;

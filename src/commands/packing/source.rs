@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use super::ready::Lacking;
+use super::lacking::Lacking;
 use crate::bundle::input::{Held, Roles};
 use crate::bundle::settings::Settings;
 use crate::cluster::profile::Leaf;
@@ -33,7 +33,7 @@ pub(crate) struct Source<'a> {
 
 impl Source<'_> {
     /// What a host is to hold.
-    pub(crate) fn leaves(&self, roles: &Roles<'_>) -> Vec<Leaf> {
+    fn leaves(&self, roles: &Roles<'_>) -> Vec<Leaf> {
         let master = roles.master().map(|host| self.cluster.master_leaves(host));
         let node = roles.node().map(|host| self.cluster.node_leaves(host));
         master.into_iter().chain(node).flatten().collect()

@@ -11,7 +11,7 @@ use crate::cluster_file;
 use crate::commands::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::pki::ssh::SshKey;
-use crate::store::credentials;
+use crate::store::credentials::{self, Trouble};
 use crate::store::files::{self, PRIVATE};
 
 /// Packs what CI verifies with.
@@ -31,6 +31,10 @@ pub(crate) fn pack(
     for leaf in wanted.chain([cluster.verifier_leaf()]) {
         let name = leaf.policy().name;
         let stored = credentials::read_good(layout, &leaf, cluster.keys, root, &known, context.now).map_err(|why| {
+            if let [Trouble::Unreadable(error)] = why.as_slice() {
+                let what = format!("the {name} credential cannot be read, so nothing was packed");
+                return Failure::new(Exit::Environment, what).because(error.clone());
+            }
             let why: Vec<String> = why.iter().map(ToString::to_string).collect();
             Failure::new(
                 Exit::Refused,

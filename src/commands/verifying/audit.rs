@@ -154,7 +154,11 @@ impl Audit<'_> {
         if wrong.is_empty() {
             finding(Status::Pass).saw(format!("good until {}", stamp(certificate.not_after)), expected)
         } else {
-            finding(Status::Fail).saw(wrong.join("; "), expected).hint("restore the root's files from a backup")
+            let hint = match self.now < certificate.not_before {
+                true => "compare this machine's clock (date) with the one that made the root",
+                false => "restore the root's files from a backup",
+            };
+            finding(Status::Fail).saw(wrong.join("; "), expected).hint(hint)
         }
     }
 
@@ -321,6 +325,8 @@ impl Audit<'_> {
         let only_mode = troubles.iter().all(|trouble| matches!(trouble, Trouble::Mode(..)));
         let hint = if only_mode {
             format!("chmod 600 {}", path().with_extension("key").display())
+        } else if troubles.iter().all(|trouble| matches!(trouble, Trouble::Flaw(Flaw::NotYetValid { .. }))) {
+            "compare this machine's clock (date) with the one that issued it".to_owned()
         } else if troubles.iter().any(|trouble| matches!(trouble, Trouble::Unreadable(_))) {
             "it may be good: see who owns the file and its folder, and with which modes".to_owned()
         } else {

@@ -28,6 +28,8 @@ pub fn trust_anchor(target: &Target, now: OffsetDateTime) -> Vec<Finding> {
         let hint = if now > root.not_after {
             "a root cannot be renewed in place: make a new one with `clusterctl init-ca` in a new directory, then issue and \
              distribute every certificate again"
+        } else if now < root.not_before {
+            "compare the clocks of this machine and of the one that made the root"
         } else {
             "check that the trust file is this cluster's ca.crt"
         };
