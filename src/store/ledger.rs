@@ -92,10 +92,12 @@ CREATE TABLE IF NOT EXISTS fleet_trace (
 );
 ";
 
-/// So many certificates are recorded as fast with what SQLite keeps by itself, 2 MiB.
-const FEW: usize = 4096;
-/// Room for the indices of 200,000 certificates, in KiB.
-const CACHE_KIB: i64 = 32 << 10;
+/// What SQLite keeps of a ledger in memory by itself, in KiB.
+const KEPT_KIB: usize = 2_000;
+/// What it may keep at most: room for the indices of 170,000 certificates, in KiB.
+const KEPT_AT_MOST_KIB: usize = 32 << 10;
+/// What one certificate takes in the indices, in bytes.
+const INDEXED: usize = 192;
 
 /// The open ledger.
 #[derive(Debug)]
@@ -256,10 +258,9 @@ impl Ledger {
     /// Makes room for recording so many certificates: their digests come in no order, so that each batch touches the index
     /// everywhere, and what SQLite cannot keep of it is written and read again in every batch.
     pub fn expect(&self, certificates: usize) {
-        if certificates > FEW {
-            // Without it all is as good, and slower.
-            let _ = self.connection.pragma_update(None, "cache_size", -CACHE_KIB);
-        }
+        let room = (certificates.saturating_mul(INDEXED) / 1024).clamp(KEPT_KIB, KEPT_AT_MOST_KIB);
+        // In KiB where it is negative. Without it all is as good, and slower.
+        let _ = self.connection.pragma_update(None, "cache_size", -(room as i64));
     }
 
     /// Records certificates, all or none, durable on return.
@@ -428,5 +429,21 @@ pub(super) fn failed(path: &Path, error: &rusqlite::Error) -> StoreError {
             reason: error.to_string(),
         },
         _ => StoreError::Ledger { path, reason: error.to_string() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ledger_keeps_as_much_in_memory_as_is_to_be_recorded_and_no_more_than_allowed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let ledger = Ledger::create(&folder.path().join("ledger.sqlite3")).expect("a ledger");
+        for (certificates, kibibytes) in [(2, 2_000), (20_000, 3_750), (200_000, 32_768), (usize::MAX, 32_768)] {
+            ledger.expect(certificates);
+            let kept: i64 = ledger.connection.pragma_query_value(None, "cache_size", |row| row.get(0)).expect("a size");
+            assert_eq!(kept, -kibibytes, "{certificates}");
+        }
     }
 }
