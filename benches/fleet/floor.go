@@ -1,5 +1,5 @@
 // What a plain Go program takes for the files that `issue-node --all` makes: crypto/x509 on all cores, the same folders, files
-// and modes. No ledger, no fsync, no look at what is there, no self-check of its own.
+// and modes. No ledger, no fsync, no look at what is there, and no check but the one signature that crypto/x509 verifies by itself.
 //
 //	go run floor.go FOLDER NODES
 package main

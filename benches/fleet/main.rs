@@ -69,7 +69,7 @@ impl Rows {
                 "ring's keys, signatures, verifications + files with syncfs + SQLite",
                 Some(1.2),
             ),
-            beside_go: row("the same", "a plain Go program, without ledger, sync and self-check", Some(0.8)),
+            beside_go: row("the same", "a plain Go program, without ledger and sync", Some(0.8)),
             again: row("issue-node --all again", "the ledger's index + listing the hosts' folders", Some(2.0)),
             again_by_name: row("the same", "the ledger's index + the names of the hosts' folders alone", None),
             one: row("issue-node HOST --dry-run, for the memory", yaml, None),
