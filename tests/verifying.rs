@@ -50,6 +50,21 @@ fn everything_that_is_wrong_in_the_directory_is_found_in_one_run() {
 }
 
 #[test]
+fn a_key_that_is_gone_is_to_be_issued_and_one_that_is_a_folder_is_looked_at() {
+    let lab = Lab::issued();
+    let told = || lab.run(&["verify", "--offline"]).out.split_whitespace().collect::<Vec<_>>().join(" ");
+    let key = lab.path("pki/nodes/on/kubelet-server.key");
+    std::fs::remove_file(&key).expect("removed");
+    let gone = told();
+    assert!(gone.contains("kubelet-server.key is missing") && gone.contains("clusterctl issue-node on"), "{gone}");
+    assert!(!gone.contains("it may be good"), "{gone}");
+    std::fs::create_dir(&key).expect("a folder");
+    let folder = told();
+    assert!(folder.contains("Is a directory") && folder.contains("it may be good: see who owns"), "{folder}");
+    assert!(!folder.contains("others can read it"), "{folder}");
+}
+
+#[test]
 fn a_key_that_two_hosts_share_is_found() {
     let lab = Lab::issued();
     for ending in ["crt", "key"] {
