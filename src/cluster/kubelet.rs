@@ -107,14 +107,15 @@ impl fmt::Display for Setting {
     }
 }
 
-/// Believes what was written at `path` of the cluster file, or says all that is wrong with it.
-pub(super) fn check(written: &Written, path: &str, faults: &mut Vec<Fault>) -> Setting {
+/// Believes what was written at `path` of the cluster file, or says all that is wrong with it. Of most hosts nothing is written, and
+/// the path is not asked for.
+pub(super) fn check(written: &Written, path: impl FnOnce() -> String, faults: &mut Vec<Fault>) -> Setting {
     // `kubelet:` and nothing behind it: what stood there is commented out.
     if *written == Written::Nothing {
         return Setting::default();
     }
-    let before = faults.len();
-    let setting = structure(written, FIELDS, path, faults);
+    let (path, before) = (path(), faults.len());
+    let setting = structure(written, FIELDS, &path, faults);
     for broken in undone(&setting, Judged::Patch) {
         let path = format!("{path}.{}", broken.field);
         // What is no value of its kind stands there as nothing, which is told already.
@@ -235,7 +236,7 @@ mod tests {
 
     fn checked(written: &Written) -> Result<Setting, Vec<String>> {
         let mut faults = Vec::new();
-        let setting = check(written, "kubelet", &mut faults);
+        let setting = check(written, || "kubelet".to_owned(), &mut faults);
         if faults.is_empty() { Ok(setting) } else { Err(faults.iter().map(ToString::to_string).collect()) }
     }
 

@@ -211,7 +211,7 @@ impl Draft {
         let cluster_domain = faults.parsed("clusterDomain", domain, DnsName::parse(domain).map_err(Reason::Name));
         let keys = faults.chosen("keys", self.keys.as_deref(), &KeyKind::ALL, KeyKind::as_str);
         let validity = self.validity(&mut faults);
-        let kubelet = kubelet::check(&self.kubelet, "kubelet", &mut faults.0);
+        let kubelet = kubelet::check(&self.kubelet, || "kubelet".to_owned(), &mut faults.0);
         let endpoint = self
             .endpoint
             .as_deref()
@@ -331,8 +331,8 @@ impl Draft {
                 // An endpoint that is this very host says where its API server listens.
                 None => endpoint.filter(|e| addresses.contains(&e.host)).map(|e| e.port).or(Some(default_port)),
             };
-            let seal_to = recipients(&at("sealTo"), &draft.seal_to, faults);
-            let kubelet = kubelet::check(&draft.kubelet, &at("kubelet"), &mut faults.0);
+            let seal_to = recipients(|| at("sealTo"), &draft.seal_to, faults);
+            let kubelet = kubelet::check(&draft.kubelet, || at("kubelet"), &mut faults.0);
             if let (Some(name), Some(port)) = (name, port) {
                 hosts.push((i, Host { name, addresses, port, kubelet, seal_to }));
             }
@@ -394,7 +394,7 @@ impl Draft {
     }
 }
 
-fn recipients(path: &str, drafts: &OneOrMore, faults: &mut Faults) -> Vec<Recipient> {
+fn recipients(path: impl Fn() -> String, drafts: &OneOrMore, faults: &mut Faults) -> Vec<Recipient> {
     let mut recipients: Vec<Recipient> = Vec::new();
     for (behind, text) in drafts.texts() {
         match Recipient::parse(text) {
@@ -403,7 +403,7 @@ fn recipients(path: &str, drafts: &OneOrMore, faults: &mut Faults) -> Vec<Recipi
             Err(error) => {
                 // A secret that was put here by mistake goes no further.
                 let seen = (!may_be_secret(text)).then(|| text.clone());
-                faults.add(&format!("{path}{behind}"), seen, Reason::Recipient(error));
+                faults.add(&format!("{}{behind}", path()), seen, Reason::Recipient(error));
             }
         }
     }
