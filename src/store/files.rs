@@ -2,7 +2,7 @@
 //! temporary name beside its place, synced, and only then renamed into it.
 
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ pub const FOLDER: u32 = 0o700;
 /// # Errors
 /// [`StoreError::Missing`] when it is not there, [`StoreError::TooLarge`], or what the system says.
 pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, StoreError> {
-    read_opened(File::open(path), path, limit).map(|(bytes, _)| bytes)
+    read_opened(File::open(path), path, limit, |_| false).map(|(bytes, _)| bytes)
 }
 
 /// As [`read`], with the file's permission bits; and, where the system allows it, without a note on the disk of when that was:
@@ -35,23 +35,25 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, StoreError> {
 /// # Errors
 /// As [`read`]; or [`StoreError::InTheWay`] for a pipe, a socket or a device.
 pub fn read_one_of_many(path: &Path, limit: u64) -> Result<(Vec<u8>, u32), StoreError> {
-    let opened = open_quietly(path);
-    if let Ok(Ok(metadata)) = opened.as_ref().map(File::metadata)
-        && !metadata.is_file()
-        && !metadata.is_dir()
-    {
-        return Err(StoreError::InTheWay(path.to_owned()));
-    }
-    read_opened(opened, path, limit)
+    let not_waited_for = |metadata: &Metadata| !metadata.is_file() && !metadata.is_dir();
+    read_opened(open_quietly(path), path, limit, not_waited_for)
 }
 
-fn read_opened(opened: io::Result<File>, path: &Path, limit: u64) -> Result<(Vec<u8>, u32), StoreError> {
+fn read_opened(
+    opened: io::Result<File>,
+    path: &Path,
+    limit: u64,
+    in_the_way: impl Fn(&Metadata) -> bool,
+) -> Result<(Vec<u8>, u32), StoreError> {
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => StoreError::Missing(path.to_owned()),
         _ => StoreError::io("read", path, &error),
     };
     let file = opened.map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
+    if in_the_way(&metadata) {
+        return Err(StoreError::InTheWay(path.to_owned()));
+    }
     let length = metadata.len();
     if length > limit {
         return Err(StoreError::TooLarge { path: path.to_owned(), limit });
