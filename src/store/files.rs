@@ -104,7 +104,7 @@ pub fn mode(path: &Path) -> Result<u32, StoreError> {
 /// The permission bits of a plain file; none where there is no such, or nobody can tell.
 #[must_use]
 pub fn mode_of_file(path: &Path) -> Option<u32> {
-    let metadata = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+    let metadata = fs::metadata(path).ok().filter(Metadata::is_file)?;
     Some(metadata.permissions().mode() & 0o7777)
 }
 
