@@ -13,6 +13,7 @@ mod init;
 mod interruption;
 mod issuing;
 mod kubelets;
+mod lacking;
 mod nginx;
 mod policy;
 mod readme;

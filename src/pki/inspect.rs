@@ -107,6 +107,17 @@ pub enum Flaw {
     Serial,
 }
 
+/// What to do about a certificate whose time has not come: most often it is the clock's fault.
+pub const COMPARE_CLOCKS: &str = "compare this machine's clock (date) with the one that issued the certificate";
+
+impl Flaw {
+    /// Whether it is that the certificate's time has not come.
+    #[must_use]
+    pub fn is_early(&self) -> bool {
+        matches!(self, Self::NotYetValid { .. })
+    }
+}
+
 impl fmt::Display for Flaw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -55,6 +55,14 @@ pub enum Trouble {
     SharedKey(String),
 }
 
+impl Trouble {
+    /// Whether it is that the certificate's time has not come.
+    #[must_use]
+    pub fn is_early(&self) -> bool {
+        matches!(self, Self::Flaw(flaw) if flaw.is_early())
+    }
+}
+
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -12,7 +12,7 @@ use crate::cluster::profile::RootKind;
 use crate::commands::context::{Context, read_given};
 use crate::failure::{Exit, Failure};
 use crate::pki::authority::{Authority, Credential, MintError};
-use crate::pki::inspect::Flaw;
+use crate::pki::inspect::{COMPARE_CLOCKS, Flaw};
 use crate::pki::key::KeyError;
 use crate::pki::passphrase::Passphrase;
 use crate::store::roots::{self, RootError};
@@ -29,14 +29,11 @@ const LIMIT: u64 = 4096;
 /// # Errors
 /// When it is not fit to.
 pub(crate) fn authority(kind: RootKind, root: &Credential, now: OffsetDateTime) -> Result<Authority<'_>, Failure> {
-    let early = |error: &MintError| match error {
-        MintError::Flawed { flaws } => flaws.iter().all(|flaw| matches!(flaw, Flaw::NotYetValid { .. })),
-        _ => false,
-    };
+    let early = |error: &MintError| matches!(error, MintError::Flawed { flaws } if flaws.iter().all(Flaw::is_early));
     Authority::open(root, now).map_err(|error| {
         Failure::new(Exit::Refused, format!("the {} is not fit to sign", kind.as_str()))
             .hint(match early(&error) {
-                true => "compare this machine's clock (date) with the one that made the root",
+                true => COMPARE_CLOCKS,
                 false => "a root cannot be renewed in place: restore the right ca.crt and ca.key, or start a new cluster directory",
             })
             .because(error)

@@ -4,7 +4,7 @@ use crate::bundle::input::Roles;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::{Holder, Leaf};
 use crate::failure::{Exit, Failure};
-use crate::pki::inspect::Flaw;
+use crate::pki::inspect::COMPARE_CLOCKS;
 use crate::store::credentials::Trouble;
 use crate::store::error::StoreError;
 
@@ -36,18 +36,14 @@ enum Remedy {
 
 impl Remedy {
     fn of(troubles: &[Trouble]) -> Self {
-        let early = |trouble: &Trouble| matches!(trouble, Trouble::Flaw(Flaw::NotYetValid { .. }));
         match troubles {
             [Trouble::Forgotten { .. }] => Self::Reissue,
             [Trouble::Unreadable(error)] => Self::MakeReadable(Box::new(error.clone())),
-            _ if troubles.iter().all(early) => Self::SetTheClock,
+            _ if troubles.iter().all(Trouble::is_early) => Self::SetTheClock,
             _ => Self::Issue,
         }
     }
 }
-
-/// What helps against a certificate from the future.
-const CLOCK: &str = "compare this machine's clock (date) with the one that issued them";
 
 impl<'c> Lacking<'c> {
     pub(super) fn of(roles: &Roles<'c>, leaf: &Leaf, troubles: &[Trouble]) -> Self {
@@ -86,8 +82,8 @@ impl<'c> Lacking<'c> {
     }
 }
 
-/// The error that tells of all of them, of which `first` is one, with what helps, in the order in which it helps.
-pub(super) fn told(first: &Lacking<'_>, all: &[Lacking<'_>]) -> Failure {
+/// The error that tells of all of them, of which there is one at least, with what helps, in the order in which it helps.
+pub(super) fn told(all: &[Lacking<'_>]) -> Failure {
     let mut lines: Vec<String> =
         all.iter().take(NAMED).map(|l| format!("{} {}: {}", l.host(), l.what, l.why)).collect();
     if all.len() > NAMED {
@@ -105,7 +101,7 @@ pub(super) fn told(first: &Lacking<'_>, all: &[Lacking<'_>]) -> Failure {
         false => (Exit::Refused, "no good credentials"),
     };
     let who = match all {
-        [_] => format!("{} has", first.host()),
+        [one] => format!("{} has", one.host()),
         _ => format!("{} hosts have", all.len()),
     };
     let mut hints = Vec::new();
@@ -116,7 +112,7 @@ pub(super) fn told(first: &Lacking<'_>, all: &[Lacking<'_>]) -> Failure {
         });
     }
     if all.iter().any(|l| l.remedy == Remedy::SetTheClock) {
-        hints.push(CLOCK.to_owned());
+        hints.push(COMPARE_CLOCKS.to_owned());
     }
     let commands = commands(all);
     if !commands.is_empty() {

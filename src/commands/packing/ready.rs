@@ -35,10 +35,10 @@ pub(crate) fn all_have_credentials<'c>(
         all && l.is_only_forgotten() && files::exists(&source.layout.bundles().join(sealed_name(l.host())))
     };
     let (kept, lacking): (Vec<Lacking<'c>>, Vec<Lacking<'c>>) = lacking.into_iter().partition(keeps);
-    let Some(first) = lacking.first() else {
+    if lacking.is_empty() {
         let (hosts, traces): (Vec<Roles<'c>>, Vec<Vec<Trace>>) = good.into_iter().unzip();
         let kept = kept.into_iter().map(Lacking::into_roles).collect();
         return Ok(Ready { hosts, kept, found_good: traces.into_iter().flatten().collect() });
-    };
-    Err(lacking::told(first, &lacking))
+    }
+    Err(lacking::told(&lacking))
 }

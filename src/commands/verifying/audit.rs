@@ -24,7 +24,7 @@ use crate::commands::packing::parcels;
 use crate::commands::verifying::likeness::{self, Likeness};
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
-use crate::pki::inspect::{Flaw, general_flaws, own_root_flaws, root_of_another_cluster, stamp};
+use crate::pki::inspect::{COMPARE_CLOCKS, Flaw, general_flaws, own_root_flaws, root_of_another_cluster, stamp};
 use crate::pki::key::PrivateKey;
 use crate::pki::pem;
 use crate::policy::denials::Denials;
@@ -155,7 +155,7 @@ impl Audit<'_> {
             finding(Status::Pass).saw(format!("good until {}", stamp(certificate.not_after)), expected)
         } else {
             let hint = match self.now < certificate.not_before {
-                true => "compare this machine's clock (date) with the one that made the root",
+                true => COMPARE_CLOCKS,
                 false => "restore the root's files from a backup",
             };
             finding(Status::Fail).saw(wrong.join("; "), expected).hint(hint)
@@ -325,8 +325,8 @@ impl Audit<'_> {
         let only_mode = troubles.iter().all(|trouble| matches!(trouble, Trouble::Mode(..)));
         let hint = if only_mode {
             format!("chmod 600 {}", path().with_extension("key").display())
-        } else if troubles.iter().all(|trouble| matches!(trouble, Trouble::Flaw(Flaw::NotYetValid { .. }))) {
-            "compare this machine's clock (date) with the one that issued it".to_owned()
+        } else if troubles.iter().all(Trouble::is_early) {
+            COMPARE_CLOCKS.to_owned()
         } else if troubles.iter().any(|trouble| matches!(trouble, Trouble::Unreadable(_))) {
             "it may be good: see who owns the file and its folder, and with which modes".to_owned()
         } else {

@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 
 use super::super::finding::{CheckId, Finding, Status};
 use super::super::target::{Place, Target};
-use crate::pki::inspect::{root_flaws, stamp};
+use crate::pki::inspect::{COMPARE_CLOCKS, root_flaws, stamp};
 
 /// `trust.anchor`: whether every certificate in the trust file is a usable root. rustls and webpki look at none of this.
 #[must_use]
@@ -29,7 +29,7 @@ pub fn trust_anchor(target: &Target, now: OffsetDateTime) -> Vec<Finding> {
             "a root cannot be renewed in place: make a new one with `clusterctl init-ca` in a new directory, then issue and \
              distribute every certificate again"
         } else if now < root.not_before {
-            "compare the clocks of this machine and of the one that made the root"
+            COMPARE_CLOCKS
         } else {
             "check that the trust file is this cluster's ca.crt"
         };
