@@ -257,7 +257,7 @@ impl Ledger {
 
     /// Makes room for recording so many certificates: their digests come in no order, so that each batch touches the index
     /// everywhere, and what SQLite cannot keep of it is written and read again in every batch.
-    pub fn expect(&self, certificates: usize) {
+    pub fn make_room(&self, certificates: usize) {
         let room = (certificates.saturating_mul(INDEXED) / 1024).clamp(KEPT_KIB, KEPT_AT_MOST_KIB);
         // In KiB where it is negative. Without it all is as good, and slower.
         let _ = self.connection.pragma_update(None, "cache_size", -(room as i64));
@@ -441,7 +441,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let ledger = Ledger::create(&folder.path().join("ledger.sqlite3")).expect("a ledger");
         for (certificates, kibibytes) in [(2, 2_000), (20_000, 3_750), (200_000, 32_768), (usize::MAX, 32_768)] {
-            ledger.expect(certificates);
+            ledger.make_room(certificates);
             let kept: i64 = ledger.connection.pragma_query_value(None, "cache_size", |row| row.get(0)).expect("a size");
             assert_eq!(kept, -kibibytes, "{certificates}");
         }

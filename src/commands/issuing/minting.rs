@@ -41,7 +41,7 @@ pub(super) fn make_all(
 ) -> anyhow::Result<Left> {
     let total = certificates_in(work);
     let progress = context.screen.progress("issuing", total as u64);
-    ledger.expect(total);
+    ledger.make_room(total);
     let issuer = Issuer { roots, now: context.now, by: context.user };
     let (layout, stop, terms) = (&context.layout, &context.stop, Terms::new(cluster.keys, roots, ledger)?);
     let left = Mutex::new(Left::default());
