@@ -17,7 +17,7 @@ endpoint: https://api.prod.example.net:6443
 serviceCIDRs: [10.96.0.0/16, "fd00:10:96::/112"]
 masters:
 - {name: master-1, addresses: [master-1.example.net, 10.20.0.11, "fd00::11"]}
-- {name: master-2, addresses: ["fd00::12"], apiServerPort: 7443}
+- {name: master-2, addresses: ["fd00::12", 10.20.0.12], apiServerPort: 7443}
 - {name: master-3, addresses: [master-3.example.net]}
 nodes:
 - {name: on, addresses: [10.20.4.1]}
@@ -115,7 +115,12 @@ fn the_api_server_is_told_of_everybodys_trust() {
     let advertised = |site: &Site, host: &str| {
         site.flags(host, "apiserver").into_iter().find(|flag| flag.starts_with("--advertise-address"))
     };
-    assert_eq!(advertised(&site, "master-2"), None, "an API server does not start with one of another family");
+    let second = advertised(&site, "master-2");
+    assert_eq!(
+        second.as_deref(),
+        Some("--advertise-address=10.20.0.12"),
+        "of the services' family, although not the first"
+    );
     assert_eq!(advertised(&site, "master-3"), None, "a name is no address");
     let turned = HA.replace("10.96.0.0/16, \"fd00:10:96::/112\"", "\"fd00:10:96::/112\", 10.96.0.0/16");
     let turned = Site::new(&turned, &[]);
@@ -304,6 +309,27 @@ fn an_ed25519_cluster_signs_tokens_with_a_key_that_kubernetes_can_use() {
     let key = site.lab.path("pki/sa.key").display().to_string();
     let text = good_tool("openssl", &["pkey", "-in", &key, "-noout", "-text"]);
     assert!(text.contains("prime256v1"), "{text}");
+}
+
+#[test]
+fn a_master_has_an_address_of_the_family_that_services_get_first() {
+    let refused_for = |cluster: &str, fault: &str| {
+        let refused = Lab::with(cluster).run(&["init-ca", "--plaintext-ca-key"]);
+        assert_eq!(refused.status, 2, "{refused}");
+        assert!(refused.err.contains(fault), "{refused}");
+    };
+    let of_one = "apiVersion: clusterctl/v1\nkind: Cluster\nname: six\nmasters:\n- {name: m, addresses: [ADDRESSES]}\n";
+    // Where the file names no range, kubeadm's is IPv4.
+    refused_for(
+        &of_one.replace("ADDRESSES", "\"fd00::1\", m.example.net"),
+        "masters[0].addresses (line 5): none of them is IPv4, and services get IPv4 addresses first, from 10.96.0.0/12: \
+         its API server would not start",
+    );
+    let ipv6 = format!("{of_one}serviceCIDRs: [\"fd00:96::/112\", 10.96.0.0/16]\n");
+    refused_for(&ipv6.replace("ADDRESSES", "10.0.0.1"), "none of them is IPv6, and services get IPv6 addresses first");
+    for fitting in ["\"fd00::1\"", "10.0.0.1, \"fd00::1\"", "m.example.net"] {
+        Lab::with(&ipv6.replace("ADDRESSES", fitting)).good(&["init-ca", "--plaintext-ca-key"]);
+    }
 }
 
 #[test]

@@ -522,3 +522,28 @@ fn what_stands_where_a_folder_has_to_go_stays() {
     assert!(ran.err.contains("DIR/bundles/on is in the way") && ran.err.contains("\nhint: move "), "{ran}");
     assert_eq!(lab.read("bundles/on"), "somebody's");
 }
+
+// ── keys that others can read ──
+
+#[test]
+fn a_key_that_others_can_read_is_packed_with_a_word_of_warning() {
+    let lab = Lab::issued();
+    let keys = ["kubelet-client.key", "kubelet-server.key"].map(|key| lab.path("pki/nodes/on").join(key));
+    let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("set");
+    set(&keys[0], 0o640);
+    let warned = lab.good(&["bundle", "on"]);
+    let told = "warning: DIR/pki/nodes/on/kubelet-client.key has mode 0640, others can read it: whoever did";
+    assert!(warned.err.contains(told), "{warned}");
+    set(&keys[1], 0o644);
+    let warned = lab.good(&["bundle", "--all"]);
+    assert!(warned.err.contains("others can read it (and so for 1 more): whoever did"), "{warned}");
+    // What it says helps.
+    let pki = lab.path("pki").display().to_string();
+    good_tool("find", &[&pki, "-name", "*.key", "-exec", "chmod", "600", "{}", "+"]);
+    let quiet = lab.good(&["bundle", "--all"]);
+    assert!(!quiet.err.contains("warning: DIR/pki"), "{quiet}");
+
+    set(&lab.path("pki/verifier/verifier.key"), 0o604);
+    let warned = lab.good(&["bundle", "--verifier"]);
+    assert!(warned.err.contains("verifier.key has mode 0604, others can read it: "), "{warned}");
+}

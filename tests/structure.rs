@@ -97,6 +97,20 @@ fn imports_point_down_only() {
 }
 
 #[test]
+fn another_room_is_named_from_the_top() {
+    // With one `super::` too many a path leads out of its room without naming it, and the test above does not see it.
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for (_, path, text) in sources() {
+        let depth = path.strip_prefix(&root).expect("below src").components().count();
+        // A room's own mod.rs and a file on the ground are at the top already.
+        let steps = if path.ends_with("mod.rs") { depth - 1 } else { depth };
+        let leads_out = "super::".repeat(steps);
+        let found = code_lines(&text).find(|line| depth > 1 && line.contains(&leads_out));
+        assert_eq!(found, None, "{}: write crate:: and the room's name", path.display());
+    }
+}
+
+#[test]
 fn a_crate_is_named_in_its_own_room_alone() {
     for (room, path, text) in sources() {
         for (name, rooms) in CRATES {

@@ -150,8 +150,3 @@ pub(crate) fn read_files(place: &Path) -> usize {
 fn paths(folder: &Path) -> Vec<PathBuf> {
     fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()).collect()
 }
-
-/// The cluster file as YAML of any shape.
-pub(crate) fn untyped_yaml(bytes: &[u8]) -> serde_yaml::Value {
-    serde_yaml::from_slice(bytes).expect("YAML")
-}

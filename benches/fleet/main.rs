@@ -9,6 +9,7 @@ mod child;
 mod fleet;
 mod floors;
 mod golang;
+mod loading;
 mod table;
 
 use std::path::Path;
@@ -18,13 +19,17 @@ use tempfile::TempDir;
 
 use crate::fleet::Fleet;
 use crate::golang::Golang;
+use crate::loading::Loading;
 use crate::table::{Row, Table};
 
-/// As in the program: what is loaded here is loaded as it is there.
+/// As in the program: what a process of [`loading`] loads is loaded as it is there.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
+    if loading::was_asked_for() {
+        return;
+    }
     let large = std::env::args().any(|argument| argument == "--large");
     let mut sizes = vec![(1_000, 3), (10_000, 3)];
     if large {
@@ -82,11 +87,9 @@ impl Rows {
     /// One round: each floor, then the command, on a fleet of its own.
     fn measure(&mut self, place: &Path, nodes: usize, golang: Option<&Golang>) {
         let fleet = Fleet::new(place, nodes);
-        let bytes = std::fs::read(fleet.path("cluster.yaml")).expect("the cluster file");
-        let yaml = timed(|| floors::untyped_yaml(&bytes));
-        let ours = timed(|| clusterctl::cluster_file::read(&bytes).expect("a good cluster file"));
-        self.load.add(&[yaml], ours, None);
-        drop(bytes);
+        let yaml = loading::run(Loading::Untyped, &fleet.path("cluster.yaml")).time;
+        let ours = loading::run(Loading::Cluster, &fleet.path("cluster.yaml"));
+        self.load.add(&[yaml], ours.time, Some(ours.peak));
 
         fleet.run(&["issue-master", "--all"]);
         let sample = fleet.sample_of_credentials();

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::address::{AddressError, CidrError};
+use super::address::{AddressError, Cidr, CidrError};
 use super::endpoint::EndpointError;
 use super::kubelet_trust::Rule;
 use super::lifetime::{Lifetime, LifetimeError};
@@ -95,6 +95,16 @@ pub enum Reason {
     NoAddresses {
         /// The host.
         host: String,
+    },
+    /// A master without an address of the family that services get theirs from first.
+    #[error(
+        "none of them is {family}, and services get {family} addresses first, from {range}: its API server would not start. List its {family} address, too, or put a range of the other family first in serviceCIDRs"
+    )]
+    NotOfTheServicesFamily {
+        /// `IPv4` or `IPv6`.
+        family: &'static str,
+        /// The first service range.
+        range: Cidr,
     },
     /// A common name has 64 characters at most.
     #[error(

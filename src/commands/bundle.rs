@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use super::batches::{Stopped, in_batches};
 use super::context::{Context, unknown_host};
 use super::given::templates;
+use super::packing::exposed::Exposed;
 use super::packing::finishing::{self, Finish, LaidParcels};
 use super::packing::ready::{Ready, all_have_credentials};
 use super::packing::sealing::SealArgs;
@@ -114,6 +115,7 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
         traces: &traces,
         layout: &context.layout,
         now: context.now,
+        exposed: Exposed::default(),
     };
     let begun = Instant::now();
     let Ready { hosts, kept, found_good } = all_have_credentials(&source, hosts, args.all)?;
@@ -141,6 +143,7 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     files::create_folder(&folder)?;
     files::sweep(&folder)?;
     let written = write_all(&source, &hosts, &finish, context)?;
+    source.exposed.tell(context);
     forgetting::tell_kept(kept, context);
     ledger.note(
         "bundle",

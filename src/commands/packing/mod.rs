@@ -1,5 +1,6 @@
 //! Bundles in whichever form: sealed, signed, written, read back.
 
+pub(crate) mod exposed;
 pub(crate) mod finishing;
 pub(crate) mod forgetting;
 mod lacking;

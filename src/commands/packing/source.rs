@@ -2,6 +2,7 @@
 
 use zeroize::Zeroizing;
 
+use super::exposed::Exposed;
 use super::lacking::Lacking;
 use crate::bundle::input::{Held, Roles};
 use crate::bundle::settings::Settings;
@@ -29,6 +30,8 @@ pub(crate) struct Source<'a> {
     pub(crate) traces: &'a Traces,
     pub(crate) layout: &'a Layout,
     pub(crate) now: time::OffsetDateTime,
+    /// Filled while credentials are read.
+    pub(crate) exposed: Exposed,
 }
 
 impl Source<'_> {
@@ -69,6 +72,9 @@ impl Source<'_> {
             let (keys, root) = (self.cluster.keys, self.roots.issuer_of(&leaf));
             let found = credentials::read_issued(self.layout, &leaf, keys, root, self.known, self.now);
             let stored = found.map_err(|troubles| Lacking::of(roles, &leaf, &troubles).after_the_first_look())?;
+            if let Some(trouble) = credentials::mode_trouble(self.layout, &leaf, Some(&stored)) {
+                self.exposed.add(trouble);
+            }
             let fingerprint = stored.credential.certificate.fingerprint();
             generation = generation.max(self.known.sequence(fingerprint).unwrap_or(0));
             held.push(Held { profile: leaf.profile, credential: stored.credential });

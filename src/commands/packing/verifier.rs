@@ -1,5 +1,6 @@
 //! What CI verifies with, packed: `bundle --verifier`.
 
+use super::exposed::Exposed;
 use super::finishing;
 use crate::bundle::archive;
 use crate::bundle::input::CredentialPem;
@@ -27,7 +28,7 @@ pub(crate) fn pack(
     let root = &roots.cluster;
     let masters = cluster.masters.iter().flat_map(|master| cluster.master_leaves(master));
     let wanted = masters.filter(|leaf| leaf.profile == Profile::ApiserverKubeletClient);
-    let (mut credentials, mut generation) = (Vec::new(), 0);
+    let (mut credentials, mut generation, exposed) = (Vec::new(), 0, Exposed::default());
     for leaf in wanted.chain([cluster.verifier_leaf()]) {
         let name = leaf.policy().name;
         let stored = credentials::read_good(layout, &leaf, cluster.keys, root, &known, context.now).map_err(|why| {
@@ -42,6 +43,9 @@ pub(crate) fn pack(
             )
             .hint("issue it with: clusterctl issue-master --all")
         })?;
+        if let Some(trouble) = credentials::mode_trouble(layout, &leaf, Some(&stored)) {
+            exposed.add(trouble);
+        }
         generation = generation.max(known.sequence(stored.credential.certificate.fingerprint()).unwrap_or(0));
         let folder = layout.holder_folder(leaf.profile, leaf.host.as_ref());
         let path = folder.strip_prefix(layout.dir()).unwrap_or(&folder).join(name).display().to_string();
@@ -65,5 +69,6 @@ pub(crate) fn pack(
     context.screen.step(
         "Use it with: clusterctl verify --from verifier.tar.gz   (apply policy/clusterctl-verifier.yaml from it once)",
     );
+    exposed.tell(context);
     Ok(Exit::Done)
 }
