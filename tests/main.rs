@@ -9,6 +9,7 @@ mod corpora;
 mod delivery;
 mod demo;
 mod durability;
+mod generations;
 mod init;
 mod interruption;
 mod issuing;

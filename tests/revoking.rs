@@ -114,7 +114,7 @@ fn a_masters_bundle_that_knows_of_more_revocations_is_newer() {
     };
     let before = generation(&lab);
     assert_eq!(revoke(&lab, &["worker-b1", "--yes"]).status, 0);
-    assert_eq!(generation(&lab), before + 2);
+    assert!(generation(&lab) > before);
 }
 
 #[test]

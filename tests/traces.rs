@@ -179,10 +179,12 @@ fn a_ledger_of_an_older_format_is_brought_up_to_date() {
     for before in [
         "drop table traces; drop table fleet_trace; pragma user_version = 2",
         "drop table fleet_trace; pragma user_version = 3",
+        "drop table bundles; drop table generation; pragma user_version = 4",
     ] {
         sql(&lab, before);
         assert!(lab.good(&["issue-node", "--all"]).err.contains("nothing to do: 6 certificates good"));
-        assert_eq!(sql(&lab, "pragma user_version").trim(), "4");
+        assert_eq!(sql(&lab, "pragma user_version").trim(), "5");
+        lab.good(&["bundle", "--all"]);
     }
 }
 

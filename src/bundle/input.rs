@@ -33,7 +33,7 @@ pub struct BundleInput<'a> {
     pub denials: &'a Denials,
     /// What the host holds: for each of its roles every row of the PKI policy, and nothing else.
     pub credentials: &'a [Held],
-    /// Grows with every bundle of this host that differs from the one before; `install.sh` refuses to go back.
+    /// Later than that of every bundle of this host with something else in it; `install.sh` refuses to go back.
     pub generation: u64,
 }
 

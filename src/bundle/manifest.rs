@@ -35,7 +35,7 @@ pub struct Manifest {
     pub not_before: OffsetDateTime,
     /// until here, inclusive.
     pub not_after: OffsetDateTime,
-    /// Grows with every bundle of this host that differs from the one before.
+    /// Later than that of every earlier bundle of this host with something else in it.
     pub generation: u64,
     /// Every file but the manifest and its checksum, sorted by path.
     pub files: Vec<ManifestFile>,
@@ -91,7 +91,17 @@ impl Manifest {
     /// As JSON, ended by a line feed: the same bytes for the same manifest.
     #[must_use]
     pub fn to_json(&self) -> String {
-        let wire = Wire::from(self);
+        self.to_json_of(self.generation)
+    }
+
+    /// SHA-256 of all that it says but for its generation: the same for two bundles with the same in them.
+    #[must_use]
+    pub fn content(&self) -> Fingerprint {
+        Fingerprint::of(self.to_json_of(0).as_bytes())
+    }
+
+    fn to_json_of(&self, generation: u64) -> String {
+        let wire = Wire { generation, ..Wire::from(self) };
         // Taken apart without `..`: a new field has to be written, too.
         let Wire {
             schema_version,

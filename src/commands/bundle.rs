@@ -14,6 +14,7 @@ use super::context::{Context, unknown_host};
 use super::given::templates;
 use super::packing::exposed::Exposed;
 use super::packing::finishing::{self, Finish, LaidParcels};
+use super::packing::numbering::Numbering;
 use super::packing::ready::{Ready, all_have_credentials};
 use super::packing::sealing::SealArgs;
 use super::packing::signing::SignArgs;
@@ -23,7 +24,7 @@ use super::revoking::lists;
 use super::revoking::revocations;
 use crate::bundle::archive::Packer;
 use crate::bundle::format::{Format, Parcel};
-use crate::bundle::input::{BundleInput, Roles};
+use crate::bundle::input::Roles;
 use crate::bundle::render::Templates;
 use crate::bundle::settings::Settings;
 use crate::cluster::spec::{Cluster, Host};
@@ -109,7 +110,6 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
         service_account: service_account.as_ref(),
         settings: &settings,
         denials: &revocations::denials(&ledger, &roots.cluster, context.now)?,
-        revocations: ledger.count_of_revocations()?,
         known: &known,
         terms: Terms::new(cluster.keys, &roots, &ledger)?,
         traces: &traces,
@@ -142,7 +142,12 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     }
     files::create_folder(&folder)?;
     files::sweep(&folder)?;
-    let written = write_all(&source, &hosts, &finish, context)?;
+    let numbering = Numbering::begin(&mut ledger)?;
+    let written = write_all(&source, &numbering, &hosts, &finish, context);
+    // Before whatever went wrong is told: what was packed until then was packed.
+    let remembered = numbering.end(&mut ledger);
+    let written = written?;
+    remembered?;
     source.exposed.tell(context);
     forgetting::tell_kept(kept, context);
     ledger.note(
@@ -275,6 +280,7 @@ fn service_account_key(hosts: &[Roles<'_>], layout: &Layout) -> Result<Option<Ze
 /// Renders batch after batch on all cores, while the one before is laid into files, and the one before that settles on the disk.
 fn write_all(
     source: &Source<'_>,
+    numbering: &Numbering,
     hosts: &[Roles<'_>],
     finish: &Finish<'_>,
     context: &Context<'_>,
@@ -286,7 +292,7 @@ fn write_all(
         let parts = batch.par_iter().with_min_len(BATCH / 16);
         let one = |packer: &mut Packer, roles: &Roles<'_>| match stop.asked() {
             true => Err(Stopped.into()),
-            false => pack(source, *roles, finish, packer),
+            false => finish.parcel(numbering.bundle(source, *roles, &finish.templates)?, packer),
         };
         parts.map_init(|| finish.format.packer(), one).collect()
     };
@@ -303,24 +309,4 @@ fn write_all(
     };
     let told = |written| format!("{written} of {} bundles packed", hosts.len());
     in_batches(hosts, BATCH, context, make, lay, settle, told)
-}
-
-fn pack(source: &Source<'_>, roles: Roles<'_>, finish: &Finish<'_>, packer: &mut Packer) -> anyhow::Result<Parcel> {
-    let (credentials, generation) = source.credentials(&roles)?;
-    let input = BundleInput {
-        cluster: source.cluster,
-        roles,
-        roots: source.roots,
-        service_account: source.service_account.filter(|_| roles.master().is_some()),
-        settings: source.settings,
-        denials: source.denials,
-        credentials: &credentials,
-        generation,
-    };
-    let bundle = finish.templates.render(&input).map_err(|error| {
-        Failure::new(Exit::Usage, format!("the bundle of {} cannot be rendered", roles.host()))
-            .hint("look at the template that is named; clusterctl bundle --eject-templates DIR writes those that work")
-            .because(error)
-    })?;
-    finish.parcel(bundle, packer)
 }

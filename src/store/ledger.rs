@@ -21,7 +21,7 @@ use crate::pki::inspect::stamp;
 
 /// What leads from one format to the next, from an empty database on. The format, kept in SQLite's `user_version`, is how many
 /// of these steps were taken; a step that was released never changes.
-const STEPS: [&str; 4] = [SCHEMA, REVOCATIONS, TRACES, FLEET_TRACE];
+const STEPS: [&str; 5] = [SCHEMA, REVOCATIONS, TRACES, FLEET_TRACE, GENERATIONS];
 /// The format that this program writes.
 const FORMAT: i64 = STEPS.len() as i64;
 /// How long another program may hold the database before we give up.
@@ -90,6 +90,18 @@ CREATE TABLE IF NOT EXISTS fleet_trace (
     not_before   INTEGER NOT NULL,                    -- all of them are valid from here, in Unix seconds
     not_after    INTEGER NOT NULL                     -- until here
 );
+";
+
+const GENERATIONS: &str = "
+CREATE TABLE IF NOT EXISTS generation (
+    one    INTEGER PRIMARY KEY CHECK (one = 1),       -- there is one at most
+    number INTEGER NOT NULL                           -- the last that was given to bundles
+);
+CREATE TABLE IF NOT EXISTS bundles (
+    host       TEXT PRIMARY KEY,
+    generation INTEGER NOT NULL,                      -- of the bundle that was packed last
+    content    BLOB NOT NULL                          -- SHA-256: what is in it, but for its generation
+) WITHOUT ROWID;
 ";
 
 /// What SQLite keeps of a ledger in memory by itself, in KiB.

@@ -5,6 +5,7 @@ pub mod credentials;
 pub mod error;
 pub mod files;
 pub mod fleet_trace;
+pub mod generations;
 pub mod identity;
 pub mod issuance;
 pub mod layout;

@@ -4,6 +4,7 @@ pub(crate) mod exposed;
 pub(crate) mod finishing;
 pub(crate) mod forgetting;
 mod lacking;
+pub(crate) mod numbering;
 pub(crate) mod parcels;
 pub(crate) mod ready;
 pub(crate) mod sealing;

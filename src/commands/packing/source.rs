@@ -23,8 +23,6 @@ pub(crate) struct Source<'a> {
     pub(crate) service_account: Option<&'a Zeroizing<Vec<u8>>>,
     pub(crate) settings: &'a Settings,
     pub(crate) denials: &'a Denials,
-    /// How many there ever were: what a master holds grows with them.
-    pub(crate) revocations: u64,
     pub(crate) known: &'a Known,
     pub(crate) terms: Terms,
     pub(crate) traces: &'a Traces,
@@ -64,10 +62,10 @@ impl Source<'_> {
         Ok(traces)
     }
 
-    /// A host's credentials, and the generation of its bundle: the newest one's place in the ledger. The very bytes that are
-    /// packed are judged here, in all but the root's signature, for which the ledger is believed.
-    pub(crate) fn credentials(&self, roles: &Roles<'_>) -> Result<(Vec<Held>, u64), Failure> {
-        let (mut held, mut generation) = (Vec::new(), 0);
+    /// A host's credentials. The very bytes that are packed are judged here, in all but the root's signature, for which the
+    /// ledger is believed.
+    pub(super) fn credentials(&self, roles: &Roles<'_>) -> Result<Vec<Held>, Failure> {
+        let mut held = Vec::new();
         for leaf in self.leaves(roles) {
             let (keys, root) = (self.cluster.keys, self.roots.issuer_of(&leaf));
             let found = credentials::read_issued(self.layout, &leaf, keys, root, self.known, self.now);
@@ -75,14 +73,8 @@ impl Source<'_> {
             if let Some(trouble) = credentials::mode_trouble(self.layout, &leaf, Some(&stored)) {
                 self.exposed.add(trouble);
             }
-            let fingerprint = stored.credential.certificate.fingerprint();
-            generation = generation.max(self.known.sequence(fingerprint).unwrap_or(0));
             held.push(Held { profile: leaf.profile, credential: stored.credential });
         }
-        // A master that is told of more revocations is never told of fewer.
-        if roles.master().is_some() {
-            generation += self.revocations;
-        }
-        Ok((held, generation))
+        Ok(held)
     }
 }
