@@ -102,6 +102,18 @@ pub fn tell(error: &anyhow::Error) -> (Telling, Exit) {
     (Telling { error: error.to_string(), causes, hint }, error.chain().find_map(exit_of).unwrap_or(Exit::Bug))
 }
 
+/// An error and what is behind it, on one line.
+#[must_use]
+pub fn in_full(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut link = error.source();
+    while let Some(cause) = link {
+        text.push_str(&format!(": {cause}"));
+        link = cause.source();
+    }
+    text
+}
+
 /// The exit status of an error of ours. An error of none of these kinds is a bug.
 fn exit_of(link: &(dyn StdError + 'static)) -> Option<Exit> {
     if let Some(failure) = link.downcast_ref::<Failure>() {

@@ -14,7 +14,7 @@
 //! - [`commands`]: one file a command
 //! - [`cli`]: the tree of commands and flags
 //!
-//! [`world`] is all that is outside, [`failure`] how an error ends, and [`run`] the program.
+//! [`printable`] makes strangers' texts harmless, [`world`] is all that is outside, [`failure`] how an error ends, and [`run`] the program.
 
 pub mod bundle;
 pub mod cli;
@@ -24,6 +24,7 @@ pub mod commands;
 pub mod failure;
 pub mod pki;
 pub mod policy;
+pub mod printable;
 pub mod standin;
 pub mod store;
 pub mod ui;

@@ -38,12 +38,14 @@ main() {
     if [ -z "$pending" ]; then
         [ "$dry_run" = yes ] || sweep
         say "Nothing to do: all $total files of $host (generation $generation) are in place${root:+ under $root}."
+        check_drop_ins
         exit 0
     fi
     check_space
     if [ "$dry_run" = yes ]; then
         say "Would install ${root:+under $root }for $host (cluster $cluster, generation $generation):"
         list_pending
+        check_drop_ins
         exit 0
     fi
     trap undo EXIT
@@ -196,15 +198,49 @@ check_signature() {
         "take one that was made with: clusterctl bundle --sign-with KEY"
     command -v ssh-keygen >/dev/null || die "there is no ssh-keygen on this host, and without it the signature cannot be checked" \
         "install openssh-client"
-    signer=$(ssh-keygen -Y find-principals -s manifest.json.sig -f "$signers" 2>/dev/null | head -n 1) || :
+    signer=''
+    signed=no
+    try_names "$(names_in "$signers")"
+    if [ "$signed" = no ]; then
+        # ssh-keygen goes no further than the first line that has the key, and that one may allow it something else, git for
+        # one. So each line is asked by itself.
+        while IFS= read -r line; do
+            try_names "$(printf '%s\n' "$line" | names_in /dev/stdin)"
+            [ "$signed" = no ] || break
+        done <<LINES
+$(cat -- "$signers" 2>/dev/null)
+LINES
+    fi
     [ -n "$signer" ] || die "this bundle is signed by nobody who is allowed to, or its signature is damaged" \
         "the allowed signers are in $signers; nothing was installed"
-    # Of several names on its line any will do.
-    signer=${signer%%,*}
-    ssh-keygen -Y verify -f "$signers" -I "$signer" -n clusterctl-bundle -s manifest.json.sig <manifest.json >/dev/null 2>&1 ||
+    [ "$signed" = yes ] ||
         die "manifest.json is not what $signer signed: it was changed, or the signature was made for something else" \
             "copy the bundle again; nothing was installed"
     say "Signed by $signer."
+}
+
+# names_in FILE: who has the signature's key there, a name a line. Older versions of ssh-keygen leave the commas between them.
+names_in() {
+    ssh-keygen -Y find-principals -s manifest.json.sig -f "$1" 2>/dev/null | tr ',' '\n'
+}
+
+# try_names NAMES: the first that verifies is the signer; if none does, the first of all is who it should have been.
+try_names() {
+    while IFS= read -r name; do
+        # After a ! stands who it is not.
+        case "$name" in
+        '' | '!'*) continue ;;
+        esac
+        if ssh-keygen -Y verify -f "$signers" -I "$name" -n clusterctl-bundle -s manifest.json.sig \
+            <manifest.json >/dev/null 2>&1; then
+            signer=$name
+            signed=yes
+            return 0
+        fi
+        signer=${signer:-$name}
+    done <<NAMES
+$1
+NAMES
 }
 
 is_number() {
@@ -221,7 +257,12 @@ check_host() {
         full=$(hostname -f 2>/dev/null || :)
         [ -z "$full" ] || [ "$full" = "$names" ] || names="$names $full"
     elif [ -s "$root/etc/hostname" ]; then
-        names=$(grep -v '^#' "$root/etc/hostname" | head -n 1)
+        # As hostname(5) has it: comments and empty lines may come before the name.
+        names=$(sed -n '/^[[:space:]]*[^#[:space:]]/ { p; q; }' "$root/etc/hostname") || die "$root/etc/hostname cannot be read"
+        if [ -z "$names" ]; then
+            say "Host name not checked: there is no name in $root/etc/hostname."
+            return 0
+        fi
     else
         say "Host name not checked: there is no $root/etc/hostname."
         return 0
@@ -447,8 +488,9 @@ report() {
     done <<PENDING
 ${pending%?}
 PENDING
+    check_drop_ins
     case "$roles" in
-    *'"node"'*) after_node ;;
+    *'"node"'*) say "Next:  systemctl daemon-reload && systemctl restart kubelet" ;;
     esac
     case "$roles" in
     *'"master"'*)
@@ -461,8 +503,13 @@ PENDING
     esac
 }
 
-after_node() {
-    # Drop-ins are read in the order of their names, and the last ExecStart= wins. kubeadm's packages bring a later one.
+# Drop-ins are read in the order of their names, and the last ExecStart= wins. kubeadm's packages bring a later one, and may do
+# so long after the bundle was installed: so this is said each time.
+check_drop_ins() {
+    case "$roles" in
+    *'"node"'*) ;;
+    *) return 0 ;;
+    esac
     ours=10-clusterctl.conf
     for folder in etc run usr/lib lib; do
         # Where lib is usr/lib by another name, nothing is told twice.
@@ -481,7 +528,6 @@ after_node() {
             fi
         done
     done
-    say "Next:  systemctl daemon-reload && systemctl restart kubelet"
 }
 
 main "$@"

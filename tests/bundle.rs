@@ -750,6 +750,30 @@ fn a_bundle_is_refused_on_another_host() {
 }
 
 #[test]
+fn comments_and_empty_lines_before_the_hosts_name_are_passed_over() {
+    let scratch = Scratch::new();
+    let unpacked = scratch.unpack(&Site::new().bundle("on", 1));
+    fs::create_dir(scratch.root.join("etc")).expect("made");
+    let called = |name: &str| fs::write(scratch.root.join("etc/hostname"), name).expect("written");
+    for before in ["# written by cloud-init\n", "\n", "# one\n#two\n\n  \t\n  # three\n\r\n"] {
+        called(&format!("{before}other\non\n"));
+        scratch.install(&unpacked, &[]).refused("this bundle is for on, and this host is called other\n");
+        assert_eq!(scratch.tree().len(), 2, "{before:?}");
+        for name in ["on\n", "on", "on\nother\n", "  on  \n", "on\r\n"] {
+            called(&format!("{before}{name}"));
+            let planned = scratch.install(&unpacked, &["--dry-run"]);
+            planned.succeeded();
+            assert!(!planned.stdout.contains("Host name not checked"), "{before:?} {name:?}: {planned:#?}");
+        }
+        // Nobody's name, as in a file that is empty.
+        called(before);
+        let planned = scratch.install(&unpacked, &["--dry-run"]);
+        planned.succeeded();
+        assert!(planned.stdout.contains("Host name not checked: there is no name in "), "{before:?}: {planned:#?}");
+    }
+}
+
+#[test]
 fn an_older_bundle_and_another_clusters_are_refused_unless_told() {
     let (site, scratch) = (Site::new(), Scratch::new());
     scratch.install(&scratch.unpack(&site.bundle("on", 10)), &[]).succeeded();
@@ -862,6 +886,45 @@ fn a_drop_in_that_would_undo_ours_is_named_until_it_is_masked() {
     std::os::unix::fs::symlink("/dev/null", mask).expect("linked");
     fs::remove_file(scratch.root.join("etc/kubernetes/kubelet.conf")).expect("removed");
     scratch.install(&unpacked, &[]).succeeded();
+}
+
+#[test]
+fn a_drop_in_that_would_undo_ours_is_named_also_where_nothing_is_installed() {
+    let (site, scratch) = (Site::new(), Scratch::new());
+    let unpacked = scratch.unpack(&site.bundle("on", 1));
+    scratch.install(&unpacked, &[]).succeeded();
+    // kubeadm's package comes after the bundle.
+    let packaged = scratch.root.join("usr/lib/systemd/system/kubelet.service.d");
+    fs::create_dir_all(&packaged).expect("made");
+    fs::write(packaged.join("10-kubeadm.conf"), "[Service]\nExecStart=\nExecStart=/usr/bin/kubelet\n")
+        .expect("written");
+    let warned = |ran: &Ran, says: &str| {
+        assert_eq!((ran.status, ran.stderr.matches("warning:").count()), (Some(0), 1), "{ran:#?}");
+        assert!(ran.stderr.contains("10-kubeadm.conf comes after ours and sets ExecStart="), "{ran:#?}");
+        assert!(ran.stdout.contains(says) && ran.stdout.contains("To switch it off:  ln -sf /dev/null "), "{ran:#?}");
+    };
+    let before = scratch.tree();
+    warned(&scratch.install(&unpacked, &[]), "Nothing to do: ");
+    warned(&scratch.install(&unpacked, &["--dry-run"]), "Nothing to do: ");
+    assert_eq!(scratch.tree(), before);
+    let newer = scratch.unpack(&site.bundle("on", 2));
+    warned(&scratch.install(&newer, &["--dry-run"]), "Would install ");
+    assert_eq!(scratch.tree(), before);
+    let mask = scratch.root.join("etc/systemd/system/kubelet.service.d/10-kubeadm.conf");
+    std::os::unix::fs::symlink("/dev/null", mask).expect("linked");
+    scratch.install(&newer, &["--dry-run"]).succeeded();
+    scratch.install(&newer, &[]).succeeded();
+    scratch.install(&newer, &[]).succeeded();
+
+    // A host without a kubelet of ours has nothing that could be undone.
+    let master = Scratch::new();
+    let packaged = master.root.join("usr/lib/systemd/system/kubelet.service.d");
+    fs::create_dir_all(&packaged).expect("made");
+    fs::write(packaged.join("10-kubeadm.conf"), "[Service]\nExecStart=/usr/bin/kubelet\n").expect("written");
+    let unpacked = master.unpack(&site.bundle("m1", 1));
+    for arguments in [&["--dry-run"][..], &[], &[]] {
+        master.install(&unpacked, arguments).succeeded();
+    }
 }
 
 #[test]

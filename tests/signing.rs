@@ -150,6 +150,58 @@ fn install_sh_refuses_what_does_not_verify_when_it_was_told_the_signer() {
 }
 
 #[test]
+fn install_sh_tries_every_name_that_the_signers_key_stands_under() {
+    let lab = signed();
+    let folder = unpack(&lab);
+    let stranger = ssh_key(&lab, "stranger", "ed25519", "");
+    let public = lab.read("signer.pub").split(' ').take(2).collect::<Vec<_>>().join(" ");
+    let install_with = |lines: &str| {
+        let lines = lines.replace("KEY", &public).replace("STRANGER", &stranger);
+        lab.write("signers", &format!("# who may\n\n{lines}"));
+        install(&lab, &folder, &["--signer", "signers", "--dry-run"])
+    };
+    // Refusals first: a key that signs for something else on every line, or whose lines only say who it is not.
+    let other = "alice namespaces=\"git\" KEY\ndeploy namespaces=\"file\" KEY\n";
+    refused(&lab, &install_with(other), "is not what alice signed");
+    refused(&lab, &install_with("alice namespaces=\"git\" KEY\ndeploy STRANGER\n"), "is not what alice signed");
+    refused(&lab, &install_with("!alice KEY\n"), "signed by nobody who is allowed to");
+    refused(&lab, &install_with("alice STRANGER\ndeploy STRANGER\n"), "signed by nobody who is allowed to");
+    for (lines, signer) in [
+        ("alice namespaces=\"git\" KEY\ndeploy namespaces=\"clusterctl-bundle\" KEY\n", "deploy"),
+        // The last line without its end.
+        ("alice namespaces=\"git\" KEY\n\n# more\nother STRANGER\nbob namespaces=\"file\" KEY\ndeploy KEY", "deploy"),
+        ("alice,bob namespaces=\"git\" KEY\ncarol,deploy KEY\n", "carol"),
+        ("alice,bob KEY\n", "alice"),
+        ("!alice,bob KEY\n", "bob"),
+        ("!alice KEY\ndeploy KEY\n", "deploy"),
+        ("alice namespaces=\"git\" KEY\n\"the deployer,bob\" KEY\n", "the deployer"),
+        ("alice no-such-option KEY\ndeploy KEY\n", "deploy"),
+        ("alice valid-before=\"20200101\" KEY\ndeploy KEY\n", "deploy"),
+        ("*@example.net namespaces=\"git\" KEY\n* KEY\n", "*@example.net"),
+    ] {
+        let ran = install_with(lines);
+        let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+        assert!(ran.status.success() && ran.stderr.is_empty(), "{lines}: {ran:?}");
+        assert!(said.contains(&format!("Signed by {signer}.\n")), "{lines}: {said}");
+    }
+    // An ssh-keygen that leaves the commas between the names, as the first ones with find-principals did.
+    let bin = lab.path("bin");
+    fs::create_dir(&bin).expect("made");
+    let real = good_tool("sh", &["-c", "command -v ssh-keygen"]);
+    let older = "case \"$2\" in find-principals) echo !alice,bob ;; *) exec REAL \"$@\" ;; esac";
+    let older = format!("#!/bin/sh\n{}\n", older.replace("REAL", real.trim()));
+    fs::write(bin.join("ssh-keygen"), older).expect("written");
+    fs::set_permissions(bin.join("ssh-keygen"), fs::Permissions::from_mode(0o755)).expect("set");
+    lab.write("signers", &format!("!alice,bob {public}\n"));
+    let path = std::env::var("PATH").expect("a PATH");
+    let mut command = Command::new("dash");
+    command.arg(folder.join("install.sh")).args(["--dry-run", "--signer"]).arg(lab.path("signers"));
+    command.env("DESTDIR", lab.path("root")).env("PATH", format!("{}:{path}", bin.display()));
+    let ran = command.output().expect("dash runs");
+    assert!(ran.status.success() && String::from_utf8_lossy(&ran.stdout).contains("Signed by bob.\n"), "{ran:?}");
+}
+
+#[test]
 fn install_sh_says_when_it_did_not_check_and_when_it_cannot() {
     let mut lab = signed();
     let folder = unpack(&lab);

@@ -4,21 +4,35 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The rooms from the ground up. A room may import from those below it, and from itself.
-const ROOMS: [(&str, &[&str]); 15] = [
+const ROOMS: [(&str, &[&str]); 16] = [
+    ("printable", &[]),
     ("cluster", &[]),
     ("pki", &["cluster"]),
     ("cluster_file", &["cluster"]),
     ("store", &["cluster", "pki"]),
     ("policy", &["cluster", "pki"]),
     ("bundle", &["cluster", "pki", "cluster_file", "policy"]),
-    ("verify", &["cluster", "pki"]),
+    ("verify", &["printable", "cluster", "pki"]),
     ("standin", &["cluster", "pki", "verify"]),
-    ("ui", &["cluster", "pki"]),
+    ("ui", &["printable", "cluster", "pki"]),
     ("world", &["ui"]),
     ("failure", &["pki", "store", "ui"]),
     (
         "commands",
-        &["cluster", "pki", "cluster_file", "store", "policy", "bundle", "verify", "standin", "ui", "world", "failure"],
+        &[
+            "printable",
+            "cluster",
+            "pki",
+            "cluster_file",
+            "store",
+            "policy",
+            "bundle",
+            "verify",
+            "standin",
+            "ui",
+            "world",
+            "failure",
+        ],
     ),
     ("cli", &["commands", "store", "ui"]),
     ("lib", &["cli", "commands", "failure", "ui", "world"]),
@@ -138,7 +152,8 @@ fn only_the_store_names_the_file_system() {
         // What the kernel tells of this process is no file of anybody's.
         let of_this_process = |line: &&str| room == "world" && line.contains("(\"/proc/self/");
         for line in code_lines(&text).filter(|line| !of_this_process(line)) {
-            let names = line.contains("std::fs") || line.contains("fs::File") || line.contains("File::open");
+            let calls = ["std::fs", "fs::File", "File::open", ".is_dir()", ".is_file()", ".exists()", ".metadata()"];
+            let names = calls.iter().any(|call| line.contains(call));
             assert!(!names, "{}: {room} may not touch files: {line}", path.display());
         }
     }

@@ -19,8 +19,9 @@ use clusterctl::pki::key::PrivateKey;
 use clusterctl::pki::known_hosts::KnownHosts;
 use clusterctl::pki::pem;
 use clusterctl::pki::ssh::{SshKey, SshSignature};
+use clusterctl::printable::printable;
 use clusterctl::verify::recording::Recording;
-use clusterctl::verify::report::{TextStyle, printable};
+use clusterctl::verify::report::TextStyle;
 use serde_json::{Value, json};
 use time::macros::datetime;
 

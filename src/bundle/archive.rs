@@ -275,6 +275,17 @@ fn header(kind: EntryType, mode: u32, size: u64) -> Header {
     header
 }
 
+/// What to do about a bundle that a later version made.
+pub const USE_A_NEWER: &str = "use the clusterctl that made it, or a later one";
+
+impl ArchiveError {
+    /// Whether a later version made it, and nothing else is wrong.
+    #[must_use]
+    pub fn is_newer(&self) -> bool {
+        matches!(self, Self::Manifest(ManifestError::Newer { .. }))
+    }
+}
+
 /// Reads a bundle that anybody may have made. What comes back is what the manifest lists, file by file; whether the manifest
 /// itself is to be believed, its signature says, or the way it came.
 ///
@@ -292,9 +303,6 @@ pub fn read(bytes: &[u8]) -> Result<Bundle, ArchiveError> {
 /// The first thing that is wrong with it.
 pub fn confirmed(folder: String, mut files: Vec<BundleFile>) -> Result<Bundle, ArchiveError> {
     files.sort_by(|a, b| a.path.cmp(&b.path));
-    if let Some(pair) = files.windows(2).find(|pair| pair[0].path == pair[1].path) {
-        return Err(ArchiveError::Twice { path: pair[0].path.clone() });
-    }
     let manifest = files.iter().find(|file| file.path == MANIFEST).ok_or(ArchiveError::NoManifest)?;
     let manifest = Manifest::parse(&manifest.bytes)?;
     if manifest.host.as_str() != folder {
@@ -307,7 +315,9 @@ pub fn confirmed(folder: String, mut files: Vec<BundleFile>) -> Result<Bundle, A
 
 pub(super) fn unzip(bytes: &[u8]) -> Result<Zeroizing<Vec<u8>>, ArchiveError> {
     let mut rest = bytes;
-    let mut tar = Zeroizing::new(Vec::new());
+    // gzip's last four octets say how long it was (RFC 1952 § 2.3.1): growing later would leave copies of keys behind.
+    let said = bytes.last_chunk().map_or(0, |size| u32::from_le_bytes(*size));
+    let mut tar = Zeroizing::new(Vec::with_capacity(said.min(MAX_UNPACKED as u32 + 1) as usize + 1));
     let unpacked = flate2::bufread::GzDecoder::new(&mut rest).take(MAX_UNPACKED + 1).read_to_end(&mut tar);
     let unpacked = unpacked.map_err(unreadable)?;
     if unpacked as u64 > MAX_UNPACKED {
@@ -352,9 +362,17 @@ fn entries(tar: &[u8]) -> Result<(String, Vec<BundleFile>), ArchiveError> {
     folder.map(|folder| (folder, files)).ok_or(ArchiveError::NoManifest)
 }
 
-/// Every file is listed and as listed, every listed file that is to be there is, and the manifest has its checksum.
+/// Every file is listed, once, and as listed, every listed file that is to be there is, and the manifest has its checksum. The
+/// bundle's files are sorted by path.
 pub(super) fn confirm(bundle: &Bundle, to_be_there: fn(&str) -> bool) -> Result<(), ArchiveError> {
     let listed = &bundle.manifest.files;
+    if bundle.files.len() > MAX_FILES || listed.len() > MAX_FILES {
+        return Err(ArchiveError::TooManyFiles);
+    }
+    // A reader of a host's would take the second, and ours the first.
+    if let Some(pair) = bundle.files.windows(2).find(|pair| pair[0].path == pair[1].path) {
+        return Err(ArchiveError::Twice { path: pair[0].path.clone() });
+    }
     for (i, entry) in listed.iter().enumerate() {
         if listed[..i].iter().any(|earlier| earlier.path == entry.path) {
             return Err(ArchiveError::Twice { path: entry.path.clone() });

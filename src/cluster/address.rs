@@ -23,6 +23,9 @@ pub enum AddressError {
     /// `fe80::1%eth0`: a zone means something on one host only.
     #[error("an address with a zone (%…) means something on one host only")]
     Zone,
+    /// `fe80::1`: without a zone nobody knows on which link.
+    #[error("a link-local address needs a zone, which means something on one host only")]
+    LinkLocal,
     /// 0.0.0.0, ::, a multicast address: nobody can be dialled there.
     #[error("nobody can be reached at {0}")]
     NotAHost(IpAddr),
@@ -58,6 +61,9 @@ impl Address {
         let ip = ip.to_canonical();
         if ip.is_unspecified() || ip.is_multicast() || ip == IpAddr::V4(Ipv4Addr::BROADCAST) {
             return Err(AddressError::NotAHost(ip));
+        }
+        if matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local()) {
+            return Err(AddressError::LinkLocal);
         }
         Ok(Self::Ip(ip))
     }

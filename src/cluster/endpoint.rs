@@ -1,6 +1,7 @@
 //! The location of the API server as nodes have it: `https://HOST[:PORT]`, nothing else.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 
 use super::address::{Address, AddressError};
 
@@ -25,6 +26,9 @@ pub enum EndpointError {
     /// A path, a query, a user.
     #[error("it must be https://HOST:PORT and end there, without user, path or query")]
     Rest,
+    /// An IPv6 address without brackets: where it ends and the port begins nobody can tell.
+    #[error("an IPv6 address stands in brackets there: https://[{0}]:PORT")]
+    Brackets(Ipv6Addr),
     /// Not a port.
     #[error("the port must be 1 to 65535")]
     Port,
@@ -40,14 +44,19 @@ impl Endpoint {
     /// # Errors
     /// Why it is not usable as a location.
     pub fn parse(text: &str) -> Result<Self, EndpointError> {
+        // Schemes know no case (RFC 3986 § 3.1).
         let rest = match text.split_once("://") {
-            Some(("https", rest)) => rest,
-            Some(("http", _)) => return Err(EndpointError::PlainHttp),
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => rest,
+            Some((scheme, _)) if scheme.eq_ignore_ascii_case("http") => return Err(EndpointError::PlainHttp),
             _ => return Err(EndpointError::Scheme),
         };
         let authority = rest.strip_suffix('/').unwrap_or(rest);
         if authority.contains(['/', '?', '#', '@']) {
             return Err(EndpointError::Rest);
+        }
+        let without_port = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+        if let Some(ip) = [without_port, authority].iter().find_map(|host| host.parse().ok()) {
+            return Err(EndpointError::Brackets(ip));
         }
         let after_host = authority.rfind(']').map_or(0, |bracket| bracket + 1);
         let (host, port) = match authority[after_host..].find(':') {
@@ -80,6 +89,11 @@ mod tests {
         assert_eq!(shown("10.0.0.1:6443"), Err(EndpointError::Scheme));
         assert_eq!(shown("https://10.0.0.1:6443/api"), Err(EndpointError::Rest));
         assert_eq!(shown("https://me@10.0.0.1:6443"), Err(EndpointError::Rest));
+        assert_eq!(shown("HTTPS://10.0.0.1:6443"), Ok("https://10.0.0.1:6443".into()));
+        for bare in ["https://fd00::1", "https://fd00::1:6443"] {
+            let told = Endpoint::parse(bare).expect_err(bare).to_string();
+            assert_eq!(told, "an IPv6 address stands in brackets there: https://[fd00::1]:PORT");
+        }
         assert_eq!(shown("https://10.0.0.1:0"), Err(EndpointError::Port));
         assert_eq!(shown("https://10.0.0.1:66000"), Err(EndpointError::Port));
     }

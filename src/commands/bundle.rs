@@ -142,7 +142,7 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     }
     files::create_folder(&folder)?;
     files::sweep(&folder)?;
-    let numbering = Numbering::begin(&mut ledger)?;
+    let numbering = Numbering::begin(&mut ledger, context.now)?;
     let written = write_all(&source, &numbering, &hosts, &finish, context);
     // Before whatever went wrong is told: what was packed until then was packed.
     let remembered = numbering.end(&mut ledger);

@@ -120,7 +120,7 @@ pub(super) fn hosts() -> ArgValueCompleter {
 fn candidates(typed: &OsStr, names: fn(&Cluster) -> Vec<&HostName>) -> Vec<CompletionCandidate> {
     let cluster = || -> anyhow::Result<Cluster> {
         let here = std::env::current_dir()?;
-        let named = std::env::var_os("CLUSTERCTL_DIR").map(PathBuf::from);
+        let named = std::env::var_os("CLUSTERCTL_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from);
         let layout = named.map_or_else(|| Layout::find(&here), Layout::new);
         let bytes = files::read(&layout.cluster_file(), cluster_file::MAX_BYTES as u64)?;
         cluster_file::read(&bytes).context("no cluster file")

@@ -212,7 +212,7 @@ impl Context<'_> {
 /// # Errors
 /// A usage error when it is not there, else what the system says.
 pub fn read_given(path: &Path, limit: u64, what: &str) -> anyhow::Result<Vec<u8>> {
-    files::read(path, limit).map_err(|error| match error {
+    files::read_or_wait(path, limit).map_err(|error| match error {
         StoreError::Missing(_) => Failure::new(Exit::Usage, format!("there is no {what} {}", path.display())).into(),
         other => other.into(),
     })

@@ -67,7 +67,7 @@ pub fn run(args: &IssueAdminArgs, context: &mut Context<'_>) -> anyhow::Result<E
     let path = context.layout.admin_kubeconfig(&name);
     if files::exists(&path) && !args.reissue {
         return Err(Failure::new(Exit::Refused, format!("{} exists already", path.display()))
-            .hint("give another NAME, or replace it with --reissue: the old account lives on until its time ends")
+            .hint("give another NAME, or replace it with --reissue: the old certificate is good until it ends or is revoked")
             .into());
     }
     if args.break_glass {

@@ -22,7 +22,7 @@ pub struct ManArgs {
 /// When the folder cannot be written to.
 pub fn run(args: &ManArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let dir = context.path(&args.folder);
-    files::create_folder(&dir)?;
+    files::create_open_folder(&dir)?;
     let mut command = (context.tree)();
     command.build();
     let pages = [("clusterctl".to_owned(), command.clone())].into_iter().chain(

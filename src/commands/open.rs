@@ -139,7 +139,10 @@ fn closed(path: &Path, error: OpenError) -> Failure {
 
 fn no_bundle(path: &Path, what: &str, error: archive::ArchiveError) -> Failure {
     Failure::new(Exit::Usage, format!("{} cannot be opened: {what}", path.display()))
-        .hint("copy the bundle again; nothing was written")
+        .hint(match error.is_newer() {
+            true => archive::USE_A_NEWER,
+            false => "copy the bundle again; nothing was written",
+        })
         .because(error)
 }
 

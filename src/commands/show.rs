@@ -16,13 +16,15 @@ use crate::bundle::signature::{self, SignatureError};
 use crate::cluster::profile::{Leaf, RootKind};
 use crate::cluster::spec::Cluster;
 use crate::cluster_file::kubeconfig::{self, Credential, Kubeconfig, KubeconfigError};
-use crate::failure::{Exit, Failure};
+use crate::failure::{Exit, Failure, in_full};
 use crate::pki::certificate::{Certificate, SignatureKind};
 use crate::pki::inspect::{general_flaws, in_words, leaf_flaws, root_flaws, stamp};
 use crate::pki::key::KeyFacts;
 use crate::pki::pem::{self, Item};
 use crate::pki::request::CertificateRequest;
+use crate::printable::printable_lines;
 use crate::store::credentials::Trouble;
+use crate::store::files;
 use crate::store::ledger::Ledger;
 use crate::store::roots;
 
@@ -122,8 +124,15 @@ impl Card {
     }
 
     fn json(&self) -> Value {
-        let facts: serde_json::Map<String, Value> =
-            self.facts.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+        let mut facts = serde_json::Map::new();
+        for (name, value) in &self.facts {
+            // What there may be several of is a list where there are.
+            match facts.get_mut(*name) {
+                None => drop(facts.insert((*name).to_owned(), json!(value))),
+                Some(Value::Array(values)) => values.push(json!(value)),
+                Some(first) => *first = json!([first, value]),
+            }
+        }
         json!({ "kind": self.kind, "facts": facts, "problems": self.problems })
     }
 }
@@ -133,16 +142,18 @@ fn human(file: &Path, cards: &[Card]) -> String {
     for card in cards {
         text.push_str(&format!("  {}\n", card.kind));
         for (name, value) in &card.facts {
-            // What a file says is a stranger's text: no terminal codes come through.
-            let value: String = value.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-            text.push_str(&format!("    {name:<12} {value}\n"));
+            text.push_str(&format!("    {name:<12} {}\n", harmless(value)));
         }
         for problem in &card.problems {
-            let problem: String = problem.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-            text.push_str(&format!("    {:<12} {problem}\n", "problem"));
+            text.push_str(&format!("    {:<12} {}\n", "problem", harmless(problem)));
         }
     }
     text
+}
+
+/// What a file says is a stranger's text, on one line here.
+fn harmless(text: &str) -> String {
+    printable_lines(text).replace(['\n', '\t'], " ")
 }
 
 fn explain(path: &Path, around: &Surroundings) -> anyhow::Result<Vec<Card>> {
@@ -151,8 +162,8 @@ fn explain(path: &Path, around: &Surroundings) -> anyhow::Result<Vec<Card>> {
             "show explains PEM and DER certificates, PEM keys and requests, kubeconfigs, and bundles of clusterctl, sealed ones too",
         )
     };
-    if path.is_dir() {
-        let bundle = parcels::read(path).map_err(|error| unknown(&error))?;
+    if files::is_folder(path) {
+        let bundle = parcels::read(path).map_err(|error| unknown(&in_full(&error)))?;
         return Ok(bundle_cards(&bundle, around));
     }
     let bytes = zeroize::Zeroizing::new(read_given(path, LIMIT, "file")?);
@@ -162,7 +173,7 @@ fn explain(path: &Path, around: &Surroundings) -> anyhow::Result<Vec<Card>> {
         return Ok(vec![kinds.into_iter().fold(card, |card, kind| card.fact("sealed to", kind))]);
     }
     if parcels::looks_like_one(&bytes) {
-        let bundle = format::read(&bytes).map_err(|error| unknown(&error))?;
+        let bundle = format::read(&bytes).map_err(|error| unknown(&in_full(&error)))?;
         return Ok(bundle_cards(&bundle, around));
     }
     if bytes.windows(10).any(|window| window == b"-----BEGIN") && !bytes.windows(11).any(|w| w == b"apiVersion:") {
@@ -396,7 +407,7 @@ fn describe(credential: &Credential, folder: &Path) -> String {
 fn cards_of(credential: &Credential, folder: &Path, around: &Surroundings) -> Vec<Card> {
     let bytes = match credential {
         Credential::Data(bytes) => Ok(bytes.to_vec()),
-        Credential::File(path) => crate::store::files::read(&folder.join(path), LIMIT),
+        Credential::File(path) => files::read(&folder.join(path), LIMIT),
     };
     match bytes {
         Err(error) => vec![Card::new("certificate").problem(error.to_string())],

@@ -172,7 +172,7 @@ pub fn run(args: &VerifyArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
 fn live(args: &VerifyArgs, context: &mut Context<'_>) -> anyhow::Result<Report> {
     if args.offline {
         let only_what_is_wrong = args.detail(context) == Detail::WhatIsWrong;
-        let (target, findings) = offline(only_what_is_wrong, context)?;
+        let (target, findings) = offline(args, only_what_is_wrong, context)?;
         return Ok(Report::new(&target, findings, args.strictness(), context.now, (context.clock)()));
     }
     online(args, aim(args, context)?, context)
@@ -324,7 +324,7 @@ fn recordable(path: &Path) -> anyhow::Result<()> {
 fn replay(args: &VerifyArgs, given: &Path, context: &mut Context<'_>) -> anyhow::Result<Report> {
     let path = context.path(given);
     let unusable = || Failure::new(Exit::Usage, format!("the recording {} cannot be used", path.display()));
-    let bytes = match files::read(&path, MAX_BYTES) {
+    let bytes = match files::read_or_wait(&path, MAX_BYTES) {
         Err(StoreError::Missing(_)) => {
             return Err(Failure::new(Exit::Usage, format!("there is no recording {}", path.display())).into());
         }
@@ -352,7 +352,11 @@ fn replay(args: &VerifyArgs, given: &Path, context: &mut Context<'_>) -> anyhow:
     Ok(recording.report_in(args.detail(context)))
 }
 
-fn offline(only_what_is_wrong: bool, context: &mut Context<'_>) -> anyhow::Result<(Target, Vec<Finding>)> {
+fn offline(
+    args: &VerifyArgs,
+    only_what_is_wrong: bool,
+    context: &mut Context<'_>,
+) -> anyhow::Result<(Target, Vec<Finding>)> {
     let ledger = context.layout.ledger();
     let (cluster, recorded) = thread::scope(|scope| {
         // Of a large fleet each takes as long as the other.
@@ -369,6 +373,7 @@ fn offline(only_what_is_wrong: bool, context: &mut Context<'_>) -> anyhow::Resul
     let denials = revocations::denials(&ledger, &root, context.now)?;
     let hosts = (cluster.masters.len() + cluster.nodes.len()) as u64;
     let progress = context.screen.progress("looking at what is there", hosts);
+    let expires_within = args.expires_within().unwrap_or(time::Duration::days(EXPIRES_WITHIN));
     let audit = Audit {
         layout: &context.layout,
         cluster: &cluster,
@@ -377,6 +382,7 @@ fn offline(only_what_is_wrong: bool, context: &mut Context<'_>) -> anyhow::Resul
         known: &known,
         denials: &denials,
         now: context.now,
+        expires_within,
         only_what_is_wrong,
     };
     let begun = Instant::now();

@@ -21,8 +21,10 @@ use crate::cluster::key_kind::KeyKind;
 const SCRYPT_LOG_N: u8 = 14;
 const SCRYPT_R: u32 = 8;
 const SCRYPT_P: u32 = 5;
-/// A key that asks for more work or memory than this to open was not made by us and would only stall us.
-const SCRYPT_LOG_N_LIMIT: u64 = 1 << 20;
+/// A key that asks for more memory than this to open, in bytes (128 · N · r), was not made by us and would only stall us; and so
+/// for the passes over it.
+const SCRYPT_MEMORY_LIMIT: u64 = 1 << 30;
+const SCRYPT_P_LIMIT: u64 = 64;
 
 /// RFC 8410 § 7: PKCS#8 v1 of an Ed25519 seed. OpenSSL does not read the v2 that ring writes.
 const ED25519_V1_PREFIX: [u8; 16] =
@@ -134,10 +136,14 @@ impl PrivateKey {
         let info = EncryptedPrivateKeyInfoRef::from_der(der).map_err(|_| KeyError::Damaged)?;
         let scheme = info.encryption_algorithm.pbes2();
         let scheme = scheme.ok_or_else(|| KeyError::Encryption("PBES1".to_owned()))?;
-        if let pbes2::Kdf::Scrypt(scrypt) = &scheme.kdf
-            && scrypt.cost_parameter > SCRYPT_LOG_N_LIMIT
-        {
-            return Err(KeyError::Encryption(format!("scrypt with N = {}", scrypt.cost_parameter)));
+        if let pbes2::Kdf::Scrypt(scrypt) = &scheme.kdf {
+            let (n, r, p) = (scrypt.cost_parameter, u64::from(scrypt.block_size), u64::from(scrypt.parallelization));
+            // RFC 7914 § 2 wants a power of two above 1.
+            let is_one = n.is_power_of_two() && n > 1 && r > 0 && p > 0;
+            let memory = n.checked_mul(r).and_then(|blocks| blocks.checked_mul(128));
+            if !is_one || p > SCRYPT_P_LIMIT || memory.is_none_or(|memory| memory > SCRYPT_MEMORY_LIMIT) {
+                return Err(KeyError::Encryption(format!("scrypt with N = {n}, r = {r}, p = {p}")));
+            }
         }
         let plain = info.decrypt(passphrase.expose()).map_err(|error| match error {
             // A wrong passphrase shows as bad padding, or as plaintext that is no key.
@@ -389,6 +395,28 @@ mod tests {
         assert_eq!(open("three in the morning").map(|k| k.spki()), Ok(key.spki()));
         assert_eq!(open("four in the morning").map(|k| k.spki()), Err(KeyError::WrongPassphrase));
         assert_eq!(PrivateKey::from_pem(sealed.as_bytes()).map(|k| k.spki()), Err(KeyError::PassphraseNeeded));
+    }
+
+    #[test]
+    fn scrypt_that_is_none_or_asks_for_too_much_is_not_begun() {
+        let key = PrivateKey::generate(KeyKind::EcdsaP256).expect("a key");
+        let passphrase = Passphrase::new("three in the morning".into());
+        let sealed = key.to_encrypted_pem(&passphrase).expect("sealed");
+        let Ok([Item::EncryptedKey(der)]) =
+            pem::read_all(sealed.as_bytes()).map(<[Item; 1]>::try_from).map(Result::unwrap)
+        else {
+            panic!("one encrypted key")
+        };
+        // N = 16384, r = 8, p = 5, each as a DER INTEGER, in this order.
+        let numbers = [0x02, 0x02, 0x40, 0x00, 0x02, 0x01, 0x08, 0x02, 0x01, 0x05];
+        let at = der.windows(numbers.len()).position(|window| window == numbers).expect("scrypt's numbers");
+        for (offset, value) in [(3, 1), (6, 0), (9, 0), (9, 0x7f)] {
+            let mut other = der.clone();
+            other[at + offset] = value;
+            let text = pem::write_encrypted_key(&other);
+            let opened = PrivateKey::from_pem_with(text.as_bytes(), Some(&passphrase)).map(|key| key.kind());
+            assert!(matches!(opened, Err(KeyError::Encryption(_))), "{offset}: {opened:?}");
+        }
     }
 
     #[test]

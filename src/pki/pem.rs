@@ -64,7 +64,8 @@ pub enum PemError {
 
 const ENCRYPTED_KEY: &str = "ENCRYPTED PRIVATE KEY";
 
-/// Every section of `text` that we know, in order; what stands between sections is passed over (RFC 7468 § 2).
+/// Every section of `text` that we know, in order, encrypted keys last; what stands between sections is passed over (RFC 7468
+/// § 2).
 ///
 /// # Errors
 /// When a section is damaged, or there is none.
@@ -87,18 +88,26 @@ pub fn read_all(text: &[u8]) -> Result<Vec<Item>, PemError> {
             _ => continue,
         });
     }
-    items.extend(encrypted_key(text)?);
+    items.extend(encrypted_keys(text)?);
     if items.is_empty() { Err(PemError::Nothing) } else { Ok(items) }
 }
 
 /// rustls-pemfile passes encrypted keys over, so that they are looked for here.
-fn encrypted_key(text: &[u8]) -> Result<Option<Item>, PemError> {
-    let begin = format!("-----BEGIN {ENCRYPTED_KEY}-----");
-    let begins = |&at: &usize| text[at] == b'-' && text[at..].starts_with(begin.as_bytes());
-    let Some(start) = (0..text.len()).find(begins) else { return Ok(None) };
-    let (_, der) = pkcs8::der::pem::decode_vec(text[start..].trim_ascii_end())
-        .map_err(|error| PemError::Damaged(error.to_string()))?;
-    Ok(Some(Item::EncryptedKey(der)))
+fn encrypted_keys(text: &[u8]) -> Result<Vec<Item>, PemError> {
+    let (begin, end) = (format!("-----BEGIN {ENCRYPTED_KEY}-----"), format!("-----END {ENCRYPTED_KEY}-----"));
+    let find = |what: &str, from: usize| {
+        let rest = text.get(from..).unwrap_or_default();
+        rest.windows(what.len()).position(|window| window == what.as_bytes()).map(|at| from + at)
+    };
+    let (mut items, mut from) = (Vec::new(), 0);
+    while let Some(start) = find(&begin, from) {
+        let unended = || PemError::Damaged("a section begins and never ends".to_owned());
+        let stop = find(&end, start).ok_or_else(unended)? + end.len();
+        let section = pkcs8::der::pem::decode_vec(&text[start..stop]);
+        items.push(Item::EncryptedKey(section.map_err(|error| PemError::Damaged(error.to_string()))?.1));
+        from = stop;
+    }
+    Ok(items)
 }
 
 fn describe(error: &rustls_pemfile::Error) -> String {
@@ -167,6 +176,9 @@ mod tests {
         assert_eq!(read_all(cut), Err(PemError::Damaged("a section begins and never ends".into())));
         let encrypted = write_encrypted_key(b"three");
         assert_eq!(read_all(encrypted.as_bytes()), Ok(vec![Item::EncryptedKey(b"three".to_vec())]));
+        let several = format!("{encrypted}{}words\n{encrypted}", write_certificate(b"one"));
+        let key = || Item::EncryptedKey(b"three".to_vec());
+        assert_eq!(read_all(several.as_bytes()), Ok(vec![Item::Certificate(b"one".to_vec()), key(), key()]));
         assert!(matches!(read_all(&encrypted.as_bytes()[..40]), Err(PemError::Damaged(_))));
     }
 }

@@ -41,6 +41,8 @@ pub enum Trouble {
     NotPem(PathBuf, PemError),
     /// The certificate cannot be parsed.
     NotACertificate(PathBuf, CertificateError),
+    /// The certificate's file holds so many of them.
+    Several(PathBuf, usize),
     /// The key cannot be read.
     BadKey(PathBuf, KeyError),
     /// The key can be read by others than its owner.
@@ -56,6 +58,15 @@ pub enum Trouble {
 }
 
 impl Trouble {
+    /// What the system said, where that is what is wrong: what is in the file may well be good.
+    #[must_use]
+    pub fn unreadable(&self) -> Option<&StoreError> {
+        match self {
+            Self::Unreadable(error) => Some(error),
+            _ => None,
+        }
+    }
+
     /// Whether it is that the certificate's time has not come.
     #[must_use]
     pub fn is_early(&self) -> bool {
@@ -78,6 +89,7 @@ impl fmt::Display for Trouble {
             Self::Unreadable(error) => error.fmt(f),
             Self::NotPem(path, error) => write!(f, "{}: {error}", path.display()),
             Self::NotACertificate(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::Several(path, count) => write!(f, "{} holds {count} certificates instead of one", path.display()),
             Self::BadKey(path, error) => write!(f, "{}: {error}", path.display()),
             Self::Mode(path, mode) => write!(f, "{} has mode {mode:04o}, others can read it", path.display()),
             Self::Flaw(flaw) => flaw.fmt(f),
@@ -138,10 +150,7 @@ pub fn read(layout: &Layout, leaf: &Leaf) -> Result<Stored, Trouble> {
             (certificate, key, mode)
         }
     };
-    let der = pem::certificates(&certificate_pem)
-        .map_err(|error| Trouble::NotPem(certificate_path.clone(), error))?
-        .swap_remove(0);
-    let certificate = Certificate::from_der(der).map_err(|error| Trouble::NotACertificate(certificate_path, error))?;
+    let certificate = certificate_in(certificate_path, &certificate_pem)?;
     let key = PrivateKey::from_pem(&key_pem).map_err(|error| Trouble::BadKey(key_path, error))?;
     Ok(Stored { credential: Credential { certificate, key }, certificate_pem, key_pem, key_mode })
 }
@@ -218,7 +227,17 @@ fn judge(
 pub fn read_certificate(layout: &Layout, leaf: &Leaf) -> Result<Certificate, Trouble> {
     let (path, _) = paths(layout, leaf);
     let (pem, _) = file(&path)?;
-    let der = pem::certificates(&pem).map_err(|error| Trouble::NotPem(path.clone(), error))?.swap_remove(0);
+    certificate_in(path, &pem)
+}
+
+/// The one certificate of a file.
+fn certificate_in(path: PathBuf, pem: &[u8]) -> Result<Certificate, Trouble> {
+    let ders = match pem::certificates(pem) {
+        Ok(ders) => ders,
+        Err(error) => return Err(Trouble::NotPem(path, error)),
+    };
+    // Who reads the first alone and who reads all would see different things in it.
+    let [der] = <[Vec<u8>; 1]>::try_from(ders).map_err(|several| Trouble::Several(path.clone(), several.len()))?;
     Certificate::from_der(der).map_err(|error| Trouble::NotACertificate(path, error))
 }
 

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::files::UNFINISHED;
+
 /// Why the cluster directory could not be read or written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
@@ -90,13 +92,27 @@ impl StoreError {
             Self::Io { kind: io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded, .. } => {
                 "free some space and run the same command again: what is done is kept".to_owned()
             }
-            Self::Io { kind: io::ErrorKind::PermissionDenied, path, .. } => {
-                format!("check who owns {} and its mode, or run as its owner", path.display())
+            Self::Io { kind: io::ErrorKind::PermissionDenied, path, .. } => match unfinished_in(path) {
+                Some(folder) => {
+                    format!("check who owns the folder {} and its mode, or run as its owner", folder.display())
+                }
+                None => format!(
+                    "check who owns {} and the folder that it is in, and their modes, or run as their owner",
+                    path.display()
+                ),
+            },
+            Self::Io { kind: io::ErrorKind::NotFound, path, .. } => {
+                let folder = unfinished_in(path).or_else(|| path.parent())?;
+                format!("make the folder {} first", folder.display())
             }
             Self::Io { kind: io::ErrorKind::ReadOnlyFilesystem, .. } => {
                 "the file system is mounted read-only".to_owned()
             }
-            Self::Io { kind: io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory, path, .. } => {
+            Self::Io {
+                kind: io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists,
+                path,
+                ..
+            } => {
                 format!(
                     "a folder and a file took each other's place: look at {}, and move away what is wrong",
                     path.display()
@@ -120,6 +136,12 @@ impl StoreError {
             Self::Ledger { .. } => "check the disk and the file's owner and mode".to_owned(),
         })
     }
+}
+
+/// The folder in which a file is being made under a name that nobody knows.
+fn unfinished_in(path: &Path) -> Option<&Path> {
+    let name = path.file_name()?.to_str()?;
+    path.parent().filter(|_| name.starts_with(UNFINISHED))
 }
 
 /// The system's words without Rust's `(os error 13)`.

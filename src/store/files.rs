@@ -13,7 +13,7 @@ use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
 use super::error::StoreError;
 
 /// Begins the names of files and folders that are not finished; a crash can leave some, and the next run removes them.
-const UNFINISHED: &str = ".unfinished-";
+pub(super) const UNFINISHED: &str = ".unfinished-";
 /// Mode of what everybody may read.
 pub const PUBLIC: u32 = 0o644;
 /// Mode of what its owner alone may read.
@@ -21,22 +21,34 @@ pub const PRIVATE: u32 = 0o600;
 /// Mode of folders.
 pub const FOLDER: u32 = 0o700;
 
-/// Reads a whole file of at most `limit` bytes.
+/// Reads a whole file of at most `limit` bytes. A pipe is not waited for.
 ///
 /// # Errors
-/// [`StoreError::Missing`] when it is not there, [`StoreError::TooLarge`], or what the system says.
+/// [`StoreError::Missing`] when it is not there, [`StoreError::TooLarge`], [`StoreError::InTheWay`] for a pipe, a socket or a
+/// device, or what the system says.
 pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, StoreError> {
+    read_opened(open_with(path, OFlags::NONBLOCK), path, limit, is_in_the_way).map(|(bytes, _)| bytes)
+}
+
+/// As [`read`], but of pipes and devices, too, for as long as it takes: what a person named may be `/dev/stdin`, or `<(…)`.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_or_wait(path: &Path, limit: u64) -> Result<Vec<u8>, StoreError> {
     read_opened(File::open(path), path, limit, |_| false).map(|(bytes, _)| bytes)
 }
 
 /// As [`read`], with the file's permission bits; and, where the system allows it, without a note on the disk of when that was:
-/// after a large issue every first read would be a write, too. A pipe is not waited for.
+/// after a large issue every first read would be a write, too.
 ///
 /// # Errors
-/// As [`read`]; or [`StoreError::InTheWay`] for a pipe, a socket or a device.
+/// As [`read`].
 pub fn read_one_of_many(path: &Path, limit: u64) -> Result<(Vec<u8>, u32), StoreError> {
-    let not_waited_for = |metadata: &Metadata| !metadata.is_file() && !metadata.is_dir();
-    read_opened(open_quietly(path), path, limit, not_waited_for)
+    read_opened(open_quietly(path), path, limit, is_in_the_way)
+}
+
+fn is_in_the_way(metadata: &Metadata) -> bool {
+    !metadata.is_file() && !metadata.is_dir()
 }
 
 fn read_opened(
@@ -68,22 +80,31 @@ fn read_opened(
 }
 
 fn open_quietly(path: &Path) -> io::Result<File> {
-    let open = |flags: OFlags| OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path);
     #[cfg(target_os = "linux")]
     {
-        let quiet = open(OFlags::NONBLOCK | OFlags::NOATIME);
+        let quiet = open_with(path, OFlags::NONBLOCK | OFlags::NOATIME);
         // Others than the file's owner may not ask for that.
         if !quiet.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied) {
             return quiet;
         }
     }
-    open(OFlags::NONBLOCK)
+    open_with(path, OFlags::NONBLOCK)
+}
+
+fn open_with(path: &Path, flags: OFlags) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)
 }
 
 /// True when something is at `path`, a broken link too.
 #[must_use]
 pub fn exists(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
+}
+
+/// True when a folder is at `path`, or a link to one.
+#[must_use]
+pub fn is_folder(path: &Path) -> bool {
+    path.is_dir()
 }
 
 /// True when nothing is at `path`, and not when nobody can tell.
@@ -156,7 +177,7 @@ pub(super) fn list(folder: &Path) -> Result<Listing, StoreError> {
 /// The files below `folder`, as paths relative to it with `/`, sorted.
 ///
 /// # Errors
-/// [`StoreError::InTheWay`] for a link, which is not followed; or what the system says.
+/// [`StoreError::InTheWay`] for a link, which is not followed, and for a name that is not UTF-8; or what the system says.
 pub fn files_below(folder: &Path) -> Result<Vec<String>, StoreError> {
     let mut found = Vec::new();
     let mut open = vec![(folder.to_owned(), String::new())];
@@ -164,7 +185,8 @@ pub fn files_below(folder: &Path) -> Result<Vec<String>, StoreError> {
         let failed = |error: io::Error| StoreError::io("list", &dir, &error);
         for entry in fs::read_dir(&dir).map_err(failed)? {
             let entry = entry.map_err(failed)?;
-            let Ok(name) = entry.file_name().into_string() else { continue };
+            // A name that is no text is nothing of ours, and nothing that could be told of and kept.
+            let Ok(name) = entry.file_name().into_string() else { return Err(StoreError::InTheWay(entry.path())) };
             let kind = entry.file_type().map_err(failed)?;
             let path = format!("{prefix}{name}");
             if kind.is_dir() {
@@ -186,6 +208,14 @@ pub fn files_below(folder: &Path) -> Result<Vec<String>, StoreError> {
 /// What the system says.
 pub fn create_folder(path: &Path) -> Result<(), StoreError> {
     DirBuilder::new().recursive(true).mode(FOLDER).create(path).map_err(|error| StoreError::io("create", path, &error))
+}
+
+/// Makes a folder and its missing parents for everybody to read, as far as the umask allows.
+///
+/// # Errors
+/// What the system says.
+pub fn create_open_folder(path: &Path) -> Result<(), StoreError> {
+    DirBuilder::new().recursive(true).create(path).map_err(|error| StoreError::io("create", path, &error))
 }
 
 /// Writes a file that must not be there yet.
@@ -268,7 +298,9 @@ pub fn remove_all(folder: &Path, names: &[PathBuf]) -> Result<(), StoreError> {
         let path = folder.join(name);
         // Most are not there, and asking first would take as long again.
         let gone = match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound && is_folder(&path) => fs::remove_dir_all(&path),
+            Err(error) if error.kind() != io::ErrorKind::NotFound && is_itself_a_folder(&path) => {
+                fs::remove_dir_all(&path)
+            }
             tried => tried,
         };
         match gone {
@@ -280,7 +312,8 @@ pub fn remove_all(folder: &Path, names: &[PathBuf]) -> Result<(), StoreError> {
     if removed { sync_all(folder) } else { Ok(()) }
 }
 
-fn is_folder(path: &Path) -> bool {
+/// Not a link to one: that is removed, and what it leads to is not.
+fn is_itself_a_folder(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir())
 }
 

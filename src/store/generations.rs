@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use rusqlite::{Connection, Row, params};
+use time::OffsetDateTime;
 
 use super::error::StoreError;
 use super::ledger::{Ledger, failed};
@@ -41,16 +42,17 @@ impl Generations {
 
 impl Ledger {
     /// Takes the next generation, durable on return: whatever happens to what is packed with it, it is never given again. It is
-    /// later than those of older versions of this program, which were the number of certificates and revocations.
+    /// the time in Unix seconds, so that one that a ledger from a backup gives is later than what was packed before, too; and
+    /// later than the last in any case, whatever the clock says.
     ///
     /// # Errors
     /// When SQLite cannot; nothing is taken then.
-    pub fn next_generation(&mut self) -> Result<Generations, StoreError> {
+    pub fn next_generation(&mut self, now: OffsetDateTime) -> Result<Generations, StoreError> {
         let take = |connection: &mut Connection| {
             let transaction = connection.transaction()?;
-            let before = "SELECT max(coalesce((SELECT number FROM generation), 0), \
-                          coalesce((SELECT max(seq) FROM certificates), 0) + (SELECT count(*) FROM revocations))";
-            let next: i64 = transaction.query_row(before, [], |row| row.get::<_, i64>(0))? + 1;
+            let last = "SELECT coalesce((SELECT number FROM generation), 0)";
+            let last: i64 = transaction.query_row(last, [], |row| row.get(0))?;
+            let next = now.unix_timestamp().max(last.saturating_add(1));
             transaction.execute("INSERT OR REPLACE INTO generation (one, number) VALUES (1, ?1)", [next])?;
             transaction.commit()?;
             let mut select = connection.prepare("SELECT host, generation, content FROM bundles")?;

@@ -1,5 +1,7 @@
 //! How new credentials come into the directory: the ledger first, then whole folders, durable before success is told.
 
+use std::path::PathBuf;
+
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use time::OffsetDateTime;
 
@@ -12,7 +14,7 @@ use super::ledger::{Entry, Ledger, Mark};
 use super::staged::Staged;
 use super::traces::{self, Trace};
 use crate::cluster::name::HostName;
-use crate::cluster::profile::{Profile, TABLE};
+use crate::cluster::profile::{Profile, RootKind, TABLE};
 use crate::cluster::spec::Role;
 use crate::pki::authority::Credential;
 use crate::pki::fingerprint::Fingerprint;
@@ -62,13 +64,28 @@ pub fn sweep(layout: &Layout) -> Result<(), StoreError> {
     files::sweep(&layout.pki())
 }
 
-/// How many files and folders a killed process left, which [`sweep`] would remove.
+/// How many files and folders a killed process left beside holders' folders, which [`sweep`] would remove.
 ///
 /// # Errors
 /// What the system says.
 pub fn unfinished(layout: &Layout) -> Result<usize, StoreError> {
-    let folders = [layout.hosts_folder(Role::Master), layout.hosts_folder(Role::Node), layout.pki()];
-    folders.iter().map(|folder| Ok(files::list(folder)?.unfinished)).sum()
+    count([layout.hosts_folder(Role::Master), layout.hosts_folder(Role::Node), layout.pki()])
+}
+
+/// How many of them lie in all other folders, where whoever writes there next removes them.
+///
+/// # Errors
+/// What the system says.
+pub fn unfinished_elsewhere(layout: &Layout) -> Result<Vec<(PathBuf, usize)>, StoreError> {
+    let roots = RootKind::ALL.map(|kind| layout.root_folder(kind));
+    let own = [layout.dir().to_owned(), layout.bundles(), layout.admins()];
+    let folders = roots.into_iter().chain(own).filter(|folder| *folder != layout.pki());
+    let counted = folders.map(|folder| Ok((folder.clone(), count([folder])?)));
+    Ok(counted.collect::<Result<Vec<_>, StoreError>>()?.into_iter().filter(|(_, count)| *count > 0).collect())
+}
+
+fn count(folders: impl IntoIterator<Item = PathBuf>) -> Result<usize, StoreError> {
+    folders.into_iter().map(|folder| Ok(files::list(&folder)?.unfinished)).sum()
 }
 
 /// Records what a batch of holders is about to hold, and remembers `traces`, which those before it left: all or none, durable on

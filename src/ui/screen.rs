@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 
 use super::progress::Progress;
+use crate::printable::printable_lines;
 
 /// Where output goes.
 pub struct Stream {
@@ -140,19 +141,19 @@ impl<'w> Screen<'w> {
             return;
         }
         let label = self.label("warning:", AnsiColor::Yellow);
-        self.comment(&format!("{label} {text}"));
+        self.labelled(&label, text);
     }
 
     /// A failure: what, why, and what to do.
     pub fn failure(&mut self, told: &Telling) {
         let label = self.label("error:", AnsiColor::Red);
-        self.comment(&format!("{label} {}", told.error));
+        self.labelled(&label, &told.error);
         for cause in &told.causes {
             self.comment(&format!("caused by: {cause}"));
         }
         if let Some(hint) = &told.hint {
             let label = self.label("hint:", AnsiColor::Cyan);
-            self.comment(&format!("{label} {hint}"));
+            self.labelled(&label, hint);
         }
     }
 
@@ -176,6 +177,15 @@ impl<'w> Screen<'w> {
     }
 
     fn comment(&mut self, text: &str) {
+        self.write(&printable_lines(text));
+    }
+
+    fn labelled(&mut self, label: &str, text: impl Display) {
+        self.write(&format!("{label} {}", printable_lines(&text.to_string())));
+    }
+
+    /// What it says of strangers' files is harmless by now.
+    fn write(&mut self, text: &str) {
         // Nobody is left to be told when stderr is gone.
         let _ = writeln!(self.err.sink, "{text}").and_then(|()| self.err.sink.flush());
     }

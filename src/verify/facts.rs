@@ -6,11 +6,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::observation::Der;
 use super::recording::{MAX_ADDRESSES, MAX_PAIRS, RecordingError, at_most, damaged};
-use super::report::printable;
 use super::target::{ExpectedAccount, Peer, Place, Target};
 use crate::cluster::address::Address;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
+use crate::printable::printable;
 
 /// How much of one thing a recording may hold. A run stays well below; a file that does not is no run's.
 const MAX_NODES: usize = 100_000;

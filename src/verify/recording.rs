@@ -12,9 +12,10 @@ use super::checks::{Clock, Detail, judge_in};
 use super::facts::{Facts, PeerFacts, name};
 use super::finding::{Finding, Strictness};
 use super::observation::{Answer, Caller, MAX_CHAIN, Observations, Outcome, PeerSeen, Request};
-use super::report::{Report, printable};
+use super::report::Report;
 use super::target::Target;
 use crate::pki::fingerprint::Fingerprint;
+use crate::printable::printable;
 
 /// The version of the form; a recording of another is not read.
 pub const VERSION: u64 = 1;

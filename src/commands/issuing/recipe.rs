@@ -84,20 +84,18 @@ fn make_pair(
     ledger: &mut Ledger,
     context: &mut Context<'_>,
 ) -> anyhow::Result<bool> {
-    let key = match pair_to_make(request, context)? {
+    let (key, what) = match pair_to_make(request, context)? {
         None | Some(Found::Whole(_)) => return Ok(false),
         Some(Found::Half(key)) => {
             service_account::write_public(&context.layout, &key)?;
-            key
+            (key, "wrote the public half of the pair that signs service accounts' tokens, which is as it was")
         }
         Some(Found::Nothing) => {
             let key = service_account::make(cluster.keys).map_err(MintError::Key)?;
             service_account::write(&context.layout, &key, ledger, &context.mark())?;
-            key
+            (key, "made the pair that signs service accounts' tokens")
         }
     };
-    context
-        .screen
-        .step(format_args!("made the pair that signs service accounts' tokens: {}", key.fingerprint().as_pin()));
+    context.screen.step(format_args!("{what}: {}", key.fingerprint().as_pin()));
     Ok(true)
 }

@@ -2,6 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use time::OffsetDateTime;
+
 use super::source::Source;
 use crate::bundle::contents::Bundle;
 use crate::bundle::input::{BundleInput, Roles};
@@ -24,8 +26,8 @@ impl Numbering {
     ///
     /// # Errors
     /// What the ledger says.
-    pub(crate) fn begin(ledger: &mut Ledger) -> Result<Self, StoreError> {
-        Ok(Self { generations: ledger.next_generation()?, packed: Mutex::default() })
+    pub(crate) fn begin(ledger: &mut Ledger, now: OffsetDateTime) -> Result<Self, StoreError> {
+        Ok(Self { generations: ledger.next_generation(now)?, packed: Mutex::default() })
     }
 
     /// Remembers what was new, whether it reached its place or not: its generation is nothing else's.

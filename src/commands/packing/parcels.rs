@@ -24,12 +24,19 @@ pub(crate) enum ParcelError {
     Bundle(#[from] ArchiveError),
 }
 
+impl ParcelError {
+    /// Whether a later version made it, and nothing else is wrong.
+    pub(crate) fn is_newer(&self) -> bool {
+        matches!(self, Self::Bundle(error) if error.is_newer())
+    }
+}
+
 /// Reads the bundle at `path`.
 ///
 /// # Errors
 /// When it cannot be read, or is no good bundle.
 pub(crate) fn read(path: &Path) -> Result<Bundle, ParcelError> {
-    if path.is_dir() {
+    if files::is_folder(path) {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let tree = trees::read(path, MAX_UNPACKED, MAX_FILES)?;
         let tree = tree.into_iter().map(|(path, mode, bytes)| BundleFile { path, mode, bytes: bytes.into() }).collect();

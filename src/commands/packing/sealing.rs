@@ -210,7 +210,7 @@ fn names(roles: &Roles<'_>) -> Vec<String> {
 /// One recipient a line; `#` begins a comment.
 fn recipients_in(given: &str, path: &Path) -> anyhow::Result<Vec<Recipient>> {
     secrets::not_one(given, path)?;
-    let bytes = match files::read(path, LIMIT) {
+    let bytes = match files::read_or_wait(path, LIMIT) {
         Err(StoreError::Missing(_)) => {
             let what = format!("--seal-to {given:?} is neither a recipient nor a file");
             let hint = "a recipient is age1…, or ssh-ed25519 or ssh-rsa and a public key in one pair of quotes";

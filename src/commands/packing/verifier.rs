@@ -10,6 +10,7 @@ use crate::cluster::profile::Profile;
 use crate::cluster::spec::Cluster;
 use crate::cluster_file;
 use crate::commands::context::Context;
+use crate::commands::revoking::lists;
 use crate::failure::{Exit, Failure};
 use crate::pki::ssh::SshKey;
 use crate::store::credentials::{self, Trouble};
@@ -24,7 +25,9 @@ pub(crate) fn pack(
 ) -> anyhow::Result<Exit> {
     let _lock = context.lock("bundle --verifier")?;
     let layout = &context.layout;
+    files::sweep(layout.dir())?;
     let (mut ledger, known, roots) = context.trust(cluster)?;
+    lists::nothing_is_forgotten(layout, &roots, &ledger, context.now)?;
     let root = &roots.cluster;
     let masters = cluster.masters.iter().flat_map(|master| cluster.master_leaves(master));
     let wanted = masters.filter(|leaf| leaf.profile == Profile::ApiserverKubeletClient);

@@ -87,7 +87,11 @@ pub(crate) fn nothing_is_forgotten(
     if lost == 0 {
         return Ok(());
     }
-    let what = format!("the ledger has forgotten that {} were revoked, which the lists name", count(lost));
+    let what = format!(
+        "the ledger has forgotten that {} {} revoked, which the lists name",
+        count(lost),
+        if lost == 1 { "was" } else { "were" }
+    );
     Err(Failure::new(Exit::Refused, what)
         .hint("the ledger is from a backup; it learns it again from the lists with: clusterctl revoke --renew")
         .into())

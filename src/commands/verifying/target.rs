@@ -16,10 +16,11 @@ use crate::cluster::spec::{Cluster, KUBELET_PORT};
 use crate::cluster_file;
 use crate::cluster_file::kubeconfig::{self, Credential, Kubeconfig};
 use crate::commands::context::{Context, read_given, unknown_host};
-use crate::failure::{Exit, Failure};
+use crate::failure::{Exit, Failure, in_full};
 use crate::pki::certificate::Certificate;
 use crate::pki::pem::{self, Item};
 use crate::store::credentials::{self, Trouble};
+use crate::store::files;
 use crate::store::layout::Layout;
 use crate::store::roots;
 use crate::verify::finding::{CheckId, Finding, Status};
@@ -180,7 +181,10 @@ fn from_bundle(path: &Path, nodes: &[String]) -> anyhow::Result<Aim> {
     };
     let bytes = Zeroizing::new(read_given(path, LIMIT, "bundle")?);
     let bundle = archive::read(&bytes).map_err(|error| {
-        unusable(&error).hint("get it again from where it was made: it may have been tampered with")
+        unusable(&in_full(&error)).hint(match error.is_newer() {
+            true => archive::USE_A_NEWER,
+            false => "get it again from where it was made: it may have been tampered with",
+        })
     })?;
     if let Some(file) = bundle.file(verifier_bundle::CLUSTER_FILE) {
         let cluster = cluster_file::read(&file.bytes).map_err(|error| unusable(&error))?;
@@ -298,7 +302,8 @@ fn trust_match(host: &str, path: &Path, wrong: &[String], status: Status) -> Fin
 fn contents(credential: &Credential, folder: &Path) -> anyhow::Result<Vec<u8>> {
     match credential {
         Credential::Data(bytes) => Ok(bytes.to_vec()),
-        Credential::File(path) => read_given(&folder.join(path), LIMIT, "file"),
+        // What a file names nobody named here: it is not waited for.
+        Credential::File(path) => Ok(files::read(&folder.join(path), LIMIT)?),
     }
 }
 

@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use super::super::finding::Finding;
-use super::printable::printable;
 use super::summary::{Counts, Report, RootLine};
 use crate::pki::inspect::stamp;
+use crate::printable::printable;
 
 /// The version of the JSON form; it changes when a reader would have to.
 pub const SCHEMA_VERSION: u32 = 1;

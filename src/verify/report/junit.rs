@@ -5,9 +5,9 @@ use std::fmt::Write;
 
 use super::super::finding::{Finding, Status};
 use super::super::target::Place;
-use super::printable::printable;
 use super::summary::Report;
 use crate::pki::inspect::stamp;
+use crate::printable::printable;
 
 impl Report {
     /// For CI: a suite is a host, a class a property, a case a check.

@@ -3,7 +3,7 @@
 use anstyle::{AnsiColor, Style};
 
 use super::super::finding::Status;
-use super::printable::printable;
+use crate::printable::printable;
 
 /// The text's width, in columns.
 pub(super) const WIDTH: usize = 80;

@@ -8,8 +8,8 @@ use anstyle::Style;
 use super::super::finding::{Aspect, Property, Status};
 use super::super::target::Place;
 use super::lines::{Paint, WIDTH, line};
-use super::printable::printable;
 use super::summary::Report;
+use crate::printable::printable;
 
 /// How wide a property's column is.
 const CELL: usize = 7;

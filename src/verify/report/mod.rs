@@ -5,11 +5,9 @@ mod json;
 mod junit;
 mod lines;
 mod matrix;
-mod printable;
 mod summary;
 mod text;
 
 pub use json::SCHEMA_VERSION;
-pub use printable::printable;
 pub use summary::{Counts, Report, RootLine};
 pub use text::TextStyle;

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 
 use super::super::finding::{Finding, Scope, Status, Strictness, Verdict, verdict};
 use super::super::target::Target;
-use super::printable::printable;
+use crate::printable::printable;
 
 /// A run's findings with what is needed to read them later.
 #[derive(Debug, Clone, PartialEq, Eq)]

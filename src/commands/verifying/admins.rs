@@ -1,0 +1,79 @@
+//! What an audit finds of administrators' kubeconfigs.
+
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use super::audit::Audit;
+use crate::cluster::profile::SYSTEM_MASTERS;
+use crate::cluster_file::kubeconfig::{self, Credential};
+use crate::pki::certificate::Certificate;
+use crate::pki::inspect::{Flaw, general_flaws, stamp};
+use crate::pki::pem;
+use crate::store::credentials::Trouble;
+use crate::store::files;
+use crate::verify::finding::{CheckId, Finding, Status};
+use crate::verify::target::Place;
+
+/// No administrator's kubeconfig is larger than this, in bytes.
+const ADMIN_LIMIT: u64 = 256 * 1024;
+
+impl Audit<'_> {
+    /// Administrators' kubeconfigs that still lie here. They are to be handed over: one that passes by every authorizer is
+    /// told of even when it is as it should be.
+    pub(super) fn admins(&self) -> Vec<Finding> {
+        let names = files::names_in(&self.layout.admins()).unwrap_or_default();
+        names.iter().filter(|name| name.ends_with(".conf")).map(|name| self.admin(name)).collect()
+    }
+
+    fn admin(&self, file: &str) -> Finding {
+        let path = self.layout.admins().join(file);
+        let who = format!("admin {}", file.trim_end_matches(".conf"));
+        let finding = |status| {
+            Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, &who, status).address(path.display().to_string())
+        };
+        let expected = "a kubeconfig of this root's, known to the ledger, its owner's alone";
+        let certificate = match administrator(&path) {
+            Ok(certificate) => certificate,
+            Err(why) => {
+                let hint = format!("clusterctl issue-admin {} --reissue", file.trim_end_matches(".conf"));
+                return finding(Status::Fail).saw(why, expected).hint(hint);
+            }
+        };
+        let mut wrong: Vec<String> = general_flaws(&certificate, self.now).iter().map(ToString::to_string).collect();
+        if !certificate.is_signed_by(self.root) {
+            wrong.push(Flaw::BadSignature.to_string());
+        }
+        if self.known.sequence(certificate.fingerprint()).is_none() {
+            wrong.push(Trouble::NotInLedger.to_string());
+        }
+        let revoked = self.known.revocation(certificate.fingerprint()).cloned();
+        wrong.extend(revoked.map(|revocation| Trouble::Revoked(revocation).to_string()));
+        match files::mode(&path) {
+            Ok(mode) if mode & 0o077 != 0 => wrong.push(Trouble::Mode(path.clone(), mode).to_string()),
+            _ => {}
+        }
+        let until = stamp(certificate.not_after);
+        if !wrong.is_empty() {
+            return finding(Status::Fail).saw(wrong.join("; "), expected).hint(format!("rm {}", path.display()));
+        }
+        if certificate.subject.organizations.iter().any(|group| group == SYSTEM_MASTERS) {
+            let saw = format!("{SYSTEM_MASTERS}, which no authorizer is asked about, until {until}");
+            return finding(Status::Warn)
+                .saw(saw, "no such account outside of an emergency")
+                .hint(format!("destroy it when the emergency is over: rm {}", path.display()));
+        }
+        finding(Status::Pass).saw(format!("good until {until}"), expected)
+    }
+}
+
+/// The certificate in an administrator's kubeconfig.
+fn administrator(path: &Path) -> Result<Certificate, String> {
+    let bytes = files::read(path, ADMIN_LIMIT).map(Zeroizing::new).map_err(|error| error.to_string())?;
+    let config = kubeconfig::read(&bytes).map_err(|error| error.to_string())?;
+    let Some(Credential::Data(pem)) = config.users.first().and_then(|user| user.certificate.as_ref()) else {
+        return Err("it holds no certificate".to_owned());
+    };
+    let der = pem::certificates(pem).map_err(|error| error.to_string())?.swap_remove(0);
+    Certificate::from_der(der).map_err(|error| error.to_string())
+}

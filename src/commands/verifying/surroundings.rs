@@ -1,0 +1,95 @@
+//! What an audit finds around the credentials: whom folders keep out, and what lies there that belongs to nobody.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+use super::audit::Audit;
+use crate::cluster::profile::RootKind;
+use crate::cluster::spec::Role;
+use crate::store::credentials::Trouble;
+use crate::store::files;
+use crate::store::issuance;
+use crate::verify::finding::{CheckId, Finding, Status};
+use crate::verify::target::Place;
+
+/// How many files a finding names.
+const NAMED: usize = 5;
+
+impl Audit<'_> {
+    /// What stands between others and the keys: the folder of them all, the ledger, and the folder of bundles. Nothing is
+    /// said when all of them are their owner's alone.
+    pub(super) fn open_doors(&self) -> Option<Finding> {
+        let roles = [Role::Master, Role::Node].map(|role| self.layout.hosts_folder(role));
+        let roots = [RootKind::Etcd, RootKind::FrontProxy].map(|kind| self.layout.root_folder(kind));
+        let paths = [self.layout.pki(), self.layout.ledger(), self.layout.bundles(), self.layout.verifier_bundle()];
+        let paths = paths.into_iter().chain(roles).chain(roots).chain([self.layout.admins()]);
+        let open: Vec<String> = paths
+            .into_iter()
+            .filter_map(|path| files::mode(&path).ok().filter(|mode| mode & 0o077 != 0).map(|mode| (path, mode)))
+            .map(|(path, mode)| Trouble::Mode(path, mode).to_string())
+            .collect();
+        let finding = Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, "folders", Status::Fail);
+        let expected = "folders, ledger and bundles are their owner's alone";
+        (!open.is_empty()).then(|| finding.saw(open.join("; "), expected).hint("chmod go= on each of them"))
+    }
+
+    /// What a killed process left beside the holders' folders.
+    pub(super) fn unfinished(&self) -> Option<Finding> {
+        let count = issuance::unfinished(self.layout).ok().filter(|count| *count > 0)?;
+        let finding = Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, "folders", Status::Warn);
+        let saw = format!("{count} of an issue that was killed or is under way, perhaps with keys: .unfinished-…");
+        Some(finding.saw(saw, "nothing that was not finished").hint("clusterctl issue-node --all removes them"))
+    }
+
+    /// What one left in all other folders.
+    pub(super) fn unfinished_elsewhere(&self) -> Option<Finding> {
+        let found = issuance::unfinished_elsewhere(self.layout).unwrap_or_default();
+        if found.is_empty() {
+            return None;
+        }
+        let told = |(folder, count): &(PathBuf, usize)| format!("{count} in {}", folder.display());
+        let saw = format!(
+            "left by a command that was killed or is under way, perhaps with keys: {}",
+            found.iter().map(told).collect::<Vec<_>>().join(", ")
+        );
+        let remove = |(folder, _): &(PathBuf, usize)| format!("{}/.unfinished-*", folder.display());
+        let hint = found.iter().map(remove).collect::<Vec<_>>().join(" ");
+        let finding = Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, "folders", Status::Warn);
+        let finding = finding.saw(saw, "nothing that was not finished");
+        Some(finding.hint(format!("if no clusterctl runs here: rm -r {hint}")))
+    }
+
+    /// Keys and bundles of hosts that the cluster file does not have any more, where others can read them: nobody else looks at
+    /// them, and their certificates may be good for long.
+    pub(super) fn left_open(&self) -> Option<Finding> {
+        let hosts: HashSet<&str> = self.cluster.host_names().into_iter().map(|name| name.as_str()).collect();
+        let mut paths: Vec<PathBuf> = Vec::new();
+        for role in [Role::Master, Role::Node] {
+            let folder = self.layout.hosts_folder(role);
+            for holder in files::names_in(&folder).unwrap_or_default() {
+                if hosts.contains(holder.as_str()) {
+                    continue;
+                }
+                let keys = files::names_in(&folder.join(&holder)).unwrap_or_default();
+                paths.extend(
+                    keys.iter().filter(|name| name.ends_with(".key")).map(|key| folder.join(&holder).join(key)),
+                );
+            }
+        }
+        // Bundles of all hosts: what is in them, others see to.
+        let bundles = self.layout.bundles();
+        paths.extend(files::names_in(&bundles).unwrap_or_default().iter().map(|name| bundles.join(name)));
+        let open: Vec<String> = paths
+            .into_iter()
+            .filter_map(|path| files::mode(&path).ok().filter(|mode| mode & 0o077 != 0).map(|mode| (path, mode)))
+            .map(|(path, mode)| Trouble::Mode(path, mode).to_string())
+            .collect();
+        let mut saw = open.iter().take(NAMED).cloned().collect::<Vec<_>>().join("; ");
+        if open.len() > NAMED {
+            saw.push_str(&format!("; and {} more", open.len() - NAMED));
+        }
+        let finding = Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, "folders", Status::Fail);
+        let expected = "bundles, and keys of hosts that are gone, are their owner's alone";
+        (!open.is_empty()).then(|| finding.saw(saw, expected).hint("chmod go= on each of them"))
+    }
+}
