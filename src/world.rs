@@ -40,6 +40,7 @@ pub struct World {
 #[derive(Debug, Clone, Default)]
 pub struct Stop {
     asked: Arc<AtomicBool>,
+    listening: Arc<AtomicBool>,
     real: bool,
 }
 
@@ -48,7 +49,8 @@ impl Stop {
     /// that never make it, a signal ends the process as ever: at a prompt, that is what people want. What whoever started
     /// us had us ignore, as `nohup` does, stays ignored.
     pub fn listen(&self) {
-        if !self.real {
+        // Who listens twice would take one signal for two.
+        if !self.real || self.listening.swap(true, Ordering::Relaxed) {
             return;
         }
         let ignored = ignored_signals();
@@ -102,7 +104,7 @@ impl World {
             out: Stream { sink: Box::new(out), terminal: out_terminal, width: crate::ui::terminal_width() },
             err: Stream { sink: Box::new(err), terminal: err_terminal, width: crate::ui::terminal_width() },
             prompts: asks.then(|| Box::new(Terminal) as Box<dyn Prompts>),
-            stop: Stop { asked: Arc::default(), real: true },
+            stop: Stop { real: true, ..Stop::default() },
         }
     }
 

@@ -333,6 +333,32 @@ fn a_master_has_an_address_of_the_family_that_services_get_first() {
 }
 
 #[test]
+fn a_nodes_certificate_names_no_other_node_and_no_host_is_called_like_a_bundle() {
+    let refused_for = |nodes: &str, fault: &str| {
+        let cluster = format!(
+            "apiVersion: clusterctl/v1\nkind: Cluster\nname: c\nmasters:\n- {{name: m, addresses: [10.0.0.1]}}\nnodes:\n{nodes}"
+        );
+        let refused = Lab::with(&cluster).run(&["init-ca", "--plaintext-ca-key"]);
+        assert_eq!(refused.status, 2, "{refused}");
+        assert!(refused.err.contains(fault), "{refused}");
+    };
+    refused_for(
+        "- {name: a, addresses: [10.0.1.1, b]}\n- {name: b, addresses: [10.0.1.2]}\n",
+        "nodes[0].addresses[1] (line 7): \"b\": it is what nodes[1].name is called",
+    );
+    refused_for(
+        "- {name: 10.0.1.9, addresses: [x.example.net]}\n- {name: b, addresses: [10.0.1.9]}\n",
+        "nodes[1].addresses[0] (line 8): \"10.0.1.9\": it is what nodes[0].name is called",
+    );
+    for ending in ["tar.gz", "tar.gz.age", "ign", "cloud-init.yaml"] {
+        refused_for(
+            &format!("- {{name: a.{ending}, addresses: [10.0.1.1]}}\n"),
+            &format!("a host's name cannot end in .{ending}: what is packed for another would lie in its place"),
+        );
+    }
+}
+
+#[test]
 fn a_masters_name_has_to_fit_a_common_name_and_services_get_two_ranges_at_most() {
     let long = format!("{}.{}", "a".repeat(40), "b".repeat(40));
     let lab = Lab::with(&HA.replace("master-2", &long).replace("[10.96.0.0/16, ", "[10.96.0.0/16, 10.97.0.0/16, "));

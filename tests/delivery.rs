@@ -70,7 +70,8 @@ fn a_folders_modes_do_not_depend_on_the_umask_and_a_second_run_replaces_it_whole
         tree(&lab.path("bundles"))
     };
     let first = dir("022");
-    fs::write(lab.path("bundles/on/etc/kubernetes/stray"), "a stray").expect("written");
+    fs::write(lab.path("bundles/on/etc/kubernetes/kubelet.conf"), "changed").expect("written");
+    fs::remove_file(lab.path("bundles/on/install.sh")).expect("removed");
     assert_eq!(dir("077"), first);
     assert_eq!(dir("000"), first);
     let unfinished = fs::read_dir(lab.path("bundles")).expect("a folder").count();
@@ -551,4 +552,39 @@ fn a_key_that_others_can_read_is_packed_with_a_word_of_warning() {
     set(&lab.path("pki/verifier/verifier.key"), 0o604);
     let warned = lab.good(&["bundle", "--verifier"]);
     assert!(warned.err.contains("verifier.key has mode 0604, others can read it: "), "{warned}");
+}
+
+// ── what others laid there ──
+
+#[test]
+fn a_file_that_no_bundle_brought_is_not_lost_with_the_folder_that_it_lies_in() {
+    let lab = Lab::issued();
+    lab.good(&["bundle", "on", "--format", "dir"]);
+    lab.good(&["bundle", "on", "--format", "dir"]);
+    lab.write("bundles/on/notes.txt", "ask Ann");
+    let pair = good_tool("age-keygen", &[]);
+    let recipient = pair.lines().find_map(|line| line.strip_prefix("# public key: ")).expect("a recipient");
+    for args in [&["bundle", "on", "--format", "dir"][..], &["bundle", "--all", "--seal-to", recipient]] {
+        let refused = lab.run(args);
+        assert_eq!(refused.status, 3, "{refused}");
+        assert!(
+            refused.err.contains("DIR/bundles/on/notes.txt would be lost: no bundle brought it there"),
+            "{refused}"
+        );
+        assert_eq!(lab.read("bundles/on/notes.txt"), "ask Ann");
+    }
+    lab.good(&["bundle", "on"]);
+    fs::rename(lab.path("bundles/on/notes.txt"), lab.path("notes.txt")).expect("moved");
+    lab.good(&["bundle", "--all", "--seal-to", recipient]);
+    assert!(!lab.path("bundles/on").exists());
+}
+
+#[test]
+fn under_a_root_that_has_ended_nothing_is_packed_and_nothing_to_be_issued() {
+    let mut lab = Lab::issued();
+    lab.now += time::Duration::days(3651);
+    let ran = lab.run(&["bundle", "--all"]);
+    assert_eq!(ran.status, 3, "{ran}");
+    assert!(ran.err.contains("error: the root ended on 2036-11-20T12:00:00Z, so nothing was packed"), "{ran}");
+    assert!(!ran.err.contains("issue-"), "{ran}");
 }

@@ -82,3 +82,27 @@ fn a_kept_folder_is_a_cluster_directory_to_look_around_in() {
     assert!(offline.out.contains(" passed\n"), "{offline}");
     std::fs::remove_dir_all(&folder).expect("removed");
 }
+
+#[test]
+fn whoever_stops_it_is_left_with_no_folder() {
+    let tmp = tempfile::tempdir().expect("a folder");
+    let listed = || std::fs::read_dir(tmp.path()).expect("a folder").count();
+    let mut demo = std::process::Command::new(env!("CARGO_BIN_EXE_clusterctl"))
+        .arg("demo")
+        .env("TMPDIR", tmp.path())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("started");
+    let begun = std::time::Instant::now();
+    while listed() == 0 {
+        assert!(begun.elapsed().as_secs() < 20, "the folder is made first");
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    // Its folder is there before it listens; a moment later it does.
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    let id = rustix::process::Pid::from_child(&demo);
+    rustix::process::kill_process(id, rustix::process::Signal::TERM).expect("told");
+    demo.wait().expect("ended");
+    assert_eq!(listed(), 0);
+}

@@ -83,3 +83,26 @@ fn a_template_that_prints_the_generation_settles() {
     assert!(second.0 > first.0);
     assert_eq!(pack(), second);
 }
+
+#[test]
+fn after_a_ledger_from_a_backup_what_is_packed_is_newer_all_the_same() {
+    let mut lab = Lab::issued();
+    let ledger = lab.path("pki/ledger.sqlite3");
+    let backup = fs::read(&ledger).expect("a ledger");
+    for _ in 0..3 {
+        lab.good(&["issue-node", "on", "--reissue"]);
+        packed(&lab, &[], ARCHIVE);
+    }
+    let installed = packed(&lab, &[], ARCHIVE).0;
+    fs::write(&ledger, backup).expect("put back");
+    lab.now += time::Duration::minutes(1);
+    lab.good(&["issue-node", "on", "--reissue"]);
+    assert!(packed(&lab, &[], ARCHIVE).0 > installed);
+    // A clock that is behind makes nothing older.
+    lab.now -= time::Duration::minutes(3);
+    let before = packed(&lab, &["--set", "etcdVersion=3.6.1"], ARCHIVE).0;
+    lab.now += time::Duration::minutes(3);
+    lab.good(&["issue-node", "on", "--reissue"]);
+    let after = packed(&lab, &[], ARCHIVE).0;
+    assert!(after > before && after > installed);
+}

@@ -217,8 +217,8 @@ fn what_cannot_be_revoked_is_refused_and_nothing_changes() {
         (&["kube-apiserver", "--yes"], 2, "an account that several hosts have: master-1, master-2\n"),
         (&["prod", "--yes"], 2, "prod is the cluster, which holds no certificate\n"),
         (&["prod root", "--yes"], 2, "prod root is a root"),
-        (&["0x00112233445566778899aabbccddeeff", "--yes"], 2, "serial number 112233445566778899aabbccddeeff was"),
-        (&["00112233445566778899aabbccddeeff", "--yes"], 2, "no certificate with the serial number"),
+        (&["0x00112233445566778899aabbccddeeff", "--yes"], 2, "serial number 112233445566778899aabbccddeeff\n"),
+        (&["00112233445566778899aabbccddeeff", "--yes"], 2, "knows no certificate with the serial number"),
         (&["on", "--yes", "--reason", "keycompromise"], 2, "keyCompromise"),
         (&["on", "--yes", "--reason", "certificateHold"], 2, "possible values"),
         (&[&root, "--yes"], 3, "is a root"),
@@ -453,4 +453,34 @@ fn a_persons_account_is_revoked_by_its_name_and_an_emergencys_is_warned_of() {
     lab.good(&["issue-admin", "fire", "--break-glass", "--yes"]);
     let ran = revoke(&lab, &["fire", "--yes"]);
     assert!(ran.err.contains("lets system:masters in"), "{ran}");
+}
+
+#[test]
+fn what_a_ledger_from_a_backup_has_forgotten_is_recorded_before_it_is_replaced() {
+    let lab = issued();
+    let ledger = lab.path("pki/ledger.sqlite3");
+    let backup = std::fs::read(&ledger).expect("a ledger");
+    lab.good(&["issue-node", "worker-b1", "--reissue"]);
+    let (forgotten, other) = (serial(&lab, CLIENT), serial(&lab, SERVER));
+    std::fs::write(&ledger, backup).expect("put back");
+    let unknown = revoke(&lab, &[&forgotten, "--yes"]);
+    assert_eq!(unknown.status, 2, "{unknown}");
+    assert!(unknown.err.contains("the ledger knows no certificate with the serial number"), "{unknown}");
+    assert!(unknown.err.contains("it learns again when issue-node or issue-master replaces it"), "{unknown}");
+    let ran = lab.good(&["issue-node", "--all"]);
+    assert!(
+        ran.err.contains("warning: 2 certificates that the ledger had forgotten are recorded in it again"),
+        "{ran}"
+    );
+    assert_ne!(serial(&lab, CLIENT), forgotten);
+    for serial in [&forgotten, &other] {
+        assert_eq!(revoke(&lab, &[serial, "--yes"]).status, 0);
+    }
+    let list = text(&openssl(&lab, &["crl", "-in", "pki/crl.pem", "-noout", "-text"]));
+    assert!(list.contains(&forgotten) && list.contains(&other), "{list}");
+    // Of another root it learns nothing.
+    let strangers = issued();
+    lab.write(CLIENT, &strangers.read(CLIENT));
+    let ran = lab.good(&["issue-node", "--all"]);
+    assert!(!ran.err.contains("had forgotten"), "{ran}");
 }

@@ -252,9 +252,11 @@ fn known_hosts_gives_each_host_its_own_key_hashed_or_not() {
     // Clones of one image.
     let shared = lab.read("key-of-on.pub");
     lab.write("known_hosts", &format!("on {shared}worker-b1 {shared}"));
-    let refused = lab.run(&["bundle", "on", "worker-b1", "--known-hosts", "known_hosts"]);
-    assert_eq!(refused.status, 3, "{refused}");
-    assert!(refused.err.contains("on and worker-b1 have the same SSH host key"), "{refused}");
+    for hosts in [&["on", "worker-b1"][..], &["on"], &["worker-b1"]] {
+        let refused = lab.run(&[&["bundle"], hosts, &["--known-hosts", "known_hosts"]].concat());
+        assert_eq!(refused.status, 3, "{refused}");
+        assert!(refused.err.contains("on and worker-b1 have the same SSH host key"), "{refused}");
+    }
 
     // As a file of recipients it would seal every bundle to every host.
     let wrong = lab.run(&["bundle", "on", "--seal-to", "known_hosts"]);

@@ -97,3 +97,18 @@ pub fn read(bytes: &[u8]) -> Result<Bundle, ArchiveError> {
         _ => archive::read(bytes),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::check::ENDINGS;
+
+    #[test]
+    fn no_host_can_be_called_as_a_parcel_is() {
+        let host = HostName::parse("a").expect("a name");
+        let names = Format::ALL.map(|format| format.file_name(&host)).into_iter().chain([sealed_name("a")]);
+        for ending in names.filter_map(|name| name.strip_prefix('a').map(str::to_owned)).filter(|end| !end.is_empty()) {
+            assert!(ENDINGS.contains(&ending.as_str()), "{ending}");
+        }
+    }
+}

@@ -18,6 +18,9 @@ use super::spec::{
     KUBELET_PORT, OneOrMore, Validity, service_name,
 };
 
+/// How the names of what is packed for a host end, behind the host's own.
+pub(crate) const ENDINGS: [&str; 4] = [".tar.gz", ".tar.gz.age", ".cloud-init.yaml", ".ign"];
+
 impl Draft {
     /// Parses every value and checks them against each other.
     ///
@@ -49,6 +52,7 @@ impl Draft {
         if let Some(accounts) = accounts {
             accounts_fit(accounts, &nodes, &mut faults);
         }
+        self.no_node_is_another(&nodes, &mut faults);
         if let (Some(endpoint), Some(domain)) = (&endpoint, &cluster_domain) {
             self.no_node_is_an_api_server(&masters, &nodes, endpoint, domain, &service_cidrs, &mut faults);
         }
@@ -125,6 +129,10 @@ impl Draft {
             let at = |field: &str| format!("{list}[{i}].{field}");
             let name = match &draft.name {
                 Some(text) => match HostName::parse(text) {
+                    Ok(name) if let Some(ending) = ENDINGS.into_iter().find(|end| name.as_str().ends_with(end)) => {
+                        faults.add(&at("name"), Some(text.clone()), Reason::LooksLikeABundle { ending });
+                        None
+                    }
                     Ok(name) => names.claim(faults, text, name, (i, 0), |(i, _)| format!("{list}[{i}].name")),
                     Err(error) => {
                         faults.add(&at("name"), Some(text.clone()), Reason::Name(error));
@@ -203,6 +211,25 @@ impl Draft {
                 let at = |text: &String| Address::parse(text).as_ref() == Ok(address);
                 let j = self.nodes[*i].addresses.iter().position(at).unwrap_or(0);
                 claim(&|| format!("nodes[{i}].addresses[{j}]"), address);
+            }
+        }
+    }
+
+    /// As above, among nodes. In a usual fleet addresses are IP addresses and names are not, and nothing is to be looked up.
+    fn no_node_is_another(&self, nodes: &[(usize, Host)], faults: &mut Faults) {
+        let is_ip = |host: &Host| host.name.to_address().ip().is_some();
+        let all_ips = |host: &Host| host.addresses.iter().all(|address| address.ip().is_some());
+        if nodes.iter().all(|(_, node)| all_ips(node) && !is_ip(node)) {
+            return;
+        }
+        let names: HashMap<Address, usize> = nodes.iter().map(|(i, node)| (node.name.to_address(), *i)).collect();
+        for (i, node) in nodes {
+            for address in &node.addresses {
+                let Some(other) = names.get(address).filter(|other| *other != i) else { continue };
+                let at = |text: &String| Address::parse(text).as_ref() == Ok(address);
+                let j = self.nodes[*i].addresses.iter().position(at).unwrap_or(0);
+                let reason = Reason::AnothersName { other: format!("nodes[{other}].name") };
+                faults.add(&format!("nodes[{i}].addresses[{j}]"), Some(address.to_string()), reason);
             }
         }
     }

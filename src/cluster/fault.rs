@@ -90,6 +90,18 @@ pub enum Reason {
         /// Whose it is.
         whose: &'static str,
     },
+    /// A node with another's name among its addresses.
+    #[error("it is what {other} is called: with it in its certificate this node could pass for that one")]
+    AnothersName {
+        /// The path of the other's name.
+        other: String,
+    },
+    /// What is packed for such a host would lie where another's does.
+    #[error("a host's name cannot end in {ending}: what is packed for another would lie in its place")]
+    LooksLikeABundle {
+        /// The ending.
+        ending: &'static str,
+    },
     /// A host without addresses could never be verified.
     #[error("host {host:?} has no address, so its certificate could never be verified; list at least one")]
     NoAddresses {

@@ -3,7 +3,7 @@
 
 pub mod account;
 pub mod address;
-mod check;
+pub(crate) mod check;
 pub mod endpoint;
 pub mod fault;
 pub mod key_kind;

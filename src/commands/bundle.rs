@@ -27,8 +27,11 @@ use crate::bundle::format::{Format, Parcel};
 use crate::bundle::input::Roles;
 use crate::bundle::render::Templates;
 use crate::bundle::settings::Settings;
+use crate::cluster::profile::RootKind;
 use crate::cluster::spec::{Cluster, Host};
 use crate::failure::{Exit, Failure};
+use crate::pki::inspect::stamp;
+use crate::pki::roots::Roots;
 use crate::store::credentials::{self, Trouble};
 use crate::store::error::StoreError;
 use crate::store::files::{self, PUBLIC};
@@ -93,7 +96,7 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
         return verifier::pack(&cluster, &templates::load(args.templates.as_deref(), context)?, key.as_ref(), context);
     }
     let hosts = select(&cluster, args)?;
-    let sealing = args.seal.plan(&hosts, args.format, context)?;
+    let sealing = args.seal.plan(&hosts, &cluster, args.format, context)?;
     let forget = args.seal.forget_keys(sealing.as_ref())?;
     let key = args.sign.key(args.format, context)?;
     let finish =
@@ -101,6 +104,7 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     let _lock = context.lock("bundle")?;
     let (mut ledger, known, roots) = context.trust(&cluster)?;
     lists::nothing_is_forgotten(&context.layout, &roots, &ledger, context.now)?;
+    root_lasts(&roots, context)?;
     let settings = settings(args)?;
     let service_account = service_account_key(&hosts, &context.layout)?;
     let traces = ledger.traces()?;
@@ -121,6 +125,7 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     let Ready { hosts, kept, found_good } = all_have_credentials(&source, hosts, args.all)?;
     let folder = context.layout.bundles();
     args.seal.keep_sealed(finish.sealing.as_ref(), &hosts, &folder)?;
+    finish.loses_nothing(&hosts, &folder)?;
     if !found_good.is_empty() {
         ledger.remember(&found_good)?;
     }
@@ -176,6 +181,20 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
         warn_of_user_data(args.format, &folder, &hosts, context)?;
     }
     Ok(Exit::Done)
+}
+
+/// Where a root has ended, new certificates help nobody.
+fn root_lasts(roots: &Roots, context: &Context<'_>) -> Result<(), Failure> {
+    for kind in RootKind::ALL {
+        let end = roots.of(kind).not_after;
+        if context.now > end {
+            let what = format!("the {} ended on {}, so nothing was packed", kind.as_str(), stamp(end));
+            return Err(Failure::new(Exit::Refused, what).hint(
+                "nothing that it signed is good any more: start a new cluster directory. Or is this machine's clock (date) wrong?",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// What a platform hands to a host, it may hand to others, too.

@@ -57,6 +57,8 @@ pub fn run(args: &DemoArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
         .prefix("clusterctl-demo-")
         .tempdir()
         .map_err(|error| Failure::new(Exit::Environment, "there is no temporary folder").because(error))?;
+    // Whoever stops it is not left with a folder full of keys.
+    context.stop.listen();
     let mut demo = Demo { layout: Layout::new(folder.path().to_owned()), times: Times::of(args.fault, context.now) };
     let ended = demo.play(args, context);
     leave(folder, args.keep, context);
@@ -143,6 +145,10 @@ impl Demo {
         run: Run<A>,
     ) -> anyhow::Result<()> {
         self.command(context, now, words, false, run)?;
+        let stopped = || Failure::new(Exit::Environment, "stopped on request; the demo's folder is removed");
+        if context.stop.asked() {
+            return Err(stopped().into());
+        }
         narrate(context, words, told);
         Ok(())
     }

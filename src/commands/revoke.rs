@@ -183,9 +183,9 @@ fn find(whose: &str, cluster: &Cluster, ledger: &Ledger) -> anyhow::Result<Vec<I
     if let Some(serial) = Serial::parse(number).filter(|_| digits >= SERIAL_DIGITS) {
         let found = ledger.issued_with(&serial)?;
         if found.is_empty() {
-            let what = format!("no certificate with the serial number {serial} was ever issued here");
+            let what = format!("the ledger knows no certificate with the serial number {serial}");
             return Err(Failure::new(Exit::Usage, what)
-                .hint("clusterctl show FILE tells a certificate's serial number")
+                .hint("clusterctl show FILE tells a certificate's serial number. What a ledger from a backup has forgotten it learns again when issue-node or issue-master replaces it")
                 .into());
         }
         return Ok(found);

@@ -312,6 +312,17 @@ pub fn remove_all(folder: &Path, names: &[PathBuf]) -> Result<(), StoreError> {
     if removed { sync_all(folder) } else { Ok(()) }
 }
 
+/// Removes a folder with all that is in it, also where somebody took away our right to write in it, as far as it is ours.
+pub(super) fn remove_own_folder(path: &Path) -> io::Result<()> {
+    fs::remove_dir_all(path).or_else(|error| {
+        if error.kind() != io::ErrorKind::PermissionDenied {
+            return Err(error);
+        }
+        fs::set_permissions(path, fs::Permissions::from_mode(FOLDER))?;
+        fs::remove_dir_all(path)
+    })
+}
+
 /// Not a link to one: that is removed, and what it leads to is not.
 fn is_itself_a_folder(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir())
@@ -351,7 +362,7 @@ pub fn sweep(folder: &Path) -> Result<(), StoreError> {
         if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
             let path = entry.path();
             let removed = if entry.file_type().map_err(failed)?.is_dir() {
-                fs::remove_dir_all(&path)
+                remove_own_folder(&path)
             } else {
                 fs::remove_file(&path)
             };

@@ -9,7 +9,8 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::error::StoreError;
 use super::files::{
-    Durable, FOLDER, create_folder, exists, parent, rename, sync_all, sync_folder, unfinished_sibling, write_file,
+    Durable, FOLDER, create_folder, exists, parent, remove_own_folder, rename, sync_all, sync_folder,
+    unfinished_sibling, write_file,
 };
 use super::identity::Identity;
 
@@ -197,7 +198,7 @@ impl Staged {
 impl Drop for Staged {
     fn drop(&mut self) {
         if !self.published {
-            let _ = fs::remove_dir_all(&self.unfinished);
+            let _ = remove_own_folder(&self.unfinished);
         }
     }
 }

@@ -1,14 +1,15 @@
 //! What there is to be issued, and why: what lies in the directory, compared with what the cluster file asks for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use rayon::iter::{Either, IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 use time::OffsetDateTime;
 
 use super::request::{IssueArgs, Request};
-use crate::cluster::profile::RootKind;
+use crate::cluster::profile::{Leaf, RootKind};
 use crate::cluster::spec::Cluster;
 use crate::commands::context::Context;
+use crate::pki::certificate::Certificate;
 use crate::pki::inspect::in_words;
 use crate::pki::roots::Roots;
 use crate::store::credentials::{self, Trouble};
@@ -27,19 +28,34 @@ pub(super) struct Plan {
     pub(super) good: Option<Good>,
 }
 
+/// All plans, and what was come upon on the way.
+pub(super) struct Planned {
+    pub(super) plans: Vec<Plan>,
+    /// What may be remembered of those that were looked at and are good.
+    pub(super) traces: Vec<Trace>,
+    pub(super) strays: Vec<Stray>,
+}
+
+/// A certificate that the root signed and the ledger does not know: one from a backup has forgotten it. Once its file is
+/// replaced nobody could revoke it any more.
+pub(super) struct Stray {
+    pub(super) leaf: Leaf,
+    pub(super) certificate: Certificate,
+}
+
 pub(super) fn certificates_in(work: &[&Plan]) -> usize {
     work.iter().map(|plan| plan.issue.len()).sum()
 }
 
 /// Compares what lies in the directory with what the cluster file asks for. Whose files were not touched since they were good
-/// is not looked at more closely. Returns also what may be remembered of the others.
+/// is not looked at more closely.
 pub(super) fn plan(
     request: &Request<'_>,
     cluster: &Cluster,
     roots: &Roots,
     ledger: &Ledger,
     context: &Context<'_>,
-) -> anyhow::Result<(Vec<Plan>, Vec<Trace>)> {
+) -> anyhow::Result<Planned> {
     let (layout, now, how) = (&context.layout, context.now, request.how);
     let (terms, traces) = (Terms::new(cluster.keys, roots, ledger)?, ledger.traces()?);
     let end = how.end(now);
@@ -66,15 +82,21 @@ pub(super) fn plan(
     drop(traces);
     context.go_on(|| "nothing was changed".to_owned())?;
     if others.is_empty() {
-        return Ok((plans, Vec::new()));
+        return Ok(Planned { plans, traces: Vec::new(), strays: Vec::new() });
     }
     let progress = context.screen.progress("looking at what is there", others.len() as u64);
     let known = ledger.known()?;
     let one = |&(holder, sight): &(usize, Option<Sight>)| {
         let mut plan = Plan { holder, issue: Vec::new(), kept: 0, good: None };
         let (leaves, mut good, mut forgotten) = ((request.leaves)(holder), Vec::new(), Vec::new());
+        let mut strays = Vec::new();
         for (i, leaf) in leaves.iter().enumerate() {
             let found = credentials::read_good(layout, leaf, cluster.keys, roots.issuer_of(leaf), &known, now);
+            if found.as_ref().is_err_and(|troubles| troubles.contains(&Trouble::NotInLedger)) {
+                let certificate = credentials::read_certificate(layout, leaf).ok();
+                let ours = certificate.filter(|certificate| certificate.is_signed_by(roots.issuer_of(leaf)));
+                strays.extend(ours.map(|certificate| Stray { leaf: leaf.clone(), certificate }));
+            }
             let reasons: Vec<String> = match &found {
                 // A disk or a mode that keeps us from reading says nothing of what lies there: it may be good.
                 Err(troubles) if let [Trouble::Unreadable(error)] = troubles.as_slice() => return Err(error.clone()),
@@ -106,14 +128,21 @@ pub(super) fn plan(
         let sight = sight.filter(|_| plan.issue.is_empty());
         let trace = sight.zip(leaves.first()).and_then(|(sight, leaf)| sight.trace(leaf, good.iter()));
         plan.good = trace.as_ref().map(|trace| trace.good);
-        Ok((plan, trace))
+        Ok((plan, trace, strays))
     };
     let looked = others.par_iter().map(one).collect::<Result<Vec<_>, _>>()?;
     context.go_on(|| "nothing was changed".to_owned())?;
-    let (more, traces): (Vec<Plan>, Vec<Option<Trace>>) = looked.into_iter().unzip();
-    plans.extend(more);
+    let (mut traces, mut strays) = (Vec::new(), Vec::new());
+    for (plan, trace, of_plan) in looked {
+        plans.push(plan);
+        traces.extend(trace);
+        strays.extend(of_plan);
+    }
     plans.sort_unstable_by_key(|plan| plan.holder);
-    Ok((plans, traces.into_iter().flatten().collect()))
+    // A copy may lie with two hosts.
+    let mut seen = HashSet::new();
+    strays.retain(|stray: &Stray| seen.insert(stray.certificate.fingerprint()));
+    Ok(Planned { plans, traces, strays })
 }
 
 fn reasons_to_replace(not_after: OffsetDateTime, how: &IssueArgs, now: OffsetDateTime) -> Vec<String> {

@@ -4,16 +4,18 @@ use std::time::Instant;
 
 use super::fleet::remember;
 use super::minting::{Authorities, Left, make_all};
-use super::plan::{Plan, certificates_in, plan, signers};
+use super::plan::{Plan, Planned, Stray, certificates_in, plan, signers};
 use super::request::Request;
 use super::telling::{certificates, tell_of_no_memory, tell_of_nothing, tell_plan, warn_of_short_lives};
+use crate::cluster::name::HostName;
 use crate::cluster::spec::Cluster;
 use crate::commands::context::Context;
 use crate::commands::revoking::lists;
 use crate::failure::{Exit, Failure};
 use crate::pki::authority::MintError;
+use crate::pki::roots::Roots;
 use crate::store::issuance;
-use crate::store::ledger::Ledger;
+use crate::store::ledger::{Entry, Ledger};
 use crate::store::service_account::{self, Found};
 
 /// Issues what is missing or no longer good.
@@ -25,7 +27,7 @@ pub(crate) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Cont
     if request.how.dry_run {
         let (ledger, roots) = context.roots(cluster)?;
         lists::nothing_is_forgotten(&context.layout, &roots, &ledger, context.now)?;
-        let (plans, _) = plan(request, cluster, &roots, &ledger, context)?;
+        let Planned { plans, .. } = plan(request, cluster, &roots, &ledger, context)?;
         tell_plan(request, &plans, pair_to_make(request, context)?.as_ref(), context);
         return Ok(Exit::Done);
     }
@@ -33,7 +35,7 @@ pub(crate) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Cont
     let (mut ledger, roots) = context.roots(cluster)?;
     lists::nothing_is_forgotten(&context.layout, &roots, &ledger, context.now)?;
     issuance::sweep(&context.layout)?;
-    let (plans, traces) = plan(request, cluster, &roots, &ledger, context)?;
+    let Planned { plans, traces, strays } = plan(request, cluster, &roots, &ledger, context)?;
     if let Err(error) = ledger.remember(&traces) {
         tell_of_no_memory(&error, context);
     }
@@ -51,6 +53,7 @@ pub(crate) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Cont
     let authorities = Authorities::open(&signers, context.now)?;
     warn_of_short_lives(request, &work, &roots, context);
     issuance::prepare(&context.layout)?;
+    record_strays(&strays, &roots, &mut ledger, context)?;
     let left = make_all(request, &work, cluster, &authorities, &roots, &mut ledger, context)?;
     remember(request, &plans, &left, &roots, &mut ledger, context);
     let issued = certificates_in(&work);
@@ -62,6 +65,30 @@ pub(crate) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Cont
     ));
     context.screen.step(format_args!("Go on with: clusterctl {}", request.next));
     Ok(Exit::Done)
+}
+
+/// Before they are replaced: whoever has one of them may have to be revoked.
+fn record_strays(
+    strays: &[Stray],
+    roots: &Roots,
+    ledger: &mut Ledger,
+    context: &mut Context<'_>,
+) -> anyhow::Result<()> {
+    let mut entries = Vec::with_capacity(strays.len());
+    for Stray { leaf, certificate } in strays {
+        let host = leaf.host.as_ref().map(HostName::as_str);
+        entries.push(Entry { certificate, profile: leaf.policy().name, host, issuer: roots.issuer_of(leaf) });
+    }
+    if let Some(first) = strays.first() {
+        ledger.record(&entries, &context.mark())?;
+        context.screen.warn(format_args!(
+            "{} that the ledger had forgotten {} recorded in it again, and can be revoked, for example with: clusterctl revoke {}",
+            certificates(strays.len()),
+            if strays.len() == 1 { "is" } else { "are" },
+            first.certificate.serial,
+        ));
+    }
+    Ok(())
 }
 
 /// What there is to be done for the service-account pair, if anything.

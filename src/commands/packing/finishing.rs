@@ -1,20 +1,23 @@
 //! What becomes of a host's files once they are known: signed, put into a form, sealed; and what that takes the place of.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
 use super::sealing::Sealing;
-use crate::bundle::archive::Packer;
-use crate::bundle::contents::{Bundle, BundleFile, folder_mode};
+use crate::bundle::archive::{self, Packer};
+use crate::bundle::contents::{Bundle, BundleFile, MANIFEST, MANIFEST_SUM, SIGNATURE, folder_mode};
 use crate::bundle::format::{Format, Parcel, sealed_name};
+use crate::bundle::input::Roles;
+use crate::bundle::manifest::Manifest;
 use crate::bundle::render::Templates;
 use crate::bundle::signature;
 use crate::cluster::name::HostName;
 use crate::failure::{Exit, Failure};
 use crate::pki::ssh::SshKey;
 use crate::store::error::StoreError;
-use crate::store::files::PRIVATE;
+use crate::store::files::{self, PRIVATE};
 use crate::store::staged::{self, LaidFiles, NewFile};
 use crate::store::trees::{self, LaidTrees};
 
@@ -43,6 +46,33 @@ impl Finish<'_> {
             (None, Format::TarGz) => vec![sealed_name(host).into()],
             (None, _) => Vec::new(),
         }
+    }
+
+    /// Looks that no folder which is to go, or to be replaced, holds what no bundle brought: a person laid that there.
+    ///
+    /// # Errors
+    /// Refused, with the file; or what the system says.
+    pub(crate) fn loses_nothing(&self, hosts: &[Roles<'_>], bundles: &Path) -> anyhow::Result<()> {
+        if self.sealing.is_none() && self.format != Format::Dir {
+            return Ok(());
+        }
+        for roles in hosts {
+            let folder = bundles.join(Format::Dir.file_name(roles.host()));
+            if !files::is_folder(&folder) {
+                continue;
+            }
+            let manifest = files::read(&folder.join(MANIFEST), archive::MAX_UNPACKED).ok();
+            let manifest = manifest.and_then(|bytes| Manifest::parse(&bytes).ok());
+            let listed: HashSet<&str> = manifest.iter().flat_map(|m| &m.files).map(|file| file.path.as_str()).collect();
+            let brought = |path: &str| listed.contains(path) || [MANIFEST, MANIFEST_SUM, SIGNATURE].contains(&path);
+            if let Some(path) = files::files_below(&folder)?.iter().find(|path| !brought(path)) {
+                let what = format!("{} would be lost: no bundle brought it there", folder.join(path).display());
+                return Err(Failure::new(Exit::Refused, what)
+                    .hint("nothing was packed. Move it somewhere else, then run the same command again")
+                    .into());
+            }
+        }
+        Ok(())
     }
 
     /// Signs the bundle, puts it into its form, and seals it.

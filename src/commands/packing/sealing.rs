@@ -1,6 +1,6 @@
 //! Which bundle is sealed to whom: from the command line, from SSH's known_hosts, or as the cluster file says.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -10,6 +10,7 @@ use crate::bundle::format::{Format, sealed_name};
 use crate::bundle::input::Roles;
 use crate::bundle::seal::Sealer;
 use crate::cluster::recipient::{Recipient, RecipientError, may_be_secret};
+use crate::cluster::spec::{Cluster, Host};
 use crate::commands::context::{Context, read_given};
 use crate::commands::given::secrets;
 use crate::failure::{Exit, Failure};
@@ -68,6 +69,7 @@ impl SealArgs {
     pub(crate) fn plan<'c>(
         &self,
         hosts: &[Roles<'c>],
+        cluster: &Cluster,
         format: Format,
         context: &Context<'_>,
     ) -> anyhow::Result<Option<Sealing<'c>>> {
@@ -112,8 +114,8 @@ impl SealArgs {
         if !lacking.is_empty() {
             return Err(nobody(&lacking, known.is_some()).into());
         }
-        if known.is_some() {
-            no_two_share(&plan, &everyone)?;
+        if let Some(known) = &known {
+            no_two_share(&plan, cluster, known)?;
         }
         let sealing = Sealing(plan);
         // Every key is looked at before the first bundle is written.
@@ -202,9 +204,19 @@ fn declared(roles: &Roles<'_>) -> Vec<Recipient> {
 
 /// What ssh may know a host by.
 fn names(roles: &Roles<'_>) -> Vec<String> {
-    let entries = roles.master().into_iter().chain(roles.node());
-    let addresses = entries.flat_map(|host| host.addresses.iter().map(ToString::to_string));
-    [roles.host().to_string()].into_iter().chain(addresses).collect()
+    names_of(roles.master().into_iter().chain(roles.node()))
+}
+
+/// The name that all of a host's entries have, and all of their addresses.
+fn names_of<'h>(entries: impl IntoIterator<Item = &'h Host>) -> Vec<String> {
+    let mut names = Vec::new();
+    for host in entries {
+        if names.is_empty() {
+            names.push(host.name.to_string());
+        }
+        names.extend(host.addresses.iter().map(ToString::to_string));
+    }
+    names
 }
 
 /// One recipient a line; `#` begins a comment.
@@ -283,20 +295,22 @@ fn nobody(lacking: &[String], by_known_hosts: bool) -> Failure {
     Failure::new(Exit::Refused, format!("{hosts}, so nothing was packed:\n  {}", lines.join("\n  "))).hint(hint)
 }
 
-/// A key that two hosts have opens both of their bundles: images that were cloned with their host keys.
-fn no_two_share(plan: &HashMap<&str, Vec<Recipient>>, everyone: &[Recipient]) -> Result<(), Failure> {
-    let mut owners: BTreeMap<&Recipient, &str> = BTreeMap::new();
-    let hosts: BTreeMap<&&str, &Vec<Recipient>> = plan.iter().collect();
-    for (host, recipients) in hosts {
-        for recipient in recipients.iter().filter(|recipient| !everyone.contains(recipient)) {
-            if let Some(other) = owners.insert(recipient, host) {
-                let what =
-                    format!("{other} and {host} have the same SSH host key, so each could open the other's bundle");
-                return Err(Failure::new(Exit::Refused, what).hint(
-                    "nothing was packed. They are likely clones of one image: make new keys on one of them with rm \
-                     /etc/ssh/ssh_host_* && ssh-keygen -A, and learn them anew",
-                ));
-            }
+/// A key that two hosts have opens both of their bundles: images that were cloned with their host keys. The other may be one
+/// whose bundle is not made now.
+fn no_two_share(plan: &HashMap<&str, Vec<Recipient>>, cluster: &Cluster, known: &KnownHosts) -> Result<(), Failure> {
+    let hosts = cluster.masters.iter().chain(&cluster.nodes);
+    let key_of = |host: &Host| known.key_of(&names_of([host])).ok();
+    let keys: BTreeSet<(Recipient, &str)> =
+        hosts.filter_map(|host| key_of(host).map(|key| (key, host.name.as_str()))).collect();
+    let sorted: Vec<&(Recipient, &str)> = keys.iter().collect();
+    for pair in sorted.windows(2) {
+        let ((key, host), (same, other)) = (pair[0], pair[1]);
+        if key == same && (plan.contains_key(host) || plan.contains_key(other)) {
+            let what = format!("{host} and {other} have the same SSH host key, so each could open the other's bundle");
+            return Err(Failure::new(Exit::Refused, what).hint(
+                "nothing was packed. They are likely clones of one image: make new keys on one of them with rm \
+                 /etc/ssh/ssh_host_* && ssh-keygen -A, and learn them anew",
+            ));
         }
     }
     Ok(())
