@@ -6,13 +6,14 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use time::OffsetDateTime;
 
 use crate::ui::Stream;
-use crate::ui::prompts::{Prompts, Terminal};
+use crate::ui::prompts::{Interrupts, Prompts, Restore, Terminal};
 
 /// The outside.
 pub struct World {
@@ -41,8 +42,13 @@ pub struct World {
 pub struct Stop {
     asked: Arc<AtomicBool>,
     listening: Arc<AtomicBool>,
+    /// The signal that came at a question; none is 0.
+    at_a_question: Arc<AtomicUsize>,
     real: bool,
 }
+
+/// How often somebody looks whether a signal came while a question is open.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 impl Stop {
     /// From here on a first signal only asks; a second SIGINT or SIGTERM ends the process at once. Before this call, and in programs
@@ -52,6 +58,10 @@ impl Stop {
         // Who listens twice would take one signal for two.
         if !self.real || self.listening.swap(true, Ordering::Relaxed) {
             return;
+        }
+        // It came behind the last question, and nobody looked any more.
+        if self.at_a_question.load(Ordering::Relaxed) != 0 {
+            self.ask();
         }
         let ignored = ignored_signals();
         let heeded = |signal: &i32| ignored.is_some_and(|ignored| ignored & (1 << (signal - 1)) == 0);
@@ -79,6 +89,36 @@ impl Stop {
     }
 }
 
+impl Interrupts for Stop {
+    /// From here on, until [`Self::listen`], a SIGINT or SIGTERM runs `restore` before it ends the process as ever: a question
+    /// has the terminal show nothing of what is typed, and no cursor.
+    fn restore_first(&self, restore: Restore) {
+        let ignored = ignored_signals();
+        let heeded = |signal: &i32| ignored.is_some_and(|ignored| ignored & (1 << (signal - 1)) == 0);
+        for signal in [SIGINT, SIGTERM].into_iter().filter(heeded) {
+            let number = usize::try_from(signal).unwrap_or_default();
+            let _ = signal_hook::flag::register_usize(signal, Arc::clone(&self.at_a_question), number);
+        }
+        let stop = self.clone();
+        std::thread::spawn(move || {
+            while !stop.listening.load(Ordering::Relaxed) {
+                if let Ok(signal @ 1..) = i32::try_from(stop.at_a_question.load(Ordering::Relaxed)) {
+                    restore();
+                    let _ = signal_hook::low_level::emulate_default_handler(signal);
+                }
+                std::thread::sleep(LOOK_AGAIN);
+            }
+        });
+    }
+
+    /// Waits for the end, where a signal came at a question: whoever asked it has no answer to go on with.
+    fn end_if_told(&self) {
+        while self.at_a_question.load(Ordering::Relaxed) != 0 && !self.listening.load(Ordering::Relaxed) {
+            std::thread::sleep(LOOK_AGAIN);
+        }
+    }
+}
+
 /// The signals that this process ignores, the first in the lowest bit (proc_pid_status(5): SigIgn), where the kernel tells.
 fn ignored_signals() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
@@ -94,6 +134,7 @@ impl World {
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect();
         let (out, err) = (io::stdout(), io::stderr());
         let (out_terminal, err_terminal) = (out.is_terminal(), err.is_terminal());
+        let stop = Stop { real: true, ..Stop::default() };
         let asks = io::stdin().is_terminal() && err_terminal;
         Self {
             args: std::env::args_os().collect(),
@@ -103,8 +144,8 @@ impl World {
             env,
             out: Stream { sink: Box::new(out), terminal: out_terminal, width: crate::ui::terminal_width() },
             err: Stream { sink: Box::new(err), terminal: err_terminal, width: crate::ui::terminal_width() },
-            prompts: asks.then(|| Box::new(Terminal) as Box<dyn Prompts>),
-            stop: Stop { real: true, ..Stop::default() },
+            prompts: asks.then(|| Box::new(Terminal::new(Box::new(stop.clone()))) as Box<dyn Prompts>),
+            stop,
         }
     }
 

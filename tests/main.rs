@@ -17,6 +17,7 @@ mod kubelets;
 mod lacking;
 mod nginx;
 mod policy;
+mod prompts;
 mod readme;
 mod replaying;
 mod reports;

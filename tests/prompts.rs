@@ -1,0 +1,102 @@
+//! Questions at a real terminal, which a program that nobody here wrote holds: what a signal leaves of it.
+
+use std::process::Command;
+
+use crate::support::Lab;
+
+/// Starts a program at a terminal of its own, types `typed` once it has printed `wanted`, waits until it has ended, and tells the
+/// signal that ended it, whether the terminal shows what is typed and works by lines, and all that was printed.
+const AT_A_TERMINAL: &str = r#"
+import json, os, pty, sys, termios, time
+wanted, typed, argv = sys.argv[1].encode(), sys.argv[2].encode().decode("unicode_escape").encode(), sys.argv[3:]
+ours, theirs = pty.openpty()
+before = termios.tcgetattr(theirs)
+child = os.fork()
+if child == 0:
+    os.setsid()
+    os.dup2(theirs, 0); os.dup2(theirs, 1); os.dup2(theirs, 2)
+    # It becomes the controlling terminal, so that Ctrl-C is a signal there.
+    import fcntl
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    os.execv(argv[0], argv)
+seen, begun, sent, ended = b"", time.time(), False, None
+os.set_blocking(ours, False)
+while time.time() - begun < 20:
+    try:
+        seen += os.read(ours, 65536)
+    except (BlockingIOError, OSError):
+        time.sleep(0.01)
+    if not sent and wanted in seen:
+        time.sleep(0.2)
+        os.write(ours, typed)
+        sent = True
+    pid, status = os.waitpid(child, os.WNOHANG)
+    if pid:
+        ended = status
+        break
+if ended is None:
+    os.kill(child, 9)
+    os.waitpid(child, 0)
+try:
+    seen += os.read(ours, 65536)
+except (BlockingIOError, OSError):
+    pass
+after = termios.tcgetattr(theirs)
+print(json.dumps({
+    "signal": os.WTERMSIG(ended) if ended is not None and os.WIFSIGNALED(ended) else None,
+    "status": os.WEXITSTATUS(ended) if ended is not None and os.WIFEXITED(ended) else None,
+    "asBefore": after[3] == before[3],
+    "seen": seen.decode("utf-8", "replace"),
+}))
+"#;
+
+fn at_a_terminal(lab: &Lab, wanted: &str, typed: &str, args: &[&str]) -> serde_json::Value {
+    let output = Command::new("/usr/bin/python3")
+        .args(["-c", AT_A_TERMINAL, wanted, typed, env!("CARGO_BIN_EXE_clusterctl")])
+        .args(args)
+        .current_dir(lab.dir())
+        .env("TERM", "xterm")
+        .env_remove("CLUSTERCTL_DIR")
+        .env_remove("CLUSTERCTL_CA_PASSPHRASE")
+        .output()
+        .expect("python3");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+fn sealed() -> Lab {
+    let mut lab = Lab::with(crate::support::CLUSTER);
+    lab.env.insert("CLUSTERCTL_CA_PASSPHRASE".into(), "three in the morning".into());
+    lab.good(&["init-ca"]);
+    lab.good(&["issue-node", "on"]);
+    lab
+}
+
+#[test]
+fn ctrl_c_at_a_question_ends_us_and_leaves_the_terminal_as_it_was() {
+    let lab = sealed();
+    let before = lab.snapshot();
+    let passphrase = at_a_terminal(&lab, "assphrase", "\\x03", &["issue-node", "on", "--reissue"]);
+    assert_eq!((&passphrase["signal"], &passphrase["asBefore"]), (&2.into(), &true.into()), "{passphrase}");
+    let confirm = at_a_terminal(&lab, "[y/N]", "\\x03", &["revoke", "on"]);
+    assert_eq!((&confirm["signal"], &confirm["asBefore"]), (&2.into(), &true.into()), "{confirm}");
+    let seen = confirm["seen"].as_str().expect("text");
+    assert!(seen.rfind("\u{1b}[?25h") > seen.rfind("\u{1b}[?25l"), "the cursor is there again: {seen:?}");
+    let line = at_a_terminal(&lab, "Name of the cluster", "\\x03", &["--dir", "elsewhere", "init"]);
+    assert_eq!((&line["signal"], &line["asBefore"]), (&2.into(), &true.into()), "{line}");
+    let after = lab.snapshot();
+    let keys = |files: &std::collections::BTreeMap<std::path::PathBuf, Vec<u8>>| {
+        files.iter().filter(|(path, _)| path.extension().is_some_and(|e| e == "key" || e == "crt")).count()
+    };
+    assert_eq!(keys(&after), keys(&before));
+}
+
+#[test]
+fn an_answer_is_taken_as_ever() {
+    let lab = sealed();
+    let typed = at_a_terminal(&lab, "assphrase", "three in the morning\\r", &["issue-node", "on", "--reissue"]);
+    assert_eq!((&typed["status"], &typed["asBefore"]), (&0.into(), &true.into()), "{typed}");
+    assert!(!typed["seen"].as_str().expect("text").contains("three in"), "{typed}");
+    let no = at_a_terminal(&lab, "[y/N]", "n", &["revoke", "on"]);
+    assert_eq!((&no["status"], &no["asBefore"]), (&3.into(), &true.into()), "{no}");
+}
