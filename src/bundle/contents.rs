@@ -56,6 +56,19 @@ impl Bundle {
         Self { manifest, files }
     }
 
+    /// SHA-256 of all that the manifest says but for its generation: the same for two bundles with the same in them.
+    #[must_use]
+    pub fn content(&self) -> Fingerprint {
+        let json: &[u8] = self.file(MANIFEST).map_or(&[], |file| &file.bytes);
+        // A line feed in a value is escaped, so that this is the line and nothing else.
+        let line = format!("\n  \"generation\": {},\n", self.manifest.generation);
+        let at = json.windows(line.len()).position(|window| window == line.as_bytes());
+        match at {
+            Some(at) => Fingerprint::of(&[&json[..at], &json[at + line.len()..]].concat()),
+            None => Fingerprint::of(json),
+        }
+    }
+
     /// The file at `path`.
     #[must_use]
     pub fn file(&self, path: &str) -> Option<&BundleFile> {

@@ -91,17 +91,7 @@ impl Manifest {
     /// As JSON, ended by a line feed: the same bytes for the same manifest.
     #[must_use]
     pub fn to_json(&self) -> String {
-        self.to_json_of(self.generation)
-    }
-
-    /// SHA-256 of all that it says but for its generation: the same for two bundles with the same in them.
-    #[must_use]
-    pub fn content(&self) -> Fingerprint {
-        Fingerprint::of(self.to_json_of(0).as_bytes())
-    }
-
-    fn to_json_of(&self, generation: u64) -> String {
-        let wire = Wire { generation, ..Wire::from(self) };
+        let wire = Wire::from(self);
         // Taken apart without `..`: a new field has to be written, too.
         let Wire {
             schema_version,

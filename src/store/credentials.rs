@@ -278,6 +278,9 @@ pub fn forget_keys(
 /// it; without that the file is asked, if there is one.
 #[must_use]
 pub fn mode_trouble(layout: &Layout, leaf: &Leaf, stored: Option<&Stored>) -> Option<Trouble> {
+    if stored.is_some_and(|stored| is_private(stored.key_mode)) {
+        return None;
+    }
     let (_, path) = paths(layout, leaf);
     let mode = match stored {
         Some(stored) => stored.key_mode,

@@ -35,7 +35,10 @@ impl Numbering {
     /// # Errors
     /// What the ledger says.
     pub(crate) fn end(self, ledger: &mut Ledger) -> Result<(), StoreError> {
-        ledger.remember_packed(&self.packed.into_inner().unwrap_or_else(PoisonError::into_inner))
+        let mut packed = self.packed.into_inner().unwrap_or_else(PoisonError::into_inner);
+        // In the table's own order it grows at its end.
+        packed.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        ledger.remember_packed(&packed)
     }
 
     /// What is in a host's bundle.
@@ -68,12 +71,12 @@ impl Numbering {
         };
         let (last, next) = (self.generations.last(roles.host()), self.generations.next());
         let bundle = render(last.map_or(next, |last| last.generation))?;
-        if last.is_some_and(|last| last.content == bundle.manifest.content()) {
+        if last.is_some_and(|last| last.content == bundle.content()) {
             return Ok(bundle);
         }
         // A template can print the generation, so that it is not enough to change it in the manifest.
         let bundle = if bundle.manifest.generation == next { bundle } else { render(next)? };
-        let packed = Packed { generation: next, content: bundle.manifest.content() };
+        let packed = Packed { generation: next, content: bundle.content() };
         self.packed.lock().unwrap_or_else(PoisonError::into_inner).push((roles.host().clone(), packed));
         Ok(bundle)
     }
