@@ -66,7 +66,7 @@ fn every_fault_is_found_by_its_check_and_ends_with_status_1() {
     }
     let unknown = lab.run(&["demo", "--fault", "rain"]);
     assert_eq!(unknown.status, 2);
-    assert!(unknown.err.contains("it must be one of: expired-node, other-ca,"), "{unknown}");
+    assert!(unknown.err.contains("possible values: expired-node, other-ca,"), "{unknown}");
 }
 
 #[test]

@@ -68,6 +68,14 @@ fn a_shell_that_asks_gets_commands_flags_and_the_cluster_files_hosts() {
     assert!(asked(&["clusterctl", "issue-master", "mas"]).contains("master-2"));
     assert!(asked(&["clusterctl", "bundle", ""]).contains("worker-a1.fra1.example.net"));
     assert!(asked(&["clusterctl", "issue-node", "--re"]).contains("--reissue"));
+    assert!(asked(&["clusterctl", "demo", "--fault", "plain"]).contains("plaintext"));
+    // What --dir names counts, wherever one is.
+    let elsewhere = Lab::with(&CLUSTER.replace("worker-b1", "worker-c1"));
+    let dir = elsewhere.dir().display().to_string();
+    for given in [&["--dir", &dir][..], &[&format!("--dir={dir}")]] {
+        let answer = asked(&[&["clusterctl"], given, &["issue-node", "wor"]].concat());
+        assert!(answer.contains("worker-c1") && !answer.contains("worker-b1"), "{answer}");
+    }
 }
 
 #[test]

@@ -117,6 +117,24 @@ fn an_encrypted_key_may_have_others_behind_it() {
 }
 
 #[test]
+fn a_key_that_is_whole_and_not_read_here_is_not_called_damaged() {
+    let lab = Lab::issued();
+    let old = lab.path("old.pem").display().to_string();
+    good_tool("openssl", &["genrsa", "-aes128", "-passout", "pass:abcd", "-traditional", "-out", &old, "2048"]);
+    let ran = lab.run(&["show", "old.pem"]);
+    assert!(ran.status == 2 && ran.err.contains("a key in it in OpenSSL's old encrypted form"), "{ran}");
+    // As it is told.
+    let new = lab.path("new.pem").display().to_string();
+    let pass = ["-passin", "pass:abcd", "-passout", "pass:abcd"];
+    good_tool("openssl", &[&["pkcs8", "-topk8", "-in", &old, "-out", &new], &pass[..]].concat());
+    assert!(lab.good(&["show", "new.pem"]).out.contains("encrypted private key"));
+    let ssh = lab.path("ssh").display().to_string();
+    good_tool("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", &ssh]);
+    let ran = lab.run(&["show", "ssh"]);
+    assert!(ran.status == 2 && ran.err.contains("a section \"OPENSSH PRIVATE KEY\" in it"), "{ran}");
+}
+
+#[test]
 fn a_revoked_verifier_that_a_ledger_from_a_backup_forgot_is_not_packed() {
     let lab = Lab::issued();
     let ledger = lab.path("pki/ledger.sqlite3");

@@ -2,7 +2,6 @@
 //! the program itself at every TAB, through the variable [`VARIABLE`].
 
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
@@ -115,12 +114,26 @@ pub(super) fn hosts() -> ArgValueCompleter {
     ArgValueCompleter::new(|typed: &OsStr| candidates(typed, Cluster::host_names))
 }
 
+/// What `--dir` says, of all that was typed until now.
+fn dir_among(mut typed: impl Iterator<Item = OsString>) -> Option<OsString> {
+    while let Some(word) = typed.next() {
+        if word == "--dir" {
+            return typed.next();
+        }
+        if let Some(dir) = word.to_str().and_then(|word| word.strip_prefix("--dir=")) {
+            return Some(dir.into());
+        }
+    }
+    None
+}
+
 /// Completions are asked for in a process of their own, and clap hands completers nothing but the word: this is the one
 /// place that has to ask the process itself where it is.
 fn candidates(typed: &OsStr, names: fn(&Cluster) -> Vec<&HostName>) -> Vec<CompletionCandidate> {
     let cluster = || -> anyhow::Result<Cluster> {
         let here = std::env::current_dir()?;
-        let named = std::env::var_os("CLUSTERCTL_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from);
+        let named = std::env::var_os("CLUSTERCTL_DIR").filter(|dir| !dir.is_empty());
+        let named = dir_among(std::env::args_os()).or(named).map(|dir| here.join(dir));
         let layout = named.map_or_else(|| Layout::find(&here), Layout::new);
         let bytes = files::read(&layout.cluster_file(), cluster_file::MAX_BYTES as u64)?;
         cluster_file::read(&bytes).context("no cluster file")

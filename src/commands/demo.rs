@@ -2,6 +2,7 @@
 //! a person would run, through the same code.
 
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use tempfile::TempDir;
 use time::{Duration, OffsetDateTime};
 
@@ -28,18 +29,16 @@ const NODES: usize = 3;
 #[derive(Debug, Args)]
 pub struct DemoArgs {
     /// Break one thing, to see verify catch it
-    #[arg(long, value_name = "NAME", value_parser = fault, hide_possible_values = true, long_help = fault_help())]
+    #[arg(long, value_name = "NAME", value_parser = faults(), hide_possible_values = true, long_help = fault_help())]
     fault: Option<Fault>,
     /// Leave the folder, to look around in it
     #[arg(long)]
     keep: bool,
 }
 
-fn fault(text: &str) -> Result<Fault, String> {
-    Fault::parse(text).ok_or_else(|| {
-        let names: Vec<&str> = Fault::ALL.iter().map(|fault| fault.as_str()).collect();
-        format!("it must be one of: {}", names.join(", "))
-    })
+fn faults() -> impl TypedValueParser<Value = Fault> {
+    let named = |name: String| Fault::parse(&name).ok_or("no such fault");
+    PossibleValuesParser::new(Fault::ALL.map(Fault::as_str)).try_map(named)
 }
 
 fn fault_help() -> String {

@@ -57,12 +57,20 @@ pub enum PemError {
     /// A section begins and does not end, or its base64 is broken.
     #[error("its PEM is damaged: {0}")]
     Damaged(String),
+    /// A key as OpenSSL encrypted it before PKCS#8 (RFC 1421's `Proc-Type` header).
+    #[error("there is a key in it in OpenSSL's old encrypted form; openssl pkcs8 -topk8 writes it in one that is read")]
+    OldEncryption,
+    /// Sections, and none of a kind that is read here.
+    #[error("there is a section {0:?} in it, and nothing that is read here")]
+    Others(String),
     /// Text without a PEM section.
     #[error("there is no PEM section in it")]
     Nothing,
 }
 
 const ENCRYPTED_KEY: &str = "ENCRYPTED PRIVATE KEY";
+const BEGIN: &str = "-----BEGIN ";
+const OLD_ENCRYPTION: &str = "\nProc-Type: 4,ENCRYPTED";
 
 /// Every section of `text` that we know, in order, encrypted keys last; what stands between sections is passed over (RFC 7468
 /// § 2).
@@ -72,9 +80,11 @@ const ENCRYPTED_KEY: &str = "ENCRYPTED PRIVATE KEY";
 pub fn read_all(text: &[u8]) -> Result<Vec<Item>, PemError> {
     let mut items = Vec::new();
     let mut rest = text;
-    while let Some((section, after)) =
-        rustls_pemfile::read_one_from_slice(rest).map_err(|error| PemError::Damaged(describe(&error)))?
-    {
+    let damaged = |error: rustls_pemfile::Error| {
+        let old = find(text, OLD_ENCRYPTION, 0).is_some();
+        if old { PemError::OldEncryption } else { PemError::Damaged(describe(&error)) }
+    };
+    while let Some((section, after)) = rustls_pemfile::read_one_from_slice(rest).map_err(damaged)? {
         rest = after;
         let secret = |form, der: &[u8]| Item::Key(form, Secret(Zeroizing::new(der.to_vec())));
         items.push(match section {
@@ -89,20 +99,29 @@ pub fn read_all(text: &[u8]) -> Result<Vec<Item>, PemError> {
         });
     }
     items.extend(encrypted_keys(text)?);
-    if items.is_empty() { Err(PemError::Nothing) } else { Ok(items) }
+    if items.is_empty() { Err(label_of_first(text).map_or(PemError::Nothing, PemError::Others)) } else { Ok(items) }
+}
+
+/// What the first section is called.
+fn label_of_first(text: &[u8]) -> Option<String> {
+    let begin = find(text, BEGIN, 0)? + BEGIN.len();
+    let end = find(text, "-----", begin).filter(|end| end - begin < 64)?;
+    Some(String::from_utf8_lossy(&text[begin..end]).into_owned())
+}
+
+/// Where `what` stands in `text`, from `from` on.
+fn find(text: &[u8], what: &str, from: usize) -> Option<usize> {
+    let rest = text.get(from..)?;
+    rest.windows(what.len()).position(|window| window == what.as_bytes()).map(|at| from + at)
 }
 
 /// rustls-pemfile passes encrypted keys over, so that they are looked for here.
 fn encrypted_keys(text: &[u8]) -> Result<Vec<Item>, PemError> {
     let (begin, end) = (format!("-----BEGIN {ENCRYPTED_KEY}-----"), format!("-----END {ENCRYPTED_KEY}-----"));
-    let find = |what: &str, from: usize| {
-        let rest = text.get(from..).unwrap_or_default();
-        rest.windows(what.len()).position(|window| window == what.as_bytes()).map(|at| from + at)
-    };
     let (mut items, mut from) = (Vec::new(), 0);
-    while let Some(start) = find(&begin, from) {
+    while let Some(start) = find(text, &begin, from) {
         let unended = || PemError::Damaged("a section begins and never ends".to_owned());
-        let stop = find(&end, start).ok_or_else(unended)? + end.len();
+        let stop = find(text, &end, start).ok_or_else(unended)? + end.len();
         let section = pkcs8::der::pem::decode_vec(&text[start..stop]);
         items.push(Item::EncryptedKey(section.map_err(|error| PemError::Damaged(error.to_string()))?.1));
         from = stop;
