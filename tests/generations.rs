@@ -85,6 +85,17 @@ fn a_template_that_prints_the_generation_settles() {
 }
 
 #[test]
+fn killed_before_it_was_remembered_the_same_bundle_is_newer_and_nothing_else_has_its_generation() {
+    let lab = Lab::issued();
+    let first = packed(&lab, &[], ARCHIVE);
+    let ledger = lab.path("pki/ledger.sqlite3").display().to_string();
+    good_tool("sqlite3", &[&ledger, "delete from bundles"]);
+    let second = packed(&lab, &[], ARCHIVE);
+    assert!(second.0 > first.0);
+    assert_eq!(packed(&lab, &[], ARCHIVE), second);
+}
+
+#[test]
 fn after_a_ledger_from_a_backup_what_is_packed_is_newer_all_the_same() {
     let mut lab = Lab::issued();
     let ledger = lab.path("pki/ledger.sqlite3");
