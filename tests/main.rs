@@ -11,6 +11,7 @@ mod demo;
 mod durability;
 mod generations;
 mod init;
+mod installer;
 mod interruption;
 mod issuing;
 mod kubelets;

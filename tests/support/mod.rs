@@ -7,6 +7,8 @@ pub(crate) mod fleets;
 pub(crate) mod forms;
 pub(crate) mod kubernetes;
 pub(crate) mod live;
+pub(crate) mod outside;
+pub(crate) mod site;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;

@@ -1,0 +1,420 @@
+//! `install.sh` on scratch roots: all or nothing, on the right host, never back, under several shells.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use clusterctl::bundle::archive;
+use clusterctl::bundle::contents::Bundle;
+
+use crate::support::outside::{stdout, tree};
+use crate::support::site::{Site, kubelet_config_with, text};
+
+/// A bundle unpacked by tar, and a scratch root to install into.
+struct Scratch {
+    folder: tempfile::TempDir,
+    root: PathBuf,
+}
+
+impl Scratch {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path().join("scratch root");
+        fs::create_dir(&root).expect("made");
+        Self { folder, root }
+    }
+
+    /// Unpacks in place of what was unpacked before; the folder that install.sh is in.
+    fn unpack(&self, bundle: &Bundle) -> PathBuf {
+        let at = self.folder.path().join("unpacked");
+        if at.exists() {
+            fs::remove_dir_all(&at).expect("removed");
+        }
+        fs::create_dir(&at).expect("made");
+        let packed = self.folder.path().join("bundle.tar.gz");
+        fs::write(&packed, archive::pack(bundle)).expect("written");
+        stdout(Command::new("tar").arg("-xzf").arg(&packed).arg("-C").arg(&at));
+        at.join(bundle.manifest.host.as_str())
+    }
+
+    fn installer(&self, unpacked: &Path, arguments: &[&str]) -> Command {
+        let mut sh = Command::new("dash");
+        sh.arg(unpacked.join("install.sh")).args(arguments).env("DESTDIR", &self.root).current_dir("/");
+        sh
+    }
+
+    fn install(&self, unpacked: &Path, arguments: &[&str]) -> Ran {
+        Ran::of(&mut self.installer(unpacked, arguments))
+    }
+
+    /// With a program of ours found before the system's one of that name.
+    fn install_with(&self, unpacked: &Path, program: &str, script: &str) -> Ran {
+        let bin = self.folder.path().join("bin");
+        let _ = fs::remove_dir_all(&bin);
+        fs::create_dir(&bin).expect("made");
+        let file = bin.join(program);
+        fs::write(&file, format!("#!/bin/sh\n{script}\n")).expect("written");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("set");
+        let path = std::env::var("PATH").expect("a PATH");
+        Ran::of(self.installer(unpacked, &[]).env("PATH", format!("{}:{path}", bin.display())))
+    }
+
+    fn tree(&self) -> BTreeMap<String, (u32, Vec<u8>)> {
+        tree(&self.root)
+    }
+}
+
+#[derive(Debug)]
+struct Ran {
+    status: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Ran {
+    fn of(command: &mut Command) -> Self {
+        let Output { status, stdout, stderr } = command.output().expect("it runs");
+        let text = |bytes| String::from_utf8(bytes).expect("text");
+        Self { status: status.code(), stdout: text(stdout), stderr: text(stderr) }
+    }
+
+    #[track_caller]
+    fn refused(&self, reason: &str) {
+        assert!(self.status == Some(1) && self.stderr.contains(reason), "{reason}: {self:#?}");
+    }
+
+    #[track_caller]
+    fn succeeded(&self) {
+        assert!(self.status == Some(0) && self.stderr.is_empty(), "{self:#?}");
+    }
+}
+
+#[test]
+fn shellcheck_passes_the_installer() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("install.sh");
+    fs::write(&file, text(&Site::new().bundle("both", 1), "install.sh")).expect("written");
+    assert_eq!(stdout(Command::new("shellcheck").args(["--shell=sh", "--severity=style"]).arg(&file)), "");
+}
+
+#[test]
+fn installing_puts_every_file_in_place_with_its_mode_and_the_second_time_does_nothing() {
+    let (site, scratch) = (Site::new(), Scratch::new());
+    let bundle = site.bundle("both", 4);
+    let unpacked = scratch.unpack(&bundle);
+
+    let planned = scratch.install(&unpacked, &["--dry-run"]);
+    planned.succeeded();
+    assert!(planned.stdout.contains("  new      0600  "), "{}", planned.stdout);
+    assert!(scratch.tree().is_empty());
+
+    let first = scratch.install(&unpacked, &[]);
+    first.succeeded();
+    assert!(first.stdout.contains("Next:  systemctl daemon-reload && systemctl restart kubelet\n"), "{first:#?}");
+    let installed = scratch.tree();
+    let mut expected: BTreeMap<String, (u32, Vec<u8>)> = bundle
+        .files
+        .iter()
+        .filter(|file| file.path.contains('/'))
+        .map(|file| (file.path.clone(), (file.mode, file.bytes.to_vec())))
+        .collect();
+    let record = bundle.file("manifest.json").expect("a manifest").bytes.to_vec();
+    expected.insert("etc/kubernetes/clusterctl/manifest.json".into(), (0o644, record));
+    let (folders, files): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        installed.clone().into_iter().partition(|(path, _)| scratch.root.join(path).is_dir());
+    assert_eq!(files, expected);
+    assert_eq!((folders["etc/kubernetes/pki"].0, folders["var/lib/kubelet/pki"].0), (0o755, 0o750));
+
+    let again = scratch.install(&unpacked, &[]);
+    again.succeeded();
+    let place = scratch.root.display();
+    assert_eq!(
+        again.stdout,
+        format!(
+            "Signature not checked: no --signer was given, and there is no \
+             {place}/etc/kubernetes/clusterctl/allowed_signers.\nHost name not checked: there is no \
+             {place}/etc/hostname.\nNothing to do: all 46 files of both (generation 4) are in place under {place}.\n"
+        )
+    );
+    assert_eq!(scratch.tree(), installed);
+}
+
+#[test]
+fn a_key_is_its_owners_alone_from_its_first_byte_on() {
+    let scratch = Scratch::new();
+    let unpacked = scratch.unpack(&Site::new().bundle("on", 1));
+    let log = scratch.folder.path().join("modes");
+    // What the file that cat is about to fill may be done with, and by whom.
+    let cat =
+        format!(r#"mode=$(stat -L -c %a /proc/$$/fd/1); echo "$mode $2" >>'{}'; exec /bin/cat "$@""#, log.display());
+    scratch.install_with(&unpacked, "cat", &cat).succeeded();
+    let modes = fs::read_to_string(log).expect("a log");
+    let of = |ending: &str| -> Vec<&str> {
+        modes.lines().filter(|line| line.ends_with(ending)).filter_map(|line| line.split(' ').next()).collect()
+    };
+    assert_eq!((of(".key"), of("kubelet.conf"), of("ca.crt")), (vec!["600"; 2], vec!["600"], vec!["644"]), "{modes}");
+}
+
+#[test]
+fn other_shells_install_alike() {
+    for shell in ["sh", "bash"] {
+        let scratch = Scratch::new();
+        let unpacked = scratch.unpack(&Site::new().bundle("on", 1));
+        let installed = Ran::of(Command::new(shell).arg(unpacked.join("install.sh")).env("DESTDIR", &scratch.root));
+        installed.succeeded();
+        assert!(scratch.install(&unpacked, &[]).stdout.contains("Nothing to do"), "{shell}");
+    }
+}
+
+#[test]
+fn a_file_whose_mode_or_bytes_were_changed_is_put_right_alone() {
+    let scratch = Scratch::new();
+    let unpacked = scratch.unpack(&Site::new().bundle("on", 1));
+    scratch.install(&unpacked, &[]).succeeded();
+    let good = scratch.tree();
+    let at = |path: &str| scratch.root.join(path);
+    fs::set_permissions(at("var/lib/kubelet/pki/kubelet-client.key"), fs::Permissions::from_mode(0o644)).expect("set");
+    fs::write(at("etc/kubernetes/pki/ca.crt"), "another root").expect("written");
+    let put_right = scratch.install(&unpacked, &[]);
+    put_right.succeeded();
+    assert_eq!(put_right.stdout.matches("  0").count(), 2, "{put_right:#?}");
+    assert_eq!(scratch.tree(), good);
+}
+
+#[test]
+fn damaged_and_missing_files_are_named_and_nothing_is_installed() {
+    let (site, scratch) = (Site::new(), Scratch::new());
+    let bundle = site.bundle("on", 1);
+    let damaged = |path: &str| {
+        let unpacked = scratch.unpack(&bundle);
+        let mut bytes = fs::read(unpacked.join(path)).expect("read");
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(unpacked.join(path), bytes).expect("written");
+        scratch.install(&unpacked, &["--force-host", "--replace"])
+    };
+    for file in bundle.files.iter().filter(|file| file.path != "install.sh") {
+        let ran = damaged(&file.path);
+        ran.refused(if file.path.starts_with("manifest") { "manifest.json is damaged" } else { &file.path });
+        assert!(scratch.tree().is_empty(), "{}", file.path);
+    }
+    let unpacked = scratch.unpack(&bundle);
+    fs::remove_file(unpacked.join("var/lib/kubelet/pki/kubelet-server.key")).expect("removed");
+    std::os::unix::fs::symlink("/etc/passwd", unpacked.join("var/lib/kubelet/pki/kubelet-server.key")).expect("linked");
+    scratch.install(&unpacked, &[]).refused("kubelet-server.key(missing)");
+    fs::remove_file(unpacked.join("manifest.sha256")).expect("removed");
+    scratch.install(&unpacked, &[]).refused("manifest.sha256 is missing");
+    assert!(scratch.tree().is_empty());
+}
+
+#[test]
+fn a_bundle_is_refused_on_another_host() {
+    let (site, scratch) = (Site::new(), Scratch::new());
+    let unpacked = scratch.unpack(&site.bundle("worker-a1.fra1.example.net", 1));
+    // Without DESTDIR this machine is meant, which is called otherwise. A dry run, in case it should go wrong.
+    let mut here = scratch.installer(&unpacked, &["--dry-run"]);
+    Ran::of(here.env_remove("DESTDIR"))
+        .refused("this bundle is for worker-a1.fra1.example.net, and this host is called ");
+
+    fs::create_dir(scratch.root.join("etc")).expect("made");
+    let called = |name: &str| fs::write(scratch.root.join("etc/hostname"), name).expect("written");
+    for other in ["worker-a2.fra1.example.net\n", "worker-a1.ams1.example.net\n", "worker-a\n", "example.net\n"] {
+        called(other);
+        scratch.install(&unpacked, &[]).refused(&format!("this host is called {other}"));
+        assert_eq!(scratch.tree().len(), 2, "{other}");
+    }
+    let forced = scratch.install(&unpacked, &["--dry-run", "--force-host"]);
+    assert!(forced.status == Some(0) && forced.stderr.starts_with("warning: this bundle is for "), "{forced:#?}");
+    for same in ["worker-a1.fra1.example.net\n", "Worker-A1\n"] {
+        called(same);
+        scratch.install(&unpacked, &["--dry-run"]).succeeded();
+    }
+}
+
+#[test]
+fn comments_and_empty_lines_before_the_hosts_name_are_passed_over() {
+    let scratch = Scratch::new();
+    let unpacked = scratch.unpack(&Site::new().bundle("on", 1));
+    fs::create_dir(scratch.root.join("etc")).expect("made");
+    let called = |name: &str| fs::write(scratch.root.join("etc/hostname"), name).expect("written");
+    for before in ["# written by cloud-init\n", "\n", "# one\n#two\n\n  \t\n  # three\n\r\n"] {
+        called(&format!("{before}other\non\n"));
+        scratch.install(&unpacked, &[]).refused("this bundle is for on, and this host is called other\n");
+        assert_eq!(scratch.tree().len(), 2, "{before:?}");
+        for name in ["on\n", "on", "on\nother\n", "  on  \n", "on\r\n"] {
+            called(&format!("{before}{name}"));
+            let planned = scratch.install(&unpacked, &["--dry-run"]);
+            planned.succeeded();
+            assert!(!planned.stdout.contains("Host name not checked"), "{before:?} {name:?}: {planned:#?}");
+        }
+        // Nobody's name, as in a file that is empty.
+        called(before);
+        let planned = scratch.install(&unpacked, &["--dry-run"]);
+        planned.succeeded();
+        assert!(planned.stdout.contains("Host name not checked: there is no name in "), "{before:?}: {planned:#?}");
+    }
+}
+
+#[test]
+fn an_older_bundle_and_another_clusters_are_refused_unless_told() {
+    let (site, scratch) = (Site::new(), Scratch::new());
+    scratch.install(&scratch.unpack(&site.bundle("on", 10)), &[]).succeeded();
+    let newest = scratch.tree();
+    let older = scratch.unpack(&site.bundle("on", 9));
+    scratch.install(&older, &[]).refused("generation 10 is installed here, and this bundle is older: generation 9");
+    assert_eq!(scratch.tree(), newest);
+    scratch.install(&older, &["--replace"]).succeeded();
+    assert_ne!(scratch.tree(), newest);
+    let other = scratch.unpack(&site.bundle("1e3", 11));
+    scratch.install(&other, &[]).refused("a bundle of host on is installed here, and this one is of host 1e3");
+    scratch.install(&scratch.unpack(&site.bundle("on", 11)), &[]).succeeded();
+}
+
+#[test]
+fn where_nothing_can_be_written_nothing_is_left_behind() {
+    let scratch = Scratch::new();
+    let unpacked = scratch.unpack(&Site::new().bundle("on", 1));
+    let nowhere = Ran::of(scratch.installer(&unpacked, &[]).env("DESTDIR", "/proc/clusterctl-test"));
+    nowhere.refused("the folder /proc/clusterctl-test cannot be made");
+    assert!(nowhere.stderr.ends_with("Nothing was changed.\n"), "{nowhere:#?}");
+
+    // The files under etc are prepared already when the folder var turns out to be a file.
+    fs::write(scratch.root.join("var"), "a file").expect("written");
+    let before = scratch.tree();
+    scratch.install(&unpacked, &[]).refused("/var cannot be made");
+    assert_eq!(scratch.tree(), before);
+    fs::remove_file(scratch.root.join("var")).expect("removed");
+
+    fs::create_dir_all(scratch.root.join("etc/kubernetes/kubelet.conf")).expect("made");
+    scratch.install(&unpacked, &[]).refused("kubelet.conf is a folder, and a file has to go there");
+}
+
+#[test]
+fn a_full_disk_is_seen_before_and_survived_after() {
+    let scratch = Scratch::new();
+    let unpacked = scratch.unpack(&Site::new().bundle("on", 1));
+    let df = "echo Filesystem 1024-blocks Used Available Capacity Mounted on\necho /dev/with space 100 90 10 90% /";
+    scratch.install_with(&unpacked, "df", df).refused(": 10 KiB are free, ");
+    assert!(scratch.tree().is_empty());
+    // No file may grow, so that the first one that is written fails as on a full disk.
+    let mut limited = Command::new("dash");
+    limited.args(["-c", r#"ulimit -f 0; exec dash "$0""#]).arg(unpacked.join("install.sh"));
+    Ran::of(limited.env("DESTDIR", &scratch.root)).refused(".clusterctl-new cannot be written");
+    assert!(scratch.tree().is_empty());
+}
+
+#[test]
+fn a_rename_that_fails_takes_back_the_ones_before_it() {
+    let (site, scratch) = (Site::new(), Scratch::new());
+    let mv = r#"case "$4" in *config.yaml) exit 1 ;; esac; exec /bin/mv "$@""#;
+    let first = scratch.unpack(&site.bundle("on", 1));
+    scratch.install_with(&first, "mv", mv).refused("config.yaml cannot be replaced");
+    assert!(scratch.tree().is_empty());
+
+    scratch.install(&first, &[]).succeeded();
+    let before = scratch.tree();
+    let changed = kubelet_config_with("# changed\n");
+    let bundle = site.try_bundle(&changed, "on", &site.credentials("on"), 2).expect("a bundle");
+    let second = scratch.unpack(&bundle);
+    scratch.install_with(&second, "mv", mv).refused("Nothing was changed.");
+    assert_eq!(scratch.tree(), before);
+    scratch.install(&second, &[]).succeeded();
+}
+
+#[test]
+fn an_installation_that_is_killed_is_finished_by_the_next_one() {
+    let (site, scratch) = (Site::new(), Scratch::new());
+    scratch.install(&scratch.unpack(&site.bundle("on", 1)), &[]).succeeded();
+    let before = scratch.tree();
+    let unpacked = scratch.unpack(&site.bundle("on", 2));
+    // A polite end, before the first rename: as if it had never begun.
+    let ended = scratch.install_with(&unpacked, "sync", "kill -TERM $PPID");
+    assert_eq!(ended.status, Some(143), "{ended:#?}");
+    assert_eq!(scratch.tree(), before);
+    // A rude one, between two renames.
+    let mv = r#"case "$4" in *kubelet-client.key) kill -9 $PPID; exit 1 ;; esac; exec /bin/mv "$@""#;
+    assert_eq!(scratch.install_with(&unpacked, "mv", mv).status, None);
+    assert!(scratch.tree().keys().any(|path| path.ends_with(".clusterctl-new")));
+    scratch.install(&unpacked, &[]).succeeded();
+    let names: Vec<String> = scratch.tree().into_keys().collect();
+    assert_eq!(names, before.into_keys().collect::<Vec<_>>());
+    assert!(scratch.install(&unpacked, &[]).stdout.contains("Nothing to do"));
+}
+
+#[test]
+fn two_at_once_are_one_after_the_other() {
+    let scratch = Scratch::new();
+    let unpacked = scratch.unpack(&Site::new().bundle("on", 1));
+    let mut held = Command::new("flock");
+    held.arg(&scratch.root).arg("dash").arg(unpacked.join("install.sh")).env("DESTDIR", &scratch.root);
+    Ran::of(&mut held).refused("another install.sh is at work");
+    scratch.install(&unpacked, &[]).succeeded();
+}
+
+#[test]
+fn a_drop_in_that_would_undo_ours_is_named_until_it_is_masked() {
+    let scratch = Scratch::new();
+    let unpacked = scratch.unpack(&Site::new().bundle("on", 1));
+    let packaged = scratch.root.join("usr/lib/systemd/system/kubelet.service.d");
+    fs::create_dir_all(&packaged).expect("made");
+    fs::write(packaged.join("10-kubeadm.conf"), "[Service]\nExecStart=\nExecStart=/usr/bin/kubelet\n")
+        .expect("written");
+    // As on every system of today.
+    std::os::unix::fs::symlink("usr/lib", scratch.root.join("lib")).expect("linked");
+    let warned = scratch.install(&unpacked, &[]);
+    assert_eq!((warned.status, warned.stderr.matches("warning:").count()), (Some(0), 1), "{warned:#?}");
+    assert!(warned.stderr.contains("10-kubeadm.conf comes after ours and sets ExecStart="), "{warned:#?}");
+    let mask = scratch.root.join("etc/systemd/system/kubelet.service.d/10-kubeadm.conf");
+    std::os::unix::fs::symlink("/dev/null", mask).expect("linked");
+    fs::remove_file(scratch.root.join("etc/kubernetes/kubelet.conf")).expect("removed");
+    scratch.install(&unpacked, &[]).succeeded();
+}
+
+#[test]
+fn a_drop_in_that_would_undo_ours_is_named_also_where_nothing_is_installed() {
+    let (site, scratch) = (Site::new(), Scratch::new());
+    let unpacked = scratch.unpack(&site.bundle("on", 1));
+    scratch.install(&unpacked, &[]).succeeded();
+    // kubeadm's package comes after the bundle.
+    let packaged = scratch.root.join("usr/lib/systemd/system/kubelet.service.d");
+    fs::create_dir_all(&packaged).expect("made");
+    fs::write(packaged.join("10-kubeadm.conf"), "[Service]\nExecStart=\nExecStart=/usr/bin/kubelet\n")
+        .expect("written");
+    let warned = |ran: &Ran, says: &str| {
+        assert_eq!((ran.status, ran.stderr.matches("warning:").count()), (Some(0), 1), "{ran:#?}");
+        assert!(ran.stderr.contains("10-kubeadm.conf comes after ours and sets ExecStart="), "{ran:#?}");
+        assert!(ran.stdout.contains(says) && ran.stdout.contains("To switch it off:  ln -sf /dev/null "), "{ran:#?}");
+    };
+    let before = scratch.tree();
+    warned(&scratch.install(&unpacked, &[]), "Nothing to do: ");
+    warned(&scratch.install(&unpacked, &["--dry-run"]), "Nothing to do: ");
+    assert_eq!(scratch.tree(), before);
+    let newer = scratch.unpack(&site.bundle("on", 2));
+    warned(&scratch.install(&newer, &["--dry-run"]), "Would install ");
+    assert_eq!(scratch.tree(), before);
+    let mask = scratch.root.join("etc/systemd/system/kubelet.service.d/10-kubeadm.conf");
+    std::os::unix::fs::symlink("/dev/null", mask).expect("linked");
+    scratch.install(&newer, &["--dry-run"]).succeeded();
+    scratch.install(&newer, &[]).succeeded();
+    scratch.install(&newer, &[]).succeeded();
+
+    // A host without a kubelet of ours has nothing that could be undone.
+    let master = Scratch::new();
+    let packaged = master.root.join("usr/lib/systemd/system/kubelet.service.d");
+    fs::create_dir_all(&packaged).expect("made");
+    fs::write(packaged.join("10-kubeadm.conf"), "[Service]\nExecStart=/usr/bin/kubelet\n").expect("written");
+    let unpacked = master.unpack(&site.bundle("m1", 1));
+    for arguments in [&["--dry-run"][..], &[], &[]] {
+        master.install(&unpacked, arguments).succeeded();
+    }
+}
+
+#[test]
+fn an_unknown_argument_is_a_usage_error() {
+    let scratch = Scratch::new();
+    let unpacked = scratch.unpack(&Site::new().bundle("on", 1));
+    let ran = scratch.install(&unpacked, &["--froce"]);
+    assert!(ran.status == Some(2) && ran.stderr.contains("unknown argument --froce"), "{ran:#?}");
+}
