@@ -50,6 +50,9 @@ fn a_kubeconfig_that_names_a_pipe_is_not_waited_for() {
     assert!(shown.contains("DIR/pipe is in the way"), "{shown}");
     let ran = lab.run(&["verify", "--kubeconfig", "kubeconfig"]);
     assert!(ran.status != 0 && ran.err.contains("DIR/pipe is in the way"), "{ran}");
+    fs::remove_file(lab.path("pipe")).expect("removed");
+    let ran = lab.run(&["verify", "--kubeconfig", "kubeconfig"]);
+    assert_eq!((ran.status, ran.err.lines().next()), (2, Some("error: there is no file DIR/pipe")), "{ran}");
 }
 
 #[test]

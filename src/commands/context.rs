@@ -212,7 +212,19 @@ impl Context<'_> {
 /// # Errors
 /// A usage error when it is not there, else what the system says.
 pub fn read_given(path: &Path, limit: u64, what: &str) -> anyhow::Result<Vec<u8>> {
-    files::read_or_wait(path, limit).map_err(|error| match error {
+    found(files::read_or_wait(path, limit), path, what)
+}
+
+/// Reads a file that a file names, which a person named: nobody waits for a pipe there.
+///
+/// # Errors
+/// As [`read_given`].
+pub fn read_named(path: &Path, limit: u64, what: &str) -> anyhow::Result<Vec<u8>> {
+    found(files::read(path, limit), path, what)
+}
+
+fn found(read: Result<Vec<u8>, StoreError>, path: &Path, what: &str) -> anyhow::Result<Vec<u8>> {
+    read.map_err(|error| match error {
         StoreError::Missing(_) => Failure::new(Exit::Usage, format!("there is no {what} {}", path.display())).into(),
         other => other.into(),
     })

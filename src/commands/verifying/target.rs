@@ -15,12 +15,11 @@ use crate::cluster::profile::{Leaf, RootKind};
 use crate::cluster::spec::{Cluster, KUBELET_PORT};
 use crate::cluster_file;
 use crate::cluster_file::kubeconfig::{self, Credential, Kubeconfig};
-use crate::commands::context::{Context, read_given, unknown_host};
+use crate::commands::context::{Context, read_given, read_named, unknown_host};
 use crate::failure::{Exit, Failure, in_full};
 use crate::pki::certificate::Certificate;
 use crate::pki::pem::{self, Item};
 use crate::store::credentials::{self, Trouble};
-use crate::store::files;
 use crate::store::layout::Layout;
 use crate::store::roots;
 use crate::verify::finding::{CheckId, Finding, Status};
@@ -302,8 +301,7 @@ fn trust_match(host: &str, path: &Path, wrong: &[String], status: Status) -> Fin
 fn contents(credential: &Credential, folder: &Path) -> anyhow::Result<Vec<u8>> {
     match credential {
         Credential::Data(bytes) => Ok(bytes.to_vec()),
-        // What a file names nobody named here: it is not waited for.
-        Credential::File(path) => Ok(files::read(&folder.join(path), LIMIT)?),
+        Credential::File(path) => read_named(&folder.join(path), LIMIT, "file"),
     }
 }
 
