@@ -90,12 +90,12 @@ impl Stop {
 }
 
 impl Interrupts for Stop {
-    /// From here on, until [`Self::listen`], a SIGINT or SIGTERM runs `restore` before it ends the process as ever: a question
+    /// From here on, until [`Self::listen`], a SIGINT, SIGTERM or SIGHUP runs `restore` before it ends the process as ever: a question
     /// has the terminal show nothing of what is typed, and no cursor.
     fn restore_first(&self, restore: Restore) {
         let ignored = ignored_signals();
         let heeded = |signal: &i32| ignored.is_some_and(|ignored| ignored & (1 << (signal - 1)) == 0);
-        for signal in [SIGINT, SIGTERM].into_iter().filter(heeded) {
+        for signal in [SIGINT, SIGTERM, SIGHUP].into_iter().filter(heeded) {
             let number = usize::try_from(signal).unwrap_or_default();
             let _ = signal_hook::flag::register_usize(signal, Arc::clone(&self.at_a_question), number);
         }
@@ -103,6 +103,9 @@ impl Interrupts for Stop {
         std::thread::spawn(move || {
             while !stop.listening.load(Ordering::Relaxed) {
                 if let Ok(signal @ 1..) = i32::try_from(stop.at_a_question.load(Ordering::Relaxed)) {
+                    if stop.listening.load(Ordering::Relaxed) {
+                        break;
+                    }
                     restore();
                     let _ = signal_hook::low_level::emulate_default_handler(signal);
                 }

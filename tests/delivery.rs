@@ -549,6 +549,12 @@ fn a_key_that_others_can_read_is_packed_with_a_word_of_warning() {
     let quiet = lab.good(&["bundle", "--all"]);
     assert!(!quiet.err.contains("warning: DIR/pki"), "{quiet}");
 
+    set(&lab.path("pki/sa.key"), 0o644);
+    let warned = lab.good(&["bundle", "--all"]);
+    let told = "warning: DIR/pki/sa.key has mode 0644, others can read it: whoever did can make a token";
+    assert!(warned.err.contains(told), "{warned}");
+    assert!(!lab.good(&["bundle", "on"]).err.contains("sa.key"), "a node's bundle has nothing of it");
+
     set(&lab.path("pki/verifier/verifier.key"), 0o604);
     let warned = lab.good(&["bundle", "--verifier"]);
     assert!(warned.err.contains("verifier.key has mode 0604, others can read it: "), "{warned}");
@@ -577,6 +583,20 @@ fn a_file_that_no_bundle_brought_is_not_lost_with_the_folder_that_it_lies_in() {
     fs::rename(lab.path("bundles/on/notes.txt"), lab.path("notes.txt")).expect("moved");
     lab.good(&["bundle", "--all", "--seal-to", recipient]);
     assert!(!lab.path("bundles/on").exists());
+}
+
+#[test]
+fn a_folder_that_lost_its_manifest_is_named_as_a_whole() {
+    let lab = Lab::issued();
+    lab.good(&["bundle", "on", "--format", "dir"]);
+    fs::remove_file(lab.path("bundles/on/manifest.json")).expect("removed");
+    let refused = lab.run(&["bundle", "on", "--format", "dir"]);
+    assert_eq!(refused.status, 3, "{refused}");
+    assert!(refused.err.contains("the folder DIR/bundles/on has no manifest"), "{refused}");
+    // As the hint has it; and an empty folder holds nothing that could be lost.
+    fs::rename(lab.path("bundles/on"), lab.path("aside")).expect("moved");
+    fs::create_dir(lab.path("bundles/on")).expect("a folder");
+    lab.good(&["bundle", "on", "--format", "dir"]);
 }
 
 #[test]

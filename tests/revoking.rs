@@ -6,7 +6,7 @@ use clusterctl::bundle::archive;
 
 use super::support::authorization::{AuthorizationConfiguration, Verdict};
 use super::support::kubernetes::documents;
-use super::support::{CLUSTER, Lab, NOW, Ran};
+use super::support::{CLUSTER, Lab, NOW, Ran, good_tool};
 use time::Duration;
 
 fn issued() -> Lab {
@@ -478,6 +478,25 @@ fn what_a_ledger_from_a_backup_has_forgotten_is_recorded_before_it_is_replaced()
     }
     let list = text(&openssl(&lab, &["crl", "-in", "pki/crl.pem", "-noout", "-text"]));
     assert!(list.contains(&forgotten) && list.contains(&other), "{list}");
+    // Where its key was forgotten on purpose, or is damaged, a certificate is as good on its host.
+    for spoil in ["forgotten", "damaged"] {
+        let backup = std::fs::read(&ledger).expect("a ledger");
+        lab.good(&["issue-node", "worker-b1", "--reissue"]);
+        let (client, server) = (serial(&lab, CLIENT), serial(&lab, SERVER));
+        if spoil == "forgotten" {
+            let pair = good_tool("age-keygen", &[]);
+            let recipient = pair.lines().find_map(|line| line.strip_prefix("# public key: ")).expect("a recipient");
+            lab.good(&["bundle", "worker-b1", "--seal-to", recipient, "--forget-keys"]);
+        } else {
+            lab.write(&CLIENT.replace(".crt", ".key"), "junk");
+        }
+        std::fs::write(&ledger, backup).expect("put back");
+        let ran = lab.good(&["issue-node", "worker-b1"]);
+        assert!(ran.err.contains("2 certificates that the ledger had forgotten"), "{spoil}: {ran}");
+        for serial in [&client, &server] {
+            assert_eq!(revoke(&lab, &[serial, "--yes"]).status, 0, "{spoil}");
+        }
+    }
     // Of another root it learns nothing.
     let strangers = issued();
     lab.write(CLIENT, &strangers.read(CLIENT));

@@ -76,6 +76,29 @@ fn bundles_and_keys_of_hosts_that_are_gone_are_not_open_to_others() {
         set_mode(&lab, path, 0o600);
     }
     assert_eq!(told(&lab, &[]).0, 0);
+    // What is no bundle is nobody's secret here, and what is sealed may lie open.
+    lab.write("bundles/README", "which is which");
+    let sealed = lab.path("bundles/on.tar.gz.age");
+    fs::write(&sealed, "age-encryption.org/v1\n").expect("written");
+    for path in ["bundles/README", "bundles/on.tar.gz.age"] {
+        set_mode(&lab, path, 0o644);
+    }
+    assert!(!told(&lab, &[]).1.contains("others can read it"));
+}
+
+#[test]
+fn an_end_that_is_near_is_warned_of_where_the_key_is_on_its_host_alone() {
+    let lab = Lab::issued();
+    let pair = good_tool("age-keygen", &[]);
+    let recipient = pair.lines().find_map(|line| line.strip_prefix("# public key: ")).expect("a recipient");
+    lab.good(&["bundle", "on", "--seal-to", recipient, "--forget-keys"]);
+    let (_, far) = told(&lab, &[]);
+    assert!(!far.contains("renew it in time"), "{far}");
+    let (_, near) = told(&lab, &["--expires-within", "400d"]);
+    assert!(
+        near.contains("365 days left, until") && near.contains("renew it in time: clusterctl issue-node on --reissue"),
+        "{near}"
+    );
 }
 
 #[test]

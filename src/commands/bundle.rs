@@ -154,6 +154,9 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     let written = written?;
     remembered?;
     source.exposed.tell(context);
+    if service_account.is_some() {
+        Exposed::tell_of_service_accounts(context);
+    }
     forgetting::tell_kept(kept, context);
     ledger.note(
         "bundle",

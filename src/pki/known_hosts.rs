@@ -20,7 +20,7 @@ pub struct KnownHosts {
     patterns: Vec<usize>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Line {
     number: usize,
     marker: Marker,
@@ -38,7 +38,7 @@ enum Marker {
     Authority,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Hashed {
     salt: hmac::Key,
     hash: Vec<u8>,
@@ -106,6 +106,23 @@ impl KnownHosts {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty()
+    }
+
+    /// The lines alone whose keys are `wanted`.
+    #[must_use]
+    pub fn of_keys(&self, wanted: impl Fn(&Recipient) -> bool) -> Self {
+        let mut places = HashMap::new();
+        let mut lines = Vec::new();
+        for (at, line) in self.lines.iter().enumerate() {
+            if line.recipient.as_ref().is_ok_and(&wanted) {
+                places.insert(at, lines.len());
+                lines.push(line.clone());
+            }
+        }
+        let kept = |all: &[usize]| all.iter().filter_map(|at| places.get(at).copied()).collect::<Vec<usize>>();
+        let plain = self.plain.iter().map(|(name, all)| (name.clone(), kept(all))).filter(|(_, kept)| !kept.is_empty());
+        let hashed = self.hashed.iter().filter_map(|(at, hash)| Some((*places.get(at)?, hash.clone())));
+        Self { plain: plain.collect(), hashed: hashed.collect(), patterns: kept(&self.patterns), lines }
     }
 
     fn add(&mut self, number: usize, text: &str) -> Option<()> {

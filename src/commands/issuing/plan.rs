@@ -92,9 +92,11 @@ pub(super) fn plan(
         let mut strays = Vec::new();
         for (i, leaf) in leaves.iter().enumerate() {
             let found = credentials::read_good(layout, leaf, cluster.keys, roots.issuer_of(leaf), &known, now);
-            if found.as_ref().is_err_and(|troubles| troubles.contains(&Trouble::NotInLedger)) {
+            if found.is_err() {
+                // Whatever else is wrong, a key that is gone too.
                 let certificate = credentials::read_certificate(layout, leaf).ok();
-                let ours = certificate.filter(|certificate| certificate.is_signed_by(roots.issuer_of(leaf)));
+                let unknown = certificate.filter(|certificate| known.sequence(certificate.fingerprint()).is_none());
+                let ours = unknown.filter(|certificate| certificate.is_signed_by(roots.issuer_of(leaf)));
                 strays.extend(ours.map(|certificate| Stray { leaf: leaf.clone(), certificate }));
             }
             let reasons: Vec<String> = match &found {

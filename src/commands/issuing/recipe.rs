@@ -76,7 +76,9 @@ fn record_strays(
 ) -> anyhow::Result<()> {
     let mut entries = Vec::with_capacity(strays.len());
     for Stray { leaf, certificate } in strays {
-        let host = leaf.host.as_ref().map(HostName::as_str);
+        // Another's, that was copied here, is found by its account.
+        let is_its_own = certificate.account() == leaf.subject;
+        let host = leaf.host.as_ref().map(HostName::as_str).filter(|_| is_its_own);
         entries.push(Entry { certificate, profile: leaf.policy().name, host, issuer: roots.issuer_of(leaf) });
     }
     if let Some(first) = strays.first() {

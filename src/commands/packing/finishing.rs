@@ -61,11 +61,20 @@ impl Finish<'_> {
             if !files::is_folder(&folder) {
                 continue;
             }
+            let there = files::files_below(&folder)?;
+            if there.is_empty() {
+                continue;
+            }
             let manifest = files::read(&folder.join(MANIFEST), archive::MAX_UNPACKED).ok();
-            let manifest = manifest.and_then(|bytes| Manifest::parse(&bytes).ok());
-            let listed: HashSet<&str> = manifest.iter().flat_map(|m| &m.files).map(|file| file.path.as_str()).collect();
+            let Some(manifest) = manifest.and_then(|bytes| Manifest::parse(&bytes).ok()) else {
+                let what =
+                    format!("the folder {} has no manifest, so nobody can tell what would be lost", folder.display());
+                let hint = "nothing was packed. Move the folder somewhere else, then run the same command again";
+                return Err(Failure::new(Exit::Refused, what).hint(hint).into());
+            };
+            let listed: HashSet<&str> = manifest.files.iter().map(|file| file.path.as_str()).collect();
             let brought = |path: &str| listed.contains(path) || [MANIFEST, MANIFEST_SUM, SIGNATURE].contains(&path);
-            if let Some(path) = files::files_below(&folder)?.iter().find(|path| !brought(path)) {
+            if let Some(path) = there.iter().find(|path| !brought(path)) {
                 let what = format!("{} would be lost: no bundle brought it there", folder.join(path).display());
                 return Err(Failure::new(Exit::Refused, what)
                     .hint("nothing was packed. Move it somewhere else, then run the same command again")

@@ -1,10 +1,10 @@
 //! Which bundle is sealed to whom: from the command line, from SSH's known_hosts, or as the cluster file says.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+use rayon::iter::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
 use crate::bundle::format::{Format, sealed_name};
 use crate::bundle::input::Roles;
@@ -115,7 +115,7 @@ impl SealArgs {
             return Err(nobody(&lacking, known.is_some()).into());
         }
         if let Some(known) = &known {
-            no_two_share(&plan, cluster, known)?;
+            no_two_share(&plan, &everyone, cluster, known)?;
         }
         let sealing = Sealing(plan);
         // Every key is looked at before the first bundle is written.
@@ -297,21 +297,36 @@ fn nobody(lacking: &[String], by_known_hosts: bool) -> Failure {
 
 /// A key that two hosts have opens both of their bundles: images that were cloned with their host keys. The other may be one
 /// whose bundle is not made now.
-fn no_two_share(plan: &HashMap<&str, Vec<Recipient>>, cluster: &Cluster, known: &KnownHosts) -> Result<(), Failure> {
-    let hosts = cluster.masters.iter().chain(&cluster.nodes);
-    let key_of = |host: &Host| known.key_of(&names_of([host])).ok();
-    let keys: BTreeSet<(Recipient, &str)> =
-        hosts.filter_map(|host| key_of(host).map(|key| (key, host.name.as_str()))).collect();
-    let sorted: Vec<&(Recipient, &str)> = keys.iter().collect();
-    for pair in sorted.windows(2) {
-        let ((key, host), (same, other)) = (pair[0], pair[1]);
-        if key == same && (plan.contains_key(host) || plan.contains_key(other)) {
-            let what = format!("{host} and {other} have the same SSH host key, so each could open the other's bundle");
-            return Err(Failure::new(Exit::Refused, what).hint(
-                "nothing was packed. They are likely clones of one image: make new keys on one of them with rm \
-                 /etc/ssh/ssh_host_* && ssh-keygen -A, and learn them anew",
-            ));
+fn no_two_share(
+    plan: &HashMap<&str, Vec<Recipient>>,
+    everyone: &[Recipient],
+    cluster: &Cluster,
+    known: &KnownHosts,
+) -> Result<(), Failure> {
+    let mut owners: BTreeMap<&Recipient, &str> = BTreeMap::new();
+    let planned: BTreeMap<&&str, &Vec<Recipient>> = plan.iter().collect();
+    for (host, recipients) in planned {
+        for recipient in recipients.iter().filter(|recipient| !everyone.contains(recipient)) {
+            if let Some(other) = owners.insert(recipient, host) {
+                return Err(shared(other, host));
+            }
         }
     }
-    Ok(())
+    // Each hashed line is tried for each name, so that there shall be few of them.
+    let known = known.of_keys(|key| owners.contains_key(key));
+    let others: Vec<&Host> = cluster.masters.iter().chain(&cluster.nodes).collect();
+    let others = others.into_par_iter().filter(|host| !plan.contains_key(host.name.as_str()));
+    let found = others.find_map_first(|host| {
+        let key = known.key_of(&names_of([host])).ok()?;
+        owners.get(&key).map(|owner| (*owner, host.name.as_str()))
+    });
+    found.map_or(Ok(()), |(owner, other)| Err(shared(owner.min(other), owner.max(other))))
+}
+
+fn shared(one: &str, other: &str) -> Failure {
+    let what = format!("{one} and {other} have the same SSH host key, so each could open the other's bundle");
+    Failure::new(Exit::Refused, what).hint(
+        "nothing was packed. They are likely clones of one image: make new keys on one of them with rm \
+         /etc/ssh/ssh_host_* && ssh-keygen -A, and learn them anew",
+    )
 }

@@ -210,14 +210,17 @@ impl Audit<'_> {
             Ok(_) => Vec::new(),
             Err(troubles) => troubles.clone(),
         };
-        if let [Trouble::Forgotten { .. }] = troubles.as_slice() {
-            let saw = troubles[0].to_string();
+        if let [Trouble::Forgotten { not_after }] = troubles.as_slice() {
+            let (saw, ends_soon) = (troubles[0].to_string(), *not_after - self.now <= self.expires_within);
             let host = leaf.host.as_ref();
             let bundled = host.is_some_and(|host| files::exists(&self.layout.bundles().join(sealed_name(host))));
             let finding = match (bundled, host) {
                 (false, Some(host)) => finding(Status::Warn)
                     .saw(format!("{saw}; and its sealed bundle is not here any more"), expected)
                     .hint(format!("if it was not installed on its host: clusterctl issue-node {host} --reissue")),
+                (_, Some(host)) if ends_soon => finding(Status::Warn)
+                    .saw(format!("{saw}; {}", self.ends_soon(*not_after)), self.lasts())
+                    .hint(format!("renew it in time: {} --reissue", issued_by(place, host.as_str()))),
                 _ => finding(Status::Pass).saw(saw, expected),
             };
             let certificate = credentials::read_certificate(self.layout, leaf).ok();

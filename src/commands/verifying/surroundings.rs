@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use super::audit::Audit;
+use crate::cluster::check::ENDINGS;
 use crate::cluster::profile::RootKind;
 use crate::cluster::spec::Role;
 use crate::store::credentials::Trouble;
@@ -12,6 +13,8 @@ use crate::store::issuance;
 use crate::verify::finding::{CheckId, Finding, Status};
 use crate::verify::target::Place;
 
+/// How a sealed bundle's name ends.
+const SEALED: &str = ".age";
 /// How many files a finding names.
 const NAMED: usize = 5;
 
@@ -76,9 +79,12 @@ impl Audit<'_> {
                 );
             }
         }
-        // Bundles of all hosts: what is in them, others see to.
+        // Bundles of all hosts, whatever is in them; a sealed one may be seen by everybody.
         let bundles = self.layout.bundles();
-        paths.extend(files::names_in(&bundles).unwrap_or_default().iter().map(|name| bundles.join(name)));
+        let in_the_clear = |name: &&String| !name.ends_with(SEALED) && ENDINGS.iter().any(|end| name.ends_with(end));
+        let is_bundle = |name: &&String| in_the_clear(name) || files::is_folder(&bundles.join(name));
+        let names = files::names_in(&bundles).unwrap_or_default();
+        paths.extend(names.iter().filter(is_bundle).map(|name| bundles.join(name)));
         let open: Vec<String> = paths
             .into_iter()
             .filter_map(|path| files::mode(&path).ok().filter(|mode| mode & 0o077 != 0).map(|mode| (path, mode)))
