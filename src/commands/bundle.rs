@@ -27,7 +27,7 @@ use crate::bundle::format::{Format, Parcel};
 use crate::bundle::input::Roles;
 use crate::bundle::render::Templates;
 use crate::bundle::settings::Settings;
-use crate::cluster::profile::RootKind;
+use crate::cluster::profile::{Leaf, RootKind};
 use crate::cluster::spec::{Cluster, Host};
 use crate::failure::{Exit, Failure};
 use crate::pki::inspect::stamp;
@@ -37,6 +37,7 @@ use crate::store::error::StoreError;
 use crate::store::files::{self, PUBLIC};
 use crate::store::issuance;
 use crate::store::layout::Layout;
+use crate::store::ledger::Ledger;
 use crate::store::service_account::{self, Found};
 use crate::store::traces::Terms;
 
@@ -129,13 +130,7 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     if !found_good.is_empty() {
         ledger.remember(&found_good)?;
     }
-    // A killed run may have left keys that it was about to forget, of hosts and of folders that were not finished.
-    let mut to_forget = Vec::new();
-    if forget {
-        issuance::sweep(&context.layout)?;
-        let kept = kept.iter().filter_map(Roles::node).flat_map(|node| cluster.node_leaves(node));
-        to_forget.extend(kept.filter(|leaf| credentials::lies_there_forgotten(&context.layout, leaf, &known)));
-    }
+    let mut to_forget = if forget { left_to_forget(&kept, &source)? } else { Vec::new() };
     let kept = kept.len();
     if hosts.is_empty() {
         if !to_forget.is_empty() {
@@ -147,12 +142,7 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     }
     files::create_folder(&folder)?;
     files::sweep(&folder)?;
-    let numbering = Numbering::begin(&mut ledger, context.now)?;
-    let written = write_all(&source, &numbering, &hosts, &finish, context);
-    // Before whatever went wrong is told: what was packed until then was packed.
-    let remembered = numbering.end(&mut ledger);
-    let written = written?;
-    remembered?;
+    let written = write_all(&source, &mut ledger, &hosts, &finish, context)?;
     source.exposed.tell(context);
     if service_account.is_some() {
         Exposed::tell_of_service_accounts(context);
@@ -168,10 +158,33 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
         to_forget.extend(hosts.iter().filter_map(Roles::node).flat_map(|node| cluster.node_leaves(node)));
         forgetting::forget(&to_forget, &mut ledger, context)?;
     }
-    if hosts.len() == 1 {
-        context.screen.answer(folder.join(finish.name(hosts[0].host())).display());
-    } else {
-        context.screen.answer(folder.display());
+    tell(written, &hosts, &finish, begun, &folder, context);
+    if args.format.is_user_data() {
+        warn_of_user_data(args.format, &folder, &hosts, context)?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Keys that a killed run was about to forget, of hosts that keep their sealed bundles; what it left of folders that were not
+/// finished goes at once.
+fn left_to_forget(kept: &[Roles<'_>], source: &Source<'_>) -> Result<Vec<Leaf>, StoreError> {
+    issuance::sweep(source.layout)?;
+    let leaves = kept.iter().filter_map(Roles::node).flat_map(|node| source.cluster.node_leaves(node));
+    Ok(leaves.filter(|leaf| credentials::lies_there_forgotten(source.layout, leaf, source.known)).collect())
+}
+
+/// The answer, and what it took.
+fn tell(
+    written: usize,
+    hosts: &[Roles<'_>],
+    finish: &Finish<'_>,
+    begun: Instant,
+    folder: &Path,
+    context: &mut Context<'_>,
+) {
+    match hosts {
+        [one] => context.screen.answer(folder.join(finish.name(one.host())).display()),
+        _ => context.screen.answer(folder.display()),
     }
     let seconds = begun.elapsed().as_secs_f64();
     context.screen.step(format_args!(
@@ -180,10 +193,6 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
         written as f64 / seconds.max(0.001),
         finish.advice(),
     ));
-    if args.format.is_user_data() {
-        warn_of_user_data(args.format, &folder, &hosts, context)?;
-    }
-    Ok(Exit::Done)
 }
 
 /// Where a root has ended, new certificates help nobody.
@@ -302,11 +311,12 @@ fn service_account_key(hosts: &[Roles<'_>], layout: &Layout) -> Result<Option<Ze
 /// Renders batch after batch on all cores, while the one before is laid into files, and the one before that settles on the disk.
 fn write_all(
     source: &Source<'_>,
-    numbering: &Numbering,
+    ledger: &mut Ledger,
     hosts: &[Roles<'_>],
     finish: &Finish<'_>,
     context: &Context<'_>,
 ) -> anyhow::Result<usize> {
+    let numbering = Numbering::begin(ledger, context.now)?;
     let progress = context.screen.progress("packing", hosts.len() as u64);
     let (folder, stop) = (source.layout.bundles(), &context.stop);
     let make = |batch: &[Roles<'_>]| {
@@ -330,5 +340,10 @@ fn write_all(
         Ok(())
     };
     let told = |written| format!("{written} of {} bundles packed", hosts.len());
-    in_batches(hosts, BATCH, context, make, lay, settle, told)
+    let written = in_batches(hosts, BATCH, context, make, lay, settle, told);
+    // Before whatever went wrong is told: what was packed until then was packed.
+    let remembered = numbering.end(ledger);
+    let written = written?;
+    remembered?;
+    Ok(written)
 }

@@ -289,6 +289,13 @@ pub fn mode_trouble(layout: &Layout, leaf: &Leaf, stored: Option<&Stored>) -> Op
     (!is_private(mode)).then_some(Trouble::Mode(path, mode))
 }
 
+/// The trouble with a file or a folder that is to be its owner's alone, where others can read it; none where it is not there.
+#[must_use]
+pub fn open_to_others(path: &Path) -> Option<Trouble> {
+    let mode = files::mode(path).ok()?;
+    (!is_private(mode)).then(|| Trouble::Mode(path.to_owned(), mode))
+}
+
 fn is_private(mode: u32) -> bool {
     mode & 0o077 == 0
 }

@@ -4,8 +4,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use crate::commands::context::Context;
-use crate::store::credentials::Trouble;
-use crate::store::files;
+use crate::store::credentials::{self, Trouble};
 
 /// What was seen of them, by all threads.
 #[derive(Default)]
@@ -29,8 +28,7 @@ impl Exposed {
     /// Warns of the key that signs service accounts' tokens, where it is packed and others can read it.
     pub(crate) fn tell_of_service_accounts(context: &mut Context<'_>) {
         let path = context.layout.service_account_key();
-        if let Some(mode) = files::mode_of_file(&path).filter(|mode| mode & 0o077 != 0) {
-            let trouble = Trouble::Mode(path.clone(), mode);
+        if let Some(trouble) = credentials::open_to_others(&path) {
             context.screen.warn(format_args!(
                 "{trouble}: whoever did can make a token for every service account. Mend it with: chmod 600 {}",
                 path.display(),

@@ -10,7 +10,7 @@ use crate::cluster_file::kubeconfig::{self, Credential};
 use crate::pki::certificate::Certificate;
 use crate::pki::inspect::{Flaw, general_flaws, stamp};
 use crate::pki::pem;
-use crate::store::credentials::Trouble;
+use crate::store::credentials::{self, Trouble};
 use crate::store::files;
 use crate::verify::finding::{CheckId, Finding, Status};
 use crate::verify::target::Place;
@@ -49,10 +49,7 @@ impl Audit<'_> {
         }
         let revoked = self.known.revocation(certificate.fingerprint()).cloned();
         wrong.extend(revoked.map(|revocation| Trouble::Revoked(revocation).to_string()));
-        match files::mode(&path) {
-            Ok(mode) if mode & 0o077 != 0 => wrong.push(Trouble::Mode(path.clone(), mode).to_string()),
-            _ => {}
-        }
+        wrong.extend(credentials::open_to_others(&path).map(|trouble| trouble.to_string()));
         let until = stamp(certificate.not_after);
         if !wrong.is_empty() {
             return finding(Status::Fail).saw(wrong.join("; "), expected).hint(format!("rm {}", path.display()));

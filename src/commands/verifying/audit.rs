@@ -133,9 +133,7 @@ impl Audit<'_> {
             wrong.push(Trouble::NotInLedger.to_string());
         }
         // A CA's key may well be kept elsewhere; one that is here is its owner's alone.
-        let key = self.layout.root_key(kind);
-        let mode = files::mode(&key).ok().filter(|mode| mode & 0o077 != 0);
-        let open = mode.map(|mode| Trouble::Mode(key, mode).to_string());
+        let open = credentials::open_to_others(&self.layout.root_key(kind)).map(|trouble| trouble.to_string());
         wrong.extend(open.clone());
         if wrong.is_empty() && certificate.not_after - self.now <= self.expires_within {
             finding(Status::Warn)
@@ -163,21 +161,18 @@ impl Audit<'_> {
                 .address(path.display().to_string())
         };
         let expected = "a key pair whose halves belong together, the private one its owner's alone";
-        let mode = files::mode(&path).unwrap_or(files::PRIVATE);
-        let (wrong, hint) = match service_account::look(self.layout) {
-            Ok(Found::Whole(key)) if mode & 0o077 == 0 => {
+        let (wrong, hint) = match (service_account::look(self.layout), credentials::open_to_others(&path)) {
+            (Ok(Found::Whole(key)), None) => {
                 let saw = format!("{}, {}", key.kind(), key.fingerprint().as_pin());
                 return finding(Status::Pass).saw(saw, expected);
             }
-            Ok(Found::Whole(_)) => {
-                (Trouble::Mode(path.clone(), mode).to_string(), format!("chmod 600 {}", path.display()))
-            }
-            Ok(Found::Nothing) => (Trouble::NotThere.to_string(), "clusterctl issue-master --all".to_owned()),
-            Ok(Found::Half(_)) => {
+            (Ok(Found::Whole(_)), Some(open)) => (open.to_string(), format!("chmod 600 {}", path.display())),
+            (Ok(Found::Nothing), _) => (Trouble::NotThere.to_string(), "clusterctl issue-master --all".to_owned()),
+            (Ok(Found::Half(_)), _) => {
                 let missing = Trouble::Missing(self.layout.service_account_public());
                 (missing.to_string(), "clusterctl issue-master --all".to_owned())
             }
-            Err(trouble) => (trouble.to_string(), "restore sa.key and sa.pub from a backup".to_owned()),
+            (Err(trouble), _) => (trouble.to_string(), "restore sa.key and sa.pub from a backup".to_owned()),
         };
         finding(Status::Fail).saw(wrong, expected).hint(hint)
     }

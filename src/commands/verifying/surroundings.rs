@@ -7,7 +7,7 @@ use super::audit::Audit;
 use crate::cluster::check::ENDINGS;
 use crate::cluster::profile::RootKind;
 use crate::cluster::spec::Role;
-use crate::store::credentials::Trouble;
+use crate::store::credentials;
 use crate::store::files;
 use crate::store::issuance;
 use crate::verify::finding::{CheckId, Finding, Status};
@@ -28,8 +28,8 @@ impl Audit<'_> {
         let paths = paths.into_iter().chain(roles).chain(roots).chain([self.layout.admins()]);
         let open: Vec<String> = paths
             .into_iter()
-            .filter_map(|path| files::mode(&path).ok().filter(|mode| mode & 0o077 != 0).map(|mode| (path, mode)))
-            .map(|(path, mode)| Trouble::Mode(path, mode).to_string())
+            .filter_map(|path| credentials::open_to_others(&path))
+            .map(|trouble| trouble.to_string())
             .collect();
         let finding = Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, "folders", Status::Fail);
         let expected = "folders, ledger and bundles are their owner's alone";
@@ -87,8 +87,8 @@ impl Audit<'_> {
         paths.extend(names.iter().filter(is_bundle).map(|name| bundles.join(name)));
         let open: Vec<String> = paths
             .into_iter()
-            .filter_map(|path| files::mode(&path).ok().filter(|mode| mode & 0o077 != 0).map(|mode| (path, mode)))
-            .map(|(path, mode)| Trouble::Mode(path, mode).to_string())
+            .filter_map(|path| credentials::open_to_others(&path))
+            .map(|trouble| trouble.to_string())
             .collect();
         let mut saw = open.iter().take(NAMED).cloned().collect::<Vec<_>>().join("; ");
         if open.len() > NAMED {
