@@ -5,6 +5,7 @@ use std::path::Path;
 
 use time::Duration;
 
+use crate::support::fleets::{fleet_of, run};
 use crate::support::{CLUSTER, Lab, good_tool, tool};
 
 fn text_of(path: &Path) -> String {
@@ -64,6 +65,21 @@ fn openssl_verifies_every_certificate_for_its_purpose_and_names_and_for_no_other
         let in_certificate =
             good_tool("openssl", &["x509", "-in", &certificate.display().to_string(), "-noout", "-pubkey"]);
         assert_eq!(public, in_certificate);
+    }
+}
+
+/// Where many are signed, their signatures are verified by other means than where there are few.
+#[test]
+fn openssl_verifies_all_that_a_fleet_was_issued() {
+    let lab = fleet_of(400);
+    assert!(run(&lab, &["-q", "issue-node", "--all"]).status.success());
+    let root = lab.path("pki/ca.crt").display().to_string();
+    let certificate = |i, name| lab.path(&format!("pki/nodes/node-{i}/{name}.crt")).display().to_string();
+    for (name, purpose) in [("kubelet-client", "sslclient"), ("kubelet-server", "sslserver")] {
+        let all: Vec<String> = (0..400).map(|i| certificate(i, name)).collect();
+        let mut args = vec!["verify", "-x509_strict", "-purpose", purpose, "-CAfile", &root];
+        args.extend(all.iter().map(String::as_str));
+        assert_eq!(good_tool("openssl", &args).matches(": OK\n").count(), 400, "{name}");
     }
 }
 

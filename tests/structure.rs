@@ -40,11 +40,12 @@ const ROOMS: [(&str, &[&str]); 16] = [
 ];
 
 /// Crates, and the rooms that may name them.
-const CRATES: [(&str, &[&str]); 20] = [
+const CRATES: [(&str, &[&str]); 21] = [
     ("rcgen", &["pki"]),
     ("ring", &["pki"]),
     ("rustls_pemfile", &["pki"]),
     ("x509_parser", &["pki"]),
+    ("p256", &["pki"]),
     ("pkcs8", &["pki"]),
     ("webpki", &["pki"]),
     ("ssh_key", &["pki"]),

@@ -14,6 +14,7 @@ use super::certificate::{Certificate, CertificateError, Serial};
 use super::crl::{Crl, CrlError, Revoked};
 use super::inspect::{Flaw, Verified, own_root_flaws};
 use super::key::{KeyError, PrivateKey, Signer};
+use super::self_check::SelfCheck;
 use crate::cluster::account::Account;
 use crate::cluster::address::Address;
 use crate::cluster::key_kind::KeyKind;
@@ -81,7 +82,7 @@ pub fn create_root(
 
 /// A root opened for signing.
 pub struct Authority<'a> {
-    root: &'a Certificate,
+    check: SelfCheck<'a>,
     issuer: Issuer<'a, Signer<'a>>,
     now: OffsetDateTime,
 }
@@ -101,13 +102,13 @@ impl<'a> Authority<'a> {
         }
         let issuer =
             Issuer::from_ca_cert_der(&root.certificate.der().into(), root.key.signer()?).map_err(encode_error)?;
-        Ok(Self { root: &root.certificate, issuer, now })
+        Ok(Self { check: SelfCheck::of(&root.certificate), issuer, now })
     }
 
     /// The root's certificate.
     #[must_use]
     pub fn root(&self) -> &Certificate {
-        self.root
+        self.check.root()
     }
 
     /// Makes the credential that `leaf` asks for, with a new key. It ends with its root at the latest.
@@ -116,7 +117,7 @@ impl<'a> Authority<'a> {
     /// When no key can be made, or what was made does not pass the stranger's check.
     pub fn issue(&self, leaf: &Leaf, keys: KeyKind) -> Result<Verified<Credential>, MintError> {
         let key = PrivateKey::generate(keys)?;
-        let not_after = (self.now + leaf.lifetime.duration()).min(self.root.not_after);
+        let not_after = (self.now + leaf.lifetime.duration()).min(self.root().not_after);
         let mut params = params(&leaf.subject, self.now, not_after)?;
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -125,7 +126,7 @@ impl<'a> Authority<'a> {
         params.subject_alt_names = leaf.names.iter().map(san).collect::<Result<_, _>>()?;
         let made = params.signed_by(&key, &self.issuer).map_err(encode_error)?;
         let certificate = Certificate::from_der(made.der().to_vec())?;
-        Verified::leaf(Credential { certificate, key }, leaf, keys, self.root, self.now)
+        Verified::leaf(Credential { certificate, key }, leaf, keys, &self.check, self.now)
             .map_err(|flaws| MintError::Flawed { flaws })
     }
 }
@@ -160,7 +161,7 @@ impl Authority<'_> {
         let list = Crl::from_der(made.der().to_vec())?;
         let wanted: BTreeSet<&Serial> = revoked.iter().map(|revoked| &revoked.serial).collect();
         let same = list.serials.iter().collect::<BTreeSet<_>>() == wanted;
-        if !same || list.issuer.der != self.root.subject.der || !list.is_signed_by(self.root) {
+        if !same || list.issuer.der != self.root().subject.der || !list.is_signed_by(self.root()) {
             return Err(MintError::OtherList);
         }
         Ok(list)
@@ -303,6 +304,10 @@ mod tests {
             |leaf: &Leaf, root: &Credential, now| leaf_flaws(&made.certificate, leaf, keys, &root.certificate, now);
         assert_eq!(flaws(&leaf, &ours, NOW), []);
         assert_eq!(flaws(&leaf, &twin, NOW)[..2], [Flaw::OtherKeyId, Flaw::BadSignature]);
+        let copy = Authority::open(&ours, NOW).expect("fit").issue(&leaf, keys).expect("a leaf").into_inner();
+        let check = SelfCheck::of(&twin.certificate);
+        let refused = Verified::leaf(copy, &leaf, keys, &check, NOW).expect_err("another root's");
+        assert_eq!(refused[..2], [Flaw::OtherKeyId, Flaw::BadSignature]);
         let mut after = leaf;
         after.names[1] = Address::parse("10.20.1.12").expect("an address");
         let changed = flaws(&after, &ours, NOW);

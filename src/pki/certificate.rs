@@ -8,12 +8,14 @@ use time::OffsetDateTime;
 use x509_parser::asn1_rs::BitString;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::oid_registry::OID_SIG_ECDSA_WITH_SHA256;
 use x509_parser::prelude::FromDer;
 use x509_parser::public_key::PublicKey;
 use x509_parser::verify::verify_signature;
 use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo, X509Name};
 
 use super::fingerprint::{Fingerprint, hex};
+use super::fixed_key::FixedKey;
 use super::pem;
 use crate::cluster::account::Account;
 use crate::cluster::address::Address;
@@ -270,11 +272,27 @@ impl Certificate {
     /// True when `issuer`'s key made this certificate's signature. Names, dates and usages are not looked at.
     #[must_use]
     pub fn is_signed_by(&self, issuer: &Self) -> bool {
-        let behind = &self.der[self.signed.end..];
-        let Ok((behind, algorithm)) = AlgorithmIdentifier::from_der(behind) else { return false };
-        let Ok((_, signature)) = BitString::from_der(behind) else { return false };
+        let Some((algorithm, signature)) = self.behind() else { return false };
         let Ok((_, key)) = SubjectPublicKeyInfo::from_der(&issuer.spki) else { return false };
         verify_signature(&key, &algorithm, &signature, &self.der[self.signed.clone()]).is_ok()
+    }
+
+    /// As [`Self::is_signed_by`], by a key on P-256 whose multiples are at hand.
+    #[must_use]
+    pub(super) fn is_signed_by_fixed(&self, key: &FixedKey) -> bool {
+        let Some((algorithm, signature)) = self.behind() else { return false };
+        // RFC 5758 § 3.2: with this identifier, and without parameters.
+        algorithm.algorithm == OID_SIG_ECDSA_WITH_SHA256
+            && algorithm.parameters.is_none()
+            && signature.unused_bits == 0
+            && key.verifies(&self.der[self.signed.clone()], &signature.data)
+    }
+
+    /// What follows that which is signed: the signature and its algorithm.
+    fn behind(&self) -> Option<(AlgorithmIdentifier<'_>, BitString<'_>)> {
+        let (behind, algorithm) = AlgorithmIdentifier::from_der(&self.der[self.signed.end..]).ok()?;
+        let (_, signature) = BitString::from_der(behind).ok()?;
+        Some((algorithm, signature))
     }
 
     /// The account that Kubernetes derives from it: the last CN and the first O, if any. [`Name::organizations`] has all

@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 
 use super::authority::{BACKDATED, Credential};
 use super::certificate::{Certificate, PublicKeyKind, SignatureKind};
+use super::self_check::SelfCheck;
 use crate::cluster::account::Account;
 use crate::cluster::key_kind::KeyKind;
 use crate::cluster::lifetime::Lifetime;
@@ -249,9 +250,20 @@ pub fn leaf_flaws(
     root: &Certificate,
     now: OffsetDateTime,
 ) -> Vec<Flaw> {
+    flaws_of_one_signed(leaf, wanted, keys, root, now, |leaf| leaf.is_signed_by(root))
+}
+
+fn flaws_of_one_signed(
+    leaf: &Certificate,
+    wanted: &Leaf,
+    keys: KeyKind,
+    root: &Certificate,
+    now: OffsetDateTime,
+    by_the_root: impl FnOnce(&Certificate) -> bool,
+) -> Vec<Flaw> {
     let mut flaws = flaws_but_for_the_signature(leaf, wanted, keys, root, now);
     let names_the_root = leaf.issuer.der == root.subject.der;
-    if names_the_root && !leaf.is_signed_by(root) {
+    if names_the_root && !by_the_root(leaf) {
         let behind = flaws.iter().take_while(|flaw| matches!(flaw, Flaw::OtherKeyId)).count();
         flaws.insert(behind, Flaw::BadSignature);
     }
@@ -381,18 +393,19 @@ impl<T> Verified<T> {
 }
 
 impl Verified<Credential> {
-    /// Passes a leaf that has no flaw.
+    /// Passes a leaf of `check`'s root that has no flaw.
     ///
     /// # Errors
     /// All of its flaws.
-    pub fn leaf(
+    pub(super) fn leaf(
         credential: Credential,
         wanted: &Leaf,
         keys: KeyKind,
-        root: &Certificate,
+        check: &SelfCheck<'_>,
         now: OffsetDateTime,
     ) -> Result<Self, Vec<Flaw>> {
-        let mut flaws = leaf_flaws(&credential.certificate, wanted, keys, root, now);
+        let signed = |leaf: &Certificate| check.has_signed(leaf);
+        let mut flaws = flaws_of_one_signed(&credential.certificate, wanted, keys, check.root(), now, signed);
         flaws.extend(key_flaw(&credential));
         if flaws.is_empty() { Ok(Self(credential)) } else { Err(flaws) }
     }
