@@ -296,3 +296,64 @@ fn a_replay_dials_nobody_and_says_so() {
     let ran = lab.run(&["verify", "--offline", "--record", "run.json"]);
     assert!(ran.status == 2 && ran.err.contains("cannot be used with"), "{ran}");
 }
+
+/// Kubernetes 1.20.2: its API server and two kubelets, started with what our bundles hold (but for `--authorization-config`, which
+/// it does not know), and with one thing wrong each time. So old an API server has no SelfSubjectReview, and so old a
+/// kubelet no right finer than nodes/proxy: what hangs on these is not proven, whatever else is good.
+#[test]
+fn a_real_clusters_faults_are_found_and_named() {
+    let faults: [(&str, &[&str], &[&str]); 11] = [
+        ("as-it-should-be", &[], &[]),
+        ("kubelet-lets-anybody-in", &["node.anonymous n2", "node.neighbour n2"], &["node.config n2"]),
+        ("kubelet-lets-every-certificate-in", &["node.neighbour n2"], &["node.config n2"]),
+        ("kubelet-of-a-twin-root", &["node.chain n2"], &["node.identity n2"]),
+        ("kubelet-read-only-port", &[], &["node.readonly n2"]),
+        ("kubelet-shows-a-neighbours-certificate", &["node.name n2"], &["node.identity n2"]),
+        ("kubelet-trusts-another-root", &["node.caller n2"], &[]),
+        // Kubelets ask it who may do what.
+        ("api-server-allows-all", &["node.neighbour n1", "node.neighbour n2"], &[]),
+        ("api-server-gives-anybody-all", &["master.anonymous m1"], &[]),
+        ("api-server-of-a-twin-root", &["master.chain m1"], &[]),
+        ("api-server-trusts-another-root", &["master.caller m1", "master.caller m1"], &[]),
+    ];
+    for (name, failed, warned) in faults {
+        let lab = Lab::empty();
+        let file = format!("{}/tests/data/kubernetes-1.20.2/{name}.json", env!("CARGO_MANIFEST_DIR"));
+        let ran = lab.run(&["verify", "--replay", &file, "--output", "json"]);
+        assert_eq!(ran.status, 1, "{name}: {ran}");
+        let report: Value = serde_json::from_str(&ran.out).expect("JSON");
+        let mut found: Vec<String> = Vec::new();
+        let mut doubtful: Vec<String> = Vec::new();
+        for result in report["results"].as_array().expect("results") {
+            let (id, host) = (result["id"].as_str().expect("an id"), result["host"].as_str().expect("a host"));
+            match result["status"].as_str().expect("a status") {
+                "fail" => found.push(format!("{id} {host}")),
+                // Who may not ask who it is stands beside every fault here.
+                "warn" if id != "master.caller" => doubtful.push(format!("{id} {host}")),
+                _ => {}
+            }
+        }
+        assert_eq!((found.as_slice(), doubtful.as_slice()), (&strings(failed)[..], &strings(warned)[..]), "{name}");
+    }
+}
+
+fn strings(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(ToString::to_string).collect()
+}
+
+/// What an admin can do about an old Kubernetes is to know that it is old.
+#[test]
+fn what_an_old_kubernetes_lacks_is_said() {
+    let lab = Lab::empty();
+    let file = format!("{}/tests/data/kubernetes-1.20.2/as-it-should-be.json", env!("CARGO_MANIFEST_DIR"));
+    let ran = lab.run(&["verify", "--replay", &file]);
+    let words = ran.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    for said in [
+        "before Kubernetes 1.28 nobody may, for there is no SelfSubjectReview",
+        "this kubelet asks for nodes/proxy alone, with which commands can be run",
+        "saw GET /flagz: 404 wanted",
+    ] {
+        assert!(words.contains(said), "{said}: {ran}");
+    }
+    assert!(ran.out.contains("56 checks: 47 passed, 4 not proven, 3 skipped, 2 warned of"), "{ran}");
+}

@@ -43,6 +43,10 @@ impl Bench<'_> {
                         "/flagz is there from Kubernetes 1.32, behind the feature gate ComponentFlagz"
                     }
                     (_, 404) => "the kubelet serves /configz where enableDebuggingHandlers is true",
+                    (Aspect::Config, _) if wants_nodes_proxy(answer) => {
+                        "this kubelet asks for nodes/proxy alone, with which commands can be run, so that no verifier gets \
+                         it; from Kubernetes 1.33 (or with the feature gate KubeletFineGrainedAuthz) nodes/configz will do"
+                    }
                     _ => "give the verifier's group the rights that its bundle lists",
                 };
                 return finding.hint(hint);
@@ -51,6 +55,12 @@ impl Bench<'_> {
         }
         finding
     }
+}
+
+/// Whether a kubelet refused for want of `nodes/proxy` and of nothing less: without fine-grained authorization it knows no
+/// other subresource for most of its paths (`pkg/kubelet/server/auth.go`).
+fn wants_nodes_proxy(answer: &Answer) -> bool {
+    ["subresource=proxy", "subresource(s)=[proxy]"].iter().any(|wanted| answer.body.contains(wanted))
 }
 
 /// The exchanges that asked for this.
@@ -132,7 +142,9 @@ fn words(answer: &Answer) -> String {
         Some(message.to_owned())
     });
     let title = || Some(answer.body.split_once("<title>")?.1.split_once("</title>")?.0.to_owned());
-    let text = message.or_else(title).unwrap_or_else(|| answer.body.lines().next().unwrap_or_default().to_owned());
+    // The first line of JSON that is written for people is a bracket.
+    let first = || answer.body.lines().next().filter(|line| !matches!(line.trim(), "{" | "[")).unwrap_or_default();
+    let text = message.or_else(title).unwrap_or_else(|| first().to_owned());
     // A web server's pages begin with the status, which is told already.
     let text = text.trim();
     let text = text.strip_prefix(&answer.status.to_string()).unwrap_or(text);

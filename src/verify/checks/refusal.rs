@@ -196,7 +196,7 @@ fn open_door(place: Place, aspect: Aspect) -> &'static str {
     match (place, aspect) {
         (Place::Node, Aspect::Neighbour) => {
             "any node may command this one: set authorization.mode: Webhook in the kubelet's configuration, and grant \
-             nodes/proxy to nobody but the masters"
+             nodes/proxy to nobody but the masters; what was granted once a kubelet remembers for five minutes"
         }
         (Place::Node, _) => {
             "anybody may command this node: set authentication.anonymous.enabled: false, authentication.x509.clientCAFile \
