@@ -31,6 +31,7 @@ pub mod ui;
 pub mod verify;
 pub mod world;
 
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
@@ -77,9 +78,7 @@ pub fn run(world: &mut World) -> Exit {
     });
     let lost = context.screen.take_lost();
     let result = match (result, lost) {
-        (Ok(_), Some(error)) => {
-            Err(Failure::new(Exit::Environment, "the answer could not be written").because(error).into())
-        }
+        (Ok(_), Some(error)) => Err(unwritten(error).into()),
         (result, _) => result,
     };
     result.unwrap_or_else(|error| {
@@ -112,6 +111,10 @@ fn dispatch(command: Command, context: &mut Context<'_>) -> anyhow::Result<Exit>
     }
 }
 
+fn unwritten(error: io::Error) -> Failure {
+    Failure::new(Exit::Environment, "the answer could not be written").because(error)
+}
+
 /// A failure from before any flag was read.
 fn told(world: &mut World, failure: Failure) -> Exit {
     let no_color = world.env("NO_COLOR").is_some();
@@ -132,11 +135,14 @@ fn usage(world: &mut World, error: &clap::Error) -> Exit {
         (&mut world.out, colored)
     };
     let text = error.render();
-    // Nobody is left to be told when the stream is gone.
-    let _ = match colored {
+    let written = match colored {
         true => write!(stream.sink, "{}", text.ansi()),
         false => write!(stream.sink, "{text}"),
     };
-    let _ = stream.sink.flush();
-    if error.use_stderr() { Exit::Usage } else { Exit::Done }
+    match written.and_then(|()| stream.sink.flush()) {
+        // Nobody is left to be told when stderr is gone.
+        _ if error.use_stderr() => Exit::Usage,
+        Err(lost) if lost.kind() != io::ErrorKind::BrokenPipe => told(world, unwritten(lost)),
+        _ => Exit::Done,
+    }
 }

@@ -349,11 +349,15 @@ fn what_an_old_kubernetes_lacks_is_said() {
     let ran = lab.run(&["verify", "--replay", &file]);
     let words = ran.out.split_whitespace().collect::<Vec<_>>().join(" ");
     for said in [
-        "before Kubernetes 1.28 nobody may, for there is no SelfSubjectReview",
+        "an API server before Kubernetes 1.28, which has no SelfSubjectReview in v1",
         "this kubelet asks for nodes/proxy alone, with which commands can be run",
         "saw GET /flagz: 404 wanted",
     ] {
         assert!(words.contains(said), "{said}: {ran}");
     }
     assert!(ran.out.contains("56 checks: 47 passed, 4 not proven, 3 skipped, 2 warned of"), "{ran}");
+    let allows_all = format!("{}/tests/data/kubernetes-1.20.2/api-server-allows-all.json", env!("CARGO_MANIFEST_DIR"));
+    let ran = lab.run(&["verify", "--replay", &allows_all]);
+    let words = ran.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("the API server, which the kubelet asks, does not run with AlwaysAllow"), "{ran}");
 }

@@ -121,7 +121,12 @@ fn a_closed_pipe_is_no_crash() {
 #[test]
 fn an_answer_that_cannot_be_written_is_an_error() {
     let program = env!("CARGO_BIN_EXE_clusterctl");
-    let full = tool("bash", &["-c", &format!("'{program}' completions bash > /dev/full")]);
-    assert_eq!(full.status.code(), Some(4));
-    assert!(String::from_utf8_lossy(&full.stderr).starts_with("error: the answer could not be written\n"));
+    for args in ["completions bash", "--version", "issue-node --help"] {
+        let full = tool("bash", &["-c", &format!("'{program}' {args} > /dev/full")]);
+        assert_eq!(full.status.code(), Some(4), "{args}");
+        assert!(
+            String::from_utf8_lossy(&full.stderr).starts_with("error: the answer could not be written\n"),
+            "{args}"
+        );
+    }
 }

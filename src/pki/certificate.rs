@@ -272,7 +272,7 @@ impl Certificate {
     /// True when `issuer`'s key made this certificate's signature. Names, dates and usages are not looked at.
     #[must_use]
     pub fn is_signed_by(&self, issuer: &Self) -> bool {
-        let Some((algorithm, signature)) = self.behind() else { return false };
+        let Some((algorithm, signature)) = self.outer_signature() else { return false };
         let Ok((_, key)) = SubjectPublicKeyInfo::from_der(&issuer.spki) else { return false };
         verify_signature(&key, &algorithm, &signature, &self.der[self.signed.clone()]).is_ok()
     }
@@ -280,7 +280,7 @@ impl Certificate {
     /// As [`Self::is_signed_by`], by a key on P-256 whose multiples are at hand.
     #[must_use]
     pub(super) fn is_signed_by_fixed(&self, key: &FixedKey) -> bool {
-        let Some((algorithm, signature)) = self.behind() else { return false };
+        let Some((algorithm, signature)) = self.outer_signature() else { return false };
         // RFC 5758 § 3.2: with this identifier, and without parameters.
         algorithm.algorithm == OID_SIG_ECDSA_WITH_SHA256
             && algorithm.parameters.is_none()
@@ -289,7 +289,7 @@ impl Certificate {
     }
 
     /// What follows that which is signed: the signature and its algorithm.
-    fn behind(&self) -> Option<(AlgorithmIdentifier<'_>, BitString<'_>)> {
+    fn outer_signature(&self) -> Option<(AlgorithmIdentifier<'_>, BitString<'_>)> {
         let (behind, algorithm) = AlgorithmIdentifier::from_der(&self.der[self.signed.end..]).ok()?;
         let (_, signature) = BitString::from_der(behind).ok()?;
         Some((algorithm, signature))

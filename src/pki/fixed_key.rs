@@ -17,9 +17,10 @@ use p256::pkcs8::DecodePublicKey;
 use p256::{FieldBytes, ProjectivePoint, PublicKey, Scalar, U256};
 use ring::digest::{SHA256, digest};
 
+/// The same in every process, and never changed: made when it is first asked for.
 static GENERATOR: LazyLock<Multiples> = LazyLock::new(|| Multiples::of(ProjectivePoint::GENERATOR));
 
-/// A public key on P-256, and its multiples: close to 1 MiB, and as much once for the generator.
+/// A public key on P-256, and its multiples: three quarters of a MiB, and as much once for the generator.
 pub(super) struct FixedKey(Multiples);
 
 impl FixedKey {
@@ -43,8 +44,8 @@ impl FixedKey {
     }
 }
 
-/// A point times each number that has one octet other than zero, and none but that: for each octet's place from the last, for
-/// each of its values from 1.
+/// A point times each number with exactly one octet that is not zero: for each place of the octet, the last one first, for each of
+/// its values from 1.
 struct Multiples(Vec<[ProjectivePoint; u8::MAX as usize]>);
 
 impl Multiples {

@@ -250,20 +250,20 @@ pub fn leaf_flaws(
     root: &Certificate,
     now: OffsetDateTime,
 ) -> Vec<Flaw> {
-    flaws_of_one_signed(leaf, wanted, keys, root, now, |leaf| leaf.is_signed_by(root))
+    leaf_flaws_where(leaf, wanted, keys, root, now, |leaf| leaf.is_signed_by(root))
 }
 
-fn flaws_of_one_signed(
+fn leaf_flaws_where(
     leaf: &Certificate,
     wanted: &Leaf,
     keys: KeyKind,
     root: &Certificate,
     now: OffsetDateTime,
-    by_the_root: impl FnOnce(&Certificate) -> bool,
+    signed_by_the_root: impl FnOnce(&Certificate) -> bool,
 ) -> Vec<Flaw> {
     let mut flaws = flaws_but_for_the_signature(leaf, wanted, keys, root, now);
     let names_the_root = leaf.issuer.der == root.subject.der;
-    if names_the_root && !by_the_root(leaf) {
+    if names_the_root && !signed_by_the_root(leaf) {
         let behind = flaws.iter().take_while(|flaw| matches!(flaw, Flaw::OtherKeyId)).count();
         flaws.insert(behind, Flaw::BadSignature);
     }
@@ -405,7 +405,7 @@ impl Verified<Credential> {
         now: OffsetDateTime,
     ) -> Result<Self, Vec<Flaw>> {
         let signed = |leaf: &Certificate| check.has_signed(leaf);
-        let mut flaws = flaws_of_one_signed(&credential.certificate, wanted, keys, check.root(), now, signed);
+        let mut flaws = leaf_flaws_where(&credential.certificate, wanted, keys, check.root(), now, signed);
         flaws.extend(key_flaw(&credential));
         if flaws.is_empty() { Ok(Self(credential)) } else { Err(flaws) }
     }

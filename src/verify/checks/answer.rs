@@ -45,7 +45,8 @@ impl Bench<'_> {
                     (_, 404) => "the kubelet serves /configz where enableDebuggingHandlers is true",
                     (Aspect::Config, _) if wants_nodes_proxy(answer) => {
                         "this kubelet asks for nodes/proxy alone, with which commands can be run, so that no verifier gets \
-                         it; from Kubernetes 1.33 (or with the feature gate KubeletFineGrainedAuthz) nodes/configz will do"
+                         it; nodes/configz will do where the feature gate KubeletFineGrainedAuthz is on, as it is from \
+                         Kubernetes 1.33"
                     }
                     _ => "give the verifier's group the rights that its bundle lists",
                 };
@@ -149,4 +150,23 @@ fn words(answer: &Answer) -> String {
     let text = text.trim();
     let text = text.strip_prefix(&answer.status.to_string()).unwrap_or(text);
     text.trim().chars().take(160).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::bed::answer;
+    use super::*;
+
+    #[test]
+    fn kubelets_that_know_no_finer_right_than_nodes_proxy_are_told_apart() {
+        let refused = "Forbidden (user=clusterctl:verifier, verb=get, resource=nodes, ";
+        for (subresources, wanted) in [
+            ("subresource=proxy)", true),
+            ("subresource(s)=[proxy])", true),
+            ("subresource(s)=[configz proxy])", false),
+        ] {
+            let Outcome::Answer(answer) = answer(403, &format!("{refused}{subresources}")) else { panic!("an answer") };
+            assert_eq!(wants_nodes_proxy(&answer), wanted, "{subresources}");
+        }
+    }
 }

@@ -195,8 +195,9 @@ pub(super) fn in_the_way(place: Place) -> String {
 fn open_door(place: Place, aspect: Aspect) -> &'static str {
     match (place, aspect) {
         (Place::Node, Aspect::Neighbour) => {
-            "any node may command this one: set authorization.mode: Webhook in the kubelet's configuration, and grant \
-             nodes/proxy to nobody but the masters; what was granted once a kubelet remembers for five minutes"
+            "any node may command this one: set authorization.mode: Webhook in the kubelet's configuration, grant \
+             nodes/proxy to nobody but the masters, and see that the API server, which the kubelet asks, does not run with \
+             AlwaysAllow; a kubelet remembers a grant for five minutes"
         }
         (Place::Node, _) => {
             "anybody may command this node: set authentication.anonymous.enabled: false, authentication.x509.clientCAFile \
