@@ -8,6 +8,7 @@ use clusterctl::bundle::archive;
 use clusterctl::bundle::contents::Bundle;
 use clusterctl::bundle::input::{CredentialPem, InputError};
 use clusterctl::bundle::manifest::Manifest;
+use clusterctl::bundle::packer;
 use clusterctl::bundle::render::{RenderError, TemplateError, Templates};
 use clusterctl::cluster::profile::Profile;
 use clusterctl::cluster::spec::{Draft, DraftHost, Role};
@@ -354,7 +355,7 @@ fn the_same_bundle_is_the_same_bytes_and_comes_back_whole() {
     let credentials = site.credentials("both");
     let pack = || {
         let templates = Templates::compiled_in().expect("templates");
-        archive::pack(&site.try_bundle(&templates, "both", &credentials, 5).expect("a bundle"))
+        packer::pack(&site.try_bundle(&templates, "both", &credentials, 5).expect("a bundle"))
     };
     let (first, second) = (pack(), pack());
     assert_eq!(first, second);
@@ -368,7 +369,7 @@ fn the_same_bundle_is_the_same_bytes_and_comes_back_whole() {
 fn tar_unpacks_one_folder_with_modes_and_no_owner_or_time() {
     let folder = tempfile::tempdir().expect("a folder");
     let packed = folder.path().join("on.tar.gz");
-    fs::write(&packed, archive::pack(&Site::new().bundle("on", 1))).expect("written");
+    fs::write(&packed, packer::pack(&Site::new().bundle("on", 1))).expect("written");
     let listed = stdout(Command::new("tar").args(["--utc", "--full-time", "-tvzf"]).arg(&packed).env("LC_ALL", "C"));
     let lines: Vec<&str> = listed.lines().collect();
     assert!(lines[0].starts_with("drwx------ 0/0") && lines[0].ends_with("1970-01-01 00:00:00 on/"), "{listed}");
@@ -391,5 +392,5 @@ fn a_path_longer_than_a_tar_headers_name_still_packs() {
     let draft = Draft { name: Some("prod".into()), masters: vec![host], ..Draft::default() };
     let bundle = Site::of(draft.check().expect("a good draft")).bundle(&name, 1);
     assert!(bundle.files.iter().any(|file| name.len() + 1 + file.path.len() > 100), "tar's own field has 100 bytes");
-    assert_eq!(archive::read(&archive::pack(&bundle)), Ok(bundle));
+    assert_eq!(archive::read(&packer::pack(&bundle)), Ok(bundle));
 }

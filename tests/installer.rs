@@ -6,8 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use clusterctl::bundle::archive;
 use clusterctl::bundle::contents::Bundle;
+use clusterctl::bundle::packer;
 
 use crate::support::outside::{stdout, tree};
 use crate::support::site::{Site, kubelet_config_with, text};
@@ -34,7 +34,7 @@ impl Scratch {
         }
         fs::create_dir(&at).expect("made");
         let packed = self.folder.path().join("bundle.tar.gz");
-        fs::write(&packed, archive::pack(bundle)).expect("written");
+        fs::write(&packed, packer::pack(bundle)).expect("written");
         stdout(Command::new("tar").arg("-xzf").arg(&packed).arg("-C").arg(&at));
         at.join(bundle.manifest.host.as_str())
     }

@@ -1,6 +1,8 @@
 //! The whole suite, one binary: a module for each command, and one for each promise that spans several.
 
 mod admin;
+mod admission;
+mod authorizers;
 mod bundle;
 mod certificates;
 mod cluster_file;
@@ -37,3 +39,4 @@ mod targets;
 mod traces;
 mod verify;
 mod verifying;
+mod writing;

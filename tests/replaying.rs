@@ -318,12 +318,10 @@ fn a_real_clusters_faults_are_found_and_named() {
     ];
     for (name, failed, warned) in faults {
         let lab = Lab::empty();
-        let file = format!("{}/tests/data/kubernetes-1.20.2/{name}.json", env!("CARGO_MANIFEST_DIR"));
-        let ran = lab.run(&["verify", "--replay", &file, "--output", "json"]);
+        let ran = lab.run(&["verify", "--replay", &real(name), "--output", "json"]);
         assert_eq!(ran.status, 1, "{name}: {ran}");
         let report: Value = serde_json::from_str(&ran.out).expect("JSON");
-        let mut found: Vec<String> = Vec::new();
-        let mut doubtful: Vec<String> = Vec::new();
+        let (mut found, mut doubtful) = (Vec::new(), Vec::new());
         for result in report["results"].as_array().expect("results") {
             let (id, host) = (result["id"].as_str().expect("an id"), result["host"].as_str().expect("a host"));
             match result["status"].as_str().expect("a status") {
@@ -333,31 +331,30 @@ fn a_real_clusters_faults_are_found_and_named() {
                 _ => {}
             }
         }
-        assert_eq!((found.as_slice(), doubtful.as_slice()), (&strings(failed)[..], &strings(warned)[..]), "{name}");
+        assert_eq!(found, failed, "{name}");
+        assert_eq!(doubtful, warned, "{name}");
     }
 }
 
-fn strings(texts: &[&str]) -> Vec<String> {
-    texts.iter().map(ToString::to_string).collect()
+/// The path of a recording of a real cluster.
+fn real(name: &str) -> String {
+    format!("{}/tests/data/kubernetes-1.20.2/{name}.json", env!("CARGO_MANIFEST_DIR"))
 }
 
 /// What an admin can do about an old Kubernetes is to know that it is old.
 #[test]
 fn what_an_old_kubernetes_lacks_is_said() {
     let lab = Lab::empty();
-    let file = format!("{}/tests/data/kubernetes-1.20.2/as-it-should-be.json", env!("CARGO_MANIFEST_DIR"));
-    let ran = lab.run(&["verify", "--replay", &file]);
-    let words = ran.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    let words = |ran: &Ran| ran.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    let ran = lab.run(&["verify", "--replay", &real("as-it-should-be")]);
     for said in [
         "an API server before Kubernetes 1.28, which has no SelfSubjectReview in v1",
         "this kubelet asks for nodes/proxy alone, with which commands can be run",
         "saw GET /flagz: 404 wanted",
     ] {
-        assert!(words.contains(said), "{said}: {ran}");
+        assert!(words(&ran).contains(said), "{said}: {ran}");
     }
     assert!(ran.out.contains("56 checks: 47 passed, 4 not proven, 3 skipped, 2 warned of"), "{ran}");
-    let allows_all = format!("{}/tests/data/kubernetes-1.20.2/api-server-allows-all.json", env!("CARGO_MANIFEST_DIR"));
-    let ran = lab.run(&["verify", "--replay", &allows_all]);
-    let words = ran.out.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(words.contains("the API server, which the kubelet asks, does not run with AlwaysAllow"), "{ran}");
+    let ran = lab.run(&["verify", "--replay", &real("api-server-allows-all")]);
+    assert!(words(&ran).contains("the API server, which the kubelet asks, does not run with AlwaysAllow"), "{ran}");
 }

@@ -6,6 +6,7 @@ use std::io::Write;
 use std::sync::OnceLock;
 
 use clusterctl::bundle::archive;
+use clusterctl::bundle::packer;
 use clusterctl::bundle::seal::{self, Identity};
 use clusterctl::cluster::recipient::Recipient;
 use clusterctl::cluster_file;
@@ -169,7 +170,7 @@ pub fn bundles(data: &[u8]) {
     }
     match archive::read(&packed) {
         Ok(bundle) => {
-            let again = archive::read(&archive::pack(&bundle)).expect("what is packed can be read");
+            let again = archive::read(&packer::pack(&bundle)).expect("what is packed can be read");
             assert_eq!(again, bundle);
         }
         Err(error) => harmless(&printable(&error.to_string())),

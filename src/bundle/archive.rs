@@ -1,14 +1,11 @@
-//! A bundle as tar.gz: the same bytes every time, in one folder that is called like the host, and read back from anybody
-//! with nothing believed that the manifest does not confirm.
+//! A tar.gz back to a bundle, whoever made it, with nothing believed that the manifest does not confirm. [`super::packer`] makes them.
 
 use std::io::{self, Read};
-use std::ops::Range;
 
-use flate2::{Compress, Compression, Crc, FlushCompress, Status};
-use tar::{EntryType, Header};
+use tar::EntryType;
 use zeroize::Zeroizing;
 
-use super::contents::{Bundle, BundleFile, INSTALLER, MANIFEST, MANIFEST_SUM, SIGNATURE, manifest_sum};
+use super::contents::{Bundle, BundleFile, MANIFEST, MANIFEST_SUM, SIGNATURE, manifest_sum};
 use super::manifest::{Manifest, ManifestError, is_plain_path};
 use crate::pki::fingerprint::Fingerprint;
 
@@ -16,14 +13,6 @@ use crate::pki::fingerprint::Fingerprint;
 pub const MAX_UNPACKED: u64 = 16 << 20;
 /// More files than any bundle has.
 pub const MAX_FILES: usize = 1000;
-
-/// Deflate, no name, no time, fastest level, operating system unknown (RFC 1952 § 2.3.1): the archive does not depend on
-/// where and when it was made.
-const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 255];
-/// tar's unit, in bytes.
-const BLOCK: usize = 512;
-/// The folder is its unpacker's alone: there are keys in it.
-const FOLDER_MODE: u32 = 0o700;
 
 /// Why bytes are no bundle.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -119,160 +108,6 @@ pub enum ArchiveError {
         /// The manifest's.
         listed: u32,
     },
-}
-
-/// Packs bundles. Worth keeping for many of them, one a thread: compressing is most of the work, setting a compressor up is
-/// most of compressing, and the installer, which is most of a bundle, is compressed once.
-pub struct Packer {
-    compressor: Compress,
-    /// Kept from bundle to bundle, and wiped in the end: wiping costs more than filling.
-    tar: Zeroizing<Vec<u8>>,
-    out: Zeroizing<Vec<u8>>,
-    installer: Option<Deflated>,
-}
-
-/// A part of an archive, and what deflate made of it.
-struct Deflated {
-    plain: Vec<u8>,
-    deflated: Vec<u8>,
-}
-
-impl Packer {
-    /// Ready to pack.
-    #[must_use]
-    pub fn new() -> Self {
-        // Beyond the fastest level, a bundle gets a fifth smaller and takes four times as long.
-        Self::with(Compression::fast())
-    }
-
-    /// Ready to pack as small as can be, for forms whose size is limited elsewhere.
-    #[must_use]
-    pub fn small() -> Self {
-        Self::with(Compression::best())
-    }
-
-    fn with(level: Compression) -> Self {
-        let compressor = Compress::new(level, false);
-        Self { compressor, tar: Zeroizing::default(), out: Zeroizing::default(), installer: None }
-    }
-
-    /// Packs a bundle: sorted, zero uid, gid and time, a fixed gzip header. The same bundle gives the same bytes, whatever
-    /// was packed before.
-    #[must_use]
-    pub fn pack(&mut self, bundle: &Bundle) -> Zeroizing<Vec<u8>> {
-        let folder = bundle.manifest.host.as_str();
-        let size: usize = bundle.files.iter().map(|file| file.bytes.len() + 2048).sum();
-        let tar = emptied(&mut self.tar, size + 8192);
-        let mut builder = tar::Builder::new(tar);
-        let installer = append_all(&mut builder, folder, &bundle.files).and_then(|at| builder.finish().map(|()| at));
-        drop(builder);
-        self.compressed(installer.expect("memory can be written to, and every path in a bundle is plain"))
-    }
-
-    /// Any bytes, compressed alike.
-    pub(super) fn gzip(&mut self, bytes: &[u8]) -> Zeroizing<Vec<u8>> {
-        emptied(&mut self.tar, bytes.len()).extend_from_slice(bytes);
-        self.compressed(0..0)
-    }
-
-    /// RFC 1952, with a header that says nothing but what is inside. What lies before, in and behind `installer` is deflated
-    /// each for itself, so that the installer's part is the same in every archive and need not be made again.
-    fn compressed(&mut self, installer: Range<usize>) -> Zeroizing<Vec<u8>> {
-        let Self { compressor, tar, out, installer: known } = self;
-        // Room for what deflate cannot shrink.
-        let out = emptied(out, tar.len() + tar.len() / 8 + 256);
-        out.extend_from_slice(&GZIP_HEADER);
-        if !installer.is_empty() {
-            deflate(compressor, &tar[..installer.start], FlushCompress::Sync, out);
-            let plain = &tar[installer.clone()];
-            let part = match known.take() {
-                Some(part) if part.plain == plain => part,
-                _ => {
-                    let mut deflated = Vec::with_capacity(plain.len());
-                    deflate(compressor, plain, FlushCompress::Sync, &mut deflated);
-                    Deflated { plain: plain.to_vec(), deflated }
-                }
-            };
-            out.extend_from_slice(&part.deflated);
-            *known = Some(part);
-        }
-        deflate(compressor, &tar[installer.end..], FlushCompress::Finish, out);
-        let mut crc = Crc::new();
-        crc.update(tar);
-        out.extend_from_slice(&crc.sum().to_le_bytes());
-        out.extend_from_slice(&crc.amount().to_le_bytes());
-        // What is handed out is no larger than it has to be: many wait in memory to be written.
-        Zeroizing::new(out.as_slice().to_vec())
-    }
-}
-
-impl Default for Packer {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// Packs one bundle, as [`Packer::pack`].
-#[must_use]
-pub fn pack(bundle: &Bundle) -> Zeroizing<Vec<u8>> {
-    Packer::new().pack(bundle)
-}
-
-/// The buffer, empty, with room for so much: growing later would leave copies of keys behind.
-fn emptied(buffer: &mut Zeroizing<Vec<u8>>, room: usize) -> &mut Vec<u8> {
-    if buffer.capacity() < room {
-        // The old one is wiped.
-        *buffer = Zeroizing::new(Vec::with_capacity(room));
-    }
-    buffer.clear();
-    buffer
-}
-
-/// Appends `bytes` deflated (RFC 1951), without a reference to anything before them. With [`FlushCompress::Sync`] it ends on a
-/// whole octet and others may follow.
-fn deflate(compressor: &mut Compress, bytes: &[u8], how: FlushCompress, out: &mut Vec<u8>) {
-    compressor.reset();
-    loop {
-        let done = usize::try_from(compressor.total_in()).unwrap_or(usize::MAX);
-        let rest = bytes.get(done..).unwrap_or_default();
-        let status = compressor.compress_vec(rest, out, how);
-        // Compressing fails only after misuse: a dictionary, or input behind the end.
-        let ended = status.expect("plain deflate has nothing to refuse") == Status::StreamEnd;
-        let flushed = out.len() < out.capacity() && compressor.total_in() == bytes.len() as u64;
-        if ended || (flushed && !matches!(how, FlushCompress::Finish)) {
-            break;
-        }
-        // There was room for what deflate cannot shrink, so that this hardly ever happens.
-        out.reserve(bytes.len() + 128);
-    }
-}
-
-/// Appends the folder and its files; returns where the installer's bytes stand.
-fn append_all(tar: &mut tar::Builder<&mut Vec<u8>>, folder: &str, files: &[BundleFile]) -> io::Result<Range<usize>> {
-    let mut top = header(EntryType::Directory, FOLDER_MODE, 0);
-    tar.append_data(&mut top, format!("{folder}/"), io::empty())?;
-    let mut installer = 0..0;
-    for file in files {
-        let mut header = header(EntryType::Regular, file.mode, file.bytes.len() as u64);
-        tar.append_data(&mut header, format!("{folder}/{}", file.path), &*file.bytes)?;
-        if file.path == INSTALLER {
-            // An entry is filled up to whole blocks.
-            let end = tar.get_ref().len();
-            installer = end - file.bytes.len().next_multiple_of(BLOCK)..end;
-        }
-    }
-    Ok(installer)
-}
-
-fn header(kind: EntryType, mode: u32, size: u64) -> Header {
-    let mut header = Header::new_gnu();
-    header.set_entry_type(kind);
-    header.set_mode(mode);
-    header.set_size(size);
-    header.set_uid(0);
-    header.set_gid(0);
-    header.set_mtime(0);
-    header
 }
 
 /// What to do about a bundle that a later version made.
@@ -414,6 +249,7 @@ fn unreadable(error: io::Error) -> ArchiveError {
 mod tests {
     use super::*;
     use crate::bundle::manifest::ManifestFile;
+    use crate::bundle::packer::{GZIP_HEADER, Packer, header, pack};
     use crate::cluster::endpoint::Endpoint;
     use crate::cluster::name::{ClusterName, HostName};
     use time::macros::datetime;

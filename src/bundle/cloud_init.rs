@@ -6,8 +6,9 @@ use base64ct::{Base64, Encoding};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::archive::{self, ArchiveError, Packer};
+use super::archive::{self, ArchiveError};
 use super::contents::{Bundle, BundleFile, INSTALLER};
+use super::packer::Packer;
 use crate::cluster::spec::Role;
 
 /// Where the files lie until they are installed: a folder of root's alone, gone with the next boot at the latest.

@@ -10,6 +10,7 @@ mod ignition;
 pub mod input;
 pub mod kubeconfig;
 pub mod manifest;
+pub mod packer;
 pub mod places;
 pub mod policy;
 mod quoting;

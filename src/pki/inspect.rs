@@ -253,6 +253,7 @@ pub fn leaf_flaws(
     leaf_flaws_where(leaf, wanted, keys, root, now, |leaf| leaf.is_signed_by(root))
 }
 
+/// As [`leaf_flaws`], with the signature's judgement for the caller to choose; it is asked only where the names fit.
 fn leaf_flaws_where(
     leaf: &Certificate,
     wanted: &Leaf,

@@ -3,11 +3,13 @@
 
 pub(crate) mod admission;
 pub(crate) mod authorization;
+pub(crate) mod drafts;
 pub(crate) mod fleets;
 pub(crate) mod forms;
 pub(crate) mod kubernetes;
 pub(crate) mod live;
 pub(crate) mod outside;
+pub(crate) mod policies;
 pub(crate) mod site;
 
 use std::collections::{BTreeMap, VecDeque};

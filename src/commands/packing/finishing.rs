@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::sealing::Sealing;
-use crate::bundle::archive::{self, Packer};
+use crate::bundle::archive;
 use crate::bundle::contents::{Bundle, BundleFile, MANIFEST, MANIFEST_SUM, SIGNATURE, folder_mode};
 use crate::bundle::format::{Format, Parcel, sealed_name};
 use crate::bundle::input::Roles;
 use crate::bundle::manifest::Manifest;
+use crate::bundle::packer::Packer;
 use crate::bundle::render::Templates;
 use crate::bundle::signature;
 use crate::cluster::name::HostName;

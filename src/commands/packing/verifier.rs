@@ -2,8 +2,8 @@
 
 use super::exposed::Exposed;
 use super::finishing;
-use crate::bundle::archive;
 use crate::bundle::input::CredentialPem;
+use crate::bundle::packer;
 use crate::bundle::render::Templates;
 use crate::bundle::verifier::{self, VerifierInput};
 use crate::cluster::profile::Profile;
@@ -66,7 +66,7 @@ pub(crate) fn pack(
         finishing::sign(&mut bundle, key)?;
     }
     let path = layout.verifier_bundle();
-    files::replace(&path, &archive::pack(&bundle), PRIVATE)?;
+    files::replace(&path, &packer::pack(&bundle), PRIVATE)?;
     ledger.note("bundle", "verifier", &path.display().to_string(), &context.mark())?;
     context.screen.answer(path.display());
     context.screen.step(

@@ -1,0 +1,228 @@
+//! The admission policies, decided by a CEL interpreter: what a node may write.
+
+use std::sync::OnceLock;
+
+use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicy;
+use serde_json::{Value, json};
+
+use super::support::admission::{Admission, Write};
+use super::support::kubernetes::strict;
+use super::support::policies::{applied, cluster};
+
+/// Parsed once: it is the same for every test.
+fn admission() -> &'static Admission {
+    static ADMISSION: OnceLock<Admission> = OnceLock::new();
+    ADMISSION.get_or_init(read_admission)
+}
+
+fn read_admission() -> Admission {
+    let documents = applied(&cluster("kubelet", 1));
+    let policies = documents.iter().filter(|d| d["kind"] == "ValidatingAdmissionPolicy");
+    let policies: Vec<ValidatingAdmissionPolicy> = policies.map(strict).collect();
+    for policy in &policies {
+        let spec = policy.spec.as_ref().expect("a spec");
+        assert_eq!(spec.failure_policy.as_deref(), Some("Fail"));
+    }
+    let bound: Vec<&Value> = documents.iter().filter(|d| d["kind"] == "ValidatingAdmissionPolicyBinding").collect();
+    assert_eq!(bound.len(), policies.len());
+    assert!(bound.iter().all(|b| b["spec"]["validationActions"] == json!(["Deny"])));
+    Admission(policies)
+}
+
+/// What the policies say of a write by `kubelet:HOST`.
+fn refusals(
+    host: &str,
+    operation: &str,
+    resource: (&str, &str),
+    subresource: &str,
+    old: Value,
+    object: Value,
+) -> String {
+    let write = Write {
+        user: &format!("kubelet:{host}"),
+        groups: &["kubelets", "system:authenticated"],
+        operation,
+        resource,
+        subresource,
+        object,
+        old,
+    };
+    admission().refusals(&write).join("; ")
+}
+
+#[test]
+fn a_node_writes_its_own_node_and_not_what_others_rely_on() {
+    const NODES: (&str, &str) = ("", "nodes");
+    for host in ["on", "1e3", "worker-a1.fra1.example.net"] {
+        let node = |name: &str, labels: Value| json!({"metadata": {"name": name, "labels": labels}, "spec": {}});
+        let plain = node(host, json!({"kubernetes.io/hostname": host, "disk": "ssd"}));
+        let create = |object: Value| refusals(host, "CREATE", NODES, "", Value::Null, object);
+        let update = |sub: &str, object: Value| refusals(host, "UPDATE", NODES, sub, plain.clone(), object);
+        assert_eq!(create(plain.clone()), "");
+        assert_eq!(create(json!({"metadata": {"name": host}})), "");
+        assert_eq!(update("status", plain.clone()), "");
+        assert_eq!(update("", plain.clone()), "");
+        assert!(create(node("node-9", json!({}))).contains("its own Node alone"));
+        assert!(create(json!({"metadata": {"generateName": host}})).contains("its own Node alone"));
+        assert!(
+            refusals(host, "UPDATE", NODES, "status", node("node-9", json!({})), node("node-9", json!({})))
+                .contains("its own Node")
+        );
+        assert_eq!(refusals(host, "DELETE", NODES, "", plain.clone(), Value::Null), "");
+        assert!(refusals(host, "DELETE", NODES, "", node("node-9", json!({})), Value::Null).contains("its own Node"));
+        assert!(refusals(host, "DELETE", NODES, "", Value::Null, Value::Null).contains("its own Node"));
+        for (label, fine) in [
+            ("kubernetes.io/os", true),
+            ("topology.kubernetes.io/zone", true),
+            ("node.kubernetes.io/instance-type", true),
+            ("x.node.kubernetes.io/y", true),
+            ("kubelet.kubernetes.io/x", true),
+            ("example.net/team", true),
+            ("plain", true),
+            ("mykubernetes.io/x", true),
+            ("node-restriction.kubernetes.io/tier", false),
+            ("a.node-restriction.kubernetes.io/tier", false),
+            ("node-role.kubernetes.io/control-plane", false),
+            ("kubernetes.io/role", false),
+            ("k8s.io/x", false),
+            ("topology.k8s.io/x", false),
+            ("mynode.kubernetes.io/x", false),
+        ] {
+            let mut with = plain.clone();
+            with["metadata"]["labels"][label] = json!("v");
+            let says = [create(with.clone()), update("", with.clone()), update("status", with.clone())];
+            // Taking it away, and changing it, is no better than setting it.
+            let away = refusals(host, "UPDATE", NODES, "", with.clone(), plain.clone());
+            let mut other = with.clone();
+            other["metadata"]["labels"][label] = json!("w");
+            let changed = refusals(host, "UPDATE", NODES, "", with.clone(), other);
+            let kept = refusals(host, "UPDATE", NODES, "status", with.clone(), with);
+            for says in says.iter().chain([&away, &changed]) {
+                assert_eq!(says.is_empty(), fine, "{label}: {says}");
+                assert!(fine || says.contains("sets no labels of kubernetes.io"), "{says}");
+            }
+            assert_eq!(kept, "", "{label}");
+        }
+        let mut tainted = plain.clone();
+        tainted["spec"]["taints"] = json!([{"key": "dedicated", "effect": "NoSchedule"}]);
+        assert_eq!(create(tainted.clone()), "", "a kubelet may register with taints, as with NodeRestriction");
+        assert!(update("", tainted.clone()).contains("taints"));
+        assert!(refusals(host, "UPDATE", NODES, "", tainted.clone(), plain.clone()).contains("taints"));
+        assert_eq!(refusals(host, "UPDATE", NODES, "status", tainted.clone(), tainted), "");
+        let mut owned = plain.clone();
+        owned["metadata"]["ownerReferences"] = json!([{"kind": "Machine", "name": "m"}]);
+        assert!(update("", owned.clone()).contains("ownerReferences"));
+        assert!(create(owned.clone()).contains("ownerReferences"));
+        assert_eq!(refusals(host, "UPDATE", NODES, "", owned.clone(), owned), "");
+    }
+}
+
+#[test]
+fn a_node_has_one_lease_and_one_csinode() {
+    let lease = |name: &str, namespace: &str| json!({"metadata": {"name": name, "namespace": namespace}});
+    let of = |operation: &str, lease: Value| match operation {
+        "DELETE" => refusals("on", operation, ("coordination.k8s.io", "leases"), "", lease, Value::Null),
+        "CREATE" => refusals("on", operation, ("coordination.k8s.io", "leases"), "", Value::Null, lease),
+        _ => refusals("on", operation, ("coordination.k8s.io", "leases"), "", lease.clone(), lease),
+    };
+    for operation in ["CREATE", "UPDATE", "DELETE"] {
+        assert_eq!(of(operation, lease("on", "kube-node-lease")), "");
+        assert!(of(operation, lease("node-9", "kube-node-lease")).contains("its own Lease"));
+        assert!(of(operation, lease("on", "kube-system")).contains("in kube-node-lease alone"));
+    }
+    let csi = ("storage.k8s.io", "csinodes");
+    let named = |name: &str| json!({"metadata": {"name": name}});
+    assert_eq!(refusals("on", "CREATE", csi, "", Value::Null, named("on")), "");
+    assert_eq!(refusals("on", "DELETE", csi, "", named("on"), Value::Null), "");
+    assert!(refusals("on", "DELETE", csi, "", named("node-9"), Value::Null).contains("its own CSINode"));
+    assert!(refusals("on", "UPDATE", csi, "", named("node-9"), named("node-9")).contains("its own CSINode"));
+}
+
+#[test]
+fn a_node_writes_the_pods_that_run_on_it() {
+    const PODS: (&str, &str) = ("", "pods");
+    let pod = |node: &str| {
+        json!({"metadata": {"name": "a", "namespace": "default", "labels": {"app": "a"}},
+        "spec": {"nodeName": node}})
+    };
+    let mirror = |node: &str| {
+        let mut pod = pod(node);
+        pod["metadata"]["annotations"] = json!({"kubernetes.io/config.mirror": "5f3c"});
+        pod["metadata"]["ownerReferences"] =
+            json!([{"apiVersion": "v1", "kind": "Node", "name": node, "uid": "1", "controller": true}]);
+        pod
+    };
+    let create = |object: Value| refusals("on", "CREATE", PODS, "", Value::Null, object);
+    assert_eq!(create(mirror("on")), "");
+    assert!(create(mirror("node-9")).contains("spec.nodeName is its own"));
+    assert!(create(pod("on")).contains("mirror pods alone"));
+    let spoil = |change: &dyn Fn(&mut Value)| {
+        let mut pod = mirror("on");
+        change(&mut pod);
+        create(pod)
+    };
+    for says in [
+        spoil(&|pod| pod["metadata"]["ownerReferences"][0]["name"] = json!("node-9")),
+        spoil(&|pod| pod["metadata"]["ownerReferences"][0]["kind"] = json!("Pod")),
+        spoil(&|pod| pod["metadata"]["ownerReferences"][0]["controller"] = json!(false)),
+        spoil(&|pod| pod["metadata"]["ownerReferences"][0]["blockOwnerDeletion"] = json!(true)),
+        spoil(&|pod| pod["metadata"]["ownerReferences"] = json!([])),
+        spoil(&|pod| pod["metadata"]["annotations"] = json!({})),
+    ] {
+        assert!(says.contains("mirror pods alone"), "{says}");
+    }
+    let mut unbound = mirror("on");
+    unbound["spec"] = json!({});
+    assert!(create(unbound).contains("spec.nodeName"));
+    let update = |sub: &str, old: Value, object: Value| refusals("on", "UPDATE", PODS, sub, old, object);
+    assert_eq!(update("status", pod("on"), pod("on")), "");
+    assert!(update("status", pod("node-9"), pod("node-9")).contains("spec.nodeName is its own"));
+    assert!(update("status", pod("node-9"), pod("on")).contains("spec.nodeName is its own"));
+    let mut relabelled = pod("on");
+    relabelled["metadata"]["labels"]["app"] = json!("b");
+    assert!(update("status", pod("on"), relabelled).contains("no labels"));
+    assert!(update("", pod("on"), pod("on")).contains("its status alone"));
+    assert_eq!(refusals("on", "DELETE", PODS, "", pod("on"), Value::Null), "");
+    assert!(refusals("on", "DELETE", PODS, "", pod("node-9"), Value::Null).contains("spec.nodeName is its own"));
+    let eviction =
+        json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "a", "namespace": "default"}});
+    assert!(refusals("on", "CREATE", PODS, "eviction", Value::Null, eviction).contains("evicts none"));
+    assert!(refusals("on", "CONNECT", PODS, "exec", Value::Null, json!({"command": ["sh"]})).contains("enters none"));
+}
+
+#[test]
+fn a_node_gets_tokens_of_pods_alone() {
+    let token = |reference: Value| {
+        let object = json!({"spec": {"audiences": ["x"], "boundObjectRef": reference}});
+        refusals("on", "CREATE", ("", "serviceaccounts"), "token", Value::Null, object)
+    };
+    assert_eq!(token(json!({"apiVersion": "v1", "kind": "Pod", "name": "a", "uid": "1"})), "");
+    for wrong in [
+        json!({"apiVersion": "v1", "kind": "Secret", "name": "a", "uid": "1"}),
+        json!({"apiVersion": "v1", "kind": "Pod", "name": "a"}),
+        json!({"apiVersion": "v1", "kind": "Pod", "name": "", "uid": "1"}),
+        json!({}),
+    ] {
+        assert!(token(wrong).contains("bound to a pod"));
+    }
+    let unbound = json!({"spec": {"audiences": ["x"]}});
+    assert!(
+        refusals("on", "CREATE", ("", "serviceaccounts"), "token", Value::Null, unbound).contains("bound to a pod")
+    );
+}
+
+#[test]
+fn admission_narrows_kubelets_and_nobody_else() {
+    let of = |user: &str, groups: &[&str]| {
+        let object = json!({"metadata": {"name": "node-9", "labels": {"node-role.kubernetes.io/x": ""}}});
+        let resource = ("", "nodes");
+        admission()
+            .refusals(&Write { user, groups, operation: "CREATE", resource, subresource: "", object, old: Value::Null })
+            .len()
+    };
+    for user in ["admin", "system:node:node-9", "system:serviceaccount:kube-system:node-controller"] {
+        assert_eq!(of(user, &["system:authenticated"]), 0, "{user}");
+    }
+    assert_eq!(of("kubelet:on", &["kubelets"]), 2);
+    assert_eq!(of("somebody", &["kubelets"]), 2, "the nodes' group under another name has no node of its own");
+}

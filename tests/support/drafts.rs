@@ -1,0 +1,89 @@
+//! Cluster files as tests write them, and what a draft has to mean to whoever reads it.
+
+use clusterctl::cluster::kubelet::Written;
+use clusterctl::cluster::spec::{Draft, DraftHost};
+
+pub(crate) const GOOD: &str = "\
+apiVersion: clusterctl/v1
+kind: Cluster
+name: prod
+endpoint: https://api.prod.example.net:6443
+accounts: system-node
+serviceCIDRs: [10.96.0.0/16, \"fd00:10:96::/112\"]
+clusterDomain: cluster.local
+keys: ed25519
+validity: {ca: 10y, master: 1y, node: 90d}
+masters:
+- {name: master-1, addresses: [10.20.0.11, master-1.example.net], apiServerPort: 7443}
+nodes:
+- name: worker-a1.fra1.example.net
+  addresses: [10.20.1.11, \"fd20:1::11\", worker-a1.fra1.example.net]
+  kubeletPort: 10350
+";
+
+pub(crate) fn with(lines: &str) -> String {
+    format!("apiVersion: clusterctl/v1\nkind: Cluster\n{lines}")
+}
+
+/// What a YAML 1.1 reader that nobody here wrote takes each text for, as JSON.
+pub(crate) fn means_to_pyyaml(texts: &[String]) -> Vec<serde_json::Value> {
+    let program = "import json, sys, yaml; json.dump([yaml.safe_load(t) for t in json.load(sys.stdin)], sys.stdout)";
+    let input = serde_json::to_vec(texts).expect("texts");
+    crate::support::python(program, &input).as_array().expect("a list").clone()
+}
+
+/// What the written draft has to mean to anybody: texts all over, but for plain port numbers.
+pub(crate) fn meaning(draft: &Draft) -> serde_json::Value {
+    use serde_json::{Map, Value, json};
+    let hosts = |hosts: &[DraftHost], port_key: &str| {
+        let host = |host: &DraftHost| {
+            let mut map = Map::new();
+            map.extend(host.name.as_ref().map(|name| ("name".to_owned(), json!(name))));
+            map.insert("addresses".to_owned(), json!(host.addresses));
+            let number =
+                |port: &str| port.parse::<u32>().ok().filter(|n| n.to_string() == port && *n > 0 && *n <= 99_999);
+            map.extend(
+                host.port.as_ref().map(|p| (port_key.to_owned(), number(p).map_or_else(|| json!(p), |n| json!(n)))),
+            );
+            map.extend(kubelet_meaning(&host.kubelet));
+            Value::Object(map)
+        };
+        hosts.iter().map(host).collect::<Vec<_>>()
+    };
+    let mut map = Map::new();
+    map.insert("apiVersion".into(), json!("clusterctl/v1"));
+    map.insert("kind".into(), json!("Cluster"));
+    let texts = [
+        ("name", &draft.name),
+        ("endpoint", &draft.endpoint),
+        ("accounts", &draft.accounts),
+        ("clusterDomain", &draft.cluster_domain),
+        ("keys", &draft.keys),
+    ];
+    map.extend(texts.into_iter().filter_map(|(key, text)| Some((key.to_owned(), json!(text.as_ref()?)))));
+    map.extend(draft.service_cidrs.as_ref().map(|cidrs| ("serviceCIDRs".to_owned(), json!(cidrs))));
+    let validity = [("ca", &draft.validity_ca), ("master", &draft.validity_master), ("node", &draft.validity_node)];
+    let validity: Map<String, Value> =
+        validity.into_iter().filter_map(|(key, text)| Some((key.to_owned(), json!(text.as_ref()?)))).collect();
+    if !validity.is_empty() {
+        map.insert("validity".into(), Value::Object(validity));
+    }
+    map.extend(kubelet_meaning(&draft.kubelet));
+    map.insert("masters".into(), json!(hosts(&draft.masters, "apiServerPort")));
+    map.insert("nodes".into(), json!(hosts(&draft.nodes, "kubeletPort")));
+    Value::Object(map)
+}
+
+fn kubelet_meaning(kubelet: &Written) -> Option<(String, serde_json::Value)> {
+    fn meaning(written: &Written) -> serde_json::Value {
+        match written {
+            Written::Nothing => serde_json::Value::Null,
+            Written::Text(text) => text.clone().into(),
+            Written::List(items) => items.iter().map(meaning).collect(),
+            Written::Mapping(entries) => {
+                serde_json::Value::Object(entries.iter().map(|(key, value)| (key.clone(), meaning(value))).collect())
+            }
+        }
+    }
+    (*kubelet != Written::Nothing).then(|| ("kubelet".to_owned(), meaning(kubelet)))
+}
