@@ -348,7 +348,7 @@ fn what_an_old_kubernetes_lacks_is_said() {
     let words = |ran: &Ran| ran.out.split_whitespace().collect::<Vec<_>>().join(" ");
     let ran = lab.run(&["verify", "--replay", &real("as-it-should-be")]);
     for said in [
-        "an API server before Kubernetes 1.28, which has no SelfSubjectReview in v1",
+        "an API server before Kubernetes 1.28 has no SelfSubjectReview in v1 that could answer",
         "this kubelet asks for nodes/proxy alone, with which commands can be run",
         "saw GET /flagz: 404 wanted",
     ] {

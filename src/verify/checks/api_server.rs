@@ -134,8 +134,8 @@ fn api_caller(
                 caller.status = Status::Warn;
                 caller.severity = Severity::Warning;
                 let hint = "the account is recognised but may not ask who it is: bind ClusterRole system:basic-user to group \
-                            system:authenticated; from an API server before Kubernetes 1.28, which has no SelfSubjectReview in v1, \
-                            nothing else can come";
+                            system:authenticated; an API server before Kubernetes 1.28 has no SelfSubjectReview in v1 that could \
+                            answer";
                 (vec![caller.hint(hint), whoami], Positive::Forbidden)
             }
             404 => {
