@@ -42,6 +42,15 @@ fn refused(lab: &Lab, output: &Output, says: &str) {
     assert!(!lab.path("root/var").exists() && !lab.path("root/etc/kubernetes/kubelet.conf").exists());
 }
 
+/// What ssh-keygen says of the signature in `unpacked`, by whom the lab's file of allowed signers names.
+fn ssh_keygen_verifies(lab: &Lab, unpacked: &Path, namespace: &str) -> Output {
+    let mut command = Command::new("ssh-keygen");
+    command.args(["-Y", "verify", "-I", "admin@example.net", "-n", namespace, "-f"]);
+    command.arg(lab.path("allowed_signers")).arg("-s").arg(unpacked.join("manifest.json.sig"));
+    let manifest = fs::File::open(unpacked.join("manifest.json")).expect("a manifest");
+    command.stdin(Stdio::from(manifest)).output().expect("ssh-keygen runs")
+}
+
 #[test]
 fn ssh_keygen_accepts_the_signature_of_every_kind_of_key_that_signs() {
     let lab = Lab::issued();
@@ -50,15 +59,9 @@ fn ssh_keygen_accepts_the_signature_of_every_kind_of_key_that_signs() {
         lab.write("allowed_signers", &format!("admin@example.net {public}\n"));
         lab.good(&["bundle", "on", "--sign-with", kind]);
         let folder = unpack(&lab);
-        let verify = |namespace: &str| {
-            let mut command = Command::new("ssh-keygen");
-            command.args(["-Y", "verify", "-I", "admin@example.net", "-n", namespace, "-f"]);
-            command.arg(lab.path("allowed_signers")).arg("-s").arg(folder.join("manifest.json.sig"));
-            let manifest = fs::File::open(folder.join("manifest.json")).expect("a manifest");
-            command.stdin(Stdio::from(manifest)).output().expect("ssh-keygen runs")
-        };
-        assert!(verify("clusterctl-bundle").status.success(), "{kind}: {:?}", verify("clusterctl-bundle"));
-        assert!(!verify("file").status.success(), "{kind}");
+        let verified = ssh_keygen_verifies(&lab, &folder, "clusterctl-bundle");
+        assert!(verified.status.success(), "{kind}: {verified:?}");
+        assert!(!ssh_keygen_verifies(&lab, &folder, "file").status.success(), "{kind}");
         // The same bytes for the same input, signed or not.
         let first = fs::read(lab.path("bundles/on.tar.gz")).expect("a bundle");
         lab.good(&["bundle", "on", "--sign-with", kind]);
@@ -69,6 +72,39 @@ fn ssh_keygen_accepts_the_signature_of_every_kind_of_key_that_signs() {
         let listed = good_tool("ssh-keygen", &["-l", "-f", &key]);
         let fingerprint = listed.split(' ').nth(1).expect("a fingerprint");
         assert!(shown.contains(&format!("signed with  {fingerprint}")), "{fingerprint}: {shown}");
+    }
+}
+
+#[test]
+fn a_key_whose_private_number_is_written_short_signs_encrypted_or_not() {
+    let lab = Lab::issued();
+    lab.write("right", "open sesame\n");
+    lab.write("wrong", "close sesame\n");
+    let path = lab.path("key").display().to_string();
+    for name in ["ecdsa-256-short", "ecdsa-384-short"] {
+        let pem = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/openssh").join(name)).expect("a key");
+        for cipher in ["none", "aes256-ctr", "aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com"] {
+            fs::write(&path, &pem).expect("written");
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("a mode");
+            let public = good_tool("ssh-keygen", &["-y", "-f", &path]);
+            lab.write("allowed_signers", &format!("admin@example.net {public}"));
+            let mut args = vec!["bundle", "on", "--sign-with", "key"];
+            if cipher != "none" {
+                good_tool("ssh-keygen", &["-q", "-p", "-N", "open sesame", "-Z", cipher, "-f", &path]);
+                let before = lab.snapshot();
+                let refused = lab.run(&[&args[..], &["--sign-passphrase-file", "wrong"]].concat());
+                assert_eq!(refused.status, 3, "{name} {cipher}: {refused}");
+                assert!(
+                    refused.err.contains("the passphrase of the private key is wrong"),
+                    "{name} {cipher}: {refused}"
+                );
+                assert_eq!(lab.snapshot(), before, "{name} {cipher}");
+                args.extend(["--sign-passphrase-file", "right"]);
+            }
+            lab.good(&args);
+            let verified = ssh_keygen_verifies(&lab, &unpack(&lab), "clusterctl-bundle");
+            assert!(verified.status.success(), "{name} {cipher}: {verified:?}");
+        }
     }
 }
 

@@ -12,6 +12,7 @@ pub mod forge;
 pub mod inspect;
 pub mod key;
 pub mod known_hosts;
+mod openssh_key;
 pub mod passphrase;
 pub mod pem;
 pub mod reason;

@@ -6,6 +6,7 @@ use std::fmt;
 use ssh_key::{Error, HashAlg, LineEnding, PrivateKey, PublicKey, SshSig};
 use zeroize::Zeroizing;
 
+use super::openssh_key;
 use super::passphrase::Passphrase;
 
 /// An SSH private key, perhaps still encrypted. `Debug` shows its fingerprint.
@@ -95,7 +96,7 @@ impl SshKey {
                 _ => SshError::NotAKey,
             });
         }
-        match PrivateKey::from_openssh(text.as_bytes()) {
+        match openssh_key::read(text) {
             Ok(key) => Ok(Self(key)),
             Err(Error::AlgorithmUnsupported { algorithm }) => Err(SshError::Unsupported(algorithm.to_string())),
             Err(error) => Err(SshError::Damaged(harmless(&error))),
@@ -120,7 +121,7 @@ impl SshKey {
         if passphrase.is_empty() {
             return Err(SshError::WrongPassphrase);
         }
-        self.0.decrypt(passphrase.expose()).map(Self).map_err(|error| match error {
+        openssh_key::decrypt(&self.0, passphrase.expose()).map(Self).map_err(|error| match error {
             Error::AlgorithmUnsupported { algorithm } => SshError::Unsupported(algorithm.to_string()),
             // SSH's check of a passphrase is two equal numbers; behind a wrong one anything may stand.
             _ => SshError::WrongPassphrase,
