@@ -53,6 +53,11 @@ impl Fleet {
         child::run(Path::new(env!("CARGO_BIN_EXE_clusterctl")), args, &self.0)
     }
 
+    /// Has the kernel read the program's file, which it may have forgotten.
+    pub(crate) fn load_the_program(&self) {
+        self.run(&["--version"]);
+    }
+
     /// What a node's files will be like: a master's are alike.
     pub(crate) fn sample_of_credentials(&self) -> Credentials {
         let read = |name: &str| std::fs::read(self.path("pki/masters/master-1").join(name)).expect("a credential");

@@ -31,6 +31,11 @@ impl Golang {
         }
     }
 
+    /// Has the kernel read the program's file, which it may have forgotten.
+    pub(crate) fn load(&self) {
+        std::fs::read(&self.0).expect("the program");
+    }
+
     /// How long it takes for so many nodes, into a new folder.
     pub(crate) fn issue(&self, folder: &Path, nodes: usize) -> Duration {
         let place = folder.display().to_string();

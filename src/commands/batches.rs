@@ -3,6 +3,7 @@
 //! order of the work, and at most two made batches wait, so that memory does not grow with the work. The first batches are small,
 //! so that there is soon something to keep, and the last ones too, so that little is left to settle when all is made.
 
+use std::ops::RangeInclusive;
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
@@ -11,8 +12,18 @@ use super::context::Context;
 /// The first batch; each is twice as large as the one before, as far as allowed.
 const FIRST: usize = 128;
 
+/// Work is cut into so many batches, as far as their bounds allow.
+const OF_MUCH: usize = 48;
+
 /// So many batches that were made may wait: with one alone, whoever makes them sleeps while the disk takes long over another.
 const WAITING: usize = 2;
+
+/// How large the batches of so much work may be, within these bounds: names and digests come in no order, so that each batch
+/// touches a folder or an index everywhere, and each sync writes all of it again. What there is of them grows with the work; with
+/// batches that stay small the writing would grow with its square.
+pub(super) fn batch_size(work: usize, bounds: RangeInclusive<usize>) -> usize {
+    (work / OF_MUCH).clamp(*bounds.start(), *bounds.end())
+}
 
 /// What making a part of a batch ends with when somebody asked us to stop: nothing of that batch was laid yet, and nobody
 /// knows of it, so that it can be dropped.
@@ -92,4 +103,16 @@ pub(super) fn in_batches<T: Sync, M: Send, L: Send>(
         }
         Ok(settled)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_grow_with_the_work_within_their_bounds() {
+        for (work, size) in [(0, 1024), (10_000, 1024), (60_000, 1250), (100_000, 2048), (usize::MAX, 2048)] {
+            assert_eq!(batch_size(work, 1024..=2048), size, "{work}");
+        }
+    }
 }

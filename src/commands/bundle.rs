@@ -1,6 +1,7 @@
 //! `bundle`: one archive for each host, with all that it needs to find and trust the others.
 
 use std::collections::{BTreeMap, HashSet};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -9,7 +10,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 use zeroize::Zeroizing;
 
-use super::batches::{Stopped, in_batches};
+use super::batches::{Stopped, batch_size, in_batches};
 use super::context::{Context, unknown_host};
 use super::given::templates;
 use super::packing::exposed::Exposed;
@@ -42,7 +43,7 @@ use crate::store::service_account::{self, Found};
 use crate::store::traces::Terms;
 
 /// Bundles in one batch: a handful of batches is in memory at once, until they are on the disk.
-const BATCH: usize = 512;
+const BATCH: RangeInclusive<usize> = 512..=2048;
 /// The most user-data that EC2 takes, in bytes; other clouds take more.
 const EC2_LIMIT: u64 = 16 << 10;
 
@@ -319,9 +320,10 @@ fn write_all(
     let numbering = Numbering::begin(ledger, context.now)?;
     let progress = context.screen.progress("packing", hosts.len() as u64);
     let (folder, stop) = (source.layout.bundles(), &context.stop);
+    let size = batch_size(hosts.len(), BATCH);
     let make = |batch: &[Roles<'_>]| {
         // rayon makes a packer for every part that it cuts a batch into.
-        let parts = batch.par_iter().with_min_len(BATCH / 16);
+        let parts = batch.par_iter().with_min_len(size / 16);
         let one = |packer: &mut Packer, roles: &Roles<'_>| match stop.asked() {
             true => Err(Stopped.into()),
             false => finish.parcel(numbering.bundle(source, *roles, &finish.templates)?, packer),
@@ -340,7 +342,7 @@ fn write_all(
         Ok(())
     };
     let told = |written| format!("{written} of {} bundles packed", hosts.len());
-    let written = in_batches(hosts, BATCH, context, make, lay, settle, told);
+    let written = in_batches(hosts, size, context, make, lay, settle, told);
     // Before whatever went wrong is told: what was packed until then was packed.
     let remembered = numbering.end(ledger);
     let written = written?;

@@ -1,5 +1,6 @@
 //! Certificates made in batches by the roots that were opened, each checked as a stranger would before it is recorded.
 
+use std::ops::RangeInclusive;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rayon::ThreadPoolBuilder;
@@ -12,7 +13,7 @@ use super::telling::{certificates, holder};
 use crate::cluster::key_kind::KeyKind;
 use crate::cluster::profile::{Leaf, RootKind};
 use crate::cluster::spec::Cluster;
-use crate::commands::batches::{Stopped, in_batches};
+use crate::commands::batches::{Stopped, batch_size, in_batches};
 use crate::commands::context::Context;
 use crate::commands::given::passphrase::authority;
 use crate::failure::{Exit, Failure};
@@ -26,7 +27,7 @@ use crate::store::ledger::Ledger;
 use crate::store::traces::{Terms, Trace};
 
 /// Holders in one batch: large enough that the disk's syncs do not count, small enough for memory and for a prompt stop.
-const BATCH: usize = 1024;
+const BATCH: RangeInclusive<usize> = 1024..=2048;
 
 /// Makes batch after batch in memory on all cores, while the one before goes into the ledger, and the one before that into files
 /// and onto the disk. Returns the traces that all of it left.
@@ -75,7 +76,7 @@ pub(super) fn make_all(
         Ok(())
     };
     let told = |written| format!("{} of {} issued", certificates_in(&work[..written]), certificates(total));
-    let done = in_batches(work, BATCH, context, make, record, settle, told);
+    let done = in_batches(work, batch_size(work.len(), BATCH), context, make, record, settle, told);
     let left = left.into_inner().unwrap_or_else(PoisonError::into_inner);
     if done.is_err() {
         // Also of what was done before it failed. Without it the next look takes longer, and that is all.
