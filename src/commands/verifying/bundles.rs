@@ -45,6 +45,16 @@ struct Packed<'a> {
 impl Audit<'_> {
     /// Bundles are made when they are needed: one that is not there proves nothing wrong.
     pub(super) fn bundles(&self) -> Vec<Finding> {
+        let folder = self.layout.bundles();
+        // Of a folder that cannot be listed each name can still be asked for.
+        let listed = files::names_in(&folder).ok();
+        if listed.as_ref().is_some_and(Vec::is_empty) {
+            return Vec::new();
+        }
+        let lies_there = |name: &str| match &listed {
+            Some(names) => names.binary_search_by(|there| there.as_str().cmp(name)).is_ok(),
+            None => files::exists(&folder.join(name)),
+        };
         let (masters, nodes) = (by_name(&self.cluster.masters), by_name(&self.cluster.nodes));
         let likeness = Likeness {
             layout: self.layout,
@@ -54,9 +64,8 @@ impl Audit<'_> {
             templates: Templates::compiled_in().ok(),
         };
         let look = |name: &&HostName| {
-            let place_of = |format: &Format| self.layout.bundles().join(format.file_name(name));
-            let forms: Vec<Format> = Format::ALL.into_iter().filter(|form| files::exists(&place_of(form))).collect();
-            let sealed = self.sealed(name);
+            let forms: Vec<Format> = Format::ALL.into_iter().filter(|form| lies_there(&form.file_name(name))).collect();
+            let sealed = lies_there(&sealed_name(name)).then(|| self.sealed(name));
             if forms.is_empty() {
                 return sealed.into_iter().collect();
             }
@@ -68,7 +77,8 @@ impl Audit<'_> {
             let node = nodes.get(*name).map(|host| self.cluster.node_leaves(host));
             let today = self.today(master.into_iter().chain(node).flatten());
             let finding = |form: &Format| {
-                let packed = Packed { roles, place, format: *form, path: place_of(form), today: &today };
+                let packed =
+                    Packed { roles, place, format: *form, path: folder.join(form.file_name(name)), today: &today };
                 let finding = self.bundle(&packed, &likeness);
                 match finding.status {
                     Status::Pass if self.only_what_is_wrong => {
@@ -125,22 +135,19 @@ impl Audit<'_> {
     }
 
     /// A sealed bundle, into which only its host can look: that it is one, and that no more is known of it.
-    fn sealed(&self, host: &HostName) -> Option<Finding> {
+    fn sealed(&self, host: &HostName) -> Finding {
         let path = self.layout.bundles().join(sealed_name(host));
-        if !files::exists(&path) {
-            return None;
-        }
         let place = if self.cluster.node(host.as_str()).is_some() { Place::Node } else { Place::Master };
         let finding = |status| {
             Finding::new(CheckId::TRUST_MATCH, place, host.as_str(), status).address(path.display().to_string())
         };
         let is_one = files::read(&path, 2 * archive::MAX_UNPACKED).is_ok_and(|bytes| seal::is_sealed(&bytes));
-        Some(match is_one {
+        match is_one {
             true => finding(Status::Warn)
                 .saw("it is sealed, and cannot be looked into here", EXPECTED)
                 .hint(format!("if anything changed since it was made: clusterctl bundle {host}")),
             false => finding(Status::Fail).saw("it is damaged", EXPECTED).hint(format!("clusterctl bundle {host}")),
-        })
+        }
     }
 
     fn bundle(&self, looked_at: &Packed<'_>, likeness: &Likeness<'_>) -> Finding {
