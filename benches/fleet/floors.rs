@@ -29,8 +29,8 @@ pub(crate) fn caches_can_be_emptied() -> bool {
     fs::OpenOptions::new().write(true).open(CACHES).is_ok()
 }
 
-/// Settles, and empties the kernel's caches of files where that is allowed: whatever came before leaves a million inodes in
-/// them, and who makes the next file pays for finding its way among those, at every size in another measure.
+/// Settles, and empties the kernel's caches of files, all of the machine's, where that is allowed: a fleet leaves a million
+/// inodes in them, which slow down whoever makes the next file, and the more so the larger the fleet before was.
 pub(crate) fn settle_afresh(place: &Path) {
     settle(place);
     let _ = fs::write(CACHES, "3");

@@ -3,8 +3,9 @@
 //! is a Go toolchain, as `go` or as what the variable `GO` names, a plain Go program is put beside `issue-node`, too.
 //!
 //! Everything is measured in rounds, floor and command by turns, so that what else the machine does meets both alike; the
-//! table has medians. Nothing is removed before the end: ext4 looks for free inodes long where many were just given back. What
-//! writes finds the kernel's caches empty, where the bench may empty them, at every size and in every place of the order.
+//! table has medians. Nothing is removed before the end: ext4 looks for free inodes long where many were just given back. Before
+//! `issue-node`, `bundle` and what stands beside them the kernel's caches are emptied, where the bench may: all sizes find them
+//! alike. Before `bundle` the cluster's files are read again.
 
 mod child;
 mod fleet;
@@ -144,6 +145,9 @@ impl Rows {
             floors::settle_afresh(place);
             fleet.load_the_program();
             floors::read_files(&nodes_folder);
+            for path in ["pki/ledger.sqlite3", "cluster.yaml"] {
+                std::fs::read(fleet.path(path)).expect("a file");
+            }
         };
         freshly_read();
         let ours = fleet.run(&["bundle", "--all"]);

@@ -12,7 +12,7 @@ use super::context::Context;
 /// The first batch; each is twice as large as the one before, as far as allowed.
 const FIRST: usize = 128;
 
-/// Work is cut into so many batches, as far as their bounds allow.
+/// Work is cut into about so many batches, as far as their bounds allow.
 const OF_MUCH: usize = 48;
 
 /// So many batches that were made may wait: with one alone, whoever makes them sleeps while the disk takes long over another.
@@ -20,7 +20,7 @@ const WAITING: usize = 2;
 
 /// How large the batches of so much work may be, within these bounds: names and digests come in no order, so that each batch
 /// touches a folder or an index everywhere, and each sync writes all of it again. What there is of them grows with the work; with
-/// batches that stay small the writing would grow with its square.
+/// batches that stay small the writing grows with its square.
 pub(super) fn batch_size(work: usize, bounds: RangeInclusive<usize>) -> usize {
     (work / OF_MUCH).clamp(*bounds.start(), *bounds.end())
 }

@@ -44,6 +44,8 @@ use crate::store::traces::Terms;
 
 /// Bundles in one batch: a handful of batches is in memory at once, until they are on the disk.
 const BATCH: RangeInclusive<usize> = 512..=2048;
+/// Fewer bundles than these are not worth a packer.
+const FEWEST: usize = 32;
 /// The most user-data that EC2 takes, in bytes; other clouds take more.
 const EC2_LIMIT: u64 = 16 << 10;
 
@@ -323,7 +325,7 @@ fn write_all(
     let size = batch_size(hosts.len(), BATCH);
     let make = |batch: &[Roles<'_>]| {
         // rayon makes a packer for every part that it cuts a batch into.
-        let parts = batch.par_iter().with_min_len(size / 16);
+        let parts = batch.par_iter().with_min_len((batch.len() / 16).max(FEWEST));
         let one = |packer: &mut Packer, roles: &Roles<'_>| match stop.asked() {
             true => Err(Stopped.into()),
             false => finish.parcel(numbering.bundle(source, *roles, &finish.templates)?, packer),

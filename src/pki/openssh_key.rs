@@ -1,14 +1,19 @@
 //! OpenSSH's private key files, with a number that is written short.
 //!
-//! The private number of an ECDSA key is an `mpint`, which leaves zero bytes in front out (RFC 4251, section 5). ssh-key 0.6
-//! reads it at its full length only, and calls one key of ssh-keygen's in 512 damaged. Here such a number gets its zeros back,
-//! and the crate reads the rest and judges all of it. The format is that of OpenSSH's `PROTOCOL.key`.
+//! The private number of an ECDSA key is an `mpint`, which leaves zero bytes in front out, but for one before a byte of 0x80 or
+//! more (RFC 4251, section 5). ssh-key 0.6 reads it at its full length only, and calls one key of ssh-keygen's in 512 damaged.
+//! Here such a number gets its zeros back; what is around it has to be as OpenSSH writes it, and the crate judges the key
+//! itself. The format is that of OpenSSH's `PROTOCOL.key`.
 
 use base64ct::{Base64, Encoding as _};
 use ssh_key::{Error, PrivateKey};
 use zeroize::Zeroizing;
 
+const BEGIN: &str = "-----BEGIN OPENSSH PRIVATE KEY-----";
+const END: &str = "-----END OPENSSH PRIVATE KEY-----";
 const MAGIC: &[u8] = b"openssh-key-v1\0";
+/// What stands where a key is not encrypted: no cipher, no derivation, and no options for it.
+const CLEAR: [&[u8]; 3] = [b"none", b"none", b""];
 /// What a key that is not encrypted is padded to, in bytes.
 const BLOCK: usize = 8;
 
@@ -19,8 +24,8 @@ const BLOCK: usize = 8;
 pub(super) fn read(pem: &str) -> Result<PrivateKey, Error> {
     PrivateKey::from_openssh(pem).or_else(|error| {
         let short = body(pem).and_then(|file| {
-            let parts = Parts::of(&file)?;
-            lengthened(parts.public, parts.private)
+            let parts = Parts::of(&file).filter(|parts| parts.encryption == CLEAR && parts.tag.is_empty())?;
+            lengthened(parts.public, parts.private, BLOCK)
         });
         short.map_or(Err(error), |file| PrivateKey::from_bytes(&file))
     })
@@ -41,19 +46,26 @@ pub(super) fn decrypt(key: &PrivateKey, passphrase: &[u8]) -> Result<PrivateKey,
         let mut private = Zeroizing::new(parts.private.to_vec());
         let (secret, iv) = key.kdf().derive_key_and_iv(key.cipher(), passphrase)?;
         key.cipher().decrypt(&secret, &iv, &mut private, parts.tag.try_into().ok())?;
-        lengthened(parts.public, &private).map_or(Err(error), |file| PrivateKey::from_bytes(&file))
+        let clear = lengthened(parts.public, &private, key.cipher().block_size());
+        clear.map_or(Err(error), |file| PrivateKey::from_bytes(&file))
     })
 }
 
-/// The bytes between the lines of a PEM.
+/// The bytes of a PEM without blank space around it.
 fn body(pem: &str) -> Option<Zeroizing<Vec<u8>>> {
-    let lines = pem.lines().map(str::trim).filter(|line| !line.starts_with("-----"));
-    let base64 = Zeroizing::new(lines.collect::<String>());
-    Base64::decode_vec(&base64).ok().map(Zeroizing::new)
+    let lines = pem.strip_prefix(BEGIN)?.strip_suffix(END)?;
+    let mut base64 = Zeroizing::new(String::with_capacity(lines.len()));
+    lines.lines().for_each(|line| base64.push_str(line.trim()));
+    let mut bytes = Zeroizing::new(vec![0; base64.len()]);
+    let decoded = Base64::decode(&*base64, &mut bytes).ok()?.len();
+    bytes.truncate(decoded);
+    Some(bytes)
 }
 
 /// What of a file is needed here.
 struct Parts<'a> {
+    /// The names of the cipher and of the derivation of its key, and that one's options.
+    encryption: [&'a [u8]; 3],
     /// The public key.
     public: &'a [u8],
     /// The private key with its check numbers, comment and padding, perhaps encrypted.
@@ -65,21 +77,26 @@ struct Parts<'a> {
 impl<'a> Parts<'a> {
     fn of(file: &'a [u8]) -> Option<Self> {
         let mut rest = file.strip_prefix(MAGIC)?;
-        let (_cipher, _kdf, _options) = (string(&mut rest)?, string(&mut rest)?, string(&mut rest)?);
+        let encryption = [string(&mut rest)?, string(&mut rest)?, string(&mut rest)?];
         // Of how many keys; ssh-keygen writes one.
         rest = rest.strip_prefix(&1u32.to_be_bytes())?;
-        Some(Self { public: string(&mut rest)?, private: string(&mut rest)?, tag: rest })
+        Some(Self { encryption, public: string(&mut rest)?, private: string(&mut rest)?, tag: rest })
     }
 }
 
-/// A file in the clear of the same key, where `private` holds an ECDSA key whose number is shorter than its curve's.
-fn lengthened(public: &[u8], private: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+/// A file in the clear of the same key, where `private`, padded to so many bytes, holds an ECDSA key whose number is shorter
+/// than its curve's.
+fn lengthened(public: &[u8], private: &[u8], block: usize) -> Option<Zeroizing<Vec<u8>>> {
     let (checks, mut rest) = private.split_at_checked(2 * size_of::<u32>())?;
     let (kind, curve, point) = (string(&mut rest)?, string(&mut rest)?, string(&mut rest)?);
     let (number, comment) = (string(&mut rest)?, string(&mut rest)?);
     // A point is a byte and two coordinates (SEC 1, section 2.3.3), each as long as the number may be.
     let missing = (point.len() / 2).checked_sub(number.len()).filter(|&missing| missing > 0)?;
-    if !kind.starts_with(b"ecdsa-sha2-") || number.first().is_none_or(|&first| first >= 0x80) {
+    // Neither negative nor longer than it has to be.
+    let is_mpint = !matches!(number, [] | [0x80..=0xff, ..] | [0] | [0, 0..=0x7f, ..]);
+    let is_padded =
+        private.len().is_multiple_of(block) && rest.len() < block && rest.iter().copied().eq((1u8..).take(rest.len()));
+    if !(kind.starts_with(b"ecdsa-sha2-") && is_mpint && is_padded) {
         return None;
     }
     let mut longer = Zeroizing::new(vec![0; missing]);
@@ -95,7 +112,7 @@ fn lengthened(public: &[u8], private: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
 
     let mut file = Zeroizing::new(Vec::with_capacity(public.len() + clear.len() + 64));
     file.extend_from_slice(MAGIC);
-    for field in [&b"none"[..], b"none", b""] {
+    for field in CLEAR {
         put(&mut file, field);
     }
     file.extend_from_slice(&1u32.to_be_bytes());
@@ -116,4 +133,38 @@ fn string<'a>(from: &mut &'a [u8]) -> Option<&'a [u8]> {
 fn put(to: &mut Vec<u8>, field: &[u8]) {
     to.extend_from_slice(&u32::try_from(field.len()).unwrap_or(u32::MAX).to_be_bytes());
     to.extend_from_slice(field);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHORT: &str = include_str!("../../tests/data/openssh/ecdsa-256-short");
+
+    fn pem(file: &[u8]) -> String {
+        format!("{BEGIN}\n{}\n{END}", Base64::encode_string(file))
+    }
+
+    #[test]
+    fn a_short_number_is_read_and_nothing_around_it_may_be_otherwise() {
+        let file = body(SHORT.trim()).expect("base64");
+        let good = read(SHORT.trim()).expect("a key");
+        assert_eq!(read(&pem(&file)).expect("the same"), good);
+        let refused = |what: &str, text: &str| assert!(read(text).is_err(), "{what}");
+        refused("no last line", SHORT.trim().strip_suffix(END).expect("it ends"));
+        refused("another last line", &SHORT.trim().replace("END OPENSSH", "END OTHER"));
+        refused("a byte behind", &pem(&[&file[..], &[0]].concat()));
+        // The names behind the magic, the public key, and all of the private part: its check numbers, fields and padding.
+        let mut accepted = 0;
+        for at in 0..file.len() {
+            let mut bad = file.to_vec();
+            bad[at] ^= 1;
+            accepted += usize::from(read(&pem(&bad)).is_ok());
+        }
+        // One bit of the number, or of the comment, makes another key file, and a good one: 31 bytes and 12.
+        assert_eq!(accepted, 31 + "short scalar".len());
+        for cut in 0..file.len() {
+            refused("cut off", &pem(&file[..cut]));
+        }
+    }
 }

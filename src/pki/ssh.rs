@@ -123,8 +123,9 @@ impl SshKey {
         }
         openssh_key::decrypt(&self.0, passphrase.expose()).map(Self).map_err(|error| match error {
             Error::AlgorithmUnsupported { algorithm } => SshError::Unsupported(algorithm.to_string()),
-            // SSH's check of a passphrase is two equal numbers; behind a wrong one anything may stand.
-            _ => SshError::WrongPassphrase,
+            // Two numbers in front are not equal, or the cipher's tag does not fit.
+            Error::Crypto => SshError::WrongPassphrase,
+            error => SshError::Damaged(harmless(&error)),
         })
     }
 

@@ -52,8 +52,9 @@ impl Audit<'_> {
             return Vec::new();
         }
         let lies_there = |name: &str| match &listed {
-            Some(names) => names.binary_search_by(|there| there.as_str().cmp(name)).is_ok(),
-            None => files::exists(&folder.join(name)),
+            Some(names) if names.binary_search_by(|there| there.as_str().cmp(name)).is_err() => false,
+            // Still: somebody may be packing.
+            _ => files::exists(&folder.join(name)),
         };
         let (masters, nodes) = (by_name(&self.cluster.masters), by_name(&self.cluster.nodes));
         let likeness = Likeness {
