@@ -31,7 +31,7 @@ impl Golang {
         }
     }
 
-    /// Has the kernel read the program's file, which it may have forgotten.
+    /// Has the kernel read the program's file, which it may have forgotten: all of it, for it cannot be run for nothing.
     pub(crate) fn load(&self) {
         std::fs::read(&self.0).expect("the program");
     }

@@ -9,7 +9,9 @@ use base64ct::{Base64, Encoding as _};
 use ssh_key::{Error, PrivateKey};
 use zeroize::Zeroizing;
 
-const BEGIN: &str = "-----BEGIN OPENSSH PRIVATE KEY-----";
+/// The first line of such a file.
+pub(super) const BEGIN: &str = "-----BEGIN OPENSSH PRIVATE KEY-----";
+/// The last one.
 const END: &str = "-----END OPENSSH PRIVATE KEY-----";
 const MAGIC: &[u8] = b"openssh-key-v1\0";
 /// What stands where a key is not encrypted: no cipher, no derivation, and no options for it.

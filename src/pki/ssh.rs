@@ -89,7 +89,7 @@ impl SshKey {
     /// When it is none.
     pub fn from_pem(bytes: &[u8]) -> Result<Self, SshError> {
         let text = std::str::from_utf8(bytes).map_err(|_| SshError::NotAKey)?.trim();
-        if !text.contains("-----BEGIN OPENSSH PRIVATE KEY-----") {
+        if !text.contains(openssh_key::BEGIN) {
             return Err(match text {
                 _ if text.contains("PRIVATE KEY-----") => SshError::OldFormat,
                 _ if PublicKey::from_openssh(text).is_ok() => SshError::Public,
