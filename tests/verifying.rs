@@ -3,6 +3,9 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use clusterctl::pki::pem;
+
+use crate::support::fleets::{self, fleet_of};
 use crate::support::{CLUSTER, Lab, good_tool};
 
 #[test]
@@ -78,6 +81,37 @@ fn a_key_that_two_hosts_share_is_found() {
     assert_eq!(ran.status, 1, "{ran}");
     let flat = ran.out.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(flat.contains("its key is also on kubelet-client's"), "{ran}");
+}
+
+/// The first few hundred signatures are verified in one way and the rest in another.
+#[test]
+fn of_a_fleet_each_certificate_that_the_root_did_not_sign_is_found() {
+    const NODES: usize = 400;
+    let lab = fleet_of(NODES);
+    for args in [["issue-master", "--all"], ["issue-node", "--all"]] {
+        assert!(fleets::run(&lab, &args).status.success());
+    }
+    let mut changed = Vec::new();
+    for node in 0..NODES {
+        let path = format!("pki/nodes/node-{node}/kubelet-server.crt");
+        let [mut der] = <[_; 1]>::try_from(pem::certificates(lab.read(&path).as_bytes()).expect("PEM")).expect("one");
+        // The end of the signature.
+        *der.last_mut().expect("an octet") ^= 1;
+        lab.write(&path, &pem::write_certificate(&der));
+        changed.push(lab.path(&path).display().to_string());
+    }
+    let ran = fleets::run(&lab, &["verify", "--offline", "--output", "json"]);
+    assert_eq!(ran.status.code(), Some(1));
+    let value: serde_json::Value = serde_json::from_slice(&ran.stdout).expect("JSON");
+    let failed = value["results"].as_array().expect("results").iter().filter(|result| result["status"] == "fail");
+    let found: Vec<String> = failed
+        .map(|result| {
+            let observed = result["observed"].as_str().expect("a text");
+            assert!(observed.contains("but the root's key did not sign it"), "{observed}");
+            result["address"].as_str().expect("a path").to_owned()
+        })
+        .collect();
+    assert_eq!(found, changed, "these and no others");
 }
 
 #[test]

@@ -115,6 +115,7 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     let source = Source {
         cluster: &cluster,
         roots: &roots,
+        checks: roots.checks(),
         service_account: service_account.as_ref(),
         settings: &settings,
         denials: &revocations::denials(&ledger, &roots.cluster, context.now)?,

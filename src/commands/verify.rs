@@ -1,6 +1,6 @@
 //! `verify`: the proof, on the wire or in the directory alone.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -16,9 +16,11 @@ use super::verifying::target::{self, Aim, Elsewhere};
 use crate::cluster::lifetime::Lifetime;
 use crate::cluster::profile::{Profile, RootKind};
 use crate::failure::{Exit, Failure};
+use crate::pki::certificate::Certificate;
 use crate::pki::crl;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::inspect::stamp;
+use crate::pki::signature_check::SignatureCheck;
 use crate::store::error::StoreError;
 use crate::store::files;
 use crate::store::ledger::Ledger;
@@ -368,7 +370,7 @@ fn offline(
     let target = Target { roots: vec![root.clone()], ..Target::bare(cluster.name.to_string()) };
     // A root that cannot be read is a finding, and keeps nothing else from being looked at.
     let read = |kind| Some((kind, roots::certificate(&context.layout, kind).ok()?));
-    let roots = RootKind::ALL.into_iter().filter_map(read).collect();
+    let roots: BTreeMap<RootKind, Certificate> = RootKind::ALL.into_iter().filter_map(read).collect();
     let (known, ledger) = recorded?;
     let denials = revocations::denials(&ledger, &root, context.now)?;
     let hosts = (cluster.masters.len() + cluster.nodes.len()) as u64;
@@ -379,6 +381,7 @@ fn offline(
         cluster: &cluster,
         root: &root,
         roots: &roots,
+        checks: roots.iter().map(|(kind, root)| (*kind, SignatureCheck::of(root))).collect(),
         known: &known,
         denials: &denials,
         now: context.now,

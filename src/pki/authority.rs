@@ -14,7 +14,7 @@ use super::certificate::{Certificate, CertificateError, Serial};
 use super::crl::{Crl, CrlError, Revoked};
 use super::inspect::{Flaw, Verified, own_root_flaws};
 use super::key::{KeyError, PrivateKey, Signer};
-use super::self_check::SelfCheck;
+use super::signature_check::SignatureCheck;
 use crate::cluster::account::Account;
 use crate::cluster::address::Address;
 use crate::cluster::key_kind::KeyKind;
@@ -82,7 +82,7 @@ pub fn create_root(
 
 /// A root opened for signing.
 pub struct Authority<'a> {
-    check: SelfCheck<'a>,
+    check: SignatureCheck<'a>,
     issuer: Issuer<'a, Signer<'a>>,
     now: OffsetDateTime,
 }
@@ -102,7 +102,7 @@ impl<'a> Authority<'a> {
         }
         let issuer =
             Issuer::from_ca_cert_der(&root.certificate.der().into(), root.key.signer()?).map_err(encode_error)?;
-        Ok(Self { check: SelfCheck::of(&root.certificate), issuer, now })
+        Ok(Self { check: SignatureCheck::of(&root.certificate), issuer, now })
     }
 
     /// The root's certificate.
@@ -305,7 +305,7 @@ mod tests {
         assert_eq!(flaws(&leaf, &ours, NOW), []);
         assert_eq!(flaws(&leaf, &twin, NOW)[..2], [Flaw::OtherKeyId, Flaw::BadSignature]);
         let copy = Authority::open(&ours, NOW).expect("fit").issue(&leaf, keys).expect("a leaf").into_inner();
-        let check = SelfCheck::of(&twin.certificate);
+        let check = SignatureCheck::of(&twin.certificate);
         let refused = Verified::leaf(copy, &leaf, keys, &check, NOW).expect_err("another root's");
         assert_eq!(refused[..2], [Flaw::OtherKeyId, Flaw::BadSignature]);
         let mut after = leaf;

@@ -5,10 +5,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 
 use time::OffsetDateTime;
-use x509_parser::asn1_rs::BitString;
+use x509_parser::asn1_rs::{BitString, Oid};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
-use x509_parser::oid_registry::OID_SIG_ECDSA_WITH_SHA256;
+use x509_parser::oid_registry::{
+    OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_NIST_EC_P521, OID_SIG_ECDSA_WITH_SHA256,
+    OID_SIG_ED25519,
+};
 use x509_parser::prelude::FromDer;
 use x509_parser::public_key::PublicKey;
 use x509_parser::verify::verify_signature;
@@ -25,6 +28,8 @@ use crate::cluster::key_kind::KeyKind;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Certificate {
     der: Vec<u8>,
+    /// Of the DER: whoever looks at a certificate asks for it, and most more than once.
+    fingerprint: Fingerprint,
     /// Where in the DER stands what is signed (tbsCertificate, RFC 5280 § 4.1.1); the signature follows it.
     signed: Range<usize>,
     /// Who it is about.
@@ -235,6 +240,7 @@ impl Certificate {
             key: key_kind(parsed.public_key()),
             signature: signature_kind(&parsed.signature_algorithm.algorithm.to_id_string()),
             unknown_critical: extensions.unknown_critical,
+            fingerprint: Fingerprint::of(&der),
             der,
         })
     }
@@ -254,7 +260,7 @@ impl Certificate {
     /// SHA-256 of the DER: Kubernetes's `credential-id`.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::of(&self.der)
+        self.fingerprint
     }
 
     /// SHA-256 of the SubjectPublicKeyInfo: kubeadm's pin of a CA.
@@ -450,17 +456,21 @@ pub(super) fn name(parsed: &X509Name<'_>) -> Name {
 }
 
 pub(super) fn key_kind(spki: &SubjectPublicKeyInfo<'_>) -> PublicKeyKind {
-    let algorithm = spki.algorithm.algorithm.to_id_string();
-    let curve = spki.algorithm.parameters.as_ref().and_then(|p| p.as_oid().ok()).map(|oid| oid.to_id_string());
-    match (algorithm.as_str(), curve.as_deref()) {
-        ("1.2.840.10045.2.1", Some("1.2.840.10045.3.1.7")) => PublicKeyKind::Ours(KeyKind::EcdsaP256),
-        ("1.2.840.10045.2.1", Some("1.3.132.0.34")) => PublicKeyKind::Ours(KeyKind::EcdsaP384),
-        ("1.2.840.10045.2.1", Some("1.3.132.0.35")) => PublicKeyKind::Other("ecdsa-p521".to_owned()),
-        ("1.3.101.112", _) => PublicKeyKind::Ours(KeyKind::Ed25519),
-        _ => match spki.parsed() {
-            Ok(PublicKey::RSA(rsa)) => PublicKeyKind::Rsa(rsa.key_size()),
-            _ => PublicKeyKind::Other(algorithm),
-        },
+    let algorithm = &spki.algorithm.algorithm;
+    let curve = spki.algorithm.parameters.as_ref().and_then(|p| p.as_oid().ok());
+    let on_curve = |wanted: &Oid<'_>| *algorithm == OID_KEY_TYPE_EC_PUBLIC_KEY && curve.as_ref() == Some(wanted);
+    if on_curve(&OID_EC_P256) {
+        PublicKeyKind::Ours(KeyKind::EcdsaP256)
+    } else if on_curve(&OID_NIST_EC_P384) {
+        PublicKeyKind::Ours(KeyKind::EcdsaP384)
+    } else if on_curve(&OID_NIST_EC_P521) {
+        PublicKeyKind::Other("ecdsa-p521".to_owned())
+    } else if *algorithm == OID_SIG_ED25519 {
+        PublicKeyKind::Ours(KeyKind::Ed25519)
+    } else if let Ok(PublicKey::RSA(rsa)) = spki.parsed() {
+        PublicKeyKind::Rsa(rsa.key_size())
+    } else {
+        PublicKeyKind::Other(algorithm.to_id_string())
     }
 }
 

@@ -1,11 +1,12 @@
-//! A P-256 public key with which very many signatures are verified: a root's, while a fleet is issued.
+//! A P-256 public key with which very many signatures are verified: a root's, while a fleet is issued or audited.
 //!
 //! ECDSA's verification (FIPS 186-5 § 6.4.2) multiplies the generator and the public key by two numbers. Where the key is the
 //! same each time, its multiples can be looked up, as every library looks up the generator's when it signs; what is left are
 //! 64 additions of points. Those, and all other arithmetic, are the p256 crate's, whose formulas know no special cases;
 //! only the sum is ours. Nothing here is secret, so that everything may take a time that depends on it.
 //!
-//! It is meant for what this process has just signed. What comes from elsewhere is verified by ring.
+//! It is meant for certificates of the cluster directory, which the ledger has to know, too. What a peer sends is verified by
+//! ring.
 
 use std::sync::LazyLock;
 
@@ -74,7 +75,12 @@ impl Multiples {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ring::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
+    use crate::cluster::key_kind::KeyKind;
+    use crate::pki::key::PrivateKey;
+    use ring::rand::SystemRandom;
+    use ring::signature::{
+        ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair, UnparsedPublicKey,
+    };
 
     /// Keys with their signatures, which nobody here made: edges of every number that takes part, and of the encoding.
     const VECTORS: &str = include_str!("../../tests/data/wycheproof-ecdsa-p256-sha256.txt");
@@ -109,6 +115,40 @@ mod tests {
         assert_eq!(outcomes, [310, 174], "all of them were read");
     }
 
+    /// Each bit of a signature once, and of what was signed, for keys that nobody chose.
+    #[test]
+    fn whatever_is_changed_is_judged_as_ring_does() {
+        let (rng, mut outcomes) = (SystemRandom::new(), [0, 0]);
+        for _ in 0..4 {
+            let key = PrivateKey::generate(KeyKind::EcdsaP256).expect("a key");
+            let fixed = FixedKey::of(&key.spki()).expect("a point on P-256");
+            let pair =
+                EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, key.expose_pkcs8(), &rng).expect("a pair");
+            let mut message = b"what was signed".to_vec();
+            let mut signature = pair.sign(&rng, &message).expect("a signature").as_ref().to_vec();
+            let mut judge = |message: &[u8], signature: &[u8]| {
+                let good = fixed.verifies(message, signature);
+                let ring =
+                    UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, pair.public_key()).verify(message, signature);
+                assert_eq!(good, ring.is_ok(), "{message:x?} {signature:x?}");
+                outcomes[usize::from(good)] += 1;
+            };
+            judge(&message, &signature);
+            for bit in 0..signature.len() * 8 {
+                signature[bit / 8] ^= 1 << (bit % 8);
+                judge(&message, &signature);
+                signature[bit / 8] ^= 1 << (bit % 8);
+            }
+            for bit in 0..message.len() * 8 {
+                message[bit / 8] ^= 1 << (bit % 8);
+                judge(&message, &signature);
+                message[bit / 8] ^= 1 << (bit % 8);
+            }
+        }
+        assert!(outcomes[0] > 4 * 8 * (64 + 15), "{outcomes:?}");
+        assert_eq!(outcomes[1], 4, "nothing else was signed");
+    }
+
     #[test]
     fn the_multiples_are_the_points_own() {
         let multiples = Multiples::of(ProjectivePoint::GENERATOR);
@@ -127,7 +167,7 @@ mod tests {
         assert!(FixedKey::of(&beside[..beside.len() - 1]).is_none());
         *beside.last_mut().expect("an octet") ^= 1;
         assert!(FixedKey::of(&beside).is_none(), "a point that is not on the curve");
-        let other = crate::pki::key::PrivateKey::generate(crate::cluster::key_kind::KeyKind::EcdsaP384).expect("a key");
+        let other = PrivateKey::generate(KeyKind::EcdsaP384).expect("a key");
         assert!(FixedKey::of(&other.spki()).is_none());
     }
 }

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::authority::{BACKDATED, Credential};
 use super::certificate::{Certificate, PublicKeyKind, SignatureKind};
-use super::self_check::SelfCheck;
+use super::signature_check::SignatureCheck;
 use crate::cluster::account::Account;
 use crate::cluster::key_kind::KeyKind;
 use crate::cluster::lifetime::Lifetime;
@@ -250,21 +250,22 @@ pub fn leaf_flaws(
     root: &Certificate,
     now: OffsetDateTime,
 ) -> Vec<Flaw> {
-    leaf_flaws_where(leaf, wanted, keys, root, now, |leaf| leaf.is_signed_by(root))
+    leaf_flaws_of_many(leaf, wanted, keys, &SignatureCheck::of(root), now)
 }
 
-/// As [`leaf_flaws`], with the signature's judgement for the caller to choose; it is asked only where the names fit.
-fn leaf_flaws_where(
+/// As [`leaf_flaws`], of one of very many leaves of one root.
+#[must_use]
+pub fn leaf_flaws_of_many(
     leaf: &Certificate,
     wanted: &Leaf,
     keys: KeyKind,
-    root: &Certificate,
+    check: &SignatureCheck<'_>,
     now: OffsetDateTime,
-    signed_by_the_root: impl FnOnce(&Certificate) -> bool,
 ) -> Vec<Flaw> {
+    let root = check.root();
     let mut flaws = flaws_but_for_the_signature(leaf, wanted, keys, root, now);
     let names_the_root = leaf.issuer.der == root.subject.der;
-    if names_the_root && !signed_by_the_root(leaf) {
+    if names_the_root && !check.has_signed(leaf) {
         let behind = flaws.iter().take_while(|flaw| matches!(flaw, Flaw::OtherKeyId)).count();
         flaws.insert(behind, Flaw::BadSignature);
     }
@@ -402,11 +403,10 @@ impl Verified<Credential> {
         credential: Credential,
         wanted: &Leaf,
         keys: KeyKind,
-        check: &SelfCheck<'_>,
+        check: &SignatureCheck<'_>,
         now: OffsetDateTime,
     ) -> Result<Self, Vec<Flaw>> {
-        let signed = |leaf: &Certificate| check.has_signed(leaf);
-        let mut flaws = leaf_flaws_where(&credential.certificate, wanted, keys, check.root(), now, signed);
+        let mut flaws = leaf_flaws_of_many(&credential.certificate, wanted, keys, check, now);
         flaws.extend(key_flaw(&credential));
         if flaws.is_empty() { Ok(Self(credential)) } else { Err(flaws) }
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use pkcs8::der::{Decode, Encode};
 use pkcs8::pkcs5::pbes2;
-use pkcs8::{EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef};
+use pkcs8::{EncryptedPrivateKeyInfoRef, ObjectIdentifier, PrivateKeyInfoRef};
 use rcgen::{PublicKeyData, SignatureAlgorithm, SigningKey};
 use ring::rand::{SecureRandom, SystemRandom};
 use ring::signature::{
@@ -25,6 +25,11 @@ const SCRYPT_P: u32 = 5;
 /// for the passes over it.
 const SCRYPT_MEMORY_LIMIT: u64 = 1 << 30;
 const SCRYPT_P_LIMIT: u64 = 64;
+
+/// id-ecPublicKey and its curves (RFC 5480 § 2.1.1).
+const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
 
 /// RFC 8410 § 7: PKCS#8 v1 of an Ed25519 seed. OpenSSL does not read the v2 that ring writes.
 const ED25519_V1_PREFIX: [u8; 16] =
@@ -299,13 +304,9 @@ impl Pair {
 }
 
 fn kind_of(pkcs8: &[u8]) -> Result<KeyKind, KeyError> {
-    const EC: &str = "1.2.840.10045.2.1";
-    const P256: &str = "1.2.840.10045.3.1.7";
-    const P384: &str = "1.3.132.0.34";
-    const ED25519: &str = "1.3.101.112";
+    const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
     let info = PrivateKeyInfoRef::from_der(pkcs8).map_err(|_| KeyError::Foreign)?;
-    let curve = info.algorithm.parameters_oid().map(|oid| oid.to_string());
-    match (info.algorithm.oid.to_string().as_str(), curve.as_deref()) {
+    match (info.algorithm.oid, info.algorithm.parameters_oid()) {
         (EC, Ok(P256)) => Ok(KeyKind::EcdsaP256),
         (EC, Ok(P384)) => Ok(KeyKind::EcdsaP384),
         (ED25519, _) => Ok(KeyKind::Ed25519),
@@ -350,14 +351,10 @@ impl KeyFacts {
 
 /// Wraps an `EC PRIVATE KEY` (RFC 5915), which names its curve in its parameters, as PKCS#8.
 fn sec1_to_pkcs8(sec1: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    for curve in ["1.2.840.10045.3.1.7", "1.3.132.0.34"] {
-        let curve = pkcs8::ObjectIdentifier::new(curve).ok()?;
+    for curve in [P256, P384] {
         let curve_der = curve.to_der().ok()?;
         if sec1.windows(curve_der.len()).any(|window| window == curve_der) {
-            let algorithm = pkcs8::AlgorithmIdentifierRef {
-                oid: pkcs8::ObjectIdentifier::new("1.2.840.10045.2.1").ok()?,
-                parameters: Some((&curve).into()),
-            };
+            let algorithm = pkcs8::AlgorithmIdentifierRef { oid: EC, parameters: Some((&curve).into()) };
             let key = pkcs8::der::asn1::OctetStringRef::new(sec1).ok()?;
             return PrivateKeyInfoRef::new(algorithm, key).to_der().ok().map(Zeroizing::new);
         }
@@ -367,7 +364,7 @@ fn sec1_to_pkcs8(sec1: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
 
 fn rsa_spki(pkcs1: &[u8]) -> Option<Vec<u8>> {
     let algorithm = pkcs8::AlgorithmIdentifierRef {
-        oid: pkcs8::ObjectIdentifier::new("1.2.840.113549.1.1.1").ok()?,
+        oid: ObjectIdentifier::new("1.2.840.113549.1.1.1").ok()?,
         parameters: Some(pkcs8::der::asn1::AnyRef::NULL),
     };
     let subject_public_key = pkcs8::der::asn1::BitStringRef::from_bytes(pkcs1).ok()?;

@@ -18,5 +18,5 @@ pub mod pem;
 pub mod reason;
 pub mod request;
 pub mod roots;
-mod self_check;
+pub mod signature_check;
 pub mod ssh;

@@ -111,8 +111,16 @@ fn label_of_first(text: &[u8]) -> Option<String> {
 
 /// Where `what` stands in `text`, from `from` on.
 fn find(text: &[u8], what: &str, from: usize) -> Option<usize> {
-    let rest = text.get(from..)?;
-    rest.windows(what.len()).position(|window| window == what.as_bytes()).map(|at| from + at)
+    let (what, mut from) = (what.as_bytes(), from);
+    loop {
+        let rest = text.get(from..)?;
+        // One octet first: comparing all at each place took a quarter of the time that reading a file's PEM takes.
+        let at = rest.iter().position(|octet| *octet == what[0])?;
+        if rest[at..].starts_with(what) {
+            return Some(from + at);
+        }
+        from += at + 1;
+    }
 }
 
 /// rustls-pemfile passes encrypted keys over, so that they are looked for here.

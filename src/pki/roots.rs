@@ -1,23 +1,36 @@
 //! The certificates of a cluster's three roots, together: who asks for a leaf's issuer gets the one that the policy names.
 
 use super::certificate::Certificate;
+use super::signature_check::SignatureCheck;
 use crate::cluster::profile::{Leaf, RootKind};
 
-/// One certificate for each [`RootKind`].
+/// One certificate, or what else is asked for, for each [`RootKind`].
 #[derive(Debug, Clone)]
-pub struct Roots {
+pub struct Roots<T = Certificate> {
     /// The cluster's.
-    pub cluster: Certificate,
+    pub cluster: T,
     /// etcd's.
-    pub etcd: Certificate,
+    pub etcd: T,
     /// The front proxy's.
-    pub front_proxy: Certificate,
+    pub front_proxy: T,
 }
 
 impl Roots {
-    /// The certificate of that root.
+    /// What verifies signatures of each root.
     #[must_use]
-    pub fn of(&self, kind: RootKind) -> &Certificate {
+    pub fn checks(&self) -> Roots<SignatureCheck<'_>> {
+        Roots {
+            cluster: SignatureCheck::of(&self.cluster),
+            etcd: SignatureCheck::of(&self.etcd),
+            front_proxy: SignatureCheck::of(&self.front_proxy),
+        }
+    }
+}
+
+impl<T> Roots<T> {
+    /// That root's.
+    #[must_use]
+    pub fn of(&self, kind: RootKind) -> &T {
         match kind {
             RootKind::Cluster => &self.cluster,
             RootKind::Etcd => &self.etcd,
@@ -25,9 +38,9 @@ impl Roots {
         }
     }
 
-    /// The root that has to have signed `leaf`.
+    /// Of the root that has to have signed `leaf`.
     #[must_use]
-    pub fn issuer_of(&self, leaf: &Leaf) -> &Certificate {
+    pub fn issuer_of(&self, leaf: &Leaf) -> &T {
         self.of(leaf.policy().signed_by)
     }
 }

@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Row, TransactionBehavior, params};
 use time::OffsetDateTime;
 
 use super::error::StoreError;
@@ -394,10 +394,16 @@ impl Ledger {
     /// When SQLite cannot, or a row is not what we write.
     pub fn known(&self) -> Result<Known, StoreError> {
         let damaged = |reason: String| StoreError::LedgerDamaged { path: self.path.clone(), reason };
-        let parse = |sha256: &str| Fingerprint::parse(sha256).ok_or_else(|| damaged(format!("sha256 {sha256:?}")));
+        let no_digest = |text: &str| damaged(format!("sha256 {text:?}"));
+        let parse = |text: &str| Fingerprint::parse(text).ok_or_else(|| no_digest(text));
+        // Of a large fleet there is one for each certificate, so that only what is none becomes a text of its own.
+        let digest = |row: &Row<'_>, column: usize| -> rusqlite::Result<Result<Fingerprint, String>> {
+            let text = row.get_ref(column)?.as_str()?;
+            Ok(Fingerprint::parse(text).ok_or_else(|| text.to_owned()))
+        };
         let query = || {
             let mut select = self.connection.prepare("SELECT seq, sha256 FROM certificates")?;
-            let rows = select.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
+            let rows = select.query_map([], |row| Ok((row.get::<_, i64>(0)?, digest(row, 1)?)))?;
             let order = rows.collect::<Result<Vec<_>, _>>()?;
             let mut select =
                 self.connection.prepare("SELECT sha256, profile FROM certificates WHERE sha256 = issuer_sha256")?;
@@ -410,7 +416,8 @@ impl Ledger {
         let (rows, roots, forgotten) = query().map_err(|error| failed(&self.path, &error))?;
         let mut order = HashMap::with_capacity(rows.len());
         for (sequence, sha256) in rows {
-            order.insert(parse(&sha256)?, u64::try_from(sequence).unwrap_or(0));
+            let sha256 = sha256.map_err(|text| no_digest(&text))?;
+            order.insert(sha256, u64::try_from(sequence).unwrap_or(0));
         }
         let roots = roots
             .into_iter()

@@ -1,4 +1,4 @@
-//! Whether a root has signed what it was just asked to sign.
+//! Whether a root has signed what bears its name, asked of a whole fleet: of what was just issued, and of what lies in the directory.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,24 +11,28 @@ const FEW: usize = 512;
 
 /// Verifies the signatures of one root: the first few with ring, and with the root's multiples when there are more, if its key is
 /// on P-256.
-pub(super) struct SelfCheck<'a> {
+pub struct SignatureCheck<'a> {
     root: &'a Certificate,
     verified: AtomicUsize,
     fixed: OnceLock<Option<FixedKey>>,
 }
 
-impl<'a> SelfCheck<'a> {
-    pub(super) fn of(root: &'a Certificate) -> Self {
+impl<'a> SignatureCheck<'a> {
+    /// Of what `root` is said to have signed. Nothing is computed before it is asked.
+    #[must_use]
+    pub fn of(root: &'a Certificate) -> Self {
         Self { root, verified: AtomicUsize::new(0), fixed: OnceLock::new() }
     }
 
     /// The root.
-    pub(super) fn root(&self) -> &'a Certificate {
+    #[must_use]
+    pub fn root(&self) -> &'a Certificate {
         self.root
     }
 
     /// True when the root's key made this certificate's signature.
-    pub(super) fn has_signed(&self, leaf: &Certificate) -> bool {
+    #[must_use]
+    pub fn has_signed(&self, leaf: &Certificate) -> bool {
         if self.verified.fetch_add(1, Ordering::Relaxed) < FEW {
             return leaf.is_signed_by(self.root);
         }
@@ -63,7 +67,7 @@ mod tests {
             let mut der = ours.der().to_vec();
             *der.last_mut().expect("an octet") ^= 1;
             let changed = Certificate::from_der(der).expect("still a certificate");
-            let check = SelfCheck::of(&ours);
+            let check = SignatureCheck::of(&ours);
             // One octet of what is signed: the last of the subject, which the issuer's name repeats.
             let mut other = ours.der().to_vec();
             let subject = ours.subject.der.as_slice();
