@@ -1,7 +1,6 @@
 //! A bundle to a tar.gz: the same bytes every time, in one folder that is called like the host.
 
 use std::io;
-use std::ops::Range;
 
 use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 use tar::{EntryType, Header};
@@ -52,8 +51,8 @@ impl Packer {
         Self { compressor, tar: Zeroizing::default(), out: Zeroizing::default(), installer: None }
     }
 
-    /// Packs a bundle: sorted, zero uid, gid and time, a fixed gzip header. The same bundle gives the same bytes, whatever
-    /// was packed before.
+    /// Packs a bundle: sorted but for the installer, which is the last; zero uid, gid and time, a fixed gzip header. The same
+    /// bundle gives the same bytes, whatever was packed before.
     #[must_use]
     pub fn pack(&mut self, bundle: &Bundle) -> Zeroizing<Vec<u8>> {
         let folder = bundle.manifest.host.as_str();
@@ -62,37 +61,39 @@ impl Packer {
         let mut builder = tar::Builder::new(tar);
         let installer = append_all(&mut builder, folder, &bundle.files).and_then(|at| builder.finish().map(|()| at));
         drop(builder);
-        self.compressed(installer.expect("memory can be written to, and every path in a bundle is plain"))
+        let installer = installer.expect("memory can be written to, and every path in a bundle is plain");
+        self.compressed(installer.unwrap_or(self.tar.len()))
     }
 
     /// Any bytes, compressed alike.
     pub(super) fn gzip(&mut self, bytes: &[u8]) -> Zeroizing<Vec<u8>> {
         emptied(&mut self.tar, bytes.len()).extend_from_slice(bytes);
-        self.compressed(0..0)
+        self.compressed(bytes.len())
     }
 
-    /// RFC 1952, with a header that says nothing but what is inside. What lies before, in and behind `installer` is deflated
-    /// each for itself, so that the installer's part is the same in every archive and need not be made again.
-    fn compressed(&mut self, installer: Range<usize>) -> Zeroizing<Vec<u8>> {
+    /// RFC 1952, with a header that says nothing but what is inside. What lies before and from `installer` on is deflated each
+    /// for itself, so that the installer's part, with the archive's end, is the same in every archive and need not be made again.
+    fn compressed(&mut self, installer: usize) -> Zeroizing<Vec<u8>> {
         let Self { compressor, tar, out, installer: known } = self;
         // Room for what deflate cannot shrink.
         let out = emptied(out, tar.len() + tar.len() / 8 + 256);
         out.extend_from_slice(&GZIP_HEADER);
-        if !installer.is_empty() {
-            deflate(compressor, &tar[..installer.start], FlushCompress::Sync, out);
-            let plain = &tar[installer.clone()];
+        let (first, plain) = tar.split_at(installer);
+        if plain.is_empty() {
+            deflate(compressor, first, FlushCompress::Finish, out);
+        } else {
+            deflate(compressor, first, FlushCompress::Sync, out);
             let part = match known.take() {
                 Some(part) if part.plain == plain => part,
                 _ => {
                     let mut deflated = Vec::with_capacity(plain.len());
-                    deflate(compressor, plain, FlushCompress::Sync, &mut deflated);
+                    deflate(compressor, plain, FlushCompress::Finish, &mut deflated);
                     Deflated { plain: plain.to_vec(), deflated }
                 }
             };
             out.extend_from_slice(&part.deflated);
             *known = Some(part);
         }
-        deflate(compressor, &tar[installer.end..], FlushCompress::Finish, out);
         let mut crc = Crc::new();
         crc.update(tar);
         out.extend_from_slice(&crc.sum().to_le_bytes());
@@ -143,18 +144,18 @@ fn deflate(compressor: &mut Compress, bytes: &[u8], how: FlushCompress, out: &mu
     }
 }
 
-/// Appends the folder and its files; returns where the installer's bytes stand.
-fn append_all(tar: &mut tar::Builder<&mut Vec<u8>>, folder: &str, files: &[BundleFile]) -> io::Result<Range<usize>> {
+/// Appends the folder and its files, the installer last; returns where the installer's bytes begin, if there is one.
+fn append_all(tar: &mut tar::Builder<&mut Vec<u8>>, folder: &str, files: &[BundleFile]) -> io::Result<Option<usize>> {
     let mut top = header(EntryType::Directory, FOLDER_MODE, 0);
     tar.append_data(&mut top, format!("{folder}/"), io::empty())?;
-    let mut installer = 0..0;
-    for file in files {
+    let (last, others): (Vec<_>, Vec<_>) = files.iter().partition(|file| file.path == INSTALLER);
+    let mut installer = None;
+    for file in others.into_iter().chain(last) {
         let mut header = header(EntryType::Regular, file.mode, file.bytes.len() as u64);
         tar.append_data(&mut header, format!("{folder}/{}", file.path), &*file.bytes)?;
         if file.path == INSTALLER {
             // An entry is filled up to whole blocks.
-            let end = tar.get_ref().len();
-            installer = end - file.bytes.len().next_multiple_of(BLOCK)..end;
+            installer = Some(tar.get_ref().len() - file.bytes.len().next_multiple_of(BLOCK));
         }
     }
     Ok(installer)
