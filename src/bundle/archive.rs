@@ -248,6 +248,7 @@ fn unreadable(error: io::Error) -> ArchiveError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bundle::contents::INSTALLER;
     use crate::bundle::manifest::ManifestFile;
     use crate::bundle::packer::{GZIP_HEADER, Packer, header, pack};
     use crate::cluster::endpoint::Endpoint;
@@ -261,7 +262,7 @@ mod tests {
     fn bundle() -> Bundle {
         let file =
             |path: &str, mode, bytes: &[u8]| BundleFile { path: path.to_owned(), mode, bytes: bytes.to_vec().into() };
-        let mut files = vec![file("install.sh", 0o755, b"#!/bin/sh\n"), file(KEY, 0o600, b"a key")];
+        let mut files = vec![file(INSTALLER, 0o755, b"#!/bin/sh\n"), file(KEY, 0o600, b"a key")];
         let listed =
             |file: &BundleFile| ManifestFile { path: file.path.clone(), mode: file.mode, sha256: file.bytes.sha256() };
         let manifest = Manifest {
@@ -314,6 +315,19 @@ mod tests {
         assert_eq!(packer.pack(&bundle()), first);
         assert_eq!(packer.pack(&other), pack(&other));
         assert_eq!(packer.pack(&bundle()), first);
+        packer.gzip(b"something else");
+        assert_eq!(packer.pack(&bundle()), first);
+        for installer in [&b"#!/bin/sh\n"[..], b"", b"exit\n", &[b'#'; 1024]] {
+            // From the second on the installer is known.
+            for own in [&b"a key"[..], b"another", &[0; 3000], b"a key"] {
+                let mut bundle = bundle();
+                for (path, bytes) in [(INSTALLER, installer), (KEY, own)] {
+                    let file = bundle.files.iter_mut().find(|file| file.path == path);
+                    file.expect("it is there").bytes = bytes.to_vec().into();
+                }
+                assert_eq!(packer.pack(&bundle), pack(&bundle));
+            }
+        }
     }
 
     #[test]

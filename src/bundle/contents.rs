@@ -1,4 +1,4 @@
-//! What a bundle is made of, in memory. How it comes about is [`super::render`]'s, how it is packed [`super::archive`]'s.
+//! What a bundle is made of, in memory. How it comes about is [`super::render`]'s, how it is packed [`super::packer`]'s.
 
 use std::fmt;
 use std::ops::Deref;

@@ -26,10 +26,10 @@ pub struct Packer {
     installer: Option<Deflated>,
 }
 
-/// A part of an archive, and what deflate made of it.
+/// The end of an archive from the installer's contents on, and what deflate made of it.
 struct Deflated {
-    plain: Vec<u8>,
-    deflated: Vec<u8>,
+    plain: Zeroizing<Vec<u8>>,
+    deflated: Zeroizing<Vec<u8>>,
 }
 
 impl Packer {
@@ -84,11 +84,11 @@ impl Packer {
         } else {
             deflate(compressor, first, FlushCompress::Sync, out);
             let part = match known.take() {
-                Some(part) if part.plain == plain => part,
+                Some(part) if *part.plain == plain => part,
                 _ => {
-                    let mut deflated = Vec::with_capacity(plain.len());
+                    let mut deflated = Zeroizing::new(Vec::with_capacity(plain.len() + plain.len() / 8 + 256));
                     deflate(compressor, plain, FlushCompress::Finish, &mut deflated);
-                    Deflated { plain: plain.to_vec(), deflated }
+                    Deflated { plain: Zeroizing::new(plain.to_vec()), deflated }
                 }
             };
             out.extend_from_slice(&part.deflated);
@@ -148,17 +148,16 @@ fn deflate(compressor: &mut Compress, bytes: &[u8], how: FlushCompress, out: &mu
 fn append_all(tar: &mut tar::Builder<&mut Vec<u8>>, folder: &str, files: &[BundleFile]) -> io::Result<Option<usize>> {
     let mut top = header(EntryType::Directory, FOLDER_MODE, 0);
     tar.append_data(&mut top, format!("{folder}/"), io::empty())?;
-    let (last, others): (Vec<_>, Vec<_>) = files.iter().partition(|file| file.path == INSTALLER);
-    let mut installer = None;
-    for file in others.into_iter().chain(last) {
+    let mut append = |file: &BundleFile| {
         let mut header = header(EntryType::Regular, file.mode, file.bytes.len() as u64);
-        tar.append_data(&mut header, format!("{folder}/{}", file.path), &*file.bytes)?;
-        if file.path == INSTALLER {
-            // An entry is filled up to whole blocks.
-            installer = Some(tar.get_ref().len() - file.bytes.len().next_multiple_of(BLOCK));
-        }
-    }
-    Ok(installer)
+        tar.append_data(&mut header, format!("{folder}/{}", file.path), &*file.bytes)
+    };
+    let is_installer = |file: &&BundleFile| file.path == INSTALLER;
+    files.iter().filter(|file| !is_installer(file)).try_for_each(&mut append)?;
+    let Some(installer) = files.iter().find(is_installer) else { return Ok(None) };
+    append(installer)?;
+    // An entry is filled up to whole blocks.
+    Ok(Some(tar.get_ref().len() - installer.bytes.len().next_multiple_of(BLOCK)))
 }
 
 pub(super) fn header(kind: EntryType, mode: u32, size: u64) -> Header {

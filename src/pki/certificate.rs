@@ -283,15 +283,16 @@ impl Certificate {
         verify_signature(&key, &algorithm, &signature, &self.der[self.signed.clone()]).is_ok()
     }
 
-    /// As [`Self::is_signed_by`], by a key on P-256 whose multiples are at hand.
+    /// As [`Self::is_signed_by`], by a key on P-256 whose multiples are at hand; `None` where the signature's form is not the
+    /// usual one, which is not judged here.
     #[must_use]
-    pub(super) fn is_signed_by_fixed(&self, key: &FixedKey) -> bool {
-        let Some((algorithm, signature)) = self.outer_signature() else { return false };
+    pub(super) fn is_signed_by_fixed(&self, key: &FixedKey) -> Option<bool> {
+        let (algorithm, signature) = self.outer_signature()?;
         // RFC 5758 § 3.2: with this identifier, and without parameters.
-        algorithm.algorithm == OID_SIG_ECDSA_WITH_SHA256
+        let usual = algorithm.algorithm == OID_SIG_ECDSA_WITH_SHA256
             && algorithm.parameters.is_none()
-            && signature.unused_bits == 0
-            && key.verifies(&self.der[self.signed.clone()], &signature.data)
+            && signature.unused_bits == 0;
+        usual.then(|| key.verifies(&self.der[self.signed.clone()], &signature.data))
     }
 
     /// What follows that which is signed: the signature and its algorithm.

@@ -14,7 +14,7 @@ use p256::ecdsa::Signature;
 use p256::elliptic_curve::PrimeField;
 use p256::elliptic_curve::ops::{Invert, Reduce};
 use p256::elliptic_curve::point::AffineCoordinates;
-use p256::pkcs8::DecodePublicKey;
+use p256::pkcs8::{DecodePublicKey, EncodePublicKey};
 use p256::{FieldBytes, ProjectivePoint, PublicKey, Scalar, U256};
 use ring::digest::{SHA256, digest};
 
@@ -25,9 +25,13 @@ static GENERATOR: LazyLock<Multiples> = LazyLock::new(|| Multiples::of(Projectiv
 pub(super) struct FixedKey(Multiples);
 
 impl FixedKey {
-    /// Of a SubjectPublicKeyInfo, DER. It takes as long as 40 verifications by ring. None if it is no point on P-256.
+    /// Of a SubjectPublicKeyInfo, DER. It takes as long as 40 verifications by ring. None if it is no point on P-256, or not one
+    /// that is written out (RFC 5480 § 2.2), which is all that ring takes.
     pub(super) fn of(spki: &[u8]) -> Option<Self> {
         let key = PublicKey::from_public_key_der(spki).ok()?;
+        if key.to_public_key_der().ok()?.as_bytes() != spki {
+            return None;
+        }
         Some(Self(Multiples::of(key.to_projective())))
     }
 
@@ -167,6 +171,12 @@ mod tests {
         assert!(FixedKey::of(&beside[..beside.len() - 1]).is_none());
         *beside.last_mut().expect("an octet") ^= 1;
         assert!(FixedKey::of(&beside).is_none(), "a point that is not on the curve");
+        let mut compressed = octets(spki);
+        // 02 or 03 for y's last bit and x alone (SEC 1 § 2.3.3), both lengths and the BIT STRING's shortened by y.
+        let (start, y_is_odd) = (compressed.len() - 65, compressed[compressed.len() - 1] & 1);
+        compressed.truncate(start + 33);
+        (compressed[1], compressed[start - 2], compressed[start]) = (0x39, 0x22, 2 + y_is_odd);
+        assert!(PublicKey::from_public_key_der(&compressed).is_ok() && FixedKey::of(&compressed).is_none());
         let other = PrivateKey::generate(KeyKind::EcdsaP384).expect("a key");
         assert!(FixedKey::of(&other.spki()).is_none());
     }

@@ -397,13 +397,13 @@ impl Ledger {
         let no_digest = |text: &str| damaged(format!("sha256 {text:?}"));
         let parse = |text: &str| Fingerprint::parse(text).ok_or_else(|| no_digest(text));
         // Of a large fleet there is one for each certificate, so that only what is none becomes a text of its own.
-        let digest = |row: &Row<'_>, column: usize| -> rusqlite::Result<Result<Fingerprint, String>> {
-            let text = row.get_ref(column)?.as_str()?;
+        let digest = |row: &Row<'_>| -> rusqlite::Result<Result<Fingerprint, String>> {
+            let text = row.get_ref(1)?.as_str()?;
             Ok(Fingerprint::parse(text).ok_or_else(|| text.to_owned()))
         };
         let query = || {
             let mut select = self.connection.prepare("SELECT seq, sha256 FROM certificates")?;
-            let rows = select.query_map([], |row| Ok((row.get::<_, i64>(0)?, digest(row, 1)?)))?;
+            let rows = select.query_map([], |row| Ok((row.get::<_, i64>(0)?, digest(row)?)))?;
             let order = rows.collect::<Result<Vec<_>, _>>()?;
             let mut select =
                 self.connection.prepare("SELECT sha256, profile FROM certificates WHERE sha256 = issuer_sha256")?;
