@@ -6,8 +6,9 @@ use super::{Lab, good_tool};
 
 /// A cluster of one master and so many nodes, with its roots.
 pub(crate) fn fleet_of(count: usize) -> Lab {
-    let nodes: String =
-        (0..count).map(|i| format!("- {{name: node-{i}, addresses: [10.1.{}.{}]}}\n", i / 250, i % 250 + 1)).collect();
+    let node =
+        |i| format!("- {{name: node-{i}, addresses: [10.{}.{}.{}]}}\n", i / 62_500 + 1, i / 250 % 250, i % 250 + 1);
+    let nodes: String = (0..count).map(node).collect();
     let lab = Lab::with(&format!(
         "apiVersion: clusterctl/v1\nkind: Cluster\nname: fleet\nmasters:\n- {{name: m, addresses: [10.0.0.1]}}\nnodes:\n{nodes}"
     ));
