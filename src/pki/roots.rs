@@ -1,4 +1,5 @@
-//! What belongs to each of a cluster's three roots, together: who asks for a leaf's issuer gets that of the root that the policy names.
+//! What belongs to each of a cluster's three roots, together: who asks for a leaf's issuer gets that of the root that the policy
+//! names.
 
 use super::certificate::Certificate;
 use super::signature_check::SignatureCheck;

@@ -1,4 +1,5 @@
-//! Whether a root has signed what bears its name, asked of a whole fleet: of what was just issued, and of what lies in the directory.
+//! Whether a root has signed what bears its name, asked of a whole fleet: of what was just issued, and of what lies in the
+//! directory.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
