@@ -3,11 +3,14 @@
 
 use std::fmt;
 
-use ssh_key::{Error, HashAlg, LineEnding, PrivateKey, PublicKey, SshSig};
+use ssh_key::{Algorithm, EcdsaCurve, Error, HashAlg, LineEnding, PrivateKey, PublicKey, SshSig};
 use zeroize::Zeroizing;
 
 use super::openssh_key;
 use super::passphrase::Passphrase;
+
+/// What a key signs to show that its halves belong together, in a namespace that nobody asks for.
+const TRIAL: &str = "clusterctl-trial";
 
 /// An SSH private key, perhaps still encrypted. `Debug` shows its fingerprint.
 pub struct SshKey(PrivateKey);
@@ -97,7 +100,7 @@ impl SshKey {
             });
         }
         match openssh_key::read(text) {
-            Ok(key) => Ok(Self(key)),
+            Ok(key) => Self::whole(key),
             Err(Error::AlgorithmUnsupported { algorithm }) => Err(SshError::Unsupported(algorithm.to_string())),
             Err(error) => Err(SshError::Damaged(harmless(&error))),
         }
@@ -121,12 +124,25 @@ impl SshKey {
         if passphrase.is_empty() {
             return Err(SshError::WrongPassphrase);
         }
-        openssh_key::decrypt(&self.0, passphrase.expose()).map(Self).map_err(|error| match error {
+        let key = openssh_key::decrypt(&self.0, passphrase.expose()).map_err(|error| match error {
             Error::AlgorithmUnsupported { algorithm } => SshError::Unsupported(algorithm.to_string()),
             // Two numbers in front are not equal, or the cipher's tag does not fit.
             Error::Crypto => SshError::WrongPassphrase,
             error => SshError::Damaged(harmless(&error)),
-        })
+        })?;
+        Self::whole(key)
+    }
+
+    /// The key, if what its private half signs its public half verifies: an ECDSA key's file has the public one twice, and nothing
+    /// else tells that the private one belongs to them. Ed25519's halves the crate has compared; other kinds do not sign here.
+    fn whole(key: PrivateKey) -> Result<Self, SshError> {
+        let ecdsa = matches!(key.algorithm(), Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 | EcdsaCurve::NistP384 });
+        if ecdsa && !key.is_encrypted() {
+            let signature = key.sign(TRIAL, HashAlg::Sha512, &[]);
+            let fits = signature.and_then(|signature| key.public_key().verify(TRIAL, &[], &signature));
+            fits.map_err(|_| SshError::Damaged("its private half does not belong to its public one".to_owned()))?;
+        }
+        Ok(Self(key))
     }
 
     /// A detached signature over `message` (OpenSSH `PROTOCOL.sshsig`, SHA-512), as `ssh-keygen -Y sign` makes it. The same
@@ -251,11 +267,14 @@ pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use p256::elliptic_curve::sec1::ToEncodedPoint;
+    use ssh_key::private::{EcdsaKeypair, Ed25519Keypair, KeypairData};
 
     const NAMESPACE: &str = "clusterctl-bundle";
+    const ON_P256: &str = include_str!("../../tests/data/openssh/ecdsa-256-short");
 
     fn key(seed: u8) -> SshKey {
-        SshKey(PrivateKey::from(ssh_key::private::Ed25519Keypair::from_seed(&[seed; 32])))
+        SshKey(PrivateKey::from(Ed25519Keypair::from_seed(&[seed; 32])))
     }
 
     fn public(key: &SshKey) -> String {
@@ -287,6 +306,32 @@ mod tests {
         let pem = key(1).to_pem().expect("in the clear");
         assert!(matches!(SshKey::from_pem(&pem.as_bytes()[..pem.len() / 2]), Err(SshError::Damaged(_))));
         assert_eq!(format!("{:?}", key(1)), format!("SshKey({})", key(1).fingerprint()));
+    }
+
+    #[test]
+    fn a_key_whose_halves_differ_is_damaged() {
+        let read = |keypair: KeypairData| {
+            let key = PrivateKey::new(keypair, "").expect("in the clear");
+            SshKey::from_pem(key.to_openssh(LineEnding::LF).expect("PEM").as_bytes()).map(|key| key.kind())
+        };
+        let one = Ed25519Keypair::from_seed(&[1; 32]);
+        let mut mixed = one.clone();
+        mixed.public = Ed25519Keypair::from_seed(&[2; 32]).public;
+        assert_eq!(read(one.into()).as_deref(), Ok("ssh-ed25519"));
+        assert!(matches!(read(mixed.into()), Err(SshError::Damaged(_))));
+
+        let key = SshKey::from_pem(ON_P256.as_bytes()).expect("a key");
+        let KeypairData::Ecdsa(EcdsaKeypair::NistP256 { public, private }) = key.0.key_data().clone() else {
+            panic!("a key on P-256")
+        };
+        let generator = p256::AffinePoint::GENERATOR.to_encoded_point(false);
+        assert_ne!(public, generator);
+        assert_eq!(
+            read(EcdsaKeypair::NistP256 { public, private: private.clone() }.into()).as_deref(),
+            Ok("ecdsa-sha2-nistp256")
+        );
+        let damaged = SshError::Damaged("its private half does not belong to its public one".to_owned());
+        assert_eq!(read(EcdsaKeypair::NistP256 { public: generator, private }.into()), Err(damaged));
     }
 
     #[test]
