@@ -75,18 +75,17 @@ impl Packer {
     /// for itself, so that the installer's part, with the archive's end, is the same in every archive and need not be made again.
     fn compressed(&mut self, installer: usize) -> Zeroizing<Vec<u8>> {
         let Self { compressor, tar, out, installer: known } = self;
-        // Room for what deflate cannot shrink.
-        let out = emptied(out, tar.len() + tar.len() / 8 + 256);
+        let out = emptied(out, room_for(tar.len()));
         out.extend_from_slice(&GZIP_HEADER);
-        let (first, plain) = tar.split_at(installer);
+        let (own, plain) = tar.split_at(installer);
         if plain.is_empty() {
-            deflate(compressor, first, FlushCompress::Finish, out);
+            deflate(compressor, own, FlushCompress::Finish, out);
         } else {
-            deflate(compressor, first, FlushCompress::Sync, out);
+            deflate(compressor, own, FlushCompress::Sync, out);
             let part = match known.take() {
                 Some(part) if *part.plain == plain => part,
                 _ => {
-                    let mut deflated = Zeroizing::new(Vec::with_capacity(plain.len() + plain.len() / 8 + 256));
+                    let mut deflated = Zeroizing::new(Vec::with_capacity(room_for(plain.len())));
                     deflate(compressor, plain, FlushCompress::Finish, &mut deflated);
                     Deflated { plain: Zeroizing::new(plain.to_vec()), deflated }
                 }
@@ -113,6 +112,11 @@ impl Default for Packer {
 #[must_use]
 pub fn pack(bundle: &Bundle) -> Zeroizing<Vec<u8>> {
     Packer::new().pack(bundle)
+}
+
+/// Room for so many bytes deflated, even if deflate cannot shrink them.
+fn room_for(bytes: usize) -> usize {
+    bytes + bytes / 8 + 256
 }
 
 /// The buffer, empty, with room for so much: growing later would leave copies of keys behind.

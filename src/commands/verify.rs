@@ -380,7 +380,6 @@ fn offline(
         layout: &context.layout,
         cluster: &cluster,
         root: &root,
-        roots: &roots,
         checks: roots.iter().map(|(kind, root)| (*kind, SignatureCheck::of(root))).collect(),
         known: &known,
         denials: &denials,

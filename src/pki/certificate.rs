@@ -1,24 +1,20 @@
 //! What one certificate says (RFC 5280), read once into values that own themselves. Judging it is [`super::inspect`]'s.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::ops::Range;
 
 use time::OffsetDateTime;
-use x509_parser::asn1_rs::{BitString, Oid};
+use x509_parser::asn1_rs::BitString;
 use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::{GeneralName, ParsedExtension};
-use x509_parser::oid_registry::{
-    OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_NIST_EC_P521, OID_SIG_ECDSA_WITH_SHA256,
-    OID_SIG_ED25519,
-};
+use x509_parser::oid_registry::OID_SIG_ECDSA_WITH_SHA256;
 use x509_parser::prelude::FromDer;
-use x509_parser::public_key::PublicKey;
 use x509_parser::verify::verify_signature;
-use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo, X509Name};
+use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo};
 
 use super::fingerprint::{Fingerprint, hex};
 use super::fixed_key::FixedKey;
+use super::parsed::{Extensions, key_kind, name, signature_kind};
 use super::pem;
 use crate::cluster::account::Account;
 use crate::cluster::address::Address;
@@ -352,142 +348,6 @@ fn dns_matches(presented: &str, wanted: &str) -> bool {
                 && wanted.split_once('.').is_some_and(|(label, rest)| !label.is_empty() && rest == parent)
         }
         None => presented == wanted,
-    }
-}
-
-#[derive(Default)]
-struct Extensions {
-    names: Vec<SubjectName>,
-    basic_constraints: Option<BasicConstraints>,
-    key_usage: Option<KeyUsage>,
-    extended_key_usage: Option<Vec<String>>,
-    subject_key_id: Option<Vec<u8>>,
-    authority_key_id: Option<Vec<u8>>,
-    unknown_critical: Vec<String>,
-}
-
-impl Extensions {
-    fn read(certificate: &X509Certificate<'_>) -> Result<Self, CertificateError> {
-        let mut found = Self::default();
-        let mut seen = Vec::new();
-        for extension in certificate.extensions() {
-            let unreadable = || CertificateError::Extension(extension.oid.to_id_string());
-            if seen.contains(&&extension.oid) {
-                return Err(unreadable());
-            }
-            seen.push(&extension.oid);
-            match extension.parsed_extension() {
-                ParsedExtension::BasicConstraints(bc) => {
-                    found.basic_constraints = Some(BasicConstraints {
-                        critical: extension.critical,
-                        ca: bc.ca,
-                        path_len: bc.path_len_constraint,
-                    });
-                }
-                ParsedExtension::KeyUsage(ku) => {
-                    found.key_usage = Some(KeyUsage {
-                        critical: extension.critical,
-                        digital_signature: ku.digital_signature(),
-                        cert_sign: ku.key_cert_sign(),
-                        crl_sign: ku.crl_sign(),
-                        others: ku.flags & !0b0110_0001 != 0,
-                    });
-                }
-                ParsedExtension::ExtendedKeyUsage(eku) => {
-                    let mut usages: Vec<String> = Vec::new();
-                    let known = [
-                        (eku.any, "anyExtendedKeyUsage"),
-                        (eku.server_auth, "serverAuth"),
-                        (eku.client_auth, "clientAuth"),
-                        (eku.code_signing, "codeSigning"),
-                        (eku.email_protection, "emailProtection"),
-                        (eku.time_stamping, "timeStamping"),
-                        (eku.ocsp_signing, "OCSPSigning"),
-                    ];
-                    usages.extend(known.iter().filter(|(set, _)| *set).map(|(_, name)| (*name).to_owned()));
-                    usages.extend(eku.other.iter().map(|oid| oid.to_id_string()));
-                    found.extended_key_usage = Some(usages);
-                }
-                ParsedExtension::SubjectAlternativeName(san) => {
-                    found.names = san.general_names.iter().map(subject_name).collect();
-                }
-                ParsedExtension::SubjectKeyIdentifier(id) => found.subject_key_id = Some(id.0.to_vec()),
-                ParsedExtension::AuthorityKeyIdentifier(id) => {
-                    found.authority_key_id = id.key_identifier.as_ref().map(|id| id.0.to_vec());
-                }
-                // Processed by the chain verifier; a critical one is therefore no surprise.
-                ParsedExtension::NameConstraints(_) => {}
-                ParsedExtension::ParseError { .. } => return Err(unreadable()),
-                _ if extension.critical => found.unknown_critical.push(extension.oid.to_id_string()),
-                _ => {}
-            }
-        }
-        Ok(found)
-    }
-}
-
-pub(super) fn subject_name(name: &GeneralName<'_>) -> SubjectName {
-    match name {
-        GeneralName::DNSName(dns) => SubjectName::Dns((*dns).to_owned()),
-        GeneralName::IPAddress(bytes) => {
-            if let Ok(v4) = <[u8; 4]>::try_from(*bytes) {
-                SubjectName::Ip(Ipv4Addr::from(v4).into())
-            } else if let Ok(v6) = <[u8; 16]>::try_from(*bytes) {
-                SubjectName::Ip(Ipv6Addr::from(v6).into())
-            } else {
-                SubjectName::Other(format!("iPAddress of {} bytes", bytes.len()))
-            }
-        }
-        GeneralName::RFC822Name(mail) => SubjectName::Other(format!("email {mail}")),
-        GeneralName::URI(uri) => SubjectName::Other(format!("URI {uri}")),
-        other => SubjectName::Other(format!("{other}")),
-    }
-}
-
-pub(super) fn name(parsed: &X509Name<'_>) -> Name {
-    let texts = |attributes: Vec<&x509_parser::x509::AttributeTypeAndValue<'_>>| {
-        attributes.iter().map(|a| a.as_str().map_or_else(|_| hex(a.as_slice()), str::to_owned)).collect()
-    };
-    Name {
-        der: parsed.as_raw().to_vec(),
-        common_names: texts(parsed.iter_common_name().collect()),
-        organizations: texts(parsed.iter_organization().collect()),
-        text: parsed.to_string(),
-    }
-}
-
-pub(super) fn key_kind(spki: &SubjectPublicKeyInfo<'_>) -> PublicKeyKind {
-    let algorithm = &spki.algorithm.algorithm;
-    let curve = spki.algorithm.parameters.as_ref().and_then(|p| p.as_oid().ok());
-    let on_curve = |wanted: &Oid<'_>| *algorithm == OID_KEY_TYPE_EC_PUBLIC_KEY && curve.as_ref() == Some(wanted);
-    if on_curve(&OID_EC_P256) {
-        PublicKeyKind::Ours(KeyKind::EcdsaP256)
-    } else if on_curve(&OID_NIST_EC_P384) {
-        PublicKeyKind::Ours(KeyKind::EcdsaP384)
-    } else if on_curve(&OID_NIST_EC_P521) {
-        PublicKeyKind::Other("ecdsa-p521".to_owned())
-    } else if *algorithm == OID_SIG_ED25519 {
-        PublicKeyKind::Ours(KeyKind::Ed25519)
-    } else if let Ok(PublicKey::RSA(rsa)) = spki.parsed() {
-        PublicKeyKind::Rsa(rsa.key_size())
-    } else {
-        PublicKeyKind::Other(algorithm.to_id_string())
-    }
-}
-
-pub(super) fn signature_kind(oid: &str) -> SignatureKind {
-    match oid {
-        "1.2.840.10045.4.3.2" => SignatureKind::Strong("ecdsa-with-SHA256"),
-        "1.2.840.10045.4.3.3" => SignatureKind::Strong("ecdsa-with-SHA384"),
-        "1.2.840.10045.4.3.4" => SignatureKind::Strong("ecdsa-with-SHA512"),
-        "1.3.101.112" => SignatureKind::Strong("ed25519"),
-        "1.2.840.113549.1.1.10" => SignatureKind::Strong("RSASSA-PSS"),
-        "1.2.840.113549.1.1.11" => SignatureKind::Strong("sha256WithRSA"),
-        "1.2.840.113549.1.1.12" => SignatureKind::Strong("sha384WithRSA"),
-        "1.2.840.113549.1.1.13" => SignatureKind::Strong("sha512WithRSA"),
-        "1.2.840.113549.1.1.4" => SignatureKind::WeakHash("MD5"),
-        "1.2.840.113549.1.1.5" | "1.3.14.3.2.29" | "1.2.840.10045.4.1" => SignatureKind::WeakHash("SHA-1"),
-        _ => SignatureKind::Unknown,
     }
 }
 

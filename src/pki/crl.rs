@@ -8,7 +8,8 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 use x509_parser::revocation_list::CertificateRevocationList;
 
-use super::certificate::{Certificate, Name, Serial, SignatureKind, name, signature_kind};
+use super::certificate::{Certificate, Name, Serial, SignatureKind};
+use super::parsed::{name, signature_kind};
 use super::pem::{self, Item, PemError};
 use super::reason::Reason;
 

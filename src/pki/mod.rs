@@ -13,6 +13,7 @@ pub mod inspect;
 pub mod key;
 pub mod known_hosts;
 mod openssh_key;
+mod parsed;
 pub mod passphrase;
 pub mod pem;
 pub mod reason;

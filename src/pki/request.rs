@@ -5,8 +5,9 @@ use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::FromDer;
 
-use super::certificate::{CertificateError, Name, PublicKeyKind, SubjectName, key_kind, name, subject_name};
+use super::certificate::{CertificateError, Name, PublicKeyKind, SubjectName};
 use super::fingerprint::Fingerprint;
+use super::parsed::{key_kind, name, subject_name};
 
 /// A parsed request.
 #[derive(Debug, Clone, PartialEq, Eq)]

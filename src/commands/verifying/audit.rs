@@ -30,9 +30,7 @@ pub(crate) struct Audit<'a> {
     pub(crate) layout: &'a Layout,
     pub(crate) cluster: &'a Cluster,
     pub(crate) root: &'a Certificate,
-    /// All roots that can be read, the cluster's among them.
-    pub(crate) roots: &'a BTreeMap<RootKind, Certificate>,
-    /// What verifies signatures of each of them.
+    /// All roots that can be read, the cluster's among them, each with what verifies its signatures.
     pub(crate) checks: BTreeMap<RootKind, SignatureCheck<'a>>,
     pub(crate) known: &'a Known,
     /// What masters' bundles have to deny.
