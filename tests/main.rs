@@ -16,6 +16,7 @@ mod init;
 mod installer;
 mod interruption;
 mod issuing;
+mod kubeconfigs;
 mod kubelets;
 mod lacking;
 mod nginx;

@@ -43,7 +43,7 @@ pub struct VerifyArgs {
     /// Dial nobody: check what lies in the directory
     #[arg(long, conflicts_with_all = [
         "nodes", "masters_only", "sample", "resolve", "crls", "timeout", "deadline", "concurrency",
-        "from", "ca", "endpoint", "kubeconfig", "master_cert", "node_cert",
+        "from", "ca", "endpoint", "kubeconfig", "context", "master_cert", "node_cert",
     ])]
     offline: bool,
     /// Only this node, and the masters; once for each. Without a cluster directory: NAME=HOST[:PORT]
@@ -96,7 +96,7 @@ pub struct VerifyArgs {
 }
 
 /// The flags that say what is dialled and how; a replay dials nobody.
-const WIRE: [&str; 16] = [
+const WIRE: [&str; 17] = [
     "offline",
     "record",
     "nodes",
@@ -111,6 +111,7 @@ const WIRE: [&str; 16] = [
     "ca",
     "endpoint",
     "kubeconfig",
+    "context",
     "master_cert",
     "node_cert",
 ];

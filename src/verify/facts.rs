@@ -53,6 +53,9 @@ pub(super) struct PeerFacts {
     pub(super) port: u16,
     #[serde(serialize_with = "as_texts", deserialize_with = "from_texts")]
     pub(super) names: Vec<Address>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(serialize_with = "as_text", deserialize_with = "from_text")]
+    pub(super) tls_name: Option<Address>,
     pub(super) issued: Option<Fingerprint>,
     pub(super) account: Option<AccountFacts>,
     pub(super) dialled: bool,
@@ -66,6 +69,15 @@ fn as_texts<S: Serializer>(addresses: &[Address], serializer: S) -> Result<S::Ok
 fn from_texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Address>, D::Error> {
     let texts = Vec::<String>::deserialize(deserializer)?;
     texts.iter().map(|text| Address::parse(text).map_err(de::Error::custom)).collect()
+}
+
+fn as_text<S: Serializer>(address: &Option<Address>, serializer: S) -> Result<S::Ok, S::Error> {
+    address.as_ref().map(ToString::to_string).serialize(serializer)
+}
+
+fn from_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Address>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map(|text| Address::parse(&text).map_err(de::Error::custom)).transpose()
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,14 +157,26 @@ impl Facts {
 
 impl PeerFacts {
     pub(super) fn of(peer: &Peer) -> Self {
-        let Peer { name, addresses, port, names, issued, client: _, client_missing: _, account, dialled, asked_for } =
-            peer;
+        let Peer {
+            name,
+            addresses,
+            port,
+            names,
+            tls_name,
+            issued,
+            client: _,
+            client_missing: _,
+            account,
+            dialled,
+            asked_for,
+        } = peer;
         let account = account.as_ref();
         Self {
             name: name.clone(),
             addresses: addresses.clone(),
             port: *port,
             names: names.clone(),
+            tls_name: tls_name.clone(),
             issued: *issued,
             account: account.map(|a| AccountFacts { user: a.user.clone(), groups: a.groups.clone() }),
             dialled: *dialled,
@@ -167,6 +191,7 @@ impl PeerFacts {
             addresses: self.addresses.clone(),
             port: self.port,
             names: self.names.clone(),
+            tls_name: self.tls_name.clone(),
             issued: self.issued,
             client: None,
             client_missing: None,

@@ -68,11 +68,12 @@ fn client(config: ClientConfig, socket: &Socket) -> reqwest::Result<(Client, Str
         .http2_max_header_list_size(HEADERS)
         .user_agent(concat!("clusterctl/", env!("CARGO_PKG_VERSION")));
     let mut host = Address::Ip(socket.to.ip());
-    if let Address::Dns(name) = &socket.address {
+    // reqwest asks TLS for what the URL names.
+    if let Address::Dns(name) = socket.name() {
         // The URL standard takes a name such as `0x1f` for an IPv4 address; such a host is asked by its address.
         if Url::parse(&format!("https://{name}/")).is_ok_and(|url| url.domain() == Some(name.as_str())) {
             builder = builder.resolve_to_addrs(name.as_str(), &[socket.to]);
-            host = socket.address.clone();
+            host = socket.name().clone();
         }
     }
     Ok((builder.build()?, format!("https://{}:{}", host.for_url(), socket.to.port())))

@@ -168,7 +168,7 @@ fn desks(peers: &[(Place, &Peer)], seen: &[PeerSeen]) -> Vec<Desk> {
         let first = spoken.filter(|(_, _, dial)| speaks_tls(dial)).map(|(j, k, dial)| (j, k, dial.to)).next();
         desks.extend(first.map(|(j, k, to)| Desk {
             at: (i, j, k),
-            socket: Socket { to, address: peers[i].1.addresses[j].clone() },
+            socket: Socket { to, address: peers[i].1.addresses[j].clone(), tls_name: peers[i].1.tls_name.clone() },
             places: Semaphore::new(Desk::PLACES),
             late: AtomicUsize::new(0),
         }));
@@ -206,7 +206,8 @@ impl Run {
         let address = peer.addresses.get(j)?;
         let (resolution, ips) = self.resolve(address).await;
         let dial = |ip: IpAddr| {
-            let (run, socket) = (self.clone(), Socket { to: SocketAddr::new(ip, peer.port), address: address.clone() });
+            let (run, to) = (self.clone(), SocketAddr::new(ip, peer.port));
+            let socket = Socket { to, address: address.clone(), tls_name: peer.tls_name.clone() };
             async move { run.dial_when_free(i, socket).await }
         };
         let dials = in_order(ips.into_iter().take(MAX_ADDRESSES).map(dial), &|| ()).await;

@@ -56,6 +56,8 @@ pub struct Peer {
     pub port: u16,
     /// What its certificate has to name besides the address dialled.
     pub names: Vec<Address>,
+    /// What TLS asks for, and the certificate has to name, in place of all of these: a kubeconfig's `tls-server-name`.
+    pub tls_name: Option<Address>,
     /// The serving certificate that was issued for it last, where that is known.
     pub issued: Option<Fingerprint>,
     /// What it calls others with: a master its kubelets, a node its masters.
@@ -79,6 +81,7 @@ impl Peer {
             addresses: vec![address],
             port,
             names: Vec::new(),
+            tls_name: None,
             issued: None,
             client: None,
             client_missing: None,
@@ -100,6 +103,7 @@ impl Peer {
             addresses: Vec::new(),
             port: 0,
             names: Vec::new(),
+            tls_name: None,
             issued: None,
             client: Some(client),
             client_missing: None,
@@ -196,6 +200,7 @@ impl Target {
                 addresses: host.addresses.clone(),
                 port: host.port,
                 names,
+                tls_name: None,
                 issued: None,
                 client: None,
                 client_missing: None,
@@ -226,6 +231,7 @@ impl Target {
             addresses: vec![cluster.endpoint.host.clone()],
             port: cluster.endpoint.port,
             names: Vec::new(),
+            tls_name: None,
             issued: None,
             client: None,
             client_missing: None,

@@ -56,6 +56,15 @@ pub(super) struct Wire {
 pub(super) struct Socket {
     pub(super) to: SocketAddr,
     pub(super) address: Address,
+    /// What TLS asks for in place of `address`.
+    pub(super) tls_name: Option<Address>,
+}
+
+impl Socket {
+    /// What TLS asks for.
+    pub(super) fn name(&self) -> &Address {
+        self.tls_name.as_ref().unwrap_or(&self.address)
+    }
 }
 
 impl Wire {
@@ -121,7 +130,7 @@ impl Wire {
         let config = self.config(client, &witness);
         let mut tapped = Tapped { stream, first: Vec::new() };
         let connector = TlsConnector::from(Arc::new(config));
-        let connecting = connector.connect(server_name(&socket.address, socket.to), &mut tapped);
+        let connecting = connector.connect(server_name(socket.name(), socket.to), &mut tapped);
         let mut tls = Tls {
             outcome: Handshake::Done,
             version: None,
@@ -194,7 +203,7 @@ impl Wire {
             Err(NoStream::OutOfDescriptors) => return OldHello::Failed(OUT_OF_DESCRIPTORS.to_owned()),
             Err(NoStream::Io(error)) => return OldHello::Failed(error.to_string()),
         };
-        let name = match &socket.address {
+        let name = match socket.name() {
             Address::Dns(name) => Some(name.as_str()),
             Address::Ip(_) => None,
         };
@@ -343,7 +352,7 @@ impl Wire {
         let config = self.config_for(client, &self.witness(), offer);
         let listen = async {
             let Ok(stream) = self.tcp(socket.to).await.0 else { return Ok(0) };
-            let name = server_name(&socket.address, socket.to);
+            let name = server_name(socket.name(), socket.to);
             let mut stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
             stream.read(&mut [0; 64]).await
         };
@@ -376,7 +385,7 @@ impl Wire {
         };
         let connector = TlsConnector::from(Arc::new(self.config_for(client, witness, offer)));
         let opening = async {
-            let stream = connector.connect(server_name(&socket.address, socket.to), stream).await;
+            let stream = connector.connect(server_name(socket.name(), socket.to), stream).await;
             let stream = stream.map_err(|error| outcome(&error))?;
             let authority = format!("{}:{}", socket.address.for_url(), socket.to.port());
             Line::begin(stream, authority).await.map_err(|error| outcome(&error))

@@ -17,7 +17,7 @@ use crate::bundle::seal;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::Leaf;
 use crate::cluster::spec::Host;
-use crate::cluster_file::kubeconfig::{self, Credential, Kubeconfig};
+use crate::cluster_file::kubeconfig::{self, Credential, KubeCluster};
 use crate::cluster_file::kubelet_config;
 use crate::commands::packing::parcels;
 use crate::failure::in_full;
@@ -94,7 +94,7 @@ impl Audit<'_> {
     }
 
     /// Where a bundle's kubeconfig leads elsewhere than the cluster file, or trusts another file than the bundle's root.
-    fn misled(&self, config: &Kubeconfig, bundle: &Bundle, of_a_node: bool) -> Vec<String> {
+    fn misled(&self, cluster: &KubeCluster, bundle: &Bundle, of_a_node: bool) -> Vec<String> {
         let endpoint = self.cluster.endpoint.to_string();
         // The controller manager and the scheduler call the API server of their own host.
         let master = self.cluster.master(bundle.manifest.host.as_str()).filter(|_| !of_a_node);
@@ -104,16 +104,15 @@ impl Audit<'_> {
             })
         };
         let mut found = Vec::new();
-        for cluster in &config.clusters {
-            if cluster.server != endpoint && !own(&cluster.server) {
-                found.push(format!("it leads to {}, the cluster file to {endpoint}", cluster.server));
-            }
-            if let Some(Credential::File(path)) = &cluster.authority {
-                let carried = bundle.file(path.to_string_lossy().trim_start_matches('/'));
-                let ders = carried.and_then(|file| pem::certificates(&file.bytes).ok()).unwrap_or_default();
-                if ders != [self.root.der().to_vec()] {
-                    found.push(format!("it trusts {}, which is not this root", path.display()));
-                }
+        let server = cluster.location();
+        if server != endpoint && !own(&server) {
+            found.push(format!("it leads to {}, the cluster file to {endpoint}", cluster.server));
+        }
+        if let Some(Credential::File(path)) = &cluster.authority {
+            let carried = bundle.file(path.to_string_lossy().trim_start_matches('/'));
+            let ders = carried.and_then(|file| pem::certificates(&file.bytes).ok()).unwrap_or_default();
+            if ders != [self.root.der().to_vec()] {
+                found.push(format!("it trusts {}, which is not this root", path.display()));
             }
         }
         found
@@ -221,13 +220,15 @@ impl Audit<'_> {
         for file in bundle.files.iter().filter(|file| file.path.ends_with(".conf") && !file.path.contains("/systemd/"))
         {
             match kubeconfig::read(&file.bytes) {
-                Ok(config) => {
-                    wrong.extend(
-                        kubeconfig::weaknesses(&config).into_iter().map(|w| format!("{}: {}", file.path, w.what)),
-                    );
-                    let misled = self.misled(&config, bundle, file.path == places::KUBELET_KUBECONFIG);
-                    wrong.extend(misled.into_iter().map(|what| format!("{}: {what}", file.path)));
-                }
+                Ok(config) => match config.used(None) {
+                    Ok(used) => {
+                        let mut found: Vec<String> = used.weaknesses().into_iter().map(|weak| weak.what).collect();
+                        found.extend(used.cluster.tls_server_name.as_deref().map(another_name));
+                        found.extend(self.misled(used.cluster, bundle, file.path == places::KUBELET_KUBECONFIG));
+                        wrong.extend(found.into_iter().map(|what| format!("{}: {what}", file.path)));
+                    }
+                    Err(error) => wrong.push(format!("{}: {error}", file.path)),
+                },
                 Err(error) => wrong.push(format!("{}: {error}", file.path)),
             }
         }
@@ -242,6 +243,12 @@ impl Audit<'_> {
         let missed = self.denials.certificates().iter().filter(denied).count();
         (missed > 0).then(|| format!("{} does not deny {missed} that were revoked", places::AUTHORIZATION))
     }
+}
+
+/// What is wrong with a kubeconfig in a bundle that has a `tls-server-name`: its client would take a server that has any
+/// certificate of that name, a node's for example, for the master.
+pub(super) fn another_name(name: &str) -> String {
+    format!("tls-server-name is set: a server that is called {name} would be taken for the master")
 }
 
 fn of_the_kubelets_config(bundle: &Bundle) -> Vec<String> {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use zeroize::Zeroizing;
 
+use super::bundles;
 use crate::bundle::archive;
 use crate::bundle::contents::Bundle;
 use crate::bundle::verifier as verifier_bundle;
@@ -14,7 +15,7 @@ use crate::cluster::endpoint::Endpoint;
 use crate::cluster::profile::{Leaf, RootKind};
 use crate::cluster::spec::{Cluster, KUBELET_PORT};
 use crate::cluster_file;
-use crate::cluster_file::kubeconfig::{self, Credential, Kubeconfig};
+use crate::cluster_file::kubeconfig::{self, Credential, KubeCluster, Used};
 use crate::commands::context::{Context, read_given, read_named, unknown_host};
 use crate::failure::{Exit, Failure, in_full};
 use crate::pki::certificate::Certificate;
@@ -35,6 +36,9 @@ pub(crate) struct Elsewhere {
     /// Verify with what this bundle holds: a verifier bundle, or a node's own
     #[arg(long, value_name = "BUNDLE", value_hint = clap::ValueHint::FilePath, conflicts_with_all = ["ca", "endpoint", "kubeconfig", "master_cert", "node_cert"])]
     from: Option<PathBuf>,
+    /// Which of the kubeconfig's contexts to use [default: its current-context]
+    #[arg(long, value_name = "NAME", requires = "kubeconfig")]
+    context: Option<String>,
     /// The roots to trust, PEM
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     ca: Option<PathBuf>,
@@ -84,7 +88,7 @@ impl Elsewhere {
 
     fn aim_by_flags(&self, nodes: &[String], context: &Context<'_>) -> anyhow::Result<Aim> {
         let mut aim = match &self.kubeconfig {
-            Some(path) => from_kubeconfig(&context.path(path))?,
+            Some(path) => from_kubeconfig(&context.path(path), self.context.as_deref())?,
             None => {
                 let endpoint = self.endpoint.as_deref().map(parse_endpoint).transpose()?;
                 let name = endpoint.as_ref().map_or_else(|| "cluster".to_owned(), ToString::to_string);
@@ -102,7 +106,7 @@ impl Elsewhere {
                 .into());
         }
         for node in nodes {
-            aim.target.nodes.push(node_peer(node)?);
+            add_node(&mut aim.target, node_peer(node)?)?;
         }
         if aim.target.endpoint.is_none() && nodes.is_empty() {
             return Err(Failure::new(Exit::Usage, "there is nobody to dial")
@@ -199,9 +203,9 @@ fn from_bundle(path: &Path, nodes: &[String]) -> anyhow::Result<Aim> {
         return Err(Failure::new(Exit::Usage, what).hint("a verifier bundle can: clusterctl bundle --verifier").into());
     }
     let config = kubeconfig::read(&config.bytes).map_err(|error| unusable(&error))?;
-    let server = config.clusters.first().map(|cluster| cluster.server.as_str()).unwrap_or_default();
+    let used = config.used(None).map_err(|error| unusable(&error))?;
     let mut target = Target::bare(bundle.manifest.cluster.to_string());
-    target.endpoint = Some(endpoint_peer(parse_endpoint(server)?));
+    target.endpoint = Some(endpoint_of(used.cluster)?);
     let file = |path: &str| bundle.file(path).map(|file| file.bytes.to_vec()).unwrap_or_default();
     trust(&mut target, &file("etc/kubernetes/pki/ca.crt"));
     let base = "var/lib/kubelet/pki/kubelet-client";
@@ -211,7 +215,8 @@ fn from_bundle(path: &Path, nodes: &[String]) -> anyhow::Result<Aim> {
     node.asked_for = true;
     target.nodes.push(node);
     let pinned = target.roots.iter().all(|root| root.spki_fingerprint() == bundle.manifest.root_pin);
-    let mut wrong: Vec<String> = kubeconfig::weaknesses(&config).into_iter().map(|weakness| weakness.what).collect();
+    let mut wrong: Vec<String> = used.weaknesses().into_iter().map(|weakness| weakness.what).collect();
+    wrong.extend(used.cluster.tls_server_name.as_deref().map(bundles::another_name));
     if !pinned {
         wrong.push("the root in it is not the one that its manifest pins".to_owned());
     }
@@ -242,18 +247,28 @@ fn from_verifier_bundle(bundle: &Bundle, cluster: &Cluster, nodes: &[String]) ->
     Ok(Aim { target, findings: Vec::new() })
 }
 
-/// `--kubeconfig`: its current context's cluster and user, else the only ones.
-fn from_kubeconfig(path: &Path) -> anyhow::Result<Aim> {
+/// `--kubeconfig`: the cluster and user of a context, as client-go picks them.
+fn from_kubeconfig(path: &Path, context: Option<&str>) -> anyhow::Result<Aim> {
     let shown = path.display();
     let unusable = |why: &dyn std::fmt::Display| {
         Failure::new(Exit::Usage, format!("the kubeconfig {shown} cannot be used: {why}"))
     };
     let bytes = Zeroizing::new(read_given(path, LIMIT, "kubeconfig")?);
     let config = kubeconfig::read(&bytes).map_err(|error| unusable(&error))?;
-    let cluster = config.current_cluster().ok_or_else(|| unusable(&"it names no cluster"))?;
+    let used = config.used(context).map_err(|error| {
+        let names = config.context_names();
+        unusable(&error).hint(match names.is_empty() {
+            true => {
+                "kubectl would find no server in it either: give it a context, or use --ca, --endpoint and --node-cert"
+                    .to_owned()
+            }
+            false => format!("choose one with --context NAME; there is {}", names.join(", ")),
+        })
+    })?;
+    let cluster = used.cluster;
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut target = Target::bare(cluster.name.clone());
-    target.endpoint = Some(endpoint_peer(parse_endpoint(&cluster.server)?));
+    target.endpoint = Some(endpoint_of(cluster)?);
     match &cluster.authority {
         Some(authority) => trust(&mut target, &contents(authority, folder)?),
         None => {
@@ -262,21 +277,20 @@ fn from_kubeconfig(path: &Path) -> anyhow::Result<Aim> {
                 .into());
         }
     }
-    if let Some(user) = config.current_user()
+    if let Some(user) = used.user
         && let (Some(certificate), Some(key)) = (&user.certificate, &user.key)
     {
         let key = Zeroizing::new(contents(key, folder)?);
         let client = identity(&contents(certificate, folder)?, &key).map_err(|why| unusable(&why))?;
         call_as_node(&mut target, client);
     }
-    Ok(Aim { findings: judged(&config, path), target })
+    Ok(Aim { findings: judged(used, path), target })
 }
 
 /// `trust.match` of a kubeconfig: what breaks trust fails; what merely does not reload is warned of.
-fn judged(config: &Kubeconfig, path: &Path) -> Vec<Finding> {
+fn judged(used: Used<'_>, path: &Path) -> Vec<Finding> {
     let of = |breaks_trust| {
-        let weaknesses =
-            kubeconfig::weaknesses(config).into_iter().filter(|weakness| weakness.breaks_trust == breaks_trust);
+        let weaknesses = used.weaknesses().into_iter().filter(|weakness| weakness.breaks_trust == breaks_trust);
         weaknesses.map(|weakness| weakness.what).collect::<Vec<_>>()
     };
     let (broken, embedded) = (of(true), of(false));
@@ -328,6 +342,26 @@ fn trust(target: &mut Target, text: &[u8]) {
     }
 }
 
+/// Adds a node that `--node` names, or dials the one of that name that calls already.
+fn add_node(target: &mut Target, node: Peer) -> Result<(), Failure> {
+    let Some(known) = target.nodes.iter_mut().find(|known| known.name == node.name) else {
+        target.nodes.push(node);
+        return Ok(());
+    };
+    if known.dialled && known.port != node.port {
+        let what = format!("--node names {} twice, with the ports {} and {}", node.name, known.port, node.port);
+        return Err(Failure::new(Exit::Usage, what).hint("a kubelet has one port: name the node once"));
+    }
+    known.port = node.port;
+    known.dialled = true;
+    for address in node.addresses {
+        if !known.addresses.contains(&address) {
+            known.addresses.push(address);
+        }
+    }
+    Ok(())
+}
+
 /// The node that a certificate belongs to, if it is among the target's, else one that is not dialled.
 fn call_as_node(target: &mut Target, client: Identity) {
     let caller = Peer::caller(String::new(), client);
@@ -368,7 +402,21 @@ fn identity(certificate: &[u8], key: &[u8]) -> Result<Identity, String> {
 }
 
 fn parse_endpoint(text: &str) -> Result<Endpoint, Failure> {
-    Endpoint::parse(text).map_err(|error| Failure::new(Exit::Usage, format!("{text:?} is no endpoint: {error}")))
+    // DNS knows no case, and cloud providers write capitals.
+    Endpoint::parse(&text.to_ascii_lowercase())
+        .map_err(|error| Failure::new(Exit::Usage, format!("{text:?} is no endpoint: {error}")))
+}
+
+/// The endpoint of a kubeconfig's cluster, and the name that TLS has to ask for there.
+fn endpoint_of(cluster: &KubeCluster) -> Result<Peer, Failure> {
+    let mut peer = endpoint_peer(parse_endpoint(&cluster.location())?);
+    if let Some(name) = &cluster.tls_server_name {
+        let parsed = Address::parse(&name.to_ascii_lowercase());
+        peer.tls_name = Some(parsed.map_err(|error| {
+            Failure::new(Exit::Usage, format!("the kubeconfig's tls-server-name {name:?} is no server's name: {error}"))
+        })?);
+    }
+    Ok(peer)
 }
 
 fn endpoint_peer(endpoint: Endpoint) -> Peer {

@@ -265,8 +265,10 @@ fn out_of_date(kind: &str, certificate: &Certificate, now: OffsetDateTime) -> Op
 }
 
 fn name(spot: &Spot<'_>, leaf: &Certificate, peer: &Peer, dialled: &Address) -> Finding {
-    let mut wanted = vec![dialled];
-    for address in peer.addresses.iter().chain(&peer.names) {
+    // As Go's crypto/tls: a ServerName that is set takes the place of the host.
+    let mut wanted = vec![peer.tls_name.as_ref().unwrap_or(dialled)];
+    let others = peer.addresses.iter().chain(&peer.names).filter(|_| peer.tls_name.is_none());
+    for address in others {
         if !wanted.contains(&address) {
             wanted.push(address);
         }

@@ -17,11 +17,12 @@ impl Bench<'_> {
         seen: &LocationSeen,
         findings: &mut Vec<Finding>,
     ) {
+        let tls_name = peer.tls_name.as_ref().map(ToString::to_string);
         let spot = |to: String, elapsed_ms| Spot {
             place,
             host: &peer.name,
             address: to,
-            server_name: &seen.address,
+            server_name: tls_name.as_deref().unwrap_or(&seen.address),
             elapsed_ms,
         };
         let whole = spot(format!("{}:{}", address.for_url(), seen.port), 0);
