@@ -153,6 +153,7 @@ fn bundles_hold() {
 #[test]
 fn every_corpus_gets_through_the_door() {
     use clusterctl::bundle::archive;
+    use clusterctl::cluster::inventory::ExternalIps;
     use clusterctl::cluster_file::{self, kubeconfig};
     use clusterctl::pki::certificate::Certificate;
     use clusterctl::pki::crl::{Crl, lists};
@@ -167,7 +168,7 @@ fn every_corpus_gets_through_the_door() {
     assert!(taken("pem", |bytes| pem::read_all(bytes).is_ok()) >= 4);
     assert!(taken("kubeconfigs", |bytes| kubeconfig::read(bytes).is_ok()) >= 3);
     assert!(taken("cluster_files", |bytes| cluster_file::read(bytes).is_ok()) >= 3);
-    assert!(taken("kubectl", |bytes| cluster_file::from_kubectl(bytes).is_ok()) >= 2);
+    assert!(taken("kubectl", |bytes| cluster_file::from_kubectl(bytes, ExternalIps::default()).is_ok()) >= 2);
     assert!(taken("bundles", |bytes| archive::read(bytes).is_ok()) >= 2);
 }
 

@@ -71,7 +71,8 @@ fn the_real_inventory_becomes_a_cluster_file_with_every_node_and_address() {
 import json, sys, yaml
 file = yaml.safe_load(open(sys.argv[1]))
 real = json.load(open(sys.argv[2]))
-want = {n['metadata']['name']: list(dict.fromkeys(a['address'] for a in n['status']['addresses'])) for n in real['items']}
+by_type = lambda n: sorted(n['status']['addresses'], key=lambda a: (a['type'] != 'InternalIP', a['type'] == 'ExternalIP'))
+want = {n['metadata']['name']: list(dict.fromkeys(a['address'] for a in by_type(n))) for n in real['items']}
 have = {n['name']: n['addresses'] for n in file['nodes']}
 assert have == want, (have, want)
 assert 'on' in have and len(have) == 7
@@ -241,6 +242,59 @@ fn a_line_that_cannot_be_read_is_asked_for_again() {
     let file = lab.read("cluster.yaml");
     assert!(file.contains("\nendpoint: \"https://10.0.0.9:6443\"\n"), "{file}");
     assert!(file.contains("- name: \"m1\"\n  addresses: [\"10.0.0.1\"]\n"), "{file}");
+}
+
+#[test]
+fn each_answer_is_checked_as_it_is_given() {
+    let mut lab = Lab::empty();
+    let typed = [
+        "Prod",
+        "prod",
+        "",
+        "m1=10.0.0.300",
+        "M1=10.0.0.1",
+        "m1=10.0.0.1",
+        "m2=10.0.0.1",
+        "m2=",
+        "m2=10.0.0.2",
+        "",
+        "https://",
+        "https://10.0.0.9:6443",
+        "n1=10.0.0.9",
+        "n1=10.0.0.1",
+        "n1=10.96.0.7",
+        "n1=10.0.1.1",
+        "n1=10.0.1.2",
+        "n2=10.0.1.2,n1",
+        "n2=10.0.1.2",
+        "",
+    ];
+    lab.typed = Some(typed.map(str::to_owned).into());
+    let ran = lab.good(&["init"]);
+    let refused = ran.err.lines().filter(|line| line.starts_with("warning: ")).count();
+    assert_eq!(refused, 12, "{ran}");
+    let file = crate::support::pyyaml(&lab.read("cluster.yaml"));
+    assert_eq!(file["name"], "prod");
+    assert_eq!((file["masters"].as_array().map(Vec::len), file["nodes"].as_array().map(Vec::len)), (Some(2), Some(2)));
+}
+
+#[test]
+fn capitals_in_endpoint_and_addresses_are_written_small() {
+    let lab = Lab::empty();
+    let balancer = "https://Internal-ELB-1.eu-west-1.elb.AmazonAWS.com:6443";
+    lab.good(&["init", "--name", "t", "--endpoint", balancer, "--master", "m=10.0.0.1,M.Example.NET"]);
+    let file = crate::support::pyyaml(&lab.read("cluster.yaml"));
+    assert_eq!(file["endpoint"], "https://internal-elb-1.eu-west-1.elb.amazonaws.com:6443");
+    assert_eq!(file["masters"][0]["addresses"][1], "m.example.net");
+}
+
+#[test]
+fn a_wrong_flag_is_refused_before_anything_is_asked() {
+    let mut lab = Lab::empty();
+    lab.typed = Some(std::collections::VecDeque::new());
+    let ran = lab.run(&["init", "--service-cidr", "10.0.0.0"]);
+    assert_eq!(ran.status, 2, "{ran}");
+    assert!(ran.err.contains("serviceCIDRs[0]"), "{ran}");
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod kubeconfigs;
 mod kubelets;
 mod lacking;
 mod nginx;
+mod node_lists;
 mod policy;
 mod prompts;
 mod readme;

@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use clusterctl::bundle::archive;
 use clusterctl::bundle::packer;
 use clusterctl::bundle::seal::{self, Identity};
+use clusterctl::cluster::inventory::ExternalIps;
 use clusterctl::cluster::recipient::Recipient;
 use clusterctl::cluster_file;
 use clusterctl::cluster_file::kubeconfig;
@@ -150,7 +151,7 @@ pub fn cluster_files(data: &[u8]) {
 
 /// What `kubectl get nodes -o json` is said to have said.
 pub fn kubectl(data: &[u8]) {
-    match cluster_file::from_kubectl(data) {
+    match cluster_file::from_kubectl(data, ExternalIps::default()) {
         Ok(read) => drop(format!("{read:?}")),
         Err(error) => {
             let _ = error.hint();

@@ -153,6 +153,15 @@ pub enum Reason {
     },
 }
 
+impl Fault {
+    /// Returns the positions of the node and of its address, for a fault of a node's address.
+    #[must_use]
+    pub fn address_of_a_node(&self) -> Option<(usize, usize)> {
+        let (node, address) = self.path.strip_prefix("nodes[")?.strip_suffix(']')?.split_once("].addresses[")?;
+        Some((node.parse().ok()?, address.parse().ok()?))
+    }
+}
+
 fn did_you_mean(near: Option<&str>) -> String {
     near.map(|near| format!("; did you mean {near}?")).unwrap_or_default()
 }

@@ -6,6 +6,7 @@ pub mod address;
 pub(crate) mod check;
 pub mod endpoint;
 pub mod fault;
+pub mod inventory;
 pub mod key_kind;
 pub mod kubelet;
 mod kubelet_fields;

@@ -11,6 +11,6 @@ mod read;
 mod shape;
 mod write;
 
-pub use kubectl::{FromKubectl, KubectlError, from_kubectl};
+pub use kubectl::{KubectlError, MASTER_KEYS, MASTER_LABELS, from_kubectl};
 pub use read::{MAX_BYTES, ReadError, read};
 pub use write::write;

@@ -61,6 +61,12 @@ impl Context<'_> {
         self.dir.join(given)
     }
 
+    /// As [`Context::path`], for input: `-` is standard input.
+    #[must_use]
+    pub fn given(&self, given: &Path) -> PathBuf {
+        if given == Path::new("-") { PathBuf::from("/dev/stdin") } else { self.path(given) }
+    }
+
     /// An environment variable, when it is set to something that is text.
     #[must_use]
     pub fn env(&self, name: &str) -> Option<&str> {

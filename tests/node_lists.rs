@@ -1,0 +1,229 @@
+//! `init --from-kubectl` on node lists as the distributions print them: what is taken over, what is left out, what is refused.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::Stdio;
+
+use crate::support::{Lab, Ran, pyyaml};
+
+fn list(name: &str) -> String {
+    format!("{}/tests/data/node-lists/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+fn init(lab: &Lab, file: &str, more: &[&str]) -> Ran {
+    let file = list(file);
+    lab.run(
+        &[&["init", "--name", "t", "--endpoint", "https://api.example.net:6443", "--from-kubectl", &file], more]
+            .concat(),
+    )
+}
+
+/// The hosts of one role in the cluster file, with their addresses.
+fn hosts(lab: &Lab, role: &str) -> BTreeMap<String, Vec<String>> {
+    let file = pyyaml(&lab.read("cluster.yaml"));
+    let text = |value: &serde_json::Value| value.as_str().expect("text").to_owned();
+    let addresses = |host: &serde_json::Value| host["addresses"].as_array().expect("a list").iter().map(text).collect();
+    file[role].as_array().expect("a list").iter().map(|host| (text(&host["name"]), addresses(host))).collect()
+}
+
+/// Runs `init`, which has to end well, and returns masters' names, nodes and the warnings, without the one of the services' range.
+fn taken(file: &str, more: &[&str]) -> (Vec<String>, BTreeMap<String, Vec<String>>, Vec<String>) {
+    let lab = Lab::empty();
+    let ran = init(&lab, file, more);
+    assert_eq!(ran.status, 0, "{file}: {ran}");
+    let warnings = ran.err.lines().filter(|line| line.starts_with("warning: ") && !line.contains("10.96.0.0/12"));
+    let warnings = warnings.map(str::to_owned).collect();
+    (hosts(&lab, "masters").into_keys().collect(), hosts(&lab, "nodes"), warnings)
+}
+
+#[test]
+fn every_distributions_control_planes_are_masters() {
+    for (file, masters) in [
+        ("kind.json", &["kind-control-plane"][..]),
+        ("minikube.json", &["minikube"]),
+        ("k3s.json", &["home-0", "home-1", "home-2"]),
+        ("rke2.json", &["rke2-server-0"]),
+        ("talos.json", &["talos-cp-0", "talos-cp-1", "talos-cp-2"]),
+        ("talos.yaml", &["talos-cp-0", "talos-cp-1", "talos-cp-2"]),
+        ("rke1.json", &["198.51.100.7"]),
+        ("microk8s.json", &["mk-1", "mk-2", "mk-3"]),
+        ("vsphere.json", &["cp1"]),
+        ("hetzner.json", &["cp-2", "cp-3", "cp-4"]),
+        ("openstack.json", &["os-master-0"]),
+        ("bare-metal.json", &["metal-1"]),
+        ("kubespray-tainted.json", &["t-1"]),
+    ] {
+        assert_eq!(taken(file, &[]).0, masters, "{file}");
+    }
+}
+
+#[test]
+fn managed_control_planes_are_not_listed_and_the_labels_that_were_looked_for_are_named() {
+    for file in ["eks.json", "gke.json", "aks.json"] {
+        let lab = Lab::empty();
+        let ran = init(&lab, file, &[]);
+        assert_eq!(ran.status, 2, "{file}: {ran}");
+        for word in ["--master", "node-role.kubernetes.io/control-plane", "node.kubernetes.io/microk8s-controlplane"] {
+            assert!(ran.err.contains(word), "{file}: {word}: {ran}");
+        }
+        let (masters, nodes, warnings) = taken(file, &["--master", "m=10.77.0.1"]);
+        assert_eq!((masters.len(), nodes.len(), warnings.len()), (1, 2, 0), "{file}: {warnings:?}");
+        assert!(nodes.values().all(|addresses| addresses[0].starts_with("10.")), "{file}: {nodes:?}");
+    }
+}
+
+#[test]
+fn internal_addresses_come_first_then_names_then_external_ones() {
+    let (_, nodes, _) = taken("hetzner.json", &[]);
+    assert_eq!(nodes["worker-9"], ["10.0.0.9", "worker-9", "203.0.113.9"]);
+    let (_, nodes, _) = taken("eks.json", &["--master", "m=10.77.0.1"]);
+    let cloud = "ip-10-40-1-17.eu-west-1.compute.internal";
+    let public = "ec2-203-0-113-40.eu-west-1.compute.amazonaws.com";
+    assert_eq!(nodes[cloud], ["10.40.1.17", cloud, public, "203.0.113.40"]);
+    let (_, nodes, _) = taken("kind.json", &[]);
+    assert_eq!(nodes["kind-worker"], ["172.18.0.2", "fc00:f853:ccd:e793::2", "kind-worker"]);
+}
+
+#[test]
+fn no_host_listens_on_an_external_address_or_reports_it() {
+    let lab = Lab::empty();
+    let ran = init(&lab, "hetzner.json", &[]);
+    assert_eq!(ran.status, 0, "{ran}");
+    // The IPv6 address would be the only one of its family.
+    assert!(ran.err.contains("worker-9: 2001:db8:9::1 is left out"), "{ran}");
+    lab.good(&["init-ca", "--plaintext-ca-key"]);
+    lab.good(&["issue-master", "--all"]);
+    lab.good(&["issue-node", "--all"]);
+    lab.good(&["bundle", "--all", "--format", "dir"]);
+    let mut seen = 0;
+    for (path, bytes) in lab.snapshot() {
+        let text = String::from_utf8_lossy(&bytes);
+        // Masters' env files and manifests, kubelets' drop-ins.
+        for line in text.lines().filter(|line| {
+            ["-urls=", "--initial-cluster=", "advertise-address=", "--node-ip="].iter().any(|f| line.contains(f))
+        }) {
+            seen += 1;
+            assert!(!line.contains("203.0.113.") && !line.contains("2001:db8:"), "{}: {line}", path.display());
+        }
+    }
+    assert!(seen > 10, "{seen}");
+}
+
+#[test]
+fn a_host_that_has_an_external_address_alone_wants_the_flag() {
+    let lab = Lab::empty();
+    let ran = init(&lab, "external-only.json", &[]);
+    assert_eq!((ran.status, lab.snapshot().len()), (2, 0), "{ran}");
+    for word in ["vps-1 (203.0.113.71)", "vps-2 (203.0.113.72)", "--external-ips"] {
+        assert!(ran.err.contains(word), "{word}: {ran}");
+    }
+    let (masters, nodes, _) = taken("external-only.json", &["--external-ips"]);
+    assert_eq!((masters, &nodes["vps-2"][..]), (vec!["vps-1".into()], &["vps-2".into(), "203.0.113.72".into()][..]));
+    // Or somebody says where it is.
+    let named = ["--node", "vps-1=10.1.0.1", "--node", "vps-2=10.1.0.2", "--master", "vps-1=10.1.0.1"];
+    assert_eq!(taken("external-only.json", &named).1["vps-1"], ["10.1.0.1"]);
+}
+
+#[test]
+fn what_no_certificate_may_hold_is_left_out_with_a_warning_that_names_it() {
+    for (file, host, addresses, named) in [
+        ("k3s.json", "home-3", &["192.168.7.13", "home-3"][..], &["home-3: 203.0.113.9 "][..]),
+        ("vsphere.json", "wk1", &["10.60.0.21", "wk1.corp.example"], &["wk1: WK1.CORP.EXAMPLE "]),
+        ("vsphere.json", "cp1", &["10.60.0.11", "cp1"], &["cp1: fe80::250:56ff:fe00:11 ", "cp1: CP1 "]),
+        ("bare-metal.json", "metal-2", &["192.0.2.12"], &["metal-2: localhost.localdomain "]),
+        (
+            "bare-metal.json",
+            "metal-3",
+            &["192.0.2.13", "metal-3"],
+            &["metal-3: fe80::1%eth0 ", "metal-3: 169.254.8.8 "],
+        ),
+        ("openstack.json", "os-worker-0.novalocal", &["172.16.3.20", "198.51.100.120"], &["os_worker-0.novalocal"]),
+    ] {
+        let (_, nodes, warnings) = taken(file, &[]);
+        assert_eq!(nodes[host], addresses, "{file}: {warnings:?}");
+        for named in named {
+            assert!(warnings.iter().any(|warning| warning.contains(named)), "{file}: {named}: {warnings:?}");
+        }
+    }
+}
+
+#[test]
+fn a_node_left_without_any_address_is_an_error_that_names_it() {
+    let lab = Lab::empty();
+    let ran = init(&lab, "without-address.json", &[]);
+    assert_eq!((ran.status, lab.snapshot().len()), (2, 0), "{ran}");
+    assert!(ran.err.contains("of lost\n") && ran.err.contains("--node NAME=ADDRESS"), "{ran}");
+    assert_eq!(taken("without-address.json", &["--node", "lost=10.9.0.2"]).1["lost"], ["10.9.0.2"]);
+}
+
+#[test]
+fn two_nodes_with_one_internal_ip_are_an_error() {
+    let lab = Lab::empty();
+    let ran = init(&lab, "shared-internal.json", &[]);
+    assert_eq!((ran.status, lab.snapshot().len()), (2, 0), "{ran}");
+    assert!(ran.err.contains("10.0.2.15") && ran.err.contains("a duplicate"), "{ran}");
+}
+
+#[test]
+fn what_the_endpoint_or_a_flags_host_has_is_left_out_of_other_nodes() {
+    let file = list("hetzner.json");
+    let lab = Lab::empty();
+    let ran = lab.good(&[
+        "init",
+        "--name",
+        "t",
+        "--endpoint",
+        "https://203.0.113.9:6443",
+        "--from-kubectl",
+        &file,
+        "--node",
+        "extra=10.0.7.1,203.0.113.4",
+    ]);
+    assert!(ran.err.contains("worker-9: 203.0.113.9 is left out") && ran.err.contains("cp-4: 203.0.113.4 "), "{ran}");
+    assert_eq!(hosts(&lab, "nodes")["worker-9"], ["10.0.0.9", "worker-9"]);
+}
+
+#[test]
+fn the_services_range_that_nobody_named_is_said_with_the_usual_ones() {
+    let lab = Lab::empty();
+    let ran = init(&lab, "microk8s.json", &[]);
+    for range in ["10.96.0.0/12", "10.43.0.0/16", "10.152.183.0/24", "--service-cidr"] {
+        assert!(ran.err.contains(range), "{range}: {ran}");
+    }
+    let ran = init(&Lab::empty(), "microk8s.json", &["--service-cidr", "10.152.183.0/24"]);
+    assert!(!ran.err.contains("10.96.0.0/12"), "{ran}");
+}
+
+#[test]
+fn a_dash_reads_standard_input() {
+    let lab = Lab::empty();
+    for (file, there) in [("talos.json", "talos-w-0"), ("talos.yaml", "talos-w-0")] {
+        let endpoint = "https://api.example.net:6443";
+        let mut child = lab
+            .process(&["init", "--name", "t", "--endpoint", endpoint, "--from-kubectl", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it runs");
+        let bytes = std::fs::read(list(file)).expect("a list");
+        child.stdin.take().expect("a pipe").write_all(&bytes).expect("written");
+        assert!(child.wait().expect("it ends").success(), "{file}");
+        assert!(hosts(&lab, "nodes").contains_key(there), "{file}");
+        std::fs::remove_file(lab.path("cluster.yaml")).expect("removed");
+    }
+}
+
+#[test]
+fn every_list_of_every_distribution_becomes_bundles() {
+    for file in ["kind.json", "minikube.json", "k3s.json", "rke2.json", "rke1.json", "vsphere.json", "openstack.json"] {
+        let lab = Lab::empty();
+        let ran = init(&lab, file, &[]);
+        assert_eq!(ran.status, 0, "{file}: {ran}");
+        lab.good(&["init-ca", "--plaintext-ca-key"]);
+        lab.good(&["issue-master", "--all"]);
+        lab.good(&["issue-node", "--all"]);
+        lab.good(&["bundle", "--all"]);
+        lab.good(&["verify", "--offline"]);
+    }
+}
