@@ -89,8 +89,8 @@ impl Site {
         results
             .filter(|result| result["host"] == "node-1")
             .map(|result| {
-                let stranger = if result["id"] == "node.stranger" { text(&result["caller"]) } else { String::new() };
-                let check = format!("{} {stranger}", text(&result["id"])).trim_end().to_owned();
+                let untrusted = if result["id"] == "node.untrusted" { text(&result["caller"]) } else { String::new() };
+                let check = format!("{} {untrusted}", text(&result["id"])).trim_end().to_owned();
                 (check, (text(&result["status"]), text(&result["observed"])))
             })
             .collect()
@@ -99,7 +99,7 @@ impl Site {
     fn expect(&self, expected: &[(&str, &str)]) -> BTreeMap<String, (String, String)> {
         let verdicts = self.verdicts();
         for (check, status) in expected {
-            // There are two strangers, and both have to end so.
+            // There are two untrusted clients, and both have to end so.
             let found: Vec<&str> = verdicts
                 .iter()
                 .filter(|(id, _)| id.as_str() == *check || id.starts_with(&format!("{check} ")))
@@ -189,8 +189,8 @@ fn an_nginx_that_decides_as_a_kubelet_does_passes_every_check_of_a_node() {
     let verdicts = site.expect(&[
         ("node.caller", "pass"),
         ("node.anonymous", "pass"),
-        ("node.stranger", "pass"),
-        ("node.neighbour", "pass"),
+        ("node.untrusted", "pass"),
+        ("node.other-node", "pass"),
     ]);
     assert!(verdicts["node.protocol"].1.starts_with("TLSv1.3"), "{verdicts:#?}");
     // An nginx has no kubelet's configuration to show.
@@ -209,12 +209,12 @@ fn a_400_of_a_web_server_is_no_proof_and_its_words_are_told() {
     let verdicts = site.expect(&[
         ("node.caller", "pass"),
         ("node.anonymous", "not-proven"),
-        ("node.stranger", "not-proven"),
+        ("node.untrusted", "not-proven"),
         // Any certificate of the CA will do here.
-        ("node.neighbour", "fail"),
+        ("node.other-node", "fail"),
     ]);
     assert!(verdicts["node.anonymous"].1.contains("No required SSL certificate was sent"), "{verdicts:#?}");
-    assert!(verdicts["node.stranger unknown-ca"].1.contains("The SSL certificate error"), "{verdicts:#?}");
+    assert!(verdicts["node.untrusted unknown-ca"].1.contains("The SSL certificate error"), "{verdicts:#?}");
     let told = site.lab.run(&["verify", "--node", "node-1"]).out;
     let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(told.contains("not-proven node.anonymous") && told.contains("answers in the kubelet's place"), "{told}");
@@ -225,7 +225,8 @@ fn an_nginx_that_asks_for_a_certificate_and_does_not_insist_lets_nobody_pass_for
     let site = Site::new();
     let _nginx = site.nginx("ssl_verify_client optional; ssl_protocols TLSv1.2;", PODS);
     site.expect(&PEER);
-    let verdicts = site.expect(&[("node.caller", "pass"), ("node.anonymous", "fail"), ("node.stranger", "not-proven")]);
+    let verdicts =
+        site.expect(&[("node.caller", "pass"), ("node.anonymous", "fail"), ("node.untrusted", "not-proven")]);
     assert!(verdicts["node.protocol"].1.starts_with("TLSv1.2"), "{verdicts:#?}");
 }
 
@@ -236,11 +237,11 @@ fn an_nginx_that_takes_unknown_cas_fails_the_refusals() {
     site.expect(&[
         ("node.caller", "pass"),
         ("node.anonymous", "fail"),
-        // It overlooks an issuer that it does not know, but not a bad signature under a name that it does: one stranger
+        // It overlooks an issuer that it does not know, but not a bad signature under a name that it does: one untrusted client
         // alone would not have told.
-        ("node.stranger forged-ca", "not-proven"),
-        ("node.stranger unknown-ca", "fail"),
-        ("node.neighbour", "fail"),
+        ("node.untrusted forged-ca", "not-proven"),
+        ("node.untrusted unknown-ca", "fail"),
+        ("node.other-node", "fail"),
     ]);
 }
 
@@ -250,14 +251,14 @@ fn with_a_crl_nginx_refuses_the_revoked_and_takes_the_others() {
     site.crl(&["pki/nodes/node-2/kubelet-client.crt"]);
     let tls = format!("ssl_verify_client on; ssl_crl {}; {AS_KUBERNETES}", site.at("ca.crl"));
     {
-        // Nothing but the CRL keeps the neighbour out.
+        // Nothing but the CRL keeps the other node out.
         let _nginx = site.nginx(&format!("{tls} location @no {{ return 401; }}"), PODS);
-        site.expect(&[("node.caller", "pass"), ("node.neighbour", "pass"), ("node.anonymous", "pass")]);
+        site.expect(&[("node.caller", "pass"), ("node.other-node", "pass"), ("node.anonymous", "pass")]);
     }
     let revoked = "pki/masters/master-1/apiserver-kubelet-client.crt";
     site.crl(&[revoked]);
     let _nginx = site.nginx(&format!("{tls} location @no {{ return 401; }}"), PODS);
-    let verdicts = site.expect(&[("node.chain", "pass"), ("node.caller", "fail"), ("node.neighbour", "fail")]);
+    let verdicts = site.expect(&[("node.chain", "pass"), ("node.caller", "fail"), ("node.other-node", "fail")]);
     // Where the rightful caller is refused, it says nothing that others are, too.
     assert_eq!(verdicts["node.anonymous"].0, "not-proven", "{verdicts:#?}");
 }
@@ -272,9 +273,9 @@ fn nginx_takes_the_list_that_revoke_writes_and_the_ledger_says_the_same() {
     site.lab.good(&["revoke", &serial("pki/nodes/node-2/kubelet-client.crt"), "--yes", "--reason", "keyCompromise"]);
     let tls = format!("ssl_verify_client on; ssl_crl {}; {AS_KUBERNETES}", site.at("pki/crl.pem"));
     {
-        // Nothing but the list keeps the neighbour out.
+        // Nothing but the list keeps the other node out.
         let _nginx = site.nginx(&format!("{tls} location @no {{ return 401; }}"), PODS);
-        site.expect(&[("node.caller", "pass"), ("node.neighbour", "pass"), ("node.revoked", "pass")]);
+        site.expect(&[("node.caller", "pass"), ("node.other-node", "pass"), ("node.revoked", "pass")]);
     }
     site.lab.good(&["revoke", &serial("pki/nodes/node-1/kubelet-server.crt"), "--yes"]);
     let _nginx = site.nginx(&format!("{tls} location @no {{ return 401; }}"), PODS);
@@ -306,7 +307,7 @@ fn a_certificate_of_another_host_is_found_out_by_its_name_and_one_for_clients_by
     }
     let twin = serve("pki/nodes/node-1/kubelet-server");
     assert_eq!((twin["node.chain"].0.as_str(), twin["node.name"].0.as_str()), ("fail", "pass"), "{twin:#?}");
-    for call in ["node.caller", "node.anonymous", "node.stranger forged-ca", "node.neighbour"] {
+    for call in ["node.caller", "node.anonymous", "node.untrusted forged-ca", "node.other-node"] {
         assert_eq!(twin[call].0, "not-proven", "whoever answers does not belong to the root: {twin:#?}");
     }
 }

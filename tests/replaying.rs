@@ -196,7 +196,7 @@ fn what_is_no_recording_is_refused_with_status_2_and_the_reason() {
     assert_ne!(lab.run(&["verify", "--replay", "run.json"]).status, 0);
 }
 
-/// Every number, text and list of a real recording, changed to what a stranger might put there: an answer or a refusal,
+/// Every number, text and list of a real recording, changed to what anybody might put there: an answer or a refusal,
 /// never a bug, and nothing on the terminal that could move its cursor.
 #[test]
 fn hostile_recordings_are_judged_or_refused() {
@@ -304,14 +304,14 @@ fn a_replay_dials_nobody_and_says_so() {
 fn a_real_clusters_faults_are_found_and_named() {
     let faults: [(&str, &[&str], &[&str]); 11] = [
         ("as-it-should-be", &[], &[]),
-        ("kubelet-lets-anybody-in", &["node.anonymous n2", "node.neighbour n2"], &["node.config n2"]),
-        ("kubelet-lets-every-certificate-in", &["node.neighbour n2"], &["node.config n2"]),
+        ("kubelet-lets-anybody-in", &["node.anonymous n2", "node.other-node n2"], &["node.config n2"]),
+        ("kubelet-lets-every-certificate-in", &["node.other-node n2"], &["node.config n2"]),
         ("kubelet-of-a-twin-root", &["node.chain n2"], &["node.identity n2"]),
         ("kubelet-read-only-port", &[], &["node.readonly n2"]),
         ("kubelet-shows-a-neighbours-certificate", &["node.name n2"], &["node.identity n2"]),
         ("kubelet-trusts-another-root", &["node.caller n2"], &[]),
         // Kubelets ask it who may do what.
-        ("api-server-allows-all", &["node.neighbour n1", "node.neighbour n2"], &[]),
+        ("api-server-allows-all", &["node.other-node n1", "node.other-node n2"], &[]),
         ("api-server-gives-anybody-all", &["master.anonymous m1"], &[]),
         ("api-server-of-a-twin-root", &["master.chain m1"], &[]),
         ("api-server-trusts-another-root", &["master.caller m1", "master.caller m1"], &[]),

@@ -87,12 +87,12 @@ fn with_the_verifiers_certificate_refusals_are_proven_where_nobody_elses_is_ther
     let live = Live::start(None);
     live.lab.good(&["bundle", "--verifier"]);
     let args = ["verify", "--from", "verifier.tar.gz", "--allow-skipped", "--output", "json"];
-    // Nodes' certificates are not in the bundle; the verifier is let in where strangers are refused.
+    // Nodes' certificates are not in the bundle; the verifier is let in where untrusted clients are refused.
     let found = statuses(&live.lab.good(&args));
-    for check in ["master.anonymous", "master.stranger", "node.caller", "node.anonymous", "node.stranger"] {
+    for check in ["master.anonymous", "master.untrusted", "node.caller", "node.anonymous", "node.untrusted"] {
         assert_eq!(found[check], "pass", "{check}: {found:#?}");
     }
-    for check in ["master.caller", "master.whoami", "node.neighbour"] {
+    for check in ["master.caller", "master.whoami", "node.other-node"] {
         assert_eq!(found[check], "skipped", "{check}: {found:#?}");
     }
     // And where the masters' pair is left out: the kubelet knows the verifier, and forbids it the pods.
@@ -103,14 +103,14 @@ fn with_the_verifiers_certificate_refusals_are_proven_where_nobody_elses_is_ther
         }
     }
     let found = statuses(&live.lab.good(&["verify", "--allow-skipped", "--output", "json"]));
-    for check in ["node.anonymous", "node.stranger", "node.neighbour"] {
-        assert_eq!(found[check], if check == "node.neighbour" { "skipped" } else { "pass" }, "{check}: {found:#?}");
+    for check in ["node.anonymous", "node.untrusted", "node.other-node"] {
+        assert_eq!(found[check], if check == "node.other-node" { "skipped" } else { "pass" }, "{check}: {found:#?}");
     }
     assert_eq!(found["node.caller"], "skipped");
     // With neither there is nobody to be let in, and nothing follows from a refusal.
     std::fs::remove_dir_all(live.lab.path("pki/verifier")).expect("removed");
     let found = statuses(&live.lab.good(&["verify", "--allow-skipped", "--output", "json"]));
-    for check in ["node.caller", "node.anonymous", "node.stranger", "node.neighbour"] {
+    for check in ["node.caller", "node.anonymous", "node.untrusted", "node.other-node"] {
         assert_eq!(found[check], "skipped", "{check}: {found:#?}");
     }
     // An open door is found with or without.

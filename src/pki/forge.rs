@@ -1,5 +1,5 @@
-//! Certificates that are wrong on purpose: the stranger whom every server must refuse, and the stand-in's faults.
-//! Nothing made here passes the stranger's check, and nothing made here is ever written to a cluster directory.
+//! Certificates that are wrong on purpose: untrusted clients, and the faults of the simulated cluster.
+//! Nothing made here passes the check of what is issued, and nothing made here is ever written to a cluster directory.
 
 use rcgen::{
     BasicConstraints, CertificateRevocationListParams, IsCa, Issuer, KeyIdMethod, KeyUsagePurpose, RevokedCertParams,
@@ -20,7 +20,7 @@ use crate::cluster::profile::{Leaf, Usage};
 ///
 /// # Errors
 /// When no key can be made, or the certificate cannot be encoded.
-pub fn stranger(root: &Certificate, subject: &Account) -> Result<Credential, MintError> {
+pub fn untrusted(root: &Certificate, subject: &Account) -> Result<Credential, MintError> {
     let throw_away = PrivateKey::generate(KeyKind::EcdsaP256)?;
     let issuer = issuer(root, &throw_away)?;
     mint(&issuer, subject, &[], Usage::Client, (root.not_before, root.not_after))
@@ -119,19 +119,19 @@ mod tests {
     use time::macros::datetime;
 
     #[test]
-    fn a_stranger_says_everything_right_and_chains_to_nothing() {
+    fn an_untrusted_client_says_everything_right_and_chains_to_nothing() {
         let now = datetime!(2026-11-23 12:00 UTC);
         let name = ClusterName::parse("prod").expect("a name");
         let root = create_root(RootKind::Cluster, &name, KeyKind::EcdsaP256, Lifetime::ONE_YEAR, now).expect("a root");
         let root = &root.get().certificate;
         let subject = Account { user: "kubelet:n1".into(), group: Some("kubelets".into()) };
-        let made = stranger(root, &subject).expect("a stranger").certificate;
+        let made = untrusted(root, &subject).expect("an untrusted client").certificate;
         assert_eq!(made.account(), subject);
         assert!(made.not_before <= root.not_before && made.not_after == root.not_after);
         assert_eq!(made.issuer.der, root.subject.der);
         assert_eq!(made.authority_key_id, root.subject_key_id);
         assert!(verify_chain(&made, &[], std::slice::from_ref(root)).is_err());
-        let (made, other) = outsider(root, &subject).expect("a stranger");
+        let (made, other) = outsider(root, &subject).expect("an untrusted client");
         let made = made.certificate;
         assert_eq!((made.account(), made.not_after), (subject, root.not_after));
         assert_ne!(other.subject.der, root.subject.der);

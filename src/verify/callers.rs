@@ -1,4 +1,4 @@
-//! Who calls whom, and with what: the neighbours, and the strangers whom everybody must refuse.
+//! Which client connects to which server, and with what: other nodes, and the untrusted clients that every server must refuse.
 
 use time::OffsetDateTime;
 
@@ -13,8 +13,8 @@ pub(super) struct Order {
     /// The first master, and the first node, that has a certificate to show.
     pub(super) first_master: Option<usize>,
     pub(super) first_node: Option<usize>,
-    /// For each node the next one that is fit to be its neighbour, else the next one; `None` where it is alone.
-    pub(super) neighbours: Vec<Option<usize>>,
+    /// For each node the next one that is fit to connect to it as another node, else the next one; `None` where it is alone.
+    pub(super) others: Vec<Option<usize>>,
     fit: Vec<bool>,
 }
 
@@ -24,19 +24,19 @@ impl Order {
         let count = target.nodes.len();
         let fit: Vec<bool> = target.nodes.iter().map(|node| is_fit(node, target, now)).collect();
         let mut next = fit.iter().position(|fit| *fit);
-        let mut neighbours = vec![None; count];
+        let mut others = vec![None; count];
         for at in (0..count).rev() {
-            // Behind the last one it begins anew; a node is not its own neighbour.
-            neighbours[at] = next.filter(|next| *next != at).or_else(|| (count > 1).then(|| (at + 1) % count));
+            // Behind the last one it begins anew; a node is not another to itself.
+            others[at] = next.filter(|next| *next != at).or_else(|| (count > 1).then(|| (at + 1) % count));
             if fit[at] {
                 next = Some(at);
             }
         }
-        Self { first_master: first(&target.masters), first_node: first(&target.nodes), neighbours, fit }
+        Self { first_master: first(&target.masters), first_node: first(&target.nodes), others, fit }
     }
 
-    /// What the node at a place in the target calls its neighbour with, or why it cannot.
-    pub(super) fn neighbour<'a>(&self, target: &'a Target, at: usize) -> Result<Option<&'a Identity>, String> {
+    /// What the node at a place in the target connects to another node with, or why it cannot.
+    pub(super) fn other_node<'a>(&self, target: &'a Target, at: usize) -> Result<Option<&'a Identity>, String> {
         let node = &target.nodes[at];
         match &node.client {
             Some(_) if !self.fit[at] => Err(format!(
@@ -50,7 +50,7 @@ impl Order {
 }
 
 /// Whether a node's certificate is in order, as far as its own words go: one that is not is refused for that, and its
-/// refusal says nothing of how neighbours fare.
+/// refusal says nothing of how others fare.
 fn is_fit(node: &Peer, target: &Target, now: OffsetDateTime) -> bool {
     node.client.as_ref().is_some_and(|client| {
         let certificate = &client.certificate;
@@ -76,12 +76,12 @@ pub(super) fn missing(peer: &Peer) -> String {
 }
 
 /// Certificates that say everything right and are worth nothing, for each kind of place.
-pub(super) struct Strangers {
+pub(super) struct UntrustedClients {
     pub(super) at_nodes: Pair,
     pub(super) at_masters: Pair,
 }
 
-/// The two kinds of strangers. A server may overlook one and refuse the other.
+/// The two kinds of untrusted clients. A server may overlook one and refuse the other.
 pub(super) struct Pair {
     /// Under our root's names, signed by nobody's key.
     forged: Option<Identity>,
@@ -89,7 +89,7 @@ pub(super) struct Pair {
     unknown: Option<Identity>,
 }
 
-impl Strangers {
+impl UntrustedClients {
     pub(super) fn make(target: &Target) -> Result<Self, MintError> {
         let subject = |peers: &[Peer], fallback: &str| {
             let known = peers.iter().find_map(|peer| peer.client.as_ref()).map(|client| client.certificate.account());
@@ -108,7 +108,7 @@ impl Pair {
         let (outsider, its_root) = forge::outsider(root, subject)?;
         let chain = [outsider.certificate.der().to_vec(), its_root.der().to_vec()];
         Ok(Self {
-            forged: Identity::of(&forge::stranger(root, subject)?).ok(),
+            forged: Identity::of(&forge::untrusted(root, subject)?).ok(),
             unknown: Identity::new(&chain, outsider.key.expose_pkcs8()).ok(),
         })
     }
@@ -122,6 +122,6 @@ impl Pair {
     }
 }
 
-fn pretended(stranger: Option<&Identity>) -> Result<Option<&Identity>, String> {
-    stranger.map(Some).ok_or_else(|| "there is no root to pretend to".to_owned())
+fn pretended(identity: Option<&Identity>) -> Result<Option<&Identity>, String> {
+    identity.map(Some).ok_or_else(|| "there is no root to pretend to".to_owned())
 }

@@ -109,12 +109,14 @@ pub enum Aspect {
     Caller,
     /// As exactly its account.
     Whoami,
-    /// Nobody is not.
+    /// A client without a certificate is refused.
     Anonymous,
-    /// A stranger is not.
-    Stranger,
-    /// A neighbour is not.
-    Neighbour,
+    /// A client with a certificate that the root did not sign is refused.
+    #[serde(alias = "stranger")]
+    Untrusted,
+    /// Another node is refused.
+    #[serde(alias = "neighbour")]
+    OtherNode,
     /// May do its own work and no one else's.
     Scope,
     /// The kubelet's configuration is the bundle's.
@@ -123,6 +125,40 @@ pub enum Aspect {
     Readonly,
     /// The API server's flags verify kubelets.
     Flags,
+}
+
+impl Aspect {
+    /// Returns the second half of a check's id, such as `other-node`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Anchor => "anchor",
+            Self::Match => "match",
+            Self::Credential => "credential",
+            Self::Resolve => "resolve",
+            Self::Connect => "connect",
+            Self::Listed => "listed",
+            Self::Tls => "tls",
+            Self::Protocol => "protocol",
+            Self::Chain => "chain",
+            Self::Possession => "possession",
+            Self::Dates => "dates",
+            Self::Expiry => "expiry",
+            Self::Name => "name",
+            Self::Usage => "usage",
+            Self::Identity => "identity",
+            Self::Revoked => "revoked",
+            Self::Caller => "caller",
+            Self::Whoami => "whoami",
+            Self::Anonymous => "anonymous",
+            Self::Untrusted => "untrusted",
+            Self::OtherNode => "other-node",
+            Self::Scope => "scope",
+            Self::Config => "config",
+            Self::Readonly => "readonly",
+            Self::Flags => "flags",
+        }
+    }
 }
 
 /// The stable id of a check, such as `node.chain`.
@@ -162,8 +198,8 @@ impl CheckId {
                 Aspect::Caller
                 | Aspect::Whoami
                 | Aspect::Anonymous
-                | Aspect::Stranger
-                | Aspect::Neighbour
+                | Aspect::Untrusted
+                | Aspect::OtherNode
                 | Aspect::Scope
                 | Aspect::Config
                 | Aspect::Readonly,
@@ -197,7 +233,7 @@ impl fmt::Display for CheckId {
             Scope::Node => "node",
             Scope::Master => "master",
         };
-        write!(f, "{scope}.{}", format!("{:?}", self.1).to_ascii_lowercase())
+        write!(f, "{scope}.{}", self.1.as_str())
     }
 }
 
@@ -431,6 +467,7 @@ mod tests {
     fn ids_are_the_catalogues() {
         assert_eq!(CheckId::TRUST_ANCHOR.to_string(), "trust.anchor");
         assert_eq!(CheckId::at(Place::Endpoint, Aspect::Whoami).to_string(), "master.whoami");
+        assert_eq!(CheckId::at(Place::Node, Aspect::OtherNode).to_string(), "node.other-node");
         assert_eq!(CheckId::at(Place::Node, Aspect::Readonly).severity(), Severity::Warning);
         assert_eq!(CheckId::at(Place::Node, Aspect::Chain).properties(), [Property::P1ii]);
     }

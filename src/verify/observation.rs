@@ -323,13 +323,16 @@ pub enum Caller {
     /// A node with its own certificate.
     Node(String),
     /// Another node, on a kubelet's port.
-    Neighbour(String),
-    /// Nobody: no certificate.
+    #[serde(alias = "neighbour")]
+    OtherNode(String),
+    /// A client without a certificate.
     Anonymous,
     /// A certificate that names our root and was not signed by it.
-    Stranger,
-    /// A certificate of a root that nobody knows, which comes along with it.
-    Unknown,
+    #[serde(alias = "stranger")]
+    ForgedCa,
+    /// A certificate of a root that is trusted nowhere, which is sent with it.
+    #[serde(alias = "unknown")]
+    UnknownCa,
     /// The verifier with its own certificate.
     Verifier,
 }

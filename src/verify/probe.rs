@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::callers::{Order, Strangers, client, missing};
+use super::callers::{Order, UntrustedClients, client, missing};
 use super::lane::{Lane, descriptors_for};
 use super::observation::{
     Caller, Connect, Dial, Exchange, Handshake, Listed, Listing, LocationSeen, Observations, Outcome, PeerSeen,
@@ -38,15 +38,15 @@ pub enum RunError {
     /// TLS could not be set up.
     #[error("TLS cannot be used: {0}")]
     Tls(String),
-    /// The stranger could not be made.
+    /// An untrusted client could not be made.
     #[error("no throw-away certificate could be made: {0}")]
-    Stranger(#[from] MintError),
+    Untrusted(#[from] MintError),
 }
 
 /// Called with how many of how many steps are done.
 pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
 
-/// Dials every peer of `target` and writes down what it sees, in the target's order. By `now` a neighbour is chosen whose
+/// Dials every peer of `target` and writes down what it sees, in the target's order. By `now` another node is chosen whose
 /// certificate is in date; nothing is judged by it.
 ///
 /// # Errors
@@ -57,7 +57,7 @@ pub fn run(
     now: OffsetDateTime,
     progress: Progress<'_>,
 ) -> Result<Observations, RunError> {
-    let strangers = Strangers::make(target)?;
+    let untrusted = UntrustedClients::make(target)?;
     let wire = Arc::new(Wire::new(options.timeout).map_err(|error| RunError::Tls(error.to_string()))?);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let deadline = options.deadline.map(|span| Instant::now() + span);
@@ -65,7 +65,7 @@ pub fn run(
         order: Order::of(target, now),
         target: target.clone(),
         wire,
-        strangers,
+        untrusted,
         limit: options.timeout,
         deadline,
         pins: options.resolve.clone(),
@@ -84,7 +84,7 @@ struct Run {
     target: Arc<Target>,
     order: Order,
     wire: Arc<Wire>,
-    strangers: Strangers,
+    untrusted: UntrustedClients,
     limit: Duration,
     deadline: Option<Instant>,
     pins: BTreeMap<String, Vec<IpAddr>>,
@@ -344,7 +344,7 @@ impl Run {
             gave_up |= self.ran_out(&exchange);
             seen.push(exchange);
         }
-        // Who hangs up on a stranger may have begun to hang up on everybody.
+        // A server that hangs up on an untrusted client may have begun to hang up on everybody.
         if !gave_up && seen.iter().any(hung_up_on) {
             let exchange = match (rightful, account) {
                 (Some((caller, Ok(identity), request)), _) => self.ask(socket, caller, identity, request).await,
@@ -359,7 +359,7 @@ impl Run {
 
     /// Those who should be let in come first: "refused" proves nothing on a port that refuses everybody.
     fn calls_of_a_node(&self, peer: &Peer, i: usize) -> Vec<Call<'_>> {
-        let strangers = &self.strangers.at_nodes;
+        let untrusted = &self.untrusted.at_nodes;
         let masters = &self.target.masters;
         let mut calls: Vec<Call<'_>> =
             masters.iter().map(|master| (Caller::Master(master.name.clone()), client(master), Request::Pods)).collect();
@@ -369,26 +369,26 @@ impl Run {
             calls.extend(verifier.map(|verifier| (Caller::Verifier, Ok(Some(verifier)), Request::Pods)));
         }
         calls.push((Caller::Anonymous, Ok(None), Request::Pods));
-        calls.push((Caller::Stranger, strangers.forged(), Request::Pods));
-        calls.push((Caller::Unknown, strangers.unknown(), Request::Pods));
+        calls.push((Caller::ForgedCa, untrusted.forged(), Request::Pods));
+        calls.push((Caller::UnknownCa, untrusted.unknown(), Request::Pods));
         let before = masters.len() + usize::from(self.target.endpoint.is_some());
-        let neighbour = i.checked_sub(before).and_then(|at| *self.order.neighbours.get(at)?);
-        calls.extend(neighbour.filter(|at| self.target.nodes[*at].name != peer.name).map(|at| {
+        let other = i.checked_sub(before).and_then(|at| *self.order.others.get(at)?);
+        calls.extend(other.filter(|at| self.target.nodes[*at].name != peer.name).map(|at| {
             let name = self.target.nodes[at].name.clone();
-            (Caller::Neighbour(name), self.order.neighbour(&self.target, at), Request::Pods)
+            (Caller::OtherNode(name), self.order.other_node(&self.target, at), Request::Pods)
         }));
         calls.extend(verifier.map(|verifier| (Caller::Verifier, Ok(Some(verifier)), Request::Configz)));
         calls
     }
 
     fn calls_of_a_master(&self) -> Vec<Call<'_>> {
-        let strangers = &self.strangers.at_masters;
+        let untrusted = &self.untrusted.at_masters;
         let verifier = self.target.verifier.as_ref();
         let as_verifier = |request| verifier.map(|verifier| (Caller::Verifier, Ok(Some(verifier)), request));
         let others = [
             (Caller::Anonymous, Ok(None), Request::Nodes),
-            (Caller::Stranger, strangers.forged(), Request::Nodes),
-            (Caller::Unknown, strangers.unknown(), Request::Nodes),
+            (Caller::ForgedCa, untrusted.forged(), Request::Nodes),
+            (Caller::UnknownCa, untrusted.unknown(), Request::Nodes),
         ];
         as_verifier(Request::Nodes).into_iter().chain(others).chain(as_verifier(Request::Flagz)).collect()
     }
@@ -434,7 +434,7 @@ impl Run {
         if self.is_over() {
             return over();
         }
-        let other = self.order.neighbours[at].map_or("another-node", |other| self.target.nodes[other].name.as_str());
+        let other = self.order.others[at].map_or("another-node", |other| self.target.nodes[other].name.as_str());
         let reviews = reviews(&node.name, other);
         let asking = self.lane.run(|| self.wire.introduction(socket, caller.clone(), identity, &reviews, offer));
         self.before_the_end(asking).await.unwrap_or_else(over)

@@ -1,5 +1,5 @@
 //! A run as a file: what was seen, and what has to be known of the target to judge it again without any directory. No
-//! key is in it. A recording may be a stranger's: everything in one is checked before it is used. Nothing here touches a
+//! key is in it. A recording may come from anywhere: everything in one is checked before it is used. Nothing here touches a
 //! file.
 
 use std::fmt;
@@ -210,7 +210,7 @@ fn wrong(error: &serde_json::Error) -> RecordingError {
     damaged(&error.to_string())
 }
 
-/// What is said of a stranger's file may quote it.
+/// What is said of a file may quote it.
 pub(super) fn damaged(reason: &str) -> RecordingError {
     RecordingError::Damaged(printable(reason))
 }
@@ -284,8 +284,8 @@ fn check_peer(seen: &PeerSeen, peer: &PeerFacts) -> Result<(), RecordingError> {
             }
             for exchange in &dial.exchanges {
                 match &exchange.caller {
-                    Caller::Master(text) | Caller::Node(text) | Caller::Neighbour(text) => name(text)?,
-                    Caller::Anonymous | Caller::Stranger | Caller::Unknown | Caller::Verifier => {}
+                    Caller::Master(text) | Caller::Node(text) | Caller::OtherNode(text) => name(text)?,
+                    Caller::Anonymous | Caller::ForgedCa | Caller::UnknownCa | Caller::Verifier => {}
                 }
             }
         }

@@ -66,7 +66,7 @@ pub struct Peer {
     pub client_missing: Option<String>,
     /// The account and groups that a node's client certificate stands for.
     pub account: Option<ExpectedAccount>,
-    /// Whether it is dialled. One that is not can still be a neighbour to others.
+    /// Whether it is dialled. One that is not can still be another node to others.
     pub dialled: bool,
     /// Whether every master is asked if it knows this node's account. Means nothing for a master.
     pub asked_for: bool,
@@ -255,7 +255,7 @@ impl Target {
         }
     }
 
-    /// Restricts a run to the nodes that `wanted` names; the others stay as neighbours only. Masters are dialled as ever.
+    /// Restricts a run to the nodes that `wanted` names; the others only connect to them. Masters are dialled as ever.
     pub fn only_nodes(&mut self, wanted: impl Fn(&str) -> bool) {
         for node in &mut self.nodes {
             (node.dialled, node.asked_for) = (wanted(&node.name), wanted(&node.name));

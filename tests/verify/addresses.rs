@@ -1,4 +1,4 @@
-//! What lies beside the first address: others of the same host, more than are dialled, the read-only port, a neighbour whose
+//! What lies beside the first address: others of the same host, more than are dialled, the read-only port, another node whose
 //! own certificate has ended.
 
 use std::net::TcpListener;
@@ -75,14 +75,14 @@ fn an_open_read_only_port_is_warned_of() {
 }
 
 #[test]
-fn a_neighbour_that_would_be_refused_for_itself_proves_nothing() {
+fn another_node_that_would_be_refused_for_itself_proves_nothing() {
     let lab = lab(1, 2, None);
     let findings = found(&lab, (*lab.target).clone(), &quietly(), lab.now + Duration::days(4000));
     for host in ["node-1", "node-2"] {
-        let neighbour = of(&findings, "node.neighbour", host);
-        assert_eq!(neighbour.len(), 1);
-        assert_eq!(neighbour[0].1, "skipped");
-        assert!(neighbour[0].2.contains("would be refused for itself"), "{neighbour:?}");
+        let other = of(&findings, "node.other-node", host);
+        assert_eq!(other.len(), 1);
+        assert_eq!(other[0].1, "skipped");
+        assert!(other[0].2.contains("would be refused for itself"), "{other:?}");
     }
     assert_eq!(verdict(&findings, Strictness::default()), Verdict::Unproven);
 }

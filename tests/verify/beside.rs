@@ -88,9 +88,9 @@ fn a_limit_on_connections_is_no_refusal() {
     lab.expect(&[
         ("caller", "pass"),
         ("anonymous", "not-proven"),
-        ("stranger forged-ca", "not-proven"),
-        ("stranger unknown-ca", "not-proven"),
-        ("neighbour", "not-proven"),
+        ("untrusted forged-ca", "not-proven"),
+        ("untrusted unknown-ca", "not-proven"),
+        ("other-node", "not-proven"),
     ]);
 }
 
@@ -164,7 +164,7 @@ fn serve(choose: impl Fn(ClientHello<'_>) -> Arc<ServerConfig> + Clone + Send + 
 fn a_gate_that_http_2_goes_around_is_no_gate() {
     let mut lab = Foreign::new();
     lab.target.nodes[0].port = gated(&lab);
-    let open = ["anonymous", "stranger forged-ca", "stranger unknown-ca", "neighbour"].map(|check| (check, "fail"));
+    let open = ["anonymous", "untrusted forged-ca", "untrusted unknown-ca", "other-node"].map(|check| (check, "fail"));
     lab.expect(&[&[("caller", "pass")], &open[..]].concat());
 }
 
@@ -172,7 +172,7 @@ fn a_gate_that_http_2_goes_around_is_no_gate() {
 fn http_2_alone_is_spoken_and_what_calls_itself_that_and_is_not_proves_nothing() {
     let mut lab = Foreign::new();
     lab.target.nodes[0].port = serving(&lab, b"h2");
-    lab.expect(&[("tls", "pass"), ("caller", "pass"), ("anonymous", "fail"), ("neighbour", "fail")]);
+    lab.expect(&[("tls", "pass"), ("caller", "pass"), ("anonymous", "fail"), ("other-node", "fail")]);
     // It agrees to HTTP/1.1 and speaks HTTP/2.
     lab.target.nodes[0].port = serving(&lab, b"http/1.1");
     lab.expect(&[("tls", "pass"), ("caller", "not-proven"), ("anonymous", "not-proven")]);

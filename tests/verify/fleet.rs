@@ -12,7 +12,7 @@ use time::Duration;
 
 use super::lab::lab;
 
-/// A stranger's timing: nodes that take a connection and never say a word, beside others that are well.
+/// Timing: nodes that take a connection and never say a word, beside others that are well.
 #[test]
 fn hosts_that_never_answer_do_not_hold_up_the_others() {
     const GOOD: usize = 150;

@@ -46,9 +46,9 @@ fn etcd_is_judged_by_what_it_does_in_the_handshake() {
         // etcd is no kubelet: its 404 proves nothing, whoever asks.
         ("caller", "not-proven"),
         ("anonymous", "pass"),
-        ("stranger", "pass"),
+        ("untrusted", "pass"),
         // To etcd every client of its CA is as good as another: this is why it has a root of its own.
-        ("neighbour", "not-proven"),
+        ("other-node", "not-proven"),
     ]);
     let verdicts = lab.verdicts();
     assert!(verdicts["anonymous"].1.contains("alert"), "{verdicts:#?}");
@@ -66,8 +66,8 @@ fn a_web_server_that_greets_everybody_fails_the_refusals_and_passes_for_no_kubel
         ("name", "pass"),
         ("caller", "not-proven"),
         ("anonymous", "fail"),
-        ("stranger", "fail"),
-        ("neighbour", "fail"),
+        ("untrusted", "fail"),
+        ("other-node", "fail"),
     ]);
 }
 
@@ -117,7 +117,7 @@ fn tls_1_2_alone_is_enough() {
         ("possession", "pass"),
         ("caller", "not-proven"),
         ("anonymous", "pass"),
-        ("stranger", "pass"),
+        ("untrusted", "pass"),
     ]);
 }
 
@@ -142,13 +142,13 @@ fn pinned_names_are_dialled_and_unknown_ones_are_told() {
 }
 
 #[test]
-fn a_server_that_wants_a_certificate_and_takes_anybodys_is_found_out_by_the_stranger() {
+fn a_server_that_wants_a_certificate_and_takes_anybodys_is_found_out_by_an_untrusted_client() {
     for version in ["-tls1_2", "-tls1_3"] {
         let lab = Foreign::new();
         lab.write(&lab.issue());
         // Without -verify_return_error OpenSSL demands a certificate and then overlooks that it chains to nothing.
         let _server = lab.s_server(&["-www", version, "-Verify", "1", "-CAfile", "ca.crt"]);
-        lab.expect(&[("chain", "pass"), ("anonymous", "pass"), ("stranger", "fail"), ("neighbour", "fail")]);
+        lab.expect(&[("chain", "pass"), ("anonymous", "pass"), ("untrusted", "fail"), ("other-node", "fail")]);
     }
 }
 

@@ -125,11 +125,11 @@ fn a_peer_without_the_key_of_its_certificate_proves_nothing() {
         ("possession", "fail"),
         ("caller", "not-proven"),
         ("anonymous", "not-proven"),
-        ("stranger", "not-proven"),
+        ("untrusted", "not-proven"),
     ]);
     // The same peer with its key is believed, and found to be open to everybody.
     lab.target.nodes[0].port = speaker(&certificate, &certificate, pods);
-    lab.expect(&[("possession", "pass"), ("caller", "pass"), ("anonymous", "fail"), ("stranger", "fail")]);
+    lab.expect(&[("possession", "pass"), ("caller", "pass"), ("anonymous", "fail"), ("untrusted", "fail")]);
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn floods_drips_and_wrong_types_are_bounded_and_an_open_door_stays_one() {
         Ok(())
     });
     // The first question took all of its time; no other is asked.
-    assert_eq!([drip["caller"].0, drip["anonymous"].0, drip["stranger"].0], ["not-proven"; 3], "{drip:#?}");
+    assert_eq!([drip["caller"].0, drip["anonymous"].0, drip["untrusted"].0], ["not-proven"; 3], "{drip:#?}");
     assert!(began.elapsed() < StdDuration::from_secs(25), "{:?}", began.elapsed());
 }
 

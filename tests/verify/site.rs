@@ -99,9 +99,9 @@ impl Foreign {
         let mut verdicts = BTreeMap::new();
         for f in of_node {
             let check = f.id.to_string().replace("node.", "");
-            if check == "stranger" {
+            if check == "untrusted" {
                 verdicts.insert(
-                    format!("stranger {}", f.caller.unwrap_or_default()),
+                    format!("untrusted {}", f.caller.unwrap_or_default()),
                     (f.status.as_str(), f.observed.clone()),
                 );
             }

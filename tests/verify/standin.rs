@@ -25,8 +25,8 @@ fn a_good_cluster_is_proven_in_all_six_properties() {
     assert_eq!(verdict(&findings, Strictness::default()), Verdict::Proven);
     let ids: BTreeSet<String> = findings.iter().map(|finding| finding.id.to_string()).collect();
     let node = ["connect", "tls", "protocol", "chain", "possession", "dates", "expiry", "name", "usage", "identity"];
-    let calls = ["caller", "anonymous", "stranger", "neighbour", "readonly", "listed", "config"];
-    let asked = ["caller", "whoami", "scope", "anonymous", "stranger", "flags"];
+    let calls = ["caller", "anonymous", "untrusted", "other-node", "readonly", "listed", "config"];
+    let asked = ["caller", "whoami", "scope", "anonymous", "untrusted", "flags"];
     let expected = std::iter::once("trust.anchor".to_owned())
         .chain(node.iter().chain(&calls).map(|aspect| format!("node.{aspect}")))
         .chain(node[..9].iter().chain(&asked).map(|a| format!("master.{a}")));
@@ -73,8 +73,8 @@ fn another_ca_of_the_same_name_fails_the_chain_and_proves_nothing_else() {
     let not_proven = [
         "node.caller at node-2",
         "node.anonymous at node-2",
-        "node.stranger at node-2",
-        "node.neighbour at node-2",
+        "node.untrusted at node-2",
+        "node.other-node at node-2",
         "node.config at node-2",
     ];
     expect(
@@ -92,7 +92,7 @@ fn a_wrong_name_fails_the_name_alone() {
 fn a_kubelet_that_lets_everybody_in_fails_every_refusal() {
     expect(
         Fault::AnonymousNode,
-        &[("fail", &["node.anonymous at node-2", "node.stranger at node-2", "node.neighbour at node-2"])],
+        &[("fail", &["node.anonymous at node-2", "node.untrusted at node-2", "node.other-node at node-2"])],
     );
 }
 
@@ -101,7 +101,7 @@ fn api_servers_that_let_everybody_in_fail_every_refusal() {
     let mut failed = Vec::new();
     for host in ["endpoint", "master-1", "master-2"] {
         failed.push(format!("master.anonymous at {host}"));
-        failed.extend(["forged-ca", "unknown-ca"].map(|ca| format!("master.stranger at {host} by {ca}")));
+        failed.extend(["forged-ca", "unknown-ca"].map(|ca| format!("master.untrusted at {host} by {ca}")));
     }
     let failed: Vec<&str> = failed.iter().map(String::as_str).collect();
     expect(Fault::AnonymousMaster, &[("fail", &failed)]);
@@ -118,7 +118,7 @@ fn a_swapped_account_fails_whoami_of_that_node_at_every_master() {
 fn plain_http_is_called_by_its_name() {
     let rest = ["protocol", "chain", "possession", "dates", "expiry", "name", "usage", "identity", "caller"];
     let rest =
-        rest.iter().chain(&["anonymous", "stranger", "neighbour", "config"]).map(|a| format!("node.{a} at node-2"));
+        rest.iter().chain(&["anonymous", "untrusted", "other-node", "config"]).map(|a| format!("node.{a} at node-2"));
     let rest: Vec<String> = rest.collect();
     let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
     expect(Fault::Plaintext, &[("fail", &["node.tls at node-2"]), ("not-proven", &rest)]);
@@ -248,8 +248,8 @@ fn a_run_can_be_restricted_to_a_node_or_to_the_masters() {
         };
         let dialled = named(|f| Some(f.host.as_str()).filter(|host| host.starts_with("node")));
         let whoami = named(|f| f.caller.as_deref().filter(|_| f.id.to_string() == "master.whoami"));
-        let neighbours = named(|f| f.caller.as_deref().filter(|_| f.id.to_string() == "node.neighbour"));
-        [dialled, whoami, neighbours].map(|set| set.into_iter().collect::<Vec<_>>().join(" "))
+        let others = named(|f| f.caller.as_deref().filter(|_| f.id.to_string() == "node.other-node"));
+        [dialled, whoami, others].map(|set| set.into_iter().collect::<Vec<_>>().join(" "))
     };
     let mut one = (*lab.target).clone();
     one.only_nodes(|name| name == "node-2");

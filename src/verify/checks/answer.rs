@@ -69,15 +69,15 @@ pub(super) fn of(dial: &Dial, wanted: Request) -> impl Iterator<Item = &Exchange
     dial.exchanges.iter().filter(move |exchange| exchange.request == wanted)
 }
 
-/// The two strangers, as callers: one under this root's very names, one of a root that nobody knows.
+/// The two untrusted clients, as callers: one under this root's very names, one of a root that nobody knows.
 pub(super) const FORGED: &str = "forged-ca";
 pub(super) const UNKNOWN: &str = "unknown-ca";
 
 pub(super) fn who(caller: &Caller) -> Option<String> {
     match caller {
-        Caller::Master(name) | Caller::Node(name) | Caller::Neighbour(name) => Some(name.clone()),
-        Caller::Stranger => Some(FORGED.to_owned()),
-        Caller::Unknown => Some(UNKNOWN.to_owned()),
+        Caller::Master(name) | Caller::Node(name) | Caller::OtherNode(name) => Some(name.clone()),
+        Caller::ForgedCa => Some(FORGED.to_owned()),
+        Caller::UnknownCa => Some(UNKNOWN.to_owned()),
         // The verifier is no host: what it is told is told of whoever told it.
         Caller::Anonymous | Caller::Verifier => None,
     }

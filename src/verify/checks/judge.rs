@@ -187,12 +187,12 @@ impl Bench<'_> {
         let aspects = [Aspect::Connect, Aspect::Tls, Aspect::Chain, Aspect::Possession, Aspect::Dates, Aspect::Name];
         let mut wanted: Vec<Wanted<'_>> = aspects.into_iter().map(|aspect| (aspect, None)).collect();
         wanted.extend([(Aspect::Usage, None), (Aspect::Anonymous, None)]);
-        wanted.extend([(Aspect::Stranger, Some(FORGED)), (Aspect::Stranger, Some(UNKNOWN))]);
+        wanted.extend([(Aspect::Untrusted, Some(FORGED)), (Aspect::Untrusted, Some(UNKNOWN))]);
         let verifier = self.target.has_verifier();
         if place == Place::Node {
-            let neighbours = self.target.nodes.len() > 1;
+            let others = self.target.nodes.len() > 1;
             wanted.extend(self.target.masters.iter().map(|master| (Aspect::Caller, Some(master.name.as_str()))));
-            wanted.extend(neighbours.then_some((Aspect::Neighbour, None)));
+            wanted.extend(others.then_some((Aspect::OtherNode, None)));
             wanted.extend(verifier.then_some((Aspect::Config, None)));
         } else {
             wanted.extend(verifier.then_some((Aspect::Flags, None)));
@@ -266,7 +266,7 @@ mod tests {
         assert_eq!(accounts, [Some("n1"), Some("n2")]);
         // A node that answered the master and nobody else was asked.
         let found = bed.judged(Place::Node, &bed.node_cert(), &[(master(), answer(200, PODS))], NOW);
-        let rest = statuses(&found, &["caller", "anonymous", "stranger", "neighbour"]);
+        let rest = statuses(&found, &["caller", "anonymous", "untrusted", "other-node"]);
         assert_eq!(rest, ["pass", "not-proven", "not-proven", "not-proven"]);
     }
 }

@@ -125,9 +125,9 @@ mod tests {
         }
         let forbidden = answer(403, "Forbidden (user=x, verb=get)");
         let calls =
-            [(master(), forbidden.clone()), (Caller::Anonymous, forbidden), (Caller::Stranger, answer(401, ""))];
+            [(master(), forbidden.clone()), (Caller::Anonymous, forbidden), (Caller::ForgedCa, answer(401, ""))];
         let found = bed.judged(Place::Node, &bed.node_cert(), &calls, NOW);
         assert!(found["caller"].observed.contains("Forbidden (user=x, verb=get)"));
-        assert_eq!(statuses(&found, &["anonymous", "stranger"]), ["not-proven", "pass"]);
+        assert_eq!(statuses(&found, &["anonymous", "untrusted"]), ["not-proven", "pass"]);
     }
 }

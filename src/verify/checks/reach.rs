@@ -77,22 +77,22 @@ impl Bench<'_> {
         let nodes = self.target.nodes.len();
         match spot.place {
             Place::Node => {
-                row.extend([Aspect::Caller, Aspect::Anonymous, Aspect::Stranger]);
-                row.extend((nodes > 1).then_some(Aspect::Neighbour));
+                row.extend([Aspect::Caller, Aspect::Anonymous, Aspect::Untrusted]);
+                row.extend((nodes > 1).then_some(Aspect::OtherNode));
                 row.extend(verifier.then_some(Aspect::Config));
             }
             _ => {
                 if self.target.accounts().next().is_some() {
                     row.extend([Aspect::Caller, Aspect::Whoami, Aspect::Scope]);
                 }
-                row.extend([Aspect::Anonymous, Aspect::Stranger]);
+                row.extend([Aspect::Anonymous, Aspect::Untrusted]);
                 row.extend(verifier.then_some(Aspect::Flags));
             }
         }
         let start = row.iter().position(|aspect| *aspect == from).unwrap_or(0);
         for aspect in &row[start..] {
             let finding = spot.follows(*aspect, cause, observed);
-            if *aspect == Aspect::Stranger {
+            if *aspect == Aspect::Untrusted {
                 findings
                     .extend([FORGED, UNKNOWN].map(|caller| Finding { caller: Some(caller.into()), ..finding.clone() }));
             } else {

@@ -11,8 +11,8 @@ impl Bench<'_> {
     /// A caller who has to be refused; `at` is the exchange's place among those of its dial.
     pub(super) fn refusal(&mut self, spot: &Spot<'_>, exchange: &Exchange, at: usize, rightful: Rightful) -> Finding {
         let aspect = match exchange.caller {
-            Caller::Stranger | Caller::Unknown => Aspect::Stranger,
-            Caller::Neighbour(_) => Aspect::Neighbour,
+            Caller::ForgedCa | Caller::UnknownCa => Aspect::Untrusted,
+            Caller::OtherNode(_) => Aspect::OtherNode,
             _ => Aspect::Anonymous,
         };
         let expected = expectation(spot.place, aspect);
@@ -194,7 +194,7 @@ pub(super) fn in_the_way(place: Place) -> String {
 
 fn open_door(place: Place, aspect: Aspect) -> &'static str {
     match (place, aspect) {
-        (Place::Node, Aspect::Neighbour) => {
+        (Place::Node, Aspect::OtherNode) => {
             "any node may command this one: set authorization.mode: Webhook in the kubelet's configuration, grant \
              nodes/proxy to nobody but the masters, and see that the API server, which the kubelet asks, does not run with \
              AlwaysAllow; a kubelet remembers a grant for five minutes"
@@ -228,21 +228,21 @@ mod tests {
         let calls = [
             (master(), answer(200, PODS)),
             (Caller::Anonymous, answer(401, "Unauthorized")),
-            (Caller::Stranger, Outcome::Alert("UnknownCA".into())),
-            (Caller::Neighbour("n2".into()), answer(200, PODS)),
+            (Caller::ForgedCa, Outcome::Alert("UnknownCA".into())),
+            (Caller::OtherNode("n2".into()), answer(200, PODS)),
         ];
         let found = bed.judged(Place::Node, &impostor, &calls, NOW);
         assert_eq!(statuses(&found, &["chain", "name", "dates"]), ["fail", "pass", "pass"]);
-        assert_eq!(statuses(&found, &["caller", "anonymous", "stranger", "neighbour"]), ["not-proven"; 4]);
+        assert_eq!(statuses(&found, &["caller", "anonymous", "untrusted", "other-node"]), ["not-proven"; 4]);
     }
 
     #[test]
     fn refusals_prove_nothing_where_everybody_is_refused() {
         let bed = bed();
         let refused = answer(401, "Unauthorized");
-        let calls = [(master(), refused.clone()), (Caller::Anonymous, refused), (Caller::Stranger, Outcome::Reset)];
+        let calls = [(master(), refused.clone()), (Caller::Anonymous, refused), (Caller::ForgedCa, Outcome::Reset)];
         let found = bed.judged(Place::Node, &bed.node_cert(), &calls, NOW);
-        assert_eq!(statuses(&found, &["caller", "anonymous", "stranger"]), ["fail", "not-proven", "not-proven"]);
+        assert_eq!(statuses(&found, &["caller", "anonymous", "untrusted"]), ["fail", "not-proven", "not-proven"]);
     }
 
     #[test]
@@ -269,17 +269,18 @@ mod tests {
             (Outcome::Failed("?".into()), "not-proven"),
         ];
         for (outcome, expected) in cases {
-            for stranger in [Caller::Stranger, Caller::Unknown] {
-                // The master calls again behind the stranger, and is let in.
-                let calls = [(master(), answer(200, PODS)), (stranger, outcome.clone()), (master(), answer(200, PODS))];
+            for untrusted in [Caller::ForgedCa, Caller::UnknownCa] {
+                // The master calls again behind the untrusted client, and is let in.
+                let calls =
+                    [(master(), answer(200, PODS)), (untrusted, outcome.clone()), (master(), answer(200, PODS))];
                 let found = bed.judged(Place::Node, &bed.node_cert(), &calls, NOW);
-                assert_eq!(found["stranger"].status.as_str(), expected, "{outcome:?}");
+                assert_eq!(found["untrusted"].status.as_str(), expected, "{outcome:?}");
             }
         }
     }
 
     #[test]
-    fn who_hangs_up_on_a_stranger_has_to_let_the_master_in_afterwards() {
+    fn who_hangs_up_on_an_untrusted_client_has_to_let_the_master_in_afterwards() {
         let bed = bed();
         for cut_off in [Outcome::Closed, Outcome::Reset] {
             let calls = |after: Outcome| {
@@ -302,17 +303,17 @@ mod tests {
     #[test]
     fn where_the_master_gets_no_yes_only_the_handshake_refuses() {
         let bed = bed();
-        let stranger = |of_the_master: Outcome, refused: Outcome| {
-            let calls = [(master(), of_the_master), (Caller::Stranger, refused), (Caller::Unknown, answer(401, ""))];
-            bed.judged(Place::Node, &bed.node_cert(), &calls, NOW)["stranger"].status.as_str()
+        let untrusted = |of_the_master: Outcome, refused: Outcome| {
+            let calls = [(master(), of_the_master), (Caller::ForgedCa, refused), (Caller::UnknownCa, answer(401, ""))];
+            bed.judged(Place::Node, &bed.node_cert(), &calls, NOW)["untrusted"].status.as_str()
         };
         let alert = || Outcome::Alert("UnknownCA".into());
-        assert_eq!(stranger(answer(404, "404 page not found"), alert()), "pass");
-        assert_eq!(stranger(answer(404, "404 page not found"), answer(401, "")), "not-proven");
-        assert_eq!(stranger(answer(404, "404 page not found"), Outcome::Closed), "not-proven");
+        assert_eq!(untrusted(answer(404, "404 page not found"), alert()), "pass");
+        assert_eq!(untrusted(answer(404, "404 page not found"), answer(401, "")), "not-proven");
+        assert_eq!(untrusted(answer(404, "404 page not found"), Outcome::Closed), "not-proven");
         // A server in trouble has let nobody in.
         for status in [500, 502, 503, 429, 302, 400] {
-            assert_eq!(stranger(answer(status, ""), alert()), "not-proven", "{status}");
+            assert_eq!(untrusted(answer(status, ""), alert()), "not-proven", "{status}");
         }
     }
 
@@ -370,8 +371,8 @@ mod tests {
     fn without_a_key_here_a_check_is_skipped_but_an_open_door_is_seen() {
         let bed = bed();
         let none = Outcome::NoCredential("no key".into());
-        let calls = [(master(), none), (Caller::Anonymous, answer(200, PODS)), (Caller::Stranger, answer(401, ""))];
+        let calls = [(master(), none), (Caller::Anonymous, answer(200, PODS)), (Caller::ForgedCa, answer(401, ""))];
         let found = bed.judged(Place::Node, &bed.node_cert(), &calls, NOW);
-        assert_eq!(statuses(&found, &["caller", "anonymous", "stranger"]), ["skipped", "fail", "skipped"]);
+        assert_eq!(statuses(&found, &["caller", "anonymous", "untrusted"]), ["skipped", "fail", "skipped"]);
     }
 }

@@ -64,8 +64,8 @@ pub(super) fn expectation(place: Place, aspect: Aspect) -> &'static str {
         Aspect::Caller => "the node's certificate is accepted: 201",
         Aspect::Whoami => "exactly the node's account, groups and certificate",
         Aspect::Anonymous => "a caller without a certificate is refused: 401, 403 or a TLS alert",
-        Aspect::Stranger => "a certificate that the root did not sign is refused: 401, 403 or a TLS alert",
-        Aspect::Neighbour => "another node's certificate is refused: 401 or 403",
+        Aspect::Untrusted => "a certificate that the root did not sign is refused: 401, 403 or a TLS alert",
+        Aspect::OtherNode => "another node's certificate is refused: 401 or 403",
         Aspect::Readonly => "the read-only port is closed",
         _ => "",
     }
