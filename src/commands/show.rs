@@ -18,7 +18,7 @@ use crate::cluster::spec::Cluster;
 use crate::cluster_file::kubeconfig::{self, Credential, Kubeconfig, KubeconfigError};
 use crate::failure::{Exit, Failure, in_full};
 use crate::pki::certificate::{Certificate, SignatureKind};
-use crate::pki::inspect::{general_flaws, in_words, leaf_flaws, root_flaws, stamp};
+use crate::pki::inspect::{authority_flaws, general_flaws, in_words, leaf_flaws, root_flaws, stamp};
 use crate::pki::key::KeyFacts;
 use crate::pki::pem::{self, Item};
 use crate::pki::request::CertificateRequest;
@@ -263,7 +263,8 @@ fn certificate_card(certificate: &Certificate, around: &Surroundings) -> Card {
     );
     let wanted = around.wanted(certificate);
     let flaws = match (&wanted, signer) {
-        _ if itself || is_ca => root_flaws(certificate, around.now),
+        _ if certificate.is_self_issued() && (itself || is_ca) => root_flaws(certificate, around.now),
+        _ if is_ca => authority_flaws(certificate, around.now),
         (Some((leaf, cluster)), Some((_, root))) => leaf_flaws(certificate, leaf, cluster.keys, root, around.now),
         _ => general_flaws(certificate, around.now),
     };

@@ -7,6 +7,7 @@ use std::ops::Range;
 use time::OffsetDateTime;
 use x509_parser::asn1_rs::BitString;
 use x509_parser::certificate::X509Certificate;
+use x509_parser::error::X509Error;
 use x509_parser::oid_registry::OID_SIG_ECDSA_WITH_SHA256;
 use x509_parser::prelude::FromDer;
 use x509_parser::verify::verify_signature;
@@ -14,11 +15,14 @@ use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo};
 
 use super::fingerprint::{Fingerprint, hex};
 use super::fixed_key::FixedKey;
-use super::parsed::{Extensions, key_kind, name, signature_kind};
+use super::parsed::{Extensions, go_refuses, key_kind, name, signature_kind};
 use super::pem;
 use crate::cluster::account::Account;
 use crate::cluster::address::Address;
 use crate::cluster::key_kind::KeyKind;
+
+/// RFC 5758 § 3.2. ring has no ECDSA with this hash, on any curve.
+const ECDSA_WITH_SHA512: &str = "1.2.840.10045.4.3.4";
 
 /// A parsed certificate and its DER.
 #[derive(Clone, PartialEq, Eq)]
@@ -32,8 +36,12 @@ pub struct Certificate {
     pub subject: Name,
     /// Who signed it.
     pub issuer: Name,
+    /// X.509's version: 1, 2 or 3.
+    pub version: u32,
     /// Serial number: the INTEGER's octets, big-endian, without the sign's leading zero.
     pub serial: Serial,
+    /// Whether the serial number is below zero, so that its octets are a two's complement.
+    pub has_negative_serial: bool,
     /// Valid from.
     pub not_before: OffsetDateTime,
     /// Valid until, inclusive (RFC 5280 § 4.1.2.5).
@@ -56,8 +64,14 @@ pub struct Certificate {
     pub key: PublicKeyKind,
     /// The signature's algorithm.
     pub signature: SignatureKind,
-    /// OIDs of critical extensions that we do not process.
+    /// OIDs of critical extensions that neither we nor Kubernetes process.
     pub unknown_critical: Vec<String>,
+    /// Whether it limits the names of what is signed below it.
+    pub has_name_constraints: bool,
+    /// Whether it has rules for certificate policies: mappings, constraints, anyPolicy inhibited.
+    pub has_policy_rules: bool,
+    /// Why Go's crypto/x509, with which all of Kubernetes reads certificates, cannot read it; `None` where it can.
+    pub go_refuses: Option<String>,
 }
 
 /// A distinguished name.
@@ -156,6 +170,14 @@ pub struct KeyUsage {
     pub others: bool,
 }
 
+impl KeyUsage {
+    /// Returns whether any bit is set: without one, Kubernetes takes it for no key usage at all.
+    #[must_use]
+    pub fn is_set(self) -> bool {
+        self.digital_signature || self.cert_sign || self.crl_sign || self.others
+    }
+}
+
 /// What kind of public key a certificate holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PublicKeyKind {
@@ -188,6 +210,17 @@ pub enum SignatureKind {
     Unknown,
 }
 
+/// Whether a key made a certificate's signature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SignedBy {
+    /// It did.
+    It,
+    /// Another did, or what was signed has changed.
+    Another,
+    /// It cannot be verified here; why.
+    Unverifiable(String),
+}
+
 /// Why bytes are no certificate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CertificateError {
@@ -215,6 +248,7 @@ impl Certificate {
         }
         let extensions = Extensions::read(&parsed)?;
         let serial = parsed.raw_serial();
+        let has_negative_serial = serial.first().is_some_and(|first| first & 0x80 != 0);
         let serial = Serial(serial.strip_prefix(&[0]).filter(|rest| !rest.is_empty()).unwrap_or(serial).to_vec());
         let validity = parsed.validity();
         let tbs = parsed.tbs_certificate.as_ref();
@@ -223,7 +257,9 @@ impl Certificate {
             signed: start..start + tbs.len(),
             subject: name(parsed.subject()),
             issuer: name(parsed.issuer()),
+            version: parsed.version().0.saturating_add(1),
             serial,
+            has_negative_serial,
             not_before: validity.not_before.to_datetime(),
             not_after: validity.not_after.to_datetime(),
             names: extensions.names,
@@ -236,6 +272,9 @@ impl Certificate {
             key: key_kind(parsed.public_key()),
             signature: signature_kind(&parsed.signature_algorithm.algorithm.to_id_string()),
             unknown_critical: extensions.unknown_critical,
+            has_name_constraints: extensions.has_name_constraints,
+            has_policy_rules: extensions.has_policy_rules,
+            go_refuses: extensions.go_refuses.or_else(|| go_refuses(&parsed)),
             fingerprint: Fingerprint::of(&der),
             der,
         })
@@ -274,9 +313,61 @@ impl Certificate {
     /// True when `issuer`'s key made this certificate's signature. Names, dates and usages are not looked at.
     #[must_use]
     pub fn is_signed_by(&self, issuer: &Self) -> bool {
-        let Some((algorithm, signature)) = self.outer_signature() else { return false };
-        let Ok((_, key)) = SubjectPublicKeyInfo::from_der(&issuer.spki) else { return false };
-        verify_signature(&key, &algorithm, &signature, &self.der[self.signed.clone()]).is_ok()
+        self.signed_by(issuer) == SignedBy::It
+    }
+
+    /// Returns whether `issuer`'s key made this certificate's signature, as far as ring can tell. Names, dates and usages are not
+    /// looked at.
+    #[must_use]
+    pub fn signed_by(&self, issuer: &Self) -> SignedBy {
+        let Some((algorithm, signature)) = self.outer_signature() else { return SignedBy::Another };
+        let Ok((_, key)) = SubjectPublicKeyInfo::from_der(&issuer.spki) else { return SignedBy::Another };
+        let unverifiable =
+            |by: &str| SignedBy::Unverifiable(format!("{} by {by} cannot be verified here", self.signature_name()));
+        let oid = algorithm.algorithm.to_id_string();
+        match &issuer.key {
+            PublicKeyKind::Ours(KeyKind::EcdsaP256 | KeyKind::EcdsaP384) if oid == ECDSA_WITH_SHA512 => {
+                return unverifiable(&format!("a key of the kind {}", issuer.key));
+            }
+            PublicKeyKind::Other(kind) => return unverifiable(&format!("a key of the kind {kind}")),
+            // Go takes RSA from 1024 bits on, ring from 2048 to 8192.
+            PublicKeyKind::Rsa(bits) if (1024..2048).contains(bits) || *bits > 8192 => {
+                return unverifiable(&format!("a key of the kind {}", issuer.key));
+            }
+            _ => {}
+        }
+        match verify_signature(&key, &algorithm, &signature, &self.der[self.signed.clone()]) {
+            Ok(()) => SignedBy::It,
+            Err(X509Error::SignatureUnsupportedAlgorithm) if !self.is_of_another_kind_than(&issuer.key) => {
+                unverifiable(&issuer.key.to_string())
+            }
+            Err(_) => SignedBy::Another,
+        }
+    }
+
+    /// Whether the signature is of a kind that a key like this cannot make.
+    fn is_of_another_kind_than(&self, key: &PublicKeyKind) -> bool {
+        match (self.signature, key) {
+            (SignatureKind::Strong(name) | SignatureKind::WeakHash(name), PublicKeyKind::Rsa(_)) => {
+                name.starts_with("ecdsa") || name == "ed25519"
+            }
+            (SignatureKind::Strong(name), PublicKeyKind::Ours(KeyKind::Ed25519)) => name != "ed25519",
+            (SignatureKind::Strong(name), PublicKeyKind::Ours(_)) => !name.starts_with("ecdsa"),
+            _ => false,
+        }
+    }
+
+    /// Returns the name of the signature's algorithm, or its OID where it has none here.
+    #[must_use]
+    pub fn signature_name(&self) -> String {
+        match self.signature {
+            SignatureKind::Strong(name) => name.to_owned(),
+            SignatureKind::WeakHash(hash) => format!("a signature with {hash}"),
+            SignatureKind::Unknown => {
+                let oid = self.outer_signature().map(|(algorithm, _)| algorithm.algorithm.to_id_string());
+                format!("the signature algorithm {}", oid.unwrap_or_default())
+            }
+        }
     }
 
     /// As [`Self::is_signed_by`], by a key on P-256 whose multiples are at hand; `None` where the signature's form is not the

@@ -6,7 +6,7 @@ use std::fmt;
 use time::OffsetDateTime;
 
 use super::authority::{BACKDATED, Credential};
-use super::certificate::{Certificate, PublicKeyKind, SignatureKind};
+use super::certificate::{Certificate, PublicKeyKind, SignatureKind, SignedBy};
 use super::signature_check::SignatureCheck;
 use crate::cluster::account::Account;
 use crate::cluster::key_kind::KeyKind;
@@ -78,8 +78,22 @@ pub enum Flaw {
     },
     /// A leaf that may sign certificates.
     LeafIsCa,
-    /// A root that may not sign certificates.
+    /// It may not sign certificates: CA:FALSE.
     NotACa,
+    /// It does not say that it may sign certificates, which version 3 has to.
+    NoBasicConstraints,
+    /// An extension that should be marked critical and is not.
+    NotCritical(&'static str),
+    /// A CA without key usage.
+    NoKeyUsage,
+    /// A key usage without keyCertSign.
+    NoCertSign,
+    /// A root whose extended key usage leaves servers out.
+    RootUsage(String),
+    /// Version 1 or 2, which have no extensions that could say what it is for.
+    OldVersion(u32),
+    /// What Go, and so Kubernetes, refuses to read.
+    GoRefuses(String),
     /// A root under which intermediates may grow.
     PathLength,
     /// keyUsage is missing, not critical, or has other bits than the profile's.
@@ -91,8 +105,12 @@ pub enum Flaw {
     Extension(&'static str),
     /// A critical extension that nobody here understands.
     UnknownCritical(String),
-    /// The root is not signed by itself.
+    /// It names itself as its issuer, but its own key did not sign it.
     NotSelfSigned,
+    /// It is signed by another: an intermediate.
+    SignedByAnother(String),
+    /// It names itself as its issuer; whether its own key signed it cannot be verified here.
+    SelfSignatureUnverified(String),
     /// A key too weak, or of a kind that cannot be judged.
     WeakKey(String),
     /// A hash too weak, or of a kind that cannot be judged.
@@ -104,8 +122,8 @@ pub enum Flaw {
         /// What the file asks for.
         wanted: KeyKind,
     },
-    /// Zero, negative or over 20 octets (RFC 5280 § 4.1.2.2).
-    Serial,
+    /// Not what RFC 5280 § 4.1.2.2 asks for; how.
+    Serial(&'static str),
 }
 
 /// What to do about a certificate whose time has not come: most often it is the clock's fault.
@@ -116,6 +134,22 @@ impl Flaw {
     #[must_use]
     pub fn is_early(&self) -> bool {
         matches!(self, Self::NotYetValid { .. })
+    }
+
+    /// Returns whether Kubernetes refuses a trust anchor for it (Go's `CheckSignatureFrom` and `isValid`). The rest is no more than
+    /// unwise in a root that another made.
+    #[must_use]
+    pub fn spoils_an_anchor(&self) -> bool {
+        matches!(
+            self,
+            Self::NotYetValid { .. }
+                | Self::Expired { .. }
+                | Self::NotACa
+                | Self::NoBasicConstraints
+                | Self::NoCertSign
+                | Self::GoRefuses(_)
+                | Self::UnknownCritical(_)
+        )
     }
 }
 
@@ -147,16 +181,32 @@ impl fmt::Display for Flaw {
                 write!(f, "its extended key usage is {found}, it must be {}", wanted.join(" + "))
             }
             Self::LeafIsCa => f.write_str("it may sign certificates (CA:TRUE), which only a root may"),
-            Self::NotACa => f.write_str("it is not a CA (basicConstraints CA:TRUE, critical)"),
+            Self::NotACa => f.write_str("it is not a CA (CA:FALSE)"),
+            Self::NoBasicConstraints => f.write_str("it is not a CA: it has no basicConstraints"),
+            Self::NotCritical(name) => write!(f, "its {name} should be marked critical and is not"),
+            Self::NoKeyUsage => f.write_str("it has no key usage; a CA should have keyCertSign"),
+            Self::NoCertSign => f.write_str("it may not sign certificates: its key usage lacks keyCertSign"),
+            Self::RootUsage(found) => {
+                write!(f, "its extended key usage is {found}, so that no server's certificate is good below it")
+            }
+            Self::OldVersion(version) => {
+                write!(
+                    f,
+                    "it is of X.509 version {version}, which cannot say that it is a CA; version 3 should be used"
+                )
+            }
+            Self::GoRefuses(reason) => write!(f, "Kubernetes refuses to read it ({reason})"),
             Self::PathLength => f.write_str("it allows intermediates; its path length must be 0"),
             Self::KeyUsage { wanted } => write!(f, "its key usage must be {wanted}, marked critical"),
             Self::Extension(name) => write!(f, "the extension {name} is missing or not marked as it must be"),
             Self::UnknownCritical(oid) => write!(f, "it has a critical extension that nobody here understands: {oid}"),
-            Self::NotSelfSigned => f.write_str("it is not signed by itself, so it is no root"),
+            Self::NotSelfSigned => f.write_str("it names itself as its issuer, but its own key did not sign it"),
+            Self::SignedByAnother(issuer) => write!(f, "it is an intermediate, signed by {issuer}"),
+            Self::SelfSignatureUnverified(reason) => write!(f, "whether it signed itself is not known: {reason}"),
             Self::WeakKey(kind) => write!(f, "its key is too weak or of an unknown kind: {kind}"),
             Self::WeakHash(kind) => write!(f, "its signature is too weak or of an unknown kind: {kind}"),
             Self::OtherKeyKind { found, wanted } => write!(f, "its key is {found}, the cluster file asks for {wanted}"),
-            Self::Serial => f.write_str("its serial number is not positive, or longer than 20 octets"),
+            Self::Serial(how) => write!(f, "its serial number is {how}"),
         }
     }
 }
@@ -195,22 +245,46 @@ fn subject(account: &Account) -> String {
     }
 }
 
-/// What is wrong with a root, at `now` (RFC 5280 § 4.2.1; rustls and webpki look at none of this in a trust anchor).
+/// What is wrong with a root, at `now` (RFC 5280 § 4.2.1; rustls and webpki look at none of this in a trust anchor). Of what another
+/// made, [`Flaw::spoils_an_anchor`] tells what counts.
 #[must_use]
 pub fn root_flaws(root: &Certificate, now: OffsetDateTime) -> Vec<Flaw> {
-    let mut flaws = Vec::new();
-    dates(root, now, &mut flaws);
-    strength(root, &mut flaws);
-    match root.basic_constraints {
-        Some(bc) if bc.ca && bc.critical => {}
-        _ => flaws.push(Flaw::NotACa),
+    let mut flaws = authority_flaws(root, now);
+    if !root.is_self_issued() {
+        flaws.push(Flaw::SignedByAnother(root.issuer.text.clone()));
+        return flaws;
     }
-    match root.key_usage {
-        Some(ku) if ku.cert_sign => {}
-        _ => flaws.push(Flaw::KeyUsage { wanted: "keyCertSign" }),
+    match root.signed_by(root) {
+        SignedBy::It => {}
+        SignedBy::Another => flaws.push(Flaw::NotSelfSigned),
+        SignedBy::Unverifiable(reason) => flaws.push(Flaw::SelfSignatureUnverified(reason)),
     }
-    if !root.is_self_issued() || !root.is_signed_by(root) {
-        flaws.push(Flaw::NotSelfSigned);
+    flaws
+}
+
+/// What is wrong with a CA's certificate, a root's or an intermediate's, at `now`.
+#[must_use]
+pub fn authority_flaws(authority: &Certificate, now: OffsetDateTime) -> Vec<Flaw> {
+    let mut flaws = general_flaws(authority, now);
+    if authority.version < 3 {
+        flaws.push(Flaw::OldVersion(authority.version));
+        return flaws;
+    }
+    match authority.basic_constraints {
+        None => flaws.push(Flaw::NoBasicConstraints),
+        Some(constraints) if !constraints.ca => flaws.push(Flaw::NotACa),
+        Some(constraints) if !constraints.critical => flaws.push(Flaw::NotCritical("basicConstraints")),
+        Some(_) => {}
+    }
+    match authority.key_usage {
+        Some(usage) if usage.cert_sign => {}
+        Some(usage) if usage.is_set() => flaws.push(Flaw::NoCertSign),
+        _ => flaws.push(Flaw::NoKeyUsage),
+    }
+    let usages = authority.extended_key_usage.as_deref().unwrap_or_default();
+    let serves = |usage: &String| ["serverAuth", "anyExtendedKeyUsage"].contains(&usage.as_str());
+    if !usages.is_empty() && !usages.iter().any(serves) {
+        flaws.push(Flaw::RootUsage(usages.join(" + ")));
     }
     flaws
 }
@@ -341,8 +415,11 @@ fn strength(certificate: &Certificate, flaws: &mut Vec<Flaw>) {
         SignatureKind::Unknown => flaws.push(Flaw::WeakHash("unknown")),
     }
     flaws.extend(certificate.unknown_critical.iter().cloned().map(Flaw::UnknownCritical));
-    if certificate.serial.0.len() > 20 || certificate.serial.0.iter().all(|&b| b == 0) {
-        flaws.push(Flaw::Serial);
+    flaws.extend(certificate.go_refuses.clone().map(Flaw::GoRefuses));
+    if certificate.serial.0.iter().all(|&b| b == 0) {
+        flaws.push(Flaw::Serial("zero, and should be positive"));
+    } else if certificate.serial.0.len() > 20 {
+        flaws.push(Flaw::Serial("longer than 20 octets"));
     }
 }
 

@@ -26,6 +26,8 @@ pub(super) struct Facts {
     #[serde(serialize_with = "roots_as_pem", deserialize_with = "roots_from_pem")]
     pub(super) roots: Vec<Certificate>,
     pub(super) trust_faults: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) trust_notes: Vec<String>,
     pub(super) endpoint: Option<PeerFacts>,
     pub(super) masters: Vec<PeerFacts>,
     pub(super) nodes: Vec<PeerFacts>,
@@ -94,6 +96,7 @@ impl Facts {
             cluster,
             roots,
             trust_faults,
+            trust_notes,
             endpoint,
             masters,
             nodes,
@@ -107,6 +110,7 @@ impl Facts {
             cluster: cluster.clone(),
             roots: roots.clone(),
             trust_faults: trust_faults.clone(),
+            trust_notes: trust_notes.clone(),
             endpoint: endpoint.as_ref().map(PeerFacts::of),
             masters: masters.iter().map(PeerFacts::of).collect(),
             nodes: nodes.iter().map(PeerFacts::of).collect(),
@@ -122,6 +126,7 @@ impl Facts {
             cluster: self.cluster.clone(),
             roots: self.roots.clone(),
             trust_faults: self.trust_faults.clone(),
+            trust_notes: self.trust_notes.clone(),
             endpoint: self.endpoint.as_ref().map(PeerFacts::to_peer),
             masters: self.masters.iter().map(PeerFacts::to_peer).collect(),
             nodes: self.nodes.iter().map(PeerFacts::to_peer).collect(),
@@ -145,7 +150,7 @@ impl Facts {
         at_most("nodes", self.nodes.len(), MAX_NODES)?;
         at_most("pairs of a master and a node", self.masters.len() * self.nodes.len(), MAX_PAIRS)?;
         at_most("roots", self.roots.len(), MAX_ROOTS)?;
-        at_most("faults of the trust file", self.trust_faults.len(), MAX_ROOTS)?;
+        at_most("faults of the trust file", self.trust_faults.len().max(self.trust_notes.len()), MAX_ROOTS)?;
         at_most("revocation lists", self.crls.len().max(self.crl_faults.len()), MAX_ROOTS)?;
         for (_, peer) in self.peers() {
             name(&peer.name)?;

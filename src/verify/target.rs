@@ -27,6 +27,8 @@ pub struct Target {
     pub roots: Vec<Certificate>,
     /// What in the trust file is no certificate, in words.
     pub trust_faults: Vec<String>,
+    /// What in the trust file Kubernetes passes over and does not belong there, in words.
+    pub trust_notes: Vec<String>,
     /// The location as nodes have it, where it is not simply a master's own.
     pub endpoint: Option<Peer>,
     /// The masters, in the cluster file's order.
@@ -178,6 +180,7 @@ impl Target {
             cluster,
             roots,
             trust_faults,
+            trust_notes: Vec::new(),
             endpoint: None,
             masters: Vec::new(),
             nodes: Vec::new(),
@@ -244,6 +247,7 @@ impl Target {
             cluster: cluster.name.to_string(),
             roots,
             trust_faults: Vec::new(),
+            trust_notes: Vec::new(),
             endpoint,
             masters,
             nodes,

@@ -100,7 +100,7 @@ impl Elsewhere {
         if let Some(path) = &self.ca {
             trust(&mut aim.target, &read_given(&context.path(path), LIMIT, "trust file")?);
         }
-        if aim.target.roots.is_empty() && aim.target.trust_faults.is_empty() {
+        if aim.target.roots.is_empty() && aim.target.trust_faults.is_empty() && aim.target.trust_notes.is_empty() {
             return Err(Failure::new(Exit::Usage, "there are no roots to trust")
                 .hint("name them with --ca FILE; the system's own are never used")
                 .into());
@@ -331,10 +331,10 @@ fn trust(target: &mut Target, text: &[u8]) {
                         Err(error) => target.trust_faults.push(error.to_string()),
                     },
                     Item::Key(..) | Item::EncryptedKey(_) => {
-                        target.trust_faults.push("a private key is in it".to_owned());
+                        target.trust_notes.push("a private key is in it".to_owned());
                     }
                     Item::Csr(_) | Item::Crl(_) | Item::PublicKey(_) => {
-                        target.trust_faults.push("something that is no certificate is in it".to_owned());
+                        target.trust_notes.push("something that is no certificate is in it".to_owned());
                     }
                 }
             }

@@ -1,14 +1,24 @@
 //! The trust file itself.
 
+use std::collections::BTreeSet;
+
 use time::OffsetDateTime;
 
-use super::super::finding::{CheckId, Finding, Status};
+use super::super::finding::{CheckId, Finding, Severity, Status};
 use super::super::target::{Place, Target};
-use crate::pki::inspect::{COMPARE_CLOCKS, root_flaws, stamp};
+use crate::pki::certificate::Certificate;
+use crate::pki::inspect::{COMPARE_CLOCKS, Flaw, root_flaws, stamp};
 
-/// `trust.anchor`: whether every certificate in the trust file is a usable root. rustls and webpki look at none of this.
+/// `trust.anchor`: whether every certificate in the trust file is a usable root, where nothing is known of who uses which. rustls and
+/// webpki look at none of this.
 #[must_use]
 pub fn trust_anchor(target: &Target, now: OffsetDateTime) -> Vec<Finding> {
+    anchors(target, &BTreeSet::new(), now)
+}
+
+/// `trust.anchor`, where the paths of the peers that were seen lead to the roots at the places `used`. What Kubernetes refuses fails
+/// for a root that is used, or that has no usable one beside it; the rest is a warning.
+pub(super) fn anchors(target: &Target, used: &BTreeSet<usize>, now: OffsetDateTime) -> Vec<Finding> {
     let finding = |status| Finding::new(CheckId::TRUST_ANCHOR, Place::Cluster, &target.cluster, status);
     let expected = "a root that is a CA, may sign certificates, is in date and strong";
     let mut findings = Vec::new();
@@ -16,29 +26,52 @@ pub fn trust_anchor(target: &Target, now: OffsetDateTime) -> Vec<Finding> {
         let hint = "the trust file must hold root certificates and nothing else";
         findings.push(finding(Status::Fail).saw(fault.clone(), expected).hint(hint));
     }
-    for root in &target.roots {
-        let flaws = root_flaws(root, now);
+    let warning = |observed: String, hint: &str| {
+        let mut finding = finding(Status::Warn).saw(observed, expected).hint(hint);
+        finding.severity = Severity::Warning;
+        finding
+    };
+    for note in &target.trust_notes {
+        findings.push(warning(note.clone(), "the trust file should hold root certificates and nothing else"));
+    }
+    let judged: Vec<(&Certificate, Vec<Flaw>)> =
+        target.roots.iter().map(|root| (root, root_flaws(root, now))).collect();
+    let usable = judged.iter().any(|(_, flaws)| !flaws.iter().any(Flaw::spoils_an_anchor));
+    for (at, (root, flaws)) in judged.iter().enumerate() {
         let who = format!("{} ({})", root.subject.text, root.spki_fingerprint().as_pin());
         if flaws.is_empty() {
             let observed = format!("{who} is valid until {}", stamp(root.not_after));
             findings.push(finding(Status::Pass).saw(observed, expected));
             continue;
         }
+        let spoiled = flaws.iter().any(Flaw::spoils_an_anchor);
         let said: Vec<String> = flaws.iter().map(ToString::to_string).collect();
-        let hint = if now > root.not_after {
-            "a root cannot be renewed in place: make a new one with `clusterctl init-ca` in a new directory, then issue and \
-             distribute every certificate again"
-        } else if now < root.not_before {
-            COMPARE_CLOCKS
+        let observed = format!("{who}: {}", said.join("; "));
+        if spoiled && (used.contains(&at) || !usable) {
+            findings.push(finding(Status::Fail).saw(observed, expected).hint(remedy(root, now)));
+        } else if spoiled {
+            let observed = format!("{observed}; no certificate that was seen leads to it");
+            findings.push(warning(observed, "take it out of the trust file, wherever that is kept"));
         } else {
-            "check that the trust file is this cluster's ca.crt"
-        };
-        findings.push(finding(Status::Fail).saw(format!("{who}: {}", said.join("; ")), expected).hint(hint));
+            let hint = "Kubernetes takes it as it is; a root that replaces it should have none of this";
+            findings.push(warning(observed, hint));
+        }
     }
-    if findings.is_empty() {
+    if target.roots.is_empty() && target.trust_faults.is_empty() {
         findings.push(finding(Status::Fail).saw("the trust file holds no certificate", expected));
     }
     findings
+}
+
+fn remedy(root: &Certificate, now: OffsetDateTime) -> &'static str {
+    if now > root.not_after {
+        "a root cannot be renewed in place: make a new one with `clusterctl init-ca` in a new directory, then issue and \
+         distribute every certificate again"
+    } else if now < root.not_before {
+        COMPARE_CLOCKS
+    } else {
+        "check that the trust file is this cluster's ca.crt"
+    }
 }
 
 #[cfg(test)]
@@ -53,7 +86,10 @@ mod tests {
         bed.target.trust_faults.push("section 3 is no certificate".into());
         let found = trust_anchor(&bed.target, NOW);
         let statuses: Vec<_> = found.iter().map(|f| f.status).collect();
-        assert_eq!(statuses, [Status::Fail, Status::Pass, Status::Fail]);
+        // A certificate that nobody uses and that is no CA is passed over by Kubernetes.
+        assert_eq!(statuses, [Status::Fail, Status::Pass, Status::Warn]);
+        bed.target.roots.remove(0);
+        assert_eq!(trust_anchor(&bed.target, NOW)[1].status, Status::Fail);
         bed.target.roots.clear();
         bed.target.trust_faults.clear();
         assert_eq!(trust_anchor(&bed.target, NOW)[0].status, Status::Fail);

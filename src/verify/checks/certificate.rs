@@ -8,9 +8,10 @@ use super::super::revocation::Revocation;
 use super::super::target::{Peer, Place};
 use super::judge::{Bench, Clock};
 use super::spot::{Spot, expectation};
+use super::trust::Trust;
 use crate::cluster::address::Address;
 use crate::pki::certificate::{Certificate, PublicKeyKind};
-use crate::pki::chain::verify_chain;
+use crate::pki::chain::{ChainError, Concern, who};
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::inspect::{in_words, stamp};
 
@@ -23,7 +24,7 @@ impl Bench<'_> {
         tls: &Tls,
         findings: &mut Vec<Finding>,
     ) {
-        let chained = self.trust(&tls.shown);
+        let trust = self.trust(&tls.shown);
         let finding = |aspect, status| spot.finding(aspect, status);
         let read = self.certificate_of(&tls.shown[0]);
         let leaf = match read.as_deref() {
@@ -36,7 +37,7 @@ impl Bench<'_> {
                 let observed = format!("the certificate cannot be read: {reason}");
                 let expected = expectation(spot.place, Aspect::Chain);
                 findings.push(finding(Aspect::Chain, Status::Fail).saw(observed.clone(), expected));
-                findings.push(possession(spot, tls));
+                findings.push(possession(spot, tls, None));
                 for aspect in [Aspect::Dates, Aspect::Expiry, Aspect::Name, Aspect::Usage] {
                     findings.push(spot.follows(aspect, Aspect::Chain, &observed));
                 }
@@ -45,16 +46,12 @@ impl Bench<'_> {
                 return;
             }
         };
-        let between: Vec<_> = tls.shown[1..].iter().filter_map(|f| self.certificate_of(f)).collect();
-        let between: Vec<&Certificate> =
-            between.iter().filter_map(|cert| cert.as_ref().as_ref().ok()).filter(|c| !c.is_self_issued()).collect();
-        let good = chained.is_ok();
-        findings.push(self.chain(spot, leaf, tls, chained));
-        findings.push(possession(spot, tls));
-        findings.extend(self.dates(spot, leaf, &between));
+        findings.push(self.chain(spot, leaf, tls, &trust));
+        findings.push(possession(spot, tls, Some(leaf)));
+        findings.extend(self.dates(spot, leaf, &trust));
         findings.push(name(spot, leaf, peer, address));
-        findings.push(usage(spot, leaf));
-        findings.extend(self.revoked(spot, leaf, &between, good));
+        findings.push(usage(spot, leaf, &trust));
+        findings.extend(self.revoked(spot, &trust));
         if let (Place::Node, Some(issued)) = (spot.place, peer.issued) {
             findings.push(identity(spot, leaf, issued));
         }
@@ -95,65 +92,63 @@ impl Bench<'_> {
         }
     }
 
-    /// Whether a chain as sent leads to one of the roots; worked out once for each chain.
-    pub(super) fn trust(&mut self, shown: &[Fingerprint]) -> Result<(), String> {
-        if let Some(known) = self.trusted.get(shown) {
-            return known.clone();
-        }
-        let parsed: Vec<_> = shown.iter().filter_map(|f| self.certificate_of(f)).collect();
-        let parsed: Vec<Certificate> = parsed.iter().filter_map(|cert| cert.as_ref().as_ref().ok()).cloned().collect();
-        let result = match parsed.split_first() {
-            Some((leaf, between)) if shown.first() == Some(&leaf.fingerprint()) => {
-                let weak = std::iter::once(leaf).chain(between).find_map(weakness);
-                match weak {
-                    Some(weak) => Err(weak),
-                    None => verify_chain(leaf, between, &self.target.roots).map_err(|error| error.to_string()),
-                }
-            }
-            _ => Err("its certificate cannot be read".to_owned()),
-        };
-        self.trusted.insert(shown.to_vec(), result.clone());
-        result
-    }
-
-    fn chain(&self, spot: &Spot<'_>, leaf: &Certificate, tls: &Tls, chained: Result<(), String>) -> Finding {
+    fn chain(&self, spot: &Spot<'_>, leaf: &Certificate, tls: &Tls, trust: &Trust) -> Finding {
         let expected = match self.target.roots.first() {
             Some(root) => format!("a chain to {}", root.subject.text),
             None => expectation(spot.place, Aspect::Chain).to_owned(),
         };
-        let issuer = &leaf.issuer.text;
-        match chained {
+        let whose = format!("{} by {}", leaf.subject.text, leaf.issuer.text);
+        match &trust.chain {
             Ok(()) => {
-                spot.finding(Aspect::Chain, Status::Pass).saw(format!("{} by {issuer}", leaf.subject.text), expected)
+                let weak = trust.way.iter().flat_map(|way| &way.certificates[..way.sent]).find_map(weakness);
+                if let Some(weak) = weak {
+                    let mut finding = spot.finding(Aspect::Chain, Status::Warn);
+                    finding.severity = Severity::Warning;
+                    let hint = "issue it again with a key that is not weak";
+                    return finding.saw(format!("{whose}: {weak}"), expected).hint(hint);
+                }
+                let unused = tls.sent.saturating_sub(trust.way.as_ref().map_or(0, |way| way.sent));
+                let unused = match unused {
+                    0 => String::new(),
+                    1 => " (another certificate is sent that the path does not need)".to_owned(),
+                    more => format!(" ({more} other certificates are sent that the path does not need)"),
+                };
+                spot.finding(Aspect::Chain, Status::Pass).saw(format!("{whose}{unused}"), expected)
             }
-            Err(reason) => {
-                let observed = format!("{} by {issuer}: {reason}", leaf.subject.text);
+            Err(ChainError::Unproven(reason)) => {
+                let hint = "nothing is wrong with it as far as it could be looked at; keys on P-256 or P-384, Ed25519 and RSA from \
+                            2048 bits on, with SHA-256 or SHA-384, can be verified";
+                spot.finding(Aspect::Chain, Status::NotProven).saw(format!("{whose}: {reason}"), expected).hint(hint)
+            }
+            Err(ChainError::Path(reason)) => {
                 let twin = self.target.roots.iter().any(|root| root.subject.der == leaf.issuer.der);
-                let hint = if tls.sent > 1 || twin {
+                let hint = if trust.way.is_some() {
+                    "Kubernetes refuses this chain: issue the certificate again, by a CA that may sign it"
+                } else if tls.sent > 1 || twin {
                     "another CA of the same name signed it, or not all intermediates are sent: install this host's bundle \
                      again and restart what serves here"
                 } else {
                     "this host serves a certificate of another CA (a kubelet that signs its own, a proxy?): install its \
                      bundle and restart what serves here"
                 };
-                spot.finding(Aspect::Chain, Status::Fail).saw(observed, expected).hint(hint)
+                spot.finding(Aspect::Chain, Status::Fail).saw(format!("{whose}: {reason}"), expected).hint(hint)
             }
         }
     }
 
     /// `node.revoked`; nothing where there is nothing to judge it by.
-    fn revoked(&self, spot: &Spot<'_>, leaf: &Certificate, between: &[&Certificate], good: bool) -> Option<Finding> {
+    fn revoked(&self, spot: &Spot<'_>, trust: &Trust) -> Option<Finding> {
         if !self.target.knows_revocation() {
             return None;
         }
-        if !good {
+        let (Ok(()), Some(way)) = (&trust.chain, &trust.way) else {
             return Some(spot.follows(
                 Aspect::Revoked,
                 Aspect::Chain,
                 "only of what this root signed is anything known",
             ));
-        }
-        let path: Vec<&Certificate> = std::iter::once(leaf).chain(between.iter().copied()).collect();
+        };
+        let path: Vec<&Certificate> = way.certificates[..way.sent].iter().collect();
         let expected = expectation(spot.place, Aspect::Revoked);
         let finding = |status, observed: String| spot.finding(Aspect::Revoked, status).saw(observed, expected);
         Some(match self.lists.judge(&path, self.clock.now) {
@@ -168,28 +163,18 @@ impl Bench<'_> {
         })
     }
 
-    fn dates(&self, spot: &Spot<'_>, leaf: &Certificate, intermediates: &[&Certificate]) -> [Finding; 2] {
+    fn dates(&self, spot: &Spot<'_>, leaf: &Certificate, trust: &Trust) -> [Finding; 2] {
         let Clock { now, expires_within } = self.clock;
-        // With several roots in the file, those that this leaf leads to are the ones that count.
-        let owned: Vec<Certificate> = intermediates.iter().map(|c| (*c).clone()).collect();
-        let leads = |root: &&Certificate| verify_chain(leaf, &owned, std::slice::from_ref(*root)).is_ok();
-        let single = self.target.roots.len() == 1;
-        let roots: Vec<&Certificate> = self.target.roots.iter().filter(|root| single || leads(root)).collect();
-        let path = || {
-            let kinds = [("the certificate", vec![leaf]), ("an intermediate", intermediates.to_vec())];
-            kinds.into_iter().flat_map(|(kind, certs)| certs.into_iter().map(move |c| (kind, c)))
-        };
-        let mut wrong: Vec<String> = path().filter_map(|(kind, cert)| out_of_date(kind, cert, now)).collect();
-        // Any root in date will do, as for every verifier.
-        let stale: Vec<String> = roots.iter().filter_map(|root| out_of_date("the root", root, now)).collect();
-        let root_is_stale = stale.len() == roots.len() && !stale.is_empty();
-        if root_is_stale {
-            wrong.extend(stale);
-        }
+        let alone = std::slice::from_ref(leaf);
+        let path = trust.way.as_ref().map_or(alone, |way| &way.certificates);
+        let last = path.len() - 1;
+        let label =
+            |at, certificate| if at > 0 && at == last { "the root".to_owned() } else { who(at, last, certificate) };
+        let named: Vec<(String, &Certificate)> =
+            path.iter().enumerate().map(|(at, certificate)| (label(at, certificate), certificate)).collect();
+        let wrong: Vec<String> = named.iter().filter_map(|(who, cert)| out_of_date(who, cert, now)).collect();
+        let root_is_stale = last > 0 && now > path[last].not_after;
         let expected = expectation(spot.place, Aspect::Dates);
-        let least = path().map(|(_, cert)| cert.not_after).chain(roots.iter().map(|root| root.not_after).max()).min();
-        let least = least.unwrap_or(leaf.not_after);
-        let left = least - now;
         if !wrong.is_empty() {
             let hint = if wrong.iter().any(|text| text.contains("clock skew?")) {
                 "compare the clocks of this machine and of the one that issued the certificate".to_owned()
@@ -204,7 +189,11 @@ impl Bench<'_> {
         }
         let observed = format!("valid from {} until {}", stamp(leaf.not_before), stamp(leaf.not_after));
         let dates = spot.finding(Aspect::Dates, Status::Pass).saw(observed, expected);
-        let observed = format!("{} left, until {}", in_words(left), stamp(least));
+        let first = named.iter().min_by_key(|(_, certificate)| certificate.not_after);
+        let (whose, end) = first.map_or(("", leaf.not_after), |(whose, cert)| (whose.as_str(), cert.not_after));
+        let whose = if end < leaf.not_after { format!(" ({whose})") } else { String::new() };
+        let left = end - now;
+        let observed = format!("{} left, until {}{whose}", in_words(left), stamp(end));
         let expected = format!("more than {} left", in_words(expires_within));
         let expiry = if left > expires_within {
             spot.finding(Aspect::Expiry, Status::Pass).saw(observed, expected)
@@ -224,28 +213,48 @@ impl Bench<'_> {
         if shown.is_empty() {
             return Err("the peer showed no certificate on this connection".to_owned());
         }
-        self.trust(shown).map_err(|reason| format!("whoever answered does not belong to the root: {reason}"))
+        let trust = self.trust(shown);
+        trust.chain.clone().map_err(|reason| match reason {
+            ChainError::Path(reason) => format!("whoever answered does not belong to the root: {reason}"),
+            ChainError::Unproven(reason) => format!("whether it belongs to the root is not proven: {reason}"),
+        })
     }
 }
 
-fn possession(spot: &Spot<'_>, tls: &Tls) -> Finding {
+fn possession(spot: &Spot<'_>, tls: &Tls, leaf: Option<&Certificate>) -> Finding {
     let expected = expectation(spot.place, Aspect::Possession);
     match &tls.signature {
         Signature::Valid => spot.finding(Aspect::Possession, Status::Pass).saw("it is", expected),
         Signature::None => spot.follows(Aspect::Possession, Aspect::Tls, "the handshake ended before"),
-        Signature::Invalid(reason) => spot
-            .finding(Aspect::Possession, Status::Fail)
-            .saw(format!("it is not, or cannot be checked: {reason}"), expected)
-            .hint(
+        Signature::Invalid(_) if leaf.is_some_and(|leaf| !signs_verifiably(&leaf.key)) => {
+            let key = leaf.map(|leaf| leaf.key.to_string()).unwrap_or_default();
+            let observed = format!("the handshake's signature by a key of the kind {key} cannot be verified here");
+            let hint = "Kubernetes can verify it; this program can with keys on P-256 or P-384, Ed25519 and RSA of 2048 to 8192 bits";
+            spot.finding(Aspect::Possession, Status::NotProven).saw(observed, expected).hint(hint)
+        }
+        Signature::Invalid(reason) => {
+            spot.finding(Aspect::Possession, Status::Fail).saw(format!("it is not: {reason}"), expected).hint(
                 "certificate and key on this host do not belong together, or somebody shows a certificate of another",
-            ),
+            )
+        }
+    }
+}
+
+/// Whether ring can verify what a key of this kind signs.
+fn signs_verifiably(key: &PublicKeyKind) -> bool {
+    match key {
+        PublicKeyKind::Ours(_) => true,
+        PublicKeyKind::Rsa(bits) => (2048..=8192).contains(bits),
+        PublicKeyKind::Other(_) => false,
     }
 }
 
 /// What makes a key or a signature worthless, if anything does.
 fn weakness(certificate: &Certificate) -> Option<String> {
     match &certificate.key {
-        PublicKeyKind::Rsa(bits) if *bits < 2048 => Some(format!("its key is RSA {bits}, which is too weak")),
+        PublicKeyKind::Rsa(bits) if *bits < 2048 => {
+            Some(format!("the key of {} is RSA {bits}, which is too weak", certificate.subject.text))
+        }
         _ => None,
     }
 }
@@ -300,32 +309,35 @@ fn name(spot: &Spot<'_>, leaf: &Certificate, peer: &Peer, dialled: &Address) -> 
     spot.finding(Aspect::Name, Status::Fail).saw(observed, expected).hint(hint)
 }
 
-fn usage(spot: &Spot<'_>, leaf: &Certificate) -> Finding {
+fn usage(spot: &Spot<'_>, leaf: &Certificate, trust: &Trust) -> Finding {
     let expected = expectation(spot.place, Aspect::Usage);
     let hint = "issue it again with clusterctl, whose serving certificates are serverAuth alone";
-    if leaf.basic_constraints.is_some_and(|bc| bc.ca) {
-        let finding = spot.finding(Aspect::Usage, Status::Fail).saw("it may sign certificates (CA:TRUE)", expected);
-        return finding.hint(hint);
+    let above = trust.way.iter().flat_map(|way| &way.flaws);
+    if let Some(flaw) = above.filter(|flaw| flaw.concern == Concern::Usage).find(|flaw| flaw.at > 0) {
+        let hint = "below a CA whose extended key usage leaves serverAuth out Kubernetes takes no server's certificate: have it \
+                    issued by another";
+        return spot.finding(Aspect::Usage, Status::Fail).saw(flaw.reason.clone(), expected).hint(hint);
     }
-    match &leaf.extended_key_usage {
+    let warning = |observed: &str| {
+        let mut finding = spot.finding(Aspect::Usage, Status::Warn).saw(observed, expected);
+        finding.severity = Severity::Warning;
+        finding.hint(hint)
+    };
+    // No client minds, but whoever has this host's key can issue certificates.
+    let is_ca = leaf.basic_constraints.is_some_and(|bc| bc.ca);
+    match leaf.extended_key_usage.as_ref().filter(|usages| !usages.is_empty()) {
+        Some(_) if is_ca && leaf.has_extended_usage("serverAuth") => warning("it may sign certificates (CA:TRUE)"),
+        None if is_ca => warning("it may sign certificates (CA:TRUE), and has no extended key usage"),
         Some(usages) if leaf.has_extended_usage("serverAuth") => {
             spot.finding(Aspect::Usage, Status::Pass).saw(usages.join(" + "), expected)
         }
         // Go takes "any" for serverAuth; it is fit for far more than it is needed for.
-        Some(_) if leaf.has_extended_usage("anyExtendedKeyUsage") => {
-            let mut finding = spot.finding(Aspect::Usage, Status::Warn).saw("anyExtendedKeyUsage", expected);
-            finding.severity = Severity::Warning;
-            finding.hint(hint)
-        }
+        Some(_) if leaf.has_extended_usage("anyExtendedKeyUsage") => warning("anyExtendedKeyUsage"),
         Some(usages) => {
             let observed = format!("its extended key usage is {}", usages.join(" + "));
             spot.finding(Aspect::Usage, Status::Fail).saw(observed, expected).hint(hint)
         }
-        None => {
-            let mut finding = spot.finding(Aspect::Usage, Status::Warn).saw("it has no extended key usage", expected);
-            finding.severity = Severity::Warning;
-            finding.hint(hint)
-        }
+        None => warning("it has no extended key usage"),
     }
 }
 
@@ -387,7 +399,8 @@ mod tests {
         let client = issue(&bed.root, &bed.cluster.node_leaves(&bed.cluster.nodes[0])[0], NOW).certificate;
         let found = bed.judged(Place::Node, &client, &[], NOW);
         assert_eq!(statuses(&found, &["chain", "usage", "name"]), ["pass", "fail", "fail"]);
+        // Go takes a certificate of the trust file for itself, a CA's too; it has no names.
         let found = bed.judged(Place::Node, &bed.root.certificate.clone(), &[], NOW);
-        assert_eq!(statuses(&found, &["chain", "usage"]), ["fail", "fail"]);
+        assert_eq!(statuses(&found, &["chain", "usage", "name"]), ["pass", "warn", "fail"]);
     }
 }

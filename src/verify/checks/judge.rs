@@ -1,7 +1,7 @@
 //! Everything that was seen, host by host: what belongs to the whole, what to each host, and what should have been seen and
 //! was not.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
 use time::{Duration, OffsetDateTime};
@@ -11,9 +11,10 @@ use super::super::observation::{Listed, Observations, Outcome, PeerSeen, Request
 use super::super::revocation::Lists;
 use super::super::settings::{self, Judgement};
 use super::super::target::{Peer, Place, Target};
-use super::anchor::trust_anchor;
+use super::anchor::anchors;
 use super::answer::{FORGED, UNKNOWN, said};
 use super::spot::{Spot, expectation};
+use super::trust::Trust;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 
@@ -44,10 +45,10 @@ pub fn judge(target: &Target, seen: &Observations, clock: Clock) -> Vec<Finding>
 /// Judges as [`judge`], and keeps no more than `detail` says.
 #[must_use]
 pub fn judge_in(detail: Detail, target: &Target, seen: &Observations, clock: Clock) -> Vec<Finding> {
-    let mut findings = trust_anchor(target, clock.now);
+    let mut findings = Vec::new();
     let nodes = target.nodes.iter().map(|node| (node.name.as_str(), node)).collect();
     let (parsed, trusted, lists) = (HashMap::new(), HashMap::new(), Lists::of(target));
-    let mut bench = Bench { target, clock, seen, parsed, trusted, nodes, lists };
+    let mut bench = Bench { target, clock, seen, parsed, trusted, used: BTreeSet::new(), nodes, lists };
     bench.whole(&mut findings);
     let mut listed = bench.listed(&mut findings);
     for (i, (place, peer)) in target.peers().enumerate() {
@@ -67,6 +68,8 @@ pub fn judge_in(detail: Detail, target: &Target, seen: &Observations, clock: Clo
             findings[before..].iter_mut().filter(|f| f.status == Status::Pass).for_each(Finding::forget_the_words);
         }
     }
+    // Which roots count is known only now; they are told first.
+    findings.splice(0..0, anchors(target, &bench.used, clock.now));
     findings
 }
 
@@ -76,7 +79,9 @@ pub(super) struct Bench<'a> {
     pub(super) clock: Clock,
     pub(super) seen: &'a Observations,
     pub(super) parsed: HashMap<Fingerprint, Option<Rc<Result<Certificate, String>>>>,
-    pub(super) trusted: HashMap<Vec<Fingerprint>, Result<(), String>>,
+    pub(super) trusted: HashMap<Vec<Fingerprint>, Rc<Trust>>,
+    /// The places of the roots to which the paths of what was seen lead.
+    pub(super) used: BTreeSet<usize>,
     pub(super) nodes: HashMap<&'a str, &'a Peer>,
     pub(super) lists: Lists<'a>,
 }

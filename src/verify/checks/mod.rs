@@ -12,6 +12,7 @@ mod kubelet;
 mod reach;
 mod refusal;
 mod spot;
+mod trust;
 
 pub use anchor::trust_anchor;
 pub use judge::{Clock, Detail, judge, judge_in};
