@@ -28,6 +28,9 @@ const WINDOW: u32 = 64 * 1024;
 /// What a review may hold, in bytes: it repeats the question, twice.
 const REVIEW_LIMIT: usize = 16 * 1024;
 
+/// How much is kept of an evaluation error, in characters.
+const EVALUATION_ERROR: usize = 160;
+
 const REVIEWS: &str = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
 const USER_AGENT: &str = concat!("clusterctl/", env!("CARGO_PKG_VERSION"));
 
@@ -221,9 +224,58 @@ impl Line {
 fn ruling(said: &Said) -> Ruling {
     let body: Option<Value> = serde_json::from_slice(&said.body).ok();
     let review = body.filter(|body| body.get("kind").and_then(Value::as_str) == Some("SelfSubjectAccessReview"));
-    match review.and_then(|review| review.pointer("/status/allowed")?.as_bool()) {
-        Some(true) if said.status.is_success() => Ruling::Allowed,
-        Some(false) if said.status.is_success() => Ruling::Denied,
-        _ => Ruling::Unclear(format!("{} without a review", said.status.as_u16())),
+    let status = review.as_ref().and_then(|review| review.get("status")).filter(|_| said.status.is_success());
+    let truth = |key: &str| status.and_then(|status| status.get(key)?.as_bool());
+    let Some(allowed) = truth("allowed") else {
+        return Ruling::Unclear(format!("{} without a review", said.status.as_u16()));
+    };
+    if allowed && truth("denied") == Some(true) {
+        return Ruling::Contradictory;
+    }
+    // An authorizer that failed was not asked to the end: another answer may follow once it works.
+    let failed = status.and_then(|status| status.get("evaluationError")?.as_str()).filter(|error| !error.is_empty());
+    match (failed, allowed) {
+        (Some(error), _) => {
+            let error: String = error.chars().take(EVALUATION_ERROR).collect();
+            Ruling::Unclear(format!(
+                "{}, with the evaluation error: {error}",
+                if allowed { "allowed" } else { "not allowed" }
+            ))
+        }
+        (None, true) => Ruling::Allowed,
+        (None, false) => Ruling::Denied,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ruled(status: u16, body: &str) -> Ruling {
+        let said = Said {
+            status: StatusCode::from_u16(status).expect("a status"),
+            version: Version::HTTP_2,
+            content_type: None,
+            body: body.as_bytes().to_vec(),
+            truncated: false,
+        };
+        ruling(&said)
+    }
+
+    #[test]
+    fn a_review_counts_only_where_it_is_whole_and_agrees_with_itself() {
+        let review = |status: &str| format!(r#"{{"kind":"SelfSubjectAccessReview","status":{status}}}"#);
+        assert_eq!(ruled(201, &review(r#"{"allowed":true}"#)), Ruling::Allowed);
+        assert_eq!(ruled(201, &review(r#"{"allowed":false,"denied":true}"#)), Ruling::Denied);
+        assert_eq!(ruled(201, &review(r#"{"allowed":true,"denied":true}"#)), Ruling::Contradictory);
+        assert_eq!(ruled(201, &review(r#"{"allowed":true,"evaluationError":""}"#)), Ruling::Allowed);
+        for allowed in [true, false] {
+            let failed =
+                ruled(201, &review(&format!(r#"{{"allowed":{allowed},"evaluationError":"webhook is down"}}"#)));
+            assert!(matches!(&failed, Ruling::Unclear(why) if why.contains("webhook is down")), "{failed:?}");
+        }
+        for other in [ruled(500, &review(r#"{"allowed":true}"#)), ruled(201, &review("{}")), ruled(201, "{}")] {
+            assert!(matches!(other, Ruling::Unclear(_)), "{other:?}");
+        }
     }
 }

@@ -274,6 +274,8 @@ pub enum Ruling {
     Allowed,
     /// `allowed: false`
     Denied,
+    /// `allowed` and `denied` are both true.
+    Contradictory,
     /// No review came back; what did.
     Unclear(String),
 }

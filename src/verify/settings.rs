@@ -142,11 +142,17 @@ pub(super) fn rights(rulings: &[(Access, Ruling)], groups: &[String], restricted
     let unclear: Vec<String> = Access::ALL
         .into_iter()
         .filter_map(|access| match rulings.get(&access) {
-            Some(Ruling::Allowed | Ruling::Denied) => None,
+            Some(Ruling::Allowed | Ruling::Denied | Ruling::Contradictory) => None,
             Some(Ruling::Unclear(why)) => Some(format!("{}: {why}", access.as_str())),
             None => Some(format!("{}: not asked", access.as_str())),
         })
         .collect();
+    let contradictory = with(&Ruling::Contradictory, &Access::ALL);
+    if !contradictory.is_empty() {
+        let observed = format!("allowed and denied at once: {}", named(&contradictory));
+        let hint = "no Kubernetes API server answers so: what stands between, or which authorizer is this?";
+        return Judgement::new(Status::Fail, observed).hint(hint);
+    }
     if !too_little.is_empty() || !others.is_empty() {
         let mut said = Vec::new();
         if !too_little.is_empty() {
@@ -336,6 +342,7 @@ mod tests {
             let wide = matches!(access, Access::AllPodsList | Access::SecretsList);
             assert_eq!(judged.status, if wide { Status::Warn } else { Status::Fail }, "{access:?}");
             assert!(judged.observed.contains(access.as_str()) && judged.mild == wide, "{judged:?}");
+            assert_eq!(judge(&[(access, Ruling::Contradictory)]).status, Status::Fail, "{access:?}");
             let judged = judge(&[(access, Ruling::Unclear("500 without a review".into()))]);
             assert_eq!(judged.status, Status::NotProven, "{access:?}");
         }

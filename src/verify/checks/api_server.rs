@@ -10,7 +10,7 @@ use super::super::settings;
 use super::super::target::Peer;
 use super::answer::{asked_and_said, is_called_json, is_kubernetes_status, is_list, of, who};
 use super::judge::Bench;
-use super::refusal::{Positive, Rightful, at_least_answered, in_the_way, refuses};
+use super::refusal::{ANONYMOUS, Positive, Rightful, at_least_answered, in_the_way, refuses};
 use super::spot::{Spot, expectation};
 
 impl Bench<'_> {
@@ -103,7 +103,7 @@ fn api_caller(
         (Outcome::Answer(answer), Ok(())) => match answer.status {
             200 | 201 => match read_review(answer) {
                 // It takes every certificate for none.
-                Some(review) if review.user == "system:anonymous" => {
+                Some(review) if review.user == ANONYMOUS => {
                     caller.status = Status::Fail;
                     caller.observed = format!("{asked}: {} as {}", answer.status, review.user);
                     let hint = "the API server does not see this certificate: is --client-ca-file set, and does something in \
@@ -186,7 +186,8 @@ fn scope(spot: &Spot<'_>, exchange: &Exchange, node: Option<&Peer>, known: bool,
 struct Review {
     user: String,
     groups: Vec<String>,
-    credential: Option<String>,
+    /// `authentication.kubernetes.io/credential-id`; an API server gives one.
+    credentials: Vec<String>,
 }
 
 /// Reads a SelfSubjectReview (Kubernetes `authentication.k8s.io/v1`).
@@ -207,7 +208,7 @@ fn read_review(answer: &Answer) -> Option<Review> {
     Some(Review {
         user: info.get("username")?.as_str()?.to_owned(),
         groups: texts(info.get("groups")),
-        credential: texts(credential).into_iter().next(),
+        credentials: texts(credential),
     })
 }
 
@@ -226,17 +227,23 @@ fn judge_review(mut whoami: Finding, review: &Review, exchange: &Exchange, node:
     let credential = exchange.presented.map(|presented| format!("X509SHA256={presented}"));
     let shown = |user: &str, groups: &[&str]| format!("{user} in {}", groups.join(", "));
     whoami.expected = format!("{}, {}", shown(&account.user, &wanted), credential.clone().unwrap_or_default());
-    whoami.observed =
-        format!("{}, {}", shown(&review.user, &groups), review.credential.as_deref().unwrap_or("no credential-id"));
+    let credentials = match review.credentials.as_slice() {
+        [] => "no credential-id".to_owned(),
+        some => some.join(" and "),
+    };
+    whoami.observed = format!("{}, {credentials}", shown(&review.user, &groups));
     whoami.status = if review.user != account.user || groups != wanted {
         let hint = "this API server takes the node's certificate for another account: is something between that \
                     authenticates for it (a proxy, a webhook, --requestheader flags), or is the account scheme another?";
         whoami = whoami.hint(hint);
         Status::Fail
-    } else if review.credential.is_none() {
+    } else if review.credentials.len() > 1 {
+        whoami = whoami.hint("an API server names one certificate: what adds another, a proxy or a webhook?");
+        Status::Fail
+    } else if review.credentials.is_empty() {
         whoami = whoami.hint("an API server older than 1.32 does not say which certificate it saw");
         Status::NotProven
-    } else if review.credential != credential {
+    } else if review.credentials.first() != credential.as_ref() {
         whoami =
             whoami.hint("the API server saw another certificate than the one presented: what terminates TLS between?");
         Status::Fail
@@ -259,6 +266,8 @@ mod tests {
         let ours = format!("X509SHA256={}", bed.presented(&caller).expect("presented"));
         let other = format!("X509SHA256={}", "0".repeat(64));
         let good = ["kubelets", "system:authenticated"];
+        let Outcome::Answer(one) = bed.review("kubelet:n1", &good, Some(&ours)) else { panic!("an answer") };
+        let two = one.body.replace(&format!("\"{ours}\""), &format!("\"{ours}\",\"{other}\""));
         let cases = [
             (bed.review("kubelet:n1", &["system:authenticated", "kubelets"], Some(&ours)), "pass"),
             (bed.review("kubelet:n2", &good, Some(&ours)), "fail"),
@@ -266,6 +275,7 @@ mod tests {
             (bed.review("kubelet:n1", &["system:authenticated"], Some(&ours)), "fail"),
             (bed.review("kubelet:n1", &good, Some(&other)), "fail"),
             (bed.review("kubelet:n1", &good, None), "not-proven"),
+            (answer(201, &two), "fail"),
             (answer(201, "{\"kind\":\"Status\"}"), "not-proven"),
             (answer(403, "{}"), "not-proven"),
             (answer(401, "{}"), "not-proven"),

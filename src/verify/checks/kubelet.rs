@@ -1,6 +1,6 @@
 //! What a kubelet answers its callers.
 
-use super::super::finding::{Aspect, CheckId, Finding, Severity, Status};
+use super::super::finding::{Aspect, CheckId, Finding, Status};
 use super::super::observation::{Answer, Caller, Dial, Exchange, Outcome, Request};
 use super::answer::{asked_and_said, is_list, who};
 use super::judge::Bench;
@@ -77,8 +77,8 @@ fn kubelet_caller(spot: &Spot<'_>, exchange: &Exchange, proven: Result<(), Strin
             }
             403 if !is_kubelets_refusal(answer) => (finding.hint(in_the_way(spot.place)), Positive::Failed),
             403 => {
-                finding.status = Status::Warn;
-                finding.severity = Severity::Warning;
+                // Who is recognised and forbidden can neither read logs nor run commands.
+                finding.status = Status::Fail;
                 let hint = "the master is recognised but not allowed: bind ClusterRole system:kubelet-api-admin to user \
                             kube-apiserver-kubelet-client";
                 (finding.hint(hint), Positive::Forbidden)
@@ -116,7 +116,7 @@ mod tests {
             (truncated("{\"a\":{\"kind\":\"PodList\""), "not-proven"),
             (answer(404, "404 page not found"), "not-proven"),
             (answer(401, "Unauthorized"), "fail"),
-            (answer(403, "Forbidden (user=kube-apiserver-kubelet-client, verb=get)"), "warn"),
+            (answer(403, "Forbidden (user=kube-apiserver-kubelet-client, verb=get)"), "fail"),
             (Outcome::Closed, "not-proven"),
         ];
         for (outcome, expected) in cases {
@@ -124,8 +124,8 @@ mod tests {
             assert_eq!(found["caller"].status.as_str(), expected, "{outcome:?}");
         }
         let forbidden = answer(403, "Forbidden (user=x, verb=get)");
-        let calls =
-            [(master(), forbidden.clone()), (Caller::Anonymous, forbidden), (Caller::ForgedCa, answer(401, ""))];
+        let nobody = answer(403, "Forbidden (user=system:anonymous, verb=get)");
+        let calls = [(master(), forbidden), (Caller::Anonymous, nobody), (Caller::ForgedCa, answer(401, ""))];
         let found = bed.judged(Place::Node, &bed.node_cert(), &calls, NOW);
         assert!(found["caller"].observed.contains("Forbidden (user=x, verb=get)"));
         assert_eq!(statuses(&found, &["anonymous", "untrusted"]), ["not-proven", "pass"]);

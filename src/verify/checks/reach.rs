@@ -214,11 +214,20 @@ fn protocol(spot: &Spot<'_>, tls: &Tls, old: Option<&OldHello>) -> Finding {
             return finding.hint(hint);
         }
         Some(OldHello::Alert(_) | OldHello::Closed) => format!("{new}; older versions are refused"),
-        Some(OldHello::TimedOut(_) | OldHello::Failed(_)) | None => {
-            let observed = format!("{new}; whether older versions are refused was not seen");
+        unseen => {
+            let (why, hint) = match unseen {
+                Some(OldHello::TimedOut(ms)) => (
+                    format!("an old ClientHello was not answered within {ms} ms"),
+                    Some("run it again with a longer --timeout"),
+                ),
+                Some(OldHello::Failed(reason)) => (format!("an old ClientHello failed: {reason}"), None),
+                _ => ("an old ClientHello was not tried".to_owned(), None),
+            };
+            let observed = format!("{new}; whether older versions are refused is not known: {why}");
             let mut finding = spot.finding(Aspect::Protocol, Status::NotProven).saw(observed, expected);
             finding.severity = Severity::Warning;
-            return finding.hint("run it again with a longer --timeout: it did not answer an old ClientHello in time");
+            finding.hint = hint.map(str::to_owned);
+            return finding;
         }
     };
     spot.finding(Aspect::Protocol, Status::Pass).saw(observed, expected)

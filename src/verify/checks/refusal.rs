@@ -3,7 +3,7 @@
 use super::super::finding::{Aspect, CheckId, Finding, Status};
 use super::super::observation::{Answer, Caller, Exchange, Outcome};
 use super::super::target::Place;
-use super::answer::{asked_and_said, is_kubernetes_status, who};
+use super::answer::{asked_and_said, is_kubernetes_status, named_user, who};
 use super::judge::Bench;
 use super::spot::{Spot, expectation};
 
@@ -32,6 +32,13 @@ impl Bench<'_> {
             finding.observed = format!("{}, but {reason}", finding.observed);
             finding.follows = Some(CheckId::at(spot.place, Aspect::Chain));
             return finding;
+        }
+        if let Outcome::Answer(answer) = &exchange.outcome
+            && let Some(user) = named_user(answer).filter(|user| !self.may_be_named(&exchange.caller, user))
+        {
+            finding.status = Status::Fail;
+            finding.observed = format!("{}: it was authenticated as {user}", finding.observed);
+            return finding.hint(authenticated(spot.place));
         }
         let refused = match &exchange.outcome {
             Outcome::Answer(answer) if (200..300).contains(&answer.status) => {
@@ -81,6 +88,36 @@ impl Bench<'_> {
             }
         }
         finding
+    }
+}
+
+impl Bench<'_> {
+    /// Whether a refusal of `caller` may name `user`. A client that nobody vouches for is at most `system:anonymous`; another
+    /// node is itself.
+    fn may_be_named(&self, caller: &Caller, user: &str) -> bool {
+        let own = match caller {
+            Caller::OtherNode(name) => match self.nodes.get(name.as_str()).and_then(|node| node.account.as_ref()) {
+                Some(account) => Some(account.user.as_str()),
+                // Without an account to compare with nothing follows from a name.
+                None => return true,
+            },
+            _ => None,
+        };
+        user == ANONYMOUS || own == Some(user)
+    }
+}
+
+/// Whom Kubernetes takes a client for that it does not know.
+pub(super) const ANONYMOUS: &str = "system:anonymous";
+
+fn authenticated(place: Place) -> &'static str {
+    if place == Place::Node {
+        "the kubelet believes certificates that this cluster's root did not sign, or something before it authenticates in its \
+         place: set authentication.x509.clientCAFile to this cluster's ca.crt and to nothing else"
+    } else {
+        "the API server believes certificates that this cluster's root did not sign, or something before it authenticates in its \
+         place: set --client-ca-file to this cluster's ca.crt and to nothing else, and look at --requestheader flags and at what \
+         ends TLS before it"
     }
 }
 
@@ -280,6 +317,42 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_that_names_another_user_than_anonymous_is_an_authentication() {
+        let bed = bed();
+        let kubelets =
+            |user: &str| answer(403, &format!("Forbidden (user={user}, verb=get, resource=nodes, subresource=proxy)"));
+        let judged = |caller: Caller, refused: Outcome| {
+            let aspect = match caller {
+                Caller::Anonymous => "anonymous",
+                Caller::OtherNode(_) => "other-node",
+                _ => "untrusted",
+            };
+            let calls = [(master(), answer(200, PODS)), (caller, refused)];
+            bed.judged(Place::Node, &bed.node_cert(), &calls, NOW)[aspect].status.as_str()
+        };
+        for caller in [Caller::ForgedCa, Caller::UnknownCa, Caller::Anonymous] {
+            assert_eq!(judged(caller.clone(), kubelets("kube-apiserver-kubelet-client")), "fail", "{caller:?}");
+            assert_eq!(judged(caller.clone(), kubelets("system:anonymous")), "pass", "{caller:?}");
+        }
+        let other = || Caller::OtherNode("n2".into());
+        assert_eq!(judged(other(), kubelets("kubelet:n2")), "pass");
+        assert_eq!(judged(other(), kubelets("kubelet:n1")), "fail");
+        let nodes = |user: &str| {
+            let message =
+                format!("nodes is forbidden: User \"{user}\" cannot list resource \"nodes\" in API group \"\"");
+            answer(403, &serde_json::json!({"kind": "Status", "message": message, "code": 403}).to_string())
+        };
+        let known = bed.review("kubelet:n1", &["kubelets", "system:authenticated"], None);
+        for (user, expected) in [("kubelet:n1", "fail"), ("kubernetes-admin", "fail"), ("system:anonymous", "pass")] {
+            for caller in [Caller::ForgedCa, Caller::UnknownCa] {
+                let calls = [(Caller::Node("n1".into()), known.clone()), (caller, nodes(user))];
+                let found = bed.judged(Place::Master, &bed.master_cert(), &calls, NOW);
+                assert_eq!(found["untrusted"].status.as_str(), expected, "{user}");
+            }
+        }
+    }
+
+    #[test]
     fn who_hangs_up_on_an_untrusted_client_has_to_let_the_master_in_afterwards() {
         let bed = bed();
         for cut_off in [Outcome::Closed, Outcome::Reset] {
@@ -362,7 +435,8 @@ mod tests {
             (found["caller"].status.as_str(), found["anonymous"].status.as_str())
         };
         assert_eq!(judged(answer(403, words), answer(401, "")), ("skipped", "pass"));
-        assert_eq!(judged(answer(403, words), answer(403, words)), ("skipped", "skipped"));
+        let nobody = words.replace("clusterctl:verifier", "system:anonymous");
+        assert_eq!(judged(answer(403, words), answer(403, &nobody)), ("skipped", "skipped"));
         assert_eq!(judged(answer(403, "<html>"), answer(401, "")), ("skipped", "not-proven"));
         assert_eq!(judged(answer(401, ""), answer(401, "")), ("skipped", "not-proven"));
     }
