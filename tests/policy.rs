@@ -68,6 +68,8 @@ fn what_narrows_is_applied_before_what_allows() {
             "ClusterRoleBinding clusterctl:admins",
             "ClusterRole clusterctl:verifier",
             "ClusterRoleBinding clusterctl:verifier",
+            "Role clusterctl:verifier",
+            "RoleBinding clusterctl:verifier",
         ]
     );
 }

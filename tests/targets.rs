@@ -160,12 +160,16 @@ fn the_verifiers_policy_is_read_by_kubectl_and_has_no_proxy() {
     assert!(!rules.join("\n").contains("nodes/proxy"));
     let script = "
 import sys, yaml
-role, binding = yaml.safe_load_all(open(sys.argv[1]))
-assert role['kind'] == 'ClusterRole' and binding['kind'] == 'ClusterRoleBinding'
-assert binding['roleRef']['name'] == role['metadata']['name']
-assert [s['name'] for s in binding['subjects']] == ['clusterctl:verifiers']
-verbs = {v for rule in role['rules'] for v in rule['verbs']}
-assert verbs == {'get', 'list'}, verbs
+documents = list(yaml.safe_load_all(open(sys.argv[1])))
+assert [d['kind'] for d in documents] == ['ClusterRole', 'ClusterRoleBinding', 'Role', 'RoleBinding']
+for role, binding in zip(documents[::2], documents[1::2]):
+    assert binding['roleRef'] == {'apiGroup': 'rbac.authorization.k8s.io', 'kind': role['kind'], 'name': role['metadata']['name']}
+    assert binding['metadata'].get('namespace') == role['metadata'].get('namespace')
+    assert [s['name'] for s in binding['subjects']] == ['clusterctl:verifiers']
+    verbs = {v for rule in role['rules'] for v in rule['verbs']}
+    assert verbs == {'get', 'list'}, verbs
+assert documents[2]['metadata']['namespace'] == 'kube-node-lease'
+assert documents[2]['rules'] == [{'apiGroups': ['coordination.k8s.io'], 'resources': ['leases'], 'verbs': ['get', 'list']}]
 print('fine')
 ";
     let path = live.lab.path("verifier/policy/clusterctl-verifier.yaml").display().to_string();

@@ -35,7 +35,11 @@ pub fn accounts(cluster: &Cluster) -> String {
     account(&mut text, "users system:kube-controller-manager, system:kube-scheduler");
     lines(&mut text, "may", ["what the ClusterRoles of the same names may: Kubernetes itself binds them"]);
     account(&mut text, "user clusterctl:verifier, group clusterctl:verifiers");
-    lines(&mut text, "may", ["nodes: list", "nodes/healthz, nodes/configz: get", "/flagz: get"]);
+    lines(
+        &mut text,
+        "may",
+        ["nodes: list", "nodes/healthz, nodes/configz: get", "/flagz: get", "leases: get list (in kube-node-lease)"],
+    );
     lines(&mut text, "may not", ["nodes/proxy, which would run commands in every pod"]);
     account(&mut text, "group system:masters, which issue-admin --break-glass makes");
     lines(&mut text, "may", ["everything: no authorizer is asked, no rule of ours reaches it, revocation neither"]);

@@ -7,6 +7,8 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
+use time::format_description::well_known::Rfc2822;
+use time::{Duration, OffsetDateTime};
 
 use super::cluster::World;
 use super::fault::Fault;
@@ -43,6 +45,7 @@ const FLAGZ: &str = "\n\
     client-ca-file: /etc/kubernetes/pki/ca.crt\n\
     enable-admission-plugins: [NodeRestriction]\n\
     kubelet-certificate-authority: /etc/kubernetes/pki/ca.crt\n";
+const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
 const MAX_REQUEST: usize = 64 * 1024;
 
 /// A kubelet's answer. `open` is the fault of one that lets everybody in.
@@ -120,6 +123,15 @@ pub(super) async fn api_server(world: &World, caller: Option<&Caller>, request: 
             }
         }
         ("GET", "/api/v1/nodes") if open || may_list_nodes(caller) => node_list(world),
+        ("GET", LEASES) if may_list_nodes(caller) => lease_list(world),
+        ("GET", LEASES) => {
+            let message = format!(
+                "leases.coordination.k8s.io is forbidden: User \"{}\" cannot list resource \"leases\" in API group \
+                 \"coordination.k8s.io\" in the namespace \"kube-node-lease\"",
+                user_name(world, caller)
+            );
+            failure(world, StatusCode::FORBIDDEN, "Forbidden", &message)
+        }
         ("GET", "/flagz") if may_list_nodes(caller) => answer(StatusCode::OK, "text/plain; charset=utf-8", FLAGZ),
         ("GET", "/flagz") => forbidden_path(world, caller, "/flagz"),
         ("GET", "/api/v1/nodes") => forbidden(world, caller, "list", "nodes", None),
@@ -130,7 +142,8 @@ pub(super) async fn api_server(world: &World, caller: Option<&Caller>, request: 
         ("GET", path) => match path.strip_prefix("/api/v1/nodes/") {
             Some(name) => match world.cluster.node(name) {
                 Some(node) if own_host(world, caller).is_some_and(|own| own.as_str() == name) => {
-                    api_answer(world, StatusCode::OK, &node_object(node))
+                    let at = world.cluster.nodes.iter().position(|node| node.name.as_str() == name).unwrap_or_default();
+                    api_answer(world, StatusCode::OK, &node_object(world, at, node))
                 }
                 _ => forbidden(world, caller, "get", "nodes", Some(name)),
             },
@@ -223,7 +236,7 @@ fn access_review(world: &World, caller: &Caller, spec: &Value) -> Value {
 }
 
 fn node_list(world: &World) -> Answer {
-    let items: Vec<Value> = world.cluster.nodes.iter().map(node_object).collect();
+    let items: Vec<Value> = (0..).zip(&world.cluster.nodes).map(|(i, node)| node_object(world, i, node)).collect();
     // Kubernetes's own order of keys, which serde_json would sort.
     let body = format!(
         "{{\n  \"kind\": \"NodeList\",\n  \"apiVersion\": \"v1\",\n  \"metadata\": {{\n    \"resourceVersion\": \"977\"\n  }},\n  \
@@ -233,16 +246,44 @@ fn node_list(world: &World) -> Answer {
     with_audit(world, answer(StatusCode::OK, "application/json", body))
 }
 
-fn node_object(node: &Host) -> Value {
+/// When the node at this position was last heard of, and whether that is long ago.
+fn last_seen(world: &World, at: usize) -> (OffsetDateTime, bool) {
+    let silent = world.fault == Some(Fault::SilentNode) && at == Fault::node(world.cluster.nodes.len());
+    (world.now - if silent { Duration::HOUR } else { Duration::seconds(3) }, silent)
+}
+
+fn lease_list(world: &World) -> Answer {
+    let lease = |(at, node): (usize, &Host)| {
+        let name = node.name.as_str();
+        json!({
+            "metadata": {"name": name, "namespace": "kube-node-lease"},
+            "spec": {"holderIdentity": name, "leaseDurationSeconds": 40, "renewTime": stamp(last_seen(world, at).0)},
+        })
+    };
+    let items: Vec<Value> = world.cluster.nodes.iter().enumerate().map(lease).collect();
+    let list = json!({"kind": "LeaseList", "apiVersion": "coordination.k8s.io/v1", "metadata": {}, "items": items});
+    api_answer(world, StatusCode::OK, &list)
+}
+
+fn node_object(world: &World, at: usize, node: &Host) -> Value {
     let kind = |address: &Address| if address.ip().is_some() { "InternalIP" } else { "InternalDNS" };
     let mut addresses: Vec<Value> =
         node.addresses.iter().map(|a| json!({"type": kind(a), "address": a.to_string()})).collect();
     addresses.push(json!({"type": "Hostname", "address": node.name.as_str()}));
+    let (seen, silent) = last_seen(world, at);
+    let ready = match silent {
+        true => ["Unknown", "NodeStatusUnknown", "Kubelet stopped posting node status."],
+        false => ["True", "KubeletReady", "kubelet is posting ready status"],
+    };
+    let [status, reason, message] = ready;
+    let ready = json!({
+        "type": "Ready", "status": status, "reason": reason, "message": message, "lastHeartbeatTime": stamp(seen),
+    });
     json!({
         "kind": "Node",
         "apiVersion": "v1",
         "metadata": {"name": node.name.as_str()},
-        "status": {"addresses": addresses, "daemonEndpoints": {"kubeletEndpoint": {"Port": node.port}}},
+        "status": {"addresses": addresses, "conditions": [ready], "daemonEndpoints": {"kubeletEndpoint": {"Port": node.port}}},
     })
 }
 
@@ -281,6 +322,10 @@ fn with_audit(world: &World, mut answer: Answer) -> Answer {
     let headers = answer.headers_mut();
     if let Ok(id) = format!("00000000-0000-4000-8000-{number:012x}").parse() {
         headers.insert("audit-id", id);
+    }
+    // The stand-in's own clock, by which its leases are renewed.
+    if let Ok(date) = world.now.format(&Rfc2822).unwrap_or_default().replace("+0000", "GMT").parse() {
+        headers.insert(hyper::header::DATE, date);
     }
     headers.insert("cache-control", hyper::header::HeaderValue::from_static("no-cache, private"));
     answer

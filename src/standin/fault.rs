@@ -30,11 +30,13 @@ pub enum Fault {
     Plaintext,
     /// The root is past its end. Made by issuing with an older clock; the stand-in serves what it is given.
     ExpiredRoot,
+    /// A node does not reach the masters: it has not renewed its Lease for an hour.
+    SilentNode,
 }
 
 impl Fault {
     /// All of them, in the order in which they are offered.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::ExpiredNode,
         Self::OtherCa,
         Self::WrongName,
@@ -43,6 +45,7 @@ impl Fault {
         Self::SwappedAccount,
         Self::Plaintext,
         Self::ExpiredRoot,
+        Self::SilentNode,
     ];
 
     /// As `--fault` writes it.
@@ -57,6 +60,7 @@ impl Fault {
             Self::SwappedAccount => "swapped-account",
             Self::Plaintext => "plaintext",
             Self::ExpiredRoot => "expired-root",
+            Self::SilentNode => "silent-node",
         }
     }
 
@@ -78,6 +82,7 @@ impl Fault {
             Self::SwappedAccount => "the API servers take one node's certificate for another node's account",
             Self::Plaintext => "a node's kubelet speaks HTTP without TLS",
             Self::ExpiredRoot => "the cluster's root is past its end",
+            Self::SilentNode => "a node has not reached a master for an hour",
         }
     }
 

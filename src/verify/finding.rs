@@ -85,6 +85,8 @@ pub enum Aspect {
     Connect,
     /// The API server's list is the cluster file's.
     Listed,
+    /// The node itself has reached a master.
+    Heartbeat,
     /// TLS is spoken.
     Tls,
     /// TLS 1.2 or better.
@@ -138,6 +140,7 @@ impl Aspect {
             Self::Resolve => "resolve",
             Self::Connect => "connect",
             Self::Listed => "listed",
+            Self::Heartbeat => "heartbeat",
             Self::Tls => "tls",
             Self::Protocol => "protocol",
             Self::Chain => "chain",
@@ -189,6 +192,7 @@ impl CheckId {
         match (self.0, self.1) {
             (Scope::Trust, _) => &[Property::P1ii, Property::P2ii],
             (Scope::Store, _) => &Property::ALL,
+            (_, Aspect::Heartbeat) => &[Property::P2i, Property::P2iii],
             (scope, Aspect::Resolve | Aspect::Connect | Aspect::Listed) => match scope {
                 Scope::Node => &[Property::P1i],
                 _ => &[Property::P2i],

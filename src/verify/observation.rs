@@ -20,6 +20,9 @@ pub struct Observations {
     /// Which nodes the API server knows; `None` where nobody could ask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listing: Option<Listing>,
+    /// The nodes' leases; `None` where nobody could ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leases: Option<LeaseListing>,
 }
 
 /// A certificate's DER; written as PEM, so that a recording can be read with other tools.
@@ -314,6 +317,64 @@ pub struct ListedNode {
     pub name: String,
     /// `status.addresses`: type and address.
     pub addresses: Vec<(String, String)>,
+    /// Its condition `Ready`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready: Option<Readiness>,
+}
+
+/// A node's condition `Ready`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Readiness {
+    /// `True`, `False` or `Unknown`.
+    pub status: String,
+    /// One word.
+    pub reason: String,
+    /// The kubelet's own words, or the node controller's.
+    pub message: String,
+    /// `lastHeartbeatTime`, by the node's clock.
+    pub heartbeat: Option<String>,
+}
+
+/// The nodes' leases in kube-node-lease, as the verifier is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseListing {
+    /// Where the connection went; `None` where there was no API server to ask.
+    pub to: Option<SocketAddr>,
+    /// The certificates that the peer showed.
+    pub shown: Vec<Fingerprint>,
+    /// What came back.
+    pub outcome: Leases,
+    /// In milliseconds.
+    pub elapsed_ms: u64,
+}
+
+/// What came back for a list of leases.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Leases {
+    /// The whole list.
+    Held {
+        /// When it was served, by the API server's clock (RFC 3339).
+        served: Option<String>,
+        /// Every lease.
+        leases: Vec<Lease>,
+        /// Which of those that looked odd had been renewed when they were looked at again, and when (RFC 3339).
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        again: BTreeMap<String, String>,
+    },
+    /// No list, or not all of it.
+    Failed(Outcome),
+}
+
+/// A node's lease.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// `metadata.name`, which is its node's.
+    pub name: String,
+    /// `spec.holderIdentity`: who renews it.
+    pub holder: Option<String>,
+    /// `spec.renewTime`, by the holder's clock.
+    pub renewed: Option<String>,
 }
 
 /// Who makes a call.

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::leases::RENEWED_WITHIN;
+
 /// Limits and pins of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
@@ -18,6 +20,8 @@ pub struct Options {
     pub resolve: BTreeMap<String, Vec<IpAddr>>,
     /// Where the kubelet's read-only port is looked for; `None` looks nowhere.
     pub readonly_port: Option<u16>,
+    /// After what time a lease that looks old is looked at again.
+    pub lease_pause: Duration,
 }
 
 /// Enough that a thousand hosts that never answer do not hold up a thousand that do.
@@ -31,6 +35,7 @@ impl Default for Options {
             concurrency: DEFAULT_CONCURRENCY.into(),
             resolve: BTreeMap::new(),
             readonly_port: Some(10255),
+            lease_pause: RENEWED_WITHIN,
         }
     }
 }

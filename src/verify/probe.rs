@@ -1,7 +1,7 @@
 //! The network's side of a run: which connections are made, how many at once, and what they saw. Judges nothing.
 //! It has a tokio runtime of its own, so that everything above stays synchronous.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -15,9 +15,10 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::callers::{Order, UntrustedClients, client, missing};
 use super::lane::{Lane, descriptors_for};
+use super::leases::is_odd;
 use super::observation::{
-    Caller, Connect, Dial, Exchange, Handshake, Listed, Listing, LocationSeen, Observations, Outcome, PeerSeen,
-    Request, Resolution, Signature, Tls,
+    Caller, Connect, Dial, Exchange, Handshake, Lease, LeaseListing, Leases, Listed, Listing, LocationSeen,
+    Observations, Outcome, PeerSeen, Request, Resolution, Signature, Tls,
 };
 use super::options::Options;
 use super::reviews::reviews;
@@ -70,6 +71,7 @@ pub fn run(
         deadline,
         pins: options.resolve.clone(),
         readonly_port: options.readonly_port,
+        lease_pause: options.lease_pause,
         hosts: Semaphore::new(descriptors_for(options.concurrency.max(1))),
         lane: Lane::new(options.timeout),
     });
@@ -89,6 +91,7 @@ struct Run {
     deadline: Option<Instant>,
     pins: BTreeMap<String, Vec<IpAddr>>,
     readonly_port: Option<u16>,
+    lease_pause: Duration,
     hosts: Semaphore,
     lane: Lane,
 }
@@ -139,6 +142,10 @@ async fn observe(run: &Arc<Run>, progress: Progress<'_>) -> Observations {
         let (run, desks) = (run.clone(), desks.clone());
         async move { run.listing(&desks).await }
     });
+    let leases = tokio::spawn({
+        let (run, desks) = (run.clone(), desks.clone());
+        async move { run.leases(&desks).await }
+    });
     let rest: Vec<usize> = run.target.accounts().skip(1).map(|(node, _)| node).collect();
     let calls: Vec<(usize, usize)> =
         (0..desks.len()).flat_map(|desk| rest.iter().map(move |node| (desk, *node))).collect();
@@ -152,8 +159,9 @@ async fn observe(run: &Arc<Run>, progress: Progress<'_>) -> Observations {
         seen[i].locations[j].dials[k].exchanges.extend(exchange);
     }
     let listing = listing.await.ok().flatten();
+    let leases = leases.await.ok().flatten();
     progress(steps, steps);
-    Observations { peers: seen, listing, ..Observations::default() }
+    Observations { peers: seen, listing, leases, ..Observations::default() }
 }
 
 /// The first socket of each master that speaks TLS. The first node has called there; the others have not.
@@ -458,6 +466,51 @@ impl Run {
             }
         }
         last
+    }
+
+    /// The nodes' leases, from the first desk that tells them. Where one looks as if its node were gone, it is looked at again
+    /// after the time in which a kubelet renews it: clocks may differ.
+    async fn leases(&self, desks: &[Arc<Desk>]) -> Option<LeaseListing> {
+        let verifier = self.target.verifier.as_ref()?;
+        let dialled = self.target.nodes.iter().filter(|node| node.dialled);
+        let nodes: HashSet<&str> = dialled.map(|node| node.name.as_str()).collect();
+        if nodes.is_empty() {
+            return None;
+        }
+        let limit = self.limit * (1 + u32::try_from(self.target.nodes.len() / 2000).unwrap_or(u32::MAX));
+        let over = || LeaseListing {
+            to: None,
+            shown: Vec::new(),
+            outcome: Leases::Failed(Outcome::NotTried("no API server could be asked in time".to_owned())),
+            elapsed_ms: 0,
+        };
+        let mut last = over();
+        for desk in desks {
+            let began = Instant::now();
+            let ask = || self.before_the_end(self.wire.leases(&desk.socket, verifier, limit));
+            let Some((shown, mut outcome)) = ask().await else { return Some(over()) };
+            if let Leases::Held { served, leases, again } = &mut outcome {
+                let odd = |lease: &&Lease| nodes.contains(lease.name.as_str()) && is_odd(lease, served.as_deref());
+                let before: BTreeMap<String, Option<String>> =
+                    leases.iter().filter(odd).map(|lease| (lease.name.clone(), lease.renewed.clone())).collect();
+                if !before.is_empty()
+                    && self.before_the_end(tokio::time::sleep(self.lease_pause)).await.is_some()
+                    && let Some((now_shown, Leases::Held { leases: now, .. })) = ask().await
+                    && now_shown == shown
+                {
+                    let renewed =
+                        now.into_iter().filter(|lease| before.get(&lease.name).is_some_and(|b| *b != lease.renewed));
+                    again.extend(renewed.filter_map(|lease| Some((lease.name, lease.renewed?))));
+                }
+            }
+            let elapsed_ms = millis(began.elapsed());
+            let done = matches!(outcome, Leases::Held { .. } | Leases::Failed(Outcome::TimedOut(_)));
+            last = LeaseListing { to: Some(desk.socket.to), shown, outcome, elapsed_ms };
+            if done {
+                break;
+            }
+        }
+        Some(last)
     }
 
     /// What `work` comes to, unless the run's deadline is over before.

@@ -18,10 +18,11 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use super::ending::{Failure, describe, outcome};
+use super::leases;
 use super::line::Line;
 use super::nodes;
 use super::observation::{
-    Access, Caller, Connect, Der, Exchange, Handshake, Listed, MAX_CHAIN, OldHello, Outcome, Request, Ruling,
+    Access, Caller, Connect, Der, Exchange, Handshake, Leases, Listed, MAX_CHAIN, OldHello, Outcome, Request, Ruling,
     Signature, Tls,
 };
 use super::old_hello;
@@ -344,6 +345,19 @@ impl Wire {
         let config = self.config(Some(client), &witness);
         let listed = nodes::list(config, socket, Instant::now() + limit).await;
         (self.keep(witness.take().chain), listed)
+    }
+
+    /// The leases of all nodes, page by page, within `limit`.
+    pub(super) async fn leases(
+        &self,
+        socket: &Socket,
+        client: &Identity,
+        limit: Duration,
+    ) -> (Vec<Fingerprint>, Leases) {
+        let witness = self.witness();
+        let config = self.config(Some(client), &witness);
+        let leases = leases::list(config, socket, Instant::now() + limit).await;
+        (self.keep(witness.take().chain), leases)
     }
 
     /// The alert behind a closed connection. In TLS 1.3 it comes after the handshake, and an HTTP client that is still

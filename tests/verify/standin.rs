@@ -8,7 +8,7 @@ use std::time::{Duration as StdDuration, Instant};
 use clusterctl::standin::fault::Fault;
 use clusterctl::verify::checks::{Clock, judge};
 use clusterctl::verify::finding::{Finding, Status, Strictness, Verdict, verdict};
-use clusterctl::verify::observation::Observations;
+use clusterctl::verify::observation::{Answer, Leases, Observations, Outcome};
 use clusterctl::verify::options::Options;
 use clusterctl::verify::probe::run;
 use clusterctl::verify::report::Report;
@@ -25,7 +25,7 @@ fn a_good_cluster_is_proven_in_all_six_properties() {
     assert_eq!(verdict(&findings, Strictness::default()), Verdict::Proven);
     let ids: BTreeSet<String> = findings.iter().map(|finding| finding.id.to_string()).collect();
     let node = ["connect", "tls", "protocol", "chain", "possession", "dates", "expiry", "name", "usage", "identity"];
-    let calls = ["caller", "anonymous", "untrusted", "other-node", "readonly", "listed", "config"];
+    let calls = ["caller", "anonymous", "untrusted", "other-node", "readonly", "listed", "heartbeat", "config"];
     let asked = ["caller", "whoami", "scope", "anonymous", "untrusted", "flags"];
     let expected = std::iter::once("trust.anchor".to_owned())
         .chain(node.iter().chain(&calls).map(|aspect| format!("node.{aspect}")))
@@ -112,6 +112,26 @@ fn a_swapped_account_fails_whoami_of_that_node_at_every_master() {
     let failed = ["endpoint", "master-1", "master-2"].map(|host| format!("master.whoami at {host} by node-1"));
     let failed: Vec<&str> = failed.iter().map(String::as_str).collect();
     expect(Fault::SwappedAccount, &[("fail", &failed)]);
+}
+
+#[test]
+fn a_node_that_has_not_renewed_its_lease_fails_its_heartbeat_alone() {
+    expect(Fault::SilentNode, &[("fail", &["node.heartbeat at node-2"])]);
+}
+
+#[test]
+fn an_older_policy_skips_the_heartbeat_and_fails_nothing() {
+    let lab = lab(1, 2, None);
+    let mut seen = lab.observe();
+    let forbidden =
+        Answer { status: 403, version: "HTTP/2.0".into(), content_type: None, body: "{}".into(), truncated: false };
+    seen.leases.as_mut().expect("asked").outcome = Leases::Failed(Outcome::Answer(forbidden));
+    let findings = lab.judge(&seen);
+    assert_eq!(faults(&findings), [("skipped", ["node.heartbeat at lab".to_owned()].into())].into());
+    assert_eq!(verdict(&findings, Strictness::default()), Verdict::Proven);
+    // Nor does a recording that was made before there was this check.
+    seen.leases = None;
+    assert_eq!(faults(&lab.judge(&seen)), faults(&findings));
 }
 
 #[test]

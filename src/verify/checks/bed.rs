@@ -121,7 +121,7 @@ impl Bed {
             PeerSeen { place: at, host: peer.name.clone(), locations: vec![location] }
         });
         let certificates = [(leaf.fingerprint(), Der(leaf.der().to_vec()))].into();
-        let seen = Observations { certificates, peers: peers.collect(), listing: None };
+        let seen = Observations { certificates, peers: peers.collect(), ..Observations::default() };
         let clock = Clock { now, expires_within: Duration::days(30) };
         let host = if place == Place::Node { "n1" } else { "m1" };
         let findings = judge(&self.target, &seen, clock).into_iter().filter(|f| f.host == host && f.place == place);

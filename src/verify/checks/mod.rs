@@ -7,6 +7,7 @@ mod api_server;
 #[cfg(test)]
 mod bed;
 mod certificate;
+mod heartbeat;
 mod judge;
 mod kubelet;
 mod reach;

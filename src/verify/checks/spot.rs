@@ -52,6 +52,7 @@ pub(super) fn expectation(place: Place, aspect: Aspect) -> &'static str {
         Aspect::Usage => "a server's certificate (serverAuth, not a CA)",
         Aspect::Revoked => "not revoked, by a list that this root signed and that is fresh",
         Aspect::Listed => "the API server knows this node, by the cluster file's addresses",
+        Aspect::Heartbeat => "the node itself has renewed its Lease at a master within 40 s",
         Aspect::Config => {
             "anonymous off, webhook on, a client CA, authorization Webhook, read-only port 0, as in the bundle"
         }

@@ -1,0 +1,213 @@
+//! `node.heartbeat`: whether each node itself has reached a master, which only its Lease shows. The other checks of 2.i and
+//! 2.iii are made from here, with the directory's keys.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::super::finding::{Aspect, CheckId, Finding, Scope, Severity, Status};
+use super::super::leases::{LASTS, age, is_odd};
+use super::super::observation::{Lease, Leases, Listed, Outcome, Readiness};
+use super::super::target::{Peer, Place};
+use super::answer::said;
+use super::judge::{Bench, UNSEEN};
+use super::spot::expectation;
+use crate::pki::inspect::in_words;
+
+const ID: CheckId = CheckId(Scope::Node, Aspect::Heartbeat);
+
+impl Bench<'_> {
+    /// `node.heartbeat`, for each node in the target's order; what holds for all of them is said of the whole.
+    pub(super) fn heartbeats(&mut self, findings: &mut Vec<Finding>) -> std::vec::IntoIter<Option<Finding>> {
+        let nothing = Vec::new().into_iter();
+        if !self.target.has_verifier() || !self.target.nodes.iter().any(|node| node.dialled) {
+            return nothing;
+        }
+        let expected = expectation(Place::Node, Aspect::Heartbeat);
+        let whole = |status, observed: String| {
+            Finding::new(ID, Place::Cluster, &self.target.cluster, status).saw(observed, expected)
+        };
+        // A recording of an older clusterctl has none.
+        let Some(listing) = &self.seen.leases else {
+            findings.push(skipped(whole(Status::Skipped, UNSEEN.to_owned())));
+            return nothing;
+        };
+        let proven = self.proven_by(&listing.shown);
+        let whole = |status, observed| {
+            let mut finding = whole(status, observed);
+            finding.address = listing.to.map(|to| to.to_string());
+            finding.elapsed_ms = listing.elapsed_ms;
+            finding
+        };
+        let (served, leases, again) = match (&listing.outcome, proven) {
+            (Leases::Held { served, leases, again }, Ok(())) => (served.as_deref(), leases, again),
+            (Leases::Held { .. }, Err(reason)) => {
+                findings.push(whole(Status::NotProven, reason));
+                return nothing;
+            }
+            (Leases::Failed(outcome), _) => {
+                let observed = format!("GET leases in kube-node-lease: {}", said(outcome));
+                findings.push(match outcome {
+                    Outcome::Answer(answer) if answer.status == 403 => {
+                        let hint = "give the verifier's group the rights that its bundle lists: get and list leases in \
+                                    kube-node-lease";
+                        skipped(whole(Status::Skipped, observed)).hint(hint)
+                    }
+                    _ => whole(Status::NotProven, observed),
+                });
+                return nothing;
+            }
+        };
+        let leases: HashMap<&str, &Lease> = leases.iter().map(|lease| (lease.name.as_str(), lease)).collect();
+        let ready: HashMap<&str, &Readiness> = match self.seen.listing.as_ref().map(|listing| &listing.outcome) {
+            Some(Listed::Nodes(nodes)) => {
+                nodes.iter().filter_map(|node| Some((node.name.as_str(), node.ready.as_ref()?))).collect()
+            }
+            _ => HashMap::new(),
+        };
+        let make = |node: &Peer| {
+            let name = node.name.as_str();
+            let finding = |status| Finding::new(ID, Place::Node, name, status);
+            let lease = leases.get(name).copied();
+            let made = judged(finding, name, lease, served, again, ready.get(name).copied());
+            node.dialled.then_some(made)
+        };
+        self.target.nodes.iter().map(make).collect::<Vec<_>>().into_iter()
+    }
+}
+
+/// What could not be tried is no pass, and does not fail the run: policies may be older than this check.
+fn skipped(mut finding: Finding) -> Finding {
+    finding.severity = Severity::Warning;
+    finding
+}
+
+const UNREACHED: &str = "see the kubelet's log on the node: does it reach the endpoint, and does it call with its own \
+                         certificate? What it shows belongs to this node alone";
+
+fn judged(
+    finding: impl Fn(Status) -> Finding,
+    name: &str,
+    lease: Option<&Lease>,
+    served: Option<&str>,
+    again: &BTreeMap<String, String>,
+    ready: Option<&Readiness>,
+) -> Finding {
+    let expected = expectation(Place::Node, Aspect::Heartbeat);
+    let Some(lease) = lease else {
+        let observed = format!("{name} has no Lease in kube-node-lease: it has never reached a master");
+        return finding(Status::Fail).saw(observed, expected).hint(UNREACHED);
+    };
+    let unready = ready.filter(|ready| ready.status != "True");
+    let note = unready.map(|ready| {
+        let heartbeat = ready.heartbeat.as_deref().map(|at| format!(", last heartbeat {at}")).unwrap_or_default();
+        format!("Ready is {}: {} {}{heartbeat}", ready.status, ready.reason, ready.message)
+    });
+    let with_note = |text: String| match &note {
+        Some(note) => format!("{text}; {note}"),
+        None => text,
+    };
+    if let Some(holder) = lease.holder.as_deref().filter(|holder| *holder != name) {
+        let observed = format!("the Lease of {name} is held by {holder}");
+        let hint =
+            "a node renews its own Lease alone: two kubelets run under one name, or one has another's certificate";
+        return finding(Status::Fail).saw(with_note(observed), expected).hint(hint);
+    }
+    let renewed = lease.renewed.as_deref().unwrap_or("it was made");
+    let Some(age) = age(lease, served) else {
+        return match again.get(name) {
+            Some(at) => {
+                finding(Status::Pass).saw(format!("its Lease was renewed at {at}, while it was looked at"), expected)
+            }
+            None if lease.renewed.is_none() => {
+                let observed = format!("{name} has never renewed its Lease");
+                finding(Status::Fail).saw(with_note(observed), expected).hint(UNREACHED)
+            }
+            None => {
+                let observed = format!("renewed at {renewed}; the API server does not say what time it is");
+                finding(Status::NotProven).saw(with_note(observed), expected)
+            }
+        };
+    };
+    if is_odd(lease, served) {
+        let off = in_words(age.abs());
+        return match again.get(name) {
+            Some(_) => {
+                let side = if age.is_negative() { "ahead of" } else { "behind" };
+                let observed = format!("it renews its Lease, by a clock that is {off} {side} the API server's");
+                let finding = finding(Status::Warn).saw(with_note(observed), expected);
+                skipped(finding.hint("set the node's clock: certificates are judged by it"))
+            }
+            None => {
+                let when = if age.is_negative() { format!("{off} ahead") } else { format!("{off} ago") };
+                let observed = format!("{name} has not reached a master since {renewed} ({when})");
+                finding(Status::Fail).saw(with_note(observed), expected).hint(UNREACHED)
+            }
+        };
+    }
+    let observed =
+        format!("its Lease was renewed at {renewed}, {} before the answer", in_words(age.max(time::Duration::ZERO)));
+    match &note {
+        // The kubelet reaches its master; what keeps it from being ready is no matter of trust.
+        Some(_) => skipped(finding(Status::Warn).saw(with_note(observed), expected))
+            .hint("it reaches the masters; what it says itself is the reason, which is no fault of trust"),
+        None => finding(Status::Pass).saw(observed, expected),
+    }
+}
+
+/// The time within which a lease has to be renewed, checked at compile time against the catalogue's words.
+const _: () = assert!(LASTS.whole_seconds() == 40);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SERVED: &str = "2026-11-28T12:00:00Z";
+
+    fn status(
+        holder: &str,
+        renewed: Option<&str>,
+        served: Option<&str>,
+        again: Option<&str>,
+        ready: Option<&str>,
+    ) -> Status {
+        let lease = Lease { name: "n1".into(), holder: Some(holder.into()), renewed: renewed.map(str::to_owned) };
+        let again = again.map(|at| ("n1".to_owned(), at.to_owned())).into_iter().collect();
+        let ready = ready.map(|status| Readiness {
+            status: status.into(),
+            reason: "KubeletNotReady".into(),
+            message: String::new(),
+            heartbeat: None,
+        });
+        let finding = |status| Finding::new(ID, Place::Node, "n1", status);
+        judged(finding, "n1", Some(&lease), served, &again, ready.as_ref()).status
+    }
+
+    #[test]
+    fn a_lease_is_renewed_in_time_by_its_own_node() {
+        let at = |renewed: &str| status("n1", Some(renewed), Some(SERVED), None, None);
+        assert_eq!(at("2026-11-28T11:59:50.123456Z"), Status::Pass);
+        assert_eq!(at("2026-11-28T12:00:03.000000Z"), Status::Pass);
+        assert_eq!(at("2026-11-28T11:59:19.000000Z"), Status::Fail);
+        assert_eq!(at("2026-11-28T12:01:00.000000Z"), Status::Fail);
+        assert_eq!(at("soon"), Status::NotProven);
+        assert_eq!(status("n2", Some(SERVED), Some(SERVED), None, None), Status::Fail);
+        assert_eq!(status("n1", None, Some(SERVED), None, None), Status::Fail);
+        assert_eq!(status("n1", Some(SERVED), None, None, None), Status::NotProven);
+        let finding = |status| Finding::new(ID, Place::Node, "n1", status);
+        assert_eq!(judged(finding, "n1", None, Some(SERVED), &BTreeMap::new(), None).status, Status::Fail);
+    }
+
+    #[test]
+    fn a_node_whose_clock_is_wrong_is_alive_when_it_renews_while_it_is_looked_at() {
+        let again = Some("2026-11-28T11:00:10Z");
+        assert_eq!(status("n1", Some("2026-11-28T11:00:00Z"), Some(SERVED), again, None), Status::Warn);
+        assert_eq!(status("n1", Some("2026-11-28T13:00:00Z"), Some(SERVED), again, None), Status::Warn);
+        assert_eq!(status("n1", Some(SERVED), None, again, None), Status::Pass);
+    }
+
+    #[test]
+    fn a_node_that_is_not_ready_for_another_reason_is_no_failure() {
+        assert_eq!(status("n1", Some(SERVED), Some(SERVED), None, Some("True")), Status::Pass);
+        assert_eq!(status("n1", Some(SERVED), Some(SERVED), None, Some("False")), Status::Warn);
+        assert_eq!(status("n1", Some("2026-11-28T11:00:00Z"), Some(SERVED), None, Some("Unknown")), Status::Fail);
+    }
+}
