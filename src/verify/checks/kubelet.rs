@@ -44,6 +44,11 @@ fn is_kubelets_refusal(answer: &Answer) -> bool {
     answer.body.starts_with("Forbidden (user=")
 }
 
+/// Whether a kubelet knows its caller and got no answer to its SubjectAccessReview (recorded: `Authorization error (user=…`).
+fn could_not_ask(answer: &Answer) -> bool {
+    answer.body.starts_with("Authorization error (user=")
+}
+
 fn kubelet_caller(spot: &Spot<'_>, exchange: &Exchange, proven: Result<(), String>) -> (Finding, Positive) {
     let expected = expectation(spot.place, Aspect::Caller);
     let observed = asked_and_said(exchange);
@@ -83,6 +88,12 @@ fn kubelet_caller(spot: &Spot<'_>, exchange: &Exchange, proven: Result<(), Strin
                             kube-apiserver-kubelet-client";
                 (finding.hint(hint), Positive::Forbidden)
             }
+            500 if could_not_ask(answer) => {
+                finding.status = Status::Fail;
+                let hint = "the kubelet knows the master and could not ask an API server what it may do: no master is \
+                            reached from there, or the node's own account is revoked or has no rights";
+                (finding.hint(hint), at_least_answered(answer))
+            }
             _ => (finding.hint("nothing follows from this answer: is it a kubelet?"), at_least_answered(answer)),
         },
         (Outcome::Alert(alert), _) if refuses(alert) => {
@@ -117,6 +128,8 @@ mod tests {
             (answer(404, "404 page not found"), "not-proven"),
             (answer(401, "Unauthorized"), "fail"),
             (answer(403, "Forbidden (user=kube-apiserver-kubelet-client, verb=get)"), "fail"),
+            (answer(500, "Authorization error (user=kube-apiserver-kubelet-client, verb=get, resource=nodes)"), "fail"),
+            (answer(500, "Internal Server Error"), "not-proven"),
             (Outcome::Closed, "not-proven"),
         ];
         for (outcome, expected) in cases {
