@@ -187,18 +187,24 @@ fn the_recorded_reviews_are_decided_as_they_were() {
 }
 
 #[test]
-fn the_authorizers_are_those_that_the_accounts_need_and_deny_first() {
+fn the_authorizers_are_the_same_for_both_kinds_of_accounts_and_deny_first() {
     let names = |accounts, count| -> Vec<String> {
         let config = authorization(accounts, &revoked(count));
         config.authorizers.iter().map(|a| format!("{} {}", a.kind, a.name)).collect()
     };
     let reads = ["Webhook kubelets-pods", "Webhook kubelets-lists"];
-    assert_eq!(names("kubelet", 0), [&["Webhook revoked-1"][..], &reads, &["RBAC rbac"]].concat());
-    assert_eq!(
-        names("kubelet", IN_A_RULE + 1),
-        [&["Webhook revoked-1", "Webhook revoked-2"][..], &reads, &["RBAC rbac"]].concat()
-    );
-    assert_eq!(names("system-node", 0), ["Webhook revoked-1", "Node node", "RBAC rbac"]);
+    let behind = ["Node node", "RBAC rbac"];
+    // The same types, so that an API server that started with one loads the other; and no account gains by a change.
+    for accounts in ["kubelet", "system-node"] {
+        assert_eq!(names(accounts, 0), [&["Webhook revoked-1"][..], &reads, &behind].concat());
+        let two = ["Webhook revoked-1", "Webhook revoked-2"];
+        assert_eq!(names(accounts, IN_A_RULE + 1), [&two[..], &reads, &behind].concat());
+        let config = authorization(accounts, &Denials::default());
+        for resource in ["secrets", "pods"] {
+            let all = json!({"verb": "list", "resource": resource});
+            assert!(matches!(config.decide(&asks("kubelet:on", all)), Verdict::Denied(..)), "{accounts} {resource}");
+        }
+    }
 }
 
 #[test]

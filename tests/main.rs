@@ -1,8 +1,10 @@
 //! The whole suite, one binary: a module for each command, and one for each promise that spans several.
 
+mod accounts;
 mod admin;
 mod admission;
 mod authorizers;
+mod backups;
 mod bundle;
 mod certificates;
 mod cluster_file;

@@ -18,8 +18,14 @@ pub const AUTHORIZATION: &str = "masters/authorization.yaml";
 pub const MASTERS: &str = "masters";
 /// The template of [`AUTHORIZATION`], at the path that it has on masters.
 const AUTHORIZATION_TEMPLATE: &str = "master/etc/kubernetes/clusterctl/authorization.yaml";
+/// The group of nodes' accounts, and the name of what it may do.
+const NODES_GROUP: &str = "kubelets";
 /// What is the same however many nodes there are. Files are applied in the order of their names.
-const ACCOUNTS: &str = "10-accounts.yaml";
+pub const ACCOUNTS: &str = "10-accounts.yaml";
+/// What names the objects of accounts that the cluster file does not have any more, for `kubectl delete -f`.
+pub const DELETIONS: &str = "delete/rbac.yaml";
+/// Its folder, which `kubectl apply -f policy/` does not look into.
+pub const DELETE: &str = "delete";
 /// How many nodes one file is about: about 1.5 MB.
 const IN_A_FILE: usize = 1_000;
 
@@ -37,7 +43,34 @@ pub struct PolicyFile {
 pub fn is_ours(path: &str) -> bool {
     let number = path.strip_prefix("20-nodes-").and_then(|rest| rest.strip_suffix(".yaml"));
     let numbered = number.is_some_and(|digits| digits.len() >= 4 && digits.bytes().all(|b| b.is_ascii_digit()));
-    numbered || path == ACCOUNTS || path == AUTHORIZATION
+    numbered || [ACCOUNTS, AUTHORIZATION, DELETIONS].contains(&path)
+}
+
+/// Names the RBAC objects of these accounts, and with `group` those of all nodes of accounts `kubelet:HOST`; `None` where there
+/// are none. What gives rights is deleted first.
+#[must_use]
+pub fn deletions(accounts: &[String], group: bool) -> Option<PolicyFile> {
+    let names = group.then_some(NODES_GROUP).into_iter().chain(accounts.iter().map(String::as_str));
+    let mut text = String::from(
+        "# What is left in the cluster of accounts that the cluster file does not have any more. Written by clusterctl:\n\
+         #   kubectl delete --ignore-not-found -f policy/delete/\n",
+    );
+    let mut any = false;
+    for name in names {
+        any = true;
+        for (kind, namespace) in [
+            ("ClusterRoleBinding", None),
+            ("RoleBinding", Some(NODE_LEASES)),
+            ("ClusterRole", None),
+            ("Role", Some(NODE_LEASES)),
+        ] {
+            let namespace = namespace.map(|namespace| format!("  namespace: {namespace}\n")).unwrap_or_default();
+            text.push_str(&format!(
+                "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: {kind}\nmetadata:\n  name: {name:?}\n{namespace}"
+            ));
+        }
+    }
+    any.then(|| PolicyFile { path: DELETIONS.to_owned(), text })
 }
 
 impl Templates {
@@ -56,7 +89,8 @@ impl Templates {
             AccountScheme::SystemNode => &[],
         };
         let file = |path: String, text| PolicyFile { path, text };
-        let accounts = move || Ok(file(ACCOUNTS.to_owned(), self.accounts(cluster)? + &self.verifier_documents()?));
+        let accounts =
+            move || Ok(file(ACCOUNTS.to_owned(), self.accounts(cluster, denials)? + &self.verifier_documents()?));
         let of_nodes = nodes.chunks(IN_A_FILE).enumerate().map(move |(i, nodes)| {
             Ok(file(format!("20-nodes-{:04}.yaml", i + 1), self.nodes(cluster.accounts, nodes)?))
         });
@@ -73,18 +107,20 @@ impl Templates {
             cluster: NameValue { name: cluster.name.as_str() },
             accounts: cluster.accounts.as_str(),
             denials: denials.rules(),
+            ledger: denials.mark().map(ToString::to_string),
             files: places::by_name(true, false),
         };
         self.fill(AUTHORIZATION_TEMPLATE, &values)
     }
 
-    fn accounts(&self, cluster: &Cluster) -> Result<String, TemplateError> {
+    fn accounts(&self, cluster: &Cluster, denials: &Denials) -> Result<String, TemplateError> {
         let values = AccountsValues {
             cluster: NameValue { name: cluster.name.as_str() },
             accounts: cluster.accounts.as_str(),
             grants: &GRANTS,
             rules: GroupRules { every_node: &EVERY_NODE, every_nodes_lease: &EVERY_NODES_LEASE },
             lease_namespace: NODE_LEASES,
+            ledger: denials.mark().map(ToString::to_string),
         };
         self.fill("policy/accounts.yaml", &values)
     }
@@ -116,6 +152,7 @@ struct AuthorizationValues<'a> {
     cluster: NameValue<'a>,
     accounts: &'static str,
     denials: Vec<Vec<String>>,
+    ledger: Option<String>,
     files: BTreeMap<String, String>,
 }
 
@@ -126,6 +163,7 @@ struct AccountsValues<'a> {
     grants: &'static [Grant],
     rules: GroupRules,
     lease_namespace: &'static str,
+    ledger: Option<String>,
 }
 
 #[derive(Serialize)]

@@ -312,6 +312,7 @@ struct Values<'a> {
     cluster: ClusterValues<'a>,
     accounts: &'static str,
     denials: Vec<Vec<String>>,
+    ledger: Option<String>,
     images: &'a Settings,
     files: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -368,6 +369,7 @@ impl<'a> Values<'a> {
             },
             accounts: cluster.accounts.as_str(),
             denials: master.map(|_| input.denials.rules()).unwrap_or_default(),
+            ledger: master.and(input.denials.mark()).map(ToString::to_string),
             images: input.settings,
             flags: master.map(|master| Flags::of(cluster, master, &files)),
             files,

@@ -31,14 +31,32 @@ impl AccountScheme {
         }
     }
 
+    /// The other one.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Kubelet => Self::SystemNode,
+            Self::SystemNode => Self::Kubelet,
+        }
+    }
+
+    /// What precedes the host's name in its accounts.
+    #[must_use]
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::Kubelet => "kubelet:",
+            Self::SystemNode => "system:node:",
+        }
+    }
+
     /// The account of `host`.
     #[must_use]
     pub fn account(self, host: &HostName) -> Account {
-        let (user, group) = match self {
-            Self::Kubelet => (format!("kubelet:{host}"), "kubelets"),
-            Self::SystemNode => (format!("system:node:{host}"), "system:nodes"),
+        let group = match self {
+            Self::Kubelet => "kubelets",
+            Self::SystemNode => "system:nodes",
         };
-        Account { user, group: Some(group.to_owned()) }
+        Account { user: format!("{}{host}", self.prefix()), group: Some(group.to_owned()) }
     }
 }
 

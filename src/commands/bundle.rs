@@ -20,9 +20,8 @@ use super::packing::ready::{Ready, all_have_credentials};
 use super::packing::sealing::SealArgs;
 use super::packing::signing::SignArgs;
 use super::packing::source::Source;
-use super::packing::{forgetting, verifier};
-use super::revoking::lists;
-use super::revoking::revocations;
+use super::packing::{forgetting, older, verifier};
+use super::revoking::{departed, lists, remembered, revocations};
 use crate::bundle::format::{Format, Parcel};
 use crate::bundle::input::Roles;
 use crate::bundle::packer::Packer;
@@ -109,6 +108,7 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     let (mut ledger, known, roots) = context.trust(&cluster)?;
     lists::nothing_is_forgotten(&context.layout, &roots, &ledger, context.now)?;
     root_lasts(&roots, context)?;
+    departed::tell(&cluster, &ledger, context)?;
     let settings = settings(args)?;
     let service_account = service_account_key(&hosts, &context.layout)?;
     let traces = ledger.traces()?;
@@ -131,6 +131,7 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     let folder = context.layout.bundles();
     args.seal.keep_sealed(finish.sealing.as_ref(), &hosts, &folder)?;
     finish.loses_nothing(&hosts, &folder)?;
+    older::refuse(&source, &hosts, &folder, ledger.last_generation()?)?;
     if !found_good.is_empty() {
         ledger.remember(&found_good)?;
     }
@@ -347,7 +348,8 @@ fn write_all(
     let told = |written| format!("{written} of {} bundles packed", hosts.len());
     let written = in_batches(hosts, size, context, make, lay, settle, told);
     // Before whatever went wrong is told: what was packed until then was packed.
-    let remembered = numbering.end(ledger);
+    let remembered =
+        numbering.end(ledger).and_then(|()| remembered::record_packing(source.layout, ledger, &source.roots.cluster));
     let written = written?;
     remembered?;
     Ok(written)

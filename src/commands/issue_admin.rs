@@ -1,10 +1,13 @@
 //! `issue-admin`: an administrator's kubeconfig; and, behind a confirmation, one that passes by every authorizer.
 
+use std::path::Path;
+
 use anyhow::Context as _;
 use clap::Args;
 
 use super::context::Context;
 use super::given::passphrase::{PassphraseArgs, authority};
+use super::revoking::{lists, naming};
 use crate::bundle::kubeconfig;
 use crate::cluster::lifetime::Lifetime;
 use crate::cluster::name::{HostName, NameError};
@@ -13,6 +16,7 @@ use crate::cluster::spec::Cluster;
 use crate::failure::{Exit, Failure};
 use crate::pki::authority::Credential;
 use crate::pki::inspect::{Verified, stamp};
+use crate::pki::roots::Roots;
 use crate::store::error::StoreError;
 use crate::store::files::{self, PRIVATE};
 use crate::store::ledger::{Entry, Ledger};
@@ -61,7 +65,8 @@ pub fn run(args: &IssueAdminArgs, context: &mut Context<'_>) -> anyhow::Result<E
     let cluster = context.cluster()?;
     let leaf = wanted(args, &cluster)?;
     let _lock = context.lock("issue-admin")?;
-    let (mut ledger, _, roots) = context.trust(&cluster)?;
+    let (mut ledger, roots) = context.roots(&cluster)?;
+    lists::nothing_is_forgotten(&context.layout, &roots, &ledger, context.now)?;
     let name = HostName::parse(&leaf.subject.user)
         .map_err(|error| Failure::new(Exit::Bug, "the account's name is none").because(error))?;
     let path = context.layout.admin_kubeconfig(&name);
@@ -75,6 +80,7 @@ pub fn run(args: &IssueAdminArgs, context: &mut Context<'_>) -> anyhow::Result<E
     }
     let made = make(args, &leaf, &cluster, context)?;
     let credential = made.get();
+    record_replaced(&path, &roots, &mut ledger, context)?;
     record(&leaf, credential, &roots.cluster, &mut ledger, context)?;
     let text = kubeconfig::embedded(&cluster, &roots.cluster, credential);
     let folder = path.parent().unwrap_or(context.layout.dir());
@@ -168,6 +174,25 @@ fn make(
         return Err(Failure::new(Exit::Bug, "the root was not opened").into());
     };
     Ok(authority(RootKind::Cluster, root, context.now)?.issue(leaf, cluster.keys)?)
+}
+
+/// Before it is replaced: whoever has a copy of it may have to be revoked.
+fn record_replaced(path: &Path, roots: &Roots, ledger: &mut Ledger, context: &mut Context<'_>) -> anyhow::Result<()> {
+    if !files::exists(path) {
+        return Ok(());
+    }
+    // What cannot be read, or is another root's, is nothing that could be revoked here.
+    let Ok(replaced) = naming::in_file(path, roots, ledger) else { return Ok(()) };
+    if naming::record(&replaced, roots, ledger, &context.mark())? > 0
+        && let Some(ours) = replaced.first()
+    {
+        context.screen.warn(format_args!(
+            "the certificate that is replaced, which the ledger had forgotten, is recorded in it again, and can be revoked with: \
+             clusterctl revoke {}",
+            ours.issued.serial
+        ));
+    }
+    Ok(())
 }
 
 /// The ledger knows it before any file does, and says aloud what passes by every authorizer.

@@ -1,18 +1,21 @@
 //! `policy`: what the accounts may do, as files for `kubectl apply` and for API servers, or in words.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use clap::Args;
 
 use super::context::Context;
 use super::given::templates;
-use super::revoking::lists;
-use super::revoking::revocations;
+use super::revoking::{lists, revocations, superseded};
 use crate::bundle::policy::{self, PolicyFile};
+use crate::cluster::account::AccountScheme;
+use crate::cluster::profile::Profile;
 use crate::cluster::spec::Cluster;
 use crate::failure::{Exit, Failure};
 use crate::policy::denials::Denials;
 use crate::policy::explain;
+use crate::store::error::StoreError;
 use crate::store::files::{self, PUBLIC};
 use crate::store::ledger::Ledger;
 use crate::store::staged::Staged;
@@ -59,6 +62,14 @@ pub fn run(args: &PolicyArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
         staged.add_below(&path, text.as_bytes(), PUBLIC)?;
         paths.push(path);
     }
+    let deletions = match &ledger {
+        Some(ledger) => left_over(&cluster, ledger)?,
+        None => None,
+    };
+    if let Some(PolicyFile { path, text }) = &deletions {
+        staged.add_below(path, text.as_bytes(), PUBLIC)?;
+        paths.push(path.clone());
+    }
     files::sync_all(context.layout.dir())?;
     staged.publish()?;
     files::sync_all(context.layout.dir())?;
@@ -69,10 +80,38 @@ pub fn run(args: &PolicyArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
         context.screen.answer(folder.join(path).display());
     }
     context.screen.step(format_args!("Apply it with: kubectl apply -f {}", folder.display()));
+    if deletions.is_some() {
+        let folder = folder.join(policy::DELETE);
+        context.screen.warn(format_args!(
+            "objects of accounts that the cluster file does not have any more may be left in the cluster, and give rights. Once \
+             their nodes have new certificates: kubectl delete --ignore-not-found -f {}",
+            folder.display()
+        ));
+    }
+    if let Some(ledger) = &ledger {
+        let superseded = superseded::all(&cluster, ledger, context)?;
+        if !superseded.is_empty() {
+            let what = superseded::in_words(&superseded, &cluster);
+            context.screen.warn(format_args!("{what}: {}", superseded::REMEDY));
+        }
+    }
     context.screen.step(
         "The first time nobody has the right to: use clusterctl issue-admin --break-glass, and issue-admin from then on.",
     );
     Ok(Exit::Done)
+}
+
+/// What names the objects of nodes' accounts that were issued once, and that the policy does not have any more.
+fn left_over(cluster: &Cluster, ledger: &Ledger) -> Result<Option<PolicyFile>, StoreError> {
+    let scheme = AccountScheme::Kubelet;
+    let mut accounts = ledger.accounts_of(Profile::KubeletClient.policy().name)?;
+    accounts.retain(|account| account.starts_with(scheme.prefix()));
+    let all_of_them = cluster.accounts != scheme && !accounts.is_empty();
+    if cluster.accounts == scheme {
+        let today: HashSet<String> = cluster.nodes.iter().map(|node| scheme.account(&node.name).user).collect();
+        accounts.retain(|account| !today.contains(account));
+    }
+    Ok(policy::deletions(&accounts, all_of_them))
 }
 
 /// What is revoked; nothing before there is a root.

@@ -2,46 +2,58 @@
 //! API servers' rule; interrupted, the same command goes on.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use time::OffsetDateTime;
 
 use super::context::Context;
 use super::given::passphrase::{PassphraseArgs, authority};
 use super::given::templates;
 use super::revoking::lists::{self, Lost};
-use super::revoking::revocations;
+use super::revoking::naming::{self, IssuerName, Ours};
+use super::revoking::remembered::{self, Memory};
+use super::revoking::revocations::{self, GRACE};
+use super::revoking::signing;
 use crate::cluster::lifetime::Lifetime;
 use crate::cluster::profile::{Profile, RootKind};
 use crate::cluster::similar::nearest;
 use crate::cluster::spec::Cluster;
 use crate::failure::{Exit, Failure};
-use crate::pki::authority::Authority;
 use crate::pki::certificate::Serial;
-use crate::pki::crl::Revoked;
+use crate::pki::fingerprint::Fingerprint;
 use crate::pki::inspect::stamp;
 use crate::pki::reason::Reason;
 use crate::pki::roots::Roots;
-use crate::store::files::{self, PUBLIC};
+use crate::store::error::StoreError;
+use crate::store::files;
 use crate::store::ledger::Ledger;
 use crate::store::revocations::{Issued, Revocation};
+use crate::store::unrecorded::{NotRevoked, Unrecorded};
 
 /// A serial number in fewer digits than this is no serial number of ours.
 const SERIAL_DIGITS: usize = 16;
 
-/// Revokes all certificates of a host that have not ended, or the one with a serial number: in the ledger, in the revocation
-/// lists of the roots that signed them (pki/crl.pem, pki/etcd/crl.pem, pki/front-proxy/crl.pem), and in the rule that API
-/// servers heed (policy/masters/authorization.yaml, and masters' bundles from then on).
+/// Revokes all certificates of a host that have not ended, the one with a serial number, or those in a file: in the ledger, in
+/// the revocation lists of the roots that signed them (pki/crl.pem, pki/etcd/crl.pem, pki/front-proxy/crl.pem), and in the rule
+/// that API servers heed (policy/masters/authorization.yaml, and masters' bundles from then on).
 #[derive(Debug, Args)]
 pub struct RevokeArgs {
-    /// A host, a person's or the verifier's account, or a serial number in hexadecimal
-    #[arg(value_name = "HOST|SERIAL", required_unless_present = "renew", add = super::completions::hosts())]
+    /// A host, a person's or the verifier's account, a serial number in hexadecimal, or a file with certificates or a kubeconfig
+    #[arg(value_name = "HOST|SERIAL|FILE", required_unless_present_any = ["renew", "from"], add = super::completions::hosts())]
     whose: Option<String>,
     /// Why, by RFC 5280's name
     #[arg(long, value_name = "REASON", value_parser = reasons(), default_value = "unspecified")]
     reason: Reason,
+    /// Which root signed the certificate with that serial number, where the ledger does not know it
+    #[arg(long, value_name = "ROOT", requires = "whose", conflicts_with_all = ["renew", "from"])]
+    issuer: Option<IssuerName>,
+    /// Record again what a ledger from a backup has forgotten: all that this authorization.yaml, master's bundle or folder of
+    /// bundles denies, and all that this directory's do; once for each
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["whose", "renew"], value_hint = clap::ValueHint::AnyPath)]
+    from: Vec<PathBuf>,
     /// Sign the three lists again, before they are due, and revoke nothing
     #[arg(long, conflicts_with_all = ["whose", "reason", "yes"])]
     renew: bool,
@@ -76,17 +88,24 @@ pub fn run(args: &RevokeArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     for kind in RootKind::ALL {
         files::sweep(&context.layout.root_folder(kind))?;
     }
-    // A ledger from a backup may have forgotten what lists that were signed since then say: nothing is taken back.
+    // A ledger from a backup may have forgotten what lists and rules that were written since then say: nothing is taken back.
     let lost = lists::lost(&context.layout, &roots, &ledger, context.now)?;
+    let memories = memories(args, &roots, context)?;
+    let lost = Forgotten::of(lost, &memories, &ledger, context.now)?;
+    if args.from.is_empty() {
+        let others = remembered::of_directory(&context.layout, &roots.cluster)?;
+        lost.explain(&others, &memories, &ledger, context.now)?;
+    }
     let plan = match &args.whose {
-        Some(whose) => plan(whose, &cluster, &ledger, &lost, &roots, context)?,
-        None => Plan { fresh: Vec::new(), lists: RootKind::ALL.to_vec() },
+        Some(whose) => plan(whose, args.issuer, &cluster, &ledger, &lost, &roots, context)?,
+        None if args.from.is_empty() => Plan::of_lists(RootKind::ALL.to_vec()),
+        None => Plan { to_record: packed(&memories, &roots, &ledger)?, ..Plan::of_lists(lost.lists(&roots)) },
     };
     // All that can fail for other reasons than the disk fails before anything is written.
-    let coming =
-        plan.fresh.iter().chain(&lost.known).filter(|issued| issued.issuer == roots.cluster.fingerprint()).count();
+    let cluster_root = roots.cluster.fingerprint();
+    let coming = plan.fresh.iter().chain(&lost.recorded).filter(|issued| issued.issuer == cluster_root).count();
     let denials = revocations::denials(&ledger, &roots.cluster, context.now)?;
-    denials.room_for(coming).map_err(|error| {
+    denials.room_for(coming + lost.unrecorded.len()).map_err(|error| {
         Failure::new(Exit::Refused, "the API servers' rules would not hold them, so nothing was revoked").because(error)
     })?;
     revocations::authorization(&cluster, &denials, &templates)?;
@@ -96,45 +115,199 @@ pub fn run(args: &RevokeArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
         .iter()
         .map(|(kind, root)| Ok((*kind, authority(*kind, root, context.now)?)))
         .collect::<anyhow::Result<Vec<_>>>()?;
-    let kept = lost.known.iter().filter_map(|issued| Some((issued.fingerprint, issued.revocation.clone()?)));
-    let now = Revocation { reason: args.reason, at: context.now };
-    let fresh = plan.fresh.iter().map(|issued| (issued.fingerprint, now.clone()));
-    ledger.revoke(&kept.chain(fresh).collect::<Vec<_>>(), &context.mark())?;
+    record(args, &plan, &lost, &memories, &roots, &mut ledger, context)?;
     for (kind, authority) in &authorities {
-        sign(*kind, authority, args, &lost, &mut ledger, context)?;
+        signing::sign(*kind, authority, args.next_update, &mut ledger, context)?;
     }
     let denials = revocations::denials(&ledger, &roots.cluster, context.now)?;
     let path = revocations::write_authorization(&cluster, &denials, &templates, context)?;
     context.screen.answer(path.display());
-    let what = args.whose.as_deref().unwrap_or("lists");
-    ledger.note("revoke", what, &format!("{} certificates, {}", plan.fresh.len(), args.reason), &context.mark())?;
+    let what = args.whose.as_deref().unwrap_or(if args.renew { "lists" } else { "from files" });
+    let count = plan.fresh.len() + plan.serials.len();
+    ledger.note("revoke", what, &format!("{count} certificates, {}", args.reason), &context.mark())?;
     tell(args, &plan, context);
-    tell_of_lost(&lost, context);
+    tell_of_lost(args, &lost, context);
     Ok(Exit::Done)
+}
+
+/// What files remember from which this run learns: the API servers' rules in the policy folder, and with --from what was named,
+/// and the bundles, too.
+fn memories(args: &RevokeArgs, roots: &Roots, context: &Context<'_>) -> anyhow::Result<Vec<Memory>> {
+    let root = &roots.cluster;
+    if args.from.is_empty() {
+        return Ok(remembered::of_policy(&context.layout, root)?);
+    }
+    let mut found = remembered::of_directory(&context.layout, root)?;
+    let bundles = context.layout.bundles();
+    if files::is_folder(&bundles) {
+        found.extend(remembered::of_given(&bundles, root)?);
+    }
+    for path in &args.from {
+        found.extend(remembered::of_given(&context.path(path), root)?);
+    }
+    Ok(found)
+}
+
+/// The certificates of bundles that the ledger does not have: their hosts may well use them.
+fn packed(memories: &[Memory], roots: &Roots, ledger: &Ledger) -> Result<Vec<Ours>, StoreError> {
+    let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
+    for (host, certificates) in memories.iter().filter_map(|memory| memory.packed.as_ref()) {
+        for certificate in certificates.iter().filter(|certificate| seen.insert(certificate.fingerprint())) {
+            let ours = naming::ours(certificate.clone(), Some(host.as_str()), roots, ledger)?;
+            found.extend(ours.filter(|ours| !ours.recorded));
+        }
+    }
+    Ok(found)
+}
+
+/// Records, before any file is written, what was forgotten and what is revoked now.
+fn record(
+    args: &RevokeArgs,
+    plan: &Plan,
+    lost: &Forgotten,
+    memories: &[Memory],
+    roots: &Roots,
+    ledger: &mut Ledger,
+    context: &Context<'_>,
+) -> anyhow::Result<()> {
+    let mark = context.mark();
+    let highest = |of: fn(&Memory) -> u64| memories.iter().map(of).max().unwrap_or(0);
+    ledger.catch_up(highest(|memory| memory.sequence), highest(|memory| memory.generation))?;
+    naming::record(&plan.to_record, roots, ledger, &mark)?;
+    let now = Revocation { reason: args.reason, at: context.now };
+    let kept = lost.recorded.iter().filter_map(|issued| Some((issued.fingerprint, issued.revocation.clone()?)));
+    let fresh = plan.fresh.iter().map(|issued| (issued.fingerprint, now.clone()));
+    ledger.revoke(&kept.chain(fresh).collect::<Vec<_>>(), &mark)?;
+    let serials = plan.serials.iter().map(|(issuer, serial)| Unrecorded {
+        fingerprint: None,
+        serial: Some((*issuer, serial.clone())),
+        revocation: now.clone(),
+    });
+    let unrecorded = lost.strangers.iter().chain(&lost.unrecorded).cloned().chain(serials);
+    ledger.revoke_unrecorded(&unrecorded.collect::<Vec<_>>(), &mark)?;
+    Ok(())
+}
+
+/// What the ledger has forgotten, as one from a backup does.
+struct Forgotten {
+    /// What it issued, each with its revocation.
+    recorded: Vec<Issued>,
+    /// Serial numbers of lists, whose certificates it does not have.
+    strangers: Vec<Unrecorded>,
+    /// Digests of rules, whose certificates it does not have.
+    unrecorded: Vec<Unrecorded>,
+}
+
+impl Forgotten {
+    /// By the lists, and by what files remember.
+    fn of(lost: Lost, memories: &[Memory], ledger: &Ledger, now: OffsetDateTime) -> anyhow::Result<Self> {
+        let NotRevoked { recorded, unrecorded } = remembered::not_revoked(memories, ledger, now)?;
+        let revocation = Revocation { reason: Reason::Unspecified, at: now };
+        // A list says why and when.
+        let by_list: BTreeSet<Fingerprint> = lost.known.iter().map(|issued| issued.fingerprint).collect();
+        let others = recorded.into_iter().filter(|issued| !by_list.contains(&issued.fingerprint) && !issued.is_root());
+        let others = others.map(|issued| Issued { revocation: Some(revocation.clone()), ..issued });
+        let unrecorded = unrecorded.into_iter().map(|sha256| Unrecorded {
+            fingerprint: Some(sha256),
+            serial: None,
+            revocation: revocation.clone(),
+        });
+        Ok(Self {
+            unrecorded: unrecorded.collect(),
+            strangers: lost.strangers,
+            recorded: lost.known.into_iter().chain(others).collect(),
+        })
+    }
+
+    /// Looks whether nothing that the directory's files remember would be left forgotten.
+    ///
+    /// # Errors
+    /// Refused, with what records it again.
+    fn explain(
+        &self,
+        others: &[Memory],
+        learnt: &[Memory],
+        ledger: &Ledger,
+        now: OffsetDateTime,
+    ) -> anyhow::Result<()> {
+        let sequence = learnt.iter().map(|memory| memory.sequence).max().unwrap_or(0).max(ledger.sequence()?);
+        let left_out = |memory: &&Memory| learnt.iter().all(|one| one.path != memory.path);
+        for memory in others.iter().filter(left_out) {
+            let NotRevoked { recorded, unrecorded } = ledger.not_revoked_of(&memory.denied, now - GRACE)?;
+            let is_learnt = |sha256: &Fingerprint| {
+                self.recorded.iter().any(|issued| issued.fingerprint == *sha256)
+                    || self.unrecorded.iter().any(|one| one.fingerprint == Some(*sha256))
+            };
+            let lost = recorded.iter().map(|issued| &issued.fingerprint).chain(&unrecorded);
+            let lost = lost.filter(|sha256| !is_learnt(sha256)).count();
+            if lost > 0 || memory.sequence > sequence {
+                return Err(match remembered::older_than(std::slice::from_ref(memory), ledger, now)? {
+                    Some(older) => remembered::refusal(&older).into(),
+                    None => continue,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The roots whose lists have to name more than they do.
+    fn lists(&self, roots: &Roots) -> Vec<RootKind> {
+        let signed = |kind: &RootKind| {
+            let root = roots.of(*kind).fingerprint();
+            let of_strangers = || self.strangers.iter().filter_map(|one| one.serial.as_ref());
+            self.recorded.iter().any(|issued| issued.issuer == root)
+                || of_strangers().any(|(issuer, _)| *issuer == root)
+        };
+        RootKind::ALL.into_iter().filter(signed).collect()
+    }
 }
 
 /// What is to be done.
 struct Plan {
     /// What is revoked now.
     fresh: Vec<Issued>,
+    /// Certificates that the ledger does not have, and learns.
+    to_record: Vec<Ours>,
+    /// Serial numbers of certificates that nobody has here, with the SHA-256 of their issuer.
+    serials: Vec<(Fingerprint, Serial)>,
     /// The roots whose lists are signed.
     lists: Vec<RootKind>,
+}
+
+impl Plan {
+    fn of_lists(lists: Vec<RootKind>) -> Self {
+        Self { fresh: Vec::new(), to_record: Vec::new(), serials: Vec::new(), lists }
+    }
 }
 
 /// What a name or a serial number stands for: what of it can be revoked, and the lists that have to say so. A revocation that
 /// was interrupted is completed.
 fn plan(
     whose: &str,
+    issuer: Option<IssuerName>,
     cluster: &Cluster,
     ledger: &Ledger,
-    lost: &Lost,
+    lost: &Forgotten,
     roots: &Roots,
     context: &Context<'_>,
 ) -> anyhow::Result<Plan> {
-    let mut found = find(whose, cluster, ledger)?;
-    let mut forgot = false;
+    let (mut found, to_record) = match find(whose, issuer, cluster, ledger, roots, context)? {
+        Found::Issued(found) => (found, Vec::new()),
+        Found::InFile(ours) => {
+            let found = ours.iter().map(|ours| ours.issued.clone()).collect();
+            (found, ours.into_iter().filter(|ours| !ours.recorded).collect())
+        }
+        Found::Unknown(kind, serial) => {
+            let serial = (roots.of(kind).fingerprint(), serial);
+            if ledger.unrecorded()?.iter().any(|one| one.serial.as_ref() == Some(&serial)) {
+                return Err(already(whose, None).into());
+            }
+            return Ok(Plan { serials: vec![serial], ..Plan::of_lists(vec![kind]) });
+        }
+    };
+    let mut forgot = !to_record.is_empty();
     for issued in &mut found {
-        if let Some(kept) = lost.known.iter().find(|kept| kept.fingerprint == issued.fingerprint) {
+        if let Some(kept) = lost.recorded.iter().find(|kept| kept.fingerprint == issued.fingerprint) {
             issued.revocation = kept.revocation.clone();
             forgot = true;
         }
@@ -159,36 +332,76 @@ fn plan(
         RootKind::ALL.into_iter().filter(signed).collect()
     };
     if !fresh.is_empty() {
-        return Ok(Plan { lists: kinds(&[&fresh[..], &revoked].concat()), fresh });
+        let lists = kinds(&[&fresh[..], &revoked].concat());
+        return Ok(Plan { fresh, to_record, ..Plan::of_lists(lists) });
     }
     let mut lists = kinds(&revoked);
     lists.retain(|kind| !says_it(*kind, &revoked, roots, context));
     if lists.is_empty() && !forgot && rule_says_it(&revoked, roots, context) {
         let first = revoked.iter().filter_map(|issued| issued.revocation.as_ref()).map(|r| r.at).min();
-        let since = first.map(stamp).unwrap_or_default();
-        return Err(refused(format!("{whose} is revoked already, since {since}"))
-            .hint("to sign the lists again: clusterctl revoke --renew")
-            .into());
+        return Err(already(whose, first).into());
     }
-    Ok(Plan { fresh, lists })
+    Ok(Plan { to_record, ..Plan::of_lists(lists) })
 }
 
-fn find(whose: &str, cluster: &Cluster, ledger: &Ledger) -> anyhow::Result<Vec<Issued>> {
+fn already(whose: &str, since: Option<OffsetDateTime>) -> Failure {
+    let since = since.map(|at| format!(", since {}", stamp(at))).unwrap_or_default();
+    Failure::new(Exit::Refused, format!("{whose} is revoked already{since}"))
+        .hint("to sign the lists again: clusterctl revoke --renew")
+}
+
+/// What a name, a serial number or a file stands for.
+enum Found {
+    /// Certificates that the ledger has.
+    Issued(Vec<Issued>),
+    /// Certificates of a file, whether the ledger has them or not.
+    InFile(Vec<Ours>),
+    /// A certificate of this root that the ledger does not have.
+    Unknown(RootKind, Serial),
+}
+
+fn find(
+    whose: &str,
+    issuer: Option<IssuerName>,
+    cluster: &Cluster,
+    ledger: &Ledger,
+    roots: &Roots,
+    context: &Context<'_>,
+) -> anyhow::Result<Found> {
     let found = ledger.issued_to(whose)?;
-    if !found.is_empty() {
-        return Ok(found);
+    if !found.is_empty() && issuer.is_none() {
+        return Ok(Found::Issued(found));
+    }
+    let path = context.path(Path::new(whose));
+    if issuer.is_none() && files::is_plain_file(&path) {
+        return Ok(Found::InFile(naming::in_file(&path, roots, ledger)?));
     }
     let number = whose.strip_prefix("0x").or_else(|| whose.strip_prefix("0X")).unwrap_or(whose);
     let digits = number.chars().filter(char::is_ascii_hexdigit).count();
     if let Some(serial) = Serial::parse(number).filter(|_| digits >= SERIAL_DIGITS) {
-        let found = ledger.issued_with(&serial)?;
+        let mut found = ledger.issued_with(&serial)?;
+        if let Some(kind) = issuer.map(IssuerName::kind) {
+            found.retain(|issued| issued.issuer == roots.of(kind).fingerprint());
+            if found.is_empty() {
+                return Ok(Found::Unknown(kind, serial));
+            }
+        }
         if found.is_empty() {
             let what = format!("the ledger knows no certificate with the serial number {serial}");
             return Err(Failure::new(Exit::Usage, what)
-                .hint("clusterctl show FILE tells a certificate's serial number. What a ledger from a backup has forgotten it learns again when issue-node or issue-master replaces it")
+                .hint("clusterctl show FILE tells a certificate's serial number. What a ledger from a backup has forgotten is revoked by its file, or with --issuer, which says who signed it; and it learns again when issue-node or issue-master replaces it")
                 .into());
         }
-        return Ok(found);
+        return Ok(Found::Issued(found));
+    }
+    if issuer.is_some() {
+        let what = format!("{whose} is no serial number, and --issuer is for one that the ledger does not know");
+        return Err(Failure::new(Exit::Usage, what)
+            .hint("clusterctl show FILE tells a certificate's serial number")
+            .into());
+    }
+    if whose.contains('/') {
+        return Err(Failure::new(Exit::Usage, format!("there is no file {}", path.display())).into());
     }
     if cluster.host_names().iter().any(|name| name.as_str() == whose) {
         return Err(Failure::new(Exit::Refused, format!("nothing was ever issued to {whose}")).into());
@@ -251,8 +464,12 @@ fn rule_says_it(revoked: &[Issued], roots: &Roots, context: &Context<'_>) -> boo
 
 /// Shows what is about to be done, and asks.
 fn confirm(args: &RevokeArgs, plan: &Plan, context: &mut Context<'_>) -> anyhow::Result<()> {
-    if plan.fresh.is_empty() {
+    let count = plan.fresh.len() + plan.serials.len();
+    if count == 0 {
         return Ok(());
+    }
+    for (_, serial) in &plan.serials {
+        context.screen.step(format_args!("serial {serial}, which the ledger does not know"));
     }
     for issued in &plan.fresh {
         context.screen.step(format_args!(
@@ -266,7 +483,6 @@ fn confirm(args: &RevokeArgs, plan: &Plan, context: &mut Context<'_>) -> anyhow:
     if args.yes {
         return Ok(());
     }
-    let count = plan.fresh.len();
     let Some(prompts) = &mut context.prompts else {
         return Err(Failure::new(Exit::Usage, "revoking wants a yes, and there is no terminal to ask on")
             .hint("say --yes")
@@ -280,52 +496,16 @@ fn confirm(args: &RevokeArgs, plan: &Plan, context: &mut Context<'_>) -> anyhow:
     }
 }
 
-/// Signs and writes the list of one root.
-fn sign(
-    kind: RootKind,
-    authority: &Authority<'_>,
-    args: &RevokeArgs,
-    lost: &Lost,
-    ledger: &mut Ledger,
-    context: &mut Context<'_>,
-) -> anyhow::Result<()> {
-    let root = authority.root().fingerprint();
-    let of_root = revocations::listed(ledger, context.now)?.into_iter().filter(|issued| issued.issuer == root);
-    let strangers = lost.strangers.iter().filter(|(of, _)| *of == kind).map(|(_, entry)| entry.clone());
-    let entries: Vec<Revoked> = of_root
-        .filter_map(|issued| {
-            let revocation = issued.revocation?;
-            Some(Revoked { serial: issued.serial, at: revocation.at, reason: revocation.reason })
-        })
-        .chain(strangers)
-        .collect();
-    let next_update = context.now + args.next_update.duration();
-    // A ledger from a backup may have forgotten the last numbers; the list that lies there has not.
-    let path = context.layout.revocation_list(kind);
-    let present = lists::present(&context.layout, kind, authority.root()).unwrap_or_else(|why| {
-        context.screen.warn(format_args!("{} is replaced by what the ledger knows: {why}", path.display()));
-        None
-    });
-    let at_least = present.and_then(|list| list.number).map_or(1, |number| number.saturating_add(1));
-    let number = ledger.next_list(root, at_least, context.now, next_update)?;
-    let list = authority.revocation_list(&entries, number, next_update).map_err(|error| {
-        Failure::new(Exit::Bug, format!("the revocation list of the {} could not be made", kind.as_str()))
-            .because(error)
-    })?;
-    files::replace(&path, list.to_pem().as_bytes(), PUBLIC)?;
-    context.screen.answer(path.display());
-    Ok(())
-}
-
-/// Says what the lists knew better than the ledger.
-fn tell_of_lost(lost: &Lost, context: &mut Context<'_>) {
-    if !lost.known.is_empty() {
+/// Says what the lists, and the rules that were rendered, knew better than the ledger.
+fn tell_of_lost(args: &RevokeArgs, lost: &Forgotten, context: &mut Context<'_>) {
+    if !lost.recorded.is_empty() {
         let names: BTreeSet<&str> =
-            lost.known.iter().map(|issued| issued.host.as_deref().unwrap_or(&issued.account)).collect();
+            lost.recorded.iter().map(|issued| issued.host.as_deref().unwrap_or(&issued.account)).collect();
         context.screen.warn(format_args!(
-            "the ledger had forgotten, as one from a backup does, that {} of {} were revoked; it learnt it from the lists",
-            lists::count(lost.known.len()),
+            "the ledger had forgotten, as one from a backup does, that {} of {} were revoked; it learnt it from the lists{}",
+            lists::count(lost.recorded.len()),
             names.into_iter().collect::<Vec<_>>().join(", "),
+            if args.from.is_empty() { "" } else { " and the files" },
         ));
     }
     if !lost.strangers.is_empty() {
@@ -334,12 +514,30 @@ fn tell_of_lost(lost: &Lost, context: &mut Context<'_>) {
             lists::count(lost.strangers.len()),
         ));
     }
+    if !lost.unrecorded.is_empty() {
+        context.screen.warn(format_args!(
+            "the API servers' rules deny {} that the ledger never heard of: they stay denied, and no list can name them",
+            lists::count(lost.unrecorded.len()),
+        ));
+    }
 }
 
 fn tell(args: &RevokeArgs, plan: &Plan, context: &mut Context<'_>) {
     let due = stamp(context.now + args.next_update.duration());
     let profiles = || plan.fresh.iter().map(|issued| issued.profile.as_str());
-    match plan.fresh.len() {
+    match plan.fresh.len() + plan.serials.len() {
+        0 if !args.from.is_empty() => {
+            if !plan.to_record.is_empty() {
+                context.screen.warn(format_args!(
+                    "{} of bundles that the ledger had forgotten are recorded in it again; what pki/ has for these hosts is older",
+                    lists::count(plan.to_record.len()),
+                ));
+            }
+            context.screen.step(
+                "the ledger is as new as these files. What they do not name it cannot know: serving certificates that were \
+                 revoked, and certificates that were issued, since the backup",
+            );
+        }
         0 if args.renew => context.screen.step(format_args!("signed the lists again; they are due at {due}")),
         0 => context.screen.step("completed what was begun: nothing new was revoked"),
         count => context.screen.step(format_args!(
@@ -349,6 +547,11 @@ fn tell(args: &RevokeArgs, plan: &Plan, context: &mut Context<'_>) {
     }
     if args.renew {
         return;
+    }
+    if !plan.serials.is_empty() {
+        context.screen.warn(
+            "API servers deny by a certificate's digest, and a serial number does not tell it: name its file to have them deny it",
+        );
     }
     if plan.lists.contains(&RootKind::Cluster) || plan.fresh.is_empty() {
         context.screen.step(

@@ -9,8 +9,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 
 use super::context::{Context, read_given};
-use super::revoking::lists;
-use super::revoking::revocations;
+use super::revoking::{departed, lists, revocations, superseded};
 use super::verifying::audit::Audit;
 use super::verifying::target::{self, Aim, Elsewhere};
 use crate::cluster::lifetime::Lifetime;
@@ -32,9 +31,6 @@ use crate::verify::probe;
 use crate::verify::recording::{MAX_BYTES, Recording, RecordingError};
 use crate::verify::report::{Report, TextStyle};
 use crate::verify::target::{Place, Target};
-
-/// No list of revoked certificates is longer than this, in bytes; half a million serial numbers would fit.
-const MAX_LIST: u64 = 32 * 1024 * 1024;
 
 /// Proves on the live cluster that masters and nodes find each other, that each proves who it is, and that each refuses
 /// everybody else. Every node and every master is dialled at every address; nothing on them is changed.
@@ -245,7 +241,7 @@ fn add_what_was_issued_and_revoked(
     let own = context.layout.revocation_list(RootKind::Cluster);
     let own = (!args.elsewhere.is_given() && files::exists(&own)).then_some(own);
     for path in args.crls.iter().map(|path| context.path(path)).chain(own) {
-        match crl::lists(&read_given(&path, MAX_LIST, "revocation list")?) {
+        match crl::lists(&read_given(&path, lists::MAX_LIST, "revocation list")?) {
             Ok(lists) => target.crls.extend(lists),
             Err(error) => target.crl_faults.push(format!("{}: {error}", path.display())),
         }
@@ -383,6 +379,7 @@ fn offline(
         root: &root,
         checks: roots.iter().map(|(kind, root)| (*kind, SignatureCheck::of(root))).collect(),
         known: &known,
+        last_generation: ledger.last_generation()?,
         denials: &denials,
         now: context.now,
         expires_within,
@@ -392,8 +389,10 @@ fn offline(
     let mut findings = audit.findings(&|| progress.add(1));
     // In this order: of a large fleet there is no room for two lists.
     findings.splice(0..0, trust_anchor(&target, context.now));
-    findings.extend(lists::findings(&context.layout, &roots, &ledger, context.now)?);
-    findings.extend(revocations::finding(&cluster, &denials, context)?);
+    findings.extend(lists::findings(&context.layout, &roots, &ledger, context.now, expires_within)?);
+    findings.extend(departed::findings(&context.layout, &cluster, &ledger, context.now)?);
+    findings.extend(superseded::finding(&cluster, &ledger, context)?);
+    findings.extend(revocations::findings(&cluster, &denials, &ledger, &root, context)?);
     drop(progress);
     let (seconds, count) = (begun.elapsed().as_secs_f64(), findings.len());
     context.screen.step(format_args!(

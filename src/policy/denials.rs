@@ -1,6 +1,7 @@
 //! The revoked certificates that API servers deny: how many of them one rule takes, and how many rules there may be.
 //! Kubernetes asks for no revocation list; an authorizer that denies by `credential-id` is what it has.
 
+use super::mark::LedgerMark;
 use crate::pki::fingerprint::Fingerprint;
 
 /// An expression has at most this many code points (cel-go `parser/options.go`, `expressionSizeCodePointLimit`). Kubernetes
@@ -20,6 +21,7 @@ const _: () = assert!(IN_A_RULE * 78 + 1_500 < MAX_EXPRESSION, "a full rule is o
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Denials {
     revoked: Vec<Fingerprint>,
+    mark: Option<LedgerMark>,
 }
 
 /// More revoked certificates than API servers can be told of.
@@ -39,7 +41,19 @@ impl Denials {
         let mut revoked: Vec<Fingerprint> = certificates.into_iter().collect();
         revoked.sort_unstable();
         revoked.dedup();
-        if revoked.len() > MAX { Err(TooMany { count: revoked.len() }) } else { Ok(Self { revoked }) }
+        if revoked.len() > MAX { Err(TooMany { count: revoked.len() }) } else { Ok(Self { revoked, mark: None }) }
+    }
+
+    /// These, as of a state of the ledger, which rendered files name.
+    #[must_use]
+    pub fn as_of(self, mark: LedgerMark) -> Self {
+        Self { mark: Some(mark), ..self }
+    }
+
+    /// The state of the ledger that they are of, where there is a ledger.
+    #[must_use]
+    pub fn mark(&self) -> Option<&LedgerMark> {
+        self.mark.as_ref()
     }
 
     /// Whether `coming` more would fit.

@@ -80,6 +80,12 @@ fn of_system_nodes(text: &mut String) {
     lines(text, "may", ["what the Node authorizer gives: its own node, its own pods, and what those use"]);
     lines(text, "may not", ["write as another node: NodeRestriction, an admission plugin that has to be switched on"]);
     lines(text, "open", ["what a pod on it may, it may"]);
+    account(text, "users kubelet:HOST, of certificates from before accounts: system-node");
+    lines(
+        text,
+        "may not",
+        ["more than under accounts: kubelet; nothing, once what policy names is deleted, or they are revoked"],
+    );
 }
 
 fn account(text: &mut String, name: &str) {

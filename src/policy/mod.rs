@@ -3,4 +3,5 @@
 
 pub mod denials;
 pub mod explain;
+pub mod mark;
 pub mod rights;

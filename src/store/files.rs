@@ -7,6 +7,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
 
@@ -107,10 +108,22 @@ pub fn is_folder(path: &Path) -> bool {
     path.is_dir()
 }
 
+/// True when a plain file is at `path`, or a link to one.
+#[must_use]
+pub fn is_plain_file(path: &Path) -> bool {
+    path.is_file()
+}
+
 /// True when nothing is at `path`, and not when nobody can tell.
 #[must_use]
 pub fn is_missing(path: &Path) -> bool {
     fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
+/// When a file or folder was changed last; `None` where there is none, or nobody can tell.
+#[must_use]
+pub fn modified(path: &Path) -> Option<SystemTime> {
+    fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
 }
 
 /// The permission bits of a file or folder.

@@ -157,6 +157,12 @@ impl Layout {
         self.dir.join("verifier.tar.gz")
     }
 
+    /// `.clusterctl.ledger`: the ledger's state when bundles were packed last. Outside `pki`, which may come from a backup.
+    #[must_use]
+    pub fn packing_record(&self) -> PathBuf {
+        self.dir.join(".clusterctl.ledger")
+    }
+
     /// The file that a writing process locks.
     #[must_use]
     pub fn lock(&self) -> PathBuf {

@@ -21,7 +21,7 @@ use crate::pki::inspect::stamp;
 
 /// What leads from one format to the next, from an empty database on. The format, kept in SQLite's `user_version`, is how many
 /// of these steps were taken; a step that was released never changes.
-const STEPS: [&str; 5] = [SCHEMA, REVOCATIONS, TRACES, FLEET_TRACE, GENERATIONS];
+const STEPS: [&str; 6] = [SCHEMA, REVOCATIONS, TRACES, FLEET_TRACE, GENERATIONS, SEQUENCE];
 /// The format that this program writes.
 const FORMAT: i64 = STEPS.len() as i64;
 /// How long another program may hold the database before we give up.
@@ -102,6 +102,24 @@ CREATE TABLE IF NOT EXISTS bundles (
     generation INTEGER NOT NULL,                      -- of the bundle that was packed last
     content    BLOB NOT NULL                          -- SHA-256: what is in it, but for its generation
 ) WITHOUT ROWID;
+";
+
+const SEQUENCE: &str = "
+CREATE TABLE IF NOT EXISTS sequence (
+    one    INTEGER PRIMARY KEY CHECK (one = 1),       -- there is one at most
+    number INTEGER NOT NULL                           -- grows with every revocation; rendered files carry it
+);
+INSERT OR IGNORE INTO sequence (one, number) SELECT 1, count(*) FROM revocations;
+CREATE TABLE IF NOT EXISTS unrecorded_revocations (   -- of certificates that `certificates` does not have
+    seq           INTEGER PRIMARY KEY AUTOINCREMENT,
+    sha256        TEXT UNIQUE,                        -- of the DER, where it is known
+    issuer_sha256 TEXT,                               -- of the root's DER, where it is known
+    serial        TEXT,                               -- hexadecimal, where it is known
+    reason        TEXT NOT NULL,                      -- RFC 5280's name
+    revoked_at    TEXT NOT NULL,                      -- RFC 3339, UTC
+    revoked_by    TEXT NOT NULL,                      -- user@machine
+    UNIQUE (issuer_sha256, serial)
+);
 ";
 
 /// What SQLite keeps of a ledger in memory by itself, in KiB.
@@ -244,7 +262,9 @@ impl Ledger {
         let connection = Connection::open_with_flags(path, flags).map_err(|error| failed(path, &error))?;
         connection
             .busy_timeout(PATIENCE)
-            .and_then(|()| connection.pragma_update(None, "synchronous", "FULL"))
+            // FULL would not sync the folder once the journal is unlinked: after a power failure it could be back, and undo what
+            // was recorded last.
+            .and_then(|()| connection.pragma_update(None, "synchronous", "EXTRA"))
             .map_err(|error| failed(path, &error))?;
         Ok(Self { connection, path: path.to_owned() })
     }

@@ -8,6 +8,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::error::StoreError;
 use super::ledger::{Ledger, Mark, failed};
+use super::sequence;
 use crate::pki::certificate::Serial;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::inspect::stamp;
@@ -82,8 +83,16 @@ impl Ledger {
     /// # Errors
     /// When SQLite cannot, or the row is not what we write.
     pub fn revocation_of(&self, certificate: Fingerprint) -> Result<Option<Revocation>, StoreError> {
+        Ok(self.issued_as(certificate)?.and_then(|issued| issued.revocation))
+    }
+
+    /// The certificate with this SHA-256 of its DER.
+    ///
+    /// # Errors
+    /// When SQLite cannot, or a row is not what we write.
+    pub fn issued_as(&self, certificate: Fingerprint) -> Result<Option<Issued>, StoreError> {
         let query = format!("SELECT {COLUMNS} {WITH_REVOCATIONS} WHERE c.sha256 = ?1");
-        Ok(self.issued(&query, &[&certificate.to_string()])?.pop().and_then(|issued| issued.revocation))
+        Ok(self.issued(&query, &[&certificate.to_string()])?.pop())
     }
 
     /// The certificate that a root gave this serial number.
@@ -122,6 +131,51 @@ impl Ledger {
         count.map(|count| u64::try_from(count).unwrap_or(0)).map_err(|error| failed(&self.path, &error))
     }
 
+    /// The certificates of a profile whose accounts begin with `prefix` and that are good: neither ended at `now` nor revoked.
+    ///
+    /// # Errors
+    /// When SQLite cannot, or a row is not what we write.
+    pub fn good_of_accounts(
+        &self,
+        profile: &str,
+        prefix: &str,
+        now: OffsetDateTime,
+    ) -> Result<Vec<Issued>, StoreError> {
+        if self.format()? < SINCE {
+            return Ok(Vec::new());
+        }
+        let query = format!(
+            "SELECT {COLUMNS} {WITH_REVOCATIONS} WHERE c.profile = ?1 AND substr(c.account, 1, length(?2)) = ?2 \
+             AND c.not_after > ?3 AND r.sha256 IS NULL ORDER BY c.seq"
+        );
+        self.issued(&query, &[&profile, &prefix, &stamp(now)])
+    }
+
+    /// The accounts, each once, that certificates of a profile ever had.
+    ///
+    /// # Errors
+    /// When SQLite cannot.
+    pub fn accounts_of(&self, profile: &str) -> Result<Vec<String>, StoreError> {
+        self.texts("SELECT DISTINCT account FROM certificates WHERE profile = ?1 ORDER BY 1", profile)
+    }
+
+    /// The hosts, each once, that ever had a certificate of a profile.
+    ///
+    /// # Errors
+    /// When SQLite cannot.
+    pub fn hosts_of(&self, profile: &str) -> Result<Vec<String>, StoreError> {
+        let query = "SELECT DISTINCT host FROM certificates WHERE profile = ?1 AND host IS NOT NULL ORDER BY 1";
+        self.texts(query, profile)
+    }
+
+    fn texts(&self, query: &str, value: &str) -> Result<Vec<String>, StoreError> {
+        let read = || {
+            let mut select = self.connection.prepare(query)?;
+            select.query_map([value], |row| row.get(0))?.collect::<Result<_, _>>()
+        };
+        read().map_err(|error| failed(&self.path, &error))
+    }
+
     /// The names of all that ever held a certificate.
     ///
     /// # Errors
@@ -150,19 +204,22 @@ impl Ledger {
         query().map_err(|error| failed(&self.path, &error))
     }
 
-    /// Records revocations, each with its own reason and time, all or none, durable on return.
+    /// Records revocations, each with its own reason and time, all or none, durable on return. What is revoked already stays as
+    /// it is.
     ///
     /// # Errors
     /// When SQLite cannot; nothing is recorded then.
     pub fn revoke(&mut self, revoked: &[(Fingerprint, Revocation)], mark: &Mark<'_>) -> Result<(), StoreError> {
         let record = |connection: &mut rusqlite::Connection| {
             let transaction = connection.transaction()?;
+            let mut new = 0;
             for (certificate, revocation) in revoked {
-                transaction.execute(
-                    "INSERT INTO revocations (sha256, reason, revoked_at, revoked_by) VALUES (?1, ?2, ?3, ?4)",
+                new += transaction.execute(
+                    "INSERT OR IGNORE INTO revocations (sha256, reason, revoked_at, revoked_by) VALUES (?1, ?2, ?3, ?4)",
                     params![certificate.to_string(), revocation.reason.as_str(), stamp(revocation.at), mark.by],
                 )?;
             }
+            sequence::advance(&transaction, new)?;
             transaction.commit()
         };
         record(&mut self.connection).map_err(|error| failed(&self.path, &error))
@@ -239,7 +296,7 @@ impl Ledger {
         })
     }
 
-    fn revocation(&self, reason: &str, at: &str) -> Result<Revocation, StoreError> {
+    pub(super) fn revocation(&self, reason: &str, at: &str) -> Result<Revocation, StoreError> {
         let known = Reason::parse(reason).ok_or_else(|| self.damaged("reason", reason))?;
         Ok(Revocation { reason: known, at: self.time(at)? })
     }
@@ -252,7 +309,7 @@ impl Ledger {
         OffsetDateTime::parse(text, &Rfc3339).map_err(|_| self.damaged("time", text))
     }
 
-    fn damaged(&self, what: &str, text: &str) -> StoreError {
+    pub(super) fn damaged(&self, what: &str, text: &str) -> StoreError {
         StoreError::LedgerDamaged { path: self.path.clone(), reason: format!("{what} {text:?}") }
     }
 }

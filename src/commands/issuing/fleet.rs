@@ -39,13 +39,15 @@ pub(super) fn remember(
     request: &Request<'_>,
     plans: &[Plan],
     left: &Left,
+    whole_fleet: bool,
     roots: &Roots,
     ledger: &mut Ledger,
     context: &mut Context<'_>,
 ) {
-    let remembered = ledger
-        .remember(left.not_given())
-        .and_then(|()| remember_fleet(request, plans, &left.all, roots, ledger, &context.layout));
+    let remembered = ledger.remember(left.not_given()).and_then(|()| match whole_fleet {
+        true => remember_fleet(request, plans, &left.all, roots, ledger, &context.layout),
+        false => Ok(()),
+    });
     if let Err(error) = remembered {
         tell_of_no_memory(&error, context);
     }

@@ -154,6 +154,11 @@ impl<'a> Authorities<'a> {
         signers.iter().map(open).collect::<Result<_, _>>().map(Self)
     }
 
+    /// The authority of a root, where it was opened.
+    pub(super) fn of(&self, kind: RootKind) -> Option<&Authority<'a>> {
+        self.0.iter().find(|(of, _)| *of == kind).map(|(_, authority)| authority)
+    }
+
     fn issue(&self, leaf: &Leaf, keys: KeyKind) -> anyhow::Result<Verified<Credential>> {
         let signer = leaf.policy().signed_by;
         let found = self.0.iter().find(|(kind, _)| *kind == signer);

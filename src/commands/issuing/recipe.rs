@@ -8,14 +8,17 @@ use super::plan::{Plan, Planned, Stray, certificates_in, plan, signers};
 use super::request::Request;
 use super::telling::{certificates, tell_of_no_memory, tell_of_nothing, tell_plan, warn_of_short_lives};
 use crate::cluster::name::HostName;
+use crate::cluster::profile::RootKind;
 use crate::cluster::spec::Cluster;
 use crate::commands::context::Context;
-use crate::commands::revoking::lists;
+use crate::commands::revoking::{departed, lists, superseded};
 use crate::failure::{Exit, Failure};
 use crate::pki::authority::MintError;
 use crate::pki::roots::Roots;
+use crate::store::error::StoreError;
 use crate::store::issuance;
 use crate::store::ledger::{Entry, Ledger};
+use crate::store::revocations::Issued;
 use crate::store::service_account::{self, Found};
 
 /// Issues what is missing or no longer good.
@@ -29,6 +32,11 @@ pub(crate) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Cont
         lists::nothing_is_forgotten(&context.layout, &roots, &ledger, context.now)?;
         let Planned { plans, .. } = plan(request, cluster, &roots, &ledger, context)?;
         tell_plan(request, &plans, pair_to_make(request, context)?.as_ref(), context);
+        for issued in superseded(request, cluster, &ledger, context)? {
+            let Issued { account, serial, .. } = issued;
+            context.screen.answer(format_args!("revoke {account} (serial {serial}): accounts: {}", cluster.accounts));
+        }
+        departed::tell(cluster, &ledger, context)?;
         return Ok(Exit::Done);
     }
     let _lock = context.lock(request.command)?;
@@ -42,12 +50,19 @@ pub(crate) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Cont
     let pair = make_pair(request, cluster, &mut ledger, context)?;
     let work: Vec<&Plan> = plans.iter().filter(|plan| !plan.issue.is_empty()).collect();
     let kept: usize = plans.iter().map(|plan| plan.kept).sum();
-    if work.is_empty() && !pair {
-        remember(request, &plans, &Left::default(), &roots, &mut ledger, context);
+    let superseded = superseded(request, cluster, &ledger, context)?;
+    // As long as there are any, the next run is to say so, too.
+    let all_belong = !departed::tell(cluster, &ledger, context)?;
+    if work.is_empty() && !pair && superseded.is_empty() {
+        remember(request, &plans, &Left::default(), all_belong, &roots, &mut ledger, context);
         tell_of_nothing(kept, request.how, context);
         return Ok(Exit::Done);
     }
-    let signers = request.how.passphrase.open(&signers(request, &work), context)?;
+    let mut kinds = signers(request, &work);
+    if !superseded.is_empty() && !kinds.contains(&RootKind::Cluster) {
+        kinds.push(RootKind::Cluster);
+    }
+    let signers = request.how.passphrase.open(&kinds, context)?;
     // Typing a passphrase is not work, and counts for nothing.
     let begun = Instant::now();
     let authorities = Authorities::open(&signers, context.now)?;
@@ -55,7 +70,10 @@ pub(crate) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Cont
     issuance::prepare(&context.layout)?;
     record_strays(&strays, &roots, &mut ledger, context)?;
     let left = make_all(request, &work, cluster, &authorities, &roots, &mut ledger, context)?;
-    remember(request, &plans, &left, &roots, &mut ledger, context);
+    if let Some(authority) = authorities.of(RootKind::Cluster) {
+        superseded::revoke(&superseded, cluster, &roots.cluster, authority, &mut ledger, context)?;
+    }
+    remember(request, &plans, &left, all_belong, &roots, &mut ledger, context);
     let issued = certificates_in(&work);
     let seconds = begun.elapsed().as_secs_f64();
     context.screen.step(format_args!(
@@ -65,6 +83,24 @@ pub(crate) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Cont
     ));
     context.screen.step(format_args!("Go on with: clusterctl {}", request.next));
     Ok(Exit::Done)
+}
+
+/// What of the account scheme that the cluster file does not have any more is replaced by this issue.
+fn superseded(
+    request: &Request<'_>,
+    cluster: &Cluster,
+    ledger: &Ledger,
+    context: &Context<'_>,
+) -> Result<Vec<Issued>, StoreError> {
+    // Masters' accounts are the same under both.
+    if request.service_account {
+        return Ok(Vec::new());
+    }
+    let hosts = || {
+        let leaves = (0..request.holders).flat_map(|holder| (request.leaves)(holder));
+        leaves.filter_map(|leaf| leaf.host.map(|host| host.to_string())).collect()
+    };
+    superseded::of_hosts(hosts, cluster, ledger, context)
 }
 
 /// Before they are replaced: whoever has one of them may have to be revoked.
@@ -83,6 +119,8 @@ fn record_strays(
     }
     if let Some(first) = strays.first() {
         ledger.record(&entries, &context.mark())?;
+        // What was revoked by its digest or its serial number alone stays so.
+        ledger.adopt_unrecorded()?;
         context.screen.warn(format_args!(
             "{} that the ledger had forgotten {} recorded in it again, and can be revoked, for example with: clusterctl revoke {}",
             certificates(strays.len()),

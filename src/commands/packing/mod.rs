@@ -5,6 +5,7 @@ pub(crate) mod finishing;
 pub(crate) mod forgetting;
 mod lacking;
 pub(crate) mod numbering;
+pub(crate) mod older;
 pub(crate) mod parcels;
 pub(crate) mod ready;
 pub(crate) mod sealing;

@@ -36,7 +36,7 @@ pub(crate) struct Source<'a> {
 
 impl Source<'_> {
     /// What a host is to hold.
-    fn leaves(&self, roles: &Roles<'_>) -> Vec<Leaf> {
+    pub(super) fn leaves(&self, roles: &Roles<'_>) -> Vec<Leaf> {
         let master = roles.master().map(|host| self.cluster.master_leaves(host));
         let node = roles.node().map(|host| self.cluster.node_leaves(host));
         master.into_iter().chain(node).flatten().collect()

@@ -3,39 +3,53 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
+use super::remembered;
 use super::revocations::GRACE;
 use crate::cluster::profile::RootKind;
 use crate::failure::{Exit, Failure};
 use crate::pki::certificate::{Certificate, Serial};
-use crate::pki::crl::{self, Crl, Revoked};
-use crate::pki::inspect::stamp;
+use crate::pki::crl::{self, Crl, CrlError};
+use crate::pki::inspect::{COMPARE_CLOCKS, in_words, stamp};
 use crate::pki::roots::Roots;
 use crate::store::error::StoreError;
 use crate::store::files;
 use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
 use crate::store::revocations::{Issued, Revocation};
+use crate::store::unrecorded::Unrecorded;
 use crate::verify::finding::{CheckId, Finding, Status};
 use crate::verify::target::Place;
 
-/// No list is longer than this, in bytes.
-const MAX_LIST: u64 = 16 << 20;
+/// No list is longer than this, in bytes; half a million serial numbers would fit.
+pub(crate) const MAX_LIST: u64 = 32 << 20;
+
+/// Why a list cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ListError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It is damaged, or another root's.
+    #[error("{0}")]
+    Unusable(String),
+}
 
 /// The list of a root as it lies there, signed by this root; `None` where there is none.
 ///
 /// # Errors
-/// Why it cannot be used, in words.
-pub(crate) fn present(layout: &Layout, kind: RootKind, root: &Certificate) -> Result<Option<Crl>, String> {
+/// Why it cannot be used.
+pub(crate) fn present(layout: &Layout, kind: RootKind, root: &Certificate) -> Result<Option<Crl>, ListError> {
     let bytes = match files::read(&layout.revocation_list(kind), MAX_LIST) {
         Err(StoreError::Missing(_)) => return Ok(None),
-        other => other.map_err(|error| error.to_string())?,
+        other => other?,
     };
-    let der = crl::lists(&bytes).map_err(|error| error.to_string())?.swap_remove(0);
-    let list = Crl::from_der(der).map_err(|error| error.to_string())?;
+    let unusable = |error: CrlError| ListError::Unusable(error.to_string());
+    let der = crl::lists(&bytes).map_err(unusable)?.swap_remove(0);
+    let list = Crl::from_der(der).map_err(unusable)?;
     if !list.is_signed_by(root) {
-        return Err(format!("the {} did not sign it", kind.as_str()));
+        return Err(ListError::Unusable(format!("the {} did not sign it", kind.as_str())));
     }
     Ok(Some(list))
 }
@@ -45,35 +59,52 @@ pub(crate) fn present(layout: &Layout, kind: RootKind, root: &Certificate) -> Re
 pub(crate) struct Lost {
     /// What the ledger issued, each with the revocation that the list has.
     pub(crate) known: Vec<Issued>,
-    /// What the ledger never heard of: that root's list alone can go on naming it.
-    pub(crate) strangers: Vec<(RootKind, Revoked)>,
+    /// What the ledger does not have: that root's list alone can go on naming it.
+    pub(crate) strangers: Vec<Unrecorded>,
+    /// Lists that are damaged, or another root's.
+    pub(crate) unusable: Vec<(RootKind, String)>,
 }
 
 /// What the lists of all roots say is revoked, and the ledger does not. What ended long ago is no loss, and a list that is not
 /// its root's says nothing.
 ///
 /// # Errors
-/// When the ledger cannot be used.
+/// When a list cannot be read, or the ledger cannot be used.
 pub(crate) fn lost(layout: &Layout, roots: &Roots, ledger: &Ledger, now: OffsetDateTime) -> Result<Lost, StoreError> {
     let mut lost = Lost::default();
+    let unrecorded = ledger.unrecorded()?;
     for kind in RootKind::ALL {
         let root = roots.of(kind);
-        let Ok(Some(list)) = present(layout, kind, root) else { continue };
+        let list = match present(layout, kind, root) {
+            Ok(Some(list)) => list,
+            Ok(None) => continue,
+            Err(ListError::Store(error)) => return Err(error),
+            Err(ListError::Unusable(why)) => {
+                lost.unusable.push((kind, why));
+                continue;
+            }
+        };
         for entry in list.entries() {
+            let revocation = Revocation { reason: entry.reason, at: entry.at };
             match ledger.issued_by(root.fingerprint(), &entry.serial)? {
                 Some(issued) if issued.revocation.is_some() || issued.not_after <= now - GRACE => {}
                 Some(issued) if !issued.is_root() => {
-                    let revocation = Some(Revocation { reason: entry.reason, at: entry.at });
-                    lost.known.push(Issued { revocation, ..issued });
+                    lost.known.push(Issued { revocation: Some(revocation), ..issued });
                 }
-                _ => lost.strangers.push((kind, entry)),
+                _ => {
+                    let serial = Some((root.fingerprint(), entry.serial));
+                    if unrecorded.iter().all(|one| one.serial != serial) {
+                        lost.strangers.push(Unrecorded { fingerprint: None, serial, revocation });
+                    }
+                }
             }
         }
     }
     Ok(lost)
 }
 
-/// Refuses to go on where a ledger has forgotten what the lists say is revoked: what it calls good may be revoked.
+/// Refuses to go on where a ledger has forgotten what the lists, or the files that were rendered from it, say is revoked: what
+/// it calls good may be revoked.
 ///
 /// # Errors
 /// Refused, with what mends it; or when the ledger cannot be used.
@@ -83,9 +114,17 @@ pub(crate) fn nothing_is_forgotten(
     ledger: &Ledger,
     now: OffsetDateTime,
 ) -> anyhow::Result<()> {
-    let lost = lost(layout, roots, ledger, now)?.known.len();
+    let lost = lost(layout, roots, ledger, now)?;
+    if let Some((kind, why)) = lost.unusable.first() {
+        let path = layout.revocation_list(*kind);
+        let what = format!("{} cannot be used, so nobody can tell what was revoked: {why}", path.display());
+        return Err(Failure::new(Exit::Refused, what)
+            .hint(format!("restore it from a backup, or sign it again from what the ledger knows: {RENEW}"))
+            .into());
+    }
+    let lost = lost.known.len();
     if lost == 0 {
-        return Ok(());
+        return remembered::refuse_older(&remembered::of_directory(layout, &roots.cluster)?, ledger, now);
     }
     let what = format!(
         "the ledger has forgotten that {} {} revoked, which the lists name",
@@ -107,20 +146,23 @@ pub(crate) fn findings(
     roots: &BTreeMap<RootKind, Certificate>,
     ledger: &Ledger,
     now: OffsetDateTime,
+    expires_within: Duration,
 ) -> Result<Vec<Finding>, StoreError> {
-    let revoked = ledger.revoked_until(now)?;
+    let (revoked, unrecorded) = (ledger.revoked_until(now)?, ledger.unrecorded()?);
     let mut findings = Vec::new();
     for (kind, root) in roots {
         let of_root = revoked.iter().filter(|issued| issued.issuer == root.fingerprint());
-        let wanted: BTreeSet<&Serial> = of_root.map(|issued| &issued.serial).collect();
+        let serials = unrecorded.iter().filter_map(|one| one.serial.as_ref());
+        let of_others = serials.filter(|(issuer, _)| *issuer == root.fingerprint()).map(|(_, serial)| serial);
+        let wanted: BTreeSet<&Serial> = of_root.map(|issued| &issued.serial).chain(of_others).collect();
         let (status, saw, hint) = match present(layout, *kind, root) {
             Ok(None) if wanted.is_empty() => continue,
             Ok(None) => {
                 let saw = format!("it is missing, and the ledger has {} that were revoked", count(wanted.len()));
                 (Status::Fail, saw, Some(RENEW))
             }
-            Err(why) => (Status::Fail, why, Some(RENEW)),
-            Ok(Some(list)) => judge(&list, root, &wanted, ledger, now)?,
+            Err(why) => (Status::Fail, why.to_string(), Some(RENEW)),
+            Ok(Some(list)) => judge(&list, root, &wanted, ledger, now, expires_within)?,
         };
         let host = format!("revoked by the {}", kind.as_str());
         let expected = "a list that its root signed, that is not overdue, and that says what the ledger says";
@@ -145,8 +187,15 @@ fn judge(
     wanted: &BTreeSet<&Serial>,
     ledger: &Ledger,
     now: OffsetDateTime,
+    expires_within: Duration,
 ) -> Result<(Status, String, Option<&'static str>), StoreError> {
     let mut wrong = Vec::new();
+    if list.this_update > now {
+        wrong.push(format!("it was signed at {}, and it is {} here", stamp(list.this_update), stamp(now)));
+        if wanted.iter().all(|serial| list.serials.contains(*serial)) {
+            return Ok((Status::Fail, wrong.join("; "), Some(COMPARE_CLOCKS)));
+        }
+    }
     match list.next_update {
         Some(next) if next > now => {}
         Some(next) => wrong.push(format!("it is overdue since {}", stamp(next))),
@@ -178,6 +227,14 @@ fn judge(
         ));
     }
     let next = list.next_update.map(stamp).unwrap_or_default();
+    if let Some(due) = list.next_update {
+        let span = due - list.this_update;
+        // A list that was made for a short time is not warned of all of that time.
+        if due - now <= expires_within.min(span / 3) {
+            let saw = format!("due again in {}, at {next}", in_words(due - now));
+            return Ok((Status::Warn, saw, Some(RENEW)));
+        }
+    }
     Ok((Status::Pass, format!("{} revoked, due again at {next}", list.serials.len()), None))
 }
 

@@ -1,10 +1,11 @@
 //! What `revoke`, `policy` and `bundle` share: which revoked certificates API servers are told of, and the file that tells
 //! them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use time::{Duration, OffsetDateTime};
 
+use super::remembered;
 use crate::bundle::policy;
 use crate::bundle::render::Templates;
 use crate::cluster::profile::{TABLE, Usage};
@@ -14,6 +15,7 @@ use crate::commands::given::templates;
 use crate::failure::{Exit, Failure};
 use crate::pki::certificate::Certificate;
 use crate::policy::denials::Denials;
+use crate::policy::mark::LedgerMark;
 use crate::store::files::{self, PUBLIC};
 use crate::store::ledger::Ledger;
 use crate::store::revocations::Issued;
@@ -38,8 +40,11 @@ pub(crate) fn listed(ledger: &Ledger, now: OffsetDateTime) -> anyhow::Result<Vec
 /// # Errors
 /// Refused when they are more than API servers can be told of; or when the ledger cannot be used.
 pub(crate) fn denials(ledger: &Ledger, root: &Certificate, now: OffsetDateTime) -> anyhow::Result<Denials> {
-    let listed = listed(ledger, now)?;
-    Denials::of(denied(&listed, root).map(|issued| issued.fingerprint)).map_err(|error| {
+    let (listed, unrecorded) = (listed(ledger, now)?, ledger.unrecorded()?);
+    let recorded = denied(&listed, root).map(|issued| issued.fingerprint);
+    let all = recorded.chain(unrecorded.iter().filter_map(|one| one.fingerprint));
+    let mark = LedgerMark { sequence: ledger.sequence()?, root: root.fingerprint() };
+    Denials::of(all).map(|denials| denials.as_of(mark)).map_err(|error| {
         Failure::new(Exit::Refused, "the API servers' rules cannot be written")
             .hint("make a new root for a new cluster directory: so many revocations mean that the old one is worth little")
             .because(error)
@@ -75,24 +80,44 @@ pub(crate) fn write_authorization(
     Ok(path)
 }
 
-/// `store.credential` for that file, where there is a policy folder: whether it is what would be written today. Somebody's own
-/// templates may well say otherwise, and so may a cluster file that was changed since.
+/// `store.credential` for what was rendered outside `pki/`: whether the ledger is older than it, and whether the API servers'
+/// rules are what would be written today. Somebody's own templates may well say otherwise, and so may a cluster file that was
+/// changed since.
 ///
 /// # Errors
 /// As [`authorization`].
-pub(crate) fn finding(cluster: &Cluster, denials: &Denials, context: &Context<'_>) -> anyhow::Result<Option<Finding>> {
-    if !files::exists(&context.layout.policy()) {
-        return Ok(None);
-    }
-    let path = context.layout.policy().join(policy::AUTHORIZATION);
-    let finding = |status, saw: String| {
+pub(crate) fn findings(
+    cluster: &Cluster,
+    denials: &Denials,
+    ledger: &Ledger,
+    root: &Certificate,
+    context: &Context<'_>,
+) -> anyhow::Result<Vec<Finding>> {
+    let finding = |status, path: &Path, saw: String| {
         Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, "API servers' rules", status)
             .address(path.display().to_string())
             .saw(saw, "what clusterctl policy would write today, before it is copied to masters")
     };
+    let memories = remembered::of_directory(&context.layout, root);
+    let older = match memories {
+        Ok(memories) => remembered::older_than(&memories, ledger, context.now)?,
+        Err(error) => {
+            let path = context.layout.policy().join(policy::AUTHORIZATION);
+            return Ok(vec![finding(Status::Fail, &path, error.to_string())]);
+        }
+    };
+    if let Some(older) = older {
+        let saw = format!("it is newer than the ledger: {}", older.why);
+        return Ok(vec![finding(Status::Fail, &older.path, saw).hint(remembered::remedy(&older.path))]);
+    }
+    let path = context.layout.policy().join(policy::AUTHORIZATION);
+    let finding = |status, saw| finding(status, &path, saw);
+    if !files::exists(&context.layout.policy()) {
+        return Ok(Vec::new());
+    }
     let today = authorization(cluster, denials, &templates::load(None, context)?)?;
     let warned = |saw: String| finding(Status::Warn, saw).hint("clusterctl policy");
-    Ok(Some(match files::read(&path, MAX_RULES) {
+    Ok(vec![match files::read(&path, MAX_RULES) {
         Ok(bytes) if bytes == today.as_bytes() => {
             finding(Status::Pass, format!("it denies the {} that were revoked", denials.count()))
         }
@@ -105,7 +130,7 @@ pub(crate) fn finding(cluster: &Cluster, denials: &Denials, context: &Context<'_
             })
         }
         Err(error) => warned(error.to_string()),
-    }))
+    }])
 }
 
 /// The text of that file.

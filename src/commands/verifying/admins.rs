@@ -60,6 +60,13 @@ impl Audit<'_> {
                 .saw(saw, "no such account outside of an emergency")
                 .hint(format!("destroy it when the emergency is over: rm {}", path.display()));
         }
+        let left = certificate.not_after - self.now;
+        // One that was made for a short time is not warned of all of that time.
+        if left <= self.expires_within.min((certificate.not_after - certificate.not_before) / 3) {
+            return finding(Status::Warn)
+                .saw(self.ends_soon(certificate.not_after), self.lasts())
+                .hint(format!("clusterctl issue-admin {} --reissue", file.trim_end_matches(".conf")));
+        }
         finding(Status::Pass).saw(format!("good until {until}"), expected)
     }
 }

@@ -33,6 +33,8 @@ pub(crate) struct Audit<'a> {
     /// All roots that can be read, the cluster's among them, each with what verifies its signatures.
     pub(crate) checks: BTreeMap<RootKind, SignatureCheck<'a>>,
     pub(crate) known: &'a Known,
+    /// The last generation that the ledger gave to bundles.
+    pub(crate) last_generation: u64,
     /// What masters' bundles have to deny.
     pub(crate) denials: &'a Denials,
     pub(crate) now: OffsetDateTime,
@@ -178,11 +180,11 @@ impl Audit<'_> {
         finding(Status::Fail).saw(wrong, expected).hint(hint)
     }
 
-    fn ends_soon(&self, end: OffsetDateTime) -> String {
+    pub(super) fn ends_soon(&self, end: OffsetDateTime) -> String {
         format!("{} left, until {}", in_words(end - self.now), stamp(end))
     }
 
-    fn lasts(&self) -> String {
+    pub(super) fn lasts(&self) -> String {
         format!("more than {} left", in_words(self.expires_within))
     }
 

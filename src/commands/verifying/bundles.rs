@@ -20,7 +20,9 @@ use crate::cluster::spec::Host;
 use crate::cluster_file::kubeconfig::{self, Credential, KubeCluster};
 use crate::cluster_file::kubelet_config;
 use crate::commands::packing::parcels;
+use crate::commands::revoking::remembered;
 use crate::failure::in_full;
+use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::key::PrivateKey;
 use crate::pki::pem;
@@ -173,6 +175,9 @@ impl Audit<'_> {
         wrong.extend(self.not_denied(&bundle));
         wrong.extend(of_the_kubelets_config(&bundle));
         wrong.extend(other_certificates(&bundle, looked_at.today));
+        let forgotten = self.forgotten_by_the_ledger(&bundle);
+        let hint = if forgotten.is_some() { remembered::remedy(&self.layout.bundles()) } else { hint };
+        wrong.extend(forgotten);
         let difference = likeness.difference(&bundle, *roles, *format);
         wrong.extend(difference.wrong);
         if !wrong.is_empty() {
@@ -236,6 +241,15 @@ impl Audit<'_> {
     }
 
     /// How many that were revoked a master's API server would let in.
+    /// Where a bundle was packed later than this ledger knows of, and has certificates that it does not have.
+    fn forgotten_by_the_ledger(&self, bundle: &Bundle) -> Option<String> {
+        let ours = bundle.manifest.root_pin == self.root.spki_fingerprint();
+        let newer = ours && bundle.manifest.generation > self.last_generation;
+        let unknown = |certificate: &Certificate| self.known.sequence(certificate.fingerprint()).is_none();
+        let forgotten = newer && remembered::certificates_in(bundle).iter().any(unknown);
+        forgotten.then(|| "it is newer than the ledger, which does not know its certificates".to_owned())
+    }
+
     fn not_denied(&self, bundle: &Bundle) -> Option<String> {
         let text = String::from_utf8_lossy(&bundle.file(places::AUTHORIZATION)?.bytes);
         let named: HashSet<&str> = text.split("X509SHA256=").skip(1).filter_map(|rest| rest.get(..64)).collect();

@@ -88,6 +88,8 @@ impl Likeness<'_> {
                 None if path == INSTALLER && format == Format::Ignition => {}
                 None => found.wrong.push(format!("{path} is missing")),
                 Some(file) if file.bytes == wanted.bytes => {}
+                // The ledger's sequence is a comment, and what is revoked may well be nothing that API servers deny.
+                Some(file) if *path == places::AUTHORIZATION && text(&file.bytes) == text(&wanted.bytes) => {}
                 Some(_) if is_credential(path) => found.wrong.push(format!("{path} is not what lies in the directory")),
                 Some(file) => {
                     let (text, wanted) = (text(&file.bytes), text(&wanted.bytes));

@@ -1,0 +1,191 @@
+//! Certificates that a person names by a file, or by a serial number and its issuer: the ledger need not know them.
+
+use std::path::Path;
+
+use clap::ValueEnum;
+use zeroize::Zeroizing;
+
+use crate::cluster::profile::{ADMINS, Profile, RootKind, SYSTEM_MASTERS};
+use crate::cluster_file::kubeconfig::{self, Credential};
+use crate::commands::context::{read_given, read_named};
+use crate::failure::{Exit, Failure};
+use crate::pki::certificate::Certificate;
+use crate::pki::pem;
+use crate::pki::roots::Roots;
+use crate::store::error::StoreError;
+use crate::store::ledger::{Entry, Ledger, Mark};
+use crate::store::revocations::Issued;
+
+/// No certificate or kubeconfig is larger than this, in bytes.
+const LIMIT: u64 = 1 << 20;
+/// The ledger's profile of a certificate that is none of ours by its account.
+const UNKNOWN_PROFILE: &str = "unknown";
+
+/// `--issuer`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum IssuerName {
+    /// The cluster's root, pki/ca.crt.
+    #[value(alias = "root")]
+    Cluster,
+    /// etcd's root, pki/etcd/ca.crt.
+    Etcd,
+    /// The front proxy's root, pki/front-proxy/ca.crt.
+    FrontProxy,
+}
+
+impl IssuerName {
+    /// The root.
+    pub(crate) fn kind(self) -> RootKind {
+        match self {
+            Self::Cluster => RootKind::Cluster,
+            Self::Etcd => RootKind::Etcd,
+            Self::FrontProxy => RootKind::FrontProxy,
+        }
+    }
+}
+
+/// A certificate that one of our roots signed.
+pub(crate) struct Ours {
+    pub(crate) certificate: Certificate,
+    pub(crate) kind: RootKind,
+    /// As the ledger has it, or would have it.
+    pub(crate) issued: Issued,
+    /// Whether the ledger has it.
+    pub(crate) recorded: bool,
+}
+
+/// The certificates of a file, PEM, DER or in a kubeconfig, that our roots signed.
+///
+/// # Errors
+/// A usage error when there is none in it; refused when one of them is no certificate of these roots.
+pub(crate) fn in_file(path: &Path, roots: &Roots, ledger: &Ledger) -> anyhow::Result<Vec<Ours>> {
+    let mut found = Vec::new();
+    for certificate in certificates(path)? {
+        let user = certificate.account().user;
+        let Some(ours) = ours(certificate, None, roots, ledger)? else {
+            let what = format!("no root of this directory signed the certificate of {user} in {}", path.display());
+            return Err(Failure::new(Exit::Refused, what)
+                .hint("nothing was revoked: whoever signed it can revoke it")
+                .into());
+        };
+        found.push(ours);
+    }
+    Ok(found)
+}
+
+/// What the ledger has of a certificate, or would have, as one of `host`; `None` where no root of ours signed it.
+///
+/// # Errors
+/// When the ledger cannot be used.
+pub(crate) fn ours(
+    certificate: Certificate,
+    host: Option<&str>,
+    roots: &Roots,
+    ledger: &Ledger,
+) -> Result<Option<Ours>, StoreError> {
+    let signed = |kind: &RootKind| certificate.is_signed_by(roots.of(*kind));
+    let Some(kind) = RootKind::ALL.into_iter().find(signed) else { return Ok(None) };
+    let known = ledger.issued_as(certificate.fingerprint())?;
+    let recorded = known.is_some();
+    let issued = known.unwrap_or_else(|| Issued {
+        serial: certificate.serial.clone(),
+        fingerprint: certificate.fingerprint(),
+        profile: profile(&certificate, kind).to_owned(),
+        host: host.or_else(|| host_of(certificate.subject.common_names.first()?)).map(ToOwned::to_owned),
+        account: certificate.account().user,
+        not_after: certificate.not_after,
+        issuer: roots.of(kind).fingerprint(),
+        revocation: None,
+    });
+    Ok(Some(Ours { certificate, kind, issued, recorded }))
+}
+
+/// Records those of these certificates that the ledger does not have; what of them was revoked before stays so. Returns how many
+/// there were.
+///
+/// # Errors
+/// When the ledger cannot.
+pub(crate) fn record(
+    certificates: &[Ours],
+    roots: &Roots,
+    ledger: &mut Ledger,
+    mark: &Mark<'_>,
+) -> Result<usize, StoreError> {
+    let mut entries = Vec::new();
+    for Ours { certificate, kind, issued, .. } in certificates.iter().filter(|ours| !ours.recorded) {
+        let (profile, host) = (issued.profile.as_str(), issued.host.as_deref());
+        entries.push(Entry { certificate, profile, host, issuer: roots.of(*kind) });
+    }
+    if !entries.is_empty() {
+        ledger.record(&entries, mark)?;
+        ledger.adopt_unrecorded()?;
+    }
+    Ok(entries.len())
+}
+
+/// The profile that a certificate has by its account and its usages; what is none of ours counts as a client.
+fn profile(certificate: &Certificate, kind: RootKind) -> &'static str {
+    let has = |group: &str| certificate.subject.organizations.iter().any(|one| one == group);
+    let user = certificate.account().user;
+    let serves_only = certificate.has_extended_usage("serverAuth") && !certificate.has_extended_usage("clientAuth");
+    let profile = match (kind, user.as_str()) {
+        (RootKind::Cluster, "kube-apiserver") if serves_only => Profile::Apiserver,
+        (RootKind::Cluster, _) if serves_only => Profile::KubeletServer,
+        (RootKind::Cluster, _) if has(SYSTEM_MASTERS) => Profile::BreakGlass,
+        (RootKind::Cluster, _) if has(ADMINS) => Profile::Admin,
+        (RootKind::Cluster, _) if host_of(&user).is_some() => Profile::KubeletClient,
+        (RootKind::Cluster, "kube-apiserver-kubelet-client") => Profile::ApiserverKubeletClient,
+        (RootKind::Cluster, "system:kube-controller-manager") => Profile::ControllerManager,
+        (RootKind::Cluster, "system:kube-scheduler") => Profile::Scheduler,
+        (RootKind::Cluster, "clusterctl:verifier") => Profile::Verifier,
+        (RootKind::Etcd, "kube-apiserver-etcd-client") => Profile::ApiserverEtcdClient,
+        (RootKind::Etcd, "kube-etcd-healthcheck-client") => Profile::EtcdHealthcheckClient,
+        (RootKind::FrontProxy, _) => Profile::FrontProxyClient,
+        _ => return UNKNOWN_PROFILE,
+    };
+    profile.policy().name
+}
+
+/// The node that an account is of, under either scheme.
+fn host_of(user: &str) -> Option<&str> {
+    user.strip_prefix("kubelet:").or_else(|| user.strip_prefix("system:node:"))
+}
+
+/// All certificates of a file.
+fn certificates(path: &Path) -> anyhow::Result<Vec<Certificate>> {
+    let bytes = Zeroizing::new(read_given(path, LIMIT, "file")?);
+    let unusable = |why: String| {
+        Failure::new(Exit::Usage, format!("{} holds no certificate that can be revoked: {why}", path.display()))
+            .hint("name a certificate's file or a kubeconfig, a host, an account or a serial number")
+    };
+    let ders = match pem::certificates(&bytes) {
+        Ok(ders) => ders,
+        Err(error) => match in_kubeconfig(&bytes, path)? {
+            Some(ders) => ders,
+            None => match Certificate::from_der(bytes.to_vec()) {
+                Ok(certificate) => return Ok(vec![certificate]),
+                Err(_) => return Err(unusable(error.to_string()).into()),
+            },
+        },
+    };
+    let read = |der| Certificate::from_der(der).map_err(|error| unusable(error.to_string()).into());
+    ders.into_iter().map(read).collect()
+}
+
+/// The client certificates of a kubeconfig; `None` where it is none.
+fn in_kubeconfig(bytes: &[u8], path: &Path) -> anyhow::Result<Option<Vec<Vec<u8>>>> {
+    let Ok(config) = kubeconfig::read(bytes) else { return Ok(None) };
+    let mut ders = Vec::new();
+    for certificate in config.users.iter().filter_map(|user| user.certificate.as_ref()) {
+        let pem = match certificate {
+            Credential::Data(pem) => pem.clone(),
+            Credential::File(file) => {
+                let file = path.parent().unwrap_or(Path::new(".")).join(file);
+                Zeroizing::new(read_named(&file, LIMIT, "certificate")?)
+            }
+        };
+        // A chain behind the certificate is not the client's own.
+        ders.extend(pem::certificates(&pem).ok().and_then(|ders| ders.into_iter().next()));
+    }
+    Ok((!ders.is_empty()).then_some(ders))
+}

@@ -1,0 +1,53 @@
+//! The list of one root, signed from what the ledger knows.
+
+use super::{lists, revocations};
+use crate::cluster::lifetime::Lifetime;
+use crate::cluster::profile::RootKind;
+use crate::commands::context::Context;
+use crate::failure::{Exit, Failure};
+use crate::pki::authority::Authority;
+use crate::pki::crl::Revoked;
+use crate::store::files::{self, PUBLIC};
+use crate::store::ledger::Ledger;
+
+/// Signs and writes the list of one root.
+///
+/// # Errors
+/// What the ledger or the system says.
+pub(crate) fn sign(
+    kind: RootKind,
+    authority: &Authority<'_>,
+    lifetime: Lifetime,
+    ledger: &mut Ledger,
+    context: &mut Context<'_>,
+) -> anyhow::Result<()> {
+    let root = authority.root().fingerprint();
+    let of_root = revocations::listed(ledger, context.now)?.into_iter().filter(|issued| issued.issuer == root);
+    let unrecorded = ledger.unrecorded()?.into_iter().filter_map(|one| {
+        let (issuer, serial) = one.serial?;
+        (issuer == root).then_some(Revoked { serial, at: one.revocation.at, reason: one.revocation.reason })
+    });
+    let entries: Vec<Revoked> = of_root
+        .filter_map(|issued| {
+            let revocation = issued.revocation?;
+            Some(Revoked { serial: issued.serial, at: revocation.at, reason: revocation.reason })
+        })
+        .chain(unrecorded)
+        .collect();
+    let next_update = context.now + lifetime.duration();
+    // A ledger from a backup may have forgotten the last numbers; the list that lies there has not.
+    let path = context.layout.revocation_list(kind);
+    let present = lists::present(&context.layout, kind, authority.root()).unwrap_or_else(|why| {
+        context.screen.warn(format_args!("{} is replaced by what the ledger knows: {why}", path.display()));
+        None
+    });
+    let at_least = present.and_then(|list| list.number).map_or(1, |number| number.saturating_add(1));
+    let number = ledger.next_list(root, at_least, context.now, next_update)?;
+    let list = authority.revocation_list(&entries, number, next_update).map_err(|error| {
+        Failure::new(Exit::Bug, format!("the revocation list of the {} could not be made", kind.as_str()))
+            .because(error)
+    })?;
+    files::replace(&path, list.to_pem().as_bytes(), PUBLIC)?;
+    context.screen.answer(path.display());
+    Ok(())
+}

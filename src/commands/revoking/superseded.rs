@@ -1,0 +1,131 @@
+//! Nodes' certificates of the account scheme that the cluster file does not have any more: after a change of `accounts:` they
+//! are as good as before, and are revoked by the issue that replaces them.
+
+use std::collections::HashSet;
+
+use super::{lists, revocations, signing};
+use crate::cluster::account::AccountScheme;
+use crate::cluster::lifetime::Lifetime;
+use crate::cluster::profile::{Profile, RootKind};
+use crate::cluster::spec::Cluster;
+use crate::commands::context::Context;
+use crate::commands::given::templates;
+use crate::failure::{Exit, Failure};
+use crate::pki::authority::Authority;
+use crate::pki::certificate::Certificate;
+use crate::pki::reason::Reason;
+use crate::store::error::StoreError;
+use crate::store::ledger::Ledger;
+use crate::store::revocations::{Issued, Revocation};
+use crate::verify::finding::{CheckId, Finding, Status};
+use crate::verify::target::Place;
+
+/// When a list that is signed on the way is due again, as that of `revoke`.
+const NEXT_UPDATE: &str = "90d";
+
+/// Finds the good certificates of nodes whose accounts are of the scheme that the cluster file does not have.
+///
+/// # Errors
+/// When the ledger cannot be used.
+pub(crate) fn all(cluster: &Cluster, ledger: &Ledger, context: &Context<'_>) -> Result<Vec<Issued>, StoreError> {
+    let prefix = cluster.accounts.other().prefix();
+    ledger.good_of_accounts(Profile::KubeletClient.policy().name, prefix, context.now)
+}
+
+/// As [`all`], of some hosts, which are only asked for where there are any such certificates.
+///
+/// # Errors
+/// When the ledger cannot be used.
+pub(crate) fn of_hosts(
+    hosts: impl FnOnce() -> HashSet<String>,
+    cluster: &Cluster,
+    ledger: &Ledger,
+    context: &Context<'_>,
+) -> Result<Vec<Issued>, StoreError> {
+    let mut found = all(cluster, ledger, context)?;
+    if !found.is_empty() {
+        let (hosts, prefix) = (hosts(), cluster.accounts.other().prefix());
+        let host = |issued: &Issued| issued.account.strip_prefix(prefix).is_some_and(|host| hosts.contains(host));
+        found.retain(host);
+    }
+    Ok(found)
+}
+
+/// Says how many there are, in one sentence.
+pub(crate) fn in_words(superseded: &[Issued], cluster: &Cluster) -> String {
+    let prefix = cluster.accounts.other().prefix();
+    let verb = if superseded.len() == 1 { "is" } else { "are" };
+    format!(
+        "{} of accounts {prefix}HOST {verb} good, and accounts: {} in cluster.yaml",
+        lists::count(superseded.len()),
+        cluster.accounts
+    )
+}
+
+/// What revokes them.
+pub(crate) const REMEDY: &str = "clusterctl issue-node --all revokes what it replaces";
+
+/// `store.credential` for them.
+///
+/// # Errors
+/// When the ledger cannot be used.
+pub(crate) fn finding(
+    cluster: &Cluster,
+    ledger: &Ledger,
+    context: &Context<'_>,
+) -> Result<Option<Finding>, StoreError> {
+    let found = all(cluster, ledger, context)?;
+    if found.is_empty() {
+        return Ok(None);
+    }
+    let objects = match cluster.accounts {
+        AccountScheme::SystemNode => "; clusterctl policy names the objects that give them rights",
+        AccountScheme::Kubelet => "",
+    };
+    let finding = Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, "accounts", Status::Warn);
+    let expected = "no good certificate of the other kind of accounts";
+    Ok(Some(finding.saw(in_words(&found, cluster), expected).hint(format!("{REMEDY}{objects}"))))
+}
+
+/// Revokes what was replaced: in the ledger, in the root's list, and in the API servers' rules.
+///
+/// # Errors
+/// When the ledger or the disk cannot be used.
+pub(crate) fn revoke(
+    superseded: &[Issued],
+    cluster: &Cluster,
+    root: &Certificate,
+    authority: &Authority<'_>,
+    ledger: &mut Ledger,
+    context: &mut Context<'_>,
+) -> anyhow::Result<()> {
+    if superseded.is_empty() {
+        return Ok(());
+    }
+    let (count, scheme) = (lists::count(superseded.len()), cluster.accounts.other());
+    if let Err(error) = revocations::denials(ledger, root, context.now)?.room_for(superseded.len()) {
+        context.screen.warn(format_args!(
+            "{count} of accounts {}HOST stay good, for the API servers' rules would not hold them: {error}. Delete what gives them \
+             rights: clusterctl policy names it",
+            scheme.prefix()
+        ));
+        return Ok(());
+    }
+    let revocation = Revocation { reason: Reason::Superseded, at: context.now };
+    let revoked: Vec<_> = superseded.iter().map(|issued| (issued.fingerprint, revocation.clone())).collect();
+    ledger.revoke(&revoked, &context.mark())?;
+    let next_update = Lifetime::parse(NEXT_UPDATE)
+        .map_err(|error| Failure::new(Exit::Bug, "the list's lifetime is none").because(error))?;
+    signing::sign(RootKind::Cluster, authority, next_update, ledger, context)?;
+    let denials = revocations::denials(ledger, root, context.now)?;
+    let path = revocations::write_authorization(cluster, &denials, &templates::load(None, context)?, context)?;
+    context.screen.answer(path.display());
+    ledger.note("revoke", "accounts", &format!("{count}, {}", Reason::Superseded), &context.mark())?;
+    context.screen.warn(format_args!(
+        "revoked {count} of accounts {}HOST, which accounts: {} replaces. Apply the policy and install the nodes' bundles before \
+         the masters', which deny them: clusterctl policy",
+        scheme.prefix(),
+        cluster.accounts,
+    ));
+    Ok(())
+}

@@ -1,0 +1,138 @@
+//! A change of `accounts:`: no certificate from before gains by it, and one command revokes what it replaces.
+
+use std::fs;
+
+use super::support::kubernetes::documents;
+use super::support::{CLUSTER, Lab, good_tool};
+
+const RULES: &str = "policy/masters/authorization.yaml";
+const CLIENT: &str = "pki/nodes/worker-b1/kubelet-client.crt";
+
+fn scheme(lab: &Lab, accounts: &str) {
+    lab.write("cluster.yaml", &CLUSTER.replace("serviceCIDRs", &format!("accounts: {accounts}\nserviceCIDRs")));
+}
+
+fn lab(accounts: &str) -> Lab {
+    let lab = Lab::with_roots();
+    scheme(&lab, accounts);
+    lab.good(&["issue-master", "--all"]);
+    lab.good(&["issue-node", "--all"]);
+    lab
+}
+
+fn digest(lab: &Lab, certificate: &str) -> String {
+    let path = lab.path(certificate).display().to_string();
+    let text = good_tool("openssl", &["x509", "-in", &path, "-noout", "-fingerprint", "-sha256"]);
+    text.trim().split_once('=').expect("a fingerprint").1.replace(':', "").to_lowercase()
+}
+
+#[test]
+fn what_a_change_of_accounts_replaces_is_revoked_by_the_issue_that_replaces_it() {
+    for (from, to, prefix) in [("kubelet", "system-node", "kubelet:"), ("system-node", "kubelet", "system:node:")] {
+        let lab = lab(from);
+        lab.good(&["policy"]);
+        let (client, server) = (digest(&lab, CLIENT), digest(&lab, "pki/nodes/worker-b1/kubelet-server.crt"));
+        scheme(&lab, to);
+        for told in [lab.good(&["policy"]), lab.run(&["verify", "--offline"])] {
+            let words = format!("{} {}", told.out, told.err).split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(words.contains(&format!("of accounts {prefix}HOST are good")), "{words}");
+            assert!(words.contains("clusterctl issue-node --all"), "{words}");
+        }
+        let before = lab.snapshot();
+        let plan = lab.good(&["issue-node", "--all", "--dry-run"]);
+        assert_eq!(plan.out.matches(&format!("revoke {prefix}")).count(), 3, "{plan}");
+        assert_eq!(before, lab.snapshot());
+
+        lab.good(&["issue-node", "worker-b1"]);
+        let rules = lab.read(RULES);
+        assert_eq!(rules.matches("X509SHA256=").count(), 1, "what is not replaced yet is still needed");
+        assert!(rules.contains(&client) && !rules.contains(&server));
+        lab.good(&["issue-node", "--all"]);
+        assert_eq!(lab.read(RULES).matches("X509SHA256=").count(), 3);
+        let list = lab.path("pki/crl.pem").display().to_string();
+        let list = good_tool("openssl", &["crl", "-in", &list, "-noout", "-text"]);
+        assert_eq!(list.matches("Superseded").count(), 3, "{list}");
+        lab.good(&["bundle", "--all"]);
+        let told = lab.good(&["policy"]);
+        assert!(!told.err.contains("are good"), "{told}");
+        lab.good(&["verify", "--offline"]);
+        assert!(lab.good(&["issue-node", "--all"]).err.contains("nothing to do"));
+    }
+}
+
+#[test]
+fn certificates_that_were_replaced_before_are_revoked_by_the_next_issue() {
+    let lab = lab("kubelet");
+    let client = digest(&lab, CLIENT);
+    scheme(&lab, "system-node");
+    lab.good(&["issue-node", "--all"]);
+    // As an older version left it.
+    let ledger = lab.path("pki/ledger.sqlite3").display().to_string();
+    good_tool("sqlite3", &[&ledger, "delete from revocations; update sequence set number = 0"]);
+    fs::remove_file(lab.path("pki/crl.pem")).expect("removed");
+    fs::remove_dir_all(lab.path("policy")).expect("removed");
+    lab.good(&["issue-node", "--all"]);
+    assert!(lab.read(RULES).contains(&client));
+}
+
+#[test]
+fn policy_names_the_objects_of_accounts_that_are_gone() {
+    let lab = lab("kubelet");
+    lab.good(&["policy"]);
+    assert!(!lab.path("policy/delete").exists());
+    let objects = |lab: &Lab| -> Vec<String> {
+        let named = |document: serde_json::Value| {
+            format!(
+                "{} {}",
+                document["kind"].as_str().expect("a kind"),
+                document["metadata"]["name"].as_str().expect("a name")
+            )
+        };
+        documents(&lab.read("policy/delete/rbac.yaml")).into_iter().map(named).collect()
+    };
+    // One that left.
+    let without = CLUSTER.lines().filter(|line| !line.contains("worker-b1")).map(|line| format!("{line}\n"));
+    lab.write("cluster.yaml", &without.collect::<String>());
+    let told = lab.good(&["policy"]);
+    assert!(told.err.contains("kubectl delete --ignore-not-found -f DIR/policy/delete"), "{told}");
+    let kinds = ["ClusterRoleBinding", "RoleBinding", "ClusterRole", "Role"];
+    assert_eq!(objects(&lab), kinds.map(|kind| format!("{kind} kubelet:worker-b1")));
+    // All of them.
+    scheme(&lab, "system-node");
+    lab.good(&["policy"]);
+    let all = objects(&lab);
+    assert_eq!(all.len(), 4 * 4);
+    assert_eq!(all[..4], kinds.map(|kind| format!("{kind} kubelets")));
+}
+
+#[test]
+fn hosts_that_left_are_named_with_what_is_left_of_them() {
+    let lab = Lab::issued();
+    lab.good(&["bundle", "--all"]);
+    let without = CLUSTER.lines().filter(|line| !line.contains("worker-b1")).map(|line| format!("{line}\n"));
+    lab.write("cluster.yaml", &without.collect::<String>());
+    let says = |args: &[&str], says: bool| {
+        let ran = lab.good(args);
+        let words = format!("{} {}", ran.out, ran.err).split_whitespace().collect::<Vec<_>>().join(" ");
+        for what in
+            ["2 certificates that are good until", "clusterctl revoke worker-b1", "DIR/bundles/worker-b1.tar.gz"]
+        {
+            assert_eq!(words.contains(what), says, "{what}: {ran}");
+        }
+    };
+    for command in [
+        &["issue-node", "--all"][..],
+        &["issue-node", "--all"],
+        &["issue-master", "--all"],
+        &["bundle", "--all"],
+        &["verify", "--offline"],
+    ] {
+        says(command, true);
+    }
+    lab.good(&["revoke", "worker-b1", "--yes"]);
+    fs::remove_dir_all(lab.path("pki/nodes/worker-b1")).expect("removed");
+    fs::remove_file(lab.path("bundles/worker-b1.tar.gz")).expect("removed");
+    for command in [&["issue-node", "--all"][..], &["bundle", "--all"], &["verify", "--offline"]] {
+        says(command, false);
+    }
+}

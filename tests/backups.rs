@@ -1,0 +1,318 @@
+//! A `pki/` from a backup beside files that were rendered since: what was revoked stays revoked, and what was forgotten can be
+//! recorded again.
+
+use std::fs;
+use std::path::Path;
+
+use super::support::{Lab, Ran, good_tool};
+
+const CLIENT: &str = "pki/nodes/worker-b1/kubelet-client.crt";
+const RULES: &str = "policy/masters/authorization.yaml";
+
+fn copy(from: &Path, to: &Path) {
+    good_tool("cp", &["-a", &from.display().to_string(), &to.display().to_string()]);
+}
+
+fn back_up(lab: &Lab) {
+    copy(&lab.path("pki"), &lab.path("backup"));
+}
+
+fn restore(lab: &Lab) {
+    fs::remove_dir_all(lab.path("pki")).expect("removed");
+    copy(&lab.path("backup"), &lab.path("pki"));
+}
+
+fn digest(lab: &Lab, certificate: &str) -> String {
+    let path = lab.path(certificate).display().to_string();
+    let text = good_tool("openssl", &["x509", "-in", &path, "-noout", "-fingerprint", "-sha256"]);
+    text.trim().split_once('=').expect("a fingerprint").1.replace(':', "").to_lowercase()
+}
+
+fn serial(lab: &Lab, certificate: &str) -> String {
+    let path = lab.path(certificate).display().to_string();
+    good_tool("openssl", &["x509", "-in", &path, "-noout", "-serial"]).trim().replace("serial=", "")
+}
+
+fn listed(lab: &Lab, list: &str) -> String {
+    good_tool("openssl", &["crl", "-in", &lab.path(list).display().to_string(), "-noout", "-text"])
+}
+
+#[track_caller]
+fn is_older(ran: &Ran, than: &str) {
+    assert_eq!(ran.status, 3, "{ran}");
+    assert!(ran.err.contains(&format!("the ledger is older than DIR/{than}")), "{ran}");
+    assert!(ran.err.contains("clusterctl revoke --from DIR/"), "{ran}");
+}
+
+/// All that would put what the ledger knows in the place of newer files.
+const GOING_BACK: [&[&str]; 7] = [
+    &["policy"],
+    &["bundle", "--all"],
+    &["bundle", "--verifier"],
+    &["issue-node", "--all"],
+    &["issue-master", "--all"],
+    &["issue-node", "--all", "--dry-run"],
+    &["issue-admin", "bob"],
+];
+
+fn revoked_and_replaced() -> (Lab, String) {
+    let lab = Lab::issued();
+    lab.good(&["issue-admin", "alice"]);
+    lab.good(&["bundle", "--all"]);
+    back_up(&lab);
+    let digest = digest(&lab, CLIENT);
+    lab.good(&["revoke", "worker-b1", "--yes", "--reason", "keyCompromise"]);
+    lab.good(&["issue-node", "--all"]);
+    (lab, digest)
+}
+
+#[test]
+fn a_restored_pki_takes_no_revocation_back() {
+    let (lab, digest) = revoked_and_replaced();
+    lab.good(&["policy"]);
+    lab.good(&["bundle", "--all"]);
+    lab.good(&["verify", "--offline"]);
+    restore(&lab);
+    let before = lab.snapshot();
+    for command in GOING_BACK {
+        is_older(&lab.run(command), RULES);
+    }
+    let offline = lab.run(&["verify", "--offline"]);
+    assert_eq!(offline.status, 1, "{offline}");
+    let words = offline.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        words.contains("it is newer than the ledger") && words.contains("clusterctl revoke --from DIR/policy"),
+        "{words}"
+    );
+    assert!(!words.contains("hint clusterctl policy"), "{words}");
+    assert_eq!(before, lab.snapshot(), "nothing was changed");
+
+    let ran = lab.good(&["revoke", "--from", RULES]);
+    assert!(ran.err.contains("1 certificate of worker-b1 were revoked"), "{ran}");
+    assert!(listed(&lab, "pki/crl.pem").contains(&serial(&lab, CLIENT)));
+    assert!(lab.read(RULES).contains(&digest));
+    lab.good(&["policy"]);
+    assert!(lab.read(RULES).contains(&digest));
+    assert_eq!(lab.run(&["bundle", "worker-b1"]).status, 3, "what was revoked is not packed");
+    lab.good(&["issue-node", "--all"]);
+    lab.good(&["bundle", "--all"]);
+    lab.good(&["verify", "--offline"]);
+    assert!(lab.read(RULES).contains(&digest));
+}
+
+#[test]
+fn rules_alone_are_newer_than_a_restored_ledger() {
+    let (lab, digest) = revoked_and_replaced();
+    restore(&lab);
+    fs::remove_dir_all(lab.path("bundles")).expect("removed");
+    for command in GOING_BACK {
+        is_older(&lab.run(command), RULES);
+    }
+    // Whatever is revoked next keeps what was.
+    lab.good(&["revoke", "on", "--yes"]);
+    assert!(lab.read(RULES).contains(&digest));
+    lab.good(&["policy"]);
+    assert!(lab.read(RULES).contains(&digest));
+}
+
+#[test]
+fn rules_of_a_version_that_wrote_no_sequence_are_newer_by_what_they_deny() {
+    let (lab, digest) = revoked_and_replaced();
+    let rules: String =
+        lab.read(RULES).lines().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect();
+    lab.write(RULES, &rules);
+    restore(&lab);
+    is_older(&lab.run(&["policy"]), RULES);
+    lab.good(&["revoke", "--renew"]);
+    assert!(lab.read(RULES).contains(&digest));
+}
+
+#[test]
+fn what_rules_do_not_name_is_missed_by_the_ledgers_sequence() {
+    let lab = Lab::issued();
+    back_up(&lab);
+    // What serves is in lists alone.
+    lab.good(&["revoke", &serial(&lab, "pki/nodes/on/kubelet-server.crt"), "--yes"]);
+    restore(&lab);
+    is_older(&lab.run(&["policy"]), RULES);
+    lab.good(&["revoke", "--from", RULES]);
+    lab.good(&["policy"]);
+}
+
+#[test]
+fn bundles_alone_are_newer_than_a_restored_ledger() {
+    const RECORD: &str = ".clusterctl.ledger";
+    for record in ["newer", "gone", "older"] {
+        let (lab, digest) = revoked_and_replaced();
+        copy(&lab.path(RECORD), &lab.path("record"));
+        lab.good(&["bundle", "--all"]);
+        restore(&lab);
+        fs::remove_dir_all(lab.path("policy")).expect("removed");
+        match record {
+            "newer" => {}
+            "gone" => fs::remove_file(lab.path(RECORD)).expect("removed"),
+            _ => copy(&lab.path("record"), &lab.path(RECORD)),
+        }
+        let than = if record == "newer" { "bundles:" } else { "bundles/master-1.tar.gz" };
+        for command in GOING_BACK {
+            is_older(&lab.run(command), than);
+        }
+        // It would write rules that deny less than the masters' bundles do.
+        is_older(&lab.run(&["revoke", "on", "--yes"]), than);
+        assert!(!lab.path(RULES).exists());
+        lab.good(&["revoke", "--from", "bundles"]);
+        assert!(lab.read(RULES).contains(&digest));
+        lab.good(&["issue-node", "--all"]);
+        lab.good(&["bundle", "--all"]);
+        lab.good(&["policy"]);
+        lab.good(&["verify", "--offline"]);
+    }
+}
+
+#[test]
+fn sealed_bundles_are_newer_than_a_restored_ledger() {
+    let (lab, digest) = revoked_and_replaced();
+    let identity = lab.path("age").display().to_string();
+    good_tool("age-keygen", &["-o", &identity]);
+    let recipient = good_tool("age-keygen", &["-y", &identity]);
+    lab.good(&["bundle", "--all", "--seal-to", recipient.trim()]);
+    let rules = lab.read(RULES);
+    restore(&lab);
+    fs::remove_dir_all(lab.path("policy")).expect("removed");
+    for command in [&["policy"][..], &["bundle", "--all", "--seal-to", recipient.trim()], &["issue-node", "--all"]] {
+        is_older(&lab.run(command), "bundles:");
+    }
+    // From a master.
+    lab.write("from-master.yaml", &rules);
+    lab.good(&["revoke", "--from", "from-master.yaml"]);
+    assert!(lab.read(RULES).contains(&digest));
+    lab.good(&["issue-node", "--all"]);
+    lab.good(&["bundle", "--all", "--seal-to", recipient.trim()]);
+}
+
+#[test]
+fn older_credentials_do_not_take_the_place_of_newer_ones() {
+    let lab = Lab::issued();
+    back_up(&lab);
+    lab.good(&["issue-node", "worker-b1", "--reissue"]);
+    let newer = serial(&lab, CLIENT);
+    lab.good(&["bundle", "--all"]);
+    let packed = fs::read(lab.path("bundles/worker-b1.tar.gz")).expect("a bundle");
+    restore(&lab);
+    is_older(&lab.run(&["bundle", "--all"]), "bundles/worker-b1.tar.gz");
+    is_older(&lab.run(&["bundle", "worker-b1"]), "bundles/worker-b1.tar.gz");
+    let offline = lab.run(&["verify", "--offline"]);
+    assert_eq!(offline.status, 1, "{offline}");
+    assert_eq!(fs::read(lab.path("bundles/worker-b1.tar.gz")).expect("a bundle"), packed);
+    lab.good(&["revoke", "--from", "bundles"]);
+    lab.good(&["issue-node", "worker-b1", "--reissue"]);
+    lab.good(&["bundle", "--all"]);
+    lab.good(&["verify", "--offline"]);
+    lab.good(&["revoke", &newer, "--yes"]);
+}
+
+#[test]
+fn rules_of_another_root_say_nothing_of_this_ledger() {
+    let (lab, other) = (Lab::issued(), Lab::issued());
+    other.good(&["policy"]);
+    other.good(&["revoke", &serial(&other, "pki/nodes/on/kubelet-server.crt"), "--yes"]);
+    fs::create_dir_all(lab.path("policy/masters")).expect("a folder");
+    lab.write(RULES, &other.read(RULES));
+    lab.good(&["policy"]);
+    other.good(&["issue-node", "--all"]);
+    other.good(&["bundle", "--all"]);
+    copy(&other.path("bundles"), &lab.path("bundles"));
+    lab.good(&["bundle", "--all"]);
+}
+
+#[test]
+fn what_is_no_file_of_rules_is_learnt_from_by_nobody() {
+    let lab = Lab::issued();
+    for path in ["cluster.yaml", "nowhere.yaml"] {
+        assert_eq!(lab.run(&["revoke", "--from", path]).status, 2, "{path}");
+    }
+    assert_eq!(lab.run(&["revoke", "on", "--from", RULES]).status, 2);
+}
+
+// ── certificates that the ledger does not know ──
+
+#[test]
+fn a_certificate_that_the_ledger_forgot_is_revoked_by_its_file() {
+    let lab = Lab::issued();
+    back_up(&lab);
+    lab.good(&["issue-admin", "alice"]);
+    lab.good(&["issue-node", "worker-b1", "--reissue"]);
+    for file in ["pki/admins/alice.conf", CLIENT] {
+        copy(&lab.path(file), lab.dir());
+    }
+    let digest = digest(&lab, CLIENT);
+    restore(&lab);
+    assert_eq!(lab.run(&["revoke", "alice", "--yes"]).status, 2);
+    assert_eq!(lab.run(&["revoke", "alice.conf"]).status, 2, "it is confirmed as any other");
+    let ran = lab.good(&["revoke", "alice.conf", "--yes"]);
+    assert!(ran.err.contains("alice admin"), "{ran}");
+    lab.good(&["revoke", "kubelet-client.crt", "--yes", "--reason", "keyCompromise"]);
+    assert!(lab.read(RULES).contains(&digest));
+    let list = listed(&lab, "pki/crl.pem");
+    assert!(list.contains(&serial(&lab, "kubelet-client.crt")) && list.matches("Serial Number").count() == 2, "{list}");
+    assert_eq!(lab.run(&["revoke", "alice.conf", "--yes"]).status, 3, "it is revoked already");
+    assert_eq!(lab.run(&["revoke", "alice", "--yes"]).status, 3, "and known by its name");
+    lab.good(&["verify", "--offline"]);
+}
+
+#[test]
+fn what_our_roots_did_not_sign_is_not_ours_to_revoke() {
+    let (lab, other) = (Lab::issued(), Lab::issued());
+    copy(&other.path(CLIENT), lab.dir());
+    let before = lab.snapshot();
+    for (file, status) in [("kubelet-client.crt", 3), ("pki/ca.crt", 3), ("cluster.yaml", 2), ("no/such.crt", 2)] {
+        let ran = lab.run(&["revoke", file, "--yes"]);
+        assert_eq!(ran.status, status, "{file}: {ran}");
+    }
+    assert_eq!(before, lab.snapshot());
+}
+
+#[test]
+fn a_serial_number_that_the_ledger_forgot_is_revoked_with_its_issuer() {
+    let lab = Lab::issued();
+    back_up(&lab);
+    lab.good(&["issue-admin", "alice"]);
+    lab.good(&["issue-master", "master-1", "--reissue"]);
+    lab.good(&["issue-node", "worker-b1", "--reissue"]);
+    let (client, etcd) = (serial(&lab, CLIENT), serial(&lab, "pki/masters/master-1/etcd-peer.crt"));
+    copy(&lab.path(CLIENT), lab.dir());
+    restore(&lab);
+    assert_eq!(lab.run(&["revoke", &client, "--yes"]).status, 2);
+    lab.good(&["revoke", &client, "--issuer", "cluster", "--yes"]);
+    lab.good(&["revoke", &etcd, "--issuer", "etcd", "--yes", "--reason", "keyCompromise"]);
+    assert!(listed(&lab, "pki/crl.pem").contains(&client));
+    let list = listed(&lab, "pki/etcd/crl.pem");
+    assert!(list.contains(&etcd) && list.contains("Key Compromise"), "{list}");
+    assert_eq!(lab.run(&["revoke", &client, "--issuer", "cluster", "--yes"]).status, 3, "it is revoked already");
+    lab.good(&["revoke", "--renew"]);
+    assert!(listed(&lab, "pki/crl.pem").contains(&client));
+    lab.good(&["verify", "--offline"]);
+    // Its file tells the digest, too.
+    let digest = digest(&lab, "kubelet-client.crt");
+    assert!(!lab.read(RULES).contains(&digest));
+    lab.good(&["revoke", "kubelet-client.crt", "--yes"]);
+    assert!(lab.read(RULES).contains(&digest) && listed(&lab, "pki/crl.pem").contains(&client));
+    assert_eq!(lab.run(&["revoke", "on", "--issuer", "cluster", "--yes"]).status, 2);
+}
+
+#[test]
+fn what_issue_admin_replaces_is_recorded_and_can_be_revoked() {
+    let lab = Lab::issued();
+    back_up(&lab);
+    lab.good(&["issue-admin", "alice"]);
+    let config = lab.read("pki/admins/alice.conf");
+    restore(&lab);
+    fs::create_dir_all(lab.path("pki/admins")).expect("a folder");
+    lab.write("pki/admins/alice.conf", &config);
+    let ran = lab.good(&["issue-admin", "alice", "--reissue"]);
+    assert!(ran.err.contains("clusterctl revoke "), "{ran}");
+    let ledger = lab.path("pki/ledger.sqlite3").display().to_string();
+    assert_eq!(good_tool("sqlite3", &[&ledger, "select count(*) from certificates where account = 'alice'"]), "2\n");
+    lab.good(&["revoke", "alice", "--yes"]);
+    assert_eq!(listed(&lab, "pki/crl.pem").matches("Serial Number").count(), 2);
+}
