@@ -34,8 +34,13 @@ pub(super) async fn list(config: ClientConfig, socket: &Socket, deadline: Instan
 
 /// How far a lease's time of renewal is from the API server's own time; `None` where either is not there.
 pub(super) fn age(lease: &Lease, served: Option<&str>) -> Option<time::Duration> {
+    since(lease.renewed.as_deref()?, served)
+}
+
+/// How far a time is from the API server's own; `None` where one of them is no time.
+pub(super) fn since(time: &str, served: Option<&str>) -> Option<time::Duration> {
     let read = |text: &str| OffsetDateTime::parse(text, &Rfc3339).ok();
-    Some(read(served?)? - read(lease.renewed.as_deref()?)?)
+    Some(read(served?)? - read(time)?)
 }
 
 /// Whether a lease has to be looked at again: by its age its node is gone, or the clocks differ, as a lease has the time

@@ -232,6 +232,10 @@ fn ruling(said: &Said) -> Ruling {
     if allowed && truth("denied") == Some(true) {
         return Ruling::Contradictory;
     }
+    // A denial ends the asking, whatever error stands beside it: our own authorizers deny by one.
+    if truth("denied") == Some(true) {
+        return Ruling::Denied;
+    }
     // An authorizer that failed was not asked to the end: another answer may follow once it works.
     let failed = status.and_then(|status| status.get("evaluationError")?.as_str()).filter(|error| !error.is_empty());
     match (failed, allowed) {
@@ -269,6 +273,8 @@ mod tests {
         assert_eq!(ruled(201, &review(r#"{"allowed":false,"denied":true}"#)), Ruling::Denied);
         assert_eq!(ruled(201, &review(r#"{"allowed":true,"denied":true}"#)), Ruling::Contradictory);
         assert_eq!(ruled(201, &review(r#"{"allowed":true,"evaluationError":""}"#)), Ruling::Allowed);
+        let by_an_error = review(r#"{"allowed":false,"denied":true,"evaluationError":"no such key"}"#);
+        assert_eq!(ruled(201, &by_an_error), Ruling::Denied);
         for allowed in [true, false] {
             let failed =
                 ruled(201, &review(&format!(r#"{{"allowed":{allowed},"evaluationError":"webhook is down"}}"#)));

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::super::finding::{Aspect, CheckId, Finding, Scope, Severity, Status};
-use super::super::leases::{LASTS, age, is_odd};
+use super::super::leases::{LASTS, age, is_odd, since};
 use super::super::observation::{Lease, Leases, Listed, Outcome, Readiness};
 use super::super::target::{Peer, Place};
 use super::answer::said;
@@ -93,6 +93,13 @@ fn judged(
 ) -> Finding {
     let expected = expectation(Place::Node, Aspect::Heartbeat);
     let Some(lease) = lease else {
+        // A kubelet registers first, and makes its Lease some seconds later.
+        let heartbeat = ready.and_then(|ready| ready.heartbeat.as_deref());
+        if let Some(at) = heartbeat.filter(|at| since(at, served).is_some_and(|age| age.abs() <= LASTS)) {
+            let observed = format!("it wrote its own status at {at}, and has no Lease yet");
+            let finding = finding(Status::Warn).saw(observed, expected);
+            return skipped(finding.hint("verify it again: a kubelet makes its Lease soon after it has registered"));
+        }
         let observed = format!("{name} has no Lease in kube-node-lease: it has never reached a master");
         return finding(Status::Fail).saw(observed, expected).hint(UNREACHED);
     };
@@ -194,6 +201,18 @@ mod tests {
         assert_eq!(status("n1", Some(SERVED), None, None, None), Status::NotProven);
         let finding = |status| Finding::new(ID, Place::Node, "n1", status);
         assert_eq!(judged(finding, "n1", None, Some(SERVED), &BTreeMap::new(), None).status, Status::Fail);
+    }
+
+    #[test]
+    fn a_node_that_has_just_registered_needs_no_lease_yet() {
+        let without = |heartbeat: &str| {
+            let (status, reason, heartbeat) = ("True".into(), "KubeletReady".into(), Some(heartbeat.to_owned()));
+            let ready = Readiness { status, reason, message: String::new(), heartbeat };
+            let finding = |status| Finding::new(ID, Place::Node, "n1", status);
+            judged(finding, "n1", None, Some(SERVED), &BTreeMap::new(), Some(&ready)).status
+        };
+        assert_eq!(without("2026-11-28T11:59:55Z"), Status::Warn);
+        assert_eq!(without("2026-11-28T11:58:55Z"), Status::Fail);
     }
 
     #[test]
