@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::fleets::{fleet_of, run};
-use crate::support::{Lab, good_tool, tool};
+use crate::support::{Lab, good_tool};
 
 const NODES: usize = 400;
 
@@ -238,75 +238,54 @@ fn a_stop_by_signal_keeps_what_is_done_and_says_so() {
     // A terminal that is closed asks as one who presses Ctrl-C does, but twice; systemd asks with TERM and then with HUP.
     for signals in [&["-INT"][..], &["-TERM"], &["-HUP"], &["-HUP", "-HUP"], &["-TERM", "-HUP"]] {
         let lab = fleet();
-        let halfway = (0..12).any(|_| stopped_halfway(&lab, signals));
-        assert!(halfway, "{signals:?}: it never stopped halfway; the test proves nothing");
-    }
-}
-
-/// Begins to issue, sends the signals once the first host is there, and says whether that stopped it in the middle. If so, the
-/// rest was issued afterwards; else all is removed again.
-fn stopped_halfway(lab: &Lab, signals: &[&str]) -> bool {
-    let child = begun(lab, lab.process(&["issue-node", "--all"]));
-    for signal in signals {
-        // It may be gone by now.
-        tool("kill", &[signal, &child.id().to_string()]);
-    }
-    let output = child.wait_with_output().expect("reaped");
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    let done = hosts(lab).len() * 2;
-    all_there_is_good(lab);
-    match output.status.code() {
-        // It may be too late to stop.
-        Some(0) => assert!(told.contains("issued 800 certificates"), "{told}"),
-        Some(4) => {
-            let stopped = format!("stopped on request; {done} of 800 certificates issued");
-            assert!(told.contains(&stopped), "{stopped}: {told}");
-            assert!(told.contains("hint: what is done is kept: run the same command again to go on"), "{told}");
-        }
-        other => panic!("{signals:?}: {other:?}: {told}"),
-    }
-    let halfway = done > 0 && done < 800;
-    if halfway {
-        let after = run(lab, &["issue-node", "--all"]);
+        let output = signalled_halfway(&lab, &[env!("CARGO_BIN_EXE_clusterctl")], signals);
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        let done = hosts(&lab).len() * 2;
+        assert!((1..NODES * 2).contains(&done), "{signals:?}: {done}: {told}");
+        assert_eq!(output.status.code(), Some(4), "{signals:?}: {told}");
+        let stopped = format!("stopped on request; {done} of 800 certificates issued");
+        assert!(told.contains(&stopped), "{stopped}: {told}");
+        assert!(told.contains("hint: what is done is kept: run the same command again to go on"), "{told}");
+        all_there_is_good(&lab);
+        let after = run(&lab, &["issue-node", "--all"]);
         let told = String::from_utf8_lossy(&after.stderr).into_owned();
         assert!(told.contains(&format!("issued {} certificates, kept {done}", 800 - done)), "{told}");
-        assert_eq!(ledger_rows(lab) % 2, 0);
-    } else {
-        std::fs::remove_dir_all(lab.path("pki/nodes")).expect("removed");
+        assert_eq!(ledger_rows(&lab) % 2, 0);
     }
-    halfway
 }
 
-/// The command, started, and with its first host in place.
-fn begun(lab: &Lab, mut command: Command) -> Child {
-    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it runs");
-    let patience = Instant::now();
-    while hosts(lab).is_empty() && patience.elapsed() < Duration::from_secs(20) {
-        std::thread::sleep(Duration::from_millis(1));
+/// Issues for all nodes, and sends the signals while the first batch is synced to the disk. However fast the machine is: strace
+/// stops the program there, until the signals have been sent.
+fn signalled_halfway(lab: &Lab, program: &[&str], signals: &[&str]) -> Output {
+    let (trace, dir) = (lab.path("trace").display().to_string(), lab.dir().display().to_string());
+    // With -D the program is our own child, and strace its grandchild.
+    let child = Command::new("strace")
+        .args(["-D", "-f", "-o", &trace, "-e", "trace=syncfs", "-e", "inject=syncfs:signal=STOP:when=1"])
+        .args(program)
+        .args(["--dir", &dir, "issue-node", "--all"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("strace");
+    let id = child.id().to_string();
+    let stopped = || std::fs::read_to_string(&trace).is_ok_and(|trace| trace.contains("--- stopped by SIGSTOP ---"));
+    while !stopped() {
+        assert!(Path::new("/proc").join(&id).exists(), "it ended without a sync");
+        std::thread::sleep(Duration::from_millis(5));
     }
-    child
+    for signal in signals.iter().chain(&["-CONT"]) {
+        good_tool("kill", &[signal, &id]);
+    }
+    child.wait_with_output().expect("reaped")
 }
 
 #[test]
 fn a_signal_that_was_to_be_ignored_stops_nothing() {
     let lab = fleet();
-    let (binary, dir) = (env!("CARGO_BIN_EXE_clusterctl"), lab.dir().display().to_string());
-    let mut asked_in_time = false;
-    for _ in 0..12 {
-        let mut command = Command::new("nohup");
-        command.args([binary, "--dir", &dir, "issue-node", "--all"]);
-        let child = begun(&lab, command);
-        asked_in_time |= hosts(&lab).len() < NODES;
-        tool("kill", &["-HUP", &child.id().to_string()]);
-        let output = child.wait_with_output().expect("reaped");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        assert_eq!(hosts(&lab).len(), NODES);
-        if asked_in_time {
-            return;
-        }
-        std::fs::remove_dir_all(lab.path("pki/nodes")).expect("removed");
-    }
-    panic!("it was always done before it was asked; the test proves nothing");
+    let output = signalled_halfway(&lab, &["nohup", env!("CARGO_BIN_EXE_clusterctl")], &["-HUP"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(hosts(&lab).len(), NODES);
 }
 
 /// A file system of its own, small enough to be filled; unmounted in the end.

@@ -4,8 +4,8 @@ use std::process::Command;
 
 use crate::support::Lab;
 
-/// Starts a program at a terminal of its own, types `typed` once it has printed `wanted`, waits until it has ended, and tells the
-/// signal that ended it, whether the terminal shows what is typed and works by lines, and all that was printed.
+/// Starts a program at a terminal of its own, types `typed` once it has printed `wanted` and has set the terminal up for its
+/// question, waits until it has ended, and tells the signal that ended it, whether the terminal shows what is typed and works by lines, and all that was printed.
 const AT_A_TERMINAL: &str = r#"
 import json, os, pty, sys, termios, time
 wanted, typed, argv = sys.argv[1].encode(), sys.argv[2].encode().decode("unicode_escape").encode(), sys.argv[3:]
@@ -21,13 +21,14 @@ if child == 0:
     os.execv(argv[0], argv)
 seen, begun, sent, ended = b"", time.time(), False, None
 os.set_blocking(ours, False)
-while time.time() - begun < 20:
+# Only a program that hangs needs that long.
+while time.time() - begun < 600:
     try:
         seen += os.read(ours, 65536)
     except (BlockingIOError, OSError):
         time.sleep(0.01)
-    if not sent and wanted in seen:
-        time.sleep(0.2)
+    # What is typed earlier would be shown, or lost.
+    if not sent and wanted in seen and termios.tcgetattr(theirs)[3] != before[3]:
         os.write(ours, typed)
         sent = True
     pid, status = os.waitpid(child, os.WNOHANG)
