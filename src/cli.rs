@@ -1,5 +1,8 @@
 //! The tree of commands and the flags that all of them know. Nothing is done here.
 
+pub mod examples;
+pub mod hints;
+
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
@@ -17,8 +20,9 @@ Exit status:
   1   verify: something failed or could not be proven
   2   wrong usage, or an unreadable or invalid cluster file; verify: nothing could be judged
   3   refused: it exists already, it was declined, a passphrase is wrong
-  4   environment: a file, the disk or the network is not usable
-  70  a bug";
+  4   environment: a file, the disk, the network or a limit of the system is in the way; stopped by a signal with work kept
+  70  a bug
+  130 ended at once by Ctrl-C, at a question or the second time; 143 by SIGTERM, 129 by SIGHUP";
 
 /// Where help puts the flags that every command has, so that a command's own come first.
 const HEADING: &str = "Global options";
@@ -78,31 +82,45 @@ impl Global {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Write a commented cluster file, cluster.yaml
+    #[command(after_help = examples::INIT)]
     Init(init::InitArgs),
     /// Create the root CAs: the cluster's, etcd's and the front proxy's
+    #[command(after_help = examples::INIT_CA)]
     InitCa(init_ca::InitCaArgs),
     /// Issue masters' credentials: what is missing or no longer matches the cluster file
+    #[command(after_help = examples::ISSUE_MASTER)]
     IssueMaster(issue_master::IssueMasterArgs),
     /// Issue nodes' credentials: what is missing or no longer matches the cluster file
+    #[command(after_help = examples::ISSUE_NODE)]
     IssueNode(issue_node::IssueNodeArgs),
     /// Issue an administrator's kubeconfig
+    #[command(after_help = examples::ISSUE_ADMIN)]
     IssueAdmin(issue_admin::IssueAdminArgs),
     /// Render and pack one bundle for each host
+    #[command(after_help = examples::BUNDLE)]
     Bundle(bundle::BundleArgs),
     /// Open a bundle on its host: decrypt it, check it, unpack it
+    #[command(after_help = examples::OPEN)]
     Open(open::OpenArgs),
     /// Write what the accounts may do, for kubectl and API servers, or say it in words
+    #[command(after_help = examples::POLICY)]
     Policy(policy::PolicyArgs),
     /// Revoke certificates: in the ledger, in revocation lists, and by a rule that API servers heed
+    #[command(after_help = examples::REVOKE)]
     Revoke(revoke::RevokeArgs),
     /// Prove on a live cluster, or in the directory alone, that its members find and trust each other
+    #[command(after_help = examples::VERIFY)]
     Verify(verify::VerifyArgs),
     /// Explain any certificate, key, request, kubeconfig or bundle
+    #[command(after_help = examples::SHOW)]
     Show(show::ShowArgs),
     /// See the whole path, from nothing to a proven cluster, against a stand-in on this machine
+    #[command(after_help = examples::DEMO)]
     Demo(demo::DemoArgs),
     /// Print the completions for a shell
+    #[command(after_help = examples::COMPLETIONS)]
     Completions(completions::CompletionsArgs),
     /// Write the man pages into a folder
+    #[command(after_help = examples::MAN)]
     Man(man::ManArgs),
 }

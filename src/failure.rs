@@ -127,6 +127,7 @@ fn exit_of(link: &(dyn StdError + 'static)) -> Option<Exit> {
             | StoreError::TooLarge { .. }
             | StoreError::Locked { .. }
             | StoreError::LedgerMissing(_)
+            | StoreError::LedgerEmpty(_)
             | StoreError::LedgerDamaged { .. }
             | StoreError::LedgerNewer { .. }
             | StoreError::LedgerLocked { .. }

@@ -9,7 +9,6 @@
 //! - [`store`]: the cluster directory
 //! - [`bundle`]: what each host receives
 //! - [`verify`]: the proof on the wire
-//! - [`explain`]: what certificates, keys, CRLs, kubeconfigs and bundles say, for `show`
 //! - [`standin`]: a cluster on loopback, for the demo and the tests
 //! - [`ui`]: the terminal
 //! - [`commands`]: one file a command
@@ -22,7 +21,6 @@ pub mod cli;
 pub mod cluster;
 pub mod cluster_file;
 pub mod commands;
-pub mod explain;
 pub mod failure;
 pub mod pki;
 pub mod policy;
@@ -55,7 +53,10 @@ pub fn run(world: &mut World) -> Exit {
     }
     let cli = match Cli::try_parse_from(&world.args) {
         Ok(cli) => cli,
-        Err(error) => return usage(world, &error),
+        Err(mut error) => {
+            cli::hints::improve(&mut error);
+            return usage(world, &error);
+        }
     };
     let no_color = world.env("NO_COLOR").is_some();
     let dir_from_env: Option<PathBuf> = world.env("CLUSTERCTL_DIR").map(Into::into);
@@ -73,10 +74,12 @@ pub fn run(world: &mut World) -> Exit {
         stop,
         tree: Cli::command,
     };
+    commands::threads::are_scarce();
     let outcome = catch_unwind(AssertUnwindSafe(|| dispatch(cli.command, &mut context)));
     let result = outcome.unwrap_or_else(|_| {
         let what = "clusterctl met a situation that it was not built for";
-        Err(Failure::new(Exit::Bug, what).hint("this is a bug; please report what you did").into())
+        let bug = || Failure::new(Exit::Bug, what).hint("this is a bug; please report what you did");
+        Err(lacking().unwrap_or_else(bug).into())
     });
     let lost = context.screen.take_lost();
     let result = match (result, lost) {
@@ -84,7 +87,10 @@ pub fn run(world: &mut World) -> Exit {
         (result, _) => result,
     };
     result.unwrap_or_else(|error| {
-        let (telling, exit) = tell(&error);
+        let (mut telling, mut exit) = tell(&error);
+        if let Some(lacking) = lacking().filter(|_| exit == Exit::Bug) {
+            (telling, exit) = tell(&lacking.because(Told(telling.error)).into());
+        }
         context.screen.failure(&telling);
         exit
     })
@@ -112,6 +118,22 @@ fn dispatch(command: Command, context: &mut Context<'_>) -> anyhow::Result<Exit>
         Command::Man(args) => man::run(&args, context),
     }
 }
+
+/// What the system does not give, where what looks like a bug of ours comes of it.
+fn lacking() -> Option<Failure> {
+    if !pki::key::randomness_is_there() {
+        return Some(
+            Failure::new(Exit::Environment, "the system gives no randomness")
+                .hint("no key can be made without it: getrandom(2) failed, and there is no usable /dev/urandom"),
+        );
+    }
+    commands::threads::are_used_up().then(commands::threads::too_few)
+}
+
+/// An error that was told already, as the cause of another.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Told(String);
 
 fn unwritten(error: io::Error) -> Failure {
     Failure::new(Exit::Environment, "the answer could not be written").because(error)

@@ -95,12 +95,8 @@ impl Interrupts for Stop {
     fn restore_first(&self, restore: Restore) {
         let ignored = ignored_signals();
         let heeded = |signal: &i32| ignored.is_some_and(|ignored| ignored & (1 << (signal - 1)) == 0);
-        for signal in [SIGINT, SIGTERM, SIGHUP].into_iter().filter(heeded) {
-            let number = usize::try_from(signal).unwrap_or_default();
-            let _ = signal_hook::flag::register_usize(signal, Arc::clone(&self.at_a_question), number);
-        }
         let stop = self.clone();
-        std::thread::spawn(move || {
+        let watch = move || {
             while !stop.listening.load(Ordering::Relaxed) {
                 if let Ok(signal @ 1..) = i32::try_from(stop.at_a_question.load(Ordering::Relaxed)) {
                     if stop.listening.load(Ordering::Relaxed) {
@@ -111,7 +107,15 @@ impl Interrupts for Stop {
                 }
                 std::thread::sleep(LOOK_AGAIN);
             }
-        });
+        };
+        // Where the system gives no thread, a signal ends the process as ever, and the terminal stays as the question has it.
+        if std::thread::Builder::new().spawn(watch).is_err() {
+            return;
+        }
+        for signal in [SIGINT, SIGTERM, SIGHUP].into_iter().filter(heeded) {
+            let number = usize::try_from(signal).unwrap_or_default();
+            let _ = signal_hook::flag::register_usize(signal, Arc::clone(&self.at_a_question), number);
+        }
     }
 
     /// Waits for the end, where a signal came at a question: whoever asked it has no answer to go on with.

@@ -41,6 +41,7 @@ mod support;
 mod surroundings;
 mod targets;
 mod traces;
+mod usage;
 mod verify;
 mod verifying;
 mod writing;

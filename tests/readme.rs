@@ -116,7 +116,7 @@ fn the_exit_statuses_are_those_of_the_help() {
     let help = Cli::command().get_after_help().expect("exit statuses").to_string();
     let told = help.lines().skip(1).map(|line| line.trim().split_once(' ').expect("a number and a text"));
     let told: Vec<Vec<&str>> = told.map(|(status, means)| vec![status, means.trim()]).collect();
-    assert_eq!(told.len(), 6);
+    assert_eq!(told.len(), 7);
     assert_eq!(rows(section("Exit status")), told);
 }
 

@@ -93,6 +93,49 @@ fn in_a_real_fish_host_names_complete() {
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "on");
 }
 
+/// Types a word and TAB at a zsh of its own that loads the function from its fpath, as an installation has it, and prints what the
+/// terminal shows once `wanted` is there, or all of it when it never comes.
+const AT_A_ZSH: &str = r#"
+import os, pty, select, sys, time
+folder, typed, wanted = sys.argv[1:]
+child, terminal = pty.fork()
+if child == 0:
+    os.environ["TERM"] = "dumb"
+    os.execvp("zsh", ["zsh", "-f", "-i"])
+def until(text, seen=""):
+    # Only what never comes takes that long.
+    begun = time.time()
+    while text not in seen and time.time() - begun < 120:
+        if select.select([terminal], [], [], 1)[0]:
+            try:
+                seen += os.read(terminal, 65536).decode("utf-8", "replace")
+            except OSError:
+                break
+    return seen
+setup = f"PS1=; unsetopt zle_bracketed_paste; fpath=({folder} $fpath); autoload -Uz compinit; compinit -u -D; print READ''Y\n"
+os.write(terminal, setup.encode())
+until("READY")
+os.write(terminal, typed.encode() + b"\t")
+print(until(wanted))
+os.write(terminal, b"\x15exit\n")
+os.close(terminal)
+os.waitpid(child, 0)
+"#;
+
+#[test]
+fn in_a_real_zsh_the_first_tab_completes() {
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_clusterctl"));
+    let path = format!("{}:{}", program.parent().expect("a folder").display(), std::env::var("PATH").expect("a path"));
+    let folder = format!("{}/completions", env!("CARGO_MANIFEST_DIR"));
+    let output = Command::new("/usr/bin/python3")
+        .args(["-c", AT_A_ZSH, &folder, "clusterctl issue-m", "issue-master"])
+        .env("PATH", path)
+        .output()
+        .expect("python3");
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert!(shown.contains("clusterctl issue-master"), "{shown}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
 #[test]
 fn man_pages_are_written_for_every_command_and_man_reads_them() {
     let lab = Lab::empty();
@@ -101,6 +144,7 @@ fn man_pages_are_written_for_every_command_and_man_reads_them() {
     assert_eq!(ran.out.lines().count(), Cli::command().get_subcommands().count() + 1);
     let page = lab.read("pages/clusterctl-issue-node.1");
     assert!(page.starts_with(".ie") && page.contains(".TH clusterctl-issue-node 1"), "{page}");
+    assert!(page.contains(".SH SYNOPSIS\n\\fBclusterctl issue\\-node [OPTIONS] [HOST]...\\fR\n"), "{page}");
     assert!(page.contains("--dry\\-run") || page.contains("\\-\\-dry\\-run"), "{page}");
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The rooms from the ground up. A room may import from those below it, and from itself.
-const ROOMS: [(&str, &[&str]); 17] = [
+const ROOMS: [(&str, &[&str]); 16] = [
     ("printable", &[]),
     ("cluster", &[]),
     ("pki", &["cluster"]),
@@ -13,7 +13,6 @@ const ROOMS: [(&str, &[&str]); 17] = [
     ("policy", &["cluster", "pki"]),
     ("bundle", &["cluster", "pki", "cluster_file", "policy"]),
     ("verify", &["printable", "cluster", "pki"]),
-    ("explain", &["cluster", "pki", "cluster_file", "bundle"]),
     ("standin", &["cluster", "pki", "verify"]),
     ("ui", &["printable", "cluster", "pki"]),
     ("world", &["ui"]),
@@ -29,7 +28,6 @@ const ROOMS: [(&str, &[&str]); 17] = [
             "policy",
             "bundle",
             "verify",
-            "explain",
             "standin",
             "ui",
             "world",

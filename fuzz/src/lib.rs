@@ -35,7 +35,7 @@ pub fn recordings(data: &[u8]) {
     };
     let report = recording.report();
     assert_eq!(report, recording.report(), "judging twice gives the same");
-    let text = report.to_text(TextStyle { color: false, verbose: true });
+    let text = report.to_text(TextStyle { verbose: true, ..TextStyle::default() });
     text.lines().for_each(harmless);
     let json: Value = serde_json::from_str(&report.to_json()).expect("the report is JSON");
     assert_eq!(json["summary"]["total"], report.findings.len());

@@ -144,7 +144,7 @@ pub enum InputError {
         profile: Profile,
     },
     /// One is there that is not this host's, or is there twice.
-    #[error("a {name} credential does not belong into this host's bundle, or is there twice", name = profile.policy().name)]
+    #[error("the credential {name} does not belong into this host's bundle, or is there twice", name = profile.policy().name)]
     NotTheHosts {
         /// What it is for.
         profile: Profile,

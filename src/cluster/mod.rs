@@ -4,6 +4,7 @@
 pub mod account;
 pub mod address;
 pub(crate) mod check;
+pub mod duration;
 pub mod endpoint;
 pub mod fault;
 pub mod inventory;

@@ -8,6 +8,7 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use super::context::Context;
+use super::threads;
 
 /// The first batch; each is twice as large as the one before, as far as allowed.
 const FIRST: usize = 128;
@@ -48,6 +49,9 @@ pub(super) fn in_batches<T: Sync, M: Send, L: Send>(
     told: impl Fn(usize) -> String,
 ) -> anyhow::Result<usize> {
     context.stop.listen();
+    if threads::are_scarce() {
+        return one_after_another(work, size, context, make, lay, settle, told);
+    }
     thread::scope(|scope| {
         let (to_lay, made) = sync_channel::<(&[T], Vec<M>)>(WAITING);
         // None waits here: what a crash leaves recorded and not in its place shall be little.
@@ -74,15 +78,9 @@ pub(super) fn in_batches<T: Sync, M: Send, L: Send>(
             }
             anyhow::Ok(settled)
         });
-        let (mut rest, mut allowed) = (work, FIRST);
+        let mut batches = Batches::of(work, size);
         let stopped = loop {
-            if rest.is_empty() || context.stop.asked() {
-                break Ok(());
-            }
-            let next = allowed.min(size).min((rest.len() / 2).max(FIRST)).min(rest.len());
-            let batch;
-            (batch, rest) = rest.split_at(next);
-            allowed = next * 2;
+            let Some(batch) = batches.next().filter(|_| !context.stop.asked()) else { break Ok(()) };
             let made = match make(batch) {
                 Ok(made) => made,
                 Err(error) if error.is::<Stopped>() => break Ok(()),
@@ -103,6 +101,59 @@ pub(super) fn in_batches<T: Sync, M: Send, L: Send>(
         }
         Ok(settled)
     })
+}
+
+/// As [`in_batches`], in this thread alone.
+fn one_after_another<T, M, L>(
+    work: &[T],
+    size: usize,
+    context: &Context<'_>,
+    make: impl Fn(&[T]) -> anyhow::Result<Vec<M>>,
+    mut lay: impl FnMut(&[T], Vec<M>) -> anyhow::Result<L>,
+    mut settle: impl FnMut(&[T], L) -> anyhow::Result<()>,
+    told: impl Fn(usize) -> String,
+) -> anyhow::Result<usize> {
+    let mut settled = 0;
+    for batch in Batches::of(work, size) {
+        if context.stop.asked() {
+            break;
+        }
+        let made = match make(batch) {
+            Err(error) if error.is::<Stopped>() => break,
+            made => made?,
+        };
+        let laid = lay(batch, made)?;
+        settle(batch, laid)?;
+        settled += batch.len();
+    }
+    if settled < work.len() {
+        context.go_on(|| told(settled))?;
+    }
+    Ok(settled)
+}
+
+/// Work cut into batches: small ones, larger ones, and small ones again.
+struct Batches<'a, T> {
+    rest: &'a [T],
+    allowed: usize,
+    size: usize,
+}
+
+impl<'a, T> Batches<'a, T> {
+    fn of(work: &'a [T], size: usize) -> Self {
+        Self { rest: work, allowed: FIRST, size }
+    }
+}
+
+impl<'a, T> Iterator for Batches<'a, T> {
+    type Item = &'a [T];
+
+    fn next(&mut self) -> Option<&'a [T]> {
+        let next = self.allowed.min(self.size).min((self.rest.len() / 2).max(FIRST)).min(self.rest.len());
+        let (batch, rest) = self.rest.split_at(next);
+        (self.rest, self.allowed) = (rest, next * 2);
+        (!batch.is_empty()).then_some(batch)
+    }
 }
 
 #[cfg(test)]

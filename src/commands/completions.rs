@@ -20,6 +20,13 @@ use crate::world::World;
 /// The scripts set it to the shell's name when they ask for candidates.
 pub const VARIABLE: &str = "CLUSTERCTL_COMPLETE";
 const PROGRAM: &str = "clusterctl";
+/// zsh loads a file of its fpath when the first TAB calls the function that is named like it, and the file only defines
+/// another: without this the first TAB would do nothing.
+const AT_ONCE: &str = "
+if [[ $funcstack[1] = _clusterctl ]]; then
+    _clap_dynamic_completer_clusterctl \"$@\"
+fi
+";
 
 /// Prints the completions for a shell.
 #[derive(Debug, Args)]
@@ -81,7 +88,11 @@ pub fn run(args: &CompletionsArgs, context: &mut Context<'_>) -> anyhow::Result<
     completer
         .write_registration(VARIABLE, PROGRAM, PROGRAM, PROGRAM, &mut script)
         .map_err(|error| Failure::new(Exit::Bug, "the script could not be made").because(error))?;
-    context.screen.answer(String::from_utf8_lossy(&script));
+    let mut script = String::from_utf8_lossy(&script).into_owned();
+    if args.shell == ShellName::Zsh {
+        script.push_str(AT_ONCE);
+    }
+    context.screen.answer(script);
     Ok(Exit::Done)
 }
 

@@ -11,6 +11,7 @@ use super::context::Context;
 use super::init_ca;
 use super::issue_master;
 use super::issue_node;
+use super::threads;
 use super::verify;
 use crate::cluster::profile::{Leaf, RootKind};
 use crate::cluster_file;
@@ -52,12 +53,15 @@ fn fault_help() -> String {
 /// # Errors
 /// When loopback or the temporary folder cannot be used.
 pub fn run(args: &DemoArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+    if threads::are_scarce() {
+        return Err(threads::too_few().into());
+    }
+    // Before there is a folder: a signal must not leave one full of keys.
+    context.stop.listen();
     let folder = tempfile::Builder::new()
         .prefix("clusterctl-demo-")
         .tempdir()
         .map_err(|error| Failure::new(Exit::Environment, "there is no temporary folder").because(error))?;
-    // Whoever stops it is not left with a folder full of keys.
-    context.stop.listen();
     let mut demo = Demo { layout: Layout::new(folder.path().to_owned()), times: Times::of(args.fault, context.now) };
     let ended = demo.play(args, context);
     leave(folder, args.keep, context);
@@ -196,6 +200,10 @@ fn narrate(context: &mut Context<'_>, step: &str, told: &str) {
 fn leave(folder: TempDir, keep: bool, context: &mut Context<'_>) {
     if keep {
         let path = folder.keep();
-        context.screen.step(format_args!("The folder is kept: {}", path.display()));
+        match context.screen.quiet() {
+            // Without it nobody finds the folder, which holds keys.
+            true => context.screen.answer(path.display()),
+            false => context.screen.step(format_args!("The folder is kept: {}", path.display())),
+        }
     }
 }

@@ -64,6 +64,13 @@ fn name(text: &str) -> Result<HostName, NameError> {
 pub fn run(args: &IssueAdminArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let cluster = context.cluster()?;
     let leaf = wanted(args, &cluster)?;
+    if leaf.lifetime > Lifetime::ONE_YEAR {
+        context.screen.warn(format_args!(
+            "--for {} is long for a person's certificate: until it ends only `revoke` takes its rights away, and only from API \
+             servers that have the new rule. 90d is the default, and issue-admin is quick",
+            leaf.lifetime
+        ));
+    }
     let _lock = context.lock("issue-admin")?;
     let (mut ledger, roots) = context.roots(&cluster)?;
     lists::nothing_is_forgotten(&context.layout, &roots, &ledger, context.now)?;

@@ -34,10 +34,8 @@ pub fn run(args: &IssueMasterArgs, context: &mut Context<'_>) -> anyhow::Result<
         Some(host) => cluster.master_leaves(host),
         None => vec![cluster.verifier_leaf()],
     };
-    let next = "issue-node --all";
     let request = Request {
         command: "issue-master",
-        next,
         holders: hosts.len() + 1,
         leaves: &leaves,
         service_account: true,

@@ -38,10 +38,8 @@ pub fn run(args: &IssueNodeArgs, context: &mut Context<'_>) -> anyhow::Result<Ex
     drop(file);
     let hosts = select(&cluster, Role::Node, &args.hosts, args.all)?;
     let leaves = |i: usize| cluster.node_leaves(hosts[i]);
-    let next = "bundle --all";
     let request = Request {
         command: "issue-node",
-        next,
         holders: hosts.len(),
         leaves: &leaves,
         service_account: false,

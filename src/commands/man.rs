@@ -1,8 +1,10 @@
 //! `man`: the manual pages.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
+use clap_mangen::Man;
 
 use super::context::Context;
 use crate::failure::{Exit, Failure};
@@ -25,7 +27,7 @@ pub fn run(args: &ManArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     files::create_open_folder(&dir)?;
     let mut command = (context.tree)();
     command.build();
-    let pages = [("clusterctl".to_owned(), command.clone())].into_iter().chain(
+    let pages = [(PROGRAM.to_owned(), command.clone())].into_iter().chain(
         command
             .get_subcommands()
             .filter(|sub| !sub.is_hide_set() && sub.get_name() != "help")
@@ -33,9 +35,7 @@ pub fn run(args: &ManArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     );
     for (name, command) in pages {
         let mut page = Vec::new();
-        clap_mangen::Man::new(command.display_name(name.clone()))
-            .title(name.clone())
-            .render(&mut page)
+        render(&name, command, &mut page)
             .map_err(|error| Failure::new(Exit::Bug, "a man page could not be rendered").because(error))?;
         let path = dir.join(format!("{name}.1"));
         files::replace(&path, &page, files::PUBLIC)?;
@@ -43,3 +43,22 @@ pub fn run(args: &ManArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     }
     Ok(Exit::Done)
 }
+
+/// As `Man::render`, but for the synopsis: clap_mangen's lists flags without their values, and arguments that may be repeated as
+/// if they could be given once.
+fn render(name: &str, mut command: clap::Command, page: &mut Vec<u8>) -> io::Result<()> {
+    let usage = command.render_usage().to_string();
+    let usage = usage.trim_start_matches("Usage: ").replace('\\', "\\e").replace('-', "\\-");
+    let man = Man::new(command.display_name(name.to_owned())).title(name.to_owned());
+    man.render_title(page)?;
+    man.render_name_section(page)?;
+    writeln!(page, ".SH SYNOPSIS\n\\fB{usage}\\fR")?;
+    man.render_description_section(page)?;
+    man.render_options_section(page)?;
+    if name == PROGRAM {
+        man.render_subcommands_section(page)?;
+    }
+    man.render_extra_section(page)
+}
+
+const PROGRAM: &str = "clusterctl";

@@ -1,5 +1,5 @@
 //! One file a command: its arguments beside its `run`, a recipe of named steps. What several commands share, and the larger
-//! steps of one, are in the folders beside them; `context`, `batches` and `output` are everybody's.
+//! steps of one, are in the folders beside them; `context`, `batches`, `threads` and `output` are everybody's.
 
 mod batches;
 pub mod bundle;
@@ -21,5 +21,6 @@ pub mod policy;
 pub mod revoke;
 mod revoking;
 pub mod show;
+pub mod threads;
 pub mod verify;
 mod verifying;

@@ -12,6 +12,7 @@ use super::context::{Context, read_given};
 use super::revoking::{departed, lists, revocations, superseded};
 use super::verifying::audit::Audit;
 use super::verifying::target::{self, Aim, Elsewhere};
+use crate::cluster::duration;
 use crate::cluster::lifetime::Lifetime;
 use crate::cluster::profile::{Profile, RootKind};
 use crate::failure::{Exit, Failure};
@@ -59,11 +60,11 @@ pub struct VerifyArgs {
     /// A certificate revocation list, PEM or DER, besides pki/crl.pem; once for each
     #[arg(long = "crl", value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     crls: Vec<PathBuf>,
-    /// What one connection may take, in seconds
-    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
+    /// What one connection may take, for example 5s or 500ms
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = time)]
     timeout: Duration,
-    /// What the whole run may take, in seconds; what is not done by then is not proven
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    /// What the whole run may take, for example 2m; what is not done by then is not proven
+    #[arg(long, value_name = "TIME", value_parser = time)]
     deadline: Option<Duration>,
     /// How many hosts may be in hand at once, those that never answer included
     #[arg(long, value_name = "COUNT", default_value_t = DEFAULT_CONCURRENCY, value_parser = clap::value_parser!(u16).range(1..))]
@@ -135,10 +136,13 @@ pub enum FailOn {
     Warn,
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "it must be a number of seconds, for example 5 or 0.5".to_owned())?;
+/// Reads `5s`, `500ms`, `2m`, `1h30m`, or a number of seconds.
+fn time(text: &str) -> Result<Duration, String> {
+    let days = || Lifetime::parse(text).ok().map(|lifetime| lifetime.duration().as_secs_f64());
+    let seconds = text.parse().ok().or_else(|| duration::in_seconds(text)).or_else(days);
+    let seconds: f64 = seconds.ok_or_else(|| "it must be a time, for example 5s, 500ms or 2m".to_owned())?;
     if !(0.01..=86_400.0).contains(&seconds) {
-        return Err("it must be between 0.01 and 86400 seconds".to_owned());
+        return Err("it must be between 10ms and 24h".to_owned());
     }
     Ok(Duration::from_secs_f64(seconds))
 }
@@ -154,7 +158,8 @@ pub fn run(args: &VerifyArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     };
     match args.output {
         ReportFormat::Human => {
-            let style = TextStyle { color: context.screen.color(), verbose: context.screen.verbose() };
+            let screen = &context.screen;
+            let style = TextStyle { color: screen.color(), verbose: screen.verbose(), width: screen.columns() };
             context.screen.answer(report.to_text(style));
         }
         ReportFormat::Json => context.screen.answer(report.to_json()),
@@ -276,6 +281,7 @@ fn online(args: &VerifyArgs, aim: Aim, context: &mut Context<'_>) -> anyhow::Res
     }
     let target = Arc::new(aim.target);
     let mut options = Options {
+        one_thread: super::threads::are_scarce(),
         timeout: args.timeout,
         deadline: args.deadline,
         concurrency: args.concurrency.into(),
@@ -359,8 +365,11 @@ fn offline(
     let ledger = context.layout.ledger();
     let (cluster, recorded) = thread::scope(|scope| {
         // Of a large fleet each takes as long as the other.
-        let recorded = scope.spawn(|| Ledger::open(&ledger).and_then(|ledger| Ok((ledger.known()?, ledger))));
-        (context.cluster(), recorded.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        let recorded = || Ledger::open(&ledger).and_then(|ledger| Ok((ledger.known()?, ledger)));
+        match thread::Builder::new().spawn_scoped(scope, recorded) {
+            Ok(thread) => (context.cluster(), thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))),
+            Err(_) => (context.cluster(), recorded()),
+        }
     });
     let (cluster, root) = (cluster?, target::root(&context.layout)?);
     // Nobody is dialled.

@@ -71,6 +71,12 @@ pub enum KeyError {
     NoRandomness,
 }
 
+/// Returns true where the system gives random bytes.
+#[must_use]
+pub fn randomness_is_there() -> bool {
+    SystemRandom::new().fill(&mut [0_u8; 32]).is_ok()
+}
+
 impl PrivateKey {
     /// Makes a new key.
     ///

@@ -20,6 +20,12 @@ impl Passphrase {
         self.0.is_empty()
     }
 
+    /// Returns how many characters it has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.chars().count()
+    }
+
     /// The bytes, for the key derivation.
     pub(super) fn expose(&self) -> &[u8] {
         self.0.as_bytes()

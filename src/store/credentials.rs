@@ -297,6 +297,12 @@ pub fn open_to_others(path: &Path) -> Option<Trouble> {
     (!is_private(mode)).then(|| Trouble::Mode(path.to_owned(), mode))
 }
 
+/// As [`open_to_others`], of what a person named: `/dev/stdin` and pipes are nobody's but the process's.
+#[must_use]
+pub fn file_open_to_others(path: &Path) -> Option<Trouble> {
+    path.is_file().then(|| open_to_others(path)).flatten()
+}
+
 fn is_private(mode: u32) -> bool {
     mode & 0o077 == 0
 }

@@ -46,6 +46,9 @@ pub enum StoreError {
     /// There is a root, and no ledger beside it.
     #[error("the ledger {} does not exist", .0.display())]
     LedgerMissing(PathBuf),
+    /// The ledger has no bytes: it was never written, or a file system lost it.
+    #[error("the ledger {} is empty", .0.display())]
+    LedgerEmpty(PathBuf),
     /// The ledger is not readable as one.
     #[error("the ledger {} is damaged: {reason}", path.display())]
     LedgerDamaged {
@@ -123,12 +126,14 @@ impl StoreError {
             Self::InTheWay(path) => format!("move {} somewhere else, then try again", path.display()),
             Self::Missing(_) => return None,
             Self::Locked { .. } => "wait until it is done, then run the same command again".to_owned(),
-            Self::LedgerMissing(path) => format!(
-                "restore {} from a backup: it is the record of every certificate that was issued",
+            Self::LedgerMissing(path) | Self::LedgerEmpty(path) => format!(
+                "restore {} from the newest backup: it records every certificate that was issued or revoked. Without one, \
+                 what was issued works until it expires, but no more can be issued here: make new roots in a new directory",
                 path.display()
             ),
             Self::LedgerDamaged { path, .. } => format!(
-                "restore {0} from a backup, or try: sqlite3 {0} .recover; nothing was issued meanwhile",
+                "restore {0} from the newest backup. Without one, save what can be read, with: sqlite3 {0} .recover | sqlite3 \
+                 {0}.recovered, and put that in its place",
                 path.display()
             ),
             Self::LedgerNewer { .. } => "use the newer clusterctl that wrote it".to_owned(),

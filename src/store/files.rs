@@ -31,6 +31,11 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, StoreError> {
     read_opened(open_with(path, OFlags::NONBLOCK), path, limit, is_in_the_way).map(|(bytes, _)| bytes)
 }
 
+/// Returns true for a file of no bytes.
+pub(super) fn is_empty(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0)
+}
+
 /// As [`read`], but of pipes and devices, too, for as long as it takes: what a person named may be `/dev/stdin`, or `<(…)`.
 ///
 /// # Errors

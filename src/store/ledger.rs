@@ -282,6 +282,7 @@ impl Ledger {
         }
         let readable = self.connection.prepare("SELECT seq, sha256 FROM certificates LIMIT 1").map(|_| ());
         readable.map_err(|error| match failed(&self.path, &error) {
+            _ if super::files::is_empty(&self.path) => StoreError::LedgerEmpty(self.path.clone()),
             StoreError::Ledger { path, reason } => StoreError::LedgerDamaged { path, reason },
             other => other,
         })

@@ -88,10 +88,22 @@ impl<'w> Screen<'w> {
         self.color_out
     }
 
+    /// Returns the terminal's width in columns, where the answer goes to one.
+    #[must_use]
+    pub fn columns(&self) -> Option<usize> {
+        self.out.width.filter(|_| self.out.terminal).map(usize::from)
+    }
+
     /// The answer's width in columns; 80 where nobody knows.
     #[must_use]
     pub fn width(&self) -> usize {
         self.out.width.map_or(80, usize::from)
+    }
+
+    /// True with `--quiet`.
+    #[must_use]
+    pub fn quiet(&self) -> bool {
+        self.verbosity == Verbosity::Quiet
     }
 
     /// True with `--verbose`.

@@ -18,6 +18,8 @@ pub struct Options {
     pub concurrency: usize,
     /// `--resolve NAME:ADDR`: names that no resolver is asked for.
     pub resolve: BTreeMap<String, Vec<IpAddr>>,
+    /// Whether all is done in the calling thread, where the system gives no others.
+    pub one_thread: bool,
     /// Where the kubelet's read-only port is looked for; `None` looks nowhere.
     pub readonly_port: Option<u16>,
     /// After what time a lease that looks old is looked at again.
@@ -34,6 +36,7 @@ impl Default for Options {
             deadline: None,
             concurrency: DEFAULT_CONCURRENCY.into(),
             resolve: BTreeMap::new(),
+            one_thread: false,
             readonly_port: Some(10255),
             lease_pause: RENEWED_WITHIN,
         }

@@ -60,7 +60,11 @@ pub fn run(
 ) -> Result<Observations, RunError> {
     let untrusted = UntrustedClients::make(target)?;
     let wire = Arc::new(Wire::new(options.timeout).map_err(|error| RunError::Tls(error.to_string()))?);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let mut runtime = match options.one_thread {
+        true => tokio::runtime::Builder::new_current_thread(),
+        false => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let runtime = runtime.enable_all().build()?;
     let deadline = options.deadline.map(|span| Instant::now() + span);
     let context = Arc::new(Run {
         order: Order::of(target, now),
@@ -72,6 +76,7 @@ pub fn run(
         pins: options.resolve.clone(),
         readonly_port: options.readonly_port,
         lease_pause: options.lease_pause,
+        one_thread: options.one_thread,
         hosts: Semaphore::new(descriptors_for(options.concurrency.max(1))),
         lane: Lane::new(options.timeout),
     });
@@ -92,6 +97,7 @@ struct Run {
     pins: BTreeMap<String, Vec<IpAddr>>,
     readonly_port: Option<u16>,
     lease_pause: Duration,
+    one_thread: bool,
     hosts: Semaphore,
     lane: Lane,
 }
@@ -237,10 +243,17 @@ impl Run {
         if self.is_over() {
             return (Resolution::Failed(OVER.to_owned()), Vec::new());
         }
-        match timeout(self.limit, tokio::net::lookup_host((name, 0))).await {
+        let lookup = async {
+            // tokio's resolver needs a thread.
+            match self.one_thread {
+                true => std::net::ToSocketAddrs::to_socket_addrs(&(name, 0)).map(Vec::from_iter),
+                false => tokio::net::lookup_host((name, 0)).await.map(Vec::from_iter),
+            }
+        };
+        match timeout(self.limit, lookup).await {
             Ok(Ok(found)) => {
                 let mut ips: Vec<IpAddr> = Vec::new();
-                for ip in found.map(|socket| socket.ip().to_canonical()) {
+                for ip in found.into_iter().map(|socket| socket.ip().to_canonical()) {
                     if !ips.contains(&ip) {
                         ips.push(ip);
                     }

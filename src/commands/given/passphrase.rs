@@ -15,12 +15,15 @@ use crate::pki::authority::{Authority, Credential, MintError};
 use crate::pki::inspect::{COMPARE_CLOCKS, Flaw};
 use crate::pki::key::KeyError;
 use crate::pki::passphrase::Passphrase;
+use crate::store::credentials::{self, Trouble};
 use crate::store::roots::{self, RootError};
 
 /// The environment variable that may hold the passphrase.
 const VARIABLE: &str = "CLUSTERCTL_CA_PASSPHRASE";
 /// How often a person may mistype.
 const TRIES: usize = 3;
+/// A passphrase with fewer characters can be found by trying, scrypt or not.
+const SHORTEST: usize = 12;
 /// A passphrase file is no larger than this, in bytes.
 const LIMIT: u64 = 4096;
 
@@ -68,9 +71,17 @@ pub(crate) struct PassphraseArgs {
 
 impl PassphraseArgs {
     /// The passphrase, where it is given without asking.
-    fn given(&self, context: &Context<'_>) -> anyhow::Result<Option<Passphrase>> {
+    fn given(&self, context: &mut Context<'_>) -> anyhow::Result<Option<Passphrase>> {
         if let Some(path) = &self.ca_passphrase_file {
-            return passphrase_in(&context.path(path)).map(Some);
+            let path = context.path(path);
+            let passphrase = passphrase_in(&path)?;
+            if let Some(Trouble::Mode(path, mode)) = credentials::file_open_to_others(&path) {
+                context.screen.warn(format_args!(
+                    "others can read the passphrase file {0}: it has mode {mode:04o}. Close it with: chmod 600 {0}",
+                    path.display()
+                ));
+            }
+            return Ok(Some(passphrase));
         }
         Ok(context.env(VARIABLE).map(|text| Passphrase::new(text.to_owned())))
     }
@@ -81,6 +92,7 @@ impl PassphraseArgs {
     /// A usage error when there is neither a choice nor a terminal; refused when the two differ.
     pub(crate) fn choose(&self, context: &mut Context<'_>) -> anyhow::Result<Passphrase> {
         if let Some(given) = self.given(context)? {
+            warn_of_a_short_one(&given, context);
             return Ok(given);
         }
         let Some(prompts) = &mut context.prompts else {
@@ -103,6 +115,7 @@ impl PassphraseArgs {
         if typed != again {
             return Err(Failure::new(Exit::Refused, "the two passphrases differ").hint("nothing was written").into());
         }
+        warn_of_a_short_one(&typed, context);
         Ok(typed)
     }
 
@@ -134,6 +147,16 @@ impl PassphraseArgs {
             opened.push((kind, root));
         }
         Ok(opened)
+    }
+}
+
+/// Whoever copies the keys can try passphrases for as long as the roots live.
+fn warn_of_a_short_one(passphrase: &Passphrase, context: &mut Context<'_>) {
+    if passphrase.len() < SHORTEST {
+        context.screen.warn(format_args!(
+            "the passphrase has {} characters: whoever copies the keys can find it by trying; {SHORTEST} or more are better",
+            passphrase.len()
+        ));
     }
 }
 

@@ -16,6 +16,7 @@ use crate::cluster::spec::Cluster;
 use crate::commands::batches::{Stopped, batch_size, in_batches};
 use crate::commands::context::Context;
 use crate::commands::given::passphrase::authority;
+use crate::commands::threads;
 use crate::failure::{Exit, Failure};
 use crate::pki::authority::{Authority, Credential};
 use crate::pki::inspect::{Flaw, Verified, leaf_flaws};
@@ -54,12 +55,10 @@ pub(super) fn make_all(
     };
     let make = |batch: &[&Plan]| batch.par_iter().map(one).collect::<anyhow::Result<Vec<_>>>();
     // Threads of its own: else writing would wait until all of a batch was made.
-    let writers = ThreadPoolBuilder::new().num_threads(rayon::current_num_threads().min(work.len())).build();
-    let writers = writers.map_err(|error| {
-        Failure::new(Exit::Environment, "no threads can be made to write files with")
-            .hint("raise the limit of processes (ulimit -u, or the cgroup's pids.max)")
-            .because(error)
-    })?;
+    let writers = (!threads::are_scarce())
+        .then(|| ThreadPoolBuilder::new().num_threads(rayon::current_num_threads().min(work.len())).build())
+        .transpose()
+        .map_err(|error| threads::too_few().because(error))?;
     let record = |_: &[&Plan], holdings: Vec<Holding>| {
         // Nobody may wait for the ledger's disk: what is settled meanwhile comes with the next batch.
         let traces = unpoisoned(&left).not_given().to_vec();
@@ -69,7 +68,8 @@ pub(super) fn make_all(
     };
     let settle = |batch: &[&Plan], holdings: Vec<Holding>| {
         // Here, for while the disk commits what is settling, new files only wait for it.
-        let laid = writers.install(|| issuance::lay(layout, &holdings))?;
+        let lay = || issuance::lay(layout, &holdings);
+        let laid = writers.as_ref().map_or_else(lay, |writers| writers.install(lay))?;
         let traces = laid.settle(layout)?;
         unpoisoned(&left).all.extend(traces);
         progress.add(certificates_in(batch) as u64);

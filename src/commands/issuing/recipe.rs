@@ -9,13 +9,14 @@ use super::request::Request;
 use super::telling::{certificates, tell_of_no_memory, tell_of_nothing, tell_plan, warn_of_short_lives};
 use crate::cluster::name::HostName;
 use crate::cluster::profile::RootKind;
-use crate::cluster::spec::Cluster;
+use crate::cluster::spec::{Cluster, Host, Role};
 use crate::commands::context::Context;
 use crate::commands::revoking::{departed, lists, superseded};
 use crate::failure::{Exit, Failure};
 use crate::pki::authority::MintError;
 use crate::pki::roots::Roots;
 use crate::store::error::StoreError;
+use crate::store::files;
 use crate::store::issuance;
 use crate::store::ledger::{Entry, Ledger};
 use crate::store::revocations::Issued;
@@ -81,7 +82,7 @@ pub(crate) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Cont
         certificates(issued),
         issued as f64 / seconds.max(0.001),
     ));
-    context.screen.step(format_args!("Go on with: clusterctl {}", request.next));
+    context.screen.step(format_args!("Go on with: clusterctl {}", next(cluster, context)));
     Ok(Exit::Done)
 }
 
@@ -101,6 +102,23 @@ fn superseded(
         leaves.filter_map(|leaf| leaf.host.map(|host| host.to_string())).collect()
     };
     superseded::of_hosts(hosts, cluster, ledger, context)
+}
+
+/// What is to be done next: bundles of all hosts need the credentials of all.
+fn next(cluster: &Cluster, context: &Context<'_>) -> &'static str {
+    // Of a large fleet a part stands for all.
+    const LOOKED_AT: usize = 1000;
+    let lacks = |role, hosts: &[Host]| {
+        let folder = context.layout.hosts_folder(role);
+        hosts.iter().take(LOOKED_AT).any(|host| !files::exists(&folder.join(host.name.as_str())))
+    };
+    if lacks(Role::Master, &cluster.masters) {
+        "issue-master --all"
+    } else if lacks(Role::Node, &cluster.nodes) {
+        "issue-node --all"
+    } else {
+        "bundle --all"
+    }
 }
 
 /// Before they are replaced: whoever has one of them may have to be revoked.

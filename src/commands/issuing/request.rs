@@ -36,8 +36,6 @@ impl IssueArgs {
 pub(crate) struct Request<'a> {
     /// The command's name.
     pub(crate) command: &'static str,
-    /// What comes after it.
-    pub(crate) next: &'static str,
     /// How many hold something,
     pub(crate) holders: usize,
     /// and what each of them, by number, is to hold. Made when it is needed: of many hosts it would fill the memory.

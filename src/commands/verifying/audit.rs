@@ -287,7 +287,7 @@ fn issued_by(place: Place, host: &str) -> String {
 
 fn expected_of(profile: Profile) -> String {
     let name = profile.policy().name;
-    format!("a {name} credential that fits today's cluster file, chains to the root and is in the ledger")
+    format!("one {name} credential that fits today's cluster file, chains to the root and is in the ledger")
 }
 
 /// A finding, the key that it is about, and what the credential is.

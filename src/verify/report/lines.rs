@@ -5,17 +5,24 @@ use anstyle::{AnsiColor, Style};
 use super::super::finding::Status;
 use crate::printable::printable;
 
-/// The text's width, in columns.
+/// The text's width in columns where no terminal has another.
 pub(super) const WIDTH: usize = 80;
+/// The least width in which the matrix is readable.
+const NARROWEST: usize = 60;
+
+/// Returns the width for a terminal of so many columns.
+pub(super) fn width_of(columns: Option<usize>) -> usize {
+    columns.map_or(WIDTH, |columns| columns.max(NARROWEST))
+}
 
 /// A labelled text with a hanging indent, broken at spaces only.
-pub(super) fn wrapped(out: &mut String, label: &str, text: &str) {
+pub(super) fn wrapped(out: &mut String, width: usize, label: &str, text: &str) {
     const INDENT: usize = 12;
     let text = printable(text);
     let mut current = format!("    {label:<8}");
     let mut fresh = true;
     for word in text.split(' ').filter(|word| !word.is_empty()) {
-        if !fresh && current.chars().count() + 1 + word.chars().count() > WIDTH {
+        if !fresh && current.chars().count() + 1 + word.chars().count() > width {
             line(out, &current);
             current = " ".repeat(INDENT);
             fresh = true;

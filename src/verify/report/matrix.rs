@@ -7,7 +7,7 @@ use anstyle::Style;
 
 use super::super::finding::{Aspect, Property, Status};
 use super::super::target::Place;
-use super::lines::{Paint, WIDTH, line};
+use super::lines::{Paint, line};
 use super::summary::Report;
 use crate::printable::printable;
 
@@ -17,10 +17,10 @@ const CELL: usize = 7;
 const ALIKE: usize = 12;
 
 impl Report {
-    pub(super) fn matrix(&self, out: &mut String, paint: Paint) {
+    pub(super) fn matrix(&self, out: &mut String, columns: usize, paint: Paint) {
         let rows = self.rows();
         let names = rows.iter().map(|row| row.label.chars().count()).max().unwrap_or(0);
-        let width = names.clamp(4, WIDTH - CELL * Property::ALL.len() - 1);
+        let width = names.clamp(4, columns - CELL * Property::ALL.len() - 1);
         let mut header = " ".repeat(width + 1);
         for property in Property::ALL {
             let _ = write!(header, "{:>CELL$}", property.as_str());

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::super::finding::{CheckId, Finding, Status, Verdict};
-use super::lines::{Paint, line, wrapped};
+use super::lines::{Paint, line, width_of, wrapped};
 use super::summary::Report;
 use crate::printable::printable;
 
@@ -19,23 +19,25 @@ pub struct TextStyle {
     pub color: bool,
     /// Passes too.
     pub verbose: bool,
+    /// The terminal's width in columns, where there is one.
+    pub width: Option<usize>,
 }
 
 impl Report {
-    /// For people: the matrix, then every finding that is not a pass, then the sum. At most 80 columns wide, but for
-    /// what must not be broken.
+    /// For people: the matrix, then every finding that is not a pass, then the sum. As wide as the terminal, else
+    /// 80 columns, but for what must not be broken.
     #[must_use]
     pub fn to_text(&self, style: TextStyle) -> String {
         let mut out = String::new();
-        let paint = Paint(style.color);
+        let (width, paint) = (width_of(style.width), Paint(style.color));
         self.head(&mut out);
         if self.dialled() {
-            self.matrix(&mut out, paint);
+            self.matrix(&mut out, width, paint);
         } else {
             line(&mut out, "nothing was dialled: this is what lies in the directory, and proves no property");
             line(&mut out, "");
         }
-        self.details(&mut out, paint, style.verbose);
+        self.details(&mut out, width, paint, style.verbose);
         self.sum(&mut out, paint);
         out
     }
@@ -48,7 +50,7 @@ impl Report {
         line(out, "");
     }
 
-    fn details(&self, out: &mut String, paint: Paint, verbose: bool) {
+    fn details(&self, out: &mut String, width: usize, paint: Paint, verbose: bool) {
         let causes: HashSet<(CheckId, &str, Option<&str>)> = self
             .findings
             .iter()
@@ -89,7 +91,7 @@ impl Report {
                     }
                 }
             }
-            tell(out, &group, &after, paint);
+            tell(out, width, &group, &after, paint);
         }
         let mut more: Vec<_> = counts.into_iter().filter(|(_, count)| *count > TOLD && !verbose).collect();
         more.sort();
@@ -142,7 +144,7 @@ fn alike<'a>(findings: &[&'a Finding]) -> Vec<Vec<&'a Finding>> {
     groups
 }
 
-fn tell(out: &mut String, group: &[&Finding], after: &[String], paint: Paint) {
+fn tell(out: &mut String, width: usize, group: &[&Finding], after: &[String], paint: Paint) {
     let Some(first) = group.first() else { return };
     let word = if first.status == Status::Fail { "FAIL" } else { first.status.as_str() };
     let word = paint.with(paint.of(first.status), word);
@@ -160,26 +162,26 @@ fn tell(out: &mut String, group: &[&Finding], after: &[String], paint: Paint) {
         callers.extend(finding.caller.as_deref().map(printable).filter(|caller| !callers.contains(caller)));
     }
     for (i, place) in places.iter().take(NAMED).enumerate() {
-        wrapped(out, if i == 0 { "at" } else { "" }, place);
+        wrapped(out, width, if i == 0 { "at" } else { "" }, place);
     }
     if places.len() > NAMED {
-        wrapped(out, "", &format!("and {} more", places.len() - NAMED));
+        wrapped(out, width, "", &format!("and {} more", places.len() - NAMED));
     }
     if !callers.is_empty() {
         let more = callers.len().saturating_sub(NAMED);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         callers.truncate(NAMED);
-        wrapped(out, "caller", &(callers.join(" ") + &more));
+        wrapped(out, width, "caller", &(callers.join(" ") + &more));
     }
-    wrapped(out, "saw", &first.observed);
+    wrapped(out, width, "saw", &first.observed);
     if first.status != Status::Pass {
-        wrapped(out, "wanted", &first.expected);
+        wrapped(out, width, "wanted", &first.expected);
     }
     if let Some(hint) = &first.hint {
-        wrapped(out, "hint", hint);
+        wrapped(out, width, "hint", hint);
     }
     if !after.is_empty() {
-        wrapped(out, "so also", &format!("not proven: {}", after.join(", ")));
+        wrapped(out, width, "so also", &format!("not proven: {}", after.join(", ")));
     }
     line(out, "");
 }
@@ -285,7 +287,7 @@ mod tests {
             report(vec![finding(&name, Aspect::Chain, Status::Fail), finding("n2", Aspect::Chain, Status::Pass)]);
         let plain = report.to_text(TextStyle::default());
         assert!(plain.lines().any(|line| line == format!("node {name}")), "{plain}");
-        let colored = report.to_text(TextStyle { color: true, verbose: false });
+        let colored = report.to_text(TextStyle { color: true, ..TextStyle::default() });
         let mut stripped = String::new();
         let mut rest = colored.as_str();
         while let Some((before, after)) = rest.split_once('\u{1b}') {
@@ -305,6 +307,18 @@ mod tests {
         assert!(text.contains("so also not proven: tls\n"), "{text}");
         assert!(!text.contains("not-proven node.tls"), "{text}");
         assert!(text.ends_with("2 checks: 0 passed, 1 failed, 1 not proven\nNot proven: see above.\n"), "{text}");
+    }
+
+    #[test]
+    fn it_is_as_wide_as_the_terminal() {
+        let mut long = finding("n1", Aspect::Connect, Status::Fail);
+        long.observed = "a word and ".repeat(40);
+        let report = report(vec![long]);
+        let lines = |width| {
+            report.to_text(TextStyle { width, ..TextStyle::default() }).lines().map(|l| l.chars().count()).max()
+        };
+        assert!(lines(None) <= Some(80) && lines(Some(160)) > Some(150) && lines(Some(160)) <= Some(160));
+        assert!(lines(Some(10)) > Some(40), "there is a least width");
     }
 
     #[test]

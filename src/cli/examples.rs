@@ -1,0 +1,113 @@
+//! Examples for the help of each command. Each line after `$ ` is a command that parses; a test sees to it.
+
+/// `init`
+pub const INIT: &str = "\
+Examples:
+  $ clusterctl init
+  $ clusterctl init --name prod --endpoint https://api.prod.example.net:6443 --master m1=10.0.0.1 --node w1=10.0.1.1
+  $ kubectl get nodes -o json | clusterctl init --from-kubectl - --service-cidr 10.96.0.0/12";
+
+/// `init-ca`
+pub const INIT_CA: &str = "\
+Examples:
+  $ clusterctl init-ca
+  $ clusterctl init-ca --ca-passphrase-file /run/credentials/ca-passphrase";
+
+/// `issue-master`
+pub const ISSUE_MASTER: &str = "\
+Examples:
+  $ clusterctl issue-master --all
+  $ clusterctl issue-master --all --renew-within 30d";
+
+/// `issue-node`
+pub const ISSUE_NODE: &str = "\
+Examples:
+  $ clusterctl issue-node --all --dry-run
+  $ clusterctl issue-node --all
+  $ clusterctl issue-node worker-1 --reissue
+
+A dry run ends with 0 whether there is something to issue or not; each line of its standard output is one certificate.";
+
+/// `issue-admin`
+pub const ISSUE_ADMIN: &str = "\
+Examples:
+  $ clusterctl issue-admin alice --for 30d
+  $ clusterctl issue-admin --break-glass --for 1h";
+
+/// `bundle`
+pub const BUNDLE: &str = "\
+Examples:
+  $ clusterctl bundle --all
+  $ clusterctl bundle worker-1 --format cloud-init
+  $ clusterctl bundle --all --known-hosts ~/.ssh/known_hosts --sign-with ~/.ssh/id_ed25519";
+
+/// `open`
+pub const OPEN: &str = "\
+Examples:
+  $ clusterctl open worker-1.tar.gz.age
+  $ clusterctl open worker-1.tar.gz --signer allowed_signers";
+
+/// `policy`
+pub const POLICY: &str = "\
+Examples:
+  $ clusterctl policy
+  $ clusterctl policy --check";
+
+/// `revoke`
+pub const REVOKE: &str = "\
+Examples:
+  $ clusterctl revoke worker-1 --reason keyCompromise
+  $ clusterctl revoke --renew";
+
+/// `verify`
+pub const VERIFY: &str = "\
+Examples:
+  $ clusterctl verify
+  $ clusterctl verify --offline
+  $ clusterctl verify --node worker-1 --timeout 2s --deadline 2m --output json
+  $ clusterctl verify --kubeconfig admin.conf";
+
+/// `show`
+pub const SHOW: &str = "\
+Examples:
+  $ clusterctl show pki/ca.crt
+  $ clusterctl show bundles/worker-1.tar.gz";
+
+/// `demo`
+pub const DEMO: &str = "\
+Examples:
+  $ clusterctl demo
+  $ clusterctl demo --fault other-ca";
+
+/// `completions`
+pub const COMPLETIONS: &str = "\
+Examples:
+  $ clusterctl completions bash >/etc/bash_completion.d/clusterctl
+  $ clusterctl completions zsh >/usr/local/share/zsh/site-functions/_clusterctl";
+
+/// `man`
+pub const MAN: &str = "\
+Examples:
+  $ clusterctl man /usr/local/share/man/man1";
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::super::Cli;
+
+    #[test]
+    fn every_command_has_examples_and_each_of_them_parses() {
+        for command in Cli::command().get_subcommands() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let lines: Vec<&str> =
+                help.lines().filter_map(|line| line.split_once("clusterctl ")).map(|(_, rest)| rest).collect();
+            assert!(!lines.is_empty(), "{}", command.get_name());
+            for line in lines {
+                let words = line.split(' ').take_while(|word| !word.starts_with('>'));
+                let parsed = Cli::try_parse_from(["clusterctl"].into_iter().chain(words));
+                assert!(parsed.is_ok(), "{line}: {:?}", parsed.err().map(|error| error.to_string()));
+            }
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What the program says to those who type what it does not know, and what it warns of unasked.
+
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+
+use clap::Parser;
+use clusterctl::cli::Cli;
+
+use crate::support::{CLUSTER, Lab};
+
+#[test]
+fn a_verb_of_other_programs_is_answered_with_what_does_it_here() {
+    let lab = Lab::empty();
+    for (verb, names) in [
+        ("renew", "--renew-within"),
+        ("rotate", "--renew-within"),
+        ("status", "clusterctl verify"),
+        ("list", "verify --offline"),
+        ("get", "clusterctl show"),
+        ("validate", "verify --offline"),
+        ("version", "clusterctl --version"),
+        ("delete", "clusterctl revoke"),
+        ("remove", "clusterctl revoke"),
+        ("join", "install.sh"),
+        ("apply", "issue-node --all"),
+        ("plan", "--dry-run"),
+        ("diff", "--dry-run"),
+        ("explain", "clusterctl show"),
+        ("certs", "clusterctl show"),
+        ("generate", "not Cluster API's"),
+        ("describe", "not Cluster API's"),
+        ("move", "not Cluster API's"),
+    ] {
+        let ran = lab.run(&[verb, "wk1"]);
+        assert_eq!((ran.status, ran.out.as_str()), (2, ""), "{verb}: {ran}");
+        assert!(ran.err.contains(names) && !ran.err.contains("similar"), "{verb}: {ran}");
+    }
+    let ran = lab.run(&["init", "--infrastructure", "docker"]);
+    assert!(ran.status == 2 && ran.err.contains("not Cluster API's"), "{ran}");
+}
+
+#[test]
+fn times_are_written_alike_everywhere() {
+    let parses = |args: &[&str]| Cli::try_parse_from([&["clusterctl"], args].concat()).is_ok();
+    for time in ["5", "0.5", "5s", "500ms", "2m", "1m30s", "12h", "1d"] {
+        assert!(parses(&["verify", "--timeout", time]) && parses(&["verify", "--deadline", time]), "{time}");
+    }
+    for wrong in ["", "s", "-5s", "5 s", "5x", "0s", "0", "30d", "nan", "inf"] {
+        assert!(!parses(&["verify", "--timeout", wrong]), "{wrong}");
+    }
+    for args in [["verify", "--expires-within"], ["issue-node", "--renew-within"], ["issue-admin", "--for"]] {
+        assert!(parses(&[&args[..], &["30d"]].concat()) && parses(&[&args[..], &["12h"]].concat()), "{args:?}");
+    }
+}
+
+#[test]
+fn a_passphrase_that_others_read_or_guess_is_warned_of() {
+    let told = |text: &str, mode: u32| {
+        let lab = Lab::with(CLUSTER);
+        lab.write("passphrase", text);
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(lab.path("passphrase"), mode).expect("set");
+        let ran = lab.good(&["init-ca", "--ca-passphrase-file", "passphrase"]);
+        let warned =
+            ran.err.lines().filter(|line| line.starts_with("warning: ")).map(str::to_owned).collect::<Vec<_>>();
+        (warned, lab)
+    };
+    let (warned, _) = told("three in the morning", 0o600);
+    assert!(warned.is_empty(), "{warned:?}");
+    let (warned, lab) = told("three in the morning", 0o644);
+    assert!(warned.len() == 1 && warned[0].contains("DIR/passphrase"), "{warned:?}");
+    let ran = lab.good(&["issue-node", "--all", "--ca-passphrase-file", "passphrase"]);
+    assert!(ran.err.contains("chmod 600 DIR/passphrase"), "{ran}");
+    let (warned, _) = told("x", 0o600);
+    assert!(warned.len() == 1 && !warned[0].contains("DIR"), "{warned:?}");
+}
+
+#[test]
+fn an_administrators_certificate_for_years_is_warned_of() {
+    let lab = Lab::with_roots();
+    let ran = lab.good(&["issue-admin", "alice", "--for", "3650d"]);
+    assert!(ran.err.contains("warning: --for 10y"), "{ran}");
+    assert!(!lab.good(&["issue-admin", "bob"]).err.contains("warning: "));
+}
+
+#[test]
+fn what_is_to_be_done_next_is_what_is_missing() {
+    let lab = Lab::with_roots();
+    let next = |args: &[&str]| {
+        let ran = lab.good(args);
+        ran.err.lines().last().expect("a line").rsplit("clusterctl ").next().expect("a command").to_owned()
+    };
+    assert_eq!(next(&["issue-node", "on"]), "issue-master --all");
+    assert_eq!(next(&["issue-master", "--all"]), "issue-node --all");
+    assert_eq!(next(&["issue-node", "--all"]), "bundle --all");
+    assert_eq!(next(&["issue-master", "--all", "--reissue"]), "bundle --all");
+}
+
+#[test]
+fn a_ledger_that_is_lost_or_empty_is_not_to_be_recovered_from_itself() {
+    for lose in [
+        |lab: &Lab| std::fs::remove_file(lab.path("pki/ledger.sqlite3")),
+        |lab: &Lab| std::fs::write(lab.path("pki/ledger.sqlite3"), ""),
+    ] {
+        let lab = Lab::issued();
+        lose(&lab).expect("lost");
+        let ran = lab.run(&["issue-node", "--all", "--reissue"]);
+        assert_eq!(ran.status, 4, "{ran}");
+        assert!(ran.err.contains("backup") && !ran.err.contains(".recover"), "{ran}");
+    }
+}
+
+/// The program where no thread can be had, for it is refused each: as under `ulimit -u`, which does not bind root.
+fn without_threads(lab: &Lab, args: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new("strace")
+        .args(["-f", "-o", "/dev/null", "-e", "trace=clone3,clone", "-e", "inject=clone3,clone:error=EAGAIN"])
+        .arg(env!("CARGO_BIN_EXE_clusterctl"))
+        .args(args)
+        .current_dir(lab.dir())
+        .env_remove("CLUSTERCTL_DIR")
+        .output()
+        .expect("strace");
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+}
+
+#[test]
+fn without_a_thread_to_be_had_all_is_done_in_one() {
+    let lab = Lab::with(&CLUSTER.replace("https://api.prod.example.net:6443", "https://127.0.0.9:6443"));
+    for args in [
+        &["init-ca", "--plaintext-ca-key"][..],
+        &["issue-master", "--all"],
+        &["issue-node", "--all"],
+        &["issue-node", "--all", "--reissue"],
+        &["bundle", "--all"],
+        &["verify", "--offline"],
+    ] {
+        let (status, said) = without_threads(&lab, args);
+        assert_eq!(status, Some(0), "{args:?}: {said}");
+    }
+    let (status, said) = without_threads(&lab, &["verify", "--timeout", "50ms", "--deadline", "1s"]);
+    assert!(status == Some(1) && !said.contains("panicked"), "{said}");
+    let (status, said) = without_threads(&lab, &["demo"]);
+    assert!(status == Some(4) && said.contains("RLIMIT_NPROC") && !said.contains("panicked"), "{said}");
+}
+
+#[test]
+fn where_the_system_gives_no_randomness_it_is_not_a_bug_of_ours() {
+    let lab = Lab::with_roots();
+    let output = Command::new("strace")
+        .args(["-f", "-o", "/dev/null", "-e", "trace=getrandom", "-e", "inject=getrandom:error=EIO:when=2+"])
+        .arg(env!("CARGO_BIN_EXE_clusterctl"))
+        .args(["issue-node", "on"])
+        .current_dir(lab.dir())
+        .stdin(Stdio::null())
+        .output()
+        .expect("strace");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    assert!(said.contains("randomness"), "{said}");
+}
