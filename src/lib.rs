@@ -9,6 +9,7 @@
 //! - [`store`]: the cluster directory
 //! - [`bundle`]: what each host receives
 //! - [`verify`]: the proof on the wire
+//! - [`explain`]: what certificates, keys, CRLs, kubeconfigs and bundles say, for `show`
 //! - [`standin`]: a cluster on loopback, for the demo and the tests
 //! - [`ui`]: the terminal
 //! - [`commands`]: one file a command
@@ -21,6 +22,7 @@ pub mod cli;
 pub mod cluster;
 pub mod cluster_file;
 pub mod commands;
+pub mod explain;
 pub mod failure;
 pub mod pki;
 pub mod policy;

@@ -218,3 +218,265 @@ fn what_cannot_be_explained_is_refused() {
     let ran = lab.run(&["show", "absent"]);
     assert_eq!((ran.status, ran.err.as_str()), (2, "error: there is no file DIR/absent\n"));
 }
+
+/// Copies a file of `tests/data/show` into a lab.
+fn put(lab: &Lab, name: &str) {
+    let from = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/show").join(name);
+    std::fs::copy(from, lab.path(name)).expect("copied");
+}
+
+fn json_of(lab: &Lab, args: &[&str]) -> serde_json::Value {
+    let ran = lab.run(&[&["show", "--output", "json"], args].concat());
+    serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {ran}"))
+}
+
+#[test]
+fn json_has_facts_as_data() {
+    let lab = Lab::issued();
+    let value = json_of(&lab, &["pki/nodes/on/kubelet-client.crt", "pki/nodes/on/kubelet-server.crt", "pki/ca.crt"]);
+    let facts = |file: usize| &value["files"][file]["items"][0]["facts"];
+    let client = facts(0);
+    assert_eq!(client["notBefore"], "2026-11-23T11:55:00Z");
+    assert_eq!(client["notAfter"], "2027-11-23T12:00:00Z");
+    assert_eq!(client["user"], "kubelet:on");
+    assert_eq!(client["groups"], serde_json::json!(["kubelets"]));
+    assert_eq!(client["issuer"], "O=prod, CN=prod root");
+    assert_eq!(client["signedBy"]["subject"], "O=prod, CN=prod root");
+    assert_eq!(client["usages"], serde_json::json!(["clientAuth", "digitalSignature"]));
+    assert_eq!((&client["key"], &client["revoked"]), (&"ecdsa-p256".into(), &false.into()));
+    assert!(client["serial"].as_str().is_some_and(|serial| !serial.is_empty()));
+    let server = facts(1);
+    assert!(server["ipAddresses"].as_array().is_some_and(|ips| ips.contains(&"10.20.4.1".into())), "{server}");
+    assert!(server["dnsNames"].is_array() && server["user"].is_null(), "{server}");
+    let root = facts(2);
+    assert_eq!((&root["isCa"], &root["selfSigned"], &root["user"]), (&true.into(), &true.into(), &().into()));
+}
+
+#[test]
+fn a_revoked_certificate_is_revoked_as_data_by_ledger_and_by_list() {
+    let lab = Lab::issued();
+    lab.good(&["revoke", "on", "--yes"]);
+    let client = "pki/nodes/on/kubelet-client.crt";
+    let facts = json_of(&lab, &[client])["files"][0]["items"][0]["facts"].clone();
+    assert_eq!(facts["revoked"], true);
+    assert!(facts["revokedAt"].is_string() && facts["revocationReason"].is_string(), "{facts}");
+    // Elsewhere there is no ledger: the list alone says it.
+    let elsewhere = Lab::empty();
+    for (from, to) in [(client, "a.crt"), ("pki/ca.crt", "ca.crt"), ("pki/crl.pem", "crl.pem")] {
+        std::fs::copy(lab.path(from), elsewhere.path(to)).expect("copied");
+    }
+    let revoked = |args: &[&str]| json_of(&elsewhere, args)["files"][0]["items"][0]["facts"]["revoked"].clone();
+    assert_eq!(revoked(&["a.crt"]), serde_json::Value::Null);
+    assert_eq!(revoked(&["a.crt", "ca.crt", "crl.pem"]), true);
+}
+
+#[test]
+fn what_is_given_together_is_linked() {
+    let lab = Lab::issued();
+    let elsewhere = Lab::empty();
+    for (from, to) in [
+        ("pki/nodes/on/kubelet-client.crt", "a.crt"),
+        ("pki/nodes/on/kubelet-client.key", "a.key"),
+        ("pki/nodes/on/kubelet-server.key", "b.key"),
+        ("pki/ca.crt", "ca.crt"),
+    ] {
+        std::fs::copy(lab.path(from), elsewhere.path(to)).expect("copied");
+    }
+    let signed_by =
+        |args: &[&str]| json_of(&elsewhere, args)["files"][0]["items"][0]["facts"]["signedBy"]["subject"].clone();
+    assert_eq!(signed_by(&["a.crt"]), serde_json::Value::Null);
+    assert_eq!(signed_by(&["a.crt", "ca.crt"]), "O=prod, CN=prod root");
+    elsewhere.write("chain.pem", &format!("{}{}", elsewhere.read("a.crt"), elsewhere.read("ca.crt")));
+    assert_eq!(signed_by(&["chain.pem"]), "O=prod, CN=prod root");
+    let problems = |args: &[&str]| json_of(&elsewhere, args)["files"][0]["items"][0]["problems"].clone();
+    assert_eq!(problems(&["a.key", "a.crt"]), serde_json::json!([]));
+    assert_eq!(problems(&["b.key"]), serde_json::json!([]));
+    assert_eq!(problems(&["b.key", "a.crt"]).as_array().map(Vec::len), Some(1));
+    for (key, wrong) in [("a.key", 0), ("b.key", 1)] {
+        elsewhere.write(
+            "conf",
+            &format!(
+                "apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters:\n- {{name: c, cluster: {{server: 'https://10.0.0.1:6443', \
+                 certificate-authority: ca.crt}}}}\nusers:\n- {{name: u, user: {{client-certificate: a.crt, client-key: {key}}}}}\n\
+                 contexts:\n- {{name: c, context: {{cluster: c, user: u}}}}\n"
+            ),
+        );
+        let value = json_of(&elsewhere, &["conf"]);
+        let items = value["files"][0]["items"].as_array().expect("items");
+        assert_eq!(items[0]["problems"].as_array().map(Vec::len), Some(wrong), "{value}");
+        assert_eq!(items[2]["facts"]["signedBy"]["subject"], "O=prod, CN=prod root");
+    }
+}
+
+#[test]
+fn a_kubeconfigs_key_that_belongs_to_another_certificate_is_a_problem() {
+    let lab = Lab::empty();
+    put(&lab, "mismatch.conf");
+    let value = json_of(&lab, &["mismatch.conf"]);
+    let items = value["files"][0]["items"].as_array().expect("items").clone();
+    let said = items[0]["problems"].to_string();
+    assert!(said.contains("does not belong to its certificate"), "{said}");
+}
+
+#[test]
+fn a_list_says_whose_it_is_when_it_is_due_and_how_many_it_revokes() {
+    let mut lab = Lab::issued();
+    lab.good(&["revoke", "on", "--yes"]);
+    let facts = |lab: &Lab| json_of(lab, &["pki/crl.pem"])["files"][0]["items"][0].clone();
+    let item = facts(&lab);
+    assert_eq!(item["facts"]["issuer"], "O=prod, CN=prod root");
+    assert_eq!(item["facts"]["signedBy"], "O=prod, CN=prod root");
+    assert_eq!(item["facts"]["overdue"], false);
+    assert_eq!(
+        item["facts"]["revokedCount"].as_u64(),
+        item["facts"]["revokedSerials"].as_array().map(|s| s.len() as u64)
+    );
+    assert!(item["facts"]["revokedCount"].as_u64() > Some(0) && item["facts"]["nextUpdate"].is_string(), "{item}");
+    lab.now += time::Duration::days(400);
+    let item = facts(&lab);
+    assert_eq!(item["facts"]["overdue"], true);
+    assert_eq!(item["problems"].as_array().map(Vec::len), Some(1), "{item}");
+    put(&lab, "crl.pem");
+    assert!(json_of(&lab, &["crl.pem"])["files"][0]["items"][0]["facts"]["issuer"].is_string());
+}
+
+#[test]
+fn an_intermediate_is_no_problem() {
+    let lab = Lab::empty();
+    let at = |name: &str| lab.path(name).display().to_string();
+    let p256 = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+    let ca = ["-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign,cRLSign"];
+    let (key, crt, key2, crt2) = (at("root.key"), at("root.crt"), at("sub.key"), at("sub.crt"));
+    good_tool(
+        "openssl",
+        &[&["req", "-x509", "-subj", "/CN=root", "-days", "9000", "-keyout", &key, "-out", &crt][..], &p256].concat(),
+    );
+    good_tool(
+        "openssl",
+        &[
+            &[
+                "req", "-x509", "-subj", "/CN=sub", "-days", "8000", "-CA", &crt, "-CAkey", &key, "-keyout", &key2,
+                "-out", &crt2,
+            ][..],
+            &p256,
+            &ca,
+        ]
+        .concat(),
+    );
+    let mut lab = lab;
+    lab.now = time::OffsetDateTime::now_utc();
+    let value = json_of(&lab, &["sub.crt", "root.crt"]);
+    let item = &value["files"][0]["items"][0];
+    assert_eq!((&item["kind"], &item["problems"]), (&"CA certificate".into(), &serde_json::json!([])), "{value}");
+    assert_eq!(item["facts"]["signedBy"]["subject"], "CN=root");
+    let alone = json_of(&lab, &["sub.crt"]);
+    assert_eq!(alone["files"][0]["items"][0]["problems"], serde_json::json!([]));
+}
+
+#[test]
+fn a_server_without_names_has_a_problem() {
+    let lab = Lab::empty();
+    put(&lab, "cn-only.crt");
+    let value = json_of(&lab, &["cn-only.crt"]);
+    let problems = value["files"][0]["items"][0]["problems"].to_string();
+    assert!(problems.contains("no names"), "{problems}");
+}
+
+#[test]
+fn what_cannot_be_read_ends_with_status_2_and_a_plain_reason() {
+    let lab = Lab::issued();
+    put(&lab, "corrupt.crt");
+    put(&lab, "bom.crt");
+    for (file, reason) in [("corrupt.crt", "its DER is damaged or cut"), ("bom.crt", "byte order mark")] {
+        let ran = lab.run(&["show", file]);
+        assert_eq!(ran.status, 2, "{ran}");
+        assert!(ran.err.contains(reason) && !ran.err.contains("Error"), "{ran}");
+    }
+    // What is good beside it is explained.
+    let ran = lab.run(&["show", "--output", "json", "corrupt.crt", "pki/ca.crt"]);
+    assert_eq!(ran.status, 2, "{ran}");
+    let value: serde_json::Value = serde_json::from_str(&ran.out).expect("JSON");
+    assert_eq!(value["files"][1]["items"][0]["kind"], "CA certificate");
+    let half = lab.read("pki/ca.crt");
+    lab.write("half.crt", &half[..half.len() / 2]);
+    assert_eq!(lab.run(&["show", "half.crt"]).status, 2);
+}
+
+#[test]
+fn every_form_that_other_tools_write_is_read() {
+    let lab = Lab::issued();
+    lab.good(&["revoke", "on", "--yes"]);
+    put(&lab, "kubelet.csr");
+    let at = |name: &str| lab.path(name).display().to_string();
+    let (crt, key) = (at("pki/ca.crt"), at("pki/nodes/on/kubelet-client.key"));
+    for args in [
+        &["x509", "-in", &crt, "-outform", "DER", "-out", &at("ca.der")][..],
+        &["x509", "-in", &crt, "-trustout", "-addtrust", "serverAuth", "-out", &at("trusted.pem")],
+        &["crl2pkcs7", "-nocrl", "-certfile", &crt, "-out", &at("p7.pem")],
+        &["crl2pkcs7", "-nocrl", "-certfile", &crt, "-outform", "DER", "-out", &at("p7.der")],
+        &["req", "-in", &at("kubelet.csr"), "-outform", "DER", "-out", &at("csr.der")],
+        &["crl", "-in", &at("pki/crl.pem"), "-outform", "DER", "-out", &at("crl.der")],
+        &["pkcs8", "-topk8", "-nocrypt", "-in", &key, "-outform", "DER", "-out", &at("pkcs8.der")],
+        &["ec", "-in", &key, "-outform", "DER", "-out", &at("sec1.der")],
+        &["genrsa", "-traditional", "-out", &at("rsa.pem"), "2048"],
+        &["rsa", "-in", &at("rsa.pem"), "-traditional", "-outform", "DER", "-out", &at("pkcs1.der")],
+    ] {
+        good_tool("openssl", args);
+    }
+    lab.write("new.csr", &lab.read("kubelet.csr").replace("CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"));
+    for (file, kind) in [
+        ("ca.der", "CA certificate"),
+        ("trusted.pem", "CA certificate"),
+        ("p7.pem", "CA certificate"),
+        ("p7.der", "CA certificate"),
+        ("kubelet.csr", "certificate signing request"),
+        ("new.csr", "certificate signing request"),
+        ("csr.der", "certificate signing request"),
+        ("crl.der", "certificate revocation list"),
+        ("pkcs8.der", "private key"),
+        ("sec1.der", "private key"),
+        ("pkcs1.der", "private key"),
+    ] {
+        let value = json_of(&lab, &[file]);
+        assert_eq!(value["files"][0]["items"][0]["kind"], kind, "{file}: {value}");
+    }
+    // What Kubernetes does not read in that form is said.
+    for file in ["trusted.pem", "p7.pem", "ca.der"] {
+        let value = json_of(&lab, &[file]);
+        assert_eq!(value["files"][0]["items"][0]["problems"].as_array().map(Vec::len), Some(1), "{file}: {value}");
+    }
+}
+
+#[test]
+fn a_folder_and_standard_input_are_explained() {
+    let lab = Lab::issued();
+    std::fs::create_dir_all(lab.path("etc/pki")).expect("created");
+    std::fs::copy(lab.path("pki/ca.crt"), lab.path("etc/pki/ca.crt")).expect("copied");
+    std::fs::copy(lab.path("pki/nodes/on/kubelet-client.crt"), lab.path("etc/on.crt")).expect("copied");
+    lab.write("etc/README", "words\n");
+    let value = json_of(&lab, &["etc"]);
+    let files: Vec<_> = value["files"].as_array().expect("files").iter().map(|file| file["file"].clone()).collect();
+    assert_eq!(files, ["etc/on.crt", "etc/pki/ca.crt"]);
+    std::fs::create_dir(lab.path("empty")).expect("created");
+    assert_eq!(lab.run(&["show", "empty"]).status, 2);
+    let mut process = lab.process(&["show", "-"]);
+    process.stdin(std::fs::File::open(lab.path("pki/ca.crt")).expect("a file"));
+    let output = process.output().expect("it runs");
+    assert!(output.status.success(), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("-\n  CA certificate\n"), "{output:?}");
+}
+
+#[test]
+fn a_files_own_name_is_printed_escaped() {
+    let lab = Lab::issued();
+    let name = "a\u{1b}[2J\u{202e}.crt";
+    std::fs::copy(lab.path("pki/ca.crt"), lab.path(name)).expect("copied");
+    let ran = lab.good(&["show", name]);
+    assert!(!ran.out.contains(['\u{1b}', '\u{202e}']), "{ran:?}");
+    lab.write(name, "words");
+    let ran = lab.run(&["show", name]);
+    assert_eq!(ran.status, 2, "{ran}");
+    assert!(!ran.err.contains(['\u{1b}', '\u{202e}']), "{ran:?}");
+    let ran = lab.run(&["show", "no\u{1b}[2J"]);
+    assert!(!ran.err.contains('\u{1b}'), "{ran:?}");
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The rooms from the ground up. A room may import from those below it, and from itself.
-const ROOMS: [(&str, &[&str]); 16] = [
+const ROOMS: [(&str, &[&str]); 17] = [
     ("printable", &[]),
     ("cluster", &[]),
     ("pki", &["cluster"]),
@@ -13,6 +13,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
     ("policy", &["cluster", "pki"]),
     ("bundle", &["cluster", "pki", "cluster_file", "policy"]),
     ("verify", &["printable", "cluster", "pki"]),
+    ("explain", &["cluster", "pki", "cluster_file", "bundle"]),
     ("standin", &["cluster", "pki", "verify"]),
     ("ui", &["printable", "cluster", "pki"]),
     ("world", &["ui"]),
@@ -28,6 +29,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
             "policy",
             "bundle",
             "verify",
+            "explain",
             "standin",
             "ui",
             "world",

@@ -12,6 +12,7 @@ pub mod forge;
 pub mod inspect;
 pub mod key;
 pub mod known_hosts;
+pub mod material;
 mod openssh_key;
 mod parsed;
 pub mod passphrase;

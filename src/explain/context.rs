@@ -1,0 +1,147 @@
+//! What is known besides the thing that is explained: the directory's roots, and whatever else was given.
+
+use std::collections::BTreeSet;
+
+use time::OffsetDateTime;
+
+use super::piece::Piece;
+use crate::cluster::profile::Leaf;
+use crate::cluster::spec::Cluster;
+use crate::pki::certificate::Certificate;
+use crate::pki::crl::Crl;
+use crate::pki::fingerprint::Fingerprint;
+
+/// What explanations may refer to. Everything is optional: `show` works anywhere.
+pub struct ExplainContext<'a> {
+    /// The directory's roots, and where each is.
+    pub roots: Vec<(String, Certificate)>,
+    /// The directory's cluster.
+    pub cluster: Option<Cluster>,
+    /// What the directory's ledger says of a certificate; `None` where there is no ledger.
+    pub ledger: Option<&'a dyn Fn(Fingerprint) -> Result<Option<LedgerRevocation>, String>>,
+    /// The time.
+    pub now: OffsetDateTime,
+    given: Given,
+}
+
+/// A revocation in the ledger.
+pub struct LedgerRevocation {
+    /// In words.
+    pub text: String,
+    /// When.
+    pub at: OffsetDateTime,
+    /// RFC 5280's name of the reason.
+    pub reason: &'static str,
+}
+
+/// Everything that was given together.
+#[derive(Default)]
+struct Given {
+    certificates: Vec<(String, Certificate)>,
+    keys: BTreeSet<Fingerprint>,
+    requests: BTreeSet<Fingerprint>,
+    crls: Vec<Crl>,
+}
+
+/// A certificate whose key signed another one.
+pub(super) struct Signer<'a> {
+    pub(super) certificate: &'a Certificate,
+    /// The file that it is in.
+    pub(super) place: &'a str,
+}
+
+impl<'a> ExplainContext<'a> {
+    /// Returns a context in which nothing was given yet.
+    #[must_use]
+    pub fn new(now: OffsetDateTime) -> Self {
+        Self { roots: Vec::new(), cluster: None, ledger: None, now, given: Given::default() }
+    }
+
+    /// Adds what a file holds, so that everything else can be linked to it.
+    pub fn give(&mut self, place: &str, pieces: &[Piece]) {
+        for piece in pieces {
+            match piece {
+                Piece::Certificate(certificate, _) => {
+                    self.given.certificates.push((place.to_owned(), (**certificate).clone()));
+                }
+                Piece::Key(facts, _) => self.given.keys.extend(facts.fingerprint),
+                Piece::Request(request) => drop(self.given.requests.insert(request.spki_fingerprint)),
+                Piece::Crl(crl) => self.given.crls.push((**crl).clone()),
+                Piece::EncryptedKey | Piece::PublicKey(_) | Piece::Damaged { .. } => {}
+            }
+        }
+    }
+
+    /// Returns the certificate whose key signed `issued`: of the directory first, then of what was given.
+    pub(super) fn signer_of(&self, issued: &Certificate) -> Option<Signer<'_>> {
+        let known = self.roots.iter().chain(&self.given.certificates);
+        let mut named = known.filter(|(_, certificate)| certificate.subject.der == issued.issuer.der);
+        named.find(|(_, certificate)| issued.is_signed_by(certificate)).map(signer)
+    }
+
+    /// Returns the certificate that `issued` names as its issuer, whoever signed it.
+    pub(super) fn named_issuer_of(&self, issued: &Certificate) -> Option<Signer<'_>> {
+        let mut known = self.roots.iter().chain(&self.given.certificates);
+        known.find(|(_, certificate)| certificate.subject.der == issued.issuer.der).map(signer)
+    }
+
+    /// Returns the certificate whose key signed a list.
+    pub(super) fn signer_of_list(&self, crl: &Crl) -> Option<Signer<'_>> {
+        let known = self.roots.iter().chain(&self.given.certificates);
+        let mut named = known.filter(|(_, certificate)| certificate.subject.der == crl.issuer.der);
+        named.find(|(_, certificate)| crl.is_signed_by(certificate)).map(signer)
+    }
+
+    /// True when a certificate of that subject is known.
+    pub(super) fn knows_issuer_of_list(&self, crl: &Crl) -> bool {
+        let mut known = self.roots.iter().chain(&self.given.certificates);
+        known.any(|(_, certificate)| certificate.subject.der == crl.issuer.der)
+    }
+
+    /// Returns the list among what was given that revokes `certificate`.
+    pub(super) fn list_that_revokes(&self, certificate: &Certificate, signer: &Certificate) -> Option<&Crl> {
+        let mut lists = self.given.crls.iter().filter(|crl| crl.issuer.der == signer.subject.der);
+        lists.find(|crl| crl.serials.contains(&certificate.serial) && crl.is_signed_by(signer))
+    }
+
+    /// True when a list of `signer` was given.
+    pub(super) fn has_list_of(&self, signer: &Certificate) -> bool {
+        self.given.crls.iter().any(|crl| crl.issuer.der == signer.subject.der && crl.is_signed_by(signer))
+    }
+
+    /// Returns the given certificates whose public key this is.
+    pub(super) fn certificates_of_key(&self, key: Fingerprint) -> Vec<&(String, Certificate)> {
+        self.given.certificates.iter().filter(|(_, certificate)| certificate.spki_fingerprint() == key).collect()
+    }
+
+    /// True when a key belongs to none of the certificates and requests that were given, and there are some.
+    pub(super) fn is_stray_key(&self, key: Fingerprint) -> bool {
+        let some = !self.given.certificates.is_empty() || !self.given.requests.is_empty();
+        some && !self.given.requests.contains(&key) && self.certificates_of_key(key).is_empty()
+    }
+
+    /// True when the private key of `certificate` was given, too.
+    pub(super) fn has_key_of(&self, certificate: &Certificate) -> bool {
+        self.given.keys.contains(&certificate.spki_fingerprint())
+    }
+
+    /// Returns what the cluster file asks for under this certificate's account and usage.
+    pub(super) fn wanted(&self, certificate: &Certificate) -> Option<(Leaf, &Cluster)> {
+        let cluster = self.cluster.as_ref()?;
+        let account = certificate.account();
+        let fits = |leaf: &Leaf| {
+            leaf.subject == account
+                && leaf.policy().usage.names().iter().all(|usage| certificate.has_extended_usage(usage))
+        };
+        let nodes = cluster.nodes.iter().flat_map(|node| cluster.node_leaves(node));
+        let masters = cluster.masters.iter().flat_map(|master| cluster.master_leaves(master));
+        let candidates: Vec<Leaf> = nodes.chain(masters).chain([cluster.verifier_leaf()]).filter(fits).collect();
+        // All API servers carry one account: the one whose names fit best is meant.
+        let missing = |leaf: &Leaf| leaf.names.iter().filter(|name| !certificate.names_address(name)).count();
+        candidates.into_iter().min_by_key(missing).map(|leaf| (leaf, cluster))
+    }
+}
+
+fn signer((place, certificate): &(String, Certificate)) -> Signer<'_> {
+    Signer { certificate, place }
+}

@@ -1,0 +1,149 @@
+//! A kubeconfig's card, and what it names.
+
+use std::path::Path;
+
+use super::card::Card;
+use super::context::ExplainContext;
+use super::piece::{self, Piece};
+use crate::cluster_file::kubeconfig::{Credential, Kubeconfig};
+
+/// A kubeconfig with the certificates and keys that it names.
+pub struct ReadKubeconfig {
+    config: Kubeconfig,
+    parts: Vec<Part>,
+}
+
+/// Where a file is, and what is in it or why it cannot be read.
+pub type Opened = (String, Result<Vec<u8>, String>);
+
+/// What one reference of a kubeconfig leads to.
+struct Part {
+    /// The cluster's or user's name.
+    of: String,
+    field: Field,
+    /// The file, or that it is embedded.
+    place: String,
+    pieces: Result<Vec<Piece>, String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Field {
+    Authority,
+    Certificate,
+    Key,
+}
+
+/// Follows the references of `config`. `open` reads a file that it names, and says where that is.
+pub fn follow(config: Kubeconfig, place: &str, open: &dyn Fn(&Path) -> Opened) -> ReadKubeconfig {
+    let mut parts = Vec::new();
+    let mut follow = |of: &str, field, credential: &Option<Credential>| {
+        let (place, bytes) = match credential {
+            None => return,
+            Some(Credential::Data(bytes)) => (place.to_owned(), Ok(bytes.to_vec())),
+            Some(Credential::File(path)) => open(path),
+        };
+        let pieces = bytes.and_then(|bytes| piece::read(&bytes).map_err(|error| error.to_string()));
+        parts.push(Part { of: of.to_owned(), field, place, pieces });
+    };
+    for cluster in &config.clusters {
+        follow(&cluster.name, Field::Authority, &cluster.authority);
+    }
+    for user in &config.users {
+        follow(&user.name, Field::Certificate, &user.certificate);
+        follow(&user.name, Field::Key, &user.key);
+    }
+    ReadKubeconfig { config, parts }
+}
+
+impl ReadKubeconfig {
+    /// Adds its certificates and keys to what is known.
+    pub fn give(&self, context: &mut ExplainContext<'_>) {
+        for part in &self.parts {
+            if let Ok(pieces) = &part.pieces {
+                context.give(&part.place, pieces);
+            }
+        }
+    }
+
+    /// Returns its card, and those of the certificates that it names.
+    #[must_use]
+    pub fn cards(&self, context: &ExplainContext<'_>) -> Vec<Card> {
+        let config = &self.config;
+        let mut card = Card::new("kubeconfig")
+            .data("currentContext", config.current_context.clone())
+            .line("context", config.current_context.clone().unwrap_or_else(|| "none".to_owned()));
+        let servers: Vec<&str> = config.clusters.iter().map(|cluster| cluster.server.as_str()).collect();
+        let users: Vec<&str> = config.users.iter().map(|user| user.name.as_str()).collect();
+        card = card.data("servers", servers).data("users", users);
+        for cluster in &config.clusters {
+            card = card.line("server", format!("{} ({})", cluster.server, cluster.name));
+            if !cluster.location().starts_with("https://") {
+                card = card.problem(format!("{} is not https, so nobody is authenticated", cluster.server));
+            }
+            if cluster.insecure {
+                card = card.problem("insecure-skip-tls-verify: the master is not authenticated");
+            }
+            card = match &cluster.authority {
+                Some(authority) => card.line("trusts", self.where_is(authority, &cluster.name, Field::Authority)),
+                None => {
+                    card.problem(format!("{}: no certificate authority, so the system's are trusted", cluster.name))
+                }
+            };
+        }
+        for user in &config.users {
+            card = card.line("user", user.name.clone());
+            if let Some(certificate) = &user.certificate {
+                card = card.line("certificate", self.where_is(certificate, &user.name, Field::Certificate));
+            }
+            if let Some(key) = &user.key {
+                card = card.line("key", self.where_is(key, &user.name, Field::Key));
+            }
+            for other in &user.others {
+                card = card.problem(format!("user {} also authenticates by {other}", user.name));
+            }
+            card = card.problem_if_any(self.mismatch(&user.name));
+        }
+        for part in &self.parts {
+            if let (Field::Key, Err(reason)) = (part.field, &part.pieces) {
+                card = card.problem(format!("the key of user {} cannot be read: {reason}", part.of));
+            }
+        }
+        let mut cards = vec![card];
+        for part in self.parts.iter().filter(|part| part.field != Field::Key) {
+            match &part.pieces {
+                Ok(pieces) => cards.extend(pieces.iter().map(|piece| piece.card(&part.place, context))),
+                Err(reason) => cards.push(Card::new("certificate").problem(reason)),
+            }
+        }
+        cards
+    }
+
+    fn where_is(&self, credential: &Credential, of: &str, field: Field) -> String {
+        match credential {
+            Credential::Data(_) => "embedded (a kubelet does not reload it)".to_owned(),
+            Credential::File(path) => {
+                let part = self.parts.iter().find(|part| part.of == of && part.field == field);
+                part.map_or_else(|| path.display().to_string(), |part| part.place.clone())
+            }
+        }
+    }
+
+    /// Compares a user's certificate with the user's key.
+    fn mismatch(&self, user: &str) -> Option<String> {
+        let pieces = |field| {
+            let part = self.parts.iter().find(|part| part.of == user && part.field == field)?;
+            part.pieces.as_ref().ok()
+        };
+        let certificate = pieces(Field::Certificate)?.iter().find_map(|piece| match piece {
+            Piece::Certificate(certificate, _) => Some(certificate),
+            _ => None,
+        })?;
+        let key = pieces(Field::Key)?.iter().find_map(|piece| match piece {
+            Piece::Key(facts, _) => facts.fingerprint,
+            _ => None,
+        })?;
+        (key != certificate.spki_fingerprint()).then(|| {
+            format!("the key of user {user} does not belong to its certificate ({})", certificate.subject.text)
+        })
+    }
+}

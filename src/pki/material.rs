@@ -1,0 +1,195 @@
+//! Reads what a file holds in any of the forms that other tools write: PEM under older labels, DER, PKCS#7, OpenSSL's
+//! trusted certificates. Files of the cluster are read by [`super::pem`] alone, which is as strict as Kubernetes.
+
+use x509_parser::asn1_rs::{Any, Class, FromDer, Tag};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::certification_request::X509CertificationRequest;
+use x509_parser::revocation_list::CertificateRevocationList;
+use zeroize::Zeroizing;
+
+use super::pem::{self, Item, KeyForm, PemError, Secret};
+
+/// One thing found in a file.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Found {
+    /// What it is.
+    pub item: Item,
+    /// What Kubernetes makes of the form that it is in, where that is not what a reader expects.
+    pub remark: Option<&'static str>,
+}
+
+/// Why nothing can be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MaterialError {
+    /// The PEM cannot be read.
+    #[error(transparent)]
+    Pem(#[from] PemError),
+    /// A byte order mark hides the first section.
+    #[error("a byte order mark stands before it: Kubernetes reads no certificate in it")]
+    ByteOrderMark,
+    /// PKCS#12, which needs a passphrase.
+    #[error("it is PKCS#12; write what is in it as PEM first: openssl pkcs12 -in FILE -nokeys")]
+    Pkcs12,
+    /// PKCS#7 without a certificate, or damaged.
+    #[error("there is no certificate in its PKCS#7, or it is damaged")]
+    Pkcs7,
+    /// Neither PEM nor DER that is known here.
+    #[error("it is neither PEM nor DER of a kind that is read here")]
+    Unknown,
+}
+
+/// Labels besides those of [`pem::read_all`], and what they mean.
+const OTHER_LABELS: [(&str, Label); 6] = [
+    ("NEW CERTIFICATE REQUEST", Label::Request),
+    ("X509 CERTIFICATE", Label::Certificate("Kubernetes reads no section X509 CERTIFICATE; it is called CERTIFICATE")),
+    ("TRUSTED CERTIFICATE", Label::Certificate(TRUSTED)),
+    ("PKCS7", Label::Pkcs7),
+    ("PKCS #7 SIGNED DATA", Label::Pkcs7),
+    ("CMS", Label::Pkcs7),
+];
+const TRUSTED: &str = "Kubernetes reads no section TRUSTED CERTIFICATE: write it with openssl x509 without -trustout";
+const BUNDLED: &str = "Kubernetes reads no PKCS#7: write it with openssl pkcs7 -print_certs";
+
+#[derive(Clone, Copy)]
+enum Label {
+    Request,
+    Certificate(&'static str),
+    Pkcs7,
+}
+
+/// Returns everything in a file that is known here, in PEM or DER.
+///
+/// # Errors
+/// When it is damaged, or nothing of it is known.
+pub fn read(bytes: &[u8]) -> Result<Vec<Found>, MaterialError> {
+    if !bytes.windows(10).any(|window| window == b"-----BEGIN") {
+        return of_der(bytes);
+    }
+    if bytes.starts_with(b"\xef\xbb\xbf-----BEGIN") {
+        return Err(MaterialError::ByteOrderMark);
+    }
+    let others = of_other_labels(bytes)?;
+    let plain = |item| Found { item, remark: None };
+    match pem::read_all(bytes) {
+        Ok(items) => Ok(items.into_iter().map(plain).chain(others).collect()),
+        Err(PemError::Others(_) | PemError::Nothing) if !others.is_empty() => Ok(others),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn of_other_labels(bytes: &[u8]) -> Result<Vec<Found>, MaterialError> {
+    let text = String::from_utf8_lossy(bytes);
+    let mut found = Vec::new();
+    for (label, meaning) in OTHER_LABELS {
+        let (begin, end) = (format!("-----BEGIN {label}-----"), format!("-----END {label}-----"));
+        let mut rest = &*text;
+        while let Some(start) = rest.find(&begin) {
+            let body = &rest[start + begin.len()..];
+            let Some(stop) = body.find(&end) else {
+                return Err(PemError::Damaged(format!("a section {label} begins and never ends")).into());
+            };
+            rest = &body[stop + end.len()..];
+            let renamed = format!("-----BEGIN CERTIFICATE-----{}-----END CERTIFICATE-----\n", &body[..stop]);
+            for der in pem::certificates(renamed.as_bytes())? {
+                match meaning {
+                    Label::Request => found.push(Found { item: Item::Csr(der), remark: None }),
+                    Label::Certificate(remark) => {
+                        found.push(Found { item: Item::Certificate(first_of(&der)), remark: Some(remark) });
+                    }
+                    Label::Pkcs7 => found.extend(of_pkcs7(&der)?),
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The first DER value: behind a trusted certificate stand OpenSSL's settings.
+fn first_of(der: &[u8]) -> Vec<u8> {
+    let rest = Any::from_der(der).map_or(0, |(rest, _)| rest.len());
+    der[..der.len() - rest].to_vec()
+}
+
+fn of_der(der: &[u8]) -> Result<Vec<Found>, MaterialError> {
+    let item = match form(der).ok_or(MaterialError::Unknown)? {
+        Form::Pkcs12 => return Err(MaterialError::Pkcs12),
+        Form::Pkcs7 => return of_pkcs7(der),
+        Form::Key(form) => Item::Key(form, Secret(Zeroizing::new(der.to_vec()))),
+        Form::EncryptedKey => Item::EncryptedKey(der.to_vec()),
+        Form::PublicKey => Item::PublicKey(der.to_vec()),
+        Form::Signed if X509Certificate::from_der(der).is_ok() => Item::Certificate(der.to_vec()),
+        Form::Signed if CertificateRevocationList::from_der(der).is_ok() => Item::Crl(der.to_vec()),
+        Form::Signed if X509CertificationRequest::from_der(der).is_ok() => Item::Csr(der.to_vec()),
+        Form::Signed => Item::Certificate(der.to_vec()),
+    };
+    let remark = matches!(item, Item::Certificate(_) | Item::Key(..))
+        .then_some("it is DER: Kubernetes reads certificates and keys from files as PEM alone");
+    Ok(vec![Found { item, remark }])
+}
+
+/// What the outermost structure of a DER value is that of.
+enum Form {
+    /// A certificate, a request or a list (X.509's SIGNED).
+    Signed,
+    Key(KeyForm),
+    EncryptedKey,
+    PublicKey,
+    Pkcs7,
+    Pkcs12,
+}
+
+fn form(der: &[u8]) -> Option<Form> {
+    let (rest, outer) = Any::from_der(der).ok()?;
+    if !rest.is_empty() || outer.tag() != Tag::Sequence {
+        return None;
+    }
+    let parts = parts_of(outer.data)?;
+    let tags: Vec<Tag> = parts.iter().take(3).map(Any::tag).collect();
+    let version = parts.first().filter(|part| part.tag() == Tag::Integer).map(|part| part.data);
+    Some(match (tags.as_slice(), version) {
+        ([Tag::Sequence, Tag::Sequence, Tag::BitString], _) => Form::Signed,
+        ([Tag::Integer, Tag::Sequence, Tag::OctetString], Some([0 | 1])) => Form::Key(KeyForm::Pkcs8),
+        ([Tag::Integer, Tag::OctetString, ..], Some([1])) => Form::Key(KeyForm::Sec1),
+        ([Tag::Integer, Tag::Integer, Tag::Integer], Some([0 | 1])) => Form::Key(KeyForm::Pkcs1),
+        ([Tag::Integer, Tag::Sequence, ..], Some([3])) => Form::Pkcs12,
+        ([Tag::Sequence, Tag::OctetString], _) => Form::EncryptedKey,
+        ([Tag::Sequence, Tag::BitString], _) => Form::PublicKey,
+        ([Tag::Oid, ..], _) => Form::Pkcs7,
+        _ => return None,
+    })
+}
+
+/// The values that stand one behind the other.
+fn parts_of(mut bytes: &[u8]) -> Option<Vec<Any<'_>>> {
+    let mut parts = Vec::new();
+    while !bytes.is_empty() {
+        let (rest, part) = Any::from_der(bytes).ok()?;
+        parts.push(part);
+        bytes = rest;
+    }
+    Some(parts)
+}
+
+/// The certificates of a PKCS#7 file (RFC 2315 § 9.1: ContentInfo, SignedData, `certificates [0]`).
+fn of_pkcs7(der: &[u8]) -> Result<Vec<Found>, MaterialError> {
+    let certificates = certificates_of_pkcs7(der).filter(|found| !found.is_empty()).ok_or(MaterialError::Pkcs7)?;
+    let found = |der| Found { item: Item::Certificate(der), remark: Some(BUNDLED) };
+    Ok(certificates.into_iter().map(found).collect())
+}
+
+fn certificates_of_pkcs7(der: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let (_, info) = Any::from_der(der).ok()?;
+    let content = parts_of(info.data)?.into_iter().find(|part| part.class() == Class::ContextSpecific)?;
+    let (_, signed) = Any::from_der(content.data).ok()?;
+    let set = parts_of(signed.data)?
+        .into_iter()
+        .find(|part| part.class() == Class::ContextSpecific && part.tag() == Tag(0))?;
+    let mut rest = set.data;
+    let mut found = Vec::new();
+    while !rest.is_empty() {
+        let one = first_of(rest);
+        rest = rest.get(one.len()..).filter(|_| !one.is_empty())?;
+        found.push(one);
+    }
+    Some(found)
+}
