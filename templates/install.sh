@@ -2,24 +2,34 @@
 # Installs this bundle on its host. Written by clusterctl; the same on every host: what goes where stands in manifest.json.
 #
 # It checks everything before it touches anything, prepares every file next to its place, and only then renames them all.
-# If a rename fails, what was there before is put back. The second time it finds nothing to do.
+# If a rename fails, what was there before is put back. If it is killed, or the power goes, a journal says how far it came:
+# the next run, or a unit at the next boot, finishes it first. The second time it finds nothing to do.
 set -eu
 LC_ALL=C
 export LC_ALL
 unset CDPATH
 
+# Paths on the host: what was installed last, and what is kept of an installation until it is finished.
+record=etc/kubernetes/clusterctl/manifest.json
+state=etc/kubernetes/clusterctl/unfinished
+unit=etc/systemd/system/clusterctl-unfinished.service
+wanted=etc/systemd/system/multi-user.target.wants/clusterctl-unfinished.service
+
 usage() {
     cat <<'USAGE'
-Usage: [DESTDIR=FOLDER] ./install.sh [--dry-run] [--signer FILE] [--force-host] [--replace]
+Usage: [DESTDIR=FOLDER] ./install.sh [--dry-run] [--signer FILE] [--force] [--force-host] [--replace]
+       [DESTDIR=FOLDER] ./install.sh --finish
 
-Installs the files of this bundle under / or, with DESTDIR, under a folder that stands for it.
+Installs the files of this bundle under / or, with DESTDIR, into an image: an existing folder that stands for /.
 
   --dry-run     check everything, say what would be installed, change nothing
   --signer FILE refuse a bundle that nobody in FILE signed: a name and a public key a line (ssh-keygen's allowed_signers).
                 Without it: the file that CLUSTERCTL_SIGNER names, else etc/kubernetes/clusterctl/allowed_signers, if there
                 is one
+  --force       install although the bundle's certificates have expired
   --force-host  install although this host is called otherwise than the bundle's
-  --replace     install although a newer bundle, or another cluster's or host's, is installed
+  --replace     install although a newer bundle, another cluster's or host's, or one with another root is installed
+  --finish      only finish an installation that was interrupted; the unit clusterctl-unfinished.service runs this at boot
   --help        say this
 
 Exit status: 0 installed, or nothing to do; 1 refused or failed, and nothing was changed; 2 usage.
@@ -28,15 +38,26 @@ USAGE
 
 main() {
     read_options "$@"
-    cd "$(dirname -- "$0")" || die "the bundle's folder cannot be entered"
     uid=$(id -u)
+    if [ "$finish" = yes ]; then
+        take_lock
+        [ -e "$root/$state" ] || say "Nothing was interrupted${root:+ under $root}."
+        recover
+        exit 0
+    fi
+    cd "$(dirname -- "$0")" || die "the bundle's folder cannot be entered"
     check_bundle
     check_host
-    [ "$dry_run" = yes ] || take_lock
+    if [ "$dry_run" = yes ]; then
+        [ ! -e "$root/$state/journal" ] || say "An installation was interrupted here. It is finished first, without --dry-run."
+    else
+        take_lock
+        recover
+    fi
     check_installed
     find_pending
-    if [ -z "$pending" ]; then
-        [ "$dry_run" = yes ] || sweep
+    if [ -z "$pending$stale" ]; then
+        [ "$dry_run" = yes ] || sweep "$everything"
         say "Nothing to do: all $total files of $host (generation $generation) are in place${root:+ under $root}."
         check_drop_ins
         exit 0
@@ -48,16 +69,18 @@ main() {
         check_drop_ins
         exit 0
     fi
+    plan
     trap undo EXIT
     trap 'exit 129' HUP
     trap 'exit 130' INT
     trap 'exit 143' TERM
     prepare
-    # From here to the last rename there are only renames, and no signal comes between them.
+    # From here to the last rename no signal comes between them.
     trap '' HUP INT TERM
-    swap
+    commit
     trap - EXIT
-    sweep
+    close_journal
+    sweep "$everything"
     trap - HUP INT TERM
     report
 }
@@ -79,6 +102,8 @@ die() {
 
 read_options() {
     dry_run=no
+    finish=no
+    force=no
     force_host=no
     replace=no
     signers=${CLUSTERCTL_SIGNER:-}
@@ -96,6 +121,8 @@ read_options() {
             signers=$1
             shift
             ;;
+        --finish) finish=yes ;;
+        --force) force=yes ;;
         --force-host) force_host=yes ;;
         --replace) replace=yes ;;
         -h | --help)
@@ -117,13 +144,31 @@ read_options() {
     '' | /*) ;;
     *) root=$(pwd)/$root ;;
     esac
+    [ -z "$root" ] || check_root
     case "$signers" in
     '' | /*) ;;
     *) signers=$(pwd)/$signers ;;
     esac
 }
 
-# ── the bundle itself ──
+# A DESTDIR with a typo in it must not be made and filled with keys. A new image may be empty.
+check_root() {
+    [ -d "$root" ] || die "DESTDIR is $root, and there is no such folder" "make it first, or correct its name"
+    for name in bin boot dev etc home lib opt proc root run sbin srv sys tmp usr var; do
+        if [ -e "$root/$name" ] || [ -L "$root/$name" ]; then
+            return 0
+        fi
+    done
+    for name in "$root"/* "$root"/.[!.]*; do
+        case "${name##*/}" in
+        lost+found) ;;
+        *) [ ! -e "$name" ] || die "DESTDIR is $root, and that is no root of a system: it holds ${name##*/}, and no etc or usr" \
+            "name the folder that stands for / in the image" ;;
+        esac
+    done
+}
+
+# -- the bundle itself --
 
 digest() {
     sha256sum <"$1" | cut -d ' ' -f 1
@@ -179,7 +224,9 @@ FILES
     not_after=$(field notAfter manifest.json)
     now=$(date -u +%Y-%m-%dT%H:%M:%SZ)
     if expr "x$now" '>' "x$not_after" >/dev/null; then
-        warn "it is $now here, and the certificates of this bundle ended at $not_after"
+        [ "$force" = yes ] || die "the certificates of this bundle expired at $not_after, and it is $now here" \
+            "take a new bundle, or correct this host's clock; to install it nevertheless, add --force"
+        warn "the certificates of this bundle expired at $not_after, and it is $now here"
     fi
 }
 
@@ -249,7 +296,7 @@ is_number() {
     esac
 }
 
-# ── where it goes ──
+# -- where it goes --
 
 check_host() {
     if [ -z "$root" ]; then
@@ -285,20 +332,44 @@ check_host() {
 }
 
 check_installed() {
-    record=etc/kubernetes/clusterctl/manifest.json
-    [ -f "$root/$record" ] || return 0
     [ "$replace" = no ] || return 0
+    if [ ! -f "$root/$record" ]; then
+        check_foreign_root
+        return 0
+    fi
     for name in cluster host; do
         old=$(field "$name" "$root/$record")
         new=$(field "$name" manifest.json)
         [ "$old" = "$new" ] ||
             die "a bundle of $name $old is installed here, and this one is of $name $new" "to replace it, add --replace"
     done
+    old=$(field rootPin "$root/$record")
+    new=$(field rootPin manifest.json)
+    [ "$old" = "$new" ] ||
+        die "this bundle would replace the cluster's root: $old is installed here, and the bundle has $new" \
+            "hosts with the old root and with the new one do not trust each other; to replace it nevertheless, add --replace"
     old=$(field generation "$root/$record")
     is_number "$old" || die "$root/$record cannot be read" "to replace what is installed, add --replace"
     [ "$generation" -ge "$old" ] ||
         die "generation $old is installed here, and this bundle is older: generation $generation" \
             "take the newest bundle of $host; to go back nevertheless, add --replace"
+}
+
+# A root that no bundle brought is trusted by what runs here.
+check_foreign_root() {
+    authority=etc/kubernetes/pki/ca.crt
+    if [ ! -f "$root/$authority" ] || [ ! -f "$authority" ] || [ "$(digest "$root/$authority")" = "$(digest "$authority")" ]; then
+        return 0
+    fi
+    old=$(pin_of "$root/$authority")
+    die "$root/$authority is another root, which no bundle of clusterctl brought: ${old:-its pin is not known}, and this bundle has $(field rootPin manifest.json)" \
+        "to replace it, add --replace"
+}
+
+# pin_of FILE: the pin of its first certificate, where there is an openssl.
+pin_of() {
+    key=$(openssl x509 -in "$1" -noout -pubkey 2>/dev/null) || return 0
+    printf '%s\n' "$key" | openssl pkey -pubin -outform DER 2>/dev/null | sha256sum | sed 's/^\([0-9a-f]*\).*/sha256:\1/'
 }
 
 # Everything that is not in place, a line each: SHA-256, mode, path in the bundle, path on the host. The record comes last:
@@ -315,6 +386,26 @@ $files
 FILES
     total=$(printf '%s' "$everything" | wc -l | tr -d ' ')
     want "$(digest manifest.json)" 0644 manifest.json "$record"
+    # Earlier bundles' drop-ins sorted before those of other packages, which undid them.
+    stale=''
+    for program in $(units); do
+        old=etc/systemd/system/$program.service.d/10-clusterctl.conf
+        if [ -f "$root/$old" ] && [ ! -f "$old" ] && [ ! -L "$root/$old" ] &&
+            { grep -qF "\"$old\"" "$root/$record" 2>/dev/null || grep -q 'Written by clusterctl' "$root/$old"; }; then
+            stale="$stale$old
+"
+        fi
+    done
+}
+
+# The units that this bundle has drop-ins for.
+units() {
+    case "$roles" in
+    *'"master"'*) say etcd kube-apiserver kube-controller-manager kube-scheduler ;;
+    esac
+    case "$roles" in
+    *'"node"'*) say kubelet ;;
+    esac
 }
 
 want() {
@@ -331,9 +422,9 @@ want() {
 
 # Every file system that a file goes to must have room for all of them, while the old ones are still there.
 check_space() {
-    need=0
+    need=$((($(wc -c <install.sh) + 32767) / 1024))
     while read -r _ _ source _; do
-        need=$((need + ($(wc -c <"$source") + 8191) / 1024))
+        [ -z "$source" ] || need=$((need + ($(wc -c <"$source") + 8191) / 1024))
     done <<PENDING
 ${pending%?}
 PENDING
@@ -354,6 +445,7 @@ PENDING
 
 list_pending() {
     while read -r _ mode _ target; do
+        [ -n "$target" ] || continue
         if [ -e "$root/$target" ]; then
             say "  replace  $mode  $root/$target"
         else
@@ -362,9 +454,14 @@ list_pending() {
     done <<PENDING
 ${pending%?}
 PENDING
+    while read -r target; do
+        [ -z "$target" ] || say "  remove         $root/$target"
+    done <<STALE
+${stale%?}
+STALE
 }
 
-# ── installing ──
+# -- installing --
 
 # Where there is no flock, or no folder yet, two at once are on their own.
 take_lock() {
@@ -374,22 +471,18 @@ take_lock() {
     fi
 }
 
-made=''
-swapped=''
-
 make_folder() {
     if [ -z "$1" ] || [ -d "$1" ]; then
         return 0
     fi
     make_folder "${1%/*}"
-    # The kubelet's own folders hold keys.
+    # The kubelet's own folders hold keys, and the state says where keys are.
     case "${1#"$root"}" in
     /var/lib/kubelet*) mask=027 ;;
+    "/$state") mask=077 ;;
     *) mask=022 ;;
     esac
     (umask "$mask" && mkdir "$1") || die "the folder $1 cannot be made" "$(rights_hint)"
-    made="$1
-$made"
 }
 
 rights_hint() {
@@ -405,8 +498,121 @@ beside() {
     say "$root/${1%/*}/.${1##*/}.clusterctl-$2"
 }
 
+# durable PATH...: files, or the names in folders, are on the disk when it returns. Some versions of sync know no files.
+durable() {
+    if [ -z "${sync_knows_files:-}" ]; then
+        sync_knows_files=no
+        ! sync "${root:-/}" 2>/dev/null || sync_knows_files=yes
+    fi
+    case "$sync_knows_files" in
+    yes) sync "$@" ;;
+    *) sync ;;
+    esac
+}
+
+# -- the journal --
+#
+# Its first line says which way an installation goes, should it be interrupted:
+#   prepare  no file is in its place yet: what was prepared is removed
+#   forward  everything is prepared and on the disk: all is put into its place
+#   back     a rename failed: what was there before is put back
+# Then come the operations, in order, one a line, each with four words:
+#   put SHA256 yes|no PATH   a new file, and whether it takes the place of another
+#   remove - yes PATH        a file that no bundle has any more
+#   folder - no PATH         a folder that was not there, the deepest first
+
+# The operations of this installation.
+plan() {
+    operations=''
+    folders=''
+    while read -r target; do
+        [ -n "$target" ] || continue
+        operations="${operations}remove - yes $target
+"
+    done <<STALE
+${stale%?}
+STALE
+    while read -r sha _ _ target; do
+        [ -n "$target" ] || continue
+        had=no
+        if [ -e "$root/$target" ] || [ -L "$root/$target" ]; then
+            had=yes
+        fi
+        operations="${operations}put $sha $had $target
+"
+        missing_folders "$target"
+    done <<PENDING
+${pending%?}
+PENDING
+    missing_folders "$state/journal"
+    missing_folders "$wanted"
+    while read -r folder; do
+        [ -z "$folder" ] || [ "$folder" = "$state" ] || operations="${operations}folder - no $folder
+"
+    done <<FOLDERS
+$(printf '%s' "$folders" | sort -ru)
+FOLDERS
+}
+
+# missing_folders TARGET: those above it that are not there
+missing_folders() {
+    folder=${1%/*}
+    while [ ! -d "$root/$folder" ]; do
+        folders="$folders$folder
+"
+        case "$folder" in
+        */*) folder=${folder%/*} ;;
+        *) break ;;
+        esac
+    done
+}
+
+# put_state NAME: writes a file of the state from its input
+put_state() {
+    new=$(beside "$state/$1" new)
+    cat >"$new" || die "$new cannot be written" "$(rights_hint)"
+    mv -f -- "$new" "$root/$state/$1" || die "$root/$state/$1 cannot be written" "$(rights_hint)"
+}
+
+# The state, with a copy of this script, and a unit that runs it at the next boot, come before anything else: no key is written
+# that would stay if the power went.
+open_journal() {
+    make_folder "$root/$state"
+    put_state finish.sh <install.sh
+    make_folder "$root/${wanted%/*}"
+    new=$(beside "$unit" new)
+    cat >"$new" <<UNIT || die "$new cannot be written" "$(rights_hint)"
+[Unit]
+Description=Finish an interrupted installation of a clusterctl bundle
+ConditionPathExists=/$state/finish.sh
+RequiresMountsFor=/etc/kubernetes /var/lib/kubelet
+Before=kubelet.service etcd.service kube-apiserver.service kube-controller-manager.service kube-scheduler.service
+
+[Service]
+Type=oneshot
+ExecStart=/bin/sh /$state/finish.sh --finish
+ExecStartPost=-/bin/sh -c "systemctl daemon-reload"
+UNIT
+    mv -f -- "$new" "$root/$unit" || die "$root/$unit cannot be written" "$(rights_hint)"
+    ln -sf "../${unit##*/}" "$root/$wanted" || die "$root/$wanted cannot be made" "$(rights_hint)"
+    for direction in forward back prepare; do
+        put_state "$direction" <<JOURNAL
+clusterctl-journal 1 $direction
+${operations%?}
+JOURNAL
+    done
+    durable "$root/$unit" "$root/${unit%/*}" "$root/${wanted%/*}" "$root/$state/finish.sh" "$root/$state/forward" \
+        "$root/$state/back" "$root/$state/prepare" "$root/$state" "$root/${state%/*}" ||
+        die "$root/$state cannot be brought to the disk" "is the disk failing?"
+    turn prepare || die "$root/$state/journal cannot be written" "$(rights_hint)"
+}
+
+# prepare: every file beside its place, and beside it what is there now
 prepare() {
+    open_journal
+    set --
     while read -r sha mode source target; do
+        [ -n "$target" ] || continue
         make_folder "$root/${target%/*}"
         new=$(beside "$target" new)
         rm -f -- "$new" || die "the old $new cannot be removed" "$(rights_hint)"
@@ -418,27 +624,170 @@ prepare() {
         (umask "$mask" && set -C && cat -- "$source" >"$new") || die "$new cannot be written" "$(rights_hint)"
         [ "$mode" != 0755 ] || chmod 0755 "$new"
         [ "$(digest "$new")" = "$sha" ] || die "$new came out damaged" "is the disk full, or failing?"
-        # Onto the disk before the rename, where sync can do a single file.
-        sync "$new" 2>/dev/null || :
+        set -- "$@" "$new"
     done <<PENDING
 ${pending%?}
 PENDING
-}
-
-swap() {
-    while read -r _ _ _ target; do
+    while read -r operation _ had target; do
+        case "$operation $had" in
+        'put yes' | 'remove yes') ;;
+        *) continue ;;
+        esac
         old=$(beside "$target" old)
         rm -f -- "$old"
-        if [ -e "$root/$target" ] || [ -L "$root/$target" ]; then
-            ln -- "$root/$target" "$old" 2>/dev/null || cp -pP -- "$root/$target" "$old" ||
-                die "$root/$target cannot be set aside" "$(rights_hint)"
+        ln -- "$root/$target" "$old" 2>/dev/null || cp -pP -- "$root/$target" "$old" ||
+            die "$root/$target cannot be set aside" "$(rights_hint)"
+    done <<OPERATIONS
+${operations%?}
+OPERATIONS
+    folders_durable "$@" || die "what was prepared cannot be brought to the disk" "is the disk failing?"
+}
+
+# folders_durable [FILE...]: the files, and the names in every folder that the operations touch and in those above
+folders_durable() {
+    while read -r operation _ _ target; do
+        [ "$operation" != folder ] || continue
+        folder=$root/${target%/*}
+        while [ -d "$folder" ] && [ "$folder" != "$root" ]; do
+            case " $* " in
+            *" $folder "*) ;;
+            *) set -- "$@" "$folder" ;;
+            esac
+            folder=${folder%/*}
+        done
+    done <<OPERATIONS
+${operations%?}
+OPERATIONS
+    durable "$@" "${root:-/}"
+}
+
+committed=no
+
+# With this one rename the installation is decided: what comes after it is done, by the next run if not by this one.
+commit() {
+    turn forward || die "$root/$state/journal cannot be written" "$(rights_hint)"
+    committed=yes
+    go_forward
+}
+
+# turn DIRECTION: which way the journal goes from here
+turn() {
+    mv -f -- "$root/$state/$1" "$root/$state/journal" && durable "$root/$state"
+}
+
+go_forward() {
+    while read -r operation _ _ target; do
+        case "$operation" in
+        put)
+            new=$(beside "$target" new)
+            # A run before this one may have come so far.
+            [ -e "$new" ] || continue
+            mv -f -- "$new" "$root/$target" || die "$root/$target cannot be replaced" "$(rights_hint)"
+            ;;
+        remove) rm -f -- "$root/$target" || die "$root/$target cannot be removed" "$(rights_hint)" ;;
+        esac
+    done <<OPERATIONS
+${operations%?}
+OPERATIONS
+    folders_durable || die "what was installed cannot be brought to the disk" "is the disk failing?"
+}
+
+# Whether each new file is there, in its place or beside it.
+can_go_forward() {
+    while read -r operation sha _ target; do
+        [ "$operation" = put ] || continue
+        for file in "$(beside "$target" new)" "$root/$target"; do
+            if [ -f "$file" ] && [ "$(digest "$file")" = "$sha" ]; then
+                continue 2
+            fi
+        done
+        return 1
+    done <<OPERATIONS
+${operations%?}
+OPERATIONS
+}
+
+go_back() {
+    while read -r operation _ had target; do
+        [ "$operation" != folder ] || continue
+        old=$(beside "$target" old)
+        if [ "$had" = no ]; then
+            rm -f -- "$root/$target" || warn "$root/$target could not be removed"
+        elif [ -e "$old" ] || [ -L "$old" ]; then
+            mv -f -- "$old" "$root/$target" || warn "$root/$target could not be put back"
         fi
-        mv -f -- "$(beside "$target" new)" "$root/$target" || die "$root/$target cannot be replaced" "$(rights_hint)"
-        swapped="$swapped$target
+    done <<OPERATIONS
+${operations%?}
+OPERATIONS
+    folders_durable || warn "what was put back could not be brought to the disk"
+}
+
+# Removes temporary files, and folders that nothing is in.
+drop_prepared() {
+    sweep "$(printf '%s' "$operations" | sed -n -e 's/^put [^ ]* [^ ]* //p' -e 's/^remove [^ ]* [^ ]* //p')
 "
-    done <<PENDING
-${pending%?}
-PENDING
+    folders_durable || warn "what was removed could not be brought to the disk"
+}
+
+drop_folders() {
+    while read -r operation _ _ target; do
+        [ "$operation" != folder ] || rmdir -- "$root/$target" 2>/dev/null || :
+    done <<OPERATIONS
+${operations%?}
+OPERATIONS
+}
+
+# The journal goes when no temporary file is left, and the unit when there is no journal.
+close_journal() {
+    drop_prepared
+    drop_folders
+    rm -f -- "$root/$state/journal"
+    [ ! -d "$root/$state" ] || durable "$root/$state" || warn "$root/$state could not be brought to the disk"
+    remove_state
+    drop_folders
+}
+
+remove_state() {
+    for name in forward back prepare; do
+        rm -f -- "$root/$state/$name" "$(beside "$state/$name" new)"
+    done
+    rm -f -- "$root/$wanted" "$root/$unit" "$(beside "$unit" new)"
+    [ -d "$root/$state" ] || return 0
+    rm -f -- "$root/$state/finish.sh" "$(beside "$state/finish.sh" new)"
+    # A run that was killed before its journal was there may have made it.
+    rmdir -- "$root/${wanted%/*}" 2>/dev/null || :
+    rmdir -- "$root/$state" 2>/dev/null || :
+}
+
+# Finishes what a run before this one left, and says so.
+recover() {
+    operations=''
+    if [ ! -e "$root/$state/journal" ]; then
+        remove_state
+        return 0
+    fi
+    direction=$(sed -n '1s/^clusterctl-journal 1 //p' "$root/$state/journal")
+    operations=$(sed 1d "$root/$state/journal")
+    operations="$operations
+"
+    case "$direction" in
+    forward)
+        if can_go_forward; then
+            go_forward
+            say "Finished an installation that was interrupted."
+        else
+            warn "files of an interrupted installation are gone; what was there before it is put back"
+            go_back
+        fi
+        ;;
+    back)
+        go_back
+        say "Put back what an interrupted installation had replaced."
+        ;;
+    prepare) say "Removed what an interrupted installation had prepared." ;;
+    *) die "$root/$state/journal cannot be read" "look at it, remove $root/$state, and run install.sh again" ;;
+    esac
+    close_journal
 }
 
 # Runs when the installation ends early, whatever the reason: as if it had never begun.
@@ -446,49 +795,43 @@ undo() {
     status=$?
     trap '' HUP INT TERM
     trap - EXIT
-    if [ -n "$swapped" ]; then
-        while read -r target; do
-            old=$(beside "$target" old)
-            if [ -e "$old" ] || [ -L "$old" ]; then
-                mv -f -- "$old" "$root/$target" || warn "$root/$target could not be put back"
-            else
-                rm -f -- "$root/$target" || warn "$root/$target could not be removed"
-            fi
-        done <<SWAPPED
-${swapped%?}
-SWAPPED
+    if [ "$committed" = yes ]; then
+        turn back || warn "$root/$state/journal could not be written"
+        go_back
     fi
-    sweep
-    if [ -n "$made" ]; then
-        while read -r folder; do
-            rmdir -- "$folder" 2>/dev/null || :
-        done <<MADE
-${made%?}
-MADE
-    fi
+    close_journal
     printf 'Nothing was changed.\n' >&2
     exit "$status"
 }
 
-# No temporary file stays, not even one of a run that was killed: some of them are keys.
+# sweep TARGETS: no temporary file stays, not even one of a run that was killed: some of them are keys.
 sweep() {
     while read -r target; do
-        rm -f -- "$(beside "$target" new)" "$(beside "$target" old)" 2>/dev/null || :
-    done <<EVERYTHING
-${everything%?}
-EVERYTHING
+        [ -z "$target" ] || rm -f -- "$(beside "$target" new)" "$(beside "$target" old)" 2>/dev/null || :
+    done <<TARGETS
+${1%?}
+TARGETS
 }
 
-# ── afterwards ──
+# -- afterwards --
 
 report() {
     say "Installed for $host (cluster $cluster, generation $generation)${root:+ under $root}:"
     while read -r _ mode _ target; do
-        say "  $mode  $root/$target"
+        [ -z "$target" ] || say "  $mode  $root/$target"
     done <<PENDING
 ${pending%?}
 PENDING
+    while read -r target; do
+        [ -z "$target" ] || say "  removed  $root/$target"
+    done <<STALE
+${stale%?}
+STALE
     check_drop_ins
+    if [ -n "$root" ]; then
+        report_image
+        return 0
+    fi
     case "$roles" in
     *'"node"'*) say "Next:  systemctl daemon-reload && systemctl restart kubelet" ;;
     esac
@@ -503,29 +846,44 @@ PENDING
     esac
 }
 
-# Drop-ins are read in the order of their names, and the last ExecStart= wins. kubeadm's packages bring a later one, and may do
-# so long after the bundle was installed: so this is said each time.
-check_drop_ins() {
+# Nothing runs in an image that could be restarted.
+report_image() {
+    say "This is an image: nothing runs in it. It is for $host alone, and it holds that host's keys."
     case "$roles" in
-    *'"node"'*) ;;
-    *) return 0 ;;
+    *'"node"'*) say "Next, so that the kubelet starts with the image:  systemctl --root=$root enable kubelet" ;;
     esac
-    ours=10-clusterctl.conf
-    for folder in etc run usr/lib lib; do
-        # Where lib is usr/lib by another name, nothing is told twice.
-        if [ "$folder" = lib ] && [ -L "$root/lib" ]; then
-            continue
-        fi
-        for other in "$root/$folder"/systemd/system/kubelet.service.d/*.conf; do
-            name=${other##*/}
-            # What lies under the same name in etc, an empty file or a link to /dev/null, takes its place.
-            if [ "$folder" != etc ] && [ -e "$root/etc/systemd/system/kubelet.service.d/$name" ]; then
+    case "$roles" in
+    *'"master"'*)
+        say "Next, where systemd is to run the control plane:"
+        say "  systemctl --root=$root enable etcd kube-apiserver kube-controller-manager kube-scheduler"
+        ;;
+    esac
+}
+
+# Drop-ins are read in the order of their names, and the last ExecStart= wins. A package may bring a later one long after the
+# bundle was installed: so this is said each time.
+check_drop_ins() {
+    ours=99-clusterctl.conf
+    for program in $(units); do
+        for folder in etc run usr/lib lib; do
+            # Where lib is usr/lib by another name, nothing is told twice.
+            if [ "$folder" = lib ] && [ -L "$root/lib" ]; then
                 continue
             fi
-            if [ -f "$other" ] && expr "x$name" '>' "x$ours" >/dev/null && grep -q '^ExecStart=' "$other"; then
-                warn "$other comes after ours and sets ExecStart=, so the kubelet would not start with this bundle"
-                say "To switch it off:  ln -sf /dev/null $root/etc/systemd/system/kubelet.service.d/$name"
-            fi
+            for other in "$root/$folder/systemd/system/$program.service.d"/*.conf; do
+                name=${other##*/}
+                # A file of the same name in etc, an empty one or a link to /dev/null, takes its place.
+                if [ "$folder" != etc ] && [ -e "$root/etc/systemd/system/$program.service.d/$name" ]; then
+                    continue
+                fi
+                if [ "$program" = etcd ] && [ -f "$other" ] && expr "x$name" '<' "x$ours" >/dev/null && grep -q EXTRA_ARGS "$other"; then
+                    warn "$other comes before ours, which resets etcd's environment, so its EXTRA_ARGS are lost: call it 99-extra.conf"
+                fi
+                if [ -f "$other" ] && expr "x$name" '>' "x$ours" >/dev/null && grep -q '^ExecStart=' "$other"; then
+                    warn "$other comes after ours and sets ExecStart=, so $program would not start with this bundle"
+                    say "To switch it off:  ln -sf /dev/null $root/etc/systemd/system/$program.service.d/$name"
+                fi
+            done
         done
     done
 }

@@ -32,7 +32,7 @@ fn a_nodes_bundle_holds_what_a_node_needs_and_no_more() {
         [
             ("etc/kubernetes/kubelet.conf", 0o600),
             ("etc/kubernetes/pki/ca.crt", 0o644),
-            ("etc/systemd/system/kubelet.service.d/10-clusterctl.conf", 0o644),
+            ("etc/systemd/system/kubelet.service.d/99-clusterctl.conf", 0o644),
             ("install.sh", 0o755),
             ("manifest.json", 0o644),
             ("manifest.sha256", 0o644),
@@ -82,7 +82,7 @@ fn a_masters_bundle_has_kubeadms_names_and_a_key_is_its_owners_alone() {
     );
     let programs = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"];
     assert_eq!(at("etc/kubernetes/manifests/"), programs.map(|name| format!("{name}.yaml")));
-    assert_eq!(at("etc/systemd/system/"), programs.map(|name| format!("{name}.service.d/10-clusterctl.conf")));
+    assert_eq!(at("etc/systemd/system/"), programs.map(|name| format!("{name}.service.d/99-clusterctl.conf")));
     for (path, mode) in listing(&bundle) {
         let secret = path.ends_with(".key") || path.starts_with("etc/kubernetes/") && path.ends_with(".conf");
         let wanted = if path == "install.sh" {
@@ -125,16 +125,19 @@ fn the_manifest_says_what_the_certificates_say() {
 #[test]
 fn the_kubelets_flags_are_one_item_each_and_dual_stack() {
     let site = Site::new();
-    let drop_in = "etc/systemd/system/kubelet.service.d/10-clusterctl.conf";
+    let drop_in = "etc/systemd/system/kubelet.service.d/99-clusterctl.conf";
     let command = |host: &str| {
         let bundle = site.bundle(host, 1);
         let (_, command) = text(&bundle, drop_in).split_once("ExecStart=\nExecStart=").expect("a reset and a command");
         command.replace("\\\n", "").split_whitespace().collect::<Vec<_>>().join(" ")
     };
     let fixed = r#"kubelet "--config=/var/lib/kubelet/config.yaml" "--kubeconfig=/etc/kubernetes/kubelet.conf""#;
-    assert_eq!(command("on"), format!(r#"{fixed} "--node-ip=fd00:1::1,10.0.1.1" "--hostname-override=on""#));
-    assert_eq!(command("1e3"), format!(r#"{fixed} "--node-ip=10.0.1.2" "--hostname-override=1e3""#));
-    assert_eq!(command("null"), format!(r#"{fixed} "--hostname-override=null""#));
+    assert_eq!(
+        command("on"),
+        format!(r#"{fixed} "--node-ip=fd00:1::1,10.0.1.1" "--hostname-override=on" $EXTRA_ARGS"#)
+    );
+    assert_eq!(command("1e3"), format!(r#"{fixed} "--node-ip=10.0.1.2" "--hostname-override=1e3" $EXTRA_ARGS"#));
+    assert_eq!(command("null"), format!(r#"{fixed} "--hostname-override=null" $EXTRA_ARGS"#));
 }
 
 #[test]
@@ -146,8 +149,8 @@ fn systemd_reads_the_drop_in() {
     // A unit without a command of its own is refused unless the drop-in's is read; `true` stands for the kubelet.
     fs::write(&unit, "[Unit]\nDescription=kubelet\n[Service]\nType=exec\n").expect("written");
     let bundle = Site::new().bundle("on", 1);
-    let drop_in = text(&bundle, "etc/systemd/system/kubelet.service.d/10-clusterctl.conf");
-    fs::write(drop_ins.join("10-clusterctl.conf"), drop_in.replace("=kubelet ", "=true ")).expect("written");
+    let drop_in = text(&bundle, "etc/systemd/system/kubelet.service.d/99-clusterctl.conf");
+    fs::write(drop_ins.join("99-clusterctl.conf"), drop_in.replace("=kubelet ", "=true ")).expect("written");
     let verified = Command::new("systemd-analyze")
         .args(["verify", "--man=no", "--recursive-errors=no"])
         .arg(&unit)
@@ -270,7 +273,7 @@ fn an_override_that_is_wrong_names_template_line_and_reason() {
     // With an empty installer the host would report success and have nothing.
     let empty = overriding("install.sh", " \n").map(|_| ()).expect_err("refused");
     assert!(empty.to_string().starts_with("install.sh is empty, "), "{empty}");
-    assert!(overriding("node/etc/systemd/system/kubelet.service.d/10-clusterctl.conf", "").is_ok());
+    assert!(overriding("node/etc/systemd/system/kubelet.service.d/99-clusterctl.conf", "").is_ok());
 
     let template = "node/var/lib/kubelet/config.yaml";
     let broken = overriding(template, "a: 1\nb: {{ host\nc: 2\n").map(|_| ()).expect_err("refused");

@@ -65,12 +65,12 @@ fn a_template_that_prints_the_generation_settles() {
     let lab = Lab::issued();
     let ejected = lab.path("templates").display().to_string();
     lab.good(&["bundle", "--eject-templates", &ejected]);
-    let drop_in = "templates/node/etc/systemd/system/kubelet.service.d/10-clusterctl.conf";
+    let drop_in = "templates/node/etc/systemd/system/kubelet.service.d/99-clusterctl.conf";
     lab.write(drop_in, &format!("{}# generation {{{{ generation }}}}\n", lab.read(drop_in)));
     let pack = || {
         let (generation, bytes) = packed(&lab, &["--templates", &ejected], ARCHIVE);
         let bundle = archive::read(&bytes).expect("a bundle");
-        let printed = bundle.file("etc/systemd/system/kubelet.service.d/10-clusterctl.conf").expect("a drop-in");
+        let printed = bundle.file("etc/systemd/system/kubelet.service.d/99-clusterctl.conf").expect("a drop-in");
         let printed = String::from_utf8_lossy(&printed.bytes).into_owned();
         assert!(printed.contains(&format!("# generation {generation}\n")), "{printed}");
         (generation, bytes)

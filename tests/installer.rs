@@ -13,13 +13,13 @@ use crate::support::outside::{stdout, tree};
 use crate::support::site::{Site, kubelet_config_with, text};
 
 /// A bundle unpacked by tar, and a scratch root to install into.
-struct Scratch {
-    folder: tempfile::TempDir,
-    root: PathBuf,
+pub(crate) struct Scratch {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) root: PathBuf,
 }
 
 impl Scratch {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let root = folder.path().join("scratch root");
         fs::create_dir(&root).expect("made");
@@ -27,7 +27,7 @@ impl Scratch {
     }
 
     /// Unpacks in place of what was unpacked before; the folder that install.sh is in.
-    fn unpack(&self, bundle: &Bundle) -> PathBuf {
+    pub(crate) fn unpack(&self, bundle: &Bundle) -> PathBuf {
         let at = self.folder.path().join("unpacked");
         if at.exists() {
             fs::remove_dir_all(&at).expect("removed");
@@ -39,18 +39,18 @@ impl Scratch {
         at.join(bundle.manifest.host.as_str())
     }
 
-    fn installer(&self, unpacked: &Path, arguments: &[&str]) -> Command {
+    pub(crate) fn installer(&self, unpacked: &Path, arguments: &[&str]) -> Command {
         let mut sh = Command::new("dash");
         sh.arg(unpacked.join("install.sh")).args(arguments).env("DESTDIR", &self.root).current_dir("/");
         sh
     }
 
-    fn install(&self, unpacked: &Path, arguments: &[&str]) -> Ran {
+    pub(crate) fn install(&self, unpacked: &Path, arguments: &[&str]) -> Ran {
         Ran::of(&mut self.installer(unpacked, arguments))
     }
 
     /// With a program of ours found before the system's one of that name.
-    fn install_with(&self, unpacked: &Path, program: &str, script: &str) -> Ran {
+    pub(crate) fn install_with(&self, unpacked: &Path, program: &str, script: &str) -> Ran {
         let bin = self.folder.path().join("bin");
         let _ = fs::remove_dir_all(&bin);
         fs::create_dir(&bin).expect("made");
@@ -61,32 +61,32 @@ impl Scratch {
         Ran::of(self.installer(unpacked, &[]).env("PATH", format!("{}:{path}", bin.display())))
     }
 
-    fn tree(&self) -> BTreeMap<String, (u32, Vec<u8>)> {
+    pub(crate) fn tree(&self) -> BTreeMap<String, (u32, Vec<u8>)> {
         tree(&self.root)
     }
 }
 
 #[derive(Debug)]
-struct Ran {
-    status: Option<i32>,
-    stdout: String,
-    stderr: String,
+pub(crate) struct Ran {
+    pub(crate) status: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Ran {
-    fn of(command: &mut Command) -> Self {
+    pub(crate) fn of(command: &mut Command) -> Self {
         let Output { status, stdout, stderr } = command.output().expect("it runs");
         let text = |bytes| String::from_utf8(bytes).expect("text");
         Self { status: status.code(), stdout: text(stdout), stderr: text(stderr) }
     }
 
     #[track_caller]
-    fn refused(&self, reason: &str) {
+    pub(crate) fn refused(&self, reason: &str) {
         assert!(self.status == Some(1) && self.stderr.contains(reason), "{reason}: {self:#?}");
     }
 
     #[track_caller]
-    fn succeeded(&self) {
+    pub(crate) fn succeeded(&self) {
         assert!(self.status == Some(0) && self.stderr.is_empty(), "{self:#?}");
     }
 }
@@ -112,7 +112,8 @@ fn installing_puts_every_file_in_place_with_its_mode_and_the_second_time_does_no
 
     let first = scratch.install(&unpacked, &[]);
     first.succeeded();
-    assert!(first.stdout.contains("Next:  systemctl daemon-reload && systemctl restart kubelet\n"), "{first:#?}");
+    // Nothing runs in an image.
+    assert!(first.stdout.contains("This is an image") && !first.stdout.contains("restart"), "{first:#?}");
     let installed = scratch.tree();
     let mut expected: BTreeMap<String, (u32, Vec<u8>)> = bundle
         .files
@@ -277,13 +278,14 @@ fn where_nothing_can_be_written_nothing_is_left_behind() {
     let scratch = Scratch::new();
     let unpacked = scratch.unpack(&Site::new().bundle("on", 1));
     let nowhere = Ran::of(scratch.installer(&unpacked, &[]).env("DESTDIR", "/proc/clusterctl-test"));
-    nowhere.refused("the folder /proc/clusterctl-test cannot be made");
-    assert!(nowhere.stderr.ends_with("Nothing was changed.\n"), "{nowhere:#?}");
+    nowhere.refused("DESTDIR is /proc/clusterctl-test, and there is no such folder");
 
     // The files under etc are prepared already when the folder var turns out to be a file.
     fs::write(scratch.root.join("var"), "a file").expect("written");
     let before = scratch.tree();
-    scratch.install(&unpacked, &[]).refused("/var cannot be made");
+    let refused = scratch.install(&unpacked, &[]);
+    refused.refused("/var cannot be made");
+    assert!(refused.stderr.ends_with("Nothing was changed.\n"), "{refused:#?}");
     assert_eq!(scratch.tree(), before);
     fs::remove_file(scratch.root.join("var")).expect("removed");
 
@@ -359,14 +361,13 @@ fn a_drop_in_that_would_undo_ours_is_named_until_it_is_masked() {
     let unpacked = scratch.unpack(&Site::new().bundle("on", 1));
     let packaged = scratch.root.join("usr/lib/systemd/system/kubelet.service.d");
     fs::create_dir_all(&packaged).expect("made");
-    fs::write(packaged.join("10-kubeadm.conf"), "[Service]\nExecStart=\nExecStart=/usr/bin/kubelet\n")
-        .expect("written");
+    fs::write(packaged.join("99-vendor.conf"), "[Service]\nExecStart=\nExecStart=/usr/bin/kubelet\n").expect("written");
     // As on every system of today.
     std::os::unix::fs::symlink("usr/lib", scratch.root.join("lib")).expect("linked");
     let warned = scratch.install(&unpacked, &[]);
     assert_eq!((warned.status, warned.stderr.matches("warning:").count()), (Some(0), 1), "{warned:#?}");
-    assert!(warned.stderr.contains("10-kubeadm.conf comes after ours and sets ExecStart="), "{warned:#?}");
-    let mask = scratch.root.join("etc/systemd/system/kubelet.service.d/10-kubeadm.conf");
+    assert!(warned.stderr.contains("99-vendor.conf comes after ours and sets ExecStart="), "{warned:#?}");
+    let mask = scratch.root.join("etc/systemd/system/kubelet.service.d/99-vendor.conf");
     std::os::unix::fs::symlink("/dev/null", mask).expect("linked");
     fs::remove_file(scratch.root.join("etc/kubernetes/kubelet.conf")).expect("removed");
     scratch.install(&unpacked, &[]).succeeded();
@@ -380,11 +381,10 @@ fn a_drop_in_that_would_undo_ours_is_named_also_where_nothing_is_installed() {
     // kubeadm's package comes after the bundle.
     let packaged = scratch.root.join("usr/lib/systemd/system/kubelet.service.d");
     fs::create_dir_all(&packaged).expect("made");
-    fs::write(packaged.join("10-kubeadm.conf"), "[Service]\nExecStart=\nExecStart=/usr/bin/kubelet\n")
-        .expect("written");
+    fs::write(packaged.join("99-vendor.conf"), "[Service]\nExecStart=\nExecStart=/usr/bin/kubelet\n").expect("written");
     let warned = |ran: &Ran, says: &str| {
         assert_eq!((ran.status, ran.stderr.matches("warning:").count()), (Some(0), 1), "{ran:#?}");
-        assert!(ran.stderr.contains("10-kubeadm.conf comes after ours and sets ExecStart="), "{ran:#?}");
+        assert!(ran.stderr.contains("99-vendor.conf comes after ours and sets ExecStart="), "{ran:#?}");
         assert!(ran.stdout.contains(says) && ran.stdout.contains("To switch it off:  ln -sf /dev/null "), "{ran:#?}");
     };
     let before = scratch.tree();
@@ -394,7 +394,7 @@ fn a_drop_in_that_would_undo_ours_is_named_also_where_nothing_is_installed() {
     let newer = scratch.unpack(&site.bundle("on", 2));
     warned(&scratch.install(&newer, &["--dry-run"]), "Would install ");
     assert_eq!(scratch.tree(), before);
-    let mask = scratch.root.join("etc/systemd/system/kubelet.service.d/10-kubeadm.conf");
+    let mask = scratch.root.join("etc/systemd/system/kubelet.service.d/99-vendor.conf");
     std::os::unix::fs::symlink("/dev/null", mask).expect("linked");
     scratch.install(&newer, &["--dry-run"]).succeeded();
     scratch.install(&newer, &[]).succeeded();
@@ -404,7 +404,7 @@ fn a_drop_in_that_would_undo_ours_is_named_also_where_nothing_is_installed() {
     let master = Scratch::new();
     let packaged = master.root.join("usr/lib/systemd/system/kubelet.service.d");
     fs::create_dir_all(&packaged).expect("made");
-    fs::write(packaged.join("10-kubeadm.conf"), "[Service]\nExecStart=/usr/bin/kubelet\n").expect("written");
+    fs::write(packaged.join("99-vendor.conf"), "[Service]\nExecStart=/usr/bin/kubelet\n").expect("written");
     let unpacked = master.unpack(&site.bundle("m1", 1));
     for arguments in [&["--dry-run"][..], &[], &[]] {
         master.install(&unpacked, arguments).succeeded();

@@ -16,6 +16,7 @@ mod durability;
 mod generations;
 mod init;
 mod installer;
+mod installing;
 mod interruption;
 mod issuing;
 mod kubeconfigs;

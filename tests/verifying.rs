@@ -290,13 +290,13 @@ fn a_bundle_that_undoes_trust_in_whatever_file_is_found() {
         ),
         (
             "on",
-            r#"swap("etc/systemd/system/kubelet.service.d/10-clusterctl.conf", "--config=/var/lib/kubelet/config.yaml", "--config=/tmp/x")"#,
+            r#"swap("etc/systemd/system/kubelet.service.d/99-clusterctl.conf", "--config=/var/lib/kubelet/config.yaml", "--config=/tmp/x")"#,
             1,
             "says --config=/tmp/x",
         ),
         (
             "on",
-            r#"swap("etc/systemd/system/kubelet.service.d/10-clusterctl.conf", "ExecStart=kubelet ", "ExecStart=kubelet --anonymous-auth=true ")"#,
+            r#"swap("etc/systemd/system/kubelet.service.d/99-clusterctl.conf", "ExecStart=kubelet ", "ExecStart=kubelet --anonymous-auth=true ")"#,
             1,
             "says --anonymous-auth=true",
         ),

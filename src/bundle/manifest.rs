@@ -305,7 +305,7 @@ mod tests {
 
     #[test]
     fn plain_paths_are_relative_and_need_no_quotes() {
-        for path in ["install.sh", "etc/systemd/system/kubelet.service.d/10-clusterctl.conf", "a@b_c"] {
+        for path in ["install.sh", "etc/systemd/system/kubelet.service.d/99-clusterctl.conf", "a@b_c"] {
             assert!(is_plain_path(path), "{path}");
         }
         for path in ["", "/etc/x", "a//b", "a/", "./a", "a/../b", "...", "a b", "a\nb", "-rf", "a/-b", "ä", "a\\b"] {

@@ -43,12 +43,12 @@ const COMPILED_IN: [(&str, &str); 23] = [
     template!("master/etc/kubernetes/manifests/kube-controller-manager.yaml"),
     template!("master/etc/kubernetes/manifests/kube-scheduler.yaml"),
     template!("master/etc/kubernetes/scheduler.conf"),
-    template!("master/etc/systemd/system/etcd.service.d/10-clusterctl.conf"),
-    template!("master/etc/systemd/system/kube-apiserver.service.d/10-clusterctl.conf"),
-    template!("master/etc/systemd/system/kube-controller-manager.service.d/10-clusterctl.conf"),
-    template!("master/etc/systemd/system/kube-scheduler.service.d/10-clusterctl.conf"),
+    template!("master/etc/systemd/system/etcd.service.d/99-clusterctl.conf"),
+    template!("master/etc/systemd/system/kube-apiserver.service.d/99-clusterctl.conf"),
+    template!("master/etc/systemd/system/kube-controller-manager.service.d/99-clusterctl.conf"),
+    template!("master/etc/systemd/system/kube-scheduler.service.d/99-clusterctl.conf"),
     template!("node/etc/kubernetes/kubelet.conf"),
-    template!("node/etc/systemd/system/kubelet.service.d/10-clusterctl.conf"),
+    template!("node/etc/systemd/system/kubelet.service.d/99-clusterctl.conf"),
     template!("node/var/lib/kubelet/config.yaml"),
     template!("policy/accounts.yaml"),
     template!("policy/nodes.yaml"),
@@ -140,7 +140,7 @@ impl Templates {
         }
         // Of systemd's drop-ins an empty one is a choice: whoever runs static pods needs none.
         let empty =
-            |(path, text): &(&String, &String)| text.trim().is_empty() && !path.ends_with(".d/10-clusterctl.conf");
+            |(path, text): &(&String, &String)| text.trim().is_empty() && !path.ends_with(".d/99-clusterctl.conf");
         if let Some((path, _)) = overrides.iter().find(empty) {
             return Err(TemplateError::Empty { path: path.clone() });
         }
