@@ -254,7 +254,7 @@ fn systemd_reads_every_drop_in() {
         let drop_ins = site.lab.path(&format!("{program}.service.d"));
         std::fs::create_dir(&drop_ins).expect("made");
         std::fs::write(&unit, "[Unit]\nDescription=it\n[Service]\nType=exec\n").expect("written");
-        let drop_in = site.text("master-1", &format!("etc/systemd/system/{program}.service.d/10-clusterctl.conf"));
+        let drop_in = site.text("master-1", &format!("etc/systemd/system/{program}.service.d/99-clusterctl.conf"));
         let file = format!("EnvironmentFile=/etc/kubernetes/clusterctl/{short}.env\n");
         assert!(drop_in.contains(&file), "{drop_in}");
         // What Debian's unit gives etcd as variables it would refuse beside our flags.
@@ -262,7 +262,7 @@ fn systemd_reads_every_drop_in() {
         assert_eq!(reset, program == "etcd", "{drop_in}");
         let starts = format!("ExecStart={program} ");
         assert!(drop_in.contains(&starts), "{drop_in}");
-        std::fs::write(drop_ins.join("10-clusterctl.conf"), drop_in.replace(&starts, "ExecStart=true ")).expect("it");
+        std::fs::write(drop_ins.join("99-clusterctl.conf"), drop_in.replace(&starts, "ExecStart=true ")).expect("it");
         let unit = unit.display().to_string();
         let verified = tool("systemd-analyze", &["verify", "--man=no", "--recursive-errors=no", &unit]);
         let complaints = String::from_utf8_lossy(&verified.stderr).into_owned();
@@ -350,7 +350,7 @@ fn a_nodes_certificate_names_no_other_node_and_no_host_is_called_like_a_bundle()
         "- {name: 10.0.1.9, addresses: [x.example.net]}\n- {name: b, addresses: [10.0.1.9]}\n",
         "nodes[1].addresses[0] (line 8): \"10.0.1.9\": it is what nodes[0].name is called",
     );
-    for ending in ["tar.gz", "tar.gz.age", "ign", "cloud-init.yaml"] {
+    for ending in ["tar.gz", "tar.gz.age", "ign", "cloud-init.yaml", "cloud-init.yaml.gz"] {
         refused_for(
             &format!("- {{name: a.{ending}, addresses: [10.0.1.1]}}\n"),
             &format!("a host's name cannot end in .{ending}: what is packed for another would lie in its place"),

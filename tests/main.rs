@@ -45,4 +45,5 @@ mod traces;
 mod usage;
 mod verify;
 mod verifying;
+mod versions;
 mod writing;

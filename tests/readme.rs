@@ -7,7 +7,8 @@ use clap::{CommandFactory, Parser};
 use clusterctl::cli::Cli;
 use clusterctl::cluster::profile::{Holder, TABLE, Usage};
 
-use crate::support::Lab;
+use crate::sealing::{age_key, ssh_key};
+use crate::support::{Lab, good_tool};
 
 const README: &str = include_str!("../README.md");
 
@@ -94,6 +95,81 @@ fn every_command_in_the_running_text_parses() {
         }
     }
     assert!(found >= 4, "only {found} commands were found");
+}
+
+/// The commands of the session's blocks, in the order in which they stand, with those that end in `\\` joined to the next.
+fn session() -> Vec<String> {
+    let all = code_lines().into_iter();
+    all.filter_map(|line| line.strip_prefix("$ ").map(str::to_owned)).collect()
+}
+
+/// Whether a command needs what a test has not: a live cluster, a host of its own, another checkout.
+fn needs_more(command: &str) -> bool {
+    let live = command.contains("clusterctl verify") && !command.contains("--offline");
+    let elsewhere =
+        ["cargo ", "tests/run", "mkdir ", "demo", "age -d", "tar cz ", "/etc/", "/usr/", "open on.tar.gz.age"];
+    live || command.starts_with("kubectl ") || elsewhere.iter().any(|word| command.contains(word))
+}
+
+#[test]
+fn every_block_runs_in_the_order_in_which_it_stands() {
+    let lab = Lab::empty();
+    let at = |path: &str| lab.path(path).display().to_string();
+    for folder in ["prod", "host", "root", ".ssh"] {
+        std::fs::create_dir(lab.path(folder)).expect("made");
+    }
+    lab.write("nodes.json", include_str!("data/nodes-from-kubectl.json"));
+    lab.write("passphrase", "correct horse battery staple\n");
+    let signer = ssh_key(&lab, ".ssh/id_ed25519", "ed25519", "");
+    lab.write("host/allowed_signers", &format!("admin@example.net {signer}\n"));
+    let recipient = age_key(&lab, "age");
+    let mut ran = 0;
+    for command in session().iter().filter(|command| !needs_more(command)) {
+        let command = command
+            .replace("sudo ", "")
+            // Nobody is there to ask.
+            .replace("clusterctl revoke", "clusterctl revoke --yes")
+            .replace("clusterctl init ", "clusterctl init --name prod ")
+            .replace("age1l2ssrzt…", &recipient)
+            .replace("/run/credentials/ca-passphrase", &at("passphrase"));
+        if command.contains("--known-hosts") {
+            let cluster = lab.read("prod/cluster.yaml");
+            let names = cluster.lines().filter_map(|line| line.strip_prefix("- name: \"")?.strip_suffix('"'));
+            let line = |(i, name): (usize, &str)| {
+                format!("{name} {}\n", ssh_key(&lab, &format!("host-key-{i}"), "ed25519", ""))
+            };
+            lab.write(".ssh/known_hosts", &names.enumerate().map(line).collect::<String>());
+        }
+        // As the FAQ says before it.
+        if command.contains("--renew-within") && lab.read("prod/cluster.yaml").contains("name: \"worker-b1\"") {
+            let (cluster, revoked) = (lab.read("prod/cluster.yaml"), "- name: \"worker-b1\"\n");
+            let (before, rest) = cluster.split_once(revoked).expect("the node");
+            let rest = rest.find("\n- ").map_or("", |end| &rest[end + 1..]);
+            lab.write("prod/cluster.yaml", &format!("{before}{rest}"));
+        }
+        let on_a_host = ["on.tar.gz", "on/"]
+            .iter()
+            .any(|word| command.contains(&format!(" {word}")) && !command.contains("bundles/"));
+        if on_a_host && command.contains("on.tar.gz") {
+            good_tool("rm", &["-rf", &at("host/on")]);
+            good_tool("cp", &[&at("prod/bundles/on.tar.gz"), &at("host/on.tar.gz")]);
+        }
+        let program = Path::new(env!("CARGO_BIN_EXE_clusterctl")).parent().expect("a folder").display().to_string();
+        let output = std::process::Command::new("sh")
+            .args(["-c", &command])
+            .current_dir(lab.path(if on_a_host { "host" } else { "prod" }))
+            .env("PATH", format!("{program}:{}", std::env::var("PATH").expect("a PATH")))
+            .env("HOME", lab.dir())
+            .env("DESTDIR", lab.path("root"))
+            .env("CLUSTERCTL_CA_PASSPHRASE", "correct horse battery staple")
+            .env_remove("CLUSTERCTL_DIR")
+            .output()
+            .expect("sh");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{command}: {said}{}", String::from_utf8_lossy(&output.stdout));
+        ran += 1;
+    }
+    assert!(ran >= 25, "only {ran} commands were run");
 }
 
 #[test]

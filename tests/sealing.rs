@@ -17,7 +17,7 @@ pub(crate) fn ssh_key(lab: &Lab, name: &str, kind: &str, passphrase: &str) -> St
 }
 
 /// An identity of age-keygen's at `name`; its recipient.
-fn age_key(lab: &Lab, name: &str) -> String {
+pub(crate) fn age_key(lab: &Lab, name: &str) -> String {
     let path = lab.path(name).display().to_string();
     good_tool("age-keygen", &["-o", &path]);
     good_tool("age-keygen", &["-y", &path]).trim().to_owned()

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use base64ct::{Base64, Encoding};
 use serde_json::{Value, json};
 
+use crate::delivery::decompressed;
 use crate::support::{Lab, good_tool};
 
 #[test]
@@ -76,7 +77,7 @@ fn an_ignition_config_with_a_file_twice_is_no_bundle() {
 fn user_data_with_thousands_of_files_is_refused_soon() {
     let lab = Lab::issued();
     lab.good(&["bundle", "on", "--format", "cloud-init"]);
-    let data = lab.read("bundles/on.cloud-init.yaml");
+    let data = fs::read_to_string(decompressed(&lab, &lab.path("bundles/on.cloud-init.yaml.gz"))).expect("text");
     let lines = data.lines().filter(|line| line.starts_with("- {\"path\""));
     let line = lines.min_by_key(|line| line.len()).expect("a file");
     let begin = line.find("/run/").expect("a path");

@@ -120,10 +120,12 @@ fn draft() -> impl Strategy<Value = Draft> {
     let hosts = || prop::collection::vec(host(), 0..3);
     let value = || option::of(text());
     let values = (value(), value(), value(), option::of(prop::collection::vec(text(), 0..3)), value(), value());
-    (values, (value(), value(), value()), kubelet(), hosts(), hosts()).prop_map(
+    let versions = (value(), value(), value(), value());
+    (values, (value(), value(), value()), versions, kubelet(), hosts(), hosts()).prop_map(
         |(
             (name, endpoint, accounts, service_cidrs, cluster_domain, keys),
             (ca, master, node),
+            (kubernetes_version, image_repository, etcd_version, templates),
             kubelet,
             masters,
             nodes,
@@ -137,6 +139,10 @@ fn draft() -> impl Strategy<Value = Draft> {
             validity_ca: ca,
             validity_master: master,
             validity_node: node,
+            kubernetes_version,
+            image_repository,
+            etcd_version,
+            templates,
             kubelet,
             // A master's entry has no such key.
             masters: masters.into_iter().map(|host| DraftHost { kubelet: Written::Nothing, ..host }).collect(),
@@ -248,6 +254,8 @@ fn a_new_file_explains_every_key() {
         "clusterDomain",
         "keys",
         "validity",
+        "kubernetes",
+        "templates",
         "kubelet",
         "masters",
         "nodes",

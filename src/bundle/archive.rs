@@ -148,6 +148,15 @@ pub fn confirmed(folder: String, mut files: Vec<BundleFile>) -> Result<Bundle, A
     Ok(bundle)
 }
 
+/// True if these bytes are gzip, and what they hold begins with `prefix`.
+pub(super) fn begins_with(bytes: &[u8], prefix: &[u8]) -> bool {
+    let mut begin = Vec::new();
+    let wanted = prefix.len() as u64;
+    bytes.starts_with(&[0x1f, 0x8b])
+        && flate2::bufread::GzDecoder::new(bytes).take(wanted).read_to_end(&mut begin).is_ok()
+        && begin == prefix
+}
+
 pub(super) fn unzip(bytes: &[u8]) -> Result<Zeroizing<Vec<u8>>, ArchiveError> {
     let mut rest = bytes;
     // gzip's last four octets say how long it was (RFC 1952 § 2.3.1): growing later would leave copies of keys behind.

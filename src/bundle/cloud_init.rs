@@ -13,10 +13,22 @@ use crate::cluster::spec::Role;
 
 /// Where the files lie until they are installed: a folder of root's alone, gone with the next boot at the latest.
 const STAGING: &str = "/run/clusterctl";
+/// cloud-init's word for contents that are not encoded.
+const TEXT: &str = "text/plain";
 const FIRST_LINE: &str = "#cloud-config\n";
 
-/// Makes user-data: the same bytes for the same bundle.
+/// Makes user-data, compressed (clouds limit its size, and cloud-init takes gzip): the same bytes for the same bundle.
 pub(super) fn user_data(bundle: &Bundle, packer: &mut Packer) -> Zeroizing<Vec<u8>> {
+    packer.gzip(&config(bundle))
+}
+
+/// True for what begins as [`user_data`] does.
+pub(super) fn looks_like_user_data(bytes: &[u8]) -> bool {
+    archive::begins_with(bytes, FIRST_LINE.as_bytes())
+}
+
+/// The user-data as text.
+fn config(bundle: &Bundle) -> Zeroizing<Vec<u8>> {
     let manifest = &bundle.manifest;
     let size: usize = bundle.files.iter().map(|file| file.bytes.len() * 2 + 256).sum();
     // With room for everything from the start, no copy of a key is left behind by growing.
@@ -30,14 +42,14 @@ pub(super) fn user_data(bundle: &Bundle, packer: &mut Packer) -> Zeroizing<Vec<u
     let folder = ["cloud-init-per", "instance", "clusterctl", "install", "-d", "-m", "0700", STAGING];
     out.push_str(&format!("bootcmd:\n- {}\nwrite_files:\n", json(&folder)));
     for file in &bundle.files {
-        let (encoding, content) = encoded(&file.bytes, packer);
+        let (encoding, content) = encoded(&file.bytes);
         out.push_str(&format!(
-            "- {{\"path\": {}, \"owner\": \"root:root\", \"permissions\": \"{:04o}\", \"encoding\": \"{encoding}\", \"content\": \"",
+            "- {{\"path\": {}, \"owner\": \"root:root\", \"permissions\": \"{:04o}\", \"encoding\": \"{encoding}\", \"content\": ",
             json(&format!("{STAGING}/{}/{}", manifest.host, file.path)),
             file.mode
         ));
         out.push_str(&content);
-        out.push_str("\"}\n");
+        out.push_str("}\n");
     }
     out.push_str(&format!("runcmd:\n- {}\n", json(&["sh", "-c", &installation(bundle)])));
     Zeroizing::new(std::mem::take(&mut *out).into_bytes())
@@ -62,11 +74,13 @@ fn installation(bundle: &Bundle) -> String {
     format!("{}; status=$?; rm -rf {STAGING}; exit $status", steps.join(" && "))
 }
 
-/// Compressed where that is shorter.
-fn encoded(bytes: &[u8], packer: &mut Packer) -> (&'static str, Zeroizing<String>) {
-    let plain = Zeroizing::new(Base64::encode_string(bytes));
-    let packed = Zeroizing::new(Base64::encode_string(&packer.gzip(bytes)));
-    if packed.len() < plain.len() { ("gz+b64", packed) } else { ("b64", plain) }
+/// A file's contents, quoted: plain ASCII text as it is, which compresses best, since every YAML reader takes it for the same.
+fn encoded(bytes: &[u8]) -> (&'static str, Zeroizing<String>) {
+    let plain = |b: &u8| matches!(b, b' '..=b'~' | b'\n' | b'\t');
+    match std::str::from_utf8(bytes) {
+        Ok(text) if bytes.iter().all(plain) => (TEXT, Zeroizing::new(json(text))),
+        _ => ("b64", Zeroizing::new(json(Zeroizing::new(Base64::encode_string(bytes)).as_str()))),
+    }
 }
 
 fn json(value: &(impl serde::Serialize + ?Sized)) -> String {
@@ -90,7 +104,15 @@ struct Entry {
 /// # Errors
 /// When it is something else, was changed since, or is no good bundle.
 pub(super) fn read(bytes: &[u8]) -> Result<Bundle, ArchiveError> {
-    let text = std::str::from_utf8(bytes).ok().filter(|text| text.starts_with(FIRST_LINE));
+    let unzipped;
+    let plain = match bytes {
+        [0x1f, 0x8b, ..] => {
+            unzipped = archive::unzip(bytes)?;
+            unzipped.as_slice()
+        }
+        _ => bytes,
+    };
+    let text = std::str::from_utf8(plain).ok().filter(|text| text.starts_with(FIRST_LINE));
     let text = text.ok_or(ArchiveError::NotOurs { what: "cloud-init's user-data" })?;
     let mut folder: Option<String> = None;
     let mut files = Vec::new();
@@ -104,14 +126,22 @@ pub(super) fn read(bytes: &[u8]) -> Result<Bundle, ArchiveError> {
         }
         let mode = u32::from_str_radix(&entry.permissions, 8)
             .map_err(|_| ArchiveError::Unreadable(format!("{:?} is no mode", entry.permissions)))?;
-        let decoded = Base64::decode_vec(&entry.content)
-            .map(Zeroizing::new)
-            .map_err(|_| ArchiveError::Unreadable(format!("the content of {path} is no base64")))?;
-        let bytes = if entry.encoding == "gz+b64" { archive::unzip(&decoded)? } else { decoded };
+        let bytes = if entry.encoding == TEXT {
+            Zeroizing::new(entry.content.as_bytes().to_vec())
+        } else {
+            Base64::decode_vec(&entry.content)
+                .map(Zeroizing::new)
+                .map_err(|_| ArchiveError::Unreadable(format!("the content of {path} is no base64")))?
+        };
         left = left.checked_sub(bytes.len() as u64).ok_or(ArchiveError::TooLarge)?;
         files.push(BundleFile { path: path.to_owned(), mode, bytes: bytes.into() });
     }
     let bundle = archive::confirmed(folder.unwrap_or_default(), files)?;
-    let again = user_data(&bundle, &mut Packer::small());
-    if again.as_slice() == bytes { Ok(bundle) } else { Err(ArchiveError::NotOurs { what: "cloud-init's user-data" }) }
+    // Somebody may have decompressed it.
+    let again = config(&bundle);
+    if again.as_slice() == plain && (plain == bytes || user_data(&bundle, &mut Packer::small()).as_slice() == bytes) {
+        Ok(bundle)
+    } else {
+        Err(ArchiveError::NotOurs { what: "cloud-init's user-data" })
+    }
 }

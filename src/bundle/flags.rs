@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::cluster::address::Address;
+use crate::cluster::kubernetes::Features;
 use crate::cluster::profile::FRONT_PROXY_CLIENT;
 use crate::cluster::spec::{Cluster, Host};
 
@@ -27,11 +28,11 @@ pub(super) struct Flags {
 
 impl Flags {
     /// For `master`, whose files lie at `files` ([`super::places::by_name`]).
-    pub(super) fn of(cluster: &Cluster, master: &Host, files: &BTreeMap<String, String>) -> Self {
+    pub(super) fn of(cluster: &Cluster, master: &Host, files: &BTreeMap<String, String>, features: Features) -> Self {
         let file = |name: &str| files.get(name).cloned().unwrap_or_default();
         Self {
             etcd: etcd(cluster, master, &file),
-            apiserver: apiserver(cluster, master, &file),
+            apiserver: apiserver(cluster, master, &file, features),
             controller_manager: controller_manager(&file),
             scheduler: scheduler(&file),
         }
@@ -67,7 +68,7 @@ fn etcd(cluster: &Cluster, master: &Host, file: &dyn Fn(&str) -> String) -> Vec<
     ]
 }
 
-fn apiserver(cluster: &Cluster, master: &Host, file: &dyn Fn(&str) -> String) -> Vec<String> {
+fn apiserver(cluster: &Cluster, master: &Host, file: &dyn Fn(&str) -> String, features: Features) -> Vec<String> {
     // Its own etcd first, the others for when that is down.
     let others = cluster.masters.iter().filter(|host| host.name != master.name);
     let etcds: Vec<String> = [master].into_iter().chain(others).map(|host| client_url(&dialled(host))).collect();
@@ -102,11 +103,15 @@ fn apiserver(cluster: &Cluster, master: &Host, file: &dyn Fn(&str) -> String) ->
         format!("--service-account-signing-key-file={}", file("service_account_key")),
         format!("--service-account-issuer=https://kubernetes.default.svc.{}", cluster.cluster_domain),
         "--anonymous-auth=false".to_owned(),
-        format!("--authorization-config={}", file("authorization")),
+        match features.has_authorization_config() {
+            true => format!("--authorization-config={}", file("authorization")),
+            false => "--authorization-mode=Node,RBAC".to_owned(),
+        },
         "--enable-admission-plugins=NodeRestriction".to_owned(),
         // Without it no network add-on starts; who may run such pods is Pod Security's question (kubeadm sets it, too).
         "--allow-privileged=true".to_owned(),
     ]);
+    flags.extend(features.api_server_flags(cluster.accounts));
     flags
 }
 

@@ -52,7 +52,7 @@ impl Format {
         match self {
             Self::TarGz => format!("{host}.tar.gz"),
             Self::Dir => host.to_string(),
-            Self::CloudInit => format!("{host}.cloud-init.yaml"),
+            Self::CloudInit => format!("{host}.cloud-init.yaml.gz"),
             Self::Ignition => format!("{host}.ign"),
         }
     }
@@ -81,6 +81,12 @@ impl Format {
     }
 }
 
+/// Names that earlier versions gave to parcels of a host, which are in the clear.
+#[must_use]
+pub fn former_names(host: &HostName) -> [String; 1] {
+    [format!("{host}.cloud-init.yaml")]
+}
+
 /// A sealed archive's name in the folder of bundles.
 #[must_use]
 pub fn sealed_name(host: impl std::fmt::Display) -> String {
@@ -94,6 +100,7 @@ pub fn sealed_name(host: impl std::fmt::Display) -> String {
 pub fn read(bytes: &[u8]) -> Result<Bundle, ArchiveError> {
     match bytes {
         [b'#', ..] => cloud_init::read(bytes),
+        _ if cloud_init::looks_like_user_data(bytes) => cloud_init::read(bytes),
         [b'{', ..] => ignition::read(bytes),
         _ => archive::read(bytes),
     }
@@ -107,7 +114,8 @@ mod tests {
     #[test]
     fn no_host_can_be_called_as_a_parcel_is() {
         let host = HostName::parse("a").expect("a name");
-        let names = Format::ALL.map(|format| format.file_name(&host)).into_iter().chain([sealed_name("a")]);
+        let names = Format::ALL.map(|format| format.file_name(&host)).into_iter();
+        let names = names.chain([sealed_name("a")]).chain(former_names(&host));
         for ending in names.filter_map(|name| name.strip_prefix('a').map(str::to_owned)).filter(|end| !end.is_empty()) {
             assert!(ENDINGS.contains(&ending.as_str()), "{ending}");
         }

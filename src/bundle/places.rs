@@ -28,6 +28,8 @@ pub const SCHEDULER_KUBECONFIG: &str = "etc/kubernetes/scheduler.conf";
 pub const AUTHORIZATION: &str = "etc/kubernetes/clusterctl/authorization.yaml";
 /// The manifest of what was installed; `install.sh` has the same path.
 pub const RECORD: &str = "etc/kubernetes/clusterctl/manifest.json";
+/// How the names of units for systemd end; those of their drop-ins end in `.conf`.
+pub const UNIT_ENDING: &str = ".service";
 /// Where those who deny would call.
 pub const DENY_KUBECONFIG: &str = "etc/kubernetes/clusterctl/deny.kubeconfig";
 /// Where etcd keeps its data.

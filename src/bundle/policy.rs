@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::places;
-use super::render::{TemplateError, Templates};
+use super::render::{ReleaseValues, TemplateError, Templates};
+use super::settings::Settings;
 use crate::cluster::account::AccountScheme;
 use crate::cluster::spec::{Cluster, Host};
 use crate::policy::denials::Denials;
@@ -108,6 +109,7 @@ impl Templates {
             accounts: cluster.accounts.as_str(),
             denials: denials.rules(),
             ledger: denials.mark().map(ToString::to_string),
+            kubernetes: release(cluster),
             files: places::by_name(true, false),
         };
         self.fill(AUTHORIZATION_TEMPLATE, &values)
@@ -121,6 +123,7 @@ impl Templates {
             rules: GroupRules { every_node: &EVERY_NODE, every_nodes_lease: &EVERY_NODES_LEASE },
             lease_namespace: NODE_LEASES,
             ledger: denials.mark().map(ToString::to_string),
+            kubernetes: release(cluster),
         };
         self.fill("policy/accounts.yaml", &values)
     }
@@ -141,6 +144,11 @@ impl Templates {
     }
 }
 
+/// Which API versions the cluster's release knows.
+fn release(cluster: &Cluster) -> ReleaseValues {
+    ReleaseValues::of(Settings::of(&cluster.kubernetes).features())
+}
+
 #[derive(Serialize)]
 struct NameValue<'a> {
     name: &'a str,
@@ -153,6 +161,7 @@ struct AuthorizationValues<'a> {
     accounts: &'static str,
     denials: Vec<Vec<String>>,
     ledger: Option<String>,
+    kubernetes: ReleaseValues,
     files: BTreeMap<String, String>,
 }
 
@@ -164,6 +173,7 @@ struct AccountsValues<'a> {
     rules: GroupRules,
     lease_namespace: &'static str,
     ledger: Option<String>,
+    kubernetes: ReleaseValues,
 }
 
 #[derive(Serialize)]

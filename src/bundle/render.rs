@@ -13,8 +13,9 @@ use super::input::{BundleInput, Held, InputError};
 use super::manifest::Manifest;
 use super::places;
 use super::quoting::{self, Dialect};
-use super::settings::Settings;
+use super::settings::ImageValues;
 use crate::cluster::kubelet_trust::Ours;
+use crate::cluster::kubernetes::Features;
 use crate::cluster::profile::Profile;
 use crate::cluster::spec::{Host, Role};
 use crate::cluster_file::kubelet_config::{self, KubeletConfigError};
@@ -29,7 +30,7 @@ macro_rules! template {
 }
 
 /// What is compiled in: paths as under `templates/`, which are the hosts' own behind `node/` and `master/`.
-const COMPILED_IN: [(&str, &str); 23] = [
+const COMPILED_IN: [(&str, &str); 28] = [
     template!("install.sh"),
     template!("master/etc/kubernetes/clusterctl/apiserver.env"),
     template!("master/etc/kubernetes/clusterctl/authorization.yaml"),
@@ -43,11 +44,16 @@ const COMPILED_IN: [(&str, &str); 23] = [
     template!("master/etc/kubernetes/manifests/kube-controller-manager.yaml"),
     template!("master/etc/kubernetes/manifests/kube-scheduler.yaml"),
     template!("master/etc/kubernetes/scheduler.conf"),
+    template!("master/etc/systemd/system/etcd.service"),
     template!("master/etc/systemd/system/etcd.service.d/99-clusterctl.conf"),
+    template!("master/etc/systemd/system/kube-apiserver.service"),
     template!("master/etc/systemd/system/kube-apiserver.service.d/99-clusterctl.conf"),
+    template!("master/etc/systemd/system/kube-controller-manager.service"),
     template!("master/etc/systemd/system/kube-controller-manager.service.d/99-clusterctl.conf"),
+    template!("master/etc/systemd/system/kube-scheduler.service"),
     template!("master/etc/systemd/system/kube-scheduler.service.d/99-clusterctl.conf"),
     template!("node/etc/kubernetes/kubelet.conf"),
+    template!("node/etc/systemd/system/kubelet.service"),
     template!("node/etc/systemd/system/kubelet.service.d/99-clusterctl.conf"),
     template!("node/var/lib/kubelet/config.yaml"),
     template!("policy/accounts.yaml"),
@@ -264,6 +270,9 @@ fn lines_of_blocks_vanish() -> SyntaxConfig {
 
 /// Where a template's output goes on this host; `None` when the host is nothing that needs it.
 fn goes_to(template: &'static str, input: &BundleInput<'_>) -> Option<&'static str> {
+    if template.ends_with(places::UNIT_ENDING) && !input.settings.with_units {
+        return None;
+    }
     match template.split_once('/') {
         Some(("master", path)) => input.roles.master().map(|_| path),
         Some(("node", path)) => input.roles.node().map(|_| path),
@@ -313,7 +322,8 @@ struct Values<'a> {
     accounts: &'static str,
     denials: Vec<Vec<String>>,
     ledger: Option<String>,
-    images: &'a Settings,
+    images: ImageValues,
+    kubernetes: ReleaseValues,
     files: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     flags: Option<Flags>,
@@ -321,6 +331,27 @@ struct Values<'a> {
     master: Option<HostValues>,
     #[serde(skip_serializing_if = "Option::is_none")]
     node: Option<HostValues>,
+}
+
+/// What the release of Kubernetes knows.
+#[derive(Serialize)]
+pub(super) struct ReleaseValues {
+    /// The version of `apiserver.config.k8s.io`.
+    authorization_api: &'static str,
+    /// The version of `admissionregistration.k8s.io`.
+    admission_api: &'static str,
+    /// Whether authorizers see field selectors.
+    selectors: bool,
+}
+
+impl ReleaseValues {
+    pub(super) fn of(features: Features) -> Self {
+        Self {
+            authorization_api: features.authorization_api(),
+            admission_api: features.admission_api(),
+            selectors: features.has_selectors(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -370,8 +401,9 @@ impl<'a> Values<'a> {
             accounts: cluster.accounts.as_str(),
             denials: master.map(|_| input.denials.rules()).unwrap_or_default(),
             ledger: master.and(input.denials.mark()).map(ToString::to_string),
-            images: input.settings,
-            flags: master.map(|master| Flags::of(cluster, master, &files)),
+            images: input.settings.values(),
+            kubernetes: ReleaseValues::of(input.settings.features()),
+            flags: master.map(|master| Flags::of(cluster, master, &files, input.settings.features())),
             files,
             master: master.map(|host| HostValues::of(host, user(Profile::ApiserverKubeletClient))),
             node: node.map(|host| HostValues::of(host, user(Profile::KubeletClient))),

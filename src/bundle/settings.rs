@@ -1,19 +1,22 @@
-//! What `bundle --set KEY=VALUE` can say: which versions run in a master's static pods. None of it is about trust.
+//! Which images run in a master's static pods: what the cluster file says, and what `bundle --set KEY=VALUE` says instead.
+
+use std::fmt;
 
 use serde::Serialize;
 
-/// An image's tag has at most this many characters (OCI distribution spec, "Pull").
-const MAX_TAG: usize = 128;
+use crate::cluster::kubernetes::{EtcdVersion, Features, ImageRepository, Kubernetes, KubernetesError, Version};
 
-/// The images of a control plane.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// The images of a control plane, and whether units are packed.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// `kubernetesVersion`: the tag of Kubernetes's own images.
-    pub kubernetes_version: String,
+    pub kubernetes_version: Version,
     /// `etcdVersion`: the tag of etcd's image.
-    pub etcd_version: String,
+    pub etcd_version: EtcdVersion,
     /// `imageRepository`: where they are pulled from.
-    pub image_repository: String,
+    pub image_repository: ImageRepository,
+    /// Whether units for systemd are packed beside the drop-ins.
+    pub with_units: bool,
 }
 
 /// Why a setting is none.
@@ -31,32 +34,21 @@ pub enum SettingError {
         /// The key.
         key: String,
     },
-    /// A version that no image has.
-    #[error("{key}={value:?} is no version: it must read like {example}")]
-    Version {
+    /// A value that the key cannot have.
+    #[error("{key}={value:?} is {reason}")]
+    Value {
         /// The key.
         key: &'static str,
         /// The value.
         value: String,
-        /// One that is right.
-        example: &'static str,
-    },
-    /// A repository that no image can be pulled from.
-    #[error("imageRepository={value:?} is no image repository: it must read like registry.k8s.io")]
-    Repository {
-        /// The value.
-        value: String,
+        /// What is wrong with it.
+        reason: KubernetesError,
     },
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        // kubeadm 1.36 runs this etcd (`kubeadm config images list`).
-        Self {
-            kubernetes_version: "v1.36.2".to_owned(),
-            etcd_version: "3.6.8-0".to_owned(),
-            image_repository: "registry.k8s.io".to_owned(),
-        }
+        Self::of(&Kubernetes::default())
     }
 }
 
@@ -64,48 +56,89 @@ impl Settings {
     /// The keys that there are.
     pub const KEYS: [&'static str; 3] = ["kubernetesVersion", "etcdVersion", "imageRepository"];
 
-    /// The defaults, with what `given` says; of a key that is given twice the last counts.
+    /// Returns what the cluster file says, and the defaults for what it does not.
+    #[must_use]
+    pub fn of(kubernetes: &Kubernetes) -> Self {
+        let kubernetes_version = kubernetes.version.clone().unwrap_or_default();
+        let etcd_version =
+            kubernetes.etcd_version.clone().unwrap_or_else(|| EtcdVersion::for_kubernetes(&kubernetes_version));
+        let image_repository = kubernetes.image_repository.clone().unwrap_or_default();
+        Self { kubernetes_version, etcd_version, image_repository, with_units: false }
+    }
+
+    /// Returns the defaults, with what `given` says; of a key that is given twice the last counts.
     ///
     /// # Errors
     /// The first that is no setting.
     pub fn parse(given: &[String]) -> Result<Self, SettingError> {
-        let mut settings = Self::default();
+        Self::with(&Kubernetes::default(), given)
+    }
+
+    /// Returns what the cluster file says, with what `given` says instead; of a key that is given twice the last counts.
+    ///
+    /// # Errors
+    /// The first that is no setting.
+    pub fn with(kubernetes: &Kubernetes, given: &[String]) -> Result<Self, SettingError> {
+        let mut kubernetes = kubernetes.clone();
         for text in given {
             let (key, value) = text.split_once('=').ok_or_else(|| SettingError::Form { text: text.clone() })?;
-            let value = value.to_owned();
+            let wrong = |key: &'static str| {
+                move |reason: KubernetesError| SettingError::Value { key, value: value.to_owned(), reason }
+            };
             match key {
-                "kubernetesVersion" if is_version(value.strip_prefix('v')) => settings.kubernetes_version = value,
                 "kubernetesVersion" => {
-                    return Err(SettingError::Version { key: "kubernetesVersion", value, example: "v1.36.2" });
+                    kubernetes.version = Some(Version::parse(value).map_err(wrong("kubernetesVersion"))?);
                 }
-                "etcdVersion" if is_version(Some(&value)) => settings.etcd_version = value,
-                "etcdVersion" => return Err(SettingError::Version { key: "etcdVersion", value, example: "3.6.8-0" }),
-                "imageRepository" if is_repository(&value) => settings.image_repository = value,
-                "imageRepository" => return Err(SettingError::Repository { value }),
+                "etcdVersion" => {
+                    kubernetes.etcd_version = Some(EtcdVersion::parse(value).map_err(wrong("etcdVersion"))?);
+                }
+                "imageRepository" => {
+                    kubernetes.image_repository =
+                        Some(ImageRepository::parse(value).map_err(wrong("imageRepository"))?);
+                }
                 _ => return Err(SettingError::Unknown { key: key.to_owned() }),
             }
         }
-        Ok(settings)
+        Ok(Self::of(&kubernetes))
+    }
+
+    /// Returns what this release of Kubernetes knows.
+    #[must_use]
+    pub fn features(&self) -> Features {
+        self.kubernetes_version.features()
+    }
+
+    /// Returns what templates print.
+    pub(super) fn values(&self) -> ImageValues {
+        let livez = self.etcd_version.has_livez();
+        ImageValues {
+            kubernetes_version: self.kubernetes_version.to_string(),
+            etcd_version: self.etcd_version.to_string(),
+            image_repository: self.image_repository.to_string(),
+            etcd_ready: if livez { "/readyz" } else { "/health" },
+            etcd_live: if livez { "/livez" } else { "/health?serializable=true" },
+        }
     }
 }
 
-/// `1.36.2`, with whatever a tag may have behind it.
-fn is_version(text: Option<&str>) -> bool {
-    let Some(text) = text else { return false };
-    let tag = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    let (numbers, rest) = text.split_at(text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len()));
-    let parts: Vec<&str> = numbers.split('.').collect();
-    parts.len() == 3
-        && parts.iter().all(|part| !part.is_empty())
-        && (rest.is_empty() || rest.starts_with('-'))
-        && rest.chars().all(tag)
-        && text.len() < MAX_TAG
+/// As a person reads it, and as the ledger remembers it.
+impl fmt::Display for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kubernetes_version, etcd_version, image_repository, with_units: _ } = self;
+        write!(f, "Kubernetes {kubernetes_version} and etcd {etcd_version} from {image_repository}")
+    }
 }
 
-/// A host, a port perhaps, and a path, as images are named by (OCI distribution spec, "Pull").
-fn is_repository(text: &str) -> bool {
-    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-:".contains(c);
-    !text.is_empty() && text.split('/').all(|part| !part.is_empty() && part.chars().all(allowed))
+/// What templates print of the images.
+#[derive(Debug, Serialize)]
+pub(super) struct ImageValues {
+    kubernetes_version: String,
+    etcd_version: String,
+    image_repository: String,
+    /// Where etcd says that it serves.
+    etcd_ready: &'static str,
+    /// Where etcd says that it need not be restarted.
+    etcd_live: &'static str,
 }
 
 #[cfg(test)]
@@ -118,22 +151,30 @@ mod tests {
 
     #[test]
     fn settings_are_versions_and_a_repository_and_nothing_else() {
-        assert_eq!(set("kubernetesVersion=v1.37.0-rc.1").expect("a version").kubernetes_version, "v1.37.0-rc.1");
-        assert_eq!(set("etcdVersion=3.5.21-0").expect("a version").etcd_version, "3.5.21-0");
         assert_eq!(
-            set("imageRepository=reg.example.net:5000/k8s").expect("one").image_repository,
+            set("kubernetesVersion=v1.37.0-rc.1").expect("a version").kubernetes_version.to_string(),
+            "v1.37.0-rc.1"
+        );
+        assert_eq!(set("etcdVersion=3.5.21-0").expect("a version").etcd_version.to_string(), "3.5.21-0");
+        assert_eq!(
+            set("imageRepository=reg.example.net:5000/k8s").expect("one").image_repository.to_string(),
             "reg.example.net:5000/k8s"
         );
-        for wrong in ["1.36.2", "v1.36", "v1.36.2.1", "latest", "v1.36.2 ", "v1.36.2-a b", "v1..2", ""] {
-            assert!(matches!(set(&format!("kubernetesVersion={wrong}")), Err(SettingError::Version { .. })), "{wrong}");
+        for wrong in ["1.36.2", "v1.36", "v1.36.2.1", "latest", "v1.36.2 ", "v1.36.2-a b", "v1..2", "", "v1.27.0"] {
+            assert!(matches!(set(&format!("kubernetesVersion={wrong}")), Err(SettingError::Value { .. })), "{wrong}");
         }
         for wrong in ["", "a//b", "Registry", "a b", "/a"] {
-            assert!(
-                matches!(set(&format!("imageRepository={wrong}")), Err(SettingError::Repository { .. })),
-                "{wrong}"
-            );
+            assert!(matches!(set(&format!("imageRepository={wrong}")), Err(SettingError::Value { .. })), "{wrong}");
         }
         assert_eq!(set("kubernetesVersion"), Err(SettingError::Form { text: "kubernetesVersion".into() }));
         assert_eq!(set("version=1"), Err(SettingError::Unknown { key: "version".into() }));
+    }
+
+    #[test]
+    fn what_is_set_comes_before_what_the_cluster_file_says_and_that_before_the_default() {
+        let file = Kubernetes { version: Version::parse("v1.33.1").ok(), ..Kubernetes::default() };
+        assert_eq!(Settings::of(&file).to_string(), "Kubernetes v1.33.1 and etcd 3.5.21-0 from registry.k8s.io");
+        let set = Settings::with(&file, &["kubernetesVersion=v1.36.0".to_owned()]).expect("settings");
+        assert_eq!(set.to_string(), "Kubernetes v1.36.0 and etcd 3.6.8-0 from registry.k8s.io");
     }
 }

@@ -10,6 +10,7 @@ use super::endpoint::Endpoint;
 use super::fault::{Fault, Reason};
 use super::key_kind::KeyKind;
 use super::kubelet;
+use super::kubernetes::{EtcdVersion, ImageRepository, Kubernetes, KubernetesError, Version};
 use super::lifetime::Lifetime;
 use super::name::{ClusterName, DnsName, HostName};
 use super::recipient::{Recipient, may_be_secret};
@@ -19,7 +20,7 @@ use super::spec::{
 };
 
 /// How the names of what is packed for a host end, behind the host's own.
-pub(crate) const ENDINGS: [&str; 4] = [".tar.gz", ".tar.gz.age", ".cloud-init.yaml", ".ign"];
+pub(crate) const ENDINGS: [&str; 5] = [".tar.gz", ".tar.gz.age", ".cloud-init.yaml", ".cloud-init.yaml.gz", ".ign"];
 
 impl Draft {
     /// Parses every value and checks them against each other.
@@ -39,6 +40,10 @@ impl Draft {
         let cluster_domain = faults.parsed("clusterDomain", domain, DnsName::parse(domain).map_err(Reason::Name));
         let keys = faults.chosen("keys", self.keys.as_deref(), &KeyKind::ALL, KeyKind::as_str);
         let validity = self.validity(&mut faults);
+        let kubernetes = self.kubernetes(&mut faults);
+        if self.templates.as_ref().is_some_and(|path| path.trim().is_empty()) {
+            faults.add("templates", self.templates.clone(), Reason::Path);
+        }
         let kubelet = kubelet::check(&self.kubelet, || "kubelet".to_owned(), &mut faults.0);
         let endpoint = self
             .endpoint
@@ -47,6 +52,13 @@ impl Draft {
         let masters = self.hosts("masters", &self.masters, API_SERVER_PORT, endpoint.as_ref(), &mut faults);
         let endpoint = endpoint.or_else(|| self.endpoint_of_the_only_master(&masters, &mut faults));
         let nodes = self.hosts("nodes", &self.nodes, KUBELET_PORT, None, &mut faults);
+        if let Some(minor) = kubernetes.version.as_ref().map(Version::minor) {
+            kubelet::fields_of_later_releases(&kubelet, minor, || "kubelet".to_owned(), &mut faults.0);
+            for (i, node) in &nodes {
+                let path = || format!("nodes[{i}].kubelet");
+                kubelet::fields_of_later_releases(&node.kubelet, minor, path, &mut faults.0);
+            }
+        }
         etcd_members_fit(&masters, &mut faults);
         masters_are_of_the_services_family(&masters, service_cidrs.first(), &mut faults);
         if let Some(accounts) = accounts {
@@ -69,6 +81,8 @@ impl Draft {
                     cluster_domain,
                     keys,
                     validity,
+                    kubernetes,
+                    templates: self.templates.clone(),
                     kubelet,
                     masters,
                     nodes,
@@ -109,6 +123,27 @@ impl Draft {
             }
         }
         Some(validity)
+    }
+
+    fn kubernetes(&self, faults: &mut Faults) -> Kubernetes {
+        fn parsed<T>(
+            path: &str,
+            text: Option<&String>,
+            parse: impl Fn(&str) -> Result<T, KubernetesError>,
+            faults: &mut Faults,
+        ) -> Option<T> {
+            text.and_then(|text| faults.parsed(path, text, parse(text).map_err(Reason::Kubernetes)))
+        }
+        Kubernetes {
+            version: parsed("kubernetes.version", self.kubernetes_version.as_ref(), Version::parse, faults),
+            image_repository: parsed(
+                "kubernetes.imageRepository",
+                self.image_repository.as_ref(),
+                ImageRepository::parse,
+                faults,
+            ),
+            etcd_version: parsed("kubernetes.etcdVersion", self.etcd_version.as_ref(), EtcdVersion::parse, faults),
+        }
     }
 
     fn hosts(

@@ -5,6 +5,7 @@ use std::fmt;
 use super::address::{AddressError, Cidr, CidrError};
 use super::endpoint::EndpointError;
 use super::kubelet_trust::Rule;
+use super::kubernetes::KubernetesError;
 use super::lifetime::{Lifetime, LifetimeError};
 use super::name::NameError;
 use super::recipient::RecipientError;
@@ -70,6 +71,20 @@ pub enum Reason {
     /// Not a lifetime.
     #[error("not a valid lifetime: {0}")]
     Lifetime(LifetimeError),
+    /// Not a version or an image repository.
+    #[error("{0}")]
+    Kubernetes(KubernetesError),
+    /// A field that this release's kubelets do not know yet.
+    #[error("kubelets of Kubernetes 1.{minor} have no such field, and would go on without it: it came with 1.{since}")]
+    FieldOfLaterRelease {
+        /// The release that the cluster file names.
+        minor: u32,
+        /// The first that has it.
+        since: u32,
+    },
+    /// Not a folder's path.
+    #[error("a folder's path is needed here")]
+    Path,
     /// Not a recipient.
     #[error("bundles cannot be sealed to this: {0}")]
     Recipient(RecipientError),

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::fault::{Fault, Reason};
-use super::kubelet_fields::{FIELDS, Field, Kind};
+use super::kubelet_fields::{FIELDS, Field, Kind, SINCE};
 use super::kubelet_trust::{Judged, undone};
 use super::similar::nearest;
 
@@ -104,6 +104,21 @@ impl fmt::Display for Setting {
                 write!(f, "{{{}}}", entries.join(", "))
             }
         }
+    }
+}
+
+/// Finds the fields that kubelets of Kubernetes 1.`minor` do not know yet.
+pub(super) fn fields_of_later_releases(
+    setting: &Setting,
+    minor: u32,
+    path: impl Fn() -> String,
+    faults: &mut Vec<Fault>,
+) {
+    let Setting::Mapping(entries) = setting else { return };
+    let later = |name: &str| SINCE.iter().find(|(field, since)| *field == name && *since > minor);
+    for (field, since) in entries.iter().filter_map(|(name, _)| later(name)) {
+        let reason = Reason::FieldOfLaterRelease { minor, since: *since };
+        faults.push(Fault { path: format!("{}.{field}", path()), line: None, seen: None, reason });
     }
 }
 

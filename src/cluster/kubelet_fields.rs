@@ -165,6 +165,23 @@ pub(super) const FIELDS: &[Field] = &[
     ("volumeStatsAggPeriod", Duration),
 ];
 
+/// Fields at the top that came after Kubernetes 1.28, each with the release that brought it.
+pub(super) const SINCE: &[(&str, u32)] = &[
+    ("imageMaximumGCAge", 29),
+    ("containerLogMaxWorkers", 30),
+    ("containerLogMonitorInterval", 30),
+    ("podLogsDir", 30),
+    ("failCgroupV1", 31),
+    ("crashLoopBackOff", 32),
+    ("mergeDefaultEvictionSettings", 32),
+    ("singleProcessOOMKill", 32),
+    ("imagePullCredentialsVerificationPolicy", 33),
+    ("preloadedImagesVerificationAllowlist", 33),
+    ("userNamespaces", 33),
+    ("memoryReservationPolicy", 36),
+    ("tlsCurvePreferences", 36),
+];
+
 const AUTHENTICATION: &[Field] = &[
     ("anonymous", Struct(&[("enabled", Bool)])),
     ("webhook", Struct(&[("enabled", Bool), ("cacheTTL", Duration)])),

@@ -12,6 +12,7 @@ pub mod key_kind;
 pub mod kubelet;
 mod kubelet_fields;
 pub mod kubelet_trust;
+pub mod kubernetes;
 pub mod lifetime;
 pub mod name;
 pub mod profile;

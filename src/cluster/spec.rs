@@ -6,6 +6,7 @@ use super::address::{Address, Cidr};
 use super::endpoint::Endpoint;
 use super::key_kind::KeyKind;
 use super::kubelet::{Setting, Written};
+use super::kubernetes::Kubernetes;
 use super::lifetime::Lifetime;
 use super::name::{ClusterName, DnsName, HostName};
 use super::recipient::Recipient;
@@ -40,6 +41,14 @@ pub struct Draft {
     pub validity_master: Option<String>,
     /// `validity.node`
     pub validity_node: Option<String>,
+    /// `kubernetes.version`
+    pub kubernetes_version: Option<String>,
+    /// `kubernetes.imageRepository`
+    pub image_repository: Option<String>,
+    /// `kubernetes.etcdVersion`
+    pub etcd_version: Option<String>,
+    /// `templates`
+    pub templates: Option<String>,
     /// `kubelet`
     pub kubelet: Written,
     /// `masters`
@@ -105,6 +114,10 @@ pub struct Cluster {
     pub keys: KeyKind,
     /// How long certificates live.
     pub validity: Validity,
+    /// Which Kubernetes the control plane runs.
+    pub kubernetes: Kubernetes,
+    /// The folder of one's own templates, seen from the cluster directory.
+    pub templates: Option<String>,
     /// What every kubelet's configuration says beyond what clusterctl writes.
     pub kubelet: Setting,
     /// The masters, at least one, in the file's order.

@@ -23,11 +23,14 @@ const FILE_KEYS: &[&str] = &[
     "clusterDomain",
     "keys",
     "validity",
+    "kubernetes",
+    "templates",
     "kubelet",
     "masters",
     "nodes",
 ];
 const VALIDITY_KEYS: &[&str] = &["ca", "master", "node"];
+const KUBERNETES_KEYS: &[&str] = &["version", "imageRepository", "etcdVersion"];
 const MASTER_KEYS: &[&str] = &["name", "addresses", "apiServerPort", "sealTo"];
 const NODE_KEYS: &[&str] = &["name", "addresses", "kubeletPort", "kubelet", "sealTo"];
 
@@ -78,6 +81,8 @@ impl Entries for File<'_> {
             "clusterDomain" => self.draft.cluster_domain = text(map, reading)?,
             "keys" => self.draft.keys = text(map, reading)?,
             "validity" => mapping(map, &mut Validity(self.draft), reading)?,
+            "kubernetes" => mapping(map, &mut Images(self.draft), reading)?,
+            "templates" => self.draft.templates = text(map, reading)?,
             "kubelet" => self.draft.kubelet = anything(map, reading)?,
             "masters" => list(map, &mut Hosts { hosts: &mut self.draft.masters, keys: MASTER_KEYS }, reading)?,
             "nodes" => list(map, &mut Hosts { hosts: &mut self.draft.nodes, keys: NODE_KEYS }, reading)?,
@@ -136,6 +141,31 @@ impl Entries for Validity<'_> {
             "ca" => self.0.validity_ca = lifetime,
             "master" => self.0.validity_master = lifetime,
             _ => self.0.validity_node = lifetime,
+        }
+        Ok(())
+    }
+}
+
+struct Images<'a>(&'a mut Draft);
+
+impl Entries for Images<'_> {
+    const WANTED: &'static str = "a mapping with version, imageRepository and etcdVersion, as in {version: v1.36.2},";
+
+    fn keys(&self) -> &'static [&'static str] {
+        KUBERNETES_KEYS
+    }
+
+    fn entry<'de, A: MapAccess<'de>>(
+        &mut self,
+        key: &'static str,
+        map: &mut A,
+        reading: &mut Reading,
+    ) -> Result<(), A::Error> {
+        let value = text(map, reading)?;
+        match key {
+            "version" => self.0.kubernetes_version = value,
+            "imageRepository" => self.0.image_repository = value,
+            _ => self.0.etcd_version = value,
         }
         Ok(())
     }

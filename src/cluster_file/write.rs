@@ -60,7 +60,33 @@ pub fn write(draft: &Draft) -> String {
         "How long certificates live: a number with h (hours), d (days) or y (years of 365 days). ca is for the roots,\n\
          and no other certificate outlives its root.",
     );
-    file.validity(draft);
+    file.mapping(
+        "validity",
+        &[
+            ("ca", &draft.validity_ca, "\"10y\""),
+            ("master", &draft.validity_master, "\"1y\""),
+            ("node", &draft.validity_node, "\"1y\""),
+        ],
+    );
+
+    file.comment(
+        "Which Kubernetes the control plane runs, 1.28 or later: the images of the masters' static pods, and which flags\n\
+         and API versions bundles may use. Without etcdVersion it is the one that kubeadm runs with that release.",
+    );
+    file.mapping(
+        "kubernetes",
+        &[
+            ("version", &draft.kubernetes_version, "\"v1.36.2\""),
+            ("imageRepository", &draft.image_repository, "\"registry.k8s.io\""),
+            ("etcdVersion", &draft.etcd_version, "\"3.6.8-0\""),
+        ],
+    );
+
+    file.comment(
+        "A folder of your own templates, seen from this file's folder: clusterctl bundle --eject-templates DIR writes\n\
+         those that there are. What is not in it is built in.",
+    );
+    file.text("templates", draft.templates.as_deref(), "\"templates\"");
 
     file.comment(
         "What every kubelet's configuration says beyond what clusterctl writes: fields of KubeletConfiguration\n\
@@ -123,15 +149,11 @@ impl File {
         }
     }
 
-    fn validity(&mut self, draft: &Draft) {
-        let lifetimes = [
-            ("ca", &draft.validity_ca, "\"10y\""),
-            ("master", &draft.validity_master, "\"1y\""),
-            ("node", &draft.validity_node, "\"1y\""),
-        ];
-        let any = lifetimes.iter().any(|(_, value, _)| value.is_some());
-        self.line(if any { "validity:" } else { "# validity:" });
-        for (key, value, default) in lifetimes {
+    /// `key:` with entries of text below; a comment with the defaults where there are none.
+    fn mapping(&mut self, key: &str, entries: &[(&str, &Option<String>, &str)]) {
+        let any = entries.iter().any(|(_, value, _)| value.is_some());
+        self.line(&format!("{}{key}:", if any { "" } else { "# " }));
+        for (key, value, default) in entries {
             match value {
                 Some(value) => self.line(&format!("  {key}: {}", quoted(value))),
                 None => self.line(&format!("#   {key}: {default}")),

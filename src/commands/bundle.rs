@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use clap::Args;
@@ -13,10 +14,13 @@ use zeroize::Zeroizing;
 use super::batches::{Stopped, batch_size, in_batches};
 use super::context::{Context, unknown_host};
 use super::given::templates;
+use super::output::OutputFormat;
 use super::packing::exposed::Exposed;
 use super::packing::finishing::{self, Finish, LaidParcels};
-use super::packing::numbering::Numbering;
-use super::packing::ready::{Ready, all_have_credentials};
+use super::packing::images;
+use super::packing::numbering::{Numbered, Numbering};
+use super::packing::ready::{Ready, who_has_credentials};
+use super::packing::report::{Report, listed};
 use super::packing::sealing::SealArgs;
 use super::packing::signing::SignArgs;
 use super::packing::source::Source;
@@ -68,12 +72,19 @@ pub struct BundleArgs {
     /// Take templates from this folder where it has them, by their path
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     templates: Option<PathBuf>,
-    /// What runs in a master's static pods: kubernetesVersion, etcdVersion, imageRepository
+    /// What runs in a master's static pods, in place of what the cluster file says: kubernetesVersion, etcdVersion,
+    /// imageRepository
     #[arg(long, value_name = "KEY=VALUE", conflicts_with = "verifier")]
     set: Vec<String>,
+    /// Pack systemd units for the host's programs, too, for hosts whose packages bring none
+    #[arg(long, conflicts_with = "verifier")]
+    with_units: bool,
     /// Write the built-in templates into this folder, to start from, and do nothing else
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath, conflicts_with_all = ["hosts", "all", "templates"])]
     eject_templates: Option<PathBuf>,
+    /// How to answer
+    #[arg(long, value_enum, default_value_t, conflicts_with_all = ["verifier", "eject_templates"])]
+    output: OutputFormat,
     #[command(flatten)]
     seal: SealArgs,
     #[command(flatten)]
@@ -96,29 +107,39 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     let cluster = context.cluster()?;
     if args.verifier {
         let key = args.sign.key(args.format, context)?;
-        return verifier::pack(&cluster, &templates::load(args.templates.as_deref(), context)?, key.as_ref(), context);
+        return verifier::pack(
+            &cluster,
+            &templates::load(args.templates.as_deref(), &cluster, context)?,
+            key.as_ref(),
+            context,
+        );
     }
     let hosts = select(&cluster, args)?;
     let sealing = args.seal.plan(&hosts, &cluster, args.format, context)?;
     let forget = args.seal.forget_keys(sealing.as_ref())?;
     let key = args.sign.key(args.format, context)?;
-    let finish =
-        Finish { templates: templates::load(args.templates.as_deref(), context)?, format: args.format, key, sealing };
+    let finish = Finish {
+        templates: templates::load(args.templates.as_deref(), &cluster, context)?,
+        format: args.format,
+        key,
+        sealing,
+    };
     let _lock = context.lock("bundle")?;
     let (mut ledger, known, roots) = context.trust(&cluster)?;
     lists::nothing_is_forgotten(&context.layout, &roots, &ledger, context.now)?;
     root_lasts(&roots, context)?;
     departed::tell(&cluster, &ledger, context)?;
-    let settings = settings(args)?;
+    let settings = settings(args, &cluster)?;
     let service_account = service_account_key(&hosts, &context.layout)?;
     let traces = ledger.traces()?;
+    let denials = revocations::denials(&ledger, &roots.cluster, context.now)?;
     let source = Source {
         cluster: &cluster,
         roots: &roots,
         checks: roots.checks(),
         service_account: service_account.as_ref(),
         settings: &settings,
-        denials: &revocations::denials(&ledger, &roots.cluster, context.now)?,
+        denials: &denials,
         known: &known,
         terms: Terms::new(cluster.keys, &roots, &ledger)?,
         traces: &traces,
@@ -127,7 +148,7 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
         exposed: Exposed::default(),
     };
     let begun = Instant::now();
-    let Ready { hosts, kept, found_good } = all_have_credentials(&source, hosts, args.all)?;
+    let Ready { hosts, kept, found_good, refused } = who_has_credentials(&source, hosts, args.all)?;
     let folder = context.layout.bundles();
     args.seal.keep_sealed(finish.sealing.as_ref(), &hosts, &folder)?;
     finish.loses_nothing(&hosts, &folder)?;
@@ -147,11 +168,17 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     }
     files::create_folder(&folder)?;
     files::sweep(&folder)?;
-    let written = write_all(&source, &mut ledger, &hosts, &finish, context)?;
+    let changed = write_all(&source, &mut ledger, &hosts, &finish, context)?;
+    let written = hosts.len();
     source.exposed.tell(context);
     if service_account.is_some() {
         Exposed::tell_of_service_accounts(context);
     }
+    if service_account.is_some() {
+        images::tell_of_shortcomings(&settings, cluster.accounts, denials.count(), context);
+    }
+    images::tell_of_changes(&ledger, &hosts, &settings, !args.set.is_empty(), context)?;
+    images::remember(&mut ledger, &hosts, &settings)?;
     forgetting::tell_kept(kept, context);
     ledger.note(
         "bundle",
@@ -163,11 +190,23 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
         to_forget.extend(hosts.iter().filter_map(Roles::node).flat_map(|node| cluster.node_leaves(node)));
         forgetting::forget(&to_forget, &mut ledger, context)?;
     }
-    tell(written, &hosts, &finish, begun, &folder, context);
+    let (refused, failure) = refused.unzip();
+    let report = Report {
+        hosts: &hosts,
+        changed: &changed,
+        refused: refused.unwrap_or_default(),
+        finish: &finish,
+        folder: &folder,
+        seconds: begun.elapsed().as_secs_f64(),
+    };
+    report.print(args.output, context);
     if args.format.is_user_data() {
         warn_of_user_data(args.format, &folder, &hosts, context)?;
     }
-    Ok(Exit::Done)
+    match failure {
+        Some(failure) => Err(failure.into()),
+        None => Ok(Exit::Done),
+    }
 }
 
 /// Keys that a killed run was about to forget, of hosts that keep their sealed bundles; what it left of folders that were not
@@ -176,28 +215,6 @@ fn left_to_forget(kept: &[Roles<'_>], source: &Source<'_>) -> Result<Vec<Leaf>, 
     issuance::sweep(source.layout)?;
     let leaves = kept.iter().filter_map(Roles::node).flat_map(|node| source.cluster.node_leaves(node));
     Ok(leaves.filter(|leaf| credentials::lies_there_forgotten(source.layout, leaf, source.known)).collect())
-}
-
-/// The answer, and what it took.
-fn tell(
-    written: usize,
-    hosts: &[Roles<'_>],
-    finish: &Finish<'_>,
-    begun: Instant,
-    folder: &Path,
-    context: &mut Context<'_>,
-) {
-    match hosts {
-        [one] => context.screen.answer(folder.join(finish.name(one.host())).display()),
-        _ => context.screen.answer(folder.display()),
-    }
-    let seconds = begun.elapsed().as_secs_f64();
-    context.screen.step(format_args!(
-        "packed {written} bundle{}, in {seconds:.1} s ({:.0} a second). Each holds its host's keys: {}",
-        if written == 1 { "" } else { "s" },
-        written as f64 / seconds.max(0.001),
-        finish.advice(),
-    ));
 }
 
 /// Where a root has ended, new certificates help nobody.
@@ -225,15 +242,20 @@ fn warn_of_user_data(
         "the keys are in it in the clear. A cloud's metadata service hands it to every process on the host that asks, \
          pods too: keep pods from 169.254.169.254, and let nobody read it in the cloud's console",
     );
-    let mut large = 0;
+    let mut large = Vec::new();
     for roles in hosts {
-        let path = folder.join(format.file_name(roles.host()));
-        large += usize::from(files::size(&path)? > EC2_LIMIT);
+        let size = files::size(&folder.join(format.file_name(roles.host())))?;
+        if size > EC2_LIMIT {
+            large.push(format!("{} ({size} bytes)", roles.host()));
+        }
     }
-    if large > 0 {
+    if !large.is_empty() {
+        let hosts: Vec<&str> = large.iter().map(String::as_str).collect();
         context.screen.step(format_args!(
-            "{large} of them: over {} KiB, which is more than EC2 takes; {}",
+            "{} of them: over {} KiB ({EC2_LIMIT} bytes), which is more than EC2 takes: {}; {}",
+            large.len(),
             EC2_LIMIT >> 10,
+            listed(&hosts),
             match format {
                 Format::CloudInit => "lay it in a private bucket, and let user-data of #include and its URL fetch it",
                 _ => "lay it in a private bucket, and let a small config fetch it (ignition.config.replace)",
@@ -288,8 +310,10 @@ fn select<'c>(cluster: &'c Cluster, args: &BundleArgs) -> Result<Vec<Roles<'c>>,
     Ok(selected)
 }
 
-fn settings(args: &BundleArgs) -> Result<Settings, Failure> {
-    Settings::parse(&args.set).map_err(|error| Failure::new(Exit::Usage, "a --set cannot be used").because(error))
+fn settings(args: &BundleArgs, cluster: &Cluster) -> Result<Settings, Failure> {
+    let settings = Settings::with(&cluster.kubernetes, &args.set)
+        .map_err(|error| Failure::new(Exit::Usage, "a --set cannot be used").because(error))?;
+    Ok(Settings { with_units: args.with_units, ..settings })
 }
 
 /// What signs service accounts' tokens, where one of the hosts is a master.
@@ -314,29 +338,47 @@ fn service_account_key(hosts: &[Roles<'_>], layout: &Layout) -> Result<Option<Ze
 }
 
 /// Renders batch after batch on all cores, while the one before is laid into files, and the one before that settles on the disk.
+/// Returns the hosts whose bundles changed; the others' files are left alone.
 fn write_all(
     source: &Source<'_>,
     ledger: &mut Ledger,
     hosts: &[Roles<'_>],
     finish: &Finish<'_>,
     context: &Context<'_>,
-) -> anyhow::Result<usize> {
+) -> anyhow::Result<HashSet<String>> {
     let numbering = Numbering::begin(ledger, context.now)?;
     let progress = context.screen.progress("packing", hosts.len() as u64);
     let (folder, stop) = (source.layout.bundles(), &context.stop);
+    let changed = Mutex::new(HashSet::new());
     let size = batch_size(hosts.len(), BATCH);
     let make = |batch: &[Roles<'_>]| {
         // rayon makes a packer for every part that it cuts a batch into.
         let parts = batch.par_iter().with_min_len((batch.len() / 16).max(FEWEST));
-        let one = |packer: &mut Packer, roles: &Roles<'_>| match stop.asked() {
-            true => Err(Stopped.into()),
-            false => finish.parcel(numbering.bundle(source, *roles, &finish.templates)?, packer),
+        let one = |packer: &mut Packer, roles: &Roles<'_>| {
+            if stop.asked() {
+                return Err(Stopped.into());
+            }
+            let Numbered { bundle, is_new } = numbering.bundle(source, *roles, &finish.templates)?;
+            let parcel = finish.parcel(bundle, packer)?;
+            let host = roles.host();
+            let is_there = match finish.sealing {
+                Some(_) => false,
+                None => finish.is_there(host, &parcel, &folder),
+            };
+            // Sealed anew it differs, and has the same in it.
+            let same =
+                is_there || finish.sealing.is_some() && !is_new && files::exists(&folder.join(finish.name(host)));
+            if !same {
+                changed.lock().unwrap_or_else(PoisonError::into_inner).insert(host.to_string());
+            }
+            Ok((!is_there).then_some(parcel))
         };
         parts.map_init(|| finish.format.packer(), one).collect()
     };
-    let lay = |batch: &[Roles<'_>], parcels: Vec<Parcel>| {
+    let lay = |batch: &[Roles<'_>], parcels: Vec<Option<Parcel>>| {
         let names = batch.iter().map(|roles| finish.name(roles.host()));
-        Ok(finishing::lay(&folder, names.zip(&parcels))?)
+        let new = names.zip(&parcels).filter_map(|(name, parcel)| Some((name, parcel.as_ref()?)));
+        Ok(finishing::lay(&folder, new)?)
     };
     let settle = |batch: &[Roles<'_>], laid: LaidParcels| {
         laid.settle(&folder)?;
@@ -350,7 +392,7 @@ fn write_all(
     // Before whatever went wrong is told: what was packed until then was packed.
     let remembered =
         numbering.end(ledger).and_then(|()| remembered::record_packing(source.layout, ledger, &source.roots.cluster));
-    let written = written?;
+    written?;
     remembered?;
-    Ok(written)
+    Ok(changed.into_inner().unwrap_or_else(PoisonError::into_inner))
 }

@@ -7,8 +7,10 @@ use clap::Args;
 
 use super::context::Context;
 use super::given::templates;
+use super::packing::images;
 use super::revoking::{lists, revocations, superseded};
 use crate::bundle::policy::{self, PolicyFile};
+use crate::bundle::settings::Settings;
 use crate::cluster::account::AccountScheme;
 use crate::cluster::profile::Profile;
 use crate::cluster::spec::Cluster;
@@ -44,9 +46,11 @@ pub fn run(args: &PolicyArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
         context.screen.answer(explain::accounts(&cluster));
         return Ok(Exit::Done);
     }
-    let templates = templates::load(args.templates.as_deref(), context)?;
+    let templates = templates::load(args.templates.as_deref(), &cluster, context)?;
     let _lock = context.lock("policy")?;
     let (mut ledger, denials) = denials(&cluster, context)?;
+    let settings = Settings::of(&cluster.kubernetes);
+    images::tell_of_shortcomings(&settings, cluster.accounts, denials.count(), context);
     let folder = context.layout.policy();
     refuse_others_files(context)?;
     files::sweep(context.layout.dir())?;

@@ -82,7 +82,7 @@ fn reasons() -> impl TypedValueParser<Value = Reason> {
 /// when the passphrase is wrong. Nothing is changed then.
 pub fn run(args: &RevokeArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let cluster = context.cluster()?;
-    let templates = templates::load(args.templates.as_deref(), context)?;
+    let templates = templates::load(args.templates.as_deref(), &cluster, context)?;
     let _lock = context.lock("revoke")?;
     let (mut ledger, _, roots) = context.trust(&cluster)?;
     for kind in RootKind::ALL {

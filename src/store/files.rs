@@ -11,6 +11,8 @@ use std::time::SystemTime;
 
 use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
 
+use zeroize::Zeroizing;
+
 use super::error::StoreError;
 
 /// Begins the names of files and folders that are not finished; a crash can leave some, and the next run removes them.
@@ -145,6 +147,16 @@ pub fn mode(path: &Path) -> Result<u32, StoreError> {
 pub fn mode_of_file(path: &Path) -> Option<u32> {
     let metadata = fs::metadata(path).ok().filter(Metadata::is_file)?;
     Some(metadata.permissions().mode() & 0o7777)
+}
+
+/// True if there is a plain file, and no link to one, with exactly these bytes and this mode.
+#[must_use]
+pub fn holds_exactly(path: &Path, bytes: &[u8], mode: u32) -> bool {
+    let as_long = |facts: Metadata| {
+        facts.is_file() && facts.permissions().mode() & 0o7777 == mode && facts.len() == bytes.len() as u64
+    };
+    fs::symlink_metadata(path).is_ok_and(as_long)
+        && read(path, bytes.len() as u64).is_ok_and(|there| *Zeroizing::new(there) == *bytes)
 }
 
 /// A file's length in bytes.

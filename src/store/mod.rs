@@ -7,6 +7,7 @@ pub mod files;
 pub mod fleet_trace;
 pub mod generations;
 pub mod identity;
+pub mod images;
 pub mod issuance;
 pub mod layout;
 pub mod ledger;

@@ -59,6 +59,7 @@ pub(crate) fn meaning(draft: &Draft) -> serde_json::Value {
         ("accounts", &draft.accounts),
         ("clusterDomain", &draft.cluster_domain),
         ("keys", &draft.keys),
+        ("templates", &draft.templates),
     ];
     map.extend(texts.into_iter().filter_map(|(key, text)| Some((key.to_owned(), json!(text.as_ref()?)))));
     map.extend(draft.service_cidrs.as_ref().map(|cidrs| ("serviceCIDRs".to_owned(), json!(cidrs))));
@@ -67,6 +68,16 @@ pub(crate) fn meaning(draft: &Draft) -> serde_json::Value {
         validity.into_iter().filter_map(|(key, text)| Some((key.to_owned(), json!(text.as_ref()?)))).collect();
     if !validity.is_empty() {
         map.insert("validity".into(), Value::Object(validity));
+    }
+    let kubernetes = [
+        ("version", &draft.kubernetes_version),
+        ("imageRepository", &draft.image_repository),
+        ("etcdVersion", &draft.etcd_version),
+    ];
+    let kubernetes: Map<String, Value> =
+        kubernetes.into_iter().filter_map(|(key, text)| Some((key.to_owned(), json!(text.as_ref()?)))).collect();
+    if !kubernetes.is_empty() {
+        map.insert("kubernetes".into(), Value::Object(kubernetes));
     }
     map.extend(kubelet_meaning(&draft.kubelet));
     map.insert("masters".into(), json!(hosts(&draft.masters, "apiServerPort")));

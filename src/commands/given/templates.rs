@@ -1,24 +1,41 @@
 //! The templates that a command fills: what is compiled in, with some of it replaced from a folder.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::bundle::render::Templates;
+use crate::cluster::spec::Cluster;
 use crate::commands::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::store::files;
+use crate::store::layout::Layout;
 
 /// No template is larger than this, in bytes.
 const LIMIT: u64 = 1024 * 1024;
 
-/// The templates, with those of the folder `dir` in place of those of the same path.
+/// Returns the templates, with those of the folder `given`, or else of the one that the cluster file names, in place of those of
+/// the same path.
 ///
 /// # Errors
 /// A usage error when one of them overrides nothing or is no template; or what the system says.
-pub(crate) fn load(dir: Option<&Path>, context: &Context<'_>) -> anyhow::Result<Templates> {
+pub(crate) fn load(given: Option<&Path>, cluster: &Cluster, context: &Context<'_>) -> anyhow::Result<Templates> {
+    match given {
+        Some(dir) => from_folder(Some(context.path(dir))),
+        None => of_cluster(cluster, &context.layout),
+    }
+}
+
+/// Returns the templates that the cluster file names, or those that are built in.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn of_cluster(cluster: &Cluster, layout: &Layout) -> anyhow::Result<Templates> {
+    from_folder(cluster.templates.as_ref().map(|dir| layout.dir().join(dir)))
+}
+
+fn from_folder(dir: Option<PathBuf>) -> anyhow::Result<Templates> {
     let mut overrides = BTreeMap::new();
     if let Some(dir) = dir {
-        let dir = context.path(dir);
         for path in files::files_below(&dir)? {
             let bytes = files::read(&dir.join(&path), LIMIT)?;
             let text = String::from_utf8(bytes).map_err(|error| {

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::sealing::Sealing;
 use crate::bundle::archive;
 use crate::bundle::contents::{Bundle, BundleFile, MANIFEST, MANIFEST_SUM, SIGNATURE, folder_mode};
-use crate::bundle::format::{Format, Parcel, sealed_name};
+use crate::bundle::format::{Format, Parcel, former_names, sealed_name};
 use crate::bundle::input::Roles;
 use crate::bundle::manifest::Manifest;
 use crate::bundle::packer::Packer;
@@ -18,7 +18,7 @@ use crate::cluster::name::HostName;
 use crate::failure::{Exit, Failure};
 use crate::pki::ssh::SshKey;
 use crate::store::error::StoreError;
-use crate::store::files::{self, PRIVATE};
+use crate::store::files::{self, FOLDER, PRIVATE};
 use crate::store::staged::{self, LaidFiles, NewFile};
 use crate::store::trees::{self, LaidTrees};
 
@@ -42,9 +42,13 @@ impl Finish<'_> {
     /// What it takes the place of: nothing in the clear stays beside a sealed bundle, in whatever form, and no sealed archive
     /// beside a newer one in the clear.
     pub(crate) fn superseded(&self, host: &HostName) -> Vec<PathBuf> {
+        let former = || former_names(host).into_iter().map(PathBuf::from);
         match (&self.sealing, self.format) {
-            (Some(_), _) => Format::ALL.into_iter().map(|format| format.file_name(host).into()).collect(),
+            (Some(_), _) => {
+                Format::ALL.into_iter().map(|format| format.file_name(host).into()).chain(former()).collect()
+            }
             (None, Format::TarGz) => vec![sealed_name(host).into()],
+            (None, Format::CloudInit) => former().collect(),
             (None, _) => Vec::new(),
         }
     }
@@ -105,6 +109,15 @@ impl Finish<'_> {
         }
     }
 
+    /// True if exactly this parcel is in the folder of bundles already. A sealed one never is: each sealing differs.
+    pub(crate) fn is_there(&self, host: &HostName, parcel: &Parcel, bundles: &Path) -> bool {
+        let path = bundles.join(self.name(host));
+        match parcel {
+            Parcel::File(bytes) => files::holds_exactly(&path, bytes, PRIVATE),
+            Parcel::Folder(files) => is_this_folder(&path, files),
+        }
+    }
+
     /// What to do with the bundles.
     pub(crate) fn advice(&self) -> &'static str {
         match self.sealing {
@@ -152,6 +165,18 @@ impl LaidParcels {
         self.files.map_or(Ok(()), |files| files.settle(folder))?;
         self.trees.map_or(Ok(()), |trees| trees.settle(folder))
     }
+}
+
+/// True if the folder has these files and no others, and each mode is as it would be written.
+fn is_this_folder(folder: &Path, wanted: &[BundleFile]) -> bool {
+    let same = |file: &BundleFile| {
+        let mut folders = file.path.match_indices('/').map(|(end, _)| &file.path[..end]);
+        folders.all(|path| files::mode(&folder.join(path)) == Ok(folder_mode(path)))
+            && files::holds_exactly(&folder.join(&file.path), &file.bytes, file.mode)
+    };
+    files::mode(folder) == Ok(FOLDER)
+        && files::files_below(folder).is_ok_and(|there| there.len() == wanted.len())
+        && wanted.iter().all(same)
 }
 
 /// Signs a bundle.

@@ -3,6 +3,7 @@
 use crate::bundle::input::Roles;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::{Holder, Leaf};
+use crate::commands::packing::report::listed;
 use crate::failure::{Exit, Failure};
 use crate::pki::inspect::COMPARE_CLOCKS;
 use crate::store::credentials::Trouble;
@@ -83,7 +84,8 @@ impl<'c> Lacking<'c> {
 }
 
 /// The error that tells of all of them, of which there is one at least, with what helps, in the order in which it helps.
-pub(super) fn told(all: &[Lacking<'_>]) -> Failure {
+/// `packed` are the hosts whose bundles are made nevertheless.
+pub(super) fn told(all: &[Lacking<'_>], packed: &[&str]) -> Failure {
     let mut lines: Vec<String> =
         all.iter().take(NAMED).map(|l| format!("{} {}: {}", l.host(), l.what, l.why)).collect();
     if all.len() > NAMED {
@@ -122,7 +124,20 @@ pub(super) fn told(all: &[Lacking<'_>]) -> Failure {
             commands.join(" ; ")
         ));
     }
-    let failure = Failure::new(exit, format!("{who} {lack}, so nothing was packed:\n  {}", lines.join("\n  ")));
+    let lines = lines.join("\n  ");
+    let what = match packed {
+        [] => format!("{who} {lack}, so nothing was packed:\n  {lines}"),
+        packed => {
+            let hosts: Vec<&str> = all.iter().take(NAMED_AT_MOST).map(|l| l.host().as_str()).collect();
+            format!(
+                "{who} {lack}, so not all was packed. Refused (pack them afterwards with: clusterctl bundle {}):\n  {lines}\n\
+                 Packed: {}",
+                hosts.join(" "),
+                listed(packed)
+            )
+        }
+    };
+    let failure = Failure::new(exit, what);
     if hints.is_empty() { failure } else { failure.hint(hints.join("; then ")) }
 }
 

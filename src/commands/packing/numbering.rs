@@ -21,6 +21,13 @@ pub(crate) struct Numbering {
     packed: Mutex<Vec<(HostName, Packed)>>,
 }
 
+/// A bundle with its generation.
+pub(crate) struct Numbered {
+    pub(crate) bundle: Bundle,
+    /// Whether it has something else in it than the last one of this host.
+    pub(crate) is_new: bool,
+}
+
 impl Numbering {
     /// Takes a generation for all that will be new.
     ///
@@ -41,7 +48,7 @@ impl Numbering {
         ledger.remember_packed(&packed)
     }
 
-    /// What is in a host's bundle.
+    /// Renders a host's bundle.
     ///
     /// # Errors
     /// When its credentials are not good any more, or a template fails.
@@ -50,7 +57,7 @@ impl Numbering {
         source: &Source<'_>,
         roles: Roles<'_>,
         templates: &Templates,
-    ) -> Result<Bundle, Failure> {
+    ) -> Result<Numbered, Failure> {
         let credentials = source.credentials(&roles)?;
         let render = |generation| {
             let input = BundleInput {
@@ -72,12 +79,12 @@ impl Numbering {
         let (last, next) = (self.generations.last(roles.host()), self.generations.next());
         let bundle = render(last.map_or(next, |last| last.generation))?;
         if last.is_some_and(|last| last.content == bundle.content()) {
-            return Ok(bundle);
+            return Ok(Numbered { bundle, is_new: false });
         }
         // A template can print the generation, so that it is not enough to change it in the manifest.
         let bundle = if bundle.manifest.generation == next { bundle } else { render(next)? };
         let packed = Packed { generation: next, content: bundle.content() };
         self.packed.lock().unwrap_or_else(PoisonError::into_inner).push((roles.host().clone(), packed));
-        Ok(bundle)
+        Ok(Numbered { bundle, is_new: true })
     }
 }

@@ -1,4 +1,4 @@
-//! The first look at all hosts: nothing is packed before each has good credentials.
+//! The first look at all hosts: those that have good credentials are packed, the others are refused.
 
 use rayon::iter::{Either, IntoParallelIterator, ParallelIterator};
 
@@ -18,10 +18,15 @@ pub(crate) struct Ready<'c> {
     pub(crate) kept: Vec<Roles<'c>>,
     /// What may be remembered.
     pub(crate) found_good: Vec<Trace>,
+    /// Those that have no good credentials, in order, and the error that names them.
+    pub(crate) refused: Option<(Vec<String>, Failure)>,
 }
 
 /// Looks at every host before anything is written.
-pub(crate) fn all_have_credentials<'c>(
+///
+/// # Errors
+/// When no host has good credentials.
+pub(crate) fn who_has_credentials<'c>(
     source: &Source<'_>,
     hosts: Vec<Roles<'c>>,
     all: bool,
@@ -35,10 +40,15 @@ pub(crate) fn all_have_credentials<'c>(
         all && l.is_only_forgotten() && files::exists(&source.layout.bundles().join(sealed_name(l.host())))
     };
     let (kept, lacking): (Vec<Lacking<'c>>, Vec<Lacking<'c>>) = lacking.into_iter().partition(keeps);
-    if lacking.is_empty() {
-        let (hosts, traces): (Vec<Roles<'c>>, Vec<Vec<Trace>>) = good.into_iter().unzip();
-        let kept = kept.into_iter().map(Lacking::into_roles).collect();
-        return Ok(Ready { hosts, kept, found_good: traces.into_iter().flatten().collect() });
+    if good.is_empty() && !lacking.is_empty() {
+        return Err(lacking::told(&lacking, &[]));
     }
-    Err(lacking::told(&lacking))
+    let (hosts, traces): (Vec<Roles<'c>>, Vec<Vec<Trace>>) = good.into_iter().unzip();
+    let packed: Vec<&str> = hosts.iter().map(|roles| roles.host().as_str()).collect();
+    let refused = (!lacking.is_empty()).then(|| {
+        let names = lacking.iter().map(|l| l.host().to_string()).collect();
+        (names, lacking::told(&lacking, &packed))
+    });
+    let kept = kept.into_iter().map(Lacking::into_roles).collect();
+    Ok(Ready { hosts, kept, found_good: traces.into_iter().flatten().collect(), refused })
 }

@@ -115,7 +115,7 @@ pub(crate) fn findings(
     if !files::exists(&context.layout.policy()) {
         return Ok(Vec::new());
     }
-    let today = authorization(cluster, denials, &templates::load(None, context)?)?;
+    let today = authorization(cluster, denials, &templates::load(None, cluster, context)?)?;
     let warned = |saw: String| finding(Status::Warn, saw).hint("clusterctl policy");
     Ok(vec![match files::read(&path, MAX_RULES) {
         Ok(bytes) if bytes == today.as_bytes() => {

@@ -118,7 +118,7 @@ pub(crate) fn revoke(
         .map_err(|error| Failure::new(Exit::Bug, "the list's lifetime is none").because(error))?;
     signing::sign(RootKind::Cluster, authority, next_update, ledger, context)?;
     let denials = revocations::denials(ledger, root, context.now)?;
-    let path = revocations::write_authorization(cluster, &denials, &templates::load(None, context)?, context)?;
+    let path = revocations::write_authorization(cluster, &denials, &templates::load(None, cluster, context)?, context)?;
     context.screen.answer(path.display());
     ledger.note("revoke", "accounts", &format!("{count}, {}", Reason::Superseded), &context.mark())?;
     context.screen.warn(format_args!(

@@ -12,13 +12,13 @@ use crate::bundle::contents::Bundle;
 use crate::bundle::format::{Format, sealed_name};
 use crate::bundle::input::Roles;
 use crate::bundle::places;
-use crate::bundle::render::Templates;
 use crate::bundle::seal;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::Leaf;
 use crate::cluster::spec::Host;
 use crate::cluster_file::kubeconfig::{self, Credential, KubeCluster};
 use crate::cluster_file::kubelet_config;
+use crate::commands::given::templates;
 use crate::commands::packing::parcels;
 use crate::commands::revoking::remembered;
 use crate::failure::in_full;
@@ -64,7 +64,7 @@ impl Audit<'_> {
             cluster: self.cluster,
             roots: likeness::roots(&self.checks),
             denials: self.denials,
-            templates: Templates::compiled_in().ok(),
+            templates: templates::of_cluster(self.cluster, self.layout).ok(),
         };
         let look = |name: &&HostName| {
             let forms: Vec<Format> = Format::ALL.into_iter().filter(|form| lies_there(&form.file_name(name))).collect();

@@ -79,7 +79,8 @@ impl Likeness<'_> {
     /// is missing or its key was forgotten, which is told of elsewhere.
     pub(crate) fn difference(&self, bundle: &Bundle, roles: Roles<'_>, format: Format) -> Difference {
         let mut found = Difference::default();
-        let Some(today) = self.today(roles, bundle.manifest.generation) else { return found };
+        let with_units = bundle.files.iter().any(|file| file.path.ends_with(places::UNIT_ENDING));
+        let Some(today) = self.today(roles, bundle.manifest.generation, with_units) else { return found };
         let own = |path: &str| [MANIFEST, MANIFEST_SUM, SIGNATURE].contains(&path);
         for wanted in today.files.iter().filter(|file| !own(&file.path)) {
             let path = &wanted.path;
@@ -108,7 +109,7 @@ impl Likeness<'_> {
         found
     }
 
-    fn today(&self, roles: Roles<'_>, generation: u64) -> Option<Bundle> {
+    fn today(&self, roles: Roles<'_>, generation: u64, with_units: bool) -> Option<Bundle> {
         let master = roles.master().map(|host| self.cluster.master_leaves(host));
         let node = roles.node().map(|host| self.cluster.node_leaves(host));
         let leaves = master.into_iter().chain(node).flatten();
@@ -127,7 +128,7 @@ impl Likeness<'_> {
             roles,
             roots: self.roots.as_ref()?,
             service_account: service_account.as_ref(),
-            settings: &Settings::default(),
+            settings: &Settings { with_units, ..Settings::of(&self.cluster.kubernetes) },
             denials: self.denials,
             credentials: &credentials,
             generation,

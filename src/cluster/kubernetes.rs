@@ -1,0 +1,296 @@
+//! Which Kubernetes the control plane runs, and which API versions, flags and fields its releases know.
+
+use std::fmt;
+
+use super::account::AccountScheme;
+
+/// The oldest release that bundles can be made for: 1.28.
+const OLDEST: u32 = 28;
+/// An image's tag has at most this many characters (OCI distribution spec, "Pull").
+const MAX_TAG: usize = 128;
+
+/// What the cluster file says of Kubernetes; `None` is clusterctl's default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Kubernetes {
+    /// `kubernetes.version`
+    pub version: Option<Version>,
+    /// `kubernetes.imageRepository`
+    pub image_repository: Option<ImageRepository>,
+    /// `kubernetes.etcdVersion`
+    pub etcd_version: Option<EtcdVersion>,
+}
+
+/// A release of Kubernetes, as its images are tagged: `v1.36.2`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    tag: String,
+    minor: u32,
+}
+
+/// A release of etcd, as its image is tagged: `3.6.8-0`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EtcdVersion(String);
+
+/// Where images are pulled from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageRepository(String);
+
+/// Why a text is no version or no repository.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KubernetesError {
+    /// Not a release of Kubernetes.
+    #[error("no version: it must read like v1.36.2")]
+    Version,
+    /// A release that bundles cannot be made for.
+    #[error("not a release that bundles are made for (Kubernetes 1.{OLDEST} and later)")]
+    NotSupported,
+    /// Not a release of etcd.
+    #[error("no version: it must read like 3.6.8-0")]
+    EtcdVersion,
+    /// Nothing that images can be pulled from.
+    #[error("no image repository: it must read like registry.k8s.io")]
+    Repository,
+}
+
+impl Version {
+    /// Parses an image's tag.
+    ///
+    /// # Errors
+    /// When it is no release, or an unsupported one.
+    pub fn parse(text: &str) -> Result<Self, KubernetesError> {
+        let numbers = text.strip_prefix('v').and_then(numbers_of_tag).ok_or(KubernetesError::Version)?;
+        match numbers {
+            [1, minor, _] if minor >= OLDEST => Ok(Self { tag: text.to_owned(), minor }),
+            _ => Err(KubernetesError::NotSupported),
+        }
+    }
+
+    /// Returns the 36 of v1.36.2.
+    #[must_use]
+    pub fn minor(&self) -> u32 {
+        self.minor
+    }
+
+    /// Returns what this release knows.
+    #[must_use]
+    pub fn features(&self) -> Features {
+        Features { minor: self.minor }
+    }
+}
+
+impl Default for Version {
+    fn default() -> Self {
+        Self { tag: "v1.36.2".to_owned(), minor: 36 }
+    }
+}
+
+impl EtcdVersion {
+    /// Parses an image's tag.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn parse(text: &str) -> Result<Self, KubernetesError> {
+        numbers_of_tag(text).map(|_| Self(text.to_owned())).ok_or(KubernetesError::EtcdVersion)
+    }
+
+    /// Returns an etcd that this release of Kubernetes runs with (`kubeadm config images list`).
+    #[must_use]
+    pub fn for_kubernetes(version: &Version) -> Self {
+        Self(
+            match version.minor {
+                ..=32 => "3.5.16-0",
+                33 => "3.5.21-0",
+                _ => "3.6.8-0",
+            }
+            .to_owned(),
+        )
+    }
+
+    /// True if it answers `/livez` and `/readyz` (3.5.11, 3.4.29); before, there was `/health` alone.
+    #[must_use]
+    pub fn has_livez(&self) -> bool {
+        match numbers_of_tag(&self.0) {
+            Some([3, 4, patch]) => patch >= 29,
+            Some(numbers) => numbers >= [3, 5, 11],
+            None => true,
+        }
+    }
+}
+
+impl ImageRepository {
+    /// Parses a host, a port perhaps, and a path, as images are named by (OCI distribution spec, "Pull").
+    ///
+    /// # Errors
+    /// When no image can be pulled from it.
+    pub fn parse(text: &str) -> Result<Self, KubernetesError> {
+        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-:".contains(c);
+        let is_one = text.split('/').all(|part| !part.is_empty() && part.chars().all(allowed));
+        if is_one { Ok(Self(text.to_owned())) } else { Err(KubernetesError::Repository) }
+    }
+}
+
+impl Default for ImageRepository {
+    fn default() -> Self {
+        Self("registry.k8s.io".to_owned())
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.tag)
+    }
+}
+
+impl fmt::Display for EtcdVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for ImageRepository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a release of Kubernetes knows of that bundles use (Kubernetes `pkg/features`, `apiserver/pkg/features`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Features {
+    minor: u32,
+}
+
+impl Features {
+    /// The version of `apiserver.config.k8s.io` that has AuthorizationConfiguration.
+    #[must_use]
+    pub fn authorization_api(self) -> &'static str {
+        match self.minor {
+            ..=29 => "v1alpha1",
+            30 | 31 => "v1beta1",
+            _ => "v1",
+        }
+    }
+
+    /// True if API servers take `--authorization-config`.
+    #[must_use]
+    pub fn has_authorization_config(self) -> bool {
+        self.minor >= 29
+    }
+
+    /// True if authorizers see field selectors, so that a node can be held to its own pods.
+    #[must_use]
+    pub fn has_selectors(self) -> bool {
+        self.minor >= 31
+    }
+
+    /// True if authorizers see which certificate a caller has, so that a revoked one can be denied.
+    #[must_use]
+    pub fn has_credential_id(self) -> bool {
+        self.minor >= 32
+    }
+
+    /// The version of `admissionregistration.k8s.io` that has ValidatingAdmissionPolicy.
+    #[must_use]
+    pub fn admission_api(self) -> &'static str {
+        if self.minor >= 30 { "v1" } else { "v1beta1" }
+    }
+
+    /// The flags that an API server needs to serve what the policy folder holds.
+    #[must_use]
+    pub fn api_server_flags(self, accounts: AccountScheme) -> Vec<String> {
+        let kubelet = accounts == AccountScheme::Kubelet;
+        let mut gates = Vec::new();
+        if self.minor == 29 {
+            gates.push("StructuredAuthorizationConfiguration=true");
+        }
+        if self.minor == 31 {
+            gates.push("AuthorizeWithSelectors=true");
+        }
+        let mut flags = Vec::new();
+        if self.minor < 30 && kubelet {
+            gates.push("ValidatingAdmissionPolicy=true");
+            flags.push("--runtime-config=admissionregistration.k8s.io/v1beta1=true".to_owned());
+        }
+        if !gates.is_empty() {
+            flags.push(format!("--feature-gates={}", gates.join(",")));
+        }
+        flags
+    }
+
+    /// What this release cannot do and later ones can, each with the release that can.
+    #[must_use]
+    pub fn shortcomings(self, accounts: AccountScheme, revoked: usize) -> Vec<&'static str> {
+        let mut found = Vec::new();
+        if !self.has_selectors() && accounts == AccountScheme::Kubelet {
+            found.push(
+                "a node with an account of the kind kubelet may list the pods of all nodes (prevented from 1.31 on)",
+            );
+        }
+        if !self.has_credential_id() && revoked > 0 {
+            found.push(
+                "its API servers accept revoked certificates, because they do not see which certificate a caller has \
+                 (from 1.32 on they do)",
+            );
+        }
+        found
+    }
+}
+
+/// The three numbers of `1.36.2`, with whatever a tag may have behind them.
+fn numbers_of_tag(text: &str) -> Option<[u32; 3]> {
+    let (numbers, rest) = text.split_at(text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len()));
+    let mut parts = numbers.split('.').map(|part| part.parse::<u32>().ok());
+    let found = [parts.next()??, parts.next()??, parts.next()??];
+    let tag = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    let good = parts.next().is_none()
+        && (rest.is_empty() || rest.starts_with('-'))
+        && rest.chars().all(tag)
+        && text.len() < MAX_TAG;
+    good.then_some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_are_known_by_their_tags() {
+        assert_eq!(Version::parse("v1.36.2").map(|version| version.minor()), Ok(36));
+        assert_eq!(Version::parse("v1.37.0-rc.1").map(|version| version.minor()), Ok(37));
+        for old in ["v1.27.9", "v1.20.2", "v0.1.1", "v2.0.0"] {
+            assert_eq!(Version::parse(old), Err(KubernetesError::NotSupported), "{old}");
+        }
+        for none in ["", "1.36.2", "v1.36", "v1.36.2.1", "v1.36.2+k3s1", "v1.36.2 ", "v1.x.2", "v1.99999999999.2"] {
+            assert_eq!(Version::parse(none), Err(KubernetesError::Version), "{none}");
+        }
+    }
+
+    #[test]
+    fn each_release_gets_the_api_versions_that_it_knows() {
+        let of = |minor: u32| Version::parse(&format!("v1.{minor}.0")).expect("a release").features();
+        let authorization: Vec<&str> = (28..=37).map(|minor| of(minor).authorization_api()).collect();
+        assert_eq!(authorization[..4], ["v1alpha1", "v1alpha1", "v1beta1", "v1beta1"]);
+        assert!(authorization[4..].iter().all(|version| *version == "v1"));
+        assert_eq!((of(29).admission_api(), of(30).admission_api()), ("v1beta1", "v1"));
+        assert!(!of(28).has_authorization_config() && of(29).has_authorization_config());
+        for minor in 32..=37 {
+            assert!(of(minor).api_server_flags(AccountScheme::Kubelet).is_empty(), "{minor}");
+            assert!(of(minor).shortcomings(AccountScheme::Kubelet, 1).is_empty(), "{minor}");
+        }
+        assert_eq!(of(30).shortcomings(AccountScheme::Kubelet, 1).len(), 2);
+        assert!(of(28).shortcomings(AccountScheme::SystemNode, 0).is_empty());
+    }
+
+    #[test]
+    fn etcd_is_probed_by_what_it_answers() {
+        let etcd = |text: &str| EtcdVersion::parse(text).expect("a version");
+        for (text, has) in
+            [("3.5.9-0", false), ("3.5.11-0", true), ("3.4.28-0", false), ("3.4.29-0", true), ("3.6.8-0", true)]
+        {
+            assert_eq!(etcd(text).has_livez(), has, "{text}");
+        }
+        for minor in 28..=37 {
+            let version = Version::parse(&format!("v1.{minor}.0")).expect("a release");
+            assert!(EtcdVersion::for_kubernetes(&version).has_livez(), "{minor}");
+        }
+    }
+}
