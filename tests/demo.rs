@@ -56,6 +56,9 @@ fn every_fault_is_found_by_its_check_and_ends_with_status_1() {
     at      node node-2 ",
         ),
         ("expired-root", "FAIL trust.anchor"),
+        ("unverified-kubelets", "FAIL master.flags\n"),
+        ("no-admission", "FAIL master.admission\n"),
+        ("etcd-down", "FAIL master.backend\n"),
         (
             "silent-node",
             "FAIL node.heartbeat

@@ -39,7 +39,7 @@ use crate::verify::target::{Place, Target};
 pub struct VerifyArgs {
     /// Dial nobody: check what lies in the directory
     #[arg(long, conflicts_with_all = [
-        "nodes", "masters_only", "sample", "resolve", "crls", "timeout", "deadline", "concurrency",
+        "nodes", "masters_only", "sample", "resolve", "crls", "timeout", "deadline", "concurrency", "no_dry_run_writes",
         "from", "ca", "endpoint", "kubeconfig", "context", "master_cert", "node_cert",
     ])]
     offline: bool,
@@ -66,6 +66,10 @@ pub struct VerifyArgs {
     /// What the whole run may take, for example 2m; what is not done by then is not proven
     #[arg(long, value_name = "TIME", value_parser = time)]
     deadline: Option<Duration>,
+    /// Send no dry-run writes. Else a node of the target asks each API server, as a dry run that changes nothing, to admit
+    /// what it may write and what it must not: a taint on itself, a pod on another node
+    #[arg(long)]
+    no_dry_run_writes: bool,
     /// How many hosts may be in hand at once, those that never answer included
     #[arg(long, value_name = "COUNT", default_value_t = DEFAULT_CONCURRENCY, value_parser = clap::value_parser!(u16).range(1..))]
     concurrency: u16,
@@ -93,7 +97,8 @@ pub struct VerifyArgs {
 }
 
 /// The flags that say what is dialled and how; a replay dials nobody.
-const WIRE: [&str; 17] = [
+const WIRE: [&str; 18] = [
+    "no_dry_run_writes",
     "offline",
     "record",
     "nodes",
@@ -285,6 +290,7 @@ fn online(args: &VerifyArgs, aim: Aim, context: &mut Context<'_>) -> anyhow::Res
         timeout: args.timeout,
         deadline: args.deadline,
         concurrency: args.concurrency.into(),
+        dry_run_writes: !args.no_dry_run_writes,
         ..Options::default()
     };
     for pin in &args.resolve {

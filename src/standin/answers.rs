@@ -46,6 +46,10 @@ const FLAGZ: &str = "\n\
     enable-admission-plugins: [NodeRestriction]\n\
     kubelet-certificate-authority: /etc/kubernetes/pki/ca.crt\n";
 const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
+/// The number of every Node here.
+const NODE_UID: &str = "6d1b3c1e-0000-4000-8000-000000000000";
+/// Longer than anybody waits.
+const UNANSWERED: std::time::Duration = std::time::Duration::from_secs(60);
 const MAX_REQUEST: usize = 64 * 1024;
 
 /// A kubelet's answer. `open` is the fault of one that lets everybody in.
@@ -110,6 +114,15 @@ pub(super) async fn api_server(world: &World, caller: Option<&Caller>, request: 
         };
     };
     let method = request.method().clone();
+    let reads = matches!(method.as_str(), "GET" | "PATCH") && path.starts_with("/api") || path.ends_with("/pods");
+    if reads && world.fault == Some(Fault::EtcdDown) {
+        tokio::time::sleep(UNANSWERED).await;
+    }
+    if let Some(dry_run) = written(world, caller, &method, &path, request.uri().query()) {
+        let body = Limited::new(request.into_body(), MAX_REQUEST).collect().await;
+        let body = body.ok().and_then(|body| serde_json::from_slice::<Value>(&body.to_bytes()).ok());
+        return dry_run.answer(world, &body.unwrap_or_default());
+    }
     match (method.as_str(), path.as_str()) {
         ("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews") => {
             api_answer(world, StatusCode::CREATED, &self_subject_review(world, caller))
@@ -132,11 +145,22 @@ pub(super) async fn api_server(world: &World, caller: Option<&Caller>, request: 
             );
             failure(world, StatusCode::FORBIDDEN, "Forbidden", &message)
         }
-        ("GET", "/flagz") if may_list_nodes(caller) => answer(StatusCode::OK, "text/plain; charset=utf-8", FLAGZ),
+        ("GET", "/flagz") if may_list_nodes(caller) => {
+            let verified = "kubelet-certificate-authority: /etc/kubernetes/pki/ca.crt";
+            let flags = match world.fault {
+                Some(Fault::UnverifiedKubelets) => FLAGZ.replace(verified, "kubelet-certificate-authority: "),
+                _ => FLAGZ.to_owned(),
+            };
+            answer(StatusCode::OK, "text/plain; charset=utf-8", flags)
+        }
         ("GET", "/flagz") => forbidden_path(world, caller, "/flagz"),
         ("GET", "/api/v1/nodes") => forbidden(world, caller, "list", "nodes", None),
         ("GET", "/version") => {
             api_answer(world, StatusCode::OK, &json!({"major": "1", "minor": "36", "gitVersion": "v1.36.2"}))
+        }
+        ("GET", "/readyz") if world.fault == Some(Fault::EtcdDown) => {
+            let body = "[+]ping ok\n[-]etcd failed: reason withheld\nreadyz check failed\n";
+            answer(StatusCode::INTERNAL_SERVER_ERROR, "text/plain; charset=utf-8", body)
         }
         ("GET", "/healthz" | "/livez" | "/readyz") => answer(StatusCode::OK, "text/plain; charset=utf-8", "ok"),
         ("GET", path) => match path.strip_prefix("/api/v1/nodes/") {
@@ -152,6 +176,63 @@ pub(super) async fn api_server(world: &World, caller: Option<&Caller>, request: 
             }
         },
         _ => failure(world, StatusCode::NOT_FOUND, "NotFound", "the server could not find the requested resource"),
+    }
+}
+
+/// A dry-run write of a node.
+enum DryRun<'a> {
+    Node(&'a str),
+    Pod(&'a str),
+}
+
+/// The dry-run write that a request is; nothing else can be written here.
+fn written<'a>(
+    world: &'a World,
+    caller: &Caller,
+    method: &Method,
+    path: &str,
+    query: Option<&str>,
+) -> Option<DryRun<'a>> {
+    let own = own_host(world, caller).filter(|_| query == Some("dryRun=All"))?.as_str();
+    match method.as_str() {
+        "PATCH" if path.strip_prefix("/api/v1/nodes/") == Some(own) => Some(DryRun::Node(own)),
+        "POST" if path == "/api/v1/namespaces/kube-system/pods" => Some(DryRun::Pod(own)),
+        _ => None,
+    }
+}
+
+impl DryRun<'_> {
+    /// As the admission policies of `accounts: kubelet` answer.
+    fn answer(&self, world: &World, body: &Value) -> Answer {
+        let admits = world.fault == Some(Fault::NoAdmission);
+        let refused = |what: &str, policy: &str, words: &str| {
+            let message = format!(
+                "{what} is forbidden: ValidatingAdmissionPolicy 'clusterctl-kubelets-{policy}' with binding \
+                 'clusterctl-kubelets-{policy}' denied request: clusterctl: {words}"
+            );
+            failure(world, StatusCode::FORBIDDEN, "Forbidden", &message)
+        };
+        let object = |name: &str| json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": {"name": name, "uid": NODE_UID}});
+        match self {
+            Self::Node(own) if !admits && body.pointer("/spec/taints").is_some() => {
+                refused(&format!("nodes \"{own}\""), "nodes", "a node does not change its taints")
+            }
+            Self::Node(own) => api_answer(world, StatusCode::OK, &object(own)),
+            Self::Pod(own) => {
+                let name = body.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+                let on = body.pointer("/spec/nodeName").and_then(Value::as_str);
+                let owner = body.pointer("/metadata/ownerReferences/0/uid").and_then(Value::as_str);
+                let pod = format!("pods \"{name}\"");
+                match (admits, on == Some(*own), owner == Some(NODE_UID)) {
+                    (true, ..) | (_, true, true) => api_answer(world, StatusCode::CREATED, &object(name)),
+                    (_, false, _) => {
+                        let words = "a node writes the pods alone whose spec.nodeName is its own";
+                        refused(&pod, "pods", words)
+                    }
+                    _ => refused(&pod, "pods", "a node creates mirror pods alone, owned by its own Node"),
+                }
+            }
+        }
     }
 }
 

@@ -32,11 +32,17 @@ pub enum Fault {
     ExpiredRoot,
     /// A node does not reach the masters: it has not renewed its Lease for an hour.
     SilentNode,
+    /// The API servers do not verify kubelets.
+    UnverifiedKubelets,
+    /// The API servers admit what a node must not write.
+    NoAdmission,
+    /// The API servers' store does not answer, so that reads hang.
+    EtcdDown,
 }
 
 impl Fault {
     /// All of them, in the order in which they are offered.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::ExpiredNode,
         Self::OtherCa,
         Self::WrongName,
@@ -46,6 +52,9 @@ impl Fault {
         Self::Plaintext,
         Self::ExpiredRoot,
         Self::SilentNode,
+        Self::UnverifiedKubelets,
+        Self::NoAdmission,
+        Self::EtcdDown,
     ];
 
     /// As `--fault` writes it.
@@ -61,6 +70,9 @@ impl Fault {
             Self::Plaintext => "plaintext",
             Self::ExpiredRoot => "expired-root",
             Self::SilentNode => "silent-node",
+            Self::UnverifiedKubelets => "unverified-kubelets",
+            Self::NoAdmission => "no-admission",
+            Self::EtcdDown => "etcd-down",
         }
     }
 
@@ -83,6 +95,9 @@ impl Fault {
             Self::Plaintext => "a node's kubelet speaks HTTP without TLS",
             Self::ExpiredRoot => "the cluster's root is past its end",
             Self::SilentNode => "a node has not reached a master for an hour",
+            Self::UnverifiedKubelets => "the API servers run without --kubelet-certificate-authority",
+            Self::NoAdmission => "the API servers admit what a node must not write",
+            Self::EtcdDown => "etcd does not answer the API servers",
         }
     }
 

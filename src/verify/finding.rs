@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::target::Place;
 
 /// One of the six properties of an established cluster.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Property {
     /// Master → node: location.
     P1i,
@@ -127,6 +127,10 @@ pub enum Aspect {
     Readonly,
     /// The API server's flags verify kubelets.
     Flags,
+    /// A node's write about another is refused.
+    Admission,
+    /// The API server has its store.
+    Backend,
 }
 
 impl Aspect {
@@ -160,6 +164,8 @@ impl Aspect {
             Self::Config => "config",
             Self::Readonly => "readonly",
             Self::Flags => "flags",
+            Self::Admission => "admission",
+            Self::Backend => "backend",
         }
     }
 }
@@ -193,6 +199,8 @@ impl CheckId {
             (Scope::Trust, _) => &[Property::P1ii, Property::P2ii],
             (Scope::Store, _) => &Property::ALL,
             (_, Aspect::Heartbeat) => &[Property::P2i, Property::P2iii],
+            (_, Aspect::Admission) => &[Property::P2iii],
+            (_, Aspect::Backend) => &[Property::P2i],
             (scope, Aspect::Resolve | Aspect::Connect | Aspect::Listed) => match scope {
                 Scope::Node => &[Property::P1i],
                 _ => &[Property::P2i],
@@ -317,6 +325,9 @@ pub struct Finding {
     pub expected: String,
     /// What mends it.
     pub hint: Option<String>,
+    /// The one property that it bears on, where that is not all of its check's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<Property>,
     /// The check that had to hold first and did not, where this one is only not proven because of it.
     pub follows: Option<CheckId>,
     /// In milliseconds; 0 for a judgement without a connection of its own.
@@ -345,8 +356,18 @@ impl Finding {
             observed: String::new(),
             expected: String::new(),
             hint: None,
+            only: None,
             follows: None,
             elapsed_ms: 0,
+        }
+    }
+
+    /// Returns the properties that it bears on.
+    #[must_use]
+    pub fn properties(&self) -> &[Property] {
+        match &self.only {
+            Some(property) => std::slice::from_ref(property),
+            None => self.id.properties(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Of what servers tell of themselves, that which checks look at: no more than that gets into a recording.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Where in a kubelet's `/configz` the values are that checks look at.
 const CONFIGURATION: [&str; 5] = [
@@ -12,7 +12,8 @@ const CONFIGURATION: [&str; 5] = [
 ];
 
 /// The API server's flags that checks look at.
-const FLAGS: [&str; 7] = [
+const FLAGS: [&str; 8] = [
+    "admission-control",
     "anonymous-auth",
     "authentication-config",
     "authorization-config",
@@ -37,6 +38,31 @@ pub(super) fn flags(body: &str) -> Option<String> {
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
+/// Of `/readyz?verbose` what fails, and whether all is well.
+pub(super) fn readiness(body: &str) -> String {
+    let wanted =
+        |line: &&str| line.starts_with("[-]") || line.contains("check passed") || line.contains("check failed");
+    let lines: Vec<String> = body.lines().filter(wanted).map(|line| line.chars().take(200).collect()).collect();
+    if lines.is_empty() { body.chars().take(1024).collect() } else { lines.join("\n") }
+}
+
+/// How many characters of a refusal are kept.
+const MESSAGE: usize = 1000;
+
+/// Of what a dry-run write was answered: a refusal's words, else the object's name and number.
+pub(super) fn written(body: &str) -> Option<String> {
+    let body: Value = serde_json::from_str(body).ok()?;
+    let kind = body.get("kind")?.as_str()?;
+    let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let kept = if kind == "Status" {
+        let message: String = text("/message").chars().take(MESSAGE).collect();
+        json!({"kind": kind, "code": body.get("code"), "reason": text("/reason"), "message": message})
+    } else {
+        json!({"kind": kind, "metadata": {"name": text("/metadata/name"), "uid": text("/metadata/uid")}})
+    };
+    Some(kept.to_string())
+}
+
 /// The value of `flag` in a line of `/flagz`. What stands between them is one of four separators: Kubernetes takes one at
 /// random when it starts (k8s.io/component-base/zpages/flagz).
 pub(super) fn flag_value<'a>(line: &'a str, flag: &str) -> Option<&'a str> {
@@ -52,7 +78,7 @@ mod tests {
 
     #[test]
     fn of_flags_and_configurations_only_what_is_judged_is_kept() {
-        let text = "apiserver flagz\nWarning\n\nadmission-control: []\nanonymous-auth: false\nauthorization-mode=[Node,RBAC]\n\
+        let text = "apiserver flagz\nWarning\n\nallow-privileged: true\nanonymous-auth: false\nauthorization-mode=[Node,RBAC]\n\
                     client-ca-file ca.crt\nclient-ca-file-of-mine: x\netcd-servers: [https://10.0.0.1:2379]\n";
         assert_eq!(
             Request::Flagz.kept(text),

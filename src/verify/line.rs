@@ -20,6 +20,7 @@ use tokio_rustls::client::TlsStream;
 use super::ending::outcome;
 use super::observation::{Access, Answer, Outcome, Request, Ruling};
 use super::wire::millis;
+use super::writes::{MERGE_PATCH, METADATA_ALONE};
 
 /// What a peer may send of headers, in bytes.
 const HEADERS: usize = 64 * 1024;
@@ -32,6 +33,7 @@ const REVIEW_LIMIT: usize = 16 * 1024;
 const EVALUATION_ERROR: usize = 160;
 
 const REVIEWS: &str = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+const JSON: &str = "application/json";
 const USER_AGENT: &str = concat!("clusterctl/", env!("CARGO_PKG_VERSION"));
 
 /// An open connection. It is closed when this is dropped, whatever the peer does.
@@ -59,31 +61,45 @@ impl<F: Future<Output: Send> + Send + 'static> Executor<F> for Pumps {
 }
 
 /// A request, ready to be sent.
-struct Question {
+pub(super) struct Question {
     method: Method,
     path: String,
     accept: &'static str,
-    body: &'static str,
+    content_type: &'static str,
+    body: Bytes,
 }
 
 impl Question {
     fn get(path: impl Into<String>) -> Self {
-        Self { method: Method::GET, path: path.into(), accept: "*/*", body: "" }
+        Self { method: Method::GET, path: path.into(), accept: "*/*", content_type: JSON, body: Bytes::new() }
     }
 
-    fn of(request: Request) -> Self {
+    /// The question of a request that is the same for everybody.
+    pub(super) fn of(request: Request) -> Self {
         match request {
             Request::Pods => Self::get("/pods"),
             Request::Nodes => Self::get("/api/v1/nodes"),
             Request::WhoAmI => Self {
                 method: Method::POST,
                 path: "/apis/authentication.k8s.io/v1/selfsubjectreviews".to_owned(),
-                accept: "application/json",
-                body: r#"{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}"#,
+                accept: JSON,
+                content_type: JSON,
+                body: Bytes::from_static(br#"{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}"#),
             },
             Request::Configz => Self::get("/configz"),
             Request::Flagz => Self { accept: "text/plain", ..Self::get("/flagz") },
+            Request::Readyz => Self::get("/readyz?verbose"),
+            // What they write names a node: see `Question::write`.
+            Request::DryRunNode | Request::DryRunTaint => Self::get("/api/v1/nodes"),
+            Request::DryRunOwnPod | Request::DryRunOtherPod => Self::get("/api/v1/namespaces/kube-system/pods"),
         }
+    }
+
+    /// A dry-run write: a patch of a node, or a new pod.
+    pub(super) fn write(request: Request, path: String, body: &Value) -> Self {
+        let patch = matches!(request, Request::DryRunNode | Request::DryRunTaint);
+        let (method, content_type) = if patch { (Method::PATCH, MERGE_PATCH) } else { (Method::POST, JSON) };
+        Self { method, path, accept: METADATA_ALONE, content_type, body: body.to_string().into() }
     }
 }
 
@@ -120,8 +136,8 @@ impl Line {
     }
 
     /// Asks one thing.
-    pub(super) async fn ask(&mut self, request: Request, deadline: Instant) -> Outcome {
-        match self.say(Question::of(request), Bytes::new(), request.body_limit(), deadline).await {
+    pub(super) async fn ask(&mut self, request: Request, question: Question, deadline: Instant) -> Outcome {
+        match self.say(question, request.body_limit(), deadline).await {
             Ok(said) => Outcome::Answer(Answer {
                 status: said.status.as_u16(),
                 version: format!("{:?}", said.version),
@@ -138,9 +154,10 @@ impl Line {
     pub(super) async fn rulings(&mut self, reviews: &[(Access, String)], deadline: Instant) -> Vec<(Access, Ruling)> {
         let mut rulings = Vec::with_capacity(reviews.len());
         for (access, review) in reviews {
+            let body = review.clone().into();
             let question =
-                Question { method: Method::POST, path: REVIEWS.to_owned(), accept: "application/json", body: "" };
-            let ruling = match self.say(question, review.clone().into(), REVIEW_LIMIT, deadline).await {
+                Question { method: Method::POST, path: REVIEWS.to_owned(), accept: JSON, content_type: JSON, body };
+            let ruling = match self.say(question, REVIEW_LIMIT, deadline).await {
                 Ok(said) => ruling(&said),
                 Err(Outcome::TimedOut(_)) => Ruling::Unclear("no answer in time".to_owned()),
                 Err(Outcome::Alert(alert)) => Ruling::Unclear(format!("the TLS alert {alert}")),
@@ -152,19 +169,16 @@ impl Line {
         rulings
     }
 
-    async fn say(&mut self, question: Question, body: Bytes, limit: usize, deadline: Instant) -> Result<Said, Outcome> {
+    async fn say(&mut self, question: Question, limit: usize, deadline: Instant) -> Result<Said, Outcome> {
         let began = Instant::now();
         let late = || Outcome::TimedOut(millis(deadline - began));
-        let mut request = hyper::Request::new(Full::new(match body.is_empty() {
-            true => Bytes::from_static(question.body.as_bytes()),
-            false => body,
-        }));
+        let written = !question.body.is_empty();
+        let mut request = hyper::Request::new(Full::new(question.body));
         *request.method_mut() = question.method;
         let two = matches!(self.sender, Sender::Two(_));
         let target = if two { format!("https://{}{}", self.authority, question.path) } else { question.path };
         let unusable = |what: &str| Outcome::Failed(format!("{what} cannot stand in a request"));
         *request.uri_mut() = target.parse().map_err(|_| unusable(&target))?;
-        let post = *request.method() == Method::POST;
         let headers = request.headers_mut();
         let mut set = |name: &'static str, value: &str| -> Result<(), Outcome> {
             headers.insert(name, value.parse().map_err(|_| unusable(value))?);
@@ -172,8 +186,8 @@ impl Line {
         };
         set("user-agent", USER_AGENT)?;
         set("accept", question.accept)?;
-        if post {
-            set("content-type", "application/json")?;
+        if written {
+            set("content-type", question.content_type)?;
         }
         if !two {
             set("host", &self.authority)?;

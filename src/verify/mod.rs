@@ -25,3 +25,4 @@ mod tapped;
 pub mod target;
 mod wire;
 mod witness;
+mod writes;

@@ -414,7 +414,20 @@ pub enum Request {
     Configz,
     /// `GET /flagz` of an API server.
     Flagz,
+    /// `GET /readyz?verbose` of an API server.
+    Readyz,
+    /// A dry-run write that a node may make: a patch of its own Node.
+    DryRunNode,
+    /// A dry-run write that a node must not make: a taint on its own Node.
+    DryRunTaint,
+    /// A dry-run write that a node may make: a mirror pod of its own.
+    DryRunOwnPod,
+    /// A dry-run write that a node must not make: a pod on another node.
+    DryRunOtherPod,
 }
+
+/// Why no dry-run write was sent, when the person did not want it.
+pub const DRY_RUN_DECLINED: &str = "--no-dry-run-writes";
 
 impl Request {
     /// Method and path, for people.
@@ -426,6 +439,9 @@ impl Request {
             Self::WhoAmI => "POST /apis/authentication.k8s.io/v1/selfsubjectreviews",
             Self::Configz => "GET /configz",
             Self::Flagz => "GET /flagz",
+            Self::Readyz => "GET /readyz?verbose",
+            Self::DryRunNode | Self::DryRunTaint => "PATCH /api/v1/nodes/NODE?dryRun=All",
+            Self::DryRunOwnPod | Self::DryRunOtherPod => "POST /api/v1/namespaces/kube-system/pods?dryRun=All",
         }
     }
 
@@ -436,8 +452,20 @@ impl Request {
         match self {
             Self::Pods | Self::Nodes => 1024,
             Self::WhoAmI => 8 * 1024,
-            Self::Configz | Self::Flagz => 64 * 1024,
+            Self::Readyz => 16 * 1024,
+            Self::Configz
+            | Self::Flagz
+            | Self::DryRunNode
+            | Self::DryRunTaint
+            | Self::DryRunOwnPod
+            | Self::DryRunOtherPod => 64 * 1024,
         }
+    }
+
+    /// Whether it is a write that changes nothing.
+    #[must_use]
+    pub fn is_dry_run(self) -> bool {
+        matches!(self, Self::DryRunNode | Self::DryRunTaint | Self::DryRunOwnPod | Self::DryRunOtherPod)
     }
 
     /// What is kept of a body. Of a configuration and of flags that is what checks look at: the rest is nobody's business
@@ -448,6 +476,8 @@ impl Request {
             Self::Pods | Self::Nodes | Self::WhoAmI => return body.to_owned(),
             Self::Configz => kept::configuration(body),
             Self::Flagz => kept::flags(body),
+            Self::Readyz => return kept::readiness(body),
+            Self::DryRunNode | Self::DryRunTaint | Self::DryRunOwnPod | Self::DryRunOtherPod => kept::written(body),
         };
         excerpt.unwrap_or_else(|| body.chars().take(1024).collect())
     }

@@ -24,6 +24,8 @@ pub struct Options {
     pub readonly_port: Option<u16>,
     /// After what time a lease that looks old is looked at again.
     pub lease_pause: Duration,
+    /// Whether nodes write as dry runs, which change nothing, to show that admission works.
+    pub dry_run_writes: bool,
 }
 
 /// Enough that a thousand hosts that never answer do not hold up a thousand that do.
@@ -39,6 +41,7 @@ impl Default for Options {
             one_thread: false,
             readonly_port: Some(10255),
             lease_pause: RENEWED_WITHIN,
+            dry_run_writes: true,
         }
     }
 }

@@ -16,14 +16,16 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::callers::{Order, UntrustedClients, client, missing};
 use super::lane::{Lane, descriptors_for};
 use super::leases::is_odd;
+use super::line::Question;
 use super::observation::{
-    Caller, Connect, Dial, Exchange, Handshake, Lease, LeaseListing, Leases, Listed, Listing, LocationSeen,
-    Observations, Outcome, PeerSeen, Request, Resolution, Signature, Tls,
+    Caller, Connect, DRY_RUN_DECLINED, Dial, Exchange, Handshake, Lease, LeaseListing, Leases, Listed, Listing,
+    LocationSeen, Observations, Outcome, PeerSeen, Request, Resolution, Signature, Tls,
 };
 use super::options::Options;
 use super::reviews::reviews;
 use super::target::{Identity, Peer, Place, Target};
 use super::wire::{Offer, Socket, Wire, millis};
+use super::writes;
 use crate::cluster::address::Address;
 use crate::pki::authority::MintError;
 
@@ -77,6 +79,7 @@ pub fn run(
         readonly_port: options.readonly_port,
         lease_pause: options.lease_pause,
         one_thread: options.one_thread,
+        dry_run_writes: options.dry_run_writes,
         hosts: Semaphore::new(descriptors_for(options.concurrency.max(1))),
         lane: Lane::new(options.timeout),
     });
@@ -98,6 +101,7 @@ struct Run {
     readonly_port: Option<u16>,
     lease_pause: Duration,
     one_thread: bool,
+    dry_run_writes: bool,
     hosts: Semaphore,
     lane: Lane,
 }
@@ -349,7 +353,11 @@ impl Run {
         if let Some(node) = account {
             let exchange = self.introduction(socket, node, Offer::Both).await;
             gave_up |= self.ran_out(&exchange);
+            let known = matches!(&exchange.outcome, Outcome::Answer(answer) if (200..300).contains(&answer.status));
             seen.push(exchange);
+            if known && !gave_up {
+                self.writes(socket, node, seen).await;
+            }
         }
         let calls = if place == Place::Node { self.calls_of_a_node(peer, i) } else { self.calls_of_a_master() };
         seen.reserve_exact(calls.len());
@@ -376,6 +384,39 @@ impl Run {
             seen.push(exchange);
         }
         !gave_up
+    }
+
+    /// A node writes what it may, and what it must not, as dry runs. Each has its own time; one that is late cancels nothing
+    /// but the other writes.
+    async fn writes(&self, socket: &Socket, at: usize, seen: &mut Vec<Exchange>) {
+        let node = &self.target.nodes[at];
+        let caller = || Caller::Node(node.name.clone());
+        let Some(identity) = &node.client else { return };
+        if !self.dry_run_writes {
+            let why = Outcome::NotTried(DRY_RUN_DECLINED.to_owned());
+            return seen.push(not_asked(caller(), Some(identity), Request::DryRunNode, why));
+        }
+        let other = self.order.others[at].map_or("another-node", |other| self.target.nodes[other].name.as_str());
+        let mut uid = None;
+        for request in [Request::DryRunNode, Request::DryRunTaint, Request::DryRunOwnPod, Request::DryRunOtherPod] {
+            let over = || not_asked(caller(), Some(identity), request, Outcome::NotTried(OVER.to_owned()));
+            let Some((path, body)) = writes::write(request, &node.name, other, uid.as_deref()) else { return };
+            if self.is_over() {
+                return seen.push(over());
+            }
+            let question = Question::write(request, path, &body);
+            let asking = self.lane.run(|| self.wire.ask(socket, caller(), Some(identity), request, question));
+            let exchange = self.before_the_end(asking).await.unwrap_or_else(over);
+            if let (Request::DryRunNode, Outcome::Answer(answer)) = (request, &exchange.outcome) {
+                let body: Option<serde_json::Value> = serde_json::from_str(&answer.body).ok();
+                uid = body.and_then(|body| Some(body.pointer("/metadata/uid")?.as_str()?.to_owned()));
+            }
+            let late = self.ran_out(&exchange);
+            seen.push(exchange);
+            if late {
+                return;
+            }
+        }
     }
 
     /// Those who should be let in come first: "refused" proves nothing on a port that refuses everybody.
@@ -411,7 +452,9 @@ impl Run {
             (Caller::ForgedCa, untrusted.forged(), Request::Nodes),
             (Caller::UnknownCa, untrusted.unknown(), Request::Nodes),
         ];
-        as_verifier(Request::Nodes).into_iter().chain(others).chain(as_verifier(Request::Flagz)).collect()
+        // Where the store is gone, every read runs out of time: that is to be known first.
+        let first = as_verifier(Request::Readyz).into_iter().chain(as_verifier(Request::Nodes));
+        first.chain(others).chain(as_verifier(Request::Flagz)).collect()
     }
 
     /// Whether a peer let its time run out, with an answer that never ended or without any.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Map, Value};
 
-use super::finding::Status;
+use super::finding::{Property, Status};
 use super::kept::flag_value;
 use super::observation::{Access, Answer, ListedNode, Ruling};
 use super::target::Peer;
@@ -67,21 +67,33 @@ pub(super) fn kubelet(answer: &Answer) -> Option<Judgement> {
 }
 
 /// An API server's flags, as kept of its `/flagz`; `None` where that is something else.
-pub(super) fn flags(answer: &Answer) -> Option<Judgement> {
+///
+/// One judgement for the whole, or one for each property that is broken. `by_restriction` tells whether nodes are kept apart
+/// by NodeRestriction.
+pub(super) fn flags(answer: &Answer, by_restriction: bool) -> Vec<(Option<Property>, Judgement)> {
     let value = |flag: &str| answer.body.lines().find_map(|line| flag_value(line, flag));
     let empty = |flag: &str| value(flag).is_none_or(str::is_empty);
     let wanted = ["kubelet-certificate-authority", "client-ca-file", "anonymous-auth", "authorization-mode"];
     let absent: Vec<&str> = wanted.into_iter().filter(|flag| value(flag).is_none()).collect();
     if absent.len() == wanted.len() {
-        return None;
+        return Vec::new();
     }
-    let mut wrong = Vec::new();
+    let hint = "start the API server with the flags that the master's bundle holds";
+    let mut judged = Vec::new();
+    let mut fails = |property, what: &str| {
+        judged.push((Some(property), Judgement::new(Status::Fail, what).hint(hint)));
+    };
     if value("kubelet-certificate-authority") == Some("") {
-        wrong.push("--kubelet-certificate-authority is not set: no kubelet is verified".to_owned());
+        fails(Property::P1ii, "--kubelet-certificate-authority is not set: no kubelet is verified");
     }
     if value("client-ca-file") == Some("") {
-        wrong.push("--client-ca-file is not set: nobody is known by a certificate".to_owned());
+        fails(Property::P2iii, "--client-ca-file is not set: nobody is known by a certificate");
     }
+    if by_restriction && restricts_nodes(answer) == Some(false) {
+        let what = "--enable-admission-plugins has no NodeRestriction: each node may write as any other";
+        fails(Property::P2iii, what);
+    }
+    let mut wrong = Vec::new();
     match value("anonymous-auth") {
         Some("false") | None => {}
         Some("true") if !empty("authentication-config") => {
@@ -94,16 +106,19 @@ pub(super) fn flags(answer: &Answer) -> Option<Judgement> {
         let modes: Vec<&str> =
             mode.trim_matches(['[', ']']).split([',', ' ']).filter(|mode| !mode.is_empty()).collect();
         if modes.contains(&"AlwaysAllow") || (modes.is_empty() && !configured) {
-            wrong.push("--authorization-mode is AlwaysAllow, which is also the default".to_owned());
+            fails(Property::P2iii, "--authorization-mode is AlwaysAllow, which is also the default");
         }
     }
+    // Who is anonymous may still have no rights: that is what master.anonymous tries.
     if !wrong.is_empty() {
-        let hint = "start the API server with the flags that the master's bundle holds";
-        return Some(Judgement::new(Status::Warn, wrong.join("; ")).hint(hint));
+        judged.push((Some(Property::P2iii), Judgement::new(Status::Warn, wrong.join("; ")).hint(hint)));
+    }
+    if !judged.is_empty() {
+        return judged;
     }
     if !absent.is_empty() {
         let observed = format!("the list does not tell {}", absent.join(", "));
-        return Some(Judgement::new(Status::NotProven, observed));
+        return vec![(None, Judgement::new(Status::Skipped, observed))];
     }
     let authorization = if configured { "authorization-config" } else { "authorization-mode" };
     let observed = format!(
@@ -112,18 +127,21 @@ pub(super) fn flags(answer: &Answer) -> Option<Judgement> {
         value("client-ca-file").unwrap_or_default(),
         value(authorization).unwrap_or_default(),
     );
-    Some(Judgement::new(Status::Pass, observed))
+    vec![(None, Judgement::new(Status::Pass, observed))]
 }
 
-/// Whether the API server says that it runs the NodeRestriction admission plugin.
-pub(super) fn restricts_nodes(answer: &Answer) -> bool {
-    let plugins = answer.body.lines().find_map(|line| flag_value(line, "enable-admission-plugins"));
-    plugins.is_some_and(|plugins| plugins.trim_matches(['[', ']']).split([',', ' ']).any(|p| p == "NodeRestriction"))
+/// Whether the API server says that it runs the NodeRestriction admission plugin; `None` where it does not say which run.
+pub(super) fn restricts_nodes(answer: &Answer) -> Option<bool> {
+    let plugins = |flag| answer.body.lines().find_map(|line| flag_value(line, flag));
+    let named = |plugins: &str| plugins.trim_matches(['[', ']']).split([',', ' ']).any(|p| p == "NodeRestriction");
+    let enabled = plugins("enable-admission-plugins").map(named);
+    // The older flag names all that run.
+    if plugins("admission-control").is_some_and(named) { Some(true) } else { enabled }
 }
 
 /// What an account may do, and what not. `groups` are the account's; `restricted` tells whether NodeRestriction is known
 /// to run where this was asked.
-pub(super) fn rights(rulings: &[(Access, Ruling)], groups: &[String], restricted: bool) -> Judgement {
+pub(super) fn rights(rulings: &[(Access, Ruling)], groups: &[String], restricted: Option<bool>) -> Judgement {
     let rulings: HashMap<Access, &Ruling> = rulings.iter().map(|(access, ruling)| (*access, ruling)).collect();
     let named = |list: &[Access]| list.iter().map(|access| access.as_str()).collect::<Vec<_>>().join(", ");
     let with = |wanted: &Ruling, list: &[Access]| -> Vec<Access> {
@@ -180,7 +198,11 @@ pub(super) fn rights(rulings: &[(Access, Ruling)], groups: &[String], restricted
         let judgement = Judgement::new(Status::Warn, format!("it may {}", named(&wide))).hint(hint);
         return Judgement { mild: true, ..judgement };
     }
-    if left_to_admission && !restricted {
+    if left_to_admission && restricted == Some(false) {
+        let observed = "it may patch another node's status: the NodeRestriction admission plugin does not run";
+        return Judgement::new(Status::Fail, observed).hint("add NodeRestriction to --enable-admission-plugins");
+    }
+    if left_to_admission && restricted.is_none() {
         let observed = "it may patch another node's status, unless the NodeRestriction admission plugin runs, which cannot \
                         be seen from here";
         let hint = "check that --enable-admission-plugins holds NodeRestriction; with a verifier's certificate this is \
@@ -293,30 +315,39 @@ mod tests {
     #[test]
     fn every_flag_of_an_api_server_counts() {
         const GOOD: &str = "anonymous-auth: false\nauthentication-config: \nauthorization-config: authz.yaml\n\
-                            authorization-mode: []\nclient-ca-file: ca.crt\nkubelet-certificate-authority: ca.crt\n";
-        let judged = |text: &str| flags(&answer(&Request::Flagz.kept(text)));
-        assert_eq!(judged(GOOD).expect("judged").status, Status::Pass);
+                            authorization-mode: []\nclient-ca-file: ca.crt\nkubelet-certificate-authority: ca.crt\n\
+                            enable-admission-plugins: []\n";
+        let judged = |text: &str, by_restriction| {
+            let found = flags(&answer(&Request::Flagz.kept(text)), by_restriction);
+            found.into_iter().map(|(property, judgement)| (property, judgement.status)).collect::<Vec<_>>()
+        };
+        assert_eq!(judged(GOOD, false), [(None, Status::Pass)]);
         for separator in [":", "=", " "] {
-            assert_eq!(judged(&GOOD.replace(": ", separator)).expect("judged").status, Status::Pass, "{separator:?}");
+            assert_eq!(judged(&GOOD.replace(": ", separator), false), [(None, Status::Pass)], "{separator:?}");
         }
-        assert_eq!(judged(&GOOD.replace("[]", "[Node,RBAC]")).expect("judged").status, Status::Pass);
+        assert_eq!(judged(&GOOD.replace("[]", "[Node,RBAC]"), false), [(None, Status::Pass)]);
         let changes = [
-            ("kubelet-certificate-authority: ca.crt", "kubelet-certificate-authority: ", "no kubelet is verified"),
-            ("client-ca-file: ca.crt", "client-ca-file: ", "nobody is known"),
-            ("anonymous-auth: false", "anonymous-auth: true", "--anonymous-auth is true"),
-            ("authorization-config: authz.yaml", "authorization-config: ", "AlwaysAllow"),
-            ("authorization-mode: []", "authorization-mode: [Node,AlwaysAllow]", "AlwaysAllow"),
+            ("kubelet-certificate-authority: ca.crt", "kubelet-certificate-authority: ", Property::P1ii, Status::Fail),
+            ("client-ca-file: ca.crt", "client-ca-file: ", Property::P2iii, Status::Fail),
+            ("anonymous-auth: false", "anonymous-auth: true", Property::P2iii, Status::Warn),
+            ("authorization-config: authz.yaml", "authorization-config: ", Property::P2iii, Status::Fail),
+            ("authorization-mode: []", "authorization-mode: [Node,AlwaysAllow]", Property::P2iii, Status::Fail),
         ];
-        for (from, to, told) in changes {
-            let judged = judged(&GOOD.replace(from, to)).expect("judged");
-            assert!(judged.status == Status::Warn && judged.observed.contains(told), "{to}: {judged:?}");
+        for (from, to, property, status) in changes {
+            assert_eq!(judged(&GOOD.replace(from, to), false), [(Some(property), status)], "{to}");
         }
-        let cut = judged("anonymous-auth: false\nauthorization-mode: [RBAC]\n").expect("judged");
-        assert_eq!(cut.status, Status::NotProven);
-        assert_eq!(judged("<html>no flags</html>"), None);
-        assert!(restricts_nodes(&answer("enable-admission-plugins: [NodeRestriction]")));
-        assert!(!restricts_nodes(&answer("enable-admission-plugins: []")));
-        assert!(!restricts_nodes(&answer("enable-admission-plugins: [NoNodeRestriction]")));
+        // What keeps nodes apart under system:node is read; where it is not said, that is unknown and not off.
+        assert_eq!(judged(GOOD, true), [(Some(Property::P2iii), Status::Fail)]);
+        assert_eq!(judged(&GOOD.replace("plugins: []", "plugins: [NodeRestriction]"), true), [(None, Status::Pass)]);
+        assert_eq!(judged(&GOOD.replace("enable-admission-plugins: []\n", ""), true), [(None, Status::Pass)]);
+        assert_eq!(judged("anonymous-auth: false\nauthorization-mode: [RBAC]\n", false), [(None, Status::Skipped)]);
+        assert_eq!(judged("<html>no flags</html>", false), []);
+        let restricts = |text: &str| restricts_nodes(&answer(text));
+        assert_eq!(restricts("enable-admission-plugins: [NodeRestriction]"), Some(true));
+        assert_eq!(restricts("enable-admission-plugins: []"), Some(false));
+        assert_eq!(restricts("enable-admission-plugins: [NoNodeRestriction]"), Some(false));
+        assert_eq!(restricts("enable-admission-plugins: []\nadmission-control: [NodeRestriction]"), Some(true));
+        assert_eq!(restricts("anonymous-auth: false"), None);
     }
 
     fn ruled(change: &[(Access, Ruling)]) -> Vec<(Access, Ruling)> {
@@ -334,7 +365,7 @@ mod tests {
     #[test]
     fn too_little_and_others_fail_and_wide_reads_warn() {
         let kubelets = ["kubelets".to_owned()];
-        let judge = |change: &[(Access, Ruling)]| rights(&ruled(change), &kubelets, false);
+        let judge = |change: &[(Access, Ruling)]| rights(&ruled(change), &kubelets, None);
         assert_eq!(judge(&[]).status, Status::Pass);
         for access in Access::ALL {
             let wrong = if Access::ALL[..7].contains(&access) { Ruling::Denied } else { Ruling::Allowed };
@@ -346,17 +377,22 @@ mod tests {
             let judged = judge(&[(access, Ruling::Unclear("500 without a review".into()))]);
             assert_eq!(judged.status, Status::NotProven, "{access:?}");
         }
-        assert_eq!(rights(&[], &kubelets, false).status, Status::NotProven);
-        assert_eq!(rights(&ruled(&[])[..10], &kubelets, false).status, Status::NotProven);
+        assert_eq!(rights(&[], &kubelets, None).status, Status::NotProven);
+        assert_eq!(rights(&ruled(&[])[..10], &kubelets, None).status, Status::NotProven);
     }
 
     #[test]
     fn what_the_node_authorizer_leaves_to_admission_is_no_failure_of_it() {
         let nodes = ["system:nodes".to_owned()];
         let status = ruled(&[(Access::OtherStatusPatch, Ruling::Allowed)]);
-        assert_eq!(rights(&status, &nodes, true).status, Status::Pass);
-        let unseen = rights(&status, &nodes, false);
+        assert_eq!(rights(&status, &nodes, Some(true)).status, Status::Pass);
+        let unseen = rights(&status, &nodes, None);
         assert_eq!((unseen.status, unseen.mild), (Status::Warn, true));
-        assert_eq!(rights(&ruled(&[(Access::OtherLeaseUpdate, Ruling::Allowed)]), &nodes, true).status, Status::Fail);
+        let off = rights(&status, &nodes, Some(false));
+        assert_eq!((off.status, off.mild), (Status::Fail, false));
+        assert_eq!(
+            rights(&ruled(&[(Access::OtherLeaseUpdate, Ruling::Allowed)]), &nodes, Some(true)).status,
+            Status::Fail
+        );
     }
 }

@@ -19,7 +19,7 @@ use tokio_rustls::TlsConnector;
 
 use super::ending::{Failure, describe, outcome};
 use super::leases;
-use super::line::Line;
+use super::line::{Line, Question};
 use super::nodes;
 use super::observation::{
     Access, Caller, Connect, Der, Exchange, Handshake, Leases, Listed, MAX_CHAIN, OldHello, Outcome, Request, Ruling,
@@ -235,6 +235,18 @@ impl Wire {
         client: Option<&Identity>,
         request: Request,
     ) -> Exchange {
+        self.ask(socket, caller, client, request, Question::of(request)).await
+    }
+
+    /// One request on a new connection, put as `question` puts it.
+    pub(super) async fn ask(
+        &self,
+        socket: &Socket,
+        caller: Caller,
+        client: Option<&Identity>,
+        request: Request,
+        question: Question,
+    ) -> Exchange {
         let presented = client.map(|identity| identity.certificate.fingerprint());
         let mut seen = Exchange {
             caller,
@@ -248,7 +260,7 @@ impl Wire {
         let witness = self.witness();
         let (opened, began) = self.open(socket, client, &witness, Offer::Both).await;
         seen.outcome = match opened {
-            Ok(mut line) => line.ask(request, began + self.limit).await,
+            Ok(mut line) => line.ask(request, question, began + self.limit).await,
             Err(outcome) => outcome,
         };
         self.finish(&mut seen, &witness, began, (socket, client, Offer::Both)).await;
@@ -279,7 +291,7 @@ impl Wire {
         match opened {
             Ok(mut line) => {
                 let deadline = began + self.limit;
-                seen.outcome = line.ask(Request::WhoAmI, deadline).await;
+                seen.outcome = line.ask(Request::WhoAmI, Question::of(Request::WhoAmI), deadline).await;
                 if matches!(&seen.outcome, Outcome::Answer(answer) if (200..300).contains(&answer.status)) {
                     seen.rulings = line.rulings(reviews, deadline).await;
                     drop(line);

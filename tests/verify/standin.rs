@@ -7,7 +7,7 @@ use std::time::{Duration as StdDuration, Instant};
 
 use clusterctl::standin::fault::Fault;
 use clusterctl::verify::checks::{Clock, judge};
-use clusterctl::verify::finding::{Finding, Status, Strictness, Verdict, verdict};
+use clusterctl::verify::finding::{Finding, Property, Status, Strictness, Verdict, verdict};
 use clusterctl::verify::observation::{Answer, Leases, Observations, Outcome};
 use clusterctl::verify::options::Options;
 use clusterctl::verify::probe::run;
@@ -26,7 +26,7 @@ fn a_good_cluster_is_proven_in_all_six_properties() {
     let ids: BTreeSet<String> = findings.iter().map(|finding| finding.id.to_string()).collect();
     let node = ["connect", "tls", "protocol", "chain", "possession", "dates", "expiry", "name", "usage", "identity"];
     let calls = ["caller", "anonymous", "untrusted", "other-node", "readonly", "listed", "heartbeat", "config"];
-    let asked = ["caller", "whoami", "scope", "anonymous", "untrusted", "flags"];
+    let asked = ["caller", "whoami", "scope", "anonymous", "untrusted", "flags", "admission", "backend"];
     let expected = std::iter::once("trust.anchor".to_owned())
         .chain(node.iter().chain(&calls).map(|aspect| format!("node.{aspect}")))
         .chain(node[..9].iter().chain(&asked).map(|a| format!("master.{a}")));
@@ -117,6 +117,49 @@ fn a_swapped_account_fails_whoami_of_that_node_at_every_master() {
 #[test]
 fn a_node_that_has_not_renewed_its_lease_fails_its_heartbeat_alone() {
     expect(Fault::SilentNode, &[("fail", &["node.heartbeat at node-2"])]);
+}
+
+#[test]
+fn api_servers_that_do_not_verify_kubelets_fail_it_where_that_is_read() {
+    let lab = lab(1, 2, Some(Fault::UnverifiedKubelets));
+    let findings = lab.judge(&lab.observe());
+    let failed: Vec<&Finding> = findings.iter().filter(|f| f.status == Status::Fail).collect();
+    assert_eq!(failed.len(), 2, "{}", lab.text(&findings));
+    assert!(failed.iter().all(|f| f.id.to_string() == "master.flags" && f.properties() == [Property::P1ii]));
+    assert_eq!(verdict(&findings, Strictness::default()), Verdict::Unproven);
+}
+
+#[test]
+fn api_servers_that_admit_what_a_node_must_not_write_fail_their_admission() {
+    let failed = ["endpoint", "master-1", "master-2"].map(|host| format!("master.admission at {host} by node-1"));
+    let failed: Vec<&str> = failed.iter().map(String::as_str).collect();
+    expect(Fault::NoAdmission, &[("fail", &failed)]);
+}
+
+#[test]
+fn dry_run_writes_can_be_left_out() {
+    let lab = lab(1, 2, Some(Fault::NoAdmission));
+    let options = Options { dry_run_writes: false, ..Options::default() };
+    let seen = run(&lab.target, &options, lab.now, &|_, _| {}).expect("a network");
+    let findings = lab.judge(&seen);
+    assert_eq!(verdict(&findings, Strictness::default()), Verdict::Proven);
+    let skipped = &faults(&findings)["skipped"];
+    assert!(skipped.iter().all(|check| check.starts_with("master.admission at ")), "{skipped:?}");
+}
+
+#[test]
+fn a_store_that_does_not_answer_is_named_and_everything_else_follows_from_it() {
+    let lab = lab(1, 2, Some(Fault::EtcdDown));
+    let options = Options { timeout: StdDuration::from_secs(2), ..Options::default() };
+    let seen = run(&lab.target, &options, lab.now, &|_, _| {}).expect("a network");
+    let findings = lab.judge(&seen);
+    let failed: BTreeSet<String> =
+        findings.iter().filter(|f| f.status == Status::Fail).map(|f| f.id.to_string()).collect();
+    assert_eq!(failed, ["master.backend".to_owned()].into(), "{}", lab.text(&findings));
+    let at_masters = |f: &&Finding| f.id.to_string().starts_with("master.") && f.status == Status::NotProven;
+    let backend = failed.first().expect("one");
+    assert!(findings.iter().filter(at_masters).all(|f| f.follows.is_some_and(|id| id.to_string() == *backend)));
+    assert_eq!(verdict(&findings, Strictness::default()), Verdict::Unproven);
 }
 
 #[test]

@@ -2,13 +2,38 @@
 
 use serde_json::Value;
 
-use super::super::finding::{Aspect, CheckId, Finding, Status};
+use super::super::finding::{Aspect, CheckId, Finding, Property, Severity, Status};
 use super::super::observation::{Answer, Caller, Dial, Exchange, Outcome, Request};
 use super::super::settings::{self, Judgement};
 use super::judge::Bench;
 use super::spot::{Spot, expectation};
 
 impl Bench<'_> {
+    /// `master.flags`: one finding, or one for each property that what was read breaks.
+    pub(super) fn flags(&mut self, spot: &Spot<'_>, exchange: &Exchange, by_restriction: bool) -> Vec<Finding> {
+        let judged = match &exchange.outcome {
+            Outcome::Answer(answer) if answer.status == 200 && self.proven(exchange).is_ok() => {
+                settings::flags(answer, by_restriction)
+            }
+            _ => Vec::new(),
+        };
+        if judged.is_empty() {
+            return vec![self.told(spot, Aspect::Flags, exchange)];
+        }
+        let make = |(property, Judgement { status, observed, hint, .. }): (Option<Property>, Judgement)| {
+            let mut finding = spot.finding(Aspect::Flags, status).saw(observed, expectation(spot.place, Aspect::Flags));
+            if status == Status::Fail {
+                finding.severity = Severity::Error;
+            }
+            finding.caller = who(&exchange.caller);
+            finding.elapsed_ms = exchange.elapsed_ms;
+            finding.hint = hint.map(str::to_owned);
+            finding.only = property;
+            finding
+        };
+        judged.into_iter().map(make).collect()
+    }
+
     /// What a server tells the verifier of itself.
     pub(super) fn told(&mut self, spot: &Spot<'_>, aspect: Aspect, exchange: &Exchange) -> Finding {
         let observed = asked_and_said(exchange);
@@ -22,19 +47,21 @@ impl Bench<'_> {
             return finding;
         }
         match answer.status {
-            200 => {
-                let judged = if aspect == Aspect::Flags { settings::flags(answer) } else { settings::kubelet(answer) };
-                match judged {
-                    Some(Judgement { status, observed, hint, .. }) => {
-                        (finding.status, finding.observed) = (status, observed);
-                        finding.hint = hint.map(str::to_owned);
-                    }
-                    None => {
-                        let asked = exchange.request.as_str();
-                        finding.observed = format!("{asked}: 200, but that is not what Kubernetes answers");
-                    }
-                }
+            // What flags say is judged above; these are none.
+            200 if aspect == Aspect::Flags => {
+                let asked = exchange.request.as_str();
+                finding.observed = format!("{asked}: 200, but that is not what Kubernetes answers");
             }
+            200 => match settings::kubelet(answer) {
+                Some(Judgement { status, observed, hint, .. }) => {
+                    (finding.status, finding.observed) = (status, observed);
+                    finding.hint = hint.map(str::to_owned);
+                }
+                None => {
+                    let asked = exchange.request.as_str();
+                    finding.observed = format!("{asked}: 200, but that is not what Kubernetes answers");
+                }
+            },
             // It may not see it, or there is nothing to see.
             403 | 404 => {
                 finding.status = Status::Skipped;

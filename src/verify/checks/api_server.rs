@@ -8,6 +8,7 @@ use super::super::finding::{Aspect, CheckId, Finding, Severity, Status};
 use super::super::observation::{Answer, Caller, Dial, Exchange, Outcome, Request};
 use super::super::settings;
 use super::super::target::Peer;
+use super::admission::is_introduction;
 use super::answer::{asked_and_said, is_called_json, is_kubernetes_status, is_list, of, who};
 use super::judge::Bench;
 use super::refusal::{ANONYMOUS, Positive, Rightful, at_least_answered, in_the_way, refuses};
@@ -15,18 +16,18 @@ use super::spot::{Spot, expectation};
 
 impl Bench<'_> {
     pub(super) fn api_server(&mut self, spot: &Spot<'_>, dial: &Dial, findings: &mut Vec<Finding>) {
-        let restricted = of(dial, Request::Flagz).any(|exchange| match &exchange.outcome {
-            Outcome::Answer(answer) if answer.status == 200 => {
-                settings::restricts_nodes(answer) && self.proven(exchange).is_ok()
+        let restricted = of(dial, Request::Flagz).find_map(|exchange| match &exchange.outcome {
+            Outcome::Answer(answer) if answer.status == 200 && self.proven(exchange).is_ok() => {
+                settings::restricts_nodes(answer)
             }
-            _ => false,
+            _ => None,
         });
         let mut rightful = Rightful::none();
         let mut heard: HashSet<&str> = HashSet::new();
         for (at, exchange) in dial.exchanges.iter().enumerate() {
             let proven = self.proven(exchange);
             match &exchange.caller {
-                Caller::Node(name) => {
+                Caller::Node(name) if is_introduction(exchange) => {
                     let node = self.nodes.get(name.as_str()).copied();
                     let (made, positive) = api_caller(spot, exchange, node, proven);
                     rightful.add(&exchange.caller, positive, false, at);
@@ -49,8 +50,10 @@ impl Bench<'_> {
                 _ => findings.push(self.refusal(spot, exchange, at, rightful)),
             }
         }
+        let by_restriction = self.nodes.values().filter_map(|node| node.account.as_ref());
+        let by_restriction = by_restriction.flat_map(|account| &account.groups).any(|group| group == "system:nodes");
         for exchange in of(dial, Request::Flagz) {
-            findings.push(self.told(spot, Aspect::Flags, exchange));
+            findings.extend(self.flags(spot, exchange, by_restriction));
         }
     }
 }
@@ -160,7 +163,7 @@ fn api_caller(
 }
 
 /// What a node's account may do. `known` tells whether the API server knew it.
-fn scope(spot: &Spot<'_>, exchange: &Exchange, node: Option<&Peer>, known: bool, restricted: bool) -> Finding {
+fn scope(spot: &Spot<'_>, exchange: &Exchange, node: Option<&Peer>, known: bool, restricted: Option<bool>) -> Finding {
     let mut finding = spot.finding(Aspect::Scope, Status::NotProven);
     finding.caller = who(&exchange.caller);
     let expected = expectation(spot.place, Aspect::Scope);

@@ -1,9 +1,11 @@
 //! The judgement: pure functions from observations, the target and `now` to findings. No network, no clock.
 //! An answer counts only when it came over a connection whose peer proved that it belongs to the root.
 
+mod admission;
 mod anchor;
 mod answer;
 mod api_server;
+mod backend;
 #[cfg(test)]
 mod bed;
 mod certificate;

@@ -4,6 +4,7 @@ use super::super::finding::{Aspect, Finding, Severity, Status};
 use super::super::observation::{Connect, Dial, Handshake, LocationSeen, OldHello, Resolution, Tls};
 use super::super::target::{Peer, Place};
 use super::answer::{FORGED, UNKNOWN};
+use super::backend;
 use super::judge::{Bench, UNSEEN};
 use super::spot::{Spot, TARGET_CHECKS, expectation};
 use crate::cluster::address::Address;
@@ -117,7 +118,11 @@ impl Bench<'_> {
         self.other_certificates(peer, address, spot, dial, findings);
         match spot.place {
             Place::Node => self.kubelet(spot, dial, findings),
-            _ => self.api_server(spot, dial, findings),
+            _ => {
+                findings.extend(self.backend(spot, dial));
+                self.api_server(spot, dial, findings);
+                findings.push(self.admission(spot, dial));
+            }
         }
         if let Some(readonly) = &dial.readonly {
             findings.push(read_only(spot, readonly));
@@ -127,6 +132,7 @@ impl Bench<'_> {
             let finding = spot.finding(aspect, Status::NotProven).saw(UNSEEN, expectation(spot.place, aspect));
             Finding { caller: caller.map(str::to_owned), ..finding }
         }));
+        backend::is_the_cause(spot, &mut findings[before..]);
     }
 }
 

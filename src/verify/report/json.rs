@@ -76,7 +76,7 @@ impl Line {
         let shown = |text: &Option<String>| text.as_deref().map(printable);
         Self {
             id: finding.id.to_string(),
-            property: finding.id.properties().iter().map(|property| property.as_str()).collect(),
+            property: finding.properties().iter().map(|property| property.as_str()).collect(),
             role: finding.place.as_str(),
             host: printable(&finding.host),
             address: shown(&finding.address),

@@ -76,7 +76,7 @@ fn seconds(ms: u64) -> String {
 }
 
 fn case(out: &mut String, finding: &Finding) {
-    let class: Vec<&str> = finding.id.properties().iter().map(|property| property.as_str()).collect();
+    let class: Vec<&str> = finding.properties().iter().map(|property| property.as_str()).collect();
     let (class, address) = (class.join(" "), finding.address.as_deref().unwrap_or_default());
     let mut name = finding.id.to_string();
     for part in [Some(address).filter(|a| !a.is_empty()), finding.caller.as_deref()].into_iter().flatten() {

@@ -65,7 +65,7 @@ impl Report {
                     order.push(key);
                 }
                 let row = cells.entry(key).or_default();
-                for property in finding.id.properties() {
+                for property in finding.properties() {
                     let cell = &mut row[*property as usize];
                     *cell = (*cell).max(Some(finding.status));
                 }

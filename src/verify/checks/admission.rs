@@ -1,0 +1,136 @@
+//! `master.admission`: whether a node's write about another node, or about its own taints, is refused. Access reviews do
+//! not ask admission; a dry-run write does, and changes nothing.
+
+use super::super::finding::{Aspect, CheckId, Finding, Severity, Status};
+use super::super::observation::{Caller, DRY_RUN_DECLINED, Dial, Exchange, Outcome, Request};
+use super::answer::{is_kubernetes_status, of, said, who};
+use super::judge::{Bench, UNSEEN};
+use super::spot::{Spot, expectation};
+
+/// Writes that must be refused, each after one of the same kind that the node may make.
+const PAIRS: [(Request, Request, &str); 2] = [
+    (Request::DryRunNode, Request::DryRunTaint, "a taint on its own node"),
+    (Request::DryRunOwnPod, Request::DryRunOtherPod, "a pod on another node"),
+];
+
+/// What became of a write.
+enum Written {
+    Accepted,
+    /// Before admission was asked.
+    Unauthorized,
+    /// By admission.
+    Refused,
+    Unclear(String),
+}
+
+impl Bench<'_> {
+    pub(super) fn admission(&mut self, spot: &Spot<'_>, dial: &Dial) -> Finding {
+        let expected = expectation(spot.place, Aspect::Admission);
+        let mut finding = spot.finding(Aspect::Admission, Status::Skipped);
+        finding.severity = Severity::Warning;
+        let Some(first) = of(dial, Request::DryRunNode).next() else {
+            // A recording of an older clusterctl has none.
+            return finding.saw(UNSEEN, expected);
+        };
+        finding.caller = who(&first.caller);
+        finding.elapsed_ms = dial
+            .exchanges
+            .iter()
+            .filter(|exchange| exchange.request.is_dry_run())
+            .map(|exchange| exchange.elapsed_ms)
+            .fold(0, u64::saturating_add);
+        match &first.outcome {
+            Outcome::NoCredential(why) => return finding.saw(why.clone(), expected),
+            Outcome::NotTried(why) if why == DRY_RUN_DECLINED => return finding.saw(why.clone(), expected),
+            _ => {}
+        }
+        let mut finding = Finding { severity: Severity::Error, status: Status::NotProven, ..finding };
+        if let Err(reason) = self.proven(first) {
+            finding.follows = Some(CheckId::at(spot.place, Aspect::Chain));
+            return finding.saw(reason, expected);
+        }
+        let mut worst = Status::Pass;
+        let mut words = Vec::new();
+        for (lawful, unlawful, what) in PAIRS {
+            let mut found =
+                |request| of(dial, request).next().map_or(Written::Unclear(UNSEEN.to_owned()), |e| self.written(e));
+            let (lawful, tried) = (found(lawful), found(unlawful));
+            let (status, how) = judged(&lawful, &tried, of(dial, unlawful).next());
+            worst = worst.max(status);
+            words.push(format!("{what}: {how}"));
+        }
+        finding.status = worst;
+        let finding = finding.saw(words.join("; "), expected);
+        match worst {
+            Status::Fail => finding.hint(
+                "switch on NodeRestriction (--enable-admission-plugins) and apply the policies of policy/ with their bindings: \
+                 a node that is taken over could act for others",
+            ),
+            Status::NotProven => finding.hint("nothing follows where what a node may write is not accepted either"),
+            _ => finding,
+        }
+    }
+
+    fn written(&mut self, exchange: &Exchange) -> Written {
+        if let Err(reason) = self.proven(exchange) {
+            return Written::Unclear(reason);
+        }
+        match &exchange.outcome {
+            Outcome::Answer(answer) if (200..300).contains(&answer.status) => Written::Accepted,
+            // An authorizer's words (RBAC, Node), and what our authorizers deny with.
+            Outcome::Answer(answer) if answer.status == 403 && answer.body.contains(" cannot ") => {
+                Written::Unauthorized
+            }
+            Outcome::Answer(answer) if answer.status == 500 && answer.body.contains("clusterctl: ") => {
+                Written::Unauthorized
+            }
+            Outcome::Answer(answer) if answer.status == 403 && is_kubernetes_status(answer) => Written::Refused,
+            // A policy without a reason of its own; other 422 are an object that is not valid.
+            Outcome::Answer(answer) if answer.status == 422 && answer.body.contains("denied request") => {
+                Written::Refused
+            }
+            outcome => Written::Unclear(said(outcome)),
+        }
+    }
+}
+
+fn judged(lawful: &Written, unlawful: &Written, exchange: Option<&Exchange>) -> (Status, String) {
+    let words = || exchange.map(|exchange| said(&exchange.outcome)).unwrap_or_default();
+    match (unlawful, lawful) {
+        (Written::Accepted, _) => (Status::Fail, "it would be admitted".to_owned()),
+        (Written::Unauthorized, _) => (Status::Pass, format!("refused by an authorizer: {}", words())),
+        (Written::Refused, Written::Accepted) => (Status::Pass, format!("refused by admission: {}", words())),
+        (Written::Refused, Written::Unauthorized | Written::Refused) => {
+            (Status::NotProven, format!("refused as what it may write is: {}", words()))
+        }
+        (Written::Refused, Written::Unclear(why)) => {
+            (Status::NotProven, format!("refused, and what it may write: {why}"))
+        }
+        (Written::Unclear(why), _) => (Status::NotProven, why.clone()),
+    }
+}
+
+/// The exchanges of a node that are no dry-run writes.
+pub(super) fn is_introduction(exchange: &Exchange) -> bool {
+    matches!(exchange.caller, Caller::Node(_)) && !exchange.request.is_dry_run()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_proves_admission_where_the_like_of_it_is_accepted() {
+        let unclear = || Written::Unclear("no answer".to_owned());
+        let status = |lawful: Written, unlawful: Written| judged(&lawful, &unlawful, None).0;
+        assert_eq!(status(Written::Accepted, Written::Refused), Status::Pass);
+        assert_eq!(status(Written::Refused, Written::Unauthorized), Status::Pass);
+        for lawful in [Written::Accepted, Written::Refused, Written::Unauthorized, unclear()] {
+            assert_eq!(status(lawful, Written::Accepted), Status::Fail);
+        }
+        for lawful in [Written::Refused, Written::Unauthorized, unclear()] {
+            assert_eq!(status(lawful, Written::Refused), Status::NotProven);
+        }
+        assert_eq!(status(Written::Accepted, unclear()), Status::NotProven);
+    }
+}

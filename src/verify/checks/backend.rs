@@ -1,0 +1,67 @@
+//! `master.backend`: whether an API server that answers has its store behind it. Without etcd it still says who calls, and
+//! every read hangs.
+
+use super::super::finding::{Aspect, CheckId, Finding, Severity, Status};
+use super::super::observation::{Dial, Outcome, Request};
+use super::answer::{asked_and_said, of, who};
+use super::judge::Bench;
+use super::spot::{Spot, expectation};
+
+/// The line of `/readyz?verbose` for the store, when it fails.
+const ETCD: &str = "[-]etcd";
+
+impl Bench<'_> {
+    /// `None` where nobody asked: there is no verifier, or the recording is older.
+    pub(super) fn backend(&mut self, spot: &Spot<'_>, dial: &Dial) -> Option<Finding> {
+        let exchange = of(dial, Request::Readyz).next()?;
+        let expected = expectation(spot.place, Aspect::Backend);
+        let mut finding = spot.finding(Aspect::Backend, Status::NotProven).saw(asked_and_said(exchange), expected);
+        finding.caller = who(&exchange.caller);
+        finding.elapsed_ms = exchange.elapsed_ms;
+        let Outcome::Answer(answer) = &exchange.outcome else { return Some(finding) };
+        if let Err(reason) = self.proven(exchange) {
+            finding.observed = format!("{}: {}, but {reason}", exchange.request.as_str(), answer.status);
+            finding.follows = Some(CheckId::at(spot.place, Aspect::Chain));
+            return Some(finding);
+        }
+        let failing: Vec<&str> = answer.body.lines().filter(|line| line.starts_with("[-]")).collect();
+        let list = failing.join("; ");
+        Some(match answer.status {
+            200 if failing.is_empty() => {
+                Finding { status: Status::Pass, observed: "it is ready".to_owned(), ..finding }
+            }
+            _ if failing.iter().any(|line| line.starts_with(ETCD)) => {
+                finding.status = Status::Fail;
+                finding.observed = format!("the API server answers, and etcd does not answer it: {list}");
+                finding.hint(
+                    "look at etcd on the masters: does a majority of its members run, and do its certificates fit? (etcdctl \
+                     endpoint health --cluster; the API server's --etcd-servers, --etcd-cafile, --etcd-certfile)",
+                )
+            }
+            _ if !failing.is_empty() => {
+                (finding.status, finding.severity) = (Status::Warn, Severity::Warning);
+                finding.observed = format!("its store answers, and it is not ready: {list}");
+                finding.hint("an API server that has just started needs a moment; else see its log")
+            }
+            401 | 403 | 404 => {
+                (finding.status, finding.severity) = (Status::Skipped, Severity::Warning);
+                finding.hint(
+                    "bind ClusterRole system:public-info-viewer to group system:authenticated, as Kubernetes does",
+                )
+            }
+            _ => finding,
+        })
+    }
+}
+
+/// Says of everything that is not proven at `spot` that it follows from the store that does not answer, if it does not:
+/// their own words would be of deadlines.
+pub(super) fn is_the_cause(spot: &Spot<'_>, findings: &mut [Finding]) {
+    let id = CheckId::at(spot.place, Aspect::Backend);
+    if !findings.iter().any(|finding| finding.id == id && finding.status == Status::Fail) {
+        return;
+    }
+    for finding in findings.iter_mut().filter(|f| f.status == Status::NotProven && f.follows.is_none()) {
+        (finding.follows, finding.hint) = (Some(id), None);
+    }
+}
