@@ -42,10 +42,9 @@ const ROOMS: [(&str, &[&str]); 17] = [
 ];
 
 /// Crates, and the rooms that may name them.
-const CRATES: [(&str, &[&str]); 21] = [
+const CRATES: [(&str, &[&str]); 20] = [
     ("rcgen", &["pki"]),
     ("ring", &["pki"]),
-    ("rustls_pemfile", &["pki"]),
     ("x509_parser", &["pki"]),
     ("p256", &["pki"]),
     ("pkcs8", &["pki"]),

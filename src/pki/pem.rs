@@ -1,8 +1,8 @@
-//! PEM (RFC 7468), read and written. The only door to `rustls-pemfile`, which is no longer developed
-//! (RUSTSEC-2025-0134): replacing it means replacing [`read_all`].
+//! PEM (RFC 7468), read and written. It is read by the rules of Go's `encoding/pem`, by which all of Kubernetes reads it: what that
+//! reads is read here, and what it would pass over without a word is an error that names the line.
 
+use base64ct::{Base64, Encoding};
 use pkcs8::der::pem::{LineEnding, encode_string};
-use rustls_pemfile::Item as Section;
 use zeroize::Zeroizing;
 
 /// One section of a PEM file, as DER.
@@ -69,79 +69,175 @@ pub enum PemError {
 }
 
 const ENCRYPTED_KEY: &str = "ENCRYPTED PRIVATE KEY";
-const BEGIN: &str = "-----BEGIN ";
-const OLD_ENCRYPTION: &str = "\nProc-Type: 4,ENCRYPTED";
+const CERTIFICATE: &str = "CERTIFICATE";
+const BEGIN: &[u8] = b"-----BEGIN ";
+const END: &[u8] = b"-----END ";
+const DASHES: &str = "-----";
 
 /// Every section of `text` that we know, in order, encrypted keys last; what stands between sections is passed over (RFC 7468
-/// § 2).
+/// § 2). A section that Go's `encoding/pem` would refuse, or pass over without a word, is an error.
 ///
 /// # Errors
 /// When a section is damaged, or there is none.
 pub fn read_all(text: &[u8]) -> Result<Vec<Item>, PemError> {
-    let mut items = Vec::new();
-    let mut rest = text;
-    let damaged = |error: rustls_pemfile::Error| {
-        let old = find(text, OLD_ENCRYPTION, 0).is_some();
-        if old { PemError::OldEncryption } else { PemError::Damaged(describe(&error)) }
-    };
-    while let Some((section, after)) = rustls_pemfile::read_one_from_slice(rest).map_err(damaged)? {
-        rest = after;
-        let secret = |form, der: &[u8]| Item::Key(form, Secret(Zeroizing::new(der.to_vec())));
-        items.push(match section {
-            Section::X509Certificate(der) => Item::Certificate(der.to_vec()),
-            Section::Pkcs8Key(der) => secret(KeyForm::Pkcs8, der.secret_pkcs8_der()),
-            Section::Sec1Key(der) => secret(KeyForm::Sec1, der.secret_sec1_der()),
-            Section::Pkcs1Key(der) => secret(KeyForm::Pkcs1, der.secret_pkcs1_der()),
-            Section::Csr(der) => Item::Csr(der.to_vec()),
-            Section::Crl(der) => Item::Crl(der.to_vec()),
-            Section::SubjectPublicKeyInfo(der) => Item::PublicKey(der.to_vec()),
-            _ => continue,
-        });
-    }
-    items.extend(encrypted_keys(text)?);
-    if items.is_empty() { Err(label_of_first(text).map_or(PemError::Nothing, PemError::Others)) } else { Ok(items) }
-}
-
-/// What the first section is called.
-fn label_of_first(text: &[u8]) -> Option<String> {
-    let begin = find(text, BEGIN, 0)? + BEGIN.len();
-    let end = find(text, "-----", begin).filter(|end| end - begin < 64)?;
-    Some(String::from_utf8_lossy(&text[begin..end]).into_owned())
-}
-
-/// Where `what` stands in `text`, from `from` on.
-fn find(text: &[u8], what: &str, from: usize) -> Option<usize> {
-    let (what, mut from) = (what.as_bytes(), from);
-    loop {
-        let rest = text.get(from..)?;
-        // One octet first: comparing all at each place took a quarter of the time that reading a file's PEM takes.
-        let at = rest.iter().position(|octet| *octet == what[0])?;
-        if rest[at..].starts_with(what) {
-            return Some(from + at);
+    let (mut items, mut encrypted) = (Vec::new(), Vec::new());
+    let mut first = None;
+    sections(text, &mut |section| {
+        first.get_or_insert_with(|| section.label.clone());
+        match section.item()? {
+            Some(item @ Item::EncryptedKey(_)) => encrypted.push(item),
+            Some(item) => items.push(item),
+            None => {}
         }
-        from += at + 1;
+        Ok(())
+    })?;
+    items.append(&mut encrypted);
+    if items.is_empty() { Err(first.map_or(PemError::Nothing, PemError::Others)) } else { Ok(items) }
+}
+
+/// A section as it stands in a file.
+struct Section<'a> {
+    label: String,
+    /// The line with which it begins, counted from 1.
+    line: usize,
+    /// What stands between its first line and its last one.
+    body: Vec<&'a [u8]>,
+}
+
+fn damaged(what: impl Into<String>) -> PemError {
+    PemError::Damaged(what.into())
+}
+
+/// Finds sections as Go does: they begin and end with lines of their own, from which only blanks at the end are taken.
+fn sections<'a>(text: &'a [u8], found: &mut impl FnMut(Section<'a>) -> Result<(), PemError>) -> Result<(), PemError> {
+    let mut open: Option<Section<'a>> = None;
+    for (at, line) in text.split(|octet| *octet == b'\n').enumerate() {
+        let number = at + 1;
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        // Most lines are base64, and looked at no further.
+        if !line.contains(&b'-') {
+            if let Some(section) = &mut open {
+                section.body.push(line);
+            }
+            continue;
+        }
+        let line = trimmed_at_the_end(line);
+        if let Some(rest) = line.strip_prefix(BEGIN) {
+            if let Some(section) = &open {
+                let begun = section.line;
+                return Err(damaged(format!(
+                    "the section of line {begun} does not end before another begins in line {number}"
+                )));
+            }
+            open = Some(Section { label: label(rest, number)?, line: number, body: Vec::new() });
+        } else if let Some(rest) = line.strip_prefix(END) {
+            let Some(section) = open.take() else {
+                return Err(damaged(format!("line {number} ends a section that no line begins")));
+            };
+            ends(&section.label, rest, number)?;
+            found(section)?;
+        } else if contains(line, BEGIN) || contains(line, END) {
+            if open.is_some() || stands_for_a_beginning(line) {
+                let what = "and nothing may stand before that in its line (a byte order mark, blanks?)";
+                return Err(damaged(format!("line {number} begins or ends a section, {what}")));
+            }
+        } else if let Some(section) = &mut open {
+            section.body.push(line);
+        }
+    }
+    match open {
+        Some(section) => Err(damaged(format!("the section of line {} begins and never ends", section.line))),
+        None => Ok(()),
     }
 }
 
-/// rustls-pemfile passes encrypted keys over, so that they are looked for here.
-fn encrypted_keys(text: &[u8]) -> Result<Vec<Item>, PemError> {
-    let (begin, end) = (format!("-----BEGIN {ENCRYPTED_KEY}-----"), format!("-----END {ENCRYPTED_KEY}-----"));
-    let (mut items, mut from) = (Vec::new(), 0);
-    while let Some(start) = find(text, &begin, from) {
-        let unended = || PemError::Damaged("a section begins and never ends".to_owned());
-        let stop = find(text, &end, start).ok_or_else(unended)? + end.len();
-        let section = pkcs8::der::pem::decode_vec(&text[start..stop]);
-        items.push(Item::EncryptedKey(section.map_err(|error| PemError::Damaged(error.to_string()))?.1));
-        from = stop;
+/// What the section is called whose first line goes on with `rest`.
+fn label(rest: &[u8], line: usize) -> Result<String, PemError> {
+    if rest.contains(&b'\r') {
+        return Err(damaged(format!("line {line} ends with a carriage return alone: use line feeds")));
     }
-    Ok(items)
+    let text = std::str::from_utf8(rest).ok().and_then(|rest| rest.strip_suffix(DASHES));
+    let label = text.filter(|label| !label.contains(DASHES));
+    label.map(str::to_owned).ok_or_else(|| damaged(format!("a section begins with a malformed line, line {line}")))
 }
 
-fn describe(error: &rustls_pemfile::Error) -> String {
-    match error {
-        rustls_pemfile::Error::MissingSectionEnd { .. } => "a section begins and never ends".to_owned(),
-        rustls_pemfile::Error::IllegalSectionStart { .. } => "a section begins with a malformed line".to_owned(),
-        rustls_pemfile::Error::Base64Decode(reason) => format!("base64: {reason}"),
+/// Checks the last line of a section, which goes on with `rest`.
+fn ends(label: &str, rest: &[u8], line: usize) -> Result<(), PemError> {
+    let behind = rest.strip_prefix(label.as_bytes()).and_then(|rest| rest.strip_prefix(DASHES.as_bytes()));
+    match behind {
+        Some([]) => Ok(()),
+        Some(behind) if contains(behind, BEGIN) => {
+            Err(damaged(format!("line {line} ends one section and begins another: put a line break between")))
+        }
+        Some(_) => Err(damaged(format!("line {line} ends a section, and something follows in the same line"))),
+        None => Err(damaged(format!("line {line} does not end the section {label:?} that was begun"))),
+    }
+}
+
+/// Whether a line outside of sections was meant to begin one. A comment that speaks of one was not.
+fn stands_for_a_beginning(line: &[u8]) -> bool {
+    const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+    let line = line.trim_ascii_start();
+    line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line).trim_ascii_start().starts_with(BEGIN)
+}
+
+fn contains(line: &[u8], what: &[u8]) -> bool {
+    line.windows(what.len()).any(|window| window == what)
+}
+
+fn trimmed_at_the_end(line: &[u8]) -> &[u8] {
+    let end = line.iter().rposition(|octet| !matches!(octet, b' ' | b'\t'));
+    &line[..end.map_or(0, |end| end + 1)]
+}
+
+impl Section<'_> {
+    /// What it holds, if it is of a kind that is read here.
+    fn item(&self) -> Result<Option<Item>, PemError> {
+        let headers = self.body.iter().take_while(|line| line.contains(&b':')).count();
+        let has = |what: &[u8]| self.body[..headers].iter().any(|line| contains(line, what));
+        if has(b"Proc-Type") && has(b"ENCRYPTED") {
+            return Err(PemError::OldEncryption);
+        }
+        let line = self.line;
+        let secret = |form, der| Item::Key(form, Secret(der));
+        let open = |der: Zeroizing<Vec<u8>>| der.to_vec();
+        Ok(Some(match self.label.as_str() {
+            CERTIFICATE if headers > 0 => {
+                let what =
+                    format!("the certificate of line {line} has header lines, with which Kubernetes passes it over");
+                return Err(damaged(what));
+            }
+            CERTIFICATE => Item::Certificate(open(self.decode(0)?)),
+            "X509 CERTIFICATE" | "TRUSTED CERTIFICATE" => {
+                let what = format!(
+                    "line {line} begins a {}, which Kubernetes passes over: openssl x509 writes it as a CERTIFICATE",
+                    self.label
+                );
+                return Err(damaged(what));
+            }
+            "PRIVATE KEY" => secret(KeyForm::Pkcs8, self.decode(headers)?),
+            "EC PRIVATE KEY" => secret(KeyForm::Sec1, self.decode(headers)?),
+            "RSA PRIVATE KEY" => secret(KeyForm::Pkcs1, self.decode(headers)?),
+            ENCRYPTED_KEY => Item::EncryptedKey(open(self.decode(headers)?)),
+            "CERTIFICATE REQUEST" => Item::Csr(open(self.decode(headers)?)),
+            "X509 CRL" => Item::Crl(open(self.decode(headers)?)),
+            "PUBLIC KEY" => Item::PublicKey(open(self.decode(headers)?)),
+            _ => return Ok(None),
+        }))
+    }
+
+    /// The base64 behind its header lines, with whatever blanks and breaks there are.
+    fn decode(&self, headers: usize) -> Result<Zeroizing<Vec<u8>>, PemError> {
+        let length = self.body.iter().map(|line| line.len()).sum();
+        let mut octets = Zeroizing::new(Vec::with_capacity(length));
+        for line in &self.body[headers..] {
+            octets.extend(line.iter().filter(|octet| !matches!(octet, b' ' | b'\t' | b'\r')));
+        }
+        let decoded = Base64::decode_in_place(&mut octets).map(<[u8]>::len);
+        let length =
+            decoded.map_err(|_| damaged(format!("the base64 of the section of line {} is broken", self.line)))?;
+        octets.truncate(length);
+        Ok(octets)
     }
 }
 
@@ -200,12 +296,71 @@ mod tests {
         assert_eq!(read_all(two.as_bytes()), Ok(vec![Item::Certificate(b"one".to_vec()), Item::Crl(b"two".to_vec())]));
         assert_eq!(read_all(b"words"), Err(PemError::Nothing));
         let cut = &two.as_bytes()[..two.len() - 10];
-        assert_eq!(read_all(cut), Err(PemError::Damaged("a section begins and never ends".into())));
+        assert!(matches!(read_all(cut), Err(PemError::Damaged(_))));
         let encrypted = write_encrypted_key(b"three");
         assert_eq!(read_all(encrypted.as_bytes()), Ok(vec![Item::EncryptedKey(b"three".to_vec())]));
         let several = format!("{encrypted}{}words\n{encrypted}", write_certificate(b"one"));
         let key = || Item::EncryptedKey(b"three".to_vec());
         assert_eq!(read_all(several.as_bytes()), Ok(vec![Item::Certificate(b"one".to_vec()), key(), key()]));
         assert!(matches!(read_all(&encrypted.as_bytes()[..40]), Err(PemError::Damaged(_))));
+    }
+
+    /// Go 1.27's `encoding/pem` finds both certificates in each of these.
+    #[test]
+    fn what_go_reads_is_read() {
+        let (one, two) = (write_certificate(b"one"), write_certificate(b"two"));
+        let both = format!("{one}{two}");
+        let parameters = encode("EC PARAMETERS", b"other");
+        let texts = [
+            both.clone(),
+            both.replace('\n', "\r\n"),
+            both.replace('\n', " \t\n"),
+            both.trim_end().to_owned(),
+            both.replace("b25l", "b2 5\n\n\tl"),
+            format!("words: of all -----kinds\n# -----BEGIN CERTIFICATE----- is what comes\n{one}---\n{two} \nwords"),
+            format!("{parameters}{both}"),
+            format!("\n\n{one}\n\n{two}\n\n"),
+        ];
+        for text in texts {
+            let read = certificates(text.as_bytes());
+            assert_eq!(read, Ok(vec![b"one".to_vec(), b"two".to_vec()]), "{text}");
+        }
+        // Bits that no octet needs may be set.
+        let key = "-----BEGIN PRIVATE KEY-----\nSome: header\n\nb25lIQ==\n-----END PRIVATE KEY-----\n";
+        for text in [key.to_owned(), key.replace("IQ==", "IR==")] {
+            assert!(matches!(read_all(text.as_bytes()).as_deref(), Ok([Item::Key(KeyForm::Pkcs8, _)])), "{text}");
+        }
+    }
+
+    /// Go 1.27's `x509.CertPool.AppendCertsFromPEM` takes one certificate of each of these or none, and says nothing of the other.
+    #[test]
+    fn what_go_passes_over_is_an_error_that_names_the_line() {
+        let (one, two) = (write_certificate(b"one"), write_certificate(b"two"));
+        let both = format!("{one}{two}");
+        let texts = [
+            (format!("{}{two}", one.trim_end()), 3),
+            (both.replacen("-----\nb25l", "----\nb25l", 1), 1),
+            (both.replacen("-----END", " -----END", 1), 3),
+            (both.replacen("\n-----END", "-----END", 1), 2),
+            (both.replacen("END CERTIFICATE", "END X509 CRL", 1), 3),
+            (both.replacen("CERTIFICATE-----\n-----B", "CERTIFICATE----- words\n-----B", 1), 3),
+            (both.replacen("-----END CERTIFICATE-----\n", "", 1), 1),
+            (both.replacen("-----BEGIN CERTIFICATE-----\n", "", 1), 2),
+            (format!("\u{feff}{both}"), 1),
+            (format!("  {both}"), 1),
+            (format!("{one}  {}", two.replace('\n', "\n  ")), 4),
+            (both.replacen("b25l", "b25", 1), 1),
+            (both.replacen("b25l", "b2!l", 1), 1),
+            (both.replacen("b25l", "Some: header\n\nb25l", 1), 1),
+            (both.replacen("CERTIFICATE", "TRUSTED CERTIFICATE", 2), 1),
+            (both.replace('\n', "\r"), 1),
+            (format!("{one}-----BEGIN CERTIFICATE-----\nb25l\n"), 4),
+        ];
+        for (text, line) in texts {
+            let Err(PemError::Damaged(reason)) = read_all(text.as_bytes()) else { panic!("{text}") };
+            assert!(reason.contains(&format!("line {line}")), "{reason}: {text}");
+        }
+        let old = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: x\n\nb25l\n-----END RSA PRIVATE KEY-----\n";
+        assert_eq!(read_all(old.as_bytes()), Err(PemError::OldEncryption));
     }
 }
