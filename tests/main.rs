@@ -42,6 +42,7 @@ mod support;
 mod surroundings;
 mod targets;
 mod traces;
+mod trust;
 mod usage;
 mod verify;
 mod verifying;

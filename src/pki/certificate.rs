@@ -144,6 +144,23 @@ impl fmt::Display for SubjectName {
     }
 }
 
+impl SubjectName {
+    /// Returns the address that stands in it as a DNS name, which matches nothing: an address has to be an iPAddress.
+    #[must_use]
+    pub fn address_in_a_dns_name(&self) -> Option<IpAddr> {
+        match self {
+            Self::Dns(name) => name.trim_matches(['[', ']']).parse().ok(),
+            Self::Ip(_) | Self::Other(_) => None,
+        }
+    }
+
+    /// Returns it as text, with its kind where it could be taken for another.
+    #[must_use]
+    pub fn with_its_kind(&self) -> String {
+        if self.address_in_a_dns_name().is_some() { format!("DNS {self}") } else { self.to_string() }
+    }
+}
+
 /// basicConstraints (RFC 5280 § 4.2.1.9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BasicConstraints {
@@ -433,11 +450,8 @@ fn dns_matches(presented: &str, wanted: &str) -> bool {
     let presented = presented.to_ascii_lowercase();
     let wanted = wanted.trim_end_matches('.');
     match presented.strip_prefix("*.") {
-        // One label, and never a whole top-level domain.
-        Some(parent) => {
-            parent.contains('.')
-                && wanted.split_once('.').is_some_and(|(label, rest)| !label.is_empty() && rest == parent)
-        }
+        // One whole label, of a top-level domain too: Go draws no line there.
+        Some(parent) => wanted.split_once('.').is_some_and(|(label, rest)| !label.is_empty() && rest == parent),
         None => presented == wanted,
     }
 }
@@ -452,7 +466,8 @@ mod tests {
         assert!(dns_matches("API.example.net", "api.example.net."));
         assert!(!dns_matches("*.example.net", "example.net"));
         assert!(!dns_matches("*.example.net", "a.b.example.net"));
-        assert!(!dns_matches("*.net", "example.net"));
+        assert!(dns_matches("*.net", "example.net"));
+        assert!(!dns_matches("*.net", "net"));
         assert!(!dns_matches("a*.example.net", "ab.example.net"));
         assert!(!dns_matches("*", "localhost"));
     }

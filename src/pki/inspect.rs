@@ -122,6 +122,8 @@ pub enum Flaw {
         /// What the file asks for.
         wanted: KeyKind,
     },
+    /// An address that stands in the certificate as a DNS name.
+    AddressAsDnsName(String),
     /// Not what RFC 5280 § 4.1.2.2 asks for; how.
     Serial(&'static str),
 }
@@ -206,6 +208,12 @@ impl fmt::Display for Flaw {
             Self::WeakKey(kind) => write!(f, "its key is too weak or of an unknown kind: {kind}"),
             Self::WeakHash(kind) => write!(f, "its signature is too weak or of an unknown kind: {kind}"),
             Self::OtherKeyKind { found, wanted } => write!(f, "its key is {found}, the cluster file asks for {wanted}"),
+            Self::AddressAsDnsName(name) => {
+                write!(
+                    f,
+                    "the DNS name {name} is an address, which matches nothing there: it has to be an IP address's name"
+                )
+            }
             Self::Serial(how) => write!(f, "its serial number is {how}"),
         }
     }
@@ -416,6 +424,8 @@ fn strength(certificate: &Certificate, flaws: &mut Vec<Flaw>) {
     }
     flaws.extend(certificate.unknown_critical.iter().cloned().map(Flaw::UnknownCritical));
     flaws.extend(certificate.go_refuses.clone().map(Flaw::GoRefuses));
+    let addresses = certificate.names.iter().filter(|name| name.address_in_a_dns_name().is_some());
+    flaws.extend(addresses.map(|name| Flaw::AddressAsDnsName(name.to_string())));
     if certificate.serial.0.iter().all(|&b| b == 0) {
         flaws.push(Flaw::Serial("zero, and should be positive"));
     } else if certificate.serial.0.len() > 20 {

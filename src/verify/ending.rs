@@ -3,6 +3,8 @@
 use std::error::Error as StdError;
 use std::io;
 
+use rustls::{AlertDescription, CertificateError};
+
 use super::observation::Outcome;
 
 /// Why a connection came to nothing, as far as the chain of errors tells.
@@ -32,7 +34,12 @@ pub(super) fn describe(error: &(dyn StdError + 'static)) -> Failure {
     while let Some(error) = next {
         let text = error.to_string();
         if let Some(rustls::Error::AlertReceived(alert)) = tls_error(error) {
-            return Failure::Alert(format!("{alert:?}"));
+            return Failure::Alert(name_of(*alert));
+        }
+        if let Some(error) = tls_error(error) {
+            innermost = words(error);
+            next = None;
+            continue;
         }
         // h2 keeps its reason to itself, but for its text.
         if let Some((_, alert)) = text.split_once("received fatal alert: ") {
@@ -58,6 +65,37 @@ pub(super) fn describe(error: &(dyn StdError + 'static)) -> Failure {
         next = error.source();
     }
     ended.unwrap_or(Failure::Other(innermost))
+}
+
+/// An alert's name, or its number where it has none.
+fn name_of(alert: AlertDescription) -> String {
+    alert.as_str().map_or_else(|| u8::from(alert).to_string(), str::to_owned)
+}
+
+/// What rustls says, for people: its own words for these are the names of its types.
+pub(super) fn words(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::AlertReceived(alert) => format!("the TLS alert {}", name_of(*alert)),
+        rustls::Error::PeerIncompatible(_) => {
+            "no version, cipher suite, group or signature algorithm of TLS is the peer's and ours".to_owned()
+        }
+        rustls::Error::PeerMisbehaved(_) => "what the peer sends breaks the rules of TLS".to_owned(),
+        rustls::Error::InvalidMessage(_) => "what the peer sends is no message of TLS".to_owned(),
+        rustls::Error::InappropriateMessage { .. } | rustls::Error::InappropriateHandshakeMessage { .. } => {
+            "the peer sends a message of TLS where another belongs".to_owned()
+        }
+        rustls::Error::InvalidCertificate(CertificateError::BadSignature) => {
+            "the handshake's signature is not by the certificate's key".to_owned()
+        }
+        rustls::Error::InvalidCertificate(CertificateError::BadEncoding) => {
+            "the certificate is encoded in a way that is not read here".to_owned()
+        }
+        rustls::Error::InvalidCertificate(_) => {
+            "the handshake's signature cannot be verified with the certificate's key".to_owned()
+        }
+        rustls::Error::InconsistentKeys(_) => "the key does not fit the certificate".to_owned(),
+        other => other.to_string(),
+    }
 }
 
 /// An `io::Error` hides what it wraps from `source()`.

@@ -13,7 +13,7 @@ use crate::pki::pem;
 /// Everything that a run saw.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observations {
-    /// Every certificate that any peer sent, once, by the SHA-256 of its DER.
+    /// Every certificate that any peer sent, or that was shown to one by right, once, by the SHA-256 of its DER.
     pub certificates: BTreeMap<Fingerprint, Der>,
     /// One for each peer of the target, in its order.
     pub peers: Vec<PeerSeen>,
@@ -93,6 +93,9 @@ pub struct Dial {
     pub connect: Connect,
     /// What TLS did; `None` where TCP did not open.
     pub tls: Option<Tls>,
+    /// What TLS did where another kind of key was asked for; `None` where the server has no such certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other_key: Option<Tls>,
     /// What a TLS 1.1 ClientHello got; `None` where nobody tried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub old: Option<OldHello>,

@@ -18,7 +18,7 @@ use super::lane::{Lane, descriptors_for};
 use super::leases::is_odd;
 use super::line::Question;
 use super::observation::{
-    Caller, Connect, DRY_RUN_DECLINED, Dial, Exchange, Handshake, Lease, LeaseListing, Leases, Listed, Listing,
+    Caller, Connect, DRY_RUN_DECLINED, Der, Dial, Exchange, Handshake, Lease, LeaseListing, Leases, Listed, Listing,
     LocationSeen, Observations, Outcome, PeerSeen, Request, Resolution, Signature, Tls,
 };
 use super::options::Options;
@@ -28,6 +28,7 @@ use super::wire::{Offer, Socket, Wire, millis};
 use super::writes;
 use crate::cluster::address::Address;
 use crate::pki::authority::MintError;
+use crate::pki::fingerprint::Fingerprint;
 
 /// A name that leads to more addresses than this is dialled at the first ones only.
 const MAX_ADDRESSES: usize = 16;
@@ -86,7 +87,20 @@ pub fn run(
     let seen = runtime.block_on(observe(&context, progress));
     // A resolver that hangs holds a thread; nobody waits for it.
     runtime.shutdown_timeout(Duration::from_millis(50));
-    Ok(Observations { certificates: context.wire.certificates(), ..seen })
+    let mut certificates = context.wire.certificates();
+    certificates.extend(shown_by_right(target, &seen));
+    Ok(Observations { certificates, ..seen })
+}
+
+/// The target's own certificates that were shown to a peer: their dates are judged too.
+fn shown_by_right(target: &Target, seen: &Observations) -> Vec<(Fingerprint, Der)> {
+    let locations = seen.peers.iter().flat_map(|peer| &peer.locations);
+    let exchanges = locations.flat_map(|location| &location.dials).flat_map(|dial| &dial.exchanges);
+    let shown: HashSet<Fingerprint> = exchanges.filter_map(|exchange| exchange.presented).collect();
+    let clients = target.peers().filter_map(|(_, peer)| peer.client.as_ref()).chain(&target.verifier);
+    let certificates = clients.map(|client| &client.certificate);
+    let shown = certificates.filter(|certificate| shown.contains(&certificate.fingerprint()));
+    shown.map(|certificate| (certificate.fingerprint(), Der(certificate.der().to_vec()))).collect()
 }
 
 /// What every step shares.
@@ -283,6 +297,7 @@ impl Run {
             to: socket.to,
             connect: Connect::Open,
             tls: None,
+            other_key: None,
             old: None,
             exchanges: Vec::new(),
             readonly: None,
@@ -327,6 +342,10 @@ impl Run {
         dial.elapsed_ms += elapsed_ms;
         let spoken = tls.outcome == Handshake::Done || !tls.shown.is_empty();
         let in_time = !matches!(tls.outcome, Handshake::TimedOut(_));
+        if spoken && in_time {
+            let other = self.lane.run(|| self.wire.with_another_key(&socket, first, &tls));
+            dial.other_key = self.before_the_end(other).await.flatten();
+        }
         dial.tls = Some(tls);
         if spoken && in_time {
             let in_time = self.exchanges(place, peer, i, &socket, &mut dial.exchanges).await;

@@ -278,7 +278,8 @@ fn check_peer(seen: &PeerSeen, peer: &PeerFacts) -> Result<(), RecordingError> {
         }
         at_most("connections to one address", location.dials.len(), MAX_ADDRESSES)?;
         for dial in &location.dials {
-            let chains = dial.tls.iter().map(|tls| &tls.shown).chain(dial.exchanges.iter().map(|e| &e.shown));
+            let handshakes = dial.tls.iter().chain(&dial.other_key).map(|tls| &tls.shown);
+            let chains = handshakes.chain(dial.exchanges.iter().map(|e| &e.shown));
             for shown in chains {
                 at_most("certificates of one chain", shown.len(), MAX_CHAIN)?;
             }

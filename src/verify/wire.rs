@@ -28,8 +28,9 @@ use super::observation::{
 use super::old_hello;
 use super::tapped::Tapped;
 use super::target::Identity;
-use super::witness::Witness;
+use super::witness::{Keys, Witness};
 use crate::cluster::address::Address;
+use crate::pki::certificate::{Certificate, PublicKeyKind};
 use crate::pki::fingerprint::Fingerprint;
 
 /// The kinds of records that TLS has (RFC 8446 § 5.1, RFC 6520).
@@ -127,7 +128,30 @@ impl Wire {
     /// Shakes hands on an open connection. The client certificate is shown, so that a server which demands one gets as
     /// far as it would with the real caller.
     pub(super) async fn handshake(&self, stream: TcpStream, socket: &Socket, client: Option<&Identity>) -> Tls {
-        let witness = self.witness();
+        self.handshake_before(self.witness(), stream, socket, client).await
+    }
+
+    /// Shakes hands once more and offers only what a certificate of another kind could sign with, RSA where `tls` showed something
+    /// else and the other way round: a server may have one of each. Nothing where it has no other.
+    pub(super) async fn with_another_key(&self, socket: &Socket, client: Option<&Identity>, tls: &Tls) -> Option<Tls> {
+        let leaf = {
+            let kept = self.certificates.lock().unwrap_or_else(PoisonError::into_inner);
+            Certificate::from_der(kept.get(tls.shown.first()?)?.0.clone()).ok()?
+        };
+        let keys = if matches!(leaf.key, PublicKeyKind::Rsa(_)) { Keys::NotRsa } else { Keys::Rsa };
+        let stream = self.tcp(socket.to).await.0.ok()?;
+        let witness = Arc::new(Witness::of(&self.provider, keys));
+        let other = self.handshake_before(witness, stream, socket, client).await;
+        (!other.shown.is_empty() && other.shown != tls.shown).then_some(other)
+    }
+
+    async fn handshake_before(
+        &self,
+        witness: Arc<Witness>,
+        stream: TcpStream,
+        socket: &Socket,
+        client: Option<&Identity>,
+    ) -> Tls {
         let config = self.config(client, &witness);
         let mut tapped = Tapped { stream, first: Vec::new() };
         let connector = TlsConnector::from(Arc::new(config));
@@ -143,8 +167,8 @@ impl Wire {
         tls.outcome = match timeout(self.limit, connecting).await {
             Ok(Ok(mut stream)) => {
                 let (_, session) = stream.get_ref();
-                tls.version = session.protocol_version().map(|v| format!("{v:?}").replace('_', "."));
-                tls.cipher = session.negotiated_cipher_suite().map(|c| format!("{:?}", c.suite()));
+                tls.version = session.protocol_version().and_then(|v| Some(v.as_str()?.replace('_', ".")));
+                tls.cipher = session.negotiated_cipher_suite().and_then(|c| Some(c.suite().as_str()?.to_owned()));
                 // Politeness only: the handshake is all that is wanted here.
                 let _ = timeout(Duration::from_millis(100), stream.shutdown()).await;
                 Handshake::Done
@@ -160,7 +184,7 @@ impl Wire {
         tls.sent = seen.chain.len();
         tls.shown = self.keep(seen.chain);
         tls.signature = seen.signature;
-        if tls.outcome != Handshake::Done && tls.sent == 0 {
+        if tls.outcome != Handshake::Done && tls.sent == 0 && witness.takes_every_key() {
             let first = std::mem::take(&mut tapped.first);
             drop(tapped);
             if first.starts_with(b"HTTP/") || self.answers_plain_http(socket.to, &first).await {

@@ -7,12 +7,36 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, SignatureScheme};
 
+use super::ending::words;
 use super::observation::Signature;
+
+/// Which keys a server's certificate may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keys {
+    /// Whatever Kubernetes's clients take.
+    Any,
+    /// RSA alone.
+    Rsa,
+    /// Anything but RSA.
+    NotRsa,
+}
+
+impl Keys {
+    fn allow(self, scheme: SignatureScheme) -> bool {
+        let name = scheme.as_str().unwrap_or_default();
+        match self {
+            Self::Any => true,
+            Self::Rsa => name.starts_with("RSA"),
+            Self::NotRsa => !name.starts_with("RSA"),
+        }
+    }
+}
 
 /// Takes any chain and remembers it; checks the handshake's signature as every client does.
 #[derive(Debug)]
 pub(super) struct Witness {
     provider: Arc<CryptoProvider>,
+    keys: Keys,
     seen: Mutex<Seen>,
 }
 
@@ -24,8 +48,18 @@ pub(super) struct Seen {
 
 impl Witness {
     pub(super) fn new(provider: &Arc<CryptoProvider>) -> Self {
+        Self::of(provider, Keys::Any)
+    }
+
+    /// Returns one that a server with no such key has nothing to show.
+    pub(super) fn of(provider: &Arc<CryptoProvider>, keys: Keys) -> Self {
         let seen = Seen { chain: Vec::new(), signature: Signature::None };
-        Self { provider: provider.clone(), seen: Mutex::new(seen) }
+        Self { provider: provider.clone(), keys, seen: Mutex::new(seen) }
+    }
+
+    /// Returns whether a server has no reason of ours to show nothing.
+    pub(super) fn takes_every_key(&self) -> bool {
+        self.keys == Keys::Any
     }
 
     pub(super) fn take(&self) -> Seen {
@@ -46,7 +80,7 @@ impl Witness {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.signature = match &result {
             Ok(_) => Signature::Valid,
-            Err(error) => Signature::Invalid(error.to_string()),
+            Err(error) => Signature::Invalid(words(error)),
         };
         result
     }
@@ -85,6 +119,9 @@ impl ServerCertVerifier for Witness {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        // Go offers P-521 too. ring cannot verify with it, but a server that has nothing else is seen then, and named.
+        let ours = self.provider.signature_verification_algorithms.supported_schemes();
+        let all = ours.into_iter().chain([SignatureScheme::ECDSA_NISTP521_SHA512]);
+        all.filter(|scheme| self.keys.allow(*scheme)).collect()
     }
 }

@@ -79,6 +79,22 @@ impl Bed {
         calls: &[(Caller, Outcome)],
         now: OffsetDateTime,
     ) -> HashMap<String, Finding> {
+        let mut first = HashMap::new();
+        for finding in self.findings(place, leaf, calls, now) {
+            let aspect = finding.id.to_string().split_once('.').expect("dotted").1.to_owned();
+            first.entry(aspect).or_insert(finding);
+        }
+        first
+    }
+
+    /// Every finding of that peer.
+    pub(super) fn findings(
+        &self,
+        place: Place,
+        leaf: &Certificate,
+        calls: &[(Caller, Outcome)],
+        now: OffsetDateTime,
+    ) -> Vec<Finding> {
         let shown = vec![leaf.fingerprint()];
         let exchange = |(caller, outcome): &(Caller, Outcome)| Exchange {
             caller: caller.clone(),
@@ -104,6 +120,7 @@ impl Bed {
                 sent: 1,
                 signature: Signature::Valid,
             }),
+            other_key: None,
             old: None,
             exchanges: calls.iter().map(exchange).collect(),
             readonly: None,
@@ -120,17 +137,15 @@ impl Bed {
             };
             PeerSeen { place: at, host: peer.name.clone(), locations: vec![location] }
         });
-        let certificates = [(leaf.fingerprint(), Der(leaf.der().to_vec()))].into();
+        let clients =
+            self.target.nodes.iter().filter_map(|node| node.client.as_ref()).map(|client| &*client.certificate);
+        let all = clients.chain([leaf]);
+        let certificates = all.map(|cert| (cert.fingerprint(), Der(cert.der().to_vec()))).collect();
         let seen = Observations { certificates, peers: peers.collect(), ..Observations::default() };
         let clock = Clock { now, expires_within: Duration::days(30) };
         let host = if place == Place::Node { "n1" } else { "m1" };
-        let findings = judge(&self.target, &seen, clock).into_iter().filter(|f| f.host == host && f.place == place);
-        let mut first = HashMap::new();
-        for finding in findings {
-            let aspect = finding.id.to_string().split_once('.').expect("dotted").1.to_owned();
-            first.entry(aspect).or_insert(finding);
-        }
-        first
+        let findings = judge(&self.target, &seen, clock).into_iter();
+        findings.filter(|finding| finding.host == host && finding.place == place).collect()
     }
 
     pub(super) fn presented(&self, caller: &Caller) -> Option<Fingerprint> {

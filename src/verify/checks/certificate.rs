@@ -10,7 +10,7 @@ use super::judge::{Bench, Clock};
 use super::spot::{Spot, expectation};
 use super::trust::Trust;
 use crate::cluster::address::Address;
-use crate::pki::certificate::{Certificate, PublicKeyKind};
+use crate::pki::certificate::{Certificate, PublicKeyKind, SubjectName};
 use crate::pki::chain::{ChainError, Concern, who};
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::inspect::{in_words, stamp};
@@ -68,6 +68,10 @@ impl Bench<'_> {
         findings: &mut Vec<Finding>,
     ) {
         let mut known: Vec<&[Fingerprint]> = dial.tls.iter().map(|tls| tls.shown.as_slice()).collect();
+        if let Some(other) = &dial.other_key {
+            known.push(&other.shown);
+            self.another_certificate("the server's other certificate", peer, address, spot, other, findings);
+        }
         for shown in dial.exchanges.iter().map(|exchange| exchange.shown.as_slice()) {
             if shown.is_empty() || known.contains(&shown) {
                 continue;
@@ -82,14 +86,26 @@ impl Bench<'_> {
                 // No answer is read over a connection whose signature does not hold.
                 signature: Signature::Valid,
             };
-            let mut judged = Vec::new();
-            self.certificate(peer, address, spot, &tls, &mut judged);
-            let wrong = judged.into_iter().filter(|finding| finding.status != Status::Pass);
-            findings.extend(wrong.map(|mut finding| {
-                finding.observed = format!("on another connection: {}", finding.observed);
-                finding
-            }));
+            self.another_certificate("on another connection", peer, address, spot, &tls, findings);
         }
+    }
+
+    fn another_certificate(
+        &mut self,
+        which: &str,
+        peer: &Peer,
+        address: &Address,
+        spot: &Spot<'_>,
+        tls: &Tls,
+        findings: &mut Vec<Finding>,
+    ) {
+        let mut judged = Vec::new();
+        self.certificate(peer, address, spot, tls, &mut judged);
+        let wrong = judged.into_iter().filter(|finding| finding.status != Status::Pass);
+        findings.extend(wrong.map(|mut finding| {
+            finding.observed = format!("{which}: {}", finding.observed);
+            finding
+        }));
     }
 
     fn chain(&self, spot: &Spot<'_>, leaf: &Certificate, tls: &Tls, trust: &Trust) -> Finding {
@@ -259,7 +275,7 @@ fn weakness(certificate: &Certificate) -> Option<String> {
     }
 }
 
-fn out_of_date(kind: &str, certificate: &Certificate, now: OffsetDateTime) -> Option<String> {
+pub(super) fn out_of_date(kind: &str, certificate: &Certificate, now: OffsetDateTime) -> Option<String> {
     let (text, off) = if now < certificate.not_before {
         let off = certificate.not_before - now;
         (format!("{kind} becomes valid in {}, at {}", in_words(off), stamp(certificate.not_before)), off)
@@ -285,7 +301,7 @@ fn name(spot: &Spot<'_>, leaf: &Certificate, peer: &Peer, dialled: &Address) -> 
     let text = |addresses: &[&Address]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let missing: Vec<&Address> = wanted.iter().filter(|address| !leaf.names_address(address)).copied().collect();
     let expected = format!("names {}", text(&wanted));
-    let named: Vec<String> = leaf.names.iter().take(8).map(ToString::to_string).collect();
+    let named: Vec<String> = leaf.names.iter().take(8).map(SubjectName::with_its_kind).collect();
     let more = leaf.names.len().saturating_sub(named.len());
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let named = if named.is_empty() { "no name at all".to_owned() } else { named.join(", ") };
@@ -305,7 +321,12 @@ fn name(spot: &Spot<'_>, leaf: &Certificate, peer: &Peer, dialled: &Address) -> 
             spot.host, spot.host
         ),
     };
-    let observed = format!("does not name {}; it names {named}{more}", text(&missing));
+    let as_names = missing.iter().any(|address| match address {
+        Address::Ip(ip) => leaf.names.iter().any(|name| name.address_in_a_dns_name() == Some(*ip)),
+        Address::Dns(_) => false,
+    });
+    let as_names = if as_names { ", and an address that stands there as a DNS name does not count" } else { "" };
+    let observed = format!("does not name {}; it names {named}{more}{as_names}", text(&missing));
     spot.finding(Aspect::Name, Status::Fail).saw(observed, expected).hint(hint)
 }
 

@@ -48,7 +48,8 @@ pub fn judge_in(detail: Detail, target: &Target, seen: &Observations, clock: Clo
     let mut findings = Vec::new();
     let nodes = target.nodes.iter().map(|node| (node.name.as_str(), node)).collect();
     let (parsed, trusted, lists) = (HashMap::new(), HashMap::new(), Lists::of(target));
-    let mut bench = Bench { target, clock, seen, parsed, trusted, used: BTreeSet::new(), nodes, lists };
+    let mut bench =
+        Bench { target, clock, seen, parsed, trusted, used: BTreeSet::new(), ending: HashSet::new(), nodes, lists };
     bench.whole(&mut findings);
     let mut listed = bench.listed(&mut findings);
     let mut heartbeats = bench.heartbeats(&mut findings);
@@ -84,6 +85,8 @@ pub(super) struct Bench<'a> {
     pub(super) trusted: HashMap<Vec<Fingerprint>, Rc<Trust>>,
     /// The places of the roots to which the paths of what was seen lead.
     pub(super) used: BTreeSet<usize>,
+    /// The client certificates of which it was told that they end.
+    pub(super) ending: HashSet<Fingerprint>,
     pub(super) nodes: HashMap<&'a str, &'a Peer>,
     pub(super) lists: Lists<'a>,
 }

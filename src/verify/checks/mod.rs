@@ -9,6 +9,7 @@ mod backend;
 #[cfg(test)]
 mod bed;
 mod certificate;
+mod clients;
 mod heartbeat;
 mod judge;
 mod kubelet;

@@ -124,6 +124,7 @@ impl Bench<'_> {
                 findings.push(self.admission(spot, dial));
             }
         }
+        self.clients(spot, dial, before, findings);
         if let Some(readonly) = &dial.readonly {
             findings.push(read_only(spot, readonly));
         }
@@ -183,7 +184,9 @@ fn handshake(spot: &Spot<'_>, tls: &Tls) -> Finding {
                                  correct the port"
             .to_owned(),
         Handshake::Alert(_) => {
-            "the server has no certificate for this name, or speaks only what TLS 1.2 left behind".to_owned()
+            "the server has no certificate for this name, or none whose key is of a kind that is offered (RSA, Ed25519, P-256, \
+             P-384, P-521), or speaks only what TLS 1.2 left behind"
+                .to_owned()
         }
         _ => format!("is this really the right port of {}? Something else may listen there", spot.host),
     };
