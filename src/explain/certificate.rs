@@ -18,7 +18,7 @@ pub(super) fn unreadable(error: &CertificateError, damaged: &str) -> String {
 /// Adds subject alternative names.
 pub(super) fn names(card: Card, names: &[SubjectName]) -> Card {
     let of = |wanted: fn(&SubjectName) -> Option<String>| names.iter().filter_map(wanted).collect::<Vec<_>>();
-    let text: Vec<String> = names.iter().map(ToString::to_string).collect();
+    let text: Vec<String> = names.iter().map(SubjectName::with_its_kind).collect();
     card.line("names", if text.is_empty() { "none".to_owned() } else { text.join(", ") })
         .data(
             "dnsNames",

@@ -38,7 +38,7 @@ pub enum MaterialError {
     Unknown,
 }
 
-/// Labels besides those of [`pem::read_all`], and what they mean.
+/// Labels besides those of [`pem::read_known`], and what they mean.
 const OTHER_LABELS: [(&str, Label); 6] = [
     ("NEW CERTIFICATE REQUEST", Label::Request),
     ("X509 CERTIFICATE", Label::Certificate("Kubernetes reads no section X509 CERTIFICATE; it is called CERTIFICATE")),
@@ -70,7 +70,7 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Found>, MaterialError> {
     }
     let others = of_other_labels(bytes)?;
     let plain = |item| Found { item, remark: None };
-    match pem::read_all(bytes) {
+    match pem::read_known(bytes) {
         Ok(items) => Ok(items.into_iter().map(plain).chain(others).collect()),
         Err(PemError::Others(_) | PemError::Nothing) if !others.is_empty() => Ok(others),
         Err(error) => Err(error.into()),

@@ -80,6 +80,12 @@ const DASHES: &str = "-----";
 /// # Errors
 /// When a section is damaged, or there is none.
 pub fn read_all(text: &[u8]) -> Result<Vec<Item>, PemError> {
+    sections(text, &mut |section| section.is_no_other_certificate())?;
+    read_known(text)
+}
+
+/// As [`read_all`], and passes over certificates under labels that Kubernetes does not read.
+pub(super) fn read_known(text: &[u8]) -> Result<Vec<Item>, PemError> {
     let (mut items, mut encrypted) = (Vec::new(), Vec::new());
     let mut first = None;
     sections(text, &mut |section| {
@@ -191,6 +197,16 @@ fn trimmed_at_the_end(line: &[u8]) -> &[u8] {
 }
 
 impl Section<'_> {
+    /// Refuses a certificate under another label, which Kubernetes passes over.
+    fn is_no_other_certificate(&self) -> Result<(), PemError> {
+        let Self { label, line, .. } = self;
+        if !matches!(label.as_str(), "X509 CERTIFICATE" | "TRUSTED CERTIFICATE") {
+            return Ok(());
+        }
+        let remedy = "which Kubernetes passes over: openssl x509 writes it as a CERTIFICATE";
+        Err(damaged(format!("line {line} begins a {label}, {remedy}")))
+    }
+
     /// What it holds, if it is of a kind that is read here.
     fn item(&self) -> Result<Option<Item>, PemError> {
         let headers = self.body.iter().take_while(|line| line.contains(&b':')).count();
@@ -208,13 +224,6 @@ impl Section<'_> {
                 return Err(damaged(what));
             }
             CERTIFICATE => Item::Certificate(open(self.decode(0)?)),
-            "X509 CERTIFICATE" | "TRUSTED CERTIFICATE" => {
-                let what = format!(
-                    "line {line} begins a {}, which Kubernetes passes over: openssl x509 writes it as a CERTIFICATE",
-                    self.label
-                );
-                return Err(damaged(what));
-            }
             "PRIVATE KEY" => secret(KeyForm::Pkcs8, self.decode(headers)?),
             "EC PRIVATE KEY" => secret(KeyForm::Sec1, self.decode(headers)?),
             "RSA PRIVATE KEY" => secret(KeyForm::Pkcs1, self.decode(headers)?),
