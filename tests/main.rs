@@ -24,6 +24,7 @@ mod kubelets;
 mod lacking;
 mod nginx;
 mod node_lists;
+mod oracle;
 mod policy;
 mod prompts;
 mod readme;

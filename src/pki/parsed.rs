@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use x509_parser::asn1_rs::Oid;
+use x509_parser::asn1_rs::{Oid, Tag};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::oid_registry::{
@@ -96,7 +96,10 @@ impl Extensions {
                     found.has_name_constraints = true;
                     let subtrees =
                         constraints.permitted_subtrees.iter().chain(&constraints.excluded_subtrees).flatten();
-                    let strange = subtrees.into_iter().any(|subtree| !is_known_to_go(&subtree.base));
+                    let strange = subtrees.clone().any(|subtree| !is_known_to_go(&subtree.base));
+                    if subtrees.count() == 0 && found.go_refuses.is_none() {
+                        found.go_refuses = Some("empty name constraints extension".to_owned());
+                    }
                     if extension.critical && strange {
                         found.unknown_critical.push(extension.oid.to_id_string());
                     }
@@ -143,8 +146,40 @@ fn name_refused_by_go(name: &GeneralName<'_>) -> Option<String> {
         GeneralName::DNSName(text) | GeneralName::RFC822Name(text) | GeneralName::URI(text) if !text.is_ascii() => {
             Some("a name is not ASCII".to_owned())
         }
+        GeneralName::URI(text) if is_malformed_uri(text) => Some("a URI is malformed".to_owned()),
+        // Text of another character set.
+        GeneralName::Invalid(Tag(1 | 2 | 6), _) => Some("a name is not ASCII".to_owned()),
         _ => None,
     }
+}
+
+/// True for a URI that Go's net/url cannot parse, or whose host is no name to crypto/x509.
+fn is_malformed_uri(text: &str) -> bool {
+    let escapes = text.split('%').skip(1);
+    let bad_escape = |after: &str| after.len() < 2 || !after.bytes().take(2).all(|byte| byte.is_ascii_hexdigit());
+    if text.bytes().any(|byte| byte <= b' ' || byte == 0x7f) || escapes.into_iter().any(bad_escape) {
+        return true;
+    }
+    let end = text.find(['/', '?', '#']).unwrap_or(text.len());
+    let rest = match text[..end].split_once(':') {
+        None => text,
+        Some((scheme, _)) => {
+            let begins = scheme.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic());
+            if !begins || !scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)) {
+                return true;
+            }
+            &text[scheme.len() + 1..]
+        }
+    };
+    let Some(authority) = rest.strip_prefix("//") else { return false };
+    let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let (name, port) = host.rsplit_once(':').unwrap_or((host, ""));
+    let strange = |byte: u8| !byte.is_ascii_alphanumeric() && !b"-._~!$&'()*+,;=:[]%".contains(&byte);
+    !host.is_empty()
+        && (name.split('.').any(str::is_empty)
+            || host.bytes().any(strange)
+            || !port.trim_end_matches(']').bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 /// Why Go's crypto/x509 cannot read a certificate, as far as its fields and not its extensions are concerned.

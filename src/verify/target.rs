@@ -17,6 +17,7 @@ use crate::cluster::spec::{Cluster, Host};
 use crate::pki::authority::Credential;
 use crate::pki::certificate::{Certificate, CertificateError};
 use crate::pki::fingerprint::Fingerprint;
+use crate::pki::pem::{self, Item, PemError};
 
 /// A cluster to verify.
 #[derive(Debug, Clone)]
@@ -192,6 +193,26 @@ impl Target {
         }
     }
 
+    /// Adds every certificate of a trust file to the roots; what else is in it becomes a fault that `trust.anchor` reports.
+    pub fn take_trust_file(&mut self, text: &[u8]) {
+        let items = match pem::read_all(text) {
+            Ok(items) => items,
+            Err(error) => return self.trust_faults.push(error.to_string()),
+        };
+        for item in items {
+            match item {
+                Item::Certificate(der) => match Certificate::from_der(der) {
+                    Ok(certificate) => self.roots.push(certificate),
+                    Err(error) => self.trust_faults.push(error.to_string()),
+                },
+                Item::Key(..) | Item::EncryptedKey(_) => self.trust_notes.push("a private key is in it".to_owned()),
+                Item::Csr(_) | Item::Crl(_) | Item::PublicKey(_) => {
+                    self.trust_notes.push("something that is no certificate is in it".to_owned());
+                }
+            }
+        }
+    }
+
     /// The target that a cluster file describes. `held` says what is here of each certificate that the policy asks for.
     pub fn of(cluster: &Cluster, roots: Vec<Certificate>, mut held: impl FnMut(&Leaf) -> Held) -> Self {
         let at =
@@ -329,9 +350,15 @@ pub enum IdentityError {
     /// No certificate at all.
     #[error("there is no certificate in it")]
     NoCertificate,
+    /// A file is not PEM, or damaged.
+    #[error(transparent)]
+    Pem(#[from] PemError),
     /// The leaf cannot be read.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
+    /// The key file holds none, or an encrypted one.
+    #[error("there is no private key in the clear")]
+    NoKey,
     /// The key is of a kind that TLS cannot use here.
     #[error("the key cannot be used: {0}")]
     Key(String),
@@ -359,6 +386,19 @@ impl Identity {
             }
             Err(_) => Err(IdentityError::KeyDoesNotFit),
         }
+    }
+
+    /// Takes a chain, leaf first, and its key in any of the three PEM forms.
+    ///
+    /// # Errors
+    /// When one of them cannot be read, or the two cannot be used together.
+    pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, IdentityError> {
+        let chain = pem::certificates(chain)?;
+        let key = pem::read_all(key)?.into_iter().find_map(|item| match item {
+            Item::Key(_, secret) => Some(secret),
+            _ => None,
+        });
+        Self::new(&chain, key.ok_or(IdentityError::NoKey)?.expose())
     }
 
     /// Takes a credential of ours.

@@ -19,7 +19,6 @@ use crate::cluster_file::kubeconfig::{self, Credential, KubeCluster, Used};
 use crate::commands::context::{Context, read_given, read_named, unknown_host};
 use crate::failure::{Exit, Failure, in_full};
 use crate::pki::certificate::Certificate;
-use crate::pki::pem::{self, Item};
 use crate::store::credentials::{self, Trouble};
 use crate::store::layout::Layout;
 use crate::store::roots;
@@ -98,7 +97,7 @@ impl Elsewhere {
             }
         };
         if let Some(path) = &self.ca {
-            trust(&mut aim.target, &read_given(&context.path(path), LIMIT, "trust file")?);
+            aim.target.take_trust_file(&read_given(&context.path(path), LIMIT, "trust file")?);
         }
         if aim.target.roots.is_empty() && aim.target.trust_faults.is_empty() && aim.target.trust_notes.is_empty() {
             return Err(Failure::new(Exit::Usage, "there are no roots to trust")
@@ -207,9 +206,9 @@ fn from_bundle(path: &Path, nodes: &[String]) -> anyhow::Result<Aim> {
     let mut target = Target::bare(bundle.manifest.cluster.to_string());
     target.endpoint = Some(endpoint_of(used.cluster)?);
     let file = |path: &str| bundle.file(path).map(|file| file.bytes.to_vec()).unwrap_or_default();
-    trust(&mut target, &file("etc/kubernetes/pki/ca.crt"));
+    target.take_trust_file(&file("etc/kubernetes/pki/ca.crt"));
     let base = "var/lib/kubelet/pki/kubelet-client";
-    let client = identity(&file(&format!("{base}.crt")), &file(&format!("{base}.key")));
+    let client = Identity::from_pem(&file(&format!("{base}.crt")), &file(&format!("{base}.key")));
     let client = client.map_err(|why| unusable(&why))?;
     let mut node = Peer::caller(bundle.manifest.host.to_string(), client);
     node.asked_for = true;
@@ -236,13 +235,13 @@ fn from_verifier_bundle(bundle: &Bundle, cluster: &Cluster, nodes: &[String]) ->
                 ..Held::default()
             };
         };
-        match identity(&certificate.bytes, &key.bytes) {
+        match Identity::from_pem(&certificate.bytes, &key.bytes) {
             Ok(identity) => Held { issued: None, identity: Some(identity), missing: None },
-            Err(why) => Held { missing: Some(why), ..Held::default() },
+            Err(why) => Held { missing: Some(why.to_string()), ..Held::default() },
         }
     };
     let mut target = Target::of(cluster, Vec::new(), held);
-    trust(&mut target, bundle.file(verifier_bundle::ROOT).map(|file| &*file.bytes).unwrap_or_default());
+    target.take_trust_file(bundle.file(verifier_bundle::ROOT).map(|file| &*file.bytes).unwrap_or_default());
     narrow(&mut target, nodes)?;
     Ok(Aim { target, findings: Vec::new() })
 }
@@ -270,7 +269,7 @@ fn from_kubeconfig(path: &Path, context: Option<&str>) -> anyhow::Result<Aim> {
     let mut target = Target::bare(cluster.name.clone());
     target.endpoint = Some(endpoint_of(cluster)?);
     match &cluster.authority {
-        Some(authority) => trust(&mut target, &contents(authority, folder)?),
+        Some(authority) => target.take_trust_file(&contents(authority, folder)?),
         None => {
             return Err(unusable(&"it names no certificate authority, so the system's would be trusted")
                 .hint("give it a certificate-authority; verify trusts nothing else")
@@ -281,7 +280,7 @@ fn from_kubeconfig(path: &Path, context: Option<&str>) -> anyhow::Result<Aim> {
         && let (Some(certificate), Some(key)) = (&user.certificate, &user.key)
     {
         let key = Zeroizing::new(contents(key, folder)?);
-        let client = identity(&contents(certificate, folder)?, &key).map_err(|why| unusable(&why))?;
+        let client = Identity::from_pem(&contents(certificate, folder)?, &key).map_err(|why| unusable(&why))?;
         call_as_node(&mut target, client);
     }
     Ok(Aim { findings: judged(used, path), target })
@@ -316,29 +315,6 @@ fn contents(credential: &Credential, folder: &Path) -> anyhow::Result<Vec<u8>> {
     match credential {
         Credential::Data(bytes) => Ok(bytes.to_vec()),
         Credential::File(path) => read_named(&folder.join(path), LIMIT, "file"),
-    }
-}
-
-/// Takes every certificate of a trust file; what in it is none is a fault that `trust.anchor` tells.
-fn trust(target: &mut Target, text: &[u8]) {
-    match pem::read_all(text) {
-        Err(error) => target.trust_faults.push(error.to_string()),
-        Ok(items) => {
-            for item in items {
-                match item {
-                    Item::Certificate(der) => match Certificate::from_der(der) {
-                        Ok(certificate) => target.roots.push(certificate),
-                        Err(error) => target.trust_faults.push(error.to_string()),
-                    },
-                    Item::Key(..) | Item::EncryptedKey(_) => {
-                        target.trust_notes.push("a private key is in it".to_owned());
-                    }
-                    Item::Csr(_) | Item::Crl(_) | Item::PublicKey(_) => {
-                        target.trust_notes.push("something that is no certificate is in it".to_owned());
-                    }
-                }
-            }
-        }
     }
 }
 
@@ -384,21 +360,10 @@ fn pair(
     let (Some(certificate), Some(key)) = (certificate, key) else { return Ok(None) };
     let pem = read_given(&context.path(certificate), LIMIT, "certificate")?;
     let key = Zeroizing::new(read_given(&context.path(key), LIMIT, "key")?);
-    let client = identity(&pem, &key).map_err(|why| {
+    let client = Identity::from_pem(&pem, &key).map_err(|why| {
         Failure::new(Exit::Usage, format!("the {whose}'s certificate {} cannot be used: {why}", certificate.display()))
     })?;
     Ok(Some(client))
-}
-
-/// A client certificate, with its chain, and its key in any of the three PEM forms.
-fn identity(certificate: &[u8], key: &[u8]) -> Result<Identity, String> {
-    let chain = pem::certificates(certificate).map_err(|error| error.to_string())?;
-    let key = pem::read_all(key).map_err(|error| error.to_string())?.into_iter().find_map(|item| match item {
-        Item::Key(_, secret) => Some(secret),
-        _ => None,
-    });
-    let key = key.ok_or("there is no private key in the clear")?;
-    Identity::new(&chain, key.expose()).map_err(|error| error.to_string())
 }
 
 fn parse_endpoint(text: &str) -> Result<Endpoint, Failure> {
