@@ -47,7 +47,7 @@ pub enum StoreError {
     #[error("the ledger {} does not exist", .0.display())]
     LedgerMissing(PathBuf),
     /// The ledger has no bytes: it was never written, or a file system lost it.
-    #[error("the ledger {} is empty", .0.display())]
+    #[error("the ledger {} is damaged: it is empty", .0.display())]
     LedgerEmpty(PathBuf),
     /// The ledger is not readable as one.
     #[error("the ledger {} is damaged: {reason}", path.display())]
@@ -127,8 +127,8 @@ impl StoreError {
             Self::Missing(_) => return None,
             Self::Locked { .. } => "wait until it is done, then run the same command again".to_owned(),
             Self::LedgerMissing(path) | Self::LedgerEmpty(path) => format!(
-                "restore {} from the newest backup: it records every certificate that was issued or revoked. Without one, \
-                 what was issued works until it expires, but no more can be issued here: make new roots in a new directory",
+                "restore {} from a backup: it is the record of every certificate that was issued. Without one, what was \
+                 issued works until it expires, but no more can be issued here: make new roots in a new directory",
                 path.display()
             ),
             Self::LedgerDamaged { path, .. } => format!(
