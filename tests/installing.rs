@@ -152,7 +152,7 @@ fn names(now: &Tree, old: &Tree, new: &Tree) -> Vec<String> {
         let (now, old, new) = (now.get(*path), old.get(*path), new.get(*path));
         (now != old || now != new).then(|| format!("{path}: as before {}, as after {}", now == old, now == new))
     };
-    paths.iter().filter_map(|path| mark(path)).collect()
+    paths.iter().filter_map(mark).collect()
 }
 
 #[test]

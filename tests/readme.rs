@@ -149,7 +149,7 @@ fn every_block_runs_in_the_order_in_which_it_stands() {
         }
         let on_a_host = ["on.tar.gz", "on/"]
             .iter()
-            .any(|word| command.contains(&format!(" {word}")) && !command.contains("bundles/"));
+            .any(|word| format!(" {command}").contains(&format!(" {word}")) && !command.contains("bundles/"));
         if on_a_host && command.contains("on.tar.gz") {
             good_tool("rm", &["-rf", &at("host/on")]);
             good_tool("cp", &[&at("prod/bundles/on.tar.gz"), &at("host/on.tar.gz")]);
