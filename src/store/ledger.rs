@@ -445,7 +445,14 @@ impl Ledger {
             .map(|(sha256, profile)| Ok((parse(&sha256)?, profile)))
             .collect::<Result<_, StoreError>>()?;
         let forgotten = forgotten.iter().map(|sha256| parse(sha256)).collect::<Result<_, _>>()?;
-        Ok(Known { order, roots, forgotten, revoked: self.revocations()? })
+        let mut revoked = self.revocations()?;
+        // Of a certificate that the ledger does not have, too, where its digest is known.
+        for one in self.unrecorded()? {
+            if let Some(certificate) = one.fingerprint {
+                revoked.entry(certificate).or_insert(one.revocation);
+            }
+        }
+        Ok(Known { order, roots, forgotten, revoked })
     }
 }
 
