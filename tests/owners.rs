@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 
+use super::support::fleets::calls_of;
 use super::support::{CLUSTER, Lab, Ran};
 
 /// Some other user.
@@ -95,4 +96,11 @@ fn a_root_is_warned_of_before_it_shortens_what_it_signs() {
     assert!(!warned(&lab));
     lab.now += time::Duration::days(40);
     assert!(warned(&lab), "it ends within a year, and certificates live for one");
+}
+
+#[test]
+fn memory_with_keys_is_kept_out_of_core_dumps() {
+    let lab = Lab::with(CLUSTER);
+    let calls = calls_of(&lab, "prctl,prlimit64,setrlimit", &["policy", "--check"]);
+    assert!(calls.contains("PR_SET_DUMPABLE") && calls.contains("RLIMIT_CORE"), "{calls}");
 }

@@ -219,7 +219,10 @@ fn plan(
     context: &Context<'_>,
 ) -> anyhow::Result<Plan> {
     let (mut found, to_record) = match find(whose, issuer, cluster, ledger, roots, context)? {
-        Found::Issued(found) => (found, Vec::new()),
+        Found::Issued(mut found, forgotten) => {
+            found.extend(forgotten.iter().map(|ours| ours.issued.clone()));
+            (found, forgotten)
+        }
         Found::InFile(ours) => {
             let found = ours.iter().map(|ours| ours.issued.clone()).collect();
             (found, ours.into_iter().filter(|ours| !ours.recorded).collect())
@@ -279,8 +282,8 @@ fn already(whose: &str, since: Option<OffsetDateTime>) -> Failure {
 
 /// What a name, a serial number or a file stands for.
 enum Found {
-    /// Certificates that the ledger has.
-    Issued(Vec<Issued>),
+    /// Certificates that the ledger has, and those that it has forgotten.
+    Issued(Vec<Issued>, Vec<Ours>),
     /// Certificates of a file, whether the ledger has them or not.
     InFile(Vec<Ours>),
     /// A certificate of this root that the ledger does not have.
@@ -296,8 +299,11 @@ fn find(
     context: &Context<'_>,
 ) -> anyhow::Result<Found> {
     let found = ledger.issued_to(whose)?;
-    if !found.is_empty() && issuer.is_none() {
-        return Ok(Found::Issued(found));
+    if issuer.is_none() {
+        let forgotten = naming::forgotten_of(whose, &context.layout, roots, ledger)?;
+        if !found.is_empty() || !forgotten.is_empty() {
+            return Ok(Found::Issued(found, forgotten));
+        }
     }
     let path = context.path(Path::new(whose));
     if issuer.is_none() && files::is_plain_file(&path) {
@@ -319,7 +325,7 @@ fn find(
                 .hint("clusterctl show FILE tells a certificate's serial number. What a ledger from a backup has forgotten is revoked by its file, or with --issuer, which says who signed it; and it learns again when issue-node or issue-master replaces it")
                 .into());
         }
-        return Ok(Found::Issued(found));
+        return Ok(Found::Issued(found, Vec::new()));
     }
     if issuer.is_some() {
         let what = format!("{whose} is no serial number, and --issuer is for one that the ledger does not know");

@@ -484,6 +484,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_was_recorded_last_outlives_a_power_failure() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("ledger.sqlite3");
+        drop(Ledger::create(&path).expect("a ledger"));
+        let ledger = Ledger::open(&path).expect("a ledger");
+        let synchronous: i64 =
+            ledger.connection.pragma_query_value(None, "synchronous", |row| row.get(0)).expect("a level");
+        assert_eq!(synchronous, 3, "EXTRA: the folder is synced once the journal is unlinked");
+    }
+
+    #[test]
     fn a_ledger_keeps_as_much_in_memory_as_is_to_be_recorded_and_no_more_than_allowed() {
         let folder = tempfile::tempdir().expect("a folder");
         let ledger = Ledger::create(&folder.path().join("ledger.sqlite3")).expect("a ledger");
