@@ -121,10 +121,10 @@ fn draft() -> impl Strategy<Value = Draft> {
     let value = || option::of(text());
     let values = (value(), value(), value(), option::of(prop::collection::vec(text(), 0..3)), value(), value());
     let versions = (value(), value(), value(), value());
-    (values, (value(), value(), value(), value()), versions, kubelet(), hosts(), hosts()).prop_map(
+    (values, (value(), value(), value()), versions, kubelet(), hosts(), hosts()).prop_map(
         |(
             (name, endpoint, accounts, service_cidrs, cluster_domain, keys),
-            (ca, master, node, renew_before),
+            (ca, master, node),
             (kubernetes_version, image_repository, etcd_version, templates),
             kubelet,
             masters,
@@ -143,7 +143,6 @@ fn draft() -> impl Strategy<Value = Draft> {
             image_repository,
             etcd_version,
             templates,
-            renew_before,
             kubelet,
             // A master's entry has no such key.
             masters: masters.into_iter().map(|host| DraftHost { kubelet: Written::Nothing, ..host }).collect(),
@@ -257,7 +256,6 @@ fn a_new_file_explains_every_key() {
         "validity",
         "kubernetes",
         "templates",
-        "renewBefore",
         "kubelet",
         "masters",
         "nodes",

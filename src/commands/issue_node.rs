@@ -43,10 +43,7 @@ pub fn run(args: &IssueNodeArgs, context: &mut Context<'_>) -> anyhow::Result<Ex
         holders: hosts.len(),
         leaves: &leaves,
         service_account: false,
-        fleet: whole_file.map(|file| {
-            let renewed_before = cluster.renewed_before(cluster.validity.node.duration());
-            Fleet { file, nodes: &hosts, renewed_before }
-        }),
+        fleet: whole_file.map(|file| Fleet { file, nodes: &hosts }),
         how: &args.how,
     };
     recipe::issue(&request, &cluster, context)

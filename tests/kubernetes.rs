@@ -1,0 +1,125 @@
+//! A real Kubernetes 1.36.2, sound and with one fault at a time: recordings of it are judged everywhere, and where
+//! `KUBE_BIN` names its programs, `tests/lab/run` brings one up from bundles and does the same to it.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::support::Lab;
+
+/// A cluster of `tests/lab`, what was done to it, and what `verify` has to say. `verdicts.json` lists them in the order in
+/// which the lab brings them about.
+#[derive(Deserialize)]
+struct Case {
+    variant: String,
+    fault: String,
+    #[serde(flatten)]
+    said: Said,
+}
+
+/// How a run of `verify` ended: exit status, and checks that fail, are not proven, and warn, each with its host.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+struct Said {
+    status: u8,
+    failed: BTreeSet<String>,
+    unproven: BTreeSet<String>,
+    warned: BTreeSet<String>,
+}
+
+impl Said {
+    fn of(status: u8, report: &str) -> Self {
+        let report: Value = serde_json::from_str(report).expect("a JSON report");
+        let mut said = Self { status, failed: BTreeSet::new(), unproven: BTreeSet::new(), warned: BTreeSet::new() };
+        for result in report["results"].as_array().expect("results") {
+            let (id, host) = (result["id"].as_str().expect("an id"), result["host"].as_str().expect("a host"));
+            let list = match result["status"].as_str().expect("a status") {
+                "fail" => &mut said.failed,
+                "not-proven" => &mut said.unproven,
+                "warn" => &mut said.warned,
+                // A check that is newer than a recording is skipped there.
+                _ => continue,
+            };
+            list.insert(format!("{id} {host}"));
+        }
+        said
+    }
+}
+
+impl Case {
+    fn name(&self) -> String {
+        format!("{}-{}", self.variant, self.fault)
+    }
+}
+
+fn recordings() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/kubernetes-1.36.2")
+}
+
+fn cases() -> Vec<Case> {
+    let text = std::fs::read_to_string(recordings().join("verdicts.json")).expect("the verdicts");
+    serde_json::from_str(&text).expect("a list of cases")
+}
+
+#[test]
+fn each_recorded_fault_is_found_with_its_cause() {
+    for case in cases() {
+        let path = recordings().join(format!("{}.json", case.name()));
+        let ran = Lab::empty().run(&["verify", "--replay", &path.display().to_string(), "--output", "json"]);
+        assert_eq!(Said::of(ran.status, &ran.out), case.said, "{}", case.name());
+    }
+}
+
+#[test]
+fn each_recording_is_judged() {
+    let listed = std::fs::read_dir(recordings()).expect("the folder").map(|entry| entry.expect("an entry").path());
+    let stored: BTreeSet<String> = listed
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .map(|path| path.file_stem().expect("a name").to_string_lossy().into_owned())
+        .filter(|name| name != "verdicts")
+        .collect();
+    assert_eq!(stored, cases().iter().map(Case::name).collect());
+}
+
+/// Brings a cluster up, breaks it, and compares what each run of `verify` said.
+fn live(variant: &str) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cases: Vec<Case> = cases().into_iter().filter(|case| case.variant == variant).collect();
+    let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/run"));
+    command.env("CLUSTERCTL", env!("CARGO_BIN_EXE_clusterctl")).arg(variant).arg(folder.path());
+    command.args(cases.iter().map(|case| &case.fault).filter(|fault| *fault != "sound"));
+    assert!(command.status().expect("bash").success(), "the lab did not come up");
+    for case in cases {
+        let read = |ending: &str| {
+            std::fs::read_to_string(folder.path().join(format!("{}.{ending}", case.name()))).expect("a result")
+        };
+        let status = read("status").trim().parse().expect("a status");
+        assert_eq!(Said::of(status, &read("report")), case.said, "{}\n{}", case.name(), read("text"));
+    }
+}
+
+#[test]
+#[ignore = "needs KUBE_BIN, root, and ten minutes"]
+fn a_real_cluster_with_accounts_of_our_own_is_proven_and_its_faults_are_found() {
+    live("kubelet");
+}
+
+#[test]
+#[ignore = "needs KUBE_BIN, root, and three minutes"]
+fn a_real_cluster_with_the_node_authorizer_is_proven_and_its_faults_are_found() {
+    live("system-node");
+}
+
+#[test]
+#[ignore = "needs KUBE_BIN, root, and two minutes"]
+fn three_real_masters_behind_a_balancer_are_proven() {
+    live("three");
+}
+
+#[test]
+#[ignore = "needs KUBE_BIN, root, and two minutes"]
+fn a_real_cluster_without_ipv4_is_proven() {
+    live("ipv6");
+}
