@@ -46,6 +46,9 @@ pub struct Global {
     /// The cluster directory [env: CLUSTERCTL_DIR] [default: the nearest folder upwards with a cluster.yaml]
     #[arg(long, global = true, help_heading = HEADING, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     pub dir: Option<PathBuf>,
+    /// Use a cluster directory that another user owns: whoever owns it decides what it says
+    #[arg(long, global = true, help_heading = HEADING)]
+    pub trust_owner: bool,
     /// Say nothing but answers, warnings and errors
     #[arg(short, long, global = true, help_heading = HEADING, conflicts_with = "verbose")]
     pub quiet: bool,

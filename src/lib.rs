@@ -67,6 +67,7 @@ pub fn run(world: &mut World) -> Exit {
         screen: Screen::new(&mut world.out, &mut world.err, cli.global.verbosity(), cli.global.color, no_color),
         given_dir: cli.global.dir.is_some() || dir_from_env.is_some(),
         layout: cli.global.layout(&world.dir, dir_from_env),
+        trust_owner: cli.global.trust_owner,
         dir: &world.dir,
         env: &world.env,
         clock: &world.clock,

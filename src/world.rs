@@ -133,6 +133,18 @@ fn ignored_signals() -> Option<u64> {
     u64::from_str_radix(mask.trim(), 16).ok()
 }
 
+/// Keeps this process's memory, with keys in it, out of core dumps and from debuggers of the same user. Where the system has no
+/// such thing all works as well.
+pub fn keep_memory_private() {
+    let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
+    let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
+    #[cfg(target_os = "linux")]
+    {
+        // A core_pattern that is a pipe heeds no limit.
+        let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    }
+}
+
 impl World {
     /// The real one.
     #[must_use]

@@ -24,7 +24,7 @@ Installs the files of this bundle under / or, with DESTDIR, into an image: an ex
 
   --dry-run     check everything, say what would be installed, change nothing
   --signer FILE refuse a bundle that nobody in FILE signed: a name and a public key a line (ssh-keygen's allowed_signers).
-                Without it: the file that CLUSTERCTL_SIGNER names, else etc/kubernetes/clusterctl/allowed_signers, if there
+                Without it: etc/kubernetes/clusterctl/allowed_signers, else the file that CLUSTERCTL_SIGNER names, if there
                 is one
   --force       install although the bundle's certificates have expired
   --force-host  install although this host is called otherwise than the bundle's
@@ -106,7 +106,8 @@ read_options() {
     force=no
     force_host=no
     replace=no
-    signers=${CLUSTERCTL_SIGNER:-}
+    signers=
+    signers_of_environment=${CLUSTERCTL_SIGNER:-}
     while [ $# -gt 0 ]; do
         option=$1
         shift
@@ -148,6 +149,10 @@ read_options() {
     case "$signers" in
     '' | /*) ;;
     *) signers=$(pwd)/$signers ;;
+    esac
+    case "$signers_of_environment" in
+    '' | /*) ;;
+    *) signers_of_environment=$(pwd)/$signers_of_environment ;;
     esac
 }
 
@@ -233,9 +238,11 @@ FILES
 # The manifest lists everything else, so that its signature speaks for all of it.
 check_signature() {
     usual=$root/etc/kubernetes/clusterctl/allowed_signers
+    # What the host's administrator laid down is not for the environment to replace.
     if [ -z "$signers" ] && { [ -e "$usual" ] || [ -L "$usual" ]; }; then
         signers=$usual
     fi
+    signers=${signers:-$signers_of_environment}
     if [ -z "$signers" ]; then
         say "Signature not checked: no --signer was given, and there is no $usual."
         return 0

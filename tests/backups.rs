@@ -237,6 +237,21 @@ fn what_is_no_file_of_rules_is_learnt_from_by_nobody() {
 // ── certificates that the ledger does not know ──
 
 #[test]
+fn a_name_means_what_is_in_the_directory_and_the_ledger_forgot() {
+    let lab = Lab::issued();
+    let ledger = fs::read(lab.path("pki/ledger.sqlite3")).expect("a ledger");
+    lab.good(&["issue-admin", "alice"]);
+    lab.good(&["issue-node", "worker-b1", "--reissue"]);
+    let (digest, serial) = (digest(&lab, CLIENT), serial(&lab, CLIENT));
+    fs::write(lab.path("pki/ledger.sqlite3"), ledger).expect("put back");
+    lab.good(&["revoke", "alice", "--yes"]);
+    lab.good(&["revoke", "worker-b1", "--yes"]);
+    let list = listed(&lab, "pki/crl.pem");
+    assert!(lab.read(RULES).contains(&digest) && list.contains(&serial), "{list}");
+    assert_eq!(list.matches("Serial Number").count(), 1 + 4, "{list}");
+}
+
+#[test]
 fn a_certificate_that_the_ledger_forgot_is_revoked_by_its_file() {
     let lab = Lab::issued();
     back_up(&lab);

@@ -197,9 +197,11 @@ fn every_reason_to_issue_is_named() {
          issue on kubelet-server: expired 1 day ago on 2027-11-23T12:00:00Z\n"
     );
     lab.now -= Duration::days(20);
+    assert!(plan(&lab).starts_with("issue on kubelet-client: ends in 19 days\n"), "in the last third of its life");
+    lab.now -= Duration::days(181);
     assert_eq!(plan(&lab), "");
-    let early = lab.good(&["issue-node", "on", "--dry-run", "--renew-within", "30d"]).out;
-    assert!(early.starts_with("issue on kubelet-client: ends in 19 days\n"), "{early}");
+    let early = lab.good(&["issue-node", "on", "--dry-run", "--renew-within", "210d"]).out;
+    assert!(early.starts_with("issue on kubelet-client: ends in 200 days\n"), "{early}");
 }
 
 #[test]

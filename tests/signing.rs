@@ -151,6 +151,10 @@ fn install_sh_refuses_what_does_not_verify_when_it_was_told_the_signer() {
     fs::create_dir_all(&usual).expect("made");
     fs::copy(lab.path("others"), usual.join("allowed_signers")).expect("copied");
     refused(&lab, &install(&lab, &folder, &[]), "signed by nobody who is allowed to");
+    // The environment does not replace what the host has.
+    lab.env.insert("CLUSTERCTL_SIGNER".into(), lab.path("allowed_signers").into());
+    refused(&lab, &install(&lab, &folder, &[]), "signed by nobody who is allowed to");
+    lab.env.clear();
     fs::remove_dir_all(lab.path("root/etc")).expect("removed");
 
     // Changed after it was signed, with all checksums put right: the manifest, and a file with it.

@@ -121,10 +121,10 @@ fn draft() -> impl Strategy<Value = Draft> {
     let value = || option::of(text());
     let values = (value(), value(), value(), option::of(prop::collection::vec(text(), 0..3)), value(), value());
     let versions = (value(), value(), value(), value());
-    (values, (value(), value(), value()), versions, kubelet(), hosts(), hosts()).prop_map(
+    (values, (value(), value(), value(), value()), versions, kubelet(), hosts(), hosts()).prop_map(
         |(
             (name, endpoint, accounts, service_cidrs, cluster_domain, keys),
-            (ca, master, node),
+            (ca, master, node, renew_before),
             (kubernetes_version, image_repository, etcd_version, templates),
             kubelet,
             masters,
@@ -143,6 +143,7 @@ fn draft() -> impl Strategy<Value = Draft> {
             image_repository,
             etcd_version,
             templates,
+            renew_before,
             kubelet,
             // A master's entry has no such key.
             masters: masters.into_iter().map(|host| DraftHost { kubelet: Written::Nothing, ..host }).collect(),
@@ -256,6 +257,7 @@ fn a_new_file_explains_every_key() {
         "validity",
         "kubernetes",
         "templates",
+        "renewBefore",
         "kubelet",
         "masters",
         "nodes",

@@ -16,7 +16,7 @@ use super::name::{ClusterName, DnsName, HostName};
 use super::recipient::{Recipient, may_be_secret};
 use super::spec::{
     API_SERVER_NAMES, API_SERVER_PORT, Cluster, DEFAULT_DOMAIN, DEFAULT_SERVICE_CIDR, Draft, DraftHost, Host,
-    KUBELET_PORT, OneOrMore, Validity, service_name,
+    KUBELET_PORT, LOCALHOST, OneOrMore, Validity, service_name,
 };
 
 /// How the names of what is packed for a host end, behind the host's own.
@@ -44,6 +44,7 @@ impl Draft {
         if self.templates.as_ref().is_some_and(|path| path.trim().is_empty()) {
             faults.add("templates", self.templates.clone(), Reason::Path);
         }
+        let renew_before = validity.and_then(|validity| self.renew_before(validity, &mut faults));
         let kubelet = kubelet::check(&self.kubelet, || "kubelet".to_owned(), &mut faults.0);
         let endpoint = self
             .endpoint
@@ -83,6 +84,7 @@ impl Draft {
                     validity,
                     kubernetes,
                     templates: self.templates.clone(),
+                    renew_before,
                     kubelet,
                     masters,
                     nodes,
@@ -144,6 +146,18 @@ impl Draft {
             ),
             etcd_version: parsed("kubernetes.etcdVersion", self.etcd_version.as_ref(), EtcdVersion::parse, faults),
         }
+    }
+
+    /// What would be replaced as soon as it is issued would be so by every command.
+    fn renew_before(&self, validity: Validity, faults: &mut Faults) -> Option<Lifetime> {
+        let text = self.renew_before.as_ref()?;
+        let before = faults.parsed("renewBefore", text, Lifetime::parse(text).map_err(Reason::Lifetime))?;
+        let shortest = validity.master.min(validity.node);
+        if before >= shortest {
+            faults.add("renewBefore", Some(text.clone()), Reason::RenewedAtOnce { life: shortest });
+            return None;
+        }
+        Some(before)
     }
 
     fn hosts(
@@ -224,6 +238,8 @@ impl Draft {
         for text in API_SERVER_NAMES.map(str::to_owned).into_iter().chain([service_name(domain.as_str())]) {
             owners.extend(Address::parse(&text).ok().map(|name| (name, ("the API server's own name", None))));
         }
+        // Whoever asks for it means the own host.
+        owners.extend(Address::parse(LOCALHOST).ok().map(|name| (name, ("every host's own name", None))));
         owners.insert(endpoint.host.clone(), ("the endpoint", None));
         for (_, master) in masters {
             for address in [master.name.to_address()].into_iter().chain(master.addresses.iter().cloned()) {

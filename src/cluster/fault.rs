@@ -160,6 +160,12 @@ pub enum Reason {
     /// A value that would undo trust.
     #[error("{0}")]
     UndoesTrust(&'static Rule),
+    /// Certificates that would be replaced as soon as they are issued.
+    #[error("certificates live for {life}, and would be replaced as soon as they are issued; it must be shorter")]
+    RenewedAtOnce {
+        /// The shortest lifetime.
+        life: Lifetime,
+    },
     /// A leaf that would live longer than its root.
     #[error("a certificate cannot outlive its root, whose validity.ca is {root}")]
     OutlivesRoot {

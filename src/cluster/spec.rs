@@ -1,6 +1,8 @@
 //! Who is in the cluster. A [`Draft`] is what somebody wrote; a [`Cluster`] is what it means, with every value known good.
 //! What leads from one to the other is `check`.
 
+use std::time::Duration;
+
 use super::account::AccountScheme;
 use super::address::{Address, Cidr};
 use super::endpoint::Endpoint;
@@ -49,6 +51,8 @@ pub struct Draft {
     pub etcd_version: Option<String>,
     /// `templates`
     pub templates: Option<String>,
+    /// `renewBefore`
+    pub renew_before: Option<String>,
     /// `kubelet`
     pub kubelet: Written,
     /// `masters`
@@ -118,6 +122,8 @@ pub struct Cluster {
     pub kubernetes: Kubernetes,
     /// The folder of one's own templates, seen from the cluster directory.
     pub templates: Option<String>,
+    /// How long before they end certificates are replaced; a third of their life where the cluster file does not say.
+    pub renew_before: Option<Lifetime>,
     /// What every kubelet's configuration says beyond what clusterctl writes.
     pub kubelet: Setting,
     /// The masters, at least one, in the file's order.
@@ -176,12 +182,21 @@ impl Role {
 /// nobody else's loopback can be reached.
 pub(super) const API_SERVER_NAMES: [&str; 3] = ["kubernetes", "kubernetes.default", "kubernetes.default.svc"];
 
+/// The name of each host's own loopback, which API servers' certificates have, too.
+pub(super) const LOCALHOST: &str = "localhost";
+
 /// What the service `kubernetes` is called in full.
 pub(super) fn service_name(domain: &str) -> String {
     format!("kubernetes.default.svc.{domain}")
 }
 
 impl Cluster {
+    /// How long before its end a certificate that lives so long is replaced.
+    #[must_use]
+    pub fn renewed_before(&self, life: Duration) -> Duration {
+        self.renew_before.map_or(life / 3, Lifetime::duration).min(life)
+    }
+
     /// The master called `name`.
     #[must_use]
     pub fn master(&self, name: &str) -> Option<&Host> {

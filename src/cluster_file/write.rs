@@ -89,6 +89,11 @@ pub fn write(draft: &Draft) -> String {
     file.text("templates", draft.templates.as_deref(), "\"templates\"");
 
     file.comment(
+        "How long before they end issue-master and issue-node replace certificates: a third of their life, or this.",
+    );
+    file.text("renewBefore", draft.renew_before.as_deref(), "\"90d\"");
+
+    file.comment(
         "What every kubelet's configuration says beyond what clusterctl writes: fields of KubeletConfiguration\n\
          (kubelet.config.k8s.io/v1beta1). A node can have a kubelet: of its own, which comes on top; null takes a field\n\
          away again. What would undo trust is refused.",

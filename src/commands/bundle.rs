@@ -390,9 +390,9 @@ fn write_all(
     let told = |written| format!("{written} of {} bundles packed", hosts.len());
     let written = in_batches(hosts, size, context, make, lay, settle, told);
     // Before whatever went wrong is told: what was packed until then was packed.
-    let remembered =
-        numbering.end(ledger).and_then(|()| remembered::record_packing(source.layout, ledger, &source.roots.cluster));
+    let remembered = numbering.end(ledger);
     written?;
     remembered?;
+    remembered::record_packing(source.layout, ledger, &source.roots.cluster)?;
     Ok(changed.into_inner().unwrap_or_else(PoisonError::into_inner))
 }

@@ -16,7 +16,7 @@ use crate::pki::certificate::Certificate;
 use crate::pki::inspect::root_of_another_cluster;
 use crate::pki::roots::Roots;
 use crate::store::error::StoreError;
-use crate::store::files;
+use crate::store::files::{self, Owner};
 use crate::store::layout::{CLUSTER_FILE, Layout};
 use crate::store::ledger::{Known, Ledger, Mark};
 use crate::store::lock::Lock;
@@ -36,6 +36,8 @@ pub struct Context<'w> {
     pub layout: Layout,
     /// Whether the directory was named with `--dir`, rather than found.
     pub given_dir: bool,
+    /// Whether the directory may be another user's.
+    pub trust_owner: bool,
     /// The current folder.
     pub dir: &'w Path,
     /// Environment variables.
@@ -92,6 +94,7 @@ impl Context<'_> {
     /// # Errors
     /// When there is none, or it cannot be read.
     pub fn cluster_file(&self) -> anyhow::Result<Vec<u8>> {
+        self.refuse_another_users()?;
         let path = self.layout.cluster_file();
         let shown = path.display();
         match files::read(&path, cluster_file::MAX_BYTES as u64) {
@@ -107,6 +110,29 @@ impl Context<'_> {
             }
             other => Ok(other?),
         }
+    }
+
+    /// Refuses a directory that another user owns, who decides what it says: whom to trust, what is issued, what is packed. As
+    /// git does.
+    ///
+    /// # Errors
+    /// Refused, with whose it is.
+    pub fn refuse_another_users(&self) -> Result<(), Failure> {
+        if self.trust_owner {
+            return Ok(());
+        }
+        let sudo = self.env("SUDO_UID").and_then(|uid| uid.parse().ok());
+        for path in [self.layout.dir().to_owned(), self.layout.cluster_file(), self.layout.pki()] {
+            if let Some(Owner { uid, ours }) = files::another_owner(&path, sudo) {
+                let what = format!(
+                    "{} belongs to another user: its owner is uid {uid}, and clusterctl runs as {ours}",
+                    path.display()
+                );
+                return Err(Failure::new(Exit::Refused, what)
+                    .hint("run it as that user, or chown the directory; or say --trust-owner, if whoever that is may decide all of this"));
+            }
+        }
+        Ok(())
     }
 
     /// What the bytes of the cluster file say.

@@ -43,7 +43,10 @@ pub fn run(args: &IssueNodeArgs, context: &mut Context<'_>) -> anyhow::Result<Ex
         holders: hosts.len(),
         leaves: &leaves,
         service_account: false,
-        fleet: whole_file.map(|file| Fleet { file, nodes: &hosts }),
+        fleet: whole_file.map(|file| {
+            let renewed_before = cluster.renewed_before(cluster.validity.node.duration());
+            Fleet { file, nodes: &hosts, renewed_before }
+        }),
         how: &args.how,
     };
     recipe::issue(&request, &cluster, context)

@@ -12,10 +12,11 @@ use time::OffsetDateTime;
 use super::context::Context;
 use super::given::passphrase::{PassphraseArgs, authority};
 use super::given::templates;
-use super::revoking::lists::{self, Lost};
+use super::revoking::forgotten::Forgotten;
+use super::revoking::lists;
 use super::revoking::naming::{self, IssuerName, Ours};
 use super::revoking::remembered::{self, Memory};
-use super::revoking::revocations::{self, GRACE};
+use super::revoking::revocations;
 use super::revoking::signing;
 use crate::cluster::lifetime::Lifetime;
 use crate::cluster::profile::{Profile, RootKind};
@@ -31,7 +32,7 @@ use crate::store::error::StoreError;
 use crate::store::files;
 use crate::store::ledger::Ledger;
 use crate::store::revocations::{Issued, Revocation};
-use crate::store::unrecorded::{NotRevoked, Unrecorded};
+use crate::store::unrecorded::Unrecorded;
 
 /// A serial number in fewer digits than this is no serial number of ours.
 const SERIAL_DIGITS: usize = 16;
@@ -188,80 +189,6 @@ fn record(
     Ok(())
 }
 
-/// What the ledger has forgotten, as one from a backup does.
-struct Forgotten {
-    /// What it issued, each with its revocation.
-    recorded: Vec<Issued>,
-    /// Serial numbers of lists, whose certificates it does not have.
-    strangers: Vec<Unrecorded>,
-    /// Digests of rules, whose certificates it does not have.
-    unrecorded: Vec<Unrecorded>,
-}
-
-impl Forgotten {
-    /// By the lists, and by what files remember.
-    fn of(lost: Lost, memories: &[Memory], ledger: &Ledger, now: OffsetDateTime) -> anyhow::Result<Self> {
-        let NotRevoked { recorded, unrecorded } = remembered::not_revoked(memories, ledger, now)?;
-        let revocation = Revocation { reason: Reason::Unspecified, at: now };
-        // A list says why and when.
-        let by_list: BTreeSet<Fingerprint> = lost.known.iter().map(|issued| issued.fingerprint).collect();
-        let others = recorded.into_iter().filter(|issued| !by_list.contains(&issued.fingerprint) && !issued.is_root());
-        let others = others.map(|issued| Issued { revocation: Some(revocation.clone()), ..issued });
-        let unrecorded = unrecorded.into_iter().map(|sha256| Unrecorded {
-            fingerprint: Some(sha256),
-            serial: None,
-            revocation: revocation.clone(),
-        });
-        Ok(Self {
-            unrecorded: unrecorded.collect(),
-            strangers: lost.strangers,
-            recorded: lost.known.into_iter().chain(others).collect(),
-        })
-    }
-
-    /// Looks whether nothing that the directory's files remember would be left forgotten.
-    ///
-    /// # Errors
-    /// Refused, with what records it again.
-    fn explain(
-        &self,
-        others: &[Memory],
-        learnt: &[Memory],
-        ledger: &Ledger,
-        now: OffsetDateTime,
-    ) -> anyhow::Result<()> {
-        let sequence = learnt.iter().map(|memory| memory.sequence).max().unwrap_or(0).max(ledger.sequence()?);
-        let left_out = |memory: &&Memory| learnt.iter().all(|one| one.path != memory.path);
-        for memory in others.iter().filter(left_out) {
-            let NotRevoked { recorded, unrecorded } = ledger.not_revoked_of(&memory.denied, now - GRACE)?;
-            let is_learnt = |sha256: &Fingerprint| {
-                self.recorded.iter().any(|issued| issued.fingerprint == *sha256)
-                    || self.unrecorded.iter().any(|one| one.fingerprint == Some(*sha256))
-            };
-            let lost = recorded.iter().map(|issued| &issued.fingerprint).chain(&unrecorded);
-            let lost = lost.filter(|sha256| !is_learnt(sha256)).count();
-            if lost > 0 || memory.sequence > sequence {
-                return Err(match remembered::older_than(std::slice::from_ref(memory), ledger, now)? {
-                    Some(older) => remembered::refusal(&older).into(),
-                    None => continue,
-                });
-            }
-        }
-        Ok(())
-    }
-
-    /// The roots whose lists have to name more than they do.
-    fn lists(&self, roots: &Roots) -> Vec<RootKind> {
-        let signed = |kind: &RootKind| {
-            let root = roots.of(*kind).fingerprint();
-            let of_strangers = || self.strangers.iter().filter_map(|one| one.serial.as_ref());
-            self.recorded.iter().any(|issued| issued.issuer == root)
-                || of_strangers().any(|(issuer, _)| *issuer == root)
-        };
-        RootKind::ALL.into_iter().filter(signed).collect()
-    }
-}
-
 /// What is to be done.
 struct Plan {
     /// What is revoked now.
@@ -292,7 +219,10 @@ fn plan(
     context: &Context<'_>,
 ) -> anyhow::Result<Plan> {
     let (mut found, to_record) = match find(whose, issuer, cluster, ledger, roots, context)? {
-        Found::Issued(found) => (found, Vec::new()),
+        Found::Issued(mut found, forgotten) => {
+            found.extend(forgotten.iter().map(|ours| ours.issued.clone()));
+            (found, forgotten)
+        }
         Found::InFile(ours) => {
             let found = ours.iter().map(|ours| ours.issued.clone()).collect();
             (found, ours.into_iter().filter(|ours| !ours.recorded).collect())
@@ -352,8 +282,8 @@ fn already(whose: &str, since: Option<OffsetDateTime>) -> Failure {
 
 /// What a name, a serial number or a file stands for.
 enum Found {
-    /// Certificates that the ledger has.
-    Issued(Vec<Issued>),
+    /// Certificates that the ledger has, and those that it has forgotten.
+    Issued(Vec<Issued>, Vec<Ours>),
     /// Certificates of a file, whether the ledger has them or not.
     InFile(Vec<Ours>),
     /// A certificate of this root that the ledger does not have.
@@ -369,8 +299,11 @@ fn find(
     context: &Context<'_>,
 ) -> anyhow::Result<Found> {
     let found = ledger.issued_to(whose)?;
-    if !found.is_empty() && issuer.is_none() {
-        return Ok(Found::Issued(found));
+    if issuer.is_none() {
+        let forgotten = naming::forgotten_of(whose, &context.layout, roots, ledger)?;
+        if !found.is_empty() || !forgotten.is_empty() {
+            return Ok(Found::Issued(found, forgotten));
+        }
     }
     let path = context.path(Path::new(whose));
     if issuer.is_none() && files::is_plain_file(&path) {
@@ -392,7 +325,7 @@ fn find(
                 .hint("clusterctl show FILE tells a certificate's serial number. What a ledger from a backup has forgotten is revoked by its file, or with --issuer, which says who signed it; and it learns again when issue-node or issue-master replaces it")
                 .into());
         }
-        return Ok(Found::Issued(found));
+        return Ok(Found::Issued(found, Vec::new()));
     }
     if issuer.is_some() {
         let what = format!("{whose} is no serial number, and --issuer is for one that the ledger does not know");

@@ -51,7 +51,9 @@ pub struct ShowArgs {
 /// A usage error for a file that cannot be explained; all others are explained.
 pub fn run(args: &ShowArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let given = args.files.iter().flat_map(|file| open(file, context)).collect::<Vec<_>>();
-    let ledger = Ledger::open(&context.layout.ledger()).ok();
+    // What another user's ledger says is nothing to go by.
+    let ours = context.refuse_another_users().is_ok();
+    let ledger = ours.then(|| Ledger::open(&context.layout.ledger()).ok()).flatten();
     let ask = |certificate: Fingerprint| match &ledger {
         None => Ok(None),
         Some(ledger) => revocation(ledger, certificate),

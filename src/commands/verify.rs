@@ -368,6 +368,7 @@ fn offline(
     only_what_is_wrong: bool,
     context: &mut Context<'_>,
 ) -> anyhow::Result<(Target, Vec<Finding>)> {
+    context.refuse_another_users()?;
     let ledger = context.layout.ledger();
     let (cluster, recorded) = thread::scope(|scope| {
         // Of a large fleet each takes as long as the other.

@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
@@ -131,6 +131,24 @@ pub fn is_missing(path: &Path) -> bool {
 #[must_use]
 pub fn modified(path: &Path) -> Option<SystemTime> {
     fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
+}
+
+/// A file's owner that is not who runs this program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    /// The owner.
+    pub uid: u32,
+    /// Who runs this program.
+    pub ours: u32,
+}
+
+/// The owner of a file or folder, where it is neither who runs this program nor, for root, who became root with `sudo`; `None` where
+/// there is no such file, too.
+#[must_use]
+pub fn another_owner(path: &Path, sudo: Option<u32>) -> Option<Owner> {
+    let (uid, ours) = (fs::metadata(path).ok()?.uid(), rustix::process::geteuid().as_raw());
+    let known = uid == ours || (ours == 0 && sudo == Some(uid));
+    (!known).then_some(Owner { uid, ours })
 }
 
 /// The permission bits of a file or folder.

@@ -2,6 +2,7 @@
 //! good, `issue-node --all` need not even read what the cluster file says. Like any trace it is no proof.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use rusqlite::{OptionalExtension, Row, params};
@@ -48,6 +49,13 @@ impl FleetTrace {
             not_after: all.map(|node| node.not_after).min()?,
         };
         (found == nodes.len()).then_some(trace)
+    }
+
+    /// The same, to be looked at closely so long before its end.
+    #[must_use]
+    pub fn until(self, before_the_end: Duration) -> Self {
+        let before = i64::try_from(before_the_end.as_secs()).unwrap_or(i64::MAX);
+        Self { not_after: self.not_after.saturating_sub(before), ..self }
     }
 
     /// Whether this is what lies there now, and good from `now` until after `end`.

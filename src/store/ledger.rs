@@ -445,7 +445,14 @@ impl Ledger {
             .map(|(sha256, profile)| Ok((parse(&sha256)?, profile)))
             .collect::<Result<_, StoreError>>()?;
         let forgotten = forgotten.iter().map(|sha256| parse(sha256)).collect::<Result<_, _>>()?;
-        Ok(Known { order, roots, forgotten, revoked: self.revocations()? })
+        let mut revoked = self.revocations()?;
+        // Of a certificate that the ledger does not have, too, where its digest is known.
+        for one in self.unrecorded()? {
+            if let Some(certificate) = one.fingerprint {
+                revoked.entry(certificate).or_insert(one.revocation);
+            }
+        }
+        Ok(Known { order, roots, forgotten, revoked })
     }
 }
 
@@ -475,6 +482,17 @@ pub(super) fn failed(path: &Path, error: &rusqlite::Error) -> StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_recorded_last_outlives_a_power_failure() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("ledger.sqlite3");
+        drop(Ledger::create(&path).expect("a ledger"));
+        let ledger = Ledger::open(&path).expect("a ledger");
+        let synchronous: i64 =
+            ledger.connection.pragma_query_value(None, "synchronous", |row| row.get(0)).expect("a level");
+        assert_eq!(synchronous, 3, "EXTRA: the folder is synced once the journal is unlinked");
+    }
 
     #[test]
     fn a_ledger_keeps_as_much_in_memory_as_is_to_be_recorded_and_no_more_than_allowed() {

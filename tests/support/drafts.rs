@@ -58,6 +58,7 @@ pub(crate) fn meaning(draft: &Draft) -> serde_json::Value {
         ("endpoint", &draft.endpoint),
         ("accounts", &draft.accounts),
         ("clusterDomain", &draft.cluster_domain),
+        ("renewBefore", &draft.renew_before),
         ("keys", &draft.keys),
         ("templates", &draft.templates),
     ];

@@ -53,7 +53,8 @@ pub(crate) fn passphrase_in(path: &Path) -> anyhow::Result<Passphrase> {
         let what = format!("the passphrase file {} is not text", path.display());
         Failure::new(Exit::Usage, what).because(error)
     })?;
-    let line = text.lines().next().unwrap_or_default();
+    // Editors of Windows write a byte order mark, which nobody types.
+    let line = text.strip_prefix('\u{feff}').unwrap_or(text).lines().next().unwrap_or_default();
     if line.is_empty() {
         let what = format!("the passphrase file {} has no passphrase in its first line", path.display());
         return Err(Failure::new(Exit::Usage, what).into());

@@ -61,7 +61,7 @@ fn remember_fleet(
     ledger: &mut Ledger,
     layout: &Layout,
 ) -> Result<(), StoreError> {
-    let Some(Fleet { file, nodes }) = &request.fleet else { return Ok(()) };
+    let Some(Fleet { file, nodes, renewed_before }) = &request.fleet else { return Ok(()) };
     let kept = plans.iter().filter_map(|plan| Some((nodes[plan.holder].name.as_str(), plan.good?)));
     let issued = issued.iter().filter_map(|trace| Some((trace.node()?, trace.good)));
     let good: HashMap<&str, Good> = kept.chain(issued).collect();
@@ -69,7 +69,7 @@ fn remember_fleet(
     if good.len() == nodes.len()
         && let Some(trace) = FleetTrace::of(layout, asked, &good)
     {
-        ledger.remember_fleet(&trace)?;
+        ledger.remember_fleet(&trace.until(*renewed_before))?;
     }
     Ok(())
 }

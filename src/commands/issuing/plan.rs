@@ -58,11 +58,12 @@ pub(super) fn plan(
 ) -> anyhow::Result<Planned> {
     let (layout, now, how) = (&context.layout, context.now, request.how);
     let (terms, traces) = (Terms::new(cluster.keys, roots, ledger)?, ledger.traces()?);
-    let end = how.end(now);
     let glance = |holder: usize| {
         let leaves = (request.leaves)(holder);
         let sight = traces::look(layout, &leaves, &terms, now);
-        let good = sight.filter(|_| !how.reissue).and_then(|sight| traces.vouch_for(&sight, now, end));
+        let good = sight
+            .filter(|_| !how.reissue)
+            .and_then(|sight| traces.vouch_for(&sight, now, how.end_of(&leaves, cluster, now)));
         if good.is_some() {
             return Ok(Plan { holder, issue: Vec::new(), kept: leaves.len(), good });
         }
@@ -106,10 +107,15 @@ pub(super) fn plan(
                 // Forgotten on purpose is not missing.
                 Err(troubles) if let [Trouble::Forgotten { not_after }] = troubles.as_slice() => {
                     forgotten.push(i);
-                    reasons_to_replace(*not_after, how, now)
+                    let certificate = credentials::read_certificate(layout, leaf).ok();
+                    let begins = certificate.map_or(now, |certificate| certificate.not_before);
+                    reasons_to_replace((begins, *not_after), leaf, roots, how, cluster, now)
                 }
                 Err(troubles) => troubles.iter().map(ToString::to_string).collect(),
-                Ok(stored) => reasons_to_replace(stored.credential.certificate.not_after, how, now),
+                Ok(stored) => {
+                    let certificate = &stored.credential.certificate;
+                    reasons_to_replace((certificate.not_before, certificate.not_after), leaf, roots, how, cluster, now)
+                }
             };
             if reasons.is_empty() {
                 plan.kept += 1;
@@ -148,10 +154,24 @@ pub(super) fn plan(
     Ok(Planned { plans, traces, strays })
 }
 
-fn reasons_to_replace(not_after: OffsetDateTime, how: &IssueArgs, now: OffsetDateTime) -> Vec<String> {
+/// Why a good certificate is replaced: it was asked for, or its time has come.
+fn reasons_to_replace(
+    (not_before, not_after): (OffsetDateTime, OffsetDateTime),
+    leaf: &Leaf,
+    roots: &Roots,
+    how: &IssueArgs,
+    cluster: &Cluster,
+    now: OffsetDateTime,
+) -> Vec<String> {
     let left = not_after - now;
     let mut reasons = Vec::new();
-    if how.renew_within.is_some_and(|within| left <= within.duration()) {
+    let asked = how.renew_within.is_some_and(|within| left <= within.duration());
+    // The configured life where the certificate has a longer one, so that it is the same for all of a holder's.
+    let life = std::time::Duration::try_from(not_after - not_before).unwrap_or_default().min(leaf.lifetime.duration());
+    let due = left <= cluster.renewed_before(life);
+    // A root that ends soon shortens what it signs: a new one would end when this one does.
+    let lasts_longer = (now + leaf.lifetime.duration()).min(roots.issuer_of(leaf).not_after) > not_after;
+    if asked || (due && lasts_longer) {
         reasons.push(format!("ends in {}", in_words(left)));
     }
     if how.reissue {

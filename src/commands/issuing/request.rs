@@ -1,11 +1,13 @@
 //! What is asked for, and how.
 
+use std::time::Duration;
+
 use clap::Args;
 use time::OffsetDateTime;
 
 use crate::cluster::lifetime::Lifetime;
 use crate::cluster::profile::Leaf;
-use crate::cluster::spec::Host;
+use crate::cluster::spec::{Cluster, Host};
 use crate::commands::given::passphrase::PassphraseArgs;
 use crate::pki::fingerprint::Fingerprint;
 
@@ -26,9 +28,15 @@ pub(crate) struct IssueArgs {
 }
 
 impl IssueArgs {
-    /// What ends by then is replaced.
+    /// What ends by then is replaced, whatever the cluster file says.
     pub(super) fn end(&self, now: OffsetDateTime) -> OffsetDateTime {
         self.renew_within.map_or(now, |within| now + within.duration())
+    }
+
+    /// What ends by then may have to be replaced: what of these is good beyond that needs no closer look.
+    pub(super) fn end_of(&self, leaves: &[Leaf], cluster: &Cluster, now: OffsetDateTime) -> OffsetDateTime {
+        let longest = leaves.iter().map(|leaf| leaf.lifetime.duration()).max().unwrap_or_default();
+        self.end(now).max(now + cluster.renewed_before(longest))
     }
 }
 
@@ -54,4 +62,6 @@ pub(crate) struct Fleet<'a> {
     pub(crate) file: Fingerprint,
     /// Its nodes.
     pub(crate) nodes: &'a [&'a Host],
+    /// How long before their end nodes' certificates are replaced.
+    pub(crate) renewed_before: Duration,
 }

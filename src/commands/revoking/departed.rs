@@ -127,7 +127,7 @@ pub(crate) fn find(
     Ok(found.into_values().collect())
 }
 
-/// Warns of hosts that left the cluster file.
+/// Warns of hosts that left the cluster file; true where one of them has certificates that are good.
 ///
 /// # Errors
 /// As [`find`].
@@ -139,7 +139,7 @@ pub(crate) fn tell(cluster: &Cluster, ledger: &Ledger, context: &mut Context<'_>
     if let Some(more) = departed.len().checked_sub(NAMED).filter(|more| *more > 0) {
         context.screen.warn(format_args!("and {more} more hosts that left: clusterctl verify --offline names all"));
     }
-    Ok(!departed.is_empty())
+    Ok(departed.iter().any(|one| one.good > 0))
 }
 
 /// `store.credential` for hosts that left the cluster file.

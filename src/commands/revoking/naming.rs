@@ -5,7 +5,9 @@ use std::path::Path;
 use clap::ValueEnum;
 use zeroize::Zeroizing;
 
+use crate::cluster::name::HostName;
 use crate::cluster::profile::{ADMINS, Profile, RootKind, SYSTEM_MASTERS};
+use crate::cluster::spec::Role;
 use crate::cluster_file::kubeconfig::{self, Credential};
 use crate::commands::context::{read_given, read_named};
 use crate::failure::{Exit, Failure};
@@ -13,6 +15,8 @@ use crate::pki::certificate::Certificate;
 use crate::pki::pem;
 use crate::pki::roots::Roots;
 use crate::store::error::StoreError;
+use crate::store::files;
+use crate::store::layout::Layout;
 use crate::store::ledger::{Entry, Ledger, Mark};
 use crate::store::revocations::Issued;
 
@@ -71,6 +75,35 @@ pub(crate) fn in_file(path: &Path, roots: &Roots, ledger: &Ledger) -> anyhow::Re
         found.push(ours);
     }
     Ok(found)
+}
+
+/// The certificates in the directory of a host, or of a person, that the ledger does not have: one from a backup has forgotten
+/// them, and a name means them as well.
+///
+/// # Errors
+/// When the ledger or a folder cannot be used.
+pub(crate) fn forgotten_of(
+    name: &str,
+    layout: &Layout,
+    roots: &Roots,
+    ledger: &Ledger,
+) -> Result<Vec<Ours>, StoreError> {
+    let Ok(host) = HostName::parse(name) else { return Ok(Vec::new()) };
+    let mut found = Vec::new();
+    for role in [Role::Master, Role::Node] {
+        let folder = layout.hosts_folder(role).join(host.as_str());
+        let names = files::names_in(&folder)?;
+        found.extend(names.iter().filter(|file| file.ends_with(".crt")).map(|file| (folder.join(file), Some(name))));
+    }
+    found.push((layout.admin_kubeconfig(&host), None));
+    let mut forgotten = Vec::new();
+    for (path, host) in found.into_iter().filter(|(path, _)| files::exists(path)) {
+        // What cannot be read is nothing that could be revoked.
+        for certificate in certificates(&path).unwrap_or_default() {
+            forgotten.extend(ours(certificate, host, roots, ledger)?.filter(|ours| !ours.recorded));
+        }
+    }
+    Ok(forgotten)
 }
 
 /// What the ledger has of a certificate, or would have, as one of `host`; `None` where no root of ours signed it.

@@ -52,6 +52,7 @@ impl Audit<'_> {
             .map(|kind| self.root(kind))
             .chain(self.open_doors())
             .chain(self.left_open())
+            .chain(self.changeable_by_others())
             .chain(self.unfinished())
             .chain(self.unfinished_elsewhere())
             .collect();
@@ -138,9 +139,13 @@ impl Audit<'_> {
         // A CA's key may well be kept elsewhere; one that is here is its owner's alone.
         let open = credentials::open_to_others(&self.layout.root_key(kind)).map(|trouble| trouble.to_string());
         wrong.extend(open.clone());
-        if wrong.is_empty() && certificate.not_after - self.now <= self.expires_within {
+        // What it signs from then on is shortened, and new roots take time.
+        let validity = &self.cluster.validity;
+        let longest = Duration::try_from(validity.master.max(validity.node).duration()).unwrap_or(Duration::MAX);
+        let in_time = self.expires_within.max(longest.min((certificate.not_after - certificate.not_before) / 3));
+        if wrong.is_empty() && certificate.not_after - self.now <= in_time {
             finding(Status::Warn)
-                .saw(self.ends_soon(certificate.not_after), self.lasts())
+                .saw(self.ends_soon(certificate.not_after), format!("more than {} left", in_words(in_time)))
                 .hint("plan for new roots: what they signed ends with them, at the latest")
         } else if wrong.is_empty() {
             finding(Status::Pass).saw(format!("good until {}", stamp(certificate.not_after)), expected)

@@ -1,6 +1,6 @@
 //! What an audit finds around the credentials: whom folders keep out, and what lies there that belongs to nobody.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 
 use super::audit::Audit;
@@ -8,7 +8,7 @@ use crate::cluster::check::ENDINGS;
 use crate::cluster::profile::RootKind;
 use crate::cluster::spec::Role;
 use crate::store::credentials;
-use crate::store::files;
+use crate::store::files::{self, Owner};
 use crate::store::issuance;
 use crate::verify::finding::{CheckId, Finding, Status};
 use crate::verify::target::Place;
@@ -34,6 +34,60 @@ impl Audit<'_> {
         let finding = Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, "folders", Status::Fail);
         let expected = "folders, ledger and bundles are their owner's alone";
         (!open.is_empty()).then(|| finding.saw(open.join("; "), expected).hint("chmod go= on each of them"))
+    }
+
+    /// Who else may change what is believed: the cluster file, roots, the ledger, rules, and the folders that they are in. Of
+    /// hosts' own folders there are many, and nobody gets into them past `pki`.
+    pub(super) fn changeable_by_others(&self) -> Option<Finding> {
+        let roots = RootKind::ALL.into_iter().flat_map(|kind| {
+            [
+                self.layout.root_folder(kind),
+                self.layout.root_certificate(kind),
+                self.layout.root_key(kind),
+                self.layout.revocation_list(kind),
+            ]
+        });
+        let policy = files::files_below(&self.layout.policy()).unwrap_or_default();
+        let policy = policy.into_iter().map(|path| self.layout.policy().join(path));
+        let own = [
+            self.layout.dir().to_owned(),
+            self.layout.cluster_file(),
+            self.layout.ledger(),
+            self.layout.hosts_folder(Role::Master),
+            self.layout.hosts_folder(Role::Node),
+            self.layout.admins(),
+            self.layout.service_account_key(),
+            self.layout.service_account_public(),
+            self.layout.bundles(),
+            self.layout.policy(),
+            self.layout.verifier_bundle(),
+            self.layout.packing_record(),
+        ];
+        let (mut saw, mut by_everybody, mut paths) = (Vec::new(), false, BTreeSet::new());
+        for path in own.into_iter().chain(roots).chain(policy).filter(|path| paths.insert(path.clone())) {
+            if let Some(Owner { uid, ours }) = files::another_owner(&path, None) {
+                saw.push(format!("{} belongs to uid {uid}, and this is {ours}", path.display()));
+                by_everybody = true;
+            }
+            let Ok(mode) = files::mode(&path) else { continue };
+            if mode & 0o022 != 0 {
+                saw.push(format!("{} has mode {mode:04o}, others can change it", path.display()));
+                by_everybody |= mode & 0o002 != 0;
+            }
+        }
+        if saw.is_empty() {
+            return None;
+        }
+        // A group of one's own is usual on desktops.
+        let status = if by_everybody { Status::Fail } else { Status::Warn };
+        let more = saw.len().saturating_sub(NAMED);
+        saw.truncate(NAMED);
+        if more > 0 {
+            saw.push(format!("and {more} more"));
+        }
+        let finding = Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, "owners", status);
+        let expected = "what is believed is its owner's alone to change, and the owner is who runs this";
+        Some(finding.saw(saw.join("; "), expected).hint("chown each of them, and chmod go-w"))
     }
 
     /// What a killed process left beside the holders' folders.
