@@ -211,3 +211,36 @@ fn a_bundles_kubeconfig_asks_for_the_servers_own_name() {
     changed("    server:", "    tls-server-name: on\n    server:");
     changed("current-context: ", "current-context: not-");
 }
+
+#[test]
+fn an_account_that_is_no_nodes_serves_as_the_verifier() {
+    let live = Live::sized(1, 1, None);
+    let user = "client-certificate: pki/verifier/verifier.crt, client-key: pki/verifier/verifier.key";
+    live.lab.write("admin.conf", &config(&format!("https://{}", live.addresses.endpoint), "", user));
+    let ran = live.lab.run(&["verify", "--kubeconfig", "admin.conf", "--output", "json"]);
+    assert_eq!(failed(&ran), BTreeSet::new(), "{ran}");
+    let found = results(&ran);
+    let status = |id: &str| {
+        found.iter().filter(|[found, ..]| found == id).map(|[.., status]| status.as_str()).collect::<Vec<_>>()
+    };
+    assert_eq!((status("master.caller"), status("master.flags")), (vec!["skipped"], vec!["pass"]), "{ran}");
+    assert!(status("master.whoami").is_empty() && status("master.anonymous") == ["pass"], "{ran}");
+    let ran = live.lab.run(&["verify", "--kubeconfig", "admin.conf", "--allow-skipped"]);
+    assert_eq!(ran.status, 0, "{ran}");
+}
+
+#[test]
+fn the_directory_alone_is_sound_or_not_and_proves_no_property() {
+    let lab = Lab::issued();
+    let verdict = || {
+        let ran = lab.run(&["verify", "--offline", "--output", "json"]);
+        let report: Value = serde_json::from_str(&ran.out).expect("JSON");
+        let none =
+            report["results"].as_array().expect("results").iter().all(|r| r["property"] == serde_json::json!([]));
+        assert!(none, "{ran}");
+        report["verdict"].as_str().expect("a verdict").to_owned()
+    };
+    assert_eq!(verdict(), "sound");
+    std::fs::remove_file(lab.path("pki/nodes/on/kubelet-client.crt")).expect("removed");
+    assert_eq!(verdict(), "unsound");
+}

@@ -22,7 +22,7 @@ use crate::pki::certificate::Certificate;
 use crate::store::credentials::{self, Trouble};
 use crate::store::layout::Layout;
 use crate::store::roots;
-use crate::verify::finding::{CheckId, Finding, Status};
+use crate::verify::finding::{Aspect, CheckId, Finding, Status};
 use crate::verify::target::{Held, Identity, Peer, Place, Target};
 
 /// No bundle, trust file or kubeconfig is larger than this, in bytes.
@@ -276,14 +276,23 @@ fn from_kubeconfig(path: &Path, context: Option<&str>) -> anyhow::Result<Aim> {
                 .into());
         }
     }
+    let mut no_node = None;
     if let Some(user) = used.user
         && let (Some(certificate), Some(key)) = (&user.certificate, &user.key)
     {
         let key = Zeroizing::new(contents(key, folder)?);
         let client = Identity::from_pem(&contents(certificate, folder)?, &key).map_err(|why| unusable(&why))?;
-        call_as_node(&mut target, client);
+        match is_a_nodes(&client.certificate) {
+            true => call_as_node(&mut target, client),
+            false => {
+                no_node = Some(no_nodes_account(&target, &client.certificate));
+                (target.verifier, target.verifier_missing) = (Some(client), None);
+            }
+        }
     }
-    Ok(Aim { findings: judged(used, path), target })
+    let mut findings = judged(used, path);
+    findings.extend(no_node);
+    Ok(Aim { findings, target })
 }
 
 /// `trust.match` of a kubeconfig: what breaks trust fails; what merely does not reload is warned of.
@@ -336,6 +345,26 @@ fn add_node(target: &mut Target, node: Peer) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Whether a certificate carries a node's account: Kubernetes's own, or one of `accounts: kubelet`.
+fn is_a_nodes(certificate: &Certificate) -> bool {
+    let subject = &certificate.subject;
+    let user = subject.common_names.last().map(String::as_str).unwrap_or_default();
+    ["system:node:", "kubelet:"].iter().any(|prefix| user.starts_with(prefix))
+        || subject.organizations.iter().any(|group| ["system:nodes", "kubelets"].contains(&group.as_str()))
+}
+
+/// Says that what nodes call with is not here: an administrator's account, for example, reads what the verifier reads.
+fn no_nodes_account(target: &Target, certificate: &Certificate) -> Finding {
+    let subject = &certificate.subject;
+    let user = subject.common_names.last().map(String::as_str).unwrap_or_default();
+    let host = target.endpoint.as_ref().map_or("", |endpoint| endpoint.name.as_str());
+    let id = CheckId::at(Place::Endpoint, Aspect::Caller);
+    let groups = subject.organizations.join(", ");
+    Finding::new(id, Place::Endpoint, host, Status::Skipped)
+        .saw(format!("{user} ({groups}) is no node's account; it is used as the verifier"), "a node's own certificate")
+        .hint("to prove what nodes call with, name a kubelet's kubeconfig, or --node-cert and --node-key")
 }
 
 /// The node that a certificate belongs to, if it is among the target's, else one that is not dialled.

@@ -180,6 +180,13 @@ pub(super) fn is_list(answer: &Answer, kind: &str) -> bool {
     begins("") || begins("\"apiVersion\":\"v1\",")
 }
 
+/// The sentence that our policies and authorizers deny with, out of what CEL and Kubernetes put around it.
+fn our_sentence(text: &str) -> Option<&str> {
+    let sentence = &text[text.rfind("clusterctl: ")?..];
+    let end = sentence.find(['"', ']', '\n', '\'']).unwrap_or(sentence.len());
+    Some(sentence[..end].trim_end())
+}
+
 /// The peer's own words: a Kubernetes Status's message, a page's title, else the body's first line.
 fn words(answer: &Answer) -> String {
     let message = serde_json::from_str::<Value>(&answer.body).ok().and_then(|body| {
@@ -192,6 +199,9 @@ fn words(answer: &Answer) -> String {
     let text = message.or_else(title).unwrap_or_else(|| first().to_owned());
     // A web server's pages begin with the status, which is told already.
     let text = text.trim();
+    if let Some(sentence) = our_sentence(text) {
+        return sentence.to_owned();
+    }
     let text = text.strip_prefix(&answer.status.to_string()).unwrap_or(text);
     text.trim().chars().take(160).collect()
 }
@@ -220,6 +230,22 @@ mod tests {
             let Outcome::Answer(answer) = answer(403, body) else { panic!("an answer") };
             assert_eq!(named_user(&answer).as_deref(), user, "{body}");
         }
+    }
+
+    #[test]
+    fn our_own_sentence_is_taken_out_of_what_stands_around_it() {
+        let revoked = "clusterctl: this certificate was revoked";
+        for text in [
+            format!(
+                "Internal error occurred: [\"r\": expression 'x' resulted in error: no such key: {revoked}, a: no such key: {revoked}]"
+            ),
+            format!(
+                "nodes \"a\" is forbidden: ValidatingAdmissionPolicy 'clusterctl-kubelets-nodes' denied request: {revoked}"
+            ),
+        ] {
+            assert_eq!(our_sentence(&text), Some(revoked), "{text}");
+        }
+        assert_eq!(our_sentence("User \"clusterctl:verifier\" cannot list"), None);
     }
 
     #[test]

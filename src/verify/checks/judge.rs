@@ -167,7 +167,7 @@ impl Bench<'_> {
             }
         };
         let (judged, more) = settings::listed(&self.target.nodes, nodes);
-        if let Some(Judgement { status, observed, hint, .. }) = more {
+        if let Some(Judgement { status, observed, hint, .. }) = more.filter(|_| !self.target.nodes.is_empty()) {
             findings.push(whole(status, observed).hint(hint.unwrap_or_default()));
         }
         let make = |(node, judged): (&Peer, Judgement)| {

@@ -22,9 +22,9 @@ impl Report {
             started: stamp(self.started),
             finished: stamp(self.finished),
             looked_at: if self.dialled() { "wire" } else { "directory" },
-            verdict: self.verdict().as_str(),
+            verdict: self.verdict_word(),
             summary: self.counts(),
-            results: self.findings.iter().map(Line::of).collect(),
+            results: self.findings.iter().map(|finding| Line::of(finding, self.dialled())).collect(),
         };
         // Strings, numbers and lists: there is nothing in it that JSON cannot hold.
         serde_json::to_string_pretty(&document).unwrap_or_default() + "\n"
@@ -72,11 +72,11 @@ struct Line {
 }
 
 impl Line {
-    fn of(finding: &Finding) -> Self {
+    fn of(finding: &Finding, dialled: bool) -> Self {
         let shown = |text: &Option<String>| text.as_deref().map(printable);
         Self {
             id: finding.id.to_string(),
-            property: finding.properties().iter().map(|property| property.as_str()).collect(),
+            property: finding.properties().iter().filter(|_| dialled).map(|property| property.as_str()).collect(),
             role: finding.place.as_str(),
             host: printable(&finding.host),
             address: shown(&finding.address),

@@ -46,7 +46,7 @@ impl Report {
                 time.trim_end_matches('Z')
             );
             for finding in list {
-                case(&mut out, finding);
+                case(&mut out, finding, self.dialled());
             }
             out.push_str("  </testsuite>\n");
         }
@@ -75,9 +75,10 @@ fn seconds(ms: u64) -> String {
     format!("{}.{:03}", ms / 1000, ms % 1000)
 }
 
-fn case(out: &mut String, finding: &Finding) {
+fn case(out: &mut String, finding: &Finding, dialled: bool) {
     let class: Vec<&str> = finding.properties().iter().map(|property| property.as_str()).collect();
-    let (class, address) = (class.join(" "), finding.address.as_deref().unwrap_or_default());
+    let class = if dialled { class.join(" ") } else { "directory".to_owned() };
+    let (class, address) = (class, finding.address.as_deref().unwrap_or_default());
     let mut name = finding.id.to_string();
     for part in [Some(address).filter(|a| !a.is_empty()), finding.caller.as_deref()].into_iter().flatten() {
         let _ = write!(name, " {part}");

@@ -84,6 +84,16 @@ impl Report {
         self.findings.iter().any(|finding| matches!(finding.id.0, Scope::Node | Scope::Master))
     }
 
+    /// Returns the verdict in one word; what was only looked at in the directory proves no property.
+    #[must_use]
+    pub fn verdict_word(&self) -> &'static str {
+        match self.verdict() {
+            Verdict::Proven if !self.dialled() => "sound",
+            Verdict::Unproven if !self.dialled() => "unsound",
+            verdict => verdict.as_str(),
+        }
+    }
+
     /// How many findings ended how.
     #[must_use]
     pub fn counts(&self) -> Counts {
