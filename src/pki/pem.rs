@@ -1,8 +1,10 @@
 //! PEM (RFC 7468), read and written. It is read by the rules of Go's `encoding/pem`, by which all of Kubernetes reads it: what that
-//! reads is read here, and what it would pass over without a word is an error that names the line.
+//! reads is read here, and what it would pass over without a word is an error that names the line. rustls-pemfile decodes each section;
+//! it overlooks sections that are glued together, indented or cut, so that their bounds are found here first.
 
 use base64ct::{Base64, Encoding};
 use pkcs8::der::pem::{LineEnding, encode_string};
+use rustls_pemfile::Item as Decoded;
 use zeroize::Zeroizing;
 
 /// One section of a PEM file, as DER.
@@ -73,6 +75,9 @@ const CERTIFICATE: &str = "CERTIFICATE";
 const BEGIN: &[u8] = b"-----BEGIN ";
 const END: &[u8] = b"-----END ";
 const DASHES: &str = "-----";
+/// The labels whose sections rustls-pemfile decodes.
+const KNOWN: [&str; 7] =
+    [CERTIFICATE, "PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY", "CERTIFICATE REQUEST", "X509 CRL", "PUBLIC KEY"];
 
 /// Every section of `text` that we know, in order, encrypted keys last; what stands between sections is passed over (RFC 7468
 /// § 2). A section that Go's `encoding/pem` would refuse, or pass over without a word, is an error.
@@ -214,39 +219,50 @@ impl Section<'_> {
         if has(b"Proc-Type") && has(b"ENCRYPTED") {
             return Err(PemError::OldEncryption);
         }
-        let line = self.line;
-        let secret = |form, der| Item::Key(form, Secret(der));
-        let open = |der: Zeroizing<Vec<u8>>| der.to_vec();
-        Ok(Some(match self.label.as_str() {
-            CERTIFICATE if headers > 0 => {
-                let what =
-                    format!("the certificate of line {line} has header lines, with which Kubernetes passes it over");
-                return Err(damaged(what));
-            }
-            CERTIFICATE => Item::Certificate(open(self.decode(0)?)),
-            "PRIVATE KEY" => secret(KeyForm::Pkcs8, self.decode(headers)?),
-            "EC PRIVATE KEY" => secret(KeyForm::Sec1, self.decode(headers)?),
-            "RSA PRIVATE KEY" => secret(KeyForm::Pkcs1, self.decode(headers)?),
-            ENCRYPTED_KEY => Item::EncryptedKey(open(self.decode(headers)?)),
-            "CERTIFICATE REQUEST" => Item::Csr(open(self.decode(headers)?)),
-            "X509 CRL" => Item::Crl(open(self.decode(headers)?)),
-            "PUBLIC KEY" => Item::PublicKey(open(self.decode(headers)?)),
-            _ => return Ok(None),
-        }))
+        let (line, label) = (self.line, self.label.as_str());
+        if label == CERTIFICATE && headers > 0 {
+            let what = format!("the certificate of line {line} has header lines, with which Kubernetes passes it over");
+            return Err(damaged(what));
+        }
+        if label == ENCRYPTED_KEY {
+            let broken = |_| self.broken();
+            let der = Base64::decode_vec(&String::from_utf8_lossy(&self.base64(headers)?)).map_err(broken)?;
+            return Ok(Some(Item::EncryptedKey(der)));
+        }
+        if !KNOWN.contains(&label) {
+            return Ok(None);
+        }
+        let text =
+            [BEGIN, label.as_bytes(), b"-----\n", &self.base64(headers)?, b"\n", END, label.as_bytes(), b"-----\n"];
+        let text = Zeroizing::new(text.concat());
+        let read = rustls_pemfile::read_one_from_slice(&text).map_err(|_| self.broken())?;
+        let secret = |form, der: &[u8]| Item::Key(form, Secret(Zeroizing::new(der.to_vec())));
+        Ok(match read.map(|(section, _)| section) {
+            Some(Decoded::X509Certificate(der)) => Some(Item::Certificate(der.to_vec())),
+            Some(Decoded::Pkcs8Key(der)) => Some(secret(KeyForm::Pkcs8, der.secret_pkcs8_der())),
+            Some(Decoded::Sec1Key(der)) => Some(secret(KeyForm::Sec1, der.secret_sec1_der())),
+            Some(Decoded::Pkcs1Key(der)) => Some(secret(KeyForm::Pkcs1, der.secret_pkcs1_der())),
+            Some(Decoded::Csr(der)) => Some(Item::Csr(der.to_vec())),
+            Some(Decoded::Crl(der)) => Some(Item::Crl(der.to_vec())),
+            Some(Decoded::SubjectPublicKeyInfo(der)) => Some(Item::PublicKey(der.to_vec())),
+            _ => None,
+        })
     }
 
-    /// The base64 behind its header lines, with whatever blanks and breaks there are.
-    fn decode(&self, headers: usize) -> Result<Zeroizing<Vec<u8>>, PemError> {
+    /// Returns the base64 behind the header lines, without blanks and breaks. It is padded, as Go demands and the library does not.
+    fn base64(&self, headers: usize) -> Result<Zeroizing<Vec<u8>>, PemError> {
         let length = self.body.iter().map(|line| line.len()).sum();
         let mut octets = Zeroizing::new(Vec::with_capacity(length));
         for line in &self.body[headers..] {
             octets.extend(line.iter().filter(|octet| !matches!(octet, b' ' | b'\t' | b'\r')));
         }
-        let decoded = Base64::decode_in_place(&mut octets).map(<[u8]>::len);
-        let length =
-            decoded.map_err(|_| damaged(format!("the base64 of the section of line {} is broken", self.line)))?;
-        octets.truncate(length);
-        Ok(octets)
+        let digits = octets.iter().rposition(|octet| *octet != b'=').map_or(0, |last| last + 1);
+        let is_padded = octets.len().is_multiple_of(4) && octets.len() - digits <= 2;
+        if is_padded && !octets[..digits].contains(&b'=') { Ok(octets) } else { Err(self.broken()) }
+    }
+
+    fn broken(&self) -> PemError {
+        damaged(format!("the base64 of the section of line {} is broken", self.line))
     }
 }
 

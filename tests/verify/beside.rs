@@ -83,8 +83,8 @@ fn a_limit_on_connections_is_no_refusal() {
     let mut lab = Foreign::new();
     let good = lab.issue();
     let kubelet = speaker(&good, &good, pods);
-    // The look and the master's call get through; then it is full.
-    lab.target.nodes[0].port = balance(move |turn| (turn < 2).then_some(kubelet));
+    // Both handshakes (one for each kind of key) and the master's request get through; then it is full.
+    lab.target.nodes[0].port = balance(move |turn| (turn < 3).then_some(kubelet));
     lab.expect(&[
         ("caller", "pass"),
         ("anonymous", "not-proven"),
