@@ -39,7 +39,8 @@ pub struct LedgerRevocation {
 struct Given {
     certificates: Vec<(String, Certificate)>,
     keys: BTreeSet<Fingerprint>,
-    requests: BTreeSet<Fingerprint>,
+    /// The keys of requests, and public keys that are in files of their own.
+    bare_keys: BTreeSet<Fingerprint>,
     crls: Vec<Crl>,
 }
 
@@ -65,9 +66,10 @@ impl<'a> ExplainContext<'a> {
                     self.given.certificates.push((place.to_owned(), (**certificate).clone()));
                 }
                 Piece::Key(facts, _) => self.given.keys.extend(facts.fingerprint),
-                Piece::Request(request) => drop(self.given.requests.insert(request.spki_fingerprint)),
+                Piece::Request(request) => drop(self.given.bare_keys.insert(request.spki_fingerprint)),
+                Piece::PublicKey(pin) => drop(self.given.bare_keys.insert(*pin)),
                 Piece::Crl(crl) => self.given.crls.push((**crl).clone()),
-                Piece::EncryptedKey | Piece::PublicKey(_) | Piece::Damaged { .. } => {}
+                Piece::EncryptedKey | Piece::Damaged { .. } => {}
             }
         }
     }
@@ -114,10 +116,10 @@ impl<'a> ExplainContext<'a> {
         self.given.certificates.iter().filter(|(_, certificate)| certificate.spki_fingerprint() == key).collect()
     }
 
-    /// True when a key belongs to none of the certificates and requests that were given, and there are some.
+    /// True when a key belongs to none of the certificates, requests and public keys that were given, and there are some.
     pub(super) fn is_stray_key(&self, key: Fingerprint) -> bool {
-        let some = !self.given.certificates.is_empty() || !self.given.requests.is_empty();
-        some && !self.given.requests.contains(&key) && self.certificates_of_key(key).is_empty()
+        let some = !self.given.certificates.is_empty() || !self.given.bare_keys.is_empty();
+        some && !self.given.bare_keys.contains(&key) && self.certificates_of_key(key).is_empty()
     }
 
     /// True when the private key of `certificate` was given, too.
