@@ -220,7 +220,7 @@ fn the_corpora_are_written_anew() {
         recordings.push(recording);
     }
     put("recordings/cut.json", &recordings[0].as_bytes()[..3000]);
-    put("recordings/newer.json", recordings[0].replacen("\"version\":1", "\"version\":2", 1).as_bytes());
+    put("recordings/newer.json", recordings[0].replacen("\"version\":2", "\"version\":3", 1).as_bytes());
 
     let review = r#"{"kind":"SelfSubjectReview","apiVersion":"authentication.k8s.io/v1","status":{"userInfo":{"username":"u","groups":["g"],"extra":{"authentication.kubernetes.io/credential-id":["X509SHA256=00"]}}}}"#;
     let forbidden = r#"{"kind":"Status","apiVersion":"v1","status":"Failure","message":"nodes is forbidden","reason":"Forbidden","code":403}"#;

@@ -64,6 +64,31 @@ fn every_fault_is_found_by_its_check_and_ends_with_status_1() {
             "FAIL node.heartbeat
     at      node node-2\n",
         ),
+        ("any-ca-master", "FAIL master.untrusted\n"),
+        (
+            "self-signed-node",
+            "FAIL node.untrusted
+    at      node node-2 ",
+        ),
+        (
+            "rsa-only-node",
+            "FAIL node.untrusted
+    at      node node-2 ",
+        ),
+        (
+            "second-request",
+            "FAIL node.anonymous
+    at      node node-2 ",
+        ),
+        (
+            "open-metrics",
+            "FAIL node.anonymous
+    at      node node-2 ",
+        ),
+        ("open-secrets", "FAIL master.anonymous\n"),
+        ("forbidden-masters", "FAIL node.caller\n"),
+        ("contradictory-reviews", "FAIL master.scope\n"),
+        ("failing-authorizer", "master.scope\n"),
     ];
     let mut lab = Lab::empty();
     lab.now = time::OffsetDateTime::now_utc();

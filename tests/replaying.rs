@@ -165,7 +165,7 @@ fn what_is_no_recording_is_refused_with_status_2_and_the_reason() {
         ("kind: Cluster\n".into(), "it is not a recording of clusterctl verify"),
         (r#"{"schemaVersion": 1}"#.into(), "it is not a recording of clusterctl verify"),
         ("[".repeat(100_000), "it is not a recording of clusterctl verify"),
-        (with("/version", json!(2)), "it is a recording of version 2, and this clusterctl reads version 1"),
+        (with("/version", json!(3)), "it is a recording of version 3, and this clusterctl reads versions 1 to 2"),
         (whole[..whole.len() / 2].to_owned(), "it is not complete: it ends in the middle, at line 1"),
         (whole.replace("\"failOnWarn\"", "\"failOnWorn\""), "it is damaged: unknown field `failOnWorn`"),
         (with("/started", json!("9999-01-01T00:00:00Z")), "is no time of a run"),

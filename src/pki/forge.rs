@@ -2,8 +2,8 @@
 //! Nothing made here passes the check of what is issued, and nothing made here is ever written to a cluster directory.
 
 use rcgen::{
-    BasicConstraints, CertificateRevocationListParams, IsCa, Issuer, KeyIdMethod, KeyUsagePurpose, RevokedCertParams,
-    SerialNumber,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, IsCa, Issuer, KeyIdMethod, KeyPair,
+    KeyUsagePurpose, PublicKeyData, RevokedCertParams, SerialNumber, SignatureAlgorithm, SigningKey,
 };
 use time::OffsetDateTime;
 
@@ -14,33 +14,151 @@ use crate::cluster::account::Account;
 use crate::cluster::key_kind::KeyKind;
 use crate::cluster::profile::{Leaf, Usage};
 
-/// A client certificate that says everything right and proves nothing: it carries `subject`, names `root` as its issuer,
-/// has the root's key identifier, and is signed by a key that is thrown away. Valid as long as the root, so that whoever
-/// refuses it does not do so for its dates.
-///
-/// # Errors
-/// When no key can be made, or the certificate cannot be encoded.
-pub fn untrusted(root: &Certificate, subject: &Account) -> Result<Credential, MintError> {
-    let throw_away = PrivateKey::generate(KeyKind::EcdsaP256)?;
-    let issuer = issuer(root, &throw_away)?;
-    mint(&issuer, subject, &[], Usage::Client, (root.not_before, root.not_after))
+/// A way to make a client certificate that no server of the cluster may accept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forgery {
+    /// It names our root as its issuer, with the root's key identifier; another key signed it.
+    OurIssuer,
+    /// As `OurIssuer`, and a root of our root's subject is sent with it, whose key did sign it.
+    OurIssuerSent,
+    /// Another CA signed it, which is sent with it.
+    OtherCaSent,
+    /// Another CA signed it, which is not sent.
+    OtherCa,
+    /// Its own key signed it.
+    SelfSigned,
 }
 
-/// A client certificate that carries `subject` and is good in all but one thing: nobody knows the root that signed it,
-/// which is returned with it. Valid as long as `root`.
+/// The kind of key that a forged certificate has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForgedKey {
+    /// A new key of a kind that clusterctl makes.
+    New(KeyKind),
+    /// RSA, which ring cannot generate: keys that are published with the source.
+    Rsa,
+}
+
+/// A forged client certificate with what is sent behind it and its key, as PKCS#8.
+#[derive(Debug)]
+pub struct Forged {
+    /// The certificates as sent, leaf first.
+    pub chain: Vec<Certificate>,
+    key: ThrowAway,
+}
+
+impl Forged {
+    /// The private key as PKCS#8 DER.
+    #[must_use]
+    pub fn pkcs8(&self) -> &[u8] {
+        match &self.key {
+            ThrowAway::New(key) => key.expose_pkcs8(),
+            ThrowAway::Published(key) => key.serialized_der(),
+        }
+    }
+}
+
+/// Makes a client certificate that carries `subject` and is valid as long as `root`, so that nobody refuses it for its dates.
 ///
 /// # Errors
-/// When no key can be made, or the certificates cannot be encoded.
-pub fn outsider(root: &Certificate, subject: &Account) -> Result<(Credential, Certificate), MintError> {
-    let key = PrivateKey::generate(KeyKind::EcdsaP256)?;
+/// When no key can be made, or a certificate cannot be encoded.
+pub fn untrusted(
+    forgery: Forgery,
+    root: &Certificate,
+    subject: &Account,
+    kind: ForgedKey,
+) -> Result<Forged, MintError> {
     let validity = (root.not_before, root.not_after);
-    let itself = Account { user: "root of nobody here".to_owned(), group: None };
-    let mut own = params(&itself, validity.0, validity.1)?;
+    let key = ThrowAway::leaf(kind)?;
+    let leaf = client_params(subject, validity)?;
+    if forgery == Forgery::SelfSigned {
+        let made = leaf.self_signed(&key).map_err(encode_error)?;
+        return Ok(Forged { chain: vec![Certificate::from_der(made.der().to_vec())?], key });
+    }
+    let ca_key = ThrowAway::ca(kind)?;
+    let ca = match forgery {
+        Forgery::OurIssuer => root.clone(),
+        Forgery::OurIssuerSent => ca_certificate(&root.account(), &ca_key, validity)?,
+        _ => ca_certificate(&Account { user: "untrusted CA".to_owned(), group: None }, &ca_key, validity)?,
+    };
+    let issuer = Issuer::from_ca_cert_der(&ca.der().into(), ca_key).map_err(encode_error)?;
+    let made = leaf.signed_by(&key, &issuer).map_err(encode_error)?;
+    let mut chain = vec![Certificate::from_der(made.der().to_vec())?];
+    if matches!(forgery, Forgery::OurIssuerSent | Forgery::OtherCaSent) {
+        chain.push(ca);
+    }
+    Ok(Forged { chain, key })
+}
+
+fn client_params(
+    subject: &Account,
+    (not_before, not_after): (OffsetDateTime, OffsetDateTime),
+) -> Result<CertificateParams, MintError> {
+    let mut params = params(subject, not_before, not_after)?;
+    params.is_ca = IsCa::ExplicitNoCa;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = extended_key_usages(Usage::Client);
+    params.use_authority_key_identifier_extension = true;
+    Ok(params)
+}
+
+fn ca_certificate(
+    subject: &Account,
+    key: &ThrowAway,
+    (not_before, not_after): (OffsetDateTime, OffsetDateTime),
+) -> Result<Certificate, MintError> {
+    let mut own = params(subject, not_before, not_after)?;
     own.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     own.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let certificate = Certificate::from_der(own.self_signed(&key.signer()?).map_err(encode_error)?.der().to_vec())?;
-    let issuer = issuer(&certificate, &key)?;
-    Ok((mint(&issuer, subject, &[], Usage::Client, validity)?, certificate))
+    Ok(Certificate::from_der(own.self_signed(key).map_err(encode_error)?.der().to_vec())?)
+}
+
+/// The key of a certificate that is worth nothing.
+#[derive(Debug)]
+enum ThrowAway {
+    New(PrivateKey),
+    Published(Box<KeyPair>),
+}
+
+impl ThrowAway {
+    fn leaf(kind: ForgedKey) -> Result<Self, MintError> {
+        Self::make(kind, include_str!("untrusted_keys/leaf.pem"))
+    }
+
+    fn ca(kind: ForgedKey) -> Result<Self, MintError> {
+        Self::make(kind, include_str!("untrusted_keys/ca.pem"))
+    }
+
+    fn make(kind: ForgedKey, published: &str) -> Result<Self, MintError> {
+        match kind {
+            ForgedKey::New(kind) => Ok(Self::New(PrivateKey::generate(kind)?)),
+            ForgedKey::Rsa => KeyPair::from_pem(published).map(Box::new).map(Self::Published).map_err(encode_error),
+        }
+    }
+}
+
+impl PublicKeyData for ThrowAway {
+    fn der_bytes(&self) -> &[u8] {
+        match self {
+            Self::New(key) => key.der_bytes(),
+            Self::Published(key) => key.der_bytes(),
+        }
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        match self {
+            Self::New(key) => key.algorithm(),
+            Self::Published(key) => key.algorithm(),
+        }
+    }
+}
+
+impl SigningKey for ThrowAway {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+        match self {
+            Self::New(key) => key.signer().map_err(|_| rcgen::Error::RingUnspecified)?.sign(message),
+            Self::Published(key) => key.sign(message),
+        }
+    }
 }
 
 /// A credential for `leaf`, signed by `root` and valid from `not_before` to `not_after`, whatever that means today.
@@ -125,17 +243,24 @@ mod tests {
         let root = create_root(RootKind::Cluster, &name, KeyKind::EcdsaP256, Lifetime::ONE_YEAR, now).expect("a root");
         let root = &root.get().certificate;
         let subject = Account { user: "kubelet:n1".into(), group: Some("kubelets".into()) };
-        let made = untrusted(root, &subject).expect("an untrusted client").certificate;
-        assert_eq!(made.account(), subject);
-        assert!(made.not_before <= root.not_before && made.not_after == root.not_after);
-        assert_eq!(made.issuer.der, root.subject.der);
-        assert_eq!(made.authority_key_id, root.subject_key_id);
-        assert!(verify_chain(&made, &[], std::slice::from_ref(root)).is_err());
-        let (made, other) = outsider(root, &subject).expect("an untrusted client");
-        let made = made.certificate;
-        assert_eq!((made.account(), made.not_after), (subject, root.not_after));
-        assert_ne!(other.subject.der, root.subject.der);
-        assert!(verify_chain(&made, &[], std::slice::from_ref(&other)).is_ok());
-        assert!(verify_chain(&made, std::slice::from_ref(&other), std::slice::from_ref(root)).is_err());
+        let forgeries =
+            [Forgery::OurIssuer, Forgery::OurIssuerSent, Forgery::OtherCaSent, Forgery::OtherCa, Forgery::SelfSigned];
+        for kind in [ForgedKey::New(KeyKind::EcdsaP256), ForgedKey::New(KeyKind::EcdsaP384), ForgedKey::Rsa] {
+            for forgery in forgeries {
+                let forged = untrusted(forgery, root, &subject, kind).expect("an untrusted client");
+                let (leaf, sent) = forged.chain.split_first().expect("a leaf");
+                assert_eq!(leaf.account(), subject, "{forgery:?}");
+                assert!(leaf.not_before <= root.not_before && leaf.not_after == root.not_after, "{forgery:?}");
+                let ours = matches!(forgery, Forgery::OurIssuer | Forgery::OurIssuerSent);
+                assert_eq!(leaf.issuer.der == root.subject.der, ours, "{forgery:?}");
+                let complete = matches!(forgery, Forgery::OurIssuerSent | Forgery::OtherCaSent);
+                assert_eq!(sent.len(), usize::from(complete), "{forgery:?}");
+                assert!(verify_chain(leaf, sent, std::slice::from_ref(root)).is_err(), "{forgery:?} {kind:?}");
+                // Who believes the CA that is sent with it finds nothing wrong.
+                if let [ca] = sent {
+                    assert!(verify_chain(leaf, &[], std::slice::from_ref(ca)).is_ok(), "{forgery:?} {kind:?}");
+                }
+            }
+        }
     }
 }

@@ -52,15 +52,29 @@ const NODE_UID: &str = "6d1b3c1e-0000-4000-8000-000000000000";
 const UNANSWERED: std::time::Duration = std::time::Duration::from_secs(60);
 const MAX_REQUEST: usize = 64 * 1024;
 
-/// A kubelet's answer. `open` is the fault of one that lets everybody in.
-pub(super) fn kubelet(caller: Option<&Caller>, open: bool, request: &Request<Incoming>) -> Answer {
+/// A kubelet's answer to a request that `before` others came before on its connection.
+pub(super) fn kubelet(
+    caller: Option<&Caller>,
+    fault: Option<Fault>,
+    before: usize,
+    request: &Request<Incoming>,
+) -> Answer {
     const TEXT: &str = "text/plain; charset=utf-8";
     let path = request.uri().path();
+    let open = match fault {
+        Some(Fault::AnonymousNode) => true,
+        Some(Fault::SecondRequest) => before > 0,
+        Some(Fault::OpenMetrics) => path == "/metrics",
+        _ => false,
+    };
+    let admin = |caller: &Caller| caller.user == KUBELET_ADMIN && fault != Some(Fault::ForbiddenMasters);
+    // RBAC lets this group do everything.
+    let masters = |caller: &Caller| caller.groups.iter().any(|group| group == "system:masters");
     let subresource = path.trim_matches('/').split('/').next().unwrap_or_default();
     match caller {
         None if !open => return answer(StatusCode::UNAUTHORIZED, TEXT, "Unauthorized"),
         Some(caller) if path == "/configz" && is_verifier(caller) => {}
-        Some(caller) if !open && caller.user != KUBELET_ADMIN => {
+        Some(caller) if !open && !admin(caller) && !masters(caller) => {
             let verb = verb(request.method());
             let user = &caller.user;
             let body =
@@ -75,6 +89,7 @@ pub(super) fn kubelet(caller: Option<&Caller>, open: bool, request: &Request<Inc
             answer(StatusCode::OK, "application/json", format!("{body}\n"))
         }
         "/healthz" => answer(StatusCode::OK, TEXT, "ok"),
+        "/metrics" => answer(StatusCode::OK, TEXT, "kubelet_running_pods 0\n"),
         "/configz" => answer(StatusCode::OK, "application/json", kubelet_config().to_string()),
         _ => answer(StatusCode::NOT_FOUND, TEXT, "404 page not found\n"),
     }
@@ -110,6 +125,11 @@ pub(super) async fn api_server(world: &World, caller: Option<&Caller>, request: 
     let Some(caller) = caller else {
         return match path.as_str() {
             "/api/v1/nodes" if open => node_list(world),
+            "/api/v1/secrets" if world.fault == Some(Fault::OpenSecrets) => api_answer(
+                world,
+                StatusCode::OK,
+                &json!({"kind": "SecretList", "apiVersion": "v1", "metadata": {}, "items": []}),
+            ),
             _ => failure(world, StatusCode::UNAUTHORIZED, "Unauthorized", "Unauthorized"),
         };
     };
@@ -304,6 +324,13 @@ fn access_review(world: &World, caller: &Caller, spec: &Value) -> Value {
             _ => false,
         };
     let mut status = json!({"allowed": allowed});
+    match world.fault {
+        Some(Fault::ContradictoryReviews) if allowed => status["denied"] = json!(true),
+        Some(Fault::FailingAuthorizer) => {
+            status["evaluationError"] = json!("webhook \"policy\" failed: connection refused")
+        }
+        _ => {}
+    }
     if allowed {
         status["reason"] = json!("RBAC: allowed by ClusterRoleBinding \"kubelets\" of ClusterRole \"kubelets\"");
     }

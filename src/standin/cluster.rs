@@ -99,6 +99,8 @@ pub struct Config {
     pub fault: Option<Fault>,
     /// The time by which callers' certificates are judged.
     pub now: OffsetDateTime,
+    /// How long the API servers take for each answer.
+    pub answer_after: Duration,
 }
 
 /// A running stand-in cluster. It ends when it is dropped.
@@ -149,8 +151,10 @@ impl Reserved {
         let guard = runtime.enter();
         let names = |hosts: &[Host]| -> Vec<String> { hosts.iter().map(|host| host.name.to_string()).collect() };
         let (master_names, node_names) = (names(&config.cluster.masters), names(&config.cluster.nodes));
-        let masters = serving(&config.masters, &master_names)?;
-        let nodes = serving(&config.nodes, &node_names)?;
+        let broken = Fault::node(node_names.len());
+        let rsa_only = (config.fault == Some(Fault::RsaOnlyNode)).then_some(broken);
+        let masters = serving(&config.masters, &master_names, None)?;
+        let nodes = serving(&config.nodes, &node_names, rsa_only)?;
         let account = |node: &Host| (config.cluster.accounts.account(&node.name).user, node.name.clone());
         let world = Arc::new(World {
             users: config.cluster.nodes.iter().map(account).collect(),
@@ -158,6 +162,7 @@ impl Reserved {
             root: config.root,
             fault: config.fault,
             now: config.now,
+            answer_after: config.answer_after,
             requests: AtomicUsize::new(0),
         });
         let behind: Arc<[TlsAcceptor]> = masters.clone().into();
@@ -165,12 +170,8 @@ impl Reserved {
         for (listener, acceptor) in self.masters.into_iter().zip(masters) {
             spawn(listener, Arc::new([acceptor]), Service::ApiServer, &world)?;
         }
-        let broken = Fault::node(node_names.len());
         for (i, (listener, acceptor)) in self.nodes.into_iter().zip(nodes).enumerate() {
-            let service = Service::Kubelet {
-                open: i == broken && world.fault == Some(Fault::AnonymousNode),
-                plain: i == broken && world.fault == Some(Fault::Plaintext),
-            };
+            let service = Service::Kubelet(world.fault.filter(|_| i == broken));
             spawn(listener, Arc::new([acceptor]), service, &world)?;
         }
         drop(guard);
@@ -195,6 +196,7 @@ pub(super) struct World {
     root: Certificate,
     pub(super) fault: Option<Fault>,
     pub(super) now: OffsetDateTime,
+    answer_after: Duration,
     pub(super) requests: AtomicUsize,
 }
 
@@ -202,12 +204,18 @@ pub(super) struct World {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Service {
     ApiServer,
-    Kubelet { open: bool, plain: bool },
+    /// With the fault that is its own.
+    Kubelet(Option<Fault>),
 }
 
-fn serving(credentials: &[Credential], hosts: &[String]) -> Result<Vec<TlsAcceptor>, StandInError> {
+/// What terminates TLS for each of `hosts`; the one at `rsa_only` takes RSA signatures of its clients and no others.
+fn serving(
+    credentials: &[Credential],
+    hosts: &[String],
+    rsa_only: Option<usize>,
+) -> Result<Vec<TlsAcceptor>, StandInError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let make = |(credential, host): (&Credential, &String)| {
+    let make = |(i, (credential, host)): (usize, (&Credential, &String))| {
         let failed = |error: rustls::Error| StandInError::Credential { host: host.clone(), reason: error.to_string() };
         let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(credential.key.expose_pkcs8()));
         let key = any_supported_type(&der).map_err(failed)?;
@@ -215,13 +223,16 @@ fn serving(credentials: &[Credential], hosts: &[String]) -> Result<Vec<TlsAccept
         let mut config = ServerConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
             .map_err(failed)?
-            .with_client_cert_verifier(Arc::new(AskAndTake(provider.clone())))
+            .with_client_cert_verifier(Arc::new(AskAndTake {
+                provider: provider.clone(),
+                rsa_only: rsa_only == Some(i),
+            }))
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(CertifiedKey::new(chain, key))));
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         config.send_tls13_tickets = 0;
         Ok(TlsAcceptor::from(Arc::new(config)))
     };
-    credentials.iter().zip(hosts).map(make).collect()
+    credentials.iter().zip(hosts).enumerate().map(make).collect()
 }
 
 /// Accepts for ever, taking the acceptors in turn: several stand behind a load balancer.
@@ -253,7 +264,7 @@ fn spawn(
 async fn connection(mut stream: TcpStream, acceptor: TlsAcceptor, service: Service, world: Arc<World>) {
     // Answers are small; a failure only makes them slower.
     let _ = stream.set_nodelay(true);
-    if let Service::Kubelet { plain: true, .. } = service {
+    if service == Service::Kubelet(Some(Fault::Plaintext)) {
         return serve(stream, None, service, world).await;
     }
     let mut first = [0];
@@ -268,7 +279,7 @@ async fn connection(mut stream: TcpStream, acceptor: TlsAcceptor, service: Servi
         _ => return,
     }
     let Ok(Ok(tls)) = timeout(HANDSHAKE, acceptor.accept(stream)).await else { return };
-    let caller = tls.get_ref().1.peer_certificates().and_then(|chain| world.authenticate(chain));
+    let caller = tls.get_ref().1.peer_certificates().and_then(|chain| world.authenticate(chain, service));
     serve(tls, caller, service, world).await;
 }
 
@@ -277,13 +288,18 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let caller = Arc::new(caller);
+    let on_this_connection = Arc::new(AtomicUsize::new(0));
     let respond = service_fn(move |request: hyper::Request<Incoming>| {
         let (world, caller) = (world.clone(), caller.clone());
+        let before = on_this_connection.fetch_add(1, Ordering::Relaxed);
         async move {
             world.requests.fetch_add(1, Ordering::Relaxed);
             let answer = match service {
-                Service::ApiServer => answers::api_server(&world, caller.as_ref().as_ref(), request).await,
-                Service::Kubelet { open, .. } => answers::kubelet(caller.as_ref().as_ref(), open, &request),
+                Service::ApiServer => {
+                    tokio::time::sleep(world.answer_after).await;
+                    answers::api_server(&world, caller.as_ref().as_ref(), request).await
+                }
+                Service::Kubelet(fault) => answers::kubelet(caller.as_ref().as_ref(), fault, before, &request),
             };
             Ok::<_, std::convert::Infallible>(answer)
         }
@@ -295,11 +311,18 @@ where
 impl World {
     /// Who a certificate stands for, as Go's x509 and Kubernetes's `x509.CommonNameUserConversion` see it: a chain to the
     /// root, all of it in date (the root too), fit for clients.
-    fn authenticate(&self, chain: &[CertificateDer<'_>]) -> Option<Caller> {
+    fn authenticate(&self, chain: &[CertificateDer<'_>], service: Service) -> Option<Caller> {
         let parsed: Vec<Certificate> =
             chain.iter().map(|der| Certificate::from_der(der.to_vec())).collect::<Result<_, _>>().ok()?;
         let (leaf, between) = parsed.split_first()?;
-        verify_chain(leaf, between, std::slice::from_ref(&self.root)).ok()?;
+        let believed = match (service, self.fault) {
+            (Service::ApiServer, Some(Fault::AnyCaMaster)) | (Service::Kubelet(Some(Fault::RsaOnlyNode)), _) => true,
+            (Service::Kubelet(Some(Fault::SelfSignedNode)), _) => leaf.issuer.der == leaf.subject.der,
+            _ => false,
+        };
+        if !believed {
+            verify_chain(leaf, between, std::slice::from_ref(&self.root)).ok()?;
+        }
         let in_date = |cert: &Certificate| (cert.not_before..=cert.not_after).contains(&self.now);
         let fit = leaf.has_extended_usage("clientAuth") || leaf.has_extended_usage("anyExtendedKeyUsage");
         (in_date(leaf) && in_date(&self.root) && fit).then(|| Caller {
@@ -312,7 +335,10 @@ impl World {
 
 /// Asks for a certificate, takes any or none, and checks only that whoever shows one holds its key.
 #[derive(Debug)]
-struct AskAndTake(Arc<CryptoProvider>);
+struct AskAndTake {
+    provider: Arc<CryptoProvider>,
+    rsa_only: bool,
+}
 
 impl ClientCertVerifier for AskAndTake {
     fn client_auth_mandatory(&self) -> bool {
@@ -338,7 +364,7 @@ impl ClientCertVerifier for AskAndTake {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
@@ -347,10 +373,14 @@ impl ClientCertVerifier for AskAndTake {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        let mut schemes = self.provider.signature_verification_algorithms.supported_schemes();
+        if self.rsa_only {
+            schemes.retain(|scheme| format!("{scheme:?}").starts_with("RSA_"));
+        }
+        schemes
     }
 }

@@ -38,11 +38,29 @@ pub enum Fault {
     NoAdmission,
     /// The API servers' store does not answer, so that reads hang.
     EtcdDown,
+    /// The API servers accept client certificates of any CA.
+    AnyCaMaster,
+    /// A node's kubelet accepts client certificates that signed themselves.
+    SelfSignedNode,
+    /// A node's kubelet takes RSA signatures only, and every certificate.
+    RsaOnlyNode,
+    /// A node's kubelet looks at the first request of a connection only.
+    SecondRequest,
+    /// A node's kubelet shows its metrics to everybody.
+    OpenMetrics,
+    /// The API servers show secrets to everybody.
+    OpenSecrets,
+    /// A node's kubelet recognises the masters and forbids them everything.
+    ForbiddenMasters,
+    /// The API servers allow and deny at once.
+    ContradictoryReviews,
+    /// An authorizer of the API servers fails.
+    FailingAuthorizer,
 }
 
 impl Fault {
     /// All of them, in the order in which they are offered.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 21] = [
         Self::ExpiredNode,
         Self::OtherCa,
         Self::WrongName,
@@ -55,6 +73,15 @@ impl Fault {
         Self::UnverifiedKubelets,
         Self::NoAdmission,
         Self::EtcdDown,
+        Self::AnyCaMaster,
+        Self::SelfSignedNode,
+        Self::RsaOnlyNode,
+        Self::SecondRequest,
+        Self::OpenMetrics,
+        Self::OpenSecrets,
+        Self::ForbiddenMasters,
+        Self::ContradictoryReviews,
+        Self::FailingAuthorizer,
     ];
 
     /// As `--fault` writes it.
@@ -73,6 +100,15 @@ impl Fault {
             Self::UnverifiedKubelets => "unverified-kubelets",
             Self::NoAdmission => "no-admission",
             Self::EtcdDown => "etcd-down",
+            Self::AnyCaMaster => "any-ca-master",
+            Self::SelfSignedNode => "self-signed-node",
+            Self::RsaOnlyNode => "rsa-only-node",
+            Self::SecondRequest => "second-request",
+            Self::OpenMetrics => "open-metrics",
+            Self::OpenSecrets => "open-secrets",
+            Self::ForbiddenMasters => "forbidden-masters",
+            Self::ContradictoryReviews => "contradictory-reviews",
+            Self::FailingAuthorizer => "failing-authorizer",
         }
     }
 
@@ -98,6 +134,15 @@ impl Fault {
             Self::UnverifiedKubelets => "the API servers run without --kubelet-certificate-authority",
             Self::NoAdmission => "the API servers admit what a node must not write",
             Self::EtcdDown => "etcd does not answer the API servers",
+            Self::AnyCaMaster => "the API servers accept client certificates of any CA",
+            Self::SelfSignedNode => "a node's kubelet accepts client certificates that signed themselves",
+            Self::RsaOnlyNode => "a node's kubelet takes RSA signatures only, and every certificate",
+            Self::SecondRequest => "a node's kubelet looks at the first request of a connection only",
+            Self::OpenMetrics => "a node's kubelet shows its metrics to everybody",
+            Self::OpenSecrets => "the API servers show secrets to everybody",
+            Self::ForbiddenMasters => "a node's kubelet recognises the masters and forbids them everything",
+            Self::ContradictoryReviews => "the API servers allow and deny at once",
+            Self::FailingAuthorizer => "an authorizer of the API servers fails",
         }
     }
 

@@ -61,6 +61,7 @@ impl Config {
         {
             *at = broken;
         }
-        Ok(Self { cluster, root: root.certificate.clone(), masters, nodes, fault, now })
+        let answer_after = std::time::Duration::ZERO;
+        Ok(Self { cluster, root: root.certificate.clone(), masters, nodes, fault, now, answer_after })
     }
 }

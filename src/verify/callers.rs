@@ -1,12 +1,14 @@
 //! Which client connects to which server, and with what: other nodes, and the untrusted clients that every server must refuse.
 
+use rustls::{SignatureAlgorithm, SignatureScheme};
 use time::OffsetDateTime;
 
-use super::target::{Identity, Peer, Target};
+use super::observation::Untrusted;
+use super::target::{Identity, Peer, Place, Target};
 use crate::cluster::account::Account;
-use crate::pki::authority::MintError;
+use crate::cluster::key_kind::KeyKind;
 use crate::pki::certificate::Certificate;
-use crate::pki::forge;
+use crate::pki::forge::{self, ForgedKey, Forgery};
 
 /// Who calls whom, worked out once.
 pub(super) struct Order {
@@ -75,53 +77,65 @@ pub(super) fn missing(peer: &Peer) -> String {
     why.unwrap_or_else(|| format!("there is no client certificate of {} here", peer.name))
 }
 
-/// Certificates that say everything right and are worth nothing, for each kind of place.
+/// Clients whose certificates no server may accept, for each kind of place.
 pub(super) struct UntrustedClients {
-    pub(super) at_nodes: Pair,
-    pub(super) at_masters: Pair,
+    pub(super) at_nodes: Vec<UntrustedClient>,
+    pub(super) at_masters: Vec<UntrustedClient>,
 }
 
-/// The two kinds of untrusted clients. A server may overlook one and refuse the other.
-pub(super) struct Pair {
-    /// Under our root's names, signed by nobody's key.
-    forged: Option<Identity>,
-    /// Of a root that nobody knows, which comes along.
-    unknown: Option<Identity>,
-}
+/// An untrusted client, or why it cannot be made.
+pub(super) type UntrustedClient = (Untrusted, Result<Identity, String>);
 
 impl UntrustedClients {
-    pub(super) fn make(target: &Target) -> Result<Self, MintError> {
-        let subject = |peers: &[Peer], fallback: &str| {
-            let known = peers.iter().find_map(|peer| peer.client.as_ref()).map(|client| client.certificate.account());
-            known.unwrap_or_else(|| Account { user: fallback.to_owned(), group: None })
+    pub(super) fn make(target: &Target) -> Self {
+        let of = |place: Place, rightful: &[Peer], fallback: &str| {
+            let rightful = rightful.iter().find_map(|peer| peer.client.as_ref());
+            let account = rightful.map(|client| client.certificate.account());
+            let account = account.unwrap_or_else(|| Account { user: fallback.to_owned(), group: None });
+            let kind = rightful.map_or(ForgedKey::New(KeyKind::EcdsaP256), kind_of_key);
+            let client = |kind_of_client: &Untrusted| {
+                let made = target.roots.first().ok_or_else(|| "there is no root to pretend to".to_owned());
+                (*kind_of_client, made.and_then(|root| untrusted(*kind_of_client, root, &account, kind)))
+            };
+            Untrusted::at(place).iter().map(client).collect()
         };
-        Ok(Self {
-            at_nodes: Pair::make(target, &subject(&target.masters, "kube-apiserver-kubelet-client"))?,
-            at_masters: Pair::make(target, &subject(&target.nodes, "kubelet"))?,
-        })
+        Self {
+            at_nodes: of(Place::Node, &target.masters, "kube-apiserver-kubelet-client"),
+            at_masters: of(Place::Master, &target.nodes, "kubelet"),
+        }
     }
 }
 
-impl Pair {
-    fn make(target: &Target, subject: &Account) -> Result<Self, MintError> {
-        let Some(root) = target.roots.first() else { return Ok(Self { forged: None, unknown: None }) };
-        let (outsider, its_root) = forge::outsider(root, subject)?;
-        let chain = [outsider.certificate.der().to_vec(), its_root.der().to_vec()];
-        Ok(Self {
-            forged: Identity::of(&forge::untrusted(root, subject)?).ok(),
-            unknown: Identity::new(&chain, outsider.key.expose_pkcs8()).ok(),
-        })
-    }
-
-    pub(super) fn forged(&self) -> Result<Option<&Identity>, String> {
-        pretended(self.forged.as_ref())
-    }
-
-    pub(super) fn unknown(&self) -> Result<Option<&Identity>, String> {
-        pretended(self.unknown.as_ref())
+/// The kind of key that an identity has, so that an untrusted client gets as far in a handshake as the rightful one.
+fn kind_of_key(client: &Identity) -> ForgedKey {
+    let signs = |scheme| client.key.key.choose_scheme(&[scheme]).is_some();
+    match client.key.key.algorithm() {
+        SignatureAlgorithm::RSA => ForgedKey::Rsa,
+        SignatureAlgorithm::ED25519 => ForgedKey::New(KeyKind::Ed25519),
+        _ if signs(SignatureScheme::ECDSA_NISTP384_SHA384) => ForgedKey::New(KeyKind::EcdsaP384),
+        _ => ForgedKey::New(KeyKind::EcdsaP256),
     }
 }
 
-fn pretended(identity: Option<&Identity>) -> Result<Option<&Identity>, String> {
-    identity.map(Some).ok_or_else(|| "there is no root to pretend to".to_owned())
+/// Makes an untrusted client. Where a server takes no signatures of its key, it has another: RSA, or ECDSA in place of RSA.
+fn untrusted(kind: Untrusted, root: &Certificate, rightful: &Account, key: ForgedKey) -> Result<Identity, String> {
+    let masters = || Account { user: "kubernetes-admin".to_owned(), group: Some("system:masters".to_owned()) };
+    let (forgery, subject) = match kind {
+        Untrusted::ForgedCa => (Forgery::OurIssuer, rightful.clone()),
+        Untrusted::UnknownCa => (Forgery::OtherCaSent, rightful.clone()),
+        Untrusted::LoneLeaf => (Forgery::OtherCa, rightful.clone()),
+        Untrusted::SelfSigned => (Forgery::SelfSigned, rightful.clone()),
+        Untrusted::UnknownCaMasters => (Forgery::OtherCaSent, masters()),
+        Untrusted::ForgedRoot => (Forgery::OurIssuerSent, rightful.clone()),
+        Untrusted::LoneLeafMasters => (Forgery::OtherCa, masters()),
+        Untrusted::SelfSignedMasters => (Forgery::SelfSigned, masters()),
+    };
+    let make = |key| {
+        let failed = |error: &dyn std::fmt::Display| format!("no throw-away certificate could be made: {error}");
+        let forged = forge::untrusted(forgery, root, &subject, key).map_err(|error| failed(&error))?;
+        let chain: Vec<Vec<u8>> = forged.chain.iter().map(|certificate| certificate.der().to_vec()).collect();
+        Identity::new(&chain, forged.pkcs8()).map_err(|error| failed(&error))
+    };
+    let other = if key == ForgedKey::Rsa { ForgedKey::New(KeyKind::EcdsaP256) } else { ForgedKey::Rsa };
+    Ok(make(key)?.or_else_with(make(other)?))
 }

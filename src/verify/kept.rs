@@ -81,15 +81,15 @@ mod tests {
         let text = "apiserver flagz\nWarning\n\nallow-privileged: true\nanonymous-auth: false\nauthorization-mode=[Node,RBAC]\n\
                     client-ca-file ca.crt\nclient-ca-file-of-mine: x\netcd-servers: [https://10.0.0.1:2379]\n";
         assert_eq!(
-            Request::Flagz.kept(text),
+            Request::Flagz.kept(200, text),
             "anonymous-auth: false\nauthorization-mode=[Node,RBAC]\nclient-ca-file ca.crt"
         );
-        assert_eq!(Request::Flagz.kept("<html>"), "<html>");
+        assert_eq!(Request::Flagz.kept(200, "<html>"), "<html>");
         let config = r#"{"kubeletconfig":{"staticPodURLHeader":{"Authorization":["secret"]},"authorization":{"mode":"Webhook"}}}"#;
-        assert_eq!(Request::Configz.kept(config), r#"{"/kubeletconfig/authorization/mode":"Webhook"}"#);
+        assert_eq!(Request::Configz.kept(200, config), r#"{"/kubeletconfig/authorization/mode":"Webhook"}"#);
         let deep = "[".repeat(60_000);
-        assert_eq!(Request::Configz.kept(&deep).len(), 1024);
-        assert_eq!(Request::WhoAmI.kept(config), config);
+        assert_eq!(Request::Configz.kept(200, &deep).len(), 1024);
+        assert_eq!(Request::WhoAmI.kept(200, config), config);
     }
 
     #[test]
@@ -99,7 +99,7 @@ mod tests {
         }
         for line in ["a-b: ", "a-b:", "a-b=", "a-b "] {
             assert_eq!(flag_value(line, "a-b"), Some(""), "{line}");
-            assert_eq!(Request::Flagz.kept(&line.replace("a-b", "client-ca-file")).len(), line.len() + 11);
+            assert_eq!(Request::Flagz.kept(200, &line.replace("a-b", "client-ca-file")).len(), line.len() + 11);
         }
         assert_eq!(flag_value("a-bc: d", "a-b"), None);
     }

@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
@@ -28,9 +29,6 @@ const HEADERS: usize = 64 * 1024;
 const WINDOW: u32 = 64 * 1024;
 /// What a review may hold, in bytes: it repeats the question, twice.
 const REVIEW_LIMIT: usize = 16 * 1024;
-
-/// How much is kept of an evaluation error, in characters.
-const EVALUATION_ERROR: usize = 160;
 
 const REVIEWS: &str = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
 const JSON: &str = "application/json";
@@ -92,6 +90,11 @@ impl Question {
             // What they write names a node: see `Question::write`.
             Request::DryRunNode | Request::DryRunTaint => Self::get("/api/v1/nodes"),
             Request::DryRunOwnPod | Request::DryRunOtherPod => Self::get("/api/v1/namespaces/kube-system/pods"),
+            Request::RunningPods => Self::get("/runningpods/"),
+            Request::StatsSummary => Self::get("/stats/summary"),
+            Request::Metrics => Self::get("/metrics"),
+            Request::Secrets => Self::get("/api/v1/secrets?limit=1"),
+            Request::AllPods => Self::get("/api/v1/pods?limit=1"),
         }
     }
 
@@ -142,29 +145,39 @@ impl Line {
                 status: said.status.as_u16(),
                 version: format!("{:?}", said.version),
                 content_type: said.content_type,
-                body: request.kept(&String::from_utf8_lossy(&said.body)),
+                body: request.kept(said.status.as_u16(), &String::from_utf8_lossy(&said.body)),
                 truncated: said.truncated,
             }),
             Err(outcome) => outcome,
         }
     }
 
-    /// Asks what the caller may do, one question after the other, as far as this connection goes: a peer may end it after
-    /// any answer.
-    pub(super) async fn rulings(&mut self, reviews: &[(Access, String)], deadline: Instant) -> Vec<(Access, Ruling)> {
+    /// Whether another question can be asked while one is still open, as HTTP/2 can.
+    pub(super) fn takes_several(&self) -> bool {
+        matches!(self.sender, Sender::Two(_))
+    }
+
+    /// Asks what the caller may do, one question after the other, each within `limit`, as far as this connection goes: a peer
+    /// may end it after any answer, and one of HTTP/1.1 that owes an answer takes no other question.
+    pub(super) async fn rulings(&mut self, reviews: &[(Access, String)], limit: Duration) -> Vec<(Access, Ruling)> {
         let mut rulings = Vec::with_capacity(reviews.len());
         for (access, review) in reviews {
             let body = review.clone().into();
             let question =
                 Question { method: Method::POST, path: REVIEWS.to_owned(), accept: JSON, content_type: JSON, body };
-            let ruling = match self.say(question, REVIEW_LIMIT, deadline).await {
+            let said = self.say(question, REVIEW_LIMIT, Instant::now() + limit).await;
+            let stuck = matches!(said, Err(Outcome::TimedOut(_))) && !self.takes_several();
+            let ruling = match said {
                 Ok(said) => ruling(&said),
-                Err(Outcome::TimedOut(_)) => Ruling::Unclear("no answer in time".to_owned()),
+                Err(Outcome::TimedOut(_)) => Ruling::late(),
                 Err(Outcome::Alert(alert)) => Ruling::Unclear(format!("the TLS alert {alert}")),
                 Err(Outcome::Failed(reason)) => Ruling::Unclear(reason),
                 Err(_) => break,
             };
             rulings.push((*access, ruling));
+            if stuck {
+                break;
+            }
         }
         rulings
     }
@@ -253,13 +266,7 @@ fn ruling(said: &Said) -> Ruling {
     // An authorizer that failed was not asked to the end: another answer may follow once it works.
     let failed = status.and_then(|status| status.get("evaluationError")?.as_str()).filter(|error| !error.is_empty());
     match (failed, allowed) {
-        (Some(error), _) => {
-            let error: String = error.chars().take(EVALUATION_ERROR).collect();
-            Ruling::Unclear(format!(
-                "{}, with the evaluation error: {error}",
-                if allowed { "allowed" } else { "not allowed" }
-            ))
-        }
+        (Some(error), _) => Ruling::of_a_failed_authorizer(allowed, error),
         (None, true) => Ruling::Allowed,
         (None, false) => Ruling::Denied,
     }

@@ -23,6 +23,9 @@ pub struct Observations {
     /// The nodes' leases; `None` where nobody could ask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leases: Option<LeaseListing>,
+    /// Which questions were asked.
+    #[serde(default)]
+    pub probes: Probes,
 }
 
 /// A certificate's DER; written as PEM, so that a recording can be read with other tools.
@@ -202,11 +205,23 @@ pub struct Exchange {
     pub shown: Vec<Fingerprint>,
     /// What came back.
     pub outcome: Outcome,
+    /// What else was asked, on the same connection as far as the peer kept it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more: Vec<Further>,
     /// What the caller may do, asked on the same connection; only of a node that an API server knows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rulings: Vec<(Access, Ruling)>,
     /// In milliseconds.
     pub elapsed_ms: u64,
+}
+
+/// A request after an exchange's first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Further {
+    /// What was asked for.
+    pub request: Request,
+    /// What came back.
+    pub outcome: Outcome,
 }
 
 /// What a node's account may need, or must not have. Each is asked with a SelfSubjectAccessReview; nothing is changed.
@@ -284,6 +299,32 @@ pub enum Ruling {
     Contradictory,
     /// No review came back; what did.
     Unclear(String),
+}
+
+impl Ruling {
+    const LATE: &str = "no answer in time";
+    const EVALUATION_ERROR: &str = "with the evaluation error: ";
+
+    /// Of a question that was not answered in time.
+    pub(super) fn late() -> Self {
+        Self::Unclear(Self::LATE.to_owned())
+    }
+
+    /// Of a review that carries an evaluation error, cut to a readable length.
+    pub(super) fn of_a_failed_authorizer(allowed: bool, error: &str) -> Self {
+        let error: String = error.chars().take(160).collect();
+        Self::Unclear(format!("{}, {}{error}", if allowed { "allowed" } else { "not allowed" }, Self::EVALUATION_ERROR))
+    }
+
+    /// Whether the review carried an evaluation error.
+    pub(super) fn is_of_a_failed_authorizer(&self) -> bool {
+        matches!(self, Self::Unclear(why) if why.contains(Self::EVALUATION_ERROR))
+    }
+
+    /// Whether the question was not answered in time.
+    pub(super) fn is_late(&self) -> bool {
+        matches!(self, Self::Unclear(why) if why == Self::LATE)
+    }
 }
 
 /// Which nodes an API server knows, as the verifier is told.
@@ -393,14 +434,92 @@ pub enum Caller {
     OtherNode(String),
     /// A client without a certificate.
     Anonymous,
-    /// A certificate that names our root and was not signed by it.
-    #[serde(alias = "stranger")]
-    ForgedCa,
-    /// A certificate of a root that is trusted nowhere, which is sent with it.
-    #[serde(alias = "unknown")]
-    UnknownCa,
     /// The verifier with its own certificate.
     Verifier,
+    /// A client whose certificate no server of the cluster may accept.
+    #[serde(untagged)]
+    Untrusted(Untrusted),
+}
+
+/// How the certificate of an untrusted client is made. Servers overlook one kind and refuse another, so several are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Untrusted {
+    /// It names our root as its issuer and was not signed by it; the rightful caller's subject.
+    #[serde(alias = "stranger")]
+    ForgedCa,
+    /// Another CA signed it, which is sent with it; the rightful caller's subject.
+    #[serde(alias = "unknown")]
+    UnknownCa,
+    /// Another CA signed it, which is not sent; the rightful caller's subject.
+    LoneLeaf,
+    /// Signed by its own key; the rightful caller's subject.
+    SelfSigned,
+    /// As `UnknownCa`, in the group `system:masters`.
+    UnknownCaMasters,
+    /// As `ForgedCa`, and a CA certificate of our root's subject is sent with it.
+    ForgedRoot,
+    /// As `LoneLeaf`, in the group `system:masters`.
+    LoneLeafMasters,
+    /// As `SelfSigned`, in the group `system:masters`.
+    SelfSignedMasters,
+}
+
+impl Untrusted {
+    /// All of them, in the order in which they are tried.
+    const ALL: [Self; 8] = [
+        Self::ForgedCa,
+        Self::UnknownCa,
+        Self::LoneLeaf,
+        Self::SelfSigned,
+        Self::UnknownCaMasters,
+        Self::ForgedRoot,
+        Self::LoneLeafMasters,
+        Self::SelfSignedMasters,
+    ];
+
+    /// Those that are tried at a place: of kubelets there are many, so that they meet fewer than API servers.
+    #[must_use]
+    pub fn at(place: Place) -> &'static [Self] {
+        if place == Place::Node { &Self::ALL[..5] } else { &Self::ALL }
+    }
+
+    /// As reports name it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ForgedCa => "forged-ca",
+            Self::UnknownCa => "unknown-ca",
+            Self::LoneLeaf => "lone-leaf",
+            Self::SelfSigned => "self-signed",
+            Self::UnknownCaMasters => "unknown-ca-masters",
+            Self::ForgedRoot => "forged-root",
+            Self::LoneLeafMasters => "lone-leaf-masters",
+            Self::SelfSignedMasters => "self-signed-masters",
+        }
+    }
+}
+
+/// Which questions a run asked. What it did not ask cannot be missing from what it saw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Probes {
+    /// Those of recordings of version 1: two kinds of untrusted clients, one request each.
+    #[default]
+    First,
+    /// Those of recordings of version 2: every kind of untrusted client, and several requests.
+    Second,
+}
+
+impl Probes {
+    /// The untrusted clients that a run of these questions tries at a place.
+    #[must_use]
+    pub fn untrusted(self, place: Place) -> &'static [Untrusted] {
+        match self {
+            Self::First => &Untrusted::ALL[..2],
+            Self::Second => Untrusted::at(place),
+        }
+    }
 }
 
 /// What is asked for.
@@ -427,6 +546,16 @@ pub enum Request {
     DryRunOwnPod,
     /// A dry-run write that a node must not make: a pod on another node.
     DryRunOtherPod,
+    /// `GET /runningpods/` of a kubelet.
+    RunningPods,
+    /// `GET /stats/summary` of a kubelet.
+    StatsSummary,
+    /// `GET /metrics` of a kubelet.
+    Metrics,
+    /// `GET /api/v1/secrets` of an API server.
+    Secrets,
+    /// `GET /api/v1/pods` of an API server.
+    AllPods,
 }
 
 /// Why no dry-run write was sent, when the person did not want it.
@@ -445,6 +574,11 @@ impl Request {
             Self::Readyz => "GET /readyz?verbose",
             Self::DryRunNode | Self::DryRunTaint => "PATCH /api/v1/nodes/NODE?dryRun=All",
             Self::DryRunOwnPod | Self::DryRunOtherPod => "POST /api/v1/namespaces/kube-system/pods?dryRun=All",
+            Self::RunningPods => "GET /runningpods/",
+            Self::StatsSummary => "GET /stats/summary",
+            Self::Metrics => "GET /metrics",
+            Self::Secrets => "GET /api/v1/secrets?limit=1",
+            Self::AllPods => "GET /api/v1/pods?limit=1",
         }
     }
 
@@ -453,7 +587,13 @@ impl Request {
     #[must_use]
     pub fn body_limit(self) -> usize {
         match self {
-            Self::Pods | Self::Nodes => 1024,
+            Self::Pods
+            | Self::Nodes
+            | Self::RunningPods
+            | Self::StatsSummary
+            | Self::Metrics
+            | Self::Secrets
+            | Self::AllPods => 1024,
             Self::WhoAmI => 8 * 1024,
             Self::Readyz => 16 * 1024,
             Self::Configz
@@ -474,9 +614,22 @@ impl Request {
     /// What is kept of a body. Of a configuration and of flags that is what checks look at: the rest is nobody's business
     /// and does not belong in a recording.
     #[must_use]
-    pub fn kept(self, body: &str) -> String {
+    pub fn kept(self, status: u16, body: &str) -> String {
         let excerpt = match self {
-            Self::Pods | Self::Nodes | Self::WhoAmI => return body.to_owned(),
+            // That it was shown is all that is judged.
+            Self::RunningPods | Self::StatsSummary | Self::Metrics | Self::Secrets | Self::AllPods
+                if (200..300).contains(&status) =>
+            {
+                return String::new();
+            }
+            Self::Pods
+            | Self::Nodes
+            | Self::WhoAmI
+            | Self::RunningPods
+            | Self::StatsSummary
+            | Self::Metrics
+            | Self::Secrets
+            | Self::AllPods => return body.to_owned(),
             Self::Configz => kept::configuration(body),
             Self::Flagz => kept::flags(body),
             Self::Readyz => return kept::readiness(body),

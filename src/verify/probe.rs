@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use time::OffsetDateTime;
@@ -13,13 +13,13 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::callers::{Order, UntrustedClients, client, missing};
+use super::callers::{Order, UntrustedClient, UntrustedClients, client, missing};
 use super::lane::{Lane, descriptors_for};
 use super::leases::is_odd;
 use super::line::Question;
 use super::observation::{
     Caller, Connect, DRY_RUN_DECLINED, Der, Dial, Exchange, Handshake, Lease, LeaseListing, Leases, Listed, Listing,
-    LocationSeen, Observations, Outcome, PeerSeen, Request, Resolution, Signature, Tls,
+    LocationSeen, Observations, Outcome, PeerSeen, Probes, Request, Resolution, Signature, Tls,
 };
 use super::options::Options;
 use super::reviews::reviews;
@@ -27,7 +27,6 @@ use super::target::{Identity, Peer, Place, Target};
 use super::wire::{Offer, Socket, Wire, millis};
 use super::writes;
 use crate::cluster::address::Address;
-use crate::pki::authority::MintError;
 use crate::pki::fingerprint::Fingerprint;
 
 /// A name that leads to more addresses than this is dialled at the first ones only.
@@ -42,9 +41,6 @@ pub enum RunError {
     /// TLS could not be set up.
     #[error("TLS cannot be used: {0}")]
     Tls(String),
-    /// An untrusted client could not be made.
-    #[error("no throw-away certificate could be made: {0}")]
-    Untrusted(#[from] MintError),
 }
 
 /// Called with how many of how many steps are done.
@@ -61,7 +57,7 @@ pub fn run(
     now: OffsetDateTime,
     progress: Progress<'_>,
 ) -> Result<Observations, RunError> {
-    let untrusted = UntrustedClients::make(target)?;
+    let untrusted = UntrustedClients::make(target);
     let wire = Arc::new(Wire::new(options.timeout).map_err(|error| RunError::Tls(error.to_string()))?);
     let mut runtime = match options.one_thread {
         true => tokio::runtime::Builder::new_current_thread(),
@@ -126,6 +122,8 @@ struct Desk {
     at: (usize, usize, usize),
     socket: Socket,
     places: Semaphore,
+    /// Whether it ever answered.
+    answered: AtomicBool,
     /// How often it let its time run out.
     late: AtomicUsize,
 }
@@ -133,7 +131,7 @@ struct Desk {
 impl Desk {
     /// An API server has other work to do.
     const PLACES: usize = 64;
-    /// After as many questions without an answer no more are asked.
+    /// After as many questions without any answer at all no more are asked.
     const TOO_LATE: usize = 8;
 }
 
@@ -185,7 +183,7 @@ async fn observe(run: &Arc<Run>, progress: Progress<'_>) -> Observations {
     let listing = listing.await.ok().flatten();
     let leases = leases.await.ok().flatten();
     progress(steps, steps);
-    Observations { peers: seen, listing, leases, ..Observations::default() }
+    Observations { peers: seen, listing, leases, probes: Probes::Second, ..Observations::default() }
 }
 
 /// The first socket of each master that speaks TLS. The first node has called there; the others have not.
@@ -197,10 +195,15 @@ fn desks(peers: &[(Place, &Peer)], seen: &[PeerSeen]) -> Vec<Desk> {
             .iter()
             .enumerate()
             .flat_map(|(j, location)| location.dials.iter().enumerate().map(move |(k, dial)| (j, k, dial)));
-        let first = spoken.filter(|(_, _, dial)| speaks_tls(dial)).map(|(j, k, dial)| (j, k, dial.to)).next();
-        desks.extend(first.map(|(j, k, to)| Desk {
+        let first = spoken.filter(|(_, _, dial)| speaks_tls(dial)).next();
+        desks.extend(first.map(|(j, k, dial)| Desk {
             at: (i, j, k),
-            socket: Socket { to, address: peers[i].1.addresses[j].clone(), tls_name: peers[i].1.tls_name.clone() },
+            answered: AtomicBool::new(dial.exchanges.iter().any(has_answered)),
+            socket: Socket {
+                to: dial.to,
+                address: peers[i].1.addresses[j].clone(),
+                tls_name: peers[i].1.tls_name.clone(),
+            },
             places: Semaphore::new(Desk::PLACES),
             late: AtomicUsize::new(0),
         }));
@@ -292,7 +295,7 @@ impl Run {
         Some(Box::pin(self.dial(place, peer, i, socket)).await)
     }
 
-    async fn dial(&self, place: Place, peer: &Peer, i: usize, socket: Socket) -> Dial {
+    async fn dial(self: &Arc<Self>, place: Place, peer: &Peer, i: usize, socket: Socket) -> Dial {
         let mut dial = Dial {
             to: socket.to,
             connect: Connect::Open,
@@ -348,10 +351,8 @@ impl Run {
         }
         dial.tls = Some(tls);
         if spoken && in_time {
-            let in_time = self.exchanges(place, peer, i, &socket, &mut dial.exchanges).await;
-            if in_time {
-                dial.old = self.before_the_end(self.lane.run(|| self.wire.old_hello(&socket))).await;
-            }
+            self.exchanges(place, peer, i, &socket, &mut dial.exchanges).await;
+            dial.old = self.before_the_end(self.lane.run(|| self.wire.old_hello(&socket))).await;
         }
         if let (Place::Node, Some(port)) = (place, self.readonly_port) {
             let to = SocketAddr::new(socket.to.ip(), port);
@@ -365,44 +366,57 @@ impl Run {
         dial
     }
 
-    /// Makes the calls of a place, and tells whether the peer answered them all in time.
-    async fn exchanges(&self, place: Place, peer: &Peer, i: usize, socket: &Socket, seen: &mut Vec<Exchange>) -> bool {
+    /// Makes the calls of a place. A slow answer cancels none of them; but when one has cost its whole time, the others are
+    /// made at once, so that a peer that never answers does not cost a deadline for each.
+    async fn exchanges(
+        self: &Arc<Self>,
+        place: Place,
+        peer: &Peer,
+        i: usize,
+        socket: &Socket,
+        seen: &mut Vec<Exchange>,
+    ) {
         let account = (place != Place::Node).then(|| self.target.accounts().next()).flatten().map(|(node, _)| node);
-        let mut gave_up = false;
         if let Some(node) = account {
             let exchange = self.introduction(socket, node, Offer::Both).await;
-            gave_up |= self.ran_out(&exchange);
             let known = matches!(&exchange.outcome, Outcome::Answer(answer) if (200..300).contains(&answer.status));
             seen.push(exchange);
-            if known && !gave_up {
+            if known {
                 self.writes(socket, node, seen).await;
             }
         }
         let calls = if place == Place::Node { self.calls_of_a_node(peer, i) } else { self.calls_of_a_master() };
         seen.reserve_exact(calls.len());
-        let rightful = calls.iter().find(|(caller, identity, request)| by_right(caller, *request) && identity.is_ok());
-        let rightful = rightful.cloned();
-        for (caller, identity, request) in calls {
-            let exchange = match identity {
-                Err(reason) => not_asked(caller, None, request, Outcome::NoCredential(reason)),
-                Ok(identity) if gave_up => not_asked(caller, identity, request, Outcome::NotTried(LATE.to_owned())),
-                Ok(identity) => self.ask(socket, caller, identity, request).await,
-            };
-            // A peer may cost its own deadline, not one for each question.
-            gave_up |= self.ran_out(&exchange);
+        let rightful = calls.iter().find(|call| by_right(&call.caller, call.request) && call.identity.is_ok()).cloned();
+        let mut calls = calls.into_iter();
+        for call in calls.by_ref() {
+            let exchange = self.call(socket, call).await;
+            let late = self.ran_out(&exchange);
             seen.push(exchange);
+            if late {
+                break;
+            }
         }
+        let at_once = calls.map(|call| {
+            let (run, socket) = (self.clone(), socket.clone());
+            async move { run.call(&socket, call).await }
+        });
+        seen.extend(in_order(at_once, &|| ()).await.into_iter().flatten());
         // A server that hangs up on an untrusted client may have begun to hang up on everybody.
-        if !gave_up && seen.iter().any(hung_up_on) {
-            let exchange = match (rightful, account) {
-                (Some((caller, Ok(identity), request)), _) => self.ask(socket, caller, identity, request).await,
-                (_, Some(node)) => self.introduction(socket, node, Offer::Both).await,
-                _ => return true,
-            };
-            gave_up |= self.ran_out(&exchange);
-            seen.push(exchange);
+        if seen.iter().any(hung_up_on) {
+            match (rightful, account) {
+                (Some(call), _) => seen.push(self.call(socket, call).await),
+                (_, Some(node)) => seen.push(self.introduction(socket, node, Offer::Both).await),
+                _ => {}
+            }
         }
-        !gave_up
+    }
+
+    async fn call(&self, socket: &Socket, call: Call) -> Exchange {
+        match call.identity {
+            Err(reason) => not_asked(call.caller, None, call.request, Outcome::NoCredential(reason)),
+            Ok(identity) => self.ask(socket, call.caller, identity.as_ref(), call.request, call.more).await,
+        }
     }
 
     /// A node writes what it may, and what it must not, as dry runs. Each has its own time; one that is late cancels nothing
@@ -424,7 +438,7 @@ impl Run {
                 return seen.push(over());
             }
             let question = Question::write(request, path, &body);
-            let asking = self.lane.run(|| self.wire.ask(socket, caller(), Some(identity), request, question));
+            let asking = self.lane.run(|| self.wire.ask(socket, caller(), Some(identity), request, (question, &[])));
             let exchange = self.before_the_end(asking).await.unwrap_or_else(over);
             if let (Request::DryRunNode, Outcome::Answer(answer)) = (request, &exchange.outcome) {
                 let body: Option<serde_json::Value> = serde_json::from_str(&answer.body).ok();
@@ -439,41 +453,39 @@ impl Run {
     }
 
     /// Those who should be let in come first: "refused" proves nothing on a port that refuses everybody.
-    fn calls_of_a_node(&self, peer: &Peer, i: usize) -> Vec<Call<'_>> {
-        let untrusted = &self.untrusted.at_nodes;
+    fn calls_of_a_node(&self, peer: &Peer, i: usize) -> Vec<Call> {
         let masters = &self.target.masters;
-        let mut calls: Vec<Call<'_>> =
-            masters.iter().map(|master| (Caller::Master(master.name.clone()), client(master), Request::Pods)).collect();
+        let by_master = |master: &Peer| Call::new(Caller::Master(master.name.clone()), client(master), Request::Pods);
+        let mut calls: Vec<Call> = masters.iter().map(by_master).collect();
         // Where no master can call, the verifier does: the kubelet knows it, and forbids it what a master may.
         let verifier = self.target.verifier.as_ref();
+        let as_verifier = |request| verifier.map(|verifier| Call::new(Caller::Verifier, Ok(Some(verifier)), request));
         if self.order.first_master.is_none() {
-            calls.extend(verifier.map(|verifier| (Caller::Verifier, Ok(Some(verifier)), Request::Pods)));
+            calls.extend(as_verifier(Request::Pods));
         }
-        calls.push((Caller::Anonymous, Ok(None), Request::Pods));
-        calls.push((Caller::ForgedCa, untrusted.forged(), Request::Pods));
-        calls.push((Caller::UnknownCa, untrusted.unknown(), Request::Pods));
+        calls.push(Call::anonymous(Request::Pods, &KUBELET_DATA));
+        calls.extend(self.untrusted.at_nodes.iter().map(|client| Call::untrusted(client, Request::Pods, &[])));
         let before = masters.len() + usize::from(self.target.endpoint.is_some());
         let other = i.checked_sub(before).and_then(|at| *self.order.others.get(at)?);
         calls.extend(other.filter(|at| self.target.nodes[*at].name != peer.name).map(|at| {
             let name = self.target.nodes[at].name.clone();
-            (Caller::OtherNode(name), self.order.other_node(&self.target, at), Request::Pods)
+            Call::new(Caller::OtherNode(name), self.order.other_node(&self.target, at), Request::Pods)
         }));
-        calls.extend(verifier.map(|verifier| (Caller::Verifier, Ok(Some(verifier)), Request::Configz)));
+        calls.extend(as_verifier(Request::Configz));
         calls
     }
 
-    fn calls_of_a_master(&self) -> Vec<Call<'_>> {
-        let untrusted = &self.untrusted.at_masters;
+    fn calls_of_a_master(&self) -> Vec<Call> {
         let verifier = self.target.verifier.as_ref();
-        let as_verifier = |request| verifier.map(|verifier| (Caller::Verifier, Ok(Some(verifier)), request));
-        let others = [
-            (Caller::Anonymous, Ok(None), Request::Nodes),
-            (Caller::ForgedCa, untrusted.forged(), Request::Nodes),
-            (Caller::UnknownCa, untrusted.unknown(), Request::Nodes),
-        ];
+        let as_verifier = |request| verifier.map(|verifier| Call::new(Caller::Verifier, Ok(Some(verifier)), request));
         // Where the store is gone, every read runs out of time: that is to be known first.
-        let first = as_verifier(Request::Readyz).into_iter().chain(as_verifier(Request::Nodes));
-        first.chain(others).chain(as_verifier(Request::Flagz)).collect()
+        let mut calls: Vec<Call> =
+            as_verifier(Request::Readyz).into_iter().chain(as_verifier(Request::Nodes)).collect();
+        calls.push(Call::anonymous(Request::Nodes, &API_SERVER_DATA));
+        let untrusted = self.untrusted.at_masters.iter();
+        calls.extend(untrusted.map(|client| Call::untrusted(client, Request::Nodes, &[Request::WhoAmI])));
+        calls.extend(as_verifier(Request::Flagz));
+        calls
     }
 
     /// Whether a peer let its time run out, with an answer that never ended or without any.
@@ -484,7 +496,7 @@ impl Run {
     async fn account(&self, desk: &Desk, node: usize) -> Exchange {
         let _place = desk.places.acquire().await;
         let _host = self.hosts.acquire().await;
-        if desk.late.load(Ordering::Relaxed) >= Desk::TOO_LATE {
+        if !desk.answered.load(Ordering::Relaxed) && desk.late.load(Ordering::Relaxed) >= Desk::TOO_LATE {
             let node = &self.target.nodes[node];
             let (caller, why) = (Caller::Node(node.name.clone()), Outcome::NotTried(LATE.to_owned()));
             return not_asked(caller, node.client.as_ref(), Request::WhoAmI, why);
@@ -499,9 +511,10 @@ impl Run {
             // There may be HTTP/2 alone.
             exchange = Box::pin(self.introduction(&desk.socket, node, Offer::Both)).await;
         }
-        if self.ran_out(&exchange) {
+        if matches!(exchange.outcome, Outcome::TimedOut(_)) {
             desk.late.fetch_add(1, Ordering::Relaxed);
         }
+        desk.answered.fetch_or(has_answered(&exchange), Ordering::Relaxed);
         exchange
     }
 
@@ -596,12 +609,19 @@ impl Run {
         }
     }
 
-    async fn ask(&self, socket: &Socket, caller: Caller, client: Option<&Identity>, request: Request) -> Exchange {
+    async fn ask(
+        &self,
+        socket: &Socket,
+        caller: Caller,
+        client: Option<&Identity>,
+        request: Request,
+        more: &[Request],
+    ) -> Exchange {
         let over = |caller| not_asked(caller, client, request, Outcome::NotTried(OVER.to_owned()));
         if self.is_over() {
             return over(caller);
         }
-        let asking = self.lane.run(|| self.wire.exchange(socket, caller.clone(), client, request));
+        let asking = self.lane.run(|| self.wire.exchange(socket, caller.clone(), client, request, more));
         self.before_the_end(asking).await.unwrap_or_else(|| over(caller))
     }
 
@@ -611,7 +631,35 @@ impl Run {
 }
 
 /// Who calls with what for what; without a credential, why.
-type Call<'a> = (Caller, Result<Option<&'a Identity>, String>, Request);
+#[derive(Clone)]
+struct Call {
+    caller: Caller,
+    identity: Result<Option<Identity>, String>,
+    request: Request,
+    /// What is asked behind it, on the same connection.
+    more: &'static [Request],
+}
+
+impl Call {
+    fn new(caller: Caller, identity: Result<Option<&Identity>, String>, request: Request) -> Self {
+        Self { caller, identity: identity.map(Option::<&Identity>::cloned), request, more: &[] }
+    }
+
+    /// An unauthenticated client. Its second request is the first one again: a gate may look at a connection's first alone.
+    fn anonymous(request: Request, more: &'static [Request]) -> Self {
+        Self { more, ..Self::new(Caller::Anonymous, Ok(None), request) }
+    }
+
+    fn untrusted((kind, identity): &UntrustedClient, request: Request, more: &'static [Request]) -> Self {
+        let identity = identity.as_ref().map(Some).map_err(Clone::clone);
+        Self { more, ..Self::new(Caller::Untrusted(*kind), identity, request) }
+    }
+}
+
+/// What else an unauthenticated client asks kubelets and API servers for: what they hold that others may not read.
+const KUBELET_DATA: [Request; 5] =
+    [Request::Pods, Request::RunningPods, Request::StatsSummary, Request::Metrics, Request::Configz];
+const API_SERVER_DATA: [Request; 4] = [Request::Nodes, Request::WhoAmI, Request::Secrets, Request::AllPods];
 
 /// Whether a call asks, for what others are refused, with a right to an answer.
 fn by_right(caller: &Caller, request: Request) -> bool {
@@ -630,9 +678,14 @@ fn hung_up_on(exchange: &Exchange) -> bool {
 
 /// Why something was not tried.
 const OVER: &str = "the run's deadline was over";
-const LATE: &str = "the peer had just let its time run out";
+const LATE: &str = "the peer had answered nothing at all in time";
 
 fn not_asked(caller: Caller, client: Option<&Identity>, request: Request, outcome: Outcome) -> Exchange {
     let presented = client.map(|identity| identity.certificate.fingerprint());
-    Exchange { caller, presented, request, shown: Vec::new(), outcome, rulings: Vec::new(), elapsed_ms: 0 }
+    let (more, rulings) = (Vec::new(), Vec::new());
+    Exchange { caller, presented, request, shown: Vec::new(), outcome, more, rulings, elapsed_ms: 0 }
+}
+
+fn has_answered(exchange: &Exchange) -> bool {
+    matches!(exchange.outcome, Outcome::Answer(_))
 }

@@ -11,14 +11,16 @@ use time::{Duration, OffsetDateTime};
 use super::checks::{Clock, Detail, judge_in};
 use super::facts::{Facts, PeerFacts, name};
 use super::finding::{Finding, Strictness};
-use super::observation::{Answer, Caller, MAX_CHAIN, Observations, Outcome, PeerSeen, Request};
+use super::observation::{Answer, Caller, MAX_CHAIN, Observations, Outcome, PeerSeen, Probes, Request};
 use super::report::Report;
 use super::target::Target;
 use crate::pki::fingerprint::Fingerprint;
 use crate::printable::printable;
 
-/// The version of the form; a recording of another is not read.
-pub const VERSION: u64 = 1;
+/// The version of the form that is written. Those from [`OLDEST_VERSION`] on are read.
+pub const VERSION: u64 = 2;
+/// The oldest version that is read. Version 1 has the answers to fewer questions, and is judged by those alone.
+const OLDEST_VERSION: u64 = 1;
 /// No recording is larger than this, in bytes.
 pub const MAX_BYTES: u64 = 512 << 20;
 
@@ -56,7 +58,7 @@ pub enum RecordingError {
     #[error("it is not a recording of clusterctl verify")]
     NotOne,
     /// Of another version.
-    #[error("it is a recording of version {found}, and this clusterctl reads version {VERSION}")]
+    #[error("it is a recording of version {found}, and this clusterctl reads versions {OLDEST_VERSION} to {VERSION}")]
     Version {
         /// Its version.
         found: u64,
@@ -173,11 +175,14 @@ impl Recording {
         let head: Head = serde_json::from_slice(bytes)
             .map_err(|error| if begins_as_one(bytes) { wrong(&error) } else { RecordingError::NotOne })?;
         match (head.format.as_deref(), head.version) {
-            (Some(FORMAT), Some(VERSION)) => {}
+            (Some(FORMAT), Some(OLDEST_VERSION..=VERSION)) => {}
             (Some(FORMAT), Some(found)) => return Err(RecordingError::Version { found }),
             _ => return Err(RecordingError::NotOne),
         }
-        let document: Document<Observations> = serde_json::from_slice(bytes).map_err(|error| wrong(&error))?;
+        let mut document: Document<Observations> = serde_json::from_slice(bytes).map_err(|error| wrong(&error))?;
+        if document.version == OLDEST_VERSION {
+            document.seen.probes = Probes::First;
+        }
         document.target.check()?;
         at_most("findings of its preparation", document.before.len(), MAX_PAIRS)?;
         check_seen(&document.target, &document.seen)?;
@@ -284,9 +289,10 @@ fn check_peer(seen: &PeerSeen, peer: &PeerFacts) -> Result<(), RecordingError> {
                 at_most("certificates of one chain", shown.len(), MAX_CHAIN)?;
             }
             for exchange in &dial.exchanges {
+                at_most("requests on one connection", exchange.more.len(), MAX_ADDRESSES)?;
                 match &exchange.caller {
                     Caller::Master(text) | Caller::Node(text) | Caller::OtherNode(text) => name(text)?,
-                    Caller::Anonymous | Caller::ForgedCa | Caller::UnknownCa | Caller::Verifier => {}
+                    Caller::Anonymous | Caller::Untrusted(_) | Caller::Verifier => {}
                 }
             }
         }
@@ -299,11 +305,15 @@ fn check_peer(seen: &PeerSeen, peer: &PeerFacts) -> Result<(), RecordingError> {
 fn without_lists(seen: &mut Observations) {
     let dials = seen.peers.iter_mut().flat_map(|peer| &mut peer.locations).flat_map(|location| &mut location.dials);
     for exchange in dials.flat_map(|dial| &mut dial.exchanges) {
-        match (&mut exchange.outcome, exchange.request) {
-            (Outcome::Answer(answer), Request::Pods | Request::Nodes) if (200..300).contains(&answer.status) => {
-                shorten(answer)
+        let first = std::iter::once((exchange.request, &mut exchange.outcome));
+        let answers = first.chain(exchange.more.iter_mut().map(|further| (further.request, &mut further.outcome)));
+        for (request, outcome) in answers {
+            match (outcome, request) {
+                (Outcome::Answer(answer), Request::Pods | Request::Nodes) if (200..300).contains(&answer.status) => {
+                    shorten(answer)
+                }
+                _ => {}
             }
-            _ => {}
         }
     }
 }

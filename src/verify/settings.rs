@@ -190,7 +190,17 @@ pub(super) fn rights(rulings: &[(Access, Ruling)], groups: &[String], restricted
     }
     if let Some(first) = unclear.first() {
         let more = if unclear.len() > 1 { format!(" (and {} more)", unclear.len() - 1) } else { String::new() };
-        return Judgement::new(Status::NotProven, format!("{first}{more}"));
+        let judgement = Judgement::new(Status::NotProven, format!("{first}{more}"));
+        let late = rulings.values().any(|ruling| ruling.is_late());
+        if rulings.values().any(|ruling| ruling.is_of_a_failed_authorizer()) {
+            return judgement
+                .hint("an authorizer that the API server asks fails: see the API server's log, and repair that first");
+        }
+        return if late {
+            judgement.hint("each question has --timeout to itself: give a slow API server more")
+        } else {
+            judgement
+        };
     }
     if !wide.is_empty() {
         let hint = "a kubelet needs the pods of its own node and the secrets that these name: see the access rules of the \
@@ -286,7 +296,7 @@ mod tests {
         });
         change(&mut config);
         let body = serde_json::json!({"kubeletconfig": config}).to_string();
-        kubelet(&answer(&Request::Configz.kept(&body)))
+        kubelet(&answer(&Request::Configz.kept(200, &body)))
     }
 
     #[test]
@@ -308,7 +318,7 @@ mod tests {
             assert!(judged.status == Status::Warn && judged.observed.contains(told), "{told}: {judged:?}");
         }
         for other in ["", "{}x", "[1]", "<html>", r#"{"kind":"Status"}"#] {
-            assert_eq!(kubelet(&answer(&Request::Configz.kept(other))), None, "{other}");
+            assert_eq!(kubelet(&answer(&Request::Configz.kept(200, other))), None, "{other}");
         }
     }
 
@@ -318,7 +328,7 @@ mod tests {
                             authorization-mode: []\nclient-ca-file: ca.crt\nkubelet-certificate-authority: ca.crt\n\
                             enable-admission-plugins: []\n";
         let judged = |text: &str, by_restriction| {
-            let found = flags(&answer(&Request::Flagz.kept(text)), by_restriction);
+            let found = flags(&answer(&Request::Flagz.kept(200, text)), by_restriction);
             found.into_iter().map(|(property, judgement)| (property, judgement.status)).collect::<Vec<_>>()
         };
         assert_eq!(judged(GOOD, false), [(None, Status::Pass)]);

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+use rustls::SignatureScheme;
 use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
@@ -336,6 +337,8 @@ pub struct Identity {
     /// The leaf.
     pub certificate: Arc<Certificate>,
     pub(super) key: Arc<CertifiedKey>,
+    /// What is presented where the server takes no signature of `key`.
+    pub(super) other: Option<Arc<Identity>>,
 }
 
 impl fmt::Debug for Identity {
@@ -382,7 +385,7 @@ impl Identity {
         let key = CertifiedKey::new(chain, key);
         match key.keys_match() {
             Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {
-                Ok(Self { certificate, key: Arc::new(key) })
+                Ok(Self { certificate, key: Arc::new(key), other: None })
             }
             Err(_) => Err(IdentityError::KeyDoesNotFit),
         }
@@ -399,6 +402,17 @@ impl Identity {
             _ => None,
         });
         Self::new(&chain, key.ok_or(IdentityError::NoKey)?.expose())
+    }
+
+    /// With another identity that is presented where a server takes no signature of this one's key.
+    pub(super) fn or_else_with(self, other: Self) -> Self {
+        Self { other: Some(Arc::new(other)), ..self }
+    }
+
+    /// The certificate and key to present to a server that takes signatures of `schemes`.
+    pub(super) fn for_schemes(&self, schemes: &[SignatureScheme]) -> Option<&Self> {
+        let signs = self.key.key.choose_scheme(schemes).is_some();
+        if signs { Some(self) } else { self.other.as_ref()?.for_schemes(schemes) }
     }
 
     /// Takes a credential of ours.

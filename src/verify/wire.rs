@@ -11,7 +11,6 @@ use rustls::ClientConfig;
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::sign::SingleCertAndKey;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -22,13 +21,13 @@ use super::leases;
 use super::line::{Line, Question};
 use super::nodes;
 use super::observation::{
-    Access, Caller, Connect, Der, Exchange, Handshake, Leases, Listed, MAX_CHAIN, OldHello, Outcome, Request, Ruling,
-    Signature, Tls,
+    Access, Caller, Connect, Der, Exchange, Further, Handshake, Leases, Listed, MAX_CHAIN, OldHello, Outcome, Request,
+    Ruling, Signature, Tls,
 };
 use super::old_hello;
 use super::tapped::Tapped;
 use super::target::Identity;
-use super::witness::{Keys, Witness};
+use super::witness::{Keys, Presenter, Witness};
 use crate::cluster::address::Address;
 use crate::pki::certificate::{Certificate, PublicKeyKind};
 use crate::pki::fingerprint::Fingerprint;
@@ -251,48 +250,83 @@ impl Wire {
         }
     }
 
-    /// One request on a new connection.
+    /// One request on a new connection, and `more` behind it, each within the limit.
     pub(super) async fn exchange(
         &self,
         socket: &Socket,
         caller: Caller,
         client: Option<&Identity>,
         request: Request,
+        more: &[Request],
     ) -> Exchange {
-        self.ask(socket, caller, client, request, Question::of(request)).await
+        self.ask(socket, caller, client, request, (Question::of(request), more)).await
     }
 
-    /// One request on a new connection, put as `question` puts it.
+    /// One request on a new connection, put as `question` puts it, and `more` behind it, each within the limit.
     pub(super) async fn ask(
         &self,
         socket: &Socket,
         caller: Caller,
         client: Option<&Identity>,
         request: Request,
-        question: Question,
+        (question, more): (Question, &[Request]),
     ) -> Exchange {
-        let presented = client.map(|identity| identity.certificate.fingerprint());
-        let mut seen = Exchange {
-            caller,
-            presented,
-            request,
-            shown: Vec::new(),
-            outcome: Outcome::Closed,
-            rulings: Vec::new(),
-            elapsed_ms: 0,
-        };
+        let mut seen = unanswered(caller, client, request);
         let witness = self.witness();
         let (opened, began) = self.open(socket, client, &witness, Offer::Both).await;
-        seen.outcome = match opened {
-            Ok(mut line) => line.ask(request, question, began + self.limit).await,
-            Err(outcome) => outcome,
-        };
+        match opened {
+            Ok(mut line) => {
+                seen.outcome = line.ask(request, question, began + self.limit).await;
+                if matches!(seen.outcome, Outcome::Answer(_)) {
+                    seen.more = self.further(line, more, &witness, (socket, client)).await;
+                }
+            }
+            Err(outcome) => seen.outcome = outcome,
+        }
         self.finish(&mut seen, &witness, began, (socket, client, Offer::Both)).await;
         seen
     }
 
+    /// Asks `more` on an open connection, and on others where the peer ends one after an answer. All have to show the first
+    /// one's certificates; another server's word is not this one's.
+    async fn further(
+        &self,
+        line: Line,
+        more: &[Request],
+        first: &Arc<Witness>,
+        (socket, client): (&Socket, Option<&Identity>),
+    ) -> Vec<Further> {
+        let mut line = Some(line);
+        let mut seen = Vec::with_capacity(more.len());
+        for &request in more {
+            let mut outcome = match &mut line {
+                Some(line) => line.ask(request, Question::of(request), Instant::now() + self.limit).await,
+                None => Outcome::Closed,
+            };
+            if matches!(outcome, Outcome::Closed | Outcome::Reset) {
+                let witness = self.witness();
+                let (opened, began) = self.open(socket, client, &witness, Offer::Both).await;
+                outcome = match opened {
+                    Ok(mut other) if first.saw_the_same_as(&witness) => {
+                        let outcome = other.ask(request, Question::of(request), began + self.limit).await;
+                        line = Some(other);
+                        outcome
+                    }
+                    Ok(_) => Outcome::Failed("another server takes the next connection".to_owned()),
+                    Err(outcome) => outcome,
+                };
+            }
+            // One of HTTP/1.1 that owes an answer takes no other question.
+            if matches!(outcome, Outcome::TimedOut(_)) {
+                line = line.filter(Line::takes_several);
+            }
+            seen.push(Further { request, outcome });
+        }
+        seen
+    }
+
     /// Asks who the caller is and, where it is known, what it may do; on one new connection, if the peer keeps it. `reviews` are the
-    /// bodies of SelfSubjectAccessReviews.
+    /// bodies of SelfSubjectAccessReviews. Each question has the limit to itself.
     pub(super) async fn introduction(
         &self,
         socket: &Socket,
@@ -301,25 +335,16 @@ impl Wire {
         reviews: &[(Access, String)],
         offer: Offer,
     ) -> Exchange {
-        let mut seen = Exchange {
-            caller,
-            presented: Some(client.certificate.fingerprint()),
-            request: Request::WhoAmI,
-            shown: Vec::new(),
-            outcome: Outcome::Closed,
-            rulings: Vec::new(),
-            elapsed_ms: 0,
-        };
+        let mut seen = unanswered(caller, Some(client), Request::WhoAmI);
         let witness = self.witness();
         let (opened, began) = self.open(socket, Some(client), &witness, offer).await;
         match opened {
             Ok(mut line) => {
-                let deadline = began + self.limit;
-                seen.outcome = line.ask(Request::WhoAmI, Question::of(Request::WhoAmI), deadline).await;
+                seen.outcome = line.ask(Request::WhoAmI, Question::of(Request::WhoAmI), began + self.limit).await;
                 if matches!(&seen.outcome, Outcome::Answer(answer) if (200..300).contains(&answer.status)) {
-                    seen.rulings = line.rulings(reviews, deadline).await;
+                    seen.rulings = line.rulings(reviews, self.limit).await;
                     drop(line);
-                    self.other_rulings(reviews, &mut seen, &witness, (socket, client, offer), deadline).await;
+                    self.other_rulings(reviews, &mut seen, &witness, (socket, client, offer)).await;
                 }
             }
             Err(outcome) => seen.outcome = outcome,
@@ -336,21 +361,20 @@ impl Wire {
         seen: &mut Exchange,
         first: &Arc<Witness>,
         (socket, client, offer): (&Socket, &Identity, Offer),
-        deadline: Instant,
     ) {
-        while let rest @ [_, ..] = &reviews[seen.rulings.len()..] {
+        while let rest @ [(access, _), ..] = &reviews[seen.rulings.len()..] {
             let witness = self.witness();
-            let more = async {
-                let mut line = self.open(socket, Some(client), &witness, offer).await.0.ok()?;
-                first.saw_the_same_as(&witness).then_some(line.rulings(rest, deadline).await)
+            let more = match self.open(socket, Some(client), &witness, offer).await.0 {
+                Ok(mut line) if first.saw_the_same_as(&witness) => line.rulings(rest, self.limit).await,
+                Err(Outcome::TimedOut(_)) => vec![(*access, Ruling::late())],
+                _ => Vec::new(),
             };
-            match timeout_at(deadline, more).await {
-                Ok(Some(more)) if !more.is_empty() => seen.rulings.extend(more),
-                _ => break,
+            if more.is_empty() {
+                break;
             }
+            seen.rulings.extend(more);
         }
-        let why = if Instant::now() < deadline { "the connection ended" } else { "no answer in time" };
-        let ended = || Ruling::Unclear(why.to_owned());
+        let ended = || Ruling::Unclear("the connection ended".to_owned());
         seen.rulings.extend(reviews[seen.rulings.len()..].iter().map(|(access, _)| (*access, ended())));
     }
 
@@ -366,7 +390,11 @@ impl Wire {
         {
             seen.outcome = Outcome::Alert(alert);
         }
-        seen.shown = self.keep(witness.take().chain);
+        let wire = witness.take();
+        if let Some(presented) = wire.presented {
+            seen.presented = presented;
+        }
+        seen.shown = self.keep(wire.chain);
         seen.elapsed_ms = millis(began.elapsed());
     }
 
@@ -454,7 +482,8 @@ impl Wire {
         let mut config = self.anonymous.clone();
         config.dangerous().set_certificate_verifier(witness.clone());
         if let Some(identity) = client {
-            config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(identity.key.clone()));
+            let presenter = Presenter { identity: identity.clone(), witness: witness.clone() };
+            config.client_auth_cert_resolver = Arc::new(presenter);
         }
         config
     }
@@ -484,6 +513,20 @@ fn server_name(address: &Address, to: SocketAddr) -> ServerName<'static> {
     match address {
         Address::Dns(name) => ServerName::try_from(name.to_string()).unwrap_or_else(|_| to.ip().into()),
         Address::Ip(ip) => (*ip).into(),
+    }
+}
+
+/// An exchange of which nothing came yet.
+fn unanswered(caller: Caller, client: Option<&Identity>, request: Request) -> Exchange {
+    Exchange {
+        caller,
+        presented: client.map(|identity| identity.certificate.fingerprint()),
+        request,
+        shown: Vec::new(),
+        outcome: Outcome::Closed,
+        more: Vec::new(),
+        rulings: Vec::new(),
+        elapsed_ms: 0,
     }
 }
 

@@ -2,13 +2,17 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rustls::client::ResolvesClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
 use rustls::{DigitallySignedStruct, SignatureScheme};
 
 use super::ending::words;
 use super::observation::Signature;
+use super::target::Identity;
+use crate::pki::fingerprint::Fingerprint;
 
 /// Which keys a server's certificate may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +48,14 @@ pub(super) struct Witness {
 pub(super) struct Seen {
     pub(super) chain: Vec<CertificateDer<'static>>,
     pub(super) signature: Signature,
+    /// The client certificate that was presented, where the peer asked for one; `None` in it where no key of ours would do.
+    pub(super) presented: Option<Option<Fingerprint>>,
+}
+
+impl Seen {
+    fn nothing() -> Self {
+        Self { chain: Vec::new(), signature: Signature::None, presented: None }
+    }
 }
 
 impl Witness {
@@ -53,8 +65,7 @@ impl Witness {
 
     /// Returns one that a server with no such key has nothing to show.
     pub(super) fn of(provider: &Arc<CryptoProvider>, keys: Keys) -> Self {
-        let seen = Seen { chain: Vec::new(), signature: Signature::None };
-        Self { provider: provider.clone(), keys, seen: Mutex::new(seen) }
+        Self { provider: provider.clone(), keys, seen: Mutex::new(Seen::nothing()) }
     }
 
     /// Returns whether a server has no reason of ours to show nothing.
@@ -64,7 +75,7 @@ impl Witness {
 
     pub(super) fn take(&self) -> Seen {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut *seen, Seen { chain: Vec::new(), signature: Signature::None })
+        std::mem::replace(&mut *seen, Seen::nothing())
     }
 
     /// Whether both saw one chain.
@@ -83,6 +94,26 @@ impl Witness {
             Err(error) => Signature::Invalid(words(error)),
         };
         result
+    }
+}
+
+/// Presents an identity, with whichever of its keys the server takes, and notes which certificate that was.
+#[derive(Debug)]
+pub(super) struct Presenter {
+    pub(super) identity: Identity,
+    pub(super) witness: Arc<Witness>,
+}
+
+impl ResolvesClientCert for Presenter {
+    fn resolve(&self, _: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        let chosen = self.identity.for_schemes(schemes);
+        let mut seen = self.witness.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.presented = Some(chosen.map(|identity| identity.certificate.fingerprint()));
+        chosen.map(|identity| identity.key.clone())
+    }
+
+    fn has_certs(&self) -> bool {
+        true
     }
 }
 

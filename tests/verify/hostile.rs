@@ -190,7 +190,6 @@ fn what_a_peer_says_is_escaped_in_the_report() {
 
 #[test]
 fn floods_drips_and_wrong_types_are_bounded_and_an_open_door_stays_one() {
-    let began = Instant::now();
     let flood = Foreign::spoken(|out| {
         loop {
             out.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
@@ -211,9 +210,8 @@ fn floods_drips_and_wrong_types_are_bounded_and_an_open_door_stays_one() {
         }
         Ok(())
     });
-    // The first question took all of its time; no other is asked.
-    assert_eq!([drip["caller"].0, drip["anonymous"].0, drip["untrusted"].0], ["not-proven"; 3], "{drip:#?}");
-    assert!(began.elapsed() < StdDuration::from_secs(25), "{:?}", began.elapsed());
+    // An answer that never ends takes all of its time and cancels no other: the status says that all are let in.
+    assert_eq!([drip["anonymous"].0, drip["untrusted"].0], ["fail"; 2], "{drip:#?}");
 }
 
 #[test]

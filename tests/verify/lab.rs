@@ -33,6 +33,15 @@ pub(super) fn now() -> OffsetDateTime {
 }
 
 pub(super) fn lab(masters: usize, nodes: usize, fault: Option<Fault>) -> Lab {
+    made(masters, nodes, fault, std::time::Duration::ZERO)
+}
+
+/// A good cluster whose API servers take `answer_after` for each answer.
+pub(super) fn slow_lab(masters: usize, nodes: usize, answer_after: std::time::Duration) -> Lab {
+    made(masters, nodes, None, answer_after)
+}
+
+fn made(masters: usize, nodes: usize, fault: Option<Fault>, answer_after: std::time::Duration) -> Lab {
     let now = now();
     // The root that has expired was made two years ago, for one, and everything under it ends with it.
     let issued_at = if fault == Some(Fault::ExpiredRoot) { now - Duration::days(366) } else { now };
@@ -63,6 +72,7 @@ pub(super) fn lab(masters: usize, nodes: usize, fault: Option<Fault>) -> Lab {
         Ok(made.remove(&(leaf.host.clone(), leaf.profile)).expect("issued"))
     };
     let config = Config::assemble(cluster.clone(), &root, fault, now, shown).expect("what it serves");
+    let config = Config { answer_after, ..config };
     let running = reserved.start(config).expect("a running cluster");
     Lab { cluster, target, now, running, client }
 }

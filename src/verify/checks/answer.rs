@@ -40,7 +40,7 @@ impl Bench<'_> {
         let mut finding = spot.finding(aspect, Status::NotProven).saw(observed, expectation(spot.place, aspect));
         finding.caller = who(&exchange.caller);
         finding.elapsed_ms = exchange.elapsed_ms;
-        let Outcome::Answer(answer) = &exchange.outcome else { return finding };
+        let Outcome::Answer(answer) = &exchange.outcome else { return hint_at_time(finding, &exchange.outcome) };
         if let Err(reason) = self.proven(exchange) {
             finding.observed = format!("{}: {}, but {reason}", exchange.request.as_str(), answer.status);
             finding.follows = Some(CheckId::at(spot.place, Aspect::Chain));
@@ -96,15 +96,10 @@ pub(super) fn of(dial: &Dial, wanted: Request) -> impl Iterator<Item = &Exchange
     dial.exchanges.iter().filter(move |exchange| exchange.request == wanted)
 }
 
-/// The two untrusted clients, as callers: one under this root's very names, one of a root that nobody knows.
-pub(super) const FORGED: &str = "forged-ca";
-pub(super) const UNKNOWN: &str = "unknown-ca";
-
 pub(super) fn who(caller: &Caller) -> Option<String> {
     match caller {
         Caller::Master(name) | Caller::Node(name) | Caller::OtherNode(name) => Some(name.clone()),
-        Caller::ForgedCa => Some(FORGED.to_owned()),
-        Caller::UnknownCa => Some(UNKNOWN.to_owned()),
+        Caller::Untrusted(kind) => Some(kind.as_str().to_owned()),
         // The verifier is no host: what it is told is told of whoever told it.
         Caller::Anonymous | Caller::Verifier => None,
     }
@@ -114,9 +109,25 @@ pub(super) fn who(caller: &Caller) -> Option<String> {
 pub(super) fn asked_and_said(exchange: &Exchange) -> String {
     match &exchange.outcome {
         Outcome::NoCredential(why) => why.clone(),
-        outcome => format!("{}: {}", exchange.request.as_str(), said(outcome)),
+        outcome => requested(exchange.request, outcome),
     }
 }
+
+/// What one request was and what came back.
+pub(super) fn requested(request: Request, outcome: &Outcome) -> String {
+    format!("{}: {}", request.as_str(), said(outcome))
+}
+
+/// Adds what helps where a question was not answered in time, unless there is a better hint.
+pub(super) fn hint_at_time(mut finding: Finding, outcome: &Outcome) -> Finding {
+    if matches!(outcome, Outcome::TimedOut(_)) && finding.status != Status::Pass && finding.hint.is_none() {
+        finding.hint = Some(MORE_TIME.to_owned());
+    }
+    finding
+}
+
+/// What helps where a question was not answered in time.
+pub(super) const MORE_TIME: &str = "each question has --timeout to itself: where this host is only slow, give it more";
 
 /// What came back, in words.
 pub(super) fn said(outcome: &Outcome) -> String {

@@ -9,7 +9,7 @@ use super::super::observation::{Answer, Caller, Dial, Exchange, Outcome, Request
 use super::super::settings;
 use super::super::target::Peer;
 use super::admission::is_introduction;
-use super::answer::{asked_and_said, is_called_json, is_kubernetes_status, is_list, of, who};
+use super::answer::{asked_and_said, hint_at_time, is_called_json, is_kubernetes_status, is_list, of, who};
 use super::judge::Bench;
 use super::refusal::{ANONYMOUS, Positive, Rightful, at_least_answered, in_the_way, refuses};
 use super::spot::{Spot, expectation};
@@ -34,7 +34,7 @@ impl Bench<'_> {
                     // One who calls again is there for the others' sake.
                     if heard.insert(name) {
                         let known = made.first().is_some_and(|caller| caller.status == Status::Pass);
-                        findings.extend(made);
+                        findings.extend(made.into_iter().map(|finding| hint_at_time(finding, &exchange.outcome)));
                         findings.push(scope(spot, exchange, node, known, restricted));
                     }
                 }
@@ -186,15 +186,15 @@ fn scope(spot: &Spot<'_>, exchange: &Exchange, node: Option<&Peer>, known: bool,
 }
 
 /// What the API server says a caller is.
-struct Review {
-    user: String,
+pub(super) struct Review {
+    pub(super) user: String,
     groups: Vec<String>,
     /// `authentication.kubernetes.io/credential-id`; an API server gives one.
     credentials: Vec<String>,
 }
 
 /// Reads a SelfSubjectReview (Kubernetes `authentication.k8s.io/v1`).
-fn read_review(answer: &Answer) -> Option<Review> {
+pub(super) fn read_review(answer: &Answer) -> Option<Review> {
     if !is_called_json(answer) {
         return None;
     }

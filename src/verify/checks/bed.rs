@@ -106,6 +106,7 @@ impl Bed {
             },
             shown: shown.clone(),
             outcome: outcome.clone(),
+            more: Vec::new(),
             rulings: Vec::new(),
             elapsed_ms: 1,
         };
@@ -149,6 +150,9 @@ impl Bed {
     }
 
     pub(super) fn presented(&self, caller: &Caller) -> Option<Fingerprint> {
+        if matches!(caller, Caller::Untrusted(_)) {
+            return Some(Fingerprint::of(b"an untrusted client"));
+        }
         let Caller::Node(name) = caller else { return None };
         let node = self.target.nodes.iter().find(|node| node.name == *name)?;
         Some(node.client.as_ref()?.certificate.fingerprint())

@@ -12,7 +12,7 @@ use super::super::revocation::Lists;
 use super::super::settings::{self, Judgement};
 use super::super::target::{Peer, Place, Target};
 use super::anchor::anchors;
-use super::answer::{FORGED, UNKNOWN, said};
+use super::answer::said;
 use super::spot::{Spot, expectation};
 use super::trust::Trust;
 use crate::pki::certificate::Certificate;
@@ -203,7 +203,8 @@ impl Bench<'_> {
         let aspects = [Aspect::Connect, Aspect::Tls, Aspect::Chain, Aspect::Possession, Aspect::Dates, Aspect::Name];
         let mut wanted: Vec<Wanted<'_>> = aspects.into_iter().map(|aspect| (aspect, None)).collect();
         wanted.extend([(Aspect::Usage, None), (Aspect::Anonymous, None)]);
-        wanted.extend([(Aspect::Untrusted, Some(FORGED)), (Aspect::Untrusted, Some(UNKNOWN))]);
+        let untrusted = self.seen.probes.untrusted(place).iter();
+        wanted.extend(untrusted.map(|kind| (Aspect::Untrusted, Some(kind.as_str()))));
         let verifier = self.target.has_verifier();
         if place == Place::Node {
             let others = self.target.nodes.len() > 1;

@@ -2,7 +2,7 @@
 
 use super::super::finding::{Aspect, CheckId, Finding, Status};
 use super::super::observation::{Answer, Caller, Dial, Exchange, Outcome, Request};
-use super::answer::{asked_and_said, is_list, who};
+use super::answer::{asked_and_said, hint_at_time, is_list, who};
 use super::judge::Bench;
 use super::refusal::{Positive, Rightful, at_least_answered, in_the_way, refuses};
 use super::spot::{Spot, expectation};
@@ -18,7 +18,8 @@ impl Bench<'_> {
         };
         for (at, exchange) in dial.exchanges.iter().enumerate().filter(|(_, exchange)| asks_for_pods(exchange)) {
             let proven = self.proven(exchange);
-            let (mut finding, positive) = kubelet_caller(spot, exchange, proven);
+            let (finding, positive) = kubelet_caller(spot, exchange, proven);
+            let mut finding = hint_at_time(finding, &exchange.outcome);
             rightful.add(&exchange.caller, positive, true, at);
             // One who calls again is there for the others' sake, and so is the verifier.
             if exchange.caller != Caller::Verifier && !heard.contains(&&exchange.caller) {
@@ -107,6 +108,7 @@ fn kubelet_caller(spot: &Spot<'_>, exchange: &Exchange, proven: Result<(), Strin
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::observation::Untrusted;
     use super::super::bed::{NOW, PODS, answer, bed, master, statuses};
     use super::*;
     use crate::verify::target::Place;
@@ -138,7 +140,11 @@ mod tests {
         }
         let forbidden = answer(403, "Forbidden (user=x, verb=get)");
         let nobody = answer(403, "Forbidden (user=system:anonymous, verb=get)");
-        let calls = [(master(), forbidden), (Caller::Anonymous, nobody), (Caller::ForgedCa, answer(401, ""))];
+        let calls = [
+            (master(), forbidden),
+            (Caller::Anonymous, nobody),
+            (Caller::Untrusted(Untrusted::ForgedCa), answer(401, "")),
+        ];
         let found = bed.judged(Place::Node, &bed.node_cert(), &calls, NOW);
         assert!(found["caller"].observed.contains("Forbidden (user=x, verb=get)"));
         assert_eq!(statuses(&found, &["anonymous", "untrusted"]), ["not-proven", "pass"]);

@@ -3,7 +3,6 @@
 use super::super::finding::{Aspect, Finding, Severity, Status};
 use super::super::observation::{Connect, Dial, Handshake, LocationSeen, OldHello, Resolution, Tls};
 use super::super::target::{Peer, Place};
-use super::answer::{FORGED, UNKNOWN};
 use super::backend;
 use super::judge::{Bench, UNSEEN};
 use super::spot::{Spot, TARGET_CHECKS, expectation};
@@ -94,8 +93,9 @@ impl Bench<'_> {
         for aspect in &row[start..] {
             let finding = spot.follows(*aspect, cause, observed);
             if *aspect == Aspect::Untrusted {
+                let kinds = self.seen.probes.untrusted(spot.place).iter();
                 findings
-                    .extend([FORGED, UNKNOWN].map(|caller| Finding { caller: Some(caller.into()), ..finding.clone() }));
+                    .extend(kinds.map(|kind| Finding { caller: Some(kind.as_str().to_owned()), ..finding.clone() }));
             } else {
                 findings.push(finding);
             }

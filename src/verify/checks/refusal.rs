@@ -1,17 +1,87 @@
 //! Callers who have to be refused. That proves something only where another is let in.
 
 use super::super::finding::{Aspect, CheckId, Finding, Status};
-use super::super::observation::{Answer, Caller, Exchange, Outcome};
+use super::super::observation::{self, Answer, Caller, Exchange, Outcome, Request};
 use super::super::target::Place;
-use super::answer::{asked_and_said, is_kubernetes_status, named_user, who};
+use super::answer::{asked_and_said, hint_at_time, is_kubernetes_status, named_user, requested, who};
+use super::api_server::read_review;
 use super::judge::Bench;
 use super::spot::{Spot, expectation};
 
 impl Bench<'_> {
-    /// A caller who has to be refused; `at` is the exchange's place among those of its dial.
+    /// A caller who has to be refused, in every request that it made; `at` is the exchange's place among those of its dial.
     pub(super) fn refusal(&mut self, spot: &Spot<'_>, exchange: &Exchange, at: usize, rightful: Rightful) -> Finding {
+        let mut finding = hint_at_time(self.first_refusal(spot, exchange, at, rightful), &exchange.outcome);
+        // What was not said by this cluster's server says nothing of it.
+        if finding.follows == Some(CheckId::at(spot.place, Aspect::Chain)) {
+            return finding;
+        }
+        if finding.status == Status::Pass
+            && matches!(exchange.caller, Caller::Untrusted(_))
+            && exchange.presented.is_none()
+        {
+            finding.status = Status::NotProven;
+            finding
+                .observed
+                .push_str(", but the server takes signatures of no key here, so that no certificate was presented");
+        }
+        for further in &exchange.more {
+            if finding.status == Status::Fail {
+                break;
+            }
+            let said = requested(further.request, &further.outcome);
+            match self.further_refusal(&exchange.caller, &exchange.outcome, further) {
+                Further::Refused => {}
+                Further::Open => {
+                    finding.status = Status::Fail;
+                    finding.observed = format!("{}; then {said}", finding.observed);
+                    finding.hint = Some(open_door(spot.place, finding.id.1).to_owned());
+                }
+                Further::Authenticated(user) => {
+                    finding.status = Status::Fail;
+                    finding.observed = format!("{}; then {said}: it was authenticated as {user}", finding.observed);
+                    finding.hint = Some(authenticated(spot.place).to_owned());
+                }
+                Further::Unclear if finding.status == Status::Pass => {
+                    finding.status = Status::NotProven;
+                    finding.observed = format!("{}; then {said}", finding.observed);
+                    finding = hint_at_time(finding, &further.outcome);
+                }
+                Further::Unclear => {}
+            }
+        }
+        finding
+    }
+
+    /// What a request after the first one comes to. `first` was the answer to that.
+    fn further_refusal(&self, caller: &Caller, first: &Outcome, further: &observation::Further) -> Further {
+        let answer = match &further.outcome {
+            Outcome::Answer(answer) => answer,
+            Outcome::Alert(_) | Outcome::Closed | Outcome::Reset => return Further::Refused,
+            _ => return Further::Unclear,
+        };
+        let authenticated = |user: String| {
+            if self.may_be_named(caller, &user) { Further::Refused } else { Further::Authenticated(user) }
+        };
+        match answer.status {
+            // Whom it takes a client for is a question that an unauthenticated client may be allowed.
+            200..300 if further.request == Request::WhoAmI => {
+                read_review(answer).map_or(Further::Unclear, |review| authenticated(review.user))
+            }
+            200..300 => Further::Open,
+            status => match (named_user(answer), first) {
+                (Some(user), _) => authenticated(user),
+                (None, Outcome::Answer(first)) if first.status == status => Further::Refused,
+                // Where nothing is, nothing is shown.
+                _ if matches!(status, 401 | 403 | 404 | 405) => Further::Refused,
+                _ => Further::Unclear,
+            },
+        }
+    }
+
+    fn first_refusal(&mut self, spot: &Spot<'_>, exchange: &Exchange, at: usize, rightful: Rightful) -> Finding {
         let aspect = match exchange.caller {
-            Caller::ForgedCa | Caller::UnknownCa => Aspect::Untrusted,
+            Caller::Untrusted(_) => Aspect::Untrusted,
             Caller::OtherNode(_) => Aspect::OtherNode,
             _ => Aspect::Anonymous,
         };
@@ -119,6 +189,18 @@ fn authenticated(place: Place) -> &'static str {
          place: set --client-ca-file to this cluster's ca.crt and to nothing else, and look at --requestheader flags and at what \
          ends TLS before it"
     }
+}
+
+/// What a request after a caller's first one comes to.
+enum Further {
+    /// It was refused.
+    Refused,
+    /// It was answered with data.
+    Open,
+    /// The caller was taken for this user.
+    Authenticated(String),
+    /// Nothing follows from what came.
+    Unclear,
 }
 
 /// What an answer is worth as a refusal.
@@ -249,6 +331,7 @@ fn open_door(place: Place, aspect: Aspect) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::observation::Untrusted;
     use super::super::bed::{NOW, PODS, answer, bed, issue, master, statuses};
     use super::*;
     use crate::cluster::key_kind::KeyKind;
@@ -265,7 +348,7 @@ mod tests {
         let calls = [
             (master(), answer(200, PODS)),
             (Caller::Anonymous, answer(401, "Unauthorized")),
-            (Caller::ForgedCa, Outcome::Alert("UnknownCA".into())),
+            (Caller::Untrusted(Untrusted::ForgedCa), Outcome::Alert("UnknownCA".into())),
             (Caller::OtherNode("n2".into()), answer(200, PODS)),
         ];
         let found = bed.judged(Place::Node, &impostor, &calls, NOW);
@@ -277,7 +360,11 @@ mod tests {
     fn refusals_prove_nothing_where_everybody_is_refused() {
         let bed = bed();
         let refused = answer(401, "Unauthorized");
-        let calls = [(master(), refused.clone()), (Caller::Anonymous, refused), (Caller::ForgedCa, Outcome::Reset)];
+        let calls = [
+            (master(), refused.clone()),
+            (Caller::Anonymous, refused),
+            (Caller::Untrusted(Untrusted::ForgedCa), Outcome::Reset),
+        ];
         let found = bed.judged(Place::Node, &bed.node_cert(), &calls, NOW);
         assert_eq!(statuses(&found, &["caller", "anonymous", "untrusted"]), ["fail", "not-proven", "not-proven"]);
     }
@@ -306,7 +393,7 @@ mod tests {
             (Outcome::Failed("?".into()), "not-proven"),
         ];
         for (outcome, expected) in cases {
-            for untrusted in [Caller::ForgedCa, Caller::UnknownCa] {
+            for untrusted in [Caller::Untrusted(Untrusted::ForgedCa), Caller::Untrusted(Untrusted::UnknownCa)] {
                 // The master calls again behind the untrusted client, and is let in.
                 let calls =
                     [(master(), answer(200, PODS)), (untrusted, outcome.clone()), (master(), answer(200, PODS))];
@@ -330,7 +417,9 @@ mod tests {
             let calls = [(master(), answer(200, PODS)), (caller, refused)];
             bed.judged(Place::Node, &bed.node_cert(), &calls, NOW)[aspect].status.as_str()
         };
-        for caller in [Caller::ForgedCa, Caller::UnknownCa, Caller::Anonymous] {
+        for caller in
+            [Caller::Untrusted(Untrusted::ForgedCa), Caller::Untrusted(Untrusted::UnknownCa), Caller::Anonymous]
+        {
             assert_eq!(judged(caller.clone(), kubelets("kube-apiserver-kubelet-client")), "fail", "{caller:?}");
             assert_eq!(judged(caller.clone(), kubelets("system:anonymous")), "pass", "{caller:?}");
         }
@@ -344,7 +433,7 @@ mod tests {
         };
         let known = bed.review("kubelet:n1", &["kubelets", "system:authenticated"], None);
         for (user, expected) in [("kubelet:n1", "fail"), ("kubernetes-admin", "fail"), ("system:anonymous", "pass")] {
-            for caller in [Caller::ForgedCa, Caller::UnknownCa] {
+            for caller in [Caller::Untrusted(Untrusted::ForgedCa), Caller::Untrusted(Untrusted::UnknownCa)] {
                 let calls = [(Caller::Node("n1".into()), known.clone()), (caller, nodes(user))];
                 let found = bed.judged(Place::Master, &bed.master_cert(), &calls, NOW);
                 assert_eq!(found["untrusted"].status.as_str(), expected, "{user}");
@@ -377,7 +466,11 @@ mod tests {
     fn where_the_master_gets_no_yes_only_the_handshake_refuses() {
         let bed = bed();
         let untrusted = |of_the_master: Outcome, refused: Outcome| {
-            let calls = [(master(), of_the_master), (Caller::ForgedCa, refused), (Caller::UnknownCa, answer(401, ""))];
+            let calls = [
+                (master(), of_the_master),
+                (Caller::Untrusted(Untrusted::ForgedCa), refused),
+                (Caller::Untrusted(Untrusted::UnknownCa), answer(401, "")),
+            ];
             bed.judged(Place::Node, &bed.node_cert(), &calls, NOW)["untrusted"].status.as_str()
         };
         let alert = || Outcome::Alert("UnknownCA".into());
@@ -445,7 +538,11 @@ mod tests {
     fn without_a_key_here_a_check_is_skipped_but_an_open_door_is_seen() {
         let bed = bed();
         let none = Outcome::NoCredential("no key".into());
-        let calls = [(master(), none), (Caller::Anonymous, answer(200, PODS)), (Caller::ForgedCa, answer(401, ""))];
+        let calls = [
+            (master(), none),
+            (Caller::Anonymous, answer(200, PODS)),
+            (Caller::Untrusted(Untrusted::ForgedCa), answer(401, "")),
+        ];
         let found = bed.judged(Place::Node, &bed.node_cert(), &calls, NOW);
         assert_eq!(statuses(&found, &["caller", "anonymous", "untrusted"]), ["skipped", "fail", "skipped"]);
     }
