@@ -190,12 +190,12 @@ async fn observe(run: &Arc<Run>, progress: Progress<'_>) -> Observations {
 fn desks(peers: &[(Place, &Peer)], seen: &[PeerSeen]) -> Vec<Desk> {
     let mut desks = Vec::new();
     for (i, peer) in seen.iter().enumerate().filter(|(_, peer)| peer.place != Place::Node) {
-        let spoken = peer
+        let mut spoken = peer
             .locations
             .iter()
             .enumerate()
             .flat_map(|(j, location)| location.dials.iter().enumerate().map(move |(k, dial)| (j, k, dial)));
-        let first = spoken.filter(|(_, _, dial)| speaks_tls(dial)).next();
+        let first = spoken.find(|(_, _, dial)| speaks_tls(dial));
         desks.extend(first.map(|(j, k, dial)| Desk {
             at: (i, j, k),
             answered: AtomicBool::new(dial.exchanges.iter().any(has_answered)),
