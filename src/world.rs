@@ -41,6 +41,8 @@ pub struct World {
 #[derive(Debug, Clone, Default)]
 pub struct Stop {
     asked: Arc<AtomicBool>,
+    /// A SIGINT or SIGTERM came: another one ends the process at once.
+    pressed: Arc<AtomicBool>,
     listening: Arc<AtomicBool>,
     /// The signal that came at a question; none is 0.
     at_a_question: Arc<AtomicUsize>,
@@ -67,11 +69,12 @@ impl Stop {
         let heeded = |signal: &i32| ignored.is_some_and(|ignored| ignored & (1 << (signal - 1)) == 0);
         // All of this only fails for signals that cannot be caught, which these are not.
         for signal in [SIGINT, SIGTERM].into_iter().filter(|signal| ignored.is_none() || heeded(signal)) {
-            let _ = signal_hook::flag::register_conditional_default(signal, Arc::clone(&self.asked));
+            let _ = signal_hook::flag::register_conditional_default(signal, Arc::clone(&self.pressed));
+            let _ = signal_hook::flag::register(signal, Arc::clone(&self.pressed));
             let _ = signal_hook::flag::register(signal, Arc::clone(&self.asked));
         }
-        // A terminal that is closed sends it twice, once by its shell and once by the kernel, and systemd sends it after SIGTERM:
-        // nobody is impatient there. Where nobody can tell whether nohup is above us, it is left alone.
+        // A terminal that is closed sends it twice, once by its shell and once by the kernel, and systemd sends it with SIGTERM, of
+        // which either may be delivered first: it is neither a second request nor makes one of the other. Where nobody can tell whether nohup is above us, it is left alone.
         if heeded(&SIGHUP) {
             let _ = signal_hook::flag::register(SIGHUP, Arc::clone(&self.asked));
         }
