@@ -129,6 +129,7 @@ fn every_block_runs_in_the_order_in_which_it_stands() {
             .replace("sudo ", "")
             // Nobody is there to ask.
             .replace("clusterctl revoke", "clusterctl revoke --yes")
+            .replace("issue-admin --break-glass", "issue-admin --yes --break-glass")
             .replace("clusterctl init ", "clusterctl init --name prod ")
             .replace("age1l2ssrzt…", &recipient)
             .replace("/run/credentials/ca-passphrase", &at("passphrase"));
