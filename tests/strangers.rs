@@ -157,6 +157,6 @@ fn what_there_are_several_of_is_a_list_in_json() {
     let shown = lab.good(&["show", "--output", "json", "bundles/on.tar.gz"]).out;
     let shown: Value = serde_json::from_str(&shown).expect("JSON");
     let facts = &shown["files"][0]["items"][0]["facts"];
-    assert!(facts["file"].as_array().is_some_and(|files| files.len() > 5), "{facts}");
+    assert!(facts["files"].as_array().is_some_and(|files| files.len() > 5), "{facts}");
     assert!(facts["host"].is_string(), "{facts}");
 }
