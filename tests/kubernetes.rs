@@ -73,6 +73,17 @@ fn each_recorded_fault_is_found_with_its_cause() {
 }
 
 #[test]
+fn a_certificate_that_a_kubelet_made_itself_has_a_hint_of_its_own() {
+    let path = recordings().join("kubelet-self-signed-kubelet.json");
+    let ran = Lab::empty().run(&["verify", "--replay", &path.display().to_string(), "--output", "json"]);
+    let report: Value = serde_json::from_str(&ran.out).expect("a JSON report");
+    let results = report["results"].as_array().expect("results");
+    let chain = results.iter().find(|result| result["id"] == "node.chain" && result["status"] == "fail");
+    let hint = chain.and_then(|result| result["hint"].as_str()).expect("a hint");
+    assert!(hint.contains("tlsCertFile"), "{hint}");
+}
+
+#[test]
 fn each_recording_is_judged() {
     let listed = std::fs::read_dir(recordings()).expect("the folder").map(|entry| entry.expect("an entry").path());
     let stored: BTreeSet<String> = listed

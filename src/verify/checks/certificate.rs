@@ -138,7 +138,10 @@ impl Bench<'_> {
             }
             Err(ChainError::Path(reason)) => {
                 let twin = self.target.roots.iter().any(|root| root.subject.der == leaf.issuer.der);
-                let hint = if trust.way.is_some() {
+                let hint = if spot.place == Place::Node && is_the_kubelets_own(leaf) {
+                    "the kubelet made this certificate itself, because its configuration names no tlsCertFile: set tlsCertFile and \
+                     tlsPrivateKeyFile as this host's bundle does, and restart the kubelet"
+                } else if trust.way.is_some() {
                     "Kubernetes refuses this chain: issue the certificate again, by a CA that may sign it"
                 } else if tls.sent > 1 || twin {
                     "another CA of the same name signed it, or not all intermediates are sent: install this host's bundle \
@@ -254,6 +257,16 @@ fn possession(spot: &Spot<'_>, tls: &Tls, leaf: Option<&Certificate>) -> Finding
             )
         }
     }
+}
+
+/// Whether a kubelet signed its serving certificate itself. It names the CA that it makes up for this `HOST-ca@SECONDS`
+/// (client-go's `GenerateSelfSignedCertKey`).
+fn is_the_kubelets_own(leaf: &Certificate) -> bool {
+    let made_up = |name: &String| {
+        let seconds = name.rsplit_once("-ca@").map(|(_, seconds)| seconds);
+        seconds.is_some_and(|seconds| !seconds.is_empty() && seconds.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    leaf.issuer.common_names.iter().any(made_up)
 }
 
 /// Whether ring can verify what a key of this kind signs.
