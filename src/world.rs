@@ -143,7 +143,7 @@ pub fn keep_memory_private() {
     let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
     #[cfg(target_os = "linux")]
     {
-        // A core_pattern that is a pipe heeds no limit.
+        // The kernel ignores the limit where core_pattern is a pipe.
         let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     }
 }

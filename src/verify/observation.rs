@@ -379,7 +379,7 @@ pub struct Readiness {
     pub heartbeat: Option<String>,
 }
 
-/// The nodes' leases in kube-node-lease, as the verifier is told.
+/// The nodes' Leases in kube-node-lease, as the API server lists them to the verifier.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeaseListing {
     /// Where the connection went; `None` where there was no API server to ask.

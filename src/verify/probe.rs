@@ -402,7 +402,7 @@ impl Run {
             async move { run.call(&socket, call).await }
         });
         seen.extend(in_order(at_once, &|| ()).await.into_iter().flatten());
-        // A server that hangs up on an untrusted client may have begun to hang up on everybody.
+        // A server that hangs up on an untrusted client may hang up on every client by now.
         if seen.iter().any(hung_up_on) {
             match (rightful, account) {
                 (Some(call), _) => seen.push(self.call(socket, call).await),

@@ -35,7 +35,7 @@ pub(crate) fn sign(
         .chain(unrecorded)
         .collect();
     let next_update = context.now + lifetime.duration();
-    // A ledger from a backup may have forgotten the last numbers; the list that lies there has not.
+    // A ledger from a backup may have forgotten the last numbers; the list in the directory has not.
     let path = context.layout.revocation_list(kind);
     let present = lists::present(&context.layout, kind, authority.root()).unwrap_or_else(|why| {
         context.screen.warn(format_args!("{} is replaced by what the ledger knows: {why}", path.display()));
