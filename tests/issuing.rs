@@ -68,7 +68,6 @@ fn openssl_verifies_every_certificate_for_its_purpose_and_names_and_for_no_other
     }
 }
 
-/// Where a root signs more than 512 (`FEW` in src/pki/signature_check.rs), here 800, the rest is verified by other means than ring.
 #[test]
 fn openssl_verifies_all_that_a_fleet_was_issued() {
     let lab = fleet_of(400);

@@ -42,11 +42,10 @@ const ROOMS: [(&str, &[&str]); 17] = [
 ];
 
 /// Crates, and the rooms that may name them.
-const CRATES: [(&str, &[&str]); 20] = [
+const CRATES: [(&str, &[&str]); 19] = [
     ("rcgen", &["pki"]),
     ("ring", &["pki"]),
     ("x509_parser", &["pki"]),
-    ("p256", &["pki"]),
     ("pkcs8", &["pki"]),
     ("webpki", &["pki"]),
     ("ssh_key", &["pki"]),

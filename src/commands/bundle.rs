@@ -136,7 +136,6 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     let source = Source {
         cluster: &cluster,
         roots: &roots,
-        checks: roots.checks(),
         service_account: service_account.as_ref(),
         settings: &settings,
         denials: &denials,

@@ -20,7 +20,6 @@ use crate::pki::certificate::Certificate;
 use crate::pki::crl;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::inspect::stamp;
-use crate::pki::signature_check::SignatureCheck;
 use crate::store::error::StoreError;
 use crate::store::files;
 use crate::store::ledger::Ledger;
@@ -393,7 +392,7 @@ fn offline(
         layout: &context.layout,
         cluster: &cluster,
         root: &root,
-        checks: roots.iter().map(|(kind, root)| (*kind, SignatureCheck::of(root))).collect(),
+        roots: &roots,
         known: &known,
         last_generation: ledger.last_generation()?,
         denials: &denials,

@@ -14,7 +14,6 @@ use super::certificate::{Certificate, CertificateError, Serial};
 use super::crl::{Crl, CrlError, Revoked};
 use super::inspect::{Flaw, Verified, own_root_flaws};
 use super::key::{KeyError, PrivateKey, Signer};
-use super::signature_check::SignatureCheck;
 use crate::cluster::account::Account;
 use crate::cluster::address::Address;
 use crate::cluster::key_kind::KeyKind;
@@ -82,7 +81,7 @@ pub fn create_root(
 
 /// A root opened for signing.
 pub struct Authority<'a> {
-    check: SignatureCheck<'a>,
+    root: &'a Certificate,
     issuer: Issuer<'a, Signer<'a>>,
     now: OffsetDateTime,
 }
@@ -102,13 +101,13 @@ impl<'a> Authority<'a> {
         }
         let issuer =
             Issuer::from_ca_cert_der(&root.certificate.der().into(), root.key.signer()?).map_err(encode_error)?;
-        Ok(Self { check: SignatureCheck::of(&root.certificate), issuer, now })
+        Ok(Self { root: &root.certificate, issuer, now })
     }
 
     /// The root's certificate.
     #[must_use]
     pub fn root(&self) -> &Certificate {
-        self.check.root()
+        self.root
     }
 
     /// Makes the credential that `leaf` asks for, with a new key. It ends with its root at the latest.
@@ -126,7 +125,7 @@ impl<'a> Authority<'a> {
         params.subject_alt_names = leaf.names.iter().map(san).collect::<Result<_, _>>()?;
         let made = params.signed_by(&key, &self.issuer).map_err(encode_error)?;
         let certificate = Certificate::from_der(made.der().to_vec())?;
-        Verified::leaf(Credential { certificate, key }, leaf, keys, &self.check, self.now)
+        Verified::leaf(Credential { certificate, key }, leaf, keys, self.root, self.now)
             .map_err(|flaws| MintError::Flawed { flaws })
     }
 }
@@ -305,8 +304,7 @@ mod tests {
         assert_eq!(flaws(&leaf, &ours, NOW), []);
         assert_eq!(flaws(&leaf, &twin, NOW)[..2], [Flaw::OtherKeyId, Flaw::BadSignature]);
         let copy = Authority::open(&ours, NOW).expect("fit").issue(&leaf, keys).expect("a leaf").into_inner();
-        let check = SignatureCheck::of(&twin.certificate);
-        let refused = Verified::leaf(copy, &leaf, keys, &check, NOW).expect_err("another root's");
+        let refused = Verified::leaf(copy, &leaf, keys, &twin.certificate, NOW).expect_err("another root's");
         assert_eq!(refused[..2], [Flaw::OtherKeyId, Flaw::BadSignature]);
         let mut after = leaf;
         after.names[1] = Address::parse("10.20.1.12").expect("an address");

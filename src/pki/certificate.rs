@@ -8,13 +8,11 @@ use time::OffsetDateTime;
 use x509_parser::asn1_rs::BitString;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::error::X509Error;
-use x509_parser::oid_registry::OID_SIG_ECDSA_WITH_SHA256;
 use x509_parser::prelude::FromDer;
 use x509_parser::verify::verify_signature;
 use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo};
 
 use super::fingerprint::{Fingerprint, hex};
-use super::fixed_key::FixedKey;
 use super::parsed::{Extensions, go_refuses, key_kind, name, signature_kind};
 use super::pem;
 use crate::cluster::account::Account;
@@ -385,18 +383,6 @@ impl Certificate {
                 format!("the signature algorithm {}", oid.unwrap_or_default())
             }
         }
-    }
-
-    /// As [`Self::is_signed_by`], by a key on P-256 whose multiples are at hand; `None` where the signature's form is not the
-    /// usual one, which is not judged here.
-    #[must_use]
-    pub(super) fn is_signed_by_fixed(&self, key: &FixedKey) -> Option<bool> {
-        let (algorithm, signature) = self.outer_signature()?;
-        // RFC 5758 § 3.2: with this identifier, and without parameters.
-        let usual = algorithm.algorithm == OID_SIG_ECDSA_WITH_SHA256
-            && algorithm.parameters.is_none()
-            && signature.unused_bits == 0;
-        usual.then(|| key.verifies(&self.der[self.signed.clone()], &signature.data))
     }
 
     /// What follows that which is signed: the signature and its algorithm.

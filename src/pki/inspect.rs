@@ -7,7 +7,6 @@ use time::OffsetDateTime;
 
 use super::authority::{BACKDATED, Credential};
 use super::certificate::{Certificate, PublicKeyKind, SignatureKind, SignedBy};
-use super::signature_check::SignatureCheck;
 use crate::cluster::account::Account;
 use crate::cluster::key_kind::KeyKind;
 use crate::cluster::lifetime::Lifetime;
@@ -332,22 +331,9 @@ pub fn leaf_flaws(
     root: &Certificate,
     now: OffsetDateTime,
 ) -> Vec<Flaw> {
-    leaf_flaws_of_many(leaf, wanted, keys, &SignatureCheck::of(root), now)
-}
-
-/// As [`leaf_flaws`], of one of very many leaves of one root.
-#[must_use]
-pub fn leaf_flaws_of_many(
-    leaf: &Certificate,
-    wanted: &Leaf,
-    keys: KeyKind,
-    check: &SignatureCheck<'_>,
-    now: OffsetDateTime,
-) -> Vec<Flaw> {
-    let root = check.root();
     let mut flaws = flaws_but_for_the_signature(leaf, wanted, keys, root, now);
     let names_the_root = leaf.issuer.der == root.subject.der;
-    if names_the_root && !check.has_signed(leaf) {
+    if names_the_root && !leaf.is_signed_by(root) {
         let behind = flaws.iter().take_while(|flaw| matches!(flaw, Flaw::OtherKeyId)).count();
         flaws.insert(behind, Flaw::BadSignature);
     }
@@ -482,7 +468,7 @@ impl<T> Verified<T> {
 }
 
 impl Verified<Credential> {
-    /// Passes a leaf of `check`'s root that has no flaw.
+    /// Passes a leaf of `root` that has no flaw.
     ///
     /// # Errors
     /// All of its flaws.
@@ -490,10 +476,10 @@ impl Verified<Credential> {
         credential: Credential,
         wanted: &Leaf,
         keys: KeyKind,
-        check: &SignatureCheck<'_>,
+        root: &Certificate,
         now: OffsetDateTime,
     ) -> Result<Self, Vec<Flaw>> {
-        let mut flaws = leaf_flaws_of_many(&credential.certificate, wanted, keys, check, now);
+        let mut flaws = leaf_flaws(&credential.certificate, wanted, keys, root, now);
         flaws.extend(key_flaw(&credential));
         if flaws.is_empty() { Ok(Self(credential)) } else { Err(flaws) }
     }

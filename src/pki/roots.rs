@@ -2,7 +2,6 @@
 //! names.
 
 use super::certificate::Certificate;
-use super::signature_check::SignatureCheck;
 use crate::cluster::profile::{Leaf, RootKind};
 
 /// One certificate, or what else is asked for, for each [`RootKind`].
@@ -14,18 +13,6 @@ pub struct Roots<T = Certificate> {
     pub etcd: T,
     /// The front proxy's.
     pub front_proxy: T,
-}
-
-impl Roots {
-    /// What verifies signatures of each root.
-    #[must_use]
-    pub fn checks(&self) -> Roots<SignatureCheck<'_>> {
-        Roots {
-            cluster: SignatureCheck::of(&self.cluster),
-            etcd: SignatureCheck::of(&self.etcd),
-            front_proxy: SignatureCheck::of(&self.front_proxy),
-        }
-    }
 }
 
 impl<T> Roots<T> {

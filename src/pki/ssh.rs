@@ -267,8 +267,9 @@ pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use p256::elliptic_curve::sec1::ToEncodedPoint;
+    use crate::cluster::key_kind::KeyKind;
     use ssh_key::private::{EcdsaKeypair, Ed25519Keypair, KeypairData};
+    use ssh_key::public::EcdsaPublicKey;
 
     const NAMESPACE: &str = "clusterctl-bundle";
     const ON_P256: &str = include_str!("../../tests/data/openssh/ecdsa-256-short");
@@ -324,14 +325,18 @@ mod tests {
         let KeypairData::Ecdsa(EcdsaKeypair::NistP256 { public, private }) = key.0.key_data().clone() else {
             panic!("a key on P-256")
         };
-        let generator = p256::AffinePoint::GENERATOR.to_encoded_point(false);
-        assert_ne!(public, generator);
+        // The last 65 octets of a SubjectPublicKeyInfo on P-256 are its uncompressed point (RFC 5480 § 2.2).
+        let spki = crate::pki::key::PrivateKey::generate(KeyKind::EcdsaP256).expect("a key").spki();
+        let Ok(EcdsaPublicKey::NistP256(other)) = EcdsaPublicKey::from_sec1_bytes(&spki[spki.len() - 65..]) else {
+            panic!("a point on P-256")
+        };
+        assert_ne!(public, other);
         assert_eq!(
             read(EcdsaKeypair::NistP256 { public, private: private.clone() }.into()).as_deref(),
             Ok("ecdsa-sha2-nistp256")
         );
         let damaged = SshError::Damaged("its private half does not belong to its public one".to_owned());
-        assert_eq!(read(EcdsaKeypair::NistP256 { public: generator, private }.into()), Err(damaged));
+        assert_eq!(read(EcdsaKeypair::NistP256 { public: other, private }.into()), Err(damaged));
     }
 
     #[test]

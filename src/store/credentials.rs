@@ -15,11 +15,10 @@ use crate::cluster::key_kind::KeyKind;
 use crate::cluster::profile::Leaf;
 use crate::pki::authority::Credential;
 use crate::pki::certificate::{Certificate, CertificateError};
-use crate::pki::inspect::{Flaw, flaws_but_for_the_signature, leaf_flaws_of_many, stamp};
+use crate::pki::inspect::{Flaw, flaws_but_for_the_signature, leaf_flaws, stamp};
 use crate::pki::key::{KeyError, PrivateKey};
 use crate::pki::pem::{self, PemError};
 use crate::pki::reason::Reason;
-use crate::pki::signature_check::SignatureCheck;
 
 /// No leaf or key of ours is larger than this, in bytes; ten thousand names would fit.
 const LIMIT: u64 = 1024 * 1024;
@@ -157,7 +156,7 @@ pub fn read(layout: &Layout, leaf: &Leaf) -> Result<Stored, Trouble> {
 }
 
 /// The credential that `leaf` describes, if nothing is wrong with it: that it is missing, does not fit today's cluster file, does
-/// not chain to `check`'s root, is out of date, or unknown to the ledger. Who else can read it is [`mode_trouble`]'s.
+/// not chain to `root`, is out of date, or unknown to the ledger. Who else can read it is [`mode_trouble`]'s.
 ///
 /// # Errors
 /// Its troubles, at least one.
@@ -165,11 +164,11 @@ pub fn read_good(
     layout: &Layout,
     leaf: &Leaf,
     keys: KeyKind,
-    check: &SignatureCheck<'_>,
+    root: &Certificate,
     known: &Known,
     now: OffsetDateTime,
 ) -> Result<Stored, Vec<Trouble>> {
-    judge(layout, leaf, known, |certificate| leaf_flaws_of_many(certificate, leaf, keys, check, now))
+    judge(layout, leaf, known, |certificate| leaf_flaws(certificate, leaf, keys, root, now))
 }
 
 /// As [`read_good`], but that it takes the ledger's word for the root's signature: what is recorded was verified before it was

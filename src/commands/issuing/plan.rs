@@ -86,19 +86,19 @@ pub(super) fn plan(
         return Ok(Planned { plans, traces: Vec::new(), strays: Vec::new() });
     }
     let progress = context.screen.progress("looking at what is there", others.len() as u64);
-    let (known, checks) = (ledger.known()?, roots.checks());
+    let known = ledger.known()?;
     let one = |&(holder, sight): &(usize, Option<Sight>)| {
         let mut plan = Plan { holder, issue: Vec::new(), kept: 0, good: None };
         let (leaves, mut good, mut forgotten) = ((request.leaves)(holder), Vec::new(), Vec::new());
         let mut strays = Vec::new();
         for (i, leaf) in leaves.iter().enumerate() {
-            let check = checks.issuer_of(leaf);
-            let found = credentials::read_good(layout, leaf, cluster.keys, check, &known, now);
+            let root = roots.issuer_of(leaf);
+            let found = credentials::read_good(layout, leaf, cluster.keys, root, &known, now);
             if found.is_err() {
                 // Whatever else is wrong, a key that is gone too.
                 let certificate = credentials::read_certificate(layout, leaf).ok();
                 let unknown = certificate.filter(|certificate| known.sequence(certificate.fingerprint()).is_none());
-                let ours = unknown.filter(|certificate| certificate.is_signed_by(check.root()));
+                let ours = unknown.filter(|certificate| certificate.is_signed_by(root));
                 strays.extend(ours.map(|certificate| Stray { leaf: leaf.clone(), certificate }));
             }
             let reasons: Vec<String> = match &found {

@@ -10,7 +10,6 @@ use crate::cluster::profile::Leaf;
 use crate::cluster::spec::Cluster;
 use crate::failure::Failure;
 use crate::pki::roots::Roots;
-use crate::pki::signature_check::SignatureCheck;
 use crate::policy::denials::Denials;
 use crate::store::credentials;
 use crate::store::layout::Layout;
@@ -21,7 +20,6 @@ use crate::store::traces::{self, Terms, Trace, Traces};
 pub(crate) struct Source<'a> {
     pub(crate) cluster: &'a Cluster,
     pub(crate) roots: &'a Roots,
-    pub(crate) checks: Roots<SignatureCheck<'a>>,
     pub(crate) service_account: Option<&'a Zeroizing<Vec<u8>>>,
     pub(crate) settings: &'a Settings,
     pub(crate) denials: &'a Denials,
@@ -54,8 +52,8 @@ impl Source<'_> {
             }
             let mut good = Vec::new();
             for leaf in leaves {
-                let (keys, check) = (self.cluster.keys, self.checks.issuer_of(leaf));
-                let found = credentials::read_good(self.layout, leaf, keys, check, self.known, self.now);
+                let (keys, root) = (self.cluster.keys, self.roots.issuer_of(leaf));
+                let found = credentials::read_good(self.layout, leaf, keys, root, self.known, self.now);
                 let stored = found.map_err(|troubles| Lacking::of(roles, leaf, &troubles))?;
                 good.push(stored.credential.certificate);
             }

@@ -12,7 +12,6 @@ use crate::cluster_file;
 use crate::commands::context::Context;
 use crate::commands::revoking::lists;
 use crate::failure::{Exit, Failure};
-use crate::pki::signature_check::SignatureCheck;
 use crate::pki::ssh::SshKey;
 use crate::store::credentials::{self, Trouble};
 use crate::store::files::{self, PRIVATE};
@@ -29,25 +28,24 @@ pub(crate) fn pack(
     files::sweep(layout.dir())?;
     let (mut ledger, known, roots) = context.trust(cluster)?;
     lists::nothing_is_forgotten(layout, &roots, &ledger, context.now)?;
-    let (root, check) = (&roots.cluster, SignatureCheck::of(&roots.cluster));
+    let root = &roots.cluster;
     let masters = cluster.masters.iter().flat_map(|master| cluster.master_leaves(master));
     let wanted = masters.filter(|leaf| leaf.profile == Profile::ApiserverKubeletClient);
     let (mut credentials, mut generation, exposed) = (Vec::new(), 0, Exposed::default());
     for leaf in wanted.chain([cluster.verifier_leaf()]) {
         let name = leaf.policy().name;
-        let stored =
-            credentials::read_good(layout, &leaf, cluster.keys, &check, &known, context.now).map_err(|why| {
-                if let [Trouble::Unreadable(error)] = why.as_slice() {
-                    let what = format!("the {name} credential cannot be read, so nothing was packed");
-                    return Failure::new(Exit::Environment, what).because(error.clone());
-                }
-                let why: Vec<String> = why.iter().map(ToString::to_string).collect();
-                Failure::new(
-                    Exit::Refused,
-                    format!("the {name} credential is not good, so nothing was packed: {}", why.join("; ")),
-                )
-                .hint("issue it with: clusterctl issue-master --all")
-            })?;
+        let stored = credentials::read_good(layout, &leaf, cluster.keys, root, &known, context.now).map_err(|why| {
+            if let [Trouble::Unreadable(error)] = why.as_slice() {
+                let what = format!("the {name} credential cannot be read, so nothing was packed");
+                return Failure::new(Exit::Environment, what).because(error.clone());
+            }
+            let why: Vec<String> = why.iter().map(ToString::to_string).collect();
+            Failure::new(
+                Exit::Refused,
+                format!("the {name} credential is not good, so nothing was packed: {}", why.join("; ")),
+            )
+            .hint("issue it with: clusterctl issue-master --all")
+        })?;
         if let Some(trouble) = credentials::mode_trouble(layout, &leaf, Some(&stored)) {
             exposed.add(trouble);
         }

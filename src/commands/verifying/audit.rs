@@ -14,7 +14,6 @@ use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::inspect::{COMPARE_CLOCKS, Flaw, in_words, own_root_flaws, root_of_another_cluster, stamp};
 use crate::pki::key::PrivateKey;
-use crate::pki::signature_check::SignatureCheck;
 use crate::policy::denials::Denials;
 use crate::store::credentials::{self, Trouble};
 use crate::store::files;
@@ -31,7 +30,7 @@ pub(crate) struct Audit<'a> {
     pub(crate) cluster: &'a Cluster,
     pub(crate) root: &'a Certificate,
     /// All roots that can be read, the cluster's among them, each with what verifies its signatures.
-    pub(crate) checks: BTreeMap<RootKind, SignatureCheck<'a>>,
+    pub(crate) roots: &'a BTreeMap<RootKind, Certificate>,
     pub(crate) known: &'a Known,
     /// The last generation that the ledger gave to bundles.
     pub(crate) last_generation: u64,
@@ -202,13 +201,13 @@ impl Audit<'_> {
         };
         let expected = expected_of(leaf.profile);
         let signer = leaf.policy().signed_by;
-        let Some(check) = self.checks.get(&signer) else {
+        let Some(root) = self.roots.get(&signer) else {
             let path = self.layout.root_certificate(signer);
             let what = format!("the {} {} cannot be read, so nothing proves it", signer.as_str(), path.display());
             let finding = finding(Status::Fail).saw(what, expected).hint("restore the root's files from a backup");
             return Looked { finding, key: None, profile: leaf.profile };
         };
-        let found = credentials::read_good(self.layout, leaf, self.cluster.keys, check, self.known, self.now);
+        let found = credentials::read_good(self.layout, leaf, self.cluster.keys, root, self.known, self.now);
         let mut troubles = match &found {
             Ok(_) => Vec::new(),
             Err(troubles) => troubles.clone(),

@@ -62,7 +62,7 @@ impl Audit<'_> {
         let likeness = Likeness {
             layout: self.layout,
             cluster: self.cluster,
-            roots: likeness::roots(&self.checks),
+            roots: likeness::roots(self.roots),
             denials: self.denials,
             templates: templates::of_cluster(self.cluster, self.layout).ok(),
         };
@@ -212,7 +212,7 @@ impl Audit<'_> {
         let mut wrong = Vec::new();
         for file in &bundle.files {
             let Some(kind) = places::root_at(&file.path) else { continue };
-            let ours = self.checks.get(&kind).map(|check| vec![check.root().der().to_vec()]);
+            let ours = self.roots.get(&kind).map(|root| vec![root.der().to_vec()]);
             if ours.is_none() || pem::certificates(&file.bytes).ok() != ours {
                 wrong.push(format!("{} is not this directory's {}", file.path, kind.as_str()));
             }

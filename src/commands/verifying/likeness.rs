@@ -11,8 +11,8 @@ use crate::bundle::render::Templates;
 use crate::bundle::settings::Settings;
 use crate::cluster::profile::{Leaf, RootKind};
 use crate::cluster::spec::Cluster;
+use crate::pki::certificate::Certificate;
 use crate::pki::roots::Roots;
-use crate::pki::signature_check::SignatureCheck;
 use crate::policy::denials::Denials;
 use crate::store::credentials;
 use crate::store::layout::Layout;
@@ -65,8 +65,8 @@ pub(crate) struct Difference {
 }
 
 /// All three roots, where all can be read.
-pub(crate) fn roots(checks: &BTreeMap<RootKind, SignatureCheck<'_>>) -> Option<Roots> {
-    let root = |kind| checks.get(&kind).map(|check| check.root().clone());
+pub(crate) fn roots(known: &BTreeMap<RootKind, Certificate>) -> Option<Roots> {
+    let root = |kind| known.get(&kind).cloned();
     Some(Roots {
         cluster: root(RootKind::Cluster)?,
         etcd: root(RootKind::Etcd)?,
