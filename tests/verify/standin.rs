@@ -238,6 +238,24 @@ fn dry_run_writes_can_be_left_out() {
     assert!(skipped.iter().all(|check| check.starts_with("master.admission at ")), "{skipped:?}");
 }
 
+/// A gateway for reading alone, say: what nobody may write here says nothing of admission.
+#[test]
+fn admission_is_skipped_where_no_write_is_served() {
+    let lab = lab(1, 2, Some(Fault::NoAdmission));
+    for status in [404, 405, 501] {
+        let mut seen = lab.observe();
+        let dials = seen.peers.iter_mut().flat_map(|peer| &mut peer.locations).flat_map(|at| &mut at.dials);
+        for exchange in dials.flat_map(|dial| &mut dial.exchanges).filter(|exchange| exchange.request.is_dry_run()) {
+            let Outcome::Answer(answer) = &mut exchange.outcome else { panic!("an answer") };
+            (answer.status, answer.body) = (status, "nothing here".to_owned());
+        }
+        let findings = lab.judge(&seen);
+        assert_eq!(verdict(&findings, Strictness::default()), Verdict::Proven, "{status}");
+        let skipped = &faults(&findings)["skipped"];
+        assert!(skipped.iter().all(|check| check.starts_with("master.admission at ")), "{skipped:?}");
+    }
+}
+
 #[test]
 fn a_store_that_does_not_answer_is_named_and_everything_else_follows_from_it() {
     let lab = lab(1, 2, Some(Fault::EtcdDown));

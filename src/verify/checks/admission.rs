@@ -20,6 +20,8 @@ enum Written {
     Unauthorized,
     /// By admission.
     Refused,
+    /// What answers here takes no such write from anybody: 404, 405 or 501.
+    NotServed(String),
     Unclear(String),
 }
 
@@ -51,15 +53,22 @@ impl Bench<'_> {
         }
         let mut worst = Status::Pass;
         let mut words = Vec::new();
+        let mut served = false;
         for (lawful, unlawful, what) in PAIRS {
             let mut found =
                 |request| of(dial, request).next().map_or(Written::Unclear(UNSEEN.to_owned()), |e| self.written(e));
             let (lawful, tried) = (found(lawful), found(unlawful));
+            served |= [&lawful, &tried].iter().any(|written| !matches!(written, Written::NotServed(_)));
             let (status, how) = judged(&lawful, &tried, of(dial, unlawful).next());
             worst = worst.max(status);
             words.push(format!("{what}: {how}"));
         }
         finding.status = worst;
+        if !served {
+            // A gateway for reading alone, or no API server: nothing reached admission, so nothing is known of it.
+            (finding.status, finding.severity) = (Status::Skipped, Severity::Warning);
+            return finding.saw(format!("no write is served here: {}", words.join("; ")), expected);
+        }
         let finding = finding.saw(words.join("; "), expected);
         match worst {
             Status::Fail => finding.hint(
@@ -89,6 +98,9 @@ impl Bench<'_> {
             Outcome::Answer(answer) if answer.status == 422 && answer.body.contains("denied request") => {
                 Written::Refused
             }
+            Outcome::Answer(answer) if [404, 405, 501].contains(&answer.status) => {
+                Written::NotServed(said(&exchange.outcome))
+            }
             outcome => Written::Unclear(said(outcome)),
         }
     }
@@ -103,10 +115,10 @@ fn judged(lawful: &Written, unlawful: &Written, exchange: Option<&Exchange>) -> 
         (Written::Refused, Written::Unauthorized | Written::Refused) => {
             (Status::NotProven, format!("refused as what it may write is: {}", words()))
         }
-        (Written::Refused, Written::Unclear(why)) => {
+        (Written::Refused, Written::Unclear(why) | Written::NotServed(why)) => {
             (Status::NotProven, format!("refused, and what it may write: {why}"))
         }
-        (Written::Unclear(why), _) => (Status::NotProven, why.clone()),
+        (Written::Unclear(why) | Written::NotServed(why), _) => (Status::NotProven, why.clone()),
     }
 }
 
