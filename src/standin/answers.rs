@@ -178,8 +178,9 @@ pub(super) async fn api_server(world: &World, caller: Option<&Caller>, request: 
         ("GET", "/version") => {
             api_answer(world, StatusCode::OK, &json!({"major": "1", "minor": "36", "gitVersion": "v1.36.2"}))
         }
-        ("GET", "/readyz") if world.fault == Some(Fault::EtcdDown) => {
-            let body = "[+]ping ok\n[-]etcd failed: reason withheld\nreadyz check failed\n";
+        ("GET", "/livez" | "/readyz") if world.fault == Some(Fault::EtcdDown) => {
+            let name = path.trim_start_matches('/');
+            let body = format!("[+]ping ok\n[-]etcd failed: reason withheld\n{name} check failed\n");
             answer(StatusCode::INTERNAL_SERVER_ERROR, "text/plain; charset=utf-8", body)
         }
         ("GET", "/healthz" | "/livez" | "/readyz") => answer(StatusCode::OK, "text/plain; charset=utf-8", "ok"),

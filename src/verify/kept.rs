@@ -38,7 +38,7 @@ pub(super) fn flags(body: &str) -> Option<String> {
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
-/// Of `/readyz?verbose` what fails, and whether all is well.
+/// Of `/livez?verbose` and `/readyz?verbose` what fails, and whether all is well.
 pub(super) fn readiness(body: &str) -> String {
     let wanted =
         |line: &&str| line.starts_with("[-]") || line.contains("check passed") || line.contains("check failed");

@@ -86,6 +86,7 @@ impl Question {
             },
             Request::Configz => Self::get("/configz"),
             Request::Flagz => Self { accept: "text/plain", ..Self::get("/flagz") },
+            Request::Livez => Self::get("/livez?verbose"),
             Request::Readyz => Self::get("/readyz?verbose"),
             // What they write names a node: see `Question::write`.
             Request::DryRunNode | Request::DryRunTaint => Self::get("/api/v1/nodes"),

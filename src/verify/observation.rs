@@ -536,6 +536,8 @@ pub enum Request {
     Configz,
     /// `GET /flagz` of an API server.
     Flagz,
+    /// `GET /livez?verbose` of an API server.
+    Livez,
     /// `GET /readyz?verbose` of an API server.
     Readyz,
     /// A dry-run write that a node may make: a patch of its own Node.
@@ -571,6 +573,7 @@ impl Request {
             Self::WhoAmI => "POST /apis/authentication.k8s.io/v1/selfsubjectreviews",
             Self::Configz => "GET /configz",
             Self::Flagz => "GET /flagz",
+            Self::Livez => "GET /livez?verbose",
             Self::Readyz => "GET /readyz?verbose",
             Self::DryRunNode | Self::DryRunTaint => "PATCH /api/v1/nodes/NODE?dryRun=All",
             Self::DryRunOwnPod | Self::DryRunOtherPod => "POST /api/v1/namespaces/kube-system/pods?dryRun=All",
@@ -595,7 +598,7 @@ impl Request {
             | Self::Secrets
             | Self::AllPods => 1024,
             Self::WhoAmI => 8 * 1024,
-            Self::Readyz => 16 * 1024,
+            Self::Livez | Self::Readyz => 16 * 1024,
             Self::Configz
             | Self::Flagz
             | Self::DryRunNode
@@ -632,7 +635,7 @@ impl Request {
             | Self::AllPods => return body.to_owned(),
             Self::Configz => kept::configuration(body),
             Self::Flagz => kept::flags(body),
-            Self::Readyz => return kept::readiness(body),
+            Self::Livez | Self::Readyz => return kept::readiness(body),
             Self::DryRunNode | Self::DryRunTaint | Self::DryRunOwnPod | Self::DryRunOtherPod => kept::written(body),
         };
         excerpt.unwrap_or_else(|| body.chars().take(1024).collect())

@@ -25,7 +25,7 @@ use super::options::Options;
 use super::reviews::reviews;
 use super::target::{Identity, Peer, Place, Target};
 use super::wire::{Offer, Socket, Wire, millis};
-use super::writes;
+use super::writes::{self, Write};
 use crate::cluster::address::Address;
 use crate::pki::fingerprint::Fingerprint;
 
@@ -366,8 +366,7 @@ impl Run {
         dial
     }
 
-    /// Makes the calls of a place. A slow answer cancels none of them; but when one has cost its whole time, the others are
-    /// made at once, so that a peer that never answers does not cost a deadline for each.
+    /// Makes the calls of a place. A slow answer cancels none of them.
     async fn exchanges(
         self: &Arc<Self>,
         place: Place,
@@ -377,31 +376,23 @@ impl Run {
         seen: &mut Vec<Exchange>,
     ) {
         let account = (place != Place::Node).then(|| self.target.accounts().next()).flatten().map(|(node, _)| node);
+        let mut known = None;
         if let Some(node) = account {
             let exchange = self.introduction(socket, node, Offer::Both).await;
-            let known = matches!(&exchange.outcome, Outcome::Answer(answer) if (200..300).contains(&answer.status));
+            let accepted = matches!(&exchange.outcome, Outcome::Answer(answer) if (200..300).contains(&answer.status));
+            known = accepted.then_some(node);
             seen.push(exchange);
-            if known {
-                self.writes(socket, node, seen).await;
-            }
         }
         let calls = if place == Place::Node { self.calls_of_a_node(peer, i) } else { self.calls_of_a_master() };
-        seen.reserve_exact(calls.len());
         let rightful = calls.iter().find(|call| by_right(&call.caller, call.request) && call.identity.is_ok()).cloned();
-        let mut calls = calls.into_iter();
-        for call in calls.by_ref() {
-            let exchange = self.call(socket, call).await;
-            let late = self.ran_out(&exchange);
-            seen.push(exchange);
-            if late {
-                break;
-            }
-        }
-        let at_once = calls.map(|call| {
+        let calls = calls.into_iter().map(|call| {
             let (run, socket) = (self.clone(), socket.clone());
             async move { run.call(&socket, call).await }
         });
-        seen.extend(in_order(at_once, &|| ()).await.into_iter().flatten());
+        // Without its store an API server lets every read and every write run out of time: both at once cost it once.
+        let (written, called) = tokio::join!(self.writes(socket, known), self.in_turn(calls, false));
+        seen.reserve_exact(written.len() + called.len());
+        seen.extend(written.into_iter().chain(called));
         // A server that hangs up on an untrusted client may hang up on every client by now.
         if seen.iter().any(hung_up_on) {
             match (rightful, account) {
@@ -412,6 +403,22 @@ impl Run {
         }
     }
 
+    /// Asks one after the other; when one has cost its whole time, or `at_once` says so, the others are asked at once, so that a
+    /// peer that never answers does not cost a deadline for each.
+    async fn in_turn<F>(&self, asking: impl Iterator<Item = F>, at_once: bool) -> Vec<Exchange>
+    where
+        F: Future<Output = Exchange> + Send + 'static,
+    {
+        let (mut asking, mut late, mut seen) = (asking, at_once, Vec::new());
+        while !late && let Some(next) = asking.next() {
+            let exchange = next.await;
+            late = self.ran_out(&exchange);
+            seen.push(exchange);
+        }
+        seen.extend(in_order(asking, &|| ()).await.into_iter().flatten());
+        seen
+    }
+
     async fn call(&self, socket: &Socket, call: Call) -> Exchange {
         match call.identity {
             Err(reason) => not_asked(call.caller, None, call.request, Outcome::NoCredential(reason)),
@@ -419,37 +426,41 @@ impl Run {
         }
     }
 
-    /// A node writes what it may, and what it must not, as dry runs. Each has its own time; one that is late cancels nothing
-    /// but the other writes.
-    async fn writes(&self, socket: &Socket, at: usize, seen: &mut Vec<Exchange>) {
-        let node = &self.target.nodes[at];
-        let caller = || Caller::Node(node.name.clone());
-        let Some(identity) = &node.client else { return };
+    /// A node writes what it may, and what it must not, as dry runs; nothing where there is no node that the master knows.
+    async fn writes(self: &Arc<Self>, socket: &Socket, at: Option<usize>) -> Vec<Exchange> {
+        let Some((at, node)) = at.and_then(|at| Some((at, self.target.nodes.get(at)?))) else { return Vec::new() };
+        let Some(identity) = &node.client else { return Vec::new() };
         if !self.dry_run_writes {
-            let why = Outcome::NotTried(DRY_RUN_DECLINED.to_owned());
-            return seen.push(not_asked(caller(), Some(identity), Request::DryRunNode, why));
+            let (caller, why) = (Caller::Node(node.name.clone()), Outcome::NotTried(DRY_RUN_DECLINED.to_owned()));
+            return vec![not_asked(caller, Some(identity), Request::DryRunNode, why)];
         }
         let other = self.order.others[at].map_or("another-node", |other| self.target.nodes[other].name.as_str());
-        let mut uid = None;
-        for request in [Request::DryRunNode, Request::DryRunTaint, Request::DryRunOwnPod, Request::DryRunOtherPod] {
-            let over = || not_asked(caller(), Some(identity), request, Outcome::NotTried(OVER.to_owned()));
-            let Some((path, body)) = writes::write(request, &node.name, other, uid.as_deref()) else { return };
-            if self.is_over() {
-                return seen.push(over());
-            }
-            let question = Question::write(request, path, &body);
-            let asking = self.lane.run(|| self.wire.ask(socket, caller(), Some(identity), request, (question, &[])));
-            let exchange = self.before_the_end(asking).await.unwrap_or_else(over);
-            if let (Request::DryRunNode, Outcome::Answer(answer)) = (request, &exchange.outcome) {
-                let body: Option<serde_json::Value> = serde_json::from_str(&answer.body).ok();
-                uid = body.and_then(|body| Some(body.pointer("/metadata/uid")?.as_str()?.to_owned()));
-            }
-            let late = self.ran_out(&exchange);
-            seen.push(exchange);
-            if late {
-                return;
-            }
+        let first = self.write(socket, &node.name, identity, writes::own_node(&node.name)).await;
+        let uid = match &first.outcome {
+            Outcome::Answer(answer) => writes::uid(&answer.body),
+            _ => None,
+        };
+        let late = self.ran_out(&first);
+        let rest = writes::others(&node.name, other, uid.as_deref()).into_iter().map(|write| {
+            let (run, socket) = (self.clone(), socket.clone());
+            let (name, identity) = (node.name.clone(), identity.clone());
+            async move { run.write(&socket, &name, &identity, write).await }
+        });
+        let mut seen = vec![first];
+        seen.extend(self.in_turn(rest, late).await);
+        seen
+    }
+
+    async fn write(&self, socket: &Socket, node: &str, identity: &Identity, write: Write) -> Exchange {
+        let Write { request, path, body } = write;
+        let caller = || Caller::Node(node.to_owned());
+        let over = || not_asked(caller(), Some(identity), request, Outcome::NotTried(OVER.to_owned()));
+        if self.is_over() {
+            return over();
         }
+        let question = Question::write(request, path, &body);
+        let asking = self.lane.run(|| self.wire.ask(socket, caller(), Some(identity), request, (question, &[])));
+        self.before_the_end(asking).await.unwrap_or_else(over)
     }
 
     /// Those who should be let in come first: "refused" proves nothing on a port that refuses everybody.
@@ -479,8 +490,8 @@ impl Run {
         let verifier = self.target.verifier.as_ref();
         let as_verifier = |request| verifier.map(|verifier| Call::new(Caller::Verifier, Ok(Some(verifier)), request));
         // Where the store is gone, every read runs out of time: that is to be known first.
-        let mut calls: Vec<Call> =
-            as_verifier(Request::Readyz).into_iter().chain(as_verifier(Request::Nodes)).collect();
+        let health = as_verifier(Request::Livez).map(|call| Call { more: &[Request::Readyz], ..call });
+        let mut calls: Vec<Call> = health.into_iter().chain(as_verifier(Request::Nodes)).collect();
         calls.push(Call::anonymous(Request::Nodes, &API_SERVER_DATA));
         let untrusted = self.untrusted.at_masters.iter();
         calls.extend(untrusted.map(|client| Call::untrusted(client, Request::Nodes, &[Request::WhoAmI])));

@@ -10,21 +10,41 @@ pub(super) const MERGE_PATCH: &str = "application/merge-patch+json";
 /// Of a written object only its name and number are wanted.
 pub(super) const METADATA_ALONE: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
 
-/// The path and body of a dry-run write of the node `own`; `uid` is the number of its Node, which mirror pods name.
-/// `None` for what is no write.
-pub(super) fn write(request: Request, own: &str, other: &str, uid: Option<&str>) -> Option<(String, Value)> {
-    let node = format!("/api/v1/nodes/{own}?dryRun=All");
-    let pods = "/api/v1/namespaces/kube-system/pods?dryRun=All".to_owned();
-    match request {
-        Request::DryRunNode => Some((node, json!({}))),
-        Request::DryRunTaint => {
-            let taint = json!({"key": "clusterctl/verify", "effect": "NoSchedule"});
-            Some((node, json!({"spec": {"taints": [taint]}})))
-        }
-        Request::DryRunOwnPod => Some((pods, mirror_pod(own, own, uid))),
-        Request::DryRunOtherPod => Some((pods, mirror_pod(own, other, uid))),
-        _ => None,
-    }
+/// A dry-run write, ready to be sent.
+pub(super) struct Write {
+    pub(super) request: Request,
+    pub(super) path: String,
+    pub(super) body: Value,
+}
+
+/// A patch of its own Node that changes nothing: every node may write it.
+pub(super) fn own_node(own: &str) -> Write {
+    Write { request: Request::DryRunNode, path: node_path(own), body: json!({}) }
+}
+
+/// The uid of a written object; mirror pods name their Node's.
+pub(super) fn uid(body: &str) -> Option<String> {
+    let body: Value = serde_json::from_str(body).ok()?;
+    Some(body.pointer("/metadata/uid")?.as_str()?.to_owned())
+}
+
+/// What the node `own` writes besides [`own_node`]: a taint on itself, a pod of its own, and a pod on `other`. `uid` is its Node's.
+pub(super) fn others(own: &str, other: &str, uid: Option<&str>) -> [Write; 3] {
+    let taint = json!({"key": "clusterctl/verify", "effect": "NoSchedule"});
+    let pod = |request, on| Write {
+        request,
+        path: "/api/v1/namespaces/kube-system/pods?dryRun=All".to_owned(),
+        body: mirror_pod(own, on, uid),
+    };
+    [
+        Write { request: Request::DryRunTaint, path: node_path(own), body: json!({"spec": {"taints": [taint]}}) },
+        pod(Request::DryRunOwnPod, own),
+        pod(Request::DryRunOtherPod, other),
+    ]
+}
+
+fn node_path(name: &str) -> String {
+    format!("/api/v1/nodes/{name}?dryRun=All")
 }
 
 /// A mirror pod, the only kind that a kubelet may create.

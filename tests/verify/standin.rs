@@ -265,10 +265,24 @@ fn a_store_that_does_not_answer_is_named_and_everything_else_follows_from_it() {
     let failed: BTreeSet<String> =
         findings.iter().filter(|f| f.status == Status::Fail).map(|f| f.id.to_string()).collect();
     assert_eq!(failed, ["master.backend".to_owned()].into(), "{}", lab.text(&findings));
-    let at_masters = |f: &&Finding| f.id.to_string().starts_with("master.") && f.status == Status::NotProven;
     let backend = failed.first().expect("one");
-    assert!(findings.iter().filter(at_masters).all(|f| f.follows.is_some_and(|id| id.to_string() == *backend)));
+    let unproven: Vec<&Finding> = findings.iter().filter(|f| f.status == Status::NotProven).collect();
+    assert!(unproven.iter().any(|f| f.id.to_string() == "node.heartbeat"), "{unproven:#?}");
+    assert!(unproven.iter().all(|f| f.follows.is_some_and(|id| id.to_string() == *backend)), "{unproven:#?}");
     assert_eq!(verdict(&findings, Strictness::default()), Verdict::Unproven);
+}
+
+#[test]
+fn a_late_answer_cancels_no_other_question() {
+    let asked = |fault: Option<Fault>, timeout: u64| -> Vec<String> {
+        let lab = lab(1, 2, fault);
+        let options = Options { timeout: StdDuration::from_secs(timeout), ..Options::default() };
+        let seen = run(&lab.target, &options, lab.now, &|_, _| {}).expect("a network");
+        let master = seen.peers.iter().find(|peer| peer.place == Place::Master).expect("a master");
+        let exchanges = master.locations[0].dials[0].exchanges.iter();
+        exchanges.map(|exchange| format!("{:?} {:?}", exchange.caller, exchange.request)).collect()
+    };
+    assert_eq!(asked(Some(Fault::EtcdDown), 1), asked(None, 60));
 }
 
 #[test]

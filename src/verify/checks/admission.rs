@@ -2,7 +2,7 @@
 //! not ask admission; a dry-run write does, and changes nothing.
 
 use super::super::finding::{Aspect, CheckId, Finding, Severity, Status};
-use super::super::observation::{Caller, DRY_RUN_DECLINED, Dial, Exchange, Outcome, Request};
+use super::super::observation::{Answer, Caller, DRY_RUN_DECLINED, Dial, Exchange, Outcome, Request};
 use super::answer::{is_kubernetes_status, of, said, who};
 use super::judge::{Bench, UNSEEN};
 use super::spot::{Spot, expectation};
@@ -31,8 +31,12 @@ impl Bench<'_> {
         let mut finding = spot.finding(Aspect::Admission, Status::Skipped);
         finding.severity = Severity::Warning;
         let Some(first) = of(dial, Request::DryRunNode).next() else {
-            // A recording of an older clusterctl has none.
-            return finding.saw(UNSEEN, expected);
+            let why = match dial.exchanges.iter().find(|exchange| is_introduction(exchange)) {
+                None => "no node's own certificate is here",
+                Some(Exchange { outcome: Outcome::Answer(Answer { status: 200 | 201, .. }), .. }) => UNSEEN,
+                Some(_) => "the API server did not say who calls",
+            };
+            return finding.saw(why, expected);
         };
         finding.caller = who(&first.caller);
         finding.elapsed_ms = dial

@@ -1,30 +1,36 @@
 //! `master.backend`: whether an API server that answers has its store behind it. Without etcd it still says who calls, and
-//! every read hangs.
+//! every read hangs. `/livez` asks etcd everywhere; OpenShift's `/readyz` leaves it out (OCPBUGS-48177).
 
 use super::super::finding::{Aspect, CheckId, Finding, Severity, Status};
-use super::super::observation::{Dial, Outcome, Request};
+use super::super::observation::{Answer, Dial, Outcome, Request};
+use super::super::target::Place;
 use super::answer::{asked_and_said, of, who};
 use super::judge::Bench;
 use super::spot::{Spot, expectation};
 
-/// The line of `/readyz?verbose` for the store, when it fails.
+/// The line for the store, when it fails.
 const ETCD: &str = "[-]etcd";
 
 impl Bench<'_> {
     /// `None` where nobody asked: there is no verifier, or the recording is older.
     pub(super) fn backend(&mut self, spot: &Spot<'_>, dial: &Dial) -> Option<Finding> {
-        let exchange = of(dial, Request::Readyz).next()?;
+        let exchange = of(dial, Request::Livez).next()?;
         let expected = expectation(spot.place, Aspect::Backend);
         let mut finding = spot.finding(Aspect::Backend, Status::NotProven).saw(asked_and_said(exchange), expected);
         finding.caller = who(&exchange.caller);
         finding.elapsed_ms = exchange.elapsed_ms;
-        let Outcome::Answer(answer) = &exchange.outcome else { return Some(finding) };
+        let Outcome::Answer(alive) = &exchange.outcome else { return Some(finding) };
         if let Err(reason) = self.proven(exchange) {
-            finding.observed = format!("{}: {}, but {reason}", exchange.request.as_str(), answer.status);
+            finding.observed = format!("{}: {}, but {reason}", exchange.request.as_str(), alive.status);
             finding.follows = Some(CheckId::at(spot.place, Aspect::Chain));
             return Some(finding);
         }
-        let failing: Vec<&str> = answer.body.lines().filter(|line| line.starts_with("[-]")).collect();
+        let ready = exchange.more.iter().find(|further| further.request == Request::Readyz);
+        let answer = match ready.map(|further| &further.outcome) {
+            Some(Outcome::Answer(ready)) if failing(alive).is_empty() && alive.status == 200 => ready,
+            _ => alive,
+        };
+        let failing = failing(answer);
         let list = failing.join("; ");
         Some(match answer.status {
             200 if failing.is_empty() => {
@@ -54,6 +60,11 @@ impl Bench<'_> {
     }
 }
 
+/// The checks that an API server names as failed.
+fn failing(answer: &Answer) -> Vec<&str> {
+    answer.body.lines().filter(|line| line.starts_with("[-]")).collect()
+}
+
 /// Says of everything that is not proven at `spot` that it follows from the store that does not answer, if it does not:
 /// their own words would be of deadlines.
 pub(super) fn is_the_cause(spot: &Spot<'_>, findings: &mut [Finding]) {
@@ -63,5 +74,21 @@ pub(super) fn is_the_cause(spot: &Spot<'_>, findings: &mut [Finding]) {
     }
     for finding in findings.iter_mut().filter(|f| f.status == Status::NotProven && f.follows.is_none()) {
         (finding.follows, finding.hint) = (Some(id), None);
+    }
+}
+
+/// Says the same of what the cluster was asked for as a whole, where the master that was asked has no store.
+pub(super) fn is_the_cause_of_the_whole(findings: &mut [Finding]) {
+    let broken: Vec<(CheckId, String)> = findings
+        .iter()
+        .filter(|finding| finding.id.1 == Aspect::Backend && finding.status == Status::Fail)
+        .filter_map(|finding| Some((finding.id, finding.address.clone()?)))
+        .collect();
+    let whole = |f: &&mut Finding| f.place == Place::Cluster && f.status == Status::NotProven && f.follows.is_none();
+    for finding in findings.iter_mut().filter(whole) {
+        let at = finding.address.as_ref();
+        if let Some((id, _)) = broken.iter().find(|(_, address)| Some(address) == at) {
+            (finding.follows, finding.hint) = (Some(*id), None);
+        }
     }
 }

@@ -68,7 +68,8 @@ impl Bench<'_> {
         findings: &mut Vec<Finding>,
     ) {
         let mut known: Vec<&[Fingerprint]> = dial.tls.iter().map(|tls| tls.shown.as_slice()).collect();
-        if let Some(other) = &dial.other_key {
+        let is_met = |other: &&Tls| spot.place == Place::Node || !self.is_loopbacks(&other.shown);
+        if let Some(other) = dial.other_key.as_ref().filter(is_met) {
             known.push(&other.shown);
             self.another_certificate("the server's other certificate", peer, address, spot, other, findings);
         }
@@ -88,6 +89,15 @@ impl Bench<'_> {
             };
             self.another_certificate("on another connection", peer, address, spot, &tls, findings);
         }
+    }
+
+    /// Returns whether an API server showed what it has for its calls to itself. It has one beside every `--tls-cert-file`, with
+    /// an RSA key; only a client that takes no other kind of key, or asks for its name, is ever shown it.
+    fn is_loopbacks(&mut self, shown: &[Fingerprint]) -> bool {
+        let leaf = shown.first().and_then(|leaf| self.certificate_of(leaf));
+        let Some(Ok(leaf)) = leaf.as_deref() else { return false };
+        let named = |name: &SubjectName| matches!(name, SubjectName::Dns(name) if name == LOOPBACK);
+        is_made_up(leaf) && leaf.names.len() == 1 && leaf.names.iter().all(named)
     }
 
     fn another_certificate(
@@ -138,7 +148,7 @@ impl Bench<'_> {
             }
             Err(ChainError::Path(reason)) => {
                 let twin = self.target.roots.iter().any(|root| root.subject.der == leaf.issuer.der);
-                let hint = if spot.place == Place::Node && is_the_kubelets_own(leaf) {
+                let hint = if spot.place == Place::Node && is_made_up(leaf) {
                     "the kubelet made this certificate itself, because its configuration names no tlsCertFile: set tlsCertFile and \
                      tlsPrivateKeyFile as this host's bundle does, and restart the kubelet"
                 } else if trust.way.is_some() {
@@ -259,9 +269,12 @@ fn possession(spot: &Spot<'_>, tls: &Tls, leaf: Option<&Certificate>) -> Finding
     }
 }
 
-/// Whether a kubelet signed its serving certificate itself. It names the CA that it makes up for this `HOST-ca@SECONDS`
-/// (client-go's `GenerateSelfSignedCertKey`).
-fn is_the_kubelets_own(leaf: &Certificate) -> bool {
+/// What an API server calls itself by on loopback (k8s.io/apiserver `LoopbackClientServerNameOverride`).
+const LOOPBACK: &str = "apiserver-loopback-client";
+
+/// Returns whether one of Kubernetes's programs signed its serving certificate itself. It names the CA that it makes up for this
+/// `HOST-ca@SECONDS` (client-go's `GenerateSelfSignedCertKey`).
+fn is_made_up(leaf: &Certificate) -> bool {
     let made_up = |name: &String| {
         let seconds = name.rsplit_once("-ca@").map(|(_, seconds)| seconds);
         seconds.is_some_and(|seconds| !seconds.is_empty() && seconds.bytes().all(|byte| byte.is_ascii_digit()))

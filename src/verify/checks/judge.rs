@@ -13,6 +13,7 @@ use super::super::settings::{self, Judgement};
 use super::super::target::{Peer, Place, Target};
 use super::anchor::anchors;
 use super::answer::said;
+use super::backend;
 use super::spot::{Spot, expectation};
 use super::trust::Trust;
 use crate::pki::certificate::Certificate;
@@ -71,6 +72,7 @@ pub fn judge_in(detail: Detail, target: &Target, seen: &Observations, clock: Clo
             findings[before..].iter_mut().filter(|f| f.status == Status::Pass).for_each(Finding::forget_the_words);
         }
     }
+    backend::is_the_cause_of_the_whole(&mut findings);
     // Which roots count is known only now; they are told first.
     findings.splice(0..0, anchors(target, &bench.used, clock.now));
     findings

@@ -54,7 +54,7 @@ pub(super) fn expectation(place: Place, aspect: Aspect) -> &'static str {
         Aspect::Listed => "the API server knows this node, by the cluster file's addresses",
         Aspect::Heartbeat => "the node itself has renewed its Lease at a master within 40 s",
         Aspect::Admission => "what a node must not write is refused, and what it may write is not (dry runs)",
-        Aspect::Backend => "the API server's store answers it (/readyz)",
+        Aspect::Backend => "the API server's store answers it (/livez)",
         Aspect::Config => {
             "anonymous off, webhook on, a client CA, authorization Webhook, read-only port 0, as in the bundle"
         }

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::super::finding::{CheckId, Finding, Status, Verdict};
+use super::super::target::Place;
 use super::lines::{Paint, line, width_of, wrapped};
 use super::summary::Report;
 use crate::printable::printable;
@@ -51,17 +52,16 @@ impl Report {
     }
 
     fn details(&self, out: &mut String, width: usize, paint: Paint, verbose: bool) {
-        let causes: HashSet<(CheckId, &str, Option<&str>)> = self
+        let causes: HashSet<Cause<'_>> = self
             .findings
             .iter()
             .filter(|f| f.status != Status::Pass && f.follows.is_none())
             .map(|f| (f.id, f.host.as_str(), f.address.as_deref()))
             .collect();
-        let mut consequences: HashMap<(CheckId, &str, Option<&str>), Vec<String>> = HashMap::new();
+        let mut consequences: HashMap<Cause<'_>, Vec<String>> = HashMap::new();
         let mut told: Vec<&Finding> = Vec::new();
         for finding in &self.findings {
-            let key = finding.follows.map(|id| (id, finding.host.as_str(), finding.address.as_deref()));
-            match key.filter(|key| causes.contains(key)) {
+            match cause(finding, &causes) {
                 Some(key) => {
                     let id = finding.id.to_string();
                     let id = id.split_once('.').map_or(id.as_str(), |(_, aspect)| aspect).to_owned();
@@ -125,6 +125,18 @@ impl Report {
         };
         line(out, &paint.with(paint.of(status), text));
     }
+}
+
+/// A check, the host, and the socket there.
+type Cause<'a> = (CheckId, &'a str, Option<&'a str>);
+
+/// Returns which of `causes` a finding follows from. What is about the whole cluster was asked of one master.
+fn cause<'a>(finding: &'a Finding, causes: &HashSet<Cause<'a>>) -> Option<Cause<'a>> {
+    let (id, address) = (finding.follows?, finding.address.as_deref());
+    if finding.place == Place::Cluster {
+        return causes.iter().filter(|(cause, _, at)| *cause == id && *at == address).min().copied();
+    }
+    causes.get(&(id, finding.host.as_str(), address)).copied()
 }
 
 /// Findings that differ in nothing but where they were made, together, in the order of the first of each.
