@@ -89,6 +89,7 @@ fn every_fault_is_found_by_its_check_and_ends_with_status_1() {
         ("forbidden-masters", "FAIL node.caller\n"),
         ("contradictory-reviews", "FAIL master.scope\n"),
         ("failing-authorizer", "master.scope\n"),
+        ("believed-header", "FAIL master.whoami\n"),
     ];
     let mut lab = Lab::empty();
     lab.now = time::OffsetDateTime::now_utc();

@@ -145,7 +145,12 @@ pub(super) async fn api_server(world: &World, caller: Option<&Caller>, request: 
     }
     match (method.as_str(), path.as_str()) {
         ("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews") => {
-            api_answer(world, StatusCode::CREATED, &self_subject_review(world, caller))
+            let named = request.headers().get("x-remote-user").and_then(|name| name.to_str().ok());
+            let mut review = self_subject_review(world, caller);
+            if let Some(name) = named.filter(|_| world.fault == Some(Fault::BelievedHeader)) {
+                review["status"]["userInfo"] = json!({"username": name, "groups": ["system:authenticated"]});
+            }
+            api_answer(world, StatusCode::CREATED, &review)
         }
         ("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews") => {
             let body = Limited::new(request.into_body(), MAX_REQUEST).collect().await;

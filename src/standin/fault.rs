@@ -56,11 +56,13 @@ pub enum Fault {
     ContradictoryReviews,
     /// An authorizer of the API servers fails.
     FailingAuthorizer,
+    /// The API servers believe a header that names a user, from whoever has a certificate of the cluster.
+    BelievedHeader,
 }
 
 impl Fault {
     /// All of them, in the order in which they are offered.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::ExpiredNode,
         Self::OtherCa,
         Self::WrongName,
@@ -82,6 +84,7 @@ impl Fault {
         Self::ForbiddenMasters,
         Self::ContradictoryReviews,
         Self::FailingAuthorizer,
+        Self::BelievedHeader,
     ];
 
     /// As `--fault` writes it.
@@ -109,6 +112,7 @@ impl Fault {
             Self::ForbiddenMasters => "forbidden-masters",
             Self::ContradictoryReviews => "contradictory-reviews",
             Self::FailingAuthorizer => "failing-authorizer",
+            Self::BelievedHeader => "believed-header",
         }
     }
 
@@ -143,6 +147,7 @@ impl Fault {
             Self::ForbiddenMasters => "a node's kubelet recognises the masters and forbids them everything",
             Self::ContradictoryReviews => "the API servers allow and deny at once",
             Self::FailingAuthorizer => "an authorizer of the API servers fails",
+            Self::BelievedHeader => "the API servers take a node for the user that its X-Remote-User header names",
         }
     }
 

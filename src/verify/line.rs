@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::client::TlsStream;
 
 use super::ending::outcome;
-use super::observation::{Access, Answer, Outcome, Request, Ruling};
+use super::observation::{Access, Answer, HEADER_USER, Outcome, Request, Ruling};
 use super::wire::millis;
 use super::writes::{MERGE_PATCH, METADATA_ALONE};
 
@@ -27,6 +27,8 @@ use super::writes::{MERGE_PATCH, METADATA_ALONE};
 const HEADERS: usize = 64 * 1024;
 /// What it may send of a body before we have read it, in bytes.
 const WINDOW: u32 = 64 * 1024;
+/// How much of a refusal is read, in bytes: whom it names may stand far down in a page.
+const REFUSAL: usize = 16 * 1024;
 /// What a review may hold, in bytes: it repeats the question, twice.
 const REVIEW_LIMIT: usize = 16 * 1024;
 
@@ -64,12 +66,15 @@ pub(super) struct Question {
     path: String,
     accept: &'static str,
     content_type: &'static str,
+    /// The user that a front proxy would name.
+    remote_user: Option<&'static str>,
     body: Bytes,
 }
 
 impl Question {
     fn get(path: impl Into<String>) -> Self {
-        Self { method: Method::GET, path: path.into(), accept: "*/*", content_type: JSON, body: Bytes::new() }
+        let path = path.into();
+        Self { method: Method::GET, path, accept: "*/*", content_type: JSON, remote_user: None, body: Bytes::new() }
     }
 
     /// The question of a request that is the same for everybody.
@@ -82,8 +87,10 @@ impl Question {
                 path: "/apis/authentication.k8s.io/v1/selfsubjectreviews".to_owned(),
                 accept: JSON,
                 content_type: JSON,
+                remote_user: None,
                 body: Bytes::from_static(br#"{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}"#),
             },
+            Request::WhoAmIByHeader => Self { remote_user: Some(HEADER_USER), ..Self::of(Request::WhoAmI) },
             Request::Configz => Self::get("/configz"),
             Request::Flagz => Self { accept: "text/plain", ..Self::get("/flagz") },
             Request::Livez => Self::get("/livez?verbose"),
@@ -103,7 +110,8 @@ impl Question {
     pub(super) fn write(request: Request, path: String, body: &Value) -> Self {
         let patch = matches!(request, Request::DryRunNode | Request::DryRunTaint);
         let (method, content_type) = if patch { (Method::PATCH, MERGE_PATCH) } else { (Method::POST, JSON) };
-        Self { method, path, accept: METADATA_ALONE, content_type, body: body.to_string().into() }
+        let body = body.to_string().into();
+        Self { method, path, accept: METADATA_ALONE, content_type, remote_user: None, body }
     }
 }
 
@@ -164,8 +172,7 @@ impl Line {
         let mut rulings = Vec::with_capacity(reviews.len());
         for (access, review) in reviews {
             let body = review.clone().into();
-            let question =
-                Question { method: Method::POST, path: REVIEWS.to_owned(), accept: JSON, content_type: JSON, body };
+            let question = Question { path: REVIEWS.to_owned(), body, ..Question::of(Request::WhoAmI) };
             let said = self.say(question, REVIEW_LIMIT, Instant::now() + limit).await;
             let stuck = matches!(said, Err(Outcome::TimedOut(_))) && !self.takes_several();
             let ruling = match said {
@@ -200,6 +207,9 @@ impl Line {
         };
         set("user-agent", USER_AGENT)?;
         set("accept", question.accept)?;
+        if let Some(user) = question.remote_user {
+            set("x-remote-user", user)?;
+        }
         if written {
             set("content-type", question.content_type)?;
         }
@@ -229,6 +239,7 @@ impl Line {
             body: Vec::new(),
             truncated: true,
         };
+        let limit = if said.status.is_success() { limit } else { limit.max(REFUSAL) };
         let mut incoming = response.into_body();
         // A status is an answer, even where its body never ends or breaks off.
         while let Ok(frame) = timeout_at(deadline, incoming.frame()).await {

@@ -159,8 +159,9 @@ pub enum OldHello {
     Failed(String),
 }
 
-/// How many certificates of a peer's chain are kept.
-pub const MAX_CHAIN: usize = 16;
+/// How many certificates of a peer's chain are kept. As many as fit into a message of TLS that is read here, unless they are no
+/// certificates.
+pub const MAX_CHAIN: usize = 256;
 
 /// The end of a TLS handshake.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -532,6 +533,8 @@ pub enum Request {
     Nodes,
     /// `POST …/selfsubjectreviews` of an API server: who am I?
     WhoAmI,
+    /// The same, with a header that names another user, as a front proxy sends it.
+    WhoAmIByHeader,
     /// `GET /configz` of a kubelet.
     Configz,
     /// `GET /flagz` of an API server.
@@ -560,6 +563,9 @@ pub enum Request {
     AllPods,
 }
 
+/// The user that [`Request::WhoAmIByHeader`] names.
+pub const HEADER_USER: &str = "clusterctl:named-by-a-header";
+
 /// Why no dry-run write was sent, when the person did not want it.
 pub const DRY_RUN_DECLINED: &str = "--no-dry-run-writes";
 
@@ -571,6 +577,7 @@ impl Request {
             Self::Pods => "GET /pods",
             Self::Nodes => "GET /api/v1/nodes",
             Self::WhoAmI => "POST /apis/authentication.k8s.io/v1/selfsubjectreviews",
+            Self::WhoAmIByHeader => "POST /apis/authentication.k8s.io/v1/selfsubjectreviews with X-Remote-User",
             Self::Configz => "GET /configz",
             Self::Flagz => "GET /flagz",
             Self::Livez => "GET /livez?verbose",
@@ -597,7 +604,7 @@ impl Request {
             | Self::Metrics
             | Self::Secrets
             | Self::AllPods => 1024,
-            Self::WhoAmI => 8 * 1024,
+            Self::WhoAmI | Self::WhoAmIByHeader => 8 * 1024,
             Self::Livez | Self::Readyz => 16 * 1024,
             Self::Configz
             | Self::Flagz
@@ -628,6 +635,7 @@ impl Request {
             Self::Pods
             | Self::Nodes
             | Self::WhoAmI
+            | Self::WhoAmIByHeader
             | Self::RunningPods
             | Self::StatsSummary
             | Self::Metrics

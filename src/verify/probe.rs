@@ -19,7 +19,7 @@ use super::leases::is_odd;
 use super::line::Question;
 use super::observation::{
     Caller, Connect, DRY_RUN_DECLINED, Der, Dial, Exchange, Handshake, Lease, LeaseListing, Leases, Listed, Listing,
-    LocationSeen, Observations, Outcome, PeerSeen, Probes, Request, Resolution, Signature, Tls,
+    LocationSeen, Observations, Outcome, PeerSeen, Probes, Request, Resolution, Signature, Tls, Untrusted,
 };
 use super::options::Options;
 use super::reviews::reviews;
@@ -382,6 +382,9 @@ impl Run {
             let accepted = matches!(&exchange.outcome, Outcome::Answer(answer) if (200..300).contains(&answer.status));
             known = accepted.then_some(node);
             seen.push(exchange);
+            if accepted {
+                seen.push(self.by_header(socket, node).await);
+            }
         }
         let calls = if place == Place::Node { self.calls_of_a_node(peer, i) } else { self.calls_of_a_master() };
         let rightful = calls.iter().find(|call| by_right(&call.caller, call.request) && call.identity.is_ok()).cloned();
@@ -424,6 +427,13 @@ impl Run {
             Err(reason) => not_asked(call.caller, None, call.request, Outcome::NoCredential(reason)),
             Ok(identity) => self.ask(socket, call.caller, identity.as_ref(), call.request, call.more).await,
         }
+    }
+
+    /// A node asks who it is, and names another in a header.
+    async fn by_header(&self, socket: &Socket, at: usize) -> Exchange {
+        let node = &self.target.nodes[at];
+        let caller = Caller::Node(node.name.clone());
+        self.ask(socket, caller, node.client.as_ref(), Request::WhoAmIByHeader, &[]).await
     }
 
     /// A node writes what it may, and what it must not, as dry runs; nothing where there is no node that the master knows.
@@ -475,7 +485,10 @@ impl Run {
             calls.extend(as_verifier(Request::Pods));
         }
         calls.push(Call::anonymous(Request::Pods, &KUBELET_DATA));
-        calls.extend(self.untrusted.at_nodes.iter().map(|client| Call::untrusted(client, Request::Pods, &[])));
+        // Of many kubelets each, one kind asks for the rest too.
+        let more = |client: &UntrustedClient| if client.0 == Untrusted::UnknownCa { &KUBELET_DATA[..] } else { &[] };
+        let untrusted = self.untrusted.at_nodes.iter();
+        calls.extend(untrusted.map(|client| Call::untrusted(client, Request::Pods, more(client))));
         let before = masters.len() + usize::from(self.target.endpoint.is_some());
         let other = i.checked_sub(before).and_then(|at| *self.order.others.get(at)?);
         calls.extend(other.filter(|at| self.target.nodes[*at].name != peer.name).map(|at| {
@@ -494,7 +507,7 @@ impl Run {
         let mut calls: Vec<Call> = health.into_iter().chain(as_verifier(Request::Nodes)).collect();
         calls.push(Call::anonymous(Request::Nodes, &API_SERVER_DATA));
         let untrusted = self.untrusted.at_masters.iter();
-        calls.extend(untrusted.map(|client| Call::untrusted(client, Request::Nodes, &[Request::WhoAmI])));
+        calls.extend(untrusted.map(|client| Call::untrusted(client, Request::Nodes, &API_SERVER_DATA)));
         calls.extend(as_verifier(Request::Flagz));
         calls
     }
@@ -667,10 +680,12 @@ impl Call {
     }
 }
 
-/// What else an unauthenticated client asks kubelets and API servers for: what they hold that others may not read.
+/// What else unauthenticated and untrusted clients ask kubelets and API servers for: what they hold that others may not read,
+/// and whom they are taken for.
 const KUBELET_DATA: [Request; 5] =
     [Request::Pods, Request::RunningPods, Request::StatsSummary, Request::Metrics, Request::Configz];
-const API_SERVER_DATA: [Request; 4] = [Request::Nodes, Request::WhoAmI, Request::Secrets, Request::AllPods];
+const API_SERVER_DATA: [Request; 5] =
+    [Request::Nodes, Request::WhoAmI, Request::WhoAmIByHeader, Request::Secrets, Request::AllPods];
 
 /// Whether a call asks, for what others are refused, with a right to an answer.
 fn by_right(caller: &Caller, request: Request) -> bool {

@@ -6,7 +6,7 @@ use clusterctl::pki::crl;
 use clusterctl::pki::fingerprint::Fingerprint;
 use clusterctl::verify::checks::{Clock, judge, trust_anchor};
 use clusterctl::verify::finding::{Severity, Status};
-use clusterctl::verify::observation::Observations;
+use clusterctl::verify::observation::{MAX_CHAIN, Observations};
 use clusterctl::verify::target::{Identity, Peer, Target};
 use serde_json::json;
 use time::format_description::well_known::Rfc3339;
@@ -75,7 +75,7 @@ fn path(case: &PathCase) -> Ours {
             "dials": [{
                 "to": "10.0.0.1:6443", "connect": "open", "exchanges": [], "readonly": null, "elapsed_ms": 1,
                 "tls": {"outcome": "done", "version": "TLSv1.3", "cipher": "TLS13_AES_128_GCM_SHA256",
-                        "shown": shown.iter().take(16).collect::<Vec<_>>(), "sent": shown.len(), "signature": "valid"},
+                        "shown": shown.iter().take(MAX_CHAIN).collect::<Vec<_>>(), "sent": shown.len(), "signature": "valid"},
             }],
         }]}],
     });

@@ -140,15 +140,28 @@ fn a_server_that_takes_rsa_signatures_only_meets_untrusted_clients_with_rsa_keys
 }
 
 #[test]
-fn unauthenticated_clients_are_tried_on_a_connections_second_request_and_on_other_paths() {
+fn unauthenticated_and_untrusted_clients_are_tried_on_a_connections_second_request_and_on_other_paths() {
+    let both = ["node.anonymous at node-2", "node.untrusted at node-2"];
     for fault in [Fault::SecondRequest, Fault::OpenMetrics] {
-        expect(fault, &[("fail", &["node.anonymous at node-2"])]);
+        expect(fault, &[("fail", &both)]);
     }
-    let open = ["endpoint", "master-1", "master-2"].map(|host| format!("master.anonymous at {host}"));
-    expect(Fault::OpenSecrets, &[("fail", &open.each_ref().map(String::as_str))]);
+    let mut open = Vec::new();
+    for host in ["endpoint", "master-1", "master-2"] {
+        open.push(format!("master.anonymous at {host}"));
+        let untrusted = Untrusted::at(Place::Master).iter();
+        open.extend(untrusted.map(|kind| format!("master.untrusted at {host} by {}", kind.as_str())));
+    }
+    let open: Vec<&str> = open.iter().map(String::as_str).collect();
+    expect(Fault::OpenSecrets, &[("fail", &open)]);
     let lab = lab(1, 2, Some(Fault::OpenSecrets));
     let recorded = serde_json::to_string(&lab.observe()).expect("a recording");
     assert!(!recorded.contains("SecretList"), "what a secret holds is in no recording");
+}
+
+#[test]
+fn api_servers_that_believe_a_nodes_header_fail() {
+    let failed = ["endpoint", "master-1", "master-2"].map(|host| format!("master.whoami at {host} by node-1"));
+    expect(Fault::BelievedHeader, &[("fail", &failed.each_ref().map(String::as_str))]);
 }
 
 #[test]

@@ -126,9 +126,9 @@ fn judged(lawful: &Written, unlawful: &Written, exchange: Option<&Exchange>) -> 
     }
 }
 
-/// The exchanges of a node that are no dry-run writes.
+/// The exchanges in which a node asks who it is.
 pub(super) fn is_introduction(exchange: &Exchange) -> bool {
-    matches!(exchange.caller, Caller::Node(_)) && !exchange.request.is_dry_run()
+    matches!(exchange.caller, Caller::Node(_)) && exchange.request == Request::WhoAmI
 }
 
 #[cfg(test)]

@@ -155,23 +155,6 @@ pub(super) fn is_kubernetes_status(answer: &Answer) -> bool {
     })
 }
 
-/// The user that a refusal names, as authorizers do: `User "NAME" cannot …` of an API server, `Forbidden (user=NAME, verb=…` of
-/// a kubelet. Who is named has been authenticated.
-pub(super) fn named_user(answer: &Answer) -> Option<String> {
-    let message = serde_json::from_str::<Value>(&answer.body)
-        .ok()
-        .and_then(|body| body.get("message").and_then(Value::as_str).map(str::to_owned));
-    // A body that was cut is no JSON, and its quotes are still escaped.
-    let text = message.unwrap_or_else(|| answer.body.replace("\\\"", "\""));
-    if let Some((_, rest)) = text.split_once("(user=") {
-        let user = rest.split_once(", verb=").map_or_else(|| rest.trim_end().trim_end_matches(')'), |(user, _)| user);
-        return Some(user.to_owned());
-    }
-    let (_, rest) = text.split_once("User \"")?;
-    let (user, said) = rest.split_once('"')?;
-    said.trim_start().starts_with("cannot").then(|| user.to_owned())
-}
-
 /// Whether an answer is said to be JSON, where anything is said of it.
 pub(super) fn is_called_json(answer: &Answer) -> bool {
     answer.content_type.as_deref().is_none_or(|kind| kind.to_ascii_lowercase().contains("json"))
@@ -221,27 +204,6 @@ fn words(answer: &Answer) -> String {
 mod tests {
     use super::super::bed::answer;
     use super::*;
-
-    #[test]
-    fn the_user_that_a_refusal_names_is_found_in_every_form_of_it() {
-        let status = r#"{"kind":"Status","message":"nodes is forbidden: User \"kubelet:n1\" cannot list resource \"nodes\"","code":403}"#;
-        for (body, user) in [
-            (status, Some("kubelet:n1")),
-            (&status[..80], Some("kubelet:n1")),
-            (
-                "Forbidden (user=system:anonymous, verb=get, resource=nodes, subresource=proxy)",
-                Some("system:anonymous"),
-            ),
-            ("Forbidden (user=a, b (c), verb=get, resource=nodes, subresource(s)=[pods proxy])\n", Some("a, b (c)")),
-            ("forbidden: User \"x\" cannot get path \"/metrics\"", Some("x")),
-            ("User \"x\" is welcome", None),
-            ("Unauthorized", None),
-            ("<html>", None),
-        ] {
-            let Outcome::Answer(answer) = answer(403, body) else { panic!("an answer") };
-            assert_eq!(named_user(&answer).as_deref(), user, "{body}");
-        }
-    }
 
     #[test]
     fn our_own_sentence_is_taken_out_of_what_stands_around_it() {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::super::finding::{Aspect, CheckId, Finding, Severity, Status};
-use super::super::observation::{Answer, Caller, Dial, Exchange, Outcome, Request};
+use super::super::observation::{Answer, Caller, Dial, Exchange, HEADER_USER, Outcome, Request};
 use super::super::settings;
 use super::super::target::Peer;
 use super::admission::is_introduction;
@@ -38,6 +38,9 @@ impl Bench<'_> {
                         findings.push(scope(spot, exchange, node, known, restricted));
                     }
                 }
+                Caller::Node(_) if exchange.request == Request::WhoAmIByHeader && proven.is_ok() => {
+                    findings.extend(believed_header(spot, exchange));
+                }
                 Caller::Verifier if exchange.request == Request::Nodes => {
                     rightful.add(&exchange.caller, verifiers_call(exchange, proven), true, at);
                 }
@@ -47,7 +50,7 @@ impl Bench<'_> {
         for (at, exchange) in dial.exchanges.iter().enumerate() {
             match exchange.caller {
                 Caller::Node(_) | Caller::Verifier => {}
-                _ => findings.push(self.refusal(spot, exchange, at, rightful)),
+                _ => findings.push(self.refusal(spot, dial, at, rightful)),
             }
         }
         let by_restriction = self.nodes.values().filter_map(|node| node.account.as_ref());
@@ -185,12 +188,35 @@ fn scope(spot: &Spot<'_>, exchange: &Exchange, node: Option<&Peer>, known: bool,
     finding.saw(judged.observed, expected)
 }
 
+/// Whether an API server took a node for the user that a header named: a finding where it did.
+fn believed_header(spot: &Spot<'_>, exchange: &Exchange) -> Option<Finding> {
+    let Outcome::Answer(answer) = &exchange.outcome else { return None };
+    let review = read_review(answer).filter(|review| review.user == HEADER_USER)?;
+    let observed = format!("{}: {} as {}", exchange.request.as_str(), answer.status, review.user);
+    let hint = "this node can act as anybody: --requestheader-client-ca-file has to name a CA of its own, that no node has a \
+                certificate of, and --requestheader-allowed-names the front proxy's name";
+    let mut finding = spot.finding(Aspect::Whoami, Status::Fail);
+    finding = finding.saw(observed, "its own account, whatever the headers say").hint(hint);
+    finding.caller = who(&exchange.caller);
+    finding.elapsed_ms = exchange.elapsed_ms;
+    Some(finding)
+}
+
 /// What the API server says a caller is.
 pub(super) struct Review {
     pub(super) user: String,
     groups: Vec<String>,
     /// `authentication.kubernetes.io/credential-id`; an API server gives one.
     credentials: Vec<String>,
+}
+
+impl Review {
+    /// Returns what an unauthenticated client has beyond its own group, in words.
+    pub(super) fn more_than_anonymous(&self) -> Option<String> {
+        let groups = self.groups.iter().filter(|group| *group != "system:unauthenticated").cloned();
+        let more: Vec<String> = groups.chain(self.credentials.iter().cloned()).collect();
+        (!more.is_empty()).then(|| format!("{} with {}", self.user, more.join(", ")))
+    }
 }
 
 /// Reads a SelfSubjectReview (Kubernetes `authentication.k8s.io/v1`).

@@ -7,8 +7,8 @@ use time::{Duration, OffsetDateTime};
 
 use super::super::finding::Finding;
 use super::super::observation::{
-    Answer, Caller, Connect, Der, Dial, Exchange, Handshake, LocationSeen, Observations, Outcome, PeerSeen, Request,
-    Resolution, Signature, Tls,
+    Answer, Caller, Connect, Der, Dial, Exchange, Further, Handshake, LocationSeen, Observations, Outcome, PeerSeen,
+    Request, Resolution, Signature, Tls,
 };
 use super::super::target::{Held, Identity, Place, Target};
 use super::judge::{Clock, judge};
@@ -95,6 +95,18 @@ impl Bed {
         calls: &[(Caller, Outcome)],
         now: OffsetDateTime,
     ) -> Vec<Finding> {
+        self.findings_of_several(place, leaf, calls, &[], now)
+    }
+
+    /// Every finding of that peer, where each client without a right asks `more` behind its first question.
+    pub(super) fn findings_of_several(
+        &self,
+        place: Place,
+        leaf: &Certificate,
+        calls: &[(Caller, Outcome)],
+        more: &[Further],
+        now: OffsetDateTime,
+    ) -> Vec<Finding> {
         let shown = vec![leaf.fingerprint()];
         let exchange = |(caller, outcome): &(Caller, Outcome)| Exchange {
             caller: caller.clone(),
@@ -106,7 +118,10 @@ impl Bed {
             },
             shown: shown.clone(),
             outcome: outcome.clone(),
-            more: Vec::new(),
+            more: match caller {
+                Caller::Untrusted(_) | Caller::Anonymous => more.to_vec(),
+                _ => Vec::new(),
+            },
             rulings: Vec::new(),
             elapsed_ms: 1,
         };

@@ -125,6 +125,13 @@ impl Bench<'_> {
         };
         let whose = format!("{} by {}", leaf.subject.text, leaf.issuer.text);
         match &trust.chain {
+            // Go reads each of them, and refuses them all for one that it cannot read.
+            Ok(()) if tls.sent > tls.shown.len() => {
+                let observed =
+                    format!("{whose}: of {} certificates that are sent {} are judged", tls.sent, tls.shown.len());
+                let hint = "a server sends its certificate and intermediates, and nothing else";
+                spot.finding(Aspect::Chain, Status::NotProven).saw(observed, expected).hint(hint)
+            }
             Ok(()) => {
                 let weak = trust.way.iter().flat_map(|way| &way.certificates[..way.sent]).find_map(weakness);
                 if let Some(weak) = weak {

@@ -31,7 +31,7 @@ impl Bench<'_> {
         for (at, exchange) in dial.exchanges.iter().enumerate() {
             match exchange.caller {
                 Caller::Master(_) | Caller::Verifier => {}
-                _ => findings.push(self.refusal(spot, exchange, at, rightful)),
+                _ => findings.push(self.refusal(spot, dial, at, rightful)),
             }
         }
         for exchange in dial.exchanges.iter().filter(|exchange| exchange.request == Request::Configz) {

@@ -13,6 +13,7 @@ mod clients;
 mod heartbeat;
 mod judge;
 mod kubelet;
+mod naming;
 mod reach;
 mod refusal;
 mod spot;

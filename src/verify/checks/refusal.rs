@@ -1,17 +1,24 @@
 //! Callers who have to be refused. That proves something only where another is let in.
 
 use super::super::finding::{Aspect, CheckId, Finding, Status};
-use super::super::observation::{self, Answer, Caller, Exchange, Outcome, Request};
+use super::super::observation::{self, Answer, Caller, Dial, Exchange, Outcome, Request};
 use super::super::target::Place;
-use super::answer::{asked_and_said, hint_at_time, is_kubernetes_status, named_user, requested, who};
+use super::answer::{asked_and_said, hint_at_time, is_kubernetes_status, requested, who};
 use super::api_server::read_review;
 use super::judge::Bench;
+use super::naming::{Named, named};
 use super::spot::{Spot, expectation};
 
 impl Bench<'_> {
-    /// A caller who has to be refused, in every request that it made; `at` is the exchange's place among those of its dial.
-    pub(super) fn refusal(&mut self, spot: &Spot<'_>, exchange: &Exchange, at: usize, rightful: Rightful) -> Finding {
-        let mut finding = hint_at_time(self.first_refusal(spot, exchange, at, rightful), &exchange.outcome);
+    /// A caller who has to be refused, in every request that it made: the exchange at the place `at` among those of `dial`.
+    pub(super) fn refusal(&mut self, spot: &Spot<'_>, dial: &Dial, at: usize, rightful: Rightful) -> Finding {
+        let exchange = &dial.exchanges[at];
+        let presented = match exchange.caller {
+            Caller::Untrusted(_) => self.presented_names(dial),
+            _ => Vec::new(),
+        };
+        let first = self.first_refusal(spot, exchange, at, (rightful, &presented));
+        let mut finding = hint_at_time(first, &exchange.outcome);
         // What was not said by this cluster's server says nothing of it.
         if finding.follows == Some(CheckId::at(spot.place, Aspect::Chain)) {
             return finding;
@@ -30,7 +37,7 @@ impl Bench<'_> {
                 break;
             }
             let said = requested(further.request, &further.outcome);
-            match self.further_refusal(&exchange.caller, &exchange.outcome, further) {
+            match self.further_refusal(&exchange.caller, &exchange.outcome, further, &presented) {
                 Further::Refused => {}
                 Further::Open => {
                     finding.status = Status::Fail;
@@ -42,19 +49,30 @@ impl Bench<'_> {
                     finding.observed = format!("{}; then {said}: it was authenticated as {user}", finding.observed);
                     finding.hint = Some(authenticated(spot.place).to_owned());
                 }
+                Further::Repeats(name) if finding.status == Status::Pass => {
+                    finding.status = Status::NotProven;
+                    finding.observed = format!("{}; then {said}{}", finding.observed, repeated(&name));
+                    finding.hint = Some(authenticated(spot.place).to_owned());
+                }
                 Further::Unclear if finding.status == Status::Pass => {
                     finding.status = Status::NotProven;
                     finding.observed = format!("{}; then {said}", finding.observed);
                     finding = hint_at_time(finding, &further.outcome);
                 }
-                Further::Unclear => {}
+                Further::Repeats(_) | Further::Unclear => {}
             }
         }
         finding
     }
 
     /// What a request after the first one comes to. `first` was the answer to that.
-    fn further_refusal(&self, caller: &Caller, first: &Outcome, further: &observation::Further) -> Further {
+    fn further_refusal(
+        &self,
+        caller: &Caller,
+        first: &Outcome,
+        further: &observation::Further,
+        presented: &[String],
+    ) -> Further {
         let answer = match &further.outcome {
             Outcome::Answer(answer) => answer,
             Outcome::Alert(_) | Outcome::Closed | Outcome::Reset => return Further::Refused,
@@ -65,13 +83,20 @@ impl Bench<'_> {
         };
         match answer.status {
             // Whom it takes a client for is a question that an unauthenticated client may be allowed.
-            200..300 if further.request == Request::WhoAmI => {
-                read_review(answer).map_or(Further::Unclear, |review| authenticated(review.user))
+            200..300 if matches!(further.request, Request::WhoAmI | Request::WhoAmIByHeader) => {
+                match read_review(answer) {
+                    Some(review) if review.user == ANONYMOUS => {
+                        review.more_than_anonymous().map_or(Further::Refused, Further::Authenticated)
+                    }
+                    Some(review) => authenticated(review.user),
+                    None => Further::Unclear,
+                }
             }
             200..300 => Further::Open,
-            status => match (named_user(answer), first) {
-                (Some(user), _) => authenticated(user),
-                (None, Outcome::Answer(first)) if first.status == status => Further::Refused,
+            status => match (named(answer, presented), first) {
+                (Named::User(user), _) => authenticated(user),
+                (Named::Mentioned(name), _) => Further::Repeats(name),
+                (Named::Nobody, Outcome::Answer(first)) if first.status == status => Further::Refused,
                 // Where nothing is, nothing is shown.
                 _ if matches!(status, 401 | 403 | 404 | 405) => Further::Refused,
                 _ => Further::Unclear,
@@ -79,7 +104,13 @@ impl Bench<'_> {
         }
     }
 
-    fn first_refusal(&mut self, spot: &Spot<'_>, exchange: &Exchange, at: usize, rightful: Rightful) -> Finding {
+    fn first_refusal(
+        &mut self,
+        spot: &Spot<'_>,
+        exchange: &Exchange,
+        at: usize,
+        (rightful, presented): (Rightful, &[String]),
+    ) -> Finding {
         let aspect = match exchange.caller {
             Caller::Untrusted(_) => Aspect::Untrusted,
             Caller::OtherNode(_) => Aspect::OtherNode,
@@ -104,11 +135,20 @@ impl Bench<'_> {
             return finding;
         }
         if let Outcome::Answer(answer) = &exchange.outcome
-            && let Some(user) = named_user(answer).filter(|user| !self.may_be_named(&exchange.caller, user))
+            && !(200..300).contains(&answer.status)
         {
-            finding.status = Status::Fail;
-            finding.observed = format!("{}: it was authenticated as {user}", finding.observed);
-            return finding.hint(authenticated(spot.place));
+            match named(answer, presented) {
+                Named::User(user) if !self.may_be_named(&exchange.caller, &user) => {
+                    finding.status = Status::Fail;
+                    finding.observed = format!("{}: it was authenticated as {user}", finding.observed);
+                    return finding.hint(authenticated(spot.place));
+                }
+                Named::Mentioned(name) => {
+                    finding.observed.push_str(&repeated(&name));
+                    return finding.hint(authenticated(spot.place));
+                }
+                Named::User(_) | Named::Nobody => {}
+            }
         }
         let refused = match &exchange.outcome {
             Outcome::Answer(answer) if (200..300).contains(&answer.status) => {
@@ -162,6 +202,23 @@ impl Bench<'_> {
 }
 
 impl Bench<'_> {
+    /// Returns the names that untrusted clients present: those of the rightful clients, and of an administrator.
+    fn presented_names(&mut self, dial: &Dial) -> Vec<String> {
+        let by_right = |exchange: &&Exchange| matches!(exchange.caller, Caller::Master(_) | Caller::Node(_));
+        let mut names: Vec<String> = PRESENTED.map(str::to_owned).into();
+        for presented in dial.exchanges.iter().filter(by_right).filter_map(|exchange| exchange.presented) {
+            let read = self.certificate_of(&presented);
+            let Some(Ok(certificate)) = read.as_deref() else { continue };
+            let subject = &certificate.subject;
+            for name in subject.common_names.iter().chain(&subject.organizations) {
+                if !names.contains(name) {
+                    names.push(name.clone());
+                }
+            }
+        }
+        names
+    }
+
     /// Whether a refusal of `caller` may name `user`. A client that nobody vouches for is at most `system:anonymous`; another
     /// node is itself.
     fn may_be_named(&self, caller: &Caller, user: &str) -> bool {
@@ -179,6 +236,13 @@ impl Bench<'_> {
 
 /// Whom Kubernetes takes a client for that it does not know.
 pub(super) const ANONYMOUS: &str = "system:anonymous";
+
+/// What untrusted clients present as administrators, and the group of every client that was authenticated.
+const PRESENTED: [&str; 3] = ["kubernetes-admin", "system:masters", "system:authenticated"];
+
+fn repeated(name: &str) -> String {
+    format!(", but that repeats {name} out of the certificate, which may have been believed")
+}
 
 fn authenticated(place: Place) -> &'static str {
     if place == Place::Node {
@@ -199,6 +263,8 @@ enum Further {
     Open,
     /// The caller was taken for this user.
     Authenticated(String),
+    /// It was refused in words that have this name in them, which the client's certificate has.
+    Repeats(String),
     /// Nothing follows from what came.
     Unclear,
 }
@@ -438,6 +504,74 @@ mod tests {
                 let found = bed.judged(Place::Master, &bed.master_cert(), &calls, NOW);
                 assert_eq!(found["untrusted"].status.as_str(), expected, "{user}");
             }
+        }
+    }
+
+    /// The status of a client without a right at the API server, which answers it 403 and then `said` to `request`.
+    fn then(caller: Caller, request: Request, said: Outcome) -> &'static str {
+        let bed = bed();
+        let known = bed.review("kubelet:n1", &["kubelets", "system:authenticated"], None);
+        let aspect = if caller == Caller::Anonymous { Aspect::Anonymous } else { Aspect::Untrusted };
+        let calls = [(Caller::Node("n1".into()), known), (caller, answer(403, &STATUS.replace("401", "403")))];
+        let more = [observation::Further { request, outcome: said }];
+        let found = bed.findings_of_several(Place::Master, &bed.master_cert(), &calls, &more, NOW);
+        found.iter().find(|f| f.id.1 == aspect).expect("a finding").status.as_str()
+    }
+
+    #[test]
+    fn a_review_for_anybody_but_an_unauthenticated_client_is_an_authentication() {
+        let bed = bed();
+        let nobody = |groups: &[&str], credential| bed.review(ANONYMOUS, groups, credential);
+        let cases = [
+            (nobody(&["system:unauthenticated"], None), "pass"),
+            (nobody(&[], None), "pass"),
+            (nobody(&["system:unauthenticated", "system:masters"], None), "fail"),
+            (nobody(&["system:authenticated"], None), "fail"),
+            (nobody(&["system:unauthenticated"], Some("X509SHA256=00")), "fail"),
+            (bed.review("kubelet:n1", &["kubelets"], None), "fail"),
+            (bed.review("", &[], None), "fail"),
+            (answer(201, "{}"), "not-proven"),
+            (answer(401, STATUS), "pass"),
+        ];
+        for (said, expected) in cases {
+            for caller in [Caller::Anonymous, Caller::Untrusted(Untrusted::LoneLeaf)] {
+                for request in [Request::WhoAmI, Request::WhoAmIByHeader] {
+                    assert_eq!(then(caller.clone(), request, said.clone()), expected, "{caller:?} {said:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_untrusted_client_has_to_be_refused_on_every_path() {
+        let untrusted = || Caller::Untrusted(Untrusted::UnknownCa);
+        for request in [Request::Nodes, Request::Secrets, Request::AllPods] {
+            assert_eq!(then(untrusted(), request, answer(200, "")), "fail");
+            assert_eq!(then(untrusted(), request, answer(403, "no")), "pass");
+        }
+    }
+
+    #[test]
+    fn a_refusal_that_repeats_the_name_in_an_untrusted_certificate_proves_nothing() {
+        let bed = bed();
+        let known = bed.review("kubelet:n1", &["kubelets", "system:authenticated"], None);
+        let said = |message: &str| {
+            answer(403, &serde_json::json!({"kind": "Status", "message": message, "code": 403}).to_string())
+        };
+        let cases = [
+            ("nodes is forbidden: user kubelet:n1 may not", "fail"),
+            ("not for CN=kubelet:n1", "not-proven"),
+            ("not for the group kubelets", "not-proven"),
+            ("not even for system:masters", "not-proven"),
+            ("forbidden", "pass"),
+        ];
+        for (message, expected) in cases {
+            let calls =
+                [(Caller::Node("n1".into()), known.clone()), (Caller::Untrusted(Untrusted::ForgedCa), said(message))];
+            let found = bed.judged(Place::Master, &bed.master_cert(), &calls, NOW);
+            assert_eq!(found["untrusted"].status.as_str(), expected, "{message}");
+            // Behind a first refusal that names none it counts as much.
+            assert_eq!(then(Caller::Untrusted(Untrusted::ForgedCa), Request::Secrets, said(message)), expected);
         }
     }
 
