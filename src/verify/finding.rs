@@ -2,6 +2,7 @@
 //! [`super::checks`]'s; showing them is [`super::report`]'s.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -300,6 +301,19 @@ impl Severity {
     }
 }
 
+/// Names the finding on which others hang: a check, and where it was made.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Cause {
+    /// Which check.
+    pub id: CheckId,
+    /// What kind of host it was made at.
+    pub place: Place,
+    /// The host; the cluster's name where it is about the whole.
+    pub host: String,
+    /// The socket dialled, or the file looked at.
+    pub address: Option<String>,
+}
+
 /// One check at one place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
@@ -328,8 +342,10 @@ pub struct Finding {
     /// The one property that it bears on, where that is not all of its check's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub only: Option<Property>,
-    /// The check that had to hold first and did not, where this one is only not proven because of it.
-    pub follows: Option<CheckId>,
+    /// The finding on which this one hangs, where it would have been another without that. What is found before anybody is
+    /// dialled, which is all of a finding's that a recording carries, hangs on nothing.
+    #[serde(skip)]
+    pub because_of: Option<Arc<Cause>>,
     /// In milliseconds; 0 for a judgement without a connection of its own.
     pub elapsed_ms: u64,
 }
@@ -357,9 +373,15 @@ impl Finding {
             expected: String::new(),
             hint: None,
             only: None,
-            follows: None,
+            because_of: None,
             elapsed_ms: 0,
         }
+    }
+
+    /// Returns what names this finding to those that hang on it.
+    #[must_use]
+    pub fn as_cause(&self) -> Arc<Cause> {
+        Arc::new(Cause { id: self.id, place: self.place, host: self.host.clone(), address: self.address.clone() })
     }
 
     /// Returns the properties that it bears on.
@@ -426,22 +448,29 @@ pub struct Strictness {
     pub fail_on_warn: bool,
 }
 
+impl Strictness {
+    /// Whether a finding counts against the run.
+    #[must_use]
+    pub fn counts(self, finding: &Finding) -> bool {
+        match finding.status {
+            Status::Pass => false,
+            Status::Warn => self.fail_on_warn,
+            Status::Skipped => finding.severity == Severity::Error && !self.allow_skipped,
+            Status::Fail | Status::NotProven => finding.severity == Severity::Error || self.fail_on_warn,
+        }
+    }
+}
+
 /// Sums up. Not-proven is never a pass.
 #[must_use]
 pub fn verdict(findings: &[Finding], strictness: Strictness) -> Verdict {
     let judged = |finding: &&Finding| matches!(finding.status, Status::Pass | Status::Warn | Status::Fail);
-    let counts = |finding: &Finding| match finding.status {
-        Status::Pass => false,
-        Status::Warn => strictness.fail_on_warn,
-        Status::Skipped => finding.severity == Severity::Error && !strictness.allow_skipped,
-        Status::Fail | Status::NotProven => finding.severity == Severity::Error || strictness.fail_on_warn,
-    };
     let failed = findings.iter().any(|finding| finding.status == Status::Fail);
     let about_hosts = findings.iter().filter(judged).any(|finding| finding.id != CheckId::TRUST_ANCHOR);
     if !about_hosts && !failed {
         return Verdict::NothingJudged;
     }
-    if findings.iter().any(counts) { Verdict::Unproven } else { Verdict::Proven }
+    if findings.iter().any(|finding| strictness.counts(finding)) { Verdict::Unproven } else { Verdict::Proven }
 }
 
 #[cfg(test)]

@@ -5,13 +5,17 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 /// Holds `out` to its schema where `args` asked for a form that has one.
-pub(crate) fn check(args: &[&str], out: &str) {
+pub(crate) fn check(args: &[&str], status: u8, out: &str) {
     match args.windows(2).find(|pair| pair[0] == "--output").map(|pair| pair[1]) {
         Some("json") => {
             json(out);
             helpful(out);
         }
-        Some("junit") => junit(out),
+        Some("junit") => {
+            // What CI reads in the file and what it is told by the exit status is the same.
+            let counts = junit(out);
+            assert_eq!(status == 0, counts.failures + counts.errors == 0, "status {status}: {out}");
+        }
         _ => text(out),
     }
 }
@@ -45,10 +49,34 @@ pub(crate) fn json(out: &str) {
     accepted("/usr/bin/python3", &["-c", program, schema], out);
 }
 
-/// libxml2, by the XSD.
-pub(crate) fn junit(out: &str) {
+/// What the cases of a JUnit report come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cases {
+    pub(crate) tests: usize,
+    pub(crate) failures: usize,
+    pub(crate) errors: usize,
+    pub(crate) skipped: usize,
+}
+
+/// libxml2, by the XSD; and Python's reader counts: each suite, and the whole, say of themselves what is in them, and no two
+/// cases of a suite have one name.
+pub(crate) fn junit(out: &str) -> Cases {
     let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/junit.xsd");
     accepted("xmllint", &["--noout", "--nonet", "--schema", schema, "-"], out);
+    let program = "import sys, xml.etree.ElementTree as tree\n\
+                   root = tree.parse(sys.stdin).getroot()\n\
+                   kinds = [('tests', 'testcase'), ('failures', 'failure'), ('errors', 'error'), ('skipped', 'skipped')]\n\
+                   count = lambda of, name: len(of.findall('.//' + name))\n\
+                   for suite in root:\n    \
+                       cases = [(case.get('classname'), case.get('name')) for case in suite]\n    \
+                       assert len(cases) == len(set(cases)), suite.get('name')\n    \
+                       assert all(int(suite.get(kind)) == count(suite, name) for kind, name in kinds), suite.get('name')\n\
+                   assert all(int(root.get(kind)) == count(root, name) for kind, name in kinds[:3])\n\
+                   print(*(count(root, name) for _, name in kinds))\n";
+    let said = answer("python3", &["-c", program], out).unwrap_or_else(|said| panic!("{said}{out}"));
+    let counts: Vec<usize> = said.split_whitespace().map(|count| count.parse().expect("a number")).collect();
+    let [tests, failures, errors, skipped] = counts[..] else { panic!("{said}") };
+    Cases { tests, failures, errors, skipped }
 }
 
 fn accepted(program: &str, args: &[&str], input: &str) {
@@ -58,6 +86,11 @@ fn accepted(program: &str, args: &[&str], input: &str) {
 
 /// What a program says of its standard input.
 pub(crate) fn verdict(program: &str, args: &[&str], input: &str) -> Result<(), String> {
+    answer(program, args, input).map(drop)
+}
+
+/// What a program writes about its standard input; all that it says where it does not accept it.
+fn answer(program: &str, args: &[&str], input: &str) -> Result<String, String> {
     let mut child = Command::new(program)
         .args(args)
         .stdin(Stdio::piped())
@@ -68,6 +101,6 @@ pub(crate) fn verdict(program: &str, args: &[&str], input: &str) -> Result<(), S
     // A program that has seen enough stops reading; what it says then is its answer.
     let _ = child.stdin.take().expect("piped").write_all(input.as_bytes());
     let output = child.wait_with_output().expect("it ends");
-    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    if output.status.success() { Ok(()) } else { Err(said) }
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    if output.status.success() { Ok(said) } else { Err(said + &String::from_utf8_lossy(&output.stderr)) }
 }

@@ -161,7 +161,7 @@ impl Lab {
         let status = clusterctl::run(&mut world).code();
         let ran = Ran { status, out: self.shown(&out), err: self.shown(&err) };
         if args.first() == Some(&"verify") && !ran.out.is_empty() {
-            forms::check(args, &ran.out);
+            forms::check(args, ran.status, &ran.out);
         }
         ran
     }

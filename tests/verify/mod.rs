@@ -7,6 +7,7 @@ mod closing;
 mod fleet;
 mod foreign;
 mod hostile;
+mod junit;
 mod keys;
 mod lab;
 mod limits;

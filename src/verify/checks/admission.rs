@@ -1,7 +1,7 @@
 //! `master.admission`: whether a node's write about another node, or about its own taints, is refused. Access reviews do
 //! not ask admission; a dry-run write does, and changes nothing.
 
-use super::super::finding::{Aspect, CheckId, Finding, Severity, Status};
+use super::super::finding::{Aspect, Finding, Severity, Status};
 use super::super::observation::{Answer, Caller, DRY_RUN_DECLINED, Dial, Exchange, Outcome, Request};
 use super::answer::{is_kubernetes_status, of, said, who};
 use super::judge::{Bench, UNSEEN};
@@ -52,7 +52,7 @@ impl Bench<'_> {
         }
         let mut finding = Finding { severity: Severity::Error, status: Status::NotProven, ..finding };
         if let Err(reason) = self.proven(first) {
-            finding.follows = Some(CheckId::at(spot.place, Aspect::Chain));
+            finding.because_of = Some(spot.cause(Aspect::Chain));
             return finding.saw(reason, expected);
         }
         let mut worst = Status::Pass;

@@ -1,10 +1,11 @@
 //! The trust file itself.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use time::OffsetDateTime;
 
-use super::super::finding::{CheckId, Finding, Severity, Status};
+use super::super::finding::{Cause, CheckId, Finding, Severity, Status};
 use super::super::target::{Place, Target};
 use crate::pki::certificate::Certificate;
 use crate::pki::inspect::{COMPARE_CLOCKS, Flaw, root_flaws, stamp};
@@ -61,6 +62,11 @@ pub(super) fn anchors(target: &Target, used: &BTreeSet<usize>, now: OffsetDateTi
         findings.push(finding(Status::Fail).saw("the trust file holds no certificate", expected));
     }
     findings
+}
+
+/// Returns what names `trust.anchor` to what fails with it.
+pub(super) fn anchors_as_cause(target: &Target) -> Arc<Cause> {
+    Finding::new(CheckId::TRUST_ANCHOR, Place::Cluster, &target.cluster, Status::Fail).as_cause()
 }
 
 fn remedy(root: &Certificate, now: OffsetDateTime) -> &'static str {

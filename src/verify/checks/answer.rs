@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::super::finding::{Aspect, CheckId, Finding, Property, Severity, Status};
+use super::super::finding::{Aspect, Finding, Property, Severity, Status};
 use super::super::observation::{Answer, Caller, Dial, Exchange, Outcome, Request};
 use super::super::settings::{self, Judgement};
 use super::judge::Bench;
@@ -43,7 +43,7 @@ impl Bench<'_> {
         let Outcome::Answer(answer) = &exchange.outcome else { return hint_at_time(finding, &exchange.outcome) };
         if let Err(reason) = self.proven(exchange) {
             finding.observed = format!("{}: {}, but {reason}", exchange.request.as_str(), answer.status);
-            finding.follows = Some(CheckId::at(spot.place, Aspect::Chain));
+            finding.because_of = Some(spot.cause(Aspect::Chain));
             return finding;
         }
         match answer.status {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::super::finding::{Aspect, CheckId, Finding, Severity, Status};
+use super::super::finding::{Aspect, Finding, Severity, Status};
 use super::super::observation::{Answer, Caller, Dial, Exchange, HEADER_USER, Outcome, Request};
 use super::super::settings;
 use super::super::target::Peer;
@@ -93,17 +93,17 @@ fn api_caller(
         finding
     };
     let (mut caller, mut whoami) = (make(Aspect::Caller), make(Aspect::Whoami));
-    whoami.follows = Some(caller.id);
+    whoami.because_of = Some(spot.cause(Aspect::Caller));
     match (&exchange.outcome, proven) {
         (Outcome::NoCredential(_), _) => {
-            (caller.status, whoami.status, whoami.follows) = (Status::Skipped, Status::Skipped, None);
+            (caller.status, whoami.status) = (Status::Skipped, Status::Skipped);
             (vec![caller, whoami], Positive::Untried)
         }
         (Outcome::Answer(answer), Err(reason)) => {
             caller.observed = format!("{asked}: {}, but {reason}", answer.status);
             whoami.observed.clone_from(&caller.observed);
-            caller.follows = Some(CheckId::at(spot.place, Aspect::Chain));
-            whoami.follows = caller.follows;
+            caller.because_of = Some(spot.cause(Aspect::Chain));
+            whoami.because_of.clone_from(&caller.because_of);
             (vec![caller, whoami], Positive::Failed)
         }
         (Outcome::Answer(answer), Ok(())) => match answer.status {
@@ -172,10 +172,11 @@ fn scope(spot: &Spot<'_>, exchange: &Exchange, node: Option<&Peer>, known: bool,
     let expected = expectation(spot.place, Aspect::Scope);
     if let Outcome::NoCredential(why) = &exchange.outcome {
         finding.status = Status::Skipped;
+        finding.because_of = Some(spot.cause(Aspect::Caller));
         return finding.saw(why.clone(), expected);
     }
     if !known {
-        finding.follows = Some(CheckId::at(spot.place, Aspect::Caller));
+        finding.because_of = Some(spot.cause(Aspect::Caller));
         return finding.saw("the API server did not say who calls", expected);
     }
     let groups = node.and_then(|node| node.account.as_ref()).map(|account| account.groups.as_slice());
@@ -242,7 +243,7 @@ pub(super) fn read_review(answer: &Answer) -> Option<Review> {
 }
 
 fn judge_review(mut whoami: Finding, review: &Review, exchange: &Exchange, node: Option<&Peer>) -> Finding {
-    whoami.follows = None;
+    whoami.because_of = None;
     let Some(account) = node.and_then(|node| node.account.as_ref()) else {
         whoami.observed = format!("{} in {}", review.user, review.groups.join(", "));
         whoami.expected = "a known account; the target names none".to_owned();

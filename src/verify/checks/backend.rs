@@ -3,7 +3,6 @@
 
 use super::super::finding::{Aspect, CheckId, Finding, Severity, Status};
 use super::super::observation::{Answer, Dial, Outcome, Request};
-use super::super::target::Place;
 use super::answer::{asked_and_said, of, who};
 use super::judge::Bench;
 use super::spot::{Spot, expectation};
@@ -22,7 +21,7 @@ impl Bench<'_> {
         let Outcome::Answer(alive) = &exchange.outcome else { return Some(finding) };
         if let Err(reason) = self.proven(exchange) {
             finding.observed = format!("{}: {}, but {reason}", exchange.request.as_str(), alive.status);
-            finding.follows = Some(CheckId::at(spot.place, Aspect::Chain));
+            finding.because_of = Some(spot.cause(Aspect::Chain));
             return Some(finding);
         }
         let ready = exchange.more.iter().find(|further| further.request == Request::Readyz);
@@ -72,23 +71,8 @@ pub(super) fn is_the_cause(spot: &Spot<'_>, findings: &mut [Finding]) {
     if !findings.iter().any(|finding| finding.id == id && finding.status == Status::Fail) {
         return;
     }
-    for finding in findings.iter_mut().filter(|f| f.status == Status::NotProven && f.follows.is_none()) {
-        (finding.follows, finding.hint) = (Some(id), None);
-    }
-}
-
-/// Says the same of what the cluster was asked for as a whole, where the master that was asked has no store.
-pub(super) fn is_the_cause_of_the_whole(findings: &mut [Finding]) {
-    let broken: Vec<(CheckId, String)> = findings
-        .iter()
-        .filter(|finding| finding.id.1 == Aspect::Backend && finding.status == Status::Fail)
-        .filter_map(|finding| Some((finding.id, finding.address.clone()?)))
-        .collect();
-    let whole = |f: &&mut Finding| f.place == Place::Cluster && f.status == Status::NotProven && f.follows.is_none();
-    for finding in findings.iter_mut().filter(whole) {
-        let at = finding.address.as_ref();
-        if let Some((id, _)) = broken.iter().find(|(_, address)| Some(address) == at) {
-            (finding.follows, finding.hint) = (Some(*id), None);
-        }
+    let cause = spot.cause(Aspect::Backend);
+    for finding in findings.iter_mut().filter(|f| f.status == Status::NotProven && f.because_of.is_none()) {
+        (finding.because_of, finding.hint) = (Some(cause.clone()), None);
     }
 }

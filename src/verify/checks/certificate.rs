@@ -6,6 +6,7 @@ use super::super::finding::{Aspect, Finding, Severity, Status};
 use super::super::observation::{Dial, Exchange, Handshake, Signature, Tls};
 use super::super::revocation::Revocation;
 use super::super::target::{Peer, Place};
+use super::anchor::anchors_as_cause;
 use super::judge::{Bench, Clock};
 use super::spot::{Spot, expectation};
 use super::trust::Trust;
@@ -39,10 +40,10 @@ impl Bench<'_> {
                 findings.push(finding(Aspect::Chain, Status::Fail).saw(observed.clone(), expected));
                 findings.push(possession(spot, tls, None));
                 for aspect in [Aspect::Dates, Aspect::Expiry, Aspect::Name, Aspect::Usage] {
-                    findings.push(spot.follows(aspect, Aspect::Chain, &observed));
+                    findings.push(spot.follows(aspect, &spot.cause(Aspect::Chain), &observed));
                 }
                 let revoked = self.target.knows_revocation();
-                findings.extend(revoked.then(|| spot.follows(Aspect::Revoked, Aspect::Chain, &observed)));
+                findings.extend(revoked.then(|| spot.follows(Aspect::Revoked, &spot.cause(Aspect::Chain), &observed)));
                 return;
             }
         };
@@ -180,7 +181,7 @@ impl Bench<'_> {
         let (Ok(()), Some(way)) = (&trust.chain, &trust.way) else {
             return Some(spot.follows(
                 Aspect::Revoked,
-                Aspect::Chain,
+                &spot.cause(Aspect::Chain),
                 "only of what this root signed is anything known",
             ));
         };
@@ -219,8 +220,11 @@ impl Bench<'_> {
             } else {
                 format!("issue it again: {}, then install the bundle", spot.reissue())
             };
-            let dates = spot.finding(Aspect::Dates, Status::Fail).saw(wrong.join("; "), expected).hint(hint);
-            let expiry = spot.follows(Aspect::Expiry, Aspect::Dates, "it is out of date already");
+            let mut dates = spot.finding(Aspect::Dates, Status::Fail).saw(wrong.join("; "), expected).hint(hint);
+            if root_is_stale {
+                dates.because_of = Some(anchors_as_cause(self.target));
+            }
+            let expiry = spot.follows(Aspect::Expiry, &spot.cause(Aspect::Dates), "it is out of date already");
             return [dates, expiry];
         }
         let observed = format!("valid from {} until {}", stamp(leaf.not_before), stamp(leaf.not_after));
@@ -261,7 +265,7 @@ fn possession(spot: &Spot<'_>, tls: &Tls, leaf: Option<&Certificate>) -> Finding
     let expected = expectation(spot.place, Aspect::Possession);
     match &tls.signature {
         Signature::Valid => spot.finding(Aspect::Possession, Status::Pass).saw("it is", expected),
-        Signature::None => spot.follows(Aspect::Possession, Aspect::Tls, "the handshake ended before"),
+        Signature::None => spot.follows(Aspect::Possession, &spot.cause(Aspect::Tls), "the handshake ended before"),
         Signature::Invalid(_) if leaf.is_some_and(|leaf| !signs_verifiably(&leaf.key)) => {
             let key = leaf.map(|leaf| leaf.key.to_string()).unwrap_or_default();
             let observed = format!("the handshake's signature by a key of the kind {key} cannot be verified here");

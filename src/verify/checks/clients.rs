@@ -63,7 +63,7 @@ fn blame(caller: &Option<String>, outdated: &str, findings: &mut [Finding]) {
     let refused = |finding: &&mut Finding| {
         finding.id.1 == Aspect::Caller
             && finding.caller == *caller
-            && finding.follows.is_none()
+            && finding.because_of.is_none()
             && matches!(finding.status, Status::Fail | Status::NotProven)
     };
     for finding in findings.iter_mut().filter(refused) {

@@ -83,6 +83,11 @@ fn skipped(mut finding: Finding) -> Finding {
 const UNREACHED: &str = "see the kubelet's log on the node: does it reach the endpoint, and does it call with its own \
                          certificate? What it shows belongs to this node alone";
 
+/// Whether this says that a node has not renewed its Lease.
+pub(super) fn is_stale(finding: &Finding) -> bool {
+    finding.id == ID && finding.status == Status::Fail && finding.hint.as_deref() == Some(UNREACHED)
+}
+
 fn judged(
     finding: impl Fn(Status) -> Finding,
     name: &str,

@@ -13,7 +13,7 @@ use super::super::settings::{self, Judgement};
 use super::super::target::{Peer, Place, Target};
 use super::anchor::anchors;
 use super::answer::said;
-use super::backend;
+use super::cause;
 use super::spot::{Spot, expectation};
 use super::trust::Trust;
 use crate::pki::certificate::Certificate;
@@ -68,11 +68,12 @@ pub fn judge_in(detail: Detail, target: &Target, seen: &Observations, clock: Clo
         bench.peer(peer, seen, &mut findings);
         let missing = bench.missing(peer, place, &findings[before..]);
         findings.extend(missing);
+        cause::silent_host(&mut findings[before..]);
         if detail == Detail::WhatIsWrong {
             findings[before..].iter_mut().filter(|f| f.status == Status::Pass).for_each(Finding::forget_the_words);
         }
     }
-    backend::is_the_cause_of_the_whole(&mut findings);
+    cause::lists(&mut findings);
     // Which roots count is known only now; they are told first.
     findings.splice(0..0, anchors(target, &bench.used, clock.now));
     findings
@@ -242,7 +243,7 @@ impl Bench<'_> {
             wanted.extend(accounts.flat_map(|name| of_each.map(|aspect| (aspect, name))));
         }
         let mut causes: HashMap<Aspect, &Finding> = HashMap::new();
-        for finding in findings.iter().filter(|finding| finding.follows.is_some()) {
+        for finding in findings.iter().filter(|finding| finding.because_of.is_some()) {
             causes.entry(finding.id.1).or_insert(finding);
         }
         let make = |(aspect, caller): (Aspect, Option<&str>)| {
@@ -260,7 +261,7 @@ impl Bench<'_> {
             if let Some(cause) = causes.get(&aspect) {
                 finding.observed.clone_from(&cause.observed);
                 finding.address.clone_from(&cause.address);
-                finding.follows = cause.follows;
+                finding.because_of.clone_from(&cause.because_of);
             }
             finding
         };

@@ -1,6 +1,6 @@
 //! What a kubelet answers its callers.
 
-use super::super::finding::{Aspect, CheckId, Finding, Status};
+use super::super::finding::{Aspect, Finding, Status};
 use super::super::observation::{Answer, Caller, Dial, Exchange, Outcome, Request};
 use super::answer::{asked_and_said, hint_at_time, is_list, who};
 use super::judge::Bench;
@@ -62,7 +62,7 @@ fn kubelet_caller(spot: &Spot<'_>, exchange: &Exchange, proven: Result<(), Strin
         }
         (Outcome::Answer(answer), Err(reason)) => {
             finding.observed = format!("{}: {}, but {reason}", exchange.request.as_str(), answer.status);
-            finding.follows = Some(CheckId::at(spot.place, Aspect::Chain));
+            finding.because_of = Some(spot.cause(Aspect::Chain));
             (finding, Positive::Failed)
         }
         (Outcome::Answer(answer), Ok(())) => match answer.status {

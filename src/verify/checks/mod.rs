@@ -8,6 +8,7 @@ mod api_server;
 mod backend;
 #[cfg(test)]
 mod bed;
+mod cause;
 mod certificate;
 mod clients;
 mod heartbeat;

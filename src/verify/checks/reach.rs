@@ -4,6 +4,7 @@ use super::super::finding::{Aspect, Finding, Severity, Status};
 use super::super::observation::{Connect, Dial, Handshake, LocationSeen, OldHello, Resolution, Tls};
 use super::super::target::{Peer, Place};
 use super::backend;
+use super::cause;
 use super::judge::{Bench, UNSEEN};
 use super::spot::{Spot, TARGET_CHECKS, expectation};
 use crate::cluster::address::Address;
@@ -90,8 +91,9 @@ impl Bench<'_> {
             }
         }
         let start = row.iter().position(|aspect| *aspect == from).unwrap_or(0);
+        let cause = spot.cause(cause);
         for aspect in &row[start..] {
-            let finding = spot.follows(*aspect, cause, observed);
+            let finding = spot.follows(*aspect, &cause, observed);
             if *aspect == Aspect::Untrusted {
                 let kinds = self.seen.probes.untrusted(spot.place).iter();
                 findings
@@ -134,6 +136,7 @@ impl Bench<'_> {
             Finding { caller: caller.map(str::to_owned), ..finding }
         }));
         backend::is_the_cause(spot, &mut findings[before..]);
+        cause::caller(spot, &mut findings[before..]);
     }
 }
 
@@ -207,7 +210,7 @@ fn ended(outcome: &Handshake) -> String {
 fn protocol(spot: &Spot<'_>, tls: &Tls, old: Option<&OldHello>) -> Finding {
     let expected = expectation(spot.place, Aspect::Protocol);
     let (Some(version), Some(cipher)) = (&tls.version, &tls.cipher) else {
-        return spot.follows(Aspect::Protocol, Aspect::Tls, "the handshake was not completed");
+        return spot.follows(Aspect::Protocol, &spot.cause(Aspect::Tls), "the handshake was not completed");
     };
     let new = format!("{version} with {cipher}");
     let observed = match old {

@@ -1,6 +1,8 @@
 //! Callers who have to be refused. That proves something only where another is let in.
 
-use super::super::finding::{Aspect, CheckId, Finding, Status};
+use std::sync::Arc;
+
+use super::super::finding::{Aspect, Cause, CheckId, Finding, Status};
 use super::super::observation::{self, Answer, Caller, Dial, Exchange, Outcome, Request};
 use super::super::target::Place;
 use super::answer::{asked_and_said, hint_at_time, is_kubernetes_status, requested, who};
@@ -20,7 +22,7 @@ impl Bench<'_> {
         let first = self.first_refusal(spot, exchange, at, (rightful, &presented));
         let mut finding = hint_at_time(first, &exchange.outcome);
         // What was not said by this cluster's server says nothing of it.
-        if finding.follows == Some(CheckId::at(spot.place, Aspect::Chain)) {
+        if finding.because_of.as_ref().is_some_and(|cause| cause.id == CheckId::at(spot.place, Aspect::Chain)) {
             return finding;
         }
         if finding.status == Status::Pass
@@ -131,7 +133,7 @@ impl Bench<'_> {
             && let Err(reason) = self.proven(exchange)
         {
             finding.observed = format!("{}, but {reason}", finding.observed);
-            finding.follows = Some(CheckId::at(spot.place, Aspect::Chain));
+            finding.because_of = Some(spot.cause(Aspect::Chain));
             return finding;
         }
         if let Outcome::Answer(answer) = &exchange.outcome
@@ -159,6 +161,7 @@ impl Bench<'_> {
                 Refusal::Proven => true,
                 Refusal::NoProof(why) => {
                     finding.observed.push_str(why);
+                    finding.because_of = rightful.to_blame(spot);
                     // With a key that is not here it might have been proven.
                     if rightful.keyless {
                         finding.status = Status::Skipped;
@@ -177,6 +180,7 @@ impl Bench<'_> {
                 }
                 Positive::Answered => {
                     finding.observed.push_str(NO_YES);
+                    finding.because_of = rightful.to_blame(spot);
                     return finding;
                 }
                 _ => true,
@@ -191,10 +195,11 @@ impl Bench<'_> {
             Positive::Untried => {
                 finding.status = Status::Skipped;
                 finding.observed.push_str(", but there is no key here for a call that should be accepted");
+                finding.because_of = rightful.to_blame(spot);
             }
             Positive::Failed => {
                 finding.observed.push_str(", but the rightful caller is not accepted either");
-                finding.follows = Some(CheckId::at(spot.place, Aspect::Caller));
+                finding.because_of = rightful.to_blame(spot);
             }
         }
         finding
@@ -314,6 +319,11 @@ pub(super) struct Rightful {
 impl Rightful {
     pub(super) fn none() -> Self {
         Self { best: Positive::Untried, same_path: false, keyless: true, last: None }
+    }
+
+    /// The check of those calls, where none was accepted.
+    fn to_blame(self, spot: &Spot<'_>) -> Option<Arc<Cause>> {
+        (self.best != Positive::Accepted).then(|| spot.cause(Aspect::Caller))
     }
 
     /// Takes one more into account: who called, what became of it, whether it asked for what others are refused, and its

@@ -1,6 +1,8 @@
 //! Where a finding belongs, and what each check wants to see there.
 
-use super::super::finding::{Aspect, CheckId, Finding, Status};
+use std::sync::Arc;
+
+use super::super::finding::{Aspect, Cause, CheckId, Finding, Status};
 use super::super::target::Place;
 
 /// Where a finding belongs.
@@ -30,10 +32,20 @@ impl Spot<'_> {
         }
     }
 
-    /// Not proven, because `cause` did not hold.
-    pub(super) fn follows(&self, aspect: Aspect, cause: Aspect, observed: &str) -> Finding {
+    /// Returns what names the check `aspect` of this place to those that hang on it.
+    pub(super) fn cause(&self, aspect: Aspect) -> Arc<Cause> {
+        Arc::new(Cause {
+            id: CheckId::at(self.place, aspect),
+            place: self.place,
+            host: self.host.to_owned(),
+            address: Some(self.address.clone()),
+        })
+    }
+
+    /// Not proven, because of `cause`, which did not hold.
+    pub(super) fn follows(&self, aspect: Aspect, cause: &Arc<Cause>, observed: &str) -> Finding {
         let mut finding = self.finding(aspect, Status::NotProven);
-        finding.follows = Some(CheckId::at(self.place, cause));
+        finding.because_of = Some(cause.clone());
         finding.saw(observed, expectation(self.place, aspect))
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::super::finding::Finding;
+use super::super::finding::{Cause, Finding};
 use super::summary::{Counts, Report, RootLine};
 use crate::pki::inspect::stamp;
 use crate::printable::printable;
@@ -67,8 +67,29 @@ struct Line {
     observed: String,
     expected: String,
     hint: Option<String>,
-    follows: Option<String>,
+    because_of: Option<CauseLine>,
     elapsed_ms: u64,
+}
+
+/// The finding on which another hangs.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CauseLine {
+    id: String,
+    role: &'static str,
+    host: String,
+    address: Option<String>,
+}
+
+impl CauseLine {
+    fn of(cause: &Cause) -> Self {
+        Self {
+            id: cause.id.to_string(),
+            role: cause.place.as_str(),
+            host: printable(&cause.host),
+            address: cause.address.as_deref().map(printable),
+        }
+    }
 }
 
 impl Line {
@@ -87,7 +108,7 @@ impl Line {
             observed: printable(&finding.observed),
             expected: printable(&finding.expected),
             hint: shown(&finding.hint),
-            follows: finding.follows.map(|id| id.to_string()),
+            because_of: finding.because_of.as_deref().map(CauseLine::of),
             elapsed_ms: finding.elapsed_ms,
         }
     }

@@ -1,10 +1,12 @@
-//! The form for CI: a suite is a host, a class a property, a case a check.
+//! The form for CI: a suite is a host, a class a property, a case a check. A run that does not exit with 0 has a failure or an
+//! error, and a run that does has none.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 
-use super::super::finding::{Finding, Status};
+use super::super::finding::{Finding, Status, Verdict};
 use super::super::target::Place;
+use super::causes::Causes;
 use super::summary::Report;
 use crate::pki::inspect::stamp;
 use crate::printable::printable;
@@ -13,46 +15,218 @@ impl Report {
     /// For CI: a suite is a host, a class a property, a case a check.
     #[must_use]
     pub fn to_junit(&self) -> String {
-        let mut hosts: Vec<(Place, &str)> = Vec::new();
-        let mut cases: HashMap<(Place, &str), Vec<&Finding>> = HashMap::new();
-        for finding in &self.findings {
-            let key = (finding.place, finding.host.as_str());
-            let list = cases.entry(key).or_default();
-            if list.is_empty() {
-                hosts.push(key);
-            }
-            list.push(finding);
-        }
-        let is_error = |finding: &&&Finding| finding.status == Status::NotProven;
-        let count = |list: &[&Finding], status| list.iter().filter(|finding| finding.status == status).count();
-        let sum = self.counts();
+        let suites = self.suites();
+        let sum = |count: fn(&Suite) -> usize| suites.iter().map(count).sum::<usize>();
+        let (tests, failures, errors) = (sum(Suite::tests), sum(Suite::failures), sum(Suite::errors));
         let mut out = format!(
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"clusterctl verify\" tests=\"{}\" failures=\"{}\" \
-             errors=\"{}\">\n",
-            sum.total, sum.fail, sum.not_proven
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"clusterctl verify\" tests=\"{tests}\" \
+             failures=\"{failures}\" errors=\"{errors}\">\n"
         );
-        for key in hosts {
-            let list = &cases[&key];
-            let name = xml(&format!("{} {}", key.0.as_str(), key.1));
-            let (failures, skipped) = (count(list, Status::Fail), count(list, Status::Skipped));
-            let errors = list.iter().filter(is_error).count();
-            let total = list.len();
-            let time = stamp(self.started);
-            let took = seconds(list.iter().map(|finding| finding.elapsed_ms).fold(0, u64::saturating_add));
-            let _ = writeln!(
-                out,
-                "  <testsuite name=\"{name}\" tests=\"{total}\" failures=\"{failures}\" errors=\"{errors}\" \
-                 skipped=\"{skipped}\" time=\"{took}\" timestamp=\"{}\">",
-                time.trim_end_matches('Z')
-            );
-            for finding in list {
-                case(&mut out, finding, self.dialled());
-            }
-            out.push_str("  </testsuite>\n");
+        let time = stamp(self.started);
+        for suite in &suites {
+            suite.write(&mut out, time.trim_end_matches('Z'));
         }
         out.push_str("</testsuites>\n");
         out
     }
+
+    /// The suites, in the order of the inventory.
+    fn suites(&self) -> Vec<Suite> {
+        let causes = Causes::of(&self.findings);
+        let mut suites: Vec<Suite> = Vec::new();
+        let mut known: HashMap<Of<'_>, usize> = HashMap::new();
+        let mut names = HashSet::new();
+        for finding in &self.findings {
+            let of = Of::finding(finding);
+            let at = *known.entry(of).or_insert_with(|| {
+                suites.push(Suite { name: unique(&mut names, &of.name(&self.cluster)), ..Suite::default() });
+                suites.len() - 1
+            });
+            suites[at].add(self.case(finding, &causes));
+        }
+        let counted = suites.iter().any(|suite| suite.failures() + suite.errors() > 0);
+        if self.verdict() == Verdict::NothingJudged && !counted {
+            suites.push(nothing_judged(unique(&mut names, "run")));
+        }
+        suites
+    }
+
+    fn case(&self, finding: &Finding, causes: &Causes<'_>) -> Case {
+        let class = if self.dialled() {
+            finding.properties().iter().map(|property| property.as_str()).collect::<Vec<_>>().join(" ")
+        } else {
+            "directory".to_owned()
+        };
+        let of_another = (finding.place == Place::Cluster && finding.host != self.cluster).then_some(&*finding.host);
+        let parts = [of_another, finding.address.as_deref(), finding.caller.as_deref()];
+        let name = parts.into_iter().flatten().filter(|part| !part.is_empty());
+        let name = name.fold(finding.id.to_string(), |name, part| format!("{name} {part}"));
+        Case { class, name, ms: finding.elapsed_ms, outcome: self.outcome(finding, causes) }
+    }
+
+    /// What a finding is to CI. One that counts against the run is a failure or an error, or hangs on one that is.
+    fn outcome(&self, finding: &Finding, causes: &Causes<'_>) -> Outcome {
+        let status = finding.status.as_str();
+        let counts = self.strictness.counts(finding);
+        match finding.status {
+            Status::Pass => Outcome::Pass,
+            Status::Warn if !counts => Outcome::Warning(told(finding)),
+            Status::Fail if !counts => Outcome::Warning(told(finding)),
+            _ => match causes.root_of(finding).filter(|root| !counts || self.strictness.counts(root)) {
+                Some(root) => Outcome::Skipped(because_of(root, finding)),
+                None if !counts => Outcome::Skipped(told(finding)),
+                None if matches!(finding.status, Status::Fail | Status::Warn) => {
+                    Outcome::Failure(status, told(finding))
+                }
+                None => Outcome::Error(status, told(finding)),
+            },
+        }
+    }
+}
+
+/// What a suite is about. A host that is a master and a node is one host.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Of<'a> {
+    Cluster,
+    Endpoint(&'a str),
+    Host(&'a str),
+}
+
+impl<'a> Of<'a> {
+    fn finding(finding: &'a Finding) -> Self {
+        match finding.place {
+            Place::Cluster => Self::Cluster,
+            Place::Endpoint => Self::Endpoint(&finding.host),
+            Place::Master | Place::Node => Self::Host(&finding.host),
+        }
+    }
+
+    fn name(self, cluster: &str) -> String {
+        match self {
+            Self::Cluster => format!("cluster {cluster}"),
+            Self::Endpoint(host) => format!("endpoint {host}"),
+            Self::Host(host) => host.to_owned(),
+        }
+    }
+}
+
+/// The cases of a host. Every name is as XML has it.
+#[derive(Default)]
+struct Suite {
+    name: String,
+    cases: Vec<Case>,
+    names: HashSet<String>,
+}
+
+struct Case {
+    class: String,
+    name: String,
+    ms: u64,
+    outcome: Outcome,
+}
+
+/// How a case ended, with its type and its words.
+enum Outcome {
+    Pass,
+    Warning(String),
+    Skipped(String),
+    Failure(&'static str, String),
+    Error(&'static str, String),
+}
+
+impl Suite {
+    /// Adds a case, under a name of its own: readers take two cases of one name for one.
+    fn add(&mut self, case: Case) {
+        let name = unique(&mut self.names, &case.name);
+        self.cases.push(Case { name, ..case });
+    }
+
+    fn tests(&self) -> usize {
+        self.cases.len()
+    }
+
+    fn failures(&self) -> usize {
+        self.cases.iter().filter(|case| matches!(case.outcome, Outcome::Failure(..))).count()
+    }
+
+    fn errors(&self) -> usize {
+        self.cases.iter().filter(|case| matches!(case.outcome, Outcome::Error(..))).count()
+    }
+
+    fn skipped(&self) -> usize {
+        self.cases.iter().filter(|case| matches!(case.outcome, Outcome::Skipped(_))).count()
+    }
+
+    fn write(&self, out: &mut String, timestamp: &str) {
+        let took = seconds(self.cases.iter().map(|case| case.ms).fold(0, u64::saturating_add));
+        let (name, tests, failures) = (&self.name, self.tests(), self.failures());
+        let (errors, skipped) = (self.errors(), self.skipped());
+        let _ = writeln!(
+            out,
+            "  <testsuite name=\"{name}\" tests=\"{tests}\" failures=\"{failures}\" errors=\"{errors}\" \
+             skipped=\"{skipped}\" time=\"{took}\" timestamp=\"{timestamp}\">"
+        );
+        for case in &self.cases {
+            case.write(out);
+        }
+        out.push_str("  </testsuite>\n");
+    }
+}
+
+impl Case {
+    fn write(&self, out: &mut String) {
+        let (class, name, took) = (&self.class, &self.name, seconds(self.ms));
+        let _ = write!(out, "    <testcase classname=\"{class}\" name=\"{name}\" time=\"{took}\"");
+        let inside = match &self.outcome {
+            Outcome::Pass => return out.push_str("/>\n"),
+            Outcome::Warning(text) => format!("<system-out>warning: {}</system-out>", xml(text)),
+            Outcome::Skipped(text) => format!("<skipped message=\"{}\"/>", xml(text)),
+            Outcome::Failure(kind, text) => format!("<failure type=\"{kind}\" message=\"{}\"/>", xml(text)),
+            Outcome::Error(kind, text) => format!("<error type=\"{kind}\" message=\"{}\"/>", xml(text)),
+        };
+        let _ = writeln!(out, ">\n      {inside}\n    </testcase>");
+    }
+}
+
+/// What tells CI of a run that has nothing to show, and does not exit with 0.
+fn nothing_judged(name: String) -> Suite {
+    let outcome = Outcome::Error("nothing-judged", "nothing could be judged".to_owned());
+    let mut suite = Suite { name, ..Suite::default() };
+    suite.add(Case { class: "run".to_owned(), name: "verdict".to_owned(), ms: 0, outcome });
+    suite
+}
+
+/// A name as XML has it that is not among the `known` ones yet.
+fn unique(known: &mut HashSet<String>, name: &str) -> String {
+    let plain = xml(name);
+    let mut unique = plain.clone();
+    let mut count = 1;
+    while !known.insert(unique.clone()) {
+        count += 1;
+        unique = format!("{plain} #{count}");
+    }
+    unique
+}
+
+fn told(finding: &Finding) -> String {
+    let mut text = format!("saw {}; wanted {}", finding.observed, finding.expected);
+    if let Some(hint) = &finding.hint {
+        let _ = write!(text, "; hint: {hint}");
+    }
+    text
+}
+
+/// Names the cause, and where it is unless that is where the dependent finding is.
+fn because_of(cause: &Finding, dependent: &Finding) -> String {
+    let mut text = format!("because of {}", cause.id);
+    if cause.host != dependent.host {
+        let _ = write!(text, " at {}", cause.host);
+    }
+    if let Some(address) = cause.address.as_deref().filter(|_| cause.address != dependent.address) {
+        let _ = write!(text, " {address}");
+    }
+    let _ = write!(text, ": {}", cause.observed);
+    text
 }
 
 fn xml(text: &str) -> String {
@@ -73,36 +247,4 @@ fn xml(text: &str) -> String {
 
 fn seconds(ms: u64) -> String {
     format!("{}.{:03}", ms / 1000, ms % 1000)
-}
-
-fn case(out: &mut String, finding: &Finding, dialled: bool) {
-    let class: Vec<&str> = finding.properties().iter().map(|property| property.as_str()).collect();
-    let class = if dialled { class.join(" ") } else { "directory".to_owned() };
-    let (class, address) = (class, finding.address.as_deref().unwrap_or_default());
-    let mut name = finding.id.to_string();
-    for part in [Some(address).filter(|a| !a.is_empty()), finding.caller.as_deref()].into_iter().flatten() {
-        let _ = write!(name, " {part}");
-    }
-    let took = seconds(finding.elapsed_ms);
-    let _ = write!(out, "    <testcase classname=\"{class}\" name=\"{}\" time=\"{took}\"", xml(&name));
-    let tag = match finding.status {
-        Status::Pass => {
-            out.push_str("/>\n");
-            return;
-        }
-        Status::Fail => "failure",
-        Status::NotProven => "error",
-        Status::Skipped => "skipped",
-        Status::Warn => "system-out",
-    };
-    let mut text = format!("saw {}; wanted {}", finding.observed, finding.expected);
-    if let Some(hint) = &finding.hint {
-        let _ = write!(text, "; hint: {hint}");
-    }
-    let text = xml(&text);
-    let _ = match finding.status {
-        Status::Warn => writeln!(out, ">\n      <{tag}>warning: {text}</{tag}>\n    </testcase>"),
-        Status::Skipped => writeln!(out, ">\n      <{tag} message=\"{text}\"/>\n    </testcase>"),
-        other => writeln!(out, ">\n      <{tag} type=\"{}\" message=\"{text}\"/>\n    </testcase>", other.as_str()),
-    };
 }

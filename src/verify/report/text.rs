@@ -1,9 +1,9 @@
 //! The form for people: the matrix, then every finding that is not a pass, then the sum.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::super::finding::{CheckId, Finding, Status, Verdict};
-use super::super::target::Place;
+use super::causes::Causes;
 use super::lines::{Paint, line, width_of, wrapped};
 use super::summary::Report;
 use crate::printable::printable;
@@ -52,20 +52,19 @@ impl Report {
     }
 
     fn details(&self, out: &mut String, width: usize, paint: Paint, verbose: bool) {
-        let causes: HashSet<Cause<'_>> = self
-            .findings
-            .iter()
-            .filter(|f| f.status != Status::Pass && f.follows.is_none())
-            .map(|f| (f.id, f.host.as_str(), f.address.as_deref()))
-            .collect();
-        let mut consequences: HashMap<Cause<'_>, Vec<String>> = HashMap::new();
+        let causes = Causes::of(&self.findings);
+        let mut consequences: HashMap<*const Finding, Vec<String>> = HashMap::new();
         let mut told: Vec<&Finding> = Vec::new();
         for finding in &self.findings {
-            match cause(finding, &causes) {
-                Some(key) => {
-                    let id = finding.id.to_string();
-                    let id = id.split_once('.').map_or(id.as_str(), |(_, aspect)| aspect).to_owned();
-                    let known = consequences.entry(key).or_default();
+            // What was tried and failed is told, whatever it hangs on.
+            let root = Some(finding).filter(|f| f.status == Status::NotProven).and_then(|f| causes.root_of(f));
+            match root {
+                Some(root) => {
+                    let id = match finding.id.0 == root.id.0 {
+                        true => finding.id.1.as_str().to_owned(),
+                        false => finding.id.to_string(),
+                    };
+                    let known = consequences.entry(std::ptr::from_ref(root)).or_default();
                     if !known.contains(&id) {
                         known.push(id);
                     }
@@ -84,8 +83,7 @@ impl Report {
             }
             let mut after: Vec<String> = Vec::new();
             for finding in &group {
-                let key = (finding.id, finding.host.as_str(), finding.address.as_deref());
-                for id in consequences.remove(&key).unwrap_or_default() {
+                for id in consequences.remove(&std::ptr::from_ref(*finding)).unwrap_or_default() {
                     if !after.contains(&id) {
                         after.push(id);
                     }
@@ -125,18 +123,6 @@ impl Report {
         };
         line(out, &paint.with(paint.of(status), text));
     }
-}
-
-/// A check, the host, and the socket there.
-type Cause<'a> = (CheckId, &'a str, Option<&'a str>);
-
-/// Returns which of `causes` a finding follows from. What is about the whole cluster was asked of one master.
-fn cause<'a>(finding: &'a Finding, causes: &HashSet<Cause<'a>>) -> Option<Cause<'a>> {
-    let (id, address) = (finding.follows?, finding.address.as_deref());
-    if finding.place == Place::Cluster {
-        return causes.iter().filter(|(cause, _, at)| *cause == id && *at == address).min().copied();
-    }
-    causes.get(&(id, finding.host.as_str(), address)).copied()
 }
 
 /// Findings that differ in nothing but where they were made, together, in the order of the first of each.
@@ -313,7 +299,7 @@ mod tests {
     fn what_follows_from_a_failure_is_told_with_it() {
         let cause = finding("n1", Aspect::Connect, Status::Fail);
         let mut after = finding("n1", Aspect::Tls, Status::NotProven);
-        after.follows = Some(cause.id);
+        after.because_of = Some(cause.as_cause());
         let text = report(vec![cause, after]).to_text(TextStyle::default());
         assert!(text.contains("FAIL node.connect\n    at      node n1 10.0.0.1:1\n"), "{text}");
         assert!(text.contains("so also not proven: tls\n"), "{text}");
