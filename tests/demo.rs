@@ -90,6 +90,7 @@ fn every_fault_is_found_by_its_check_and_ends_with_status_1() {
         ("contradictory-reviews", "FAIL master.scope\n"),
         ("failing-authorizer", "master.scope\n"),
         ("believed-header", "FAIL master.whoami\n"),
+        ("not-reloaded", "master.denials\n"),
     ];
     let mut lab = Lab::empty();
     lab.now = time::OffsetDateTime::now_utc();

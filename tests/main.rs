@@ -12,6 +12,7 @@ mod control_plane;
 mod corpora;
 mod delivery;
 mod demo;
+mod denials;
 mod durability;
 mod generations;
 mod init;

@@ -233,7 +233,9 @@ fn the_checks_are_those_that_verify_makes() {
         made.extend(out.split_whitespace().filter(|word| is_check(word)).map(str::to_owned));
     }
     // The demo has addresses and no names, and nothing in it was revoked.
-    made.extend(["node.resolve", "master.resolve", "node.revoked", "master.revoked"].map(str::to_owned));
+    made.extend(
+        ["node.resolve", "master.resolve", "node.revoked", "master.revoked", "master.denials"].map(str::to_owned),
+    );
     let table = rows(section("What verify proves"));
     let told: BTreeSet<String> = table
         .iter()

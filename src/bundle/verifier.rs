@@ -13,6 +13,9 @@ use crate::pki::certificate::Certificate;
 pub const CLUSTER_FILE: &str = "cluster.yaml";
 /// Where the root lies in it.
 pub const ROOT: &str = "pki/ca.crt";
+/// Where lies what API servers have to deny, as far as `verify` asks them. Their own file names every revoked certificate, which
+/// is too much for a CI secret.
+pub const DENIALS: &str = "policy/denials.json";
 const POLICY_PATH: &str = "policy/clusterctl-verifier.yaml";
 /// The bundle's own name in its manifest and as its top folder; it is no host's.
 const NAME: &str = "verifier";
@@ -31,6 +34,8 @@ pub struct VerifierInput<'a> {
     pub credentials: Vec<(String, CredentialPem)>,
     /// What the verifier's account has to be allowed: [`super::render::Templates::verifier_policy`].
     pub policy: String,
+    /// What API servers have to deny, as JSON: `verify` asks them whether they do.
+    pub denials: Vec<u8>,
     /// The newest certificate's place in the ledger.
     pub generation: u64,
 }
@@ -46,6 +51,7 @@ pub fn render(input: VerifierInput<'_>) -> Result<Bundle, InputError> {
         public(CLUSTER_FILE, input.cluster_file),
         public(ROOT, input.root.to_pem().as_bytes()),
         public(POLICY_PATH, input.policy.as_bytes()),
+        public(DENIALS, &input.denials),
     ];
     let (mut not_before, mut not_after) = (input.root.not_before, input.root.not_after);
     let mut account = String::new();

@@ -9,8 +9,10 @@ use time::{Duration, OffsetDateTime};
 use super::bundle;
 use super::context::Context;
 use super::init_ca;
+use super::issue_admin;
 use super::issue_master;
 use super::issue_node;
+use super::revoke;
 use super::threads;
 use super::verify;
 use crate::cluster::profile::{Leaf, RootKind};
@@ -111,14 +113,24 @@ impl Demo {
         self.step(context, leaves, "issue-node --all", told, issue_node::run)?;
         let told = "one archive a host, with the masters' location";
         self.step(context, leaves, "bundle --all", told, bundle::run)?;
+        if args.fault == Some(Fault::NotReloaded) {
+            let told = "a person's kubeconfig, to be revoked";
+            self.step(context, leaves, "issue-admin", told, issue_admin::run)?;
+            let told = "what API servers are to deny from now on";
+            self.step(context, leaves, "revoke kubernetes-admin --yes", told, revoke::run)?;
+        }
         let _running = self.start(reserved, args.fault, context)?;
         let told = match args.fault {
             None => "the proof, against a stand-in on loopback".to_owned(),
             Some(fault) => format!("the proof, where {}", fault.describe()),
         };
-        narrate(context, "verify", &told);
+        let words = match args.fault.is_some_and(Fault::is_warned_of) {
+            true => "verify --fail-on warn",
+            false => "verify",
+        };
+        narrate(context, words, &told);
         let now = context.now;
-        let ended = self.command(context, now, "verify", true, verify::run)?;
+        let ended = self.command(context, now, words, true, verify::run)?;
         context.screen.step(match (args.fault, ended) {
             (None, Exit::Done) => {
                 "\nAll six properties hold. To see a fault caught: clusterctl demo --fault other-ca".to_owned()

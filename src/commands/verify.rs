@@ -11,6 +11,7 @@ use clap::{Args, ValueEnum};
 use super::context::{Context, read_given};
 use super::revoking::{departed, lists, revocations, superseded};
 use super::verifying::audit::Audit;
+use super::verifying::denials;
 use super::verifying::target::{self, Aim, Elsewhere};
 use crate::cluster::duration;
 use crate::cluster::lifetime::Lifetime;
@@ -255,18 +256,25 @@ fn add_what_was_issued_and_revoked(
             Err(error) => target.crl_faults.push(format!("{}: {error}", path.display())),
         }
     }
-    if !args.elsewhere.is_given()
-        && files::exists(&context.layout.ledger())
-        && let Err(error) = ask_the_ledger(target, context)
-    {
+    if args.elsewhere.is_given() {
+        return Ok(());
+    }
+    let rules = denials::rules(&context.layout)?;
+    if !files::exists(&context.layout.ledger()) {
+        target.denials = Some(denials::without_a_ledger(&context.layout, &rules)?);
+    } else if let Err(error) = ask_the_ledger(target, &rules, context) {
         target.crl_faults.push(error.to_string());
     }
     Ok(())
 }
 
-/// What was revoked, and what was issued last for each host: a file may have been put back from a backup since.
-fn ask_the_ledger(target: &mut Target, context: &Context<'_>) -> Result<(), StoreError> {
+/// What was revoked and has to be denied, and what was issued last for each host: a file may have been put back from a backup
+/// since.
+fn ask_the_ledger(target: &mut Target, rules: &str, context: &Context<'_>) -> Result<(), StoreError> {
     let ledger = Ledger::open(&context.layout.ledger())?;
+    if let Some(root) = target.roots.first() {
+        target.denials = Some(denials::of(rules, &ledger, root, context.now)?);
+    }
     let revoked: BTreeSet<Fingerprint> = ledger.known()?.revoked().collect();
     // Where nothing was ever revoked there is nothing to judge.
     target.revoked = (!revoked.is_empty()).then_some(revoked);

@@ -38,7 +38,13 @@ pub fn accounts(cluster: &Cluster) -> String {
     lines(
         &mut text,
         "may",
-        ["nodes: list", "nodes/healthz, nodes/configz: get", "/flagz: get", "leases: get list (in kube-node-lease)"],
+        [
+            "nodes: list",
+            "nodes/healthz, nodes/configz: get",
+            "/flagz: get",
+            "leases: get list (in kube-node-lease)",
+            "subjectaccessreviews: create, which asks what others may do and changes nothing",
+        ],
     );
     lines(&mut text, "may not", ["nodes/proxy, which would run commands in every pod"]);
     account(&mut text, "group system:masters, which issue-admin --break-glass makes");

@@ -45,6 +45,10 @@ const FLAGZ: &str = "\n\
     client-ca-file: /etc/kubernetes/pki/ca.crt\n\
     enable-admission-plugins: [NodeRestriction]\n\
     kubelet-certificate-authority: /etc/kubernetes/pki/ca.crt\n";
+/// What authorization.yaml answers a revoked certificate.
+const REVOKED: &str = "clusterctl: this certificate was revoked";
+/// What precedes a certificate's digest in a credential-id.
+const CREDENTIAL: &str = "X509SHA256=";
 const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
 /// The number of every Node here.
 const NODE_UID: &str = "6d1b3c1e-0000-4000-8000-000000000000";
@@ -133,6 +137,10 @@ pub(super) async fn api_server(world: &World, caller: Option<&Caller>, request: 
             _ => failure(world, StatusCode::UNAUTHORIZED, "Unauthorized", "Unauthorized"),
         };
     };
+    if world.denies(caller.credential) {
+        let message = format!("Internal error occurred: {REVOKED}");
+        return failure(world, StatusCode::INTERNAL_SERVER_ERROR, "InternalError", &message);
+    }
     let method = request.method().clone();
     let reads = matches!(method.as_str(), "GET" | "PATCH") && path.starts_with("/api") || path.ends_with("/pods");
     if reads && world.fault == Some(Fault::EtcdDown) {
@@ -159,6 +167,22 @@ pub(super) async fn api_server(world: &World, caller: Option<&Caller>, request: 
                 Some(spec) => api_answer(world, StatusCode::CREATED, &access_review(world, caller, &spec)),
                 None => failure(world, StatusCode::BAD_REQUEST, "BadRequest", "the request body is no review"),
             }
+        }
+        ("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews") if may_ask_about_others(world, caller) => {
+            let body = Limited::new(request.into_body(), MAX_REQUEST).collect().await;
+            let asked = body.ok().and_then(|body| serde_json::from_slice::<Value>(&body.to_bytes()).ok());
+            match asked.and_then(|asked| asked.get("spec").cloned()) {
+                Some(spec) => api_answer(world, StatusCode::CREATED, &review_of_another(world, &spec)),
+                None => failure(world, StatusCode::BAD_REQUEST, "BadRequest", "the request body is no review"),
+            }
+        }
+        ("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews") => {
+            let message = format!(
+                "subjectaccessreviews.authorization.k8s.io is forbidden: User \"{}\" cannot create resource \
+                 \"subjectaccessreviews\" in API group \"authorization.k8s.io\" at the cluster scope",
+                user_name(world, caller)
+            );
+            failure(world, StatusCode::FORBIDDEN, "Forbidden", &message)
         }
         ("GET", "/api/v1/nodes") if open || may_list_nodes(caller) => node_list(world),
         ("GET", LEASES) if may_list_nodes(caller) => lease_list(world),
@@ -262,6 +286,11 @@ impl DryRun<'_> {
     }
 }
 
+/// Nodes ask this of the clients of their own port.
+fn may_ask_about_others(world: &World, caller: &Caller) -> bool {
+    may_list_nodes(caller) || own_host(world, caller).is_some()
+}
+
 fn may_list_nodes(caller: &Caller) -> bool {
     is_verifier(caller) || caller.groups.iter().any(|group| group == "system:masters")
 }
@@ -342,6 +371,32 @@ fn access_review(world: &World, caller: &Caller, spec: &Value) -> Value {
     }
     json!({
         "kind": "SelfSubjectAccessReview",
+        "apiVersion": "authorization.k8s.io/v1",
+        "metadata": {},
+        "spec": spec,
+        "status": status,
+    })
+}
+
+/// A SubjectAccessReview by authorization.yaml: what is revoked is denied, and a node's list of secrets; all else is left to others.
+fn review_of_another(world: &World, spec: &Value) -> Value {
+    let ids = spec.pointer("/extra/authentication.kubernetes.io~1credential-id").and_then(Value::as_array);
+    let mut ids = ids.into_iter().flatten().filter_map(|id| Fingerprint::parse(id.as_str()?.strip_prefix(CREDENTIAL)?));
+    let is_node = spec.get("user").and_then(Value::as_str).is_some_and(|user| user.starts_with("kubelet:"));
+    let asked = |key: &str| spec.pointer(&format!("/resourceAttributes/{key}")).and_then(Value::as_str);
+    let why = if ids.any(|id| world.denies(id)) {
+        Some(REVOKED)
+    } else if is_node && (asked("verb"), asked("resource")) == (Some("list"), Some("secrets")) {
+        Some("clusterctl: a node gets these by metadata.name, and no list of them")
+    } else {
+        None
+    };
+    let status = match why {
+        Some(why) => json!({"allowed": false, "denied": true, "evaluationError": format!("no such key: {why}")}),
+        None => json!({"allowed": asked("resource").is_none()}),
+    };
+    json!({
+        "kind": "SubjectAccessReview",
         "apiVersion": "authorization.k8s.io/v1",
         "metadata": {},
         "spec": spec,

@@ -1,11 +1,11 @@
 //! The listeners and the connections: loopback addresses, TLS that asks for a client certificate without demanding one
 //! (Go's `RequestClientCert`), and who a caller is. What is answered is [`super::answers`]'s.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener as StdListener};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hyper::body::Incoming;
@@ -33,6 +33,7 @@ use crate::cluster::spec::{Cluster, Host};
 use crate::pki::authority::Credential;
 use crate::pki::certificate::Certificate;
 use crate::pki::chain::verify_chain;
+use crate::pki::fingerprint::Fingerprint;
 
 /// The first master's address is 127.0.0.2, the first node's 127.0.0.11 (later when there are more than nine masters).
 const FIRST_MASTER: u32 = Ipv4Addr::new(127, 0, 0, 2).to_bits();
@@ -109,7 +110,11 @@ pub struct StandIn {
     /// Where it listens.
     pub addresses: Addresses,
     runtime: Option<Runtime>,
+    denied: Denied,
 }
+
+/// The certificates that the API servers deny.
+type Denied = Arc<Mutex<BTreeSet<Fingerprint>>>;
 
 /// Opens listeners on free ports of loopback.
 ///
@@ -156,7 +161,9 @@ impl Reserved {
         let masters = serving(&config.masters, &master_names, None)?;
         let nodes = serving(&config.nodes, &node_names, rsa_only)?;
         let account = |node: &Host| (config.cluster.accounts.account(&node.name).user, node.name.clone());
+        let denied = Denied::default();
         let world = Arc::new(World {
+            denied: denied.clone(),
             users: config.cluster.nodes.iter().map(account).collect(),
             cluster: config.cluster,
             root: config.root,
@@ -175,7 +182,14 @@ impl Reserved {
             spawn(listener, Arc::new([acceptor]), service, &world)?;
         }
         drop(guard);
-        Ok(StandIn { addresses: self.addresses, runtime: Some(runtime) })
+        Ok(StandIn { addresses: self.addresses, runtime: Some(runtime), denied })
+    }
+}
+
+impl StandIn {
+    /// Has the API servers deny these certificates and no others, as when a new authorization.yaml has come to them.
+    pub fn deny(&self, certificates: impl IntoIterator<Item = Fingerprint>) {
+        *self.denied.lock().unwrap_or_else(PoisonError::into_inner) = certificates.into_iter().collect();
     }
 }
 
@@ -198,6 +212,7 @@ pub(super) struct World {
     pub(super) now: OffsetDateTime,
     answer_after: Duration,
     pub(super) requests: AtomicUsize,
+    denied: Denied,
 }
 
 /// What a listener is.
@@ -309,6 +324,12 @@ where
 }
 
 impl World {
+    /// Whether the API servers deny a certificate.
+    pub(super) fn denies(&self, certificate: Fingerprint) -> bool {
+        let denied = self.denied.lock().unwrap_or_else(PoisonError::into_inner);
+        self.fault != Some(Fault::NotReloaded) && denied.contains(&certificate)
+    }
+
     /// Who a certificate stands for, as Go's x509 and Kubernetes's `x509.CommonNameUserConversion` see it: a chain to the
     /// root, all of it in date (the root too), fit for clients.
     fn authenticate(&self, chain: &[CertificateDer<'_>], service: Service) -> Option<Caller> {

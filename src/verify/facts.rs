@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use super::denials::ExpectedDenials;
 use super::observation::Der;
 use super::recording::{MAX_ADDRESSES, MAX_PAIRS, RecordingError, at_most, damaged};
 use super::target::{ExpectedAccount, Peer, Place, Target};
@@ -35,6 +36,8 @@ pub(super) struct Facts {
     pub(super) crls: Vec<Der>,
     pub(super) crl_faults: Vec<String>,
     pub(super) revoked: Option<BTreeSet<Fingerprint>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) denials: Option<ExpectedDenials>,
 }
 
 fn roots_as_pem<S: Serializer>(roots: &[Certificate], serializer: S) -> Result<S::Ok, S::Error> {
@@ -105,6 +108,7 @@ impl Facts {
             crls,
             crl_faults,
             revoked,
+            denials,
         } = target;
         Self {
             cluster: cluster.clone(),
@@ -118,6 +122,7 @@ impl Facts {
             crls: crls.iter().cloned().map(Der).collect(),
             crl_faults: crl_faults.clone(),
             revoked: revoked.clone(),
+            denials: denials.clone(),
         }
     }
 
@@ -135,6 +140,7 @@ impl Facts {
             crls: self.crls.iter().map(|list| list.0.clone()).collect(),
             crl_faults: self.crl_faults.clone(),
             revoked: self.revoked.clone(),
+            denials: self.denials.clone(),
         }
     }
 
@@ -155,6 +161,9 @@ impl Facts {
         for (_, peer) in self.peers() {
             name(&peer.name)?;
             at_most("addresses of a host", peer.addresses.len().max(peer.names.len()), MAX_ADDRESSES)?;
+        }
+        if let Some(denials) = &self.denials {
+            denials.check().map_err(|reason| damaged(&reason))?;
         }
         name(&self.cluster)
     }

@@ -132,6 +132,8 @@ pub enum Aspect {
     Admission,
     /// The API server has its store.
     Backend,
+    /// The API server denies what is revoked.
+    Denials,
 }
 
 impl Aspect {
@@ -167,6 +169,7 @@ impl Aspect {
             Self::Flags => "flags",
             Self::Admission => "admission",
             Self::Backend => "backend",
+            Self::Denials => "denials",
         }
     }
 }
@@ -200,7 +203,7 @@ impl CheckId {
             (Scope::Trust, _) => &[Property::P1ii, Property::P2ii],
             (Scope::Store, _) => &Property::ALL,
             (_, Aspect::Heartbeat) => &[Property::P2i, Property::P2iii],
-            (_, Aspect::Admission) => &[Property::P2iii],
+            (_, Aspect::Admission | Aspect::Denials) => &[Property::P2iii],
             (_, Aspect::Backend) => &[Property::P2i],
             (scope, Aspect::Resolve | Aspect::Connect | Aspect::Listed) => match scope {
                 Scope::Node => &[Property::P1i],
@@ -230,9 +233,13 @@ impl CheckId {
     #[must_use]
     pub fn severity(self) -> Severity {
         match self.1 {
-            Aspect::Listed | Aspect::Expiry | Aspect::Identity | Aspect::Config | Aspect::Readonly | Aspect::Flags => {
-                Severity::Warning
-            }
+            Aspect::Listed
+            | Aspect::Expiry
+            | Aspect::Identity
+            | Aspect::Config
+            | Aspect::Readonly
+            | Aspect::Flags
+            | Aspect::Denials => Severity::Warning,
             _ => Severity::Error,
         }
     }

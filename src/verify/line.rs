@@ -33,6 +33,7 @@ const REFUSAL: usize = 16 * 1024;
 const REVIEW_LIMIT: usize = 16 * 1024;
 
 const REVIEWS: &str = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+const SUBJECT_REVIEWS: &str = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
 const JSON: &str = "application/json";
 const USER_AGENT: &str = concat!("clusterctl/", env!("CARGO_PKG_VERSION"));
 
@@ -61,6 +62,7 @@ impl<F: Future<Output: Send> + Send + 'static> Executor<F> for Pumps {
 }
 
 /// A request, ready to be sent.
+#[derive(Clone)]
 pub(super) struct Question {
     method: Method,
     path: String,
@@ -103,7 +105,15 @@ impl Question {
             Request::Metrics => Self::get("/metrics"),
             Request::Secrets => Self::get("/api/v1/secrets?limit=1"),
             Request::AllPods => Self::get("/api/v1/pods?limit=1"),
+            // What it is about, it says itself: see `Question::review`.
+            Request::DenialReview => Self::get(SUBJECT_REVIEWS),
         }
+    }
+
+    /// A question about the rights of others.
+    pub(super) fn review(body: &Value) -> Self {
+        let (path, body) = (SUBJECT_REVIEWS.to_owned(), body.to_string().into());
+        Self { method: Method::POST, path, accept: JSON, content_type: JSON, remote_user: None, body }
     }
 
     /// A dry-run write: a patch of a node, or a new pod.

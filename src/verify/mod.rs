@@ -3,6 +3,7 @@
 
 mod callers;
 pub mod checks;
+pub mod denials;
 mod ending;
 mod facts;
 pub mod finding;

@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::kept;
 use super::target::Place;
+use super::{denials, kept};
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::pem;
 
@@ -561,6 +561,8 @@ pub enum Request {
     Secrets,
     /// `GET /api/v1/pods` of an API server.
     AllPods,
+    /// `POST …/subjectaccessreviews` of an API server: is this certificate denied?
+    DenialReview,
 }
 
 /// The user that [`Request::WhoAmIByHeader`] names.
@@ -589,6 +591,7 @@ impl Request {
             Self::Metrics => "GET /metrics",
             Self::Secrets => "GET /api/v1/secrets?limit=1",
             Self::AllPods => "GET /api/v1/pods?limit=1",
+            Self::DenialReview => "POST /apis/authorization.k8s.io/v1/subjectaccessreviews",
         }
     }
 
@@ -605,7 +608,8 @@ impl Request {
             | Self::Secrets
             | Self::AllPods => 1024,
             Self::WhoAmI | Self::WhoAmIByHeader => 8 * 1024,
-            Self::Livez | Self::Readyz => 16 * 1024,
+            // A review repeats the question, twice.
+            Self::Livez | Self::Readyz | Self::DenialReview => 16 * 1024,
             Self::Configz
             | Self::Flagz
             | Self::DryRunNode
@@ -644,6 +648,7 @@ impl Request {
             Self::Configz => kept::configuration(body),
             Self::Flagz => kept::flags(body),
             Self::Livez | Self::Readyz => return kept::readiness(body),
+            Self::DenialReview => denials::kept(body),
             Self::DryRunNode | Self::DryRunTaint | Self::DryRunOwnPod | Self::DryRunOtherPod => kept::written(body),
         };
         excerpt.unwrap_or_else(|| body.chars().take(1024).collect())

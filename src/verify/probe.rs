@@ -352,6 +352,9 @@ impl Run {
         dial.tls = Some(tls);
         if spoken && in_time {
             self.exchanges(place, peer, i, &socket, &mut dial.exchanges).await;
+            if place != Place::Node {
+                self.denials(&socket, &mut dial.exchanges).await;
+            }
             dial.old = self.before_the_end(self.lane.run(|| self.wire.old_hello(&socket))).await;
         }
         if let (Place::Node, Some(port)) = (place, self.readonly_port) {
@@ -471,6 +474,45 @@ impl Run {
         let question = Question::write(request, path, &body);
         let asking = self.lane.run(|| self.wire.ask(socket, caller(), Some(identity), request, (question, &[])));
         self.before_the_end(asking).await.unwrap_or_else(over)
+    }
+
+    /// Asks an API server what it denies, as the first who may ask: the verifier, or a node, which has to ask this of its own
+    /// callers anyway.
+    async fn denials(&self, socket: &Socket, seen: &mut Vec<Exchange>) {
+        let Some(denials) = self.target.denials.as_ref().filter(|denials| !denials.is_empty()) else { return };
+        let request = Request::DenialReview;
+        let mut questions: Vec<_> =
+            denials.subjects().map(|subject| (request, Question::review(&subject.review()))).collect();
+        let (_, first) = questions.remove(0);
+        let revoked = |client: &Identity| {
+            let fingerprint = client.certificate.fingerprint();
+            self.target.revoked.as_ref().is_some_and(|revoked| revoked.contains(&fingerprint))
+        };
+        let node = self.target.nodes.iter().find_map(|node| {
+            let client = node.client.as_ref().filter(|client| !revoked(client))?;
+            Some((Caller::Node(node.name.clone()), client.clone()))
+        });
+        let verifier = self.target.verifier.clone().map(|verifier| (Caller::Verifier, verifier));
+        let callers: Vec<(Caller, Identity)> = verifier.into_iter().chain(node).collect();
+        if callers.is_empty() {
+            let why = Outcome::NoCredential("neither the verifier's certificate is here nor a node's".to_owned());
+            return seen.push(not_asked(Caller::Verifier, None, request, why));
+        }
+        for (caller, client) in callers {
+            let not_tried =
+                |why: &str| not_asked(caller.clone(), Some(&client), request, Outcome::NotTried(why.to_owned()));
+            if self.is_over() {
+                return seen.push(not_tried(OVER));
+            }
+            let asking = self.wire.ask(socket, caller.clone(), Some(&client), request, (first.clone(), &questions));
+            let asking = self.before_the_end(self.lane.run(|| asking)).await;
+            let exchange = asking.unwrap_or_else(|| not_tried(OVER));
+            let refused = matches!(&exchange.outcome, Outcome::Answer(answer) if !(200..300).contains(&answer.status));
+            seen.push(exchange);
+            if !refused {
+                return;
+            }
+        }
     }
 
     /// Those who should be let in come first: "refused" proves nothing on a port that refuses everybody.

@@ -11,6 +11,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use serde::{Deserialize, Serialize};
 
+use super::denials::ExpectedDenials;
 use crate::cluster::account::Account;
 use crate::cluster::address::Address;
 use crate::cluster::profile::{Leaf, Profile};
@@ -47,6 +48,8 @@ pub struct Target {
     pub crl_faults: Vec<String>,
     /// The certificates that are known to be revoked; `None` where no ledger was asked.
     pub revoked: Option<BTreeSet<Fingerprint>>,
+    /// What API servers have to deny; `None` where nobody knows.
+    pub denials: Option<ExpectedDenials>,
 }
 
 /// A host that is dialled.
@@ -191,6 +194,7 @@ impl Target {
             crls: Vec::new(),
             crl_faults: Vec::new(),
             revoked: None,
+            denials: None,
         }
     }
 
@@ -278,6 +282,7 @@ impl Target {
             crls: Vec::new(),
             crl_faults: Vec::new(),
             revoked: None,
+            denials: None,
         }
     }
 

@@ -21,8 +21,8 @@ use super::leases;
 use super::line::{Line, Question};
 use super::nodes;
 use super::observation::{
-    Access, Caller, Connect, Der, Exchange, Further, Handshake, Leases, Listed, MAX_CHAIN, OldHello, Outcome, Request,
-    Ruling, Signature, Tls,
+    Access, Answer, Caller, Connect, Der, Exchange, Further, Handshake, Leases, Listed, MAX_CHAIN, OldHello, Outcome,
+    Request, Ruling, Signature, Tls,
 };
 use super::old_hello;
 use super::tapped::Tapped;
@@ -259,17 +259,19 @@ impl Wire {
         request: Request,
         more: &[Request],
     ) -> Exchange {
-        self.ask(socket, caller, client, request, (Question::of(request), more)).await
+        let more: Vec<_> = more.iter().map(|request| (*request, Question::of(*request))).collect();
+        self.ask(socket, caller, client, request, (Question::of(request), &more)).await
     }
 
-    /// One request on a new connection, put as `question` puts it, and `more` behind it, each within the limit.
+    /// One request on a new connection, put as `question` puts it, and where it is answered `more` behind it, each within the
+    /// limit.
     pub(super) async fn ask(
         &self,
         socket: &Socket,
         caller: Caller,
         client: Option<&Identity>,
         request: Request,
-        (question, more): (Question, &[Request]),
+        (question, more): (Question, &[(Request, Question)]),
     ) -> Exchange {
         let mut seen = unanswered(caller, client, request);
         let witness = self.witness();
@@ -277,7 +279,8 @@ impl Wire {
         match opened {
             Ok(mut line) => {
                 seen.outcome = line.ask(request, question, began + self.limit).await;
-                if matches!(seen.outcome, Outcome::Answer(_)) {
+                let goes_on = |answer: &Answer| request != Request::DenialReview || (200..300).contains(&answer.status);
+                if matches!(&seen.outcome, Outcome::Answer(answer) if goes_on(answer)) {
                     seen.more = self.further(line, more, &witness, (socket, client)).await;
                 }
             }
@@ -292,15 +295,16 @@ impl Wire {
     async fn further(
         &self,
         line: Line,
-        more: &[Request],
+        more: &[(Request, Question)],
         first: &Arc<Witness>,
         (socket, client): (&Socket, Option<&Identity>),
     ) -> Vec<Further> {
         let mut line = Some(line);
         let mut seen = Vec::with_capacity(more.len());
-        for &request in more {
+        for (request, question) in more {
+            let (request, question) = (*request, || question.clone());
             let mut outcome = match &mut line {
-                Some(line) => line.ask(request, Question::of(request), Instant::now() + self.limit).await,
+                Some(line) => line.ask(request, question(), Instant::now() + self.limit).await,
                 None => Outcome::Closed,
             };
             if matches!(outcome, Outcome::Closed | Outcome::Reset) {
@@ -308,7 +312,7 @@ impl Wire {
                 let (opened, began) = self.open(socket, client, &witness, Offer::Both).await;
                 outcome = match opened {
                     Ok(mut other) if first.saw_the_same_as(&witness) => {
-                        let outcome = other.ask(request, Question::of(request), began + self.limit).await;
+                        let outcome = other.ask(request, question(), began + self.limit).await;
                         line = Some(other);
                         outcome
                     }
@@ -320,7 +324,12 @@ impl Wire {
             if matches!(outcome, Outcome::TimedOut(_)) {
                 line = line.filter(Line::takes_several);
             }
+            let late = matches!(outcome, Outcome::TimedOut(_));
             seen.push(Further { request, outcome });
+            // These are many, and all of one kind: who is late with one is late with the next.
+            if late && request == Request::DenialReview {
+                break;
+            }
         }
         seen
     }

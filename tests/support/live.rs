@@ -17,7 +17,8 @@ pub(crate) struct Live {
     pub(crate) lab: Lab,
     /// Where the cluster listens.
     pub(crate) addresses: Addresses,
-    _running: StandIn,
+    /// The cluster.
+    pub(crate) running: StandIn,
 }
 
 impl Live {
@@ -45,6 +46,6 @@ impl Live {
         };
         let config = Config::assemble(cluster, &root, fault, lab.now, stored).expect("what it serves");
         let running = reserved.start(config).expect("a running cluster");
-        Self { lab, addresses, _running: running }
+        Self { lab, addresses, running }
     }
 }

@@ -7,9 +7,11 @@ use clusterctl::cluster::name::HostName;
 use clusterctl::cluster::profile::{Leaf, Profile, RootKind};
 use clusterctl::cluster::spec::Cluster;
 use clusterctl::pki::authority::{Authority, Credential, MintError, create_root};
+use clusterctl::pki::fingerprint::Fingerprint;
 use clusterctl::standin::cluster::{Config, StandIn, reserve};
 use clusterctl::standin::fault::Fault;
 use clusterctl::verify::checks::{Clock, judge};
+use clusterctl::verify::denials::{ExpectedDenials, RevokedCertificate};
 use clusterctl::verify::finding::{Finding, Status, Strictness, Verdict, verdict};
 use clusterctl::verify::observation::Observations;
 use clusterctl::verify::options::Options;
@@ -26,6 +28,11 @@ pub(super) struct Lab {
     pub(super) running: StandIn,
     /// The first node's client credential.
     pub(super) client: Credential,
+}
+
+/// A certificate that the API servers have to deny.
+pub(super) fn revoked() -> Fingerprint {
+    Fingerprint::of(b"a certificate that was revoked")
 }
 
 pub(super) fn now() -> OffsetDateTime {
@@ -66,7 +73,10 @@ fn made(masters: usize, nodes: usize, fault: Option<Fault>, answer_after: std::t
         let identity = Identity::of(credential).expect("an identity");
         Held { issued: Some(credential.certificate.fingerprint()), identity: Some(identity), missing: None }
     };
-    let target = Arc::new(Target::of(&cluster, vec![root.certificate.clone()], held));
+    let mut target = Target::of(&cluster, vec![root.certificate.clone()], held);
+    let revoked = RevokedCertificate { sha256: revoked(), whose: None, revoked: None };
+    target.denials = Some(ExpectedDenials::new(vec![revoked], true));
+    let target = Arc::new(target);
     let client = made.remove(&(Some(cluster.nodes[0].name.clone()), Profile::KubeletClient)).expect("issued");
     let shown = |leaf: &Leaf| -> Result<Credential, MintError> {
         Ok(made.remove(&(leaf.host.clone(), leaf.profile)).expect("issued"))
@@ -74,6 +84,7 @@ fn made(masters: usize, nodes: usize, fault: Option<Fault>, answer_after: std::t
     let config = Config::assemble(cluster.clone(), &root, fault, now, shown).expect("what it serves");
     let config = Config { answer_after, ..config };
     let running = reserved.start(config).expect("a running cluster");
+    running.deny([self::revoked()]);
     Lab { cluster, target, now, running, client }
 }
 

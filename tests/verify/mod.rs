@@ -4,6 +4,7 @@
 mod addresses;
 mod beside;
 mod closing;
+mod denials;
 mod fleet;
 mod foreign;
 mod hostile;

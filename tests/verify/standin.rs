@@ -25,7 +25,7 @@ fn a_good_cluster_is_proven_in_all_six_properties() {
     let ids: BTreeSet<String> = findings.iter().map(|finding| finding.id.to_string()).collect();
     let node = ["connect", "tls", "protocol", "chain", "possession", "dates", "expiry", "name", "usage", "identity"];
     let calls = ["caller", "anonymous", "untrusted", "other-node", "readonly", "listed", "heartbeat", "config"];
-    let asked = ["caller", "whoami", "scope", "anonymous", "untrusted", "flags", "admission", "backend"];
+    let asked = ["caller", "whoami", "scope", "anonymous", "untrusted", "flags", "admission", "backend", "denials"];
     let expected = std::iter::once("trust.anchor".to_owned())
         .chain(node.iter().chain(&calls).map(|aspect| format!("node.{aspect}")))
         .chain(node[..9].iter().chain(&asked).map(|a| format!("master.{a}")));

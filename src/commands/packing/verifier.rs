@@ -10,7 +10,8 @@ use crate::cluster::profile::Profile;
 use crate::cluster::spec::Cluster;
 use crate::cluster_file;
 use crate::commands::context::Context;
-use crate::commands::revoking::lists;
+use crate::commands::revoking::{lists, revocations};
+use crate::commands::verifying::denials;
 use crate::failure::{Exit, Failure};
 use crate::pki::ssh::SshKey;
 use crate::store::credentials::{self, Trouble};
@@ -59,7 +60,9 @@ pub(crate) fn pack(
     let policy = templates
         .verifier_policy()
         .map_err(|error| Failure::new(Exit::Usage, "the verifier's policy cannot be rendered").because(error))?;
-    let input = VerifierInput { policy, cluster, cluster_file: &cluster_file, root, credentials, generation };
+    let rules = revocations::authorization(cluster, &revocations::denials(&ledger, root, context.now)?, templates)?;
+    let denials = denials::of(&rules, &ledger, root, context.now)?.to_json();
+    let input = VerifierInput { policy, denials, cluster, cluster_file: &cluster_file, root, credentials, generation };
     let mut bundle = verifier::render(input)
         .map_err(|error| Failure::new(Exit::Refused, "the verifier bundle cannot be made").because(error))?;
     if let Some(key) = key {

@@ -78,7 +78,7 @@ pub(crate) fn certificates_in(bundle: &Bundle) -> Vec<Certificate> {
 }
 
 /// The certificates that a file of rules for API servers denies, in whatever way it is laid out.
-fn denied_in(text: &str) -> BTreeSet<Fingerprint> {
+pub(crate) fn denied_in(text: &str) -> BTreeSet<Fingerprint> {
     let behind = text.match_indices(CREDENTIAL_ID).map(|(at, id)| &text[at + id.len()..]);
     behind.filter_map(|rest| Fingerprint::parse(rest.get(..DIGITS)?)).collect()
 }

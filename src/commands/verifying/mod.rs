@@ -3,6 +3,7 @@
 mod admins;
 pub(crate) mod audit;
 mod bundles;
+pub(crate) mod denials;
 mod likeness;
 mod surroundings;
 pub(crate) mod target;

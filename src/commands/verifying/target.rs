@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use zeroize::Zeroizing;
 
-use super::bundles;
+use super::{bundles, denials};
 use crate::bundle::archive;
 use crate::bundle::contents::Bundle;
 use crate::bundle::verifier as verifier_bundle;
@@ -242,6 +242,10 @@ fn from_verifier_bundle(bundle: &Bundle, cluster: &Cluster, nodes: &[String]) ->
     };
     let mut target = Target::of(cluster, Vec::new(), held);
     target.take_trust_file(bundle.file(verifier_bundle::ROOT).map(|file| &*file.bytes).unwrap_or_default());
+    // One of an older clusterctl has none.
+    if let Some(file) = bundle.file(verifier_bundle::DENIALS) {
+        target.denials = Some(denials::of_bundle(&file.bytes)?);
+    }
     narrow(&mut target, nodes)?;
     Ok(Aim { target, findings: Vec::new() })
 }

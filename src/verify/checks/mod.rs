@@ -11,6 +11,7 @@ mod bed;
 mod cause;
 mod certificate;
 mod clients;
+mod denials;
 mod heartbeat;
 mod judge;
 mod kubelet;

@@ -124,6 +124,7 @@ impl Bench<'_> {
                 findings.extend(self.backend(spot, dial));
                 self.api_server(spot, dial, findings);
                 findings.push(self.admission(spot, dial));
+                findings.extend(self.denials(spot, dial));
             }
         }
         self.clients(spot, dial, before, findings);

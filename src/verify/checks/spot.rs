@@ -67,6 +67,7 @@ pub(super) fn expectation(place: Place, aspect: Aspect) -> &'static str {
         Aspect::Heartbeat => "the node itself has renewed its Lease at a master within 40 s",
         Aspect::Admission => "what a node must not write is refused, and what it may write is not (dry runs)",
         Aspect::Backend => "the API server's store answers it (/livez)",
+        Aspect::Denials => "what is revoked is denied, and so is what authorization.yaml takes from nodes",
         Aspect::Config => {
             "anonymous off, webhook on, a client CA, authorization Webhook, read-only port 0, as in the bundle"
         }

@@ -1,0 +1,158 @@
+//! `master.denials`: whether an API server denies what is revoked. Its file of rules may never have come, or not have been read
+//! again, and nothing else shows that before a revoked certificate is used.
+
+use super::super::denials::{Decision, ExpectedDenials, RevokedCertificate, Subject};
+use super::super::finding::{Aspect, Finding, Status};
+use super::super::observation::{Dial, Exchange, Outcome, Request};
+use super::super::target::Place;
+use super::answer::{asked_and_said, hint_at_time, of, said, who};
+use super::judge::{Bench, UNSEEN};
+use super::spot::{Spot, expectation};
+
+/// How many certificates are named.
+const NAMED: usize = 3;
+
+impl Bench<'_> {
+    /// `None` where nothing has to be denied.
+    pub(super) fn denials(&mut self, spot: &Spot<'_>, dial: &Dial) -> Option<Finding> {
+        let expected = expectation(spot.place, Aspect::Denials);
+        let finding = |status| spot.finding(Aspect::Denials, status);
+        let Some(denials) = &self.target.denials else {
+            // A recording of an older clusterctl does not say what has to be denied.
+            let revoked = self.target.revoked.as_ref().is_some_and(|revoked| !revoked.is_empty());
+            return revoked.then(|| finding(Status::Skipped).saw(UNSEEN, expected));
+        };
+        if denials.is_empty() {
+            return None;
+        }
+        // Where the verifier may not ask, a node was tried, too.
+        let asked = || of(dial, Request::DenialReview);
+        let answered = asked().find(|exchange| answer_to(exchange).is_some());
+        let Some(exchange) = answered.or_else(|| asked().next()) else {
+            return Some(finding(Status::Skipped).saw(UNSEEN, expected));
+        };
+        let mut finding = finding(Status::NotProven).saw(asked_and_said(exchange), expected);
+        finding.caller = who(&exchange.caller);
+        finding.elapsed_ms = exchange.elapsed_ms;
+        let answer = match &exchange.outcome {
+            Outcome::Answer(answer) => answer,
+            Outcome::NoCredential(_) => return Some(Finding { status: Status::Skipped, ..finding }),
+            outcome => return Some(hint_at_time(finding, outcome)),
+        };
+        if let Err(reason) = self.proven(exchange) {
+            finding.observed = format!("{}: {}, but {reason}", exchange.request.as_str(), answer.status);
+            finding.because_of = Some(spot.cause(Aspect::Chain));
+            return Some(finding);
+        }
+        Some(match answer_to(exchange) {
+            Some(Decision::NotDenied) => compared(finding, spot, denials, exchange),
+            Some(Decision::Denied) => {
+                finding.observed =
+                    "it denies a certificate that nobody revoked, so that a denial proves nothing".to_owned();
+                finding.hint("look for an authorizer of this API server that denies everything, or fails")
+            }
+            None if answer.status == 403 => {
+                finding.status = Status::Skipped;
+                finding.hint(
+                    "let the verifier ask, which changes nothing: kubectl apply -f policy/, or the verifier bundle's \
+                     policy/clusterctl-verifier.yaml, as this clusterctl writes them (create subjectaccessreviews)",
+                )
+            }
+            None => finding,
+        })
+    }
+}
+
+/// What was decided of the first question.
+fn answer_to(exchange: &Exchange) -> Option<Decision> {
+    match &exchange.outcome {
+        Outcome::Answer(answer) => Subject::Nobody.decision(answer),
+        _ => None,
+    }
+}
+
+/// Compares what an API server denies with what it has to deny.
+fn compared(mut finding: Finding, spot: &Spot<'_>, denials: &ExpectedDenials, exchange: &Exchange) -> Finding {
+    let decided = |subject: Subject| {
+        exchange.more.iter().find_map(|further| match &further.outcome {
+            Outcome::Answer(answer) => subject.decision(answer),
+            _ => None,
+        })
+    };
+    let of_certificates = |wanted: Option<Decision>| -> Vec<&RevokedCertificate> {
+        let certificates = denials.certificates.iter();
+        certificates.filter(|certificate| decided(Subject::Certificate(certificate.sha256)) == wanted).collect()
+    };
+    let (missed, unanswered) = (of_certificates(Some(Decision::NotDenied)), of_certificates(None));
+    let rules = denials.node_rules.then(|| decided(Subject::ListOfSecrets));
+    let asked = denials.certificates.len();
+    let mut said_of_it = Vec::new();
+    if !missed.is_empty() {
+        let count = match missed.len() {
+            all if all == asked => format!("it denies none of the {asked} that are revoked"),
+            some => format!("it does not deny {some} of the {asked} that are revoked"),
+        };
+        said_of_it.push(format!("{count}: {}", named(&missed)));
+    }
+    if rules == Some(Some(Decision::NotDenied)) {
+        said_of_it.push("it does not deny a list of all secrets to accounts kubelet:HOST".to_owned());
+    }
+    if !said_of_it.is_empty() {
+        finding.status = Status::Warn;
+        finding.observed = said_of_it.join("; ");
+        let no_rule = missed.len() == asked && rules.is_none_or(|rule| rule == Some(Decision::NotDenied));
+        return finding.hint(remedy(spot, no_rule));
+    }
+    if !unanswered.is_empty() || rules == Some(None) {
+        let late = exchange.more.iter().map(|further| &further.outcome).find(|o| !matches!(o, Outcome::Answer(_)));
+        finding.observed = match late {
+            Some(outcome) => format!("what it denies is not known: {}", said(outcome)),
+            None => "what it denies is not known: it gave no review of each question".to_owned(),
+        };
+        return match late {
+            Some(outcome) => hint_at_time(finding, outcome),
+            None => finding,
+        };
+    }
+    finding.status = Status::Pass;
+    finding.observed = match (asked, denials.left_out) {
+        (0, _) => "nothing is revoked; its rules about nodes are in force".to_owned(),
+        (asked, 0) => format!("it denies all {asked} that are revoked"),
+        (asked, more) => format!("it denies the {asked} that were revoked last; {more} more were not asked about"),
+    };
+    finding
+}
+
+fn named(missed: &[&RevokedCertificate]) -> String {
+    let name = |certificate: &&RevokedCertificate| {
+        let whose = certificate.whose.clone().unwrap_or_else(|| format!("X509SHA256={}", certificate.sha256));
+        match &certificate.revoked {
+            Some(on) => format!("{whose}, revoked on {on}"),
+            None => whose,
+        }
+    };
+    let mut names: Vec<String> = missed.iter().take(NAMED).map(name).collect();
+    if let Some(more) = missed.len().checked_sub(NAMED).filter(|more| *more > 0) {
+        names.push(format!("and {more} more"));
+    }
+    names.join("; ")
+}
+
+/// What helps where `no_rule` of ours is in force at all, or only older ones.
+fn remedy(spot: &Spot<'_>, no_rule: bool) -> String {
+    let (bundle, whose) = match spot.place {
+        Place::Master => (format!("clusterctl bundle {}", spot.host), "its"),
+        _ => ("clusterctl bundle --all".to_owned(), "each master's"),
+    };
+    let install = format!("install {whose} newest bundle ({bundle})");
+    match no_rule {
+        true => format!(
+            "{install}, and see that the API server runs with --authorization-config and that bundle's authorization.yaml: it \
+             has to be restarted once for that"
+        ),
+        false => format!(
+            "it has an older authorization.yaml: {install}. An API server reads a new one within a minute; one that does \
+             not says why in its log (\"authorization config\"), and reads it when it is restarted"
+        ),
+    }
+}

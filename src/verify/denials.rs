@@ -1,0 +1,258 @@
+//! What API servers have to deny, and the questions that show whether they do: SubjectAccessReviews, which change nothing.
+//! Kubernetes knows no revocation list; an authorizer that denies by `credential-id` is what it has, in a file that an API
+//! server may never have got, or not have read again.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::observation::Answer;
+use crate::pki::fingerprint::Fingerprint;
+use crate::printable::printable;
+
+/// How many revoked certificates are asked about at each API server. A file is read as a whole, so that the newest tell most.
+pub const MAX_ASKED: usize = 16;
+/// What is said of a certificate is not longer than this, in bytes.
+const MAX_WORDS: usize = 300;
+/// The attribute of a caller by which certificates are denied (`apiserver/pkg/authentication/user`, `CredentialIDKey`).
+const CREDENTIAL_ID: &str = "authentication.kubernetes.io/credential-id";
+/// The account of the questions about certificates. It has no rights of its own that could matter.
+const ASKED_FOR: &str = "clusterctl:denials";
+/// The account of the question about lists: a node's by its form, and no node's by its name.
+const NODE_ASKED_FOR: &str = "kubelet:clusterctl-denials";
+
+/// What API servers have to deny, as far as it is asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ExpectedDenials {
+    /// Revoked certificates, the newest revocation first; at most [`MAX_ASKED`].
+    pub certificates: Vec<RevokedCertificate>,
+    /// How many more are revoked.
+    pub left_out: usize,
+    /// Whether the rules about accounts `kubelet:HOST` have to be in force.
+    pub node_rules: bool,
+}
+
+/// A certificate that API servers have to deny.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RevokedCertificate {
+    /// SHA-256 of its DER.
+    pub sha256: Fingerprint,
+    /// Whose it is and what for, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whose: Option<String>,
+    /// When it was revoked, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<String>,
+}
+
+impl ExpectedDenials {
+    /// Takes the first [`MAX_ASKED`] of these, the newest revocation first, and counts the others.
+    #[must_use]
+    pub fn new(mut certificates: Vec<RevokedCertificate>, node_rules: bool) -> Self {
+        let left_out = certificates.len().saturating_sub(MAX_ASKED);
+        certificates.truncate(MAX_ASKED);
+        Self { certificates, left_out, node_rules }
+    }
+
+    /// As a file of a verifier bundle.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut text = serde_json::to_vec_pretty(self).unwrap_or_default();
+        text.push(b'\n');
+        text
+    }
+
+    /// Reads what [`Self::to_json`] wrote.
+    ///
+    /// # Errors
+    /// Why it is none, in words.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, String> {
+        let denials: Self = serde_json::from_slice(bytes).map_err(|error| printable(&error.to_string()))?;
+        denials.check()?;
+        Ok(denials)
+    }
+
+    /// Checks what may come from anywhere: how much it is, and that its words can be shown.
+    pub(super) fn check(&self) -> Result<(), String> {
+        if self.certificates.len() > MAX_ASKED {
+            return Err(format!(
+                "it holds {} certificates, and at most {MAX_ASKED} are taken",
+                self.certificates.len()
+            ));
+        }
+        let mut words = self.certificates.iter().flat_map(|one| one.whose.iter().chain(&one.revoked));
+        match words.find(|text| text.is_empty() || text.len() > MAX_WORDS || printable(text) != **text) {
+            Some(text) => Err(format!("{:?} is no name", printable(text))),
+            None => Ok(()),
+        }
+    }
+
+    /// True when there is nothing to ask.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.certificates.is_empty() && !self.node_rules
+    }
+
+    /// What is asked, in this order. What nobody revoked comes first: where that is denied, no denial proves anything.
+    pub(super) fn subjects(&self) -> impl Iterator<Item = Subject> {
+        let certificates = self.certificates.iter().map(|certificate| Subject::Certificate(certificate.sha256));
+        [Subject::Nobody].into_iter().chain(self.node_rules.then_some(Subject::ListOfSecrets)).chain(certificates)
+    }
+}
+
+/// What a question is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Subject {
+    /// A certificate that was never made.
+    Nobody,
+    /// A list of all secrets, by an account `kubelet:HOST`.
+    ListOfSecrets,
+    /// A revoked certificate.
+    Certificate(Fingerprint),
+}
+
+impl Subject {
+    /// The account that the question is about, and the certificate.
+    fn asked_for(self) -> (&'static str, String) {
+        let (account, certificate) = match self {
+            Self::Nobody => (ASKED_FOR, unrevoked()),
+            Self::ListOfSecrets => (NODE_ASKED_FOR, unrevoked()),
+            Self::Certificate(certificate) => (ASKED_FOR, certificate),
+        };
+        (account, format!("X509SHA256={certificate}"))
+    }
+
+    /// Returns the question, a SubjectAccessReview (Kubernetes `authorization.k8s.io/v1`).
+    pub(super) fn review(self) -> Value {
+        let (user, credential) = self.asked_for();
+        let mut spec =
+            json!({"user": user, "groups": ["system:authenticated"], "extra": {CREDENTIAL_ID: [credential]}});
+        match self {
+            Self::ListOfSecrets => {
+                spec["groups"] = json!(["kubelets", "system:authenticated"]);
+                spec["resourceAttributes"] = json!({"verb": "list", "resource": "secrets"});
+            }
+            _ => spec["nonResourceAttributes"] = json!({"verb": "get", "path": "/version"}),
+        }
+        json!({"apiVersion": "authorization.k8s.io/v1", "kind": KIND, "spec": spec})
+    }
+
+    /// Returns what an answer decides, where it is one to this question: a review repeats what was asked.
+    pub(super) fn decision(self, answer: &Answer) -> Option<Decision> {
+        if !(200..300).contains(&answer.status) || answer.truncated {
+            return None;
+        }
+        let review: Kept = serde_json::from_str(&answer.body).ok()?;
+        let (user, credential) = self.asked_for();
+        if review.kind != KIND || review.user != user || review.credential != credential {
+            return None;
+        }
+        Some(if review.denied { Decision::Denied } else { Decision::NotDenied })
+    }
+}
+
+/// A digest that no certificate has.
+fn unrevoked() -> Fingerprint {
+    Fingerprint::of(b"a certificate that clusterctl verify asks about and that was never made")
+}
+
+const KIND: &str = "SubjectAccessReview";
+
+/// What an API server's authorizers decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// `denied: true`: no authorizer behind can allow it.
+    Denied,
+    /// Allowed, or left to others that do not.
+    NotDenied,
+}
+
+/// What is kept of a review.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    kind: String,
+    user: String,
+    credential: String,
+    denied: bool,
+}
+
+/// Returns what is kept of a review: what it was about, and whether it is denied; `None` when it is none.
+pub(super) fn kept(body: &str) -> Option<String> {
+    let body: Value = serde_json::from_str(body).ok()?;
+    let kind = body.get("kind")?.as_str().filter(|kind| *kind == KIND)?.to_owned();
+    let spec = body.get("spec")?;
+    let credential = spec.get("extra")?.get(CREDENTIAL_ID)?.as_array()?;
+    let [credential] = credential.as_slice() else { return None };
+    let status = body.get("status")?;
+    // A decision has `allowed`, whatever else it has.
+    status.get("allowed")?.as_bool()?;
+    let kept = Kept {
+        kind,
+        user: spec.get("user")?.as_str()?.to_owned(),
+        credential: credential.as_str()?.to_owned(),
+        denied: status.get("denied").and_then(Value::as_bool).unwrap_or(false),
+    };
+    serde_json::to_string(&kept).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verify::observation::Request;
+
+    fn answered(subject: Subject, status: Value) -> Answer {
+        let mut review = subject.review();
+        review["status"] = status;
+        let body = Request::DenialReview.kept(201, &review.to_string());
+        Answer { status: 201, version: "HTTP/2.0".into(), content_type: None, body, truncated: false }
+    }
+
+    #[test]
+    fn an_answer_decides_the_question_that_it_repeats_and_no_other() {
+        let (one, other) = (Fingerprint::of(b"one"), Fingerprint::of(b"other"));
+        let one = Subject::Certificate(one);
+        let by_an_error = json!({"allowed": false, "denied": true, "evaluationError": "no such key: clusterctl: …"});
+        for subject in [Subject::Nobody, Subject::ListOfSecrets, one] {
+            let decided = |status: Value| subject.decision(&answered(subject, status));
+            assert_eq!(decided(by_an_error.clone()), Some(Decision::Denied));
+            // Kubernetes leaves `denied` out where it is false.
+            assert_eq!(decided(json!({"allowed": true})), Some(Decision::NotDenied));
+            assert_eq!(decided(json!({"allowed": false})), Some(Decision::NotDenied));
+            assert_eq!(decided(json!({})), None);
+        }
+        let of_one = answered(one, by_an_error);
+        for subject in [Subject::Nobody, Subject::ListOfSecrets, Subject::Certificate(other)] {
+            assert_eq!(subject.decision(&of_one), None);
+        }
+        assert_eq!(one.decision(&Answer { status: 403, ..of_one.clone() }), None);
+        assert_eq!(one.decision(&Answer { body: "{}".into(), ..of_one }), None);
+    }
+
+    #[test]
+    fn the_newest_are_asked_about_and_the_others_are_counted() {
+        let certificate =
+            |i: usize| RevokedCertificate { sha256: Fingerprint::of(&i.to_be_bytes()), whose: None, revoked: None };
+        let denials = ExpectedDenials::new((0..MAX_ASKED + 3).map(certificate).collect(), true);
+        assert_eq!((denials.certificates.len(), denials.left_out), (MAX_ASKED, 3));
+        assert_eq!(denials.certificates[0], certificate(0));
+        assert_eq!(denials.subjects().count(), MAX_ASKED + 2);
+        assert!(ExpectedDenials::new(Vec::new(), false).is_empty());
+    }
+
+    #[test]
+    fn what_a_verifier_bundle_carries_is_read_again_and_bounded() {
+        let one = |whose: &str| RevokedCertificate {
+            sha256: Fingerprint::of(whose.as_bytes()),
+            whose: Some(whose.to_owned()),
+            revoked: None,
+        };
+        let denials = ExpectedDenials::new(vec![one("node-1 kubelet-client")], true);
+        assert_eq!(ExpectedDenials::from_json(&denials.to_json()), Ok(denials.clone()));
+        let many = ExpectedDenials { certificates: vec![one("a"); MAX_ASKED + 1], ..denials };
+        let odd = ExpectedDenials { certificates: vec![one("\u{1b}[2J")], ..denials };
+        for refused in [many.to_json(), odd.to_json(), b"[]".to_vec(), Vec::new()] {
+            assert!(ExpectedDenials::from_json(&refused).is_err());
+        }
+    }
+}
