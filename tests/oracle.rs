@@ -98,7 +98,8 @@ fn relation(go: &Verdict, ours: &Ours) -> Relation {
 }
 
 /// The corpora, as the table names them, and how their cases' ids begin.
-const CORPORA: [(&str, &[&str]); 4] = [
+const CORPORA: [(&str, &[&str]); 5] = [
+    ("Certificates with a change in their DER", &["encoding/"]),
     ("x509-limbo", &["limbo/"]),
     ("Trust files", &["trust-file/"]),
     ("Certificate and key files", &["pair/"]),

@@ -4,16 +4,19 @@ use std::fmt;
 use std::net::IpAddr;
 use std::ops::Range;
 
+use ring::agreement::{ECDH_P256, ECDH_P384, EphemeralPrivateKey, UnparsedPublicKey, agree_ephemeral};
+use ring::rand::SystemRandom;
 use time::OffsetDateTime;
 use x509_parser::asn1_rs::BitString;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::error::X509Error;
 use x509_parser::prelude::FromDer;
 use x509_parser::verify::verify_signature;
-use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo};
+use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo, X509Version};
 
 use super::fingerprint::{Fingerprint, hex};
-use super::parsed::{Extensions, go_refuses, key_kind, name, signature_kind};
+use super::go;
+use super::parsed::{Extensions, key_kind, name, signature_kind};
 use super::pem;
 use crate::cluster::account::Account;
 use crate::cluster::address::Address;
@@ -66,6 +69,8 @@ pub struct Certificate {
     pub unknown_critical: Vec<String>,
     /// Whether it limits the names of what is signed below it.
     pub has_name_constraints: bool,
+    /// Whether it limits URIs or mail addresses, which webpki refuses without a look at the limits.
+    pub constrains_uris_or_mail: bool,
     /// Whether it has rules for certificate policies: mappings, constraints, anyPolicy inhibited.
     pub has_policy_rules: bool,
     /// Why Go's crypto/x509, with which all of Kubernetes reads certificates, cannot read it; `None` where it can.
@@ -261,7 +266,9 @@ impl Certificate {
         if !rest.is_empty() {
             return Err(CertificateError::Trailing(rest.len()));
         }
-        let extensions = Extensions::read(&parsed)?;
+        // Go looks at the extensions of no other version.
+        let is_third = parsed.version() == X509Version::V3;
+        let extensions = if is_third { Extensions::read(&parsed)? } else { Extensions::default() };
         let serial = parsed.raw_serial();
         let has_negative_serial = serial.first().is_some_and(|first| first & 0x80 != 0);
         let serial = Serial(serial.strip_prefix(&[0]).filter(|rest| !rest.is_empty()).unwrap_or(serial).to_vec());
@@ -288,11 +295,34 @@ impl Certificate {
             signature: signature_kind(&parsed.signature_algorithm.algorithm.to_id_string()),
             unknown_critical: extensions.unknown_critical,
             has_name_constraints: extensions.has_name_constraints,
+            constrains_uris_or_mail: extensions.constrains_uris_or_mail,
             has_policy_rules: extensions.has_policy_rules,
-            go_refuses: extensions.go_refuses.or_else(|| go_refuses(&parsed)),
+            go_refuses: go::refusal(&der),
             fingerprint: Fingerprint::of(&der),
             der,
         })
+    }
+
+    /// Returns whether its public key is a point of its curve, as far as ring knows that.
+    #[must_use]
+    pub fn has_key_on_its_curve(&self) -> bool {
+        let (algorithm, length) = match self.key {
+            PublicKeyKind::Ours(KeyKind::EcdsaP256) => (&ECDH_P256, 65),
+            PublicKeyKind::Ours(KeyKind::EcdsaP384) => (&ECDH_P384, 97),
+            _ => return true,
+        };
+        // The point ends the SubjectPublicKeyInfo. ring looks at it before it agrees on anything.
+        let point = self.spki.len().checked_sub(length).and_then(|start| self.spki.get(start..));
+        let made = EphemeralPrivateKey::generate(algorithm, &SystemRandom::new()).ok();
+        point
+            .zip(made)
+            .is_some_and(|(point, key)| agree_ephemeral(key, &UnparsedPublicKey::new(algorithm, point), |_| ()).is_ok())
+    }
+
+    /// Returns why Go, and so Kubernetes, cannot read a certificate; nothing where it can.
+    #[must_use]
+    pub fn refused_by_go(der: &[u8]) -> Option<String> {
+        go::refusal(der)
     }
 
     /// The bytes it was read from.

@@ -342,6 +342,11 @@ fn confirm(path: &mut Path<'_>, now: OffsetDateTime) {
     let Err(error) = verify_by_webpki(path, if outdated { latest_begin(path) } else { now }) else { return };
     let reason = match error {
         Error::CertExpired { .. } | Error::CertNotValidYet { .. } | Error::InvalidCertValidity if outdated => return,
+        Error::NameConstraintViolation
+            if path.certificates().any(|certificate| certificate.constrains_uris_or_mail) =>
+        {
+            "name constraints on URIs or mail addresses are not judged here"
+        }
         Error::NameConstraintViolation => {
             path.push(Concern::Chain, 0, "a name is outside its issuer's name constraints");
             return;

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use x509_parser::asn1_rs::{Oid, Tag};
+use x509_parser::asn1_rs::Oid;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::oid_registry::{
@@ -27,8 +27,8 @@ pub(super) struct Extensions {
     pub(super) authority_key_id: Option<Vec<u8>>,
     pub(super) unknown_critical: Vec<String>,
     pub(super) has_name_constraints: bool,
+    pub(super) constrains_uris_or_mail: bool,
     pub(super) has_policy_rules: bool,
-    pub(super) go_refuses: Option<String>,
 }
 
 impl Extensions {
@@ -75,31 +75,26 @@ impl Extensions {
                 }
                 ParsedExtension::SubjectAlternativeName(san) => {
                     found.names = san.general_names.iter().map(subject_name).collect();
-                    found.go_refuses =
-                        found.go_refuses.or_else(|| san.general_names.iter().find_map(name_refused_by_go));
                     if extension.critical && !san.general_names.iter().any(is_known_to_go) {
                         found.unknown_critical.push(extension.oid.to_id_string());
                     }
                 }
                 ParsedExtension::SubjectKeyIdentifier(id) => {
                     found.subject_key_id = Some(id.0.to_vec());
-                    found.refuse_critical(extension.critical, "subject key identifier");
                 }
                 ParsedExtension::AuthorityKeyIdentifier(id) => {
                     found.authority_key_id = id.key_identifier.as_ref().map(|id| id.0.to_vec());
-                    found.refuse_critical(extension.critical, "authority key identifier");
                 }
-                ParsedExtension::AuthorityInfoAccess(_) => {
-                    found.refuse_critical(extension.critical, "authority info access");
-                }
+                ParsedExtension::AuthorityInfoAccess(_) => {}
                 ParsedExtension::NameConstraints(constraints) => {
                     found.has_name_constraints = true;
                     let subtrees =
                         constraints.permitted_subtrees.iter().chain(&constraints.excluded_subtrees).flatten();
-                    let strange = subtrees.clone().any(|subtree| !is_known_to_go(&subtree.base));
-                    if subtrees.count() == 0 && found.go_refuses.is_none() {
-                        found.go_refuses = Some("empty name constraints extension".to_owned());
-                    }
+                    let bases: Vec<_> = subtrees.map(|subtree| &subtree.base).collect();
+                    let strange = bases.iter().any(|base| !is_known_to_go(base));
+                    let is_unjudged =
+                        |base: &&GeneralName<'_>| matches!(base, GeneralName::RFC822Name(_) | GeneralName::URI(_));
+                    found.constrains_uris_or_mail = bases.iter().any(is_unjudged);
                     if extension.critical && strange {
                         found.unknown_critical.push(extension.oid.to_id_string());
                     }
@@ -116,13 +111,6 @@ impl Extensions {
         }
         Ok(found)
     }
-
-    /// An extension that Go refuses where it is marked critical (RFC 5280 says that it must not be).
-    fn refuse_critical(&mut self, critical: bool, extension: &str) {
-        if critical && self.go_refuses.is_none() {
-            self.go_refuses = Some(format!("{extension} incorrectly marked critical"));
-        }
-    }
 }
 
 /// The kinds of names that Go's crypto/x509 processes.
@@ -131,85 +119,6 @@ fn is_known_to_go(name: &GeneralName<'_>) -> bool {
         name,
         GeneralName::DNSName(_) | GeneralName::IPAddress(_) | GeneralName::RFC822Name(_) | GeneralName::URI(_)
     )
-}
-
-/// Why Go cannot read a subject alternative name.
-fn name_refused_by_go(name: &GeneralName<'_>) -> Option<String> {
-    match name {
-        GeneralName::IPAddress(bytes) => match <[u8; 16]>::try_from(*bytes) {
-            Ok(v6) if Ipv6Addr::from(v6).to_ipv4_mapped().is_some() => {
-                Some("an iPAddress is an IPv4 address in IPv6's form".to_owned())
-            }
-            Err(_) if bytes.len() != 4 => Some(format!("an iPAddress has {} bytes", bytes.len())),
-            _ => None,
-        },
-        GeneralName::DNSName(text) | GeneralName::RFC822Name(text) | GeneralName::URI(text) if !text.is_ascii() => {
-            Some("a name is not ASCII".to_owned())
-        }
-        GeneralName::URI(text) if is_malformed_uri(text) => Some("a URI is malformed".to_owned()),
-        // Text of another character set.
-        GeneralName::Invalid(Tag(1 | 2 | 6), _) => Some("a name is not ASCII".to_owned()),
-        _ => None,
-    }
-}
-
-/// True for a URI that Go's net/url cannot parse, or whose host is no name to crypto/x509.
-fn is_malformed_uri(text: &str) -> bool {
-    let escapes = text.split('%').skip(1);
-    let bad_escape = |after: &str| after.len() < 2 || !after.bytes().take(2).all(|byte| byte.is_ascii_hexdigit());
-    if text.bytes().any(|byte| byte <= b' ' || byte == 0x7f) || escapes.into_iter().any(bad_escape) {
-        return true;
-    }
-    let end = text.find(['/', '?', '#']).unwrap_or(text.len());
-    let rest = match text[..end].split_once(':') {
-        None => text,
-        Some((scheme, _)) => {
-            let begins = scheme.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic());
-            if !begins || !scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)) {
-                return true;
-            }
-            &text[scheme.len() + 1..]
-        }
-    };
-    let Some(authority) = rest.strip_prefix("//") else { return false };
-    let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    let (name, port) = host.rsplit_once(':').unwrap_or((host, ""));
-    let strange = |byte: u8| !byte.is_ascii_alphanumeric() && !b"-._~!$&'()*+,;=:[]%".contains(&byte);
-    !host.is_empty()
-        && (name.split('.').any(str::is_empty)
-            || host.bytes().any(strange)
-            || !port.trim_end_matches(']').bytes().all(|b| b.is_ascii_hexdigit()))
-}
-
-/// Why Go's crypto/x509 cannot read a certificate, as far as its fields and not its extensions are concerned.
-pub(super) fn go_refuses(certificate: &X509Certificate<'_>) -> Option<String> {
-    const RSA: &str = "1.2.840.113549.1.1.1";
-    const P224: &str = "1.3.132.0.33";
-    if certificate.raw_serial().first().is_some_and(|first| first & 0x80 != 0) {
-        return Some("negative serial number".to_owned());
-    }
-    if certificate.version().0 > 2 {
-        return Some("invalid version".to_owned());
-    }
-    if certificate.tbs_certificate.signature != certificate.signature_algorithm {
-        return Some("inner and outer signature algorithm identifiers don't match".to_owned());
-    }
-    let key = &certificate.public_key().algorithm;
-    let parameters = key.parameters.as_ref();
-    if key.algorithm == OID_KEY_TYPE_EC_PUBLIC_KEY {
-        let known = [OID_EC_P256, OID_NIST_EC_P384, OID_NIST_EC_P521];
-        let curve = parameters.and_then(|parameters| parameters.as_oid().ok());
-        let named = curve.as_ref().is_some_and(|curve| known.contains(curve) || curve.to_id_string() == P224);
-        return (!named).then(|| "unsupported elliptic curve".to_owned());
-    }
-    if key.algorithm.to_id_string() == RSA && parameters.is_none_or(|parameters| parameters.as_null().is_err()) {
-        return Some("RSA key missing NULL parameters".to_owned());
-    }
-    if key.algorithm == OID_SIG_ED25519 && parameters.is_some() {
-        return Some("Ed25519 key encoded with illegal parameters".to_owned());
-    }
-    None
 }
 
 pub(super) fn subject_name(name: &GeneralName<'_>) -> SubjectName {

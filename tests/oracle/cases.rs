@@ -107,11 +107,21 @@ pub(super) fn made() -> Vec<PathCase> {
     serde_json::from_str(&data("oracle/paths.json")).expect("paths.json")
 }
 
+/// Certificates in which one octet or one element of the DER was changed, signed anew.
+fn encodings() -> Vec<PathCase> {
+    serde_json::from_str(&data("oracle/encodings.json")).expect("encodings.json")
+}
+
 /// All questions, in a fixed order.
 pub(super) fn all() -> Vec<Case> {
     let made = made();
     let shapes = shapes::all(&made);
-    made.into_iter().chain(limbo()).map(Case::Path).chain(shapes.into_iter().map(Case::File)).collect()
+    made.into_iter()
+        .chain(encodings())
+        .chain(limbo())
+        .map(Case::Path)
+        .chain(shapes.into_iter().map(Case::File))
+        .collect()
 }
 
 #[derive(Deserialize)]

@@ -37,7 +37,11 @@ impl Bench<'_> {
                 };
                 let observed = format!("the certificate cannot be read: {reason}");
                 let expected = expectation(spot.place, Aspect::Chain);
-                findings.push(finding(Aspect::Chain, Status::Fail).saw(observed.clone(), expected));
+                let status = match trust.chain {
+                    Err(ChainError::Unproven(_)) => Status::NotProven,
+                    _ => Status::Fail,
+                };
+                findings.push(finding(Aspect::Chain, status).saw(observed.clone(), expected));
                 findings.push(possession(spot, tls, None));
                 for aspect in [Aspect::Dates, Aspect::Expiry, Aspect::Name, Aspect::Usage] {
                     findings.push(spot.follows(aspect, &spot.cause(Aspect::Chain), &observed));

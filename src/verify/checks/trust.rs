@@ -36,30 +36,45 @@ impl Bench<'_> {
         }
         let trust = Rc::new(match self.all_of(shown) {
             Ok(certificates) => self.walk(&certificates),
-            Err(reason) => Trust { chain: Err(ChainError::Path(reason)), way: None },
+            Err(error) => Trust { chain: Err(error), way: None },
         });
         self.trusted.insert(shown.to_vec(), trust.clone());
         trust
     }
 
     /// Every certificate that was sent. One that Kubernetes cannot read ends its handshakes, wherever it stands.
-    fn all_of(&mut self, shown: &[Fingerprint]) -> Result<Vec<Certificate>, String> {
+    fn all_of(&mut self, shown: &[Fingerprint]) -> Result<Vec<Certificate>, ChainError> {
         let mut certificates = Vec::with_capacity(shown.len());
         for (at, fingerprint) in shown.iter().enumerate() {
             let which =
                 || if at == 0 { "its certificate".to_owned() } else { format!("certificate {} that it sends", at + 1) };
             let certificate = match self.certificate_of(fingerprint).as_deref() {
                 Some(Ok(certificate)) => certificate.clone(),
-                Some(Err(reason)) => return Err(format!("{} cannot be read: {reason}", which())),
-                None => return Err(format!("{} cannot be read: the recording does not hold it", which())),
+                Some(Err(reason)) => {
+                    let der = self.seen.certificates.get(fingerprint);
+                    return Err(match der.and_then(|der| Certificate::refused_by_go(&der.0)) {
+                        Some(_) => ChainError::Path(format!("{} cannot be read: {reason}", which())),
+                        None => ChainError::Unproven(format!("{} cannot be read here: {reason}", which())),
+                    });
+                }
+                None => {
+                    let what = format!("{} cannot be read: the recording does not hold it", which());
+                    return Err(ChainError::Path(what));
+                }
             };
             if let Some(reason) = &certificate.go_refuses {
-                return Err(format!("{} is refused by Kubernetes (Go): {reason}", which()));
+                return Err(ChainError::Path(format!("{} is refused by Kubernetes (Go): {reason}", which())));
+            }
+            // The leaf's key signs the handshake, and those of a path sign certificates.
+            if at > 0 && !certificate.has_key_on_its_curve() {
+                let what = format!("{} is refused by Kubernetes (Go): its key is no point of its curve", which());
+                return Err(ChainError::Path(what));
             }
             if let PublicKeyKind::Rsa(bits) = certificate.key
                 && bits > LARGEST_RSA
             {
-                return Err(format!("the key of {} is RSA {bits}, which Kubernetes refuses", which()));
+                let what = format!("the key of {} is RSA {bits}, which Kubernetes refuses", which());
+                return Err(ChainError::Path(what));
             }
             certificates.push(certificate);
         }
