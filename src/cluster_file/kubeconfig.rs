@@ -121,16 +121,12 @@ pub struct KubeCluster {
 }
 
 impl KubeCluster {
-    /// Returns the server as client-go understands it: in small letters, and https where a root is named and no scheme is
-    /// (`rest.DefaultServerURL`).
+    /// Returns the server as client-go understands it: in small letters, and http where there is no scheme, whatever root is named
+    /// (`clientcmd` looks at the scheme before it looks at roots; kubectl 1.36 does).
     #[must_use]
     pub fn location(&self) -> String {
         let server = self.server.to_ascii_lowercase();
-        let secure = self.authority.is_some() || self.insecure;
-        match server.contains("://") {
-            true => server,
-            false => format!("{}://{server}", if secure { "https" } else { "http" }),
-        }
+        if server.contains("://") { server } else { format!("http://{server}") }
     }
 }
 
@@ -200,11 +196,20 @@ pub enum KubeconfigError {
 /// # Errors
 /// When it is none.
 pub fn read(bytes: &[u8]) -> Result<Kubeconfig, KubeconfigError> {
+    let wide = from_utf16(bytes);
+    let bytes = wide.as_ref().map_or(bytes, |text| text.as_bytes());
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let shape = |error: serde_yaml::Error| KubeconfigError::Shape(error.to_string());
     let document = serde_yaml::Deserializer::from_slice(bytes).next();
     let document = document.ok_or_else(|| KubeconfigError::Shape("it is empty".to_owned()))?;
-    let raw = Raw::deserialize(document).map_err(shape)?;
+    let raw = match bytes.windows(MERGE.len()).any(|octets| octets == MERGE) {
+        false => Raw::deserialize(document).map_err(shape)?,
+        true => {
+            let mut value = serde_yaml::Value::deserialize(document).map_err(shape)?;
+            value.apply_merge().map_err(shape)?;
+            Raw::deserialize(value).map_err(shape)?
+        }
+    };
     match raw.kind.as_deref() {
         Some("Config") => {}
         // What has no kind is one only by its lists.
@@ -215,21 +220,55 @@ pub fn read(bytes: &[u8]) -> Result<Kubeconfig, KubeconfigError> {
     if let Some(version) = raw.api_version.filter(|version| !version.is_empty() && version != "v1") {
         return Err(KubeconfigError::Version(version));
     }
+    let text = |text: Option<Text>| text.map(|Text(text)| text).unwrap_or_default();
     let binary = Binary { text: bytes };
     let clusters: Vec<KubeCluster> =
         all(raw.clusters).map(|cluster| cluster.parse(&binary)).collect::<Result<_, _>>()?;
     let users: Vec<KubeUser> = all(raw.users).map(|user| user.parse(&binary)).collect::<Result<_, _>>()?;
     let context = |raw: RawNamedContext| {
         let context = raw.context.unwrap_or_default();
-        let (cluster, user) = (context.cluster.unwrap_or_default(), context.user.unwrap_or_default());
-        KubeContext { name: raw.name.unwrap_or_default(), cluster, user }
+        KubeContext { name: text(raw.name), cluster: text(context.cluster), user: text(context.user) }
     };
     let contexts: Vec<KubeContext> = all(raw.contexts).map(context).collect();
     once("cluster", clusters.iter().map(|cluster| cluster.name.as_str()))?;
     once("user", users.iter().map(|user| user.name.as_str()))?;
     once("context", contexts.iter().map(|context| context.name.as_str()))?;
-    let current_context = raw.current_context.filter(|name| !name.is_empty());
+    let current_context = Some(text(raw.current_context)).filter(|name| !name.is_empty());
     Ok(Kubeconfig { current_context, clusters, users, contexts })
+}
+
+/// YAML's key that takes another mapping's entries.
+const MERGE: &[u8] = b"<<";
+
+/// The text of a file in UTF-16 with a byte order mark, as PowerShell writes it; nothing for another.
+fn from_utf16(bytes: &[u8]) -> Option<Zeroizing<String>> {
+    let (read, octets): (fn([u8; 2]) -> u16, _) = match bytes {
+        [0xff, 0xfe, rest @ ..] => (u16::from_le_bytes, rest),
+        [0xfe, 0xff, rest @ ..] => (u16::from_be_bytes, rest),
+        _ => return None,
+    };
+    let units = octets.chunks(2).map(|pair| <[u8; 2]>::try_from(pair).map(read));
+    let units = Zeroizing::new(units.collect::<Result<Vec<u16>, _>>().ok()?);
+    String::from_utf16(&units).ok().map(Zeroizing::new)
+}
+
+/// A text, where client-go takes no number and no truth value for one.
+struct Text(String);
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl serde::de::Visitor<'_> for Visitor {
+            type Value = Text;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text")
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Text, E> {
+                Ok(Text(text.to_owned()))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
 }
 
 /// Refuses two entries of one name, as client-go does.
@@ -318,7 +357,7 @@ struct Raw {
     #[serde(rename = "apiVersion")]
     api_version: Option<String>,
     #[serde(rename = "current-context")]
-    current_context: Option<String>,
+    current_context: Option<Text>,
     clusters: Option<Vec<Option<RawNamedCluster>>>,
     users: Option<Vec<Option<RawNamedUser>>>,
     contexts: Option<Vec<Option<RawNamedContext>>>,
@@ -331,19 +370,19 @@ fn all<T: Default>(list: Option<Vec<Option<T>>>) -> impl Iterator<Item = T> {
 
 #[derive(Deserialize, Default)]
 struct RawNamedContext {
-    name: Option<String>,
+    name: Option<Text>,
     context: Option<RawContext>,
 }
 
 #[derive(Deserialize, Default)]
 struct RawContext {
-    cluster: Option<String>,
-    user: Option<String>,
+    cluster: Option<Text>,
+    user: Option<Text>,
 }
 
 #[derive(Deserialize, Default)]
 struct RawNamedCluster {
-    name: Option<String>,
+    name: Option<Text>,
     cluster: Option<RawCluster>,
 }
 
@@ -363,7 +402,14 @@ const BOTH_CERTIFICATES: &str = "client-certificate and client-certificate-data 
 const BOTH_KEYS: &str = "client-key and client-key-data side by side";
 const NO_KEY: &str = "a client certificate without its key";
 const TWO_MEANS: &str = "a token and a password side by side";
+const NO_PROXY: &str = "a proxy-url that is no URL of http, https or socks5";
 const NOBODY_TO_ACT_AS: &str = "as-uid, as-groups or as-user-extra without as";
+
+/// Whether client-go takes a URL for a proxy's (`parseProxyURL`).
+fn is_a_proxys(url: &str) -> bool {
+    let scheme = url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+    scheme.is_some_and(|scheme| ["http", "https", "socks5"].contains(&scheme.as_str()))
+}
 
 impl RawNamedCluster {
     fn parse(self, binary: &Binary<'_>) -> Result<KubeCluster, KubeconfigError> {
@@ -371,21 +417,24 @@ impl RawNamedCluster {
         let both = has_path(&cluster.certificate_authority) && has_text(&cluster.certificate_authority_data);
         let field = "certificate-authority-data";
         let authority = credential(field, cluster.certificate_authority, cluster.certificate_authority_data, binary)?;
+        let proxy_url = cluster.proxy_url.filter(|url| !url.is_empty());
+        let contradictions =
+            [(both, BOTH_AUTHORITIES), (proxy_url.as_deref().is_some_and(|url| !is_a_proxys(url)), NO_PROXY)];
         Ok(KubeCluster {
-            name: self.name.unwrap_or_default(),
+            name: self.name.map(|Text(name)| name).unwrap_or_default(),
             server: cluster.server.unwrap_or_default(),
             tls_server_name: cluster.tls_server_name.filter(|name| !name.is_empty()),
-            proxy_url: cluster.proxy_url.filter(|url| !url.is_empty()),
+            proxy_url,
             authority,
             insecure: cluster.insecure_skip_tls_verify.unwrap_or_default(),
-            contradictions: both.then_some(BOTH_AUTHORITIES).into_iter().collect(),
+            contradictions: contradictions.iter().filter(|(is, _)| *is).map(|(_, what)| *what).collect(),
         })
     }
 }
 
 #[derive(Deserialize, Default)]
 struct RawNamedUser {
-    name: Option<String>,
+    name: Option<Text>,
     user: Option<RawUser>,
 }
 
@@ -453,7 +502,7 @@ impl RawNamedUser {
         let key_data = user.client_key_data.as_ref().map(|text| text.as_str().to_owned());
         let (path, data) = (user.client_certificate, user.client_certificate_data);
         Ok(KubeUser {
-            name: self.name.unwrap_or_default(),
+            name: self.name.map(|Text(name)| name).unwrap_or_default(),
             certificate: credential("client-certificate-data", path, data, binary)?,
             key: credential("client-key-data", user.client_key, key_data, binary)?,
             others: named(&means),
@@ -618,6 +667,25 @@ users:
     }
 
     #[test]
+    fn merged_keys_and_utf_16_count_and_names_are_texts() {
+        let base = read(ALL.as_bytes()).expect("read");
+        let merged = ALL.replace("clusters:\n", "common: &c {tls-server-name: other}\nclusters:\n");
+        let merged = read(merged.replace("{server: 'https", "{<<: *c, server: 'https").as_bytes()).expect("read");
+        assert_eq!(merged.clusters[0].tls_server_name.as_deref(), Some("other"));
+        assert_eq!(merged.users, base.users);
+        let units = || std::iter::once(0xfeff).chain(ALL.encode_utf16());
+        let (little, big): (Vec<u8>, Vec<u8>) =
+            (units().flat_map(u16::to_le_bytes).collect(), units().flat_map(u16::to_be_bytes).collect());
+        assert_eq!(read(&little).as_ref(), Ok(&base));
+        assert_eq!(read(&big).as_ref(), Ok(&base));
+        assert!(read(&little[..little.len() - 1]).is_err());
+        for (from, to) in [("current-context: prod", "current-context: 1"), ("- name: alone", "- name: true")] {
+            assert!(matches!(read(ALL.replace(from, to).as_bytes()), Err(KubeconfigError::Shape(_))), "{to}");
+        }
+        assert!(read(ALL.replace("- name: alone", "- name: '1'").as_bytes()).is_ok());
+    }
+
+    #[test]
     fn what_is_not_honoured_or_refused_by_client_go_is_reported() {
         let change = |from: &str, to: &str| {
             let config = read(ALL.replace(from, to).as_bytes()).expect("read");
@@ -627,6 +695,8 @@ users:
         let known = change("", "").len();
         let cases = [
             ("certificate-authority: /etc", "proxy-url: 'http://p:1', certificate-authority: /etc", false, "proxy-url"),
+            ("certificate-authority: /etc", "proxy-url: 'ftp://p', certificate-authority: /etc", true, "proxy-url"),
+            ("certificate-authority: /etc", "proxy-url: 'p:1', certificate-authority: /etc", true, "proxy-url"),
             (
                 "certificate-authority: /etc",
                 "certificate-authority-data: YWJj, certificate-authority: /etc",
@@ -657,7 +727,7 @@ users:
             read(text.as_bytes()).expect("read").used(None).expect("used").cluster.location()
         };
         assert_eq!(location("HTTPS://Internal-ELB.example.COM:6443"), "https://internal-elb.example.com:6443");
-        assert_eq!(location("10.0.0.1:6443"), "https://10.0.0.1:6443");
+        assert_eq!(location("10.0.0.1:6443"), "http://10.0.0.1:6443");
         assert_eq!(location("http://A:80"), "http://a:80");
     }
 }
