@@ -171,6 +171,8 @@ pub enum Handshake {
     Done,
     /// The peer ended it with an alert.
     Alert(String),
+    /// The peer goes on with what Kubernetes's clients offer, and found nothing of it that is offered here.
+    NothingShared,
     /// The peer answers HTTP without TLS.
     PlainHttp,
     /// The peer closed or reset the connection.

@@ -1,5 +1,5 @@
-//! A ClientHello that offers TLS 1.1 at most, and what is said to it: bytes to bytes, because no library worth having
-//! speaks that any more. Nothing is dialled here.
+//! ClientHellos that no library here would send, and what is said to them: one that offers TLS 1.1 at most, and one that offers
+//! all that Go's clients do. Bytes to bytes; nothing is dialled here.
 
 use super::observation::OldHello;
 
@@ -12,32 +12,63 @@ const CLIENT_HELLO: u8 = 1;
 const SERVER_HELLO: u8 = 2;
 const TLS_1_0: [u8; 2] = [3, 1];
 const TLS_1_1: [u8; 2] = [3, 2];
+const TLS_1_2: [u8; 2] = [3, 3];
 
 /// What servers of that time knew: AES and 3DES in CBC, with ECDHE, DHE and RSA key exchange; last, that renegotiation
 /// is understood (RFC 5746), which some servers ask for.
 const CIPHER_SUITES: [u16; 13] =
     [0xc009, 0xc00a, 0xc013, 0xc014, 0x0033, 0x0039, 0x002f, 0x0035, 0xc008, 0xc012, 0x0016, 0x000a, 0x00ff];
 
+/// What Go 1.27's crypto/tls offers: TLS 1.3's suites, and those of TLS 1.2 with ECDHE, CBC's among them.
+const SUITES_OF_GO: [u16; 13] =
+    [0x1301, 0x1302, 0x1303, 0xc02b, 0xc02f, 0xc02c, 0xc030, 0xcca9, 0xcca8, 0xc009, 0xc013, 0xc00a, 0xc014];
+/// X25519MLKEM768, X25519, P-256, P-384, P-521.
+const GROUPS_OF_GO: [u16; 5] = [0x11ec, 29, 23, 24, 25];
+/// RSA-PSS, ECDSA, Ed25519 and PKCS #1, with SHA-256 or better.
+const SIGNATURES_OF_GO: [u16; 10] = [0x0804, 0x0403, 0x0807, 0x0805, 0x0806, 0x0401, 0x0501, 0x0601, 0x0503, 0x0603];
+
 /// A record with a ClientHello of TLS 1.1 (RFC 4346 § 7.4.1.2). A server that speaks only 1.0 answers with that.
 pub(super) fn message(server_name: Option<&str>) -> Vec<u8> {
-    let mut extensions = Vec::new();
-    if let Some(name) = server_name {
-        // RFC 6066 § 3: a list of one host_name.
-        let entry = [&[0][..], &block(name.as_bytes())].concat();
-        extensions.extend(extension(0, &block(&entry)));
-    }
     // RFC 8422: P-256, P-384, P-521; uncompressed points.
-    extensions.extend(extension(10, &block(&[0, 23, 0, 24, 0, 25])));
-    extensions.extend(extension(11, &[1, 0]));
-    let suites: Vec<u8> = CIPHER_SUITES.iter().flat_map(|suite| suite.to_be_bytes()).collect();
-    let mut body = TLS_1_1.to_vec();
+    let extensions = [extension(10, &block(&words(&[23, 24, 25]))), extension(11, &[1, 0])].concat();
+    record(TLS_1_1, &CIPHER_SUITES, &[named(server_name), extensions].concat())
+}
+
+/// A record with a ClientHello that offers what Go's does, and no key yet: a server of TLS 1.3 answers with a HelloRetryRequest, which
+/// is a ServerHello too (RFC 8446 § 4.1.4).
+pub(super) fn message_of_go(server_name: Option<&str>) -> Vec<u8> {
+    let extensions = [
+        named(server_name),
+        extension(10, &block(&words(&GROUPS_OF_GO))),
+        extension(11, &[1, 0]),
+        extension(13, &block(&words(&SIGNATURES_OF_GO))),
+        // supported_versions: TLS 1.3 and 1.2; key_share: none.
+        extension(43, &[4, 3, 4, 3, 3]),
+        extension(51, &[0, 0]),
+    ];
+    record(TLS_1_2, &SUITES_OF_GO, &extensions.concat())
+}
+
+/// RFC 6066 § 3: a list of one host_name.
+fn named(server_name: Option<&str>) -> Vec<u8> {
+    let entry = |name: &str| [&[0][..], &block(name.as_bytes())].concat();
+    server_name.map(|name| extension(0, &block(&entry(name)))).unwrap_or_default()
+}
+
+fn words(numbers: &[u16]) -> Vec<u8> {
+    numbers.iter().flat_map(|number| number.to_be_bytes()).collect()
+}
+
+fn record(version: [u8; 2], suites: &[u16], extensions: &[u8]) -> Vec<u8> {
+    let suites = words(suites);
+    let mut body = version.to_vec();
     // Its randomness protects nothing: no key is ever agreed on.
     body.extend(b"a client that is older than it is");
     body.truncate(2 + 32);
     body.push(0);
     body.extend(block(&suites));
     body.extend([1, 0]);
-    body.extend(block(&extensions));
+    body.extend(block(extensions));
     let mut message = vec![CLIENT_HELLO, 0];
     message.extend(block(&body));
     let mut record = vec![HANDSHAKE_RECORD];
@@ -55,6 +86,16 @@ fn block(content: &[u8]) -> Vec<u8> {
 
 fn extension(kind: u16, content: &[u8]) -> Vec<u8> {
     [&kind.to_be_bytes()[..], &block(content)].concat()
+}
+
+/// Whether an answer begins with a ServerHello; `None` where more has to be read.
+pub(super) fn is_server_hello(said: &[u8], end: bool) -> Option<bool> {
+    match said {
+        [HANDSHAKE_RECORD, 3, _, _, _, message, ..] => Some(*message == SERVER_HELLO),
+        [HANDSHAKE_RECORD, ..] if !end => None,
+        [] if !end => None,
+        _ => Some(false),
+    }
 }
 
 /// What the first bytes of an answer say; `None` where more have to be read, which after the `end` there are not. An
@@ -88,14 +129,16 @@ mod tests {
 
     #[test]
     fn every_length_in_the_message_is_right() {
-        for name in [None, Some("a"), Some("node-1.example.net")] {
-            let record = message(name);
+        let names = || [None, Some("a"), Some("node-1.example.net")].into_iter();
+        let old = names().map(|name| (message(name), TLS_1_1, CIPHER_SUITES.len()));
+        let of_go = names().map(|name| (message_of_go(name), TLS_1_2, SUITES_OF_GO.len()));
+        for (record, version, count) in old.chain(of_go) {
             let word = |at: usize| usize::from(u16::from_be_bytes([record[at], record[at + 1]]));
             assert_eq!(word(3), record.len() - 5);
             assert_eq!(word(7), record.len() - 9);
-            assert_eq!(record[9..11], TLS_1_1);
+            assert_eq!(record[9..11], version);
             let suites = 9 + 2 + 32 + 1;
-            assert_eq!(word(suites), CIPHER_SUITES.len() * 2);
+            assert_eq!(word(suites), count * 2);
             let extensions = suites + 2 + word(suites) + 2;
             assert_eq!(word(extensions), record.len() - extensions - 2);
         }

@@ -52,6 +52,14 @@ pub(super) struct Wire {
     certificates: Mutex<BTreeMap<Fingerprint, Der>>,
 }
 
+/// The name in a ClientHello, which no address is (RFC 6066 § 3).
+fn sni(socket: &Socket) -> Option<&str> {
+    match socket.name() {
+        Address::Dns(name) => Some(name.as_str()),
+        Address::Ip(_) => None,
+    }
+}
+
 /// Where a connection goes, and what it says it wants there.
 #[derive(Debug, Clone)]
 pub(super) struct Socket {
@@ -183,6 +191,14 @@ impl Wire {
         tls.sent = seen.chain.len();
         tls.shown = self.keep(seen.chain);
         tls.signature = seen.signature;
+        if let Handshake::Alert(alert) = &tls.outcome
+            && matches!(alert.as_str(), "HandshakeFailure" | "InsufficientSecurity")
+            && tls.sent == 0
+            && witness.takes_every_key()
+            && self.answers_go(socket).await
+        {
+            tls.outcome = Handshake::NothingShared;
+        }
         if tls.outcome != Handshake::Done && tls.sent == 0 && witness.takes_every_key() {
             let first = std::mem::take(&mut tapped.first);
             drop(tapped);
@@ -218,6 +234,24 @@ impl Wire {
         said.starts_with(b"HTTP/") && !String::from_utf8_lossy(&said).contains("HTTPS server")
     }
 
+    /// Whether a server that finds nothing in common with us goes on with what Go's clients offer.
+    async fn answers_go(&self, socket: &Socket) -> bool {
+        let hello = old_hello::message_of_go(sni(socket));
+        let ask = async {
+            let Ok(mut stream) = self.tcp(socket.to).await.0 else { return Ok(false) };
+            stream.write_all(&hello).await?;
+            let (mut said, mut some) = (Vec::new(), [0; 64]);
+            loop {
+                let count = stream.read(&mut some).await?;
+                said.extend_from_slice(&some[..count]);
+                if let Some(answer) = old_hello::is_server_hello(&said, count == 0) {
+                    return Ok::<_, io::Error>(answer);
+                }
+            }
+        };
+        matches!(timeout(self.limit, ask).await, Ok(Ok(true)))
+    }
+
     /// Offers TLS 1.1 and nothing newer, and reads the first bytes of the answer.
     pub(super) async fn old_hello(&self, socket: &Socket) -> OldHello {
         let (stream, began) = self.tcp(socket.to).await;
@@ -227,11 +261,7 @@ impl Wire {
             Err(NoStream::OutOfDescriptors) => return OldHello::Failed(OUT_OF_DESCRIPTORS.to_owned()),
             Err(NoStream::Io(error)) => return OldHello::Failed(error.to_string()),
         };
-        let name = match socket.name() {
-            Address::Dns(name) => Some(name.as_str()),
-            Address::Ip(_) => None,
-        };
-        let hello = old_hello::message(name);
+        let hello = old_hello::message(sni(socket));
         let ask = async {
             stream.write_all(&hello).await?;
             let (mut said, mut some) = (Vec::new(), [0; 64]);

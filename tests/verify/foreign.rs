@@ -171,6 +171,16 @@ fn a_server_that_wants_another_group_first_is_a_server() {
 }
 
 #[test]
+fn what_kubernetes_clients_speak_and_this_program_does_not_is_not_proven() {
+    let lab = Foreign::new();
+    lab.write(&lab.issue());
+    for offers in [&["-groups", "P-521"][..], &["-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-SHA"]] {
+        let _server = lab.s_server(&[&["-www"], offers].concat());
+        lab.expect(&[("connect", "pass"), ("tls", "not-proven"), ("chain", "not-proven")]);
+    }
+}
+
+#[test]
 fn a_leaf_used_as_a_ca_and_a_path_that_is_too_long_are_no_chains() {
     let lab = Foreign::new();
     // A node's own certificate signs another: the oldest trick against careless verifiers (CVE-2002-0862).

@@ -187,6 +187,11 @@ fn handshake(spot: &Spot<'_>, tls: &Tls) -> Finding {
         Handshake::PlainHttp => "whatever listens here speaks HTTP without TLS: give it its certificate and key, or \
                                  correct the port"
             .to_owned(),
+        Handshake::NothingShared => {
+            "leave X25519, P-256 or P-384 in --tls-curve-preferences, and a suite with GCM or ChaCha20 in --tls-cipher-suites: then this \
+             can be proven"
+                .to_owned()
+        }
         Handshake::Alert(_) => {
             "the server has no certificate for this name, or none whose key is of a kind that is offered (RSA, Ed25519, P-256, \
              P-384, P-521), or speaks only what TLS 1.2 left behind"
@@ -194,13 +199,18 @@ fn handshake(spot: &Spot<'_>, tls: &Tls) -> Finding {
         }
         _ => format!("is this really the right port of {}? Something else may listen there", spot.host),
     };
-    spot.finding(Aspect::Tls, Status::Fail).saw(ended(&tls.outcome), expected).hint(hint)
+    let status = if tls.outcome == Handshake::NothingShared { Status::NotProven } else { Status::Fail };
+    spot.finding(Aspect::Tls, status).saw(ended(&tls.outcome), expected).hint(hint)
 }
 
 fn ended(outcome: &Handshake) -> String {
     match outcome {
         Handshake::Done => "no certificate".to_owned(),
         Handshake::Alert(alert) => format!("the TLS alert {alert}"),
+        Handshake::NothingShared => {
+            "it speaks TLS with Kubernetes's clients, by a cipher suite or a key exchange that is not spoken here"
+                .to_owned()
+        }
         Handshake::PlainHttp => "it answers plain HTTP".to_owned(),
         Handshake::Closed => "the connection was closed".to_owned(),
         Handshake::TimedOut(ms) => format!("no end within {ms} ms"),
