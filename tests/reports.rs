@@ -3,6 +3,7 @@
 
 use clusterctl::standin::fault::Fault;
 use clusterctl::verify::finding::{Aspect, CheckId, Finding, Status, Strictness};
+use clusterctl::verify::remedy::TargetKind;
 use clusterctl::verify::report::{Report, RootLine};
 use clusterctl::verify::target::Place;
 use time::macros::datetime;
@@ -40,6 +41,7 @@ fn every_kind_of_finding() -> Report {
     findings.push(Finding::new(CheckId::STORE_CREDENTIAL, Place::Master, "m", Status::Warn));
     Report {
         cluster: EVIL[1].into(),
+        kind: TargetKind::Directory,
         roots: vec![RootLine {
             subject: "CN=r".into(),
             pin: format!("sha256:{}", "a".repeat(64)),

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use clusterctl::standin::fault::Fault;
+use clusterctl::verify::remedy::TargetKind;
+use clusterctl::verify::target::Target;
 use serde_json::Value;
 
 use crate::support::live::Live;
@@ -243,6 +245,41 @@ fn files_and_flags_prove_a_cluster_that_has_no_directory() {
     let ran = broken.lab.run(&["verify", "--ca", "pki/ca.crt", "--node", &node]);
     assert_eq!(ran.status, 1, "{ran}");
     assert!(flat(&ran).contains("FAIL node.chain at node node-2"), "{ran}");
+}
+
+/// The certificates are of clusterctl's own making, and no one who is here has its directory.
+#[test]
+fn a_cluster_that_is_named_by_flags_is_told_no_command_of_clusterctl() {
+    for fault in [Fault::ExpiredNode, Fault::WrongName, Fault::OtherCa] {
+        let live = Live::sized(1, 2, Some(fault));
+        let endpoint = format!("https://{}", live.addresses.endpoint);
+        let node = format!("node-2={}", live.addresses.nodes[1]);
+        let flags = ["verify", "--output", "json", "--ca", "pki/ca.crt", "--endpoint", &endpoint, "--node", &node];
+        let hints = |args: &[&str]| -> Vec<String> {
+            let report: Value = serde_json::from_str(&live.lab.run(args).out).expect("JSON");
+            let results = report["results"].as_array().expect("results").iter();
+            results.filter_map(|result| result["hint"].as_str()).map(str::to_owned).collect()
+        };
+        let ours = |hint: &String| {
+            ["clusterctl issue", "clusterctl init", "bundle", "cluster file"].iter().any(|words| hint.contains(words))
+        };
+        let of_flags = hints(&flags);
+        assert!(!of_flags.is_empty() && !of_flags.iter().any(ours), "{fault}: {of_flags:#?}");
+        let of_the_directory = hints(&["verify", "--output", "json"]);
+        assert!(of_the_directory.iter().any(ours), "{fault}: {of_the_directory:#?}");
+    }
+}
+
+#[test]
+fn a_cluster_of_kubeadm_is_known_by_its_ca() {
+    let kind = |name: &str| {
+        let mut target = Target::bare("c".into());
+        let path = format!("{}/tests/data/trust/{name}.crt", env!("CARGO_MANIFEST_DIR"));
+        target.take_trust_file(&std::fs::read(path).expect("readable"));
+        target.by_another_tool()
+    };
+    assert_eq!(kind("serial-zero"), TargetKind::Kubeadm);
+    assert_eq!(kind("api"), TargetKind::Other);
 }
 
 #[test]

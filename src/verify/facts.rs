@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use super::denials::ExpectedDenials;
 use super::observation::Der;
 use super::recording::{MAX_ADDRESSES, MAX_PAIRS, RecordingError, at_most, damaged};
+use super::remedy::TargetKind;
 use super::target::{ExpectedAccount, Peer, Place, Target};
 use crate::cluster::address::Address;
 use crate::pki::certificate::Certificate;
@@ -24,6 +25,9 @@ const MAX_NAME: usize = 300;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Facts {
     pub(super) cluster: String,
+    /// An older recording does not say it.
+    #[serde(default)]
+    pub(super) kind: TargetKind,
     #[serde(serialize_with = "roots_as_pem", deserialize_with = "roots_from_pem")]
     pub(super) roots: Vec<Certificate>,
     pub(super) trust_faults: Vec<String>,
@@ -97,6 +101,7 @@ impl Facts {
         // Every field is named: one that is added has to be recorded, or left out on purpose.
         let Target {
             cluster,
+            kind,
             roots,
             trust_faults,
             trust_notes,
@@ -112,6 +117,7 @@ impl Facts {
         } = target;
         Self {
             cluster: cluster.clone(),
+            kind: *kind,
             roots: roots.clone(),
             trust_faults: trust_faults.clone(),
             trust_notes: trust_notes.clone(),
@@ -129,6 +135,7 @@ impl Facts {
     pub(super) fn to_target(&self) -> Target {
         Target {
             cluster: self.cluster.clone(),
+            kind: self.kind,
             roots: self.roots.clone(),
             trust_faults: self.trust_faults.clone(),
             trust_notes: self.trust_notes.clone(),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::remedy::Remedy;
 use super::target::Place;
 
 /// One of the six properties of an established cluster.
@@ -345,7 +346,7 @@ pub struct Finding {
     /// What should have been seen.
     pub expected: String,
     /// What mends it.
-    pub hint: Option<String>,
+    pub hint: Option<Remedy>,
     /// The one property that it bears on, where that is not all of its check's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub only: Option<Property>,
@@ -410,7 +411,7 @@ impl Finding {
 
     /// What mends it.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub fn hint(mut self, hint: impl Into<Remedy>) -> Self {
         self.hint = Some(hint.into());
         self
     }

@@ -18,6 +18,7 @@ pub mod options;
 mod pages;
 pub mod probe;
 pub mod recording;
+pub mod remedy;
 pub mod report;
 mod reviews;
 mod revocation;

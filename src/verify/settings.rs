@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::finding::{Property, Status};
 use super::kept::flag_value;
 use super::observation::{Access, Answer, ListedNode, Ruling};
+use super::remedy::Remedy;
 use super::target::Peer;
 use crate::cluster::address::Address;
 
@@ -18,7 +19,7 @@ pub(super) struct Judgement {
     /// A failure of it does not fail the run, whatever the catalogue says of the check.
     pub(super) mild: bool,
     pub(super) observed: String,
-    pub(super) hint: Option<&'static str>,
+    pub(super) hint: Option<Remedy>,
 }
 
 impl Judgement {
@@ -26,8 +27,8 @@ impl Judgement {
         Self { status, mild: false, observed: observed.into(), hint: None }
     }
 
-    fn hint(self, hint: &'static str) -> Self {
-        Self { hint: Some(hint), ..self }
+    fn hint(self, hint: impl Into<Remedy>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
     }
 }
 
@@ -62,8 +63,7 @@ pub(super) fn kubelet(answer: &Answer) -> Option<Judgement> {
         let file = shown(client_ca);
         return Some(Judgement::new(Status::Pass, format!("it is, with the client CA in {file}")));
     }
-    let hint = "install the host's bundle again, and look for flags or drop-in files of the kubelet that override it";
-    Some(Judgement::new(Status::Warn, said.join("; ")).hint(hint))
+    Some(Judgement::new(Status::Warn, said.join("; ")).hint(Remedy::KubeletSettings))
 }
 
 /// An API server's flags, as kept of its `/flagz`; `None` where that is something else.
@@ -78,10 +78,9 @@ pub(super) fn flags(answer: &Answer, by_restriction: bool) -> Vec<(Option<Proper
     if absent.len() == wanted.len() {
         return Vec::new();
     }
-    let hint = "start the API server with the flags that the master's bundle holds";
     let mut judged = Vec::new();
     let mut fails = |property, what: &str| {
-        judged.push((Some(property), Judgement::new(Status::Fail, what).hint(hint)));
+        judged.push((Some(property), Judgement::new(Status::Fail, what).hint(Remedy::ApiServerFlags)));
     };
     if value("kubelet-certificate-authority") == Some("") {
         fails(Property::P1ii, "--kubelet-certificate-authority is not set: no kubelet is verified");
@@ -111,7 +110,8 @@ pub(super) fn flags(answer: &Answer, by_restriction: bool) -> Vec<(Option<Proper
     }
     // Who is anonymous may still have no rights: that is what master.anonymous tries.
     if !wrong.is_empty() {
-        judged.push((Some(Property::P2iii), Judgement::new(Status::Warn, wrong.join("; ")).hint(hint)));
+        judged
+            .push((Some(Property::P2iii), Judgement::new(Status::Warn, wrong.join("; ")).hint(Remedy::ApiServerFlags)));
     }
     if !judged.is_empty() {
         return judged;
@@ -179,13 +179,7 @@ pub(super) fn rights(rulings: &[(Access, Ruling)], groups: &[String], restricted
         if !others.is_empty() {
             said.push(format!("it may {}", named(&others)));
         }
-        let hint = if others.is_empty() {
-            "give the account its rights: apply the access rules of the masters' bundle, or is another authorizer asked \
-             first that denies?"
-        } else {
-            "bind a node's rights to its own name only, as the access rules of the masters' bundle do, and look for other \
-             roles that are bound to its user or group"
-        };
+        let hint = if others.is_empty() { Remedy::GrantNodes } else { Remedy::NarrowNodes };
         return Judgement::new(Status::Fail, said.join("; ")).hint(hint);
     }
     if let Some(first) = unclear.first() {
@@ -203,9 +197,7 @@ pub(super) fn rights(rulings: &[(Access, Ruling)], groups: &[String], restricted
         };
     }
     if !wide.is_empty() {
-        let hint = "a kubelet needs the pods of its own node and the secrets that these name: see the access rules of the \
-                    masters' bundle for what narrows its reads";
-        let judgement = Judgement::new(Status::Warn, format!("it may {}", named(&wide))).hint(hint);
+        let judgement = Judgement::new(Status::Warn, format!("it may {}", named(&wide))).hint(Remedy::NarrowReads);
         return Judgement { mild: true, ..judgement };
     }
     if left_to_admission && restricted == Some(false) {
@@ -227,8 +219,7 @@ pub(super) fn rights(rulings: &[(Access, Ruling)], groups: &[String], restricted
 pub(super) fn listed(nodes: &[Peer], list: &[ListedNode]) -> (Vec<Judgement>, Option<Judgement>) {
     let by_name: BTreeMap<&str, &ListedNode> = list.iter().map(|node| (node.name.as_str(), node)).collect();
     let judge = |node: &Peer| match by_name.get(node.name.as_str()) {
-        None => Judgement::new(Status::Warn, "the API server knows no node of this name")
-            .hint("has its kubelet registered? See its log, and that the node name it takes is the cluster file's"),
+        None => Judgement::new(Status::Warn, "the API server knows no node of this name").hint(Remedy::RegisterNode),
         Some(listed) => addresses(node, listed),
     };
     let known: BTreeSet<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
@@ -238,8 +229,7 @@ pub(super) fn listed(nodes: &[Peer], list: &[ListedNode]) -> (Vec<Judgement>, Op
         let rest = if rest > 0 { format!(" and {rest} more") } else { String::new() };
         let names: Vec<&str> = extra.iter().take(5).copied().collect();
         let observed = format!("the API server also knows {}{rest}", names.join(", "));
-        Judgement::new(Status::Warn, observed)
-            .hint("add them to the cluster file, or remove them: kubectl delete node NAME")
+        Judgement::new(Status::Warn, observed).hint(Remedy::ListNodes)
     });
     (nodes.iter().map(judge).collect(), more)
 }
@@ -263,16 +253,13 @@ fn addresses(node: &Peer, listed: &ListedNode) -> Judgement {
         wrong.push(format!("the API server does not know {}", text(&missing)));
     }
     if !extra.is_empty() {
-        wrong.push(format!("it dials {}, which the cluster file does not have", text(&extra)));
+        wrong.push(format!("it dials {}, which is not among its addresses here", text(&extra)));
     }
     if wrong.is_empty() {
         let known: Vec<&Address> = all.iter().collect();
         return Judgement::new(Status::Pass, text(&known));
     }
-    Judgement::new(Status::Warn, wrong.join("; ")).hint(
-        "correct the cluster file, or the kubelet's --node-ip; masters dial the InternalIP that the API server knows, \
-               and the certificate has to name it",
-    )
+    Judgement::new(Status::Warn, wrong.join("; ")).hint(Remedy::CorrectAddresses)
 }
 
 #[cfg(test)]

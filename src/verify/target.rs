@@ -12,6 +12,7 @@ use rustls::sign::CertifiedKey;
 use serde::{Deserialize, Serialize};
 
 use super::denials::ExpectedDenials;
+use super::remedy::TargetKind;
 use crate::cluster::account::Account;
 use crate::cluster::address::Address;
 use crate::cluster::profile::{Leaf, Profile};
@@ -26,6 +27,8 @@ use crate::pki::pem::{self, Item, PemError};
 pub struct Target {
     /// The cluster's name, for the report.
     pub cluster: String,
+    /// Who made it, and what is at hand here.
+    pub kind: TargetKind,
     /// Every certificate of the trust file.
     pub roots: Vec<Certificate>,
     /// What in the trust file is no certificate, in words.
@@ -163,6 +166,12 @@ impl Place {
     }
 }
 
+/// The common name of kubeadm's CA.
+const KUBEADMS_CA: &str = "kubernetes";
+/// The account that kubeadm makes for an administrator, and its group since Kubernetes 1.29.
+const KUBEADMS_ADMIN: &str = "kubernetes-admin";
+const KUBEADMS_ADMINS: &str = "kubeadm:cluster-admins";
+
 const NO_VERIFIER: &str = "there is no verifier's certificate here";
 
 /// What is held of one certificate of the cluster: the answer that [`Target::of`] asks for.
@@ -183,6 +192,7 @@ impl Target {
         let (roots, trust_faults) = (Vec::new(), Vec::new());
         Self {
             cluster,
+            kind: TargetKind::default(),
             roots,
             trust_faults,
             trust_notes: Vec::new(),
@@ -271,6 +281,7 @@ impl Target {
         let verifier = held(&cluster.verifier_leaf());
         Self {
             cluster: cluster.name.to_string(),
+            kind: TargetKind::default(),
             roots,
             trust_faults: Vec::new(),
             trust_notes: Vec::new(),
@@ -298,6 +309,28 @@ impl Target {
         for node in &mut self.nodes {
             node.dialled = false;
         }
+    }
+
+    /// Returns which tool made a cluster of which only files and addresses are known.
+    ///
+    /// kubeadm's CA is CN=kubernetes and nothing else, and its administrators are called kubernetes-admin. So is the CA of EKS,
+    /// whose control plane its users cannot renew.
+    #[must_use]
+    pub fn by_another_tool(&self) -> TargetKind {
+        let endpoint = self.endpoint.iter().flat_map(|peer| &peer.addresses).map(ToString::to_string);
+        if endpoint.into_iter().any(|host| host.contains(".eks.amazonaws.com")) {
+            return TargetKind::Other;
+        }
+        let is_kubeadms_root =
+            |root: &Certificate| root.subject.common_names == [KUBEADMS_CA] && root.subject.organizations.is_empty();
+        let clients = self.peers().filter_map(|(_, peer)| peer.client.as_ref()).chain(&self.verifier);
+        let mut subjects = clients.map(|client| &client.certificate.subject);
+        let is_kubeadms = self.roots.iter().any(is_kubeadms_root)
+            || subjects.any(|subject| {
+                subject.common_names.iter().any(|name| name == KUBEADMS_ADMIN)
+                    || subject.organizations.iter().any(|group| group == KUBEADMS_ADMINS)
+            });
+        if is_kubeadms { TargetKind::Kubeadm } else { TargetKind::Other }
     }
 
     /// Whether the verifier itself calls. A recording has no key of it, and still says so.

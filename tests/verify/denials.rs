@@ -10,6 +10,7 @@ use clusterctl::verify::finding::{Finding, Property, Status, Strictness, Verdict
 use clusterctl::verify::observation::{Exchange, Observations, Outcome, Request};
 use clusterctl::verify::options::Options;
 use clusterctl::verify::probe::run;
+use clusterctl::verify::remedy::TargetKind;
 use clusterctl::verify::target::Target;
 use time::Duration;
 
@@ -56,7 +57,7 @@ fn api_servers_that_have_not_read_their_rules_are_warned_of() {
     for finding in of_denials(&findings) {
         assert_eq!(finding.properties(), [Property::P2iii]);
         assert!(finding.observed.contains(&revoked().to_string()), "{}", finding.observed);
-        assert!(finding.hint.as_deref().is_some_and(|hint| hint.contains("clusterctl bundle ")));
+        assert!(finding.hint.as_ref().is_some_and(|h| h.words(TargetKind::Directory).contains("clusterctl bundle ")));
     }
 }
 

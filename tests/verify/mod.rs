@@ -12,6 +12,7 @@ mod junit;
 mod keys;
 mod lab;
 mod limits;
+mod remedies;
 mod revoked;
 mod site;
 mod standin;

@@ -100,8 +100,7 @@ impl Audit<'_> {
                     folder.join(profile.policy().name).with_extension("crt").display().to_string()
                 });
                 finding.status = Status::Fail;
-                finding.hint =
-                    Some("issue both again with --reissue: who has one key can pass for the other".to_owned());
+                finding.hint = Some("issue both again with --reissue: who has one key can pass for the other".into());
             }
         }
         looked.into_iter().map(|one| one.finding).collect()

@@ -23,6 +23,7 @@ use crate::store::credentials::{self, Trouble};
 use crate::store::layout::Layout;
 use crate::store::roots;
 use crate::verify::finding::{Aspect, CheckId, Finding, Status};
+use crate::verify::remedy::{Remedy, TargetKind};
 use crate::verify::target::{Held, Identity, Peer, Place, Target};
 
 /// No bundle, trust file or kubeconfig is larger than this, in bytes.
@@ -118,6 +119,7 @@ impl Elsewhere {
         if let Some(client) = pair("node", self.node_cert.as_deref(), self.node_key.as_deref(), context)? {
             call_as_node(&mut aim.target, client);
         }
+        aim.target.kind = aim.target.by_another_tool();
         Ok(aim)
     }
 }
@@ -204,6 +206,7 @@ fn from_bundle(path: &Path, nodes: &[String]) -> anyhow::Result<Aim> {
     let config = kubeconfig::read(&config.bytes).map_err(|error| unusable(&error))?;
     let used = config.used(None).map_err(|error| unusable(&error))?;
     let mut target = Target::bare(bundle.manifest.cluster.to_string());
+    target.kind = TargetKind::Bundle;
     target.endpoint = Some(endpoint_of(used.cluster)?);
     let file = |path: &str| bundle.file(path).map(|file| file.bytes.to_vec()).unwrap_or_default();
     target.take_trust_file(&file("etc/kubernetes/pki/ca.crt"));
@@ -241,6 +244,7 @@ fn from_verifier_bundle(bundle: &Bundle, cluster: &Cluster, nodes: &[String]) ->
         }
     };
     let mut target = Target::of(cluster, Vec::new(), held);
+    target.kind = TargetKind::Bundle;
     target.take_trust_file(bundle.file(verifier_bundle::ROOT).map(|file| &*file.bytes).unwrap_or_default());
     // One of an older clusterctl has none.
     if let Some(file) = bundle.file(verifier_bundle::DENIALS) {
@@ -321,7 +325,7 @@ fn trust_match(host: &str, path: &Path, wrong: &[String], status: Status) -> Fin
     if wrong.is_empty() {
         return finding.saw("as expected", expected);
     }
-    finding.saw(wrong.join("; "), expected).hint("clusterctl's bundles carry a kubeconfig that has none of this")
+    finding.saw(wrong.join("; "), expected).hint(Remedy::RewriteKubeconfig)
 }
 
 fn contents(credential: &Credential, folder: &Path) -> anyhow::Result<Vec<u8>> {

@@ -3,6 +3,7 @@
 
 use super::super::finding::{Aspect, Finding, Severity, Status};
 use super::super::observation::{Answer, Caller, DRY_RUN_DECLINED, Dial, Exchange, Outcome, Request};
+use super::super::remedy::Remedy;
 use super::answer::{is_kubernetes_status, of, said, who};
 use super::judge::{Bench, UNSEEN};
 use super::spot::{Spot, expectation};
@@ -75,10 +76,7 @@ impl Bench<'_> {
         }
         let finding = finding.saw(words.join("; "), expected);
         match worst {
-            Status::Fail => finding.hint(
-                "switch on NodeRestriction (--enable-admission-plugins) and apply the policies of policy/ with their bindings: \
-                 a node that is taken over could act for others",
-            ),
+            Status::Fail => finding.hint(Remedy::RefuseWrites),
             Status::NotProven => finding.hint("nothing follows where what a node may write is not accepted either"),
             _ => finding,
         }

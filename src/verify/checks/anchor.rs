@@ -6,6 +6,7 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 
 use super::super::finding::{Cause, CheckId, Finding, Severity, Status};
+use super::super::remedy::Remedy;
 use super::super::target::{Place, Target};
 use crate::pki::certificate::Certificate;
 use crate::pki::inspect::{COMPARE_CLOCKS, Flaw, root_flaws, stamp};
@@ -27,7 +28,7 @@ pub(super) fn anchors(target: &Target, used: &BTreeSet<usize>, now: OffsetDateTi
         let hint = "the trust file must hold root certificates and nothing else";
         findings.push(finding(Status::Fail).saw(fault.clone(), expected).hint(hint));
     }
-    let warning = |observed: String, hint: &str| {
+    let warning = |observed: String, hint: &'static str| {
         let mut finding = finding(Status::Warn).saw(observed, expected).hint(hint);
         finding.severity = Severity::Warning;
         finding
@@ -69,14 +70,13 @@ pub(super) fn anchors_as_cause(target: &Target) -> Arc<Cause> {
     Finding::new(CheckId::TRUST_ANCHOR, Place::Cluster, &target.cluster, Status::Fail).as_cause()
 }
 
-fn remedy(root: &Certificate, now: OffsetDateTime) -> &'static str {
+fn remedy(root: &Certificate, now: OffsetDateTime) -> Remedy {
     if now > root.not_after {
-        "a root cannot be renewed in place: make a new one with `clusterctl init-ca` in a new directory, then issue and \
-         distribute every certificate again"
+        Remedy::ReplaceRoot
     } else if now < root.not_before {
-        COMPARE_CLOCKS
+        COMPARE_CLOCKS.into()
     } else {
-        "check that the trust file is this cluster's ca.crt"
+        "check that the trust file is this cluster's ca.crt".into()
     }
 }
 

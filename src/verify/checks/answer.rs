@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::super::finding::{Aspect, Finding, Property, Severity, Status};
 use super::super::observation::{Answer, Caller, Dial, Exchange, Outcome, Request};
+use super::super::remedy::Remedy;
 use super::super::settings::{self, Judgement};
 use super::judge::Bench;
 use super::spot::{Spot, expectation};
@@ -27,7 +28,7 @@ impl Bench<'_> {
             }
             finding.caller = who(&exchange.caller);
             finding.elapsed_ms = exchange.elapsed_ms;
-            finding.hint = hint.map(str::to_owned);
+            finding.hint = hint;
             finding.only = property;
             finding
         };
@@ -55,7 +56,7 @@ impl Bench<'_> {
             200 => match settings::kubelet(answer) {
                 Some(Judgement { status, observed, hint, .. }) => {
                     (finding.status, finding.observed) = (status, observed);
-                    finding.hint = hint.map(str::to_owned);
+                    finding.hint = hint;
                 }
                 None => {
                     let asked = exchange.request.as_str();
@@ -65,17 +66,19 @@ impl Bench<'_> {
             // It may not see it, or there is nothing to see.
             403 | 404 => {
                 finding.status = Status::Skipped;
-                let hint = match (aspect, answer.status) {
+                let hint: Remedy = match (aspect, answer.status) {
                     (Aspect::Flags, 404) => {
-                        "/flagz is there from Kubernetes 1.32, behind the feature gate ComponentFlagz"
+                        "/flagz is there from Kubernetes 1.32, behind the feature gate ComponentFlagz".into()
                     }
-                    (_, 404) => "the kubelet serves /configz where enableDebuggingHandlers is true",
+                    (_, 404) => "the kubelet serves /configz where enableDebuggingHandlers is true".into(),
                     (Aspect::Config, _) if wants_nodes_proxy(answer) => {
                         "this kubelet asks for nodes/proxy alone, with which commands can be run, so that no verifier gets \
                          it; nodes/configz will do where the feature gate KubeletFineGrainedAuthz is on, as it is from \
                          Kubernetes 1.33"
+                            .into()
                     }
-                    _ => "give the verifier's group the rights that its bundle lists",
+                    (Aspect::Config, _) => Remedy::GrantVerifier { what: "get nodes/configz".into() },
+                    _ => Remedy::GrantVerifier { what: "get the path /flagz".into() },
                 };
                 return finding.hint(hint);
             }
@@ -121,7 +124,7 @@ pub(super) fn requested(request: Request, outcome: &Outcome) -> String {
 /// Adds what helps where a question was not answered in time, unless there is a better hint.
 pub(super) fn hint_at_time(mut finding: Finding, outcome: &Outcome) -> Finding {
     if matches!(outcome, Outcome::TimedOut(_)) && finding.status != Status::Pass && finding.hint.is_none() {
-        finding.hint = Some(MORE_TIME.to_owned());
+        finding.hint = Some(MORE_TIME.into());
     }
     finding
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::super::finding::{Aspect, Finding, Severity, Status};
 use super::super::observation::{Answer, Caller, Dial, Exchange, HEADER_USER, Outcome, Request};
+use super::super::remedy::Remedy;
 use super::super::settings;
 use super::super::target::Peer;
 use super::admission::is_introduction;
@@ -151,7 +152,7 @@ fn api_caller(
             // What our authorizers deny with (authorization.yaml): an error, and so a 500 that says why.
             500 if answer.body.contains(REVOKED) => {
                 caller.status = Status::Fail;
-                let hint = "the node shows a certificate that was revoked: clusterctl issue-node, then install its bundle anew";
+                let hint = Remedy::ReissueClient { host: caller.caller.clone().unwrap_or_default() };
                 (vec![caller.hint(hint), whoami], Positive::Failed)
             }
             _ => (vec![caller, whoami], at_least_answered(answer)),
@@ -185,7 +186,7 @@ fn scope(spot: &Spot<'_>, exchange: &Exchange, node: Option<&Peer>, known: bool,
     if judged.mild {
         finding.severity = Severity::Warning;
     }
-    finding.hint = judged.hint.map(str::to_owned);
+    finding.hint = judged.hint;
     finding.saw(judged.observed, expected)
 }
 

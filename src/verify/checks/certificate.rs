@@ -4,6 +4,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::super::finding::{Aspect, Finding, Severity, Status};
 use super::super::observation::{Dial, Exchange, Handshake, Signature, Tls};
+use super::super::remedy::Remedy;
 use super::super::revocation::Revocation;
 use super::super::target::{Peer, Place};
 use super::anchor::anchors_as_cause;
@@ -161,16 +162,13 @@ impl Bench<'_> {
             Err(ChainError::Path(reason)) => {
                 let twin = self.target.roots.iter().any(|root| root.subject.der == leaf.issuer.der);
                 let hint = if spot.place == Place::Node && is_made_up(leaf) {
-                    "the kubelet made this certificate itself, because its configuration names no tlsCertFile: set tlsCertFile and \
-                     tlsPrivateKeyFile as this host's bundle does, and restart the kubelet"
+                    Remedy::NameServingFiles
                 } else if trust.way.is_some() {
-                    "Kubernetes refuses this chain: issue the certificate again, by a CA that may sign it"
+                    "Kubernetes refuses this chain: issue the certificate again, by a CA that may sign it".into()
                 } else if tls.sent > 1 || twin {
-                    "another CA of the same name signed it, or not all intermediates are sent: install this host's bundle \
-                     again and restart what serves here"
+                    Remedy::ServeWholeChain(spot.server())
                 } else {
-                    "this host serves a certificate of another CA (a kubelet that signs its own, a proxy?): install its \
-                     bundle and restart what serves here"
+                    Remedy::ServeOurs(spot.server())
                 };
                 spot.finding(Aspect::Chain, Status::Fail).saw(format!("{whose}: {reason}"), expected).hint(hint)
             }
@@ -194,8 +192,7 @@ impl Bench<'_> {
         let finding = |status, observed: String| spot.finding(Aspect::Revoked, status).saw(observed, expected);
         Some(match self.lists.judge(&path, self.clock.now) {
             Revocation::Clear(observed) => finding(Status::Pass, observed),
-            Revocation::Revoked(observed) => finding(Status::Fail, observed)
-                .hint(format!("issue it again: {}, then install the bundle", spot.reissue())),
+            Revocation::Revoked(observed) => finding(Status::Fail, observed).hint(Remedy::Reissue(spot.server())),
             Revocation::Unusable(observed) => {
                 let hint =
                     "give a list that this cluster's root signed and that is not past its next update: --crl FILE";
@@ -218,11 +215,11 @@ impl Bench<'_> {
         let expected = expectation(spot.place, Aspect::Dates);
         if !wrong.is_empty() {
             let hint = if wrong.iter().any(|text| text.contains("clock skew?")) {
-                "compare the clocks of this machine and of the one that issued the certificate".to_owned()
+                "compare the clocks of this machine and of the one that issued the certificate".into()
             } else if root_is_stale {
-                "no certificate outlives its root: see trust.anchor".to_owned()
+                "no certificate outlives its root: see trust.anchor".into()
             } else {
-                format!("issue it again: {}, then install the bundle", spot.reissue())
+                Remedy::Reissue(spot.server())
             };
             let mut dates = spot.finding(Aspect::Dates, Status::Fail).saw(wrong.join("; "), expected).hint(hint);
             if root_is_stale {
@@ -242,8 +239,7 @@ impl Bench<'_> {
         let expiry = if left > expires_within {
             spot.finding(Aspect::Expiry, Status::Pass).saw(observed, expected)
         } else {
-            let hint = format!("renew it in time: {}", spot.reissue());
-            spot.finding(Aspect::Expiry, Status::Warn).saw(observed, expected).hint(hint)
+            spot.finding(Aspect::Expiry, Status::Warn).saw(observed, expected).hint(Remedy::Renew(spot.server()))
         };
         [dates, expiry]
     }
@@ -349,31 +345,18 @@ fn name(spot: &Spot<'_>, leaf: &Certificate, peer: &Peer, dialled: &Address) -> 
     if missing.is_empty() {
         return spot.finding(Aspect::Name, Status::Pass).saw(format!("names {named}{more}"), expected);
     }
-    let role = if spot.place == Place::Node { "issue-node" } else { "issue-master" };
-    let hint = match spot.place {
-        Place::Endpoint => {
-            "issue the masters' certificates again (clusterctl issue-master --all) and install their bundles, \
-                            or is this another server?"
-                .to_owned()
-        }
-        _ => format!(
-            "if the cluster file lists it among {}'s addresses, install its newest bundle; if not, add it and run clusterctl \
-             {role} {} first; or is this another server?",
-            spot.host, spot.host
-        ),
-    };
     let as_names = missing.iter().any(|address| match address {
         Address::Ip(ip) => leaf.names.iter().any(|name| name.address_in_a_dns_name() == Some(*ip)),
         Address::Dns(_) => false,
     });
     let as_names = if as_names { ", and an address that stands there as a DNS name does not count" } else { "" };
     let observed = format!("does not name {}; it names {named}{more}{as_names}", text(&missing));
-    spot.finding(Aspect::Name, Status::Fail).saw(observed, expected).hint(hint)
+    spot.finding(Aspect::Name, Status::Fail).saw(observed, expected).hint(Remedy::ReissueWithNames(spot.server()))
 }
 
 fn usage(spot: &Spot<'_>, leaf: &Certificate, trust: &Trust) -> Finding {
     let expected = expectation(spot.place, Aspect::Usage);
-    let hint = "issue it again with clusterctl, whose serving certificates are serverAuth alone";
+    let hint = || Remedy::ReissueForServers(spot.server());
     let above = trust.way.iter().flat_map(|way| &way.flaws);
     if let Some(flaw) = above.filter(|flaw| flaw.concern == Concern::Usage).find(|flaw| flaw.at > 0) {
         let hint = "below a CA whose extended key usage leaves serverAuth out Kubernetes takes no server's certificate: have it \
@@ -383,7 +366,7 @@ fn usage(spot: &Spot<'_>, leaf: &Certificate, trust: &Trust) -> Finding {
     let warning = |observed: &str| {
         let mut finding = spot.finding(Aspect::Usage, Status::Warn).saw(observed, expected);
         finding.severity = Severity::Warning;
-        finding.hint(hint)
+        finding.hint(hint())
     };
     // No client minds, but whoever has this host's key can issue certificates.
     let is_ca = leaf.basic_constraints.is_some_and(|bc| bc.ca);
@@ -397,7 +380,7 @@ fn usage(spot: &Spot<'_>, leaf: &Certificate, trust: &Trust) -> Finding {
         Some(_) if leaf.has_extended_usage("anyExtendedKeyUsage") => warning("anyExtendedKeyUsage"),
         Some(usages) => {
             let observed = format!("its extended key usage is {}", usages.join(" + "));
-            spot.finding(Aspect::Usage, Status::Fail).saw(observed, expected).hint(hint)
+            spot.finding(Aspect::Usage, Status::Fail).saw(observed, expected).hint(hint())
         }
         None => warning("it has no extended key usage"),
     }
@@ -410,11 +393,7 @@ fn identity(spot: &Spot<'_>, leaf: &Certificate, issued: Fingerprint) -> Finding
         return spot.finding(Aspect::Identity, Status::Pass).saw(shown.to_string(), expected);
     }
     let observed = format!("another: {shown}, {}, serial {}", leaf.subject.text, leaf.serial);
-    let host = spot.host;
-    let hint = format!(
-        "install {host}'s newest bundle; it still serves an older certificate, or not its own. If that bundle has this very one, the \
-         last was never written: clusterctl issue-node {host} --reissue"
-    );
+    let hint = Remedy::ServeNewest { host: spot.host.to_owned() };
     spot.finding(Aspect::Identity, Status::Warn).saw(observed, expected).hint(hint)
 }
 

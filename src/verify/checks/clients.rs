@@ -68,7 +68,7 @@ fn blame(caller: &Option<String>, outdated: &str, findings: &mut [Finding]) {
     };
     for finding in findings.iter_mut().filter(refused) {
         finding.observed = format!("{outdated} ({})", finding.observed);
-        finding.hint = Some(RENEW.to_owned());
+        finding.hint = Some(RENEW.into());
     }
 }
 

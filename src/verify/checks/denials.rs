@@ -4,7 +4,7 @@
 use super::super::denials::{Decision, ExpectedDenials, RevokedCertificate, Subject};
 use super::super::finding::{Aspect, Finding, Status};
 use super::super::observation::{Dial, Exchange, Outcome, Request};
-use super::super::target::Place;
+use super::super::remedy::Remedy;
 use super::answer::{asked_and_said, hint_at_time, of, said, who};
 use super::judge::{Bench, UNSEEN};
 use super::spot::{Spot, expectation};
@@ -53,10 +53,7 @@ impl Bench<'_> {
             }
             None if answer.status == 403 => {
                 finding.status = Status::Skipped;
-                finding.hint(
-                    "let the verifier ask, which changes nothing: kubectl apply -f policy/, or the verifier bundle's \
-                     policy/clusterctl-verifier.yaml, as this clusterctl writes them (create subjectaccessreviews)",
-                )
+                finding.hint(Remedy::LetVerifierAsk)
             }
             None => finding,
         })
@@ -101,7 +98,7 @@ fn compared(mut finding: Finding, spot: &Spot<'_>, denials: &ExpectedDenials, ex
         finding.status = Status::Warn;
         finding.observed = said_of_it.join("; ");
         let no_rule = missed.len() == asked && rules.is_none_or(|rule| rule == Some(Decision::NotDenied));
-        return finding.hint(remedy(spot, no_rule));
+        return finding.hint(Remedy::Deny { server: spot.server(), no_rule });
     }
     if !unanswered.is_empty() || rules == Some(None) {
         let late = exchange.more.iter().map(|further| &further.outcome).find(|o| !matches!(o, Outcome::Answer(_)));
@@ -136,23 +133,4 @@ fn named(missed: &[&RevokedCertificate]) -> String {
         names.push(format!("and {more} more"));
     }
     names.join("; ")
-}
-
-/// What helps where `no_rule` of ours is in force at all, or only older ones.
-fn remedy(spot: &Spot<'_>, no_rule: bool) -> String {
-    let (bundle, whose) = match spot.place {
-        Place::Master => (format!("clusterctl bundle {}", spot.host), "its"),
-        _ => ("clusterctl bundle --all".to_owned(), "each master's"),
-    };
-    let install = format!("install {whose} newest bundle ({bundle})");
-    match no_rule {
-        true => format!(
-            "{install}, and see that the API server runs with --authorization-config and that bundle's authorization.yaml: it \
-             has to be restarted once for that"
-        ),
-        false => format!(
-            "it has an older authorization.yaml: {install}. An API server reads a new one within a minute; one that does \
-             not says why in its log (\"authorization config\"), and reads it when it is restarted"
-        ),
-    }
 }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::super::finding::{Aspect, CheckId, Finding, Scope, Severity, Status};
 use super::super::leases::{LASTS, age, is_odd, since};
 use super::super::observation::{Lease, Leases, Listed, Outcome, Readiness};
+use super::super::remedy::Remedy;
 use super::super::target::{Peer, Place};
 use super::answer::said;
 use super::judge::{Bench, UNSEEN};
@@ -47,8 +48,8 @@ impl Bench<'_> {
                 let observed = format!("GET leases in kube-node-lease: {}", said(outcome));
                 findings.push(match outcome {
                     Outcome::Answer(answer) if answer.status == 403 => {
-                        let hint = "give the verifier's group the rights that its bundle lists: get and list leases in \
-                                    kube-node-lease";
+                        let what = "get and list leases in kube-node-lease";
+                        let hint = Remedy::GrantVerifier { what: what.into() };
                         skipped(whole(Status::Skipped, observed)).hint(hint)
                     }
                     _ => whole(Status::NotProven, observed),
@@ -85,7 +86,7 @@ const UNREACHED: &str = "see the kubelet's log on the node: does it reach the en
 
 /// Whether this says that a node has not renewed its Lease.
 pub(super) fn is_stale(finding: &Finding) -> bool {
-    finding.id == ID && finding.status == Status::Fail && finding.hint.as_deref() == Some(UNREACHED)
+    finding.id == ID && finding.status == Status::Fail && finding.hint == Some(UNREACHED.into())
 }
 
 fn judged(

@@ -171,11 +171,11 @@ impl Bench<'_> {
         };
         let (judged, more) = settings::listed(&self.target.nodes, nodes);
         if let Some(Judgement { status, observed, hint, .. }) = more.filter(|_| !self.target.nodes.is_empty()) {
-            findings.push(whole(status, observed).hint(hint.unwrap_or_default()));
+            findings.push(Finding { hint, ..whole(status, observed) });
         }
         let make = |(node, judged): (&Peer, Judgement)| {
             let mut finding = Finding::new(id, Place::Node, &node.name, judged.status);
-            finding.hint = judged.hint.map(str::to_owned);
+            finding.hint = judged.hint;
             node.dialled.then(|| finding.saw(judged.observed, expected))
         };
         self.target.nodes.iter().zip(judged).map(make).collect::<Vec<_>>().into_iter()

@@ -2,6 +2,7 @@
 
 use super::super::finding::{Aspect, Finding, Status};
 use super::super::observation::{Answer, Caller, Dial, Exchange, Outcome, Request};
+use super::super::remedy::Remedy;
 use super::answer::{asked_and_said, hint_at_time, is_list, who};
 use super::judge::Bench;
 use super::refusal::{Positive, Rightful, at_least_answered, in_the_way, refuses};
@@ -85,9 +86,7 @@ fn kubelet_caller(spot: &Spot<'_>, exchange: &Exchange, proven: Result<(), Strin
             403 => {
                 // Who is recognised and forbidden can neither read logs nor run commands.
                 finding.status = Status::Fail;
-                let hint = "the master is recognised but not allowed: bind ClusterRole system:kubelet-api-admin to user \
-                            kube-apiserver-kubelet-client";
-                (finding.hint(hint), Positive::Forbidden)
+                (finding.hint(Remedy::AllowMasters), Positive::Forbidden)
             }
             500 if could_not_ask(answer) => {
                 finding.status = Status::Fail;

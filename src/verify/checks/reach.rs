@@ -2,6 +2,7 @@
 
 use super::super::finding::{Aspect, Finding, Severity, Status};
 use super::super::observation::{Connect, Dial, Handshake, LocationSeen, OldHello, Resolution, Tls};
+use super::super::remedy::Remedy;
 use super::super::target::{Peer, Place};
 use super::backend;
 use super::cause;
@@ -148,24 +149,22 @@ fn unresolved(spot: &Spot<'_>, reason: &str, expected: &str) -> Finding {
 
 fn connect(spot: &Spot<'_>, connect: &Connect) -> Finding {
     let expected = expectation(spot.place, Aspect::Connect);
-    let (what, service) =
-        if spot.place == Place::Node { ("the kubelet", "kubelet") } else { ("the API server", "kube-apiserver") };
     let (observed, hint) = match connect {
         Connect::Open => {
             let observed = format!("open, {} ms with the handshake", spot.elapsed_ms);
             return spot.finding(Aspect::Connect, Status::Pass).saw(observed, expected);
         }
         Connect::NotTried(why) => return spot.finding(Aspect::Connect, Status::NotProven).saw(why.clone(), expected),
-        Connect::Refused => (
-            "connection refused: the host is up, and nobody listens there".to_owned(),
-            format!("start {what} on {} (systemctl status {service}), or correct address and port", spot.host),
-        ),
+        Connect::Refused => {
+            ("connection refused: the host is up, and nobody listens there".to_owned(), Remedy::Start(spot.server()))
+        }
         Connect::TimedOut(ms) => (
             format!("no answer within {ms} ms"),
-            format!("is {} up, is the address right, does a firewall drop packets to this port?", spot.host),
+            format!("is {} up, is the address right, does a firewall drop packets to this port?", spot.host).into(),
         ),
         Connect::Failed(reason) => {
-            (reason.clone(), format!("is there a route from here to {}, and is the address right?", spot.host))
+            let hint = format!("is there a route from here to {}, and is the address right?", spot.host);
+            (reason.clone(), hint.into())
         }
     };
     spot.finding(Aspect::Connect, Status::Fail).saw(observed, expected).hint(hint)
@@ -249,7 +248,7 @@ fn protocol(spot: &Spot<'_>, tls: &Tls, old: Option<&OldHello>) -> Finding {
             let observed = format!("{new}; whether older versions are refused is not known: {why}");
             let mut finding = spot.finding(Aspect::Protocol, Status::NotProven).saw(observed, expected);
             finding.severity = Severity::Warning;
-            finding.hint = hint.map(str::to_owned);
+            finding.hint = hint.map(Into::into);
             return finding;
         }
     };

@@ -44,17 +44,17 @@ impl Bench<'_> {
                 Further::Open => {
                     finding.status = Status::Fail;
                     finding.observed = format!("{}; then {said}", finding.observed);
-                    finding.hint = Some(open_door(spot.place, finding.id.1).to_owned());
+                    finding.hint = Some(open_door(spot.place, finding.id.1).into());
                 }
                 Further::Authenticated(user) => {
                     finding.status = Status::Fail;
                     finding.observed = format!("{}; then {said}: it was authenticated as {user}", finding.observed);
-                    finding.hint = Some(authenticated(spot.place).to_owned());
+                    finding.hint = Some(authenticated(spot.place).into());
                 }
                 Further::Repeats(name) if finding.status == Status::Pass => {
                     finding.status = Status::NotProven;
                     finding.observed = format!("{}; then {said}{}", finding.observed, repeated(&name));
-                    finding.hint = Some(authenticated(spot.place).to_owned());
+                    finding.hint = Some(authenticated(spot.place).into());
                 }
                 Further::Unclear if finding.status == Status::Pass => {
                     finding.status = Status::NotProven;

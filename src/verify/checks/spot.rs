@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::super::finding::{Aspect, Cause, CheckId, Finding, Status};
+use super::super::remedy::Server;
 use super::super::target::Place;
 
 /// Where a finding belongs.
@@ -23,13 +24,9 @@ impl Spot<'_> {
         finding
     }
 
-    /// The command that makes a new certificate for it.
-    pub(super) fn reissue(&self) -> String {
-        match self.place {
-            Place::Node => format!("clusterctl issue-node --reissue {}", self.host),
-            Place::Master => format!("clusterctl issue-master --reissue {}", self.host),
-            Place::Endpoint | Place::Cluster => "clusterctl issue-master --reissue --all".to_owned(),
-        }
+    /// Returns the server that it is about, for remedies.
+    pub(super) fn server(&self) -> Server {
+        Server { place: self.place, host: self.host.to_owned() }
     }
 
     /// Returns what names the check `aspect` of this place to those that hang on it.
@@ -63,14 +60,12 @@ pub(super) fn expectation(place: Place, aspect: Aspect) -> &'static str {
         Aspect::Name => "the certificate names every address that may be dialled",
         Aspect::Usage => "a server's certificate (serverAuth, not a CA)",
         Aspect::Revoked => "not revoked, by a list that this root signed and that is fresh",
-        Aspect::Listed => "the API server knows this node, by the cluster file's addresses",
+        Aspect::Listed => "the API server knows this node, by the addresses that it is dialled at",
         Aspect::Heartbeat => "the node itself has renewed its Lease at a master within 40 s",
         Aspect::Admission => "what a node must not write is refused, and what it may write is not (dry runs)",
         Aspect::Backend => "the API server's store answers it (/livez)",
         Aspect::Denials => "what is revoked is denied, and so is what authorization.yaml takes from nodes",
-        Aspect::Config => {
-            "anonymous off, webhook on, a client CA, authorization Webhook, read-only port 0, as in the bundle"
-        }
+        Aspect::Config => "anonymous off, webhook on, a client CA, authorization Webhook, read-only port 0",
         Aspect::Flags => {
             "kubelets are verified, a client CA, no anonymous callers, an authorizer that is not AlwaysAllow"
         }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::super::finding::{Cause, Finding};
+use super::super::remedy::TargetKind;
 use super::summary::{Counts, Report, RootLine};
 use crate::pki::inspect::stamp;
 use crate::printable::printable;
@@ -24,7 +25,7 @@ impl Report {
             looked_at: if self.dialled() { "wire" } else { "directory" },
             verdict: self.verdict_word(),
             summary: self.counts(),
-            results: self.findings.iter().map(|finding| Line::of(finding, self.dialled())).collect(),
+            results: self.findings.iter().map(|finding| Line::of(finding, self.dialled(), self.kind)).collect(),
         };
         // Strings, numbers and lists: there is nothing in it that JSON cannot hold.
         serde_json::to_string_pretty(&document).unwrap_or_default() + "\n"
@@ -93,7 +94,7 @@ impl CauseLine {
 }
 
 impl Line {
-    fn of(finding: &Finding, dialled: bool) -> Self {
+    fn of(finding: &Finding, dialled: bool, kind: TargetKind) -> Self {
         let shown = |text: &Option<String>| text.as_deref().map(printable);
         Self {
             id: finding.id.to_string(),
@@ -107,7 +108,7 @@ impl Line {
             severity: finding.severity.as_str(),
             observed: printable(&finding.observed),
             expected: printable(&finding.expected),
-            hint: shown(&finding.hint),
+            hint: finding.hint.as_ref().map(|hint| printable(&hint.words(kind))),
             because_of: finding.because_of.as_deref().map(CauseLine::of),
             elapsed_ms: finding.elapsed_ms,
         }

@@ -64,21 +64,29 @@ impl Report {
         Case { class, name, ms: finding.elapsed_ms, outcome: self.outcome(finding, causes) }
     }
 
+    fn told(&self, finding: &Finding) -> String {
+        let mut text = format!("saw {}; wanted {}", finding.observed, finding.expected);
+        if let Some(hint) = &finding.hint {
+            let _ = write!(text, "; hint: {}", hint.words(self.kind));
+        }
+        text
+    }
+
     /// What a finding is to CI. One that counts against the run is a failure or an error, or hangs on one that is.
     fn outcome(&self, finding: &Finding, causes: &Causes<'_>) -> Outcome {
         let status = finding.status.as_str();
         let counts = self.strictness.counts(finding);
         match finding.status {
             Status::Pass => Outcome::Pass,
-            Status::Warn if !counts => Outcome::Warning(told(finding)),
-            Status::Fail if !counts => Outcome::Warning(told(finding)),
+            Status::Warn if !counts => Outcome::Warning(self.told(finding)),
+            Status::Fail if !counts => Outcome::Warning(self.told(finding)),
             _ => match causes.root_of(finding).filter(|root| !counts || self.strictness.counts(root)) {
                 Some(root) => Outcome::Skipped(because_of(root, finding)),
-                None if !counts => Outcome::Skipped(told(finding)),
+                None if !counts => Outcome::Skipped(self.told(finding)),
                 None if matches!(finding.status, Status::Fail | Status::Warn) => {
-                    Outcome::Failure(status, told(finding))
+                    Outcome::Failure(status, self.told(finding))
                 }
-                None => Outcome::Error(status, told(finding)),
+                None => Outcome::Error(status, self.told(finding)),
             },
         }
     }
@@ -206,14 +214,6 @@ fn unique(known: &mut HashSet<String>, name: &str) -> String {
         unique = format!("{plain} #{count}");
     }
     unique
-}
-
-fn told(finding: &Finding) -> String {
-    let mut text = format!("saw {}; wanted {}", finding.observed, finding.expected);
-    if let Some(hint) = &finding.hint {
-        let _ = write!(text, "; hint: {hint}");
-    }
-    text
 }
 
 /// Names the cause, and where it is unless that is where the dependent finding is.

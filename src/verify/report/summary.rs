@@ -4,6 +4,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::super::finding::{Finding, Scope, Status, Strictness, Verdict, verdict};
+use super::super::remedy::TargetKind;
 use super::super::target::Target;
 use crate::printable::printable;
 
@@ -12,6 +13,8 @@ use crate::printable::printable;
 pub struct Report {
     /// The cluster's name.
     pub cluster: String,
+    /// Who made the cluster: what helps is worded by it.
+    pub kind: TargetKind,
     /// The roots that were trusted.
     pub roots: Vec<RootLine>,
     /// When the run began.
@@ -69,7 +72,15 @@ impl Report {
             pin: root.spki_fingerprint().as_pin(),
             sha256: root.fingerprint().to_string(),
         });
-        Self { cluster: target.cluster.clone(), roots: roots.collect(), started, finished, findings, strictness }
+        Self {
+            cluster: target.cluster.clone(),
+            kind: target.kind,
+            roots: roots.collect(),
+            started,
+            finished,
+            findings,
+            strictness,
+        }
     }
 
     /// What the run comes to: the exit status's reason.

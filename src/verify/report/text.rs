@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::super::finding::{CheckId, Finding, Status, Verdict};
+use super::super::remedy::{Remedy, TargetKind};
 use super::causes::Causes;
 use super::lines::{Paint, line, width_of, wrapped};
 use super::summary::Report;
@@ -89,7 +90,7 @@ impl Report {
                     }
                 }
             }
-            tell(out, width, &group, &after, paint);
+            tell(out, (width, self.kind), &group, &after, paint);
         }
         let mut more: Vec<_> = counts.into_iter().filter(|(_, count)| *count > TOLD && !verbose).collect();
         more.sort();
@@ -127,11 +128,11 @@ impl Report {
 
 /// Findings that differ in nothing but where they were made, together, in the order of the first of each.
 fn alike<'a>(findings: &[&'a Finding]) -> Vec<Vec<&'a Finding>> {
-    type Key<'a> = (CheckId, Status, &'a str, &'a str, Option<&'a str>);
+    type Key<'a> = (CheckId, Status, &'a str, &'a str, Option<&'a Remedy>);
     let mut groups: Vec<Vec<&'a Finding>> = Vec::new();
     let mut known: HashMap<Key<'a>, usize> = HashMap::new();
     for finding in findings {
-        let hint = finding.hint.as_deref();
+        let hint = finding.hint.as_ref();
         let key = (finding.id, finding.status, &*finding.observed, &*finding.expected, hint);
         let group = *known.entry(key).or_insert_with(|| {
             groups.push(Vec::new());
@@ -142,7 +143,7 @@ fn alike<'a>(findings: &[&'a Finding]) -> Vec<Vec<&'a Finding>> {
     groups
 }
 
-fn tell(out: &mut String, width: usize, group: &[&Finding], after: &[String], paint: Paint) {
+fn tell(out: &mut String, (width, kind): (usize, TargetKind), group: &[&Finding], after: &[String], paint: Paint) {
     let Some(first) = group.first() else { return };
     let word = if first.status == Status::Fail { "FAIL" } else { first.status.as_str() };
     let word = paint.with(paint.of(first.status), word);
@@ -176,7 +177,7 @@ fn tell(out: &mut String, width: usize, group: &[&Finding], after: &[String], pa
         wrapped(out, width, "wanted", &first.expected);
     }
     if let Some(hint) = &first.hint {
-        wrapped(out, width, "hint", hint);
+        wrapped(out, width, "hint", &hint.words(kind));
     }
     if !after.is_empty() {
         wrapped(out, width, "so also", &format!("not proven: {}", after.join(", ")));
@@ -196,6 +197,7 @@ mod tests {
     fn report(findings: Vec<Finding>) -> Report {
         Report {
             cluster: "prod".into(),
+            kind: TargetKind::Directory,
             roots: vec![RootLine { subject: "CN=prod root".into(), pin: "sha256:ab".into(), sha256: "cd".into() }],
             started: datetime!(2026-11-23 12:00 UTC),
             finished: datetime!(2026-11-23 12:00:01 UTC),
