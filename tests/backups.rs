@@ -100,6 +100,78 @@ fn a_restored_pki_takes_no_revocation_back() {
     assert!(lab.read(RULES).contains(&digest));
 }
 
+/// What remembers a revocation outside the ledger. Any one of them is enough.
+const WITNESSES: [&str; 5] =
+    [RULES, "policy/10-accounts.yaml", ".clusterctl.ledger", "bundles/master-1.tar.gz", "pki/crl.pem"];
+
+#[test]
+fn each_file_that_was_written_since_is_enough_to_refuse_every_way_back() {
+    let (lab, digest) = revoked_and_replaced();
+    let revoked = serial(&lab, "backup/nodes/worker-b1/kubelet-client.crt");
+    lab.good(&["policy"]);
+    lab.good(&["bundle", "--all"]);
+    let newest = tempfile::tempdir().expect("a folder");
+    for file in ["policy", "bundles", ".clusterctl.ledger", "pki/crl.pem"] {
+        copy(&lab.path(file), newest.path());
+    }
+    for witness in WITNESSES {
+        let alone = || {
+            restore(&lab);
+            for gone in ["policy", "bundles", ".clusterctl.ledger"] {
+                good_tool("rm", &["-rf", &lab.path(gone).display().to_string()]);
+            }
+            let path = lab.path(witness);
+            fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+            copy(&newest.path().join(witness.strip_prefix("pki/").unwrap_or(witness)), &path);
+        };
+        alone();
+        let before = lab.snapshot();
+        for command in GOING_BACK {
+            let ran = lab.run(command);
+            assert_eq!(ran.status, 3, "{witness}: {command:?}: {ran}");
+        }
+        assert_eq!(lab.run(&["verify", "--offline"]).status, 1, "{witness}");
+        assert_eq!(before, lab.snapshot(), "{witness}");
+        // To revoke more is refused, too, unless what was revoked is named and kept.
+        let names = [RULES, "pki/crl.pem"].contains(&witness);
+        let ran = lab.run(&["revoke", "on", "--yes"]);
+        assert_eq!(ran.status, if names { 0 } else { 3 }, "{witness}: {ran}");
+        match names {
+            true => {
+                assert!(lab.read(RULES).contains(&digest), "{witness}");
+                assert!(listed(&lab, "pki/crl.pem").contains(&revoked), "{witness}");
+            }
+            false => assert_eq!(before, lab.snapshot(), "{witness}"),
+        }
+    }
+}
+
+#[test]
+fn what_knows_the_sequence_alone_cannot_record_again_what_was_revoked() {
+    let (lab, digest) = revoked_and_replaced();
+    lab.good(&["policy"]);
+    // A node's bundle alone is packed anew: the masters' are older than the revocation.
+    lab.good(&["bundle", "worker-b1"]);
+    let rules = lab.read(RULES);
+    restore(&lab);
+    fs::remove_file(lab.path(RULES)).expect("removed");
+    let before = lab.snapshot();
+    assert_eq!(lab.run(&["revoke", "--from", "policy/10-accounts.yaml"]).status, 2);
+    for command in [&["revoke", "--from", "bundles"][..], &["revoke", "--renew"], &["revoke", "on", "--yes"]] {
+        let ran = lab.run(command);
+        assert_eq!(ran.status, 3, "{command:?}: {ran}");
+        assert!(ran.err.contains("from a master"), "{ran}");
+    }
+    assert_eq!(before, lab.snapshot());
+    lab.write("from-master.yaml", &rules);
+    lab.good(&["revoke", "--from", "from-master.yaml"]);
+    assert!(lab.read(RULES).contains(&digest));
+    lab.good(&["issue-node", "--all"]);
+    lab.good(&["bundle", "--all"]);
+    lab.good(&["policy"]);
+    lab.good(&["verify", "--offline"]);
+}
+
 #[test]
 fn rules_alone_are_newer_than_a_restored_ledger() {
     let (lab, digest) = revoked_and_replaced();

@@ -92,6 +92,7 @@ pub fn run(args: &RevokeArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     // A ledger from a backup may have forgotten what lists and rules that were written since then say: nothing is taken back.
     let lost = lists::lost(&context.layout, &roots, &ledger, context.now)?;
     let memories = memories(args, &roots, context)?;
+    remembered::refuse_to_forget(&memories, &ledger)?;
     let lost = Forgotten::of(lost, &memories, &ledger, context.now)?;
     if args.from.is_empty() {
         let others = remembered::of_directory(&context.layout, &roots.cluster)?;

@@ -26,6 +26,8 @@ use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
 use crate::store::unrecorded::NotRevoked;
 
+/// What a file of rules for API servers is called in it.
+const RULES: &str = "AuthorizationConfiguration";
 /// What precedes a certificate's digest in the API servers' rules (Kubernetes's credential-id).
 const CREDENTIAL_ID: &str = "X509SHA256=";
 /// A digest's length in hexadecimal digits.
@@ -42,6 +44,8 @@ pub(crate) struct Memory {
     pub(crate) path: PathBuf,
     /// The certificates that it denies.
     pub(crate) denied: BTreeSet<Fingerprint>,
+    /// Whether it is a file of rules, which names all that is denied; others know the ledger's sequence alone.
+    pub(crate) is_rules: bool,
     /// The ledger's sequence when it was written; 0 where it does not say.
     pub(crate) sequence: u64,
     /// The generation of the bundles that it is about.
@@ -53,7 +57,8 @@ pub(crate) struct Memory {
 impl Memory {
     fn of_rules(path: &Path, text: &str, root: &Certificate) -> Self {
         let sequence = LedgerMark::find(text, root.fingerprint()).map_or(0, |mark| mark.sequence);
-        Self { path: path.to_owned(), denied: denied_in(text), sequence, ..Self::default() }
+        let (denied, is_rules) = (denied_in(text), text.contains(RULES));
+        Self { path: path.to_owned(), denied, is_rules, sequence, ..Self::default() }
     }
 
     /// Of a bundle, as far as it is of this root.
@@ -190,7 +195,7 @@ pub(crate) fn of_given(path: &Path, root: &Certificate) -> anyhow::Result<Vec<Me
     }
     let text = String::from_utf8_lossy(&files::read(path, MAX_RULES)?).into_owned();
     let memory = Memory::of_rules(path, &text, root);
-    if memory.denied.is_empty() && memory.sequence == 0 && !text.contains("AuthorizationConfiguration") {
+    if memory.denied.is_empty() && !memory.is_rules {
         let what = format!("{} is no authorization.yaml, and no bundle", path.display());
         return Err(Failure::new(Exit::Usage, what)
             .hint(
@@ -258,6 +263,32 @@ pub(crate) fn older_than(
     Ok(None)
 }
 
+/// Refuses to learn from these files alone, where one of them is newer than every file of rules among them: what was revoked since
+/// would be forgotten for good, as the ledger's sequence would be that of the newest.
+///
+/// # Errors
+/// Refused, with what names it; or when the ledger cannot be used.
+pub(crate) fn refuse_to_forget(memories: &[Memory], ledger: &Ledger) -> anyhow::Result<()> {
+    let named = memories.iter().filter(|memory| memory.is_rules).map(|memory| match memory.sequence {
+        // Rules of an older version, or of a changed template, name all that they deny and say no sequence.
+        0 if !memory.denied.is_empty() => u64::MAX,
+        sequence => sequence,
+    });
+    let named = named.max().unwrap_or(0).max(ledger.sequence()?);
+    let Some(newer) = memories.iter().find(|memory| memory.sequence > named) else { return Ok(()) };
+    let what = format!(
+        "the ledger is older than {}, which does not name what was revoked since: it was written at the ledger's sequence {}, and \
+         what is known here ends at {named}",
+        newer.path.display(),
+        newer.sequence
+    );
+    Err(Failure::new(Exit::Refused, what).hint(FROM_A_MASTER).into())
+}
+
+/// What helps where no file of rules is here that is new enough.
+const FROM_A_MASTER: &str = "put back the newest pki/ that there is, or copy /etc/kubernetes/clusterctl/authorization.yaml \
+                             from a master and record again what was forgotten with: clusterctl revoke --from FILE";
+
 /// Refuses to go on with a ledger that is older than the files that were rendered from it.
 ///
 /// # Errors
@@ -277,6 +308,9 @@ pub(crate) fn refusal(Older { path, why }: &Older) -> Failure {
 
 /// What records again what a ledger from a backup has forgotten.
 pub(crate) fn remedy(path: &Path) -> String {
+    if path.ends_with(ACCOUNTS) {
+        return FROM_A_MASTER.to_owned();
+    }
     format!(
         "pki/ is from a backup: put back the newest that there is, or record again what it forgot with: clusterctl revoke --from {}",
         path.display()

@@ -86,8 +86,8 @@ fn compared(mut finding: Finding, spot: &Spot<'_>, denials: &ExpectedDenials, ex
     let mut said_of_it = Vec::new();
     if !missed.is_empty() {
         let count = match missed.len() {
-            all if all == asked => format!("it denies none of the {asked} that are revoked"),
-            some => format!("it does not deny {some} of the {asked} that are revoked"),
+            all if all == asked => "it denies nothing that was revoked".to_owned(),
+            some => format!("of {asked} revoked certificates it does not deny {some}"),
         };
         said_of_it.push(format!("{count}: {}", named(&missed)));
     }
@@ -114,8 +114,11 @@ fn compared(mut finding: Finding, spot: &Spot<'_>, denials: &ExpectedDenials, ex
     finding.status = Status::Pass;
     finding.observed = match (asked, denials.left_out) {
         (0, _) => "nothing is revoked; its rules about nodes are in force".to_owned(),
-        (asked, 0) => format!("it denies all {asked} that are revoked"),
-        (asked, more) => format!("it denies the {asked} that were revoked last; {more} more were not asked about"),
+        (1, 0) => "it denies the certificate that was revoked".to_owned(),
+        (asked, 0) => format!("it denies all {asked} certificates that were revoked"),
+        (asked, more) => {
+            format!("it denies the {asked} certificates that were revoked last; {more} more were not asked about")
+        }
     };
     finding
 }
