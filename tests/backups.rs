@@ -172,6 +172,31 @@ fn what_knows_the_sequence_alone_cannot_record_again_what_was_revoked() {
     lab.good(&["verify", "--offline"]);
 }
 
+/// The number of a list that lies in the directory.
+fn number(lab: &Lab) -> u64 {
+    let der = clusterctl::pki::crl::lists(lab.read("pki/crl.pem").as_bytes()).expect("a list").remove(0);
+    clusterctl::pki::crl::Crl::from_der(der).expect("a list").number.expect("a number")
+}
+
+#[test]
+fn no_list_has_the_number_of_one_that_was_there_before_a_backup_was_put_back() {
+    let mut lab = Lab::issued();
+    lab.good(&["revoke", "on", "--yes"]);
+    back_up(&lab);
+    let mut last = number(&lab);
+    for step in 0..4 {
+        // Twice within one second, and with the whole of pki/ from the backup.
+        if step % 2 == 1 {
+            lab.now += time::Duration::MINUTE;
+            restore(&lab);
+        }
+        lab.good(&["revoke", "--renew"]);
+        let next = number(&lab);
+        assert!(next > last, "{step}: {next} after {last}");
+        last = next;
+    }
+}
+
 #[test]
 fn rules_alone_are_newer_than_a_restored_ledger() {
     let (lab, digest) = revoked_and_replaced();

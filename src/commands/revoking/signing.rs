@@ -35,13 +35,15 @@ pub(crate) fn sign(
         .chain(unrecorded)
         .collect();
     let next_update = context.now + lifetime.duration();
-    // A ledger from a backup may have forgotten the last numbers; the list in the directory has not.
+    // A ledger from a backup may have forgotten the last numbers; the list in the directory has not, unless it is from that
+    // backup, too. The time has not gone back in any case.
     let path = context.layout.revocation_list(kind);
     let present = lists::present(&context.layout, kind, authority.root()).unwrap_or_else(|why| {
         context.screen.warn(format_args!("{} is replaced by what the ledger knows: {why}", path.display()));
         None
     });
     let at_least = present.and_then(|list| list.number).map_or(1, |number| number.saturating_add(1));
+    let at_least = at_least.max(u64::try_from(context.now.unix_timestamp()).unwrap_or(1));
     let number = ledger.next_list(root, at_least, context.now, next_update)?;
     let list = authority.revocation_list(&entries, number, next_update).map_err(|error| {
         Failure::new(Exit::Bug, format!("the revocation list of the {} could not be made", kind.as_str()))
