@@ -7,6 +7,10 @@ use rustls::{AlertDescription, CertificateError};
 
 use super::observation::Outcome;
 
+/// What h2 says of a connection that the peer ends in good order (GOAWAY with NO_ERROR, RFC 9113 § 6.8). API servers do so after
+/// each answer to a client that they do not know.
+const GOING_AWAY: &str = "connection error received: not a result of an error";
+
 /// Why a connection came to nothing, as far as the chain of errors tells.
 pub(super) enum Failure {
     Alert(String),
@@ -56,7 +60,7 @@ pub(super) fn describe(error: &(dyn StdError + 'static)) -> Failure {
         }
         // "Canceled" is what a request is told whose connection ended under it.
         let cut_off = |error: &hyper::Error| error.is_incomplete_message() || error.is_canceled() || error.is_closed();
-        if error.downcast_ref::<hyper::Error>().is_some_and(cut_off) {
+        if text == GOING_AWAY || error.downcast_ref::<hyper::Error>().is_some_and(cut_off) {
             ended = Some(Failure::Closed);
         }
         if !text.is_empty() {

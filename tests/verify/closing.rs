@@ -65,6 +65,8 @@ enum Speaks {
     Http1Closing,
     /// HTTP/2 alone.
     Http2,
+    /// The same, and the peer goes away after each answer.
+    Http2Closing,
     /// Whichever the client would rather.
     Both,
 }
@@ -93,7 +95,7 @@ fn serving(lab: &Foreign, credentials: &[Credential], speaks: Speaks) -> Served 
         let mut config = config.with_single_cert(chain, key).expect("they fit");
         config.alpn_protocols = match speaks {
             Speaks::Http1Closing => vec![b"http/1.1".to_vec()],
-            Speaks::Http2 => vec![b"h2".to_vec()],
+            Speaks::Http2 | Speaks::Http2Closing => vec![b"h2".to_vec()],
             Speaks::Both => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
         };
         tokio_rustls::TlsAcceptor::from(Arc::new(config))
@@ -116,11 +118,21 @@ fn serving(lab: &Foreign, credentials: &[Credential], speaks: Speaks) -> Served 
                     let Ok(tls) = acceptor.accept(stream).await else { return };
                     let leaf = tls.get_ref().1.peer_certificates().map(|chain| chain[0].to_vec());
                     let caller = leaf.map(|der| Certificate::from_der(der).expect("a certificate"));
-                    let answer = service_fn(move |request| answer(caller.clone(), request, introductions.clone()));
+                    let asked = Arc::new(tokio::sync::Notify::new());
+                    let notified = asked.clone();
+                    let answer = service_fn(move |request| {
+                        notified.notify_one();
+                        answer(caller.clone(), request, introductions.clone())
+                    });
                     let mut http = auto::Builder::new(TokioExecutor::new());
                     http.http1().keep_alive(speaks != Speaks::Http1Closing);
+                    let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(tls), answer));
                     // A client that goes is its own affair.
-                    let _ = http.serve_connection(TokioIo::new(tls), answer).await;
+                    tokio::select! {
+                        _ = connection.as_mut() => return,
+                        () = asked.notified() => if speaks == Speaks::Http2Closing { connection.as_mut().graceful_shutdown() },
+                    }
+                    let _ = connection.await;
                 });
             }
         });
@@ -152,14 +164,17 @@ fn an_api_server_is_asked_on_new_connections_or_in_http_2_if_need_be_and_another
     let (first, second) = (of_the_master(&lab), of_the_master(&lab));
     let closing = serving(&lab, std::slice::from_ref(&first), Speaks::Http1Closing);
     let in_http_2 = serving(&lab, std::slice::from_ref(&first), Speaks::Http2);
+    let going_away = serving(&lab, std::slice::from_ref(&first), Speaks::Http2Closing);
     let of_two = serving(&lab, &[first, second], Speaks::Http1Closing);
     lab.target.masters[0].port = closing.port;
     let found = scopes(&lab);
     assert_eq!(found.iter().map(|(status, _)| *status).collect::<Vec<_>>(), ["pass", "pass"], "{found:#?}");
     assert!(closing.connections.load(Ordering::SeqCst) > 2 * 12, "one for each question");
-    lab.target.masters[0].port = in_http_2.port;
-    let found = scopes(&lab);
-    assert_eq!(found.iter().map(|(status, _)| *status).collect::<Vec<_>>(), ["pass", "pass"], "{found:#?}");
+    for http_2 in [&in_http_2, &going_away] {
+        lab.target.masters[0].port = http_2.port;
+        let found = scopes(&lab);
+        assert_eq!(found.iter().map(|(status, _)| *status).collect::<Vec<_>>(), ["pass", "pass"], "{found:#?}");
+    }
     // Behind this address two take turns: what the other says of the account is not this one's word.
     lab.target.masters[0].port = of_two.port;
     let found = scopes(&lab);

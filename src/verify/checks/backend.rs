@@ -48,7 +48,8 @@ impl Bench<'_> {
                 finding.observed = format!("its store answers, and it is not ready: {list}");
                 finding.hint("an API server that has just started needs a moment; else see its log")
             }
-            401 | 403 | 404 => {
+            401 => Finding { status: Status::Skipped, severity: Severity::Warning, ..finding },
+            403 | 404 => {
                 (finding.status, finding.severity) = (Status::Skipped, Severity::Warning);
                 finding.hint(
                     "bind ClusterRole system:public-info-viewer to group system:authenticated, as Kubernetes does",
