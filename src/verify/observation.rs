@@ -218,6 +218,13 @@ pub struct Exchange {
     pub elapsed_ms: u64,
 }
 
+impl Exchange {
+    /// What the connections of this exchange showed, each with its leaf first.
+    pub fn chains(&self) -> impl Iterator<Item = &[Fingerprint]> {
+        std::iter::once(&self.shown).chain(self.more.iter().map(|further| &further.shown)).map(Vec::as_slice)
+    }
+}
+
 /// A request after an exchange's first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Further {
@@ -225,6 +232,10 @@ pub struct Further {
     pub request: Request,
     /// What came back.
     pub outcome: Outcome,
+    /// The certificates of the server that answered, leaf first, where they are not the exchange's: behind one address there may
+    /// be several servers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shown: Vec<Fingerprint>,
 }
 
 /// What a node's account may need, or must not have. Each is asked with a SelfSubjectAccessReview; nothing is changed.

@@ -11,7 +11,7 @@ use time::{Duration, OffsetDateTime};
 use super::checks::{Clock, Detail, judge_in};
 use super::facts::{Facts, PeerFacts, name};
 use super::finding::{Finding, Strictness};
-use super::observation::{Answer, Caller, MAX_CHAIN, Observations, Outcome, PeerSeen, Probes, Request};
+use super::observation::{Answer, Caller, Exchange, MAX_CHAIN, Observations, Outcome, PeerSeen, Probes, Request};
 use super::report::Report;
 use super::target::Target;
 use crate::pki::fingerprint::Fingerprint;
@@ -283,9 +283,8 @@ fn check_peer(seen: &PeerSeen, peer: &PeerFacts) -> Result<(), RecordingError> {
         }
         at_most("connections to one address", location.dials.len(), MAX_ADDRESSES)?;
         for dial in &location.dials {
-            let handshakes = dial.tls.iter().chain(&dial.other_key).map(|tls| &tls.shown);
-            let chains = handshakes.chain(dial.exchanges.iter().map(|e| &e.shown));
-            for shown in chains {
+            let handshakes = dial.tls.iter().chain(&dial.other_key).map(|tls| tls.shown.as_slice());
+            for shown in handshakes.chain(dial.exchanges.iter().flat_map(Exchange::chains)) {
                 at_most("certificates of one chain", shown.len(), MAX_CHAIN)?;
             }
             for exchange in &dial.exchanges {

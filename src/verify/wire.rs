@@ -320,8 +320,8 @@ impl Wire {
         seen
     }
 
-    /// Asks `more` on an open connection, and on others where the peer ends one after an answer. All have to show the first
-    /// one's certificates; another server's word is not this one's.
+    /// Asks `more` on an open connection, and on others where the peer ends one after an answer. What those show is noted where it
+    /// is not what the first one showed.
     async fn further(
         &self,
         line: Line,
@@ -329,7 +329,7 @@ impl Wire {
         first: &Arc<Witness>,
         (socket, client): (&Socket, Option<&Identity>),
     ) -> Vec<Further> {
-        let mut line = Some(line);
+        let (mut line, mut shown) = (Some(line), Vec::new());
         let mut seen = Vec::with_capacity(more.len());
         for (request, question) in more {
             let (request, question) = (*request, || question.clone());
@@ -341,12 +341,13 @@ impl Wire {
                 let witness = self.witness();
                 let (opened, began) = self.open(socket, client, &witness, Offer::Both).await;
                 outcome = match opened {
-                    Ok(mut other) if first.saw_the_same_as(&witness) => {
+                    Ok(mut other) => {
+                        let same = first.saw_the_same_as(&witness);
+                        shown = if same { Vec::new() } else { self.keep(witness.take().chain) };
                         let outcome = other.ask(request, question(), began + self.limit).await;
                         line = Some(other);
                         outcome
                     }
-                    Ok(_) => Outcome::Failed("another server takes the next connection".to_owned()),
                     Err(outcome) => outcome,
                 };
             }
@@ -355,7 +356,7 @@ impl Wire {
                 line = line.filter(Line::takes_several);
             }
             let late = matches!(outcome, Outcome::TimedOut(_));
-            seen.push(Further { request, outcome });
+            seen.push(Further { request, outcome, shown: shown.clone() });
             // These are many, and all of one kind: who is late with one is late with the next.
             if late && request == Request::DenialReview {
                 break;

@@ -7,10 +7,11 @@ use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use clusterctl::cluster::profile::Profile;
-use clusterctl::pki::authority::{Authority, Credential};
+use clusterctl::cluster::profile::{Profile, RootKind};
+use clusterctl::pki::authority::{Authority, Credential, create_root};
 use clusterctl::pki::certificate::Certificate;
 use clusterctl::verify::checks::{Clock, judge};
+use clusterctl::verify::finding::{Finding, Status};
 use clusterctl::verify::options::Options;
 use clusterctl::verify::probe::run;
 use http_body_util::{BodyExt, Full};
@@ -35,6 +36,9 @@ async fn answer(
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let mut response = Response::new(Full::default());
     *response.status_mut() = hyper::StatusCode::UNAUTHORIZED;
+    response.headers_mut().insert("content-type", "application/json".parse().expect("a value"));
+    let refusal = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "Unauthorized", "code": 401});
+    *response.body_mut() = Full::from(refusal.to_string());
     let Some(caller) = caller else { return Ok(response) };
     let user = caller.account().user;
     let who = request.uri().path().ends_with("/selfsubjectreviews");
@@ -140,19 +144,26 @@ fn serving(lab: &Foreign, credentials: &[Credential], speaks: Speaks) -> Served 
     served
 }
 
-/// Statuses and observations of `master.scope`.
-fn scopes(lab: &Foreign) -> Vec<(&'static str, String)> {
+fn judged(lab: &Foreign) -> Vec<Finding> {
     let options = Options { readonly_port: None, ..Options::default() };
     let target = Arc::new(lab.target.clone());
     let seen = run(&target, &options, lab.now, &|_, _| {}).expect("a network");
-    let findings = judge(&target, &seen, Clock { now: lab.now, expires_within: Duration::days(30) });
-    let scopes = findings.into_iter().filter(|finding| finding.id.to_string() == "master.scope");
+    judge(&target, &seen, Clock { now: lab.now, expires_within: Duration::days(30) })
+}
+
+/// Statuses and observations of `master.scope`.
+fn scopes(lab: &Foreign) -> Vec<(&'static str, String)> {
+    let scopes = judged(lab).into_iter().filter(|finding| finding.id.to_string() == "master.scope");
     scopes.map(|finding| (finding.status.as_str(), finding.observed)).collect()
 }
 
 /// A new credential of the master's.
 fn of_the_master(lab: &Foreign) -> Credential {
-    let authority = Authority::open(&lab.root, lab.now).expect("a fit root");
+    signed_by(lab, &lab.root)
+}
+
+fn signed_by(lab: &Foreign, root: &Credential) -> Credential {
+    let authority = Authority::open(root, lab.now).expect("a fit root");
     let leaves = lab.cluster.master_leaves(&lab.cluster.masters[0]);
     let leaf = leaves.iter().find(|leaf| leaf.profile == Profile::Apiserver).expect("in the table");
     authority.issue(leaf, lab.cluster.keys).expect("a credential").into_inner()
@@ -196,4 +207,18 @@ fn only_where_the_first_node_came_as_kubelets_do_may_the_others_ask_in_http_1_1(
     assert_eq!(versions(&mut lab), [format!("{first} HTTP/2.0"), format!("{second} HTTP/1.1")]);
     lab.target.nodes[0].client = None;
     assert_eq!(versions(&mut lab), [format!("{second} HTTP/2.0")]);
+}
+
+#[test]
+fn a_refusal_counts_whichever_of_the_clusters_servers_behind_an_address_answers() {
+    let mut lab = Foreign::new();
+    let other = create_root(RootKind::Cluster, &lab.cluster.name, lab.cluster.keys, lab.cluster.validity.ca, lab.now);
+    let other = other.expect("a root").into_inner();
+    for (second, status) in [(of_the_master(&lab), Status::Pass), (signed_by(&lab, &other), Status::NotProven)] {
+        let served = serving(&lab, &[of_the_master(&lab), second], Speaks::Http1Closing);
+        lab.target.masters[0].port = served.port;
+        let findings = judged(&lab);
+        let refusal = findings.iter().find(|finding| finding.id.to_string() == "master.anonymous").expect("judged");
+        assert_eq!(refusal.status, status, "{findings:#?}");
+    }
 }

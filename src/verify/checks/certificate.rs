@@ -79,7 +79,7 @@ impl Bench<'_> {
             known.push(&other.shown);
             self.another_certificate("the server's other certificate", peer, address, spot, other, findings);
         }
-        for shown in dial.exchanges.iter().map(|exchange| exchange.shown.as_slice()) {
+        for shown in dial.exchanges.iter().flat_map(Exchange::chains) {
             if shown.is_empty() || known.contains(&shown) {
                 continue;
             }

@@ -38,8 +38,15 @@ impl Bench<'_> {
             if finding.status == Status::Fail {
                 break;
             }
-            let said = requested(further.request, &further.outcome);
-            match self.further_refusal(&exchange.caller, &exchange.outcome, further, &presented) {
+            let mut said = requested(further.request, &further.outcome);
+            let answer = match self.proven_by(&further.shown) {
+                Err(reason) if !further.shown.is_empty() => {
+                    said = format!("{said}, but {reason}");
+                    Further::Unclear
+                }
+                _ => self.further_refusal(&exchange.caller, &exchange.outcome, further, &presented),
+            };
+            match answer {
                 Further::Refused => {}
                 Further::Open => {
                     finding.status = Status::Fail;
@@ -523,7 +530,7 @@ mod tests {
         let known = bed.review("kubelet:n1", &["kubelets", "system:authenticated"], None);
         let aspect = if caller == Caller::Anonymous { Aspect::Anonymous } else { Aspect::Untrusted };
         let calls = [(Caller::Node("n1".into()), known), (caller, answer(403, &STATUS.replace("401", "403")))];
-        let more = [observation::Further { request, outcome: said }];
+        let more = [observation::Further { request, outcome: said, shown: Vec::new() }];
         let found = bed.findings_of_several(Place::Master, &bed.master_cert(), &calls, &more, NOW);
         found.iter().find(|f| f.id.1 == aspect).expect("a finding").status.as_str()
     }
