@@ -37,7 +37,8 @@ async fn answer(
     let mut response = Response::new(Full::default());
     *response.status_mut() = hyper::StatusCode::UNAUTHORIZED;
     response.headers_mut().insert("content-type", "application/json".parse().expect("a value"));
-    let refusal = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "Unauthorized", "code": 401});
+    let refusal =
+        json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "Unauthorized", "code": 401});
     *response.body_mut() = Full::from(refusal.to_string());
     let Some(caller) = caller else { return Ok(response) };
     let user = caller.account().user;

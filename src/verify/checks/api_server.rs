@@ -131,7 +131,7 @@ fn api_caller(
             401 => {
                 caller.status = Status::Fail;
                 let hint = "the API server does not take this certificate for anybody: is --client-ca-file this cluster's \
-                            ca.crt, and is the certificate in date?";
+                            ca.crt, is the certificate in date, and does nothing in between end TLS, as a load balancer may?";
                 (vec![caller.hint(hint), whoami], Positive::Failed)
             }
             403 if !is_kubernetes_status(answer) => {

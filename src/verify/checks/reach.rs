@@ -155,6 +155,10 @@ fn connect(spot: &Spot<'_>, connect: &Connect) -> Finding {
             return spot.finding(Aspect::Connect, Status::Pass).saw(observed, expected);
         }
         Connect::NotTried(why) => return spot.finding(Aspect::Connect, Status::NotProven).saw(why.clone(), expected),
+        Connect::Refused if spot.place == Place::Endpoint => {
+            let hint = "start what passes connections on to the masters (a load balancer), or correct the endpoint";
+            ("connection refused: the host is up, and nobody listens there".to_owned(), hint.to_owned().into())
+        }
         Connect::Refused => {
             ("connection refused: the host is up, and nobody listens there".to_owned(), Remedy::Start(spot.server()))
         }
