@@ -24,7 +24,7 @@ impl Bench<'_> {
             finding.because_of = Some(spot.cause(Aspect::Chain));
             return Some(finding);
         }
-        let ready = exchange.more.iter().find(|further| further.request == Request::Readyz);
+        let ready = exchange.more.iter().find(|further| further.request == Request::Readyz && further.shown.is_empty());
         let answer = match ready.map(|further| &further.outcome) {
             Some(Outcome::Answer(ready)) if failing(alive).is_empty() && alive.status == 200 => ready,
             _ => alive,
