@@ -16,6 +16,7 @@ use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo, X509Version};
 
 use super::fingerprint::{Fingerprint, hex};
 use super::go;
+use super::malformed;
 use super::parsed::{Extensions, key_kind, name, signature_kind};
 use super::pem;
 use crate::cluster::account::Account;
@@ -262,7 +263,7 @@ impl Certificate {
     /// When it is malformed or bytes follow it.
     pub fn from_der(der: Vec<u8>) -> Result<Self, CertificateError> {
         let (rest, parsed) =
-            X509Certificate::from_der(&der).map_err(|error| CertificateError::Malformed(error.to_string()))?;
+            X509Certificate::from_der(&der).map_err(|error| CertificateError::Malformed(malformed::reason(&error)))?;
         if !rest.is_empty() {
             return Err(CertificateError::Trailing(rest.len()));
         }

@@ -94,7 +94,9 @@ impl<'a> Path<'a> {
         self.flaws.iter().filter(move |flaw| flaw.concern == concern)
     }
 
-    fn is_anchored_in_its_leaf(&self) -> bool {
+    /// Returns whether the leaf is in the trust file itself.
+    #[must_use]
+    pub fn is_anchored_in_its_leaf(&self) -> bool {
         self.sent.len() == 1 && self.sent[0].der() == self.anchor.der()
     }
 

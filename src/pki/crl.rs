@@ -9,6 +9,7 @@ use x509_parser::prelude::FromDer;
 use x509_parser::revocation_list::CertificateRevocationList;
 
 use super::certificate::{Certificate, Name, Serial, SignatureKind};
+use super::malformed;
 use super::parsed::{name, signature_kind};
 use super::pem::{self, Item, PemError};
 use super::reason::Reason;
@@ -76,8 +77,8 @@ impl Crl {
     /// # Errors
     /// When it is malformed, bytes follow it, or an entry cannot be read.
     pub fn from_der(der: Vec<u8>) -> Result<Self, CrlError> {
-        let (rest, parsed) =
-            CertificateRevocationList::from_der(&der).map_err(|error| CrlError::Malformed(error.to_string()))?;
+        let (rest, parsed) = CertificateRevocationList::from_der(&der)
+            .map_err(|error| CrlError::Malformed(malformed::reason(&error)))?;
         if !rest.is_empty() {
             return Err(CrlError::Trailing(rest.len()));
         }

@@ -141,16 +141,18 @@ impl Flaw {
     /// unwise in a root that another made.
     #[must_use]
     pub fn spoils_an_anchor(&self) -> bool {
-        matches!(
-            self,
-            Self::NotYetValid { .. }
-                | Self::Expired { .. }
-                | Self::NotACa
-                | Self::NoBasicConstraints
-                | Self::NoCertSign
-                | Self::GoRefuses(_)
-                | Self::UnknownCritical(_)
-        )
+        self.spoils_an_issuer()
+            || matches!(
+                self,
+                Self::NotYetValid { .. } | Self::Expired { .. } | Self::GoRefuses(_) | Self::UnknownCritical(_)
+            )
+    }
+
+    /// Returns whether Kubernetes refuses a trust anchor for it that has signed another certificate, and takes one that is itself what a
+    /// server presents (Go's `CheckSignatureFrom`).
+    #[must_use]
+    pub fn spoils_an_issuer(&self) -> bool {
+        matches!(self, Self::NotACa | Self::NoBasicConstraints | Self::NoCertSign)
     }
 }
 

@@ -7,6 +7,7 @@ use x509_parser::prelude::FromDer;
 
 use super::certificate::{CertificateError, Name, PublicKeyKind, SubjectName};
 use super::fingerprint::Fingerprint;
+use super::malformed;
 use super::parsed::{key_kind, name, subject_name};
 
 /// A parsed request.
@@ -30,8 +31,8 @@ impl CertificateRequest {
     /// # Errors
     /// When it is malformed or bytes follow it.
     pub fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
-        let (rest, parsed) =
-            X509CertificationRequest::from_der(der).map_err(|error| CertificateError::Malformed(error.to_string()))?;
+        let (rest, parsed) = X509CertificationRequest::from_der(der)
+            .map_err(|error| CertificateError::Malformed(malformed::reason(&error)))?;
         if !rest.is_empty() {
             return Err(CertificateError::Trailing(rest.len()));
         }

@@ -125,6 +125,18 @@ impl Question {
     }
 }
 
+/// Returns the name of a version of HTTP (RFC 9110 § 2.5); hyper has none but for its own developers.
+pub(super) fn name_of(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_09 => "HTTP/0.9",
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_11 => "HTTP/1.1",
+        Version::HTTP_2 => "HTTP/2.0",
+        Version::HTTP_3 => "HTTP/3.0",
+        _ => "another version of HTTP",
+    }
+}
+
 /// An answer as it came.
 struct Said {
     status: StatusCode,
@@ -162,7 +174,7 @@ impl Line {
         match self.say(question, request.body_limit(), deadline).await {
             Ok(said) => Outcome::Answer(Answer {
                 status: said.status.as_u16(),
-                version: format!("{:?}", said.version),
+                version: name_of(said.version).to_owned(),
                 content_type: said.content_type,
                 body: request.kept(said.status.as_u16(), &String::from_utf8_lossy(&said.body)),
                 truncated: said.truncated,

@@ -11,6 +11,7 @@ use time::format_description::well_known::Rfc2822;
 use tokio::time::{Instant, timeout_at};
 
 use super::ending::outcome;
+use super::line::name_of;
 use super::observation::{Answer, Outcome};
 use super::wire::{Socket, millis};
 use crate::cluster::address::Address;
@@ -114,7 +115,7 @@ impl Said {
         let content_type = response.headers().get("content-type");
         let content_type = content_type.map(|v| String::from_utf8_lossy(v.as_bytes()).chars().take(128).collect());
         let served = response.headers().get("date").and_then(|value| date(value.to_str().ok()?));
-        let (status, version) = (response.status(), format!("{:?}", response.version()));
+        let (status, version) = (response.status(), name_of(response.version()).to_owned());
         let mut said = Self { status, version, content_type, served, body: Vec::new(), truncated: true };
         loop {
             match response.chunk().await {

@@ -15,12 +15,35 @@ use crate::pki::inspect::{COMPARE_CLOCKS, Flaw, root_flaws, stamp};
 /// webpki look at none of this.
 #[must_use]
 pub fn trust_anchor(target: &Target, now: OffsetDateTime) -> Vec<Finding> {
-    anchors(target, &BTreeSet::new(), now)
+    anchors(target, &UsedRoots::default(), now)
 }
 
-/// `trust.anchor`, where the paths of the peers that were seen lead to the roots at the places `used`. What Kubernetes refuses fails
-/// for a root that is used, or that has no usable one beside it; the rest is a warning.
-pub(super) fn anchors(target: &Target, used: &BTreeSet<usize>, now: OffsetDateTime) -> Vec<Finding> {
+/// The roots to which the paths of what was seen lead, by their places in the trust file.
+#[derive(Debug, Default)]
+pub(super) struct UsedRoots {
+    issuers: BTreeSet<usize>,
+    /// Those that a server presents itself.
+    leaves: BTreeSet<usize>,
+}
+
+impl UsedRoots {
+    /// Adds the root at a place, where there is one.
+    pub(super) fn add(&mut self, at: Option<usize>, as_its_leaf: bool) {
+        if as_its_leaf { self.leaves.extend(at) } else { self.issuers.extend(at) }
+    }
+
+    fn is_a_leaf_alone(&self, at: usize) -> bool {
+        self.leaves.contains(&at) && !self.issuers.contains(&at)
+    }
+
+    fn contains(&self, at: usize) -> bool {
+        self.leaves.contains(&at) || self.issuers.contains(&at)
+    }
+}
+
+/// `trust.anchor`, where the paths of the peers that were seen lead to the roots `used`. What Kubernetes refuses fails for a root that is
+/// used, or that has no usable one beside it; the rest is a warning. A certificate that is presented itself need be no CA.
+pub(super) fn anchors(target: &Target, used: &UsedRoots, now: OffsetDateTime) -> Vec<Finding> {
     let finding = |status| Finding::new(CheckId::TRUST_ANCHOR, Place::Cluster, &target.cluster, status);
     let expected = "a root that is a CA, may sign certificates, is in date and strong";
     let mut findings = Vec::new();
@@ -38,7 +61,10 @@ pub(super) fn anchors(target: &Target, used: &BTreeSet<usize>, now: OffsetDateTi
     }
     let judged: Vec<(&Certificate, Vec<Flaw>)> =
         target.roots.iter().map(|root| (root, root_flaws(root, now))).collect();
-    let usable = judged.iter().any(|(_, flaws)| !flaws.iter().any(Flaw::spoils_an_anchor));
+    let spoils =
+        |at: usize, flaw: &Flaw| flaw.spoils_an_anchor() && !(flaw.spoils_an_issuer() && used.is_a_leaf_alone(at));
+    let is_spoiled = |at: usize, flaws: &[Flaw]| flaws.iter().any(|flaw| spoils(at, flaw));
+    let usable = judged.iter().enumerate().any(|(at, (_, flaws))| !is_spoiled(at, flaws));
     for (at, (root, flaws)) in judged.iter().enumerate() {
         let who = format!("{} ({})", root.subject.text, root.spki_fingerprint().as_pin());
         if flaws.is_empty() {
@@ -46,14 +72,18 @@ pub(super) fn anchors(target: &Target, used: &BTreeSet<usize>, now: OffsetDateTi
             findings.push(finding(Status::Pass).saw(observed, expected));
             continue;
         }
-        let spoiled = flaws.iter().any(Flaw::spoils_an_anchor);
+        let spoiled = is_spoiled(at, flaws);
         let said: Vec<String> = flaws.iter().map(ToString::to_string).collect();
         let observed = format!("{who}: {}", said.join("; "));
-        if spoiled && (used.contains(&at) || !usable) {
+        if spoiled && (used.contains(at) || !usable) {
             findings.push(finding(Status::Fail).saw(observed, expected).hint(remedy(root, now)));
         } else if spoiled {
             let observed = format!("{observed}; no certificate that was seen leads to it");
             findings.push(warning(observed, "take it out of the trust file, wherever that is kept"));
+        } else if flaws.iter().any(Flaw::spoils_an_issuer) {
+            let observed = format!("{observed}; a server presents this very certificate, so that Kubernetes takes it");
+            let hint = "every renewal has to be brought to each trust file: trust the CA that issues it, and not the certificate";
+            findings.push(warning(observed, hint));
         } else {
             let hint = "Kubernetes takes it as it is; a root that replaces it should have none of this";
             findings.push(warning(observed, hint));
@@ -84,6 +114,23 @@ fn remedy(root: &Certificate, now: OffsetDateTime) -> Remedy {
 mod tests {
     use super::super::bed::{NOW, bed};
     use super::*;
+
+    #[test]
+    fn a_certificate_that_is_trusted_itself_is_warned_of_where_its_own_server_presents_it() {
+        let mut bed = bed();
+        let leaf = bed.node_cert();
+        let end = leaf.not_after;
+        bed.target.roots = vec![leaf];
+        let mut used = UsedRoots::default();
+        used.add(Some(0), true);
+        let status = |used: &UsedRoots, now| anchors(&bed.target, used, now)[0].status;
+        assert_eq!(status(&used, NOW), Status::Warn);
+        assert_eq!(status(&used, end + time::Duration::DAY), Status::Fail);
+        // Where another certificate leads to it, it has to be a CA.
+        used.add(Some(0), false);
+        assert_eq!(status(&used, NOW), Status::Fail);
+        assert_eq!(status(&UsedRoots::default(), NOW), Status::Fail);
+    }
 
     #[test]
     fn a_trust_file_with_a_leaf_garbage_or_nothing_in_it_is_no_trust() {

@@ -1,7 +1,7 @@
 //! Everything that was seen, host by host: what belongs to the whole, what to each host, and what should have been seen and
 //! was not.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use time::{Duration, OffsetDateTime};
@@ -11,7 +11,7 @@ use super::super::observation::{Listed, Observations, Outcome, PeerSeen, Request
 use super::super::revocation::Lists;
 use super::super::settings::{self, Judgement};
 use super::super::target::{Peer, Place, Target};
-use super::anchor::anchors;
+use super::anchor::{UsedRoots, anchors};
 use super::answer::said;
 use super::cause;
 use super::spot::{Spot, expectation};
@@ -49,8 +49,17 @@ pub fn judge_in(detail: Detail, target: &Target, seen: &Observations, clock: Clo
     let mut findings = Vec::new();
     let nodes = target.nodes.iter().map(|node| (node.name.as_str(), node)).collect();
     let (parsed, trusted, lists) = (HashMap::new(), HashMap::new(), Lists::of(target));
-    let mut bench =
-        Bench { target, clock, seen, parsed, trusted, used: BTreeSet::new(), ending: HashSet::new(), nodes, lists };
+    let mut bench = Bench {
+        target,
+        clock,
+        seen,
+        parsed,
+        trusted,
+        used: UsedRoots::default(),
+        ending: HashSet::new(),
+        nodes,
+        lists,
+    };
     bench.whole(&mut findings);
     let mut listed = bench.listed(&mut findings);
     let mut heartbeats = bench.heartbeats(&mut findings);
@@ -86,8 +95,8 @@ pub(super) struct Bench<'a> {
     pub(super) seen: &'a Observations,
     pub(super) parsed: HashMap<Fingerprint, Option<Rc<Result<Certificate, String>>>>,
     pub(super) trusted: HashMap<Vec<Fingerprint>, Rc<Trust>>,
-    /// The places of the roots to which the paths of what was seen lead.
-    pub(super) used: BTreeSet<usize>,
+    /// The roots to which the paths of what was seen lead.
+    pub(super) used: UsedRoots,
     /// The client certificates of which it was told that they end.
     pub(super) ending: HashSet<Fingerprint>,
     pub(super) nodes: HashMap<&'a str, &'a Peer>,

@@ -90,7 +90,8 @@ impl Bench<'_> {
             Ok(path) => path,
             Err(error) => return Trust { chain: Err(error), way: None },
         };
-        self.used.extend(roots.iter().position(|root| root.der() == path.anchor.der()));
+        let at = roots.iter().position(|root| root.der() == path.anchor.der());
+        self.used.add(at, path.is_anchored_in_its_leaf());
         let first = |concern| path.flaws_of(concern).next().map(|flaw| flaw.reason.clone());
         let chain = match (first(Concern::Chain), first(Concern::Unproven)) {
             (Some(reason), _) => Err(ChainError::Path(reason)),
