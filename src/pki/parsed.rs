@@ -164,10 +164,28 @@ pub(super) fn key_kind(spki: &SubjectPublicKeyInfo<'_>) -> PublicKeyKind {
     } else if *algorithm == OID_SIG_ED25519 {
         PublicKeyKind::Ours(KeyKind::Ed25519)
     } else if let Ok(PublicKey::RSA(rsa)) = spki.parsed() {
-        PublicKeyKind::Rsa(rsa.key_size())
+        PublicKeyKind::Rsa(bits(rsa.modulus))
     } else {
-        PublicKeyKind::Other(algorithm.to_id_string())
+        let oid = algorithm.to_id_string();
+        PublicKeyKind::Other(ml_dsa(&oid).map_or(oid, str::to_owned))
     }
+}
+
+/// The length of a number in bits. x509-parser counts whole octets.
+fn bits(number: &[u8]) -> usize {
+    let zeros = number.iter().take_while(|octet| **octet == 0).count();
+    let first = number.get(zeros).map_or(0, |octet| octet.leading_zeros() as usize);
+    (number.len() - zeros) * 8 - first
+}
+
+/// What FIPS 204 calls a key and a signature, which Go knows since 1.27 and ring does not.
+fn ml_dsa(oid: &str) -> Option<&'static str> {
+    Some(match oid {
+        "2.16.840.1.101.3.4.3.17" => "ML-DSA-44",
+        "2.16.840.1.101.3.4.3.18" => "ML-DSA-65",
+        "2.16.840.1.101.3.4.3.19" => "ML-DSA-87",
+        _ => return None,
+    })
 }
 
 pub(super) fn signature_kind(oid: &str) -> SignatureKind {
@@ -182,6 +200,19 @@ pub(super) fn signature_kind(oid: &str) -> SignatureKind {
         "1.2.840.113549.1.1.13" => SignatureKind::Strong("sha512WithRSA"),
         "1.2.840.113549.1.1.4" => SignatureKind::WeakHash("MD5"),
         "1.2.840.113549.1.1.5" | "1.3.14.3.2.29" | "1.2.840.10045.4.1" => SignatureKind::WeakHash("SHA-1"),
-        _ => SignatureKind::Unknown,
+        _ => ml_dsa(oid).map_or(SignatureKind::Unknown, SignatureKind::Strong),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bits_of_a_number_are_counted_and_not_its_octets() {
+        for (number, expected) in [(&[0, 0x80, 0][..], 16), (&[0x7f, 0xff], 15), (&[1, 0, 0], 17), (&[0], 0), (&[], 0)]
+        {
+            assert_eq!(bits(number), expected, "{number:?}");
+        }
     }
 }

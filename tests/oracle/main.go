@@ -167,12 +167,16 @@ func verify(sent [][]byte, roots *x509.CertPool, now time.Time, c Case) Verdict 
 	if _, err := parsed[0].Verify(options); err != nil {
 		return of(err)
 	}
-	// What the handshake does with the key that it is given, where no handshake can be made.
-	if key, ok := parsed[0].PublicKey.(*rsa.PublicKey); ok {
+	// What the handshake does with the keys that it is given, where no handshake can be made.
+	for at, certificate := range parsed {
+		key, ok := certificate.PublicKey.(*rsa.PublicKey)
+		if !ok {
+			continue
+		}
 		switch bits := key.N.BitLen(); {
 		case bits > 8192:
 			return of(fmt.Errorf("tls: server sent certificate containing RSA key larger than 8192 bits (%d)", bits))
-		case bits < 1024:
+		case bits < 1024 && at == 0:
 			return of(fmt.Errorf("crypto/rsa: %d-bit keys are insecure", bits))
 		}
 	}
