@@ -35,7 +35,8 @@ fn failed(ran: &Ran) -> BTreeSet<String> {
 fn a_node_that_is_verified_with_its_own_kubeconfig_is_one_node() {
     let live = Live::sized(1, 2, None);
     live.lab.write("kubelet.conf", &config(&format!("https://{}", live.addresses.endpoint), "", USER));
-    let node = format!("node-1={}", live.addresses.nodes[0]);
+    // A kubelet writes its node's name in small letters, whatever its host is called.
+    let node = format!("Node-1={}", live.addresses.nodes[0]);
     let args = ["verify", "--kubeconfig", "kubelet.conf", "--node", &node, "--output", "json"];
     let masters = [
         "--master-cert",

@@ -337,7 +337,7 @@ fn bad_trust_files_endpoints_nodes_and_contradictions_are_told() {
     lab.write("empty.crt", "");
     lab.write("mixed.crt", &format!("{}{}", lab.read("pki/ca.crt"), lab.read("pki/ca.key")));
     let leaf = "pki/nodes/on/kubelet-client.crt";
-    let cases: [(&[&str], u8, &str); 14] = [
+    let cases: [(&[&str], u8, &str); 15] = [
         (&["verify", "--endpoint", "https://127.0.0.9:1"], 2, "error: there are no roots to trust"),
         (
             &["verify", "--ca", "absent.crt", "--endpoint", "https://127.0.0.9:1"],
@@ -357,6 +357,7 @@ fn bad_trust_files_endpoints_nodes_and_contradictions_are_told() {
         (&["verify", "--ca", "pki/ca.crt", "--endpoint", "127.0.0.9:1"], 2, "it must begin with https://"),
         (&["verify", "--ca", "pki/ca.crt", "--endpoint", "https://127.0.0.9:1/api"], 2, "without user, path or query"),
         (&["verify", "--ca", "pki/ca.crt", "--node", "on"], 2, "--node \"on\": there is no HOST"),
+        (&["verify", "--ca", "pki/ca.crt", "--node", "=10.0.0.1"], 2, "there is no NAME"),
         (&["verify", "--ca", "pki/ca.crt", "--node", "on=10.0.0.1:99999"], 2, "the port must be 1 to 65535"),
         (&["verify", "--from", "x.tar.gz", "--ca", "pki/ca.crt"], 2, "cannot be used with"),
         (&["verify", "--ca", "pki/ca.crt", "--node-cert", leaf], 2, "--node-key"),

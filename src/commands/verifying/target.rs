@@ -432,7 +432,12 @@ fn node_peer(text: &str) -> Result<Peer, Failure> {
         Failure::new(Exit::Usage, format!("--node {text:?}: {why}"))
             .hint("without a cluster directory a node is written NAME=HOST or NAME=HOST:PORT")
     };
+    // DNS knows no case, and a kubelet writes its node's name in small letters.
+    let text = text.to_ascii_lowercase();
     let (name, place) = text.split_once('=').ok_or_else(|| wrong("there is no HOST".to_owned()))?;
+    if name.is_empty() {
+        return Err(wrong("there is no NAME".to_owned()));
+    }
     let bracket = place.rfind(']').map_or(0, |at| at + 1);
     let alone = Address::parse(place);
     let (host, port) = match (alone, place[bracket..].rfind(':')) {
