@@ -321,7 +321,7 @@ fn online(args: &VerifyArgs, aim: Aim, context: &mut Context<'_>) -> anyhow::Res
         files::write_new(path, &recording.to_bytes().map_err(unwritten)?, files::PRIVATE)?;
         context.screen.step(format_args!("recorded in {}", path.display()));
     }
-    Ok(recording.report_in(args.detail(context)))
+    Ok(recording.into_report(args.detail(context)))
 }
 
 /// Refuses a recording's place before anybody is dialled.
@@ -367,7 +367,7 @@ fn replay(args: &VerifyArgs, given: &Path, context: &mut Context<'_>) -> anyhow:
     if let Some(what) = args.fail_on {
         recording.strictness.fail_on_warn = what == FailOn::Warn;
     }
-    Ok(recording.report_in(args.detail(context)))
+    Ok(recording.into_report(args.detail(context)))
 }
 
 fn offline(

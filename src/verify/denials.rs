@@ -205,7 +205,7 @@ mod tests {
         let mut review = subject.review();
         review["status"] = status;
         let body = Request::DenialReview.kept(201, &review.to_string());
-        Answer { status: 201, version: "HTTP/2.0".into(), content_type: None, body, truncated: false }
+        Answer { status: 201, version: "HTTP/2.0".into(), content_type: None, body: body.into(), truncated: false }
     }
 
     #[test]

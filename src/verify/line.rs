@@ -174,9 +174,9 @@ impl Line {
         match self.say(question, request.body_limit(), deadline).await {
             Ok(said) => Outcome::Answer(Answer {
                 status: said.status.as_u16(),
-                version: name_of(said.version).to_owned(),
-                content_type: said.content_type,
-                body: request.kept(said.status.as_u16(), &String::from_utf8_lossy(&said.body)),
+                version: name_of(said.version).into(),
+                content_type: said.content_type.map(Into::into),
+                body: request.kept(said.status.as_u16(), &String::from_utf8_lossy(&said.body)).into(),
                 truncated: said.truncated,
             }),
             Err(outcome) => outcome,

@@ -23,6 +23,7 @@ pub mod report;
 mod reviews;
 mod revocation;
 mod settings;
+mod shared;
 mod tapped;
 pub mod target;
 mod wire;

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::target::Place;
-use super::{denials, kept};
+use super::{denials, kept, shared};
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::pem;
 
@@ -136,7 +137,8 @@ pub struct Tls {
     /// `TLS13_AES_128_GCM_SHA256`
     pub cipher: Option<String>,
     /// The certificates as sent, leaf first; at most [`MAX_CHAIN`] are kept.
-    pub shown: Vec<Fingerprint>,
+    #[serde(with = "shared")]
+    pub shown: Arc<[Fingerprint]>,
     /// How many were sent.
     pub sent: usize,
     /// Whether the peer proved that it holds the leaf's key.
@@ -205,23 +207,24 @@ pub struct Exchange {
     /// What was asked for.
     pub request: Request,
     /// The certificates that the peer showed on this very connection.
-    pub shown: Vec<Fingerprint>,
+    #[serde(with = "shared")]
+    pub shown: Arc<[Fingerprint]>,
     /// What came back.
     pub outcome: Outcome,
     /// What else was asked, on the same connection as far as the peer kept it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub more: Vec<Further>,
     /// What the caller may do, asked on the same connection; only of a node that an API server knows.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub rulings: Vec<(Access, Ruling)>,
+    #[serde(default, with = "shared", skip_serializing_if = "<[_]>::is_empty")]
+    pub rulings: Arc<[(Access, Ruling)]>,
     /// In milliseconds.
     pub elapsed_ms: u64,
 }
 
 impl Exchange {
     /// What the connections of this exchange showed, each with its leaf first.
-    pub fn chains(&self) -> impl Iterator<Item = &[Fingerprint]> {
-        std::iter::once(&self.shown).chain(self.more.iter().map(|further| &further.shown)).map(Vec::as_slice)
+    pub fn chains(&self) -> impl Iterator<Item = &Arc<[Fingerprint]>> {
+        std::iter::once(&self.shown).chain(self.more.iter().map(|further| &further.shown))
     }
 }
 
@@ -234,8 +237,8 @@ pub struct Further {
     pub outcome: Outcome,
     /// The certificates of the server that answered, leaf first, where they are not the exchange's: behind one address there may
     /// be several servers.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub shown: Vec<Fingerprint>,
+    #[serde(default, with = "shared", skip_serializing_if = "<[_]>::is_empty")]
+    pub shown: Arc<[Fingerprint]>,
 }
 
 /// What a node's account may need, or must not have. Each is asked with a SelfSubjectAccessReview; nothing is changed.
@@ -302,7 +305,7 @@ impl Access {
 }
 
 /// What an API server says to an [`Access`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ruling {
     /// `allowed: true`
@@ -351,7 +354,8 @@ pub struct Listing {
     /// Where the connection went.
     pub to: SocketAddr,
     /// The certificates that the peer showed.
-    pub shown: Vec<Fingerprint>,
+    #[serde(with = "shared")]
+    pub shown: Arc<[Fingerprint]>,
     /// What came back.
     pub outcome: Listed,
     /// In milliseconds.
@@ -399,7 +403,8 @@ pub struct LeaseListing {
     /// Where the connection went; `None` where there was no API server to ask.
     pub to: Option<SocketAddr>,
     /// The certificates that the peer showed.
-    pub shown: Vec<Fingerprint>,
+    #[serde(with = "shared")]
+    pub shown: Arc<[Fingerprint]>,
     /// What came back.
     pub outcome: Leases,
     /// In milliseconds.
@@ -690,17 +695,20 @@ pub enum Outcome {
     NotTried(String),
 }
 
-/// An HTTP answer.
+/// An HTTP answer. Of a large fleet many are alike, so that equal texts are kept once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
     /// Status code.
     pub status: u16,
     /// `HTTP/2.0`
-    pub version: String,
+    #[serde(with = "shared")]
+    pub version: Arc<str>,
     /// Content-Type, if there.
-    pub content_type: Option<String>,
+    #[serde(default, with = "shared::optional")]
+    pub content_type: Option<Arc<str>>,
     /// What [`Request::kept`] keeps of the body's first [`Request::body_limit`] bytes, made valid UTF-8.
-    pub body: String,
+    #[serde(with = "shared")]
+    pub body: Arc<str>,
     /// There was more.
     pub truncated: bool,
 }

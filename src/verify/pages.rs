@@ -139,9 +139,9 @@ impl Said {
     fn refused(self) -> Outcome {
         Outcome::Answer(Answer {
             status: self.status.as_u16(),
-            version: self.version,
-            content_type: self.content_type,
-            body: String::from_utf8_lossy(&self.body).chars().take(1024).collect(),
+            version: self.version.into(),
+            content_type: self.content_type.map(Into::into),
+            body: String::from_utf8_lossy(&self.body).chars().take(1024).collect::<String>().into(),
             truncated: self.truncated || self.body.len() > 1024,
         })
     }

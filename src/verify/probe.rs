@@ -65,6 +65,7 @@ pub fn run(
     };
     let runtime = runtime.enable_all().build()?;
     let deadline = options.deadline.map(|span| Instant::now() + span);
+    let at_once = descriptors_for(options.concurrency.max(1));
     let context = Arc::new(Run {
         order: Order::of(target, now),
         target: target.clone(),
@@ -77,7 +78,8 @@ pub fn run(
         lease_pause: options.lease_pause,
         one_thread: options.one_thread,
         dry_run_writes: options.dry_run_writes,
-        hosts: Semaphore::new(descriptors_for(options.concurrency.max(1))),
+        at_once,
+        hosts: Semaphore::new(at_once),
         lane: Lane::new(options.timeout),
     });
     let seen = runtime.block_on(observe(&context, progress));
@@ -112,6 +114,8 @@ struct Run {
     lease_pause: Duration,
     one_thread: bool,
     dry_run_writes: bool,
+    /// How many hosts may be in hand at once.
+    at_once: usize,
     hosts: Semaphore,
     lane: Lane,
 }
@@ -156,7 +160,8 @@ async fn observe(run: &Arc<Run>, progress: Progress<'_>) -> Observations {
         let run = run.clone();
         async move { run.location(i, j).await }
     };
-    for ((i, _), location) in places.iter().zip(in_order(places.iter().copied().map(locate), &step).await) {
+    for ((i, _), location) in places.iter().zip(in_order(places.iter().copied().map(locate), run.at_once, &step).await)
+    {
         seen[*i].locations.extend(location.flatten());
     }
     let desks: Vec<Arc<Desk>> = desks(&peers, &seen).into_iter().map(Arc::new).collect();
@@ -175,7 +180,7 @@ async fn observe(run: &Arc<Run>, progress: Progress<'_>) -> Observations {
         let (run, desk) = (run.clone(), desks[desk].clone());
         async move { run.account(&desk, node).await }
     };
-    let answers = in_order(calls.iter().copied().map(ask), &step).await;
+    let answers = in_order(calls.iter().copied().map(ask), usize::MAX, &step).await;
     for ((desk, _), exchange) in calls.iter().zip(answers) {
         let (i, j, k) = desks[*desk].at;
         seen[i].locations[j].dials[k].exchanges.extend(exchange);
@@ -215,24 +220,33 @@ fn speaks_tls(dial: &Dial) -> bool {
     dial.tls.as_ref().is_some_and(|tls| !tls.shown.is_empty())
 }
 
-/// Runs all of `work` and gives the results in its order, whichever ends first.
-async fn in_order<T: Send + 'static, F>(work: impl Iterator<Item = F>, step: &impl Fn()) -> Vec<Option<T>>
+/// Runs all of `work`, at most so many at once, and gives the results in its order, whichever ends first.
+async fn in_order<T: Send + 'static, F>(
+    mut work: impl Iterator<Item = F>,
+    at_once: usize,
+    step: &impl Fn(),
+) -> Vec<Option<T>>
 where
     F: Future<Output = T> + Send + 'static,
 {
     let mut set = JoinSet::new();
-    let mut results = Vec::new();
-    for (i, future) in work.enumerate() {
-        set.spawn(async move { (i, future.await) });
-        results.push(None);
-    }
-    while let Some(joined) = set.join_next().await {
+    // Of most names there is one address, and a vector that grows has room for four.
+    let mut results = Vec::with_capacity(work.size_hint().0);
+    loop {
+        // Begun one by one: thousands that only wait for their turn take much memory.
+        while set.len() < at_once
+            && let Some(future) = work.next()
+        {
+            let i = results.len();
+            set.spawn(async move { (i, future.await) });
+            results.push(None);
+        }
+        let Some(joined) = set.join_next().await else { return results };
         if let Ok((i, result)) = joined {
             results[i] = Some(result);
         }
         step();
     }
-    results
 }
 
 impl Run {
@@ -245,7 +259,7 @@ impl Run {
             let socket = Socket { to, address: address.clone(), tls_name: peer.tls_name.clone() };
             async move { run.dial_when_free(i, socket).await }
         };
-        let dials = in_order(ips.into_iter().take(MAX_ADDRESSES).map(dial), &|| ()).await;
+        let dials = in_order(ips.into_iter().take(MAX_ADDRESSES).map(dial), MAX_ADDRESSES, &|| ()).await;
         let mut dials: Vec<Dial> = dials.into_iter().flatten().flatten().collect();
         // Most have one, and a fleet has many.
         dials.shrink_to_fit();
@@ -336,7 +350,7 @@ impl Run {
                 outcome: Handshake::Failed(OVER.to_owned()),
                 version: None,
                 cipher: None,
-                shown: Vec::new(),
+                shown: Arc::default(),
                 sent: 0,
                 signature: Signature::None,
             });
@@ -421,7 +435,7 @@ impl Run {
             late = self.ran_out(&exchange);
             seen.push(exchange);
         }
-        seen.extend(in_order(asking, &|| ()).await.into_iter().flatten());
+        seen.extend(in_order(asking, usize::MAX, &|| ()).await.into_iter().flatten());
         seen
     }
 
@@ -634,7 +648,7 @@ impl Run {
         let limit = self.limit * (1 + u32::try_from(self.target.nodes.len() / 2000).unwrap_or(u32::MAX));
         let over = || LeaseListing {
             to: None,
-            shown: Vec::new(),
+            shown: Arc::default(),
             outcome: Leases::Failed(Outcome::NotTried("no API server could be asked in time".to_owned())),
             elapsed_ms: 0,
         };
@@ -750,8 +764,8 @@ const LATE: &str = "the peer had answered nothing at all in time";
 
 fn not_asked(caller: Caller, client: Option<&Identity>, request: Request, outcome: Outcome) -> Exchange {
     let presented = client.map(|identity| identity.certificate.fingerprint());
-    let (more, rulings) = (Vec::new(), Vec::new());
-    Exchange { caller, presented, request, shown: Vec::new(), outcome, more, rulings, elapsed_ms: 0 }
+    let (shown, more, rulings) = (Arc::default(), Vec::new(), Arc::default());
+    Exchange { caller, presented, request, shown, outcome, more, rulings, elapsed_ms: 0 }
 }
 
 fn has_answered(exchange: &Exchange) -> bool {

@@ -13,6 +13,7 @@ use super::facts::{Facts, PeerFacts, name};
 use super::finding::{Finding, Strictness};
 use super::observation::{Answer, Caller, Exchange, MAX_CHAIN, Observations, Outcome, PeerSeen, Probes, Request};
 use super::report::Report;
+use super::shared::Shared;
 use super::target::Target;
 use crate::pki::fingerprint::Fingerprint;
 use crate::printable::printable;
@@ -124,17 +125,19 @@ impl Recording {
     /// Judges it. The same recording is always judged the same.
     #[must_use]
     pub fn report(&self) -> Report {
-        self.report_in(Detail::Everything)
+        self.clone().into_report(Detail::Everything)
     }
 
-    /// The report, with no more of what passes than `detail` says.
+    /// Returns the report, with no more of what passes than `detail` says. What was seen of a host is dropped once it is
+    /// judged: of a large fleet there is no room for all of it beside the findings.
     #[must_use]
-    pub fn report_in(&self, detail: Detail) -> Report {
-        let target = self.target.to_target();
-        let mut findings = judge_in(detail, &target, &self.seen, self.clock);
+    pub fn into_report(self, detail: Detail) -> Report {
+        let Self { target, before, seen, clock, strictness, finished } = self;
+        let target = target.to_target();
+        let mut findings = judge_in(detail, &target, seen, clock);
         // In this order: of a large fleet there is no room for two lists.
-        findings.splice(0..0, self.before.iter().cloned());
-        Report::new(&target, findings, self.strictness, self.clock.now, self.finished)
+        findings.splice(0..0, before);
+        Report::new(&target, findings, strictness, clock.now, finished)
     }
 
     /// As a file.
@@ -283,7 +286,7 @@ fn check_peer(seen: &PeerSeen, peer: &PeerFacts) -> Result<(), RecordingError> {
         }
         at_most("connections to one address", location.dials.len(), MAX_ADDRESSES)?;
         for dial in &location.dials {
-            let handshakes = dial.tls.iter().chain(&dial.other_key).map(|tls| tls.shown.as_slice());
+            let handshakes = dial.tls.iter().chain(&dial.other_key).map(|tls| &tls.shown);
             for shown in handshakes.chain(dial.exchanges.iter().flat_map(Exchange::chains)) {
                 at_most("certificates of one chain", shown.len(), MAX_CHAIN)?;
             }
@@ -302,6 +305,7 @@ fn check_peer(seen: &PeerSeen, peer: &PeerFacts) -> Result<(), RecordingError> {
 /// Takes pods and nodes out of what was answered: only that it is a list of them is ever judged, and a pod's environment
 /// may hold passwords.
 fn without_lists(seen: &mut Observations) {
+    let texts = Shared::default();
     let dials = seen.peers.iter_mut().flat_map(|peer| &mut peer.locations).flat_map(|location| &mut location.dials);
     for exchange in dials.flat_map(|dial| &mut dial.exchanges) {
         let first = std::iter::once((exchange.request, &mut exchange.outcome));
@@ -309,7 +313,8 @@ fn without_lists(seen: &mut Observations) {
         for (request, outcome) in answers {
             match (outcome, request) {
                 (Outcome::Answer(answer), Request::Pods | Request::Nodes) if (200..300).contains(&answer.status) => {
-                    shorten(answer)
+                    shorten(answer);
+                    answer.body = texts.of(&answer.body);
                 }
                 _ => {}
             }
@@ -329,14 +334,14 @@ fn shorten(answer: &mut Answer) {
         && kind.kind.len() <= LIST_HEAD
         && let Ok(body) = serde_json::to_string(&kind)
     {
-        answer.body = body;
+        answer.body = body.into();
         return;
     }
-    let head = answer.body.split_once("\"items\"").map_or(answer.body.as_str(), |(head, _)| head);
+    let head = answer.body.split_once("\"items\"").map_or(&*answer.body, |(head, _)| head);
     let head: String = head.chars().take(LIST_HEAD).collect();
     if head.len() < answer.body.len() {
         // What was no JSON stays none; it must not become some by being cut.
-        answer.body = if answer.truncated { head } else { head + "…" };
+        answer.body = if answer.truncated { head } else { head + "…" }.into();
     }
 }
 
@@ -348,7 +353,7 @@ mod tests {
         let mut answer =
             Answer { status: 200, version: "HTTP/2.0".into(), content_type: None, body: body.into(), truncated };
         shorten(&mut answer);
-        (answer.body, answer.truncated)
+        (answer.body.to_string(), answer.truncated)
     }
 
     #[test]

@@ -268,8 +268,7 @@ mod tests {
     use crate::verify::observation::Request;
 
     fn answer(body: &str) -> Answer {
-        let body = body.to_owned();
-        Answer { status: 200, version: "HTTP/2.0".into(), content_type: None, body, truncated: false }
+        Answer { status: 200, version: "HTTP/2.0".into(), content_type: None, body: body.into(), truncated: false }
     }
 
     fn config(change: impl Fn(&mut Value)) -> Option<Judgement> {

@@ -25,6 +25,7 @@ use super::observation::{
     Request, Ruling, Signature, Tls,
 };
 use super::old_hello;
+use super::shared::Shared;
 use super::tapped::Tapped;
 use super::target::Identity;
 use super::witness::{Keys, Presenter, Witness};
@@ -50,6 +51,9 @@ pub(super) struct Wire {
     anonymous: ClientConfig,
     limit: Duration,
     certificates: Mutex<BTreeMap<Fingerprint, Der>>,
+    chains: Shared<[Fingerprint]>,
+    texts: Shared<str>,
+    rulings: Shared<[(Access, Ruling)]>,
 }
 
 /// The name in a ClientHello, which no address is (RFC 6066 § 3).
@@ -87,7 +91,15 @@ impl Wire {
             .with_no_client_auth();
         anonymous.resumption = Resumption::disabled();
         anonymous.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self { provider, anonymous, limit, certificates: Mutex::default() })
+        Ok(Self {
+            provider,
+            anonymous,
+            limit,
+            certificates: Mutex::default(),
+            chains: Shared::default(),
+            texts: Shared::default(),
+            rulings: Shared::default(),
+        })
     }
 
     /// Every certificate seen so far, to keep.
@@ -141,10 +153,11 @@ impl Wire {
     /// Shakes hands once more and offers only what a certificate of another kind could sign with, RSA where `tls` showed something
     /// else and the other way round: a server may have one of each. Nothing where it has no other.
     pub(super) async fn with_another_key(&self, socket: &Socket, client: Option<&Identity>, tls: &Tls) -> Option<Tls> {
-        let leaf = {
+        let kept = |fingerprint| {
             let kept = self.certificates.lock().unwrap_or_else(PoisonError::into_inner);
-            Certificate::from_der(kept.get(tls.shown.first()?)?.0.clone()).ok()?
+            kept.get(fingerprint).map(|der| der.0.clone())
         };
+        let leaf = Certificate::from_der(kept(tls.shown.first()?)?).ok()?;
         let keys = if matches!(leaf.key, PublicKeyKind::Rsa(_)) { Keys::NotRsa } else { Keys::Rsa };
         let stream = self.tcp(socket.to).await.0.ok()?;
         let witness = Arc::new(Witness::of(&self.provider, keys));
@@ -167,7 +180,7 @@ impl Wire {
             outcome: Handshake::Done,
             version: None,
             cipher: None,
-            shown: Vec::new(),
+            shown: Arc::default(),
             sent: 0,
             signature: Signature::None,
         };
@@ -329,7 +342,7 @@ impl Wire {
         first: &Arc<Witness>,
         (socket, client): (&Socket, Option<&Identity>),
     ) -> Vec<Further> {
-        let (mut line, mut shown) = (Some(line), Vec::new());
+        let (mut line, mut shown) = (Some(line), Arc::default());
         let mut seen = Vec::with_capacity(more.len());
         for (request, question) in more {
             let (request, question) = (*request, || question.clone());
@@ -343,7 +356,7 @@ impl Wire {
                 outcome = match opened {
                     Ok(mut other) => {
                         let same = first.saw_the_same_as(&witness);
-                        shown = if same { Vec::new() } else { self.keep(witness.take().chain) };
+                        shown = if same { Arc::default() } else { self.keep(witness.take().chain) };
                         let outcome = other.ask(request, question(), began + self.limit).await;
                         line = Some(other);
                         outcome
@@ -382,9 +395,10 @@ impl Wire {
             Ok(mut line) => {
                 seen.outcome = line.ask(Request::WhoAmI, Question::of(Request::WhoAmI), began + self.limit).await;
                 if matches!(&seen.outcome, Outcome::Answer(answer) if (200..300).contains(&answer.status)) {
-                    seen.rulings = line.rulings(reviews, self.limit).await;
+                    let mut rulings = line.rulings(reviews, self.limit).await;
                     drop(line);
-                    self.other_rulings(reviews, &mut seen, &witness, (socket, client, offer)).await;
+                    self.other_rulings(reviews, &mut rulings, &witness, (socket, client, offer)).await;
+                    seen.rulings = self.rulings.of(&rulings);
                 }
             }
             Err(outcome) => seen.outcome = outcome,
@@ -398,11 +412,11 @@ impl Wire {
     async fn other_rulings(
         &self,
         reviews: &[(Access, String)],
-        seen: &mut Exchange,
+        rulings: &mut Vec<(Access, Ruling)>,
         first: &Arc<Witness>,
         (socket, client, offer): (&Socket, &Identity, Offer),
     ) {
-        while let rest @ [(access, _), ..] = &reviews[seen.rulings.len()..] {
+        while let rest @ [(access, _), ..] = &reviews[rulings.len()..] {
             let witness = self.witness();
             let more = match self.open(socket, Some(client), &witness, offer).await.0 {
                 Ok(mut line) if first.saw_the_same_as(&witness) => line.rulings(rest, self.limit).await,
@@ -412,10 +426,11 @@ impl Wire {
             if more.is_empty() {
                 break;
             }
-            seen.rulings.extend(more);
+            rulings.extend(more);
         }
         let ended = || Ruling::Unclear("the connection ended".to_owned());
-        seen.rulings.extend(reviews[seen.rulings.len()..].iter().map(|(access, _)| (*access, ended())));
+        let unanswered = &reviews[rulings.len()..];
+        rulings.extend(unanswered.iter().map(|(access, _)| (*access, ended())));
     }
 
     async fn finish(
@@ -436,6 +451,17 @@ impl Wire {
         }
         seen.shown = self.keep(wire.chain);
         seen.elapsed_ms = millis(began.elapsed());
+        for outcome in std::iter::once(&mut seen.outcome).chain(seen.more.iter_mut().map(|more| &mut more.outcome)) {
+            self.share_the_texts_of(outcome);
+        }
+    }
+
+    fn share_the_texts_of(&self, outcome: &mut Outcome) {
+        if let Outcome::Answer(answer) = outcome {
+            answer.version = self.texts.of(&answer.version);
+            answer.content_type = answer.content_type.as_deref().map(|text| self.texts.of(text));
+            answer.body = self.texts.of(&answer.body);
+        }
     }
 
     /// Every node that an API server knows, page by page, within `limit`.
@@ -444,7 +470,7 @@ impl Wire {
         socket: &Socket,
         client: &Identity,
         limit: Duration,
-    ) -> (Vec<Fingerprint>, Listed) {
+    ) -> (Arc<[Fingerprint]>, Listed) {
         let witness = self.witness();
         let config = self.config(Some(client), &witness);
         let listed = nodes::list(config, socket, Instant::now() + limit).await;
@@ -457,7 +483,7 @@ impl Wire {
         socket: &Socket,
         client: &Identity,
         limit: Duration,
-    ) -> (Vec<Fingerprint>, Leases) {
+    ) -> (Arc<[Fingerprint]>, Leases) {
         let witness = self.witness();
         let config = self.config(Some(client), &witness);
         let leases = leases::list(config, socket, Instant::now() + limit).await;
@@ -536,15 +562,16 @@ impl Wire {
         config
     }
 
-    /// Keeps each certificate once.
-    fn keep(&self, chain: Vec<CertificateDer<'static>>) -> Vec<Fingerprint> {
+    /// Keeps each certificate, and each chain, once.
+    fn keep(&self, chain: Vec<CertificateDer<'static>>) -> Arc<[Fingerprint]> {
         let mut kept = self.certificates.lock().unwrap_or_else(PoisonError::into_inner);
         let keep = |der: CertificateDer<'static>| {
             let fingerprint = Fingerprint::of(&der);
             kept.entry(fingerprint).or_insert_with(|| Der(der.to_vec()));
             fingerprint
         };
-        chain.into_iter().take(MAX_CHAIN).map(keep).collect()
+        let chain: Vec<Fingerprint> = chain.into_iter().take(MAX_CHAIN).map(keep).collect();
+        self.chains.of(&chain)
     }
 }
 
@@ -562,10 +589,10 @@ fn unanswered(caller: Caller, client: Option<&Identity>, request: Request) -> Ex
         caller,
         presented: client.map(|identity| identity.certificate.fingerprint()),
         request,
-        shown: Vec::new(),
+        shown: Arc::default(),
         outcome: Outcome::Closed,
         more: Vec::new(),
-        rulings: Vec::new(),
+        rulings: Arc::default(),
         elapsed_ms: 0,
     }
 }

@@ -141,7 +141,7 @@ fn no_denial_is_proven_by_a_server_that_denies_everything_or_gives_no_review() {
     };
     let body = |outcome: &mut Outcome, change: &dyn Fn(&str) -> String| {
         let Outcome::Answer(answer) = outcome else { panic!("an answer") };
-        answer.body = change(&answer.body);
+        answer.body = change(&answer.body).into();
     };
     assert_eq!(judged(&|_| {}), [Status::Pass; 2]);
     let denied = |text: &str| text.replace("\"denied\":false", "\"denied\":true");
@@ -158,7 +158,7 @@ fn no_denial_is_proven_by_a_server_that_denies_everything_or_gives_no_review() {
     let lets_in = |text: &str| text.replace("\"denied\":true", "\"denied\":false");
     assert_eq!(judged(&|e| body(&mut e.more[0].outcome, &lets_in)), [Status::Warn; 2]);
     // Another server's word counts for nothing.
-    assert_eq!(judged(&|e| e.shown.clear()), [Status::NotProven; 2]);
+    assert_eq!(judged(&|e| e.shown = [].into()), [Status::NotProven; 2]);
 }
 
 #[test]

@@ -1,16 +1,54 @@
 //! Many nodes, and nodes that never answer.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration as StdDuration, Instant};
 
-use clusterctl::verify::checks::{Clock, judge};
+use clusterctl::verify::checks::{Clock, Detail, judge, judge_in};
 use clusterctl::verify::finding::{Finding, Status};
+use clusterctl::verify::observation::Outcome;
 use clusterctl::verify::options::Options;
 use clusterctl::verify::probe::run;
 use time::Duration;
 
 use super::lab::lab;
+
+#[test]
+fn what_peers_answer_alike_is_kept_once() {
+    let lab = lab(1, 4, None);
+    let seen = lab.observe();
+    let dials: Vec<_> = seen.peers.iter().flat_map(|peer| &peer.locations).flat_map(|at| &at.dials).collect();
+    let outcomes = dials.iter().flat_map(|dial| &dial.exchanges).flat_map(|exchange| {
+        std::iter::once(&exchange.outcome).chain(exchange.more.iter().map(|further| &further.outcome))
+    });
+    let (mut first, mut again): (HashMap<&str, &Arc<str>>, usize) = (HashMap::new(), 0);
+    for outcome in outcomes {
+        let Outcome::Answer(answer) = outcome else { continue };
+        for text in [&answer.version, &answer.body].into_iter().chain(&answer.content_type) {
+            if let Some(known) = first.insert(text, text) {
+                assert!(Arc::ptr_eq(known, text), "{text}");
+                again += 1;
+            }
+        }
+    }
+    assert!(again > first.len(), "{again} of {}", first.len());
+    for dial in dials {
+        let shown = &dial.tls.as_ref().expect("it speaks TLS").shown;
+        assert!(dial.exchanges.iter().all(|exchange| Arc::ptr_eq(&exchange.shown, shown)), "{}", dial.to);
+    }
+}
+
+#[test]
+fn what_is_dropped_once_it_is_judged_changes_no_finding() {
+    let lab = lab(1, 3, None);
+    let mut seen = lab.observe();
+    // Not every node was seen whole.
+    seen.peers[2].locations.clear();
+    let kept = lab.judge(&seen);
+    assert!(kept.iter().any(|finding| finding.status == Status::NotProven));
+    let clock = Clock { now: lab.now, expires_within: Duration::days(30) };
+    assert_eq!(judge_in(Detail::Everything, &lab.target, seen, clock), kept);
+}
 
 /// Timing: nodes that take a connection and never say a word, beside others that are well.
 #[test]

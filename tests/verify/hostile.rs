@@ -112,6 +112,19 @@ fn hostile_peers_cost_their_own_deadline_and_are_called_what_they_are() {
 }
 
 #[test]
+fn a_peer_that_says_nothing_is_not_called_again_by_anyone() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    static CALLS: AtomicUsize = AtomicUsize::new(0);
+    let silent = told(misbehave(|mut stream| {
+        CALLS.fetch_add(1, Ordering::SeqCst);
+        drop(std::io::Read::read_to_end(&mut stream, &mut Vec::new()));
+    }));
+    assert_eq!(silent.0, "fail");
+    // Once in TLS, and once to see whether it speaks HTTP without.
+    assert_eq!(CALLS.load(Ordering::SeqCst), 2);
+}
+
+#[test]
 fn a_peer_without_the_key_of_its_certificate_proves_nothing() {
     let mut lab = Foreign::new();
     let (certificate, other) = (lab.issue(), lab.issue());

@@ -264,7 +264,7 @@ fn admission_is_skipped_where_no_write_is_served() {
         let dials = seen.peers.iter_mut().flat_map(|peer| &mut peer.locations).flat_map(|at| &mut at.dials);
         for exchange in dials.flat_map(|dial| &mut dial.exchanges).filter(|exchange| exchange.request.is_dry_run()) {
             let Outcome::Answer(answer) = &mut exchange.outcome else { panic!("an answer") };
-            (answer.status, answer.body) = (status, "nothing here".to_owned());
+            (answer.status, answer.body) = (status, "nothing here".into());
         }
         let findings = lab.judge(&seen);
         assert_eq!(verdict(&findings, Strictness::default()), Verdict::Proven, "{status}");

@@ -1,6 +1,7 @@
 //! One master, two nodes, and what was seen of them: what the checks' tests are made with.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
@@ -107,7 +108,7 @@ impl Bed {
         more: &[Further],
         now: OffsetDateTime,
     ) -> Vec<Finding> {
-        let shown = vec![leaf.fingerprint()];
+        let shown: Arc<[Fingerprint]> = Arc::from([leaf.fingerprint()]);
         let exchange = |(caller, outcome): &(Caller, Outcome)| Exchange {
             caller: caller.clone(),
             presented: self.presented(caller),
@@ -122,7 +123,7 @@ impl Bed {
                 Caller::Untrusted(_) | Caller::Anonymous => more.to_vec(),
                 _ => Vec::new(),
             },
-            rulings: Vec::new(),
+            rulings: Arc::default(),
             elapsed_ms: 1,
         };
         let dial = Dial {
@@ -183,8 +184,13 @@ impl Bed {
 }
 
 pub(super) fn answer(status: u16, body: &str) -> Outcome {
-    let body = body.to_owned();
-    Outcome::Answer(Answer { status, version: "HTTP/2.0".into(), content_type: None, body, truncated: false })
+    Outcome::Answer(Answer {
+        status,
+        version: "HTTP/2.0".into(),
+        content_type: None,
+        body: body.into(),
+        truncated: false,
+    })
 }
 
 pub(super) fn master() -> Caller {

@@ -73,14 +73,14 @@ impl Bench<'_> {
         dial: &Dial,
         findings: &mut Vec<Finding>,
     ) {
-        let mut known: Vec<&[Fingerprint]> = dial.tls.iter().map(|tls| tls.shown.as_slice()).collect();
+        let mut known: Vec<&[Fingerprint]> = dial.tls.iter().map(|tls| &*tls.shown).collect();
         let is_met = |other: &&Tls| spot.place == Place::Node || !self.is_loopbacks(&other.shown);
         if let Some(other) = dial.other_key.as_ref().filter(is_met) {
             known.push(&other.shown);
             self.another_certificate("the server's other certificate", peer, address, spot, other, findings);
         }
         for shown in dial.exchanges.iter().flat_map(Exchange::chains) {
-            if shown.is_empty() || known.contains(&shown) {
+            if shown.is_empty() || known.contains(&&**shown) {
                 continue;
             }
             known.push(shown);
@@ -88,7 +88,7 @@ impl Bench<'_> {
                 outcome: Handshake::Done,
                 version: None,
                 cipher: None,
-                shown: shown.to_vec(),
+                shown: shown.clone(),
                 sent: shown.len(),
                 // No answer is read over a connection whose signature does not hold.
                 signature: Signature::Valid,

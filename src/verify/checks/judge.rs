@@ -1,6 +1,7 @@
 //! Everything that was seen, host by host: what belongs to the whole, what to each host, and what should have been seen and
 //! was not.
 
+use std::borrow::Borrow;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
@@ -40,12 +41,24 @@ pub enum Detail {
 /// Judges everything that was seen. The order is the target's, and within a host the catalogue's.
 #[must_use]
 pub fn judge(target: &Target, seen: &Observations, clock: Clock) -> Vec<Finding> {
-    judge_in(Detail::Everything, target, seen, clock)
+    judge_each(Detail::Everything, target, seen, seen.peers.iter(), clock)
 }
 
-/// Judges as [`judge`], and keeps no more than `detail` says.
+/// Judges as [`judge`], and keeps no more than `detail` says. What was seen of a host is dropped once it is judged.
 #[must_use]
-pub fn judge_in(detail: Detail, target: &Target, seen: &Observations, clock: Clock) -> Vec<Finding> {
+pub fn judge_in(detail: Detail, target: &Target, mut seen: Observations, clock: Clock) -> Vec<Finding> {
+    let peers = std::mem::take(&mut seen.peers);
+    judge_each(detail, target, &seen, peers.into_iter(), clock)
+}
+
+/// Judges `peers` host by host; of `seen` only what is not about one host is looked at.
+fn judge_each<S: Borrow<PeerSeen>>(
+    detail: Detail,
+    target: &Target,
+    seen: &Observations,
+    mut peers: impl Iterator<Item = S>,
+    clock: Clock,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
     let nodes = target.nodes.iter().map(|node| (node.name.as_str(), node)).collect();
     let (parsed, trusted, lists) = (HashMap::new(), HashMap::new(), Lists::of(target));
@@ -63,9 +76,12 @@ pub fn judge_in(detail: Detail, target: &Target, seen: &Observations, clock: Clo
     bench.whole(&mut findings);
     let mut listed = bench.listed(&mut findings);
     let mut heartbeats = bench.heartbeats(&mut findings);
-    for (i, (place, peer)) in target.peers().enumerate() {
+    let mut nodes_left = target.nodes.len();
+    for (place, peer) in target.peers() {
         let nothing = PeerSeen { place, host: peer.name.clone(), locations: Vec::new() };
-        let seen = seen.peers.get(i).filter(|seen| seen.place == place && seen.host == peer.name).unwrap_or(&nothing);
+        let seen = peers.next();
+        let seen = seen.as_ref().map(Borrow::borrow);
+        let seen = seen.filter(|seen| seen.place == place && seen.host == peer.name).unwrap_or(&nothing);
         let before = findings.len();
         // What one host showed, others show seldom: kept for all, it would be the most of what a large fleet takes.
         bench.parsed.clear();
@@ -81,11 +97,28 @@ pub fn judge_in(detail: Detail, target: &Target, seen: &Observations, clock: Clo
         if detail == Detail::WhatIsWrong {
             findings[before..].iter_mut().filter(|f| f.status == Status::Pass).for_each(Finding::forget_the_words);
         }
+        if place == Place::Node {
+            nodes_left -= 1;
+            make_room(&mut findings, before, nodes_left);
+        }
     }
     cause::lists(&mut findings);
     // Which roots count is known only now; they are told first.
     findings.splice(0..0, anchors(target, &bench.used, clock.now));
     findings
+}
+
+/// Makes room for the findings of the other nodes as soon as there is little left. A list that doubles stands in memory
+/// twice while it is moved, and room that is not used takes no memory.
+fn make_room(findings: &mut Vec<Finding>, before: usize, nodes_left: usize) {
+    /// A node has seldom more; one that does must not ask for as much for each of the others.
+    const OF_A_NODE: usize = 48;
+    /// What is told first, of the whole.
+    const OF_THE_WHOLE: usize = 256;
+    let last = (findings.len() - before).min(OF_A_NODE);
+    if findings.capacity() - findings.len() < OF_A_NODE + OF_THE_WHOLE {
+        findings.reserve_exact(last * nodes_left + OF_THE_WHOLE + OF_A_NODE);
+    }
 }
 
 /// What is worked out once and used by many checks.

@@ -43,7 +43,7 @@ pub(super) fn named_user(answer: &Answer) -> Option<String> {
         .ok()
         .and_then(|body| body.get("message").and_then(Value::as_str).map(str::to_owned));
     // A body that was cut is no JSON, and its quotes are still escaped.
-    let text = plain(&message.unwrap_or_else(|| answer.body.clone()));
+    let text = plain(&message.unwrap_or_else(|| answer.body.to_string()));
     if let Some((_, rest)) = text.split_once("(user=") {
         let user = rest.split_once(", verb=").map_or_else(|| rest.trim_end().trim_end_matches(')'), |(user, _)| user);
         return Some(user.to_owned());

@@ -530,7 +530,7 @@ mod tests {
         let known = bed.review("kubelet:n1", &["kubelets", "system:authenticated"], None);
         let aspect = if caller == Caller::Anonymous { Aspect::Anonymous } else { Aspect::Untrusted };
         let calls = [(Caller::Node("n1".into()), known), (caller, answer(403, &STATUS.replace("401", "403")))];
-        let more = [observation::Further { request, outcome: said, shown: Vec::new() }];
+        let more = [observation::Further { request, outcome: said, shown: Default::default() }];
         let found = bed.findings_of_several(Place::Master, &bed.master_cert(), &calls, &more, NOW);
         found.iter().find(|f| f.id.1 == aspect).expect("a finding").status.as_str()
     }
