@@ -60,9 +60,12 @@ fn connector(dir: &Path) -> TlsConnector {
     trusted.add(CertificateDer::from(root.der().to_vec())).expect("a root");
     let chain = vec![CertificateDer::from(caller.certificate.der().to_vec())];
     let key = PrivateKeyDer::try_from(caller.key.expose_pkcs8().to_vec()).expect("a key");
-    let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("ring speaks them")
+    // The cipher suite that `verify` asks for first, so that both work with the same.
+    let mut provider = rustls::crypto::ring::default_provider();
+    provider.cipher_suites = vec![rustls::crypto::ring::cipher_suite::TLS13_AES_128_GCM_SHA256];
+    let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .expect("ring speaks it")
         .with_root_certificates(trusted)
         .with_client_auth_cert(chain, key)
         .expect("they fit");

@@ -16,6 +16,10 @@ use std::time::{Duration, Instant};
 
 use crate::site::Site;
 
+/// The program's own: servers and clients use it alike.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Short, so that the bench is: what counts is how many of them a run takes.
 const TIMEOUT: Duration = Duration::from_secs(3);
 

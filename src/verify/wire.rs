@@ -7,10 +7,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rustls::ClientConfig;
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, SupportedCipherSuite};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -82,7 +82,7 @@ impl Socket {
 
 impl Wire {
     pub(super) fn new(limit: Duration) -> Result<Self, rustls::Error> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let provider = Arc::new(provider());
         let verifier = Arc::new(Witness::new(&provider));
         let mut anonymous = ClientConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
@@ -573,6 +573,16 @@ impl Wire {
         let chain: Vec<Fingerprint> = chain.into_iter().take(MAX_CHAIN).map(keep).collect();
         self.chains.of(&chain)
     }
+}
+
+/// Returns ring's cipher suites in the order of Go's clients, AES with 128 bits first: a server that leaves the choice to its
+/// clients does with us what it does with Kubernetes's.
+fn provider() -> CryptoProvider {
+    let mut provider = rustls::crypto::ring::default_provider();
+    let with_128_bits =
+        |suite: &SupportedCipherSuite| suite.suite().as_str().is_some_and(|name| name.contains("AES_128"));
+    provider.cipher_suites.sort_by_key(|suite| (suite.tls13().is_none(), !with_128_bits(suite)));
+    provider
 }
 
 /// The name that TLS asks for; a name that no certificate could carry is asked for by its address.
