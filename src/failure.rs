@@ -129,6 +129,7 @@ fn exit_of(link: &(dyn StdError + 'static)) -> Option<Exit> {
             | StoreError::LedgerMissing(_)
             | StoreError::LedgerEmpty(_)
             | StoreError::LedgerDamaged { .. }
+            | StoreError::LedgerForeign { .. }
             | StoreError::LedgerNewer { .. }
             | StoreError::LedgerLocked { .. }
             | StoreError::Ledger { .. } => Exit::Environment,

@@ -60,7 +60,7 @@ pub fn run(world: &mut World) -> Exit {
             return usage(world, &error);
         }
     };
-    let no_color = world.env("NO_COLOR").is_some();
+    let no_color = is_without_color(world);
     let dir_from_env: Option<PathBuf> = world.env("CLUSTERCTL_DIR").map(Into::into);
     let (stop, now) = (world.stop.clone(), (world.clock)());
     let mut context = Context {
@@ -142,9 +142,14 @@ fn unwritten(error: io::Error) -> Failure {
     Failure::new(Exit::Environment, "the answer could not be written").because(error)
 }
 
+/// True where colours are unwanted (no-color.org), or the terminal has none.
+fn is_without_color(world: &World) -> bool {
+    world.env("NO_COLOR").is_some() || world.env("TERM").is_some_and(|term| term == "dumb")
+}
+
 /// A failure from before any flag was read.
 fn told(world: &mut World, failure: Failure) -> Exit {
-    let no_color = world.env("NO_COLOR").is_some();
+    let no_color = is_without_color(world);
     let mut screen = Screen::new(&mut world.out, &mut world.err, Verbosity::Normal, ColorChoice::Auto, no_color);
     let (telling, exit) = tell(&failure.into());
     screen.failure(&telling);
@@ -153,7 +158,8 @@ fn told(world: &mut World, failure: Failure) -> Exit {
 
 /// clap's own answers: help and version go to stdout, complaints to stderr.
 fn usage(world: &mut World, error: &clap::Error) -> Exit {
-    let colored = |terminal: bool| terminal && world.env("NO_COLOR").is_none();
+    let without = is_without_color(world);
+    let colored = |terminal: bool| terminal && !without;
     let (stream, colored) = if error.use_stderr() {
         let colored = colored(world.err.terminal);
         (&mut world.err, colored)

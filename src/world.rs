@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use time::OffsetDateTime;
 
 use crate::ui::Stream;
@@ -157,6 +157,8 @@ impl World {
         let (out, err) = (io::stdout(), io::stderr());
         let (out_terminal, err_terminal) = (out.is_terminal(), err.is_terminal());
         let stop = Stop { real: true, ..Stop::default() };
+        // A write past the limit of a file's size (ulimit -f) fails with an error then, and does not end the process.
+        let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
         let asks = io::stdin().is_terminal() && err_terminal;
         Self {
             args: std::env::args_os().collect(),

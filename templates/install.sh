@@ -56,6 +56,7 @@ main() {
     fi
     check_installed
     find_pending
+    check_folders
     if [ -z "$pending$stale" ]; then
         [ "$dry_run" = yes ] || sweep "$everything"
         say "Nothing to do: all $total files of $host (generation $generation) are in place${root:+ under $root}."
@@ -66,6 +67,7 @@ main() {
     if [ "$dry_run" = yes ]; then
         say "Would install ${root:+under $root }for $host (cluster $cluster, generation $generation):"
         list_pending
+        tell_left
         check_drop_ins
         exit 0
     fi
@@ -393,6 +395,7 @@ $files
 FILES
     total=$(printf '%s' "$everything" | wc -l | tr -d ' ')
     want "$(digest manifest.json)" 0644 manifest.json "$record"
+    left=$(sed -n 's|^    {"path":"\([A-Za-z0-9._@-]*/[A-Za-z0-9._@/-]*\)",.*|\1|p' "$root/$record" 2>/dev/null || :)
     # Earlier bundles' drop-ins sorted before those of other packages, which undid them.
     stale=''
     for program in $(units); do
@@ -425,6 +428,62 @@ want() {
     fi
     pending="$pending$1 $2 $3 $4
 "
+}
+
+# No folder on the way may be something else, lead out of an image, or be open to others, who could replace the cluster's root.
+check_folders() {
+    image=$(cd -P -- "${root:-/}" && pwd -P)
+    seen=' '
+    while read -r target; do
+        folder=${target%/*}
+        while [ -n "$folder" ]; do
+            case "$seen" in
+            *" $folder "*) break ;;
+            esac
+            seen="$seen$folder "
+            if [ -d "$root/$folder" ]; then
+                at=$(cd -P -- "$root/$folder" && pwd -P)
+                case "$at" in
+                "${image%/}"/*) ;;
+                *) die "$root/$folder leads out of $root, to $at" "make it a folder, or a link with a relative path, in the image" ;;
+                esac
+                if [ "$uid" = 0 ] && [ -n "$(find "$at" -prune \( ! -user 0 -o -perm -0002 \) 2>/dev/null || :)" ]; then
+                    warn "others than root may change the folder $root/$folder, and replace what is installed in it: chown root it, and chmod go-w"
+                fi
+            elif [ -e "$root/$folder" ] || [ -L "$root/$folder" ]; then
+                die "$root/$folder is no folder, or a link that leads nowhere" "move it away"
+            fi
+            case "$folder" in
+            */*) folder=${folder%/*} ;;
+            *) folder='' ;;
+            esac
+        done
+    done <<TARGETS
+$everything$state/journal
+$unit
+$wanted
+TARGETS
+}
+
+# What an earlier bundle brought and this one does not have: the host may have another role now, and keys of the old one.
+tell_left() {
+    told=no
+    while read -r path; do
+        case "
+$everything
+$stale" in
+        *"
+$path
+"*) continue ;;
+        esac
+        if [ -n "$path" ] && [ -e "$root/$path" ]; then
+            [ "$told" = yes ] || say "Of an earlier bundle, and not in this one; remove what nothing needs:"
+            told=yes
+            say "  left     $root/$path"
+        fi
+    done <<LEFT
+$left
+LEFT
 }
 
 # Every file system that a file goes to must have room for all of them, while the old ones are still there.
@@ -834,6 +893,7 @@ PENDING
     done <<STALE
 ${stale%?}
 STALE
+    tell_left
     check_drop_ins
     if [ -n "$root" ]; then
         report_image

@@ -502,7 +502,7 @@ fn what_kubectl_would_not_write_is_named() {
         ["", "NAME STATUS ROLES\nn1 Ready <none>\n", "[]", "{}", "apiVersion: v1\nkind: List\n", &"[".repeat(100_000)]
     {
         let error = refused(wrong);
-        assert!(matches!(error, KubectlError::Json { .. }), "{error:?}");
-        assert!(error.hint().contains("-o json"));
+        let said = matches!(error, KubectlError::Json { .. } | KubectlError::Empty | KubectlError::Table);
+        assert!(said && error.hint().contains("-o json"), "{error:?}");
     }
 }

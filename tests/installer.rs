@@ -280,12 +280,11 @@ fn where_nothing_can_be_written_nothing_is_left_behind() {
     let nowhere = Ran::of(scratch.installer(&unpacked, &[]).env("DESTDIR", "/proc/clusterctl-test"));
     nowhere.refused("DESTDIR is /proc/clusterctl-test, and there is no such folder");
 
-    // The files under etc are prepared already when the folder var turns out to be a file.
+    // It is seen before anything is prepared.
     fs::write(scratch.root.join("var"), "a file").expect("written");
     let before = scratch.tree();
     let refused = scratch.install(&unpacked, &[]);
-    refused.refused("/var cannot be made");
-    assert!(refused.stderr.ends_with("Nothing was changed.\n"), "{refused:#?}");
+    refused.refused("/var is no folder");
     assert_eq!(scratch.tree(), before);
     fs::remove_file(scratch.root.join("var")).expect("removed");
 
@@ -417,4 +416,57 @@ fn an_unknown_argument_is_a_usage_error() {
     let unpacked = scratch.unpack(&Site::new().bundle("on", 1));
     let ran = scratch.install(&unpacked, &["--froce"]);
     assert!(ran.status == Some(2) && ran.stderr.contains("unknown argument --froce"), "{ran:#?}");
+}
+
+#[test]
+fn an_image_is_not_left_through_a_link_and_what_is_no_folder_is_named() {
+    let site = Site::new();
+    let bundle = site.bundle("on", 1);
+    let outside = |scratch: &Scratch| {
+        let outside = scratch.folder.path().join("outside");
+        fs::create_dir(&outside).expect("made");
+        fs::create_dir(scratch.root.join("etc")).expect("made");
+        outside
+    };
+    let scratch = Scratch::new();
+    let elsewhere = outside(&scratch);
+    let link = scratch.root.join("etc/kubernetes");
+    std::os::unix::fs::symlink(&elsewhere, &link).expect("linked");
+    let before = scratch.tree();
+    for arguments in [&[][..], &["--dry-run"], &["--replace"]] {
+        scratch.install(&scratch.unpack(&bundle), arguments).refused("leads out of");
+    }
+    assert!(fs::read_dir(&elsewhere).expect("a folder").next().is_none() && scratch.tree() == before);
+    // Within the image a link is as good as a folder.
+    fs::remove_file(&link).expect("removed");
+    fs::create_dir(scratch.root.join("data")).expect("made");
+    std::os::unix::fs::symlink("../data", &link).expect("linked");
+    scratch.install(&scratch.unpack(&bundle), &[]).succeeded();
+    assert!(scratch.root.join("data/kubelet.conf").is_file());
+
+    let scratch = Scratch::new();
+    outside(&scratch);
+    std::os::unix::fs::symlink("/nowhere", scratch.root.join("etc/kubernetes")).expect("linked");
+    scratch.install(&scratch.unpack(&bundle), &[]).refused("no folder");
+}
+
+#[test]
+fn what_an_earlier_bundle_brought_and_this_one_does_not_is_named() {
+    let (site, scratch) = (Site::new(), Scratch::new());
+    scratch.install(&scratch.unpack(&site.bundle("both", 1)), &[]).succeeded();
+    // The same host, which is no master any more.
+    let mut node = site.bundle("both", 2);
+    node.files.retain(|file| !file.path.contains("sa.key"));
+    let left = "etc/kubernetes/pki/sa.key";
+    let manifest = node.files.iter_mut().find(|file| file.path == "manifest.json").expect("a manifest");
+    let without: Vec<&str> =
+        std::str::from_utf8(&manifest.bytes).expect("text").lines().filter(|line| !line.contains(left)).collect();
+    manifest.bytes = format!("{}\n", without.join("\n")).into_bytes().into();
+    let sum = format!("{}  manifest.json\n", clusterctl::pki::fingerprint::Fingerprint::of(&manifest.bytes));
+    node.files.iter_mut().find(|file| file.path == "manifest.sha256").expect("a sum").bytes = sum.into_bytes().into();
+    let ran = scratch.install(&scratch.unpack(&node), &[]);
+    ran.succeeded();
+    let named: Vec<&str> = ran.stdout.lines().filter(|line| line.starts_with("  left ")).collect();
+    assert!(named.len() == 1 && named[0].ends_with(left), "{ran:#?}");
+    assert!(scratch.root.join(left).is_file());
 }

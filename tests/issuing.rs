@@ -421,9 +421,19 @@ fn a_ledger_that_is_corrupt_missing_locked_or_newer_stops_the_issue() {
         .expect("written");
     refused("the ledger DIR/pki/ledger.sqlite3 is damaged");
     std::fs::remove_file(&ledger).expect("removed");
-    refused(
-        "hint: restore DIR/pki/ledger.sqlite3 from a backup: it is the record of every certificate that was issued",
-    );
+    let restore =
+        "hint: restore DIR/pki/ledger.sqlite3 from a backup: it is the record of every certificate that was issued";
+    refused(restore);
+    // Where another thing lies there is nothing to recover.
+    std::fs::write(&ledger, b"a note of somebody's").expect("written");
+    refused(restore);
+    std::fs::remove_file(&ledger).expect("removed");
+    good_tool("sqlite3", &[&shown, "create table bookmarks (url text)"]);
+    refused(restore);
+    std::fs::remove_file(&ledger).expect("removed");
+    std::fs::create_dir(&ledger).expect("made");
+    refused("hint: a folder and a file took each other's place");
+    std::fs::remove_dir(&ledger).expect("removed");
     std::fs::write(&ledger, b"").expect("written");
     refused("the ledger DIR/pki/ledger.sqlite3 is damaged");
     std::fs::write(&ledger, &good).expect("written");

@@ -195,6 +195,61 @@ fn the_services_range_that_nobody_named_is_said_with_the_usual_ones() {
 }
 
 #[test]
+fn what_is_no_host_or_cannot_be_one_here_is_left_out_and_named() {
+    let (masters, nodes, warnings) = taken("no-hosts.json", &[]);
+    assert_eq!(masters, ["cp-1"]);
+    assert_eq!(nodes.keys().collect::<Vec<_>>(), ["cp-1", "win-1"]);
+    for (host, word) in [
+        ("fargate-ip-10-0-9-1.eu-west-1.compute.internal", "AWS Fargate"),
+        ("virtual-node-aci-linux", "virtual kubelet"),
+        ("kwok-node-0", "KWOK"),
+        ("a-name-that-is-too-long-for-the-common-name-of-a-certificate", "64"),
+        ("Node-C", "capital"),
+        ("win-1", "Windows"),
+        ("Pod", "left out"),
+    ] {
+        assert!(warnings.iter().any(|said| said.contains(host) && said.contains(word)), "{host}: {warnings:?}");
+    }
+    // A flag says better.
+    let named = ["--node", "kwok-node-0=10.0.9.3"];
+    assert!(taken("no-hosts.json", &named).1.contains_key("kwok-node-0"));
+}
+
+#[test]
+fn answers_one_behind_the_other_are_read_and_other_answers_are_called_what_they_are() {
+    let json = |name: &str, ip: &str| {
+        let addresses = serde_json::json!([{ "type": "InternalIP", "address": ip }]);
+        serde_json::json!({ "kind": "Node", "metadata": { "name": name }, "status": { "addresses": addresses } })
+    };
+    let yaml = |name: &str, ip: &str| {
+        format!(
+            "kind: Node\nmetadata: {{name: {name}}}\nstatus: {{addresses: [{{type: InternalIP, address: {ip}}}]}}\n"
+        )
+    };
+    for text in [
+        format!("{:#}\n{:#}\n", json("a", "10.0.0.1"), json("b", "10.0.0.2")),
+        format!("---\n{}---\n{}", yaml("a", "10.0.0.1"), yaml("b", "10.0.0.2")),
+    ] {
+        let lab = Lab::empty();
+        lab.write("list", &text);
+        lab.good(&["init", "--name", "t", "--from-kubectl", "list", "--master", "a=10.0.0.1"]);
+        assert_eq!(hosts(&lab, "nodes").keys().collect::<Vec<_>>(), ["a", "b"], "{text}");
+    }
+    for (text, word) in [
+        ("", "it is empty"),
+        ("\n", "it is empty"),
+        ("NAME   STATUS   ROLES    AGE   VERSION\na      Ready    <none>   1d    v1.36.2\n", "a table"),
+        (r#"{"kind":"Status","message":"nodes is forbidden","code":403}"#, "nodes is forbidden"),
+        (r#"{"kind":"PodList","items":[]}"#, "PodList"),
+    ] {
+        let lab = Lab::empty();
+        lab.write("list", text);
+        let ran = lab.run(&["init", "--name", "t", "--from-kubectl", "list"]);
+        assert!(ran.status == 2 && ran.err.contains(word) && !lab.path("cluster.yaml").exists(), "{text}: {ran}");
+    }
+}
+
+#[test]
 fn a_dash_reads_standard_input() {
     let lab = Lab::empty();
     for (file, there) in [("talos.json", "talos-w-0"), ("talos.yaml", "talos-w-0")] {

@@ -96,6 +96,7 @@ fn a_bundle_sealed_to_ssh_and_age_keys_opens_with_each_of_them_and_holds_the_sam
     assert_eq!(folder, 0o700);
     // Sealing draws keys by chance; what is inside does not change.
     let first = fs::read(lab.path("bundles/on.tar.gz.age")).expect("a bundle");
+    fs::remove_file(lab.path("bundles/on.tar.gz.age")).expect("removed");
     lab.good(&args);
     let second = fs::read(lab.path("bundles/on.tar.gz.age")).expect("a bundle");
     assert_ne!(first, second);
@@ -134,6 +135,36 @@ fn nothing_in_the_clear_takes_a_sealed_bundles_place_unless_somebody_says_so() {
     lab.good(&["bundle", "--all", "--seal-to", &recipient]);
     lab.good(&["bundle", "--all", "--unsealed"]);
     assert!(bundles(&lab).len() == 5 && bundles(&lab).iter().all(|name| name.ends_with(".tar.gz")));
+}
+
+#[test]
+fn a_sealed_bundle_that_would_hold_the_same_for_the_same_is_left_alone() {
+    use std::os::unix::fs::MetadataExt;
+    let lab = Lab::issued();
+    let (recipient, other) = (age_key(&lab, "key"), age_key(&lab, "other"));
+    let pack = |to: &[&str]| -> Vec<String> {
+        let recipients = to.iter().flat_map(|to| ["--seal-to", to]);
+        let ran = lab.good(&["bundle", "--all", "--output", "json"].into_iter().chain(recipients).collect::<Vec<_>>());
+        let report: serde_json::Value = serde_json::from_str(&ran.out).expect("JSON");
+        serde_json::from_value(report["changed"].clone()).expect("a list of names")
+    };
+    let inode = |host: &str| fs::metadata(lab.path(&format!("bundles/{host}.tar.gz.age"))).expect("facts").ino();
+    assert_eq!(pack(&[&recipient]).len(), 5);
+    let (on, worker) = (inode("on"), inode("worker-b1"));
+    assert!(pack(&[&recipient]).is_empty() && inode("on") == on);
+    lab.good(&["issue-node", "--reissue", "on"]);
+    assert_eq!(pack(&[&recipient]), ["on"]);
+    assert!(inode("worker-b1") == worker);
+    // What was touched since is sealed again, and so is what others are to open.
+    let path = lab.path("bundles/on.tar.gz.age");
+    let mut bytes = fs::read(&path).expect("an archive");
+    *bytes.last_mut().expect("an octet") ^= 1;
+    fs::write(&path, bytes).expect("written");
+    fs::set_permissions(lab.path("bundles/worker-b1.tar.gz.age"), fs::Permissions::from_mode(0o644)).expect("set");
+    assert_eq!(pack(&[&recipient]), ["on", "worker-b1"]);
+    assert_eq!(pack(&[&recipient, &other]).len(), 5);
+    assert!(age_opens(&lab, "bundles/on.tar.gz.age", "other").is_some());
+    assert!(pack(&[&other, &recipient]).is_empty(), "in another order");
 }
 
 #[test]

@@ -448,6 +448,69 @@ fn every_form_that_other_tools_write_is_read() {
 }
 
 #[test]
+fn what_cannot_be_verified_here_is_not_called_wrong() {
+    let lab = Lab::empty();
+    let at = |name: &str| lab.path(name).display().to_string();
+    for (key, made) in [
+        ("p521.key", &["ecparam", "-name", "secp521r1", "-genkey", "-noout", "-out"][..]),
+        ("p256.key", &["ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out"]),
+    ] {
+        good_tool("openssl", &[made, &[&at(key)]].concat());
+    }
+    good_tool("openssl", &["genrsa", "-out", &at("rsa.key"), "1024"]);
+    good_tool("openssl", &["pkcs8", "-topk8", "-nocrypt", "-in", &at("p521.key"), "-out", &at("p521-pkcs8.key")]);
+    for (key, kind) in [
+        ("p521.key", "ecdsa-p521"),
+        ("p521-pkcs8.key", "ecdsa-p521"),
+        ("rsa.key", "RSA 1024"),
+        ("p256.key", "ecdsa-p256"),
+    ] {
+        assert_eq!(json_of(&lab, &[key])["files"][0]["items"][0]["facts"]["key"], kind, "{key}");
+    }
+    for (key, valid) in [("p521.key", None), ("rsa.key", None), ("p256.key", Some(true))] {
+        good_tool("openssl", &["req", "-new", "-key", &at(key), "-subj", "/CN=x", "-out", &at("csr")]);
+        let value = json_of(&lab, &["csr"]);
+        assert_eq!(
+            value["files"][0]["items"][0]["facts"]["signatureValid"],
+            serde_json::json!(valid),
+            "{key}: {value}"
+        );
+    }
+    // A list of such a CA.
+    good_tool(
+        "openssl",
+        &["req", "-x509", "-key", &at("p521.key"), "-subj", "/CN=ca", "-days", "9", "-out", &at("ca.crt")],
+    );
+    lab.write("index", "");
+    lab.write("conf", &format!("[ca]\ndefault_ca=d\n[d]\ndatabase={}\ndefault_md=sha512\n", at("index")));
+    let (conf, key, ca, crl) = (at("conf"), at("p521.key"), at("ca.crt"), at("crl"));
+    let list = ["ca", "-gencrl", "-config", &conf, "-keyfile", &key, "-cert", &ca, "-crldays", "9", "-out", &crl];
+    good_tool("openssl", &list);
+    let shown = lab.good(&["show", "crl", "ca.crt"]).out;
+    assert!(shown.contains("cannot be verified here") && !shown.contains("did not sign it"), "{shown}");
+}
+
+#[test]
+fn what_is_something_else_is_called_by_its_name() {
+    let lab = Lab::empty();
+    for (bytes, word) in [
+        (&b""[..], "empty"),
+        (b"\n\n", "empty"),
+        (b"ssh-ed25519 AAAA x\n", "SSH public key"),
+        (b"\xfe\xed\xfe\xed\x00\x00", "Java keystore"),
+        (b"SQLite format 3\0", "SQLite"),
+        (b"# created: x\nAGE-SECRET-KEY-1X\n", "age identity"),
+        (b"\xff\xfe-\0-\0", "UTF-16"),
+        (b"MIIBszCC", "base64"),
+        (b"\x30\x82\x01", "DER"),
+    ] {
+        std::fs::write(lab.path("file"), bytes).expect("written");
+        let ran = lab.run(&["show", "file"]);
+        assert!(ran.status == 2 && ran.err.contains(word) && !ran.err.contains("none of these"), "{word}: {ran}");
+    }
+}
+
+#[test]
 fn a_folder_and_standard_input_are_explained() {
     let lab = Lab::issued();
     std::fs::create_dir_all(lab.path("etc/pki")).expect("created");

@@ -145,6 +145,19 @@ fn without_a_thread_to_be_had_all_is_done_in_one() {
 }
 
 #[test]
+fn a_limit_of_the_files_size_is_an_error_and_no_sudden_end() {
+    let lab = Lab::issued();
+    let output = Command::new("bash")
+        .args(["-c", r#"ulimit -f 0; exec "$0" bundle --all"#, env!("CARGO_BIN_EXE_clusterctl")])
+        .current_dir(lab.dir())
+        .stdin(Stdio::null())
+        .output()
+        .expect("bash");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(4) && said.contains("error: "), "{said}");
+}
+
+#[test]
 fn where_the_system_gives_no_randomness_it_is_not_a_bug_of_ours() {
     let lab = Lab::with_roots();
     let output = Command::new("strace")

@@ -236,7 +236,58 @@ fn a_host_that_was_revoked_is_refused_and_the_others_are_packed() {
     assert!(text(&bundle(&lab, "master-1"), AUTHORIZATION).contains("X509SHA256="));
 }
 
+#[test]
+fn a_set_release_is_held_to_the_fields_that_its_kubelets_know() {
+    let lab = lab("kubelet: {podLogsDir: /var/log/pods}\n");
+    let ran = lab.run(&["bundle", "--all", "--set", "kubernetesVersion=v1.29.4"]);
+    assert_eq!(ran.status, 2, "{ran}");
+    assert!(ran.err.contains("kubelet.podLogsDir") && !lab.path("bundles").exists(), "{ran}");
+    lab.good(&["bundle", "--all", "--set", "kubernetesVersion=v1.30.0"]);
+}
+
+#[test]
+fn a_set_release_that_the_policy_is_not_written_for_is_told_of() {
+    let lab = lab("kubernetes: {version: v1.36.2}\n");
+    let told = |version: &str| {
+        let ran = lab.good(&["bundle", "--all", "--set", &format!("kubernetesVersion={version}")]);
+        ran.err.contains("clusterctl policy writes for Kubernetes v1.36.2")
+    };
+    assert!(told("v1.31.0") && !told("v1.36.9"));
+}
+
+#[test]
+fn a_release_that_is_later_than_those_known_here_is_told_of() {
+    let later = lab("kubernetes: {version: v1.37.0}\n");
+    for command in [&["policy"][..], &["bundle", "--all"]] {
+        let ran = later.good(command);
+        assert!(ran.err.contains("warning: with Kubernetes v1.37.0, "), "{ran}");
+    }
+}
+
 // ── units ──
+
+#[test]
+fn units_stay_in_bundles_where_the_cluster_file_says_so_and_are_missed_where_a_flag_did() {
+    let units =
+        |lab: &Lab, host: &str| bundle(lab, host).files.iter().filter(|file| file.path.ends_with(".service")).count();
+    let by_file = lab("withUnits: true\n");
+    for _ in 0..2 {
+        by_file.good(&["bundle", "--all"]);
+        assert_eq!((units(&by_file, "master-1"), units(&by_file, "on")), (4, 1));
+    }
+    assert!(!by_file.good(&["verify", "--offline"]).out.contains("WARN"));
+    let by_flag = lab("");
+    by_flag.good(&["bundle", "--all", "--with-units"]);
+    for host in ["master-1", "on"] {
+        let lost = by_flag.good(&["bundle", host]);
+        assert!(lost.err.contains(&format!("no longer in the bundles of {host}")), "{lost}");
+        let again = by_flag.good(&["bundle", host]);
+        assert!(!again.err.contains("no longer"), "once: {again}");
+    }
+    // Where the file says so and a bundle has none, it is not what would be packed.
+    by_flag.write("cluster.yaml", &format!("{}withUnits: true\n", by_flag.read("cluster.yaml")));
+    assert!(by_flag.run(&["verify", "--offline"]).out.contains("kubelet.service"));
+}
 
 #[test]
 fn units_are_packed_when_they_are_asked_for_and_systemd_reads_them_with_their_drop_ins() {

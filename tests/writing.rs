@@ -120,12 +120,12 @@ fn draft() -> impl Strategy<Value = Draft> {
     let hosts = || prop::collection::vec(host(), 0..3);
     let value = || option::of(text());
     let values = (value(), value(), value(), option::of(prop::collection::vec(text(), 0..3)), value(), value());
-    let versions = (value(), value(), value(), value());
+    let versions = (value(), value(), value(), value(), value());
     (values, (value(), value(), value(), value()), versions, kubelet(), hosts(), hosts()).prop_map(
         |(
             (name, endpoint, accounts, service_cidrs, cluster_domain, keys),
             (ca, master, node, renew_before),
-            (kubernetes_version, image_repository, etcd_version, templates),
+            (kubernetes_version, image_repository, etcd_version, templates, with_units),
             kubelet,
             masters,
             nodes,
@@ -143,6 +143,7 @@ fn draft() -> impl Strategy<Value = Draft> {
             image_repository,
             etcd_version,
             templates,
+            with_units,
             renew_before,
             kubelet,
             // A master's entry has no such key.
@@ -257,6 +258,7 @@ fn a_new_file_explains_every_key() {
         "validity",
         "kubernetes",
         "templates",
+        "withUnits",
         "renewBefore",
         "kubelet",
         "masters",

@@ -12,6 +12,9 @@ const SHOW: &str = "to describe a certificate, key, kubeconfig or bundle: cluste
 const REMOVE: &str = "to take a host out: clusterctl revoke HOST, remove it from cluster.yaml, then clusterctl policy";
 const JOIN: &str = "to add a host: add it to cluster.yaml, then clusterctl issue-node HOST and clusterctl bundle HOST, and run the \
                     bundle's install.sh on the host";
+const ISSUE: &str = "to issue: clusterctl issue-master, clusterctl issue-node or clusterctl issue-admin";
+const REQUEST: &str = "requests are not signed here: clusterctl issue-node HOST and clusterctl issue-master HOST make the key and the \
+                       certificate, and clusterctl show FILE explains a request";
 const APPLY: &str = "cluster.yaml is applied by: clusterctl issue-master --all, clusterctl issue-node --all, then clusterctl bundle \
                      --all; each does what is missing";
 const PLAN: &str = "to see what would be issued, and why: clusterctl issue-node --all --dry-run, clusterctl issue-master --all \
@@ -19,26 +22,79 @@ const PLAN: &str = "to see what would be issued, and why: clusterctl issue-node 
 
 /// Words that people try, and what does it here.
 const HABITS: &[(&[&str], &str)] = &[
-    (&["renew", "renewal", "reissue", "refresh", "rotate"], RENEW),
-    (&["status", "check", "health", "doctor", "test", "ping", "audit"], STATUS),
+    (&["renew", "renewal", "reissue", "refresh", "rotate", "renew-cert", "rekey"], RENEW),
+    (
+        &[
+            "status",
+            "check",
+            "health",
+            "doctor",
+            "test",
+            "ping",
+            "audit",
+            "check-expiration",
+            "expiration",
+            "expiry",
+            "wait",
+        ],
+        STATUS,
+    ),
     (&["validate", "lint"], "to check cluster.yaml and all that was made from it: clusterctl verify --offline"),
-    (&["list", "ls", "get", "nodes", "hosts"], LIST),
-    (&["certs", "cert", "certificates", "certificate", "inspect", "explain", "view", "cat", "print", "info"], SHOW),
+    (&["list", "ls", "get", "nodes", "masters", "hosts", "log", "logs", "history", "events"], LIST),
+    (
+        &[
+            "certs",
+            "cert",
+            "certificates",
+            "certificate",
+            "certinfo",
+            "show-cert",
+            "inspect",
+            "explain",
+            "view",
+            "cat",
+            "print",
+            "info",
+            "dump",
+            "decode",
+        ],
+        SHOW,
+    ),
     (&["version"], "the version is printed by: clusterctl --version"),
-    (&["delete", "remove", "rm", "drain", "reset"], REMOVE),
-    (&["join", "add", "enroll", "node", "master"], JOIN),
+    (&["delete", "remove", "rm", "drain", "cordon", "reset", "remove-node", "delete-node"], REMOVE),
+    (&["join", "add", "enroll", "node", "master", "add-node", "add-master", "register", "token", "token-create"], JOIN),
     (&["apply", "sync", "update", "up"], APPLY),
     (&["plan", "diff"], PLAN),
     (&["create", "new", "setup", "bootstrap"], "to begin: clusterctl init, then clusterctl init-ca"),
-    (&["ca", "init-pki", "pki"], "to create the root CAs: clusterctl init-ca"),
-    (&["issue", "sign"], "to issue: clusterctl issue-master, clusterctl issue-node or clusterctl issue-admin"),
+    (
+        &["ca", "init-pki", "pki", "build-ca", "gen-ca", "create-ca", "new-ca", "selfsign"],
+        "to create the root CAs: clusterctl init-ca",
+    ),
+    (
+        &["import", "import-ca", "adopt"],
+        "no CA that another tool made is taken over; a new one is made by: clusterctl init-ca",
+    ),
+    (&["issue", "gencert", "genkey", "build-server-full", "build-client-full", "gen-cert"], ISSUE),
+    (&["sign", "approve", "csr", "request", "gen-req", "import-req", "sign-req", "deny"], REQUEST),
+    (
+        &["edit", "set", "patch", "config-set"],
+        "hosts and settings are in cluster.yaml, which is edited by hand; clusterctl init writes one",
+    ),
     (&["kubeconfig", "admin", "login"], "to make an administrator's kubeconfig: clusterctl issue-admin"),
     (
         &["pack", "package", "export", "render", "deploy", "install"],
         "to pack what a host installs: clusterctl bundle HOST",
     ),
-    (&["unpack", "extract", "decrypt"], "to open a bundle: clusterctl open FILE"),
-    (&["crl"], "to revoke, or to sign the revocation lists again: clusterctl revoke HOST, clusterctl revoke --renew"),
+    (&["unpack", "extract", "decrypt", "unseal"], "to open a bundle: clusterctl open FILE"),
+    (
+        &["seal", "encrypt"],
+        "to seal bundles to their hosts: clusterctl bundle --all --known-hosts FILE, or sealTo in cluster.yaml",
+    ),
+    (
+        &["crl", "gen-crl", "gencrl", "ocsp", "ocspsign", "revoke-renewed"],
+        "to revoke, or to sign the revocation lists again: clusterctl revoke HOST, clusterctl revoke --renew",
+    ),
+    (&["serve", "bundle-verify", "prove", "connect", "healthcheck"], STATUS),
     (&["rbac", "rights"], "to write or print what the accounts may do: clusterctl policy, clusterctl policy --check"),
     (&["completion", "complete"], "to print a shell's completions: clusterctl completions bash"),
     (&["docs"], "to write the man pages: clusterctl man FOLDER"),
@@ -109,7 +165,8 @@ fn of_command(word: &str) -> Option<String> {
     if CLUSTER_API_COMMANDS.contains(&word) {
         return Some(NOT_CLUSTER_API.to_owned());
     }
-    let (_, hint) = HABITS.iter().find(|(words, _)| words.contains(&word))?;
+    let lower = word.to_ascii_lowercase().replace('_', "-");
+    let (_, hint) = HABITS.iter().find(|(words, _)| words.contains(&lower.as_str()))?;
     Some(match OF_BOTH.contains(&word) {
         true => format!("{hint} ({NOT_CLUSTER_API})"),
         false => (*hint).to_owned(),
@@ -142,9 +199,26 @@ mod tests {
 
     #[test]
     fn habitual_verbs_get_a_hint_and_no_command_that_is_only_spelt_alike() {
-        for word in
-            ["renew", "status", "list", "get", "validate", "version", "delete", "remove", "join", "apply", "plan"]
-        {
+        for word in [
+            "renew",
+            "status",
+            "list",
+            "get",
+            "validate",
+            "version",
+            "delete",
+            "remove",
+            "join",
+            "apply",
+            "plan",
+            "token",
+            "gen-crl",
+            "sign-req",
+            "build_ca",
+            "Import-CA",
+            "check-expiration",
+            "edit",
+        ] {
             let said = said(&format!("clusterctl {word} wk1"));
             assert!(said.contains("tip: ") && !said.contains("similar"), "{said}");
         }

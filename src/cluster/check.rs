@@ -9,7 +9,7 @@ use super::address::{Address, Cidr};
 use super::endpoint::Endpoint;
 use super::fault::{Fault, Reason};
 use super::key_kind::KeyKind;
-use super::kubelet;
+use super::kubelet::{self, Setting};
 use super::kubernetes::{EtcdVersion, ImageRepository, Kubernetes, KubernetesError, Version};
 use super::lifetime::Lifetime;
 use super::name::{ClusterName, DnsName, HostName};
@@ -21,6 +21,28 @@ use super::spec::{
 
 /// How the names of what is packed for a host end, behind the host's own.
 pub(crate) const ENDINGS: [&str; 5] = [".tar.gz", ".tar.gz.age", ".cloud-init.yaml", ".cloud-init.yaml.gz", ".ign"];
+
+impl Cluster {
+    /// Returns the kubelets' settings that kubelets of `version` do not know yet.
+    #[must_use]
+    pub fn kubelet_fields_unknown_to(&self, version: &Version) -> Vec<Fault> {
+        let nodes = self.nodes.iter().map(|node| &node.kubelet).enumerate();
+        kubelet_fields_of_later_releases(version.minor(), &self.kubelet, nodes)
+    }
+}
+
+fn kubelet_fields_of_later_releases<'s>(
+    minor: u32,
+    everywhere: &Setting,
+    nodes: impl Iterator<Item = (usize, &'s Setting)>,
+) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    kubelet::fields_of_later_releases(everywhere, minor, || "kubelet".to_owned(), &mut faults);
+    for (i, setting) in nodes {
+        kubelet::fields_of_later_releases(setting, minor, || format!("nodes[{i}].kubelet"), &mut faults);
+    }
+    faults
+}
 
 impl Draft {
     /// Parses every value and checks them against each other.
@@ -41,6 +63,7 @@ impl Draft {
         let keys = faults.chosen("keys", self.keys.as_deref(), &KeyKind::ALL, KeyKind::as_str);
         let validity = self.validity(&mut faults);
         let kubernetes = self.kubernetes(&mut faults);
+        let with_units = faults.switch("withUnits", self.with_units.as_deref());
         if self.templates.as_ref().is_some_and(|path| path.trim().is_empty()) {
             faults.add("templates", self.templates.clone(), Reason::Path);
         }
@@ -54,11 +77,8 @@ impl Draft {
         let endpoint = endpoint.or_else(|| self.endpoint_of_the_only_master(&masters, &mut faults));
         let nodes = self.hosts("nodes", &self.nodes, KUBELET_PORT, None, &mut faults);
         if let Some(minor) = kubernetes.version.as_ref().map(Version::minor) {
-            kubelet::fields_of_later_releases(&kubelet, minor, || "kubelet".to_owned(), &mut faults.0);
-            for (i, node) in &nodes {
-                let path = || format!("nodes[{i}].kubelet");
-                kubelet::fields_of_later_releases(&node.kubelet, minor, path, &mut faults.0);
-            }
+            let nodes = nodes.iter().map(|(i, node)| (*i, &node.kubelet));
+            faults.0.extend(kubelet_fields_of_later_releases(minor, &kubelet, nodes));
         }
         etcd_members_fit(&masters, &mut faults);
         masters_are_of_the_services_family(&masters, service_cidrs.first(), &mut faults);
@@ -84,6 +104,7 @@ impl Draft {
                     validity,
                     kubernetes,
                     templates: self.templates.clone(),
+                    with_units,
                     renew_before,
                     kubelet,
                     masters,
@@ -407,6 +428,18 @@ impl Faults {
 
     fn parsed<T>(&mut self, path: &str, seen: &str, result: Result<T, Reason>) -> Option<T> {
         result.map_err(|reason| self.add(path, Some(seen.to_owned()), reason)).ok()
+    }
+
+    /// `true` or `false`, and false where nothing is said.
+    fn switch(&mut self, path: &str, text: Option<&str>) -> bool {
+        match text {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(other) => {
+                self.add(path, Some(other.to_owned()), Reason::Choice { allowed: vec!["true", "false"] });
+                false
+            }
+        }
     }
 
     fn chosen<T: Copy + Default>(

@@ -175,6 +175,12 @@ pub enum Reason {
 }
 
 impl Fault {
+    /// Returns the position of the node, for a fault of a node's name.
+    #[must_use]
+    pub fn node(&self) -> Option<usize> {
+        self.path.strip_prefix("nodes[")?.strip_suffix("].name")?.parse().ok()
+    }
+
     /// Returns the positions of the node and of its address, for a fault of a node's address.
     #[must_use]
     pub fn address_of_a_node(&self) -> Option<(usize, usize)> {

@@ -48,6 +48,19 @@ pub struct ListedHost {
     pub kubelet_port: Option<String>,
     /// Whether it is marked as control plane.
     pub is_master: bool,
+    /// What stands for the host, where there is none that anything could be installed on.
+    pub stands_for: Option<Provider>,
+}
+
+/// What lists nodes that are no hosts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Provider {
+    /// AWS Fargate: a virtual machine for each pod, whose kubelet is Amazon's.
+    Fargate,
+    /// Virtual Kubelet, and what is built on it: Azure's and Alibaba's container instances, Liqo, Admiralty.
+    VirtualKubelet,
+    /// KWOK, which simulates nodes.
+    Kwok,
 }
 
 /// Whether ExternalIPs may become addresses that a host listens on, advertises or reports.
@@ -73,8 +86,35 @@ pub struct Inventory {
     pub external_only: Vec<(String, String)>,
     /// What was changed or left out.
     pub oddities: Vec<Oddity>,
+    /// Whole hosts that were left out, by their names.
+    pub left_out: Vec<(String, LeftOut)>,
+    /// The names of hosts that run Windows.
+    pub windows: Vec<String>,
+    /// The kinds of what else was in the list.
+    pub other_kinds: BTreeSet<String>,
     /// Every InternalIP that was taken. Two hosts with the same one are a fault of the list, and remain one.
     pub internal: HashSet<Address>,
+}
+
+/// Why a whole host is left out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LeftOut {
+    /// Nothing can be installed there.
+    #[error("{0} stands for it, and nothing can be installed there")]
+    NoHost(&'static str),
+    /// A name that no host can have here.
+    #[error("its name cannot be used: {0}")]
+    Name(NameError),
+}
+
+impl Provider {
+    fn called(self) -> &'static str {
+        match self {
+            Self::Fargate => "AWS Fargate",
+            Self::VirtualKubelet => "a virtual kubelet",
+            Self::Kwok => "KWOK",
+        }
+    }
 }
 
 /// A listed address that was changed or left out.
@@ -139,6 +179,7 @@ impl Inventory {
     #[must_use]
     pub fn of(listed: Vec<ListedHost>, external: ExternalIps) -> Self {
         let mut inventory = Self::default();
+        let listed = inventory.hosts_among(listed);
         let usable: Vec<Vec<Usable>> = listed.iter().map(|host| inventory.usable(host)).collect();
         let owners = Owners::of(&listed, &usable);
         for (i, (host, addresses)) in listed.into_iter().zip(usable).enumerate() {
@@ -152,6 +193,23 @@ impl Inventory {
             inventory.take(host, kept, external);
         }
         inventory
+    }
+
+    /// Those that a cluster file can name, and that are hosts.
+    fn hosts_among(&mut self, listed: Vec<ListedHost>) -> Vec<ListedHost> {
+        let mut hosts = Vec::with_capacity(listed.len());
+        for host in listed {
+            let why = match (host.stands_for, HostName::parse(&host.name)) {
+                (Some(provider), _) => LeftOut::NoHost(provider.called()),
+                (None, Err(error)) => LeftOut::Name(error),
+                (None, Ok(_)) => {
+                    hosts.push(host);
+                    continue;
+                }
+            };
+            self.left_out.push((host.name, why));
+        }
+        hosts
     }
 
     /// The addresses that a certificate may hold, each once, InternalIPs first.
@@ -258,8 +316,11 @@ impl Owners {
         if usable.kind == AddressKind::Internal {
             return None;
         }
-        if self.named.get(&usable.address).is_some_and(|owner| *owner != i) {
-            return Some(Why::AnothersName);
+        match self.named.get(&usable.address) {
+            Some(owner) if *owner != i => return Some(Why::AnothersName),
+            // The others lose it.
+            Some(_) => return None,
+            None => {}
         }
         let owners = self.listed.get(&usable.address)?;
         let others: Vec<String> =
@@ -336,6 +397,35 @@ mod tests {
         let inventory = Inventory::of(listed, ExternalIps::NamesOnly);
         assert_eq!(addresses(&inventory), [["10.0.0.1"], ["10.0.0.2"], ["10.0.0.2"]]);
         assert_eq!(inventory.oddities.len(), 6, "{:?}", inventory.oddities);
+    }
+
+    #[test]
+    fn a_host_keeps_its_own_name_whoever_else_lists_it() {
+        let listed = vec![
+            host("a", &[("InternalIP", "10.0.0.1"), ("Hostname", "b")]),
+            host("b", &[("InternalIP", "10.0.0.2"), ("Hostname", "b")]),
+        ];
+        let inventory = Inventory::of(listed, ExternalIps::NamesOnly);
+        assert_eq!(addresses(&inventory), [&["10.0.0.1"][..], &["10.0.0.2", "b"]]);
+        assert_eq!(inventory.oddities.iter().map(|odd| &odd.why).collect::<Vec<_>>(), [&Why::AnothersName]);
+    }
+
+    #[test]
+    fn what_is_no_host_or_has_no_hosts_name_is_left_out_whole() {
+        let mut fargate = host("fargate-ip-10-0-0-9", &[("InternalIP", "10.0.0.9")]);
+        fargate.stands_for = Some(Provider::Fargate);
+        let listed = vec![
+            host("a", &[("InternalIP", "10.0.0.1")]),
+            fargate,
+            host("Node-B", &[("InternalIP", "10.0.0.2")]),
+            host(&"x".repeat(64), &[("InternalIP", "10.0.0.3")]),
+        ];
+        let inventory = Inventory::of(listed, ExternalIps::NamesOnly);
+        assert_eq!(addresses(&inventory), [["10.0.0.1"]]);
+        assert!(matches!(
+            inventory.left_out.iter().map(|(_, why)| why).collect::<Vec<_>>()[..],
+            [LeftOut::NoHost(_), LeftOut::Name(_), LeftOut::Name(_)]
+        ));
     }
 
     #[test]

@@ -1,11 +1,16 @@
 //! Which Kubernetes the control plane runs, and which API versions, flags and fields its releases know.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 
 use super::account::AccountScheme;
 
 /// The oldest release that bundles can be made for: 1.28.
 const OLDEST: u32 = 28;
+/// The newest release whose API versions, flags and fields are known here: 1.36.
+const NEWEST: u32 = 36;
+/// The oldest etcd that these releases run with.
+const OLDEST_ETCD: [u32; 3] = [3, 4, 0];
 /// An image's tag has at most this many characters (OCI distribution spec, "Pull").
 const MAX_TAG: usize = 128;
 
@@ -47,6 +52,9 @@ pub enum KubernetesError {
     /// Not a release of etcd.
     #[error("no version: it must read like 3.6.8-0")]
     EtcdVersion,
+    /// An etcd that no supported release runs with.
+    #[error("not an etcd that Kubernetes runs with (3.4.0 and later)")]
+    EtcdNotSupported,
     /// Nothing that images can be pulled from.
     #[error("no image repository: it must read like registry.k8s.io")]
     Repository,
@@ -90,7 +98,10 @@ impl EtcdVersion {
     /// # Errors
     /// When it is none.
     pub fn parse(text: &str) -> Result<Self, KubernetesError> {
-        numbers_of_tag(text).map(|_| Self(text.to_owned())).ok_or(KubernetesError::EtcdVersion)
+        match numbers_of_tag(text).ok_or(KubernetesError::EtcdVersion)? {
+            numbers if numbers >= OLDEST_ETCD => Ok(Self(text.to_owned())),
+            _ => Err(KubernetesError::EtcdNotSupported),
+        }
     }
 
     /// Returns an etcd that this release of Kubernetes runs with (`kubeadm config images list`).
@@ -118,14 +129,15 @@ impl EtcdVersion {
 }
 
 impl ImageRepository {
-    /// Parses a host, a port perhaps, and a path, as images are named by (OCI distribution spec, "Pull").
+    /// Parses a host, a port perhaps, and a path, as images are named by (OCI distribution spec, "Pull";
+    /// github.com/distribution/reference).
     ///
     /// # Errors
     /// When no image can be pulled from it.
     pub fn parse(text: &str) -> Result<Self, KubernetesError> {
-        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-:".contains(c);
-        let is_one = text.split('/').all(|part| !part.is_empty() && part.chars().all(allowed));
-        if is_one { Ok(Self(text.to_owned())) } else { Err(KubernetesError::Repository) }
+        let (first, path) = text.split_once('/').map_or((text, None), |(first, path)| (first, Some(path)));
+        let good = is_registry(first) && path.is_none_or(|path| path.split('/').all(is_component));
+        if good { Ok(Self(text.to_owned())) } else { Err(KubernetesError::Repository) }
     }
 }
 
@@ -220,6 +232,12 @@ impl Features {
     #[must_use]
     pub fn shortcomings(self, accounts: AccountScheme, revoked: usize) -> Vec<&'static str> {
         let mut found = Vec::new();
+        if self.minor > NEWEST {
+            found.push(
+                "what is written is what 1.36 knows, the latest release that this program knows: look in its release notes \
+                 for flags and API versions that were removed",
+            );
+        }
         if !self.has_selectors() && accounts == AccountScheme::Kubelet {
             found.push(
                 "a node with an account of the kind kubelet may list the pods of all nodes (prevented from 1.31 on)",
@@ -235,10 +253,35 @@ impl Features {
     }
 }
 
+/// True for a host with or without a port: `registry.k8s.io`, `127.0.0.1:5000`, `[fd00::1]:5000`.
+fn is_registry(text: &str) -> bool {
+    let port = |text: &str| text.parse::<u16>().is_ok_and(|port| port > 0 && port.to_string() == text);
+    if let Some(rest) = text.strip_prefix('[') {
+        let Some((address, rest)) = rest.split_once(']') else { return false };
+        return address.parse::<Ipv6Addr>().is_ok() && (rest.is_empty() || rest.strip_prefix(':').is_some_and(port));
+    }
+    match text.split_once(':') {
+        Some((host, behind)) => is_component(host) && port(behind),
+        None => is_component(text),
+    }
+}
+
+/// True for small letters and digits with single separators between them.
+fn is_component(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let at_edge = |c: Option<char>| c.is_some_and(plain);
+    at_edge(text.chars().next())
+        && at_edge(text.chars().next_back())
+        && text.chars().all(|c| plain(c) || "._-".contains(c))
+        && !text.contains("..")
+}
+
 /// The three numbers of `1.36.2`, with whatever a tag may have behind them.
 fn numbers_of_tag(text: &str) -> Option<[u32; 3]> {
+    // An image's tag has no zeros in front.
+    let number = |part: &str| part.parse::<u32>().ok().filter(|number| number.to_string() == part);
     let (numbers, rest) = text.split_at(text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len()));
-    let mut parts = numbers.split('.').map(|part| part.parse::<u32>().ok());
+    let mut parts = numbers.split('.').map(number);
     let found = [parts.next()??, parts.next()??, parts.next()??];
     let tag = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     let good = parts.next().is_none()
@@ -259,7 +302,18 @@ mod tests {
         for old in ["v1.27.9", "v1.20.2", "v0.1.1", "v2.0.0"] {
             assert_eq!(Version::parse(old), Err(KubernetesError::NotSupported), "{old}");
         }
-        for none in ["", "1.36.2", "v1.36", "v1.36.2.1", "v1.36.2+k3s1", "v1.36.2 ", "v1.x.2", "v1.99999999999.2"] {
+        for none in [
+            "",
+            "1.36.2",
+            "v1.36",
+            "v1.36.2.1",
+            "v1.36.2+k3s1",
+            "v1.36.2 ",
+            "v1.x.2",
+            "v1.99999999999.2",
+            "v01.36.2",
+            "v1.036.2",
+        ] {
             assert_eq!(Version::parse(none), Err(KubernetesError::Version), "{none}");
         }
     }
@@ -274,10 +328,24 @@ mod tests {
         assert!(!of(28).has_authorization_config() && of(29).has_authorization_config());
         for minor in 32..=37 {
             assert!(of(minor).api_server_flags(AccountScheme::Kubelet).is_empty(), "{minor}");
-            assert!(of(minor).shortcomings(AccountScheme::Kubelet, 1).is_empty(), "{minor}");
+            assert_eq!(of(minor).shortcomings(AccountScheme::Kubelet, 1).is_empty(), minor <= NEWEST, "{minor}");
         }
         assert_eq!(of(30).shortcomings(AccountScheme::Kubelet, 1).len(), 2);
         assert!(of(28).shortcomings(AccountScheme::SystemNode, 0).is_empty());
+    }
+
+    #[test]
+    fn images_are_pulled_from_what_a_container_runtime_can_parse() {
+        for good in
+            ["registry.k8s.io", "reg:5000", "[fd00::1]:5000/k8s", "10.0.0.1:5000/a/b_c/d--e", "reg.example.net/k8s.io"]
+        {
+            assert!(ImageRepository::parse(good).is_ok(), "{good}");
+        }
+        for none in ["", "../x", "a:b:c", "-x", "a:", "a:0", "a:99999", "a/b:5000", "a/", "/a", "a//b", "[::1", "a..b"]
+        {
+            assert_eq!(ImageRepository::parse(none), Err(KubernetesError::Repository), "{none}");
+        }
+        assert_eq!(EtcdVersion::parse("2.3.1"), Err(KubernetesError::EtcdNotSupported));
     }
 
     #[test]

@@ -51,6 +51,8 @@ pub struct Draft {
     pub etcd_version: Option<String>,
     /// `templates`
     pub templates: Option<String>,
+    /// `withUnits`
+    pub with_units: Option<String>,
     /// `renewBefore`
     pub renew_before: Option<String>,
     /// `kubelet`
@@ -122,6 +124,8 @@ pub struct Cluster {
     pub kubernetes: Kubernetes,
     /// The folder of one's own templates, seen from the cluster directory.
     pub templates: Option<String>,
+    /// Whether bundles hold units for systemd.
+    pub with_units: bool,
     /// How long before they end certificates are replaced; a third of their life where the cluster file does not say.
     pub renew_before: Option<Lifetime>,
     /// What every kubelet's configuration says beyond what clusterctl writes.

@@ -1,10 +1,13 @@
 //! The output of `kubectl get nodes -o json`, or `-o yaml` → the hosts that it lists.
 //! What can be taken over from the list is for [`crate::cluster::inventory`] to say.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
-use crate::cluster::inventory::{AddressKind, ExternalIps, Inventory, ListedHost};
+use crate::cluster::inventory::{AddressKind, ExternalIps, Inventory, ListedHost, Provider};
 use crate::cluster::spec::KUBELET_PORT;
 
 /// The labels and taints that mark a host with an API server: kubeadm's and most distributions', kubeadm's until Kubernetes
@@ -24,6 +27,16 @@ pub const MASTER_LABELS: [(&str, &[&str]); 3] = [
     ("juju-application", &["kubernetes-control-plane", "kubernetes-master"]),
 ];
 
+/// Labels and taints of nodes that are no hosts: a key, the value that counts (any where there is none), and what stands there.
+const NO_HOSTS: [(&str, Option<&str>, Provider); 6] = [
+    ("eks.amazonaws.com/compute-type", Some("fargate"), Provider::Fargate),
+    ("type", Some("virtual-kubelet"), Provider::VirtualKubelet),
+    ("kubernetes.io/role", Some("virtual-kubelet"), Provider::VirtualKubelet),
+    ("virtual-kubelet.io/provider", None, Provider::VirtualKubelet),
+    ("liqo.io/type", Some("virtual-node"), Provider::VirtualKubelet),
+    ("type", Some("kwok"), Provider::Kwok),
+];
+
 /// Why bytes are no list of nodes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KubectlError {
@@ -31,6 +44,18 @@ pub enum KubectlError {
     #[error("it is not what kubectl writes: {message}")]
     Json {
         /// The reader's reason, with line and column.
+        message: String,
+    },
+    /// Nothing at all: kubectl failed, and said why elsewhere.
+    #[error("it is empty")]
+    Empty,
+    /// What kubectl prints for people.
+    #[error("it is a table for people, without the nodes' addresses")]
+    Table,
+    /// What the API server answered instead.
+    #[error("the API server refused: {message}")]
+    Refused {
+        /// Its words.
         message: String,
     },
     /// UTF-16, as old PowerShells write it, or something binary.
@@ -58,6 +83,8 @@ impl KubectlError {
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self {
+            Self::Empty => "look at what `kubectl get nodes -o json` said on its standard error",
+            Self::Refused { .. } => "ask as somebody who may list nodes",
             Self::NoNodes => "ask the right cluster: `kubectl config current-context` says which one answers",
             Self::NotUtf8 => "write it as UTF-8; in Windows PowerShell, pipe to `Out-File -Encoding utf8`",
             _ => "write the file with `kubectl get nodes -o json`",
@@ -71,36 +98,80 @@ impl KubectlError {
 /// # Errors
 /// When it is something else, or holds no nodes.
 pub fn from_kubectl(bytes: &[u8], external: ExternalIps) -> Result<Inventory, KubectlError> {
-    Ok(Inventory::of(listed(bytes)?, external))
-}
-
-fn listed(bytes: &[u8]) -> Result<Vec<ListedHost>, KubectlError> {
     let text = std::str::from_utf8(bytes).map_err(|_| KubectlError::NotUtf8)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let format = Format::of(text);
-    let kind: Kind = format.read(text)?;
-    let nodes = match kind.kind.as_str() {
-        "List" | "NodeList" => format.read::<NodeList>(text)?.items.unwrap_or_default(),
-        "Node" => vec![format.read::<Node>(text)?],
-        _ => return Err(KubectlError::OtherKind { kind: kind.kind }),
-    };
-    if nodes.is_empty() {
-        return Err(KubectlError::NoNodes);
+    if text.trim().is_empty() {
+        return Err(KubectlError::Empty);
     }
-    nodes.into_iter().enumerate().map(|(index, node)| node.listed(index)).collect()
+    let nodes = nodes(text)?;
+    let windows = nodes.iter().filter(|node| node.is_windows()).filter_map(|node| node.metadata.name.clone()).collect();
+    // In a NodeList the items have no kind of their own. `kubectl get nodes,pods` lists others, too.
+    let is_node = |node: &Node| node.kind.as_deref().is_none_or(|kind| kind == "Node");
+    let (nodes, others): (Vec<_>, Vec<_>) = nodes.into_iter().partition(is_node);
+    let other_kinds: BTreeSet<String> = others.into_iter().filter_map(|other| other.kind).collect();
+    if nodes.is_empty() {
+        return Err(match other_kinds.into_iter().next() {
+            Some(kind) => KubectlError::OtherKind { kind },
+            None => KubectlError::NoNodes,
+        });
+    }
+    let listed = nodes.into_iter().enumerate().map(|(index, node)| node.listed(index)).collect::<Result<_, _>>()?;
+    Ok(Inventory { windows, other_kinds, ..Inventory::of(listed, external) })
+}
+
+fn nodes(text: &str) -> Result<Vec<Node>, KubectlError> {
+    let format = Format::of(text);
+    if matches!(format, Format::Table) {
+        return Err(KubectlError::Table);
+    }
+    let kind: Kind = match format.read(text) {
+        Ok(kind) => kind,
+        // Several answers one behind the other: kubectl asked once for each node.
+        Err(error) => return several(format, text).ok_or(error)?,
+    };
+    match kind.kind.as_str() {
+        "List" | "NodeList" => Ok(format.read::<NodeList>(text)?.items.unwrap_or_default()),
+        "Node" => Ok(vec![format.read::<Node>(text)?]),
+        "Status" if kind.message.is_some() => Err(KubectlError::Refused { message: kind.message.unwrap_or_default() }),
+        _ => Err(KubectlError::OtherKind { kind: kind.kind }),
+    }
+}
+
+/// The nodes of several documents; `None` where there is one, or one of them cannot be read.
+fn several(format: Format, text: &str) -> Option<Result<Vec<Node>, KubectlError>> {
+    let documents: Vec<Value> = match format {
+        Format::Json => serde_json::Deserializer::from_str(text).into_iter().collect::<Result<_, _>>().ok()?,
+        Format::Yaml => {
+            serde_yaml::Deserializer::from_str(text).map(Value::deserialize).collect::<Result<_, _>>().ok()?
+        }
+        Format::Table => return None,
+    };
+    if documents.len() < 2 {
+        return None;
+    }
+    let mut found = Vec::new();
+    for document in documents.into_iter().filter(|document| !document.is_null()) {
+        match nodes(&document.to_string()) {
+            Ok(nodes) => found.extend(nodes),
+            Err(error) => return Some(Err(error)),
+        }
+    }
+    Some(Ok(found))
 }
 
 #[derive(Clone, Copy)]
 enum Format {
     Json,
     Yaml,
+    Table,
 }
 
 impl Format {
     /// kubectl's YAML begins with a key at the margin; a table, which is what people send by mistake, does not.
     fn of(text: &str) -> Self {
-        let mut lines = text.lines().filter(|line| !line.trim().is_empty() && *line != "---");
-        match lines.next() {
+        let is_said = |line: &&str| !line.trim().is_empty() && *line != "---" && !line.starts_with('#');
+        match text.lines().find(is_said) {
+            Some(line) if line.starts_with("NAME ") && line.contains(" STATUS ") => Self::Table,
             Some(line) if ["apiVersion:", "items:", "kind:", "metadata:"].iter().any(|key| line.starts_with(key)) => {
                 Self::Yaml
             }
@@ -112,6 +183,7 @@ impl Format {
         match self {
             Self::Json => serde_json::from_str(text).map_err(|error| error.to_string()),
             Self::Yaml => serde_yaml::from_str(text).map_err(|error| error.to_string()),
+            Self::Table => return Err(KubectlError::Table),
         }
         .map_err(|message| KubectlError::Json { message })
     }
@@ -120,6 +192,7 @@ impl Format {
 #[derive(Deserialize)]
 struct Kind {
     kind: String,
+    message: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -140,7 +213,7 @@ struct Node {
 #[derive(Deserialize)]
 struct Metadata {
     name: Option<String>,
-    labels: Option<serde_json::Map<String, serde_json::Value>>,
+    labels: Option<serde_json::Map<String, Value>>,
 }
 
 #[derive(Deserialize)]
@@ -152,6 +225,8 @@ struct Spec {
 struct Taint {
     #[serde(default)]
     key: String,
+    #[serde(default)]
+    value: String,
 }
 
 #[derive(Deserialize, Default)]
@@ -183,21 +258,35 @@ struct KubeletEndpoint {
 
 impl Node {
     fn listed(self, index: usize) -> Result<ListedHost, KubectlError> {
-        // In a NodeList the items have no kind of their own.
-        if let Some(kind) = self.kind.as_ref().filter(|&kind| kind != "Node") {
-            return Err(KubectlError::OtherKind { kind: kind.clone() });
-        }
         let Some(name) = self.metadata.name.clone().filter(|name| !name.is_empty()) else {
             return Err(KubectlError::NoName { index });
         };
-        let (is_master, kubelet_port) = (self.is_master(), self.port());
+        let (is_master, kubelet_port, stands_for) = (self.is_master(), self.port(), self.stands_for());
         // GKE lists an empty ExternalIP where a node has none.
         let addresses = self.status.and_then(|status| status.addresses).into_iter().flatten();
         let addresses = addresses
             .filter(|listed| !listed.address.is_empty())
             .map(|listed| (AddressKind::of(&listed.kind, &listed.address), listed.address))
             .collect();
-        Ok(ListedHost { name, addresses, kubelet_port, is_master })
+        Ok(ListedHost { name, addresses, kubelet_port, is_master, stands_for })
+    }
+
+    /// What stands there, where it is no host.
+    fn stands_for(&self) -> Option<Provider> {
+        let labels = self.metadata.labels.iter().flatten();
+        let labels = labels.map(|(key, value)| (key.as_str(), value.as_str().unwrap_or_default()));
+        let taints = self.spec.iter().flat_map(|spec| spec.taints.iter().flatten());
+        let marks = labels.chain(taints.map(|taint| (taint.key.as_str(), taint.value.as_str())));
+        let meant = |(key, value): (&str, &str)| {
+            let found = NO_HOSTS.iter().find(|(mark, of, _)| *mark == key && of.is_none_or(|of| of == value));
+            found.map(|(_, _, provider)| *provider)
+        };
+        marks.filter_map(meant).next()
+    }
+
+    fn is_windows(&self) -> bool {
+        let mut labels = self.metadata.labels.iter().flatten();
+        labels.any(|(key, value)| key == "kubernetes.io/os" && value.as_str() == Some("windows"))
     }
 
     fn is_master(&self) -> bool {

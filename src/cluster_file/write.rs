@@ -88,6 +88,9 @@ pub fn write(draft: &Draft) -> String {
     );
     file.text("templates", draft.templates.as_deref(), "\"templates\"");
 
+    file.comment("Whether bundles bring systemd units for the host's programs, for hosts whose packages bring none.");
+    file.text("withUnits", draft.with_units.as_deref(), "\"false\"");
+
     file.comment(
         "How long before they end issue-master and issue-node replace certificates: a third of their life, or this.",
     );

@@ -18,9 +18,10 @@ use super::output::OutputFormat;
 use super::packing::exposed::Exposed;
 use super::packing::finishing::{self, Finish, LaidParcels};
 use super::packing::images;
-use super::packing::numbering::{Numbered, Numbering};
+use super::packing::numbering::Numbering;
 use super::packing::ready::{Ready, who_has_credentials};
 use super::packing::report::{Report, listed};
+use super::packing::resealing::Resealing;
 use super::packing::sealing::SealArgs;
 use super::packing::signing::SignArgs;
 use super::packing::source::Source;
@@ -76,7 +77,8 @@ pub struct BundleArgs {
     /// imageRepository
     #[arg(long, value_name = "KEY=VALUE", conflicts_with = "verifier")]
     set: Vec<String>,
-    /// Pack systemd units for the host's programs, too, for hosts whose packages bring none
+    /// Pack systemd units for the host's programs, too, for hosts whose packages bring none; withUnits in the cluster file
+    /// does so each time
     #[arg(long, conflicts_with = "verifier")]
     with_units: bool,
     /// Write the built-in templates into this folder, to start from, and do nothing else
@@ -177,6 +179,7 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
         images::tell_of_shortcomings(&settings, cluster.accounts, denials.count(), context);
     }
     images::tell_of_changes(&ledger, &hosts, &settings, !args.set.is_empty(), context)?;
+    images::tell_of_others_versions(&hosts, &settings, &cluster, context);
     images::remember(&mut ledger, &hosts, &settings)?;
     forgetting::tell_kept(kept, context);
     ledger.note(
@@ -310,9 +313,18 @@ fn select<'c>(cluster: &'c Cluster, args: &BundleArgs) -> Result<Vec<Roles<'c>>,
 }
 
 fn settings(args: &BundleArgs, cluster: &Cluster) -> Result<Settings, Failure> {
-    let settings = Settings::with(&cluster.kubernetes, &args.set)
+    let mut settings = Settings::with(&cluster.kubernetes, &args.set)
         .map_err(|error| Failure::new(Exit::Usage, "a --set cannot be used").because(error))?;
-    Ok(Settings { with_units: args.with_units, ..settings })
+    let unknown = cluster.kubelet_fields_unknown_to(&settings.kubernetes_version);
+    if !unknown.is_empty() {
+        let what =
+            format!("the kubelets' settings in cluster.yaml do not fit Kubernetes {}", settings.kubernetes_version);
+        let faults: Vec<String> = unknown.iter().map(ToString::to_string).collect();
+        return Err(Failure::new(Exit::Usage, format!("{what}, so nothing was packed:\n  {}", faults.join("\n  ")))
+            .hint("take them out of cluster.yaml, or --set a later kubernetesVersion"));
+    }
+    settings.with_units = args.with_units || cluster.with_units;
+    Ok(settings)
 }
 
 /// What signs service accounts' tokens, where one of the hosts is a master.
@@ -345,7 +357,7 @@ fn write_all(
     finish: &Finish<'_>,
     context: &Context<'_>,
 ) -> anyhow::Result<HashSet<String>> {
-    let numbering = Numbering::begin(ledger, context.now)?;
+    let (numbering, resealing) = (Numbering::begin(ledger, context.now)?, Resealing::begin(ledger)?);
     let progress = context.screen.progress("packing", hosts.len() as u64);
     let (folder, stop) = (source.layout.bundles(), &context.stop);
     let changed = Mutex::new(HashSet::new());
@@ -357,20 +369,12 @@ fn write_all(
             if stop.asked() {
                 return Err(Stopped.into());
             }
-            let Numbered { bundle, is_new } = numbering.bundle(source, *roles, &finish.templates)?;
-            let parcel = finish.parcel(bundle, packer)?;
-            let host = roles.host();
-            let is_there = match finish.sealing {
-                Some(_) => false,
-                None => finish.is_there(host, &parcel, &folder),
-            };
-            // Sealed anew it differs, and has the same in it.
-            let same =
-                is_there || finish.sealing.is_some() && !is_new && files::exists(&folder.join(finish.name(host)));
-            if !same {
-                changed.lock().unwrap_or_else(PoisonError::into_inner).insert(host.to_string());
+            let bundle = numbering.bundle(source, *roles, &finish.templates)?;
+            let parcel = finish.parcel(bundle, packer, &resealing, &folder)?;
+            if parcel.is_some() {
+                changed.lock().unwrap_or_else(PoisonError::into_inner).insert(roles.host().to_string());
             }
-            Ok((!is_there).then_some(parcel))
+            Ok(parcel)
         };
         parts.map_init(|| finish.format.packer(), one).collect()
     };
@@ -389,7 +393,7 @@ fn write_all(
     let told = |written| format!("{written} of {} bundles packed", hosts.len());
     let written = in_batches(hosts, size, context, make, lay, settle, told);
     // Before whatever went wrong is told: what was packed until then was packed.
-    let remembered = numbering.end(ledger);
+    let remembered = numbering.end(ledger).and_then(|()| resealing.end(ledger));
     written?;
     remembered?;
     remembered::record_packing(source.layout, ledger, &source.roots.cluster)?;

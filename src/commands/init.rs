@@ -76,7 +76,7 @@ pub fn run(args: &InitArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
         ask_for_hosts(&mut draft, args.from_kubectl.is_some(), context)?;
     }
     ask_for_an_endpoint(&mut draft, context)?;
-    let cluster = draft.check().map_err(|faults| no_cluster(&faults))?;
+    let cluster = draft.check().map_err(|faults| no_cluster(&faults, args.from_kubectl.is_some()))?;
     files::create_folder(layout.dir())?;
     files::write_new(&path, cluster_file::write(&draft).as_bytes(), files::PUBLIC)?;
     context.screen.answer(path.display());
@@ -120,13 +120,17 @@ fn draft(args: &InitArgs, layout: &Layout, context: &mut Context<'_>) -> anyhow:
 fn refuse_wrong(draft: &Draft) -> Result<(), Failure> {
     let mut faults = draft.check().err().unwrap_or_default();
     faults.retain(|fault| !matches!(fault.reason, Reason::Missing { .. } | Reason::EndpointNeeded { .. }));
-    if faults.is_empty() { Ok(()) } else { Err(no_cluster(&faults)) }
+    if faults.is_empty() { Ok(()) } else { Err(no_cluster(&faults, false)) }
 }
 
-fn no_cluster(faults: &[Fault]) -> Failure {
+fn no_cluster(faults: &[Fault], of_a_list: bool) -> Failure {
     let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-    Failure::new(Exit::Usage, format!("what was given makes no valid cluster:\n  {}", faults.join("\n  ")))
-        .hint("nothing was written; correct the flags or the input and try again")
+    Failure::new(Exit::Usage, format!("what was given makes no valid cluster:\n  {}", faults.join("\n  "))).hint(
+        match of_a_list {
+            true => "nothing was written; --node NAME=ADDRESS says better what kubectl lists of a host",
+            false => "nothing was written; correct the flags or the input and try again",
+        },
+    )
 }
 
 /// Adds the nodes that kubectl lists, and those of them that are marked as control plane where no flag names a master.
@@ -142,6 +146,19 @@ fn take_over(draft: &mut Draft, path: &Path, args: &InitArgs, context: &mut Cont
     for oddity in found.oddities.iter().filter(|oddity| !is_named(&oddity.host)) {
         context.screen.warn(oddity);
     }
+    for (host, why) in found.left_out.iter().filter(|(host, _)| !is_named(host)) {
+        context.screen.warn(format_args!("{host} is left out: {why}"));
+    }
+    if !found.other_kinds.is_empty() {
+        let kinds = found.other_kinds.iter().cloned().collect();
+        context.screen.warn(format_args!("what else is in the list is left out: {}", listing(kinds)));
+    }
+    if !found.windows.is_empty() {
+        context.screen.warn(format_args!(
+            "these run Windows, for which bundles have no installer and no paths: {}; verify looks at them like at the others",
+            listing(found.windows.clone())
+        ));
+    }
     found.without_addresses.retain(|name| !is_named(name));
     found.external_only.retain(|(name, _)| !is_named(name));
     without_usable_addresses(&found)?;
@@ -149,6 +166,7 @@ fn take_over(draft: &mut Draft, path: &Path, args: &InitArgs, context: &mut Cont
         draft.masters = found.masters;
     }
     draft.nodes.extend(found.nodes.into_iter().filter(|node| !node.name.as_deref().is_some_and(is_named)));
+    leave_out_too_long(draft, &mut context.screen);
     leave_out_taken(draft, &found.internal, &mut context.screen);
     if draft.service_cidrs.is_none() {
         context.screen.warn(format_args!(
@@ -187,6 +205,20 @@ fn listing(mut names: Vec<String>) -> String {
     match more {
         0 => names.join(", "),
         more => format!("{} and {more} more", names.join(", ")),
+    }
+}
+
+/// Leaves out the listed nodes whose accounts no certificate can hold.
+fn leave_out_too_long(draft: &mut Draft, screen: &mut Screen<'_>) {
+    let faults = draft.check().err().unwrap_or_default();
+    let too_long = faults.iter().filter(|fault| matches!(fault.reason, Reason::AccountTooLong { .. }));
+    let nodes: BTreeMap<usize, &Fault> = too_long.filter_map(|fault| Some((fault.node()?, fault))).collect();
+    // From the end, so that the positions before it stay right.
+    for (node, fault) in nodes.into_iter().rev() {
+        if node < draft.nodes.len() {
+            let host = draft.nodes.remove(node).name.unwrap_or_default();
+            screen.warn(format_args!("{host} is left out: {}", fault.reason));
+        }
     }
 }
 

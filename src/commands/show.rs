@@ -20,7 +20,7 @@ use crate::explain::piece::{self, Piece};
 use crate::failure::{Exit, Failure, in_full};
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
-use crate::pki::material::MaterialError;
+use crate::pki::material::{self, MaterialError};
 use crate::printable::{printable, printable_lines};
 use crate::store::credentials::Trouble;
 use crate::store::files;
@@ -208,7 +208,7 @@ fn content(path: &Path, bytes: &[u8]) -> anyhow::Result<Content> {
     }
     let config = kubeconfig::read(bytes).map_err(|error| match error {
         // What a parser thinks of a file that is something else helps no reader.
-        KubeconfigError::Shape(_) => unknown(path, &"it is none of these"),
+        KubeconfigError::Shape(_) => unknown(path, &material::what_else(bytes).unwrap_or("it is none of these")),
         other => unknown(path, &other),
     })?;
     let folder = path.parent().unwrap_or(Path::new("."));

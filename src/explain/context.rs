@@ -94,10 +94,10 @@ impl<'a> ExplainContext<'a> {
         named.find(|(_, certificate)| crl.is_signed_by(certificate)).map(signer)
     }
 
-    /// True when a certificate of that subject is known.
-    pub(super) fn knows_issuer_of_list(&self, crl: &Crl) -> bool {
-        let mut known = self.roots.iter().chain(&self.given.certificates);
-        known.any(|(_, certificate)| certificate.subject.der == crl.issuer.der)
+    /// Returns the certificates of the subject that a list names as its issuer.
+    pub(super) fn named_issuers_of_list(&self, crl: &Crl) -> impl Iterator<Item = &Certificate> {
+        let known = self.roots.iter().chain(&self.given.certificates).map(|(_, certificate)| certificate);
+        known.filter(|certificate| certificate.subject.der == crl.issuer.der)
     }
 
     /// Returns the list among what was given that revokes `certificate`.

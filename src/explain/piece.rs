@@ -5,7 +5,7 @@ use serde_json::json;
 use super::card::Card;
 use super::certificate;
 use super::context::ExplainContext;
-use crate::pki::certificate::{Certificate, SignatureKind};
+use crate::pki::certificate::{Certificate, SignatureKind, SignedBy};
 use crate::pki::crl::Crl;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::inspect::{in_words, stamp};
@@ -110,10 +110,19 @@ fn request_card(request: &CertificateRequest) -> Card {
     let card = certificate::names(card, &request.names)
         .fact("key", "key", request.key.to_string())
         .fact("public key", "pin", request.spki_fingerprint.as_pin())
-        .data("signatureValid", request.signature_fits);
-    match request.signature_fits {
-        true => card,
-        false => card.problem("it is not signed with its own key, so it proves no possession"),
+        // null where it cannot be verified here.
+        .data(
+            "signatureValid",
+            match request.signed_by_itself {
+                SignedBy::It => Some(true),
+                SignedBy::Another => Some(false),
+                SignedBy::Unverifiable(_) => None,
+            },
+        );
+    match &request.signed_by_itself {
+        SignedBy::It => card,
+        SignedBy::Another => card.problem("it is not signed with its own key, so it proves no possession"),
+        SignedBy::Unverifiable(why) => card.problem(format!("whether it proves possession is not known: {why}")),
     }
 }
 
@@ -149,10 +158,13 @@ fn crl_card(crl: &Crl, place: &str, context: &ExplainContext<'_>) -> Card {
             let file = if signer.place == place { "this file" } else { signer.place };
             card.line("signed by", format!("{} ( {file} )", signer.certificate.subject.text))
         }
-        None if context.knows_issuer_of_list(crl) => {
-            card.problem("it names a known CA as its issuer, whose key did not sign it")
-        }
-        None => card.line("signed by", format!("{} (its certificate was not given)", crl.issuer.text)),
+        None => match context.named_issuers_of_list(crl).map(|named| crl.signed_by(named)).max() {
+            Some(SignedBy::Unverifiable(why)) => {
+                card.problem(format!("whether its issuer signed it is not known: {why}"))
+            }
+            Some(_) => card.problem("it names a known CA as its issuer, whose key did not sign it"),
+            None => card.line("signed by", format!("{} (its certificate was not given)", crl.issuer.text)),
+        },
     };
     if let Some(next) = overdue {
         card = card.problem(format!("it is overdue: its next update was due {} ago", in_words(now - next)));

@@ -9,22 +9,18 @@ use ring::rand::SystemRandom;
 use time::OffsetDateTime;
 use x509_parser::asn1_rs::BitString;
 use x509_parser::certificate::X509Certificate;
-use x509_parser::error::X509Error;
 use x509_parser::prelude::FromDer;
-use x509_parser::verify::verify_signature;
 use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo, X509Version};
 
 use super::fingerprint::{Fingerprint, hex};
 use super::go;
+use super::made_by::Signature;
 use super::malformed;
 use super::parsed::{Extensions, key_kind, name, signature_kind};
 use super::pem;
 use crate::cluster::account::Account;
 use crate::cluster::address::Address;
 use crate::cluster::key_kind::KeyKind;
-
-/// RFC 5758 § 3.2. ring has no ECDSA with this hash, on any curve.
-const ECDSA_WITH_SHA512: &str = "1.2.840.10045.4.3.4";
 
 /// A parsed certificate and its DER.
 #[derive(Clone, PartialEq, Eq)]
@@ -232,7 +228,7 @@ pub enum SignatureKind {
 }
 
 /// Whether a key made a certificate's signature.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SignedBy {
     /// It did.
     It,
@@ -366,54 +362,16 @@ impl Certificate {
     /// looked at.
     #[must_use]
     pub fn signed_by(&self, issuer: &Self) -> SignedBy {
-        let Some((algorithm, signature)) = self.outer_signature() else { return SignedBy::Another };
+        let Some((algorithm, value)) = self.outer_signature() else { return SignedBy::Another };
         let Ok((_, key)) = SubjectPublicKeyInfo::from_der(&issuer.spki) else { return SignedBy::Another };
-        let unverifiable =
-            |by: &str| SignedBy::Unverifiable(format!("{} by {by} cannot be verified here", self.signature_name()));
-        let oid = algorithm.algorithm.to_id_string();
-        match &issuer.key {
-            PublicKeyKind::Ours(KeyKind::EcdsaP256 | KeyKind::EcdsaP384) if oid == ECDSA_WITH_SHA512 => {
-                return unverifiable(&format!("a key of the kind {}", issuer.key));
-            }
-            PublicKeyKind::Other(kind) => return unverifiable(&format!("a key of the kind {kind}")),
-            // Go takes RSA from 1024 bits on, ring from 2048 to 8192.
-            PublicKeyKind::Rsa(bits) if (1024..2048).contains(bits) || *bits > 8192 => {
-                return unverifiable(&format!("a key of the kind {}", issuer.key));
-            }
-            _ => {}
-        }
-        match verify_signature(&key, &algorithm, &signature, &self.der[self.signed.clone()]) {
-            Ok(()) => SignedBy::It,
-            Err(X509Error::SignatureUnsupportedAlgorithm) if !self.is_of_another_kind_than(&issuer.key) => {
-                unverifiable(&issuer.key.to_string())
-            }
-            Err(_) => SignedBy::Another,
-        }
-    }
-
-    /// Whether the signature is of a kind that a key like this cannot make.
-    fn is_of_another_kind_than(&self, key: &PublicKeyKind) -> bool {
-        match (self.signature, key) {
-            (SignatureKind::Strong(name) | SignatureKind::WeakHash(name), PublicKeyKind::Rsa(_)) => {
-                name.starts_with("ecdsa") || name == "ed25519"
-            }
-            (SignatureKind::Strong(name), PublicKeyKind::Ours(KeyKind::Ed25519)) => name != "ed25519",
-            (SignatureKind::Strong(name), PublicKeyKind::Ours(_)) => !name.starts_with("ecdsa"),
-            _ => false,
-        }
+        Signature { algorithm, value, signed: &self.der[self.signed.clone()] }.made_by(&key, &issuer.key)
     }
 
     /// Returns the name of the signature's algorithm, or its OID where it has none here.
     #[must_use]
     pub fn signature_name(&self) -> String {
-        match self.signature {
-            SignatureKind::Strong(name) => name.to_owned(),
-            SignatureKind::WeakHash(hash) => format!("a signature with {hash}"),
-            SignatureKind::Unknown => {
-                let oid = self.outer_signature().map(|(algorithm, _)| algorithm.algorithm.to_id_string());
-                format!("the signature algorithm {}", oid.unwrap_or_default())
-            }
-        }
+        let named = |(algorithm, value)| Signature { algorithm, value, signed: &[] }.name();
+        self.outer_signature().map(named).unwrap_or_default()
     }
 
     /// What follows that which is signed: the signature and its algorithm.

@@ -8,7 +8,8 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 use x509_parser::revocation_list::CertificateRevocationList;
 
-use super::certificate::{Certificate, Name, Serial, SignatureKind};
+use super::certificate::{Certificate, Name, Serial, SignatureKind, SignedBy};
+use super::made_by::Signature;
 use super::malformed;
 use super::parsed::{name, signature_kind};
 use super::pem::{self, Item, PemError};
@@ -131,12 +132,19 @@ impl Crl {
     /// True when `issuer`'s key made this list's signature. Names, dates and usages are not looked at.
     #[must_use]
     pub fn is_signed_by(&self, issuer: &Certificate) -> bool {
-        let (Ok((_, this)), Ok((_, issuer))) =
+        self.signed_by(issuer) == SignedBy::It
+    }
+
+    /// Returns whether `issuer`'s key made this list's signature, as far as ring can tell.
+    #[must_use]
+    pub fn signed_by(&self, issuer: &Certificate) -> SignedBy {
+        let (Ok((_, this)), Ok((_, key))) =
             (CertificateRevocationList::from_der(&self.der), X509Certificate::from_der(issuer.der()))
         else {
-            return false;
+            return SignedBy::Another;
         };
-        this.verify_signature(issuer.public_key()).is_ok()
+        let (algorithm, value) = (this.signature_algorithm.clone(), this.signature_value.clone());
+        Signature { algorithm, value, signed: this.tbs_cert_list.as_ref() }.made_by(key.public_key(), &issuer.key)
     }
 }
 

@@ -10,6 +10,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use ring::signature::{
     ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair,
 };
+use x509_parser::asn1_rs::{Any, FromDer};
 use zeroize::Zeroizing;
 
 use super::fingerprint::Fingerprint;
@@ -30,6 +31,24 @@ const SCRYPT_P_LIMIT: u64 = 64;
 const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+
+const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+/// Curves that have a name here, ours among them: a damaged key of ours is called by it.
+const CURVES: [(ObjectIdentifier, &str); 5] = [
+    (P256, "ecdsa-p256, damaged"),
+    (P384, "ecdsa-p384, damaged"),
+    (ObjectIdentifier::new_unwrap("1.3.132.0.35"), "ecdsa-p521"),
+    (ObjectIdentifier::new_unwrap("1.3.132.0.33"), "ecdsa-p224"),
+    (ObjectIdentifier::new_unwrap("1.3.132.0.10"), "secp256k1"),
+];
+/// Algorithms that no certificate of Kubernetes has.
+const OTHERS: [(ObjectIdentifier, &str); 5] = [
+    (ObjectIdentifier::new_unwrap("1.3.101.110"), "X25519"),
+    (ObjectIdentifier::new_unwrap("1.3.101.112"), "ed25519, damaged"),
+    (ObjectIdentifier::new_unwrap("1.3.101.113"), "Ed448"),
+    (ObjectIdentifier::new_unwrap("1.2.840.10040.4.1"), "DSA"),
+    (ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10"), "RSA-PSS"),
+];
 
 /// RFC 8410 § 7: PKCS#8 v1 of an Ed25519 seed. OpenSSL does not read the v2 that ring writes.
 const ED25519_V1_PREFIX: [u8; 16] =
@@ -350,9 +369,48 @@ impl KeyFacts {
                 kind: format!("RSA {}", pair.public().modulus_len() * 8),
                 fingerprint: rsa_spki(pair.public().as_ref()).map(|spki| Fingerprint::of(&spki)),
             },
-            Err(_) => Self { kind: "a kind that clusterctl does not know, or damaged".to_owned(), fingerprint: None },
+            Err(_) => Self { kind: foreign_kind(form, &secret.0), fingerprint: None },
         }
     }
+}
+
+/// What a key is called that ring has no use for, by what stands in its file.
+fn foreign_kind(form: KeyForm, der: &[u8]) -> String {
+    let known = || match form {
+        KeyForm::Pkcs1 => rsa_bits(der).map(|bits| format!("RSA {bits}")),
+        KeyForm::Sec1 => {
+            let curve = CURVES.iter().find(|(oid, _)| {
+                oid.to_der().is_ok_and(|curve| der.windows(curve.len()).any(|window| window == curve))
+            });
+            curve.map(|(_, name)| (*name).to_owned())
+        }
+        KeyForm::Pkcs8 => {
+            let info = PrivateKeyInfoRef::from_der(der).ok()?;
+            let oid = info.algorithm.oid;
+            Some(match info.algorithm.parameters_oid() {
+                Ok(curve) if oid == EC => {
+                    let named = CURVES.iter().find(|(oid, _)| *oid == curve);
+                    named.map_or_else(|| format!("EC on the curve {curve}"), |(_, name)| (*name).to_owned())
+                }
+                _ if oid == RSA => format!("RSA {}", rsa_bits(info.private_key.as_bytes())?),
+                _ => {
+                    let named = OTHERS.iter().find(|(other, _)| *other == oid);
+                    named.map_or_else(|| format!("the algorithm {oid}"), |(_, name)| (*name).to_owned())
+                }
+            })
+        }
+    };
+    known().unwrap_or_else(|| "a kind that is not known here, or damaged".to_owned())
+}
+
+/// The length of the modulus, the second number of an `RSA PRIVATE KEY` (RFC 8017 A.1.2).
+fn rsa_bits(pkcs1: &[u8]) -> Option<usize> {
+    let (_, key) = Any::from_der(pkcs1).ok()?;
+    let (behind, _version) = Any::from_der(key.data).ok()?;
+    let (_, modulus) = Any::from_der(behind).ok()?;
+    let first = modulus.data.iter().position(|octet| *octet != 0)?;
+    let octets = &modulus.data[first..];
+    Some(octets.len() * 8 - octets.first()?.leading_zeros() as usize)
 }
 
 /// Wraps an `EC PRIVATE KEY` (RFC 5915), which names its curve in its parameters, as PKCS#8.

@@ -77,6 +77,34 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Found>, MaterialError> {
     }
 }
 
+/// Returns what bytes are that nothing is read from here, where they begin like something well known.
+#[must_use]
+pub fn what_else(bytes: &[u8]) -> Option<&'static str> {
+    let starts = |beginnings: &[&[u8]]| beginnings.iter().any(|beginning| bytes.starts_with(beginning));
+    let ssh = ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-", "---- BEGIN SSH2 PUBLIC KEY"].map(str::as_bytes);
+    Some(if bytes.iter().all(u8::is_ascii_whitespace) {
+        "it is empty"
+    } else if starts(&[b"\xff\xfe", b"\xfe\xff"]) {
+        "it is UTF-16; write it as UTF-8, which is what Kubernetes reads"
+    } else if starts(&ssh) {
+        "it is an SSH public key, which Kubernetes has no use for; ssh-keygen -l -f FILE explains it"
+    } else if starts(&[b"\xfe\xed\xfe\xed", b"\xce\xce\xce\xce"]) {
+        "it is a Java keystore; write it as PKCS#12 first: keytool -importkeystore -deststoretype pkcs12"
+    } else if starts(&[b"SQLite format 3\0"]) {
+        "it is an SQLite database; sqlite3 FILE .dump prints a ledger"
+    } else if starts(&[b"AGE-SECRET-KEY-", b"# created: "])
+        && bytes.windows(15).any(|window| window == b"AGE-SECRET-KEY-")
+    {
+        "it is an age identity, which opens sealed bundles; age-keygen -y FILE prints its recipient"
+    } else if starts(&[b"MII"]) {
+        "it is base64 without PEM's lines -----BEGIN CERTIFICATE----- and -----END CERTIFICATE-----"
+    } else if starts(&[b"\x30\x80", b"\x30\x81", b"\x30\x82", b"\x30\x83"]) {
+        "it begins like DER, and is cut, damaged, or of a kind that is not read here"
+    } else {
+        return None;
+    })
+}
+
 fn of_other_labels(bytes: &[u8]) -> Result<Vec<Found>, MaterialError> {
     let text = String::from_utf8_lossy(bytes);
     let mut found = Vec::new();

@@ -14,6 +14,7 @@ mod go_names;
 pub mod inspect;
 pub mod key;
 pub mod known_hosts;
+mod made_by;
 mod malformed;
 pub mod material;
 mod openssh_key;

@@ -5,8 +5,9 @@ use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::FromDer;
 
-use super::certificate::{CertificateError, Name, PublicKeyKind, SubjectName};
+use super::certificate::{CertificateError, Name, PublicKeyKind, SignedBy, SubjectName};
 use super::fingerprint::Fingerprint;
+use super::made_by::Signature;
 use super::malformed;
 use super::parsed::{key_kind, name, subject_name};
 
@@ -21,8 +22,8 @@ pub struct CertificateRequest {
     pub key: PublicKeyKind,
     /// SHA-256 of its SubjectPublicKeyInfo.
     pub spki_fingerprint: Fingerprint,
-    /// Whether it proves possession of the key.
-    pub signature_fits: bool,
+    /// Whether its own key signed it, which proves possession of the key.
+    pub signed_by_itself: SignedBy,
 }
 
 impl CertificateRequest {
@@ -43,12 +44,18 @@ impl CertificateRequest {
                 names.extend(san.general_names.iter().map(subject_name));
             }
         }
+        let key = key_kind(&info.subject_pki);
+        let signature = Signature {
+            algorithm: parsed.signature_algorithm.clone(),
+            value: parsed.signature_value.clone(),
+            signed: info.raw,
+        };
         Ok(Self {
             subject: name(&info.subject),
             names,
-            key: key_kind(&info.subject_pki),
+            signed_by_itself: signature.made_by(&info.subject_pki, &key),
+            key,
             spki_fingerprint: Fingerprint::of(info.subject_pki.raw),
-            signature_fits: parsed.verify_signature().is_ok(),
         })
     }
 }

@@ -57,6 +57,14 @@ pub enum StoreError {
         /// SQLite's words.
         reason: String,
     },
+    /// What lies in the ledger's place never was one.
+    #[error("the ledger {} is something else: {reason}", path.display())]
+    LedgerForeign {
+        /// The ledger.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// The ledger was written by a later version.
     #[error("the ledger {} has format {found}; this program knows up to {known}", path.display())]
     LedgerNewer {
@@ -126,7 +134,7 @@ impl StoreError {
             Self::InTheWay(path) => format!("move {} somewhere else, then try again", path.display()),
             Self::Missing(_) => return None,
             Self::Locked { .. } => "wait until it is done, then run the same command again".to_owned(),
-            Self::LedgerMissing(path) | Self::LedgerEmpty(path) => format!(
+            Self::LedgerMissing(path) | Self::LedgerEmpty(path) | Self::LedgerForeign { path, .. } => format!(
                 "restore {} from a backup: it is the record of every certificate that was issued. Without one, what was \
                  issued works until it expires, but no more can be issued here: make new roots in a new directory",
                 path.display()

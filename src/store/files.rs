@@ -14,6 +14,7 @@ use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
 use zeroize::Zeroizing;
 
 use super::error::StoreError;
+use crate::pki::fingerprint::Fingerprint;
 
 /// Begins the names of files and folders that are not finished; a crash can leave some, and the next run removes them.
 pub(super) const UNFINISHED: &str = ".unfinished-";
@@ -175,6 +176,23 @@ pub fn holds_exactly(path: &Path, bytes: &[u8], mode: u32) -> bool {
     };
     fs::symlink_metadata(path).is_ok_and(as_long)
         && read(path, bytes.len() as u64).is_ok_and(|there| *Zeroizing::new(there) == *bytes)
+}
+
+/// True if a file can be read and begins with these bytes.
+#[must_use]
+pub fn begins_with(path: &Path, bytes: &[u8]) -> bool {
+    let mut first = vec![0; bytes.len()];
+    File::open(path).and_then(|mut file| file.read_exact(&mut first)).is_ok() && first == bytes
+}
+
+/// Returns the SHA-256 of a plain file, and no link to one, that its owner alone can read.
+#[must_use]
+pub fn digest_of_private(path: &Path) -> Option<Fingerprint> {
+    let facts = fs::symlink_metadata(path).ok()?;
+    if !facts.is_file() || facts.permissions().mode() & 0o7777 != PRIVATE {
+        return None;
+    }
+    read(path, facts.len()).ok().map(|bytes| Fingerprint::of(&bytes))
 }
 
 /// A file's length in bytes.

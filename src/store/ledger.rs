@@ -129,6 +129,9 @@ const KEPT_AT_MOST_KIB: usize = 32 << 10;
 /// What one certificate takes in the indices, in bytes.
 const INDEXED: usize = 192;
 
+/// Begins every database (sqlite.org/fileformat2.html, § 1.3).
+const SQLITE: &[u8] = b"SQLite format 3\0";
+
 /// The open ledger.
 #[derive(Debug)]
 pub struct Ledger {
@@ -248,6 +251,9 @@ impl Ledger {
         if !super::files::exists(path) {
             return Err(StoreError::LedgerMissing(path.to_owned()));
         }
+        if super::files::is_folder(path) {
+            return Err(StoreError::io("open", path, &std::io::ErrorKind::IsADirectory.into()));
+        }
         let mut ledger = Self::connect(path)?;
         ledger.check_format()?;
         match ledger.migrate() {
@@ -275,6 +281,12 @@ impl Ledger {
             .map_err(|error| failed(&self.path, &error))
     }
 
+    /// True if there is such a table: some are made when they are needed first.
+    pub(super) fn has_table(&self, name: &str) -> rusqlite::Result<bool> {
+        let there = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?1";
+        self.connection.query_row(there, [name], |row| row.get::<_, i64>(0)).map(|count| count > 0)
+    }
+
     fn check_format(&self) -> Result<(), StoreError> {
         let found = self.format()?;
         if found > FORMAT {
@@ -283,7 +295,10 @@ impl Ledger {
         let readable = self.connection.prepare("SELECT seq, sha256 FROM certificates LIMIT 1").map(|_| ());
         readable.map_err(|error| match failed(&self.path, &error) {
             _ if super::files::is_empty(&self.path) => StoreError::LedgerEmpty(self.path.clone()),
-            StoreError::Ledger { path, reason } => StoreError::LedgerDamaged { path, reason },
+            StoreError::Ledger { path, .. } => {
+                let reason = "there is no table of certificates in it".to_owned();
+                StoreError::LedgerForeign { path, reason }
+            }
             other => other,
         })
     }
@@ -459,6 +474,9 @@ impl Ledger {
 pub(super) fn failed(path: &Path, error: &rusqlite::Error) -> StoreError {
     let path = path.to_owned();
     match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) if !super::files::begins_with(&path, SQLITE) => {
+            StoreError::LedgerForeign { path, reason: error.to_string() }
+        }
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
             StoreError::LedgerDamaged { path, reason: error.to_string() }
         }

@@ -14,6 +14,7 @@ pub mod ledger;
 pub mod lock;
 pub mod revocations;
 pub mod roots;
+pub mod sealed;
 pub mod sequence;
 pub mod service_account;
 pub mod staged;

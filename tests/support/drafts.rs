@@ -61,6 +61,7 @@ pub(crate) fn meaning(draft: &Draft) -> serde_json::Value {
         ("renewBefore", &draft.renew_before),
         ("keys", &draft.keys),
         ("templates", &draft.templates),
+        ("withUnits", &draft.with_units),
     ];
     map.extend(texts.into_iter().filter_map(|(key, text)| Some((key.to_owned(), json!(text.as_ref()?)))));
     map.extend(draft.service_cidrs.as_ref().map(|cidrs| ("serviceCIDRs".to_owned(), json!(cidrs))));

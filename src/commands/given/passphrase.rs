@@ -155,8 +155,7 @@ impl PassphraseArgs {
 fn warn_of_a_short_one(passphrase: &Passphrase, context: &mut Context<'_>) {
     if passphrase.len() < SHORTEST {
         context.screen.warn(format_args!(
-            "the passphrase has {} characters: whoever copies the keys can find it by trying; {SHORTEST} or more are better",
-            passphrase.len()
+            "the passphrase has fewer than {SHORTEST} characters: who copies the keys can find it by trying"
         ));
     }
 }

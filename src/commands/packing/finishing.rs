@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use super::resealing::{self, Resealing};
 use super::sealing::Sealing;
 use crate::bundle::archive;
 use crate::bundle::contents::{Bundle, BundleFile, MANIFEST, MANIFEST_SUM, SIGNATURE, folder_mode};
@@ -89,32 +90,37 @@ impl Finish<'_> {
         Ok(())
     }
 
-    /// Signs the bundle, puts it into its form, and seals it.
+    /// Signs the bundle, puts it into its form, and seals it. `None` where exactly that is in the folder of bundles already.
     ///
     /// # Errors
     /// None that was not looked for before the first bundle.
-    pub(crate) fn parcel(&self, mut bundle: Bundle, packer: &mut Packer) -> anyhow::Result<Parcel> {
+    pub(crate) fn parcel(
+        &self,
+        mut bundle: Bundle,
+        packer: &mut Packer,
+        resealing: &Resealing,
+        bundles: &Path,
+    ) -> anyhow::Result<Option<Parcel>> {
         if let Some(key) = &self.key {
             sign(&mut bundle, key)?;
         }
         let host = bundle.manifest.host.clone();
+        let path = bundles.join(self.name(&host));
         match (self.format.parcel(bundle, packer), &self.sealing) {
             (Parcel::File(bytes), Some(sealing)) => {
+                let made_of = resealing::made_of(&bytes, sealing.recipients(host.as_str()));
+                if resealing.is_there(&host, made_of, &path) {
+                    return Ok(None);
+                }
                 let sealed = sealing.sealer(host.as_str())?.seal(&bytes).map_err(|error| {
                     Failure::new(Exit::Usage, format!("the bundle of {host} cannot be sealed")).because(error)
                 })?;
-                Ok(Parcel::File(Zeroizing::new(sealed)))
+                resealing.add(&host, made_of, &sealed);
+                Ok(Some(Parcel::File(Zeroizing::new(sealed))))
             }
-            (parcel, _) => Ok(parcel),
-        }
-    }
-
-    /// True if exactly this parcel is in the folder of bundles already. A sealed one never is: each sealing differs.
-    pub(crate) fn is_there(&self, host: &HostName, parcel: &Parcel, bundles: &Path) -> bool {
-        let path = bundles.join(self.name(host));
-        match parcel {
-            Parcel::File(bytes) => files::holds_exactly(&path, bytes, PRIVATE),
-            Parcel::Folder(files) => is_this_folder(&path, files),
+            (Parcel::File(bytes), None) if files::holds_exactly(&path, &bytes, PRIVATE) => Ok(None),
+            (Parcel::Folder(files), _) if is_this_folder(&path, &files) => Ok(None),
+            (parcel, _) => Ok(Some(parcel)),
         }
     }
 

@@ -10,6 +10,7 @@ pub(crate) mod older;
 pub(crate) mod parcels;
 pub(crate) mod ready;
 pub(crate) mod report;
+pub(crate) mod resealing;
 pub(crate) mod sealing;
 pub(crate) mod signing;
 pub(crate) mod source;

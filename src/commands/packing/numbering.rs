@@ -21,13 +21,6 @@ pub(crate) struct Numbering {
     packed: Mutex<Vec<(HostName, Packed)>>,
 }
 
-/// A bundle with its generation.
-pub(crate) struct Numbered {
-    pub(crate) bundle: Bundle,
-    /// Whether it has something else in it than the last one of this host.
-    pub(crate) is_new: bool,
-}
-
 impl Numbering {
     /// Takes a generation for all that will be new.
     ///
@@ -57,7 +50,7 @@ impl Numbering {
         source: &Source<'_>,
         roles: Roles<'_>,
         templates: &Templates,
-    ) -> Result<Numbered, Failure> {
+    ) -> Result<Bundle, Failure> {
         let credentials = source.credentials(&roles)?;
         let render = |generation| {
             let input = BundleInput {
@@ -79,12 +72,12 @@ impl Numbering {
         let (last, next) = (self.generations.last(roles.host()), self.generations.next());
         let bundle = render(last.map_or(next, |last| last.generation))?;
         if last.is_some_and(|last| last.content == bundle.content()) {
-            return Ok(Numbered { bundle, is_new: false });
+            return Ok(bundle);
         }
         // A template can print the generation, so that it is not enough to change it in the manifest.
         let bundle = if bundle.manifest.generation == next { bundle } else { render(next)? };
         let packed = Packed { generation: next, content: bundle.content() };
         self.packed.lock().unwrap_or_else(PoisonError::into_inner).push((roles.host().clone(), packed));
-        Ok(Numbered { bundle, is_new: true })
+        Ok(bundle)
     }
 }

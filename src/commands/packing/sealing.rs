@@ -46,13 +46,17 @@ pub(crate) struct SealArgs {
 pub(crate) struct Sealing<'c>(HashMap<&'c str, Vec<Recipient>>);
 
 impl Sealing<'_> {
+    /// Whom the bundle of `host` is sealed to, in order.
+    pub(crate) fn recipients(&self, host: &str) -> &[Recipient] {
+        self.0.get(host).map_or(&[], Vec::as_slice)
+    }
+
     /// What seals the bundle of `host`.
     ///
     /// # Errors
     /// None that [`SealArgs::plan`] did not look for.
     pub(crate) fn sealer(&self, host: &str) -> Result<Sealer, Failure> {
-        let recipients = self.0.get(host).map_or(&[][..], Vec::as_slice);
-        Sealer::new(recipients).map_err(|error| cannot(host, error))
+        Sealer::new(self.recipients(host)).map_err(|error| cannot(host, error))
     }
 }
 

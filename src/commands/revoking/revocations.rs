@@ -124,10 +124,14 @@ pub(crate) fn findings(
         Ok(bytes) => {
             let text = String::from_utf8_lossy(&bytes);
             let missed = denials.certificates().iter().filter(|id| !text.contains(&id.to_string())).count();
-            warned(match missed {
-                0 => "it is not what this cluster file, this ledger and the compiled-in template give".to_owned(),
-                missed => format!("it does not deny {missed} that were revoked"),
-            })
+            match missed {
+                0 => {
+                    let saw = "it is not what this cluster file, this ledger and the compiled-in template give";
+                    warned(saw.to_owned())
+                }
+                missed => finding(Status::Fail, format!("it does not deny {missed} that were revoked"))
+                    .hint("clusterctl policy"),
+            }
         }
         Err(error) => warned(error.to_string()),
     }])

@@ -240,8 +240,7 @@ impl Audit<'_> {
         wrong
     }
 
-    /// How many that were revoked a master's API server would let in.
-    /// Where a bundle was packed later than this ledger knows of, and has certificates that it does not have.
+    /// Says so where a bundle was packed later than this ledger knows of, and has certificates that it does not have.
     fn forgotten_by_the_ledger(&self, bundle: &Bundle) -> Option<String> {
         let ours = bundle.manifest.root_pin == self.root.spki_fingerprint();
         let newer = ours && bundle.manifest.generation > self.last_generation;
@@ -250,6 +249,7 @@ impl Audit<'_> {
         forgotten.then(|| "it is newer than the ledger, which does not know its certificates".to_owned())
     }
 
+    /// Says how many that were revoked a master's API server would let in.
     fn not_denied(&self, bundle: &Bundle) -> Option<String> {
         let text = String::from_utf8_lossy(&bundle.file(places::AUTHORIZATION)?.bytes);
         let named: HashSet<&str> = text.split("X509SHA256=").skip(1).filter_map(|rest| rest.get(..64)).collect();

@@ -79,7 +79,8 @@ impl Likeness<'_> {
     /// is missing or its key was forgotten, which is told of elsewhere.
     pub(crate) fn difference(&self, bundle: &Bundle, roles: Roles<'_>, format: Format) -> Difference {
         let mut found = Difference::default();
-        let with_units = bundle.files.iter().any(|file| file.path.ends_with(places::UNIT_ENDING));
+        let has_units = bundle.files.iter().any(|file| file.path.ends_with(places::UNIT_ENDING));
+        let with_units = self.cluster.with_units || has_units;
         let Some(today) = self.today(roles, bundle.manifest.generation, with_units) else { return found };
         let own = |path: &str| [MANIFEST, MANIFEST_SUM, SIGNATURE].contains(&path);
         for wanted in today.files.iter().filter(|file| !own(&file.path)) {
