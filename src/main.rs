@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// `bundle` takes less time with it, and `verify` of many nodes less memory; README, "How it is built", has the figures. Its second
+/// `bundle` takes less time with it, and `verify` of many nodes less memory; docs/src/development/performance.md has the figures. Its second
 /// version hands memory back sooner than its third.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -1,4 +1,5 @@
-//! The README is held to the program: its commands parse, its tables are the program's, its links lead somewhere.
+//! The README and the book are checked against the program: their commands parse and run, their tables are the program's, their
+//! links lead somewhere.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,19 +11,31 @@ use clusterctl::cluster::profile::{Holder, TABLE, Usage};
 use crate::sealing::{age_key, ssh_key};
 use crate::support::{Lab, good_tool};
 
-const README: &str = include_str!("../README.md");
+/// The README, and the book's pages in the order of their table of contents, each with its path from the repository's root.
+fn documents() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: String| {
+        let text = std::fs::read_to_string(root.join(&path)).unwrap_or_else(|error| panic!("{path}: {error}"));
+        (path, text)
+    };
+    let (_, summary) = read("docs/src/SUMMARY.md".to_owned());
+    let pages = summary.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
+    std::iter::once("README.md".to_owned()).chain(pages.map(|(page, _)| format!("docs/src/{page}"))).map(read).collect()
+}
 
-/// The part of the README under a heading of the second level.
-fn section(heading: &str) -> &'static str {
-    let start = README.find(&format!("\n## {heading}\n")).unwrap_or_else(|| panic!("there is a section {heading}"));
-    let text = &README[start + 1..];
-    text.find("\n## ").map_or(text, |end| &text[..end])
+/// A page of the book, by its path without the ending.
+fn page(name: &str) -> String {
+    let path = format!("docs/src/{name}.md");
+    let (_, text) = documents().into_iter().find(|(at, _)| *at == path).unwrap_or_else(|| panic!("{path} is listed"));
+    text
 }
 
 /// The rows of the tables in `text`, without heads and rulers, as trimmed cells.
-fn rows(text: &'static str) -> Vec<Vec<&'static str>> {
-    let lines: Vec<&'static str> = text.lines().collect();
-    let row = |line: &'static str| line.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>();
+fn rows(text: &str) -> Vec<Vec<&str>> {
+    fn row(line: &str) -> Vec<&str> {
+        line.trim_matches('|').split('|').map(str::trim).collect()
+    }
+    let lines: Vec<&str> = text.lines().collect();
     let body = lines.iter().enumerate().filter(|(i, line)| {
         let head = lines.get(i + 1).is_some_and(|next| next.starts_with("|---"));
         line.starts_with('|') && !line.starts_with("|---") && !head
@@ -31,10 +44,10 @@ fn rows(text: &'static str) -> Vec<Vec<&'static str>> {
 }
 
 /// The code blocks' lines, with those that end in `\` joined to the next.
-fn code_lines() -> Vec<String> {
+fn code_lines(text: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let (mut inside, mut goes_on) = (false, false);
-    for line in README.lines() {
+    for line in text.lines() {
         if line.starts_with("```") {
             inside = !inside;
         } else if inside {
@@ -50,14 +63,14 @@ fn code_lines() -> Vec<String> {
 }
 
 /// The code between single backticks in the running text.
-fn code_spans() -> Vec<&'static str> {
-    let prose = README.split("\n```").step_by(2);
+fn code_spans(text: &str) -> Vec<&str> {
+    let prose = text.split("\n```").step_by(2);
     prose.flat_map(|text| text.split('`').skip(1).step_by(2)).collect()
 }
 
 /// The words of a shell's command up to a redirection or the next command.
 fn words(line: &str) -> Vec<String> {
-    let ends = |word: &&str| !word.starts_with(['>', '|', ';', '&']);
+    let ends = |word: &&str| !word.starts_with(['>', '|', ';', '&', '#']);
     line.split_whitespace().take_while(ends).map(|word| word.replace(['"', '\''], "")).collect()
 }
 
@@ -69,12 +82,14 @@ fn parses(line: &str) -> bool {
 #[test]
 fn every_command_line_parses() {
     let mut found = 0;
-    for line in code_lines() {
-        let line = line.trim_start().trim_start_matches("- ");
-        let line = line.strip_prefix("$ ").unwrap_or(line);
-        if line.starts_with("clusterctl ") {
-            assert!(parses(line), "the README's {line:?} is no command");
-            found += 1;
+    for (path, text) in documents() {
+        for line in code_lines(&text) {
+            let line = line.trim_start().trim_start_matches("- ");
+            let line = line.strip_prefix("$ ").unwrap_or(line);
+            if line.starts_with("clusterctl ") {
+                assert!(parses(line), "{path}: {line:?} is no command");
+                found += 1;
+            }
         }
     }
     assert!(found >= 20, "only {found} commands were found");
@@ -86,21 +101,22 @@ fn every_command_in_the_running_text_parses() {
     let commands = Cli::command();
     let names: BTreeSet<&str> = commands.get_subcommands().map(clap::Command::get_name).collect();
     let mut found = 0;
-    for span in code_spans() {
-        let line = span.strip_prefix("clusterctl ").unwrap_or(span);
-        // A command's name alone speaks of the command.
-        if names.contains(line.split(' ').next().unwrap_or_default()) && line.contains(' ') {
-            assert!(parses(&format!("clusterctl {line}")), "the README's `{span}` is no command");
-            found += 1;
+    for (path, text) in documents() {
+        for span in code_spans(&text) {
+            let line = span.strip_prefix("clusterctl ").unwrap_or(span);
+            // A command's name alone speaks of the command.
+            if names.contains(line.split(' ').next().unwrap_or_default()) && line.contains(' ') {
+                assert!(parses(&format!("clusterctl {line}")), "{path}: `{span}` is no command");
+                found += 1;
+            }
         }
     }
     assert!(found >= 4, "only {found} commands were found");
 }
 
-/// The commands of the session's blocks, in the order in which they stand, with those that end in `\\` joined to the next.
-fn session() -> Vec<String> {
-    let all = code_lines().into_iter();
-    all.filter_map(|line| line.strip_prefix("$ ").map(str::to_owned)).collect()
+/// The commands of the blocks, in the order in which they stand, with those that end in `\\` joined to the next.
+fn session(text: &str) -> Vec<String> {
+    code_lines(text).into_iter().filter_map(|line| line.strip_prefix("$ ").map(str::to_owned)).collect()
 }
 
 /// Whether a command needs what a test has not: a live cluster, a host of its own, another checkout.
@@ -112,7 +128,21 @@ fn needs_more(command: &str) -> bool {
 }
 
 #[test]
-fn every_block_runs_in_the_order_in_which_it_stands() {
+fn the_readmes_blocks_run_in_the_order_in_which_they_stand() {
+    let (_, text) = documents().swap_remove(0);
+    let ran = run_session(&session(&text));
+    assert!(ran >= 10, "only {ran} commands were run");
+}
+
+#[test]
+fn the_books_blocks_run_in_the_order_in_which_they_stand() {
+    let commands: Vec<String> = documents().iter().skip(1).flat_map(|(_, text)| session(text)).collect();
+    let ran = run_session(&commands);
+    assert!(ran >= 25, "only {ran} commands were run");
+}
+
+/// Runs them in a new folder, but for those that [need more](needs_more), and returns how many were run.
+fn run_session(commands: &[String]) -> usize {
     let lab = Lab::empty();
     let at = |path: &str| lab.path(path).display().to_string();
     for folder in ["prod", "host", "root", ".ssh"] {
@@ -123,8 +153,8 @@ fn every_block_runs_in_the_order_in_which_it_stands() {
     let signer = ssh_key(&lab, ".ssh/id_ed25519", "ed25519", "");
     lab.write("host/allowed_signers", &format!("admin@example.net {signer}\n"));
     let recipient = age_key(&lab, "age");
-    let mut ran = 0;
-    for command in session().iter().filter(|command| !needs_more(command)) {
+    let (mut ran, mut revoked) = (0, false);
+    for command in commands.iter().filter(|command| !needs_more(command)) {
         let command = command
             .replace("sudo ", "")
             // Nobody is there to ask.
@@ -141,10 +171,10 @@ fn every_block_runs_in_the_order_in_which_it_stands() {
             };
             lab.write(".ssh/known_hosts", &names.enumerate().map(line).collect::<String>());
         }
-        // As the FAQ says before it.
-        if command.contains("--renew-within") && lab.read("prod/cluster.yaml").contains("name: \"worker-b1\"") {
-            let (cluster, revoked) = (lab.read("prod/cluster.yaml"), "- name: \"worker-b1\"\n");
-            let (before, rest) = cluster.split_once(revoked).expect("the node");
+        // A node that was revoked leaves the cluster file, as the page says.
+        if std::mem::replace(&mut revoked, command.contains("revoke --yes worker-b1")) {
+            let cluster = lab.read("prod/cluster.yaml");
+            let (before, rest) = cluster.split_once("- name: \"worker-b1\"\n").expect("the node");
             let rest = rest.find("\n- ").map_or("", |end| &rest[end + 1..]);
             lab.write("prod/cluster.yaml", &format!("{before}{rest}"));
         }
@@ -170,19 +200,21 @@ fn every_block_runs_in_the_order_in_which_it_stands() {
         assert!(output.status.success(), "{command}: {said}{}", String::from_utf8_lossy(&output.stdout));
         ran += 1;
     }
-    assert!(ran >= 25, "only {ran} commands were run");
+    ran
 }
 
 #[test]
 fn the_demo_and_the_tests_come_first() {
-    let first: Vec<String> = code_lines().into_iter().filter(|line| line.starts_with("$ ")).take(2).collect();
+    let (_, text) = documents().swap_remove(0);
+    let first: Vec<String> = code_lines(&text).into_iter().filter(|line| line.starts_with("$ ")).take(2).collect();
     assert_eq!(first, ["$ cargo run --release -- demo", "$ tests/run"]);
     assert!(parses("clusterctl demo") && Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/run").is_file());
 }
 
 #[test]
 fn the_commands_are_those_of_the_program_in_its_order() {
-    let told: Vec<String> = rows(section("Commands")).iter().map(|row| row[0].trim_matches('`').to_owned()).collect();
+    let text = page("reference/commands");
+    let told: Vec<String> = rows(&text).iter().map(|row| row[0].trim_matches('`').to_owned()).collect();
     let command = Cli::command();
     let are = command.get_subcommands().filter(|sub| !sub.is_hide_set()).map(|sub| sub.get_name().to_owned());
     assert_eq!(told, are.collect::<Vec<_>>());
@@ -194,12 +226,13 @@ fn the_exit_statuses_are_those_of_the_help() {
     let told = help.lines().skip(1).map(|line| line.trim().split_once(' ').expect("a number and a text"));
     let told: Vec<Vec<&str>> = told.map(|(status, means)| vec![status, means.trim()]).collect();
     assert_eq!(told.len(), 7);
-    assert_eq!(rows(section("Exit status")), told);
+    assert_eq!(rows(&page("reference/exit-statuses")), told);
 }
 
 #[test]
 fn the_certificates_are_those_of_the_policy() {
-    let rows = rows(section("Certificates"));
+    let text = page("reference/certificates");
+    let rows = rows(&text);
     let told: Vec<(&str, &str, &str)> = rows
         .iter()
         .filter(|row| row[0].starts_with('`'))
@@ -236,8 +269,8 @@ fn the_checks_are_those_that_verify_makes() {
     made.extend(
         ["node.resolve", "master.resolve", "node.revoked", "master.revoked", "master.denials"].map(str::to_owned),
     );
-    let table = rows(section("What verify proves"));
-    let told: BTreeSet<String> = table
+    let text = page("reference/checks");
+    let told: BTreeSet<String> = rows(&text)
         .iter()
         .flat_map(|row| row[0].split_whitespace())
         .map(|cell| cell.trim_matches('`').to_owned())
@@ -256,19 +289,40 @@ fn is_check(word: &str) -> bool {
 #[test]
 fn every_link_leads_somewhere() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let headings: BTreeSet<String> = README
-        .lines()
-        .filter_map(|line| line.strip_prefix("## "))
-        .map(|heading| heading.to_lowercase().replace(' ', "-"))
-        .collect();
+    let anchors = |text: &str| -> BTreeSet<String> {
+        let headings = text.lines().filter(|line| line.starts_with('#'));
+        headings.map(|line| line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-")).collect()
+    };
     let mut found = 0;
-    for link in README.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link) {
-        found += 1;
-        match link.strip_prefix('#') {
-            Some(anchor) => assert!(headings.contains(anchor), "the README has no heading for {link}"),
-            None if link.starts_with("https://") => {}
-            None => assert!(root.join(link).exists(), "the README's link to {link} leads nowhere"),
+    for (path, text) in documents() {
+        let folder = root.join(&path).parent().expect("a folder").to_owned();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link) {
+            found += 1;
+            if link.starts_with("https://") {
+                continue;
+            }
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { root.join(&path) } else { folder.join(file) };
+            assert!(target.exists(), "{path}: the link to {link} leads nowhere");
+            if !anchor.is_empty() {
+                let text = std::fs::read_to_string(&target).expect("a page");
+                assert!(anchors(&text).contains(anchor), "{path}: there is no heading for {link}");
+            }
         }
     }
-    assert!(found >= 25, "only {found} links were found");
+    assert!(found >= 60, "only {found} links were found");
+}
+
+#[test]
+fn every_page_is_in_the_table_of_contents() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/src");
+    let listed: BTreeSet<_> = documents().into_iter().map(|(path, _)| path).collect();
+    let folders = ["", "reference", "operate", "development", "development/decisions"].map(|folder| src.join(folder));
+    for entry in folders.iter().flat_map(|folder| std::fs::read_dir(folder).expect("a folder")) {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_some_and(|ending| ending == "md") && !path.ends_with("SUMMARY.md") {
+            let name = path.strip_prefix(env!("CARGO_MANIFEST_DIR")).expect("inside").display().to_string();
+            assert!(listed.contains(&name), "{name} is not listed");
+        }
+    }
 }
