@@ -88,7 +88,7 @@ fn a_restored_pki_takes_no_revocation_back() {
     assert_eq!(before, lab.snapshot(), "nothing was changed");
 
     let ran = lab.good(&["revoke", "--from", RULES]);
-    assert!(ran.err.contains("1 certificate of worker-b1 were revoked"), "{ran}");
+    assert!(ran.err.contains("2 certificates of worker-b1 were revoked"), "{ran}");
     assert!(listed(&lab, "pki/crl.pem").contains(&serial(&lab, CLIENT)));
     assert!(lab.read(RULES).contains(&digest));
     lab.good(&["policy"]);
@@ -225,15 +225,27 @@ fn rules_of_a_version_that_wrote_no_sequence_are_newer_by_what_they_deny() {
 }
 
 #[test]
-fn what_rules_do_not_name_is_missed_by_the_ledgers_sequence() {
+fn serving_certificates_and_other_roots_are_learnt_again_too() {
     let lab = Lab::issued();
     back_up(&lab);
-    // What serves is in lists alone.
-    lab.good(&["revoke", &serial(&lab, "pki/nodes/on/kubelet-server.crt"), "--yes"]);
+    let revoked = ["nodes/on/kubelet-server", "masters/master-1/etcd-server"].map(|name| format!("pki/{name}.crt"));
+    for file in &revoked {
+        lab.good(&["revoke", &serial(&lab, file), "--yes"]);
+    }
+    lab.good(&["issue-node", "--all"]);
+    lab.good(&["issue-master", "--all"]);
+    lab.good(&["bundle", "--all"]);
     restore(&lab);
     is_older(&lab.run(&["policy"]), RULES);
     lab.good(&["revoke", "--from", RULES]);
     lab.good(&["policy"]);
+    // What pki/ has again is revoked, and is not packed.
+    let plan =
+        lab.good(&["issue-node", "--all", "--dry-run"]).out + &lab.good(&["issue-master", "--all", "--dry-run"]).out;
+    let planned: Vec<&str> = plan.lines().map(|line| line.split(':').next().unwrap_or_default()).collect();
+    assert_eq!(planned, ["issue on kubelet-server", "issue master-1 etcd-server"], "{plan}");
+    assert_eq!(lab.run(&["bundle", "on"]).status, 3);
+    assert_eq!(lab.run(&["verify", "--offline"]).status, 1);
 }
 
 #[test]

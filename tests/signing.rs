@@ -18,6 +18,16 @@ fn signed() -> Lab {
     lab
 }
 
+#[test]
+fn a_bundle_that_is_not_signed_any_more_is_warned_of() {
+    let lab = signed();
+    let again = lab.good(&["bundle", "on", "--sign-with", "signer"]);
+    assert!(!again.err.contains("--sign-with KEY"), "{again}");
+    let unsigned = lab.good(&["bundle", "on"]);
+    assert!(unsigned.err.contains("warning: ") && unsigned.err.contains("--sign-with KEY"), "{unsigned}");
+    assert!(!lab.good(&["bundle", "on"]).err.contains("--sign-with KEY"));
+}
+
 /// `on.tar.gz` unpacked by tar.
 fn unpack(lab: &Lab) -> PathBuf {
     let _ = fs::remove_dir_all(lab.path("on"));

@@ -71,7 +71,7 @@ pub fn write(draft: &Draft) -> String {
 
     file.comment(
         "Which Kubernetes the control plane runs, 1.28 or later: the images of the masters' static pods, and which flags\n\
-         and API versions bundles may use. Without etcdVersion it is the one that kubeadm runs with that release.",
+         and API versions bundles may use. Without etcdVersion it is one that fits that release.",
     );
     file.mapping(
         "kubernetes",

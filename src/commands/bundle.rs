@@ -23,7 +23,7 @@ use super::packing::ready::{Ready, who_has_credentials};
 use super::packing::report::{Report, listed};
 use super::packing::resealing::Resealing;
 use super::packing::sealing::SealArgs;
-use super::packing::signing::SignArgs;
+use super::packing::signing::{SignArgs, signed_before, tell_of_lost_signatures};
 use super::packing::source::Source;
 use super::packing::{forgetting, older, verifier};
 use super::revoking::{departed, lists, remembered, revocations};
@@ -169,6 +169,7 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     }
     files::create_folder(&folder)?;
     files::sweep(&folder)?;
+    let were_signed = if finish.key.is_none() { signed_before(&hosts, &folder) } else { Vec::new() };
     let changed = write_all(&source, &mut ledger, &hosts, &finish, context)?;
     let written = hosts.len();
     source.exposed.tell(context);
@@ -179,6 +180,7 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
         images::tell_of_shortcomings(&settings, cluster.accounts, denials.count(), context);
     }
     images::tell_of_changes(&ledger, &hosts, &settings, !args.set.is_empty(), context)?;
+    tell_of_lost_signatures(&were_signed, context);
     images::tell_of_others_versions(&hosts, &settings, &cluster, context);
     images::remember(&mut ledger, &hosts, &settings)?;
     forgetting::tell_kept(kept, context);

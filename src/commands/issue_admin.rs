@@ -102,7 +102,7 @@ pub fn run(args: &IssueAdminArgs, context: &mut Context<'_>) -> anyhow::Result<E
         ));
     } else {
         context.screen.step(format_args!(
-            "{name}, group {ADMINS}, until {until}. Hand it to that person and to nobody else; its rights come with the policy pack"
+            "{name}, group {ADMINS}, until {until}. Hand it to that person and to nobody else; its rights come with clusterctl policy"
         ));
     }
     Ok(Exit::Done)

@@ -60,7 +60,7 @@ pub struct VerifyArgs {
     /// A certificate revocation list, PEM or DER, besides pki/crl.pem; once for each
     #[arg(long = "crl", value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     crls: Vec<PathBuf>,
-    /// What one connection may take, for example 5s or 500ms
+    /// How long one question may take, connection included, for example 5s or 500ms
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = time)]
     timeout: Duration,
     /// What the whole run may take, for example 2m; what is not done by then is not proven

@@ -17,10 +17,14 @@ pub const MAX: usize = IN_A_RULE * MAX_RULES;
 
 const _: () = assert!(IN_A_RULE * 78 + 1_500 < MAX_EXPRESSION, "a full rule is one that API servers take");
 
+/// What precedes the digest of a revoked certificate that API servers are not asked about, in a comment of the file.
+pub const NAMED: &str = "revoked SHA256=";
+
 /// Revoked certificates that Kubernetes is to deny, each once, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Denials {
     revoked: Vec<Fingerprint>,
+    beside: Vec<Fingerprint>,
     mark: Option<LedgerMark>,
 }
 
@@ -41,13 +45,33 @@ impl Denials {
         let mut revoked: Vec<Fingerprint> = certificates.into_iter().collect();
         revoked.sort_unstable();
         revoked.dedup();
-        if revoked.len() > MAX { Err(TooMany { count: revoked.len() }) } else { Ok(Self { revoked, mark: None }) }
+        if revoked.len() > MAX {
+            Err(TooMany { count: revoked.len() })
+        } else {
+            Ok(Self { revoked, ..Self::default() })
+        }
     }
 
     /// These, as of a state of the ledger, which rendered files name.
     #[must_use]
     pub fn as_of(self, mark: LedgerMark) -> Self {
         Self { mark: Some(mark), ..self }
+    }
+
+    /// Names other revoked certificates beside them, those of servers and of other roots, which API servers are not asked about. A
+    /// ledger from a backup learns them again from the file.
+    #[must_use]
+    pub fn beside(self, others: impl IntoIterator<Item = Fingerprint>) -> Self {
+        let mut beside: Vec<Fingerprint> = others.into_iter().collect();
+        beside.sort_unstable();
+        beside.dedup();
+        Self { beside, ..self }
+    }
+
+    /// Returns the other revoked certificates as rendered files name them.
+    #[must_use]
+    pub fn named_beside(&self) -> Vec<String> {
+        self.beside.iter().map(|sha256| format!("{NAMED}{sha256}")).collect()
     }
 
     /// The state of the ledger that they are of, where there is a ledger.

@@ -9,7 +9,7 @@ use super::leases::RENEWED_WITHIN;
 /// Limits and pins of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// What one connection may take, from its first packet to the last byte of its answer.
+    /// How long one question may take, from its connection's first packet to the last byte of the answer.
     pub timeout: Duration,
     /// What the whole run may take. What is not begun by then is not proven.
     pub deadline: Option<Duration>,

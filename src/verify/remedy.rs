@@ -323,7 +323,9 @@ impl Remedy {
                                    system:kubelet-api-admin to user kube-apiserver-kubelet-client"
                 .to_owned(),
             Self::RewriteKubeconfig => {
-                "write it again with kubeadm init phase kubeconfig, or name files in place of what is embedded".to_owned()
+                "name the root, the certificate and its key by file path in it, an https server without a proxy, and no other credential; \
+                 what is embedded has to be written again when it is renewed"
+                    .to_owned()
             }
             Self::Words(_)
             | Self::GrantVerifier { .. }

@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::parcels;
+use crate::bundle::contents::SIGNATURE;
 use crate::bundle::format::Format;
+use crate::bundle::input::Roles;
 use crate::commands::context::{Context, read_given};
 use crate::commands::given::secrets;
 use crate::commands::given::ssh_keys::Named;
@@ -14,6 +17,9 @@ use crate::pki::ssh::SshKey;
 
 /// No file of allowed signers is larger than this, in bytes.
 const LIMIT: u64 = 1024 * 1024;
+
+/// How many hosts' last bundles are looked into for a signature.
+const LOOKED_INTO: usize = 8;
 
 /// How many lines that cannot be read are told.
 const NAMED: usize = 5;
@@ -60,6 +66,28 @@ impl SignArgs {
                 .because(error)
         })?;
         Ok(Some(key))
+    }
+}
+
+/// Returns those of the first hosts whose last bundles in `folder` are signed. Reading all bundles of a large fleet takes long.
+pub(crate) fn signed_before(hosts: &[Roles<'_>], folder: &Path) -> Vec<String> {
+    let signed = |roles: &&Roles<'_>| {
+        Format::ALL
+            .iter()
+            .filter_map(|format| parcels::read(&folder.join(format.file_name(roles.host()))).ok())
+            .any(|bundle| bundle.file(SIGNATURE).is_some())
+    };
+    hosts.iter().take(LOOKED_INTO).filter(signed).map(|roles| roles.host().to_string()).collect()
+}
+
+/// Warns where bundles are not signed any more.
+pub(crate) fn tell_of_lost_signatures(were_signed: &[String], context: &mut Context<'_>) {
+    if !were_signed.is_empty() {
+        context.screen.warn(format_args!(
+            "the last bundles of {} were signed, and these are not: hosts that know the signer refuse them; pack again with \
+             --sign-with KEY",
+            were_signed.join(", ")
+        ));
     }
 }
 

@@ -19,6 +19,7 @@ use crate::failure::{Exit, Failure};
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::pem;
+use crate::policy::denials::NAMED;
 use crate::policy::mark::LedgerMark;
 use crate::store::error::StoreError;
 use crate::store::files::{self, PRIVATE};
@@ -42,7 +43,7 @@ const MAX_RECORD: u64 = 4096;
 pub(crate) struct Memory {
     /// The file.
     pub(crate) path: PathBuf,
-    /// The certificates that it denies.
+    /// The certificates that it denies, and those that it names as revoked beside them.
     pub(crate) denied: BTreeSet<Fingerprint>,
     /// Whether it is a file of rules, which names all that is denied; others know the ledger's sequence alone.
     pub(crate) is_rules: bool,
@@ -56,8 +57,12 @@ pub(crate) struct Memory {
 
 impl Memory {
     fn of_rules(path: &Path, text: &str, root: &Certificate) -> Self {
-        let sequence = LedgerMark::find(text, root.fingerprint()).map_or(0, |mark| mark.sequence);
-        let (denied, is_rules) = (denied_in(text), text.contains(RULES));
+        let mark = LedgerMark::find(text, root.fingerprint());
+        let sequence = mark.map_or(0, |mark| mark.sequence);
+        let (mut denied, is_rules) = (denied_in(text), text.contains(RULES));
+        if mark.is_some() {
+            denied.extend(digests_behind(NAMED, text));
+        }
         Self { path: path.to_owned(), denied, is_rules, sequence, ..Self::default() }
     }
 
@@ -84,8 +89,13 @@ pub(crate) fn certificates_in(bundle: &Bundle) -> Vec<Certificate> {
 
 /// The certificates that a file of rules for API servers denies, in whatever way it is laid out.
 pub(crate) fn denied_in(text: &str) -> BTreeSet<Fingerprint> {
-    let behind = text.match_indices(CREDENTIAL_ID).map(|(at, id)| &text[at + id.len()..]);
-    behind.filter_map(|rest| Fingerprint::parse(rest.get(..DIGITS)?)).collect()
+    digests_behind(CREDENTIAL_ID, text).collect()
+}
+
+/// The digests that follow `prefix`.
+fn digests_behind(prefix: &str, text: &str) -> impl Iterator<Item = Fingerprint> {
+    let behind = text.match_indices(prefix).map(|(at, prefix)| &text[at + prefix.len()..]);
+    behind.filter_map(|rest| Fingerprint::parse(rest.get(..DIGITS)?))
 }
 
 /// What the files of the cluster directory remember: the policy folder, and the folder of bundles.
@@ -252,7 +262,7 @@ pub(crate) fn older_than(
         let lost = ledger.not_revoked_of(&memory.denied, now - GRACE)?;
         let lost = lost.recorded.len() + lost.unrecorded.len();
         let why = if lost > 0 {
-            format!("it denies {} that the ledger does not have as revoked", super::lists::count(lost))
+            format!("it names {} as revoked that the ledger does not have as revoked", super::lists::count(lost))
         } else if memory.sequence > sequence {
             format!("it was written at the ledger's sequence {}, and this ledger is at {sequence}", memory.sequence)
         } else {

@@ -1,6 +1,7 @@
 //! What `revoke`, `policy` and `bundle` share: which revoked certificates API servers are told of, and the file that tells
 //! them.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use time::{Duration, OffsetDateTime};
@@ -14,6 +15,7 @@ use crate::commands::context::Context;
 use crate::commands::given::templates;
 use crate::failure::{Exit, Failure};
 use crate::pki::certificate::Certificate;
+use crate::pki::fingerprint::Fingerprint;
 use crate::policy::denials::Denials;
 use crate::policy::mark::LedgerMark;
 use crate::store::files::{self, PUBLIC};
@@ -41,10 +43,12 @@ pub(crate) fn listed(ledger: &Ledger, now: OffsetDateTime) -> anyhow::Result<Vec
 /// Refused when they are more than API servers can be told of; or when the ledger cannot be used.
 pub(crate) fn denials(ledger: &Ledger, root: &Certificate, now: OffsetDateTime) -> anyhow::Result<Denials> {
     let (listed, unrecorded) = (listed(ledger, now)?, ledger.unrecorded()?);
-    let recorded = denied(&listed, root).map(|issued| issued.fingerprint);
-    let all = recorded.chain(unrecorded.iter().filter_map(|one| one.fingerprint));
+    let recorded: BTreeSet<Fingerprint> = denied(&listed, root).map(|issued| issued.fingerprint).collect();
+    let others = listed.iter().map(|issued| issued.fingerprint).filter(|sha256| !recorded.contains(sha256));
+    let others: Vec<Fingerprint> = others.collect();
+    let all = recorded.into_iter().chain(unrecorded.iter().filter_map(|one| one.fingerprint));
     let mark = LedgerMark { sequence: ledger.sequence()?, root: root.fingerprint() };
-    Denials::of(all).map(|denials| denials.as_of(mark)).map_err(|error| {
+    Denials::of(all).map(|denials| denials.beside(others).as_of(mark)).map_err(|error| {
         Failure::new(Exit::Refused, "the API servers' rules cannot be written")
             .hint("make a new root for a new cluster directory: so many revocations mean that the old one is worth little")
             .because(error)
