@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::support::live::Live;
-use crate::support::{Lab, Ran};
+use crate::support::{Lab, Ran, good_tool};
 
 const USER: &str =
     "client-certificate: pki/nodes/node-1/kubelet-client.crt, client-key: pki/nodes/node-1/kubelet-client.key";
@@ -168,7 +168,7 @@ fn the_forms_that_kubectl_reads_are_read() {
     let live = Live::sized(1, 1, None);
     let server = format!("https://{}", live.addresses.endpoint);
     let plain = config(&server, "", USER);
-    let root = crate::support::good_tool("base64", &["-w60", &live.lab.path("pki/ca.crt").display().to_string()]);
+    let root = good_tool("base64", &["-w60", &live.lab.path("pki/ca.crt").display().to_string()]);
     let indented: String = root.lines().map(|line| format!("      {line}\n")).collect();
     let wrapped = format!(
         "apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts:\n- {{name: c, context: {{cluster: a, user: u}}}}\n\
@@ -228,6 +228,30 @@ fn an_account_that_is_no_nodes_serves_as_the_verifier() {
     assert!(status("master.whoami").is_empty() && status("master.anonymous") == ["pass"], "{ran}");
     let ran = live.lab.run(&["verify", "--kubeconfig", "admin.conf", "--allow-skipped"]);
     assert_eq!(ran.status, 0, "{ran}");
+}
+
+#[test]
+fn an_administrators_certificate_is_no_nodes_either_where_flags_name_it() {
+    let live = Live::sized(1, 1, None);
+    let at = |name: &str| live.lab.path(name).display().to_string();
+    let (key, request, certificate) = (at("admin.key"), at("admin.csr"), at("admin.crt"));
+    let ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+    let subject = ["req", "-subj", "/O=system:masters/CN=admin", "-keyout", &key, "-out", &request];
+    good_tool("openssl", &[&subject[..], &ec].concat());
+    let (ca, ca_key) = (at("pki/ca.crt"), at("pki/ca.key"));
+    let signed =
+        ["x509", "-req", "-in", &request, "-CA", &ca, "-CAkey", &ca_key, "-CAcreateserial", "-out", &certificate];
+    good_tool("openssl", &signed);
+    let endpoint = format!("https://{}", live.addresses.endpoint);
+    let flags = ["verify", "--ca", &ca, "--endpoint", &endpoint, "--node-cert", &certificate, "--node-key", &key];
+    let ran = live.lab.run(&[&flags[..], &["--output", "json"]].concat());
+    let found = results(&ran);
+    let statuses: Vec<&str> =
+        found.iter().filter(|[id, ..]| id == "master.caller").map(|[.., status]| status.as_str()).collect();
+    assert_eq!(statuses, ["skipped"], "{ran}");
+    assert!(found.iter().all(|[id, ..]| id != "master.whoami" && id != "master.scope"), "{ran}");
+    // A context belongs to a kubeconfig.
+    assert_eq!(live.lab.run(&[&flags[..], &["--context", "c"]].concat()).status, 2);
 }
 
 #[test]

@@ -309,6 +309,19 @@ fn what_is_given_together_is_linked() {
 }
 
 #[test]
+fn a_kubeconfigs_context_that_is_not_there_is_a_problem() {
+    let lab = Lab::empty();
+    let config = "apiVersion: v1\nkind: Config\ncurrent-context: gone\nclusters:\n- {name: c, cluster: {server: 'https://10.0.0.1:6443'}}\n\
+                  users: []\ncontexts:\n- {name: c, context: {cluster: c, user: u}}\n";
+    let problems = |text: &str| {
+        lab.write("conf", text);
+        json_of(&lab, &["conf"])["files"][0]["items"][0]["problems"].as_array().map(Vec::len)
+    };
+    let whole = problems(&config.replace("gone", "c"));
+    assert_eq!(problems(config), whole.map(|count| count + 1));
+}
+
+#[test]
 fn a_kubeconfigs_key_that_belongs_to_another_certificate_is_a_problem() {
     let lab = Lab::empty();
     put(&lab, "mismatch.conf");

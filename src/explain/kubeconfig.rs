@@ -5,7 +5,7 @@ use std::path::Path;
 use super::card::Card;
 use super::context::ExplainContext;
 use super::piece::{self, Piece};
-use crate::cluster_file::kubeconfig::{Credential, Kubeconfig};
+use crate::cluster_file::kubeconfig::{ContextError, Credential, Kubeconfig};
 
 /// A kubeconfig with the certificates and keys that it names.
 pub struct ReadKubeconfig {
@@ -72,6 +72,8 @@ impl ReadKubeconfig {
         let mut card = Card::new("kubeconfig")
             .data("currentContext", config.current_context.clone())
             .line("context", config.current_context.clone().unwrap_or_else(|| "none".to_owned()));
+        let dangling = config.used(None).err().filter(|why| !matches!(why, ContextError::NoneChosen));
+        card = card.problem_if_any(dangling.map(|why| why.to_string()));
         let servers: Vec<&str> = config.clusters.iter().map(|cluster| cluster.server.as_str()).collect();
         let users: Vec<&str> = config.users.iter().map(|user| user.name.as_str()).collect();
         card = card.data("servers", servers).data("users", users);

@@ -422,10 +422,11 @@ impl Identity {
         let chain = chain.iter().map(|der| CertificateDer::from(der.clone())).collect();
         let key = CertifiedKey::new(chain, key);
         match key.keys_match() {
-            Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {
-                Ok(Self { certificate, key: Arc::new(key), other: None })
+            Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::KeyMismatch)) => {
+                Err(IdentityError::KeyDoesNotFit)
             }
-            Err(_) => Err(IdentityError::KeyDoesNotFit),
+            // What webpki cannot read may still be presented: the server judges it.
+            Ok(()) | Err(_) => Ok(Self { certificate, key: Arc::new(key), other: None }),
         }
     }
 

@@ -12,7 +12,7 @@ use crate::bundle::contents::Bundle;
 use crate::bundle::verifier as verifier_bundle;
 use crate::cluster::address::Address;
 use crate::cluster::endpoint::Endpoint;
-use crate::cluster::profile::{Leaf, RootKind};
+use crate::cluster::profile::{ADMINS, Leaf, RootKind};
 use crate::cluster::spec::{Cluster, KUBELET_PORT};
 use crate::cluster_file;
 use crate::cluster_file::kubeconfig::{self, Credential, KubeCluster, Used};
@@ -37,7 +37,7 @@ pub(crate) struct Elsewhere {
     #[arg(long, value_name = "BUNDLE", value_hint = clap::ValueHint::FilePath, conflicts_with_all = ["ca", "endpoint", "kubeconfig", "master_cert", "node_cert"])]
     from: Option<PathBuf>,
     /// Which of the kubeconfig's contexts to use [default: its current-context]
-    #[arg(long, value_name = "NAME", requires = "kubeconfig")]
+    #[arg(long, value_name = "NAME", requires = "kubeconfig", conflicts_with_all = ["from", "ca", "endpoint", "node_cert"])]
     context: Option<String>,
     /// The roots to trust, PEM
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
@@ -117,7 +117,12 @@ impl Elsewhere {
             aim.target.masters.push(Peer::caller("master".to_owned(), client));
         }
         if let Some(client) = pair("node", self.node_cert.as_deref(), self.node_key.as_deref(), context)? {
-            call_as_node(&mut aim.target, client);
+            if is_an_administrators(&client.certificate) {
+                aim.findings.push(no_nodes_account(&aim.target, &client.certificate));
+                (aim.target.verifier, aim.target.verifier_missing) = (Some(client), None);
+            } else {
+                call_as_node(&mut aim.target, client);
+            }
         }
         aim.target.kind = aim.target.by_another_tool();
         Ok(aim)
@@ -361,6 +366,12 @@ fn is_a_nodes(certificate: &Certificate) -> bool {
     let user = subject.common_names.last().map(String::as_str).unwrap_or_default();
     ["system:node:", "kubelet:"].iter().any(|prefix| user.starts_with(prefix))
         || subject.organizations.iter().any(|group| ["system:nodes", "kubelets"].contains(&group.as_str()))
+}
+
+/// Whether a certificate carries the group of an administrator: Kubernetes's, kubeadm's, or clusterctl's.
+fn is_an_administrators(certificate: &Certificate) -> bool {
+    let groups = ["system:masters", "kubeadm:cluster-admins", ADMINS];
+    certificate.subject.organizations.iter().any(|group| groups.contains(&group.as_str()))
 }
 
 /// Says that what nodes call with is not here: an administrator's account, for example, reads what the verifier reads.
