@@ -56,7 +56,7 @@ pub enum Fault {
     ContradictoryReviews,
     /// An authorizer of the API servers fails.
     FailingAuthorizer,
-    /// The API servers believe a header that names a user, from whoever has a certificate of the cluster.
+    /// The API servers believe a header that names a user, from every client with a certificate of the cluster.
     BelievedHeader,
     /// The API servers have not read what they have to deny: they deny no revoked certificate.
     NotReloaded,

@@ -57,7 +57,7 @@ pub enum StoreError {
         /// SQLite's words.
         reason: String,
     },
-    /// What lies in the ledger's place never was one.
+    /// The file in the ledger's place never was a ledger.
     #[error("the ledger {} is something else: {reason}", path.display())]
     LedgerForeign {
         /// The ledger.

@@ -94,7 +94,7 @@ impl ExpectedDenials {
         self.certificates.is_empty() && !self.node_rules
     }
 
-    /// What is asked, in this order. What nobody revoked comes first: where that is denied, no denial proves anything.
+    /// The subjects to ask about, in order. One that was never revoked comes first: where it is denied, no denial proves anything.
     pub(super) fn subjects(&self) -> impl Iterator<Item = Subject> {
         let certificates = self.certificates.iter().map(|certificate| Subject::Certificate(certificate.sha256));
         [Subject::Nobody].into_iter().chain(self.node_rules.then_some(Subject::ListOfSecrets)).chain(certificates)

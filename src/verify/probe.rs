@@ -233,7 +233,7 @@ where
     // Of most names there is one address, and a vector that grows has room for four.
     let mut results = Vec::with_capacity(work.size_hint().0);
     loop {
-        // Begun one by one: thousands that only wait for their turn take much memory.
+        // Started one by one: thousands that only wait for their turn take much memory.
         while set.len() < at_once
             && let Some(future) = work.next()
         {

@@ -22,7 +22,7 @@ pub enum TargetKind {
     Other,
 }
 
-/// What mends a finding.
+/// The remedy of a finding, as data.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Remedy {

@@ -51,7 +51,7 @@ pub struct Target {
     pub crl_faults: Vec<String>,
     /// The certificates that are known to be revoked; `None` where no ledger was asked.
     pub revoked: Option<BTreeSet<Fingerprint>>,
-    /// What API servers have to deny; `None` where nobody knows.
+    /// What API servers have to deny; `None` where that is not known.
     pub denials: Option<ExpectedDenials>,
 }
 

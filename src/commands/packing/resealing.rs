@@ -42,7 +42,7 @@ impl Resealing {
         self.now.lock().unwrap_or_else(PoisonError::into_inner).push((host.clone(), sealed));
     }
 
-    /// Remembers what was made, whether it reached its place or not: what lies there is compared.
+    /// Remembers what was made, whether it reached its place or not: the file on the disk is compared.
     ///
     /// # Errors
     /// What the ledger says.

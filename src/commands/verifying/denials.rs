@@ -66,7 +66,7 @@ pub(crate) fn of_bundle(bytes: &[u8]) -> Result<ExpectedDenials, Failure> {
 }
 
 /// Returns what API servers have to deny by a ledger and a file of rules. What the file denies and the ledger does not have as
-/// revoked counts, too: the ledger may be from a backup. Certificates that have ended are left out; nobody can use them.
+/// revoked counts, too: the ledger may be from a backup. Expired certificates are left out: no server accepts them.
 ///
 /// # Errors
 /// When the ledger cannot be used.

@@ -113,7 +113,7 @@ fn judge_each<S: Borrow<PeerSeen>>(
 fn make_room(findings: &mut Vec<Finding>, before: usize, nodes_left: usize) {
     /// A node has seldom more; one that does must not ask for as much for each of the others.
     const OF_A_NODE: usize = 48;
-    /// What is told first, of the whole.
+    /// The findings about the whole cluster, which come first.
     const OF_THE_WHOLE: usize = 256;
     let last = (findings.len() - before).min(OF_A_NODE);
     if findings.capacity() - findings.len() < OF_A_NODE + OF_THE_WHOLE {

@@ -20,7 +20,7 @@ pub(super) fn named(answer: &Answer, presented: &[String]) -> Named {
     if let Some(user) = named_user(answer) {
         return Named::User(user);
     }
-    // Who is told to authenticate has not been.
+    // A 401 asks for authentication, so there was none.
     if answer.status == 401 {
         return Named::Nobody;
     }

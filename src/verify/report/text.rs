@@ -57,7 +57,7 @@ impl Report {
         let mut consequences: HashMap<*const Finding, Vec<String>> = HashMap::new();
         let mut told: Vec<&Finding> = Vec::new();
         for finding in &self.findings {
-            // What was tried and failed is told, whatever it hangs on.
+            // A check that was tried and failed is reported, whatever caused it.
             let root = Some(finding).filter(|f| f.status == Status::NotProven).and_then(|f| causes.root_of(f));
             match root {
                 Some(root) => {
