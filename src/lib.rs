@@ -10,28 +10,28 @@
 //! - [`bundle`]: what each host receives
 //! - [`verify`]: the proof on the wire
 //! - [`explain`]: what certificates, keys, CRLs, kubeconfigs and bundles say, for `show`
-//! - [`standin`]: a cluster on loopback, for the demo and the tests
+//! - [`fake_cluster`]: a cluster on loopback, for the demo and the tests
 //! - [`ui`]: the terminal
 //! - [`commands`]: one file a command
 //! - [`cli`]: the tree of commands and flags
 //!
-//! [`printable`] makes strangers' texts harmless, [`world`] is all that is outside, [`failure`] how an error ends, and [`run`] the program.
+//! [`sanitized`] makes strangers' texts sanitized, [`world`] is all that is outside, [`failure`] how an error ends, and [`run`] the program.
 
 pub mod bundle;
 pub mod cli;
 pub mod cluster;
-pub mod cluster_file;
 pub mod commands;
+pub mod config;
+pub mod error;
 pub mod explain;
-pub mod failure;
+pub mod fake_cluster;
 pub mod pki;
-pub mod policy;
-pub mod printable;
-pub mod standin;
+pub mod process;
+pub mod rbac;
+pub mod sanitize;
 pub mod store;
 pub mod ui;
 pub mod verify;
-pub mod world;
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -41,12 +41,12 @@ use clap::{CommandFactory, Parser};
 
 use crate::cli::{Cli, Command};
 use crate::commands::context::Context;
-use crate::failure::{Exit, Failure, tell};
+use crate::error::{CliError, Exit, tell};
+use crate::process::Process;
 use crate::ui::{ColorChoice, Screen, Verbosity};
-use crate::world::World;
 
 /// Runs the program with the arguments of `world` and tells how it ended.
-pub fn run(world: &mut World) -> Exit {
+pub fn run(world: &mut Process) -> Exit {
     if let Some(exit) = commands::completions::answer_a_shell(Cli::command, world) {
         return exit;
     }
@@ -81,7 +81,7 @@ pub fn run(world: &mut World) -> Exit {
     let outcome = catch_unwind(AssertUnwindSafe(|| dispatch(cli.command, &mut context)));
     let result = outcome.unwrap_or_else(|_| {
         let what = "clusterctl met a situation that it was not built for";
-        let bug = || Failure::new(Exit::Bug, what).hint("this is a bug; please report what you did");
+        let bug = || CliError::new(Exit::Bug, what).hint("this is a bug; please report what you did");
         Err(lacking().unwrap_or_else(bug).into())
     });
     let lost = context.screen.take_lost();
@@ -123,10 +123,10 @@ fn dispatch(command: Command, context: &mut Context<'_>) -> anyhow::Result<Exit>
 }
 
 /// What the system does not give, where what looks like a bug of ours comes of it.
-fn lacking() -> Option<Failure> {
+fn lacking() -> Option<CliError> {
     if !pki::key::randomness_is_there() {
         return Some(
-            Failure::new(Exit::Environment, "the system gives no randomness")
+            CliError::new(Exit::Environment, "the system gives no randomness")
                 .hint("no key can be made without it: getrandom(2) failed, and there is no usable /dev/urandom"),
         );
     }
@@ -138,17 +138,17 @@ fn lacking() -> Option<Failure> {
 #[error("{0}")]
 struct Told(String);
 
-fn unwritten(error: io::Error) -> Failure {
-    Failure::new(Exit::Environment, "the answer could not be written").because(error)
+fn unwritten(error: io::Error) -> CliError {
+    CliError::new(Exit::Environment, "the answer could not be written").because(error)
 }
 
 /// True where colours are unwanted (no-color.org), or the terminal has none.
-fn is_without_color(world: &World) -> bool {
+fn is_without_color(world: &Process) -> bool {
     world.env("NO_COLOR").is_some() || world.env("TERM").is_some_and(|term| term == "dumb")
 }
 
 /// A failure from before any flag was read.
-fn told(world: &mut World, failure: Failure) -> Exit {
+fn told(world: &mut Process, failure: CliError) -> Exit {
     let no_color = is_without_color(world);
     let mut screen = Screen::new(&mut world.out, &mut world.err, Verbosity::Normal, ColorChoice::Auto, no_color);
     let (telling, exit) = tell(&failure.into());
@@ -157,7 +157,7 @@ fn told(world: &mut World, failure: Failure) -> Exit {
 }
 
 /// clap's own answers: help and version go to stdout, complaints to stderr.
-fn usage(world: &mut World, error: &clap::Error) -> Exit {
+fn usage(world: &mut Process, error: &clap::Error) -> Exit {
     let without = is_without_color(world);
     let colored = |terminal: bool| terminal && !without;
     let (stream, colored) = if error.use_stderr() {

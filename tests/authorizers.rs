@@ -4,7 +4,7 @@ use std::process::Command;
 
 use clusterctl::bundle::render::Templates;
 use clusterctl::pki::fingerprint::Fingerprint;
-use clusterctl::policy::denials::{Denials, IN_A_RULE, MAX};
+use clusterctl::rbac::denials::{Denials, IN_A_RULE, MAX};
 use serde_json::{Value, json};
 
 use super::support::authorization::{AuthorizationConfiguration, Verdict};

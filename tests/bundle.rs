@@ -5,13 +5,13 @@ use std::path::Path;
 use std::process::Command;
 
 use clusterctl::bundle::archive;
-use clusterctl::bundle::contents::Bundle;
 use clusterctl::bundle::input::{CredentialPem, InputError};
 use clusterctl::bundle::manifest::Manifest;
+use clusterctl::bundle::model::Bundle;
 use clusterctl::bundle::packer;
 use clusterctl::bundle::render::{RenderError, TemplateError, Templates};
 use clusterctl::cluster::profile::Profile;
-use clusterctl::cluster::spec::{Draft, DraftHost, Role};
+use clusterctl::cluster::spec::{RawCluster, RawHost, Role};
 use time::macros::datetime;
 
 use crate::support::outside::{stdout, tree};
@@ -393,8 +393,8 @@ fn tar_unpacks_one_folder_with_modes_and_no_owner_or_time() {
 #[test]
 fn a_path_longer_than_a_tar_headers_name_still_packs() {
     let name = [["a"; 30].concat().as_str(); 2].join(".");
-    let host = DraftHost { name: Some(name.clone()), addresses: vec!["10.0.0.1".into()], ..DraftHost::default() };
-    let draft = Draft { name: Some("prod".into()), masters: vec![host], ..Draft::default() };
+    let host = RawHost { name: Some(name.clone()), addresses: vec!["10.0.0.1".into()], ..RawHost::default() };
+    let draft = RawCluster { name: Some("prod".into()), masters: vec![host], ..RawCluster::default() };
     let bundle = Site::of(draft.check().expect("a good draft")).bundle(&name, 1);
     assert!(bundle.files.iter().any(|file| name.len() + 1 + file.path.len() > 100), "tar's own field has 100 bytes");
     assert_eq!(archive::read(&packer::pack(&bundle)), Ok(bundle));

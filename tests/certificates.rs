@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use clusterctl::cluster::address::Address;
-use clusterctl::cluster::profile::{Profile, RootKind};
-use clusterctl::cluster::spec::{Draft, DraftHost};
-use clusterctl::pki::authority::{Authority, create_root};
+use clusterctl::cluster::profile::{CaRole, Profile};
+use clusterctl::cluster::spec::{RawCluster, RawHost};
+use clusterctl::pki::issuer::{Issuer, create_root};
 use proptest::prelude::{Just, Strategy, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert, ring};
@@ -45,18 +45,18 @@ proptest! {
         other in address(),
         keys in prop::sample::select(vec!["ecdsa-p256", "ecdsa-p384", "ed25519"]),
     ) {
-        let host = |name: &str, addresses: Vec<String>| DraftHost { name: Some(name.to_owned()), addresses, ..DraftHost::default() };
-        let draft = Draft {
+        let host = |name: &str, addresses: Vec<String>| RawHost { name: Some(name.to_owned()), addresses, ..RawHost::default() };
+        let draft = RawCluster {
             name: Some("prop".to_owned()),
             keys: Some(keys.to_owned()),
             masters: vec![host("m", vec!["10.0.0.1".to_owned()])],
             nodes: vec![host(&node, addresses.into_iter().collect())],
-            ..Draft::default()
+            ..RawCluster::default()
         };
         // A few drawn names are none (a last label of digits); the rules have their own tests.
         let Ok(cluster) = draft.check() else { return Ok(()) };
-        let root = create_root(RootKind::Cluster, &cluster.name, cluster.keys, cluster.validity.ca, NOW).expect("a root").into_inner();
-        let authority = Authority::open(&root, NOW).expect("a fit root");
+        let root = create_root(CaRole::Cluster, &cluster.name, cluster.keys, cluster.validity.ca, NOW).expect("a root").into_inner();
+        let authority = Issuer::open(&root, NOW).expect("a fit root");
         let leaf = cluster.node_leaves(&cluster.nodes[0]).into_iter().find(|l| l.profile == Profile::KubeletServer).expect("it");
         let made = authority.issue(&leaf, cluster.keys).expect("a credential").into_inner();
 

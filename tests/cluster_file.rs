@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use clusterctl::cluster::fault::Fault;
+use clusterctl::cluster::config_error::ConfigError;
 use clusterctl::cluster::inventory::{ExternalIps, Inventory};
 use clusterctl::cluster::kubelet::Setting;
-use clusterctl::cluster::spec::{Cluster, Draft, DraftHost, Host, OneOrMore};
-use clusterctl::cluster_file::{KubectlError, MAX_BYTES, ReadError, from_kubectl, read, write};
+use clusterctl::cluster::spec::{Cluster, Host, OneOrMore, RawCluster, RawHost};
+use clusterctl::config::{KubectlError, MAX_BYTES, ReadError, from_kubectl, read, write};
 
 use crate::support::drafts::{GOOD, meaning, means_to_pyyaml, with};
 
@@ -20,7 +20,8 @@ fn error(text: &str) -> ReadError {
 
 /// `path (line)` of each fault.
 fn places(error: &ReadError) -> Vec<String> {
-    let place = |f: &Fault| format!("{} {}", f.path, f.line.map_or_else(|| "-".to_owned(), |line| line.to_string()));
+    let place =
+        |f: &ConfigError| format!("{} {}", f.path, f.line.map_or_else(|| "-".to_owned(), |line| line.to_string()));
     error.faults().iter().map(place).collect()
 }
 
@@ -29,20 +30,20 @@ fn places(error: &ReadError) -> Vec<String> {
 #[test]
 fn whom_a_host_is_sealed_to_is_one_or_several_and_comes_back_from_what_we_write() {
     const AGE: &str = "age1l2ssrztdghwpmjqed7zzhqz68qz8ua9unftxx8w7w767p7k639tsgmkwjz";
-    let host = |name: &str, address: &str, seal_to: OneOrMore| DraftHost {
+    let host = |name: &str, address: &str, seal_to: OneOrMore| RawHost {
         name: Some(name.into()),
         addresses: vec![address.into()],
         seal_to,
-        ..DraftHost::default()
+        ..RawHost::default()
     };
-    let draft = Draft {
+    let draft = RawCluster {
         name: Some("prod".into()),
         masters: vec![host("m", "10.0.0.1", OneOrMore::One(AGE.into()))],
         nodes: vec![
             host("n", "10.0.1.1", OneOrMore::More(vec![AGE.into(), format!(" {AGE} ")])),
             host("o", "10.0.1.2", OneOrMore::default()),
         ],
-        ..Draft::default()
+        ..RawCluster::default()
     };
     let cluster = cluster(&write(&draft));
     assert_eq!(Ok(&cluster), draft.check().as_ref());
@@ -452,9 +453,9 @@ fn a_real_kubectls_nodes_are_taken_over_whole() {
     assert!(found.nodes.iter().all(|node| node.port.is_none()));
     assert!(found.masters.is_empty() && found.without_addresses.is_empty());
 
-    let master =
-        DraftHost { name: Some("master-1".into()), addresses: vec!["10.20.0.11".into()], ..DraftHost::default() };
-    let draft = Draft { name: Some("prod".into()), masters: vec![master], nodes: found.nodes, ..Draft::default() };
+    let master = RawHost { name: Some("master-1".into()), addresses: vec!["10.20.0.11".into()], ..RawHost::default() };
+    let draft =
+        RawCluster { name: Some("prod".into()), masters: vec![master], nodes: found.nodes, ..RawCluster::default() };
     let cluster = cluster(&write(&draft));
     assert_eq!(cluster.nodes[2].name.as_str(), "on");
     assert_eq!(means_to_pyyaml(&[write(&draft)]), [meaning(&draft)]);
@@ -471,11 +472,11 @@ fn ports_masters_and_nodes_without_addresses_are_told() {
         {"metadata": {"name": "lost"}, "status": {"addresses": []}},
         {"metadata": {"name": "new"}}]}"#;
     let found = kubectls(json.as_bytes()).expect("valid");
-    let host = |name: &str, address: &str, port: Option<&str>| DraftHost {
+    let host = |name: &str, address: &str, port: Option<&str>| RawHost {
         name: Some(name.into()),
         addresses: vec![address.into()],
         port: port.map(Into::into),
-        ..DraftHost::default()
+        ..RawHost::default()
     };
     assert_eq!(found.nodes, [host("cp", "fd00::1", Some("10350")), host("old", "10.0.0.2", None)]);
     assert_eq!(found.masters, [host("cp", "fd00::1", None), host("old", "10.0.0.2", None)]);

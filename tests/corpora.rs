@@ -154,7 +154,7 @@ fn bundles_hold() {
 fn every_corpus_gets_through_the_door() {
     use clusterctl::bundle::archive;
     use clusterctl::cluster::inventory::ExternalIps;
-    use clusterctl::cluster_file::{self, kubeconfig};
+    use clusterctl::config::{self, kubeconfig};
     use clusterctl::pki::certificate::Certificate;
     use clusterctl::pki::crl::{Crl, lists};
     use clusterctl::pki::pem;
@@ -167,8 +167,8 @@ fn every_corpus_gets_through_the_door() {
     );
     assert!(taken("pem", |bytes| pem::read_all(bytes).is_ok()) >= 4);
     assert!(taken("kubeconfigs", |bytes| kubeconfig::read(bytes).is_ok()) >= 3);
-    assert!(taken("cluster_files", |bytes| cluster_file::read(bytes).is_ok()) >= 3);
-    assert!(taken("kubectl", |bytes| cluster_file::from_kubectl(bytes, ExternalIps::default()).is_ok()) >= 2);
+    assert!(taken("cluster_files", |bytes| config::read(bytes).is_ok()) >= 3);
+    assert!(taken("kubectl", |bytes| config::from_kubectl(bytes, ExternalIps::default()).is_ok()) >= 2);
     assert!(taken("bundles", |bytes| archive::read(bytes).is_ok()) >= 2);
 }
 
@@ -195,7 +195,7 @@ fn every_fuzz_target_is_replayed() {
 #[test]
 #[ignore = "it writes to fuzz/corpus"]
 fn the_corpora_are_written_anew() {
-    use clusterctl::standin::fault::Fault;
+    use clusterctl::fake_cluster::injected_fault::InjectedFault;
 
     use crate::support::live::Live;
     use crate::support::{CLUSTER, Lab, tool};
@@ -209,9 +209,9 @@ fn the_corpora_are_written_anew() {
     let mut recordings = Vec::new();
     for (name, fault) in [
         ("good", None),
-        ("anonymous-node", Some(Fault::AnonymousNode)),
-        ("other-ca", Some(Fault::OtherCa)),
-        ("plaintext", Some(Fault::Plaintext)),
+        ("anonymous-node", Some(InjectedFault::AnonymousNode)),
+        ("other-ca", Some(InjectedFault::OtherCa)),
+        ("plaintext", Some(InjectedFault::Plaintext)),
     ] {
         let live = Live::sized(1, 2, fault);
         live.lab.run(&["verify", "--record", "run.json"]);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use base64ct::Encoding;
 use clusterctl::bundle::archive;
-use clusterctl::bundle::contents::Bundle;
+use clusterctl::bundle::model::Bundle;
 use serde::Deserialize;
 
 use crate::sealing::ssh_key;

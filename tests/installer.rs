@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use clusterctl::bundle::contents::Bundle;
+use clusterctl::bundle::model::Bundle;
 use clusterctl::bundle::packer;
 
 use crate::support::outside::{stdout, tree};

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use clusterctl::bundle::contents::Bundle;
+use clusterctl::bundle::model::Bundle;
 
 use crate::installer::{Ran, Scratch};
 use crate::support::good_tool;

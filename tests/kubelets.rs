@@ -6,7 +6,7 @@ use std::fs;
 
 use clusterctl::bundle::archive;
 use clusterctl::cluster::kubelet::{Setting, Written};
-use clusterctl::cluster::spec::{Draft, DraftHost};
+use clusterctl::cluster::spec::{RawCluster, RawHost};
 use proptest::prelude::{
     ProptestConfig, Strategy, TestCaseError, prop, prop_assert, prop_assert_eq, prop_oneof, proptest,
 };
@@ -299,19 +299,19 @@ fn put(into: &mut Written, path: &str, value: Written) {
     if rest.is_empty() { entries[at].1 = value } else { put(&mut entries[at].1, rest, value) }
 }
 
-fn draft(all: Written, one: Written) -> Draft {
-    let host = |name: &str, kubelet| DraftHost {
+fn draft(all: Written, one: Written) -> RawCluster {
+    let host = |name: &str, kubelet| RawHost {
         name: Some(name.into()),
         addresses: vec![format!("{name}.example.net")],
         kubelet,
-        ..DraftHost::default()
+        ..RawHost::default()
     };
-    Draft {
+    RawCluster {
         name: Some("c".into()),
         masters: vec![host("m", Written::Nothing)],
         nodes: vec![host("n", one)],
         kubelet: all,
-        ..Draft::default()
+        ..RawCluster::default()
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use clusterctl::standin::fault::Fault;
+use clusterctl::fake_cluster::injected_fault::InjectedFault;
 use clusterctl::verify::recording::Recording;
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ use crate::support::live::Live;
 use crate::support::{Lab, Ran, good_tool};
 
 /// A cluster with a fault, its recording, and what its run said.
-fn recorded(fault: Option<Fault>, more: &[&str]) -> (Live, Ran) {
+fn recorded(fault: Option<InjectedFault>, more: &[&str]) -> (Live, Ran) {
     let live = Live::start(fault);
     let mut args = vec!["verify", "--record", "run.json"];
     args.extend(more);
@@ -29,7 +29,7 @@ fn elsewhere(live: &Live) -> Lab {
 
 #[test]
 fn a_replay_is_the_run_byte_for_byte_in_every_form_and_needs_no_directory() {
-    for (fault, status) in [(None, 0), (Some(Fault::WrongName), 1), (Some(Fault::AnonymousNode), 1)] {
+    for (fault, status) in [(None, 0), (Some(InjectedFault::WrongName), 1), (Some(InjectedFault::AnonymousNode), 1)] {
         let (live, ran) = recorded(fault, &[]);
         assert_eq!(ran.status, status, "{ran}");
         let lab = elsewhere(&live);
@@ -40,7 +40,7 @@ fn a_replay_is_the_run_byte_for_byte_in_every_form_and_needs_no_directory() {
         assert_eq!(lab.snapshot().len(), 1, "a replay writes nothing");
     }
     for form in ["json", "junit"] {
-        let (live, ran) = recorded(Some(Fault::ExpiredNode), &["--output", form, "--expires-within", "20y"]);
+        let (live, ran) = recorded(Some(InjectedFault::ExpiredNode), &["--output", form, "--expires-within", "20y"]);
         assert_eq!(ran.status, 1, "{ran}");
         assert_eq!(elsewhere(&live).run(&["verify", "--replay", "run.json", "--output", form]).out, ran.out);
     }
@@ -93,7 +93,7 @@ fn a_recording_is_its_owners_alone_and_never_written_over() {
 /// OpenSSL says what a key's secret number is; it must not be in the file in any spelling.
 #[test]
 fn no_private_key_is_in_a_recording() {
-    let (live, _) = recorded(Some(Fault::SwappedAccount), &[]);
+    let (live, _) = recorded(Some(InjectedFault::SwappedAccount), &[]);
     let recording = live.lab.read("run.json");
     assert!(!recording.contains("PRIVATE"));
     let bare: String = recording.to_ascii_lowercase().chars().filter(char::is_ascii_alphanumeric).collect();
@@ -200,7 +200,7 @@ fn what_is_no_recording_is_refused_with_status_2_and_the_reason() {
 /// never a bug, and nothing on the terminal that could move its cursor.
 #[test]
 fn hostile_recordings_are_judged_or_refused() {
-    let (live, ran) = recorded(Some(Fault::OtherCa), &[]);
+    let (live, ran) = recorded(Some(InjectedFault::OtherCa), &[]);
     assert_eq!(ran.status, 1, "{ran}");
     let good: Value = serde_json::from_str(&live.lab.read("run.json")).expect("JSON");
     let mut places = Vec::new();

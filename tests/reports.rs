@@ -1,7 +1,7 @@
 //! The forms of `verify`'s report that programs read. Whether each is what it should be is decided wherever one is made
 //! (`support/forms.rs`); here is what else they promise.
 
-use clusterctl::standin::fault::Fault;
+use clusterctl::fake_cluster::injected_fault::InjectedFault;
 use clusterctl::verify::finding::{Aspect, CheckId, Finding, Status, Strictness};
 use clusterctl::verify::remedy::TargetKind;
 use clusterctl::verify::report::{Report, RootLine};
@@ -108,7 +108,7 @@ fn the_schemas_refuse_what_is_not_promised() {
 
 #[test]
 fn both_forms_are_whole_when_everything_holds_and_when_it_does_not() {
-    for (fault, status) in [(None, 0), (Some(Fault::ExpiredNode), 1), (Some(Fault::Plaintext), 1)] {
+    for (fault, status) in [(None, 0), (Some(InjectedFault::ExpiredNode), 1), (Some(InjectedFault::Plaintext), 1)] {
         let live = Live::start(fault);
         let ran = live.lab.run(&["verify", "--output", "json"]);
         assert_eq!(ran.status, status, "{ran}");

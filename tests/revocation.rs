@@ -1,12 +1,12 @@
 //! `verify --crl`: lists of revoked certificates at command level, good ones and those that are none, and the directory's
 //! own `pki/crl.pem`.
 
-use clusterctl::cluster::profile::RootKind;
-use clusterctl::pki::authority::{Credential, create_root};
+use clusterctl::cluster::profile::CaRole;
 use clusterctl::pki::certificate::{Certificate, Serial};
-use clusterctl::pki::{forge, pem};
+use clusterctl::pki::issuer::{Credential, create_root};
+use clusterctl::pki::{pem, untrusted};
+use clusterctl::store::ca;
 use clusterctl::store::layout::Layout;
-use clusterctl::store::roots;
 use serde_json::Value;
 use time::Duration;
 
@@ -23,7 +23,7 @@ struct Site {
 impl Site {
     fn new() -> Self {
         let live = Live::sized(1, 2, None);
-        let root = roots::open(&Layout::new(live.lab.dir().to_owned()), RootKind::Cluster, None).expect("the root");
+        let root = ca::open(&Layout::new(live.lab.dir().to_owned()), CaRole::Cluster, None).expect("the root");
         let pem = std::fs::read(live.lab.path("pki/nodes/node-1/kubelet-server.crt")).expect("issued");
         let der = pem::certificates(&pem).expect("PEM").remove(0);
         let serial = Certificate::from_der(der).expect("a certificate").serial;
@@ -33,7 +33,7 @@ impl Site {
     /// Writes a list by `root` that is good from `from` to `to`, in days from now.
     fn list(&self, file: &str, root: &Credential, serials: &[Serial], from: i64, to: i64) {
         let now = self.live.lab.now;
-        let der = forge::revocation_list(root, serials, now + Duration::days(from), now + Duration::days(to));
+        let der = untrusted::revocation_list(root, serials, now + Duration::days(from), now + Duration::days(to));
         std::fs::write(self.live.lab.path(file), der.expect("a list")).expect("written");
     }
 
@@ -89,7 +89,7 @@ fn a_list_that_proves_nothing_fails_and_says_why() {
     let lifetime = clusterctl::cluster::lifetime::Lifetime::TEN_YEARS;
     let keys = clusterctl::cluster::key_kind::KeyKind::EcdsaP256;
     let made = |kind| create_root(kind, name, keys, lifetime, site.live.lab.now).expect("a root").into_inner();
-    let (twin, other) = (made(RootKind::Cluster), made(RootKind::Etcd));
+    let (twin, other) = (made(CaRole::Cluster), made(CaRole::Etcd));
     site.list("expired.crl", &site.root, &[], -2, -1);
     site.list("early.crl", &site.root, &[], 1, 2);
     site.list("twin.crl", &twin, &[], -1, 1);

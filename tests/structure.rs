@@ -5,39 +5,39 @@ use std::path::{Path, PathBuf};
 
 /// The rooms from the ground up. A room may import from those below it, and from itself.
 const ROOMS: [(&str, &[&str]); 17] = [
-    ("printable", &[]),
+    ("sanitize", &[]),
     ("cluster", &[]),
     ("pki", &["cluster"]),
-    ("cluster_file", &["cluster"]),
+    ("config", &["cluster"]),
     ("store", &["cluster", "pki"]),
-    ("policy", &["cluster", "pki"]),
-    ("bundle", &["cluster", "pki", "cluster_file", "policy"]),
-    ("verify", &["printable", "cluster", "pki"]),
-    ("explain", &["cluster", "pki", "cluster_file", "bundle"]),
-    ("standin", &["cluster", "pki", "verify"]),
-    ("ui", &["printable", "cluster", "pki"]),
-    ("world", &["ui"]),
-    ("failure", &["pki", "store", "ui"]),
+    ("rbac", &["cluster", "pki"]),
+    ("bundle", &["cluster", "pki", "config", "rbac"]),
+    ("verify", &["sanitize", "cluster", "pki"]),
+    ("explain", &["cluster", "pki", "config", "bundle"]),
+    ("fake_cluster", &["cluster", "pki", "verify"]),
+    ("ui", &["sanitize", "cluster", "pki"]),
+    ("process", &["ui"]),
+    ("error", &["pki", "store", "ui"]),
     (
         "commands",
         &[
-            "printable",
+            "sanitize",
             "cluster",
             "pki",
-            "cluster_file",
+            "config",
             "store",
-            "policy",
+            "rbac",
             "bundle",
             "verify",
             "explain",
-            "standin",
+            "fake_cluster",
             "ui",
-            "world",
-            "failure",
+            "process",
+            "error",
         ],
     ),
     ("cli", &["commands", "store", "ui"]),
-    ("lib", &["cli", "commands", "failure", "ui", "world"]),
+    ("lib", &["cli", "commands", "error", "ui", "process"]),
     ("main", &[]),
 ];
 
@@ -49,19 +49,19 @@ const CRATES: [(&str, &[&str]); 19] = [
     ("pkcs8", &["pki"]),
     ("webpki", &["pki"]),
     ("ssh_key", &["pki"]),
-    ("serde_yaml", &["cluster_file"]),
+    ("serde_yaml", &["config"]),
     ("rusqlite", &["store"]),
     ("age", &["bundle"]),
     ("minijinja", &["bundle"]),
     ("tar", &["bundle"]),
     ("flate2", &["bundle"]),
-    ("hyper", &["verify", "standin"]),
-    ("reqwest", &["verify", "standin"]),
-    ("rustls", &["verify", "standin"]),
-    ("tokio", &["verify", "standin"]),
+    ("hyper", &["verify", "fake_cluster"]),
+    ("reqwest", &["verify", "fake_cluster"]),
+    ("rustls", &["verify", "fake_cluster"]),
+    ("tokio", &["verify", "fake_cluster"]),
     ("indicatif", &["ui"]),
     ("dialoguer", &["ui"]),
-    ("anyhow", &["commands", "failure", "lib"]),
+    ("anyhow", &["commands", "error", "lib"]),
 ];
 
 fn sources() -> Vec<(String, PathBuf, String)> {
@@ -151,7 +151,7 @@ fn a_crate_is_named_in_its_own_room_alone() {
 fn only_the_store_names_the_file_system() {
     for (room, path, text) in sources().into_iter().filter(|(room, ..)| room != "store") {
         // What the kernel tells of this process is no file of anybody's.
-        let of_this_process = |line: &&str| room == "world" && line.contains("(\"/proc/self/");
+        let of_this_process = |line: &&str| room == "process" && line.contains("(\"/proc/self/");
         for line in code_lines(&text).filter(|line| !of_this_process(line)) {
             let calls = ["std::fs", "fs::File", "File::open", ".is_dir()", ".is_file()", ".exists()", ".metadata()"];
             let names = calls.iter().any(|call| line.contains(call));
@@ -163,8 +163,8 @@ fn only_the_store_names_the_file_system() {
 #[test]
 fn below_the_commands_nothing_prints_or_reads_a_clock() {
     for (room, path, text) in sources() {
-        let quiet = ["cluster", "pki", "policy", "cluster_file", "store", "bundle", "verify", "standin"]
-            .contains(&room.as_str());
+        let quiet =
+            ["cluster", "pki", "rbac", "config", "store", "bundle", "verify", "fake_cluster"].contains(&room.as_str());
         for line in code_lines(&text) {
             let prints = ["println!", "eprintln!", "print!(", "eprint!("].iter().any(|macro_| line.contains(macro_));
             assert!(!prints, "{}: printing is the screen's: {line}", path.display());

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use clusterctl::standin::fault::Fault;
+use clusterctl::fake_cluster::injected_fault::InjectedFault;
 use clusterctl::verify::remedy::TargetKind;
 use clusterctl::verify::target::Target;
 use serde_json::Value;
@@ -19,7 +19,7 @@ fn the_directory_proves_a_live_cluster_and_finds_its_fault() {
     let live = Live::start(None);
     let ran = live.lab.good(&["verify"]);
     assert!(ran.out.contains("Proven: every check that counts has passed.\n"), "{ran}");
-    let broken = Live::start(Some(Fault::AnonymousNode));
+    let broken = Live::start(Some(InjectedFault::AnonymousNode));
     let ran = broken.lab.run(&["verify"]);
     assert_eq!(ran.status, 1, "{ran}");
     assert!(flat(&ran).contains("FAIL node.anonymous at node node-2"), "{ran}");
@@ -117,7 +117,7 @@ fn with_the_verifiers_certificate_refusals_are_proven_where_nobody_elses_is_ther
         assert_eq!(found[check], "skipped", "{check}: {found:#?}");
     }
     // An open door is found with or without.
-    let open = Live::start(Some(Fault::AnonymousMaster));
+    let open = Live::start(Some(InjectedFault::AnonymousMaster));
     open.lab.good(&["bundle", "--verifier"]);
     let ran = open.lab.run(&args);
     assert_eq!((ran.status, statuses(&ran)["master.anonymous"].as_str()), (1, "fail"), "{ran}");
@@ -191,7 +191,7 @@ fn a_nodes_own_bundle_proves_the_way_to_the_masters() {
         assert!(ran.out.contains(&format!("pass {id}")), "{id}: {ran}");
     }
     assert!(!ran.out.contains("node.tls"), "no node is dialled: {ran}");
-    let swapped = Live::start(Some(Fault::SwappedAccount));
+    let swapped = Live::start(Some(InjectedFault::SwappedAccount));
     swapped.lab.good(&["bundle", "--all"]);
     let ran = swapped.lab.run(&["verify", "--from", "bundles/node-1.tar.gz"]);
     assert_eq!(ran.status, 1, "{ran}");
@@ -240,7 +240,7 @@ fn files_and_flags_prove_a_cluster_that_has_no_directory() {
     for id in ["node.caller", "node.chain", "node.name", "node.anonymous", "master.whoami", "master.chain"] {
         assert!(ran.out.contains(&format!("pass {id}")), "{id}: {ran}");
     }
-    let broken = Live::start(Some(Fault::OtherCa));
+    let broken = Live::start(Some(InjectedFault::OtherCa));
     let node = format!("node-2={}", broken.addresses.nodes[1]);
     let ran = broken.lab.run(&["verify", "--ca", "pki/ca.crt", "--node", &node]);
     assert_eq!(ran.status, 1, "{ran}");
@@ -250,7 +250,7 @@ fn files_and_flags_prove_a_cluster_that_has_no_directory() {
 /// The certificates are of clusterctl's own making, and no one who is here has its directory.
 #[test]
 fn a_cluster_that_is_named_by_flags_is_told_no_command_of_clusterctl() {
-    for fault in [Fault::ExpiredNode, Fault::WrongName, Fault::OtherCa] {
+    for fault in [InjectedFault::ExpiredNode, InjectedFault::WrongName, InjectedFault::OtherCa] {
         let live = Live::sized(1, 2, Some(fault));
         let endpoint = format!("https://{}", live.addresses.endpoint);
         let node = format!("node-2={}", live.addresses.nodes[1]);

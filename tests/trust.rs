@@ -1,4 +1,4 @@
-//! Roots and files of roots as other tools make them: what Kubernetes takes is taken, with a warning where it is odd.
+//! CaSet and files of roots as other tools make them: what Kubernetes takes is taken, with a warning where it is odd.
 
 use clusterctl::pki::certificate::Certificate;
 use clusterctl::pki::chain::{ChainError, Concern, Purpose, best_path};

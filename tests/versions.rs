@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 
 use clusterctl::bundle::archive;
-use clusterctl::bundle::contents::Bundle;
+use clusterctl::bundle::model::Bundle;
 
 use crate::support::{CLUSTER, Lab, good_tool};
 

@@ -1,20 +1,19 @@
 //! The cluster file as we write it: read again it says the same, to us and to a YAML reader that nobody here wrote.
 
-use clusterctl::cluster::fault::{Fault, Reason};
+use clusterctl::cluster::config_error::{ConfigError, Reason};
 use clusterctl::cluster::inventory::ExternalIps;
 use clusterctl::cluster::kubelet::Written;
-use clusterctl::cluster::spec::{Cluster, Draft, DraftHost};
-use clusterctl::cluster_file::{ReadError, from_kubectl, read, write};
+use clusterctl::cluster::spec::{Cluster, RawCluster, RawHost};
+use clusterctl::config::{ReadError, from_kubectl, read, write};
 use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
 use proptest::strategy::{Just, Strategy};
 use proptest::{option, prop_oneof, sample};
 
 use crate::support::drafts::{GOOD, meaning, means_to_pyyaml, with};
 
-fn host() -> impl Strategy<Value = DraftHost> {
-    (option::weighted(0.9, text()), prop::collection::vec(text(), 0..4), option::of(port()), kubelet()).prop_map(
-        |(name, addresses, port, kubelet)| DraftHost { name, addresses, port, kubelet, ..DraftHost::default() },
-    )
+fn host() -> impl Strategy<Value = RawHost> {
+    (option::weighted(0.9, text()), prop::collection::vec(text(), 0..4), option::of(port()), kubelet())
+        .prop_map(|(name, addresses, port, kubelet)| RawHost { name, addresses, port, kubelet, ..RawHost::default() })
 }
 
 /// Often nothing, and then a kubelet's fields with any value, and others.
@@ -116,7 +115,7 @@ fn text() -> impl Strategy<Value = String> {
     ]
 }
 
-fn draft() -> impl Strategy<Value = Draft> {
+fn draft() -> impl Strategy<Value = RawCluster> {
     let hosts = || prop::collection::vec(host(), 0..3);
     let value = || option::of(text());
     let values = (value(), value(), value(), option::of(prop::collection::vec(text(), 0..3)), value(), value());
@@ -129,7 +128,7 @@ fn draft() -> impl Strategy<Value = Draft> {
             kubelet,
             masters,
             nodes,
-        )| Draft {
+        )| RawCluster {
             name,
             endpoint,
             accounts,
@@ -147,40 +146,40 @@ fn draft() -> impl Strategy<Value = Draft> {
             renew_before,
             kubelet,
             // A master's entry has no such key.
-            masters: masters.into_iter().map(|host| DraftHost { kubelet: Written::Nothing, ..host }).collect(),
+            masters: masters.into_iter().map(|host| RawHost { kubelet: Written::Nothing, ..host }).collect(),
             nodes,
         },
     )
 }
 
 /// Hosts with good names and addresses, all different.
-fn good_hosts(ips: std::ops::Range<u32>) -> impl Strategy<Value = Vec<DraftHost>> {
+fn good_hosts(ips: std::ops::Range<u32>) -> impl Strategy<Value = Vec<RawHost>> {
     let name = prop_oneof!["[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?", Just("on".to_owned()), Just("1e3".to_owned())];
     prop::collection::btree_map(name, (ips, option::of(1_u16..)), 1..8).prop_map(|hosts| {
         let mut all = std::collections::BTreeSet::new();
         let hosts = hosts.into_iter().filter(|(_, (ip, _))| all.insert(*ip));
-        let host = |(name, (ip, port)): (String, (u32, Option<u16>))| DraftHost {
+        let host = |(name, (ip, port)): (String, (u32, Option<u16>))| RawHost {
             name: Some(name),
             addresses: vec![
                 std::net::Ipv4Addr::from_bits(ip).to_string(),
                 format!("fd00::{:x}:{:x}", ip >> 16, ip & 0xffff),
             ],
             port: port.map(|p| p.to_string()),
-            ..DraftHost::default()
+            ..RawHost::default()
         };
         hosts.map(host).collect()
     })
 }
 
-fn without_lines(result: Result<Cluster, ReadError>) -> Result<Cluster, Vec<Fault>> {
+fn without_lines(result: Result<Cluster, ReadError>) -> Result<Cluster, Vec<ConfigError>> {
     result.map_err(|error| {
         assert!(matches!(error, ReadError::Faults { .. }), "{error}");
         in_any_order(error.faults().to_vec())
     })
 }
 
-fn in_any_order(faults: Vec<Fault>) -> Vec<Fault> {
-    let mut faults: Vec<Fault> = faults.into_iter().map(|fault| Fault { line: None, ..fault }).collect();
+fn in_any_order(faults: Vec<ConfigError>) -> Vec<ConfigError> {
+    let mut faults: Vec<ConfigError> = faults.into_iter().map(|fault| ConfigError { line: None, ..fault }).collect();
     faults.sort_by_key(|fault| (fault.path.clone(), fault.reason.to_string()));
     faults
 }
@@ -194,7 +193,7 @@ proptest! {
     #[test]
     fn every_good_cluster_survives_the_file(masters in good_hosts(0x8000_0000..0xDFFF_FFFF), nodes in good_hosts(0x0B00_0000..0x7EFF_FFFF)) {
         let endpoint = Some("https://[fd00:1::1]:6443".to_owned());
-        let draft = Draft { name: Some("c".into()), endpoint, masters, nodes, ..Draft::default() };
+        let draft = RawCluster { name: Some("c".into()), endpoint, masters, nodes, ..RawCluster::default() };
         let cluster = draft.check();
         prop_assert!(cluster.is_ok(), "{cluster:?}");
         prop_assert_eq!(read(write(&draft).as_bytes()).map_err(|e| e.faults().to_vec()), cluster);
@@ -238,7 +237,7 @@ proptest! {
 fn a_yaml_1_1_reader_reads_the_same_texts() {
     use proptest::strategy::ValueTree;
     let mut runner = proptest::test_runner::TestRunner::default();
-    let drafts: Vec<Draft> = (0..300).map(|_| draft().new_tree(&mut runner).expect("a draft").current()).collect();
+    let drafts: Vec<RawCluster> = (0..300).map(|_| draft().new_tree(&mut runner).expect("a draft").current()).collect();
     let written: Vec<String> = drafts.iter().map(write).collect();
     for ((draft, text), read) in drafts.iter().zip(&written).zip(means_to_pyyaml(&written)) {
         assert_eq!(read, meaning(draft), "{text}");
@@ -247,7 +246,7 @@ fn a_yaml_1_1_reader_reads_the_same_texts() {
 
 #[test]
 fn a_new_file_explains_every_key() {
-    let text = write(&Draft { name: Some("prod".into()), ..Draft::default() });
+    let text = write(&RawCluster { name: Some("prod".into()), ..RawCluster::default() });
     for key in [
         "name",
         "endpoint",
@@ -275,7 +274,7 @@ fn a_new_file_explains_every_key() {
 
 #[test]
 fn an_empty_draft_has_its_faults_and_no_others() {
-    let error = read(write(&Draft::default()).as_bytes()).expect_err("no name, no master");
+    let error = read(write(&RawCluster::default()).as_bytes()).expect_err("no name, no master");
     assert_eq!(error.faults().len(), 2);
     assert!(matches!(error.faults()[0].reason, Reason::Missing { .. }));
 }

@@ -39,7 +39,7 @@ pub(crate) fn was_asked_for() -> bool {
     if what == Loading::Untyped.argument() {
         black_box(serde_yaml::from_slice::<serde_yaml::Value>(&read()).expect("YAML"));
     } else if what == Loading::Cluster.argument() {
-        black_box(clusterctl::cluster_file::read(&read()).expect("a good cluster file"));
+        black_box(clusterctl::config::read(&read()).expect("a good cluster file"));
     } else {
         return false;
     }

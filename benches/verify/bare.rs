@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use clusterctl::cluster::profile::{Profile, RootKind};
+use clusterctl::cluster::profile::{CaRole, Profile};
 use clusterctl::store::layout::Layout;
-use clusterctl::store::{credentials, roots};
+use clusterctl::store::{ca, credentials};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio_rustls::TlsConnector;
@@ -55,7 +55,7 @@ fn connector(dir: &Path) -> TlsConnector {
     let leaves = cluster.master_leaves(&cluster.masters[0]);
     let leaf = leaves.iter().find(|leaf| leaf.profile == Profile::ApiserverKubeletClient).expect("in the table");
     let caller = credentials::read(&layout, leaf).expect("issued").credential;
-    let root = roots::certificate(&layout, RootKind::Cluster).expect("the root");
+    let root = ca::certificate(&layout, CaRole::Cluster).expect("the root");
     let mut trusted = RootCertStore::empty();
     trusted.add(CertificateDer::from(root.der().to_vec())).expect("a root");
     let chain = vec![CertificateDer::from(caller.certificate.der().to_vec())];

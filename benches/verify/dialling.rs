@@ -4,11 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use clusterctl::cluster::profile::{Leaf, RootKind};
+use clusterctl::cluster::profile::{CaRole, CertificateSpec};
 use clusterctl::cluster::spec::Cluster;
-use clusterctl::cluster_file;
+use clusterctl::config;
 use clusterctl::store::layout::Layout;
-use clusterctl::store::{credentials, roots};
+use clusterctl::store::{ca, credentials};
 use clusterctl::verify::checks::{Clock, judge};
 use clusterctl::verify::finding::{Finding, Status};
 use clusterctl::verify::observation::Observations;
@@ -42,13 +42,13 @@ pub(crate) fn dial(dir: &Path, timeout: Duration) {
 
 /// The directory's cluster file.
 pub(crate) fn cluster(dir: &Path) -> Cluster {
-    cluster_file::read(&std::fs::read(dir.join("cluster.yaml")).expect("written")).expect("good")
+    config::read(&std::fs::read(dir.join("cluster.yaml")).expect("written")).expect("good")
 }
 
 fn target(dir: &Path) -> Target {
     let layout = Layout::new(dir.to_owned());
-    let root = roots::certificate(&layout, RootKind::Cluster).expect("the root");
-    Target::of(&cluster(dir), vec![root], |leaf: &Leaf| {
+    let root = ca::certificate(&layout, CaRole::Cluster).expect("the root");
+    Target::of(&cluster(dir), vec![root], |leaf: &CertificateSpec| {
         let stored = credentials::read(&layout, leaf).expect("issued").credential;
         let identity = Identity::of(&stored).expect("an identity");
         Held { issued: Some(stored.certificate.fingerprint()), identity: Some(identity), missing: None }

@@ -5,19 +5,19 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use clusterctl::cluster::profile::{Leaf, RootKind};
-use clusterctl::cluster_file;
-use clusterctl::pki::authority::{Credential, MintError};
-use clusterctl::standin::cluster::{Addresses, Config, StandIn, reserve};
+use clusterctl::cluster::profile::{CaRole, CertificateSpec};
+use clusterctl::config;
+use clusterctl::fake_cluster::cluster::{Addresses, Config, FakeCluster, reserve};
+use clusterctl::pki::issuer::{Credential, IssueError};
 use clusterctl::store::layout::Layout;
-use clusterctl::store::{credentials, roots};
+use clusterctl::store::{ca, credentials};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use time::OffsetDateTime;
 
 /// A directory and the cluster that it describes, alive.
 pub(crate) struct Site {
     folder: tempfile::TempDir,
-    _running: StandIn,
+    _running: FakeCluster,
     _silent: Option<Silence>,
 }
 
@@ -32,15 +32,15 @@ impl Site {
         let silent = (holes > 0).then(Silence::new);
         let silent_at = silent.iter().flat_map(|silence| silence.at(holes));
         let all = Addresses { nodes: served.nodes.iter().copied().chain(silent_at).collect(), ..served.clone() };
-        std::fs::write(folder.path().join("cluster.yaml"), cluster_file::write(&all.draft("bench"))).expect("written");
+        std::fs::write(folder.path().join("cluster.yaml"), config::write(&all.draft("bench"))).expect("written");
         for command in [&["init-ca", "--plaintext-ca-key"][..], &["issue-master", "--all"], &["issue-node", "--all"]] {
             let mut issuing = Command::new(env!("CARGO_BIN_EXE_clusterctl"));
             issuing.args(command).current_dir(folder.path()).stdout(Stdio::null()).stderr(Stdio::null());
             assert!(issuing.status().expect("the program starts").success(), "{command:?}");
         }
         let layout = Layout::new(folder.path().to_owned());
-        let root = roots::open(&layout, RootKind::Cluster, None).expect("the root");
-        let stored = |leaf: &Leaf| -> Result<Credential, MintError> {
+        let root = ca::open(&layout, CaRole::Cluster, None).expect("the root");
+        let stored = |leaf: &CertificateSpec| -> Result<Credential, IssueError> {
             Ok(credentials::read(&layout, leaf).expect("issued").credential)
         };
         let cluster = served.draft("bench").check().expect("a good draft");

@@ -10,18 +10,18 @@ use clusterctl::bundle::packer;
 use clusterctl::bundle::seal::{self, Identity};
 use clusterctl::cluster::inventory::ExternalIps;
 use clusterctl::cluster::recipient::Recipient;
-use clusterctl::cluster_file;
-use clusterctl::cluster_file::kubeconfig;
+use clusterctl::config;
+use clusterctl::config::kubeconfig;
 use clusterctl::pki::allowed_signers::AllowedSigners;
 use clusterctl::pki::certificate::Certificate;
 use clusterctl::pki::chain::verify_chain;
 use clusterctl::pki::crl::{self, Crl};
-use clusterctl::pki::inspect::{general_flaws, own_root_flaws, root_flaws};
+use clusterctl::pki::inspect::{general_flaws, own_root_violations, root_flaws};
 use clusterctl::pki::key::PrivateKey;
 use clusterctl::pki::known_hosts::KnownHosts;
 use clusterctl::pki::pem;
 use clusterctl::pki::ssh::{SshKey, SshSignature};
-use clusterctl::printable::printable;
+use clusterctl::sanitize::sanitized;
 use clusterctl::verify::recording::Recording;
 use clusterctl::verify::report::TextStyle;
 use serde_json::{Value, json};
@@ -72,12 +72,12 @@ pub fn answers(data: &[u8]) {
 pub fn certificates(data: &[u8]) {
     let certificate = match Certificate::from_der(data.to_vec()) {
         Ok(certificate) => certificate,
-        Err(error) => return harmless(&printable(&error.to_string())),
+        Err(error) => return harmless(&sanitized(&error.to_string())),
     };
     assert_eq!(certificate.der(), data);
     let now = datetime!(2026-11-23 12:00 UTC);
-    for flaw in root_flaws(&certificate, now).into_iter().chain(own_root_flaws(&certificate, now)) {
-        harmless(&printable(&flaw.to_string()));
+    for flaw in root_flaws(&certificate, now).into_iter().chain(own_root_violations(&certificate, now)) {
+        harmless(&sanitized(&flaw.to_string()));
     }
     let _ = general_flaws(&certificate, now);
     let _ = (certificate.account(), certificate.fingerprint(), certificate.spki_fingerprint());
@@ -95,7 +95,7 @@ pub fn crls(data: &[u8]) {
     });
     let lists = match crl::lists(data) {
         Ok(lists) => lists,
-        Err(error) => return harmless(&printable(&error.to_string())),
+        Err(error) => return harmless(&sanitized(&error.to_string())),
     };
     assert!(!lists.is_empty());
     for der in lists {
@@ -104,9 +104,9 @@ pub fn crls(data: &[u8]) {
                 assert_eq!(list.der(), der);
                 assert!(list.serials.iter().all(|serial| !serial.0.is_empty()), "every entry has a number");
                 assert!(!list.is_signed_by(signer), "its key signed none of these");
-                harmless(&printable(&list.issuer.text));
+                harmless(&sanitized(&list.issuer.text));
             }
-            Err(error) => harmless(&printable(&error.to_string())),
+            Err(error) => harmless(&sanitized(&error.to_string())),
         }
     }
 }
@@ -115,7 +115,7 @@ pub fn crls(data: &[u8]) {
 pub fn pem(data: &[u8]) {
     match pem::read_all(data) {
         Ok(items) => assert!(!items.is_empty()),
-        Err(error) => harmless(&printable(&error.to_string())),
+        Err(error) => harmless(&sanitized(&error.to_string())),
     }
     for der in pem::certificates(data).unwrap_or_default() {
         assert_eq!(pem::certificates(pem::write_certificate(&der).as_bytes()), Ok(vec![der]));
@@ -130,13 +130,13 @@ pub fn pem(data: &[u8]) {
 pub fn kubeconfigs(data: &[u8]) {
     match kubeconfig::read(data) {
         Ok(read) => drop(format!("{read:?}")),
-        Err(error) => harmless(&printable(&error.to_string())),
+        Err(error) => harmless(&sanitized(&error.to_string())),
     }
 }
 
 /// A cluster file.
 pub fn cluster_files(data: &[u8]) {
-    match cluster_file::read(data) {
+    match config::read(data) {
         Ok(cluster) => {
             let leaves = cluster.masters.iter().flat_map(|host| cluster.master_leaves(host));
             let leaves = leaves.chain(cluster.nodes.iter().flat_map(|host| cluster.node_leaves(host)));
@@ -144,18 +144,18 @@ pub fn cluster_files(data: &[u8]) {
         }
         Err(error) => {
             let _ = error.hint();
-            error.to_string().lines().for_each(|line| harmless(&printable(line)));
+            error.to_string().lines().for_each(|line| harmless(&sanitized(line)));
         }
     }
 }
 
 /// What `kubectl get nodes -o json` is said to have said.
 pub fn kubectl(data: &[u8]) {
-    match cluster_file::from_kubectl(data, ExternalIps::default()) {
+    match config::from_kubectl(data, ExternalIps::default()) {
         Ok(read) => drop(format!("{read:?}")),
         Err(error) => {
             let _ = error.hint();
-            harmless(&printable(&error.to_string()));
+            harmless(&sanitized(&error.to_string()));
         }
     }
 }
@@ -174,7 +174,7 @@ pub fn bundles(data: &[u8]) {
             let again = archive::read(&packer::pack(&bundle)).expect("what is packed can be read");
             assert_eq!(again, bundle);
         }
-        Err(error) => harmless(&printable(&error.to_string())),
+        Err(error) => harmless(&sanitized(&error.to_string())),
     }
 }
 

@@ -5,8 +5,8 @@ use std::io::{self, Read};
 use tar::EntryType;
 use zeroize::Zeroizing;
 
-use super::contents::{Bundle, BundleFile, MANIFEST, MANIFEST_SUM, SIGNATURE, manifest_sum};
 use super::manifest::{Manifest, ManifestError, is_plain_path};
+use super::model::{Bundle, BundleFile, MANIFEST, MANIFEST_SUM, SIGNATURE, manifest_sum};
 use crate::pki::fingerprint::Fingerprint;
 
 /// More than any bundle needs, in bytes unpacked: what is larger was made to exhaust its reader.
@@ -257,8 +257,8 @@ fn unreadable(error: io::Error) -> ArchiveError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bundle::contents::INSTALLER;
     use crate::bundle::manifest::ManifestFile;
+    use crate::bundle::model::INSTALLER;
     use crate::bundle::packer::{GZIP_HEADER, Packer, header, pack};
     use crate::cluster::endpoint::Endpoint;
     use crate::cluster::name::{ClusterName, HostName};

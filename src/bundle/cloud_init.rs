@@ -7,7 +7,7 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::archive::{self, ArchiveError};
-use super::contents::{Bundle, BundleFile, INSTALLER};
+use super::model::{Bundle, BundleFile, INSTALLER};
 use super::packer::Packer;
 use crate::cluster::spec::Role;
 

@@ -27,7 +27,7 @@ pub(super) struct Flags {
 }
 
 impl Flags {
-    /// For `master`, whose files lie at `files` ([`super::places::by_name`]).
+    /// For `master`, whose files lie at `files` ([`super::paths::by_name`]).
     pub(super) fn of(cluster: &Cluster, master: &Host, files: &BTreeMap<String, String>, features: Features) -> Self {
         let file = |name: &str| files.get(name).cloned().unwrap_or_default();
         Self {

@@ -4,7 +4,7 @@
 use zeroize::Zeroizing;
 
 use super::archive::{self, ArchiveError};
-use super::contents::{Bundle, BundleFile};
+use super::model::{Bundle, BundleFile};
 use super::packer::Packer;
 use super::{cloud_init, ignition};
 use crate::cluster::name::HostName;

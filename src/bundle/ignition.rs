@@ -8,9 +8,9 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::archive::{self, ArchiveError};
-use super::contents::{Bundle, BundleFile, MANIFEST, folder_mode};
 use super::manifest::Manifest;
-use super::places::RECORD;
+use super::model::{Bundle, BundleFile, MANIFEST, folder_mode};
+use super::paths::RECORD;
 use crate::cluster::spec::Role;
 
 /// The specification's version.

@@ -5,16 +5,16 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use super::settings::Settings;
+use super::images::Settings;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::{Holder, Profile, TABLE};
 use crate::cluster::spec::{Cluster, Host, Role};
-use crate::pki::authority::Credential;
+use crate::pki::ca_set::CaSet;
 use crate::pki::certificate::{Certificate, CertificateError};
+use crate::pki::issuer::Credential;
 use crate::pki::key::{KeyError, PrivateKey};
 use crate::pki::pem::{self, PemError};
-use crate::pki::roots::Roots;
-use crate::policy::denials::Denials;
+use crate::rbac::denials::Denials;
 
 /// Everything that one host's bundle is made from.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub struct BundleInput<'a> {
     /// Who the host is.
     pub roles: Roles<'a>,
     /// The roots: a node gets the cluster's, a master all three.
-    pub roots: &'a Roots,
+    pub roots: &'a CaSet,
     /// What signs service accounts' tokens, PKCS#8 PEM: the same on every master, on no node.
     pub service_account: Option<&'a Zeroizing<Vec<u8>>>,
     /// What runs in a master's static pods.

@@ -5,8 +5,8 @@ use base64ct::{Base64, Encoding};
 use zeroize::Zeroizing;
 
 use crate::cluster::spec::Cluster;
-use crate::pki::authority::Credential;
 use crate::pki::certificate::Certificate;
+use crate::pki::issuer::Credential;
 
 /// A kubeconfig (Kubernetes client-go `clientcmd/api/v1`) that calls `cluster`'s endpoint with `credential` and trusts
 /// `root` alone. Strings are quoted JSON-style, so that a YAML 1.1 reader, too, gets them as strings.

@@ -91,9 +91,9 @@ impl Manifest {
     /// As JSON, ended by a line feed: the same bytes for the same manifest.
     #[must_use]
     pub fn to_json(&self) -> String {
-        let wire = Wire::from(self);
+        let wire = Dialer::from(self);
         // Taken apart without `..`: a new field has to be written, too.
-        let Wire {
+        let Dialer {
             schema_version,
             cluster,
             host,
@@ -140,7 +140,7 @@ impl Manifest {
         if found > SCHEMA_VERSION {
             return Err(ManifestError::Newer { found });
         }
-        serde_json::from_slice::<Wire<'_>>(json).map_err(shape)?.read()
+        serde_json::from_slice::<Dialer<'_>>(json).map_err(shape)?.read()
     }
 }
 
@@ -158,7 +158,7 @@ struct Version {
 /// The manifest as JSON has it.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Wire<'a> {
+struct Dialer<'a> {
     schema_version: u64,
     cluster: String,
     host: String,
@@ -180,7 +180,7 @@ struct WireFile<'a> {
     sha256: String,
 }
 
-impl<'a> From<&'a Manifest> for Wire<'a> {
+impl<'a> From<&'a Manifest> for Dialer<'a> {
     fn from(manifest: &'a Manifest) -> Self {
         let file = |file: &'a ManifestFile| WireFile {
             path: Cow::Borrowed(&file.path),
@@ -203,7 +203,7 @@ impl<'a> From<&'a Manifest> for Wire<'a> {
     }
 }
 
-impl Wire<'_> {
+impl Dialer<'_> {
     fn read(self) -> Result<Manifest, ManifestError> {
         let role = |text: String| {
             let known = [Role::Master, Role::Node].into_iter().find(|role| role.as_str() == text);

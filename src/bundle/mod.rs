@@ -3,19 +3,19 @@
 
 pub mod archive;
 mod cloud_init;
-pub mod contents;
+mod escape;
 mod flags;
 pub mod format;
 mod ignition;
+pub mod images;
 pub mod input;
 pub mod kubeconfig;
 pub mod manifest;
+pub mod model;
 pub mod packer;
-pub mod places;
+pub mod paths;
 pub mod policy;
-mod quoting;
 pub mod render;
 pub mod seal;
-pub mod settings;
 pub mod signature;
 pub mod verifier;

@@ -6,7 +6,7 @@ use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 use tar::{EntryType, Header};
 use zeroize::Zeroizing;
 
-use super::contents::{Bundle, BundleFile, INSTALLER};
+use super::model::{Bundle, BundleFile, INSTALLER};
 
 /// Deflate, no name, no time, fastest level, operating system unknown (RFC 1952 § 2.3.1): the archive does not depend on
 /// where and when it was made.

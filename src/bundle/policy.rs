@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::places;
+use super::images::Settings;
+use super::paths;
 use super::render::{ReleaseValues, TemplateError, Templates};
-use super::settings::Settings;
 use crate::cluster::account::AccountScheme;
 use crate::cluster::spec::{Cluster, Host};
-use crate::policy::denials::Denials;
-use crate::policy::rights::{EVERY_NODE, EVERY_NODES_LEASE, GRANTS, Grant, NODE_LEASES, OWN_LEASE, OWN_NODE, Rule};
+use crate::rbac::denials::Denials;
+use crate::rbac::rights::{EVERY_NODE, EVERY_NODES_LEASE, GRANTS, Grant, NODE_LEASES, OWN_LEASE, OWN_NODE, Rule};
 
 /// What API servers deny before they ask anybody, and whom they ask; in the policy folder, below what `kubectl apply -f` reads.
 pub const AUTHORIZATION: &str = "masters/authorization.yaml";
@@ -111,7 +111,7 @@ impl Templates {
             beside: denials.named_beside(),
             ledger: denials.mark().map(ToString::to_string),
             kubernetes: release(cluster),
-            files: places::by_name(true, false),
+            files: paths::by_name(true, false),
         };
         self.fill(AUTHORIZATION_TEMPLATE, &values)
     }

@@ -7,20 +7,20 @@ use minijinja::value::{Serde, Value};
 use minijinja::{Environment, Error, UndefinedBehavior};
 use serde::Serialize;
 
-use super::contents::{Bundle, BundleFile, Common, Contents};
+use super::escape::{self, Dialect};
 use super::flags::{self, Flags};
+use super::images::ImageValues;
 use super::input::{BundleInput, Held, InputError};
 use super::manifest::Manifest;
-use super::places;
-use super::quoting::{self, Dialect};
-use super::settings::ImageValues;
+use super::model::{Bundle, BundleFile, Common, Contents};
+use super::paths;
 use crate::cluster::kubelet_trust::Ours;
 use crate::cluster::kubernetes::Features;
 use crate::cluster::profile::Profile;
 use crate::cluster::spec::{Host, Role};
-use crate::cluster_file::kubelet_config::{self, KubeletConfigError};
-use crate::pki::authority::Credential;
+use crate::config::kubelet_config::{self, KubeletConfigError};
 use crate::pki::certificate::Certificate;
+use crate::pki::issuer::Credential;
 
 /// One template: its path as under `templates/`, and its text.
 macro_rules! template {
@@ -154,7 +154,7 @@ impl Templates {
         engine.set_undefined_behavior(UndefinedBehavior::Strict);
         engine.set_syntax(lines_of_blocks_vanish());
         engine.set_auto_escape_callback(|path| Dialect::of(path).unwrap_or(Dialect::Json).auto_escape());
-        engine.set_formatter(quoting::write);
+        engine.set_formatter(escape::write);
         let mut common = BTreeMap::new();
         for (path, text) in COMPILED_IN {
             let text = match overrides.get(path) {
@@ -201,17 +201,17 @@ impl Templates {
         let mut root = |path: &str, root: &Certificate| {
             files.insert(path.to_owned(), root.to_pem().into_bytes().into());
         };
-        root(places::CA, &input.roots.cluster);
+        root(paths::CA, &input.roots.cluster);
         if input.roles.master().is_some() {
-            root(places::ETCD_CA, &input.roots.etcd);
-            root(places::FRONT_PROXY_CA, &input.roots.front_proxy);
+            root(paths::ETCD_CA, &input.roots.etcd);
+            root(paths::FRONT_PROXY_CA, &input.roots.front_proxy);
         }
         if let Some(pair) = input.checked_service_account()? {
-            files.insert(places::SERVICE_ACCOUNT_KEY.to_owned(), pair.to_pem().as_bytes().to_vec().into());
-            files.insert(places::SERVICE_ACCOUNT_PUBLIC.to_owned(), pair.public_pem().into_bytes().into());
+            files.insert(paths::SERVICE_ACCOUNT_KEY.to_owned(), pair.to_pem().as_bytes().to_vec().into());
+            files.insert(paths::SERVICE_ACCOUNT_PUBLIC.to_owned(), pair.public_pem().into_bytes().into());
         }
         for Held { profile, credential: Credential { certificate, key } } in &credentials {
-            if let Some(base) = places::kept_at(*profile) {
+            if let Some(base) = paths::kept_at(*profile) {
                 files.insert(format!("{base}.crt"), certificate.to_pem().into_bytes().into());
                 files.insert(format!("{base}.key"), key.to_pem().as_bytes().to_vec().into());
             }
@@ -228,7 +228,7 @@ impl Templates {
             };
             files.insert(path.to_owned(), made);
         }
-        let files = files.into_iter().map(|(path, bytes)| BundleFile { mode: places::mode_of(&path), path, bytes });
+        let files = files.into_iter().map(|(path, bytes)| BundleFile { mode: paths::mode_of(&path), path, bytes });
         Ok(with_manifest(input, &credentials, files.collect()))
     }
 
@@ -239,9 +239,9 @@ impl Templates {
         if !self.own_kubelet_config && patches.iter().all(|patch| patch.is_empty()) {
             return Ok(text);
         }
-        let pair = places::kept_at(Profile::KubeletServer).unwrap_or_default();
+        let pair = paths::kept_at(Profile::KubeletServer).unwrap_or_default();
         let (certificate, key, client_authority) =
-            (format!("/{pair}.crt"), format!("/{pair}.key"), format!("/{}", places::CA));
+            (format!("/{pair}.crt"), format!("/{pair}.key"), format!("/{}", paths::CA));
         let ours = Ours { port: node.port, client_authority: &client_authority, certificate: &certificate, key: &key };
         kubelet_config::finished(&text, patches, &ours)
             .map_err(|why| RenderError::KubeletConfig { template: KUBELET_CONFIG, why })
@@ -270,7 +270,7 @@ fn lines_of_blocks_vanish() -> SyntaxConfig {
 
 /// Where a template's output goes on this host; `None` when the host is nothing that needs it.
 fn goes_to(template: &'static str, input: &BundleInput<'_>) -> Option<&'static str> {
-    if template.ends_with(places::UNIT_ENDING) && !input.settings.with_units {
+    if template.ends_with(paths::UNIT_ENDING) && !input.settings.with_units {
         return None;
     }
     match template.split_once('/') {
@@ -387,7 +387,7 @@ impl<'a> Values<'a> {
         };
         let cluster = input.cluster;
         let (master, node) = (input.roles.master(), input.roles.node());
-        let files = places::by_name(master.is_some(), node.is_some());
+        let files = paths::by_name(master.is_some(), node.is_some());
         Self {
             host: input.roles.host().as_str(),
             roles: input.roles.list().into_iter().map(Role::as_str).collect(),

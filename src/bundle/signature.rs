@@ -1,6 +1,6 @@
 //! Signed bundles: an SSH signature over the manifest, which lists everything else. `ssh-keygen -Y verify` reads it, too.
 
-use super::contents::{Bundle, BundleFile, MANIFEST, SIGNATURE};
+use super::model::{Bundle, BundleFile, MANIFEST, SIGNATURE};
 use crate::pki::allowed_signers::AllowedSigners;
 use crate::pki::ssh::{SshError, SshKey, SshSignature};
 use time::OffsetDateTime;

@@ -1,9 +1,9 @@
 //! The verifier bundle: what CI needs to run `verify`, laid out as a cluster directory. It holds no CA's key and no
 //! node's credential.
 
-use super::contents::{Bundle, BundleFile};
 use super::input::{CredentialPem, InputError, check};
 use super::manifest::Manifest;
+use super::model::{Bundle, BundleFile};
 use crate::cluster::name::HostName;
 use crate::cluster::profile::Profile;
 use crate::cluster::spec::Cluster;

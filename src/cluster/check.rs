@@ -1,4 +1,4 @@
-//! From a `Draft` to a `Cluster`: every value parsed, all of them held against each other, and every fault told at once.
+//! From a `RawCluster` to a `Cluster`: every value parsed, all of them held against each other, and every fault told at once.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -6,8 +6,8 @@ use std::hash::Hash;
 
 use super::account::{AccountScheme, MAX_COMMON_NAME};
 use super::address::{Address, Cidr};
+use super::config_error::{ConfigError, Reason};
 use super::endpoint::Endpoint;
-use super::fault::{Fault, Reason};
 use super::key_kind::KeyKind;
 use super::kubelet::{self, Setting};
 use super::kubernetes::{EtcdVersion, ImageRepository, Kubernetes, KubernetesError, Version};
@@ -15,8 +15,8 @@ use super::lifetime::Lifetime;
 use super::name::{ClusterName, DnsName, HostName};
 use super::recipient::{Recipient, may_be_secret};
 use super::spec::{
-    API_SERVER_NAMES, API_SERVER_PORT, Cluster, DEFAULT_DOMAIN, DEFAULT_SERVICE_CIDR, Draft, DraftHost, Host,
-    KUBELET_PORT, LOCALHOST, OneOrMore, Validity, service_name,
+    API_SERVER_NAMES, API_SERVER_PORT, Cluster, DEFAULT_DOMAIN, DEFAULT_SERVICE_CIDR, Host, KUBELET_PORT, LOCALHOST,
+    OneOrMore, RawCluster, RawHost, Validity, service_name,
 };
 
 /// How the names of what is packed for a host end, behind the host's own.
@@ -25,7 +25,7 @@ pub(crate) const ENDINGS: [&str; 5] = [".tar.gz", ".tar.gz.age", ".cloud-init.ya
 impl Cluster {
     /// Returns the kubelets' settings that kubelets of `version` do not know yet.
     #[must_use]
-    pub fn kubelet_fields_unknown_to(&self, version: &Version) -> Vec<Fault> {
+    pub fn kubelet_fields_unknown_to(&self, version: &Version) -> Vec<ConfigError> {
         let nodes = self.nodes.iter().map(|node| &node.kubelet).enumerate();
         kubelet_fields_of_later_releases(version.minor(), &self.kubelet, nodes)
     }
@@ -35,7 +35,7 @@ fn kubelet_fields_of_later_releases<'s>(
     minor: u32,
     everywhere: &Setting,
     nodes: impl Iterator<Item = (usize, &'s Setting)>,
-) -> Vec<Fault> {
+) -> Vec<ConfigError> {
     let mut faults = Vec::new();
     kubelet::fields_of_later_releases(everywhere, minor, || "kubelet".to_owned(), &mut faults);
     for (i, setting) in nodes {
@@ -44,12 +44,12 @@ fn kubelet_fields_of_later_releases<'s>(
     faults
 }
 
-impl Draft {
+impl RawCluster {
     /// Parses every value and checks them against each other.
     ///
     /// # Errors
     /// All faults at once, in the file's order, each with the path of the value.
-    pub fn check(&self) -> Result<Cluster, Vec<Fault>> {
+    pub fn check(&self) -> Result<Cluster, Vec<ConfigError>> {
         let mut faults = Faults::default();
         let name = match &self.name {
             Some(text) => faults.parsed("name", text, ClusterName::parse(text).map_err(Reason::Name)),
@@ -184,7 +184,7 @@ impl Draft {
     fn hosts(
         &self,
         list: &'static str,
-        drafts: &[DraftHost],
+        drafts: &[RawHost],
         default_port: u16,
         endpoint: Option<&Endpoint>,
         faults: &mut Faults,
@@ -414,11 +414,11 @@ impl<T: Eq + Hash + Clone> Unique<T> {
 }
 
 #[derive(Default)]
-struct Faults(Vec<Fault>);
+struct Faults(Vec<ConfigError>);
 
 impl Faults {
     fn add(&mut self, path: &str, seen: Option<String>, reason: Reason) {
-        self.0.push(Fault { path: path.to_owned(), line: None, seen, reason });
+        self.0.push(ConfigError { path: path.to_owned(), line: None, seen, reason });
     }
 
     fn missing<T>(&mut self, path: &str, wanted: &'static str) -> Option<T> {
@@ -460,17 +460,17 @@ impl Faults {
 mod tests {
     use super::*;
 
-    fn host(name: &str, addresses: &[&str]) -> DraftHost {
+    fn host(name: &str, addresses: &[&str]) -> RawHost {
         let addresses = addresses.iter().map(ToString::to_string).collect();
-        DraftHost { name: Some(name.into()), addresses, ..DraftHost::default() }
+        RawHost { name: Some(name.into()), addresses, ..RawHost::default() }
     }
 
-    fn draft() -> Draft {
-        Draft {
+    fn draft() -> RawCluster {
+        RawCluster {
             name: Some("prod".into()),
             masters: vec![host("m1", &["10.0.0.1"])],
             nodes: vec![host("n1", &["10.0.1.1", "fd00::1"])],
-            ..Draft::default()
+            ..RawCluster::default()
         }
     }
 
@@ -484,13 +484,13 @@ mod tests {
     #[test]
     fn a_master_that_is_the_endpoint_listens_on_its_port() {
         let endpoint = Some("https://10.0.0.1:8443".to_owned());
-        let cluster = Draft { endpoint, ..draft() }.check().expect("a good draft");
+        let cluster = RawCluster { endpoint, ..draft() }.check().expect("a good draft");
         assert_eq!(cluster.masters[0].port, 8443);
     }
 
     #[test]
     fn services_need_a_range() {
-        let faults = Draft { service_cidrs: Some(Vec::new()), ..draft() }.check().expect_err("no range");
+        let faults = RawCluster { service_cidrs: Some(Vec::new()), ..draft() }.check().expect_err("no range");
         assert_eq!(faults[0].path, "serviceCIDRs");
     }
 

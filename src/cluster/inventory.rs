@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use super::address::{Address, AddressError};
 use super::name::{HostName, NameError};
-use super::spec::DraftHost;
+use super::spec::RawHost;
 
 /// What a listed address is for (Kubernetes `core/v1`, `NodeAddressType`), in the order in which a cluster file lists them:
 /// the first IP address of a family becomes the one that a host listens on, advertises and reports.
@@ -77,9 +77,9 @@ pub enum ExternalIps {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Inventory {
     /// Every host with an address that can be used, in the list's order.
-    pub nodes: Vec<DraftHost>,
+    pub nodes: Vec<RawHost>,
     /// Those of them that are marked as control plane. Lists do not say their API server's port.
-    pub masters: Vec<DraftHost>,
+    pub masters: Vec<RawHost>,
     /// The names of hosts without any address that can be used.
     pub without_addresses: Vec<String>,
     /// The names of hosts that have an ExternalIP and no InternalIP, with the ExternalIP.
@@ -283,10 +283,10 @@ impl Inventory {
         let addresses: Vec<String> = addresses.iter().map(|usable| usable.address.to_string()).collect();
         if host.is_master {
             let (name, addresses) = (Some(host.name.clone()), addresses.clone());
-            self.masters.push(DraftHost { name, addresses, ..DraftHost::default() });
+            self.masters.push(RawHost { name, addresses, ..RawHost::default() });
         }
         let (name, port) = (Some(host.name), host.kubelet_port);
-        self.nodes.push(DraftHost { name, addresses, port, ..DraftHost::default() });
+        self.nodes.push(RawHost { name, addresses, port, ..RawHost::default() });
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::fault::{Fault, Reason};
+use super::config_error::{ConfigError, Reason};
 use super::kubelet_fields::{FIELDS, Field, Kind, SINCE};
 use super::kubelet_trust::{Judged, undone};
 use super::similar::nearest;
@@ -112,19 +112,19 @@ pub(super) fn fields_of_later_releases(
     setting: &Setting,
     minor: u32,
     path: impl Fn() -> String,
-    faults: &mut Vec<Fault>,
+    faults: &mut Vec<ConfigError>,
 ) {
     let Setting::Mapping(entries) = setting else { return };
     let later = |name: &str| SINCE.iter().find(|(field, since)| *field == name && *since > minor);
     for (field, since) in entries.iter().filter_map(|(name, _)| later(name)) {
         let reason = Reason::FieldOfLaterRelease { minor, since: *since };
-        faults.push(Fault { path: format!("{}.{field}", path()), line: None, seen: None, reason });
+        faults.push(ConfigError { path: format!("{}.{field}", path()), line: None, seen: None, reason });
     }
 }
 
 /// Believes what was written at `path` of the cluster file, or says all that is wrong with it. Of most hosts nothing is written, and
 /// the path is not asked for.
-pub(super) fn check(written: &Written, path: impl FnOnce() -> String, faults: &mut Vec<Fault>) -> Setting {
+pub(super) fn check(written: &Written, path: impl FnOnce() -> String, faults: &mut Vec<ConfigError>) -> Setting {
     // `kubelet:` and nothing behind it: what stood there is commented out.
     if *written == Written::Nothing {
         return Setting::default();
@@ -136,13 +136,13 @@ pub(super) fn check(written: &Written, path: impl FnOnce() -> String, faults: &m
         // What is no value of its kind stands there as nothing, which is told already.
         if faults[before..].iter().all(|fault| fault.path != path) {
             let reason = Reason::UndoesTrust(broken.rule);
-            faults.push(Fault { path, line: None, seen: Some(broken.seen), reason });
+            faults.push(ConfigError { path, line: None, seen: Some(broken.seen), reason });
         }
     }
     setting
 }
 
-fn structure(written: &Written, fields: &'static [Field], path: &str, faults: &mut Vec<Fault>) -> Setting {
+fn structure(written: &Written, fields: &'static [Field], path: &str, faults: &mut Vec<ConfigError>) -> Setting {
     let Written::Mapping(entries) = written else {
         return wrong(written, path, "a mapping with a kubelet's fields", faults);
     };
@@ -153,14 +153,14 @@ fn structure(written: &Written, fields: &'static [Field], path: &str, faults: &m
             Some((_, kind)) => settings.push((key.clone(), value(written, *kind, &path, faults))),
             None => {
                 let near = nearest(key, fields.iter().map(|(name, _)| *name));
-                faults.push(Fault { path, line: None, seen: None, reason: Reason::UnknownField { near } });
+                faults.push(ConfigError { path, line: None, seen: None, reason: Reason::UnknownField { near } });
             }
         }
     }
     Setting::Mapping(settings)
 }
 
-fn value(written: &Written, kind: Kind, path: &str, faults: &mut Vec<Fault>) -> Setting {
+fn value(written: &Written, kind: Kind, path: &str, faults: &mut Vec<ConfigError>) -> Setting {
     match (written, kind) {
         (Written::Nothing, _) => Setting::Null,
         (Written::Text(text), Kind::Bool) => match text.as_str() {
@@ -202,12 +202,12 @@ fn value(written: &Written, kind: Kind, path: &str, faults: &mut Vec<Fault>) -> 
     }
 }
 
-fn wrong(written: &Written, path: &str, wanted: &'static str, faults: &mut Vec<Fault>) -> Setting {
+fn wrong(written: &Written, path: &str, wanted: &'static str, faults: &mut Vec<ConfigError>) -> Setting {
     let seen = match written {
         Written::Text(text) => Some(text.clone()),
         _ => None,
     };
-    faults.push(Fault { path: path.to_owned(), line: None, seen, reason: Reason::Shape { wanted } });
+    faults.push(ConfigError { path: path.to_owned(), line: None, seen, reason: Reason::Shape { wanted } });
     Setting::Null
 }
 

@@ -4,9 +4,9 @@
 pub mod account;
 pub mod address;
 pub(crate) mod check;
+pub mod config_error;
 pub mod duration;
 pub mod endpoint;
-pub mod fault;
 pub mod inventory;
 pub mod key_kind;
 pub mod kubelet;

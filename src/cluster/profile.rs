@@ -1,5 +1,5 @@
 //! The PKI policy as one table: nothing is minted outside it, and what is found is judged by it.
-//! A leaf's type cannot hold a CA's usages: roots are [`RootKind`], leaves are [`Profile`].
+//! A leaf's type cannot hold a CA's usages: roots are [`CaRole`], leaves are [`Profile`].
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -11,7 +11,7 @@ use super::spec::{Cluster, Host, service_name};
 
 /// The three roots. etcd and the front proxy accept *any* client that their CA signed, so each has a root of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum RootKind {
+pub enum CaRole {
     /// Signs what API servers and kubelets show each other.
     Cluster,
     /// etcd's.
@@ -20,7 +20,7 @@ pub enum RootKind {
     FrontProxy,
 }
 
-impl RootKind {
+impl CaRole {
     /// All three, in the order in which they are made.
     pub const ALL: [Self; 3] = [Self::Cluster, Self::Etcd, Self::FrontProxy];
 
@@ -122,29 +122,29 @@ pub struct Policy {
     /// Its extended key usage.
     pub usage: Usage,
     /// Which root signs it.
-    pub signed_by: RootKind,
+    pub signed_by: CaRole,
 }
 
 /// The table of DESIGN's certificates: every leaf that can be minted. A control plane's rows are kubeadm's (Kubernetes
 /// `cmd/kubeadm/app/phases/certs/certlist.go`).
 pub const TABLE: [Policy; 14] = [
-    row(Profile::Apiserver, "apiserver", Holder::Master, Usage::Server, RootKind::Cluster),
-    row(Profile::ApiserverKubeletClient, "apiserver-kubelet-client", Holder::Master, Usage::Client, RootKind::Cluster),
-    row(Profile::ApiserverEtcdClient, "apiserver-etcd-client", Holder::Master, Usage::Client, RootKind::Etcd),
-    row(Profile::FrontProxyClient, "front-proxy-client", Holder::Master, Usage::Client, RootKind::FrontProxy),
-    row(Profile::EtcdServer, "etcd-server", Holder::Master, Usage::ServerAndClient, RootKind::Etcd),
-    row(Profile::EtcdPeer, "etcd-peer", Holder::Master, Usage::ServerAndClient, RootKind::Etcd),
-    row(Profile::EtcdHealthcheckClient, "etcd-healthcheck-client", Holder::Master, Usage::Client, RootKind::Etcd),
-    row(Profile::ControllerManager, "controller-manager", Holder::Master, Usage::Client, RootKind::Cluster),
-    row(Profile::Scheduler, "scheduler", Holder::Master, Usage::Client, RootKind::Cluster),
-    row(Profile::KubeletClient, "kubelet-client", Holder::Node, Usage::Client, RootKind::Cluster),
-    row(Profile::KubeletServer, "kubelet-server", Holder::Node, Usage::Server, RootKind::Cluster),
-    row(Profile::Verifier, "verifier", Holder::Cluster, Usage::Client, RootKind::Cluster),
-    row(Profile::Admin, "admin", Holder::Person, Usage::Client, RootKind::Cluster),
-    row(Profile::BreakGlass, "break-glass", Holder::Person, Usage::Client, RootKind::Cluster),
+    row(Profile::Apiserver, "apiserver", Holder::Master, Usage::Server, CaRole::Cluster),
+    row(Profile::ApiserverKubeletClient, "apiserver-kubelet-client", Holder::Master, Usage::Client, CaRole::Cluster),
+    row(Profile::ApiserverEtcdClient, "apiserver-etcd-client", Holder::Master, Usage::Client, CaRole::Etcd),
+    row(Profile::FrontProxyClient, "front-proxy-client", Holder::Master, Usage::Client, CaRole::FrontProxy),
+    row(Profile::EtcdServer, "etcd-server", Holder::Master, Usage::ServerAndClient, CaRole::Etcd),
+    row(Profile::EtcdPeer, "etcd-peer", Holder::Master, Usage::ServerAndClient, CaRole::Etcd),
+    row(Profile::EtcdHealthcheckClient, "etcd-healthcheck-client", Holder::Master, Usage::Client, CaRole::Etcd),
+    row(Profile::ControllerManager, "controller-manager", Holder::Master, Usage::Client, CaRole::Cluster),
+    row(Profile::Scheduler, "scheduler", Holder::Master, Usage::Client, CaRole::Cluster),
+    row(Profile::KubeletClient, "kubelet-client", Holder::Node, Usage::Client, CaRole::Cluster),
+    row(Profile::KubeletServer, "kubelet-server", Holder::Node, Usage::Server, CaRole::Cluster),
+    row(Profile::Verifier, "verifier", Holder::Cluster, Usage::Client, CaRole::Cluster),
+    row(Profile::Admin, "admin", Holder::Person, Usage::Client, CaRole::Cluster),
+    row(Profile::BreakGlass, "break-glass", Holder::Person, Usage::Client, CaRole::Cluster),
 ];
 
-const fn row(profile: Profile, name: &'static str, holder: Holder, usage: Usage, signed_by: RootKind) -> Policy {
+const fn row(profile: Profile, name: &'static str, holder: Holder, usage: Usage, signed_by: CaRole) -> Policy {
     Policy { profile, name, holder, usage, signed_by }
 }
 
@@ -164,7 +164,7 @@ impl Profile {
 
 /// One certificate that the cluster file asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Leaf {
+pub struct CertificateSpec {
     /// What it is for.
     pub profile: Profile,
     /// Whose it is; `None` where the cluster has one.
@@ -177,7 +177,7 @@ pub struct Leaf {
     pub lifetime: Lifetime,
 }
 
-impl Leaf {
+impl CertificateSpec {
     /// Its row in [`TABLE`].
     #[must_use]
     pub fn policy(&self) -> &'static Policy {
@@ -191,8 +191,8 @@ pub const FRONT_PROXY_CLIENT: &str = "front-proxy-client";
 impl Cluster {
     /// What `master` holds, in the table's order.
     #[must_use]
-    pub fn master_leaves(&self, master: &Host) -> Vec<Leaf> {
-        let leaf = |profile, user: &str, names| Leaf {
+    pub fn master_leaves(&self, master: &Host) -> Vec<CertificateSpec> {
+        let leaf = |profile, user: &str, names| CertificateSpec {
             profile,
             host: Some(master.name.clone()),
             subject: Account { user: user.to_owned(), group: None },
@@ -216,8 +216,8 @@ impl Cluster {
 
     /// What `node` holds, in the table's order.
     #[must_use]
-    pub fn node_leaves(&self, node: &Host) -> Vec<Leaf> {
-        let leaf = |profile, subject, names| Leaf {
+    pub fn node_leaves(&self, node: &Host) -> Vec<CertificateSpec> {
+        let leaf = |profile, subject, names| CertificateSpec {
             profile,
             host: Some(node.name.clone()),
             subject,
@@ -235,9 +235,9 @@ impl Cluster {
 
     /// What the verifier holds.
     #[must_use]
-    pub fn verifier_leaf(&self) -> Leaf {
+    pub fn verifier_leaf(&self) -> CertificateSpec {
         let group = Some("clusterctl:verifiers".to_owned());
-        Leaf {
+        CertificateSpec {
             profile: Profile::Verifier,
             host: None,
             subject: Account { user: "clusterctl:verifier".to_owned(), group },
@@ -248,13 +248,13 @@ impl Cluster {
 
     /// What the administrator called `name` holds. Its rights are those that RBAC gives to [`ADMINS`].
     #[must_use]
-    pub fn admin_leaf(&self, name: &HostName, lifetime: Lifetime) -> Leaf {
+    pub fn admin_leaf(&self, name: &HostName, lifetime: Lifetime) -> CertificateSpec {
         person(Profile::Admin, name, ADMINS, lifetime)
     }
 
     /// What opens everything: a member of [`SYSTEM_MASTERS`], which no policy can narrow and nobody can revoke.
     #[must_use]
-    pub fn break_glass_leaf(&self, name: &HostName, lifetime: Lifetime) -> Leaf {
+    pub fn break_glass_leaf(&self, name: &HostName, lifetime: Lifetime) -> CertificateSpec {
         person(Profile::BreakGlass, name, SYSTEM_MASTERS, lifetime)
     }
 
@@ -275,9 +275,9 @@ impl Cluster {
     }
 }
 
-fn person(profile: Profile, name: &HostName, group: &str, lifetime: Lifetime) -> Leaf {
+fn person(profile: Profile, name: &HostName, group: &str, lifetime: Lifetime) -> CertificateSpec {
     let subject = Account { user: name.to_string(), group: Some(group.to_owned()) };
-    Leaf { profile, host: None, subject, names: Vec::new(), lifetime }
+    CertificateSpec { profile, host: None, subject, names: Vec::new(), lifetime }
 }
 
 /// Where an etcd member is dialled, by its peers and by its own host.
@@ -307,7 +307,7 @@ fn each_once(addresses: impl Iterator<Item = Address>) -> Vec<Address> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::spec::{Draft, DraftHost};
+    use crate::cluster::spec::{RawCluster, RawHost};
 
     #[test]
     fn the_table_is_in_the_order_of_the_profiles() {
@@ -318,18 +318,18 @@ mod tests {
 
     #[test]
     fn a_masters_names_are_the_tables_each_once() {
-        let host = |name: &str, address: &str| DraftHost {
+        let host = |name: &str, address: &str| RawHost {
             name: Some(name.into()),
             addresses: vec![address.into(), format!("{name}.example.net")],
-            ..DraftHost::default()
+            ..RawHost::default()
         };
-        let draft = Draft {
+        let draft = RawCluster {
             name: Some("prod".into()),
             endpoint: Some("https://master-1.example.net:6443".into()),
             service_cidrs: Some(vec!["10.96.0.0/16".into(), "fd00:10:96::/112".into()]),
             masters: vec![host("master-1", "10.20.0.11")],
             nodes: vec![host("on", "10.20.4.1")],
-            ..Draft::default()
+            ..RawCluster::default()
         };
         let cluster = draft.check().expect("a good draft");
         let names: Vec<String> =

@@ -1,4 +1,4 @@
-//! Who is in the cluster. A [`Draft`] is what somebody wrote; a [`Cluster`] is what it means, with every value known good.
+//! Who is in the cluster. A [`RawCluster`] is what somebody wrote; a [`Cluster`] is what it means, with every value known good.
 //! What leads from one to the other is `check`.
 
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub const DEFAULT_DOMAIN: &str = "cluster.local";
 
 /// A cluster file's values as text, before any of them is believed. Absent is `None` or empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Draft {
+pub struct RawCluster {
     /// `name`
     pub name: Option<String>,
     /// `endpoint`
@@ -58,14 +58,14 @@ pub struct Draft {
     /// `kubelet`
     pub kubelet: Written,
     /// `masters`
-    pub masters: Vec<DraftHost>,
+    pub masters: Vec<RawHost>,
     /// `nodes`
-    pub nodes: Vec<DraftHost>,
+    pub nodes: Vec<RawHost>,
 }
 
 /// One entry of `masters` or `nodes`, as text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct DraftHost {
+pub struct RawHost {
     /// `name`
     pub name: Option<String>,
     /// `addresses`
@@ -139,7 +139,7 @@ pub struct Cluster {
 /// How long each kind of certificate lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Validity {
-    /// Roots.
+    /// CaSet.
     pub ca: Lifetime,
     /// Masters' certificates.
     pub master: Lifetime,

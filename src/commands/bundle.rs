@@ -28,23 +28,23 @@ use super::packing::source::Source;
 use super::packing::{forgetting, older, verifier};
 use super::revoking::{departed, lists, remembered, revocations};
 use crate::bundle::format::{Format, Parcel};
+use crate::bundle::images::Settings;
 use crate::bundle::input::Roles;
 use crate::bundle::packer::Packer;
 use crate::bundle::render::Templates;
-use crate::bundle::settings::Settings;
-use crate::cluster::profile::{Leaf, RootKind};
+use crate::cluster::profile::{CaRole, CertificateSpec};
 use crate::cluster::spec::{Cluster, Host};
-use crate::failure::{Exit, Failure};
+use crate::error::{CliError, Exit};
+use crate::pki::ca_set::CaSet;
 use crate::pki::inspect::stamp;
-use crate::pki::roots::Roots;
-use crate::store::credentials::{self, Trouble};
+use crate::store::credentials::{self, CredentialProblem};
 use crate::store::error::StoreError;
 use crate::store::files::{self, PUBLIC};
 use crate::store::issuance;
 use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
 use crate::store::service_account::{self, Found};
-use crate::store::traces::Terms;
+use crate::store::verification_cache::CacheKey;
 
 /// Bundles in one batch: a handful of batches is in memory at once, until they are on the disk.
 const BATCH: RangeInclusive<usize> = 512..=2048;
@@ -142,7 +142,7 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
         settings: &settings,
         denials: &denials,
         known: &known,
-        terms: Terms::new(cluster.keys, &roots, &ledger)?,
+        terms: CacheKey::new(cluster.keys, &roots, &ledger)?,
         traces: &traces,
         layout: &context.layout,
         now: context.now,
@@ -215,19 +215,19 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
 
 /// Keys that a killed run was about to forget, of hosts that keep their sealed bundles; what it left of folders that were not
 /// finished goes at once.
-fn left_to_forget(kept: &[Roles<'_>], source: &Source<'_>) -> Result<Vec<Leaf>, StoreError> {
+fn left_to_forget(kept: &[Roles<'_>], source: &Source<'_>) -> Result<Vec<CertificateSpec>, StoreError> {
     issuance::sweep(source.layout)?;
     let leaves = kept.iter().filter_map(Roles::node).flat_map(|node| source.cluster.node_leaves(node));
     Ok(leaves.filter(|leaf| credentials::lies_there_forgotten(source.layout, leaf, source.known)).collect())
 }
 
 /// Where a root has ended, new certificates help nobody.
-fn root_lasts(roots: &Roots, context: &Context<'_>) -> Result<(), Failure> {
-    for kind in RootKind::ALL {
+fn root_lasts(roots: &CaSet, context: &Context<'_>) -> Result<(), CliError> {
+    for kind in CaRole::ALL {
         let end = roots.of(kind).not_after;
         if context.now > end {
             let what = format!("the {} ended on {}, so nothing was packed", kind.as_str(), stamp(end));
-            return Err(Failure::new(Exit::Refused, what).hint(
+            return Err(CliError::new(Exit::Refused, what).hint(
                 "nothing that it signed is good any more: start a new cluster directory. Or is this machine's clock (date) wrong?",
             ));
         }
@@ -286,7 +286,7 @@ fn eject(dir: &Path, context: &mut Context<'_>) -> anyhow::Result<Exit> {
 }
 
 /// The hosts that bundles are made for, each once, with what they are; masters first, in the cluster file's order.
-fn select<'c>(cluster: &'c Cluster, args: &BundleArgs) -> Result<Vec<Roles<'c>>, Failure> {
+fn select<'c>(cluster: &'c Cluster, args: &BundleArgs) -> Result<Vec<Roles<'c>>, CliError> {
     let mut nodes: BTreeMap<&str, &Host> = cluster.nodes.iter().map(|node| (node.name.as_str(), node)).collect();
     let masters = cluster.masters.iter().map(|master| {
         let node = nodes.remove(master.name.as_str());
@@ -302,7 +302,7 @@ fn select<'c>(cluster: &'c Cluster, args: &BundleArgs) -> Result<Vec<Roles<'c>>,
     }
     if args.hosts.is_empty() {
         let hint = "name some of the cluster file's masters and nodes, or say --all";
-        return Err(Failure::new(Exit::Usage, "no host was named").hint(hint));
+        return Err(CliError::new(Exit::Usage, "no host was named").hint(hint));
     }
     let mut wanted: HashSet<&str> = args.hosts.iter().map(String::as_str).collect();
     let (selected, others): (Vec<_>, Vec<_>) =
@@ -314,15 +314,15 @@ fn select<'c>(cluster: &'c Cluster, args: &BundleArgs) -> Result<Vec<Roles<'c>>,
     Ok(selected)
 }
 
-fn settings(args: &BundleArgs, cluster: &Cluster) -> Result<Settings, Failure> {
+fn settings(args: &BundleArgs, cluster: &Cluster) -> Result<Settings, CliError> {
     let mut settings = Settings::with(&cluster.kubernetes, &args.set)
-        .map_err(|error| Failure::new(Exit::Usage, "a --set cannot be used").because(error))?;
+        .map_err(|error| CliError::new(Exit::Usage, "a --set cannot be used").because(error))?;
     let unknown = cluster.kubelet_fields_unknown_to(&settings.kubernetes_version);
     if !unknown.is_empty() {
         let what =
             format!("the kubelets' settings in cluster.yaml do not fit Kubernetes {}", settings.kubernetes_version);
         let faults: Vec<String> = unknown.iter().map(ToString::to_string).collect();
-        return Err(Failure::new(Exit::Usage, format!("{what}, so nothing was packed:\n  {}", faults.join("\n  ")))
+        return Err(CliError::new(Exit::Usage, format!("{what}, so nothing was packed:\n  {}", faults.join("\n  ")))
             .hint("take them out of cluster.yaml, or --set a later kubernetesVersion"));
     }
     settings.with_units = args.with_units || cluster.with_units;
@@ -330,21 +330,21 @@ fn settings(args: &BundleArgs, cluster: &Cluster) -> Result<Settings, Failure> {
 }
 
 /// What signs service accounts' tokens, where one of the hosts is a master.
-fn service_account_key(hosts: &[Roles<'_>], layout: &Layout) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
+fn service_account_key(hosts: &[Roles<'_>], layout: &Layout) -> Result<Option<Zeroizing<Vec<u8>>>, CliError> {
     if hosts.iter().all(|roles| roles.master().is_none()) {
         return Ok(None);
     }
     let refused = |why: String| {
-        Failure::new(Exit::Refused, format!("the service-account key is not good, so nothing was packed: {why}"))
+        CliError::new(Exit::Refused, format!("the service-account key is not good, so nothing was packed: {why}"))
     };
     match service_account::look(layout) {
         Ok(Found::Whole(key)) => Ok(Some(Zeroizing::new(key.to_pem().as_bytes().to_vec()))),
         Ok(Found::Nothing | Found::Half(_)) => {
             Err(refused("it was not made yet".to_owned()).hint("make it with: clusterctl issue-master --all"))
         }
-        Err(Trouble::Unreadable(error)) => {
+        Err(CredentialProblem::Unreadable(error)) => {
             let what = "the service-account key cannot be read, so nothing was packed";
-            Err(Failure::new(Exit::Environment, what).because(error))
+            Err(CliError::new(Exit::Environment, what).because(error))
         }
         Err(trouble) => Err(refused(trouble.to_string()).hint("restore pki/sa.key and pki/sa.pub from a backup")),
     }

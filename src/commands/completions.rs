@@ -11,11 +11,11 @@ use clap_complete::env::{Bash, Elvish, EnvCompleter, Fish, Powershell, Zsh};
 use super::context::Context;
 use crate::cluster::name::HostName;
 use crate::cluster::spec::Cluster;
-use crate::cluster_file;
-use crate::failure::{Exit, Failure};
+use crate::config;
+use crate::error::{CliError, Exit};
+use crate::process::Process;
 use crate::store::files;
 use crate::store::layout::Layout;
-use crate::world::World;
 
 /// The scripts set it to the shell's name when they ask for candidates.
 pub const VARIABLE: &str = "CLUSTERCTL_COMPLETE";
@@ -87,7 +87,7 @@ pub fn run(args: &CompletionsArgs, context: &mut Context<'_>) -> anyhow::Result<
     let completer = args.shell.completer();
     completer
         .write_registration(VARIABLE, PROGRAM, PROGRAM, PROGRAM, &mut script)
-        .map_err(|error| Failure::new(Exit::Bug, "the script could not be made").because(error))?;
+        .map_err(|error| CliError::new(Exit::Bug, "the script could not be made").because(error))?;
     let mut script = String::from_utf8_lossy(&script).into_owned();
     if args.shell == ShellName::Zsh {
         script.push_str(AT_ONCE);
@@ -97,7 +97,7 @@ pub fn run(args: &CompletionsArgs, context: &mut Context<'_>) -> anyhow::Result<
 }
 
 /// Answers a shell that asks for candidates; `None` when none asked.
-pub fn answer_a_shell(tree: fn() -> clap::Command, world: &mut World) -> Option<Exit> {
+pub fn answer_a_shell(tree: fn() -> clap::Command, world: &mut Process) -> Option<Exit> {
     let shell = ShellName::from_str(world.env(VARIABLE)?, true).ok()?;
     let words: Vec<OsString> = world.args.iter().skip_while(|word| *word != "--").skip(1).cloned().collect();
     let mut command = tree();
@@ -146,8 +146,8 @@ fn candidates(typed: &OsStr, names: fn(&Cluster) -> Vec<&HostName>) -> Vec<Compl
         let named = std::env::var_os("CLUSTERCTL_DIR").filter(|dir| !dir.is_empty());
         let named = dir_among(std::env::args_os()).or(named).map(|dir| here.join(dir));
         let layout = named.map_or_else(|| Layout::find(&here), Layout::new);
-        let bytes = files::read(&layout.cluster_file(), cluster_file::MAX_BYTES as u64)?;
-        cluster_file::read(&bytes).context("no cluster file")
+        let bytes = files::read(&layout.cluster_file(), config::MAX_BYTES as u64)?;
+        config::read(&bytes).context("no cluster file")
     };
     let Ok(cluster) = cluster() else { return Vec::new() };
     let typed = typed.to_string_lossy();

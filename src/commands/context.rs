@@ -7,23 +7,23 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use crate::cluster::profile::RootKind;
+use crate::cluster::profile::CaRole;
 use crate::cluster::similar::nearest;
 use crate::cluster::spec::{Cluster, Host, Role};
-use crate::cluster_file;
-use crate::failure::{Exit, Failure};
+use crate::config;
+use crate::error::{CliError, Exit};
+use crate::pki::ca_set::CaSet;
 use crate::pki::certificate::Certificate;
 use crate::pki::inspect::root_of_another_cluster;
-use crate::pki::roots::Roots;
+use crate::process::Stop;
+use crate::store::ca;
 use crate::store::error::StoreError;
 use crate::store::files::{self, Owner};
 use crate::store::layout::{CLUSTER_FILE, Layout};
-use crate::store::ledger::{Known, Ledger, Mark};
+use crate::store::ledger::{AuditContext, Known, Ledger};
 use crate::store::lock::Lock;
-use crate::store::roots;
 use crate::ui::Screen;
 use crate::ui::prompts::Prompts;
-use crate::world::Stop;
 
 /// How long a command waits for another that writes in the same directory.
 const LOCK_PATIENCE: Duration = Duration::from_secs(600);
@@ -77,8 +77,8 @@ impl Context<'_> {
 
     /// Who does it, and when.
     #[must_use]
-    pub fn mark(&self) -> Mark<'_> {
-        Mark { at: self.now, by: self.user }
+    pub fn mark(&self) -> AuditContext<'_> {
+        AuditContext { at: self.now, by: self.user }
     }
 
     /// Reads the cluster file.
@@ -97,16 +97,16 @@ impl Context<'_> {
         self.refuse_another_users()?;
         let path = self.layout.cluster_file();
         let shown = path.display();
-        match files::read(&path, cluster_file::MAX_BYTES as u64) {
+        match files::read(&path, config::MAX_BYTES as u64) {
             Err(StoreError::Missing(_)) => {
                 let dir = self.layout.dir().display();
-                Err(Failure::new(Exit::Usage, format!("there is no {CLUSTER_FILE} in {dir}"))
+                Err(CliError::new(Exit::Usage, format!("there is no {CLUSTER_FILE} in {dir}"))
                     .hint("write one with: clusterctl init   (or name the cluster directory with --dir)")
                     .into())
             }
             Err(error @ StoreError::TooLarge { .. }) => {
                 let what = format!("cannot read the cluster file {shown}");
-                Err(Failure::new(Exit::Usage, what).because(error).into())
+                Err(CliError::new(Exit::Usage, what).because(error).into())
             }
             other => Ok(other?),
         }
@@ -117,7 +117,7 @@ impl Context<'_> {
     ///
     /// # Errors
     /// Refused, with whose it is.
-    pub fn refuse_another_users(&self) -> Result<(), Failure> {
+    pub fn refuse_another_users(&self) -> Result<(), CliError> {
         if self.trust_owner {
             return Ok(());
         }
@@ -128,7 +128,7 @@ impl Context<'_> {
                     "{} belongs to another user: its owner is uid {uid}, and clusterctl runs as {ours}",
                     path.display()
                 );
-                return Err(Failure::new(Exit::Refused, what)
+                return Err(CliError::new(Exit::Refused, what)
                     .hint("run it as that user, or chown the directory; or say --trust-owner, if whoever that is may decide all of this"));
             }
         }
@@ -140,10 +140,10 @@ impl Context<'_> {
     /// # Errors
     /// When they have faults: all of them.
     pub fn cluster_of(&self, bytes: &[u8]) -> anyhow::Result<Cluster> {
-        cluster_file::read(bytes).map_err(|error| {
+        config::read(bytes).map_err(|error| {
             let (hint, path) = (error.hint(), self.layout.cluster_file());
             let shown = path.display();
-            let failure = Failure::new(Exit::Usage, format!("the cluster file {shown} cannot be used"));
+            let failure = CliError::new(Exit::Usage, format!("the cluster file {shown} cannot be used"));
             failure.hint(hint).because(error).into()
         })
     }
@@ -153,7 +153,7 @@ impl Context<'_> {
     ///
     /// # Errors
     /// When a root is missing, or it is another cluster's, or the ledger cannot be used or does not know it as this root.
-    pub fn trust(&self, cluster: &Cluster) -> anyhow::Result<(Ledger, Known, Roots)> {
+    pub fn trust(&self, cluster: &Cluster) -> anyhow::Result<(Ledger, Known, CaSet)> {
         let (ledger, roots) = self.roots(cluster)?;
         let known = ledger.known()?;
         Ok((ledger, known, roots))
@@ -163,11 +163,11 @@ impl Context<'_> {
     ///
     /// # Errors
     /// As [`Context::trust`].
-    pub fn roots(&self, cluster: &Cluster) -> anyhow::Result<(Ledger, Roots)> {
-        self.recorded(Roots {
-            cluster: self.root(cluster, RootKind::Cluster)?,
-            etcd: self.root(cluster, RootKind::Etcd)?,
-            front_proxy: self.root(cluster, RootKind::FrontProxy)?,
+    pub fn roots(&self, cluster: &Cluster) -> anyhow::Result<(Ledger, CaSet)> {
+        self.recorded(CaSet {
+            cluster: self.root(cluster, CaRole::Cluster)?,
+            etcd: self.root(cluster, CaRole::Etcd)?,
+            front_proxy: self.root(cluster, CaRole::FrontProxy)?,
         })
     }
 
@@ -175,22 +175,22 @@ impl Context<'_> {
     ///
     /// # Errors
     /// When a root is missing, or the ledger cannot be used or does not know it as this root.
-    pub fn roots_of_any_cluster(&self) -> anyhow::Result<(Ledger, Roots)> {
-        let read = |kind| roots::certificate(&self.layout, kind);
-        self.recorded(Roots {
-            cluster: read(RootKind::Cluster)?,
-            etcd: read(RootKind::Etcd)?,
-            front_proxy: read(RootKind::FrontProxy)?,
+    pub fn roots_of_any_cluster(&self) -> anyhow::Result<(Ledger, CaSet)> {
+        let read = |kind| ca::certificate(&self.layout, kind);
+        self.recorded(CaSet {
+            cluster: read(CaRole::Cluster)?,
+            etcd: read(CaRole::Etcd)?,
+            front_proxy: read(CaRole::FrontProxy)?,
         })
     }
 
-    fn recorded(&self, roots: Roots) -> anyhow::Result<(Ledger, Roots)> {
+    fn recorded(&self, roots: CaSet) -> anyhow::Result<(Ledger, CaSet)> {
         let ledger = Ledger::open(&self.layout.ledger())?;
-        for kind in RootKind::ALL {
+        for kind in CaRole::ALL {
             if !ledger.knows_root(roots.of(kind).fingerprint(), kind)? {
                 let path = self.layout.root_certificate(kind);
                 let what = format!("the {} {} is not the one that the ledger knows", kind.as_str(), path.display());
-                return Err(Failure::new(Exit::Refused, what)
+                return Err(CliError::new(Exit::Refused, what)
                     .hint("put back ca.crt, ca.key and the ledger of one and the same directory, from a backup")
                     .into());
             }
@@ -198,8 +198,8 @@ impl Context<'_> {
         Ok((ledger, roots))
     }
 
-    fn root(&self, cluster: &Cluster, kind: RootKind) -> anyhow::Result<Certificate> {
-        let root = roots::certificate(&self.layout, kind)?;
+    fn root(&self, cluster: &Cluster, kind: CaRole) -> anyhow::Result<Certificate> {
+        let root = ca::certificate(&self.layout, kind)?;
         let path = self.layout.root_certificate(kind);
         if let Some(flaw) = root_of_another_cluster(&root, kind, &cluster.name) {
             let what = format!(
@@ -208,7 +208,7 @@ impl Context<'_> {
                 kind.as_str(),
                 cluster.name
             );
-            return Err(Failure::new(Exit::Refused, what)
+            return Err(CliError::new(Exit::Refused, what)
                 .hint("put the name back into cluster.yaml; a cluster of another name has its own directory and roots")
                 .into());
         }
@@ -230,9 +230,9 @@ impl Context<'_> {
     ///
     /// # Errors
     /// When we were asked to stop.
-    pub fn go_on(&self, done: impl FnOnce() -> String) -> Result<(), Failure> {
+    pub fn go_on(&self, done: impl FnOnce() -> String) -> Result<(), CliError> {
         if self.stop.asked() {
-            return Err(Failure::new(Exit::Environment, format!("stopped on request; {}", done()))
+            return Err(CliError::new(Exit::Environment, format!("stopped on request; {}", done()))
                 .hint("what is done is kept: run the same command again to go on"));
         }
         Ok(())
@@ -257,7 +257,7 @@ pub fn read_named(path: &Path, limit: u64, what: &str) -> anyhow::Result<Vec<u8>
 
 fn found(read: Result<Vec<u8>, StoreError>, path: &Path, what: &str) -> anyhow::Result<Vec<u8>> {
     read.map_err(|error| match error {
-        StoreError::Missing(_) => Failure::new(Exit::Usage, format!("there is no {what} {}", path.display())).into(),
+        StoreError::Missing(_) => CliError::new(Exit::Usage, format!("there is no {what} {}", path.display())).into(),
         other => other.into(),
     })
 }
@@ -266,7 +266,7 @@ fn found(read: Result<Vec<u8>, StoreError>, path: &Path, what: &str) -> anyhow::
 ///
 /// # Errors
 /// A usage error when none or an unknown one is named.
-pub fn select<'c>(cluster: &'c Cluster, role: Role, named: &[String], all: bool) -> Result<Vec<&'c Host>, Failure> {
+pub fn select<'c>(cluster: &'c Cluster, role: Role, named: &[String], all: bool) -> Result<Vec<&'c Host>, CliError> {
     let hosts = match role {
         Role::Master => &cluster.masters,
         Role::Node => &cluster.nodes,
@@ -278,7 +278,7 @@ pub fn select<'c>(cluster: &'c Cluster, role: Role, named: &[String], all: bool)
     if named.is_empty() {
         let what = format!("no {role} was named");
         return Err(
-            Failure::new(Exit::Usage, what).hint(format!("name some of the cluster file's {role}s, or say --all"))
+            CliError::new(Exit::Usage, what).hint(format!("name some of the cluster file's {role}s, or say --all"))
         );
     }
     let mut wanted: HashSet<&str> = named.iter().map(String::as_str).collect();
@@ -291,7 +291,7 @@ pub fn select<'c>(cluster: &'c Cluster, role: Role, named: &[String], all: bool)
         if other.is_some() {
             let what = format!("the cluster file has no {role} called {unknown:?}");
             let hint = format!("it is in the other list: clusterctl {command} {unknown}");
-            return Err(Failure::new(Exit::Usage, what).hint(hint));
+            return Err(CliError::new(Exit::Usage, what).hint(hint));
         }
         let known: Vec<&str> = hosts.iter().map(|host| host.name.as_str()).collect();
         return Err(unknown_host(unknown, role, &known));
@@ -300,8 +300,8 @@ pub fn select<'c>(cluster: &'c Cluster, role: Role, named: &[String], all: bool)
 }
 
 /// The error for a host that the cluster file does not have, with the nearest that it has.
-pub fn unknown_host(name: &str, role: &str, known: &[&str]) -> Failure {
-    let failure = Failure::new(Exit::Usage, format!("the cluster file has no {role} called {name:?}"));
+pub fn unknown_host(name: &str, role: &str, known: &[&str]) -> CliError {
+    let failure = CliError::new(Exit::Usage, format!("the cluster file has no {role} called {name:?}"));
     match nearest(name, known.iter().copied()) {
         Some(near) => failure.hint(format!("did you mean {near} ?")),
         None => failure.hint(format!("add it to the cluster file's {role}s first")),

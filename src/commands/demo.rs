@@ -15,14 +15,14 @@ use super::issue_node;
 use super::revoke;
 use super::threads;
 use super::verify;
-use crate::cluster::profile::{Leaf, RootKind};
-use crate::cluster_file;
-use crate::failure::{Exit, Failure};
-use crate::pki::authority::Credential;
-use crate::standin::cluster::{Addresses, Config, Reserved, StandIn, reserve};
-use crate::standin::fault::Fault;
+use crate::cluster::profile::{CaRole, CertificateSpec};
+use crate::config;
+use crate::error::{CliError, Exit};
+use crate::fake_cluster::cluster::{Addresses, Config, FakeCluster, Reserved, reserve};
+use crate::fake_cluster::injected_fault::InjectedFault;
+use crate::pki::issuer::Credential;
 use crate::store::layout::Layout;
-use crate::store::{credentials, files, roots};
+use crate::store::{ca, credentials, files};
 
 const MASTERS: usize = 2;
 const NODES: usize = 3;
@@ -33,20 +33,20 @@ const NODES: usize = 3;
 pub struct DemoArgs {
     /// Break one thing, to see verify catch it
     #[arg(long, value_name = "NAME", value_parser = faults(), hide_possible_values = true, long_help = fault_help())]
-    fault: Option<Fault>,
+    fault: Option<InjectedFault>,
     /// Leave the folder, to look around in it
     #[arg(long)]
     keep: bool,
 }
 
-fn faults() -> impl TypedValueParser<Value = Fault> {
-    let named = |name: String| Fault::parse(&name).ok_or("no such fault");
-    PossibleValuesParser::new(Fault::ALL.map(Fault::as_str)).try_map(named)
+fn faults() -> impl TypedValueParser<Value = InjectedFault> {
+    let named = |name: String| InjectedFault::parse(&name).ok_or("no such fault");
+    PossibleValuesParser::new(InjectedFault::ALL.map(InjectedFault::as_str)).try_map(named)
 }
 
 fn fault_help() -> String {
     let lines: Vec<String> =
-        Fault::ALL.iter().map(|fault| format!("  {:<17} {}", fault.as_str(), fault.describe())).collect();
+        InjectedFault::ALL.iter().map(|fault| format!("  {:<17} {}", fault.as_str(), fault.describe())).collect();
     format!("Break one thing, to see verify catch it:\n{}", lines.join("\n"))
 }
 
@@ -63,7 +63,7 @@ pub fn run(args: &DemoArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let folder = tempfile::Builder::new()
         .prefix("clusterctl-demo-")
         .tempdir()
-        .map_err(|error| Failure::new(Exit::Environment, "there is no temporary folder").because(error))?;
+        .map_err(|error| CliError::new(Exit::Environment, "there is no temporary folder").because(error))?;
     let mut demo = Demo { layout: Layout::new(folder.path().to_owned()), times: Times::of(args.fault, context.now) };
     let ended = demo.play(args, context);
     leave(folder, args.keep, context);
@@ -85,8 +85,8 @@ struct Times {
 }
 
 impl Times {
-    fn of(fault: Option<Fault>, now: OffsetDateTime) -> Self {
-        if fault != Some(Fault::ExpiredRoot) {
+    fn of(fault: Option<InjectedFault>, now: OffsetDateTime) -> Self {
+        if fault != Some(InjectedFault::ExpiredRoot) {
             return Self { roots: now, leaves: now };
         }
         let ended = now - Duration::DAY;
@@ -97,7 +97,7 @@ impl Times {
 impl Demo {
     fn play(&mut self, args: &DemoArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
         let reserved = reserve(MASTERS, NODES).map_err(|error| {
-            Failure::new(Exit::Environment, "the stand-in cluster cannot listen on loopback")
+            CliError::new(Exit::Environment, "the stand-in cluster cannot listen on loopback")
                 .hint("it needs 127.0.0.1, 127.0.0.2 and so on; systems other than Linux need them as aliases first")
                 .because(error)
         })?;
@@ -113,7 +113,7 @@ impl Demo {
         self.step(context, leaves, "issue-node --all", told, issue_node::run)?;
         let told = "one archive a host, with the masters' location";
         self.step(context, leaves, "bundle --all", told, bundle::run)?;
-        if args.fault == Some(Fault::NotReloaded) {
+        if args.fault == Some(InjectedFault::NotReloaded) {
             let told = "a person's kubeconfig, to be revoked";
             self.step(context, leaves, "issue-admin", told, issue_admin::run)?;
             let told = "what API servers are to deny from now on";
@@ -124,7 +124,7 @@ impl Demo {
             None => "the proof, against a stand-in on loopback".to_owned(),
             Some(fault) => format!("the proof, where {}", fault.describe()),
         };
-        let words = match args.fault.is_some_and(Fault::is_warned_of) {
+        let words = match args.fault.is_some_and(InjectedFault::is_warned_of) {
             true => "verify --fail-on warn",
             false => "verify",
         };
@@ -146,7 +146,7 @@ impl Demo {
     /// The stand-in's ports are known only now, and `init` has no flags for them: the file is written by the same writer.
     fn write_cluster_file(&self, addresses: &Addresses, context: &mut Context<'_>) -> anyhow::Result<()> {
         let draft = addresses.draft("demo");
-        files::write_new(&self.layout.cluster_file(), cluster_file::write(&draft).as_bytes(), files::PUBLIC)?;
+        files::write_new(&self.layout.cluster_file(), config::write(&draft).as_bytes(), files::PUBLIC)?;
         narrate(context, "cluster.yaml", "the one statement of who is in the cluster");
         Ok(())
     }
@@ -160,7 +160,7 @@ impl Demo {
         run: Run<A>,
     ) -> anyhow::Result<()> {
         self.command(context, now, words, false, run)?;
-        let stopped = || Failure::new(Exit::Environment, "stopped on request; the demo's folder is removed");
+        let stopped = || CliError::new(Exit::Environment, "stopped on request; the demo's folder is removed");
         if context.stop.asked() {
             return Err(stopped().into());
         }
@@ -180,7 +180,7 @@ impl Demo {
         let matches = A::augment_args(clap::Command::new("demo")).try_get_matches_from(words.split(' '));
         let args = matches
             .and_then(|matches| A::from_arg_matches(&matches))
-            .map_err(|error| Failure::new(Exit::Bug, "a step of the demo is no command").because(error))?;
+            .map_err(|error| CliError::new(Exit::Bug, "a step of the demo is no command").because(error))?;
         let layout = std::mem::replace(&mut context.layout, self.layout.clone());
         let before = std::mem::replace(&mut context.now, now);
         let was_muted = context.screen.mute(!heard);
@@ -191,16 +191,21 @@ impl Demo {
         ended
     }
 
-    fn start(&self, reserved: Reserved, fault: Option<Fault>, context: &Context<'_>) -> anyhow::Result<StandIn> {
-        let cluster = cluster_file::read(&files::read(&self.layout.cluster_file(), cluster_file::MAX_BYTES as u64)?)?;
-        let root = roots::open(&self.layout, RootKind::Cluster, None)?;
-        let stored = |leaf: &Leaf| -> anyhow::Result<Credential> {
-            let missing = |_| Failure::new(Exit::Bug, "the demo's own credentials are missing");
+    fn start(
+        &self,
+        reserved: Reserved,
+        fault: Option<InjectedFault>,
+        context: &Context<'_>,
+    ) -> anyhow::Result<FakeCluster> {
+        let cluster = config::read(&files::read(&self.layout.cluster_file(), config::MAX_BYTES as u64)?)?;
+        let root = ca::open(&self.layout, CaRole::Cluster, None)?;
+        let stored = |leaf: &CertificateSpec| -> anyhow::Result<Credential> {
+            let missing = |_| CliError::new(Exit::Bug, "the demo's own credentials are missing");
             Ok(credentials::read(&self.layout, leaf).map_err(missing)?.credential)
         };
         let config = Config::assemble(cluster, &root, fault, context.now, stored)?;
         reserved.start(config).map_err(|error| {
-            Failure::new(Exit::Environment, "the stand-in cluster does not start").because(error).into()
+            CliError::new(Exit::Environment, "the stand-in cluster does not start").because(error).into()
         })
     }
 }

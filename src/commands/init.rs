@@ -9,14 +9,14 @@ use clap::Args;
 use super::context::{Context, read_given};
 use crate::cluster::account::AccountScheme;
 use crate::cluster::address::Address;
+use crate::cluster::config_error::{ConfigError, Reason};
 use crate::cluster::endpoint::Endpoint;
-use crate::cluster::fault::{Fault, Reason};
 use crate::cluster::inventory::{ExternalIps, Inventory, Oddity, Why};
 use crate::cluster::key_kind::KeyKind;
 use crate::cluster::name::ClusterName;
-use crate::cluster::spec::{DEFAULT_SERVICE_CIDR, Draft, DraftHost};
-use crate::cluster_file::{self, MASTER_KEYS, MASTER_LABELS};
-use crate::failure::{Exit, Failure};
+use crate::cluster::spec::{DEFAULT_SERVICE_CIDR, RawCluster, RawHost};
+use crate::config::{self, MASTER_KEYS, MASTER_LABELS};
+use crate::error::{CliError, Exit};
 use crate::store::error::StoreError;
 use crate::store::files;
 use crate::store::layout::Layout;
@@ -43,10 +43,10 @@ pub struct InitArgs {
     external_ips: bool,
     /// A master with its addresses; once for each
     #[arg(long = "master", value_name = "NAME=ADDRESS[,ADDRESS…]", value_parser = host)]
-    masters: Vec<DraftHost>,
+    masters: Vec<RawHost>,
     /// A node with its addresses, in place of what kubectl lists of it; once for each
     #[arg(long = "node", value_name = "NAME=ADDRESS[,ADDRESS…]", value_parser = host)]
-    nodes: Vec<DraftHost>,
+    nodes: Vec<RawHost>,
     /// How nodes' accounts are called
     #[arg(long, value_name = "SCHEME", value_parser = AccountScheme::ALL.map(AccountScheme::as_str))]
     accounts: Option<String>,
@@ -78,7 +78,7 @@ pub fn run(args: &InitArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     ask_for_an_endpoint(&mut draft, context)?;
     let cluster = draft.check().map_err(|faults| no_cluster(&faults, args.from_kubectl.is_some()))?;
     files::create_folder(layout.dir())?;
-    files::write_new(&path, cluster_file::write(&draft).as_bytes(), files::PUBLIC)?;
+    files::write_new(&path, config::write(&draft).as_bytes(), files::PUBLIC)?;
     context.screen.answer(path.display());
     context.screen.step(format_args!(
         "cluster {} with {} and {}. Look it over, then go on with: clusterctl init-ca",
@@ -94,8 +94,8 @@ fn target(context: &Context<'_>) -> Layout {
     if context.given_dir { context.layout.clone() } else { Layout::new(context.dir.to_owned()) }
 }
 
-fn draft(args: &InitArgs, layout: &Layout, context: &mut Context<'_>) -> anyhow::Result<Draft> {
-    let mut draft = Draft {
+fn draft(args: &InitArgs, layout: &Layout, context: &mut Context<'_>) -> anyhow::Result<RawCluster> {
+    let mut draft = RawCluster {
         name: args.name.clone(),
         endpoint: args.endpoint.as_deref().map(str::to_ascii_lowercase),
         accounts: args.accounts.clone(),
@@ -104,7 +104,7 @@ fn draft(args: &InitArgs, layout: &Layout, context: &mut Context<'_>) -> anyhow:
         keys: args.keys.clone(),
         masters: args.masters.clone(),
         nodes: args.nodes.clone(),
-        ..Draft::default()
+        ..RawCluster::default()
     };
     refuse_wrong(&draft)?;
     if let Some(path) = &args.from_kubectl {
@@ -117,15 +117,15 @@ fn draft(args: &InitArgs, layout: &Layout, context: &mut Context<'_>) -> anyhow:
 }
 
 /// Flags are refused before a question is asked: what was typed by then would be lost.
-fn refuse_wrong(draft: &Draft) -> Result<(), Failure> {
+fn refuse_wrong(draft: &RawCluster) -> Result<(), CliError> {
     let mut faults = draft.check().err().unwrap_or_default();
     faults.retain(|fault| !matches!(fault.reason, Reason::Missing { .. } | Reason::EndpointNeeded { .. }));
     if faults.is_empty() { Ok(()) } else { Err(no_cluster(&faults, false)) }
 }
 
-fn no_cluster(faults: &[Fault], of_a_list: bool) -> Failure {
+fn no_cluster(faults: &[ConfigError], of_a_list: bool) -> CliError {
     let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-    Failure::new(Exit::Usage, format!("what was given makes no valid cluster:\n  {}", faults.join("\n  "))).hint(
+    CliError::new(Exit::Usage, format!("what was given makes no valid cluster:\n  {}", faults.join("\n  "))).hint(
         match of_a_list {
             true => "nothing was written; --node NAME=ADDRESS says better what kubectl lists of a host",
             false => "nothing was written; correct the flags or the input and try again",
@@ -134,12 +134,12 @@ fn no_cluster(faults: &[Fault], of_a_list: bool) -> Failure {
 }
 
 /// Adds the nodes that kubectl lists, and those of them that are marked as control plane where no flag names a master.
-fn take_over(draft: &mut Draft, path: &Path, args: &InitArgs, context: &mut Context<'_>) -> anyhow::Result<()> {
+fn take_over(draft: &mut RawCluster, path: &Path, args: &InitArgs, context: &mut Context<'_>) -> anyhow::Result<()> {
     let path = context.given(path);
     let bytes = read_given(&path, KUBECTL_LIMIT, "file")?;
     let external = if args.external_ips { ExternalIps::AsAddresses } else { ExternalIps::NamesOnly };
-    let mut found = cluster_file::from_kubectl(&bytes, external).map_err(|error| {
-        Failure::new(Exit::Usage, format!("{} does not list nodes", path.display())).hint(error.hint()).because(error)
+    let mut found = config::from_kubectl(&bytes, external).map_err(|error| {
+        CliError::new(Exit::Usage, format!("{} does not list nodes", path.display())).hint(error.hint()).because(error)
     })?;
     let named: HashSet<&str> = args.nodes.iter().filter_map(|node| node.name.as_deref()).collect();
     let is_named = |name: &str| named.contains(name);
@@ -179,18 +179,18 @@ fn take_over(draft: &mut Draft, path: &Path, args: &InitArgs, context: &mut Cont
     Ok(())
 }
 
-fn without_usable_addresses(found: &Inventory) -> Result<(), Failure> {
+fn without_usable_addresses(found: &Inventory) -> Result<(), CliError> {
     if !found.external_only.is_empty() {
         let hosts = found.external_only.iter().map(|(name, ip)| format!("{name} ({ip})"));
         let what = format!("kubectl lists an ExternalIP and no InternalIP of {}", listing(hosts.collect()));
-        return Err(Failure::new(Exit::Usage, what).hint(
+        return Err(CliError::new(Exit::Usage, what).hint(
             "--external-ips lets hosts listen on ExternalIPs and report them; where they are a gateway's, give each host's \
              own address with --node NAME=ADDRESS",
         ));
     }
     if !found.without_addresses.is_empty() {
         let what = format!("kubectl lists no address that can be used of {}", listing(found.without_addresses.clone()));
-        return Err(Failure::new(Exit::Usage, what).hint(
+        return Err(CliError::new(Exit::Usage, what).hint(
             "give each host's address with --node NAME=ADDRESS, or take the host out of the list; nothing was written",
         ));
     }
@@ -209,10 +209,10 @@ fn listing(mut names: Vec<String>) -> String {
 }
 
 /// Leaves out the listed nodes whose accounts no certificate can hold.
-fn leave_out_too_long(draft: &mut Draft, screen: &mut Screen<'_>) {
+fn leave_out_too_long(draft: &mut RawCluster, screen: &mut Screen<'_>) {
     let faults = draft.check().err().unwrap_or_default();
     let too_long = faults.iter().filter(|fault| matches!(fault.reason, Reason::AccountTooLong { .. }));
-    let nodes: BTreeMap<usize, &Fault> = too_long.filter_map(|fault| Some((fault.node()?, fault))).collect();
+    let nodes: BTreeMap<usize, &ConfigError> = too_long.filter_map(|fault| Some((fault.node()?, fault))).collect();
     // From the end, so that the positions before it stay right.
     for (node, fault) in nodes.into_iter().rev() {
         if node < draft.nodes.len() {
@@ -224,12 +224,12 @@ fn leave_out_too_long(draft: &mut Draft, screen: &mut Screen<'_>) {
 
 /// Leaves out of listed nodes what the masters, the endpoint, the services or nodes of flags have already. An InternalIP stays: it
 /// is where the node is, so that two with the same are a fault.
-fn leave_out_taken(draft: &mut Draft, internal: &HashSet<Address>, screen: &mut Screen<'_>) {
+fn leave_out_taken(draft: &mut RawCluster, internal: &HashSet<Address>, screen: &mut Screen<'_>) {
     let faults = draft.check().err().unwrap_or_default();
     let is_taken = |reason: &Reason| {
         matches!(reason, Reason::ApiServers { .. } | Reason::AnothersName { .. } | Reason::Duplicate { .. })
     };
-    let at = |fault: Fault| Some((fault.address_of_a_node()?, fault.reason));
+    let at = |fault: ConfigError| Some((fault.address_of_a_node()?, fault.reason));
     let taken: BTreeMap<_, _> = faults.into_iter().filter(|fault| is_taken(&fault.reason)).filter_map(at).collect();
     // From the end, so that the positions before it stay right.
     for ((node, address), reason) in taken.into_iter().rev() {
@@ -280,9 +280,9 @@ fn asked<T>(
 }
 
 /// Asks for the masters, and for the nodes where none are known.
-fn ask_for_hosts(draft: &mut Draft, of_a_list: bool, context: &mut Context<'_>) -> anyhow::Result<()> {
+fn ask_for_hosts(draft: &mut RawCluster, of_a_list: bool, context: &mut Context<'_>) -> anyhow::Result<()> {
     let Some(prompts) = &mut context.prompts else {
-        let failure = Failure::new(Exit::Usage, "no master was given, and there is no terminal to ask on");
+        let failure = CliError::new(Exit::Usage, "no master was given, and there is no terminal to ask on");
         let hint = "name each with --master NAME=ADDRESS,ADDRESS";
         if !of_a_list {
             return Err(failure.hint(hint).into());
@@ -307,8 +307,8 @@ fn ask_for_hosts(draft: &mut Draft, of_a_list: bool, context: &mut Context<'_>) 
 /// Asks until a line alone is Enter. What cannot be in this cluster is asked for again.
 fn ask_for_some(
     role: &str,
-    draft: &mut Draft,
-    list: fn(&mut Draft) -> &mut Vec<DraftHost>,
+    draft: &mut RawCluster,
+    list: fn(&mut RawCluster) -> &mut Vec<RawHost>,
     screen: &mut Screen<'_>,
     prompts: &mut dyn Prompts,
 ) -> anyhow::Result<()> {
@@ -333,7 +333,7 @@ fn ask_for_some(
 }
 
 /// What an answer brings that is wrong, and was not before. What is still to be asked for is not missing yet.
-fn new_fault(before: &Draft, with: &Draft) -> Option<String> {
+fn new_fault(before: &RawCluster, with: &RawCluster) -> Option<String> {
     let old = before.check().err().unwrap_or_default();
     let mut new = with.check().err().unwrap_or_default();
     new.retain(|fault| !old.contains(fault));
@@ -349,14 +349,14 @@ fn new_fault(before: &Draft, with: &Draft) -> Option<String> {
 }
 
 /// Asks for the endpoint of several masters, where there is somebody to ask.
-fn ask_for_an_endpoint(draft: &mut Draft, context: &mut Context<'_>) -> anyhow::Result<()> {
+fn ask_for_an_endpoint(draft: &mut RawCluster, context: &mut Context<'_>) -> anyhow::Result<()> {
     match &mut context.prompts {
         Some(prompts) => endpoint_of(draft, &mut context.screen, *prompts),
         None => Ok(()),
     }
 }
 
-fn endpoint_of(draft: &mut Draft, screen: &mut Screen<'_>, prompts: &mut dyn Prompts) -> anyhow::Result<()> {
+fn endpoint_of(draft: &mut RawCluster, screen: &mut Screen<'_>, prompts: &mut dyn Prompts) -> anyhow::Result<()> {
     if draft.masters.len() < 2 || draft.endpoint.is_some() {
         return Ok(());
     }
@@ -364,7 +364,7 @@ fn endpoint_of(draft: &mut Draft, screen: &mut Screen<'_>, prompts: &mut dyn Pro
     let endpoint = asked("Endpoint that reaches all masters (https://HOST:PORT)", None, screen, prompts, |typed| {
         let typed = typed.to_ascii_lowercase();
         Endpoint::parse(&typed).map_err(|reason| format!("{typed:?} is no endpoint: {reason}"))?;
-        let with = Draft { endpoint: Some(typed.clone()), ..before.clone() };
+        let with = RawCluster { endpoint: Some(typed.clone()), ..before.clone() };
         new_fault(&before, &with).map_or(Ok(typed), Err)
     })?;
     draft.endpoint = Some(endpoint);
@@ -372,11 +372,11 @@ fn endpoint_of(draft: &mut Draft, screen: &mut Screen<'_>, prompts: &mut dyn Pro
 }
 
 /// Reads `NAME=ADDRESS,ADDRESS`.
-fn host(text: &str) -> Result<DraftHost, String> {
+fn host(text: &str) -> Result<RawHost, String> {
     let (name, addresses) = text.split_once('=').ok_or_else(|| format!("{text:?} is not NAME=ADDRESS,ADDRESS"))?;
     // DNS knows no case, and load balancers' names have capitals.
     let addresses = addresses.split(',').map(|a| a.trim().to_ascii_lowercase()).filter(|a| !a.is_empty()).collect();
-    Ok(DraftHost { name: Some(name.trim().to_owned()), addresses, ..DraftHost::default() })
+    Ok(RawHost { name: Some(name.trim().to_owned()), addresses, ..RawHost::default() })
 }
 
 fn counted(count: usize, what: &str) -> String {

@@ -5,14 +5,14 @@ use zeroize::Zeroizing;
 
 use super::context::Context;
 use super::given::passphrase::PassphraseArgs;
-use crate::cluster::profile::RootKind;
+use crate::cluster::profile::CaRole;
 use crate::cluster::spec::Cluster;
-use crate::failure::{Exit, Failure};
-use crate::pki::authority::create_root;
+use crate::error::{CliError, Exit};
 use crate::pki::inspect::stamp;
+use crate::pki::issuer::create_root;
 use crate::pki::passphrase::Passphrase;
+use crate::store::ca::{self, NewCa};
 use crate::store::error::StoreError;
-use crate::store::roots::{self, NewRoot};
 
 /// Creates the roots: the cluster's, etcd's and the front proxy's, and the ledger of all that they will sign.
 #[derive(Debug, Args)]
@@ -34,7 +34,7 @@ pub fn run(args: &InitCaArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     refuse_a_second_root(context)?;
     let passphrase = if args.plaintext_ca_key { None } else { Some(args.passphrase.choose(context)?) };
     let made = make(&cluster, passphrase.as_ref(), context)?;
-    roots::create_all(&context.layout, &made, &context.mark())?;
+    ca::create_all(&context.layout, &made, &context.mark())?;
     tell(&made, passphrase.is_some(), context);
     Ok(Exit::Done)
 }
@@ -44,25 +44,25 @@ fn refuse_a_second_root(context: &Context<'_>) -> Result<(), StoreError> {
     if crate::store::files::exists(&pki) { Err(StoreError::Exists(pki)) } else { Ok(()) }
 }
 
-fn make(cluster: &Cluster, passphrase: Option<&Passphrase>, context: &Context<'_>) -> anyhow::Result<Vec<NewRoot>> {
+fn make(cluster: &Cluster, passphrase: Option<&Passphrase>, context: &Context<'_>) -> anyhow::Result<Vec<NewCa>> {
     let mut roots = Vec::new();
-    for kind in RootKind::ALL {
+    for kind in CaRole::ALL {
         let made = create_root(kind, &cluster.name, cluster.keys, cluster.validity.ca, context.now)?;
         let key_pem = match passphrase {
             Some(passphrase) => Zeroizing::new(
                 made.get()
                     .key
                     .to_encrypted_pem(passphrase)
-                    .map_err(|error| Failure::new(Exit::Bug, "the key could not be encrypted").because(error))?,
+                    .map_err(|error| CliError::new(Exit::Bug, "the key could not be encrypted").because(error))?,
             ),
             None => made.get().key.to_pem(),
         };
-        roots.push(NewRoot { kind, made, key_pem });
+        roots.push(NewCa { kind, made, key_pem });
     }
     Ok(roots)
 }
 
-fn tell(made: &[NewRoot], encrypted: bool, context: &mut Context<'_>) {
+fn tell(made: &[NewCa], encrypted: bool, context: &mut Context<'_>) {
     for root in made {
         let certificate = &root.made.get().certificate;
         context.screen.answer(format_args!(

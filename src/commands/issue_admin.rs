@@ -11,12 +11,12 @@ use super::revoking::{lists, naming};
 use crate::bundle::kubeconfig;
 use crate::cluster::lifetime::Lifetime;
 use crate::cluster::name::{HostName, NameError};
-use crate::cluster::profile::{ADMINS, Leaf, RootKind, SYSTEM_MASTERS};
+use crate::cluster::profile::{ADMINS, CaRole, CertificateSpec, SYSTEM_MASTERS};
 use crate::cluster::spec::Cluster;
-use crate::failure::{Exit, Failure};
-use crate::pki::authority::Credential;
+use crate::error::{CliError, Exit};
+use crate::pki::ca_set::CaSet;
 use crate::pki::inspect::{Verified, stamp};
-use crate::pki::roots::Roots;
+use crate::pki::issuer::Credential;
 use crate::store::error::StoreError;
 use crate::store::files::{self, PRIVATE};
 use crate::store::ledger::{Entry, Ledger};
@@ -75,10 +75,10 @@ pub fn run(args: &IssueAdminArgs, context: &mut Context<'_>) -> anyhow::Result<E
     let (mut ledger, roots) = context.roots(&cluster)?;
     lists::nothing_is_forgotten(&context.layout, &roots, &ledger, context.now)?;
     let name = HostName::parse(&leaf.subject.user)
-        .map_err(|error| Failure::new(Exit::Bug, "the account's name is none").because(error))?;
+        .map_err(|error| CliError::new(Exit::Bug, "the account's name is none").because(error))?;
     let path = context.layout.admin_kubeconfig(&name);
     if files::exists(&path) && !args.reissue {
-        return Err(Failure::new(Exit::Refused, format!("{} exists already", path.display()))
+        return Err(CliError::new(Exit::Refused, format!("{} exists already", path.display()))
             .hint("give another NAME, or replace it with --reissue: the old certificate is good until it ends or is revoked")
             .into());
     }
@@ -108,9 +108,9 @@ pub fn run(args: &IssueAdminArgs, context: &mut Context<'_>) -> anyhow::Result<E
     Ok(Exit::Done)
 }
 
-fn wanted(args: &IssueAdminArgs, cluster: &Cluster) -> anyhow::Result<Leaf> {
+fn wanted(args: &IssueAdminArgs, cluster: &Cluster) -> anyhow::Result<CertificateSpec> {
     let (default, usual) = if args.break_glass { (BREAK_GLASS, "24h") } else { (ADMIN, "90d") };
-    let bug = |what: &str| Failure::new(Exit::Bug, format!("{what} is none"));
+    let bug = |what: &str| CliError::new(Exit::Bug, format!("{what} is none"));
     let name = match &args.name {
         Some(name) => name.clone(),
         None => HostName::parse(default).map_err(|error| bug(default).because(error))?,
@@ -124,7 +124,7 @@ fn wanted(args: &IssueAdminArgs, cluster: &Cluster) -> anyhow::Result<Leaf> {
         return Ok(cluster.admin_leaf(&name, lifetime));
     }
     if lifetime > Lifetime::ONE_WEEK {
-        return Err(Failure::new(Exit::Usage, format!("--for {lifetime} is too long for --break-glass"))
+        return Err(CliError::new(Exit::Usage, format!("--for {lifetime} is too long for --break-glass"))
             .hint("it cannot be revoked: 7d is the most, hours are better")
             .into());
     }
@@ -133,7 +133,7 @@ fn wanted(args: &IssueAdminArgs, cluster: &Cluster) -> anyhow::Result<Leaf> {
 
 /// A person is not called as somebody else is: whoever asks for the common name alone would take one for the other, and so
 /// would `revoke`.
-fn refuse_others_names(name: &HostName, cluster: &Cluster) -> Result<(), Failure> {
+fn refuse_others_names(name: &HostName, cluster: &Cluster) -> Result<(), CliError> {
     let is_host = cluster.host_names().contains(&name);
     let mut leaves = cluster.masters.iter().flat_map(|master| cluster.master_leaves(master));
     let whose = match leaves.find(|leaf| leaf.subject.user == name.as_str()) {
@@ -141,19 +141,19 @@ fn refuse_others_names(name: &HostName, cluster: &Cluster) -> Result<(), Failure
         Some(leaf) => format!("the account of every master's {}", leaf.policy().name),
         None => return Ok(()),
     };
-    Err(Failure::new(
+    Err(CliError::new(
         Exit::Usage,
         format!("no administrator can be called {name}: it is {whose}, and one could pass for the other"),
     )
     .hint("give the person's own name: clusterctl issue-admin alice"))
 }
 
-fn confirm(args: &IssueAdminArgs, leaf: &Leaf, context: &mut Context<'_>) -> anyhow::Result<()> {
+fn confirm(args: &IssueAdminArgs, leaf: &CertificateSpec, context: &mut Context<'_>) -> anyhow::Result<()> {
     if args.yes {
         return Ok(());
     }
     let Some(prompts) = &mut context.prompts else {
-        return Err(Failure::new(
+        return Err(CliError::new(
             Exit::Usage,
             "--break-glass asks for confirmation, and there is no terminal to ask on",
         )
@@ -167,24 +167,24 @@ fn confirm(args: &IssueAdminArgs, leaf: &Leaf, context: &mut Context<'_>) -> any
     if prompts.confirm("Issue it?").context("it was not confirmed")? {
         return Ok(());
     }
-    Err(Failure::new(Exit::Refused, "it was not confirmed").hint("nothing was issued").into())
+    Err(CliError::new(Exit::Refused, "it was not confirmed").hint("nothing was issued").into())
 }
 
 fn make(
     args: &IssueAdminArgs,
-    leaf: &Leaf,
+    leaf: &CertificateSpec,
     cluster: &Cluster,
     context: &mut Context<'_>,
 ) -> anyhow::Result<Verified<Credential>> {
-    let opened = args.passphrase.open(&[RootKind::Cluster], context)?;
+    let opened = args.passphrase.open(&[CaRole::Cluster], context)?;
     let [(_, root)] = opened.as_slice() else {
-        return Err(Failure::new(Exit::Bug, "the root was not opened").into());
+        return Err(CliError::new(Exit::Bug, "the root was not opened").into());
     };
-    Ok(authority(RootKind::Cluster, root, context.now)?.issue(leaf, cluster.keys)?)
+    Ok(authority(CaRole::Cluster, root, context.now)?.issue(leaf, cluster.keys)?)
 }
 
 /// Before it is replaced: whoever has a copy of it may have to be revoked.
-fn record_replaced(path: &Path, roots: &Roots, ledger: &mut Ledger, context: &mut Context<'_>) -> anyhow::Result<()> {
+fn record_replaced(path: &Path, roots: &CaSet, ledger: &mut Ledger, context: &mut Context<'_>) -> anyhow::Result<()> {
     if !files::exists(path) {
         return Ok(());
     }
@@ -204,7 +204,7 @@ fn record_replaced(path: &Path, roots: &Roots, ledger: &mut Ledger, context: &mu
 
 /// The ledger knows it before any file does, and says aloud what passes by every authorizer.
 fn record(
-    leaf: &Leaf,
+    leaf: &CertificateSpec,
     credential: &Credential,
     root: &crate::pki::certificate::Certificate,
     ledger: &mut Ledger,

@@ -6,7 +6,7 @@ use super::context::{Context, select};
 use super::issuing::recipe;
 use super::issuing::request::{IssueArgs, Request};
 use crate::cluster::spec::Role;
-use crate::failure::Exit;
+use crate::error::Exit;
 
 /// Issues what masters hold, and the verifier's own credential. Converges: what is missing or no longer matches the
 /// cluster file is issued, what is good is kept.

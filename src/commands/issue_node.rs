@@ -6,7 +6,7 @@ use super::context::{Context, select};
 use super::issuing::request::{Fleet, IssueArgs, Request};
 use super::issuing::{fleet, recipe};
 use crate::cluster::spec::Role;
-use crate::failure::Exit;
+use crate::error::Exit;
 use crate::pki::fingerprint::Fingerprint;
 
 /// Issues what nodes hold: the account that a kubelet calls masters with, and the certificate that it shows them.

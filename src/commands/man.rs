@@ -7,7 +7,7 @@ use clap::Args;
 use clap_mangen::Man;
 
 use super::context::Context;
-use crate::failure::{Exit, Failure};
+use crate::error::{CliError, Exit};
 use crate::store::files;
 
 /// Writes the man pages, one a command, into a folder.
@@ -36,7 +36,7 @@ pub fn run(args: &ManArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     for (name, command) in pages {
         let mut page = Vec::new();
         render(&name, command, &mut page)
-            .map_err(|error| Failure::new(Exit::Bug, "a man page could not be rendered").because(error))?;
+            .map_err(|error| CliError::new(Exit::Bug, "a man page could not be rendered").because(error))?;
         let path = dir.join(format!("{name}.1"));
         files::replace(&path, &page, files::PUBLIC)?;
         context.screen.answer(path.display());

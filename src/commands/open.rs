@@ -9,10 +9,10 @@ use super::given::secrets;
 use super::given::ssh_keys::Named;
 use super::packing::signing::allowed_signers;
 use crate::bundle::archive;
-use crate::bundle::contents::Bundle;
+use crate::bundle::model::Bundle;
 use crate::bundle::seal::{self, Identity, IdentityError, MAX_SEALED, OpenError};
 use crate::bundle::signature;
-use crate::failure::{Exit, Failure};
+use crate::error::{CliError, Exit};
 use crate::store::error::StoreError;
 use crate::store::files;
 use crate::store::staged::Staged;
@@ -98,7 +98,7 @@ fn identity(args: &OpenArgs, context: &mut Context<'_>) -> anyhow::Result<Identi
     };
     let failed = |what: String| {
         let hint = "run it on the host as root, which can read the host's SSH key, or name another key with --identity";
-        Failure::new(Exit::Usage, what).hint(hint)
+        CliError::new(Exit::Usage, what).hint(hint)
     };
     let shown = path.display();
     let bytes = match files::read(&path, super::given::ssh_keys::KEY_LIMIT) {
@@ -106,7 +106,7 @@ fn identity(args: &OpenArgs, context: &mut Context<'_>) -> anyhow::Result<Identi
         Err(error @ StoreError::Io { .. }) => {
             let what = format!("the identity {shown} cannot be read");
             let hint = "run it as root, who can read the host's SSH key, or name another key with --identity";
-            return Err(Failure::new(Exit::Environment, what).hint(hint).because(error).into());
+            return Err(CliError::new(Exit::Environment, what).hint(hint).because(error).into());
         }
         other => zeroize::Zeroizing::new(other?),
     };
@@ -120,7 +120,7 @@ fn identity(args: &OpenArgs, context: &mut Context<'_>) -> anyhow::Result<Identi
     }
 }
 
-fn closed(path: &Path, error: OpenError) -> Failure {
+fn closed(path: &Path, error: OpenError) -> CliError {
     let hint = match &error {
         OpenError::Foreign { .. } => {
             "on its host, run it as root; elsewhere, name the key that it was sealed to with --identity. A host whose SSH \
@@ -134,11 +134,11 @@ fn closed(path: &Path, error: OpenError) -> Failure {
         OpenError::Foreign { .. } => Exit::Refused,
         _ => Exit::Usage,
     };
-    Failure::new(exit, format!("{} cannot be opened", path.display())).hint(hint).because(error)
+    CliError::new(exit, format!("{} cannot be opened", path.display())).hint(hint).because(error)
 }
 
-fn no_bundle(path: &Path, what: &str, error: archive::ArchiveError) -> Failure {
-    Failure::new(Exit::Usage, format!("{} cannot be opened: {what}", path.display()))
+fn no_bundle(path: &Path, what: &str, error: archive::ArchiveError) -> CliError {
+    CliError::new(Exit::Usage, format!("{} cannot be opened: {what}", path.display()))
         .hint(match error.is_newer() {
             true => archive::USE_A_NEWER,
             false => "copy the bundle again; nothing was written",
@@ -146,8 +146,8 @@ fn no_bundle(path: &Path, what: &str, error: archive::ArchiveError) -> Failure {
         .because(error)
 }
 
-fn unsigned(path: &Path, error: signature::SignatureError) -> Failure {
-    Failure::new(Exit::Refused, format!("{} is not signed by anybody who may", path.display()))
+fn unsigned(path: &Path, error: signature::SignatureError) -> CliError {
+    CliError::new(Exit::Refused, format!("{} is not signed by anybody who may", path.display()))
         .hint("nothing was written. Take the bundle from whoever you trust; bundle --sign-with KEY signs")
         .because(error)
 }
@@ -179,7 +179,7 @@ fn warn_of_another_host(bundle: &Bundle, context: &mut Context<'_>) {
 /// The folder appears whole, with mode 0700, or not at all.
 fn unpack(bundle: &Bundle, folder: &Path) -> anyhow::Result<()> {
     if files::exists(folder) {
-        return Err(Failure::new(Exit::Refused, format!("{} is there already", folder.display()))
+        return Err(CliError::new(Exit::Refused, format!("{} is there already", folder.display()))
             .hint("nothing was written: remove it, or name another folder with --to")
             .into());
     }

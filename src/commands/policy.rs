@@ -9,14 +9,14 @@ use super::context::Context;
 use super::given::templates;
 use super::packing::images;
 use super::revoking::{lists, revocations, superseded};
+use crate::bundle::images::Settings;
 use crate::bundle::policy::{self, PolicyFile};
-use crate::bundle::settings::Settings;
 use crate::cluster::account::AccountScheme;
 use crate::cluster::profile::Profile;
 use crate::cluster::spec::Cluster;
-use crate::failure::{Exit, Failure};
-use crate::policy::denials::Denials;
-use crate::policy::explain;
+use crate::error::{CliError, Exit};
+use crate::rbac::denials::Denials;
+use crate::rbac::explain;
 use crate::store::error::StoreError;
 use crate::store::files::{self, PUBLIC};
 use crate::store::ledger::Ledger;
@@ -59,7 +59,7 @@ pub fn run(args: &PolicyArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     for file in templates.policy(&cluster, &denials) {
         context.go_on(|| "nothing was changed".to_owned())?;
         let PolicyFile { path, text } = file.map_err(|error| {
-            Failure::new(Exit::Usage, "the policy cannot be rendered")
+            CliError::new(Exit::Usage, "the policy cannot be rendered")
                 .hint("look at the template that is named; clusterctl bundle --eject-templates DIR writes those that work")
                 .because(error)
         })?;
@@ -139,5 +139,5 @@ fn refuse_others_files(context: &Context<'_>) -> anyhow::Result<()> {
     let Some(first) = others.first() else { return Ok(()) };
     let what =
         format!("{} is not from clusterctl, and the folder is replaced as a whole", folder.join(first).display());
-    Err(Failure::new(Exit::Refused, what).hint("keep your own files in another folder").into())
+    Err(CliError::new(Exit::Refused, what).hint("keep your own files in another folder").into())
 }

@@ -19,15 +19,15 @@ use super::revoking::remembered::{self, Memory};
 use super::revoking::revocations;
 use super::revoking::signing;
 use crate::cluster::lifetime::Lifetime;
-use crate::cluster::profile::{Profile, RootKind};
+use crate::cluster::profile::{CaRole, Profile};
 use crate::cluster::similar::nearest;
 use crate::cluster::spec::Cluster;
-use crate::failure::{Exit, Failure};
+use crate::error::{CliError, Exit};
+use crate::pki::ca_set::CaSet;
 use crate::pki::certificate::Serial;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::inspect::stamp;
 use crate::pki::reason::Reason;
-use crate::pki::roots::Roots;
 use crate::store::error::StoreError;
 use crate::store::files;
 use crate::store::ledger::Ledger;
@@ -86,7 +86,7 @@ pub fn run(args: &RevokeArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     let templates = templates::load(args.templates.as_deref(), &cluster, context)?;
     let _lock = context.lock("revoke")?;
     let (mut ledger, _, roots) = context.trust(&cluster)?;
-    for kind in RootKind::ALL {
+    for kind in CaRole::ALL {
         files::sweep(&context.layout.root_folder(kind))?;
     }
     // A ledger from a backup may have forgotten what lists and rules that were written since then say: nothing is taken back.
@@ -100,7 +100,7 @@ pub fn run(args: &RevokeArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     }
     let plan = match &args.whose {
         Some(whose) => plan(whose, args.issuer, &cluster, &ledger, &lost, &roots, context)?,
-        None if args.from.is_empty() => Plan::of_lists(RootKind::ALL.to_vec()),
+        None if args.from.is_empty() => Plan::of_lists(CaRole::ALL.to_vec()),
         None => Plan { to_record: packed(&memories, &roots, &ledger)?, ..Plan::of_lists(lost.lists(&roots)) },
     };
     // All that can fail for other reasons than the disk fails before anything is written.
@@ -108,7 +108,8 @@ pub fn run(args: &RevokeArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     let coming = plan.fresh.iter().chain(&lost.recorded).filter(|issued| issued.issuer == cluster_root).count();
     let denials = revocations::denials(&ledger, &roots.cluster, context.now)?;
     denials.room_for(coming + lost.unrecorded.len()).map_err(|error| {
-        Failure::new(Exit::Refused, "the API servers' rules would not hold them, so nothing was revoked").because(error)
+        CliError::new(Exit::Refused, "the API servers' rules would not hold them, so nothing was revoked")
+            .because(error)
     })?;
     revocations::authorization(&cluster, &denials, &templates)?;
     confirm(args, &plan, context)?;
@@ -134,7 +135,7 @@ pub fn run(args: &RevokeArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
 
 /// What files remember from which this run learns: the API servers' rules in the policy folder, and with --from what was named,
 /// and the bundles, too.
-fn memories(args: &RevokeArgs, roots: &Roots, context: &Context<'_>) -> anyhow::Result<Vec<Memory>> {
+fn memories(args: &RevokeArgs, roots: &CaSet, context: &Context<'_>) -> anyhow::Result<Vec<Memory>> {
     let root = &roots.cluster;
     if args.from.is_empty() {
         return Ok(remembered::of_policy(&context.layout, root)?);
@@ -151,7 +152,7 @@ fn memories(args: &RevokeArgs, roots: &Roots, context: &Context<'_>) -> anyhow::
 }
 
 /// The certificates of bundles that the ledger does not have: their hosts may well use them.
-fn packed(memories: &[Memory], roots: &Roots, ledger: &Ledger) -> Result<Vec<Ours>, StoreError> {
+fn packed(memories: &[Memory], roots: &CaSet, ledger: &Ledger) -> Result<Vec<Ours>, StoreError> {
     let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
     for (host, certificates) in memories.iter().filter_map(|memory| memory.packed.as_ref()) {
         for certificate in certificates.iter().filter(|certificate| seen.insert(certificate.fingerprint())) {
@@ -168,7 +169,7 @@ fn record(
     plan: &Plan,
     lost: &Forgotten,
     memories: &[Memory],
-    roots: &Roots,
+    roots: &CaSet,
     ledger: &mut Ledger,
     context: &Context<'_>,
 ) -> anyhow::Result<()> {
@@ -199,11 +200,11 @@ struct Plan {
     /// Serial numbers of certificates that nobody has here, with the SHA-256 of their issuer.
     serials: Vec<(Fingerprint, Serial)>,
     /// The roots whose lists are signed.
-    lists: Vec<RootKind>,
+    lists: Vec<CaRole>,
 }
 
 impl Plan {
-    fn of_lists(lists: Vec<RootKind>) -> Self {
+    fn of_lists(lists: Vec<CaRole>) -> Self {
         Self { fresh: Vec::new(), to_record: Vec::new(), serials: Vec::new(), lists }
     }
 }
@@ -216,7 +217,7 @@ fn plan(
     cluster: &Cluster,
     ledger: &Ledger,
     lost: &Forgotten,
-    roots: &Roots,
+    roots: &CaSet,
     context: &Context<'_>,
 ) -> anyhow::Result<Plan> {
     let (mut found, to_record) = match find(whose, issuer, cluster, ledger, roots, context)? {
@@ -244,7 +245,7 @@ fn plan(
         }
     }
     if found.iter().any(Issued::is_root) {
-        return Err(Failure::new(Exit::Refused, format!("{whose} is a root, and nobody would ask its own list"))
+        return Err(CliError::new(Exit::Refused, format!("{whose} is a root, and nobody would ask its own list"))
             .hint("a root that is lost is replaced: make a new cluster directory and install everything from it")
             .into());
     }
@@ -252,15 +253,15 @@ fn plan(
         found.into_iter().partition(|issued| issued.not_after > context.now);
     let (revoked, fresh): (Vec<Issued>, Vec<Issued>) =
         alive.into_iter().partition(|issued| issued.revocation.is_some());
-    let refused = |what: String| Failure::new(Exit::Refused, what);
+    let refused = |what: String| CliError::new(Exit::Refused, what);
     if fresh.is_empty() && revoked.is_empty() {
         let last = ended.iter().map(|issued| issued.not_after).max().map(stamp).unwrap_or_default();
         let what = format!("nothing of {whose} can be revoked: the last certificate ended at {last}");
         return Err(refused(what).hint("what has ended is refused by everybody").into());
     }
-    let kinds = |of: &[Issued]| -> Vec<RootKind> {
-        let signed = |kind: &RootKind| of.iter().any(|issued| issued.issuer == roots.of(*kind).fingerprint());
-        RootKind::ALL.into_iter().filter(signed).collect()
+    let kinds = |of: &[Issued]| -> Vec<CaRole> {
+        let signed = |kind: &CaRole| of.iter().any(|issued| issued.issuer == roots.of(*kind).fingerprint());
+        CaRole::ALL.into_iter().filter(signed).collect()
     };
     if !fresh.is_empty() {
         let lists = kinds(&[&fresh[..], &revoked].concat());
@@ -275,9 +276,9 @@ fn plan(
     Ok(Plan { to_record, ..Plan::of_lists(lists) })
 }
 
-fn already(whose: &str, since: Option<OffsetDateTime>) -> Failure {
+fn already(whose: &str, since: Option<OffsetDateTime>) -> CliError {
     let since = since.map(|at| format!(", since {}", stamp(at))).unwrap_or_default();
-    Failure::new(Exit::Refused, format!("{whose} is revoked already{since}"))
+    CliError::new(Exit::Refused, format!("{whose} is revoked already{since}"))
         .hint("to sign the lists again: clusterctl revoke --renew")
 }
 
@@ -288,7 +289,7 @@ enum Found {
     /// Certificates of a file, whether the ledger has them or not.
     InFile(Vec<Ours>),
     /// A certificate of this root that the ledger does not have.
-    Unknown(RootKind, Serial),
+    Unknown(CaRole, Serial),
 }
 
 fn find(
@@ -296,7 +297,7 @@ fn find(
     issuer: Option<IssuerName>,
     cluster: &Cluster,
     ledger: &Ledger,
-    roots: &Roots,
+    roots: &CaSet,
     context: &Context<'_>,
 ) -> anyhow::Result<Found> {
     let found = ledger.issued_to(whose)?;
@@ -322,7 +323,7 @@ fn find(
         }
         if found.is_empty() {
             let what = format!("the ledger knows no certificate with the serial number {serial}");
-            return Err(Failure::new(Exit::Usage, what)
+            return Err(CliError::new(Exit::Usage, what)
                 .hint("clusterctl show FILE tells a certificate's serial number. What a ledger from a backup has forgotten is revoked by its file, or with --issuer, which says who signed it; and it learns again when issue-node or issue-master replaces it")
                 .into());
         }
@@ -330,22 +331,22 @@ fn find(
     }
     if issuer.is_some() {
         let what = format!("{whose} is no serial number, and --issuer is for one that the ledger does not know");
-        return Err(Failure::new(Exit::Usage, what)
+        return Err(CliError::new(Exit::Usage, what)
             .hint("clusterctl show FILE tells a certificate's serial number")
             .into());
     }
     if whose.contains('/') {
-        return Err(Failure::new(Exit::Usage, format!("there is no file {}", path.display())).into());
+        return Err(CliError::new(Exit::Usage, format!("there is no file {}", path.display())).into());
     }
     if cluster.host_names().iter().any(|name| name.as_str() == whose) {
-        return Err(Failure::new(Exit::Refused, format!("nothing was ever issued to {whose}")).into());
+        return Err(CliError::new(Exit::Refused, format!("nothing was ever issued to {whose}")).into());
     }
     if let Some(failure) = no_holder(whose, cluster, &ledger.hosts_with(whose)?) {
         return Err(failure.into());
     }
     let holders = ledger.holders()?;
     let holders: Vec<&str> = holders.iter().map(String::as_str).collect();
-    let failure = Failure::new(Exit::Usage, format!("nobody called {whose:?} ever got a certificate here"));
+    let failure = CliError::new(Exit::Usage, format!("nobody called {whose:?} ever got a certificate here"));
     let longer =
         holders.iter().copied().find(|name| name.strip_prefix(whose).is_some_and(|rest| rest.starts_with('.')));
     Err(match longer.or_else(|| nearest(whose, holders.iter().copied())) {
@@ -356,8 +357,8 @@ fn find(
 }
 
 /// What to say of a name that is in certificates, and is nobody's by which anything is revoked.
-fn no_holder(whose: &str, cluster: &Cluster, hosts: &[Option<String>]) -> Option<Failure> {
-    let failure = |what: &str| Failure::new(Exit::Usage, format!("{whose} is {what}"));
+fn no_holder(whose: &str, cluster: &Cluster, hosts: &[Option<String>]) -> Option<CliError> {
+    let failure = |what: &str| CliError::new(Exit::Usage, format!("{whose} is {what}"));
     let named: Vec<&str> = hosts.iter().flatten().map(String::as_str).collect();
     match named.as_slice() {
         [host] => Some(
@@ -379,7 +380,7 @@ fn no_holder(whose: &str, cluster: &Cluster, hosts: &[Option<String>]) -> Option
 }
 
 /// Whether a root's list is there, is this root's, is not yet due, and names all of these that it signed.
-fn says_it(kind: RootKind, revoked: &[Issued], roots: &Roots, context: &Context<'_>) -> bool {
+fn says_it(kind: CaRole, revoked: &[Issued], roots: &CaSet, context: &Context<'_>) -> bool {
     let root = roots.of(kind);
     lists::present(&context.layout, kind, root).ok().flatten().is_some_and(|list| {
         list.next_update.is_some_and(|next| next > context.now)
@@ -388,7 +389,7 @@ fn says_it(kind: RootKind, revoked: &[Issued], roots: &Roots, context: &Context<
 }
 
 /// Whether the API servers' rule names all of these that it has to.
-fn rule_says_it(revoked: &[Issued], roots: &Roots, context: &Context<'_>) -> bool {
+fn rule_says_it(revoked: &[Issued], roots: &CaSet, context: &Context<'_>) -> bool {
     let path = context.layout.policy().join(crate::bundle::policy::AUTHORIZATION);
     let text = files::read(&path, revocations::MAX_RULES).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     text.is_ok_and(|text| {
@@ -418,7 +419,7 @@ fn confirm(args: &RevokeArgs, plan: &Plan, context: &mut Context<'_>) -> anyhow:
         return Ok(());
     }
     let Some(prompts) = &mut context.prompts else {
-        return Err(Failure::new(Exit::Usage, "revoking wants a yes, and there is no terminal to ask on")
+        return Err(CliError::new(Exit::Usage, "revoking wants a yes, and there is no terminal to ask on")
             .hint("say --yes")
             .into());
     };
@@ -426,7 +427,7 @@ fn confirm(args: &RevokeArgs, plan: &Plan, context: &mut Context<'_>) -> anyhow:
     if prompts.confirm(&format!("Revoke {these}? It cannot be undone")).context("nobody answered")? {
         Ok(())
     } else {
-        Err(Failure::new(Exit::Refused, "it was declined, and nothing was revoked").into())
+        Err(CliError::new(Exit::Refused, "it was declined, and nothing was revoked").into())
     }
 }
 
@@ -487,13 +488,13 @@ fn tell(args: &RevokeArgs, plan: &Plan, context: &mut Context<'_>) {
             "API servers deny by a certificate's digest, and a serial number does not tell it: name its file to have them deny it",
         );
     }
-    if plan.lists.contains(&RootKind::Cluster) || plan.fresh.is_empty() {
+    if plan.lists.contains(&CaRole::Cluster) || plan.fresh.is_empty() {
         context.screen.step(
             "API servers deny within a minute of getting authorization.yaml: copy it to /etc/kubernetes/clusterctl on every \
              master under another name and rename it into place, or bundle and install the masters again.",
         );
     }
-    if plan.lists.contains(&RootKind::Etcd) {
+    if plan.lists.contains(&CaRole::Etcd) {
         context.screen.step("etcd heeds the list that its --client-crl-file names, at the next connection; no bundle brings it or that flag: copy \
              pki/etcd/crl.pem to every master, and give etcd --client-crl-file and --peer-crl-file.");
     }

@@ -10,22 +10,22 @@ use super::output::OutputFormat;
 use super::packing::parcels;
 use crate::bundle::format;
 use crate::bundle::seal;
-use crate::cluster::profile::RootKind;
-use crate::cluster_file::kubeconfig::{self, KubeconfigError};
+use crate::cluster::profile::CaRole;
+use crate::config::kubeconfig::{self, KubeconfigError};
+use crate::error::{CliError, Exit, in_full};
 use crate::explain::bundle::ReadBundle;
 use crate::explain::card::Card;
 use crate::explain::context::{ExplainContext, LedgerRevocation};
 use crate::explain::kubeconfig::{ReadKubeconfig, follow};
 use crate::explain::piece::{self, Piece};
-use crate::failure::{Exit, Failure, in_full};
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::material::{self, MaterialError};
-use crate::printable::{printable, printable_lines};
-use crate::store::credentials::Trouble;
+use crate::sanitize::{sanitized, sanitized_lines};
+use crate::store::ca;
+use crate::store::credentials::CredentialProblem;
 use crate::store::files;
 use crate::store::ledger::Ledger;
-use crate::store::roots;
 
 /// Larger files are none of what we explain, in bytes.
 const LIMIT: u64 = 16 * 1024 * 1024;
@@ -59,7 +59,7 @@ pub fn run(args: &ShowArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
         Some(ledger) => revocation(ledger, certificate),
     };
     let mut around = ExplainContext::new(context.now);
-    around.roots = RootKind::ALL.into_iter().filter_map(|kind| known_root(kind, context)).collect();
+    around.roots = CaRole::ALL.into_iter().filter_map(|kind| known_root(kind, context)).collect();
     around.cluster = context.cluster().ok();
     around.ledger = ledger.is_some().then_some(&ask);
     for one in &given {
@@ -91,8 +91,8 @@ pub fn run(args: &ShowArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     }
 }
 
-fn known_root(kind: RootKind, context: &Context<'_>) -> Option<(String, Certificate)> {
-    let certificate = roots::certificate(&context.layout, kind).ok()?;
+fn known_root(kind: CaRole, context: &Context<'_>) -> Option<(String, Certificate)> {
+    let certificate = ca::certificate(&context.layout, kind).ok()?;
     Some((context.layout.root_certificate(kind).display().to_string(), certificate))
 }
 
@@ -101,7 +101,7 @@ fn revocation(ledger: &Ledger, certificate: Fingerprint) -> Result<Option<Ledger
     Ok(found.map(|revocation| LedgerRevocation {
         at: revocation.at,
         reason: revocation.reason.as_str(),
-        text: Trouble::Revoked(revocation).to_string(),
+        text: CredentialProblem::Revoked(revocation).to_string(),
     }))
 }
 
@@ -128,7 +128,7 @@ fn open(file: &Path, context: &Context<'_>) -> Vec<Given> {
     if !files::is_folder(&path) {
         return vec![Given { label, place: path.display().to_string(), content: read(&path) }];
     }
-    if files::exists(&path.join(crate::bundle::contents::MANIFEST)) {
+    if files::exists(&path.join(crate::bundle::model::MANIFEST)) {
         let bundle = parcels::read(&path).map_err(|error| unknown(&path, &in_full(&error)));
         let content = bundle.map(|bundle| Content::Bundle(ReadBundle::of(bundle))).map_err(Into::into);
         return vec![Given { label, place: path.display().to_string(), content }];
@@ -175,9 +175,9 @@ fn is_of_a_known_kind(bytes: &[u8]) -> bool {
         || (has(b"clusters:") && kubeconfig::read(bytes).is_ok())
 }
 
-fn unknown(path: &Path, why: &dyn std::fmt::Display) -> Failure {
-    let (path, why) = (printable(&path.display().to_string()), printable_lines(&why.to_string()));
-    Failure::new(Exit::Usage, format!("{path} cannot be explained: {why}")).hint(
+fn unknown(path: &Path, why: &dyn std::fmt::Display) -> CliError {
+    let (path, why) = (sanitized(&path.display().to_string()), sanitized_lines(&why.to_string()));
+    CliError::new(Exit::Usage, format!("{path} cannot be explained: {why}")).hint(
         "show explains PEM and DER certificates, keys, requests and CRLs, PKCS#7, kubeconfigs, and bundles of clusterctl, \
          encrypted ones too",
     )
@@ -265,20 +265,20 @@ impl Given {
 }
 
 fn human(label: &str, cards: &[Card]) -> String {
-    let mut text = format!("{}\n", harmless(label));
+    let mut text = format!("{}\n", one_line(label));
     for card in cards {
         text.push_str(&format!("  {}\n", card.kind));
         for (name, value) in &card.lines {
-            text.push_str(&format!("    {name:<12} {}\n", harmless(value)));
+            text.push_str(&format!("    {name:<12} {}\n", one_line(value)));
         }
         for problem in &card.problems {
-            text.push_str(&format!("    {:<12} {}\n", "problem", harmless(problem)));
+            text.push_str(&format!("    {:<12} {}\n", "problem", one_line(problem)));
         }
     }
     text
 }
 
 /// Text from a file or its name, on one line.
-fn harmless(text: &str) -> String {
-    printable_lines(text).replace(['\n', '\t'], " ")
+fn one_line(text: &str) -> String {
+    sanitized_lines(text).replace(['\n', '\t'], " ")
 }

@@ -5,7 +5,7 @@ use std::thread;
 
 use rayon::ThreadPoolBuilder;
 
-use crate::failure::{Exit, Failure};
+use crate::error::{CliError, Exit};
 
 /// So many more than there are cores may be at work: those that write, record and sync, and the terminal's.
 const SPARE: usize = 4;
@@ -35,8 +35,8 @@ pub fn are_used_up() -> bool {
 
 /// The error for work that cannot go on in one thread.
 #[must_use]
-pub fn too_few() -> Failure {
-    Failure::new(Exit::Environment, "the system gives this process too few threads")
+pub fn too_few() -> CliError {
+    CliError::new(Exit::Environment, "the system gives this process too few threads")
         .hint("raise the limit of processes (ulimit -u, RLIMIT_NPROC, or the cgroup's pids.max)")
 }
 

@@ -15,16 +15,16 @@ use super::verifying::denials;
 use super::verifying::target::{self, Aim, Elsewhere};
 use crate::cluster::duration;
 use crate::cluster::lifetime::Lifetime;
-use crate::cluster::profile::{Profile, RootKind};
-use crate::failure::{Exit, Failure};
+use crate::cluster::profile::{CaRole, Profile};
+use crate::error::{CliError, Exit};
 use crate::pki::certificate::Certificate;
 use crate::pki::crl;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::inspect::stamp;
+use crate::store::ca;
 use crate::store::error::StoreError;
 use crate::store::files;
 use crate::store::ledger::Ledger;
-use crate::store::roots;
 use crate::verify::checks::{Clock, Detail, trust_anchor};
 use crate::verify::finding::{Aspect, CheckId, Finding, Severity, Status, Strictness, Verdict};
 use crate::verify::options::{DEFAULT_CONCURRENCY, Options, PinError};
@@ -248,7 +248,7 @@ fn add_what_was_issued_and_revoked(
     args: &VerifyArgs,
     context: &Context<'_>,
 ) -> anyhow::Result<()> {
-    let own = context.layout.revocation_list(RootKind::Cluster);
+    let own = context.layout.revocation_list(CaRole::Cluster);
     let own = (!args.elsewhere.is_given() && files::exists(&own)).then_some(own);
     for path in args.crls.iter().map(|path| context.path(path)).chain(own) {
         match crl::lists(&read_given(&path, lists::MAX_LIST, "revocation list")?) {
@@ -301,11 +301,11 @@ fn online(args: &VerifyArgs, aim: Aim, context: &mut Context<'_>) -> anyhow::Res
         ..Options::default()
     };
     for pin in &args.resolve {
-        options.pin(pin).map_err(|error: PinError| Failure::new(Exit::Usage, error.to_string()))?;
+        options.pin(pin).map_err(|error: PinError| CliError::new(Exit::Usage, error.to_string()))?;
     }
     let progress = context.screen.progress("asking", 0);
     let seen = probe::run(&target, &options, context.now, &|done, total| progress.at(done, total))
-        .map_err(|error| Failure::new(Exit::Environment, "the cluster cannot be asked").because(error))?;
+        .map_err(|error| CliError::new(Exit::Environment, "the cluster cannot be asked").because(error))?;
     drop(progress);
     let expires_within = args.expires_within().unwrap_or(time::Duration::days(EXPIRES_WITHIN));
     let clock = Clock { now: context.now, expires_within };
@@ -316,7 +316,7 @@ fn online(args: &VerifyArgs, aim: Aim, context: &mut Context<'_>) -> anyhow::Res
     if let Some(path) = &record {
         let unwritten = |error: RecordingError| {
             let hint = error.hint();
-            Failure::new(Exit::Environment, format!("{} was not written", path.display())).hint(hint).because(error)
+            CliError::new(Exit::Environment, format!("{} was not written", path.display())).hint(hint).because(error)
         };
         files::write_new(path, &recording.to_bytes().map_err(unwritten)?, files::PRIVATE)?;
         context.screen.step(format_args!("recorded in {}", path.display()));
@@ -332,7 +332,7 @@ fn recordable(path: &Path) -> anyhow::Result<()> {
     match path.parent().filter(|parent| !files::exists(parent)) {
         Some(parent) => {
             let what = format!("there is no folder {} to write the recording to", parent.display());
-            Err(Failure::new(Exit::Usage, what).into())
+            Err(CliError::new(Exit::Usage, what).into())
         }
         None => Ok(()),
     }
@@ -341,10 +341,10 @@ fn recordable(path: &Path) -> anyhow::Result<()> {
 /// Judges a recording. What is told goes beside the answer, which is the very one of the run.
 fn replay(args: &VerifyArgs, given: &Path, context: &mut Context<'_>) -> anyhow::Result<Report> {
     let path = context.path(given);
-    let unusable = || Failure::new(Exit::Usage, format!("the recording {} cannot be used", path.display()));
+    let unusable = || CliError::new(Exit::Usage, format!("the recording {} cannot be used", path.display()));
     let bytes = match files::read_or_wait(&path, MAX_BYTES) {
         Err(StoreError::Missing(_)) => {
-            return Err(Failure::new(Exit::Usage, format!("there is no recording {}", path.display())).into());
+            return Err(CliError::new(Exit::Usage, format!("there is no recording {}", path.display())).into());
         }
         Err(error @ StoreError::TooLarge { .. }) => {
             return Err(unusable().hint("no run writes as much; record again").because(error).into());
@@ -389,8 +389,8 @@ fn offline(
     // Nobody is dialled.
     let target = Target { roots: vec![root.clone()], ..Target::bare(cluster.name.to_string()) };
     // A root that cannot be read is a finding, and keeps nothing else from being looked at.
-    let read = |kind| Some((kind, roots::certificate(&context.layout, kind).ok()?));
-    let roots: BTreeMap<RootKind, Certificate> = RootKind::ALL.into_iter().filter_map(read).collect();
+    let read = |kind| Some((kind, ca::certificate(&context.layout, kind).ok()?));
+    let roots: BTreeMap<CaRole, Certificate> = CaRole::ALL.into_iter().filter_map(read).collect();
     let (known, ledger) = recorded?;
     let denials = revocations::denials(&ledger, &root, context.now)?;
     let hosts = (cluster.masters.len() + cluster.nodes.len()) as u64;

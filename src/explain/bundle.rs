@@ -5,7 +5,7 @@ use serde_json::json;
 use super::card::Card;
 use super::context::ExplainContext;
 use super::piece::{self, Piece};
-use crate::bundle::contents::Bundle;
+use crate::bundle::model::Bundle;
 use crate::bundle::signature::{self, SignatureError};
 use crate::pki::inspect::{in_words, stamp};
 

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::card::{Card, validity};
 use super::context::{ExplainContext, Signer};
 use crate::pki::certificate::{Certificate, CertificateError, SignedBy, SubjectName};
-use crate::pki::inspect::{authority_flaws, general_flaws, leaf_flaws, root_flaws, stamp};
+use crate::pki::inspect::{authority_flaws, general_flaws, leaf_violations, root_flaws, stamp};
 
 /// Returns the reason why a certificate cannot be read; a parser's own words help no reader.
 pub(super) fn unreadable(error: &CertificateError, damaged: &str) -> String {
@@ -106,7 +106,7 @@ fn judged(card: Card, certificate: &Certificate, place: &str, is_ca: bool, conte
         _ if certificate.is_self_issued() && (itself || is_ca) => root_flaws(certificate, context.now),
         _ if is_ca => authority_flaws(certificate, context.now),
         (Some((leaf, cluster)), Some(signer)) if !is_ca && of_a_root(signer) => {
-            leaf_flaws(certificate, leaf, cluster.keys, signer.certificate, context.now)
+            leaf_violations(certificate, leaf, cluster.keys, signer.certificate, context.now)
         }
         _ => general_flaws(certificate, context.now),
     };

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use time::OffsetDateTime;
 
 use super::piece::Piece;
-use crate::cluster::profile::Leaf;
+use crate::cluster::profile::CertificateSpec;
 use crate::cluster::spec::Cluster;
 use crate::pki::certificate::Certificate;
 use crate::pki::crl::Crl;
@@ -128,18 +128,20 @@ impl<'a> ExplainContext<'a> {
     }
 
     /// Returns what the cluster file asks for under this certificate's account and usage.
-    pub(super) fn wanted(&self, certificate: &Certificate) -> Option<(Leaf, &Cluster)> {
+    pub(super) fn wanted(&self, certificate: &Certificate) -> Option<(CertificateSpec, &Cluster)> {
         let cluster = self.cluster.as_ref()?;
         let account = certificate.account();
-        let fits = |leaf: &Leaf| {
+        let fits = |leaf: &CertificateSpec| {
             leaf.subject == account
                 && leaf.policy().usage.names().iter().all(|usage| certificate.has_extended_usage(usage))
         };
         let nodes = cluster.nodes.iter().flat_map(|node| cluster.node_leaves(node));
         let masters = cluster.masters.iter().flat_map(|master| cluster.master_leaves(master));
-        let candidates: Vec<Leaf> = nodes.chain(masters).chain([cluster.verifier_leaf()]).filter(fits).collect();
+        let candidates: Vec<CertificateSpec> =
+            nodes.chain(masters).chain([cluster.verifier_leaf()]).filter(fits).collect();
         // All API servers carry one account: the one whose names fit best is meant.
-        let missing = |leaf: &Leaf| leaf.names.iter().filter(|name| !certificate.names_address(name)).count();
+        let missing =
+            |leaf: &CertificateSpec| leaf.names.iter().filter(|name| !certificate.names_address(name)).count();
         candidates.into_iter().min_by_key(missing).map(|leaf| (leaf, cluster))
     }
 }

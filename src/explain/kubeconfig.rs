@@ -5,7 +5,7 @@ use std::path::Path;
 use super::card::Card;
 use super::context::ExplainContext;
 use super::piece::{self, Piece};
-use crate::cluster_file::kubeconfig::{ContextError, Credential, Kubeconfig};
+use crate::config::kubeconfig::{ContextError, Credential, Kubeconfig};
 
 /// A kubeconfig with the certificates and keys that it names.
 pub struct ReadKubeconfig {
@@ -28,7 +28,7 @@ struct Part {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Field {
-    Authority,
+    Issuer,
     Certificate,
     Key,
 }
@@ -46,7 +46,7 @@ pub fn follow(config: Kubeconfig, place: &str, open: &dyn Fn(&Path) -> Opened) -
         parts.push(Part { of: of.to_owned(), field, place, pieces });
     };
     for cluster in &config.clusters {
-        follow(&cluster.name, Field::Authority, &cluster.authority);
+        follow(&cluster.name, Field::Issuer, &cluster.authority);
     }
     for user in &config.users {
         follow(&user.name, Field::Certificate, &user.certificate);
@@ -86,7 +86,7 @@ impl ReadKubeconfig {
                 card = card.problem("insecure-skip-tls-verify: the master is not authenticated");
             }
             card = match &cluster.authority {
-                Some(authority) => card.line("trusts", self.where_is(authority, &cluster.name, Field::Authority)),
+                Some(authority) => card.line("trusts", self.where_is(authority, &cluster.name, Field::Issuer)),
                 None => {
                     card.problem(format!("{}: no certificate authority, so the system's are trusted", cluster.name))
                 }

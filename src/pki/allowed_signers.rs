@@ -5,7 +5,7 @@ use ssh_key::{Algorithm, PublicKey};
 use time::macros::format_description;
 use time::{Duration, OffsetDateTime, PrimitiveDateTime};
 
-use super::ssh::{SshError, SshSignature, harmless, matches};
+use super::ssh::{SshError, SshSignature, matches, sanitized};
 
 /// Who may sign, as `ssh-keygen -Y verify -f` reads it (ssh-keygen(1), ALLOWED SIGNERS).
 #[derive(Debug)]
@@ -101,7 +101,7 @@ impl Signer {
             behind
         };
         signer.key =
-            PublicKey::from_openssh(key.trim()).map_err(|error| format!("no public key: {}", harmless(&error)))?;
+            PublicKey::from_openssh(key.trim()).map_err(|error| format!("no public key: {}", sanitized(&error)))?;
         Ok(signer)
     }
 

@@ -228,9 +228,9 @@ mod tests {
     use crate::cluster::key_kind::KeyKind;
     use crate::cluster::lifetime::Lifetime;
     use crate::cluster::name::ClusterName;
-    use crate::cluster::profile::RootKind;
-    use crate::pki::authority::{Credential, create_root};
-    use crate::pki::forge::revocation_list;
+    use crate::cluster::profile::CaRole;
+    use crate::pki::issuer::{Credential, create_root};
+    use crate::pki::untrusted::revocation_list;
     use time::Duration;
     use time::macros::datetime;
 
@@ -238,7 +238,7 @@ mod tests {
 
     fn root() -> Credential {
         let name = ClusterName::parse("prod").expect("a name");
-        let root = create_root(RootKind::Cluster, &name, KeyKind::EcdsaP256, Lifetime::ONE_YEAR, NOW);
+        let root = create_root(CaRole::Cluster, &name, KeyKind::EcdsaP256, Lifetime::ONE_YEAR, NOW);
         root.expect("a root").into_inner()
     }
 

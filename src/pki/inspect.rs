@@ -1,21 +1,21 @@
-//! What is wrong with a certificate: pure functions from a certificate, the policy and a time to a list of [`Flaw`]s.
+//! What is wrong with a certificate: pure functions from a certificate, the policy and a time to a list of [`Violation`]s.
 //! The very same judgement stands before every write ([`Verified`]) and behind `verify --offline` and `show`.
 
 use std::fmt;
 
 use time::OffsetDateTime;
 
-use super::authority::{BACKDATED, Credential};
 use super::certificate::{Certificate, PublicKeyKind, SignatureKind, SignedBy};
+use super::issuer::{BACKDATED, Credential};
 use crate::cluster::account::Account;
 use crate::cluster::key_kind::KeyKind;
 use crate::cluster::lifetime::Lifetime;
 use crate::cluster::name::ClusterName;
-use crate::cluster::profile::{Leaf, RootKind};
+use crate::cluster::profile::{CaRole, CertificateSpec};
 
 /// One thing that is wrong, with its evidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Flaw {
+pub enum Violation {
     /// Its time has not come.
     NotYetValid {
         /// Valid from.
@@ -41,7 +41,7 @@ pub enum Flaw {
     },
     /// Names the root as its issuer, but the root's key did not sign it.
     BadSignature,
-    /// Authority key identifier and the root's key identifier differ.
+    /// Issuer key identifier and the root's key identifier differ.
     OtherKeyId,
     /// Outlives its root.
     OutlivesRoot {
@@ -130,7 +130,7 @@ pub enum Flaw {
 /// What to do about a certificate whose time has not come: most often it is the clock's fault.
 pub const COMPARE_CLOCKS: &str = "compare this machine's clock (date) with the one that issued the certificate";
 
-impl Flaw {
+impl Violation {
     /// Whether it is that the certificate's time has not come.
     #[must_use]
     pub fn is_early(&self) -> bool {
@@ -156,7 +156,7 @@ impl Flaw {
     }
 }
 
-impl fmt::Display for Flaw {
+impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotYetValid { not_before, now } => {
@@ -255,201 +255,201 @@ fn subject(account: &Account) -> String {
 }
 
 /// What is wrong with a root, at `now` (RFC 5280 § 4.2.1; rustls and webpki look at none of this in a trust anchor). Of what another
-/// made, [`Flaw::spoils_an_anchor`] tells what counts.
+/// made, [`Violation::spoils_an_anchor`] tells what counts.
 #[must_use]
-pub fn root_flaws(root: &Certificate, now: OffsetDateTime) -> Vec<Flaw> {
+pub fn root_flaws(root: &Certificate, now: OffsetDateTime) -> Vec<Violation> {
     let mut flaws = authority_flaws(root, now);
     if !root.is_self_issued() {
-        flaws.push(Flaw::SignedByAnother(root.issuer.text.clone()));
+        flaws.push(Violation::SignedByAnother(root.issuer.text.clone()));
         return flaws;
     }
     match root.signed_by(root) {
         SignedBy::It => {}
-        SignedBy::Another => flaws.push(Flaw::NotSelfSigned),
-        SignedBy::Unverifiable(reason) => flaws.push(Flaw::SelfSignatureUnverified(reason)),
+        SignedBy::Another => flaws.push(Violation::NotSelfSigned),
+        SignedBy::Unverifiable(reason) => flaws.push(Violation::SelfSignatureUnverified(reason)),
     }
     flaws
 }
 
 /// What is wrong with a CA's certificate, a root's or an intermediate's, at `now`.
 #[must_use]
-pub fn authority_flaws(authority: &Certificate, now: OffsetDateTime) -> Vec<Flaw> {
+pub fn authority_flaws(authority: &Certificate, now: OffsetDateTime) -> Vec<Violation> {
     let mut flaws = general_flaws(authority, now);
     if authority.version < 3 {
-        flaws.push(Flaw::OldVersion(authority.version));
+        flaws.push(Violation::OldVersion(authority.version));
         return flaws;
     }
     match authority.basic_constraints {
-        None => flaws.push(Flaw::NoBasicConstraints),
-        Some(constraints) if !constraints.ca => flaws.push(Flaw::NotACa),
-        Some(constraints) if !constraints.critical => flaws.push(Flaw::NotCritical("basicConstraints")),
+        None => flaws.push(Violation::NoBasicConstraints),
+        Some(constraints) if !constraints.ca => flaws.push(Violation::NotACa),
+        Some(constraints) if !constraints.critical => flaws.push(Violation::NotCritical("basicConstraints")),
         Some(_) => {}
     }
     match authority.key_usage {
         Some(usage) if usage.cert_sign => {}
-        Some(usage) if usage.is_set() => flaws.push(Flaw::NoCertSign),
-        _ => flaws.push(Flaw::NoKeyUsage),
+        Some(usage) if usage.is_set() => flaws.push(Violation::NoCertSign),
+        _ => flaws.push(Violation::NoKeyUsage),
     }
     let usages = authority.extended_key_usage.as_deref().unwrap_or_default();
     let serves = |usage: &String| ["serverAuth", "anyExtendedKeyUsage"].contains(&usage.as_str());
     if !usages.is_empty() && !usages.iter().any(serves) {
-        flaws.push(Flaw::RootUsage(usages.join(" + ")));
+        flaws.push(Violation::RootUsage(usages.join(" + ")));
     }
     flaws
 }
 
 /// What is wrong with a root that we made: [`root_flaws`], and the rest of our profile.
 #[must_use]
-pub fn own_root_flaws(root: &Certificate, now: OffsetDateTime) -> Vec<Flaw> {
+pub fn own_root_violations(root: &Certificate, now: OffsetDateTime) -> Vec<Violation> {
     let mut flaws = root_flaws(root, now);
     if root.basic_constraints.is_some_and(|bc| bc.path_len != Some(0)) {
-        flaws.push(Flaw::PathLength);
+        flaws.push(Violation::PathLength);
     }
     if root
         .key_usage
         .is_some_and(|ku| !(ku.critical && ku.cert_sign && ku.crl_sign) || ku.digital_signature || ku.others)
     {
-        flaws.push(Flaw::KeyUsage { wanted: "keyCertSign and cRLSign" });
+        flaws.push(Violation::KeyUsage { wanted: "keyCertSign and cRLSign" });
     }
     if root.subject_key_id.is_none() {
-        flaws.push(Flaw::Extension("subjectKeyIdentifier"));
+        flaws.push(Violation::Extension("subjectKeyIdentifier"));
     }
     flaws
 }
 
 /// That a root is another cluster's: its subject is not the one that `cluster`'s would have.
 #[must_use]
-pub fn root_of_another_cluster(root: &Certificate, kind: RootKind, cluster: &ClusterName) -> Option<Flaw> {
+pub fn root_of_another_cluster(root: &Certificate, kind: CaRole, cluster: &ClusterName) -> Option<Violation> {
     let (found, wanted) = (root.account(), kind.subject(cluster));
-    (found != wanted).then_some(Flaw::OtherAccount { found, wanted })
+    (found != wanted).then_some(Violation::OtherAccount { found, wanted })
 }
 
 /// What is wrong with a leaf that should be `wanted`, signed by `root`, at `now`.
 #[must_use]
-pub fn leaf_flaws(
+pub fn leaf_violations(
     leaf: &Certificate,
-    wanted: &Leaf,
+    wanted: &CertificateSpec,
     keys: KeyKind,
     root: &Certificate,
     now: OffsetDateTime,
-) -> Vec<Flaw> {
+) -> Vec<Violation> {
     let mut flaws = flaws_but_for_the_signature(leaf, wanted, keys, root, now);
     let names_the_root = leaf.issuer.der == root.subject.der;
     if names_the_root && !leaf.is_signed_by(root) {
-        let behind = flaws.iter().take_while(|flaw| matches!(flaw, Flaw::OtherKeyId)).count();
-        flaws.insert(behind, Flaw::BadSignature);
+        let behind = flaws.iter().take_while(|flaw| matches!(flaw, Violation::OtherKeyId)).count();
+        flaws.insert(behind, Violation::BadSignature);
     }
     flaws
 }
 
-/// As [`leaf_flaws`], of a leaf whose signature was verified before: what a signature proves of the very same bytes does not
+/// As [`leaf_violations`], of a leaf whose signature was verified before: what a signature proves of the very same bytes does not
 /// change.
 #[must_use]
 pub fn flaws_but_for_the_signature(
     leaf: &Certificate,
-    wanted: &Leaf,
+    wanted: &CertificateSpec,
     keys: KeyKind,
     root: &Certificate,
     now: OffsetDateTime,
-) -> Vec<Flaw> {
+) -> Vec<Violation> {
     let mut flaws = Vec::new();
     issuer(leaf, root, &mut flaws);
     dates(leaf, now, &mut flaws);
     strength(leaf, &mut flaws);
     if leaf.not_after > root.not_after {
-        flaws.push(Flaw::OutlivesRoot { not_after: leaf.not_after, root: root.not_after });
+        flaws.push(Violation::OutlivesRoot { not_after: leaf.not_after, root: root.not_after });
     }
     if leaf.not_after - leaf.not_before > wanted.lifetime.duration() + BACKDATED {
-        flaws.push(Flaw::LivesTooLong { not_after: leaf.not_after, wanted: wanted.lifetime });
+        flaws.push(Violation::LivesTooLong { not_after: leaf.not_after, wanted: wanted.lifetime });
     }
     profile(leaf, wanted, &mut flaws);
     if leaf.key != PublicKeyKind::Ours(keys) {
-        flaws.push(Flaw::OtherKeyKind { found: leaf.key.to_string(), wanted: keys });
+        flaws.push(Violation::OtherKeyKind { found: leaf.key.to_string(), wanted: keys });
     }
     flaws
 }
 
 /// What is wrong with any certificate, whoever made it and whatever for, at `now`: its dates and its strength.
 #[must_use]
-pub fn general_flaws(certificate: &Certificate, now: OffsetDateTime) -> Vec<Flaw> {
+pub fn general_flaws(certificate: &Certificate, now: OffsetDateTime) -> Vec<Violation> {
     let mut flaws = Vec::new();
     dates(certificate, now, &mut flaws);
     strength(certificate, &mut flaws);
     flaws
 }
 
-fn issuer(leaf: &Certificate, root: &Certificate, flaws: &mut Vec<Flaw>) {
+fn issuer(leaf: &Certificate, root: &Certificate, flaws: &mut Vec<Violation>) {
     if leaf.issuer.der != root.subject.der {
         let (found, root) = (leaf.issuer.text.clone(), root.subject.text.clone());
-        flaws.push(Flaw::OtherIssuer { found, root });
+        flaws.push(Violation::OtherIssuer { found, root });
         return;
     }
     if leaf.authority_key_id.is_some() && leaf.authority_key_id != root.subject_key_id {
-        flaws.push(Flaw::OtherKeyId);
+        flaws.push(Violation::OtherKeyId);
     }
 }
 
-fn dates(certificate: &Certificate, now: OffsetDateTime, flaws: &mut Vec<Flaw>) {
+fn dates(certificate: &Certificate, now: OffsetDateTime, flaws: &mut Vec<Violation>) {
     if now < certificate.not_before {
-        flaws.push(Flaw::NotYetValid { not_before: certificate.not_before, now });
+        flaws.push(Violation::NotYetValid { not_before: certificate.not_before, now });
     }
     if now > certificate.not_after {
-        flaws.push(Flaw::Expired { not_after: certificate.not_after, now });
+        flaws.push(Violation::Expired { not_after: certificate.not_after, now });
     }
 }
 
-fn strength(certificate: &Certificate, flaws: &mut Vec<Flaw>) {
+fn strength(certificate: &Certificate, flaws: &mut Vec<Violation>) {
     match &certificate.key {
         PublicKeyKind::Ours(_) => {}
         PublicKeyKind::Rsa(bits) if *bits >= 2048 => {}
         PublicKeyKind::Other(kind) if kind == "ecdsa-p521" => {}
-        weak => flaws.push(Flaw::WeakKey(weak.to_string())),
+        weak => flaws.push(Violation::WeakKey(weak.to_string())),
     }
     match certificate.signature {
         SignatureKind::Strong(_) => {}
-        SignatureKind::WeakHash(hash) => flaws.push(Flaw::WeakHash(hash)),
-        SignatureKind::Unknown => flaws.push(Flaw::WeakHash("unknown")),
+        SignatureKind::WeakHash(hash) => flaws.push(Violation::WeakHash(hash)),
+        SignatureKind::Unknown => flaws.push(Violation::WeakHash("unknown")),
     }
-    flaws.extend(certificate.unknown_critical.iter().cloned().map(Flaw::UnknownCritical));
-    flaws.extend(certificate.go_refuses.clone().map(Flaw::GoRefuses));
+    flaws.extend(certificate.unknown_critical.iter().cloned().map(Violation::UnknownCritical));
+    flaws.extend(certificate.go_refuses.clone().map(Violation::GoRefuses));
     let addresses = certificate.names.iter().filter(|name| name.address_in_a_dns_name().is_some());
-    flaws.extend(addresses.map(|name| Flaw::AddressAsDnsName(name.to_string())));
+    flaws.extend(addresses.map(|name| Violation::AddressAsDnsName(name.to_string())));
     if certificate.serial.0.iter().all(|&b| b == 0) {
-        flaws.push(Flaw::Serial("zero, and should be positive"));
+        flaws.push(Violation::Serial("zero, and should be positive"));
     } else if certificate.serial.0.len() > 20 {
-        flaws.push(Flaw::Serial("longer than 20 octets"));
+        flaws.push(Violation::Serial("longer than 20 octets"));
     }
 }
 
-fn profile(leaf: &Certificate, wanted: &Leaf, flaws: &mut Vec<Flaw>) {
+fn profile(leaf: &Certificate, wanted: &CertificateSpec, flaws: &mut Vec<Violation>) {
     let found = leaf.account();
     let single = leaf.subject.common_names.len() == 1 && leaf.subject.organizations.len() <= 1;
     if found != wanted.subject || !single {
-        flaws.push(Flaw::OtherAccount { found, wanted: wanted.subject.clone() });
+        flaws.push(Violation::OtherAccount { found, wanted: wanted.subject.clone() });
     }
     let named: Vec<String> = leaf.names.iter().map(ToString::to_string).collect();
     let asked: Vec<String> = wanted.names.iter().map(ToString::to_string).collect();
-    flaws.extend(asked.iter().filter(|name| !named.contains(name)).cloned().map(Flaw::NameMissing));
-    flaws.extend(named.iter().filter(|name| !asked.contains(name)).cloned().map(Flaw::NameTooMany));
+    flaws.extend(asked.iter().filter(|name| !named.contains(name)).cloned().map(Violation::NameMissing));
+    flaws.extend(named.iter().filter(|name| !asked.contains(name)).cloned().map(Violation::NameTooMany));
     let usages = wanted.policy().usage.names();
     if leaf.extended_key_usage.as_deref().is_none_or(|found| found != usages) {
         let found = leaf.extended_key_usage.as_ref().map_or_else(|| "absent".to_owned(), |u| u.join(" + "));
-        flaws.push(Flaw::OtherUsage { found, wanted: usages });
+        flaws.push(Violation::OtherUsage { found, wanted: usages });
     }
     match leaf.basic_constraints {
-        Some(bc) if bc.ca => flaws.push(Flaw::LeafIsCa),
+        Some(bc) if bc.ca => flaws.push(Violation::LeafIsCa),
         Some(bc) if bc.critical => {}
-        _ => flaws.push(Flaw::Extension("basicConstraints")),
+        _ => flaws.push(Violation::Extension("basicConstraints")),
     }
     match leaf.key_usage {
         Some(ku) if ku.critical && ku.digital_signature && !ku.cert_sign && !ku.crl_sign && !ku.others => {}
-        _ => flaws.push(Flaw::KeyUsage { wanted: "digitalSignature" }),
+        _ => flaws.push(Violation::KeyUsage { wanted: "digitalSignature" }),
     }
     if leaf.subject_key_id.is_none() {
-        flaws.push(Flaw::Extension("subjectKeyIdentifier"));
+        flaws.push(Violation::Extension("subjectKeyIdentifier"));
     }
     if leaf.authority_key_id.is_none() {
-        flaws.push(Flaw::Extension("authorityKeyIdentifier"));
+        flaws.push(Violation::Extension("authorityKeyIdentifier"));
     }
 }
 
@@ -476,12 +476,12 @@ impl Verified<Credential> {
     /// All of its flaws.
     pub(super) fn leaf(
         credential: Credential,
-        wanted: &Leaf,
+        wanted: &CertificateSpec,
         keys: KeyKind,
         root: &Certificate,
         now: OffsetDateTime,
-    ) -> Result<Self, Vec<Flaw>> {
-        let mut flaws = leaf_flaws(&credential.certificate, wanted, keys, root, now);
+    ) -> Result<Self, Vec<Violation>> {
+        let mut flaws = leaf_violations(&credential.certificate, wanted, keys, root, now);
         flaws.extend(key_flaw(&credential));
         if flaws.is_empty() { Ok(Self(credential)) } else { Err(flaws) }
     }
@@ -490,13 +490,13 @@ impl Verified<Credential> {
     ///
     /// # Errors
     /// All of its flaws.
-    pub fn root(credential: Credential, now: OffsetDateTime) -> Result<Self, Vec<Flaw>> {
-        let mut flaws = own_root_flaws(&credential.certificate, now);
+    pub fn root(credential: Credential, now: OffsetDateTime) -> Result<Self, Vec<Violation>> {
+        let mut flaws = own_root_violations(&credential.certificate, now);
         flaws.extend(key_flaw(&credential));
         if flaws.is_empty() { Ok(Self(credential)) } else { Err(flaws) }
     }
 }
 
-fn key_flaw(credential: &Credential) -> Option<Flaw> {
-    (credential.key.spki() != credential.certificate.spki).then_some(Flaw::KeyDoesNotFit)
+fn key_flaw(credential: &Credential) -> Option<Violation> {
+    (credential.key.spki() != credential.certificate.spki).then_some(Violation::KeyDoesNotFit)
 }

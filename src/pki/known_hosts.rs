@@ -35,7 +35,7 @@ struct Line {
 enum Marker {
     None,
     Revoked,
-    Authority,
+    Issuer,
 }
 
 #[derive(Debug, Clone)]
@@ -130,7 +130,7 @@ impl KnownHosts {
         let mut hosts = words.next().filter(|word| !word.starts_with('#'))?;
         let marker = match hosts {
             "@revoked" => Marker::Revoked,
-            "@cert-authority" => Marker::Authority,
+            "@cert-authority" => Marker::Issuer,
             _ if hosts.starts_with('@') => return None,
             _ => Marker::None,
         };

@@ -2,16 +2,16 @@
 //! Nothing here touches a file, a clock or a terminal; time is an argument.
 
 pub mod allowed_signers;
-pub mod authority;
+pub mod ca_set;
 pub mod certificate;
 pub mod chain;
 pub mod crl;
 mod der;
 pub mod fingerprint;
-pub mod forge;
 mod go;
 mod go_names;
 pub mod inspect;
+pub mod issuer;
 pub mod key;
 pub mod known_hosts;
 mod made_by;
@@ -23,5 +23,5 @@ pub mod passphrase;
 pub mod pem;
 pub mod reason;
 pub mod request;
-pub mod roots;
 pub mod ssh;
+pub mod untrusted;

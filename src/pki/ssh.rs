@@ -102,7 +102,7 @@ impl SshKey {
         match openssh_key::read(text) {
             Ok(key) => Self::whole(key),
             Err(Error::AlgorithmUnsupported { algorithm }) => Err(SshError::Unsupported(algorithm.to_string())),
-            Err(error) => Err(SshError::Damaged(harmless(&error))),
+            Err(error) => Err(SshError::Damaged(sanitized(&error))),
         }
     }
 
@@ -128,7 +128,7 @@ impl SshKey {
             Error::AlgorithmUnsupported { algorithm } => SshError::Unsupported(algorithm.to_string()),
             // Two numbers in front are not equal, or the cipher's tag does not fit.
             Error::Crypto => SshError::WrongPassphrase,
-            error => SshError::Damaged(harmless(&error)),
+            error => SshError::Damaged(sanitized(&error)),
         })?;
         Self::whole(key)
     }
@@ -180,7 +180,7 @@ impl SshKey {
         if self.0.is_encrypted() {
             return Err(SshError::PassphraseNeeded);
         }
-        self.0.to_openssh(LineEnding::LF).map_err(|error| SshError::Damaged(harmless(&error)))
+        self.0.to_openssh(LineEnding::LF).map_err(|error| SshError::Damaged(sanitized(&error)))
     }
 }
 
@@ -236,7 +236,7 @@ impl SshSignature {
 }
 
 /// What the crate says, which may repeat what a stranger wrote.
-pub(super) fn harmless(error: &Error) -> String {
+pub(super) fn sanitized(error: &Error) -> String {
     error.to_string().chars().filter(|c| !c.is_control()).collect()
 }
 

@@ -9,13 +9,13 @@ use zeroize::Zeroizing;
 use super::error::StoreError;
 use super::files;
 use super::layout::Layout;
-use super::ledger::{Known, Ledger, Mark};
+use super::ledger::{AuditContext, Known, Ledger};
 use super::revocations::Revocation;
 use crate::cluster::key_kind::KeyKind;
-use crate::cluster::profile::Leaf;
-use crate::pki::authority::Credential;
+use crate::cluster::profile::CertificateSpec;
 use crate::pki::certificate::{Certificate, CertificateError};
-use crate::pki::inspect::{Flaw, flaws_but_for_the_signature, leaf_flaws, stamp};
+use crate::pki::inspect::{Violation, flaws_but_for_the_signature, leaf_violations, stamp};
+use crate::pki::issuer::Credential;
 use crate::pki::key::{KeyError, PrivateKey};
 use crate::pki::pem::{self, PemError};
 use crate::pki::reason::Reason;
@@ -25,7 +25,7 @@ const LIMIT: u64 = 1024 * 1024;
 
 /// What is wrong with a credential in the directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Trouble {
+pub enum CredentialProblem {
     /// It was never issued, or its folder is gone.
     NotThere,
     /// One of its two files is missing.
@@ -48,7 +48,7 @@ pub enum Trouble {
     /// The key can be read by others than its owner.
     Mode(PathBuf, u32),
     /// The certificate itself.
-    Flaw(Flaw),
+    Violation(Violation),
     /// Nobody issued it that we know of.
     NotInLedger,
     /// It was revoked.
@@ -57,7 +57,7 @@ pub enum Trouble {
     SharedKey(String),
 }
 
-impl Trouble {
+impl CredentialProblem {
     /// What the system said, where that is what is wrong: what is in the file may well be good.
     #[must_use]
     pub fn unreadable(&self) -> Option<&StoreError> {
@@ -70,11 +70,11 @@ impl Trouble {
     /// Whether it is that the certificate's time has not come.
     #[must_use]
     pub fn is_early(&self) -> bool {
-        matches!(self, Self::Flaw(flaw) if flaw.is_early())
+        matches!(self, Self::Violation(flaw) if flaw.is_early())
     }
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for CredentialProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotThere => f.write_str("not issued yet"),
@@ -92,7 +92,7 @@ impl fmt::Display for Trouble {
             Self::Several(path, count) => write!(f, "{} holds {count} certificates instead of one", path.display()),
             Self::BadKey(path, error) => write!(f, "{}: {error}", path.display()),
             Self::Mode(path, mode) => write!(f, "{} has mode {mode:04o}, others can read it", path.display()),
-            Self::Flaw(flaw) => flaw.fmt(f),
+            Self::Violation(flaw) => flaw.fmt(f),
             Self::NotInLedger => f.write_str("the ledger does not know it"),
             Self::Revoked(Revocation { reason: Reason::Unspecified, at }) => {
                 write!(f, "it was revoked at {}", stamp(*at))
@@ -105,7 +105,7 @@ impl fmt::Display for Trouble {
 
 /// A credential as it lies in the directory: what could be read, and the files as they are.
 #[derive(Debug)]
-pub struct Stored {
+pub struct LoadedCredential {
     /// Certificate and key.
     pub credential: Credential,
     /// The certificate's file.
@@ -118,18 +118,18 @@ pub struct Stored {
 
 /// Whether there is no folder that the credential of `leaf` could be in.
 #[must_use]
-pub fn lacks_folder(layout: &Layout, leaf: &Leaf) -> bool {
+pub fn lacks_folder(layout: &Layout, leaf: &CertificateSpec) -> bool {
     files::is_missing(&layout.holder_folder(leaf.profile, leaf.host.as_ref()))
 }
 
-fn file(path: &Path) -> Result<(Vec<u8>, u32), Trouble> {
+fn file(path: &Path) -> Result<(Vec<u8>, u32), CredentialProblem> {
     files::read_one_of_many(path, LIMIT).map_err(|error| match error {
-        StoreError::Missing(path) => Trouble::Missing(path),
-        error => Trouble::Unreadable(error),
+        StoreError::Missing(path) => CredentialProblem::Missing(path),
+        error => CredentialProblem::Unreadable(error),
     })
 }
 
-fn paths(layout: &Layout, leaf: &Leaf) -> (PathBuf, PathBuf) {
+fn paths(layout: &Layout, leaf: &CertificateSpec) -> (PathBuf, PathBuf) {
     let mut certificate = layout.holder_folder(leaf.profile, leaf.host.as_ref());
     certificate.push([leaf.policy().name, ".crt"].concat());
     let key = certificate.with_extension("key");
@@ -140,19 +140,21 @@ fn paths(layout: &Layout, leaf: &Leaf) -> (PathBuf, PathBuf) {
 ///
 /// # Errors
 /// What keeps it from being read.
-pub fn read(layout: &Layout, leaf: &Leaf) -> Result<Stored, Trouble> {
+pub fn read(layout: &Layout, leaf: &CertificateSpec) -> Result<LoadedCredential, CredentialProblem> {
     let (certificate_path, key_path) = paths(layout, leaf);
     let key = file(&key_path).map(|(pem, mode)| (Zeroizing::new(pem), mode));
     let (certificate_pem, key_pem, key_mode) = match (file(&certificate_path), key) {
-        (Err(Trouble::Missing(_)), Err(Trouble::Missing(_))) => return Err(Trouble::NotThere),
+        (Err(CredentialProblem::Missing(_)), Err(CredentialProblem::Missing(_))) => {
+            return Err(CredentialProblem::NotThere);
+        }
         (certificate, key) => {
             let ((certificate, _), (key, mode)) = (certificate?, key?);
             (certificate, key, mode)
         }
     };
     let certificate = certificate_in(certificate_path, &certificate_pem)?;
-    let key = PrivateKey::from_pem(&key_pem).map_err(|error| Trouble::BadKey(key_path, error))?;
-    Ok(Stored { credential: Credential { certificate, key }, certificate_pem, key_pem, key_mode })
+    let key = PrivateKey::from_pem(&key_pem).map_err(|error| CredentialProblem::BadKey(key_path, error))?;
+    Ok(LoadedCredential { credential: Credential { certificate, key }, certificate_pem, key_pem, key_mode })
 }
 
 /// The credential that `leaf` describes, if nothing is wrong with it: that it is missing, does not fit today's cluster file, does
@@ -162,13 +164,13 @@ pub fn read(layout: &Layout, leaf: &Leaf) -> Result<Stored, Trouble> {
 /// Its troubles, at least one.
 pub fn read_good(
     layout: &Layout,
-    leaf: &Leaf,
+    leaf: &CertificateSpec,
     keys: KeyKind,
     root: &Certificate,
     known: &Known,
     now: OffsetDateTime,
-) -> Result<Stored, Vec<Trouble>> {
-    judge(layout, leaf, known, |certificate| leaf_flaws(certificate, leaf, keys, root, now))
+) -> Result<LoadedCredential, Vec<CredentialProblem>> {
+    judge(layout, leaf, known, |certificate| leaf_violations(certificate, leaf, keys, root, now))
 }
 
 /// As [`read_good`], but that it takes the ledger's word for the root's signature: what is recorded was verified before it was
@@ -178,35 +180,35 @@ pub fn read_good(
 /// Its troubles, at least one.
 pub fn read_issued(
     layout: &Layout,
-    leaf: &Leaf,
+    leaf: &CertificateSpec,
     keys: KeyKind,
     root: &Certificate,
     known: &Known,
     now: OffsetDateTime,
-) -> Result<Stored, Vec<Trouble>> {
+) -> Result<LoadedCredential, Vec<CredentialProblem>> {
     judge(layout, leaf, known, |certificate| flaws_but_for_the_signature(certificate, leaf, keys, root, now))
 }
 
 fn judge(
     layout: &Layout,
-    leaf: &Leaf,
+    leaf: &CertificateSpec,
     known: &Known,
-    flaws: impl Fn(&Certificate) -> Vec<Flaw>,
-) -> Result<Stored, Vec<Trouble>> {
+    flaws: impl Fn(&Certificate) -> Vec<Violation>,
+) -> Result<LoadedCredential, Vec<CredentialProblem>> {
     let of_certificate = |certificate: &Certificate| {
-        let flaws = flaws(certificate).into_iter().map(Trouble::Flaw);
+        let flaws = flaws(certificate).into_iter().map(CredentialProblem::Violation);
         let fingerprint = certificate.fingerprint();
-        let unknown = known.sequence(fingerprint).is_none().then_some(Trouble::NotInLedger);
-        flaws.chain(unknown).chain(known.revocation(fingerprint).cloned().map(Trouble::Revoked))
+        let unknown = known.sequence(fingerprint).is_none().then_some(CredentialProblem::NotInLedger);
+        flaws.chain(unknown).chain(known.revocation(fingerprint).cloned().map(CredentialProblem::Revoked))
     };
     let stored = match read(layout, leaf) {
         Ok(stored) => stored,
-        Err(Trouble::Missing(path)) => {
+        Err(CredentialProblem::Missing(path)) => {
             // Without its key a certificate is worth something only where the key was removed on purpose.
             let certificate = read_certificate(layout, leaf).ok().filter(|c| known.is_forgotten(c.fingerprint()));
-            let Some(certificate) = certificate else { return Err(vec![Trouble::Missing(path)]) };
-            let troubles: Vec<Trouble> = of_certificate(&certificate).collect();
-            let forgotten = Trouble::Forgotten { not_after: certificate.not_after };
+            let Some(certificate) = certificate else { return Err(vec![CredentialProblem::Missing(path)]) };
+            let troubles: Vec<CredentialProblem> = of_certificate(&certificate).collect();
+            let forgotten = CredentialProblem::Forgotten { not_after: certificate.not_after };
             return Err(if troubles.is_empty() { vec![forgotten] } else { troubles });
         }
         Err(trouble) => return Err(vec![trouble]),
@@ -214,7 +216,7 @@ fn judge(
     let Credential { certificate, key } = &stored.credential;
     let mut troubles = Vec::new();
     if key.spki() != certificate.spki {
-        troubles.push(Trouble::Flaw(Flaw::KeyDoesNotFit));
+        troubles.push(CredentialProblem::Violation(Violation::KeyDoesNotFit));
     }
     troubles.extend(of_certificate(certificate));
     if troubles.is_empty() { Ok(stored) } else { Err(troubles) }
@@ -224,26 +226,27 @@ fn judge(
 ///
 /// # Errors
 /// What keeps it from being read.
-pub fn read_certificate(layout: &Layout, leaf: &Leaf) -> Result<Certificate, Trouble> {
+pub fn read_certificate(layout: &Layout, leaf: &CertificateSpec) -> Result<Certificate, CredentialProblem> {
     let (path, _) = paths(layout, leaf);
     let (pem, _) = file(&path)?;
     certificate_in(path, &pem)
 }
 
 /// The one certificate of a file.
-fn certificate_in(path: PathBuf, pem: &[u8]) -> Result<Certificate, Trouble> {
+fn certificate_in(path: PathBuf, pem: &[u8]) -> Result<Certificate, CredentialProblem> {
     let ders = match pem::certificates(pem) {
         Ok(ders) => ders,
-        Err(error) => return Err(Trouble::NotPem(path, error)),
+        Err(error) => return Err(CredentialProblem::NotPem(path, error)),
     };
     // Who reads the first alone and who reads all would see different things in it.
-    let [der] = <[Vec<u8>; 1]>::try_from(ders).map_err(|several| Trouble::Several(path.clone(), several.len()))?;
-    Certificate::from_der(der).map_err(|error| Trouble::NotACertificate(path, error))
+    let [der] =
+        <[Vec<u8>; 1]>::try_from(ders).map_err(|several| CredentialProblem::Several(path.clone(), several.len()))?;
+    Certificate::from_der(der).map_err(|error| CredentialProblem::NotACertificate(path, error))
 }
 
 /// Whether the key of the credential that `leaf` describes lies in its place, although the ledger has it that it was forgotten.
 #[must_use]
-pub fn lies_there_forgotten(layout: &Layout, leaf: &Leaf, known: &Known) -> bool {
+pub fn lies_there_forgotten(layout: &Layout, leaf: &CertificateSpec, known: &Known) -> bool {
     let (_, path) = paths(layout, leaf);
     files::exists(&path)
         && read_certificate(layout, leaf).is_ok_and(|certificate| known.is_forgotten(certificate.fingerprint()))
@@ -257,8 +260,8 @@ pub fn lies_there_forgotten(layout: &Layout, leaf: &Leaf, known: &Known) -> bool
 pub fn forget_keys(
     layout: &Layout,
     ledger: &mut Ledger,
-    leaves: &[Leaf],
-    mark: &Mark<'_>,
+    leaves: &[CertificateSpec],
+    mark: &AuditContext<'_>,
 ) -> Result<usize, StoreError> {
     let (mut keys, mut names) = (Vec::new(), Vec::new());
     for leaf in leaves {
@@ -277,7 +280,11 @@ pub fn forget_keys(
 /// The trouble with the mode of a credential's key file, if any: others than the owner may read it. `stored` is what was read of
 /// it; without that the file is asked, if there is one.
 #[must_use]
-pub fn mode_trouble(layout: &Layout, leaf: &Leaf, stored: Option<&Stored>) -> Option<Trouble> {
+pub fn mode_trouble(
+    layout: &Layout,
+    leaf: &CertificateSpec,
+    stored: Option<&LoadedCredential>,
+) -> Option<CredentialProblem> {
     if stored.is_some_and(|stored| is_private(stored.key_mode)) {
         return None;
     }
@@ -286,19 +293,19 @@ pub fn mode_trouble(layout: &Layout, leaf: &Leaf, stored: Option<&Stored>) -> Op
         Some(stored) => stored.key_mode,
         None => files::mode_of_file(&path)?,
     };
-    (!is_private(mode)).then_some(Trouble::Mode(path, mode))
+    (!is_private(mode)).then_some(CredentialProblem::Mode(path, mode))
 }
 
 /// The trouble with a file or a folder that is to be its owner's alone, where others can read it; none where it is not there.
 #[must_use]
-pub fn open_to_others(path: &Path) -> Option<Trouble> {
+pub fn open_to_others(path: &Path) -> Option<CredentialProblem> {
     let mode = files::mode(path).ok()?;
-    (!is_private(mode)).then(|| Trouble::Mode(path.to_owned(), mode))
+    (!is_private(mode)).then(|| CredentialProblem::Mode(path.to_owned(), mode))
 }
 
 /// As [`open_to_others`], of what a person named: `/dev/stdin` and pipes are nobody's but the process's.
 #[must_use]
-pub fn file_open_to_others(path: &Path) -> Option<Trouble> {
+pub fn file_open_to_others(path: &Path) -> Option<CredentialProblem> {
     path.is_file().then(|| open_to_others(path)).flatten()
 }
 

@@ -13,11 +13,11 @@ use super::files::{self, Listing};
 use super::identity::Looker;
 use super::layout::Layout;
 use super::ledger::{Ledger, failed};
-use super::traces::{self, Good};
-use crate::cluster::profile::{Holder, RootKind, TABLE};
+use super::verification_cache::{self, Good};
+use crate::cluster::profile::{CaRole, Holder, TABLE};
 use crate::cluster::spec::Role;
+use crate::pki::ca_set::CaSet;
 use crate::pki::fingerprint::Fingerprint;
-use crate::pki::roots::Roots;
 
 /// The ledger's format that brought this.
 const SINCE: i64 = 4;
@@ -110,8 +110,8 @@ impl Ledger {
 /// A digest of all that nodes are asked to hold: by the bytes of the whole cluster file and the policy of this version of the
 /// program, under these roots, after as many revocations.
 #[must_use]
-pub fn asked(cluster_file: Fingerprint, roots: &Roots, revocations: u64) -> Fingerprint {
-    let roots = RootKind::ALL.map(|kind| roots.of(kind).fingerprint());
+pub fn asked(cluster_file: Fingerprint, roots: &CaSet, revocations: u64) -> Fingerprint {
+    let roots = CaRole::ALL.map(|kind| roots.of(kind).fingerprint());
     Fingerprint::of_value(&(env!("CARGO_PKG_VERSION"), TABLE, cluster_file, roots, revocations))
 }
 
@@ -139,5 +139,5 @@ fn of_folder(looker: &Looker, name: &str) -> Option<Fingerprint> {
         let identity = |ending| looker.identity(&[name, "/", policy.name, ending].concat());
         files.push((policy.profile, [identity(".crt")?, identity(".key")?]));
     }
-    Some(traces::of_files(&mut files))
+    Some(verification_cache::of_files(&mut files))
 }

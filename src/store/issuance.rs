@@ -5,40 +5,40 @@ use std::path::PathBuf;
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use time::OffsetDateTime;
 
-use super::credentials::Stored;
+use super::credentials::LoadedCredential;
 use super::error::StoreError;
 use super::files::{self, PRIVATE, PUBLIC};
 use super::identity::Identity;
 use super::layout::Layout;
-use super::ledger::{Entry, Ledger, Mark};
+use super::ledger::{AuditContext, Entry, Ledger};
 use super::staged::Staged;
-use super::traces::{self, Trace};
+use super::verification_cache::{self, Trace};
 use crate::cluster::name::HostName;
-use crate::cluster::profile::{Profile, RootKind, TABLE};
+use crate::cluster::profile::{CaRole, Profile, TABLE};
 use crate::cluster::spec::Role;
-use crate::pki::authority::Credential;
+use crate::pki::ca_set::CaSet;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::inspect::Verified;
-use crate::pki::roots::Roots;
+use crate::pki::issuer::Credential;
 
 /// What one holder is to have in its folder.
 #[derive(Debug)]
-pub struct Holding {
+pub struct StagedCredentials {
     /// The host; `None` for the verifier.
     pub host: Option<HostName>,
-    /// All that it is asked to hold: see [`Terms::asked`](traces::Terms::asked).
+    /// All that it is asked to hold: see [`CacheKey::asked`](verification_cache::CacheKey::asked).
     pub asked: Fingerprint,
     /// Newly made, and passed by the stranger's check.
     pub fresh: Vec<(Profile, Verified<Credential>)>,
     /// Good as they lie there: carried over byte for byte.
-    pub kept: Vec<(Profile, Stored)>,
+    pub kept: Vec<(Profile, LoadedCredential)>,
 }
 
 /// Who issues: recorded beside every certificate.
 #[derive(Debug, Clone)]
-pub struct Issuer<'a> {
+pub struct IssuanceContext<'a> {
     /// The roots that signed, each what the policy says.
-    pub roots: &'a Roots,
+    pub roots: &'a CaSet,
     /// The time.
     pub now: OffsetDateTime,
     /// `user@machine`
@@ -77,7 +77,7 @@ pub fn unfinished(layout: &Layout) -> Result<usize, StoreError> {
 /// # Errors
 /// What the system says.
 pub fn unfinished_elsewhere(layout: &Layout) -> Result<Vec<(PathBuf, usize)>, StoreError> {
-    let roots = RootKind::ALL.map(|kind| layout.root_folder(kind));
+    let roots = CaRole::ALL.map(|kind| layout.root_folder(kind));
     let own = [layout.dir().to_owned(), layout.bundles(), layout.admins()];
     let folders = roots.into_iter().chain(own).filter(|folder| *folder != layout.pki());
     let counted = folders.map(|folder| Ok((folder.clone(), count([folder])?)));
@@ -93,7 +93,12 @@ fn count(folders: impl IntoIterator<Item = PathBuf>) -> Result<usize, StoreError
 ///
 /// # Errors
 /// What the ledger says.
-pub fn record(ledger: &mut Ledger, issuer: &Issuer<'_>, batch: &[Holding], traces: &[Trace]) -> Result<(), StoreError> {
+pub fn record(
+    ledger: &mut Ledger,
+    issuer: &IssuanceContext<'_>,
+    batch: &[StagedCredentials],
+    traces: &[Trace],
+) -> Result<(), StoreError> {
     let entries: Vec<Entry<'_>> = batch
         .iter()
         .flat_map(|holding| {
@@ -105,12 +110,12 @@ pub fn record(ledger: &mut Ledger, issuer: &Issuer<'_>, batch: &[Holding], trace
             })
         })
         .collect();
-    ledger.record_and_remember(&entries, traces, &Mark { at: issuer.now, by: issuer.by })
+    ledger.record_and_remember(&entries, traces, &AuditContext { at: issuer.now, by: issuer.by })
 }
 
 /// A batch whose folders lie beside their places; removed unless they get there.
 #[derive(Debug)]
-pub struct LaidHoldings {
+pub struct StagedBatch {
     staged: Vec<Staged>,
     traces: Vec<Trace>,
 }
@@ -119,16 +124,16 @@ pub struct LaidHoldings {
 ///
 /// # Errors
 /// What the system says; the ledger knows certificates that nobody holds then, and nothing else is left behind.
-pub fn lay(layout: &Layout, batch: &[Holding]) -> Result<LaidHoldings, StoreError> {
+pub fn lay(layout: &Layout, batch: &[StagedCredentials]) -> Result<StagedBatch, StoreError> {
     // The folder that they are all in lets in one at a time, and those that wait would only spin.
     let begun = batch.iter().map(|holding| begin(layout, holding)).collect::<Result<Vec<_>, _>>()?;
     let staged = begun.into_par_iter().zip(batch).map(|(begun, holding)| fill(begun, holding));
     let staged = staged.collect::<Result<Vec<_>, _>>()?;
     let (staged, traces): (Vec<Staged>, Vec<Trace>) = staged.into_iter().unzip();
-    Ok(LaidHoldings { staged, traces })
+    Ok(StagedBatch { staged, traces })
 }
 
-impl LaidHoldings {
+impl StagedBatch {
     /// Brings the batch onto the disk, and then each folder into its place; returns what may be remembered of it. Durable on
     /// return. When it fails, or the machine does, the ledger knows certificates that nobody holds, and every folder is the old
     /// one or the new one.
@@ -145,17 +150,17 @@ impl LaidHoldings {
 }
 
 /// By what the policy has one holder hold, its folder is known.
-fn first_profile(holding: &Holding) -> Profile {
+fn first_profile(holding: &StagedCredentials) -> Profile {
     let mut profiles = holding.fresh.iter().map(|(p, _)| *p).chain(holding.kept.iter().map(|(p, _)| *p));
     // Nobody is planned for who is to hold nothing.
     profiles.next().unwrap_or(Profile::Verifier)
 }
 
-fn begin(layout: &Layout, holding: &Holding) -> Result<Staged, StoreError> {
+fn begin(layout: &Layout, holding: &StagedCredentials) -> Result<Staged, StoreError> {
     Staged::begin(&layout.holder_folder(first_profile(holding), holding.host.as_ref()))
 }
 
-fn fill(staged: Staged, holding: &Holding) -> Result<(Staged, Trace), StoreError> {
+fn fill(staged: Staged, holding: &StagedCredentials) -> Result<(Staged, Trace), StoreError> {
     let mut files = Vec::with_capacity(holding.fresh.len() + holding.kept.len());
     for (profile, made) in &holding.fresh {
         let Credential { certificate, key } = made.get();
@@ -171,8 +176,8 @@ fn fill(staged: Staged, holding: &Holding) -> Result<(Staged, Trace), StoreError
     })?;
     let fresh = holding.fresh.iter().map(|(_, made)| &made.get().certificate);
     let certificates = fresh.chain(holding.kept.iter().map(|(_, stored)| &stored.credential.certificate));
-    let holder = traces::holder(first_profile(holding), holding.host.as_ref());
-    let trace = traces::of_new(holder, holding.asked, &mut files, certificates);
+    let holder = verification_cache::holder(first_profile(holding), holding.host.as_ref());
+    let trace = verification_cache::of_new(holder, holding.asked, &mut files, certificates);
     Ok((staged, trace))
 }
 

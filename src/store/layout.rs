@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::cluster::name::HostName;
-use crate::cluster::profile::{Holder, Profile, RootKind};
+use crate::cluster::profile::{CaRole, Holder, Profile};
 use crate::cluster::spec::Role;
 
 /// The cluster file's name, by which a cluster directory is known.
@@ -49,23 +49,23 @@ impl Layout {
 
     /// The folder of a root: `pki`, `pki/etcd`, `pki/front-proxy`.
     #[must_use]
-    pub fn root_folder(&self, root: RootKind) -> PathBuf {
+    pub fn root_folder(&self, root: CaRole) -> PathBuf {
         match root {
-            RootKind::Cluster => self.pki(),
-            RootKind::Etcd => self.pki().join("etcd"),
-            RootKind::FrontProxy => self.pki().join("front-proxy"),
+            CaRole::Cluster => self.pki(),
+            CaRole::Etcd => self.pki().join("etcd"),
+            CaRole::FrontProxy => self.pki().join("front-proxy"),
         }
     }
 
     /// A root's `ca.crt`.
     #[must_use]
-    pub fn root_certificate(&self, root: RootKind) -> PathBuf {
+    pub fn root_certificate(&self, root: CaRole) -> PathBuf {
         self.root_folder(root).join("ca.crt")
     }
 
     /// A root's `ca.key`.
     #[must_use]
-    pub fn root_key(&self, root: RootKind) -> PathBuf {
+    pub fn root_key(&self, root: CaRole) -> PathBuf {
         self.root_folder(root).join("ca.key")
     }
 
@@ -129,7 +129,7 @@ impl Layout {
 
     /// A root's `crl.pem`: all that it has revoked.
     #[must_use]
-    pub fn revocation_list(&self, root: RootKind) -> PathBuf {
+    pub fn revocation_list(&self, root: CaRole) -> PathBuf {
         self.root_folder(root).join("crl.pem")
     }
 

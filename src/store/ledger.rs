@@ -13,8 +13,8 @@ use time::OffsetDateTime;
 use super::error::StoreError;
 use super::files::PRIVATE;
 use super::revocations::Revocation;
-use super::traces::{self, Trace};
-use crate::cluster::profile::RootKind;
+use super::verification_cache::{self, Trace};
+use crate::cluster::profile::CaRole;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::inspect::stamp;
@@ -154,7 +154,7 @@ pub struct Entry<'a> {
 
 /// Who does it, and when.
 #[derive(Debug, Clone)]
-pub struct Mark<'a> {
+pub struct AuditContext<'a> {
     /// The time.
     pub at: OffsetDateTime,
     /// `user@machine`
@@ -199,7 +199,7 @@ impl Known {
 
     /// Whether this certificate was recorded as that root.
     #[must_use]
-    pub fn is_root(&self, certificate: Fingerprint, kind: RootKind) -> bool {
+    pub fn is_root(&self, certificate: Fingerprint, kind: CaRole) -> bool {
         self.roots.get(&certificate).is_some_and(|profile| profile == kind.as_str())
     }
 }
@@ -315,7 +315,7 @@ impl Ledger {
     ///
     /// # Errors
     /// When SQLite cannot; nothing is recorded then.
-    pub fn record(&mut self, entries: &[Entry<'_>], mark: &Mark<'_>) -> Result<(), StoreError> {
+    pub fn record(&mut self, entries: &[Entry<'_>], mark: &AuditContext<'_>) -> Result<(), StoreError> {
         self.record_and_remember(entries, &[], mark)
     }
 
@@ -325,7 +325,7 @@ impl Ledger {
         &mut self,
         entries: &[Entry<'_>],
         traces: &[Trace],
-        mark: &Mark<'_>,
+        mark: &AuditContext<'_>,
     ) -> Result<(), StoreError> {
         let path = &self.path;
         let record = |connection: &mut Connection| {
@@ -354,7 +354,7 @@ impl Ledger {
                     ])?;
                 }
             }
-            traces::insert(&transaction, traces)?;
+            verification_cache::insert(&transaction, traces)?;
             transaction.commit()
         };
         record(&mut self.connection).map_err(|error| failed(path, &error))
@@ -364,7 +364,7 @@ impl Ledger {
     ///
     /// # Errors
     /// When SQLite cannot.
-    pub fn note(&mut self, kind: &str, subject: &str, detail: &str, mark: &Mark<'_>) -> Result<(), StoreError> {
+    pub fn note(&mut self, kind: &str, subject: &str, detail: &str, mark: &AuditContext<'_>) -> Result<(), StoreError> {
         self.connection
             .execute(
                 "INSERT INTO events (at, by, kind, subject, detail) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -378,7 +378,7 @@ impl Ledger {
     ///
     /// # Errors
     /// When SQLite cannot.
-    pub fn knows_root(&self, certificate: Fingerprint, kind: RootKind) -> Result<bool, StoreError> {
+    pub fn knows_root(&self, certificate: Fingerprint, kind: CaRole) -> Result<bool, StoreError> {
         let query = "SELECT count(*) FROM certificates WHERE sha256 = ?1 AND issuer_sha256 = ?1 AND profile = ?2";
         self.connection
             .query_row(query, params![certificate.to_string(), kind.as_str()], |row| row.get::<_, i64>(0))
@@ -391,7 +391,7 @@ impl Ledger {
     ///
     /// # Errors
     /// When SQLite cannot; nothing is recorded then.
-    pub fn forget(&mut self, keys: &[(String, Fingerprint)], mark: &Mark<'_>) -> Result<(), StoreError> {
+    pub fn forget(&mut self, keys: &[(String, Fingerprint)], mark: &AuditContext<'_>) -> Result<(), StoreError> {
         let path = &self.path;
         let record = |connection: &mut Connection| {
             let transaction = connection.transaction()?;

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::error::StoreError;
-use super::ledger::{Ledger, Mark, failed};
+use super::ledger::{AuditContext, Ledger, failed};
 use super::sequence;
 use crate::pki::certificate::Serial;
 use crate::pki::fingerprint::Fingerprint;
@@ -209,7 +209,7 @@ impl Ledger {
     ///
     /// # Errors
     /// When SQLite cannot; nothing is recorded then.
-    pub fn revoke(&mut self, revoked: &[(Fingerprint, Revocation)], mark: &Mark<'_>) -> Result<(), StoreError> {
+    pub fn revoke(&mut self, revoked: &[(Fingerprint, Revocation)], mark: &AuditContext<'_>) -> Result<(), StoreError> {
         let record = |connection: &mut rusqlite::Connection| {
             let transaction = connection.transaction()?;
             let mut new = 0;

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
-use super::credentials::Trouble;
+use super::credentials::CredentialProblem;
 use super::error::StoreError;
 use super::files::{self, PRIVATE, PUBLIC};
 use super::layout::Layout;
-use super::ledger::{Ledger, Mark};
+use super::ledger::{AuditContext, Ledger};
 use crate::cluster::key_kind::KeyKind;
 use crate::pki::key::{KeyError, PrivateKey};
 use crate::pki::pem::{self, Item};
@@ -32,27 +32,27 @@ pub enum Found {
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn look(layout: &Layout) -> Result<Found, Trouble> {
+pub fn look(layout: &Layout) -> Result<Found, CredentialProblem> {
     let (key_path, public_path) = (layout.service_account_key(), layout.service_account_public());
     let key = match read(key_path.clone())? {
-        Some(text) => PrivateKey::from_pem(&text).map_err(|error| Trouble::BadKey(key_path, error))?,
-        None if files::exists(&public_path) => return Err(Trouble::Missing(key_path)),
+        Some(text) => PrivateKey::from_pem(&text).map_err(|error| CredentialProblem::BadKey(key_path, error))?,
+        None if files::exists(&public_path) => return Err(CredentialProblem::Missing(key_path)),
         None => return Ok(Found::Nothing),
     };
     let Some(public) = read(public_path.clone())? else { return Ok(Found::Half(key)) };
-    let items = pem::read_all(&public).map_err(|error| Trouble::NotPem(public_path.clone(), error))?;
+    let items = pem::read_all(&public).map_err(|error| CredentialProblem::NotPem(public_path.clone(), error))?;
     if items == [Item::PublicKey(key.spki())] {
         Ok(Found::Whole(key))
     } else {
-        Err(Trouble::BadKey(public_path, KeyError::Damaged))
+        Err(CredentialProblem::BadKey(public_path, KeyError::Damaged))
     }
 }
 
-fn read(path: PathBuf) -> Result<Option<Zeroizing<Vec<u8>>>, Trouble> {
+fn read(path: PathBuf) -> Result<Option<Zeroizing<Vec<u8>>>, CredentialProblem> {
     match files::read(&path, LIMIT) {
         Ok(bytes) => Ok(Some(Zeroizing::new(bytes))),
         Err(StoreError::Missing(_)) => Ok(None),
-        Err(error) => Err(Trouble::Unreadable(error)),
+        Err(error) => Err(CredentialProblem::Unreadable(error)),
     }
 }
 
@@ -72,7 +72,12 @@ pub fn make(keys: KeyKind) -> Result<PrivateKey, KeyError> {
 ///
 /// # Errors
 /// [`StoreError::Exists`] when there is a key; or what the system says.
-pub fn write(layout: &Layout, key: &PrivateKey, ledger: &mut Ledger, mark: &Mark<'_>) -> Result<(), StoreError> {
+pub fn write(
+    layout: &Layout,
+    key: &PrivateKey,
+    ledger: &mut Ledger,
+    mark: &AuditContext<'_>,
+) -> Result<(), StoreError> {
     ledger.note("service-account", "key pair", &format!("{} made", key.fingerprint().as_pin()), mark)?;
     files::write_new(&layout.service_account_key(), key.to_pem().as_bytes(), PRIVATE)?;
     write_public(layout, key)

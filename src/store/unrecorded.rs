@@ -7,7 +7,7 @@ use rusqlite::{Connection, Row, params};
 use time::OffsetDateTime;
 
 use super::error::StoreError;
-use super::ledger::{Ledger, Mark, failed};
+use super::ledger::{AuditContext, Ledger, failed};
 use super::revocations::{Issued, Revocation};
 use super::sequence;
 use crate::pki::certificate::Serial;
@@ -67,7 +67,7 @@ impl Ledger {
     ///
     /// # Errors
     /// When SQLite cannot; nothing is recorded then.
-    pub fn revoke_unrecorded(&mut self, revoked: &[Unrecorded], mark: &Mark<'_>) -> Result<(), StoreError> {
+    pub fn revoke_unrecorded(&mut self, revoked: &[Unrecorded], mark: &AuditContext<'_>) -> Result<(), StoreError> {
         if revoked.is_empty() {
             return Ok(());
         }

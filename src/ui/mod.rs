@@ -5,4 +5,4 @@ pub mod progress;
 pub mod prompts;
 mod screen;
 
-pub use screen::{ColorChoice, Screen, Stream, Telling, Verbosity, terminal_width};
+pub use screen::{ColorChoice, ErrorReport, Screen, Stream, Verbosity, terminal_width};

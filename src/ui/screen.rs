@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 
 use super::progress::Progress;
-use crate::printable::printable_lines;
+use crate::sanitize::sanitized_lines;
 
 /// Where output goes.
 pub struct Stream {
@@ -20,7 +20,7 @@ pub struct Stream {
 
 /// What is told of a failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Telling {
+pub struct ErrorReport {
     /// What could not be done.
     pub error: String,
     /// Why, from the outside in.
@@ -157,7 +157,7 @@ impl<'w> Screen<'w> {
     }
 
     /// A failure: what, why, and what to do.
-    pub fn failure(&mut self, told: &Telling) {
+    pub fn failure(&mut self, told: &ErrorReport) {
         let label = self.label("error:", AnsiColor::Red);
         self.labelled(&label, &told.error);
         for cause in &told.causes {
@@ -189,11 +189,11 @@ impl<'w> Screen<'w> {
     }
 
     fn comment(&mut self, text: &str) {
-        self.write(&printable_lines(text));
+        self.write(&sanitized_lines(text));
     }
 
     fn labelled(&mut self, label: &str, text: impl Display) {
-        self.write(&format!("{label} {}", printable_lines(&text.to_string())));
+        self.write(&format!("{label} {}", sanitized_lines(&text.to_string())));
     }
 
     /// What it says of strangers' files is harmless by now.

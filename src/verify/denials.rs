@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::observation::Answer;
 use crate::pki::fingerprint::Fingerprint;
-use crate::printable::printable;
+use crate::sanitize::sanitized;
 
 /// How many revoked certificates are asked about at each API server. A file is read as a whole, so that the newest tell most.
 pub const MAX_ASKED: usize = 16;
@@ -68,7 +68,7 @@ impl ExpectedDenials {
     /// # Errors
     /// Why it is none, in words.
     pub fn from_json(bytes: &[u8]) -> Result<Self, String> {
-        let denials: Self = serde_json::from_slice(bytes).map_err(|error| printable(&error.to_string()))?;
+        let denials: Self = serde_json::from_slice(bytes).map_err(|error| sanitized(&error.to_string()))?;
         denials.check()?;
         Ok(denials)
     }
@@ -82,8 +82,8 @@ impl ExpectedDenials {
             ));
         }
         let mut words = self.certificates.iter().flat_map(|one| one.whose.iter().chain(&one.revoked));
-        match words.find(|text| text.is_empty() || text.len() > MAX_WORDS || printable(text) != **text) {
-            Some(text) => Err(format!("{:?} is no name", printable(text))),
+        match words.find(|text| text.is_empty() || text.len() > MAX_WORDS || sanitized(text) != **text) {
+            Some(text) => Err(format!("{:?} is no name", sanitized(text))),
             None => Ok(()),
         }
     }

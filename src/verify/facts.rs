@@ -12,7 +12,7 @@ use super::target::{ExpectedAccount, Peer, Place, Target};
 use crate::cluster::address::Address;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
-use crate::printable::printable;
+use crate::sanitize::sanitized;
 
 /// How much of one thing a recording may hold. A run stays well below; a file that does not is no run's.
 const MAX_NODES: usize = 100_000;
@@ -225,7 +225,7 @@ impl PeerFacts {
 
 /// Names are told as they are, so that they can be copied; one that could do more than that is not taken.
 pub(super) fn name(text: &str) -> Result<(), RecordingError> {
-    if text.is_empty() || text.len() > MAX_NAME || printable(text) != text {
+    if text.is_empty() || text.len() > MAX_NAME || sanitized(text) != text {
         return Err(damaged(&format!("{text:?} is no name")));
     }
     Ok(())

@@ -9,9 +9,9 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::time::Instant;
 
+use super::dialer::Socket;
 use super::observation::{Lease, Leases};
 use super::pages::{self, Wanted, Whole};
-use super::wire::Socket;
 
 /// A lease's object is less than 2 KiB.
 const LEASES: Wanted =

@@ -1,16 +1,17 @@
 //! The proof on the wire: probe (network → observations), checks (pure: observations → findings), report (findings →
 //! text, JSON and JUnit), recording (a run as a file). Probes judge nothing, checks dial nothing, reports print nothing.
 
-mod callers;
+mod capturing_verifier;
 pub mod checks;
 pub mod denials;
-mod ending;
+mod dialer;
+mod error;
 mod facts;
 pub mod finding;
-mod kept;
-mod lane;
+mod http;
+mod identities;
 mod leases;
-mod line;
+mod limiter;
 mod nodes;
 pub mod observation;
 mod old_hello;
@@ -18,14 +19,13 @@ pub mod options;
 mod pages;
 pub mod probe;
 pub mod recording;
+mod redact;
 pub mod remedy;
 pub mod report;
 mod reviews;
 mod revocation;
 mod settings;
 mod shared;
-mod tapped;
+mod sniffing_stream;
 pub mod target;
-mod wire;
-mod witness;
 mod writes;

@@ -4,9 +4,9 @@ use rustls::ClientConfig;
 use serde::Deserialize;
 use tokio::time::Instant;
 
+use super::dialer::Socket;
 use super::observation::{Listed, ListedNode, Readiness};
 use super::pages::{self, Wanted};
-use super::wire::Socket;
 
 /// A node's object is 5 to 20 KiB.
 const NODES: Wanted = Wanted { path: "/api/v1/nodes", kind: "NodeList", page: 25 };

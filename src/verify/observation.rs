@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::target::Place;
-use super::{denials, kept, shared};
+use super::{denials, redact, shared};
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::pem;
 
@@ -663,11 +663,11 @@ impl Request {
             | Self::Metrics
             | Self::Secrets
             | Self::AllPods => return body.to_owned(),
-            Self::Configz => kept::configuration(body),
-            Self::Flagz => kept::flags(body),
-            Self::Livez | Self::Readyz => return kept::readiness(body),
+            Self::Configz => redact::configuration(body),
+            Self::Flagz => redact::flags(body),
+            Self::Livez | Self::Readyz => return redact::readiness(body),
             Self::DenialReview => denials::kept(body),
-            Self::DryRunNode | Self::DryRunTaint | Self::DryRunOwnPod | Self::DryRunOtherPod => kept::written(body),
+            Self::DryRunNode | Self::DryRunTaint | Self::DryRunOwnPod | Self::DryRunOtherPod => redact::written(body),
         };
         excerpt.unwrap_or_else(|| body.chars().take(1024).collect())
     }

@@ -10,10 +10,10 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 use tokio::time::{Instant, timeout_at};
 
-use super::ending::outcome;
-use super::line::name_of;
+use super::dialer::{Socket, millis};
+use super::error::outcome;
+use super::http::name_of;
 use super::observation::{Answer, Outcome};
-use super::wire::{Socket, millis};
 use crate::cluster::address::Address;
 
 /// What a page may hold, in bytes.

@@ -13,10 +13,11 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::callers::{Order, UntrustedClient, UntrustedClients, client, missing};
-use super::lane::{Lane, descriptors_for};
+use super::dialer::{Dialer, Offer, Socket, millis};
+use super::http::Question;
+use super::identities::{Order, UntrustedClient, UntrustedClients, client, missing};
 use super::leases::is_odd;
-use super::line::Question;
+use super::limiter::{Limiter, descriptors_for};
 use super::observation::{
     Caller, Connect, DRY_RUN_DECLINED, Der, Dial, Exchange, Handshake, Lease, LeaseListing, Leases, Listed, Listing,
     LocationSeen, Observations, Outcome, PeerSeen, Probes, Request, Resolution, Signature, Tls, Untrusted,
@@ -24,7 +25,6 @@ use super::observation::{
 use super::options::Options;
 use super::reviews::reviews;
 use super::target::{Identity, Peer, Place, Target};
-use super::wire::{Offer, Socket, Wire, millis};
 use super::writes::{self, Write};
 use crate::cluster::address::Address;
 use crate::pki::fingerprint::Fingerprint;
@@ -58,7 +58,7 @@ pub fn run(
     progress: Progress<'_>,
 ) -> Result<Observations, RunError> {
     let untrusted = UntrustedClients::make(target);
-    let wire = Arc::new(Wire::new(options.timeout).map_err(|error| RunError::Tls(error.to_string()))?);
+    let wire = Arc::new(Dialer::new(options.timeout).map_err(|error| RunError::Tls(error.to_string()))?);
     let mut runtime = match options.one_thread {
         true => tokio::runtime::Builder::new_current_thread(),
         false => tokio::runtime::Builder::new_multi_thread(),
@@ -80,7 +80,7 @@ pub fn run(
         dry_run_writes: options.dry_run_writes,
         at_once,
         hosts: Semaphore::new(at_once),
-        lane: Lane::new(options.timeout),
+        lane: Limiter::new(options.timeout),
     });
     let seen = runtime.block_on(observe(&context, progress));
     // A resolver that hangs holds a thread; nobody waits for it.
@@ -105,7 +105,7 @@ fn shown_by_right(target: &Target, seen: &Observations) -> Vec<(Fingerprint, Der
 struct Run {
     target: Arc<Target>,
     order: Order,
-    wire: Arc<Wire>,
+    wire: Arc<Dialer>,
     untrusted: UntrustedClients,
     limit: Duration,
     deadline: Option<Instant>,
@@ -117,11 +117,11 @@ struct Run {
     /// How many hosts may be in hand at once.
     at_once: usize,
     hosts: Semaphore,
-    lane: Lane,
+    lane: Limiter,
 }
 
 /// A master's socket at which each node's account is asked for.
-struct Desk {
+struct ApiServerTarget {
     /// Peer, location and dial in the observations.
     at: (usize, usize, usize),
     socket: Socket,
@@ -132,7 +132,7 @@ struct Desk {
     late: AtomicUsize,
 }
 
-impl Desk {
+impl ApiServerTarget {
     /// An API server has other work to do.
     const PLACES: usize = 64;
     /// After as many questions without any answer at all no more are asked.
@@ -164,7 +164,7 @@ async fn observe(run: &Arc<Run>, progress: Progress<'_>) -> Observations {
     {
         seen[*i].locations.extend(location.flatten());
     }
-    let desks: Vec<Arc<Desk>> = desks(&peers, &seen).into_iter().map(Arc::new).collect();
+    let desks: Vec<Arc<ApiServerTarget>> = desks(&peers, &seen).into_iter().map(Arc::new).collect();
     let listing = tokio::spawn({
         let (run, desks) = (run.clone(), desks.clone());
         async move { run.listing(&desks).await }
@@ -192,7 +192,7 @@ async fn observe(run: &Arc<Run>, progress: Progress<'_>) -> Observations {
 }
 
 /// The first socket of each master that speaks TLS. The first node has called there; the others have not.
-fn desks(peers: &[(Place, &Peer)], seen: &[PeerSeen]) -> Vec<Desk> {
+fn desks(peers: &[(Place, &Peer)], seen: &[PeerSeen]) -> Vec<ApiServerTarget> {
     let mut desks = Vec::new();
     for (i, peer) in seen.iter().enumerate().filter(|(_, peer)| peer.place != Place::Node) {
         let mut spoken = peer
@@ -201,7 +201,7 @@ fn desks(peers: &[(Place, &Peer)], seen: &[PeerSeen]) -> Vec<Desk> {
             .enumerate()
             .flat_map(|(j, location)| location.dials.iter().enumerate().map(move |(k, dial)| (j, k, dial)));
         let first = spoken.find(|(_, _, dial)| speaks_tls(dial));
-        desks.extend(first.map(|(j, k, dial)| Desk {
+        desks.extend(first.map(|(j, k, dial)| ApiServerTarget {
             at: (i, j, k),
             answered: AtomicBool::new(dial.exchanges.iter().any(has_answered)),
             socket: Socket {
@@ -209,7 +209,7 @@ fn desks(peers: &[(Place, &Peer)], seen: &[PeerSeen]) -> Vec<Desk> {
                 address: peers[i].1.addresses[j].clone(),
                 tls_name: peers[i].1.tls_name.clone(),
             },
-            places: Semaphore::new(Desk::PLACES),
+            places: Semaphore::new(ApiServerTarget::PLACES),
             late: AtomicUsize::new(0),
         }));
     }
@@ -573,10 +573,10 @@ impl Run {
         matches!(exchange.outcome, Outcome::TimedOut(_)) || exchange.elapsed_ms >= millis(self.limit)
     }
 
-    async fn account(&self, desk: &Desk, node: usize) -> Exchange {
+    async fn account(&self, desk: &ApiServerTarget, node: usize) -> Exchange {
         let _place = desk.places.acquire().await;
         let _host = self.hosts.acquire().await;
-        if !desk.answered.load(Ordering::Relaxed) && desk.late.load(Ordering::Relaxed) >= Desk::TOO_LATE {
+        if !desk.answered.load(Ordering::Relaxed) && desk.late.load(Ordering::Relaxed) >= ApiServerTarget::TOO_LATE {
             let node = &self.target.nodes[node];
             let (caller, why) = (Caller::Node(node.name.clone()), Outcome::NotTried(LATE.to_owned()));
             return not_asked(caller, node.client.as_ref(), Request::WhoAmI, why);
@@ -617,7 +617,7 @@ impl Run {
     }
 
     /// Which nodes there are, from the first desk that says so.
-    async fn listing(&self, desks: &[Arc<Desk>]) -> Option<Listing> {
+    async fn listing(&self, desks: &[Arc<ApiServerTarget>]) -> Option<Listing> {
         let verifier = self.target.verifier.as_ref()?;
         // A large fleet takes longer to tell, but no peer may go on for ever.
         let limit = self.limit * (1 + u32::try_from(self.target.nodes.len() / 500).unwrap_or(u32::MAX));
@@ -638,7 +638,7 @@ impl Run {
 
     /// The nodes' leases, from the first desk that tells them. Where one looks as if its node were gone, it is looked at again
     /// after the time in which a kubelet renews it: clocks may differ.
-    async fn leases(&self, desks: &[Arc<Desk>]) -> Option<LeaseListing> {
+    async fn leases(&self, desks: &[Arc<ApiServerTarget>]) -> Option<LeaseListing> {
         let verifier = self.target.verifier.as_ref()?;
         let dialled = self.target.nodes.iter().filter(|node| node.dialled);
         let nodes: HashSet<&str> = dialled.map(|node| node.name.as_str()).collect();

@@ -16,7 +16,7 @@ use super::report::Report;
 use super::shared::Shared;
 use super::target::Target;
 use crate::pki::fingerprint::Fingerprint;
-use crate::printable::printable;
+use crate::sanitize::sanitized;
 
 /// The version of the form that is written. Those from [`OLDEST_VERSION`] on are read.
 pub const VERSION: u64 = 2;
@@ -220,7 +220,7 @@ fn wrong(error: &serde_json::Error) -> RecordingError {
 
 /// What is said of a file may quote it.
 pub(super) fn damaged(reason: &str) -> RecordingError {
-    RecordingError::Damaged(printable(reason))
+    RecordingError::Damaged(sanitized(reason))
 }
 
 fn time(text: &str) -> Result<OffsetDateTime, RecordingError> {

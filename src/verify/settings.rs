@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde_json::{Map, Value};
 
 use super::finding::{Property, Status};
-use super::kept::flag_value;
 use super::observation::{Access, Answer, ListedNode, Ruling};
+use super::redact::flag_value;
 use super::remedy::Remedy;
 use super::target::Peer;
 use crate::cluster::address::Address;

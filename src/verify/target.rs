@@ -15,11 +15,11 @@ use super::denials::ExpectedDenials;
 use super::remedy::TargetKind;
 use crate::cluster::account::Account;
 use crate::cluster::address::Address;
-use crate::cluster::profile::{Leaf, Profile};
+use crate::cluster::profile::{CertificateSpec, Profile};
 use crate::cluster::spec::{Cluster, Host};
-use crate::pki::authority::Credential;
 use crate::pki::certificate::{Certificate, CertificateError};
 use crate::pki::fingerprint::Fingerprint;
+use crate::pki::issuer::Credential;
 use crate::pki::pem::{self, Item, PemError};
 
 /// A cluster to verify.
@@ -229,11 +229,11 @@ impl Target {
     }
 
     /// The target that a cluster file describes. `held` says what is here of each certificate that the policy asks for.
-    pub fn of(cluster: &Cluster, roots: Vec<Certificate>, mut held: impl FnMut(&Leaf) -> Held) -> Self {
+    pub fn of(cluster: &Cluster, roots: Vec<Certificate>, mut held: impl FnMut(&CertificateSpec) -> Held) -> Self {
         let at =
             |master: &Host| master.port == cluster.endpoint.port && master.addresses.contains(&cluster.endpoint.host);
         let shared = cluster.masters.iter().any(at);
-        let mut peer = |host: &Host, leaves: Vec<Leaf>, names: Vec<Address>| {
+        let mut peer = |host: &Host, leaves: Vec<CertificateSpec>, names: Vec<Address>| {
             let mut peer = Peer {
                 name: host.name.to_string(),
                 addresses: host.addresses.clone(),

@@ -758,7 +758,7 @@ fn alternatives(corpus: &mut Corpus) {
     corpus.path("path/intermediate-of-the-same-name-beside", &good, &end, &[&twin, &between]);
     corpus.path("path/intermediate-of-the-same-name-alone", &good, &end, &[&twin]);
 
-    // Roots that were renewed with the same key, and with another.
+    // CaSet that were renewed with the same key, and with another.
     let renewed = |not_after| {
         let mut params = good.params.clone();
         params.not_after = not_after;

@@ -1,7 +1,7 @@
 //! Our verdict on the oracle's questions, by the checks that `verify` makes.
 
 use clusterctl::cluster::address::Address;
-use clusterctl::cluster_file::kubeconfig::{self, Credential};
+use clusterctl::config::kubeconfig::{self, Credential};
 use clusterctl::pki::crl;
 use clusterctl::pki::fingerprint::Fingerprint;
 use clusterctl::verify::checks::{Clock, judge, trust_anchor};

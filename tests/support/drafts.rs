@@ -1,7 +1,7 @@
 //! Cluster files as tests write them, and what a draft has to mean to whoever reads it.
 
 use clusterctl::cluster::kubelet::Written;
-use clusterctl::cluster::spec::{Draft, DraftHost};
+use clusterctl::cluster::spec::{RawCluster, RawHost};
 
 pub(crate) const GOOD: &str = "\
 apiVersion: clusterctl/v1
@@ -33,10 +33,10 @@ pub(crate) fn means_to_pyyaml(texts: &[String]) -> Vec<serde_json::Value> {
 }
 
 /// What the written draft has to mean to anybody: texts all over, but for plain port numbers.
-pub(crate) fn meaning(draft: &Draft) -> serde_json::Value {
+pub(crate) fn meaning(draft: &RawCluster) -> serde_json::Value {
     use serde_json::{Map, Value, json};
-    let hosts = |hosts: &[DraftHost], port_key: &str| {
-        let host = |host: &DraftHost| {
+    let hosts = |hosts: &[RawHost], port_key: &str| {
+        let host = |host: &RawHost| {
             let mut map = Map::new();
             map.extend(host.name.as_ref().map(|name| ("name".to_owned(), json!(name))));
             map.insert("addresses".to_owned(), json!(host.addresses));

@@ -1,12 +1,12 @@
 //! A laboratory whose cluster is alive: a stand-in serves, on loopback, what the directory's own commands issued.
 
-use clusterctl::cluster::profile::{Leaf, RootKind};
-use clusterctl::cluster_file;
-use clusterctl::pki::authority::{Credential, MintError};
-use clusterctl::standin::cluster::{Addresses, Config, StandIn, reserve};
-use clusterctl::standin::fault::Fault;
+use clusterctl::cluster::profile::{CaRole, CertificateSpec};
+use clusterctl::config;
+use clusterctl::fake_cluster::cluster::{Addresses, Config, FakeCluster, reserve};
+use clusterctl::fake_cluster::injected_fault::InjectedFault;
+use clusterctl::pki::issuer::{Credential, IssueError};
 use clusterctl::store::layout::Layout;
-use clusterctl::store::{credentials, roots};
+use clusterctl::store::{ca, credentials};
 use time::OffsetDateTime;
 
 use super::Lab;
@@ -18,30 +18,30 @@ pub(crate) struct Live {
     /// Where the cluster listens.
     pub(crate) addresses: Addresses,
     /// The cluster.
-    pub(crate) running: StandIn,
+    pub(crate) running: FakeCluster,
 }
 
 impl Live {
     /// Two masters and three nodes; `fault` breaks something.
-    pub(crate) fn start(fault: Option<Fault>) -> Self {
+    pub(crate) fn start(fault: Option<InjectedFault>) -> Self {
         Self::sized(2, 3, fault)
     }
 
     /// A cluster of another size.
-    pub(crate) fn sized(masters: usize, nodes: usize, fault: Option<Fault>) -> Self {
+    pub(crate) fn sized(masters: usize, nodes: usize, fault: Option<InjectedFault>) -> Self {
         let mut lab = Lab::empty();
         lab.now = OffsetDateTime::now_utc();
         let reserved = reserve(masters, nodes).expect("loopback has addresses");
         let addresses = reserved.addresses().clone();
         let draft = addresses.draft("live");
-        lab.write("cluster.yaml", &cluster_file::write(&draft));
+        lab.write("cluster.yaml", &config::write(&draft));
         lab.good(&["init-ca", "--plaintext-ca-key"]);
         lab.good(&["issue-master", "--all"]);
         lab.good(&["issue-node", "--all"]);
         let cluster = draft.check().expect("a good draft");
         let layout = Layout::new(lab.dir().to_owned());
-        let root = roots::open(&layout, RootKind::Cluster, None).expect("the root");
-        let stored = |leaf: &Leaf| -> Result<Credential, MintError> {
+        let root = ca::open(&layout, CaRole::Cluster, None).expect("the root");
+        let stored = |leaf: &CertificateSpec| -> Result<Credential, IssueError> {
             Ok(credentials::read(&layout, leaf).expect("issued").credential)
         };
         let config = Config::assemble(cluster, &root, fault, lab.now, stored).expect("what it serves");

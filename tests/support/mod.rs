@@ -20,9 +20,9 @@ use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
 use clusterctl::pki::passphrase::Passphrase;
+use clusterctl::process::{Process, Stop};
 use clusterctl::ui::Stream;
 use clusterctl::ui::prompts::Prompts;
-use clusterctl::world::{Stop, World};
 use time::OffsetDateTime;
 use time::macros::datetime;
 
@@ -144,7 +144,7 @@ impl Lab {
     pub(crate) fn run(&self, args: &[&str]) -> Ran {
         let (out, err) = (Captured::default(), Captured::default());
         let stream = |captured: &Captured| Stream { sink: Box::new(captured.clone()), terminal: false, width: None };
-        let mut world = World {
+        let mut world = Process {
             args: std::iter::once("clusterctl").chain(args.iter().copied()).map(OsString::from).collect(),
             dir: self.dir().to_owned(),
             env: self.env.clone(),

@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use clusterctl::bundle::contents::Bundle;
+use clusterctl::bundle::images::Settings;
 use clusterctl::bundle::input::{BundleInput, CredentialPem, Roles};
+use clusterctl::bundle::model::Bundle;
 use clusterctl::bundle::render::{RenderError, TemplateError, Templates};
-use clusterctl::bundle::settings::Settings;
 use clusterctl::cluster::key_kind::KeyKind;
 use clusterctl::cluster::lifetime::Lifetime;
 use clusterctl::cluster::name::HostName;
-use clusterctl::cluster::profile::{Leaf, RootKind};
-use clusterctl::cluster::spec::{Cluster, Draft, DraftHost};
-use clusterctl::pki::authority::{Authority, Credential, create_root};
+use clusterctl::cluster::profile::{CaRole, CertificateSpec};
+use clusterctl::cluster::spec::{Cluster, RawCluster, RawHost};
+use clusterctl::pki::ca_set::CaSet;
+use clusterctl::pki::issuer::{Credential, Issuer, create_root};
 use clusterctl::pki::key::PrivateKey;
-use clusterctl::pki::roots::Roots;
-use clusterctl::policy::denials::Denials;
+use clusterctl::rbac::denials::Denials;
 use time::OffsetDateTime;
 use time::macros::datetime;
 use zeroize::Zeroizing;
@@ -34,13 +34,13 @@ pub(crate) struct Site {
 impl Site {
     /// The cluster is called `no`; `both` is master and node.
     pub(crate) fn new() -> Self {
-        let host = |name: &str, addresses: &[&str], port: Option<&str>| DraftHost {
+        let host = |name: &str, addresses: &[&str], port: Option<&str>| RawHost {
             name: Some(name.into()),
             addresses: addresses.iter().map(ToString::to_string).collect(),
             port: port.map(ToOwned::to_owned),
-            ..DraftHost::default()
+            ..RawHost::default()
         };
-        let draft = Draft {
+        let draft = RawCluster {
             name: Some("no".into()),
             endpoint: Some("https://[fd00::100]:6443".into()),
             masters: vec![host("m1", &["10.0.0.1"], Some("8443")), host("both", &["10.0.0.2", "fd00::2"], None)],
@@ -52,7 +52,7 @@ impl Site {
                 host("both", &["10.0.0.2", "fd00::2"], None),
                 host("worker-a1.fra1.example.net", &["10.0.1.4"], None),
             ],
-            ..Draft::default()
+            ..RawCluster::default()
         };
         let cluster = draft.check().expect("a good draft");
         Self::of(cluster)
@@ -65,19 +65,19 @@ impl Site {
         };
         let service_account = PrivateKey::generate(KEYS).expect("a key").to_pem().as_bytes().to_vec().into();
         Self {
-            root: root(RootKind::Cluster),
-            etcd: root(RootKind::Etcd),
-            front_proxy: root(RootKind::FrontProxy),
+            root: root(CaRole::Cluster),
+            etcd: root(CaRole::Etcd),
+            front_proxy: root(CaRole::FrontProxy),
             service_account,
             cluster,
         }
     }
 
-    pub(crate) fn signer(&self, kind: RootKind) -> &Credential {
+    pub(crate) fn signer(&self, kind: CaRole) -> &Credential {
         match kind {
-            RootKind::Cluster => &self.root,
-            RootKind::Etcd => &self.etcd,
-            RootKind::FrontProxy => &self.front_proxy,
+            CaRole::Cluster => &self.root,
+            CaRole::Etcd => &self.etcd,
+            CaRole::FrontProxy => &self.front_proxy,
         }
     }
 
@@ -89,8 +89,8 @@ impl Site {
         let roles = self.roles(host);
         let masters = roles.master().into_iter().flat_map(|host| self.cluster.master_leaves(host));
         let nodes = roles.node().into_iter().flat_map(|host| self.cluster.node_leaves(host));
-        let issue = |leaf: Leaf| {
-            let authority = Authority::open(self.signer(leaf.policy().signed_by), NOW).expect("a fit root");
+        let issue = |leaf: CertificateSpec| {
+            let authority = Issuer::open(self.signer(leaf.policy().signed_by), NOW).expect("a fit root");
             let made = authority.issue(&leaf, KEYS).expect("a credential").into_inner();
             let certificate = made.certificate.to_pem().into_bytes();
             CredentialPem { profile: leaf.profile, certificate, key: made.key.to_pem().as_bytes().to_vec().into() }
@@ -106,7 +106,7 @@ impl Site {
         generation: u64,
     ) -> Result<Bundle, RenderError> {
         let roles = self.roles(host);
-        let roots = Roots {
+        let roots = CaSet {
             cluster: self.root.certificate.clone(),
             etcd: self.etcd.certificate.clone(),
             front_proxy: self.front_proxy.certificate.clone(),

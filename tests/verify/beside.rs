@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use clusterctl::cluster::profile::Profile;
-use clusterctl::pki::authority::{Authority, Credential};
 use clusterctl::pki::certificate::Certificate;
+use clusterctl::pki::issuer::{Credential, Issuer};
 use clusterctl::pki::pem;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -56,7 +56,7 @@ fn balance(choose: impl Fn(usize) -> Option<u16> + Send + Sync + 'static) -> u16
 fn every_server_behind_an_address_has_to_be_as_good_as_the_first() {
     let mut lab = Foreign::new();
     let good = lab.issue();
-    let authority = Authority::open(&lab.root, lab.now).expect("a fit root");
+    let authority = Issuer::open(&lab.root, lab.now).expect("a fit root");
     let of_node_2 = lab.cluster.node_leaves(&lab.cluster.nodes[1]);
     let issued = |profile: Profile| -> Credential {
         let leaf = of_node_2.iter().find(|leaf| leaf.profile == profile).expect("in the table");

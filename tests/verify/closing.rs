@@ -7,9 +7,9 @@ use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use clusterctl::cluster::profile::{Profile, RootKind};
-use clusterctl::pki::authority::{Authority, Credential, create_root};
+use clusterctl::cluster::profile::{CaRole, Profile};
 use clusterctl::pki::certificate::Certificate;
+use clusterctl::pki::issuer::{Credential, Issuer, create_root};
 use clusterctl::verify::checks::{Clock, judge};
 use clusterctl::verify::finding::{Finding, Status};
 use clusterctl::verify::options::Options;
@@ -164,7 +164,7 @@ fn of_the_master(lab: &Foreign) -> Credential {
 }
 
 fn signed_by(lab: &Foreign, root: &Credential) -> Credential {
-    let authority = Authority::open(root, lab.now).expect("a fit root");
+    let authority = Issuer::open(root, lab.now).expect("a fit root");
     let leaves = lab.cluster.master_leaves(&lab.cluster.masters[0]);
     let leaf = leaves.iter().find(|leaf| leaf.profile == Profile::Apiserver).expect("in the table");
     authority.issue(leaf, lab.cluster.keys).expect("a credential").into_inner()
@@ -213,7 +213,7 @@ fn only_where_the_first_node_came_as_kubelets_do_may_the_others_ask_in_http_1_1(
 #[test]
 fn a_refusal_counts_whichever_of_the_clusters_servers_behind_an_address_answers() {
     let mut lab = Foreign::new();
-    let other = create_root(RootKind::Cluster, &lab.cluster.name, lab.cluster.keys, lab.cluster.validity.ca, lab.now);
+    let other = create_root(CaRole::Cluster, &lab.cluster.name, lab.cluster.keys, lab.cluster.validity.ca, lab.now);
     let other = other.expect("a root").into_inner();
     for (second, status) in [(of_the_master(&lab), Status::Pass), (signed_by(&lab, &other), Status::NotProven)] {
         let served = serving(&lab, &[of_the_master(&lab), second], Speaks::Http1Closing);

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use clusterctl::fake_cluster::injected_fault::InjectedFault;
 use clusterctl::pki::fingerprint::Fingerprint;
-use clusterctl::standin::fault::Fault;
 use clusterctl::verify::checks::{Clock, judge};
 use clusterctl::verify::denials::{ExpectedDenials, MAX_ASKED, RevokedCertificate};
 use clusterctl::verify::finding::{Finding, Property, Status, Strictness, Verdict, verdict};
@@ -48,7 +48,7 @@ fn certificate(name: &str) -> RevokedCertificate {
 
 #[test]
 fn api_servers_that_have_not_read_their_rules_are_warned_of() {
-    let lab = lab(1, 2, Some(Fault::NotReloaded));
+    let lab = lab(1, 2, Some(InjectedFault::NotReloaded));
     let findings = lab.judge(&lab.observe());
     assert_eq!(faults(&findings), at_each("warn"), "{}", lab.text(&findings));
     assert_eq!(verdict(&findings, Strictness::default()), Verdict::Proven);

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration as StdDuration, Instant};
 
-use clusterctl::pki::authority::Authority;
+use clusterctl::pki::issuer::Issuer;
 use clusterctl::verify::checks::{Clock, judge};
 use clusterctl::verify::finding::Status;
 use clusterctl::verify::options::Options;
@@ -16,7 +16,7 @@ use super::site::{Foreign, SERVER, Server, free_port};
 #[test]
 fn etcd_is_judged_by_what_it_does_in_the_handshake() {
     let lab = Foreign::new();
-    let authority = Authority::open(&lab.root, lab.now).expect("a fit root");
+    let authority = Issuer::open(&lab.root, lab.now).expect("a fit root");
     lab.write(authority.issue(&lab.leaf(), lab.cluster.keys).expect("a credential").get());
     let client = format!("https://127.0.0.1:{}", lab.port);
     let peer = format!("http://127.0.0.1:{}", free_port());
@@ -58,7 +58,7 @@ fn etcd_is_judged_by_what_it_does_in_the_handshake() {
 #[test]
 fn a_web_server_that_greets_everybody_fails_the_refusals_and_passes_for_no_kubelet() {
     let lab = Foreign::new();
-    let authority = Authority::open(&lab.root, lab.now).expect("a fit root");
+    let authority = Issuer::open(&lab.root, lab.now).expect("a fit root");
     lab.write(authority.issue(&lab.leaf(), lab.cluster.keys).expect("a credential").get());
     let _server = lab.s_server(&["-www"]);
     lab.expect(&[
@@ -97,7 +97,7 @@ fn a_sha1_signature_by_the_right_root_is_no_chain() {
 #[test]
 fn tls_1_1_is_not_tls_and_the_alert_is_told() {
     let lab = Foreign::new();
-    let authority = Authority::open(&lab.root, lab.now).expect("a fit root");
+    let authority = Issuer::open(&lab.root, lab.now).expect("a fit root");
     lab.write(authority.issue(&lab.leaf(), lab.cluster.keys).expect("a credential").get());
     let _server = lab.s_server(&["-www", "-tls1_1", "-cipher", "ALL:@SECLEVEL=0"]);
     lab.expect(&[("connect", "pass"), ("tls", "fail"), ("chain", "not-proven"), ("anonymous", "not-proven")]);
@@ -107,7 +107,7 @@ fn tls_1_1_is_not_tls_and_the_alert_is_told() {
 #[test]
 fn tls_1_2_alone_is_enough() {
     let lab = Foreign::new();
-    let authority = Authority::open(&lab.root, lab.now).expect("a fit root");
+    let authority = Issuer::open(&lab.root, lab.now).expect("a fit root");
     lab.write(authority.issue(&lab.leaf(), lab.cluster.keys).expect("a credential").get());
     let _server = lab.s_server(&["-www", "-tls1_2", "-Verify", "1", "-verify_return_error", "-CAfile", "ca.crt"]);
     lab.expect(&[
@@ -126,7 +126,7 @@ fn pinned_names_are_dialled_and_unknown_ones_are_told() {
     let mut lab = Foreign::new();
     let name = clusterctl::cluster::address::Address::parse("node-1").expect("an address");
     lab.target.nodes[0].addresses = vec![name];
-    let authority = Authority::open(&lab.root, lab.now).expect("a fit root");
+    let authority = Issuer::open(&lab.root, lab.now).expect("a fit root");
     lab.write(authority.issue(&lab.leaf(), lab.cluster.keys).expect("a credential").get());
     let _server = lab.s_server(&["-www"]);
     let mut options = Options { readonly_port: None, ..Options::default() };

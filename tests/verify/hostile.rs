@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration as StdDuration, Instant};
 
-use clusterctl::pki::authority::Credential;
+use clusterctl::pki::issuer::Credential;
 use clusterctl::verify::checks::{Clock, judge};
 use clusterctl::verify::finding::{Status, Strictness};
 use clusterctl::verify::options::Options;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration as StdDuration;
 
-use clusterctl::standin::fault::Fault;
+use clusterctl::fake_cluster::injected_fault::InjectedFault;
 use clusterctl::verify::finding::{Finding, Status, Strictness, Verdict};
 use clusterctl::verify::options::Options;
 use clusterctl::verify::probe::run;
@@ -55,14 +55,14 @@ fn quick() -> Options {
 
 #[test]
 fn every_fault_fails_a_case_and_what_is_not_proven_hangs_on_one_that_failed() {
-    for fault in Fault::ALL {
+    for fault in InjectedFault::ALL {
         let lab = lab(1, 2, Some(fault));
         let (cases, findings) = cases(&lab, &quick());
         let failed = findings.iter().any(|finding| finding.status == Status::Fail);
         assert_eq!(cases.failures > 0, failed, "{fault}");
         // What an authorizer that fails leaves open is the fault itself.
         let open = open(&lab, findings);
-        assert!(fault == Fault::FailingAuthorizer || open.is_empty(), "{fault}: {open:?}");
+        assert!(fault == InjectedFault::FailingAuthorizer || open.is_empty(), "{fault}: {open:?}");
     }
     assert_eq!(cases(&lab(1, 2, None), &quick()).0.skipped, 0);
 }
@@ -93,7 +93,7 @@ fn unplugged(target: &Target, place: Place, host: usize) -> Arc<Target> {
 
 #[test]
 fn one_silent_host_of_three_is_one_failure_and_the_rest_of_it_is_skipped() {
-    for (place, fault) in [(Place::Node, None), (Place::Node, Some(Fault::SilentNode)), (Place::Master, None)] {
+    for (place, fault) in [(Place::Node, None), (Place::Node, Some(InjectedFault::SilentNode)), (Place::Master, None)] {
         let mut lab = lab(3, 3, fault);
         lab.target = unplugged(&lab.target, place, 1);
         let (cases, findings) = cases(&lab, &quick());

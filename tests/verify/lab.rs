@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use clusterctl::cluster::name::HostName;
-use clusterctl::cluster::profile::{Leaf, Profile, RootKind};
+use clusterctl::cluster::profile::{CaRole, CertificateSpec, Profile};
 use clusterctl::cluster::spec::Cluster;
-use clusterctl::pki::authority::{Authority, Credential, MintError, create_root};
+use clusterctl::fake_cluster::cluster::{Config, FakeCluster, reserve};
+use clusterctl::fake_cluster::injected_fault::InjectedFault;
 use clusterctl::pki::fingerprint::Fingerprint;
-use clusterctl::standin::cluster::{Config, StandIn, reserve};
-use clusterctl::standin::fault::Fault;
+use clusterctl::pki::issuer::{Credential, IssueError, Issuer, create_root};
 use clusterctl::verify::checks::{Clock, judge};
 use clusterctl::verify::denials::{ExpectedDenials, RevokedCertificate};
 use clusterctl::verify::finding::{Finding, Status, Strictness, Verdict, verdict};
@@ -25,7 +25,7 @@ pub(super) struct Lab {
     pub(super) cluster: Cluster,
     pub(super) target: Arc<Target>,
     pub(super) now: OffsetDateTime,
-    pub(super) running: StandIn,
+    pub(super) running: FakeCluster,
     /// The first node's client credential.
     pub(super) client: Credential,
 }
@@ -39,7 +39,7 @@ pub(super) fn now() -> OffsetDateTime {
     OffsetDateTime::now_utc()
 }
 
-pub(super) fn lab(masters: usize, nodes: usize, fault: Option<Fault>) -> Lab {
+pub(super) fn lab(masters: usize, nodes: usize, fault: Option<InjectedFault>) -> Lab {
     made(masters, nodes, fault, std::time::Duration::ZERO)
 }
 
@@ -48,19 +48,19 @@ pub(super) fn slow_lab(masters: usize, nodes: usize, answer_after: std::time::Du
     made(masters, nodes, None, answer_after)
 }
 
-fn made(masters: usize, nodes: usize, fault: Option<Fault>, answer_after: std::time::Duration) -> Lab {
+fn made(masters: usize, nodes: usize, fault: Option<InjectedFault>, answer_after: std::time::Duration) -> Lab {
     let now = now();
     // The root that has expired was made two years ago, for one, and everything under it ends with it.
-    let issued_at = if fault == Some(Fault::ExpiredRoot) { now - Duration::days(366) } else { now };
+    let issued_at = if fault == Some(InjectedFault::ExpiredRoot) { now - Duration::days(366) } else { now };
     let reserved = reserve(masters, nodes).expect("loopback has addresses");
     let mut draft = reserved.addresses().draft("lab");
-    if fault == Some(Fault::ExpiredRoot) {
+    if fault == Some(InjectedFault::ExpiredRoot) {
         draft.validity_ca = Some("1y".into());
     }
     let cluster = draft.check().expect("a good draft");
-    let root = create_root(RootKind::Cluster, &cluster.name, cluster.keys, cluster.validity.ca, issued_at);
+    let root = create_root(CaRole::Cluster, &cluster.name, cluster.keys, cluster.validity.ca, issued_at);
     let root = root.expect("a root").into_inner();
-    let authority = Authority::open(&root, issued_at).expect("a fit root");
+    let authority = Issuer::open(&root, issued_at).expect("a fit root");
     let mut made: HashMap<(Option<HostName>, Profile), Credential> = HashMap::new();
     let leaves = cluster.masters.iter().flat_map(|host| cluster.master_leaves(host));
     let leaves = leaves.chain(cluster.nodes.iter().flat_map(|host| cluster.node_leaves(host)));
@@ -68,7 +68,7 @@ fn made(masters: usize, nodes: usize, fault: Option<Fault>, answer_after: std::t
         let credential = authority.issue(&leaf, cluster.keys).expect("a credential").into_inner();
         made.insert((leaf.host, leaf.profile), credential);
     }
-    let held = |leaf: &Leaf| {
+    let held = |leaf: &CertificateSpec| {
         let credential = &made[&(leaf.host.clone(), leaf.profile)];
         let identity = Identity::of(credential).expect("an identity");
         Held { issued: Some(credential.certificate.fingerprint()), identity: Some(identity), missing: None }
@@ -78,7 +78,7 @@ fn made(masters: usize, nodes: usize, fault: Option<Fault>, answer_after: std::t
     target.denials = Some(ExpectedDenials::new(vec![revoked], true));
     let target = Arc::new(target);
     let client = made.remove(&(Some(cluster.nodes[0].name.clone()), Profile::KubeletClient)).expect("issued");
-    let shown = |leaf: &Leaf| -> Result<Credential, MintError> {
+    let shown = |leaf: &CertificateSpec| -> Result<Credential, IssueError> {
         Ok(made.remove(&(leaf.host.clone(), leaf.profile)).expect("issued"))
     };
     let config = Config::assemble(cluster.clone(), &root, fault, now, shown).expect("what it serves");
@@ -117,7 +117,7 @@ pub(super) fn faults(findings: &[Finding]) -> BTreeMap<&'static str, BTreeSet<St
     found
 }
 
-pub(super) fn expect(fault: Fault, expected: &[(&'static str, &[&str])]) {
+pub(super) fn expect(fault: InjectedFault, expected: &[(&'static str, &[&str])]) {
     let lab = lab(2, 3, Some(fault));
     let findings = lab.judge(&lab.observe());
     let expected: BTreeMap<&'static str, BTreeSet<String>> =

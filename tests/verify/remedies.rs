@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use clusterctl::standin::fault::Fault;
+use clusterctl::fake_cluster::injected_fault::InjectedFault;
 use clusterctl::verify::finding::{Finding, Status};
 use clusterctl::verify::options::Options;
 use clusterctl::verify::probe::run;
@@ -51,7 +51,7 @@ fn faults() -> Vec<(String, Lab, Vec<Finding>)> {
         (name, lab, findings)
     };
     let mut all: Vec<_> =
-        Fault::ALL.into_iter().map(|fault| judged(fault.to_string(), lab(1, 2, Some(fault)))).collect();
+        InjectedFault::ALL.into_iter().map(|fault| judged(fault.to_string(), lab(1, 2, Some(fault)))).collect();
     let mut silent = lab(1, 2, None);
     let mut target = (*silent.target).clone();
     (target.nodes[1].port, target.masters[0].port) = (1, 1);
@@ -158,7 +158,7 @@ fn no_check_holds_a_command_of_ours() {
 
 #[test]
 fn a_recording_keeps_who_made_the_cluster() {
-    let mut lab = lab(1, 2, Some(Fault::ExpiredNode));
+    let mut lab = lab(1, 2, Some(InjectedFault::ExpiredNode));
     let mut target = (*lab.target).clone();
     target.kind = TargetKind::Kubeadm;
     lab.target = Arc::new(target);

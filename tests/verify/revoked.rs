@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use clusterctl::cluster::profile::RootKind;
-use clusterctl::pki::authority::{Credential, create_root};
+use clusterctl::cluster::profile::CaRole;
+use clusterctl::pki::issuer::{Credential, create_root};
 use time::Duration;
 
 use super::site::Foreign;
@@ -11,7 +11,7 @@ use super::site::Foreign;
 #[test]
 fn a_revoked_certificate_fails_by_list_and_by_ledger_and_a_bad_list_is_no_list() {
     use clusterctl::pki::certificate::Serial;
-    use clusterctl::pki::forge::revocation_list;
+    use clusterctl::pki::untrusted::revocation_list;
     let mut lab = Foreign::new();
     let credential = lab.issue();
     lab.write(&credential);
@@ -22,7 +22,7 @@ fn a_revoked_certificate_fails_by_list_and_by_ledger_and_a_bad_list_is_no_list()
     let other = Serial(vec![7; 16]);
     let list =
         |root: &Credential, serials: &[Serial], from, to| revocation_list(root, serials, from, to).expect("a list");
-    let twin = create_root(RootKind::Cluster, &lab.cluster.name, lab.cluster.keys, lab.cluster.validity.ca, now);
+    let twin = create_root(CaRole::Cluster, &lab.cluster.name, lab.cluster.keys, lab.cluster.validity.ca, now);
     let twin = twin.expect("a root").into_inner();
     let root = &lab.root;
     let fresh = list(root, std::slice::from_ref(&other), now - day, now + day);

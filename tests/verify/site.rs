@@ -5,9 +5,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration as StdDuration, Instant};
 
-use clusterctl::cluster::profile::{Leaf, Profile, RootKind};
-use clusterctl::cluster::spec::{Cluster, Draft, DraftHost};
-use clusterctl::pki::authority::{Authority, Credential, create_root};
+use clusterctl::cluster::profile::{CaRole, CertificateSpec, Profile};
+use clusterctl::cluster::spec::{Cluster, RawCluster, RawHost};
+use clusterctl::pki::issuer::{Credential, Issuer, create_root};
 use clusterctl::verify::checks::{Clock, judge};
 use clusterctl::verify::options::Options;
 use clusterctl::verify::probe::run;
@@ -33,23 +33,23 @@ impl Foreign {
     pub(super) fn new() -> Self {
         let now = now();
         let port = free_port();
-        let host = |name: &str, address: &str, port: u16| DraftHost {
+        let host = |name: &str, address: &str, port: u16| RawHost {
             name: Some(name.into()),
             addresses: vec![address.into()],
             port: Some(port.to_string()),
-            ..DraftHost::default()
+            ..RawHost::default()
         };
-        let draft = Draft {
+        let draft = RawCluster {
             name: Some("lab".into()),
             masters: vec![host("master-1", "127.0.0.2", 1)],
             nodes: vec![host("node-1", "127.0.0.1", port), host("node-2", "127.0.0.12", 1)],
-            ..Draft::default()
+            ..RawCluster::default()
         };
         let cluster = draft.check().expect("a good draft");
-        let root = create_root(RootKind::Cluster, &cluster.name, cluster.keys, cluster.validity.ca, now);
+        let root = create_root(CaRole::Cluster, &cluster.name, cluster.keys, cluster.validity.ca, now);
         let root = root.expect("a root").into_inner();
-        let authority = Authority::open(&root, now).expect("a fit root");
-        let held = |leaf: &Leaf| {
+        let authority = Issuer::open(&root, now).expect("a fit root");
+        let held = |leaf: &CertificateSpec| {
             let credential = authority.issue(leaf, cluster.keys).expect("a credential").into_inner();
             Held { issued: None, identity: Some(Identity::of(&credential).expect("an identity")), missing: None }
         };
@@ -61,7 +61,7 @@ impl Foreign {
     }
 
     /// The leaf that the first node should serve.
-    pub(super) fn leaf(&self) -> Leaf {
+    pub(super) fn leaf(&self) -> CertificateSpec {
         let leaves = self.cluster.node_leaves(&self.cluster.nodes[0]);
         leaves.into_iter().find(|leaf| leaf.profile == Profile::KubeletServer).expect("in the table")
     }
@@ -124,7 +124,7 @@ impl Foreign {
 
 impl Foreign {
     pub(super) fn issue(&self) -> Credential {
-        let authority = Authority::open(&self.root, self.now).expect("a fit root");
+        let authority = Issuer::open(&self.root, self.now).expect("a fit root");
         authority.issue(&self.leaf(), self.cluster.keys).expect("a credential").into_inner()
     }
 

@@ -8,15 +8,15 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
-use crate::cluster::profile::RootKind;
+use crate::cluster::profile::CaRole;
 use crate::commands::context::{Context, read_given};
-use crate::failure::{Exit, Failure};
-use crate::pki::authority::{Authority, Credential, MintError};
-use crate::pki::inspect::{COMPARE_CLOCKS, Flaw};
+use crate::error::{CliError, Exit};
+use crate::pki::inspect::{COMPARE_CLOCKS, Violation};
+use crate::pki::issuer::{Credential, IssueError, Issuer};
 use crate::pki::key::KeyError;
 use crate::pki::passphrase::Passphrase;
-use crate::store::credentials::{self, Trouble};
-use crate::store::roots::{self, RootError};
+use crate::store::ca::{self, CaError};
+use crate::store::credentials::{self, CredentialProblem};
 
 /// The environment variable that may hold the passphrase.
 const VARIABLE: &str = "CLUSTERCTL_CA_PASSPHRASE";
@@ -31,10 +31,11 @@ const LIMIT: u64 = 4096;
 ///
 /// # Errors
 /// When it is not fit to.
-pub(crate) fn authority(kind: RootKind, root: &Credential, now: OffsetDateTime) -> Result<Authority<'_>, Failure> {
-    let early = |error: &MintError| matches!(error, MintError::Flawed { flaws } if flaws.iter().all(Flaw::is_early));
-    Authority::open(root, now).map_err(|error| {
-        Failure::new(Exit::Refused, format!("the {} is not fit to sign", kind.as_str()))
+pub(crate) fn authority(kind: CaRole, root: &Credential, now: OffsetDateTime) -> Result<Issuer<'_>, CliError> {
+    let early =
+        |error: &IssueError| matches!(error, IssueError::Flawed { flaws } if flaws.iter().all(Violation::is_early));
+    Issuer::open(root, now).map_err(|error| {
+        CliError::new(Exit::Refused, format!("the {} is not fit to sign", kind.as_str()))
             .hint(match early(&error) {
                 true => COMPARE_CLOCKS,
                 false => "a root cannot be renewed in place: restore the right ca.crt and ca.key, or start a new cluster directory",
@@ -51,13 +52,13 @@ pub(crate) fn passphrase_in(path: &Path) -> anyhow::Result<Passphrase> {
     let bytes = Zeroizing::new(read_given(path, LIMIT, "passphrase file")?);
     let text = std::str::from_utf8(&bytes).map_err(|error| {
         let what = format!("the passphrase file {} is not text", path.display());
-        Failure::new(Exit::Usage, what).because(error)
+        CliError::new(Exit::Usage, what).because(error)
     })?;
     // Editors of Windows write a byte order mark, which nobody types.
     let line = text.strip_prefix('\u{feff}').unwrap_or(text).lines().next().unwrap_or_default();
     if line.is_empty() {
         let what = format!("the passphrase file {} has no passphrase in its first line", path.display());
-        return Err(Failure::new(Exit::Usage, what).into());
+        return Err(CliError::new(Exit::Usage, what).into());
     }
     Ok(Passphrase::new(line.to_owned()))
 }
@@ -76,7 +77,7 @@ impl PassphraseArgs {
         if let Some(path) = &self.ca_passphrase_file {
             let path = context.path(path);
             let passphrase = passphrase_in(&path)?;
-            if let Some(Trouble::Mode(path, mode)) = credentials::file_open_to_others(&path) {
+            if let Some(CredentialProblem::Mode(path, mode)) = credentials::file_open_to_others(&path) {
                 context.screen.warn(format_args!(
                     "others can read the passphrase file {0}: it has mode {mode:04o}. Close it with: chmod 600 {0}",
                     path.display()
@@ -97,7 +98,7 @@ impl PassphraseArgs {
             return Ok(given);
         }
         let Some(prompts) = &mut context.prompts else {
-            return Err(Failure::new(
+            return Err(CliError::new(
                 Exit::Usage,
                 "the CA's keys need a passphrase, and there is no terminal to ask on",
             )
@@ -108,13 +109,13 @@ impl PassphraseArgs {
         };
         let typed = prompts.passphrase("Passphrase for the CA's keys").context("no passphrase was typed")?;
         if typed.is_empty() {
-            return Err(Failure::new(Exit::Refused, "an empty passphrase protects nothing")
+            return Err(CliError::new(Exit::Refused, "an empty passphrase protects nothing")
                 .hint("say --plaintext-ca-key if the keys are to be stored in the clear")
                 .into());
         }
         let again = prompts.passphrase("The same again").context("no passphrase was typed")?;
         if typed != again {
-            return Err(Failure::new(Exit::Refused, "the two passphrases differ").hint("nothing was written").into());
+            return Err(CliError::new(Exit::Refused, "the two passphrases differ").hint("nothing was written").into());
         }
         warn_of_a_short_one(&typed, context);
         Ok(typed)
@@ -127,22 +128,21 @@ impl PassphraseArgs {
     /// When there is no root, a key is missing or damaged, or the passphrase is wrong.
     pub(crate) fn open(
         &self,
-        kinds: &[RootKind],
+        kinds: &[CaRole],
         context: &mut Context<'_>,
-    ) -> anyhow::Result<Vec<(RootKind, Credential)>> {
+    ) -> anyhow::Result<Vec<(CaRole, Credential)>> {
         let mut at_hand = self.given(context)?;
         let may_ask = at_hand.is_none();
         let (mut opened, mut others) = (Vec::with_capacity(kinds.len()), kinds);
         if may_ask && let Some((first, rest)) = kinds.split_first() {
-            let tried = roots::open(&context.layout, *first, None);
+            let tried = ca::open(&context.layout, *first, None);
             let (root, typed) = or_ask(*first, tried, context)?;
             opened.push((*first, root));
             (at_hand, others) = (typed, rest);
         }
         // Opening a key is slow on purpose (scrypt): all cores do it.
         let layout = &context.layout;
-        let tried: Vec<_> =
-            others.par_iter().map(|kind| (*kind, roots::open(layout, *kind, at_hand.as_ref()))).collect();
+        let tried: Vec<_> = others.par_iter().map(|kind| (*kind, ca::open(layout, *kind, at_hand.as_ref()))).collect();
         for (kind, tried) in tried {
             let root = if may_ask { or_ask(kind, tried, context)?.0 } else { tried? };
             opened.push((kind, root));
@@ -163,29 +163,29 @@ fn warn_of_a_short_one(passphrase: &Passphrase, context: &mut Context<'_>) {
 /// A root that was opened; or, where it needs a passphrase, or another than the one tried, one that is opened with what is
 /// typed now. That is returned, too.
 fn or_ask(
-    root: RootKind,
-    tried: Result<Credential, RootError>,
+    root: CaRole,
+    tried: Result<Credential, CaError>,
     context: &mut Context<'_>,
 ) -> anyhow::Result<(Credential, Option<Passphrase>)> {
     let closed = match tried {
-        Err(error @ RootError::Key { source: KeyError::PassphraseNeeded | KeyError::WrongPassphrase, .. }) => error,
+        Err(error @ CaError::Key { source: KeyError::PassphraseNeeded | KeyError::WrongPassphrase, .. }) => error,
         other => return Ok((other?, None)),
     };
     let Some(prompts) = &mut context.prompts else {
-        let failure = Failure::new(Exit::Usage, "the root's key is encrypted, and there is no terminal to ask on");
+        let failure = CliError::new(Exit::Usage, "the root's key is encrypted, and there is no terminal to ask on");
         return Err(failure
             .hint(format!("give its passphrase with --ca-passphrase-file FILE or {VARIABLE}"))
             .because(closed)
             .into());
     };
     let question = match root {
-        RootKind::Cluster => "Passphrase of the CA's key".to_owned(),
-        RootKind::Etcd | RootKind::FrontProxy => format!("Passphrase of the {}'s key", root.as_str()),
+        CaRole::Cluster => "Passphrase of the CA's key".to_owned(),
+        CaRole::Etcd | CaRole::FrontProxy => format!("Passphrase of the {}'s key", root.as_str()),
     };
     for left in (0..TRIES).rev() {
         let typed = prompts.passphrase(&question).context("no passphrase was typed")?;
-        match roots::open(&context.layout, root, Some(&typed)) {
-            Err(RootError::Key { source: KeyError::WrongPassphrase, .. }) if left > 0 => {
+        match ca::open(&context.layout, root, Some(&typed)) {
+            Err(CaError::Key { source: KeyError::WrongPassphrase, .. }) if left > 0 => {
                 context.screen.warn("the passphrase is wrong, try again");
             }
             other => return Ok((other?, Some(typed))),

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use crate::cluster::recipient::{is_secret, may_be_secret};
-use crate::failure::{Exit, Failure};
+use crate::error::{CliError, Exit};
 use crate::store::files;
 
 /// Looks whether one of the program's arguments is a secret key itself: before anything is made of them, for even a complaint
@@ -12,7 +12,7 @@ use crate::store::files;
 ///
 /// # Errors
 /// A usage error that does not repeat it.
-pub(crate) fn none_among(arguments: &[OsString]) -> Result<(), Failure> {
+pub(crate) fn none_among(arguments: &[OsString]) -> Result<(), CliError> {
     let text = |argument: &OsString| argument.to_string_lossy().into_owned();
     let is_one = |text: &String| {
         let framed = text.contains("-----BEGIN ") || text.to_ascii_uppercase().contains("AGE-SECRET-KEY-1");
@@ -25,7 +25,7 @@ pub(crate) fn none_among(arguments: &[OsString]) -> Result<(), Failure> {
 ///
 /// # Errors
 /// A usage error that does not repeat it.
-pub(crate) fn not_one(given: &str, path: &Path) -> Result<(), Failure> {
+pub(crate) fn not_one(given: &str, path: &Path) -> Result<(), CliError> {
     // A path with a typing error in its last part is told as one.
     // Base64 has slashes, too: only a folder that was itself given, and is there, makes a path of it.
     let names_a_folder = Path::new(given).parent().is_some_and(|folder| folder.parent().is_some());
@@ -34,8 +34,8 @@ pub(crate) fn not_one(given: &str, path: &Path) -> Result<(), Failure> {
     if may_be_secret(given) && !is_a_path { Err(repeated()) } else { Ok(()) }
 }
 
-fn repeated() -> Failure {
-    Failure::new(Exit::Usage, "what was given looks like a secret key itself, not a file").hint(
+fn repeated() -> CliError {
+    CliError::new(Exit::Usage, "what was given looks like a secret key itself, not a file").hint(
         "it is not repeated here, and should be considered as seen by your shell's history. Name the file that holds the key; \
          bundles are sealed to the public half alone, which age-keygen -y or ssh-keygen -y prints",
     )

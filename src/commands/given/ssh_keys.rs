@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::passphrase::passphrase_in;
 use crate::commands::context::{Context, read_given};
-use crate::failure::{Exit, Failure};
+use crate::error::{CliError, Exit};
 use crate::pki::ssh::{SshError, SshKey};
 
 /// No key file is larger than this, in bytes.
@@ -65,7 +65,7 @@ impl Named<'_> {
         Err(closed.into())
     }
 
-    fn unusable(&self, error: SshError) -> Failure {
+    fn unusable(&self, error: SshError) -> CliError {
         let (what, path) = (self.what, self.path.display());
         let (exit, hint) = match &error {
             SshError::WrongPassphrase => {
@@ -77,6 +77,6 @@ impl Named<'_> {
             SshError::Public => (Exit::Usage, "name the file without .pub".to_owned()),
             _ => (Exit::Usage, "ssh-keygen -t ed25519 makes a key that works".to_owned()),
         };
-        Failure::new(exit, format!("the {what} {path} cannot be used")).hint(hint).because(error)
+        CliError::new(exit, format!("the {what} {path} cannot be used")).hint(hint).because(error)
     }
 }

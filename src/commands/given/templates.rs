@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::bundle::render::Templates;
 use crate::cluster::spec::Cluster;
 use crate::commands::context::Context;
-use crate::failure::{Exit, Failure};
+use crate::error::{CliError, Exit};
 use crate::store::files;
 use crate::store::layout::Layout;
 
@@ -40,13 +40,13 @@ fn from_folder(dir: Option<PathBuf>) -> anyhow::Result<Templates> {
             let bytes = files::read(&dir.join(&path), LIMIT)?;
             let text = String::from_utf8(bytes).map_err(|error| {
                 let what = format!("the template {} is not text", dir.join(&path).display());
-                Failure::new(Exit::Usage, what).because(error)
+                CliError::new(Exit::Usage, what).because(error)
             })?;
             overrides.insert(path, text);
         }
     }
     Templates::with_overrides(&overrides).map_err(|error| {
-        Failure::new(Exit::Usage, "the templates cannot be used")
+        CliError::new(Exit::Usage, "the templates cannot be used")
             .hint("clusterctl bundle --eject-templates DIR writes those that work")
             .because(error)
             .into()

@@ -8,13 +8,13 @@ use super::request::{Fleet, IssueArgs, Request};
 use super::telling::{tell_of_no_memory, tell_of_nothing};
 use crate::commands::context::Context;
 use crate::commands::revoking::lists;
+use crate::pki::ca_set::CaSet;
 use crate::pki::fingerprint::Fingerprint;
-use crate::pki::roots::Roots;
 use crate::store::error::StoreError;
 use crate::store::fleet_trace::{self, FleetTrace};
 use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
-use crate::store::traces::{Good, Trace};
+use crate::store::verification_cache::{Good, Trace};
 
 /// Says that there is nothing to do, where the ledger remembers that all nodes were good and nothing was touched since, the
 /// cluster file with that digest neither. False where a closer look is needed, or anything is amiss: that look says what.
@@ -40,7 +40,7 @@ pub(super) fn remember(
     plans: &[Plan],
     left: &Left,
     whole_fleet: bool,
-    roots: &Roots,
+    roots: &CaSet,
     ledger: &mut Ledger,
     context: &mut Context<'_>,
 ) {
@@ -57,7 +57,7 @@ fn remember_fleet(
     request: &Request<'_>,
     plans: &[Plan],
     issued: &[Trace],
-    roots: &Roots,
+    roots: &CaSet,
     ledger: &mut Ledger,
     layout: &Layout,
 ) -> Result<(), StoreError> {

@@ -11,21 +11,21 @@ use super::plan::{Plan, certificates_in};
 use super::request::Request;
 use super::telling::{certificates, holder};
 use crate::cluster::key_kind::KeyKind;
-use crate::cluster::profile::{Leaf, RootKind};
+use crate::cluster::profile::{CaRole, CertificateSpec};
 use crate::cluster::spec::Cluster;
 use crate::commands::batches::{Stopped, batch_size, in_batches};
 use crate::commands::context::Context;
 use crate::commands::given::passphrase::authority;
 use crate::commands::threads;
-use crate::failure::{Exit, Failure};
-use crate::pki::authority::{Authority, Credential};
-use crate::pki::inspect::{Flaw, Verified, leaf_flaws};
-use crate::pki::roots::Roots;
-use crate::store::credentials::{self, Stored};
-use crate::store::issuance::{self, Holding, Issuer};
+use crate::error::{CliError, Exit};
+use crate::pki::ca_set::CaSet;
+use crate::pki::inspect::{Verified, Violation, leaf_violations};
+use crate::pki::issuer::{Credential, Issuer};
+use crate::store::credentials::{self, LoadedCredential};
+use crate::store::issuance::{self, IssuanceContext, StagedCredentials};
 use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
-use crate::store::traces::{Terms, Trace};
+use crate::store::verification_cache::{CacheKey, Trace};
 
 /// Holders in one batch: large enough that the disk's syncs do not count, small enough for memory and for a prompt stop.
 const BATCH: RangeInclusive<usize> = 1024..=2048;
@@ -37,15 +37,15 @@ pub(super) fn make_all(
     work: &[&Plan],
     cluster: &Cluster,
     authorities: &Authorities<'_>,
-    roots: &Roots,
+    roots: &CaSet,
     ledger: &mut Ledger,
     context: &Context<'_>,
 ) -> anyhow::Result<Left> {
     let total = certificates_in(work);
     let progress = context.screen.progress("issuing", total as u64);
     ledger.make_room(total);
-    let issuer = Issuer { roots, now: context.now, by: context.user };
-    let (layout, stop, terms) = (&context.layout, &context.stop, Terms::new(cluster.keys, roots, ledger)?);
+    let issuer = IssuanceContext { roots, now: context.now, by: context.user };
+    let (layout, stop, terms) = (&context.layout, &context.stop, CacheKey::new(cluster.keys, roots, ledger)?);
     let left = Mutex::new(Left::default());
     let one = |plan: &&Plan| {
         if stop.asked() {
@@ -59,14 +59,14 @@ pub(super) fn make_all(
         .then(|| ThreadPoolBuilder::new().num_threads(rayon::current_num_threads().min(work.len())).build())
         .transpose()
         .map_err(|error| threads::too_few().because(error))?;
-    let record = |_: &[&Plan], holdings: Vec<Holding>| {
+    let record = |_: &[&Plan], holdings: Vec<StagedCredentials>| {
         // Nobody may wait for the ledger's disk: what is settled meanwhile comes with the next batch.
         let traces = unpoisoned(&left).not_given().to_vec();
         issuance::record(ledger, &issuer, &holdings, &traces)?;
         unpoisoned(&left).given += traces.len();
         Ok(holdings)
     };
-    let settle = |batch: &[&Plan], holdings: Vec<Holding>| {
+    let settle = |batch: &[&Plan], holdings: Vec<StagedCredentials>| {
         // Here, for while the disk commits what is settling, new files only wait for it.
         let lay = || issuance::lay(layout, &holdings);
         let laid = writers.as_ref().map_or_else(lay, |writers| writers.install(lay))?;
@@ -111,12 +111,13 @@ fn make(
     plan: &Plan,
     cluster: &Cluster,
     authorities: &Authorities<'_>,
-    issuer: &Issuer<'_>,
+    issuer: &IssuanceContext<'_>,
     layout: &Layout,
-    terms: &Terms,
-) -> anyhow::Result<Holding> {
+    terms: &CacheKey,
+) -> anyhow::Result<StagedCredentials> {
     let leaves = (request.leaves)(plan.holder);
-    let mut holding = Holding { host: None, asked: terms.asked(&leaves), fresh: Vec::new(), kept: Vec::new() };
+    let mut holding =
+        StagedCredentials { host: None, asked: terms.asked(&leaves), fresh: Vec::new(), kept: Vec::new() };
     for (i, leaf) in leaves.iter().enumerate() {
         holding.host.clone_from(&leaf.host);
         if plan.issue.iter().any(|(issued, _)| *issued == i) {
@@ -129,44 +130,49 @@ fn make(
 }
 
 /// What the plan found good, read and judged once more: a person may have typed a passphrase since.
-fn still_good(leaf: &Leaf, keys: KeyKind, issuer: &Issuer<'_>, layout: &Layout) -> Result<Stored, Failure> {
+fn still_good(
+    leaf: &CertificateSpec,
+    keys: KeyKind,
+    issuer: &IssuanceContext<'_>,
+    layout: &Layout,
+) -> Result<LoadedCredential, CliError> {
     let changed = |what: String| {
-        Failure::new(Exit::Environment, format!("{} changed while it was looked at: {what}", holder(leaf)))
+        CliError::new(Exit::Environment, format!("{} changed while it was looked at: {what}", holder(leaf)))
             .hint("run the same command again")
     };
     let stored = credentials::read(layout, leaf).map_err(|trouble| changed(trouble.to_string()))?;
     let Credential { certificate, key } = &stored.credential;
     let fits = key.spki() == certificate.spki;
-    let flaws = leaf_flaws(certificate, leaf, keys, issuer.roots.issuer_of(leaf), issuer.now);
-    match flaws.first().or((!fits).then_some(&Flaw::KeyDoesNotFit)) {
+    let flaws = leaf_violations(certificate, leaf, keys, issuer.roots.issuer_of(leaf), issuer.now);
+    match flaws.first().or((!fits).then_some(&Violation::KeyDoesNotFit)) {
         Some(flaw) => Err(changed(flaw.to_string())),
         None => Ok(stored),
     }
 }
 
 /// The roots that were opened, ready to sign.
-pub(super) struct Authorities<'a>(Vec<(RootKind, Authority<'a>)>);
+pub(super) struct Authorities<'a>(Vec<(CaRole, Issuer<'a>)>);
 
 impl<'a> Authorities<'a> {
-    pub(super) fn open(signers: &'a [(RootKind, Credential)], now: OffsetDateTime) -> Result<Self, Failure> {
+    pub(super) fn open(signers: &'a [(CaRole, Credential)], now: OffsetDateTime) -> Result<Self, CliError> {
         let open =
-            |(kind, root): &'a (RootKind, Credential)| authority(*kind, root, now).map(|authority| (*kind, authority));
+            |(kind, root): &'a (CaRole, Credential)| authority(*kind, root, now).map(|authority| (*kind, authority));
         signers.iter().map(open).collect::<Result<_, _>>().map(Self)
     }
 
     /// The authority of a root, where it was opened.
-    pub(super) fn of(&self, kind: RootKind) -> Option<&Authority<'a>> {
+    pub(super) fn of(&self, kind: CaRole) -> Option<&Issuer<'a>> {
         self.0.iter().find(|(of, _)| *of == kind).map(|(_, authority)| authority)
     }
 
-    fn issue(&self, leaf: &Leaf, keys: KeyKind) -> anyhow::Result<Verified<Credential>> {
+    fn issue(&self, leaf: &CertificateSpec, keys: KeyKind) -> anyhow::Result<Verified<Credential>> {
         let signer = leaf.policy().signed_by;
         let found = self.0.iter().find(|(kind, _)| *kind == signer);
         let (_, authority) = found.ok_or_else(|| {
-            Failure::new(Exit::Bug, format!("the {} that signs {} was not opened", signer.as_str(), holder(leaf)))
+            CliError::new(Exit::Bug, format!("the {} that signs {} was not opened", signer.as_str(), holder(leaf)))
         })?;
         authority.issue(leaf, keys).map_err(|error| {
-            Failure::new(Exit::Bug, format!("no good certificate could be made for {}", holder(leaf)))
+            CliError::new(Exit::Bug, format!("no good certificate could be made for {}", holder(leaf)))
                 .because(error)
                 .into()
         })

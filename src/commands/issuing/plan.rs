@@ -6,15 +6,15 @@ use rayon::iter::{Either, IntoParallelIterator, IntoParallelRefIterator, Paralle
 use time::OffsetDateTime;
 
 use super::request::{IssueArgs, Request};
-use crate::cluster::profile::{Leaf, RootKind};
+use crate::cluster::profile::{CaRole, CertificateSpec};
 use crate::cluster::spec::Cluster;
 use crate::commands::context::Context;
+use crate::pki::ca_set::CaSet;
 use crate::pki::certificate::Certificate;
 use crate::pki::inspect::in_words;
-use crate::pki::roots::Roots;
-use crate::store::credentials::{self, Trouble};
+use crate::store::credentials::{self, CredentialProblem};
 use crate::store::ledger::Ledger;
-use crate::store::traces::{self, Good, Sight, Terms, Trace};
+use crate::store::verification_cache::{self, CacheKey, FileSnapshot, Good, Trace};
 
 /// What is to be done for one holder.
 pub(super) struct Plan {
@@ -33,13 +33,13 @@ pub(super) struct Planned {
     pub(super) plans: Vec<Plan>,
     /// What may be remembered of those that were looked at and are good.
     pub(super) traces: Vec<Trace>,
-    pub(super) strays: Vec<Stray>,
+    pub(super) strays: Vec<UnrecordedCertificate>,
 }
 
 /// A certificate that the root signed and the ledger does not know: one from a backup has forgotten it. Once its file is
 /// replaced nobody could revoke it any more.
-pub(super) struct Stray {
-    pub(super) leaf: Leaf,
+pub(super) struct UnrecordedCertificate {
+    pub(super) leaf: CertificateSpec,
     pub(super) certificate: Certificate,
 }
 
@@ -52,24 +52,24 @@ pub(super) fn certificates_in(work: &[&Plan]) -> usize {
 pub(super) fn plan(
     request: &Request<'_>,
     cluster: &Cluster,
-    roots: &Roots,
+    roots: &CaSet,
     ledger: &Ledger,
     context: &Context<'_>,
 ) -> anyhow::Result<Planned> {
     let (layout, now, how) = (&context.layout, context.now, request.how);
-    let (terms, traces) = (Terms::new(cluster.keys, roots, ledger)?, ledger.traces()?);
+    let (terms, traces) = (CacheKey::new(cluster.keys, roots, ledger)?, ledger.traces()?);
     let glance = |holder: usize| {
         let leaves = (request.leaves)(holder);
-        let sight = traces::look(layout, &leaves, &terms, now);
+        let sight = verification_cache::look(layout, &leaves, &terms, now);
         let good = sight
             .filter(|_| !how.reissue)
-            .and_then(|sight| traces.vouch_for(&sight, now, how.end_of(&leaves, cluster, now)));
+            .and_then(|sight| traces.lookup(&sight, now, how.end_of(&leaves, cluster, now)));
         if good.is_some() {
             return Ok(Plan { holder, issue: Vec::new(), kept: leaves.len(), good });
         }
         // Of a new fleet there are no folders, and a look at each of their files would be most of the looking.
         if sight.is_none() && leaves.first().is_some_and(|leaf| credentials::lacks_folder(layout, leaf)) {
-            let all = (0..leaves.len()).map(|i| (i, vec![Trouble::NotThere.to_string()]));
+            let all = (0..leaves.len()).map(|i| (i, vec![CredentialProblem::NotThere.to_string()]));
             return Ok(Plan { holder, issue: all.collect(), kept: 0, good });
         }
         Err((holder, sight))
@@ -78,7 +78,7 @@ pub(super) fn plan(
         Ok(plan) => Either::Left(plan),
         Err(unknown) => Either::Right(unknown),
     };
-    let (mut plans, others): (Vec<Plan>, Vec<(usize, Option<Sight>)>) =
+    let (mut plans, others): (Vec<Plan>, Vec<(usize, Option<FileSnapshot>)>) =
         (0..request.holders).into_par_iter().map(glance).partition_map(sort);
     drop(traces);
     context.go_on(|| "nothing was changed".to_owned())?;
@@ -87,7 +87,7 @@ pub(super) fn plan(
     }
     let progress = context.screen.progress("looking at what is there", others.len() as u64);
     let known = ledger.known()?;
-    let one = |&(holder, sight): &(usize, Option<Sight>)| {
+    let one = |&(holder, sight): &(usize, Option<FileSnapshot>)| {
         let mut plan = Plan { holder, issue: Vec::new(), kept: 0, good: None };
         let (leaves, mut good, mut forgotten) = ((request.leaves)(holder), Vec::new(), Vec::new());
         let mut strays = Vec::new();
@@ -99,13 +99,15 @@ pub(super) fn plan(
                 let certificate = credentials::read_certificate(layout, leaf).ok();
                 let unknown = certificate.filter(|certificate| known.sequence(certificate.fingerprint()).is_none());
                 let ours = unknown.filter(|certificate| certificate.is_signed_by(root));
-                strays.extend(ours.map(|certificate| Stray { leaf: leaf.clone(), certificate }));
+                strays.extend(ours.map(|certificate| UnrecordedCertificate { leaf: leaf.clone(), certificate }));
             }
             let reasons: Vec<String> = match &found {
                 // A disk or a mode that keeps us from reading says nothing of what lies there: it may be good.
-                Err(troubles) if let [Trouble::Unreadable(error)] = troubles.as_slice() => return Err(error.clone()),
+                Err(troubles) if let [CredentialProblem::Unreadable(error)] = troubles.as_slice() => {
+                    return Err(error.clone());
+                }
                 // Forgotten on purpose is not missing.
-                Err(troubles) if let [Trouble::Forgotten { not_after }] = troubles.as_slice() => {
+                Err(troubles) if let [CredentialProblem::Forgotten { not_after }] = troubles.as_slice() => {
                     forgotten.push(i);
                     let certificate = credentials::read_certificate(layout, leaf).ok();
                     let begins = certificate.map_or(now, |certificate| certificate.not_before);
@@ -150,15 +152,15 @@ pub(super) fn plan(
     plans.sort_unstable_by_key(|plan| plan.holder);
     // A copy may lie with two hosts.
     let mut seen = HashSet::new();
-    strays.retain(|stray: &Stray| seen.insert(stray.certificate.fingerprint()));
+    strays.retain(|stray: &UnrecordedCertificate| seen.insert(stray.certificate.fingerprint()));
     Ok(Planned { plans, traces, strays })
 }
 
 /// Why a good certificate is replaced: it was asked for, or its time has come.
 fn reasons_to_replace(
     (not_before, not_after): (OffsetDateTime, OffsetDateTime),
-    leaf: &Leaf,
-    roots: &Roots,
+    leaf: &CertificateSpec,
+    roots: &CaSet,
     how: &IssueArgs,
     cluster: &Cluster,
     now: OffsetDateTime,
@@ -181,7 +183,7 @@ fn reasons_to_replace(
 }
 
 /// The roots that the work needs, each once.
-pub(super) fn signers(request: &Request<'_>, work: &[&Plan]) -> Vec<RootKind> {
+pub(super) fn signers(request: &Request<'_>, work: &[&Plan]) -> Vec<CaRole> {
     let needs = |plan: &&Plan| {
         let leaves = (request.leaves)(plan.holder);
         let kinds = plan.issue.iter().map(|(i, _)| leaves[*i].policy().signed_by);

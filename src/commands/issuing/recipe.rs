@@ -4,17 +4,17 @@ use std::time::Instant;
 
 use super::fleet::remember;
 use super::minting::{Authorities, Left, make_all};
-use super::plan::{Plan, Planned, Stray, certificates_in, plan, signers};
+use super::plan::{Plan, Planned, UnrecordedCertificate, certificates_in, plan, signers};
 use super::request::Request;
 use super::telling::{certificates, tell_of_no_memory, tell_of_nothing, tell_plan, warn_of_short_lives};
 use crate::cluster::name::HostName;
-use crate::cluster::profile::RootKind;
+use crate::cluster::profile::CaRole;
 use crate::cluster::spec::{Cluster, Host, Role};
 use crate::commands::context::Context;
 use crate::commands::revoking::{departed, lists, superseded};
-use crate::failure::{Exit, Failure};
-use crate::pki::authority::MintError;
-use crate::pki::roots::Roots;
+use crate::error::{CliError, Exit};
+use crate::pki::ca_set::CaSet;
+use crate::pki::issuer::IssueError;
 use crate::store::error::StoreError;
 use crate::store::files;
 use crate::store::issuance;
@@ -60,8 +60,8 @@ pub(crate) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Cont
         return Ok(Exit::Done);
     }
     let mut kinds = signers(request, &work);
-    if !superseded.is_empty() && !kinds.contains(&RootKind::Cluster) {
-        kinds.push(RootKind::Cluster);
+    if !superseded.is_empty() && !kinds.contains(&CaRole::Cluster) {
+        kinds.push(CaRole::Cluster);
     }
     let signers = request.how.passphrase.open(&kinds, context)?;
     // Typing a passphrase is not work, and counts for nothing.
@@ -71,7 +71,7 @@ pub(crate) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Cont
     issuance::prepare(&context.layout)?;
     record_strays(&strays, &roots, &mut ledger, context)?;
     let left = make_all(request, &work, cluster, &authorities, &roots, &mut ledger, context)?;
-    if let Some(authority) = authorities.of(RootKind::Cluster) {
+    if let Some(authority) = authorities.of(CaRole::Cluster) {
         superseded::revoke(&superseded, cluster, &roots.cluster, authority, &mut ledger, context)?;
     }
     remember(request, &plans, &left, all_belong, &roots, &mut ledger, context);
@@ -123,13 +123,13 @@ fn next(cluster: &Cluster, context: &Context<'_>) -> &'static str {
 
 /// Before they are replaced: whoever has one of them may have to be revoked.
 fn record_strays(
-    strays: &[Stray],
-    roots: &Roots,
+    strays: &[UnrecordedCertificate],
+    roots: &CaSet,
     ledger: &mut Ledger,
     context: &mut Context<'_>,
 ) -> anyhow::Result<()> {
     let mut entries = Vec::with_capacity(strays.len());
-    for Stray { leaf, certificate } in strays {
+    for UnrecordedCertificate { leaf, certificate } in strays {
         // Another's, that was copied here, is found by its account.
         let is_its_own = certificate.account() == leaf.subject;
         let host = leaf.host.as_ref().map(HostName::as_str).filter(|_| is_its_own);
@@ -150,14 +150,14 @@ fn record_strays(
 }
 
 /// What there is to be done for the service-account pair, if anything.
-fn pair_to_make(request: &Request<'_>, context: &Context<'_>) -> Result<Option<Found>, Failure> {
+fn pair_to_make(request: &Request<'_>, context: &Context<'_>) -> Result<Option<Found>, CliError> {
     if !request.service_account {
         return Ok(None);
     }
     match service_account::look(&context.layout) {
         Ok(Found::Whole(_)) => Ok(None),
         Ok(found) => Ok(Some(found)),
-        Err(trouble) => Err(Failure::new(Exit::Refused, format!("the service-account key is not good: {trouble}"))
+        Err(trouble) => Err(CliError::new(Exit::Refused, format!("the service-account key is not good: {trouble}"))
             .hint("restore pki/sa.key and pki/sa.pub from a backup. Or remove both: then a new pair is made, and every service account's token ends")),
     }
 }
@@ -176,7 +176,7 @@ fn make_pair(
             (key, "wrote the public half of the pair that signs service accounts' tokens, which is as it was")
         }
         Some(Found::Nothing) => {
-            let key = service_account::make(cluster.keys).map_err(MintError::Key)?;
+            let key = service_account::make(cluster.keys).map_err(IssueError::Key)?;
             service_account::write(&context.layout, &key, ledger, &context.mark())?;
             (key, "made the pair that signs service accounts' tokens")
         }

@@ -6,7 +6,7 @@ use clap::Args;
 use time::OffsetDateTime;
 
 use crate::cluster::lifetime::Lifetime;
-use crate::cluster::profile::Leaf;
+use crate::cluster::profile::CertificateSpec;
 use crate::cluster::spec::{Cluster, Host};
 use crate::commands::given::passphrase::PassphraseArgs;
 use crate::pki::fingerprint::Fingerprint;
@@ -34,7 +34,7 @@ impl IssueArgs {
     }
 
     /// What ends by then may have to be replaced: what of these is good beyond that needs no closer look.
-    pub(super) fn end_of(&self, leaves: &[Leaf], cluster: &Cluster, now: OffsetDateTime) -> OffsetDateTime {
+    pub(super) fn end_of(&self, leaves: &[CertificateSpec], cluster: &Cluster, now: OffsetDateTime) -> OffsetDateTime {
         let longest = leaves.iter().map(|leaf| leaf.lifetime.duration()).max().unwrap_or_default();
         self.end(now).max(now + cluster.renewed_before(longest))
     }
@@ -47,7 +47,7 @@ pub(crate) struct Request<'a> {
     /// How many hold something,
     pub(crate) holders: usize,
     /// and what each of them, by number, is to hold. Made when it is needed: of many hosts it would fill the memory.
-    pub(crate) leaves: &'a (dyn Fn(usize) -> Vec<Leaf> + Sync),
+    pub(crate) leaves: &'a (dyn Fn(usize) -> Vec<CertificateSpec> + Sync),
     /// Whether the cluster's service-account pair is part of it.
     pub(crate) service_account: bool,
     /// All nodes, where it is about all of them.

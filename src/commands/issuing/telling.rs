@@ -4,10 +4,10 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::plan::Plan;
 use super::request::{IssueArgs, Request};
-use crate::cluster::profile::Leaf;
+use crate::cluster::profile::CertificateSpec;
 use crate::commands::context::Context;
+use crate::pki::ca_set::CaSet;
 use crate::pki::inspect::stamp;
-use crate::pki::roots::Roots;
 use crate::store::error::StoreError;
 use crate::store::service_account::Found;
 
@@ -50,11 +50,11 @@ pub(super) fn certificates(count: usize) -> String {
     format!("{count} certificate{}", if count == 1 { "" } else { "s" })
 }
 
-pub(super) fn warn_of_short_lives(request: &Request<'_>, work: &[&Plan], roots: &Roots, context: &mut Context<'_>) {
+pub(super) fn warn_of_short_lives(request: &Request<'_>, work: &[&Plan], roots: &CaSet, context: &mut Context<'_>) {
     let now = context.now;
     let shortened = |plan: &&Plan| {
         let leaves = (request.leaves)(plan.holder);
-        let outlives = |leaf: &Leaf| now + leaf.lifetime.duration() > roots.issuer_of(leaf).not_after;
+        let outlives = |leaf: &CertificateSpec| now + leaf.lifetime.duration() > roots.issuer_of(leaf).not_after;
         plan.issue.iter().filter(|(i, _)| outlives(&leaves[*i])).count()
     };
     let count: usize = work.par_iter().map(shortened).sum();
@@ -66,7 +66,7 @@ pub(super) fn warn_of_short_lives(request: &Request<'_>, work: &[&Plan], roots: 
     }
 }
 
-pub(super) fn holder(leaf: &Leaf) -> String {
+pub(super) fn holder(leaf: &CertificateSpec) -> String {
     let name = leaf.policy().name;
     leaf.host.as_ref().map_or_else(|| name.to_owned(), |host| format!("{host} {name}"))
 }

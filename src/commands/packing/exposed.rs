@@ -4,7 +4,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use crate::commands::context::Context;
-use crate::store::credentials::{self, Trouble};
+use crate::store::credentials::{self, CredentialProblem};
 
 /// What was seen of them, by all threads.
 #[derive(Default)]
@@ -14,12 +14,12 @@ pub(crate) struct Exposed(Mutex<Seen>);
 #[derive(Default)]
 struct Seen {
     count: usize,
-    first: Option<Trouble>,
+    first: Option<CredentialProblem>,
 }
 
 impl Exposed {
-    /// Adds a [`Trouble::Mode`].
-    pub(super) fn add(&self, trouble: Trouble) {
+    /// Adds a [`CredentialProblem::Mode`].
+    pub(super) fn add(&self, trouble: CredentialProblem) {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         seen.count += 1;
         seen.first.get_or_insert(trouble);

@@ -8,15 +8,15 @@ use zeroize::Zeroizing;
 use super::resealing::{self, Resealing};
 use super::sealing::Sealing;
 use crate::bundle::archive;
-use crate::bundle::contents::{Bundle, BundleFile, MANIFEST, MANIFEST_SUM, SIGNATURE, folder_mode};
 use crate::bundle::format::{Format, Parcel, former_names, sealed_name};
 use crate::bundle::input::Roles;
 use crate::bundle::manifest::Manifest;
+use crate::bundle::model::{Bundle, BundleFile, MANIFEST, MANIFEST_SUM, SIGNATURE, folder_mode};
 use crate::bundle::packer::Packer;
 use crate::bundle::render::Templates;
 use crate::bundle::signature;
 use crate::cluster::name::HostName;
-use crate::failure::{Exit, Failure};
+use crate::error::{CliError, Exit};
 use crate::pki::ssh::SshKey;
 use crate::store::error::StoreError;
 use crate::store::files::{self, FOLDER, PRIVATE};
@@ -76,13 +76,13 @@ impl Finish<'_> {
                 let what =
                     format!("the folder {} has no manifest, so nobody can tell what would be lost", folder.display());
                 let hint = "nothing was packed. Move the folder somewhere else, then run the same command again";
-                return Err(Failure::new(Exit::Refused, what).hint(hint).into());
+                return Err(CliError::new(Exit::Refused, what).hint(hint).into());
             };
             let listed: HashSet<&str> = manifest.files.iter().map(|file| file.path.as_str()).collect();
             let brought = |path: &str| listed.contains(path) || [MANIFEST, MANIFEST_SUM, SIGNATURE].contains(&path);
             if let Some(path) = there.iter().find(|path| !brought(path)) {
                 let what = format!("{} would be lost: no bundle brought it there", folder.join(path).display());
-                return Err(Failure::new(Exit::Refused, what)
+                return Err(CliError::new(Exit::Refused, what)
                     .hint("nothing was packed. Move it somewhere else, then run the same command again")
                     .into());
             }
@@ -113,7 +113,7 @@ impl Finish<'_> {
                     return Ok(None);
                 }
                 let sealed = sealing.sealer(host.as_str())?.seal(&bytes).map_err(|error| {
-                    Failure::new(Exit::Usage, format!("the bundle of {host} cannot be sealed")).because(error)
+                    CliError::new(Exit::Usage, format!("the bundle of {host} cannot be sealed")).because(error)
                 })?;
                 resealing.add(&host, made_of, &sealed);
                 Ok(Some(Parcel::File(Zeroizing::new(sealed))))
@@ -189,7 +189,7 @@ fn is_this_folder(folder: &Path, wanted: &[BundleFile]) -> bool {
 ///
 /// # Errors
 /// When the key, which was tried before, cannot sign.
-pub(crate) fn sign(bundle: &mut Bundle, key: &SshKey) -> Result<(), Failure> {
-    let failed = |error| Failure::new(Exit::Usage, "the signing key cannot sign").because(error);
+pub(crate) fn sign(bundle: &mut Bundle, key: &SshKey) -> Result<(), CliError> {
+    let failed = |error| CliError::new(Exit::Usage, "the signing key cannot sign").because(error);
     signature::sign(bundle, key).map_err(failed)
 }

@@ -1,6 +1,6 @@
 //! Keys that the directory forgets on purpose, once the sealed bundle that has them is written.
 
-use crate::cluster::profile::Leaf;
+use crate::cluster::profile::CertificateSpec;
 use crate::commands::context::Context;
 use crate::store::credentials;
 use crate::store::error::StoreError;
@@ -10,7 +10,11 @@ use crate::store::ledger::Ledger;
 ///
 /// # Errors
 /// What the ledger or the system says; what is not forgotten then is still there.
-pub(crate) fn forget(leaves: &[Leaf], ledger: &mut Ledger, context: &mut Context<'_>) -> Result<(), StoreError> {
+pub(crate) fn forget(
+    leaves: &[CertificateSpec],
+    ledger: &mut Ledger,
+    context: &mut Context<'_>,
+) -> Result<(), StoreError> {
     let count = credentials::forget_keys(&context.layout, ledger, leaves, &context.mark())?;
     context.screen.step(format_args!(
         "forgot {count} key{}: none but those whom the bundles are sealed to have them now",

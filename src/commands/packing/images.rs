@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::bundle::images::Settings;
 use crate::bundle::input::Roles;
-use crate::bundle::settings::Settings;
 use crate::cluster::account::AccountScheme;
 use crate::cluster::name::HostName;
 use crate::cluster::spec::Cluster;

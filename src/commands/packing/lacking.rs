@@ -2,11 +2,11 @@
 
 use crate::bundle::input::Roles;
 use crate::cluster::name::HostName;
-use crate::cluster::profile::{Holder, Leaf};
+use crate::cluster::profile::{CertificateSpec, Holder};
 use crate::commands::packing::report::listed;
-use crate::failure::{Exit, Failure};
+use crate::error::{CliError, Exit};
 use crate::pki::inspect::COMPARE_CLOCKS;
-use crate::store::credentials::Trouble;
+use crate::store::credentials::CredentialProblem;
 use crate::store::error::StoreError;
 
 /// How many hosts without credentials an error names.
@@ -36,18 +36,18 @@ enum Remedy {
 }
 
 impl Remedy {
-    fn of(troubles: &[Trouble]) -> Self {
+    fn of(troubles: &[CredentialProblem]) -> Self {
         match troubles {
-            [Trouble::Forgotten { .. }] => Self::Reissue,
-            [Trouble::Unreadable(error)] => Self::MakeReadable(Box::new(error.clone())),
-            _ if troubles.iter().all(Trouble::is_early) => Self::SetTheClock,
+            [CredentialProblem::Forgotten { .. }] => Self::Reissue,
+            [CredentialProblem::Unreadable(error)] => Self::MakeReadable(Box::new(error.clone())),
+            _ if troubles.iter().all(CredentialProblem::is_early) => Self::SetTheClock,
             _ => Self::Issue,
         }
     }
 }
 
 impl<'c> Lacking<'c> {
-    pub(super) fn of(roles: &Roles<'c>, leaf: &Leaf, troubles: &[Trouble]) -> Self {
+    pub(super) fn of(roles: &Roles<'c>, leaf: &CertificateSpec, troubles: &[CredentialProblem]) -> Self {
         Self {
             roles: *roles,
             what: leaf.policy().name,
@@ -71,21 +71,21 @@ impl<'c> Lacking<'c> {
     }
 
     /// Its files changed while others were being packed. Or their bytes did and nothing else, and nobody looked at those.
-    pub(super) fn after_the_first_look(self) -> Failure {
+    pub(super) fn after_the_first_look(self) -> CliError {
         let (host, what, why) = (self.host(), self.what, &self.why);
         if let Remedy::MakeReadable(error) = self.remedy {
-            return Failure::new(Exit::Environment, format!("the {what} credential of {host} cannot be read"))
+            return CliError::new(Exit::Environment, format!("the {what} credential of {host} cannot be read"))
                 .because(*error);
         }
         let command = if self.master { "issue-master" } else { "issue-node" };
-        Failure::new(Exit::Refused, format!("the {what} credential of {host} is not good: {why}"))
+        CliError::new(Exit::Refused, format!("the {what} credential of {host} is not good: {why}"))
             .hint(format!("look at all with: clusterctl verify --offline   and issue it again with: clusterctl {command} {host} --reissue"))
     }
 }
 
 /// The error that tells of all of them, of which there is one at least, with what helps, in the order in which it helps.
 /// `packed` are the hosts whose bundles are made nevertheless.
-pub(super) fn told(all: &[Lacking<'_>], packed: &[&str]) -> Failure {
+pub(super) fn told(all: &[Lacking<'_>], packed: &[&str]) -> CliError {
     let mut lines: Vec<String> =
         all.iter().take(NAMED).map(|l| format!("{} {}: {}", l.host(), l.what, l.why)).collect();
     if all.len() > NAMED {
@@ -137,7 +137,7 @@ pub(super) fn told(all: &[Lacking<'_>], packed: &[&str]) -> Failure {
             )
         }
     };
-    let failure = Failure::new(exit, what);
+    let failure = CliError::new(exit, what);
     if hints.is_empty() { failure } else { failure.hint(hints.join("; then ")) }
 }
 

@@ -5,11 +5,11 @@ use std::sync::{Mutex, PoisonError};
 use time::OffsetDateTime;
 
 use super::source::Source;
-use crate::bundle::contents::Bundle;
 use crate::bundle::input::{BundleInput, Roles};
+use crate::bundle::model::Bundle;
 use crate::bundle::render::Templates;
 use crate::cluster::name::HostName;
-use crate::failure::{Exit, Failure};
+use crate::error::{CliError, Exit};
 use crate::store::error::StoreError;
 use crate::store::generations::{Generations, Packed};
 use crate::store::ledger::Ledger;
@@ -50,7 +50,7 @@ impl Numbering {
         source: &Source<'_>,
         roles: Roles<'_>,
         templates: &Templates,
-    ) -> Result<Bundle, Failure> {
+    ) -> Result<Bundle, CliError> {
         let credentials = source.credentials(&roles)?;
         let render = |generation| {
             let input = BundleInput {
@@ -64,7 +64,7 @@ impl Numbering {
                 generation,
             };
             templates.render(&input).map_err(|error| {
-                Failure::new(Exit::Usage, format!("the bundle of {} cannot be rendered", roles.host()))
+                CliError::new(Exit::Usage, format!("the bundle of {} cannot be rendered", roles.host()))
                     .hint("look at the template that is named; clusterctl bundle --eject-templates DIR writes those that work")
                     .because(error)
             })

@@ -9,7 +9,7 @@ use super::source::Source;
 use crate::bundle::format::{Format, sealed_name};
 use crate::bundle::input::Roles;
 use crate::commands::revoking::remembered::{self, certificates_in};
-use crate::failure::{Exit, Failure};
+use crate::error::{CliError, Exit};
 use crate::pki::certificate::Certificate;
 use crate::store::credentials;
 use crate::store::files;
@@ -48,7 +48,7 @@ pub(crate) fn refuse(source: &Source<'_>, hosts: &[Roles<'_>], folder: &Path, ge
     });
     let Some((path, why)): Option<(PathBuf, String)> = found else { return Ok(()) };
     let what = format!("the ledger is older than {}: {why}", path.display());
-    Err(Failure::new(Exit::Refused, what).hint(remembered::remedy(folder)).into())
+    Err(CliError::new(Exit::Refused, what).hint(remembered::remedy(folder)).into())
 }
 
 /// A certificate in the bundle at `path` that the ledger does not know, and that is no older than what would be packed.

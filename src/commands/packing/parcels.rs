@@ -5,8 +5,8 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use crate::bundle::archive::{self, ArchiveError, MAX_FILES, MAX_UNPACKED};
-use crate::bundle::contents::{Bundle, BundleFile};
 use crate::bundle::format;
+use crate::bundle::model::{Bundle, BundleFile};
 use crate::store::error::StoreError;
 use crate::store::{files, trees};
 

@@ -6,9 +6,9 @@ use super::lacking::{self, Lacking};
 use super::source::Source;
 use crate::bundle::format::sealed_name;
 use crate::bundle::input::Roles;
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::store::files;
-use crate::store::traces::Trace;
+use crate::store::verification_cache::Trace;
 
 /// What the first look at all hosts found.
 pub(crate) struct Ready<'c> {
@@ -19,7 +19,7 @@ pub(crate) struct Ready<'c> {
     /// What may be remembered.
     pub(crate) found_good: Vec<Trace>,
     /// Those that have no good credentials, in order, and the error that names them.
-    pub(crate) refused: Option<(Vec<String>, Failure)>,
+    pub(crate) refused: Option<(Vec<String>, CliError)>,
 }
 
 /// Looks at every host before anything is written.
@@ -30,7 +30,7 @@ pub(crate) fn who_has_credentials<'c>(
     source: &Source<'_>,
     hosts: Vec<Roles<'c>>,
     all: bool,
-) -> Result<Ready<'c>, Failure> {
+) -> Result<Ready<'c>, CliError> {
     let (good, lacking): (Vec<(Roles<'c>, Vec<Trace>)>, Vec<Lacking<'c>>) =
         hosts.into_par_iter().partition_map(|roles| match source.judge(&roles) {
             Ok(traces) => Either::Left((roles, traces)),

@@ -13,7 +13,7 @@ use crate::cluster::recipient::{Recipient, RecipientError, may_be_secret};
 use crate::cluster::spec::{Cluster, Host};
 use crate::commands::context::{Context, read_given};
 use crate::commands::given::secrets;
-use crate::failure::{Exit, Failure};
+use crate::error::{CliError, Exit};
 use crate::pki::known_hosts::{KnownHostError, KnownHosts};
 use crate::store::error::StoreError;
 use crate::store::files;
@@ -55,13 +55,13 @@ impl Sealing<'_> {
     ///
     /// # Errors
     /// None that [`SealArgs::plan`] did not look for.
-    pub(crate) fn sealer(&self, host: &str) -> Result<Sealer, Failure> {
+    pub(crate) fn sealer(&self, host: &str) -> Result<Sealer, CliError> {
         Sealer::new(self.recipients(host)).map_err(|error| cannot(host, error))
     }
 }
 
-fn cannot(host: &str, error: impl std::error::Error + Send + Sync + 'static) -> Failure {
-    Failure::new(Exit::Usage, format!("the bundle of {host} cannot be sealed, so nothing was packed")).because(error)
+fn cannot(host: &str, error: impl std::error::Error + Send + Sync + 'static) -> CliError {
+    CliError::new(Exit::Usage, format!("the bundle of {host} cannot be sealed, so nothing was packed")).because(error)
 }
 
 impl SealArgs {
@@ -90,7 +90,7 @@ impl SealArgs {
             let what = format!("--format {} cannot be sealed", format.as_str());
             let hint =
                 "only the archive can: leave --format away, or say --unsealed where sealTo in cluster.yaml asks for it";
-            return Err(Failure::new(Exit::Usage, what).hint(hint).into());
+            return Err(CliError::new(Exit::Usage, what).hint(hint).into());
         }
         let one = |roles: &Roles<'c>| -> Result<(&'c str, Vec<Recipient>), (&'c str, KnownHostError)> {
             let host = roles.host().as_str();
@@ -131,9 +131,9 @@ impl SealArgs {
     ///
     /// # Errors
     /// A usage error when nothing is sealed: the keys would lie in the bundles in the clear, and be nowhere else.
-    pub(crate) fn forget_keys(&self, sealing: Option<&Sealing<'_>>) -> Result<bool, Failure> {
+    pub(crate) fn forget_keys(&self, sealing: Option<&Sealing<'_>>) -> Result<bool, CliError> {
         if self.forget_keys && sealing.is_none() {
-            return Err(Failure::new(
+            return Err(CliError::new(
                 Exit::Usage,
                 "--forget-keys needs sealed bundles, and nothing says whom to seal to",
             )
@@ -152,7 +152,7 @@ impl SealArgs {
         sealing: Option<&Sealing<'_>>,
         hosts: &[Roles<'_>],
         folder: &Path,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), CliError> {
         if self.unsealed || sealing.is_some() {
             return Ok(());
         }
@@ -171,7 +171,7 @@ impl SealArgs {
                 "the bundles of {count} hosts are there sealed, and these would be in the clear; nothing was packed: {named}"
             ),
         };
-        Err(Failure::new(Exit::Refused, what).hint(
+        Err(CliError::new(Exit::Refused, what).hint(
             "seal them again, with --known-hosts FILE, --seal-to RECIPIENT or sealTo in cluster.yaml; --unsealed writes \
              them in the clear all the same",
         ))
@@ -192,7 +192,7 @@ impl SealArgs {
                     };
                     let hint =
                         "an SSH key's kind and the key go into one pair of quotes, as they stand in its .pub file";
-                    return Err(Failure::new(Exit::Usage, what).hint(hint).because(error).into());
+                    return Err(CliError::new(Exit::Usage, what).hint(hint).because(error).into());
                 }
             }
         }
@@ -230,13 +230,13 @@ fn recipients_in(given: &str, path: &Path) -> anyhow::Result<Vec<Recipient>> {
         Err(StoreError::Missing(_)) => {
             let what = format!("--seal-to {given:?} is neither a recipient nor a file");
             let hint = "a recipient is age1…, or ssh-ed25519 or ssh-rsa and a public key in one pair of quotes";
-            return Err(Failure::new(Exit::Usage, what).hint(hint).into());
+            return Err(CliError::new(Exit::Usage, what).hint(hint).into());
         }
         other => other?,
     };
     let shown = path.display();
     let text = String::from_utf8(bytes).map_err(|error| {
-        Failure::new(Exit::Usage, format!("the file of recipients {shown} is not text")).because(error.utf8_error())
+        CliError::new(Exit::Usage, format!("the file of recipients {shown} is not text")).because(error.utf8_error())
     })?;
     let mut recipients = Vec::new();
     for (i, line) in text.lines().enumerate() {
@@ -246,7 +246,7 @@ fn recipients_in(given: &str, path: &Path) -> anyhow::Result<Vec<Recipient>> {
         }
         recipients.push(Recipient::parse(line).map_err(|error| {
             let what = format!("line {} of the file of recipients {shown} cannot be used", i + 1);
-            let failure = Failure::new(Exit::Usage, what);
+            let failure = CliError::new(Exit::Usage, what);
             let failure = match KnownHosts::parse(line).is_empty() {
                 true => failure,
                 false => {
@@ -258,7 +258,7 @@ fn recipients_in(given: &str, path: &Path) -> anyhow::Result<Vec<Recipient>> {
     }
     if recipients.is_empty() {
         let what = format!("there is no recipient in {shown}");
-        return Err(Failure::new(Exit::Usage, what).hint("write one a line: age1…, or ssh-ed25519 AAAA…").into());
+        return Err(CliError::new(Exit::Usage, what).hint("write one a line: age1…, or ssh-ed25519 AAAA…").into());
     }
     Ok(recipients)
 }
@@ -268,7 +268,7 @@ fn known_hosts(path: &Path) -> anyhow::Result<KnownHosts> {
     let known = KnownHosts::parse(&String::from_utf8_lossy(&bytes));
     if known.is_empty() {
         let what = format!("there is no host in the known_hosts file {}", path.display());
-        return Err(Failure::new(Exit::Usage, what).hint("ssh-keyscan -t ed25519 HOST prints a line for it").into());
+        return Err(CliError::new(Exit::Usage, what).hint("ssh-keyscan -t ed25519 HOST prints a line for it").into());
     }
     Ok(known)
 }
@@ -280,7 +280,7 @@ fn in_full(error: &KnownHostError) -> String {
     }
 }
 
-fn nobody(lacking: &[String], by_known_hosts: bool) -> Failure {
+fn nobody(lacking: &[String], by_known_hosts: bool) -> CliError {
     let mut lines: Vec<String> = lacking.iter().take(NAMED).cloned().collect();
     if lacking.len() > NAMED {
         lines.push(format!("and {} more", lacking.len() - NAMED));
@@ -296,7 +296,7 @@ fn nobody(lacking: &[String], by_known_hosts: bool) -> Failure {
         "give them a sealTo in cluster.yaml, or use --known-hosts FILE or --seal-to RECIPIENT; --unsealed writes all of \
          them in the clear"
     };
-    Failure::new(Exit::Refused, format!("{hosts}, so nothing was packed:\n  {}", lines.join("\n  "))).hint(hint)
+    CliError::new(Exit::Refused, format!("{hosts}, so nothing was packed:\n  {}", lines.join("\n  "))).hint(hint)
 }
 
 /// A key that two hosts have opens both of their bundles: images that were cloned with their host keys. The other may be one
@@ -306,7 +306,7 @@ fn no_two_share(
     everyone: &[Recipient],
     cluster: &Cluster,
     known: &KnownHosts,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     let mut owners: BTreeMap<&Recipient, &str> = BTreeMap::new();
     let planned: BTreeMap<&&str, &Vec<Recipient>> = plan.iter().collect();
     for (host, recipients) in planned {
@@ -327,9 +327,9 @@ fn no_two_share(
     found.map_or(Ok(()), |(owner, other)| Err(shared(owner.min(other), owner.max(other))))
 }
 
-fn shared(one: &str, other: &str) -> Failure {
+fn shared(one: &str, other: &str) -> CliError {
     let what = format!("{one} and {other} have the same SSH host key, so each could open the other's bundle");
-    Failure::new(Exit::Refused, what).hint(
+    CliError::new(Exit::Refused, what).hint(
         "nothing was packed. They are likely clones of one image: make new keys on one of them with rm \
          /etc/ssh/ssh_host_* && ssh-keygen -A, and learn them anew",
     )

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::parcels;
-use crate::bundle::contents::SIGNATURE;
 use crate::bundle::format::Format;
 use crate::bundle::input::Roles;
+use crate::bundle::model::SIGNATURE;
 use crate::commands::context::{Context, read_given};
 use crate::commands::given::secrets;
 use crate::commands::given::ssh_keys::Named;
-use crate::failure::{Exit, Failure};
+use crate::error::{CliError, Exit};
 use crate::pki::allowed_signers::AllowedSigners;
 use crate::pki::ssh::SshKey;
 
@@ -47,7 +47,7 @@ impl SignArgs {
             let what = "--format ignition cannot be signed: there is no install.sh in it that would look";
             let hint =
                 "leave --sign-with away, or take another form: the archive, the folder, user-data for cloud-init";
-            return Err(Failure::new(Exit::Usage, what).hint(hint).into());
+            return Err(CliError::new(Exit::Usage, what).hint(hint).into());
         }
         let (given, path) = (path, context.path(path));
         secrets::not_one(&given.to_string_lossy(), &path)?;
@@ -61,7 +61,7 @@ impl SignArgs {
         let key = named.open(&bytes, context)?;
         // Whether its kind can sign shows now, and not after a hundred bundles.
         key.sign("clusterctl-try", b"").map_err(|error| {
-            Failure::new(Exit::Usage, format!("the signing key {} cannot be used", path.display()))
+            CliError::new(Exit::Usage, format!("the signing key {} cannot be used", path.display()))
                 .hint("ssh-keygen -t ed25519 makes a key that works")
                 .because(error)
         })?;
@@ -98,7 +98,7 @@ pub(crate) fn tell_of_lost_signatures(were_signed: &[String], context: &mut Cont
 pub(crate) fn allowed_signers(path: &Path, context: &mut Context<'_>) -> anyhow::Result<AllowedSigners> {
     let bytes = read_given(path, LIMIT, "file of allowed signers")?;
     let signers = AllowedSigners::parse(&String::from_utf8_lossy(&bytes)).map_err(|error| {
-        Failure::new(Exit::Usage, format!("the file of allowed signers {} cannot be used", path.display()))
+        CliError::new(Exit::Usage, format!("the file of allowed signers {} cannot be used", path.display()))
             .hint("a line is a name and a public key: admin@example.net ssh-ed25519 AAAA…")
             .because(error)
     })?;

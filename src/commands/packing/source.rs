@@ -4,27 +4,27 @@ use zeroize::Zeroizing;
 
 use super::exposed::Exposed;
 use super::lacking::Lacking;
+use crate::bundle::images::Settings;
 use crate::bundle::input::{Held, Roles};
-use crate::bundle::settings::Settings;
-use crate::cluster::profile::Leaf;
+use crate::cluster::profile::CertificateSpec;
 use crate::cluster::spec::Cluster;
-use crate::failure::Failure;
-use crate::pki::roots::Roots;
-use crate::policy::denials::Denials;
+use crate::error::CliError;
+use crate::pki::ca_set::CaSet;
+use crate::rbac::denials::Denials;
 use crate::store::credentials;
 use crate::store::layout::Layout;
 use crate::store::ledger::Known;
-use crate::store::traces::{self, Terms, Trace, Traces};
+use crate::store::verification_cache::{self, CacheKey, Trace, Traces};
 
 /// What bundles are made from.
 pub(crate) struct Source<'a> {
     pub(crate) cluster: &'a Cluster,
-    pub(crate) roots: &'a Roots,
+    pub(crate) roots: &'a CaSet,
     pub(crate) service_account: Option<&'a Zeroizing<Vec<u8>>>,
     pub(crate) settings: &'a Settings,
     pub(crate) denials: &'a Denials,
     pub(crate) known: &'a Known,
-    pub(crate) terms: Terms,
+    pub(crate) terms: CacheKey,
     pub(crate) traces: &'a Traces,
     pub(crate) layout: &'a Layout,
     pub(crate) now: time::OffsetDateTime,
@@ -34,7 +34,7 @@ pub(crate) struct Source<'a> {
 
 impl Source<'_> {
     /// What a host is to hold.
-    pub(super) fn leaves(&self, roles: &Roles<'_>) -> Vec<Leaf> {
+    pub(super) fn leaves(&self, roles: &Roles<'_>) -> Vec<CertificateSpec> {
         let master = roles.master().map(|host| self.cluster.master_leaves(host));
         let node = roles.node().map(|host| self.cluster.node_leaves(host));
         master.into_iter().chain(node).flatten().collect()
@@ -46,8 +46,8 @@ impl Source<'_> {
         let mut traces = Vec::new();
         // A host that is both has two folders.
         for leaves in leaves.chunk_by(|a, b| a.policy().holder == b.policy().holder) {
-            let sight = traces::look(self.layout, leaves, &self.terms, self.now);
-            if sight.is_some_and(|sight| self.traces.vouch_for(&sight, self.now, self.now).is_some()) {
+            let sight = verification_cache::look(self.layout, leaves, &self.terms, self.now);
+            if sight.is_some_and(|sight| self.traces.lookup(&sight, self.now, self.now).is_some()) {
                 continue;
             }
             let mut good = Vec::new();
@@ -64,7 +64,7 @@ impl Source<'_> {
 
     /// A host's credentials. The very bytes that are packed are judged here, in all but the root's signature, for which the
     /// ledger is believed.
-    pub(super) fn credentials(&self, roles: &Roles<'_>) -> Result<Vec<Held>, Failure> {
+    pub(super) fn credentials(&self, roles: &Roles<'_>) -> Result<Vec<Held>, CliError> {
         let mut held = Vec::new();
         for leaf in self.leaves(roles) {
             let (keys, root) = (self.cluster.keys, self.roots.issuer_of(&leaf));

@@ -8,13 +8,13 @@ use crate::bundle::render::Templates;
 use crate::bundle::verifier::{self, VerifierInput};
 use crate::cluster::profile::Profile;
 use crate::cluster::spec::Cluster;
-use crate::cluster_file;
 use crate::commands::context::Context;
 use crate::commands::revoking::{lists, revocations};
 use crate::commands::verifying::denials;
-use crate::failure::{Exit, Failure};
+use crate::config;
+use crate::error::{CliError, Exit};
 use crate::pki::ssh::SshKey;
-use crate::store::credentials::{self, Trouble};
+use crate::store::credentials::{self, CredentialProblem};
 use crate::store::files::{self, PRIVATE};
 
 /// Packs what CI verifies with.
@@ -36,12 +36,12 @@ pub(crate) fn pack(
     for leaf in wanted.chain([cluster.verifier_leaf()]) {
         let name = leaf.policy().name;
         let stored = credentials::read_good(layout, &leaf, cluster.keys, root, &known, context.now).map_err(|why| {
-            if let [Trouble::Unreadable(error)] = why.as_slice() {
+            if let [CredentialProblem::Unreadable(error)] = why.as_slice() {
                 let what = format!("the {name} credential cannot be read, so nothing was packed");
-                return Failure::new(Exit::Environment, what).because(error.clone());
+                return CliError::new(Exit::Environment, what).because(error.clone());
             }
             let why: Vec<String> = why.iter().map(ToString::to_string).collect();
-            Failure::new(
+            CliError::new(
                 Exit::Refused,
                 format!("the {name} credential is not good, so nothing was packed: {}", why.join("; ")),
             )
@@ -56,15 +56,15 @@ pub(crate) fn pack(
         let pem = CredentialPem { profile: leaf.profile, certificate: stored.certificate_pem, key: stored.key_pem };
         credentials.push((path, pem));
     }
-    let cluster_file = files::read(&layout.cluster_file(), cluster_file::MAX_BYTES as u64)?;
+    let cluster_file = files::read(&layout.cluster_file(), config::MAX_BYTES as u64)?;
     let policy = templates
         .verifier_policy()
-        .map_err(|error| Failure::new(Exit::Usage, "the verifier's policy cannot be rendered").because(error))?;
+        .map_err(|error| CliError::new(Exit::Usage, "the verifier's policy cannot be rendered").because(error))?;
     let rules = revocations::authorization(cluster, &revocations::denials(&ledger, root, context.now)?, templates)?;
     let denials = denials::of(&rules, &ledger, root, context.now)?.to_json();
     let input = VerifierInput { policy, denials, cluster, cluster_file: &cluster_file, root, credentials, generation };
     let mut bundle = verifier::render(input)
-        .map_err(|error| Failure::new(Exit::Refused, "the verifier bundle cannot be made").because(error))?;
+        .map_err(|error| CliError::new(Exit::Refused, "the verifier bundle cannot be made").because(error))?;
     if let Some(key) = key {
         finishing::sign(&mut bundle, key)?;
     }

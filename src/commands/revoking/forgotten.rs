@@ -7,10 +7,10 @@ use time::OffsetDateTime;
 use super::lists::Lost;
 use super::remembered::{self, Memory};
 use super::revocations::GRACE;
-use crate::cluster::profile::RootKind;
+use crate::cluster::profile::CaRole;
+use crate::pki::ca_set::CaSet;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::reason::Reason;
-use crate::pki::roots::Roots;
 use crate::store::ledger::Ledger;
 use crate::store::revocations::{Issued, Revocation};
 use crate::store::unrecorded::{NotRevoked, Unrecorded};
@@ -81,13 +81,13 @@ impl Forgotten {
     }
 
     /// The roots whose lists have to name more than they do.
-    pub(crate) fn lists(&self, roots: &Roots) -> Vec<RootKind> {
-        let signed = |kind: &RootKind| {
+    pub(crate) fn lists(&self, roots: &CaSet) -> Vec<CaRole> {
+        let signed = |kind: &CaRole| {
             let root = roots.of(*kind).fingerprint();
             let of_strangers = || self.strangers.iter().filter_map(|one| one.serial.as_ref());
             self.recorded.iter().any(|issued| issued.issuer == root)
                 || of_strangers().any(|(issuer, _)| *issuer == root)
         };
-        RootKind::ALL.into_iter().filter(signed).collect()
+        CaRole::ALL.into_iter().filter(signed).collect()
     }
 }

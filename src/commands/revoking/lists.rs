@@ -7,12 +7,12 @@ use time::{Duration, OffsetDateTime};
 
 use super::remembered;
 use super::revocations::GRACE;
-use crate::cluster::profile::RootKind;
-use crate::failure::{Exit, Failure};
+use crate::cluster::profile::CaRole;
+use crate::error::{CliError, Exit};
+use crate::pki::ca_set::CaSet;
 use crate::pki::certificate::{Certificate, Serial};
 use crate::pki::crl::{self, Crl, CrlError};
 use crate::pki::inspect::{COMPARE_CLOCKS, in_words, stamp};
-use crate::pki::roots::Roots;
 use crate::store::error::StoreError;
 use crate::store::files;
 use crate::store::layout::Layout;
@@ -40,7 +40,7 @@ pub(crate) enum ListError {
 ///
 /// # Errors
 /// Why it cannot be used.
-pub(crate) fn present(layout: &Layout, kind: RootKind, root: &Certificate) -> Result<Option<Crl>, ListError> {
+pub(crate) fn present(layout: &Layout, kind: CaRole, root: &Certificate) -> Result<Option<Crl>, ListError> {
     let bytes = match files::read(&layout.revocation_list(kind), MAX_LIST) {
         Err(StoreError::Missing(_)) => return Ok(None),
         other => other?,
@@ -62,7 +62,7 @@ pub(crate) struct Lost {
     /// What the ledger does not have: that root's list alone can go on naming it.
     pub(crate) strangers: Vec<Unrecorded>,
     /// Lists that are damaged, or another root's.
-    pub(crate) unusable: Vec<(RootKind, String)>,
+    pub(crate) unusable: Vec<(CaRole, String)>,
 }
 
 /// What the lists of all roots say is revoked, and the ledger does not. What ended long ago is no loss, and a list that is not
@@ -70,10 +70,10 @@ pub(crate) struct Lost {
 ///
 /// # Errors
 /// When a list cannot be read, or the ledger cannot be used.
-pub(crate) fn lost(layout: &Layout, roots: &Roots, ledger: &Ledger, now: OffsetDateTime) -> Result<Lost, StoreError> {
+pub(crate) fn lost(layout: &Layout, roots: &CaSet, ledger: &Ledger, now: OffsetDateTime) -> Result<Lost, StoreError> {
     let mut lost = Lost::default();
     let unrecorded = ledger.unrecorded()?;
-    for kind in RootKind::ALL {
+    for kind in CaRole::ALL {
         let root = roots.of(kind);
         let list = match present(layout, kind, root) {
             Ok(Some(list)) => list,
@@ -110,7 +110,7 @@ pub(crate) fn lost(layout: &Layout, roots: &Roots, ledger: &Ledger, now: OffsetD
 /// Refused, with what mends it; or when the ledger cannot be used.
 pub(crate) fn nothing_is_forgotten(
     layout: &Layout,
-    roots: &Roots,
+    roots: &CaSet,
     ledger: &Ledger,
     now: OffsetDateTime,
 ) -> anyhow::Result<()> {
@@ -118,7 +118,7 @@ pub(crate) fn nothing_is_forgotten(
     if let Some((kind, why)) = lost.unusable.first() {
         let path = layout.revocation_list(*kind);
         let what = format!("{} cannot be used, so nobody can tell what was revoked: {why}", path.display());
-        return Err(Failure::new(Exit::Refused, what)
+        return Err(CliError::new(Exit::Refused, what)
             .hint(format!("restore it from a backup, or sign it again from what the ledger knows: {RENEW}"))
             .into());
     }
@@ -131,7 +131,7 @@ pub(crate) fn nothing_is_forgotten(
         count(lost),
         if lost == 1 { "was" } else { "were" }
     );
-    Err(Failure::new(Exit::Refused, what)
+    Err(CliError::new(Exit::Refused, what)
         .hint("the ledger is from a backup; it learns it again from the lists with: clusterctl revoke --renew")
         .into())
 }
@@ -143,7 +143,7 @@ pub(crate) fn nothing_is_forgotten(
 /// When the ledger cannot be used.
 pub(crate) fn findings(
     layout: &Layout,
-    roots: &BTreeMap<RootKind, Certificate>,
+    roots: &BTreeMap<CaRole, Certificate>,
     ledger: &Ledger,
     now: OffsetDateTime,
     expires_within: Duration,

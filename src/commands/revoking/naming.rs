@@ -6,18 +6,18 @@ use clap::ValueEnum;
 use zeroize::Zeroizing;
 
 use crate::cluster::name::HostName;
-use crate::cluster::profile::{ADMINS, Profile, RootKind, SYSTEM_MASTERS};
+use crate::cluster::profile::{ADMINS, CaRole, Profile, SYSTEM_MASTERS};
 use crate::cluster::spec::Role;
-use crate::cluster_file::kubeconfig::{self, Credential};
 use crate::commands::context::{read_given, read_named};
-use crate::failure::{Exit, Failure};
+use crate::config::kubeconfig::{self, Credential};
+use crate::error::{CliError, Exit};
+use crate::pki::ca_set::CaSet;
 use crate::pki::certificate::Certificate;
 use crate::pki::pem;
-use crate::pki::roots::Roots;
 use crate::store::error::StoreError;
 use crate::store::files;
 use crate::store::layout::Layout;
-use crate::store::ledger::{Entry, Ledger, Mark};
+use crate::store::ledger::{AuditContext, Entry, Ledger};
 use crate::store::revocations::Issued;
 
 /// No certificate or kubeconfig is larger than this, in bytes.
@@ -39,11 +39,11 @@ pub(crate) enum IssuerName {
 
 impl IssuerName {
     /// The root.
-    pub(crate) fn kind(self) -> RootKind {
+    pub(crate) fn kind(self) -> CaRole {
         match self {
-            Self::Cluster => RootKind::Cluster,
-            Self::Etcd => RootKind::Etcd,
-            Self::FrontProxy => RootKind::FrontProxy,
+            Self::Cluster => CaRole::Cluster,
+            Self::Etcd => CaRole::Etcd,
+            Self::FrontProxy => CaRole::FrontProxy,
         }
     }
 }
@@ -51,7 +51,7 @@ impl IssuerName {
 /// A certificate that one of our roots signed.
 pub(crate) struct Ours {
     pub(crate) certificate: Certificate,
-    pub(crate) kind: RootKind,
+    pub(crate) kind: CaRole,
     /// As the ledger has it, or would have it.
     pub(crate) issued: Issued,
     /// Whether the ledger has it.
@@ -62,13 +62,13 @@ pub(crate) struct Ours {
 ///
 /// # Errors
 /// A usage error when there is none in it; refused when one of them is no certificate of these roots.
-pub(crate) fn in_file(path: &Path, roots: &Roots, ledger: &Ledger) -> anyhow::Result<Vec<Ours>> {
+pub(crate) fn in_file(path: &Path, roots: &CaSet, ledger: &Ledger) -> anyhow::Result<Vec<Ours>> {
     let mut found = Vec::new();
     for certificate in certificates(path)? {
         let user = certificate.account().user;
         let Some(ours) = ours(certificate, None, roots, ledger)? else {
             let what = format!("no root of this directory signed the certificate of {user} in {}", path.display());
-            return Err(Failure::new(Exit::Refused, what)
+            return Err(CliError::new(Exit::Refused, what)
                 .hint("nothing was revoked: whoever signed it can revoke it")
                 .into());
         };
@@ -85,7 +85,7 @@ pub(crate) fn in_file(path: &Path, roots: &Roots, ledger: &Ledger) -> anyhow::Re
 pub(crate) fn forgotten_of(
     name: &str,
     layout: &Layout,
-    roots: &Roots,
+    roots: &CaSet,
     ledger: &Ledger,
 ) -> Result<Vec<Ours>, StoreError> {
     let Ok(host) = HostName::parse(name) else { return Ok(Vec::new()) };
@@ -113,11 +113,11 @@ pub(crate) fn forgotten_of(
 pub(crate) fn ours(
     certificate: Certificate,
     host: Option<&str>,
-    roots: &Roots,
+    roots: &CaSet,
     ledger: &Ledger,
 ) -> Result<Option<Ours>, StoreError> {
-    let signed = |kind: &RootKind| certificate.is_signed_by(roots.of(*kind));
-    let Some(kind) = RootKind::ALL.into_iter().find(signed) else { return Ok(None) };
+    let signed = |kind: &CaRole| certificate.is_signed_by(roots.of(*kind));
+    let Some(kind) = CaRole::ALL.into_iter().find(signed) else { return Ok(None) };
     let known = ledger.issued_as(certificate.fingerprint())?;
     let recorded = known.is_some();
     let issued = known.unwrap_or_else(|| Issued {
@@ -140,9 +140,9 @@ pub(crate) fn ours(
 /// When the ledger cannot.
 pub(crate) fn record(
     certificates: &[Ours],
-    roots: &Roots,
+    roots: &CaSet,
     ledger: &mut Ledger,
-    mark: &Mark<'_>,
+    mark: &AuditContext<'_>,
 ) -> Result<usize, StoreError> {
     let mut entries = Vec::new();
     for Ours { certificate, kind, issued, .. } in certificates.iter().filter(|ours| !ours.recorded) {
@@ -157,23 +157,23 @@ pub(crate) fn record(
 }
 
 /// The profile that a certificate has by its account and its usages; what is none of ours counts as a client.
-fn profile(certificate: &Certificate, kind: RootKind) -> &'static str {
+fn profile(certificate: &Certificate, kind: CaRole) -> &'static str {
     let has = |group: &str| certificate.subject.organizations.iter().any(|one| one == group);
     let user = certificate.account().user;
     let serves_only = certificate.has_extended_usage("serverAuth") && !certificate.has_extended_usage("clientAuth");
     let profile = match (kind, user.as_str()) {
-        (RootKind::Cluster, "kube-apiserver") if serves_only => Profile::Apiserver,
-        (RootKind::Cluster, _) if serves_only => Profile::KubeletServer,
-        (RootKind::Cluster, _) if has(SYSTEM_MASTERS) => Profile::BreakGlass,
-        (RootKind::Cluster, _) if has(ADMINS) => Profile::Admin,
-        (RootKind::Cluster, _) if host_of(&user).is_some() => Profile::KubeletClient,
-        (RootKind::Cluster, "kube-apiserver-kubelet-client") => Profile::ApiserverKubeletClient,
-        (RootKind::Cluster, "system:kube-controller-manager") => Profile::ControllerManager,
-        (RootKind::Cluster, "system:kube-scheduler") => Profile::Scheduler,
-        (RootKind::Cluster, "clusterctl:verifier") => Profile::Verifier,
-        (RootKind::Etcd, "kube-apiserver-etcd-client") => Profile::ApiserverEtcdClient,
-        (RootKind::Etcd, "kube-etcd-healthcheck-client") => Profile::EtcdHealthcheckClient,
-        (RootKind::FrontProxy, _) => Profile::FrontProxyClient,
+        (CaRole::Cluster, "kube-apiserver") if serves_only => Profile::Apiserver,
+        (CaRole::Cluster, _) if serves_only => Profile::KubeletServer,
+        (CaRole::Cluster, _) if has(SYSTEM_MASTERS) => Profile::BreakGlass,
+        (CaRole::Cluster, _) if has(ADMINS) => Profile::Admin,
+        (CaRole::Cluster, _) if host_of(&user).is_some() => Profile::KubeletClient,
+        (CaRole::Cluster, "kube-apiserver-kubelet-client") => Profile::ApiserverKubeletClient,
+        (CaRole::Cluster, "system:kube-controller-manager") => Profile::ControllerManager,
+        (CaRole::Cluster, "system:kube-scheduler") => Profile::Scheduler,
+        (CaRole::Cluster, "clusterctl:verifier") => Profile::Verifier,
+        (CaRole::Etcd, "kube-apiserver-etcd-client") => Profile::ApiserverEtcdClient,
+        (CaRole::Etcd, "kube-etcd-healthcheck-client") => Profile::EtcdHealthcheckClient,
+        (CaRole::FrontProxy, _) => Profile::FrontProxyClient,
         _ => return UNKNOWN_PROFILE,
     };
     profile.policy().name
@@ -188,7 +188,7 @@ fn host_of(user: &str) -> Option<&str> {
 fn certificates(path: &Path) -> anyhow::Result<Vec<Certificate>> {
     let bytes = Zeroizing::new(read_given(path, LIMIT, "file")?);
     let unusable = |why: String| {
-        Failure::new(Exit::Usage, format!("{} holds no certificate that can be revoked: {why}", path.display()))
+        CliError::new(Exit::Usage, format!("{} holds no certificate that can be revoked: {why}", path.display()))
             .hint("name a certificate's file or a kubeconfig, a host, an account or a serial number")
     };
     let ders = match pem::certificates(&bytes) {

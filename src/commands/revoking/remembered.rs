@@ -8,19 +8,19 @@ use std::time::SystemTime;
 use time::OffsetDateTime;
 
 use super::revocations::{GRACE, MAX_RULES};
-use crate::bundle::contents::Bundle;
 use crate::bundle::format::Format;
-use crate::bundle::places;
+use crate::bundle::model::Bundle;
+use crate::bundle::paths;
 use crate::bundle::policy::{ACCOUNTS, AUTHORIZATION};
 use crate::cluster::name::HostName;
 use crate::cluster::spec::Role;
 use crate::commands::packing::parcels;
-use crate::failure::{Exit, Failure};
+use crate::error::{CliError, Exit};
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::pem;
-use crate::policy::denials::NAMED;
-use crate::policy::mark::LedgerMark;
+use crate::rbac::denials::NAMED;
+use crate::rbac::mark::LedgerMark;
 use crate::store::error::StoreError;
 use crate::store::files::{self, PRIVATE};
 use crate::store::layout::Layout;
@@ -71,7 +71,7 @@ impl Memory {
         if bundle.manifest.root_pin != root.spki_fingerprint() {
             return Self { path: path.to_owned(), ..Self::default() };
         }
-        let rules = bundle.file(places::AUTHORIZATION);
+        let rules = bundle.file(paths::AUTHORIZATION);
         let rules = rules.map(|file| Self::of_rules(path, &String::from_utf8_lossy(&file.bytes), root));
         let packed = Some((bundle.manifest.host.clone(), certificates_in(bundle)));
         let generation = bundle.manifest.generation;
@@ -81,8 +81,7 @@ impl Memory {
 
 /// The certificates in a bundle that are no root's.
 pub(crate) fn certificates_in(bundle: &Bundle) -> Vec<Certificate> {
-    let leaves =
-        bundle.files.iter().filter(|file| file.path.ends_with(".crt") && places::root_at(&file.path).is_none());
+    let leaves = bundle.files.iter().filter(|file| file.path.ends_with(".crt") && paths::root_at(&file.path).is_none());
     let ders = leaves.flat_map(|file| pem::certificates(&file.bytes).unwrap_or_default());
     ders.filter_map(|der| Certificate::from_der(der).ok()).collect()
 }
@@ -195,7 +194,7 @@ pub(crate) fn last_packed(layout: &Layout, root: &Certificate) -> Result<Option<
 /// A usage error when it is neither rules for API servers nor bundles; or when it cannot be read.
 pub(crate) fn of_given(path: &Path, root: &Certificate) -> anyhow::Result<Vec<Memory>> {
     if !files::exists(path) {
-        return Err(Failure::new(Exit::Usage, format!("there is no file {}", path.display())).into());
+        return Err(CliError::new(Exit::Usage, format!("there is no file {}", path.display())).into());
     }
     if files::is_folder(path) && parcels::read(path).is_err() {
         return of_folder(path, root);
@@ -207,7 +206,7 @@ pub(crate) fn of_given(path: &Path, root: &Certificate) -> anyhow::Result<Vec<Me
     let memory = Memory::of_rules(path, &text, root);
     if memory.denied.is_empty() && !memory.is_rules {
         let what = format!("{} is no authorization.yaml, and no bundle", path.display());
-        return Err(Failure::new(Exit::Usage, what)
+        return Err(CliError::new(Exit::Usage, what)
             .hint(
                 "name policy/masters/authorization.yaml, the one of a master, a master's bundle, or the folder bundles",
             )
@@ -292,7 +291,7 @@ pub(crate) fn refuse_to_forget(memories: &[Memory], ledger: &Ledger) -> anyhow::
         newer.path.display(),
         newer.sequence
     );
-    Err(Failure::new(Exit::Refused, what).hint(FROM_A_MASTER).into())
+    Err(CliError::new(Exit::Refused, what).hint(FROM_A_MASTER).into())
 }
 
 /// What helps where no file of rules is here that is new enough.
@@ -311,9 +310,9 @@ pub(crate) fn refuse_older(memories: &[Memory], ledger: &Ledger, now: OffsetDate
 }
 
 /// The refusal to go on with an older ledger.
-pub(crate) fn refusal(Older { path, why }: &Older) -> Failure {
+pub(crate) fn refusal(Older { path, why }: &Older) -> CliError {
     let what = format!("the ledger is older than {}: {why}", path.display());
-    Failure::new(Exit::Refused, what).hint(remedy(path))
+    CliError::new(Exit::Refused, what).hint(remedy(path))
 }
 
 /// What records again what a ledger from a backup has forgotten.

@@ -13,11 +13,11 @@ use crate::cluster::profile::{TABLE, Usage};
 use crate::cluster::spec::Cluster;
 use crate::commands::context::Context;
 use crate::commands::given::templates;
-use crate::failure::{Exit, Failure};
+use crate::error::{CliError, Exit};
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
-use crate::policy::denials::Denials;
-use crate::policy::mark::LedgerMark;
+use crate::rbac::denials::Denials;
+use crate::rbac::mark::LedgerMark;
 use crate::store::files::{self, PUBLIC};
 use crate::store::ledger::Ledger;
 use crate::store::revocations::Issued;
@@ -49,7 +49,7 @@ pub(crate) fn denials(ledger: &Ledger, root: &Certificate, now: OffsetDateTime) 
     let all = recorded.into_iter().chain(unrecorded.iter().filter_map(|one| one.fingerprint));
     let mark = LedgerMark { sequence: ledger.sequence()?, root: root.fingerprint() };
     Denials::of(all).map(|denials| denials.beside(others).as_of(mark)).map_err(|error| {
-        Failure::new(Exit::Refused, "the API servers' rules cannot be written")
+        CliError::new(Exit::Refused, "the API servers' rules cannot be written")
             .hint("make a new root for a new cluster directory: so many revocations mean that the old one is worth little")
             .because(error)
             .into()
@@ -145,9 +145,9 @@ pub(crate) fn findings(
 ///
 /// # Errors
 /// A usage error when the template fails.
-pub(crate) fn authorization(cluster: &Cluster, denials: &Denials, templates: &Templates) -> Result<String, Failure> {
+pub(crate) fn authorization(cluster: &Cluster, denials: &Denials, templates: &Templates) -> Result<String, CliError> {
     templates.authorization(cluster, denials).map_err(|error| {
-        Failure::new(Exit::Usage, "the API servers' rules cannot be rendered")
+        CliError::new(Exit::Usage, "the API servers' rules cannot be rendered")
             .hint("look at the template that is named; clusterctl bundle --eject-templates DIR writes those that work")
             .because(error)
     })

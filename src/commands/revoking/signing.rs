@@ -2,11 +2,11 @@
 
 use super::{lists, revocations};
 use crate::cluster::lifetime::Lifetime;
-use crate::cluster::profile::RootKind;
+use crate::cluster::profile::CaRole;
 use crate::commands::context::Context;
-use crate::failure::{Exit, Failure};
-use crate::pki::authority::Authority;
+use crate::error::{CliError, Exit};
 use crate::pki::crl::Revoked;
+use crate::pki::issuer::Issuer;
 use crate::store::files::{self, PUBLIC};
 use crate::store::ledger::Ledger;
 
@@ -15,8 +15,8 @@ use crate::store::ledger::Ledger;
 /// # Errors
 /// What the ledger or the system says.
 pub(crate) fn sign(
-    kind: RootKind,
-    authority: &Authority<'_>,
+    kind: CaRole,
+    authority: &Issuer<'_>,
     lifetime: Lifetime,
     ledger: &mut Ledger,
     context: &mut Context<'_>,
@@ -46,7 +46,7 @@ pub(crate) fn sign(
     let at_least = at_least.max(u64::try_from(context.now.unix_timestamp()).unwrap_or(1));
     let number = ledger.next_list(root, at_least, context.now, next_update)?;
     let list = authority.revocation_list(&entries, number, next_update).map_err(|error| {
-        Failure::new(Exit::Bug, format!("the revocation list of the {} could not be made", kind.as_str()))
+        CliError::new(Exit::Bug, format!("the revocation list of the {} could not be made", kind.as_str()))
             .because(error)
     })?;
     files::replace(&path, list.to_pem().as_bytes(), PUBLIC)?;

@@ -6,13 +6,13 @@ use std::collections::HashSet;
 use super::{lists, revocations, signing};
 use crate::cluster::account::AccountScheme;
 use crate::cluster::lifetime::Lifetime;
-use crate::cluster::profile::{Profile, RootKind};
+use crate::cluster::profile::{CaRole, Profile};
 use crate::cluster::spec::Cluster;
 use crate::commands::context::Context;
 use crate::commands::given::templates;
-use crate::failure::{Exit, Failure};
-use crate::pki::authority::Authority;
+use crate::error::{CliError, Exit};
 use crate::pki::certificate::Certificate;
+use crate::pki::issuer::Issuer;
 use crate::pki::reason::Reason;
 use crate::store::error::StoreError;
 use crate::store::ledger::Ledger;
@@ -95,7 +95,7 @@ pub(crate) fn revoke(
     superseded: &[Issued],
     cluster: &Cluster,
     root: &Certificate,
-    authority: &Authority<'_>,
+    authority: &Issuer<'_>,
     ledger: &mut Ledger,
     context: &mut Context<'_>,
 ) -> anyhow::Result<()> {
@@ -115,8 +115,8 @@ pub(crate) fn revoke(
     let revoked: Vec<_> = superseded.iter().map(|issued| (issued.fingerprint, revocation.clone())).collect();
     ledger.revoke(&revoked, &context.mark())?;
     let next_update = Lifetime::parse(NEXT_UPDATE)
-        .map_err(|error| Failure::new(Exit::Bug, "the list's lifetime is none").because(error))?;
-    signing::sign(RootKind::Cluster, authority, next_update, ledger, context)?;
+        .map_err(|error| CliError::new(Exit::Bug, "the list's lifetime is none").because(error))?;
+    signing::sign(CaRole::Cluster, authority, next_update, ledger, context)?;
     let denials = revocations::denials(ledger, root, context.now)?;
     let path = revocations::write_authorization(cluster, &denials, &templates::load(None, cluster, context)?, context)?;
     context.screen.answer(path.display());

@@ -6,11 +6,11 @@ use zeroize::Zeroizing;
 
 use super::audit::Audit;
 use crate::cluster::profile::SYSTEM_MASTERS;
-use crate::cluster_file::kubeconfig::{self, Credential};
+use crate::config::kubeconfig::{self, Credential};
 use crate::pki::certificate::Certificate;
-use crate::pki::inspect::{Flaw, general_flaws, stamp};
+use crate::pki::inspect::{Violation, general_flaws, stamp};
 use crate::pki::pem;
-use crate::store::credentials::{self, Trouble};
+use crate::store::credentials::{self, CredentialProblem};
 use crate::store::files;
 use crate::verify::finding::{CheckId, Finding, Status};
 use crate::verify::target::Place;
@@ -42,13 +42,13 @@ impl Audit<'_> {
         };
         let mut wrong: Vec<String> = general_flaws(&certificate, self.now).iter().map(ToString::to_string).collect();
         if !certificate.is_signed_by(self.root) {
-            wrong.push(Flaw::BadSignature.to_string());
+            wrong.push(Violation::BadSignature.to_string());
         }
         if self.known.sequence(certificate.fingerprint()).is_none() {
-            wrong.push(Trouble::NotInLedger.to_string());
+            wrong.push(CredentialProblem::NotInLedger.to_string());
         }
         let revoked = self.known.revocation(certificate.fingerprint()).cloned();
-        wrong.extend(revoked.map(|revocation| Trouble::Revoked(revocation).to_string()));
+        wrong.extend(revoked.map(|revocation| CredentialProblem::Revoked(revocation).to_string()));
         wrong.extend(credentials::open_to_others(&path).map(|trouble| trouble.to_string()));
         let until = stamp(certificate.not_after);
         if !wrong.is_empty() {

@@ -8,18 +8,18 @@ use time::{Duration, OffsetDateTime};
 
 use crate::bundle::format::sealed_name;
 use crate::cluster::name::HostName;
-use crate::cluster::profile::{Leaf, Profile, RootKind};
+use crate::cluster::profile::{CaRole, CertificateSpec, Profile};
 use crate::cluster::spec::Cluster;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
-use crate::pki::inspect::{COMPARE_CLOCKS, Flaw, in_words, own_root_flaws, root_of_another_cluster, stamp};
+use crate::pki::inspect::{COMPARE_CLOCKS, Violation, in_words, own_root_violations, root_of_another_cluster, stamp};
 use crate::pki::key::PrivateKey;
-use crate::policy::denials::Denials;
-use crate::store::credentials::{self, Trouble};
+use crate::rbac::denials::Denials;
+use crate::store::ca;
+use crate::store::credentials::{self, CredentialProblem};
 use crate::store::files;
 use crate::store::layout::Layout;
 use crate::store::ledger::Known;
-use crate::store::roots;
 use crate::store::service_account::{self, Found};
 use crate::verify::finding::{CheckId, Finding, Status};
 use crate::verify::target::Place;
@@ -30,7 +30,7 @@ pub(crate) struct Audit<'a> {
     pub(crate) cluster: &'a Cluster,
     pub(crate) root: &'a Certificate,
     /// All roots that can be read, the cluster's among them, each with what verifies its signatures.
-    pub(crate) roots: &'a BTreeMap<RootKind, Certificate>,
+    pub(crate) roots: &'a BTreeMap<CaRole, Certificate>,
     pub(crate) known: &'a Known,
     /// The last generation that the ledger gave to bundles.
     pub(crate) last_generation: u64,
@@ -46,7 +46,7 @@ pub(crate) struct Audit<'a> {
 impl Audit<'_> {
     /// `store.credential` for every root and every leaf, then `trust.match` for every bundle, in the file's order.
     pub(crate) fn findings(&self, progress: &(dyn Fn() + Sync)) -> Vec<Finding> {
-        let first: Vec<Finding> = RootKind::ALL
+        let first: Vec<Finding> = CaRole::ALL
             .into_iter()
             .map(|kind| self.root(kind))
             .chain(self.open_doors())
@@ -73,7 +73,7 @@ impl Audit<'_> {
     }
 
     /// What one holder is to hold, by number. Made when it is needed: of many hosts it would fill the memory.
-    fn holder(&self, number: usize) -> (Place, Vec<Leaf>) {
+    fn holder(&self, number: usize) -> (Place, Vec<CertificateSpec>) {
         let masters = &self.cluster.masters;
         match (masters.get(number), number.checked_sub(masters.len() + 1).and_then(|i| self.cluster.nodes.get(i))) {
             (Some(master), _) => (Place::Master, self.cluster.master_leaves(master)),
@@ -90,7 +90,7 @@ impl Audit<'_> {
                 && let Some(other) = last.insert(key, i)
             {
                 let other = format!("{} {}", looked[other].finding.host, looked[other].profile.policy().name);
-                let shared = Trouble::SharedKey(other).to_string();
+                let shared = CredentialProblem::SharedKey(other).to_string();
                 let Looked { finding, profile, .. } = &mut looked[i];
                 let passed = finding.status == Status::Pass;
                 finding.observed = if passed { shared } else { format!("{shared}; {}", finding.observed) };
@@ -106,33 +106,34 @@ impl Audit<'_> {
         looked.into_iter().map(|one| one.finding).collect()
     }
 
-    fn root(&self, kind: RootKind) -> Finding {
+    fn root(&self, kind: CaRole) -> Finding {
         let path = self.layout.root_certificate(kind);
         let finding = |status| {
             Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, kind.as_str(), status)
                 .address(path.display().to_string())
         };
         let expected = "a root as the PKI policy has it, its key readable by its owner alone";
-        let certificate = match roots::certificate(self.layout, kind) {
+        let certificate = match ca::certificate(self.layout, kind) {
             Ok(certificate) => certificate,
             Err(error) => return finding(Status::Fail).saw(error.to_string(), expected),
         };
-        let mut wrong: Vec<String> = own_root_flaws(&certificate, self.now).iter().map(ToString::to_string).collect();
+        let mut wrong: Vec<String> =
+            own_root_violations(&certificate, self.now).iter().map(ToString::to_string).collect();
         if self.known.sequence(certificate.fingerprint()).is_some()
             && !self.known.is_root(certificate.fingerprint(), kind)
         {
             wrong.push(format!("the ledger knows it as another root than the {}", kind.as_str()));
         }
-        if let Ok(Some(text)) = roots::key_file(self.layout, kind)
+        if let Ok(Some(text)) = ca::key_file(self.layout, kind)
             && let Ok(key) = PrivateKey::from_pem(&text)
             && key.spki() != certificate.spki
         {
-            wrong.push(Flaw::KeyDoesNotFit.to_string());
+            wrong.push(Violation::KeyDoesNotFit.to_string());
         }
         let other = root_of_another_cluster(&certificate, kind, &self.cluster.name);
         wrong.extend(other.map(|flaw| flaw.to_string()));
         if self.known.sequence(certificate.fingerprint()).is_none() {
-            wrong.push(Trouble::NotInLedger.to_string());
+            wrong.push(CredentialProblem::NotInLedger.to_string());
         }
         // A CA's key may well be kept elsewhere; one that is here is its owner's alone.
         let open = credentials::open_to_others(&self.layout.root_key(kind)).map(|trouble| trouble.to_string());
@@ -173,9 +174,11 @@ impl Audit<'_> {
                 return finding(Status::Pass).saw(saw, expected);
             }
             (Ok(Found::Whole(_)), Some(open)) => (open.to_string(), format!("chmod 600 {}", path.display())),
-            (Ok(Found::Nothing), _) => (Trouble::NotThere.to_string(), "clusterctl issue-master --all".to_owned()),
+            (Ok(Found::Nothing), _) => {
+                (CredentialProblem::NotThere.to_string(), "clusterctl issue-master --all".to_owned())
+            }
             (Ok(Found::Half(_)), _) => {
-                let missing = Trouble::Missing(self.layout.service_account_public());
+                let missing = CredentialProblem::Missing(self.layout.service_account_public());
                 (missing.to_string(), "clusterctl issue-master --all".to_owned())
             }
             (Err(trouble), _) => (trouble.to_string(), "restore sa.key and sa.pub from a backup".to_owned()),
@@ -191,7 +194,7 @@ impl Audit<'_> {
         format!("more than {} left", in_words(self.expires_within))
     }
 
-    fn look(&self, place: Place, leaf: &Leaf) -> Looked {
+    fn look(&self, place: Place, leaf: &CertificateSpec) -> Looked {
         let name = leaf.policy().name;
         let host = leaf.host.as_ref().map_or_else(|| "verifier".to_owned(), ToString::to_string);
         let path = || self.layout.holder_folder(leaf.profile, leaf.host.as_ref()).join(format!("{name}.crt"));
@@ -211,7 +214,7 @@ impl Audit<'_> {
             Ok(_) => Vec::new(),
             Err(troubles) => troubles.clone(),
         };
-        if let [Trouble::Forgotten { not_after }] = troubles.as_slice() {
+        if let [CredentialProblem::Forgotten { not_after }] = troubles.as_slice() {
             let (saw, ends_soon) = (troubles[0].to_string(), *not_after - self.now <= self.expires_within);
             let host = leaf.host.as_ref();
             let bundled = host.is_some_and(|host| files::exists(&self.layout.bundles().join(sealed_name(host))));
@@ -228,7 +231,7 @@ impl Audit<'_> {
             let key = certificate.map(|certificate| certificate.spki_fingerprint());
             return Looked { finding, key, profile: leaf.profile };
         }
-        if !troubles.contains(&Trouble::NotThere) {
+        if !troubles.contains(&CredentialProblem::NotThere) {
             troubles.extend(credentials::mode_trouble(self.layout, leaf, found.as_ref().ok()));
         }
         let key = match &found {
@@ -261,16 +264,16 @@ impl Audit<'_> {
                 profile: leaf.profile,
             };
         }
-        let only_mode = troubles.iter().all(|trouble| matches!(trouble, Trouble::Mode(..)));
+        let only_mode = troubles.iter().all(|trouble| matches!(trouble, CredentialProblem::Mode(..)));
         let hint = if only_mode {
             format!("chmod 600 {}", path().with_extension("key").display())
-        } else if troubles.iter().all(Trouble::is_early) {
+        } else if troubles.iter().all(CredentialProblem::is_early) {
             COMPARE_CLOCKS.to_owned()
-        } else if let Some(error) = troubles.iter().find_map(Trouble::unreadable) {
+        } else if let Some(error) = troubles.iter().find_map(CredentialProblem::unreadable) {
             error.hint().unwrap_or_else(|| "it may be good: look at the disk".to_owned())
         } else {
             // What is remembered of it was true when the ledger still knew it.
-            let reissue = if troubles.contains(&Trouble::NotInLedger) { " --reissue" } else { "" };
+            let reissue = if troubles.contains(&CredentialProblem::NotInLedger) { " --reissue" } else { "" };
             format!("{}{reissue}", issued_by(place, &host))
         };
         let observed: Vec<String> = troubles.iter().map(ToString::to_string).collect();

@@ -6,22 +6,22 @@ use std::path::PathBuf;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::audit::Audit;
-use super::likeness::{self, Likeness};
+use super::likeness::{self, ExpectedBundle};
 use crate::bundle::archive::{self, USE_A_NEWER};
-use crate::bundle::contents::Bundle;
 use crate::bundle::format::{Format, sealed_name};
 use crate::bundle::input::Roles;
-use crate::bundle::places;
+use crate::bundle::model::Bundle;
+use crate::bundle::paths;
 use crate::bundle::seal;
 use crate::cluster::name::HostName;
-use crate::cluster::profile::Leaf;
+use crate::cluster::profile::CertificateSpec;
 use crate::cluster::spec::Host;
-use crate::cluster_file::kubeconfig::{self, Credential, KubeCluster};
-use crate::cluster_file::kubelet_config;
 use crate::commands::given::templates;
 use crate::commands::packing::parcels;
 use crate::commands::revoking::remembered;
-use crate::failure::in_full;
+use crate::config::kubeconfig::{self, Credential, KubeCluster};
+use crate::config::kubelet_config;
+use crate::error::in_full;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::key::PrivateKey;
@@ -59,7 +59,7 @@ impl Audit<'_> {
             _ => files::exists(&folder.join(name)),
         };
         let (masters, nodes) = (by_name(&self.cluster.masters), by_name(&self.cluster.nodes));
-        let likeness = Likeness {
+        let likeness = ExpectedBundle {
             layout: self.layout,
             cluster: self.cluster,
             roots: likeness::roots(self.roots),
@@ -122,7 +122,7 @@ impl Audit<'_> {
 
     /// Where a bundle signs tokens with another key than this directory's: the masters would not believe each other's.
     fn other_service_account(&self, bundle: &Bundle) -> Option<String> {
-        let carried = bundle.file(places::SERVICE_ACCOUNT_KEY)?;
+        let carried = bundle.file(paths::SERVICE_ACCOUNT_KEY)?;
         let key = PrivateKey::from_pem(&carried.bytes).ok()?;
         match service_account::look(self.layout) {
             Ok(Found::Whole(ours) | Found::Half(ours)) if ours.spki() == key.spki() => None,
@@ -131,7 +131,7 @@ impl Audit<'_> {
     }
 
     /// The certificates in the directory now, of those that `leaves` describe.
-    fn today(&self, leaves: impl Iterator<Item = Leaf>) -> Vec<Fingerprint> {
+    fn today(&self, leaves: impl Iterator<Item = CertificateSpec>) -> Vec<Fingerprint> {
         let stored = leaves.filter_map(|leaf| credentials::read(self.layout, &leaf).ok());
         stored.map(|stored| stored.credential.certificate.fingerprint()).collect()
     }
@@ -152,7 +152,7 @@ impl Audit<'_> {
         }
     }
 
-    fn bundle(&self, looked_at: &Packed<'_>, likeness: &Likeness<'_>) -> Finding {
+    fn bundle(&self, looked_at: &Packed<'_>, likeness: &ExpectedBundle<'_>) -> Finding {
         let Packed { roles, place, format, path, .. } = looked_at;
         let host = roles.host().as_str();
         let finding =
@@ -211,7 +211,7 @@ impl Audit<'_> {
     fn other_roots(&self, bundle: &Bundle) -> Vec<String> {
         let mut wrong = Vec::new();
         for file in &bundle.files {
-            let Some(kind) = places::root_at(&file.path) else { continue };
+            let Some(kind) = paths::root_at(&file.path) else { continue };
             let ours = self.roots.get(&kind).map(|root| vec![root.der().to_vec()]);
             if ours.is_none() || pem::certificates(&file.bytes).ok() != ours {
                 wrong.push(format!("{} is not this directory's {}", file.path, kind.as_str()));
@@ -229,7 +229,7 @@ impl Audit<'_> {
                     Ok(used) => {
                         let mut found: Vec<String> = used.weaknesses().into_iter().map(|weak| weak.what).collect();
                         found.extend(used.cluster.tls_server_name.as_deref().map(another_name));
-                        found.extend(self.misled(used.cluster, bundle, file.path == places::KUBELET_KUBECONFIG));
+                        found.extend(self.misled(used.cluster, bundle, file.path == paths::KUBELET_KUBECONFIG));
                         wrong.extend(found.into_iter().map(|what| format!("{}: {what}", file.path)));
                     }
                     Err(error) => wrong.push(format!("{}: {error}", file.path)),
@@ -251,11 +251,11 @@ impl Audit<'_> {
 
     /// Says how many that were revoked a master's API server would let in.
     fn not_denied(&self, bundle: &Bundle) -> Option<String> {
-        let text = String::from_utf8_lossy(&bundle.file(places::AUTHORIZATION)?.bytes);
+        let text = String::from_utf8_lossy(&bundle.file(paths::AUTHORIZATION)?.bytes);
         let named: HashSet<&str> = text.split("X509SHA256=").skip(1).filter_map(|rest| rest.get(..64)).collect();
         let denied = |id: &&Fingerprint| !named.contains(id.to_string().as_str());
         let missed = self.denials.certificates().iter().filter(denied).count();
-        (missed > 0).then(|| format!("{} does not deny {missed} that were revoked", places::AUTHORIZATION))
+        (missed > 0).then(|| format!("{} does not deny {missed} that were revoked", paths::AUTHORIZATION))
     }
 }
 
@@ -266,8 +266,8 @@ pub(super) fn another_name(name: &str) -> String {
 }
 
 fn of_the_kubelets_config(bundle: &Bundle) -> Vec<String> {
-    let Some(file) = bundle.file(places::KUBELET_CONFIG) else { return Vec::new() };
-    let told = |what: &dyn std::fmt::Display| format!("{}: {what}", places::KUBELET_CONFIG);
+    let Some(file) = bundle.file(paths::KUBELET_CONFIG) else { return Vec::new() };
+    let told = |what: &dyn std::fmt::Display| format!("{}: {what}", paths::KUBELET_CONFIG);
     match kubelet_config::weaknesses(&file.bytes) {
         Ok(weak) => weak.iter().map(|what| told(what)).collect(),
         Err(error) => vec![told(&error)],
@@ -276,8 +276,7 @@ fn of_the_kubelets_config(bundle: &Bundle) -> Vec<String> {
 
 /// Certificates that are not those that lie in the directory now.
 fn other_certificates(bundle: &Bundle, today: &[Fingerprint]) -> Vec<String> {
-    let leaves =
-        bundle.files.iter().filter(|file| file.path.ends_with(".crt") && places::root_at(&file.path).is_none());
+    let leaves = bundle.files.iter().filter(|file| file.path.ends_with(".crt") && paths::root_at(&file.path).is_none());
     let other = leaves.filter(|file| {
         let carried = pem::certificates(&file.bytes).unwrap_or_default();
         !carried.iter().all(|der| today.contains(&Fingerprint::of(der)))

@@ -8,11 +8,11 @@ use time::OffsetDateTime;
 use crate::bundle::policy::AUTHORIZATION;
 use crate::bundle::verifier;
 use crate::commands::revoking::{remembered, revocations};
-use crate::failure::{Exit, Failure};
+use crate::error::{CliError, Exit};
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::inspect::stamp;
-use crate::printable::printable;
+use crate::sanitize::sanitized;
 use crate::store::error::StoreError;
 use crate::store::files;
 use crate::store::layout::Layout;
@@ -58,9 +58,9 @@ pub(crate) fn without_a_ledger(layout: &Layout, rules: &str) -> anyhow::Result<E
 ///
 /// # Errors
 /// A usage error for a file that is none of ours.
-pub(crate) fn of_bundle(bytes: &[u8]) -> Result<ExpectedDenials, Failure> {
+pub(crate) fn of_bundle(bytes: &[u8]) -> Result<ExpectedDenials, CliError> {
     ExpectedDenials::from_json(bytes).map_err(|why| {
-        Failure::new(Exit::Usage, format!("{} of the verifier bundle cannot be used: {why}", verifier::DENIALS))
+        CliError::new(Exit::Usage, format!("{} of the verifier bundle cannot be used: {why}", verifier::DENIALS))
             .hint("pack it again with this version: clusterctl bundle --verifier")
     })
 }
@@ -109,7 +109,7 @@ fn known(issued: &Issued) -> RevokedCertificate {
     let holder = issued.host.as_deref().unwrap_or(&issued.account);
     RevokedCertificate {
         sha256: issued.fingerprint,
-        whose: Some(printable(&format!("{holder} {}", issued.profile))),
+        whose: Some(sanitized(&format!("{holder} {}", issued.profile))),
         revoked: issued.revocation.as_ref().map(|revocation| stamp(revocation.at)),
     }
 }

@@ -3,17 +3,17 @@
 
 use std::collections::BTreeMap;
 
-use crate::bundle::contents::{Bundle, INSTALLER, MANIFEST, MANIFEST_SUM, SIGNATURE};
 use crate::bundle::format::Format;
+use crate::bundle::images::Settings;
 use crate::bundle::input::{BundleInput, Held, Roles};
-use crate::bundle::places;
+use crate::bundle::model::{Bundle, INSTALLER, MANIFEST, MANIFEST_SUM, SIGNATURE};
+use crate::bundle::paths;
 use crate::bundle::render::Templates;
-use crate::bundle::settings::Settings;
-use crate::cluster::profile::{Leaf, RootKind};
+use crate::cluster::profile::{CaRole, CertificateSpec};
 use crate::cluster::spec::Cluster;
+use crate::pki::ca_set::CaSet;
 use crate::pki::certificate::Certificate;
-use crate::pki::roots::Roots;
-use crate::policy::denials::Denials;
+use crate::rbac::denials::Denials;
 use crate::store::credentials;
 use crate::store::layout::Layout;
 use crate::store::service_account::{self, Found};
@@ -47,10 +47,10 @@ const OF_TRUST: [&str; 24] = [
 ];
 
 /// What a bundle should be.
-pub(crate) struct Likeness<'a> {
+pub(crate) struct ExpectedBundle<'a> {
     pub(crate) layout: &'a Layout,
     pub(crate) cluster: &'a Cluster,
-    pub(crate) roots: Option<Roots>,
+    pub(crate) roots: Option<CaSet>,
     pub(crate) denials: &'a Denials,
     pub(crate) templates: Option<Templates>,
 }
@@ -65,21 +65,17 @@ pub(crate) struct Difference {
 }
 
 /// All three roots, where all can be read.
-pub(crate) fn roots(known: &BTreeMap<RootKind, Certificate>) -> Option<Roots> {
+pub(crate) fn roots(known: &BTreeMap<CaRole, Certificate>) -> Option<CaSet> {
     let root = |kind| known.get(&kind).cloned();
-    Some(Roots {
-        cluster: root(RootKind::Cluster)?,
-        etcd: root(RootKind::Etcd)?,
-        front_proxy: root(RootKind::FrontProxy)?,
-    })
+    Some(CaSet { cluster: root(CaRole::Cluster)?, etcd: root(CaRole::Etcd)?, front_proxy: root(CaRole::FrontProxy)? })
 }
 
-impl Likeness<'_> {
+impl ExpectedBundle<'_> {
     /// Holds a bundle against the one that would be packed now. Nothing is found where that one cannot be made: a credential
     /// is missing or its key was forgotten, which is told of elsewhere.
     pub(crate) fn difference(&self, bundle: &Bundle, roles: Roles<'_>, format: Format) -> Difference {
         let mut found = Difference::default();
-        let has_units = bundle.files.iter().any(|file| file.path.ends_with(places::UNIT_ENDING));
+        let has_units = bundle.files.iter().any(|file| file.path.ends_with(paths::UNIT_ENDING));
         let with_units = self.cluster.with_units || has_units;
         let Some(today) = self.today(roles, bundle.manifest.generation, with_units) else { return found };
         let own = |path: &str| [MANIFEST, MANIFEST_SUM, SIGNATURE].contains(&path);
@@ -91,14 +87,14 @@ impl Likeness<'_> {
                 None => found.wrong.push(format!("{path} is missing")),
                 Some(file) if file.bytes == wanted.bytes => {}
                 // The ledger's sequence is a comment, and what is revoked may well be nothing that API servers deny.
-                Some(file) if *path == places::AUTHORIZATION && text(&file.bytes) == text(&wanted.bytes) => {}
+                Some(file) if *path == paths::AUTHORIZATION && text(&file.bytes) == text(&wanted.bytes) => {}
                 Some(_) if is_credential(path) => found.wrong.push(format!("{path} is not what lies in the directory")),
                 Some(file) => {
                     let (text, wanted) = (text(&file.bytes), text(&wanted.bytes));
                     if path != INSTALLER {
                         found.wrong.extend(flags(path, &text, &wanted));
                     }
-                    if *path == places::AUTHORIZATION {
+                    if *path == paths::AUTHORIZATION {
                         found.wrong.extend(lenient(&text));
                     }
                     found.changed.push(path.clone());
@@ -114,7 +110,7 @@ impl Likeness<'_> {
         let master = roles.master().map(|host| self.cluster.master_leaves(host));
         let node = roles.node().map(|host| self.cluster.node_leaves(host));
         let leaves = master.into_iter().chain(node).flatten();
-        let held = |leaf: Leaf| {
+        let held = |leaf: CertificateSpec| {
             let credential = credentials::read(self.layout, &leaf).ok()?.credential;
             Some(Held { profile: leaf.profile, credential })
         };
@@ -166,5 +162,5 @@ fn flags_in(text: &str) -> Vec<String> {
 /// An authorizer that lets through what it cannot judge, or everything.
 fn lenient(text: &str) -> Option<String> {
     let found = ["NoOpinion", "AlwaysAllow"].into_iter().find(|word| text.contains(word))?;
-    Some(format!("{} says {found}", places::AUTHORIZATION))
+    Some(format!("{} says {found}", paths::AUTHORIZATION))
 }

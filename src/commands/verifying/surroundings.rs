@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::audit::Audit;
 use crate::cluster::check::ENDINGS;
-use crate::cluster::profile::RootKind;
+use crate::cluster::profile::CaRole;
 use crate::cluster::spec::Role;
 use crate::store::credentials;
 use crate::store::files::{self, Owner};
@@ -23,7 +23,7 @@ impl Audit<'_> {
     /// said when all of them are their owner's alone.
     pub(super) fn open_doors(&self) -> Option<Finding> {
         let roles = [Role::Master, Role::Node].map(|role| self.layout.hosts_folder(role));
-        let roots = [RootKind::Etcd, RootKind::FrontProxy].map(|kind| self.layout.root_folder(kind));
+        let roots = [CaRole::Etcd, CaRole::FrontProxy].map(|kind| self.layout.root_folder(kind));
         let paths = [self.layout.pki(), self.layout.ledger(), self.layout.bundles(), self.layout.verifier_bundle()];
         let paths = paths.into_iter().chain(roles).chain(roots).chain([self.layout.admins()]);
         let open: Vec<String> = paths
@@ -39,7 +39,7 @@ impl Audit<'_> {
     /// Who else may change what is believed: the cluster file, roots, the ledger, rules, and the folders that they are in. Of
     /// hosts' own folders there are many, and nobody gets into them past `pki`.
     pub(super) fn changeable_by_others(&self) -> Option<Finding> {
-        let roots = RootKind::ALL.into_iter().flat_map(|kind| {
+        let roots = CaRole::ALL.into_iter().flat_map(|kind| {
             [
                 self.layout.root_folder(kind),
                 self.layout.root_certificate(kind),

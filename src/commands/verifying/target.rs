@@ -8,20 +8,20 @@ use zeroize::Zeroizing;
 
 use super::{bundles, denials};
 use crate::bundle::archive;
-use crate::bundle::contents::Bundle;
+use crate::bundle::model::Bundle;
 use crate::bundle::verifier as verifier_bundle;
 use crate::cluster::address::Address;
 use crate::cluster::endpoint::Endpoint;
-use crate::cluster::profile::{ADMINS, Leaf, RootKind};
+use crate::cluster::profile::{ADMINS, CaRole, CertificateSpec};
 use crate::cluster::spec::{Cluster, KUBELET_PORT};
-use crate::cluster_file;
-use crate::cluster_file::kubeconfig::{self, Credential, KubeCluster, Used};
 use crate::commands::context::{Context, read_given, read_named, unknown_host};
-use crate::failure::{Exit, Failure, in_full};
+use crate::config;
+use crate::config::kubeconfig::{self, Credential, KubeCluster, Used};
+use crate::error::{CliError, Exit, in_full};
 use crate::pki::certificate::Certificate;
-use crate::store::credentials::{self, Trouble};
+use crate::store::ca;
+use crate::store::credentials::{self, CredentialProblem};
 use crate::store::layout::Layout;
-use crate::store::roots;
 use crate::verify::finding::{Aspect, CheckId, Finding, Status};
 use crate::verify::remedy::{Remedy, TargetKind};
 use crate::verify::target::{Held, Identity, Peer, Place, Target};
@@ -101,7 +101,7 @@ impl Elsewhere {
             aim.target.take_trust_file(&read_given(&context.path(path), LIMIT, "trust file")?);
         }
         if aim.target.roots.is_empty() && aim.target.trust_faults.is_empty() && aim.target.trust_notes.is_empty() {
-            return Err(Failure::new(Exit::Usage, "there are no roots to trust")
+            return Err(CliError::new(Exit::Usage, "there are no roots to trust")
                 .hint("name them with --ca FILE; the system's own are never used")
                 .into());
         }
@@ -109,7 +109,7 @@ impl Elsewhere {
             add_node(&mut aim.target, node_peer(node)?)?;
         }
         if aim.target.endpoint.is_none() && nodes.is_empty() {
-            return Err(Failure::new(Exit::Usage, "there is nobody to dial")
+            return Err(CliError::new(Exit::Usage, "there is nobody to dial")
                 .hint("name the masters with --endpoint URL, nodes with --node NAME=HOST[:PORT], or both")
                 .into());
         }
@@ -131,22 +131,22 @@ impl Elsewhere {
 
 /// The cluster directory: all hosts, and the credentials that lie there.
 pub(crate) fn from_directory(cluster: &Cluster, root: Certificate, layout: &Layout) -> Target {
-    Target::of(cluster, vec![root], |leaf: &Leaf| held(leaf, layout))
+    Target::of(cluster, vec![root], |leaf: &CertificateSpec| held(leaf, layout))
 }
 
-fn held(leaf: &Leaf, layout: &Layout) -> Held {
+fn held(leaf: &CertificateSpec, layout: &Layout) -> Held {
     let stored = match credentials::read(layout, leaf) {
         Ok(stored) => stored,
-        Err(Trouble::NotThere) => {
+        Err(CredentialProblem::NotThere) => {
             let missing = format!("there is no {} of it in this directory", leaf.policy().name);
             return Held { missing: Some(missing), ..Held::default() };
         }
-        Err(Trouble::Missing(path)) => {
+        Err(CredentialProblem::Missing(path)) => {
             // A key may have been forgotten on purpose: what its host shows can be compared with the certificate all the same.
             let certificate = credentials::read_certificate(layout, leaf).ok();
             let missing = match &certificate {
                 Some(_) => format!("its key is not in this directory ( {} ): forgotten, or lost", path.display()),
-                None => Trouble::Missing(path).to_string(),
+                None => CredentialProblem::Missing(path).to_string(),
             };
             let issued = certificate.map(|certificate| certificate.fingerprint());
             return Held { issued, identity: None, missing: Some(missing) };
@@ -165,14 +165,14 @@ fn held(leaf: &Leaf, layout: &Layout) -> Held {
 /// # Errors
 /// When there is none.
 pub(crate) fn root(layout: &Layout) -> anyhow::Result<Certificate> {
-    Ok(roots::certificate(layout, RootKind::Cluster)?)
+    Ok(ca::certificate(layout, CaRole::Cluster)?)
 }
 
 /// Narrows a run to the nodes called `names`.
 ///
 /// # Errors
 /// A usage error for a name that the cluster does not have.
-pub(crate) fn narrow(target: &mut Target, names: &[String]) -> Result<(), Failure> {
+pub(crate) fn narrow(target: &mut Target, names: &[String]) -> Result<(), CliError> {
     if names.is_empty() {
         return Ok(());
     }
@@ -186,7 +186,7 @@ pub(crate) fn narrow(target: &mut Target, names: &[String]) -> Result<(), Failur
 
 fn from_bundle(path: &Path, nodes: &[String]) -> anyhow::Result<Aim> {
     let unusable = |why: &dyn std::fmt::Display| {
-        Failure::new(Exit::Usage, format!("the bundle {} cannot be used: {why}", path.display()))
+        CliError::new(Exit::Usage, format!("the bundle {} cannot be used: {why}", path.display()))
     };
     let bytes = Zeroizing::new(read_given(path, LIMIT, "bundle")?);
     let bundle = archive::read(&bytes).map_err(|error| {
@@ -196,7 +196,7 @@ fn from_bundle(path: &Path, nodes: &[String]) -> anyhow::Result<Aim> {
         })
     })?;
     if let Some(file) = bundle.file(verifier_bundle::CLUSTER_FILE) {
-        let cluster = cluster_file::read(&file.bytes).map_err(|error| unusable(&error))?;
+        let cluster = config::read(&file.bytes).map_err(|error| unusable(&error))?;
         return from_verifier_bundle(&bundle, &cluster, nodes);
     }
     let Some(config) = bundle.file("etc/kubernetes/kubelet.conf") else {
@@ -206,7 +206,9 @@ fn from_bundle(path: &Path, nodes: &[String]) -> anyhow::Result<Aim> {
     };
     if let Some(node) = nodes.first() {
         let what = format!("the bundle {} is one node's own: it cannot say where {node} is", path.display());
-        return Err(Failure::new(Exit::Usage, what).hint("a verifier bundle can: clusterctl bundle --verifier").into());
+        return Err(CliError::new(Exit::Usage, what)
+            .hint("a verifier bundle can: clusterctl bundle --verifier")
+            .into());
     }
     let config = kubeconfig::read(&config.bytes).map_err(|error| unusable(&error))?;
     let used = config.used(None).map_err(|error| unusable(&error))?;
@@ -233,7 +235,7 @@ fn from_bundle(path: &Path, nodes: &[String]) -> anyhow::Result<Aim> {
 
 fn from_verifier_bundle(bundle: &Bundle, cluster: &Cluster, nodes: &[String]) -> anyhow::Result<Aim> {
     let layout = Layout::new(PathBuf::new());
-    let held = |leaf: &Leaf| {
+    let held = |leaf: &CertificateSpec| {
         let name = leaf.policy().name;
         let base = layout.holder_folder(leaf.profile, leaf.host.as_ref()).join(name).display().to_string();
         let (certificate, key) = (bundle.file(&format!("{base}.crt")), bundle.file(&format!("{base}.key")));
@@ -263,7 +265,7 @@ fn from_verifier_bundle(bundle: &Bundle, cluster: &Cluster, nodes: &[String]) ->
 fn from_kubeconfig(path: &Path, context: Option<&str>) -> anyhow::Result<Aim> {
     let shown = path.display();
     let unusable = |why: &dyn std::fmt::Display| {
-        Failure::new(Exit::Usage, format!("the kubeconfig {shown} cannot be used: {why}"))
+        CliError::new(Exit::Usage, format!("the kubeconfig {shown} cannot be used: {why}"))
     };
     let bytes = Zeroizing::new(read_given(path, LIMIT, "kubeconfig")?);
     let config = kubeconfig::read(&bytes).map_err(|error| unusable(&error))?;
@@ -341,14 +343,14 @@ fn contents(credential: &Credential, folder: &Path) -> anyhow::Result<Vec<u8>> {
 }
 
 /// Adds a node that `--node` names, or dials the one of that name that calls already.
-fn add_node(target: &mut Target, node: Peer) -> Result<(), Failure> {
+fn add_node(target: &mut Target, node: Peer) -> Result<(), CliError> {
     let Some(known) = target.nodes.iter_mut().find(|known| known.name == node.name) else {
         target.nodes.push(node);
         return Ok(());
     };
     if known.dialled && known.port != node.port {
         let what = format!("--node names {} twice, with the ports {} and {}", node.name, known.port, node.port);
-        return Err(Failure::new(Exit::Usage, what).hint("a kubelet has one port: name the node once"));
+        return Err(CliError::new(Exit::Usage, what).hint("a kubelet has one port: name the node once"));
     }
     known.port = node.port;
     known.dialled = true;
@@ -409,24 +411,27 @@ fn pair(
     let pem = read_given(&context.path(certificate), LIMIT, "certificate")?;
     let key = Zeroizing::new(read_given(&context.path(key), LIMIT, "key")?);
     let client = Identity::from_pem(&pem, &key).map_err(|why| {
-        Failure::new(Exit::Usage, format!("the {whose}'s certificate {} cannot be used: {why}", certificate.display()))
+        CliError::new(Exit::Usage, format!("the {whose}'s certificate {} cannot be used: {why}", certificate.display()))
     })?;
     Ok(Some(client))
 }
 
-fn parse_endpoint(text: &str) -> Result<Endpoint, Failure> {
+fn parse_endpoint(text: &str) -> Result<Endpoint, CliError> {
     // DNS knows no case, and cloud providers write capitals.
     Endpoint::parse(&text.to_ascii_lowercase())
-        .map_err(|error| Failure::new(Exit::Usage, format!("{text:?} is no endpoint: {error}")))
+        .map_err(|error| CliError::new(Exit::Usage, format!("{text:?} is no endpoint: {error}")))
 }
 
 /// The endpoint of a kubeconfig's cluster, and the name that TLS has to ask for there.
-fn endpoint_of(cluster: &KubeCluster) -> Result<Peer, Failure> {
+fn endpoint_of(cluster: &KubeCluster) -> Result<Peer, CliError> {
     let mut peer = endpoint_peer(parse_endpoint(&cluster.location())?);
     if let Some(name) = &cluster.tls_server_name {
         let parsed = Address::parse(&name.to_ascii_lowercase());
         peer.tls_name = Some(parsed.map_err(|error| {
-            Failure::new(Exit::Usage, format!("the kubeconfig's tls-server-name {name:?} is no server's name: {error}"))
+            CliError::new(
+                Exit::Usage,
+                format!("the kubeconfig's tls-server-name {name:?} is no server's name: {error}"),
+            )
         })?);
     }
     Ok(peer)
@@ -438,9 +443,9 @@ fn endpoint_peer(endpoint: Endpoint) -> Peer {
 }
 
 /// Reads `NAME=HOST[:PORT]`.
-fn node_peer(text: &str) -> Result<Peer, Failure> {
+fn node_peer(text: &str) -> Result<Peer, CliError> {
     let wrong = |why: String| {
-        Failure::new(Exit::Usage, format!("--node {text:?}: {why}"))
+        CliError::new(Exit::Usage, format!("--node {text:?}: {why}"))
             .hint("without a cluster directory a node is written NAME=HOST or NAME=HOST:PORT")
     };
     // DNS knows no case, and a kubelet writes its node's name in small letters.

@@ -5,8 +5,8 @@ use super::super::finding::{Aspect, Finding, Severity, Status};
 use super::super::observation::{Answer, Caller, DRY_RUN_DECLINED, Dial, Exchange, Outcome, Request};
 use super::super::remedy::Remedy;
 use super::answer::{is_kubernetes_status, of, said, who};
-use super::judge::{Bench, UNSEEN};
-use super::spot::{Spot, expectation};
+use super::judge::{CheckContext, UNSEEN};
+use super::location::{Location, expectation};
 
 /// Writes that must be refused, each after one of the same kind that the node may make.
 const PAIRS: [(Request, Request, &str); 2] = [
@@ -26,8 +26,8 @@ enum Written {
     Unclear(String),
 }
 
-impl Bench<'_> {
-    pub(super) fn admission(&mut self, spot: &Spot<'_>, dial: &Dial) -> Finding {
+impl CheckContext<'_> {
+    pub(super) fn admission(&mut self, spot: &Location<'_>, dial: &Dial) -> Finding {
         let expected = expectation(spot.place, Aspect::Admission);
         let mut finding = spot.finding(Aspect::Admission, Status::Skipped);
         finding.severity = Severity::Warning;

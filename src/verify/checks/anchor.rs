@@ -9,7 +9,7 @@ use super::super::finding::{Cause, CheckId, Finding, Severity, Status};
 use super::super::remedy::Remedy;
 use super::super::target::{Place, Target};
 use crate::pki::certificate::Certificate;
-use crate::pki::inspect::{COMPARE_CLOCKS, Flaw, root_flaws, stamp};
+use crate::pki::inspect::{COMPARE_CLOCKS, Violation, root_flaws, stamp};
 
 /// `trust.anchor`: whether every certificate in the trust file is a usable root, where nothing is known of who uses which. rustls and
 /// webpki look at none of this.
@@ -59,11 +59,11 @@ pub(super) fn anchors(target: &Target, used: &UsedRoots, now: OffsetDateTime) ->
     for note in &target.trust_notes {
         findings.push(warning(note.clone(), "the trust file should hold root certificates and nothing else"));
     }
-    let judged: Vec<(&Certificate, Vec<Flaw>)> =
+    let judged: Vec<(&Certificate, Vec<Violation>)> =
         target.roots.iter().map(|root| (root, root_flaws(root, now))).collect();
     let spoils =
-        |at: usize, flaw: &Flaw| flaw.spoils_an_anchor() && !(flaw.spoils_an_issuer() && used.is_a_leaf_alone(at));
-    let is_spoiled = |at: usize, flaws: &[Flaw]| flaws.iter().any(|flaw| spoils(at, flaw));
+        |at: usize, flaw: &Violation| flaw.spoils_an_anchor() && !(flaw.spoils_an_issuer() && used.is_a_leaf_alone(at));
+    let is_spoiled = |at: usize, flaws: &[Violation]| flaws.iter().any(|flaw| spoils(at, flaw));
     let usable = judged.iter().enumerate().any(|(at, (_, flaws))| !is_spoiled(at, flaws));
     for (at, (root, flaws)) in judged.iter().enumerate() {
         let who = format!("{} ({})", root.subject.text, root.spki_fingerprint().as_pin());
@@ -80,7 +80,7 @@ pub(super) fn anchors(target: &Target, used: &UsedRoots, now: OffsetDateTime) ->
         } else if spoiled {
             let observed = format!("{observed}; no certificate that was seen leads to it");
             findings.push(warning(observed, "take it out of the trust file, wherever that is kept"));
-        } else if flaws.iter().any(Flaw::spoils_an_issuer) {
+        } else if flaws.iter().any(Violation::spoils_an_issuer) {
             let observed = format!("{observed}; a server presents this very certificate, so that Kubernetes takes it");
             let hint = "every renewal has to be brought to each trust file: trust the CA that issues it, and not the certificate";
             findings.push(warning(observed, hint));
@@ -112,7 +112,7 @@ fn remedy(root: &Certificate, now: OffsetDateTime) -> Remedy {
 
 #[cfg(test)]
 mod tests {
-    use super::super::bed::{NOW, bed};
+    use super::super::fixture::{NOW, bed};
     use super::*;
 
     #[test]

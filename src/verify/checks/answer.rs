@@ -6,12 +6,12 @@ use super::super::finding::{Aspect, Finding, Property, Severity, Status};
 use super::super::observation::{Answer, Caller, Dial, Exchange, Outcome, Request};
 use super::super::remedy::Remedy;
 use super::super::settings::{self, Judgement};
-use super::judge::Bench;
-use super::spot::{Spot, expectation};
+use super::judge::CheckContext;
+use super::location::{Location, expectation};
 
-impl Bench<'_> {
+impl CheckContext<'_> {
     /// `master.flags`: one finding, or one for each property that what was read breaks.
-    pub(super) fn flags(&mut self, spot: &Spot<'_>, exchange: &Exchange, by_restriction: bool) -> Vec<Finding> {
+    pub(super) fn flags(&mut self, spot: &Location<'_>, exchange: &Exchange, by_restriction: bool) -> Vec<Finding> {
         let judged = match &exchange.outcome {
             Outcome::Answer(answer) if answer.status == 200 && self.proven(exchange).is_ok() => {
                 settings::flags(answer, by_restriction)
@@ -36,7 +36,7 @@ impl Bench<'_> {
     }
 
     /// What a server tells the verifier of itself.
-    pub(super) fn told(&mut self, spot: &Spot<'_>, aspect: Aspect, exchange: &Exchange) -> Finding {
+    pub(super) fn told(&mut self, spot: &Location<'_>, aspect: Aspect, exchange: &Exchange) -> Finding {
         let observed = asked_and_said(exchange);
         let mut finding = spot.finding(aspect, Status::NotProven).saw(observed, expectation(spot.place, aspect));
         finding.caller = who(&exchange.caller);
@@ -205,7 +205,7 @@ fn words(answer: &Answer) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::bed::answer;
+    use super::super::fixture::answer;
     use super::*;
 
     #[test]

@@ -11,12 +11,12 @@ use super::super::settings;
 use super::super::target::Peer;
 use super::admission::is_introduction;
 use super::answer::{asked_and_said, hint_at_time, is_called_json, is_kubernetes_status, is_list, of, who};
-use super::judge::Bench;
+use super::judge::CheckContext;
+use super::location::{Location, expectation};
 use super::refusal::{ANONYMOUS, Positive, Rightful, at_least_answered, in_the_way, refuses};
-use super::spot::{Spot, expectation};
 
-impl Bench<'_> {
-    pub(super) fn api_server(&mut self, spot: &Spot<'_>, dial: &Dial, findings: &mut Vec<Finding>) {
+impl CheckContext<'_> {
+    pub(super) fn api_server(&mut self, spot: &Location<'_>, dial: &Dial, findings: &mut Vec<Finding>) {
         let restricted = of(dial, Request::Flagz).find_map(|exchange| match &exchange.outcome {
             Outcome::Answer(answer) if answer.status == 200 && self.proven(exchange).is_ok() => {
                 settings::restricts_nodes(answer)
@@ -79,7 +79,7 @@ fn verifiers_call(exchange: &Exchange, proven: Result<(), String>) -> Positive {
 }
 
 fn api_caller(
-    spot: &Spot<'_>,
+    spot: &Location<'_>,
     exchange: &Exchange,
     node: Option<&Peer>,
     proven: Result<(), String>,
@@ -167,7 +167,13 @@ fn api_caller(
 }
 
 /// What a node's account may do. `known` tells whether the API server knew it.
-fn scope(spot: &Spot<'_>, exchange: &Exchange, node: Option<&Peer>, known: bool, restricted: Option<bool>) -> Finding {
+fn scope(
+    spot: &Location<'_>,
+    exchange: &Exchange,
+    node: Option<&Peer>,
+    known: bool,
+    restricted: Option<bool>,
+) -> Finding {
     let mut finding = spot.finding(Aspect::Scope, Status::NotProven);
     finding.caller = who(&exchange.caller);
     let expected = expectation(spot.place, Aspect::Scope);
@@ -191,7 +197,7 @@ fn scope(spot: &Spot<'_>, exchange: &Exchange, node: Option<&Peer>, known: bool,
 }
 
 /// Whether an API server took a node for the user that a header named: a finding where it did.
-fn believed_header(spot: &Spot<'_>, exchange: &Exchange) -> Option<Finding> {
+fn believed_header(spot: &Location<'_>, exchange: &Exchange) -> Option<Finding> {
     let Outcome::Answer(answer) = &exchange.outcome else { return None };
     let review = read_review(answer).filter(|review| review.user == HEADER_USER)?;
     let observed = format!("{}: {} as {}", exchange.request.as_str(), answer.status, review.user);
@@ -286,7 +292,7 @@ fn judge_review(mut whoami: Finding, review: &Review, exchange: &Exchange, node:
 
 #[cfg(test)]
 mod tests {
-    use super::super::bed::{NOW, answer, bed};
+    use super::super::fixture::{NOW, answer, bed};
     use super::*;
     use crate::verify::target::Place;
 

@@ -4,15 +4,15 @@
 use super::super::finding::{Aspect, CheckId, Finding, Severity, Status};
 use super::super::observation::{Answer, Dial, Outcome, Request};
 use super::answer::{asked_and_said, of, who};
-use super::judge::Bench;
-use super::spot::{Spot, expectation};
+use super::judge::CheckContext;
+use super::location::{Location, expectation};
 
 /// The line for the store, when it fails.
 const ETCD: &str = "[-]etcd";
 
-impl Bench<'_> {
+impl CheckContext<'_> {
     /// `None` where nobody asked: there is no verifier, or the recording is older.
-    pub(super) fn backend(&mut self, spot: &Spot<'_>, dial: &Dial) -> Option<Finding> {
+    pub(super) fn backend(&mut self, spot: &Location<'_>, dial: &Dial) -> Option<Finding> {
         let exchange = of(dial, Request::Livez).next()?;
         let expected = expectation(spot.place, Aspect::Backend);
         let mut finding = spot.finding(Aspect::Backend, Status::NotProven).saw(asked_and_said(exchange), expected);
@@ -67,7 +67,7 @@ fn failing(answer: &Answer) -> Vec<&str> {
 
 /// Says of everything that is not proven at `spot` that it follows from the store that does not answer, if it does not:
 /// their own words would be of deadlines.
-pub(super) fn is_the_cause(spot: &Spot<'_>, findings: &mut [Finding]) {
+pub(super) fn is_the_cause(spot: &Location<'_>, findings: &mut [Finding]) {
     let id = CheckId::at(spot.place, Aspect::Backend);
     if !findings.iter().any(|finding| finding.id == id && finding.status == Status::Fail) {
         return;

@@ -4,11 +4,11 @@
 use super::super::finding::{Aspect, CheckId, Finding, Scope, Status};
 use super::super::target::Place;
 use super::heartbeat;
-use super::spot::Spot;
+use super::location::Location;
 
 /// Says of what is not proven at `spot` that it hangs on the rightful callers, where none of these is let in: a server that answers
 /// no one, or with what Kubernetes does not say, has one fault and not one for each question.
-pub(super) fn caller(spot: &Spot<'_>, findings: &mut [Finding]) {
+pub(super) fn caller(spot: &Location<'_>, findings: &mut [Finding]) {
     let id = CheckId::at(spot.place, Aspect::Caller);
     let is_open = |finding: &Finding| finding.status == Status::NotProven && finding.because_of.is_none();
     let fails = |finding: &Finding| finding.status == Status::Fail && finding.because_of.is_none();

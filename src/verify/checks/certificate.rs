@@ -8,8 +8,8 @@ use super::super::remedy::Remedy;
 use super::super::revocation::Revocation;
 use super::super::target::{Peer, Place};
 use super::anchor::anchors_as_cause;
-use super::judge::{Bench, Clock};
-use super::spot::{Spot, expectation};
+use super::judge::{CheckContext, Clock};
+use super::location::{Location, expectation};
 use super::trust::Trust;
 use crate::cluster::address::Address;
 use crate::pki::certificate::{Certificate, PublicKeyKind, SubjectName};
@@ -17,12 +17,12 @@ use crate::pki::chain::{ChainError, Concern, who};
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::inspect::{in_words, stamp};
 
-impl Bench<'_> {
+impl CheckContext<'_> {
     pub(super) fn certificate(
         &mut self,
         peer: &Peer,
         address: &Address,
-        spot: &Spot<'_>,
+        spot: &Location<'_>,
         tls: &Tls,
         findings: &mut Vec<Finding>,
     ) {
@@ -69,7 +69,7 @@ impl Bench<'_> {
         &mut self,
         peer: &Peer,
         address: &Address,
-        spot: &Spot<'_>,
+        spot: &Location<'_>,
         dial: &Dial,
         findings: &mut Vec<Finding>,
     ) {
@@ -111,7 +111,7 @@ impl Bench<'_> {
         which: &str,
         peer: &Peer,
         address: &Address,
-        spot: &Spot<'_>,
+        spot: &Location<'_>,
         tls: &Tls,
         findings: &mut Vec<Finding>,
     ) {
@@ -124,7 +124,7 @@ impl Bench<'_> {
         }));
     }
 
-    fn chain(&self, spot: &Spot<'_>, leaf: &Certificate, tls: &Tls, trust: &Trust) -> Finding {
+    fn chain(&self, spot: &Location<'_>, leaf: &Certificate, tls: &Tls, trust: &Trust) -> Finding {
         let expected = match self.target.roots.first() {
             Some(root) => format!("a chain to {}", root.subject.text),
             None => expectation(spot.place, Aspect::Chain).to_owned(),
@@ -176,7 +176,7 @@ impl Bench<'_> {
     }
 
     /// `node.revoked`; nothing where there is nothing to judge it by.
-    fn revoked(&self, spot: &Spot<'_>, trust: &Trust) -> Option<Finding> {
+    fn revoked(&self, spot: &Location<'_>, trust: &Trust) -> Option<Finding> {
         if !self.target.knows_revocation() {
             return None;
         }
@@ -201,7 +201,7 @@ impl Bench<'_> {
         })
     }
 
-    fn dates(&self, spot: &Spot<'_>, leaf: &Certificate, trust: &Trust) -> [Finding; 2] {
+    fn dates(&self, spot: &Location<'_>, leaf: &Certificate, trust: &Trust) -> [Finding; 2] {
         let Clock { now, expires_within } = self.clock;
         let alone = std::slice::from_ref(leaf);
         let path = trust.way.as_ref().map_or(alone, |way| &way.certificates);
@@ -261,7 +261,7 @@ impl Bench<'_> {
     }
 }
 
-fn possession(spot: &Spot<'_>, tls: &Tls, leaf: Option<&Certificate>) -> Finding {
+fn possession(spot: &Location<'_>, tls: &Tls, leaf: Option<&Certificate>) -> Finding {
     let expected = expectation(spot.place, Aspect::Possession);
     match &tls.signature {
         Signature::Valid => spot.finding(Aspect::Possession, Status::Pass).saw("it is", expected),
@@ -326,7 +326,7 @@ pub(super) fn out_of_date(kind: &str, certificate: &Certificate, now: OffsetDate
     Some(format!("{text}; it is {} here{skew}", stamp(now)))
 }
 
-fn name(spot: &Spot<'_>, leaf: &Certificate, peer: &Peer, dialled: &Address) -> Finding {
+fn name(spot: &Location<'_>, leaf: &Certificate, peer: &Peer, dialled: &Address) -> Finding {
     // As Go's crypto/tls: a ServerName that is set takes the place of the host.
     let mut wanted = vec![peer.tls_name.as_ref().unwrap_or(dialled)];
     let others = peer.addresses.iter().chain(&peer.names).filter(|_| peer.tls_name.is_none());
@@ -354,7 +354,7 @@ fn name(spot: &Spot<'_>, leaf: &Certificate, peer: &Peer, dialled: &Address) -> 
     spot.finding(Aspect::Name, Status::Fail).saw(observed, expected).hint(Remedy::ReissueWithNames(spot.server()))
 }
 
-fn usage(spot: &Spot<'_>, leaf: &Certificate, trust: &Trust) -> Finding {
+fn usage(spot: &Location<'_>, leaf: &Certificate, trust: &Trust) -> Finding {
     let expected = expectation(spot.place, Aspect::Usage);
     let hint = || Remedy::ReissueForServers(spot.server());
     let above = trust.way.iter().flat_map(|way| &way.flaws);
@@ -386,7 +386,7 @@ fn usage(spot: &Spot<'_>, leaf: &Certificate, trust: &Trust) -> Finding {
     }
 }
 
-fn identity(spot: &Spot<'_>, leaf: &Certificate, issued: Fingerprint) -> Finding {
+fn identity(spot: &Location<'_>, leaf: &Certificate, issued: Fingerprint) -> Finding {
     let expected = format!("the certificate {issued}, issued last");
     let shown = leaf.fingerprint();
     if shown == issued {
@@ -400,9 +400,9 @@ fn identity(spot: &Spot<'_>, leaf: &Certificate, issued: Fingerprint) -> Finding
 #[cfg(test)]
 mod tests {
     use super::super::anchor::trust_anchor;
-    use super::super::bed::{NOW, bed, issue, statuses};
+    use super::super::fixture::{NOW, bed, issue, statuses};
     use super::*;
-    use crate::pki::forge;
+    use crate::pki::untrusted;
 
     #[test]
     fn dates_name_both_times_and_suspect_the_clock() {
@@ -426,7 +426,7 @@ mod tests {
         let bed = bed();
         let after = NOW + Duration::days(3651);
         let leaf =
-            forge::dated(&bed.root, &bed.node_leaf(), NOW, after + Duration::days(90)).expect("a leaf").certificate;
+            untrusted::dated(&bed.root, &bed.node_leaf(), NOW, after + Duration::days(90)).expect("a leaf").certificate;
         let found = bed.judged(Place::Node, &leaf, &[], after);
         assert_eq!(statuses(&found, &["chain", "dates"]), ["pass", "fail"]);
         assert!(found["dates"].observed.contains("the root expired"), "{}", found["dates"].observed);

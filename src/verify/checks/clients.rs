@@ -4,14 +4,14 @@ use super::super::finding::{Aspect, Finding, Status};
 use super::super::observation::{Caller, Dial, Exchange, Outcome};
 use super::answer::who;
 use super::certificate::out_of_date;
-use super::judge::{Bench, Clock};
-use super::spot::Spot;
+use super::judge::{CheckContext, Clock};
+use super::location::Location;
 use crate::pki::inspect::{in_words, stamp};
 
-impl Bench<'_> {
+impl CheckContext<'_> {
     /// Tells once of each client certificate that it has ended or ends soon, and names that as the cause where it was refused. The
     /// findings of this dial begin at `before`.
-    pub(super) fn clients(&mut self, spot: &Spot<'_>, dial: &Dial, before: usize, findings: &mut Vec<Finding>) {
+    pub(super) fn clients(&mut self, spot: &Location<'_>, dial: &Dial, before: usize, findings: &mut Vec<Finding>) {
         for exchange in dial.exchanges.iter().filter(|exchange| is_rightful(&exchange.caller)) {
             let Some(presented) = exchange.presented else { continue };
             let read = self.certificate_of(&presented);
@@ -76,16 +76,16 @@ fn blame(caller: &Option<String>, outdated: &str, findings: &mut [Finding]) {
 mod tests {
     use time::Duration;
 
-    use super::super::bed::{NOW, answer, bed};
+    use super::super::fixture::{NOW, answer, bed};
     use super::*;
-    use crate::pki::forge;
+    use crate::pki::untrusted;
     use crate::verify::target::Place;
 
     #[test]
     fn client_certificates_are_warned_of_and_named_as_the_cause_once_they_have_ended() {
         let bed = bed();
         let leaf = bed.cluster.master_leaves(&bed.cluster.masters[0]).remove(0);
-        let server = forge::dated(&bed.root, &leaf, NOW, NOW + Duration::days(3000)).expect("a leaf").certificate;
+        let server = untrusted::dated(&bed.root, &leaf, NOW, NOW + Duration::days(3000)).expect("a leaf").certificate;
         let caller = Caller::Node("n1".into());
         let end = bed.target.nodes[0].client.as_ref().expect("an identity").certificate.not_after;
         let ours = format!("X509SHA256={}", bed.presented(&caller).expect("presented"));

@@ -6,15 +6,15 @@ use super::super::finding::{Aspect, Finding, Status};
 use super::super::observation::{Dial, Exchange, Outcome, Request};
 use super::super::remedy::Remedy;
 use super::answer::{asked_and_said, hint_at_time, of, said, who};
-use super::judge::{Bench, UNSEEN};
-use super::spot::{Spot, expectation};
+use super::judge::{CheckContext, UNSEEN};
+use super::location::{Location, expectation};
 
 /// How many certificates are named.
 const NAMED: usize = 3;
 
-impl Bench<'_> {
+impl CheckContext<'_> {
     /// `None` where nothing has to be denied.
-    pub(super) fn denials(&mut self, spot: &Spot<'_>, dial: &Dial) -> Option<Finding> {
+    pub(super) fn denials(&mut self, spot: &Location<'_>, dial: &Dial) -> Option<Finding> {
         let expected = expectation(spot.place, Aspect::Denials);
         let finding = |status| spot.finding(Aspect::Denials, status);
         let Some(denials) = &self.target.denials else {
@@ -69,7 +69,7 @@ fn answer_to(exchange: &Exchange) -> Option<Decision> {
 }
 
 /// Compares what an API server denies with what it has to deny.
-fn compared(mut finding: Finding, spot: &Spot<'_>, denials: &ExpectedDenials, exchange: &Exchange) -> Finding {
+fn compared(mut finding: Finding, spot: &Location<'_>, denials: &ExpectedDenials, exchange: &Exchange) -> Finding {
     // What another server behind this address denies is not what this one does.
     let own = || exchange.more.iter().filter(|further| further.shown.is_empty());
     let decided = |subject: Subject| {

@@ -9,13 +9,13 @@ use super::super::observation::{Lease, Leases, Listed, Outcome, Readiness};
 use super::super::remedy::Remedy;
 use super::super::target::{Peer, Place};
 use super::answer::said;
-use super::judge::{Bench, UNSEEN};
-use super::spot::expectation;
+use super::judge::{CheckContext, UNSEEN};
+use super::location::expectation;
 use crate::pki::inspect::in_words;
 
 const ID: CheckId = CheckId(Scope::Node, Aspect::Heartbeat);
 
-impl Bench<'_> {
+impl CheckContext<'_> {
     /// `node.heartbeat`, for each node in the target's order; what holds for all of them is said of the whole.
     pub(super) fn heartbeats(&mut self, findings: &mut Vec<Finding>) -> std::vec::IntoIter<Option<Finding>> {
         let nothing = Vec::new().into_iter();

@@ -15,7 +15,7 @@ use super::super::target::{Peer, Place, Target};
 use super::anchor::{UsedRoots, anchors};
 use super::answer::said;
 use super::cause;
-use super::spot::{Spot, expectation};
+use super::location::{Location, expectation};
 use super::trust::Trust;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
@@ -62,7 +62,7 @@ fn judge_each<S: Borrow<PeerSeen>>(
     let mut findings = Vec::new();
     let nodes = target.nodes.iter().map(|node| (node.name.as_str(), node)).collect();
     let (parsed, trusted, lists) = (HashMap::new(), HashMap::new(), Lists::of(target));
-    let mut bench = Bench {
+    let mut bench = CheckContext {
         target,
         clock,
         seen,
@@ -122,7 +122,7 @@ fn make_room(findings: &mut Vec<Finding>, before: usize, nodes_left: usize) {
 }
 
 /// What is worked out once and used by many checks.
-pub(super) struct Bench<'a> {
+pub(super) struct CheckContext<'a> {
     pub(super) target: &'a Target,
     pub(super) clock: Clock,
     pub(super) seen: &'a Observations,
@@ -142,7 +142,7 @@ type Wanted<'a> = (Aspect, Option<&'a str>);
 /// Of a check that nothing was seen for.
 pub(super) const UNSEEN: &str = "nothing was seen of it";
 
-impl Bench<'_> {
+impl CheckContext<'_> {
     /// A certificate that was seen, read when it is first asked for.
     pub(super) fn certificate_of(&mut self, fingerprint: &Fingerprint) -> Option<Rc<Result<Certificate, String>>> {
         let seen = self.seen;
@@ -232,7 +232,7 @@ impl Bench<'_> {
         }
         for address in peer.addresses.iter().skip(seen.locations.len()) {
             let address = format!("{}:{}", address.for_url(), peer.port);
-            let spot = Spot { place: seen.place, host: &peer.name, address, server_name: "", elapsed_ms: 0 };
+            let spot = Location { place: seen.place, host: &peer.name, address, server_name: "", elapsed_ms: 0 };
             let finding = spot.finding(Aspect::Connect, Status::NotProven);
             findings.push(finding.saw(UNSEEN, expectation(seen.place, Aspect::Connect)));
         }
@@ -313,7 +313,7 @@ impl Bench<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::bed::{NOW, PODS, answer, bed, master, statuses};
+    use super::super::fixture::{NOW, PODS, answer, bed, master, statuses};
     use super::*;
     use crate::verify::target::Place;
 

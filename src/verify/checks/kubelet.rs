@@ -4,12 +4,12 @@ use super::super::finding::{Aspect, Finding, Status};
 use super::super::observation::{Answer, Caller, Dial, Exchange, Outcome, Request};
 use super::super::remedy::Remedy;
 use super::answer::{asked_and_said, hint_at_time, is_list, who};
-use super::judge::Bench;
+use super::judge::CheckContext;
+use super::location::{Location, expectation};
 use super::refusal::{Positive, Rightful, at_least_answered, in_the_way, refuses};
-use super::spot::{Spot, expectation};
 
-impl Bench<'_> {
-    pub(super) fn kubelet(&mut self, spot: &Spot<'_>, dial: &Dial, findings: &mut Vec<Finding>) {
+impl CheckContext<'_> {
+    pub(super) fn kubelet(&mut self, spot: &Location<'_>, dial: &Dial, findings: &mut Vec<Finding>) {
         let mut rightful = Rightful::none();
         let mut heard: Vec<&Caller> = Vec::new();
         let asks_for_pods = |exchange: &Exchange| match exchange.caller {
@@ -51,7 +51,7 @@ fn could_not_ask(answer: &Answer) -> bool {
     answer.body.starts_with("Authorization error (user=")
 }
 
-fn kubelet_caller(spot: &Spot<'_>, exchange: &Exchange, proven: Result<(), String>) -> (Finding, Positive) {
+fn kubelet_caller(spot: &Location<'_>, exchange: &Exchange, proven: Result<(), String>) -> (Finding, Positive) {
     let expected = expectation(spot.place, Aspect::Caller);
     let observed = asked_and_said(exchange);
     let mut finding = spot.finding(Aspect::Caller, Status::NotProven).saw(observed, expected);
@@ -108,7 +108,7 @@ fn kubelet_caller(spot: &Spot<'_>, exchange: &Exchange, proven: Result<(), Strin
 #[cfg(test)]
 mod tests {
     use super::super::super::observation::Untrusted;
-    use super::super::bed::{NOW, PODS, answer, bed, master, statuses};
+    use super::super::fixture::{NOW, PODS, answer, bed, master, statuses};
     use super::*;
     use crate::verify::target::Place;
 

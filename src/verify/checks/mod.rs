@@ -6,19 +6,19 @@ mod anchor;
 mod answer;
 mod api_server;
 mod backend;
-#[cfg(test)]
-mod bed;
 mod cause;
 mod certificate;
 mod clients;
 mod denials;
+#[cfg(test)]
+mod fixture;
 mod heartbeat;
 mod judge;
 mod kubelet;
+mod location;
 mod naming;
 mod reach;
 mod refusal;
-mod spot;
 mod trust;
 
 pub use anchor::trust_anchor;

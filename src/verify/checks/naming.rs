@@ -87,7 +87,7 @@ fn mention(text: &str, name: &str) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::super::super::observation::Outcome;
-    use super::super::bed::answer;
+    use super::super::fixture::answer;
     use super::*;
 
     fn refusal(status: u16, body: &str) -> Answer {

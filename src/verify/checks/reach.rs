@@ -6,11 +6,11 @@ use super::super::remedy::Remedy;
 use super::super::target::{Peer, Place};
 use super::backend;
 use super::cause;
-use super::judge::{Bench, UNSEEN};
-use super::spot::{Spot, TARGET_CHECKS, expectation};
+use super::judge::{CheckContext, UNSEEN};
+use super::location::{Location, TARGET_CHECKS, expectation};
 use crate::cluster::address::Address;
 
-impl Bench<'_> {
+impl CheckContext<'_> {
     pub(super) fn location(
         &mut self,
         peer: &Peer,
@@ -20,7 +20,7 @@ impl Bench<'_> {
         findings: &mut Vec<Finding>,
     ) {
         let tls_name = peer.tls_name.as_ref().map(ToString::to_string);
-        let spot = |to: String, elapsed_ms| Spot {
+        let spot = |to: String, elapsed_ms| Location {
             place,
             host: &peer.name,
             address: to,
@@ -64,7 +64,7 @@ impl Bench<'_> {
     /// All that is not proven when a location was not reached. `from` is the first check of the row that is missing.
     fn unreached(
         &self,
-        spot: &Spot<'_>,
+        spot: &Location<'_>,
         peer: &Peer,
         from: Aspect,
         cause: Aspect,
@@ -105,7 +105,7 @@ impl Bench<'_> {
         }
     }
 
-    fn dial(&mut self, peer: &Peer, address: &Address, spot: &Spot<'_>, dial: &Dial, findings: &mut Vec<Finding>) {
+    fn dial(&mut self, peer: &Peer, address: &Address, spot: &Location<'_>, dial: &Dial, findings: &mut Vec<Finding>) {
         let before = findings.len();
         findings.push(connect(spot, &dial.connect));
         let Some(tls) = &dial.tls else {
@@ -142,12 +142,12 @@ impl Bench<'_> {
     }
 }
 
-fn unresolved(spot: &Spot<'_>, reason: &str, expected: &str) -> Finding {
+fn unresolved(spot: &Location<'_>, reason: &str, expected: &str) -> Finding {
     let hint = format!("add the name to DNS or /etc/hosts, or pin it: --resolve {}:ADDRESS", spot.server_name);
     spot.finding(Aspect::Resolve, Status::Fail).saw(reason, expected).hint(hint)
 }
 
-fn connect(spot: &Spot<'_>, connect: &Connect) -> Finding {
+fn connect(spot: &Location<'_>, connect: &Connect) -> Finding {
     let expected = expectation(spot.place, Aspect::Connect);
     let (observed, hint) = match connect {
         Connect::Open => {
@@ -174,7 +174,7 @@ fn connect(spot: &Spot<'_>, connect: &Connect) -> Finding {
     spot.finding(Aspect::Connect, Status::Fail).saw(observed, expected).hint(hint)
 }
 
-fn handshake(spot: &Spot<'_>, tls: &Tls) -> Finding {
+fn handshake(spot: &Location<'_>, tls: &Tls) -> Finding {
     let expected = expectation(spot.place, Aspect::Tls);
     // Once certificates came, TLS was spoken; what happened then is another check's.
     if !tls.shown.is_empty() {
@@ -221,7 +221,7 @@ fn ended(outcome: &Handshake) -> String {
     }
 }
 
-fn protocol(spot: &Spot<'_>, tls: &Tls, old: Option<&OldHello>) -> Finding {
+fn protocol(spot: &Location<'_>, tls: &Tls, old: Option<&OldHello>) -> Finding {
     let expected = expectation(spot.place, Aspect::Protocol);
     let (Some(version), Some(cipher)) = (&tls.version, &tls.cipher) else {
         return spot.follows(Aspect::Protocol, &spot.cause(Aspect::Tls), "the handshake was not completed");
@@ -259,7 +259,7 @@ fn protocol(spot: &Spot<'_>, tls: &Tls, old: Option<&OldHello>) -> Finding {
     spot.finding(Aspect::Protocol, Status::Pass).saw(observed, expected)
 }
 
-fn read_only(spot: &Spot<'_>, readonly: &Connect) -> Finding {
+fn read_only(spot: &Location<'_>, readonly: &Connect) -> Finding {
     let expected = expectation(spot.place, Aspect::Readonly);
     match readonly {
         Connect::Open => spot

@@ -7,13 +7,13 @@ use super::super::observation::{self, Answer, Caller, Dial, Exchange, Outcome, R
 use super::super::target::Place;
 use super::answer::{asked_and_said, hint_at_time, is_kubernetes_status, requested, who};
 use super::api_server::read_review;
-use super::judge::Bench;
+use super::judge::CheckContext;
+use super::location::{Location, expectation};
 use super::naming::{Named, named};
-use super::spot::{Spot, expectation};
 
-impl Bench<'_> {
+impl CheckContext<'_> {
     /// A caller who has to be refused, in every request that it made: the exchange at the place `at` among those of `dial`.
-    pub(super) fn refusal(&mut self, spot: &Spot<'_>, dial: &Dial, at: usize, rightful: Rightful) -> Finding {
+    pub(super) fn refusal(&mut self, spot: &Location<'_>, dial: &Dial, at: usize, rightful: Rightful) -> Finding {
         let exchange = &dial.exchanges[at];
         let presented = match exchange.caller {
             Caller::Untrusted(_) => self.presented_names(dial),
@@ -115,7 +115,7 @@ impl Bench<'_> {
 
     fn first_refusal(
         &mut self,
-        spot: &Spot<'_>,
+        spot: &Location<'_>,
         exchange: &Exchange,
         at: usize,
         (rightful, presented): (Rightful, &[String]),
@@ -213,7 +213,7 @@ impl Bench<'_> {
     }
 }
 
-impl Bench<'_> {
+impl CheckContext<'_> {
     /// Returns the names that untrusted clients present: those of the rightful clients, and of an administrator.
     fn presented_names(&mut self, dial: &Dial) -> Vec<String> {
         let by_right = |exchange: &&Exchange| matches!(exchange.caller, Caller::Master(_) | Caller::Node(_));
@@ -329,7 +329,7 @@ impl Rightful {
     }
 
     /// The check of those calls, where none was accepted.
-    fn to_blame(self, spot: &Spot<'_>) -> Option<Arc<Cause>> {
+    fn to_blame(self, spot: &Location<'_>) -> Option<Arc<Cause>> {
         (self.best != Positive::Accepted).then(|| spot.cause(Aspect::Caller))
     }
 
@@ -415,18 +415,18 @@ fn open_door(place: Place, aspect: Aspect) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::super::super::observation::Untrusted;
-    use super::super::bed::{NOW, PODS, answer, bed, issue, master, statuses};
+    use super::super::fixture::{NOW, PODS, answer, bed, issue, master, statuses};
     use super::*;
     use crate::cluster::key_kind::KeyKind;
     use crate::cluster::lifetime::Lifetime;
-    use crate::cluster::profile::RootKind;
-    use crate::pki::authority::create_root;
+    use crate::cluster::profile::CaRole;
+    use crate::pki::issuer::create_root;
     use crate::verify::target::Place;
 
     #[test]
     fn an_impostors_answers_mean_nothing() {
         let bed = bed();
-        let twin = create_root(RootKind::Cluster, &bed.cluster.name, KeyKind::EcdsaP256, Lifetime::TEN_YEARS, NOW);
+        let twin = create_root(CaRole::Cluster, &bed.cluster.name, KeyKind::EcdsaP256, Lifetime::TEN_YEARS, NOW);
         let impostor = issue(twin.expect("a root").get(), &bed.node_leaf(), NOW).certificate;
         let calls = [
             (master(), answer(200, PODS)),

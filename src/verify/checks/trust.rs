@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::judge::Bench;
+use super::judge::CheckContext;
 use crate::pki::certificate::{Certificate, PublicKeyKind};
 use crate::pki::chain::{ChainError, Concern, PathFlaw, Purpose, best_path};
 use crate::pki::fingerprint::Fingerprint;
@@ -17,7 +17,7 @@ pub(super) struct Trust {
 
 /// A path, on its own.
 pub(super) struct Way {
-    /// Leaf, intermediates, root; the leaf alone where that is in the trust file.
+    /// CertificateSpec, intermediates, root; the leaf alone where that is in the trust file.
     pub(super) certificates: Vec<Certificate>,
     /// How many of them the peer sent.
     pub(super) sent: usize,
@@ -28,7 +28,7 @@ pub(super) struct Way {
 /// Go's largest RSA key of a certificate that comes over TLS, in bits.
 const LARGEST_RSA: usize = 8192;
 
-impl Bench<'_> {
+impl CheckContext<'_> {
     /// Returns what a chain as sent comes to; worked out once for each.
     pub(super) fn trust(&mut self, shown: &[Fingerprint]) -> Rc<Trust> {
         if let Some(known) = self.trusted.get(shown) {

@@ -6,7 +6,7 @@ use super::super::finding::{Cause, Finding};
 use super::super::remedy::TargetKind;
 use super::summary::{Counts, Report, RootLine};
 use crate::pki::inspect::stamp;
-use crate::printable::printable;
+use crate::sanitize::sanitized;
 
 /// The version of the JSON form; it changes when a reader would have to.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -18,7 +18,7 @@ impl Report {
         let document = Document {
             schema_version: SCHEMA_VERSION,
             tool: Tool { name: "clusterctl", version: env!("CARGO_PKG_VERSION") },
-            cluster: printable(&self.cluster),
+            cluster: sanitized(&self.cluster),
             roots: &self.roots,
             started: stamp(self.started),
             finished: stamp(self.finished),
@@ -87,28 +87,28 @@ impl CauseLine {
         Self {
             id: cause.id.to_string(),
             role: cause.place.as_str(),
-            host: printable(&cause.host),
-            address: cause.address.as_deref().map(printable),
+            host: sanitized(&cause.host),
+            address: cause.address.as_deref().map(sanitized),
         }
     }
 }
 
 impl Line {
     fn of(finding: &Finding, dialled: bool, kind: TargetKind) -> Self {
-        let shown = |text: &Option<String>| text.as_deref().map(printable);
+        let shown = |text: &Option<String>| text.as_deref().map(sanitized);
         Self {
             id: finding.id.to_string(),
             property: finding.properties().iter().filter(|_| dialled).map(|property| property.as_str()).collect(),
             role: finding.place.as_str(),
-            host: printable(&finding.host),
+            host: sanitized(&finding.host),
             address: shown(&finding.address),
             server_name: shown(&finding.server_name),
             caller: shown(&finding.caller),
             status: finding.status.as_str(),
             severity: finding.severity.as_str(),
-            observed: printable(&finding.observed),
-            expected: printable(&finding.expected),
-            hint: finding.hint.as_ref().map(|hint| printable(&hint.words(kind))),
+            observed: sanitized(&finding.observed),
+            expected: sanitized(&finding.expected),
+            hint: finding.hint.as_ref().map(|hint| sanitized(&hint.words(kind))),
             because_of: finding.because_of.as_deref().map(CauseLine::of),
             elapsed_ms: finding.elapsed_ms,
         }

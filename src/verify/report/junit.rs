@@ -9,7 +9,7 @@ use super::super::target::Place;
 use super::causes::Causes;
 use super::summary::Report;
 use crate::pki::inspect::stamp;
-use crate::printable::printable;
+use crate::sanitize::sanitized;
 
 impl Report {
     /// For CI: a suite is a host, a class a property, a case a check.
@@ -231,7 +231,7 @@ fn because_of(cause: &Finding, dependent: &Finding) -> String {
 
 fn xml(text: &str) -> String {
     let mut out = String::new();
-    for c in printable(text).chars() {
+    for c in sanitized(text).chars() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),

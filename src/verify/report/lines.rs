@@ -3,7 +3,7 @@
 use anstyle::{AnsiColor, Style};
 
 use super::super::finding::Status;
-use crate::printable::printable;
+use crate::sanitize::sanitized;
 
 /// The text's width in columns where no terminal has another.
 pub(super) const WIDTH: usize = 80;
@@ -18,7 +18,7 @@ pub(super) fn width_of(columns: Option<usize>) -> usize {
 /// A labelled text with a hanging indent, broken at spaces only.
 pub(super) fn wrapped(out: &mut String, width: usize, label: &str, text: &str) {
     const INDENT: usize = 12;
-    let text = printable(text);
+    let text = sanitized(text);
     let mut current = format!("    {label:<8}");
     let mut fresh = true;
     for word in text.split(' ').filter(|word| !word.is_empty()) {

@@ -9,7 +9,7 @@ use super::super::finding::{Aspect, Property, Status};
 use super::super::target::Place;
 use super::lines::{Paint, line};
 use super::summary::Report;
-use crate::printable::printable;
+use crate::sanitize::sanitized;
 
 /// How wide a property's column is.
 const CELL: usize = 7;
@@ -78,7 +78,7 @@ impl Report {
             let of = |host: &str| cells.get(&(place, host)).copied().unwrap_or_default();
             let label = |host: &str| match place {
                 Place::Cluster => "root".to_owned(),
-                _ => format!("{} {}", place.as_str(), printable(host)),
+                _ => format!("{} {}", place.as_str(), sanitized(host)),
             };
             if hosts.len() <= ALIKE {
                 rows.extend(hosts.iter().map(|host| Row { label: label(host), cells: of(host) }));

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use super::super::finding::{Finding, Scope, Status, Strictness, Verdict, verdict};
 use super::super::remedy::TargetKind;
 use super::super::target::Target;
-use crate::printable::printable;
+use crate::sanitize::sanitized;
 
 /// A run's findings with what is needed to read them later.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl Report {
         finished: OffsetDateTime,
     ) -> Self {
         let roots = target.roots.iter().map(|root| RootLine {
-            subject: printable(&root.subject.text),
+            subject: sanitized(&root.subject.text),
             pin: root.spki_fingerprint().as_pin(),
             sha256: root.fingerprint().to_string(),
         });

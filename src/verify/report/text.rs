@@ -7,7 +7,7 @@ use super::super::remedy::{Remedy, TargetKind};
 use super::causes::Causes;
 use super::lines::{Paint, line, width_of, wrapped};
 use super::summary::Report;
-use crate::printable::printable;
+use crate::sanitize::sanitized;
 
 /// How many findings of one check and status are told in full.
 const TOLD: usize = 20;
@@ -45,7 +45,7 @@ impl Report {
     }
 
     fn head(&self, out: &mut String) {
-        line(out, &format!("cluster {}", printable(&self.cluster)));
+        line(out, &format!("cluster {}", sanitized(&self.cluster)));
         for root in &self.roots {
             line(out, &format!("root    {}", root.pin));
         }
@@ -151,14 +151,14 @@ fn tell(out: &mut String, (width, kind): (usize, TargetKind), group: &[&Finding]
     let mut places: Vec<String> = Vec::new();
     let mut callers: Vec<String> = Vec::new();
     for finding in group {
-        let host = printable(&finding.host);
-        let address = finding.address.as_deref().map(printable).filter(|address| *address != host);
+        let host = sanitized(&finding.host);
+        let address = finding.address.as_deref().map(sanitized).filter(|address| *address != host);
         let place =
             format!("{} {host}{}", finding.place.as_str(), address.map(|a| format!(" {a}")).unwrap_or_default());
         if !places.contains(&place) {
             places.push(place);
         }
-        callers.extend(finding.caller.as_deref().map(printable).filter(|caller| !callers.contains(caller)));
+        callers.extend(finding.caller.as_deref().map(sanitized).filter(|caller| !callers.contains(caller)));
     }
     for (i, place) in places.iter().take(NAMED).enumerate() {
         wrapped(out, width, if i == 0 { "at" } else { "" }, place);

@@ -1,0 +1,235 @@
+//! The cluster file's keys, and which part of a `RawCluster` each fills.
+//! Whether a value is any good is the cluster room's question.
+
+use serde::de::{Error, MapAccess, SeqAccess};
+
+use super::de::{Entries, Items, Mapping, Reading, Texts, list, mapping, text, text_or_list};
+use super::value::anything;
+use crate::cluster::config_error::Reason;
+use crate::cluster::spec::{OneOrMore, RawCluster, RawHost};
+
+/// The only `apiVersion`.
+pub(super) const API_VERSION: &str = "clusterctl/v1";
+/// The only `kind`.
+pub(super) const KIND: &str = "Cluster";
+
+const FILE_KEYS: &[&str] = &[
+    "apiVersion",
+    "kind",
+    "name",
+    "endpoint",
+    "accounts",
+    "serviceCIDRs",
+    "clusterDomain",
+    "keys",
+    "validity",
+    "kubernetes",
+    "templates",
+    "withUnits",
+    "renewBefore",
+    "kubelet",
+    "masters",
+    "nodes",
+];
+const VALIDITY_KEYS: &[&str] = &["ca", "master", "node"];
+const KUBERNETES_KEYS: &[&str] = &["version", "imageRepository", "etcdVersion"];
+const MASTER_KEYS: &[&str] = &["name", "addresses", "apiServerPort", "sealTo"];
+const NODE_KEYS: &[&str] = &["name", "addresses", "kubeletPort", "kubelet", "sealTo"];
+
+/// The file's top.
+pub(super) struct File<'a> {
+    draft: &'a mut RawCluster,
+    has_version: bool,
+    has_kind: bool,
+}
+
+impl<'a> File<'a> {
+    /// Fills `draft`.
+    pub(super) fn new(draft: &'a mut RawCluster) -> Self {
+        Self { draft, has_version: false, has_kind: false }
+    }
+}
+
+impl Entries for File<'_> {
+    const WANTED: &'static str = "a mapping";
+
+    fn keys(&self) -> &'static [&'static str] {
+        FILE_KEYS
+    }
+
+    fn entry<'de, A: MapAccess<'de>>(
+        &mut self,
+        key: &'static str,
+        map: &mut A,
+        reading: &mut Reading,
+    ) -> Result<(), A::Error> {
+        match key {
+            "apiVersion" => {
+                self.has_version = true;
+                constant(API_VERSION, map, reading)?;
+            }
+            "kind" => {
+                self.has_kind = true;
+                constant(KIND, map, reading)?;
+            }
+            "name" => self.draft.name = text(map, reading)?,
+            "endpoint" => self.draft.endpoint = text(map, reading)?,
+            "accounts" => self.draft.accounts = text(map, reading)?,
+            "serviceCIDRs" => {
+                let mut cidrs = Cidrs(None);
+                list(map, &mut cidrs, reading)?;
+                self.draft.service_cidrs = cidrs.0.map(|texts| texts.0);
+            }
+            "clusterDomain" => self.draft.cluster_domain = text(map, reading)?,
+            "keys" => self.draft.keys = text(map, reading)?,
+            "validity" => mapping(map, &mut Validity(self.draft), reading)?,
+            "kubernetes" => mapping(map, &mut Images(self.draft), reading)?,
+            "templates" => self.draft.templates = text(map, reading)?,
+            "withUnits" => self.draft.with_units = text(map, reading)?,
+            "renewBefore" => self.draft.renew_before = text(map, reading)?,
+            "kubelet" => self.draft.kubelet = anything(map, reading)?,
+            "masters" => list(map, &mut Hosts { hosts: &mut self.draft.masters, keys: MASTER_KEYS }, reading)?,
+            "nodes" => list(map, &mut Hosts { hosts: &mut self.draft.nodes, keys: NODE_KEYS }, reading)?,
+            _ => unreachable!("every key of FILE_KEYS is above"),
+        }
+        Ok(())
+    }
+
+    fn end<E: Error>(&mut self, reading: &mut Reading) -> Result<(), E> {
+        if !self.has_version {
+            reading.missing("apiVersion", API_VERSION)?;
+        }
+        if !self.has_kind {
+            reading.missing("kind", KIND)?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads a text that can only be `allowed`.
+fn constant<'de, A: MapAccess<'de>>(allowed: &'static str, map: &mut A, reading: &mut Reading) -> Result<(), A::Error> {
+    match text(map, reading)? {
+        Some(text) if text != allowed => reading.fault(Some(text), Reason::Choice { allowed: vec![allowed] }),
+        _ => Ok(()),
+    }
+}
+
+/// `None` until there is a list: an empty list is not the same as none.
+struct Cidrs(Option<Texts>);
+
+impl Items for Cidrs {
+    const WANTED: &'static str = Texts::WANTED;
+
+    fn item<'de, A: SeqAccess<'de>>(&mut self, seq: &mut A, reading: &mut Reading) -> Result<bool, A::Error> {
+        self.0.get_or_insert_default().item(seq, reading)
+    }
+}
+
+struct Validity<'a>(&'a mut RawCluster);
+
+impl Entries for Validity<'_> {
+    const WANTED: &'static str = "a mapping with ca, master and node, as in {ca: 10y, node: 1y},";
+
+    fn keys(&self) -> &'static [&'static str] {
+        VALIDITY_KEYS
+    }
+
+    fn entry<'de, A: MapAccess<'de>>(
+        &mut self,
+        key: &'static str,
+        map: &mut A,
+        reading: &mut Reading,
+    ) -> Result<(), A::Error> {
+        let lifetime = text(map, reading)?;
+        match key {
+            "ca" => self.0.validity_ca = lifetime,
+            "master" => self.0.validity_master = lifetime,
+            _ => self.0.validity_node = lifetime,
+        }
+        Ok(())
+    }
+}
+
+struct Images<'a>(&'a mut RawCluster);
+
+impl Entries for Images<'_> {
+    const WANTED: &'static str = "a mapping with version, imageRepository and etcdVersion, as in {version: v1.36.2},";
+
+    fn keys(&self) -> &'static [&'static str] {
+        KUBERNETES_KEYS
+    }
+
+    fn entry<'de, A: MapAccess<'de>>(
+        &mut self,
+        key: &'static str,
+        map: &mut A,
+        reading: &mut Reading,
+    ) -> Result<(), A::Error> {
+        let value = text(map, reading)?;
+        match key {
+            "version" => self.0.kubernetes_version = value,
+            "imageRepository" => self.0.image_repository = value,
+            _ => self.0.etcd_version = value,
+        }
+        Ok(())
+    }
+}
+
+struct Hosts<'a> {
+    hosts: &'a mut Vec<RawHost>,
+    keys: &'static [&'static str],
+}
+
+impl Items for Hosts<'_> {
+    const WANTED: &'static str = "a list of hosts, each with a name and addresses,";
+
+    fn item<'de, A: SeqAccess<'de>>(&mut self, seq: &mut A, reading: &mut Reading) -> Result<bool, A::Error> {
+        let mut host = Host { host: RawHost::default(), keys: self.keys };
+        let read = seq.next_element_seed(Mapping { into: &mut host, reading })?;
+        if read.is_some() {
+            self.hosts.push(host.host);
+        }
+        Ok(read.is_some())
+    }
+}
+
+struct Host {
+    host: RawHost,
+    keys: &'static [&'static str],
+}
+
+impl Entries for Host {
+    const WANTED: &'static str = "a host with a name and addresses, as in {name: worker-1, addresses: [10.0.0.1]},";
+
+    fn keys(&self) -> &'static [&'static str] {
+        self.keys
+    }
+
+    fn entry<'de, A: MapAccess<'de>>(
+        &mut self,
+        key: &'static str,
+        map: &mut A,
+        reading: &mut Reading,
+    ) -> Result<(), A::Error> {
+        match key {
+            "name" => self.host.name = text(map, reading)?,
+            "addresses" => {
+                let mut texts = Texts::default();
+                list(map, &mut texts, reading)?;
+                self.host.addresses = texts.0;
+            }
+            "kubelet" => self.host.kubelet = anything(map, reading)?,
+            "sealTo" => {
+                let faults = reading.faults.len();
+                self.host.seal_to = text_or_list(map, reading)?;
+                // Somebody who writes the key means to seal: an empty list would be a bundle in the clear, without a word.
+                if self.host.seal_to == OneOrMore::default() && reading.faults.len() == faults {
+                    reading.fault(None, Reason::Shape { wanted: "at least one recipient, or no such key," })?;
+                }
+            }
+            // Whichever port the role has.
+            _ => self.host.port = text(map, reading)?,
+        }
+        Ok(())
+    }
+}

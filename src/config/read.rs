@@ -1,0 +1,257 @@
+//! YAML bytes → `Cluster`, with every fault at once. The one door to `serde_yaml`, which is no longer developed: it only
+//! reads here, through visitors that take each scalar as it is written, so that a node called `on` stays one.
+
+use std::collections::HashSet;
+
+use serde::de::DeserializeSeed;
+
+use super::de::{Mapping, Reading, Step};
+use super::raw::File;
+use super::span::{self, Place};
+use crate::cluster::config_error::{ConfigError, Reason};
+use crate::cluster::spec::{Cluster, RawCluster};
+
+/// A longer cluster file is refused before it is parsed, in bytes. A hundred thousand nodes need a third of it.
+pub const MAX_BYTES: usize = 32 * 1024 * 1024;
+/// Brackets open at once, and list marks in one line: `libyaml`'s work grows with the depth.
+const MAX_DEPTH: usize = 200;
+/// Values, as far as they can be counted before parsing: each costs `serde_yaml` some 150 bytes of memory. A node has
+/// about fifteen.
+const MAX_VALUES: usize = 8_000_000;
+
+/// Why bytes are no cluster file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// More than [`MAX_BYTES`]; both in bytes.
+    #[error("it has {size} bytes, and a cluster file has at most {limit}")]
+    TooLarge {
+        /// What it has.
+        size: usize,
+        /// What it may have.
+        limit: usize,
+    },
+    /// Some other encoding, or no text at all.
+    #[error("it is not UTF-8 text (line {line})")]
+    NotUtf8 {
+        /// The line of the first wrong byte, from 1.
+        line: usize,
+    },
+    /// Nothing there but, perhaps, comments.
+    #[error("it is empty")]
+    Empty,
+    /// Valid YAML of another shape at the top.
+    #[error("it holds {found} where a mapping is needed that begins with `apiVersion: clusterctl/v1`")]
+    NotAMapping {
+        /// `a list`, `a text`.
+        found: &'static str,
+    },
+    /// `---` and a second document.
+    #[error("it holds several YAML documents (the second begins {}), and a cluster file is one", at_line(*line))]
+    SeveralDocuments {
+        /// Where the second begins, from 1, where it is known.
+        line: Option<usize>,
+    },
+    /// Brackets in brackets, far beyond what a cluster file needs.
+    #[error("line {line}: its lists or mappings are nested over {limit} deep")]
+    TooDeep {
+        /// Where the limit is passed, from 1.
+        line: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// Far more values than a cluster has, packed to fill the memory.
+    #[error("it holds over {limit} values")]
+    TooManyValues {
+        /// The limit.
+        limit: usize,
+    },
+    /// YAML that cannot be read to its end.
+    #[error("{}", stopped(*line, message, faults))]
+    Stopped {
+        /// Where reading stopped, from 1, where it is known.
+        line: Option<usize>,
+        /// The YAML reader's reason.
+        message: String,
+        /// What was found wrong until there.
+        faults: Vec<ConfigError>,
+    },
+    /// Everything was read and something is wrong.
+    #[error("{}", listed(faults))]
+    Faults {
+        /// All that is wrong, in the file's order.
+        faults: Vec<ConfigError>,
+    },
+}
+
+impl ReadError {
+    /// What is wrong with single values, in the file's order.
+    #[must_use]
+    pub fn faults(&self) -> &[ConfigError] {
+        match self {
+            Self::Stopped { faults, .. } | Self::Faults { faults } => faults,
+            _ => &[],
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::TooLarge { .. } => "check that this is the cluster file and not, for example, an archive or a log",
+            Self::NotUtf8 { .. } => "save the file as UTF-8 without anything binary in it",
+            Self::Empty => "write one with `clusterctl init`",
+            Self::NotAMapping { .. } => "compare it with a file that `clusterctl init` writes",
+            Self::SeveralDocuments { .. } => "keep one cluster in one file, and remove the line `---` between them",
+            Self::TooDeep { .. } | Self::TooManyValues { .. } => "compare it with a file that `clusterctl init` writes",
+            Self::Stopped { message, .. } if message.contains("cannot start any token") => {
+                "YAML is indented with spaces, never with tabs, and a text that begins with @, ` or % needs quotes"
+            }
+            Self::Stopped { .. } => "correct this first, then run the command again: what follows could not be read",
+            Self::Faults { .. } => "correct the file; these are all of its faults",
+        }
+    }
+}
+
+/// Reads a cluster file.
+///
+/// # Errors
+/// All faults at once, each with its path and, as far as it can be known, its line.
+pub fn read(bytes: &[u8]) -> Result<Cluster, ReadError> {
+    // libyaml counts a byte order mark as a column, and would take the second line for a second document.
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let mut reading = Reading::new(bytes.len());
+    let draft = read_draft(bytes, &mut reading)?;
+    let mut found = std::mem::take(&mut reading.faults);
+    match draft.check() {
+        Ok(cluster) if found.is_empty() => Ok(cluster),
+        checked => {
+            let of_values = checked.err().unwrap_or_default();
+            // A value of the wrong shape is not a missing one, and nothing below it was read.
+            let shapes: HashSet<String> =
+                found.iter().filter(|(f, _)| is_shape(f)).map(|(f, _)| f.path.clone()).collect();
+            for fault in of_values {
+                let steps = span::steps_of(&fault.path);
+                if !ends_of_steps(&fault.path).any(|end| shapes.contains(&fault.path[..end])) {
+                    found.push((fault, steps));
+                }
+            }
+            Err(ReadError::Faults { faults: in_order(bytes, found) })
+        }
+    }
+}
+
+fn is_shape(fault: &ConfigError) -> bool {
+    matches!(fault.reason, Reason::Shape { .. })
+}
+
+/// Where `nodes`, `nodes[3]`, `nodes[3].addresses` … end in a path.
+fn ends_of_steps(path: &str) -> impl Iterator<Item = usize> {
+    path.match_indices(['.', '[']).map(|(at, _)| at).chain(std::iter::once(path.len()))
+}
+
+/// The texts of a cluster file, before any of them is believed; what is wrong with its shape is in `reading`.
+fn read_draft(bytes: &[u8], reading: &mut Reading) -> Result<RawCluster, ReadError> {
+    if bytes.len() > MAX_BYTES {
+        return Err(ReadError::TooLarge { size: bytes.len(), limit: MAX_BYTES });
+    }
+    std::str::from_utf8(bytes).map_err(|e| ReadError::NotUtf8 { line: line_of(bytes, e.valid_up_to()) })?;
+    refuse_traps(bytes)?;
+    let mut documents = serde_yaml::Deserializer::from_slice(bytes);
+    let Some(document) = documents.next() else { return Err(ReadError::Empty) };
+    let mut draft = RawCluster::default();
+    let top = Mapping { into: &mut File::new(&mut draft), reading };
+    if let Err(error) = top.deserialize(document) {
+        let faults = in_order(bytes, std::mem::take(&mut reading.faults));
+        let line = match faults.last() {
+            Some(last) if reading.is_full => last.line,
+            _ => error.location().map(|place| place.line()),
+        };
+        return Err(ReadError::Stopped { line, message: reason(&error), faults });
+    }
+    if let Some(second) = documents.next() {
+        let line = span::Locate.deserialize(second).ok().flatten().map(|(line, _)| line);
+        return Err(ReadError::SeveralDocuments { line });
+    }
+    match reading.instead_of_a_file {
+        Some("nothing") => Err(ReadError::Empty),
+        Some(found) => Err(ReadError::NotAMapping { found }),
+        None => Ok(draft),
+    }
+}
+
+/// Finds every fault's line by a second reading, and sorts.
+fn in_order(bytes: &[u8], found: Vec<(ConfigError, Vec<Step>)>) -> Vec<ConfigError> {
+    if found.is_empty() {
+        return Vec::new();
+    }
+    let paths: Vec<&[Step]> = found.iter().map(|(_, steps)| steps.as_slice()).collect();
+    let document = serde_yaml::Deserializer::from_slice(bytes).next();
+    let places = document.map_or_else(|| vec![None; paths.len()], |document| span::find(&paths, document));
+    let mut placed: Vec<(Option<Place>, ConfigError)> =
+        places.into_iter().zip(found.into_iter().map(|(f, _)| f)).collect();
+    placed.sort_by_key(|(place, _)| *place);
+    let with_line =
+        |(place, fault): (Option<Place>, ConfigError)| ConfigError { line: place.map(|(line, _)| line), ..fault };
+    placed.into_iter().map(with_line).collect()
+}
+
+/// Refuses what would take the parser minutes or gigabytes. Marks are counted wherever they stand, in comments and in
+/// quotes too: so many are no cluster file in any case.
+fn refuse_traps(bytes: &[u8]) -> Result<(), ReadError> {
+    let (mut open, mut in_a_row, mut values) = (0_usize, 0_usize, 0_usize);
+    for (at, &byte) in bytes.iter().enumerate() {
+        match byte {
+            b'[' | b'{' => open += 1,
+            b']' | b'}' => open = open.saturating_sub(1),
+            b',' | b':' => values += 1,
+            b'\n' => (values, in_a_row) = (values + 1, 0),
+            b'\r' => in_a_row = 0,
+            b'-' | b'?' if bytes.get(at + 1).is_none_or(|&next| next == b' ' || next == b'\t') => in_a_row += 1,
+            _ => {}
+        }
+        if open > MAX_DEPTH || in_a_row > MAX_DEPTH {
+            return Err(ReadError::TooDeep { line: line_of(bytes, at), limit: MAX_DEPTH });
+        }
+    }
+    if values > MAX_VALUES { Err(ReadError::TooManyValues { limit: MAX_VALUES }) } else { Ok(()) }
+}
+
+/// The YAML reader's reason without the place that it ends with, and in a person's words.
+fn reason(error: &serde_yaml::Error) -> String {
+    let text = error.to_string();
+    if text.contains("recursion limit exceeded") {
+        return "lists or mappings are nested over 100 deep".to_owned();
+    }
+    match text.rsplit_once(" at line ") {
+        // The place in `… while parsing a list at line 7` is another one.
+        Some((reason, _)) if !reason.contains(", while ") => reason.to_owned(),
+        _ => text,
+    }
+}
+
+fn line_of(bytes: &[u8], at: usize) -> usize {
+    bytes[..at].iter().filter(|&&byte| byte == b'\n').count() + 1
+}
+
+fn at_line(line: Option<usize>) -> String {
+    line.map_or_else(|| "further down".to_owned(), |line| format!("in line {line}"))
+}
+
+fn listed(faults: &[ConfigError]) -> String {
+    let count = match faults.len() {
+        1 => "it has a fault:".to_owned(),
+        n => format!("it has {n} faults:"),
+    };
+    let lines = faults.iter().map(|fault| format!("\n  {fault}"));
+    std::iter::once(count).chain(lines).collect()
+}
+
+fn stopped(line: Option<usize>, message: &str, faults: &[ConfigError]) -> String {
+    let place = line.map(|line| format!(" in line {line}")).unwrap_or_default();
+    let mut text = format!("reading stopped{place}: {message}");
+    if !faults.is_empty() {
+        text.push_str("\nuntil there ");
+        text.push_str(&listed(faults));
+    }
+    text
+}

@@ -1,0 +1,232 @@
+//! Where in the file a path is. `serde_yaml` keeps that to itself until something fails, so places are asked for by
+//! failing: only once there is a fault to report, so that a good file pays nothing.
+
+use std::collections::HashMap;
+use std::fmt::{self, Display, Write};
+
+use serde::Deserialize;
+use serde::de::{
+    DeserializeSeed, Deserializer, EnumAccess, Error, IgnoredAny, MapAccess, SeqAccess, VariantAccess, Visitor,
+};
+
+use super::de::Step;
+
+/// Line and column, both from 1.
+pub(super) type Place = (usize, usize);
+
+/// A key this long is cut in a path, in characters.
+const LONGEST_KEY: usize = 60;
+
+/// The path as a person reads it. A key that is no plain word is quoted: it goes to a terminal.
+pub(super) fn path_of(steps: &[Step]) -> String {
+    let mut path = String::new();
+    for step in steps {
+        match step {
+            Step::Key(key, _) => {
+                let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+                let dot = if path.is_empty() { "" } else { "." };
+                let cut: String = key.chars().take(LONGEST_KEY).collect();
+                let written = if !cut.is_empty() && cut.chars().all(plain) { cut } else { format!("{cut:?}") };
+                path.push_str(dot);
+                path.push_str(&written);
+            }
+            Step::Item(i) => {
+                // Writing to a String does not fail.
+                let _ = write!(path, "[{i}]");
+            }
+        }
+    }
+    path
+}
+
+/// The steps of a path such as `nodes[3].addresses[1]`, or `kubelet.evictionHard."memory.available"`.
+pub(super) fn steps_of(path: &str) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let mut rest = path;
+    while !rest.is_empty() {
+        let (step, behind) = match rest.strip_prefix('"').and_then(|quoted| quoted.split_once('"')) {
+            // A key that needs escapes is not found, and the place of what is around it does.
+            Some((key, behind)) => (Step::Key(key.to_owned(), 0), behind),
+            None => {
+                let (word, behind) = rest.split_at(rest.find(['.', '[']).unwrap_or(rest.len()));
+                match word.strip_suffix(']').and_then(|i| i.parse().ok()) {
+                    Some(i) => (Step::Item(i), behind),
+                    None => (Step::Key(word.to_owned(), 0), behind),
+                }
+            }
+        };
+        steps.push(step);
+        rest = behind.strip_prefix(['.', '[']).unwrap_or(behind);
+    }
+    steps
+}
+
+/// The place of each path, or of the nearest thing around it that is there: a missing key has its host's place. The key
+/// counts, not the value behind it.
+pub(super) fn find<'de, D: Deserializer<'de>>(paths: &[&[Step]], document: D) -> Vec<Option<Place>> {
+    let mut wanted = Wanted::default();
+    for (i, path) in paths.iter().enumerate() {
+        let mut node = &mut wanted;
+        for step in *path {
+            node = node.below.entry(step).or_default();
+        }
+        node.paths.push(i);
+    }
+    let mut places = vec![None; paths.len()];
+    // Where the file ends early, so do the places.
+    let _ = Walk { wanted: &wanted, places: &mut places }.deserialize(document);
+    places
+}
+
+/// The paths asked for, as a tree.
+#[derive(Default)]
+struct Wanted<'p> {
+    below: HashMap<&'p Step, Wanted<'p>>,
+    paths: Vec<usize>,
+}
+
+impl Wanted<'_> {
+    fn is_at(&self, place: Option<Place>, places: &mut [Option<Place>]) {
+        for &path in &self.paths {
+            places[path] = place;
+        }
+        for below in self.below.values() {
+            below.is_at(place, places);
+        }
+    }
+}
+
+struct Walk<'a, 'p> {
+    wanted: &'a Wanted<'p>,
+    places: &'a mut [Option<Place>],
+}
+
+impl<'de> DeserializeSeed<'de> for Walk<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, de: D) -> Result<(), D::Error> {
+        if self.wanted.below.is_empty() {
+            return IgnoredAny::deserialize(de).map(|_| ());
+        }
+        de.deserialize_any(self)
+    }
+}
+
+/// Nothing is below a scalar.
+macro_rules! ends_here {
+    ($($method:ident: $type:ty),*) => {$(
+        fn $method<E: Error>(self, _: $type) -> Result<(), E> {
+            Ok(())
+        }
+    )*};
+}
+
+impl<'de> Visitor<'de> for Walk<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("anything")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut seen: HashMap<String, u32> = HashMap::new();
+        while let Some(place) = map.next_key_seed(Locate)? {
+            let Some(key) = map.next_key::<String>()? else { break };
+            let nth = *seen.entry(key.clone()).and_modify(|nth| *nth += 1).or_default();
+            match self.wanted.below.get(&Step::Key(key, nth)) {
+                Some(wanted) => {
+                    wanted.is_at(place, self.places);
+                    map.next_value_seed(Walk { wanted, places: self.places })?;
+                }
+                None => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        for i in 0.. {
+            let more = match self.wanted.below.get(&Step::Item(i)) {
+                Some(wanted) => {
+                    let Some(place) = seq.next_element_seed(Locate)? else { break };
+                    wanted.is_at(place, self.places);
+                    seq.next_element_seed(Walk { wanted, places: self.places })?.is_some()
+                }
+                None => seq.next_element::<IgnoredAny>()?.is_some(),
+            };
+            if !more {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_enum<A: EnumAccess<'de>>(self, access: A) -> Result<(), A::Error> {
+        access.variant::<IgnoredAny>()?.1.newtype_variant::<IgnoredAny>().map(|_| ())
+    }
+
+    ends_here!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_i128: i128, visit_u128: u128, visit_f64: f64, visit_str: &str);
+
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_none<E: Error>(self) -> Result<(), E> {
+        Ok(())
+    }
+}
+
+/// The place of the next value, or alias, or key, without consuming it: a newtype within a newtype without end, which
+/// `serde_yaml` refuses at its depth limit, naming the place, before it has touched the value.
+pub(super) struct Locate;
+
+impl<'de> DeserializeSeed<'de> for Locate {
+    type Value = Option<Place>;
+
+    fn deserialize<D: Deserializer<'de>>(self, de: D) -> Result<Self::Value, D::Error> {
+        Ok(de.deserialize_newtype_struct("", self).unwrap_or_else(|error| place_in(&error)))
+    }
+}
+
+impl<'de> Visitor<'de> for Locate {
+    type Value = Option<Place>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("anything")
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, de: D) -> Result<Self::Value, D::Error> {
+        de.deserialize_newtype_struct("", self)
+    }
+}
+
+/// The place that an error's text ends with. Within a visitor an error has no other face than its text, and
+/// `serde_yaml` ends it with the place, except for the first of all.
+pub(super) fn place_in(error: &impl Display) -> Option<Place> {
+    let text = error.to_string();
+    let Some((_, place)) = text.rsplit_once(" at line ") else { return Some((1, 1)) };
+    let (line, column) = place.split_once(" column ")?;
+    Some((line.parse().ok()?, column.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_its_steps() {
+        let quoted = "nodes[0].kubelet.evictionHard.\"memory.available\"";
+        for path in ["nodes[3].addresses[12]", "validity.ca", "name", "serviceCIDRs[0]", "a[1][2].b", quoted] {
+            assert_eq!(path_of(&steps_of(path)), path);
+        }
+        assert_eq!(path_of(&[Step::Item(1), Step::Key("a\u{1b}b".into(), 0)]), "[1].\"a\\u{1b}b\"");
+    }
+
+    #[test]
+    fn an_errors_place_is_the_last_that_its_text_names() {
+        assert_eq!(place_in(&"nodes: \"at line 1 column 2\": wrong at line 30 column 4"), Some((30, 4)));
+        assert_eq!(place_in(&"recursion limit exceeded"), Some((1, 1)));
+    }
+}

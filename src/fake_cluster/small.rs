@@ -1,0 +1,67 @@
+//! From where a stand-in listens to what it serves: the cluster file that fits it, and the credentials that belong to each
+//! of its hosts.
+
+use std::net::SocketAddr;
+
+use time::OffsetDateTime;
+
+use super::cluster::{Addresses, Config};
+use super::injected_fault::InjectedFault;
+use crate::cluster::profile::{CertificateSpec, Profile};
+use crate::cluster::spec::{Cluster, RawCluster, RawHost};
+use crate::pki::issuer::{Credential, IssueError};
+
+impl Addresses {
+    /// The cluster that lives at these addresses: `master-1` and so on, `node-1` and so on.
+    #[must_use]
+    pub fn draft(&self, name: &str) -> RawCluster {
+        let hosts = |kind: &str, at: &[SocketAddr]| -> Vec<RawHost> {
+            let host = |(i, at): (usize, &SocketAddr)| RawHost {
+                name: Some(format!("{kind}-{}", i + 1)),
+                addresses: vec![at.ip().to_string()],
+                port: Some(at.port().to_string()),
+                ..RawHost::default()
+            };
+            at.iter().enumerate().map(host).collect()
+        };
+        RawCluster {
+            name: Some(name.to_owned()),
+            endpoint: Some(format!("https://{}", self.endpoint)),
+            masters: hosts("master", &self.masters),
+            nodes: hosts("node", &self.nodes),
+            ..RawCluster::default()
+        }
+    }
+}
+
+impl Config {
+    /// What the servers of `cluster` serve: what `credential` gives for the leaves that they show, but for what `fault`
+    /// puts in the place of one.
+    ///
+    /// # Errors
+    /// Those of `credential`, and when a broken credential cannot be made.
+    pub fn assemble<E: From<IssueError>>(
+        cluster: Cluster,
+        root: &Credential,
+        fault: Option<InjectedFault>,
+        now: OffsetDateTime,
+        mut credential: impl FnMut(&CertificateSpec) -> Result<Credential, E>,
+    ) -> Result<Self, E> {
+        let mut of = |leaves: Vec<CertificateSpec>, profile: Profile| {
+            let shown = leaves.into_iter().filter(|leaf| leaf.profile == profile);
+            shown.map(|leaf| credential(&leaf)).collect::<Result<Vec<_>, E>>()
+        };
+        let masters = cluster.masters.iter().flat_map(|host| cluster.master_leaves(host)).collect();
+        let masters = of(masters, Profile::Apiserver)?;
+        let nodes = cluster.nodes.iter().flat_map(|host| cluster.node_leaves(host)).collect();
+        let mut nodes = of(nodes, Profile::KubeletServer)?;
+        if let Some(fault) = fault
+            && let Some(broken) = fault.serving_credential(&cluster, root, now)?
+            && let Some(at) = nodes.get_mut(InjectedFault::node(cluster.nodes.len()))
+        {
+            *at = broken;
+        }
+        let answer_after = std::time::Duration::ZERO;
+        Ok(Self { cluster, root: root.certificate.clone(), masters, nodes, fault, now, answer_after })
+    }
+}

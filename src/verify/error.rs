@@ -1,0 +1,111 @@
+//! What a peer did, whichever layer of the connection tells of it.
+
+use std::error::Error as StdError;
+use std::io;
+
+use rustls::{AlertDescription, CertificateError};
+
+use super::observation::Outcome;
+
+/// What h2 says of a connection that the peer ends in good order (GOAWAY with NO_ERROR, RFC 9113 § 6.8). API servers do so after
+/// each answer to a client that they do not know.
+const GOING_AWAY: &str = "connection error received: not a result of an error";
+
+/// Why a connection came to nothing, as far as the chain of errors tells.
+pub(super) enum ConnectionError {
+    Alert(String),
+    Closed,
+    Reset,
+    Other(String),
+}
+
+/// What a peer did, whichever layer wrapped it.
+pub(super) fn outcome(error: &(dyn StdError + 'static)) -> Outcome {
+    match describe(error) {
+        ConnectionError::Alert(alert) => Outcome::Alert(alert),
+        ConnectionError::Closed => Outcome::Closed,
+        ConnectionError::Reset => Outcome::Reset,
+        ConnectionError::Other(reason) => Outcome::Failed(reason),
+    }
+}
+
+/// Walks the chain of errors for a TLS alert, the end of the stream or a reset. In TLS 1.3 a refused client certificate
+/// shows only on the first read, deep inside.
+pub(super) fn describe(error: &(dyn StdError + 'static)) -> ConnectionError {
+    let mut next = Some(error);
+    let mut innermost = String::new();
+    let mut ended = None;
+    while let Some(error) = next {
+        let text = error.to_string();
+        if let Some(rustls::Error::AlertReceived(alert)) = tls_error(error) {
+            return ConnectionError::Alert(name_of(*alert));
+        }
+        if let Some(error) = tls_error(error) {
+            innermost = words(error);
+            next = None;
+            continue;
+        }
+        // h2 keeps its reason to itself, but for its text.
+        if let Some((_, alert)) = text.split_once("received fatal alert: ") {
+            return ConnectionError::Alert(alert.to_owned());
+        }
+        if let Some(io) = error.downcast_ref::<io::Error>() {
+            match io.kind() {
+                io::ErrorKind::UnexpectedEof => ended = Some(ConnectionError::Closed),
+                io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => {
+                    ended = Some(ConnectionError::Reset);
+                }
+                _ => {}
+            }
+        }
+        // "Canceled" is what a request is told whose connection ended under it.
+        let cut_off = |error: &hyper::Error| error.is_incomplete_message() || error.is_canceled() || error.is_closed();
+        if text == GOING_AWAY || error.downcast_ref::<hyper::Error>().is_some_and(cut_off) {
+            ended = Some(ConnectionError::Closed);
+        }
+        if !text.is_empty() {
+            innermost = text;
+        }
+        next = error.source();
+    }
+    ended.unwrap_or(ConnectionError::Other(innermost))
+}
+
+/// An alert's name, or its number where it has none.
+fn name_of(alert: AlertDescription) -> String {
+    alert.as_str().map_or_else(|| u8::from(alert).to_string(), str::to_owned)
+}
+
+/// What rustls says, for people: its own words for these are the names of its types.
+pub(super) fn words(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::AlertReceived(alert) => format!("the TLS alert {}", name_of(*alert)),
+        rustls::Error::PeerIncompatible(_) => {
+            "no version, cipher suite, group or signature algorithm of TLS is the peer's and ours".to_owned()
+        }
+        rustls::Error::PeerMisbehaved(_) => "what the peer sends breaks the rules of TLS".to_owned(),
+        rustls::Error::InvalidMessage(_) => "what the peer sends is no message of TLS".to_owned(),
+        rustls::Error::InappropriateMessage { .. } | rustls::Error::InappropriateHandshakeMessage { .. } => {
+            "the peer sends a message of TLS where another belongs".to_owned()
+        }
+        rustls::Error::InvalidCertificate(CertificateError::BadSignature) => {
+            "the handshake's signature is not by the certificate's key".to_owned()
+        }
+        rustls::Error::InvalidCertificate(CertificateError::BadEncoding) => {
+            "the certificate is encoded in a way that is not read here".to_owned()
+        }
+        rustls::Error::InvalidCertificate(_) => {
+            "the handshake's signature cannot be verified with the certificate's key".to_owned()
+        }
+        rustls::Error::InconsistentKeys(_) => "the key does not fit the certificate".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// An `io::Error` hides what it wraps from `source()`.
+fn tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
+    error.downcast_ref::<rustls::Error>().or_else(|| {
+        let inner = error.downcast_ref::<io::Error>()?.get_ref()?;
+        tls_error(inner as &(dyn StdError + 'static))
+    })
+}

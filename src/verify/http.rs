@@ -1,0 +1,342 @@
+//! HTTP over one open connection: requests, and as much of their answers as is wanted. Headers, bodies, windows and time
+//! are bounded; nothing is followed, nothing is dialled, nothing is judged.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::{http1, http2};
+use hyper::rt::Executor;
+use hyper::{Method, Response, StatusCode, Version};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::client::TlsStream;
+
+use super::dialer::millis;
+use super::error::outcome;
+use super::observation::{Access, Answer, HEADER_USER, Outcome, Request, Ruling};
+use super::writes::{MERGE_PATCH, METADATA_ALONE};
+
+/// What a peer may send of headers, in bytes.
+const HEADERS: usize = 64 * 1024;
+/// What it may send of a body before we have read it, in bytes.
+const WINDOW: u32 = 64 * 1024;
+/// How much of a refusal is read, in bytes: whom it names may stand far down in a page.
+const REFUSAL: usize = 16 * 1024;
+/// What a review may hold, in bytes: it repeats the question, twice.
+const REVIEW_LIMIT: usize = 16 * 1024;
+
+const REVIEWS: &str = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+const SUBJECT_REVIEWS: &str = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+const JSON: &str = "application/json";
+const USER_AGENT: &str = concat!("clusterctl/", env!("CARGO_PKG_VERSION"));
+
+/// An open connection. It is closed when this is dropped, whatever the peer does.
+pub(super) struct HttpConnection {
+    sender: Sender,
+    authority: String,
+    /// Moves the bytes; ended by the drop.
+    _pumps: Pumps,
+}
+
+enum Sender {
+    One(http1::SendRequest<Full<Bytes>>),
+    Two(http2::SendRequest<Full<Bytes>>),
+}
+
+/// The tasks of a connection, which end with it.
+#[derive(Clone, Default)]
+struct Pumps(Arc<Mutex<JoinSet<()>>>);
+
+impl<F: Future<Output: Send> + Send + 'static> Executor<F> for Pumps {
+    fn execute(&self, future: F) {
+        let mut set = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        set.spawn(async move { drop(future.await) });
+    }
+}
+
+/// A request, ready to be sent.
+#[derive(Clone)]
+pub(super) struct Question {
+    method: Method,
+    path: String,
+    accept: &'static str,
+    content_type: &'static str,
+    /// The user that a front proxy would name.
+    remote_user: Option<&'static str>,
+    body: Bytes,
+}
+
+impl Question {
+    fn get(path: impl Into<String>) -> Self {
+        let path = path.into();
+        Self { method: Method::GET, path, accept: "*/*", content_type: JSON, remote_user: None, body: Bytes::new() }
+    }
+
+    /// The question of a request that is the same for everybody.
+    pub(super) fn of(request: Request) -> Self {
+        match request {
+            Request::Pods => Self::get("/pods"),
+            Request::Nodes => Self::get("/api/v1/nodes"),
+            Request::WhoAmI => Self {
+                method: Method::POST,
+                path: "/apis/authentication.k8s.io/v1/selfsubjectreviews".to_owned(),
+                accept: JSON,
+                content_type: JSON,
+                remote_user: None,
+                body: Bytes::from_static(br#"{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}"#),
+            },
+            Request::WhoAmIByHeader => Self { remote_user: Some(HEADER_USER), ..Self::of(Request::WhoAmI) },
+            Request::Configz => Self::get("/configz"),
+            Request::Flagz => Self { accept: "text/plain", ..Self::get("/flagz") },
+            Request::Livez => Self::get("/livez?verbose"),
+            Request::Readyz => Self::get("/readyz?verbose"),
+            // What they write names a node: see `Question::write`.
+            Request::DryRunNode | Request::DryRunTaint => Self::get("/api/v1/nodes"),
+            Request::DryRunOwnPod | Request::DryRunOtherPod => Self::get("/api/v1/namespaces/kube-system/pods"),
+            Request::RunningPods => Self::get("/runningpods/"),
+            Request::StatsSummary => Self::get("/stats/summary"),
+            Request::Metrics => Self::get("/metrics"),
+            Request::Secrets => Self::get("/api/v1/secrets?limit=1"),
+            Request::AllPods => Self::get("/api/v1/pods?limit=1"),
+            // What it is about, it says itself: see `Question::review`.
+            Request::DenialReview => Self::get(SUBJECT_REVIEWS),
+        }
+    }
+
+    /// A question about the rights of others.
+    pub(super) fn review(body: &Value) -> Self {
+        let (path, body) = (SUBJECT_REVIEWS.to_owned(), body.to_string().into());
+        Self { method: Method::POST, path, accept: JSON, content_type: JSON, remote_user: None, body }
+    }
+
+    /// A dry-run write: a patch of a node, or a new pod.
+    pub(super) fn write(request: Request, path: String, body: &Value) -> Self {
+        let patch = matches!(request, Request::DryRunNode | Request::DryRunTaint);
+        let (method, content_type) = if patch { (Method::PATCH, MERGE_PATCH) } else { (Method::POST, JSON) };
+        let body = body.to_string().into();
+        Self { method, path, accept: METADATA_ALONE, content_type, remote_user: None, body }
+    }
+}
+
+/// Returns the name of a version of HTTP (RFC 9110 § 2.5); hyper has none but for its own developers.
+pub(super) fn name_of(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_09 => "HTTP/0.9",
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_11 => "HTTP/1.1",
+        Version::HTTP_2 => "HTTP/2.0",
+        Version::HTTP_3 => "HTTP/3.0",
+        _ => "another version of HTTP",
+    }
+}
+
+/// An answer as it came.
+struct Said {
+    status: StatusCode,
+    version: Version,
+    content_type: Option<String>,
+    body: Vec<u8>,
+    truncated: bool,
+}
+
+impl HttpConnection {
+    /// Begins HTTP on a stream: HTTP/2 where ALPN says so, HTTP/1.1 elsewhere.
+    pub(super) async fn begin(stream: TlsStream<TcpStream>, authority: String) -> Result<Self, hyper::Error> {
+        let pumps = Pumps::default();
+        let two = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        let io = TokioIo::new(stream);
+        let sender = if two {
+            let (sender, connection) = http2::Builder::new(pumps.clone())
+                .max_header_list_size(HEADERS as u32)
+                .initial_stream_window_size(WINDOW)
+                .initial_connection_window_size(4 * WINDOW)
+                .handshake(io)
+                .await?;
+            pumps.execute(connection);
+            Sender::Two(sender)
+        } else {
+            let (sender, connection) = http1::Builder::new().max_buf_size(HEADERS).handshake(io).await?;
+            pumps.execute(connection);
+            Sender::One(sender)
+        };
+        Ok(Self { sender, authority, _pumps: pumps })
+    }
+
+    /// Asks one thing.
+    pub(super) async fn ask(&mut self, request: Request, question: Question, deadline: Instant) -> Outcome {
+        match self.say(question, request.body_limit(), deadline).await {
+            Ok(said) => Outcome::Answer(Answer {
+                status: said.status.as_u16(),
+                version: name_of(said.version).into(),
+                content_type: said.content_type.map(Into::into),
+                body: request.kept(said.status.as_u16(), &String::from_utf8_lossy(&said.body)).into(),
+                truncated: said.truncated,
+            }),
+            Err(outcome) => outcome,
+        }
+    }
+
+    /// Whether another question can be asked while one is still open, as HTTP/2 can.
+    pub(super) fn takes_several(&self) -> bool {
+        matches!(self.sender, Sender::Two(_))
+    }
+
+    /// Asks what the caller may do, one question after the other, each within `limit`, as far as this connection goes: a peer
+    /// may end it after any answer, and one of HTTP/1.1 that owes an answer takes no other question.
+    pub(super) async fn rulings(&mut self, reviews: &[(Access, String)], limit: Duration) -> Vec<(Access, Ruling)> {
+        let mut rulings = Vec::with_capacity(reviews.len());
+        for (access, review) in reviews {
+            let body = review.clone().into();
+            let question = Question { path: REVIEWS.to_owned(), body, ..Question::of(Request::WhoAmI) };
+            let said = self.say(question, REVIEW_LIMIT, Instant::now() + limit).await;
+            let stuck = matches!(said, Err(Outcome::TimedOut(_))) && !self.takes_several();
+            let ruling = match said {
+                Ok(said) => ruling(&said),
+                Err(Outcome::TimedOut(_)) => Ruling::late(),
+                Err(Outcome::Alert(alert)) => Ruling::Unclear(format!("the TLS alert {alert}")),
+                Err(Outcome::Failed(reason)) => Ruling::Unclear(reason),
+                Err(_) => break,
+            };
+            rulings.push((*access, ruling));
+            if stuck {
+                break;
+            }
+        }
+        rulings
+    }
+
+    async fn say(&mut self, question: Question, limit: usize, deadline: Instant) -> Result<Said, Outcome> {
+        let began = Instant::now();
+        let late = || Outcome::TimedOut(millis(deadline - began));
+        let written = !question.body.is_empty();
+        let mut request = hyper::Request::new(Full::new(question.body));
+        *request.method_mut() = question.method;
+        let two = matches!(self.sender, Sender::Two(_));
+        let target = if two { format!("https://{}{}", self.authority, question.path) } else { question.path };
+        let unusable = |what: &str| Outcome::Failed(format!("{what} cannot stand in a request"));
+        *request.uri_mut() = target.parse().map_err(|_| unusable(&target))?;
+        let headers = request.headers_mut();
+        let mut set = |name: &'static str, value: &str| -> Result<(), Outcome> {
+            headers.insert(name, value.parse().map_err(|_| unusable(value))?);
+            Ok(())
+        };
+        set("user-agent", USER_AGENT)?;
+        set("accept", question.accept)?;
+        if let Some(user) = question.remote_user {
+            set("x-remote-user", user)?;
+        }
+        if written {
+            set("content-type", question.content_type)?;
+        }
+        if !two {
+            set("host", &self.authority)?;
+        }
+        let sending: Pin<Box<dyn Future<Output = hyper::Result<Response<Incoming>>> + Send>> = match &mut self.sender {
+            Sender::One(sender) => {
+                if !matches!(timeout_at(deadline, sender.ready()).await, Ok(Ok(()))) {
+                    return Err(Outcome::Closed);
+                }
+                Box::pin(sender.send_request(request))
+            }
+            Sender::Two(sender) => Box::pin(sender.send_request(request)),
+        };
+        let response = match timeout_at(deadline, sending).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => return Err(outcome(&error)),
+            Err(_) => return Err(late()),
+        };
+        let content_type = response.headers().get("content-type");
+        let content_type = content_type.map(|v| String::from_utf8_lossy(v.as_bytes()).chars().take(128).collect());
+        let mut said = Said {
+            status: response.status(),
+            version: response.version(),
+            content_type,
+            body: Vec::new(),
+            truncated: true,
+        };
+        let limit = if said.status.is_success() { limit } else { limit.max(REFUSAL) };
+        let mut incoming = response.into_body();
+        // A status is an answer, even where its body never ends or breaks off.
+        while let Ok(frame) = timeout_at(deadline, incoming.frame()).await {
+            let Some(frame) = frame else {
+                said.truncated = false;
+                break;
+            };
+            let Ok(frame) = frame else { break };
+            let Ok(data) = frame.into_data() else { continue };
+            let room = limit - said.body.len();
+            said.body.extend_from_slice(&data[..data.len().min(room)]);
+            if data.len() > room {
+                break;
+            }
+        }
+        Ok(said)
+    }
+}
+
+/// What a SelfSubjectAccessReview says, as far as it is one.
+fn ruling(said: &Said) -> Ruling {
+    let body: Option<Value> = serde_json::from_slice(&said.body).ok();
+    let review = body.filter(|body| body.get("kind").and_then(Value::as_str) == Some("SelfSubjectAccessReview"));
+    let status = review.as_ref().and_then(|review| review.get("status")).filter(|_| said.status.is_success());
+    let truth = |key: &str| status.and_then(|status| status.get(key)?.as_bool());
+    let Some(allowed) = truth("allowed") else {
+        return Ruling::Unclear(format!("{} without a review", said.status.as_u16()));
+    };
+    if allowed && truth("denied") == Some(true) {
+        return Ruling::Contradictory;
+    }
+    // A denial ends the asking, whatever error stands beside it: our own authorizers deny by one.
+    if truth("denied") == Some(true) {
+        return Ruling::Denied;
+    }
+    // An authorizer that failed was not asked to the end: another answer may follow once it works.
+    let failed = status.and_then(|status| status.get("evaluationError")?.as_str()).filter(|error| !error.is_empty());
+    match (failed, allowed) {
+        (Some(error), _) => Ruling::of_a_failed_authorizer(allowed, error),
+        (None, true) => Ruling::Allowed,
+        (None, false) => Ruling::Denied,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ruled(status: u16, body: &str) -> Ruling {
+        let said = Said {
+            status: StatusCode::from_u16(status).expect("a status"),
+            version: Version::HTTP_2,
+            content_type: None,
+            body: body.as_bytes().to_vec(),
+            truncated: false,
+        };
+        ruling(&said)
+    }
+
+    #[test]
+    fn a_review_counts_only_where_it_is_whole_and_agrees_with_itself() {
+        let review = |status: &str| format!(r#"{{"kind":"SelfSubjectAccessReview","status":{status}}}"#);
+        assert_eq!(ruled(201, &review(r#"{"allowed":true}"#)), Ruling::Allowed);
+        assert_eq!(ruled(201, &review(r#"{"allowed":false,"denied":true}"#)), Ruling::Denied);
+        assert_eq!(ruled(201, &review(r#"{"allowed":true,"denied":true}"#)), Ruling::Contradictory);
+        assert_eq!(ruled(201, &review(r#"{"allowed":true,"evaluationError":""}"#)), Ruling::Allowed);
+        let by_an_error = review(r#"{"allowed":false,"denied":true,"evaluationError":"no such key"}"#);
+        assert_eq!(ruled(201, &by_an_error), Ruling::Denied);
+        for allowed in [true, false] {
+            let failed =
+                ruled(201, &review(&format!(r#"{{"allowed":{allowed},"evaluationError":"webhook is down"}}"#)));
+            assert!(matches!(&failed, Ruling::Unclear(why) if why.contains("webhook is down")), "{failed:?}");
+        }
+        for other in [ruled(500, &review(r#"{"allowed":true}"#)), ruled(201, &review("{}")), ruled(201, "{}")] {
+            assert!(matches!(other, Ruling::Unclear(_)), "{other:?}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Which client connects to which server, and with what: other nodes, and the untrusted clients that every server must refuse.
+
+use rustls::{SignatureAlgorithm, SignatureScheme};
+use time::OffsetDateTime;
+
+use super::observation::Untrusted;
+use super::target::{Identity, Peer, Place, Target};
+use crate::cluster::account::Account;
+use crate::cluster::key_kind::KeyKind;
+use crate::pki::certificate::Certificate;
+use crate::pki::untrusted::{self, ForgedKey, Forgery};
+
+/// Who calls whom, worked out once.
+pub(super) struct Order {
+    /// The first master, and the first node, that has a certificate to show.
+    pub(super) first_master: Option<usize>,
+    pub(super) first_node: Option<usize>,
+    /// For each node the next one that is fit to connect to it as another node, else the next one; `None` where it is alone.
+    pub(super) others: Vec<Option<usize>>,
+    fit: Vec<bool>,
+}
+
+impl Order {
+    pub(super) fn of(target: &Target, now: OffsetDateTime) -> Self {
+        let first = |peers: &[Peer]| peers.iter().position(|peer| peer.client.is_some());
+        let count = target.nodes.len();
+        let fit: Vec<bool> = target.nodes.iter().map(|node| is_fit(node, target, now)).collect();
+        let mut next = fit.iter().position(|fit| *fit);
+        let mut others = vec![None; count];
+        for at in (0..count).rev() {
+            // Behind the last one it begins anew; a node is not another to itself.
+            others[at] = next.filter(|next| *next != at).or_else(|| (count > 1).then(|| (at + 1) % count));
+            if fit[at] {
+                next = Some(at);
+            }
+        }
+        Self { first_master: first(&target.masters), first_node: first(&target.nodes), others, fit }
+    }
+
+    /// What the node at a place in the target connects to another node with, or why it cannot.
+    pub(super) fn other_node<'a>(&self, target: &'a Target, at: usize) -> Result<Option<&'a Identity>, String> {
+        let node = &target.nodes[at];
+        match &node.client {
+            Some(_) if !self.fit[at] => Err(format!(
+                "the certificate of {} here would be refused for itself, by its dates or its root",
+                node.name
+            )),
+            Some(client) => Ok(Some(client)),
+            None => Err(missing(node)),
+        }
+    }
+}
+
+/// Whether a node's certificate is in order, as far as its own words go: one that is not is refused for that, and its
+/// refusal says nothing of how others fare.
+fn is_fit(node: &Peer, target: &Target, now: OffsetDateTime) -> bool {
+    node.client.as_ref().is_some_and(|client| {
+        let certificate = &client.certificate;
+        let by = |root: &Certificate| {
+            let key_id = &certificate.authority_key_id;
+            root.subject.der == certificate.issuer.der && (key_id.is_none() || *key_id == root.subject_key_id)
+        };
+        (certificate.not_before..=certificate.not_after).contains(&now)
+            && certificate.has_extended_usage("clientAuth")
+            && target.roots.iter().any(by)
+    })
+}
+
+/// What a peer calls with; `Ok` always holds an identity.
+pub(super) fn client(peer: &Peer) -> Result<Option<&Identity>, String> {
+    peer.client.as_ref().map(Some).ok_or_else(|| missing(peer))
+}
+
+/// Why a peer has nothing to call with.
+pub(super) fn missing(peer: &Peer) -> String {
+    let why = peer.client_missing.clone();
+    why.unwrap_or_else(|| format!("there is no client certificate of {} here", peer.name))
+}
+
+/// Clients whose certificates no server may accept, for each kind of place.
+pub(super) struct UntrustedClients {
+    pub(super) at_nodes: Vec<UntrustedClient>,
+    pub(super) at_masters: Vec<UntrustedClient>,
+}
+
+/// An untrusted client, or why it cannot be made.
+pub(super) type UntrustedClient = (Untrusted, Result<Identity, String>);
+
+impl UntrustedClients {
+    pub(super) fn make(target: &Target) -> Self {
+        let of = |place: Place, rightful: &[Peer], fallback: &str| {
+            let rightful = rightful.iter().find_map(|peer| peer.client.as_ref());
+            let account = rightful.map(|client| client.certificate.account());
+            let account = account.unwrap_or_else(|| Account { user: fallback.to_owned(), group: None });
+            let kind = rightful.map_or(ForgedKey::New(KeyKind::EcdsaP256), kind_of_key);
+            let client = |kind_of_client: &Untrusted| {
+                let made = target.roots.first().ok_or_else(|| "there is no root to pretend to".to_owned());
+                (*kind_of_client, made.and_then(|root| untrusted(*kind_of_client, root, &account, kind)))
+            };
+            Untrusted::at(place).iter().map(client).collect()
+        };
+        Self {
+            at_nodes: of(Place::Node, &target.masters, "kube-apiserver-kubelet-client"),
+            at_masters: of(Place::Master, &target.nodes, "kubelet"),
+        }
+    }
+}
+
+/// The kind of key that an identity has, so that an untrusted client gets as far in a handshake as the rightful one.
+fn kind_of_key(client: &Identity) -> ForgedKey {
+    let signs = |scheme| client.key.key.choose_scheme(&[scheme]).is_some();
+    match client.key.key.algorithm() {
+        SignatureAlgorithm::RSA => ForgedKey::Rsa,
+        SignatureAlgorithm::ED25519 => ForgedKey::New(KeyKind::Ed25519),
+        _ if signs(SignatureScheme::ECDSA_NISTP384_SHA384) => ForgedKey::New(KeyKind::EcdsaP384),
+        _ => ForgedKey::New(KeyKind::EcdsaP256),
+    }
+}
+
+/// Makes an untrusted client. Where a server takes no signatures of its key, it has another: RSA, or ECDSA in place of RSA.
+fn untrusted(kind: Untrusted, root: &Certificate, rightful: &Account, key: ForgedKey) -> Result<Identity, String> {
+    let masters = || Account { user: "kubernetes-admin".to_owned(), group: Some("system:masters".to_owned()) };
+    let (forgery, subject) = match kind {
+        Untrusted::ForgedCa => (Forgery::OurIssuer, rightful.clone()),
+        Untrusted::UnknownCa => (Forgery::OtherCaSent, rightful.clone()),
+        Untrusted::LoneLeaf => (Forgery::OtherCa, rightful.clone()),
+        Untrusted::SelfSigned => (Forgery::SelfSigned, rightful.clone()),
+        Untrusted::UnknownCaMasters => (Forgery::OtherCaSent, masters()),
+        Untrusted::ForgedRoot => (Forgery::OurIssuerSent, rightful.clone()),
+        Untrusted::LoneLeafMasters => (Forgery::OtherCa, masters()),
+        Untrusted::SelfSignedMasters => (Forgery::SelfSigned, masters()),
+    };
+    let make = |key| {
+        let failed = |error: &dyn std::fmt::Display| format!("no throw-away certificate could be made: {error}");
+        let forged = untrusted::untrusted(forgery, root, &subject, key).map_err(|error| failed(&error))?;
+        let chain: Vec<Vec<u8>> = forged.chain.iter().map(|certificate| certificate.der().to_vec()).collect();
+        Identity::new(&chain, forged.pkcs8()).map_err(|error| failed(&error))
+    };
+    let other = if key == ForgedKey::Rsa { ForgedKey::New(KeyKind::EcdsaP256) } else { ForgedKey::Rsa };
+    Ok(make(key)?.or_else_with(make(other)?))
+}

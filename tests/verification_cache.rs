@@ -1,0 +1,232 @@
+//! What is remembered of files that were good: it spares reading them, hides no change, and is no proof.
+
+use std::fs;
+use std::os::unix::fs::FileExt;
+use std::time::Duration;
+
+use clusterctl::store::ledger::Ledger;
+use clusterctl::store::verification_cache::{Good, Trace};
+
+use crate::support::fleets::calls_of;
+use crate::support::{CLUSTER, Lab, good_tool};
+
+const KEY: &str = "pki/nodes/on/kubelet-server.key";
+
+fn sql(lab: &Lab, statement: &str) -> String {
+    good_tool("sqlite3", &[&lab.path("pki/ledger.sqlite3").display().to_string(), statement])
+}
+
+fn traces(lab: &Lab) -> usize {
+    sql(lab, "select count(*) from traces").trim().parse().expect("a number")
+}
+
+/// How many files of nodes `issue-node --all` opens, having nothing to do.
+fn opened(lab: &Lab) -> usize {
+    let calls = calls_of(lab, "open,openat", &["issue-node", "--all"]);
+    // A call that is told in two lines has what it was asked in the first alone.
+    let asked = |line: &str| line.split(" = ").next().is_some_and(|asked| asked.contains("kubelet-"));
+    calls.lines().filter(|line| asked(line)).count()
+}
+
+/// Everything issued by processes of their own, under the real clock.
+fn issued_today() -> Lab {
+    let lab = Lab::with(CLUSTER);
+    for args in [["init-ca", "--plaintext-ca-key"], ["issue-master", "--all"], ["issue-node", "--all"]] {
+        let ran = lab.process(&args).output().expect("it runs");
+        assert!(ran.status.success(), "{args:?}: {}", String::from_utf8_lossy(&ran.stderr));
+    }
+    lab
+}
+
+/// Another byte in the key's base64, in place: the file keeps its inode, its size, and the times that a person can set.
+fn damage(lab: &Lab, file: &str) {
+    let path = lab.path(file);
+    let modified = fs::metadata(&path).and_then(|metadata| metadata.modified()).expect("a file");
+    // The kernel's clock ticks every few milliseconds.
+    std::thread::sleep(Duration::from_millis(20));
+    let bytes = fs::read(&path).expect("a file");
+    let file = fs::OpenOptions::new().write(true).open(&path).expect("writable");
+    let at = bytes.iter().position(|byte| *byte == b'\n').expect("a line") + 70;
+    let other = if bytes[at] == b'A' { b'B' } else { b'A' };
+    file.write_all_at(&[other], at as u64).expect("written");
+    file.set_modified(modified).expect("set back");
+}
+
+#[test]
+fn what_was_issued_is_remembered_and_not_read_again() {
+    let lab = issued_today();
+    assert_eq!(traces(&lab), 6, "three nodes, two masters, the verifier");
+    assert_eq!(opened(&lab), 0, "nothing changed: no credential is opened");
+    sql(&lab, "delete from fleet_trace");
+    assert_eq!(opened(&lab), 0, "each node's trace says so, too");
+    sql(&lab, "delete from traces");
+    assert_eq!(opened(&lab), 0, "as does the one of them all, which the last look left");
+    sql(&lab, "delete from fleet_trace");
+    std::thread::sleep(Duration::from_millis(2_200));
+    assert_eq!(opened(&lab), 12, "without any, all is read");
+    assert_eq!(opened(&lab), 0, "and remembered");
+    damage(&lab, KEY);
+    let plan = lab.process(&["issue-node", "--all", "--dry-run"]).output().expect("it runs");
+    let told = String::from_utf8_lossy(&plan.stdout).into_owned();
+    assert!(told.starts_with("issue on kubelet-server: ") && told.lines().count() == 1, "{told}");
+}
+
+#[test]
+fn a_change_that_keeps_size_and_time_is_seen() {
+    let lab = Lab::issued();
+    damage(&lab, KEY);
+    let plan = lab.good(&["issue-node", "--all", "--dry-run"]);
+    assert!(plan.out.starts_with("issue on kubelet-server: ") && plan.out.lines().count() == 1, "{plan}");
+    let ran = lab.run(&["bundle", "on"]);
+    assert_eq!(ran.status, 3, "{ran}");
+    lab.good(&["issue-node", "--all"]);
+    lab.good(&["bundle", "on"]);
+}
+
+#[test]
+fn what_is_gone_renamed_swapped_or_too_old_is_seen() {
+    let mut lab = Lab::issued();
+    let plan = |lab: &Lab, args: &[&str]| lab.good(&[&["issue-node", "--all", "--dry-run"], args].concat()).out;
+    fs::remove_file(lab.path("pki/nodes/on/kubelet-client.crt")).expect("removed");
+    assert_eq!(plan(&lab, &[]).lines().count(), 1);
+    lab.good(&["issue-node", "--all"]);
+    let (a, b) = (lab.path("pki/nodes/on"), lab.path("pki/nodes/worker-b1"));
+    fs::rename(&a, lab.path("c"))
+        .and_then(|()| fs::rename(&b, &a))
+        .and_then(|()| fs::rename(lab.path("c"), &b))
+        .expect("swapped");
+    assert_eq!(plan(&lab, &[]).lines().count(), 4, "each has the other's");
+    lab.good(&["issue-node", "--all"]);
+    assert_eq!(plan(&lab, &[]), "");
+    assert_eq!(plan(&lab, &["--renew-within", "360d"]), "");
+    assert_eq!(plan(&lab, &["--renew-within", "366d"]).lines().count(), 6);
+    assert_eq!(plan(&lab, &["--reissue"]).lines().count(), 6);
+    lab.now += time::Duration::days(366);
+    assert_eq!(plan(&lab, &[]).lines().count(), 6, "expired");
+}
+
+#[test]
+fn a_revocation_is_seen() {
+    let lab = Lab::issued();
+    assert_eq!(lab.good(&["issue-node", "--all", "--dry-run"]).out, "");
+    lab.good(&["revoke", "on", "--reason", "keyCompromise", "--yes"]);
+    let plan = lab.good(&["issue-node", "--all", "--dry-run"]);
+    assert!(plan.out.lines().count() == 2 && plan.out.contains("issue on kubelet-client: "), "{plan}");
+}
+
+#[test]
+fn a_trace_lets_no_damaged_file_into_a_bundle_and_proves_nothing_to_verify() {
+    let lab = Lab::issued();
+    damage(&lab, KEY);
+    // As if the disk had changed a byte behind the kernel's back: what is remembered is made to vouch for the damaged file.
+    vouch_for_what_is_there(&lab);
+    assert_eq!(lab.good(&["issue-node", "--all", "--dry-run"]).out, "", "the trace vouches, and nobody reads");
+    let ran = lab.run(&["bundle", "--all"]);
+    assert_eq!(ran.status, 3, "{ran}");
+    assert!(ran.err.starts_with("error: the kubelet-server credential of on is not good: "), "{ran}");
+    assert!(!lab.path("bundles/on.tar.gz").exists());
+    let ran = lab.run(&["verify", "--offline"]);
+    assert!(ran.status == 1 && ran.out.contains("kubelet-server.key"), "{ran}");
+}
+
+/// Remembers the files of the node `on` as they lie there, whatever is in them.
+fn vouch_for_what_is_there(lab: &Lab) {
+    use clusterctl::cluster::profile::CaRole;
+    use clusterctl::pki::ca_set::CaSet;
+    use clusterctl::store::layout::Layout;
+    use clusterctl::store::verification_cache::{CacheKey, look};
+    let layout = Layout::new(lab.dir().to_owned());
+    let cluster = clusterctl::config::read(lab.read("cluster.yaml").as_bytes()).expect("a good file");
+    let root = |kind| clusterctl::store::ca::certificate(&layout, kind).expect("a root");
+    let roots =
+        CaSet { cluster: root(CaRole::Cluster), etcd: root(CaRole::Etcd), front_proxy: root(CaRole::FrontProxy) };
+    let mut ledger = Ledger::open(&layout.ledger()).expect("a ledger");
+    let terms = CacheKey::new(cluster.keys, &roots, &ledger).expect("terms");
+    let leaves = cluster.node_leaves(cluster.node("on").expect("a node"));
+    let sight = look(&layout, &leaves, &terms, lab.now).expect("files");
+    // Of these the digest alone is kept of a node.
+    let good = Good { files: sight.digest, certificates: 2, not_before: 0, not_after: i64::MAX };
+    let trace = Trace { holder: "nodes/on".into(), digest: sight.digest, good };
+    ledger.remember(&[trace]).expect("remembered");
+}
+
+#[test]
+fn a_copy_of_the_directory_is_looked_at_once_and_then_remembered() {
+    let lab = issued_today();
+    let before = traces(&lab);
+    for folder in ["on", "worker-b1", "worker-a1.fra1.example.net"] {
+        let (from, to) = (lab.path("pki/nodes").join(folder), lab.path("copy"));
+        good_tool("cp", &["-a", &from.display().to_string(), &to.display().to_string()]);
+        fs::remove_dir_all(&from).and_then(|()| fs::rename(&to, &from)).expect("put in its place");
+    }
+    // What changed only just now is not remembered yet.
+    std::thread::sleep(Duration::from_millis(2_200));
+    let run = || lab.process(&["-v", "issue-node", "--all"]).output().expect("it runs");
+    let digests =
+        || sql(&lab, "select holder, hex(digest) from traces order by 1; select hex(digest) from fleet_trace");
+    let (old, first) = (digests(), run());
+    assert!(String::from_utf8_lossy(&first.stderr).contains("nothing to do: 6 certificates good"), "{first:?}");
+    let new = digests();
+    assert_ne!(new, old);
+    assert_eq!(traces(&lab), before);
+    assert!(run().status.success());
+    assert_eq!(digests(), new);
+}
+
+#[test]
+fn a_ledger_of_an_older_format_is_brought_up_to_date() {
+    let lab = Lab::issued();
+    for before in [
+        "drop table traces; drop table fleet_trace; pragma user_version = 2",
+        "drop table fleet_trace; pragma user_version = 3",
+        "drop table bundles; drop table generation; pragma user_version = 4",
+        "drop table sequence; drop table unrecorded_revocations; pragma user_version = 5",
+    ] {
+        sql(&lab, before);
+        assert!(lab.good(&["issue-node", "--all"]).err.contains("nothing to do: 6 certificates good"));
+        assert_eq!(sql(&lab, "pragma user_version").trim(), "6");
+        lab.good(&["bundle", "--all"]);
+    }
+}
+
+#[test]
+fn the_trace_of_all_nodes_is_of_this_cluster_file_these_files_and_no_others() {
+    let lab = issued_today();
+    let alone = || {
+        sql(&lab, "delete from traces");
+        opened(&lab)
+    };
+    assert_eq!(alone(), 0);
+    let file = lab.read("cluster.yaml");
+    lab.write("cluster.yaml", &format!("{file}# nothing else\n"));
+    // What changed only just now is not remembered yet.
+    std::thread::sleep(Duration::from_millis(2_200));
+    assert_eq!((alone(), alone()), (12, 0), "the cluster file is another, which is remembered, too");
+
+    fs::create_dir(lab.path("pki/nodes/left-behind")).expect("made");
+    assert_eq!((alone(), alone()), (12, 0), "a folder more, which is remembered, too");
+    fs::write(lab.path("pki/nodes/left-behind/notes"), "of no account").expect("written");
+    assert_eq!(alone(), 0, "only credentials count");
+
+    let dropped = file.replace("- {name: on", "#- {name: on");
+    assert_ne!(dropped, file);
+    lab.write("cluster.yaml", &dropped);
+    let told = |args: &[&str]| {
+        let ran = lab.process(&[&["issue-node", "--all"], args].concat()).output().expect("it runs");
+        String::from_utf8_lossy(&ran.stderr).into_owned()
+    };
+    for _ in 0..2 {
+        assert!(told(&[]).contains("nothing to do: 4 certificates good"), "{}", told(&[]));
+        assert!(told(&["--dry-run"]).contains("would issue 0 certificates and keep 4; nothing was changed"));
+    }
+    assert!(told(&["--renew-within", "366d"]).contains("issued 4 certificates"));
+    lab.write("cluster.yaml", &file);
+    assert!(told(&[]).contains("nothing to do: 6 certificates good"));
+    lab.write("cluster.yaml", "nonsense");
+    assert!(told(&[]).starts_with("error: the cluster file "));
+    lab.write("cluster.yaml", &file);
+    fs::rename(lab.path("pki/ca.crt"), lab.path("ca.crt")).expect("renamed");
+    assert!(told(&[]).starts_with("error: "), "the root is missing");
+    fs::copy(lab.path("pki/etcd/ca.crt"), lab.path("pki/ca.crt")).expect("copied");
+    assert!(told(&[]).starts_with("error: "), "the root is another");
+}
