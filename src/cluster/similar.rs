@@ -1,34 +1,24 @@
-//! Which of the names that are known somebody may have meant.
+//! Finds the known name that a mistyped one may mean.
 
-/// The most similar of `known`, if one is similar at all. Upper and lower case are alike.
+/// Returns the most similar of `known`, or `None` when none is similar enough.
+///
+/// Upper and lower case are alike. The distance is Levenshtein's; at most a third of the candidate's characters may differ.
 #[must_use]
 pub fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    let name: Vec<char> = name.chars().take(253).flat_map(char::to_lowercase).collect();
-    let scored = known.into_iter().map(|candidate| (distance(&name, &candidate.to_lowercase()), candidate));
+    let name: String = name.chars().take(LONGEST_NAME).flat_map(char::to_lowercase).collect();
+    let scored = known.into_iter().map(|known| (strsim::levenshtein(&name, &known.to_lowercase()), known));
     scored.min().filter(|(distance, candidate)| *distance * 3 <= candidate.len().max(3)).map(|(_, near)| near)
 }
 
-/// Levenshtein's distance.
-fn distance(a: &[char], b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=a.len()).collect();
-    for (i, cb) in b.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, ca) in a.iter().enumerate() {
-            let substituted = diagonal + usize::from(*ca != cb);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[a.len()]
-}
+/// The longest DNS name, in characters; the rest of longer input is not compared.
+const LONGEST_NAME: usize = 253;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_name_is_offered_and_strangers_are_not() {
+    fn a_similar_name_is_found_and_a_different_one_is_not() {
         let known = ["worker-a1.fra1.example.net", "worker-b1", "on", "readOnlyPort"];
         let near = |name| nearest(name, known);
         assert_eq!(near("worker-b2"), Some("worker-b1"));
