@@ -41,7 +41,7 @@ pub enum Violation {
     },
     /// Names the root as its issuer, but the root's key did not sign it.
     BadSignature,
-    /// Issuer key identifier and the root's key identifier differ.
+    /// Authority key identifier and the root's key identifier differ.
     OtherKeyId,
     /// Outlives its root.
     OutlivesRoot {
