@@ -8,6 +8,6 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    clusterctl::process::keep_memory_private();
-    ExitCode::from(clusterctl::run(&mut clusterctl::process::Process::real()).code())
+    clusterctl::cli::process::keep_memory_private();
+    ExitCode::from(clusterctl::run(&mut clusterctl::cli::process::Process::real()).code())
 }

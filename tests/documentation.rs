@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use clap::{CommandFactory, Parser};
-use clusterctl::cli::Cli;
 use clusterctl::cluster::profile::{Holder, TABLE, Usage};
+use clusterctl::commands::tree::Cli;
 
 use crate::sealing::{age_key, ssh_key};
 use crate::support::{Lab, good_tool};

@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 
 use clap::CommandFactory;
-use clusterctl::cli::Cli;
+use clusterctl::commands::tree::Cli;
 
 use crate::support::{CLUSTER, Lab, good_tool, tool};
 

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
 use clap::Parser;
-use clusterctl::cli::Cli;
+use clusterctl::commands::tree::Cli;
 
 use crate::support::{CLUSTER, Lab};
 

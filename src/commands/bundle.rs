@@ -11,10 +11,6 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 use zeroize::Zeroizing;
 
-use super::batches::{Stopped, batch_size, in_batches};
-use super::context::{Context, unknown_host};
-use super::given::templates;
-use super::output::OutputFormat;
 use super::packing::exposed::Exposed;
 use super::packing::finishing::{self, Finish, LaidParcels};
 use super::packing::images;
@@ -27,14 +23,19 @@ use super::packing::signing::{SignArgs, signed_before, tell_of_lost_signatures};
 use super::packing::source::Source;
 use super::packing::{forgetting, older, verifier};
 use super::revoking::{departed, lists, remembered, revocations};
+use crate::app::batches::{Interrupt, batch_size, in_batches};
 use crate::bundle::format::{Format, Parcel};
 use crate::bundle::images::Settings;
 use crate::bundle::input::Roles;
 use crate::bundle::packer::Packer;
 use crate::bundle::render::Templates;
+use crate::cli::args::output::OutputFormat;
+use crate::cli::args::templates;
+use crate::cli::context::{Context, unknown_host};
+use crate::cli::error::{CliError, Result};
+use crate::cli::exit::Exit;
 use crate::cluster::profile::{CaRole, CertificateSpec};
 use crate::cluster::spec::{Cluster, Host};
-use crate::error::{CliError, Exit};
 use crate::pki::ca_set::CaSet;
 use crate::pki::inspect::stamp;
 use crate::store::credentials::{self, CredentialProblem};
@@ -102,7 +103,7 @@ fn formats() -> impl TypedValueParser<Value = Format> {
 ///
 /// # Errors
 /// A usage error for unknown hosts and for templates that do not work; refused when a host has no good credentials.
-pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> Result<Exit> {
     if let Some(dir) = &args.eject_templates {
         return eject(dir, context);
     }
@@ -128,13 +129,13 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     };
     let _lock = context.lock("bundle")?;
     let (mut ledger, known, roots) = context.trust(&cluster)?;
-    lists::nothing_is_forgotten(&context.layout, &roots, &ledger, context.now)?;
+    lists::nothing_is_forgotten(&context.env.layout, &roots, &ledger, context.env.now)?;
     root_lasts(&roots, context)?;
     departed::tell(&cluster, &ledger, context)?;
     let settings = settings(args, &cluster)?;
-    let service_account = service_account_key(&hosts, &context.layout)?;
+    let service_account = service_account_key(&hosts, &context.env.layout)?;
     let traces = ledger.traces()?;
-    let denials = revocations::denials(&ledger, &roots.cluster, context.now)?;
+    let denials = revocations::denials(&ledger, &roots.cluster, context.env.now)?;
     let source = Source {
         cluster: &cluster,
         roots: &roots,
@@ -144,13 +145,13 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
         known: &known,
         terms: CacheKey::new(cluster.keys, &roots, &ledger)?,
         traces: &traces,
-        layout: &context.layout,
-        now: context.now,
+        layout: &context.env.layout,
+        now: context.env.now,
         exposed: Exposed::default(),
     };
     let begun = Instant::now();
     let Ready { hosts, kept, found_good, refused } = who_has_credentials(&source, hosts, args.all)?;
-    let folder = context.layout.bundles();
+    let folder = context.env.layout.bundles();
     args.seal.keep_sealed(finish.sealing.as_ref(), &hosts, &folder)?;
     finish.loses_nothing(&hosts, &folder)?;
     older::refuse(&source, &hosts, &folder, ledger.last_generation()?)?;
@@ -188,7 +189,7 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
         "bundle",
         &format!("{written} host{}", if written == 1 { "" } else { "s" }),
         &folder.display().to_string(),
-        &context.mark(),
+        &context.env.audit(),
     )?;
     if forget {
         to_forget.extend(hosts.iter().filter_map(Roles::node).flat_map(|node| cluster.node_leaves(node)));
@@ -208,7 +209,7 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
         warn_of_user_data(args.format, &folder, &hosts, context)?;
     }
     match failure {
-        Some(failure) => Err(failure.into()),
+        Some(failure) => Err(failure),
         None => Ok(Exit::Done),
     }
 }
@@ -222,10 +223,10 @@ fn left_to_forget(kept: &[Roles<'_>], source: &Source<'_>) -> Result<Vec<Certifi
 }
 
 /// Where a root has ended, new certificates help nobody.
-fn root_lasts(roots: &CaSet, context: &Context<'_>) -> Result<(), CliError> {
+fn root_lasts(roots: &CaSet, context: &Context<'_>) -> Result<()> {
     for kind in CaRole::ALL {
         let end = roots.of(kind).not_after;
-        if context.now > end {
+        if context.env.now > end {
             let what = format!("the {} ended on {}, so nothing was packed", kind.as_str(), stamp(end));
             return Err(CliError::new(Exit::Refused, what).hint(
                 "nothing that it signed is good any more: start a new cluster directory. Or is this machine's clock (date) wrong?",
@@ -269,7 +270,7 @@ fn warn_of_user_data(
     Ok(())
 }
 
-fn eject(dir: &Path, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+fn eject(dir: &Path, context: &mut Context<'_>) -> Result<Exit> {
     let dir = context.path(dir);
     for (path, text) in Templates::eject() {
         let path = dir.join(path);
@@ -286,7 +287,7 @@ fn eject(dir: &Path, context: &mut Context<'_>) -> anyhow::Result<Exit> {
 }
 
 /// The hosts that bundles are made for, each once, with what they are; masters first, in the cluster file's order.
-fn select<'c>(cluster: &'c Cluster, args: &BundleArgs) -> Result<Vec<Roles<'c>>, CliError> {
+fn select<'c>(cluster: &'c Cluster, args: &BundleArgs) -> Result<Vec<Roles<'c>>> {
     let mut nodes: BTreeMap<&str, &Host> = cluster.nodes.iter().map(|node| (node.name.as_str(), node)).collect();
     let masters = cluster.masters.iter().map(|master| {
         let node = nodes.remove(master.name.as_str());
@@ -314,7 +315,7 @@ fn select<'c>(cluster: &'c Cluster, args: &BundleArgs) -> Result<Vec<Roles<'c>>,
     Ok(selected)
 }
 
-fn settings(args: &BundleArgs, cluster: &Cluster) -> Result<Settings, CliError> {
+fn settings(args: &BundleArgs, cluster: &Cluster) -> Result<Settings> {
     let mut settings = Settings::with(&cluster.kubernetes, &args.set)
         .map_err(|error| CliError::new(Exit::Usage, "a --set cannot be used").because(error))?;
     let unknown = cluster.kubelet_fields_unknown_to(&settings.kubernetes_version);
@@ -330,7 +331,7 @@ fn settings(args: &BundleArgs, cluster: &Cluster) -> Result<Settings, CliError> 
 }
 
 /// What signs service accounts' tokens, where one of the hosts is a master.
-fn service_account_key(hosts: &[Roles<'_>], layout: &Layout) -> Result<Option<Zeroizing<Vec<u8>>>, CliError> {
+fn service_account_key(hosts: &[Roles<'_>], layout: &Layout) -> Result<Option<Zeroizing<Vec<u8>>>> {
     if hosts.iter().all(|roles| roles.master().is_none()) {
         return Ok(None);
     }
@@ -358,8 +359,8 @@ fn write_all(
     hosts: &[Roles<'_>],
     finish: &Finish<'_>,
     context: &Context<'_>,
-) -> anyhow::Result<HashSet<String>> {
-    let (numbering, resealing) = (Numbering::begin(ledger, context.now)?, Resealing::begin(ledger)?);
+) -> Result<HashSet<String>> {
+    let (numbering, resealing) = (Numbering::begin(ledger, context.env.now)?, Resealing::begin(ledger)?);
     let progress = context.screen.progress("packing", hosts.len() as u64);
     let (folder, stop) = (source.layout.bundles(), &context.stop);
     let changed = Mutex::new(HashSet::new());
@@ -369,7 +370,7 @@ fn write_all(
         let parts = batch.par_iter().with_min_len((batch.len() / 16).max(FEWEST));
         let one = |packer: &mut Packer, roles: &Roles<'_>| {
             if stop.asked() {
-                return Err(Stopped.into());
+                return Err(Interrupt::Cancelled);
             }
             let bundle = numbering.bundle(source, *roles, &finish.templates)?;
             let parcel = finish.parcel(bundle, packer, &resealing, &folder)?;
@@ -393,7 +394,13 @@ fn write_all(
         Ok(())
     };
     let told = |written| format!("{written} of {} bundles packed", hosts.len());
-    let written = in_batches(hosts, size, context, make, lay, settle, told);
+    context.stop.listen();
+    let written = in_batches(hosts, size, &context.stop.cancellation(), make, lay, settle).and_then(|written| {
+        match written < hosts.len() {
+            true => context.go_on(|| told(written)),
+            false => Ok(()),
+        }
+    });
     // Before whatever went wrong is told: what was packed until then was packed.
     let remembered = numbering.end(ledger).and_then(|()| resealing.end(ledger));
     written?;

@@ -3,18 +3,17 @@
 
 use std::ffi::{OsStr, OsString};
 
-use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use clap_complete::env::{Bash, Elvish, EnvCompleter, Fish, Powershell, Zsh};
 
-use super::context::Context;
+use crate::app::directory;
+use crate::cli::context::Context;
+use crate::cli::error::{CliError, Result};
+use crate::cli::exit::Exit;
+use crate::cli::process::Process;
 use crate::cluster::name::HostName;
 use crate::cluster::spec::Cluster;
-use crate::config;
-use crate::error::{CliError, Exit};
-use crate::process::Process;
-use crate::store::files;
 use crate::store::layout::Layout;
 
 /// The scripts set it to the shell's name when they ask for candidates.
@@ -82,7 +81,7 @@ impl ShellName {
 ///
 /// # Errors
 /// When the script cannot be made, which would be a bug.
-pub fn run(args: &CompletionsArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+pub fn run(args: &CompletionsArgs, context: &mut Context<'_>) -> Result<Exit> {
     let mut script = Vec::new();
     let completer = args.shell.completer();
     completer
@@ -141,15 +140,14 @@ fn dir_among(mut typed: impl Iterator<Item = OsString>) -> Option<OsString> {
 /// Completions are asked for in a process of their own, and clap hands completers nothing but the word: this is the one
 /// place that has to ask the process itself where it is.
 fn candidates(typed: &OsStr, names: fn(&Cluster) -> Vec<&HostName>) -> Vec<CompletionCandidate> {
-    let cluster = || -> anyhow::Result<Cluster> {
-        let here = std::env::current_dir()?;
+    let cluster = || {
+        let here = std::env::current_dir().ok()?;
         let named = std::env::var_os("CLUSTERCTL_DIR").filter(|dir| !dir.is_empty());
         let named = dir_among(std::env::args_os()).or(named).map(|dir| here.join(dir));
         let layout = named.map_or_else(|| Layout::find(&here), Layout::new);
-        let bytes = files::read(&layout.cluster_file(), config::MAX_BYTES as u64)?;
-        config::read(&bytes).context("no cluster file")
+        directory::cluster(&layout).ok()
     };
-    let Ok(cluster) = cluster() else { return Vec::new() };
+    let Some(cluster) = cluster() else { return Vec::new() };
     let typed = typed.to_string_lossy();
     let matching = names(&cluster).into_iter().filter(|name| name.as_str().starts_with(&*typed));
     matching.map(|name| CompletionCandidate::new(name.as_str())).collect()

@@ -7,17 +7,19 @@ use tempfile::TempDir;
 use time::{Duration, OffsetDateTime};
 
 use super::bundle;
-use super::context::Context;
 use super::init_ca;
 use super::issue_admin;
 use super::issue_master;
 use super::issue_node;
 use super::revoke;
-use super::threads;
 use super::verify;
+use crate::app::directory;
+use crate::app::threads;
+use crate::cli::context::Context;
+use crate::cli::error::{self, CliError, Result};
+use crate::cli::exit::Exit;
 use crate::cluster::profile::{CaRole, CertificateSpec};
 use crate::config;
-use crate::error::{CliError, Exit};
 use crate::fake_cluster::cluster::{Addresses, Config, FakeCluster, Reserved, reserve};
 use crate::fake_cluster::injected_fault::InjectedFault;
 use crate::pki::issuer::Credential;
@@ -54,9 +56,9 @@ fn fault_help() -> String {
 ///
 /// # Errors
 /// When loopback or the temporary folder cannot be used.
-pub fn run(args: &DemoArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+pub fn run(args: &DemoArgs, context: &mut Context<'_>) -> Result<Exit> {
     if threads::are_scarce() {
-        return Err(threads::too_few().into());
+        return Err(error::too_few_threads());
     }
     // Before there is a folder: a signal must not leave one full of keys.
     context.stop.listen();
@@ -64,14 +66,15 @@ pub fn run(args: &DemoArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
         .prefix("clusterctl-demo-")
         .tempdir()
         .map_err(|error| CliError::new(Exit::Environment, "there is no temporary folder").because(error))?;
-    let mut demo = Demo { layout: Layout::new(folder.path().to_owned()), times: Times::of(args.fault, context.now) };
+    let mut demo =
+        Demo { layout: Layout::new(folder.path().to_owned()), times: Times::of(args.fault, context.env.now) };
     let ended = demo.play(args, context);
     leave(folder, args.keep, context);
     ended
 }
 
 /// A command's `run`.
-type Run<A> = fn(&A, &mut Context<'_>) -> anyhow::Result<Exit>;
+type Run<A> = fn(&A, &mut Context<'_>) -> Result<Exit>;
 
 struct Demo {
     layout: Layout,
@@ -95,7 +98,7 @@ impl Times {
 }
 
 impl Demo {
-    fn play(&mut self, args: &DemoArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+    fn play(&mut self, args: &DemoArgs, context: &mut Context<'_>) -> Result<Exit> {
         let reserved = reserve(MASTERS, NODES).map_err(|error| {
             CliError::new(Exit::Environment, "the stand-in cluster cannot listen on loopback")
                 .hint("it needs 127.0.0.1, 127.0.0.2 and so on; systems other than Linux need them as aliases first")
@@ -129,7 +132,7 @@ impl Demo {
             false => "verify",
         };
         narrate(context, words, &told);
-        let now = context.now;
+        let now = context.env.now;
         let ended = self.command(context, now, words, true, verify::run)?;
         context.screen.step(match (args.fault, ended) {
             (None, Exit::Done) => {
@@ -144,7 +147,7 @@ impl Demo {
     }
 
     /// The stand-in's ports are known only now, and `init` has no flags for them: the file is written by the same writer.
-    fn write_cluster_file(&self, addresses: &Addresses, context: &mut Context<'_>) -> anyhow::Result<()> {
+    fn write_cluster_file(&self, addresses: &Addresses, context: &mut Context<'_>) -> Result<()> {
         let draft = addresses.draft("demo");
         files::write_new(&self.layout.cluster_file(), config::write(&draft).as_bytes(), files::PUBLIC)?;
         narrate(context, "cluster.yaml", "the one statement of who is in the cluster");
@@ -158,11 +161,11 @@ impl Demo {
         words: &str,
         told: &str,
         run: Run<A>,
-    ) -> anyhow::Result<()> {
+    ) -> Result<()> {
         self.command(context, now, words, false, run)?;
         let stopped = || CliError::new(Exit::Environment, "stopped on request; the demo's folder is removed");
         if context.stop.asked() {
-            return Err(stopped().into());
+            return Err(stopped());
         }
         narrate(context, words, told);
         Ok(())
@@ -176,37 +179,32 @@ impl Demo {
         words: &str,
         heard: bool,
         run: Run<A>,
-    ) -> anyhow::Result<Exit> {
+    ) -> Result<Exit> {
         let matches = A::augment_args(clap::Command::new("demo")).try_get_matches_from(words.split(' '));
         let args = matches
             .and_then(|matches| A::from_arg_matches(&matches))
             .map_err(|error| CliError::new(Exit::Bug, "a step of the demo is no command").because(error))?;
-        let layout = std::mem::replace(&mut context.layout, self.layout.clone());
-        let before = std::mem::replace(&mut context.now, now);
+        let layout = std::mem::replace(&mut context.env.layout, self.layout.clone());
+        let before = std::mem::replace(&mut context.env.now, now);
         let was_muted = context.screen.mute(!heard);
         let ended = run(&args, context);
         context.screen.mute(was_muted);
-        context.now = before;
-        context.layout = layout;
+        context.env.now = before;
+        context.env.layout = layout;
         ended
     }
 
-    fn start(
-        &self,
-        reserved: Reserved,
-        fault: Option<InjectedFault>,
-        context: &Context<'_>,
-    ) -> anyhow::Result<FakeCluster> {
-        let cluster = config::read(&files::read(&self.layout.cluster_file(), config::MAX_BYTES as u64)?)?;
+    fn start(&self, reserved: Reserved, fault: Option<InjectedFault>, context: &Context<'_>) -> Result<FakeCluster> {
+        let cluster = directory::cluster(&self.layout)?;
         let root = ca::open(&self.layout, CaRole::Cluster, None)?;
-        let stored = |leaf: &CertificateSpec| -> anyhow::Result<Credential> {
+        let stored = |leaf: &CertificateSpec| -> Result<Credential> {
             let missing = |_| CliError::new(Exit::Bug, "the demo's own credentials are missing");
             Ok(credentials::read(&self.layout, leaf).map_err(missing)?.credential)
         };
-        let config = Config::assemble(cluster, &root, fault, context.now, stored)?;
-        reserved.start(config).map_err(|error| {
-            CliError::new(Exit::Environment, "the stand-in cluster does not start").because(error).into()
-        })
+        let config = Config::assemble(cluster, &root, fault, context.env.now, stored)?;
+        reserved
+            .start(config)
+            .map_err(|error| CliError::new(Exit::Environment, "the stand-in cluster does not start").because(error))
     }
 }
 

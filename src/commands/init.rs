@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use clap::Args;
 
-use super::context::{Context, read_given};
+use crate::cli::context::{Context, read_given};
+use crate::cli::error::{CliError, Result, no_answer};
+use crate::cli::exit::Exit;
 use crate::cluster::account::AccountScheme;
 use crate::cluster::address::Address;
 use crate::cluster::config_error::{ConfigError, Reason};
@@ -16,7 +17,6 @@ use crate::cluster::key_kind::KeyKind;
 use crate::cluster::name::ClusterName;
 use crate::cluster::spec::{DEFAULT_SERVICE_CIDR, RawCluster, RawHost};
 use crate::config::{self, MASTER_KEYS, MASTER_LABELS};
-use crate::error::{CliError, Exit};
 use crate::store::error::StoreError;
 use crate::store::files;
 use crate::store::layout::Layout;
@@ -65,7 +65,7 @@ pub struct InitArgs {
 ///
 /// # Errors
 /// Refused when there is a cluster file; a usage error when what was given makes no cluster, with all faults.
-pub fn run(args: &InitArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+pub fn run(args: &InitArgs, context: &mut Context<'_>) -> Result<Exit> {
     let layout = target(context);
     let path = layout.cluster_file();
     if files::exists(&path) {
@@ -91,10 +91,10 @@ pub fn run(args: &InitArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
 
 /// A new cluster file belongs where the person stands, not beside one further up.
 fn target(context: &Context<'_>) -> Layout {
-    if context.given_dir { context.layout.clone() } else { Layout::new(context.dir.to_owned()) }
+    if context.dir_was_given { context.env.layout.clone() } else { Layout::new(context.dir.to_owned()) }
 }
 
-fn draft(args: &InitArgs, layout: &Layout, context: &mut Context<'_>) -> anyhow::Result<RawCluster> {
+fn draft(args: &InitArgs, layout: &Layout, context: &mut Context<'_>) -> Result<RawCluster> {
     let mut draft = RawCluster {
         name: args.name.clone(),
         endpoint: args.endpoint.as_deref().map(str::to_ascii_lowercase),
@@ -117,7 +117,7 @@ fn draft(args: &InitArgs, layout: &Layout, context: &mut Context<'_>) -> anyhow:
 }
 
 /// Flags are refused before a question is asked: what was typed by then would be lost.
-fn refuse_wrong(draft: &RawCluster) -> Result<(), CliError> {
+fn refuse_wrong(draft: &RawCluster) -> Result<()> {
     let mut faults = draft.check().err().unwrap_or_default();
     faults.retain(|fault| !matches!(fault.reason, Reason::Missing { .. } | Reason::EndpointNeeded { .. }));
     if faults.is_empty() { Ok(()) } else { Err(no_cluster(&faults, false)) }
@@ -134,8 +134,8 @@ fn no_cluster(faults: &[ConfigError], of_a_list: bool) -> CliError {
 }
 
 /// Adds the nodes that kubectl lists, and those of them that are marked as control plane where no flag names a master.
-fn take_over(draft: &mut RawCluster, path: &Path, args: &InitArgs, context: &mut Context<'_>) -> anyhow::Result<()> {
-    let path = context.given(path);
+fn take_over(draft: &mut RawCluster, path: &Path, args: &InitArgs, context: &mut Context<'_>) -> Result<()> {
+    let path = context.input(path);
     let bytes = read_given(&path, KUBECTL_LIMIT, "file")?;
     let external = if args.external_ips { ExternalIps::AsAddresses } else { ExternalIps::NamesOnly };
     let mut found = config::from_kubectl(&bytes, external).map_err(|error| {
@@ -179,7 +179,7 @@ fn take_over(draft: &mut RawCluster, path: &Path, args: &InitArgs, context: &mut
     Ok(())
 }
 
-fn without_usable_addresses(found: &Inventory) -> Result<(), CliError> {
+fn without_usable_addresses(found: &Inventory) -> Result<()> {
     if !found.external_only.is_empty() {
         let hosts = found.external_only.iter().map(|(name, ip)| format!("{name} ({ip})"));
         let what = format!("kubectl lists an ExternalIP and no InternalIP of {}", listing(hosts.collect()));
@@ -244,7 +244,7 @@ fn leave_out_taken(draft: &mut RawCluster, internal: &HashSet<Address>, screen: 
 }
 
 /// The cluster's name: the person's, or made of the folder's.
-fn name(layout: &Layout, context: &mut Context<'_>) -> anyhow::Result<String> {
+fn name(layout: &Layout, context: &mut Context<'_>) -> Result<String> {
     let folder = layout.dir().file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
     let plain: String = folder.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(47).collect();
     let plain = plain.trim_matches('-');
@@ -269,9 +269,9 @@ fn asked<T>(
     screen: &mut Screen<'_>,
     prompts: &mut dyn Prompts,
     mut read: impl FnMut(&str) -> Result<T, String>,
-) -> anyhow::Result<T> {
+) -> Result<T> {
     loop {
-        let line = prompts.line(question, default).with_context(|| format!("no answer was given: {question}"))?;
+        let line = prompts.line(question, default).map_err(no_answer(format!("no answer was given: {question}")))?;
         match read(line.trim()) {
             Ok(answer) => return Ok(answer),
             Err(reason) => screen.warn(format_args!("{reason}; type it again")),
@@ -280,21 +280,19 @@ fn asked<T>(
 }
 
 /// Asks for the masters, and for the nodes where none are known.
-fn ask_for_hosts(draft: &mut RawCluster, of_a_list: bool, context: &mut Context<'_>) -> anyhow::Result<()> {
+fn ask_for_hosts(draft: &mut RawCluster, of_a_list: bool, context: &mut Context<'_>) -> Result<()> {
     let Some(prompts) = &mut context.prompts else {
         let failure = CliError::new(Exit::Usage, "no master was given, and there is no terminal to ask on");
         let hint = "name each with --master NAME=ADDRESS,ADDRESS";
         if !of_a_list {
-            return Err(failure.hint(hint).into());
+            return Err(failure.hint(hint));
         }
         let labels = MASTER_LABELS.map(|(label, values)| format!("{label}={}", values.join("|")));
         let keys: Vec<&str> = MASTER_KEYS.into_iter().chain(labels.iter().map(String::as_str)).collect();
-        return Err(failure
-            .hint(format!(
-                "{hint}. No listed node is marked as control plane (managed ones are not listed), by {}",
-                keys.join(", ")
-            ))
-            .into());
+        return Err(failure.hint(format!(
+            "{hint}. No listed node is marked as control plane (managed ones are not listed), by {}",
+            keys.join(", ")
+        )));
     };
     ask_for_some("Master", draft, |draft| &mut draft.masters, &mut context.screen, *prompts)?;
     if draft.nodes.is_empty() {
@@ -311,7 +309,7 @@ fn ask_for_some(
     list: fn(&mut RawCluster) -> &mut Vec<RawHost>,
     screen: &mut Screen<'_>,
     prompts: &mut dyn Prompts,
-) -> anyhow::Result<()> {
+) -> Result<()> {
     let question = format!("{role} (NAME=ADDRESS,ADDRESS; Enter when done)");
     loop {
         let before = draft.clone();
@@ -349,14 +347,14 @@ fn new_fault(before: &RawCluster, with: &RawCluster) -> Option<String> {
 }
 
 /// Asks for the endpoint of several masters, where there is somebody to ask.
-fn ask_for_an_endpoint(draft: &mut RawCluster, context: &mut Context<'_>) -> anyhow::Result<()> {
+fn ask_for_an_endpoint(draft: &mut RawCluster, context: &mut Context<'_>) -> Result<()> {
     match &mut context.prompts {
         Some(prompts) => endpoint_of(draft, &mut context.screen, *prompts),
         None => Ok(()),
     }
 }
 
-fn endpoint_of(draft: &mut RawCluster, screen: &mut Screen<'_>, prompts: &mut dyn Prompts) -> anyhow::Result<()> {
+fn endpoint_of(draft: &mut RawCluster, screen: &mut Screen<'_>, prompts: &mut dyn Prompts) -> Result<()> {
     if draft.masters.len() < 2 || draft.endpoint.is_some() {
         return Ok(());
     }

@@ -2,18 +2,18 @@
 
 use std::path::Path;
 
-use anyhow::Context as _;
 use clap::Args;
 
-use super::context::Context;
-use super::given::passphrase::{PassphraseArgs, authority};
 use super::revoking::{lists, naming};
 use crate::bundle::kubeconfig;
+use crate::cli::args::ca_passphrase::{PassphraseArgs, authority};
+use crate::cli::context::Context;
+use crate::cli::error::{CliError, Result, no_answer};
+use crate::cli::exit::Exit;
 use crate::cluster::lifetime::Lifetime;
 use crate::cluster::name::{HostName, NameError};
 use crate::cluster::profile::{ADMINS, CaRole, CertificateSpec, SYSTEM_MASTERS};
 use crate::cluster::spec::Cluster;
-use crate::error::{CliError, Exit};
 use crate::pki::ca_set::CaSet;
 use crate::pki::inspect::{Verified, stamp};
 use crate::pki::issuer::Credential;
@@ -61,7 +61,7 @@ fn name(text: &str) -> Result<HostName, NameError> {
 ///
 /// # Errors
 /// A usage error for the name of a host or of a control plane's account. Refused when there is a kubeconfig of that name, or the emergency is not confirmed; see [`PassphraseArgs::open`].
-pub fn run(args: &IssueAdminArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+pub fn run(args: &IssueAdminArgs, context: &mut Context<'_>) -> Result<Exit> {
     let cluster = context.cluster()?;
     let leaf = wanted(args, &cluster)?;
     if leaf.lifetime > Lifetime::ONE_YEAR {
@@ -73,14 +73,14 @@ pub fn run(args: &IssueAdminArgs, context: &mut Context<'_>) -> anyhow::Result<E
     }
     let _lock = context.lock("issue-admin")?;
     let (mut ledger, roots) = context.roots(&cluster)?;
-    lists::nothing_is_forgotten(&context.layout, &roots, &ledger, context.now)?;
+    lists::nothing_is_forgotten(&context.env.layout, &roots, &ledger, context.env.now)?;
     let name = HostName::parse(&leaf.subject.user)
         .map_err(|error| CliError::new(Exit::Bug, "the account's name is none").because(error))?;
-    let path = context.layout.admin_kubeconfig(&name);
+    let path = context.env.layout.admin_kubeconfig(&name);
     if files::exists(&path) && !args.reissue {
-        return Err(CliError::new(Exit::Refused, format!("{} exists already", path.display()))
-            .hint("give another NAME, or replace it with --reissue: the old certificate is good until it ends or is revoked")
-            .into());
+        return Err(CliError::new(Exit::Refused, format!("{} exists already", path.display())).hint(
+            "give another NAME, or replace it with --reissue: the old certificate is good until it ends or is revoked",
+        ));
     }
     if args.break_glass {
         confirm(args, &leaf, context)?;
@@ -90,7 +90,7 @@ pub fn run(args: &IssueAdminArgs, context: &mut Context<'_>) -> anyhow::Result<E
     record_replaced(&path, &roots, &mut ledger, context)?;
     record(&leaf, credential, &roots.cluster, &mut ledger, context)?;
     let text = kubeconfig::embedded(&cluster, &roots.cluster, credential);
-    let folder = path.parent().unwrap_or(context.layout.dir());
+    let folder = path.parent().unwrap_or(context.env.layout.dir());
     files::create_folder(folder)?;
     files::sweep(folder)?;
     files::replace(&path, text.as_bytes(), PRIVATE)?;
@@ -108,7 +108,7 @@ pub fn run(args: &IssueAdminArgs, context: &mut Context<'_>) -> anyhow::Result<E
     Ok(Exit::Done)
 }
 
-fn wanted(args: &IssueAdminArgs, cluster: &Cluster) -> anyhow::Result<CertificateSpec> {
+fn wanted(args: &IssueAdminArgs, cluster: &Cluster) -> Result<CertificateSpec> {
     let (default, usual) = if args.break_glass { (BREAK_GLASS, "24h") } else { (ADMIN, "90d") };
     let bug = |what: &str| CliError::new(Exit::Bug, format!("{what} is none"));
     let name = match &args.name {
@@ -125,15 +125,14 @@ fn wanted(args: &IssueAdminArgs, cluster: &Cluster) -> anyhow::Result<Certificat
     }
     if lifetime > Lifetime::ONE_WEEK {
         return Err(CliError::new(Exit::Usage, format!("--for {lifetime} is too long for --break-glass"))
-            .hint("it cannot be revoked: 7d is the most, hours are better")
-            .into());
+            .hint("it cannot be revoked: 7d is the most, hours are better"));
     }
     Ok(cluster.break_glass_leaf(&name, lifetime))
 }
 
 /// A person is not called as somebody else is: whoever asks for the common name alone would take one for the other, and so
 /// would `revoke`.
-fn refuse_others_names(name: &HostName, cluster: &Cluster) -> Result<(), CliError> {
+fn refuse_others_names(name: &HostName, cluster: &Cluster) -> Result<()> {
     let is_host = cluster.host_names().contains(&name);
     let mut leaves = cluster.masters.iter().flat_map(|master| cluster.master_leaves(master));
     let whose = match leaves.find(|leaf| leaf.subject.user == name.as_str()) {
@@ -148,7 +147,7 @@ fn refuse_others_names(name: &HostName, cluster: &Cluster) -> Result<(), CliErro
     .hint("give the person's own name: clusterctl issue-admin alice"))
 }
 
-fn confirm(args: &IssueAdminArgs, leaf: &CertificateSpec, context: &mut Context<'_>) -> anyhow::Result<()> {
+fn confirm(args: &IssueAdminArgs, leaf: &CertificateSpec, context: &mut Context<'_>) -> Result<()> {
     if args.yes {
         return Ok(());
     }
@@ -157,17 +156,16 @@ fn confirm(args: &IssueAdminArgs, leaf: &CertificateSpec, context: &mut Context<
             Exit::Usage,
             "--break-glass asks for confirmation, and there is no terminal to ask on",
         )
-        .hint("say --yes if it is meant")
-        .into());
+        .hint("say --yes if it is meant"));
     };
     context.screen.warn(format_args!(
         "{} in {SYSTEM_MASTERS} passes by every authorizer and by every admission policy that spares it, and cannot be revoked for {}",
         leaf.subject.user, leaf.lifetime
     ));
-    if prompts.confirm("Issue it?").context("it was not confirmed")? {
+    if prompts.confirm("Issue it?").map_err(no_answer("it was not confirmed"))? {
         return Ok(());
     }
-    Err(CliError::new(Exit::Refused, "it was not confirmed").hint("nothing was issued").into())
+    Err(CliError::new(Exit::Refused, "it was not confirmed").hint("nothing was issued"))
 }
 
 fn make(
@@ -175,22 +173,22 @@ fn make(
     leaf: &CertificateSpec,
     cluster: &Cluster,
     context: &mut Context<'_>,
-) -> anyhow::Result<Verified<Credential>> {
+) -> Result<Verified<Credential>> {
     let opened = args.passphrase.open(&[CaRole::Cluster], context)?;
     let [(_, root)] = opened.as_slice() else {
-        return Err(CliError::new(Exit::Bug, "the root was not opened").into());
+        return Err(CliError::new(Exit::Bug, "the root was not opened"));
     };
-    Ok(authority(CaRole::Cluster, root, context.now)?.issue(leaf, cluster.keys)?)
+    Ok(authority(CaRole::Cluster, root, context.env.now)?.issue(leaf, cluster.keys)?)
 }
 
 /// Before it is replaced: whoever has a copy of it may have to be revoked.
-fn record_replaced(path: &Path, roots: &CaSet, ledger: &mut Ledger, context: &mut Context<'_>) -> anyhow::Result<()> {
+fn record_replaced(path: &Path, roots: &CaSet, ledger: &mut Ledger, context: &mut Context<'_>) -> Result<()> {
     if !files::exists(path) {
         return Ok(());
     }
     // What cannot be read, or is another root's, is nothing that could be revoked here.
     let Ok(replaced) = naming::in_file(path, roots, ledger) else { return Ok(()) };
-    if naming::record(&replaced, roots, ledger, &context.mark())? > 0
+    if naming::record(&replaced, roots, ledger, &context.env.audit())? > 0
         && let Some(ours) = replaced.first()
     {
         context.screen.warn(format_args!(
@@ -212,9 +210,9 @@ fn record(
 ) -> Result<(), StoreError> {
     let certificate = &credential.certificate;
     let profile = leaf.policy().name;
-    ledger.record(&[Entry { certificate, profile, host: None, issuer: root }], &context.mark())?;
+    ledger.record(&[Entry { certificate, profile, host: None, issuer: root }], &context.env.audit())?;
     let group = leaf.subject.group.as_deref().unwrap_or_default();
     let detail = format!("group {group}, until {}, sha256 {}", stamp(certificate.not_after), certificate.fingerprint());
     let kind = if group == SYSTEM_MASTERS { "BREAK-GLASS" } else { "issue-admin" };
-    ledger.note(kind, &leaf.subject.user, &detail, &context.mark())
+    ledger.note(kind, &leaf.subject.user, &detail, &context.env.audit())
 }

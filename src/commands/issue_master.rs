@@ -2,11 +2,12 @@
 
 use clap::Args;
 
-use super::context::{Context, select};
 use super::issuing::recipe;
 use super::issuing::request::{IssueArgs, Request};
+use crate::cli::context::{Context, select};
+use crate::cli::error::Result;
+use crate::cli::exit::Exit;
 use crate::cluster::spec::Role;
-use crate::error::Exit;
 
 /// Issues what masters hold, and the verifier's own credential. Converges: what is missing or no longer matches the
 /// cluster file is issued, what is good is kept.
@@ -26,7 +27,7 @@ pub struct IssueMasterArgs {
 ///
 /// # Errors
 /// See [`recipe::issue`].
-pub fn run(args: &IssueMasterArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+pub fn run(args: &IssueMasterArgs, context: &mut Context<'_>) -> Result<Exit> {
     let cluster = context.cluster()?;
     let hosts = select(&cluster, Role::Master, &args.names, args.all)?;
     // The verifier comes behind the masters.

@@ -2,11 +2,13 @@
 
 use clap::Args;
 
-use super::context::{Context, select};
 use super::issuing::request::{Fleet, IssueArgs, Request};
 use super::issuing::{fleet, recipe};
+use crate::app::directory;
+use crate::cli::context::{Context, select};
+use crate::cli::error::Result;
+use crate::cli::exit::Exit;
 use crate::cluster::spec::Role;
-use crate::error::Exit;
 use crate::pki::fingerprint::Fingerprint;
 
 /// Issues what nodes hold: the account that a kubelet calls masters with, and the certificate that it shows them.
@@ -27,14 +29,15 @@ pub struct IssueNodeArgs {
 ///
 /// # Errors
 /// See [`recipe::issue`].
-pub fn run(args: &IssueNodeArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
-    let file = context.cluster_file()?;
+pub fn run(args: &IssueNodeArgs, context: &mut Context<'_>) -> Result<Exit> {
+    context.check_owner()?;
+    let file = directory::cluster_file(&context.env.layout)?;
     // Of all nodes it may be remembered that they are good as long as nothing is touched, the cluster file neither.
     let whole_file = args.all.then(|| Fingerprint::of(&file));
     if whole_file.is_some_and(|file| fleet::all_are_untouched(file, &args.how, context)) {
         return Ok(Exit::Done);
     }
-    let cluster = context.cluster_of(&file)?;
+    let cluster = directory::parse_cluster(&context.env.layout, &file)?;
     drop(file);
     let hosts = select(&cluster, Role::Node, &args.hosts, args.all)?;
     let leaves = |i: usize| cluster.node_leaves(hosts[i]);

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use clap::Args;
 use clap_mangen::Man;
 
-use super::context::Context;
-use crate::error::{CliError, Exit};
+use crate::cli::context::Context;
+use crate::cli::error::{CliError, Result};
+use crate::cli::exit::Exit;
 use crate::store::files;
 
 /// Writes the man pages, one a command, into a folder.
@@ -22,10 +23,9 @@ pub struct ManArgs {
 ///
 /// # Errors
 /// When the folder cannot be written to.
-pub fn run(args: &ManArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+pub fn run(args: &ManArgs, mut command: clap::Command, context: &mut Context<'_>) -> Result<Exit> {
     let dir = context.path(&args.folder);
     files::create_open_folder(&dir)?;
-    let mut command = (context.tree)();
     command.build();
     let pages = [(PROGRAM.to_owned(), command.clone())].into_iter().chain(
         command

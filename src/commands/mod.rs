@@ -1,12 +1,11 @@
-//! One file a command: its arguments beside its `run`, a recipe of named steps. What several commands share, and the larger
-//! steps of one, are in the folders beside them; `context`, `batches`, `threads` and `output` are everybody's.
+//! The commands: the tree of clap types, and one module per subcommand with its `Args` and its `run`.
 
-mod batches;
 pub mod bundle;
 pub mod completions;
-pub mod context;
 pub mod demo;
-pub(crate) mod given;
+mod dispatch;
+pub mod examples;
+pub mod hints;
 pub mod init;
 pub mod init_ca;
 pub mod issue_admin;
@@ -15,12 +14,13 @@ pub mod issue_node;
 mod issuing;
 pub mod man;
 pub mod open;
-pub mod output;
 mod packing;
 pub mod policy;
 pub mod revoke;
 mod revoking;
 pub mod show;
-pub mod threads;
+pub mod tree;
 pub mod verify;
 mod verifying;
+
+pub use dispatch::dispatch;

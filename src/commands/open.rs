@@ -4,15 +4,16 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::context::{Context, read_given};
-use super::given::secrets;
-use super::given::ssh_keys::Named;
 use super::packing::signing::allowed_signers;
 use crate::bundle::archive;
 use crate::bundle::model::Bundle;
 use crate::bundle::seal::{self, Identity, IdentityError, MAX_SEALED, OpenError};
 use crate::bundle::signature;
-use crate::error::{CliError, Exit};
+use crate::cli::args::secrets;
+use crate::cli::args::ssh_keys::Named;
+use crate::cli::context::{Context, read_given};
+use crate::cli::error::{CliError, Result};
+use crate::cli::exit::Exit;
 use crate::store::error::StoreError;
 use crate::store::files;
 use crate::store::staged::Staged;
@@ -49,7 +50,7 @@ pub struct OpenArgs {
 /// # Errors
 /// A usage error for what is no bundle; refused when it is sealed to somebody else, not signed by who may, or the folder is
 /// there already. Nothing is written then.
-pub fn run(args: &OpenArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+pub fn run(args: &OpenArgs, context: &mut Context<'_>) -> Result<Exit> {
     let path = context.path(&args.file);
     let signers = match &args.signer {
         Some(path) => Some(allowed_signers(&context.path(path), context)?),
@@ -67,7 +68,7 @@ pub fn run(args: &OpenArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     };
     match &signers {
         Some(signers) => {
-            let name = signature::judge(&bundle, signers, context.now).map_err(|error| unsigned(&path, error))?;
+            let name = signature::judge(&bundle, signers, context.env.now).map_err(|error| unsigned(&path, error))?;
             context.screen.step(format_args!("signed by {name}"));
         }
         None => context.screen.step(signature_in_words(&bundle)),
@@ -87,7 +88,7 @@ pub fn run(args: &OpenArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn identity(args: &OpenArgs, context: &mut Context<'_>) -> anyhow::Result<Identity> {
+fn identity(args: &OpenArgs, context: &mut Context<'_>) -> Result<Identity> {
     let path = context.path(&args.identity);
     secrets::not_one(&args.identity.to_string_lossy(), &path)?;
     let named = Named {
@@ -101,12 +102,12 @@ fn identity(args: &OpenArgs, context: &mut Context<'_>) -> anyhow::Result<Identi
         CliError::new(Exit::Usage, what).hint(hint)
     };
     let shown = path.display();
-    let bytes = match files::read(&path, super::given::ssh_keys::KEY_LIMIT) {
-        Err(StoreError::Missing(_)) => return Err(failed(format!("there is no identity {shown}")).into()),
+    let bytes = match files::read(&path, crate::cli::args::ssh_keys::KEY_LIMIT) {
+        Err(StoreError::Missing(_)) => return Err(failed(format!("there is no identity {shown}"))),
         Err(error @ StoreError::Io { .. }) => {
             let what = format!("the identity {shown} cannot be read");
             let hint = "run it as root, who can read the host's SSH key, or name another key with --identity";
-            return Err(CliError::new(Exit::Environment, what).hint(hint).because(error).into());
+            return Err(CliError::new(Exit::Environment, what).hint(hint).because(error));
         }
         other => zeroize::Zeroizing::new(other?),
     };
@@ -168,7 +169,7 @@ fn signature_in_words(bundle: &Bundle) -> String {
 /// As `install.sh` looks at it, which refuses; nothing is installed here.
 fn warn_of_another_host(bundle: &Bundle, context: &mut Context<'_>) {
     let host = bundle.manifest.host.as_str();
-    let here = context.user.rsplit('@').next().unwrap_or_default().to_ascii_lowercase();
+    let here = context.env.actor.rsplit('@').next().unwrap_or_default().to_ascii_lowercase();
     let first_label = host.split('.').next().unwrap_or_default();
     if here != host && (here.contains('.') || here != first_label) && !bundle.manifest.roles.is_empty() {
         let what = format!("this bundle is for {host}, and this host is called {here}: install.sh will refuse it here");
@@ -177,11 +178,10 @@ fn warn_of_another_host(bundle: &Bundle, context: &mut Context<'_>) {
 }
 
 /// The folder appears whole, with mode 0700, or not at all.
-fn unpack(bundle: &Bundle, folder: &Path) -> anyhow::Result<()> {
+fn unpack(bundle: &Bundle, folder: &Path) -> Result<()> {
     if files::exists(folder) {
         return Err(CliError::new(Exit::Refused, format!("{} is there already", folder.display()))
-            .hint("nothing was written: remove it, or name another folder with --to")
-            .into());
+            .hint("nothing was written: remove it, or name another folder with --to"));
     }
     let staged = Staged::begin(folder)?;
     for file in &bundle.files {

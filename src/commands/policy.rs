@@ -5,16 +5,17 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::context::Context;
-use super::given::templates;
 use super::packing::images;
 use super::revoking::{lists, revocations, superseded};
 use crate::bundle::images::Settings;
 use crate::bundle::policy::{self, PolicyFile};
+use crate::cli::args::templates;
+use crate::cli::context::Context;
+use crate::cli::error::{CliError, Result};
+use crate::cli::exit::Exit;
 use crate::cluster::account::AccountScheme;
 use crate::cluster::profile::Profile;
 use crate::cluster::spec::Cluster;
-use crate::error::{CliError, Exit};
 use crate::rbac::denials::Denials;
 use crate::rbac::explain;
 use crate::store::error::StoreError;
@@ -40,7 +41,7 @@ pub struct PolicyArgs {
 /// # Errors
 /// A usage error for templates that do not work; refused when files of somebody else's lie in the folder, or lists name more
 /// as revoked than the ledger, so that what is written would let somebody in again.
-pub fn run(args: &PolicyArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+pub fn run(args: &PolicyArgs, context: &mut Context<'_>) -> Result<Exit> {
     let cluster = context.cluster()?;
     if args.check {
         context.screen.answer(explain::accounts(&cluster));
@@ -51,9 +52,9 @@ pub fn run(args: &PolicyArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     let (mut ledger, denials) = denials(&cluster, context)?;
     let settings = Settings::of(&cluster.kubernetes);
     images::tell_of_shortcomings(&settings, cluster.accounts, denials.count(), context);
-    let folder = context.layout.policy();
+    let folder = context.env.layout.policy();
     refuse_others_files(context)?;
-    files::sweep(context.layout.dir())?;
+    files::sweep(context.env.layout.dir())?;
     let staged = Staged::begin(&folder)?;
     let mut paths = Vec::new();
     for file in templates.policy(&cluster, &denials) {
@@ -74,11 +75,11 @@ pub fn run(args: &PolicyArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
         staged.add_below(path, text.as_bytes(), PUBLIC)?;
         paths.push(path.clone());
     }
-    files::sync_all(context.layout.dir())?;
+    files::sync_all(context.env.layout.dir())?;
     staged.publish()?;
-    files::sync_all(context.layout.dir())?;
+    files::sync_all(context.env.layout.dir())?;
     if let Some(ledger) = &mut ledger {
-        ledger.note("policy", &cluster.name.to_string(), &folder.display().to_string(), &context.mark())?;
+        ledger.note("policy", &cluster.name.to_string(), &folder.display().to_string(), &context.env.audit())?;
     }
     for path in &paths {
         context.screen.answer(folder.join(path).display());
@@ -119,19 +120,19 @@ fn left_over(cluster: &Cluster, ledger: &Ledger) -> Result<Option<PolicyFile>, S
 }
 
 /// What is revoked; nothing before there is a root.
-fn denials(cluster: &Cluster, context: &Context<'_>) -> anyhow::Result<(Option<Ledger>, Denials)> {
-    if !files::exists(&context.layout.pki()) {
+fn denials(cluster: &Cluster, context: &Context<'_>) -> Result<(Option<Ledger>, Denials)> {
+    if !files::exists(&context.env.layout.pki()) {
         return Ok((None, Denials::default()));
     }
     let (ledger, _, roots) = context.trust(cluster)?;
-    lists::nothing_is_forgotten(&context.layout, &roots, &ledger, context.now)?;
-    let denials = revocations::denials(&ledger, &roots.cluster, context.now)?;
+    lists::nothing_is_forgotten(&context.env.layout, &roots, &ledger, context.env.now)?;
+    let denials = revocations::denials(&ledger, &roots.cluster, context.env.now)?;
     Ok((Some(ledger), denials))
 }
 
 /// The folder is replaced as a whole, and what a person laid there is nobody's to lose.
-fn refuse_others_files(context: &Context<'_>) -> anyhow::Result<()> {
-    let folder = context.layout.policy();
+fn refuse_others_files(context: &Context<'_>) -> Result<()> {
+    let folder = context.env.layout.policy();
     if !files::exists(&folder) {
         return Ok(());
     }
@@ -139,5 +140,5 @@ fn refuse_others_files(context: &Context<'_>) -> anyhow::Result<()> {
     let Some(first) = others.first() else { return Ok(()) };
     let what =
         format!("{} is not from clusterctl, and the folder is replaced as a whole", folder.join(first).display());
-    Err(CliError::new(Exit::Refused, what).hint("keep your own files in another folder").into())
+    Err(CliError::new(Exit::Refused, what).hint("keep your own files in another folder"))
 }

@@ -4,25 +4,25 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use time::OffsetDateTime;
 
-use super::context::Context;
-use super::given::passphrase::{PassphraseArgs, authority};
-use super::given::templates;
 use super::revoking::forgotten::Forgotten;
 use super::revoking::lists;
 use super::revoking::naming::{self, IssuerName, Ours};
 use super::revoking::remembered::{self, Memory};
 use super::revoking::revocations;
 use super::revoking::signing;
+use crate::cli::args::ca_passphrase::{PassphraseArgs, authority};
+use crate::cli::args::templates;
+use crate::cli::context::Context;
+use crate::cli::error::{CliError, Result, no_answer};
+use crate::cli::exit::Exit;
 use crate::cluster::lifetime::Lifetime;
 use crate::cluster::profile::{CaRole, Profile};
 use crate::cluster::similar::nearest;
 use crate::cluster::spec::Cluster;
-use crate::error::{CliError, Exit};
 use crate::pki::ca_set::CaSet;
 use crate::pki::certificate::Serial;
 use crate::pki::fingerprint::Fingerprint;
@@ -81,22 +81,22 @@ fn reasons() -> impl TypedValueParser<Value = Reason> {
 /// # Errors
 /// A usage error for what was never issued; refused for what is revoked already or has ended, when it is not confirmed, and
 /// when the passphrase is wrong. Nothing is changed then.
-pub fn run(args: &RevokeArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+pub fn run(args: &RevokeArgs, context: &mut Context<'_>) -> Result<Exit> {
     let cluster = context.cluster()?;
     let templates = templates::load(args.templates.as_deref(), &cluster, context)?;
     let _lock = context.lock("revoke")?;
     let (mut ledger, _, roots) = context.trust(&cluster)?;
     for kind in CaRole::ALL {
-        files::sweep(&context.layout.root_folder(kind))?;
+        files::sweep(&context.env.layout.root_folder(kind))?;
     }
     // A ledger from a backup may have forgotten what lists and rules that were written since then say: nothing is taken back.
-    let lost = lists::lost(&context.layout, &roots, &ledger, context.now)?;
+    let lost = lists::lost(&context.env.layout, &roots, &ledger, context.env.now)?;
     let memories = memories(args, &roots, context)?;
     remembered::refuse_to_forget(&memories, &ledger)?;
-    let lost = Forgotten::of(lost, &memories, &ledger, context.now)?;
+    let lost = Forgotten::of(lost, &memories, &ledger, context.env.now)?;
     if args.from.is_empty() {
-        let others = remembered::of_directory(&context.layout, &roots.cluster)?;
-        lost.explain(&others, &memories, &ledger, context.now)?;
+        let others = remembered::of_directory(&context.env.layout, &roots.cluster)?;
+        lost.explain(&others, &memories, &ledger, context.env.now)?;
     }
     let plan = match &args.whose {
         Some(whose) => plan(whose, args.issuer, &cluster, &ledger, &lost, &roots, context)?,
@@ -106,7 +106,7 @@ pub fn run(args: &RevokeArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     // All that can fail for other reasons than the disk fails before anything is written.
     let cluster_root = roots.cluster.fingerprint();
     let coming = plan.fresh.iter().chain(&lost.recorded).filter(|issued| issued.issuer == cluster_root).count();
-    let denials = revocations::denials(&ledger, &roots.cluster, context.now)?;
+    let denials = revocations::denials(&ledger, &roots.cluster, context.env.now)?;
     denials.room_for(coming + lost.unrecorded.len()).map_err(|error| {
         CliError::new(Exit::Refused, "the API servers' rules would not hold them, so nothing was revoked")
             .because(error)
@@ -116,18 +116,18 @@ pub fn run(args: &RevokeArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
     let opened = args.passphrase.open(&plan.lists, context)?;
     let authorities = opened
         .iter()
-        .map(|(kind, root)| Ok((*kind, authority(*kind, root, context.now)?)))
-        .collect::<anyhow::Result<Vec<_>>>()?;
+        .map(|(kind, root)| Ok((*kind, authority(*kind, root, context.env.now)?)))
+        .collect::<Result<Vec<_>>>()?;
     record(args, &plan, &lost, &memories, &roots, &mut ledger, context)?;
     for (kind, authority) in &authorities {
         signing::sign(*kind, authority, args.next_update, &mut ledger, context)?;
     }
-    let denials = revocations::denials(&ledger, &roots.cluster, context.now)?;
+    let denials = revocations::denials(&ledger, &roots.cluster, context.env.now)?;
     let path = revocations::write_authorization(&cluster, &denials, &templates, context)?;
     context.screen.answer(path.display());
     let what = args.whose.as_deref().unwrap_or(if args.renew { "lists" } else { "from files" });
     let count = plan.fresh.len() + plan.serials.len();
-    ledger.note("revoke", what, &format!("{count} certificates, {}", args.reason), &context.mark())?;
+    ledger.note("revoke", what, &format!("{count} certificates, {}", args.reason), &context.env.audit())?;
     tell(args, &plan, context);
     tell_of_lost(args, &lost, context);
     Ok(Exit::Done)
@@ -135,13 +135,13 @@ pub fn run(args: &RevokeArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
 
 /// What files remember from which this run learns: the API servers' rules in the policy folder, and with --from what was named,
 /// and the bundles, too.
-fn memories(args: &RevokeArgs, roots: &CaSet, context: &Context<'_>) -> anyhow::Result<Vec<Memory>> {
+fn memories(args: &RevokeArgs, roots: &CaSet, context: &Context<'_>) -> Result<Vec<Memory>> {
     let root = &roots.cluster;
     if args.from.is_empty() {
-        return Ok(remembered::of_policy(&context.layout, root)?);
+        return Ok(remembered::of_policy(&context.env.layout, root)?);
     }
-    let mut found = remembered::of_directory(&context.layout, root)?;
-    let bundles = context.layout.bundles();
+    let mut found = remembered::of_directory(&context.env.layout, root)?;
+    let bundles = context.env.layout.bundles();
     if files::is_folder(&bundles) {
         found.extend(remembered::of_given(&bundles, root)?);
     }
@@ -172,12 +172,12 @@ fn record(
     roots: &CaSet,
     ledger: &mut Ledger,
     context: &Context<'_>,
-) -> anyhow::Result<()> {
-    let mark = context.mark();
+) -> Result<()> {
+    let mark = context.env.audit();
     let highest = |of: fn(&Memory) -> u64| memories.iter().map(of).max().unwrap_or(0);
     ledger.catch_up(highest(|memory| memory.sequence), highest(|memory| memory.generation))?;
     naming::record(&plan.to_record, roots, ledger, &mark)?;
-    let now = Revocation { reason: args.reason, at: context.now };
+    let now = Revocation { reason: args.reason, at: context.env.now };
     let kept = lost.recorded.iter().filter_map(|issued| Some((issued.fingerprint, issued.revocation.clone()?)));
     let fresh = plan.fresh.iter().map(|issued| (issued.fingerprint, now.clone()));
     ledger.revoke(&kept.chain(fresh).collect::<Vec<_>>(), &mark)?;
@@ -219,7 +219,7 @@ fn plan(
     lost: &Forgotten,
     roots: &CaSet,
     context: &Context<'_>,
-) -> anyhow::Result<Plan> {
+) -> Result<Plan> {
     let (mut found, to_record) = match find(whose, issuer, cluster, ledger, roots, context)? {
         Found::Issued(mut found, forgotten) => {
             found.extend(forgotten.iter().map(|ours| ours.issued.clone()));
@@ -232,7 +232,7 @@ fn plan(
         Found::Unknown(kind, serial) => {
             let serial = (roots.of(kind).fingerprint(), serial);
             if ledger.unrecorded()?.iter().any(|one| one.serial.as_ref() == Some(&serial)) {
-                return Err(already(whose, None).into());
+                return Err(already(whose, None));
             }
             return Ok(Plan { serials: vec![serial], ..Plan::of_lists(vec![kind]) });
         }
@@ -246,18 +246,17 @@ fn plan(
     }
     if found.iter().any(Issued::is_root) {
         return Err(CliError::new(Exit::Refused, format!("{whose} is a root, and nobody would ask its own list"))
-            .hint("a root that is lost is replaced: make a new cluster directory and install everything from it")
-            .into());
+            .hint("a root that is lost is replaced: make a new cluster directory and install everything from it"));
     }
     let (alive, ended): (Vec<Issued>, Vec<Issued>) =
-        found.into_iter().partition(|issued| issued.not_after > context.now);
+        found.into_iter().partition(|issued| issued.not_after > context.env.now);
     let (revoked, fresh): (Vec<Issued>, Vec<Issued>) =
         alive.into_iter().partition(|issued| issued.revocation.is_some());
     let refused = |what: String| CliError::new(Exit::Refused, what);
     if fresh.is_empty() && revoked.is_empty() {
         let last = ended.iter().map(|issued| issued.not_after).max().map(stamp).unwrap_or_default();
         let what = format!("nothing of {whose} can be revoked: the last certificate ended at {last}");
-        return Err(refused(what).hint("what has ended is refused by everybody").into());
+        return Err(refused(what).hint("what has ended is refused by everybody"));
     }
     let kinds = |of: &[Issued]| -> Vec<CaRole> {
         let signed = |kind: &CaRole| of.iter().any(|issued| issued.issuer == roots.of(*kind).fingerprint());
@@ -271,7 +270,7 @@ fn plan(
     lists.retain(|kind| !says_it(*kind, &revoked, roots, context));
     if lists.is_empty() && !forgot && rule_says_it(&revoked, roots, context) {
         let first = revoked.iter().filter_map(|issued| issued.revocation.as_ref()).map(|r| r.at).min();
-        return Err(already(whose, first).into());
+        return Err(already(whose, first));
     }
     Ok(Plan { to_record, ..Plan::of_lists(lists) })
 }
@@ -299,10 +298,10 @@ fn find(
     ledger: &Ledger,
     roots: &CaSet,
     context: &Context<'_>,
-) -> anyhow::Result<Found> {
+) -> Result<Found> {
     let found = ledger.issued_to(whose)?;
     if issuer.is_none() {
-        let forgotten = naming::forgotten_of(whose, &context.layout, roots, ledger)?;
+        let forgotten = naming::forgotten_of(whose, &context.env.layout, roots, ledger)?;
         if !found.is_empty() || !forgotten.is_empty() {
             return Ok(Found::Issued(found, forgotten));
         }
@@ -324,25 +323,22 @@ fn find(
         if found.is_empty() {
             let what = format!("the ledger knows no certificate with the serial number {serial}");
             return Err(CliError::new(Exit::Usage, what)
-                .hint("clusterctl show FILE tells a certificate's serial number. What a ledger from a backup has forgotten is revoked by its file, or with --issuer, which says who signed it; and it learns again when issue-node or issue-master replaces it")
-                .into());
+                .hint("clusterctl show FILE tells a certificate's serial number. What a ledger from a backup has forgotten is revoked by its file, or with --issuer, which says who signed it; and it learns again when issue-node or issue-master replaces it"));
         }
         return Ok(Found::Issued(found, Vec::new()));
     }
     if issuer.is_some() {
         let what = format!("{whose} is no serial number, and --issuer is for one that the ledger does not know");
-        return Err(CliError::new(Exit::Usage, what)
-            .hint("clusterctl show FILE tells a certificate's serial number")
-            .into());
+        return Err(CliError::new(Exit::Usage, what).hint("clusterctl show FILE tells a certificate's serial number"));
     }
     if whose.contains('/') {
-        return Err(CliError::new(Exit::Usage, format!("there is no file {}", path.display())).into());
+        return Err(CliError::new(Exit::Usage, format!("there is no file {}", path.display())));
     }
     if cluster.host_names().iter().any(|name| name.as_str() == whose) {
-        return Err(CliError::new(Exit::Refused, format!("nothing was ever issued to {whose}")).into());
+        return Err(CliError::new(Exit::Refused, format!("nothing was ever issued to {whose}")));
     }
     if let Some(failure) = no_holder(whose, cluster, &ledger.hosts_with(whose)?) {
-        return Err(failure.into());
+        return Err(failure);
     }
     let holders = ledger.holders()?;
     let holders: Vec<&str> = holders.iter().map(String::as_str).collect();
@@ -352,8 +348,7 @@ fn find(
     Err(match longer.or_else(|| nearest(whose, holders.iter().copied())) {
         Some(near) => failure.hint(format!("did you mean {near} ?")),
         None => failure.hint("name a host, an account or a serial number; the ledger has them all"),
-    }
-    .into())
+    })
 }
 
 /// What to say of a name that is in certificates, and is nobody's by which anything is revoked.
@@ -382,15 +377,15 @@ fn no_holder(whose: &str, cluster: &Cluster, hosts: &[Option<String>]) -> Option
 /// Whether a root's list is there, is this root's, is not yet due, and names all of these that it signed.
 fn says_it(kind: CaRole, revoked: &[Issued], roots: &CaSet, context: &Context<'_>) -> bool {
     let root = roots.of(kind);
-    lists::present(&context.layout, kind, root).ok().flatten().is_some_and(|list| {
-        list.next_update.is_some_and(|next| next > context.now)
+    lists::present(&context.env.layout, kind, root).ok().flatten().is_some_and(|list| {
+        list.next_update.is_some_and(|next| next > context.env.now)
             && revoked.iter().filter(|i| i.issuer == root.fingerprint()).all(|i| list.serials.contains(&i.serial))
     })
 }
 
 /// Whether the API servers' rule names all of these that it has to.
 fn rule_says_it(revoked: &[Issued], roots: &CaSet, context: &Context<'_>) -> bool {
-    let path = context.layout.policy().join(crate::bundle::policy::AUTHORIZATION);
+    let path = context.env.layout.policy().join(crate::bundle::policy::AUTHORIZATION);
     let text = files::read(&path, revocations::MAX_RULES).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     text.is_ok_and(|text| {
         revocations::denied(revoked, &roots.cluster).all(|issued| text.contains(&issued.fingerprint.to_string()))
@@ -398,7 +393,7 @@ fn rule_says_it(revoked: &[Issued], roots: &CaSet, context: &Context<'_>) -> boo
 }
 
 /// Shows what is about to be done, and asks.
-fn confirm(args: &RevokeArgs, plan: &Plan, context: &mut Context<'_>) -> anyhow::Result<()> {
+fn confirm(args: &RevokeArgs, plan: &Plan, context: &mut Context<'_>) -> Result<()> {
     let count = plan.fresh.len() + plan.serials.len();
     if count == 0 {
         return Ok(());
@@ -419,15 +414,15 @@ fn confirm(args: &RevokeArgs, plan: &Plan, context: &mut Context<'_>) -> anyhow:
         return Ok(());
     }
     let Some(prompts) = &mut context.prompts else {
-        return Err(CliError::new(Exit::Usage, "revoking wants a yes, and there is no terminal to ask on")
-            .hint("say --yes")
-            .into());
+        return Err(
+            CliError::new(Exit::Usage, "revoking wants a yes, and there is no terminal to ask on").hint("say --yes")
+        );
     };
     let these = if count == 1 { "this certificate".to_owned() } else { format!("these {count} certificates") };
-    if prompts.confirm(&format!("Revoke {these}? It cannot be undone")).context("nobody answered")? {
+    if prompts.confirm(&format!("Revoke {these}? It cannot be undone")).map_err(no_answer("nobody answered"))? {
         Ok(())
     } else {
-        Err(CliError::new(Exit::Refused, "it was declined, and nothing was revoked").into())
+        Err(CliError::new(Exit::Refused, "it was declined, and nothing was revoked"))
     }
 }
 
@@ -458,7 +453,7 @@ fn tell_of_lost(args: &RevokeArgs, lost: &Forgotten, context: &mut Context<'_>) 
 }
 
 fn tell(args: &RevokeArgs, plan: &Plan, context: &mut Context<'_>) {
-    let due = stamp(context.now + args.next_update.duration());
+    let due = stamp(context.env.now + args.next_update.duration());
     let profiles = || plan.fresh.iter().map(|issued| issued.profile.as_str());
     match plan.fresh.len() + plan.serials.len() {
         0 if !args.from.is_empty() => {

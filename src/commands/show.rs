@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::context::{Context, read_given};
-use super::output::OutputFormat;
 use super::packing::parcels;
 use crate::bundle::format;
 use crate::bundle::seal;
+use crate::cli::args::output::OutputFormat;
+use crate::cli::context::{Context, read_given};
+use crate::cli::error::{CliError, Result, in_full};
+use crate::cli::exit::Exit;
 use crate::cluster::profile::CaRole;
 use crate::config::kubeconfig::{self, KubeconfigError};
-use crate::error::{CliError, Exit, in_full};
 use crate::explain::bundle::ReadBundle;
 use crate::explain::card::Card;
 use crate::explain::context::{ExplainContext, LedgerRevocation};
@@ -49,16 +50,16 @@ pub struct ShowArgs {
 ///
 /// # Errors
 /// A usage error for a file that cannot be explained; all others are explained.
-pub fn run(args: &ShowArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+pub fn run(args: &ShowArgs, context: &mut Context<'_>) -> Result<Exit> {
     let given = args.files.iter().flat_map(|file| open(file, context)).collect::<Vec<_>>();
     // What another user's ledger says is nothing to go by.
-    let ours = context.refuse_another_users().is_ok();
-    let ledger = ours.then(|| Ledger::open(&context.layout.ledger()).ok()).flatten();
+    let ours = context.check_owner().is_ok();
+    let ledger = ours.then(|| Ledger::open(&context.env.layout.ledger()).ok()).flatten();
     let ask = |certificate: Fingerprint| match &ledger {
         None => Ok(None),
         Some(ledger) => revocation(ledger, certificate),
     };
-    let mut around = ExplainContext::new(context.now);
+    let mut around = ExplainContext::new(context.env.now);
     around.roots = CaRole::ALL.into_iter().filter_map(|kind| known_root(kind, context)).collect();
     around.cluster = context.cluster().ok();
     around.ledger = ledger.is_some().then_some(&ask);
@@ -92,8 +93,8 @@ pub fn run(args: &ShowArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
 }
 
 fn known_root(kind: CaRole, context: &Context<'_>) -> Option<(String, Certificate)> {
-    let certificate = ca::certificate(&context.layout, kind).ok()?;
-    Some((context.layout.root_certificate(kind).display().to_string(), certificate))
+    let certificate = ca::certificate(&context.env.layout, kind).ok()?;
+    Some((context.env.layout.root_certificate(kind).display().to_string(), certificate))
 }
 
 fn revocation(ledger: &Ledger, certificate: Fingerprint) -> Result<Option<LedgerRevocation>, String> {
@@ -111,7 +112,7 @@ struct Given {
     label: String,
     /// Where it is.
     place: String,
-    content: anyhow::Result<Content>,
+    content: Result<Content>,
 }
 
 enum Content {
@@ -123,21 +124,21 @@ enum Content {
 
 /// Reads a file, or all files of a folder that is no bundle.
 fn open(file: &Path, context: &Context<'_>) -> Vec<Given> {
-    let path = context.given(file);
+    let path = context.input(file);
     let label = file.display().to_string();
     if !files::is_folder(&path) {
         return vec![Given { label, place: path.display().to_string(), content: read(&path) }];
     }
     if files::exists(&path.join(crate::bundle::model::MANIFEST)) {
         let bundle = parcels::read(&path).map_err(|error| unknown(&path, &in_full(&error)));
-        let content = bundle.map(|bundle| Content::Bundle(ReadBundle::of(bundle))).map_err(Into::into);
+        let content = bundle.map(|bundle| Content::Bundle(ReadBundle::of(bundle)));
         return vec![Given { label, place: path.display().to_string(), content }];
     }
     let mut found = Vec::new();
     walk(&path, file, 0, &mut found);
     if found.is_empty() {
         let why = "nothing in this folder is a file that is explained here";
-        let content = Err(unknown(&path, &why).into());
+        let content = Err(unknown(&path, &why));
         return vec![Given { label, place: path.display().to_string(), content }];
     }
     found
@@ -156,7 +157,7 @@ fn walk(folder: &Path, label: &Path, depth: usize, found: &mut Vec<Given>) {
         if found.len() >= MAX_FILES {
             return;
         }
-        let content = files::read(&path, LIMIT).map_err(anyhow::Error::from).and_then(|bytes| {
+        let content = files::read(&path, LIMIT).map_err(CliError::from).and_then(|bytes| {
             let bytes = zeroize::Zeroizing::new(bytes);
             if is_of_a_known_kind(&bytes) { content(&path, &bytes).map(Some) } else { Ok(None) }
         });
@@ -183,12 +184,12 @@ fn unknown(path: &Path, why: &dyn std::fmt::Display) -> CliError {
     )
 }
 
-fn read(path: &Path) -> anyhow::Result<Content> {
+fn read(path: &Path) -> Result<Content> {
     let bytes = zeroize::Zeroizing::new(read_given(path, LIMIT, "file")?);
     content(path, &bytes)
 }
 
-fn content(path: &Path, bytes: &[u8]) -> anyhow::Result<Content> {
+fn content(path: &Path, bytes: &[u8]) -> Result<Content> {
     if seal::is_sealed(bytes) {
         let kinds = seal::recipients(bytes).map_err(|error| unknown(path, &error))?;
         return Ok(Content::Encrypted(kinds));
@@ -203,7 +204,7 @@ fn content(path: &Path, bytes: &[u8]) -> anyhow::Result<Content> {
         match piece::read(bytes) {
             Ok(pieces) => return Ok(Content::Pieces(pieces)),
             Err(MaterialError::Unknown) => {}
-            Err(error) => return Err(unknown(path, &error).into()),
+            Err(error) => return Err(unknown(path, &error)),
         }
     }
     let config = kubeconfig::read(bytes).map_err(|error| match error {
@@ -254,13 +255,13 @@ impl Given {
     }
 
     /// Why it could not be explained, or not all of it.
-    fn failure(self, cards: &[Card]) -> Option<anyhow::Error> {
+    fn failure(self, cards: &[Card]) -> Option<CliError> {
         if let Err(error) = self.content {
             return Some(error);
         }
         let damaged = cards.iter().find(|card| card.damaged)?;
         let reason = damaged.problems.first().cloned().unwrap_or_default();
-        Some(unknown(Path::new(&self.place), &format!("{}: {reason}", damaged.kind)).into())
+        Some(unknown(Path::new(&self.place), &format!("{}: {reason}", damaged.kind)))
     }
 }
 

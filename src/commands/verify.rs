@@ -8,15 +8,16 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 
-use super::context::{Context, read_given};
 use super::revoking::{departed, lists, revocations, superseded};
 use super::verifying::audit::Audit;
 use super::verifying::denials;
 use super::verifying::target::{self, Aim, Elsewhere};
+use crate::cli::context::{Context, read_given};
+use crate::cli::error::{CliError, Result};
+use crate::cli::exit::Exit;
 use crate::cluster::duration;
 use crate::cluster::lifetime::Lifetime;
 use crate::cluster::profile::{CaRole, Profile};
-use crate::error::{CliError, Exit};
 use crate::pki::certificate::Certificate;
 use crate::pki::crl;
 use crate::pki::fingerprint::Fingerprint;
@@ -156,7 +157,7 @@ fn time(text: &str) -> Result<Duration, String> {
 ///
 /// # Errors
 /// When there is nothing to verify with: no cluster file, no root, no network at all; a recording that cannot be used.
-pub fn run(args: &VerifyArgs, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+pub fn run(args: &VerifyArgs, context: &mut Context<'_>) -> Result<Exit> {
     let report = match &args.replay {
         Some(file) => replay(args, file, context)?,
         None => live(args, context)?,
@@ -178,11 +179,11 @@ pub fn run(args: &VerifyArgs, context: &mut Context<'_>) -> anyhow::Result<Exit>
 }
 
 /// Looks, on the wire or in the directory, and judges.
-fn live(args: &VerifyArgs, context: &mut Context<'_>) -> anyhow::Result<Report> {
+fn live(args: &VerifyArgs, context: &mut Context<'_>) -> Result<Report> {
     if args.offline {
         let only_what_is_wrong = args.detail(context) == Detail::WhatIsWrong;
         let (target, findings) = offline(args, only_what_is_wrong, context)?;
-        return Ok(Report::new(&target, findings, args.strictness(), context.now, (context.clock)()));
+        return Ok(Report::new(&target, findings, args.strictness(), context.env.now, (context.clock)()));
     }
     online(args, aim(args, context)?, context)
 }
@@ -207,13 +208,13 @@ impl VerifyArgs {
 }
 
 /// What the run is pointed at.
-fn aim(args: &VerifyArgs, context: &Context<'_>) -> anyhow::Result<Aim> {
+fn aim(args: &VerifyArgs, context: &Context<'_>) -> Result<Aim> {
     let mut aim = if args.elsewhere.is_given() {
         args.elsewhere.aim(&args.nodes, context)?
     } else {
         let cluster = context.cluster()?;
-        let root = target::root(&context.layout)?;
-        let mut target = target::from_directory(&cluster, root, &context.layout);
+        let root = target::root(&context.env.layout)?;
+        let mut target = target::from_directory(&cluster, root, &context.env.layout);
         target::narrow(&mut target, &args.nodes)?;
         Aim { target, findings: Vec::new() }
     };
@@ -243,12 +244,8 @@ fn sample(target: &mut Target, count: usize) -> Option<Finding> {
 
 /// The lists that were given, the directory's own, and what its ledger knows. What is no list is for the report: whoever asks
 /// for a list to be heeded has to learn that it was not.
-fn add_what_was_issued_and_revoked(
-    target: &mut Target,
-    args: &VerifyArgs,
-    context: &Context<'_>,
-) -> anyhow::Result<()> {
-    let own = context.layout.revocation_list(CaRole::Cluster);
+fn add_what_was_issued_and_revoked(target: &mut Target, args: &VerifyArgs, context: &Context<'_>) -> Result<()> {
+    let own = context.env.layout.revocation_list(CaRole::Cluster);
     let own = (!args.elsewhere.is_given() && files::exists(&own)).then_some(own);
     for path in args.crls.iter().map(|path| context.path(path)).chain(own) {
         match crl::lists(&read_given(&path, lists::MAX_LIST, "revocation list")?) {
@@ -259,9 +256,9 @@ fn add_what_was_issued_and_revoked(
     if args.elsewhere.is_given() {
         return Ok(());
     }
-    let rules = denials::rules(&context.layout)?;
-    if !files::exists(&context.layout.ledger()) {
-        target.denials = Some(denials::without_a_ledger(&context.layout, &rules)?);
+    let rules = denials::rules(&context.env.layout)?;
+    if !files::exists(&context.env.layout.ledger()) {
+        target.denials = Some(denials::without_a_ledger(&context.env.layout, &rules)?);
     } else if let Err(error) = ask_the_ledger(target, &rules, context) {
         target.crl_faults.push(error.to_string());
     }
@@ -271,9 +268,9 @@ fn add_what_was_issued_and_revoked(
 /// What was revoked and has to be denied, and what was issued last for each host: a file may have been put back from a backup
 /// since.
 fn ask_the_ledger(target: &mut Target, rules: &str, context: &Context<'_>) -> Result<(), StoreError> {
-    let ledger = Ledger::open(&context.layout.ledger())?;
+    let ledger = Ledger::open(&context.env.layout.ledger())?;
     if let Some(root) = target.roots.first() {
-        target.denials = Some(denials::of(rules, &ledger, root, context.now)?);
+        target.denials = Some(denials::of(rules, &ledger, root, context.env.now)?);
     }
     let revoked: BTreeSet<Fingerprint> = ledger.known()?.revoked().collect();
     // Where nothing was ever revoked there is nothing to judge.
@@ -286,14 +283,14 @@ fn ask_the_ledger(target: &mut Target, rules: &str, context: &Context<'_>) -> Re
 }
 
 /// Dials, records if asked to, and judges. The report of a recording is the report of the run: both are judged from it.
-fn online(args: &VerifyArgs, aim: Aim, context: &mut Context<'_>) -> anyhow::Result<Report> {
+fn online(args: &VerifyArgs, aim: Aim, context: &mut Context<'_>) -> Result<Report> {
     let record = args.record.as_ref().map(|given| context.path(given));
     if let Some(path) = &record {
         recordable(path)?;
     }
     let target = Arc::new(aim.target);
     let mut options = Options {
-        one_thread: super::threads::are_scarce(),
+        one_thread: crate::app::threads::are_scarce(),
         timeout: args.timeout,
         deadline: args.deadline,
         concurrency: args.concurrency.into(),
@@ -304,11 +301,11 @@ fn online(args: &VerifyArgs, aim: Aim, context: &mut Context<'_>) -> anyhow::Res
         options.pin(pin).map_err(|error: PinError| CliError::new(Exit::Usage, error.to_string()))?;
     }
     let progress = context.screen.progress("asking", 0);
-    let seen = probe::run(&target, &options, context.now, &|done, total| progress.at(done, total))
+    let seen = probe::run(&target, &options, context.env.now, &|done, total| progress.at(done, total))
         .map_err(|error| CliError::new(Exit::Environment, "the cluster cannot be asked").because(error))?;
     drop(progress);
     let expires_within = args.expires_within().unwrap_or(time::Duration::days(EXPIRES_WITHIN));
-    let clock = Clock { now: context.now, expires_within };
+    let clock = Clock { now: context.env.now, expires_within };
     let recording = Recording::new(&target, aim.findings, seen, clock, args.strictness(), (context.clock)());
     // The credentials are not needed any more.
     drop(target);
@@ -325,29 +322,29 @@ fn online(args: &VerifyArgs, aim: Aim, context: &mut Context<'_>) -> anyhow::Res
 }
 
 /// Refuses a recording's place before anybody is dialled.
-fn recordable(path: &Path) -> anyhow::Result<()> {
+fn recordable(path: &Path) -> Result<()> {
     if files::exists(path) {
         return Err(StoreError::Exists(path.to_owned()).into());
     }
     match path.parent().filter(|parent| !files::exists(parent)) {
         Some(parent) => {
             let what = format!("there is no folder {} to write the recording to", parent.display());
-            Err(CliError::new(Exit::Usage, what).into())
+            Err(CliError::new(Exit::Usage, what))
         }
         None => Ok(()),
     }
 }
 
 /// Judges a recording. What is told goes beside the answer, which is the very one of the run.
-fn replay(args: &VerifyArgs, given: &Path, context: &mut Context<'_>) -> anyhow::Result<Report> {
+fn replay(args: &VerifyArgs, given: &Path, context: &mut Context<'_>) -> Result<Report> {
     let path = context.path(given);
     let unusable = || CliError::new(Exit::Usage, format!("the recording {} cannot be used", path.display()));
     let bytes = match files::read_or_wait(&path, MAX_BYTES) {
         Err(StoreError::Missing(_)) => {
-            return Err(CliError::new(Exit::Usage, format!("there is no recording {}", path.display())).into());
+            return Err(CliError::new(Exit::Usage, format!("there is no recording {}", path.display())));
         }
         Err(error @ StoreError::TooLarge { .. }) => {
-            return Err(unusable().hint("no run writes as much; record again").because(error).into());
+            return Err(unusable().hint("no run writes as much; record again").because(error));
         }
         other => other?,
     };
@@ -370,13 +367,9 @@ fn replay(args: &VerifyArgs, given: &Path, context: &mut Context<'_>) -> anyhow:
     Ok(recording.into_report(args.detail(context)))
 }
 
-fn offline(
-    args: &VerifyArgs,
-    only_what_is_wrong: bool,
-    context: &mut Context<'_>,
-) -> anyhow::Result<(Target, Vec<Finding>)> {
-    context.refuse_another_users()?;
-    let ledger = context.layout.ledger();
+fn offline(args: &VerifyArgs, only_what_is_wrong: bool, context: &mut Context<'_>) -> Result<(Target, Vec<Finding>)> {
+    context.check_owner()?;
+    let ledger = context.env.layout.ledger();
     let (cluster, recorded) = thread::scope(|scope| {
         // Of a large fleet each takes as long as the other.
         let recorded = || Ledger::open(&ledger).and_then(|ledger| Ok((ledger.known()?, ledger)));
@@ -385,35 +378,35 @@ fn offline(
             Err(_) => (context.cluster(), recorded()),
         }
     });
-    let (cluster, root) = (cluster?, target::root(&context.layout)?);
+    let (cluster, root) = (cluster?, target::root(&context.env.layout)?);
     // Nobody is dialled.
     let target = Target { roots: vec![root.clone()], ..Target::bare(cluster.name.to_string()) };
     // A root that cannot be read is a finding, and keeps nothing else from being looked at.
-    let read = |kind| Some((kind, ca::certificate(&context.layout, kind).ok()?));
+    let read = |kind| Some((kind, ca::certificate(&context.env.layout, kind).ok()?));
     let roots: BTreeMap<CaRole, Certificate> = CaRole::ALL.into_iter().filter_map(read).collect();
     let (known, ledger) = recorded?;
-    let denials = revocations::denials(&ledger, &root, context.now)?;
+    let denials = revocations::denials(&ledger, &root, context.env.now)?;
     let hosts = (cluster.masters.len() + cluster.nodes.len()) as u64;
     let progress = context.screen.progress("looking at what is there", hosts);
     let expires_within = args.expires_within().unwrap_or(time::Duration::days(EXPIRES_WITHIN));
     let audit = Audit {
-        layout: &context.layout,
+        layout: &context.env.layout,
         cluster: &cluster,
         root: &root,
         roots: &roots,
         known: &known,
         last_generation: ledger.last_generation()?,
         denials: &denials,
-        now: context.now,
+        now: context.env.now,
         expires_within,
         only_what_is_wrong,
     };
     let begun = Instant::now();
     let mut findings = audit.findings(&|| progress.add(1));
     // In this order: of a large fleet there is no room for two lists.
-    findings.splice(0..0, trust_anchor(&target, context.now));
-    findings.extend(lists::findings(&context.layout, &roots, &ledger, context.now, expires_within)?);
-    findings.extend(departed::findings(&context.layout, &cluster, &ledger, context.now)?);
+    findings.splice(0..0, trust_anchor(&target, context.env.now));
+    findings.extend(lists::findings(&context.env.layout, &roots, &ledger, context.env.now, expires_within)?);
+    findings.extend(departed::findings(&context.env.layout, &cluster, &ledger, context.env.now)?);
     findings.extend(superseded::finding(&cluster, &ledger, context)?);
     findings.extend(revocations::findings(&cluster, &denials, &ledger, &root, context)?);
     drop(progress);

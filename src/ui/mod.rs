@@ -1,8 +1,8 @@
-//! The only room that knows a terminal: answers, steps, warnings, progress, questions, colour.
-//! It decides nothing; it shows what commands hand it.
+//! The terminal: results, steps, warnings, progress, prompts, colour. It decides nothing.
 
 pub mod progress;
 pub mod prompts;
 mod screen;
 
+pub use progress::Progress;
 pub use screen::{ColorChoice, ErrorReport, Screen, Stream, Verbosity, terminal_width};

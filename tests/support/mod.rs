@@ -19,8 +19,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
+use clusterctl::cli::process::{Process, Stop};
 use clusterctl::pki::passphrase::Passphrase;
-use clusterctl::process::{Process, Stop};
 use clusterctl::ui::Stream;
 use clusterctl::ui::prompts::Prompts;
 use time::OffsetDateTime;

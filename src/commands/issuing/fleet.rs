@@ -6,7 +6,8 @@ use super::minting::Left;
 use super::plan::Plan;
 use super::request::{Fleet, IssueArgs, Request};
 use super::telling::{tell_of_no_memory, tell_of_nothing};
-use crate::commands::context::Context;
+use crate::app::directory;
+use crate::cli::context::Context;
 use crate::commands::revoking::lists;
 use crate::pki::ca_set::CaSet;
 use crate::pki::fingerprint::Fingerprint;
@@ -20,11 +21,13 @@ use crate::store::verification_cache::{Good, Trace};
 /// cluster file with that digest neither. False where a closer look is needed, or anything is amiss: that look says what.
 pub(crate) fn all_are_untouched(file: Fingerprint, how: &IssueArgs, context: &mut Context<'_>) -> bool {
     let look = || {
-        let (ledger, roots) = context.roots_of_any_cluster().ok()?;
+        let (ledger, roots) = directory::cas_of_any_cluster(&context.env.layout).ok()?;
         let trace = ledger.fleet_trace().ok()??;
-        lists::nothing_is_forgotten(&context.layout, &roots, &ledger, context.now).ok()?;
+        lists::nothing_is_forgotten(&context.env.layout, &roots, &ledger, context.env.now).ok()?;
         let asked = fleet_trace::asked(file, &roots, ledger.count_of_revocations().ok()?);
-        trace.vouches(&context.layout, asked, context.now, how.end(context.now)).then_some(trace.certificates)
+        trace
+            .vouches(&context.env.layout, asked, context.env.now, how.end(context.env.now))
+            .then_some(trace.certificates)
     };
     let untouched = if how.reissue { None } else { look() };
     if let Some(certificates) = untouched {
@@ -45,7 +48,7 @@ pub(super) fn remember(
     context: &mut Context<'_>,
 ) {
     let remembered = ledger.remember(left.not_given()).and_then(|()| match whole_fleet {
-        true => remember_fleet(request, plans, &left.all, roots, ledger, &context.layout),
+        true => remember_fleet(request, plans, &left.all, roots, ledger, &context.env.layout),
         false => Ok(()),
     });
     if let Err(error) = remembered {

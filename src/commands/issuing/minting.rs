@@ -10,14 +10,15 @@ use time::OffsetDateTime;
 use super::plan::{Plan, certificates_in};
 use super::request::Request;
 use super::telling::{certificates, holder};
+use crate::app::batches::{Interrupt, batch_size, in_batches};
+use crate::app::threads;
+use crate::cli::args::ca_passphrase::authority;
+use crate::cli::context::Context;
+use crate::cli::error::{self, CliError, Result};
+use crate::cli::exit::Exit;
 use crate::cluster::key_kind::KeyKind;
 use crate::cluster::profile::{CaRole, CertificateSpec};
 use crate::cluster::spec::Cluster;
-use crate::commands::batches::{Stopped, batch_size, in_batches};
-use crate::commands::context::Context;
-use crate::commands::given::passphrase::authority;
-use crate::commands::threads;
-use crate::error::{CliError, Exit};
 use crate::pki::ca_set::CaSet;
 use crate::pki::inspect::{Verified, Violation, leaf_violations};
 use crate::pki::issuer::{Credential, Issuer};
@@ -40,25 +41,25 @@ pub(super) fn make_all(
     roots: &CaSet,
     ledger: &mut Ledger,
     context: &Context<'_>,
-) -> anyhow::Result<Left> {
+) -> Result<Left> {
     let total = certificates_in(work);
     let progress = context.screen.progress("issuing", total as u64);
     ledger.make_room(total);
-    let issuer = IssuanceContext { roots, now: context.now, by: context.user };
-    let (layout, stop, terms) = (&context.layout, &context.stop, CacheKey::new(cluster.keys, roots, ledger)?);
+    let issuer = IssuanceContext { roots, now: context.env.now, by: &context.env.actor };
+    let (layout, stop, terms) = (&context.env.layout, &context.stop, CacheKey::new(cluster.keys, roots, ledger)?);
     let left = Mutex::new(Left::default());
     let one = |plan: &&Plan| {
         if stop.asked() {
-            return Err(Stopped.into());
+            return Err(Interrupt::Cancelled);
         }
-        make(request, plan, cluster, authorities, &issuer, layout, &terms)
+        Ok(make(request, plan, cluster, authorities, &issuer, layout, &terms)?)
     };
-    let make = |batch: &[&Plan]| batch.par_iter().map(one).collect::<anyhow::Result<Vec<_>>>();
+    let make = |batch: &[&Plan]| batch.par_iter().map(one).collect::<Result<Vec<_>, Interrupt<CliError>>>();
     // Threads of its own: else writing would wait until all of a batch was made.
     let writers = (!threads::are_scarce())
         .then(|| ThreadPoolBuilder::new().num_threads(rayon::current_num_threads().min(work.len())).build())
         .transpose()
-        .map_err(|error| threads::too_few().because(error))?;
+        .map_err(|error| error::too_few_threads().because(error))?;
     let record = |_: &[&Plan], holdings: Vec<StagedCredentials>| {
         // Nobody may wait for the ledger's disk: what is settled meanwhile comes with the next batch.
         let traces = unpoisoned(&left).not_given().to_vec();
@@ -76,7 +77,14 @@ pub(super) fn make_all(
         Ok(())
     };
     let told = |written| format!("{} of {} issued", certificates_in(&work[..written]), certificates(total));
-    let done = in_batches(work, batch_size(work.len(), BATCH), context, make, record, settle, told);
+    context.stop.listen();
+    let size = batch_size(work.len(), BATCH);
+    let done = in_batches(work, size, &context.stop.cancellation(), make, record, settle).and_then(|done| {
+        match done < work.len() {
+            true => context.go_on(|| told(done)),
+            false => Ok(()),
+        }
+    });
     let left = left.into_inner().unwrap_or_else(PoisonError::into_inner);
     if done.is_err() {
         // Also of what was done before it failed. Without it the next look takes longer, and that is all.
@@ -114,7 +122,7 @@ fn make(
     issuer: &IssuanceContext<'_>,
     layout: &Layout,
     terms: &CacheKey,
-) -> anyhow::Result<StagedCredentials> {
+) -> Result<StagedCredentials> {
     let leaves = (request.leaves)(plan.holder);
     let mut holding =
         StagedCredentials { host: None, asked: terms.asked(&leaves), fresh: Vec::new(), kept: Vec::new() };
@@ -135,7 +143,7 @@ fn still_good(
     keys: KeyKind,
     issuer: &IssuanceContext<'_>,
     layout: &Layout,
-) -> Result<LoadedCredential, CliError> {
+) -> Result<LoadedCredential> {
     let changed = |what: String| {
         CliError::new(Exit::Environment, format!("{} changed while it was looked at: {what}", holder(leaf)))
             .hint("run the same command again")
@@ -154,7 +162,7 @@ fn still_good(
 pub(super) struct Authorities<'a>(Vec<(CaRole, Issuer<'a>)>);
 
 impl<'a> Authorities<'a> {
-    pub(super) fn open(signers: &'a [(CaRole, Credential)], now: OffsetDateTime) -> Result<Self, CliError> {
+    pub(super) fn open(signers: &'a [(CaRole, Credential)], now: OffsetDateTime) -> Result<Self> {
         let open =
             |(kind, root): &'a (CaRole, Credential)| authority(*kind, root, now).map(|authority| (*kind, authority));
         signers.iter().map(open).collect::<Result<_, _>>().map(Self)
@@ -165,16 +173,14 @@ impl<'a> Authorities<'a> {
         self.0.iter().find(|(of, _)| *of == kind).map(|(_, authority)| authority)
     }
 
-    fn issue(&self, leaf: &CertificateSpec, keys: KeyKind) -> anyhow::Result<Verified<Credential>> {
+    fn issue(&self, leaf: &CertificateSpec, keys: KeyKind) -> Result<Verified<Credential>> {
         let signer = leaf.policy().signed_by;
         let found = self.0.iter().find(|(kind, _)| *kind == signer);
         let (_, authority) = found.ok_or_else(|| {
             CliError::new(Exit::Bug, format!("the {} that signs {} was not opened", signer.as_str(), holder(leaf)))
         })?;
         authority.issue(leaf, keys).map_err(|error| {
-            CliError::new(Exit::Bug, format!("no good certificate could be made for {}", holder(leaf)))
-                .because(error)
-                .into()
+            CliError::new(Exit::Bug, format!("no good certificate could be made for {}", holder(leaf))).because(error)
         })
     }
 }

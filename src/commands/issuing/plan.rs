@@ -6,9 +6,10 @@ use rayon::iter::{Either, IntoParallelIterator, IntoParallelRefIterator, Paralle
 use time::OffsetDateTime;
 
 use super::request::{IssueArgs, Request};
+use crate::cli::context::Context;
+use crate::cli::error::Result;
 use crate::cluster::profile::{CaRole, CertificateSpec};
 use crate::cluster::spec::Cluster;
-use crate::commands::context::Context;
 use crate::pki::ca_set::CaSet;
 use crate::pki::certificate::Certificate;
 use crate::pki::inspect::in_words;
@@ -55,8 +56,8 @@ pub(super) fn plan(
     roots: &CaSet,
     ledger: &Ledger,
     context: &Context<'_>,
-) -> anyhow::Result<Planned> {
-    let (layout, now, how) = (&context.layout, context.now, request.how);
+) -> Result<Planned> {
+    let (layout, now, how) = (&context.env.layout, context.env.now, request.how);
     let (terms, traces) = (CacheKey::new(cluster.keys, roots, ledger)?, ledger.traces()?);
     let glance = |holder: usize| {
         let leaves = (request.leaves)(holder);

@@ -7,12 +7,13 @@ use super::minting::{Authorities, Left, make_all};
 use super::plan::{Plan, Planned, UnrecordedCertificate, certificates_in, plan, signers};
 use super::request::Request;
 use super::telling::{certificates, tell_of_no_memory, tell_of_nothing, tell_plan, warn_of_short_lives};
+use crate::cli::context::Context;
+use crate::cli::error::{CliError, Result};
+use crate::cli::exit::Exit;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::CaRole;
 use crate::cluster::spec::{Cluster, Host, Role};
-use crate::commands::context::Context;
 use crate::commands::revoking::{departed, lists, superseded};
-use crate::error::{CliError, Exit};
 use crate::pki::ca_set::CaSet;
 use crate::pki::issuer::IssueError;
 use crate::store::error::StoreError;
@@ -27,10 +28,10 @@ use crate::store::service_account::{self, Found};
 /// # Errors
 /// When there is no root or it is not fit to sign, the passphrase is wrong, the ledger or the disk cannot be used. Then
 /// whatever was issued before is kept, recorded and whole.
-pub(crate) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+pub(crate) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Context<'_>) -> Result<Exit> {
     if request.how.dry_run {
         let (ledger, roots) = context.roots(cluster)?;
-        lists::nothing_is_forgotten(&context.layout, &roots, &ledger, context.now)?;
+        lists::nothing_is_forgotten(&context.env.layout, &roots, &ledger, context.env.now)?;
         let Planned { plans, .. } = plan(request, cluster, &roots, &ledger, context)?;
         tell_plan(request, &plans, pair_to_make(request, context)?.as_ref(), context);
         for issued in superseded(request, cluster, &ledger, context)? {
@@ -42,8 +43,8 @@ pub(crate) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Cont
     }
     let _lock = context.lock(request.command)?;
     let (mut ledger, roots) = context.roots(cluster)?;
-    lists::nothing_is_forgotten(&context.layout, &roots, &ledger, context.now)?;
-    issuance::sweep(&context.layout)?;
+    lists::nothing_is_forgotten(&context.env.layout, &roots, &ledger, context.env.now)?;
+    issuance::sweep(&context.env.layout)?;
     let Planned { plans, traces, strays } = plan(request, cluster, &roots, &ledger, context)?;
     if let Err(error) = ledger.remember(&traces) {
         tell_of_no_memory(&error, context);
@@ -66,9 +67,9 @@ pub(crate) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Cont
     let signers = request.how.passphrase.open(&kinds, context)?;
     // Typing a passphrase is not work, and counts for nothing.
     let begun = Instant::now();
-    let authorities = Authorities::open(&signers, context.now)?;
+    let authorities = Authorities::open(&signers, context.env.now)?;
     warn_of_short_lives(request, &work, &roots, context);
-    issuance::prepare(&context.layout)?;
+    issuance::prepare(&context.env.layout)?;
     record_strays(&strays, &roots, &mut ledger, context)?;
     let left = make_all(request, &work, cluster, &authorities, &roots, &mut ledger, context)?;
     if let Some(authority) = authorities.of(CaRole::Cluster) {
@@ -109,7 +110,7 @@ fn next(cluster: &Cluster, context: &Context<'_>) -> &'static str {
     // Of a large fleet a part stands for all.
     const LOOKED_AT: usize = 1000;
     let lacks = |role, hosts: &[Host]| {
-        let folder = context.layout.hosts_folder(role);
+        let folder = context.env.layout.hosts_folder(role);
         hosts.iter().take(LOOKED_AT).any(|host| !files::exists(&folder.join(host.name.as_str())))
     };
     if lacks(Role::Master, &cluster.masters) {
@@ -127,7 +128,7 @@ fn record_strays(
     roots: &CaSet,
     ledger: &mut Ledger,
     context: &mut Context<'_>,
-) -> anyhow::Result<()> {
+) -> Result<()> {
     let mut entries = Vec::with_capacity(strays.len());
     for UnrecordedCertificate { leaf, certificate } in strays {
         // Another's, that was copied here, is found by its account.
@@ -136,7 +137,7 @@ fn record_strays(
         entries.push(Entry { certificate, profile: leaf.policy().name, host, issuer: roots.issuer_of(leaf) });
     }
     if let Some(first) = strays.first() {
-        ledger.record(&entries, &context.mark())?;
+        ledger.record(&entries, &context.env.audit())?;
         // What was revoked by its digest or its serial number alone stays so.
         ledger.adopt_unrecorded()?;
         context.screen.warn(format_args!(
@@ -150,11 +151,11 @@ fn record_strays(
 }
 
 /// What there is to be done for the service-account pair, if anything.
-fn pair_to_make(request: &Request<'_>, context: &Context<'_>) -> Result<Option<Found>, CliError> {
+fn pair_to_make(request: &Request<'_>, context: &Context<'_>) -> Result<Option<Found>> {
     if !request.service_account {
         return Ok(None);
     }
-    match service_account::look(&context.layout) {
+    match service_account::look(&context.env.layout) {
         Ok(Found::Whole(_)) => Ok(None),
         Ok(found) => Ok(Some(found)),
         Err(trouble) => Err(CliError::new(Exit::Refused, format!("the service-account key is not good: {trouble}"))
@@ -163,21 +164,16 @@ fn pair_to_make(request: &Request<'_>, context: &Context<'_>) -> Result<Option<F
 }
 
 /// Makes the service-account pair where it is missing; true when it did.
-fn make_pair(
-    request: &Request<'_>,
-    cluster: &Cluster,
-    ledger: &mut Ledger,
-    context: &mut Context<'_>,
-) -> anyhow::Result<bool> {
+fn make_pair(request: &Request<'_>, cluster: &Cluster, ledger: &mut Ledger, context: &mut Context<'_>) -> Result<bool> {
     let (key, what) = match pair_to_make(request, context)? {
         None | Some(Found::Whole(_)) => return Ok(false),
         Some(Found::Half(key)) => {
-            service_account::write_public(&context.layout, &key)?;
+            service_account::write_public(&context.env.layout, &key)?;
             (key, "wrote the public half of the pair that signs service accounts' tokens, which is as it was")
         }
         Some(Found::Nothing) => {
             let key = service_account::make(cluster.keys).map_err(IssueError::Key)?;
-            service_account::write(&context.layout, &key, ledger, &context.mark())?;
+            service_account::write(&context.env.layout, &key, ledger, &context.env.audit())?;
             (key, "made the pair that signs service accounts' tokens")
         }
     };

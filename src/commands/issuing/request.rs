@@ -5,10 +5,10 @@ use std::time::Duration;
 use clap::Args;
 use time::OffsetDateTime;
 
+use crate::cli::args::ca_passphrase::PassphraseArgs;
 use crate::cluster::lifetime::Lifetime;
 use crate::cluster::profile::CertificateSpec;
 use crate::cluster::spec::{Cluster, Host};
-use crate::commands::given::passphrase::PassphraseArgs;
 use crate::pki::fingerprint::Fingerprint;
 
 /// Flags of both commands.

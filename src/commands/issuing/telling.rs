@@ -4,8 +4,8 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::plan::Plan;
 use super::request::{IssueArgs, Request};
+use crate::cli::context::Context;
 use crate::cluster::profile::CertificateSpec;
-use crate::commands::context::Context;
 use crate::pki::ca_set::CaSet;
 use crate::pki::inspect::stamp;
 use crate::store::error::StoreError;
@@ -51,7 +51,7 @@ pub(super) fn certificates(count: usize) -> String {
 }
 
 pub(super) fn warn_of_short_lives(request: &Request<'_>, work: &[&Plan], roots: &CaSet, context: &mut Context<'_>) {
-    let now = context.now;
+    let now = context.env.now;
     let shortened = |plan: &&Plan| {
         let leaves = (request.leaves)(plan.holder);
         let outlives = |leaf: &CertificateSpec| now + leaf.lifetime.duration() > roots.issuer_of(leaf).not_after;

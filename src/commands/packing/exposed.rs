@@ -3,7 +3,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::commands::context::Context;
+use crate::cli::context::Context;
 use crate::store::credentials::{self, CredentialProblem};
 
 /// What was seen of them, by all threads.
@@ -27,7 +27,7 @@ impl Exposed {
 
     /// Warns of the key that signs service accounts' tokens, where it is packed and others can read it.
     pub(crate) fn tell_of_service_accounts(context: &mut Context<'_>) {
-        let path = context.layout.service_account_key();
+        let path = context.env.layout.service_account_key();
         if let Some(trouble) = credentials::open_to_others(&path) {
             context.screen.warn(format_args!(
                 "{trouble}: whoever did can make a token for every service account. Mend it with: chmod 600 {}",
@@ -44,7 +44,7 @@ impl Exposed {
         context.screen.warn(format_args!(
             "{first}{more}: whoever did can pass for the host. Mend it with: find {} -name '*.key' -exec chmod 600 {{}} +   \
              and where others may have been there, give the host a new key: issue-node or issue-master HOST --reissue",
-            context.layout.pki().display(),
+            context.env.layout.pki().display(),
         ));
     }
 }

@@ -15,8 +15,9 @@ use crate::bundle::model::{Bundle, BundleFile, MANIFEST, MANIFEST_SUM, SIGNATURE
 use crate::bundle::packer::Packer;
 use crate::bundle::render::Templates;
 use crate::bundle::signature;
+use crate::cli::error::{CliError, Result};
+use crate::cli::exit::Exit;
 use crate::cluster::name::HostName;
-use crate::error::{CliError, Exit};
 use crate::pki::ssh::SshKey;
 use crate::store::error::StoreError;
 use crate::store::files::{self, FOLDER, PRIVATE};
@@ -58,7 +59,7 @@ impl Finish<'_> {
     ///
     /// # Errors
     /// Refused, with the file; or what the system says.
-    pub(crate) fn loses_nothing(&self, hosts: &[Roles<'_>], bundles: &Path) -> anyhow::Result<()> {
+    pub(crate) fn loses_nothing(&self, hosts: &[Roles<'_>], bundles: &Path) -> Result<()> {
         if self.sealing.is_none() && self.format != Format::Dir {
             return Ok(());
         }
@@ -76,15 +77,14 @@ impl Finish<'_> {
                 let what =
                     format!("the folder {} has no manifest, so nobody can tell what would be lost", folder.display());
                 let hint = "nothing was packed. Move the folder somewhere else, then run the same command again";
-                return Err(CliError::new(Exit::Refused, what).hint(hint).into());
+                return Err(CliError::new(Exit::Refused, what).hint(hint));
             };
             let listed: HashSet<&str> = manifest.files.iter().map(|file| file.path.as_str()).collect();
             let brought = |path: &str| listed.contains(path) || [MANIFEST, MANIFEST_SUM, SIGNATURE].contains(&path);
             if let Some(path) = there.iter().find(|path| !brought(path)) {
                 let what = format!("{} would be lost: no bundle brought it there", folder.join(path).display());
                 return Err(CliError::new(Exit::Refused, what)
-                    .hint("nothing was packed. Move it somewhere else, then run the same command again")
-                    .into());
+                    .hint("nothing was packed. Move it somewhere else, then run the same command again"));
             }
         }
         Ok(())
@@ -100,7 +100,7 @@ impl Finish<'_> {
         packer: &mut Packer,
         resealing: &Resealing,
         bundles: &Path,
-    ) -> anyhow::Result<Option<Parcel>> {
+    ) -> Result<Option<Parcel>> {
         if let Some(key) = &self.key {
             sign(&mut bundle, key)?;
         }
@@ -189,7 +189,7 @@ fn is_this_folder(folder: &Path, wanted: &[BundleFile]) -> bool {
 ///
 /// # Errors
 /// When the key, which was tried before, cannot sign.
-pub(crate) fn sign(bundle: &mut Bundle, key: &SshKey) -> Result<(), CliError> {
+pub(crate) fn sign(bundle: &mut Bundle, key: &SshKey) -> Result<()> {
     let failed = |error| CliError::new(Exit::Usage, "the signing key cannot sign").because(error);
     signature::sign(bundle, key).map_err(failed)
 }

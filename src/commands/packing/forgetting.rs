@@ -1,7 +1,7 @@
 //! Keys that the directory forgets on purpose, once the sealed bundle that has them is written.
 
+use crate::cli::context::Context;
 use crate::cluster::profile::CertificateSpec;
-use crate::commands::context::Context;
 use crate::store::credentials;
 use crate::store::error::StoreError;
 use crate::store::ledger::Ledger;
@@ -15,7 +15,7 @@ pub(crate) fn forget(
     ledger: &mut Ledger,
     context: &mut Context<'_>,
 ) -> Result<(), StoreError> {
-    let count = credentials::forget_keys(&context.layout, ledger, leaves, &context.mark())?;
+    let count = credentials::forget_keys(&context.env.layout, ledger, leaves, &context.env.audit())?;
     context.screen.step(format_args!(
         "forgot {count} key{}: none but those whom the bundles are sealed to have them now",
         if count == 1 { "" } else { "s" },

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::bundle::images::Settings;
 use crate::bundle::input::Roles;
+use crate::cli::context::Context;
 use crate::cluster::account::AccountScheme;
 use crate::cluster::name::HostName;
 use crate::cluster::spec::Cluster;
-use crate::commands::context::Context;
 use crate::store::error::StoreError;
 use crate::store::ledger::Ledger;
 

@@ -1,10 +1,11 @@
 //! Hosts without good credentials, and what helps them.
 
 use crate::bundle::input::Roles;
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::{CertificateSpec, Holder};
 use crate::commands::packing::report::listed;
-use crate::error::{CliError, Exit};
 use crate::pki::inspect::COMPARE_CLOCKS;
 use crate::store::credentials::CredentialProblem;
 use crate::store::error::StoreError;

@@ -8,8 +8,9 @@ use super::source::Source;
 use crate::bundle::input::{BundleInput, Roles};
 use crate::bundle::model::Bundle;
 use crate::bundle::render::Templates;
+use crate::cli::error::{CliError, Result};
+use crate::cli::exit::Exit;
 use crate::cluster::name::HostName;
-use crate::error::{CliError, Exit};
 use crate::store::error::StoreError;
 use crate::store::generations::{Generations, Packed};
 use crate::store::ledger::Ledger;
@@ -45,12 +46,7 @@ impl Numbering {
     ///
     /// # Errors
     /// When its credentials are not good any more, or a template fails.
-    pub(crate) fn bundle(
-        &self,
-        source: &Source<'_>,
-        roles: Roles<'_>,
-        templates: &Templates,
-    ) -> Result<Bundle, CliError> {
+    pub(crate) fn bundle(&self, source: &Source<'_>, roles: Roles<'_>, templates: &Templates) -> Result<Bundle> {
         let credentials = source.credentials(&roles)?;
         let render = |generation| {
             let input = BundleInput {

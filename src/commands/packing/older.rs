@@ -8,8 +8,9 @@ use super::parcels;
 use super::source::Source;
 use crate::bundle::format::{Format, sealed_name};
 use crate::bundle::input::Roles;
+use crate::cli::error::{CliError, Result};
+use crate::cli::exit::Exit;
 use crate::commands::revoking::remembered::{self, certificates_in};
-use crate::error::{CliError, Exit};
 use crate::pki::certificate::Certificate;
 use crate::store::credentials;
 use crate::store::files;
@@ -23,7 +24,7 @@ const LOOKED_INTO: usize = 256;
 ///
 /// # Errors
 /// Refused, with what records again what the ledger has forgotten; or when the record of the bundles cannot be read.
-pub(crate) fn refuse(source: &Source<'_>, hosts: &[Roles<'_>], folder: &Path, generation: u64) -> anyhow::Result<()> {
+pub(crate) fn refuse(source: &Source<'_>, hosts: &[Roles<'_>], folder: &Path, generation: u64) -> Result<()> {
     let packed = remembered::last_packed(source.layout, &source.roots.cluster)?;
     let (looked_into, newer) = match packed {
         Some(packed) if packed > generation => (hosts, true),
@@ -48,7 +49,7 @@ pub(crate) fn refuse(source: &Source<'_>, hosts: &[Roles<'_>], folder: &Path, ge
     });
     let Some((path, why)): Option<(PathBuf, String)> = found else { return Ok(()) };
     let what = format!("the ledger is older than {}: {why}", path.display());
-    Err(CliError::new(Exit::Refused, what).hint(remembered::remedy(folder)).into())
+    Err(CliError::new(Exit::Refused, what).hint(remembered::remedy(folder)))
 }
 
 /// A certificate in the bundle at `path` that the ledger does not know, and that is no older than what would be packed.

@@ -6,7 +6,7 @@ use super::lacking::{self, Lacking};
 use super::source::Source;
 use crate::bundle::format::sealed_name;
 use crate::bundle::input::Roles;
-use crate::error::CliError;
+use crate::cli::error::{CliError, Result};
 use crate::store::files;
 use crate::store::verification_cache::Trace;
 
@@ -26,11 +26,7 @@ pub(crate) struct Ready<'c> {
 ///
 /// # Errors
 /// When no host has good credentials.
-pub(crate) fn who_has_credentials<'c>(
-    source: &Source<'_>,
-    hosts: Vec<Roles<'c>>,
-    all: bool,
-) -> Result<Ready<'c>, CliError> {
+pub(crate) fn who_has_credentials<'c>(source: &Source<'_>, hosts: Vec<Roles<'c>>, all: bool) -> Result<Ready<'c>> {
     let (good, lacking): (Vec<(Roles<'c>, Vec<Trace>)>, Vec<Lacking<'c>>) =
         hosts.into_par_iter().partition_map(|roles| match source.judge(&roles) {
             Ok(traces) => Either::Left((roles, traces)),

@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::finishing::Finish;
 use crate::bundle::input::Roles;
-use crate::commands::context::Context;
-use crate::commands::output::OutputFormat;
+use crate::cli::args::output::OutputFormat;
+use crate::cli::context::Context;
 
 /// How many hosts a line names.
 const NAMED: usize = 20;

@@ -9,11 +9,12 @@ use rayon::iter::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterato
 use crate::bundle::format::{Format, sealed_name};
 use crate::bundle::input::Roles;
 use crate::bundle::seal::Sealer;
+use crate::cli::args::secrets;
+use crate::cli::context::{Context, read_given};
+use crate::cli::error::{CliError, Result};
+use crate::cli::exit::Exit;
 use crate::cluster::recipient::{Recipient, RecipientError, may_be_secret};
 use crate::cluster::spec::{Cluster, Host};
-use crate::commands::context::{Context, read_given};
-use crate::commands::given::secrets;
-use crate::error::{CliError, Exit};
 use crate::pki::known_hosts::{KnownHostError, KnownHosts};
 use crate::store::error::StoreError;
 use crate::store::files;
@@ -55,7 +56,7 @@ impl Sealing<'_> {
     ///
     /// # Errors
     /// None that [`SealArgs::plan`] did not look for.
-    pub(crate) fn sealer(&self, host: &str) -> Result<Sealer, CliError> {
+    pub(crate) fn sealer(&self, host: &str) -> Result<Sealer> {
         Sealer::new(self.recipients(host)).map_err(|error| cannot(host, error))
     }
 }
@@ -76,7 +77,7 @@ impl SealArgs {
         cluster: &Cluster,
         format: Format,
         context: &Context<'_>,
-    ) -> anyhow::Result<Option<Sealing<'c>>> {
+    ) -> Result<Option<Sealing<'c>>> {
         if self.unsealed {
             return Ok(None);
         }
@@ -90,7 +91,7 @@ impl SealArgs {
             let what = format!("--format {} cannot be sealed", format.as_str());
             let hint =
                 "only the archive can: leave --format away, or say --unsealed where sealTo in cluster.yaml asks for it";
-            return Err(CliError::new(Exit::Usage, what).hint(hint).into());
+            return Err(CliError::new(Exit::Usage, what).hint(hint));
         }
         let one = |roles: &Roles<'c>| -> Result<(&'c str, Vec<Recipient>), (&'c str, KnownHostError)> {
             let host = roles.host().as_str();
@@ -116,7 +117,7 @@ impl SealArgs {
             }
         }
         if !lacking.is_empty() {
-            return Err(nobody(&lacking, known.is_some()).into());
+            return Err(nobody(&lacking, known.is_some()));
         }
         if let Some(known) = &known {
             no_two_share(&plan, &everyone, cluster, known)?;
@@ -131,7 +132,7 @@ impl SealArgs {
     ///
     /// # Errors
     /// A usage error when nothing is sealed: the keys would lie in the bundles in the clear, and be nowhere else.
-    pub(crate) fn forget_keys(&self, sealing: Option<&Sealing<'_>>) -> Result<bool, CliError> {
+    pub(crate) fn forget_keys(&self, sealing: Option<&Sealing<'_>>) -> Result<bool> {
         if self.forget_keys && sealing.is_none() {
             return Err(CliError::new(
                 Exit::Usage,
@@ -147,12 +148,7 @@ impl SealArgs {
     ///
     /// # Errors
     /// Refused, with some of the hosts that have one.
-    pub(crate) fn keep_sealed(
-        &self,
-        sealing: Option<&Sealing<'_>>,
-        hosts: &[Roles<'_>],
-        folder: &Path,
-    ) -> Result<(), CliError> {
+    pub(crate) fn keep_sealed(&self, sealing: Option<&Sealing<'_>>, hosts: &[Roles<'_>], folder: &Path) -> Result<()> {
         if self.unsealed || sealing.is_some() {
             return Ok(());
         }
@@ -178,7 +174,7 @@ impl SealArgs {
     }
 
     /// The recipients of the command line.
-    fn everyone(&self, context: &Context<'_>) -> anyhow::Result<Vec<Recipient>> {
+    fn everyone(&self, context: &Context<'_>) -> Result<Vec<Recipient>> {
         let mut everyone = Vec::new();
         for text in &self.seal_to {
             match Recipient::parse(text) {
@@ -192,7 +188,7 @@ impl SealArgs {
                     };
                     let hint =
                         "an SSH key's kind and the key go into one pair of quotes, as they stand in its .pub file";
-                    return Err(CliError::new(Exit::Usage, what).hint(hint).because(error).into());
+                    return Err(CliError::new(Exit::Usage, what).hint(hint).because(error));
                 }
             }
         }
@@ -224,13 +220,13 @@ fn names_of<'h>(entries: impl IntoIterator<Item = &'h Host>) -> Vec<String> {
 }
 
 /// One recipient a line; `#` begins a comment.
-fn recipients_in(given: &str, path: &Path) -> anyhow::Result<Vec<Recipient>> {
+fn recipients_in(given: &str, path: &Path) -> Result<Vec<Recipient>> {
     secrets::not_one(given, path)?;
     let bytes = match files::read_or_wait(path, LIMIT) {
         Err(StoreError::Missing(_)) => {
             let what = format!("--seal-to {given:?} is neither a recipient nor a file");
             let hint = "a recipient is age1…, or ssh-ed25519 or ssh-rsa and a public key in one pair of quotes";
-            return Err(CliError::new(Exit::Usage, what).hint(hint).into());
+            return Err(CliError::new(Exit::Usage, what).hint(hint));
         }
         other => other?,
     };
@@ -258,17 +254,17 @@ fn recipients_in(given: &str, path: &Path) -> anyhow::Result<Vec<Recipient>> {
     }
     if recipients.is_empty() {
         let what = format!("there is no recipient in {shown}");
-        return Err(CliError::new(Exit::Usage, what).hint("write one a line: age1…, or ssh-ed25519 AAAA…").into());
+        return Err(CliError::new(Exit::Usage, what).hint("write one a line: age1…, or ssh-ed25519 AAAA…"));
     }
     Ok(recipients)
 }
 
-fn known_hosts(path: &Path) -> anyhow::Result<KnownHosts> {
+fn known_hosts(path: &Path) -> Result<KnownHosts> {
     let bytes = read_given(path, LIMIT, "known_hosts file")?;
     let known = KnownHosts::parse(&String::from_utf8_lossy(&bytes));
     if known.is_empty() {
         let what = format!("there is no host in the known_hosts file {}", path.display());
-        return Err(CliError::new(Exit::Usage, what).hint("ssh-keyscan -t ed25519 HOST prints a line for it").into());
+        return Err(CliError::new(Exit::Usage, what).hint("ssh-keyscan -t ed25519 HOST prints a line for it"));
     }
     Ok(known)
 }
@@ -306,7 +302,7 @@ fn no_two_share(
     everyone: &[Recipient],
     cluster: &Cluster,
     known: &KnownHosts,
-) -> Result<(), CliError> {
+) -> Result<()> {
     let mut owners: BTreeMap<&Recipient, &str> = BTreeMap::new();
     let planned: BTreeMap<&&str, &Vec<Recipient>> = plan.iter().collect();
     for (host, recipients) in planned {

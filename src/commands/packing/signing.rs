@@ -8,10 +8,11 @@ use super::parcels;
 use crate::bundle::format::Format;
 use crate::bundle::input::Roles;
 use crate::bundle::model::SIGNATURE;
-use crate::commands::context::{Context, read_given};
-use crate::commands::given::secrets;
-use crate::commands::given::ssh_keys::Named;
-use crate::error::{CliError, Exit};
+use crate::cli::args::secrets;
+use crate::cli::args::ssh_keys::Named;
+use crate::cli::context::{Context, read_given};
+use crate::cli::error::{CliError, Result};
+use crate::cli::exit::Exit;
 use crate::pki::allowed_signers::AllowedSigners;
 use crate::pki::ssh::SshKey;
 
@@ -41,13 +42,13 @@ impl SignArgs {
     /// # Errors
     /// When it cannot be read, is none, or its passphrase is wrong or cannot be asked for; when the form has no place for a
     /// signature.
-    pub(crate) fn key(&self, format: Format, context: &mut Context<'_>) -> anyhow::Result<Option<SshKey>> {
+    pub(crate) fn key(&self, format: Format, context: &mut Context<'_>) -> Result<Option<SshKey>> {
         let Some(path) = &self.sign_with else { return Ok(None) };
         if format == Format::Ignition {
             let what = "--format ignition cannot be signed: there is no install.sh in it that would look";
             let hint =
                 "leave --sign-with away, or take another form: the archive, the folder, user-data for cloud-init";
-            return Err(CliError::new(Exit::Usage, what).hint(hint).into());
+            return Err(CliError::new(Exit::Usage, what).hint(hint));
         }
         let (given, path) = (path, context.path(path));
         secrets::not_one(&given.to_string_lossy(), &path)?;
@@ -95,7 +96,7 @@ pub(crate) fn tell_of_lost_signatures(were_signed: &[String], context: &mut Cont
 ///
 /// # Errors
 /// A usage error when it is not there or none.
-pub(crate) fn allowed_signers(path: &Path, context: &mut Context<'_>) -> anyhow::Result<AllowedSigners> {
+pub(crate) fn allowed_signers(path: &Path, context: &mut Context<'_>) -> Result<AllowedSigners> {
     let bytes = read_given(path, LIMIT, "file of allowed signers")?;
     let signers = AllowedSigners::parse(&String::from_utf8_lossy(&bytes)).map_err(|error| {
         CliError::new(Exit::Usage, format!("the file of allowed signers {} cannot be used", path.display()))

@@ -6,9 +6,9 @@ use super::exposed::Exposed;
 use super::lacking::Lacking;
 use crate::bundle::images::Settings;
 use crate::bundle::input::{Held, Roles};
+use crate::cli::error::Result;
 use crate::cluster::profile::CertificateSpec;
 use crate::cluster::spec::Cluster;
-use crate::error::CliError;
 use crate::pki::ca_set::CaSet;
 use crate::rbac::denials::Denials;
 use crate::store::credentials;
@@ -64,7 +64,7 @@ impl Source<'_> {
 
     /// A host's credentials. The very bytes that are packed are judged here, in all but the root's signature, for which the
     /// ledger is believed.
-    pub(super) fn credentials(&self, roles: &Roles<'_>) -> Result<Vec<Held>, CliError> {
+    pub(super) fn credentials(&self, roles: &Roles<'_>) -> Result<Vec<Held>> {
         let mut held = Vec::new();
         for leaf in self.leaves(roles) {
             let (keys, root) = (self.cluster.keys, self.roots.issuer_of(&leaf));

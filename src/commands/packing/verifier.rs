@@ -6,13 +6,14 @@ use crate::bundle::input::CredentialPem;
 use crate::bundle::packer;
 use crate::bundle::render::Templates;
 use crate::bundle::verifier::{self, VerifierInput};
+use crate::cli::context::Context;
+use crate::cli::error::{CliError, Result};
+use crate::cli::exit::Exit;
 use crate::cluster::profile::Profile;
 use crate::cluster::spec::Cluster;
-use crate::commands::context::Context;
 use crate::commands::revoking::{lists, revocations};
 use crate::commands::verifying::denials;
 use crate::config;
-use crate::error::{CliError, Exit};
 use crate::pki::ssh::SshKey;
 use crate::store::credentials::{self, CredentialProblem};
 use crate::store::files::{self, PRIVATE};
@@ -23,30 +24,31 @@ pub(crate) fn pack(
     templates: &Templates,
     key: Option<&SshKey>,
     context: &mut Context<'_>,
-) -> anyhow::Result<Exit> {
+) -> Result<Exit> {
     let _lock = context.lock("bundle --verifier")?;
-    let layout = &context.layout;
+    let layout = &context.env.layout;
     files::sweep(layout.dir())?;
     let (mut ledger, known, roots) = context.trust(cluster)?;
-    lists::nothing_is_forgotten(layout, &roots, &ledger, context.now)?;
+    lists::nothing_is_forgotten(layout, &roots, &ledger, context.env.now)?;
     let root = &roots.cluster;
     let masters = cluster.masters.iter().flat_map(|master| cluster.master_leaves(master));
     let wanted = masters.filter(|leaf| leaf.profile == Profile::ApiserverKubeletClient);
     let (mut credentials, mut generation, exposed) = (Vec::new(), 0, Exposed::default());
     for leaf in wanted.chain([cluster.verifier_leaf()]) {
         let name = leaf.policy().name;
-        let stored = credentials::read_good(layout, &leaf, cluster.keys, root, &known, context.now).map_err(|why| {
-            if let [CredentialProblem::Unreadable(error)] = why.as_slice() {
-                let what = format!("the {name} credential cannot be read, so nothing was packed");
-                return CliError::new(Exit::Environment, what).because(error.clone());
-            }
-            let why: Vec<String> = why.iter().map(ToString::to_string).collect();
-            CliError::new(
-                Exit::Refused,
-                format!("the {name} credential is not good, so nothing was packed: {}", why.join("; ")),
-            )
-            .hint("issue it with: clusterctl issue-master --all")
-        })?;
+        let stored =
+            credentials::read_good(layout, &leaf, cluster.keys, root, &known, context.env.now).map_err(|why| {
+                if let [CredentialProblem::Unreadable(error)] = why.as_slice() {
+                    let what = format!("the {name} credential cannot be read, so nothing was packed");
+                    return CliError::new(Exit::Environment, what).because(error.clone());
+                }
+                let why: Vec<String> = why.iter().map(ToString::to_string).collect();
+                CliError::new(
+                    Exit::Refused,
+                    format!("the {name} credential is not good, so nothing was packed: {}", why.join("; ")),
+                )
+                .hint("issue it with: clusterctl issue-master --all")
+            })?;
         if let Some(trouble) = credentials::mode_trouble(layout, &leaf, Some(&stored)) {
             exposed.add(trouble);
         }
@@ -60,8 +62,8 @@ pub(crate) fn pack(
     let policy = templates
         .verifier_policy()
         .map_err(|error| CliError::new(Exit::Usage, "the verifier's policy cannot be rendered").because(error))?;
-    let rules = revocations::authorization(cluster, &revocations::denials(&ledger, root, context.now)?, templates)?;
-    let denials = denials::of(&rules, &ledger, root, context.now)?.to_json();
+    let rules = revocations::authorization(cluster, &revocations::denials(&ledger, root, context.env.now)?, templates)?;
+    let denials = denials::of(&rules, &ledger, root, context.env.now)?.to_json();
     let input = VerifierInput { policy, denials, cluster, cluster_file: &cluster_file, root, credentials, generation };
     let mut bundle = verifier::render(input)
         .map_err(|error| CliError::new(Exit::Refused, "the verifier bundle cannot be made").because(error))?;
@@ -70,7 +72,7 @@ pub(crate) fn pack(
     }
     let path = layout.verifier_bundle();
     files::replace(&path, &packer::pack(&bundle), PRIVATE)?;
-    ledger.note("bundle", "verifier", &path.display().to_string(), &context.mark())?;
+    ledger.note("bundle", "verifier", &path.display().to_string(), &context.env.audit())?;
     context.screen.answer(path.display());
     context.screen.step(
         "Use it with: clusterctl verify --from verifier.tar.gz   (apply policy/clusterctl-verifier.yaml from it once)",

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use time::OffsetDateTime;
 
 use crate::bundle::format::{Format, sealed_name};
+use crate::cli::context::Context;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::Profile;
 use crate::cluster::spec::{Cluster, Role};
-use crate::commands::context::Context;
 use crate::pki::inspect::stamp;
 use crate::store::error::StoreError;
 use crate::store::files;
@@ -132,7 +132,7 @@ pub(crate) fn find(
 /// # Errors
 /// As [`find`].
 pub(crate) fn tell(cluster: &Cluster, ledger: &Ledger, context: &mut Context<'_>) -> Result<bool, StoreError> {
-    let departed = find(&context.layout, cluster, ledger, context.now)?;
+    let departed = find(&context.env.layout, cluster, ledger, context.env.now)?;
     for one in departed.iter().take(NAMED) {
         context.screen.warn(format_args!("{}: {}; {}", one.host, one.saw(), one.hint()));
     }

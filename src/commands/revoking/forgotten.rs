@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 use super::lists::Lost;
 use super::remembered::{self, Memory};
 use super::revocations::GRACE;
+use crate::cli::error::Result;
 use crate::cluster::profile::CaRole;
 use crate::pki::ca_set::CaSet;
 use crate::pki::fingerprint::Fingerprint;
@@ -30,7 +31,7 @@ impl Forgotten {
     ///
     /// # Errors
     /// When the ledger cannot be used.
-    pub(crate) fn of(lost: Lost, memories: &[Memory], ledger: &Ledger, now: OffsetDateTime) -> anyhow::Result<Self> {
+    pub(crate) fn of(lost: Lost, memories: &[Memory], ledger: &Ledger, now: OffsetDateTime) -> Result<Self> {
         let NotRevoked { recorded, unrecorded } = remembered::not_revoked(memories, ledger, now)?;
         let revocation = Revocation { reason: Reason::Unspecified, at: now };
         // A list says why and when.
@@ -59,7 +60,7 @@ impl Forgotten {
         learnt: &[Memory],
         ledger: &Ledger,
         now: OffsetDateTime,
-    ) -> anyhow::Result<()> {
+    ) -> Result<()> {
         let sequence = learnt.iter().map(|memory| memory.sequence).max().unwrap_or(0).max(ledger.sequence()?);
         let left_out = |memory: &&Memory| learnt.iter().all(|one| one.path != memory.path);
         for memory in others.iter().filter(left_out) {
@@ -72,7 +73,7 @@ impl Forgotten {
             let lost = lost.filter(|sha256| !is_learnt(sha256)).count();
             if lost > 0 || memory.sequence > sequence {
                 return Err(match remembered::older_than(std::slice::from_ref(memory), ledger, now)? {
-                    Some(older) => remembered::refusal(&older).into(),
+                    Some(older) => remembered::refusal(&older),
                     None => continue,
                 });
             }

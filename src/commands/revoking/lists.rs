@@ -7,8 +7,9 @@ use time::{Duration, OffsetDateTime};
 
 use super::remembered;
 use super::revocations::GRACE;
+use crate::cli::error::{CliError, Result};
+use crate::cli::exit::Exit;
 use crate::cluster::profile::CaRole;
-use crate::error::{CliError, Exit};
 use crate::pki::ca_set::CaSet;
 use crate::pki::certificate::{Certificate, Serial};
 use crate::pki::crl::{self, Crl, CrlError};
@@ -108,19 +109,13 @@ pub(crate) fn lost(layout: &Layout, roots: &CaSet, ledger: &Ledger, now: OffsetD
 ///
 /// # Errors
 /// Refused, with what mends it; or when the ledger cannot be used.
-pub(crate) fn nothing_is_forgotten(
-    layout: &Layout,
-    roots: &CaSet,
-    ledger: &Ledger,
-    now: OffsetDateTime,
-) -> anyhow::Result<()> {
+pub(crate) fn nothing_is_forgotten(layout: &Layout, roots: &CaSet, ledger: &Ledger, now: OffsetDateTime) -> Result<()> {
     let lost = lost(layout, roots, ledger, now)?;
     if let Some((kind, why)) = lost.unusable.first() {
         let path = layout.revocation_list(*kind);
         let what = format!("{} cannot be used, so nobody can tell what was revoked: {why}", path.display());
         return Err(CliError::new(Exit::Refused, what)
-            .hint(format!("restore it from a backup, or sign it again from what the ledger knows: {RENEW}"))
-            .into());
+            .hint(format!("restore it from a backup, or sign it again from what the ledger knows: {RENEW}")));
     }
     let lost = lost.known.len();
     if lost == 0 {
@@ -132,8 +127,7 @@ pub(crate) fn nothing_is_forgotten(
         if lost == 1 { "was" } else { "were" }
     );
     Err(CliError::new(Exit::Refused, what)
-        .hint("the ledger is from a backup; it learns it again from the lists with: clusterctl revoke --renew")
-        .into())
+        .hint("the ledger is from a backup; it learns it again from the lists with: clusterctl revoke --renew"))
 }
 
 /// `store.credential` for every list: whether it says what the ledger says. Nothing is said where there is no list, and none

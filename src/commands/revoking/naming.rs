@@ -5,12 +5,13 @@ use std::path::Path;
 use clap::ValueEnum;
 use zeroize::Zeroizing;
 
+use crate::cli::context::{read_given, read_named};
+use crate::cli::error::{CliError, Result};
+use crate::cli::exit::Exit;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::{ADMINS, CaRole, Profile, SYSTEM_MASTERS};
 use crate::cluster::spec::Role;
-use crate::commands::context::{read_given, read_named};
 use crate::config::kubeconfig::{self, Credential};
-use crate::error::{CliError, Exit};
 use crate::pki::ca_set::CaSet;
 use crate::pki::certificate::Certificate;
 use crate::pki::pem;
@@ -62,15 +63,13 @@ pub(crate) struct Ours {
 ///
 /// # Errors
 /// A usage error when there is none in it; refused when one of them is no certificate of these roots.
-pub(crate) fn in_file(path: &Path, roots: &CaSet, ledger: &Ledger) -> anyhow::Result<Vec<Ours>> {
+pub(crate) fn in_file(path: &Path, roots: &CaSet, ledger: &Ledger) -> Result<Vec<Ours>> {
     let mut found = Vec::new();
     for certificate in certificates(path)? {
         let user = certificate.account().user;
         let Some(ours) = ours(certificate, None, roots, ledger)? else {
             let what = format!("no root of this directory signed the certificate of {user} in {}", path.display());
-            return Err(CliError::new(Exit::Refused, what)
-                .hint("nothing was revoked: whoever signed it can revoke it")
-                .into());
+            return Err(CliError::new(Exit::Refused, what).hint("nothing was revoked: whoever signed it can revoke it"));
         };
         found.push(ours);
     }
@@ -185,7 +184,7 @@ fn host_of(user: &str) -> Option<&str> {
 }
 
 /// All certificates of a file.
-fn certificates(path: &Path) -> anyhow::Result<Vec<Certificate>> {
+fn certificates(path: &Path) -> Result<Vec<Certificate>> {
     let bytes = Zeroizing::new(read_given(path, LIMIT, "file")?);
     let unusable = |why: String| {
         CliError::new(Exit::Usage, format!("{} holds no certificate that can be revoked: {why}", path.display()))
@@ -197,16 +196,16 @@ fn certificates(path: &Path) -> anyhow::Result<Vec<Certificate>> {
             Some(ders) => ders,
             None => match Certificate::from_der(bytes.to_vec()) {
                 Ok(certificate) => return Ok(vec![certificate]),
-                Err(_) => return Err(unusable(error.to_string()).into()),
+                Err(_) => return Err(unusable(error.to_string())),
             },
         },
     };
-    let read = |der| Certificate::from_der(der).map_err(|error| unusable(error.to_string()).into());
+    let read = |der| Certificate::from_der(der).map_err(|error| unusable(error.to_string()));
     ders.into_iter().map(read).collect()
 }
 
 /// The client certificates of a kubeconfig; `None` where it is none.
-fn in_kubeconfig(bytes: &[u8], path: &Path) -> anyhow::Result<Option<Vec<Vec<u8>>>> {
+fn in_kubeconfig(bytes: &[u8], path: &Path) -> Result<Option<Vec<Vec<u8>>>> {
     let Ok(config) = kubeconfig::read(bytes) else { return Ok(None) };
     let mut ders = Vec::new();
     for certificate in config.users.iter().filter_map(|user| user.certificate.as_ref()) {

@@ -12,10 +12,11 @@ use crate::bundle::format::Format;
 use crate::bundle::model::Bundle;
 use crate::bundle::paths;
 use crate::bundle::policy::{ACCOUNTS, AUTHORIZATION};
+use crate::cli::error::{CliError, Result};
+use crate::cli::exit::Exit;
 use crate::cluster::name::HostName;
 use crate::cluster::spec::Role;
 use crate::commands::packing::parcels;
-use crate::error::{CliError, Exit};
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::pem;
@@ -192,9 +193,9 @@ pub(crate) fn last_packed(layout: &Layout, root: &Certificate) -> Result<Option<
 ///
 /// # Errors
 /// A usage error when it is neither rules for API servers nor bundles; or when it cannot be read.
-pub(crate) fn of_given(path: &Path, root: &Certificate) -> anyhow::Result<Vec<Memory>> {
+pub(crate) fn of_given(path: &Path, root: &Certificate) -> Result<Vec<Memory>> {
     if !files::exists(path) {
-        return Err(CliError::new(Exit::Usage, format!("there is no file {}", path.display())).into());
+        return Err(CliError::new(Exit::Usage, format!("there is no file {}", path.display())));
     }
     if files::is_folder(path) && parcels::read(path).is_err() {
         return of_folder(path, root);
@@ -206,17 +207,15 @@ pub(crate) fn of_given(path: &Path, root: &Certificate) -> anyhow::Result<Vec<Me
     let memory = Memory::of_rules(path, &text, root);
     if memory.denied.is_empty() && !memory.is_rules {
         let what = format!("{} is no authorization.yaml, and no bundle", path.display());
-        return Err(CliError::new(Exit::Usage, what)
-            .hint(
-                "name policy/masters/authorization.yaml, the one of a master, a master's bundle, or the folder bundles",
-            )
-            .into());
+        return Err(CliError::new(Exit::Usage, what).hint(
+            "name policy/masters/authorization.yaml, the one of a master, a master's bundle, or the folder bundles",
+        ));
     }
     Ok(vec![memory])
 }
 
 /// All bundles and all rules of a folder; what is sealed tells nothing.
-fn of_folder(folder: &Path, root: &Certificate) -> anyhow::Result<Vec<Memory>> {
+fn of_folder(folder: &Path, root: &Certificate) -> Result<Vec<Memory>> {
     let mut found = Vec::new();
     for name in files::names_in(folder)? {
         let path = folder.join(name);
@@ -277,7 +276,7 @@ pub(crate) fn older_than(
 ///
 /// # Errors
 /// Refused, with what names it; or when the ledger cannot be used.
-pub(crate) fn refuse_to_forget(memories: &[Memory], ledger: &Ledger) -> anyhow::Result<()> {
+pub(crate) fn refuse_to_forget(memories: &[Memory], ledger: &Ledger) -> Result<()> {
     let named = memories.iter().filter(|memory| memory.is_rules).map(|memory| match memory.sequence {
         // Rules of an older version, or of a changed template, name all that they deny and say no sequence.
         0 if !memory.denied.is_empty() => u64::MAX,
@@ -291,7 +290,7 @@ pub(crate) fn refuse_to_forget(memories: &[Memory], ledger: &Ledger) -> anyhow::
         newer.path.display(),
         newer.sequence
     );
-    Err(CliError::new(Exit::Refused, what).hint(FROM_A_MASTER).into())
+    Err(CliError::new(Exit::Refused, what).hint(FROM_A_MASTER))
 }
 
 /// What helps where no file of rules is here that is new enough.
@@ -302,10 +301,10 @@ const FROM_A_MASTER: &str = "put back the newest pki/ that there is, or copy /et
 ///
 /// # Errors
 /// Refused, with what records again what was forgotten; or when a file or the ledger cannot be used.
-pub(crate) fn refuse_older(memories: &[Memory], ledger: &Ledger, now: OffsetDateTime) -> anyhow::Result<()> {
+pub(crate) fn refuse_older(memories: &[Memory], ledger: &Ledger, now: OffsetDateTime) -> Result<()> {
     match older_than(memories, ledger, now)? {
         None => Ok(()),
-        Some(older) => Err(refusal(&older).into()),
+        Some(older) => Err(refusal(&older)),
     }
 }
 

@@ -9,11 +9,12 @@ use time::{Duration, OffsetDateTime};
 use super::remembered;
 use crate::bundle::policy;
 use crate::bundle::render::Templates;
+use crate::cli::args::templates;
+use crate::cli::context::Context;
+use crate::cli::error::{CliError, Result};
+use crate::cli::exit::Exit;
 use crate::cluster::profile::{TABLE, Usage};
 use crate::cluster::spec::Cluster;
-use crate::commands::context::Context;
-use crate::commands::given::templates;
-use crate::error::{CliError, Exit};
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 use crate::rbac::denials::Denials;
@@ -33,7 +34,7 @@ pub(crate) const MAX_RULES: u64 = 16 << 20;
 ///
 /// # Errors
 /// When the ledger cannot be used.
-pub(crate) fn listed(ledger: &Ledger, now: OffsetDateTime) -> anyhow::Result<Vec<Issued>> {
+pub(crate) fn listed(ledger: &Ledger, now: OffsetDateTime) -> Result<Vec<Issued>> {
     Ok(ledger.revoked_until(now - GRACE)?)
 }
 
@@ -41,7 +42,7 @@ pub(crate) fn listed(ledger: &Ledger, now: OffsetDateTime) -> anyhow::Result<Vec
 ///
 /// # Errors
 /// Refused when they are more than API servers can be told of; or when the ledger cannot be used.
-pub(crate) fn denials(ledger: &Ledger, root: &Certificate, now: OffsetDateTime) -> anyhow::Result<Denials> {
+pub(crate) fn denials(ledger: &Ledger, root: &Certificate, now: OffsetDateTime) -> Result<Denials> {
     let (listed, unrecorded) = (listed(ledger, now)?, ledger.unrecorded()?);
     let recorded: BTreeSet<Fingerprint> = denied(&listed, root).map(|issued| issued.fingerprint).collect();
     let others = listed.iter().map(|issued| issued.fingerprint).filter(|sha256| !recorded.contains(sha256));
@@ -52,7 +53,6 @@ pub(crate) fn denials(ledger: &Ledger, root: &Certificate, now: OffsetDateTime) 
         CliError::new(Exit::Refused, "the API servers' rules cannot be written")
             .hint("make a new root for a new cluster directory: so many revocations mean that the old one is worth little")
             .because(error)
-            .into()
     })
 }
 
@@ -75,11 +75,11 @@ pub(crate) fn write_authorization(
     denials: &Denials,
     templates: &Templates,
     context: &Context<'_>,
-) -> anyhow::Result<PathBuf> {
+) -> Result<PathBuf> {
     let text = authorization(cluster, denials, templates)?;
-    let path = context.layout.policy().join(policy::AUTHORIZATION);
-    files::create_folder(&context.layout.policy().join(policy::MASTERS))?;
-    files::sweep(&context.layout.policy().join(policy::MASTERS))?;
+    let path = context.env.layout.policy().join(policy::AUTHORIZATION);
+    files::create_folder(&context.env.layout.policy().join(policy::MASTERS))?;
+    files::sweep(&context.env.layout.policy().join(policy::MASTERS))?;
     files::replace(&path, text.as_bytes(), PUBLIC)?;
     Ok(path)
 }
@@ -96,17 +96,17 @@ pub(crate) fn findings(
     ledger: &Ledger,
     root: &Certificate,
     context: &Context<'_>,
-) -> anyhow::Result<Vec<Finding>> {
+) -> Result<Vec<Finding>> {
     let finding = |status, path: &Path, saw: String| {
         Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, "API servers' rules", status)
             .address(path.display().to_string())
             .saw(saw, "what clusterctl policy would write today, before it is copied to masters")
     };
-    let memories = remembered::of_directory(&context.layout, root);
+    let memories = remembered::of_directory(&context.env.layout, root);
     let older = match memories {
-        Ok(memories) => remembered::older_than(&memories, ledger, context.now)?,
+        Ok(memories) => remembered::older_than(&memories, ledger, context.env.now)?,
         Err(error) => {
-            let path = context.layout.policy().join(policy::AUTHORIZATION);
+            let path = context.env.layout.policy().join(policy::AUTHORIZATION);
             return Ok(vec![finding(Status::Fail, &path, error.to_string())]);
         }
     };
@@ -114,9 +114,9 @@ pub(crate) fn findings(
         let saw = format!("it is newer than the ledger: {}", older.why);
         return Ok(vec![finding(Status::Fail, &older.path, saw).hint(remembered::remedy(&older.path))]);
     }
-    let path = context.layout.policy().join(policy::AUTHORIZATION);
+    let path = context.env.layout.policy().join(policy::AUTHORIZATION);
     let finding = |status, saw| finding(status, &path, saw);
-    if !files::exists(&context.layout.policy()) {
+    if !files::exists(&context.env.layout.policy()) {
         return Ok(Vec::new());
     }
     let today = authorization(cluster, denials, &templates::load(None, cluster, context)?)?;
@@ -145,7 +145,7 @@ pub(crate) fn findings(
 ///
 /// # Errors
 /// A usage error when the template fails.
-pub(crate) fn authorization(cluster: &Cluster, denials: &Denials, templates: &Templates) -> Result<String, CliError> {
+pub(crate) fn authorization(cluster: &Cluster, denials: &Denials, templates: &Templates) -> Result<String> {
     templates.authorization(cluster, denials).map_err(|error| {
         CliError::new(Exit::Usage, "the API servers' rules cannot be rendered")
             .hint("look at the template that is named; clusterctl bundle --eject-templates DIR writes those that work")

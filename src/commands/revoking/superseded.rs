@@ -4,13 +4,14 @@
 use std::collections::HashSet;
 
 use super::{lists, revocations, signing};
+use crate::cli::args::templates;
+use crate::cli::context::Context;
+use crate::cli::error::{CliError, Result};
+use crate::cli::exit::Exit;
 use crate::cluster::account::AccountScheme;
 use crate::cluster::lifetime::Lifetime;
 use crate::cluster::profile::{CaRole, Profile};
 use crate::cluster::spec::Cluster;
-use crate::commands::context::Context;
-use crate::commands::given::templates;
-use crate::error::{CliError, Exit};
 use crate::pki::certificate::Certificate;
 use crate::pki::issuer::Issuer;
 use crate::pki::reason::Reason;
@@ -29,7 +30,7 @@ const NEXT_UPDATE: &str = "90d";
 /// When the ledger cannot be used.
 pub(crate) fn all(cluster: &Cluster, ledger: &Ledger, context: &Context<'_>) -> Result<Vec<Issued>, StoreError> {
     let prefix = cluster.accounts.other().prefix();
-    ledger.good_of_accounts(Profile::KubeletClient.policy().name, prefix, context.now)
+    ledger.good_of_accounts(Profile::KubeletClient.policy().name, prefix, context.env.now)
 }
 
 /// As [`all`], of some hosts, which are only asked for where there are any such certificates.
@@ -98,12 +99,12 @@ pub(crate) fn revoke(
     authority: &Issuer<'_>,
     ledger: &mut Ledger,
     context: &mut Context<'_>,
-) -> anyhow::Result<()> {
+) -> Result<()> {
     if superseded.is_empty() {
         return Ok(());
     }
     let (count, scheme) = (lists::count(superseded.len()), cluster.accounts.other());
-    if let Err(error) = revocations::denials(ledger, root, context.now)?.room_for(superseded.len()) {
+    if let Err(error) = revocations::denials(ledger, root, context.env.now)?.room_for(superseded.len()) {
         context.screen.warn(format_args!(
             "{count} of accounts {}HOST stay good, for the API servers' rules would not hold them: {error}. Delete what gives them \
              rights: clusterctl policy names it",
@@ -111,16 +112,16 @@ pub(crate) fn revoke(
         ));
         return Ok(());
     }
-    let revocation = Revocation { reason: Reason::Superseded, at: context.now };
+    let revocation = Revocation { reason: Reason::Superseded, at: context.env.now };
     let revoked: Vec<_> = superseded.iter().map(|issued| (issued.fingerprint, revocation.clone())).collect();
-    ledger.revoke(&revoked, &context.mark())?;
+    ledger.revoke(&revoked, &context.env.audit())?;
     let next_update = Lifetime::parse(NEXT_UPDATE)
         .map_err(|error| CliError::new(Exit::Bug, "the list's lifetime is none").because(error))?;
     signing::sign(CaRole::Cluster, authority, next_update, ledger, context)?;
-    let denials = revocations::denials(ledger, root, context.now)?;
+    let denials = revocations::denials(ledger, root, context.env.now)?;
     let path = revocations::write_authorization(cluster, &denials, &templates::load(None, cluster, context)?, context)?;
     context.screen.answer(path.display());
-    ledger.note("revoke", "accounts", &format!("{count}, {}", Reason::Superseded), &context.mark())?;
+    ledger.note("revoke", "accounts", &format!("{count}, {}", Reason::Superseded), &context.env.audit())?;
     context.screen.warn(format_args!(
         "revoked {count} of accounts {}HOST, which accounts: {} replaces. Apply the policy and install the nodes' bundles before \
          the masters', which deny them: clusterctl policy",

@@ -7,8 +7,9 @@ use time::OffsetDateTime;
 
 use crate::bundle::policy::AUTHORIZATION;
 use crate::bundle::verifier;
+use crate::cli::error::{CliError, Result};
+use crate::cli::exit::Exit;
 use crate::commands::revoking::{remembered, revocations};
-use crate::error::{CliError, Exit};
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::inspect::stamp;
@@ -43,7 +44,7 @@ pub(crate) fn rules(layout: &Layout) -> Result<String, StoreError> {
 ///
 /// # Errors
 /// A usage error for a file that is none of ours; or when one cannot be read.
-pub(crate) fn without_a_ledger(layout: &Layout, rules: &str) -> anyhow::Result<ExpectedDenials> {
+pub(crate) fn without_a_ledger(layout: &Layout, rules: &str) -> Result<ExpectedDenials> {
     match files::read(&layout.dir().join(verifier::DENIALS), MAX_DENIALS) {
         Ok(bytes) => Ok(of_bundle(&bytes)?),
         Err(StoreError::Missing(_)) => {
@@ -58,7 +59,7 @@ pub(crate) fn without_a_ledger(layout: &Layout, rules: &str) -> anyhow::Result<E
 ///
 /// # Errors
 /// A usage error for a file that is none of ours.
-pub(crate) fn of_bundle(bytes: &[u8]) -> Result<ExpectedDenials, CliError> {
+pub(crate) fn of_bundle(bytes: &[u8]) -> Result<ExpectedDenials> {
     ExpectedDenials::from_json(bytes).map_err(|why| {
         CliError::new(Exit::Usage, format!("{} of the verifier bundle cannot be used: {why}", verifier::DENIALS))
             .hint("pack it again with this version: clusterctl bundle --verifier")

@@ -10,14 +10,15 @@ use super::{bundles, denials};
 use crate::bundle::archive;
 use crate::bundle::model::Bundle;
 use crate::bundle::verifier as verifier_bundle;
+use crate::cli::context::{Context, read_given, read_named, unknown_host};
+use crate::cli::error::{CliError, Result, in_full};
+use crate::cli::exit::Exit;
 use crate::cluster::address::Address;
 use crate::cluster::endpoint::Endpoint;
 use crate::cluster::profile::{ADMINS, CaRole, CertificateSpec};
 use crate::cluster::spec::{Cluster, KUBELET_PORT};
-use crate::commands::context::{Context, read_given, read_named, unknown_host};
 use crate::config;
 use crate::config::kubeconfig::{self, Credential, KubeCluster, Used};
-use crate::error::{CliError, Exit, in_full};
 use crate::pki::certificate::Certificate;
 use crate::store::ca;
 use crate::store::credentials::{self, CredentialProblem};
@@ -79,14 +80,14 @@ impl Elsewhere {
     ///
     /// # Errors
     /// A usage error that names the file or flag that is missing or wrong.
-    pub(crate) fn aim(&self, nodes: &[String], context: &Context<'_>) -> anyhow::Result<Aim> {
+    pub(crate) fn aim(&self, nodes: &[String], context: &Context<'_>) -> Result<Aim> {
         if let Some(path) = &self.from {
             return from_bundle(&context.path(path), nodes);
         }
         self.aim_by_flags(nodes, context)
     }
 
-    fn aim_by_flags(&self, nodes: &[String], context: &Context<'_>) -> anyhow::Result<Aim> {
+    fn aim_by_flags(&self, nodes: &[String], context: &Context<'_>) -> Result<Aim> {
         let mut aim = match &self.kubeconfig {
             Some(path) => from_kubeconfig(&context.path(path), self.context.as_deref())?,
             None => {
@@ -102,16 +103,14 @@ impl Elsewhere {
         }
         if aim.target.roots.is_empty() && aim.target.trust_faults.is_empty() && aim.target.trust_notes.is_empty() {
             return Err(CliError::new(Exit::Usage, "there are no roots to trust")
-                .hint("name them with --ca FILE; the system's own are never used")
-                .into());
+                .hint("name them with --ca FILE; the system's own are never used"));
         }
         for node in nodes {
             add_node(&mut aim.target, node_peer(node)?)?;
         }
         if aim.target.endpoint.is_none() && nodes.is_empty() {
             return Err(CliError::new(Exit::Usage, "there is nobody to dial")
-                .hint("name the masters with --endpoint URL, nodes with --node NAME=HOST[:PORT], or both")
-                .into());
+                .hint("name the masters with --endpoint URL, nodes with --node NAME=HOST[:PORT], or both"));
         }
         if let Some(client) = pair("master", self.master_cert.as_deref(), self.master_key.as_deref(), context)? {
             aim.target.masters.push(Peer::caller("master".to_owned(), client));
@@ -164,7 +163,7 @@ fn held(leaf: &CertificateSpec, layout: &Layout) -> Held {
 ///
 /// # Errors
 /// When there is none.
-pub(crate) fn root(layout: &Layout) -> anyhow::Result<Certificate> {
+pub(crate) fn root(layout: &Layout) -> Result<Certificate> {
     Ok(ca::certificate(layout, CaRole::Cluster)?)
 }
 
@@ -172,7 +171,7 @@ pub(crate) fn root(layout: &Layout) -> anyhow::Result<Certificate> {
 ///
 /// # Errors
 /// A usage error for a name that the cluster does not have.
-pub(crate) fn narrow(target: &mut Target, names: &[String]) -> Result<(), CliError> {
+pub(crate) fn narrow(target: &mut Target, names: &[String]) -> Result<()> {
     if names.is_empty() {
         return Ok(());
     }
@@ -184,7 +183,7 @@ pub(crate) fn narrow(target: &mut Target, names: &[String]) -> Result<(), CliErr
     Ok(())
 }
 
-fn from_bundle(path: &Path, nodes: &[String]) -> anyhow::Result<Aim> {
+fn from_bundle(path: &Path, nodes: &[String]) -> Result<Aim> {
     let unusable = |why: &dyn std::fmt::Display| {
         CliError::new(Exit::Usage, format!("the bundle {} cannot be used: {why}", path.display()))
     };
@@ -201,14 +200,11 @@ fn from_bundle(path: &Path, nodes: &[String]) -> anyhow::Result<Aim> {
     }
     let Some(config) = bundle.file("etc/kubernetes/kubelet.conf") else {
         return Err(unusable(&"it is a master's, which does not say where the nodes are")
-            .hint("make a verifier bundle with: clusterctl bundle --verifier")
-            .into());
+            .hint("make a verifier bundle with: clusterctl bundle --verifier"));
     };
     if let Some(node) = nodes.first() {
         let what = format!("the bundle {} is one node's own: it cannot say where {node} is", path.display());
-        return Err(CliError::new(Exit::Usage, what)
-            .hint("a verifier bundle can: clusterctl bundle --verifier")
-            .into());
+        return Err(CliError::new(Exit::Usage, what).hint("a verifier bundle can: clusterctl bundle --verifier"));
     }
     let config = kubeconfig::read(&config.bytes).map_err(|error| unusable(&error))?;
     let used = config.used(None).map_err(|error| unusable(&error))?;
@@ -233,7 +229,7 @@ fn from_bundle(path: &Path, nodes: &[String]) -> anyhow::Result<Aim> {
     Ok(Aim { target, findings })
 }
 
-fn from_verifier_bundle(bundle: &Bundle, cluster: &Cluster, nodes: &[String]) -> anyhow::Result<Aim> {
+fn from_verifier_bundle(bundle: &Bundle, cluster: &Cluster, nodes: &[String]) -> Result<Aim> {
     let layout = Layout::new(PathBuf::new());
     let held = |leaf: &CertificateSpec| {
         let name = leaf.policy().name;
@@ -262,7 +258,7 @@ fn from_verifier_bundle(bundle: &Bundle, cluster: &Cluster, nodes: &[String]) ->
 }
 
 /// `--kubeconfig`: the cluster and user of a context, as client-go picks them.
-fn from_kubeconfig(path: &Path, context: Option<&str>) -> anyhow::Result<Aim> {
+fn from_kubeconfig(path: &Path, context: Option<&str>) -> Result<Aim> {
     let shown = path.display();
     let unusable = |why: &dyn std::fmt::Display| {
         CliError::new(Exit::Usage, format!("the kubeconfig {shown} cannot be used: {why}"))
@@ -287,8 +283,7 @@ fn from_kubeconfig(path: &Path, context: Option<&str>) -> anyhow::Result<Aim> {
         Some(authority) => target.take_trust_file(&contents(authority, folder)?),
         None => {
             return Err(unusable(&"it names no certificate authority, so the system's would be trusted")
-                .hint("give it a certificate-authority; verify trusts nothing else")
-                .into());
+                .hint("give it a certificate-authority; verify trusts nothing else"));
         }
     }
     let mut no_node = None;
@@ -335,7 +330,7 @@ fn trust_match(host: &str, path: &Path, wrong: &[String], status: Status) -> Fin
     finding.saw(wrong.join("; "), expected).hint(Remedy::RewriteKubeconfig)
 }
 
-fn contents(credential: &Credential, folder: &Path) -> anyhow::Result<Vec<u8>> {
+fn contents(credential: &Credential, folder: &Path) -> Result<Vec<u8>> {
     match credential {
         Credential::Data(bytes) => Ok(bytes.to_vec()),
         Credential::File(path) => read_named(&folder.join(path), LIMIT, "file"),
@@ -343,7 +338,7 @@ fn contents(credential: &Credential, folder: &Path) -> anyhow::Result<Vec<u8>> {
 }
 
 /// Adds a node that `--node` names, or dials the one of that name that calls already.
-fn add_node(target: &mut Target, node: Peer) -> Result<(), CliError> {
+fn add_node(target: &mut Target, node: Peer) -> Result<()> {
     let Some(known) = target.nodes.iter_mut().find(|known| known.name == node.name) else {
         target.nodes.push(node);
         return Ok(());
@@ -406,7 +401,7 @@ fn pair(
     certificate: Option<&Path>,
     key: Option<&Path>,
     context: &Context<'_>,
-) -> anyhow::Result<Option<Identity>> {
+) -> Result<Option<Identity>> {
     let (Some(certificate), Some(key)) = (certificate, key) else { return Ok(None) };
     let pem = read_given(&context.path(certificate), LIMIT, "certificate")?;
     let key = Zeroizing::new(read_given(&context.path(key), LIMIT, "key")?);
@@ -416,14 +411,14 @@ fn pair(
     Ok(Some(client))
 }
 
-fn parse_endpoint(text: &str) -> Result<Endpoint, CliError> {
+fn parse_endpoint(text: &str) -> Result<Endpoint> {
     // DNS knows no case, and cloud providers write capitals.
     Endpoint::parse(&text.to_ascii_lowercase())
         .map_err(|error| CliError::new(Exit::Usage, format!("{text:?} is no endpoint: {error}")))
 }
 
 /// The endpoint of a kubeconfig's cluster, and the name that TLS has to ask for there.
-fn endpoint_of(cluster: &KubeCluster) -> Result<Peer, CliError> {
+fn endpoint_of(cluster: &KubeCluster) -> Result<Peer> {
     let mut peer = endpoint_peer(parse_endpoint(&cluster.location())?);
     if let Some(name) = &cluster.tls_server_name {
         let parsed = Address::parse(&name.to_ascii_lowercase());
@@ -443,7 +438,7 @@ fn endpoint_peer(endpoint: Endpoint) -> Peer {
 }
 
 /// Reads `NAME=HOST[:PORT]`.
-fn node_peer(text: &str) -> Result<Peer, CliError> {
+fn node_peer(text: &str) -> Result<Peer> {
     let wrong = |why: String| {
         CliError::new(Exit::Usage, format!("--node {text:?}: {why}"))
             .hint("without a cluster directory a node is written NAME=HOST or NAME=HOST:PORT")

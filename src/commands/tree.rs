@@ -1,15 +1,12 @@
-//! The tree of commands and the flags that all of them know. Nothing is done here.
-
-pub mod examples;
-pub mod hints;
+//! The tree of commands, and the flags that all of them have.
 
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{
-    bundle, completions, demo, init, init_ca, issue_admin, issue_master, issue_node, man, open, policy, revoke, show,
-    verify,
+use super::{
+    bundle, completions, demo, examples, init, init_ca, issue_admin, issue_master, issue_node, man, open, policy,
+    revoke, show, verify,
 };
 use crate::store::layout::Layout;
 use crate::ui::{ColorChoice, Verbosity};

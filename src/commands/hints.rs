@@ -177,8 +177,8 @@ fn of_command(word: &str) -> Option<String> {
 mod tests {
     use clap::{CommandFactory, Parser};
 
-    use super::super::Cli;
     use super::*;
+    use crate::commands::tree::Cli;
 
     fn said(line: &str) -> String {
         let mut error = Cli::try_parse_from(line.split(' ')).expect_err(line);

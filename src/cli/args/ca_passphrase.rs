@@ -2,15 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use clap::Args;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
+use crate::cli::context::{Context, read_given};
+use crate::cli::error::{CliError, Result, no_answer};
+use crate::cli::exit::Exit;
 use crate::cluster::profile::CaRole;
-use crate::commands::context::{Context, read_given};
-use crate::error::{CliError, Exit};
 use crate::pki::inspect::{COMPARE_CLOCKS, Violation};
 use crate::pki::issuer::{Credential, IssueError, Issuer};
 use crate::pki::key::KeyError;
@@ -31,7 +31,7 @@ const LIMIT: u64 = 4096;
 ///
 /// # Errors
 /// When it is not fit to.
-pub(crate) fn authority(kind: CaRole, root: &Credential, now: OffsetDateTime) -> Result<Issuer<'_>, CliError> {
+pub(crate) fn authority(kind: CaRole, root: &Credential, now: OffsetDateTime) -> Result<Issuer<'_>> {
     let early =
         |error: &IssueError| matches!(error, IssueError::Flawed { flaws } if flaws.iter().all(Violation::is_early));
     Issuer::open(root, now).map_err(|error| {
@@ -48,7 +48,7 @@ pub(crate) fn authority(kind: CaRole, root: &Credential, now: OffsetDateTime) ->
 ///
 /// # Errors
 /// When it cannot be read, or there is none.
-pub(crate) fn passphrase_in(path: &Path) -> anyhow::Result<Passphrase> {
+pub(crate) fn passphrase_in(path: &Path) -> Result<Passphrase> {
     let bytes = Zeroizing::new(read_given(path, LIMIT, "passphrase file")?);
     let text = std::str::from_utf8(&bytes).map_err(|error| {
         let what = format!("the passphrase file {} is not text", path.display());
@@ -58,7 +58,7 @@ pub(crate) fn passphrase_in(path: &Path) -> anyhow::Result<Passphrase> {
     let line = text.strip_prefix('\u{feff}').unwrap_or(text).lines().next().unwrap_or_default();
     if line.is_empty() {
         let what = format!("the passphrase file {} has no passphrase in its first line", path.display());
-        return Err(CliError::new(Exit::Usage, what).into());
+        return Err(CliError::new(Exit::Usage, what));
     }
     Ok(Passphrase::new(line.to_owned()))
 }
@@ -73,7 +73,7 @@ pub(crate) struct PassphraseArgs {
 
 impl PassphraseArgs {
     /// The passphrase, where it is given without asking.
-    fn given(&self, context: &mut Context<'_>) -> anyhow::Result<Option<Passphrase>> {
+    fn given(&self, context: &mut Context<'_>) -> Result<Option<Passphrase>> {
         if let Some(path) = &self.ca_passphrase_file {
             let path = context.path(path);
             let passphrase = passphrase_in(&path)?;
@@ -85,14 +85,14 @@ impl PassphraseArgs {
             }
             return Ok(Some(passphrase));
         }
-        Ok(context.env(VARIABLE).map(|text| Passphrase::new(text.to_owned())))
+        Ok(context.variable(VARIABLE).map(|text| Passphrase::new(text.to_owned())))
     }
 
     /// The passphrase for keys that are about to be made: typed twice, when it is typed.
     ///
     /// # Errors
     /// A usage error when there is neither a choice nor a terminal; refused when the two differ.
-    pub(crate) fn choose(&self, context: &mut Context<'_>) -> anyhow::Result<Passphrase> {
+    pub(crate) fn choose(&self, context: &mut Context<'_>) -> Result<Passphrase> {
         if let Some(given) = self.given(context)? {
             warn_of_a_short_one(&given, context);
             return Ok(given);
@@ -104,18 +104,16 @@ impl PassphraseArgs {
             )
             .hint(format!(
                 "give it with --ca-passphrase-file FILE or {VARIABLE}; or say --plaintext-ca-key to go without"
-            ))
-            .into());
+            )));
         };
-        let typed = prompts.passphrase("Passphrase for the CA's keys").context("no passphrase was typed")?;
+        let typed = prompts.passphrase("Passphrase for the CA's keys").map_err(no_answer("no passphrase was typed"))?;
         if typed.is_empty() {
             return Err(CliError::new(Exit::Refused, "an empty passphrase protects nothing")
-                .hint("say --plaintext-ca-key if the keys are to be stored in the clear")
-                .into());
+                .hint("say --plaintext-ca-key if the keys are to be stored in the clear"));
         }
-        let again = prompts.passphrase("The same again").context("no passphrase was typed")?;
+        let again = prompts.passphrase("The same again").map_err(no_answer("no passphrase was typed"))?;
         if typed != again {
-            return Err(CliError::new(Exit::Refused, "the two passphrases differ").hint("nothing was written").into());
+            return Err(CliError::new(Exit::Refused, "the two passphrases differ").hint("nothing was written"));
         }
         warn_of_a_short_one(&typed, context);
         Ok(typed)
@@ -126,22 +124,18 @@ impl PassphraseArgs {
     ///
     /// # Errors
     /// When there is no root, a key is missing or damaged, or the passphrase is wrong.
-    pub(crate) fn open(
-        &self,
-        kinds: &[CaRole],
-        context: &mut Context<'_>,
-    ) -> anyhow::Result<Vec<(CaRole, Credential)>> {
+    pub(crate) fn open(&self, kinds: &[CaRole], context: &mut Context<'_>) -> Result<Vec<(CaRole, Credential)>> {
         let mut at_hand = self.given(context)?;
         let may_ask = at_hand.is_none();
         let (mut opened, mut others) = (Vec::with_capacity(kinds.len()), kinds);
         if may_ask && let Some((first, rest)) = kinds.split_first() {
-            let tried = ca::open(&context.layout, *first, None);
+            let tried = ca::open(&context.env.layout, *first, None);
             let (root, typed) = or_ask(*first, tried, context)?;
             opened.push((*first, root));
             (at_hand, others) = (typed, rest);
         }
         // Opening a key is slow on purpose (scrypt): all cores do it.
-        let layout = &context.layout;
+        let layout = &context.env.layout;
         let tried: Vec<_> = others.par_iter().map(|kind| (*kind, ca::open(layout, *kind, at_hand.as_ref()))).collect();
         for (kind, tried) in tried {
             let root = if may_ask { or_ask(kind, tried, context)?.0 } else { tried? };
@@ -166,7 +160,7 @@ fn or_ask(
     root: CaRole,
     tried: Result<Credential, CaError>,
     context: &mut Context<'_>,
-) -> anyhow::Result<(Credential, Option<Passphrase>)> {
+) -> Result<(Credential, Option<Passphrase>)> {
     let closed = match tried {
         Err(error @ CaError::Key { source: KeyError::PassphraseNeeded | KeyError::WrongPassphrase, .. }) => error,
         other => return Ok((other?, None)),
@@ -175,16 +169,15 @@ fn or_ask(
         let failure = CliError::new(Exit::Usage, "the root's key is encrypted, and there is no terminal to ask on");
         return Err(failure
             .hint(format!("give its passphrase with --ca-passphrase-file FILE or {VARIABLE}"))
-            .because(closed)
-            .into());
+            .because(closed));
     };
     let question = match root {
         CaRole::Cluster => "Passphrase of the CA's key".to_owned(),
         CaRole::Etcd | CaRole::FrontProxy => format!("Passphrase of the {}'s key", root.as_str()),
     };
     for left in (0..TRIES).rev() {
-        let typed = prompts.passphrase(&question).context("no passphrase was typed")?;
-        match ca::open(&context.layout, root, Some(&typed)) {
+        let typed = prompts.passphrase(&question).map_err(no_answer("no passphrase was typed"))?;
+        match ca::open(&context.env.layout, root, Some(&typed)) {
             Err(CaError::Key { source: KeyError::WrongPassphrase, .. }) if left > 0 => {
                 context.screen.warn("the passphrase is wrong, try again");
             }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::bundle::render::Templates;
+use crate::cli::context::Context;
+use crate::cli::error::{CliError, Result};
+use crate::cli::exit::Exit;
 use crate::cluster::spec::Cluster;
-use crate::commands::context::Context;
-use crate::error::{CliError, Exit};
 use crate::store::files;
 use crate::store::layout::Layout;
 
@@ -18,10 +19,10 @@ const LIMIT: u64 = 1024 * 1024;
 ///
 /// # Errors
 /// A usage error when one of them overrides nothing or is no template; or what the system says.
-pub(crate) fn load(given: Option<&Path>, cluster: &Cluster, context: &Context<'_>) -> anyhow::Result<Templates> {
+pub(crate) fn load(given: Option<&Path>, cluster: &Cluster, context: &Context<'_>) -> Result<Templates> {
     match given {
         Some(dir) => from_folder(Some(context.path(dir))),
-        None => of_cluster(cluster, &context.layout),
+        None => of_cluster(cluster, &context.env.layout),
     }
 }
 
@@ -29,11 +30,11 @@ pub(crate) fn load(given: Option<&Path>, cluster: &Cluster, context: &Context<'_
 ///
 /// # Errors
 /// As [`load`].
-pub(crate) fn of_cluster(cluster: &Cluster, layout: &Layout) -> anyhow::Result<Templates> {
+pub(crate) fn of_cluster(cluster: &Cluster, layout: &Layout) -> Result<Templates> {
     from_folder(cluster.templates.as_ref().map(|dir| layout.dir().join(dir)))
 }
 
-fn from_folder(dir: Option<PathBuf>) -> anyhow::Result<Templates> {
+fn from_folder(dir: Option<PathBuf>) -> Result<Templates> {
     let mut overrides = BTreeMap::new();
     if let Some(dir) = dir {
         for path in files::files_below(&dir)? {
@@ -49,6 +50,5 @@ fn from_folder(dir: Option<PathBuf>) -> anyhow::Result<Templates> {
         CliError::new(Exit::Usage, "the templates cannot be used")
             .hint("clusterctl bundle --eject-templates DIR writes those that work")
             .because(error)
-            .into()
     })
 }

@@ -94,7 +94,7 @@ Examples:
 mod tests {
     use clap::{CommandFactory, Parser};
 
-    use super::super::Cli;
+    use crate::commands::tree::Cli;
 
     #[test]
     fn every_command_has_examples_and_each_of_them_parses() {

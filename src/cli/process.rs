@@ -1,5 +1,5 @@
-//! All that is outside of the program: arguments, the current folder, the environment, clock, streams, whoever can be
-//! asked. Everything else gets it from here, so that a test can be the world.
+//! The process environment that is injected into the program: arguments, current folder, variables, clock, streams, prompts and
+//! signals. Nothing else asks the system for them, so that a test can supply its own.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -12,10 +12,11 @@ use std::time::Duration;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use time::OffsetDateTime;
 
+use crate::app::Cancellation;
 use crate::ui::Stream;
 use crate::ui::prompts::{Interrupts, Prompts, Restore, Terminal};
 
-/// The outside.
+/// The process environment.
 pub struct Process {
     /// Arguments, the program's name first.
     pub args: Vec<OsString>,
@@ -23,85 +24,93 @@ pub struct Process {
     pub dir: PathBuf,
     /// Environment variables.
     pub env: BTreeMap<String, OsString>,
-    /// What time it is.
+    /// Returns the current time.
     pub clock: Box<dyn Fn() -> OffsetDateTime + Send + Sync>,
     /// `user@machine`, for the ledger.
     pub user: String,
-    /// Where answers go.
+    /// Standard output: results.
     pub out: Stream,
-    /// Where everything else goes.
+    /// Standard error: everything else.
     pub err: Stream,
-    /// Who can be asked; nobody when there is no terminal.
+    /// Interactive prompts; `None` when stdin or stderr is not a terminal.
     pub prompts: Option<Box<dyn Prompts>>,
-    /// Whether somebody asked us to stop.
+    /// Whether a signal asked for a stop.
     pub stop: Stop,
 }
 
-/// Whether somebody asked us to stop (SIGINT, SIGTERM, SIGHUP). Batches look at it between their parts.
+/// Whether a signal (SIGINT, SIGTERM, SIGHUP) asked for a stop. Batches check it between their parts.
 #[derive(Debug, Clone, Default)]
 pub struct Stop {
-    asked: Arc<AtomicBool>,
-    /// A SIGINT or SIGTERM came: another one ends the process at once.
+    cancellation: Cancellation,
+    /// A SIGINT or SIGTERM came; another one ends the process at once.
     pressed: Arc<AtomicBool>,
     listening: Arc<AtomicBool>,
-    /// The signal that came at a question; none is 0.
-    at_a_question: Arc<AtomicUsize>,
+    /// The number of the signal that came at a prompt; 0 for none.
+    at_prompt: Arc<AtomicUsize>,
     real: bool,
 }
 
-/// How often somebody looks whether a signal came while a question is open.
+/// How often a thread checks for a signal while a prompt is open.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 impl Stop {
-    /// From here on a first signal only asks; a second SIGINT or SIGTERM ends the process at once. Before this call, and in programs
-    /// that never make it, a signal ends the process as ever: at a prompt, that is what people want. What whoever started
-    /// us had us ignore, as `nohup` does, stays ignored.
+    /// Defers signals: the first one only asks for a stop, a second SIGINT or SIGTERM ends the process at once.
+    ///
+    /// Before this call a signal ends the process, which is what people want at a prompt. A signal that the parent process has
+    /// made ignored, as `nohup` does, stays ignored.
     pub fn listen(&self) {
-        // Who listens twice would take one signal for two.
+        // Registering twice would count each signal twice.
         if !self.real || self.listening.swap(true, Ordering::Relaxed) {
             return;
         }
-        // It came behind the last question, and nobody looked any more.
-        if self.at_a_question.load(Ordering::Relaxed) != 0 {
+        // A signal came after the last prompt, when the thread had ended.
+        if self.at_prompt.load(Ordering::Relaxed) != 0 {
             self.ask();
         }
         let ignored = ignored_signals();
-        let heeded = |signal: &i32| ignored.is_some_and(|ignored| ignored & (1 << (signal - 1)) == 0);
+        let caught = |signal: &i32| ignored.is_some_and(|ignored| ignored & (1 << (signal - 1)) == 0);
         // All of this only fails for signals that cannot be caught, which these are not.
-        for signal in [SIGINT, SIGTERM].into_iter().filter(|signal| ignored.is_none() || heeded(signal)) {
+        for signal in [SIGINT, SIGTERM].into_iter().filter(|signal| ignored.is_none() || caught(signal)) {
             let _ = signal_hook::flag::register_conditional_default(signal, Arc::clone(&self.pressed));
             let _ = signal_hook::flag::register(signal, Arc::clone(&self.pressed));
-            let _ = signal_hook::flag::register(signal, Arc::clone(&self.asked));
+            let _ = signal_hook::flag::register(signal, self.cancellation.flag());
         }
-        // A terminal that is closed sends it twice, once by its shell and once by the kernel, and systemd sends it with SIGTERM, of
-        // which either may be delivered first: it is neither a second request nor makes one of the other. Where nobody can tell whether nohup is above us, it is left alone.
-        if heeded(&SIGHUP) {
-            let _ = signal_hook::flag::register(SIGHUP, Arc::clone(&self.asked));
+        // SIGHUP may arrive twice (from the shell and from the kernel), or with SIGTERM (from systemd), so it never forces an
+        // immediate exit. Where it cannot be known whether nohup ignores it, it is left alone.
+        if caught(&SIGHUP) {
+            let _ = signal_hook::flag::register(SIGHUP, self.cancellation.flag());
         }
     }
 
-    /// True once somebody asked.
+    /// Returns what use cases are cancelled with.
+    #[must_use]
+    pub fn cancellation(&self) -> Cancellation {
+        self.cancellation.clone()
+    }
+
+    /// Returns true once a stop was asked for.
     #[must_use]
     pub fn asked(&self) -> bool {
-        self.asked.load(Ordering::Relaxed)
+        self.cancellation.is_cancelled()
     }
 
-    /// Asks, as a signal would.
+    /// Asks for a stop, as a signal does.
     pub fn ask(&self) {
-        self.asked.store(true, Ordering::Relaxed);
+        self.cancellation.cancel();
     }
 }
 
 impl Interrupts for Stop {
-    /// From here on, until [`Self::listen`], a SIGINT, SIGTERM or SIGHUP runs `restore` before it ends the process as ever: a question
-    /// has the terminal show nothing of what is typed, and no cursor.
+    /// Makes a SIGINT, SIGTERM or SIGHUP run `restore` before it ends the process, until [`Self::listen`].
+    ///
+    /// A prompt switches off the terminal's echo and cursor, which have to come back.
     fn restore_first(&self, restore: Restore) {
         let ignored = ignored_signals();
-        let heeded = |signal: &i32| ignored.is_some_and(|ignored| ignored & (1 << (signal - 1)) == 0);
+        let caught = |signal: &i32| ignored.is_some_and(|ignored| ignored & (1 << (signal - 1)) == 0);
         let stop = self.clone();
         let watch = move || {
             while !stop.listening.load(Ordering::Relaxed) {
-                if let Ok(signal @ 1..) = i32::try_from(stop.at_a_question.load(Ordering::Relaxed)) {
+                if let Ok(signal @ 1..) = i32::try_from(stop.at_prompt.load(Ordering::Relaxed)) {
                     if stop.listening.load(Ordering::Relaxed) {
                         break;
                     }
@@ -111,33 +120,34 @@ impl Interrupts for Stop {
                 std::thread::sleep(LOOK_AGAIN);
             }
         };
-        // Where the system gives no thread, a signal ends the process as ever, and the terminal stays as the question has it.
+        // Without a thread a signal ends the process at once, and the terminal stays as the prompt left it.
         if std::thread::Builder::new().spawn(watch).is_err() {
             return;
         }
-        for signal in [SIGINT, SIGTERM, SIGHUP].into_iter().filter(heeded) {
+        for signal in [SIGINT, SIGTERM, SIGHUP].into_iter().filter(caught) {
             let number = usize::try_from(signal).unwrap_or_default();
-            let _ = signal_hook::flag::register_usize(signal, Arc::clone(&self.at_a_question), number);
+            let _ = signal_hook::flag::register_usize(signal, Arc::clone(&self.at_prompt), number);
         }
     }
 
-    /// Waits for the end, where a signal came at a question: whoever asked it has no answer to go on with.
+    /// Waits for the end of the process if a signal came at a prompt.
     fn end_if_told(&self) {
-        while self.at_a_question.load(Ordering::Relaxed) != 0 && !self.listening.load(Ordering::Relaxed) {
+        while self.at_prompt.load(Ordering::Relaxed) != 0 && !self.listening.load(Ordering::Relaxed) {
             std::thread::sleep(LOOK_AGAIN);
         }
     }
 }
 
-/// The signals that this process ignores, the first in the lowest bit (proc_pid_status(5): SigIgn), where the kernel tells.
+/// Returns the signals that this process ignores as a mask, signal 1 in the lowest bit (proc_pid_status(5), `SigIgn`).
 fn ignored_signals() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
     u64::from_str_radix(mask.trim(), 16).ok()
 }
 
-/// Keeps this process's memory, with keys in it, out of core dumps and from debuggers of the same user. Where the system has no
-/// such thing all works as well.
+/// Keeps this process's memory, which has keys in it, out of core dumps and from debuggers of the same user.
+///
+/// A system that does not support it is no error.
 pub fn keep_memory_private() {
     let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
     let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
@@ -149,7 +159,7 @@ pub fn keep_memory_private() {
 }
 
 impl Process {
-    /// The real one.
+    /// Returns the environment of the real process.
     #[must_use]
     pub fn real() -> Self {
         let env: BTreeMap<String, OsString> =

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use zeroize::Zeroizing;
 
-use super::passphrase::passphrase_in;
-use crate::commands::context::{Context, read_given};
-use crate::error::{CliError, Exit};
+use super::ca_passphrase::passphrase_in;
+use crate::cli::context::{Context, read_given};
+use crate::cli::error::{CliError, Result, no_answer};
+use crate::cli::exit::Exit;
 use crate::pki::ssh::{SshError, SshKey};
 
 /// No key file is larger than this, in bytes.
@@ -32,7 +32,7 @@ impl Named<'_> {
     ///
     /// # Errors
     /// A usage error when it is not there, or what the system says.
-    pub(crate) fn read(&self) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+    pub(crate) fn read(&self) -> Result<Zeroizing<Vec<u8>>> {
         Ok(Zeroizing::new(read_given(self.path, KEY_LIMIT, self.what)?))
     }
 
@@ -40,29 +40,29 @@ impl Named<'_> {
     ///
     /// # Errors
     /// When it is no SSH private key; when its passphrase is wrong, or cannot be asked for.
-    pub(crate) fn open(&self, bytes: &[u8], context: &mut Context<'_>) -> anyhow::Result<SshKey> {
+    pub(crate) fn open(&self, bytes: &[u8], context: &mut Context<'_>) -> Result<SshKey> {
         let key = SshKey::from_pem(bytes).map_err(|error| self.unusable(error))?;
         if !key.is_encrypted() {
             return Ok(key);
         }
         if let Some(path) = self.passphrase_file {
             let passphrase = passphrase_in(&context.path(path))?;
-            return Ok(key.unlock(&passphrase).map_err(|error| self.unusable(error))?);
+            return key.unlock(&passphrase).map_err(|error| self.unusable(error));
         }
         let closed = self.unusable(SshError::PassphraseNeeded);
         for left in (0..TRIES).rev() {
             let Some(prompts) = &mut context.prompts else { break };
             let question = format!("Passphrase of {}", self.path.display());
-            let typed = prompts.passphrase(&question).context("no passphrase was typed")?;
+            let typed = prompts.passphrase(&question).map_err(no_answer("no passphrase was typed"))?;
             let again = SshKey::from_pem(bytes).map_err(|error| self.unusable(error))?;
             match again.unlock(&typed) {
                 Err(SshError::WrongPassphrase) if left > 0 => {
                     context.screen.warn("the passphrase is wrong, try again");
                 }
-                other => return Ok(other.map_err(|error| self.unusable(error))?),
+                other => return other.map_err(|error| self.unusable(error)),
             }
         }
-        Err(closed.into())
+        Err(closed)
     }
 
     fn unusable(&self, error: SshError) -> CliError {

@@ -3,8 +3,9 @@
 use std::ffi::OsString;
 use std::path::Path;
 
+use crate::cli::error::{CliError, Result};
+use crate::cli::exit::Exit;
 use crate::cluster::recipient::{is_secret, may_be_secret};
-use crate::error::{CliError, Exit};
 use crate::store::files;
 
 /// Looks whether one of the program's arguments is a secret key itself: before anything is made of them, for even a complaint
@@ -12,7 +13,7 @@ use crate::store::files;
 ///
 /// # Errors
 /// A usage error that does not repeat it.
-pub(crate) fn none_among(arguments: &[OsString]) -> Result<(), CliError> {
+pub(crate) fn none_among(arguments: &[OsString]) -> Result<()> {
     let text = |argument: &OsString| argument.to_string_lossy().into_owned();
     let is_one = |text: &String| {
         let framed = text.contains("-----BEGIN ") || text.to_ascii_uppercase().contains("AGE-SECRET-KEY-1");
@@ -25,7 +26,7 @@ pub(crate) fn none_among(arguments: &[OsString]) -> Result<(), CliError> {
 ///
 /// # Errors
 /// A usage error that does not repeat it.
-pub(crate) fn not_one(given: &str, path: &Path) -> Result<(), CliError> {
+pub(crate) fn not_one(given: &str, path: &Path) -> Result<()> {
     // A path with a typing error in its last part is told as one.
     // Base64 has slashes, too: only a folder that was itself given, and is there, makes a path of it.
     let names_a_folder = Path::new(given).parent().is_some_and(|folder| folder.parent().is_some());

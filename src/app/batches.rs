@@ -1,0 +1,172 @@
+//! Long work in batches, in three steps that run at the same time: make, stage, commit.
+//!
+//! While one batch is committed to the disk, the next is written to files or recorded, and the one after it is made on all cores, so
+//! that no core waits for the disk. All three steps keep the order of the work, and at most two made batches wait, so that memory
+//! does not grow with the work. The first batches are small, so that something is kept soon; the last ones are small, too, so that
+//! little is left to commit when all is made.
+
+use std::ops::RangeInclusive;
+use std::sync::mpsc::sync_channel;
+use std::thread;
+
+use super::observer::Cancellation;
+use super::threads;
+
+/// The first batch; each is twice as large as the one before, as far as allowed.
+const FIRST: usize = 128;
+
+/// About how many batches there are, as far as their bounds allow.
+const OF_MUCH: usize = 48;
+
+/// How many made batches may wait: with one alone, making would stop while the disk takes long.
+const WAITING: usize = 2;
+
+/// Returns the largest size of a batch for so many items, within `bounds`.
+///
+/// Names and digests come in no order, so that each batch touches a folder or an index everywhere, and each sync writes all of it
+/// again: with batches that stay small the writing would grow with the square of the work.
+pub(crate) fn batch_size(work: usize, bounds: RangeInclusive<usize>) -> usize {
+    (work / OF_MUCH).clamp(*bounds.start(), *bounds.end())
+}
+
+/// Why a batch was not made.
+#[derive(Debug)]
+pub(crate) enum Interrupt<E> {
+    /// A stop was asked for. Nothing of the batch was written, so that it can be dropped.
+    Cancelled,
+    /// Making it failed.
+    Failed(E),
+}
+
+impl<E> From<E> for Interrupt<E> {
+    fn from(error: E) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Makes, stages and commits `work` in batches of at most `size`; returns how many of its items were committed.
+///
+/// That are all of them unless a stop was asked for: what is staged by then is committed first, and no new batch starts.
+///
+/// # Errors
+/// The first that `commit`, `stage` or `make` meets, in the order of the batches; what was committed before it is whole.
+pub(crate) fn in_batches<T: Sync, M: Send, S: Send, E: Send>(
+    work: &[T],
+    size: usize,
+    cancellation: &Cancellation,
+    make: impl Fn(&[T]) -> Result<Vec<M>, Interrupt<E>>,
+    mut stage: impl FnMut(&[T], Vec<M>) -> Result<S, E> + Send,
+    mut commit: impl FnMut(&[T], S) -> Result<(), E> + Send,
+) -> Result<usize, E> {
+    if threads::are_scarce() {
+        return one_after_another(work, size, cancellation, make, stage, commit);
+    }
+    thread::scope(|scope| {
+        let (to_stage, made) = sync_channel::<(&[T], Vec<M>)>(WAITING);
+        // None waits here: little may be recorded and not in its place when the machine fails.
+        let (to_commit, staged) = sync_channel::<(&[T], S)>(0);
+        let stager = scope.spawn(move || {
+            for (batch, made) in made {
+                if cancellation.is_cancelled() {
+                    break;
+                }
+                let staged = stage(batch, made)?;
+                // The receiver is gone only after a failure, which is returned below.
+                if to_commit.send((batch, staged)).is_err() {
+                    break;
+                }
+            }
+            Ok(())
+        });
+        let committer = scope.spawn(move || {
+            let mut committed = 0;
+            for (batch, staged) in staged {
+                commit(batch, staged)?;
+                committed += batch.len();
+            }
+            Ok(committed)
+        });
+        let mut batches = Batches::of(work, size);
+        let stopped = loop {
+            let Some(batch) = batches.next().filter(|_| !cancellation.is_cancelled()) else { break Ok(()) };
+            let made = match make(batch) {
+                Ok(made) => made,
+                Err(Interrupt::Cancelled) => break Ok(()),
+                Err(Interrupt::Failed(error)) => break Err(error),
+            };
+            // The receiver is gone only after a failure, or when a stop was asked for.
+            if to_stage.send((batch, made)).is_err() {
+                break Ok(());
+            }
+        };
+        drop(to_stage);
+        let staged: Result<(), E> = stager.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let committed: Result<usize, E> = committer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let committed = committed?;
+        staged?;
+        stopped?;
+        Ok(committed)
+    })
+}
+
+/// As [`in_batches`], in this thread alone.
+fn one_after_another<T, M, S, E>(
+    work: &[T],
+    size: usize,
+    cancellation: &Cancellation,
+    make: impl Fn(&[T]) -> Result<Vec<M>, Interrupt<E>>,
+    mut stage: impl FnMut(&[T], Vec<M>) -> Result<S, E>,
+    mut commit: impl FnMut(&[T], S) -> Result<(), E>,
+) -> Result<usize, E> {
+    let mut committed = 0;
+    for batch in Batches::of(work, size) {
+        if cancellation.is_cancelled() {
+            break;
+        }
+        let made = match make(batch) {
+            Err(Interrupt::Cancelled) => break,
+            Err(Interrupt::Failed(error)) => return Err(error),
+            Ok(made) => made,
+        };
+        let staged = stage(batch, made)?;
+        commit(batch, staged)?;
+        committed += batch.len();
+    }
+    Ok(committed)
+}
+
+/// Work cut into batches: small ones, larger ones, and small ones again.
+struct Batches<'a, T> {
+    rest: &'a [T],
+    allowed: usize,
+    size: usize,
+}
+
+impl<'a, T> Batches<'a, T> {
+    fn of(work: &'a [T], size: usize) -> Self {
+        Self { rest: work, allowed: FIRST, size }
+    }
+}
+
+impl<'a, T> Iterator for Batches<'a, T> {
+    type Item = &'a [T];
+
+    fn next(&mut self) -> Option<&'a [T]> {
+        let next = self.allowed.min(self.size).min((self.rest.len() / 2).max(FIRST)).min(self.rest.len());
+        let (batch, rest) = self.rest.split_at(next);
+        (self.rest, self.allowed) = (rest, next * 2);
+        (!batch.is_empty()).then_some(batch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_grow_with_the_work_within_their_bounds() {
+        for (work, size) in [(0, 1024), (10_000, 1024), (60_000, 1250), (100_000, 2048), (usize::MAX, 2048)] {
+            assert_eq!(batch_size(work, 1024..=2048), size, "{work}");
+        }
+    }
+}

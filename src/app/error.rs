@@ -1,0 +1,42 @@
+//! The errors of all use cases, in one enum: [`crate::cli::exit`] maps each to an exit status.
+
+use super::ca::CreateCaError;
+use super::directory::DirectoryError;
+use super::remedy::Remedy;
+use crate::pki::issuer::IssueError;
+use crate::store::ca::CaError;
+use crate::store::error::StoreError;
+
+/// Why a use case failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The cluster directory cannot be used.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// The CAs cannot be created.
+    #[error(transparent)]
+    CreateCa(#[from] CreateCaError),
+    /// A CA's certificate or key cannot be used.
+    #[error(transparent)]
+    Ca(#[from] CaError),
+    /// A certificate or a CRL cannot be made.
+    #[error(transparent)]
+    Issue(#[from] IssueError),
+    /// A file or the ledger cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Error {
+    /// Returns what helps, as data; `None` where nothing more can be said than the error does.
+    #[must_use]
+    pub fn remedy(&self) -> Option<Remedy> {
+        match self {
+            Self::Directory(error) => error.remedy(),
+            Self::CreateCa(error) => error.remedy(),
+            Self::Ca(error) => Some(Remedy::OfCa(error.clone())),
+            Self::Issue(_) => None,
+            Self::Store(error) => Some(Remedy::OfStore(error.clone())),
+        }
+    }
+}

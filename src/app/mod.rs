@@ -1,0 +1,21 @@
+//! The use cases: options in, reports and typed errors out.
+//!
+//! A use case works with an [`Env`] (which directory, what time, on whose behalf) and tells an [`Observer`] what happens while it
+//! runs. It never prints, asks, reads a clock or an environment variable, or knows an exit status: [`crate::cli`] does.
+//! Errors carry their evidence, and [`Error::remedy`] says as data what helps.
+
+pub(crate) mod batches;
+pub mod ca;
+pub mod directory;
+mod env;
+mod error;
+mod notice;
+mod observer;
+mod remedy;
+pub mod threads;
+
+pub use env::Env;
+pub use error::Error;
+pub use notice::Notice;
+pub use observer::{Cancellation, Observer, Progress, Silent, Task};
+pub use remedy::Remedy;

@@ -1,0 +1,11 @@
+//! What a use case reports while it runs, as data; [`crate::cli::notices`] has the words.
+
+/// Something that a person should know while a use case runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// Another process has the lock of the cluster directory.
+    WaitingForLock {
+        /// The other process, as it describes itself.
+        holder: String,
+    },
+}

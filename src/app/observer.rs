@@ -1,0 +1,82 @@
+//! How a use case reports what happens while it runs, and learns that it shall stop.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::notice::Notice;
+
+/// Long work, of which progress is reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Task {
+    /// Compares files with what the cluster file asks for.
+    Checking,
+    /// Issues certificates.
+    Issuing,
+    /// Packs bundles.
+    Packing,
+}
+
+/// Receives what a use case reports while it runs.
+pub trait Observer {
+    /// Takes a notice: something that a person should know now, or that is not as it should be.
+    fn notice(&mut self, notice: Notice);
+
+    /// Returns where the progress of a task over `total` items is reported.
+    fn progress(&self, task: Task, total: u64) -> Box<dyn Progress>;
+
+    /// Returns what says whether the use case shall stop.
+    fn cancellation(&self) -> Cancellation;
+
+    /// Called when work begins that has to end in good order: from here on an interrupt sets the cancellation and does not end the
+    /// process.
+    fn defer_interrupts(&self) {}
+}
+
+/// Receives the progress of one task; threads may share it.
+pub trait Progress: Send + Sync {
+    /// Adds `count` completed items.
+    fn add(&self, count: u64);
+}
+
+/// Says whether work shall stop. Copies share one state.
+#[derive(Debug, Clone, Default)]
+pub struct Cancellation(Arc<AtomicBool>);
+
+impl Cancellation {
+    /// Asks for a stop.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns true once a stop was asked for.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Returns the flag itself, for a signal handler.
+    #[must_use]
+    pub fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.0)
+    }
+}
+
+/// An observer that reports nothing and never stops: for programs that use the library.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Observer for Silent {
+    fn notice(&mut self, _: Notice) {}
+
+    fn progress(&self, _: Task, _: u64) -> Box<dyn Progress> {
+        Box::new(Self)
+    }
+
+    fn cancellation(&self) -> Cancellation {
+        Cancellation::default()
+    }
+}
+
+impl Progress for Silent {
+    fn add(&self, _: u64) {}
+}

@@ -1,0 +1,24 @@
+//! What helps against an error, as data; [`crate::cli::remedies`] has the words.
+
+use crate::config::ReadError;
+use crate::store::ca::CaError;
+use crate::store::error::StoreError;
+
+/// What helps against an error of a use case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Remedy {
+    /// Write a cluster file, or name the cluster directory.
+    WriteClusterFile,
+    /// Correct the cluster file; the error is the evidence.
+    CorrectClusterFile(ReadError),
+    /// Run as the owner of the directory, change its owner, or trust its owner.
+    ChangeOwner,
+    /// Give the cluster its name back in the cluster file.
+    RestoreClusterName,
+    /// Put back the certificates, keys and ledger of one directory, from a backup.
+    RestoreCaAndLedger,
+    /// What helps where a CA's file cannot be used; the error is the evidence.
+    OfCa(CaError),
+    /// What helps where a file or the ledger cannot be used; the error is the evidence.
+    OfStore(StoreError),
+}

@@ -1,0 +1,7 @@
+//! Arguments and secrets that several commands take: passphrases, keys, templates, output formats.
+
+pub(crate) mod ca_passphrase;
+pub(crate) mod output;
+pub(crate) mod secrets;
+pub(crate) mod ssh_keys;
+pub(crate) mod templates;

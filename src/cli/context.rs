@@ -1,0 +1,195 @@
+//! What a command works with.
+
+use std::collections::{BTreeMap, HashSet};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use time::OffsetDateTime;
+
+use super::error::{CliError, Result};
+use super::exit::Exit;
+use super::process::Stop;
+use crate::app::{self, directory};
+use crate::cluster::similar::nearest;
+use crate::cluster::spec::{Cluster, Host, Role};
+use crate::pki::ca_set::CaSet;
+use crate::store::error::StoreError;
+use crate::store::files;
+use crate::store::ledger::{Known, Ledger};
+use crate::store::lock::Lock;
+use crate::ui::Screen;
+use crate::ui::prompts::Prompts;
+
+/// What a command works with.
+pub struct Context<'w> {
+    /// The terminal.
+    pub screen: Screen<'w>,
+    /// Interactive prompts; `None` when stdin or stderr is not a terminal.
+    pub prompts: Option<&'w mut (dyn Prompts + 'static)>,
+    /// The cluster directory, the time at which the command began, and the actor.
+    pub env: app::Env,
+    /// Whether the cluster directory was named by a flag or a variable, and not found upwards.
+    pub dir_was_given: bool,
+    /// Whether another user may own the cluster directory.
+    pub trust_owner: bool,
+    /// The current folder.
+    pub dir: &'w Path,
+    /// Environment variables.
+    pub variables: &'w BTreeMap<String, OsString>,
+    /// Returns the current time.
+    pub clock: &'w (dyn Fn() -> OffsetDateTime + Send + Sync),
+    /// Whether a signal asked for a stop.
+    pub stop: Stop,
+}
+
+impl Context<'_> {
+    /// Returns a path that a person gave, resolved from the current folder.
+    #[must_use]
+    pub fn path(&self, given: &Path) -> PathBuf {
+        self.dir.join(given)
+    }
+
+    /// As [`Context::path`], for input: `-` is standard input.
+    #[must_use]
+    pub fn input(&self, given: &Path) -> PathBuf {
+        if given == Path::new("-") { PathBuf::from("/dev/stdin") } else { self.path(given) }
+    }
+
+    /// Returns an environment variable that is set to text.
+    #[must_use]
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).and_then(|value| value.to_str()).filter(|value| !value.is_empty())
+    }
+
+    /// Reads the cluster file.
+    ///
+    /// # Errors
+    /// When there is none, it has errors, or another user owns it.
+    pub fn cluster(&self) -> Result<Cluster> {
+        self.check_owner()?;
+        Ok(directory::cluster(&self.env.layout)?)
+    }
+
+    /// Refuses a cluster directory that another user owns, unless `--trust-owner` allows it.
+    ///
+    /// # Errors
+    /// Refused, with the owner.
+    pub fn check_owner(&self) -> Result<()> {
+        if self.trust_owner {
+            return Ok(());
+        }
+        let sudo_uid = self.variable("SUDO_UID").and_then(|uid| uid.parse().ok());
+        Ok(directory::check_owner(&self.env.layout, sudo_uid)?)
+    }
+
+    /// As [`directory::trust`].
+    ///
+    /// # Errors
+    /// As [`directory::trust`].
+    pub fn trust(&self, cluster: &Cluster) -> Result<(Ledger, Known, CaSet)> {
+        Ok(directory::trust(&self.env.layout, cluster)?)
+    }
+
+    /// As [`directory::cas`].
+    ///
+    /// # Errors
+    /// As [`directory::cas`].
+    pub fn roots(&self, cluster: &Cluster) -> Result<(Ledger, CaSet)> {
+        Ok(directory::cas(&self.env.layout, cluster)?)
+    }
+
+    /// Takes the lock of the cluster directory.
+    ///
+    /// # Errors
+    /// As [`directory::lock`].
+    pub fn lock(&mut self, purpose: &str) -> Result<Lock> {
+        let env = self.env.clone();
+        Ok(directory::lock(&env, purpose, &mut self.observer())?)
+    }
+
+    /// Fails when a stop was asked for; `done` says what is done by now.
+    ///
+    /// # Errors
+    /// When a stop was asked for.
+    pub fn go_on(&self, done: impl FnOnce() -> String) -> Result<()> {
+        if self.stop.asked() {
+            return Err(stopped(&done()));
+        }
+        Ok(())
+    }
+}
+
+/// Returns the error for work that was stopped on request.
+pub fn stopped(done: &str) -> CliError {
+    CliError::new(Exit::Environment, format!("stopped on request; {done}"))
+        .hint("what is done is kept: run the same command again to go on")
+}
+
+/// Reads a file that a person named.
+///
+/// # Errors
+/// A usage error when it is not there, else what the system says.
+pub fn read_given(path: &Path, limit: u64, what: &str) -> Result<Vec<u8>> {
+    found(files::read_or_wait(path, limit), path, what)
+}
+
+/// Reads a file that a file names, which a person named: nobody waits for a pipe there.
+///
+/// # Errors
+/// As [`read_given`].
+pub fn read_named(path: &Path, limit: u64, what: &str) -> Result<Vec<u8>> {
+    found(files::read(path, limit), path, what)
+}
+
+fn found(read: std::result::Result<Vec<u8>, StoreError>, path: &Path, what: &str) -> Result<Vec<u8>> {
+    read.map_err(|error| match error {
+        StoreError::Missing(_) => CliError::new(Exit::Usage, format!("there is no {what} {}", path.display())),
+        other => other.into(),
+    })
+}
+
+/// The hosts of one role that a command is about: those named, each once, or all.
+///
+/// # Errors
+/// A usage error when none or an unknown one is named.
+pub fn select<'c>(cluster: &'c Cluster, role: Role, named: &[String], all: bool) -> Result<Vec<&'c Host>> {
+    let hosts = match role {
+        Role::Master => &cluster.masters,
+        Role::Node => &cluster.nodes,
+    };
+    let role = role.as_str();
+    if all {
+        return Ok(hosts.iter().collect());
+    }
+    if named.is_empty() {
+        let what = format!("no {role} was named");
+        return Err(
+            CliError::new(Exit::Usage, what).hint(format!("name some of the cluster file's {role}s, or say --all"))
+        );
+    }
+    let mut wanted: HashSet<&str> = named.iter().map(String::as_str).collect();
+    let selected = hosts.iter().filter(|host| wanted.remove(host.name.as_str())).collect();
+    if let Some(unknown) = named.iter().find(|name| wanted.contains(name.as_str())) {
+        let (other, command) = match role {
+            "node" => (cluster.master(unknown), "issue-master"),
+            _ => (cluster.node(unknown), "issue-node"),
+        };
+        if other.is_some() {
+            let what = format!("the cluster file has no {role} called {unknown:?}");
+            let hint = format!("it is in the other list: clusterctl {command} {unknown}");
+            return Err(CliError::new(Exit::Usage, what).hint(hint));
+        }
+        let known: Vec<&str> = hosts.iter().map(|host| host.name.as_str()).collect();
+        return Err(unknown_host(unknown, role, &known));
+    }
+    Ok(selected)
+}
+
+/// The error for a host that the cluster file does not have, with the nearest that it has.
+pub fn unknown_host(name: &str, role: &str, known: &[&str]) -> CliError {
+    let failure = CliError::new(Exit::Usage, format!("the cluster file has no {role} called {name:?}"));
+    match nearest(name, known.iter().copied()) {
+        Some(near) => failure.hint(format!("did you mean {near} ?")),
+        None => failure.hint(format!("add it to the cluster file's {role}s first")),
+    }
+}

@@ -1,0 +1,126 @@
+//! An error as a command ends with it: what, why, what to do, and the exit status.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+
+use super::exit::{self, Exit};
+use super::remedies;
+use crate::app;
+use crate::pki::issuer::IssueError;
+use crate::store::ca::CaError;
+use crate::store::error::StoreError;
+use crate::ui::ErrorReport;
+
+/// Why a command ends without success: the error with its causes, the exit status, and what to do.
+#[derive(Debug)]
+pub struct CliError {
+    exit: Exit,
+    hint: Option<String>,
+    /// The error; its chain has the causes.
+    error: anyhow::Error,
+}
+
+/// The result of a command or of one of its steps.
+pub type Result<T, E = CliError> = std::result::Result<T, E>;
+
+impl CliError {
+    /// Returns an error in one sentence, without a full stop.
+    #[must_use]
+    pub fn new(exit: Exit, what: impl Into<String>) -> Self {
+        Self { exit, hint: None, error: anyhow::Error::msg(what.into()) }
+    }
+
+    /// Adds what to do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds the cause.
+    #[must_use]
+    pub fn because(mut self, cause: impl StdError + Send + Sync + 'static) -> Self {
+        self.error = anyhow::Error::new(cause).context(self.error.to_string());
+        self
+    }
+
+    /// As [`Self::because`], for an error that is one of a command already.
+    #[must_use]
+    pub fn because_of(mut self, cause: Self) -> Self {
+        self.error = cause.error.context(self.error.to_string());
+        self
+    }
+
+    /// Returns how the program ends.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// Returns what a person reads.
+    ///
+    /// Causes that only repeat the sentence before them are left out. Where the error itself has no hint, the first cause that has
+    /// one gives it.
+    #[must_use]
+    pub fn report(&self) -> ErrorReport {
+        let mut causes: Vec<String> = Vec::new();
+        let mut last = self.error.to_string();
+        for link in self.error.chain().skip(1) {
+            let sentence = link.to_string();
+            if !last.contains(&sentence) {
+                causes.push(sentence.clone());
+                last = sentence;
+            }
+        }
+        let hint = self.hint.clone().or_else(|| self.error.chain().find_map(remedies::of_cause));
+        ErrorReport { error: self.error.to_string(), causes, hint }
+    }
+}
+
+impl fmt::Display for CliError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.error, f)
+    }
+}
+
+/// An error of the layers below, which [`exit::of`] and [`remedies::of`] know.
+trait UseCaseError: Into<app::Error> {}
+
+impl UseCaseError for app::Error {}
+impl UseCaseError for app::ca::CreateCaError {}
+impl UseCaseError for app::directory::DirectoryError {}
+impl UseCaseError for CaError {}
+impl UseCaseError for IssueError {}
+impl UseCaseError for StoreError {}
+
+impl<E: UseCaseError> From<E> for CliError {
+    fn from(error: E) -> Self {
+        let error: app::Error = error.into();
+        Self { exit: exit::of(&error), hint: remedies::of(&error), error: error.into() }
+    }
+}
+
+/// Returns an error and its causes on one line.
+#[must_use]
+pub fn in_full(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut link = error.source();
+    while let Some(cause) = link {
+        text.push_str(&format!(": {cause}"));
+        link = cause.source();
+    }
+    text
+}
+
+/// Returns what makes an error of a prompt that was not answered: its end of input, or an interrupt.
+pub(crate) fn no_answer(what: impl Into<String>) -> impl FnOnce(io::Error) -> CliError {
+    |error| CliError::new(Exit::Environment, what).because(error)
+}
+
+/// Returns the error for work that cannot go on in one thread.
+#[must_use]
+pub fn too_few_threads() -> CliError {
+    CliError::new(Exit::Environment, "the system gives this process too few threads")
+        .hint("raise the limit of processes (ulimit -u, RLIMIT_NPROC, or the cgroup's pids.max)")
+}

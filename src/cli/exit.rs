@@ -1,0 +1,107 @@
+//! How the program ends: one exhaustive match from errors to exit statuses.
+
+use crate::app::Error;
+use crate::app::ca::CreateCaError;
+use crate::app::directory::DirectoryError;
+use crate::pki::issuer::IssueError;
+use crate::pki::key::KeyError;
+use crate::store::ca::CaError;
+use crate::store::error::StoreError;
+
+/// How the program ends. The numbers are part of its interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done, or everything proven.
+    Done,
+    /// `verify`: a check failed or could not be proven.
+    Unproven,
+    /// Wrong usage, or an unreadable or invalid cluster file.
+    Usage,
+    /// Refused: it exists, it was declined, a passphrase is wrong.
+    Refused,
+    /// The environment: I/O, no network at all.
+    Environment,
+    /// A bug of clusterctl.
+    Bug,
+}
+
+impl Exit {
+    /// Returns the exit status of the process.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Unproven => 1,
+            Self::Usage => 2,
+            Self::Refused => 3,
+            Self::Environment => 4,
+            Self::Bug => 70,
+        }
+    }
+}
+
+/// Returns how the program ends after an error of a use case.
+///
+/// Every variant is named, so that a new error does not compile before it has an exit status.
+pub(super) fn of(error: &Error) -> Exit {
+    match error {
+        Error::Directory(error) => of_directory(error),
+        Error::CreateCa(CreateCaError::Encryption(_)) => Exit::Bug,
+        Error::Ca(error) => of_ca(error),
+        Error::Issue(error) => of_issue(error),
+        Error::Store(error) => of_store(error),
+    }
+}
+
+fn of_directory(error: &DirectoryError) -> Exit {
+    match error {
+        DirectoryError::NoClusterFile { .. }
+        | DirectoryError::ClusterFileTooLarge { .. }
+        | DirectoryError::ClusterFile { .. } => Exit::Usage,
+        DirectoryError::AnotherOwner { .. }
+        | DirectoryError::CaOfAnotherCluster { .. }
+        | DirectoryError::CaNotInLedger { .. } => Exit::Refused,
+    }
+}
+
+fn of_ca(error: &CaError) -> Exit {
+    match error {
+        CaError::Store(error) => of_store(error),
+        CaError::Key { .. }
+        | CaError::KeyMissing(_)
+        | CaError::CertificateMissing(_)
+        | CaError::None(_)
+        | CaError::Pem { .. }
+        | CaError::Several { .. }
+        | CaError::Certificate { .. } => Exit::Refused,
+    }
+}
+
+fn of_issue(error: &IssueError) -> Exit {
+    match error {
+        IssueError::Flawed { .. } => Exit::Refused,
+        IssueError::Key(KeyError::NoRandomness) => Exit::Environment,
+        IssueError::Key(_)
+        | IssueError::Certificate(_)
+        | IssueError::Encode(_)
+        | IssueError::List(_)
+        | IssueError::OtherList => Exit::Bug,
+    }
+}
+
+fn of_store(error: &StoreError) -> Exit {
+    match error {
+        StoreError::Exists(_) | StoreError::InTheWay(_) => Exit::Refused,
+        StoreError::Io { .. }
+        | StoreError::Missing(_)
+        | StoreError::TooLarge { .. }
+        | StoreError::Locked { .. }
+        | StoreError::LedgerMissing(_)
+        | StoreError::LedgerEmpty(_)
+        | StoreError::LedgerDamaged { .. }
+        | StoreError::LedgerForeign { .. }
+        | StoreError::LedgerNewer { .. }
+        | StoreError::LedgerLocked { .. }
+        | StoreError::Ledger { .. } => Exit::Environment,
+    }
+}

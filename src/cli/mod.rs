@@ -1,0 +1,10 @@
+//! What all commands share: the process environment, arguments and secrets, errors and remedies in words, exit statuses.
+
+pub(crate) mod args;
+pub mod context;
+pub mod error;
+pub mod exit;
+mod notices;
+mod observer;
+pub mod process;
+mod remedies;

@@ -1,0 +1,11 @@
+//! Notices of use cases in words.
+
+use crate::app::Notice;
+use crate::ui::Screen;
+
+/// Shows a notice.
+pub(super) fn show(notice: &Notice, screen: &mut Screen<'_>) {
+    match notice {
+        Notice::WaitingForLock { holder } => screen.step(format_args!("waiting for another clusterctl: {holder}")),
+    }
+}

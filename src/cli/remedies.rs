@@ -1,0 +1,73 @@
+//! Remedies in words.
+
+use std::error::Error as StdError;
+
+use crate::app::{self, Remedy};
+use crate::pki::key::KeyError;
+use crate::store::ca::CaError;
+use crate::store::error::StoreError;
+
+/// Returns what helps against an error of a use case, in words.
+pub(super) fn of(error: &app::Error) -> Option<String> {
+    error.remedy().and_then(|remedy| words(&remedy))
+}
+
+/// Returns what helps against the cause of an error, in words.
+pub(super) fn of_cause(cause: &(dyn StdError + 'static)) -> Option<String> {
+    if let Some(error) = cause.downcast_ref::<StoreError>() {
+        return error.hint();
+    }
+    cause.downcast_ref::<CaError>().and_then(of_ca)
+}
+
+fn words(remedy: &Remedy) -> Option<String> {
+    Some(match remedy {
+        Remedy::WriteClusterFile => {
+            "write one with: clusterctl init   (or name the cluster directory with --dir)".to_owned()
+        }
+        Remedy::CorrectClusterFile(error) => error.hint().to_owned(),
+        Remedy::ChangeOwner => {
+            "run it as that user, or chown the directory; or say --trust-owner, if its owner may decide what is \
+                                trusted, issued and packed"
+                .to_owned()
+        }
+        Remedy::RestoreClusterName => {
+            "put the name back into cluster.yaml; a cluster of another name has its own directory and roots".to_owned()
+        }
+        Remedy::RestoreCaAndLedger => {
+            "put back ca.crt, ca.key and the ledger of one and the same directory, from a backup".to_owned()
+        }
+        Remedy::OfCa(error) => return of_ca(error),
+        Remedy::OfStore(error) => return error.hint(),
+    })
+}
+
+fn of_ca(error: &CaError) -> Option<String> {
+    match error {
+        CaError::Store(error) => error.hint(),
+        CaError::KeyMissing(path) => {
+            Some(format!("bring it back to {path} for as long as you issue; it may be kept elsewhere in between"))
+        }
+        CaError::None(_) => Some("create it with: clusterctl init-ca".to_owned()),
+        CaError::Key { source, .. } => of_key(source),
+        CaError::CertificateMissing(path)
+        | CaError::Pem { path, .. }
+        | CaError::Certificate { path, .. }
+        | CaError::Several { path, .. } => {
+            Some(format!("put the root's own certificate back in {path}, from a backup or a bundle"))
+        }
+    }
+}
+
+fn of_key(error: &KeyError) -> Option<String> {
+    match error {
+        KeyError::PassphraseNeeded => {
+            Some("give it with --ca-passphrase-file FILE or CLUSTERCTL_CA_PASSPHRASE, or run on a terminal".to_owned())
+        }
+        KeyError::WrongPassphrase => Some("nothing was changed; try again with the right one".to_owned()),
+        KeyError::Pem(_) | KeyError::NoKey | KeyError::Foreign | KeyError::Damaged | KeyError::Encryption(_) => {
+            Some("put the root's own key back, from a backup".to_owned())
+        }
+        KeyError::NoRandomness => None,
+    }
+}

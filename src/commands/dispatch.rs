@@ -1,0 +1,35 @@
+//! From a parsed command to its module.
+
+use clap::CommandFactory;
+
+use super::tree::{Cli, Command};
+use super::{
+    bundle, completions, demo, init, init_ca, issue_admin, issue_master, issue_node, man, open, policy, revoke, show,
+    verify,
+};
+use crate::cli::context::Context;
+use crate::cli::error::Result;
+use crate::cli::exit::Exit;
+
+/// Runs a command.
+///
+/// # Errors
+/// As the command.
+pub fn dispatch(command: Command, context: &mut Context<'_>) -> Result<Exit> {
+    match command {
+        Command::Init(args) => init::run(&args, context),
+        Command::InitCa(args) => init_ca::run(&args, context),
+        Command::IssueMaster(args) => issue_master::run(&args, context),
+        Command::IssueNode(args) => issue_node::run(&args, context),
+        Command::IssueAdmin(args) => issue_admin::run(&args, context),
+        Command::Bundle(args) => bundle::run(&args, context),
+        Command::Open(args) => open::run(&args, context),
+        Command::Policy(args) => policy::run(&args, context),
+        Command::Revoke(args) => revoke::run(&args, context),
+        Command::Verify(args) => verify::run(&args, context),
+        Command::Show(args) => show::run(&args, context),
+        Command::Demo(args) => demo::run(&args, context),
+        Command::Completions(args) => completions::run(&args, context),
+        Command::Man(args) => man::run(&args, Cli::command(), context),
+    }
+}
