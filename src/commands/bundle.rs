@@ -134,7 +134,7 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> Result<Exit> {
     departed::tell(&cluster, &ledger, context)?;
     let settings = settings(args, &cluster)?;
     let service_account = service_account_key(&hosts, &context.env.layout)?;
-    let traces = ledger.traces()?;
+    let cache = ledger.verification_cache()?;
     let denials = revocations::denials(&ledger, &roots.cluster, context.env.now)?;
     let source = Source {
         cluster: &cluster,
@@ -143,8 +143,8 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> Result<Exit> {
         settings: &settings,
         denials: &denials,
         known: &known,
-        terms: CacheKey::new(cluster.keys, &roots, &ledger)?,
-        traces: &traces,
+        cache_key: CacheKey::new(cluster.keys, &roots, ledger.count_of_revocations()?),
+        cache: &cache,
         layout: &context.env.layout,
         now: context.env.now,
         exposed: Exposed::default(),
@@ -156,7 +156,7 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> Result<Exit> {
     finish.loses_nothing(&hosts, &folder)?;
     older::refuse(&source, &hosts, &folder, ledger.last_generation()?)?;
     if !found_good.is_empty() {
-        ledger.remember(&found_good)?;
+        ledger.remember_verified(&found_good)?;
     }
     let mut to_forget = if forget { left_to_forget(&kept, &source)? } else { Vec::new() };
     let kept = kept.len();

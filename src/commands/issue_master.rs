@@ -40,7 +40,6 @@ pub fn run(args: &IssueMasterArgs, context: &mut Context<'_>) -> Result<Exit> {
         holders: hosts.len() + 1,
         leaves: &leaves,
         service_account: true,
-        fleet: None,
         how: &args.how,
     };
     recipe::issue(&request, &cluster, context)

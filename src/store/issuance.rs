@@ -12,7 +12,7 @@ use super::identity::Identity;
 use super::layout::Layout;
 use super::ledger::{AuditContext, Entry, Ledger};
 use super::staged::Staged;
-use super::verification_cache::{self, Trace};
+use super::verification_cache::{self, CacheEntry};
 use crate::cluster::name::HostName;
 use crate::cluster::profile::{CaRole, Profile, TABLE};
 use crate::cluster::spec::Role;
@@ -26,8 +26,9 @@ use crate::pki::issuer::Credential;
 pub struct StagedCredentials {
     /// The host; `None` for the verifier.
     pub host: Option<HostName>,
-    /// All that it is asked to hold: see [`CacheKey::asked`](verification_cache::CacheKey::asked).
-    pub asked: Fingerprint,
+    /// The digest of all certificates that it is expected to have: see
+    /// [`CacheKey::expected`](verification_cache::CacheKey::expected).
+    pub expected: Fingerprint,
     /// Newly made, and passed by the stranger's check.
     pub fresh: Vec<(Profile, Verified<Credential>)>,
     /// Good as they lie there: carried over byte for byte.
@@ -88,7 +89,7 @@ fn count(folders: impl IntoIterator<Item = PathBuf>) -> Result<usize, StoreError
     folders.into_iter().map(|folder| Ok(files::list(&folder)?.unfinished)).sum()
 }
 
-/// Records what a batch of holders is about to hold, and remembers `traces`, which those before it left: all or none, durable on
+/// Records what a batch of holders is about to hold, and stores the cache entries of earlier batches: all or none, durable on
 /// return. No file may be written before.
 ///
 /// # Errors
@@ -97,7 +98,7 @@ pub fn record(
     ledger: &mut Ledger,
     issuer: &IssuanceContext<'_>,
     batch: &[StagedCredentials],
-    traces: &[Trace],
+    verified: &[CacheEntry],
 ) -> Result<(), StoreError> {
     let entries: Vec<Entry<'_>> = batch
         .iter()
@@ -110,14 +111,14 @@ pub fn record(
             })
         })
         .collect();
-    ledger.record_and_remember(&entries, traces, &AuditContext { at: issuer.now, by: issuer.by })
+    ledger.record_and_remember(&entries, verified, &AuditContext { at: issuer.now, by: issuer.by })
 }
 
 /// A batch whose folders lie beside their places; removed unless they get there.
 #[derive(Debug)]
 pub struct StagedBatch {
     staged: Vec<Staged>,
-    traces: Vec<Trace>,
+    cache_entries: Vec<CacheEntry>,
 }
 
 /// Lays the folders of a batch that was recorded under temporary names, not yet on the disk.
@@ -129,8 +130,8 @@ pub fn lay(layout: &Layout, batch: &[StagedCredentials]) -> Result<StagedBatch, 
     let begun = batch.iter().map(|holding| begin(layout, holding)).collect::<Result<Vec<_>, _>>()?;
     let staged = begun.into_par_iter().zip(batch).map(|(begun, holding)| fill(begun, holding));
     let staged = staged.collect::<Result<Vec<_>, _>>()?;
-    let (staged, traces): (Vec<Staged>, Vec<Trace>) = staged.into_iter().unzip();
-    Ok(StagedBatch { staged, traces })
+    let (staged, cache_entries): (Vec<Staged>, Vec<CacheEntry>) = staged.into_iter().unzip();
+    Ok(StagedBatch { staged, cache_entries })
 }
 
 impl StagedBatch {
@@ -140,12 +141,12 @@ impl StagedBatch {
     ///
     /// # Errors
     /// What the system says.
-    pub fn settle(self, layout: &Layout) -> Result<Vec<Trace>, StoreError> {
+    pub fn settle(self, layout: &Layout) -> Result<Vec<CacheEntry>, StoreError> {
         // Contents before names: after a power failure a folder that is there must be whole.
         files::sync_all(&layout.pki())?;
         self.staged.into_iter().try_for_each(Staged::publish)?;
         files::sync_all(&layout.pki())?;
-        Ok(self.traces)
+        Ok(self.cache_entries)
     }
 }
 
@@ -160,7 +161,7 @@ fn begin(layout: &Layout, holding: &StagedCredentials) -> Result<Staged, StoreEr
     Staged::begin(&layout.holder_folder(first_profile(holding), holding.host.as_ref()))
 }
 
-fn fill(staged: Staged, holding: &StagedCredentials) -> Result<(Staged, Trace), StoreError> {
+fn fill(staged: Staged, holding: &StagedCredentials) -> Result<(Staged, CacheEntry), StoreError> {
     let mut files = Vec::with_capacity(holding.fresh.len() + holding.kept.len());
     for (profile, made) in &holding.fresh {
         let Credential { certificate, key } = made.get();
@@ -176,9 +177,8 @@ fn fill(staged: Staged, holding: &StagedCredentials) -> Result<(Staged, Trace), 
     })?;
     let fresh = holding.fresh.iter().map(|(_, made)| &made.get().certificate);
     let certificates = fresh.chain(holding.kept.iter().map(|(_, stored)| &stored.credential.certificate));
-    let holder = verification_cache::holder(first_profile(holding), holding.host.as_ref());
-    let trace = verification_cache::of_new(holder, holding.asked, &mut files, certificates);
-    Ok((staged, trace))
+    let folder = verification_cache::folder(first_profile(holding), holding.host.as_ref());
+    Ok((staged, CacheEntry::of_new_files(folder, holding.expected, &mut files, certificates)))
 }
 
 fn add(staged: &Staged, profile: Profile, certificate: &[u8], key: &[u8]) -> Result<[Identity; 2], StoreError> {

@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use super::error::StoreError;
 use super::files::PRIVATE;
 use super::revocations::Revocation;
-use super::verification_cache::{self, Trace};
+use super::verification_cache::{self, CacheEntry};
 use crate::cluster::profile::CaRole;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
@@ -21,7 +21,7 @@ use crate::pki::inspect::stamp;
 
 /// What leads from one format to the next, from an empty database on. The format, kept in SQLite's `user_version`, is how many
 /// of these steps were taken; a step that was released never changes.
-const STEPS: [&str; 6] = [SCHEMA, REVOCATIONS, TRACES, FLEET_TRACE, GENERATIONS, SEQUENCE];
+const STEPS: [&str; 7] = [SCHEMA, REVOCATIONS, TRACES, FLEET_TRACE, GENERATIONS, SEQUENCE, NO_FLEET_TRACE];
 /// The format that this program writes.
 const FORMAT: i64 = STEPS.len() as i64;
 /// How long another program may hold the database before we give up.
@@ -120,6 +120,10 @@ CREATE TABLE IF NOT EXISTS unrecorded_revocations (   -- of certificates that `c
     revoked_by    TEXT NOT NULL,                      -- user@machine
     UNIQUE (issuer_sha256, serial)
 );
+";
+
+const NO_FLEET_TRACE: &str = "
+DROP TABLE IF EXISTS fleet_trace;
 ";
 
 /// What SQLite keeps of a ledger in memory by itself, in KiB.
@@ -324,7 +328,7 @@ impl Ledger {
     pub(super) fn record_and_remember(
         &mut self,
         entries: &[Entry<'_>],
-        traces: &[Trace],
+        verified: &[CacheEntry],
         mark: &AuditContext<'_>,
     ) -> Result<(), StoreError> {
         let path = &self.path;
@@ -354,7 +358,7 @@ impl Ledger {
                     ])?;
                 }
             }
-            verification_cache::insert(&transaction, traces)?;
+            verification_cache::insert(&transaction, verified)?;
             transaction.commit()
         };
         record(&mut self.connection).map_err(|error| failed(path, &error))

@@ -5,7 +5,6 @@ pub mod ca;
 pub mod credentials;
 pub mod error;
 pub mod files;
-pub mod fleet_trace;
 pub mod generations;
 pub mod identity;
 pub mod images;

@@ -26,13 +26,13 @@ use crate::store::credentials::{self, LoadedCredential};
 use crate::store::issuance::{self, IssuanceContext, StagedCredentials};
 use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
-use crate::store::verification_cache::{CacheKey, Trace};
+use crate::store::verification_cache::{CacheEntry, CacheKey};
 
 /// Holders in one batch: large enough that the disk's syncs do not count, small enough for memory and for a prompt stop.
 const BATCH: RangeInclusive<usize> = 1024..=2048;
 
 /// Makes batch after batch in memory on all cores, while the one before goes into the ledger, and the one before that into files
-/// and onto the disk. Returns the traces that all of it left.
+/// and onto the disk. Returns the entries of the verification cache for what was written.
 pub(super) fn make_all(
     request: &Request<'_>,
     work: &[&Plan],
@@ -41,18 +41,19 @@ pub(super) fn make_all(
     roots: &CaSet,
     ledger: &mut Ledger,
     context: &Context<'_>,
-) -> Result<Left> {
+) -> Result<Written> {
     let total = certificates_in(work);
     let progress = context.screen.progress("issuing", total as u64);
     ledger.make_room(total);
     let issuer = IssuanceContext { roots, now: context.env.now, by: &context.env.actor };
-    let (layout, stop, terms) = (&context.env.layout, &context.stop, CacheKey::new(cluster.keys, roots, ledger)?);
-    let left = Mutex::new(Left::default());
+    let cache_key = CacheKey::new(cluster.keys, roots, ledger.count_of_revocations()?);
+    let (layout, stop) = (&context.env.layout, &context.stop);
+    let written = Mutex::new(Written::default());
     let one = |plan: &&Plan| {
         if stop.asked() {
             return Err(Interrupt::Cancelled);
         }
-        Ok(make(request, plan, cluster, authorities, &issuer, layout, &terms)?)
+        Ok(make(request, plan, cluster, authorities, &issuer, layout, &cache_key)?)
     };
     let make = |batch: &[&Plan]| batch.par_iter().map(one).collect::<Result<Vec<_>, Interrupt<CliError>>>();
     // Threads of its own: else writing would wait until all of a batch was made.
@@ -61,18 +62,18 @@ pub(super) fn make_all(
         .transpose()
         .map_err(|error| error::too_few_threads().because(error))?;
     let record = |_: &[&Plan], holdings: Vec<StagedCredentials>| {
-        // Nobody may wait for the ledger's disk: what is settled meanwhile comes with the next batch.
-        let traces = unpoisoned(&left).not_given().to_vec();
-        issuance::record(ledger, &issuer, &holdings, &traces)?;
-        unpoisoned(&left).given += traces.len();
+        // The lock is not held while the ledger is written: entries of what is committed meanwhile come with the next batch.
+        let entries = lock_unpoisoned(&written).not_recorded().to_vec();
+        issuance::record(ledger, &issuer, &holdings, &entries)?;
+        lock_unpoisoned(&written).recorded += entries.len();
         Ok(holdings)
     };
     let settle = |batch: &[&Plan], holdings: Vec<StagedCredentials>| {
         // Here, for while the disk commits what is settling, new files only wait for it.
         let lay = || issuance::lay(layout, &holdings);
         let laid = writers.as_ref().map_or_else(lay, |writers| writers.install(lay))?;
-        let traces = laid.settle(layout)?;
-        unpoisoned(&left).all.extend(traces);
+        let entries = laid.settle(layout)?;
+        lock_unpoisoned(&written).all.extend(entries);
         progress.add(certificates_in(batch) as u64);
         Ok(())
     };
@@ -85,33 +86,33 @@ pub(super) fn make_all(
             false => Ok(()),
         }
     });
-    let left = left.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let written = written.into_inner().unwrap_or_else(PoisonError::into_inner);
     if done.is_err() {
-        // Also of what was done before it failed. Without it the next look takes longer, and that is all.
-        let _ = ledger.remember(left.not_given());
+        // Also for what was done before the failure. Without the entries the next run reads these files again.
+        let _ = ledger.remember_verified(written.not_recorded());
     }
     done?;
-    Ok(left)
+    Ok(written)
 }
 
-/// The traces of what is in its place.
+/// The verification cache's entries for the credentials that were written.
 #[derive(Default)]
-pub(super) struct Left {
-    pub(super) all: Vec<Trace>,
-    /// So many of them, from the first on, were given to the ledger.
-    given: usize,
+pub(super) struct Written {
+    all: Vec<CacheEntry>,
+    /// How many of them, from the first on, the ledger has.
+    recorded: usize,
 }
 
-impl Left {
-    /// Those that the ledger does not have yet.
-    pub(super) fn not_given(&self) -> &[Trace] {
-        &self.all[self.given..]
+impl Written {
+    /// Returns the entries that the ledger does not have yet.
+    pub(super) fn not_recorded(&self) -> &[CacheEntry] {
+        &self.all[self.recorded..]
     }
 }
 
-/// A thread that panics ends them all.
-fn unpoisoned(left: &Mutex<Left>) -> MutexGuard<'_, Left> {
-    left.lock().unwrap_or_else(PoisonError::into_inner)
+/// Locks the entries. A panic in any worker ends the run, so a poisoned lock is safe to read.
+fn lock_unpoisoned(written: &Mutex<Written>) -> MutexGuard<'_, Written> {
+    written.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn make(
@@ -121,11 +122,11 @@ fn make(
     authorities: &Authorities<'_>,
     issuer: &IssuanceContext<'_>,
     layout: &Layout,
-    terms: &CacheKey,
+    cache_key: &CacheKey,
 ) -> Result<StagedCredentials> {
     let leaves = (request.leaves)(plan.holder);
     let mut holding =
-        StagedCredentials { host: None, asked: terms.asked(&leaves), fresh: Vec::new(), kept: Vec::new() };
+        StagedCredentials { host: None, expected: cache_key.expected(&leaves), fresh: Vec::new(), kept: Vec::new() };
     for (i, leaf) in leaves.iter().enumerate() {
         holding.host.clone_from(&leaf.host);
         if plan.issue.iter().any(|(issued, _)| *issued == i) {

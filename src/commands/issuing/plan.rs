@@ -15,7 +15,7 @@ use crate::pki::certificate::Certificate;
 use crate::pki::inspect::in_words;
 use crate::store::credentials::{self, CredentialProblem};
 use crate::store::ledger::Ledger;
-use crate::store::verification_cache::{self, CacheKey, FileSnapshot, Good, Trace};
+use crate::store::verification_cache::{CacheEntry, CacheKey, FileSnapshot};
 
 /// What is to be done for one holder.
 pub(super) struct Plan {
@@ -25,15 +25,13 @@ pub(super) struct Plan {
     pub(super) issue: Vec<(usize, Vec<String>)>,
     /// How many are good.
     pub(super) kept: usize,
-    /// What is good, where that is all, and nothing was touched just now.
-    pub(super) good: Option<Good>,
 }
 
 /// All plans, and what was come upon on the way.
 pub(super) struct Planned {
     pub(super) plans: Vec<Plan>,
     /// What may be remembered of those that were looked at and are good.
-    pub(super) traces: Vec<Trace>,
+    pub(super) cache_entries: Vec<CacheEntry>,
     pub(super) strays: Vec<UnrecordedCertificate>,
 }
 
@@ -58,22 +56,21 @@ pub(super) fn plan(
     context: &Context<'_>,
 ) -> Result<Planned> {
     let (layout, now, how) = (&context.env.layout, context.env.now, request.how);
-    let (terms, traces) = (CacheKey::new(cluster.keys, roots, ledger)?, ledger.traces()?);
+    let cache_key = CacheKey::new(cluster.keys, roots, ledger.count_of_revocations()?);
+    let cache = ledger.verification_cache()?;
     let glance = |holder: usize| {
         let leaves = (request.leaves)(holder);
-        let sight = verification_cache::look(layout, &leaves, &terms, now);
-        let good = sight
-            .filter(|_| !how.reissue)
-            .and_then(|sight| traces.lookup(&sight, now, how.end_of(&leaves, cluster, now)));
-        if good.is_some() {
-            return Ok(Plan { holder, issue: Vec::new(), kept: leaves.len(), good });
+        let snapshot = FileSnapshot::take(layout, &leaves, &cache_key, now);
+        let unchanged = |snapshot| cache.covers(&snapshot, now, how.end_of(&leaves, cluster, now));
+        if !how.reissue && snapshot.is_some_and(unchanged) {
+            return Ok(Plan { holder, issue: Vec::new(), kept: leaves.len() });
         }
         // Of a new fleet there are no folders, and a look at each of their files would be most of the looking.
-        if sight.is_none() && leaves.first().is_some_and(|leaf| credentials::lacks_folder(layout, leaf)) {
+        if snapshot.is_none() && leaves.first().is_some_and(|leaf| credentials::lacks_folder(layout, leaf)) {
             let all = (0..leaves.len()).map(|i| (i, vec![CredentialProblem::NotThere.to_string()]));
-            return Ok(Plan { holder, issue: all.collect(), kept: 0, good });
+            return Ok(Plan { holder, issue: all.collect(), kept: 0 });
         }
-        Err((holder, sight))
+        Err((holder, snapshot))
     };
     let sort = |glanced| match glanced {
         Ok(plan) => Either::Left(plan),
@@ -81,15 +78,15 @@ pub(super) fn plan(
     };
     let (mut plans, others): (Vec<Plan>, Vec<(usize, Option<FileSnapshot>)>) =
         (0..request.holders).into_par_iter().map(glance).partition_map(sort);
-    drop(traces);
+    drop(cache);
     context.go_on(|| "nothing was changed".to_owned())?;
     if others.is_empty() {
-        return Ok(Planned { plans, traces: Vec::new(), strays: Vec::new() });
+        return Ok(Planned { plans, cache_entries: Vec::new(), strays: Vec::new() });
     }
     let progress = context.screen.progress("looking at what is there", others.len() as u64);
     let known = ledger.known()?;
-    let one = |&(holder, sight): &(usize, Option<FileSnapshot>)| {
-        let mut plan = Plan { holder, issue: Vec::new(), kept: 0, good: None };
+    let one = |&(holder, snapshot): &(usize, Option<FileSnapshot>)| {
+        let mut plan = Plan { holder, issue: Vec::new(), kept: 0 };
         let (leaves, mut good, mut forgotten) = ((request.leaves)(holder), Vec::new(), Vec::new());
         let mut strays = Vec::new();
         for (i, leaf) in leaves.iter().enumerate() {
@@ -137,24 +134,23 @@ pub(super) fn plan(
             }
         }
         progress.add(1);
-        let sight = sight.filter(|_| plan.issue.is_empty());
-        let trace = sight.zip(leaves.first()).and_then(|(sight, leaf)| sight.trace(leaf, good.iter()));
-        plan.good = trace.as_ref().map(|trace| trace.good);
-        Ok((plan, trace, strays))
+        let snapshot = snapshot.filter(|_| plan.issue.is_empty());
+        let entry = snapshot.zip(leaves.first()).and_then(|(snapshot, leaf)| snapshot.entry(leaf, good.iter()));
+        Ok((plan, entry, strays))
     };
     let looked = others.par_iter().map(one).collect::<Result<Vec<_>, _>>()?;
     context.go_on(|| "nothing was changed".to_owned())?;
-    let (mut traces, mut strays) = (Vec::new(), Vec::new());
-    for (plan, trace, of_plan) in looked {
+    let (mut cache_entries, mut strays) = (Vec::new(), Vec::new());
+    for (plan, entry, of_plan) in looked {
         plans.push(plan);
-        traces.extend(trace);
+        cache_entries.extend(entry);
         strays.extend(of_plan);
     }
     plans.sort_unstable_by_key(|plan| plan.holder);
     // A copy may lie with two hosts.
     let mut seen = HashSet::new();
     strays.retain(|stray: &UnrecordedCertificate| seen.insert(stray.certificate.fingerprint()));
-    Ok(Planned { plans, traces, strays })
+    Ok(Planned { plans, cache_entries, strays })
 }
 
 /// Why a good certificate is replaced: it was asked for, or its time has come.

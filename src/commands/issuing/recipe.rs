@@ -2,8 +2,7 @@
 
 use std::time::Instant;
 
-use super::fleet::remember;
-use super::minting::{Authorities, Left, make_all};
+use super::minting::{Authorities, make_all};
 use super::plan::{Plan, Planned, UnrecordedCertificate, certificates_in, plan, signers};
 use super::request::Request;
 use super::telling::{certificates, tell_of_no_memory, tell_of_nothing, tell_plan, warn_of_short_lives};
@@ -45,18 +44,16 @@ pub(crate) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Cont
     let (mut ledger, roots) = context.roots(cluster)?;
     lists::nothing_is_forgotten(&context.env.layout, &roots, &ledger, context.env.now)?;
     issuance::sweep(&context.env.layout)?;
-    let Planned { plans, traces, strays } = plan(request, cluster, &roots, &ledger, context)?;
-    if let Err(error) = ledger.remember(&traces) {
+    let Planned { plans, cache_entries, strays } = plan(request, cluster, &roots, &ledger, context)?;
+    if let Err(error) = ledger.remember_verified(&cache_entries) {
         tell_of_no_memory(&error, context);
     }
     let pair = make_pair(request, cluster, &mut ledger, context)?;
     let work: Vec<&Plan> = plans.iter().filter(|plan| !plan.issue.is_empty()).collect();
     let kept: usize = plans.iter().map(|plan| plan.kept).sum();
     let superseded = superseded(request, cluster, &ledger, context)?;
-    // As long as there are any, the next run is to say so, too.
-    let all_belong = !departed::tell(cluster, &ledger, context)?;
+    departed::tell(cluster, &ledger, context)?;
     if work.is_empty() && !pair && superseded.is_empty() {
-        remember(request, &plans, &Left::default(), all_belong, &roots, &mut ledger, context);
         tell_of_nothing(kept, request.how, context);
         return Ok(Exit::Done);
     }
@@ -71,11 +68,13 @@ pub(crate) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Cont
     warn_of_short_lives(request, &work, &roots, context);
     issuance::prepare(&context.env.layout)?;
     record_strays(&strays, &roots, &mut ledger, context)?;
-    let left = make_all(request, &work, cluster, &authorities, &roots, &mut ledger, context)?;
+    let written = make_all(request, &work, cluster, &authorities, &roots, &mut ledger, context)?;
     if let Some(authority) = authorities.of(CaRole::Cluster) {
         superseded::revoke(&superseded, cluster, &roots.cluster, authority, &mut ledger, context)?;
     }
-    remember(request, &plans, &left, all_belong, &roots, &mut ledger, context);
+    if let Err(error) = ledger.remember_verified(written.not_recorded()) {
+        tell_of_no_memory(&error, context);
+    }
     let issued = certificates_in(&work);
     let seconds = begun.elapsed().as_secs_f64();
     context.screen.step(format_args!(

@@ -1,15 +1,12 @@
 //! What is asked for, and how.
 
-use std::time::Duration;
-
 use clap::Args;
 use time::OffsetDateTime;
 
 use crate::cli::args::ca_passphrase::PassphraseArgs;
 use crate::cluster::lifetime::Lifetime;
 use crate::cluster::profile::CertificateSpec;
-use crate::cluster::spec::{Cluster, Host};
-use crate::pki::fingerprint::Fingerprint;
+use crate::cluster::spec::Cluster;
 
 /// Flags of both commands.
 #[derive(Debug, Args)]
@@ -50,18 +47,6 @@ pub(crate) struct Request<'a> {
     pub(crate) leaves: &'a (dyn Fn(usize) -> Vec<CertificateSpec> + Sync),
     /// Whether the cluster's service-account pair is part of it.
     pub(crate) service_account: bool,
-    /// All nodes, where it is about all of them.
-    pub(crate) fleet: Option<Fleet<'a>>,
     /// How.
     pub(crate) how: &'a IssueArgs,
-}
-
-/// All nodes of a cluster file; holders have their numbers.
-pub(crate) struct Fleet<'a> {
-    /// The digest of the cluster file's bytes.
-    pub(crate) file: Fingerprint,
-    /// Its nodes.
-    pub(crate) nodes: &'a [&'a Host],
-    /// How long before their end nodes' certificates are replaced.
-    pub(crate) renewed_before: Duration,
 }

@@ -14,7 +14,7 @@ use crate::rbac::denials::Denials;
 use crate::store::credentials;
 use crate::store::layout::Layout;
 use crate::store::ledger::Known;
-use crate::store::verification_cache::{self, CacheKey, Trace, Traces};
+use crate::store::verification_cache::{CacheEntry, CacheKey, FileSnapshot, VerificationCache};
 
 /// What bundles are made from.
 pub(crate) struct Source<'a> {
@@ -24,8 +24,8 @@ pub(crate) struct Source<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) denials: &'a Denials,
     pub(crate) known: &'a Known,
-    pub(crate) terms: CacheKey,
-    pub(crate) traces: &'a Traces,
+    pub(crate) cache_key: CacheKey,
+    pub(crate) cache: &'a VerificationCache,
     pub(crate) layout: &'a Layout,
     pub(crate) now: time::OffsetDateTime,
     /// Filled while credentials are read.
@@ -40,14 +40,15 @@ impl Source<'_> {
         master.into_iter().chain(node).flatten().collect()
     }
 
-    /// Whether all that a host is to hold is good, by its trace, or else by a close look, whose traces are returned.
-    pub(super) fn judge<'c>(&self, roles: &Roles<'c>) -> Result<Vec<Trace>, Lacking<'c>> {
+    /// Checks that all credentials of a host are good: by the verification cache, else by reading them. Returns the entries for
+    /// those that were read.
+    pub(super) fn judge<'c>(&self, roles: &Roles<'c>) -> Result<Vec<CacheEntry>, Lacking<'c>> {
         let leaves = self.leaves(roles);
-        let mut traces = Vec::new();
+        let mut entries = Vec::new();
         // A host that is both has two folders.
         for leaves in leaves.chunk_by(|a, b| a.policy().holder == b.policy().holder) {
-            let sight = verification_cache::look(self.layout, leaves, &self.terms, self.now);
-            if sight.is_some_and(|sight| self.traces.lookup(&sight, self.now, self.now).is_some()) {
+            let snapshot = FileSnapshot::take(self.layout, leaves, &self.cache_key, self.now);
+            if snapshot.is_some_and(|snapshot| self.cache.covers(&snapshot, self.now, self.now)) {
                 continue;
             }
             let mut good = Vec::new();
@@ -57,9 +58,10 @@ impl Source<'_> {
                 let stored = found.map_err(|troubles| Lacking::of(roles, leaf, &troubles))?;
                 good.push(stored.credential.certificate);
             }
-            traces.extend(sight.zip(leaves.first()).and_then(|(sight, first)| sight.trace(first, good.iter())));
+            entries
+                .extend(snapshot.zip(leaves.first()).and_then(|(snapshot, first)| snapshot.entry(first, good.iter())));
         }
-        Ok(traces)
+        Ok(entries)
     }
 
     /// A host's credentials. The very bytes that are packed are judged here, in all but the root's signature, for which the

@@ -127,11 +127,11 @@ pub(crate) fn find(
     Ok(found.into_values().collect())
 }
 
-/// Warns of hosts that left the cluster file; true where one of them has certificates that are good.
+/// Warns of hosts that are not in the cluster file any more.
 ///
 /// # Errors
 /// As [`find`].
-pub(crate) fn tell(cluster: &Cluster, ledger: &Ledger, context: &mut Context<'_>) -> Result<bool, StoreError> {
+pub(crate) fn tell(cluster: &Cluster, ledger: &Ledger, context: &mut Context<'_>) -> Result<(), StoreError> {
     let departed = find(&context.env.layout, cluster, ledger, context.env.now)?;
     for one in departed.iter().take(NAMED) {
         context.screen.warn(format_args!("{}: {}; {}", one.host, one.saw(), one.hint()));
@@ -139,7 +139,7 @@ pub(crate) fn tell(cluster: &Cluster, ledger: &Ledger, context: &mut Context<'_>
     if let Some(more) = departed.len().checked_sub(NAMED).filter(|more| *more > 0) {
         context.screen.warn(format_args!("and {more} more hosts that left: clusterctl verify --offline names all"));
     }
-    Ok(departed.iter().any(|one| one.good > 0))
+    Ok(())
 }
 
 /// `store.credential` for hosts that left the cluster file.
