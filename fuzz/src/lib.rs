@@ -16,9 +16,9 @@ use clusterctl::pki::allowed_signers::AllowedSigners;
 use clusterctl::pki::certificate::Certificate;
 use clusterctl::pki::chain::verify_chain;
 use clusterctl::pki::crl::{self, Crl};
-use clusterctl::pki::inspect::{general_flaws, own_root_violations, root_flaws};
 use clusterctl::pki::key::PrivateKey;
 use clusterctl::pki::known_hosts::KnownHosts;
+use clusterctl::pki::lint::{general_violations, own_root_violations, root_violations};
 use clusterctl::pki::pem;
 use clusterctl::pki::ssh::{SshKey, SshSignature};
 use clusterctl::sanitize::sanitized;
@@ -76,10 +76,10 @@ pub fn certificates(data: &[u8]) {
     };
     assert_eq!(certificate.der(), data);
     let now = datetime!(2026-11-23 12:00 UTC);
-    for flaw in root_flaws(&certificate, now).into_iter().chain(own_root_violations(&certificate, now)) {
+    for flaw in root_violations(&certificate, now).into_iter().chain(own_root_violations(&certificate, now)) {
         harmless(&sanitized(&flaw.to_string()));
     }
-    let _ = general_flaws(&certificate, now);
+    let _ = general_violations(&certificate, now);
     let _ = (certificate.account(), certificate.fingerprint(), certificate.spki_fingerprint());
     let itself = std::slice::from_ref(&certificate);
     let _ = verify_chain(&certificate, itself, itself);

@@ -241,7 +241,7 @@ impl CredentialPem {
 
 impl BundleInput<'_> {
     /// The host's credentials in the table's order. That a certificate is the one that the cluster file asks for is judged
-    /// by [`crate::pki::inspect`], which needs the time.
+    /// by [`crate::pki::lint`], which needs the time.
     pub(super) fn checked(&self) -> Result<Vec<&Held>, InputError> {
         let wanted: Vec<Profile> = self.roles.profiles().collect();
         for (i, credential) in self.credentials.iter().enumerate() {

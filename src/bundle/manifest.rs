@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::cluster::duration::stamp;
 use crate::cluster::endpoint::Endpoint;
 use crate::cluster::name::{ClusterName, HostName};
 use crate::cluster::spec::Role;
 use crate::pki::fingerprint::Fingerprint;
-use crate::pki::inspect::stamp;
 
 /// The version that we write, and the newest that we read. It changes when an older reader would misread.
 pub const SCHEMA_VERSION: u64 = 1;

@@ -79,7 +79,7 @@ fn of_ca(error: &CaError) -> Exit {
 
 fn of_issue(error: &IssueError) -> Exit {
     match error {
-        IssueError::Flawed { .. } => Exit::Refused,
+        IssueError::Violations { .. } => Exit::Refused,
         IssueError::Key(KeyError::NoRandomness) => Exit::Environment,
         IssueError::Key(_)
         | IssueError::Certificate(_)

@@ -1,4 +1,6 @@
-//! Durations as Go writes them: kubelets' configurations have them, and flags take them.
+//! Durations and times as text: Go's durations are read, RFC 3339 and plain words are written.
+
+use time::{Duration, OffsetDateTime, UtcOffset};
 
 /// Returns the seconds of a duration as Go writes it (`time.ParseDuration`): `1h30m`, `500ms`.
 #[must_use]
@@ -23,6 +25,28 @@ pub fn in_seconds(text: &str) -> Option<f64> {
         rest = &rest[unit..];
     }
     Some(seconds)
+}
+
+/// Formats a time as RFC 3339 in UTC, to the second.
+#[must_use]
+pub fn stamp(time: OffsetDateTime) -> String {
+    let t = time.to_offset(UtcOffset::UTC);
+    let (year, month, day) = (t.year(), u8::from(t.month()), t.day());
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", t.hour(), t.minute(), t.second())
+}
+
+/// Formats a duration in its largest whole unit: `2 years`, `1 day`, `5 hours`, `12 minutes`, `40 seconds`.
+#[must_use]
+pub fn in_words(span: Duration) -> String {
+    let seconds = span.whole_seconds().unsigned_abs();
+    let (count, unit) = match seconds {
+        s if s >= 2 * 365 * 86_400 => (s / (365 * 86_400), "year"),
+        s if s >= 86_400 => (s / 86_400, "day"),
+        s if s >= 3600 => (s / 3600, "hour"),
+        s if s >= 60 => (s / 60, "minute"),
+        s => (s, "second"),
+    };
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

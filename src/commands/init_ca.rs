@@ -7,7 +7,7 @@ use crate::cli::args::ca_passphrase::PassphraseArgs;
 use crate::cli::context::Context;
 use crate::cli::error::Result;
 use crate::cli::exit::Exit;
-use crate::pki::inspect::stamp;
+use crate::cluster::duration::stamp;
 
 /// Creates the root CAs of the cluster, of etcd and of the front proxy, and the ledger of the certificates that they will sign.
 #[derive(Debug, Args)]

@@ -7,7 +7,7 @@ use super::context::ExplainContext;
 use super::piece::{self, Piece};
 use crate::bundle::model::Bundle;
 use crate::bundle::signature::{self, SignatureError};
-use crate::pki::inspect::{in_words, stamp};
+use crate::cluster::duration::{in_words, stamp};
 
 /// A bundle with what its certificate files hold.
 pub struct ReadBundle {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
-use crate::pki::inspect::{in_words, stamp};
+use crate::cluster::duration::{in_words, stamp};
 
 /// One thing, explained.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,8 +4,9 @@ use serde_json::json;
 
 use super::card::{Card, validity};
 use super::context::{ExplainContext, Signer};
+use crate::cluster::duration::stamp;
 use crate::pki::certificate::{Certificate, CertificateError, SignedBy, SubjectName};
-use crate::pki::inspect::{authority_flaws, general_flaws, leaf_violations, root_flaws, stamp};
+use crate::pki::lint::{ca_violations, general_violations, leaf_violations, root_violations};
 
 /// Returns the reason why a certificate cannot be read; a parser's own words help no reader.
 pub(super) fn unreadable(error: &CertificateError, damaged: &str) -> String {
@@ -103,12 +104,12 @@ fn judged(card: Card, certificate: &Certificate, place: &str, is_ca: bool, conte
         context.roots.iter().any(|(_, root)| root.fingerprint() == signer.certificate.fingerprint())
     };
     let flaws = match (&wanted, &signer) {
-        _ if certificate.is_self_issued() && (itself || is_ca) => root_flaws(certificate, context.now),
-        _ if is_ca => authority_flaws(certificate, context.now),
+        _ if certificate.is_self_issued() && (itself || is_ca) => root_violations(certificate, context.now),
+        _ if is_ca => ca_violations(certificate, context.now),
         (Some((leaf, cluster)), Some(signer)) if !is_ca && of_a_root(signer) => {
             leaf_violations(certificate, leaf, cluster.keys, signer.certificate, context.now)
         }
-        _ => general_flaws(certificate, context.now),
+        _ => general_violations(certificate, context.now),
     };
     card.problems.extend(flaws.iter().map(ToString::to_string));
     let named = certificate.names.iter().any(|name| matches!(name, SubjectName::Dns(_) | SubjectName::Ip(_)));

@@ -13,10 +13,10 @@ use time::{Duration, OffsetDateTime};
 use super::cluster::ServerState;
 use super::injected_fault::InjectedFault;
 use crate::cluster::address::Address;
+use crate::cluster::duration::stamp;
 use crate::cluster::name::HostName;
 use crate::cluster::spec::Host;
 use crate::pki::fingerprint::Fingerprint;
-use crate::pki::inspect::stamp;
 
 /// Who calls, after authentication.
 pub(super) struct Caller {

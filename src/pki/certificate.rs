@@ -1,4 +1,4 @@
-//! What one certificate says (RFC 5280), read once into values that own themselves. Judging it is [`super::inspect`]'s.
+//! What one certificate says (RFC 5280), read once into values that own themselves. Judging it is [`super::lint`]'s.
 
 use std::fmt;
 use std::net::IpAddr;

@@ -8,21 +8,20 @@ use rcgen::{
     ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber,
 };
 use ring::rand::{SecureRandom, SystemRandom};
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 
 use super::certificate::{Certificate, CertificateError, Serial};
 use super::crl::{Crl, CrlError, Revoked};
-use super::inspect::{Verified, Violation, own_root_violations};
 use super::key::{KeyError, PrivateKey, Signer};
+use super::lint::{BACKDATED, leaf_violations, own_root_violations};
+use super::verified::Verified;
+use super::violation::Violation;
 use crate::cluster::account::Account;
 use crate::cluster::address::Address;
 use crate::cluster::key_kind::KeyKind;
 use crate::cluster::lifetime::Lifetime;
 use crate::cluster::name::ClusterName;
 use crate::cluster::profile::{CaRole, CertificateSpec, Usage};
-
-/// Clocks differ: a certificate is valid from a little before it was made.
-pub(super) const BACKDATED: Duration = Duration::minutes(5);
 
 /// A certificate with its key.
 #[derive(Debug)]
@@ -52,10 +51,10 @@ pub enum IssueError {
     #[error("the revocation list that was made is not the one that was asked for")]
     OtherList,
     /// What was made, or the root that should sign it, did not pass the stranger's check.
-    #[error("{}", flaws.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Flawed {
-        /// All that is wrong.
-        flaws: Vec<Violation>,
+    #[error("{}", violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Violations {
+        /// All rules that are broken.
+        violations: Vec<Violation>,
     },
 }
 
@@ -76,7 +75,7 @@ pub fn create_root(
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let made = params.self_signed(&key.signer()?).map_err(encode_error)?;
     let certificate = Certificate::from_der(made.der().to_vec())?;
-    Verified::root(Credential { certificate, key }, now).map_err(|flaws| IssueError::Flawed { flaws })
+    check_root(Credential { certificate, key }, now).map_err(|violations| IssueError::Violations { violations })
 }
 
 /// A root opened for signing.
@@ -92,12 +91,12 @@ impl<'a> Issuer<'a> {
     /// # Errors
     /// When the root is not fit to sign: expired, not a CA, or its key belongs to another.
     pub fn open(root: &'a Credential, now: OffsetDateTime) -> Result<Self, IssueError> {
-        let mut flaws = own_root_violations(&root.certificate, now);
+        let mut violations = own_root_violations(&root.certificate, now);
         if root.key.spki() != root.certificate.spki {
-            flaws.insert(0, Violation::KeyDoesNotFit);
+            violations.insert(0, Violation::KeyDoesNotFit);
         }
-        if !flaws.is_empty() {
-            return Err(IssueError::Flawed { flaws });
+        if !violations.is_empty() {
+            return Err(IssueError::Violations { violations });
         }
         let issuer = rcgen::Issuer::from_ca_cert_der(&root.certificate.der().into(), root.key.signer()?)
             .map_err(encode_error)?;
@@ -125,8 +124,8 @@ impl<'a> Issuer<'a> {
         params.subject_alt_names = leaf.names.iter().map(san).collect::<Result<_, _>>()?;
         let made = params.signed_by(&key, &self.issuer).map_err(encode_error)?;
         let certificate = Certificate::from_der(made.der().to_vec())?;
-        Verified::leaf(Credential { certificate, key }, leaf, keys, self.root, self.now)
-            .map_err(|flaws| IssueError::Flawed { flaws })
+        check_leaf(Credential { certificate, key }, leaf, keys, self.root, self.now)
+            .map_err(|violations| IssueError::Violations { violations })
     }
 }
 
@@ -165,6 +164,28 @@ impl Issuer<'_> {
         }
         Ok(list)
     }
+}
+
+fn check_leaf(
+    credential: Credential,
+    wanted: &CertificateSpec,
+    keys: KeyKind,
+    root: &Certificate,
+    now: OffsetDateTime,
+) -> Result<Verified<Credential>, Vec<Violation>> {
+    let mut violations = leaf_violations(&credential.certificate, wanted, keys, root, now);
+    violations.extend(key_violation(&credential));
+    if violations.is_empty() { Ok(Verified::new(credential)) } else { Err(violations) }
+}
+
+fn check_root(credential: Credential, now: OffsetDateTime) -> Result<Verified<Credential>, Vec<Violation>> {
+    let mut violations = own_root_violations(&credential.certificate, now);
+    violations.extend(key_violation(&credential));
+    if violations.is_empty() { Ok(Verified::new(credential)) } else { Err(violations) }
+}
+
+fn key_violation(credential: &Credential) -> Option<Violation> {
+    (credential.key.spki() != credential.certificate.spki).then_some(Violation::KeyDoesNotFit)
 }
 
 pub(super) fn params(
@@ -223,6 +244,7 @@ pub(super) fn encode_error(error: rcgen::Error) -> IssueError {
 mod tests {
     use super::*;
     use crate::cluster::spec::{Cluster, RawCluster, RawHost};
+    use time::Duration;
     use time::macros::datetime;
 
     const NOW: OffsetDateTime = datetime!(2026-11-23 12:00:00.5 UTC);
@@ -285,36 +307,36 @@ mod tests {
         let now = NOW + Duration::days(2);
         let not_after = old.certificate.not_after;
         let refused = Issuer::open(&old, now).map(|_| ()).expect_err("refused");
-        assert_eq!(refused, IssueError::Flawed { flaws: vec![Violation::Expired { not_after, now }] });
+        assert_eq!(refused, IssueError::Violations { violations: vec![Violation::Expired { not_after, now }] });
         let mixed = Credential { certificate: old.certificate, key: root(keys, "1d", NOW).key };
         let refused = Issuer::open(&mixed, NOW).map(|_| ()).expect_err("refused");
-        assert_eq!(refused, IssueError::Flawed { flaws: vec![Violation::KeyDoesNotFit] });
+        assert_eq!(refused, IssueError::Violations { violations: vec![Violation::KeyDoesNotFit] });
     }
 
     #[test]
     fn the_strangers_check_finds_a_twin_root_and_every_change_of_the_cluster_file() {
-        use crate::pki::inspect::leaf_violations;
+        use crate::pki::lint::leaf_violations;
         let keys = KeyKind::EcdsaP256;
         let (ours, twin) = (root(keys, "10y", NOW), root(keys, "10y", NOW));
         let before = cluster(keys);
         let leaf = before.node_leaves(&before.nodes[0])[1].clone();
         let made = Issuer::open(&ours, NOW).expect("fit").issue(&leaf, keys).expect("a leaf").into_inner();
-        let flaws = |leaf: &CertificateSpec, root: &Credential, now| {
+        let violations = |leaf: &CertificateSpec, root: &Credential, now| {
             leaf_violations(&made.certificate, leaf, keys, &root.certificate, now)
         };
-        assert_eq!(flaws(&leaf, &ours, NOW), []);
-        assert_eq!(flaws(&leaf, &twin, NOW)[..2], [Violation::OtherKeyId, Violation::BadSignature]);
+        assert_eq!(violations(&leaf, &ours, NOW), []);
+        assert_eq!(violations(&leaf, &twin, NOW)[..2], [Violation::OtherKeyId, Violation::BadSignature]);
         let copy = Issuer::open(&ours, NOW).expect("fit").issue(&leaf, keys).expect("a leaf").into_inner();
-        let refused = Verified::leaf(copy, &leaf, keys, &twin.certificate, NOW).expect_err("another root's");
+        let refused = check_leaf(copy, &leaf, keys, &twin.certificate, NOW).expect_err("another root's");
         assert_eq!(refused[..2], [Violation::OtherKeyId, Violation::BadSignature]);
         let mut after = leaf;
         after.names[1] = Address::parse("10.20.1.12").expect("an address");
-        let changed = flaws(&after, &ours, NOW);
+        let changed = violations(&after, &ours, NOW);
         assert_eq!(changed, [Violation::NameMissing("10.20.1.12".into()), Violation::NameTooMany("10.0.1.1".into())]);
         assert_eq!(changed[0].to_string(), "10.20.1.12 is not in the certificate");
         let client = before.node_leaves(&before.nodes[0])[0].clone();
         assert!(
-            flaws(&client, &ours, NOW)
+            violations(&client, &ours, NOW)
                 .contains(&Violation::OtherUsage { found: "serverAuth".into(), wanted: &["clientAuth"] })
         );
     }

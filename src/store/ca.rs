@@ -11,11 +11,11 @@ use super::ledger::{AuditContext, Entry, Ledger};
 use super::staged::Staged;
 use crate::cluster::profile::CaRole;
 use crate::pki::certificate::{Certificate, CertificateError};
-use crate::pki::inspect::Verified;
 use crate::pki::issuer::Credential;
 use crate::pki::key::{KeyError, PrivateKey};
 use crate::pki::passphrase::Passphrase;
 use crate::pki::pem::{self, PemError};
+use crate::pki::verified::Verified;
 
 /// No root's certificate or key is larger than this, in bytes.
 const LIMIT: u64 = 256 * 1024;

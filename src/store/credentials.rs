@@ -11,14 +11,16 @@ use super::files;
 use super::layout::Layout;
 use super::ledger::{AuditContext, Known, Ledger};
 use super::revocations::Revocation;
+use crate::cluster::duration::stamp;
 use crate::cluster::key_kind::KeyKind;
 use crate::cluster::profile::CertificateSpec;
 use crate::pki::certificate::{Certificate, CertificateError};
-use crate::pki::inspect::{Violation, flaws_but_for_the_signature, leaf_violations, stamp};
 use crate::pki::issuer::Credential;
 use crate::pki::key::{KeyError, PrivateKey};
+use crate::pki::lint::{leaf_violations, violations_except_signature};
 use crate::pki::pem::{self, PemError};
 use crate::pki::reason::Reason;
+use crate::pki::violation::Violation;
 
 /// No leaf or key of ours is larger than this, in bytes; ten thousand names would fit.
 const LIMIT: u64 = 1024 * 1024;
@@ -186,7 +188,7 @@ pub fn read_issued(
     known: &Known,
     now: OffsetDateTime,
 ) -> Result<LoadedCredential, Vec<CredentialProblem>> {
-    judge(layout, leaf, known, |certificate| flaws_but_for_the_signature(certificate, leaf, keys, root, now))
+    judge(layout, leaf, known, |certificate| violations_except_signature(certificate, leaf, keys, root, now))
 }
 
 fn judge(

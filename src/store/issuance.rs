@@ -18,8 +18,8 @@ use crate::cluster::profile::{CaRole, Profile, TABLE};
 use crate::cluster::spec::Role;
 use crate::pki::ca_set::CaSet;
 use crate::pki::fingerprint::Fingerprint;
-use crate::pki::inspect::Verified;
 use crate::pki::issuer::Credential;
+use crate::pki::verified::Verified;
 
 /// What one holder is to have in its folder.
 #[derive(Debug)]

@@ -14,10 +14,10 @@ use super::error::StoreError;
 use super::files::PRIVATE;
 use super::revocations::Revocation;
 use super::verification_cache::{self, CacheEntry};
+use crate::cluster::duration::stamp;
 use crate::cluster::profile::CaRole;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
-use crate::pki::inspect::stamp;
 
 /// What leads from one format to the next, from an empty database on. The format, kept in SQLite's `user_version`, is how many
 /// of these steps were taken; a step that was released never changes.

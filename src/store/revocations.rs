@@ -9,9 +9,9 @@ use time::format_description::well_known::Rfc3339;
 use super::error::StoreError;
 use super::ledger::{AuditContext, Ledger, failed};
 use super::sequence;
+use crate::cluster::duration::stamp;
 use crate::pki::certificate::Serial;
 use crate::pki::fingerprint::Fingerprint;
-use crate::pki::inspect::stamp;
 use crate::pki::reason::Reason;
 
 /// The ledger's format that brought the revocations.

@@ -10,9 +10,9 @@ use super::error::StoreError;
 use super::ledger::{AuditContext, Ledger, failed};
 use super::revocations::{Issued, Revocation};
 use super::sequence;
+use crate::cluster::duration::stamp;
 use crate::pki::certificate::Serial;
 use crate::pki::fingerprint::Fingerprint;
-use crate::pki::inspect::stamp;
 
 /// The ledger's format that brought them.
 const SINCE: i64 = 6;

@@ -4,9 +4,9 @@
 use time::OffsetDateTime;
 
 use super::target::Target;
+use crate::cluster::duration::{in_words, stamp};
 use crate::pki::certificate::{Certificate, SignatureKind};
 use crate::pki::crl::Crl;
-use crate::pki::inspect::{in_words, stamp};
 
 /// The lists of a target, read once.
 pub(super) struct Lists<'a> {

@@ -11,10 +11,10 @@ use crate::cli::context::{Context, read_given};
 use crate::cli::error::{CliError, Result, no_answer};
 use crate::cli::exit::Exit;
 use crate::cluster::profile::CaRole;
-use crate::pki::inspect::{COMPARE_CLOCKS, Violation};
 use crate::pki::issuer::{Credential, IssueError, Issuer};
 use crate::pki::key::KeyError;
 use crate::pki::passphrase::Passphrase;
+use crate::pki::violation::{COMPARE_CLOCKS, Violation};
 use crate::store::ca::{self, CaError};
 use crate::store::credentials::{self, CredentialProblem};
 
@@ -32,8 +32,7 @@ const LIMIT: u64 = 4096;
 /// # Errors
 /// When it is not fit to.
 pub(crate) fn authority(kind: CaRole, root: &Credential, now: OffsetDateTime) -> Result<Issuer<'_>> {
-    let early =
-        |error: &IssueError| matches!(error, IssueError::Flawed { flaws } if flaws.iter().all(Violation::is_early));
+    let early = |error: &IssueError| matches!(error, IssueError::Violations { violations } if violations.iter().all(Violation::is_early));
     Issuer::open(root, now).map_err(|error| {
         CliError::new(Exit::Refused, format!("the {} is not fit to sign", kind.as_str()))
             .hint(match early(&error) {

@@ -5,9 +5,9 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use super::plan::Plan;
 use super::request::{IssueArgs, Request};
 use crate::cli::context::Context;
+use crate::cluster::duration::stamp;
 use crate::cluster::profile::CertificateSpec;
 use crate::pki::ca_set::CaSet;
-use crate::pki::inspect::stamp;
 use crate::store::error::StoreError;
 use crate::store::service_account::Found;
 

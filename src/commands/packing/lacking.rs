@@ -6,7 +6,7 @@ use crate::cli::exit::Exit;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::{CertificateSpec, Holder};
 use crate::commands::packing::report::listed;
-use crate::pki::inspect::COMPARE_CLOCKS;
+use crate::pki::violation::COMPARE_CLOCKS;
 use crate::store::credentials::CredentialProblem;
 use crate::store::error::StoreError;
 

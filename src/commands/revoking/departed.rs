@@ -7,10 +7,10 @@ use time::OffsetDateTime;
 
 use crate::bundle::format::{Format, sealed_name};
 use crate::cli::context::Context;
+use crate::cluster::duration::stamp;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::Profile;
 use crate::cluster::spec::{Cluster, Role};
-use crate::pki::inspect::stamp;
 use crate::store::error::StoreError;
 use crate::store::files;
 use crate::store::layout::Layout;

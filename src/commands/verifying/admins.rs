@@ -5,11 +5,13 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::audit::Audit;
+use crate::cluster::duration::stamp;
 use crate::cluster::profile::SYSTEM_MASTERS;
 use crate::config::kubeconfig::{self, Credential};
 use crate::pki::certificate::Certificate;
-use crate::pki::inspect::{Violation, general_flaws, stamp};
+use crate::pki::lint::general_violations;
 use crate::pki::pem;
+use crate::pki::violation::Violation;
 use crate::store::credentials::{self, CredentialProblem};
 use crate::store::files;
 use crate::verify::finding::{CheckId, Finding, Status};
@@ -40,7 +42,8 @@ impl Audit<'_> {
                 return finding(Status::Fail).saw(why, expected).hint(hint);
             }
         };
-        let mut wrong: Vec<String> = general_flaws(&certificate, self.now).iter().map(ToString::to_string).collect();
+        let mut wrong: Vec<String> =
+            general_violations(&certificate, self.now).iter().map(ToString::to_string).collect();
         if !certificate.is_signed_by(self.root) {
             wrong.push(Violation::BadSignature.to_string());
         }

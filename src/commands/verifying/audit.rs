@@ -7,13 +7,15 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use time::{Duration, OffsetDateTime};
 
 use crate::bundle::format::sealed_name;
+use crate::cluster::duration::{in_words, stamp};
 use crate::cluster::name::HostName;
 use crate::cluster::profile::{CaRole, CertificateSpec, Profile};
 use crate::cluster::spec::Cluster;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
-use crate::pki::inspect::{COMPARE_CLOCKS, Violation, in_words, own_root_violations, root_of_another_cluster, stamp};
 use crate::pki::key::PrivateKey;
+use crate::pki::lint::{own_root_violations, root_of_another_cluster};
+use crate::pki::violation::{COMPARE_CLOCKS, Violation};
 use crate::rbac::denials::Denials;
 use crate::store::ca;
 use crate::store::credentials::{self, CredentialProblem};

@@ -8,8 +8,10 @@ use time::OffsetDateTime;
 use super::super::finding::{Cause, CheckId, Finding, Severity, Status};
 use super::super::remedy::Remedy;
 use super::super::target::{Place, Target};
+use crate::cluster::duration::stamp;
 use crate::pki::certificate::Certificate;
-use crate::pki::inspect::{COMPARE_CLOCKS, Violation, root_flaws, stamp};
+use crate::pki::lint::root_violations;
+use crate::pki::violation::{COMPARE_CLOCKS, Violation};
 
 /// `trust.anchor`: whether every certificate in the trust file is a usable root, where nothing is known of who uses which. rustls and
 /// webpki look at none of this.
@@ -60,7 +62,7 @@ pub(super) fn anchors(target: &Target, used: &UsedRoots, now: OffsetDateTime) ->
         findings.push(warning(note.clone(), "the trust file should hold root certificates and nothing else"));
     }
     let judged: Vec<(&Certificate, Vec<Violation>)> =
-        target.roots.iter().map(|root| (root, root_flaws(root, now))).collect();
+        target.roots.iter().map(|root| (root, root_violations(root, now))).collect();
     let spoils =
         |at: usize, flaw: &Violation| flaw.spoils_an_anchor() && !(flaw.spoils_an_issuer() && used.is_a_leaf_alone(at));
     let is_spoiled = |at: usize, flaws: &[Violation]| flaws.iter().any(|flaw| spoils(at, flaw));

@@ -12,10 +12,10 @@ use super::judge::{CheckContext, Clock};
 use super::location::{Location, expectation};
 use super::trust::Trust;
 use crate::cluster::address::Address;
+use crate::cluster::duration::{in_words, stamp};
 use crate::pki::certificate::{Certificate, PublicKeyKind, SubjectName};
 use crate::pki::chain::{ChainError, Concern, who};
 use crate::pki::fingerprint::Fingerprint;
-use crate::pki::inspect::{in_words, stamp};
 
 impl CheckContext<'_> {
     pub(super) fn certificate(

@@ -6,7 +6,7 @@ use super::answer::who;
 use super::certificate::out_of_date;
 use super::judge::{CheckContext, Clock};
 use super::location::Location;
-use crate::pki::inspect::{in_words, stamp};
+use crate::cluster::duration::{in_words, stamp};
 
 impl CheckContext<'_> {
     /// Tells once of each client certificate that it has ended or ends soon, and names that as the cause where it was refused. The

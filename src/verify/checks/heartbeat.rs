@@ -11,7 +11,7 @@ use super::super::target::{Peer, Place};
 use super::answer::said;
 use super::judge::{CheckContext, UNSEEN};
 use super::location::expectation;
-use crate::pki::inspect::in_words;
+use crate::cluster::duration::in_words;
 
 const ID: CheckId = CheckId(Scope::Node, Aspect::Heartbeat);
 

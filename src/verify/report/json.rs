@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::super::finding::{Cause, Finding};
 use super::super::remedy::TargetKind;
 use super::summary::{Counts, Report, RootLine};
-use crate::pki::inspect::stamp;
+use crate::cluster::duration::stamp;
 use crate::sanitize::sanitized;
 
 /// The version of the JSON form; it changes when a reader would have to.

@@ -8,7 +8,7 @@ use super::super::finding::{Finding, Status, Verdict};
 use super::super::target::Place;
 use super::causes::Causes;
 use super::summary::Report;
-use crate::pki::inspect::stamp;
+use crate::cluster::duration::stamp;
 use crate::sanitize::sanitized;
 
 impl Report {
