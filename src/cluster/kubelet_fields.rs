@@ -4,7 +4,7 @@
 
 /// What a value has to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
     /// `true` or `false`.
     Bool,
     /// A whole number of 32 bits.
@@ -26,7 +26,7 @@ pub(super) enum Kind {
 }
 
 /// A field: its name, and the kind of its value.
-pub(super) type Field = (&'static str, Kind);
+pub type Field = (&'static str, Kind);
 
 use Kind::{Bool, Duration, Float, Int32, Int64, List, Map, Struct, Text};
 
@@ -34,7 +34,7 @@ const TEXTS: Kind = List(&Text);
 const PAIRS: Kind = Map(&Text);
 
 /// Every field at the top.
-pub(super) const FIELDS: &[Field] = &[
+pub const FIELDS: &[Field] = &[
     ("apiVersion", Text),
     ("kind", Text),
     ("address", Text),

@@ -10,7 +10,7 @@ pub mod endpoint;
 pub mod inventory;
 pub mod key_kind;
 pub mod kubelet;
-mod kubelet_fields;
+pub mod kubelet_fields;
 pub mod kubelet_trust;
 pub mod kubernetes;
 pub mod lifetime;

@@ -1,7 +1,9 @@
-//! The cluster file as bytes: read into a `Cluster`, written from a `RawCluster`, begun from what `kubectl` says; and kubeconfigs.
-//! Nothing here opens a file, and no other room names `serde_yaml`.
+//! Cluster files and kubeconfigs as bytes: reads them, writes cluster files, and imports what `kubectl` prints.
+//!
+//! Nothing here opens a file, and no other module uses `serde_yaml`.
 
 mod de;
+pub mod keys;
 pub mod kubeconfig;
 mod kubectl;
 pub mod kubelet_config;

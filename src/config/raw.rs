@@ -1,42 +1,14 @@
-//! The cluster file's keys, and which part of a `RawCluster` each fills.
-//! Whether a value is any good is the cluster room's question.
+//! Reads each key of the cluster file into its part of a `RawCluster`. Values are checked by the `cluster` module.
 
 use serde::de::{Error, MapAccess, SeqAccess};
 
 use super::de::{Entries, Items, Mapping, Reading, Texts, list, mapping, text, text_or_list};
+use super::keys::{API_VERSION, FILE_NAMES, KIND, KUBERNETES_NAMES, MASTER_NAMES, NODE_NAMES, VALIDITY_NAMES};
 use super::value::anything;
 use crate::cluster::config_error::Reason;
 use crate::cluster::spec::{OneOrMore, RawCluster, RawHost};
 
-/// The only `apiVersion`.
-pub(super) const API_VERSION: &str = "clusterctl/v1";
-/// The only `kind`.
-pub(super) const KIND: &str = "Cluster";
-
-const FILE_KEYS: &[&str] = &[
-    "apiVersion",
-    "kind",
-    "name",
-    "endpoint",
-    "accounts",
-    "serviceCIDRs",
-    "clusterDomain",
-    "keys",
-    "validity",
-    "kubernetes",
-    "templates",
-    "withUnits",
-    "renewBefore",
-    "kubelet",
-    "masters",
-    "nodes",
-];
-const VALIDITY_KEYS: &[&str] = &["ca", "master", "node"];
-const KUBERNETES_KEYS: &[&str] = &["version", "imageRepository", "etcdVersion"];
-const MASTER_KEYS: &[&str] = &["name", "addresses", "apiServerPort", "sealTo"];
-const NODE_KEYS: &[&str] = &["name", "addresses", "kubeletPort", "kubelet", "sealTo"];
-
-/// The file's top.
+/// The top of the file.
 pub(super) struct File<'a> {
     draft: &'a mut RawCluster,
     has_version: bool,
@@ -54,7 +26,7 @@ impl Entries for File<'_> {
     const WANTED: &'static str = "a mapping";
 
     fn keys(&self) -> &'static [&'static str] {
-        FILE_KEYS
+        FILE_NAMES
     }
 
     fn entry<'de, A: MapAccess<'de>>(
@@ -88,9 +60,9 @@ impl Entries for File<'_> {
             "withUnits" => self.draft.with_units = text(map, reading)?,
             "renewBefore" => self.draft.renew_before = text(map, reading)?,
             "kubelet" => self.draft.kubelet = anything(map, reading)?,
-            "masters" => list(map, &mut Hosts { hosts: &mut self.draft.masters, keys: MASTER_KEYS }, reading)?,
-            "nodes" => list(map, &mut Hosts { hosts: &mut self.draft.nodes, keys: NODE_KEYS }, reading)?,
-            _ => unreachable!("every key of FILE_KEYS is above"),
+            "masters" => list(map, &mut Hosts { hosts: &mut self.draft.masters, keys: MASTER_NAMES }, reading)?,
+            "nodes" => list(map, &mut Hosts { hosts: &mut self.draft.nodes, keys: NODE_NAMES }, reading)?,
+            _ => unreachable!("every key of FILE_NAMES is above"),
         }
         Ok(())
     }
@@ -106,7 +78,7 @@ impl Entries for File<'_> {
     }
 }
 
-/// Reads a text that can only be `allowed`.
+/// Reads a text whose only allowed value is `allowed`.
 fn constant<'de, A: MapAccess<'de>>(allowed: &'static str, map: &mut A, reading: &mut Reading) -> Result<(), A::Error> {
     match text(map, reading)? {
         Some(text) if text != allowed => reading.fault(Some(text), Reason::Choice { allowed: vec![allowed] }),
@@ -114,7 +86,7 @@ fn constant<'de, A: MapAccess<'de>>(allowed: &'static str, map: &mut A, reading:
     }
 }
 
-/// `None` until there is a list: an empty list is not the same as none.
+/// `None` until there is a list: an empty list differs from no list.
 struct Cidrs(Option<Texts>);
 
 impl Items for Cidrs {
@@ -131,7 +103,7 @@ impl Entries for Validity<'_> {
     const WANTED: &'static str = "a mapping with ca, master and node, as in {ca: 10y, node: 1y},";
 
     fn keys(&self) -> &'static [&'static str] {
-        VALIDITY_KEYS
+        VALIDITY_NAMES
     }
 
     fn entry<'de, A: MapAccess<'de>>(
@@ -156,7 +128,7 @@ impl Entries for Images<'_> {
     const WANTED: &'static str = "a mapping with version, imageRepository and etcdVersion, as in {version: v1.36.2},";
 
     fn keys(&self) -> &'static [&'static str] {
-        KUBERNETES_KEYS
+        KUBERNETES_NAMES
     }
 
     fn entry<'de, A: MapAccess<'de>>(
@@ -222,12 +194,12 @@ impl Entries for Host {
             "sealTo" => {
                 let faults = reading.faults.len();
                 self.host.seal_to = text_or_list(map, reading)?;
-                // Somebody who writes the key means to seal: an empty list would be a bundle in the clear, without a word.
+                // An empty list would silently mean an unencrypted bundle.
                 if self.host.seal_to == OneOrMore::default() && reading.faults.len() == faults {
                     reading.fault(None, Reason::Shape { wanted: "at least one recipient, or no such key," })?;
                 }
             }
-            // Whichever port the role has.
+            // `apiServerPort` or `kubeletPort`.
             _ => self.host.port = text(map, reading)?,
         }
         Ok(())

@@ -1,106 +1,45 @@
-//! A `RawCluster` → the commented cluster file that a person goes on with.
-//! Every text of the draft is quoted: no YAML reader, of version 1.1 or 1.2, can take it for anything else.
+//! Writes a `RawCluster` as a commented cluster file. The comments come from the table of keys.
+//!
+//! Every text is quoted, so that YAML 1.1 and 1.2 readers agree that it is a text.
 
 use std::fmt::Write;
 
-use super::raw::{API_VERSION, KIND};
+use super::keys::{API_VERSION, Absent, KIND, KUBERNETES, Key, MASTER, NODE, VALIDITY, Value, key};
 use crate::cluster::kubelet::Written;
-use crate::cluster::spec::{DEFAULT_DOMAIN, DEFAULT_SERVICE_CIDR, OneOrMore, RawCluster, RawHost};
+use crate::cluster::spec::{DEFAULT_SERVICE_CIDR, OneOrMore, RawCluster, RawHost};
 
-/// Writes the cluster file that says what `draft` says; what the draft leaves out stands there as a comment.
+/// Comments are wrapped at this column.
+const WIDTH: usize = 118;
+
+/// Writes the cluster file for `draft`. A key that the draft lacks is written as a comment with its default or an example.
 #[must_use]
 pub fn write(draft: &RawCluster) -> String {
     let mut file = File(String::with_capacity(4096 + 120 * (draft.masters.len() + draft.nodes.len())));
     file.comment(
-        "The one statement of who is in this cluster: clusterctl reads it, and nothing else, to know what to issue.\n\
-         Change it, run `clusterctl issue-node --all` and `clusterctl bundle --all` again, and only what no longer\n\
-         matches is made anew. A line that begins with # is a comment; a key in one has its default, or an example.\n\
-         Texts are in quotes because YAML would read some names otherwise: a host called on is \"on\".",
+        "The members of this cluster, and how their certificates are made: clusterctl issues what this file describes. \
+         After a change, run `clusterctl issue-node --all` and `clusterctl bundle --all` again; only what no longer \
+         matches is replaced. A line that begins with # is a comment; a key in a comment has its default, or an example. \
+         Texts are in quotes because YAML reads some names as something else: a host called on is \"on\".",
     );
     file.line(&format!("apiVersion: {API_VERSION}"));
     file.line(&format!("kind: {KIND}"));
-
-    file.comment(
-        "The cluster's name: a DNS label of at most 47 characters. It is part of every root's name, so no two clusters\n\
-         should share it, and it cannot change once the roots exist.",
-    );
-    file.text("name", draft.name.as_deref(), "\"prod\"");
-
-    file.comment(
-        "What nodes dial: a load balancer before the masters, or the only master (then this line may be left out).\n\
-         The masters' certificates name this host. The port is 443 when it is not given.",
-    );
-    file.text("endpoint", draft.endpoint.as_deref(), "\"https://api.prod.example.net:6443\"");
-
-    file.comment(
-        "The account that a node's certificate carries:\n\
-         kubelet      kubelet:HOST in the group kubelets; its rights come from RBAC alone (the default)\n\
-         system-node  system:node:HOST in the group system:nodes, on which the Node authorizer and NodeRestriction act",
-    );
-    file.text("accounts", draft.accounts.as_deref(), "\"kubelet\"");
-
-    file.comment(
-        "Where services get their addresses, as the API server's --service-cluster-ip-range says. The first address of\n\
-         each range is the service called kubernetes, and is in the masters' certificates.",
-    );
+    file.text("name", draft.name.as_deref());
+    file.text("endpoint", draft.endpoint.as_deref());
+    file.text("accounts", draft.accounts.as_deref());
+    file.describe("serviceCIDRs");
     match &draft.service_cidrs {
         Some(cidrs) => file.line(&format!("serviceCIDRs: {}", list(cidrs))),
         None => file.line(&format!("# serviceCIDRs: [{}]", quoted(DEFAULT_SERVICE_CIDR))),
     }
-
-    file.comment("The cluster's DNS domain, as in kubernetes.default.svc.cluster.local.");
-    file.text("clusterDomain", draft.cluster_domain.as_deref(), &quoted(DEFAULT_DOMAIN));
-
-    file.comment(
-        "What keys are made: ecdsa-p256 (the default, and right for nearly everybody), ecdsa-p384 or ed25519.",
-    );
-    file.text("keys", draft.keys.as_deref(), "\"ecdsa-p256\"");
-
-    file.comment(
-        "How long certificates live: a number with h (hours), d (days) or y (years of 365 days). ca is for the roots,\n\
-         and no other certificate outlives its root.",
-    );
-    file.mapping(
-        "validity",
-        &[
-            ("ca", &draft.validity_ca, "\"10y\""),
-            ("master", &draft.validity_master, "\"1y\""),
-            ("node", &draft.validity_node, "\"1y\""),
-        ],
-    );
-
-    file.comment(
-        "Which Kubernetes the control plane runs, 1.28 or later: the images of the masters' static pods, and which flags\n\
-         and API versions bundles may use. Without etcdVersion it is one that fits that release.",
-    );
-    file.mapping(
-        "kubernetes",
-        &[
-            ("version", &draft.kubernetes_version, "\"v1.36.2\""),
-            ("imageRepository", &draft.image_repository, "\"registry.k8s.io\""),
-            ("etcdVersion", &draft.etcd_version, "\"3.6.8-0\""),
-        ],
-    );
-
-    file.comment(
-        "A folder of your own templates, seen from this file's folder: clusterctl bundle --eject-templates DIR writes\n\
-         those that there are. What is not in it is built in.",
-    );
-    file.text("templates", draft.templates.as_deref(), "\"templates\"");
-
-    file.comment("Whether bundles bring systemd units for the host's programs, for hosts whose packages bring none.");
-    file.text("withUnits", draft.with_units.as_deref(), "\"false\"");
-
-    file.comment(
-        "How long before they end issue-master and issue-node replace certificates: a third of their life, or this.",
-    );
-    file.text("renewBefore", draft.renew_before.as_deref(), "\"90d\"");
-
-    file.comment(
-        "What every kubelet's configuration says beyond what clusterctl writes: fields of KubeletConfiguration\n\
-         (kubelet.config.k8s.io/v1beta1). A node can have a kubelet: of its own, which comes on top; null takes a field\n\
-         away again. What would undo trust is refused.",
-    );
+    file.text("clusterDomain", draft.cluster_domain.as_deref());
+    file.text("keys", draft.keys.as_deref());
+    file.mapping("validity", &VALIDITY, [&draft.validity_ca, &draft.validity_master, &draft.validity_node]);
+    let kubernetes = [&draft.kubernetes_version, &draft.image_repository, &draft.etcd_version];
+    file.mapping("kubernetes", &KUBERNETES, kubernetes);
+    file.text("templates", draft.templates.as_deref());
+    file.text("withUnits", draft.with_units.as_deref());
+    file.text("renewBefore", draft.renew_before.as_deref());
+    file.describe("kubelet");
     match &draft.kubelet {
         Written::Nothing => file.line(
             "# kubelet:\n\
@@ -111,23 +50,8 @@ pub fn write(draft: &RawCluster) -> String {
         ),
         written => file.line(&format!("kubelet: {}", flow(written))),
     }
-
-    file.comment(
-        "The hosts that run an API server. addresses is where each is reached, IP addresses and DNS names; all of them\n\
-         are in its certificate. apiServerPort is 6443, or the endpoint's port on a master that is the endpoint.\n\
-         sealTo is whom its bundle is sealed to: the host's SSH host key, an age recipient, or a list of them.\n\
-         An entry looks like this:\n\
-         - name: \"master-1\"\n  addresses: [\"10.20.0.11\", \"master-1.example.net\"]",
-    );
-    file.hosts("masters", "apiServerPort", &draft.masters);
-
-    file.comment(
-        "The hosts that run a kubelet. name is the node's name as `kubectl get nodes` shows it; addresses must hold what\n\
-         the masters dial, or they would refuse the node's certificate. kubeletPort is 10250. A machine that is both\n\
-         stands in both lists. sealTo is as for masters. An entry looks like this:\n\
-         - name: \"worker-1\"\n  addresses: [\"10.20.1.11\", \"fd20:1::11\", \"worker-1.example.net\"]",
-    );
-    file.hosts("nodes", "kubeletPort", &draft.nodes);
+    file.hosts("masters", &MASTER, "apiServerPort", &draft.masters);
+    file.hosts("nodes", &NODE, "kubeletPort", &draft.nodes);
     file.0
 }
 
@@ -139,37 +63,70 @@ impl File {
         self.0.push('\n');
     }
 
-    /// A paragraph of comment, apart from what stands before it.
+    /// Writes a paragraph of comment after an empty line.
     fn comment(&mut self, text: &str) {
         if !self.0.is_empty() {
             self.0.push('\n');
         }
-        for line in text.lines() {
-            self.line(&format!("# {line}"));
+        self.wrapped("# ", "# ", text);
+    }
+
+    /// Writes `text` wrapped, with `first` in front of the first line and `next` in front of the others.
+    fn wrapped(&mut self, first: &str, next: &str, text: &str) {
+        let mut line = first.to_owned();
+        let mut is_empty = true;
+        for word in text.split(' ') {
+            if !is_empty && line.chars().count() + 1 + word.chars().count() > WIDTH {
+                self.line(&line);
+                (line, is_empty) = (next.to_owned(), true);
+            }
+            if !is_empty {
+                line.push(' ');
+            }
+            line.push_str(word);
+            is_empty = false;
+        }
+        self.line(&line);
+    }
+
+    /// Writes the description of a key as a comment, with its choices where it has some.
+    fn describe(&mut self, name: &str) {
+        let Some(key) = key(name) else { return };
+        let choices = match key.value {
+            Value::Choice(all) => format!(" One of: {}.", all().join(", ")),
+            _ => String::new(),
+        };
+        self.comment(&format!("{}{choices}", key.description));
+    }
+
+    /// Writes `key: "value"`; without a value, a comment with the default or an example.
+    fn text(&mut self, name: &str, value: Option<&str>) {
+        self.describe(name);
+        match (value, key(name)) {
+            (Some(value), _) => self.line(&format!("{name}: {}", quoted(value))),
+            (None, Some(key)) => self.line(&format!("# {name}: {}", quoted(shown(key)))),
+            (None, None) => {}
         }
     }
 
-    /// `key: "value"`, or, for no value, a comment with the default or an example.
-    fn text(&mut self, key: &str, value: Option<&str>, otherwise: &str) {
-        match value {
-            Some(value) => self.line(&format!("{key}: {}", quoted(value))),
-            None => self.line(&format!("# {key}: {otherwise}")),
-        }
-    }
-
-    /// `key:` with entries of text below; a comment with the defaults where there are none.
-    fn mapping(&mut self, key: &str, entries: &[(&str, &Option<String>, &str)]) {
-        let any = entries.iter().any(|(_, value, _)| value.is_some());
-        self.line(&format!("{}{key}:", if any { "" } else { "# " }));
-        for (key, value, default) in entries {
+    /// Writes `name:` with `values` below, one for each of `keys`; a comment with the defaults where there are none.
+    fn mapping<const N: usize>(&mut self, name: &str, keys: &[Key; N], values: [&Option<String>; N]) {
+        self.describe(name);
+        let any = values.iter().any(|value| value.is_some());
+        self.line(&format!("{}{name}:", if any { "" } else { "# " }));
+        for (key, value) in keys.iter().zip(values) {
             match value {
-                Some(value) => self.line(&format!("  {key}: {}", quoted(value))),
-                None => self.line(&format!("#   {key}: {default}")),
+                Some(value) => self.line(&format!("  {}: {}", key.name, quoted(value))),
+                None => self.line(&format!("#   {}: {}", key.name, quoted(shown(key)))),
             }
         }
     }
 
-    fn hosts(&mut self, list_key: &str, port_key: &str, hosts: &[RawHost]) {
+    fn hosts(&mut self, list_key: &str, keys: &[Key], port_key: &str, hosts: &[RawHost]) {
+        self.describe(list_key);
+        for key in keys {
+            self.wrapped(&format!("#   {}: ", key.name), "#     ", key.description);
+        }
         if hosts.is_empty() {
             self.line(&format!("{list_key}: []"));
             return;
@@ -197,7 +154,15 @@ impl File {
     }
 }
 
-/// On one line. A key of a mapping may stand in quotes, too.
+/// Returns the default of a key, or its example.
+fn shown(key: &Key) -> &'static str {
+    match key.absent {
+        Absent::Default(text) => text,
+        Absent::Refused | Absent::Rule(_) => key.example,
+    }
+}
+
+/// Returns the value on one line. Keys of mappings are quoted too.
 fn flow(written: &Written) -> String {
     match written {
         Written::Nothing => "null".to_owned(),
@@ -215,14 +180,15 @@ fn list(texts: &[String]) -> String {
     format!("[{}]", quoted.join(", "))
 }
 
-/// Digits alone are the same number and the same text to everybody, unless they begin with 0.
+/// Returns plain digits as they are: every reader agrees on them, unless they begin with 0. Quotes anything else.
 fn number_or_quoted(text: &str) -> String {
     let number = (1..=5).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0');
     if number { text.to_owned() } else { quoted(text) }
 }
 
-/// A double-quoted scalar in plain ASCII (YAML 1.1 and 1.2 § 5.7). JSON's quoting would leave U+0085, U+2028 and their
-/// kind as they are, which YAML 1.1 takes for line breaks.
+/// Returns a double-quoted scalar in plain ASCII (YAML 1.1 and 1.2 § 5.7).
+///
+/// JSON's quoting would leave U+0085, U+2028 and similar characters as they are, which YAML 1.1 reads as line breaks.
 pub(super) fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');

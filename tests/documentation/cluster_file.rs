@@ -1,0 +1,154 @@
+//! The reference page of the cluster file, from the table of keys.
+
+use std::fmt::Write;
+
+use clusterctl::config::keys::{Absent, FILE, Key, Value};
+
+const INTRODUCTION: &str = "\
+# Cluster file
+
+<!-- Generated from src/config/keys.rs. CONTRIBUTING.md says how. -->
+
+`cluster.yaml` describes a cluster: its name, its members, and how their certificates are made. Every command reads it, and none but
+`init` writes it. It is YAML, UTF-8, at most 32 MiB. A minimal file has a name and one master:
+
+```yaml
+apiVersion: clusterctl/v1
+kind: Cluster
+name: homelab
+masters:
+- {name: pi-1, addresses: [192.168.1.10]}
+nodes:
+- {name: pi-2, addresses: [192.168.1.11]}
+```
+
+Scalars are read as they are written: a node called `on`, `no` or `1e3` keeps its name. Unknown and repeated keys, and values of
+another type, are errors; all errors are reported together, each with its path and line.
+
+Editors complete and check the file by [`schemas/cluster.schema.json`](../../../schemas/cluster.schema.json). For editors with the YAML
+language server, write this line at the top of the file, with the path or the address of the schema:
+
+```yaml
+# yaml-language-server: $schema=cluster.schema.json
+```
+
+The schema knows types, names and formats. The program alone checks the rules between keys, which are [below](#rules-between-keys),
+and those that protect [trust](kubelet-settings.md).
+
+## Keys
+";
+
+const RULES: &str = "
+## Rules between keys
+
+- With several masters `endpoint` is required.
+- `validity.master` and `validity.node` are at most `validity.ca`; `renewBefore` is shorter than both.
+- Names are unique in their list, and so are addresses. A host that is master and node has the same name in both lists.
+- No node has a name or an address of an API server: a master's (unless it is the same host), the endpoint, `localhost`, `kubernetes`,
+  `kubernetes.default` and its longer forms, or an address in a range of `serviceCIDRs`. No node has another node's name among its
+  addresses.
+- A master that lists IP addresses has one of the family of the first range in `serviceCIDRs`.
+- Host names fit into a certificate's common name: at most 64 characters for a master, and for a node together with the prefix
+  `system:node:`. No name ends like a bundle's file, for example in `.tar.gz`.
+- Fields of `kubelet` are known to the release in `kubernetes.version`.
+";
+
+/// Returns the whole page.
+pub(crate) fn page() -> String {
+    let mut page = INTRODUCTION.to_owned();
+    page.push_str("\n| key | type | default |\n|---|---|---|\n");
+    overview(&mut page, "", &FILE);
+    section(&mut page, "", &FILE);
+    page.push_str(RULES);
+    page
+}
+
+/// The keys below a key, and how a path continues to them.
+fn below(key: &Key) -> Option<(&'static [Key], String)> {
+    match key.value {
+        Value::Mapping(keys) => Some((keys, format!("{}.", key.name))),
+        Value::List { item: Value::Mapping(keys), .. } => Some((keys, format!("{}[].", key.name))),
+        _ => None,
+    }
+}
+
+fn overview(page: &mut String, prefix: &str, keys: &[Key]) {
+    for key in keys {
+        let _ = writeln!(page, "| `{prefix}{}` | {} | {} |", key.name, kind(key.value), absent(key.absent));
+        if let Some((keys, prefix)) = below(key) {
+            overview(page, &prefix, keys);
+        }
+    }
+}
+
+fn section(page: &mut String, prefix: &str, keys: &[Key]) {
+    for key in keys {
+        let _ = write!(page, "\n### `{prefix}{}`\n\n{}\n\n", key.name, filled(key.description));
+        let _ = writeln!(page, "- Type: {}", kind(key.value));
+        if let Some(allowed) = allowed(key.value) {
+            let _ = writeln!(page, "- Allowed: {allowed}");
+        }
+        let _ = writeln!(page, "- Default: {}", absent(key.absent));
+        let _ = writeln!(page, "- Example: `{}: {}`", key.name, key.example);
+        if matches!(key.value, Value::Kubelet) {
+            page.push_str("- See: [kubelet settings](kubelet-settings.md)\n");
+        }
+        if let Some((keys, prefix)) = below(key) {
+            section(page, &prefix, keys);
+        }
+    }
+}
+
+fn kind(value: Value) -> String {
+    match value {
+        Value::Constant(_) | Value::Text(_) | Value::Choice(_) => "text".to_owned(),
+        Value::Switch => "boolean".to_owned(),
+        Value::Port => "number".to_owned(),
+        Value::List { item: Value::Mapping(_), .. } => "list of mappings".to_owned(),
+        Value::List { item, .. } => format!("list of {}s", kind(*item)),
+        Value::OneOrList(item) => format!("{0}, or list of {0}s", kind(*item)),
+        Value::Mapping(_) | Value::Kubelet => "mapping".to_owned(),
+    }
+}
+
+fn allowed(value: Value) -> Option<String> {
+    match value {
+        Value::Constant(text) => Some(format!("`{text}`")),
+        Value::Text(format) => Some(format.name.to_owned()),
+        Value::Choice(all) => Some(all().iter().map(|text| format!("`{text}`")).collect::<Vec<_>>().join(", ")),
+        Value::Switch => Some("`true`, `false`".to_owned()),
+        Value::Port => Some("1 to 65535".to_owned()),
+        Value::List { item, min } => {
+            let items = allowed(*item).map(|item| format!("each {item}"));
+            let least = (min > 0).then(|| format!("at least {min}"));
+            let parts: Vec<String> = least.into_iter().chain(items).collect();
+            (!parts.is_empty()).then(|| parts.join("; "))
+        }
+        Value::OneOrList(item) => allowed(*item),
+        Value::Mapping(_) | Value::Kubelet => None,
+    }
+}
+
+fn absent(absent: Absent) -> String {
+    match absent {
+        Absent::Refused => "none, the key is required".to_owned(),
+        Absent::Default(text) => format!("`{text}`"),
+        Absent::Rule(rule) => rule.to_owned(),
+    }
+}
+
+/// Breaks a paragraph into lines of at most 130 characters.
+pub(crate) fn filled(text: &str) -> String {
+    let mut lines: Vec<String> = vec![String::new()];
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= 130 => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines.join("\n")
+}
