@@ -5,6 +5,7 @@ mod admin;
 mod admission;
 mod authorizers;
 mod backups;
+mod build_script;
 mod bundle;
 mod certificates;
 mod cluster_file;

@@ -18,7 +18,6 @@ fn a_verb_of_other_programs_is_answered_with_what_does_it_here() {
         ("list", "verify --offline"),
         ("get", "clusterctl show"),
         ("validate", "verify --offline"),
-        ("version", "clusterctl --version"),
         ("delete", "clusterctl revoke"),
         ("remove", "clusterctl revoke"),
         ("join", "install.sh"),

@@ -5,7 +5,7 @@ use clap::CommandFactory;
 use super::tree::{Cli, Command};
 use super::{
     bundle, completions, demo, init, init_ca, issue_admin, issue_master, issue_node, man, open, policy, revoke, show,
-    verify,
+    verify, version,
 };
 use crate::cli::context::Context;
 use crate::cli::error::Result;
@@ -31,5 +31,6 @@ pub fn dispatch(command: Command, context: &mut Context<'_>) -> Result<Exit> {
         Command::Demo(args) => demo::run(&args, context),
         Command::Completions(args) => completions::run(&args, context),
         Command::Man(args) => man::run(&args, Cli::command(), context),
+        Command::Version(args) => version::run(&args, context),
     }
 }

@@ -90,6 +90,12 @@ pub const MAN: &str = "\
 Examples:
   $ clusterctl man /usr/local/share/man/man1";
 
+/// `version`
+pub const VERSION: &str = "\
+Examples:
+  $ clusterctl version
+  $ clusterctl version --output json";
+
 #[cfg(test)]
 mod tests {
     use clap::{CommandFactory, Parser};

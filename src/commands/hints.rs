@@ -60,7 +60,6 @@ const HABITS: &[(&[&str], &str)] = &[
         ],
         SHOW,
     ),
-    (&["version"], "the version is printed by: clusterctl --version"),
     (&["delete", "remove", "rm", "drain", "cordon", "reset", "remove-node", "delete-node"], REMOVE),
     (&["join", "add", "enroll", "node", "master", "add-node", "add-master", "register", "token", "token-create"], JOIN),
     (&["apply", "sync", "update", "up"], APPLY),

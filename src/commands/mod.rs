@@ -22,5 +22,6 @@ pub mod show;
 pub mod tree;
 pub mod verify;
 mod verifying;
+pub mod version;
 
 pub use dispatch::dispatch;

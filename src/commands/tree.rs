@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::{
     bundle, completions, demo, examples, init, init_ca, issue_admin, issue_master, issue_node, man, open, policy,
-    revoke, show, verify,
+    revoke, show, verify, version,
 };
 use crate::store::layout::Layout;
 use crate::ui::{ColorChoice, Verbosity};
@@ -123,4 +123,7 @@ pub enum Command {
     /// Write the man pages into a folder
     #[command(after_help = examples::MAN)]
     Man(man::ManArgs),
+    /// Print the version, the commit, the target and the compiler
+    #[command(after_help = examples::VERSION)]
+    Version(version::VersionArgs),
 }

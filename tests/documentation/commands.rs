@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use clap::{Arg, Command, CommandFactory};
-use clusterctl::cli::Cli;
+use clusterctl::commands::tree::Cli;
 
 use super::cluster_file::filled;
 

@@ -39,14 +39,19 @@ fn text(out: &str) {
     }
 }
 
-/// Python's jsonschema, by the committed schema.
+/// Python's jsonschema, by the committed schema of reports.
 pub(crate) fn json(out: &str) {
+    conforms("verify-report", out);
+}
+
+/// Python's jsonschema, by a committed schema.
+pub(crate) fn conforms(schema: &str, out: &str) {
     let program = "import json, sys, jsonschema\n\
                    schema = json.load(open(sys.argv[1]))\n\
                    jsonschema.Draft202012Validator.check_schema(schema)\n\
                    jsonschema.Draft202012Validator(schema).validate(json.load(sys.stdin))\n";
-    let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/schemas/verify-report.schema.json");
-    accepted("/usr/bin/python3", &["-c", program, schema], out);
+    let schema = format!("{}/schemas/{schema}.schema.json", env!("CARGO_MANIFEST_DIR"));
+    accepted("/usr/bin/python3", &["-c", program, &schema], out);
 }
 
 /// What the cases of a JUnit report come to.
