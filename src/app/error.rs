@@ -2,6 +2,7 @@
 
 use super::ca::CreateCaError;
 use super::directory::DirectoryError;
+use super::package::templates::TemplatesError;
 use super::remedy::Remedy;
 use crate::pki::issuer::IssueError;
 use crate::store::ca::CaError;
@@ -22,6 +23,9 @@ pub enum Error {
     /// A certificate or a CRL cannot be made.
     #[error(transparent)]
     Issue(#[from] IssueError),
+    /// Templates cannot be used.
+    #[error(transparent)]
+    Templates(#[from] TemplatesError),
     /// A file or the ledger cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -36,6 +40,7 @@ impl Error {
             Self::CreateCa(error) => error.remedy(),
             Self::Ca(error) => Some(Remedy::OfCa(error.clone())),
             Self::Issue(_) => None,
+            Self::Templates(error) => error.remedy(),
             Self::Store(error) => Some(Remedy::OfStore(error.clone())),
         }
     }

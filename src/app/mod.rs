@@ -11,6 +11,7 @@ mod env;
 mod error;
 mod notice;
 mod observer;
+pub mod package;
 mod remedy;
 pub mod threads;
 

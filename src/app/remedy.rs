@@ -17,6 +17,10 @@ pub enum Remedy {
     RestoreClusterName,
     /// Put back the certificates, keys and ledger of one directory, from a backup.
     RestoreCaAndLedger,
+    /// Start from the built-in templates, which work.
+    EjectTemplates,
+    /// Correct the template that the error names, or start from the built-in one.
+    CorrectTemplate,
     /// What helps where a CA's file cannot be used; the error is the evidence.
     OfCa(CaError),
     /// What helps where a file or the ledger cannot be used; the error is the evidence.

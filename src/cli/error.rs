@@ -90,6 +90,7 @@ trait UseCaseError: Into<app::Error> {}
 impl UseCaseError for app::Error {}
 impl UseCaseError for app::ca::CreateCaError {}
 impl UseCaseError for app::directory::DirectoryError {}
+impl UseCaseError for app::package::templates::TemplatesError {}
 impl UseCaseError for CaError {}
 impl UseCaseError for IssueError {}
 impl UseCaseError for StoreError {}

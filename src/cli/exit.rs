@@ -3,6 +3,7 @@
 use crate::app::Error;
 use crate::app::ca::CreateCaError;
 use crate::app::directory::DirectoryError;
+use crate::app::package::templates::TemplatesError;
 use crate::pki::issuer::IssueError;
 use crate::pki::key::KeyError;
 use crate::store::ca::CaError;
@@ -49,6 +50,7 @@ pub(super) fn of(error: &Error) -> Exit {
         Error::CreateCa(CreateCaError::Encryption(_)) => Exit::Bug,
         Error::Ca(error) => of_ca(error),
         Error::Issue(error) => of_issue(error),
+        Error::Templates(error) => of_templates(error),
         Error::Store(error) => of_store(error),
     }
 }
@@ -61,6 +63,12 @@ fn of_directory(error: &DirectoryError) -> Exit {
         DirectoryError::AnotherOwner { .. }
         | DirectoryError::CaOfAnotherCluster { .. }
         | DirectoryError::CaNotInLedger { .. } => Exit::Refused,
+    }
+}
+
+fn of_templates(error: &TemplatesError) -> Exit {
+    match error {
+        TemplatesError::NotText { .. } | TemplatesError::Invalid(_) | TemplatesError::Render { .. } => Exit::Usage,
     }
 }
 

@@ -37,6 +37,10 @@ fn words(remedy: &Remedy) -> Option<String> {
         Remedy::RestoreCaAndLedger => {
             "put back ca.crt, ca.key and the ledger of one and the same directory, from a backup".to_owned()
         }
+        Remedy::EjectTemplates => "write templates that work with: clusterctl bundle --eject-templates DIR".to_owned(),
+        Remedy::CorrectTemplate => {
+            "correct that template; clusterctl bundle --eject-templates DIR writes templates that work".to_owned()
+        }
         Remedy::OfCa(error) => return of_ca(error),
         Remedy::OfStore(error) => return error.hint(),
     })

@@ -24,13 +24,12 @@ use super::packing::source::Source;
 use super::packing::{forgetting, older, verifier};
 use super::revoking::{departed, lists, remembered, revocations};
 use crate::app::batches::{Interrupt, batch_size, in_batches};
+use crate::app::package::templates;
 use crate::bundle::format::{Format, Parcel};
 use crate::bundle::images::Settings;
 use crate::bundle::input::Roles;
 use crate::bundle::packer::Packer;
-use crate::bundle::render::Templates;
 use crate::cli::args::output::OutputFormat;
-use crate::cli::args::templates;
 use crate::cli::context::{Context, unknown_host};
 use crate::cli::error::{CliError, Result};
 use crate::cli::exit::Exit;
@@ -40,7 +39,7 @@ use crate::cluster::spec::{Cluster, Host};
 use crate::pki::ca_set::CaSet;
 use crate::store::credentials::{self, CredentialProblem};
 use crate::store::error::StoreError;
-use crate::store::files::{self, PUBLIC};
+use crate::store::files;
 use crate::store::issuance;
 use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
@@ -112,7 +111,11 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> Result<Exit> {
         let key = args.sign.key(args.format, context)?;
         return verifier::pack(
             &cluster,
-            &templates::load(args.templates.as_deref(), &cluster, context)?,
+            &templates::load(
+                args.templates.as_ref().map(|dir| context.path(dir)).as_deref(),
+                &cluster,
+                &context.env.layout,
+            )?,
             key.as_ref(),
             context,
         );
@@ -122,7 +125,11 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> Result<Exit> {
     let forget = args.seal.forget_keys(sealing.as_ref())?;
     let key = args.sign.key(args.format, context)?;
     let finish = Finish {
-        templates: templates::load(args.templates.as_deref(), &cluster, context)?,
+        templates: templates::load(
+            args.templates.as_ref().map(|dir| context.path(dir)).as_deref(),
+            &cluster,
+            &context.env.layout,
+        )?,
         format: args.format,
         key,
         sealing,
@@ -272,12 +279,7 @@ fn warn_of_user_data(
 
 fn eject(dir: &Path, context: &mut Context<'_>) -> Result<Exit> {
     let dir = context.path(dir);
-    for (path, text) in Templates::eject() {
-        let path = dir.join(path);
-        if let Some(parent) = path.parent() {
-            files::create_folder(parent)?;
-        }
-        files::write_new(&path, text.as_bytes(), PUBLIC)?;
+    for path in templates::eject(&dir)? {
         context.screen.answer(path.display());
     }
     context

@@ -7,9 +7,9 @@ use clap::Args;
 
 use super::packing::images;
 use super::revoking::{lists, revocations, superseded};
+use crate::app::package::templates;
 use crate::bundle::images::Settings;
 use crate::bundle::policy::{self, PolicyFile};
-use crate::cli::args::templates;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
 use crate::cli::exit::Exit;
@@ -47,7 +47,11 @@ pub fn run(args: &PolicyArgs, context: &mut Context<'_>) -> Result<Exit> {
         context.screen.answer(explain::accounts(&cluster));
         return Ok(Exit::Done);
     }
-    let templates = templates::load(args.templates.as_deref(), &cluster, context)?;
+    let templates = templates::load(
+        args.templates.as_ref().map(|dir| context.path(dir)).as_deref(),
+        &cluster,
+        &context.env.layout,
+    )?;
     let _lock = context.lock("policy")?;
     let (mut ledger, denials) = denials(&cluster, context)?;
     let settings = Settings::of(&cluster.kubernetes);

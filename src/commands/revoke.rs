@@ -14,8 +14,8 @@ use super::revoking::naming::{self, IssuerName, Ours};
 use super::revoking::remembered::{self, Memory};
 use super::revoking::revocations;
 use super::revoking::signing;
+use crate::app::package::templates;
 use crate::cli::args::ca_passphrase::{PassphraseArgs, authority};
-use crate::cli::args::templates;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result, no_answer};
 use crate::cli::exit::Exit;
@@ -83,7 +83,11 @@ fn reasons() -> impl TypedValueParser<Value = Reason> {
 /// when the passphrase is wrong. Nothing is changed then.
 pub fn run(args: &RevokeArgs, context: &mut Context<'_>) -> Result<Exit> {
     let cluster = context.cluster()?;
-    let templates = templates::load(args.templates.as_deref(), &cluster, context)?;
+    let templates = templates::load(
+        args.templates.as_ref().map(|dir| context.path(dir)).as_deref(),
+        &cluster,
+        &context.env.layout,
+    )?;
     let _lock = context.lock("revoke")?;
     let (mut ledger, _, roots) = context.trust(&cluster)?;
     for kind in CaRole::ALL {

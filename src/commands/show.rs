@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::packing::parcels;
+use crate::app::package::reader;
 use crate::bundle::format;
 use crate::bundle::seal;
 use crate::cli::args::output::OutputFormat;
@@ -130,7 +130,7 @@ fn open(file: &Path, context: &Context<'_>) -> Vec<Given> {
         return vec![Given { label, place: path.display().to_string(), content: read(&path) }];
     }
     if files::exists(&path.join(crate::bundle::model::MANIFEST)) {
-        let bundle = parcels::read(&path).map_err(|error| unknown(&path, &in_full(&error)));
+        let bundle = reader::read(&path).map_err(|error| unknown(&path, &in_full(&error)));
         let content = bundle.map(|bundle| Content::Bundle(ReadBundle::of(bundle)));
         return vec![Given { label, place: path.display().to_string(), content }];
     }
@@ -171,7 +171,7 @@ fn is_of_a_known_kind(bytes: &[u8]) -> bool {
     let has = |what: &[u8]| bytes.windows(what.len()).any(|window| window == what);
     has(b"-----BEGIN")
         || seal::is_sealed(bytes)
-        || parcels::looks_like_one(bytes)
+        || reader::looks_like_bundle(bytes)
         || piece::read(bytes).is_ok()
         || (has(b"clusters:") && kubeconfig::read(bytes).is_ok())
 }
@@ -194,7 +194,7 @@ fn content(path: &Path, bytes: &[u8]) -> Result<Content> {
         let kinds = seal::recipients(bytes).map_err(|error| unknown(path, &error))?;
         return Ok(Content::Encrypted(kinds));
     }
-    if parcels::looks_like_one(bytes) {
+    if reader::looks_like_bundle(bytes) {
         let bundle = format::read(bytes).map_err(|error| unknown(path, &in_full(&error)))?;
         return Ok(Content::Bundle(ReadBundle::of(bundle)));
     }

@@ -4,4 +4,3 @@ pub(crate) mod ca_passphrase;
 pub(crate) mod output;
 pub(crate) mod secrets;
 pub(crate) mod ssh_keys;
-pub(crate) mod templates;

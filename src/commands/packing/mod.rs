@@ -7,7 +7,6 @@ pub(crate) mod images;
 mod lacking;
 pub(crate) mod numbering;
 pub(crate) mod older;
-pub(crate) mod parcels;
 pub(crate) mod ready;
 pub(crate) mod report;
 pub(crate) mod resealing;

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
-use super::parcels;
 use super::source::Source;
+use crate::app::package::reader;
 use crate::bundle::format::{Format, sealed_name};
 use crate::bundle::input::Roles;
 use crate::cli::error::{CliError, Result};
@@ -57,7 +57,7 @@ fn newer_in(source: &Source<'_>, roles: &Roles<'_>, path: &Path, generation: u64
     if !files::exists(path) {
         return None;
     }
-    let bundle = parcels::read(path).ok()?;
+    let bundle = reader::read(path).ok()?;
     let manifest = &bundle.manifest;
     let of_this_root = manifest.root_pin == source.roots.cluster.spki_fingerprint();
     if !of_this_root || manifest.generation <= generation.max(FIRST_BY_TIME) {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::parcels;
+use crate::app::package::reader;
 use crate::bundle::format::Format;
 use crate::bundle::input::Roles;
 use crate::bundle::model::SIGNATURE;
@@ -75,7 +75,7 @@ pub(crate) fn signed_before(hosts: &[Roles<'_>], folder: &Path) -> Vec<String> {
     let signed = |roles: &&Roles<'_>| {
         Format::ALL
             .iter()
-            .filter_map(|format| parcels::read(&folder.join(format.file_name(roles.host()))).ok())
+            .filter_map(|format| reader::read(&folder.join(format.file_name(roles.host()))).ok())
             .any(|bundle| bundle.file(SIGNATURE).is_some())
     };
     hosts.iter().take(LOOKED_INTO).filter(signed).map(|roles| roles.host().to_string()).collect()

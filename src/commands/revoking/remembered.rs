@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use time::OffsetDateTime;
 
 use super::revocations::{GRACE, MAX_RULES};
+use crate::app::package::reader;
 use crate::bundle::format::Format;
 use crate::bundle::model::Bundle;
 use crate::bundle::paths;
@@ -16,7 +17,6 @@ use crate::cli::error::{CliError, Result};
 use crate::cli::exit::Exit;
 use crate::cluster::name::HostName;
 use crate::cluster::spec::Role;
-use crate::commands::packing::parcels;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::pem;
@@ -139,7 +139,7 @@ fn of_bundles(layout: &Layout, root: &Certificate) -> Result<Vec<Memory>, StoreE
             let newer = |at: SystemTime| since.is_none_or(|since| at > since);
             if files::modified(&path).is_some_and(newer) {
                 // What is no bundle tells nothing: `verify --offline` looks at it.
-                found.extend(parcels::read(&path).ok().map(|bundle| Memory::of_bundle(&path, &bundle, root)));
+                found.extend(reader::read(&path).ok().map(|bundle| Memory::of_bundle(&path, &bundle, root)));
             }
         }
     }
@@ -197,10 +197,10 @@ pub(crate) fn of_given(path: &Path, root: &Certificate) -> Result<Vec<Memory>> {
     if !files::exists(path) {
         return Err(CliError::new(Exit::Usage, format!("there is no file {}", path.display())));
     }
-    if files::is_folder(path) && parcels::read(path).is_err() {
+    if files::is_folder(path) && reader::read(path).is_err() {
         return of_folder(path, root);
     }
-    if let Ok(bundle) = parcels::read(path) {
+    if let Ok(bundle) = reader::read(path) {
         return Ok(vec![Memory::of_bundle(path, &bundle, root)]);
     }
     let text = String::from_utf8_lossy(&files::read(path, MAX_RULES)?).into_owned();
@@ -219,7 +219,7 @@ fn of_folder(folder: &Path, root: &Certificate) -> Result<Vec<Memory>> {
     let mut found = Vec::new();
     for name in files::names_in(folder)? {
         let path = folder.join(name);
-        if let Ok(bundle) = parcels::read(&path) {
+        if let Ok(bundle) = reader::read(&path) {
             found.push(Memory::of_bundle(&path, &bundle, root));
         } else if let (false, Ok(bytes)) = (files::is_folder(&path), files::read(&path, MAX_RULES)) {
             found.push(Memory::of_rules(&path, &String::from_utf8_lossy(&bytes), root));

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use time::{Duration, OffsetDateTime};
 
 use super::remembered;
+use crate::app::package::templates;
 use crate::bundle::policy;
 use crate::bundle::render::Templates;
-use crate::cli::args::templates;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
 use crate::cli::exit::Exit;
@@ -119,7 +119,7 @@ pub(crate) fn findings(
     if !files::exists(&context.env.layout.policy()) {
         return Ok(Vec::new());
     }
-    let today = authorization(cluster, denials, &templates::load(None, cluster, context)?)?;
+    let today = authorization(cluster, denials, &templates::of_cluster(cluster, &context.env.layout)?)?;
     let warned = |saw: String| finding(Status::Warn, saw).hint("clusterctl policy");
     Ok(vec![match files::read(&path, MAX_RULES) {
         Ok(bytes) if bytes == today.as_bytes() => {

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use super::{lists, revocations, signing};
-use crate::cli::args::templates;
+use crate::app::package::templates;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
 use crate::cli::exit::Exit;
@@ -119,7 +119,12 @@ pub(crate) fn revoke(
         .map_err(|error| CliError::new(Exit::Bug, "the list's lifetime is none").because(error))?;
     signing::sign(CaRole::Cluster, authority, next_update, ledger, context)?;
     let denials = revocations::denials(ledger, root, context.env.now)?;
-    let path = revocations::write_authorization(cluster, &denials, &templates::load(None, cluster, context)?, context)?;
+    let path = revocations::write_authorization(
+        cluster,
+        &denials,
+        &templates::of_cluster(cluster, &context.env.layout)?,
+        context,
+    )?;
     context.screen.answer(path.display());
     ledger.note("revoke", "accounts", &format!("{count}, {}", Reason::Superseded), &context.env.audit())?;
     context.screen.warn(format_args!(

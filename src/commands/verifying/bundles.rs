@@ -7,18 +7,18 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::audit::Audit;
 use super::likeness::{self, ExpectedBundle};
+use crate::app::package::reader;
+use crate::app::package::templates;
 use crate::bundle::archive::{self, USE_A_NEWER};
 use crate::bundle::format::{Format, sealed_name};
 use crate::bundle::input::Roles;
 use crate::bundle::model::Bundle;
 use crate::bundle::paths;
 use crate::bundle::seal;
-use crate::cli::args::templates;
 use crate::cli::error::in_full;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::CertificateSpec;
 use crate::cluster::spec::Host;
-use crate::commands::packing::parcels;
 use crate::commands::revoking::remembered;
 use crate::config::kubeconfig::{self, Credential, KubeCluster};
 use crate::config::kubelet_config;
@@ -161,7 +161,7 @@ impl Audit<'_> {
             Format::TarGz => format!("clusterctl bundle {host}"),
             other => format!("clusterctl bundle {host} --format {}", other.as_str()),
         };
-        let bundle = match parcels::read(path) {
+        let bundle = match reader::read(path) {
             Ok(bundle) => bundle,
             Err(error) => {
                 let hint = if error.is_newer() { USE_A_NEWER.to_owned() } else { hint };

@@ -1,0 +1,103 @@
+//! Loads the templates that bundles and policy files are rendered from, and writes the built-in ones to start from.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::str::Utf8Error;
+
+use crate::app::error::Error;
+use crate::app::remedy::Remedy;
+use crate::bundle::render::{TemplateError, Templates};
+use crate::cluster::spec::Cluster;
+use crate::store::error::StoreError;
+use crate::store::files::{self, PUBLIC};
+use crate::store::layout::Layout;
+
+/// The largest template, in bytes.
+const MAX_BYTES: u64 = 1024 * 1024;
+
+/// Why templates cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TemplatesError {
+    /// A template is not UTF-8.
+    #[error("the template {} is not text", path.display())]
+    NotText {
+        /// Its file.
+        path: PathBuf,
+        /// Where it is not.
+        source: Utf8Error,
+    },
+    /// A template replaces nothing, is empty, or has a syntax error.
+    #[error("the templates cannot be used")]
+    Invalid(#[source] TemplateError),
+    /// A template fails with the values of this cluster.
+    #[error("{output} cannot be rendered")]
+    Render {
+        /// What the template makes.
+        output: &'static str,
+        /// Where and why it fails.
+        source: TemplateError,
+    },
+}
+
+impl TemplatesError {
+    pub(in crate::app) fn remedy(&self) -> Option<Remedy> {
+        match self {
+            Self::NotText { .. } => None,
+            Self::Invalid(_) => Some(Remedy::EjectTemplates),
+            Self::Render { .. } => Some(Remedy::CorrectTemplate),
+        }
+    }
+}
+
+/// Returns the built-in templates, replaced by those of a folder where it has a file of the same path.
+///
+/// The folder is `given`, or else the one that the cluster file names, if any.
+///
+/// # Errors
+/// When a file of the folder cannot be read, replaces nothing, or is not a valid template.
+pub fn load(given: Option<&Path>, cluster: &Cluster, layout: &Layout) -> Result<Templates, Error> {
+    match given {
+        Some(folder) => from_folder(folder),
+        None => of_cluster(cluster, layout),
+    }
+}
+
+/// Returns the templates that the cluster file names, or else the built-in ones.
+///
+/// # Errors
+/// As [`load`].
+pub fn of_cluster(cluster: &Cluster, layout: &Layout) -> Result<Templates, Error> {
+    match &cluster.templates {
+        Some(folder) => from_folder(&layout.dir().join(folder)),
+        None => Ok(Templates::compiled_in().map_err(TemplatesError::Invalid)?),
+    }
+}
+
+fn from_folder(folder: &Path) -> Result<Templates, Error> {
+    let mut overrides = BTreeMap::new();
+    for path in files::files_below(folder)? {
+        let file = folder.join(&path);
+        let bytes = files::read(&file, MAX_BYTES)?;
+        let text = String::from_utf8(bytes)
+            .map_err(|error| TemplatesError::NotText { path: file, source: error.utf8_error() })?;
+        overrides.insert(path, text);
+    }
+    Ok(Templates::with_overrides(&overrides).map_err(TemplatesError::Invalid)?)
+}
+
+/// Writes the built-in templates into a folder and returns their files.
+///
+/// # Errors
+/// When a file exists already, or cannot be written.
+pub fn eject(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let mut written = Vec::new();
+    for (path, text) in Templates::eject() {
+        let path = folder.join(path);
+        if let Some(parent) = path.parent() {
+            files::create_folder(parent)?;
+        }
+        files::write_new(&path, text.as_bytes(), PUBLIC)?;
+        written.push(path);
+    }
+    Ok(written)
+}
