@@ -56,9 +56,9 @@ proptest! {
         // A few drawn names are none (a last label of digits); the rules have their own tests.
         let Ok(cluster) = draft.check() else { return Ok(()) };
         let root = create_root(CaRole::Cluster, &cluster.name, cluster.keys, cluster.validity.ca, NOW).expect("a root").into_inner();
-        let authority = Issuer::open(&root, NOW).expect("a fit root");
+        let issuer = Issuer::open(CaRole::Cluster, &root, NOW).expect("a fit root");
         let leaf = cluster.node_leaves(&cluster.nodes[0]).into_iter().find(|l| l.profile == Profile::KubeletServer).expect("it");
-        let made = authority.issue(&leaf, cluster.keys).expect("a credential").into_inner();
+        let made = issuer.issue_credential(&leaf, cluster.keys, NOW).expect("a credential").into_inner();
 
         let root_der = CertificateDer::from(root.certificate.der());
         let anchors = [anchor_from_trusted_cert(&root_der).expect("an anchor")];

@@ -235,7 +235,7 @@ impl CredentialPem {
         let [der] = <[Vec<u8>; 1]>::try_from(ders).map_err(|ders| InputError::Count { profile, count: ders.len() })?;
         let certificate = Certificate::from_der(der).map_err(|reason| InputError::Certificate { profile, reason })?;
         let key = PrivateKey::from_pem(&self.key).map_err(|reason| InputError::Key { profile, reason })?;
-        Ok(Held { profile, credential: Credential { certificate, key } })
+        Ok(Held { profile, credential: Credential { certificate, chain: Vec::new(), key } })
     }
 }
 
@@ -270,7 +270,7 @@ impl BundleInput<'_> {
 
 /// That a credential may go into a bundle under this root.
 pub(super) fn check<'a>(held: &'a Held, root: &Certificate) -> Result<&'a Held, InputError> {
-    let Held { profile, credential: Credential { certificate, key } } = held;
+    let Held { profile, credential: Credential { certificate, key, .. } } = held;
     let profile = *profile;
     if certificate.basic_constraints.is_some_and(|constraints| constraints.ca) {
         return Err(InputError::IsCa { profile });

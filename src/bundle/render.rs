@@ -210,7 +210,7 @@ impl Templates {
             files.insert(paths::SERVICE_ACCOUNT_KEY.to_owned(), pair.to_pem().as_bytes().to_vec().into());
             files.insert(paths::SERVICE_ACCOUNT_PUBLIC.to_owned(), pair.public_pem().into_bytes().into());
         }
-        for Held { profile, credential: Credential { certificate, key } } in &credentials {
+        for Held { profile, credential: Credential { certificate, key, .. } } in &credentials {
             if let Some(base) = paths::kept_at(*profile) {
                 files.insert(format!("{base}.crt"), certificate.to_pem().into_bytes().into());
                 files.insert(format!("{base}.key"), key.to_pem().as_bytes().to_vec().into());

@@ -87,13 +87,17 @@ fn of_ca(error: &CaError) -> Exit {
 
 fn of_issue(error: &IssueError) -> Exit {
     match error {
-        IssueError::Violations { .. } => Exit::Refused,
-        IssueError::Key(KeyError::NoRandomness) => Exit::Environment,
+        IssueError::Violations { .. } | IssueError::NoCrlSign => Exit::Refused,
+        IssueError::Key(KeyError::NoRandomness) | IssueError::Signing(_) | IssueError::WrongSignature => {
+            Exit::Environment
+        }
         IssueError::Key(_)
         | IssueError::Certificate(_)
         | IssueError::Encode(_)
         | IssueError::List(_)
-        | IssueError::OtherList => Exit::Bug,
+        | IssueError::OtherList
+        | IssueError::OtherRole { .. }
+        | IssueError::OtherIssuer => Exit::Bug,
     }
 }
 

@@ -179,7 +179,7 @@ fn make(
     let [(_, root)] = opened.as_slice() else {
         return Err(CliError::new(Exit::Bug, "the root was not opened"));
     };
-    Ok(authority(CaRole::Cluster, root, context.env.now)?.issue(leaf, cluster.keys)?)
+    Ok(authority(CaRole::Cluster, root, context.env.now)?.issue_credential(leaf, cluster.keys, context.env.now)?)
 }
 
 /// Before it is replaced: whoever has a copy of it may have to be revoked.

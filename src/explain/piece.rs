@@ -9,7 +9,7 @@ use crate::cluster::duration::{in_words, stamp};
 use crate::pki::certificate::{Certificate, SignatureKind, SignedBy};
 use crate::pki::crl::Crl;
 use crate::pki::fingerprint::Fingerprint;
-use crate::pki::key::KeyFacts;
+use crate::pki::key_facts::KeyFacts;
 use crate::pki::material::{self, Found, MaterialError};
 use crate::pki::pem::Item;
 use crate::pki::request::CertificateRequest;

@@ -187,12 +187,12 @@ impl InjectedFault {
             Self::ExpiredNode => untrusted::dated(root, &leaf, now - Duration::days(366), now - Duration::DAY)?,
             Self::OtherCa => {
                 let twin = create_root(CaRole::Cluster, &cluster.name, cluster.keys, cluster.validity.ca, now)?;
-                Issuer::open(twin.get(), now)?.issue(&leaf, cluster.keys)?.into_inner()
+                Issuer::open(CaRole::Cluster, twin.get(), now)?.issue_credential(&leaf, cluster.keys, now)?.into_inner()
             }
             Self::WrongName => {
                 let other = HostName::parse("somebody-else").map(|name| name.to_address());
                 leaf.names = other.into_iter().chain(Address::parse("192.0.2.7")).collect();
-                Issuer::open(root, now)?.issue(&leaf, cluster.keys)?.into_inner()
+                Issuer::open(CaRole::Cluster, root, now)?.issue_credential(&leaf, cluster.keys, now)?.into_inner()
             }
             _ => return Ok(None),
         };

@@ -1,10 +1,9 @@
-//! What belongs to each of a cluster's three roots, together: who asks for a leaf's issuer gets that of the root that the policy
-//! names.
+//! A value for each CA role of a cluster, by which certificates find the CA that the policy names.
 
 use super::certificate::Certificate;
 use crate::cluster::profile::{CaRole, CertificateSpec};
 
-/// One certificate, or what else is asked for, for each [`CaRole`].
+/// A certificate, or another value, for each [`CaRole`].
 #[derive(Debug, Clone)]
 pub struct CaSet<T = Certificate> {
     /// The cluster's.
@@ -16,19 +15,27 @@ pub struct CaSet<T = Certificate> {
 }
 
 impl<T> CaSet<T> {
-    /// That root's.
+    /// Makes the value of each role.
+    ///
+    /// # Errors
+    /// The first error of `make`.
+    pub fn try_from_fn<E>(mut make: impl FnMut(CaRole) -> Result<T, E>) -> Result<Self, E> {
+        Ok(Self { cluster: make(CaRole::Cluster)?, etcd: make(CaRole::Etcd)?, front_proxy: make(CaRole::FrontProxy)? })
+    }
+
+    /// Returns the value of a role.
     #[must_use]
-    pub fn of(&self, kind: CaRole) -> &T {
-        match kind {
+    pub fn of(&self, role: CaRole) -> &T {
+        match role {
             CaRole::Cluster => &self.cluster,
             CaRole::Etcd => &self.etcd,
             CaRole::FrontProxy => &self.front_proxy,
         }
     }
 
-    /// Of the root that has to have signed `leaf`.
+    /// Returns the value of the role that signs `spec`.
     #[must_use]
-    pub fn issuer_of(&self, leaf: &CertificateSpec) -> &T {
-        self.of(leaf.policy().signed_by)
+    pub fn issuer_of(&self, spec: &CertificateSpec) -> &T {
+        self.of(spec.policy().signed_by)
     }
 }

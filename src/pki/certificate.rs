@@ -12,6 +12,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo, X509Version};
 
+use super::der::{Der, SEQUENCE};
 use super::fingerprint::{Fingerprint, hex};
 use super::go;
 use super::made_by::Signature;
@@ -298,6 +299,18 @@ impl Certificate {
             fingerprint: Fingerprint::of(&der),
             der,
         })
+    }
+
+    /// Returns the same certificate with another signature: `der` must hold the same tbsCertificate.
+    pub(super) fn with_signature(self, der: Vec<u8>) -> Result<Self, CertificateError> {
+        let changed = || CertificateError::Malformed("what was signed is not what was checked".to_owned());
+        let tbs = Der::new(&der).inside(SEQUENCE).and_then(|mut outer| outer.element(SEQUENCE)).ok_or_else(changed)?;
+        if tbs.whole != &self.der[self.signed.clone()] {
+            return Err(changed());
+        }
+        let start = tbs.whole.as_ptr().addr() - der.as_ptr().addr();
+        let signed = start..start + tbs.whole.len();
+        Ok(Self { signed, fingerprint: Fingerprint::of(&der), der, ..self })
     }
 
     /// Returns whether its public key is a point of its curve, as far as ring knows that.

@@ -229,7 +229,8 @@ mod tests {
     use crate::cluster::lifetime::Lifetime;
     use crate::cluster::name::ClusterName;
     use crate::cluster::profile::CaRole;
-    use crate::pki::issuer::{Credential, create_root};
+    use crate::pki::credential::Credential;
+    use crate::pki::issuer::create_root;
     use crate::pki::untrusted::revocation_list;
     use time::Duration;
     use time::macros::datetime;

@@ -1,146 +1,223 @@
-//! A root with its key: the only place where certificates come from. What it makes is checked as a stranger would
-//! before anybody gets it.
+//! An issuer: a CA's certificate with a key that signs. All certificates and CRLs come from here.
+//!
+//! A certificate is made in two steps, as boulder does it. [`Issuer::prepare`] encodes it and checks the very bytes that would be
+//! signed; [`Issuer::issue`] signs them and verifies the signature under the CA's public key.
 
 use std::collections::BTreeSet;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, IsCa, KeyIdMethod, KeyUsagePurpose,
+    RevokedCertParams, SerialNumber,
 };
-use ring::rand::{SecureRandom, SystemRandom};
 use time::OffsetDateTime;
 
-use super::certificate::{Certificate, CertificateError, Serial};
-use super::crl::{Crl, CrlError, Revoked};
-use super::key::{KeyError, PrivateKey, Signer};
-use super::lint::{BACKDATED, leaf_violations, own_root_violations};
+use super::ca_certificate::CaCertificate;
+use super::certificate::{Certificate, Serial, SignedBy};
+use super::crl::{Crl, Revoked};
+use super::fingerprint::Fingerprint;
+use super::key::{KeyError, PrivateKey};
+use super::lint::{own_root_violations, violations_except_signature};
+use super::local_key::LocalKey;
+use super::params::{certificate_params, encode_error, extended_key_usages, san, whole_seconds};
+use super::rcgen_keys::PublicKey;
+use super::request::VerifiedRequest;
+use super::signing_key::{SignatureAlgorithm, SigningKey};
+use super::unsigned::Unsigned;
 use super::verified::Verified;
 use super::violation::Violation;
-use crate::cluster::account::Account;
-use crate::cluster::address::Address;
 use crate::cluster::key_kind::KeyKind;
 use crate::cluster::lifetime::Lifetime;
 use crate::cluster::name::ClusterName;
-use crate::cluster::profile::{CaRole, CertificateSpec, Usage};
+use crate::cluster::profile::{CaRole, CertificateSpec};
 
-/// A certificate with its key.
+pub use super::credential::Credential;
+pub use super::issue_error::IssueError;
+
+/// Stands for the signature while a certificate is checked.
+const PLACEHOLDER: [u8; 1] = [0];
+
+/// Where the key of a certificate's subject comes from.
 #[derive(Debug)]
-pub struct Credential {
-    /// The certificate.
-    pub certificate: Certificate,
-    /// Its private key.
-    pub key: PrivateKey,
+pub enum SubjectKey {
+    /// It is generated here, and returned with the certificate.
+    Generate(KeyKind),
+    /// The subject has it, and proved that by its request. Nothing else is taken from the request.
+    FromRequest(Box<VerifiedRequest>),
 }
 
-/// Why nothing was minted.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum IssueError {
-    /// The key could not be made or opened.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// What was made cannot be read back.
-    #[error("what was made is no certificate")]
-    Certificate(#[from] CertificateError),
-    /// The library refused.
-    #[error("the certificate could not be encoded: {0}")]
-    Encode(String),
-    /// The revocation list cannot be read back.
-    #[error("what was made is no revocation list")]
-    List(#[from] CrlError),
-    /// The revocation list that was made is not the one that was asked for.
-    #[error("the revocation list that was made is not the one that was asked for")]
-    OtherList,
-    /// What was made, or the root that should sign it, did not pass the stranger's check.
-    #[error("{}", violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Violations {
-        /// All rules that are broken.
-        violations: Vec<Violation>,
-    },
+/// A certificate that passed all checks and may be signed, once, by the issuer that prepared it.
+#[derive(Debug)]
+pub struct IssuanceToken {
+    issuer: Fingerprint,
+    unsigned: Unsigned,
+    /// The certificate as it will be, with a placeholder for its signature.
+    draft: Certificate,
+    key: Option<PrivateKey>,
 }
 
-/// Makes a root: self-signed, pathlen 0, valid from five minutes before `now`.
+impl IssuanceToken {
+    /// Returns the certificate as it will be; its signature is a placeholder.
+    #[must_use]
+    pub fn draft(&self) -> &Certificate {
+        &self.draft
+    }
+}
+
+/// What was issued.
+#[derive(Debug)]
+pub enum Issued {
+    /// A certificate for a key that the subject has.
+    Certificate(Verified<Certificate>),
+    /// A certificate with the key that was generated for it.
+    Credential(Verified<Credential>),
+}
+
+impl Issued {
+    /// Returns the certificate.
+    #[must_use]
+    pub fn certificate(&self) -> &Certificate {
+        match self {
+            Self::Certificate(certificate) => certificate.get(),
+            Self::Credential(credential) => &credential.get().certificate,
+        }
+    }
+}
+
+/// Makes a root of the cluster's own: self-signed, path length 0, valid from five minutes before `now`.
 ///
 /// # Errors
-/// When no key can be made, or what was made does not pass the stranger's check.
+/// When no key can be made, or the root breaks a rule of its profile.
 pub fn create_root(
-    kind: CaRole,
+    role: CaRole,
     cluster: &ClusterName,
     keys: KeyKind,
     lifetime: Lifetime,
     now: OffsetDateTime,
 ) -> Result<Verified<Credential>, IssueError> {
     let key = PrivateKey::generate(keys)?;
-    let mut params = params(&kind.subject(cluster), now, now + lifetime.duration())?;
+    let signing = LocalKey::open(&key)?;
+    let mut params = certificate_params(&role.subject(cluster), now, now + lifetime.duration())?;
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let made = params.self_signed(&key.signer()?).map_err(encode_error)?;
-    let certificate = Certificate::from_der(made.der().to_vec())?;
-    check_root(Credential { certificate, key }, now).map_err(|violations| IssueError::Violations { violations })
+    let public = PublicKey::read(signing.public_key()).ok_or_else(unsupported_key)?;
+    let encoded = params.self_signed(&public).map_err(encode_error)?;
+    let unsigned = Unsigned::read(encoded.der()).ok_or_else(not_encodable)?;
+    let signature = signing.sign(unsigned.tbs())?;
+    let certificate = Certificate::from_der(unsigned.signed(&signature).ok_or_else(not_encodable)?)?;
+    let mut violations = own_root_violations(&certificate, now);
+    let credential = Credential { certificate, chain: Vec::new(), key };
+    violations.extend((!credential.key_fits()).then_some(Violation::KeyDoesNotFit));
+    if violations.is_empty() { Ok(Verified::new(credential)) } else { Err(IssueError::Violations { violations }) }
 }
 
-/// A root opened for signing.
-pub struct Issuer<'a> {
-    root: &'a Certificate,
-    issuer: rcgen::Issuer<'a, Signer<'a>>,
-    now: OffsetDateTime,
+/// A CA's certificate with a key that signs.
+pub struct Issuer {
+    ca: CaCertificate,
+    key: Box<dyn SigningKey>,
+    /// The key as rcgen needs it to encode.
+    public: PublicKey,
 }
 
-impl<'a> Issuer<'a> {
-    /// Opens a root for signing at `now`.
+impl Issuer {
+    /// Makes an issuer of a CA's certificate and the key that belongs to it.
     ///
     /// # Errors
-    /// When the root is not fit to sign: expired, not a CA, or its key belongs to another.
-    pub fn open(root: &'a Credential, now: OffsetDateTime) -> Result<Self, IssueError> {
-        let mut violations = own_root_violations(&root.certificate, now);
-        if root.key.spki() != root.certificate.spki {
+    /// When the CA must not sign at `now`: it is expired, breaks another rule, or the key belongs to another certificate.
+    pub fn new(ca: CaCertificate, key: Box<dyn SigningKey>, now: OffsetDateTime) -> Result<Self, IssueError> {
+        let mut violations = ca.violations(now);
+        let algorithm = SignatureAlgorithm::of_key(&ca.certificate().key);
+        let fits = key.public_key() == ca.certificate().spki;
+        if !fits || algorithm != Some(key.algorithm()) {
             violations.insert(0, Violation::KeyDoesNotFit);
         }
         if !violations.is_empty() {
             return Err(IssueError::Violations { violations });
         }
-        let issuer = rcgen::Issuer::from_ca_cert_der(&root.certificate.der().into(), root.key.signer()?)
-            .map_err(encode_error)?;
-        Ok(Self { root: &root.certificate, issuer, now })
+        let public = PublicKey::read(key.public_key()).ok_or_else(unsupported_key)?;
+        Ok(Self { ca, key, public })
     }
 
-    /// The root's certificate.
+    /// Makes an issuer of a root that [`create_root`] made.
+    ///
+    /// # Errors
+    /// As [`Issuer::new`].
+    pub fn open(role: CaRole, root: &Credential, now: OffsetDateTime) -> Result<Self, IssueError> {
+        let ca = CaCertificate::own_root(role, root.certificate.clone());
+        Self::new(ca, Box::new(LocalKey::open(&root.key)?), now)
+    }
+
+    /// Returns the CA's certificate with its path.
     #[must_use]
-    pub fn root(&self) -> &Certificate {
-        self.root
+    pub fn ca(&self) -> &CaCertificate {
+        &self.ca
     }
 
-    /// Makes the credential that `leaf` asks for, with a new key. It ends with its root at the latest.
+    /// Encodes the certificate that `spec` describes, and checks it before anything is signed.
+    ///
+    /// It expires with the first certificate of the CA's path at the latest. Subject and names come from `spec` alone.
     ///
     /// # Errors
-    /// When no key can be made, or what was made does not pass the stranger's check.
-    pub fn issue(&self, leaf: &CertificateSpec, keys: KeyKind) -> Result<Verified<Credential>, IssueError> {
-        let key = PrivateKey::generate(keys)?;
-        let not_after = (self.now + leaf.lifetime.duration()).min(self.root().not_after);
-        let mut params = params(&leaf.subject, self.now, not_after)?;
-        params.is_ca = IsCa::ExplicitNoCa;
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = extended_key_usages(leaf.policy().usage);
-        params.use_authority_key_identifier_extension = true;
-        params.subject_alt_names = leaf.names.iter().map(san).collect::<Result<_, _>>()?;
-        let made = params.signed_by(&key, &self.issuer).map_err(encode_error)?;
-        let certificate = Certificate::from_der(made.der().to_vec())?;
-        check_leaf(Credential { certificate, key }, leaf, keys, self.root, self.now)
-            .map_err(|violations| IssueError::Violations { violations })
+    /// When no key can be made, the role does not sign such certificates, or the certificate breaks a rule.
+    pub fn prepare(
+        &self,
+        spec: &CertificateSpec,
+        subject: SubjectKey,
+        now: OffsetDateTime,
+    ) -> Result<IssuanceToken, IssueError> {
+        match subject {
+            SubjectKey::Generate(kind) => {
+                let key = PrivateKey::generate(kind)?;
+                let token = self.encode(spec, &key.spki(), Some(kind), now)?;
+                Ok(IssuanceToken { key: Some(key), ..token })
+            }
+            SubjectKey::FromRequest(request) => self.encode(spec, request.public_key(), None, now),
+        }
     }
-}
 
-impl Issuer<'_> {
-    /// Signs the list of all that this root has revoked (RFC 5280 § 5), with a number that the caller lets grow, due again at
-    /// `next_update`. Checked as a stranger would before anybody gets it.
+    /// Signs what [`Issuer::prepare`] checked.
     ///
     /// # Errors
-    /// When it cannot be encoded, or what was made is not the list that was asked for.
+    /// When the token is another issuer's, the key makes no signature, or the signature does not verify.
+    pub fn issue(&self, token: IssuanceToken) -> Result<Issued, IssueError> {
+        let (certificate, key) = self.sign(token)?;
+        Ok(match key {
+            None => Issued::Certificate(Verified::new(certificate)),
+            Some(key) => Issued::Credential(Verified::new(self.credential(certificate, key))),
+        })
+    }
+
+    /// Issues the certificate that `spec` describes with a new key: prepares and signs it.
+    ///
+    /// # Errors
+    /// As [`Issuer::prepare`] and [`Issuer::issue`].
+    pub fn issue_credential(
+        &self,
+        spec: &CertificateSpec,
+        kind: KeyKind,
+        now: OffsetDateTime,
+    ) -> Result<Verified<Credential>, IssueError> {
+        let key = PrivateKey::generate(kind)?;
+        let (certificate, _) = self.sign(self.encode(spec, &key.spki(), Some(kind), now)?)?;
+        Ok(Verified::new(self.credential(certificate, key)))
+    }
+
+    /// Signs the CRL of all certificates that this CA revoked (RFC 5280 § 5).
+    ///
+    /// The caller makes `number` grow from list to list. The list is checked before it is signed.
+    ///
+    /// # Errors
+    /// When the CA must not sign CRLs, the list cannot be encoded, or the signature does not verify.
     pub fn revocation_list(
         &self,
         revoked: &[Revoked],
         number: u64,
+        this_update: OffsetDateTime,
         next_update: OffsetDateTime,
     ) -> Result<Crl, IssueError> {
+        let ca = self.ca.certificate();
+        if ca.key_usage.is_some_and(|usage| usage.is_set() && !usage.crl_sign) {
+            return Err(IssueError::NoCrlSign);
+        }
         let entry = |revoked: &Revoked| RevokedCertParams {
             serial_number: SerialNumber::from_slice(&revoked.serial.0),
             revocation_time: whole_seconds(revoked.at),
@@ -148,196 +225,104 @@ impl Issuer<'_> {
             invalidity_date: None,
         };
         let params = CertificateRevocationListParams {
-            this_update: whole_seconds(self.now),
+            this_update: whole_seconds(this_update),
             next_update: whole_seconds(next_update),
             crl_number: SerialNumber::from(number),
             issuing_distribution_point: None,
             revoked_certs: revoked.iter().map(entry).collect(),
-            key_identifier_method: KeyIdMethod::Sha256,
+            key_identifier_method: self.key_id(),
         };
-        let made = params.signed_by(&self.issuer).map_err(encode_error)?;
-        let list = Crl::from_der(made.der().to_vec())?;
+        let encoded = params.signed_by(&self.for_rcgen()).map_err(encode_error)?;
+        let unsigned = self.unsigned(encoded.der())?;
+        let draft = Crl::from_der(unsigned.signed(&PLACEHOLDER).ok_or_else(not_encodable)?)?;
         let wanted: BTreeSet<&Serial> = revoked.iter().map(|revoked| &revoked.serial).collect();
-        let same = list.serials.iter().collect::<BTreeSet<_>>() == wanted;
-        if !same || list.issuer.der != self.root().subject.der || !list.is_signed_by(self.root()) {
+        let same = draft.serials.iter().collect::<BTreeSet<_>>() == wanted;
+        if !same || draft.issuer.der != ca.subject.der {
             return Err(IssueError::OtherList);
         }
-        Ok(list)
+        let list = Crl::from_der(self.signed(&unsigned)?)?;
+        if list.is_signed_by(ca) { Ok(list) } else { Err(IssueError::WrongSignature) }
+    }
+
+    /// Encodes a certificate for the key `spki`, and checks it.
+    fn encode(
+        &self,
+        spec: &CertificateSpec,
+        spki: &[u8],
+        kind: Option<KeyKind>,
+        now: OffsetDateTime,
+    ) -> Result<IssuanceToken, IssueError> {
+        let (ca, policy) = (self.ca.certificate(), spec.policy());
+        if policy.signed_by != self.ca.role() {
+            let (name, wanted, found) = (policy.name, policy.signed_by, self.ca.role());
+            return Err(IssueError::OtherRole { name, wanted, found });
+        }
+        let not_after = (now + spec.lifetime.duration()).min(self.ca.not_after());
+        let mut params = certificate_params(&spec.subject, now, not_after)?;
+        params.is_ca = IsCa::ExplicitNoCa;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = extended_key_usages(policy.usage);
+        // Without an identifier in the CA's certificate there is none to refer to.
+        params.use_authority_key_identifier_extension = ca.subject_key_id.is_some();
+        params.subject_alt_names = spec.names.iter().map(san).collect::<Result<_, _>>()?;
+        let subject = PublicKey::read(spki).ok_or_else(unsupported_key)?;
+        let encoded = params.signed_by(&subject, &self.for_rcgen()).map_err(encode_error)?;
+        let unsigned = self.unsigned(encoded.der())?;
+        let draft = Certificate::from_der(unsigned.signed(&PLACEHOLDER).ok_or_else(not_encodable)?)?;
+        let mut violations = violations_except_signature(&draft, spec, kind, ca, now);
+        violations.extend((draft.spki != spki).then_some(Violation::KeyDoesNotFit));
+        if !violations.is_empty() {
+            return Err(IssueError::Violations { violations });
+        }
+        Ok(IssuanceToken { issuer: ca.fingerprint(), unsigned, draft, key: None })
+    }
+
+    fn sign(&self, token: IssuanceToken) -> Result<(Certificate, Option<PrivateKey>), IssueError> {
+        let ca = self.ca.certificate();
+        if token.issuer != ca.fingerprint() {
+            return Err(IssueError::OtherIssuer);
+        }
+        let certificate = token.draft.with_signature(self.signed(&token.unsigned)?)?;
+        match certificate.signed_by(ca) {
+            SignedBy::It => Ok((certificate, token.key)),
+            SignedBy::Another | SignedBy::Unverifiable(_) => Err(IssueError::WrongSignature),
+        }
+    }
+
+    fn credential(&self, certificate: Certificate, key: PrivateKey) -> Credential {
+        Credential { certificate, chain: self.ca.chain().to_vec(), key }
+    }
+
+    fn unsigned(&self, encoded: &[u8]) -> Result<Unsigned, IssueError> {
+        let name = &self.ca.certificate().subject.der;
+        Unsigned::read(encoded).and_then(|unsigned| unsigned.with_issuer(name)).ok_or_else(not_encodable)
+    }
+
+    fn signed(&self, unsigned: &Unsigned) -> Result<Vec<u8>, IssueError> {
+        let signature = self.key.sign(unsigned.tbs())?;
+        unsigned.signed(&signature).ok_or_else(not_encodable)
+    }
+
+    /// Returns the issuer as rcgen needs it to encode. Its name is replaced by the CA's afterwards.
+    fn for_rcgen(&self) -> rcgen::Issuer<'static, &PublicKey> {
+        let mut params = CertificateParams::default();
+        params.key_identifier_method = self.key_id();
+        rcgen::Issuer::new(params, &self.public)
+    }
+
+    fn key_id(&self) -> KeyIdMethod {
+        let own = self.ca.certificate().subject_key_id.clone();
+        own.map_or(KeyIdMethod::Sha256, KeyIdMethod::PreSpecified)
     }
 }
 
-fn check_leaf(
-    credential: Credential,
-    wanted: &CertificateSpec,
-    keys: KeyKind,
-    root: &Certificate,
-    now: OffsetDateTime,
-) -> Result<Verified<Credential>, Vec<Violation>> {
-    let mut violations = leaf_violations(&credential.certificate, wanted, keys, root, now);
-    violations.extend(key_violation(&credential));
-    if violations.is_empty() { Ok(Verified::new(credential)) } else { Err(violations) }
+fn unsupported_key() -> IssueError {
+    IssueError::Key(KeyError::Foreign)
 }
 
-fn check_root(credential: Credential, now: OffsetDateTime) -> Result<Verified<Credential>, Vec<Violation>> {
-    let mut violations = own_root_violations(&credential.certificate, now);
-    violations.extend(key_violation(&credential));
-    if violations.is_empty() { Ok(Verified::new(credential)) } else { Err(violations) }
-}
-
-fn key_violation(credential: &Credential) -> Option<Violation> {
-    (credential.key.spki() != credential.certificate.spki).then_some(Violation::KeyDoesNotFit)
-}
-
-pub(super) fn params(
-    subject: &Account,
-    now: OffsetDateTime,
-    not_after: OffsetDateTime,
-) -> Result<CertificateParams, IssueError> {
-    let mut params = CertificateParams::default();
-    params.distinguished_name = DistinguishedName::new();
-    if let Some(group) = &subject.group {
-        params.distinguished_name.push(DnType::OrganizationName, group.clone());
-    }
-    params.distinguished_name.push(DnType::CommonName, subject.user.clone());
-    params.serial_number = Some(serial()?);
-    params.not_before = whole_seconds(now - BACKDATED);
-    params.not_after = whole_seconds(not_after);
-    Ok(params)
-}
-
-/// X.509 has no fractions of a second (RFC 5280 § 4.1.2.5).
-fn whole_seconds(time: OffsetDateTime) -> OffsetDateTime {
-    time.replace_nanosecond(0).unwrap_or(time)
-}
-
-/// 128 random bits, never zero; DER adds the sign octet that keeps them positive.
-fn serial() -> Result<SerialNumber, IssueError> {
-    let mut bytes = [0; 16];
-    SystemRandom::new().fill(&mut bytes).map_err(|_| KeyError::NoRandomness)?;
-    // A leading zero octet would be lost in DER; one bit keeps the length, and with it "128 bits", true.
-    if bytes[0] == 0 {
-        bytes[0] = 1;
-    }
-    Ok(SerialNumber::from_slice(&bytes))
-}
-
-pub(super) fn extended_key_usages(usage: Usage) -> Vec<ExtendedKeyUsagePurpose> {
-    match usage {
-        Usage::Server => vec![ExtendedKeyUsagePurpose::ServerAuth],
-        Usage::Client => vec![ExtendedKeyUsagePurpose::ClientAuth],
-        Usage::ServerAndClient => vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth],
-    }
-}
-
-pub(super) fn san(address: &Address) -> Result<SanType, IssueError> {
-    Ok(match address {
-        Address::Ip(ip) => SanType::IpAddress(*ip),
-        Address::Dns(name) => SanType::DnsName(name.as_str().try_into().map_err(encode_error)?),
-    })
-}
-
-pub(super) fn encode_error(error: rcgen::Error) -> IssueError {
-    IssueError::Encode(error.to_string())
+fn not_encodable() -> IssueError {
+    IssueError::Encode("its structure is not X.509's".to_owned())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cluster::spec::{Cluster, RawCluster, RawHost};
-    use time::Duration;
-    use time::macros::datetime;
-
-    const NOW: OffsetDateTime = datetime!(2026-11-23 12:00:00.5 UTC);
-
-    fn cluster(keys: KeyKind) -> Cluster {
-        let host = |name: &str, address: &str| RawHost {
-            name: Some(name.into()),
-            addresses: vec![address.into()],
-            ..RawHost::default()
-        };
-        let draft = RawCluster {
-            name: Some("prod".into()),
-            keys: Some(keys.as_str().into()),
-            masters: vec![host("m1", "10.0.0.1")],
-            nodes: vec![host("on", "10.0.1.1"), host("42", "fd00::2"), host("10.0.1.9", "10.0.1.9")],
-            ..RawCluster::default()
-        };
-        draft.check().expect("a good draft")
-    }
-
-    fn root(keys: KeyKind, lifetime: &str, now: OffsetDateTime) -> Credential {
-        let cluster = cluster(keys);
-        let lifetime = Lifetime::parse(lifetime).expect("a lifetime");
-        create_root(CaRole::Cluster, &cluster.name, keys, lifetime, now).expect("a root").into_inner()
-    }
-
-    #[test]
-    fn every_leaf_of_every_kind_of_key_passes_the_strangers_check() {
-        for keys in KeyKind::ALL {
-            let cluster = cluster(keys);
-            let root = root(keys, "10y", NOW);
-            let authority = Issuer::open(&root, NOW).expect("a fit root");
-            let masters = cluster.masters.iter().flat_map(|m| cluster.master_leaves(m));
-            let nodes = cluster.nodes.iter().flat_map(|n| cluster.node_leaves(n));
-            let admin = cluster.admin_leaf(&cluster.nodes[0].name, Lifetime::ONE_YEAR);
-            for leaf in masters.chain(nodes).chain([cluster.verifier_leaf(), admin]) {
-                let made = authority.issue(&leaf, keys).expect("a credential").into_inner();
-                assert_eq!(made.certificate.serial.0.len(), 16);
-                assert_eq!(made.certificate.not_before, datetime!(2026-11-23 11:55:00 UTC));
-                assert_eq!(made.certificate.not_after, datetime!(2027-11-23 12:00:00 UTC));
-            }
-        }
-    }
-
-    #[test]
-    fn a_leaf_ends_with_its_root() {
-        let keys = KeyKind::EcdsaP256;
-        let root = root(keys, "30d", NOW);
-        let later = NOW + Duration::days(20);
-        let cluster = cluster(keys);
-        let leaf = cluster.verifier_leaf();
-        let made = Issuer::open(&root, later).expect("a fit root").issue(&leaf, keys).expect("a leaf");
-        assert_eq!(made.get().certificate.not_after, root.certificate.not_after);
-    }
-
-    #[test]
-    fn an_expired_root_and_a_foreign_key_sign_nothing() {
-        let keys = KeyKind::EcdsaP256;
-        let old = root(keys, "1d", NOW);
-        let now = NOW + Duration::days(2);
-        let not_after = old.certificate.not_after;
-        let refused = Issuer::open(&old, now).map(|_| ()).expect_err("refused");
-        assert_eq!(refused, IssueError::Violations { violations: vec![Violation::Expired { not_after, now }] });
-        let mixed = Credential { certificate: old.certificate, key: root(keys, "1d", NOW).key };
-        let refused = Issuer::open(&mixed, NOW).map(|_| ()).expect_err("refused");
-        assert_eq!(refused, IssueError::Violations { violations: vec![Violation::KeyDoesNotFit] });
-    }
-
-    #[test]
-    fn the_strangers_check_finds_a_twin_root_and_every_change_of_the_cluster_file() {
-        use crate::pki::lint::leaf_violations;
-        let keys = KeyKind::EcdsaP256;
-        let (ours, twin) = (root(keys, "10y", NOW), root(keys, "10y", NOW));
-        let before = cluster(keys);
-        let leaf = before.node_leaves(&before.nodes[0])[1].clone();
-        let made = Issuer::open(&ours, NOW).expect("fit").issue(&leaf, keys).expect("a leaf").into_inner();
-        let violations = |leaf: &CertificateSpec, root: &Credential, now| {
-            leaf_violations(&made.certificate, leaf, keys, &root.certificate, now)
-        };
-        assert_eq!(violations(&leaf, &ours, NOW), []);
-        assert_eq!(violations(&leaf, &twin, NOW)[..2], [Violation::OtherKeyId, Violation::BadSignature]);
-        let copy = Issuer::open(&ours, NOW).expect("fit").issue(&leaf, keys).expect("a leaf").into_inner();
-        let refused = check_leaf(copy, &leaf, keys, &twin.certificate, NOW).expect_err("another root's");
-        assert_eq!(refused[..2], [Violation::OtherKeyId, Violation::BadSignature]);
-        let mut after = leaf;
-        after.names[1] = Address::parse("10.20.1.12").expect("an address");
-        let changed = violations(&after, &ours, NOW);
-        assert_eq!(changed, [Violation::NameMissing("10.20.1.12".into()), Violation::NameTooMany("10.0.1.1".into())]);
-        assert_eq!(changed[0].to_string(), "10.20.1.12 is not in the certificate");
-        let client = before.node_leaves(&before.nodes[0])[0].clone();
-        assert!(
-            violations(&client, &ours, NOW)
-                .contains(&Violation::OtherUsage { found: "serverAuth".into(), wanted: &["clientAuth"] })
-        );
-    }
-}
+mod tests;

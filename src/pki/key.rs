@@ -2,18 +2,16 @@
 
 use std::fmt;
 
-use pkcs8::der::{Decode, Encode};
+use pkcs8::der::Decode;
 use pkcs8::pkcs5::pbes2;
 use pkcs8::{EncryptedPrivateKeyInfoRef, ObjectIdentifier, PrivateKeyInfoRef};
-use rcgen::{PublicKeyData, SignatureAlgorithm, SigningKey};
+use rcgen::{PublicKeyData, SignatureAlgorithm};
 use ring::rand::{SecureRandom, SystemRandom};
-use ring::signature::{
-    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair,
-};
-use x509_parser::asn1_rs::{Any, FromDer};
+use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair};
 use zeroize::Zeroizing;
 
 use super::fingerprint::Fingerprint;
+use super::key_pair::KeyPair;
 use super::passphrase::Passphrase;
 use super::pem::{self, Item, KeyForm, PemError};
 use crate::cluster::key_kind::KeyKind;
@@ -28,27 +26,9 @@ const SCRYPT_MEMORY_LIMIT: u64 = 1 << 30;
 const SCRYPT_P_LIMIT: u64 = 64;
 
 /// id-ecPublicKey and its curves (RFC 5480 § 2.1.1).
-const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
-const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
-const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
-
-const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
-/// Curves that have a name here, ours among them: a damaged key of ours is called by it.
-const CURVES: [(ObjectIdentifier, &str); 5] = [
-    (P256, "ecdsa-p256, damaged"),
-    (P384, "ecdsa-p384, damaged"),
-    (ObjectIdentifier::new_unwrap("1.3.132.0.35"), "ecdsa-p521"),
-    (ObjectIdentifier::new_unwrap("1.3.132.0.33"), "ecdsa-p224"),
-    (ObjectIdentifier::new_unwrap("1.3.132.0.10"), "secp256k1"),
-];
-/// Algorithms that no certificate of Kubernetes has.
-const OTHERS: [(ObjectIdentifier, &str); 5] = [
-    (ObjectIdentifier::new_unwrap("1.3.101.110"), "X25519"),
-    (ObjectIdentifier::new_unwrap("1.3.101.112"), "ed25519, damaged"),
-    (ObjectIdentifier::new_unwrap("1.3.101.113"), "Ed448"),
-    (ObjectIdentifier::new_unwrap("1.2.840.10040.4.1"), "DSA"),
-    (ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10"), "RSA-PSS"),
-];
+pub(super) const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+pub(super) const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+pub(super) const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
 
 /// RFC 8410 § 7: PKCS#8 v1 of an Ed25519 seed. OpenSSL does not read the v2 that ring writes.
 const ED25519_V1_PREFIX: [u8; 16] =
@@ -132,7 +112,7 @@ impl PrivateKey {
     /// When it is of another kind, or damaged.
     pub fn from_pkcs8(pkcs8: Zeroizing<Vec<u8>>) -> Result<Self, KeyError> {
         let kind = kind_of(&pkcs8)?;
-        let public = Pair::open(kind, &pkcs8)?.public().to_vec();
+        let public = KeyPair::open(kind, &pkcs8).ok_or(KeyError::Damaged)?.public().to_vec();
         Ok(Self { kind, pkcs8, public })
     }
 
@@ -240,14 +220,6 @@ impl PrivateKey {
     pub fn expose_pkcs8(&self) -> &[u8] {
         &self.pkcs8
     }
-
-    /// The key opened for signing.
-    ///
-    /// # Errors
-    /// When its halves do not belong together.
-    pub fn signer(&self) -> Result<Signer<'_>, KeyError> {
-        Ok(Signer { key: self, pair: Pair::open(self.kind, &self.pkcs8)? })
-    }
 }
 
 impl fmt::Debug for PrivateKey {
@@ -271,63 +243,6 @@ impl PublicKeyData for PrivateKey {
     }
 }
 
-/// A key opened for signing; [`PrivateKey::signer`] makes it.
-pub struct Signer<'a> {
-    key: &'a PrivateKey,
-    pair: Pair,
-}
-
-impl PublicKeyData for Signer<'_> {
-    fn der_bytes(&self) -> &[u8] {
-        self.key.der_bytes()
-    }
-
-    fn algorithm(&self) -> &'static SignatureAlgorithm {
-        self.key.algorithm()
-    }
-}
-
-impl SigningKey for Signer<'_> {
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
-        match &self.pair {
-            Pair::Ecdsa(pair, rng) => pair
-                .sign(rng, message)
-                .map(|signature| signature.as_ref().to_vec())
-                .map_err(|_| rcgen::Error::RingUnspecified),
-            Pair::Ed25519(pair) => Ok(pair.sign(message).as_ref().to_vec()),
-        }
-    }
-}
-
-enum Pair {
-    Ecdsa(EcdsaKeyPair, SystemRandom),
-    Ed25519(Ed25519KeyPair),
-}
-
-impl Pair {
-    fn open(kind: KeyKind, pkcs8: &[u8]) -> Result<Self, KeyError> {
-        let rng = SystemRandom::new();
-        let algorithm = match kind {
-            KeyKind::EcdsaP256 => &ECDSA_P256_SHA256_ASN1_SIGNING,
-            KeyKind::EcdsaP384 => &ECDSA_P384_SHA384_ASN1_SIGNING,
-            KeyKind::Ed25519 => {
-                return Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8)
-                    .map(Self::Ed25519)
-                    .map_err(|_| KeyError::Damaged);
-            }
-        };
-        let pair = EcdsaKeyPair::from_pkcs8(algorithm, pkcs8, &rng).map_err(|_| KeyError::Damaged)?;
-        Ok(Self::Ecdsa(pair, rng))
-    }
-
-    fn public(&self) -> &[u8] {
-        match self {
-            Self::Ecdsa(pair, _) => pair.public_key().as_ref(),
-            Self::Ed25519(pair) => pair.public_key().as_ref(),
-        }
-    }
-}
-
 fn kind_of(pkcs8: &[u8]) -> Result<KeyKind, KeyError> {
     const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
     let info = PrivateKeyInfoRef::from_der(pkcs8).map_err(|_| KeyError::Foreign)?;
@@ -337,102 +252,6 @@ fn kind_of(pkcs8: &[u8]) -> Result<KeyKind, KeyError> {
         (ED25519, _) => Ok(KeyKind::Ed25519),
         _ => Err(KeyError::Foreign),
     }
-}
-
-/// A private key of any kind, known only by its label and its public half: what `show` may say of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyFacts {
-    /// Such as `ecdsa-p256` or `RSA 2048`.
-    pub kind: String,
-    /// SHA-256 of the SubjectPublicKeyInfo, where we can compute it.
-    pub fingerprint: Option<Fingerprint>,
-}
-
-impl KeyFacts {
-    /// What can be said of a private key without showing it.
-    #[must_use]
-    pub fn of(form: KeyForm, secret: &pem::Secret) -> Self {
-        let pkcs8 = match form {
-            KeyForm::Pkcs8 => Some(Zeroizing::new(secret.0.to_vec())),
-            KeyForm::Sec1 => sec1_to_pkcs8(&secret.0),
-            KeyForm::Pkcs1 => None,
-        };
-        if let Some(key) = pkcs8.and_then(|der| PrivateKey::from_pkcs8(der).ok()) {
-            return Self { kind: key.kind.to_string(), fingerprint: Some(key.fingerprint()) };
-        }
-        let rsa = match form {
-            KeyForm::Pkcs1 => ring::rsa::KeyPair::from_der(&secret.0),
-            _ => ring::rsa::KeyPair::from_pkcs8(&secret.0),
-        };
-        match rsa {
-            Ok(pair) => Self {
-                kind: format!("RSA {}", pair.public().modulus_len() * 8),
-                fingerprint: rsa_spki(pair.public().as_ref()).map(|spki| Fingerprint::of(&spki)),
-            },
-            Err(_) => Self { kind: foreign_kind(form, &secret.0), fingerprint: None },
-        }
-    }
-}
-
-/// What a key is called that ring has no use for, by what stands in its file.
-fn foreign_kind(form: KeyForm, der: &[u8]) -> String {
-    let known = || match form {
-        KeyForm::Pkcs1 => rsa_bits(der).map(|bits| format!("RSA {bits}")),
-        KeyForm::Sec1 => {
-            let curve = CURVES.iter().find(|(oid, _)| {
-                oid.to_der().is_ok_and(|curve| der.windows(curve.len()).any(|window| window == curve))
-            });
-            curve.map(|(_, name)| (*name).to_owned())
-        }
-        KeyForm::Pkcs8 => {
-            let info = PrivateKeyInfoRef::from_der(der).ok()?;
-            let oid = info.algorithm.oid;
-            Some(match info.algorithm.parameters_oid() {
-                Ok(curve) if oid == EC => {
-                    let named = CURVES.iter().find(|(oid, _)| *oid == curve);
-                    named.map_or_else(|| format!("EC on the curve {curve}"), |(_, name)| (*name).to_owned())
-                }
-                _ if oid == RSA => format!("RSA {}", rsa_bits(info.private_key.as_bytes())?),
-                _ => {
-                    let named = OTHERS.iter().find(|(other, _)| *other == oid);
-                    named.map_or_else(|| format!("the algorithm {oid}"), |(_, name)| (*name).to_owned())
-                }
-            })
-        }
-    };
-    known().unwrap_or_else(|| "a kind that is not known here, or damaged".to_owned())
-}
-
-/// The length of the modulus, the second number of an `RSA PRIVATE KEY` (RFC 8017 A.1.2).
-fn rsa_bits(pkcs1: &[u8]) -> Option<usize> {
-    let (_, key) = Any::from_der(pkcs1).ok()?;
-    let (behind, _version) = Any::from_der(key.data).ok()?;
-    let (_, modulus) = Any::from_der(behind).ok()?;
-    let first = modulus.data.iter().position(|octet| *octet != 0)?;
-    let octets = &modulus.data[first..];
-    Some(octets.len() * 8 - octets.first()?.leading_zeros() as usize)
-}
-
-/// Wraps an `EC PRIVATE KEY` (RFC 5915), which names its curve in its parameters, as PKCS#8.
-fn sec1_to_pkcs8(sec1: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    for curve in [P256, P384] {
-        let curve_der = curve.to_der().ok()?;
-        if sec1.windows(curve_der.len()).any(|window| window == curve_der) {
-            let algorithm = pkcs8::AlgorithmIdentifierRef { oid: EC, parameters: Some((&curve).into()) };
-            let key = pkcs8::der::asn1::OctetStringRef::new(sec1).ok()?;
-            return PrivateKeyInfoRef::new(algorithm, key).to_der().ok().map(Zeroizing::new);
-        }
-    }
-    None
-}
-
-fn rsa_spki(pkcs1: &[u8]) -> Option<Vec<u8>> {
-    let algorithm = pkcs8::AlgorithmIdentifierRef {
-        oid: ObjectIdentifier::new("1.2.840.113549.1.1.1").ok()?,
-        parameters: Some(pkcs8::der::asn1::AnyRef::NULL),
-    };
-    let subject_public_key = pkcs8::der::asn1::BitStringRef::from_bytes(pkcs1).ok()?;
-    pkcs8::spki::SubjectPublicKeyInfoRef { algorithm, subject_public_key }.to_der().ok()
 }
 
 #[cfg(test)]

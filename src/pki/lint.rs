@@ -94,7 +94,7 @@ pub fn leaf_violations(
     root: &Certificate,
     now: OffsetDateTime,
 ) -> Vec<Violation> {
-    let mut violations = violations_except_signature(leaf, wanted, keys, root, now);
+    let mut violations = violations_except_signature(leaf, wanted, Some(keys), root, now);
     let names_the_root = leaf.issuer.der == root.subject.der;
     if names_the_root && !leaf.is_signed_by(root) {
         let behind = violations.iter().take_while(|flaw| matches!(flaw, Violation::OtherKeyId)).count();
@@ -110,7 +110,7 @@ pub fn leaf_violations(
 pub fn violations_except_signature(
     leaf: &Certificate,
     wanted: &CertificateSpec,
-    keys: KeyKind,
+    keys: Option<KeyKind>,
     root: &Certificate,
     now: OffsetDateTime,
 ) -> Vec<Violation> {
@@ -125,8 +125,11 @@ pub fn violations_except_signature(
         violations.push(Violation::LivesTooLong { not_after: leaf.not_after, wanted: wanted.lifetime });
     }
     profile(leaf, wanted, &mut violations);
-    if leaf.key != PublicKeyKind::Ours(keys) {
-        violations.push(Violation::OtherKeyKind { found: leaf.key.to_string(), wanted: keys });
+    if root.subject_key_id.is_some() && leaf.authority_key_id.is_none() {
+        violations.push(Violation::Extension("authorityKeyIdentifier"));
+    }
+    if let Some(wanted) = keys.filter(|keys| leaf.key != PublicKeyKind::Ours(*keys)) {
+        violations.push(Violation::OtherKeyKind { found: leaf.key.to_string(), wanted });
     }
     violations
 }
@@ -209,8 +212,5 @@ fn profile(leaf: &Certificate, wanted: &CertificateSpec, violations: &mut Vec<Vi
     }
     if leaf.subject_key_id.is_none() {
         violations.push(Violation::Extension("subjectKeyIdentifier"));
-    }
-    if leaf.authority_key_id.is_none() {
-        violations.push(Violation::Extension("authorityKeyIdentifier"));
     }
 }

@@ -1,29 +1,41 @@
-//! Bytes and cryptography: what keys and certificates are, how they are made, and what one is worth.
+//! Keys, certificates, requests and CRLs: parsed, checked and issued.
+//!
 //! Nothing here touches a file, a clock or a terminal; time is an argument.
 
 pub mod allowed_signers;
+pub mod ca_certificate;
 pub mod ca_set;
 pub mod certificate;
 pub mod chain;
+pub mod credential;
 pub mod crl;
 mod der;
 pub mod fingerprint;
 mod go;
 mod go_names;
+pub mod issue_error;
 pub mod issuer;
 pub mod key;
+pub mod key_facts;
+mod key_pair;
 pub mod known_hosts;
 pub mod lint;
+pub mod local_key;
 mod made_by;
 mod malformed;
 pub mod material;
 mod openssh_key;
+mod params;
 mod parsed;
 pub mod passphrase;
 pub mod pem;
+mod rcgen_keys;
 pub mod reason;
 pub mod request;
+pub mod signing_key;
 pub mod ssh;
+pub mod trust_bundle;
+mod unsigned;
 pub mod untrusted;
 pub mod verified;
 pub mod violation;

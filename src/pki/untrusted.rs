@@ -1,25 +1,33 @@
-//! Certificates that are wrong on purpose: untrusted clients, and the faults of the simulated cluster.
-//! Nothing made here passes the check of what is issued, and nothing made here is ever written to a cluster directory.
+//! Certificates that are wrong on purpose: those of untrusted clients, and the injected faults of the simulated cluster.
+//!
+//! They never become [`super::verified::Verified`], so they cannot be written to a cluster directory.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose,
-    PublicKeyData, RevokedCertParams, SerialNumber, SignatureAlgorithm, SigningKey,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, IsCa, KeyIdMethod, KeyUsagePurpose,
+    RevokedCertParams, SerialNumber,
 };
 use time::OffsetDateTime;
+use zeroize::Zeroizing;
 
 use super::certificate::{Certificate, Serial};
-use super::issuer::{Credential, IssueError, encode_error, extended_key_usages, params, san};
-use super::key::{PrivateKey, Signer};
+use super::credential::Credential;
+use super::issue_error::IssueError;
+use super::key::{KeyError, PrivateKey};
+use super::local_key::LocalKey;
+use super::params::{certificate_params, encode_error, extended_key_usages, san};
+use super::pem::{self, Item, Secret};
+use super::rcgen_keys::Immediate;
+use super::signing_key::SigningKey;
 use crate::cluster::account::Account;
 use crate::cluster::key_kind::KeyKind;
 use crate::cluster::profile::{CertificateSpec, Usage};
 
 /// A way to make a client certificate that no server of the cluster may accept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Forgery {
-    /// It names our root as its issuer, with the root's key identifier; another key signed it.
+pub enum UntrustedKind {
+    /// It names the cluster's root as its issuer, with the root's key identifier; another key signed it.
     OurIssuer,
-    /// As `OurIssuer`, and a root of our root's subject is sent with it, whose key did sign it.
+    /// As `OurIssuer`, sent with a root of the same subject whose key did sign it.
     OurIssuerSent,
     /// Another CA signed it, which is sent with it.
     OtherCaSent,
@@ -29,71 +37,68 @@ pub enum Forgery {
     SelfSigned,
 }
 
-/// The kind of key that a forged certificate has.
+/// The kind of key of an untrusted certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ForgedKey {
+pub enum UntrustedKey {
     /// A new key of a kind that clusterctl makes.
     New(KeyKind),
     /// RSA, which ring cannot generate: keys that are published with the source.
     Rsa,
 }
 
-/// A forged client certificate with what is sent behind it and its key, as PKCS#8.
+/// An untrusted client's certificates and its key.
 #[derive(Debug)]
-pub struct Forged {
+pub struct UntrustedClient {
     /// The certificates as sent, leaf first.
     pub chain: Vec<Certificate>,
     key: ThrowAway,
 }
 
-impl Forged {
+impl UntrustedClient {
     /// The private key as PKCS#8 DER.
     #[must_use]
     pub fn pkcs8(&self) -> &[u8] {
-        match &self.key {
-            ThrowAway::New(key) => key.expose_pkcs8(),
-            ThrowAway::Published(key) => key.serialized_der(),
-        }
+        &self.key.pkcs8
     }
 }
 
-/// Makes a client certificate that carries `subject` and is valid as long as `root`, so that nobody refuses it for its dates.
+/// Makes a client certificate of `subject` that is valid as long as `root`, so that no server rejects it for its dates.
 ///
 /// # Errors
 /// When no key can be made, or a certificate cannot be encoded.
 pub fn untrusted(
-    forgery: Forgery,
+    how: UntrustedKind,
     root: &Certificate,
     subject: &Account,
-    kind: ForgedKey,
-) -> Result<Forged, IssueError> {
+    key: UntrustedKey,
+) -> Result<UntrustedClient, IssueError> {
     let validity = (root.not_before, root.not_after);
-    let key = ThrowAway::leaf(kind)?;
+    let own_key = ThrowAway::leaf(key)?;
     let leaf = client_params(subject, validity)?;
-    if forgery == Forgery::SelfSigned {
-        let made = leaf.self_signed(&key).map_err(encode_error)?;
-        return Ok(Forged { chain: vec![Certificate::from_der(made.der().to_vec())?], key });
+    if how == UntrustedKind::SelfSigned {
+        let made = leaf.self_signed(&immediate(&own_key.signing)?).map_err(encode_error)?;
+        return Ok(UntrustedClient { chain: vec![Certificate::from_der(made.der().to_vec())?], key: own_key });
     }
-    let ca_key = ThrowAway::ca(kind)?;
-    let ca = match forgery {
-        Forgery::OurIssuer => root.clone(),
-        Forgery::OurIssuerSent => ca_certificate(&root.account(), &ca_key, validity)?,
+    let ca_key = ThrowAway::ca(key)?;
+    let ca = match how {
+        UntrustedKind::OurIssuer => root.clone(),
+        UntrustedKind::OurIssuerSent => ca_certificate(&root.account(), &ca_key, validity)?,
         _ => ca_certificate(&Account { user: "untrusted CA".to_owned(), group: None }, &ca_key, validity)?,
     };
-    let issuer = rcgen::Issuer::from_ca_cert_der(&ca.der().into(), ca_key).map_err(encode_error)?;
-    let made = leaf.signed_by(&key, &issuer).map_err(encode_error)?;
+    let issuer = issuer(&ca, &ca_key.signing)?;
+    let made = leaf.signed_by(&immediate(&own_key.signing)?, &issuer).map_err(encode_error)?;
     let mut chain = vec![Certificate::from_der(made.der().to_vec())?];
-    if matches!(forgery, Forgery::OurIssuerSent | Forgery::OtherCaSent) {
+    if matches!(how, UntrustedKind::OurIssuerSent | UntrustedKind::OtherCaSent) {
         chain.push(ca);
     }
-    Ok(Forged { chain, key })
+    Ok(UntrustedClient { chain, key: own_key })
 }
 
 fn client_params(
     subject: &Account,
     (not_before, not_after): (OffsetDateTime, OffsetDateTime),
 ) -> Result<CertificateParams, IssueError> {
-    let mut params = params(subject, not_before, not_after)?;
+    let mut params = certificate_params(subject, not_before, not_after)?;
     params.is_ca = IsCa::ExplicitNoCa;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = extended_key_usages(Usage::Client);
@@ -106,62 +111,48 @@ fn ca_certificate(
     key: &ThrowAway,
     (not_before, not_after): (OffsetDateTime, OffsetDateTime),
 ) -> Result<Certificate, IssueError> {
-    let mut own = params(subject, not_before, not_after)?;
+    let mut own = certificate_params(subject, not_before, not_after)?;
     own.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     own.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    Ok(Certificate::from_der(own.self_signed(key).map_err(encode_error)?.der().to_vec())?)
+    Ok(Certificate::from_der(own.self_signed(&immediate(&key.signing)?).map_err(encode_error)?.der().to_vec())?)
 }
 
-/// The key of a certificate that is worth nothing.
+/// The key of an untrusted certificate.
 #[derive(Debug)]
-enum ThrowAway {
-    New(PrivateKey),
-    Published(Box<KeyPair>),
+struct ThrowAway {
+    pkcs8: Zeroizing<Vec<u8>>,
+    signing: LocalKey,
 }
 
 impl ThrowAway {
-    fn leaf(kind: ForgedKey) -> Result<Self, IssueError> {
-        Self::make(kind, include_str!("untrusted_keys/leaf.pem"))
+    fn leaf(kind: UntrustedKey) -> Result<Self, IssueError> {
+        Self::make(kind, include_bytes!("untrusted_keys/leaf.pem"))
     }
 
-    fn ca(kind: ForgedKey) -> Result<Self, IssueError> {
-        Self::make(kind, include_str!("untrusted_keys/ca.pem"))
+    fn ca(kind: UntrustedKey) -> Result<Self, IssueError> {
+        Self::make(kind, include_bytes!("untrusted_keys/ca.pem"))
     }
 
-    fn make(kind: ForgedKey, published: &str) -> Result<Self, IssueError> {
+    fn make(kind: UntrustedKey, published: &[u8]) -> Result<Self, IssueError> {
         match kind {
-            ForgedKey::New(kind) => Ok(Self::New(PrivateKey::generate(kind)?)),
-            ForgedKey::Rsa => KeyPair::from_pem(published).map(Box::new).map(Self::Published).map_err(encode_error),
+            UntrustedKey::New(kind) => {
+                let key = PrivateKey::generate(kind)?;
+                Ok(Self { pkcs8: Zeroizing::new(key.expose_pkcs8().to_vec()), signing: LocalKey::open(&key)? })
+            }
+            UntrustedKey::Rsa => {
+                let items = pem::read_all(published).map_err(KeyError::Pem)?;
+                let pkcs8 = items.into_iter().find_map(|item| match item {
+                    Item::Key(_, Secret(der)) => Some(der),
+                    _ => None,
+                });
+                let pkcs8 = pkcs8.ok_or(KeyError::NoKey)?;
+                Ok(Self { pkcs8, signing: LocalKey::from_pem_with(published, None)? })
+            }
         }
     }
 }
 
-impl PublicKeyData for ThrowAway {
-    fn der_bytes(&self) -> &[u8] {
-        match self {
-            Self::New(key) => key.der_bytes(),
-            Self::Published(key) => key.der_bytes(),
-        }
-    }
-
-    fn algorithm(&self) -> &'static SignatureAlgorithm {
-        match self {
-            Self::New(key) => key.algorithm(),
-            Self::Published(key) => key.algorithm(),
-        }
-    }
-}
-
-impl SigningKey for ThrowAway {
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
-        match self {
-            Self::New(key) => key.signer().map_err(|_| rcgen::Error::RingUnspecified)?.sign(message),
-            Self::Published(key) => key.sign(message),
-        }
-    }
-}
-
-/// A credential for `leaf`, signed by `root` and valid from `not_before` to `not_after`, whatever that means today.
+/// Makes a credential for `leaf`, signed by `root` and valid from `not_before` to `not_after`, which nothing checks.
 ///
 /// # Errors
 /// When no key can be made, or the certificate cannot be encoded.
@@ -171,12 +162,13 @@ pub fn dated(
     not_before: OffsetDateTime,
     not_after: OffsetDateTime,
 ) -> Result<Credential, IssueError> {
-    let issuer = issuer(&root.certificate, &root.key)?;
+    let key = LocalKey::open(&root.key)?;
+    let issuer = issuer(&root.certificate, &key)?;
     let names: Vec<_> = leaf.names.iter().map(san).collect::<Result<_, _>>()?;
     mint(&issuer, &leaf.subject, &names, leaf.policy().usage, (not_before, not_after))
 }
 
-/// A revocation list by `root` (DER) that names `serials`, from `this_update` to `next_update`, whatever that means today.
+/// Makes a CRL of `serials`, signed by `root` (DER), from `this_update` to `next_update`, which nothing checks.
 ///
 /// # Errors
 /// When it cannot be encoded.
@@ -200,30 +192,38 @@ pub fn revocation_list(
         revoked_certs: serials.iter().map(revoked).collect(),
         key_identifier_method: KeyIdMethod::Sha256,
     };
-    let issuer = issuer(&root.certificate, &root.key)?;
+    let key = LocalKey::open(&root.key)?;
+    let issuer = issuer(&root.certificate, &key)?;
     Ok(params.signed_by(&issuer).map_err(encode_error)?.der().to_vec())
 }
 
-fn issuer<'a>(root: &'a Certificate, key: &'a PrivateKey) -> Result<rcgen::Issuer<'a, Signer<'a>>, IssueError> {
-    rcgen::Issuer::from_ca_cert_der(&root.der().into(), key.signer()?).map_err(encode_error)
+fn issuer<'a>(
+    root: &Certificate,
+    key: &'a dyn SigningKey,
+) -> Result<rcgen::Issuer<'static, Immediate<'a>>, IssueError> {
+    rcgen::Issuer::from_ca_cert_der(&root.der().into(), immediate(key)?).map_err(encode_error)
+}
+
+fn immediate(key: &dyn SigningKey) -> Result<Immediate<'_>, IssueError> {
+    Immediate::new(key).ok_or(IssueError::Key(KeyError::Damaged))
 }
 
 fn mint(
-    issuer: &rcgen::Issuer<'_, Signer<'_>>,
+    issuer: &rcgen::Issuer<'_, Immediate<'_>>,
     subject: &Account,
     names: &[rcgen::SanType],
     usage: Usage,
     (not_before, not_after): (OffsetDateTime, OffsetDateTime),
 ) -> Result<Credential, IssueError> {
     let key = PrivateKey::generate(KeyKind::EcdsaP256)?;
-    let mut params = params(subject, not_before, not_after)?;
+    let mut params = certificate_params(subject, not_before, not_after)?;
     params.is_ca = IsCa::ExplicitNoCa;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = extended_key_usages(usage);
     params.use_authority_key_identifier_extension = true;
     params.subject_alt_names = names.to_vec();
-    let made = params.signed_by(&key, issuer).map_err(encode_error)?;
-    Ok(Credential { certificate: Certificate::from_der(made.der().to_vec())?, key })
+    let made = params.signed_by(&immediate(&LocalKey::open(&key)?)?, issuer).map_err(encode_error)?;
+    Ok(Credential { certificate: Certificate::from_der(made.der().to_vec())?, chain: Vec::new(), key })
 }
 
 #[cfg(test)]
@@ -243,22 +243,27 @@ mod tests {
         let root = create_root(CaRole::Cluster, &name, KeyKind::EcdsaP256, Lifetime::ONE_YEAR, now).expect("a root");
         let root = &root.get().certificate;
         let subject = Account { user: "kubelet:n1".into(), group: Some("kubelets".into()) };
-        let forgeries =
-            [Forgery::OurIssuer, Forgery::OurIssuerSent, Forgery::OtherCaSent, Forgery::OtherCa, Forgery::SelfSigned];
-        for kind in [ForgedKey::New(KeyKind::EcdsaP256), ForgedKey::New(KeyKind::EcdsaP384), ForgedKey::Rsa] {
-            for forgery in forgeries {
-                let forged = untrusted(forgery, root, &subject, kind).expect("an untrusted client");
-                let (leaf, sent) = forged.chain.split_first().expect("a leaf");
-                assert_eq!(leaf.account(), subject, "{forgery:?}");
-                assert!(leaf.not_before <= root.not_before && leaf.not_after == root.not_after, "{forgery:?}");
-                let ours = matches!(forgery, Forgery::OurIssuer | Forgery::OurIssuerSent);
-                assert_eq!(leaf.issuer.der == root.subject.der, ours, "{forgery:?}");
-                let complete = matches!(forgery, Forgery::OurIssuerSent | Forgery::OtherCaSent);
-                assert_eq!(sent.len(), usize::from(complete), "{forgery:?}");
-                assert!(verify_chain(leaf, sent, std::slice::from_ref(root)).is_err(), "{forgery:?} {kind:?}");
+        let ways = [
+            UntrustedKind::OurIssuer,
+            UntrustedKind::OurIssuerSent,
+            UntrustedKind::OtherCaSent,
+            UntrustedKind::OtherCa,
+            UntrustedKind::SelfSigned,
+        ];
+        for kind in [UntrustedKey::New(KeyKind::EcdsaP256), UntrustedKey::New(KeyKind::EcdsaP384), UntrustedKey::Rsa] {
+            for how in ways {
+                let client = untrusted(how, root, &subject, kind).expect("an untrusted client");
+                let (leaf, sent) = client.chain.split_first().expect("a leaf");
+                assert_eq!(leaf.account(), subject, "{how:?}");
+                assert!(leaf.not_before <= root.not_before && leaf.not_after == root.not_after, "{how:?}");
+                let ours = matches!(how, UntrustedKind::OurIssuer | UntrustedKind::OurIssuerSent);
+                assert_eq!(leaf.issuer.der == root.subject.der, ours, "{how:?}");
+                let complete = matches!(how, UntrustedKind::OurIssuerSent | UntrustedKind::OtherCaSent);
+                assert_eq!(sent.len(), usize::from(complete), "{how:?}");
+                assert!(verify_chain(leaf, sent, std::slice::from_ref(root)).is_err(), "{how:?} {kind:?}");
                 // Who believes the CA that is sent with it finds nothing wrong.
                 if let [ca] = sent {
-                    assert!(verify_chain(leaf, &[], std::slice::from_ref(ca)).is_ok(), "{forgery:?} {kind:?}");
+                    assert!(verify_chain(leaf, &[], std::slice::from_ref(ca)).is_ok(), "{how:?} {kind:?}");
                 }
             }
         }

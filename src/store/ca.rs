@@ -114,7 +114,7 @@ pub fn open(layout: &Layout, root: CaRole, passphrase: Option<&Passphrase>) -> R
     let shown = path.display().to_string();
     let text = key_file(layout, root)?.ok_or_else(|| CaError::KeyMissing(shown.clone()))?;
     let key = PrivateKey::from_pem_with(&text, passphrase).map_err(|source| CaError::Key { path: shown, source })?;
-    Ok(Credential { certificate, key })
+    Ok(Credential { certificate, chain: Vec::new(), key })
 }
 
 /// A root to be written: what it is, what passed the check, and its key as PEM, encrypted or not.

@@ -156,7 +156,12 @@ pub fn read(layout: &Layout, leaf: &CertificateSpec) -> Result<LoadedCredential,
     };
     let certificate = certificate_in(certificate_path, &certificate_pem)?;
     let key = PrivateKey::from_pem(&key_pem).map_err(|error| CredentialProblem::BadKey(key_path, error))?;
-    Ok(LoadedCredential { credential: Credential { certificate, key }, certificate_pem, key_pem, key_mode })
+    Ok(LoadedCredential {
+        credential: Credential { certificate, chain: Vec::new(), key },
+        certificate_pem,
+        key_pem,
+        key_mode,
+    })
 }
 
 /// The credential that `leaf` describes, if nothing is wrong with it: that it is missing, does not fit today's cluster file, does
@@ -188,7 +193,7 @@ pub fn read_issued(
     known: &Known,
     now: OffsetDateTime,
 ) -> Result<LoadedCredential, Vec<CredentialProblem>> {
-    judge(layout, leaf, known, |certificate| violations_except_signature(certificate, leaf, keys, root, now))
+    judge(layout, leaf, known, |certificate| violations_except_signature(certificate, leaf, Some(keys), root, now))
 }
 
 fn judge(
@@ -215,7 +220,7 @@ fn judge(
         }
         Err(trouble) => return Err(vec![trouble]),
     };
-    let Credential { certificate, key } = &stored.credential;
+    let Credential { certificate, key, .. } = &stored.credential;
     let mut troubles = Vec::new();
     if key.spki() != certificate.spki {
         troubles.push(CredentialProblem::Violation(Violation::KeyDoesNotFit));

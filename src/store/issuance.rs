@@ -164,7 +164,7 @@ fn begin(layout: &Layout, holding: &StagedCredentials) -> Result<Staged, StoreEr
 fn fill(staged: Staged, holding: &StagedCredentials) -> Result<(Staged, CacheEntry), StoreError> {
     let mut files = Vec::with_capacity(holding.fresh.len() + holding.kept.len());
     for (profile, made) in &holding.fresh {
-        let Credential { certificate, key } = made.get();
+        let Credential { certificate, key, .. } = made.get();
         let (certificate, key) = (certificate.to_pem(), key.to_pem());
         files.push((*profile, add(&staged, *profile, certificate.as_bytes(), key.as_bytes())?));
     }

@@ -8,7 +8,7 @@ use super::target::{Identity, Peer, Place, Target};
 use crate::cluster::account::Account;
 use crate::cluster::key_kind::KeyKind;
 use crate::pki::certificate::Certificate;
-use crate::pki::untrusted::{self, ForgedKey, Forgery};
+use crate::pki::untrusted::{self, UntrustedKey, UntrustedKind};
 
 /// Who calls whom, worked out once.
 pub(super) struct Order {
@@ -92,7 +92,7 @@ impl UntrustedClients {
             let rightful = rightful.iter().find_map(|peer| peer.client.as_ref());
             let account = rightful.map(|client| client.certificate.account());
             let account = account.unwrap_or_else(|| Account { user: fallback.to_owned(), group: None });
-            let kind = rightful.map_or(ForgedKey::New(KeyKind::EcdsaP256), kind_of_key);
+            let kind = rightful.map_or(UntrustedKey::New(KeyKind::EcdsaP256), kind_of_key);
             let client = |kind_of_client: &Untrusted| {
                 let made = target.roots.first().ok_or_else(|| "there is no root to pretend to".to_owned());
                 (*kind_of_client, made.and_then(|root| untrusted(*kind_of_client, root, &account, kind)))
@@ -107,28 +107,28 @@ impl UntrustedClients {
 }
 
 /// The kind of key that an identity has, so that an untrusted client gets as far in a handshake as the rightful one.
-fn kind_of_key(client: &Identity) -> ForgedKey {
+fn kind_of_key(client: &Identity) -> UntrustedKey {
     let signs = |scheme| client.key.key.choose_scheme(&[scheme]).is_some();
     match client.key.key.algorithm() {
-        SignatureAlgorithm::RSA => ForgedKey::Rsa,
-        SignatureAlgorithm::ED25519 => ForgedKey::New(KeyKind::Ed25519),
-        _ if signs(SignatureScheme::ECDSA_NISTP384_SHA384) => ForgedKey::New(KeyKind::EcdsaP384),
-        _ => ForgedKey::New(KeyKind::EcdsaP256),
+        SignatureAlgorithm::RSA => UntrustedKey::Rsa,
+        SignatureAlgorithm::ED25519 => UntrustedKey::New(KeyKind::Ed25519),
+        _ if signs(SignatureScheme::ECDSA_NISTP384_SHA384) => UntrustedKey::New(KeyKind::EcdsaP384),
+        _ => UntrustedKey::New(KeyKind::EcdsaP256),
     }
 }
 
 /// Makes an untrusted client. Where a server takes no signatures of its key, it has another: RSA, or ECDSA in place of RSA.
-fn untrusted(kind: Untrusted, root: &Certificate, rightful: &Account, key: ForgedKey) -> Result<Identity, String> {
+fn untrusted(kind: Untrusted, root: &Certificate, rightful: &Account, key: UntrustedKey) -> Result<Identity, String> {
     let masters = || Account { user: "kubernetes-admin".to_owned(), group: Some("system:masters".to_owned()) };
     let (forgery, subject) = match kind {
-        Untrusted::ForgedCa => (Forgery::OurIssuer, rightful.clone()),
-        Untrusted::UnknownCa => (Forgery::OtherCaSent, rightful.clone()),
-        Untrusted::LoneLeaf => (Forgery::OtherCa, rightful.clone()),
-        Untrusted::SelfSigned => (Forgery::SelfSigned, rightful.clone()),
-        Untrusted::UnknownCaMasters => (Forgery::OtherCaSent, masters()),
-        Untrusted::ForgedRoot => (Forgery::OurIssuerSent, rightful.clone()),
-        Untrusted::LoneLeafMasters => (Forgery::OtherCa, masters()),
-        Untrusted::SelfSignedMasters => (Forgery::SelfSigned, masters()),
+        Untrusted::ForgedCa => (UntrustedKind::OurIssuer, rightful.clone()),
+        Untrusted::UnknownCa => (UntrustedKind::OtherCaSent, rightful.clone()),
+        Untrusted::LoneLeaf => (UntrustedKind::OtherCa, rightful.clone()),
+        Untrusted::SelfSigned => (UntrustedKind::SelfSigned, rightful.clone()),
+        Untrusted::UnknownCaMasters => (UntrustedKind::OtherCaSent, masters()),
+        Untrusted::ForgedRoot => (UntrustedKind::OurIssuerSent, rightful.clone()),
+        Untrusted::LoneLeafMasters => (UntrustedKind::OtherCa, masters()),
+        Untrusted::SelfSignedMasters => (UntrustedKind::SelfSigned, masters()),
     };
     let make = |key| {
         let failed = |error: &dyn std::fmt::Display| format!("no throw-away certificate could be made: {error}");
@@ -136,6 +136,6 @@ fn untrusted(kind: Untrusted, root: &Certificate, rightful: &Account, key: Forge
         let chain: Vec<Vec<u8>> = forged.chain.iter().map(|certificate| certificate.der().to_vec()).collect();
         Identity::new(&chain, forged.pkcs8()).map_err(|error| failed(&error))
     };
-    let other = if key == ForgedKey::Rsa { ForgedKey::New(KeyKind::EcdsaP256) } else { ForgedKey::Rsa };
+    let other = if key == UntrustedKey::Rsa { UntrustedKey::New(KeyKind::EcdsaP256) } else { UntrustedKey::Rsa };
     Ok(make(key)?.or_else_with(make(other)?))
 }

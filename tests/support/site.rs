@@ -90,8 +90,9 @@ impl Site {
         let masters = roles.master().into_iter().flat_map(|host| self.cluster.master_leaves(host));
         let nodes = roles.node().into_iter().flat_map(|host| self.cluster.node_leaves(host));
         let issue = |leaf: CertificateSpec| {
-            let authority = Issuer::open(self.signer(leaf.policy().signed_by), NOW).expect("a fit root");
-            let made = authority.issue(&leaf, KEYS).expect("a credential").into_inner();
+            let issuer =
+                Issuer::open(leaf.policy().signed_by, self.signer(leaf.policy().signed_by), NOW).expect("a fit root");
+            let made = issuer.issue_credential(&leaf, KEYS, NOW).expect("a credential").into_inner();
             let certificate = made.certificate.to_pem().into_bytes();
             CredentialPem { profile: leaf.profile, certificate, key: made.key.to_pem().as_bytes().to_vec().into() }
         };

@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use clusterctl::cluster::profile::Profile;
+use clusterctl::cluster::profile::{CaRole, Profile};
 use clusterctl::pki::certificate::Certificate;
 use clusterctl::pki::issuer::{Credential, Issuer};
 use clusterctl::pki::pem;
@@ -56,11 +56,11 @@ fn balance(choose: impl Fn(usize) -> Option<u16> + Send + Sync + 'static) -> u16
 fn every_server_behind_an_address_has_to_be_as_good_as_the_first() {
     let mut lab = Foreign::new();
     let good = lab.issue();
-    let authority = Issuer::open(&lab.root, lab.now).expect("a fit root");
+    let issuer = Issuer::open(CaRole::Cluster, &lab.root, lab.now).expect("a fit root");
     let of_node_2 = lab.cluster.node_leaves(&lab.cluster.nodes[1]);
     let issued = |profile: Profile| -> Credential {
         let leaf = of_node_2.iter().find(|leaf| leaf.profile == profile).expect("in the table");
-        authority.issue(leaf, lab.cluster.keys).expect("a credential").into_inner()
+        issuer.issue_credential(leaf, lab.cluster.keys, lab.now).expect("a credential").into_inner()
     };
     // Another node answers the calls, with what it serves, or with what it calls masters with.
     let (server, client) = (issued(Profile::KubeletServer), issued(Profile::KubeletClient));

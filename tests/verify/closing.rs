@@ -164,10 +164,10 @@ fn of_the_master(lab: &Foreign) -> Credential {
 }
 
 fn signed_by(lab: &Foreign, root: &Credential) -> Credential {
-    let authority = Issuer::open(root, lab.now).expect("a fit root");
+    let issuer = Issuer::open(CaRole::Cluster, root, lab.now).expect("a fit root");
     let leaves = lab.cluster.master_leaves(&lab.cluster.masters[0]);
     let leaf = leaves.iter().find(|leaf| leaf.profile == Profile::Apiserver).expect("in the table");
-    authority.issue(leaf, lab.cluster.keys).expect("a credential").into_inner()
+    issuer.issue_credential(leaf, lab.cluster.keys, lab.now).expect("a credential").into_inner()
 }
 
 #[test]

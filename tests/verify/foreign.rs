@@ -4,6 +4,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration as StdDuration, Instant};
 
+use clusterctl::cluster::profile::CaRole;
 use clusterctl::pki::issuer::Issuer;
 use clusterctl::verify::checks::{Clock, judge};
 use clusterctl::verify::finding::Status;
@@ -16,8 +17,8 @@ use super::site::{Foreign, SERVER, Server, free_port};
 #[test]
 fn etcd_is_judged_by_what_it_does_in_the_handshake() {
     let lab = Foreign::new();
-    let authority = Issuer::open(&lab.root, lab.now).expect("a fit root");
-    lab.write(authority.issue(&lab.leaf(), lab.cluster.keys).expect("a credential").get());
+    let issuer = Issuer::open(CaRole::Cluster, &lab.root, lab.now).expect("a fit root");
+    lab.write(issuer.issue_credential(&lab.leaf(), lab.cluster.keys, lab.now).expect("a credential").get());
     let client = format!("https://127.0.0.1:{}", lab.port);
     let peer = format!("http://127.0.0.1:{}", free_port());
     let cluster = format!("default={peer}");
@@ -58,8 +59,8 @@ fn etcd_is_judged_by_what_it_does_in_the_handshake() {
 #[test]
 fn a_web_server_that_greets_everybody_fails_the_refusals_and_passes_for_no_kubelet() {
     let lab = Foreign::new();
-    let authority = Issuer::open(&lab.root, lab.now).expect("a fit root");
-    lab.write(authority.issue(&lab.leaf(), lab.cluster.keys).expect("a credential").get());
+    let issuer = Issuer::open(CaRole::Cluster, &lab.root, lab.now).expect("a fit root");
+    lab.write(issuer.issue_credential(&lab.leaf(), lab.cluster.keys, lab.now).expect("a credential").get());
     let _server = lab.s_server(&["-www"]);
     lab.expect(&[
         ("chain", "pass"),
@@ -97,8 +98,8 @@ fn a_sha1_signature_by_the_right_root_is_no_chain() {
 #[test]
 fn tls_1_1_is_not_tls_and_the_alert_is_told() {
     let lab = Foreign::new();
-    let authority = Issuer::open(&lab.root, lab.now).expect("a fit root");
-    lab.write(authority.issue(&lab.leaf(), lab.cluster.keys).expect("a credential").get());
+    let issuer = Issuer::open(CaRole::Cluster, &lab.root, lab.now).expect("a fit root");
+    lab.write(issuer.issue_credential(&lab.leaf(), lab.cluster.keys, lab.now).expect("a credential").get());
     let _server = lab.s_server(&["-www", "-tls1_1", "-cipher", "ALL:@SECLEVEL=0"]);
     lab.expect(&[("connect", "pass"), ("tls", "fail"), ("chain", "not-proven"), ("anonymous", "not-proven")]);
     assert!(lab.verdicts()["tls"].1.contains("ProtocolVersion"), "{:#?}", lab.verdicts());
@@ -107,8 +108,8 @@ fn tls_1_1_is_not_tls_and_the_alert_is_told() {
 #[test]
 fn tls_1_2_alone_is_enough() {
     let lab = Foreign::new();
-    let authority = Issuer::open(&lab.root, lab.now).expect("a fit root");
-    lab.write(authority.issue(&lab.leaf(), lab.cluster.keys).expect("a credential").get());
+    let issuer = Issuer::open(CaRole::Cluster, &lab.root, lab.now).expect("a fit root");
+    lab.write(issuer.issue_credential(&lab.leaf(), lab.cluster.keys, lab.now).expect("a credential").get());
     let _server = lab.s_server(&["-www", "-tls1_2", "-Verify", "1", "-verify_return_error", "-CAfile", "ca.crt"]);
     lab.expect(&[
         ("tls", "pass"),
@@ -126,8 +127,8 @@ fn pinned_names_are_dialled_and_unknown_ones_are_told() {
     let mut lab = Foreign::new();
     let name = clusterctl::cluster::address::Address::parse("node-1").expect("an address");
     lab.target.nodes[0].addresses = vec![name];
-    let authority = Issuer::open(&lab.root, lab.now).expect("a fit root");
-    lab.write(authority.issue(&lab.leaf(), lab.cluster.keys).expect("a credential").get());
+    let issuer = Issuer::open(CaRole::Cluster, &lab.root, lab.now).expect("a fit root");
+    lab.write(issuer.issue_credential(&lab.leaf(), lab.cluster.keys, lab.now).expect("a credential").get());
     let _server = lab.s_server(&["-www"]);
     let mut options = Options { readonly_port: None, ..Options::default() };
     options.pin("node-1:127.0.0.1").expect("a pin");
@@ -206,10 +207,9 @@ fn a_leaf_used_as_a_ca_and_a_path_that_is_too_long_are_no_chains() {
 fn an_intermediate_that_is_not_sent_is_missed_and_one_that_is_sent_is_used() {
     let mut lab = Foreign::new();
     let config = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "90"];
-    let authority =
-        ["-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign,cRLSign"];
+    let issuer = ["-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign,cRLSign"];
     let files = ["req", "-x509", "-keyout", "open.key", "-out", "open.crt", "-subj", "/CN=open root"];
-    lab.openssl(&[&files[..], &config, &authority[..2], &authority[2..]].concat());
+    lab.openssl(&[&files[..], &config, &issuer[..2], &issuer[2..]].concat());
     lab.sign("open", "basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign\n", "between");
     lab.sign("between", SERVER, "server");
     let pem = std::fs::read(lab.path("open.crt")).expect("a root");

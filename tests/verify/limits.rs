@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use clusterctl::cluster::profile::Profile;
+use clusterctl::cluster::profile::{CaRole, Profile};
 use clusterctl::pki::issuer::Issuer;
 
 use super::hostile::speaker;
@@ -63,11 +63,11 @@ fn what_never_ends_takes_no_more_memory_than_what_does() {
         },
         |out| (0..).try_for_each(|_: u64| out.write_all(&b"HTTP/1.1 100 Continue\r\n\r\n".repeat(600))),
     ];
-    let authority = Issuer::open(&lab.root, lab.now).expect("a fit root");
+    let issuer = Issuer::open(CaRole::Cluster, &lab.root, lab.now).expect("a fit root");
     let leaves = lab.cluster.master_leaves(&lab.cluster.masters[0]);
     let leaf = leaves.iter().find(|leaf| leaf.profile == Profile::ApiserverKubeletClient).expect("in the table");
-    let master = authority.issue(leaf, lab.cluster.keys).expect("a credential").into_inner();
-    drop(authority);
+    let master = issuer.issue_credential(leaf, lab.cluster.keys, lab.now).expect("a credential").into_inner();
+    drop(issuer);
     lab.write(&master);
     let mut command = Command::new(PROGRAM);
     command.args(["verify", "--timeout", "2", "--ca", "ca.crt", "--master-cert", "server.crt"]);

@@ -48,9 +48,9 @@ impl Foreign {
         let cluster = draft.check().expect("a good draft");
         let root = create_root(CaRole::Cluster, &cluster.name, cluster.keys, cluster.validity.ca, now);
         let root = root.expect("a root").into_inner();
-        let authority = Issuer::open(&root, now).expect("a fit root");
+        let issuer = Issuer::open(CaRole::Cluster, &root, now).expect("a fit root");
         let held = |leaf: &CertificateSpec| {
-            let credential = authority.issue(leaf, cluster.keys).expect("a credential").into_inner();
+            let credential = issuer.issue_credential(leaf, cluster.keys, now).expect("a credential").into_inner();
             Held { issued: None, identity: Some(Identity::of(&credential).expect("an identity")), missing: None }
         };
         let target = Target::of(&cluster, vec![root.certificate.clone()], held);
@@ -124,8 +124,8 @@ impl Foreign {
 
 impl Foreign {
     pub(super) fn issue(&self) -> Credential {
-        let authority = Issuer::open(&self.root, self.now).expect("a fit root");
-        authority.issue(&self.leaf(), self.cluster.keys).expect("a credential").into_inner()
+        let issuer = Issuer::open(CaRole::Cluster, &self.root, self.now).expect("a fit root");
+        issuer.issue_credential(&self.leaf(), self.cluster.keys, self.now).expect("a credential").into_inner()
     }
 
     /// What a node is found to be that is ours by its certificate and speaks like this.

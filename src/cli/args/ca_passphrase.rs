@@ -31,9 +31,9 @@ const LIMIT: u64 = 4096;
 ///
 /// # Errors
 /// When it is not fit to.
-pub(crate) fn authority(kind: CaRole, root: &Credential, now: OffsetDateTime) -> Result<Issuer<'_>> {
+pub(crate) fn authority(kind: CaRole, root: &Credential, now: OffsetDateTime) -> Result<Issuer> {
     let early = |error: &IssueError| matches!(error, IssueError::Violations { violations } if violations.iter().all(Violation::is_early));
-    Issuer::open(root, now).map_err(|error| {
+    Issuer::open(kind, root, now).map_err(|error| {
         CliError::new(Exit::Refused, format!("the {} is not fit to sign", kind.as_str()))
             .hint(match early(&error) {
                 true => COMPARE_CLOCKS,

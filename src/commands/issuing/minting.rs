@@ -39,7 +39,7 @@ pub(super) fn make_all(
     request: &Request<'_>,
     work: &[&Plan],
     cluster: &Cluster,
-    authorities: &Authorities<'_>,
+    authorities: &Authorities,
     roots: &CaSet,
     ledger: &mut Ledger,
     context: &Context<'_>,
@@ -121,7 +121,7 @@ fn make(
     request: &Request<'_>,
     plan: &Plan,
     cluster: &Cluster,
-    authorities: &Authorities<'_>,
+    authorities: &Authorities,
     issuer: &IssuanceContext<'_>,
     layout: &Layout,
     cache_key: &CacheKey,
@@ -132,7 +132,7 @@ fn make(
     for (i, leaf) in leaves.iter().enumerate() {
         holding.host.clone_from(&leaf.host);
         if plan.issue.iter().any(|(issued, _)| *issued == i) {
-            holding.fresh.push((leaf.profile, authorities.issue(leaf, cluster.keys)?));
+            holding.fresh.push((leaf.profile, authorities.issue(leaf, cluster.keys, issuer.now)?));
         } else {
             holding.kept.push((leaf.profile, still_good(leaf, cluster.keys, issuer, layout)?));
         }
@@ -152,7 +152,7 @@ fn still_good(
             .hint("run the same command again")
     };
     let stored = credentials::read(layout, leaf).map_err(|trouble| changed(trouble.to_string()))?;
-    let Credential { certificate, key } = &stored.credential;
+    let Credential { certificate, key, .. } = &stored.credential;
     let fits = key.spki() == certificate.spki;
     let flaws = leaf_violations(certificate, leaf, keys, issuer.roots.issuer_of(leaf), issuer.now);
     match flaws.first().or((!fits).then_some(&Violation::KeyDoesNotFit)) {
@@ -162,27 +162,27 @@ fn still_good(
 }
 
 /// The roots that were opened, ready to sign.
-pub(super) struct Authorities<'a>(Vec<(CaRole, Issuer<'a>)>);
+pub(super) struct Authorities(Vec<(CaRole, Issuer)>);
 
-impl<'a> Authorities<'a> {
-    pub(super) fn open(signers: &'a [(CaRole, Credential)], now: OffsetDateTime) -> Result<Self> {
+impl Authorities {
+    pub(super) fn open(signers: &[(CaRole, Credential)], now: OffsetDateTime) -> Result<Self> {
         let open =
-            |(kind, root): &'a (CaRole, Credential)| authority(*kind, root, now).map(|authority| (*kind, authority));
+            |(kind, root): &(CaRole, Credential)| authority(*kind, root, now).map(|authority| (*kind, authority));
         signers.iter().map(open).collect::<Result<_, _>>().map(Self)
     }
 
     /// The authority of a root, where it was opened.
-    pub(super) fn of(&self, kind: CaRole) -> Option<&Issuer<'a>> {
+    pub(super) fn of(&self, kind: CaRole) -> Option<&Issuer> {
         self.0.iter().find(|(of, _)| *of == kind).map(|(_, authority)| authority)
     }
 
-    fn issue(&self, leaf: &CertificateSpec, keys: KeyKind) -> Result<Verified<Credential>> {
+    fn issue(&self, leaf: &CertificateSpec, keys: KeyKind, now: OffsetDateTime) -> Result<Verified<Credential>> {
         let signer = leaf.policy().signed_by;
         let found = self.0.iter().find(|(kind, _)| *kind == signer);
         let (_, authority) = found.ok_or_else(|| {
             CliError::new(Exit::Bug, format!("the {} that signs {} was not opened", signer.as_str(), holder(leaf)))
         })?;
-        authority.issue(leaf, keys).map_err(|error| {
+        authority.issue_credential(leaf, keys, now).map_err(|error| {
             CliError::new(Exit::Bug, format!("no good certificate could be made for {}", holder(leaf))).because(error)
         })
     }

@@ -96,7 +96,7 @@ pub(crate) fn revoke(
     superseded: &[Issued],
     cluster: &Cluster,
     root: &Certificate,
-    authority: &Issuer<'_>,
+    authority: &Issuer,
     ledger: &mut Ledger,
     context: &mut Context<'_>,
 ) -> Result<()> {

@@ -54,7 +54,11 @@ pub(super) fn bed() -> Fixture {
 }
 
 pub(super) fn issue(root: &Credential, leaf: &CertificateSpec, now: OffsetDateTime) -> Credential {
-    Issuer::open(root, now).expect("fit").issue(leaf, KeyKind::EcdsaP256).expect("a leaf").into_inner()
+    Issuer::open(CaRole::Cluster, root, now)
+        .expect("fit")
+        .issue_credential(leaf, KeyKind::EcdsaP256, now)
+        .expect("a leaf")
+        .into_inner()
 }
 
 impl Fixture {

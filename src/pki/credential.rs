@@ -1,0 +1,31 @@
+//! A certificate with its private key, and the certificates that are sent with it.
+
+use super::certificate::Certificate;
+use super::key::PrivateKey;
+
+/// A certificate, its chain and its private key.
+#[derive(Debug)]
+pub struct Credential {
+    /// The end-entity certificate, or a root's own.
+    pub certificate: Certificate,
+    /// The intermediates that are sent behind it: its issuer first, the root left out. Empty under a root.
+    pub chain: Vec<Certificate>,
+    /// The private key.
+    pub key: PrivateKey,
+}
+
+impl Credential {
+    /// Returns the certificate and its chain as PEM, as TLS servers and clients read it.
+    #[must_use]
+    pub fn certificate_pem(&self) -> String {
+        let mut text = self.certificate.to_pem();
+        text.extend(self.chain.iter().map(Certificate::to_pem));
+        text
+    }
+
+    /// Returns whether the private key belongs to the certificate.
+    #[must_use]
+    pub fn key_fits(&self) -> bool {
+        self.key.spki() == self.certificate.spki
+    }
+}

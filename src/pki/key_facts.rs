@@ -1,0 +1,112 @@
+//! What `show` may say of a private key, whatever its kind.
+
+use pkcs8::der::{Decode, Encode};
+use pkcs8::{ObjectIdentifier, PrivateKeyInfoRef};
+use x509_parser::asn1_rs::{Any, FromDer};
+use zeroize::Zeroizing;
+
+use super::fingerprint::Fingerprint;
+use super::key::{EC, P256, P384, PrivateKey};
+use super::key_pair::KeyPair;
+use super::pem::{KeyForm, Secret};
+
+const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+/// Curves that have a name here, ours among them: a damaged key of ours is called by it.
+const CURVES: [(ObjectIdentifier, &str); 5] = [
+    (P256, "ecdsa-p256, damaged"),
+    (P384, "ecdsa-p384, damaged"),
+    (ObjectIdentifier::new_unwrap("1.3.132.0.35"), "ecdsa-p521"),
+    (ObjectIdentifier::new_unwrap("1.3.132.0.33"), "ecdsa-p224"),
+    (ObjectIdentifier::new_unwrap("1.3.132.0.10"), "secp256k1"),
+];
+/// Algorithms that no certificate of Kubernetes has.
+const OTHERS: [(ObjectIdentifier, &str); 5] = [
+    (ObjectIdentifier::new_unwrap("1.3.101.110"), "X25519"),
+    (ObjectIdentifier::new_unwrap("1.3.101.112"), "ed25519, damaged"),
+    (ObjectIdentifier::new_unwrap("1.3.101.113"), "Ed448"),
+    (ObjectIdentifier::new_unwrap("1.2.840.10040.4.1"), "DSA"),
+    (ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10"), "RSA-PSS"),
+];
+
+/// What may be shown of a private key of any kind: its kind and its public half.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyFacts {
+    /// Such as `ecdsa-p256` or `RSA 2048`.
+    pub kind: String,
+    /// SHA-256 of the SubjectPublicKeyInfo, where we can compute it.
+    pub fingerprint: Option<Fingerprint>,
+}
+
+impl KeyFacts {
+    /// Reads the facts of a private key; nothing of the key itself is kept.
+    #[must_use]
+    pub fn of(form: KeyForm, secret: &Secret) -> Self {
+        let pkcs8 = match form {
+            KeyForm::Pkcs8 => Some(Zeroizing::new(secret.0.to_vec())),
+            KeyForm::Sec1 => sec1_to_pkcs8(&secret.0),
+            KeyForm::Pkcs1 => None,
+        };
+        if let Some(key) = pkcs8.and_then(|der| PrivateKey::from_pkcs8(der).ok()) {
+            return Self { kind: key.kind().to_string(), fingerprint: Some(key.fingerprint()) };
+        }
+        let rsa = KeyPair::open_rsa(form, &secret.0).and_then(|pair| Some((pair.modulus_len()?, pair.rsa_spki()?)));
+        match rsa {
+            Some((octets, spki)) => {
+                Self { kind: format!("RSA {}", octets * 8), fingerprint: Some(Fingerprint::of(&spki)) }
+            }
+            None => Self { kind: foreign_kind(form, &secret.0), fingerprint: None },
+        }
+    }
+}
+
+/// Returns the name of a kind of key that ring does not support, by what its file contains.
+fn foreign_kind(form: KeyForm, der: &[u8]) -> String {
+    let known = || match form {
+        KeyForm::Pkcs1 => rsa_bits(der).map(|bits| format!("RSA {bits}")),
+        KeyForm::Sec1 => {
+            let curve = CURVES.iter().find(|(oid, _)| {
+                oid.to_der().is_ok_and(|curve| der.windows(curve.len()).any(|window| window == curve))
+            });
+            curve.map(|(_, name)| (*name).to_owned())
+        }
+        KeyForm::Pkcs8 => {
+            let info = PrivateKeyInfoRef::from_der(der).ok()?;
+            let oid = info.algorithm.oid;
+            Some(match info.algorithm.parameters_oid() {
+                Ok(curve) if oid == EC => {
+                    let named = CURVES.iter().find(|(oid, _)| *oid == curve);
+                    named.map_or_else(|| format!("EC on the curve {curve}"), |(_, name)| (*name).to_owned())
+                }
+                _ if oid == RSA => format!("RSA {}", rsa_bits(info.private_key.as_bytes())?),
+                _ => {
+                    let named = OTHERS.iter().find(|(other, _)| *other == oid);
+                    named.map_or_else(|| format!("the algorithm {oid}"), |(_, name)| (*name).to_owned())
+                }
+            })
+        }
+    };
+    known().unwrap_or_else(|| "a kind that is not known here, or damaged".to_owned())
+}
+
+/// Returns the length of the modulus, the second number of an `RSA PRIVATE KEY` (RFC 8017 A.1.2).
+fn rsa_bits(pkcs1: &[u8]) -> Option<usize> {
+    let (_, key) = Any::from_der(pkcs1).ok()?;
+    let (behind, _version) = Any::from_der(key.data).ok()?;
+    let (_, modulus) = Any::from_der(behind).ok()?;
+    let first = modulus.data.iter().position(|octet| *octet != 0)?;
+    let octets = &modulus.data[first..];
+    Some(octets.len() * 8 - octets.first()?.leading_zeros() as usize)
+}
+
+/// Wraps an `EC PRIVATE KEY` (RFC 5915), which names its curve in its parameters, as PKCS#8.
+fn sec1_to_pkcs8(sec1: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    for curve in [P256, P384] {
+        let curve_der = curve.to_der().ok()?;
+        if sec1.windows(curve_der.len()).any(|window| window == curve_der) {
+            let algorithm = pkcs8::AlgorithmIdentifierRef { oid: EC, parameters: Some((&curve).into()) };
+            let key = pkcs8::der::asn1::OctetStringRef::new(sec1).ok()?;
+            return PrivateKeyInfoRef::new(algorithm, key).to_der().ok().map(Zeroizing::new);
+        }
+    }
+    None
+}

@@ -1,0 +1,63 @@
+//! The trait behind which the private key of a CA may be anywhere.
+
+use super::certificate::PublicKeyKind;
+use crate::cluster::key_kind::KeyKind;
+
+/// The algorithm of a signature, which follows from the kind of the key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignatureAlgorithm {
+    /// ecdsa-with-SHA256 on P-256 (RFC 5758 § 3.2).
+    EcdsaP256Sha256,
+    /// ecdsa-with-SHA384 on P-384 (RFC 5758 § 3.2).
+    EcdsaP384Sha384,
+    /// Ed25519 (RFC 8410).
+    Ed25519,
+    /// sha256WithRSAEncryption (RFC 4055 § 5).
+    RsaSha256,
+}
+
+impl SignatureAlgorithm {
+    /// Returns the algorithm that a key of this kind signs with; `None` where none is supported.
+    #[must_use]
+    pub fn of_key(kind: &PublicKeyKind) -> Option<Self> {
+        match kind {
+            PublicKeyKind::Ours(KeyKind::EcdsaP256) => Some(Self::EcdsaP256Sha256),
+            PublicKeyKind::Ours(KeyKind::EcdsaP384) => Some(Self::EcdsaP384Sha384),
+            PublicKeyKind::Ours(KeyKind::Ed25519) => Some(Self::Ed25519),
+            PublicKeyKind::Rsa(_) => Some(Self::RsaSha256),
+            PublicKeyKind::Other(_) => None,
+        }
+    }
+}
+
+/// Why a key made no signature.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SigningError {
+    /// The key cannot be reached: a device is unplugged, or a program does not run.
+    #[error("the key cannot be reached: {0}")]
+    Unavailable(String),
+    /// The holder of the key refused to sign.
+    #[error("the holder of the key refused to sign: {0}")]
+    Refused(String),
+    /// The signature operation failed.
+    #[error("the key could not sign")]
+    Failed,
+}
+
+/// A private key that signs certificates and CRLs.
+///
+/// The key may be in memory, in hardware, or held by another program. The issuer verifies every signature under the public key in
+/// its certificate, so an implementation that returns a wrong signature causes an error and never a bad certificate.
+pub trait SigningKey: Send + Sync {
+    /// Returns the public key as SubjectPublicKeyInfo, DER (RFC 5280 § 4.1.2.7).
+    fn public_key(&self) -> &[u8];
+
+    /// Returns the algorithm of the signatures.
+    fn algorithm(&self) -> SignatureAlgorithm;
+
+    /// Signs `message`: a tbsCertificate or a tbsCertList, DER.
+    ///
+    /// # Errors
+    /// When the key cannot be reached, refuses, or fails.
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SigningError>;
+}
