@@ -1,7 +1,11 @@
 //! The errors of all use cases, in one enum: [`crate::cli::exit`] maps each to an exit status.
 
+use std::error::Error as StdError;
+
 use super::ca::CreateCaError;
 use super::directory::DirectoryError;
+use super::init::InitError;
+use super::input::InputError;
 use super::package::templates::TemplatesError;
 use super::remedy::Remedy;
 use crate::pki::issuer::IssueError;
@@ -17,6 +21,12 @@ pub enum Error {
     /// The CAs cannot be created.
     #[error(transparent)]
     CreateCa(#[from] CreateCaError),
+    /// No cluster file is written.
+    #[error(transparent)]
+    Init(#[from] InitError),
+    /// A file that was named cannot be read.
+    #[error(transparent)]
+    Input(#[from] InputError),
     /// A CA's certificate or key cannot be used.
     #[error(transparent)]
     Ca(#[from] CaError),
@@ -38,10 +48,24 @@ impl Error {
         match self {
             Self::Directory(error) => error.remedy(),
             Self::CreateCa(error) => error.remedy(),
+            Self::Init(error) => Some(error.remedy()),
+            Self::Input(error) => error.remedy(),
             Self::Ca(error) => Some(Remedy::OfCa(error.clone())),
             Self::Issue(_) => None,
             Self::Templates(error) => error.remedy(),
             Self::Store(error) => Some(Remedy::OfStore(error.clone())),
         }
     }
+}
+
+/// Returns an error and its causes on one line.
+#[must_use]
+pub fn in_full(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut link = error.source();
+    while let Some(cause) = link {
+        text.push_str(&format!(": {cause}"));
+        link = cause.source();
+    }
+    text
 }

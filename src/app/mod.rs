@@ -9,6 +9,8 @@ pub mod ca;
 pub mod directory;
 mod env;
 mod error;
+pub mod init;
+pub mod input;
 mod notice;
 mod observer;
 pub mod package;
@@ -16,7 +18,7 @@ mod remedy;
 pub mod threads;
 
 pub use env::Env;
-pub use error::Error;
+pub use error::{Error, in_full};
 pub use notice::Notice;
 pub use observer::{Cancellation, Observer, Progress, Silent, Task};
 pub use remedy::Remedy;

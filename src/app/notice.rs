@@ -1,5 +1,7 @@
 //! What a use case reports while it runs, as data; [`crate::cli::notices`] has the words.
 
+use super::init;
+
 /// Something that a person should know while a use case runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
@@ -8,4 +10,6 @@ pub enum Notice {
         /// The other process, as it describes itself.
         holder: String,
     },
+    /// Of [`init`].
+    Init(init::Notice),
 }

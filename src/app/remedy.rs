@@ -1,5 +1,6 @@
 //! What helps against an error, as data; [`crate::cli::remedies`] has the words.
 
+use super::init;
 use crate::config::ReadError;
 use crate::store::ca::CaError;
 use crate::store::error::StoreError;
@@ -21,6 +22,8 @@ pub enum Remedy {
     EjectTemplates,
     /// Correct the template that the error names, or start from the built-in one.
     CorrectTemplate,
+    /// Of [`init`].
+    Init(init::Remedy),
     /// What helps where a CA's file cannot be used; the error is the evidence.
     OfCa(CaError),
     /// What helps where a file or the ledger cannot be used; the error is the evidence.

@@ -9,12 +9,10 @@ use time::OffsetDateTime;
 use super::error::{CliError, Result};
 use super::exit::Exit;
 use super::process::Stop;
-use crate::app::{self, directory};
+use crate::app::{self, directory, input};
 use crate::cluster::similar::nearest;
 use crate::cluster::spec::{Cluster, Host, Role};
 use crate::pki::ca_set::CaSet;
-use crate::store::error::StoreError;
-use crate::store::files;
 use crate::store::ledger::{Known, Ledger};
 use crate::store::lock::Lock;
 use crate::ui::Screen;
@@ -125,27 +123,20 @@ pub fn stopped(done: &str) -> CliError {
         .hint("what is done is kept: run the same command again to go on")
 }
 
-/// Reads a file that a person named.
+/// As [`input::read_or_wait`].
 ///
 /// # Errors
-/// A usage error when it is not there, else what the system says.
-pub fn read_given(path: &Path, limit: u64, what: &str) -> Result<Vec<u8>> {
-    found(files::read_or_wait(path, limit), path, what)
+/// As [`input::read_or_wait`].
+pub fn read_given(path: &Path, limit: u64, what: &'static str) -> Result<Vec<u8>> {
+    Ok(input::read_or_wait(path, limit, what)?)
 }
 
-/// Reads a file that a file names, which a person named: nobody waits for a pipe there.
+/// As [`input::read`].
 ///
 /// # Errors
-/// As [`read_given`].
-pub fn read_named(path: &Path, limit: u64, what: &str) -> Result<Vec<u8>> {
-    found(files::read(path, limit), path, what)
-}
-
-fn found(read: std::result::Result<Vec<u8>, StoreError>, path: &Path, what: &str) -> Result<Vec<u8>> {
-    read.map_err(|error| match error {
-        StoreError::Missing(_) => CliError::new(Exit::Usage, format!("there is no {what} {}", path.display())),
-        other => other.into(),
-    })
+/// As [`input::read`].
+pub fn read_named(path: &Path, limit: u64, what: &'static str) -> Result<Vec<u8>> {
+    Ok(input::read(path, limit, what)?)
 }
 
 /// The hosts of one role that a command is about: those named, each once, or all.

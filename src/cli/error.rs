@@ -90,6 +90,8 @@ trait UseCaseError: Into<app::Error> {}
 impl UseCaseError for app::Error {}
 impl UseCaseError for app::ca::CreateCaError {}
 impl UseCaseError for app::directory::DirectoryError {}
+impl UseCaseError for app::init::InitError {}
+impl UseCaseError for app::input::InputError {}
 impl UseCaseError for app::package::templates::TemplatesError {}
 impl UseCaseError for CaError {}
 impl UseCaseError for IssueError {}
@@ -100,18 +102,6 @@ impl<E: UseCaseError> From<E> for CliError {
         let error: app::Error = error.into();
         Self { exit: exit::of(&error), hint: remedies::of(&error), error: error.into() }
     }
-}
-
-/// Returns an error and its causes on one line.
-#[must_use]
-pub fn in_full(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut link = error.source();
-    while let Some(cause) = link {
-        text.push_str(&format!(": {cause}"));
-        link = cause.source();
-    }
-    text
 }
 
 /// Returns what makes an error of a prompt that was not answered: its end of input, or an interrupt.

@@ -3,6 +3,8 @@
 use crate::app::Error;
 use crate::app::ca::CreateCaError;
 use crate::app::directory::DirectoryError;
+use crate::app::init::InitError;
+use crate::app::input::InputError;
 use crate::app::package::templates::TemplatesError;
 use crate::pki::issuer::IssueError;
 use crate::pki::key::KeyError;
@@ -48,6 +50,14 @@ pub(super) fn of(error: &Error) -> Exit {
     match error {
         Error::Directory(error) => of_directory(error),
         Error::CreateCa(CreateCaError::Encryption(_)) => Exit::Bug,
+        Error::Init(
+            InitError::Invalid { .. }
+            | InitError::List { .. }
+            | InitError::OnlyExternalIps { .. }
+            | InitError::NoAddresses { .. },
+        ) => Exit::Usage,
+        Error::Input(InputError::Missing { .. }) => Exit::Usage,
+        Error::Input(InputError::Store(error)) => of_store(error),
         Error::Ca(error) => of_ca(error),
         Error::Issue(error) => of_issue(error),
         Error::Templates(error) => of_templates(error),

@@ -1,5 +1,7 @@
 //! Notices of use cases in words.
 
+mod init;
+
 use crate::app::Notice;
 use crate::ui::Screen;
 
@@ -7,5 +9,6 @@ use crate::ui::Screen;
 pub(super) fn show(notice: &Notice, screen: &mut Screen<'_>) {
     match notice {
         Notice::WaitingForLock { holder } => screen.step(format_args!("waiting for another clusterctl: {holder}")),
+        Notice::Init(notice) => init::show(notice, screen),
     }
 }

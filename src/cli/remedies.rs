@@ -1,5 +1,7 @@
 //! Remedies in words.
 
+mod init;
+
 use std::error::Error as StdError;
 
 use crate::app::{self, Remedy};
@@ -41,6 +43,7 @@ fn words(remedy: &Remedy) -> Option<String> {
         Remedy::CorrectTemplate => {
             "correct that template; clusterctl bundle --eject-templates DIR writes templates that work".to_owned()
         }
+        Remedy::Init(remedy) => init::words(remedy),
         Remedy::OfCa(error) => return of_ca(error),
         Remedy::OfStore(error) => return error.hint(),
     })

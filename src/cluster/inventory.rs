@@ -157,10 +157,7 @@ pub enum Why {
     #[error("is left out: it is the name of another host")]
     AnothersName,
     /// An ExternalIP of a family in which the host has no InternalIP.
-    #[error(
-        "is left out: the host has no InternalIP of that family, so it would listen on this one and report it; \
-         --external-ips takes it all the same"
-    )]
+    #[error("is left out: the host has no InternalIP of that family, so it would listen on this one and report it")]
     OnlyOfItsFamily,
     /// Something else in the cluster has it.
     #[error("is left out: {0}")]

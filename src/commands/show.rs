@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::app::in_full;
 use crate::app::package::reader;
 use crate::bundle::format;
 use crate::bundle::seal;
 use crate::cli::args::output::OutputFormat;
 use crate::cli::context::{Context, read_given};
-use crate::cli::error::{CliError, Result, in_full};
+use crate::cli::error::{CliError, Result};
 use crate::cli::exit::Exit;
 use crate::cluster::profile::CaRole;
 use crate::config::kubeconfig::{self, KubeconfigError};

@@ -78,20 +78,6 @@ pub enum KubectlError {
     NoNodes,
 }
 
-impl KubectlError {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> &'static str {
-        match self {
-            Self::Empty => "look at what `kubectl get nodes -o json` said on its standard error",
-            Self::Refused { .. } => "ask as somebody who may list nodes",
-            Self::NoNodes => "ask the right cluster: `kubectl config current-context` says which one answers",
-            Self::NotUtf8 => "write it as UTF-8; in Windows PowerShell, pipe to `Out-File -Encoding utf8`",
-            _ => "write the file with `kubectl get nodes -o json`",
-        }
-    }
-}
-
 /// Reads the output of `kubectl get nodes -o json`, or of `kubectl get node NAME -o json`, or the same as YAML, and takes over
 /// what a cluster file can hold.
 ///

@@ -7,6 +7,7 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::audit::Audit;
 use super::likeness::{self, ExpectedBundle};
+use crate::app::in_full;
 use crate::app::package::reader;
 use crate::app::package::templates;
 use crate::bundle::archive::{self, USE_A_NEWER};
@@ -15,7 +16,6 @@ use crate::bundle::input::Roles;
 use crate::bundle::model::Bundle;
 use crate::bundle::paths;
 use crate::bundle::seal;
-use crate::cli::error::in_full;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::CertificateSpec;
 use crate::cluster::spec::Host;

@@ -7,11 +7,12 @@ use clap::Args;
 use zeroize::Zeroizing;
 
 use super::{bundles, denials};
+use crate::app::in_full;
 use crate::bundle::archive;
 use crate::bundle::model::Bundle;
 use crate::bundle::verifier as verifier_bundle;
 use crate::cli::context::{Context, read_given, read_named, unknown_host};
-use crate::cli::error::{CliError, Result, in_full};
+use crate::cli::error::{CliError, Result};
 use crate::cli::exit::Exit;
 use crate::cluster::address::Address;
 use crate::cluster::endpoint::Endpoint;

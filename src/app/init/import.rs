@@ -1,0 +1,145 @@
+//! Imports the nodes that kubectl lists into a draft.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::path::Path;
+
+use super::draft::Draft;
+use super::error::InitError;
+use crate::app::{self, Observer};
+use crate::cluster::address::Address;
+use crate::cluster::config_error::{ConfigError, Reason};
+use crate::cluster::inventory::{ExternalIps, Inventory, LeftOut, Oddity, Why};
+use crate::config;
+
+/// What is worth knowing about an import.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// An address was changed or left out.
+    Address(Oddity),
+    /// A host was left out.
+    HostLeftOut {
+        /// Its name.
+        host: String,
+        /// The reason.
+        why: LeftOut,
+    },
+    /// A host was left out because no certificate can carry its account.
+    AccountTooLong {
+        /// Its name.
+        host: String,
+        /// The account and its length.
+        reason: Reason,
+    },
+    /// Objects of other kinds were left out.
+    OtherKinds(BTreeSet<String>),
+    /// Hosts run Windows, for which bundles have no installer.
+    Windows(Vec<String>),
+    /// The default service range was taken: kubectl does not list it.
+    ServiceRangeAssumed,
+}
+
+impl Draft {
+    /// Adds the nodes that kubectl lists, and those of them that are marked as control plane where there is no master yet.
+    ///
+    /// Nodes of the same name that the draft has already are kept in place of the listed ones. `path` is where the list was read
+    /// from.
+    ///
+    /// # Errors
+    /// When `list` is no list of nodes, or a host has no usable address.
+    pub fn import(
+        &mut self,
+        path: &Path,
+        list: &[u8],
+        external: ExternalIps,
+        observer: &mut dyn Observer,
+    ) -> Result<(), InitError> {
+        self.imported = true;
+        let mut found =
+            config::from_kubectl(list, external).map_err(|source| InitError::List { path: path.to_owned(), source })?;
+        let named: HashSet<String> = self.values.nodes.iter().filter_map(|node| node.name.clone()).collect();
+        without(&mut found, &named);
+        for notice in notices(&found) {
+            observer.notice(app::Notice::Init(notice));
+        }
+        check_addresses(&found)?;
+        if self.values.masters.is_empty() {
+            self.values.masters = found.masters;
+        }
+        let is_named = |name: &Option<String>| name.as_ref().is_some_and(|name| named.contains(name));
+        self.values.nodes.extend(found.nodes.into_iter().filter(|node| !is_named(&node.name)));
+        self.leave_out_long_accounts(observer);
+        self.leave_out_taken_addresses(&found.internal, observer);
+        if self.values.service_cidrs.is_none() {
+            observer.notice(app::Notice::Init(Notice::ServiceRangeAssumed));
+        }
+        Ok(())
+    }
+
+    /// Leaves out the nodes whose accounts no certificate can carry.
+    fn leave_out_long_accounts(&mut self, observer: &mut dyn Observer) {
+        let errors = self.errors();
+        let too_long = errors.into_iter().filter(|error| matches!(error.reason, Reason::AccountTooLong { .. }));
+        let nodes: BTreeMap<usize, ConfigError> = too_long.filter_map(|error| Some((error.node()?, error))).collect();
+        // From the end, so that the positions before it stay right.
+        for (node, error) in nodes.into_iter().rev() {
+            if node < self.values.nodes.len() {
+                let host = self.values.nodes.remove(node).name.unwrap_or_default();
+                observer.notice(app::Notice::Init(Notice::AccountTooLong { host, reason: error.reason }));
+            }
+        }
+    }
+
+    /// Leaves out addresses that the masters, the endpoint, the services or other nodes have already.
+    ///
+    /// An InternalIP stays: it is where the node is, so that two nodes with the same one are an error.
+    fn leave_out_taken_addresses(&mut self, internal: &HashSet<Address>, observer: &mut dyn Observer) {
+        let is_taken = |reason: &Reason| {
+            matches!(reason, Reason::ApiServers { .. } | Reason::AnothersName { .. } | Reason::Duplicate { .. })
+        };
+        let errors = self.errors().into_iter().filter(|error| is_taken(&error.reason));
+        let taken: BTreeMap<(usize, usize), Reason> =
+            errors.filter_map(|error| Some((error.address_of_a_node()?, error.reason))).collect();
+        // From the end, so that the positions before it stay right.
+        for ((node, address), reason) in taken.into_iter().rev() {
+            let Some(host) = self.values.nodes.get_mut(node).filter(|host| host.addresses.len() > 1) else { continue };
+            let Some(value) = host.addresses.get(address).cloned() else { continue };
+            if Address::parse(&value).is_ok_and(|address| !internal.contains(&address)) {
+                host.addresses.remove(address);
+                let host = host.name.clone().unwrap_or_default();
+                let oddity = Oddity { host, value, why: Why::Taken(reason.to_string()) };
+                observer.notice(app::Notice::Init(Notice::Address(oddity)));
+            }
+        }
+    }
+}
+
+/// Removes what is said about hosts that were named directly.
+fn without(found: &mut Inventory, named: &HashSet<String>) {
+    found.oddities.retain(|oddity| !named.contains(&oddity.host));
+    found.left_out.retain(|(host, _)| !named.contains(host));
+    found.without_addresses.retain(|host| !named.contains(host));
+    found.external_only.retain(|(host, _)| !named.contains(host));
+}
+
+fn notices(found: &Inventory) -> Vec<Notice> {
+    let mut notices: Vec<Notice> = found.oddities.iter().cloned().map(Notice::Address).collect();
+    let left_out = found.left_out.iter().cloned();
+    notices.extend(left_out.map(|(host, why)| Notice::HostLeftOut { host, why }));
+    if !found.other_kinds.is_empty() {
+        notices.push(Notice::OtherKinds(found.other_kinds.clone()));
+    }
+    if !found.windows.is_empty() {
+        notices.push(Notice::Windows(found.windows.clone()));
+    }
+    notices
+}
+
+fn check_addresses(found: &Inventory) -> Result<(), InitError> {
+    if !found.external_only.is_empty() {
+        return Err(InitError::OnlyExternalIps { hosts: found.external_only.clone() });
+    }
+    if !found.without_addresses.is_empty() {
+        return Err(InitError::NoAddresses { hosts: found.without_addresses.clone() });
+    }
+    Ok(())
+}

@@ -1,0 +1,55 @@
+//! Reads files that a person named.
+
+use std::path::{Path, PathBuf};
+
+use super::remedy::Remedy;
+use crate::store::error::StoreError;
+use crate::store::files;
+
+/// Why a named file cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InputError {
+    /// There is no such file.
+    #[error("there is no {what} {}", path.display())]
+    Missing {
+        /// What it should be, as in "trust file".
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+    },
+    /// It cannot be read, or is too large.
+    #[error(transparent)]
+    Store(StoreError),
+}
+
+impl InputError {
+    pub(super) fn remedy(&self) -> Option<Remedy> {
+        match self {
+            Self::Missing { .. } => None,
+            Self::Store(error) => Some(Remedy::OfStore(error.clone())),
+        }
+    }
+}
+
+/// Reads a file that was named directly, and waits for the other end of a pipe.
+///
+/// # Errors
+/// When it does not exist, is larger than `limit` bytes, or cannot be read.
+pub fn read_or_wait(path: &Path, limit: u64, what: &'static str) -> Result<Vec<u8>, InputError> {
+    files::read_or_wait(path, limit).map_err(|error| of(error, path, what))
+}
+
+/// Reads a file that another file names. Does not wait for a pipe.
+///
+/// # Errors
+/// As [`read_or_wait`].
+pub fn read(path: &Path, limit: u64, what: &'static str) -> Result<Vec<u8>, InputError> {
+    files::read(path, limit).map_err(|error| of(error, path, what))
+}
+
+fn of(error: StoreError, path: &Path, what: &'static str) -> InputError {
+    match error {
+        StoreError::Missing(_) => InputError::Missing { what, path: path.to_owned() },
+        other => InputError::Store(other),
+    }
+}
