@@ -48,8 +48,8 @@ impl Foreign {
         let cluster = draft.check().expect("a good draft");
         let root = create_root(CaRole::Cluster, &cluster.name, cluster.keys, cluster.validity.ca, now);
         let root = root.expect("a root").into_inner();
-        let issuer = Issuer::open(CaRole::Cluster, &root, now).expect("a fit root");
         let held = |leaf: &CertificateSpec| {
+            let issuer = Issuer::open(leaf.policy().signed_by, &root, now).expect("a fit root");
             let credential = issuer.issue_credential(leaf, cluster.keys, now).expect("a credential").into_inner();
             Held { issued: None, identity: Some(Identity::of(&credential).expect("an identity")), missing: None }
         };
