@@ -14,7 +14,7 @@ fn success_is_told_only_after_the_disk_has_it() {
     let position = |what: &dyn Fn(&str) -> bool| lines.iter().position(|line| what(line)).expect("the call");
     let last = |what: &dyn Fn(&str) -> bool| lines.iter().rposition(|line| what(line)).expect("the call");
     let published = last(&|line| line.contains("renameat2") && line.contains("nodes/node-1"));
-    let recorded = position(&|line| line.contains("fdatasync") || line.contains("fsync("));
+    let recorded = position(&|line| line.contains("sync(") && line.contains("/ledger.sqlite3-wal>"));
     let contents_synced = lines[..published].iter().rposition(|line| line.contains("syncfs")).expect("a sync before");
     let names_synced =
         lines[published..].iter().position(|line| line.contains("syncfs")).expect("a sync after") + published;
@@ -42,7 +42,7 @@ fn of_many_batches_each_folder_gets_its_name_after_a_sync_that_began_when_it_was
             syncs.push((i, if line.contains("<unfinished") { usize::MAX } else { i }));
         } else if line.contains("syncfs resumed") {
             syncs.last_mut().expect("it began").1 = i;
-        } else if line.contains("sync(") && line.contains("/ledger.sqlite3>") {
+        } else if line.contains("sync(") && line.contains("/ledger.sqlite3-wal>") {
             recorded.push(i);
         } else if let (true, Some(stage)) = (line.contains("mkdir("), stage_in(line)) {
             begun.insert(stage, i);

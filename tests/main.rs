@@ -26,6 +26,7 @@ mod kubeconfigs;
 mod kubelets;
 mod kubernetes;
 mod lacking;
+mod ledger;
 mod nginx;
 mod node_lists;
 mod oracle;

@@ -17,7 +17,7 @@ fn sql(lab: &Lab, statement: &str) -> String {
 }
 
 fn entries(lab: &Lab) -> usize {
-    sql(lab, "select count(*) from traces").trim().parse().expect("a number")
+    sql(lab, "select count(*) from verification_cache").trim().parse().expect("a number")
 }
 
 /// How many files of nodes `issue-node --all` opens, having nothing to do.
@@ -57,7 +57,7 @@ fn what_was_issued_is_remembered_and_not_read_again() {
     let lab = issued_today();
     assert_eq!(entries(&lab), 6, "three nodes, two masters, the verifier");
     assert_eq!(opened(&lab), 0, "nothing changed: no credential is opened");
-    sql(&lab, "delete from traces");
+    sql(&lab, "delete from verification_cache");
     std::thread::sleep(Duration::from_millis(2_200));
     assert_eq!(opened(&lab), 12, "without entries all files are read");
     assert_eq!(opened(&lab), 0, "and remembered");
@@ -137,7 +137,7 @@ fn vouch_for_what_is_there(lab: &Lab) {
     let roots =
         CaSet { cluster: root(CaRole::Cluster), etcd: root(CaRole::Etcd), front_proxy: root(CaRole::FrontProxy) };
     let mut ledger = Ledger::open(&layout.ledger()).expect("a ledger");
-    let key = CacheKey::new(cluster.keys, &roots, ledger.count_of_revocations().expect("a count"));
+    let key = CacheKey::new(cluster.keys, &roots, ledger.revocation_count().expect("a count"));
     let leaves = cluster.node_leaves(cluster.node("on").expect("a node"));
     let snapshot = FileSnapshot::take(&layout, &leaves, &key, lab.now).expect("files");
     let (not_before, not_after) = (time::OffsetDateTime::UNIX_EPOCH, lab.now + time::Duration::days(1000));
@@ -157,7 +157,7 @@ fn a_copy_of_the_directory_is_looked_at_once_and_then_remembered() {
     // What changed only just now is not remembered yet.
     std::thread::sleep(Duration::from_millis(2_200));
     let run = || lab.process(&["-v", "issue-node", "--all"]).output().expect("it runs");
-    let digests = || sql(&lab, "select holder, hex(digest) from traces order by 1");
+    let digests = || sql(&lab, "select folder, hex(digest) from verification_cache order by 1");
     let (old, first) = (digests(), run());
     assert!(String::from_utf8_lossy(&first.stderr).contains("nothing to do: 6 certificates good"), "{first:?}");
     let new = digests();
@@ -165,22 +165,6 @@ fn a_copy_of_the_directory_is_looked_at_once_and_then_remembered() {
     assert_eq!(entries(&lab), before);
     assert!(run().status.success());
     assert_eq!(digests(), new);
-}
-
-#[test]
-fn a_ledger_of_an_older_format_is_brought_up_to_date() {
-    let lab = Lab::issued();
-    for before in [
-        "drop table traces; pragma user_version = 2",
-        "pragma user_version = 3",
-        "drop table bundles; drop table generation; pragma user_version = 4",
-        "drop table sequence; drop table unrecorded_revocations; pragma user_version = 5",
-    ] {
-        sql(&lab, before);
-        assert!(lab.good(&["issue-node", "--all"]).err.contains("nothing to do: 6 certificates good"));
-        assert_eq!(sql(&lab, "pragma user_version").trim(), "7");
-        lab.good(&["bundle", "--all"]);
-    }
 }
 
 #[test]

@@ -20,7 +20,8 @@ use crate::store::ca;
 use crate::store::error::StoreError;
 use crate::store::files::{self, Owner};
 use crate::store::layout::{CLUSTER_FILE, Layout};
-use crate::store::ledger::{Known, Ledger};
+use crate::store::ledger::Ledger;
+use crate::store::ledger::inventory::Inventory;
 use crate::store::lock::Lock;
 
 /// How long a use case waits for another that writes in the same directory.
@@ -156,9 +157,9 @@ pub fn cas(layout: &Layout, cluster: &Cluster) -> Result<(Ledger, CaSet), Error>
 ///
 /// # Errors
 /// As [`cas`].
-pub fn trust(layout: &Layout, cluster: &Cluster) -> Result<(Ledger, Known, CaSet), Error> {
+pub fn trust(layout: &Layout, cluster: &Cluster) -> Result<(Ledger, Inventory, CaSet), Error> {
     let (ledger, cas) = cas(layout, cluster)?;
-    let known = ledger.known()?;
+    let known = ledger.inventory()?;
     Ok((ledger, known, cas))
 }
 
@@ -188,7 +189,7 @@ fn certificate_of(layout: &Layout, cluster: &Cluster, role: CaRole) -> Result<Ce
 fn in_ledger(layout: &Layout, cas: CaSet) -> Result<(Ledger, CaSet), Error> {
     let ledger = Ledger::open(&layout.ledger())?;
     for role in CaRole::ALL {
-        if !ledger.knows_root(cas.of(role).fingerprint(), role)? {
+        if !ledger.has_ca(cas.of(role).fingerprint(), role)? {
             return Err(DirectoryError::CaNotInLedger { path: layout.root_certificate(role), role }.into());
         }
     }

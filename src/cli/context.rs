@@ -13,7 +13,8 @@ use crate::app::{self, directory, input};
 use crate::cluster::similar::nearest;
 use crate::cluster::spec::{Cluster, Host, Role};
 use crate::pki::ca_set::CaSet;
-use crate::store::ledger::{Known, Ledger};
+use crate::store::ledger::Ledger;
+use crate::store::ledger::inventory::Inventory;
 use crate::store::lock::Lock;
 use crate::ui::Screen;
 use crate::ui::prompts::Prompts;
@@ -84,7 +85,7 @@ impl Context<'_> {
     ///
     /// # Errors
     /// As [`directory::trust`].
-    pub fn trust(&self, cluster: &Cluster) -> Result<(Ledger, Known, CaSet)> {
+    pub fn trust(&self, cluster: &Cluster) -> Result<(Ledger, Inventory, CaSet)> {
         Ok(directory::trust(&self.env.layout, cluster)?)
     }
 

@@ -122,6 +122,7 @@ fn of_store(error: &StoreError) -> Exit {
         | StoreError::LedgerEmpty(_)
         | StoreError::LedgerDamaged { .. }
         | StoreError::LedgerForeign { .. }
+        | StoreError::LedgerLogForeign(_)
         | StoreError::LedgerNewer { .. }
         | StoreError::LedgerLocked { .. }
         | StoreError::Ledger { .. } => Exit::Environment,

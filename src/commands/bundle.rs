@@ -150,7 +150,7 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> Result<Exit> {
         settings: &settings,
         denials: &denials,
         known: &known,
-        cache_key: CacheKey::new(cluster.keys, &roots, ledger.count_of_revocations()?),
+        cache_key: CacheKey::new(cluster.keys, &roots, ledger.revocation_count()?),
         cache: &cache,
         layout: &context.env.layout,
         now: context.env.now,
@@ -192,7 +192,7 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> Result<Exit> {
     images::tell_of_others_versions(&hosts, &settings, &cluster, context);
     images::remember(&mut ledger, &hosts, &settings)?;
     forgetting::tell_kept(kept, context);
-    ledger.note(
+    ledger.log_event(
         "bundle",
         &format!("{written} host{}", if written == 1 { "" } else { "s" }),
         &folder.display().to_string(),

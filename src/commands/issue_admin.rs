@@ -20,7 +20,8 @@ use crate::pki::issuer::Credential;
 use crate::pki::verified::Verified;
 use crate::store::error::StoreError;
 use crate::store::files::{self, PRIVATE};
-use crate::store::ledger::{Entry, Ledger};
+use crate::store::ledger::Ledger;
+use crate::store::ledger::certificates::Entry;
 
 /// kubeadm's name for the same account.
 const ADMIN: &str = "kubernetes-admin";
@@ -215,5 +216,5 @@ fn record(
     let group = leaf.subject.group.as_deref().unwrap_or_default();
     let detail = format!("group {group}, until {}, sha256 {}", stamp(certificate.not_after), certificate.fingerprint());
     let kind = if group == SYSTEM_MASTERS { "BREAK-GLASS" } else { "issue-admin" };
-    ledger.note(kind, &leaf.subject.user, &detail, &context.env.audit())
+    ledger.log_event(kind, &leaf.subject.user, &detail, &context.env.audit())
 }

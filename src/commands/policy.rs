@@ -83,7 +83,7 @@ pub fn run(args: &PolicyArgs, context: &mut Context<'_>) -> Result<Exit> {
     staged.publish()?;
     files::sync_all(context.env.layout.dir())?;
     if let Some(ledger) = &mut ledger {
-        ledger.note("policy", &cluster.name.to_string(), &folder.display().to_string(), &context.env.audit())?;
+        ledger.log_event("policy", &cluster.name.to_string(), &folder.display().to_string(), &context.env.audit())?;
     }
     for path in &paths {
         context.screen.answer(folder.join(path).display());

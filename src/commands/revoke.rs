@@ -31,8 +31,9 @@ use crate::pki::reason::Reason;
 use crate::store::error::StoreError;
 use crate::store::files;
 use crate::store::ledger::Ledger;
-use crate::store::revocations::{Issued, Revocation};
-use crate::store::unrecorded::Unrecorded;
+use crate::store::ledger::certificates::IssuedCertificate;
+use crate::store::ledger::revocations::Revocation;
+use crate::store::ledger::unrecorded::UnrecordedRevocation;
 
 /// A serial number in fewer digits than this is no serial number of ours.
 const SERIAL_DIGITS: usize = 16;
@@ -131,7 +132,7 @@ pub fn run(args: &RevokeArgs, context: &mut Context<'_>) -> Result<Exit> {
     context.screen.answer(path.display());
     let what = args.whose.as_deref().unwrap_or(if args.renew { "lists" } else { "from files" });
     let count = plan.fresh.len() + plan.serials.len();
-    ledger.note("revoke", what, &format!("{count} certificates, {}", args.reason), &context.env.audit())?;
+    ledger.log_event("revoke", what, &format!("{count} certificates, {}", args.reason), &context.env.audit())?;
     tell(args, &plan, context);
     tell_of_lost(args, &lost, context);
     Ok(Exit::Done)
@@ -179,13 +180,13 @@ fn record(
 ) -> Result<()> {
     let mark = context.env.audit();
     let highest = |of: fn(&Memory) -> u64| memories.iter().map(of).max().unwrap_or(0);
-    ledger.catch_up(highest(|memory| memory.sequence), highest(|memory| memory.generation))?;
+    ledger.raise_sequences(highest(|memory| memory.sequence), highest(|memory| memory.generation))?;
     naming::record(&plan.to_record, roots, ledger, &mark)?;
     let now = Revocation { reason: args.reason, at: context.env.now };
     let kept = lost.recorded.iter().filter_map(|issued| Some((issued.fingerprint, issued.revocation.clone()?)));
     let fresh = plan.fresh.iter().map(|issued| (issued.fingerprint, now.clone()));
     ledger.revoke(&kept.chain(fresh).collect::<Vec<_>>(), &mark)?;
-    let serials = plan.serials.iter().map(|(issuer, serial)| Unrecorded {
+    let serials = plan.serials.iter().map(|(issuer, serial)| UnrecordedRevocation {
         fingerprint: None,
         serial: Some((*issuer, serial.clone())),
         revocation: now.clone(),
@@ -198,7 +199,7 @@ fn record(
 /// What is to be done.
 struct Plan {
     /// What is revoked now.
-    fresh: Vec<Issued>,
+    fresh: Vec<IssuedCertificate>,
     /// Certificates that the ledger does not have, and learns.
     to_record: Vec<Ours>,
     /// Serial numbers of certificates that nobody has here, with the SHA-256 of their issuer.
@@ -248,13 +249,13 @@ fn plan(
             forgot = true;
         }
     }
-    if found.iter().any(Issued::is_root) {
+    if found.iter().any(IssuedCertificate::is_root) {
         return Err(CliError::new(Exit::Refused, format!("{whose} is a root, and nobody would ask its own list"))
             .hint("a root that is lost is replaced: make a new cluster directory and install everything from it"));
     }
-    let (alive, ended): (Vec<Issued>, Vec<Issued>) =
+    let (alive, ended): (Vec<IssuedCertificate>, Vec<IssuedCertificate>) =
         found.into_iter().partition(|issued| issued.not_after > context.env.now);
-    let (revoked, fresh): (Vec<Issued>, Vec<Issued>) =
+    let (revoked, fresh): (Vec<IssuedCertificate>, Vec<IssuedCertificate>) =
         alive.into_iter().partition(|issued| issued.revocation.is_some());
     let refused = |what: String| CliError::new(Exit::Refused, what);
     if fresh.is_empty() && revoked.is_empty() {
@@ -262,7 +263,7 @@ fn plan(
         let what = format!("nothing of {whose} can be revoked: the last certificate ended at {last}");
         return Err(refused(what).hint("what has ended is refused by everybody"));
     }
-    let kinds = |of: &[Issued]| -> Vec<CaRole> {
+    let kinds = |of: &[IssuedCertificate]| -> Vec<CaRole> {
         let signed = |kind: &CaRole| of.iter().any(|issued| issued.issuer == roots.of(*kind).fingerprint());
         CaRole::ALL.into_iter().filter(signed).collect()
     };
@@ -288,7 +289,7 @@ fn already(whose: &str, since: Option<OffsetDateTime>) -> CliError {
 /// What a name, a serial number or a file stands for.
 enum Found {
     /// Certificates that the ledger has, and those that it has forgotten.
-    Issued(Vec<Issued>, Vec<Ours>),
+    Issued(Vec<IssuedCertificate>, Vec<Ours>),
     /// Certificates of a file, whether the ledger has them or not.
     InFile(Vec<Ours>),
     /// A certificate of this root that the ledger does not have.
@@ -303,7 +304,7 @@ fn find(
     roots: &CaSet,
     context: &Context<'_>,
 ) -> Result<Found> {
-    let found = ledger.issued_to(whose)?;
+    let found = ledger.by_host(whose)?.all()?;
     if issuer.is_none() {
         let forgotten = naming::forgotten_of(whose, &context.env.layout, roots, ledger)?;
         if !found.is_empty() || !forgotten.is_empty() {
@@ -317,7 +318,7 @@ fn find(
     let number = whose.strip_prefix("0x").or_else(|| whose.strip_prefix("0X")).unwrap_or(whose);
     let digits = number.chars().filter(char::is_ascii_hexdigit).count();
     if let Some(serial) = Serial::parse(number).filter(|_| digits >= SERIAL_DIGITS) {
-        let mut found = ledger.issued_with(&serial)?;
+        let mut found = ledger.by_serial(&serial)?;
         if let Some(kind) = issuer.map(IssuerName::kind) {
             found.retain(|issued| issued.issuer == roots.of(kind).fingerprint());
             if found.is_empty() {
@@ -341,7 +342,7 @@ fn find(
     if cluster.host_names().iter().any(|name| name.as_str() == whose) {
         return Err(CliError::new(Exit::Refused, format!("nothing was ever issued to {whose}")));
     }
-    if let Some(failure) = no_holder(whose, cluster, &ledger.hosts_with(whose)?) {
+    if let Some(failure) = no_holder(whose, cluster, &ledger.hosts_with_account(whose)?) {
         return Err(failure);
     }
     let holders = ledger.holders()?;
@@ -379,7 +380,7 @@ fn no_holder(whose: &str, cluster: &Cluster, hosts: &[Option<String>]) -> Option
 }
 
 /// Whether a root's list is there, is this root's, is not yet due, and names all of these that it signed.
-fn says_it(kind: CaRole, revoked: &[Issued], roots: &CaSet, context: &Context<'_>) -> bool {
+fn says_it(kind: CaRole, revoked: &[IssuedCertificate], roots: &CaSet, context: &Context<'_>) -> bool {
     let root = roots.of(kind);
     lists::present(&context.env.layout, kind, root).ok().flatten().is_some_and(|list| {
         list.next_update.is_some_and(|next| next > context.env.now)
@@ -388,7 +389,7 @@ fn says_it(kind: CaRole, revoked: &[Issued], roots: &CaSet, context: &Context<'_
 }
 
 /// Whether the API servers' rule names all of these that it has to.
-fn rule_says_it(revoked: &[Issued], roots: &CaSet, context: &Context<'_>) -> bool {
+fn rule_says_it(revoked: &[IssuedCertificate], roots: &CaSet, context: &Context<'_>) -> bool {
     let path = context.env.layout.policy().join(crate::bundle::policy::AUTHORIZATION);
     let text = files::read(&path, revocations::MAX_RULES).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     text.is_ok_and(|text| {

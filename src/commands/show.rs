@@ -55,7 +55,7 @@ pub fn run(args: &ShowArgs, context: &mut Context<'_>) -> Result<Exit> {
     let given = args.files.iter().flat_map(|file| open(file, context)).collect::<Vec<_>>();
     // What another user's ledger says is nothing to go by.
     let ours = context.check_owner().is_ok();
-    let ledger = ours.then(|| Ledger::open(&context.env.layout.ledger()).ok()).flatten();
+    let ledger = ours.then(|| Ledger::open_read_only(&context.env.layout.ledger()).ok()).flatten();
     let ask = |certificate: Fingerprint| match &ledger {
         None => Ok(None),
         Some(ledger) => revocation(ledger, certificate),
@@ -99,8 +99,8 @@ fn known_root(kind: CaRole, context: &Context<'_>) -> Option<(String, Certificat
 }
 
 fn revocation(ledger: &Ledger, certificate: Fingerprint) -> Result<Option<LedgerRevocation>, String> {
-    let found = ledger.revocation_of(certificate).map_err(|error| error.to_string())?;
-    Ok(found.map(|revocation| LedgerRevocation {
+    let issued = ledger.by_fingerprint(certificate).map_err(|error| error.to_string())?;
+    Ok(issued.and_then(|issued| issued.revocation).map(|revocation| LedgerRevocation {
         at: revocation.at,
         reason: revocation.reason.as_str(),
         text: CredentialProblem::Revoked(revocation).to_string(),

@@ -268,11 +268,11 @@ fn add_what_was_issued_and_revoked(target: &mut Target, args: &VerifyArgs, conte
 /// What was revoked and has to be denied, and what was issued last for each host: a file may have been put back from a backup
 /// since.
 fn ask_the_ledger(target: &mut Target, rules: &str, context: &Context<'_>) -> Result<(), StoreError> {
-    let ledger = Ledger::open(&context.env.layout.ledger())?;
+    let ledger = Ledger::open_read_only(&context.env.layout.ledger())?;
     if let Some(root) = target.roots.first() {
         target.denials = Some(denials::of(rules, &ledger, root, context.env.now)?);
     }
-    let revoked: BTreeSet<Fingerprint> = ledger.known()?.revoked().collect();
+    let revoked: BTreeSet<Fingerprint> = ledger.inventory()?.revoked().collect();
     // Where nothing was ever revoked there is nothing to judge.
     target.revoked = (!revoked.is_empty()).then_some(revoked);
     let newest = ledger.newest(Profile::KubeletServer.policy().name)?;
@@ -372,7 +372,7 @@ fn offline(args: &VerifyArgs, only_what_is_wrong: bool, context: &mut Context<'_
     let ledger = context.env.layout.ledger();
     let (cluster, recorded) = thread::scope(|scope| {
         // Of a large fleet each takes as long as the other.
-        let recorded = || Ledger::open(&ledger).and_then(|ledger| Ok((ledger.known()?, ledger)));
+        let recorded = || Ledger::open_read_only(&ledger).and_then(|ledger| Ok((ledger.inventory()?, ledger)));
         match thread::Builder::new().spawn_scoped(scope, recorded) {
             Ok(thread) => (context.cluster(), thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))),
             Err(_) => (context.cluster(), recorded()),

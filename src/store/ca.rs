@@ -7,7 +7,8 @@ use zeroize::Zeroizing;
 use super::error::StoreError;
 use super::files;
 use super::layout::Layout;
-use super::ledger::{AuditContext, Entry, Ledger};
+use super::ledger::certificates::Entry;
+use super::ledger::{AuditContext, Ledger};
 use super::staged::Staged;
 use crate::cluster::profile::CaRole;
 use crate::pki::certificate::{Certificate, CertificateError};
@@ -149,7 +150,7 @@ pub fn create_all(layout: &Layout, roots: &[NewCa], mark: &AuditContext<'_>) -> 
         })
         .collect();
     ledger.record(&entries, mark)?;
-    ledger.note("init-ca", "roots", &format!("{} roots created", roots.len()), mark)?;
+    ledger.log_event("init-ca", "roots", &format!("{} roots created", roots.len()), mark)?;
     drop(ledger);
     for root in roots {
         files::create_folder(&inside(layout.root_folder(root.kind)))?;

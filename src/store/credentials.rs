@@ -9,8 +9,9 @@ use zeroize::Zeroizing;
 use super::error::StoreError;
 use super::files;
 use super::layout::Layout;
-use super::ledger::{AuditContext, Known, Ledger};
-use super::revocations::Revocation;
+use super::ledger::inventory::Inventory;
+use super::ledger::revocations::Revocation;
+use super::ledger::{AuditContext, Ledger};
 use crate::cluster::duration::stamp;
 use crate::cluster::key_kind::KeyKind;
 use crate::cluster::profile::CertificateSpec;
@@ -174,7 +175,7 @@ pub fn read_good(
     leaf: &CertificateSpec,
     keys: KeyKind,
     root: &Certificate,
-    known: &Known,
+    known: &Inventory,
     now: OffsetDateTime,
 ) -> Result<LoadedCredential, Vec<CredentialProblem>> {
     judge(layout, leaf, known, |certificate| leaf_violations(certificate, leaf, keys, root, now))
@@ -190,7 +191,7 @@ pub fn read_issued(
     leaf: &CertificateSpec,
     keys: KeyKind,
     root: &Certificate,
-    known: &Known,
+    known: &Inventory,
     now: OffsetDateTime,
 ) -> Result<LoadedCredential, Vec<CredentialProblem>> {
     judge(layout, leaf, known, |certificate| violations_except_signature(certificate, leaf, Some(keys), root, now))
@@ -199,7 +200,7 @@ pub fn read_issued(
 fn judge(
     layout: &Layout,
     leaf: &CertificateSpec,
-    known: &Known,
+    known: &Inventory,
     flaws: impl Fn(&Certificate) -> Vec<Violation>,
 ) -> Result<LoadedCredential, Vec<CredentialProblem>> {
     let of_certificate = |certificate: &Certificate| {
@@ -212,7 +213,7 @@ fn judge(
         Ok(stored) => stored,
         Err(CredentialProblem::Missing(path)) => {
             // Without its key a certificate is worth something only where the key was removed on purpose.
-            let certificate = read_certificate(layout, leaf).ok().filter(|c| known.is_forgotten(c.fingerprint()));
+            let certificate = read_certificate(layout, leaf).ok().filter(|c| known.is_key_discarded(c.fingerprint()));
             let Some(certificate) = certificate else { return Err(vec![CredentialProblem::Missing(path)]) };
             let troubles: Vec<CredentialProblem> = of_certificate(&certificate).collect();
             let forgotten = CredentialProblem::Forgotten { not_after: certificate.not_after };
@@ -253,10 +254,10 @@ fn certificate_in(path: PathBuf, pem: &[u8]) -> Result<Certificate, CredentialPr
 
 /// Whether the key of the credential that `leaf` describes lies in its place, although the ledger has it that it was forgotten.
 #[must_use]
-pub fn lies_there_forgotten(layout: &Layout, leaf: &CertificateSpec, known: &Known) -> bool {
+pub fn lies_there_forgotten(layout: &Layout, leaf: &CertificateSpec, known: &Inventory) -> bool {
     let (_, path) = paths(layout, leaf);
     files::exists(&path)
-        && read_certificate(layout, leaf).is_ok_and(|certificate| known.is_forgotten(certificate.fingerprint()))
+        && read_certificate(layout, leaf).is_ok_and(|certificate| known.is_key_discarded(certificate.fingerprint()))
 }
 
 /// Removes the keys of the credentials that `leaves` describe, the ledger first: a crash in between leaves keys that are
@@ -279,7 +280,7 @@ pub fn forget_keys(
             names.push(path.strip_prefix(layout.pki()).unwrap_or(&path).to_owned());
         }
     }
-    ledger.forget(&keys, mark)?;
+    ledger.record_discarded_keys(&keys, mark)?;
     files::remove_all(&layout.pki(), &names)?;
     Ok(keys.len())
 }

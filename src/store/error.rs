@@ -65,6 +65,9 @@ pub enum StoreError {
         /// Why.
         reason: String,
     },
+    /// The log beside the ledger belongs to another state of it: an older ledger was put back from a backup.
+    #[error("the log {} does not belong to the ledger beside it, which was probably put back from a backup", .0.display())]
+    LedgerLogForeign(PathBuf),
     /// The ledger was written by a later version.
     #[error("the ledger {} has format {found}; this program knows up to {known}", path.display())]
     LedgerNewer {
@@ -144,6 +147,7 @@ impl StoreError {
                  {0}.recovered, and put that in its place",
                 path.display()
             ),
+            Self::LedgerLogForeign(log) => format!("remove {} to continue with the ledger as it is now", log.display()),
             Self::LedgerNewer { .. } => "use the newer clusterctl that wrote it".to_owned(),
             Self::LedgerLocked { .. } => "close the program that has it open, then try again".to_owned(),
             Self::Ledger { .. } => "check the disk and the file's owner and mode".to_owned(),

@@ -10,7 +10,8 @@ use super::error::StoreError;
 use super::files::{self, PRIVATE, PUBLIC};
 use super::identity::Identity;
 use super::layout::Layout;
-use super::ledger::{AuditContext, Entry, Ledger};
+use super::ledger::certificates::Entry;
+use super::ledger::{AuditContext, Ledger};
 use super::staged::Staged;
 use super::verification_cache::{self, CacheEntry};
 use crate::cluster::name::HostName;
@@ -111,7 +112,7 @@ pub fn record(
             })
         })
         .collect();
-    ledger.record_and_remember(&entries, verified, &AuditContext { at: issuer.now, by: issuer.by })
+    ledger.record_with_cache(&entries, verified, &AuditContext { at: issuer.now, by: issuer.by })
 }
 
 /// A batch whose folders lie beside their places; removed unless they get there.

@@ -78,7 +78,7 @@ pub fn write(
     ledger: &mut Ledger,
     mark: &AuditContext<'_>,
 ) -> Result<(), StoreError> {
-    ledger.note("service-account", "key pair", &format!("{} made", key.fingerprint().as_pin()), mark)?;
+    ledger.log_event("service-account", "key pair", &format!("{} made", key.fingerprint().as_pin()), mark)?;
     files::write_new(&layout.service_account_key(), key.to_pem().as_bytes(), PRIVATE)?;
     write_public(layout, key)
 }

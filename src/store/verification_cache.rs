@@ -4,13 +4,10 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, Row, params};
 use time::{Duration, OffsetDateTime};
 
-use super::error::StoreError;
 use super::identity::{Identity, identity};
 use super::layout::Layout;
-use super::ledger::{Ledger, failed};
 use crate::cluster::key_kind::KeyKind;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::{CaRole, CertificateSpec, Policy, Profile};
@@ -18,8 +15,6 @@ use crate::pki::ca_set::CaSet;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 
-/// The ledger's format that introduced the cache.
-const SINCE: i64 = 3;
 /// A file that changes within one tick of the kernel's clock may keep its timestamps. Files that changed this shortly before
 /// their metadata was read are not cached.
 const UNSETTLED: Duration = Duration::seconds(2);
@@ -74,49 +69,10 @@ impl VerificationCache {
     }
 }
 
-impl Ledger {
-    /// Stores entries, each in place of an older one for the same folder.
-    ///
-    /// # Errors
-    /// When SQLite cannot; nothing is stored then.
-    pub fn remember_verified(&mut self, entries: &[CacheEntry]) -> Result<(), StoreError> {
-        let remember = |connection: &mut Connection| {
-            let transaction = connection.transaction()?;
-            insert(&transaction, entries)?;
-            transaction.commit()
-        };
-        remember(&mut self.connection).map_err(|error| failed(&self.path, &error))
+impl FromIterator<(Fingerprint, (i64, i64))> for VerificationCache {
+    fn from_iter<I: IntoIterator<Item = (Fingerprint, (i64, i64))>>(entries: I) -> Self {
+        Self(entries.into_iter().collect())
     }
-
-    /// Reads all entries; there are none in a ledger of an older format.
-    ///
-    /// # Errors
-    /// When SQLite cannot.
-    pub fn verification_cache(&self) -> Result<VerificationCache, StoreError> {
-        if self.format()? < SINCE {
-            return Ok(VerificationCache::default());
-        }
-        let query = || {
-            let mut select = self.connection.prepare("SELECT digest, not_before, not_after FROM traces")?;
-            let row = |row: &Row<'_>| Ok((Fingerprint::from_bytes(row.get(0)?), (row.get(1)?, row.get(2)?)));
-            select.query_map([], row)?.collect::<rusqlite::Result<_>>()
-        };
-        query().map(VerificationCache).map_err(|error| failed(&self.path, &error))
-    }
-}
-
-/// Stores entries as a part of a transaction.
-pub(super) fn insert(connection: &Connection, entries: &[CacheEntry]) -> rusqlite::Result<()> {
-    if entries.is_empty() {
-        return Ok(());
-    }
-    let mut insert = connection.prepare_cached(
-        "INSERT OR REPLACE INTO traces (holder, digest, not_before, not_after) VALUES (?1, ?2, ?3, ?4)",
-    )?;
-    for CacheEntry { folder, digest, not_before, not_after } in entries {
-        insert.execute(params![folder, digest.bytes(), not_before.unix_timestamp(), not_after.unix_timestamp()])?;
-    }
-    Ok(())
 }
 
 /// What entries of all folders depend on: the key type, the CAs, and the number of revocations.

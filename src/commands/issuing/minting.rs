@@ -46,9 +46,9 @@ pub(super) fn make_all(
 ) -> Result<Written> {
     let total = certificates_in(work);
     let progress = context.screen.progress("issuing", total as u64);
-    ledger.make_room(total);
+    ledger.reserve_cache(total);
     let issuer = IssuanceContext { roots, now: context.env.now, by: &context.env.actor };
-    let cache_key = CacheKey::new(cluster.keys, roots, ledger.count_of_revocations()?);
+    let cache_key = CacheKey::new(cluster.keys, roots, ledger.revocation_count()?);
     let (layout, stop) = (&context.env.layout, &context.stop);
     let written = Mutex::new(Written::default());
     let one = |plan: &&Plan| {

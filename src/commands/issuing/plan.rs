@@ -56,7 +56,7 @@ pub(super) fn plan(
     context: &Context<'_>,
 ) -> Result<Planned> {
     let (layout, now, how) = (&context.env.layout, context.env.now, request.how);
-    let cache_key = CacheKey::new(cluster.keys, roots, ledger.count_of_revocations()?);
+    let cache_key = CacheKey::new(cluster.keys, roots, ledger.revocation_count()?);
     let cache = ledger.verification_cache()?;
     let glance = |holder: usize| {
         let leaves = (request.leaves)(holder);
@@ -84,7 +84,7 @@ pub(super) fn plan(
         return Ok(Planned { plans, cache_entries: Vec::new(), strays: Vec::new() });
     }
     let progress = context.screen.progress("looking at what is there", others.len() as u64);
-    let known = ledger.known()?;
+    let known = ledger.inventory()?;
     let one = |&(holder, snapshot): &(usize, Option<FileSnapshot>)| {
         let mut plan = Plan { holder, issue: Vec::new(), kept: 0 };
         let (leaves, mut good, mut forgotten) = ((request.leaves)(holder), Vec::new(), Vec::new());

@@ -18,8 +18,9 @@ use crate::pki::issuer::IssueError;
 use crate::store::error::StoreError;
 use crate::store::files;
 use crate::store::issuance;
-use crate::store::ledger::{Entry, Ledger};
-use crate::store::revocations::Issued;
+use crate::store::ledger::Ledger;
+use crate::store::ledger::certificates::Entry;
+use crate::store::ledger::certificates::IssuedCertificate;
 use crate::store::service_account::{self, Found};
 
 /// Issues what is missing or no longer good.
@@ -34,7 +35,7 @@ pub(crate) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Cont
         let Planned { plans, .. } = plan(request, cluster, &roots, &ledger, context)?;
         tell_plan(request, &plans, pair_to_make(request, context)?.as_ref(), context);
         for issued in superseded(request, cluster, &ledger, context)? {
-            let Issued { account, serial, .. } = issued;
+            let IssuedCertificate { account, serial, .. } = issued;
             context.screen.answer(format_args!("revoke {account} (serial {serial}): accounts: {}", cluster.accounts));
         }
         departed::tell(cluster, &ledger, context)?;
@@ -92,7 +93,7 @@ fn superseded(
     cluster: &Cluster,
     ledger: &Ledger,
     context: &Context<'_>,
-) -> Result<Vec<Issued>, StoreError> {
+) -> Result<Vec<IssuedCertificate>, StoreError> {
     // Masters' accounts are the same under both.
     if request.service_account {
         return Ok(Vec::new());
@@ -138,7 +139,7 @@ fn record_strays(
     if let Some(first) = strays.first() {
         ledger.record(&entries, &context.env.audit())?;
         // What was revoked by its digest or its serial number alone stays so.
-        ledger.adopt_unrecorded()?;
+        ledger.resolve_unrecorded()?;
         context.screen.warn(format_args!(
             "{} that the ledger had forgotten {} recorded in it again, and can be revoked, for example with: clusterctl revoke {}",
             certificates(strays.len()),

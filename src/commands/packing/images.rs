@@ -90,12 +90,12 @@ fn first_of(hosts: &[&str]) -> String {
 pub(crate) fn remember(ledger: &mut Ledger, hosts: &[Roles<'_>], settings: &Settings) -> Result<(), StoreError> {
     let names = || hosts.iter().map(Roles::host);
     if settings.with_units || !ledger.hosts_with_units()?.is_empty() {
-        ledger.remember_units(names(), settings.with_units)?;
+        ledger.record_units(names(), settings.with_units)?;
     }
     if masters(hosts).next().is_none() {
         return Ok(());
     }
-    ledger.remember_images(masters(hosts), &settings.to_string())
+    ledger.record_images(masters(hosts), &settings.to_string())
 }
 
 /// Warns of what the cluster's release of Kubernetes cannot do.

@@ -12,8 +12,8 @@ use crate::cli::error::{CliError, Result};
 use crate::cli::exit::Exit;
 use crate::cluster::name::HostName;
 use crate::store::error::StoreError;
-use crate::store::generations::{Generations, Packed};
 use crate::store::ledger::Ledger;
+use crate::store::ledger::generations::{Generations, Packed};
 
 /// The generations of one run.
 pub(crate) struct Numbering {
@@ -39,7 +39,7 @@ impl Numbering {
         let mut packed = self.packed.into_inner().unwrap_or_else(PoisonError::into_inner);
         // In the table's own order it grows at its end.
         packed.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-        ledger.remember_packed(&packed)
+        ledger.record_packed(&packed)
     }
 
     /// Renders a host's bundle.

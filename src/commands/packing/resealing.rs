@@ -11,13 +11,13 @@ use crate::pki::fingerprint::Fingerprint;
 use crate::store::error::StoreError;
 use crate::store::files;
 use crate::store::ledger::Ledger;
-use crate::store::sealed::Sealed;
+use crate::store::ledger::encrypted_bundles::EncryptedBundle;
 
 /// What was sealed before this run, and in it.
 pub(crate) struct Resealing {
-    before: HashMap<String, Sealed>,
+    before: HashMap<String, EncryptedBundle>,
     /// Filled by all threads.
-    now: Mutex<Vec<(HostName, Sealed)>>,
+    now: Mutex<Vec<(HostName, EncryptedBundle)>>,
 }
 
 impl Resealing {
@@ -26,19 +26,19 @@ impl Resealing {
     /// # Errors
     /// What the ledger says.
     pub(crate) fn begin(ledger: &Ledger) -> Result<Self, StoreError> {
-        Ok(Self { before: ledger.sealed()?, now: Mutex::default() })
+        Ok(Self { before: ledger.encrypted_bundles()?, now: Mutex::default() })
     }
 
     /// True if the archive at `path` was made of this and is as it was written.
     pub(crate) fn is_there(&self, host: &HostName, made_of: Fingerprint, path: &Path) -> bool {
-        let same = |sealed: &&Sealed| sealed.made_of == made_of;
+        let same = |sealed: &&EncryptedBundle| sealed.made_of == made_of;
         let last = self.before.get(host.as_str()).filter(same);
         last.is_some_and(|last| files::digest_of_private(path) == Some(last.file))
     }
 
     /// Notes an archive that was made.
     pub(crate) fn add(&self, host: &HostName, made_of: Fingerprint, archive: &[u8]) {
-        let sealed = Sealed { made_of, file: Fingerprint::of(archive) };
+        let sealed = EncryptedBundle { made_of, file: Fingerprint::of(archive) };
         self.now.lock().unwrap_or_else(PoisonError::into_inner).push((host.clone(), sealed));
     }
 
@@ -49,7 +49,7 @@ impl Resealing {
     pub(crate) fn end(self, ledger: &mut Ledger) -> Result<(), StoreError> {
         let mut sealed = self.now.into_inner().unwrap_or_else(PoisonError::into_inner);
         sealed.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-        ledger.remember_sealed(&sealed)
+        ledger.record_encrypted_bundles(&sealed)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::pki::ca_set::CaSet;
 use crate::rbac::denials::Denials;
 use crate::store::credentials;
 use crate::store::layout::Layout;
-use crate::store::ledger::Known;
+use crate::store::ledger::inventory::Inventory;
 use crate::store::verification_cache::{CacheEntry, CacheKey, FileSnapshot, VerificationCache};
 
 /// What bundles are made from.
@@ -23,7 +23,7 @@ pub(crate) struct Source<'a> {
     pub(crate) service_account: Option<&'a Zeroizing<Vec<u8>>>,
     pub(crate) settings: &'a Settings,
     pub(crate) denials: &'a Denials,
-    pub(crate) known: &'a Known,
+    pub(crate) known: &'a Inventory,
     pub(crate) cache_key: CacheKey,
     pub(crate) cache: &'a VerificationCache,
     pub(crate) layout: &'a Layout,

@@ -72,7 +72,7 @@ pub(crate) fn pack(
     }
     let path = layout.verifier_bundle();
     files::replace(&path, &packer::pack(&bundle), PRIVATE)?;
-    ledger.note("bundle", "verifier", &path.display().to_string(), &context.env.audit())?;
+    ledger.log_event("bundle", "verifier", &path.display().to_string(), &context.env.audit())?;
     context.screen.answer(path.display());
     context.screen.step(
         "Use it with: clusterctl verify --from verifier.tar.gz   (apply policy/clusterctl-verifier.yaml from it once)",

@@ -101,7 +101,7 @@ pub(crate) fn find(
                 let row = crate::cluster::profile::TABLE.iter().find(|row| row.name == name);
                 row.is_some_and(|row| (row.holder == crate::cluster::profile::Holder::Master) == (role == Role::Master))
             };
-            let good = ledger.issued_to(&host)?.into_iter();
+            let good = ledger.by_host(&host)?.all()?.into_iter();
             let good = good.filter(|one| one.not_after > now && one.revocation.is_none() && of_role(&one.profile));
             let good: Vec<_> = good.collect();
             let mut left = Vec::new();

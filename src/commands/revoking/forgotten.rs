@@ -13,17 +13,18 @@ use crate::pki::ca_set::CaSet;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::reason::Reason;
 use crate::store::ledger::Ledger;
-use crate::store::revocations::{Issued, Revocation};
-use crate::store::unrecorded::{NotRevoked, Unrecorded};
+use crate::store::ledger::certificates::IssuedCertificate;
+use crate::store::ledger::revocations::Revocation;
+use crate::store::ledger::unrecorded::{NotRevoked, UnrecordedRevocation};
 
 /// What the ledger has forgotten, as one from a backup does.
 pub(crate) struct Forgotten {
     /// What it issued, each with its revocation.
-    pub(crate) recorded: Vec<Issued>,
+    pub(crate) recorded: Vec<IssuedCertificate>,
     /// Serial numbers of lists, whose certificates it does not have.
-    pub(crate) strangers: Vec<Unrecorded>,
+    pub(crate) strangers: Vec<UnrecordedRevocation>,
     /// Digests of rules, whose certificates it does not have.
-    pub(crate) unrecorded: Vec<Unrecorded>,
+    pub(crate) unrecorded: Vec<UnrecordedRevocation>,
 }
 
 impl Forgotten {
@@ -37,8 +38,8 @@ impl Forgotten {
         // A list says why and when.
         let by_list: BTreeSet<Fingerprint> = lost.known.iter().map(|issued| issued.fingerprint).collect();
         let others = recorded.into_iter().filter(|issued| !by_list.contains(&issued.fingerprint) && !issued.is_root());
-        let others = others.map(|issued| Issued { revocation: Some(revocation.clone()), ..issued });
-        let unrecorded = unrecorded.into_iter().map(|sha256| Unrecorded {
+        let others = others.map(|issued| IssuedCertificate { revocation: Some(revocation.clone()), ..issued });
+        let unrecorded = unrecorded.into_iter().map(|sha256| UnrecordedRevocation {
             fingerprint: Some(sha256),
             serial: None,
             revocation: revocation.clone(),
@@ -64,7 +65,7 @@ impl Forgotten {
         let sequence = learnt.iter().map(|memory| memory.sequence).max().unwrap_or(0).max(ledger.sequence()?);
         let left_out = |memory: &&Memory| learnt.iter().all(|one| one.path != memory.path);
         for memory in others.iter().filter(left_out) {
-            let NotRevoked { recorded, unrecorded } = ledger.not_revoked_of(&memory.denied, now - GRACE)?;
+            let NotRevoked { recorded, unrecorded } = ledger.not_revoked_among(&memory.denied, now - GRACE)?;
             let is_learnt = |sha256: &Fingerprint| {
                 self.recorded.iter().any(|issued| issued.fingerprint == *sha256)
                     || self.unrecorded.iter().any(|one| one.fingerprint == Some(*sha256))

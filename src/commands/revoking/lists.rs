@@ -19,8 +19,9 @@ use crate::store::error::StoreError;
 use crate::store::files;
 use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
-use crate::store::revocations::{Issued, Revocation};
-use crate::store::unrecorded::Unrecorded;
+use crate::store::ledger::certificates::IssuedCertificate;
+use crate::store::ledger::revocations::Revocation;
+use crate::store::ledger::unrecorded::UnrecordedRevocation;
 use crate::verify::finding::{CheckId, Finding, Status};
 use crate::verify::target::Place;
 
@@ -60,9 +61,9 @@ pub(crate) fn present(layout: &Layout, kind: CaRole, root: &Certificate) -> Resu
 #[derive(Debug, Default)]
 pub(crate) struct Lost {
     /// What the ledger issued, each with the revocation that the list has.
-    pub(crate) known: Vec<Issued>,
+    pub(crate) known: Vec<IssuedCertificate>,
     /// What the ledger does not have: that root's list alone can go on naming it.
-    pub(crate) strangers: Vec<Unrecorded>,
+    pub(crate) strangers: Vec<UnrecordedRevocation>,
     /// Lists that are damaged, or another root's.
     pub(crate) unusable: Vec<(CaRole, String)>,
 }
@@ -88,15 +89,15 @@ pub(crate) fn lost(layout: &Layout, roots: &CaSet, ledger: &Ledger, now: OffsetD
         };
         for entry in list.entries() {
             let revocation = Revocation { reason: entry.reason, at: entry.at };
-            match ledger.issued_by(root.fingerprint(), &entry.serial)? {
+            match ledger.by_issuer_and_serial(root.fingerprint(), &entry.serial)? {
                 Some(issued) if issued.revocation.is_some() || issued.not_after <= now - GRACE => {}
                 Some(issued) if !issued.is_root() => {
-                    lost.known.push(Issued { revocation: Some(revocation), ..issued });
+                    lost.known.push(IssuedCertificate { revocation: Some(revocation), ..issued });
                 }
                 _ => {
                     let serial = Some((root.fingerprint(), entry.serial));
                     if unrecorded.iter().all(|one| one.serial != serial) {
-                        lost.strangers.push(Unrecorded { fingerprint: None, serial, revocation });
+                        lost.strangers.push(UnrecordedRevocation { fingerprint: None, serial, revocation });
                     }
                 }
             }
@@ -143,7 +144,7 @@ pub(crate) fn findings(
     now: OffsetDateTime,
     expires_within: Duration,
 ) -> Result<Vec<Finding>, StoreError> {
-    let (revoked, unrecorded) = (ledger.revoked_until(now)?, ledger.unrecorded()?);
+    let (revoked, unrecorded) = (ledger.revoked_expiring_after(now)?.all()?, ledger.unrecorded()?);
     let mut findings = Vec::new();
     for (kind, root) in roots {
         let of_root = revoked.iter().filter(|issued| issued.issuer == root.fingerprint());
@@ -202,7 +203,7 @@ fn judge(
     }
     let (mut forgotten, mut strangers) = (0, 0);
     for serial in list.serials.iter().filter(|serial| !wanted.contains(serial)) {
-        match ledger.issued_by(root.fingerprint(), serial)? {
+        match ledger.by_issuer_and_serial(root.fingerprint(), serial)? {
             Some(issued) => forgotten += usize::from(issued.revocation.is_none()),
             None => strangers += 1,
         }

@@ -18,8 +18,9 @@ use crate::pki::pem;
 use crate::store::error::StoreError;
 use crate::store::files;
 use crate::store::layout::Layout;
-use crate::store::ledger::{AuditContext, Entry, Ledger};
-use crate::store::revocations::Issued;
+use crate::store::ledger::certificates::Entry;
+use crate::store::ledger::certificates::IssuedCertificate;
+use crate::store::ledger::{AuditContext, Ledger};
 
 /// No certificate or kubeconfig is larger than this, in bytes.
 const LIMIT: u64 = 1 << 20;
@@ -54,7 +55,7 @@ pub(crate) struct Ours {
     pub(crate) certificate: Certificate,
     pub(crate) kind: CaRole,
     /// As the ledger has it, or would have it.
-    pub(crate) issued: Issued,
+    pub(crate) issued: IssuedCertificate,
     /// Whether the ledger has it.
     pub(crate) recorded: bool,
 }
@@ -117,9 +118,9 @@ pub(crate) fn ours(
 ) -> Result<Option<Ours>, StoreError> {
     let signed = |kind: &CaRole| certificate.is_signed_by(roots.of(*kind));
     let Some(kind) = CaRole::ALL.into_iter().find(signed) else { return Ok(None) };
-    let known = ledger.issued_as(certificate.fingerprint())?;
+    let known = ledger.by_fingerprint(certificate.fingerprint())?;
     let recorded = known.is_some();
-    let issued = known.unwrap_or_else(|| Issued {
+    let issued = known.unwrap_or_else(|| IssuedCertificate {
         serial: certificate.serial.clone(),
         fingerprint: certificate.fingerprint(),
         profile: profile(&certificate, kind).to_owned(),
@@ -150,7 +151,7 @@ pub(crate) fn record(
     }
     if !entries.is_empty() {
         ledger.record(&entries, mark)?;
-        ledger.adopt_unrecorded()?;
+        ledger.resolve_unrecorded()?;
     }
     Ok(entries.len())
 }

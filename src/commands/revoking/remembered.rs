@@ -26,7 +26,7 @@ use crate::store::error::StoreError;
 use crate::store::files::{self, PRIVATE};
 use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
-use crate::store::unrecorded::NotRevoked;
+use crate::store::ledger::unrecorded::NotRevoked;
 
 /// What a file of rules for API servers is called in it.
 const RULES: &str = "AuthorizationConfiguration";
@@ -234,7 +234,7 @@ fn of_folder(folder: &Path, root: &Certificate) -> Result<Vec<Memory>> {
 /// When the ledger cannot be used.
 pub(crate) fn not_revoked(memories: &[Memory], ledger: &Ledger, now: OffsetDateTime) -> Result<NotRevoked, StoreError> {
     let denied: BTreeSet<&Fingerprint> = memories.iter().flat_map(|memory| &memory.denied).collect();
-    ledger.not_revoked_of(denied, now - GRACE)
+    ledger.not_revoked_among(denied, now - GRACE)
 }
 
 /// Why a ledger is older than a file.
@@ -257,7 +257,7 @@ pub(crate) fn older_than(
 ) -> Result<Option<Older>, StoreError> {
     let sequence = ledger.sequence()?;
     for memory in memories {
-        let lost = ledger.not_revoked_of(&memory.denied, now - GRACE)?;
+        let lost = ledger.not_revoked_among(&memory.denied, now - GRACE)?;
         let lost = lost.recorded.len() + lost.unrecorded.len();
         let why = if lost > 0 {
             format!("it names {} as revoked that the ledger does not have as revoked", super::lists::count(lost))

@@ -21,7 +21,7 @@ use crate::rbac::denials::Denials;
 use crate::rbac::mark::LedgerMark;
 use crate::store::files::{self, PUBLIC};
 use crate::store::ledger::Ledger;
-use crate::store::revocations::Issued;
+use crate::store::ledger::certificates::IssuedCertificate;
 use crate::verify::finding::{CheckId, Finding, Status};
 use crate::verify::target::Place;
 
@@ -34,8 +34,8 @@ pub(crate) const MAX_RULES: u64 = 16 << 20;
 ///
 /// # Errors
 /// When the ledger cannot be used.
-pub(crate) fn listed(ledger: &Ledger, now: OffsetDateTime) -> Result<Vec<Issued>> {
-    Ok(ledger.revoked_until(now - GRACE)?)
+pub(crate) fn listed(ledger: &Ledger, now: OffsetDateTime) -> Result<Vec<IssuedCertificate>> {
+    Ok(ledger.revoked_expiring_after(now - GRACE)?.all()?)
 }
 
 /// The certificates that API servers deny: what the cluster's root signed and somebody may call with.
@@ -57,9 +57,12 @@ pub(crate) fn denials(ledger: &Ledger, root: &Certificate, now: OffsetDateTime) 
 }
 
 /// Those that API servers have to be told of.
-pub(crate) fn denied<'i>(revoked: &'i [Issued], root: &Certificate) -> impl Iterator<Item = &'i Issued> {
+pub(crate) fn denied<'i>(
+    revoked: &'i [IssuedCertificate],
+    root: &Certificate,
+) -> impl Iterator<Item = &'i IssuedCertificate> {
     let root = root.fingerprint();
-    let calls = |issued: &Issued| {
+    let calls = |issued: &IssuedCertificate| {
         let row = TABLE.iter().find(|row| row.name == issued.profile);
         row.is_none_or(|row| row.usage != Usage::Server)
     };

@@ -45,7 +45,7 @@ pub(crate) fn sign(
     });
     let at_least = present.and_then(|list| list.number).map_or(1, |number| number.saturating_add(1));
     let at_least = at_least.max(u64::try_from(context.env.now.unix_timestamp()).unwrap_or(1));
-    let number = ledger.next_list(root, at_least, context.env.now, next_update)?;
+    let number = ledger.next_crl_number(root, at_least, context.env.now, next_update)?;
     let list = authority.revocation_list(&entries, number, context.env.now, next_update).map_err(|error| {
         CliError::new(Exit::Bug, format!("the revocation list of the {} could not be made", kind.as_str()))
             .because(error)

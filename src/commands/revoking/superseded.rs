@@ -17,7 +17,8 @@ use crate::pki::issuer::Issuer;
 use crate::pki::reason::Reason;
 use crate::store::error::StoreError;
 use crate::store::ledger::Ledger;
-use crate::store::revocations::{Issued, Revocation};
+use crate::store::ledger::certificates::IssuedCertificate;
+use crate::store::ledger::revocations::Revocation;
 use crate::verify::finding::{CheckId, Finding, Status};
 use crate::verify::target::Place;
 
@@ -28,9 +29,13 @@ const NEXT_UPDATE: &str = "90d";
 ///
 /// # Errors
 /// When the ledger cannot be used.
-pub(crate) fn all(cluster: &Cluster, ledger: &Ledger, context: &Context<'_>) -> Result<Vec<Issued>, StoreError> {
+pub(crate) fn all(
+    cluster: &Cluster,
+    ledger: &Ledger,
+    context: &Context<'_>,
+) -> Result<Vec<IssuedCertificate>, StoreError> {
     let prefix = cluster.accounts.other().prefix();
-    ledger.good_of_accounts(Profile::KubeletClient.policy().name, prefix, context.env.now)
+    ledger.valid_by_account_prefix(Profile::KubeletClient.policy().name, prefix, context.env.now)?.all()
 }
 
 /// As [`all`], of some hosts, which are only asked for where there are any such certificates.
@@ -42,18 +47,19 @@ pub(crate) fn of_hosts(
     cluster: &Cluster,
     ledger: &Ledger,
     context: &Context<'_>,
-) -> Result<Vec<Issued>, StoreError> {
+) -> Result<Vec<IssuedCertificate>, StoreError> {
     let mut found = all(cluster, ledger, context)?;
     if !found.is_empty() {
         let (hosts, prefix) = (hosts(), cluster.accounts.other().prefix());
-        let host = |issued: &Issued| issued.account.strip_prefix(prefix).is_some_and(|host| hosts.contains(host));
+        let host =
+            |issued: &IssuedCertificate| issued.account.strip_prefix(prefix).is_some_and(|host| hosts.contains(host));
         found.retain(host);
     }
     Ok(found)
 }
 
 /// Says how many there are, in one sentence.
-pub(crate) fn in_words(superseded: &[Issued], cluster: &Cluster) -> String {
+pub(crate) fn in_words(superseded: &[IssuedCertificate], cluster: &Cluster) -> String {
     let prefix = cluster.accounts.other().prefix();
     let verb = if superseded.len() == 1 { "is" } else { "are" };
     format!(
@@ -93,7 +99,7 @@ pub(crate) fn finding(
 /// # Errors
 /// When the ledger or the disk cannot be used.
 pub(crate) fn revoke(
-    superseded: &[Issued],
+    superseded: &[IssuedCertificate],
     cluster: &Cluster,
     root: &Certificate,
     authority: &Issuer,
@@ -126,7 +132,7 @@ pub(crate) fn revoke(
         context,
     )?;
     context.screen.answer(path.display());
-    ledger.note("revoke", "accounts", &format!("{count}, {}", Reason::Superseded), &context.env.audit())?;
+    ledger.log_event("revoke", "accounts", &format!("{count}, {}", Reason::Superseded), &context.env.audit())?;
     context.screen.warn(format_args!(
         "revoked {count} of accounts {}HOST, which accounts: {} replaces. Apply the policy and install the nodes' bundles before \
          the masters', which deny them: clusterctl policy",

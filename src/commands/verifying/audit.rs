@@ -21,7 +21,7 @@ use crate::store::ca;
 use crate::store::credentials::{self, CredentialProblem};
 use crate::store::files;
 use crate::store::layout::Layout;
-use crate::store::ledger::Known;
+use crate::store::ledger::inventory::Inventory;
 use crate::store::service_account::{self, Found};
 use crate::verify::finding::{CheckId, Finding, Status};
 use crate::verify::target::Place;
@@ -33,7 +33,7 @@ pub(crate) struct Audit<'a> {
     pub(crate) root: &'a Certificate,
     /// All roots that can be read, the cluster's among them, each with what verifies its signatures.
     pub(crate) roots: &'a BTreeMap<CaRole, Certificate>,
-    pub(crate) known: &'a Known,
+    pub(crate) known: &'a Inventory,
     /// The last generation that the ledger gave to bundles.
     pub(crate) last_generation: u64,
     /// What masters' bundles have to deny.
@@ -242,7 +242,7 @@ impl Audit<'_> {
             Err(_) => credentials::read(self.layout, leaf).ok().map(|stored| stored.credential.key.fingerprint()),
         };
         if let (Ok(stored), true) = (&found, troubles.is_empty()) {
-            if self.known.is_forgotten(stored.credential.certificate.fingerprint()) {
+            if self.known.is_key_discarded(stored.credential.certificate.fingerprint()) {
                 let key_file = path().with_extension("key").display().to_string();
                 let finding = finding(Status::Warn)
                     .saw(format!("its key was to be forgotten, and {key_file} is still here"), expected)

@@ -18,7 +18,7 @@ use crate::store::error::StoreError;
 use crate::store::files;
 use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
-use crate::store::revocations::Issued;
+use crate::store::ledger::certificates::IssuedCertificate;
 use crate::verify::denials::{ExpectedDenials, RevokedCertificate};
 
 /// The rule about nodes that every such file has.
@@ -77,7 +77,7 @@ pub(crate) fn of(
     root: &Certificate,
     now: OffsetDateTime,
 ) -> Result<ExpectedDenials, StoreError> {
-    let revoked = ledger.revoked_until(now)?;
+    let revoked = ledger.revoked_expiring_after(now)?.all()?;
     let mut dated: Vec<(OffsetDateTime, RevokedCertificate)> = Vec::new();
     for issued in revocations::denied(&revoked, root) {
         if let Some(revocation) = &issued.revocation {
@@ -96,7 +96,7 @@ pub(crate) fn of(
     let recorded: HashSet<Fingerprint> = dated.iter().map(|(_, one)| one.sha256).collect();
     let mut all = Vec::new();
     for sha256 in remembered::denied_in(rules).into_iter().filter(|sha256| !recorded.contains(sha256)) {
-        match ledger.issued_as(sha256)? {
+        match ledger.by_fingerprint(sha256)? {
             Some(issued) if issued.not_after <= now => {}
             Some(issued) => all.push(known(&issued)),
             None => all.push(unknown(sha256)),
@@ -106,7 +106,7 @@ pub(crate) fn of(
     Ok(ExpectedDenials::new(all, rules.contains(NODE_RULE)))
 }
 
-fn known(issued: &Issued) -> RevokedCertificate {
+fn known(issued: &IssuedCertificate) -> RevokedCertificate {
     let holder = issued.host.as_deref().unwrap_or(&issued.account);
     RevokedCertificate {
         sha256: issued.fingerprint,

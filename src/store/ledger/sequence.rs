@@ -1,15 +1,10 @@
-//! The ledger's sequence: a number that grows with every revocation and that rendered files carry, so that a ledger from a
-//! backup is known by the files that are newer than it.
+//! The ledger's sequence: a number that grows with every revocation and that rendered files carry, so that files which are newer
+//! than a ledger from a backup show that it is older.
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::error::StoreError;
-use super::ledger::{Ledger, failed};
-
-/// The ledger's format that brought the sequence.
-const SINCE: i64 = 6;
-/// The ledger's format that brought the generations of bundles.
-const GENERATIONS_SINCE: i64 = 5;
+use super::Ledger;
+use crate::store::error::StoreError;
 
 impl Ledger {
     /// Returns the sequence: every revocation adds to it.
@@ -17,9 +12,6 @@ impl Ledger {
     /// # Errors
     /// When SQLite cannot.
     pub fn sequence(&self) -> Result<u64, StoreError> {
-        if self.format()? < SINCE {
-            return self.count_of_revocations();
-        }
         self.number("SELECT number FROM sequence")
     }
 
@@ -28,19 +20,15 @@ impl Ledger {
     /// # Errors
     /// When SQLite cannot.
     pub fn last_generation(&self) -> Result<u64, StoreError> {
-        if self.format()? < GENERATIONS_SINCE {
-            return Ok(0);
-        }
         self.number("SELECT number FROM generation")
     }
 
-    /// Raises the sequence and the generation to what files that are newer than this ledger carry. Neither ever falls.
+    /// Raises the sequence and the generation to those of files that are newer than this ledger. Neither ever falls.
     ///
     /// # Errors
     /// When SQLite cannot; nothing is changed then.
-    pub fn catch_up(&mut self, sequence: u64, generation: u64) -> Result<(), StoreError> {
-        let raise = |connection: &mut Connection| {
-            let transaction = connection.transaction()?;
+    pub fn raise_sequences(&mut self, sequence: u64, generation: u64) -> Result<(), StoreError> {
+        self.write(|transaction| {
             for (table, least) in [("sequence", sequence), ("generation", generation)] {
                 let raise = format!(
                     "INSERT INTO {table} (one, number) VALUES (1, ?1) \
@@ -48,14 +36,12 @@ impl Ledger {
                 );
                 transaction.execute(&raise, [least.cast_signed()])?;
             }
-            transaction.commit()
-        };
-        raise(&mut self.connection).map_err(|error| failed(&self.path, &error))
+            Ok(())
+        })
     }
 
     fn number(&self, query: &str) -> Result<u64, StoreError> {
-        let number = self.connection.query_row(query, [], |row| row.get::<_, i64>(0)).optional();
-        let number = number.map_err(|error| failed(&self.path, &error))?;
+        let number = self.read(|connection| connection.query_row(query, [], |row| row.get::<_, i64>(0)).optional())?;
         Ok(number.unwrap_or(0).max(0).unsigned_abs())
     }
 }

@@ -1,0 +1,307 @@
+//! The certificates that were issued: recording them, and queries for them.
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, OptionalExtension, Row, Statement, ToSql, params};
+use time::OffsetDateTime;
+
+use super::columns::Column;
+use super::revocations::Revocation;
+use super::{AuditContext, Ledger, cache};
+use crate::cluster::duration::stamp;
+use crate::cluster::profile::CaRole;
+use crate::pki::certificate::{Certificate, Serial};
+use crate::pki::fingerprint::Fingerprint;
+use crate::store::error::StoreError;
+use crate::store::verification_cache::CacheEntry;
+
+/// A certificate to be recorded.
+#[derive(Debug)]
+pub struct Entry<'a> {
+    /// The certificate.
+    pub certificate: &'a Certificate,
+    /// Its profile, as the policy table names it.
+    pub profile: &'a str,
+    /// The host that it is for; `None` where the cluster or a person has one.
+    pub host: Option<&'a str>,
+    /// The issuing CA's certificate.
+    pub issuer: &'a Certificate,
+}
+
+/// A certificate that was issued, as the ledger has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IssuedCertificate {
+    /// Its serial number.
+    pub serial: Serial,
+    /// The SHA-256 of its DER.
+    pub fingerprint: Fingerprint,
+    /// Its profile, as the policy table names it.
+    pub profile: String,
+    /// The host that it is for; `None` where the cluster or a person has one.
+    pub host: Option<String>,
+    /// Its common name.
+    pub account: String,
+    /// When it expires.
+    pub not_after: OffsetDateTime,
+    /// The SHA-256 of the issuing CA's DER.
+    pub issuer: Fingerprint,
+    /// Why and when it was revoked, if it was.
+    pub revocation: Option<Revocation>,
+}
+
+impl IssuedCertificate {
+    /// Returns true for a root CA: it is its own issuer.
+    #[must_use]
+    pub fn is_root(&self) -> bool {
+        self.issuer == self.fingerprint
+    }
+
+    fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let revocation = match (row.get(7)?, row.get(8)?) {
+            (Some(Column(reason)), Some(Column(at))) => Some(Revocation { reason, at }),
+            _ => None,
+        };
+        Ok(Self {
+            serial: row.get::<_, Column<_>>(0)?.0,
+            fingerprint: row.get::<_, Column<_>>(1)?.0,
+            profile: row.get(2)?,
+            host: row.get(3)?,
+            account: row.get(4)?,
+            not_after: row.get::<_, Column<_>>(5)?.0,
+            issuer: row.get::<_, Column<_>>(6)?.0,
+            revocation,
+        })
+    }
+}
+
+const COLUMNS: &str =
+    "c.serial, c.sha256, c.profile, c.host, c.account, c.not_after, c.issuer_sha256, r.reason, r.revoked_at";
+const WITH_REVOCATIONS: &str = "certificates c LEFT JOIN revocations r ON r.sha256 = c.sha256";
+
+/// A query for certificates, which reads them one at a time.
+#[derive(Debug)]
+pub struct CertificateQuery<'l> {
+    ledger: &'l Ledger,
+    statement: Statement<'l>,
+}
+
+impl CertificateQuery<'_> {
+    /// Returns the certificates from the first on; each is read when the iterator comes to it.
+    pub fn rows(&mut self) -> impl Iterator<Item = Result<IssuedCertificate, StoreError>> {
+        let ledger = self.ledger;
+        self.statement.raw_query().mapped(IssuedCertificate::of).map(|row| row.map_err(|error| ledger.error(&error)))
+    }
+
+    /// Reads all certificates.
+    ///
+    /// # Errors
+    /// When SQLite cannot, or a row is not what clusterctl writes.
+    pub fn all(mut self) -> Result<Vec<IssuedCertificate>, StoreError> {
+        self.rows().collect()
+    }
+}
+
+impl Ledger {
+    /// Records certificates, all or none, durable on return.
+    ///
+    /// # Errors
+    /// When SQLite cannot; nothing is recorded then.
+    pub fn record(&mut self, entries: &[Entry<'_>], audit: &AuditContext<'_>) -> Result<(), StoreError> {
+        self.record_with_cache(entries, &[], audit)
+    }
+
+    /// As [`Ledger::record`]. Also stores entries of the verification cache in the same transaction: each sync of the disk takes
+    /// as long as many rows.
+    pub(in crate::store) fn record_with_cache(
+        &mut self,
+        entries: &[Entry<'_>],
+        verified: &[CacheEntry],
+        audit: &AuditContext<'_>,
+    ) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            insert(transaction, entries, audit)?;
+            cache::insert(transaction, verified)
+        })
+    }
+
+    /// Finds all certificates, in the order of issue, that a host, a person or the verifier ever had.
+    ///
+    /// # Errors
+    /// When SQLite cannot.
+    pub fn by_host(&self, name: &str) -> Result<CertificateQuery<'_>, StoreError> {
+        let condition = "WHERE c.host = ?1 OR (c.host IS NULL AND c.account = ?1 AND c.sha256 != c.issuer_sha256)";
+        self.certificates(&format!("{condition} ORDER BY c.seq"), &[&name])
+    }
+
+    /// Finds the certificates with this serial number: at most one of each issuer.
+    ///
+    /// # Errors
+    /// As [`CertificateQuery::all`].
+    pub fn by_serial(&self, serial: &Serial) -> Result<Vec<IssuedCertificate>, StoreError> {
+        self.certificates("WHERE c.serial = ?1 ORDER BY c.seq", &[&serial.to_string()])?.all()
+    }
+
+    /// Finds the certificate that an issuer gave this serial number.
+    ///
+    /// # Errors
+    /// As [`CertificateQuery::all`].
+    pub fn by_issuer_and_serial(
+        &self,
+        issuer: Fingerprint,
+        serial: &Serial,
+    ) -> Result<Option<IssuedCertificate>, StoreError> {
+        let condition = "WHERE c.issuer_sha256 = ?1 AND c.serial = ?2";
+        Ok(self.certificates(condition, &[&issuer.to_string(), &serial.to_string()])?.all()?.pop())
+    }
+
+    /// Finds the certificate whose DER has this SHA-256.
+    ///
+    /// # Errors
+    /// As [`CertificateQuery::all`].
+    pub fn by_fingerprint(&self, certificate: Fingerprint) -> Result<Option<IssuedCertificate>, StoreError> {
+        Ok(self.certificates("WHERE c.sha256 = ?1", &[&certificate.to_string()])?.all()?.pop())
+    }
+
+    /// Finds all certificates that expire before a time, those first that expire first.
+    ///
+    /// # Errors
+    /// When SQLite cannot.
+    pub fn expiring_before(&self, time: OffsetDateTime) -> Result<CertificateQuery<'_>, StoreError> {
+        self.certificates("WHERE c.not_after < ?1 ORDER BY c.not_after, c.seq", &[&stamp(time)])
+    }
+
+    /// Finds the certificates of a profile whose account begins with `prefix`, and which neither expired nor were revoked.
+    ///
+    /// # Errors
+    /// When SQLite cannot.
+    pub fn valid_by_account_prefix(
+        &self,
+        profile: &str,
+        prefix: &str,
+        now: OffsetDateTime,
+    ) -> Result<CertificateQuery<'_>, StoreError> {
+        // A range of accounts, up to Unicode's last character, so that their index is used, and not that of all of the profile.
+        let condition = "WHERE +c.profile = ?1 AND c.account >= ?2 AND c.account < ?2 || char(0x10FFFF) \
+             AND c.not_after > ?3 AND r.sha256 IS NULL ORDER BY c.seq";
+        self.certificates(condition, &[&profile, &prefix, &stamp(now)])
+    }
+
+    /// Finds the revoked certificates that expire after a time, in the order of revocation.
+    ///
+    /// # Errors
+    /// When SQLite cannot.
+    pub fn revoked_expiring_after(&self, time: OffsetDateTime) -> Result<CertificateQuery<'_>, StoreError> {
+        let revoked = "revocations r JOIN certificates c ON c.sha256 = r.sha256";
+        // `+` keeps SQLite from searching all certificates by their expiry.
+        self.query(&format!("{revoked} WHERE +c.not_after > ?1 ORDER BY r.seq"), &[&stamp(time)])
+    }
+
+    fn certificates(&self, condition: &str, values: &[&dyn ToSql]) -> Result<CertificateQuery<'_>, StoreError> {
+        self.query(&format!("{WITH_REVOCATIONS} {condition}"), values)
+    }
+
+    fn query(&self, from: &str, values: &[&dyn ToSql]) -> Result<CertificateQuery<'_>, StoreError> {
+        let statement = self.read(|connection| {
+            let mut statement = connection.prepare(&format!("SELECT {COLUMNS} FROM {from}"))?;
+            for (i, value) in values.iter().enumerate() {
+                statement.raw_bind_parameter(i + 1, value)?;
+            }
+            Ok(statement)
+        })?;
+        Ok(CertificateQuery { ledger: self, statement })
+    }
+
+    /// Returns true if this certificate was recorded as the root CA of that role.
+    ///
+    /// # Errors
+    /// When SQLite cannot.
+    pub fn has_ca(&self, certificate: Fingerprint, role: CaRole) -> Result<bool, StoreError> {
+        let query = "SELECT 1 FROM certificates WHERE sha256 = ?1 AND issuer_sha256 = ?1 AND profile = ?2";
+        let values = params![certificate.to_string(), role.as_str()];
+        self.read(|connection| connection.query_row(query, values, |_| Ok(())).optional()).map(|found| found.is_some())
+    }
+
+    /// Returns, for each host, the certificate of this profile that was issued last.
+    ///
+    /// # Errors
+    /// When SQLite cannot, or a row is not what clusterctl writes.
+    pub fn newest(&self, profile: &str) -> Result<HashMap<String, Fingerprint>, StoreError> {
+        self.read(|connection| {
+            // A column beside max() is of the same row (SQLite, "Bare columns in an aggregate query").
+            let mut select = connection.prepare(
+                "SELECT host, sha256, max(seq) FROM certificates WHERE profile = ?1 AND host IS NOT NULL GROUP BY host",
+            )?;
+            let row = |row: &Row<'_>| Ok((row.get(0)?, row.get::<_, Column<_>>(1)?.0));
+            select.query_map([profile], row)?.collect()
+        })
+    }
+
+    /// Returns the accounts, each once, that certificates of a profile ever had.
+    ///
+    /// # Errors
+    /// When SQLite cannot.
+    pub fn accounts_of(&self, profile: &str) -> Result<Vec<String>, StoreError> {
+        self.texts("SELECT DISTINCT account FROM certificates WHERE profile = ?1 ORDER BY 1", &[&profile])
+    }
+
+    /// Returns the hosts, each once, that ever had a certificate of a profile.
+    ///
+    /// # Errors
+    /// When SQLite cannot.
+    pub fn hosts_of(&self, profile: &str) -> Result<Vec<String>, StoreError> {
+        let query = "SELECT DISTINCT host FROM certificates WHERE profile = ?1 AND host IS NOT NULL ORDER BY 1";
+        self.texts(query, &[&profile])
+    }
+
+    /// Returns the hosts that ever had a certificate with this common name; `None` stands for a CA, a person or the verifier.
+    ///
+    /// # Errors
+    /// When SQLite cannot.
+    pub fn hosts_with_account(&self, account: &str) -> Result<Vec<Option<String>>, StoreError> {
+        self.read(|connection| {
+            let query = "SELECT DISTINCT host FROM certificates WHERE account = ?1 ORDER BY 1";
+            connection.prepare(query)?.query_map([account], |row| row.get(0))?.collect()
+        })
+    }
+
+    /// Returns the names of all hosts, persons and accounts that ever had a certificate.
+    ///
+    /// # Errors
+    /// When SQLite cannot.
+    pub fn holders(&self) -> Result<Vec<String>, StoreError> {
+        let query =
+            "SELECT DISTINCT coalesce(host, account) FROM certificates WHERE sha256 != issuer_sha256 ORDER BY 1";
+        self.texts(query, &[])
+    }
+
+    fn texts(&self, query: &str, values: &[&dyn ToSql]) -> Result<Vec<String>, StoreError> {
+        self.read(|connection| connection.prepare(query)?.query_map(values, |row| row.get(0))?.collect())
+    }
+}
+
+fn insert(connection: &Connection, entries: &[Entry<'_>], audit: &AuditContext<'_>) -> rusqlite::Result<()> {
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO certificates (serial, sha256, spki_sha256, profile, host, account, not_before, not_after, \
+         issuer_sha256, issued_at, issued_by, der) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+    )?;
+    for Entry { certificate, profile, host, issuer } in entries {
+        insert.execute(params![
+            certificate.serial.to_string(),
+            certificate.fingerprint().to_string(),
+            certificate.spki_fingerprint().to_string(),
+            profile,
+            host,
+            certificate.account().user,
+            stamp(certificate.not_before),
+            stamp(certificate.not_after),
+            issuer.fingerprint().to_string(),
+            stamp(audit.at),
+            audit.by,
+            certificate.der(),
+        ])?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,265 @@
+//! The connection to the ledger: how it is opened, and the transactions that the other modules make.
+
+use std::fs::{self, OpenOptions};
+use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, MAIN_DB, OpenFlags, Transaction, TransactionBehavior};
+use tempfile::TempDir;
+
+use super::schema::{self, FORMAT};
+use super::sqlite_error::store_error;
+use super::wal;
+use crate::pki::fingerprint::hex;
+use crate::store::error::StoreError;
+use crate::store::files::{self, PRIVATE};
+
+/// How long another process may hold the database before opening or writing it fails.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Pages in the log after which it is moved into the database: more than SQLite's 1,000, because digests come in no order, so
+/// that every batch of certificates touches the same pages of the indexes again.
+const LOG_PAGES: u32 = 4096;
+
+/// SQLite's own page cache, in KiB.
+const CACHE_KIB: usize = 2_000;
+/// The largest page cache: enough for the indexes of 130,000 certificates, in KiB.
+const MAX_CACHE_KIB: usize = 32 << 10;
+/// The size of one certificate's entries in the indexes, in bytes.
+const INDEX_BYTES: usize = 256;
+
+/// The open ledger.
+#[derive(Debug)]
+pub struct Ledger {
+    connection: Connection,
+    path: PathBuf,
+    writes: bool,
+    /// The folder of the copy that is open instead of the ledger itself, if it is one.
+    _copy: Option<TempDir>,
+}
+
+impl Ledger {
+    /// Creates the ledger, mode 0600, or opens the existing one.
+    ///
+    /// # Errors
+    /// As [`Ledger::open`].
+    pub fn create(path: &Path) -> Result<Self, StoreError> {
+        // SQLite would create it readable for all; its log takes the mode over.
+        OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(PRIVATE)
+            .open(path)
+            .map_err(|error| StoreError::io("create", path, &error))?;
+        let mut ledger = Self::connect(path)?;
+        ledger.migrate()?;
+        ledger.check_format()?;
+        ledger.writes = true;
+        Ok(ledger)
+    }
+
+    /// Opens the ledger for writing and migrates an older one. On a read-only medium it is opened for reading.
+    ///
+    /// Commands that only read use [`Ledger::open_read_only`].
+    ///
+    /// # Errors
+    /// When the ledger is missing, damaged, held by another program, or written by a later version, or when there is a log beside
+    /// it that belongs to another state of it.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        match Self::connect_existing(path) {
+            Ok(mut ledger) if !ledger.read(|connection| connection.is_readonly(MAIN_DB))? => {
+                ledger.check_format()?;
+                ledger.migrate()?;
+                ledger.writes = true;
+                Ok(ledger)
+            }
+            Ok(_) | Err(StoreError::Io { kind: ErrorKind::PermissionDenied, .. }) => Self::open_read_only(path),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Opens the ledger for reading, also beside a process that writes it and in a read-only directory.
+    ///
+    /// An older ledger is copied, and the copy is migrated: the ledger itself does not change.
+    ///
+    /// # Errors
+    /// As [`Ledger::open`].
+    pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
+        let ledger = match Self::connect_existing(path) {
+            Ok(ledger) => ledger,
+            Err(StoreError::Io { kind: ErrorKind::PermissionDenied, .. }) => Self::connect_read_only(path)?,
+            Err(error) => return Err(error),
+        };
+        ledger.check_format()?;
+        if ledger.format()? < FORMAT {
+            return ledger.migrated_copy();
+        }
+        ledger.read(|connection| connection.pragma_update(None, "query_only", true))?;
+        Ok(ledger)
+    }
+
+    /// Connects to an existing ledger. The log is checked first, and the format is read to find out whether it can be read at all.
+    fn connect_existing(path: &Path) -> Result<Self, StoreError> {
+        if !files::exists(path) {
+            return Err(StoreError::LedgerMissing(path.to_owned()));
+        }
+        if files::is_folder(path) {
+            return Err(StoreError::io("open", path, &ErrorKind::IsADirectory.into()));
+        }
+        wal::check(path)?;
+        let ledger = Self::connect(path)?;
+        ledger.format()?;
+        Ok(ledger)
+    }
+
+    /// Connects where SQLite cannot: in a directory in which it cannot create the log's index.
+    fn connect_read_only(path: &Path) -> Result<Self, StoreError> {
+        if fs::metadata(wal::beside(path, "-wal")).is_ok_and(|log| log.len() > 0) {
+            return Self::copy_of_files(path);
+        }
+        // Without a log the file is the whole ledger, and no process can write it.
+        let absolute = std::path::absolute(path).map_err(|error| StoreError::io("open", path, &error))?;
+        let digits = hex(absolute.as_os_str().as_bytes());
+        let escaped: String =
+            digits.as_bytes().chunks(2).flat_map(|byte| [b'%', byte[0], byte[1]]).map(char::from).collect();
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(format!("file:{escaped}?immutable=1"), flags)
+            .map_err(|error| store_error(path, &error))?;
+        Ok(Self { connection, path: path.to_owned(), writes: false, _copy: None })
+    }
+
+    /// Copies the ledger and its log, and opens the copy.
+    fn copy_of_files(path: &Path) -> Result<Self, StoreError> {
+        let (folder, copy) = temporary(path)?;
+        for ending in ["", "-wal"] {
+            let from = wal::beside(path, ending);
+            fs::copy(&from, wal::beside(&copy, ending)).map_err(|error| StoreError::io("copy", &from, &error))?;
+        }
+        Ok(Self { connection: connect(&copy)?, path: path.to_owned(), writes: false, _copy: Some(folder) })
+    }
+
+    fn migrated_copy(&self) -> Result<Self, StoreError> {
+        let (folder, copy) = temporary(&self.path)?;
+        self.read(|connection| connection.execute("VACUUM INTO ?1", [copy.to_string_lossy()]))?;
+        let mut ledger =
+            Self { connection: connect(&copy)?, path: self.path.clone(), writes: false, _copy: Some(folder) };
+        ledger.migrate()?;
+        Ok(ledger)
+    }
+
+    fn connect(path: &Path) -> Result<Self, StoreError> {
+        Ok(Self { connection: connect(path)?, path: path.to_owned(), writes: false, _copy: None })
+    }
+
+    /// Migrates an older ledger, completely or not at all, and has it use a log.
+    fn migrate(&mut self) -> Result<(), StoreError> {
+        if self.format()? < FORMAT {
+            self.write(schema::migrate)?;
+        }
+        // Readers of a ledger that does not use a log keep it from changing that; then the next command tries again.
+        match self
+            .connection
+            .pragma_update(None, "journal_mode", "WAL")
+            .map_err(|error| store_error(&self.path, &error))
+        {
+            Err(StoreError::LedgerLocked { .. }) | Ok(()) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn format(&self) -> Result<i64, StoreError> {
+        self.read(schema::format)
+    }
+
+    fn check_format(&self) -> Result<(), StoreError> {
+        let found = self.format()?;
+        if found > FORMAT {
+            return Err(StoreError::LedgerNewer { path: self.path.clone(), found, known: FORMAT });
+        }
+        let readable =
+            self.read(|connection| connection.prepare("SELECT seq, sha256 FROM certificates LIMIT 1").map(|_| ()));
+        readable.map_err(|error| match error {
+            _ if files::is_empty(&self.path) => StoreError::LedgerEmpty(self.path.clone()),
+            StoreError::Ledger { path, .. } => {
+                let reason = "there is no table of certificates in it".to_owned();
+                StoreError::LedgerForeign { path, reason }
+            }
+            other => other,
+        })
+    }
+
+    /// Sizes the page cache for recording this many certificates.
+    ///
+    /// Their digests come in no order, so that each batch touches the indexes everywhere. Pages that are not in the cache are
+    /// written and read again in every batch.
+    pub fn reserve_cache(&self, certificates: usize) {
+        let kib = (certificates.saturating_mul(INDEX_BYTES) / 1024).clamp(CACHE_KIB, MAX_CACHE_KIB);
+        // In KiB where it is negative. A failure only makes recording slower.
+        let _ = self.connection.pragma_update(None, "cache_size", -(kib as i64));
+    }
+
+    /// Runs a query.
+    pub(super) fn read<'c, T>(
+        &'c self,
+        query: impl FnOnce(&'c Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        query(&self.connection).map_err(|error| self.error(&error))
+    }
+
+    /// Runs a transaction, which is done completely and durable on return, or not at all.
+    pub(super) fn write<T>(
+        &mut self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let run = |connection: &mut Connection| {
+            // At once, because a transaction that read before it writes fails when another process wrote in between.
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let done = work(&transaction)?;
+            wal::count(&transaction)?;
+            transaction.commit().map(|()| done)
+        };
+        run(&mut self.connection).map_err(|error| store_error(&self.path, &error))
+    }
+
+    /// Returns the store's error for one that SQLite gave.
+    pub(super) fn error(&self, error: &rusqlite::Error) -> StoreError {
+        store_error(&self.path, error)
+    }
+}
+
+impl Drop for Ledger {
+    /// Moves the log into the database. The last process that closes the ledger removes the log, too.
+    fn drop(&mut self) {
+        if self.writes {
+            // What cannot be moved, because of a reader, stays in the log. That reader or the next command moves it.
+            let _ = wal::empty(&self.connection);
+        }
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection, StoreError> {
+    let open = || {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(PATIENCE)?;
+        // With a log the same as FULL: each commit is synced. Without one, while an older ledger is migrated, FULL would not sync the
+        // folder once the journal is unlinked: after a power failure it could be back, and undo what was recorded last.
+        connection.pragma_update(None, "synchronous", "EXTRA")?;
+        connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
+        Ok(connection)
+    };
+    open().map_err(|error| store_error(path, &error))
+}
+
+/// Creates a temporary folder and names a ledger in it.
+fn temporary(path: &Path) -> Result<(TempDir, PathBuf), StoreError> {
+    let folder = tempfile::tempdir().map_err(|error| StoreError::io("copy", path, &error))?;
+    let copy = folder.path().join("ledger.sqlite3");
+    Ok((folder, copy))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,64 @@
+//! The log of everything that was done besides issuing and revoking.
+
+use rusqlite::{Transaction, params};
+use time::OffsetDateTime;
+
+use super::Ledger;
+use crate::cluster::duration::stamp;
+use crate::pki::fingerprint::Fingerprint;
+use crate::store::error::StoreError;
+
+/// The kind of the events that record the deletion of a key; their detail is the certificate's SHA-256.
+pub(super) const KEY_DISCARDED: &str = "forget-key";
+
+/// Actor and timestamp recorded with a change.
+#[derive(Debug, Clone)]
+pub struct AuditContext<'a> {
+    /// The time.
+    pub at: OffsetDateTime,
+    /// `user@machine`
+    pub by: &'a str,
+}
+
+impl Ledger {
+    /// Logs an event.
+    ///
+    /// # Errors
+    /// When SQLite cannot.
+    pub fn log_event(
+        &mut self,
+        kind: &str,
+        subject: &str,
+        detail: &str,
+        audit: &AuditContext<'_>,
+    ) -> Result<(), StoreError> {
+        self.write(|transaction| insert(transaction, kind, subject, detail, audit))
+    }
+
+    /// Records that keys are about to be deleted on purpose, each with its host and its certificate's SHA-256.
+    ///
+    /// # Errors
+    /// When SQLite cannot; nothing is recorded then.
+    pub fn record_discarded_keys(
+        &mut self,
+        keys: &[(String, Fingerprint)],
+        audit: &AuditContext<'_>,
+    ) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            let mut keys = keys.iter();
+            keys.try_for_each(|(host, key)| insert(transaction, KEY_DISCARDED, host, &key.to_string(), audit))
+        })
+    }
+}
+
+fn insert(
+    transaction: &Transaction<'_>,
+    kind: &str,
+    subject: &str,
+    detail: &str,
+    audit: &AuditContext<'_>,
+) -> rusqlite::Result<()> {
+    let mut insert =
+        transaction.prepare_cached("INSERT INTO events (at, by, kind, subject, detail) VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    insert.execute(params![stamp(audit.at), audit.by, kind, subject, detail]).map(|_| ())
+}

@@ -1,0 +1,86 @@
+//! The generations of bundles: a host's installer refuses a bundle of an earlier generation.
+
+use std::collections::HashMap;
+
+use rusqlite::{Row, params};
+use time::OffsetDateTime;
+
+use super::Ledger;
+use crate::cluster::name::HostName;
+use crate::pki::fingerprint::Fingerprint;
+use crate::store::error::StoreError;
+
+/// The bundle that was packed last for a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Packed {
+    /// Its generation.
+    pub generation: u64,
+    /// The digest of all that is in it, without its generation.
+    pub content: Fingerprint,
+}
+
+/// The bundles that were packed last, and the generation of bundles with other content.
+#[derive(Debug)]
+pub struct Generations {
+    last: HashMap<String, Packed>,
+    next: u64,
+}
+
+impl Generations {
+    /// Returns the bundle that was packed last for `host`, as far as it is known.
+    #[must_use]
+    pub fn last(&self, host: &HostName) -> Option<Packed> {
+        self.last.get(host.as_str()).copied()
+    }
+
+    /// Returns a generation later than all that were ever given to a bundle.
+    #[must_use]
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+}
+
+impl Ledger {
+    /// Takes the next generation, durable on return: it is never given again, even if no bundle with it is ever written.
+    ///
+    /// It is the time in Unix seconds, so that one given by a ledger from a backup is also later than those before; and later than
+    /// the last in any case, whatever the clock says.
+    ///
+    /// # Errors
+    /// When SQLite cannot; nothing is taken then.
+    pub fn next_generation(&mut self, now: OffsetDateTime) -> Result<Generations, StoreError> {
+        self.write(|transaction| {
+            let last = "SELECT coalesce((SELECT number FROM generation), 0)";
+            let last: i64 = transaction.query_row(last, [], |row| row.get(0))?;
+            let next = now.unix_timestamp().max(last.saturating_add(1));
+            transaction.execute("INSERT OR REPLACE INTO generation (one, number) VALUES (1, ?1)", [next])?;
+            let mut select = transaction.prepare("SELECT host, generation, content FROM bundles")?;
+            let row = |row: &Row<'_>| {
+                let generation = row.get::<_, i64>(1)?.unsigned_abs();
+                let packed = Packed { generation, content: Fingerprint::from_bytes(row.get(2)?) };
+                Ok((row.get(0)?, packed))
+            };
+            let last = select.query_map([], row)?.collect::<rusqlite::Result<_>>()?;
+            Ok(Generations { last, next: next.unsigned_abs() })
+        })
+    }
+
+    /// Records bundles that were packed, all or none. A bundle that was not recorded gets a later generation next time, which
+    /// does no harm.
+    ///
+    /// # Errors
+    /// When SQLite cannot.
+    pub fn record_packed(&mut self, packed: &[(HostName, Packed)]) -> Result<(), StoreError> {
+        if packed.is_empty() {
+            return Ok(());
+        }
+        self.write(|transaction| {
+            let insert = "INSERT OR REPLACE INTO bundles (host, generation, content) VALUES (?1, ?2, ?3)";
+            let mut insert = transaction.prepare(insert)?;
+            for (host, Packed { generation, content }) in packed {
+                insert.execute(params![host.as_str(), generation.cast_signed(), content.bytes()])?;
+            }
+            Ok(())
+        })
+    }
+}

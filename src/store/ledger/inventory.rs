@@ -1,0 +1,83 @@
+//! All certificates of the ledger at once, for commands that look at every file.
+
+use std::collections::{HashMap, HashSet};
+
+use rusqlite::Row;
+
+use super::Ledger;
+use super::columns::Column;
+use super::events::KEY_DISCARDED;
+use super::revocations::Revocation;
+use crate::cluster::profile::CaRole;
+use crate::pki::fingerprint::Fingerprint;
+use crate::store::error::StoreError;
+
+/// Every certificate in the ledger, by the SHA-256 of its DER.
+#[derive(Debug, Default)]
+pub struct Inventory {
+    order: HashMap<Fingerprint, u64>,
+    roots: HashMap<Fingerprint, String>,
+    discarded: HashSet<Fingerprint>,
+    revoked: HashMap<Fingerprint, Revocation>,
+}
+
+impl Inventory {
+    /// Returns the position in the order of issue, from 1; `None` for a certificate that the ledger does not have.
+    #[must_use]
+    pub fn sequence(&self, certificate: Fingerprint) -> Option<u64> {
+        self.order.get(&certificate).copied()
+    }
+
+    /// Returns true if the key of this certificate was deleted on purpose: only its host has it.
+    #[must_use]
+    pub fn is_key_discarded(&self, certificate: Fingerprint) -> bool {
+        self.discarded.contains(&certificate)
+    }
+
+    /// Returns why and when a certificate was revoked, if it was.
+    #[must_use]
+    pub fn revocation(&self, certificate: Fingerprint) -> Option<&Revocation> {
+        self.revoked.get(&certificate)
+    }
+
+    /// Returns all certificates that were ever revoked.
+    pub fn revoked(&self) -> impl Iterator<Item = Fingerprint> + '_ {
+        self.revoked.keys().copied()
+    }
+
+    /// Returns true if this certificate was recorded as the root CA of that role.
+    #[must_use]
+    pub fn is_root(&self, certificate: Fingerprint, role: CaRole) -> bool {
+        self.roots.get(&certificate).is_some_and(|profile| profile == role.as_str())
+    }
+}
+
+impl Ledger {
+    /// Reads the whole inventory: expensive for large fleets.
+    ///
+    /// # Errors
+    /// When SQLite cannot, or a row is not what clusterctl writes.
+    pub fn inventory(&self) -> Result<Inventory, StoreError> {
+        let (order, roots, discarded) = self.read(|connection| {
+            let digest = |row: &Row<'_>| row.get::<_, Column<Fingerprint>>(0).map(|column| column.0);
+            let mut select = connection.prepare("SELECT sha256, seq FROM certificates")?;
+            let rows = select.query_map([], |row| Ok((digest(row)?, row.get::<_, i64>(1)?.unsigned_abs())))?;
+            let order = rows.collect::<rusqlite::Result<_>>()?;
+            let mut select =
+                connection.prepare("SELECT sha256, profile FROM certificates WHERE sha256 = issuer_sha256")?;
+            let roots =
+                select.query_map([], |row| Ok((digest(row)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?;
+            let mut select = connection.prepare("SELECT detail FROM events WHERE kind = ?1")?;
+            let discarded = select.query_map([KEY_DISCARDED], digest)?.collect::<rusqlite::Result<_>>()?;
+            Ok((order, roots, discarded))
+        })?;
+        let mut revoked = self.revocations()?;
+        // Also of certificates that the ledger does not have, where the digest is known.
+        for one in self.unrecorded()? {
+            if let Some(certificate) = one.fingerprint {
+                revoked.entry(certificate).or_insert(one.revocation);
+            }
+        }
+        Ok(Inventory { order, roots, discarded, revoked })
+    }
+}

@@ -1,0 +1,70 @@
+//! Revocations of recorded certificates.
+
+use std::collections::HashMap;
+
+use rusqlite::{Row, params};
+use time::OffsetDateTime;
+
+use super::columns::Column;
+use super::{AuditContext, Ledger, sequence};
+use crate::cluster::duration::stamp;
+use crate::pki::fingerprint::Fingerprint;
+use crate::pki::reason::Reason;
+use crate::store::error::StoreError;
+
+/// Why and when a certificate was revoked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revocation {
+    /// Why.
+    pub reason: Reason,
+    /// When.
+    pub at: OffsetDateTime,
+}
+
+impl Ledger {
+    /// Records revocations, each with its own reason and time, all or none, durable on return. Certificates that are revoked
+    /// already keep their reason and time.
+    ///
+    /// # Errors
+    /// When SQLite cannot; nothing is recorded then.
+    pub fn revoke(
+        &mut self,
+        revoked: &[(Fingerprint, Revocation)],
+        audit: &AuditContext<'_>,
+    ) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            let mut new = 0;
+            for (certificate, Revocation { reason, at }) in revoked {
+                new += transaction.execute(
+                    "INSERT OR IGNORE INTO revocations (sha256, reason, revoked_at, revoked_by) VALUES (?1, ?2, ?3, ?4)",
+                    params![certificate.to_string(), reason.as_str(), stamp(*at), audit.by],
+                )?;
+            }
+            sequence::advance(transaction, new)
+        })
+    }
+
+    /// Returns the number of revocations that there ever were: it only grows.
+    ///
+    /// # Errors
+    /// When SQLite cannot.
+    pub fn revocation_count(&self) -> Result<u64, StoreError> {
+        let query = "SELECT count(*) FROM revocations";
+        self.read(|connection| connection.query_row(query, [], |row| row.get::<_, i64>(0))).map(i64::unsigned_abs)
+    }
+
+    /// Returns every revocation, by the SHA-256 of the certificate's DER.
+    ///
+    /// # Errors
+    /// When SQLite cannot, or a row is not what clusterctl writes.
+    pub fn revocations(&self) -> Result<HashMap<Fingerprint, Revocation>, StoreError> {
+        self.read(|connection| {
+            let mut select = connection.prepare("SELECT sha256, reason, revoked_at FROM revocations")?;
+            let row = |row: &Row<'_>| {
+                let (Column(certificate), Column(reason), Column(at)) = (row.get(0)?, row.get(1)?, row.get(2)?);
+                Ok((certificate, Revocation { reason, at }))
+            };
+            select.query_map([], row)?.collect()
+        })
+    }
+}
