@@ -1,9 +1,10 @@
 //! The forms of `verify`'s report that programs read. Whether each is what it should be is decided wherever one is made
 //! (`support/forms.rs`); here is what else they promise.
 
+use clusterctl::cli::finding_remedies::words;
 use clusterctl::fake_cluster::injected_fault::InjectedFault;
 use clusterctl::verify::finding::{Aspect, CheckId, Finding, Status, Strictness};
-use clusterctl::verify::remedy::TargetKind;
+use clusterctl::verify::remedy::{ConnectionRemedy, TargetKind};
 use clusterctl::verify::report::{Report, RootLine};
 use clusterctl::verify::target::Place;
 use time::macros::datetime;
@@ -29,7 +30,7 @@ fn every_kind_of_finding() -> Report {
             for status in [Status::Pass, Status::Skipped, Status::Warn, Status::NotProven, Status::Fail] {
                 let id = CheckId::at(place, aspects[i]);
                 let mut finding = Finding::new(id, place, &format!("h{i} {evil}"), status).saw(evil, evil);
-                finding = finding.address(evil).hint(evil);
+                finding = finding.address(evil).remedy(ConnectionRemedy::ResolveName { name: evil.into() });
                 (finding.caller, finding.server_name) = (Some(evil.into()), Some(evil.into()));
                 finding.because_of = (status == Status::NotProven).then(|| finding.as_cause());
                 finding.elapsed_ms = [0, 1, 999, 1000, 61_234, u64::MAX][i];
@@ -57,17 +58,17 @@ fn every_kind_of_finding() -> Report {
 #[test]
 fn whatever_a_peer_says_both_forms_keep_to_their_schemas() {
     let report = every_kind_of_finding();
-    forms::json(&report.to_json());
-    forms::junit(&report.to_junit());
+    forms::json(&report.to_json(&words));
+    forms::junit(&report.to_junit(&words));
     let nothing = Report { findings: Vec::new(), roots: Vec::new(), ..report };
-    forms::json(&nothing.to_json());
-    forms::junit(&nothing.to_junit());
+    forms::json(&nothing.to_json(&words));
+    forms::junit(&nothing.to_junit(&words));
 }
 
 /// The schemas are no open doors: what a careless change would write is refused.
 #[test]
 fn the_schemas_refuse_what_is_not_promised() {
-    let (json, junit) = (every_kind_of_finding().to_json(), every_kind_of_finding().to_junit());
+    let (json, junit) = (every_kind_of_finding().to_json(&words), every_kind_of_finding().to_junit(&words));
     let schema = |file: &str| format!("{}/{file}", env!("CARGO_MANIFEST_DIR"));
     let by_python = |text: &str| {
         let program = "import json, sys, jsonschema\n\

@@ -52,7 +52,7 @@ impl Site {
         assert!(results.iter().any(|result| result["id"] == "master.revoked"), "{ran}");
         assert_eq!(text("severity"), "error");
         assert_eq!(text("expected"), "not revoked, by a list that this root signed and that is fresh");
-        (ran.status, text("status"), text("observed"), text("hint"))
+        (ran.status, text("status"), text("observed"), text("remedy"))
     }
 }
 
@@ -71,10 +71,10 @@ fn a_fresh_list_of_this_root_clears_and_revokes() {
     assert_eq!((status, judged.as_str()), (0, "pass"), "{observed}");
     assert!(observed.starts_with("not among the revoked of the list of "), "{observed}");
     site.list("ours.crl", &site.root, &[Serial(vec![7; 16]), site.serial.clone()], -1, 1);
-    let (status, judged, observed, hint) = site.judged(&["--crl", "others.crl", "--crl", "ours.crl"]);
+    let (status, judged, observed, remedy) = site.judged(&["--crl", "others.crl", "--crl", "ours.crl"]);
     assert_eq!((status, judged.as_str()), (1, "fail"), "{observed}");
     assert!(observed.contains(&site.serial.to_string()), "{observed}");
-    assert_eq!(hint, "issue it again: clusterctl issue-node --reissue node-1, then install the bundle");
+    assert_eq!(remedy, "reissue");
     // PEM does as well, and so does the directory's own list without being named.
     let at = |name: &str| site.live.lab.path(name).display().to_string();
     good_tool("openssl", &["crl", "-inform", "DER", "-in", &at("ours.crl"), "-out", &at("pki/crl.pem")]);
@@ -109,10 +109,10 @@ fn a_list_that_proves_nothing_fails_and_says_why() {
         ("root.crl", "DIR/root.crl: there is no X509 CRL section in it"),
     ];
     for (file, told) in cases {
-        let (status, judged, observed, hint) = site.judged(&["--crl", file]);
+        let (status, judged, observed, remedy) = site.judged(&["--crl", file]);
         assert_eq!((status, judged.as_str()), (1, "fail"), "{file}: {observed}");
         assert!(observed.contains(told), "{file}: {told:?} is not in {observed:?}");
-        assert!(hint.starts_with("give a list that this cluster's root signed"), "{file}: {hint}");
+        assert_eq!(remedy, "provide-current-crl", "{file}");
     }
     // One that is good makes up for one that has expired, but not for a file that is no list: it might have told.
     site.list("fresh.crl", &site.root, &[], -1, 1);

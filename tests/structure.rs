@@ -161,6 +161,41 @@ fn only_the_store_names_the_file_system() {
     }
 }
 
+/// Modules below `cli` that still word a command line of clusterctl. The list only shrinks.
+const COMMAND_LINES_LEFT: [&str; 1] = ["config"];
+
+/// A command line is worded by `cli` alone: libraries and reports of other tools' clusters have no use for it.
+#[test]
+fn below_cli_nothing_words_a_command_line() {
+    const COMMANDS: [&str; 12] = [
+        "init",
+        "issue-",
+        "bundle",
+        "revoke",
+        "policy",
+        "verify -",
+        "show",
+        "open",
+        "demo",
+        "man",
+        "completions",
+        "crl",
+    ];
+    let above = ["cli", "commands", "lib", "main", "program", "ui"];
+    let mut left: Vec<&str> = COMMAND_LINES_LEFT.into();
+    for (module, path, text) in sources().into_iter().filter(|(module, ..)| !above.contains(&module.as_str())) {
+        for line in code_lines(&text) {
+            let words = COMMANDS.iter().any(|command| line.contains(&format!("clusterctl {command}")));
+            if words && let Some(at) = COMMAND_LINES_LEFT.iter().position(|left| *left == module) {
+                left.retain(|left| *left != COMMAND_LINES_LEFT[at]);
+            } else {
+                assert!(!words, "{}: a command line is worded by cli: {line}", path.display());
+            }
+        }
+    }
+    assert_eq!(left, Vec::<&str>::new(), "take these off the list");
+}
+
 #[test]
 fn below_the_commands_nothing_prints_or_reads_a_clock() {
     for (module, path, text) in sources() {

@@ -1,8 +1,9 @@
-//! What `verify --offline` finds beside the credentials: an end that is near, leftovers, doors that stand open, things that are
-//! no files.
+//! What `verify --offline` finds beside the credentials: certificates that expire soon, unfinished files, wrong modes, FIFOs.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+
+use serde_json::Value;
 
 use crate::support::{CLUSTER, Lab, good_tool};
 
@@ -16,32 +17,39 @@ fn set_mode(lab: &Lab, path: &str, mode: u32) {
     fs::set_permissions(lab.path(path), fs::Permissions::from_mode(mode)).expect("set");
 }
 
-#[test]
-fn an_end_that_is_near_is_warned_of_with_the_command_that_renews() {
-    let mut lab = Lab::issued();
-    let (status, quiet) = told(&lab, &["--fail-on", "warn"]);
-    assert_eq!(status, 0, "{quiet}");
-    let (status, far) = told(&lab, &["--expires-within", "2y", "--fail-on", "warn"]);
-    assert_eq!(status, 1, "{far}");
-    assert!(
-        far.contains("warn store.credential at node on") && far.contains("365 days left, until 2027-11-23"),
-        "{far}"
-    );
-    assert!(far.contains("hint renew it in time: clusterctl issue-node on --reissue"), "{far}");
-    assert!(!far.contains("plan for new roots"), "their ten years are not near: {far}");
-    lab.now += time::Duration::days(340);
-    let (status, near) = told(&lab, &[]);
-    assert_eq!(status, 0, "a warning fails nothing by itself: {near}");
-    assert!(near.contains("saw 25 days left, until") && near.contains("wanted more than 30 days left"), "{near}");
-    lab.good(&["issue-node", "on", "--reissue"]);
-    let (_, renewed) = told(&lab, &[]);
-    assert!(!renewed.contains("node on"), "{renewed}");
-    let (_, roots) = told(&lab, &["--expires-within", "20y"]);
-    assert!(roots.contains("plan for new roots"), "{roots}");
+/// What a check came to: its host, its status, its remedy.
+fn judged(lab: &Lab, args: &[&str]) -> (u8, Vec<[String; 3]>) {
+    let ran = lab.run(&[&["verify", "--offline", "--output", "json"], args].concat());
+    let report: Value = serde_json::from_str(&ran.out).expect("JSON");
+    let results = report["results"].as_array().expect("results").iter();
+    let text = |result: &Value, key: &str| result[key].as_str().unwrap_or_default().to_owned();
+    (ran.status, results.map(|result| ["host", "status", "remedy"].map(|key| text(result, key))).collect())
+}
+
+/// Whether a host is warned of with this remedy.
+fn is_warned(judged: &[[String; 3]], host: &str, remedy: &str) -> bool {
+    judged.contains(&[host, "warn", remedy].map(str::to_owned))
 }
 
 #[test]
-fn what_a_killed_command_left_is_told_of_wherever_it_lies() {
+fn certificates_that_expire_soon_are_warned_of() {
+    let mut lab = Lab::issued();
+    assert_eq!(judged(&lab, &["--fail-on", "warn"]).0, 0);
+    let (status, far) = judged(&lab, &["--expires-within", "2y", "--fail-on", "warn"]);
+    assert!(status == 1 && is_warned(&far, "on", "renew-host"), "{far:#?}");
+    assert!(far.iter().all(|[_, _, remedy]| remedy != "plan-new-roots"), "their ten years are not near: {far:#?}");
+    lab.now += time::Duration::days(340);
+    let (status, near) = judged(&lab, &[]);
+    assert!(status == 0 && is_warned(&near, "on", "renew-host"), "a warning fails nothing by itself: {near:#?}");
+    lab.good(&["issue-node", "on", "--reissue"]);
+    let (_, renewed) = judged(&lab, &[]);
+    assert!(renewed.iter().all(|[host, status, _]| host != "on" || status == "pass"), "{renewed:#?}");
+    let (_, roots) = judged(&lab, &["--expires-within", "20y"]);
+    assert!(roots.iter().any(|[_, status, remedy]| status == "warn" && remedy == "plan-new-roots"), "{roots:#?}");
+}
+
+#[test]
+fn what_an_interrupted_command_left_is_found_in_every_folder() {
     let lab = Lab::issued();
     lab.good(&["bundle", "--all"]);
     lab.good(&["issue-admin", "alice"]);
@@ -51,9 +59,9 @@ fn what_a_killed_command_left_is_told_of_wherever_it_lies() {
         let (status, out) = told(&lab, &["--fail-on", "warn"]);
         assert_eq!(status, 1, "{folder}: {out}");
         let at = left.parent().expect("a folder").display().to_string();
-        assert!(out.contains("perhaps with keys: 1 in DIR"), "{folder}: {out}");
-        assert!(out.contains("hint if no clusterctl runs here: rm -r DIR"), "{folder}: {out}");
-        // As the hint has it.
+        let found = judged(&lab, &[]).1;
+        assert!(is_warned(&found, "folders", "remove-unfinished"), "{folder}: {found:#?}");
+        // As the remedy says.
         good_tool("sh", &["-c", &format!("rm -r {at}/.unfinished-*")]);
         assert_eq!(told(&lab, &["--fail-on", "warn"]).0, 0, "{folder}");
     }
@@ -87,27 +95,22 @@ fn bundles_and_keys_of_hosts_that_are_gone_are_not_open_to_others() {
 }
 
 #[test]
-fn an_end_that_is_near_is_warned_of_where_the_key_is_on_its_host_alone() {
+fn certificates_that_expire_soon_are_warned_of_if_the_key_is_on_the_host_alone() {
     let lab = Lab::issued();
     let pair = good_tool("age-keygen", &[]);
     let recipient = pair.lines().find_map(|line| line.strip_prefix("# public key: ")).expect("a recipient");
     lab.good(&["bundle", "on", "--seal-to", recipient, "--forget-keys"]);
-    let (_, far) = told(&lab, &[]);
-    assert!(!far.contains("renew it in time"), "{far}");
-    let (_, near) = told(&lab, &["--expires-within", "400d"]);
-    assert!(
-        near.contains("365 days left, until") && near.contains("renew it in time: clusterctl issue-node on --reissue"),
-        "{near}"
-    );
+    assert!(!is_warned(&judged(&lab, &[]).1, "on", "renew-host"));
+    assert!(is_warned(&judged(&lab, &["--expires-within", "400d"]).1, "on", "renew-host"));
 }
 
 #[test]
 fn a_roots_key_that_others_can_read_is_closed_and_not_restored() {
     let lab = Lab::issued();
     set_mode(&lab, "pki/etcd/ca.key", 0o644);
-    let (status, out) = told(&lab, &[]);
-    assert_eq!(status, 1, "{out}");
-    assert!(out.contains("hint chmod 600 DIR/pki/etcd/ca.key") && !out.contains("backup"), "{out}");
+    let (status, found) = judged(&lab, &[]);
+    let failed: Vec<&[String; 3]> = found.iter().filter(|[_, status, _]| status == "fail").collect();
+    assert!(status == 1 && failed.iter().all(|[_, _, remedy]| remedy == "restrict-key"), "{failed:#?}");
 }
 
 #[test]

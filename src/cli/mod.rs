@@ -4,6 +4,7 @@ pub(crate) mod args;
 pub mod context;
 pub mod error;
 pub mod exit;
+pub mod finding_remedies;
 mod notices;
 mod observer;
 pub mod process;

@@ -13,6 +13,7 @@ use crate::bundle::policy::{self, PolicyFile};
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
 use crate::cli::exit::Exit;
+use crate::cli::finding_remedies::words;
 use crate::cluster::account::AccountScheme;
 use crate::cluster::profile::Profile;
 use crate::cluster::spec::Cluster;
@@ -22,6 +23,7 @@ use crate::store::error::StoreError;
 use crate::store::files::{self, PUBLIC};
 use crate::store::ledger::Ledger;
 use crate::store::staged::Staged;
+use crate::verify::remedy::{DirectoryRemedy, TargetKind};
 
 /// Writes the folder policy/ from the cluster file: RBAC and admission policies, for kubectl apply -f policy/, and what each
 /// API server is told to deny, policy/masters/authorization.yaml, which masters' bundles hold, too. The same bytes for the
@@ -101,7 +103,8 @@ pub fn run(args: &PolicyArgs, context: &mut Context<'_>) -> Result<Exit> {
         let superseded = superseded::all(&cluster, ledger, context)?;
         if !superseded.is_empty() {
             let what = superseded::in_words(&superseded, &cluster);
-            context.screen.warn(format_args!("{what}: {}", superseded::REMEDY));
+            let remedy = DirectoryRemedy::ReplaceAccounts { delete_objects: false };
+            context.screen.warn(format_args!("{what}: {}", words(&remedy.into(), TargetKind::Directory)));
         }
     }
     context.screen.step(

@@ -15,6 +15,7 @@ use super::verifying::target::{self, Aim, Elsewhere};
 use crate::cli::context::{Context, read_given};
 use crate::cli::error::{CliError, Result};
 use crate::cli::exit::Exit;
+use crate::cli::finding_remedies::{of_recording, words};
 use crate::cluster::duration;
 use crate::cluster::duration::stamp;
 use crate::cluster::lifetime::Lifetime;
@@ -31,6 +32,7 @@ use crate::verify::finding::{Aspect, CheckId, Finding, Severity, Status, Strictn
 use crate::verify::options::{DEFAULT_CONCURRENCY, Options, PinError};
 use crate::verify::probe;
 use crate::verify::recording::{MAX_BYTES, Recording, RecordingError};
+use crate::verify::remedy::VerifierRemedy;
 use crate::verify::report::{Report, TextStyle};
 use crate::verify::target::{Place, Target};
 
@@ -166,10 +168,10 @@ pub fn run(args: &VerifyArgs, context: &mut Context<'_>) -> Result<Exit> {
         ReportFormat::Human => {
             let screen = &context.screen;
             let style = TextStyle { color: screen.color(), verbose: screen.verbose(), width: screen.columns() };
-            context.screen.answer(report.to_text(style));
+            context.screen.answer(report.to_text(style, &words));
         }
-        ReportFormat::Json => context.screen.answer(report.to_json()),
-        ReportFormat::Junit => context.screen.answer(report.to_junit()),
+        ReportFormat::Json => context.screen.answer(report.to_json(&words)),
+        ReportFormat::Junit => context.screen.answer(report.to_junit(&words)),
     }
     Ok(match report.verdict() {
         Verdict::Proven => Exit::Done,
@@ -239,7 +241,7 @@ fn sample(target: &mut Target, count: usize) -> Option<Finding> {
     // It was asked for, so that it does not fail the run.
     finding.severity = Severity::Warning;
     let observed = format!("{left_out} of {all} nodes were left out, as --sample {count} says");
-    Some(finding.saw(observed, "every node is dialled").hint("leave --sample out to prove all of them"))
+    Some(finding.saw(observed, "every node is dialled").remedy(VerifierRemedy::VerifyAllNodes))
 }
 
 /// The lists that were given, the directory's own, and what its ledger knows. What is no list is for the report: whoever asks
@@ -312,7 +314,7 @@ fn online(args: &VerifyArgs, aim: Aim, context: &mut Context<'_>) -> Result<Repo
     // Written before it is judged, so that a judge that stumbles leaves what it stumbled over.
     if let Some(path) = &record {
         let unwritten = |error: RecordingError| {
-            let hint = error.hint();
+            let hint = of_recording(&error);
             CliError::new(Exit::Environment, format!("{} was not written", path.display())).hint(hint).because(error)
         };
         files::write_new(path, &recording.to_bytes().map_err(unwritten)?, files::PRIVATE)?;
@@ -349,7 +351,7 @@ fn replay(args: &VerifyArgs, given: &Path, context: &mut Context<'_>) -> Result<
         other => other?,
     };
     let mut recording = Recording::from_bytes(&bytes).map_err(|error| {
-        let hint = error.hint();
+        let hint = of_recording(&error);
         unusable().hint(hint).because(error)
     })?;
     drop(bytes);

@@ -4,9 +4,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use super::remedy::Remedy;
+use super::remedy::{Remedy, VerifierRemedy};
 use super::target::Place;
 
 /// One of the six properties of an established cluster.
@@ -345,8 +345,9 @@ pub struct Finding {
     pub observed: String,
     /// What should have been seen.
     pub expected: String,
-    /// What mends it.
-    pub hint: Option<Remedy>,
+    /// The remedy. Recordings of earlier versions have it as text.
+    #[serde(rename = "hint", deserialize_with = "recorded_remedy")]
+    pub remedy: Option<Remedy>,
     /// The one property that it bears on, where that is not all of its check's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub only: Option<Property>,
@@ -379,7 +380,7 @@ impl Finding {
             severity: id.severity(),
             observed: String::new(),
             expected: String::new(),
-            hint: None,
+            remedy: None,
             only: None,
             because_of: None,
             elapsed_ms: 0,
@@ -409,10 +410,10 @@ impl Finding {
         self
     }
 
-    /// What mends it.
+    /// Sets the remedy.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<Remedy>) -> Self {
-        self.hint = Some(hint.into());
+    pub fn remedy(mut self, remedy: impl Into<Remedy>) -> Self {
+        self.remedy = Some(remedy.into());
         self
     }
 
@@ -422,6 +423,25 @@ impl Finding {
         self.address = Some(address.into());
         self
     }
+}
+
+/// Reads a remedy. The two texts that recordings of earlier versions hold become data; any other text is no remedy.
+fn recorded_remedy<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Remedy>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Recorded {
+        Remedy(Remedy),
+        Text(String),
+    }
+    Ok(match Option::<Recorded>::deserialize(deserializer)? {
+        None => None,
+        Some(Recorded::Remedy(remedy)) => Some(remedy),
+        Some(Recorded::Text(text)) if text.contains("--node-key") => {
+            Some(VerifierRemedy::NameKubeletCredentials.into())
+        }
+        Some(Recorded::Text(text)) if text.contains("--sample") => Some(VerifierRemedy::VerifyAllNodes.into()),
+        Some(Recorded::Text(_)) => None,
+    })
 }
 
 /// What all findings together say: the exit status's reason.

@@ -17,6 +17,7 @@ pub mod observation;
 mod old_hello;
 pub mod options;
 mod pages;
+mod place;
 pub mod probe;
 pub mod recording;
 mod redact;

@@ -90,22 +90,6 @@ pub enum RecordingError {
     Unwritable(String),
 }
 
-impl RecordingError {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> &'static str {
-        match self {
-            Self::NotOne => "name a file that clusterctl verify --record wrote",
-            Self::Version { .. } => "replay it with the clusterctl that recorded it; its version is in the file",
-            Self::Truncated { .. } => "copy the whole file again, or record again",
-            Self::Damaged(_) | Self::TooMany { .. } => {
-                "record again with clusterctl verify --record; a recording that was edited is not taken"
-            }
-            Self::Unwritable(_) => "record fewer hosts at once, with --node or --masters-only",
-        }
-    }
-}
-
 impl Recording {
     /// Takes down a run; `before` is what was found while it was prepared. What was seen is kept without what nobody judges
     /// and others should not read: of a list of pods, only that it is one.

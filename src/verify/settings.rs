@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::finding::{Property, Status};
 use super::observation::{Access, Answer, ListedNode, Ruling};
 use super::redact::flag_value;
-use super::remedy::Remedy;
+use super::remedy::{AuthenticationRemedy, AuthorizationRemedy, ConnectionRemedy, HealthRemedy, Remedy};
 use super::target::Peer;
 use crate::cluster::address::Address;
 
@@ -19,16 +19,16 @@ pub(super) struct Judgement {
     /// A failure of it does not fail the run, whatever the catalogue says of the check.
     pub(super) mild: bool,
     pub(super) observed: String,
-    pub(super) hint: Option<Remedy>,
+    pub(super) remedy: Option<Remedy>,
 }
 
 impl Judgement {
     fn new(status: Status, observed: impl Into<String>) -> Self {
-        Self { status, mild: false, observed: observed.into(), hint: None }
+        Self { status, mild: false, observed: observed.into(), remedy: None }
     }
 
-    fn hint(self, hint: impl Into<Remedy>) -> Self {
-        Self { hint: Some(hint.into()), ..self }
+    fn remedy(self, remedy: impl Into<Remedy>) -> Self {
+        Self { remedy: Some(remedy.into()), ..self }
     }
 }
 
@@ -63,7 +63,7 @@ pub(super) fn kubelet(answer: &Answer) -> Option<Judgement> {
         let file = shown(client_ca);
         return Some(Judgement::new(Status::Pass, format!("it is, with the client CA in {file}")));
     }
-    Some(Judgement::new(Status::Warn, said.join("; ")).hint(Remedy::KubeletSettings))
+    Some(Judgement::new(Status::Warn, said.join("; ")).remedy(AuthenticationRemedy::KubeletSettings))
 }
 
 /// An API server's flags, as kept of its `/flagz`; `None` where that is something else.
@@ -80,7 +80,7 @@ pub(super) fn flags(answer: &Answer, by_restriction: bool) -> Vec<(Option<Proper
     }
     let mut judged = Vec::new();
     let mut fails = |property, what: &str| {
-        judged.push((Some(property), Judgement::new(Status::Fail, what).hint(Remedy::ApiServerFlags)));
+        judged.push((Some(property), Judgement::new(Status::Fail, what).remedy(AuthenticationRemedy::ApiServerFlags)));
     };
     if value("kubelet-certificate-authority") == Some("") {
         fails(Property::P1ii, "--kubelet-certificate-authority is not set: no kubelet is verified");
@@ -110,8 +110,8 @@ pub(super) fn flags(answer: &Answer, by_restriction: bool) -> Vec<(Option<Proper
     }
     // Who is anonymous may still have no rights: that is what master.anonymous tries.
     if !wrong.is_empty() {
-        judged
-            .push((Some(Property::P2iii), Judgement::new(Status::Warn, wrong.join("; ")).hint(Remedy::ApiServerFlags)));
+        let judgement = Judgement::new(Status::Warn, wrong.join("; ")).remedy(AuthenticationRemedy::ApiServerFlags);
+        judged.push((Some(Property::P2iii), judgement));
     }
     if !judged.is_empty() {
         return judged;
@@ -168,8 +168,7 @@ pub(super) fn rights(rulings: &[(Access, Ruling)], groups: &[String], restricted
     let contradictory = with(&Ruling::Contradictory, &Access::ALL);
     if !contradictory.is_empty() {
         let observed = format!("allowed and denied at once: {}", named(&contradictory));
-        let hint = "no Kubernetes API server answers so: what stands between, or which authorizer is this?";
-        return Judgement::new(Status::Fail, observed).hint(hint);
+        return Judgement::new(Status::Fail, observed).remedy(AuthorizationRemedy::FindContradictoryAuthorizer);
     }
     if !too_little.is_empty() || !others.is_empty() {
         let mut said = Vec::new();
@@ -179,37 +178,32 @@ pub(super) fn rights(rulings: &[(Access, Ruling)], groups: &[String], restricted
         if !others.is_empty() {
             said.push(format!("it may {}", named(&others)));
         }
-        let hint = if others.is_empty() { Remedy::GrantNodes } else { Remedy::NarrowNodes };
-        return Judgement::new(Status::Fail, said.join("; ")).hint(hint);
+        let remedy = if others.is_empty() { AuthorizationRemedy::GrantNodes } else { AuthorizationRemedy::NarrowNodes };
+        return Judgement::new(Status::Fail, said.join("; ")).remedy(remedy);
     }
     if let Some(first) = unclear.first() {
         let more = if unclear.len() > 1 { format!(" (and {} more)", unclear.len() - 1) } else { String::new() };
         let judgement = Judgement::new(Status::NotProven, format!("{first}{more}"));
         let late = rulings.values().any(|ruling| ruling.is_late());
         if rulings.values().any(|ruling| ruling.is_of_a_failed_authorizer()) {
-            return judgement
-                .hint("an authorizer that the API server asks fails: see the API server's log, and repair that first");
+            return judgement.remedy(AuthorizationRemedy::RepairAuthorizer);
         }
-        return if late {
-            judgement.hint("each question has --timeout to itself: give a slow API server more")
-        } else {
-            judgement
-        };
+        return if late { judgement.remedy(ConnectionRemedy::RaiseTimeout) } else { judgement };
     }
     if !wide.is_empty() {
-        let judgement = Judgement::new(Status::Warn, format!("it may {}", named(&wide))).hint(Remedy::NarrowReads);
+        let judgement = Judgement::new(Status::Warn, format!("it may {}", named(&wide)));
+        let judgement = judgement.remedy(AuthorizationRemedy::NarrowReads);
         return Judgement { mild: true, ..judgement };
     }
     if left_to_admission && restricted == Some(false) {
         let observed = "it may patch another node's status: the NodeRestriction admission plugin does not run";
-        return Judgement::new(Status::Fail, observed).hint("add NodeRestriction to --enable-admission-plugins");
+        return Judgement::new(Status::Fail, observed).remedy(AuthorizationRemedy::EnableNodeRestriction);
     }
     if left_to_admission && restricted.is_none() {
         let observed = "it may patch another node's status, unless the NodeRestriction admission plugin runs, which cannot \
                         be seen from here";
-        let hint = "check that --enable-admission-plugins holds NodeRestriction; with a verifier's certificate this is \
-                    read from /flagz";
-        return Judgement { mild: true, ..Judgement::new(Status::Warn, observed).hint(hint) };
+        let judgement = Judgement::new(Status::Warn, observed).remedy(AuthorizationRemedy::CheckNodeRestriction);
+        return Judgement { mild: true, ..judgement };
     }
     let observed = if left_to_admission { "it is; NodeRestriction keeps it to its own status" } else { "it is" };
     Judgement::new(Status::Pass, observed)
@@ -219,7 +213,9 @@ pub(super) fn rights(rulings: &[(Access, Ruling)], groups: &[String], restricted
 pub(super) fn listed(nodes: &[Peer], list: &[ListedNode]) -> (Vec<Judgement>, Option<Judgement>) {
     let by_name: BTreeMap<&str, &ListedNode> = list.iter().map(|node| (node.name.as_str(), node)).collect();
     let judge = |node: &Peer| match by_name.get(node.name.as_str()) {
-        None => Judgement::new(Status::Warn, "the API server knows no node of this name").hint(Remedy::RegisterNode),
+        None => {
+            Judgement::new(Status::Warn, "the API server knows no node of this name").remedy(HealthRemedy::RegisterNode)
+        }
         Some(listed) => addresses(node, listed),
     };
     let known: BTreeSet<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
@@ -229,7 +225,7 @@ pub(super) fn listed(nodes: &[Peer], list: &[ListedNode]) -> (Vec<Judgement>, Op
         let rest = if rest > 0 { format!(" and {rest} more") } else { String::new() };
         let names: Vec<&str> = extra.iter().take(5).copied().collect();
         let observed = format!("the API server also knows {}{rest}", names.join(", "));
-        Judgement::new(Status::Warn, observed).hint(Remedy::ListNodes)
+        Judgement::new(Status::Warn, observed).remedy(HealthRemedy::ListNodes)
     });
     (nodes.iter().map(judge).collect(), more)
 }
@@ -259,7 +255,7 @@ fn addresses(node: &Peer, listed: &ListedNode) -> Judgement {
         let known: Vec<&Address> = all.iter().collect();
         return Judgement::new(Status::Pass, text(&known));
     }
-    Judgement::new(Status::Warn, wrong.join("; ")).hint(Remedy::CorrectAddresses)
+    Judgement::new(Status::Warn, wrong.join("; ")).remedy(HealthRemedy::CorrectAddresses)
 }
 
 #[cfg(test)]

@@ -9,9 +9,9 @@ use rustls::SignatureScheme;
 use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
-use serde::{Deserialize, Serialize};
 
 use super::denials::ExpectedDenials;
+pub use super::place::Place;
 use super::remedy::TargetKind;
 use crate::cluster::account::Account;
 use crate::cluster::address::Address;
@@ -136,33 +136,6 @@ pub struct ExpectedAccount {
 impl From<&Account> for ExpectedAccount {
     fn from(account: &Account) -> Self {
         Self { user: account.user.clone(), groups: account.group.iter().cloned().collect() }
-    }
-}
-
-/// Which kind of place a peer, or a finding, belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Place {
-    /// The cluster as a whole: its roots.
-    Cluster,
-    /// The location as nodes have it.
-    Endpoint,
-    /// A master at its own addresses.
-    Master,
-    /// A node.
-    Node,
-}
-
-impl Place {
-    /// `cluster`, `endpoint`, `master` or `node`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Cluster => "cluster",
-            Self::Endpoint => "endpoint",
-            Self::Master => "master",
-            Self::Node => "node",
-        }
     }
 }
 

@@ -10,7 +10,7 @@ use clusterctl::verify::finding::{Finding, Property, Status, Strictness, Verdict
 use clusterctl::verify::observation::{Exchange, Observations, Outcome, Request};
 use clusterctl::verify::options::Options;
 use clusterctl::verify::probe::run;
-use clusterctl::verify::remedy::TargetKind;
+use clusterctl::verify::remedy::{AuthorizationRemedy, Remedy};
 use clusterctl::verify::target::Target;
 use time::Duration;
 
@@ -57,7 +57,7 @@ fn api_servers_that_have_not_read_their_rules_are_warned_of() {
     for finding in of_denials(&findings) {
         assert_eq!(finding.properties(), [Property::P2iii]);
         assert!(finding.observed.contains(&revoked().to_string()), "{}", finding.observed);
-        assert!(finding.hint.as_ref().is_some_and(|h| h.words(TargetKind::Directory).contains("clusterctl bundle ")));
+        assert!(matches!(finding.remedy, Some(Remedy::Authorization(AuthorizationRemedy::UpdateDenials { .. }))));
     }
 }
 
@@ -122,7 +122,7 @@ fn a_node_asks_where_the_verifier_may_not_and_where_nobody_may_it_is_skipped() {
     for (verifier, hinted) in [(target.verifier.clone(), true), (None, false)] {
         let findings = found(&lab, Target { verifier, ..target.clone() });
         assert_eq!(statuses(&findings), [Status::Skipped; 2]);
-        assert!(of_denials(&findings).iter().all(|finding| finding.hint.is_some() == hinted));
+        assert!(of_denials(&findings).iter().all(|finding| finding.remedy.is_some() == hinted));
         let alone: Vec<Finding> = of_denials(&findings).into_iter().cloned().collect();
         let pass = Finding { status: Status::Pass, ..alone[0].clone() };
         let verdict = verdict(&[vec![pass], alone].concat(), Strictness::default());

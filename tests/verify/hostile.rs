@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration as StdDuration, Instant};
 
+use clusterctl::cli::finding_remedies::words;
 use clusterctl::pki::issuer::Credential;
 use clusterctl::verify::checks::{Clock, judge};
 use clusterctl::verify::finding::{Status, Strictness};
@@ -194,9 +195,11 @@ fn what_a_peer_says_is_escaped_in_the_report() {
     let seen = run(&target, &Options::default(), lab.now, &|_, _| {}).expect("a network");
     let findings = judge(&target, &seen, Clock { now: lab.now, expires_within: Duration::days(30) });
     let report = Report::new(&target, findings, Strictness::default(), lab.now, lab.now);
-    for text in
-        [report.to_text(TextStyle { verbose: true, ..TextStyle::default() }), report.to_json(), report.to_junit()]
-    {
+    for text in [
+        report.to_text(TextStyle { verbose: true, ..TextStyle::default() }, &words),
+        report.to_json(&words),
+        report.to_junit(&words),
+    ] {
         assert!(!text.contains(['\x1b', '\x07', '\u{202e}']), "{text}");
     }
 }

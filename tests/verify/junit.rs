@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration as StdDuration;
 
+use clusterctl::cli::finding_remedies::words;
 use clusterctl::fake_cluster::injected_fault::InjectedFault;
 use clusterctl::verify::finding::{Finding, Status, Strictness, Verdict};
 use clusterctl::verify::options::Options;
@@ -22,7 +23,7 @@ fn agrees(mut report: Report) -> Cases {
     let mut first = None;
     for (allow_skipped, fail_on_warn) in STRICTNESS {
         report.strictness = Strictness { allow_skipped, fail_on_warn };
-        let text = report.to_junit();
+        let text = report.to_junit(&words);
         let cases = forms::junit(&text);
         let bad = cases.failures + cases.errors > 0;
         assert_eq!(bad, report.verdict() != Verdict::Proven, "{:?}: {text}", report.strictness);
@@ -44,7 +45,7 @@ fn cases(lab: &Lab, options: &Options) -> (Cases, Vec<Finding>) {
 
 /// What the form calls an error because it is not proven.
 fn open(lab: &Lab, findings: Vec<Finding>) -> Vec<String> {
-    let text = reported(lab, findings).to_junit();
+    let text = reported(lab, findings).to_junit(&words);
     text.lines().filter(|line| line.contains("<error type=\"not-proven\"")).map(str::to_owned).collect()
 }
 
@@ -100,7 +101,7 @@ fn one_silent_host_of_three_is_one_failure_and_the_rest_of_it_is_skipped() {
         assert_eq!((cases.failures, cases.errors), (1, 0), "{place:?} {fault:?}");
         let hanging = findings.iter().filter(|finding| finding.because_of.is_some());
         assert!(cases.skipped > 10 && cases.skipped == hanging.count());
-        let text = reported(&lab, findings).to_junit();
+        let text = reported(&lab, findings).to_junit(&words);
         let id = if place == Place::Node { "node.connect" } else { "master.connect" };
         let because = format!("<skipped message=\"because of {id}: connection refused");
         assert!(text.matches(&because).count() + 1 >= cases.skipped, "{text}");
@@ -157,7 +158,7 @@ fn a_run_that_judges_nothing_is_an_error() {
 #[test]
 fn a_suite_is_a_host_and_the_cluster_has_its_own() {
     let lab = lab(2, 2, None);
-    let text = reported(&lab, lab.judge(&lab.observe())).to_junit();
+    let text = reported(&lab, lab.judge(&lab.observe())).to_junit(&words);
     let suites = text.split("<testsuite name=\"").skip(1).map(|rest| rest.split('"').next().expect("a name"));
     let endpoint = format!("endpoint {}", lab.running.addresses.endpoint);
     assert_eq!(suites.collect::<Vec<_>>(), ["cluster lab", &endpoint, "master-1", "master-2", "node-1", "node-2"]);

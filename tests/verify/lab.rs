@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use clusterctl::cli::finding_remedies::words;
 use clusterctl::cluster::name::HostName;
 use clusterctl::cluster::profile::{CaRole, CertificateSpec, Profile};
 use clusterctl::cluster::spec::Cluster;
@@ -101,7 +102,8 @@ impl Lab {
 
     pub(super) fn text(&self, findings: &[Finding]) -> String {
         let strictness = Strictness::default();
-        Report::new(&self.target, findings.to_vec(), strictness, self.now, self.now).to_text(TextStyle::default())
+        Report::new(&self.target, findings.to_vec(), strictness, self.now, self.now)
+            .to_text(TextStyle::default(), &words)
     }
 }
 

@@ -2,15 +2,18 @@
 //! directory, from a bundle, and by files and addresses that another tool wrote.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::Arc;
 
+use clusterctl::cli::finding_remedies::words;
 use clusterctl::fake_cluster::injected_fault::InjectedFault;
 use clusterctl::verify::finding::{Finding, Status};
 use clusterctl::verify::options::Options;
 use clusterctl::verify::probe::run;
 use clusterctl::verify::recording::Recording;
-use clusterctl::verify::remedy::{Remedy, Server, TargetKind};
+use clusterctl::verify::remedy::{
+    AuthenticationRemedy, AuthorizationRemedy, CertificateRemedy, ConnectionRemedy, HealthRemedy, Program, Remedy,
+    Server, TargetKind, TrustRemedy, VerifierRemedy, VerifierRight,
+};
 use clusterctl::verify::report::Report;
 use clusterctl::verify::target::Place;
 use serde_json::Value;
@@ -22,7 +25,7 @@ const OURS: [&str; 6] = ["clusterctl", "bundle", "cluster file", "cluster direct
 
 /// The hints and expectations of a report, as its reader has them.
 fn said(report: &Report) -> Vec<String> {
-    let json: Value = serde_json::from_str(&report.to_json()).expect("JSON");
+    let json: Value = serde_json::from_str(&report.to_json(&words)).expect("JSON");
     let results = json["results"].as_array().expect("results").iter();
     let texts = results.flat_map(|result| [&result["hint"], &result["expected"]]);
     texts.filter_map(Value::as_str).map(str::to_owned).collect()
@@ -76,7 +79,7 @@ fn hints_are_worded_by_what_the_cluster_was_made_with() {
         ours.extend(commands(TargetKind::Directory, "clusterctl "));
         kubeadms.extend(commands(TargetKind::Kubeadm, "kubeadm "));
         assert_eq!(commands(TargetKind::Other, "kubeadm"), Vec::<String>::new(), "{name}");
-        let helpless = findings.iter().find(|f| f.status == Status::Fail && f.hint.is_none());
+        let helpless = findings.iter().find(|f| f.status == Status::Fail && f.remedy.is_none());
         assert_eq!(helpless, None, "{name}");
     }
     for command in ["clusterctl issue-node", "clusterctl init-ca"] {
@@ -85,75 +88,204 @@ fn hints_are_worded_by_what_the_cluster_was_made_with() {
     assert!(!kubeadms.is_empty());
 }
 
-#[test]
-fn every_remedy_has_words_for_every_kind_and_none_of_ours_for_others() {
-    let server = |place| Server { place, host: "h1".to_owned() };
+/// Every remedy of a check; those of a cluster directory are for clusterctl's own clusters alone.
+fn remedies() -> Vec<Remedy> {
     let host = || "h1".to_owned();
-    let by_server = [Place::Node, Place::Master, Place::Endpoint].into_iter().flat_map(|place| {
-        [
-            Remedy::Reissue(server(place)),
-            Remedy::Renew(server(place)),
-            Remedy::ReissueForServers(server(place)),
-            Remedy::ReissueWithNames(server(place)),
-            Remedy::ServeOurs(server(place)),
-            Remedy::ServeWholeChain(server(place)),
-            Remedy::Start(server(place)),
-            Remedy::Deny { server: server(place), no_rule: true },
-            Remedy::Deny { server: server(place), no_rule: false },
-        ]
-    });
-    let rest = [
-        Remedy::NameServingFiles,
-        Remedy::ServeNewest { host: host() },
-        Remedy::ReissueClient { host: host() },
-        Remedy::ReplaceRoot,
-        Remedy::GrantVerifier { what: "get nodes/configz".into() },
-        Remedy::AllowMasters,
-        Remedy::KubeletSettings,
-        Remedy::ApiServerFlags,
-        Remedy::GrantNodes,
-        Remedy::NarrowNodes,
-        Remedy::NarrowReads,
-        Remedy::RefuseWrites,
-        Remedy::LetVerifierAsk,
-        Remedy::RegisterNode,
-        Remedy::ListNodes,
-        Remedy::CorrectAddresses,
-        Remedy::RewriteKubeconfig,
+    let server = |place| Server { place, host: host() };
+    let mut all: Vec<Remedy> = Vec::new();
+    for place in [Place::Node, Place::Master, Place::Endpoint] {
+        let program = Program::at(place);
+        all.extend(
+            [
+                CertificateRemedy::Reissue(server(place)),
+                CertificateRemedy::Renew(server(place)),
+                CertificateRemedy::ReissueForServers(server(place)),
+                CertificateRemedy::ReissueWithNames(server(place)),
+                CertificateRemedy::ReissueByPermittedCa(server(place)),
+                CertificateRemedy::ReissueByServerCa(server(place)),
+                CertificateRemedy::ReissueWithStrongKey(server(place)),
+                CertificateRemedy::InstallServingCertificate(server(place)),
+                CertificateRemedy::SendIntermediates(server(place)),
+                CertificateRemedy::SendChainOnly(server(place)),
+            ]
+            .map(Remedy::from),
+        );
+        all.extend(
+            [
+                ConnectionRemedy::Start(server(place)),
+                ConnectionRemedy::RequireTls12 { program },
+                ConnectionRemedy::BypassProxy { program },
+            ]
+            .map(Remedy::from),
+        );
+        all.extend(
+            [
+                AuthenticationRemedy::RefuseUnauthenticated { program },
+                AuthenticationRemedy::TrustOneClientCa { program },
+                AuthenticationRemedy::TrustClusterCa { program },
+                AuthenticationRemedy::SetClientCa { program },
+            ]
+            .map(Remedy::from),
+        );
+        let denials = |no_rule| AuthorizationRemedy::UpdateDenials { server: server(place), no_rule };
+        all.extend([denials(true), denials(false)].map(Remedy::from));
+    }
+    all.extend(remedies_of_no_server());
+    all
+}
+
+fn remedies_of_no_server() -> Vec<Remedy> {
+    let host = || "h1".to_owned();
+    let rights = [VerifierRight::Configz, VerifierRight::Flagz, VerifierRight::Leases];
+    let certificate = [
+        CertificateRemedy::NameServingFiles,
+        CertificateRemedy::ServeNewest { host: host() },
+        CertificateRemedy::UseVerifiableKey,
+        CertificateRemedy::MatchKeyAndCertificate,
+        CertificateRemedy::ReissueClient { host: host() },
+        CertificateRemedy::RenewClient,
+        CertificateRemedy::ProvideCurrentCrl,
+        CertificateRemedy::CompareClocks,
     ];
-    for remedy in by_server.chain(rest) {
+    let trust = [
+        TrustRemedy::KeepOnlyRoots,
+        TrustRemedy::RemoveUnusedRoot,
+        TrustRemedy::TrustIssuer,
+        TrustRemedy::ReplaceRoot,
+        TrustRemedy::ImproveNextRoot,
+        TrustRemedy::CheckTrustFile,
+        TrustRemedy::SeeTrustAnchor,
+        TrustRemedy::RewriteKubeconfig,
+    ];
+    let connection = [
+        ConnectionRemedy::StartLoadBalancer,
+        ConnectionRemedy::CheckFirewall { host: host() },
+        ConnectionRemedy::CheckRoute { host: host() },
+        ConnectionRemedy::CheckPort { host: host() },
+        ConnectionRemedy::ResolveName { name: host() },
+        ConnectionRemedy::DialEachAddress { name: host() },
+        ConnectionRemedy::RaiseTimeout,
+        ConnectionRemedy::ServeTls,
+        ConnectionRemedy::OfferSupportedTls,
+        ConnectionRemedy::ConfigureCertificate,
+        ConnectionRemedy::CheckKubeletAnswers,
+    ];
+    let authentication = [
+        AuthenticationRemedy::PassClientCertificate,
+        AuthenticationRemedy::SeparateFrontProxyCa,
+        AuthenticationRemedy::FindOtherAuthenticator,
+        AuthenticationRemedy::FindSecondCredential,
+        AuthenticationRemedy::FindTlsTermination,
+        AuthenticationRemedy::UpgradeForCredentialId,
+        AuthenticationRemedy::UpgradeForSelfReview,
+        AuthenticationRemedy::DisableReadOnlyPort,
+        AuthenticationRemedy::KubeletSettings,
+        AuthenticationRemedy::ApiServerFlags,
+    ];
+    let authorization = [
+        AuthorizationRemedy::RefuseOtherNodes,
+        AuthorizationRemedy::AllowMasters,
+        AuthorizationRemedy::ReachAuthorizer,
+        AuthorizationRemedy::AllowSelfReview,
+        AuthorizationRemedy::GrantNodes,
+        AuthorizationRemedy::NarrowNodes,
+        AuthorizationRemedy::NarrowReads,
+        AuthorizationRemedy::RefuseWrites,
+        AuthorizationRemedy::AcceptOwnWrites,
+        AuthorizationRemedy::EnableNodeRestriction,
+        AuthorizationRemedy::CheckNodeRestriction,
+        AuthorizationRemedy::FindContradictoryAuthorizer,
+        AuthorizationRemedy::RepairAuthorizer,
+        AuthorizationRemedy::FindDenyingAuthorizer,
+    ];
+    let health = [
+        HealthRemedy::RegisterNode,
+        HealthRemedy::ListNodes,
+        HealthRemedy::CorrectAddresses,
+        HealthRemedy::ReachApiServer,
+        HealthRemedy::VerifyAgain,
+        HealthRemedy::SeparateNodes,
+        HealthRemedy::SetNodeClock,
+        HealthRemedy::ReadNodeStatus,
+        HealthRemedy::CheckEtcd,
+        HealthRemedy::ReadApiServerLog,
+    ];
+    let verifier = [
+        VerifierRemedy::AllowAccessReviews,
+        VerifierRemedy::EnableFlagz,
+        VerifierRemedy::EnableConfigz,
+        VerifierRemedy::EnableFineGrainedAuthorization,
+        VerifierRemedy::BindPublicInfoViewer,
+        VerifierRemedy::NameKubeletCredentials,
+        VerifierRemedy::VerifyAllNodes,
+    ];
+    let mut all: Vec<Remedy> = certificate.map(Remedy::from).into();
+    all.extend(trust.map(Remedy::from));
+    all.extend(connection.map(Remedy::from));
+    all.extend(authentication.map(Remedy::from));
+    all.extend(authorization.map(Remedy::from));
+    all.extend(health.map(Remedy::from));
+    all.extend(verifier.map(Remedy::from));
+    all.extend(rights.map(|right| VerifierRemedy::GrantVerifier { right }.into()));
+    all
+}
+
+#[test]
+fn remedies_have_words_for_every_kind_of_target() {
+    let mut ids = BTreeSet::new();
+    for remedy in remedies() {
+        ids.insert(remedy.id());
         for kind in [TargetKind::Directory, TargetKind::Bundle] {
-            assert!(!remedy.words(kind).is_empty() && !remedy.words(kind).contains("kubeadm"), "{remedy:?}");
+            assert!(!words(&remedy, kind).is_empty() && !words(&remedy, kind).contains("kubeadm"), "{remedy:?}");
         }
         for kind in [TargetKind::Kubeadm, TargetKind::Other] {
-            assert!(!names_ours(&remedy.words(kind)) && !remedy.words(kind).is_empty(), "{remedy:?}");
+            assert!(!names_ours(&words(&remedy, kind)) && !words(&remedy, kind).is_empty(), "{remedy:?}");
         }
-        assert!(!remedy.words(TargetKind::Other).contains("/etc/kubernetes"), "{remedy:?}");
+        assert!(!words(&remedy, TargetKind::Other).contains("/etc/kubernetes"), "{remedy:?}");
         let text = serde_json::to_string(&remedy).expect("JSON");
         assert_eq!(serde_json::from_str::<Remedy>(&text).expect("the same"), remedy, "{text}");
     }
-    // As recordings of older versions have it.
-    assert_eq!(serde_json::from_str::<Remedy>("\"look there\"").expect("words"), "look there".into());
+    assert!(
+        ids.len() > 75
+            && ids.iter().all(|id| id.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'))
+    );
 }
 
-/// The checks make data of what helps; only what is nobody's command is text there.
+/// Every word of a remedy, for every kind of target, in one place to read.
 #[test]
-fn no_check_holds_a_command_of_ours() {
-    let verify = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/verify");
-    let files = [verify.join("checks"), verify.clone()]
-        .into_iter()
-        .flat_map(|folder| std::fs::read_dir(folder).expect("the folder").map(|entry| entry.expect("an entry").path()));
-    for path in files.filter(|path| path.extension().is_some_and(|e| e == "rs") && !path.ends_with("remedy.rs")) {
-        let text = std::fs::read_to_string(&path).expect("readable");
-        let text = text.split("#[cfg(test)]").next().unwrap_or_default();
-        for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")) {
-            let command = ["issue-", "init", "bundle", "revoke", "policy"]
-                .iter()
-                .any(|c| line.contains(&format!("clusterctl {c}")));
-            let paper = line.contains("bundle") || line.contains("cluster file");
-            assert!(!command && !paper, "{}:{}: {line}", path.display(), at + 1);
+fn the_words_of_remedies_are_reviewed() {
+    let mut text = String::new();
+    for remedy in remedies() {
+        let mut last = String::new();
+        text.push_str(&format!("{}\n", serde_json::to_string(&remedy).expect("JSON")));
+        for kind in [TargetKind::Directory, TargetKind::Bundle, TargetKind::Kubeadm, TargetKind::Other] {
+            let words = words(&remedy, kind);
+            if words != last {
+                text.push_str(&format!("  {kind:?}: {words}\n"));
+            }
+            last = words;
         }
     }
+    insta::with_settings!({ snapshot_path => "../snapshots" }, { insta::assert_snapshot!("remedies", text) });
+}
+
+/// Recordings of earlier versions hold remedies as text, or none that is known today.
+#[test]
+fn remedies_of_earlier_recordings_are_read() {
+    let read = |hint: Value| {
+        let finding = serde_json::json!({
+            "id": ["trust", "match"], "place": "cluster", "host": "h", "address": null, "server_name": null, "caller": null,
+            "status": "fail", "severity": "error", "observed": "", "expected": "", "hint": hint, "elapsed_ms": 0,
+        });
+        serde_json::from_value::<Finding>(finding).expect("a finding").remedy
+    };
+    assert_eq!(read(Value::Null), None);
+    assert_eq!(read("look there".into()), None);
+    assert_eq!(read("rewrite-kubeconfig".into()), Some(TrustRemedy::RewriteKubeconfig.into()));
+    assert_eq!(
+        read("to prove what nodes call with, name a kubelet's kubeconfig, or --node-cert and --node-key".into()),
+        Some(VerifierRemedy::NameKubeletCredentials.into())
+    );
 }
 
 #[test]

@@ -10,10 +10,12 @@ use crate::bundle::format::{Format, sealed_name};
 use crate::bundle::input::Roles;
 use crate::cli::error::{CliError, Result};
 use crate::cli::exit::Exit;
+use crate::cli::finding_remedies::words;
 use crate::commands::revoking::remembered::{self, certificates_in};
 use crate::pki::certificate::Certificate;
 use crate::store::credentials;
 use crate::store::files;
+use crate::verify::remedy::TargetKind;
 
 /// Generations are the time in Unix seconds; those of a version that counted them say nothing.
 const FIRST_BY_TIME: u64 = 1_000_000_000;
@@ -49,7 +51,7 @@ pub(crate) fn refuse(source: &Source<'_>, hosts: &[Roles<'_>], folder: &Path, ge
     });
     let Some((path, why)): Option<(PathBuf, String)> = found else { return Ok(()) };
     let what = format!("the ledger is older than {}: {why}", path.display());
-    Err(CliError::new(Exit::Refused, what).hint(remembered::remedy(folder)))
+    Err(CliError::new(Exit::Refused, what).hint(words(&remembered::remedy(folder).into(), TargetKind::Directory)))
 }
 
 /// A certificate in the bundle at `path` that the ledger does not know, and that is no older than what would be packed.

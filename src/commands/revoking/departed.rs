@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 
 use crate::bundle::format::{Format, sealed_name};
 use crate::cli::context::Context;
+use crate::cli::finding_remedies::words;
 use crate::cluster::duration::stamp;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::Profile;
@@ -16,6 +17,7 @@ use crate::store::files;
 use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
 use crate::verify::finding::{CheckId, Finding, Status};
+use crate::verify::remedy::{DirectoryRemedy, TargetKind};
 use crate::verify::target::Place;
 
 /// How many hosts are told one by one.
@@ -51,19 +53,14 @@ impl Departed {
         format!("it is not in cluster.yaml any more{role} and has {}", parts.join(", "))
     }
 
-    fn hint(&self) -> String {
-        let mut commands = Vec::new();
-        if self.good > 0 {
-            match self.still {
-                None => commands.push(format!("clusterctl revoke {}", self.host)),
-                Some(_) => commands.extend(self.serials.iter().map(|serial| format!("clusterctl revoke {serial}"))),
-            }
-        }
-        if !self.left.is_empty() {
-            let paths: Vec<String> = self.left.iter().map(|path| path.display().to_string()).collect();
-            commands.push(format!("rm -r {}", paths.join(" ")));
-        }
-        format!("if it has left the cluster: {}", commands.join(" ; "))
+    fn remedy(&self) -> DirectoryRemedy {
+        let revoke = match (self.good, self.still) {
+            (0, _) => Vec::new(),
+            (_, None) => vec![self.host.clone()],
+            (_, Some(_)) => self.serials.clone(),
+        };
+        let paths = self.left.iter().map(|path| path.display().to_string()).collect();
+        DirectoryRemedy::RemoveHost { revoke, paths }
     }
 }
 
@@ -134,7 +131,8 @@ pub(crate) fn find(
 pub(crate) fn tell(cluster: &Cluster, ledger: &Ledger, context: &mut Context<'_>) -> Result<(), StoreError> {
     let departed = find(&context.env.layout, cluster, ledger, context.env.now)?;
     for one in departed.iter().take(NAMED) {
-        context.screen.warn(format_args!("{}: {}; {}", one.host, one.saw(), one.hint()));
+        let remedy = words(&one.remedy().into(), TargetKind::Directory);
+        context.screen.warn(format_args!("{}: {}; {remedy}", one.host, one.saw()));
     }
     if let Some(more) = departed.len().checked_sub(NAMED).filter(|more| *more > 0) {
         context.screen.warn(format_args!("and {more} more hosts that left: clusterctl verify --offline names all"));
@@ -155,7 +153,7 @@ pub(crate) fn findings(
     let finding = |one: Departed| {
         Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, &one.host, Status::Warn)
             .saw(one.saw(), "nothing of hosts that are not in the cluster file")
-            .hint(one.hint())
+            .remedy(one.remedy())
     };
     Ok(find(layout, cluster, ledger, now)?.into_iter().map(finding).collect())
 }

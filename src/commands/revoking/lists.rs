@@ -14,7 +14,6 @@ use crate::cluster::profile::CaRole;
 use crate::pki::ca_set::CaSet;
 use crate::pki::certificate::{Certificate, Serial};
 use crate::pki::crl::{self, Crl, CrlError};
-use crate::pki::violation::COMPARE_CLOCKS;
 use crate::store::error::StoreError;
 use crate::store::files;
 use crate::store::layout::Layout;
@@ -23,6 +22,7 @@ use crate::store::ledger::certificates::IssuedCertificate;
 use crate::store::ledger::revocations::Revocation;
 use crate::store::ledger::unrecorded::UnrecordedRevocation;
 use crate::verify::finding::{CheckId, Finding, Status};
+use crate::verify::remedy::{CertificateRemedy, FileRemedy, Remedy};
 use crate::verify::target::Place;
 
 /// No list is longer than this, in bytes; half a million serial numbers would fit.
@@ -151,13 +151,13 @@ pub(crate) fn findings(
         let serials = unrecorded.iter().filter_map(|one| one.serial.as_ref());
         let of_others = serials.filter(|(issuer, _)| *issuer == root.fingerprint()).map(|(_, serial)| serial);
         let wanted: BTreeSet<&Serial> = of_root.map(|issued| &issued.serial).chain(of_others).collect();
-        let (status, saw, hint) = match present(layout, *kind, root) {
+        let (status, saw, remedy) = match present(layout, *kind, root) {
             Ok(None) if wanted.is_empty() => continue,
             Ok(None) => {
                 let saw = format!("it is missing, and the ledger has {} that were revoked", count(wanted.len()));
-                (Status::Fail, saw, Some(RENEW))
+                (Status::Fail, saw, Some(FileRemedy::RenewCrl.into()))
             }
-            Err(why) => (Status::Fail, why.to_string(), Some(RENEW)),
+            Err(why) => (Status::Fail, why.to_string(), Some(FileRemedy::RenewCrl.into())),
             Ok(Some(list)) => judge(&list, root, &wanted, ledger, now, expires_within)?,
         };
         let host = format!("revoked by the {}", kind.as_str());
@@ -165,8 +165,8 @@ pub(crate) fn findings(
         let finding = Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, &host, status)
             .address(layout.revocation_list(*kind).display().to_string())
             .saw(saw, expected);
-        findings.push(match hint {
-            Some(hint) => finding.hint(hint),
+        findings.push(match remedy {
+            Some(remedy) => finding.remedy(remedy),
             None => finding,
         });
     }
@@ -184,12 +184,12 @@ fn judge(
     ledger: &Ledger,
     now: OffsetDateTime,
     expires_within: Duration,
-) -> Result<(Status, String, Option<&'static str>), StoreError> {
+) -> Result<(Status, String, Option<Remedy>), StoreError> {
     let mut wrong = Vec::new();
     if list.this_update > now {
         wrong.push(format!("it was signed at {}, and it is {} here", stamp(list.this_update), stamp(now)));
         if wanted.iter().all(|serial| list.serials.contains(*serial)) {
-            return Ok((Status::Fail, wrong.join("; "), Some(COMPARE_CLOCKS)));
+            return Ok((Status::Fail, wrong.join("; "), Some(CertificateRemedy::CompareClocks.into())));
         }
     }
     match list.next_update {
@@ -212,15 +212,11 @@ fn judge(
         wrong.push(format!("it names {} that the ledger takes for good", count(forgotten)));
     }
     if !wrong.is_empty() {
-        return Ok((Status::Fail, wrong.join("; "), Some(RENEW)));
+        return Ok((Status::Fail, wrong.join("; "), Some(FileRemedy::RenewCrl.into())));
     }
     if strangers > 0 {
         let saw = format!("it names {} that the ledger never heard of", count(strangers));
-        return Ok((
-            Status::Warn,
-            saw,
-            Some("restore the newest ledger that there is: this one is older than the list"),
-        ));
+        return Ok((Status::Warn, saw, Some(FileRemedy::RestoreLedger.into())));
     }
     let next = list.next_update.map(stamp).unwrap_or_default();
     if let Some(due) = list.next_update {
@@ -228,7 +224,7 @@ fn judge(
         // A list that was made for a short time is not warned of all of that time.
         if due - now <= expires_within.min(span / 3) {
             let saw = format!("due again in {}, at {next}", in_words(due - now));
-            return Ok((Status::Warn, saw, Some(RENEW)));
+            return Ok((Status::Warn, saw, Some(FileRemedy::RenewCrl.into())));
         }
     }
     Ok((Status::Pass, format!("{} revoked, due again at {next}", list.serials.len()), None))

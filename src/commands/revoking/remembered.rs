@@ -15,6 +15,7 @@ use crate::bundle::paths;
 use crate::bundle::policy::{ACCOUNTS, AUTHORIZATION};
 use crate::cli::error::{CliError, Result};
 use crate::cli::exit::Exit;
+use crate::cli::finding_remedies::words;
 use crate::cluster::name::HostName;
 use crate::cluster::spec::Role;
 use crate::pki::certificate::Certificate;
@@ -27,6 +28,7 @@ use crate::store::files::{self, PRIVATE};
 use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
 use crate::store::ledger::unrecorded::NotRevoked;
+use crate::verify::remedy::{FileRemedy, TargetKind};
 
 /// What a file of rules for API servers is called in it.
 const RULES: &str = "AuthorizationConfiguration";
@@ -290,12 +292,9 @@ pub(crate) fn refuse_to_forget(memories: &[Memory], ledger: &Ledger) -> Result<(
         newer.path.display(),
         newer.sequence
     );
-    Err(CliError::new(Exit::Refused, what).hint(FROM_A_MASTER))
+    let remedy = FileRemedy::RecordForgotten { from: None };
+    Err(CliError::new(Exit::Refused, what).hint(words(&remedy.into(), TargetKind::Directory)))
 }
-
-/// What helps where no file of rules is here that is new enough.
-const FROM_A_MASTER: &str = "put back the newest pki/ that there is, or copy /etc/kubernetes/clusterctl/authorization.yaml \
-                             from a master and record again what was forgotten with: clusterctl revoke --from FILE";
 
 /// Refuses to go on with a ledger that is older than the files that were rendered from it.
 ///
@@ -311,18 +310,13 @@ pub(crate) fn refuse_older(memories: &[Memory], ledger: &Ledger, now: OffsetDate
 /// The refusal to go on with an older ledger.
 pub(crate) fn refusal(Older { path, why }: &Older) -> CliError {
     let what = format!("the ledger is older than {}: {why}", path.display());
-    CliError::new(Exit::Refused, what).hint(remedy(path))
+    CliError::new(Exit::Refused, what).hint(words(&remedy(path).into(), TargetKind::Directory))
 }
 
 /// What records again what a ledger from a backup has forgotten.
-pub(crate) fn remedy(path: &Path) -> String {
-    if path.ends_with(ACCOUNTS) {
-        return FROM_A_MASTER.to_owned();
-    }
-    format!(
-        "pki/ is from a backup: put back the newest that there is, or record again what it forgot with: clusterctl revoke --from {}",
-        path.display()
-    )
+pub(crate) fn remedy(path: &Path) -> FileRemedy {
+    let from = (!path.ends_with(ACCOUNTS)).then(|| path.display().to_string());
+    FileRemedy::RecordForgotten { from }
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ use crate::store::files::{self, PUBLIC};
 use crate::store::ledger::Ledger;
 use crate::store::ledger::certificates::IssuedCertificate;
 use crate::verify::finding::{CheckId, Finding, Status};
+use crate::verify::remedy::FileRemedy;
 use crate::verify::target::Place;
 
 /// How long an ended certificate is still listed: clocks differ.
@@ -115,7 +116,7 @@ pub(crate) fn findings(
     };
     if let Some(older) = older {
         let saw = format!("it is newer than the ledger: {}", older.why);
-        return Ok(vec![finding(Status::Fail, &older.path, saw).hint(remembered::remedy(&older.path))]);
+        return Ok(vec![finding(Status::Fail, &older.path, saw).remedy(remembered::remedy(&older.path))]);
     }
     let path = context.env.layout.policy().join(policy::AUTHORIZATION);
     let finding = |status, saw| finding(status, &path, saw);
@@ -123,7 +124,7 @@ pub(crate) fn findings(
         return Ok(Vec::new());
     }
     let today = authorization(cluster, denials, &templates::of_cluster(cluster, &context.env.layout)?)?;
-    let warned = |saw: String| finding(Status::Warn, saw).hint("clusterctl policy");
+    let warned = |saw: String| finding(Status::Warn, saw).remedy(FileRemedy::WritePolicy);
     Ok(vec![match files::read(&path, MAX_RULES) {
         Ok(bytes) if bytes == today.as_bytes() => {
             finding(Status::Pass, format!("it denies the {} that were revoked", denials.count()))
@@ -137,7 +138,7 @@ pub(crate) fn findings(
                     warned(saw.to_owned())
                 }
                 missed => finding(Status::Fail, format!("it does not deny {missed} that were revoked"))
-                    .hint("clusterctl policy"),
+                    .remedy(FileRemedy::WritePolicy),
             }
         }
         Err(error) => warned(error.to_string()),

@@ -20,6 +20,7 @@ use crate::store::ledger::Ledger;
 use crate::store::ledger::certificates::IssuedCertificate;
 use crate::store::ledger::revocations::Revocation;
 use crate::verify::finding::{CheckId, Finding, Status};
+use crate::verify::remedy::DirectoryRemedy;
 use crate::verify::target::Place;
 
 /// When a list that is signed on the way is due again, as that of `revoke`.
@@ -69,9 +70,6 @@ pub(crate) fn in_words(superseded: &[IssuedCertificate], cluster: &Cluster) -> S
     )
 }
 
-/// What revokes them.
-pub(crate) const REMEDY: &str = "clusterctl issue-node --all revokes what it replaces";
-
 /// `store.credential` for them.
 ///
 /// # Errors
@@ -85,13 +83,10 @@ pub(crate) fn finding(
     if found.is_empty() {
         return Ok(None);
     }
-    let objects = match cluster.accounts {
-        AccountScheme::SystemNode => "; clusterctl policy names the objects that give them rights",
-        AccountScheme::Kubelet => "",
-    };
+    let remedy = DirectoryRemedy::ReplaceAccounts { delete_objects: cluster.accounts == AccountScheme::SystemNode };
     let finding = Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, "accounts", Status::Warn);
     let expected = "no good certificate of the other kind of accounts";
-    Ok(Some(finding.saw(in_words(&found, cluster), expected).hint(format!("{REMEDY}{objects}"))))
+    Ok(Some(finding.saw(in_words(&found, cluster), expected).remedy(remedy)))
 }
 
 /// Revokes what was replaced: in the ledger, in the root's list, and in the API servers' rules.

@@ -15,6 +15,7 @@ use crate::pki::violation::Violation;
 use crate::store::credentials::{self, CredentialProblem};
 use crate::store::files;
 use crate::verify::finding::{CheckId, Finding, Status};
+use crate::verify::remedy::DirectoryRemedy;
 use crate::verify::target::Place;
 
 /// No administrator's kubeconfig is larger than this, in bytes.
@@ -38,8 +39,7 @@ impl Audit<'_> {
         let certificate = match administrator(&path) {
             Ok(certificate) => certificate,
             Err(why) => {
-                let hint = format!("clusterctl issue-admin {} --reissue", file.trim_end_matches(".conf"));
-                return finding(Status::Fail).saw(why, expected).hint(hint);
+                return finding(Status::Fail).saw(why, expected).remedy(reissue(file));
             }
         };
         let mut wrong: Vec<String> =
@@ -55,23 +55,28 @@ impl Audit<'_> {
         wrong.extend(credentials::open_to_others(&path).map(|trouble| trouble.to_string()));
         let until = stamp(certificate.not_after);
         if !wrong.is_empty() {
-            return finding(Status::Fail).saw(wrong.join("; "), expected).hint(format!("rm {}", path.display()));
+            let remedy = DirectoryRemedy::DeleteAdmin { path: path.display().to_string() };
+            return finding(Status::Fail).saw(wrong.join("; "), expected).remedy(remedy);
         }
         if certificate.subject.organizations.iter().any(|group| group == SYSTEM_MASTERS) {
             let saw = format!("{SYSTEM_MASTERS}, which no authorizer is asked about, until {until}");
             return finding(Status::Warn)
                 .saw(saw, "no such account outside of an emergency")
-                .hint(format!("destroy it when the emergency is over: rm {}", path.display()));
+                .remedy(DirectoryRemedy::DeleteEmergencyAdmin { path: path.display().to_string() });
         }
         let left = certificate.not_after - self.now;
         // One that was made for a short time is not warned of all of that time.
         if left <= self.expires_within.min((certificate.not_after - certificate.not_before) / 3) {
             return finding(Status::Warn)
                 .saw(self.ends_soon(certificate.not_after), self.lasts())
-                .hint(format!("clusterctl issue-admin {} --reissue", file.trim_end_matches(".conf")));
+                .remedy(reissue(file));
         }
         finding(Status::Pass).saw(format!("good until {until}"), expected)
     }
+}
+
+fn reissue(file: &str) -> DirectoryRemedy {
+    DirectoryRemedy::ReissueAdmin { name: file.trim_end_matches(".conf").to_owned() }
 }
 
 /// The certificate in an administrator's kubeconfig.

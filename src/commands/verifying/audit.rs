@@ -2,6 +2,7 @@
 //! judgement of a credential is the very one that stands before every write.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io::ErrorKind;
 
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use time::{Duration, OffsetDateTime};
@@ -15,15 +16,17 @@ use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::key::PrivateKey;
 use crate::pki::lint::{own_root_violations, root_of_another_cluster};
-use crate::pki::violation::{COMPARE_CLOCKS, Violation};
+use crate::pki::violation::Violation;
 use crate::rbac::denials::Denials;
 use crate::store::ca;
 use crate::store::credentials::{self, CredentialProblem};
+use crate::store::error::StoreError;
 use crate::store::files;
 use crate::store::layout::Layout;
 use crate::store::ledger::inventory::Inventory;
 use crate::store::service_account::{self, Found};
 use crate::verify::finding::{CheckId, Finding, Status};
+use crate::verify::remedy::{CertificateRemedy, DirectoryRemedy, FileRemedy, Remedy, Server};
 use crate::verify::target::Place;
 
 /// What an audit looks at.
@@ -102,7 +105,7 @@ impl Audit<'_> {
                     folder.join(profile.policy().name).with_extension("crt").display().to_string()
                 });
                 finding.status = Status::Fail;
-                finding.hint = Some("issue both again with --reissue: who has one key can pass for the other".into());
+                finding.remedy = Some(DirectoryRemedy::ReissueBoth.into());
             }
         }
         looked.into_iter().map(|one| one.finding).collect()
@@ -147,18 +150,18 @@ impl Audit<'_> {
         if wrong.is_empty() && certificate.not_after - self.now <= in_time {
             finding(Status::Warn)
                 .saw(self.ends_soon(certificate.not_after), format!("more than {} left", in_words(in_time)))
-                .hint("plan for new roots: what they signed ends with them, at the latest")
+                .remedy(DirectoryRemedy::PlanNewRoots)
         } else if wrong.is_empty() {
             finding(Status::Pass).saw(format!("good until {}", stamp(certificate.not_after)), expected)
         } else {
-            let hint = if self.now < certificate.not_before {
-                COMPARE_CLOCKS.to_owned()
+            let remedy = if self.now < certificate.not_before {
+                Remedy::from(CertificateRemedy::CompareClocks)
             } else if wrong.len() == 1 && open.is_some() {
-                format!("chmod 600 {}", self.layout.root_key(kind).display())
+                DirectoryRemedy::RestrictKey { path: self.layout.root_key(kind).display().to_string() }.into()
             } else {
-                "restore the root's files from a backup".to_owned()
+                DirectoryRemedy::RestoreRoot.into()
             };
-            finding(Status::Fail).saw(wrong.join("; "), expected).hint(hint)
+            finding(Status::Fail).saw(wrong.join("; "), expected).remedy(remedy)
         }
     }
 
@@ -170,22 +173,24 @@ impl Audit<'_> {
                 .address(path.display().to_string())
         };
         let expected = "a key pair whose halves belong together, the private one its owner's alone";
-        let (wrong, hint) = match (service_account::look(self.layout), credentials::open_to_others(&path)) {
+        let (wrong, remedy) = match (service_account::look(self.layout), credentials::open_to_others(&path)) {
             (Ok(Found::Whole(key)), None) => {
                 let saw = format!("{}, {}", key.kind(), key.fingerprint().as_pin());
                 return finding(Status::Pass).saw(saw, expected);
             }
-            (Ok(Found::Whole(_)), Some(open)) => (open.to_string(), format!("chmod 600 {}", path.display())),
+            (Ok(Found::Whole(_)), Some(open)) => {
+                (open.to_string(), DirectoryRemedy::RestrictKey { path: path.display().to_string() })
+            }
             (Ok(Found::Nothing), _) => {
-                (CredentialProblem::NotThere.to_string(), "clusterctl issue-master --all".to_owned())
+                (CredentialProblem::NotThere.to_string(), DirectoryRemedy::IssueServiceAccountKey)
             }
             (Ok(Found::Half(_)), _) => {
                 let missing = CredentialProblem::Missing(self.layout.service_account_public());
-                (missing.to_string(), "clusterctl issue-master --all".to_owned())
+                (missing.to_string(), DirectoryRemedy::IssueServiceAccountKey)
             }
-            (Err(trouble), _) => (trouble.to_string(), "restore sa.key and sa.pub from a backup".to_owned()),
+            (Err(trouble), _) => (trouble.to_string(), DirectoryRemedy::RestoreServiceAccountKey),
         };
-        finding(Status::Fail).saw(wrong, expected).hint(hint)
+        finding(Status::Fail).saw(wrong, expected).remedy(remedy)
     }
 
     pub(super) fn ends_soon(&self, end: OffsetDateTime) -> String {
@@ -208,7 +213,7 @@ impl Audit<'_> {
         let Some(root) = self.roots.get(&signer) else {
             let path = self.layout.root_certificate(signer);
             let what = format!("the {} {} cannot be read, so nothing proves it", signer.as_str(), path.display());
-            let finding = finding(Status::Fail).saw(what, expected).hint("restore the root's files from a backup");
+            let finding = finding(Status::Fail).saw(what, expected).remedy(DirectoryRemedy::RestoreRoot);
             return Looked { finding, key: None, profile: leaf.profile };
         };
         let found = credentials::read_good(self.layout, leaf, self.cluster.keys, root, self.known, self.now);
@@ -223,10 +228,10 @@ impl Audit<'_> {
             let finding = match (bundled, host) {
                 (false, Some(host)) => finding(Status::Warn)
                     .saw(format!("{saw}; and its sealed bundle is not here any more"), expected)
-                    .hint(format!("if it was not installed on its host: clusterctl issue-node {host} --reissue")),
+                    .remedy(DirectoryRemedy::ReissueUnlessInstalled { host: host.to_string() }),
                 (_, Some(host)) if ends_soon => finding(Status::Warn)
                     .saw(format!("{saw}; {}", self.ends_soon(*not_after)), self.lasts())
-                    .hint(format!("renew it in time: {} --reissue", issued_by(place, host.as_str()))),
+                    .remedy(DirectoryRemedy::RenewHost(Server { place, host: host.to_string() })),
                 _ => finding(Status::Pass).saw(saw, expected),
             };
             let certificate = credentials::read_certificate(self.layout, leaf).ok();
@@ -245,14 +250,14 @@ impl Audit<'_> {
             if self.known.is_key_discarded(stored.credential.certificate.fingerprint()) {
                 let key_file = path().with_extension("key").display().to_string();
                 let finding = finding(Status::Warn)
-                    .saw(format!("its key was to be forgotten, and {key_file} is still here"), expected)
-                    .hint(format!("once its host's sealed bundle is installed: rm {key_file}"));
+                    .saw(format!("its key was to be deleted, and {key_file} still exists"), expected)
+                    .remedy(DirectoryRemedy::DeleteDeliveredKey { path: key_file });
                 return Looked { finding, key, profile: leaf.profile };
             }
             if stored.credential.certificate.not_after - self.now <= self.expires_within {
                 let finding = finding(Status::Warn)
                     .saw(self.ends_soon(stored.credential.certificate.not_after), self.lasts())
-                    .hint(format!("renew it in time: {} --reissue", issued_by(place, &host)));
+                    .remedy(DirectoryRemedy::RenewHost(Server { place, host: host.clone() }));
                 return Looked { finding, key, profile: leaf.profile };
             }
             if self.only_what_is_wrong {
@@ -267,30 +272,36 @@ impl Audit<'_> {
             };
         }
         let only_mode = troubles.iter().all(|trouble| matches!(trouble, CredentialProblem::Mode(..)));
-        let hint = if only_mode {
-            format!("chmod 600 {}", path().with_extension("key").display())
+        let remedy = if only_mode {
+            DirectoryRemedy::RestrictKey { path: path().with_extension("key").display().to_string() }.into()
         } else if troubles.iter().all(CredentialProblem::is_early) {
-            COMPARE_CLOCKS.to_owned()
+            Remedy::from(CertificateRemedy::CompareClocks)
         } else if let Some(error) = troubles.iter().find_map(CredentialProblem::unreadable) {
-            error.hint().unwrap_or_else(|| "it may be good: look at the disk".to_owned())
+            of_storage(error).into()
         } else {
             // What is remembered of it was true when the ledger still knew it.
-            let reissue = if troubles.contains(&CredentialProblem::NotInLedger) { " --reissue" } else { "" };
-            format!("{}{reissue}", issued_by(place, &host))
+            let reissue = troubles.contains(&CredentialProblem::NotInLedger);
+            DirectoryRemedy::Issue { server: Server { place, host: host.clone() }, reissue }.into()
         };
         let observed: Vec<String> = troubles.iter().map(ToString::to_string).collect();
         Looked {
-            finding: finding(Status::Fail).saw(observed.join("; "), expected).hint(hint),
+            finding: finding(Status::Fail).saw(observed.join("; "), expected).remedy(remedy),
             key,
             profile: leaf.profile,
         }
     }
 }
 
-/// The command that issues what a holder holds, all of it.
-fn issued_by(place: Place, host: &str) -> String {
-    let command = if place == Place::Node { "issue-node" } else { "issue-master" };
-    format!("clusterctl {command} {}", if place == Place::Cluster { "--all" } else { host })
+/// Returns the remedy for a file that cannot be read.
+fn of_storage(error: &StoreError) -> FileRemedy {
+    let StoreError::Io { kind, path, .. } = error else { return FileRemedy::CheckDisk };
+    let path = path.display().to_string();
+    match kind {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => FileRemedy::FreeSpace,
+        ErrorKind::PermissionDenied => FileRemedy::CheckOwner { path },
+        ErrorKind::IsADirectory | ErrorKind::NotADirectory | ErrorKind::AlreadyExists => FileRemedy::MoveAway { path },
+        _ => FileRemedy::CheckDisk,
+    }
 }
 
 fn expected_of(profile: Profile) -> String {

@@ -10,7 +10,7 @@ use super::likeness::{self, ExpectedBundle};
 use crate::app::in_full;
 use crate::app::package::reader;
 use crate::app::package::templates;
-use crate::bundle::archive::{self, USE_A_NEWER};
+use crate::bundle::archive;
 use crate::bundle::format::{Format, sealed_name};
 use crate::bundle::input::Roles;
 use crate::bundle::model::Bundle;
@@ -30,6 +30,7 @@ use crate::store::credentials;
 use crate::store::files;
 use crate::store::service_account::{self, Found};
 use crate::verify::finding::{CheckId, Finding, Status};
+use crate::verify::remedy::FileRemedy;
 use crate::verify::target::Place;
 
 const EXPECTED: &str = "a bundle that carries this root, by file path, and nothing that weakens it";
@@ -147,8 +148,10 @@ impl Audit<'_> {
         match is_one {
             true => finding(Status::Warn)
                 .saw("it is sealed, and cannot be looked into here", EXPECTED)
-                .hint(format!("if anything changed since it was made: clusterctl bundle {host}")),
-            false => finding(Status::Fail).saw("it is damaged", EXPECTED).hint(format!("clusterctl bundle {host}")),
+                .remedy(FileRemedy::PackIfChanged { host: host.to_string() }),
+            false => finding(Status::Fail)
+                .saw("it is damaged", EXPECTED)
+                .remedy(FileRemedy::PackBundle { host: host.to_string(), format: None }),
         }
     }
 
@@ -157,15 +160,16 @@ impl Audit<'_> {
         let host = roles.host().as_str();
         let finding =
             |status| Finding::new(CheckId::TRUST_MATCH, *place, host, status).address(path.display().to_string());
-        let hint = match format {
-            Format::TarGz => format!("clusterctl bundle {host}"),
-            other => format!("clusterctl bundle {host} --format {}", other.as_str()),
+        let other_format = match format {
+            Format::TarGz => None,
+            other => Some(other.as_str().to_owned()),
         };
+        let pack = FileRemedy::PackBundle { host: host.to_owned(), format: other_format.clone() };
         let bundle = match reader::read(path) {
             Ok(bundle) => bundle,
             Err(error) => {
-                let hint = if error.is_newer() { USE_A_NEWER.to_owned() } else { hint };
-                return finding(Status::Fail).saw(in_full(&error), EXPECTED).hint(hint);
+                let remedy = if error.is_newer() { FileRemedy::UseNewerVersion } else { pack };
+                return finding(Status::Fail).saw(in_full(&error), EXPECTED).remedy(remedy);
             }
         };
         let mut wrong = self.of_the_manifest(&bundle, host);
@@ -176,18 +180,18 @@ impl Audit<'_> {
         wrong.extend(of_the_kubelets_config(&bundle));
         wrong.extend(other_certificates(&bundle, looked_at.today));
         let forgotten = self.forgotten_by_the_ledger(&bundle);
-        let hint = if forgotten.is_some() { remembered::remedy(&self.layout.bundles()) } else { hint };
+        let remedy = if forgotten.is_some() { remembered::remedy(&self.layout.bundles()) } else { pack };
         wrong.extend(forgotten);
         let difference = likeness.difference(&bundle, *roles, *format);
         wrong.extend(difference.wrong);
         if !wrong.is_empty() {
-            return finding(Status::Fail).saw(wrong.join("; "), EXPECTED).hint(hint);
+            return finding(Status::Fail).saw(wrong.join("; "), EXPECTED).remedy(remedy);
         }
         if !difference.changed.is_empty() {
             let saw = format!("otherwise than clusterctl would write it now: {}", difference.changed.join(", "));
             return finding(Status::Warn)
                 .saw(saw, EXPECTED)
-                .hint(format!("compare these files, if you made them with --templates or --set; else: {hint}"));
+                .remedy(FileRemedy::CompareBundle { host: host.to_owned(), format: other_format });
         }
         finding(Status::Pass).saw(format!("it pins {}", bundle.manifest.root_pin.as_pin()), EXPECTED)
     }

@@ -11,6 +11,7 @@ use crate::store::credentials;
 use crate::store::files::{self, Owner};
 use crate::store::issuance;
 use crate::verify::finding::{CheckId, Finding, Status};
+use crate::verify::remedy::FileRemedy;
 use crate::verify::target::Place;
 
 /// How a sealed bundle's name ends.
@@ -33,7 +34,7 @@ impl Audit<'_> {
             .collect();
         let finding = Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, "folders", Status::Fail);
         let expected = "folders, ledger and bundles are their owner's alone";
-        (!open.is_empty()).then(|| finding.saw(open.join("; "), expected).hint("chmod go= on each of them"))
+        (!open.is_empty()).then(|| finding.saw(open.join("; "), expected).remedy(FileRemedy::RestrictAccess))
     }
 
     /// Who else may change what is believed: the cluster file, roots, the ledger, rules, and the folders that they are in. Of
@@ -87,7 +88,7 @@ impl Audit<'_> {
         }
         let finding = Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, "owners", status);
         let expected = "what is believed is its owner's alone to change, and the owner is who runs this";
-        Some(finding.saw(saw.join("; "), expected).hint("chown each of them, and chmod go-w"))
+        Some(finding.saw(saw.join("; "), expected).remedy(FileRemedy::RestrictOwners))
     }
 
     /// What a killed process left beside the holders' folders.
@@ -95,7 +96,7 @@ impl Audit<'_> {
         let count = issuance::unfinished(self.layout).ok().filter(|count| *count > 0)?;
         let finding = Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, "folders", Status::Warn);
         let saw = format!("{count} of an issue that was killed or is under way, perhaps with keys: .unfinished-…");
-        Some(finding.saw(saw, "nothing that was not finished").hint("clusterctl issue-node --all removes them"))
+        Some(finding.saw(saw, "nothing that was not finished").remedy(FileRemedy::RemoveUnfinishedIssue))
     }
 
     /// What one left in all other folders.
@@ -109,11 +110,10 @@ impl Audit<'_> {
             "left by a command that was killed or is under way, perhaps with keys: {}",
             found.iter().map(told).collect::<Vec<_>>().join(", ")
         );
-        let remove = |(folder, _): &(PathBuf, usize)| format!("{}/.unfinished-*", folder.display());
-        let hint = found.iter().map(remove).collect::<Vec<_>>().join(" ");
+        let folders = found.iter().map(|(folder, _)| folder.display().to_string()).collect();
         let finding = Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, "folders", Status::Warn);
         let finding = finding.saw(saw, "nothing that was not finished");
-        Some(finding.hint(format!("if no clusterctl runs here: rm -r {hint}")))
+        Some(finding.remedy(FileRemedy::RemoveUnfinished { folders }))
     }
 
     /// Keys and bundles of hosts that the cluster file does not have any more, where others can read them: nobody else looks at
@@ -150,6 +150,6 @@ impl Audit<'_> {
         }
         let finding = Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, "folders", Status::Fail);
         let expected = "bundles, and keys of hosts that are gone, are their owner's alone";
-        (!open.is_empty()).then(|| finding.saw(saw, expected).hint("chmod go= on each of them"))
+        (!open.is_empty()).then(|| finding.saw(saw, expected).remedy(FileRemedy::RestrictAccess))
     }
 }

@@ -25,7 +25,7 @@ use crate::store::ca;
 use crate::store::credentials::{self, CredentialProblem};
 use crate::store::layout::Layout;
 use crate::verify::finding::{Aspect, CheckId, Finding, Status};
-use crate::verify::remedy::{Remedy, TargetKind};
+use crate::verify::remedy::{TargetKind, TrustRemedy, VerifierRemedy};
 use crate::verify::target::{Held, Identity, Peer, Place, Target};
 
 /// No bundle, trust file or kubeconfig is larger than this, in bytes.
@@ -328,7 +328,7 @@ fn trust_match(host: &str, path: &Path, wrong: &[String], status: Status) -> Fin
     if wrong.is_empty() {
         return finding.saw("as expected", expected);
     }
-    finding.saw(wrong.join("; "), expected).hint(Remedy::RewriteKubeconfig)
+    finding.saw(wrong.join("; "), expected).remedy(TrustRemedy::RewriteKubeconfig)
 }
 
 fn contents(credential: &Credential, folder: &Path) -> Result<Vec<u8>> {
@@ -381,7 +381,7 @@ fn no_nodes_account(target: &Target, certificate: &Certificate) -> Finding {
     let groups = subject.organizations.join(", ");
     Finding::new(id, Place::Endpoint, host, Status::Skipped)
         .saw(format!("{user} ({groups}) is no node's account; it is used as the verifier"), "a node's own certificate")
-        .hint("to prove what nodes call with, name a kubelet's kubeconfig, or --node-cert and --node-key")
+        .remedy(VerifierRemedy::NameKubeletCredentials)
 }
 
 /// The node that a certificate belongs to, if it is among the target's, else one that is not dialled.

@@ -3,7 +3,7 @@
 
 use super::super::finding::{Aspect, Finding, Severity, Status};
 use super::super::observation::{Answer, Caller, DRY_RUN_DECLINED, Dial, Exchange, Outcome, Request};
-use super::super::remedy::Remedy;
+use super::super::remedy::AuthorizationRemedy;
 use super::answer::{is_kubernetes_status, of, said, who};
 use super::judge::{CheckContext, UNSEEN};
 use super::location::{Location, expectation};
@@ -76,8 +76,8 @@ impl CheckContext<'_> {
         }
         let finding = finding.saw(words.join("; "), expected);
         match worst {
-            Status::Fail => finding.hint(Remedy::RefuseWrites),
-            Status::NotProven => finding.hint("nothing follows where what a node may write is not accepted either"),
+            Status::Fail => finding.remedy(AuthorizationRemedy::RefuseWrites),
+            Status::NotProven => finding.remedy(AuthorizationRemedy::AcceptOwnWrites),
             _ => finding,
         }
     }

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 
 use super::super::finding::{Cause, CheckId, Finding, Severity, Status};
-use super::super::remedy::Remedy;
+use super::super::remedy::{CertificateRemedy, Remedy, TrustRemedy};
 use super::super::target::{Place, Target};
 use crate::cluster::duration::stamp;
 use crate::pki::certificate::Certificate;
 use crate::pki::lint::root_violations;
-use crate::pki::violation::{COMPARE_CLOCKS, Violation};
+use crate::pki::violation::Violation;
 
 /// `trust.anchor`: whether every certificate in the trust file is a usable root, where nothing is known of who uses which. rustls and
 /// webpki look at none of this.
@@ -50,16 +50,15 @@ pub(super) fn anchors(target: &Target, used: &UsedRoots, now: OffsetDateTime) ->
     let expected = "a root that is a CA, may sign certificates, is in date and strong";
     let mut findings = Vec::new();
     for fault in &target.trust_faults {
-        let hint = "the trust file must hold root certificates and nothing else";
-        findings.push(finding(Status::Fail).saw(fault.clone(), expected).hint(hint));
+        findings.push(finding(Status::Fail).saw(fault.clone(), expected).remedy(TrustRemedy::KeepOnlyRoots));
     }
-    let warning = |observed: String, hint: &'static str| {
-        let mut finding = finding(Status::Warn).saw(observed, expected).hint(hint);
+    let warning = |observed: String, remedy: TrustRemedy| {
+        let mut finding = finding(Status::Warn).saw(observed, expected).remedy(remedy);
         finding.severity = Severity::Warning;
         finding
     };
     for note in &target.trust_notes {
-        findings.push(warning(note.clone(), "the trust file should hold root certificates and nothing else"));
+        findings.push(warning(note.clone(), TrustRemedy::KeepOnlyRoots));
     }
     let judged: Vec<(&Certificate, Vec<Violation>)> =
         target.roots.iter().map(|root| (root, root_violations(root, now))).collect();
@@ -78,17 +77,15 @@ pub(super) fn anchors(target: &Target, used: &UsedRoots, now: OffsetDateTime) ->
         let said: Vec<String> = flaws.iter().map(ToString::to_string).collect();
         let observed = format!("{who}: {}", said.join("; "));
         if spoiled && (used.contains(at) || !usable) {
-            findings.push(finding(Status::Fail).saw(observed, expected).hint(remedy(root, now)));
+            findings.push(finding(Status::Fail).saw(observed, expected).remedy(remedy(root, now)));
         } else if spoiled {
             let observed = format!("{observed}; no certificate that was seen leads to it");
-            findings.push(warning(observed, "take it out of the trust file, wherever that is kept"));
+            findings.push(warning(observed, TrustRemedy::RemoveUnusedRoot));
         } else if flaws.iter().any(Violation::spoils_an_issuer) {
             let observed = format!("{observed}; a server presents this very certificate, so that Kubernetes takes it");
-            let hint = "every renewal has to be brought to each trust file: trust the CA that issues it, and not the certificate";
-            findings.push(warning(observed, hint));
+            findings.push(warning(observed, TrustRemedy::TrustIssuer));
         } else {
-            let hint = "Kubernetes takes it as it is; a root that replaces it should have none of this";
-            findings.push(warning(observed, hint));
+            findings.push(warning(observed, TrustRemedy::ImproveNextRoot));
         }
     }
     if target.roots.is_empty() && target.trust_faults.is_empty() {
@@ -104,11 +101,11 @@ pub(super) fn anchors_as_cause(target: &Target) -> Arc<Cause> {
 
 fn remedy(root: &Certificate, now: OffsetDateTime) -> Remedy {
     if now > root.not_after {
-        Remedy::ReplaceRoot
+        TrustRemedy::ReplaceRoot.into()
     } else if now < root.not_before {
-        COMPARE_CLOCKS.into()
+        CertificateRemedy::CompareClocks.into()
     } else {
-        "check that the trust file is this cluster's ca.crt".into()
+        TrustRemedy::CheckTrustFile.into()
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::super::finding::{Aspect, Finding, Property, Severity, Status};
 use super::super::observation::{Answer, Caller, Dial, Exchange, Outcome, Request};
-use super::super::remedy::Remedy;
+use super::super::remedy::{ConnectionRemedy, Remedy, VerifierRemedy, VerifierRight};
 use super::super::settings::{self, Judgement};
 use super::judge::CheckContext;
 use super::location::{Location, expectation};
@@ -21,14 +21,14 @@ impl CheckContext<'_> {
         if judged.is_empty() {
             return vec![self.told(spot, Aspect::Flags, exchange)];
         }
-        let make = |(property, Judgement { status, observed, hint, .. }): (Option<Property>, Judgement)| {
+        let make = |(property, Judgement { status, observed, remedy, .. }): (Option<Property>, Judgement)| {
             let mut finding = spot.finding(Aspect::Flags, status).saw(observed, expectation(spot.place, Aspect::Flags));
             if status == Status::Fail {
                 finding.severity = Severity::Error;
             }
             finding.caller = who(&exchange.caller);
             finding.elapsed_ms = exchange.elapsed_ms;
-            finding.hint = hint;
+            finding.remedy = remedy;
             finding.only = property;
             finding
         };
@@ -41,7 +41,7 @@ impl CheckContext<'_> {
         let mut finding = spot.finding(aspect, Status::NotProven).saw(observed, expectation(spot.place, aspect));
         finding.caller = who(&exchange.caller);
         finding.elapsed_ms = exchange.elapsed_ms;
-        let Outcome::Answer(answer) = &exchange.outcome else { return hint_at_time(finding, &exchange.outcome) };
+        let Outcome::Answer(answer) = &exchange.outcome else { return with_more_time(finding, &exchange.outcome) };
         if let Err(reason) = self.proven(exchange) {
             finding.observed = format!("{}: {}, but {reason}", exchange.request.as_str(), answer.status);
             finding.because_of = Some(spot.cause(Aspect::Chain));
@@ -54,9 +54,9 @@ impl CheckContext<'_> {
                 finding.observed = format!("{asked}: 200, but that is not what Kubernetes answers");
             }
             200 => match settings::kubelet(answer) {
-                Some(Judgement { status, observed, hint, .. }) => {
+                Some(Judgement { status, observed, remedy, .. }) => {
                     (finding.status, finding.observed) = (status, observed);
-                    finding.hint = hint;
+                    finding.remedy = remedy;
                 }
                 None => {
                     let asked = exchange.request.as_str();
@@ -66,21 +66,13 @@ impl CheckContext<'_> {
             // It may not see it, or there is nothing to see.
             403 | 404 => {
                 finding.status = Status::Skipped;
-                let hint: Remedy = match (aspect, answer.status) {
-                    (Aspect::Flags, 404) => {
-                        "/flagz is there from Kubernetes 1.32, behind the feature gate ComponentFlagz".into()
-                    }
-                    (_, 404) => "the kubelet serves /configz where enableDebuggingHandlers is true".into(),
-                    (Aspect::Config, _) if wants_nodes_proxy(answer) => {
-                        "this kubelet asks for nodes/proxy alone, with which commands can be run, so that no verifier gets \
-                         it; nodes/configz will do where the feature gate KubeletFineGrainedAuthz is on, as it is from \
-                         Kubernetes 1.33"
-                            .into()
-                    }
-                    (Aspect::Config, _) => Remedy::GrantVerifier { what: "get nodes/configz".into() },
-                    _ => Remedy::GrantVerifier { what: "get the path /flagz".into() },
-                };
-                return finding.hint(hint);
+                return finding.remedy(match (aspect, answer.status) {
+                    (Aspect::Flags, 404) => VerifierRemedy::EnableFlagz,
+                    (_, 404) => VerifierRemedy::EnableConfigz,
+                    (Aspect::Config, _) if wants_nodes_proxy(answer) => VerifierRemedy::EnableFineGrainedAuthorization,
+                    (Aspect::Config, _) => VerifierRemedy::GrantVerifier { right: VerifierRight::Configz },
+                    _ => VerifierRemedy::GrantVerifier { right: VerifierRight::Flagz },
+                });
             }
             _ => {}
         }
@@ -121,16 +113,13 @@ pub(super) fn requested(request: Request, outcome: &Outcome) -> String {
     format!("{}: {}", request.as_str(), said(outcome))
 }
 
-/// Adds what helps where a question was not answered in time, unless there is a better hint.
-pub(super) fn hint_at_time(mut finding: Finding, outcome: &Outcome) -> Finding {
-    if matches!(outcome, Outcome::TimedOut(_)) && finding.status != Status::Pass && finding.hint.is_none() {
-        finding.hint = Some(MORE_TIME.into());
+/// Adds the remedy for a request that was not answered in time, unless there is a better one.
+pub(super) fn with_more_time(mut finding: Finding, outcome: &Outcome) -> Finding {
+    if matches!(outcome, Outcome::TimedOut(_)) && finding.status != Status::Pass && finding.remedy.is_none() {
+        finding.remedy = Some(Remedy::from(ConnectionRemedy::RaiseTimeout));
     }
     finding
 }
-
-/// What helps where a question was not answered in time.
-pub(super) const MORE_TIME: &str = "each question has --timeout to itself: where this host is only slow, give it more";
 
 /// What came back, in words.
 pub(super) fn said(outcome: &Outcome) -> String {

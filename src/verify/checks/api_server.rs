@@ -6,14 +6,14 @@ use serde_json::Value;
 
 use super::super::finding::{Aspect, Finding, Severity, Status};
 use super::super::observation::{Answer, Caller, Dial, Exchange, HEADER_USER, Outcome, Request};
-use super::super::remedy::Remedy;
+use super::super::remedy::{AuthenticationRemedy, AuthorizationRemedy, CertificateRemedy, Program};
 use super::super::settings;
 use super::super::target::Peer;
 use super::admission::is_introduction;
-use super::answer::{asked_and_said, hint_at_time, is_called_json, is_kubernetes_status, is_list, of, who};
+use super::answer::{asked_and_said, is_called_json, is_kubernetes_status, is_list, of, who, with_more_time};
 use super::judge::CheckContext;
 use super::location::{Location, expectation};
-use super::refusal::{ANONYMOUS, Positive, Rightful, at_least_answered, in_the_way, refuses};
+use super::refusal::{ANONYMOUS, Positive, Rightful, at_least_answered, bypass_proxy, refuses};
 
 impl CheckContext<'_> {
     pub(super) fn api_server(&mut self, spot: &Location<'_>, dial: &Dial, findings: &mut Vec<Finding>) {
@@ -35,7 +35,7 @@ impl CheckContext<'_> {
                     // One who calls again is there for the others' sake.
                     if heard.insert(name) {
                         let known = made.first().is_some_and(|caller| caller.status == Status::Pass);
-                        findings.extend(made.into_iter().map(|finding| hint_at_time(finding, &exchange.outcome)));
+                        findings.extend(made.into_iter().map(|finding| with_more_time(finding, &exchange.outcome)));
                         findings.push(scope(spot, exchange, node, known, restricted));
                     }
                 }
@@ -113,9 +113,7 @@ fn api_caller(
                 Some(review) if review.user == ANONYMOUS => {
                     caller.status = Status::Fail;
                     caller.observed = format!("{asked}: {} as {}", answer.status, review.user);
-                    let hint = "the API server does not see this certificate: is --client-ca-file set, and does something in \
-                                between end TLS?";
-                    (vec![caller.hint(hint), whoami], Positive::Failed)
+                    (vec![caller.remedy(AuthenticationRemedy::PassClientCertificate), whoami], Positive::Failed)
                 }
                 Some(review) => {
                     caller.status = Status::Pass;
@@ -130,37 +128,30 @@ fn api_caller(
             },
             401 => {
                 caller.status = Status::Fail;
-                let hint = "the API server does not take this certificate for anybody: is --client-ca-file this cluster's \
-                            ca.crt, is the certificate in date, and does nothing in between end TLS, as a load balancer may?";
-                (vec![caller.hint(hint), whoami], Positive::Failed)
+                let remedy = AuthenticationRemedy::SetClientCa { program: Program::ApiServer };
+                (vec![caller.remedy(remedy), whoami], Positive::Failed)
             }
             403 if !is_kubernetes_status(answer) => {
-                (vec![caller.hint(in_the_way(spot.place)), whoami], Positive::Failed)
+                (vec![caller.remedy(bypass_proxy(spot.place)), whoami], Positive::Failed)
             }
             403 => {
                 caller.status = Status::Warn;
                 caller.severity = Severity::Warning;
-                let hint = "the account is recognised but may not ask who it is: bind ClusterRole system:basic-user to group \
-                            system:authenticated; an API server before Kubernetes 1.28 has no SelfSubjectReview in v1 that could \
-                            answer";
-                (vec![caller.hint(hint), whoami], Positive::Forbidden)
+                (vec![caller.remedy(AuthorizationRemedy::AllowSelfReview), whoami], Positive::Forbidden)
             }
-            404 => {
-                let hint = "SelfSubjectReview is there from Kubernetes 1.28; nothing follows from this answer";
-                (vec![caller.hint(hint), whoami], Positive::Answered)
-            }
+            404 => (vec![caller.remedy(AuthenticationRemedy::UpgradeForSelfReview), whoami], Positive::Answered),
             // What our authorizers deny with (authorization.yaml): an error, and so a 500 that says why.
             500 if answer.body.contains(REVOKED) => {
                 caller.status = Status::Fail;
-                let hint = Remedy::ReissueClient { host: caller.caller.clone().unwrap_or_default() };
-                (vec![caller.hint(hint), whoami], Positive::Failed)
+                let remedy = CertificateRemedy::ReissueClient { host: caller.caller.clone().unwrap_or_default() };
+                (vec![caller.remedy(remedy), whoami], Positive::Failed)
             }
             _ => (vec![caller, whoami], at_least_answered(answer)),
         },
         (Outcome::Alert(alert), _) if refuses(alert) => {
             caller.status = Status::Fail;
-            let hint = "the server refuses the node's certificate in the handshake: it trusts another client CA";
-            (vec![caller.hint(hint), whoami], Positive::Failed)
+            let remedy = AuthenticationRemedy::TrustClusterCa { program: Program::ApiServer };
+            (vec![caller.remedy(remedy), whoami], Positive::Failed)
         }
         _ => (vec![caller, whoami], Positive::Failed),
     }
@@ -192,7 +183,7 @@ fn scope(
     if judged.mild {
         finding.severity = Severity::Warning;
     }
-    finding.hint = judged.hint;
+    finding.remedy = judged.remedy;
     finding.saw(judged.observed, expected)
 }
 
@@ -201,10 +192,10 @@ fn believed_header(spot: &Location<'_>, exchange: &Exchange) -> Option<Finding> 
     let Outcome::Answer(answer) = &exchange.outcome else { return None };
     let review = read_review(answer).filter(|review| review.user == HEADER_USER)?;
     let observed = format!("{}: {} as {}", exchange.request.as_str(), answer.status, review.user);
-    let hint = "this node can act as anybody: --requestheader-client-ca-file has to name a CA of its own, that no node has a \
-                certificate of, and --requestheader-allowed-names the front proxy's name";
     let mut finding = spot.finding(Aspect::Whoami, Status::Fail);
-    finding = finding.saw(observed, "its own account, whatever the headers say").hint(hint);
+    finding = finding
+        .saw(observed, "its own account, whatever the headers say")
+        .remedy(AuthenticationRemedy::SeparateFrontProxyCa);
     finding.caller = who(&exchange.caller);
     finding.elapsed_ms = exchange.elapsed_ms;
     Some(finding)
@@ -270,19 +261,16 @@ fn judge_review(mut whoami: Finding, review: &Review, exchange: &Exchange, node:
     };
     whoami.observed = format!("{}, {credentials}", shown(&review.user, &groups));
     whoami.status = if review.user != account.user || groups != wanted {
-        let hint = "this API server takes the node's certificate for another account: is something between that \
-                    authenticates for it (a proxy, a webhook, --requestheader flags), or is the account scheme another?";
-        whoami = whoami.hint(hint);
+        whoami = whoami.remedy(AuthenticationRemedy::FindOtherAuthenticator);
         Status::Fail
     } else if review.credentials.len() > 1 {
-        whoami = whoami.hint("an API server names one certificate: what adds another, a proxy or a webhook?");
+        whoami = whoami.remedy(AuthenticationRemedy::FindSecondCredential);
         Status::Fail
     } else if review.credentials.is_empty() {
-        whoami = whoami.hint("an API server older than 1.32 does not say which certificate it saw");
+        whoami = whoami.remedy(AuthenticationRemedy::UpgradeForCredentialId);
         Status::NotProven
     } else if review.credentials.first() != credential.as_ref() {
-        whoami =
-            whoami.hint("the API server saw another certificate than the one presented: what terminates TLS between?");
+        whoami = whoami.remedy(AuthenticationRemedy::FindTlsTermination);
         Status::Fail
     } else {
         Status::Pass

@@ -3,6 +3,7 @@
 
 use super::super::finding::{Aspect, CheckId, Finding, Severity, Status};
 use super::super::observation::{Answer, Dial, Outcome, Request};
+use super::super::remedy::{HealthRemedy, VerifierRemedy};
 use super::answer::{asked_and_said, of, who};
 use super::judge::CheckContext;
 use super::location::{Location, expectation};
@@ -38,22 +39,17 @@ impl CheckContext<'_> {
             _ if failing.iter().any(|line| line.starts_with(ETCD)) => {
                 finding.status = Status::Fail;
                 finding.observed = format!("the API server answers, and etcd does not answer it: {list}");
-                finding.hint(
-                    "look at etcd on the masters: does a majority of its members run, and do its certificates fit? (etcdctl \
-                     endpoint health --cluster; the API server's --etcd-servers, --etcd-cafile, --etcd-certfile)",
-                )
+                finding.remedy(HealthRemedy::CheckEtcd)
             }
             _ if !failing.is_empty() => {
                 (finding.status, finding.severity) = (Status::Warn, Severity::Warning);
                 finding.observed = format!("its store answers, and it is not ready: {list}");
-                finding.hint("an API server that has just started needs a moment; else see its log")
+                finding.remedy(HealthRemedy::ReadApiServerLog)
             }
             401 => Finding { status: Status::Skipped, severity: Severity::Warning, ..finding },
             403 | 404 => {
                 (finding.status, finding.severity) = (Status::Skipped, Severity::Warning);
-                finding.hint(
-                    "bind ClusterRole system:public-info-viewer to group system:authenticated, as Kubernetes does",
-                )
+                finding.remedy(VerifierRemedy::BindPublicInfoViewer)
             }
             _ => finding,
         })
@@ -74,6 +70,6 @@ pub(super) fn is_the_cause(spot: &Location<'_>, findings: &mut [Finding]) {
     }
     let cause = spot.cause(Aspect::Backend);
     for finding in findings.iter_mut().filter(|f| f.status == Status::NotProven && f.because_of.is_none()) {
-        (finding.because_of, finding.hint) = (Some(cause.clone()), None);
+        (finding.because_of, finding.remedy) = (Some(cause.clone()), None);
     }
 }

@@ -86,7 +86,7 @@ pub(super) fn lists(findings: &mut [Finding]) {
         let Some(cause) = cause.map(Finding::as_cause) else { continue };
         if cause.id.1 == Aspect::Backend {
             // More time does not help.
-            findings[at].hint = None;
+            findings[at].remedy = None;
         }
         findings[at].because_of = Some(cause);
     }

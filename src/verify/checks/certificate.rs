@@ -4,7 +4,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::super::finding::{Aspect, Finding, Severity, Status};
 use super::super::observation::{Dial, Exchange, Handshake, Signature, Tls};
-use super::super::remedy::Remedy;
+use super::super::remedy::{CertificateRemedy, Remedy, TrustRemedy};
 use super::super::revocation::Revocation;
 use super::super::target::{Peer, Place};
 use super::anchor::anchors_as_cause;
@@ -135,16 +135,16 @@ impl CheckContext<'_> {
             Ok(()) if tls.sent > tls.shown.len() => {
                 let observed =
                     format!("{whose}: of {} certificates that are sent {} are judged", tls.sent, tls.shown.len());
-                let hint = "a server sends its certificate and intermediates, and nothing else";
-                spot.finding(Aspect::Chain, Status::NotProven).saw(observed, expected).hint(hint)
+                let remedy = CertificateRemedy::SendChainOnly(spot.server());
+                spot.finding(Aspect::Chain, Status::NotProven).saw(observed, expected).remedy(remedy)
             }
             Ok(()) => {
                 let weak = trust.way.iter().flat_map(|way| &way.certificates[..way.sent]).find_map(weakness);
                 if let Some(weak) = weak {
                     let mut finding = spot.finding(Aspect::Chain, Status::Warn);
                     finding.severity = Severity::Warning;
-                    let hint = "issue it again with a key that is not weak";
-                    return finding.saw(format!("{whose}: {weak}"), expected).hint(hint);
+                    let remedy = CertificateRemedy::ReissueWithStrongKey(spot.server());
+                    return finding.saw(format!("{whose}: {weak}"), expected).remedy(remedy);
                 }
                 let unused = tls.sent.saturating_sub(trust.way.as_ref().map_or(0, |way| way.sent));
                 let unused = match unused {
@@ -155,22 +155,21 @@ impl CheckContext<'_> {
                 spot.finding(Aspect::Chain, Status::Pass).saw(format!("{whose}{unused}"), expected)
             }
             Err(ChainError::Unproven(reason)) => {
-                let hint = "nothing is wrong with it as far as it could be looked at; keys on P-256 or P-384, Ed25519 and RSA from \
-                            2048 bits on, with SHA-256 or SHA-384, can be verified";
-                spot.finding(Aspect::Chain, Status::NotProven).saw(format!("{whose}: {reason}"), expected).hint(hint)
+                let finding = spot.finding(Aspect::Chain, Status::NotProven);
+                finding.saw(format!("{whose}: {reason}"), expected).remedy(CertificateRemedy::UseVerifiableKey)
             }
             Err(ChainError::Path(reason)) => {
                 let twin = self.target.roots.iter().any(|root| root.subject.der == leaf.issuer.der);
-                let hint = if spot.place == Place::Node && is_made_up(leaf) {
-                    Remedy::NameServingFiles
+                let remedy = if spot.place == Place::Node && is_made_up(leaf) {
+                    CertificateRemedy::NameServingFiles
                 } else if trust.way.is_some() {
-                    "Kubernetes refuses this chain: issue the certificate again, by a CA that may sign it".into()
+                    CertificateRemedy::ReissueByPermittedCa(spot.server())
                 } else if tls.sent > 1 || twin {
-                    Remedy::ServeWholeChain(spot.server())
+                    CertificateRemedy::SendIntermediates(spot.server())
                 } else {
-                    Remedy::ServeOurs(spot.server())
+                    CertificateRemedy::InstallServingCertificate(spot.server())
                 };
-                spot.finding(Aspect::Chain, Status::Fail).saw(format!("{whose}: {reason}"), expected).hint(hint)
+                spot.finding(Aspect::Chain, Status::Fail).saw(format!("{whose}: {reason}"), expected).remedy(remedy)
             }
         }
     }
@@ -192,11 +191,11 @@ impl CheckContext<'_> {
         let finding = |status, observed: String| spot.finding(Aspect::Revoked, status).saw(observed, expected);
         Some(match self.lists.judge(&path, self.clock.now) {
             Revocation::Clear(observed) => finding(Status::Pass, observed),
-            Revocation::Revoked(observed) => finding(Status::Fail, observed).hint(Remedy::Reissue(spot.server())),
+            Revocation::Revoked(observed) => {
+                finding(Status::Fail, observed).remedy(CertificateRemedy::Reissue(spot.server()))
+            }
             Revocation::Unusable(observed) => {
-                let hint =
-                    "give a list that this cluster's root signed and that is not past its next update: --crl FILE";
-                finding(Status::Fail, observed).hint(hint)
+                finding(Status::Fail, observed).remedy(CertificateRemedy::ProvideCurrentCrl)
             }
         })
     }
@@ -214,14 +213,14 @@ impl CheckContext<'_> {
         let root_is_stale = last > 0 && now > path[last].not_after;
         let expected = expectation(spot.place, Aspect::Dates);
         if !wrong.is_empty() {
-            let hint = if wrong.iter().any(|text| text.contains("clock skew?")) {
-                "compare the clocks of this machine and of the one that issued the certificate".into()
+            let remedy = if wrong.iter().any(|text| text.contains("clock skew?")) {
+                Remedy::from(CertificateRemedy::CompareClocks)
             } else if root_is_stale {
-                "no certificate outlives its root: see trust.anchor".into()
+                TrustRemedy::SeeTrustAnchor.into()
             } else {
-                Remedy::Reissue(spot.server())
+                CertificateRemedy::Reissue(spot.server()).into()
             };
-            let mut dates = spot.finding(Aspect::Dates, Status::Fail).saw(wrong.join("; "), expected).hint(hint);
+            let mut dates = spot.finding(Aspect::Dates, Status::Fail).saw(wrong.join("; "), expected).remedy(remedy);
             if root_is_stale {
                 dates.because_of = Some(anchors_as_cause(self.target));
             }
@@ -239,7 +238,9 @@ impl CheckContext<'_> {
         let expiry = if left > expires_within {
             spot.finding(Aspect::Expiry, Status::Pass).saw(observed, expected)
         } else {
-            spot.finding(Aspect::Expiry, Status::Warn).saw(observed, expected).hint(Remedy::Renew(spot.server()))
+            spot.finding(Aspect::Expiry, Status::Warn)
+                .saw(observed, expected)
+                .remedy(CertificateRemedy::Renew(spot.server()))
         };
         [dates, expiry]
     }
@@ -269,13 +270,12 @@ fn possession(spot: &Location<'_>, tls: &Tls, leaf: Option<&Certificate>) -> Fin
         Signature::Invalid(_) if leaf.is_some_and(|leaf| !signs_verifiably(&leaf.key)) => {
             let key = leaf.map(|leaf| leaf.key.to_string()).unwrap_or_default();
             let observed = format!("the handshake's signature by a key of the kind {key} cannot be verified here");
-            let hint = "Kubernetes can verify it; this program can with keys on P-256 or P-384, Ed25519 and RSA of 2048 to 8192 bits";
-            spot.finding(Aspect::Possession, Status::NotProven).saw(observed, expected).hint(hint)
+            let finding = spot.finding(Aspect::Possession, Status::NotProven).saw(observed, expected);
+            finding.remedy(CertificateRemedy::UseVerifiableKey)
         }
         Signature::Invalid(reason) => {
-            spot.finding(Aspect::Possession, Status::Fail).saw(format!("it is not: {reason}"), expected).hint(
-                "certificate and key on this host do not belong together, or somebody shows a certificate of another",
-            )
+            let finding = spot.finding(Aspect::Possession, Status::Fail).saw(format!("it is not: {reason}"), expected);
+            finding.remedy(CertificateRemedy::MatchKeyAndCertificate)
         }
     }
 }
@@ -351,22 +351,23 @@ fn name(spot: &Location<'_>, leaf: &Certificate, peer: &Peer, dialled: &Address)
     });
     let as_names = if as_names { ", and an address that stands there as a DNS name does not count" } else { "" };
     let observed = format!("does not name {}; it names {named}{more}{as_names}", text(&missing));
-    spot.finding(Aspect::Name, Status::Fail).saw(observed, expected).hint(Remedy::ReissueWithNames(spot.server()))
+    spot.finding(Aspect::Name, Status::Fail)
+        .saw(observed, expected)
+        .remedy(CertificateRemedy::ReissueWithNames(spot.server()))
 }
 
 fn usage(spot: &Location<'_>, leaf: &Certificate, trust: &Trust) -> Finding {
     let expected = expectation(spot.place, Aspect::Usage);
-    let hint = || Remedy::ReissueForServers(spot.server());
+    let remedy = || CertificateRemedy::ReissueForServers(spot.server());
     let above = trust.way.iter().flat_map(|way| &way.flaws);
     if let Some(flaw) = above.filter(|flaw| flaw.concern == Concern::Usage).find(|flaw| flaw.at > 0) {
-        let hint = "below a CA whose extended key usage leaves serverAuth out Kubernetes takes no server's certificate: have it \
-                    issued by another";
-        return spot.finding(Aspect::Usage, Status::Fail).saw(flaw.reason.clone(), expected).hint(hint);
+        let finding = spot.finding(Aspect::Usage, Status::Fail).saw(flaw.reason.clone(), expected);
+        return finding.remedy(CertificateRemedy::ReissueByServerCa(spot.server()));
     }
     let warning = |observed: &str| {
         let mut finding = spot.finding(Aspect::Usage, Status::Warn).saw(observed, expected);
         finding.severity = Severity::Warning;
-        finding.hint(hint())
+        finding.remedy(remedy())
     };
     // No client minds, but whoever has this host's key can issue certificates.
     let is_ca = leaf.basic_constraints.is_some_and(|bc| bc.ca);
@@ -380,7 +381,7 @@ fn usage(spot: &Location<'_>, leaf: &Certificate, trust: &Trust) -> Finding {
         Some(_) if leaf.has_extended_usage("anyExtendedKeyUsage") => warning("anyExtendedKeyUsage"),
         Some(usages) => {
             let observed = format!("its extended key usage is {}", usages.join(" + "));
-            spot.finding(Aspect::Usage, Status::Fail).saw(observed, expected).hint(hint())
+            spot.finding(Aspect::Usage, Status::Fail).saw(observed, expected).remedy(remedy())
         }
         None => warning("it has no extended key usage"),
     }
@@ -393,8 +394,8 @@ fn identity(spot: &Location<'_>, leaf: &Certificate, issued: Fingerprint) -> Fin
         return spot.finding(Aspect::Identity, Status::Pass).saw(shown.to_string(), expected);
     }
     let observed = format!("another: {shown}, {}, serial {}", leaf.subject.text, leaf.serial);
-    let hint = Remedy::ServeNewest { host: spot.host.to_owned() };
-    spot.finding(Aspect::Identity, Status::Warn).saw(observed, expected).hint(hint)
+    let remedy = CertificateRemedy::ServeNewest { host: spot.host.to_owned() };
+    spot.finding(Aspect::Identity, Status::Warn).saw(observed, expected).remedy(remedy)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::super::finding::{Aspect, Finding, Status};
 use super::super::observation::{Caller, Dial, Exchange, Outcome};
+use super::super::remedy::CertificateRemedy;
 use super::answer::who;
 use super::certificate::out_of_date;
 use super::judge::{CheckContext, Clock};
@@ -29,14 +30,13 @@ impl CheckContext<'_> {
             let observed = outdated
                 .unwrap_or_else(|| format!("{whose}: {} left, until {}", in_words(left), stamp(certificate.not_after)));
             let expected = format!("more than {} left", in_words(expires_within));
-            let mut finding = spot.finding(Aspect::Expiry, Status::Warn).saw(observed, expected).hint(RENEW);
+            let finding = spot.finding(Aspect::Expiry, Status::Warn).saw(observed, expected);
+            let mut finding = finding.remedy(CertificateRemedy::RenewClient);
             finding.caller = who(&exchange.caller);
             findings.push(finding);
         }
     }
 }
-
-const RENEW: &str = "renew this client certificate where it was issued, and install it before it ends";
 
 fn is_rightful(caller: &Caller) -> bool {
     matches!(caller, Caller::Master(_) | Caller::Node(_) | Caller::Verifier)
@@ -68,7 +68,7 @@ fn blame(caller: &Option<String>, outdated: &str, findings: &mut [Finding]) {
     };
     for finding in findings.iter_mut().filter(refused) {
         finding.observed = format!("{outdated} ({})", finding.observed);
-        finding.hint = Some(RENEW.into());
+        finding.remedy = Some(CertificateRemedy::RenewClient.into());
     }
 }
 

@@ -4,8 +4,8 @@
 use super::super::denials::{Decision, ExpectedDenials, RevokedCertificate, Subject};
 use super::super::finding::{Aspect, Finding, Status};
 use super::super::observation::{Dial, Exchange, Outcome, Request};
-use super::super::remedy::Remedy;
-use super::answer::{asked_and_said, hint_at_time, of, said, who};
+use super::super::remedy::{AuthorizationRemedy, VerifierRemedy};
+use super::answer::{asked_and_said, of, said, who, with_more_time};
 use super::judge::{CheckContext, UNSEEN};
 use super::location::{Location, expectation};
 
@@ -37,7 +37,7 @@ impl CheckContext<'_> {
         let answer = match &exchange.outcome {
             Outcome::Answer(answer) => answer,
             Outcome::NoCredential(_) => return Some(Finding { status: Status::Skipped, ..finding }),
-            outcome => return Some(hint_at_time(finding, outcome)),
+            outcome => return Some(with_more_time(finding, outcome)),
         };
         if let Err(reason) = self.proven(exchange) {
             finding.observed = format!("{}: {}, but {reason}", exchange.request.as_str(), answer.status);
@@ -49,11 +49,11 @@ impl CheckContext<'_> {
             Some(Decision::Denied) => {
                 finding.observed =
                     "it denies a certificate that nobody revoked, so that a denial proves nothing".to_owned();
-                finding.hint("look for an authorizer of this API server that denies everything, or fails")
+                finding.remedy(AuthorizationRemedy::FindDenyingAuthorizer)
             }
             None if answer.status == 403 => {
                 finding.status = Status::Skipped;
-                finding.hint(Remedy::LetVerifierAsk)
+                finding.remedy(VerifierRemedy::AllowAccessReviews)
             }
             None => finding,
         })
@@ -100,7 +100,7 @@ fn compared(mut finding: Finding, spot: &Location<'_>, denials: &ExpectedDenials
         finding.status = Status::Warn;
         finding.observed = said_of_it.join("; ");
         let no_rule = missed.len() == asked && rules.is_none_or(|rule| rule == Some(Decision::NotDenied));
-        return finding.hint(Remedy::Deny { server: spot.server(), no_rule });
+        return finding.remedy(AuthorizationRemedy::UpdateDenials { server: spot.server(), no_rule });
     }
     if !unanswered.is_empty() || rules == Some(None) {
         let late = exchange.more.iter().map(|further| &further.outcome).find(|o| !matches!(o, Outcome::Answer(_)));
@@ -109,7 +109,7 @@ fn compared(mut finding: Finding, spot: &Location<'_>, denials: &ExpectedDenials
             None => "what it denies is not known: it gave no review of each question".to_owned(),
         };
         return match late {
-            Some(outcome) => hint_at_time(finding, outcome),
+            Some(outcome) => with_more_time(finding, outcome),
             None => finding,
         };
     }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::super::finding::{Aspect, CheckId, Finding, Scope, Severity, Status};
 use super::super::leases::{LASTS, age, is_odd, since};
 use super::super::observation::{Lease, Leases, Listed, Outcome, Readiness};
-use super::super::remedy::Remedy;
+use super::super::remedy::{HealthRemedy, VerifierRemedy, VerifierRight};
 use super::super::target::{Peer, Place};
 use super::answer::said;
 use super::judge::{CheckContext, UNSEEN};
@@ -48,9 +48,8 @@ impl CheckContext<'_> {
                 let observed = format!("GET leases in kube-node-lease: {}", said(outcome));
                 findings.push(match outcome {
                     Outcome::Answer(answer) if answer.status == 403 => {
-                        let what = "get and list leases in kube-node-lease";
-                        let hint = Remedy::GrantVerifier { what: what.into() };
-                        skipped(whole(Status::Skipped, observed)).hint(hint)
+                        let remedy = VerifierRemedy::GrantVerifier { right: VerifierRight::Leases };
+                        skipped(whole(Status::Skipped, observed)).remedy(remedy)
                     }
                     _ => whole(Status::NotProven, observed),
                 });
@@ -81,12 +80,9 @@ fn skipped(mut finding: Finding) -> Finding {
     finding
 }
 
-const UNREACHED: &str = "see the kubelet's log on the node: does it reach the endpoint, and does it call with its own \
-                         certificate? What it shows belongs to this node alone";
-
 /// Whether this says that a node has not renewed its Lease.
 pub(super) fn is_stale(finding: &Finding) -> bool {
-    finding.id == ID && finding.status == Status::Fail && finding.hint == Some(UNREACHED.into())
+    finding.id == ID && finding.status == Status::Fail && finding.remedy == Some(HealthRemedy::ReachApiServer.into())
 }
 
 fn judged(
@@ -104,10 +100,10 @@ fn judged(
         if let Some(at) = heartbeat.filter(|at| since(at, served).is_some_and(|age| age.abs() <= LASTS)) {
             let observed = format!("it wrote its own status at {at}, and has no Lease yet");
             let finding = finding(Status::Warn).saw(observed, expected);
-            return skipped(finding.hint("verify it again: a kubelet makes its Lease soon after it has registered"));
+            return skipped(finding.remedy(HealthRemedy::VerifyAgain));
         }
         let observed = format!("{name} has no Lease in kube-node-lease: it has never reached a master");
-        return finding(Status::Fail).saw(observed, expected).hint(UNREACHED);
+        return finding(Status::Fail).saw(observed, expected).remedy(HealthRemedy::ReachApiServer);
     };
     let unready = ready.filter(|ready| ready.status != "True");
     let note = unready.map(|ready| {
@@ -120,9 +116,8 @@ fn judged(
     };
     if let Some(holder) = lease.holder.as_deref().filter(|holder| *holder != name) {
         let observed = format!("the Lease of {name} is held by {holder}");
-        let hint =
-            "a node renews its own Lease alone: two kubelets run under one name, or one has another's certificate";
-        return finding(Status::Fail).saw(with_note(observed), expected).hint(hint);
+        let finding = finding(Status::Fail).saw(with_note(observed), expected);
+        return finding.remedy(HealthRemedy::SeparateNodes);
     }
     let renewed = lease.renewed.as_deref().unwrap_or("it was made");
     let Some(age) = age(lease, served) else {
@@ -132,7 +127,7 @@ fn judged(
             }
             None if lease.renewed.is_none() => {
                 let observed = format!("{name} has never renewed its Lease");
-                finding(Status::Fail).saw(with_note(observed), expected).hint(UNREACHED)
+                finding(Status::Fail).saw(with_note(observed), expected).remedy(HealthRemedy::ReachApiServer)
             }
             None => {
                 let observed = format!("renewed at {renewed}; the API server does not say what time it is");
@@ -147,12 +142,12 @@ fn judged(
                 let side = if age.is_negative() { "ahead of" } else { "behind" };
                 let observed = format!("it renews its Lease, by a clock that is {off} {side} the API server's");
                 let finding = finding(Status::Warn).saw(with_note(observed), expected);
-                skipped(finding.hint("set the node's clock: certificates are judged by it"))
+                skipped(finding.remedy(HealthRemedy::SetNodeClock))
             }
             None => {
                 let when = if age.is_negative() { format!("{off} ahead") } else { format!("{off} ago") };
                 let observed = format!("{name} has not reached a master since {renewed} ({when})");
-                finding(Status::Fail).saw(with_note(observed), expected).hint(UNREACHED)
+                finding(Status::Fail).saw(with_note(observed), expected).remedy(HealthRemedy::ReachApiServer)
             }
         };
     }
@@ -160,8 +155,9 @@ fn judged(
         format!("its Lease was renewed at {renewed}, {} before the answer", in_words(age.max(time::Duration::ZERO)));
     match &note {
         // The kubelet reaches its master; what keeps it from being ready is no matter of trust.
-        Some(_) => skipped(finding(Status::Warn).saw(with_note(observed), expected))
-            .hint("it reaches the masters; what it says itself is the reason, which is no fault of trust"),
+        Some(_) => {
+            skipped(finding(Status::Warn).saw(with_note(observed), expected)).remedy(HealthRemedy::ReadNodeStatus)
+        }
         None => finding(Status::Pass).saw(observed, expected),
     }
 }

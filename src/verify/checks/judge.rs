@@ -212,12 +212,12 @@ impl CheckContext<'_> {
             }
         };
         let (judged, more) = settings::listed(&self.target.nodes, nodes);
-        if let Some(Judgement { status, observed, hint, .. }) = more.filter(|_| !self.target.nodes.is_empty()) {
-            findings.push(Finding { hint, ..whole(status, observed) });
+        if let Some(Judgement { status, observed, remedy, .. }) = more.filter(|_| !self.target.nodes.is_empty()) {
+            findings.push(Finding { remedy, ..whole(status, observed) });
         }
         let make = |(node, judged): (&Peer, Judgement)| {
             let mut finding = Finding::new(id, Place::Node, &node.name, judged.status);
-            finding.hint = judged.hint;
+            finding.remedy = judged.remedy;
             node.dialled.then(|| finding.saw(judged.observed, expected))
         };
         self.target.nodes.iter().zip(judged).map(make).collect::<Vec<_>>().into_iter()

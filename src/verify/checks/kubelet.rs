@@ -2,11 +2,11 @@
 
 use super::super::finding::{Aspect, Finding, Status};
 use super::super::observation::{Answer, Caller, Dial, Exchange, Outcome, Request};
-use super::super::remedy::Remedy;
-use super::answer::{asked_and_said, hint_at_time, is_list, who};
+use super::super::remedy::{AuthenticationRemedy, AuthorizationRemedy, ConnectionRemedy, Program};
+use super::answer::{asked_and_said, is_list, who, with_more_time};
 use super::judge::CheckContext;
 use super::location::{Location, expectation};
-use super::refusal::{Positive, Rightful, at_least_answered, in_the_way, refuses};
+use super::refusal::{Positive, Rightful, at_least_answered, bypass_proxy, refuses};
 
 impl CheckContext<'_> {
     pub(super) fn kubelet(&mut self, spot: &Location<'_>, dial: &Dial, findings: &mut Vec<Finding>) {
@@ -20,7 +20,7 @@ impl CheckContext<'_> {
         for (at, exchange) in dial.exchanges.iter().enumerate().filter(|(_, exchange)| asks_for_pods(exchange)) {
             let proven = self.proven(exchange);
             let (finding, positive) = kubelet_caller(spot, exchange, proven);
-            let mut finding = hint_at_time(finding, &exchange.outcome);
+            let mut finding = with_more_time(finding, &exchange.outcome);
             rightful.add(&exchange.caller, positive, true, at);
             // One who calls again is there for the others' sake, and so is the verifier.
             if exchange.caller != Caller::Verifier && !heard.contains(&&exchange.caller) {
@@ -78,28 +78,25 @@ fn kubelet_caller(spot: &Location<'_>, exchange: &Exchange, proven: Result<(), S
             }
             401 => {
                 finding.status = Status::Fail;
-                let hint = "the kubelet does not know the master's CA: set authentication.x509.clientCAFile to this \
-                            cluster's ca.crt, and check the dates of the master's client certificate";
-                (finding.hint(hint), Positive::Failed)
+                let remedy = AuthenticationRemedy::SetClientCa { program: Program::Kubelet };
+                (finding.remedy(remedy), Positive::Failed)
             }
-            403 if !is_kubelets_refusal(answer) => (finding.hint(in_the_way(spot.place)), Positive::Failed),
+            403 if !is_kubelets_refusal(answer) => (finding.remedy(bypass_proxy(spot.place)), Positive::Failed),
             403 => {
                 // Who is recognised and forbidden can neither read logs nor run commands.
                 finding.status = Status::Fail;
-                (finding.hint(Remedy::AllowMasters), Positive::Forbidden)
+                (finding.remedy(AuthorizationRemedy::AllowMasters), Positive::Forbidden)
             }
             500 if could_not_ask(answer) => {
                 finding.status = Status::Fail;
-                let hint = "the kubelet knows the master and could not ask an API server what it may do: no master is \
-                            reached from there, or the node's own account is revoked or has no rights";
-                (finding.hint(hint), at_least_answered(answer))
+                (finding.remedy(AuthorizationRemedy::ReachAuthorizer), at_least_answered(answer))
             }
-            _ => (finding.hint("nothing follows from this answer: is it a kubelet?"), at_least_answered(answer)),
+            _ => (finding.remedy(ConnectionRemedy::CheckKubeletAnswers), at_least_answered(answer)),
         },
         (Outcome::Alert(alert), _) if refuses(alert) => {
             finding.status = Status::Fail;
-            let hint = "the server refuses the master's certificate in the handshake: it trusts another client CA";
-            (finding.hint(hint), Positive::Failed)
+            let remedy = AuthenticationRemedy::TrustClusterCa { program: Program::Kubelet };
+            (finding.remedy(remedy), Positive::Failed)
         }
         _ => (finding, Positive::Failed),
     }

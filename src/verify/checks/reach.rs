@@ -2,7 +2,7 @@
 
 use super::super::finding::{Aspect, Finding, Severity, Status};
 use super::super::observation::{Connect, Dial, Handshake, LocationSeen, OldHello, Resolution, Tls};
-use super::super::remedy::Remedy;
+use super::super::remedy::{AuthenticationRemedy, ConnectionRemedy, Program, Remedy};
 use super::super::target::{Peer, Place};
 use super::backend;
 use super::cause;
@@ -53,8 +53,8 @@ impl CheckContext<'_> {
         if let Some(rest) = found.checked_sub(seen.dials.len()).filter(|rest| *rest > 0 && !seen.dials.is_empty()) {
             let observed = format!("{rest} more addresses of this name were not dialled");
             let finding = whole.finding(Aspect::Connect, Status::NotProven);
-            let hint = format!("dial them one by one: --resolve {}:ADDRESS", seen.address);
-            findings.push(finding.saw(observed, expectation(place, Aspect::Connect)).hint(hint));
+            let remedy = ConnectionRemedy::DialEachAddress { name: seen.address.clone() };
+            findings.push(finding.saw(observed, expectation(place, Aspect::Connect)).remedy(remedy));
         }
         for dial in &seen.dials {
             self.dial(peer, address, &spot(dial.to.to_string(), dial.elapsed_ms), dial, findings);
@@ -143,35 +143,31 @@ impl CheckContext<'_> {
 }
 
 fn unresolved(spot: &Location<'_>, reason: &str, expected: &str) -> Finding {
-    let hint = format!("add the name to DNS or /etc/hosts, or pin it: --resolve {}:ADDRESS", spot.server_name);
-    spot.finding(Aspect::Resolve, Status::Fail).saw(reason, expected).hint(hint)
+    let remedy = ConnectionRemedy::ResolveName { name: spot.server_name.to_owned() };
+    spot.finding(Aspect::Resolve, Status::Fail).saw(reason, expected).remedy(remedy)
 }
 
 fn connect(spot: &Location<'_>, connect: &Connect) -> Finding {
     let expected = expectation(spot.place, Aspect::Connect);
-    let (observed, hint) = match connect {
+    let (observed, remedy) = match connect {
         Connect::Open => {
             let observed = format!("open, {} ms with the handshake", spot.elapsed_ms);
             return spot.finding(Aspect::Connect, Status::Pass).saw(observed, expected);
         }
         Connect::NotTried(why) => return spot.finding(Aspect::Connect, Status::NotProven).saw(why.clone(), expected),
-        Connect::Refused if spot.place == Place::Endpoint => {
-            let hint = "start what passes connections on to the masters (a load balancer), or correct the endpoint";
-            ("connection refused: the host is up, and nobody listens there".to_owned(), hint.to_owned().into())
-        }
         Connect::Refused => {
-            ("connection refused: the host is up, and nobody listens there".to_owned(), Remedy::Start(spot.server()))
+            let remedy = match spot.place {
+                Place::Endpoint => ConnectionRemedy::StartLoadBalancer,
+                _ => ConnectionRemedy::Start(spot.server()),
+            };
+            ("connection refused: the host is up, and nothing listens at the port".to_owned(), remedy)
         }
-        Connect::TimedOut(ms) => (
-            format!("no answer within {ms} ms"),
-            format!("is {} up, is the address right, does a firewall drop packets to this port?", spot.host).into(),
-        ),
-        Connect::Failed(reason) => {
-            let hint = format!("is there a route from here to {}, and is the address right?", spot.host);
-            (reason.clone(), hint.into())
+        Connect::TimedOut(ms) => {
+            (format!("no answer within {ms} ms"), ConnectionRemedy::CheckFirewall { host: spot.host.to_owned() })
         }
+        Connect::Failed(reason) => (reason.clone(), ConnectionRemedy::CheckRoute { host: spot.host.to_owned() }),
     };
-    spot.finding(Aspect::Connect, Status::Fail).saw(observed, expected).hint(hint)
+    spot.finding(Aspect::Connect, Status::Fail).saw(observed, expected).remedy(remedy)
 }
 
 fn handshake(spot: &Location<'_>, tls: &Tls) -> Finding {
@@ -186,24 +182,14 @@ fn handshake(spot: &Location<'_>, tls: &Tls) -> Finding {
         let status = if matches!(tls.outcome, Handshake::TimedOut(_)) { Status::Fail } else { Status::Pass };
         return spot.finding(Aspect::Tls, status).saw(observed, expected);
     }
-    let hint = match &tls.outcome {
-        Handshake::PlainHttp => "whatever listens here speaks HTTP without TLS: give it its certificate and key, or \
-                                 correct the port"
-            .to_owned(),
-        Handshake::NothingShared => {
-            "leave X25519, P-256 or P-384 in --tls-curve-preferences, and a suite with GCM or ChaCha20 in --tls-cipher-suites: then this \
-             can be proven"
-                .to_owned()
-        }
-        Handshake::Alert(_) => {
-            "the server has no certificate for this name, or none whose key is of a kind that is offered (RSA, Ed25519, P-256, \
-             P-384, P-521), or speaks only what TLS 1.2 left behind"
-                .to_owned()
-        }
-        _ => format!("is this really the right port of {}? Something else may listen there", spot.host),
+    let remedy = match &tls.outcome {
+        Handshake::PlainHttp => ConnectionRemedy::ServeTls,
+        Handshake::NothingShared => ConnectionRemedy::OfferSupportedTls,
+        Handshake::Alert(_) => ConnectionRemedy::ConfigureCertificate,
+        _ => ConnectionRemedy::CheckPort { host: spot.host.to_owned() },
     };
     let status = if tls.outcome == Handshake::NothingShared { Status::NotProven } else { Status::Fail };
-    spot.finding(Aspect::Tls, status).saw(ended(&tls.outcome), expected).hint(hint)
+    spot.finding(Aspect::Tls, status).saw(ended(&tls.outcome), expected).remedy(remedy)
 }
 
 fn ended(outcome: &Handshake) -> String {
@@ -232,19 +218,14 @@ fn protocol(spot: &Location<'_>, tls: &Tls, old: Option<&OldHello>) -> Finding {
             let observed = format!("{new}; but {old} is spoken too, with whoever offers nothing better");
             let mut finding = spot.finding(Aspect::Protocol, Status::Warn).saw(observed, expected);
             finding.severity = Severity::Warning;
-            let hint = if spot.place == Place::Node {
-                "set tlsMinVersion: VersionTLS12 in the kubelet's configuration"
-            } else {
-                "start the API server with --tls-min-version=VersionTLS12, and look at what terminates TLS before it"
-            };
-            return finding.hint(hint);
+            return finding.remedy(ConnectionRemedy::RequireTls12 { program: Program::at(spot.place) });
         }
         Some(OldHello::Alert(_) | OldHello::Closed) => format!("{new}; older versions are refused"),
         unseen => {
-            let (why, hint) = match unseen {
+            let (why, remedy) = match unseen {
                 Some(OldHello::TimedOut(ms)) => (
                     format!("an old ClientHello was not answered within {ms} ms"),
-                    Some("run it again with a longer --timeout"),
+                    Some(ConnectionRemedy::RaiseTimeout),
                 ),
                 Some(OldHello::Failed(reason)) => (format!("an old ClientHello failed: {reason}"), None),
                 _ => ("an old ClientHello was not tried".to_owned(), None),
@@ -252,7 +233,7 @@ fn protocol(spot: &Location<'_>, tls: &Tls, old: Option<&OldHello>) -> Finding {
             let observed = format!("{new}; whether older versions are refused is not known: {why}");
             let mut finding = spot.finding(Aspect::Protocol, Status::NotProven).saw(observed, expected);
             finding.severity = Severity::Warning;
-            finding.hint = hint.map(Into::into);
+            finding.remedy = remedy.map(Remedy::from);
             return finding;
         }
     };
@@ -265,7 +246,7 @@ fn read_only(spot: &Location<'_>, readonly: &Connect) -> Finding {
         Connect::Open => spot
             .finding(Aspect::Readonly, Status::Warn)
             .saw("a connection to it opens; a kubelet would answer everybody there", expected)
-            .hint("set readOnlyPort: 0 in the kubelet's configuration"),
+            .remedy(AuthenticationRemedy::DisableReadOnlyPort),
         Connect::NotTried(why) => spot.finding(Aspect::Readonly, Status::NotProven).saw(why.clone(), expected),
         Connect::Refused => spot.finding(Aspect::Readonly, Status::Pass).saw("closed", expected),
         Connect::TimedOut(ms) => {

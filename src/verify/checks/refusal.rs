@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::super::finding::{Aspect, Cause, CheckId, Finding, Status};
 use super::super::observation::{self, Answer, Caller, Dial, Exchange, Outcome, Request};
+use super::super::remedy::{AuthenticationRemedy, AuthorizationRemedy, ConnectionRemedy, Program, Remedy};
 use super::super::target::Place;
-use super::answer::{asked_and_said, hint_at_time, is_kubernetes_status, requested, who};
+use super::answer::{asked_and_said, is_kubernetes_status, requested, who, with_more_time};
 use super::api_server::read_review;
 use super::judge::CheckContext;
 use super::location::{Location, expectation};
@@ -20,7 +21,7 @@ impl CheckContext<'_> {
             _ => Vec::new(),
         };
         let first = self.first_refusal(spot, exchange, at, (rightful, &presented));
-        let mut finding = hint_at_time(first, &exchange.outcome);
+        let mut finding = with_more_time(first, &exchange.outcome);
         // What was not said by this cluster's server says nothing of it.
         if finding.because_of.as_ref().is_some_and(|cause| cause.id == CheckId::at(spot.place, Aspect::Chain)) {
             return finding;
@@ -51,22 +52,22 @@ impl CheckContext<'_> {
                 Further::Open => {
                     finding.status = Status::Fail;
                     finding.observed = format!("{}; then {said}", finding.observed);
-                    finding.hint = Some(open_door(spot.place, finding.id.1).into());
+                    finding.remedy = Some(refuse_all(spot.place, finding.id.1));
                 }
                 Further::Authenticated(user) => {
                     finding.status = Status::Fail;
                     finding.observed = format!("{}; then {said}: it was authenticated as {user}", finding.observed);
-                    finding.hint = Some(authenticated(spot.place).into());
+                    finding.remedy = Some(trust_one_ca(spot.place));
                 }
                 Further::Repeats(name) if finding.status == Status::Pass => {
                     finding.status = Status::NotProven;
                     finding.observed = format!("{}; then {said}{}", finding.observed, repeated(&name));
-                    finding.hint = Some(authenticated(spot.place).into());
+                    finding.remedy = Some(trust_one_ca(spot.place));
                 }
                 Further::Unclear if finding.status == Status::Pass => {
                     finding.status = Status::NotProven;
                     finding.observed = format!("{}; then {said}", finding.observed);
-                    finding = hint_at_time(finding, &further.outcome);
+                    finding = with_more_time(finding, &further.outcome);
                 }
                 Further::Repeats(_) | Further::Unclear => {}
             }
@@ -150,11 +151,11 @@ impl CheckContext<'_> {
                 Named::User(user) if !self.may_be_named(&exchange.caller, &user) => {
                     finding.status = Status::Fail;
                     finding.observed = format!("{}: it was authenticated as {user}", finding.observed);
-                    return finding.hint(authenticated(spot.place));
+                    return finding.remedy(trust_one_ca(spot.place));
                 }
                 Named::Mentioned(name) => {
                     finding.observed.push_str(&repeated(&name));
-                    return finding.hint(authenticated(spot.place));
+                    return finding.remedy(trust_one_ca(spot.place));
                 }
                 Named::User(_) | Named::Nobody => {}
             }
@@ -162,7 +163,7 @@ impl CheckContext<'_> {
         let refused = match &exchange.outcome {
             Outcome::Answer(answer) if (200..300).contains(&answer.status) => {
                 finding.status = Status::Fail;
-                return finding.hint(open_door(spot.place, aspect));
+                return finding.remedy(refuse_all(spot.place, aspect));
             }
             Outcome::Answer(answer) => match by_answer(spot.place, answer, rightful) {
                 Refusal::Proven => true,
@@ -176,7 +177,7 @@ impl CheckContext<'_> {
                     return finding;
                 }
                 // nginx's and others' way of refusing a certificate. It may hold for one path alone.
-                Refusal::None if answer.status == 400 => return finding.hint(in_the_way(spot.place)),
+                Refusal::None if answer.status == 400 => return finding.remedy(bypass_proxy(spot.place)),
                 Refusal::None => false,
             },
             Outcome::Alert(alert) => refuses(alert),
@@ -256,15 +257,8 @@ fn repeated(name: &str) -> String {
     format!(", but that repeats {name} out of the certificate, which may have been believed")
 }
 
-fn authenticated(place: Place) -> &'static str {
-    if place == Place::Node {
-        "the kubelet believes certificates that this cluster's root did not sign, or something before it authenticates in its \
-         place: set authentication.x509.clientCAFile to this cluster's ca.crt and to nothing else"
-    } else {
-        "the API server believes certificates that this cluster's root did not sign, or something before it authenticates in its \
-         place: set --client-ca-file to this cluster's ca.crt and to nothing else, and look at --requestheader flags and at what \
-         ends TLS before it"
-    }
+fn trust_one_ca(place: Place) -> Remedy {
+    AuthenticationRemedy::TrustOneClientCa { program: Program::at(place) }.into()
 }
 
 /// What a request after a caller's first one comes to.
@@ -385,30 +379,16 @@ pub(super) fn refuses(alert: &str) -> bool {
     SPEAKING.iter().any(|speaking| alert.eq_ignore_ascii_case(speaking))
 }
 
-/// Whose answer this seems to be.
-pub(super) fn in_the_way(place: Place) -> String {
-    let who = if place == Place::Node { "the kubelet" } else { "the API server" };
-    format!(
-        "something answers in {who}'s place (nginx, a load balancer?): dial {who} itself, or let whatever stands in front \
-         pass TLS through"
-    )
+/// Returns the remedy for a response that is not the program's own.
+pub(super) fn bypass_proxy(place: Place) -> Remedy {
+    ConnectionRemedy::BypassProxy { program: Program::at(place) }.into()
 }
 
-fn open_door(place: Place, aspect: Aspect) -> &'static str {
+/// Returns the remedy where a client was accepted that has to be refused.
+fn refuse_all(place: Place, aspect: Aspect) -> Remedy {
     match (place, aspect) {
-        (Place::Node, Aspect::OtherNode) => {
-            "any node may command this one: set authorization.mode: Webhook in the kubelet's configuration, grant \
-             nodes/proxy to nobody but the masters, and see that the API server, which the kubelet asks, does not run with \
-             AlwaysAllow; a kubelet remembers a grant for five minutes"
-        }
-        (Place::Node, _) => {
-            "anybody may command this node: set authentication.anonymous.enabled: false, authentication.x509.clientCAFile \
-             and authorization.mode: Webhook in the kubelet's configuration"
-        }
-        _ => {
-            "anybody may read this cluster: start the API server with --anonymous-auth=false, --client-ca-file and an \
-             authorizer that is not AlwaysAllow, and look for roles bound to system:anonymous"
-        }
+        (Place::Node, Aspect::OtherNode) => AuthorizationRemedy::RefuseOtherNodes.into(),
+        _ => AuthenticationRemedy::RefuseUnauthenticated { program: Program::at(place) }.into(),
     }
 }
 

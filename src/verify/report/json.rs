@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::super::finding::{Cause, Finding};
-use super::super::remedy::TargetKind;
-use super::summary::{Counts, Report, RootLine};
+use super::super::remedy::Remedy;
+use super::summary::{Counts, RemedyWords, Report, RootLine};
 use crate::cluster::duration::stamp;
 use crate::sanitize::sanitized;
 
@@ -12,9 +12,9 @@ use crate::sanitize::sanitized;
 pub const SCHEMA_VERSION: u32 = 1;
 
 impl Report {
-    /// For programs: everything, in the order of the inventory, complete also on failure.
+    /// Returns the report as JSON (`schemas/verify-report.schema.json`), complete also on failure.
     #[must_use]
-    pub fn to_json(&self) -> String {
+    pub fn to_json(&self, words: RemedyWords<'_>) -> String {
         let document = Document {
             schema_version: SCHEMA_VERSION,
             tool: Tool { name: "clusterctl", version: env!("CARGO_PKG_VERSION") },
@@ -25,7 +25,7 @@ impl Report {
             looked_at: if self.dialled() { "wire" } else { "directory" },
             verdict: self.verdict_word(),
             summary: self.counts(),
-            results: self.findings.iter().map(|finding| Line::of(finding, self.dialled(), self.kind)).collect(),
+            results: self.findings.iter().map(|finding| self.line(finding, words)).collect(),
         };
         // Strings, numbers and lists: there is nothing in it that JSON cannot hold.
         serde_json::to_string_pretty(&document).unwrap_or_default() + "\n"
@@ -68,6 +68,7 @@ struct Line {
     observed: String,
     expected: String,
     hint: Option<String>,
+    remedy: Option<String>,
     because_of: Option<CauseLine>,
     elapsed_ms: u64,
 }
@@ -93,12 +94,13 @@ impl CauseLine {
     }
 }
 
-impl Line {
-    fn of(finding: &Finding, dialled: bool, kind: TargetKind) -> Self {
+impl Report {
+    fn line(&self, finding: &Finding, words: RemedyWords<'_>) -> Line {
         let shown = |text: &Option<String>| text.as_deref().map(sanitized);
-        Self {
+        let properties = if self.dialled() { finding.properties() } else { &[] };
+        Line {
             id: finding.id.to_string(),
-            property: finding.properties().iter().filter(|_| dialled).map(|property| property.as_str()).collect(),
+            property: properties.iter().map(|property| property.as_str()).collect(),
             role: finding.place.as_str(),
             host: sanitized(&finding.host),
             address: shown(&finding.address),
@@ -108,7 +110,8 @@ impl Line {
             severity: finding.severity.as_str(),
             observed: sanitized(&finding.observed),
             expected: sanitized(&finding.expected),
-            hint: finding.hint.as_ref().map(|hint| sanitized(&hint.words(kind))),
+            hint: finding.remedy.as_ref().map(|remedy| sanitized(&words(remedy, self.kind))),
+            remedy: finding.remedy.as_ref().map(Remedy::id),
             because_of: finding.because_of.as_deref().map(CauseLine::of),
             elapsed_ms: finding.elapsed_ms,
         }

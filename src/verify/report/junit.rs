@@ -7,15 +7,15 @@ use std::fmt::Write;
 use super::super::finding::{Finding, Status, Verdict};
 use super::super::target::Place;
 use super::causes::Causes;
-use super::summary::Report;
+use super::summary::{RemedyWords, Report};
 use crate::cluster::duration::stamp;
 use crate::sanitize::sanitized;
 
 impl Report {
-    /// For CI: a suite is a host, a class a property, a case a check.
+    /// Returns the report as JUnit XML, for CI: a suite is a host, a class a property, a case a check.
     #[must_use]
-    pub fn to_junit(&self) -> String {
-        let suites = self.suites();
+    pub fn to_junit(&self, words: RemedyWords<'_>) -> String {
+        let suites = self.suites(words);
         let sum = |count: fn(&Suite) -> usize| suites.iter().map(count).sum::<usize>();
         let (tests, failures, errors) = (sum(Suite::tests), sum(Suite::failures), sum(Suite::errors));
         let mut out = format!(
@@ -31,7 +31,7 @@ impl Report {
     }
 
     /// The suites, in the order of the inventory.
-    fn suites(&self) -> Vec<Suite> {
+    fn suites(&self, words: RemedyWords<'_>) -> Vec<Suite> {
         let causes = Causes::of(&self.findings);
         let mut suites: Vec<Suite> = Vec::new();
         let mut known: HashMap<Of<'_>, usize> = HashMap::new();
@@ -42,7 +42,7 @@ impl Report {
                 suites.push(Suite { name: unique(&mut names, &of.name(&self.cluster)), ..Suite::default() });
                 suites.len() - 1
             });
-            suites[at].add(self.case(finding, &causes));
+            suites[at].add(self.case(finding, &causes, words));
         }
         let counted = suites.iter().any(|suite| suite.failures() + suite.errors() > 0);
         if self.verdict() == Verdict::NothingJudged && !counted {
@@ -51,7 +51,7 @@ impl Report {
         suites
     }
 
-    fn case(&self, finding: &Finding, causes: &Causes<'_>) -> Case {
+    fn case(&self, finding: &Finding, causes: &Causes<'_>, words: RemedyWords<'_>) -> Case {
         let class = if self.dialled() {
             finding.properties().iter().map(|property| property.as_str()).collect::<Vec<_>>().join(" ")
         } else {
@@ -61,32 +61,31 @@ impl Report {
         let parts = [of_another, finding.address.as_deref(), finding.caller.as_deref()];
         let name = parts.into_iter().flatten().filter(|part| !part.is_empty());
         let name = name.fold(finding.id.to_string(), |name, part| format!("{name} {part}"));
-        Case { class, name, ms: finding.elapsed_ms, outcome: self.outcome(finding, causes) }
+        Case { class, name, ms: finding.elapsed_ms, outcome: self.outcome(finding, causes, words) }
     }
 
-    fn told(&self, finding: &Finding) -> String {
+    fn message(&self, finding: &Finding, words: RemedyWords<'_>) -> String {
         let mut text = format!("saw {}; wanted {}", finding.observed, finding.expected);
-        if let Some(hint) = &finding.hint {
-            let _ = write!(text, "; hint: {}", hint.words(self.kind));
+        if let Some(remedy) = &finding.remedy {
+            let _ = write!(text, "; hint: {}", words(remedy, self.kind));
         }
         text
     }
 
     /// What a finding is to CI. One that counts against the run is a failure or an error, or hangs on one that is.
-    fn outcome(&self, finding: &Finding, causes: &Causes<'_>) -> Outcome {
+    fn outcome(&self, finding: &Finding, causes: &Causes<'_>, words: RemedyWords<'_>) -> Outcome {
+        let message = || self.message(finding, words);
         let status = finding.status.as_str();
         let counts = self.strictness.counts(finding);
         match finding.status {
             Status::Pass => Outcome::Pass,
-            Status::Warn if !counts => Outcome::Warning(self.told(finding)),
-            Status::Fail if !counts => Outcome::Warning(self.told(finding)),
+            Status::Warn if !counts => Outcome::Warning(message()),
+            Status::Fail if !counts => Outcome::Warning(message()),
             _ => match causes.root_of(finding).filter(|root| !counts || self.strictness.counts(root)) {
                 Some(root) => Outcome::Skipped(because_of(root, finding)),
-                None if !counts => Outcome::Skipped(self.told(finding)),
-                None if matches!(finding.status, Status::Fail | Status::Warn) => {
-                    Outcome::Failure(status, self.told(finding))
-                }
-                None => Outcome::Error(status, self.told(finding)),
+                None if !counts => Outcome::Skipped(message()),
+                None if matches!(finding.status, Status::Fail | Status::Warn) => Outcome::Failure(status, message()),
+                None => Outcome::Error(status, message()),
             },
         }
     }

@@ -4,7 +4,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::super::finding::{Finding, Scope, Status, Strictness, Verdict, verdict};
-use super::super::remedy::TargetKind;
+use super::super::remedy::{Remedy, TargetKind};
 use super::super::target::Target;
 use crate::sanitize::sanitized;
 
@@ -26,6 +26,9 @@ pub struct Report {
     /// Which findings count.
     pub strictness: Strictness,
 }
+
+/// Returns the words for a remedy in a cluster of this kind.
+pub type RemedyWords<'a> = &'a dyn Fn(&Remedy, TargetKind) -> String;
 
 /// A root, for the report's head.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use super::super::finding::{CheckId, Finding, Status, Verdict};
-use super::super::remedy::{Remedy, TargetKind};
+use super::super::remedy::Remedy;
 use super::causes::Causes;
 use super::lines::{Paint, line, width_of, wrapped};
-use super::summary::Report;
+use super::summary::{RemedyWords, Report};
 use crate::sanitize::sanitized;
 
 /// How many findings of one check and status are told in full.
@@ -29,7 +29,7 @@ impl Report {
     /// For people: the matrix, then every finding that is not a pass, then the sum. As wide as the terminal, else
     /// 80 columns, but for what must not be broken.
     #[must_use]
-    pub fn to_text(&self, style: TextStyle) -> String {
+    pub fn to_text(&self, style: TextStyle, words: RemedyWords<'_>) -> String {
         let mut out = String::new();
         let (width, paint) = (width_of(style.width), Paint(style.color));
         self.head(&mut out);
@@ -39,7 +39,7 @@ impl Report {
             line(&mut out, "nothing was dialled: this is what lies in the directory, and proves no property");
             line(&mut out, "");
         }
-        self.details(&mut out, width, paint, style.verbose);
+        self.details(&mut out, (width, words), paint, style.verbose);
         self.sum(&mut out, paint);
         out
     }
@@ -52,7 +52,8 @@ impl Report {
         line(out, "");
     }
 
-    fn details(&self, out: &mut String, width: usize, paint: Paint, verbose: bool) {
+    fn details(&self, out: &mut String, (width, words): (usize, RemedyWords<'_>), paint: Paint, verbose: bool) {
+        let words = |remedy: &Remedy| words(remedy, self.kind);
         let causes = Causes::of(&self.findings);
         let mut consequences: HashMap<*const Finding, Vec<String>> = HashMap::new();
         let mut told: Vec<&Finding> = Vec::new();
@@ -90,7 +91,7 @@ impl Report {
                     }
                 }
             }
-            tell(out, (width, self.kind), &group, &after, paint);
+            tell(out, (width, &words), &group, &after, paint);
         }
         let mut more: Vec<_> = counts.into_iter().filter(|(_, count)| *count > TOLD && !verbose).collect();
         more.sort();
@@ -98,7 +99,7 @@ impl Report {
             line(out, &format!("and {} more of {id}: {}", count - TOLD, status.as_str()));
         }
         if !more.is_empty() {
-            line(out, "(--output json has them all)\n");
+            line(out, "(the JSON report has all of them)\n");
         }
     }
 
@@ -132,8 +133,8 @@ fn alike<'a>(findings: &[&'a Finding]) -> Vec<Vec<&'a Finding>> {
     let mut groups: Vec<Vec<&'a Finding>> = Vec::new();
     let mut known: HashMap<Key<'a>, usize> = HashMap::new();
     for finding in findings {
-        let hint = finding.hint.as_ref();
-        let key = (finding.id, finding.status, &*finding.observed, &*finding.expected, hint);
+        let remedy = finding.remedy.as_ref();
+        let key = (finding.id, finding.status, &*finding.observed, &*finding.expected, remedy);
         let group = *known.entry(key).or_insert_with(|| {
             groups.push(Vec::new());
             groups.len() - 1
@@ -143,7 +144,13 @@ fn alike<'a>(findings: &[&'a Finding]) -> Vec<Vec<&'a Finding>> {
     groups
 }
 
-fn tell(out: &mut String, (width, kind): (usize, TargetKind), group: &[&Finding], after: &[String], paint: Paint) {
+fn tell(
+    out: &mut String,
+    (width, words): (usize, &dyn Fn(&Remedy) -> String),
+    group: &[&Finding],
+    after: &[String],
+    paint: Paint,
+) {
     let Some(first) = group.first() else { return };
     let word = if first.status == Status::Fail { "FAIL" } else { first.status.as_str() };
     let word = paint.with(paint.of(first.status), word);
@@ -176,8 +183,8 @@ fn tell(out: &mut String, (width, kind): (usize, TargetKind), group: &[&Finding]
     if first.status != Status::Pass {
         wrapped(out, width, "wanted", &first.expected);
     }
-    if let Some(hint) = &first.hint {
-        wrapped(out, width, "hint", &hint.words(kind));
+    if let Some(remedy) = &first.remedy {
+        wrapped(out, width, "hint", &words(remedy));
     }
     if !after.is_empty() {
         wrapped(out, width, "so also", &format!("not proven: {}", after.join(", ")));
@@ -191,6 +198,7 @@ mod tests {
     use super::super::summary::RootLine;
     use super::*;
     use crate::verify::finding::{Aspect, Strictness};
+    use crate::verify::remedy::{ConnectionRemedy, TargetKind};
     use crate::verify::target::Place;
     use time::macros::datetime;
 
@@ -206,6 +214,15 @@ mod tests {
         }
     }
 
+    /// Words a remedy by its id.
+    fn ids(remedy: &Remedy, _: TargetKind) -> String {
+        remedy.id()
+    }
+
+    fn text_of(report: &Report) -> String {
+        report.to_text(TextStyle::default(), &ids)
+    }
+
     fn finding(host: &str, aspect: Aspect, status: Status) -> Finding {
         Finding::new(CheckId::at(Place::Node, aspect), Place::Node, host, status)
             .saw("seen", "wanted")
@@ -216,10 +233,10 @@ mod tests {
     fn what_a_peer_says_never_reaches_the_terminal_raw() {
         let evil = finding("n1", Aspect::Caller, Status::Fail).saw("\u{1b}]0;x\u{7}<b>&\"", "ok");
         let report = report(vec![evil]);
-        for text in [report.to_text(TextStyle::default()), report.to_json(), report.to_junit()] {
+        for text in [text_of(&report), report.to_json(&ids), report.to_junit(&ids)] {
             assert!(!text.contains('\u{1b}') && !text.contains('\u{7}'), "{text}");
         }
-        assert!(report.to_junit().contains("&lt;b&gt;&amp;&quot;"));
+        assert!(report.to_junit(&ids).contains("&lt;b&gt;&amp;&quot;"));
     }
 
     #[test]
@@ -227,7 +244,7 @@ mod tests {
         let mut findings: Vec<_> =
             (0..1000).map(|i| finding(&format!("n{i}"), Aspect::Connect, Status::Pass)).collect();
         findings[7].status = Status::Fail;
-        let text = report(findings).to_text(TextStyle::default());
+        let text = text_of(&report(findings));
         assert!(text.contains("999 nodes pass"), "{text}");
         assert!(text.contains("node n7"), "{text}");
         assert!(text.lines().count() < 25 && text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
@@ -248,10 +265,9 @@ mod tests {
         let mut findings = fleet(1000);
         for i in [7, 500, 999] {
             findings[6 * i + 2].status = Status::Fail;
-            findings[6 * i + 2].hint =
-                Some("issue it again, and install its bundle on the host before the day is over".into());
+            findings[6 * i + 2].remedy = Some(ConnectionRemedy::RaiseTimeout.into());
         }
-        let text = report(findings.clone()).to_text(TextStyle::default());
+        let text = text_of(&report(findings.clone()));
         let lines: Vec<&str> = text.lines().collect();
         let at = lines.iter().position(|line| line.starts_with("997 nodes pass; 3 fail:")).expect(&text);
         let cells = |line: &str| line.split_whitespace().rev().take(6).map(str::to_owned).collect::<Vec<_>>();
@@ -264,7 +280,7 @@ mod tests {
         assert!(lines.len() < 30 && lines.iter().all(|line| line.chars().count() <= WIDTH), "{text}");
         // One that is not proven is no failure, and is not called one.
         findings[6 * 3 + 4].status = Status::NotProven;
-        assert!(report(findings).to_text(TextStyle::default()).contains("\n996 nodes pass; 4 do not:"));
+        assert!(text_of(&report(findings)).contains("\n996 nodes pass; 4 do not:"));
     }
 
     #[test]
@@ -274,7 +290,7 @@ mod tests {
             finding.status = [Status::Fail, Status::NotProven, Status::Warn][i % 3];
             finding.observed = format!("number {i} of its own, {}", "which is long ".repeat(40));
         }
-        let text = report(findings).to_text(TextStyle::default());
+        let text = text_of(&report(findings));
         assert!(text.contains("\n1000 nodes alike ") || text.contains("nodes alike"), "{text}");
         assert!(text.lines().count() < 2500 && text.contains("more of node.connect: fail"), "{}", text.lines().count());
         assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
@@ -285,9 +301,9 @@ mod tests {
         let name = format!("{}.example.net", "n".repeat(60));
         let report =
             report(vec![finding(&name, Aspect::Chain, Status::Fail), finding("n2", Aspect::Chain, Status::Pass)]);
-        let plain = report.to_text(TextStyle::default());
+        let plain = text_of(&report);
         assert!(plain.lines().any(|line| line == format!("node {name}")), "{plain}");
-        let colored = report.to_text(TextStyle { color: true, ..TextStyle::default() });
+        let colored = report.to_text(TextStyle { color: true, ..TextStyle::default() }, &ids);
         let mut stripped = String::new();
         let mut rest = colored.as_str();
         while let Some((before, after)) = rest.split_once('\u{1b}') {
@@ -302,7 +318,7 @@ mod tests {
         let cause = finding("n1", Aspect::Connect, Status::Fail);
         let mut after = finding("n1", Aspect::Tls, Status::NotProven);
         after.because_of = Some(cause.as_cause());
-        let text = report(vec![cause, after]).to_text(TextStyle::default());
+        let text = text_of(&report(vec![cause, after]));
         assert!(text.contains("FAIL node.connect\n    at      node n1 10.0.0.1:1\n"), "{text}");
         assert!(text.contains("so also not proven: tls\n"), "{text}");
         assert!(!text.contains("not-proven node.tls"), "{text}");
@@ -315,7 +331,7 @@ mod tests {
         long.observed = "a word and ".repeat(40);
         let report = report(vec![long]);
         let lines = |width| {
-            report.to_text(TextStyle { width, ..TextStyle::default() }).lines().map(|l| l.chars().count()).max()
+            report.to_text(TextStyle { width, ..TextStyle::default() }, &ids).lines().map(|l| l.chars().count()).max()
         };
         assert!(lines(None) <= Some(80) && lines(Some(160)) > Some(150) && lines(Some(160)) <= Some(160));
         assert!(lines(Some(10)) > Some(40), "there is a least width");
@@ -323,7 +339,7 @@ mod tests {
 
     #[test]
     fn json_is_complete_on_failure_and_has_a_version() {
-        let json = report(vec![finding("n1", Aspect::Chain, Status::Fail)]).to_json();
+        let json = report(vec![finding("n1", Aspect::Chain, Status::Fail)]).to_json(&ids);
         let value: serde_json::Value = serde_json::from_str(&json).expect("JSON");
         assert_eq!(value["schemaVersion"], 1);
         assert_eq!(value["verdict"], "unproven");

@@ -1,0 +1,114 @@
+//! The words for remedies of what a cluster directory holds.
+
+use crate::bundle::archive::USE_A_NEWER;
+use crate::verify::remedy::{DirectoryRemedy, FileRemedy, Server};
+use crate::verify::target::Place;
+
+/// What revokes the certificates of the former account scheme.
+const REPLACE_ACCOUNTS: &str = "clusterctl issue-node --all revokes what it replaces";
+
+/// What helps if no file of rules is here that is new enough.
+const RECORD_FROM_A_MASTER: &str = "restore the newest pki/ that there is, or copy \
+                                               /etc/kubernetes/clusterctl/authorization.yaml from a control-plane node and record \
+                                               again what is missing with: clusterctl revoke --from FILE";
+
+/// Returns the words for a remedy of credentials.
+pub(super) fn credential(remedy: &DirectoryRemedy) -> String {
+    let text = match remedy {
+        DirectoryRemedy::Issue { server, reissue } => {
+            return format!("{}{}", issue(server), if *reissue { " --reissue" } else { "" });
+        }
+        DirectoryRemedy::RenewHost(server) => {
+            return format!("renew it before it expires: {} --reissue", issue(server));
+        }
+        DirectoryRemedy::ReissueUnlessInstalled { host } => {
+            return format!("if it was not installed on its host: clusterctl issue-node {host} --reissue");
+        }
+        DirectoryRemedy::DeleteDeliveredKey { path } => {
+            return format!("once its host's encrypted bundle is installed: rm {path}");
+        }
+        DirectoryRemedy::RestrictKey { path } => return format!("chmod 600 {path}"),
+        DirectoryRemedy::ReissueAdmin { name } => return format!("clusterctl issue-admin {name} --reissue"),
+        DirectoryRemedy::DeleteAdmin { path } => return format!("rm {path}"),
+        DirectoryRemedy::DeleteEmergencyAdmin { path } => {
+            return format!("delete it when the emergency is over: rm {path}");
+        }
+        DirectoryRemedy::RemoveHost { revoke, paths } => return remove_host(revoke, paths),
+        DirectoryRemedy::ReplaceAccounts { delete_objects: true } => {
+            return format!("{REPLACE_ACCOUNTS}; clusterctl policy names the objects that grant them rights");
+        }
+        DirectoryRemedy::ReplaceAccounts { delete_objects: false } => REPLACE_ACCOUNTS,
+        DirectoryRemedy::ReissueBoth => "reissue both with --reissue: a holder of the key can impersonate the other",
+        DirectoryRemedy::RestoreRoot => "restore the root's files from a backup",
+        DirectoryRemedy::PlanNewRoots => "plan for new roots: what they signed expires with them, at the latest",
+        DirectoryRemedy::IssueServiceAccountKey => "clusterctl issue-master --all",
+        DirectoryRemedy::RestoreServiceAccountKey => "restore sa.key and sa.pub from a backup",
+    };
+    text.to_owned()
+}
+
+/// Returns the words for a remedy of other files.
+pub(super) fn file(remedy: &FileRemedy) -> String {
+    let text = match remedy {
+        FileRemedy::RemoveUnfinished { folders } => {
+            let files: Vec<String> = folders.iter().map(|folder| format!("{folder}/.unfinished-*")).collect();
+            return format!("if no clusterctl runs here: rm -r {}", files.join(" "));
+        }
+        FileRemedy::PackBundle { host, format } => return pack(host, format.as_deref()),
+        FileRemedy::PackIfChanged { host } => {
+            return format!("if anything has changed since it was made: {}", pack(host, None));
+        }
+        FileRemedy::CompareBundle { host, format } => {
+            let pack = pack(host, format.as_deref());
+            return format!("compare these files, if you made them with --templates or --set; otherwise: {pack}");
+        }
+        FileRemedy::RecordForgotten { from: Some(path) } => {
+            return format!(
+                "pki/ is from a backup: restore the newest that there is, or record again what it does not know with: \
+                 clusterctl revoke --from {path}"
+            );
+        }
+        FileRemedy::CheckOwner { path } => {
+            return format!(
+                "check who owns {path} and the folder that it is in, and their modes, or run as their owner"
+            );
+        }
+        FileRemedy::MoveAway { path } => {
+            return format!("a folder and a file took each other's place: look at {path}, and move away what is wrong");
+        }
+        FileRemedy::RecordForgotten { from: None } => RECORD_FROM_A_MASTER,
+        FileRemedy::RestrictAccess => "chmod go= on each of them",
+        FileRemedy::RestrictOwners => "chown each of them, and chmod go-w",
+        FileRemedy::RemoveUnfinishedIssue => "clusterctl issue-node --all removes them",
+        FileRemedy::UseNewerVersion => USE_A_NEWER,
+        FileRemedy::WritePolicy => "clusterctl policy",
+        FileRemedy::RenewCrl => "clusterctl revoke --renew",
+        FileRemedy::RestoreLedger => "restore the newest ledger that there is: this one is older than the CRL",
+        FileRemedy::FreeSpace => "free some space and run the same command again: what is done is kept",
+        FileRemedy::CheckDisk => "it may be valid: check the disk",
+    };
+    text.to_owned()
+}
+
+fn issue(server: &Server) -> String {
+    match server.place {
+        Place::Node => format!("clusterctl issue-node {}", server.host),
+        Place::Cluster => "clusterctl issue-master --all".to_owned(),
+        Place::Master | Place::Endpoint => format!("clusterctl issue-master {}", server.host),
+    }
+}
+
+fn pack(host: &str, format: Option<&str>) -> String {
+    match format {
+        None => format!("clusterctl bundle {host}"),
+        Some(format) => format!("clusterctl bundle {host} --format {format}"),
+    }
+}
+
+fn remove_host(revoke: &[String], paths: &[String]) -> String {
+    let mut commands: Vec<String> = revoke.iter().map(|what| format!("clusterctl revoke {what}")).collect();
+    if !paths.is_empty() {
+        commands.push(format!("rm -r {}", paths.join(" ")));
+    }
+    format!("if it has left the cluster: {}", commands.join(" ; "))
+}

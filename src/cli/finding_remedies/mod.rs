@@ -1,0 +1,14 @@
+//! The words for remedies of findings, by the tool that made the cluster.
+
+mod access;
+mod certificate;
+mod cluster;
+mod connection;
+mod directory;
+mod recording;
+mod tool;
+mod trust;
+mod words;
+
+pub use recording::of_recording;
+pub use words::words;

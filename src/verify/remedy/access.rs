@@ -1,0 +1,92 @@
+//! Remedies of client authentication, authorization and admission.
+
+use serde::{Deserialize, Serialize};
+
+use super::server::{Program, Server};
+
+/// Remedies of client authentication.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AuthenticationRemedy {
+    /// Refuse unauthenticated clients.
+    RefuseUnauthenticated {
+        /// The program that accepts them.
+        program: Program,
+    },
+    /// Trust client certificates of this cluster's CA alone.
+    TrustOneClientCa {
+        /// The program that trusts others.
+        program: Program,
+    },
+    /// Trust client certificates of this cluster's CA.
+    TrustClusterCa {
+        /// The program that trusts another CA.
+        program: Program,
+    },
+    /// Set the client CA, or renew the client certificate.
+    SetClientCa {
+        /// The program that does not know the client.
+        program: Program,
+    },
+    /// Let the client certificate reach the API server.
+    PassClientCertificate,
+    /// Give the front proxy a CA of its own.
+    SeparateFrontProxyCa,
+    /// Find what authenticates the node as another account.
+    FindOtherAuthenticator,
+    /// Find what adds a second certificate.
+    FindSecondCredential,
+    /// Find what terminates TLS between node and API server.
+    FindTlsTermination,
+    /// Run an API server that reports the certificate that it saw.
+    UpgradeForCredentialId,
+    /// Run an API server that has SelfSubjectReview.
+    UpgradeForSelfReview,
+    /// Close the kubelet's read-only port.
+    DisableReadOnlyPort,
+    /// Restore the kubelet's settings.
+    KubeletSettings,
+    /// Restore the API server's flags.
+    ApiServerFlags,
+}
+
+/// Remedies of authorization and admission.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AuthorizationRemedy {
+    /// Forbid nodes to command a kubelet.
+    RefuseOtherNodes,
+    /// Permit control-plane nodes to use kubelets.
+    AllowMasters,
+    /// Let the kubelet ask an API server for authorization.
+    ReachAuthorizer,
+    /// Permit an account to ask for its own identity.
+    AllowSelfReview,
+    /// Grant a node's account the rights that it lacks.
+    GrantNodes,
+    /// Restrict a node's rights to its own objects.
+    NarrowNodes,
+    /// Restrict what a node may read.
+    NarrowReads,
+    /// Refuse what a node must not write.
+    RefuseWrites,
+    /// Accept what a node may write, so that a refusal of the rest means something.
+    AcceptOwnWrites,
+    /// Enable the NodeRestriction admission plugin.
+    EnableNodeRestriction,
+    /// Check that the NodeRestriction admission plugin is enabled.
+    CheckNodeRestriction,
+    /// Find the authorizer that allows and denies the same request.
+    FindContradictoryAuthorizer,
+    /// Repair an authorizer that fails.
+    RepairAuthorizer,
+    /// Find the authorizer that denies everything.
+    FindDenyingAuthorizer,
+    /// Make an API server deny what is revoked.
+    UpdateDenials {
+        /// The API server.
+        server: Server,
+        /// Whether it denies nothing of what it has to.
+        no_rule: bool,
+    },
+}

@@ -1,0 +1,135 @@
+//! Remedies of the files in a cluster directory.
+
+use serde::{Deserialize, Serialize};
+
+use super::server::Server;
+
+/// Remedies of credentials in a cluster directory.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DirectoryRemedy {
+    /// Issue what a host holds.
+    Issue {
+        /// The host.
+        server: Server,
+        /// Whether valid certificates are replaced, too.
+        reissue: bool,
+    },
+    /// Reissue what a host holds before it expires.
+    RenewHost(Server),
+    /// Reissue what a node holds unless it is installed.
+    ReissueUnlessInstalled {
+        /// The node.
+        host: String,
+    },
+    /// Reissue both credentials of a shared key.
+    ReissueBoth,
+    /// Delete a key once its encrypted bundle is installed.
+    DeleteDeliveredKey {
+        /// The key's file.
+        path: String,
+    },
+    /// Make a key readable by its owner alone.
+    RestrictKey {
+        /// The key's file.
+        path: String,
+    },
+    /// Restore a root's files from a backup.
+    RestoreRoot,
+    /// Plan for new roots.
+    PlanNewRoots,
+    /// Make the service accounts' key pair.
+    IssueServiceAccountKey,
+    /// Restore the service accounts' key pair from a backup.
+    RestoreServiceAccountKey,
+    /// Reissue an administrator's kubeconfig.
+    ReissueAdmin {
+        /// The administrator.
+        name: String,
+    },
+    /// Delete an administrator's kubeconfig.
+    DeleteAdmin {
+        /// The file.
+        path: String,
+    },
+    /// Delete an emergency kubeconfig when the emergency is over.
+    DeleteEmergencyAdmin {
+        /// The file.
+        path: String,
+    },
+    /// Revoke and remove what is left of a host that left the cluster.
+    RemoveHost {
+        /// What is revoked: the host, or serial numbers.
+        revoke: Vec<String>,
+        /// The files and folders to remove.
+        paths: Vec<String>,
+    },
+    /// Reissue the nodes' certificates of the former account scheme.
+    ReplaceAccounts {
+        /// Whether access rules of the former scheme are to be deleted.
+        delete_objects: bool,
+    },
+}
+
+/// Remedies of bundles, rules, CRLs, the ledger, and of files and folders as such.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileRemedy {
+    /// Make files and folders accessible to their owner alone.
+    RestrictAccess,
+    /// Make files and folders writable by this user alone.
+    RestrictOwners,
+    /// Remove what an interrupted issue left.
+    RemoveUnfinishedIssue,
+    /// Remove what interrupted commands left.
+    RemoveUnfinished {
+        /// The folders that it is in.
+        folders: Vec<String>,
+    },
+    /// Make a host's bundle again.
+    PackBundle {
+        /// The host.
+        host: String,
+        /// The format, where it is not the default.
+        format: Option<String>,
+    },
+    /// Make a host's bundle again if anything has changed.
+    PackIfChanged {
+        /// The host.
+        host: String,
+    },
+    /// Compare a bundle with its templates, or make it again.
+    CompareBundle {
+        /// The host.
+        host: String,
+        /// The format, where it is not the default.
+        format: Option<String>,
+    },
+    /// Use a newer clusterctl.
+    UseNewerVersion,
+    /// Write the access rules again.
+    WritePolicy,
+    /// Sign the CRLs again.
+    RenewCrl,
+    /// Restore the newest ledger.
+    RestoreLedger,
+    /// Record again what a ledger from a backup does not know.
+    RecordForgotten {
+        /// The file that knows it; `None` where it has to be copied from a control-plane node.
+        from: Option<String>,
+    },
+    /// Free some space.
+    FreeSpace,
+    /// Check a file's owner and mode.
+    CheckOwner {
+        /// The file.
+        path: String,
+    },
+    /// Move away a file where a folder belongs, or the other way round.
+    MoveAway {
+        /// The file or folder.
+        path: String,
+    },
+    /// Check the disk.
+    CheckDisk,
+}

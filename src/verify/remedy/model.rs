@@ -1,0 +1,68 @@
+//! A remedy of any kind.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::access::{AuthenticationRemedy, AuthorizationRemedy};
+use super::certificate::{CertificateRemedy, TrustRemedy};
+use super::cluster::{HealthRemedy, VerifierRemedy};
+use super::connection::ConnectionRemedy;
+use super::directory::{DirectoryRemedy, FileRemedy};
+
+/// The remedy of a finding.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Remedy {
+    /// Of certificates, keys and CRLs.
+    Certificate(CertificateRemedy),
+    /// Of trust anchors.
+    Trust(TrustRemedy),
+    /// Of connections and TLS.
+    Connection(ConnectionRemedy),
+    /// Of client authentication.
+    Authentication(AuthenticationRemedy),
+    /// Of authorization and admission.
+    Authorization(AuthorizationRemedy),
+    /// Of nodes and API servers that do not work.
+    Health(HealthRemedy),
+    /// Of what the verifier may read.
+    Verifier(VerifierRemedy),
+    /// Of credentials in a cluster directory.
+    Directory(DirectoryRemedy),
+    /// Of other files in a cluster directory.
+    File(FileRemedy),
+}
+
+impl Remedy {
+    /// Returns the stable id: the innermost variant's name in kebab case.
+    #[must_use]
+    pub fn id(&self) -> String {
+        match serde_json::to_value(self) {
+            Ok(Value::String(id)) => id,
+            Ok(Value::Object(fields)) => fields.into_iter().next().map(|(id, _)| id).unwrap_or_default(),
+            _ => String::new(),
+        }
+    }
+}
+
+macro_rules! from_group {
+    ($($group:ident($remedy:ident)),+ $(,)?) => {
+        $(impl From<$remedy> for Remedy {
+            fn from(remedy: $remedy) -> Self {
+                Self::$group(remedy)
+            }
+        })+
+    };
+}
+
+from_group! {
+    Certificate(CertificateRemedy),
+    Trust(TrustRemedy),
+    Connection(ConnectionRemedy),
+    Authentication(AuthenticationRemedy),
+    Authorization(AuthorizationRemedy),
+    Health(HealthRemedy),
+    Verifier(VerifierRemedy),
+    Directory(DirectoryRemedy),
+    File(FileRemedy),
+}
