@@ -6,6 +6,7 @@ use super::ca::CreateCaError;
 use super::directory::DirectoryError;
 use super::init::InitError;
 use super::input::InputError;
+use super::inspect::InspectError;
 use super::package::templates::TemplatesError;
 use super::remedy::Remedy;
 use crate::pki::issuer::IssueError;
@@ -24,6 +25,9 @@ pub enum Error {
     /// No cluster file is written.
     #[error(transparent)]
     Init(#[from] InitError),
+    /// A file cannot be described.
+    #[error(transparent)]
+    Inspect(#[from] InspectError),
     /// A file that was named cannot be read.
     #[error(transparent)]
     Input(#[from] InputError),
@@ -49,6 +53,7 @@ impl Error {
             Self::Directory(error) => error.remedy(),
             Self::CreateCa(error) => error.remedy(),
             Self::Init(error) => Some(error.remedy()),
+            Self::Inspect(error) => error.remedy(),
             Self::Input(error) => error.remedy(),
             Self::Ca(error) => Some(Remedy::OfCa(error.clone())),
             Self::Issue(_) => None,

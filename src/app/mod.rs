@@ -11,6 +11,7 @@ mod env;
 mod error;
 pub mod init;
 pub mod input;
+pub mod inspect;
 mod notice;
 mod observer;
 pub mod package;

@@ -22,6 +22,8 @@ pub enum Remedy {
     EjectTemplates,
     /// Correct the template that the error names, or start from the built-in one.
     CorrectTemplate,
+    /// Name files of the kinds that are described.
+    InspectKnownKinds,
     /// Of [`init`].
     Init(init::Remedy),
     /// What helps where a CA's file cannot be used; the error is the evidence.

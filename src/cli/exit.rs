@@ -5,6 +5,7 @@ use crate::app::ca::CreateCaError;
 use crate::app::directory::DirectoryError;
 use crate::app::init::InitError;
 use crate::app::input::InputError;
+use crate::app::inspect::InspectError;
 use crate::app::package::templates::TemplatesError;
 use crate::pki::issuer::IssueError;
 use crate::pki::key::KeyError;
@@ -56,8 +57,9 @@ pub(super) fn of(error: &Error) -> Exit {
             | InitError::OnlyExternalIps { .. }
             | InitError::NoAddresses { .. },
         ) => Exit::Usage,
-        Error::Input(InputError::Missing { .. }) => Exit::Usage,
-        Error::Input(InputError::Store(error)) => of_store(error),
+        Error::Input(error) => of_input(error),
+        Error::Inspect(InspectError::Input(error)) => of_input(error),
+        Error::Inspect(InspectError::Unreadable { .. }) => Exit::Usage,
         Error::Ca(error) => of_ca(error),
         Error::Issue(error) => of_issue(error),
         Error::Templates(error) => of_templates(error),
@@ -79,6 +81,13 @@ fn of_directory(error: &DirectoryError) -> Exit {
 fn of_templates(error: &TemplatesError) -> Exit {
     match error {
         TemplatesError::NotText { .. } | TemplatesError::Invalid(_) | TemplatesError::Render { .. } => Exit::Usage,
+    }
+}
+
+fn of_input(error: &InputError) -> Exit {
+    match error {
+        InputError::Missing { .. } => Exit::Usage,
+        InputError::Store(error) => of_store(error),
     }
 }
 

@@ -43,6 +43,11 @@ fn words(remedy: &Remedy) -> Option<String> {
         Remedy::CorrectTemplate => {
             "correct that template; clusterctl bundle --eject-templates DIR writes templates that work".to_owned()
         }
+        Remedy::InspectKnownKinds => {
+            "show describes PEM and DER certificates, keys, requests and CRLs, PKCS#7, kubeconfigs, and clusterctl's bundles, \
+             encrypted or not"
+                .to_owned()
+        }
         Remedy::Init(remedy) => init::words(remedy),
         Remedy::OfCa(error) => return of_ca(error),
         Remedy::OfStore(error) => return error.hint(),

@@ -1,0 +1,110 @@
+//! Reads the content of a file by its kind.
+
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use super::error::{InspectError, Unreadable};
+use crate::app::package::reader;
+use crate::bundle::{format, seal};
+use crate::config::kubeconfig::{self, KubeconfigError};
+use crate::explain::bundle::ReadBundle;
+use crate::explain::card::Card;
+use crate::explain::context::ExplainContext;
+use crate::explain::kubeconfig::{ReadKubeconfig, follow};
+use crate::explain::piece::{self, Piece};
+use crate::pki::material::{self, MaterialError};
+use crate::store::files;
+
+/// The largest file that is read, in bytes.
+pub(super) const LIMIT: u64 = 16 * 1024 * 1024;
+
+/// The content of a file.
+pub(super) enum Content {
+    Pieces(Vec<Piece>),
+    Kubeconfig(ReadKubeconfig),
+    Bundle(ReadBundle),
+    /// The kinds of recipients of an encrypted file.
+    Encrypted(Vec<String>),
+}
+
+impl Content {
+    /// Reads a bundle that is a folder.
+    pub(super) fn of_bundle_folder(path: &Path) -> Result<Self, InspectError> {
+        let bundle = reader::read(path)
+            .map_err(|error| InspectError::Unreadable { path: path.to_owned(), reason: Unreadable::Bundle(error) })?;
+        Ok(Self::Bundle(ReadBundle::of(bundle)))
+    }
+
+    /// Reads the bytes of the file at `path`.
+    pub(super) fn of_file(path: &Path, bytes: &[u8]) -> Result<Self, InspectError> {
+        Self::parse(path, bytes).map_err(|reason| InspectError::Unreadable { path: path.to_owned(), reason })
+    }
+
+    fn parse(path: &Path, bytes: &[u8]) -> Result<Self, Unreadable> {
+        if seal::is_sealed(bytes) {
+            return seal::recipients(bytes).map(Self::Encrypted).map_err(Unreadable::Encrypted);
+        }
+        if reader::looks_like_bundle(bytes) {
+            return Ok(Self::Bundle(ReadBundle::of(format::read(bytes)?)));
+        }
+        // A kubeconfig may contain PEM as text, which is an error in it and not another kind of file.
+        let is_yaml = bytes.windows(11).any(|window| window == b"apiVersion:");
+        if !is_yaml {
+            match piece::read(bytes) {
+                Ok(pieces) => return Ok(Self::Pieces(pieces)),
+                Err(MaterialError::Unknown) => {}
+                Err(error) => return Err(Unreadable::Material(error)),
+            }
+        }
+        let config = kubeconfig::read(bytes).map_err(|error| match error {
+            // A parser's message about another kind of file helps no reader.
+            KubeconfigError::Shape(_) => {
+                material::what_else(bytes).map_or(Unreadable::UnknownKind, Unreadable::OtherKind)
+            }
+            other => Unreadable::Kubeconfig(other),
+        })?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let open = |named: &Path| {
+            let path = folder.join(named);
+            (path.display().to_string(), files::read(&path, LIMIT).map_err(|error| error.to_string()))
+        };
+        Ok(Self::Kubeconfig(follow(config, &path.display().to_string(), &open)))
+    }
+
+    /// Links this content to everything else in `context`.
+    pub(super) fn give(&self, place: &str, context: &mut ExplainContext<'_>) {
+        match self {
+            Self::Pieces(pieces) => context.give(place, pieces),
+            Self::Kubeconfig(config) => config.give(context),
+            Self::Bundle(bundle) => bundle.give(place, context),
+            Self::Encrypted(_) => {}
+        }
+    }
+
+    /// Returns the descriptions of everything in it.
+    pub(super) fn cards(&self, place: &str, context: &ExplainContext<'_>) -> Vec<Card> {
+        match self {
+            Self::Pieces(pieces) => pieces.iter().map(|piece| piece.card(place, context)).collect(),
+            Self::Kubeconfig(config) => config.cards(context),
+            Self::Bundle(bundle) => bundle.cards(place, context),
+            Self::Encrypted(recipients) => {
+                let card = Card::new("encrypted file")
+                    .line("format", "age; only its recipients can decrypt it")
+                    .data("format", "age")
+                    .data("recipients", recipients.clone());
+                vec![recipients.iter().fold(card, |card, recipient| card.line("recipient", recipient))]
+            }
+        }
+    }
+}
+
+/// Returns true where bytes are of a kind that is described: in a folder, files of other kinds are left out.
+pub(super) fn is_of_known_kind(bytes: &Zeroizing<Vec<u8>>) -> bool {
+    let has = |what: &[u8]| bytes.windows(what.len()).any(|window| window == what);
+    has(b"-----BEGIN")
+        || seal::is_sealed(bytes)
+        || reader::looks_like_bundle(bytes)
+        || piece::read(bytes).is_ok()
+        || (has(b"clusters:") && kubeconfig::read(bytes).is_ok())
+}

@@ -1,0 +1,11 @@
+//! Describes certificates, keys, requests, CRLs, kubeconfigs and bundles in files.
+//!
+//! Files that are given together are linked: a CA among them is the issuer of what it signed.
+
+mod content;
+mod error;
+mod report;
+mod search;
+
+pub use error::{InspectError, Unreadable};
+pub use report::{InputFile, InspectReport, InspectedFile, inspect};
