@@ -9,6 +9,7 @@ use super::input::InputError;
 use super::inspect::InspectError;
 use super::package::templates::TemplatesError;
 use super::remedy::Remedy;
+use super::revoke::RevokeError;
 use crate::pki::issuer::IssueError;
 use crate::store::ca::CaError;
 use crate::store::error::StoreError;
@@ -31,6 +32,9 @@ pub enum Error {
     /// A file that was named cannot be read.
     #[error(transparent)]
     Input(#[from] InputError),
+    /// Certificates cannot be revoked, or it is not known what is.
+    #[error(transparent)]
+    Revoke(#[from] RevokeError),
     /// A CA's certificate or key cannot be used.
     #[error(transparent)]
     Ca(#[from] CaError),
@@ -55,6 +59,7 @@ impl Error {
             Self::Init(error) => Some(error.remedy()),
             Self::Inspect(error) => error.remedy(),
             Self::Input(error) => error.remedy(),
+            Self::Revoke(error) => error.remedy(),
             Self::Ca(error) => Some(Remedy::OfCa(error.clone())),
             Self::Issue(_) => None,
             Self::Templates(error) => error.remedy(),

@@ -6,6 +6,7 @@
 
 pub(crate) mod batches;
 pub mod ca;
+pub mod count;
 pub mod directory;
 mod env;
 mod error;
@@ -16,6 +17,7 @@ mod notice;
 mod observer;
 pub mod package;
 mod remedy;
+pub mod revoke;
 pub mod threads;
 
 pub use env::Env;

@@ -1,9 +1,11 @@
 //! What helps against an error, as data; [`crate::cli::remedies`] has the words.
 
 use super::init;
+use super::revoke;
 use crate::config::ReadError;
 use crate::store::ca::CaError;
 use crate::store::error::StoreError;
+use crate::verify::remedy as finding;
 
 /// What helps against an error of a use case.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,8 +28,18 @@ pub enum Remedy {
     InspectKnownKinds,
     /// Of [`init`].
     Init(init::Remedy),
+    /// Of a finding of the audit, which helps here, too.
+    OfFinding(finding::Remedy),
+    /// Of [`revoke`].
+    Revoke(revoke::Remedy),
     /// What helps where a CA's file cannot be used; the error is the evidence.
     OfCa(CaError),
     /// What helps where a file or the ledger cannot be used; the error is the evidence.
     OfStore(StoreError),
+}
+
+impl<R: Into<finding::Remedy>> From<R> for Remedy {
+    fn from(remedy: R) -> Self {
+        Self::OfFinding(remedy.into())
+    }
 }

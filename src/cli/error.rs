@@ -94,6 +94,7 @@ impl UseCaseError for app::init::InitError {}
 impl UseCaseError for app::input::InputError {}
 impl UseCaseError for app::inspect::InspectError {}
 impl UseCaseError for app::package::templates::TemplatesError {}
+impl UseCaseError for app::revoke::RevokeError {}
 impl UseCaseError for CaError {}
 impl UseCaseError for IssueError {}
 impl UseCaseError for StoreError {}

@@ -7,6 +7,7 @@ use crate::app::init::InitError;
 use crate::app::input::InputError;
 use crate::app::inspect::InspectError;
 use crate::app::package::templates::TemplatesError;
+use crate::app::revoke::RevokeError;
 use crate::pki::issuer::IssueError;
 use crate::pki::key::KeyError;
 use crate::store::ca::CaError;
@@ -60,6 +61,7 @@ pub(super) fn of(error: &Error) -> Exit {
         Error::Input(error) => of_input(error),
         Error::Inspect(InspectError::Input(error)) => of_input(error),
         Error::Inspect(InspectError::Unreadable { .. }) => Exit::Usage,
+        Error::Revoke(error) => of_revoke(error),
         Error::Ca(error) => of_ca(error),
         Error::Issue(error) => of_issue(error),
         Error::Templates(error) => of_templates(error),
@@ -88,6 +90,19 @@ fn of_input(error: &InputError) -> Exit {
     match error {
         InputError::Missing { .. } => Exit::Usage,
         InputError::Store(error) => of_store(error),
+    }
+}
+
+fn of_revoke(error: &RevokeError) -> Exit {
+    match error {
+        RevokeError::UnusableCrl { .. }
+        | RevokeError::ForgottenRevocations { .. }
+        | RevokeError::OutdatedLedger { .. }
+        | RevokeError::UnknownRevocations { .. }
+        | RevokeError::TooManyDenials(_)
+        | RevokeError::OtherIssuer { .. } => Exit::Refused,
+        RevokeError::NoCertificate { .. } | RevokeError::NotRendered(_) => Exit::Usage,
+        RevokeError::Crl { .. } => Exit::Bug,
     }
 }
 

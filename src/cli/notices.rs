@@ -1,6 +1,7 @@
 //! Notices of use cases in words.
 
 mod init;
+mod revoke;
 
 use crate::app::Notice;
 use crate::ui::Screen;
@@ -10,5 +11,6 @@ pub(super) fn show(notice: &Notice, screen: &mut Screen<'_>) {
     match notice {
         Notice::WaitingForLock { holder } => screen.step(format_args!("waiting for another clusterctl: {holder}")),
         Notice::Init(notice) => init::show(notice, screen),
+        Notice::Revoke(notice) => revoke::show(notice, screen),
     }
 }

@@ -1,13 +1,16 @@
 //! Remedies in words.
 
 mod init;
+mod revoke;
 
 use std::error::Error as StdError;
 
+use super::finding_remedies;
 use crate::app::{self, Remedy};
 use crate::pki::key::KeyError;
 use crate::store::ca::CaError;
 use crate::store::error::StoreError;
+use crate::verify::remedy::TargetKind;
 
 /// Returns what helps against an error of a use case, in words.
 pub(super) fn of(error: &app::Error) -> Option<String> {
@@ -49,6 +52,8 @@ fn words(remedy: &Remedy) -> Option<String> {
                 .to_owned()
         }
         Remedy::Init(remedy) => init::words(remedy),
+        Remedy::OfFinding(remedy) => finding_remedies::words(remedy, TargetKind::Directory),
+        Remedy::Revoke(remedy) => revoke::words(remedy),
         Remedy::OfCa(error) => return of_ca(error),
         Remedy::OfStore(error) => return error.hint(),
     })

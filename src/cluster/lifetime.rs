@@ -27,6 +27,10 @@ pub enum LifetimeError {
 impl Lifetime {
     /// Ten years.
     pub const TEN_YEARS: Self = Self(10 * YEAR);
+    /// One day.
+    pub const ONE_DAY: Self = Self(DAY);
+    /// Ninety days.
+    pub const NINETY_DAYS: Self = Self(90 * DAY);
     /// Seven days.
     pub const ONE_WEEK: Self = Self(7 * DAY);
     /// One year.

@@ -22,9 +22,9 @@ use super::packing::sealing::SealArgs;
 use super::packing::signing::{SignArgs, signed_before, tell_of_lost_signatures};
 use super::packing::source::Source;
 use super::packing::{forgetting, older, verifier};
-use super::revoking::{departed, lists, remembered, revocations};
 use crate::app::batches::{Interrupt, batch_size, in_batches};
 use crate::app::package::templates;
+use crate::app::revoke::{check_ledger_is_current, denials, removed_hosts, rendered};
 use crate::bundle::format::{Format, Parcel};
 use crate::bundle::images::Settings;
 use crate::bundle::input::Roles;
@@ -136,13 +136,13 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> Result<Exit> {
     };
     let _lock = context.lock("bundle")?;
     let (mut ledger, known, roots) = context.trust(&cluster)?;
-    lists::nothing_is_forgotten(&context.env.layout, &roots, &ledger, context.env.now)?;
+    check_ledger_is_current(&context.env.layout, &roots, &ledger, context.env.now)?;
     root_lasts(&roots, context)?;
-    departed::tell(&cluster, &ledger, context)?;
+    removed_hosts::report(&context.env.clone(), &cluster, &ledger, &mut context.observer())?;
     let settings = settings(args, &cluster)?;
     let service_account = service_account_key(&hosts, &context.env.layout)?;
     let cache = ledger.verification_cache()?;
-    let denials = revocations::denials(&ledger, &roots.cluster, context.env.now)?;
+    let denials = denials::of_ledger(&ledger, &roots.cluster, context.env.now)?;
     let source = Source {
         cluster: &cluster,
         roots: &roots,
@@ -407,6 +407,6 @@ fn write_all(
     let remembered = numbering.end(ledger).and_then(|()| resealing.end(ledger));
     written?;
     remembered?;
-    remembered::record_packing(source.layout, ledger, &source.roots.cluster)?;
+    rendered::record_packing(source.layout, ledger, &source.roots.cluster)?;
     Ok(changed.into_inner().unwrap_or_else(PoisonError::into_inner))
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::Args;
 
-use super::revoking::{lists, naming};
+use crate::app::revoke::{certificates, check_ledger_is_current};
 use crate::bundle::kubeconfig;
 use crate::cli::args::ca_passphrase::{PassphraseArgs, authority};
 use crate::cli::context::Context;
@@ -75,7 +75,7 @@ pub fn run(args: &IssueAdminArgs, context: &mut Context<'_>) -> Result<Exit> {
     }
     let _lock = context.lock("issue-admin")?;
     let (mut ledger, roots) = context.roots(&cluster)?;
-    lists::nothing_is_forgotten(&context.env.layout, &roots, &ledger, context.env.now)?;
+    check_ledger_is_current(&context.env.layout, &roots, &ledger, context.env.now)?;
     let name = HostName::parse(&leaf.subject.user)
         .map_err(|error| CliError::new(Exit::Bug, "the account's name is none").because(error))?;
     let path = context.env.layout.admin_kubeconfig(&name);
@@ -189,8 +189,8 @@ fn record_replaced(path: &Path, roots: &CaSet, ledger: &mut Ledger, context: &mu
         return Ok(());
     }
     // What cannot be read, or is another root's, is nothing that could be revoked here.
-    let Ok(replaced) = naming::in_file(path, roots, ledger) else { return Ok(()) };
-    if naming::record(&replaced, roots, ledger, &context.env.audit())? > 0
+    let Ok(replaced) = certificates::in_file(path, roots, ledger) else { return Ok(()) };
+    if certificates::record(&replaced, roots, ledger, &context.env.audit())? > 0
         && let Some(ours) = replaced.first()
     {
         context.screen.warn(format_args!(

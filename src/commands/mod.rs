@@ -17,7 +17,6 @@ pub mod open;
 mod packing;
 pub mod policy;
 pub mod revoke;
-mod revoking;
 pub mod show;
 pub mod tree;
 pub mod verify;

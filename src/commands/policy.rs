@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::packing::images;
-use super::revoking::{lists, revocations, superseded};
 use crate::app::package::templates;
+use crate::app::revoke::superseded::Superseded;
+use crate::app::revoke::{check_ledger_is_current, denials};
 use crate::bundle::images::Settings;
 use crate::bundle::policy::{self, PolicyFile};
 use crate::cli::context::Context;
@@ -100,9 +101,9 @@ pub fn run(args: &PolicyArgs, context: &mut Context<'_>) -> Result<Exit> {
         ));
     }
     if let Some(ledger) = &ledger {
-        let superseded = superseded::all(&cluster, ledger, context)?;
+        let superseded = Superseded::find(&cluster, ledger, &context.env)?;
         if !superseded.is_empty() {
-            let what = superseded::in_words(&superseded, &cluster);
+            let what = superseded.in_words(cluster.accounts);
             let remedy = DirectoryRemedy::ReplaceAccounts { delete_objects: false };
             context.screen.warn(format_args!("{what}: {}", words(&remedy.into(), TargetKind::Directory)));
         }
@@ -132,8 +133,8 @@ fn denials(cluster: &Cluster, context: &Context<'_>) -> Result<(Option<Ledger>, 
         return Ok((None, Denials::default()));
     }
     let (ledger, _, roots) = context.trust(cluster)?;
-    lists::nothing_is_forgotten(&context.env.layout, &roots, &ledger, context.env.now)?;
-    let denials = revocations::denials(&ledger, &roots.cluster, context.env.now)?;
+    check_ledger_is_current(&context.env.layout, &roots, &ledger, context.env.now)?;
+    let denials = denials::of_ledger(&ledger, &roots.cluster, context.env.now)?;
     Ok((Some(ledger), denials))
 }
 

@@ -4,17 +4,16 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, ValueEnum};
 use time::OffsetDateTime;
 
-use super::revoking::forgotten::Forgotten;
-use super::revoking::lists;
-use super::revoking::naming::{self, IssuerName, Ours};
-use super::revoking::remembered::{self, Memory};
-use super::revoking::revocations;
-use super::revoking::signing;
+use crate::app::count;
 use crate::app::package::templates;
+use crate::app::revoke::certificates::{self, OwnCertificate};
+use crate::app::revoke::forgotten::Forgotten;
+use crate::app::revoke::rendered::{self, RenderedState};
+use crate::app::revoke::{crl, denials};
 use crate::cli::args::ca_passphrase::{PassphraseArgs, authority};
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result, no_answer};
@@ -77,6 +76,28 @@ fn reasons() -> impl TypedValueParser<Value = Reason> {
         .try_map(|name| Reason::parse(&name).ok_or("no such reason"))
 }
 
+/// `--issuer`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum IssuerName {
+    /// The cluster's CA, pki/ca.crt.
+    #[value(alias = "root")]
+    Cluster,
+    /// etcd's CA, pki/etcd/ca.crt.
+    Etcd,
+    /// The front proxy's CA, pki/front-proxy/ca.crt.
+    FrontProxy,
+}
+
+impl IssuerName {
+    fn kind(self) -> CaRole {
+        match self {
+            Self::Cluster => CaRole::Cluster,
+            Self::Etcd => CaRole::Etcd,
+            Self::FrontProxy => CaRole::FrontProxy,
+        }
+    }
+}
+
 /// Runs `revoke`.
 ///
 /// # Errors
@@ -95,40 +116,41 @@ pub fn run(args: &RevokeArgs, context: &mut Context<'_>) -> Result<Exit> {
         files::sweep(&context.env.layout.root_folder(kind))?;
     }
     // A ledger from a backup may have forgotten what lists and rules that were written since then say: nothing is taken back.
-    let lost = lists::lost(&context.env.layout, &roots, &ledger, context.env.now)?;
     let memories = memories(args, &roots, context)?;
-    remembered::refuse_to_forget(&memories, &ledger)?;
-    let lost = Forgotten::of(lost, &memories, &ledger, context.env.now)?;
+    rendered::check_complete(&memories, &ledger)?;
+    let lost = Forgotten::find(&context.env.layout, &roots, &memories, &ledger, context.env.now)?;
     if args.from.is_empty() {
-        let others = remembered::of_directory(&context.env.layout, &roots.cluster)?;
-        lost.explain(&others, &memories, &ledger, context.env.now)?;
+        let others = rendered::of_directory(&context.env.layout, &roots.cluster)?;
+        lost.check_covers(&others, &memories, &ledger, context.env.now)?;
     }
     let plan = match &args.whose {
         Some(whose) => plan(whose, args.issuer, &cluster, &ledger, &lost, &roots, context)?,
         None if args.from.is_empty() => Plan::of_lists(CaRole::ALL.to_vec()),
-        None => Plan { to_record: packed(&memories, &roots, &ledger)?, ..Plan::of_lists(lost.lists(&roots)) },
+        None => Plan { to_record: packed(&memories, &roots, &ledger)?, ..Plan::of_lists(lost.crls(&roots)) },
     };
     // All that can fail for other reasons than the disk fails before anything is written.
     let cluster_root = roots.cluster.fingerprint();
     let coming = plan.fresh.iter().chain(&lost.recorded).filter(|issued| issued.issuer == cluster_root).count();
-    let denials = revocations::denials(&ledger, &roots.cluster, context.env.now)?;
-    denials.room_for(coming + lost.unrecorded.len()).map_err(|error| {
+    let denials = denials::of_ledger(&ledger, &roots.cluster, context.env.now)?;
+    denials.room_for(coming + lost.digests.len()).map_err(|error| {
         CliError::new(Exit::Refused, "the API servers' rules would not hold them, so nothing was revoked")
             .because(error)
     })?;
-    revocations::authorization(&cluster, &denials, &templates)?;
+    denials::authorization(&cluster, &denials, &templates)?;
     confirm(args, &plan, context)?;
     let opened = args.passphrase.open(&plan.lists, context)?;
     let authorities = opened
         .iter()
         .map(|(kind, root)| Ok((*kind, authority(*kind, root, context.env.now)?)))
         .collect::<Result<Vec<_>>>()?;
+    let env = context.env.clone();
     record(args, &plan, &lost, &memories, &roots, &mut ledger, context)?;
     for (kind, authority) in &authorities {
-        signing::sign(*kind, authority, args.next_update, &mut ledger, context)?;
+        crl::sign(authority, *kind, args.next_update, &mut ledger, &env, &mut context.observer())?;
+        context.screen.answer(env.layout.revocation_list(*kind).display());
     }
-    let denials = revocations::denials(&ledger, &roots.cluster, context.env.now)?;
-    let path = revocations::write_authorization(&cluster, &denials, &templates, context)?;
+    let denials = denials::of_ledger(&ledger, &roots.cluster, context.env.now)?;
+    let path = denials::write_authorization(&cluster, &denials, &templates, &context.env.layout)?;
     context.screen.answer(path.display());
     let what = args.whose.as_deref().unwrap_or(if args.renew { "lists" } else { "from files" });
     let count = plan.fresh.len() + plan.serials.len();
@@ -140,29 +162,29 @@ pub fn run(args: &RevokeArgs, context: &mut Context<'_>) -> Result<Exit> {
 
 /// What files remember from which this run learns: the API servers' rules in the policy folder, and with --from what was named,
 /// and the bundles, too.
-fn memories(args: &RevokeArgs, roots: &CaSet, context: &Context<'_>) -> Result<Vec<Memory>> {
+fn memories(args: &RevokeArgs, roots: &CaSet, context: &Context<'_>) -> Result<Vec<RenderedState>> {
     let root = &roots.cluster;
     if args.from.is_empty() {
-        return Ok(remembered::of_policy(&context.env.layout, root)?);
+        return Ok(rendered::of_policy(&context.env.layout, root)?);
     }
-    let mut found = remembered::of_directory(&context.env.layout, root)?;
+    let mut found = rendered::of_directory(&context.env.layout, root)?;
     let bundles = context.env.layout.bundles();
     if files::is_folder(&bundles) {
-        found.extend(remembered::of_given(&bundles, root)?);
+        found.extend(rendered::of_given(&bundles, root)?);
     }
     for path in &args.from {
-        found.extend(remembered::of_given(&context.path(path), root)?);
+        found.extend(rendered::of_given(&context.path(path), root)?);
     }
     Ok(found)
 }
 
 /// The certificates of bundles that the ledger does not have: their hosts may well use them.
-fn packed(memories: &[Memory], roots: &CaSet, ledger: &Ledger) -> Result<Vec<Ours>, StoreError> {
+fn packed(memories: &[RenderedState], roots: &CaSet, ledger: &Ledger) -> Result<Vec<OwnCertificate>, StoreError> {
     let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
-    for (host, certificates) in memories.iter().filter_map(|memory| memory.packed.as_ref()) {
+    for (host, certificates) in memories.iter().filter_map(|state| state.packed.as_ref()) {
         for certificate in certificates.iter().filter(|certificate| seen.insert(certificate.fingerprint())) {
-            let ours = naming::ours(certificate.clone(), Some(host.as_str()), roots, ledger)?;
-            found.extend(ours.filter(|ours| !ours.recorded));
+            let ours = OwnCertificate::look_up(certificate.clone(), Some(host.as_str()), roots, ledger)?;
+            found.extend(ours.filter(|own| !own.recorded));
         }
     }
     Ok(found)
@@ -173,15 +195,15 @@ fn record(
     args: &RevokeArgs,
     plan: &Plan,
     lost: &Forgotten,
-    memories: &[Memory],
+    memories: &[RenderedState],
     roots: &CaSet,
     ledger: &mut Ledger,
     context: &Context<'_>,
 ) -> Result<()> {
     let mark = context.env.audit();
-    let highest = |of: fn(&Memory) -> u64| memories.iter().map(of).max().unwrap_or(0);
-    ledger.raise_sequences(highest(|memory| memory.sequence), highest(|memory| memory.generation))?;
-    naming::record(&plan.to_record, roots, ledger, &mark)?;
+    let highest = |of: fn(&RenderedState) -> u64| memories.iter().map(of).max().unwrap_or(0);
+    ledger.raise_sequences(highest(|state| state.sequence), highest(|state| state.generation))?;
+    certificates::record(&plan.to_record, roots, ledger, &mark)?;
     let now = Revocation { reason: args.reason, at: context.env.now };
     let kept = lost.recorded.iter().filter_map(|issued| Some((issued.fingerprint, issued.revocation.clone()?)));
     let fresh = plan.fresh.iter().map(|issued| (issued.fingerprint, now.clone()));
@@ -191,7 +213,7 @@ fn record(
         serial: Some((*issuer, serial.clone())),
         revocation: now.clone(),
     });
-    let unrecorded = lost.strangers.iter().chain(&lost.unrecorded).cloned().chain(serials);
+    let unrecorded = lost.serials.iter().chain(&lost.digests).cloned().chain(serials);
     ledger.revoke_unrecorded(&unrecorded.collect::<Vec<_>>(), &mark)?;
     Ok(())
 }
@@ -201,7 +223,7 @@ struct Plan {
     /// What is revoked now.
     fresh: Vec<IssuedCertificate>,
     /// Certificates that the ledger does not have, and learns.
-    to_record: Vec<Ours>,
+    to_record: Vec<OwnCertificate>,
     /// Serial numbers of certificates that nobody has here, with the SHA-256 of their issuer.
     serials: Vec<(Fingerprint, Serial)>,
     /// The roots whose lists are signed.
@@ -227,12 +249,12 @@ fn plan(
 ) -> Result<Plan> {
     let (mut found, to_record) = match find(whose, issuer, cluster, ledger, roots, context)? {
         Found::Issued(mut found, forgotten) => {
-            found.extend(forgotten.iter().map(|ours| ours.issued.clone()));
+            found.extend(forgotten.iter().map(|own| own.issued.clone()));
             (found, forgotten)
         }
         Found::InFile(ours) => {
-            let found = ours.iter().map(|ours| ours.issued.clone()).collect();
-            (found, ours.into_iter().filter(|ours| !ours.recorded).collect())
+            let found = ours.iter().map(|own| own.issued.clone()).collect();
+            (found, ours.into_iter().filter(|own| !own.recorded).collect())
         }
         Found::Unknown(kind, serial) => {
             let serial = (roots.of(kind).fingerprint(), serial);
@@ -289,9 +311,9 @@ fn already(whose: &str, since: Option<OffsetDateTime>) -> CliError {
 /// What a name, a serial number or a file stands for.
 enum Found {
     /// Certificates that the ledger has, and those that it has forgotten.
-    Issued(Vec<IssuedCertificate>, Vec<Ours>),
+    Issued(Vec<IssuedCertificate>, Vec<OwnCertificate>),
     /// Certificates of a file, whether the ledger has them or not.
-    InFile(Vec<Ours>),
+    InFile(Vec<OwnCertificate>),
     /// A certificate of this root that the ledger does not have.
     Unknown(CaRole, Serial),
 }
@@ -306,14 +328,14 @@ fn find(
 ) -> Result<Found> {
     let found = ledger.by_host(whose)?.all()?;
     if issuer.is_none() {
-        let forgotten = naming::forgotten_of(whose, &context.env.layout, roots, ledger)?;
+        let forgotten = certificates::unrecorded_of(whose, &context.env.layout, roots, ledger)?;
         if !found.is_empty() || !forgotten.is_empty() {
             return Ok(Found::Issued(found, forgotten));
         }
     }
     let path = context.path(Path::new(whose));
     if issuer.is_none() && files::is_plain_file(&path) {
-        return Ok(Found::InFile(naming::in_file(&path, roots, ledger)?));
+        return Ok(Found::InFile(certificates::in_file(&path, roots, ledger)?));
     }
     let number = whose.strip_prefix("0x").or_else(|| whose.strip_prefix("0X")).unwrap_or(whose);
     let digits = number.chars().filter(char::is_ascii_hexdigit).count();
@@ -382,7 +404,7 @@ fn no_holder(whose: &str, cluster: &Cluster, hosts: &[Option<String>]) -> Option
 /// Whether a root's list is there, is this root's, is not yet due, and names all of these that it signed.
 fn says_it(kind: CaRole, revoked: &[IssuedCertificate], roots: &CaSet, context: &Context<'_>) -> bool {
     let root = roots.of(kind);
-    lists::present(&context.env.layout, kind, root).ok().flatten().is_some_and(|list| {
+    crl::read(&context.env.layout, kind, root).ok().flatten().is_some_and(|list| {
         list.next_update.is_some_and(|next| next > context.env.now)
             && revoked.iter().filter(|i| i.issuer == root.fingerprint()).all(|i| list.serials.contains(&i.serial))
     })
@@ -391,9 +413,9 @@ fn says_it(kind: CaRole, revoked: &[IssuedCertificate], roots: &CaSet, context: 
 /// Whether the API servers' rule names all of these that it has to.
 fn rule_says_it(revoked: &[IssuedCertificate], roots: &CaSet, context: &Context<'_>) -> bool {
     let path = context.env.layout.policy().join(crate::bundle::policy::AUTHORIZATION);
-    let text = files::read(&path, revocations::MAX_RULES).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let text = files::read(&path, denials::MAX_RULES).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     text.is_ok_and(|text| {
-        revocations::denied(revoked, &roots.cluster).all(|issued| text.contains(&issued.fingerprint.to_string()))
+        denials::denied(revoked, &roots.cluster).all(|issued| text.contains(&issued.fingerprint.to_string()))
     })
 }
 
@@ -438,21 +460,21 @@ fn tell_of_lost(args: &RevokeArgs, lost: &Forgotten, context: &mut Context<'_>) 
             lost.recorded.iter().map(|issued| issued.host.as_deref().unwrap_or(&issued.account)).collect();
         context.screen.warn(format_args!(
             "the ledger had forgotten, as one from a backup does, that {} of {} were revoked; it learnt it from the lists{}",
-            lists::count(lost.recorded.len()),
+            count::certificates(lost.recorded.len()),
             names.into_iter().collect::<Vec<_>>().join(", "),
             if args.from.is_empty() { "" } else { " and the files" },
         ));
     }
-    if !lost.strangers.is_empty() {
+    if !lost.serials.is_empty() {
         context.screen.warn(format_args!(
             "the lists name {} that the ledger never heard of: they stay in the lists, and API servers cannot be told of them",
-            lists::count(lost.strangers.len()),
+            count::certificates(lost.serials.len()),
         ));
     }
-    if !lost.unrecorded.is_empty() {
+    if !lost.digests.is_empty() {
         context.screen.warn(format_args!(
             "the API servers' rules deny {} that the ledger never heard of: they stay denied, and no list can name them",
-            lists::count(lost.unrecorded.len()),
+            count::certificates(lost.digests.len()),
         ));
     }
 }
@@ -465,7 +487,7 @@ fn tell(args: &RevokeArgs, plan: &Plan, context: &mut Context<'_>) {
             if !plan.to_record.is_empty() {
                 context.screen.warn(format_args!(
                     "{} of bundles that the ledger had forgotten are recorded in it again; what pki/ has for these hosts is older",
-                    lists::count(plan.to_record.len()),
+                    count::certificates(plan.to_record.len()),
                 ));
             }
             context.screen.step(

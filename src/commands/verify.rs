@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 
-use super::revoking::{departed, lists, revocations, superseded};
 use super::verifying::audit::Audit;
 use super::verifying::denials;
 use super::verifying::target::{self, Aim, Elsewhere};
+use crate::app::revoke::{self, removed_hosts, superseded};
 use crate::cli::context::{Context, read_given};
 use crate::cli::error::{CliError, Result};
 use crate::cli::exit::Exit;
@@ -250,7 +250,7 @@ fn add_what_was_issued_and_revoked(target: &mut Target, args: &VerifyArgs, conte
     let own = context.env.layout.revocation_list(CaRole::Cluster);
     let own = (!args.elsewhere.is_given() && files::exists(&own)).then_some(own);
     for path in args.crls.iter().map(|path| context.path(path)).chain(own) {
-        match crl::lists(&read_given(&path, lists::MAX_LIST, "revocation list")?) {
+        match crl::lists(&read_given(&path, revoke::crl::MAX_BYTES, "revocation list")?) {
             Ok(lists) => target.crls.extend(lists),
             Err(error) => target.crl_faults.push(format!("{}: {error}", path.display())),
         }
@@ -387,7 +387,7 @@ fn offline(args: &VerifyArgs, only_what_is_wrong: bool, context: &mut Context<'_
     let read = |kind| Some((kind, ca::certificate(&context.env.layout, kind).ok()?));
     let roots: BTreeMap<CaRole, Certificate> = CaRole::ALL.into_iter().filter_map(read).collect();
     let (known, ledger) = recorded?;
-    let denials = revocations::denials(&ledger, &root, context.env.now)?;
+    let denials = revoke::denials::of_ledger(&ledger, &root, context.env.now)?;
     let hosts = (cluster.masters.len() + cluster.nodes.len()) as u64;
     let progress = context.screen.progress("looking at what is there", hosts);
     let expires_within = args.expires_within().unwrap_or(time::Duration::days(EXPIRES_WITHIN));
@@ -407,10 +407,10 @@ fn offline(args: &VerifyArgs, only_what_is_wrong: bool, context: &mut Context<'_
     let mut findings = audit.findings(&|| progress.add(1));
     // In this order: of a large fleet there is no room for two lists.
     findings.splice(0..0, trust_anchor(&target, context.env.now));
-    findings.extend(lists::findings(&context.env.layout, &roots, &ledger, context.env.now, expires_within)?);
-    findings.extend(departed::findings(&context.env.layout, &cluster, &ledger, context.env.now)?);
-    findings.extend(superseded::finding(&cluster, &ledger, context)?);
-    findings.extend(revocations::findings(&cluster, &denials, &ledger, &root, context)?);
+    findings.extend(revoke::crl::findings(&context.env.layout, &roots, &ledger, context.env.now, expires_within)?);
+    findings.extend(removed_hosts::findings(&context.env.layout, &cluster, &ledger, context.env.now)?);
+    findings.extend(superseded::finding(&cluster, &ledger, &context.env)?);
+    findings.extend(revoke::denials::findings(&cluster, &denials, &ledger, &root, &context.env)?);
     drop(progress);
     let (seconds, count) = (begun.elapsed().as_secs_f64(), findings.len());
     context.screen.step(format_args!(

@@ -5,14 +5,17 @@ use std::time::Instant;
 use super::minting::{Authorities, make_all};
 use super::plan::{Plan, Planned, UnrecordedCertificate, certificates_in, plan, signers};
 use super::request::Request;
-use super::telling::{certificates, tell_of_no_memory, tell_of_nothing, tell_plan, warn_of_short_lives};
+use super::telling::{
+    certificates, tell_of_no_memory, tell_of_nothing, tell_of_superseded, tell_plan, warn_of_short_lives,
+};
+use crate::app::revoke::superseded::Superseded;
+use crate::app::revoke::{check_ledger_is_current, removed_hosts};
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
 use crate::cli::exit::Exit;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::CaRole;
 use crate::cluster::spec::{Cluster, Host, Role};
-use crate::commands::revoking::{departed, lists, superseded};
 use crate::pki::ca_set::CaSet;
 use crate::pki::issuer::IssueError;
 use crate::store::error::StoreError;
@@ -31,19 +34,19 @@ use crate::store::service_account::{self, Found};
 pub(crate) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Context<'_>) -> Result<Exit> {
     if request.how.dry_run {
         let (ledger, roots) = context.roots(cluster)?;
-        lists::nothing_is_forgotten(&context.env.layout, &roots, &ledger, context.env.now)?;
+        check_ledger_is_current(&context.env.layout, &roots, &ledger, context.env.now)?;
         let Planned { plans, .. } = plan(request, cluster, &roots, &ledger, context)?;
         tell_plan(request, &plans, pair_to_make(request, context)?.as_ref(), context);
-        for issued in superseded(request, cluster, &ledger, context)? {
+        for issued in superseded(request, cluster, &ledger, context)?.0 {
             let IssuedCertificate { account, serial, .. } = issued;
             context.screen.answer(format_args!("revoke {account} (serial {serial}): accounts: {}", cluster.accounts));
         }
-        departed::tell(cluster, &ledger, context)?;
+        removed_hosts::report(&context.env.clone(), cluster, &ledger, &mut context.observer())?;
         return Ok(Exit::Done);
     }
     let _lock = context.lock(request.command)?;
     let (mut ledger, roots) = context.roots(cluster)?;
-    lists::nothing_is_forgotten(&context.env.layout, &roots, &ledger, context.env.now)?;
+    check_ledger_is_current(&context.env.layout, &roots, &ledger, context.env.now)?;
     issuance::sweep(&context.env.layout)?;
     let Planned { plans, cache_entries, strays } = plan(request, cluster, &roots, &ledger, context)?;
     if let Err(error) = ledger.remember_verified(&cache_entries) {
@@ -53,7 +56,7 @@ pub(crate) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Cont
     let work: Vec<&Plan> = plans.iter().filter(|plan| !plan.issue.is_empty()).collect();
     let kept: usize = plans.iter().map(|plan| plan.kept).sum();
     let superseded = superseded(request, cluster, &ledger, context)?;
-    departed::tell(cluster, &ledger, context)?;
+    removed_hosts::report(&context.env.clone(), cluster, &ledger, &mut context.observer())?;
     if work.is_empty() && !pair && superseded.is_empty() {
         tell_of_nothing(kept, request.how, context);
         return Ok(Exit::Done);
@@ -70,8 +73,10 @@ pub(crate) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Cont
     issuance::prepare(&context.env.layout)?;
     record_strays(&strays, &roots, &mut ledger, context)?;
     let written = make_all(request, &work, cluster, &authorities, &roots, &mut ledger, context)?;
-    if let Some(authority) = authorities.of(CaRole::Cluster) {
-        superseded::revoke(&superseded, cluster, &roots.cluster, authority, &mut ledger, context)?;
+    if let Some(issuer) = authorities.of(CaRole::Cluster).filter(|_| !superseded.is_empty()) {
+        let env = context.env.clone();
+        let report = superseded.revoke(cluster, &roots.cluster, issuer, &mut ledger, &env, &mut context.observer())?;
+        tell_of_superseded(&report, cluster.accounts, context);
     }
     if let Err(error) = ledger.remember_verified(written.not_recorded()) {
         tell_of_no_memory(&error, context);
@@ -93,16 +98,16 @@ fn superseded(
     cluster: &Cluster,
     ledger: &Ledger,
     context: &Context<'_>,
-) -> Result<Vec<IssuedCertificate>, StoreError> {
+) -> Result<Superseded, StoreError> {
     // Masters' accounts are the same under both.
     if request.service_account {
-        return Ok(Vec::new());
+        return Ok(Superseded::default());
     }
     let hosts = || {
         let leaves = (0..request.holders).flat_map(|holder| (request.leaves)(holder));
         leaves.filter_map(|leaf| leaf.host.map(|host| host.to_string())).collect()
     };
-    superseded::of_hosts(hosts, cluster, ledger, context)
+    Superseded::of_hosts(hosts, cluster, ledger, &context.env)
 }
 
 /// What is to be done next: bundles of all hosts need the credentials of all.

@@ -4,7 +4,9 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::plan::Plan;
 use super::request::{IssueArgs, Request};
+use crate::app::revoke::superseded::SupersededReport;
 use crate::cli::context::Context;
+use crate::cluster::account::AccountScheme;
 use crate::cluster::duration::stamp;
 use crate::cluster::profile::CertificateSpec;
 use crate::pki::ca_set::CaSet;
@@ -69,4 +71,25 @@ pub(super) fn warn_of_short_lives(request: &Request<'_>, work: &[&Plan], roots: 
 pub(super) fn holder(leaf: &CertificateSpec) -> String {
     let name = leaf.policy().name;
     leaf.host.as_ref().map_or_else(|| name.to_owned(), |host| format!("{host} {name}"))
+}
+
+pub(super) fn tell_of_superseded(report: &SupersededReport, scheme: AccountScheme, context: &mut Context<'_>) {
+    let old = scheme.other().prefix();
+    match report {
+        SupersededReport::Kept { count, error } => context.screen.warn(format_args!(
+            "{} of accounts {old}HOST stay valid, because the API servers' rules cannot hold them: {error}. Delete what gives \
+             them rights: clusterctl policy names it",
+            certificates(*count),
+        )),
+        SupersededReport::Revoked { count, written } => {
+            for path in written {
+                context.screen.answer(path.display());
+            }
+            context.screen.warn(format_args!(
+                "revoked {} of accounts {old}HOST, which accounts: {scheme} replaces. Apply the policy and install the nodes' bundles \
+                 before the masters', which deny them: clusterctl policy",
+                certificates(*count),
+            ));
+        }
+    }
 }

@@ -6,16 +6,14 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::source::Source;
 use crate::app::package::reader;
+use crate::app::revoke::rendered::{self, certificates_in};
+use crate::app::revoke::{LedgerEvidence, RevokeError};
 use crate::bundle::format::{Format, sealed_name};
 use crate::bundle::input::Roles;
-use crate::cli::error::{CliError, Result};
-use crate::cli::exit::Exit;
-use crate::cli::finding_remedies::words;
-use crate::commands::revoking::remembered::{self, certificates_in};
+use crate::cli::error::Result;
 use crate::pki::certificate::Certificate;
 use crate::store::credentials;
 use crate::store::files;
-use crate::verify::remedy::TargetKind;
 
 /// Generations are the time in Unix seconds; those of a version that counted them say nothing.
 const FIRST_BY_TIME: u64 = 1_000_000_000;
@@ -27,7 +25,7 @@ const LOOKED_INTO: usize = 256;
 /// # Errors
 /// Refused, with what records again what the ledger has forgotten; or when the record of the bundles cannot be read.
 pub(crate) fn refuse(source: &Source<'_>, hosts: &[Roles<'_>], folder: &Path, generation: u64) -> Result<()> {
-    let packed = remembered::last_packed(source.layout, &source.roots.cluster)?;
+    let packed = rendered::last_packed(source.layout, &source.roots.cluster)?;
     let (looked_into, newer) = match packed {
         Some(packed) if packed > generation => (hosts, true),
         // Those that were copied here are newer than the record. Of many, some have to do.
@@ -37,7 +35,7 @@ pub(crate) fn refuse(source: &Source<'_>, hosts: &[Roles<'_>], folder: &Path, ge
     let found = looked_into.par_iter().find_map_first(|roles| {
         let sealed = folder.join(sealed_name(roles.host()));
         if newer && files::exists(&sealed) {
-            return Some((sealed, "nobody can look into it, and it may have newer credentials than pki/".to_owned()));
+            return Some((sealed, LedgerEvidence::Encrypted));
         }
         Format::ALL.into_iter().map(|format| folder.join(format.file_name(roles.host()))).find_map(|path| {
             let at = files::modified(&path)?;
@@ -45,13 +43,11 @@ pub(crate) fn refuse(source: &Source<'_>, hosts: &[Roles<'_>], folder: &Path, ge
                 return None;
             }
             let newer = newer_in(source, roles, &path, generation)?;
-            let why = format!("it does not know its certificate {}, which is newer than those in pki/", newer.serial);
-            Some((path, why))
+            Some((path, LedgerEvidence::NewerCertificate(newer.serial)))
         })
     });
-    let Some((path, why)): Option<(PathBuf, String)> = found else { return Ok(()) };
-    let what = format!("the ledger is older than {}: {why}", path.display());
-    Err(CliError::new(Exit::Refused, what).hint(words(&remembered::remedy(folder).into(), TargetKind::Directory)))
+    let Some((path, evidence)): Option<(PathBuf, LedgerEvidence)> = found else { return Ok(()) };
+    Err(RevokeError::OutdatedLedger { path, evidence, record_from: Some(folder.to_owned()) }.into())
 }
 
 /// A certificate in the bundle at `path` that the ledger does not know, and that is no older than what would be packed.

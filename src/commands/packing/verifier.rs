@@ -2,6 +2,7 @@
 
 use super::exposed::Exposed;
 use super::finishing;
+use crate::app::revoke::{check_ledger_is_current, denials as revoked};
 use crate::bundle::input::CredentialPem;
 use crate::bundle::packer;
 use crate::bundle::render::Templates;
@@ -11,7 +12,6 @@ use crate::cli::error::{CliError, Result};
 use crate::cli::exit::Exit;
 use crate::cluster::profile::Profile;
 use crate::cluster::spec::Cluster;
-use crate::commands::revoking::{lists, revocations};
 use crate::commands::verifying::denials;
 use crate::config;
 use crate::pki::ssh::SshKey;
@@ -29,7 +29,7 @@ pub(crate) fn pack(
     let layout = &context.env.layout;
     files::sweep(layout.dir())?;
     let (mut ledger, known, roots) = context.trust(cluster)?;
-    lists::nothing_is_forgotten(layout, &roots, &ledger, context.env.now)?;
+    check_ledger_is_current(layout, &roots, &ledger, context.env.now)?;
     let root = &roots.cluster;
     let masters = cluster.masters.iter().flat_map(|master| cluster.master_leaves(master));
     let wanted = masters.filter(|leaf| leaf.profile == Profile::ApiserverKubeletClient);
@@ -62,7 +62,7 @@ pub(crate) fn pack(
     let policy = templates
         .verifier_policy()
         .map_err(|error| CliError::new(Exit::Usage, "the verifier's policy cannot be rendered").because(error))?;
-    let rules = revocations::authorization(cluster, &revocations::denials(&ledger, root, context.env.now)?, templates)?;
+    let rules = revoked::authorization(cluster, &revoked::of_ledger(&ledger, root, context.env.now)?, templates)?;
     let denials = denials::of(&rules, &ledger, root, context.env.now)?.to_json();
     let input = VerifierInput { policy, denials, cluster, cluster_file: &cluster_file, root, credentials, generation };
     let mut bundle = verifier::render(input)

@@ -10,6 +10,7 @@ use super::likeness::{self, ExpectedBundle};
 use crate::app::in_full;
 use crate::app::package::reader;
 use crate::app::package::templates;
+use crate::app::revoke::rendered;
 use crate::bundle::archive;
 use crate::bundle::format::{Format, sealed_name};
 use crate::bundle::input::Roles;
@@ -19,7 +20,6 @@ use crate::bundle::seal;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::CertificateSpec;
 use crate::cluster::spec::Host;
-use crate::commands::revoking::remembered;
 use crate::config::kubeconfig::{self, Credential, KubeCluster};
 use crate::config::kubelet_config;
 use crate::pki::certificate::Certificate;
@@ -180,7 +180,10 @@ impl Audit<'_> {
         wrong.extend(of_the_kubelets_config(&bundle));
         wrong.extend(other_certificates(&bundle, looked_at.today));
         let forgotten = self.forgotten_by_the_ledger(&bundle);
-        let remedy = if forgotten.is_some() { remembered::remedy(&self.layout.bundles()) } else { pack };
+        let remedy = match forgotten {
+            Some(_) => rendered::record_forgotten(Some(&self.layout.bundles())),
+            None => pack,
+        };
         wrong.extend(forgotten);
         let difference = likeness.difference(&bundle, *roles, *format);
         wrong.extend(difference.wrong);
@@ -249,7 +252,7 @@ impl Audit<'_> {
         let ours = bundle.manifest.root_pin == self.root.spki_fingerprint();
         let newer = ours && bundle.manifest.generation > self.last_generation;
         let unknown = |certificate: &Certificate| self.known.sequence(certificate.fingerprint()).is_none();
-        let forgotten = newer && remembered::certificates_in(bundle).iter().any(unknown);
+        let forgotten = newer && rendered::certificates_in(bundle).iter().any(unknown);
         forgotten.then(|| "it is newer than the ledger, which does not know its certificates".to_owned())
     }
 

@@ -5,12 +5,12 @@ use std::collections::HashSet;
 
 use time::OffsetDateTime;
 
+use crate::app::revoke::{denials, rendered};
 use crate::bundle::policy::AUTHORIZATION;
 use crate::bundle::verifier;
 use crate::cli::error::{CliError, Result};
 use crate::cli::exit::Exit;
 use crate::cluster::duration::stamp;
-use crate::commands::revoking::{remembered, revocations};
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 use crate::sanitize::sanitized;
@@ -32,7 +32,7 @@ const MAX_DENIALS: u64 = 64 << 10;
 /// # Errors
 /// When it is there and cannot be read.
 pub(crate) fn rules(layout: &Layout) -> Result<String, StoreError> {
-    match files::read(&layout.policy().join(AUTHORIZATION), revocations::MAX_RULES) {
+    match files::read(&layout.policy().join(AUTHORIZATION), denials::MAX_RULES) {
         Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
         Err(StoreError::Missing(_)) => Ok(String::new()),
         Err(error) => Err(error),
@@ -48,7 +48,7 @@ pub(crate) fn without_a_ledger(layout: &Layout, rules: &str) -> Result<ExpectedD
     match files::read(&layout.dir().join(verifier::DENIALS), MAX_DENIALS) {
         Ok(bytes) => Ok(of_bundle(&bytes)?),
         Err(StoreError::Missing(_)) => {
-            let denied = remembered::denied_in(rules).into_iter();
+            let denied = rendered::denied_in(rules).into_iter();
             Ok(ExpectedDenials::new(denied.map(unknown).collect(), rules.contains(NODE_RULE)))
         }
         Err(error) => Err(error.into()),
@@ -79,7 +79,7 @@ pub(crate) fn of(
 ) -> Result<ExpectedDenials, StoreError> {
     let revoked = ledger.revoked_expiring_after(now)?.all()?;
     let mut dated: Vec<(OffsetDateTime, RevokedCertificate)> = Vec::new();
-    for issued in revocations::denied(&revoked, root) {
+    for issued in denials::denied(&revoked, root) {
         if let Some(revocation) = &issued.revocation {
             dated.push((revocation.at, known(issued)));
         }
@@ -95,7 +95,7 @@ pub(crate) fn of(
     dated.sort_by_key(|(at, _)| Reverse(*at));
     let recorded: HashSet<Fingerprint> = dated.iter().map(|(_, one)| one.sha256).collect();
     let mut all = Vec::new();
-    for sha256 in remembered::denied_in(rules).into_iter().filter(|sha256| !recorded.contains(sha256)) {
+    for sha256 in rendered::denied_in(rules).into_iter().filter(|sha256| !recorded.contains(sha256)) {
         match ledger.by_fingerprint(sha256)? {
             Some(issued) if issued.not_after <= now => {}
             Some(issued) => all.push(known(&issued)),

@@ -1,63 +1,61 @@
-//! What `revoke`, `policy` and `bundle` share: which revoked certificates API servers are told of, and the file that tells
-//! them.
+//! The revoked certificates that API servers deny, and the authorization configuration that denies them.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use time::{Duration, OffsetDateTime};
 
-use super::remembered;
-use crate::app::package::templates;
+use super::error::RevokeError;
+use super::rendered;
+use crate::app::env::Env;
+use crate::app::error::Error;
+use crate::app::package::templates::{self, TemplatesError};
 use crate::bundle::policy;
 use crate::bundle::render::Templates;
-use crate::cli::context::Context;
-use crate::cli::error::{CliError, Result};
-use crate::cli::exit::Exit;
 use crate::cluster::profile::{TABLE, Usage};
 use crate::cluster::spec::Cluster;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 use crate::rbac::denials::Denials;
 use crate::rbac::mark::LedgerMark;
+use crate::store::error::StoreError;
 use crate::store::files::{self, PUBLIC};
+use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
 use crate::store::ledger::certificates::IssuedCertificate;
 use crate::verify::finding::{CheckId, Finding, Status};
 use crate::verify::remedy::FileRemedy;
 use crate::verify::target::Place;
 
-/// How long an ended certificate is still listed: clocks differ.
+/// How long an expired certificate is still listed: clocks differ.
 pub(crate) const GRACE: Duration = Duration::DAY;
-/// No file of theirs is larger than this, in bytes.
+/// No authorization configuration is larger than this, in bytes.
 pub(crate) const MAX_RULES: u64 = 16 << 20;
 
-/// What was revoked and has not ended, or not long ago.
+/// Returns the revoked certificates that have not expired, or only within [`GRACE`].
 ///
 /// # Errors
 /// When the ledger cannot be used.
-pub(crate) fn listed(ledger: &Ledger, now: OffsetDateTime) -> Result<Vec<IssuedCertificate>> {
-    Ok(ledger.revoked_expiring_after(now - GRACE)?.all()?)
+pub(super) fn listed(ledger: &Ledger, now: OffsetDateTime) -> Result<Vec<IssuedCertificate>, StoreError> {
+    ledger.revoked_expiring_after(now - GRACE)?.all()
 }
 
-/// The certificates that API servers deny: what the cluster's root signed and somebody may call with.
+/// Returns the certificates that API servers deny: the revoked client certificates of the cluster's CA.
 ///
 /// # Errors
-/// Refused when they are more than API servers can be told of; or when the ledger cannot be used.
-pub(crate) fn denials(ledger: &Ledger, root: &Certificate, now: OffsetDateTime) -> Result<Denials> {
+/// [`RevokeError::TooManyDenials`]; or when the ledger cannot be used.
+pub fn of_ledger(ledger: &Ledger, root: &Certificate, now: OffsetDateTime) -> Result<Denials, Error> {
     let (listed, unrecorded) = (listed(ledger, now)?, ledger.unrecorded()?);
     let recorded: BTreeSet<Fingerprint> = denied(&listed, root).map(|issued| issued.fingerprint).collect();
     let others = listed.iter().map(|issued| issued.fingerprint).filter(|sha256| !recorded.contains(sha256));
     let others: Vec<Fingerprint> = others.collect();
     let all = recorded.into_iter().chain(unrecorded.iter().filter_map(|one| one.fingerprint));
     let mark = LedgerMark { sequence: ledger.sequence()?, root: root.fingerprint() };
-    Denials::of(all).map(|denials| denials.beside(others).as_of(mark)).map_err(|error| {
-        CliError::new(Exit::Refused, "the API servers' rules cannot be written")
-            .hint("make a new root for a new cluster directory: so many revocations mean that the old one is worth little")
-            .because(error)
-    })
+    let denials = Denials::of(all).map_err(RevokeError::TooManyDenials)?;
+    Ok(denials.beside(others).as_of(mark))
 }
 
-/// Those that API servers have to be told of.
+/// Returns the client certificates of a CA among `revoked`.
 pub(crate) fn denied<'i>(
     revoked: &'i [IssuedCertificate],
     root: &Certificate,
@@ -70,25 +68,25 @@ pub(crate) fn denied<'i>(
     revoked.iter().filter(move |issued| issued.issuer == root && calls(issued))
 }
 
-/// Writes what API servers deny into the policy folder, from where it can be copied to masters alone.
+/// Writes the authorization configuration into the policy folder, and returns its path.
 ///
 /// # Errors
-/// A usage error when the template fails; or what the system says.
+/// [`TemplatesError::Render`]; or when a file cannot be written.
 pub(crate) fn write_authorization(
     cluster: &Cluster,
     denials: &Denials,
     templates: &Templates,
-    context: &Context<'_>,
-) -> Result<PathBuf> {
+    layout: &Layout,
+) -> Result<PathBuf, Error> {
     let text = authorization(cluster, denials, templates)?;
-    let path = context.env.layout.policy().join(policy::AUTHORIZATION);
-    files::create_folder(&context.env.layout.policy().join(policy::MASTERS))?;
-    files::sweep(&context.env.layout.policy().join(policy::MASTERS))?;
+    let (path, folder) = (layout.policy().join(policy::AUTHORIZATION), layout.policy().join(policy::MASTERS));
+    files::create_folder(&folder)?;
+    files::sweep(&folder)?;
     files::replace(&path, text.as_bytes(), PUBLIC)?;
     Ok(path)
 }
 
-/// `store.credential` for what was rendered outside `pki/`: whether the ledger is older than it, and whether the API servers'
+/// `store.credential` for what was rendered outside `pki/`: whether the ledger is newer than it, and whether the API servers'
 /// rules are what would be written today. Somebody's own templates may well say otherwise, and so may a cluster file that was
 /// changed since.
 ///
@@ -99,31 +97,31 @@ pub(crate) fn findings(
     denials: &Denials,
     ledger: &Ledger,
     root: &Certificate,
-    context: &Context<'_>,
-) -> Result<Vec<Finding>> {
+    env: &Env,
+) -> Result<Vec<Finding>, Error> {
     let finding = |status, path: &Path, saw: String| {
         Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, "API servers' rules", status)
             .address(path.display().to_string())
             .saw(saw, "what clusterctl policy would write today, before it is copied to masters")
     };
-    let memories = remembered::of_directory(&context.env.layout, root);
-    let older = match memories {
-        Ok(memories) => remembered::older_than(&memories, ledger, context.env.now)?,
+    let states = rendered::of_directory(&env.layout, root);
+    let newer = match states {
+        Ok(states) => rendered::newer_than(&states, ledger, env.now)?,
         Err(error) => {
-            let path = context.env.layout.policy().join(policy::AUTHORIZATION);
+            let path = env.layout.policy().join(policy::AUTHORIZATION);
             return Ok(vec![finding(Status::Fail, &path, error.to_string())]);
         }
     };
-    if let Some(older) = older {
-        let saw = format!("it is newer than the ledger: {}", older.why);
-        return Ok(vec![finding(Status::Fail, &older.path, saw).remedy(remembered::remedy(&older.path))]);
+    if let Some(newer) = newer {
+        let saw = format!("it is newer than the ledger: {}", newer.evidence);
+        return Ok(vec![finding(Status::Fail, &newer.path, saw).remedy(newer.remedy())]);
     }
-    let path = context.env.layout.policy().join(policy::AUTHORIZATION);
+    let path = env.layout.policy().join(policy::AUTHORIZATION);
     let finding = |status, saw| finding(status, &path, saw);
-    if !files::exists(&context.env.layout.policy()) {
+    if !files::exists(&env.layout.policy()) {
         return Ok(Vec::new());
     }
-    let today = authorization(cluster, denials, &templates::of_cluster(cluster, &context.env.layout)?)?;
+    let today = authorization(cluster, denials, &templates::of_cluster(cluster, &env.layout)?)?;
     let warned = |saw: String| finding(Status::Warn, saw).remedy(FileRemedy::WritePolicy);
     Ok(vec![match files::read(&path, MAX_RULES) {
         Ok(bytes) if bytes == today.as_bytes() => {
@@ -145,14 +143,16 @@ pub(crate) fn findings(
     }])
 }
 
-/// The text of that file.
+/// Returns the text of the authorization configuration.
 ///
 /// # Errors
-/// A usage error when the template fails.
-pub(crate) fn authorization(cluster: &Cluster, denials: &Denials, templates: &Templates) -> Result<String> {
-    templates.authorization(cluster, denials).map_err(|error| {
-        CliError::new(Exit::Usage, "the API servers' rules cannot be rendered")
-            .hint("look at the template that is named; clusterctl bundle --eject-templates DIR writes those that work")
-            .because(error)
-    })
+/// [`TemplatesError::Render`]
+pub(crate) fn authorization(
+    cluster: &Cluster,
+    denials: &Denials,
+    templates: &Templates,
+) -> Result<String, TemplatesError> {
+    templates
+        .authorization(cluster, denials)
+        .map_err(|source| TemplatesError::Render { output: "the API servers' authorization configuration", source })
 }

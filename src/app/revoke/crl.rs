@@ -1,21 +1,27 @@
-//! The revocation lists that lie in the directory, beside what the ledger knows: a list that was signed is a promise, and a
-//! ledger from a backup may have forgotten it.
+//! The CRLs in the cluster directory, compared with the ledger.
+//!
+//! A CRL that was signed is a promise: a ledger that was restored from a backup may lack revocations that it lists.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use time::{Duration, OffsetDateTime};
 
-use super::remembered;
-use super::revocations::GRACE;
-use crate::cli::error::{CliError, Result};
-use crate::cli::exit::Exit;
+use super::denials::{GRACE, listed};
+use super::error::RevokeError;
+use super::notice::Notice;
+use crate::app::count::certificates as count;
+use crate::app::env::Env;
+use crate::app::error::Error;
+use crate::app::observer::Observer;
 use crate::cluster::duration::{in_words, stamp};
+use crate::cluster::lifetime::Lifetime;
 use crate::cluster::profile::CaRole;
 use crate::pki::ca_set::CaSet;
 use crate::pki::certificate::{Certificate, Serial};
-use crate::pki::crl::{self, Crl, CrlError};
+use crate::pki::crl::{self, Crl, CrlError, Revoked};
+use crate::pki::issuer::Issuer;
 use crate::store::error::StoreError;
-use crate::store::files;
+use crate::store::files::{self, PUBLIC};
 use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
 use crate::store::ledger::certificates::IssuedCertificate;
@@ -25,111 +31,139 @@ use crate::verify::finding::{CheckId, Finding, Status};
 use crate::verify::remedy::{CertificateRemedy, FileRemedy, Remedy};
 use crate::verify::target::Place;
 
-/// No list is longer than this, in bytes; half a million serial numbers would fit.
-pub(crate) const MAX_LIST: u64 = 32 << 20;
+/// No CRL is larger than this, in bytes; half a million serial numbers would fit.
+pub const MAX_BYTES: u64 = 32 << 20;
 
-/// Why a list cannot be used.
+/// The validity of a CRL where no other is asked for.
+pub const DEFAULT_VALIDITY: Lifetime = Lifetime::NINETY_DAYS;
+
+/// Why a CRL in the directory cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum ListError {
-    /// It cannot be read.
+pub enum CrlFileError {
+    /// Its file cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// It is damaged, or another root's.
-    #[error("{0}")]
-    Unusable(String),
+    /// It is not a CRL, or a damaged one.
+    #[error(transparent)]
+    Malformed(#[from] CrlError),
+    /// Another CA signed it.
+    #[error("the {} did not sign it", .0.as_str())]
+    OtherIssuer(CaRole),
 }
 
-/// The list of a root as it lies there, signed by this root; `None` where there is none.
+/// Returns the CRL of a CA, whose signature is verified; `None` where there is no file.
 ///
 /// # Errors
 /// Why it cannot be used.
-pub(crate) fn present(layout: &Layout, kind: CaRole, root: &Certificate) -> Result<Option<Crl>, ListError> {
-    let bytes = match files::read(&layout.revocation_list(kind), MAX_LIST) {
+pub fn read(layout: &Layout, role: CaRole, ca: &Certificate) -> Result<Option<Crl>, CrlFileError> {
+    let bytes = match files::read(&layout.revocation_list(role), MAX_BYTES) {
         Err(StoreError::Missing(_)) => return Ok(None),
         other => other?,
     };
-    let unusable = |error: CrlError| ListError::Unusable(error.to_string());
-    let der = crl::lists(&bytes).map_err(unusable)?.swap_remove(0);
-    let list = Crl::from_der(der).map_err(unusable)?;
-    if !list.is_signed_by(root) {
-        return Err(ListError::Unusable(format!("the {} did not sign it", kind.as_str())));
-    }
-    Ok(Some(list))
+    let der = crl::lists(&bytes)?.into_iter().next().ok_or(CrlError::NoSection)?;
+    let crl = Crl::from_der(der)?;
+    if crl.is_signed_by(ca) { Ok(Some(crl)) } else { Err(CrlFileError::OtherIssuer(role)) }
 }
 
-/// What lists say is revoked, and the ledger does not.
+/// Revocations that the CRLs have and the ledger does not.
 #[derive(Debug, Default)]
-pub(crate) struct Lost {
-    /// What the ledger issued, each with the revocation that the list has.
-    pub(crate) known: Vec<IssuedCertificate>,
-    /// What the ledger does not have: that root's list alone can go on naming it.
-    pub(crate) strangers: Vec<UnrecordedRevocation>,
-    /// Lists that are damaged, or another root's.
-    pub(crate) unusable: Vec<(CaRole, String)>,
+pub(super) struct MissingRevocations {
+    /// Certificates that the ledger has, each with the revocation of the CRL.
+    pub(super) recorded: Vec<IssuedCertificate>,
+    /// Serial numbers whose certificates the ledger does not have.
+    pub(super) serials: Vec<UnrecordedRevocation>,
+    /// CRLs that are damaged, or that another CA signed.
+    pub(super) unusable: Vec<(CaRole, CrlFileError)>,
 }
 
-/// What the lists of all roots say is revoked, and the ledger does not. What ended long ago is no loss, and a list that is not
-/// its root's says nothing.
+/// Finds the revocations that the CRLs have and the ledger does not.
+///
+/// A certificate that expired long ago is left out, and so is a CRL that its CA did not sign.
 ///
 /// # Errors
-/// When a list cannot be read, or the ledger cannot be used.
-pub(crate) fn lost(layout: &Layout, roots: &CaSet, ledger: &Ledger, now: OffsetDateTime) -> Result<Lost, StoreError> {
-    let mut lost = Lost::default();
+/// When a CRL cannot be read, or the ledger cannot be used.
+pub(super) fn missing_revocations(
+    layout: &Layout,
+    cas: &CaSet,
+    ledger: &Ledger,
+    now: OffsetDateTime,
+) -> Result<MissingRevocations, StoreError> {
+    let mut missing = MissingRevocations::default();
     let unrecorded = ledger.unrecorded()?;
-    for kind in CaRole::ALL {
-        let root = roots.of(kind);
-        let list = match present(layout, kind, root) {
-            Ok(Some(list)) => list,
+    for role in CaRole::ALL {
+        let ca = cas.of(role);
+        let crl = match read(layout, role, ca) {
+            Ok(Some(crl)) => crl,
             Ok(None) => continue,
-            Err(ListError::Store(error)) => return Err(error),
-            Err(ListError::Unusable(why)) => {
-                lost.unusable.push((kind, why));
+            Err(CrlFileError::Store(error)) => return Err(error),
+            Err(why @ (CrlFileError::Malformed(_) | CrlFileError::OtherIssuer(_))) => {
+                missing.unusable.push((role, why));
                 continue;
             }
         };
-        for entry in list.entries() {
+        for entry in crl.entries() {
             let revocation = Revocation { reason: entry.reason, at: entry.at };
-            match ledger.by_issuer_and_serial(root.fingerprint(), &entry.serial)? {
+            match ledger.by_issuer_and_serial(ca.fingerprint(), &entry.serial)? {
                 Some(issued) if issued.revocation.is_some() || issued.not_after <= now - GRACE => {}
                 Some(issued) if !issued.is_root() => {
-                    lost.known.push(IssuedCertificate { revocation: Some(revocation), ..issued });
+                    missing.recorded.push(IssuedCertificate { revocation: Some(revocation), ..issued });
                 }
                 _ => {
-                    let serial = Some((root.fingerprint(), entry.serial));
+                    let serial = Some((ca.fingerprint(), entry.serial));
                     if unrecorded.iter().all(|one| one.serial != serial) {
-                        lost.strangers.push(UnrecordedRevocation { fingerprint: None, serial, revocation });
+                        missing.serials.push(UnrecordedRevocation { fingerprint: None, serial, revocation });
                     }
                 }
             }
         }
     }
-    Ok(lost)
+    Ok(missing)
 }
 
-/// Refuses to go on where a ledger has forgotten what the lists, or the files that were rendered from it, say is revoked: what
-/// it calls good may be revoked.
+/// Signs the CRL of one CA from what the ledger knows, and writes it.
 ///
 /// # Errors
-/// Refused, with what mends it; or when the ledger cannot be used.
-pub(crate) fn nothing_is_forgotten(layout: &Layout, roots: &CaSet, ledger: &Ledger, now: OffsetDateTime) -> Result<()> {
-    let lost = lost(layout, roots, ledger, now)?;
-    if let Some((kind, why)) = lost.unusable.first() {
-        let path = layout.revocation_list(*kind);
-        let what = format!("{} cannot be used, so nobody can tell what was revoked: {why}", path.display());
-        return Err(CliError::new(Exit::Refused, what)
-            .hint(format!("restore it from a backup, or sign it again from what the ledger knows: {RENEW}")));
-    }
-    let lost = lost.known.len();
-    if lost == 0 {
-        return remembered::refuse_older(&remembered::of_directory(layout, &roots.cluster)?, ledger, now);
-    }
-    let what = format!(
-        "the ledger has forgotten that {} {} revoked, which the lists name",
-        count(lost),
-        if lost == 1 { "was" } else { "were" }
-    );
-    Err(CliError::new(Exit::Refused, what)
-        .hint("the ledger is from a backup; it learns it again from the lists with: clusterctl revoke --renew"))
+/// When the CRL cannot be made, or the ledger or the disk cannot be used.
+pub(crate) fn sign(
+    issuer: &Issuer,
+    role: CaRole,
+    validity: Lifetime,
+    ledger: &mut Ledger,
+    env: &Env,
+    observer: &mut dyn Observer,
+) -> Result<(), Error> {
+    let ca = issuer.ca().certificate();
+    let next_update = env.now + validity.duration();
+    let entries = entries(ca, ledger, env.now)?;
+    let path = env.layout.revocation_list(role);
+    let present = read(&env.layout, role, ca).unwrap_or_else(|why| {
+        observer.notice(Notice::CrlReplaced { path: path.clone(), why }.into());
+        None
+    });
+    // A ledger from a backup may lack the last numbers. The CRL in the directory has them unless it is from that backup, too; and
+    // the time in seconds is greater in any case.
+    let at_least = present.and_then(|crl| crl.number).map_or(1, |number| number.saturating_add(1));
+    let at_least = at_least.max(u64::try_from(env.now.unix_timestamp()).unwrap_or(1));
+    let number = ledger.next_crl_number(ca.fingerprint(), at_least, env.now, next_update)?;
+    let crl = issuer
+        .revocation_list(&entries, number, env.now, next_update)
+        .map_err(|source| RevokeError::Crl { role, source })?;
+    Ok(files::replace(&path, crl.to_pem().as_bytes(), PUBLIC)?)
+}
+
+/// Returns what the CRL of a CA has to list.
+fn entries(ca: &Certificate, ledger: &Ledger, now: OffsetDateTime) -> Result<Vec<Revoked>, StoreError> {
+    let ca = ca.fingerprint();
+    let recorded = listed(ledger, now)?.into_iter().filter(|issued| issued.issuer == ca).filter_map(|issued| {
+        let Revocation { reason, at } = issued.revocation?;
+        Some(Revoked { serial: issued.serial, at, reason })
+    });
+    let unrecorded = ledger.unrecorded()?.into_iter().filter_map(|one| {
+        let (issuer, serial) = one.serial?;
+        let Revocation { reason, at } = one.revocation;
+        (issuer == ca).then_some(Revoked { serial, at, reason })
+    });
+    Ok(recorded.chain(unrecorded).collect())
 }
 
 /// `store.credential` for every list: whether it says what the ledger says. Nothing is said where there is no list, and none
@@ -151,7 +185,7 @@ pub(crate) fn findings(
         let serials = unrecorded.iter().filter_map(|one| one.serial.as_ref());
         let of_others = serials.filter(|(issuer, _)| *issuer == root.fingerprint()).map(|(_, serial)| serial);
         let wanted: BTreeSet<&Serial> = of_root.map(|issued| &issued.serial).chain(of_others).collect();
-        let (status, saw, remedy) = match present(layout, *kind, root) {
+        let (status, saw, remedy) = match read(layout, *kind, root) {
             Ok(None) if wanted.is_empty() => continue,
             Ok(None) => {
                 let saw = format!("it is missing, and the ledger has {} that were revoked", count(wanted.len()));
@@ -172,9 +206,6 @@ pub(crate) fn findings(
     }
     Ok(findings)
 }
-
-/// What heals a list.
-const RENEW: &str = "clusterctl revoke --renew";
 
 /// How a list stands to what the ledger has as revoked and not ended: the status, what was seen, and what helps.
 fn judge(
@@ -228,9 +259,4 @@ fn judge(
         }
     }
     Ok((Status::Pass, format!("{} revoked, due again at {next}", list.serials.len()), None))
-}
-
-/// So many certificates, in words.
-pub(crate) fn count(count: usize) -> String {
-    if count == 1 { "1 certificate".to_owned() } else { format!("{count} certificates") }
 }

@@ -1,0 +1,13 @@
+//! Numbers of things in words.
+
+/// Returns `1 certificate` or `2 certificates`.
+#[must_use]
+pub fn counted(count: usize, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Returns so many certificates in words.
+#[must_use]
+pub fn certificates(count: usize) -> String {
+    counted(count, "certificate")
+}

@@ -1,0 +1,152 @@
+//! Why certificates cannot be revoked, or the state of revocations is not known.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::crl::CrlFileError;
+use super::remedy::Remedy;
+use super::rendered::record_forgotten;
+use crate::app::{self, count::certificates};
+use crate::cluster::profile::CaRole;
+use crate::pki::certificate::{CertificateError, Serial};
+use crate::pki::issuer::IssueError;
+use crate::pki::pem::PemError;
+use crate::rbac::denials::TooMany;
+
+/// Why certificates cannot be revoked, or the state of revocations is not known.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RevokeError {
+    /// A CRL cannot be used, so that it is not known what was revoked.
+    #[error("{} cannot be used, so it is not known what was revoked", path.display())]
+    UnusableCrl {
+        /// The CRL.
+        path: PathBuf,
+        /// Why.
+        source: CrlFileError,
+    },
+    /// The CRLs revoke certificates that the ledger has and does not have as revoked.
+    #[error("the ledger lacks the revocation of {}, which the CRLs list", certificates(*count))]
+    ForgottenRevocations {
+        /// The number of certificates.
+        count: usize,
+    },
+    /// The ledger is older than a file that was rendered from it.
+    #[error("the ledger is older than {}: {evidence}", path.display())]
+    OutdatedLedger {
+        /// The file.
+        path: PathBuf,
+        /// How it is known.
+        evidence: LedgerEvidence,
+        /// The file or folder from which the ledger can learn what it lacks, if any can tell.
+        record_from: Option<PathBuf>,
+    },
+    /// A file is newer than all files that name what is revoked.
+    #[error(
+        "the ledger is older than {}, which does not name what was revoked since: it was written at the ledger's sequence {written}, \
+         and what is known here ends at {known}",
+        path.display()
+    )]
+    UnknownRevocations {
+        /// The file.
+        path: PathBuf,
+        /// The ledger's sequence when it was written.
+        written: u64,
+        /// The last sequence up to which everything is known.
+        known: u64,
+    },
+    /// More certificates are revoked than the API servers' authorization configuration can deny.
+    #[error("the API servers' rules cannot be written")]
+    TooManyDenials(#[source] TooMany),
+    /// A file has no certificate.
+    #[error("{} has no certificate that can be revoked", path.display())]
+    NoCertificate {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: NoCertificate,
+    },
+    /// A file is neither an authorization configuration nor a bundle.
+    #[error("{} is neither an authorization.yaml nor a bundle", .0.display())]
+    NotRendered(PathBuf),
+    /// None of this directory's CAs signed a certificate.
+    #[error("none of this directory's CAs signed the certificate of {subject} in {}", path.display())]
+    OtherIssuer {
+        /// The file.
+        path: PathBuf,
+        /// The certificate's common name.
+        subject: String,
+    },
+    /// A CRL cannot be made.
+    #[error("the CRL of the {} cannot be made", role.as_str())]
+    Crl {
+        /// The CA.
+        role: CaRole,
+        /// Why.
+        source: IssueError,
+    },
+}
+
+/// Why a file has no certificate.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoCertificate {
+    /// It is neither PEM, nor a kubeconfig, nor DER.
+    #[error(transparent)]
+    Pem(#[from] PemError),
+    /// A certificate in it cannot be read.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+}
+
+/// How it is known that a ledger is older than a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LedgerEvidence {
+    /// The file denies certificates that the ledger does not have as revoked.
+    Denied {
+        /// The number of certificates.
+        count: usize,
+    },
+    /// The file was written at a later sequence of the ledger.
+    Sequence {
+        /// The sequence in the file.
+        written: u64,
+        /// The ledger's sequence.
+        ledger: u64,
+    },
+    /// An encrypted bundle may have newer credentials.
+    Encrypted,
+    /// A bundle has a newer certificate that the ledger does not know.
+    NewerCertificate(Serial),
+}
+
+impl fmt::Display for LedgerEvidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Denied { count } => {
+                write!(f, "it revokes {} that the ledger does not have as revoked", certificates(*count))
+            }
+            Self::Sequence { written, ledger } => {
+                write!(f, "it was written at the ledger's sequence {written}, and this ledger is at {ledger}")
+            }
+            Self::Encrypted => write!(f, "it is encrypted, and may have newer credentials than pki/"),
+            Self::NewerCertificate(serial) => {
+                write!(f, "the ledger does not have its certificate {serial}, which is newer than those in pki/")
+            }
+        }
+    }
+}
+
+impl RevokeError {
+    pub(in crate::app) fn remedy(&self) -> Option<app::Remedy> {
+        Some(app::Remedy::Revoke(match self {
+            Self::UnusableCrl { .. } => Remedy::RestoreOrRenewCrls,
+            Self::ForgottenRevocations { .. } => Remedy::LearnFromCrls,
+            Self::OutdatedLedger { record_from, .. } => return Some(record_forgotten(record_from.as_deref()).into()),
+            Self::UnknownRevocations { .. } => return Some(record_forgotten(None).into()),
+            Self::TooManyDenials(_) => Remedy::ReplaceCas,
+            Self::NoCertificate { .. } => Remedy::NameCertificate,
+            Self::NotRendered(_) => Remedy::NameRenderedFile,
+            Self::OtherIssuer { .. } => Remedy::AskItsIssuer,
+            Self::Crl { .. } => return None,
+        }))
+    }
+}

@@ -1,0 +1,20 @@
+//! What revoking, and looking at the state of revocations, reports while it runs.
+
+use std::path::PathBuf;
+
+use super::crl::CrlFileError;
+use super::removed_hosts::RemovedHost;
+
+/// Something about revocations that a person should know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// A CRL that cannot be used is replaced by what the ledger knows.
+    CrlReplaced {
+        /// The CRL.
+        path: PathBuf,
+        /// Why it cannot be used.
+        why: CrlFileError,
+    },
+    /// Hosts that are not in the cluster file any more still have certificates, files or bundles.
+    RemovedHosts(Vec<RemovedHost>),
+}

@@ -1,0 +1,191 @@
+//! Hosts that are not in the cluster file any more and still have valid certificates, files or bundles.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::path::PathBuf;
+
+use time::OffsetDateTime;
+
+use super::notice::Notice;
+use crate::app::count::certificates;
+use crate::app::env::Env;
+use crate::app::observer::Observer;
+use crate::bundle::format::{Format, sealed_name};
+use crate::cluster::duration::stamp;
+use crate::cluster::name::HostName;
+use crate::cluster::profile::{Holder, Profile, TABLE};
+use crate::cluster::spec::{Cluster, Host, Role};
+use crate::store::error::StoreError;
+use crate::store::files;
+use crate::store::layout::Layout;
+use crate::store::ledger::Ledger;
+use crate::store::ledger::certificates::IssuedCertificate;
+use crate::verify::finding::{CheckId, Finding, Status};
+use crate::verify::remedy::DirectoryRemedy;
+use crate::verify::target::Place;
+
+/// A host that is not in the cluster file any more, or not in one of its roles, and what it still has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemovedHost {
+    /// The host's name.
+    pub host: String,
+    /// The role that it still has in the cluster file.
+    pub remaining_role: Option<Role>,
+    /// Its valid certificates of the role that it does not have any more.
+    pub certificates: Vec<IssuedCertificate>,
+    /// Its folders and bundles.
+    pub paths: Vec<PathBuf>,
+}
+
+impl fmt::Display for RemovedHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = Vec::new();
+        if let Some(until) = self.certificates.iter().map(|issued| issued.not_after).max() {
+            let count = self.certificates.len();
+            let verb = if count == 1 { "is" } else { "are" };
+            parts.push(format!("{} that {verb} valid until {}", certificates(count), stamp(until)));
+        }
+        parts.extend(self.paths.iter().map(|path| path.display().to_string()));
+        let role = self.remaining_role.map_or(String::new(), |role| format!(", but as a {},", role.as_str()));
+        write!(f, "it is not in cluster.yaml any more{role} and has {}", parts.join(", "))
+    }
+}
+
+impl RemovedHost {
+    /// Returns what to do if it has left the cluster.
+    #[must_use]
+    pub fn remedy(&self) -> DirectoryRemedy {
+        let revoke = match self.remaining_role {
+            None if self.certificates.is_empty() => Vec::new(),
+            None => vec![self.host.clone()],
+            Some(_) => self.certificates.iter().map(|issued| issued.serial.to_string()).collect(),
+        };
+        let paths = self.paths.iter().map(|path| path.display().to_string()).collect();
+        DirectoryRemedy::RemoveHost { revoke, paths }
+    }
+}
+
+/// Finds the hosts that are not in the cluster file any more and still have something, in the order of their names.
+///
+/// # Errors
+/// When the ledger or a folder cannot be read.
+pub fn find(
+    layout: &Layout,
+    cluster: &Cluster,
+    ledger: &Ledger,
+    now: OffsetDateTime,
+) -> Result<Vec<RemovedHost>, StoreError> {
+    let mut found: BTreeMap<String, RemovedHost> = BTreeMap::new();
+    let names = |hosts| -> HashSet<&str> { names(hosts).collect() };
+    let (masters, nodes) = (names(&cluster.masters), names(&cluster.nodes));
+    for (role, other_role, here, other) in
+        [(Role::Master, Role::Node, &masters, &nodes), (Role::Node, Role::Master, &nodes, &masters)]
+    {
+        let folders = files::names_in(&layout.hosts_folder(role))?;
+        for host in removed_from(role, here, &folders, ledger)? {
+            let remaining_role = other.contains(host.as_str()).then_some(other_role);
+            let certificates = valid_certificates(&host, role, ledger, now)?;
+            let mut paths = Vec::new();
+            if folders.binary_search(&host).is_ok() {
+                paths.push(layout.hosts_folder(role).join(&host));
+            }
+            if remaining_role.is_none() {
+                paths.extend(bundles_of(&host, layout));
+            }
+            if certificates.is_empty() && paths.is_empty() {
+                continue;
+            }
+            let removed = found.entry(host.clone()).or_insert_with(|| RemovedHost {
+                host,
+                remaining_role,
+                certificates: Vec::new(),
+                paths: Vec::new(),
+            });
+            removed.certificates.extend(certificates);
+            // Of a host that had both roles the bundles are found twice.
+            paths.retain(|path| !removed.paths.contains(path));
+            removed.paths.append(&mut paths);
+        }
+    }
+    Ok(found.into_values().collect())
+}
+
+fn names(hosts: &[Host]) -> impl Iterator<Item = &str> {
+    hosts.iter().map(|host| host.name.as_str())
+}
+
+/// Returns the hosts that had a role, by the ledger and the folders, and do not have it any more.
+fn removed_from(
+    role: Role,
+    here: &HashSet<&str>,
+    folders: &[String],
+    ledger: &Ledger,
+) -> Result<Vec<String>, StoreError> {
+    let profile = match role {
+        Role::Master => Profile::Apiserver,
+        Role::Node => Profile::KubeletClient,
+    };
+    let mut removed: Vec<String> = ledger.hosts_of(profile.policy().name)?;
+    removed.extend(folders.iter().cloned());
+    removed.retain(|host| !here.contains(host.as_str()));
+    removed.sort_unstable();
+    removed.dedup();
+    Ok(removed)
+}
+
+/// Returns the certificates of a host in a role that are neither expired nor revoked.
+fn valid_certificates(
+    host: &str,
+    role: Role,
+    ledger: &Ledger,
+    now: OffsetDateTime,
+) -> Result<Vec<IssuedCertificate>, StoreError> {
+    let is_of_role = |name: &str| {
+        let row = TABLE.iter().find(|row| row.name == name);
+        row.is_some_and(|row| (row.holder == Holder::Master) == (role == Role::Master))
+    };
+    let mut issued = ledger.by_host(host)?.all()?;
+    issued.retain(|one| one.not_after > now && one.revocation.is_none() && is_of_role(&one.profile));
+    Ok(issued)
+}
+
+fn bundles_of(host: &str, layout: &Layout) -> Vec<PathBuf> {
+    let Ok(name) = HostName::parse(host) else { return Vec::new() };
+    let bundles = Format::ALL.map(|format| format.file_name(&name)).into_iter().chain([sealed_name(&name)]);
+    bundles.map(|bundle| layout.bundles().join(bundle)).filter(|path| files::exists(path)).collect()
+}
+
+/// Reports the hosts that are not in the cluster file any more and still have something.
+///
+/// # Errors
+/// As [`find`].
+pub(crate) fn report(
+    env: &Env,
+    cluster: &Cluster,
+    ledger: &Ledger,
+    observer: &mut dyn Observer,
+) -> Result<(), StoreError> {
+    let removed = find(&env.layout, cluster, ledger, env.now)?;
+    if !removed.is_empty() {
+        observer.notice(Notice::RemovedHosts(removed).into());
+    }
+    Ok(())
+}
+
+/// Returns a finding of `store.credential` for each host that is not in the cluster file any more.
+///
+/// # Errors
+/// As [`find`].
+pub(crate) fn findings(
+    layout: &Layout,
+    cluster: &Cluster,
+    ledger: &Ledger,
+    now: OffsetDateTime,
+) -> Result<Vec<Finding>, StoreError> {
+    let finding = |one: RemovedHost| {
+        Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, &one.host, Status::Warn)
+            .saw(one.to_string(), "nothing of hosts that are not in the cluster file")
+            .remedy(one.remedy())
+    };
+    Ok(find(layout, cluster, ledger, now)?.into_iter().map(finding).collect())
+}

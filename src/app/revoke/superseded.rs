@@ -1,0 +1,143 @@
+//! Nodes' certificates whose account is not of the scheme in the cluster file.
+//!
+//! After a change of `accounts:` they are still valid. Issuing the certificates that replace them revokes them.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+use super::crl;
+use super::denials;
+use crate::app::count::certificates;
+use crate::app::env::Env;
+use crate::app::error::Error;
+use crate::app::observer::Observer;
+use crate::app::package::templates;
+use crate::cluster::account::AccountScheme;
+use crate::cluster::profile::{CaRole, Profile};
+use crate::cluster::spec::Cluster;
+use crate::pki::certificate::Certificate;
+use crate::pki::issuer::Issuer;
+use crate::pki::reason::Reason;
+use crate::rbac::denials::TooMany;
+use crate::store::error::StoreError;
+use crate::store::ledger::Ledger;
+use crate::store::ledger::certificates::IssuedCertificate;
+use crate::store::ledger::revocations::Revocation;
+use crate::verify::finding::{CheckId, Finding, Status};
+use crate::verify::remedy::DirectoryRemedy;
+use crate::verify::target::Place;
+
+/// Valid certificates of nodes whose account is not of the scheme in the cluster file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Superseded(pub Vec<IssuedCertificate>);
+
+impl Superseded {
+    /// Finds all of them.
+    ///
+    /// # Errors
+    /// When the ledger cannot be used.
+    pub fn find(cluster: &Cluster, ledger: &Ledger, env: &Env) -> Result<Self, StoreError> {
+        let prefix = cluster.accounts.other().prefix();
+        ledger.valid_by_account_prefix(Profile::KubeletClient.policy().name, prefix, env.now)?.all().map(Self)
+    }
+
+    /// As [`Self::find`], for some hosts. `hosts` is only called where there are such certificates.
+    ///
+    /// # Errors
+    /// When the ledger cannot be used.
+    pub fn of_hosts(
+        hosts: impl FnOnce() -> HashSet<String>,
+        cluster: &Cluster,
+        ledger: &Ledger,
+        env: &Env,
+    ) -> Result<Self, StoreError> {
+        let Self(mut found) = Self::find(cluster, ledger, env)?;
+        if !found.is_empty() {
+            let (hosts, prefix) = (hosts(), cluster.accounts.other().prefix());
+            let is_of_hosts = |issued: &IssuedCertificate| {
+                issued.account.strip_prefix(prefix).is_some_and(|host| hosts.contains(host))
+            };
+            found.retain(is_of_hosts);
+        }
+        Ok(Self(found))
+    }
+
+    /// Returns true when there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns how many there are, in one sentence.
+    pub(crate) fn in_words(&self, scheme: AccountScheme) -> String {
+        let verb = if self.0.len() == 1 { "is" } else { "are" };
+        format!(
+            "{} of accounts {}HOST {verb} valid, and accounts: {scheme} in cluster.yaml",
+            certificates(self.0.len()),
+            scheme.other().prefix(),
+        )
+    }
+
+    /// Revokes them: in the ledger, in the CRL of the cluster's CA, and in the authorization configuration of API servers.
+    ///
+    /// # Errors
+    /// When the ledger or the disk cannot be used, or a template fails.
+    pub(crate) fn revoke(
+        &self,
+        cluster: &Cluster,
+        root: &Certificate,
+        issuer: &Issuer,
+        ledger: &mut Ledger,
+        env: &Env,
+        observer: &mut dyn Observer,
+    ) -> Result<SupersededReport, Error> {
+        let count = self.0.len();
+        if let Err(error) = denials::of_ledger(ledger, root, env.now)?.room_for(count) {
+            return Ok(SupersededReport::Kept { count, error });
+        }
+        let revocation = Revocation { reason: Reason::Superseded, at: env.now };
+        let revoked: Vec<_> = self.0.iter().map(|issued| (issued.fingerprint, revocation.clone())).collect();
+        ledger.revoke(&revoked, &env.audit())?;
+        crl::sign(issuer, CaRole::Cluster, crl::DEFAULT_VALIDITY, ledger, env, observer)?;
+        let denials = denials::of_ledger(ledger, root, env.now)?;
+        let templates = templates::of_cluster(cluster, &env.layout)?;
+        let rules = denials::write_authorization(cluster, &denials, &templates, &env.layout)?;
+        let detail = format!("{}, {}", certificates(count), Reason::Superseded);
+        ledger.log_event("revoke", "accounts", &detail, &env.audit())?;
+        Ok(SupersededReport::Revoked { count, written: vec![env.layout.revocation_list(CaRole::Cluster), rules] })
+    }
+}
+
+/// What became of superseded certificates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SupersededReport {
+    /// They were revoked.
+    Revoked {
+        /// Their number.
+        count: usize,
+        /// The files that say so.
+        written: Vec<PathBuf>,
+    },
+    /// They stay valid: API servers could not deny so many.
+    Kept {
+        /// Their number.
+        count: usize,
+        /// How many would be denied.
+        error: TooMany,
+    },
+}
+
+/// Returns a finding of `store.credential` for them, if there are any.
+///
+/// # Errors
+/// When the ledger cannot be used.
+pub(crate) fn finding(cluster: &Cluster, ledger: &Ledger, env: &Env) -> Result<Option<Finding>, StoreError> {
+    let found = Superseded::find(cluster, ledger, env)?;
+    if found.is_empty() {
+        return Ok(None);
+    }
+    let remedy = DirectoryRemedy::ReplaceAccounts { delete_objects: cluster.accounts == AccountScheme::SystemNode };
+    let finding = Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, "accounts", Status::Warn);
+    let expected = "no valid certificate of the other account scheme";
+    Ok(Some(finding.saw(found.in_words(cluster.accounts), expected).remedy(remedy)))
+}

@@ -1,0 +1,30 @@
+//! Notices about revocations in words.
+
+use crate::app::revoke::Notice;
+use crate::app::revoke::removed_hosts::RemovedHost;
+use crate::cli::finding_remedies;
+use crate::ui::Screen;
+use crate::verify::remedy::TargetKind;
+
+/// How many removed hosts are shown.
+const SHOWN: usize = 5;
+
+/// Shows a notice.
+pub(super) fn show(notice: &Notice, screen: &mut Screen<'_>) {
+    match notice {
+        Notice::CrlReplaced { path, why } => {
+            screen.warn(format_args!("{} is replaced by what the ledger knows: {why}", path.display()));
+        }
+        Notice::RemovedHosts(removed) => removed_hosts(removed, screen),
+    }
+}
+
+fn removed_hosts(removed: &[RemovedHost], screen: &mut Screen<'_>) {
+    for one in removed.iter().take(SHOWN) {
+        let remedy = finding_remedies::words(&one.remedy().into(), TargetKind::Directory);
+        screen.warn(format_args!("{}: {one}; {remedy}", one.host));
+    }
+    if let Some(more) = removed.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        screen.warn(format_args!("and {more} more removed hosts: clusterctl verify --offline names all"));
+    }
+}
