@@ -3,7 +3,7 @@
 
 use clusterctl::cluster::profile::CaRole;
 use clusterctl::pki::certificate::{Certificate, Serial};
-use clusterctl::pki::issuer::{Credential, create_root};
+use clusterctl::pki::issuer::{Issuer, create_root};
 use clusterctl::pki::{pem, untrusted};
 use clusterctl::store::ca;
 use clusterctl::store::layout::Layout;
@@ -16,14 +16,15 @@ use crate::support::{Ran, good_tool};
 /// A live cluster, its root, and the certificate of its first node's kubelet.
 struct Site {
     live: Live,
-    root: Credential,
+    root: Issuer,
     serial: Serial,
 }
 
 impl Site {
     fn new() -> Self {
         let live = Live::sized(1, 2, None);
-        let root = ca::open(&Layout::new(live.lab.dir().to_owned()), CaRole::Cluster, None).expect("the root");
+        let root = ca::open(&Layout::new(live.lab.dir().to_owned()), CaRole::Cluster, None);
+        let root = root.expect("the root").into_issuer(live.lab.now).expect("a fit root");
         let pem = std::fs::read(live.lab.path("pki/nodes/node-1/kubelet-server.crt")).expect("issued");
         let der = pem::certificates(&pem).expect("PEM").remove(0);
         let serial = Certificate::from_der(der).expect("a certificate").serial;
@@ -31,7 +32,7 @@ impl Site {
     }
 
     /// Writes a list by `root` that is good from `from` to `to`, in days from now.
-    fn list(&self, file: &str, root: &Credential, serials: &[Serial], from: i64, to: i64) {
+    fn list(&self, file: &str, root: &Issuer, serials: &[Serial], from: i64, to: i64) {
         let now = self.live.lab.now;
         let der = untrusted::revocation_list(root, serials, now + Duration::days(from), now + Duration::days(to));
         std::fs::write(self.live.lab.path(file), der.expect("a list")).expect("written");
@@ -88,7 +89,10 @@ fn a_list_that_proves_nothing_fails_and_says_why() {
     let name = &clusterctl::cluster::name::ClusterName::parse("live").expect("a name");
     let lifetime = clusterctl::cluster::lifetime::Lifetime::TEN_YEARS;
     let keys = clusterctl::cluster::key_kind::KeyKind::EcdsaP256;
-    let made = |kind| create_root(kind, name, keys, lifetime, site.live.lab.now).expect("a root").into_inner();
+    let made = |kind| {
+        let root = create_root(kind, name, keys, lifetime, site.live.lab.now).expect("a root");
+        Issuer::open(kind, root.get(), site.live.lab.now).expect("a fit root")
+    };
     let (twin, other) = (made(CaRole::Cluster), made(CaRole::Etcd));
     site.list("expired.crl", &site.root, &[], -2, -1);
     site.list("early.crl", &site.root, &[], 1, 2);

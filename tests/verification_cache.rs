@@ -133,7 +133,7 @@ fn vouch_for_what_is_there(lab: &Lab) {
     use clusterctl::store::verification_cache::{CacheKey, FileSnapshot};
     let layout = Layout::new(lab.dir().to_owned());
     let cluster = clusterctl::config::read(lab.read("cluster.yaml").as_bytes()).expect("a good file");
-    let root = |kind| clusterctl::store::ca::certificate(&layout, kind).expect("a root");
+    let root = |kind| clusterctl::store::ca::trust(&layout, kind).expect("a root");
     let roots =
         CaSet { cluster: root(CaRole::Cluster), etcd: root(CaRole::Etcd), front_proxy: root(CaRole::FrontProxy) };
     let mut ledger = Ledger::open(&layout.ledger()).expect("a ledger");

@@ -55,7 +55,7 @@ fn connector(dir: &Path) -> TlsConnector {
     let leaves = cluster.master_leaves(&cluster.masters[0]);
     let leaf = leaves.iter().find(|leaf| leaf.profile == Profile::ApiserverKubeletClient).expect("in the table");
     let caller = credentials::read(&layout, leaf).expect("issued").credential;
-    let root = ca::certificate(&layout, CaRole::Cluster).expect("the root");
+    let root = ca::trust(&layout, CaRole::Cluster).expect("the root").active().root().clone();
     let mut trusted = RootCertStore::empty();
     trusted.add(CertificateDer::from(root.der().to_vec())).expect("a root");
     let chain = vec![CertificateDer::from(caller.certificate.der().to_vec())];

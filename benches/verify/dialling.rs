@@ -47,7 +47,7 @@ pub(crate) fn cluster(dir: &Path) -> Cluster {
 
 fn target(dir: &Path) -> Target {
     let layout = Layout::new(dir.to_owned());
-    let root = ca::certificate(&layout, CaRole::Cluster).expect("the root");
+    let root = ca::trust(&layout, CaRole::Cluster).expect("the root").active().root().clone();
     Target::of(&cluster(dir), vec![root], |leaf: &CertificateSpec| {
         let stored = credentials::read(&layout, leaf).expect("issued").credential;
         let identity = Identity::of(&stored).expect("an identity");

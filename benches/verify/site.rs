@@ -39,12 +39,13 @@ impl Site {
             assert!(issuing.status().expect("the program starts").success(), "{command:?}");
         }
         let layout = Layout::new(folder.path().to_owned());
-        let root = ca::open(&layout, CaRole::Cluster, None).expect("the root");
+        let trust = ca::trust(&layout, CaRole::Cluster).expect("the root");
         let stored = |leaf: &CertificateSpec| -> Result<Credential, IssueError> {
             Ok(credentials::read(&layout, leaf).expect("issued").credential)
         };
         let cluster = served.draft("bench").check().expect("a good draft");
-        let config = Config::assemble(cluster, &root, None, OffsetDateTime::now_utc(), stored).expect("what it serves");
+        let config =
+            Config::assemble(cluster, &trust, None, None, OffsetDateTime::now_utc(), stored).expect("what it serves");
         let running = reserved.start(config).expect("a running cluster");
         Self { folder, _running: running, _silent: silent }
     }

@@ -13,8 +13,7 @@ use crate::cluster::profile::CaRole;
 use crate::cluster::spec::Cluster;
 use crate::config::{self, ReadError};
 use crate::pki::ca_set::CaSet;
-use crate::pki::certificate::Certificate;
-use crate::pki::lint::root_of_another_cluster;
+use crate::pki::trust_bundle::TrustBundle;
 use crate::pki::violation::Violation;
 use crate::store::ca;
 use crate::store::error::StoreError;
@@ -146,11 +145,7 @@ pub fn cluster(layout: &Layout) -> Result<Cluster, Error> {
 /// # Errors
 /// When a certificate is missing, another cluster's, or not in the ledger; or the ledger cannot be used.
 pub fn cas(layout: &Layout, cluster: &Cluster) -> Result<(Ledger, CaSet), Error> {
-    let read = |role| certificate_of(layout, cluster, role);
-    in_ledger(
-        layout,
-        CaSet { cluster: read(CaRole::Cluster)?, etcd: read(CaRole::Etcd)?, front_proxy: read(CaRole::FrontProxy)? },
-    )
+    in_ledger(layout, CaSet::try_from_fn(|role| trust_of(layout, cluster, role))?)
 }
 
 /// As [`cas`], with what the ledger knows of every certificate: much to read for a large fleet.
@@ -168,17 +163,14 @@ pub fn trust(layout: &Layout, cluster: &Cluster) -> Result<(Ledger, Inventory, C
 /// # Errors
 /// When a certificate is missing or not in the ledger, or the ledger cannot be used.
 pub fn cas_of_any_cluster(layout: &Layout) -> Result<(Ledger, CaSet), Error> {
-    let read = |role| ca::certificate(layout, role);
-    in_ledger(
-        layout,
-        CaSet { cluster: read(CaRole::Cluster)?, etcd: read(CaRole::Etcd)?, front_proxy: read(CaRole::FrontProxy)? },
-    )
+    in_ledger(layout, CaSet::try_from_fn(|role| ca::trust(layout, role))?)
 }
 
-fn certificate_of(layout: &Layout, cluster: &Cluster, role: CaRole) -> Result<Certificate, Error> {
-    let certificate = ca::certificate(layout, role)?;
-    match root_of_another_cluster(&certificate, role, &cluster.name) {
-        None => Ok(certificate),
+fn trust_of(layout: &Layout, cluster: &Cluster, role: CaRole) -> Result<TrustBundle, Error> {
+    let trust = ca::trust(layout, role)?;
+    let violation = trust.all().find_map(|(ca, _)| ca.is_of_another_cluster(&cluster.name));
+    match violation {
+        None => Ok(trust),
         Some(violation) => {
             let (path, cluster) = (layout.root_certificate(role), cluster.name.clone());
             Err(DirectoryError::CaOfAnotherCluster { path, role, cluster, violation }.into())
@@ -189,8 +181,10 @@ fn certificate_of(layout: &Layout, cluster: &Cluster, role: CaRole) -> Result<Ce
 fn in_ledger(layout: &Layout, cas: CaSet) -> Result<(Ledger, CaSet), Error> {
     let ledger = Ledger::open(&layout.ledger())?;
     for role in CaRole::ALL {
-        if !ledger.has_ca(cas.of(role).fingerprint(), role)? {
-            return Err(DirectoryError::CaNotInLedger { path: layout.root_certificate(role), role }.into());
+        for (ca, _) in cas.of(role).all() {
+            if !ledger.has_ca(ca.certificate().fingerprint(), role)? {
+                return Err(DirectoryError::CaNotInLedger { path: layout.root_certificate(role), role }.into());
+            }
         }
     }
     Ok((ledger, cas))

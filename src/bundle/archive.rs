@@ -281,6 +281,7 @@ mod tests {
             account: "kubelet:on".into(),
             endpoint: Endpoint::parse("https://10.0.0.1:6443").expect("an endpoint"),
             root_pin: Fingerprint::of(b"root"),
+            other_pins: Vec::new(),
             not_before: datetime!(2026-11-23 11:55:00 UTC),
             not_after: datetime!(2027-11-23 12:00:00 UTC),
             generation: 1,

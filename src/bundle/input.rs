@@ -14,6 +14,7 @@ use crate::pki::certificate::{Certificate, CertificateError};
 use crate::pki::issuer::Credential;
 use crate::pki::key::{KeyError, PrivateKey};
 use crate::pki::pem::{self, PemError};
+use crate::pki::trust_bundle::TrustBundle;
 use crate::rbac::denials::Denials;
 
 /// Everything that one host's bundle is made from.
@@ -23,7 +24,7 @@ pub struct BundleInput<'a> {
     pub cluster: &'a Cluster,
     /// Who the host is.
     pub roles: Roles<'a>,
-    /// The roots: a node gets the cluster's, a master all three.
+    /// The CAs: a node gets the roots of the cluster's, a master those of all three roles.
     pub roots: &'a CaSet,
     /// What signs service accounts' tokens, PKCS#8 PEM: the same on every master, on no node.
     pub service_account: Option<&'a Zeroizing<Vec<u8>>>,
@@ -167,8 +168,8 @@ pub enum InputError {
         #[source]
         reason: PemError,
     },
-    /// Not exactly one certificate in the file.
-    #[error("the {name} certificate's file holds {count} certificates, it must be one", name = profile.policy().name)]
+    /// The file does not hold the certificate and the chain of its issuer, which is empty under a root.
+    #[error("the {name} certificate's file holds {count} certificates, not its own and its issuer's chain", name = profile.policy().name)]
     Count {
         /// What it is for.
         profile: Profile,
@@ -232,10 +233,12 @@ impl CredentialPem {
     pub fn read(&self) -> Result<Held, InputError> {
         let profile = self.profile;
         let ders = pem::certificates(&self.certificate).map_err(|reason| InputError::Pem { profile, reason })?;
-        let [der] = <[Vec<u8>; 1]>::try_from(ders).map_err(|ders| InputError::Count { profile, count: ders.len() })?;
-        let certificate = Certificate::from_der(der).map_err(|reason| InputError::Certificate { profile, reason })?;
+        let read = |der| Certificate::from_der(der).map_err(|reason| InputError::Certificate { profile, reason });
+        let mut all = ders.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let chain = all.split_off(1.min(all.len()));
+        let certificate = all.pop().ok_or(InputError::Count { profile, count: 0 })?;
         let key = PrivateKey::from_pem(&self.key).map_err(|reason| InputError::Key { profile, reason })?;
-        Ok(Held { profile, credential: Credential { certificate, chain: Vec::new(), key } })
+        Ok(Held { profile, credential: Credential { certificate, chain, key } })
     }
 }
 
@@ -268,18 +271,22 @@ impl BundleInput<'_> {
     }
 }
 
-/// That a credential may go into a bundle under this root.
-pub(super) fn check<'a>(held: &'a Held, root: &Certificate) -> Result<&'a Held, InputError> {
-    let Held { profile, credential: Credential { certificate, key, .. } } = held;
-    let profile = *profile;
+/// Checks that a credential may go into a bundle whose trust file holds the roots of `trust`.
+pub(super) fn check<'a>(held: &'a Held, trust: &TrustBundle) -> Result<&'a Held, InputError> {
+    let Held { profile, credential } = held;
+    let (profile, certificate) = (*profile, &credential.certificate);
     if certificate.basic_constraints.is_some_and(|constraints| constraints.ca) {
         return Err(InputError::IsCa { profile });
     }
-    let same_key_id = certificate.authority_key_id == root.subject_key_id;
-    if certificate.issuer.der != root.subject.der || !same_key_id {
+    let ca = trust.ca_of(certificate);
+    let same_key_id = certificate.authority_key_id == ca.certificate().subject_key_id;
+    if certificate.issuer.der != ca.certificate().subject.der || !same_key_id {
         return Err(InputError::OtherRoot { profile, issuer: certificate.issuer.text.clone() });
     }
-    if key.spki() != certificate.spki {
+    if credential.chain != ca.chain() {
+        return Err(InputError::Count { profile, count: 1 + credential.chain.len() });
+    }
+    if !credential.key_fits() {
         return Err(InputError::KeyDoesNotFit { profile });
     }
     Ok(held)

@@ -5,18 +5,18 @@ use base64ct::{Base64, Encoding};
 use zeroize::Zeroizing;
 
 use crate::cluster::spec::Cluster;
-use crate::pki::certificate::Certificate;
 use crate::pki::issuer::Credential;
+use crate::pki::trust_bundle::TrustBundle;
 
 /// A kubeconfig (Kubernetes client-go `clientcmd/api/v1`) that calls `cluster`'s endpoint with `credential` and trusts
-/// `root` alone. Strings are quoted JSON-style, so that a YAML 1.1 reader, too, gets them as strings.
+/// the roots of `trust` alone. Strings are quoted JSON-style, so that a YAML 1.1 reader, too, gets them as strings.
 #[must_use]
-pub fn embedded(cluster: &Cluster, root: &Certificate, credential: &Credential) -> Zeroizing<String> {
+pub fn embedded(cluster: &Cluster, trust: &TrustBundle, credential: &Credential) -> Zeroizing<String> {
     let user = credential.certificate.account().user;
     let (cluster_name, context) = (quoted(cluster.name.as_str()), quoted(&format!("{user}@{}", cluster.name)));
     let (server, user) = (quoted(&cluster.endpoint.to_string()), quoted(&user));
-    let authority = data(root.to_pem().as_bytes());
-    let certificate = data(credential.certificate.to_pem().as_bytes());
+    let authority = data(trust.to_pem().as_bytes());
+    let certificate = data(credential.certificate_pem().as_bytes());
     let key = data(credential.key.to_pem().as_bytes());
     // Room for everything from the start: no copy of the key is left behind by growing.
     let mut text = Zeroizing::new(String::with_capacity(1024 + authority.len() + certificate.len() + key.len()));

@@ -29,8 +29,10 @@ pub struct Manifest {
     pub account: String,
     /// What nodes dial.
     pub endpoint: Endpoint,
-    /// SHA-256 of the root's SubjectPublicKeyInfo, kubeadm's pin.
+    /// SHA-256 of the SubjectPublicKeyInfo of the active CA's root, kubeadm's pin.
     pub root_pin: Fingerprint,
+    /// The pins of the roots that are trusted beside it; empty for most clusters.
+    pub other_pins: Vec<Fingerprint>,
     /// All certificates in the bundle are valid from here,
     pub not_before: OffsetDateTime,
     /// until here, inclusive.
@@ -88,12 +90,17 @@ pub fn is_plain_path(path: &str) -> bool {
 }
 
 impl Manifest {
+    /// Returns the pins of all roots in the trust file, the active CA's first.
+    pub fn pins(&self) -> impl Iterator<Item = Fingerprint> {
+        [self.root_pin].into_iter().chain(self.other_pins.iter().copied())
+    }
+
     /// As JSON, ended by a line feed: the same bytes for the same manifest.
     #[must_use]
     pub fn to_json(&self) -> String {
-        let wire = Dialer::from(self);
+        let json_form = ManifestJson::from(self);
         // Taken apart without `..`: a new field has to be written, too.
-        let Dialer {
+        let ManifestJson {
             schema_version,
             cluster,
             host,
@@ -101,11 +108,12 @@ impl Manifest {
             account,
             endpoint,
             root_pin,
+            other_pins,
             not_before,
             not_after,
             generation,
             files,
-        } = &wire;
+        } = &json_form;
         let mut out = String::with_capacity(512 + files.len() * 192);
         out.push_str("{\n");
         let mut field = |name: &str, value: String| {
@@ -118,6 +126,9 @@ impl Manifest {
         field("account", json(account));
         field("endpoint", json(endpoint));
         field("rootPin", json(root_pin));
+        if !other_pins.is_empty() {
+            field("otherPins", json(other_pins));
+        }
         field("notBefore", json(not_before));
         field("notAfter", json(not_after));
         field("generation", json(generation));
@@ -140,7 +151,7 @@ impl Manifest {
         if found > SCHEMA_VERSION {
             return Err(ManifestError::Newer { found });
         }
-        serde_json::from_slice::<Dialer<'_>>(json).map_err(shape)?.read()
+        serde_json::from_slice::<ManifestJson<'_>>(json).map_err(shape)?.read()
     }
 }
 
@@ -158,7 +169,7 @@ struct Version {
 /// The manifest as JSON has it.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Dialer<'a> {
+struct ManifestJson<'a> {
     schema_version: u64,
     cluster: String,
     host: String,
@@ -166,23 +177,25 @@ struct Dialer<'a> {
     account: String,
     endpoint: String,
     root_pin: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    other_pins: Vec<String>,
     not_before: String,
     not_after: String,
     generation: u64,
-    files: Vec<WireFile<'a>>,
+    files: Vec<FileJson<'a>>,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WireFile<'a> {
+struct FileJson<'a> {
     path: Cow<'a, str>,
     mode: String,
     sha256: String,
 }
 
-impl<'a> From<&'a Manifest> for Dialer<'a> {
+impl<'a> From<&'a Manifest> for ManifestJson<'a> {
     fn from(manifest: &'a Manifest) -> Self {
-        let file = |file: &'a ManifestFile| WireFile {
+        let file = |file: &'a ManifestFile| FileJson {
             path: Cow::Borrowed(&file.path),
             mode: format!("{:04o}", file.mode),
             sha256: file.sha256.to_string(),
@@ -195,6 +208,7 @@ impl<'a> From<&'a Manifest> for Dialer<'a> {
             account: manifest.account.clone(),
             endpoint: manifest.endpoint.to_string(),
             root_pin: manifest.root_pin.as_pin(),
+            other_pins: manifest.other_pins.iter().map(Fingerprint::as_pin).collect(),
             not_before: stamp(manifest.not_before),
             not_after: stamp(manifest.not_after),
             generation: manifest.generation,
@@ -203,7 +217,7 @@ impl<'a> From<&'a Manifest> for Dialer<'a> {
     }
 }
 
-impl Dialer<'_> {
+impl ManifestJson<'_> {
     fn read(self) -> Result<Manifest, ManifestError> {
         let role = |text: String| {
             let known = [Role::Master, Role::Node].into_iter().find(|role| role.as_str() == text);
@@ -219,20 +233,17 @@ impl Dialer<'_> {
             roles: self.roles.into_iter().map(role).collect::<Result<_, _>>()?,
             account: self.account,
             endpoint: Endpoint::parse(&self.endpoint).map_err(|_| unusable("endpoint", &self.endpoint))?,
-            root_pin: self
-                .root_pin
-                .strip_prefix("sha256:")
-                .and_then(Fingerprint::parse)
-                .ok_or_else(|| unusable("rootPin", &self.root_pin))?,
+            root_pin: pin("rootPin", &self.root_pin)?,
+            other_pins: self.other_pins.iter().map(|text| pin("otherPins", text)).collect::<Result<_, _>>()?,
             not_before: time("notBefore", &self.not_before)?,
             not_after: time("notAfter", &self.not_after)?,
             generation: self.generation,
-            files: self.files.into_iter().map(WireFile::read).collect::<Result<_, _>>()?,
+            files: self.files.into_iter().map(FileJson::read).collect::<Result<_, _>>()?,
         })
     }
 }
 
-impl WireFile<'_> {
+impl FileJson<'_> {
     fn read(self) -> Result<ManifestFile, ManifestError> {
         if !is_plain_path(&self.path) {
             return Err(unusable("path", &self.path));
@@ -243,6 +254,10 @@ impl WireFile<'_> {
         let sha256 = Fingerprint::parse(&self.sha256).ok_or_else(|| unusable("sha256", &self.sha256))?;
         Ok(ManifestFile { path: self.path.into_owned(), mode, sha256 })
     }
+}
+
+fn pin(field: &'static str, text: &str) -> Result<Fingerprint, ManifestError> {
+    text.strip_prefix("sha256:").and_then(Fingerprint::parse).ok_or_else(|| unusable(field, text))
 }
 
 fn time(field: &'static str, text: &str) -> Result<OffsetDateTime, ManifestError> {
@@ -267,6 +282,7 @@ mod tests {
             account: "kubelet:on".into(),
             endpoint: Endpoint::parse("https://10.0.0.1:6443").expect("an endpoint"),
             root_pin: Fingerprint::of(b"abc"),
+            other_pins: Vec::new(),
             not_before: datetime!(2026-11-23 11:55:00 UTC),
             not_after: datetime!(2027-11-23 12:00:00 UTC),
             generation: 7,
@@ -279,6 +295,9 @@ mod tests {
         let json = manifest().to_json();
         assert_eq!(Manifest::parse(json.as_bytes()), Ok(manifest()));
         assert!(json.contains("\n  \"generation\": 7,\n"), "{json}");
+        assert!(!json.contains("otherPins"), "{json}");
+        let several = Manifest { other_pins: vec![Fingerprint::of(b"def")], ..manifest() };
+        assert_eq!(Manifest::parse(several.to_json().as_bytes()), Ok(several));
         assert!(
             json.contains("\n    {\"path\":\"etc/kubernetes/kubelet.conf\",\"mode\":\"0600\",\"sha256\":\"ba7816bf"),
             "{json}"

@@ -19,8 +19,7 @@ use crate::cluster::kubernetes::Features;
 use crate::cluster::profile::Profile;
 use crate::cluster::spec::{Host, Role};
 use crate::config::kubelet_config::{self, KubeletConfigError};
-use crate::pki::certificate::Certificate;
-use crate::pki::issuer::Credential;
+use crate::pki::trust_bundle::TrustBundle;
 
 /// One template: its path as under `templates/`, and its text.
 macro_rules! template {
@@ -198,8 +197,8 @@ impl Templates {
     pub fn render(&self, input: &BundleInput<'_>) -> Result<Bundle, RenderError> {
         let credentials = input.checked()?;
         let mut files = BTreeMap::<String, Contents>::new();
-        let mut root = |path: &str, root: &Certificate| {
-            files.insert(path.to_owned(), root.to_pem().into_bytes().into());
+        let mut root = |path: &str, trust: &TrustBundle| {
+            files.insert(path.to_owned(), trust.to_pem().into_bytes().into());
         };
         root(paths::CA, &input.roots.cluster);
         if input.roles.master().is_some() {
@@ -210,10 +209,10 @@ impl Templates {
             files.insert(paths::SERVICE_ACCOUNT_KEY.to_owned(), pair.to_pem().as_bytes().to_vec().into());
             files.insert(paths::SERVICE_ACCOUNT_PUBLIC.to_owned(), pair.public_pem().into_bytes().into());
         }
-        for Held { profile, credential: Credential { certificate, key, .. } } in &credentials {
+        for Held { profile, credential } in &credentials {
             if let Some(base) = paths::kept_at(*profile) {
-                files.insert(format!("{base}.crt"), certificate.to_pem().into_bytes().into());
-                files.insert(format!("{base}.key"), key.to_pem().as_bytes().to_vec().into());
+                files.insert(format!("{base}.crt"), credential.certificate_pem().into_bytes().into());
+                files.insert(format!("{base}.key"), credential.key.to_pem().as_bytes().to_vec().into());
             }
         }
         let values = Value::from(Serde(&Values::of(input, &credentials)));
@@ -294,7 +293,8 @@ fn failed(template: &str, source: &str, error: &Error) -> TemplateError {
 
 /// Adds the manifest and its checksum.
 fn with_manifest(input: &BundleInput<'_>, credentials: &[&Held], files: Vec<BundleFile>) -> Bundle {
-    let certificates = || credentials.iter().map(|held| &held.credential.certificate).chain([&input.roots.cluster]);
+    let (trust, root) = (&input.roots.cluster, input.roots.cluster.active().root());
+    let certificates = || credentials.iter().flat_map(|held| held.credential.certificates());
     let account = credentials.iter().find(|c| c.profile == Profile::KubeletClient);
     let account = account.or_else(|| credentials.iter().find(|c| c.profile == Profile::ApiserverKubeletClient));
     let manifest = Manifest {
@@ -303,9 +303,10 @@ fn with_manifest(input: &BundleInput<'_>, credentials: &[&Held], files: Vec<Bund
         roles: input.roles.list(),
         account: account.map(|held| held.credential.certificate.account().user).unwrap_or_default(),
         endpoint: input.cluster.endpoint.clone(),
-        root_pin: input.roots.cluster.spki_fingerprint(),
-        not_before: certificates().map(|c| c.not_before).fold(input.roots.cluster.not_before, Ord::max),
-        not_after: certificates().map(|c| c.not_after).fold(input.roots.cluster.not_after, Ord::min),
+        root_pin: trust.pin(),
+        other_pins: trust.pins().split_off(1),
+        not_before: certificates().map(|c| c.not_before).fold(root.not_before, Ord::max),
+        not_after: certificates().map(|c| c.not_after).fold(root.not_after, Ord::min),
         generation: input.generation,
         files: Vec::new(),
     };
@@ -397,7 +398,7 @@ impl<'a> Values<'a> {
                 endpoint: cluster.endpoint.to_string(),
                 domain: cluster.cluster_domain.as_str(),
                 service_cidrs: cluster.service_cidrs.iter().map(ToString::to_string).collect(),
-                root_pin: input.roots.cluster.spki_fingerprint().as_pin(),
+                root_pin: input.roots.cluster.pin().as_pin(),
             },
             accounts: cluster.accounts.as_str(),
             denials: master.map(|_| input.denials.rules()).unwrap_or_default(),

@@ -7,7 +7,7 @@ use super::model::{Bundle, BundleFile};
 use crate::cluster::name::HostName;
 use crate::cluster::profile::Profile;
 use crate::cluster::spec::Cluster;
-use crate::pki::certificate::Certificate;
+use crate::pki::trust_bundle::TrustBundle;
 
 /// Where the cluster file lies in it.
 pub const CLUSTER_FILE: &str = "cluster.yaml";
@@ -27,8 +27,8 @@ pub struct VerifierInput<'a> {
     pub cluster: &'a Cluster,
     /// The cluster file as it lies in the directory: the inventory.
     pub cluster_file: &'a [u8],
-    /// The cluster's root.
-    pub root: &'a Certificate,
+    /// The cluster's CAs.
+    pub trust: &'a TrustBundle,
     /// The verifier's credential and each master's client credential, with the path of each below the cluster directory,
     /// without ending.
     pub credentials: Vec<(String, CredentialPem)>,
@@ -49,11 +49,12 @@ pub fn render(input: VerifierInput<'_>) -> Result<Bundle, InputError> {
         |path: &str, bytes: &[u8]| BundleFile { path: path.to_owned(), mode: 0o644, bytes: bytes.to_vec().into() };
     let mut files = vec![
         public(CLUSTER_FILE, input.cluster_file),
-        public(ROOT, input.root.to_pem().as_bytes()),
+        public(ROOT, input.trust.to_pem().as_bytes()),
         public(POLICY_PATH, input.policy.as_bytes()),
         public(DENIALS, &input.denials),
     ];
-    let (mut not_before, mut not_after) = (input.root.not_before, input.root.not_after);
+    let root = input.trust.active().root();
+    let (mut not_before, mut not_after) = (root.not_before, root.not_after);
     let mut account = String::new();
     for (path, credential) in input.credentials {
         let profile = credential.profile;
@@ -61,11 +62,13 @@ pub fn render(input: VerifierInput<'_>) -> Result<Bundle, InputError> {
             return Err(InputError::NotTheHosts { profile });
         }
         let held = credential.read()?;
-        let certificate = &check(&held, input.root)?.credential.certificate;
-        not_before = not_before.max(certificate.not_before);
-        not_after = not_after.min(certificate.not_after);
+        let credential_of = &check(&held, input.trust)?.credential;
+        for certificate in credential_of.certificates() {
+            not_before = not_before.max(certificate.not_before);
+            not_after = not_after.min(certificate.not_after);
+        }
         if profile == Profile::Verifier {
-            account = certificate.account().user;
+            account = credential_of.certificate.account().user;
         }
         files.push(public(&format!("{path}.crt"), &credential.certificate));
         files.push(BundleFile { path: format!("{path}.key"), mode: 0o600, bytes: credential.key.into() });
@@ -76,7 +79,8 @@ pub fn render(input: VerifierInput<'_>) -> Result<Bundle, InputError> {
         roles: Vec::new(),
         account,
         endpoint: input.cluster.endpoint.clone(),
-        root_pin: input.root.spki_fingerprint(),
+        root_pin: input.trust.pin(),
+        other_pins: input.trust.pins().split_off(1),
         not_before,
         not_after,
         generation: input.generation,

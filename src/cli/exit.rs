@@ -115,6 +115,8 @@ fn of_ca(error: &CaError) -> Exit {
         | CaError::None(_)
         | CaError::Pem { .. }
         | CaError::Several { .. }
+        | CaError::TrustFile { .. }
+        | CaError::OtherRoots { .. }
         | CaError::Certificate { .. } => Exit::Refused,
     }
 }

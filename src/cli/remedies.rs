@@ -67,6 +67,9 @@ fn of_ca(error: &CaError) -> Option<String> {
         }
         CaError::None(_) => Some("create it with: clusterctl init-ca".to_owned()),
         CaError::Key { source, .. } => of_key(source),
+        CaError::TrustFile { path, .. } | CaError::OtherRoots { path } => {
+            Some(format!("restore {path} and the files beside it from one backup"))
+        }
         CaError::CertificateMissing(path)
         | CaError::Pem { path, .. }
         | CaError::Certificate { path, .. }

@@ -232,7 +232,7 @@ fn left_to_forget(kept: &[Roles<'_>], source: &Source<'_>) -> Result<Vec<Certifi
 /// Where a root has ended, new certificates help nobody.
 fn root_lasts(roots: &CaSet, context: &Context<'_>) -> Result<()> {
     for kind in CaRole::ALL {
-        let end = roots.of(kind).not_after;
+        let end = roots.of(kind).active().not_after();
         if context.env.now > end {
             let what = format!("the {} ended on {}, so nothing was packed", kind.as_str(), stamp(end));
             return Err(CliError::new(Exit::Refused, what).hint(

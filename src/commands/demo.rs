@@ -196,12 +196,13 @@ impl Demo {
 
     fn start(&self, reserved: Reserved, fault: Option<InjectedFault>, context: &Context<'_>) -> Result<FakeCluster> {
         let cluster = directory::cluster(&self.layout)?;
-        let root = ca::open(&self.layout, CaRole::Cluster, None)?;
+        let trust = ca::trust(&self.layout, CaRole::Cluster)?;
+        let issuer = ca::open(&self.layout, CaRole::Cluster, None)?.into_issuer(context.env.now);
         let stored = |leaf: &CertificateSpec| -> Result<Credential> {
             let missing = |_| CliError::new(Exit::Bug, "the demo's own credentials are missing");
             Ok(credentials::read(&self.layout, leaf).map_err(missing)?.credential)
         };
-        let config = Config::assemble(cluster, &root, fault, context.env.now, stored)?;
+        let config = Config::assemble(cluster, &trust, issuer.as_ref().ok(), fault, context.env.now, stored)?;
         reserved
             .start(config)
             .map_err(|error| CliError::new(Exit::Environment, "the stand-in cluster does not start").because(error))

@@ -17,6 +17,7 @@ use crate::cluster::profile::{ADMINS, CaRole, CertificateSpec, SYSTEM_MASTERS};
 use crate::cluster::spec::Cluster;
 use crate::pki::ca_set::CaSet;
 use crate::pki::issuer::Credential;
+use crate::pki::trust_bundle::TrustBundle;
 use crate::pki::verified::Verified;
 use crate::store::error::StoreError;
 use crate::store::files::{self, PRIVATE};
@@ -177,7 +178,7 @@ fn make(
     context: &mut Context<'_>,
 ) -> Result<Verified<Credential>> {
     let opened = args.passphrase.open(&[CaRole::Cluster], context)?;
-    let [(_, root)] = opened.as_slice() else {
+    let Some((_, root)) = opened.into_iter().next() else {
         return Err(CliError::new(Exit::Bug, "the root was not opened"));
     };
     Ok(authority(CaRole::Cluster, root, context.env.now)?.issue_credential(leaf, cluster.keys, context.env.now)?)
@@ -206,13 +207,13 @@ fn record_replaced(path: &Path, roots: &CaSet, ledger: &mut Ledger, context: &mu
 fn record(
     leaf: &CertificateSpec,
     credential: &Credential,
-    root: &crate::pki::certificate::Certificate,
+    trust: &TrustBundle,
     ledger: &mut Ledger,
     context: &Context<'_>,
 ) -> Result<(), StoreError> {
     let certificate = &credential.certificate;
-    let profile = leaf.policy().name;
-    ledger.record(&[Entry { certificate, profile, host: None, issuer: root }], &context.env.audit())?;
+    let (profile, issuer) = (leaf.policy().name, trust.ca_of(certificate).certificate());
+    ledger.record(&[Entry { certificate, profile, host: None, issuer }], &context.env.audit())?;
     let group = leaf.subject.group.as_deref().unwrap_or_default();
     let detail = format!("group {group}, until {}, sha256 {}", stamp(certificate.not_after), certificate.fingerprint());
     let kind = if group == SYSTEM_MASTERS { "BREAK-GLASS" } else { "issue-admin" };

@@ -129,8 +129,7 @@ pub fn run(args: &RevokeArgs, context: &mut Context<'_>) -> Result<Exit> {
         None => Plan { to_record: packed(&memories, &roots, &ledger)?, ..Plan::of_lists(lost.crls(&roots)) },
     };
     // All that can fail for other reasons than the disk fails before anything is written.
-    let cluster_root = roots.cluster.fingerprint();
-    let coming = plan.fresh.iter().chain(&lost.recorded).filter(|issued| issued.issuer == cluster_root).count();
+    let coming = plan.fresh.iter().chain(&lost.recorded).filter(|issued| roots.cluster.has(issued.issuer)).count();
     let denials = denials::of_ledger(&ledger, &roots.cluster, context.env.now)?;
     denials.room_for(coming + lost.digests.len()).map_err(|error| {
         CliError::new(Exit::Refused, "the API servers' rules would not hold them, so nothing was revoked")
@@ -140,8 +139,8 @@ pub fn run(args: &RevokeArgs, context: &mut Context<'_>) -> Result<Exit> {
     confirm(args, &plan, context)?;
     let opened = args.passphrase.open(&plan.lists, context)?;
     let authorities = opened
-        .iter()
-        .map(|(kind, root)| Ok((*kind, authority(*kind, root, context.env.now)?)))
+        .into_iter()
+        .map(|(kind, ca)| Ok((kind, authority(kind, ca, context.env.now)?)))
         .collect::<Result<Vec<_>>>()?;
     let env = context.env.clone();
     record(args, &plan, &lost, &memories, &roots, &mut ledger, context)?;
@@ -257,7 +256,7 @@ fn plan(
             (found, ours.into_iter().filter(|own| !own.recorded).collect())
         }
         Found::Unknown(kind, serial) => {
-            let serial = (roots.of(kind).fingerprint(), serial);
+            let serial = (roots.of(kind).active().certificate().fingerprint(), serial);
             if ledger.unrecorded()?.iter().any(|one| one.serial.as_ref() == Some(&serial)) {
                 return Err(already(whose, None));
             }
@@ -286,7 +285,7 @@ fn plan(
         return Err(refused(what).hint("what has ended is refused by everybody"));
     }
     let kinds = |of: &[IssuedCertificate]| -> Vec<CaRole> {
-        let signed = |kind: &CaRole| of.iter().any(|issued| issued.issuer == roots.of(*kind).fingerprint());
+        let signed = |kind: &CaRole| of.iter().any(|issued| roots.of(*kind).has(issued.issuer));
         CaRole::ALL.into_iter().filter(signed).collect()
     };
     if !fresh.is_empty() {
@@ -342,7 +341,7 @@ fn find(
     if let Some(serial) = Serial::parse(number).filter(|_| digits >= SERIAL_DIGITS) {
         let mut found = ledger.by_serial(&serial)?;
         if let Some(kind) = issuer.map(IssuerName::kind) {
-            found.retain(|issued| issued.issuer == roots.of(kind).fingerprint());
+            found.retain(|issued| roots.of(kind).has(issued.issuer));
             if found.is_empty() {
                 return Ok(Found::Unknown(kind, serial));
             }
@@ -403,7 +402,7 @@ fn no_holder(whose: &str, cluster: &Cluster, hosts: &[Option<String>]) -> Option
 
 /// Whether a root's list is there, is this root's, is not yet due, and names all of these that it signed.
 fn says_it(kind: CaRole, revoked: &[IssuedCertificate], roots: &CaSet, context: &Context<'_>) -> bool {
-    let root = roots.of(kind);
+    let root = roots.of(kind).active().certificate();
     crl::read(&context.env.layout, kind, root).ok().flatten().is_some_and(|list| {
         list.next_update.is_some_and(|next| next > context.env.now)
             && revoked.iter().filter(|i| i.issuer == root.fingerprint()).all(|i| list.serials.contains(&i.serial))

@@ -20,9 +20,9 @@ use crate::cluster::duration;
 use crate::cluster::duration::stamp;
 use crate::cluster::lifetime::Lifetime;
 use crate::cluster::profile::{CaRole, Profile};
-use crate::pki::certificate::Certificate;
 use crate::pki::crl;
 use crate::pki::fingerprint::Fingerprint;
+use crate::pki::trust_bundle::TrustBundle;
 use crate::store::ca;
 use crate::store::error::StoreError;
 use crate::store::files;
@@ -215,8 +215,8 @@ fn aim(args: &VerifyArgs, context: &Context<'_>) -> Result<Aim> {
         args.elsewhere.aim(&args.nodes, context)?
     } else {
         let cluster = context.cluster()?;
-        let root = target::root(&context.env.layout)?;
-        let mut target = target::from_directory(&cluster, root, &context.env.layout);
+        let trust = target::trust(&context.env.layout)?;
+        let mut target = target::from_directory(&cluster, &trust, &context.env.layout);
         target::narrow(&mut target, &args.nodes)?;
         Aim { target, findings: Vec::new() }
     };
@@ -271,8 +271,8 @@ fn add_what_was_issued_and_revoked(target: &mut Target, args: &VerifyArgs, conte
 /// since.
 fn ask_the_ledger(target: &mut Target, rules: &str, context: &Context<'_>) -> Result<(), StoreError> {
     let ledger = Ledger::open_read_only(&context.env.layout.ledger())?;
-    if let Some(root) = target.roots.first() {
-        target.denials = Some(denials::of(rules, &ledger, root, context.env.now)?);
+    if let Ok(trust) = ca::trust(&context.env.layout, CaRole::Cluster) {
+        target.denials = Some(denials::of(rules, &ledger, &trust, context.env.now)?);
     }
     let revoked: BTreeSet<Fingerprint> = ledger.inventory()?.revoked().collect();
     // Where nothing was ever revoked there is nothing to judge.
@@ -380,12 +380,13 @@ fn offline(args: &VerifyArgs, only_what_is_wrong: bool, context: &mut Context<'_
             Err(_) => (context.cluster(), recorded()),
         }
     });
-    let (cluster, root) = (cluster?, target::root(&context.env.layout)?);
+    let (cluster, root) = (cluster?, target::trust(&context.env.layout)?);
     // Nobody is dialled.
-    let target = Target { roots: vec![root.clone()], ..Target::bare(cluster.name.to_string()) };
+    let target =
+        Target { roots: root.anchors().into_iter().cloned().collect(), ..Target::bare(cluster.name.to_string()) };
     // A root that cannot be read is a finding, and keeps nothing else from being looked at.
-    let read = |kind| Some((kind, ca::certificate(&context.env.layout, kind).ok()?));
-    let roots: BTreeMap<CaRole, Certificate> = CaRole::ALL.into_iter().filter_map(read).collect();
+    let read = |kind| Some((kind, ca::trust(&context.env.layout, kind).ok()?));
+    let roots: BTreeMap<CaRole, TrustBundle> = CaRole::ALL.into_iter().filter_map(read).collect();
     let (known, ledger) = recorded?;
     let denials = revoke::denials::of_ledger(&ledger, &root, context.env.now)?;
     let hosts = (cluster.masters.len() + cluster.nodes.len()) as u64;

@@ -90,8 +90,8 @@ pub struct Addresses {
 pub struct Config {
     /// Who is in it: hosts in the order of the reserved listeners, and how accounts are called.
     pub cluster: Cluster,
-    /// The only root that its servers trust.
-    pub root: Certificate,
+    /// The roots that its servers trust.
+    pub roots: Vec<Certificate>,
     /// The masters' serving credentials, in the cluster's order.
     pub masters: Vec<Credential>,
     /// The nodes' serving credentials, in the cluster's order.
@@ -166,7 +166,7 @@ impl Reserved {
             denied: denied.clone(),
             users: config.cluster.nodes.iter().map(account).collect(),
             cluster: config.cluster,
-            root: config.root,
+            roots: config.roots,
             fault: config.fault,
             now: config.now,
             answer_after: config.answer_after,
@@ -207,7 +207,7 @@ pub(super) struct ServerState {
     pub(super) cluster: Cluster,
     /// The nodes by their accounts' users.
     pub(super) users: HashMap<String, HostName>,
-    root: Certificate,
+    roots: Vec<Certificate>,
     pub(super) fault: Option<InjectedFault>,
     pub(super) now: OffsetDateTime,
     answer_after: Duration,
@@ -235,7 +235,7 @@ fn serving(
             |error: rustls::Error| FakeClusterError::Credential { host: host.clone(), reason: error.to_string() };
         let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(credential.key.expose_pkcs8()));
         let key = any_supported_type(&der).map_err(failed)?;
-        let chain = vec![CertificateDer::from(credential.certificate.der().to_vec())];
+        let chain: Vec<_> = credential.certificates().map(|sent| CertificateDer::from(sent.der().to_vec())).collect();
         let mut config = ServerConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
             .map_err(failed)?
@@ -343,12 +343,13 @@ impl ServerState {
             (Service::Kubelet(Some(InjectedFault::SelfSignedNode)), _) => leaf.issuer.der == leaf.subject.der,
             _ => false,
         };
-        if !believed {
-            verify_chain(leaf, between, std::slice::from_ref(&self.root)).ok()?;
-        }
         let in_date = |cert: &Certificate| (cert.not_before..=cert.not_after).contains(&self.now);
+        let roots: Vec<Certificate> = self.roots.iter().filter(|root| in_date(root)).cloned().collect();
+        if !believed {
+            verify_chain(leaf, between, &roots).ok()?;
+        }
         let fit = leaf.has_extended_usage("clientAuth") || leaf.has_extended_usage("anyExtendedKeyUsage");
-        (in_date(leaf) && in_date(&self.root) && fit).then(|| Caller {
+        (in_date(leaf) && !roots.is_empty() && fit).then(|| Caller {
             user: leaf.account().user,
             groups: leaf.subject.organizations.clone(),
             credential: leaf.fingerprint(),

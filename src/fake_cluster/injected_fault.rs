@@ -175,7 +175,7 @@ impl InjectedFault {
     pub fn serving_credential(
         self,
         cluster: &Cluster,
-        root: &Credential,
+        issuer: Option<&Issuer>,
         now: OffsetDateTime,
     ) -> Result<Option<Credential>, IssueError> {
         let Some(node) = cluster.nodes.get(Self::node(cluster.nodes.len())) else { return Ok(None) };
@@ -183,8 +183,9 @@ impl InjectedFault {
         let Some(mut leaf) = leaves.into_iter().find(|leaf| leaf.profile == Profile::KubeletServer) else {
             return Ok(None);
         };
+        let Some(issuer) = issuer else { return Ok(None) };
         let made = match self {
-            Self::ExpiredNode => untrusted::dated(root, &leaf, now - Duration::days(366), now - Duration::DAY)?,
+            Self::ExpiredNode => untrusted::dated(issuer, &leaf, now - Duration::days(366), now - Duration::DAY)?,
             Self::OtherCa => {
                 let twin = create_root(CaRole::Cluster, &cluster.name, cluster.keys, cluster.validity.ca, now)?;
                 Issuer::open(CaRole::Cluster, twin.get(), now)?.issue_credential(&leaf, cluster.keys, now)?.into_inner()
@@ -192,7 +193,7 @@ impl InjectedFault {
             Self::WrongName => {
                 let other = HostName::parse("somebody-else").map(|name| name.to_address());
                 leaf.names = other.into_iter().chain(Address::parse("192.0.2.7")).collect();
-                Issuer::open(CaRole::Cluster, root, now)?.issue_credential(&leaf, cluster.keys, now)?.into_inner()
+                issuer.issue_credential(&leaf, cluster.keys, now)?.into_inner()
             }
             _ => return Ok(None),
         };

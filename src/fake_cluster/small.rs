@@ -9,7 +9,8 @@ use super::cluster::{Addresses, Config};
 use super::injected_fault::InjectedFault;
 use crate::cluster::profile::{CertificateSpec, Profile};
 use crate::cluster::spec::{Cluster, RawCluster, RawHost};
-use crate::pki::issuer::{Credential, IssueError};
+use crate::pki::issuer::{Credential, IssueError, Issuer};
+use crate::pki::trust_bundle::TrustBundle;
 
 impl Addresses {
     /// The cluster that lives at these addresses: `master-1` and so on, `node-1` and so on.
@@ -42,7 +43,8 @@ impl Config {
     /// Those of `credential`, and when a broken credential cannot be made.
     pub fn assemble<E: From<IssueError>>(
         cluster: Cluster,
-        root: &Credential,
+        trust: &TrustBundle,
+        issuer: Option<&Issuer>,
         fault: Option<InjectedFault>,
         now: OffsetDateTime,
         mut credential: impl FnMut(&CertificateSpec) -> Result<Credential, E>,
@@ -56,12 +58,13 @@ impl Config {
         let nodes = cluster.nodes.iter().flat_map(|host| cluster.node_leaves(host)).collect();
         let mut nodes = of(nodes, Profile::KubeletServer)?;
         if let Some(fault) = fault
-            && let Some(broken) = fault.serving_credential(&cluster, root, now)?
+            && let Some(broken) = fault.serving_credential(&cluster, issuer, now)?
             && let Some(at) = nodes.get_mut(InjectedFault::node(cluster.nodes.len()))
         {
             *at = broken;
         }
         let answer_after = std::time::Duration::ZERO;
-        Ok(Self { cluster, root: root.certificate.clone(), masters, nodes, fault, now, answer_after })
+        let roots = trust.anchors().into_iter().cloned().collect();
+        Ok(Self { cluster, roots, masters, nodes, fault, now, answer_after })
     }
 }

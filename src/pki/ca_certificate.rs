@@ -6,6 +6,7 @@ use super::certificate::{Certificate, PublicKeyKind, SignedBy};
 use super::lint::{ca_violations, own_root_violations};
 use super::signing_key::SignatureAlgorithm;
 use super::violation::Violation;
+use crate::cluster::name::ClusterName;
 use crate::cluster::profile::CaRole;
 
 /// Where a CA comes from, which decides by which rules its certificate is checked.
@@ -15,6 +16,23 @@ pub enum Origin {
     Generated,
     /// Another tool made it: what Kubernetes accepts is accepted.
     Imported,
+}
+
+impl Origin {
+    /// Returns the origin as files name it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Generated => "generated",
+            Self::Imported => "imported",
+        }
+    }
+
+    /// Reads an origin as files name it.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Generated, Self::Imported].into_iter().find(|origin| origin.as_str() == text)
+    }
 }
 
 /// Why certificates are not those of a CA.
@@ -164,6 +182,16 @@ impl CaCertificate {
     #[must_use]
     pub fn not_after(&self) -> OffsetDateTime {
         self.path().map(|certificate| certificate.not_after).min().unwrap_or(self.root.not_after)
+    }
+
+    /// Returns a violation when a root of our own has another subject than `cluster`'s; an imported CA may have any.
+    #[must_use]
+    pub fn is_of_another_cluster(&self, cluster: &ClusterName) -> Option<Violation> {
+        if self.origin == Origin::Imported || !self.chain.is_empty() {
+            return None;
+        }
+        let (found, wanted) = (self.root.account(), self.role.subject(cluster));
+        (found != wanted).then_some(Violation::OtherAccount { found, wanted })
     }
 
     /// Returns the rules that keep the CA from signing at `now`.

@@ -1,11 +1,11 @@
 //! A value for each CA role of a cluster, by which certificates find the CA that the policy names.
 
-use super::certificate::Certificate;
+use super::trust_bundle::TrustBundle;
 use crate::cluster::profile::{CaRole, CertificateSpec};
 
-/// A certificate, or another value, for each [`CaRole`].
+/// A trust bundle, or another value, for each [`CaRole`].
 #[derive(Debug, Clone)]
-pub struct CaSet<T = Certificate> {
+pub struct CaSet<T = TrustBundle> {
     /// The cluster's.
     pub cluster: T,
     /// etcd's.

@@ -18,9 +18,12 @@ impl Credential {
     /// Returns the certificate and its chain as PEM, as TLS servers and clients read it.
     #[must_use]
     pub fn certificate_pem(&self) -> String {
-        let mut text = self.certificate.to_pem();
-        text.extend(self.chain.iter().map(Certificate::to_pem));
-        text
+        self.certificates().map(Certificate::to_pem).collect()
+    }
+
+    /// Returns the certificate and those that are sent behind it.
+    pub fn certificates(&self) -> impl Iterator<Item = &Certificate> {
+        [&self.certificate].into_iter().chain(&self.chain)
     }
 
     /// Returns whether the private key belongs to the certificate.

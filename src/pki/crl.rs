@@ -229,18 +229,17 @@ mod tests {
     use crate::cluster::lifetime::Lifetime;
     use crate::cluster::name::ClusterName;
     use crate::cluster::profile::CaRole;
-    use crate::pki::credential::Credential;
-    use crate::pki::issuer::create_root;
+    use crate::pki::issuer::{Issuer, create_root};
     use crate::pki::untrusted::revocation_list;
     use time::Duration;
     use time::macros::datetime;
 
     const NOW: OffsetDateTime = datetime!(2026-11-23 12:00 UTC);
 
-    fn root() -> Credential {
+    fn root() -> Issuer {
         let name = ClusterName::parse("prod").expect("a name");
         let root = create_root(CaRole::Cluster, &name, KeyKind::EcdsaP256, Lifetime::ONE_YEAR, NOW);
-        root.expect("a root").into_inner()
+        Issuer::open(CaRole::Cluster, root.expect("a root").get(), NOW).expect("a fit root")
     }
 
     #[test]
@@ -251,9 +250,9 @@ mod tests {
         let crl = Crl::from_der(der.clone()).expect("a list");
         assert_eq!(crl.serials, serials.into());
         assert_eq!((crl.this_update, crl.next_update), (NOW, Some(NOW + Duration::DAY)));
-        assert_eq!(crl.issuer.der, root.certificate.subject.der);
-        assert!(crl.is_signed_by(&root.certificate) && crl.critical.is_empty());
-        assert!(!crl.is_signed_by(&self::root().certificate));
+        assert_eq!(crl.issuer.der, root.ca().root().subject.der);
+        assert!(crl.is_signed_by(root.ca().root()) && crl.critical.is_empty());
+        assert!(!crl.is_signed_by(self::root().ca().root()));
         assert_eq!(lists(&der), Ok(vec![der.clone()]));
         let empty = revocation_list(&root, &[], NOW, NOW + Duration::DAY).expect("a list");
         assert!(Crl::from_der(empty).expect("a list").serials.is_empty());
@@ -281,7 +280,7 @@ mod tests {
         assert!(matches!(Crl::from_der(der[..der.len() - 1].to_vec()), Err(CrlError::Malformed(_))));
         der.push(0);
         assert_eq!(Crl::from_der(der), Err(CrlError::Trailing(1)));
-        assert_eq!(lists(root.certificate.to_pem().as_bytes()), Err(CrlError::NoSection));
+        assert_eq!(lists(root.ca().root().to_pem().as_bytes()), Err(CrlError::NoSection));
         assert_eq!(lists(b""), Err(CrlError::Pem(PemError::Nothing)));
     }
 }

@@ -152,6 +152,11 @@ impl Issuer {
         &self.ca
     }
 
+    /// Returns the key that signs, for certificates that are wrong on purpose.
+    pub(super) fn key(&self) -> &dyn SigningKey {
+        &*self.key
+    }
+
     /// Encodes the certificate that `spec` describes, and checks it before anything is signed.
     ///
     /// It expires with the first certificate of the CA's path at the latest. Subject and names come from `spec` alone.

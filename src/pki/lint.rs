@@ -7,8 +7,7 @@ use time::{Duration, OffsetDateTime};
 use super::certificate::{Certificate, PublicKeyKind, SignatureKind, SignedBy};
 use super::violation::Violation;
 use crate::cluster::key_kind::KeyKind;
-use crate::cluster::name::ClusterName;
-use crate::cluster::profile::{CaRole, CertificateSpec};
+use crate::cluster::profile::CertificateSpec;
 
 /// Certificates are valid from this long before they were issued, because clocks differ.
 pub(super) const BACKDATED: Duration = Duration::minutes(5);
@@ -76,13 +75,6 @@ pub fn own_root_violations(root: &Certificate, now: OffsetDateTime) -> Vec<Viola
         violations.push(Violation::Extension("subjectKeyIdentifier"));
     }
     violations
-}
-
-/// Returns a violation when a root's subject is not the one that `cluster`'s root has.
-#[must_use]
-pub fn root_of_another_cluster(root: &Certificate, kind: CaRole, cluster: &ClusterName) -> Option<Violation> {
-    let (found, wanted) = (root.account(), kind.subject(cluster));
-    (found != wanted).then_some(Violation::OtherAccount { found, wanted })
 }
 
 /// Returns the rules that an end-entity certificate breaks at `now`: it must be `wanted`, signed by `root`.

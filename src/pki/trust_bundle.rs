@@ -100,6 +100,12 @@ impl TrustBundle {
         &self.active
     }
 
+    /// Returns the CA that signs, by ownership.
+    #[must_use]
+    pub fn into_active(self) -> CaCertificate {
+        self.active
+    }
+
     /// Returns every CA with its state, the active one first.
     pub fn all(&self) -> impl Iterator<Item = (&CaCertificate, CaState)> {
         let others = self.others.iter().map(|(ca, state)| (ca, *state));
@@ -156,6 +162,13 @@ impl TrustBundle {
     #[must_use]
     pub fn signer_of(&self, certificate: &Certificate) -> Option<&CaCertificate> {
         self.all().map(|(ca, _)| ca).find(|ca| certificate.is_signed_by(ca.certificate()))
+    }
+
+    /// Returns a digest of the CAs and their states, by which caches tell that the bundle changed.
+    #[must_use]
+    pub fn digest(&self) -> Fingerprint {
+        let parts = self.all().map(|(ca, state)| format!("{} {}\n", ca.certificate().fingerprint(), state.as_str()));
+        Fingerprint::of(parts.collect::<String>().as_bytes())
     }
 
     /// Returns whether one of the CAs has the certificate with this fingerprint, whatever its state.

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use super::certificate::{Certificate, Serial};
 use super::credential::Credential;
 use super::issue_error::IssueError;
+use super::issuer::Issuer;
 use super::key::{KeyError, PrivateKey};
 use super::local_key::LocalKey;
 use super::params::{certificate_params, encode_error, extended_key_usages, san};
@@ -152,28 +153,27 @@ impl ThrowAway {
     }
 }
 
-/// Makes a credential for `leaf`, signed by `root` and valid from `not_before` to `not_after`, which nothing checks.
+/// Makes a credential for `leaf`, signed by this issuer and valid from `not_before` to `not_after`, which nothing checks.
 ///
 /// # Errors
 /// When no key can be made, or the certificate cannot be encoded.
 pub fn dated(
-    root: &Credential,
+    by: &Issuer,
     leaf: &CertificateSpec,
     not_before: OffsetDateTime,
     not_after: OffsetDateTime,
 ) -> Result<Credential, IssueError> {
-    let key = LocalKey::open(&root.key)?;
-    let issuer = issuer(&root.certificate, &key)?;
+    let issuer = issuer(by.ca().certificate(), by.key())?;
     let names: Vec<_> = leaf.names.iter().map(san).collect::<Result<_, _>>()?;
     mint(&issuer, &leaf.subject, &names, leaf.policy().usage, (not_before, not_after))
 }
 
-/// Makes a CRL of `serials`, signed by `root` (DER), from `this_update` to `next_update`, which nothing checks.
+/// Makes a CRL of `serials`, signed by this issuer (DER), from `this_update` to `next_update`, which nothing checks.
 ///
 /// # Errors
 /// When it cannot be encoded.
 pub fn revocation_list(
-    root: &Credential,
+    by: &Issuer,
     serials: &[Serial],
     this_update: OffsetDateTime,
     next_update: OffsetDateTime,
@@ -192,8 +192,7 @@ pub fn revocation_list(
         revoked_certs: serials.iter().map(revoked).collect(),
         key_identifier_method: KeyIdMethod::Sha256,
     };
-    let key = LocalKey::open(&root.key)?;
-    let issuer = issuer(&root.certificate, &key)?;
+    let issuer = issuer(by.ca().certificate(), by.key())?;
     Ok(params.signed_by(&issuer).map_err(encode_error)?.der().to_vec())
 }
 

@@ -2,20 +2,25 @@
 
 use std::path::PathBuf;
 
+use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use super::error::StoreError;
 use super::files;
-use super::layout::Layout;
+use super::layout::{Layout, TRUST_FILE};
 use super::ledger::certificates::Entry;
 use super::ledger::{AuditContext, Ledger};
 use super::staged::Staged;
+use super::trust_file::{self, TrustFileError};
 use crate::cluster::profile::CaRole;
+use crate::pki::ca_certificate::CaCertificate;
 use crate::pki::certificate::{Certificate, CertificateError};
-use crate::pki::issuer::Credential;
-use crate::pki::key::{KeyError, PrivateKey};
+use crate::pki::issuer::{Credential, IssueError, Issuer};
+use crate::pki::key::KeyError;
+use crate::pki::local_key::LocalKey;
 use crate::pki::passphrase::Passphrase;
 use crate::pki::pem::{self, PemError};
+use crate::pki::trust_bundle::TrustBundle;
 use crate::pki::verified::Verified;
 
 /// No root's certificate or key is larger than this, in bytes.
@@ -54,6 +59,20 @@ pub enum CaError {
         /// Why.
         source: CertificateError,
     },
+    /// `trust.json` cannot be used.
+    #[error("{path}: {source}")]
+    TrustFile {
+        /// Which file.
+        path: String,
+        /// Why.
+        source: TrustFileError,
+    },
+    /// `ca.crt` does not hold the roots that `trust.json` trusts, in its order.
+    #[error("{path} does not hold the roots that trust.json beside it trusts")]
+    OtherRoots {
+        /// Which file.
+        path: String,
+    },
     /// There are roots, and this one's certificate is not.
     #[error("the root's certificate {0} is not there")]
     CertificateMissing(String),
@@ -70,12 +89,56 @@ pub enum CaError {
     },
 }
 
-/// Reads the certificate of a root.
+/// Reads the CAs of a role with their states: those of `trust.json`, else the one root in `ca.crt`.
 ///
 /// # Errors
-/// When it is not there or not a certificate.
-pub fn certificate(layout: &Layout, root: CaRole) -> Result<Certificate, CaError> {
-    let path = layout.root_certificate(root);
+/// When a file is missing or damaged, or `ca.crt` does not hold the roots that `trust.json` trusts.
+pub fn trust(layout: &Layout, role: CaRole) -> Result<TrustBundle, CaError> {
+    let path = layout.trust_file(role);
+    let roots = certificates(layout, role)?;
+    let text = match files::read(&path, LIMIT) {
+        Ok(text) => text,
+        Err(StoreError::Missing(_)) => return single(layout, role, roots),
+        Err(error) => return Err(error.into()),
+    };
+    let shown = path.display().to_string();
+    let trust = trust_file::parse(role, &text).map_err(|source| CaError::TrustFile { path: shown, source })?;
+    if roots.iter().ne(trust.anchors()) {
+        let path = layout.root_certificate(role).display().to_string();
+        return Err(CaError::OtherRoots { path });
+    }
+    Ok(trust)
+}
+
+fn single(layout: &Layout, role: CaRole, mut roots: Vec<Certificate>) -> Result<TrustBundle, CaError> {
+    let count = roots.len();
+    match (roots.pop(), count) {
+        (Some(root), 1) => Ok(TrustBundle::single(CaCertificate::own_root(role, root))),
+        _ => Err(CaError::Several { path: layout.root_certificate(role).display().to_string(), count }),
+    }
+}
+
+/// Writes the CAs of a role: `trust.json` where it is needed, then `ca.crt`.
+///
+/// The caller has the directory's lock. When the process is killed in between, [`trust`] reports that the two differ, and writing
+/// again completes them.
+///
+/// # Errors
+/// What the system says.
+pub fn write_trust(layout: &Layout, trust: &TrustBundle) -> Result<(), StoreError> {
+    let role = trust.role();
+    let path = layout.trust_file(role);
+    match trust_file::format(trust) {
+        Some(text) => files::replace(&path, text.as_bytes(), files::PUBLIC)?,
+        None if files::exists(&path) => files::remove_all(&layout.root_folder(role), &[TRUST_FILE.into()])?,
+        None => {}
+    }
+    files::replace(&layout.root_certificate(role), trust.to_pem().as_bytes(), files::PUBLIC)
+}
+
+/// Reads the certificates in `ca.crt`, in its order.
+fn certificates(layout: &Layout, role: CaRole) -> Result<Vec<Certificate>, CaError> {
+    let path = layout.root_certificate(role);
     let shown = path.display().to_string();
     let text = match files::read(&path, LIMIT) {
         Err(StoreError::Missing(_)) if files::exists(&layout.pki()) => {
@@ -84,12 +147,9 @@ pub fn certificate(layout: &Layout, root: CaRole) -> Result<Certificate, CaError
         Err(StoreError::Missing(_)) => return Err(CaError::None(layout.dir().display().to_string())),
         other => other?,
     };
-    let mut found = pem::certificates(&text).map_err(|source| CaError::Pem { path: shown.clone(), source })?;
-    let count = found.len();
-    match (found.pop(), count) {
-        (Some(der), 1) => Certificate::from_der(der).map_err(|source| CaError::Certificate { path: shown, source }),
-        _ => Err(CaError::Several { path: shown, count }),
-    }
+    let found = pem::certificates(&text).map_err(|source| CaError::Pem { path: shown.clone(), source })?;
+    let read = |der| Certificate::from_der(der).map_err(|source| CaError::Certificate { path: shown.clone(), source });
+    found.into_iter().map(read).collect()
 }
 
 /// The text of a root's key file, still closed; `None` when the directory holds no such key.
@@ -104,18 +164,36 @@ pub fn key_file(layout: &Layout, root: CaRole) -> Result<Option<Zeroizing<Vec<u8
     }
 }
 
-/// Opens a root for signing: its certificate and its key, with a passphrase where the key needs one.
+/// A CA with its key, opened for signing.
+#[derive(Debug)]
+pub struct OpenedCa {
+    /// The active CA of a role.
+    pub ca: CaCertificate,
+    /// Its key.
+    pub key: LocalKey,
+}
+
+impl OpenedCa {
+    /// Makes the issuer.
+    ///
+    /// # Errors
+    /// When the CA must not sign at `now`, or the key belongs to another certificate.
+    pub fn into_issuer(self, now: OffsetDateTime) -> Result<Issuer, IssueError> {
+        Issuer::new(self.ca, Box::new(self.key), now)
+    }
+}
+
+/// Opens the active CA of a role for signing, with a passphrase where its key needs one.
 ///
 /// # Errors
-/// When either is missing, unreadable, or the passphrase is wrong. That the two belong together is for
-/// [`crate::pki::issuer::Issuer::open`] to say.
-pub fn open(layout: &Layout, root: CaRole, passphrase: Option<&Passphrase>) -> Result<Credential, CaError> {
-    let certificate = certificate(layout, root)?;
-    let path = layout.root_key(root);
-    let shown = path.display().to_string();
-    let text = key_file(layout, root)?.ok_or_else(|| CaError::KeyMissing(shown.clone()))?;
-    let key = PrivateKey::from_pem_with(&text, passphrase).map_err(|source| CaError::Key { path: shown, source })?;
-    Ok(Credential { certificate, chain: Vec::new(), key })
+/// When a certificate or the key is missing, unreadable, or the passphrase is wrong. That the two belong together is checked by
+/// [`OpenedCa::into_issuer`].
+pub fn open(layout: &Layout, role: CaRole, passphrase: Option<&Passphrase>) -> Result<OpenedCa, CaError> {
+    let ca = trust(layout, role)?.into_active();
+    let shown = layout.root_key(role).display().to_string();
+    let text = key_file(layout, role)?.ok_or_else(|| CaError::KeyMissing(shown.clone()))?;
+    let key = LocalKey::from_pem_with(&text, passphrase).map_err(|source| CaError::Key { path: shown, source })?;
+    Ok(OpenedCa { ca, key })
 }
 
 /// A root to be written: what it is, what passed the check, and its key as PEM, encrypted or not.

@@ -21,6 +21,7 @@ use crate::pki::key::{KeyError, PrivateKey};
 use crate::pki::lint::{leaf_violations, violations_except_signature};
 use crate::pki::pem::{self, PemError};
 use crate::pki::reason::Reason;
+use crate::pki::trust_bundle::TrustBundle;
 use crate::pki::violation::Violation;
 
 /// No leaf or key of ours is larger than this, in bytes; ten thousand names would fit.
@@ -46,6 +47,8 @@ pub enum CredentialProblem {
     NotACertificate(PathBuf, CertificateError),
     /// The certificate's file holds so many of them.
     Several(PathBuf, usize),
+    /// The certificate's file does not hold the chain of its issuer.
+    OtherChain(PathBuf),
     /// The key cannot be read.
     BadKey(PathBuf, KeyError),
     /// The key can be read by others than its owner.
@@ -93,6 +96,7 @@ impl fmt::Display for CredentialProblem {
             Self::NotPem(path, error) => write!(f, "{}: {error}", path.display()),
             Self::NotACertificate(path, error) => write!(f, "{}: {error}", path.display()),
             Self::Several(path, count) => write!(f, "{} holds {count} certificates instead of one", path.display()),
+            Self::OtherChain(path) => write!(f, "{} does not hold the chain of its issuer", path.display()),
             Self::BadKey(path, error) => write!(f, "{}: {error}", path.display()),
             Self::Mode(path, mode) => write!(f, "{} has mode {mode:04o}, others can read it", path.display()),
             Self::Violation(flaw) => flaw.fmt(f),
@@ -155,18 +159,13 @@ pub fn read(layout: &Layout, leaf: &CertificateSpec) -> Result<LoadedCredential,
             (certificate, key, mode)
         }
     };
-    let certificate = certificate_in(certificate_path, &certificate_pem)?;
+    let (certificate, chain) = certificates_in(certificate_path, &certificate_pem)?;
     let key = PrivateKey::from_pem(&key_pem).map_err(|error| CredentialProblem::BadKey(key_path, error))?;
-    Ok(LoadedCredential {
-        credential: Credential { certificate, chain: Vec::new(), key },
-        certificate_pem,
-        key_pem,
-        key_mode,
-    })
+    Ok(LoadedCredential { credential: Credential { certificate, chain, key }, certificate_pem, key_pem, key_mode })
 }
 
 /// The credential that `leaf` describes, if nothing is wrong with it: that it is missing, does not fit today's cluster file, does
-/// not chain to `root`, is out of date, or unknown to the ledger. Who else can read it is [`mode_trouble`]'s.
+/// not chain to a CA of `trust`, is out of date, or unknown to the ledger. Who else can read it is [`mode_trouble`]'s.
 ///
 /// # Errors
 /// Its troubles, at least one.
@@ -174,11 +173,11 @@ pub fn read_good(
     layout: &Layout,
     leaf: &CertificateSpec,
     keys: KeyKind,
-    root: &Certificate,
+    trust: &TrustBundle,
     known: &Inventory,
     now: OffsetDateTime,
 ) -> Result<LoadedCredential, Vec<CredentialProblem>> {
-    judge(layout, leaf, known, |certificate| leaf_violations(certificate, leaf, keys, root, now))
+    judge(layout, leaf, trust, known, |certificate, ca| leaf_violations(certificate, leaf, keys, ca, now))
 }
 
 /// As [`read_good`], but that it takes the ledger's word for the root's signature: what is recorded was verified before it was
@@ -190,24 +189,29 @@ pub fn read_issued(
     layout: &Layout,
     leaf: &CertificateSpec,
     keys: KeyKind,
-    root: &Certificate,
+    trust: &TrustBundle,
     known: &Inventory,
     now: OffsetDateTime,
 ) -> Result<LoadedCredential, Vec<CredentialProblem>> {
-    judge(layout, leaf, known, |certificate| violations_except_signature(certificate, leaf, Some(keys), root, now))
+    let violations = |certificate: &Certificate, ca: &Certificate| {
+        violations_except_signature(certificate, leaf, Some(keys), ca, now)
+    };
+    judge(layout, leaf, trust, known, violations)
 }
 
 fn judge(
     layout: &Layout,
     leaf: &CertificateSpec,
+    trust: &TrustBundle,
     known: &Inventory,
-    flaws: impl Fn(&Certificate) -> Vec<Violation>,
+    violations: impl Fn(&Certificate, &Certificate) -> Vec<Violation>,
 ) -> Result<LoadedCredential, Vec<CredentialProblem>> {
     let of_certificate = |certificate: &Certificate| {
-        let flaws = flaws(certificate).into_iter().map(CredentialProblem::Violation);
+        let ca = trust.ca_of(certificate).certificate();
+        let violations = violations(certificate, ca).into_iter().map(CredentialProblem::Violation);
         let fingerprint = certificate.fingerprint();
         let unknown = known.sequence(fingerprint).is_none().then_some(CredentialProblem::NotInLedger);
-        flaws.chain(unknown).chain(known.revocation(fingerprint).cloned().map(CredentialProblem::Revoked))
+        violations.chain(unknown).chain(known.revocation(fingerprint).cloned().map(CredentialProblem::Revoked))
     };
     let stored = match read(layout, leaf) {
         Ok(stored) => stored,
@@ -227,7 +231,27 @@ fn judge(
         troubles.push(CredentialProblem::Violation(Violation::KeyDoesNotFit));
     }
     troubles.extend(of_certificate(certificate));
+    troubles.extend(chain_problem(layout, leaf, &stored.credential, trust));
     if troubles.is_empty() { Ok(stored) } else { Err(troubles) }
+}
+
+/// Returns the problem with the certificates behind a credential's own: they must be its issuer's chain, and no others.
+///
+/// A program that reads the first certificate alone and one that reads all must see the same.
+#[must_use]
+pub fn chain_problem(
+    layout: &Layout,
+    leaf: &CertificateSpec,
+    credential: &Credential,
+    trust: &TrustBundle,
+) -> Option<CredentialProblem> {
+    let expected = trust.ca_of(&credential.certificate).chain();
+    let (path, _) = paths(layout, leaf);
+    match credential.chain.len() {
+        _ if credential.chain == expected => None,
+        others if expected.is_empty() => Some(CredentialProblem::Several(path, others + 1)),
+        _ => Some(CredentialProblem::OtherChain(path)),
+    }
 }
 
 /// Reads the certificate alone of the credential that `leaf` describes.
@@ -237,19 +261,23 @@ fn judge(
 pub fn read_certificate(layout: &Layout, leaf: &CertificateSpec) -> Result<Certificate, CredentialProblem> {
     let (path, _) = paths(layout, leaf);
     let (pem, _) = file(&path)?;
-    certificate_in(path, &pem)
+    certificates_in(path, &pem).map(|(certificate, _)| certificate)
 }
 
-/// The one certificate of a file.
-fn certificate_in(path: PathBuf, pem: &[u8]) -> Result<Certificate, CredentialProblem> {
+/// Returns the first certificate of a file, and those behind it.
+fn certificates_in(path: PathBuf, pem: &[u8]) -> Result<(Certificate, Vec<Certificate>), CredentialProblem> {
     let ders = match pem::certificates(pem) {
         Ok(ders) => ders,
         Err(error) => return Err(CredentialProblem::NotPem(path, error)),
     };
-    // Who reads the first alone and who reads all would see different things in it.
-    let [der] =
-        <[Vec<u8>; 1]>::try_from(ders).map_err(|several| CredentialProblem::Several(path.clone(), several.len()))?;
-    Certificate::from_der(der).map_err(|error| CredentialProblem::NotACertificate(path, error))
+    let read =
+        |der| Certificate::from_der(der).map_err(|error| CredentialProblem::NotACertificate(path.clone(), error));
+    let mut all = ders.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let chain = all.split_off(1.min(all.len()));
+    match all.pop() {
+        Some(certificate) => Ok((certificate, chain)),
+        None => Err(CredentialProblem::NotPem(path, PemError::Nothing)),
+    }
 }
 
 /// Whether the key of the credential that `leaf` describes lies in its place, although the ledger has it that it was forgotten.

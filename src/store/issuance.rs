@@ -108,7 +108,7 @@ pub fn record(
                 certificate: &made.get().certificate,
                 profile: profile.policy().name,
                 host: holding.host.as_ref().map(HostName::as_str),
-                issuer: issuer.roots.of(profile.policy().signed_by),
+                issuer: issuer.roots.of(profile.policy().signed_by).ca_of(&made.get().certificate).certificate(),
             })
         })
         .collect();
@@ -165,8 +165,7 @@ fn begin(layout: &Layout, holding: &StagedCredentials) -> Result<Staged, StoreEr
 fn fill(staged: Staged, holding: &StagedCredentials) -> Result<(Staged, CacheEntry), StoreError> {
     let mut files = Vec::with_capacity(holding.fresh.len() + holding.kept.len());
     for (profile, made) in &holding.fresh {
-        let Credential { certificate, key, .. } = made.get();
-        let (certificate, key) = (certificate.to_pem(), key.to_pem());
+        let (certificate, key) = (made.get().certificate_pem(), made.get().key.to_pem());
         files.push((*profile, add(&staged, *profile, certificate.as_bytes(), key.as_bytes())?));
     }
     for (profile, stored) in &holding.kept {

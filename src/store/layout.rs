@@ -9,6 +9,9 @@ use crate::cluster::spec::Role;
 /// The cluster file's name, by which a cluster directory is known.
 pub const CLUSTER_FILE: &str = "cluster.yaml";
 
+/// The name of the file with a role's CAs and their states.
+pub const TRUST_FILE: &str = "trust.json";
+
 /// The paths of one cluster directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
@@ -55,6 +58,12 @@ impl Layout {
             CaRole::Etcd => self.pki().join("etcd"),
             CaRole::FrontProxy => self.pki().join("front-proxy"),
         }
+    }
+
+    /// Returns the path of `trust.json`: the CAs of a role with their states, where there is more than one root of our own.
+    #[must_use]
+    pub fn trust_file(&self, role: CaRole) -> PathBuf {
+        self.root_folder(role).join(TRUST_FILE)
     }
 
     /// A root's `ca.crt`.

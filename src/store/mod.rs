@@ -14,4 +14,5 @@ pub mod lock;
 pub mod service_account;
 pub mod staged;
 pub mod trees;
+pub mod trust_file;
 pub mod verification_cache;

@@ -89,7 +89,7 @@ impl CacheKey {
     /// Combines the key type, the CAs, and the number of revocations in the ledger.
     #[must_use]
     pub fn new(keys: KeyKind, roots: &CaSet, revocations: u64) -> Self {
-        Self { keys, roots: CaRole::ALL.map(|kind| roots.of(kind).fingerprint()), revocations }
+        Self { keys, roots: CaRole::ALL.map(|kind| roots.of(kind).digest()), revocations }
     }
 
     /// Returns a digest of the certificates that one folder is expected to have.

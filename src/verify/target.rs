@@ -432,6 +432,7 @@ impl Identity {
     /// # Errors
     /// When its key does not fit.
     pub fn of(credential: &Credential) -> Result<Self, IdentityError> {
-        Self::new(&[credential.certificate.der().to_vec()], credential.key.expose_pkcs8())
+        let chain: Vec<Vec<u8>> = credential.certificates().map(|sent| sent.der().to_vec()).collect();
+        Self::new(&chain, credential.key.expose_pkcs8())
     }
 }

@@ -40,11 +40,13 @@ impl Live {
         lab.good(&["issue-node", "--all"]);
         let cluster = draft.check().expect("a good draft");
         let layout = Layout::new(lab.dir().to_owned());
-        let root = ca::open(&layout, CaRole::Cluster, None).expect("the root");
+        let trust = ca::trust(&layout, CaRole::Cluster).expect("the root");
+        let issuer = ca::open(&layout, CaRole::Cluster, None).expect("the root").into_issuer(lab.now);
         let stored = |leaf: &CertificateSpec| -> Result<Credential, IssueError> {
             Ok(credentials::read(&layout, leaf).expect("issued").credential)
         };
-        let config = Config::assemble(cluster, &root, fault, lab.now, stored).expect("what it serves");
+        let config =
+            Config::assemble(cluster, &trust, issuer.as_ref().ok(), fault, lab.now, stored).expect("what it serves");
         let running = reserved.start(config).expect("a running cluster");
         Self { lab, addresses, running }
     }

@@ -11,9 +11,11 @@ use clusterctl::cluster::lifetime::Lifetime;
 use clusterctl::cluster::name::HostName;
 use clusterctl::cluster::profile::{CaRole, CertificateSpec};
 use clusterctl::cluster::spec::{Cluster, RawCluster, RawHost};
+use clusterctl::pki::ca_certificate::CaCertificate;
 use clusterctl::pki::ca_set::CaSet;
 use clusterctl::pki::issuer::{Credential, Issuer, create_root};
 use clusterctl::pki::key::PrivateKey;
+use clusterctl::pki::trust_bundle::TrustBundle;
 use clusterctl::rbac::denials::Denials;
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -107,10 +109,11 @@ impl Site {
         generation: u64,
     ) -> Result<Bundle, RenderError> {
         let roles = self.roles(host);
+        let trust = |role| TrustBundle::single(CaCertificate::own_root(role, self.signer(role).certificate.clone()));
         let roots = CaSet {
-            cluster: self.root.certificate.clone(),
-            etcd: self.etcd.certificate.clone(),
-            front_proxy: self.front_proxy.certificate.clone(),
+            cluster: trust(CaRole::Cluster),
+            etcd: trust(CaRole::Etcd),
+            front_proxy: trust(CaRole::FrontProxy),
         };
         let (cluster, roots, settings) = (&self.cluster, &roots, &Settings::default());
         let service_account = roles.master().map(|_| &self.service_account);

@@ -9,8 +9,10 @@ use clusterctl::cluster::profile::{CaRole, CertificateSpec, Profile};
 use clusterctl::cluster::spec::Cluster;
 use clusterctl::fake_cluster::cluster::{Config, FakeCluster, reserve};
 use clusterctl::fake_cluster::injected_fault::InjectedFault;
+use clusterctl::pki::ca_certificate::CaCertificate;
 use clusterctl::pki::fingerprint::Fingerprint;
 use clusterctl::pki::issuer::{Credential, IssueError, Issuer, create_root};
+use clusterctl::pki::trust_bundle::TrustBundle;
 use clusterctl::verify::checks::{Clock, judge};
 use clusterctl::verify::denials::{ExpectedDenials, RevokedCertificate};
 use clusterctl::verify::finding::{Finding, Status, Strictness, Verdict, verdict};
@@ -79,10 +81,12 @@ fn made(masters: usize, nodes: usize, fault: Option<InjectedFault>, answer_after
     target.denials = Some(ExpectedDenials::new(vec![revoked], true));
     let target = Arc::new(target);
     let client = made.remove(&(Some(cluster.nodes[0].name.clone()), Profile::KubeletClient)).expect("issued");
+    let trust = TrustBundle::single(CaCertificate::own_root(CaRole::Cluster, root.certificate.clone()));
+    let issuer = Issuer::open(CaRole::Cluster, &root, issued_at).expect("a fit root");
     let shown = |leaf: &CertificateSpec| -> Result<Credential, IssueError> {
         Ok(made.remove(&(leaf.host.clone(), leaf.profile)).expect("issued"))
     };
-    let config = Config::assemble(cluster.clone(), &root, fault, now, shown).expect("what it serves");
+    let config = Config::assemble(cluster.clone(), &trust, Some(&issuer), fault, now, shown).expect("what it serves");
     let config = Config { answer_after, ..config };
     let running = reserved.start(config).expect("a running cluster");
     running.deny([self::revoked()]);

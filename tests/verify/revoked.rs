@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use clusterctl::cluster::profile::CaRole;
-use clusterctl::pki::issuer::{Credential, create_root};
+use clusterctl::pki::issuer::{Issuer, create_root};
 use time::Duration;
 
 use super::site::Foreign;
@@ -20,11 +20,10 @@ fn a_revoked_certificate_fails_by_list_and_by_ledger_and_a_bad_list_is_no_list()
     let (now, day) = (lab.now, Duration::DAY);
     let serial = credential.certificate.serial.clone();
     let other = Serial(vec![7; 16]);
-    let list =
-        |root: &Credential, serials: &[Serial], from, to| revocation_list(root, serials, from, to).expect("a list");
+    let list = |root: &Issuer, serials: &[Serial], from, to| revocation_list(root, serials, from, to).expect("a list");
     let twin = create_root(CaRole::Cluster, &lab.cluster.name, lab.cluster.keys, lab.cluster.validity.ca, now);
-    let twin = twin.expect("a root").into_inner();
-    let root = &lab.root;
+    let twin = Issuer::open(CaRole::Cluster, twin.expect("a root").get(), now).expect("a fit root");
+    let root = &Issuer::open(CaRole::Cluster, &lab.root, now).expect("a fit root");
     let fresh = list(root, std::slice::from_ref(&other), now - day, now + day);
     let cases = [
         (vec![fresh.clone()], "pass", "not among the revoked"),

@@ -9,6 +9,7 @@ use crate::cluster::profile::CaRole;
 use crate::explain::card::Card;
 use crate::explain::context::{ExplainContext, LedgerRevocation};
 use crate::pki::fingerprint::Fingerprint;
+use crate::pki::trust_bundle::TrustBundle;
 use crate::store::ca;
 use crate::store::credentials::CredentialProblem;
 use crate::store::ledger::Ledger;
@@ -55,9 +56,11 @@ pub fn inspect(env: &Env, inputs: &[InputFile], trusted: bool) -> InspectReport 
     let mut context = ExplainContext::new(env.now);
     context.roots = CaRole::ALL
         .into_iter()
-        .filter_map(|role| {
-            let certificate = ca::certificate(&env.layout, role).ok()?;
-            Some((env.layout.root_certificate(role).display().to_string(), certificate))
+        .flat_map(|role| {
+            let path = env.layout.root_certificate(role).display().to_string();
+            let trust = ca::trust(&env.layout, role).ok();
+            let known = |trust: TrustBundle| trust.accepted().map(|ca| ca.certificate().clone()).collect::<Vec<_>>();
+            trust.map(known).unwrap_or_default().into_iter().map(move |certificate| (path.clone(), certificate))
         })
         .collect();
     context.cluster = trusted.then(|| directory::cluster(&env.layout).ok()).flatten();

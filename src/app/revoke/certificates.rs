@@ -14,6 +14,7 @@ use crate::config::kubeconfig::{self, Credential};
 use crate::pki::ca_set::CaSet;
 use crate::pki::certificate::Certificate;
 use crate::pki::pem;
+use crate::pki::trust_bundle::TrustBundle;
 use crate::store::error::StoreError;
 use crate::store::files;
 use crate::store::layout::Layout;
@@ -49,8 +50,8 @@ impl OwnCertificate {
         cas: &CaSet,
         ledger: &Ledger,
     ) -> Result<Option<Self>, StoreError> {
-        let has_signed = |role: &CaRole| certificate.is_signed_by(cas.of(*role));
-        let Some(signed_by) = CaRole::ALL.into_iter().find(has_signed) else { return Ok(None) };
+        let has_signed = |role| cas.of(role).signer_of(&certificate).map(|ca| (role, ca.certificate().fingerprint()));
+        let Some((signed_by, issuer)) = CaRole::ALL.into_iter().find_map(has_signed) else { return Ok(None) };
         let known = ledger.by_fingerprint(certificate.fingerprint())?;
         let recorded = known.is_some();
         let issued = known.unwrap_or_else(|| IssuedCertificate {
@@ -60,7 +61,7 @@ impl OwnCertificate {
             host: host.or_else(|| host_of(certificate.subject.common_names.first()?)).map(ToOwned::to_owned),
             account: certificate.account().user,
             not_after: certificate.not_after,
-            issuer: cas.of(signed_by).fingerprint(),
+            issuer,
             revocation: None,
         });
         Ok(Some(Self { certificate, signed_by, issued, recorded }))
@@ -128,13 +129,18 @@ pub(crate) fn record(
     let mut entries = Vec::new();
     for OwnCertificate { certificate, signed_by, issued, .. } in certificates.iter().filter(|own| !own.recorded) {
         let (profile, host) = (issued.profile.as_str(), issued.host.as_deref());
-        entries.push(Entry { certificate, profile, host, issuer: cas.of(*signed_by) });
+        entries.push(Entry { certificate, profile, host, issuer: issuer_of(certificate, cas.of(*signed_by)) });
     }
     if !entries.is_empty() {
         ledger.record(&entries, audit)?;
         ledger.resolve_unrecorded()?;
     }
     Ok(entries.len())
+}
+
+/// Returns the certificate of the CA that signed a certificate, whatever the CA's state.
+fn issuer_of<'a>(certificate: &Certificate, trust: &'a TrustBundle) -> &'a Certificate {
+    trust.signer_of(certificate).unwrap_or(trust.active()).certificate()
 }
 
 /// Returns the profile of a certificate by its account and its usages; a certificate of no profile counts as a client's.

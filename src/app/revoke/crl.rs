@@ -20,6 +20,7 @@ use crate::pki::ca_set::CaSet;
 use crate::pki::certificate::{Certificate, Serial};
 use crate::pki::crl::{self, Crl, CrlError, Revoked};
 use crate::pki::issuer::Issuer;
+use crate::pki::trust_bundle::TrustBundle;
 use crate::store::error::StoreError;
 use crate::store::files::{self, PUBLIC};
 use crate::store::layout::Layout;
@@ -91,7 +92,7 @@ pub(super) fn missing_revocations(
     let mut missing = MissingRevocations::default();
     let unrecorded = ledger.unrecorded()?;
     for role in CaRole::ALL {
-        let ca = cas.of(role);
+        let ca = cas.of(role).active().certificate();
         let crl = match read(layout, role, ca) {
             Ok(Some(crl)) => crl,
             Ok(None) => continue,
@@ -173,14 +174,15 @@ fn entries(ca: &Certificate, ledger: &Ledger, now: OffsetDateTime) -> Result<Vec
 /// When the ledger cannot be used.
 pub(crate) fn findings(
     layout: &Layout,
-    roots: &BTreeMap<CaRole, Certificate>,
+    roots: &BTreeMap<CaRole, TrustBundle>,
     ledger: &Ledger,
     now: OffsetDateTime,
     expires_within: Duration,
 ) -> Result<Vec<Finding>, StoreError> {
     let (revoked, unrecorded) = (ledger.revoked_expiring_after(now)?.all()?, ledger.unrecorded()?);
     let mut findings = Vec::new();
-    for (kind, root) in roots {
+    for (kind, trust) in roots {
+        let root = trust.active().certificate();
         let of_root = revoked.iter().filter(|issued| issued.issuer == root.fingerprint());
         let serials = unrecorded.iter().filter_map(|one| one.serial.as_ref());
         let of_others = serials.filter(|(issuer, _)| *issuer == root.fingerprint()).map(|(_, serial)| serial);

@@ -14,8 +14,8 @@ use crate::bundle::policy;
 use crate::bundle::render::Templates;
 use crate::cluster::profile::{TABLE, Usage};
 use crate::cluster::spec::Cluster;
-use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
+use crate::pki::trust_bundle::TrustBundle;
 use crate::rbac::denials::Denials;
 use crate::rbac::mark::LedgerMark;
 use crate::store::error::StoreError;
@@ -44,13 +44,13 @@ pub(super) fn listed(ledger: &Ledger, now: OffsetDateTime) -> Result<Vec<IssuedC
 ///
 /// # Errors
 /// [`RevokeError::TooManyDenials`]; or when the ledger cannot be used.
-pub fn of_ledger(ledger: &Ledger, root: &Certificate, now: OffsetDateTime) -> Result<Denials, Error> {
+pub fn of_ledger(ledger: &Ledger, root: &TrustBundle, now: OffsetDateTime) -> Result<Denials, Error> {
     let (listed, unrecorded) = (listed(ledger, now)?, ledger.unrecorded()?);
     let recorded: BTreeSet<Fingerprint> = denied(&listed, root).map(|issued| issued.fingerprint).collect();
     let others = listed.iter().map(|issued| issued.fingerprint).filter(|sha256| !recorded.contains(sha256));
     let others: Vec<Fingerprint> = others.collect();
     let all = recorded.into_iter().chain(unrecorded.iter().filter_map(|one| one.fingerprint));
-    let mark = LedgerMark { sequence: ledger.sequence()?, root: root.fingerprint() };
+    let mark = LedgerMark { sequence: ledger.sequence()?, root: root.active().certificate().fingerprint() };
     let denials = Denials::of(all).map_err(RevokeError::TooManyDenials)?;
     Ok(denials.beside(others).as_of(mark))
 }
@@ -58,14 +58,13 @@ pub fn of_ledger(ledger: &Ledger, root: &Certificate, now: OffsetDateTime) -> Re
 /// Returns the client certificates of a CA among `revoked`.
 pub(crate) fn denied<'i>(
     revoked: &'i [IssuedCertificate],
-    root: &Certificate,
+    root: &'i TrustBundle,
 ) -> impl Iterator<Item = &'i IssuedCertificate> {
-    let root = root.fingerprint();
     let calls = |issued: &IssuedCertificate| {
         let row = TABLE.iter().find(|row| row.name == issued.profile);
         row.is_none_or(|row| row.usage != Usage::Server)
     };
-    revoked.iter().filter(move |issued| issued.issuer == root && calls(issued))
+    revoked.iter().filter(move |issued| root.has(issued.issuer) && calls(issued))
 }
 
 /// Writes the authorization configuration into the policy folder, and returns its path.
@@ -96,7 +95,7 @@ pub(crate) fn findings(
     cluster: &Cluster,
     denials: &Denials,
     ledger: &Ledger,
-    root: &Certificate,
+    root: &TrustBundle,
     env: &Env,
 ) -> Result<Vec<Finding>, Error> {
     let finding = |status, path: &Path, saw: String| {

@@ -116,9 +116,9 @@ impl Forgotten {
     /// Returns the CAs whose CRLs have to list more than they do.
     pub(crate) fn crls(&self, cas: &CaSet) -> Vec<CaRole> {
         let has_signed = |role: &CaRole| {
-            let ca = cas.of(*role).fingerprint();
+            let trust = cas.of(*role);
             let mut serials = self.serials.iter().filter_map(|one| one.serial.as_ref());
-            self.recorded.iter().any(|issued| issued.issuer == ca) || serials.any(|(issuer, _)| *issuer == ca)
+            self.recorded.iter().any(|issued| trust.has(issued.issuer)) || serials.any(|(issuer, _)| trust.has(*issuer))
         };
         CaRole::ALL.into_iter().filter(has_signed).collect()
     }

@@ -21,6 +21,7 @@ use crate::cluster::spec::Role;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::pem;
+use crate::pki::trust_bundle::TrustBundle;
 use crate::rbac::denials::NAMED;
 use crate::rbac::mark::LedgerMark;
 use crate::store::error::StoreError;
@@ -59,8 +60,8 @@ pub(crate) struct RenderedState {
 }
 
 impl RenderedState {
-    fn of_rules(path: &Path, text: &str, root: &Certificate) -> Self {
-        let mark = LedgerMark::find(text, root.fingerprint());
+    fn of_rules(path: &Path, text: &str, root: &TrustBundle) -> Self {
+        let mark = mark_in(text, root);
         let sequence = mark.map_or(0, |mark| mark.sequence);
         let (mut denied, is_rules) = (denied_in(text), text.contains(KIND));
         if mark.is_some() {
@@ -70,8 +71,8 @@ impl RenderedState {
     }
 
     /// Of a bundle; nothing where it is of another CA.
-    fn of_bundle(path: &Path, bundle: &Bundle, root: &Certificate) -> Self {
-        if bundle.manifest.root_pin != root.spki_fingerprint() {
+    fn of_bundle(path: &Path, bundle: &Bundle, root: &TrustBundle) -> Self {
+        if !root.pins().contains(&bundle.manifest.root_pin) {
             return Self { path: path.to_owned(), ..Self::default() };
         }
         let rules = bundle.file(paths::AUTHORIZATION);
@@ -104,7 +105,7 @@ fn digests_behind(prefix: &str, text: &str) -> impl Iterator<Item = Fingerprint>
 ///
 /// # Errors
 /// When a file cannot be read.
-pub(crate) fn of_directory(layout: &Layout, root: &Certificate) -> Result<Vec<RenderedState>, StoreError> {
+pub(crate) fn of_directory(layout: &Layout, root: &TrustBundle) -> Result<Vec<RenderedState>, StoreError> {
     let mut found = of_policy(layout, root)?;
     found.extend(of_bundles(layout, root)?);
     Ok(found)
@@ -114,7 +115,7 @@ pub(crate) fn of_directory(layout: &Layout, root: &Certificate) -> Result<Vec<Re
 ///
 /// # Errors
 /// When a file cannot be read.
-pub(crate) fn of_policy(layout: &Layout, root: &Certificate) -> Result<Vec<RenderedState>, StoreError> {
+pub(crate) fn of_policy(layout: &Layout, root: &TrustBundle) -> Result<Vec<RenderedState>, StoreError> {
     let mut found = Vec::new();
     for name in [AUTHORIZATION, ACCOUNTS] {
         let path = layout.policy().join(name);
@@ -129,7 +130,7 @@ pub(crate) fn of_policy(layout: &Layout, root: &Certificate) -> Result<Vec<Rende
 ///
 /// Masters' bundles, which have the authorization configuration in them, are read themselves where they are newer than the record,
 /// or there is none: they were copied here, or an older version packed them.
-fn of_bundles(layout: &Layout, root: &Certificate) -> Result<Vec<RenderedState>, StoreError> {
+fn of_bundles(layout: &Layout, root: &TrustBundle) -> Result<Vec<RenderedState>, StoreError> {
     let recorded = read_if_there(&layout.packing_record(), MAX_RECORD)?;
     let record = recorded.as_deref().and_then(|text| Record::parse(text, root));
     let mut found = Vec::new();
@@ -150,6 +151,11 @@ fn of_bundles(layout: &Layout, root: &Certificate) -> Result<Vec<RenderedState>,
     Ok(found)
 }
 
+/// Returns the mark of the ledger that has one of these CAs.
+fn mark_in(text: &str, trust: &TrustBundle) -> Option<LedgerMark> {
+    trust.all().find_map(|(ca, _)| LedgerMark::find(text, ca.certificate().fingerprint()))
+}
+
 /// The ledger's state when bundles were packed last. It is stored beside them because encrypted bundles cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Record {
@@ -159,8 +165,8 @@ struct Record {
 
 impl Record {
     /// Parses a packing record; `None` where it is of another CA.
-    fn parse(text: &str, root: &Certificate) -> Option<Self> {
-        let sequence = LedgerMark::find(text, root.fingerprint())?.sequence;
+    fn parse(text: &str, root: &TrustBundle) -> Option<Self> {
+        let sequence = mark_in(text, root)?.sequence;
         let generation = text.lines().find_map(|line| line.strip_prefix(GENERATION)?.parse().ok());
         Some(Self { sequence, generation: generation.unwrap_or(0) })
     }
@@ -178,8 +184,8 @@ fn read_if_there(path: &Path, limit: u64) -> Result<Option<String>, StoreError> 
 ///
 /// # Errors
 /// When the ledger cannot be read, or the file not written.
-pub(crate) fn record_packing(layout: &Layout, ledger: &Ledger, root: &Certificate) -> Result<(), StoreError> {
-    let mark = LedgerMark { sequence: ledger.sequence()?, root: root.fingerprint() };
+pub(crate) fn record_packing(layout: &Layout, ledger: &Ledger, root: &TrustBundle) -> Result<(), StoreError> {
+    let mark = LedgerMark { sequence: ledger.sequence()?, root: root.active().certificate().fingerprint() };
     let text = format!("{mark}\n{GENERATION}{}\n", ledger.last_generation()?);
     files::replace(&layout.packing_record(), text.as_bytes(), PRIVATE)
 }
@@ -188,7 +194,7 @@ pub(crate) fn record_packing(layout: &Layout, ledger: &Ledger, root: &Certificat
 ///
 /// # Errors
 /// When the record cannot be read.
-pub(crate) fn last_packed(layout: &Layout, root: &Certificate) -> Result<Option<u64>, StoreError> {
+pub(crate) fn last_packed(layout: &Layout, root: &TrustBundle) -> Result<Option<u64>, StoreError> {
     let text = read_if_there(&layout.packing_record(), MAX_RECORD)?;
     Ok(text.and_then(|text| Record::parse(&text, root)).map(|record| record.generation))
 }
@@ -197,7 +203,7 @@ pub(crate) fn last_packed(layout: &Layout, root: &Certificate) -> Result<Option<
 ///
 /// # Errors
 /// [`InputError::Missing`], [`RevokeError::NotRendered`]; or when it cannot be read.
-pub(crate) fn of_given(path: &Path, root: &Certificate) -> Result<Vec<RenderedState>, Error> {
+pub(crate) fn of_given(path: &Path, root: &TrustBundle) -> Result<Vec<RenderedState>, Error> {
     if !files::exists(path) {
         return Err(InputError::Missing { what: "file", path: path.to_owned() }.into());
     }
@@ -216,7 +222,7 @@ pub(crate) fn of_given(path: &Path, root: &Certificate) -> Result<Vec<RenderedSt
 }
 
 /// Returns the state by all bundles and authorization configurations of a folder; encrypted bundles cannot be read.
-fn of_folder(folder: &Path, root: &Certificate) -> Result<Vec<RenderedState>, StoreError> {
+fn of_folder(folder: &Path, root: &TrustBundle) -> Result<Vec<RenderedState>, StoreError> {
     let mut found = Vec::new();
     for name in files::names_in(folder)? {
         let path = folder.join(name);

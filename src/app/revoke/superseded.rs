@@ -15,9 +15,9 @@ use crate::app::package::templates;
 use crate::cluster::account::AccountScheme;
 use crate::cluster::profile::{CaRole, Profile};
 use crate::cluster::spec::Cluster;
-use crate::pki::certificate::Certificate;
 use crate::pki::issuer::Issuer;
 use crate::pki::reason::Reason;
+use crate::pki::trust_bundle::TrustBundle;
 use crate::rbac::denials::TooMany;
 use crate::store::error::StoreError;
 use crate::store::ledger::Ledger;
@@ -85,7 +85,7 @@ impl Superseded {
     pub(crate) fn revoke(
         &self,
         cluster: &Cluster,
-        root: &Certificate,
+        root: &TrustBundle,
         issuer: &Issuer,
         ledger: &mut Ledger,
         env: &Env,

@@ -11,11 +11,11 @@ use crate::cli::context::{Context, read_given};
 use crate::cli::error::{CliError, Result, no_answer};
 use crate::cli::exit::Exit;
 use crate::cluster::profile::CaRole;
-use crate::pki::issuer::{Credential, IssueError, Issuer};
+use crate::pki::issuer::{IssueError, Issuer};
 use crate::pki::key::KeyError;
 use crate::pki::passphrase::Passphrase;
 use crate::pki::violation::{COMPARE_CLOCKS, Violation};
-use crate::store::ca::{self, CaError};
+use crate::store::ca::{self, CaError, OpenedCa};
 use crate::store::credentials::{self, CredentialProblem};
 
 /// The environment variable that may hold the passphrase.
@@ -31,9 +31,9 @@ const LIMIT: u64 = 4096;
 ///
 /// # Errors
 /// When it is not fit to.
-pub(crate) fn authority(kind: CaRole, root: &Credential, now: OffsetDateTime) -> Result<Issuer> {
+pub(crate) fn authority(kind: CaRole, opened: OpenedCa, now: OffsetDateTime) -> Result<Issuer> {
     let early = |error: &IssueError| matches!(error, IssueError::Violations { violations } if violations.iter().all(Violation::is_early));
-    Issuer::open(kind, root, now).map_err(|error| {
+    opened.into_issuer(now).map_err(|error| {
         CliError::new(Exit::Refused, format!("the {} is not fit to sign", kind.as_str()))
             .hint(match early(&error) {
                 true => COMPARE_CLOCKS,
@@ -123,7 +123,7 @@ impl PassphraseArgs {
     ///
     /// # Errors
     /// When there is no root, a key is missing or damaged, or the passphrase is wrong.
-    pub(crate) fn open(&self, kinds: &[CaRole], context: &mut Context<'_>) -> Result<Vec<(CaRole, Credential)>> {
+    pub(crate) fn open(&self, kinds: &[CaRole], context: &mut Context<'_>) -> Result<Vec<(CaRole, OpenedCa)>> {
         let mut at_hand = self.given(context)?;
         let may_ask = at_hand.is_none();
         let (mut opened, mut others) = (Vec::with_capacity(kinds.len()), kinds);
@@ -157,9 +157,9 @@ fn warn_of_a_short_one(passphrase: &Passphrase, context: &mut Context<'_>) {
 /// typed now. That is returned, too.
 fn or_ask(
     root: CaRole,
-    tried: Result<Credential, CaError>,
+    tried: Result<OpenedCa, CaError>,
     context: &mut Context<'_>,
-) -> Result<(Credential, Option<Passphrase>)> {
+) -> Result<(OpenedCa, Option<Passphrase>)> {
     let closed = match tried {
         Err(error @ CaError::Key { source: KeyError::PassphraseNeeded | KeyError::WrongPassphrase, .. }) => error,
         other => return Ok((other?, None)),

@@ -24,7 +24,8 @@ use crate::pki::issuer::{Credential, Issuer};
 use crate::pki::lint::leaf_violations;
 use crate::pki::verified::Verified;
 use crate::pki::violation::Violation;
-use crate::store::credentials::{self, LoadedCredential};
+use crate::store::ca::OpenedCa;
+use crate::store::credentials::{self, CredentialProblem, LoadedCredential};
 use crate::store::issuance::{self, IssuanceContext, StagedCredentials};
 use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
@@ -152,11 +153,13 @@ fn still_good(
             .hint("run the same command again")
     };
     let stored = credentials::read(layout, leaf).map_err(|trouble| changed(trouble.to_string()))?;
-    let Credential { certificate, key, .. } = &stored.credential;
-    let fits = key.spki() == certificate.spki;
-    let flaws = leaf_violations(certificate, leaf, keys, issuer.roots.issuer_of(leaf), issuer.now);
-    match flaws.first().or((!fits).then_some(&Violation::KeyDoesNotFit)) {
-        Some(flaw) => Err(changed(flaw.to_string())),
+    let (trust, credential) = (issuer.roots.issuer_of(leaf), &stored.credential);
+    let ca = trust.ca_of(&credential.certificate).certificate();
+    let mut violations = leaf_violations(&credential.certificate, leaf, keys, ca, issuer.now);
+    violations.extend((!credential.key_fits()).then_some(Violation::KeyDoesNotFit));
+    let chain = credentials::chain_problem(layout, leaf, credential, trust);
+    match violations.into_iter().map(CredentialProblem::Violation).chain(chain).next() {
+        Some(problem) => Err(changed(problem.to_string())),
         None => Ok(stored),
     }
 }
@@ -165,10 +168,9 @@ fn still_good(
 pub(super) struct Authorities(Vec<(CaRole, Issuer)>);
 
 impl Authorities {
-    pub(super) fn open(signers: &[(CaRole, Credential)], now: OffsetDateTime) -> Result<Self> {
-        let open =
-            |(kind, root): &(CaRole, Credential)| authority(*kind, root, now).map(|authority| (*kind, authority));
-        signers.iter().map(open).collect::<Result<_, _>>().map(Self)
+    pub(super) fn open(signers: Vec<(CaRole, OpenedCa)>, now: OffsetDateTime) -> Result<Self> {
+        let open = |(kind, ca)| authority(kind, ca, now).map(|authority| (kind, authority));
+        signers.into_iter().map(open).collect::<Result<_>>().map(Self)
     }
 
     /// The authority of a root, where it was opened.

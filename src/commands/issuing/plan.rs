@@ -96,7 +96,7 @@ pub(super) fn plan(
                 // Whatever else is wrong, a key that is gone too.
                 let certificate = credentials::read_certificate(layout, leaf).ok();
                 let unknown = certificate.filter(|certificate| known.sequence(certificate.fingerprint()).is_none());
-                let ours = unknown.filter(|certificate| certificate.is_signed_by(root));
+                let ours = unknown.filter(|certificate| root.signer_of(certificate).is_some());
                 strays.extend(ours.map(|certificate| UnrecordedCertificate { leaf: leaf.clone(), certificate }));
             }
             let reasons: Vec<String> = match &found {
@@ -169,7 +169,7 @@ fn reasons_to_replace(
     let life = std::time::Duration::try_from(not_after - not_before).unwrap_or_default().min(leaf.lifetime.duration());
     let due = left <= cluster.renewed_before(life);
     // A root that ends soon shortens what it signs: a new one would end when this one does.
-    let lasts_longer = (now + leaf.lifetime.duration()).min(roots.issuer_of(leaf).not_after) > not_after;
+    let lasts_longer = (now + leaf.lifetime.duration()).min(roots.issuer_of(leaf).active().not_after()) > not_after;
     if asked || (due && lasts_longer) {
         reasons.push(format!("ends in {}", in_words(left)));
     }

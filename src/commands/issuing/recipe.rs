@@ -68,7 +68,7 @@ pub(crate) fn issue(request: &Request<'_>, cluster: &Cluster, context: &mut Cont
     let signers = request.how.passphrase.open(&kinds, context)?;
     // Typing a passphrase is not work, and counts for nothing.
     let begun = Instant::now();
-    let authorities = Authorities::open(&signers, context.env.now)?;
+    let authorities = Authorities::open(signers, context.env.now)?;
     warn_of_short_lives(request, &work, &roots, context);
     issuance::prepare(&context.env.layout)?;
     record_strays(&strays, &roots, &mut ledger, context)?;
@@ -139,7 +139,12 @@ fn record_strays(
         // Another's, that was copied here, is found by its account.
         let is_its_own = certificate.account() == leaf.subject;
         let host = leaf.host.as_ref().map(HostName::as_str).filter(|_| is_its_own);
-        entries.push(Entry { certificate, profile: leaf.policy().name, host, issuer: roots.issuer_of(leaf) });
+        entries.push(Entry {
+            certificate,
+            profile: leaf.policy().name,
+            host,
+            issuer: roots.issuer_of(leaf).ca_of(certificate).certificate(),
+        });
     }
     if let Some(first) = strays.first() {
         ledger.record(&entries, &context.env.audit())?;

@@ -56,12 +56,13 @@ pub(super) fn warn_of_short_lives(request: &Request<'_>, work: &[&Plan], roots: 
     let now = context.env.now;
     let shortened = |plan: &&Plan| {
         let leaves = (request.leaves)(plan.holder);
-        let outlives = |leaf: &CertificateSpec| now + leaf.lifetime.duration() > roots.issuer_of(leaf).not_after;
+        let outlives =
+            |leaf: &CertificateSpec| now + leaf.lifetime.duration() > roots.issuer_of(leaf).active().not_after();
         plan.issue.iter().filter(|(i, _)| outlives(&leaves[*i])).count()
     };
     let count: usize = work.par_iter().map(shortened).sum();
     if count > 0 {
-        let end = stamp(roots.cluster.not_after);
+        let end = stamp(roots.cluster.active().not_after());
         context
             .screen
             .warn(format_args!("the root ends on {end}, and {} with it, earlier than asked for", certificates(count)));

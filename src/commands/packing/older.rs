@@ -57,7 +57,7 @@ fn newer_in(source: &Source<'_>, roles: &Roles<'_>, path: &Path, generation: u64
     }
     let bundle = reader::read(path).ok()?;
     let manifest = &bundle.manifest;
-    let of_this_root = manifest.root_pin == source.roots.cluster.spki_fingerprint();
+    let of_this_root = source.roots.cluster.pins().contains(&manifest.root_pin);
     if !of_this_root || manifest.generation <= generation.max(FIRST_BY_TIME) {
         return None;
     }

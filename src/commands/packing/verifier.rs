@@ -30,14 +30,14 @@ pub(crate) fn pack(
     files::sweep(layout.dir())?;
     let (mut ledger, known, roots) = context.trust(cluster)?;
     check_ledger_is_current(layout, &roots, &ledger, context.env.now)?;
-    let root = &roots.cluster;
+    let trust = &roots.cluster;
     let masters = cluster.masters.iter().flat_map(|master| cluster.master_leaves(master));
     let wanted = masters.filter(|leaf| leaf.profile == Profile::ApiserverKubeletClient);
     let (mut credentials, mut generation, exposed) = (Vec::new(), 0, Exposed::default());
     for leaf in wanted.chain([cluster.verifier_leaf()]) {
         let name = leaf.policy().name;
         let stored =
-            credentials::read_good(layout, &leaf, cluster.keys, root, &known, context.env.now).map_err(|why| {
+            credentials::read_good(layout, &leaf, cluster.keys, trust, &known, context.env.now).map_err(|why| {
                 if let [CredentialProblem::Unreadable(error)] = why.as_slice() {
                     let what = format!("the {name} credential cannot be read, so nothing was packed");
                     return CliError::new(Exit::Environment, what).because(error.clone());
@@ -62,9 +62,9 @@ pub(crate) fn pack(
     let policy = templates
         .verifier_policy()
         .map_err(|error| CliError::new(Exit::Usage, "the verifier's policy cannot be rendered").because(error))?;
-    let rules = revoked::authorization(cluster, &revoked::of_ledger(&ledger, root, context.env.now)?, templates)?;
-    let denials = denials::of(&rules, &ledger, root, context.env.now)?.to_json();
-    let input = VerifierInput { policy, denials, cluster, cluster_file: &cluster_file, root, credentials, generation };
+    let rules = revoked::authorization(cluster, &revoked::of_ledger(&ledger, trust, context.env.now)?, templates)?;
+    let denials = denials::of(&rules, &ledger, trust, context.env.now)?.to_json();
+    let input = VerifierInput { policy, denials, cluster, cluster_file: &cluster_file, trust, credentials, generation };
     let mut bundle = verifier::render(input)
         .map_err(|error| CliError::new(Exit::Refused, "the verifier bundle cannot be made").because(error))?;
     if let Some(key) = key {

@@ -12,10 +12,11 @@ use crate::cluster::duration::{in_words, stamp};
 use crate::cluster::name::HostName;
 use crate::cluster::profile::{CaRole, CertificateSpec, Profile};
 use crate::cluster::spec::Cluster;
-use crate::pki::certificate::Certificate;
+use crate::pki::ca_certificate::CaCertificate;
 use crate::pki::fingerprint::Fingerprint;
-use crate::pki::key::PrivateKey;
-use crate::pki::lint::{own_root_violations, root_of_another_cluster};
+use crate::pki::local_key::LocalKey;
+use crate::pki::signing_key::SigningKey;
+use crate::pki::trust_bundle::TrustBundle;
 use crate::pki::violation::Violation;
 use crate::rbac::denials::Denials;
 use crate::store::ca;
@@ -33,9 +34,9 @@ use crate::verify::target::Place;
 pub(crate) struct Audit<'a> {
     pub(crate) layout: &'a Layout,
     pub(crate) cluster: &'a Cluster,
-    pub(crate) root: &'a Certificate,
+    pub(crate) root: &'a TrustBundle,
     /// All roots that can be read, the cluster's among them, each with what verifies its signatures.
-    pub(crate) roots: &'a BTreeMap<CaRole, Certificate>,
+    pub(crate) roots: &'a BTreeMap<CaRole, TrustBundle>,
     pub(crate) known: &'a Inventory,
     /// The last generation that the ledger gave to bundles.
     pub(crate) last_generation: u64,
@@ -48,12 +49,15 @@ pub(crate) struct Audit<'a> {
     pub(crate) only_what_is_wrong: bool,
 }
 
+/// What is expected of a CA.
+const EXPECTED_CA: &str = "a root as the PKI policy has it, its key readable by its owner alone";
+
 impl Audit<'_> {
     /// `store.credential` for every root and every leaf, then `trust.match` for every bundle, in the file's order.
     pub(crate) fn findings(&self, progress: &(dyn Fn() + Sync)) -> Vec<Finding> {
         let first: Vec<Finding> = CaRole::ALL
             .into_iter()
-            .map(|kind| self.root(kind))
+            .flat_map(|kind| self.cas(kind))
             .chain(self.open_doors())
             .chain(self.left_open())
             .chain(self.changeable_by_others())
@@ -111,32 +115,40 @@ impl Audit<'_> {
         looked.into_iter().map(|one| one.finding).collect()
     }
 
-    fn root(&self, kind: CaRole) -> Finding {
+    /// `store.credential` for every CA of a role that is not retired.
+    fn cas(&self, kind: CaRole) -> Vec<Finding> {
+        match ca::trust(self.layout, kind) {
+            Ok(trust) => trust.accepted().map(|ca| self.ca(ca, ca == trust.active())).collect(),
+            Err(error) => {
+                let path = self.layout.root_certificate(kind).display().to_string();
+                let finding = Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, kind.as_str(), Status::Fail);
+                vec![finding.address(path).saw(error.to_string(), EXPECTED_CA)]
+            }
+        }
+    }
+
+    fn ca(&self, ca: &CaCertificate, is_active: bool) -> Finding {
+        let (kind, certificate) = (ca.role(), ca.certificate());
         let path = self.layout.root_certificate(kind);
         let finding = |status| {
             Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, kind.as_str(), status)
                 .address(path.display().to_string())
         };
-        let expected = "a root as the PKI policy has it, its key readable by its owner alone";
-        let certificate = match ca::certificate(self.layout, kind) {
-            Ok(certificate) => certificate,
-            Err(error) => return finding(Status::Fail).saw(error.to_string(), expected),
-        };
-        let mut wrong: Vec<String> =
-            own_root_violations(&certificate, self.now).iter().map(ToString::to_string).collect();
+        let mut wrong: Vec<String> = ca.violations(self.now).iter().map(ToString::to_string).collect();
         if self.known.sequence(certificate.fingerprint()).is_some()
             && !self.known.is_root(certificate.fingerprint(), kind)
         {
             wrong.push(format!("the ledger knows it as another root than the {}", kind.as_str()));
         }
-        if let Ok(Some(text)) = ca::key_file(self.layout, kind)
-            && let Ok(key) = PrivateKey::from_pem(&text)
-            && key.spki() != certificate.spki
+        // The key in the directory is the active CA's. A closed one is not opened here.
+        if is_active
+            && let Ok(Some(text)) = ca::key_file(self.layout, kind)
+            && let Ok(key) = LocalKey::from_pem_with(&text, None)
+            && key.public_key() != certificate.spki
         {
             wrong.push(Violation::KeyDoesNotFit.to_string());
         }
-        let other = root_of_another_cluster(&certificate, kind, &self.cluster.name);
-        wrong.extend(other.map(|flaw| flaw.to_string()));
+        wrong.extend(ca.is_of_another_cluster(&self.cluster.name).map(|violation| violation.to_string()));
         if self.known.sequence(certificate.fingerprint()).is_none() {
             wrong.push(CredentialProblem::NotInLedger.to_string());
         }
@@ -146,13 +158,14 @@ impl Audit<'_> {
         // What it signs from then on is shortened, and new roots take time.
         let validity = &self.cluster.validity;
         let longest = Duration::try_from(validity.master.max(validity.node).duration()).unwrap_or(Duration::MAX);
-        let in_time = self.expires_within.max(longest.min((certificate.not_after - certificate.not_before) / 3));
-        if wrong.is_empty() && certificate.not_after - self.now <= in_time {
+        let not_after = ca.not_after();
+        let in_time = self.expires_within.max(longest.min((not_after - certificate.not_before) / 3));
+        if wrong.is_empty() && not_after - self.now <= in_time {
             finding(Status::Warn)
-                .saw(self.ends_soon(certificate.not_after), format!("more than {} left", in_words(in_time)))
+                .saw(self.ends_soon(not_after), format!("more than {} left", in_words(in_time)))
                 .remedy(DirectoryRemedy::PlanNewRoots)
         } else if wrong.is_empty() {
-            finding(Status::Pass).saw(format!("good until {}", stamp(certificate.not_after)), expected)
+            finding(Status::Pass).saw(format!("good until {}", stamp(not_after)), EXPECTED_CA)
         } else {
             let remedy = if self.now < certificate.not_before {
                 Remedy::from(CertificateRemedy::CompareClocks)
@@ -161,7 +174,7 @@ impl Audit<'_> {
             } else {
                 DirectoryRemedy::RestoreRoot.into()
             };
-            finding(Status::Fail).saw(wrong.join("; "), expected).remedy(remedy)
+            finding(Status::Fail).saw(wrong.join("; "), EXPECTED_CA).remedy(remedy)
         }
     }
 

@@ -26,6 +26,7 @@ use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::key::PrivateKey;
 use crate::pki::pem;
+use crate::pki::trust_bundle::TrustBundle;
 use crate::store::credentials;
 use crate::store::files;
 use crate::store::service_account::{self, Found};
@@ -114,7 +115,7 @@ impl Audit<'_> {
         if let Some(Credential::File(path)) = &cluster.authority {
             let carried = bundle.file(path.to_string_lossy().trim_start_matches('/'));
             let ders = carried.and_then(|file| pem::certificates(&file.bytes).ok()).unwrap_or_default();
-            if ders != [self.root.der().to_vec()] {
+            if !ders.iter().map(Vec::as_slice).eq(self.root.anchors().into_iter().map(Certificate::der)) {
                 found.push(format!("it trusts {}, which is not this root", path.display()));
             }
         }
@@ -206,7 +207,7 @@ impl Audit<'_> {
         if manifest.host.as_str() != host {
             wrong.push(format!("it is the bundle of {}", manifest.host));
         }
-        if manifest.root_pin != self.root.spki_fingerprint() {
+        if !manifest.pins().eq(self.root.pins()) {
             wrong.push("its manifest pins another root".to_owned());
         }
         if manifest.endpoint != self.cluster.endpoint {
@@ -219,7 +220,8 @@ impl Audit<'_> {
         let mut wrong = Vec::new();
         for file in &bundle.files {
             let Some(kind) = paths::root_at(&file.path) else { continue };
-            let ours = self.roots.get(&kind).map(|root| vec![root.der().to_vec()]);
+            let ders = |trust: &TrustBundle| trust.anchors().iter().map(|root| root.der().to_vec()).collect::<Vec<_>>();
+            let ours = self.roots.get(&kind).map(ders);
             if ours.is_none() || pem::certificates(&file.bytes).ok() != ours {
                 wrong.push(format!("{} is not this directory's {}", file.path, kind.as_str()));
             }
@@ -249,7 +251,7 @@ impl Audit<'_> {
 
     /// Says so where a bundle was packed later than this ledger knows of, and has certificates that it does not have.
     fn forgotten_by_the_ledger(&self, bundle: &Bundle) -> Option<String> {
-        let ours = bundle.manifest.root_pin == self.root.spki_fingerprint();
+        let ours = self.root.pins().contains(&bundle.manifest.root_pin);
         let newer = ours && bundle.manifest.generation > self.last_generation;
         let unknown = |certificate: &Certificate| self.known.sequence(certificate.fingerprint()).is_none();
         let forgotten = newer && rendered::certificates_in(bundle).iter().any(unknown);

@@ -11,8 +11,8 @@ use crate::bundle::verifier;
 use crate::cli::error::{CliError, Result};
 use crate::cli::exit::Exit;
 use crate::cluster::duration::stamp;
-use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
+use crate::pki::trust_bundle::TrustBundle;
 use crate::sanitize::sanitized;
 use crate::store::error::StoreError;
 use crate::store::files;
@@ -74,7 +74,7 @@ pub(crate) fn of_bundle(bytes: &[u8]) -> Result<ExpectedDenials> {
 pub(crate) fn of(
     rules: &str,
     ledger: &Ledger,
-    root: &Certificate,
+    root: &TrustBundle,
     now: OffsetDateTime,
 ) -> Result<ExpectedDenials, StoreError> {
     let revoked = ledger.revoked_expiring_after(now)?.all()?;

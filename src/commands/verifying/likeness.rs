@@ -12,7 +12,7 @@ use crate::bundle::render::Templates;
 use crate::cluster::profile::{CaRole, CertificateSpec};
 use crate::cluster::spec::Cluster;
 use crate::pki::ca_set::CaSet;
-use crate::pki::certificate::Certificate;
+use crate::pki::trust_bundle::TrustBundle;
 use crate::rbac::denials::Denials;
 use crate::store::credentials;
 use crate::store::layout::Layout;
@@ -65,9 +65,8 @@ pub(crate) struct Difference {
 }
 
 /// All three roots, where all can be read.
-pub(crate) fn roots(known: &BTreeMap<CaRole, Certificate>) -> Option<CaSet> {
-    let root = |kind| known.get(&kind).cloned();
-    Some(CaSet { cluster: root(CaRole::Cluster)?, etcd: root(CaRole::Etcd)?, front_proxy: root(CaRole::FrontProxy)? })
+pub(crate) fn roots(known: &BTreeMap<CaRole, TrustBundle>) -> Option<CaSet> {
+    CaSet::try_from_fn(|kind| known.get(&kind).cloned().ok_or(())).ok()
 }
 
 impl ExpectedBundle<'_> {

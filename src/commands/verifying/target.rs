@@ -21,6 +21,7 @@ use crate::cluster::spec::{Cluster, KUBELET_PORT};
 use crate::config;
 use crate::config::kubeconfig::{self, Credential, KubeCluster, Used};
 use crate::pki::certificate::Certificate;
+use crate::pki::trust_bundle::TrustBundle;
 use crate::store::ca;
 use crate::store::credentials::{self, CredentialProblem};
 use crate::store::layout::Layout;
@@ -130,8 +131,8 @@ impl Elsewhere {
 }
 
 /// The cluster directory: all hosts, and the credentials that lie there.
-pub(crate) fn from_directory(cluster: &Cluster, root: Certificate, layout: &Layout) -> Target {
-    Target::of(cluster, vec![root], |leaf: &CertificateSpec| held(leaf, layout))
+pub(crate) fn from_directory(cluster: &Cluster, trust: &TrustBundle, layout: &Layout) -> Target {
+    Target::of(cluster, trust.anchors().into_iter().cloned().collect(), |leaf: &CertificateSpec| held(leaf, layout))
 }
 
 fn held(leaf: &CertificateSpec, layout: &Layout) -> Held {
@@ -160,12 +161,12 @@ fn held(leaf: &CertificateSpec, layout: &Layout) -> Held {
     }
 }
 
-/// The root of the cluster directory.
+/// Reads the CAs of the cluster directory that serve and call.
 ///
 /// # Errors
 /// When there is none.
-pub(crate) fn root(layout: &Layout) -> Result<Certificate> {
-    Ok(ca::certificate(layout, CaRole::Cluster)?)
+pub(crate) fn trust(layout: &Layout) -> Result<TrustBundle> {
+    Ok(ca::trust(layout, CaRole::Cluster)?)
 }
 
 /// Narrows a run to the nodes called `names`.
@@ -220,7 +221,7 @@ fn from_bundle(path: &Path, nodes: &[String]) -> Result<Aim> {
     let mut node = Peer::caller(bundle.manifest.host.to_string(), client);
     node.asked_for = true;
     target.nodes.push(node);
-    let pinned = target.roots.iter().all(|root| root.spki_fingerprint() == bundle.manifest.root_pin);
+    let pinned = target.roots.iter().map(Certificate::spki_fingerprint).eq(bundle.manifest.pins());
     let mut wrong: Vec<String> = used.weaknesses().into_iter().map(|weakness| weakness.what).collect();
     wrong.extend(used.cluster.tls_server_name.as_deref().map(bundles::another_name));
     if !pinned {

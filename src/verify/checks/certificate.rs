@@ -401,7 +401,7 @@ fn identity(spot: &Location<'_>, leaf: &Certificate, issued: Fingerprint) -> Fin
 #[cfg(test)]
 mod tests {
     use super::super::anchor::trust_anchor;
-    use super::super::fixture::{NOW, bed, issue, statuses};
+    use super::super::fixture::{NOW, bed, issue, issuer, statuses};
     use super::*;
     use crate::pki::untrusted;
 
@@ -426,8 +426,9 @@ mod tests {
     fn the_roots_own_end_counts() {
         let bed = bed();
         let after = NOW + Duration::days(3651);
-        let leaf =
-            untrusted::dated(&bed.root, &bed.node_leaf(), NOW, after + Duration::days(90)).expect("a leaf").certificate;
+        let leaf = untrusted::dated(&issuer(&bed.root), &bed.node_leaf(), NOW, after + Duration::days(90))
+            .expect("a leaf")
+            .certificate;
         let found = bed.judged(Place::Node, &leaf, &[], after);
         assert_eq!(statuses(&found, &["chain", "dates"]), ["pass", "fail"]);
         assert!(found["dates"].observed.contains("the root expired"), "{}", found["dates"].observed);

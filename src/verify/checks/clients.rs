@@ -76,7 +76,7 @@ fn blame(caller: &Option<String>, outdated: &str, findings: &mut [Finding]) {
 mod tests {
     use time::Duration;
 
-    use super::super::fixture::{NOW, answer, bed};
+    use super::super::fixture::{NOW, answer, bed, issuer};
     use super::*;
     use crate::pki::untrusted;
     use crate::verify::target::Place;
@@ -85,7 +85,8 @@ mod tests {
     fn client_certificates_are_warned_of_and_named_as_the_cause_once_they_have_ended() {
         let bed = bed();
         let leaf = bed.cluster.master_leaves(&bed.cluster.masters[0]).remove(0);
-        let server = untrusted::dated(&bed.root, &leaf, NOW, NOW + Duration::days(3000)).expect("a leaf").certificate;
+        let server =
+            untrusted::dated(&issuer(&bed.root), &leaf, NOW, NOW + Duration::days(3000)).expect("a leaf").certificate;
         let caller = Caller::Node("n1".into());
         let end = bed.target.nodes[0].client.as_ref().expect("an identity").certificate.not_after;
         let ours = format!("X509SHA256={}", bed.presented(&caller).expect("presented"));

@@ -53,6 +53,10 @@ pub(super) fn bed() -> Fixture {
     Fixture { cluster, root, target }
 }
 
+pub(super) fn issuer(root: &Credential) -> Issuer {
+    Issuer::open(CaRole::Cluster, root, NOW).expect("a fit root")
+}
+
 pub(super) fn issue(root: &Credential, leaf: &CertificateSpec, now: OffsetDateTime) -> Credential {
     Issuer::open(CaRole::Cluster, root, now)
         .expect("fit")

@@ -1,0 +1,132 @@
+//! `trust.json`: the CAs of a role with their states, where there is more than one root of the project's own.
+//!
+//! ```json
+//! {"schemaVersion": 1, "cas": [
+//!   {"state": "active", "origin": "imported", "certificates": ["-----BEGIN CERTIFICATE-----\n…"]},
+//!   {"state": "trusted", "origin": "generated", "certificates": ["-----BEGIN CERTIFICATE-----\n…"]}
+//! ]}
+//! ```
+//!
+//! `certificates` begins with the certificate that signs and ends with its root. States are `active` (exactly one), `trusted` and
+//! `retired`; origins are `generated` (by `init-ca`) and `imported`. The file is the truth: `ca.crt` beside it holds the roots of all
+//! CAs that are not retired, the active one's first, for people and programs that copy it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::cluster::profile::CaRole;
+use crate::pki::ca_certificate::{CaCertificate, CaCertificateError, Origin};
+use crate::pki::certificate::{Certificate, CertificateError};
+use crate::pki::pem::{self, PemError};
+use crate::pki::trust_bundle::{CaState, TrustBundle, TrustBundleError};
+
+/// The version that is written, and the newest that is read.
+const SCHEMA_VERSION: u64 = 1;
+
+/// Why a text is not a trust file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TrustFileError {
+    /// It is not JSON, or has other fields.
+    #[error("it is not a trust file: {0}")]
+    Shape(String),
+    /// A newer clusterctl wrote it.
+    #[error("it has schema version {0}, and this clusterctl reads up to {SCHEMA_VERSION}; a newer one is needed")]
+    Newer(u64),
+    /// A state or origin is unknown.
+    #[error("its {field} is unknown: {found:?}")]
+    Field {
+        /// The field's name.
+        field: &'static str,
+        /// Its value.
+        found: String,
+    },
+    /// A CA has no certificate.
+    #[error("a CA in it has no certificate")]
+    Empty,
+    /// A certificate is not PEM.
+    #[error("a certificate in it is not PEM: {0}")]
+    Pem(#[from] PemError),
+    /// A certificate cannot be parsed.
+    #[error("a certificate in it: {0}")]
+    Certificate(#[from] CertificateError),
+    /// Certificates are not those of a CA.
+    #[error(transparent)]
+    Ca(#[from] CaCertificateError),
+    /// The CAs do not make a trust bundle.
+    #[error(transparent)]
+    Bundle(#[from] TrustBundleError),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct TrustFile {
+    schema_version: u64,
+    cas: Vec<CaEntry>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CaEntry {
+    state: String,
+    origin: String,
+    certificates: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Version {
+    schema_version: u64,
+}
+
+/// Parses a trust file.
+///
+/// # Errors
+/// When it is not one, a newer clusterctl wrote it, or its CAs do not make a trust bundle.
+pub(super) fn parse(role: CaRole, text: &[u8]) -> Result<TrustBundle, TrustFileError> {
+    let shape = |error: serde_json::Error| TrustFileError::Shape(error.to_string());
+    let Version { schema_version } = serde_json::from_slice(text).map_err(shape)?;
+    if schema_version > SCHEMA_VERSION {
+        return Err(TrustFileError::Newer(schema_version));
+    }
+    let TrustFile { cas, .. } = serde_json::from_slice(text).map_err(shape)?;
+    let cas = cas.into_iter().map(|entry| ca(role, entry)).collect::<Result<_, _>>()?;
+    Ok(TrustBundle::new(role, cas)?)
+}
+
+fn ca(role: CaRole, entry: CaEntry) -> Result<(CaCertificate, CaState), TrustFileError> {
+    let unknown = |field, found: &str| TrustFileError::Field { field, found: found.to_owned() };
+    let state = CaState::parse(&entry.state).ok_or_else(|| unknown("state", &entry.state))?;
+    let origin = Origin::parse(&entry.origin).ok_or_else(|| unknown("origin", &entry.origin))?;
+    let mut certificates = Vec::new();
+    for text in &entry.certificates {
+        for der in pem::certificates(text.as_bytes())? {
+            certificates.push(Certificate::from_der(der)?);
+        }
+    }
+    if certificates.is_empty() {
+        return Err(TrustFileError::Empty);
+    }
+    let others = certificates.split_off(1);
+    let certificate = certificates.pop().ok_or(TrustFileError::Empty)?;
+    let ca = match origin {
+        // Its own profile is checked when it signs and when it is audited, as where there is no trust file.
+        Origin::Generated if others.is_empty() => CaCertificate::own_root(role, certificate),
+        _ => CaCertificate::new(role, origin, certificate, &others)?,
+    };
+    Ok((ca, state))
+}
+
+/// Formats a trust file, ended by a line feed; `None` where the bundle is a single root of the project's own, which needs none.
+pub(super) fn format(trust: &TrustBundle) -> Option<String> {
+    let active = trust.active();
+    if trust.all().count() == 1 && active.origin() == Origin::Generated && active.chain().is_empty() {
+        return None;
+    }
+    let entry = |(ca, state): (&CaCertificate, CaState)| CaEntry {
+        state: state.as_str().to_owned(),
+        origin: ca.origin().as_str().to_owned(),
+        certificates: ca.path().map(Certificate::to_pem).collect(),
+    };
+    let file = TrustFile { schema_version: SCHEMA_VERSION, cas: trust.all().map(entry).collect() };
+    // Strings and a number: serde_json has nothing to refuse.
+    Some(serde_json::to_string_pretty(&file).unwrap_or_default() + "\n")
+}
