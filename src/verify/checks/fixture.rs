@@ -58,7 +58,7 @@ pub(super) fn issuer(root: &Credential) -> Issuer {
 }
 
 pub(super) fn issue(root: &Credential, leaf: &CertificateSpec, now: OffsetDateTime) -> Credential {
-    Issuer::open(CaRole::Cluster, root, now)
+    Issuer::open(leaf.policy().signed_by, root, now)
         .expect("fit")
         .issue_credential(leaf, KeyKind::EcdsaP256, now)
         .expect("a leaf")
