@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::sealing::ssh_key;
-use crate::support::Lab;
 use crate::support::fleets::{calls_of, fleet_of, killed_at, run};
+use crate::support::{Lab, good_tool};
 
 #[test]
 fn success_is_told_only_after_the_disk_has_it() {
@@ -91,6 +91,39 @@ fn what_a_killed_reissue_leaves_is_told_and_is_swept_although_all_is_good() {
 }
 
 #[test]
+fn what_a_reissue_replaces_is_deleted_after_everything_new_is_in_place() {
+    let lab = fleet_of(300);
+    assert!(run(&lab, &["issue-node", "--all"]).status.success());
+    let calls = calls_of(&lab, "renameat2,unlink,unlinkat,rmdir", &["issue-node", "--all", "--reissue"]);
+    let published = calls.lines().filter(|line| line.contains("RENAME_EXCHANGE")).count();
+    let last = calls.lines().collect::<Vec<_>>().iter().rposition(|line| line.contains("RENAME_EXCHANGE"));
+    let first = calls.lines().position(|line| line.contains("unlink") && line.contains("kubelet-"));
+    assert_eq!(published, 300);
+    assert!(last.expect("renamed") < first.expect("deleted"));
+    assert_eq!(std::fs::read_dir(lab.path("pki/nodes")).expect("a folder").count(), 300, "nothing replaced is left");
+}
+
+#[test]
+fn what_a_reissue_that_is_killed_while_deleting_leaves_is_swept_by_the_next_command() {
+    let lab = fleet_of(3);
+    assert!(run(&lab, &["issue-node", "--all"]).status.success());
+    let rows = |lab: &Lab| {
+        good_tool(
+            "sqlite3",
+            &[&lab.path("pki/ledger.sqlite3").display().to_string(), "select count(*) from certificates"],
+        )
+    };
+    killed_at(&lab, "unlinkat", 5, None, &["issue-node", "--all", "--reissue"]);
+    let folders = || std::fs::read_dir(lab.path("pki/nodes")).expect("a folder").count();
+    assert!(folders() > 3, "replaced folders are left");
+    assert_eq!(rows(&lab).trim(), "15");
+    assert!(run(&lab, &["issue-node", "--all"]).status.success());
+    assert_eq!((folders(), rows(&lab).trim()), (3, "15"), "swept, and nothing was issued again");
+    assert!(run(&lab, &["issue-master", "--all"]).status.success());
+    assert!(run(&lab, &["verify", "--offline"]).status.success());
+}
+
+#[test]
 fn keys_that_a_killed_run_was_about_to_forget_are_told_and_forgotten_by_the_next() {
     let lab = fleet_of(3);
     assert!(run(&lab, &["issue-master", "--all"]).status.success());
@@ -101,10 +134,7 @@ fn keys_that_a_killed_run_was_about_to_forget_are_told_and_forgotten_by_the_next
     let there = |name: &str| lab.path(&format!("pki/nodes/node-1/{name}")).exists();
     assert!(there("kubelet-server.key") && !there("kubelet-client.key"), "between a host's two keys");
     let offline = told(&lab, &["verify", "--offline", "--output", "json"]);
-    assert!(
-        offline.contains("its key was to be forgotten") && offline.contains("sealed bundle is installed: rm "),
-        "{offline}"
-    );
+    assert!(offline.contains("delete-delivered-key") && offline.contains("node-1/kubelet-server.key"), "{offline}");
     let ran = run(&lab, &bundle);
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
     for node in 0..3 {

@@ -300,7 +300,8 @@ impl ReadOnly {
 
 impl Drop for ReadOnly {
     fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.0).status();
+        // A process that another test is just starting may have a file of it open for a moment.
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
     }
 }
 

@@ -130,7 +130,7 @@ fn vouch_for_what_is_there(lab: &Lab) {
     use clusterctl::cluster::profile::CaRole;
     use clusterctl::pki::ca_set::CaSet;
     use clusterctl::store::layout::Layout;
-    use clusterctl::store::verification_cache::{CacheKey, FileSnapshot};
+    use clusterctl::store::verification_cache::{CacheKey, Snapshots};
     let layout = Layout::new(lab.dir().to_owned());
     let cluster = clusterctl::config::read(lab.read("cluster.yaml").as_bytes()).expect("a good file");
     let root = |kind| clusterctl::store::ca::trust(&layout, kind).expect("a root");
@@ -139,7 +139,7 @@ fn vouch_for_what_is_there(lab: &Lab) {
     let mut ledger = Ledger::open(&layout.ledger()).expect("a ledger");
     let key = CacheKey::new(cluster.keys, &roots, ledger.revocation_count().expect("a count"));
     let leaves = cluster.node_leaves(cluster.node("on").expect("a node"));
-    let snapshot = FileSnapshot::take(&layout, &leaves, &key, lab.now).expect("files");
+    let snapshot = Snapshots::new(&layout, key, lab.now).take(&leaves).expect("files");
     let (not_before, not_after) = (time::OffsetDateTime::UNIX_EPOCH, lab.now + time::Duration::days(1000));
     let entry = CacheEntry { folder: "nodes/on".into(), digest: snapshot.digest(), not_before, not_after };
     ledger.remember_verified(&[entry]).expect("remembered");

@@ -3,7 +3,8 @@
 //! is a Go toolchain, as `go` or as what the variable `GO` names, a plain Go program is put beside `issue-node`, too.
 //!
 //! Everything is measured in rounds, floor and command by turns, so that what else the machine does meets both alike; the
-//! table has medians. Nothing is removed before the end: ext4 looks for free inodes long where many were just given back. Before
+//! table has medians. Nothing is removed before the end: ext4 looks for free inodes long where many were just given back. So
+//! `--reissue`, which removes what it replaces, is measured last, once for each size. Before
 //! `issue-node`, `bundle` and what stands beside them the kernel's caches are emptied, where the bench may: all sizes find them
 //! alike. Before `bundle` the cluster's files are read again.
 
@@ -52,11 +53,18 @@ fn main() {
                 .to_owned(),
         );
     }
+    let mut measured = Vec::new();
     for (nodes, rounds) in sizes {
         let mut rows = Rows::new(nodes);
-        for round in 0..rounds {
-            rows.measure(&ground.path().join(format!("{nodes}-{round}")), nodes, golang.as_ref().ok());
-        }
+        let round = |round| rows.measure(&ground.path().join(format!("{nodes}-{round}")), nodes, golang.as_ref().ok());
+        let last = (0..rounds).map(round).last().expect("a round");
+        measured.push((nodes, rows, last));
+    }
+    // Last, because it deletes what it replaces; the largest first.
+    for (_, rows, (fleet, first)) in measured.iter_mut().rev() {
+        rows.measure_reissue(fleet, *first);
+    }
+    for (nodes, rows, _) in measured {
         table.add(nodes, rows.all());
     }
     cold(ground.path(), &mut table);
@@ -67,6 +75,7 @@ fn main() {
 struct Rows {
     issue: Row,
     beside_go: Row,
+    reissue: Row,
     again: Row,
     again_by_name: Row,
     one: Row,
@@ -86,6 +95,7 @@ impl Rows {
                 Some(1.2),
             ),
             beside_go: row("the same", "a plain Go program, without ledger and sync", Some(0.8)),
+            reissue: row("issue-node --all --reissue", "issue-node --all, the first time", Some(1.5)),
             again: row("issue-node --all again", "the ledger's index + listing the hosts' folders", Some(2.0)),
             again_by_name: row("the same", "the ledger's index + the names of the hosts' folders alone", None),
             one: row("issue-node HOST --dry-run, for the memory", yaml, None),
@@ -95,8 +105,8 @@ impl Rows {
         }
     }
 
-    /// One round: each floor, then the command, on a fleet of its own.
-    fn measure(&mut self, place: &Path, nodes: usize, golang: Option<&Golang>) {
+    /// One round: each floor, then the command, on a fleet of its own. Returns the fleet, and how long the first issue took.
+    fn measure(&mut self, place: &Path, nodes: usize, golang: Option<&Golang>) -> (Fleet, Duration) {
         let fleet = Fleet::new(place, nodes);
         let file = fleet.path("cluster.yaml");
         for _ in 0..OF_THE_SHORT {
@@ -121,6 +131,7 @@ impl Rows {
         floors::settle_afresh(place);
         fleet.load_the_program();
         let ours = fleet.run(&["issue-node", "--all"]);
+        let first = ours.time;
         self.issue.add(&floor, ours.time, Some(ours.peak));
         if let Some(golang) = golang {
             self.beside_go.add(&[golang], ours.time, None);
@@ -163,11 +174,29 @@ impl Rows {
         let floor = [timed(|| floors::read_files(&fleet.path("pki/nodes"))), timed(|| floors::verify(nodes * 2))];
         let ours = fleet.run(&["verify", "--offline"]);
         self.verify.add(&floor, ours.time, Some(ours.peak));
+        (fleet, first)
+    }
+
+    /// Replaces all credentials in place, as a fleet's yearly renewal does.
+    fn measure_reissue(&mut self, fleet: &Fleet, first: Duration) {
+        floors::settle_afresh(&fleet.path("pki"));
+        fleet.load_the_program();
+        let ours = fleet.run(&["issue-node", "--all", "--reissue"]);
+        self.reissue.add(&[first], ours.time, Some(ours.peak));
     }
 
     fn all(self) -> Vec<Row> {
-        let all =
-            [self.issue, self.beside_go, self.again, self.again_by_name, self.one, self.bundle, self.verify, self.load];
+        let all = [
+            self.issue,
+            self.beside_go,
+            self.reissue,
+            self.again,
+            self.again_by_name,
+            self.one,
+            self.bundle,
+            self.verify,
+            self.load,
+        ];
         all.into_iter().filter(Row::is_measured).collect()
     }
 }

@@ -8,4 +8,4 @@ pub mod finding_remedies;
 mod notices;
 mod observer;
 pub mod process;
-mod remedies;
+pub(crate) mod remedies;

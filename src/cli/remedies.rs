@@ -2,6 +2,7 @@
 
 mod init;
 mod revoke;
+mod store;
 
 use std::error::Error as StdError;
 
@@ -20,9 +21,14 @@ pub(super) fn of(error: &app::Error) -> Option<String> {
 /// Returns what helps against the cause of an error, in words.
 pub(super) fn of_cause(cause: &(dyn StdError + 'static)) -> Option<String> {
     if let Some(error) = cause.downcast_ref::<StoreError>() {
-        return error.hint();
+        return of_store(error);
     }
     cause.downcast_ref::<CaError>().and_then(of_ca)
+}
+
+/// Returns what helps where a file or the ledger cannot be used, in words.
+pub(crate) fn of_store(error: &StoreError) -> Option<String> {
+    store::words(error)
 }
 
 fn words(remedy: &Remedy) -> Option<String> {
@@ -55,13 +61,13 @@ fn words(remedy: &Remedy) -> Option<String> {
         Remedy::OfFinding(remedy) => finding_remedies::words(remedy, TargetKind::Directory),
         Remedy::Revoke(remedy) => revoke::words(remedy),
         Remedy::OfCa(error) => return of_ca(error),
-        Remedy::OfStore(error) => return error.hint(),
+        Remedy::OfStore(error) => return of_store(error),
     })
 }
 
 fn of_ca(error: &CaError) -> Option<String> {
     match error {
-        CaError::Store(error) => error.hint(),
+        CaError::Store(error) => of_store(error),
         CaError::KeyMissing(path) => {
             Some(format!("bring it back to {path} for as long as you issue; it may be kept elsewhere in between"))
         }

@@ -44,7 +44,7 @@ use crate::store::issuance;
 use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
 use crate::store::service_account::{self, Found};
-use crate::store::verification_cache::CacheKey;
+use crate::store::verification_cache::{CacheKey, Snapshots};
 
 /// Bundles in one batch: a handful of batches is in memory at once, until they are on the disk.
 const BATCH: RangeInclusive<usize> = 512..=2048;
@@ -141,6 +141,7 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> Result<Exit> {
     removed_hosts::report(&context.env.clone(), &cluster, &ledger, &mut context.observer())?;
     let settings = settings(args, &cluster)?;
     let service_account = service_account_key(&hosts, &context.env.layout)?;
+    let cache_key = CacheKey::new(cluster.keys, &roots, ledger.revocation_count()?);
     let cache = ledger.verification_cache()?;
     let denials = denials::of_ledger(&ledger, &roots.cluster, context.env.now)?;
     let source = Source {
@@ -150,7 +151,7 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> Result<Exit> {
         settings: &settings,
         denials: &denials,
         known: &known,
-        cache_key: CacheKey::new(cluster.keys, &roots, ledger.revocation_count()?),
+        snapshots: Snapshots::new(&context.env.layout, cache_key, context.env.now),
         cache: &cache,
         layout: &context.env.layout,
         now: context.env.now,
@@ -226,7 +227,7 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> Result<Exit> {
 fn left_to_forget(kept: &[Roles<'_>], source: &Source<'_>) -> Result<Vec<CertificateSpec>, StoreError> {
     issuance::sweep(source.layout)?;
     let leaves = kept.iter().filter_map(Roles::node).flat_map(|node| source.cluster.node_leaves(node));
-    Ok(leaves.filter(|leaf| credentials::lies_there_forgotten(source.layout, leaf, source.known)).collect())
+    Ok(leaves.filter(|leaf| credentials::has_discarded_key(source.layout, leaf, source.known)).collect())
 }
 
 /// Where a root has ended, new certificates help nobody.

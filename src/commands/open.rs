@@ -16,7 +16,7 @@ use crate::cli::error::{CliError, Result};
 use crate::cli::exit::Exit;
 use crate::store::error::StoreError;
 use crate::store::files;
-use crate::store::staged::Staged;
+use crate::store::staged::StagedFolder;
 
 /// The host's own key, which bundles are sealed to with --known-hosts.
 const HOST_KEY: &str = "/etc/ssh/ssh_host_ed25519_key";
@@ -183,7 +183,7 @@ fn unpack(bundle: &Bundle, folder: &Path) -> Result<()> {
         return Err(CliError::new(Exit::Refused, format!("{} is there already", folder.display()))
             .hint("nothing was written: remove it, or name another folder with --to"));
     }
-    let staged = Staged::begin(folder)?;
+    let staged = StagedFolder::begin(folder)?;
     for file in &bundle.files {
         // What the manifest lists has no other bits; of its own three files nobody said anything.
         staged.add_below(&file.path, &file.bytes, file.mode & 0o777)?;

@@ -23,7 +23,7 @@ use crate::rbac::explain;
 use crate::store::error::StoreError;
 use crate::store::files::{self, PUBLIC};
 use crate::store::ledger::Ledger;
-use crate::store::staged::Staged;
+use crate::store::staged::StagedFolder;
 use crate::verify::remedy::{DirectoryRemedy, TargetKind};
 
 /// Writes the folder policy/ from the cluster file: RBAC and admission policies, for kubectl apply -f policy/, and what each
@@ -62,7 +62,7 @@ pub fn run(args: &PolicyArgs, context: &mut Context<'_>) -> Result<Exit> {
     let folder = context.env.layout.policy();
     refuse_others_files(context)?;
     files::sweep(context.env.layout.dir())?;
-    let staged = Staged::begin(&folder)?;
+    let staged = StagedFolder::begin(&folder)?;
     let mut paths = Vec::new();
     for file in templates.policy(&cluster, &denials) {
         context.go_on(|| "nothing was changed".to_owned())?;

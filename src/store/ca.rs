@@ -1,4 +1,4 @@
-//! The roots in a cluster directory: read, opened, and written once.
+//! The CAs' files in a cluster directory: read, opened, and written once.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use super::files;
 use super::layout::{Layout, TRUST_FILE};
 use super::ledger::certificates::Entry;
 use super::ledger::{AuditContext, Ledger};
-use super::staged::Staged;
+use super::staged::StagedFolder;
 use super::trust_file::{self, TrustFileError};
 use crate::cluster::profile::CaRole;
 use crate::pki::ca_certificate::CaCertificate;
@@ -23,22 +23,22 @@ use crate::pki::pem::{self, PemError};
 use crate::pki::trust_bundle::TrustBundle;
 use crate::pki::verified::Verified;
 
-/// No root's certificate or key is larger than this, in bytes.
+/// The largest size of a CA's certificate or key, in bytes.
 const LIMIT: u64 = 256 * 1024;
 
-/// Why a root cannot be used.
+/// Why a CA cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CaError {
-    /// The file cannot be read.
+    /// A file cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// There is no root yet.
+    /// There is no CA yet.
     #[error("there is no root in {0}")]
     None(String),
-    /// The certificate's file is not one.
+    /// The certificate's file is not PEM.
     #[error("{path} is not a PEM certificate: {source}")]
     Pem {
-        /// Which file.
+        /// The file.
         path: String,
         /// Why.
         source: PemError,
@@ -46,15 +46,15 @@ pub enum CaError {
     /// The certificate's file holds more than one.
     #[error("{path} holds {count} certificates; a root's file holds one")]
     Several {
-        /// Which file.
+        /// The file.
         path: String,
-        /// How many.
+        /// The number of certificates.
         count: usize,
     },
     /// The certificate is not one.
     #[error("{path}: {source}")]
     Certificate {
-        /// Which file.
+        /// The file.
         path: String,
         /// Why.
         source: CertificateError,
@@ -62,7 +62,7 @@ pub enum CaError {
     /// `trust.json` cannot be used.
     #[error("{path}: {source}")]
     TrustFile {
-        /// Which file.
+        /// The file.
         path: String,
         /// Why.
         source: TrustFileError,
@@ -70,19 +70,19 @@ pub enum CaError {
     /// `ca.crt` does not hold the roots that `trust.json` trusts, in its order.
     #[error("{path} does not hold the roots that trust.json beside it trusts")]
     OtherRoots {
-        /// Which file.
+        /// The file.
         path: String,
     },
-    /// There are roots, and this one's certificate is not.
+    /// There are CAs, but this one's certificate is missing.
     #[error("the root's certificate {0} is not there")]
     CertificateMissing(String),
-    /// The root is there, and its key is not.
+    /// The certificate exists, but its key is missing.
     #[error("the root's key {0} is not there")]
     KeyMissing(String),
-    /// The key cannot be opened.
+    /// The key cannot be read or decrypted.
     #[error("{path}: {source}")]
     Key {
-        /// Which file.
+        /// The file.
         path: String,
         /// Why.
         source: KeyError,
@@ -124,7 +124,7 @@ fn single(layout: &Layout, role: CaRole, mut roots: Vec<Certificate>) -> Result<
 /// again completes them.
 ///
 /// # Errors
-/// What the system says.
+/// The system's error.
 pub fn write_trust(layout: &Layout, trust: &TrustBundle) -> Result<(), StoreError> {
     let role = trust.role();
     let path = layout.trust_file(role);
@@ -152,10 +152,10 @@ fn certificates(layout: &Layout, role: CaRole) -> Result<Vec<Certificate>, CaErr
     found.into_iter().map(read).collect()
 }
 
-/// The text of a root's key file, still closed; `None` when the directory holds no such key.
+/// Reads the text of a CA's key file, encrypted or not; `None` when there is no such file.
 ///
 /// # Errors
-/// What the system says.
+/// The system's error.
 pub fn key_file(layout: &Layout, root: CaRole) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
     match files::read(&layout.root_key(root), LIMIT) {
         Ok(text) => Ok(Some(Zeroizing::new(text))),
@@ -196,28 +196,28 @@ pub fn open(layout: &Layout, role: CaRole, passphrase: Option<&Passphrase>) -> R
     Ok(OpenedCa { ca, key })
 }
 
-/// A root to be written: what it is, what passed the check, and its key as PEM, encrypted or not.
+/// A CA to be written.
 #[derive(Debug)]
 pub struct NewCa {
-    /// Which of the three.
+    /// Its role.
     pub kind: CaRole,
     /// Certificate and key.
     pub made: Verified<Credential>,
-    /// The key's file.
+    /// The content of the key's file, encrypted or not.
     pub key_pem: Zeroizing<String>,
 }
 
-/// Writes the folder `pki` with all roots and a new ledger that knows them: all of it appears, or nothing.
+/// Writes the folder `pki` with all CAs and a new ledger that has them: it appears complete, or not at all.
 ///
 /// # Errors
-/// [`StoreError::Exists`] when there is a `pki` already, whatever is in it; or what the system says.
+/// [`StoreError::Exists`] when there is a `pki` already, even an empty one; or the system's error.
 pub fn create_all(layout: &Layout, roots: &[NewCa], mark: &AuditContext<'_>) -> Result<(), StoreError> {
     let pki = layout.pki();
     if files::exists(&pki) {
         return Err(StoreError::Exists(pki));
     }
     files::sweep(layout.dir())?;
-    let staged = Staged::begin(&pki)?;
+    let staged = StagedFolder::begin(&pki)?;
     let inside = |path: PathBuf| path.strip_prefix(&pki).map(|path| staged.path().join(path)).unwrap_or(path);
     let mut ledger = Ledger::create(&inside(layout.ledger()))?;
     let entries: Vec<Entry<'_>> = roots

@@ -1,4 +1,4 @@
-//! The credentials of masters, nodes and the verifier as they lie in the directory, and all that is wrong with each.
+//! The credentials of control-plane nodes, nodes and the verifier in the directory, and the problems of each.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -24,19 +24,19 @@ use crate::pki::reason::Reason;
 use crate::pki::trust_bundle::TrustBundle;
 use crate::pki::violation::Violation;
 
-/// No leaf or key of ours is larger than this, in bytes; ten thousand names would fit.
+/// The largest size of a certificate or key, in bytes; ten thousand names would fit.
 const LIMIT: u64 = 1024 * 1024;
 
-/// What is wrong with a credential in the directory.
+/// A problem of a credential in the directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CredentialProblem {
-    /// It was never issued, or its folder is gone.
+    /// It was never issued, or its folder was removed.
     NotThere,
     /// One of its two files is missing.
     Missing(PathBuf),
-    /// Its key was forgotten on purpose, once its host's sealed bundle had it. All else is good.
-    Forgotten {
-        /// Until when the certificate is good.
+    /// Its key was deleted on purpose, once its host's encrypted bundle had it. There is no other problem.
+    KeyDiscarded {
+        /// When the certificate expires.
         not_after: OffsetDateTime,
     },
     /// A file cannot be read.
@@ -45,7 +45,7 @@ pub enum CredentialProblem {
     NotPem(PathBuf, PemError),
     /// The certificate cannot be parsed.
     NotACertificate(PathBuf, CertificateError),
-    /// The certificate's file holds so many of them.
+    /// The certificate's file has this many of them.
     Several(PathBuf, usize),
     /// The certificate's file does not hold the chain of its issuer.
     OtherChain(PathBuf),
@@ -53,18 +53,18 @@ pub enum CredentialProblem {
     BadKey(PathBuf, KeyError),
     /// The key can be read by others than its owner.
     Mode(PathBuf, u32),
-    /// The certificate itself.
+    /// The certificate is not what it should be.
     Violation(Violation),
-    /// Nobody issued it that we know of.
+    /// The ledger does not have it.
     NotInLedger,
     /// It was revoked.
     Revoked(Revocation),
-    /// Two hosts hold one key.
+    /// Another host has the same key.
     SharedKey(String),
 }
 
 impl CredentialProblem {
-    /// What the system said, where that is what is wrong: what is in the file may well be good.
+    /// Returns the error of reading the file, if that is the problem: its content may be good.
     #[must_use]
     pub fn unreadable(&self) -> Option<&StoreError> {
         match self {
@@ -73,7 +73,7 @@ impl CredentialProblem {
         }
     }
 
-    /// Whether it is that the certificate's time has not come.
+    /// Returns true if the certificate is not valid yet.
     #[must_use]
     pub fn is_early(&self) -> bool {
         matches!(self, Self::Violation(flaw) if flaw.is_early())
@@ -85,7 +85,7 @@ impl fmt::Display for CredentialProblem {
         match self {
             Self::NotThere => f.write_str("not issued yet"),
             Self::Missing(path) => write!(f, "{} is missing", path.display()),
-            Self::Forgotten { not_after } => {
+            Self::KeyDiscarded { not_after } => {
                 write!(
                     f,
                     "its key was forgotten on purpose, and is in its host's sealed bundle alone; good until {}",
@@ -110,7 +110,7 @@ impl fmt::Display for CredentialProblem {
     }
 }
 
-/// A credential as it lies in the directory: what could be read, and the files as they are.
+/// A credential that was read, with the bytes of its files.
 #[derive(Debug)]
 pub struct LoadedCredential {
     /// Certificate and key.
@@ -123,7 +123,7 @@ pub struct LoadedCredential {
     key_mode: u32,
 }
 
-/// Whether there is no folder that the credential of `leaf` could be in.
+/// Returns true if there is no folder that the credential could be in.
 #[must_use]
 pub fn lacks_folder(layout: &Layout, leaf: &CertificateSpec) -> bool {
     files::is_missing(&layout.holder_folder(leaf.profile, leaf.host.as_ref()))
@@ -146,7 +146,7 @@ fn paths(layout: &Layout, leaf: &CertificateSpec) -> (PathBuf, PathBuf) {
 /// Reads the credential that `leaf` describes.
 ///
 /// # Errors
-/// What keeps it from being read.
+/// The problem that prevents it.
 pub fn read(layout: &Layout, leaf: &CertificateSpec) -> Result<LoadedCredential, CredentialProblem> {
     let (certificate_path, key_path) = paths(layout, leaf);
     let key = file(&key_path).map(|(pem, mode)| (Zeroizing::new(pem), mode));
@@ -164,11 +164,13 @@ pub fn read(layout: &Layout, leaf: &CertificateSpec) -> Result<LoadedCredential,
     Ok(LoadedCredential { credential: Credential { certificate, chain, key }, certificate_pem, key_pem, key_mode })
 }
 
-/// The credential that `leaf` describes, if nothing is wrong with it: that it is missing, does not fit today's cluster file, does
-/// not chain to a CA of `trust`, is out of date, or unknown to the ledger. Who else can read it is [`mode_trouble`]'s.
+/// Reads and verifies the credential that `leaf` describes.
+///
+/// It exists, matches the cluster file, chains to a CA of `trust`, is valid, and is in the ledger, not revoked. The mode of its
+/// files is checked by [`mode_problem`].
 ///
 /// # Errors
-/// Its troubles, at least one.
+/// Its problems, at least one.
 pub fn read_good(
     layout: &Layout,
     leaf: &CertificateSpec,
@@ -180,11 +182,12 @@ pub fn read_good(
     judge(layout, leaf, trust, known, |certificate, ca| leaf_violations(certificate, leaf, keys, ca, now))
 }
 
-/// As [`read_good`], but that it takes the ledger's word for the root's signature: what is recorded was verified before it was
-/// recorded, and this is that certificate to the last byte, under a root of the same key. All else is judged.
+/// As [`read_good`], but does not verify the CA's signature again if the ledger has the certificate.
+///
+/// It was verified before it was recorded, and this is the same certificate byte for byte, under a CA with the same key.
 ///
 /// # Errors
-/// Its troubles, at least one.
+/// Its problems, at least one.
 pub fn read_issued(
     layout: &Layout,
     leaf: &CertificateSpec,
@@ -216,23 +219,23 @@ fn judge(
     let stored = match read(layout, leaf) {
         Ok(stored) => stored,
         Err(CredentialProblem::Missing(path)) => {
-            // Without its key a certificate is worth something only where the key was removed on purpose.
+            // A certificate without its key is only useful where the key was deleted on purpose.
             let certificate = read_certificate(layout, leaf).ok().filter(|c| known.is_key_discarded(c.fingerprint()));
             let Some(certificate) = certificate else { return Err(vec![CredentialProblem::Missing(path)]) };
-            let troubles: Vec<CredentialProblem> = of_certificate(&certificate).collect();
-            let forgotten = CredentialProblem::Forgotten { not_after: certificate.not_after };
-            return Err(if troubles.is_empty() { vec![forgotten] } else { troubles });
+            let problems: Vec<CredentialProblem> = of_certificate(&certificate).collect();
+            let discarded = CredentialProblem::KeyDiscarded { not_after: certificate.not_after };
+            return Err(if problems.is_empty() { vec![discarded] } else { problems });
         }
         Err(trouble) => return Err(vec![trouble]),
     };
     let Credential { certificate, key, .. } = &stored.credential;
-    let mut troubles = Vec::new();
+    let mut problems = Vec::new();
     if key.spki() != certificate.spki {
-        troubles.push(CredentialProblem::Violation(Violation::KeyDoesNotFit));
+        problems.push(CredentialProblem::Violation(Violation::KeyDoesNotFit));
     }
-    troubles.extend(of_certificate(certificate));
-    troubles.extend(chain_problem(layout, leaf, &stored.credential, trust));
-    if troubles.is_empty() { Ok(stored) } else { Err(troubles) }
+    problems.extend(of_certificate(certificate));
+    problems.extend(chain_problem(layout, leaf, &stored.credential, trust));
+    if problems.is_empty() { Ok(stored) } else { Err(problems) }
 }
 
 /// Returns the problem with the certificates behind a credential's own: they must be its issuer's chain, and no others.
@@ -254,10 +257,10 @@ pub fn chain_problem(
     }
 }
 
-/// Reads the certificate alone of the credential that `leaf` describes.
+/// Reads only the certificate of the credential that `leaf` describes.
 ///
 /// # Errors
-/// What keeps it from being read.
+/// The problem that prevents it.
 pub fn read_certificate(layout: &Layout, leaf: &CertificateSpec) -> Result<Certificate, CredentialProblem> {
     let (path, _) = paths(layout, leaf);
     let (pem, _) = file(&path)?;
@@ -280,20 +283,22 @@ fn certificates_in(path: PathBuf, pem: &[u8]) -> Result<(Certificate, Vec<Certif
     }
 }
 
-/// Whether the key of the credential that `leaf` describes lies in its place, although the ledger has it that it was forgotten.
+/// Returns true if the key of the credential exists although the ledger says that it was deleted.
 #[must_use]
-pub fn lies_there_forgotten(layout: &Layout, leaf: &CertificateSpec, known: &Inventory) -> bool {
+pub fn has_discarded_key(layout: &Layout, leaf: &CertificateSpec, known: &Inventory) -> bool {
     let (_, path) = paths(layout, leaf);
     files::exists(&path)
         && read_certificate(layout, leaf).is_ok_and(|certificate| known.is_key_discarded(certificate.fingerprint()))
 }
 
-/// Removes the keys of the credentials that `leaves` describe, the ledger first: a crash in between leaves keys that are
-/// still good, never a missing one that nobody meant. What is packed with them has to be on the disk already.
+/// Deletes the keys of the credentials that `leaves` describe, and records that first.
+///
+/// A crash in between leaves keys that are still good, and never deletes one without a record. The bundles with these keys have to be
+/// on the disk already.
 ///
 /// # Errors
-/// What the ledger or the system says.
-pub fn forget_keys(
+/// The ledger's or the system's error.
+pub fn discard_keys(
     layout: &Layout,
     ledger: &mut Ledger,
     leaves: &[CertificateSpec],
@@ -313,10 +318,11 @@ pub fn forget_keys(
     Ok(keys.len())
 }
 
-/// The trouble with the mode of a credential's key file, if any: others than the owner may read it. `stored` is what was read of
-/// it; without that the file is asked, if there is one.
+/// Returns the problem that others than the owner may read a credential's key file, if they may.
+///
+/// `stored` is the credential, if it was read; else the file's mode is read, if there is one.
 #[must_use]
-pub fn mode_trouble(
+pub fn mode_problem(
     layout: &Layout,
     leaf: &CertificateSpec,
     stored: Option<&LoadedCredential>,
@@ -332,17 +338,17 @@ pub fn mode_trouble(
     (!is_private(mode)).then_some(CredentialProblem::Mode(path, mode))
 }
 
-/// The trouble with a file or a folder that is to be its owner's alone, where others can read it; none where it is not there.
+/// Returns the problem that others than the owner may read a private file or folder, if they may; `None` where it does not exist.
 #[must_use]
-pub fn open_to_others(path: &Path) -> Option<CredentialProblem> {
+pub fn readable_by_others(path: &Path) -> Option<CredentialProblem> {
     let mode = files::mode(path).ok()?;
     (!is_private(mode)).then(|| CredentialProblem::Mode(path.to_owned(), mode))
 }
 
-/// As [`open_to_others`], of what a person named: `/dev/stdin` and pipes are nobody's but the process's.
+/// As [`readable_by_others`], for a path from the command line: `/dev/stdin` and pipes belong to the process.
 #[must_use]
-pub fn file_open_to_others(path: &Path) -> Option<CredentialProblem> {
-    path.is_file().then(|| open_to_others(path)).flatten()
+pub fn file_readable_by_others(path: &Path) -> Option<CredentialProblem> {
+    path.is_file().then(|| readable_by_others(path)).flatten()
 }
 
 fn is_private(mode: u32) -> bool {

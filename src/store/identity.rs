@@ -1,24 +1,24 @@
-//! What tells a file from any other, and from itself after a change, without reading it.
+//! The identity of a file's content, from its metadata, without reading it.
 
-use std::fs;
+use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 
+use rustix::fs::{AtFlags, statat};
 use time::OffsetDateTime;
 
-/// What tells a file from any other, and from itself after a change: nobody but the kernel, or whoever may set the clock, sets
-/// the time of its last change (ctime).
+/// Metadata that differs between any two files, and changes when a file does: only the kernel sets the time of the last change
+/// (ctime), so that only a change of the machine's clock can hide one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Identity {
     inode: u64,
     size: u64,
     modified: (i64, i64),
-    /// When the kernel saw its last change.
+    /// The ctime.
     changed: (i64, i64),
 }
 
 impl Identity {
-    pub(super) fn of(metadata: &fs::Metadata) -> Self {
+    pub(super) fn of(metadata: &Metadata) -> Self {
         Self {
             inode: metadata.ino(),
             size: metadata.len(),
@@ -27,13 +27,19 @@ impl Identity {
         }
     }
 
-    /// Whether its last change was before that.
+    /// Returns true if its last change was before that time.
     pub(super) fn changed_before(&self, moment: OffsetDateTime) -> bool {
         self.changed < (moment.unix_timestamp(), i64::from(moment.nanosecond()))
     }
 }
 
-/// The identity of the file at `path`; `None` when it cannot be looked at.
-pub(super) fn identity(path: &Path) -> Option<Identity> {
-    fs::metadata(path).ok().map(|metadata| Identity::of(&metadata))
+/// Returns the identity of the file at a path below an open folder; `None` when it is missing or inaccessible.
+pub(super) fn identity_at(folder: &File, path: &str) -> Option<Identity> {
+    let found = statat(folder, path, AtFlags::empty()).ok()?;
+    Some(Identity {
+        inode: found.st_ino,
+        size: u64::try_from(found.st_size).ok()?,
+        modified: (found.st_mtime, i64::try_from(found.st_mtime_nsec).ok()?),
+        changed: (found.st_ctime, i64::try_from(found.st_ctime_nsec).ok()?),
+    })
 }

@@ -1,4 +1,4 @@
-//! Where everything lies in a cluster directory.
+//! The paths of a cluster directory.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use crate::cluster::name::HostName;
 use crate::cluster::profile::{CaRole, Holder, Profile};
 use crate::cluster::spec::Role;
 
-/// The cluster file's name, by which a cluster directory is known.
+/// The cluster file's name, which marks a cluster directory.
 pub const CLUSTER_FILE: &str = "cluster.yaml";
 
 /// The name of the file with a role's CAs and their states.
@@ -19,20 +19,20 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// The directory `dir`, whether it exists or not.
+    /// Describes the directory `dir`, whether it exists or not.
     #[must_use]
     pub fn new(dir: PathBuf) -> Self {
         Self { dir }
     }
 
-    /// The nearest of `start` and its parents that holds a cluster file, else `start`.
+    /// Finds the nearest directory, from `start` upwards, with a cluster file; else `start`.
     #[must_use]
     pub fn find(start: &Path) -> Self {
         let found = start.ancestors().find(|dir| dir.join(CLUSTER_FILE).is_file());
         Self::new(found.unwrap_or(start).to_owned())
     }
 
-    /// The cluster directory itself.
+    /// Returns the cluster directory itself.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -78,7 +78,7 @@ impl Layout {
         self.root_folder(root).join("ca.key")
     }
 
-    /// The folder that holds one folder for every host of a role: `pki/masters`, `pki/nodes`.
+    /// The folder with one folder for every host of a role: `pki/masters`, `pki/nodes`.
     #[must_use]
     pub fn hosts_folder(&self, role: Role) -> PathBuf {
         self.pki().join(match role {
@@ -87,12 +87,12 @@ impl Layout {
         })
     }
 
-    /// The folder of whoever holds `profile`: `pki/nodes/HOST`, `pki/masters/NAME`, `pki/verifier`.
+    /// The folder of a credential: `pki/nodes/HOST`, `pki/masters/NAME`, `pki/verifier`.
     #[must_use]
     pub fn holder_folder(&self, profile: Profile, host: Option<&HostName>) -> PathBuf {
         let under = |role| {
             let (parent, host) = (self.hosts_folder(role), host.map_or("", HostName::as_str));
-            // Asked for many hosts, with a file's name to come: one piece of memory for all of it.
+            // One allocation, with room for a file's name: there may be many hosts.
             let mut folder = PathBuf::with_capacity(parent.as_os_str().len() + host.len() + 32);
             folder.push(parent);
             folder.push(host);
@@ -106,13 +106,13 @@ impl Layout {
         }
     }
 
-    /// `pki/sa.key`: what signs service accounts' tokens.
+    /// `pki/sa.key`: signs service accounts' tokens.
     #[must_use]
     pub fn service_account_key(&self) -> PathBuf {
         self.pki().join("sa.key")
     }
 
-    /// `pki/sa.pub`: what checks them.
+    /// `pki/sa.pub`: verifies them.
     #[must_use]
     pub fn service_account_public(&self) -> PathBuf {
         self.pki().join("sa.pub")
@@ -124,7 +124,7 @@ impl Layout {
         self.admins().join(format!("{name}.conf"))
     }
 
-    /// `pki/admins`: kubeconfigs that were issued and may not be handed over yet.
+    /// `pki/admins`: issued kubeconfigs, which may not have been handed over yet.
     #[must_use]
     pub fn admins(&self) -> PathBuf {
         self.pki().join("admins")
@@ -136,7 +136,7 @@ impl Layout {
         self.pki().join("ledger.sqlite3")
     }
 
-    /// A root's `crl.pem`: all that it has revoked.
+    /// A CA's `crl.pem`: the certificates that it revoked.
     #[must_use]
     pub fn revocation_list(&self, root: CaRole) -> PathBuf {
         self.root_folder(root).join("crl.pem")
@@ -160,7 +160,7 @@ impl Layout {
         self.bundles().join(format!("{host}.tar.gz"))
     }
 
-    /// `verifier.tar.gz`: beside `bundles`, since a host may be called `verifier`.
+    /// `verifier.tar.gz`: beside `bundles`, because a host may be called `verifier`.
     #[must_use]
     pub fn verifier_bundle(&self) -> PathBuf {
         self.dir.join("verifier.tar.gz")

@@ -1,4 +1,4 @@
-//! One writer at a time: an advisory lock that the kernel releases when its holder ends, however it ends.
+//! The lock of the cluster directory, for one writer at a time: an advisory lock, which the kernel releases when its holder ends.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -9,28 +9,29 @@ use std::time::{Duration, Instant};
 use super::error::StoreError;
 use super::files::PRIVATE;
 
-/// How often a waiting process looks again.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// The interval at which a waiting process tries again.
+const RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
-/// The right to write in a cluster directory, until dropped.
+/// The right to write in a cluster directory; dropping it releases the lock.
 #[derive(Debug)]
 pub struct Lock {
     file: File,
 }
 
 impl Drop for Lock {
-    /// Closing the file would do, if no process that is just being started held a copy of it for a moment.
+    /// Closing the file is not enough while a process that is just being started has a copy of it.
     fn drop(&mut self) {
         let _ = self.file.unlock();
     }
 }
 
 impl Lock {
-    /// Takes the lock at `path`, waiting up to `patience` for another process; `waiting` is told once for whom.
-    /// `purpose` is what others are told while we hold it.
+    /// Takes the lock at `path`, waiting up to `patience` for another process.
+    ///
+    /// `waiting` is called once with the description of the process that has it; `purpose` describes this one.
     ///
     /// # Errors
-    /// [`StoreError::Locked`] with the holder's own words, or what the system says.
+    /// [`StoreError::Locked`] with the description of the process that has it, or the system's error.
     pub fn take(
         path: &Path,
         purpose: &str,
@@ -46,26 +47,26 @@ impl Lock {
             .mode(PRIVATE)
             .open(path)
             .map_err(failed)?;
-        let begun = Instant::now();
-        let mut told = false;
+        let started = Instant::now();
+        let mut reported = false;
         loop {
             match file.try_lock() {
                 Ok(()) => break,
                 Err(TryLockError::WouldBlock) => {
                     let holder = holder(&mut file);
-                    if begun.elapsed() >= patience {
+                    if started.elapsed() >= patience {
                         return Err(StoreError::Locked { holder });
                     }
-                    if !told {
+                    if !reported {
                         waiting(&holder);
-                        told = true;
+                        reported = true;
                     }
-                    std::thread::sleep(LOOK_AGAIN);
+                    std::thread::sleep(RETRY_INTERVAL);
                 }
                 Err(TryLockError::Error(error)) => return Err(failed(error)),
             }
         }
-        // Who holds it is a courtesy: a full disk must not keep the lock from working.
+        // The description is a convenience: the lock works on a full disk, too.
         let _ = file.set_len(0);
         let _ = file.rewind();
         let _ = write!(file, "process {}: {purpose}", std::process::id());

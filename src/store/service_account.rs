@@ -1,5 +1,6 @@
-//! The key pair that signs service accounts' tokens (`sa.key`, `sa.pub`): one for the cluster, the same on every master.
-//! It is made once. Another one would end every token, so that nothing here ever replaces it.
+//! The key pair that signs service accounts' tokens (`sa.key`, `sa.pub`): one for the cluster, the same on every control-plane node.
+//!
+//! It is generated once and never replaced: another one would invalidate every token.
 
 use std::path::PathBuf;
 
@@ -14,21 +15,21 @@ use crate::cluster::key_kind::KeyKind;
 use crate::pki::key::{KeyError, PrivateKey};
 use crate::pki::pem::{self, Item};
 
-/// No such file of ours is larger than this, in bytes.
+/// The largest size of these files, in bytes.
 const LIMIT: u64 = 64 * 1024;
 
-/// What lies in the directory.
+/// The state of the pair in the directory.
 #[derive(Debug)]
 pub enum Found {
     /// Neither file.
     Nothing,
-    /// The key, without the public half beside it: a process was killed between the two.
+    /// The private key without the public key: a process was killed between writing the two.
     Half(PrivateKey),
     /// Both.
     Whole(PrivateKey),
 }
 
-/// Looks at the pair.
+/// Reads the pair.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -56,8 +57,10 @@ fn read(path: PathBuf) -> Result<Option<Zeroizing<Vec<u8>>>, CredentialProblem> 
     }
 }
 
-/// Makes the pair. Kubernetes signs tokens with ECDSA or RSA alone (Kubernetes `pkg/serviceaccount`, `keyIDFromPublicKey`
-/// and its signers), so that a cluster whose keys are Ed25519 has a P-256 one here.
+/// Generates the pair.
+///
+/// Kubernetes signs tokens only with ECDSA or RSA (Kubernetes `pkg/serviceaccount`, `keyIDFromPublicKey` and its signers), so a
+/// cluster with Ed25519 keys has a P-256 key here.
 ///
 /// # Errors
 /// When the operating system gives no random numbers.
@@ -68,10 +71,10 @@ pub fn make(keys: KeyKind) -> Result<PrivateKey, KeyError> {
     })
 }
 
-/// Writes a pair that was made, the ledger first. A killed process leaves nothing, or the key alone: see [`Found::Half`].
+/// Writes a new pair, and records it first. A killed process leaves nothing, or only the private key: see [`Found::Half`].
 ///
 /// # Errors
-/// [`StoreError::Exists`] when there is a key; or what the system says.
+/// [`StoreError::Exists`] when there is a key; or the system's error.
 pub fn write(
     layout: &Layout,
     key: &PrivateKey,
@@ -83,10 +86,10 @@ pub fn write(
     write_public(layout, key)
 }
 
-/// Writes the public half of a key that is there.
+/// Writes the public key of an existing private key.
 ///
 /// # Errors
-/// What the system says.
+/// The system's error.
 pub fn write_public(layout: &Layout, key: &PrivateKey) -> Result<(), StoreError> {
     files::replace(&layout.service_account_public(), key.public_pem().as_bytes(), PUBLIC)
 }

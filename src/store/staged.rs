@@ -1,4 +1,4 @@
-//! Files and folders that lie beside their places under temporary names until they are whole.
+//! Files and folders that are written under temporary names and renamed into their places when they are complete.
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -17,46 +17,46 @@ use super::identity::Identity;
 /// A file of a batch: its name in the folder, its bytes, its mode.
 pub type NewFile<'a> = (String, &'a [u8], u32);
 
-/// Files that lie beside their places; removed unless they get there.
+/// Files under temporary names; removed unless they are committed.
 #[derive(Debug)]
-pub struct LaidFiles(Vec<Unfinished>);
+pub struct StagedFiles(Vec<StagedFile>);
 
-/// Lays many files into one folder under temporary names, not yet on the disk.
+/// Writes many files into one folder under temporary names, not yet on the disk.
 ///
 /// # Errors
-/// What the system says; nothing is left behind then.
-pub fn lay_all(folder: &Path, files: &[NewFile<'_>]) -> Result<LaidFiles, StoreError> {
-    // One after the other: the folder lets in one at a time, and those that wait would only spin.
-    let lay = |(name, bytes, mode): &NewFile<'_>| {
+/// The system's error; nothing is left then.
+pub fn stage_all(folder: &Path, files: &[NewFile<'_>]) -> Result<StagedFiles, StoreError> {
+    // In sequence: the kernel creates one file at a time in a folder, and waiting threads would only spin.
+    let stage = |(name, bytes, mode): &NewFile<'_>| {
         let place = folder.join(name);
-        let unfinished = Unfinished { path: unfinished_sibling(&place), place, published: false };
-        write_file(&unfinished.path, bytes, *mode, Durable::WithTheBatch)?;
-        Ok(unfinished)
+        let staged = StagedFile { path: unfinished_sibling(&place), place, published: false };
+        write_file(&staged.path, bytes, *mode, Durable::WithTheBatch)?;
+        Ok(staged)
     };
-    files.iter().map(lay).collect::<Result<_, _>>().map(LaidFiles)
+    files.iter().map(stage).collect::<Result<_, _>>().map(StagedFiles)
 }
 
-impl LaidFiles {
-    /// Brings them onto the disk, and then each into its place, where another may be. Durable on return.
+impl StagedFiles {
+    /// Brings the files onto the disk, and then renames each into its place, over an existing one. Durable on return.
     ///
     /// # Errors
-    /// What the system says; places that were not yet reached are untouched then.
-    pub fn settle(self, folder: &Path) -> Result<(), StoreError> {
+    /// The system's error; the files that were not renamed yet are removed, and their places are unchanged.
+    pub fn commit(self, folder: &Path) -> Result<(), StoreError> {
         sync_all(folder)?;
-        self.0.into_iter().try_for_each(Unfinished::publish)?;
+        self.0.into_iter().try_for_each(StagedFile::publish)?;
         sync_folder(folder)
     }
 }
 
-/// A file under its temporary name; removed unless it gets to its place.
+/// A file under its temporary name; removed unless it is published.
 #[derive(Debug)]
-struct Unfinished {
+struct StagedFile {
     path: PathBuf,
     place: PathBuf,
     published: bool,
 }
 
-impl Unfinished {
+impl StagedFile {
     fn publish(mut self) -> Result<(), StoreError> {
         rename(&self.path, &self.place, RenameFlags::empty())?;
         self.published = true;
@@ -64,7 +64,7 @@ impl Unfinished {
     }
 }
 
-impl Drop for Unfinished {
+impl Drop for StagedFile {
     fn drop(&mut self) {
         if !self.published {
             let _ = fs::remove_file(&self.path);
@@ -72,19 +72,19 @@ impl Drop for Unfinished {
     }
 }
 
-/// A folder that is being filled beside its place and then appears whole.
+/// A folder that is filled under a temporary name, and then appears complete in its place.
 #[derive(Debug)]
-pub struct Staged {
+pub struct StagedFolder {
     unfinished: PathBuf,
     place: PathBuf,
     published: bool,
 }
 
-impl Staged {
-    /// Begins the folder that is to appear at `place`, whose parent exists.
+impl StagedFolder {
+    /// Creates the folder that will appear at `place`, whose parent exists.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub fn begin(place: &Path) -> Result<Self, StoreError> {
         let unfinished = unfinished_sibling(place);
         DirBuilder::new()
@@ -94,10 +94,10 @@ impl Staged {
         Ok(Self { unfinished, place: place.to_owned(), published: false })
     }
 
-    /// Adds a file, and tells by what it can be known again. It is on the disk only after [`sync_all`].
+    /// Adds a file, and returns its identity. It is on the disk only after [`sync_all`].
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub fn add(&self, name: &str, bytes: &[u8], mode: u32) -> Result<Identity, StoreError> {
         let path = self.unfinished.join(name);
         let file = write_file(&path, bytes, mode, Durable::WithTheBatch)?;
@@ -108,7 +108,7 @@ impl Staged {
     /// Adds a file at a path below, with its folders, whose mode is 0700.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub fn add_below(&self, path: &str, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
         if let Some((folder, _)) = path.rsplit_once('/') {
             create_folder(&self.unfinished.join(folder))?;
@@ -116,11 +116,12 @@ impl Staged {
         self.add(path, bytes, mode).map(|_| ())
     }
 
-    /// Takes over every file of the folder that it is to replace, but those that were added and those that are `replaced`: what
-    /// a person laid there is nobody's to lose.
+    /// Keeps every other file of the folder that it will replace: a person may have put it there.
+    ///
+    /// Files that were added already and those for which `replaced` is true are not kept.
     ///
     /// # Errors
-    /// [`StoreError::InTheWay`] for anything that is no plain file, or what the system says.
+    /// [`StoreError::InTheWay`] for anything that is no plain file, or the system's error.
     pub fn keep_others(&self, replaced: impl Fn(&str) -> bool) -> Result<(), StoreError> {
         let failed = |error: io::Error| StoreError::io("list", &self.place, &error);
         match fs::symlink_metadata(&self.place) {
@@ -147,38 +148,53 @@ impl Staged {
         Ok(())
     }
 
-    /// Where it is being filled.
+    /// Returns the path under which it is being filled.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.unfinished
     }
 
-    /// Puts the folder in its place, where nothing may be yet.
+    /// Puts the folder in its place, where nothing may exist yet.
     ///
     /// # Errors
-    /// [`StoreError::Exists`] when something is, or what the system says.
+    /// [`StoreError::Exists`] when something does, or the system's error.
     pub fn publish_new(mut self) -> Result<(), StoreError> {
         rename(&self.unfinished, &self.place, RenameFlags::NOREPLACE)?;
         self.published = true;
         sync_folder(parent(&self.place))
     }
 
-    /// Puts the folder in its place, in exchange for one that may be there, which is removed. To be called after
-    /// [`sync_all`], so that what appears is whole after a power failure, too.
+    /// Puts the folder in its place, and removes one that it replaces. To be called after [`sync_all`], so that what appears is
+    /// whole after a power failure, too.
     ///
     /// # Errors
-    /// What the system says; the old folder is untouched then.
-    pub fn publish(mut self) -> Result<(), StoreError> {
+    /// The system's error; the old folder is unchanged then.
+    pub fn publish(self) -> Result<(), StoreError> {
+        self.exchange().map(drop)
+    }
+
+    /// As [`StagedFolder::publish`], but leaves the replaced folder under a temporary name, for [`super::files::sweep`].
+    ///
+    /// A file system may take long to create files while others are being deleted: ext4 does not reuse an inode that was freed just
+    /// before, and searches for another. A run that replaces many folders deletes them all in the end.
+    ///
+    /// # Errors
+    /// As [`StagedFolder::publish`].
+    pub fn publish_leaving_replaced(self) -> Result<(), StoreError> {
+        self.exchange().map(|mut replaced| replaced.published = true)
+    }
+
+    /// Puts the folder in its place, and returns the replaced folder under a temporary name, if there was one.
+    fn exchange(mut self) -> Result<Self, StoreError> {
         match rename(&self.unfinished, &self.place, RenameFlags::NOREPLACE) {
             Err(StoreError::Exists(_)) => {}
             done => {
                 self.published = done.is_ok();
-                return done;
+                return done.map(|()| self);
             }
         }
         match renameat_with(CWD, &self.unfinished, CWD, &self.place, RenameFlags::EXCHANGE) {
-            // The exchanged, old folder is removed by `drop`.
-            Ok(()) => Ok(()),
+            Ok(()) => Ok(self),
             Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
                 let old = unfinished_sibling(&self.place);
                 rename(&self.place, &old, RenameFlags::empty())?;
@@ -186,16 +202,15 @@ impl Staged {
                     rename(&old, &self.place, RenameFlags::empty())?;
                     return Err(error);
                 }
-                self.published = true;
-                let _ = fs::remove_dir_all(old);
-                Ok(())
+                self.unfinished = old;
+                Ok(self)
             }
             Err(error) => Err(StoreError::io("write", &self.place, &error.into())),
         }
     }
 }
 
-impl Drop for Staged {
+impl Drop for StagedFolder {
     fn drop(&mut self) {
         if !self.published {
             let _ = remove_own_folder(&self.unfinished);
@@ -212,18 +227,18 @@ mod tests {
     fn a_folder_appears_whole_or_not_at_all() {
         let dir = tempfile::tempdir().expect("a folder");
         let place = dir.path().join("worker-1");
-        let staged = Staged::begin(&place).expect("begun");
+        let staged = StagedFolder::begin(&place).expect("begun");
         staged.add("a", b"1", PUBLIC).expect("added");
         assert!(!exists(&place));
         staged.publish().expect("published");
         assert_eq!(read(&place.join("a"), 9), Ok(b"1".to_vec()));
-        let again = Staged::begin(&place).expect("begun");
+        let again = StagedFolder::begin(&place).expect("begun");
         again.add("b", b"2", PUBLIC).expect("added");
         again.publish().expect("exchanged");
         assert_eq!(names_in(&place), Ok(vec!["b".to_owned()]));
-        let dropped = Staged::begin(&place).expect("begun");
+        let dropped = StagedFolder::begin(&place).expect("begun");
         drop(dropped);
-        std::mem::forget(Staged::begin(&place).expect("a killed process's"));
+        std::mem::forget(StagedFolder::begin(&place).expect("a killed process's"));
         assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 2);
         sweep(dir.path()).expect("swept");
         assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1);

@@ -1,4 +1,4 @@
-//! Folders with folders in them, which appear whole or not at all, and are read back with limits.
+//! Folders with folders in them, which appear complete or not at all, and are read with limits.
 
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, Read};
@@ -9,47 +9,47 @@ use zeroize::Zeroizing;
 
 use super::error::StoreError;
 use super::files::{self, PRIVATE};
-use super::staged::Staged;
+use super::staged::StagedFolder;
 
 /// A file of a tree: its path in it, with `/`, its bytes, its mode.
 pub type TreeFile<'a> = (&'a str, &'a [u8], u32);
 
-/// Trees that lie beside their places; removed unless they get there.
+/// Trees under temporary names; removed unless they are committed.
 #[derive(Debug)]
-pub struct LaidTrees(Vec<Staged>);
+pub struct StagedTrees(Vec<StagedFolder>);
 
-/// Lays many trees into one folder under temporary names, not yet on the disk. A tree's top is its owner's alone; the folders in
-/// it have the mode that `folder_mode` says. Modes are as given, whatever the umask.
+/// Writes many trees into one folder under temporary names, not yet on the disk.
+///
+/// The top folder of a tree has mode 0700; those in it have the mode that `folder_mode` returns. Modes do not depend on the umask.
 ///
 /// # Errors
-/// [`StoreError::InTheWay`] where a tree's place is taken by something that is no folder, or what the system says; nothing is
-/// left behind then.
-pub fn lay_all(
+/// [`StoreError::InTheWay`] where something else than a folder is in a tree's place, or the system's error; nothing is left then.
+pub fn stage_all(
     folder: &Path,
     trees: &[(String, Vec<TreeFile<'_>>)],
     folder_mode: fn(&str) -> u32,
-) -> Result<LaidTrees, StoreError> {
+) -> Result<StagedTrees, StoreError> {
     let mut staged = Vec::with_capacity(trees.len());
     for (name, tree) in trees {
         let place = folder.join(name);
         if fs::symlink_metadata(&place).is_ok_and(|there| !there.is_dir()) {
             return Err(StoreError::InTheWay(place));
         }
-        let stage = Staged::begin(&place)?;
+        let stage = StagedFolder::begin(&place)?;
         fill(stage.path(), tree, folder_mode)?;
         staged.push(stage);
     }
-    Ok(LaidTrees(staged))
+    Ok(StagedTrees(staged))
 }
 
-impl LaidTrees {
-    /// Brings them onto the disk, and then each into its place, in exchange for one that may be there. Durable on return.
+impl StagedTrees {
+    /// Brings the trees onto the disk, and then puts each in its place, over an existing one. Durable on return.
     ///
     /// # Errors
-    /// What the system says; trees that were not yet put in their place are untouched then.
-    pub fn settle(self, folder: &Path) -> Result<(), StoreError> {
+    /// The system's error; the trees that were not put in their places yet are removed, and their places are unchanged.
+    pub fn commit(self, folder: &Path) -> Result<(), StoreError> {
         files::sync_all(folder)?;
-        self.0.into_iter().try_for_each(Staged::publish)?;
+        self.0.into_iter().try_for_each(StagedFolder::publish)?;
         files::sync_all(folder)
     }
 }
@@ -60,7 +60,7 @@ fn fill(top: &Path, tree: &[TreeFile<'_>], folder_mode: fn(&str) -> u32) -> Resu
             make_folder(&top.join(&path[..end]), folder_mode(&path[..end]))?;
         }
         let file = top.join(path);
-        // Never open to more than it will be; what the umask took away is given back when all is in it.
+        // Never readable by more than in the end; the bits that the umask removed are set when it is complete.
         files::write_with_the_batch(&file, bytes, mode & PRIVATE)?;
         set_mode(&file, *mode)?;
     }
@@ -85,7 +85,7 @@ pub type ReadFile = (String, u32, Zeroizing<Vec<u8>>);
 /// Reads the tree in `folder`: at most `max_files` files, and `limit` bytes of all of them. Links are not followed.
 ///
 /// # Errors
-/// [`StoreError::InTheWay`] for anything that is no plain file or folder, [`StoreError::TooLarge`], or what the system says.
+/// [`StoreError::InTheWay`] for anything that is no plain file or folder, [`StoreError::TooLarge`], or the system's error.
 pub fn read(folder: &Path, limit: u64, max_files: usize) -> Result<Vec<ReadFile>, StoreError> {
     let paths = files::files_below(folder)?;
     let too_large = || StoreError::TooLarge { path: folder.to_owned(), limit };
@@ -116,13 +116,13 @@ mod tests {
     }
 
     #[test]
-    fn a_tree_appears_whole_with_its_modes_and_comes_back() {
+    fn a_tree_appears_complete_with_its_modes_and_is_read_back() {
         let dir = tempfile::tempdir().expect("a folder");
         let tree: Vec<TreeFile<'_>> =
             vec![("etc/x/ca.crt", b"public", 0o644), ("install.sh", b"#!", 0o755), ("var/key", b"secret", 0o600)];
         for _ in 0..2 {
-            let laid = lay_all(dir.path(), &[("on".to_owned(), tree.clone())], mode).expect("laid");
-            laid.settle(dir.path()).expect("written");
+            let staged = stage_all(dir.path(), &[("on".to_owned(), tree.clone())], mode).expect("staged");
+            staged.commit(dir.path()).expect("written");
             assert_eq!(files::names_in(dir.path()), Ok(vec!["on".to_owned()]));
         }
         let place = dir.path().join("on");
@@ -141,12 +141,12 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         fs::write(dir.path().join("on"), "a file").expect("written");
         let tree = |name: &str| (name.to_owned(), vec![("a", b"12345".as_slice(), 0o644), ("b", b"6", 0o644)]);
-        let refused = lay_all(dir.path(), &[tree("no"), tree("on")], mode).expect_err("something is in the way");
+        let refused = stage_all(dir.path(), &[tree("no"), tree("on")], mode).expect_err("something is in the way");
         assert_eq!(refused, StoreError::InTheWay(dir.path().join("on")));
         assert_eq!(fs::read_dir(dir.path()).expect("a folder").count(), 1, "nothing unfinished stays");
-        drop(lay_all(dir.path(), &[tree("no")], mode).expect("laid"));
+        drop(stage_all(dir.path(), &[tree("no")], mode).expect("staged"));
         assert_eq!(fs::read_dir(dir.path()).expect("a folder").count(), 1, "nor what never got to its place");
-        lay_all(dir.path(), &[tree("no")], mode).and_then(|laid| laid.settle(dir.path())).expect("written");
+        stage_all(dir.path(), &[tree("no")], mode).and_then(|staged| staged.commit(dir.path())).expect("written");
         let place = dir.path().join("no");
         assert!(read(&place, 6, 2).is_ok());
         assert!(matches!(read(&place, 5, 2), Err(StoreError::TooLarge { .. })));

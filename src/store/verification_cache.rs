@@ -3,14 +3,15 @@
 //! Cache entries are a hint only; `verify --offline` always reads every file.
 
 use std::collections::HashMap;
+use std::fs::File;
 
 use time::{Duration, OffsetDateTime};
 
-use super::identity::{Identity, identity};
+use super::identity::{Identity, identity_at};
 use super::layout::Layout;
 use crate::cluster::key_kind::KeyKind;
 use crate::cluster::name::HostName;
-use crate::cluster::profile::{CaRole, CertificateSpec, Policy, Profile};
+use crate::cluster::profile::{CaRole, CertificateSpec, Profile, TABLE};
 use crate::pki::ca_set::CaSet;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
@@ -33,7 +34,7 @@ pub struct CacheEntry {
 }
 
 impl CacheEntry {
-    /// Describes files that were just written, as [`FileSnapshot::take`] will find them.
+    /// Describes files that were just written, as [`Snapshots::take`] will find them.
     pub(super) fn of_new_files<'c>(
         folder: String,
         expected: Fingerprint,
@@ -75,30 +76,63 @@ impl FromIterator<(Fingerprint, (i64, i64))> for VerificationCache {
     }
 }
 
-/// What entries of all folders depend on: the key type, the CAs, and the number of revocations.
-///
-/// A new revocation changes the key, so that everything is read and verified again.
+/// A digest of everything that the entries of all folders depend on.
 #[derive(Debug, Clone, Copy)]
-pub struct CacheKey {
-    keys: KeyKind,
-    roots: [Fingerprint; 3],
-    revocations: u64,
-}
+pub struct CacheKey(Fingerprint);
 
 impl CacheKey {
-    /// Combines the key type, the CAs, and the number of revocations in the ledger.
+    /// Combines the key type, the CAs, and the number of revocations in the ledger with this program's version and its profiles.
+    ///
+    /// A new revocation changes the key, so that everything is read and verified again.
     #[must_use]
     pub fn new(keys: KeyKind, roots: &CaSet, revocations: u64) -> Self {
-        Self { keys, roots: CaRole::ALL.map(|kind| roots.of(kind).digest()), revocations }
+        let roots = CaRole::ALL.map(|kind| roots.of(kind).digest());
+        Self(Fingerprint::of_value(&(env!("CARGO_PKG_VERSION"), TABLE, keys, roots, revocations)))
     }
 
     /// Returns a digest of the certificates that one folder is expected to have.
-    ///
-    /// It includes this program's version: another version verifies everything again.
     #[must_use]
     pub fn expected(&self, specs: &[CertificateSpec]) -> Fingerprint {
-        let policies: Vec<&Policy> = specs.iter().map(CertificateSpec::policy).collect();
-        Fingerprint::of_value(&(env!("CARGO_PKG_VERSION"), self.keys, self.roots, self.revocations, specs, policies))
+        Fingerprint::of_value(&(self.0, specs))
+    }
+}
+
+/// Takes snapshots of folders of credentials.
+#[derive(Debug)]
+pub struct Snapshots {
+    key: CacheKey,
+    /// The folder `pki`; `None` where it cannot be opened.
+    pki: Option<File>,
+    /// Files that changed later than this are not cached.
+    settled_before: OffsetDateTime,
+}
+
+impl Snapshots {
+    /// Opens the folder that all snapshots are taken below.
+    #[must_use]
+    pub fn new(layout: &Layout, key: CacheKey, now: OffsetDateTime) -> Self {
+        Self { key, pki: File::open(layout.pki()).ok(), settled_before: now - UNSETTLED }
+    }
+
+    /// Reads the metadata of the files that `specs` describe, in one folder; `None` when one is missing or inaccessible.
+    #[must_use]
+    pub fn take(&self, specs: &[CertificateSpec]) -> Option<FileSnapshot> {
+        let (pki, first) = (self.pki.as_ref()?, specs.first()?);
+        let mut path = folder(first.profile, first.host.as_ref());
+        path.push('/');
+        let length = path.len();
+        let mut files = Vec::with_capacity(specs.len());
+        for spec in specs {
+            let mut identity = |ending| {
+                path.truncate(length);
+                path.push_str(spec.policy().name);
+                path.push_str(ending);
+                identity_at(pki, &path)
+            };
+            files.push((spec.profile, [identity(".crt")?, identity(".key")?]));
+        }
+        let settled = files.iter().flat_map(|(_, pair)| pair).all(|file| file.changed_before(self.settled_before));
+        Some(FileSnapshot { digest: digest(self.key.expected(specs), &mut files), settled })
     }
 }
 
@@ -110,20 +144,6 @@ pub struct FileSnapshot {
 }
 
 impl FileSnapshot {
-    /// Reads the metadata of the files that `specs` describe; `None` when one of them is missing or inaccessible.
-    #[must_use]
-    pub fn take(layout: &Layout, specs: &[CertificateSpec], key: &CacheKey, now: OffsetDateTime) -> Option<Self> {
-        let first = specs.first()?;
-        let folder = layout.holder_folder(first.profile, first.host.as_ref());
-        let mut files = Vec::with_capacity(specs.len());
-        for spec in specs {
-            let identity = |ending| identity(&folder.join([spec.policy().name, ending].concat()));
-            files.push((spec.profile, [identity(".crt")?, identity(".key")?]));
-        }
-        let settled = files.iter().flat_map(|(_, pair)| pair).all(|file| file.changed_before(now - UNSETTLED));
-        Some(Self { digest: digest(key.expected(specs), &mut files), settled })
-    }
-
     /// Returns the digest of the expected certificates and of the files' metadata.
     #[must_use]
     pub fn digest(&self) -> Fingerprint {

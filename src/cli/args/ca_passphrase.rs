@@ -76,7 +76,7 @@ impl PassphraseArgs {
         if let Some(path) = &self.ca_passphrase_file {
             let path = context.path(path);
             let passphrase = passphrase_in(&path)?;
-            if let Some(CredentialProblem::Mode(path, mode)) = credentials::file_open_to_others(&path) {
+            if let Some(CredentialProblem::Mode(path, mode)) = credentials::file_readable_by_others(&path) {
                 context.screen.warn(format_args!(
                     "others can read the passphrase file {0}: it has mode {mode:04o}. Close it with: chmod 600 {0}",
                     path.display()

@@ -73,9 +73,9 @@ pub(super) fn make_all(
     };
     let settle = |batch: &[&Plan], holdings: Vec<StagedCredentials>| {
         // Here, for while the disk commits what is settling, new files only wait for it.
-        let lay = || issuance::lay(layout, &holdings);
-        let laid = writers.as_ref().map_or_else(lay, |writers| writers.install(lay))?;
-        let entries = laid.settle(layout)?;
+        let stage = || issuance::stage(layout, &holdings);
+        let staged = writers.as_ref().map_or_else(stage, |writers| writers.install(stage))?;
+        let entries = staged.commit(layout)?;
         lock_unpoisoned(&written).all.extend(entries);
         progress.add(certificates_in(batch) as u64);
         Ok(())
@@ -94,7 +94,10 @@ pub(super) fn make_all(
         // Also for what was done before the failure. Without the entries the next run reads these files again.
         let _ = ledger.remember_verified(written.not_recorded());
     }
+    // What was replaced is deleted at the end: while files are being created, deleting others would slow that down.
+    let swept = issuance::sweep(layout);
     done?;
+    swept?;
     Ok(written)
 }
 
@@ -129,11 +132,11 @@ fn make(
 ) -> Result<StagedCredentials> {
     let leaves = (request.leaves)(plan.holder);
     let mut holding =
-        StagedCredentials { host: None, expected: cache_key.expected(&leaves), fresh: Vec::new(), kept: Vec::new() };
+        StagedCredentials { host: None, expected: cache_key.expected(&leaves), issued: Vec::new(), kept: Vec::new() };
     for (i, leaf) in leaves.iter().enumerate() {
         holding.host.clone_from(&leaf.host);
         if plan.issue.iter().any(|(issued, _)| *issued == i) {
-            holding.fresh.push((leaf.profile, authorities.issue(leaf, cluster.keys, issuer.now)?));
+            holding.issued.push((leaf.profile, authorities.issue(leaf, cluster.keys, issuer.now)?));
         } else {
             holding.kept.push((leaf.profile, still_good(leaf, cluster.keys, issuer, layout)?));
         }

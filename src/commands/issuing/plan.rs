@@ -15,7 +15,10 @@ use crate::pki::ca_set::CaSet;
 use crate::pki::certificate::Certificate;
 use crate::store::credentials::{self, CredentialProblem};
 use crate::store::ledger::Ledger;
-use crate::store::verification_cache::{CacheEntry, CacheKey, FileSnapshot};
+use crate::store::verification_cache::{CacheEntry, CacheKey, FileSnapshot, Snapshots};
+
+/// The reason where a person asked for it.
+const REISSUE: &str = "--reissue asks for it";
 
 /// What is to be done for one holder.
 pub(super) struct Plan {
@@ -57,13 +60,18 @@ pub(super) fn plan(
 ) -> Result<Planned> {
     let (layout, now, how) = (&context.env.layout, context.env.now, request.how);
     let cache_key = CacheKey::new(cluster.keys, roots, ledger.revocation_count()?);
-    let cache = ledger.verification_cache()?;
+    let (snapshots, cache) = (Snapshots::new(layout, cache_key, now), ledger.verification_cache()?);
     let glance = |holder: usize| {
         let leaves = (request.leaves)(holder);
-        let snapshot = FileSnapshot::take(layout, &leaves, &cache_key, now);
+        let snapshot = snapshots.take(&leaves);
         let unchanged = |snapshot| cache.covers(&snapshot, now, how.end_of(&leaves, cluster, now));
-        if !how.reissue && snapshot.is_some_and(unchanged) {
-            return Ok(Plan { holder, issue: Vec::new(), kept: leaves.len() });
+        if snapshot.is_some_and(unchanged) {
+            // Nothing is wrong with them, so that there is no other reason.
+            let all = || (0..leaves.len()).map(|i| (i, vec![REISSUE.to_owned()])).collect();
+            return Ok(match how.reissue {
+                true => Plan { holder, issue: all(), kept: 0 },
+                false => Plan { holder, issue: Vec::new(), kept: leaves.len() },
+            });
         }
         // Of a new fleet there are no folders, and a look at each of their files would be most of the looking.
         if snapshot.is_none() && leaves.first().is_some_and(|leaf| credentials::lacks_folder(layout, leaf)) {
@@ -105,7 +113,7 @@ pub(super) fn plan(
                     return Err(error.clone());
                 }
                 // Forgotten on purpose is not missing.
-                Err(troubles) if let [CredentialProblem::Forgotten { not_after }] = troubles.as_slice() => {
+                Err(troubles) if let [CredentialProblem::KeyDiscarded { not_after }] = troubles.as_slice() => {
                     forgotten.push(i);
                     let certificate = credentials::read_certificate(layout, leaf).ok();
                     let begins = certificate.map_or(now, |certificate| certificate.not_before);
@@ -174,7 +182,7 @@ fn reasons_to_replace(
         reasons.push(format!("ends in {}", in_words(left)));
     }
     if how.reissue {
-        reasons.push("--reissue asks for it".to_owned());
+        reasons.push(REISSUE.to_owned());
     }
     reasons
 }

@@ -28,7 +28,7 @@ impl Exposed {
     /// Warns of the key that signs service accounts' tokens, where it is packed and others can read it.
     pub(crate) fn tell_of_service_accounts(context: &mut Context<'_>) {
         let path = context.env.layout.service_account_key();
-        if let Some(trouble) = credentials::open_to_others(&path) {
+        if let Some(trouble) = credentials::readable_by_others(&path) {
             context.screen.warn(format_args!(
                 "{trouble}: whoever did can make a token for every service account. Mend it with: chmod 600 {}",
                 path.display(),

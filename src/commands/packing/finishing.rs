@@ -21,8 +21,8 @@ use crate::cluster::name::HostName;
 use crate::pki::ssh::SshKey;
 use crate::store::error::StoreError;
 use crate::store::files::{self, FOLDER, PRIVATE};
-use crate::store::staged::{self, LaidFiles, NewFile};
-use crate::store::trees::{self, LaidTrees};
+use crate::store::staged::{self, NewFile, StagedFiles};
+use crate::store::trees::{self, StagedTrees};
 
 /// Which templates fill a host's files, who signs the bundle, in which form it is handed over, and whom it is sealed to.
 pub(crate) struct Finish<'c> {
@@ -135,8 +135,8 @@ impl Finish<'_> {
 
 /// Parcels that lie beside their places; removed unless they get there.
 pub(crate) struct LaidParcels {
-    files: Option<LaidFiles>,
-    trees: Option<LaidTrees>,
+    files: Option<StagedFiles>,
+    trees: Option<StagedTrees>,
 }
 
 /// Lays each parcel under a temporary name into the folder, not yet on the disk.
@@ -157,8 +157,8 @@ pub(crate) fn lay<'p>(
             }
         }
     }
-    let files = (!written.is_empty()).then(|| staged::lay_all(folder, &written)).transpose()?;
-    let trees = (!trees.is_empty()).then(|| trees::lay_all(folder, &trees, folder_mode)).transpose()?;
+    let files = (!written.is_empty()).then(|| staged::stage_all(folder, &written)).transpose()?;
+    let trees = (!trees.is_empty()).then(|| trees::stage_all(folder, &trees, folder_mode)).transpose()?;
     Ok(LaidParcels { files, trees })
 }
 
@@ -168,8 +168,8 @@ impl LaidParcels {
     /// # Errors
     /// What the system says.
     pub(crate) fn settle(self, folder: &Path) -> Result<(), StoreError> {
-        self.files.map_or(Ok(()), |files| files.settle(folder))?;
-        self.trees.map_or(Ok(()), |trees| trees.settle(folder))
+        self.files.map_or(Ok(()), |files| files.commit(folder))?;
+        self.trees.map_or(Ok(()), |trees| trees.commit(folder))
     }
 }
 

@@ -15,7 +15,7 @@ pub(crate) fn forget(
     ledger: &mut Ledger,
     context: &mut Context<'_>,
 ) -> Result<(), StoreError> {
-    let count = credentials::forget_keys(&context.env.layout, ledger, leaves, &context.env.audit())?;
+    let count = credentials::discard_keys(&context.env.layout, ledger, leaves, &context.env.audit())?;
     context.screen.step(format_args!(
         "forgot {count} key{}: none but those whom the bundles are sealed to have them now",
         if count == 1 { "" } else { "s" },

@@ -3,6 +3,7 @@
 use crate::bundle::input::Roles;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::remedies;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::{CertificateSpec, Holder};
 use crate::commands::packing::report::listed;
@@ -39,7 +40,7 @@ enum Remedy {
 impl Remedy {
     fn of(troubles: &[CredentialProblem]) -> Self {
         match troubles {
-            [CredentialProblem::Forgotten { .. }] => Self::Reissue,
+            [CredentialProblem::KeyDiscarded { .. }] => Self::Reissue,
             [CredentialProblem::Unreadable(error)] => Self::MakeReadable(Box::new(error.clone())),
             _ if troubles.iter().all(CredentialProblem::is_early) => Self::SetTheClock,
             _ => Self::Issue,
@@ -108,7 +109,7 @@ pub(super) fn told(all: &[Lacking<'_>], packed: &[&str]) -> CliError {
         _ => format!("{} hosts have", all.len()),
     };
     let mut hints = Vec::new();
-    if let Some(hint) = unreadable.iter().find_map(|error| error.hint()) {
+    if let Some(hint) = unreadable.iter().find_map(|error| remedies::of_store(error)) {
         hints.push(match unreadable.len() - 1 {
             0 => hint,
             more => format!("{hint}, and so for {more} more"),

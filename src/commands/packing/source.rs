@@ -14,7 +14,7 @@ use crate::rbac::denials::Denials;
 use crate::store::credentials;
 use crate::store::layout::Layout;
 use crate::store::ledger::inventory::Inventory;
-use crate::store::verification_cache::{CacheEntry, CacheKey, FileSnapshot, VerificationCache};
+use crate::store::verification_cache::{CacheEntry, Snapshots, VerificationCache};
 
 /// What bundles are made from.
 pub(crate) struct Source<'a> {
@@ -24,7 +24,7 @@ pub(crate) struct Source<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) denials: &'a Denials,
     pub(crate) known: &'a Inventory,
-    pub(crate) cache_key: CacheKey,
+    pub(crate) snapshots: Snapshots,
     pub(crate) cache: &'a VerificationCache,
     pub(crate) layout: &'a Layout,
     pub(crate) now: time::OffsetDateTime,
@@ -47,7 +47,7 @@ impl Source<'_> {
         let mut entries = Vec::new();
         // A host that is both has two folders.
         for leaves in leaves.chunk_by(|a, b| a.policy().holder == b.policy().holder) {
-            let snapshot = FileSnapshot::take(self.layout, leaves, &self.cache_key, self.now);
+            let snapshot = self.snapshots.take(leaves);
             if snapshot.is_some_and(|snapshot| self.cache.covers(&snapshot, self.now, self.now)) {
                 continue;
             }
@@ -72,7 +72,7 @@ impl Source<'_> {
             let (keys, root) = (self.cluster.keys, self.roots.issuer_of(&leaf));
             let found = credentials::read_issued(self.layout, &leaf, keys, root, self.known, self.now);
             let stored = found.map_err(|troubles| Lacking::of(roles, &leaf, &troubles).after_the_first_look())?;
-            if let Some(trouble) = credentials::mode_trouble(self.layout, &leaf, Some(&stored)) {
+            if let Some(trouble) = credentials::mode_problem(self.layout, &leaf, Some(&stored)) {
                 self.exposed.add(trouble);
             }
             held.push(Held { profile: leaf.profile, credential: stored.credential });

@@ -49,7 +49,7 @@ pub(crate) fn pack(
                 )
                 .hint("issue it with: clusterctl issue-master --all")
             })?;
-        if let Some(trouble) = credentials::mode_trouble(layout, &leaf, Some(&stored)) {
+        if let Some(trouble) = credentials::mode_problem(layout, &leaf, Some(&stored)) {
             exposed.add(trouble);
         }
         generation = generation.max(known.sequence(stored.credential.certificate.fingerprint()).unwrap_or(0));

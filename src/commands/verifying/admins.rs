@@ -52,7 +52,7 @@ impl Audit<'_> {
         }
         let revoked = self.known.revocation(certificate.fingerprint()).cloned();
         wrong.extend(revoked.map(|revocation| CredentialProblem::Revoked(revocation).to_string()));
-        wrong.extend(credentials::open_to_others(&path).map(|trouble| trouble.to_string()));
+        wrong.extend(credentials::readable_by_others(&path).map(|trouble| trouble.to_string()));
         let until = stamp(certificate.not_after);
         if !wrong.is_empty() {
             let remedy = DirectoryRemedy::DeleteAdmin { path: path.display().to_string() };

@@ -153,7 +153,7 @@ impl Audit<'_> {
             wrong.push(CredentialProblem::NotInLedger.to_string());
         }
         // A CA's key may well be kept elsewhere; one that is here is its owner's alone.
-        let open = credentials::open_to_others(&self.layout.root_key(kind)).map(|trouble| trouble.to_string());
+        let open = credentials::readable_by_others(&self.layout.root_key(kind)).map(|trouble| trouble.to_string());
         wrong.extend(open.clone());
         // What it signs from then on is shortened, and new roots take time.
         let validity = &self.cluster.validity;
@@ -186,7 +186,7 @@ impl Audit<'_> {
                 .address(path.display().to_string())
         };
         let expected = "a key pair whose halves belong together, the private one its owner's alone";
-        let (wrong, remedy) = match (service_account::look(self.layout), credentials::open_to_others(&path)) {
+        let (wrong, remedy) = match (service_account::look(self.layout), credentials::readable_by_others(&path)) {
             (Ok(Found::Whole(key)), None) => {
                 let saw = format!("{}, {}", key.kind(), key.fingerprint().as_pin());
                 return finding(Status::Pass).saw(saw, expected);
@@ -234,7 +234,7 @@ impl Audit<'_> {
             Ok(_) => Vec::new(),
             Err(troubles) => troubles.clone(),
         };
-        if let [CredentialProblem::Forgotten { not_after }] = troubles.as_slice() {
+        if let [CredentialProblem::KeyDiscarded { not_after }] = troubles.as_slice() {
             let (saw, ends_soon) = (troubles[0].to_string(), *not_after - self.now <= self.expires_within);
             let host = leaf.host.as_ref();
             let bundled = host.is_some_and(|host| files::exists(&self.layout.bundles().join(sealed_name(host))));
@@ -252,7 +252,7 @@ impl Audit<'_> {
             return Looked { finding, key, profile: leaf.profile };
         }
         if !troubles.contains(&CredentialProblem::NotThere) {
-            troubles.extend(credentials::mode_trouble(self.layout, leaf, found.as_ref().ok()));
+            troubles.extend(credentials::mode_problem(self.layout, leaf, found.as_ref().ok()));
         }
         let key = match &found {
             Ok(stored) => Some(stored.credential.certificate.spki_fingerprint()),

@@ -29,7 +29,7 @@ impl Audit<'_> {
         let paths = paths.into_iter().chain(roles).chain(roots).chain([self.layout.admins()]);
         let open: Vec<String> = paths
             .into_iter()
-            .filter_map(|path| credentials::open_to_others(&path))
+            .filter_map(|path| credentials::readable_by_others(&path))
             .map(|trouble| trouble.to_string())
             .collect();
         let finding = Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, "folders", Status::Fail);
@@ -141,7 +141,7 @@ impl Audit<'_> {
         paths.extend(names.iter().filter(is_bundle).map(|name| bundles.join(name)));
         let open: Vec<String> = paths
             .into_iter()
-            .filter_map(|path| credentials::open_to_others(&path))
+            .filter_map(|path| credentials::readable_by_others(&path))
             .map(|trouble| trouble.to_string())
             .collect();
         let mut saw = open.iter().take(NAMED).cloned().collect::<Vec<_>>().join("; ");

@@ -180,8 +180,8 @@ impl Ledger {
         prefix: &str,
         now: OffsetDateTime,
     ) -> Result<CertificateQuery<'_>, StoreError> {
-        // A range of accounts, up to Unicode's last character, so that their index is used, and not that of all of the profile.
-        let condition = "WHERE +c.profile = ?1 AND c.account >= ?2 AND c.account < ?2 || char(0x10FFFF) \
+        // A range of accounts, up to Unicode's last character: an index is not used for a function of the account.
+        let condition = "WHERE c.profile = ?1 AND c.account >= ?2 AND c.account < ?2 || char(0x10FFFF) \
              AND c.not_after > ?3 AND r.sha256 IS NULL ORDER BY c.seq";
         self.certificates(condition, &[&profile, &prefix, &stamp(now)])
     }
@@ -259,7 +259,8 @@ impl Ledger {
     /// When SQLite cannot.
     pub fn hosts_with_account(&self, account: &str) -> Result<Vec<Option<String>>, StoreError> {
         self.read(|connection| {
-            let query = "SELECT DISTINCT host FROM certificates WHERE account = ?1 ORDER BY 1";
+            let query = "SELECT DISTINCT host FROM certificates WHERE account = ?1 \
+                AND profile IN (SELECT profile FROM certificates) ORDER BY 1";
             connection.prepare(query)?.query_map([account], |row| row.get(0))?.collect()
         })
     }

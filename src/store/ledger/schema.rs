@@ -104,12 +104,14 @@ CREATE TABLE IF NOT EXISTS unrecorded_revocations (   -- of certificates that `c
 );
 ";
 
-/// Indexes for queries by serial number, host and expiry; the tables that were created at their first use until then; and the
+/// Indexes for queries by serial number, host, expiry, and the accounts of a profile; the tables that were created at their first use until then; and the
 /// verification cache under its name.
 const INDEXES: &str = "
 CREATE INDEX certificates_by_serial ON certificates (serial);
 CREATE INDEX certificates_by_host ON certificates (host);
 CREATE INDEX certificates_by_expiry ON certificates (not_after);
+DROP INDEX certificates_by_account;
+CREATE INDEX certificates_by_account ON certificates (profile, account);
 CREATE INDEX events_by_kind ON events (kind);
 DROP TABLE IF EXISTS fleet_trace;
 DROP TABLE IF EXISTS traces;

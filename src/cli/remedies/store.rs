@@ -1,0 +1,59 @@
+//! What helps where a file or the ledger cannot be used, in words.
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use crate::store::error::StoreError;
+
+pub(super) fn words(error: &StoreError) -> Option<String> {
+    Some(match error {
+        StoreError::Io { kind, path, .. } => return of_system(*kind, path, error.staging_folder()),
+        StoreError::TooLarge { .. } | StoreError::Missing(_) => return None,
+        StoreError::Exists(path) => format!("move {} away yourself if it really is to go", path.display()),
+        StoreError::InTheWay(path) => format!("move {} somewhere else, then try again", path.display()),
+        StoreError::Locked { .. } => "wait until it is done, then run the same command again".to_owned(),
+        StoreError::LedgerMissing(path) | StoreError::LedgerEmpty(path) | StoreError::LedgerForeign { path, .. } => {
+            format!(
+                "restore {} from a backup: it is the record of every certificate that was issued. Without one, what was issued works \
+             until it expires, but no more can be issued here: make new roots in a new directory",
+                path.display()
+            )
+        }
+        StoreError::LedgerDamaged { path, .. } => format!(
+            "restore {0} from the newest backup. Without one, save what can be read, with: sqlite3 {0} .recover | sqlite3 \
+             {0}.recovered, and put that in its place",
+            path.display()
+        ),
+        StoreError::LedgerLogForeign(log) => format!(
+            "if the ledger was put back from a backup, remove {} : what it has was recorded after that backup, by a command that was \
+             interrupted",
+            log.display()
+        ),
+        StoreError::LedgerNewer { .. } => "use the newer clusterctl that wrote it".to_owned(),
+        StoreError::LedgerLocked { .. } => "close the program that has it open, then try again".to_owned(),
+        StoreError::Ledger { .. } => "check the disk and the file's owner and mode".to_owned(),
+    })
+}
+
+/// `staging_folder` is the folder in which the file was being created under a temporary name, which means nothing to a person.
+fn of_system(kind: ErrorKind, path: &Path, staging_folder: Option<&Path>) -> Option<String> {
+    Some(match kind {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            "free some space and run the same command again: what is done is kept".to_owned()
+        }
+        ErrorKind::PermissionDenied => match staging_folder {
+            Some(folder) => format!("check who owns the folder {} and its mode, or run as its owner", folder.display()),
+            None => format!(
+                "check who owns {} and the folder that it is in, and their modes, or run as their owner",
+                path.display()
+            ),
+        },
+        ErrorKind::NotFound => format!("make the folder {} first", staging_folder.or_else(|| path.parent())?.display()),
+        ErrorKind::ReadOnlyFilesystem => "the file system is mounted read-only".to_owned(),
+        ErrorKind::IsADirectory | ErrorKind::NotADirectory | ErrorKind::AlreadyExists => format!(
+            "there is a folder in the place of a file, or a file in that of a folder: look at {}, and move away what is wrong",
+            path.display()
+        ),
+        _ => return None,
+    })
+}

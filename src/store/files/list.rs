@@ -1,0 +1,73 @@
+//! Lists of what is in folders.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use super::UNFINISHED;
+use crate::store::error::StoreError;
+
+/// Returns the names in a folder, sorted, without hidden ones; none when there is no such folder.
+///
+/// # Errors
+/// The system's error.
+pub fn names_in(folder: &Path) -> Result<Vec<String>, StoreError> {
+    list(folder).map(|listing| listing.names)
+}
+
+/// The content of a folder.
+#[derive(Debug, Default)]
+pub(in crate::store) struct Listing {
+    /// The names, sorted, without hidden ones.
+    pub(in crate::store) names: Vec<String>,
+    /// The number of unfinished files and folders: a process is writing them, or was killed.
+    pub(in crate::store) unfinished: usize,
+}
+
+/// Lists a folder. A folder that does not exist is empty.
+///
+/// # Errors
+/// The system's error.
+pub(in crate::store) fn list(folder: &Path) -> Result<Listing, StoreError> {
+    let failed = |error: io::Error| StoreError::io("list", folder, &error);
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Listing::default()),
+        other => other.map_err(failed)?,
+    };
+    let mut listing = Listing::default();
+    for entry in entries {
+        let name = entry.map_err(failed)?.file_name();
+        listing.unfinished += usize::from(name.as_encoded_bytes().starts_with(UNFINISHED.as_bytes()));
+        listing.names.extend(name.into_string().ok().filter(|name| !name.starts_with('.')));
+    }
+    listing.names.sort_unstable();
+    Ok(listing)
+}
+
+/// Returns the files below `folder`, as paths relative to it with `/`, sorted.
+///
+/// # Errors
+/// [`StoreError::InTheWay`] for a link, which is not followed, and for a name that is not UTF-8; or the system's error.
+pub fn files_below(folder: &Path) -> Result<Vec<String>, StoreError> {
+    let mut found = Vec::new();
+    let mut open = vec![(folder.to_owned(), String::new())];
+    while let Some((dir, prefix)) = open.pop() {
+        let failed = |error: io::Error| StoreError::io("list", &dir, &error);
+        for entry in fs::read_dir(&dir).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            // clusterctl writes no name that is not UTF-8, and could not report it.
+            let Ok(name) = entry.file_name().into_string() else { return Err(StoreError::InTheWay(entry.path())) };
+            let kind = entry.file_type().map_err(failed)?;
+            let path = format!("{prefix}{name}");
+            if kind.is_dir() {
+                open.push((entry.path(), format!("{path}/")));
+            } else if kind.is_file() {
+                found.push(path);
+            } else {
+                return Err(StoreError::InTheWay(entry.path()));
+            }
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
+}

@@ -1,0 +1,86 @@
+//! What the system says of files without reading them.
+
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+use std::time::SystemTime;
+
+use crate::store::error::StoreError;
+
+/// Returns true for a file of no bytes.
+pub(in crate::store) fn is_empty(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0)
+}
+
+/// Returns true if something is at `path`, even a broken link.
+#[must_use]
+pub fn exists(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
+}
+
+/// Returns true if a folder is at `path`, or a link to one.
+#[must_use]
+pub fn is_folder(path: &Path) -> bool {
+    path.is_dir()
+}
+
+/// Returns true if a plain file is at `path`, or a link to one.
+#[must_use]
+pub fn is_plain_file(path: &Path) -> bool {
+    path.is_file()
+}
+
+/// Returns true if nothing is at `path`, and false if that cannot be found out.
+#[must_use]
+pub fn is_missing(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
+/// Returns when a file or folder was changed last; `None` where there is none, or that cannot be found out.
+#[must_use]
+pub fn modified(path: &Path) -> Option<SystemTime> {
+    fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
+}
+
+/// The owner of a file who is not the user that runs this program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    /// The owner.
+    pub uid: u32,
+    /// The user that runs this program.
+    pub ours: u32,
+}
+
+/// Returns the owner of a file or folder, unless it is the user that runs this program or, for root, the user who became root with
+/// `sudo`; `None` also where there is no such file.
+#[must_use]
+pub fn another_owner(path: &Path, sudo: Option<u32>) -> Option<Owner> {
+    let (uid, ours) = (fs::metadata(path).ok()?.uid(), rustix::process::geteuid().as_raw());
+    let known = uid == ours || (ours == 0 && sudo == Some(uid));
+    (!known).then_some(Owner { uid, ours })
+}
+
+/// Returns the permission bits of a file or folder.
+///
+/// # Errors
+/// The system's error.
+pub fn mode(path: &Path) -> Result<u32, StoreError> {
+    let metadata = fs::metadata(path).map_err(|error| StoreError::io("read", path, &error))?;
+    Ok(metadata.permissions().mode() & 0o7777)
+}
+
+/// Returns the permission bits of a plain file; `None` where there is none, or that cannot be found out.
+#[must_use]
+pub fn mode_of_file(path: &Path) -> Option<u32> {
+    let metadata = fs::metadata(path).ok().filter(Metadata::is_file)?;
+    Some(metadata.permissions().mode() & 0o7777)
+}
+
+/// Returns a file's length in bytes.
+///
+/// # Errors
+/// The system's error.
+pub fn size(path: &Path) -> Result<u64, StoreError> {
+    fs::metadata(path).map(|facts| facts.len()).map_err(|error| StoreError::io("read", path, &error))
+}

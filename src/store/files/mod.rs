@@ -1,0 +1,23 @@
+//! Files of the cluster directory: reads with a limit, metadata, listings, and writes that are never visible in part.
+
+mod list;
+mod metadata;
+mod read;
+mod remove;
+mod sync;
+mod write;
+
+pub use list::{files_below, names_in};
+pub use metadata::{
+    Owner, another_owner, exists, is_folder, is_missing, is_plain_file, mode, mode_of_file, modified, size,
+};
+pub use read::{begins_with, digest_of_private, holds_exactly, read, read_one_of_many, read_or_wait};
+pub use remove::{remove_all, sweep};
+pub use sync::sync_all;
+pub use write::{FOLDER, PRIVATE, PUBLIC, create_folder, create_open_folder, replace, write_new};
+
+pub(super) use list::list;
+pub(super) use metadata::is_empty;
+pub(super) use remove::remove_own_folder;
+pub(super) use sync::sync_folder;
+pub(super) use write::{Durable, UNFINISHED, parent, rename, unfinished_sibling, write_file, write_with_the_batch};

@@ -1,0 +1,136 @@
+//! Reads with a limit.
+
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use rustix::fs::OFlags;
+use zeroize::Zeroizing;
+
+use super::PRIVATE;
+use crate::pki::fingerprint::Fingerprint;
+use crate::store::error::StoreError;
+
+/// Reads a whole file of at most `limit` bytes. Does not block on FIFOs.
+///
+/// # Errors
+/// [`StoreError::Missing`], [`StoreError::TooLarge`], [`StoreError::InTheWay`] for a FIFO, a socket or a device, or the system's
+/// error.
+pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, StoreError> {
+    read_opened(open_with(path, OFlags::NONBLOCK), path, limit, is_in_the_way).map(|(bytes, _)| bytes)
+}
+
+/// As [`read`], but also reads pipes and devices, and blocks on them: a path from the command line may be `/dev/stdin`, or `<(…)`.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_or_wait(path: &Path, limit: u64) -> Result<Vec<u8>, StoreError> {
+    read_opened(File::open(path), path, limit, |_| false).map(|(bytes, _)| bytes)
+}
+
+/// As [`read`], and also returns the file's permission bits.
+///
+/// Does not update the access time where the system allows it: after many files were issued, every first read would be a write.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_one_of_many(path: &Path, limit: u64) -> Result<(Vec<u8>, u32), StoreError> {
+    read_opened(open_quietly(path), path, limit, is_in_the_way)
+}
+
+fn is_in_the_way(metadata: &Metadata) -> bool {
+    !metadata.is_file() && !metadata.is_dir()
+}
+
+fn read_opened(
+    opened: io::Result<File>,
+    path: &Path,
+    limit: u64,
+    in_the_way: impl Fn(&Metadata) -> bool,
+) -> Result<(Vec<u8>, u32), StoreError> {
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => StoreError::Missing(path.to_owned()),
+        _ => StoreError::io("read", path, &error),
+    };
+    let file = opened.map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    if in_the_way(&metadata) {
+        return Err(StoreError::InTheWay(path.to_owned()));
+    }
+    let length = metadata.len();
+    if length > limit {
+        return Err(StoreError::TooLarge { path: path.to_owned(), limit });
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+    // The length of a pipe or of a growing file is not known.
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > limit {
+        return Err(StoreError::TooLarge { path: path.to_owned(), limit });
+    }
+    Ok((bytes, metadata.permissions().mode() & 0o7777))
+}
+
+fn open_quietly(path: &Path) -> io::Result<File> {
+    #[cfg(target_os = "linux")]
+    {
+        let quiet = open_with(path, OFlags::NONBLOCK | OFlags::NOATIME);
+        // Only the file's owner may do that.
+        if !quiet.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied) {
+            return quiet;
+        }
+    }
+    open_with(path, OFlags::NONBLOCK)
+}
+
+fn open_with(path: &Path, flags: OFlags) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)
+}
+
+/// Returns true if there is a plain file, and no link to one, with exactly these bytes and this mode.
+#[must_use]
+pub fn holds_exactly(path: &Path, bytes: &[u8], mode: u32) -> bool {
+    let as_long = |facts: Metadata| {
+        facts.is_file() && facts.permissions().mode() & 0o7777 == mode && facts.len() == bytes.len() as u64
+    };
+    fs::symlink_metadata(path).is_ok_and(as_long)
+        && read(path, bytes.len() as u64).is_ok_and(|there| *Zeroizing::new(there) == *bytes)
+}
+
+/// Returns true if a file can be read and begins with these bytes.
+#[must_use]
+pub fn begins_with(path: &Path, bytes: &[u8]) -> bool {
+    let mut first = vec![0; bytes.len()];
+    File::open(path).and_then(|mut file| file.read_exact(&mut first)).is_ok() && first == bytes
+}
+
+/// Returns the SHA-256 of a plain file, and no link to one, that only its owner can read.
+#[must_use]
+pub fn digest_of_private(path: &Path) -> Option<Fingerprint> {
+    let facts = fs::symlink_metadata(path).ok()?;
+    if !facts.is_file() || facts.permissions().mode() & 0o7777 != PRIVATE {
+        return None;
+    }
+    read(path, facts.len()).ok().map(|bytes| Fingerprint::of(&bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::files::mode;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn reading_does_not_update_the_access_time() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("key");
+        fs::write(&path, "secret").expect("written");
+        let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+        let times = fs::FileTimes::new().set_accessed(long_ago);
+        OpenOptions::new().write(true).open(&path).and_then(|file| file.set_times(times)).expect("set back");
+        let accessed = || fs::metadata(&path).and_then(|metadata| metadata.accessed()).expect("a time");
+        assert_eq!(read_one_of_many(&path, 100), Ok((b"secret".to_vec(), mode(&path).expect("a mode"))));
+        // On a file system that is mounted with noatime this shows nothing.
+        assert_eq!(accessed(), long_ago);
+    }
+}
