@@ -103,7 +103,7 @@ const HABITS: &[(&[&str], &str)] = &[
 const CLUSTER_API_COMMANDS: &[&str] =
     &["generate", "describe", "move", "upgrade", "config", "alpha", "rollout", "topology", "backup", "restore"];
 /// Commands that both could have.
-const OF_BOTH: &[&str] = &["delete", "get", "version", "completion", "validate"];
+const OF_BOTH: &[&str] = &["delete", "get", "completion", "validate"];
 /// Flags of Cluster API's `clusterctl` that are none here.
 const CLUSTER_API_FLAGS: &[&str] = &[
     "--infrastructure",
@@ -204,7 +204,6 @@ mod tests {
             "list",
             "get",
             "validate",
-            "version",
             "delete",
             "remove",
             "join",
