@@ -5,6 +5,8 @@ use std::fs;
 use super::support::kubernetes::documents;
 use super::support::{CLUSTER, Lab, good_tool};
 
+use crate::support::outside::needs;
+
 const RULES: &str = "policy/masters/authorization.yaml";
 const CLIENT: &str = "pki/nodes/worker-b1/kubelet-client.crt";
 
@@ -28,6 +30,7 @@ fn digest(lab: &Lab, certificate: &str) -> String {
 
 #[test]
 fn what_a_change_of_accounts_replaces_is_revoked_by_the_issue_that_replaces_it() {
+    needs!("openssl");
     for (from, to, prefix) in [("kubelet", "system-node", "kubelet:"), ("system-node", "kubelet", "system:node:")] {
         let lab = lab(from);
         lab.good(&["policy"]);
@@ -62,6 +65,7 @@ fn what_a_change_of_accounts_replaces_is_revoked_by_the_issue_that_replaces_it()
 
 #[test]
 fn certificates_that_were_replaced_before_are_revoked_by_the_next_issue() {
+    needs!("openssl", "sqlite3");
     let lab = lab("kubelet");
     let client = digest(&lab, CLIENT);
     scheme(&lab, "system-node");
@@ -77,6 +81,7 @@ fn certificates_that_were_replaced_before_are_revoked_by_the_next_issue() {
 
 #[test]
 fn policy_names_the_objects_of_accounts_that_are_gone() {
+    needs!("python3-yaml");
     let lab = lab("kubelet");
     lab.good(&["policy"]);
     assert!(!lab.path("policy/delete").exists());

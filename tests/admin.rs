@@ -2,10 +2,12 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use crate::support::outside::needs;
 use crate::support::{Lab, good_tool};
 
 #[test]
 fn an_administrator_is_a_member_of_a_group_whose_rights_are_rbacs() {
+    needs!("kubectl", "openssl", "python3");
     let lab = Lab::with_roots();
     let ran = lab.good(&["issue-admin"]);
     assert_eq!(ran.out, "DIR/pki/admins/kubernetes-admin.conf\n");
@@ -79,6 +81,7 @@ fn nobody_is_called_as_a_host_or_the_control_plane_is() {
 
 #[test]
 fn breaking_the_glass_is_asked_for_confirmed_short_and_loud() {
+    needs!("sqlite3");
     let mut lab = Lab::issued();
     let nobody = lab.run(&["issue-admin", "--break-glass"]);
     assert_eq!(nobody.status, 2, "{nobody}");
@@ -110,6 +113,7 @@ fn breaking_the_glass_is_asked_for_confirmed_short_and_loud() {
 
 #[test]
 fn no_other_command_makes_a_member_of_system_masters() {
+    needs!("sqlite3");
     let lab = Lab::issued();
     lab.good(&["issue-admin"]);
     let ledger = lab.path("pki/ledger.sqlite3").display().to_string();

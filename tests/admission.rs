@@ -9,6 +9,8 @@ use super::support::admission::{Admission, Write};
 use super::support::kubernetes::strict;
 use super::support::policies::{applied, cluster};
 
+use crate::support::outside::needs;
+
 /// Parsed once: it is the same for every test.
 fn admission() -> &'static Admission {
     static ADMISSION: OnceLock<Admission> = OnceLock::new();
@@ -52,6 +54,7 @@ fn refusals(
 
 #[test]
 fn a_node_writes_its_own_node_and_not_what_others_rely_on() {
+    needs!("python3-yaml");
     const NODES: (&str, &str) = ("", "nodes");
     for host in ["on", "1e3", "worker-a1.fra1.example.net"] {
         let node = |name: &str, labels: Value| json!({"metadata": {"name": name, "labels": labels}, "spec": {}});
@@ -119,6 +122,7 @@ fn a_node_writes_its_own_node_and_not_what_others_rely_on() {
 
 #[test]
 fn a_node_has_one_lease_and_one_csinode() {
+    needs!("python3-yaml");
     let lease = |name: &str, namespace: &str| json!({"metadata": {"name": name, "namespace": namespace}});
     let of = |operation: &str, lease: Value| match operation {
         "DELETE" => refusals("on", operation, ("coordination.k8s.io", "leases"), "", lease, Value::Null),
@@ -140,6 +144,7 @@ fn a_node_has_one_lease_and_one_csinode() {
 
 #[test]
 fn a_node_writes_the_pods_that_run_on_it() {
+    needs!("python3-yaml");
     const PODS: (&str, &str) = ("", "pods");
     let pod = |node: &str| {
         json!({"metadata": {"name": "a", "namespace": "default", "labels": {"app": "a"}},
@@ -192,6 +197,7 @@ fn a_node_writes_the_pods_that_run_on_it() {
 
 #[test]
 fn a_node_gets_tokens_of_pods_alone() {
+    needs!("python3-yaml");
     let token = |reference: Value| {
         let object = json!({"spec": {"audiences": ["x"], "boundObjectRef": reference}});
         refusals("on", "CREATE", ("", "serviceaccounts"), "token", Value::Null, object)
@@ -213,6 +219,7 @@ fn a_node_gets_tokens_of_pods_alone() {
 
 #[test]
 fn admission_narrows_kubelets_and_nobody_else() {
+    needs!("python3-yaml");
     let of = |user: &str, groups: &[&str]| {
         let object = json!({"metadata": {"name": "node-9", "labels": {"node-role.kubernetes.io/x": ""}}});
         let resource = ("", "nodes");

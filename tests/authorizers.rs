@@ -11,6 +11,8 @@ use super::support::authorization::{AuthorizationConfiguration, Verdict};
 use super::support::kubernetes::documents;
 use super::support::policies::cluster;
 
+use crate::support::outside::needs;
+
 fn revoked(count: usize) -> Denials {
     Denials::of((0..count).map(|i| Fingerprint::of(&i.to_be_bytes()))).expect("not too many")
 }
@@ -61,6 +63,7 @@ fn denied(verdict: Verdict, by: &str) {
 
 #[test]
 fn a_revoked_certificate_is_denied_everything_and_nobody_else_anything() {
+    needs!("python3-yaml");
     for accounts in ["kubelet", "system-node"] {
         let others = revoked(IN_A_RULE + 5);
         let ours = Fingerprint::of(b"kubelet:on");
@@ -90,6 +93,7 @@ fn a_revoked_certificate_is_denied_everything_and_nobody_else_anything() {
 
 #[test]
 fn a_kubelet_lists_its_own_pods_and_no_others() {
+    needs!("python3-yaml");
     let config = authorization("kubelet", &Denials::default());
     for host in ["on", "1e3", "worker-a1.fra1.example.net"] {
         let user = format!("kubelet:{host}");
@@ -130,6 +134,7 @@ fn a_kubelet_lists_its_own_pods_and_no_others() {
 
 #[test]
 fn a_kubelet_gets_secrets_by_name_and_no_list_of_them() {
+    needs!("python3-yaml");
     let config = authorization("kubelet", &Denials::default());
     for resource in ["secrets", "configmaps", "persistentvolumeclaims", "persistentvolumes"] {
         for verb in ["list", "watch", "deletecollection"] {
@@ -151,6 +156,7 @@ fn a_kubelet_gets_secrets_by_name_and_no_list_of_them() {
 
 #[test]
 fn reads_are_narrowed_for_kubelets_alone() {
+    needs!("python3-yaml");
     let config = authorization("kubelet", &Denials::default());
     let all_pods = json!({"verb": "list", "resource": "pods"});
     for user in ["admin", "system:kube-scheduler", "clusterctl:verifier", "system:node:on", ""] {
@@ -167,6 +173,7 @@ fn reads_are_narrowed_for_kubelets_alone() {
 
 #[test]
 fn the_recorded_reviews_are_decided_as_they_were() {
+    needs!("python3-yaml");
     // From the exchanges with a 1.36.2: what was asked, and whether it was denied rather than not allowed.
     let config = authorization("kubelet", &Denials::default());
     let node_1 = |attributes: Value| {
@@ -188,6 +195,7 @@ fn the_recorded_reviews_are_decided_as_they_were() {
 
 #[test]
 fn the_authorizers_are_the_same_for_both_kinds_of_accounts_and_deny_first() {
+    needs!("python3-yaml");
     let names = |accounts, count| -> Vec<String> {
         let config = authorization(accounts, &revoked(count));
         config.authorizers.iter().map(|a| format!("{} {}", a.kind, a.name)).collect()
@@ -209,6 +217,7 @@ fn the_authorizers_are_the_same_for_both_kinds_of_accounts_and_deny_first() {
 
 #[test]
 fn as_many_as_can_be_revoked_stay_within_cels_limits() {
+    needs!("python3-yaml");
     let text = authorization_text("kubelet", &revoked(MAX));
     let [config] = documents(&text).try_into().expect("one document");
     let config: AuthorizationConfiguration = serde_json::from_value(config).expect("known fields");
@@ -221,6 +230,7 @@ fn as_many_as_can_be_revoked_stay_within_cels_limits() {
 
 #[test]
 fn kubectl_reads_the_kubeconfig_that_denies_and_finds_a_closed_port_in_it() {
+    needs!("kubectl");
     let (_, text) = Templates::eject().iter().find(|(path, _)| path.ends_with("deny.kubeconfig")).expect("there");
     let text =
         text.split("#}\n").nth(1).expect("a template").replace("{{ files.ca }}", "\"/etc/kubernetes/pki/ca.crt\"");

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use super::support::{Lab, Ran, good_tool};
 
+use crate::support::outside::needs;
+
 const CLIENT: &str = "pki/nodes/worker-b1/kubelet-client.crt";
 const RULES: &str = "policy/masters/authorization.yaml";
 
@@ -68,6 +70,7 @@ fn revoked_and_replaced() -> (Lab, String) {
 
 #[test]
 fn a_restored_pki_takes_no_revocation_back() {
+    needs!("openssl");
     let (lab, digest) = revoked_and_replaced();
     lab.good(&["policy"]);
     lab.good(&["bundle", "--all"]);
@@ -106,6 +109,7 @@ const WITNESSES: [&str; 5] =
 
 #[test]
 fn each_file_that_was_written_since_is_enough_to_refuse_every_way_back() {
+    needs!("openssl");
     let (lab, digest) = revoked_and_replaced();
     let revoked = serial(&lab, "backup/nodes/worker-b1/kubelet-client.crt");
     lab.good(&["policy"]);
@@ -148,6 +152,7 @@ fn each_file_that_was_written_since_is_enough_to_refuse_every_way_back() {
 
 #[test]
 fn what_knows_the_sequence_alone_cannot_record_again_what_was_revoked() {
+    needs!("openssl");
     let (lab, digest) = revoked_and_replaced();
     lab.good(&["policy"]);
     // A node's bundle alone is packed anew: the masters' are older than the revocation.
@@ -199,6 +204,7 @@ fn no_list_has_the_number_of_one_that_was_there_before_a_backup_was_put_back() {
 
 #[test]
 fn rules_alone_are_newer_than_a_restored_ledger() {
+    needs!("openssl");
     let (lab, digest) = revoked_and_replaced();
     restore(&lab);
     fs::remove_dir_all(lab.path("bundles")).expect("removed");
@@ -214,6 +220,7 @@ fn rules_alone_are_newer_than_a_restored_ledger() {
 
 #[test]
 fn rules_of_a_version_that_wrote_no_sequence_are_newer_by_what_they_deny() {
+    needs!("openssl");
     let (lab, digest) = revoked_and_replaced();
     let rules: String =
         lab.read(RULES).lines().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect();
@@ -226,6 +233,7 @@ fn rules_of_a_version_that_wrote_no_sequence_are_newer_by_what_they_deny() {
 
 #[test]
 fn serving_certificates_and_other_roots_are_learnt_again_too() {
+    needs!("openssl");
     let lab = Lab::issued();
     back_up(&lab);
     let revoked = ["nodes/on/kubelet-server", "masters/master-1/etcd-server"].map(|name| format!("pki/{name}.crt"));
@@ -250,6 +258,7 @@ fn serving_certificates_and_other_roots_are_learnt_again_too() {
 
 #[test]
 fn bundles_alone_are_newer_than_a_restored_ledger() {
+    needs!("openssl");
     const RECORD: &str = ".clusterctl.ledger";
     for record in ["newer", "gone", "older"] {
         let (lab, digest) = revoked_and_replaced();
@@ -280,6 +289,7 @@ fn bundles_alone_are_newer_than_a_restored_ledger() {
 
 #[test]
 fn sealed_bundles_are_newer_than_a_restored_ledger() {
+    needs!("age-keygen", "openssl");
     let (lab, digest) = revoked_and_replaced();
     let identity = lab.path("age").display().to_string();
     good_tool("age-keygen", &["-o", &identity]);
@@ -301,6 +311,7 @@ fn sealed_bundles_are_newer_than_a_restored_ledger() {
 
 #[test]
 fn older_credentials_do_not_take_the_place_of_newer_ones() {
+    needs!("openssl");
     let lab = Lab::issued();
     back_up(&lab);
     lab.good(&["issue-node", "worker-b1", "--reissue"]);
@@ -322,6 +333,7 @@ fn older_credentials_do_not_take_the_place_of_newer_ones() {
 
 #[test]
 fn rules_of_another_root_say_nothing_of_this_ledger() {
+    needs!("openssl");
     let (lab, other) = (Lab::issued(), Lab::issued());
     other.good(&["policy"]);
     other.good(&["revoke", &serial(&other, "pki/nodes/on/kubelet-server.crt"), "--yes"]);
@@ -347,6 +359,7 @@ fn what_is_no_file_of_rules_is_learnt_from_by_nobody() {
 
 #[test]
 fn a_name_means_what_is_in_the_directory_and_the_ledger_forgot() {
+    needs!("openssl");
     let lab = Lab::issued();
     let ledger = fs::read(lab.path("pki/ledger.sqlite3")).expect("a ledger");
     lab.good(&["issue-admin", "alice"]);
@@ -362,6 +375,7 @@ fn a_name_means_what_is_in_the_directory_and_the_ledger_forgot() {
 
 #[test]
 fn a_certificate_that_the_ledger_forgot_is_revoked_by_its_file() {
+    needs!("openssl");
     let lab = Lab::issued();
     back_up(&lab);
     lab.good(&["issue-admin", "alice"]);
@@ -398,6 +412,7 @@ fn what_our_roots_did_not_sign_is_not_ours_to_revoke() {
 
 #[test]
 fn a_serial_number_that_the_ledger_forgot_is_revoked_with_its_issuer() {
+    needs!("openssl");
     let lab = Lab::issued();
     back_up(&lab);
     lab.good(&["issue-admin", "alice"]);
@@ -426,6 +441,7 @@ fn a_serial_number_that_the_ledger_forgot_is_revoked_with_its_issuer() {
 
 #[test]
 fn what_issue_admin_replaces_is_recorded_and_can_be_revoked() {
+    needs!("openssl", "sqlite3");
     let lab = Lab::issued();
     back_up(&lab);
     lab.good(&["issue-admin", "alice"]);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::support::outside::needs;
 use crate::support::{Lab, forms, good_tool};
 
 /// The build script, compiled.
@@ -61,6 +62,7 @@ fn without_git_the_packager_names_the_commit_and_the_date() {
 
 #[test]
 fn with_git_a_release_build_names_the_commit_and_a_debug_build_asks_nothing() {
+    needs!("git");
     let lab = Lab::empty();
     let script = script(&lab);
     let folder = lab.path("repository");

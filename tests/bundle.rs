@@ -14,6 +14,7 @@ use clusterctl::cluster::profile::Profile;
 use clusterctl::cluster::spec::{RawCluster, RawHost, Role};
 use time::macros::datetime;
 
+use crate::support::outside::needs;
 use crate::support::outside::{stdout, tree};
 use crate::support::pyyaml;
 use crate::support::site::{Site, kubelet_config_with, overriding, text};
@@ -142,6 +143,7 @@ fn the_kubelets_flags_are_one_item_each_and_dual_stack() {
 
 #[test]
 fn systemd_reads_the_drop_in() {
+    needs!("systemd-analyze");
     let folder = tempfile::tempdir().expect("a folder");
     let unit = folder.path().join("kubelet.service");
     let drop_ins = folder.path().join("kubelet.service.d");
@@ -163,6 +165,7 @@ fn systemd_reads_the_drop_in() {
 
 #[test]
 fn a_yaml_1_1_reader_gets_every_name_as_the_string_it_is() {
+    needs!("python3-yaml");
     let site = Site::new();
     for host in ["on", "1e3", "null", "10.0.1.9", "both"] {
         let bundle = site.bundle(host, 1);
@@ -211,6 +214,7 @@ fn a_yaml_1_1_reader_gets_every_name_as_the_string_it_is() {
 
 #[test]
 fn a_bare_name_in_a_template_is_still_a_string_for_yaml_1_1() {
+    needs!("python3-yaml");
     let site = Site::new();
     let templates = kubelet_config_with("clusterDomain: {{ host }}\nclusterDNS: {{ node.addresses }}\n");
     for host in ["on", "1e3", "null", "10.0.1.9"] {
@@ -221,6 +225,7 @@ fn a_bare_name_in_a_template_is_still_a_string_for_yaml_1_1() {
 
 #[test]
 fn kubectl_loads_the_kubeconfig() {
+    needs!("kubectl");
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("kubelet.conf");
     fs::write(&file, text(&Site::new().bundle("on", 1), "etc/kubernetes/kubelet.conf")).expect("written");

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Pod;
 
+use crate::support::outside::needs;
 use crate::support::{Lab, good_tool, pyyaml, tool};
 
 const HA: &str = r#"apiVersion: clusterctl/v1
@@ -129,6 +130,7 @@ fn the_api_server_is_told_of_everybodys_trust() {
 
 #[test]
 fn etcds_members_name_each_other_as_their_certificates_do() {
+    needs!("openssl");
     let site = Site::new(HA, &[]);
     let members =
         "master-1=https://10.20.0.11:2380,master-2=https://[fd00::12]:2380,master-3=https://master-3.example.net:2380";
@@ -165,6 +167,7 @@ fn etcds_members_name_each_other_as_their_certificates_do() {
 
 #[test]
 fn every_file_that_a_flag_names_is_in_the_bundle_and_the_pods_see_it() {
+    needs!("python3-yaml");
     let site = Site::new(HA, &[]);
     for (program, short) in PROGRAMS {
         let pod = site.pod("master-1", program);
@@ -194,6 +197,7 @@ fn every_file_that_a_flag_names_is_in_the_bundle_and_the_pods_see_it() {
 
 #[test]
 fn static_pods_are_pods_and_run_the_versions_that_were_set() {
+    needs!("python3-yaml");
     let set = ["--set", "kubernetesVersion=v1.36.5", "--set", "imageRepository=reg.example.net/k8s"];
     let (plain, set) = (Site::new(HA, &[]), Site::new(HA, &set));
     for (program, _) in PROGRAMS {
@@ -222,6 +226,7 @@ fn static_pods_are_pods_and_run_the_versions_that_were_set() {
 
 #[test]
 fn kubectl_reads_the_kubeconfigs_and_they_lead_to_the_hosts_own_api_server() {
+    needs!("kubectl", "openssl");
     let site = Site::new(HA, &[]);
     for (host, server) in [
         ("master-1", "https://10.20.0.11:6443"),
@@ -248,6 +253,7 @@ fn kubectl_reads_the_kubeconfigs_and_they_lead_to_the_hosts_own_api_server() {
 
 #[test]
 fn systemd_reads_every_drop_in() {
+    needs!("systemd-analyze");
     let site = Site::new(HA, &[]);
     for (program, short) in PROGRAMS {
         let unit = site.lab.path(&format!("{program}.service"));
@@ -273,6 +279,7 @@ fn systemd_reads_every_drop_in() {
 
 #[test]
 fn one_pair_signs_service_accounts_on_every_master_and_is_never_replaced() {
+    needs!("openssl");
     let site = Site::new(HA, &[]);
     let (key, public) = (site.lab.read("pki/sa.key"), site.lab.read("pki/sa.pub"));
     for host in ["master-1", "master-2", "master-3"] {
@@ -305,6 +312,7 @@ fn one_pair_signs_service_accounts_on_every_master_and_is_never_replaced() {
 
 #[test]
 fn an_ed25519_cluster_signs_tokens_with_a_key_that_kubernetes_can_use() {
+    needs!("openssl");
     let site = Site::new(&HA.replace("kind: Cluster\n", "kind: Cluster\nkeys: ed25519\n"), &[]);
     let key = site.lab.path("pki/sa.key").display().to_string();
     let text = good_tool("openssl", &["pkey", "-in", &key, "-noout", "-text"]);
@@ -387,6 +395,7 @@ impl Drop for Member {
 
 #[test]
 fn three_etcds_form_a_cluster_from_their_bundles_and_let_in_nobody_elses_certificate() {
+    needs!("etcd", "etcdctl");
     // Loopback addresses that another run of this test, at the same time, does not take.
     let id = std::process::id();
     let ip = |i: u32| format!("127.{}.{}.{i}", 64 + id / 250 % 64, id % 250);
@@ -451,6 +460,7 @@ fn three_etcds_form_a_cluster_from_their_bundles_and_let_in_nobody_elses_certifi
 
 #[test]
 fn etcd_refuses_what_the_list_of_its_root_names_and_takes_the_others() {
+    needs!("etcd", "etcdctl", "openssl");
     let id = std::process::id();
     let ip = format!("127.{}.{}.9", 64 + id / 250 % 64, id % 250);
     let mut site = Site::new(

@@ -11,6 +11,7 @@ use clusterctl::bundle::model::Bundle;
 use serde::Deserialize;
 
 use crate::sealing::ssh_key;
+use crate::support::outside::needs;
 use crate::support::{CLUSTER, Lab, good_tool, tool};
 
 /// The bundle that `bundle HOST` packs as an archive.
@@ -33,6 +34,7 @@ fn tree(top: &Path) -> BTreeMap<String, (String, Vec<u8>)> {
 
 #[test]
 fn a_folder_has_every_file_with_its_mode_and_is_its_owners_alone() {
+    needs!("dash");
     let lab = Lab::issued();
     let bundle = packed(&lab, "on");
     let ran = lab.good(&["bundle", "on", "--format", "dir"]);
@@ -109,6 +111,7 @@ fn cloud_init(script: &str, args: &[&str]) -> String {
 
 #[test]
 fn cloud_init_accepts_the_user_data_of_every_kind_of_host() {
+    needs!("cloud-init");
     let lab = Lab::with(&CLUSTER.replace("nodes:\n", "nodes:\n- {name: master-2, addresses: [10.20.0.12]}\n"));
     lab.good(&["init-ca", "--plaintext-ca-key"]);
     lab.good(&["issue-master", "--all"]);
@@ -133,6 +136,7 @@ fn cloud_init_accepts_the_user_data_of_every_kind_of_host() {
 
 #[test]
 fn a_nodes_user_data_fits_into_what_ec2_takes_and_every_host_that_does_not_fit_is_named_with_its_size() {
+    needs!("ssh-keygen");
     // As long as a name can be, signed, and with more than EC2's own names in the certificates.
     let long = "ip-10-120-233-117.eu-central-1.compute.internal";
     let more =
@@ -165,6 +169,7 @@ fn user_data_of_an_earlier_version_does_not_stay_beside_the_new() {
 
 #[test]
 fn signed_user_data_installs_only_what_somebody_allowed_has_signed_and_an_ignition_config_cannot_be_signed() {
+    needs!("python3", "ssh-keygen");
     let lab = Lab::issued();
     for name in ["signer", "stranger"] {
         let public = ssh_key(&lab, name, "ed25519", "");
@@ -215,6 +220,7 @@ print(command[2].replace('/run/clusterctl', sys.argv[2]), end='')
 
 #[test]
 fn what_cloud_init_lays_down_is_the_bundle_and_installs_itself() {
+    needs!("python3");
     let lab = Lab::issued();
     let bundle = packed(&lab, "on");
     let path = user_data(&lab, "on");
@@ -405,6 +411,7 @@ fn an_ignition_config_puts_every_file_into_its_place_by_the_specifications_rules
 
 #[test]
 fn ignitions_own_validator_accepts_the_config() {
+    needs!("ignition-validate");
     let lab = Lab::issued();
     for host in ["on", "master-1"] {
         lab.good(&["bundle", host, "--format", "ignition"]);
@@ -540,6 +547,7 @@ fn a_template_that_fails_is_named_with_its_line_and_the_value() {
 
 #[test]
 fn a_form_that_there_is_not_and_one_that_cannot_be_sealed_are_usage_errors() {
+    needs!("age-keygen");
     let lab = Lab::issued();
     let unknown = lab.run(&["bundle", "on", "--format", "zip"]);
     assert_eq!(unknown.status, 2, "{unknown}");
@@ -598,6 +606,7 @@ fn a_key_that_others_can_read_is_packed_with_a_word_of_warning() {
 
 #[test]
 fn a_file_that_no_bundle_brought_is_not_lost_with_the_folder_that_it_lies_in() {
+    needs!("age-keygen");
     let lab = Lab::issued();
     lab.good(&["bundle", "on", "--format", "dir"]);
     lab.good(&["bundle", "on", "--format", "dir"]);

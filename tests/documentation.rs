@@ -13,6 +13,7 @@ use clusterctl::cluster::profile::{Holder, TABLE, Usage};
 use clusterctl::commands::tree::Cli;
 
 use crate::sealing::{age_key, ssh_key};
+use crate::support::outside::needs;
 use crate::support::{Lab, good_tool};
 
 /// The README, and the book's pages in the order of their table of contents, each with its path from the repository's root.
@@ -133,6 +134,7 @@ fn needs_more(command: &str) -> bool {
 
 #[test]
 fn the_readmes_blocks_run_in_the_order_in_which_they_stand() {
+    needs!("age-keygen", "ssh-keygen");
     let (_, text) = documents().swap_remove(0);
     let ran = run_session(&session(&text));
     assert!(ran >= 10, "only {ran} commands were run");
@@ -140,6 +142,7 @@ fn the_readmes_blocks_run_in_the_order_in_which_they_stand() {
 
 #[test]
 fn the_books_blocks_run_in_the_order_in_which_they_stand() {
+    needs!("age-keygen", "ssh-keygen");
     let commands: Vec<String> = documents().iter().skip(1).flat_map(|(_, text)| session(text)).collect();
     let ran = run_session(&commands);
     assert!(ran >= 25, "only {ran} commands were run");

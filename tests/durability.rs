@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use crate::sealing::ssh_key;
 use crate::support::fleets::{calls_of, fleet_of, killed_at, run};
+use crate::support::outside::needs;
 use crate::support::{Lab, good_tool};
 
 #[test]
 fn success_is_told_only_after_the_disk_has_it() {
+    needs!("strace");
     let lab = fleet_of(3);
     let calls = calls_of(&lab, "fsync,fdatasync,syncfs,rename,renameat2,write", &["issue-node", "node-1"]);
     let lines: Vec<&str> = calls.lines().collect();
@@ -27,6 +29,7 @@ fn success_is_told_only_after_the_disk_has_it() {
 /// While one batch settles, the next is being laid; all the same no folder gets its name before what is in it is on the disk.
 #[test]
 fn of_many_batches_each_folder_gets_its_name_after_a_sync_that_began_when_it_was_full() {
+    needs!("strace");
     let lab = fleet_of(700);
     let calls = calls_of(&lab, "write,syncfs,fsync,fdatasync,renameat2,mkdir", &["issue-node", "--all"]);
     let stage_in = |line: &str| {
@@ -69,6 +72,7 @@ fn told(lab: &Lab, args: &[&str]) -> String {
 
 #[test]
 fn what_a_killed_reissue_leaves_is_told_and_is_swept_although_all_is_good() {
+    needs!("strace");
     let lab = fleet_of(3);
     assert!(run(&lab, &["issue-node", "--all"]).status.success());
     let unfinished = || {
@@ -92,6 +96,7 @@ fn what_a_killed_reissue_leaves_is_told_and_is_swept_although_all_is_good() {
 
 #[test]
 fn what_a_reissue_replaces_is_deleted_after_everything_new_is_in_place() {
+    needs!("strace");
     let lab = fleet_of(300);
     assert!(run(&lab, &["issue-node", "--all"]).status.success());
     let calls = calls_of(&lab, "renameat2,unlink,unlinkat,rmdir", &["issue-node", "--all", "--reissue"]);
@@ -105,6 +110,7 @@ fn what_a_reissue_replaces_is_deleted_after_everything_new_is_in_place() {
 
 #[test]
 fn what_a_reissue_that_is_killed_while_deleting_leaves_is_swept_by_the_next_command() {
+    needs!("sqlite3", "strace");
     let lab = fleet_of(3);
     assert!(run(&lab, &["issue-node", "--all"]).status.success());
     let rows = |lab: &Lab| {
@@ -125,6 +131,7 @@ fn what_a_reissue_that_is_killed_while_deleting_leaves_is_swept_by_the_next_comm
 
 #[test]
 fn keys_that_a_killed_run_was_about_to_forget_are_told_and_forgotten_by_the_next() {
+    needs!("ssh-keygen", "strace");
     let lab = fleet_of(3);
     assert!(run(&lab, &["issue-master", "--all"]).status.success());
     assert!(run(&lab, &["issue-node", "--all"]).status.success());

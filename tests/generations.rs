@@ -5,6 +5,7 @@ use std::fs;
 use clusterctl::bundle::archive;
 use clusterctl::bundle::format;
 
+use crate::support::outside::needs;
 use crate::support::{CLUSTER, Lab, good_tool, tool};
 
 /// The generation of the bundle that is made now, and all of its bytes.
@@ -37,6 +38,7 @@ fn the_same_content_is_of_one_generation_and_any_other_of_a_later_one() {
 
 #[test]
 fn what_was_packed_before_a_setting_changed_does_not_take_its_place_again() {
+    needs!("dash");
     let lab = Lab::issued();
     let unpack = |folder: &str| {
         lab.good(&["bundle", "on"]);
@@ -86,6 +88,7 @@ fn a_template_that_prints_the_generation_settles() {
 
 #[test]
 fn killed_before_it_was_remembered_the_same_bundle_is_newer_and_nothing_else_has_its_generation() {
+    needs!("sqlite3");
     let lab = Lab::issued();
     let first = packed(&lab, &[], ARCHIVE);
     let ledger = lab.path("pki/ledger.sqlite3").display().to_string();

@@ -1,5 +1,6 @@
 //! `init`: a cluster file from flags, from questions, from kubectl; and cluster files with errors.
 
+use crate::support::outside::needs;
 use crate::support::{CLUSTER, Lab, good_tool};
 
 const REAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/nodes-from-kubectl.json");
@@ -30,6 +31,7 @@ fn without_a_master_and_without_a_terminal_the_flag_is_named() {
 
 #[test]
 fn the_real_inventory_becomes_a_cluster_file_with_every_node_and_address() {
+    needs!("python3");
     let lab = Lab::empty();
     let master = "master-1=10.20.0.11,master-1.example.net";
     lab.good(&[
@@ -64,6 +66,7 @@ print('same')
 
 #[test]
 fn the_rest_of_the_path_runs_on_the_real_inventory() {
+    needs!("openssl");
     let lab = Lab::empty();
     let master = "master-1=10.20.0.11,master-1.example.net";
     lab.good(&[
@@ -193,6 +196,7 @@ fn a_line_that_cannot_be_read_is_asked_for_again() {
 
 #[test]
 fn each_answer_is_checked_as_it_is_given() {
+    needs!("python3-yaml");
     let mut lab = Lab::empty();
     let typed = [
         "Prod",
@@ -227,6 +231,7 @@ fn each_answer_is_checked_as_it_is_given() {
 
 #[test]
 fn capitals_in_endpoint_and_addresses_are_written_small() {
+    needs!("python3-yaml");
     let lab = Lab::empty();
     let balancer = "https://Internal-ELB-1.eu-west-1.elb.AmazonAWS.com:6443";
     lab.good(&["init", "--name", "t", "--endpoint", balancer, "--master", "m=10.0.0.1,M.Example.NET"]);

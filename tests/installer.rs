@@ -9,6 +9,7 @@ use std::process::{Command, Output};
 use clusterctl::bundle::model::Bundle;
 use clusterctl::bundle::packer;
 
+use crate::support::outside::needs;
 use crate::support::outside::{stdout, tree};
 use crate::support::site::{Site, kubelet_config_with, text};
 
@@ -93,6 +94,7 @@ impl Ran {
 
 #[test]
 fn shellcheck_passes_the_installer() {
+    needs!("shellcheck");
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("install.sh");
     fs::write(&file, text(&Site::new().bundle("both", 1), "install.sh")).expect("written");
@@ -101,6 +103,7 @@ fn shellcheck_passes_the_installer() {
 
 #[test]
 fn installing_puts_every_file_in_place_with_its_mode_and_the_second_time_does_nothing() {
+    needs!("dash");
     let (site, scratch) = (Site::new(), Scratch::new());
     let bundle = site.bundle("both", 4);
     let unpacked = scratch.unpack(&bundle);
@@ -144,6 +147,7 @@ fn installing_puts_every_file_in_place_with_its_mode_and_the_second_time_does_no
 
 #[test]
 fn a_key_is_its_owners_alone_from_its_first_byte_on() {
+    needs!("dash");
     let scratch = Scratch::new();
     let unpacked = scratch.unpack(&Site::new().bundle("on", 1));
     let log = scratch.folder.path().join("modes");
@@ -160,6 +164,7 @@ fn a_key_is_its_owners_alone_from_its_first_byte_on() {
 
 #[test]
 fn other_shells_install_alike() {
+    needs!("bash", "dash");
     for shell in ["sh", "bash"] {
         let scratch = Scratch::new();
         let unpacked = scratch.unpack(&Site::new().bundle("on", 1));
@@ -171,6 +176,7 @@ fn other_shells_install_alike() {
 
 #[test]
 fn a_file_whose_mode_or_bytes_were_changed_is_put_right_alone() {
+    needs!("dash");
     let scratch = Scratch::new();
     let unpacked = scratch.unpack(&Site::new().bundle("on", 1));
     scratch.install(&unpacked, &[]).succeeded();
@@ -186,6 +192,7 @@ fn a_file_whose_mode_or_bytes_were_changed_is_put_right_alone() {
 
 #[test]
 fn damaged_and_missing_files_are_named_and_nothing_is_installed() {
+    needs!("dash");
     let (site, scratch) = (Site::new(), Scratch::new());
     let bundle = site.bundle("on", 1);
     let damaged = |path: &str| {
@@ -212,6 +219,7 @@ fn damaged_and_missing_files_are_named_and_nothing_is_installed() {
 
 #[test]
 fn a_bundle_is_refused_on_another_host() {
+    needs!("dash");
     let (site, scratch) = (Site::new(), Scratch::new());
     let unpacked = scratch.unpack(&site.bundle("worker-a1.fra1.example.net", 1));
     // Without DESTDIR this machine is meant, which is called otherwise. A dry run, in case it should go wrong.
@@ -236,6 +244,7 @@ fn a_bundle_is_refused_on_another_host() {
 
 #[test]
 fn comments_and_empty_lines_before_the_hosts_name_are_passed_over() {
+    needs!("dash");
     let scratch = Scratch::new();
     let unpacked = scratch.unpack(&Site::new().bundle("on", 1));
     fs::create_dir(scratch.root.join("etc")).expect("made");
@@ -260,6 +269,7 @@ fn comments_and_empty_lines_before_the_hosts_name_are_passed_over() {
 
 #[test]
 fn an_older_bundle_and_another_clusters_are_refused_unless_told() {
+    needs!("dash");
     let (site, scratch) = (Site::new(), Scratch::new());
     scratch.install(&scratch.unpack(&site.bundle("on", 10)), &[]).succeeded();
     let newest = scratch.tree();
@@ -275,6 +285,7 @@ fn an_older_bundle_and_another_clusters_are_refused_unless_told() {
 
 #[test]
 fn where_nothing_can_be_written_nothing_is_left_behind() {
+    needs!("dash");
     let scratch = Scratch::new();
     let unpacked = scratch.unpack(&Site::new().bundle("on", 1));
     let nowhere = Ran::of(scratch.installer(&unpacked, &[]).env("DESTDIR", "/proc/clusterctl-test"));
@@ -294,6 +305,7 @@ fn where_nothing_can_be_written_nothing_is_left_behind() {
 
 #[test]
 fn a_full_disk_is_seen_before_and_survived_after() {
+    needs!("dash");
     let scratch = Scratch::new();
     let unpacked = scratch.unpack(&Site::new().bundle("on", 1));
     let df = "echo Filesystem 1024-blocks Used Available Capacity Mounted on\necho /dev/with space 100 90 10 90% /";
@@ -308,6 +320,7 @@ fn a_full_disk_is_seen_before_and_survived_after() {
 
 #[test]
 fn a_rename_that_fails_takes_back_the_ones_before_it() {
+    needs!("dash");
     let (site, scratch) = (Site::new(), Scratch::new());
     let mv = r#"case "$4" in *config.yaml) exit 1 ;; esac; exec /bin/mv "$@""#;
     let first = scratch.unpack(&site.bundle("on", 1));
@@ -326,6 +339,7 @@ fn a_rename_that_fails_takes_back_the_ones_before_it() {
 
 #[test]
 fn an_installation_that_is_killed_is_finished_by_the_next_one() {
+    needs!("dash");
     let (site, scratch) = (Site::new(), Scratch::new());
     scratch.install(&scratch.unpack(&site.bundle("on", 1)), &[]).succeeded();
     let before = scratch.tree();
@@ -346,6 +360,7 @@ fn an_installation_that_is_killed_is_finished_by_the_next_one() {
 
 #[test]
 fn two_at_once_are_one_after_the_other() {
+    needs!("dash", "flock");
     let scratch = Scratch::new();
     let unpacked = scratch.unpack(&Site::new().bundle("on", 1));
     let mut held = Command::new("flock");
@@ -356,6 +371,7 @@ fn two_at_once_are_one_after_the_other() {
 
 #[test]
 fn a_drop_in_that_would_undo_ours_is_named_until_it_is_masked() {
+    needs!("dash");
     let scratch = Scratch::new();
     let unpacked = scratch.unpack(&Site::new().bundle("on", 1));
     let packaged = scratch.root.join("usr/lib/systemd/system/kubelet.service.d");
@@ -374,6 +390,7 @@ fn a_drop_in_that_would_undo_ours_is_named_until_it_is_masked() {
 
 #[test]
 fn a_drop_in_that_would_undo_ours_is_named_also_where_nothing_is_installed() {
+    needs!("dash");
     let (site, scratch) = (Site::new(), Scratch::new());
     let unpacked = scratch.unpack(&site.bundle("on", 1));
     scratch.install(&unpacked, &[]).succeeded();
@@ -412,6 +429,7 @@ fn a_drop_in_that_would_undo_ours_is_named_also_where_nothing_is_installed() {
 
 #[test]
 fn an_unknown_argument_is_a_usage_error() {
+    needs!("dash");
     let scratch = Scratch::new();
     let unpacked = scratch.unpack(&Site::new().bundle("on", 1));
     let ran = scratch.install(&unpacked, &["--froce"]);
@@ -420,6 +438,7 @@ fn an_unknown_argument_is_a_usage_error() {
 
 #[test]
 fn an_image_is_not_left_through_a_link_and_what_is_no_folder_is_named() {
+    needs!("dash");
     let site = Site::new();
     let bundle = site.bundle("on", 1);
     let outside = |scratch: &Scratch| {
@@ -452,6 +471,7 @@ fn an_image_is_not_left_through_a_link_and_what_is_no_folder_is_named() {
 
 #[test]
 fn what_an_earlier_bundle_brought_and_this_one_does_not_is_named() {
+    needs!("dash");
     let (site, scratch) = (Site::new(), Scratch::new());
     scratch.install(&scratch.unpack(&site.bundle("both", 1)), &[]).succeeded();
     // The same host, which is no master any more.

@@ -12,6 +12,7 @@ use clusterctl::bundle::model::Bundle;
 
 use crate::installer::{Ran, Scratch};
 use crate::support::good_tool;
+use crate::support::outside::needs;
 use crate::support::outside::{stdout, tree};
 use crate::support::site::{Site, text};
 
@@ -157,17 +158,20 @@ fn names(now: &Tree, old: &Tree, new: &Tree) -> Vec<String> {
 
 #[test]
 fn killed_at_any_step_of_an_upgrade_a_host_is_as_before_or_as_after() {
+    needs!("dash");
     let site = Site::new();
     Steps::new(Some(&site.bundle("on", 1)), &site.bundle("on", 2), "").hold(1);
 }
 
 #[test]
 fn killed_at_any_step_of_a_first_installation_an_image_is_as_before_or_as_after() {
+    needs!("dash");
     Steps::new(None, &Site::new().bundle("on", 1), "").hold(3);
 }
 
 #[test]
 fn killed_while_it_puts_back_what_it_replaced_a_host_is_as_before_or_as_after() {
+    needs!("dash");
     let site = Site::new();
     let fails = r#"case "$0 $3 $4" in */mv*clusterctl-new*kubelet-server.crt) exit 1 ;; esac"#;
     let steps = Steps::new(Some(&site.bundle("on", 1)), &site.bundle("on", 2), fails);
@@ -179,6 +183,7 @@ fn killed_while_it_puts_back_what_it_replaced_a_host_is_as_before_or_as_after() 
 
 #[test]
 fn nothing_is_renamed_before_it_is_on_the_disk_and_nothing_is_forgotten_before_the_renames_are() {
+    needs!("dash");
     let site = Site::new();
     let scratch = Scratch::new();
     scratch.install(&scratch.unpack(&site.bundle("on", 1)), &[]).succeeded();
@@ -217,6 +222,7 @@ fn nothing_is_renamed_before_it_is_on_the_disk_and_nothing_is_forgotten_before_t
 
 #[test]
 fn the_unit_that_finishes_an_installation_is_one_that_systemd_reads_and_waits_for() {
+    needs!("dash", "systemd-analyze");
     let site = Site::new();
     let steps = Steps::new(Some(&site.bundle("on", 1)), &site.bundle("on", 2), "");
     let root = steps.scratch.folder.path().join("interrupted");
@@ -240,6 +246,7 @@ fn the_unit_that_finishes_an_installation_is_one_that_systemd_reads_and_waits_fo
 
 #[test]
 fn finishing_where_nothing_was_interrupted_changes_nothing_and_a_dry_run_finishes_nothing() {
+    needs!("dash");
     let site = Site::new();
     let steps = Steps::new(Some(&site.bundle("on", 1)), &site.bundle("on", 2), "");
     let finish = |root: &Path| {
@@ -265,6 +272,7 @@ fn finishing_where_nothing_was_interrupted_changes_nothing_and_a_dry_run_finishe
 
 #[test]
 fn busyboxs_own_tools_install_and_finish() {
+    needs!("busybox");
     let site = Site::new();
     let scratch = Scratch::new();
     let unpacked = scratch.unpack(&site.bundle("on", 1));
@@ -295,6 +303,7 @@ fn busyboxs_own_tools_install_and_finish() {
 
 #[test]
 fn another_root_is_refused_with_both_pins_though_cluster_and_host_are_called_the_same() {
+    needs!("dash");
     let (site, other, scratch) = (Site::new(), Site::new(), Scratch::new());
     scratch.install(&scratch.unpack(&site.bundle("on", 1)), &[]).succeeded();
     let before = scratch.tree();
@@ -312,6 +321,7 @@ fn another_root_is_refused_with_both_pins_though_cluster_and_host_are_called_the
 
 #[test]
 fn a_root_that_no_bundle_brought_is_refused_with_its_pin() {
+    needs!("dash");
     let (site, other, scratch) = (Site::new(), Site::new(), Scratch::new());
     let pki = scratch.root.join("etc/kubernetes/pki");
     fs::create_dir_all(&pki).expect("made");
@@ -333,6 +343,7 @@ fn a_root_that_no_bundle_brought_is_refused_with_its_pin() {
 
 #[test]
 fn an_image_is_an_existing_folder_that_stands_for_a_root() {
+    needs!("dash");
     let scratch = Scratch::new();
     let unpacked = scratch.unpack(&Site::new().bundle("on", 1));
     let into = |path: &Path| Ran::of(scratch.installer(&unpacked, &[]).env("DESTDIR", path));
@@ -359,6 +370,7 @@ fn an_image_is_an_existing_folder_that_stands_for_a_root() {
 
 #[test]
 fn a_bundle_that_has_expired_is_refused_unless_it_is_forced() {
+    needs!("dash");
     let scratch = Scratch::new();
     let unpacked = scratch.unpack(&Site::new().bundle("on", 1));
     let bin = scratch.folder.path().join("later");
@@ -377,6 +389,7 @@ fn a_bundle_that_has_expired_is_refused_unless_it_is_forced() {
 
 #[test]
 fn an_image_is_not_told_to_restart_anything() {
+    needs!("dash");
     let (site, scratch) = (Site::new(), Scratch::new());
     for host in ["m1", "both", "on"] {
         let ran = scratch.install(&scratch.unpack(&site.bundle(host, 1)), &["--replace"]);
@@ -391,6 +404,7 @@ fn an_image_is_not_told_to_restart_anything() {
 
 #[test]
 fn an_earlier_bundles_drop_ins_go_when_those_that_sort_last_come() {
+    needs!("dash");
     let (site, scratch) = (Site::new(), Scratch::new());
     let folder = |program: &str| scratch.root.join(format!("etc/systemd/system/{program}.service.d"));
     let programs = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet"];
@@ -423,6 +437,7 @@ fn kubelets_unit(root: &Path) -> (String, Vec<String>) {
 
 #[test]
 fn kubeadms_drop_in_does_not_win_over_ours() {
+    needs!("dash", "systemd-analyze");
     let scratch = Scratch::new();
     let bundle = Site::new().bundle("on", 1);
     let packaged = scratch.root.join("usr/lib/systemd/system");
@@ -439,6 +454,7 @@ fn kubeadms_drop_in_does_not_win_over_ours() {
 
 #[test]
 fn an_etcd_drop_in_whose_extra_args_would_be_reset_is_named() {
+    needs!("dash");
     let scratch = Scratch::new();
     let unpacked = scratch.unpack(&Site::new().bundle("m1", 1));
     let drop_ins = scratch.root.join("etc/systemd/system/etcd.service.d");

@@ -8,6 +8,7 @@ use clusterctl::store::ledger::Ledger;
 use time::Duration;
 
 use crate::support::fleets::{fleet_of, run};
+use crate::support::outside::needs;
 use crate::support::{CLUSTER, Lab, good_tool, tool};
 
 fn text_of(path: &Path) -> String {
@@ -31,6 +32,7 @@ fn openssl_verifies(lab: &Lab, more: &[&str], certificate: &str) -> bool {
 
 #[test]
 fn openssl_verifies_every_certificate_for_its_purpose_and_names_and_for_no_other() {
+    needs!("openssl");
     for keys in ["ecdsa-p256", "ecdsa-p384", "ed25519"] {
         let lab = Lab::with(&format!("{CLUSTER}keys: {keys}\n"));
         lab.good(&["init-ca", "--plaintext-ca-key"]);
@@ -72,6 +74,7 @@ fn openssl_verifies_every_certificate_for_its_purpose_and_names_and_for_no_other
 
 #[test]
 fn openssl_verifies_all_that_a_fleet_was_issued() {
+    needs!("openssl");
     let lab = fleet_of(400);
     assert!(run(&lab, &["-q", "issue-node", "--all"]).status.success());
     let root = lab.path("pki/ca.crt").display().to_string();
@@ -86,6 +89,7 @@ fn openssl_verifies_all_that_a_fleet_was_issued() {
 
 #[test]
 fn the_certificate_table_is_kept_exactly() {
+    needs!("openssl");
     let lab = Lab::issued();
     let expectations: [(&str, &[&str]); 5] = [
         ("pki/masters/master-1/apiserver.crt", &["Subject: CN = kube-apiserver\n", "TLS Web Server Authentication\n"]),
@@ -125,6 +129,7 @@ fn the_certificate_table_is_kept_exactly() {
 
 #[test]
 fn system_node_accounts_are_the_node_authorizers() {
+    needs!("openssl");
     let lab = Lab::with(&format!("{CLUSTER}accounts: system-node\n"));
     lab.good(&["init-ca", "--plaintext-ca-key"]);
     lab.good(&["issue-node", "on"]);
@@ -155,6 +160,7 @@ fn what_is_good_is_kept_and_the_second_run_does_nothing() {
 
 #[test]
 fn a_changed_address_reissues_one_certificate_and_the_plan_says_why() {
+    needs!("openssl");
     let lab = Lab::issued();
     lab.write("cluster.yaml", &CLUSTER.replace("10.20.4.1", "10.20.1.12"));
     let before = lab.snapshot();
@@ -207,6 +213,7 @@ fn every_reason_to_issue_is_named() {
 
 #[test]
 fn reissue_replaces_what_is_named_and_the_ledger_keeps_both() {
+    needs!("openssl", "sqlite3");
     let lab = Lab::issued();
     let before = serial(&lab, "pki/nodes/on/kubelet-client.crt");
     lab.good(&["issue-node", "on", "--reissue"]);
@@ -220,6 +227,7 @@ fn reissue_replaces_what_is_named_and_the_ledger_keeps_both() {
 
 #[test]
 fn what_a_person_laid_beside_a_hosts_credentials_is_not_lost() {
+    needs!("openssl");
     let lab = Lab::issued();
     lab.write("pki/nodes/on/notes.txt", "rack 7, second from below");
     lab.good(&["issue-node", "on", "--reissue"]);
@@ -236,6 +244,7 @@ fn what_a_person_laid_beside_a_hosts_credentials_is_not_lost() {
 
 #[test]
 fn the_ledger_knows_every_certificate_and_no_key() {
+    needs!("openssl", "sqlite3");
     let lab = Lab::issued();
     let ledger = lab.path("pki/ledger.sqlite3").display().to_string();
     let certificate = lab.path("pki/nodes/on/kubelet-client.crt").display().to_string();
@@ -402,6 +411,7 @@ fn a_wrong_passphrase_is_refused_and_changes_nothing() {
 
 #[test]
 fn a_ledger_that_is_corrupt_missing_locked_or_newer_stops_the_issue() {
+    needs!("sqlite3");
     let lab = Lab::with_roots();
     let ledger = lab.path("pki/ledger.sqlite3");
     let good = std::fs::read(&ledger).expect("the ledger");
@@ -447,6 +457,7 @@ fn a_ledger_that_is_corrupt_missing_locked_or_newer_stops_the_issue() {
 
 #[test]
 fn a_leaf_ends_with_its_root_and_that_is_said() {
+    needs!("openssl");
     let mut lab = Lab::with_roots();
     lab.now += Duration::days(3650 - 30);
     let ran = lab.good(&["issue-node", "on"]);

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::support::live::Live;
+use crate::support::outside::needs;
 use crate::support::{Lab, Ran, good_tool};
 
 const USER: &str =
@@ -33,6 +34,7 @@ fn failed(ran: &Ran) -> BTreeSet<String> {
 
 #[test]
 fn a_node_that_is_verified_with_its_own_kubeconfig_is_one_node() {
+    needs!("xmllint");
     let live = Live::sized(1, 2, None);
     live.lab.write("kubelet.conf", &config(&format!("https://{}", live.addresses.endpoint), "", USER));
     // A kubelet writes its node's name in small letters, whatever its host is called.
@@ -62,6 +64,7 @@ fn a_node_that_is_verified_with_its_own_kubeconfig_is_one_node() {
 
 #[test]
 fn the_name_asked_of_the_certificate_is_the_kubeconfigs_tls_server_name() {
+    needs!("xmllint");
     let live = Live::sized(1, 2, None);
     let server = format!("https://tunnel.example.net:{}", live.addresses.endpoint.port());
     let verify = |cluster: &str| {
@@ -81,6 +84,7 @@ fn the_name_asked_of_the_certificate_is_the_kubeconfigs_tls_server_name() {
 
 #[test]
 fn a_recording_keeps_the_name_that_was_asked_for() {
+    needs!("xmllint");
     let live = Live::sized(1, 1, None);
     let server = format!("https://tunnel.example.net:{}", live.addresses.endpoint.port());
     live.lab.write("tunnel.conf", &config(&server, "tls-server-name: kubernetes", USER));
@@ -92,6 +96,7 @@ fn a_recording_keeps_the_name_that_was_asked_for() {
 
 #[test]
 fn only_what_the_context_uses_is_judged() {
+    needs!("xmllint");
     let live = Live::sized(1, 1, None);
     let server = format!("https://{}", live.addresses.endpoint);
     let more = format!(
@@ -133,6 +138,7 @@ fn only_what_the_context_uses_is_judged() {
 
 #[test]
 fn what_is_not_honoured_is_said() {
+    needs!("xmllint");
     let live = Live::sized(1, 1, None);
     let server = format!("https://{}", live.addresses.endpoint);
     for (cluster, user, what) in [
@@ -153,6 +159,7 @@ fn what_is_not_honoured_is_said() {
 
 #[test]
 fn a_server_in_capitals_is_the_same_server() {
+    needs!("xmllint");
     let live = Live::sized(1, 1, None);
     let server = format!("HTTPS://LOCALHOST:{}", live.addresses.endpoint.port());
     live.lab.write("upper.conf", &config(&server, "", USER));
@@ -165,6 +172,7 @@ fn a_server_in_capitals_is_the_same_server() {
 
 #[test]
 fn the_forms_that_kubectl_reads_are_read() {
+    needs!("xmllint");
     let live = Live::sized(1, 1, None);
     let server = format!("https://{}", live.addresses.endpoint);
     let plain = config(&server, "", USER);
@@ -215,6 +223,7 @@ fn a_bundles_kubeconfig_asks_for_the_servers_own_name() {
 
 #[test]
 fn an_account_that_is_no_nodes_serves_as_the_verifier() {
+    needs!("xmllint");
     let live = Live::sized(1, 1, None);
     let user = "client-certificate: pki/verifier/verifier.crt, client-key: pki/verifier/verifier.key";
     live.lab.write("admin.conf", &config(&format!("https://{}", live.addresses.endpoint), "", user));
@@ -232,6 +241,7 @@ fn an_account_that_is_no_nodes_serves_as_the_verifier() {
 
 #[test]
 fn an_administrators_certificate_is_no_nodes_either_where_flags_name_it() {
+    needs!("openssl", "python3", "xmllint");
     let live = Live::sized(1, 1, None);
     let at = |name: &str| live.lab.path(name).display().to_string();
     let (key, request, certificate) = (at("admin.key"), at("admin.csr"), at("admin.crt"));

@@ -14,6 +14,7 @@ use proptest::sample;
 use proptest::strategy::Just;
 use serde::Deserialize;
 
+use crate::support::outside::needs;
 use crate::support::{CLUSTER, Lab, good_tool};
 
 /// KubeletConfiguration (kubelet.config.k8s.io/v1beta1), kept by hand: every field that clusterctl or a test here writes,
@@ -118,6 +119,7 @@ fn issued(cluster: &str) -> Lab {
 
 #[test]
 fn what_is_rendered_without_settings_is_what_the_strict_reader_knows() {
+    needs!("python3");
     let lab = Lab::issued();
     let (_, read) = configuration(&lab, "on");
     assert_eq!((read.kind.as_str(), read.max_pods, read.cluster_dns), ("KubeletConfiguration", None, None));
@@ -125,6 +127,7 @@ fn what_is_rendered_without_settings_is_what_the_strict_reader_knows() {
 
 #[test]
 fn settings_for_all_and_for_one_are_merged_and_trust_stays() {
+    needs!("python3");
     let all = "kubelet:\n  clusterDNS: [10.96.0.10, \"fd00:10:96::a\"]\n  clusterDomain: \"on\"\n  cgroupDriver: systemd\n  \
                maxPods: 250\n  failSwapOn: false\n  memoryThrottlingFactor: 0.8\n  shutdownGracePeriod: 30s\n  \
                systemReserved: {cpu: 2, memory: 1e3}\n  evictionHard: {\"memory.available\": 5%}\n  \

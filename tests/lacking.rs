@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use crate::support::outside::needs;
 use crate::support::{Lab, good_tool};
 
 #[test]
@@ -89,6 +90,7 @@ fn under_a_clock_that_is_behind_it_is_the_clock_that_is_told() {
 
 #[test]
 fn many_keys_that_were_forgotten_are_not_answered_with_a_reissue_of_all() {
+    needs!("age-keygen");
     let nodes: String = (0..60).map(|i| format!("- {{name: n{i}, addresses: [10.1.0.{}]}}\n", i + 1)).collect();
     let lab = Lab::with(&format!(
         "apiVersion: clusterctl/v1\nkind: Cluster\nname: fleet\nmasters:\n- {{name: m, addresses: [10.0.0.1]}}\nnodes:\n{nodes}"

@@ -31,6 +31,7 @@ mod nginx;
 mod node_lists;
 mod oracle;
 mod owners;
+mod packages;
 mod policy;
 mod prompts;
 mod renewal;

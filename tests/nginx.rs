@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::support::outside::needs;
 use crate::support::{Lab, good_tool};
 
 /// A cluster directory whose first node is nginx, once it is started.
@@ -181,6 +182,7 @@ const PEER: [(&str, &str); 9] = [
 
 #[test]
 fn an_nginx_that_decides_as_a_kubelet_does_passes_every_check_of_a_node() {
+    needs!("nginx");
     let site = Site::new();
     let tls =
         format!("ssl_protocols TLSv1.2 TLSv1.3; ssl_verify_client on; {AS_KUBERNETES} location @no {{ return 401; }}");
@@ -203,6 +205,7 @@ fn an_nginx_that_decides_as_a_kubelet_does_passes_every_check_of_a_node() {
 /// that are not Kubernetes's: it may be in the way of one path alone, and proves nothing.
 #[test]
 fn a_400_of_a_web_server_is_no_proof_and_its_words_are_told() {
+    needs!("nginx");
     let site = Site::new();
     let _nginx = site.nginx("ssl_verify_client on;", PODS);
     site.expect(&PEER);
@@ -222,6 +225,7 @@ fn a_400_of_a_web_server_is_no_proof_and_its_words_are_told() {
 
 #[test]
 fn an_nginx_that_asks_for_a_certificate_and_does_not_insist_lets_nobody_pass_for_refused() {
+    needs!("nginx");
     let site = Site::new();
     let _nginx = site.nginx("ssl_verify_client optional; ssl_protocols TLSv1.2;", PODS);
     site.expect(&PEER);
@@ -232,6 +236,7 @@ fn an_nginx_that_asks_for_a_certificate_and_does_not_insist_lets_nobody_pass_for
 
 #[test]
 fn an_nginx_that_takes_unknown_cas_fails_the_refusals() {
+    needs!("nginx");
     let site = Site::new();
     let _nginx = site.nginx("ssl_verify_client optional_no_ca;", PODS);
     site.expect(&[
@@ -247,6 +252,7 @@ fn an_nginx_that_takes_unknown_cas_fails_the_refusals() {
 
 #[test]
 fn with_a_crl_nginx_refuses_the_revoked_and_takes_the_others() {
+    needs!("openssl");
     let site = Site::new();
     site.crl(&["pki/nodes/node-2/kubelet-client.crt"]);
     let tls = format!("ssl_verify_client on; ssl_crl {}; {AS_KUBERNETES}", site.at("ca.crl"));
@@ -265,6 +271,7 @@ fn with_a_crl_nginx_refuses_the_revoked_and_takes_the_others() {
 
 #[test]
 fn nginx_takes_the_list_that_revoke_writes_and_the_ledger_says_the_same() {
+    needs!("openssl");
     let site = Site::new();
     let serial = |file: &str| {
         let text = good_tool("openssl", &["x509", "-noout", "-serial", "-in", &site.at(file)]);
@@ -285,6 +292,7 @@ fn nginx_takes_the_list_that_revoke_writes_and_the_ledger_says_the_same() {
 
 #[test]
 fn a_certificate_of_another_host_is_found_out_by_its_name_and_one_for_clients_by_its_use() {
+    needs!("nginx");
     let site = Site::new();
     let serve = |credential: &str| {
         let _nginx = site.nginx_as(credential, "ssl_verify_client on;", PODS);

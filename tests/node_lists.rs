@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::Stdio;
 
+use crate::support::outside::needs;
 use crate::support::{Lab, Ran, pyyaml};
 
 fn list(name: &str) -> String {
@@ -38,6 +39,7 @@ fn taken(file: &str, more: &[&str]) -> (Vec<String>, BTreeMap<String, Vec<String
 
 #[test]
 fn every_distributions_control_planes_are_masters() {
+    needs!("python3-yaml");
     for (file, masters) in [
         ("kind.json", &["kind-control-plane"][..]),
         ("minikube.json", &["minikube"]),
@@ -59,6 +61,7 @@ fn every_distributions_control_planes_are_masters() {
 
 #[test]
 fn managed_control_planes_are_not_listed_and_the_labels_that_were_looked_for_are_named() {
+    needs!("python3-yaml");
     for file in ["eks.json", "gke.json", "aks.json"] {
         let lab = Lab::empty();
         let ran = init(&lab, file, &[]);
@@ -72,6 +75,7 @@ fn managed_control_planes_are_not_listed_and_the_labels_that_were_looked_for_are
 
 #[test]
 fn internal_addresses_come_first_then_names_then_external_ones() {
+    needs!("python3-yaml");
     let (_, nodes, _) = taken("hetzner.json", &[]);
     assert_eq!(nodes["worker-9"], ["10.0.0.9", "worker-9", "203.0.113.9"]);
     let (_, nodes, _) = taken("eks.json", &["--master", "m=10.77.0.1"]);
@@ -108,6 +112,7 @@ fn no_host_listens_on_an_external_address_or_reports_it() {
 
 #[test]
 fn a_host_that_has_an_external_address_alone_wants_the_flag() {
+    needs!("python3-yaml");
     let lab = Lab::empty();
     let ran = init(&lab, "external-only.json", &[]);
     assert_eq!((ran.status, lab.snapshot().len()), (2, 0), "{ran}");
@@ -121,6 +126,7 @@ fn a_host_that_has_an_external_address_alone_wants_the_flag() {
 
 #[test]
 fn what_no_certificate_may_hold_is_left_out_with_a_warning_that_names_it() {
+    needs!("python3-yaml");
     for (file, host, addresses, named) in [
         ("k3s.json", "home-3", &["192.168.7.13", "home-3"][..], &["home-3: 203.0.113.9 "][..]),
         ("vsphere.json", "wk1", &["10.60.0.21", "wk1.corp.example"], &["wk1: WK1.CORP.EXAMPLE "]),
@@ -144,6 +150,7 @@ fn what_no_certificate_may_hold_is_left_out_with_a_warning_that_names_it() {
 
 #[test]
 fn a_node_left_without_any_address_is_an_error_that_names_it() {
+    needs!("python3-yaml");
     let lab = Lab::empty();
     let ran = init(&lab, "without-address.json", &[]);
     assert_eq!((ran.status, lab.snapshot().len()), (2, 0), "{ran}");
@@ -161,6 +168,7 @@ fn two_nodes_with_one_internal_ip_are_an_error() {
 
 #[test]
 fn what_the_endpoint_or_a_flags_host_has_is_left_out_of_other_nodes() {
+    needs!("python3-yaml");
     let file = list("hetzner.json");
     let lab = Lab::empty();
     let ran = lab.good(&[
@@ -189,6 +197,7 @@ fn the_services_range_that_nobody_named_is_said_with_the_usual_ones() {
 
 #[test]
 fn what_is_no_host_or_cannot_be_one_here_is_left_out_and_named() {
+    needs!("python3-yaml");
     let (masters, nodes, warnings) = taken("no-hosts.json", &[]);
     assert_eq!(masters, ["cp-1"]);
     assert_eq!(nodes.keys().collect::<Vec<_>>(), ["cp-1", "win-1"]);
@@ -200,6 +209,7 @@ fn what_is_no_host_or_cannot_be_one_here_is_left_out_and_named() {
 
 #[test]
 fn answers_one_behind_the_other_are_read_and_other_answers_are_called_what_they_are() {
+    needs!("python3-yaml");
     let json = |name: &str, ip: &str| {
         let addresses = serde_json::json!([{ "type": "InternalIP", "address": ip }]);
         serde_json::json!({ "kind": "Node", "metadata": { "name": name }, "status": { "addresses": addresses } })
@@ -235,6 +245,7 @@ fn answers_one_behind_the_other_are_read_and_other_answers_are_called_what_they_
 
 #[test]
 fn a_dash_reads_standard_input() {
+    needs!("python3-yaml");
     let lab = Lab::empty();
     for (file, there) in [("talos.json", "talos-w-0"), ("talos.yaml", "talos-w-0")] {
         let endpoint = "https://api.example.net:6443";

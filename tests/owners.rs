@@ -7,6 +7,8 @@ use std::path::Path;
 use super::support::fleets::calls_of;
 use super::support::{CLUSTER, Lab, Ran};
 
+use crate::support::outside::needs;
+
 /// Some other user.
 const OTHER: u32 = 54_321;
 
@@ -100,6 +102,7 @@ fn a_root_is_warned_of_before_it_shortens_what_it_signs() {
 
 #[test]
 fn memory_with_keys_is_kept_out_of_core_dumps() {
+    needs!("strace");
     let lab = Lab::with(CLUSTER);
     let calls = calls_of(&lab, "prctl,prlimit64,setrlimit", &["policy", "--check"]);
     assert!(calls.contains("PR_SET_DUMPABLE") && calls.contains("RLIMIT_CORE"), "{calls}");

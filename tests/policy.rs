@@ -10,6 +10,8 @@ use super::support::kubernetes::{documents, strict};
 use super::support::policies::{applied, cluster, folder};
 use super::support::{CLUSTER, Lab};
 
+use crate::support::outside::needs;
+
 fn kinds(documents: &[Value]) -> Vec<String> {
     let text = |value: &Value| value.as_str().expect("text").to_owned();
     documents.iter().map(|d| format!("{} {}", text(&d["kind"]), text(&d["metadata"]["name"]))).collect()
@@ -17,6 +19,7 @@ fn kinds(documents: &[Value]) -> Vec<String> {
 
 #[test]
 fn every_document_is_what_kubernetes_takes_and_nothing_else() {
+    needs!("python3-yaml");
     for accounts in ["kubelet", "system-node"] {
         for document in applied(&cluster(accounts, 3)) {
             match (document["apiVersion"].as_str(), document["kind"].as_str()) {
@@ -47,6 +50,7 @@ fn every_document_is_what_kubernetes_takes_and_nothing_else() {
 
 #[test]
 fn what_narrows_is_applied_before_what_allows() {
+    needs!("python3-yaml");
     let names = kinds(&applied(&cluster("kubelet", 2)));
     let at = |name: &str| names.iter().position(|n| n == name).unwrap_or_else(|| panic!("{name}: {names:?}"));
     for policy in ["nodes", "leases", "pods", "tokens"] {
@@ -114,6 +118,7 @@ fn rbac_allows(documents: &[Value], who: (&str, &[&str]), namespace: &str, what:
 
 #[test]
 fn a_node_has_the_rights_that_a_kubelet_needs_over_itself_and_no_neighbour() {
+    needs!("python3-yaml");
     let documents = applied(&cluster("kubelet", 3));
     for host in ["on", "1e3", "worker-a1.fra1.example.net"] {
         let user = format!("kubelet:{host}");
@@ -163,6 +168,7 @@ fn a_node_has_the_rights_that_a_kubelet_needs_over_itself_and_no_neighbour() {
 
 #[test]
 fn five_thousand_nodes_make_no_large_object_and_few_files() {
+    needs!("python3-yaml");
     let cluster = cluster("kubelet", 5_000);
     let files = folder(&cluster);
     let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
@@ -195,6 +201,7 @@ fn lab(accounts: &str) -> Lab {
 
 #[test]
 fn policy_writes_a_folder_that_kubectl_reads_in_order_and_without_the_api_servers_own_file() {
+    needs!("kubectl");
     let lab = lab("kubelet");
     let ran = lab.good(&["policy"]);
     assert_eq!(
@@ -282,6 +289,7 @@ fn a_template_of_ones_own_is_used_and_one_that_fails_changes_nothing() {
 
 #[test]
 fn check_says_on_one_screen_all_that_is_rendered() {
+    needs!("python3-yaml");
     for accounts in ["kubelet", "system-node"] {
         let ran = lab(accounts).good(&["policy", "--check"]);
         assert!(ran.out.lines().count() <= 40 && ran.out.lines().all(|line| line.chars().count() <= 110), "{ran}");

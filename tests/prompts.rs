@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use crate::support::Lab;
+use crate::support::outside::needs;
 
 /// Starts a program at a terminal of its own, types `typed` once it has printed `wanted` and has set the terminal up for its
 /// question, waits until it has ended, and tells the signal that ended it, whether the terminal shows what is typed and works by lines, and all that was printed.
@@ -75,6 +76,7 @@ fn sealed() -> Lab {
 
 #[test]
 fn ctrl_c_at_a_question_ends_us_and_leaves_the_terminal_as_it_was() {
+    needs!("python3");
     let lab = sealed();
     let before = lab.snapshot();
     let passphrase = at_a_terminal(&lab, "assphrase", "\\x03", &["issue-node", "on", "--reissue"]);
@@ -94,6 +96,7 @@ fn ctrl_c_at_a_question_ends_us_and_leaves_the_terminal_as_it_was() {
 
 #[test]
 fn an_answer_is_taken_as_ever() {
+    needs!("python3");
     let lab = sealed();
     let typed = at_a_terminal(&lab, "assphrase", "three in the morning\\r", &["issue-node", "on", "--reissue"]);
     assert_eq!((&typed["status"], &typed["asBefore"]), (&0.into(), &true.into()), "{typed}");

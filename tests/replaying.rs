@@ -9,6 +9,7 @@ use clusterctl::verify::recording::Recording;
 use serde_json::{Value, json};
 
 use crate::support::live::Live;
+use crate::support::outside::needs;
 use crate::support::{Lab, Ran, good_tool};
 
 /// A cluster with a fault, its recording, and what its run said.
@@ -94,6 +95,7 @@ fn a_recording_is_its_owners_alone_and_never_written_over() {
 /// OpenSSL says what a key's secret number is; it must not be in the file in any spelling.
 #[test]
 fn no_private_key_is_in_a_recording() {
+    needs!("openssl");
     let (live, _) = recorded(Some(InjectedFault::SwappedAccount), &[]);
     let recording = live.lab.read("run.json");
     assert!(!recording.contains("PRIVATE"));

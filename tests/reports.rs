@@ -10,6 +10,7 @@ use clusterctl::verify::target::Place;
 use time::macros::datetime;
 
 use crate::support::live::Live;
+use crate::support::outside::needs;
 use crate::support::{Lab, forms, good_tool};
 
 /// What a hostile peer, or a hostile recording, could get into a finding.
@@ -57,6 +58,7 @@ fn every_kind_of_finding() -> Report {
 
 #[test]
 fn whatever_a_peer_says_both_forms_keep_to_their_schemas() {
+    needs!("xmllint");
     let report = every_kind_of_finding();
     forms::json(&report.to_json(&words));
     forms::junit(&report.to_junit(&words));
@@ -68,6 +70,7 @@ fn whatever_a_peer_says_both_forms_keep_to_their_schemas() {
 /// The schemas are no open doors: what a careless change would write is refused.
 #[test]
 fn the_schemas_refuse_what_is_not_promised() {
+    needs!("xmllint");
     let (json, junit) = (every_kind_of_finding().to_json(&words), every_kind_of_finding().to_junit(&words));
     let schema = |file: &str| format!("{}/{file}", env!("CARGO_MANIFEST_DIR"));
     let by_python = |text: &str| {
@@ -109,6 +112,7 @@ fn the_schemas_refuse_what_is_not_promised() {
 
 #[test]
 fn both_forms_are_whole_when_everything_holds_and_when_it_does_not() {
+    needs!("xmllint");
     for (fault, status) in [(None, 0), (Some(InjectedFault::ExpiredNode), 1), (Some(InjectedFault::Plaintext), 1)] {
         let live = Live::start(fault);
         let ran = live.lab.run(&["verify", "--output", "json"]);

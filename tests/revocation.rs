@@ -11,6 +11,7 @@ use serde_json::Value;
 use time::Duration;
 
 use crate::support::live::Live;
+use crate::support::outside::needs;
 use crate::support::{Ran, good_tool};
 
 /// A live cluster, its root, and the certificate of its first node's kubelet.
@@ -59,6 +60,7 @@ impl Site {
 
 #[test]
 fn without_a_list_nothing_is_said_of_revocation() {
+    needs!("xmllint");
     let site = Site::new();
     let ran = site.verify(&[]);
     assert!(ran.status == 0 && !ran.out.contains(".revoked"), "{ran}");
@@ -66,6 +68,7 @@ fn without_a_list_nothing_is_said_of_revocation() {
 
 #[test]
 fn a_fresh_list_of_this_root_clears_and_revokes() {
+    needs!("openssl", "xmllint");
     let site = Site::new();
     site.list("others.crl", &site.root, &[Serial(vec![7; 16])], -1, 1);
     let (status, judged, observed, _) = site.judged(&["--crl", "others.crl"]);
@@ -85,6 +88,7 @@ fn a_fresh_list_of_this_root_clears_and_revokes() {
 
 #[test]
 fn a_list_that_proves_nothing_fails_and_says_why() {
+    needs!("xmllint");
     let site = Site::new();
     let name = &clusterctl::cluster::name::ClusterName::parse("live").expect("a name");
     let lifetime = clusterctl::cluster::lifetime::Lifetime::TEN_YEARS;
@@ -130,6 +134,7 @@ fn a_list_that_proves_nothing_fails_and_says_why() {
 
 #[test]
 fn a_list_is_recorded_and_judged_by_the_clock_of_then() {
+    needs!("xmllint");
     let mut site = Site::new();
     site.list("fresh.crl", &site.root, &[], -1, 1);
     let ran = site.verify(&["--crl", "fresh.crl", "--record", "run.json"]);

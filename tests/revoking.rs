@@ -9,6 +9,8 @@ use super::support::kubernetes::documents;
 use super::support::{CLUSTER, Lab, NOW, Ran, good_tool};
 use time::Duration;
 
+use crate::support::outside::needs;
+
 fn issued() -> Lab {
     let lab = Lab::with(CLUSTER);
     lab.good(&["init-ca", "--plaintext-ca-key"]);
@@ -59,6 +61,7 @@ const NEIGHBOUR: &str = "pki/nodes/on/kubelet-client.crt";
 
 #[test]
 fn a_revoked_host_is_in_the_list_and_in_the_rule_and_gets_new_certificates() {
+    needs!("openssl");
     let lab = issued();
     lab.good(&["bundle", "--all"]);
     let before = [serial(&lab, CLIENT), serial(&lab, SERVER)];
@@ -120,6 +123,7 @@ fn a_masters_bundle_that_knows_of_more_revocations_is_newer() {
 
 #[test]
 fn a_serial_number_stands_for_one_certificate_with_colons_or_without() {
+    needs!("openssl");
     let lab = issued();
     let whole = serial(&lab, CLIENT);
     let colons: Vec<&str> = (0..whole.len() / 2).map(|i| &whole[2 * i..2 * i + 2]).collect();
@@ -137,6 +141,7 @@ fn a_serial_number_stands_for_one_certificate_with_colons_or_without() {
 
 #[test]
 fn each_root_has_its_own_list() {
+    needs!("openssl");
     let lab = issued();
     let ran = revoke(&lab, &["master-2", "--yes", "--reason", "cessationOfOperation"]);
     assert_eq!(ran.status, 0, "{ran}");
@@ -156,6 +161,7 @@ fn each_root_has_its_own_list() {
 
 #[test]
 fn lists_are_signed_again_with_growing_numbers() {
+    needs!("openssl", "sqlite3");
     let lab = issued();
     assert_eq!(revoke(&lab, &["on", "--yes"]).status, 0);
     let number = |lab: &Lab, list: &str| {
@@ -184,6 +190,7 @@ fn lists_are_signed_again_with_growing_numbers() {
 
 #[test]
 fn what_has_ended_leaves_the_list_and_the_rule() {
+    needs!("openssl");
     let mut lab = issued();
     assert_eq!(revoke(&lab, &["worker-b1", "--yes"]).status, 0);
     let gone = serial(&lab, CLIENT);
@@ -207,6 +214,7 @@ fn what_has_ended_leaves_the_list_and_the_rule() {
 
 #[test]
 fn what_cannot_be_revoked_is_refused_and_nothing_changes() {
+    needs!("openssl");
     let mut lab = issued();
     let before = std::fs::read(lab.path("pki/ledger.sqlite3")).expect("a ledger");
     let root = serial(&lab, "pki/ca.crt");
@@ -256,6 +264,7 @@ fn a_wrong_passphrase_revokes_nothing() {
 
 #[test]
 fn an_interrupted_revocation_is_completed_by_the_same_command() {
+    needs!("openssl");
     let lab = issued();
     assert_eq!(revoke(&lab, &["on", "--yes", "--reason", "keyCompromise"]).status, 0);
     let rule = lab.read("policy/masters/authorization.yaml");
@@ -280,6 +289,7 @@ fn an_interrupted_revocation_is_completed_by_the_same_command() {
 
 #[test]
 fn a_ledger_from_a_backup_takes_no_revocation_back() {
+    needs!("openssl");
     let lab = issued();
     lab.good(&["verify", "--offline"]);
     let (ledger, backup) = (lab.path("pki/ledger.sqlite3"), lab.path("backup.sqlite3"));
@@ -320,6 +330,7 @@ fn a_ledger_from_a_backup_takes_no_revocation_back() {
 
 #[test]
 fn what_the_ledger_never_heard_of_stays_in_the_list() {
+    needs!("openssl");
     let lab = issued();
     let (ledger, backup) = (lab.path("pki/ledger.sqlite3"), lab.path("backup.sqlite3"));
     std::fs::copy(&ledger, &backup).expect("copied");
@@ -425,6 +436,7 @@ fn the_rules_to_be_copied_to_masters_are_looked_at_offline() {
 
 #[test]
 fn an_older_ledger_is_brought_up_to_date_and_keeps_what_it_knows() {
+    needs!("sqlite3");
     let lab = issued();
     let sql = "drop table revocations; drop table revocation_lists; drop index certificates_by_account; pragma user_version=1";
     let path = lab.path("pki/ledger.sqlite3");
@@ -462,6 +474,7 @@ fn a_persons_account_is_revoked_by_its_name_and_an_emergencys_is_warned_of() {
 
 #[test]
 fn what_a_ledger_from_a_backup_has_forgotten_is_recorded_before_it_is_replaced() {
+    needs!("age-keygen", "openssl");
     let lab = issued();
     let ledger = lab.path("pki/ledger.sqlite3");
     let backup = std::fs::read(&ledger).expect("a ledger");

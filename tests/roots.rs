@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use crate::support::outside::needs;
 use crate::support::{CLUSTER, Lab, good_tool, tool};
 
 const ROOTS: [(&str, &str); 3] =
@@ -64,6 +65,7 @@ fn a_person_types_the_passphrase_twice_and_a_slip_writes_nothing() {
 
 #[test]
 fn openssl_opens_the_encrypted_keys_and_verifies_the_roots() {
+    needs!("openssl");
     let lab = with_passphrase("three in the morning");
     let told = lab.good(&["init-ca"]);
     for (folder, name) in ROOTS {
@@ -108,6 +110,7 @@ fn openssl_opens_the_encrypted_keys_and_verifies_the_roots() {
 
 #[test]
 fn no_two_clusters_have_the_same_root() {
+    needs!("openssl");
     let subject = |name: &str| {
         let lab = Lab::with(&CLUSTER.replace("name: prod", &format!("name: {name}")));
         lab.good(&["init-ca", "--plaintext-ca-key"]);
@@ -130,6 +133,7 @@ fn the_passphrase_is_in_no_file_and_no_message() {
 
 #[test]
 fn sqlite3_reads_the_roots_in_the_ledger() {
+    needs!("sqlite3");
     let lab = Lab::with_roots();
     let ledger = lab.path("pki/ledger.sqlite3").display().to_string();
     let rows = good_tool("sqlite3", &[&ledger, "select profile, account, issued_by, issued_at from certificates"]);
@@ -170,6 +174,7 @@ fn a_ca_key_that_is_kept_elsewhere_is_asked_for_only_when_something_is_to_be_sig
 
 #[test]
 fn one_answer_opens_all_roots_and_a_root_with_a_passphrase_of_its_own_asks_for_it() {
+    needs!("openssl");
     let mut lab = Lab::with(CLUSTER);
     lab.typed = Some(["one".to_owned(), "one".to_owned()].into());
     lab.good(&["init-ca"]);

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
+use crate::support::outside::needs;
 use crate::support::{CLUSTER, Lab, good_tool, tool};
 
 /// A key pair of ssh-keygen's at `name`; its public half without the comment.
@@ -65,6 +66,7 @@ fn unpacked(folder: &Path) -> Vec<(String, u32)> {
 
 #[test]
 fn a_bundle_sealed_to_ssh_and_age_keys_opens_with_each_of_them_and_holds_the_same_bytes() {
+    needs!("age", "age-keygen", "ssh-keygen");
     let lab = Lab::issued();
     lab.good(&["bundle", "on"]);
     let plain = fs::read(lab.path("bundles/on.tar.gz")).expect("a bundle");
@@ -108,6 +110,7 @@ fn a_bundle_sealed_to_ssh_and_age_keys_opens_with_each_of_them_and_holds_the_sam
 
 #[test]
 fn nothing_in_the_clear_takes_a_sealed_bundles_place_unless_somebody_says_so() {
+    needs!("age-keygen");
     let lab = Lab::issued();
     let recipient = age_key(&lab, "key");
     lab.good(&["bundle", "--all", "--seal-to", &recipient]);
@@ -139,6 +142,7 @@ fn nothing_in_the_clear_takes_a_sealed_bundles_place_unless_somebody_says_so() {
 
 #[test]
 fn a_sealed_bundle_that_would_hold_the_same_for_the_same_is_left_alone() {
+    needs!("age", "age-keygen");
     use std::os::unix::fs::MetadataExt;
     let lab = Lab::issued();
     let (recipient, other) = (age_key(&lab, "key"), age_key(&lab, "other"));
@@ -169,6 +173,7 @@ fn a_sealed_bundle_that_would_hold_the_same_for_the_same_is_left_alone() {
 
 #[test]
 fn what_open_unpacked_installs() {
+    needs!("ssh-keygen");
     let lab = Lab::issued();
     let recipient = ssh_key(&lab, "key", "ed25519", "");
     lab.good(&["bundle", "on", "--seal-to", &recipient]);
@@ -182,6 +187,7 @@ fn what_open_unpacked_installs() {
 
 #[test]
 fn the_cluster_file_says_whom_a_host_is_sealed_to_and_the_command_line_says_it_instead() {
+    needs!("age", "age-keygen", "ssh-keygen");
     let lab = Lab::issued();
     let (host, admin, other) = (ssh_key(&lab, "host", "ed25519", ""), age_key(&lab, "admin"), age_key(&lab, "other"));
     lab.write("cluster.yaml", &cluster_with(&format!("[\"{host} root@on\", {admin}]")));
@@ -214,6 +220,7 @@ fn the_cluster_file_says_whom_a_host_is_sealed_to_and_the_command_line_says_it_i
 
 #[test]
 fn a_file_of_recipients_holds_for_all_hosts() {
+    needs!("age", "age-keygen", "ssh-keygen");
     let lab = Lab::issued();
     let (one, two) = (age_key(&lab, "one"), ssh_key(&lab, "two", "ed25519", ""));
     lab.write("recipients", &format!("# ours\n\n{one}\n{two} a comment\n"));
@@ -226,6 +233,7 @@ fn a_file_of_recipients_holds_for_all_hosts() {
 
 #[test]
 fn known_hosts_gives_each_host_its_own_key_hashed_or_not() {
+    needs!("age", "python3", "ssh-keygen", "xmllint");
     let lab = Lab::issued();
     let hosts = [
         ("master-1", "master-1.example.net"),
@@ -297,6 +305,7 @@ fn known_hosts_gives_each_host_its_own_key_hashed_or_not() {
 
 #[test]
 fn what_is_no_recipient_is_refused_before_anything_is_written() {
+    needs!("age-keygen");
     let lab = Lab::issued();
     let good = age_key(&lab, "good");
     let mut wrong_age = good.clone();
@@ -331,6 +340,7 @@ fn what_is_no_recipient_is_refused_before_anything_is_written() {
 
 #[test]
 fn a_faulty_seal_to_is_a_fault_of_the_cluster_file_with_path_and_line() {
+    needs!("age-keygen", "ssh-keygen");
     let lab = Lab::issued();
     let good = age_key(&lab, "good");
     let wrong = if good.ends_with('x') { 'q' } else { 'x' };
@@ -367,6 +377,7 @@ fn a_faulty_seal_to_is_a_fault_of_the_cluster_file_with_path_and_line() {
 
 #[test]
 fn a_secret_key_where_its_file_belongs_is_not_repeated() {
+    needs!("age-keygen", "ssh-keygen");
     let lab = Lab::issued();
     age_key(&lab, "age");
     ssh_key(&lab, "key", "ed25519", "");
@@ -401,6 +412,7 @@ fn a_secret_key_where_its_file_belongs_is_not_repeated() {
 
 #[test]
 fn a_sealed_bundle_stays_closed_for_others_and_when_it_was_touched() {
+    needs!("age", "age-keygen", "ssh-keygen");
     let lab = Lab::issued();
     let recipient = age_key(&lab, "ours");
     age_key(&lab, "theirs");
@@ -482,6 +494,7 @@ fn open_takes_an_unsealed_bundle_too_and_lists_without_writing() {
 
 #[test]
 fn an_encrypted_ssh_key_opens_with_its_passphrase_typed_or_from_a_file() {
+    needs!("ssh-keygen");
     let mut lab = Lab::issued();
     let recipient = ssh_key(&lab, "key", "ed25519", "open sesame");
     lab.good(&["bundle", "on", "--seal-to", &recipient]);
@@ -504,6 +517,7 @@ fn an_encrypted_ssh_key_opens_with_its_passphrase_typed_or_from_a_file() {
 
 #[test]
 fn show_says_of_a_sealed_file_what_it_is_sealed_to_and_no_more() {
+    needs!("age-keygen", "ssh-keygen");
     let lab = Lab::issued();
     let (age, ssh) = (age_key(&lab, "age"), ssh_key(&lab, "ssh", "ed25519", ""));
     lab.good(&["bundle", "on", "--seal-to", &age, "--seal-to", &ssh]);
@@ -549,6 +563,7 @@ fn folder_of(lab: &Lab, of: &str) -> Vec<String> {
 
 #[test]
 fn forgotten_keys_are_in_the_sealed_bundle_and_nowhere_else() {
+    needs!("age-keygen", "sqlite3");
     let lab = Lab::issued();
     let recipient = age_key(&lab, "age");
     let key = lab.read("pki/nodes/on/kubelet-client.key");
@@ -580,6 +595,7 @@ fn forgotten_keys_are_in_the_sealed_bundle_and_nowhere_else() {
 
 #[test]
 fn forgotten_on_purpose_is_good_until_the_certificate_no_longer_fits() {
+    needs!("age-keygen");
     let lab = forgotten();
     let kept = lab.good(&["issue-node", "--all"]);
     assert!(kept.err.contains("nothing to do: 6 certificates good"), "{kept}");
@@ -607,6 +623,7 @@ fn forgotten_on_purpose_is_good_until_the_certificate_no_longer_fits() {
 
 #[test]
 fn a_bundle_of_a_host_with_forgotten_keys_says_how_to_make_new_ones() {
+    needs!("age-keygen");
     let lab = forgotten();
     let before = lab.snapshot();
     let refused = lab.run(&["bundle", "on"]);
@@ -640,6 +657,7 @@ fn nothing_is_forgotten_unless_it_is_sealed() {
 
 #[test]
 fn nothing_in_the_clear_stays_beside_a_sealed_bundle_and_a_folder_cannot_be_sealed() {
+    needs!("age-keygen");
     let lab = Lab::issued();
     let recipient = age_key(&lab, "age");
     lab.good(&["bundle", "on", "--format", "dir"]);
@@ -656,6 +674,7 @@ fn nothing_in_the_clear_stays_beside_a_sealed_bundle_and_a_folder_cannot_be_seal
 
 #[test]
 fn verify_says_whose_keys_were_forgotten_and_proves_the_rest() {
+    needs!("age-keygen");
     let live = crate::support::live::Live::start(None);
     let recipient = age_key(&live.lab, "age");
     live.lab.good(&["bundle", "node-1", "--seal-to", &recipient, "--forget-keys"]);
@@ -672,6 +691,7 @@ fn verify_says_whose_keys_were_forgotten_and_proves_the_rest() {
 
 #[test]
 fn whatever_comes_between_keys_are_there_until_their_bundle_is_and_the_ledger_knows() {
+    needs!("age-keygen", "sqlite3");
     let lab = Lab::issued();
     let recipient = age_key(&lab, "age");
     let ledger = lab.path("pki/ledger.sqlite3").display().to_string();
@@ -699,6 +719,7 @@ fn whatever_comes_between_keys_are_there_until_their_bundle_is_and_the_ledger_kn
 
 #[test]
 fn a_revoked_certificate_is_not_kept_because_its_key_was_forgotten() {
+    needs!("age-keygen");
     let lab = forgotten();
     lab.good(&["revoke", "on", "--reason", "keyCompromise", "--yes"]);
     let plan = lab.good(&["issue-node", "on", "--dry-run"]);

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use clap::CommandFactory;
 use clusterctl::commands::tree::Cli;
 
+use crate::support::outside::needs;
 use crate::support::{CLUSTER, Lab, good_tool, tool};
 
 fn committed(file: &str) -> String {
@@ -13,6 +14,7 @@ fn committed(file: &str) -> String {
 
 #[test]
 fn bash_zsh_and_fish_load_them() {
+    needs!("bash", "fish", "zsh");
     good_tool(
         "bash",
         &["--norc", "-c", &format!("source '{}' && complete -p clusterctl", committed("clusterctl.bash"))],
@@ -62,6 +64,7 @@ fn a_shell_that_asks_gets_commands_flags_and_the_cluster_files_hosts() {
 
 #[test]
 fn in_a_real_fish_host_names_complete() {
+    needs!("fish");
     let lab = Lab::with(CLUSTER);
     let program = std::path::Path::new(env!("CARGO_BIN_EXE_clusterctl"));
     let path = format!("{}:{}", program.parent().expect("a folder").display(), std::env::var("PATH").expect("a path"));
@@ -106,6 +109,7 @@ os.waitpid(child, 0)
 
 #[test]
 fn in_a_real_zsh_the_first_tab_completes() {
+    needs!("python3");
     let program = std::path::Path::new(env!("CARGO_BIN_EXE_clusterctl"));
     let path = format!("{}:{}", program.parent().expect("a folder").display(), std::env::var("PATH").expect("a path"));
     let folder = format!("{}/completions", env!("CARGO_MANIFEST_DIR"));
@@ -132,6 +136,7 @@ fn man_pages_are_written_for_every_command_and_man_reads_them() {
 
 #[test]
 fn a_closed_pipe_is_no_crash() {
+    needs!("bash");
     let lab = Lab::issued();
     let program = env!("CARGO_BIN_EXE_clusterctl");
     let piped = Command::new("bash")
@@ -146,6 +151,7 @@ fn a_closed_pipe_is_no_crash() {
 
 #[test]
 fn an_answer_that_cannot_be_written_is_an_error() {
+    needs!("bash");
     let program = env!("CARGO_BIN_EXE_clusterctl");
     for args in ["completions bash", "--version", "issue-node --help"] {
         let full = tool("bash", &["-c", &format!("'{program}' {args} > /dev/full")]);

@@ -1,9 +1,11 @@
 //! `show`: describes any certificate, key, request, kubeconfig or bundle; a private key is never printed.
 
+use crate::support::outside::needs;
 use crate::support::{Lab, good_tool};
 
 #[test]
 fn a_nodes_certificate_is_explained_on_one_screen() {
+    needs!("openssl");
     let lab = Lab::issued();
     let shown = lab.good(&["show", "pki/nodes/on/kubelet-client.crt"]).out;
     let random = |line: &&str| ["serial", "fingerprint", "pin"].iter().any(|word| line.trim_start().starts_with(word));
@@ -29,6 +31,7 @@ fn what_is_wrong_is_said() {
 
 #[test]
 fn keys_show_their_kind_and_fingerprint_and_nothing_else() {
+    needs!("openssl");
     let lab = Lab::issued();
     let generate = |name: &str, args: &[&str]| {
         let path = lab.path(name).display().to_string();
@@ -72,6 +75,7 @@ fn an_encrypted_key_stays_closed() {
 
 #[test]
 fn a_foreign_request_and_a_chain_are_explained() {
+    needs!("openssl");
     let lab = Lab::empty();
     let at = |name: &str| lab.path(name).display().to_string();
     good_tool(
@@ -142,6 +146,7 @@ fn bundles_are_explained_and_damaged_ones_refused() {
 
 #[test]
 fn a_certificate_that_limits_no_usage_is_an_account_to_kubernetes() {
+    needs!("openssl");
     let lab = Lab::empty();
     let at = |name: &str| lab.path(name).display().to_string();
     good_tool(
@@ -326,6 +331,7 @@ fn a_list_says_whose_it_is_when_it_is_due_and_how_many_it_revokes() {
 
 #[test]
 fn an_intermediate_is_no_problem() {
+    needs!("openssl");
     let lab = Lab::empty();
     let at = |name: &str| lab.path(name).display().to_string();
     let p256 = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
@@ -386,6 +392,7 @@ fn what_cannot_be_read_ends_with_status_2_and_a_plain_reason() {
 
 #[test]
 fn every_form_that_other_tools_write_is_read() {
+    needs!("openssl");
     let lab = Lab::issued();
     lab.good(&["revoke", "on", "--yes"]);
     put(&lab, "kubelet.csr");
@@ -431,6 +438,7 @@ fn every_form_that_other_tools_write_is_read() {
 
 #[test]
 fn what_cannot_be_verified_here_is_not_called_wrong() {
+    needs!("openssl");
     let lab = Lab::empty();
     let at = |name: &str| lab.path(name).display().to_string();
     for (key, made) in [

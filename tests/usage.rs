@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use clap::Parser;
 use clusterctl::commands::tree::Cli;
 
+use crate::support::outside::needs;
 use crate::support::{CLUSTER, Lab};
 
 #[test]
@@ -125,6 +126,7 @@ fn without_threads(lab: &Lab, args: &[&str]) -> (Option<i32>, String) {
 
 #[test]
 fn without_a_thread_to_be_had_all_is_done_in_one() {
+    needs!("strace");
     let lab = Lab::with(&CLUSTER.replace("https://api.prod.example.net:6443", "https://127.0.0.9:6443"));
     for args in [
         &["init-ca", "--plaintext-ca-key"][..],
@@ -145,6 +147,7 @@ fn without_a_thread_to_be_had_all_is_done_in_one() {
 
 #[test]
 fn a_limit_of_the_files_size_is_an_error_and_no_sudden_end() {
+    needs!("bash");
     let lab = Lab::issued();
     let output = Command::new("bash")
         .args(["-c", r#"ulimit -f 0; exec "$0" bundle --all"#, env!("CARGO_BIN_EXE_clusterctl")])
@@ -158,6 +161,7 @@ fn a_limit_of_the_files_size_is_an_error_and_no_sudden_end() {
 
 #[test]
 fn where_the_system_gives_no_randomness_it_is_not_a_bug_of_ours() {
+    needs!("strace");
     let lab = Lab::with_roots();
     let output = Command::new("strace")
         .args(["-f", "-o", "/dev/null", "-e", "trace=getrandom", "-e", "inject=getrandom:error=EIO:when=2+"])

@@ -8,6 +8,7 @@ use clusterctl::store::ledger::Ledger;
 use clusterctl::store::verification_cache::CacheEntry;
 
 use crate::support::fleets::calls_of;
+use crate::support::outside::needs;
 use crate::support::{CLUSTER, Lab, good_tool};
 
 const KEY: &str = "pki/nodes/on/kubelet-server.key";
@@ -54,6 +55,7 @@ fn damage(lab: &Lab, file: &str) {
 
 #[test]
 fn what_was_issued_is_remembered_and_not_read_again() {
+    needs!("sqlite3", "strace");
     let lab = issued_today();
     assert_eq!(entries(&lab), 6, "three nodes, two masters, the verifier");
     assert_eq!(opened(&lab), 0, "nothing changed: no credential is opened");
@@ -147,6 +149,7 @@ fn vouch_for_what_is_there(lab: &Lab) {
 
 #[test]
 fn a_copy_of_the_directory_is_looked_at_once_and_then_remembered() {
+    needs!("sqlite3");
     let lab = issued_today();
     let before = entries(&lab);
     for folder in ["on", "worker-b1", "worker-a1.fra1.example.net"] {
@@ -169,6 +172,7 @@ fn a_copy_of_the_directory_is_looked_at_once_and_then_remembered() {
 
 #[test]
 fn entries_hide_no_change_of_the_cluster_file_or_of_the_roots() {
+    needs!("sqlite3", "strace");
     let lab = issued_today();
     let file = lab.read("cluster.yaml");
     let run = |args: &[&str]| lab.process(&[&["issue-node", "--all"], args].concat()).output().expect("it runs");

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use clusterctl::pki::pem;
 
 use crate::support::fleets::{self, fleet_of};
+use crate::support::outside::needs;
 use crate::support::{CLUSTER, Lab, good_tool};
 
 #[test]
@@ -156,6 +157,7 @@ fn a_bundle_from_before_the_last_issue_is_found() {
 
 #[test]
 fn bundles_that_were_swapped_or_whose_templates_weaken_trust_are_found() {
+    needs!("python3");
     let lab = Lab::issued();
     lab.good(&["bundle", "--eject-templates", "t"]);
     let found = |what: &str| {
@@ -240,6 +242,7 @@ write("manifest.sha256", hashlib.sha256(text.encode()).hexdigest() + "  manifest
 
 #[test]
 fn a_bundle_that_undoes_trust_in_whatever_file_is_found() {
+    needs!("python3");
     let lab = Lab::issued();
     let kubernetes = "etc/kubernetes";
     for (host, python, status, what) in [

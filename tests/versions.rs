@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use clusterctl::bundle::archive;
 use clusterctl::bundle::model::Bundle;
 
+use crate::support::outside::needs;
 use crate::support::{CLUSTER, Lab, good_tool};
 
 fn lab(more: &str) -> Lab {
@@ -291,6 +292,7 @@ fn units_stay_in_bundles_where_the_cluster_file_says_so_and_are_missed_where_a_f
 
 #[test]
 fn units_are_packed_when_they_are_asked_for_and_systemd_reads_them_with_their_drop_ins() {
+    needs!("systemd-analyze");
     let cluster = CLUSTER.replace("nodes:\n", "nodes:\n- {name: master-2, addresses: [10.20.0.12]}\n");
     let lab = Lab::with(&cluster);
     lab.good(&["init-ca", "--plaintext-ca-key"]);
@@ -333,6 +335,7 @@ fn units_are_packed_when_they_are_asked_for_and_systemd_reads_them_with_their_dr
 
 #[test]
 fn ignitions_drop_ins_sort_after_kubeadms() {
+    needs!("systemd-analyze");
     let lab = Lab::issued();
     lab.good(&["bundle", "on", "--format", "ignition"]);
     let config: serde_json::Value = serde_json::from_str(&lab.read("bundles/on.ign")).expect("JSON");

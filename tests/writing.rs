@@ -10,6 +10,7 @@ use proptest::strategy::{Just, Strategy};
 use proptest::{option, prop_oneof, sample};
 
 use crate::support::drafts::{GOOD, meaning, means_to_pyyaml, with};
+use crate::support::outside::needs;
 
 fn host() -> impl Strategy<Value = RawHost> {
     (option::weighted(0.9, text()), prop::collection::vec(text(), 0..4), option::of(port()), kubelet())
@@ -235,6 +236,7 @@ proptest! {
 
 #[test]
 fn a_yaml_1_1_reader_reads_the_same_texts() {
+    needs!("python3-yaml");
     use proptest::strategy::ValueTree;
     let mut runner = proptest::test_runner::TestRunner::default();
     let drafts: Vec<RawCluster> = (0..300).map(|_| draft().new_tree(&mut runner).expect("a draft").current()).collect();

@@ -10,6 +10,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::documents;
 use crate::support::drafts::GOOD;
+use crate::support::outside::needs;
 use crate::support::{CLUSTER, Lab, python};
 
 /// Returns the schema.
@@ -161,6 +162,7 @@ fn fragments() -> Vec<(String, String)> {
 
 #[test]
 fn what_the_reader_accepts_the_schema_accepts() {
+    needs!("python3-yaml");
     let lab = Lab::empty();
     lab.good(&["init", "--name", "prod", "--master", "m1=10.0.0.1", "--node", "on=10.0.1.1"]);
     let mut texts = vec![
@@ -190,6 +192,7 @@ fn what_the_reader_accepts_the_schema_accepts() {
 
 #[test]
 fn what_the_reader_does_not_know_the_schema_refuses() {
+    needs!("python3-yaml");
     let good = all_examples();
     let places = [
         ("kind: Cluster\n", "kind: Cluster\nunknown: x\n"),
@@ -214,6 +217,7 @@ fn what_the_reader_does_not_know_the_schema_refuses() {
 
 #[test]
 fn values_that_the_reader_refuses_the_schema_refuses() {
+    needs!("python3-yaml");
     let good = all_examples();
     let wrong = [
         ("name: prod", "name: Prod"),

@@ -4,6 +4,8 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
+use super::outside;
+
 /// Holds `out` to its schema where `args` asked for a form that has one.
 pub(crate) fn check(args: &[&str], status: u8, out: &str) {
     match args.windows(2).find(|pair| pair[0] == "--output").map(|pair| pair[1]) {
@@ -12,6 +14,7 @@ pub(crate) fn check(args: &[&str], status: u8, out: &str) {
             helpful(out);
         }
         Some("junit") => {
+            outside::needs!("xmllint", "python3");
             // What CI reads in the file and what it is told by the exit status is the same.
             let counts = junit(out);
             assert_eq!(status == 0, counts.failures + counts.errors == 0, "status {status}: {out}");
@@ -46,6 +49,7 @@ pub(crate) fn json(out: &str) {
 
 /// Python's jsonschema, by a committed schema.
 pub(crate) fn conforms(schema: &str, out: &str) {
+    outside::needs!("python3-jsonschema");
     let program = "import json, sys, jsonschema\n\
                    schema = json.load(open(sys.argv[1]))\n\
                    jsonschema.Draft202012Validator.check_schema(schema)\n\

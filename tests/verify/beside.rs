@@ -23,6 +23,8 @@ use tokio_rustls::LazyConfigAcceptor;
 use super::hostile::speaker;
 use super::site::{Foreign, SERVER};
 
+use crate::support::outside::needs;
+
 const PODS: &str = r#"{"kind":"PodList","apiVersion":"v1","metadata":{},"items":null}"#;
 
 fn pods(out: &mut dyn std::io::Write) -> std::io::Result<()> {
@@ -184,6 +186,7 @@ fn http_2_alone_is_spoken_and_what_calls_itself_that_and_is_not_proves_nothing()
 
 #[test]
 fn a_root_with_our_roots_very_name_and_key_identifier_is_another() {
+    needs!("openssl", "python3", "xmllint");
     let lab = Foreign::new();
     let ours = &lab.root.certificate;
     let key_id: Vec<String> = ours.subject_key_id.iter().flatten().map(|byte| format!("{byte:02X}")).collect();

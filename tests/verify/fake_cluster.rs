@@ -17,6 +17,8 @@ use time::Duration;
 
 use super::lab::{expect, faults, lab, slow_lab};
 
+use crate::support::outside::needs;
+
 #[test]
 fn a_good_cluster_is_proven_in_all_six_properties() {
     let lab = lab(2, 3, None);
@@ -388,6 +390,7 @@ fn the_environment_is_not_asked_whom_to_trust_or_where_to_go() {
 
 #[test]
 fn curl_and_kubectl_take_the_stand_in_for_a_cluster() {
+    needs!("curl", "kubectl");
     let lab = lab(1, 2, None);
     let folder = tempfile::tempdir().expect("a folder");
     let ca = folder.path().join("ca.crt");

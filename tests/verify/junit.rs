@@ -15,6 +15,7 @@ use clusterctl::verify::target::{Place, Target};
 
 use super::lab::{Lab, lab, slow_lab};
 use crate::support::forms::{self, Cases};
+use crate::support::outside::needs;
 
 const STRICTNESS: [(bool, bool); 4] = [(false, false), (true, false), (false, true), (true, true)];
 
@@ -56,6 +57,7 @@ fn quick() -> Options {
 
 #[test]
 fn every_fault_fails_a_case_and_what_is_not_proven_hangs_on_one_that_failed() {
+    needs!("python3", "xmllint");
     for fault in InjectedFault::ALL {
         let lab = lab(1, 2, Some(fault));
         let (cases, findings) = cases(&lab, &quick());
@@ -70,6 +72,7 @@ fn every_fault_fails_a_case_and_what_is_not_proven_hangs_on_one_that_failed() {
 
 #[test]
 fn a_recording_of_a_real_cluster_has_the_verdict_of_its_junit_form() {
+    needs!("python3", "xmllint");
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
     let mut judged = 0;
     for folder in ["kubernetes-1.20.2", "kubernetes-1.36.2"] {
@@ -94,6 +97,7 @@ fn unplugged(target: &Target, place: Place, host: usize) -> Arc<Target> {
 
 #[test]
 fn one_silent_host_of_three_is_one_failure_and_the_rest_of_it_is_skipped() {
+    needs!("python3", "xmllint");
     for (place, fault) in [(Place::Node, None), (Place::Node, Some(InjectedFault::SilentNode)), (Place::Master, None)] {
         let mut lab = lab(3, 3, fault);
         lab.target = unplugged(&lab.target, place, 1);
@@ -110,6 +114,7 @@ fn one_silent_host_of_three_is_one_failure_and_the_rest_of_it_is_skipped() {
 
 #[test]
 fn a_host_that_is_silent_at_each_of_its_addresses_is_one_failure() {
+    needs!("python3", "xmllint");
     let mut lab = lab(1, 3, None);
     let mut target = (*lab.target).clone();
     target.nodes[1].port = 1;
@@ -123,6 +128,7 @@ fn a_host_that_is_silent_at_each_of_its_addresses_is_one_failure() {
 
 #[test]
 fn where_no_api_server_is_there_the_lists_hang_on_that() {
+    needs!("python3", "xmllint");
     let mut lab = lab(1, 2, None);
     let mut target = (*lab.target).clone();
     target.masters[0].port = 1;
@@ -136,6 +142,7 @@ fn where_no_api_server_is_there_the_lists_hang_on_that() {
 
 #[test]
 fn a_server_that_answers_nobody_in_time_is_one_error() {
+    needs!("openssl", "python3", "xmllint");
     let mut lab = slow_lab(1, 2, StdDuration::from_secs(20));
     let mut target = (*lab.target).clone();
     target.endpoint = None;
@@ -149,6 +156,7 @@ fn a_server_that_answers_nobody_in_time_is_one_error() {
 
 #[test]
 fn a_run_that_judges_nothing_is_an_error() {
+    needs!("python3", "xmllint");
     let lab = lab(1, 2, None);
     let (cases, _) = cases(&lab, &Options { deadline: Some(StdDuration::ZERO), ..quick() });
     assert!(cases.errors > 0);

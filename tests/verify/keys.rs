@@ -2,6 +2,8 @@
 
 use super::site::{Foreign, SERVER};
 
+use crate::support::outside::needs;
+
 /// Makes a key by openssl's words and a certificate for it, signed by `by`, as `{name}.crt` and `{name}.key`.
 fn issue(lab: &Foreign, by: &str, key: &[&str], name: &str, valid: &[&str]) {
     let (crt, key_file) = (format!("{name}.crt"), format!("{name}.key"));
@@ -20,6 +22,7 @@ const YEAR: [&str; 2] = ["-days", "90"];
 
 #[test]
 fn what_cannot_be_verified_here_is_not_proven_and_named() {
+    needs!("openssl", "python3", "xmllint");
     let lab = Foreign::new();
     for (key, kind, chain) in [(&P521[..], "ecdsa-p521", "pass"), (&["-newkey", "rsa:1024"], "RSA 1024", "warn")] {
         issue(&lab, "ca", key, "server", &YEAR);
@@ -31,6 +34,7 @@ fn what_cannot_be_verified_here_is_not_proven_and_named() {
 
 #[test]
 fn a_root_on_p_521_is_neither_refused_nor_believed() {
+    needs!("openssl", "python3", "xmllint");
     let mut lab = Foreign::new();
     let authority = ["-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign"];
     let root =
@@ -47,6 +51,7 @@ fn a_root_on_p_521_is_neither_refused_nor_believed() {
 
 #[test]
 fn each_certificate_of_a_server_that_has_several_is_judged() {
+    needs!("openssl", "python3", "xmllint");
     let lab = Foreign::new();
     issue(&lab, "ca", &P256, "server", &YEAR);
     for (days, dates) in [(YEAR.to_vec(), "pass"), (vec!["-days", "-1"], "fail")] {

@@ -11,6 +11,7 @@ use clusterctl::pki::issuer::Issuer;
 use super::hostile::speaker;
 use super::site::Foreign;
 use crate::support::live::Live;
+use crate::support::outside::needs;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_clusterctl");
 
@@ -35,6 +36,7 @@ fn watched(command: &mut Command) -> (i32, String, u64) {
 
 #[test]
 fn few_descriptors_make_it_slower_and_nothing_else() {
+    needs!("bash", "python3", "xmllint");
     let live = Live::sized(1, 60, None);
     // The first is raised to what the system allows; the others are all that it allows.
     for limit in ["-S -n 40", "-n 160", "-n 48"] {

@@ -8,8 +8,11 @@ use time::Duration;
 
 use super::site::Foreign;
 
+use crate::support::outside::needs;
+
 #[test]
 fn a_revoked_certificate_fails_by_list_and_by_ledger_and_a_bad_list_is_no_list() {
+    needs!("openssl", "python3", "xmllint");
     use clusterctl::pki::certificate::Serial;
     use clusterctl::pki::untrusted::revocation_list;
     let mut lab = Foreign::new();
@@ -49,6 +52,7 @@ fn a_revoked_certificate_fails_by_list_and_by_ledger_and_a_bad_list_is_no_list()
 
 #[test]
 fn openssls_own_list_is_understood() {
+    needs!("openssl", "python3", "xmllint");
     let mut lab = Foreign::new();
     let credential = lab.issue();
     lab.write(&credential);

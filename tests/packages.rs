@@ -1,0 +1,76 @@
+//! What is published, and the packages. A static binary is tried when `CLUSTERCTL_STATIC_BINARY` names one; a package is made of it, too.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::good_tool;
+use crate::support::outside::{needs, stdout};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// The static binary that the environment names.
+fn static_binary() -> Option<String> {
+    std::env::var("CLUSTERCTL_STATIC_BINARY").ok().filter(|path| !path.is_empty())
+}
+
+#[test]
+fn a_published_crate_has_what_a_build_needs_and_no_tests() {
+    needs!("git");
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let mut list = Command::new(cargo);
+    let listed = stdout(list.args(["package", "--list", "--allow-dirty", "--offline"]).current_dir(ROOT));
+    let files: Vec<&str> = listed.lines().collect();
+    for needed in
+        ["Cargo.lock", "README.md", "LICENSE-MIT", "LICENSE-APACHE", "CHANGELOG.md", "build.rs", "src/main.rs"]
+    {
+        assert!(files.contains(&needed), "{needed} is missing");
+    }
+    let outer = |file: &&&str| !file.starts_with('.') || **file == ".cargo_vcs_info.json";
+    assert_eq!(files.iter().filter(|file| !outer(file)).collect::<Vec<_>>(), Vec::<&&str>::new());
+    for folder in ["tests/", "fuzz/", "benches/", "packaging/", "docs/", "target/"] {
+        assert!(!files.iter().any(|file| file.starts_with(folder)), "{folder} is published");
+    }
+    // Everything that the source includes at compile time.
+    let included = files.iter().filter(|file| file.starts_with("src/") && file.ends_with(".rs"));
+    for file in included {
+        let text = std::fs::read_to_string(Path::new(ROOT).join(file)).expect(file);
+        let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for path in text.split("include_str!(\"").chain(text.split("include_bytes!(\"")).skip(1) {
+            let Some((path, _)) = path.split_once('"').filter(|(path, _)| path.starts_with("../")) else { continue };
+            let folder = Path::new(file).parent().expect("a folder");
+            let (mut parts, mut depth) = (Vec::new(), 0);
+            for part in folder.join(path).components().map(|part| part.as_os_str().to_string_lossy().into_owned()) {
+                if part == ".." {
+                    depth += 1;
+                    parts.pop();
+                } else {
+                    parts.push(part);
+                }
+            }
+            let target = parts.join("/");
+            assert!(depth > 0 && files.contains(&target.as_str()), "{file} includes {target}, which is not published");
+        }
+    }
+}
+
+#[test]
+fn a_static_binary_works_in_an_empty_root() {
+    let Some(binary) = static_binary() else { return };
+    needs!("root", "python3");
+    let said = good_tool(&format!("{ROOT}/packaging/try-static"), &[&binary]);
+    assert_eq!(said.lines().filter(|line| line.starts_with("-- ")).count(), 6, "{said}");
+}
+
+#[test]
+fn a_debian_package_is_the_same_twice_and_installs_into_a_root() {
+    let Some(binary) = static_binary() else { return };
+    needs!("root", "dpkg-deb", "man", "strip");
+    let folders = [tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder")];
+    let packages = folders.each_ref().map(|folder| {
+        let made = good_tool(&format!("{ROOT}/packaging/deb"), &[&binary, &folder.path().display().to_string()]);
+        made.trim().to_owned()
+    });
+    let bytes = packages.each_ref().map(|path| std::fs::read(path).expect("a package"));
+    assert!(bytes[0] == bytes[1], "the packages differ");
+    good_tool(&format!("{ROOT}/packaging/try-deb"), &[&packages[0]]);
+}
