@@ -19,7 +19,7 @@ use crate::ui::{ColorChoice, Screen, Verbosity};
 
 /// Runs the program with the arguments of `process`, and returns how it ended.
 pub fn run(process: &mut Process) -> Exit {
-    if let Some(exit) = completions::answer_a_shell(Cli::command, process) {
+    if let Some(exit) = completions::answer_shell(Cli::command, process) {
         return exit;
     }
     if let Err(error) = secrets::none_among(&process.args) {

@@ -1,10 +1,11 @@
-//! Text that may be a stranger's, made harmless before it reaches a terminal or a log.
+//! Escapes untrusted text before it reaches a terminal or a log.
 
-/// A longer text of a peer is cut, in characters.
+/// Longer texts of peers are cut, in characters.
 pub const LONGEST: usize = 600;
 
-/// Text that may come from a peer, on one line: control characters, line breaks, invisible and direction-changing characters
-/// become escapes, and what is too long is cut.
+/// Returns untrusted text on one line, with everything escaped that a terminal obeys or does not show.
+///
+/// Control characters, line breaks, invisible and direction-changing characters become escapes. A long text is cut.
 #[must_use]
 pub fn sanitized(text: &str) -> String {
     let mut out = String::with_capacity(text.len().min(LONGEST));
@@ -18,7 +19,7 @@ pub fn sanitized(text: &str) -> String {
     out
 }
 
-/// As [`sanitized`], of any length, and lines and tabs stay.
+/// As [`sanitized`], for text of any length, in which line breaks and tabs are kept.
 #[must_use]
 pub fn sanitized_lines(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -40,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_a_terminal_obeys_comes_through() {
+    fn everything_that_a_terminal_obeys_is_escaped() {
         assert_eq!(sanitized("a\u{1b}[31mb\r\n\u{202e}c"), "a\\u{1b}[31mb\\u{d}\\u{a}\\u{202e}c");
         assert_eq!(sanitized(&"x".repeat(5000)).chars().count(), LONGEST + 2);
         assert_eq!(sanitized_lines("a\u{1b}]0;x\u{7}\n\tb\r"), "a\\u{1b}]0;x\\u{7}\n\tb\\u{d}");

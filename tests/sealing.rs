@@ -522,8 +522,7 @@ fn show_says_of_a_sealed_file_what_it_is_sealed_to_and_no_more() {
     let (age, ssh) = (age_key(&lab, "age"), ssh_key(&lab, "ssh", "ed25519", ""));
     lab.good(&["bundle", "on", "--seal-to", &age, "--seal-to", &ssh]);
     let shown = lab.good(&["show", "bundles/on.tar.gz.age"]);
-    assert!(shown.out.contains("sealed file") && shown.out.contains("an age key"), "{shown}");
-    assert!(shown.out.contains("an SSH key (ssh-ed25519)") && !shown.out.contains("prod"), "{shown}");
+    insta::assert_snapshot!(shown.out);
     // What age adds by chance is nobody: neither in what it made, nor where it stands for sure.
     for _ in 0..20 {
         lab.good(&["bundle", "on", "--seal-to", &age]);

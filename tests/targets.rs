@@ -140,7 +140,7 @@ fn a_sample_is_spread_over_the_fleet_and_says_what_it_left_out() {
     let left_out: Vec<&Value> =
         results.iter().filter(|r| r["role"] == "cluster" && r["id"] == "node.connect").collect();
     assert_eq!(left_out.len(), 1);
-    assert_eq!(left_out[0]["observed"], "16 of 20 nodes were left out, as --sample 4 says");
+    assert_eq!(left_out[0]["remedy"], "verify-all-nodes");
     assert_eq!((&left_out[0]["status"], &left_out[0]["severity"]), (&"skipped".into(), &"warning".into()));
     // Told to people, too, and in the recording.
     let told = live.lab.good(&["verify", "--replay", "run.json"]);
@@ -201,7 +201,6 @@ fn a_nodes_own_bundle_proves_the_way_to_the_masters() {
     assert!(ran.out.contains("FAIL master.whoami"), "{ran}");
     let ran = live.lab.run(&["verify", "--from", "bundles/master-1.tar.gz"]);
     assert_eq!(ran.status, 2);
-    assert!(ran.err.contains("hint: make a verifier bundle with: clusterctl bundle --verifier\n"), "{ran}");
 }
 
 #[test]
@@ -360,7 +359,7 @@ fn bad_trust_files_endpoints_nodes_and_contradictions_are_told() {
         (&["verify", "--ca", leaf, "--endpoint", "https://127.0.0.9:1"], 1, "it is not a CA"),
         (&["verify", "--ca", "pki/ca.crt", "--endpoint", "127.0.0.9:1"], 2, "it must begin with https://"),
         (&["verify", "--ca", "pki/ca.crt", "--endpoint", "https://127.0.0.9:1/api"], 2, "without user, path or query"),
-        (&["verify", "--ca", "pki/ca.crt", "--node", "on"], 2, "--node \"on\": there is no HOST"),
+        (&["verify", "--ca", "pki/ca.crt", "--node", "on"], 2, "there is no HOST"),
         (&["verify", "--ca", "pki/ca.crt", "--node", "=10.0.0.1"], 2, "there is no NAME"),
         (&["verify", "--ca", "pki/ca.crt", "--node", "on=10.0.0.1:99999"], 2, "the port must be 1 to 65535"),
         (&["verify", "--from", "x.tar.gz", "--ca", "pki/ca.crt"], 2, "cannot be used with"),

@@ -9,6 +9,20 @@ use crate::support::fleets::{self, fleet_of};
 use crate::support::outside::needs;
 use crate::support::{CLUSTER, Lab, good_tool};
 
+/// Every finding that is not a pass: its status, check, host and remedy, and what was seen.
+fn problems(lab: &Lab) -> String {
+    let ran = lab.run(&["verify", "--offline", "--output", "json"]);
+    let report: serde_json::Value = serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {ran}"));
+    let results = report["results"].as_array().expect("results").iter().filter(|result| result["status"] != "pass");
+    let text = |result: &serde_json::Value, key: &str| result[key].as_str().unwrap_or_default().to_owned();
+    let line = |result: &serde_json::Value| {
+        let [status, id, host, remedy, seen] =
+            ["status", "id", "host", "remedy", "observed"].map(|key| text(result, key));
+        format!("{status} {id} {host} {remedy}\n  {seen}\n")
+    };
+    format!("exit status {}\n{}", ran.status, results.map(line).collect::<String>())
+}
+
 #[test]
 fn a_good_directory_is_good_and_that_proves_no_property() {
     let lab = Lab::issued();
@@ -105,13 +119,7 @@ fn of_a_fleet_each_certificate_that_the_root_did_not_sign_is_found() {
     assert_eq!(ran.status.code(), Some(1));
     let value: serde_json::Value = serde_json::from_slice(&ran.stdout).expect("JSON");
     let failed = value["results"].as_array().expect("results").iter().filter(|result| result["status"] == "fail");
-    let found: Vec<String> = failed
-        .map(|result| {
-            let observed = result["observed"].as_str().expect("a text");
-            assert!(observed.contains("but the root's key did not sign it"), "{observed}");
-            result["address"].as_str().expect("a path").to_owned()
-        })
-        .collect();
+    let found: Vec<String> = failed.map(|result| result["address"].as_str().expect("a path").to_owned()).collect();
     assert_eq!(found, changed, "these and no others");
 }
 
@@ -123,22 +131,13 @@ fn bundles_of_another_root_or_another_endpoint_do_not_match() {
         "cluster.yaml",
         &CLUSTER.replace("https://api.prod.example.net:6443", "https://api.prod.example.net:7443"),
     );
-    let ran = lab.run(&["verify", "--offline"]);
-    assert_eq!(ran.status, 1, "{ran}");
-    let flat = ran.out.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(
-        flat.contains(
-            "it leads to https://api.prod.example.net:6443, the cluster file to https://api.prod.example.net:7443"
-        ),
-        "{ran}"
-    );
+    insta::assert_snapshot!(problems(&lab));
 
     let other = Lab::issued();
     other.good(&["bundle", "--all"]);
     std::fs::copy(other.path("bundles/on.tar.gz"), lab.path("bundles/on.tar.gz")).expect("copied");
-    let ran = lab.run(&["verify", "--offline"]);
-    let flat = ran.out.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(flat.contains("its manifest pins another root"), "{ran}");
+    let pinned: Vec<String> = problems(&lab).lines().filter(|line| line.contains(" on ")).map(str::to_owned).collect();
+    assert_eq!(pinned, ["fail trust.match on pack-bundle"]);
 }
 
 #[test]
@@ -146,11 +145,7 @@ fn a_bundle_from_before_the_last_issue_is_found() {
     let lab = Lab::issued();
     lab.good(&["bundle", "--all"]);
     lab.good(&["issue-node", "on", "--reissue"]);
-    let ran = lab.run(&["verify", "--offline"]);
-    assert_eq!(ran.status, 1, "{ran}");
-    let flat = ran.out.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(flat.contains("kubelet-client.crt is not the certificate that lies in the directory now"), "{ran}");
-    assert!(flat.contains("clusterctl bundle on"), "{ran}");
+    insta::assert_snapshot!(problems(&lab));
     lab.good(&["bundle", "on"]);
     lab.good(&["verify", "--offline"]);
 }
@@ -160,15 +155,10 @@ fn bundles_that_were_swapped_or_whose_templates_weaken_trust_are_found() {
     needs!("python3");
     let lab = Lab::issued();
     lab.good(&["bundle", "--eject-templates", "t"]);
-    let found = |what: &str| {
-        let ran = lab.run(&["verify", "--offline"]);
-        assert_eq!(ran.status, 1, "{what}: {ran}");
-        let flat = ran.out.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(flat.contains(what), "{what}: {ran}");
-    };
+    let found = || insta::assert_snapshot!(problems(&lab));
     lab.good(&["bundle", "--all"]);
     std::fs::copy(lab.path("bundles/worker-b1.tar.gz"), lab.path("bundles/on.tar.gz")).expect("copied");
-    found("it is the bundle of worker-b1");
+    found();
     let changed = |path: &str, from: &str, to: &str| {
         let original = lab.read(path);
         assert!(original.contains(from), "{path} has no {from}: {original}");
@@ -178,9 +168,9 @@ fn bundles_that_were_swapped_or_whose_templates_weaken_trust_are_found() {
     };
     let kubeconfig = "t/node/etc/kubernetes/kubelet.conf";
     changed(kubeconfig, "{{ cluster.endpoint }}", "\"https://evil.example:6443\"");
-    found("it leads to https://evil.example:6443, the cluster file to https://api.prod.example.net:6443");
+    found();
     changed(kubeconfig, "{{ files.ca }}", "/etc/ssl/certs/ca-certificates.crt");
-    found("it trusts /etc/ssl/certs/ca-certificates.crt, which is not this root");
+    found();
     lab.good(&["bundle", "--all", "--templates", "t"]);
     // No template makes such a bundle, but somebody may have.
     let script = r#"
@@ -203,7 +193,7 @@ open(folder + "/manifest.sha256", "w").write(hashlib.sha256(text.encode()).hexdi
     good_tool("tar", &["-xpzf", &bundle, "-C", &dir]);
     good_tool("/usr/bin/python3", &["-c", script, &lab.path("on").display().to_string()]);
     good_tool("tar", &["-czf", &bundle, "-C", &dir, "on"]);
-    found("authorization.mode");
+    found();
     lab.good(&["bundle", "--all", "--templates", "t"]);
     lab.good(&["verify", "--offline"]);
 }
@@ -245,83 +235,55 @@ fn a_bundle_that_undoes_trust_in_whatever_file_is_found() {
     needs!("python3");
     let lab = Lab::issued();
     let kubernetes = "etc/kubernetes";
-    for (host, python, status, what) in [
-        (
-            "master-1",
-            r#"swap("K/clusterctl/apiserver.env", "--anonymous-auth=false", "--anonymous-auth=true")"#,
-            1,
-            "does not say --anonymous-auth=false",
-        ),
+    for (host, python, status) in [
+        ("master-1", r#"swap("K/clusterctl/apiserver.env", "--anonymous-auth=false", "--anonymous-auth=true")"#, 1),
         (
             "master-1",
             r#"swap("K/manifests/kube-apiserver.yaml", '    - "--kubelet-certificate-authority=/K/pki/ca.crt"\n', "")"#,
             1,
-            "does not say --kubelet-certificate-authority",
         ),
-        (
-            "master-1",
-            r#"swap("K/clusterctl/etcd.env", "--client-cert-auth=true", "--client-cert-auth=false")"#,
-            1,
-            "does not say --client-cert-auth=true",
-        ),
+        ("master-1", r#"swap("K/clusterctl/etcd.env", "--client-cert-auth=true", "--client-cert-auth=false")"#, 1),
         (
             "master-1",
             r#"swap("K/clusterctl/apiserver.env", "--anonymous-auth=false", "--anonymous-auth=false\n--token-auth-file=/x")"#,
             1,
-            "says --token-auth-file=/x",
         ),
-        ("master-1", r#"os.remove(t + "/K/clusterctl/authorization.yaml")"#, 1, "authorization.yaml is missing"),
+        ("master-1", r#"os.remove(t + "/K/clusterctl/authorization.yaml")"#, 1),
         (
             "master-1",
             r#"swap("K/clusterctl/authorization.yaml", "failurePolicy: Deny", "failurePolicy: NoOpinion")"#,
             1,
-            "authorization.yaml says NoOpinion",
         ),
-        ("master-1", r#"os.remove(t + "/K/pki/etcd/ca.crt")"#, 1, "etc/kubernetes/pki/etcd/ca.crt is missing"),
-        (
-            "master-1",
-            r#"shutil.copy(t + "/K/pki/apiserver-kubelet-client.crt", t + "/K/pki/apiserver.crt")"#,
-            1,
-            "pki/apiserver.crt is not what lies in the directory",
-        ),
-        ("master-1", r#"write("K/pki/sa.pub", "nothing")"#, 1, "pki/sa.pub is not what lies in the directory"),
-        (
-            "master-1",
-            r#"swap("K/manifests/etcd.yaml", "registry.k8s.io", "evil.example")"#,
-            0,
-            "otherwise than clusterctl would write it now: etc/kubernetes/manifests/etcd.yaml",
-        ),
+        ("master-1", r#"os.remove(t + "/K/pki/etcd/ca.crt")"#, 1),
+        ("master-1", r#"shutil.copy(t + "/K/pki/apiserver-kubelet-client.crt", t + "/K/pki/apiserver.crt")"#, 1),
+        ("master-1", r#"write("K/pki/sa.pub", "nothing")"#, 1),
+        ("master-1", r#"swap("K/manifests/etcd.yaml", "registry.k8s.io", "evil.example")"#, 0),
         (
             "on",
             r#"swap("etc/systemd/system/kubelet.service.d/99-clusterctl.conf", "--config=/var/lib/kubelet/config.yaml", "--config=/tmp/x")"#,
             1,
-            "says --config=/tmp/x",
         ),
         (
             "on",
             r#"swap("etc/systemd/system/kubelet.service.d/99-clusterctl.conf", "ExecStart=kubelet ", "ExecStart=kubelet --anonymous-auth=true ")"#,
             1,
-            "says --anonymous-auth=true",
         ),
         (
             "on",
             r#"shutil.copy(t + "/var/lib/kubelet/pki/kubelet-server.key", t + "/var/lib/kubelet/pki/kubelet-client.key")"#,
             1,
-            "kubelet-client.key is not what lies in the directory",
         ),
-        ("on", r#"os.remove(t + "/var/lib/kubelet/config.yaml")"#, 1, "var/lib/kubelet/config.yaml is missing"),
-        ("on", r#"write("install.sh", "echo pwned\n")"#, 0, "otherwise than clusterctl would write it now: install.sh"),
+        ("on", r#"os.remove(t + "/var/lib/kubelet/config.yaml")"#, 1),
+        ("on", r#"write("install.sh", "echo pwned\n")"#, 0),
     ] {
         lab.good(&["bundle", host]);
         repacked(&lab, host, &python.replace("K/", &format!("{kubernetes}/")));
-        let ran = lab.run(&["verify", "--offline"]);
-        let flat = ran.out.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert_eq!(ran.status, status, "{python}: {ran}");
-        assert!(flat.contains(what), "{python}: {ran}");
+        let found = problems(&lab);
+        assert!(found.starts_with(&format!("exit status {status}\n")), "{python}: {found}");
+        insta::assert_snapshot!(found);
     }
     lab.good(&["bundle", "--all"]);
-    let good = lab.good(&["verify", "--offline"]);
-    assert!(good.out.contains("Good: "), "{good}");
+    lab.good(&["verify", "--offline"]);
 }
 
 #[test]
@@ -329,39 +291,32 @@ fn roots_in_each_others_places_and_open_doors_are_found() {
     let lab = Lab::issued();
     let copy = |from: &str, to: &str| std::fs::copy(lab.path(from), lab.path(to)).map(|_| ()).expect("copied");
     copy("pki/ca.crt", "pki/front-proxy/ca.crt");
-    let ran = lab.run(&["verify", "--offline"]);
-    assert_eq!(ran.status, 1, "{ran}");
-    assert!(ran.out.contains("the ledger knows it as another root"), "{ran}");
+    insta::assert_snapshot!(problems(&lab));
 
     let lab = Lab::issued();
     std::fs::set_permissions(lab.path("pki"), PermissionsExt::from_mode(0o755)).expect("chmod");
     std::fs::set_permissions(lab.path("pki/ledger.sqlite3"), PermissionsExt::from_mode(0o666)).expect("chmod");
-    let ran = lab.run(&["verify", "--offline"]);
-    assert_eq!(ran.status, 1, "{ran}");
-    let flat = ran.out.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(flat.contains("DIR/pki has mode 0755, others can read it; DIR/pki/ledger.sqlite3 has mode 0666"), "{ran}");
+    insta::assert_snapshot!(problems(&lab));
 }
 
 #[test]
 fn flags_that_would_be_ignored_are_refused() {
     let lab = Lab::issued();
     lab.good(&["bundle", "--all"]);
-    let cases: [(&[&str], &str); 7] = [
-        (&["verify", "--offline", "--from", "x.tar.gz"], "cannot be used with"),
-        (&["verify", "--offline", "--ca", "x"], "cannot be used with"),
-        (&["verify", "--offline", "--kubeconfig", "x"], "cannot be used with"),
-        (&["verify", "--offline", "--master-cert", "x", "--master-key", "x"], "cannot be used with"),
-        (&["verify", "--node-cert", "x", "--node-key", "x"], "there are no roots to trust"),
-        (&["verify", "--from", "bundles/on.tar.gz", "--node-cert", "x", "--node-key", "x"], "cannot be used with"),
-        (&["verify", "--from", "bundles/on.tar.gz", "--node", "worker-b1"], "it cannot say where worker-b1 is"),
+    let cases: [&[&str]; 8] = [
+        &["verify", "--offline", "--from", "x.tar.gz"],
+        &["verify", "--offline", "--ca", "x"],
+        &["verify", "--offline", "--kubeconfig", "x"],
+        &["verify", "--offline", "--master-cert", "x", "--master-key", "x"],
+        &["verify", "--node-cert", "x", "--node-key", "x"],
+        &["verify", "--from", "bundles/on.tar.gz", "--node-cert", "x", "--node-key", "x"],
+        &["verify", "--from", "bundles/on.tar.gz", "--node", "worker-b1"],
+        &["verify", "--ca", "pki/ca.crt"],
     ];
-    for (args, told) in cases {
+    for args in cases {
         let ran = lab.run(args);
         assert_eq!(ran.status, 2, "{args:?}: {ran}");
-        assert!(ran.err.contains(told), "{args:?}: {told:?} is not in {ran}");
     }
-    let ran = lab.run(&["verify", "--ca", "pki/ca.crt"]);
-    assert_eq!((ran.status, ran.err.lines().next()), (2, Some("error: there is nobody to dial")));
 }
 
 #[test]
@@ -390,17 +345,16 @@ fn json_is_versioned_and_complete_when_it_fails() {
 #[test]
 fn unknown_nodes_bad_pins_and_contradictions_are_usage_errors() {
     let lab = Lab::issued();
-    let cases: [(&[&str], &str); 5] = [
-        (&["verify", "--node", "onn"], "hint: did you mean on ?"),
-        (&["verify", "--resolve", "api"], "\"api\" is not NAME:ADDRESS"),
-        (&["verify", "--offline", "--masters-only"], "cannot be used with"),
-        (&["verify", "--timeout", "-1"], "error: "),
-        (&["verify", "--timeout", "0"], "invalid value '0' for '--timeout"),
+    let cases: [&[&str]; 5] = [
+        &["verify", "--node", "onn"],
+        &["verify", "--resolve", "api"],
+        &["verify", "--offline", "--masters-only"],
+        &["verify", "--timeout", "-1"],
+        &["verify", "--timeout", "0"],
     ];
-    for (args, told) in cases {
+    for args in cases {
         let ran = lab.run(args);
         assert_eq!(ran.status, 2, "{args:?}: {ran}");
-        assert!(ran.err.contains(told), "{args:?}: {told:?} is not in {ran}");
     }
 }
 

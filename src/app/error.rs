@@ -10,6 +10,7 @@ use super::inspect::InspectError;
 use super::package::templates::TemplatesError;
 use super::remedy::Remedy;
 use super::revoke::RevokeError;
+use super::verify::VerifyError;
 use crate::pki::issuer::IssueError;
 use crate::store::ca::CaError;
 use crate::store::error::StoreError;
@@ -29,6 +30,9 @@ pub enum Error {
     /// A file cannot be described.
     #[error(transparent)]
     Inspect(#[from] InspectError),
+    /// A live cluster cannot be verified.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
     /// A file that was named cannot be read.
     #[error(transparent)]
     Input(#[from] InputError),
@@ -58,6 +62,7 @@ impl Error {
             Self::CreateCa(error) => error.remedy(),
             Self::Init(error) => Some(error.remedy()),
             Self::Inspect(error) => error.remedy(),
+            Self::Verify(error) => error.remedy(),
             Self::Input(error) => error.remedy(),
             Self::Revoke(error) => error.remedy(),
             Self::Ca(error) => Some(Remedy::OfCa(error.clone())),

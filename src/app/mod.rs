@@ -4,6 +4,7 @@
 //! runs. It never prints, asks, reads a clock or an environment variable, or knows an exit status: [`crate::cli`] does.
 //! Errors carry their evidence, and [`Error::remedy`] says as data what helps.
 
+pub mod audit;
 pub(crate) mod batches;
 pub mod ca;
 pub mod count;
@@ -19,6 +20,7 @@ pub mod package;
 mod remedy;
 pub mod revoke;
 pub mod threads;
+pub mod verify;
 
 pub use env::Env;
 pub use error::{Error, in_full};

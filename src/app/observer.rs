@@ -14,6 +14,8 @@ pub enum Task {
     Issuing,
     /// Packs bundles.
     Packing,
+    /// Connects to the hosts of a live cluster.
+    Verifying,
 }
 
 /// Receives what a use case reports while it runs.
@@ -36,6 +38,9 @@ pub trait Observer {
 pub trait Progress: Send + Sync {
     /// Adds `count` completed items.
     fn add(&self, count: u64);
+
+    /// Sets the number of completed items, and of all items, where that is not known beforehand.
+    fn set(&self, completed: u64, total: u64);
 }
 
 /// Says whether work shall stop. Copies share one state.
@@ -79,4 +84,6 @@ impl Observer for Silent {
 
 impl Progress for Silent {
     fn add(&self, _: u64) {}
+
+    fn set(&self, _: u64, _: u64) {}
 }

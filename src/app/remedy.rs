@@ -1,7 +1,6 @@
 //! What helps against an error, as data; [`crate::cli::remedies`] has the words.
 
-use super::init;
-use super::revoke;
+use super::{init, revoke, verify};
 use crate::config::ReadError;
 use crate::store::ca::CaError;
 use crate::store::error::StoreError;
@@ -26,6 +25,8 @@ pub enum Remedy {
     CorrectTemplate,
     /// Name files of the kinds that are described.
     InspectKnownKinds,
+    /// Of [`verify`].
+    Verify(verify::Remedy),
     /// Of [`init`].
     Init(init::Remedy),
     /// Of a finding of the audit, which helps here, too.

@@ -92,6 +92,7 @@ impl UseCaseError for app::ca::CreateCaError {}
 impl UseCaseError for app::directory::DirectoryError {}
 impl UseCaseError for app::init::InitError {}
 impl UseCaseError for app::input::InputError {}
+impl UseCaseError for app::verify::VerifyError {}
 impl UseCaseError for app::inspect::InspectError {}
 impl UseCaseError for app::package::templates::TemplatesError {}
 impl UseCaseError for app::revoke::RevokeError {}

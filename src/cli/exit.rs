@@ -8,6 +8,7 @@ use crate::app::input::InputError;
 use crate::app::inspect::InspectError;
 use crate::app::package::templates::TemplatesError;
 use crate::app::revoke::RevokeError;
+use crate::app::verify::{TargetError, VerifyError};
 use crate::pki::issuer::IssueError;
 use crate::pki::key::KeyError;
 use crate::store::ca::CaError;
@@ -58,6 +59,7 @@ pub(super) fn of(error: &Error) -> Exit {
             | InitError::OnlyExternalIps { .. }
             | InitError::NoAddresses { .. },
         ) => Exit::Usage,
+        Error::Verify(error) => of_verify(error),
         Error::Input(error) => of_input(error),
         Error::Inspect(InspectError::Input(error)) => of_input(error),
         Error::Inspect(InspectError::Unreadable { .. }) => Exit::Usage,
@@ -103,6 +105,34 @@ fn of_revoke(error: &RevokeError) -> Exit {
         | RevokeError::OtherIssuer { .. } => Exit::Refused,
         RevokeError::NoCertificate { .. } | RevokeError::NotRendered(_) => Exit::Usage,
         RevokeError::Crl { .. } => Exit::Bug,
+    }
+}
+
+fn of_verify(error: &VerifyError) -> Exit {
+    match error {
+        VerifyError::Target(error) => of_target(error),
+        VerifyError::Pin(_)
+        | VerifyError::NoFolder(_)
+        | VerifyError::RecordingTooLarge { .. }
+        | VerifyError::Recording { .. } => Exit::Usage,
+        VerifyError::Network(_) | VerifyError::Unwritten { .. } => Exit::Environment,
+    }
+}
+
+fn of_target(error: &TargetError) -> Exit {
+    match error {
+        TargetError::Bundle { .. }
+        | TargetError::NodeBesideBundle { .. }
+        | TargetError::Denials { .. }
+        | TargetError::Kubeconfig { .. }
+        | TargetError::NoRoots
+        | TargetError::NoPeers
+        | TargetError::UnknownNode { .. }
+        | TargetError::TwoPorts { .. }
+        | TargetError::Node { .. }
+        | TargetError::Identity { .. }
+        | TargetError::Endpoint { .. }
+        | TargetError::ServerName { .. } => Exit::Usage,
     }
 }
 

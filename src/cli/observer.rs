@@ -26,9 +26,10 @@ impl Observer for TerminalObserver<'_, '_> {
 
     fn progress(&self, task: Task, total: u64) -> Box<dyn Progress> {
         let label = match task {
-            Task::Checking => "looking at what is there",
+            Task::Checking => "checking",
             Task::Issuing => "issuing",
             Task::Packing => "packing",
+            Task::Verifying => "verifying",
         };
         Box::new(self.screen.progress(label, total))
     }
@@ -45,5 +46,9 @@ impl Observer for TerminalObserver<'_, '_> {
 impl Progress for ui::Progress {
     fn add(&self, count: u64) {
         Self::add(self, count);
+    }
+
+    fn set(&self, completed: u64, total: u64) {
+        Self::set(self, completed, total);
     }
 }

@@ -131,7 +131,7 @@ impl Interrupts for Stop {
     }
 
     /// Waits for the end of the process if a signal came at a prompt.
-    fn end_if_told(&self) {
+    fn end_if_signalled(&self) {
         while self.at_prompt.load(Ordering::Relaxed) != 0 && !self.listening.load(Ordering::Relaxed) {
             std::thread::sleep(LOOK_AGAIN);
         }

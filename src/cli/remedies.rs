@@ -3,6 +3,7 @@
 mod init;
 mod revoke;
 mod store;
+mod verify;
 
 use std::error::Error as StdError;
 
@@ -57,6 +58,7 @@ fn words(remedy: &Remedy) -> Option<String> {
              encrypted or not"
                 .to_owned()
         }
+        Remedy::Verify(remedy) => verify::words(remedy),
         Remedy::Init(remedy) => init::words(remedy),
         Remedy::OfFinding(remedy) => finding_remedies::words(remedy, TargetKind::Directory),
         Remedy::Revoke(remedy) => revoke::words(remedy),

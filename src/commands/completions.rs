@@ -1,5 +1,6 @@
-//! `completions`: what shells need to complete commands, flags, and host names out of the cluster file. The scripts ask
-//! the program itself at every TAB, through the variable [`VARIABLE`].
+//! `completions`: prints scripts with which shells complete commands, flags, and the host names of the cluster file.
+//!
+//! The scripts run the program itself at every TAB, with the variable [`VARIABLE`] set.
 
 use std::ffi::{OsStr, OsString};
 
@@ -16,12 +17,14 @@ use crate::cluster::name::HostName;
 use crate::cluster::spec::Cluster;
 use crate::store::layout::Layout;
 
-/// The scripts set it to the shell's name when they ask for candidates.
+/// The variable that the scripts set to the shell's name when they ask for candidates.
 pub const VARIABLE: &str = "CLUSTERCTL_COMPLETE";
 const PROGRAM: &str = "clusterctl";
-/// zsh loads a file of its fpath when the first TAB calls the function that is named like it, and the file only defines
-/// another: without this the first TAB would do nothing.
-const AT_ONCE: &str = "
+/// Makes zsh complete at the first TAB.
+///
+/// zsh loads a file of its fpath when the function of that name is first called. The script only defines another function, so
+/// that without this the first TAB would do nothing.
+const FIRST_TAB: &str = "
 if [[ $funcstack[1] = _clusterctl ]]; then
     _clap_dynamic_completer_clusterctl \"$@\"
 fi
@@ -30,12 +33,12 @@ fi
 /// Prints the completions for a shell.
 #[derive(Debug, Args)]
 pub struct CompletionsArgs {
-    /// Which shell
+    /// The shell
     #[arg(value_name = "SHELL")]
     shell: ShellName,
 }
 
-/// The shells that can be served.
+/// The supported shells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ShellName {
     /// bash
@@ -51,10 +54,10 @@ pub enum ShellName {
 }
 
 impl ShellName {
-    /// All of them.
+    /// All shells.
     pub const ALL: [Self; 5] = [Self::Bash, Self::Zsh, Self::Fish, Self::Powershell, Self::Elvish];
 
-    /// The name of its file in `completions/`, after the shell's own custom.
+    /// Returns the name of its file in `completions/`, as the shell expects it.
     #[must_use]
     pub fn file_name(self) -> &'static str {
         match self {
@@ -80,30 +83,30 @@ impl ShellName {
 /// Runs `completions`.
 ///
 /// # Errors
-/// When the script cannot be made, which would be a bug.
+/// When the script cannot be generated, which is a bug.
 pub fn run(args: &CompletionsArgs, context: &mut Context<'_>) -> Result<Exit> {
     let mut script = Vec::new();
     let completer = args.shell.completer();
     completer
         .write_registration(VARIABLE, PROGRAM, PROGRAM, PROGRAM, &mut script)
-        .map_err(|error| CliError::new(Exit::Bug, "the script could not be made").because(error))?;
+        .map_err(|error| CliError::new(Exit::Bug, "the script could not be generated").because(error))?;
     let mut script = String::from_utf8_lossy(&script).into_owned();
     if args.shell == ShellName::Zsh {
-        script.push_str(AT_ONCE);
+        script.push_str(FIRST_TAB);
     }
     context.screen.answer(script);
     Ok(Exit::Done)
 }
 
-/// Answers a shell that asks for candidates; `None` when none asked.
-pub fn answer_a_shell(tree: fn() -> clap::Command, world: &mut Process) -> Option<Exit> {
-    let shell = ShellName::from_str(world.env(VARIABLE)?, true).ok()?;
-    let words: Vec<OsString> = world.args.iter().skip_while(|word| *word != "--").skip(1).cloned().collect();
+/// Prints candidates for a shell that asks for them; returns `None` where none does.
+pub fn answer_shell(tree: fn() -> clap::Command, process: &mut Process) -> Option<Exit> {
+    let shell = ShellName::from_str(process.env(VARIABLE)?, true).ok()?;
+    let words: Vec<OsString> = process.args.iter().skip_while(|word| *word != "--").skip(1).cloned().collect();
     let mut command = tree();
     command.build();
     let mut candidates = Vec::new();
-    let found = shell.completer().write_complete(&mut command, words, Some(&world.dir), &mut candidates);
-    let written = found.and_then(|()| world.out.sink.write_all(&candidates)).and_then(|()| world.out.sink.flush());
+    let found = shell.completer().write_complete(&mut command, words, Some(&process.dir), &mut candidates);
+    let written = found.and_then(|()| process.out.sink.write_all(&candidates)).and_then(|()| process.out.sink.flush());
     Some(if written.is_ok() { Exit::Done } else { Exit::Environment })
 }
 
@@ -119,13 +122,13 @@ pub(super) fn nodes() -> ArgValueCompleter {
     ArgValueCompleter::new(|typed: &OsStr| candidates(typed, |cluster| cluster.nodes.iter().map(|h| &h.name).collect()))
 }
 
-/// Completes names of all hosts.
+/// Completes the names of all hosts.
 pub(super) fn hosts() -> ArgValueCompleter {
     ArgValueCompleter::new(|typed: &OsStr| candidates(typed, Cluster::host_names))
 }
 
-/// What `--dir` says, of all that was typed until now.
-fn dir_among(mut typed: impl Iterator<Item = OsString>) -> Option<OsString> {
+/// Returns the value of `--dir` in what was typed so far.
+fn dir_in(mut typed: impl Iterator<Item = OsString>) -> Option<OsString> {
     while let Some(word) = typed.next() {
         if word == "--dir" {
             return typed.next();
@@ -137,13 +140,14 @@ fn dir_among(mut typed: impl Iterator<Item = OsString>) -> Option<OsString> {
     None
 }
 
-/// Completions are asked for in a process of their own, and clap hands completers nothing but the word: this is the one
-/// place that has to ask the process itself where it is.
+/// Returns the candidates that begin with what was typed.
+///
+/// clap gives completers nothing but the word, so that this one place reads the process's own folder and variables.
 fn candidates(typed: &OsStr, names: fn(&Cluster) -> Vec<&HostName>) -> Vec<CompletionCandidate> {
     let cluster = || {
         let here = std::env::current_dir().ok()?;
         let named = std::env::var_os("CLUSTERCTL_DIR").filter(|dir| !dir.is_empty());
-        let named = dir_among(std::env::args_os()).or(named).map(|dir| here.join(dir));
+        let named = dir_in(std::env::args_os()).or(named).map(|dir| here.join(dir));
         let layout = named.map_or_else(|| Layout::find(&here), Layout::new);
         directory::cluster(&layout).ok()
     };

@@ -1,4 +1,4 @@
-//! From a parsed command to its module.
+//! Runs the module of a parsed command.
 
 use clap::CommandFactory;
 

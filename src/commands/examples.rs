@@ -1,4 +1,4 @@
-//! Examples for the help of each command. Each line after `$ ` is a command that parses; a test sees to it.
+//! Examples for the help of each command. Each line after `$ ` is a command that parses; a test holds it.
 
 /// `init`
 pub const INIT: &str = "\
@@ -26,7 +26,7 @@ Examples:
   $ clusterctl issue-node --all
   $ clusterctl issue-node worker-1 --reissue
 
-A dry run ends with 0 whether there is something to issue or not; each line of its standard output is one certificate.";
+A dry run exits with 0 whether there is something to issue or not; each line of its standard output is one certificate.";
 
 /// `issue-admin`
 pub const ISSUE_ADMIN: &str = "\

@@ -11,10 +11,10 @@ use crate::cli::error::{CliError, Result};
 use crate::cli::exit::Exit;
 use crate::store::files;
 
-/// Writes the man pages, one a command, into a folder.
+/// Writes the man pages, one per command, into a folder.
 #[derive(Debug, Args)]
 pub struct ManArgs {
-    /// Where to; made if it is not there
+    /// Folder of the pages; created if it does not exist
     #[arg(value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     folder: PathBuf,
 }
@@ -44,8 +44,9 @@ pub fn run(args: &ManArgs, mut command: clap::Command, context: &mut Context<'_>
     Ok(Exit::Done)
 }
 
-/// As `Man::render`, but for the synopsis: clap_mangen's lists flags without their values, and arguments that may be repeated as
-/// if they could be given once.
+/// Renders a page as `Man::render` does, but for the synopsis.
+///
+/// clap_mangen's synopsis lists flags without their values, and arguments that may be repeated as if they could not.
 fn render(name: &str, mut command: clap::Command, page: &mut Vec<u8>) -> io::Result<()> {
     let usage = command.render_usage().to_string();
     let usage = usage.trim_start_matches("Usage: ").replace('\\', "\\e").replace('-', "\\-");

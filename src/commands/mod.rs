@@ -20,7 +20,6 @@ pub mod revoke;
 pub mod show;
 pub mod tree;
 pub mod verify;
-mod verifying;
 pub mod version;
 
 pub use dispatch::dispatch;

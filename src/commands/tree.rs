@@ -1,4 +1,4 @@
-//! The tree of commands, and the flags that all of them have.
+//! The tree of clap types: the commands, and the flags that all of them have.
 
 use std::path::{Path, PathBuf};
 
@@ -14,18 +14,18 @@ use crate::ui::{ColorChoice, Verbosity};
 const EXIT_STATUS: &str = "\
 Exit status:
   0   done, or everything proven
-  1   verify: something failed or could not be proven
-  2   wrong usage, or an unreadable or invalid cluster file; verify: nothing could be judged
-  3   refused: it exists already, it was declined, a passphrase is wrong
-  4   environment: a file, the disk, the network or a limit of the system is in the way; stopped by a signal with work kept
+  1   verify: a check failed or could not be proven
+  2   wrong usage, or an unreadable or invalid cluster file; verify: nothing could be checked
+  3   refused: a file exists already, a question was answered no, a passphrase is wrong
+  4   environment: a file, the disk, the network or a limit of the system; interrupted by a signal, with the work so far kept
   70  a bug
-  130 ended at once by Ctrl-C, at a question or the second time; 143 by SIGTERM, 129 by SIGHUP";
+  130 ended immediately by Ctrl-C, at a question or the second time; 143 by SIGTERM, 129 by SIGHUP";
 
-/// Where help puts the flags that every command has, so that a command's own come first.
+/// The heading of the flags that every command has, so that a command's own come first.
 const HEADING: &str = "Global options";
 
-/// Static clustering for Kubernetes: an offline root CA, a certificate for every master and node, a bundle for every host,
-/// and the proof on the wire that they find and trust each other.
+/// Static clustering for Kubernetes: an offline root CA, certificates for every master and node, a bundle for every host, and
+/// a proof on the live cluster that they find and trust each other.
 #[derive(Debug, Parser)]
 #[command(name = "clusterctl", version, after_help = EXIT_STATUS, arg_required_else_help = true)]
 pub struct Cli {
@@ -43,13 +43,13 @@ pub struct Global {
     /// The cluster directory [env: CLUSTERCTL_DIR] [default: the nearest folder upwards with a cluster.yaml]
     #[arg(long, global = true, help_heading = HEADING, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     pub dir: Option<PathBuf>,
-    /// Use a cluster directory that another user owns: whoever owns it decides what it says
+    /// Use a cluster directory that another user owns, and trust that user with its content
     #[arg(long, global = true, help_heading = HEADING)]
     pub trust_owner: bool,
-    /// Say nothing but answers, warnings and errors
+    /// Only print results, warnings and errors
     #[arg(short, long, global = true, help_heading = HEADING, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Say more
+    /// Print more
     #[arg(short, long, global = true, help_heading = HEADING)]
     pub verbose: bool,
     /// When to use colour (NO_COLOR is respected)
@@ -58,7 +58,7 @@ pub struct Global {
 }
 
 impl Global {
-    /// How much commentary is wanted.
+    /// Returns how much commentary is printed.
     #[must_use]
     pub fn verbosity(&self) -> Verbosity {
         match (self.quiet, self.verbose) {
@@ -68,7 +68,7 @@ impl Global {
         }
     }
 
-    /// The cluster directory: as given, else as the environment says, else the nearest one upwards from `here`.
+    /// Returns the cluster directory: the given one, else the environment's, else the nearest one upwards from `here`.
     #[must_use]
     pub fn layout(&self, here: &Path, from_env: Option<PathBuf>) -> Layout {
         match self.dir.clone().or(from_env) {
@@ -78,7 +78,7 @@ impl Global {
     }
 }
 
-/// The commands, in the order in which a cluster comes to be.
+/// The commands, in the order in which a cluster is made.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Write a commented cluster file, cluster.yaml
@@ -99,22 +99,22 @@ pub enum Command {
     /// Render and pack one bundle for each host
     #[command(after_help = examples::BUNDLE)]
     Bundle(bundle::BundleArgs),
-    /// Open a bundle on its host: decrypt it, check it, unpack it
+    /// Decrypt, check and unpack a bundle on its host
     #[command(after_help = examples::OPEN)]
     Open(open::OpenArgs),
-    /// Write what the accounts may do, for kubectl and API servers, or say it in words
+    /// Write the accounts' rights for kubectl and API servers, or print them
     #[command(after_help = examples::POLICY)]
     Policy(policy::PolicyArgs),
-    /// Revoke certificates: in the ledger, in revocation lists, and by a rule that API servers heed
+    /// Revoke certificates: in the ledger, in CRLs, and in the API servers' authorization configuration
     #[command(after_help = examples::REVOKE)]
     Revoke(revoke::RevokeArgs),
-    /// Prove on a live cluster, or in the directory alone, that its members find and trust each other
+    /// Verify a live cluster, or the directory alone
     #[command(after_help = examples::VERIFY)]
     Verify(verify::VerifyArgs),
-    /// Explain any certificate, key, request, kubeconfig or bundle
+    /// Describe certificates, keys, requests, CRLs, kubeconfigs and bundles
     #[command(after_help = examples::SHOW)]
     Show(show::ShowArgs),
-    /// See the whole path, from nothing to a proven cluster, against a stand-in on this machine
+    /// Run all steps, from nothing to a verified cluster, against a simulated cluster on this machine
     #[command(after_help = examples::DEMO)]
     Demo(demo::DemoArgs),
     /// Print the completions for a shell

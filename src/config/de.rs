@@ -1,5 +1,7 @@
-//! What a YAML value may be shaped like: a text as it is written, a list, a mapping with known keys. A value of another
-//! shape becomes a fault and is stepped over, so that the rest is still read. Nothing here knows what a cluster is.
+//! Reads YAML values of a known shape: a text as it is written, a list, a mapping with known keys.
+//!
+//! A value of another shape is recorded as an error and skipped, so that the rest is still read. Nothing here knows what a
+//! cluster is.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,9 +14,9 @@ use super::span::{self, Locate, Place};
 use crate::cluster::config_error::{ConfigError, Reason};
 use crate::cluster::spec::OneOrMore;
 
-/// More faults than anybody reads: a file with so many is not worth reading on.
+/// The number of errors after which reading stops: more would not help.
 const MAX_FAULTS: usize = 10_000;
-/// What a value costs beside its characters. See [`Reading::charge`].
+/// The cost of a value besides its characters. See [`Reading::charge`].
 pub(super) const COST_OF_A_VALUE: usize = 1;
 
 /// One step of a path.
@@ -26,19 +28,19 @@ pub(super) enum Step {
     Item(usize),
 }
 
-/// A reading in progress: where it is, and what it found wrong.
+/// The state of reading: the present path, and the errors so far.
 pub(super) struct Reading {
-    /// What is wrong so far, and where.
+    /// The errors so far, with their paths.
     pub(super) faults: Vec<(ConfigError, Vec<Step>)>,
-    /// What stands at the top, if it is no mapping.
+    /// The shape of the top, if it is no mapping.
     pub(super) instead_of_a_file: Option<&'static str>,
-    /// No fault more was taken, and reading stopped.
+    /// Whether reading stopped because of too many errors.
     pub(super) is_full: bool,
     pub(super) path: Vec<Position>,
     budget: usize,
 }
 
-/// A step on the way, without an allocation where the keys are known.
+/// A step of the present path, without an allocation where the keys are known.
 pub(super) enum Position {
     Key(&'static str, u32),
     Free(String),
@@ -46,13 +48,15 @@ pub(super) enum Position {
 }
 
 impl Reading {
-    /// For a file of `size` bytes.
+    /// Returns the state at the beginning of a file of `size` bytes.
     pub(super) fn new(size: usize) -> Self {
         Self { faults: Vec::new(), instead_of_a_file: None, is_full: false, path: Vec::new(), budget: size * 2 + 4096 }
     }
 
-    /// Pays for a value. Each byte of a file can state one byte of values; aliases can multiply that, but a file whose
-    /// values are more than double its size is a trap, not a cluster.
+    /// Charges the cost of a value.
+    ///
+    /// Each byte of a file can state one byte of values. Aliases can multiply that, but a file whose values are more than double
+    /// its size is an attack, not a cluster.
     pub(super) fn charge<E: Error>(&mut self, cost: usize) -> Result<(), E> {
         self.budget = self.budget.checked_sub(cost).ok_or_else(|| {
             E::custom("aliases (*name) make this file more than twice as large as it is; write the values out")
@@ -60,13 +64,13 @@ impl Reading {
         Ok(())
     }
 
-    /// Records a fault at the present place.
+    /// Records an error at the present path.
     pub(super) fn fault<E: Error>(&mut self, seen: Option<String>, reason: Reason) -> Result<(), E> {
         let steps: Vec<Step> = self.path.iter().map(Position::step).collect();
         self.push(seen, reason, steps)
     }
 
-    /// Records that `key` is missing at the present place.
+    /// Records that `key` is missing at the present path.
     pub(super) fn missing<E: Error>(&mut self, key: &'static str, wanted: &'static str) -> Result<(), E> {
         self.fault_at_key(key, 0, Reason::Missing { wanted })
     }
@@ -114,13 +118,13 @@ impl Position {
 
 /// A mapping with known keys.
 pub(super) trait Entries {
-    /// As a fault names it.
+    /// How an error names it.
     const WANTED: &'static str;
 
     /// The keys that it may have.
     fn keys(&self) -> &'static [&'static str];
 
-    /// Takes the value of `key`, one of [`Self::keys`].
+    /// Reads the value of `key`, one of [`Self::keys`].
     fn entry<'de, A: MapAccess<'de>>(
         &mut self,
         key: &'static str,
@@ -128,7 +132,7 @@ pub(super) trait Entries {
         reading: &mut Reading,
     ) -> Result<(), A::Error>;
 
-    /// The mapping is over.
+    /// Called at the end of the mapping.
     fn end<E: Error>(&mut self, _reading: &mut Reading) -> Result<(), E> {
         Ok(())
     }
@@ -187,10 +191,10 @@ impl<T: Entries> Mapping<'_, T> {
 
 /// A list.
 pub(super) trait Items {
-    /// As a fault names it.
+    /// How an error names it.
     const WANTED: &'static str;
 
-    /// Takes the next item, and says whether there was one.
+    /// Reads the next item, and returns whether there was one.
     fn item<'de, A: SeqAccess<'de>>(&mut self, seq: &mut A, reading: &mut Reading) -> Result<bool, A::Error>;
 }
 
@@ -222,7 +226,7 @@ impl Items for Texts {
             Some(Scalar::Text(text)) => Some(text),
             Some(Scalar::Tagged) => None,
             Some(Scalar::Other(there)) => {
-                // Nothing was consumed, unless an alias led there: then the list goes on elsewhere, or is over.
+                // Nothing was consumed, unless an alias led there: then the list continues elsewhere, or has ended.
                 if seq.next_element_seed(Locate)?.flatten() != there {
                     return Err(A::Error::custom(
                         "an alias (*name) of a list or a mapping stands where a text is needed",
@@ -235,7 +239,7 @@ impl Items for Texts {
         if text.is_none() {
             reading.fault(None, Reason::Shape { wanted: Text::WANTED })?;
         }
-        // What is no text keeps its place, so that the paths of those behind it stay right.
+        // An item that is no text keeps its place, so that the paths of later items stay right.
         self.0.push(text.unwrap_or_default());
         Ok(true)
     }
@@ -243,13 +247,13 @@ impl Items for Texts {
 
 // ── texts ──
 
-/// Reads the text that is the value of the key just read; `None` when it is none, which is then a fault.
+/// Reads the text that is the value of the key just read; returns `None` after recording an error when it is no text.
 pub(super) fn text<'de, A: MapAccess<'de>>(map: &mut A, reading: &mut Reading) -> Result<Option<String>, A::Error> {
     match map.next_value_seed(Text(reading))? {
         Scalar::Text(text) => return Ok(Some(text)),
         Scalar::Tagged => {}
         Scalar::Other(there) => {
-            // As for lists above. `serde_yaml` looks for the next key right where the value still stands.
+            // As for lists above. `serde_yaml` looks for the next key right where the value still is.
             if map.next_key_seed(Locate)?.flatten() != there {
                 return Err(A::Error::custom("an alias (*name) of a list or a mapping stands where a text is needed"));
             }
@@ -266,7 +270,7 @@ pub(super) fn text_or_list<'de, A: MapAccess<'de>>(map: &mut A, reading: &mut Re
         Scalar::Text(text) => return Ok(OneOrMore::One(text)),
         Scalar::Tagged => reading.fault(None, Reason::Shape { wanted: Text::WANTED })?,
         Scalar::Other(there) => {
-            // As above; only that a list is welcome where it stands.
+            // As above, but a list is allowed here.
             if map.next_key_seed(Locate)?.flatten() != there {
                 return Err(A::Error::custom("an alias (*name) of a list or a mapping stands where a text is needed"));
             }
@@ -278,8 +282,10 @@ pub(super) fn text_or_list<'de, A: MapAccess<'de>>(map: &mut A, reading: &mut Re
     Ok(OneOrMore::default())
 }
 
-/// Reads a scalar as it is written. `deserialize_any` would make a boolean of `true` and a number of `1e3`;
-/// `deserialize_str` does not, but dies of a list. `deserialize_enum` looks first, and leaves a list where it is.
+/// Reads a scalar as it is written.
+///
+/// `deserialize_any` would return a boolean for `true` and a number for `1e3`. `deserialize_str` does not, but fails at a list.
+/// `deserialize_enum` looks first, and does not consume a list.
 pub(super) struct Text<'a>(pub(super) &'a mut Reading);
 
 pub(super) enum Scalar {
@@ -322,7 +328,7 @@ impl<'de> Visitor<'de> for TextVisitor<'_> {
 
     fn visit_enum<A: EnumAccess<'de>>(self, access: A) -> Result<Scalar, A::Error> {
         let Self { reading, is_scalar } = self;
-        // From here on an error is no matter of shape.
+        // From here on an error does not concern the shape.
         *is_scalar = true;
         let (text, variant) = access.variant_seed(TextOrTag)?;
         match text {
@@ -338,8 +344,8 @@ impl<'de> Visitor<'de> for TextVisitor<'_> {
     }
 }
 
-/// The scalar's text, or `None` for the tag that `serde_yaml` offers instead of a tagged value: only a real value is
-/// handed on as a newtype.
+/// Returns the scalar's text, or `None` for the tag that `serde_yaml` passes instead of a tagged value: only a real value is
+/// passed as a newtype.
 struct TextOrTag;
 
 impl<'de> DeserializeSeed<'de> for TextOrTag {
@@ -368,7 +374,7 @@ impl<'de> Visitor<'de> for TextOrTag {
 
 // ── the wrong shapes ──
 
-/// Steps over a value of any shape. It pays for all that it meets: behind an alias there may be much.
+/// Skips a value of any shape. All of it is charged: an alias may refer to much.
 pub(super) struct Skip<'a>(pub(super) &'a mut Reading);
 
 impl<'de> DeserializeSeed<'de> for Skip<'_> {
@@ -379,7 +385,7 @@ impl<'de> DeserializeSeed<'de> for Skip<'_> {
     }
 }
 
-/// Methods of a visitor for scalars that are told apart only to be refused.
+/// Methods of a visitor for kinds of scalars that are all refused.
 macro_rules! scalars {
     ($($method:ident: $type:ty),*) => {$(
         fn $method<E: Error>(self, value: $type) -> Result<(), E> {
@@ -459,7 +465,7 @@ impl<'de, T: Entries> Visitor<'de> for Mapping<'_, T> {
         self.read(map)
     }
 
-    /// `nodes:` and nothing behind it: what stood there is commented out.
+    /// `nodes:` without a value, for example because the items are commented out.
     fn visit_unit<E: Error>(self) -> Result<(), E> {
         if self.reading.path.is_empty() {
             self.reading.instead_of_a_file = Some("nothing");

@@ -1,4 +1,5 @@
-//! Kubeconfigs (Kubernetes client-go `clientcmd/api/v1`), as far as trust goes: whom they trust, and with what they call.
+//! Reads kubeconfigs (Kubernetes client-go `clientcmd/api/v1`), as far as trust is concerned: CAs and client credentials.
+//!
 //! Nothing that a kubeconfig names is opened or run here.
 
 use std::collections::HashSet;
@@ -9,7 +10,7 @@ use base64ct::{Base64, Encoding};
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
-/// What a kubeconfig says of trust.
+/// The part of a kubeconfig that concerns trust.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Kubeconfig {
     /// `current-context`
@@ -27,22 +28,22 @@ pub struct Kubeconfig {
 pub struct Used<'a> {
     /// The context; `None` where there is none and the only cluster was taken.
     pub context: Option<&'a KubeContext>,
-    /// The cluster that is called.
+    /// The cluster.
     pub cluster: &'a KubeCluster,
-    /// The user that calls; `None` where the context names none that is there, so that calls are anonymous.
+    /// The user; `None` where the context names none that exists, so that requests are anonymous.
     pub user: Option<&'a KubeUser>,
 }
 
-/// Why a kubeconfig leads nowhere. client-go (`clientcmd.ConfirmUsable`) refuses the same.
+/// Why a kubeconfig has no usable context. client-go (`clientcmd.ConfirmUsable`) refuses the same.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ContextError {
     /// No current context, and no way to choose.
     #[error("it has no current-context")]
     NoneChosen,
-    /// The context is not there.
+    /// The context does not exist.
     #[error("there is no context {0:?} in it")]
     NoContext(String),
-    /// The context's cluster is not there.
+    /// The context's cluster does not exist.
     #[error("its context {context:?} names the cluster {cluster:?}, which is not in it")]
     NoCluster {
         /// The context.
@@ -50,7 +51,7 @@ pub enum ContextError {
         /// The cluster that it names.
         cluster: String,
     },
-    /// Nothing to dial.
+    /// The cluster has no server.
     #[error("its cluster {0:?} has no server")]
     NoServer(String),
 }
@@ -61,7 +62,7 @@ impl Kubeconfig {
     /// A file without any context is taken for its only cluster, which [`Used::weaknesses`] reports.
     ///
     /// # Errors
-    /// When the context, its cluster or the cluster's server is not there.
+    /// When the context, its cluster or the cluster's server does not exist.
     pub fn used(&self, context: Option<&str>) -> Result<Used<'_>, ContextError> {
         let Some(name) = context.or(self.current_context.as_deref()) else {
             let ([cluster], []) = (self.clusters.as_slice(), self.contexts.as_slice()) else {
@@ -90,7 +91,7 @@ impl Kubeconfig {
     }
 }
 
-/// A context entry: which user calls which cluster.
+/// A context entry: a user and a cluster.
 #[derive(Debug, PartialEq, Eq)]
 pub struct KubeContext {
     /// Its name.
@@ -106,23 +107,24 @@ pub struct KubeContext {
 pub struct KubeCluster {
     /// Its name.
     pub name: String,
-    /// The API server's location.
+    /// The API server's URL.
     pub server: String,
     /// `tls-server-name`: what the certificate has to name instead of the server's host.
     pub tls_server_name: Option<String>,
     /// `proxy-url`
     pub proxy_url: Option<String>,
-    /// Whom it trusts; `None` means the system's roots.
+    /// The CAs to trust; `None` means the system's roots.
     pub authority: Option<Credential>,
     /// `insecure-skip-tls-verify`
     pub insecure: bool,
-    /// What client-go refuses about it.
+    /// What client-go refuses in it.
     pub contradictions: Vec<&'static str>,
 }
 
 impl KubeCluster {
-    /// Returns the server as client-go understands it: in small letters, and http where there is no scheme, whatever root is named
-    /// (`clientcmd` looks at the scheme before it looks at roots; kubectl 1.36 does).
+    /// Returns the server as client-go understands it: in lower case, and http where there is no scheme.
+    ///
+    /// That does not depend on the CA: `clientcmd` looks at the scheme first (kubectl 1.36 does).
     #[must_use]
     pub fn location(&self) -> String {
         let server = self.server.to_ascii_lowercase();
@@ -139,15 +141,15 @@ pub struct KubeUser {
     pub certificate: Option<Credential>,
     /// Its key.
     pub key: Option<Credential>,
-    /// Other means by which it authenticates: `a token`, `an exec plugin` …
+    /// Other means of authentication: `a token`, `an exec plugin` …
     pub others: Vec<&'static str>,
-    /// `as`, `as-uid`, `as-groups` or `as-user-extra`: the account that it asks to act as.
+    /// `as`, `as-uid`, `as-groups` or `as-user-extra`: the account that it impersonates.
     pub impersonates: bool,
-    /// What client-go refuses about it.
+    /// What client-go refuses in it.
     pub contradictions: Vec<&'static str>,
 }
 
-/// By file, which is reloaded, or embedded, which is not.
+/// A file, which is reloaded, or embedded data, which is not.
 #[derive(PartialEq, Eq)]
 pub enum Credential {
     /// A path, relative to the kubeconfig's folder.
@@ -174,7 +176,7 @@ pub enum KubeconfigError {
     /// Another kind of object.
     #[error("it is {0}, not a kubeconfig (kind: Config)")]
     Kind(String),
-    /// A version that nothing reads.
+    /// An unsupported version.
     #[error("it is of apiVersion {0:?}, and only v1 is a kubeconfig's")]
     Version(String),
     /// Two entries of one name.
@@ -185,13 +187,14 @@ pub enum KubeconfigError {
         /// The name.
         name: String,
     },
-    /// Data that is no base64.
+    /// Data that is not base64.
     #[error("{0} is not base64")]
     Base64(String),
 }
 
-/// Reads a kubeconfig as client-go does: a byte order mark is skipped, only the first document counts, null is empty,
-/// and `kind` and `apiVersion` may be left out.
+/// Reads a kubeconfig as client-go does.
+///
+/// A byte order mark is skipped, only the first document counts, null is empty, and `kind` and `apiVersion` may be absent.
 ///
 /// # Errors
 /// When it is none.
@@ -212,7 +215,7 @@ pub fn read(bytes: &[u8]) -> Result<Kubeconfig, KubeconfigError> {
     };
     match raw.kind.as_deref() {
         Some("Config") => {}
-        // What has no kind is one only by its lists.
+        // Without a kind it is recognized by its lists.
         None | Some("") if raw.clusters.is_some() => {}
         None | Some("") => return Err(KubeconfigError::Shape("it has no clusters".to_owned())),
         Some(kind) => return Err(KubeconfigError::Kind(format!("of kind {kind:?}"))),
@@ -237,10 +240,10 @@ pub fn read(bytes: &[u8]) -> Result<Kubeconfig, KubeconfigError> {
     Ok(Kubeconfig { current_context, clusters, users, contexts })
 }
 
-/// YAML's key that takes another mapping's entries.
+/// YAML's merge key.
 const MERGE: &[u8] = b"<<";
 
-/// The text of a file in UTF-16 with a byte order mark, as PowerShell writes it; nothing for another.
+/// Returns the text of a file in UTF-16 with a byte order mark, as PowerShell writes it; `None` for other files.
 fn from_utf16(bytes: &[u8]) -> Option<Zeroizing<String>> {
     let (read, octets): (fn([u8; 2]) -> u16, _) = match bytes {
         [0xff, 0xfe, rest @ ..] => (u16::from_le_bytes, rest),
@@ -252,7 +255,7 @@ fn from_utf16(bytes: &[u8]) -> Option<Zeroizing<String>> {
     String::from_utf16(&units).ok().map(Zeroizing::new)
 }
 
-/// A text, where client-go takes no number and no truth value for one.
+/// A text. As in client-go, a number or a boolean is none.
 struct Text(String);
 
 impl<'de> Deserialize<'de> for Text {
@@ -282,13 +285,12 @@ fn once<'a>(what: &'static str, names: impl Iterator<Item = &'a str>) -> Result<
     Ok(())
 }
 
-/// What in a kubeconfig weakens the trust that clusterctl's own has.
+/// A way in which a kubeconfig is weaker than clusterctl's own.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Weakness {
-    /// In words.
+    /// As text.
     pub what: String,
-    /// Whether another server could pass for the master, or another caller for this node; also when client-go refuses
-    /// the file. What does not is weaker than it could be.
+    /// Whether another server could impersonate the master, or another client this node; also when client-go refuses the file.
     pub breaks_trust: bool,
 }
 
@@ -363,7 +365,7 @@ struct Raw {
     contexts: Option<Vec<Option<RawNamedContext>>>,
 }
 
-/// The entries of a list; null is an empty list, and an empty entry.
+/// Returns the entries of a list; null is an empty list, and an empty entry.
 fn all<T: Default>(list: Option<Vec<Option<T>>>) -> impl Iterator<Item = T> {
     list.into_iter().flatten().map(Option::unwrap_or_default)
 }
@@ -405,7 +407,7 @@ const TWO_MEANS: &str = "a token and a password side by side";
 const NO_PROXY: &str = "a proxy-url that is no URL of http, https or socks5";
 const NOBODY_TO_ACT_AS: &str = "as-uid, as-groups or as-user-extra without as";
 
-/// Whether client-go takes a URL for a proxy's (`parseProxyURL`).
+/// Returns true where client-go accepts a URL as a proxy's (`parseProxyURL`).
 fn is_a_proxys(url: &str) -> bool {
     let scheme = url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
     scheme.is_some_and(|scheme| ["http", "https", "socks5"].contains(&scheme.as_str()))
@@ -461,7 +463,7 @@ struct RawUser {
     as_user_extra: bool,
 }
 
-/// Whether there is a value, whatever its shape; null is none.
+/// Returns true where there is a value of any shape; null is none.
 fn is_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     Ok(Option::<serde::de::IgnoredAny>::deserialize(deserializer)?.is_some())
 }
@@ -512,13 +514,13 @@ impl RawNamedUser {
     }
 }
 
-/// Tells which fields a file marks with YAML's tag for binary data, which serde_yaml does not pass on.
+/// Finds the fields that have YAML's tag for binary data, which serde_yaml does not pass on.
 struct Binary<'a> {
     text: &'a [u8],
 }
 
 impl Binary<'_> {
-    /// Whether `field` has the tag anywhere in the file.
+    /// Returns true where `field` has the tag anywhere in the file.
     fn marks(&self, field: &str) -> bool {
         const TAGS: [&str; 2] = ["!!binary", "!<tag:yaml.org,2002:binary>"];
         let text = String::from_utf8_lossy(self.text);
@@ -550,7 +552,7 @@ fn credential(
     Ok(path.filter(|path| !path.as_os_str().is_empty()).map(Credential::File))
 }
 
-/// Decodes base64 as Go does, which passes over line breaks and nothing else.
+/// Decodes base64 as Go does, which skips line breaks and nothing else.
 fn base64(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     let text: Zeroizing<String> = Zeroizing::new(text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect());
     Base64::decode_vec(&text).ok().map(Zeroizing::new)
@@ -660,7 +662,7 @@ users:
         ] {
             assert_eq!(data(written).as_deref(), Some("abc"), "{written}");
         }
-        // Go takes none of these.
+        // Go accepts none of these.
         for written in ["'YW Jj'", "' YWJj'", ">\n      YW\n      Jj", "!!binary YWJj", "YWJ"] {
             assert_eq!(data(written), None, "{written}");
         }

@@ -1,5 +1,6 @@
-//! The output of `kubectl get nodes -o json`, or `-o yaml` → the hosts that it lists.
-//! What can be taken over from the list is for [`crate::cluster::inventory`] to say.
+//! Reads the hosts that `kubectl get nodes -o json`, or `-o yaml`, lists.
+//!
+//! [`crate::cluster::inventory`] decides what of them a cluster file can have.
 
 use std::collections::BTreeSet;
 
@@ -10,8 +11,9 @@ use serde_json::Value;
 use crate::cluster::inventory::{AddressKind, ExternalIps, Inventory, ListedHost, Provider};
 use crate::cluster::spec::KUBELET_PORT;
 
-/// The labels and taints that mark a host with an API server: kubeadm's and most distributions', kubeadm's until Kubernetes
-/// 1.24, RKE1's, kops's, MicroK8s's.
+/// The labels and taints that mark a host with an API server.
+///
+/// They are those of kubeadm and most distributions, of kubeadm until Kubernetes 1.24, RKE1, kops and MicroK8s.
 pub const MASTER_KEYS: [&str; 5] = [
     "node-role.kubernetes.io/control-plane",
     "node-role.kubernetes.io/master",
@@ -20,14 +22,14 @@ pub const MASTER_KEYS: [&str; 5] = [
     "node.kubernetes.io/microk8s-controlplane",
 ];
 
-/// Labels of which some values mark a host with an API server: old kops's and kubicorn's, k0s's, Juju's.
+/// Labels of which some values mark a host with an API server: of old kops and kubicorn, k0s and Juju.
 pub const MASTER_LABELS: [(&str, &[&str]); 3] = [
     ("kubernetes.io/role", &["master", "control-plane"]),
     ("node.k0sproject.io/role", &["control-plane"]),
     ("juju-application", &["kubernetes-control-plane", "kubernetes-master"]),
 ];
 
-/// Labels and taints of nodes that are no hosts: a key, the value that counts (any where there is none), and what stands there.
+/// Labels and taints of nodes that are no hosts: a key, its value (any where there is none), and what provides the node.
 const NO_HOSTS: [(&str, Option<&str>, Provider); 6] = [
     ("eks.amazonaws.com/compute-type", Some("fargate"), Provider::Fargate),
     ("type", Some("virtual-kubelet"), Provider::VirtualKubelet),
@@ -46,23 +48,23 @@ pub enum KubectlError {
         /// The reader's reason, with line and column.
         message: String,
     },
-    /// Nothing at all: kubectl failed, and said why elsewhere.
+    /// Nothing at all: kubectl failed, and printed the reason elsewhere.
     #[error("it is empty")]
     Empty,
-    /// What kubectl prints for people.
+    /// A table, as kubectl prints for people.
     #[error("it is a table for people, without the nodes' addresses")]
     Table,
-    /// What the API server answered instead.
+    /// The API server answered with an error.
     #[error("the API server refused: {message}")]
     Refused {
-        /// Its words.
+        /// Its message.
         message: String,
     },
-    /// UTF-16, as old PowerShells write it, or something binary.
+    /// UTF-16, as old PowerShells write it, or binary data.
     #[error("it is not UTF-8 text")]
     NotUtf8,
-    /// A list of something else.
-    #[error("it holds {kind:?} where nodes are needed")]
+    /// A list of other objects.
+    #[error("it has {kind:?} where nodes are needed")]
     OtherKind {
         /// Its `kind`.
         kind: String,
@@ -73,16 +75,17 @@ pub enum KubectlError {
         /// Its position, from 0.
         index: usize,
     },
-    /// A list of nothing.
-    #[error("it holds no nodes")]
+    /// An empty list.
+    #[error("it has no nodes")]
     NoNodes,
 }
 
-/// Reads the output of `kubectl get nodes -o json`, or of `kubectl get node NAME -o json`, or the same as YAML, and takes over
-/// what a cluster file can hold.
+/// Reads what a cluster file can have from the output of `kubectl get nodes -o json`.
+///
+/// The output of `kubectl get node NAME -o json`, and YAML, are read, too.
 ///
 /// # Errors
-/// When it is something else, or holds no nodes.
+/// When it is something else, or has no nodes.
 pub fn from_kubectl(bytes: &[u8], external: ExternalIps) -> Result<Inventory, KubectlError> {
     let text = std::str::from_utf8(bytes).map_err(|_| KubectlError::NotUtf8)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -112,7 +115,7 @@ fn nodes(text: &str) -> Result<Vec<Node>, KubectlError> {
     }
     let kind: Kind = match format.read(text) {
         Ok(kind) => kind,
-        // Several answers one behind the other: kubectl asked once for each node.
+        // Several answers in a row: kubectl was run once for each node.
         Err(error) => return several(format, text).ok_or(error)?,
     };
     match kind.kind.as_str() {
@@ -123,7 +126,7 @@ fn nodes(text: &str) -> Result<Vec<Node>, KubectlError> {
     }
 }
 
-/// The nodes of several documents; `None` where there is one, or one of them cannot be read.
+/// Returns the nodes of several documents; `None` where there is only one, or one of them cannot be read.
 fn several(format: Format, text: &str) -> Option<Result<Vec<Node>, KubectlError>> {
     let documents: Vec<Value> = match format {
         Format::Json => serde_json::Deserializer::from_str(text).into_iter().collect::<Result<_, _>>().ok()?,
@@ -153,7 +156,7 @@ enum Format {
 }
 
 impl Format {
-    /// kubectl's YAML begins with a key at the margin; a table, which is what people send by mistake, does not.
+    /// Detects the format: kubectl's YAML begins with a key at the margin, a table does not.
     fn of(text: &str) -> Self {
         let is_said = |line: &&str| !line.trim().is_empty() && *line != "---" && !line.starts_with('#');
         match text.lines().find(is_said) {
@@ -183,7 +186,7 @@ struct Kind {
 
 #[derive(Deserialize)]
 struct NodeList {
-    // Go writes an empty list as null, but never leaves it out.
+    // Go writes an empty list as null, but never omits it.
     #[serde(deserialize_with = "Option::deserialize")]
     items: Option<Vec<Node>>,
 }
@@ -237,7 +240,7 @@ struct DaemonEndpoints {
 
 #[derive(Deserialize)]
 struct KubeletEndpoint {
-    // Kubernetes' own spelling.
+    // Kubernetes's own spelling.
     #[serde(rename = "Port")]
     port: Option<u16>,
 }
@@ -257,7 +260,7 @@ impl Node {
         Ok(ListedHost { name, addresses, kubelet_port, is_master, stands_for })
     }
 
-    /// What stands there, where it is no host.
+    /// Returns what provides the node, where it is no host.
     fn stands_for(&self) -> Option<Provider> {
         let labels = self.metadata.labels.iter().flatten();
         let labels = labels.map(|(key, value)| (key.as_str(), value.as_str().unwrap_or_default()));
@@ -287,10 +290,10 @@ impl Node {
             })
     }
 
-    /// The kubelet's port, where it is another than usual.
+    /// Returns the kubelet's port, where it is not the default.
     fn port(&self) -> Option<String> {
         let endpoint = self.status.as_ref()?.daemon_endpoints.as_ref()?.kubelet_endpoint.as_ref()?;
-        // 0 is what a kubelet that has not yet reported has.
+        // 0 means that the kubelet has not reported yet.
         endpoint.port.filter(|&port| port != 0 && port != KUBELET_PORT).map(|port| port.to_string())
     }
 }

@@ -1,5 +1,6 @@
-//! A kubelet's configuration (KubeletConfiguration, kubelet.config.k8s.io/v1beta1): changed by what the cluster file says,
-//! judged as far as trust goes, and written so that a YAML 1.1 reader, too, sees a string in every string.
+//! Changes, checks and writes a kubelet's configuration (KubeletConfiguration, kubelet.config.k8s.io/v1beta1).
+//!
+//! The cluster file changes it, trust is checked, and it is written so that a YAML 1.1 reader, too, reads every string as one.
 
 use std::fmt::Write;
 
@@ -7,13 +8,13 @@ use super::write::quoted;
 use crate::cluster::kubelet::Setting;
 use crate::cluster::kubelet_trust::{Judged, Ours, Undone, undone};
 
-/// Why a configuration is not to be handed out.
+/// Why a configuration is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KubeletConfigError {
     /// It is not YAML, or no mapping.
     #[error("it is no kubelet's configuration: {0}")]
     Shape(String),
-    /// It undoes trust.
+    /// It weakens trust.
     #[error("{}", listed(.0))]
     UndoesTrust(Vec<String>),
 }
@@ -22,11 +23,12 @@ fn listed(undone: &[String]) -> String {
     undone.join("; ")
 }
 
-/// What a template made, changed by each of `patches` in turn, if it does not undo trust then. The comments that it begins
-/// with stay. Without anything to change it is handed back as it is.
+/// Returns a rendered configuration after each of `patches`, if it does not weaken trust then.
+///
+/// The comments at its beginning are kept. Without anything to change it is returned as it is.
 ///
 /// # Errors
-/// When it is no such configuration, or undoes trust.
+/// When it is no such configuration, or weakens trust.
 pub fn finished(rendered: &str, patches: [&Setting; 2], ours: &Ours<'_>) -> Result<String, KubeletConfigError> {
     let whole = patches.into_iter().fold(read(rendered.as_bytes())?, Setting::merged);
     let broken = undone(&whole, Judged::Ours(ours));
@@ -45,7 +47,7 @@ pub fn finished(rendered: &str, patches: [&Setting; 2], ours: &Ours<'_>) -> Resu
     Ok(text)
 }
 
-/// What weakens a kubelet's trust, in words; empty when it lets in whom the API server lets in, and nobody else.
+/// Returns what weakens a kubelet's trust, as text; empty when it accepts the same clients as the API server.
 ///
 /// # Errors
 /// When it is no such configuration.
@@ -77,7 +79,7 @@ fn setting(value: serde_yaml::Value) -> Result<Setting, String> {
         serde_yaml::Value::Sequence(items) => Setting::List(items.into_iter().map(setting).collect::<Result<_, _>>()?),
         serde_yaml::Value::Mapping(entries) => {
             let entry = |(key, value): (serde_yaml::Value, serde_yaml::Value)| match key {
-                // Kubernetes's reader would merge what it stands for into the mapping, unseen by us.
+                // Kubernetes's reader would merge its value into the mapping, unchecked.
                 serde_yaml::Value::String(key) if key == "<<" => Err("it has a merge key (<<)".to_owned()),
                 serde_yaml::Value::String(key) => Ok((key, setting(value)?)),
                 _ => Err("one of its keys is no text".to_owned()),
@@ -88,7 +90,7 @@ fn setting(value: serde_yaml::Value) -> Result<Setting, String> {
     })
 }
 
-/// In block style, two spaces deeper for each mapping in a mapping.
+/// Writes a value in block style, two spaces deeper for each mapping in a mapping.
 fn write_mapping(mapping: &Setting, depth: usize, out: &mut String) {
     let Setting::Mapping(entries) = mapping else { return };
     for (key, value) in entries {
@@ -105,7 +107,7 @@ fn write_mapping(mapping: &Setting, depth: usize, out: &mut String) {
     }
 }
 
-/// On one line, as JSON.
+/// Writes a value on one line, as JSON.
 fn flow(value: &Setting) -> String {
     match value {
         Setting::Null => "null".to_owned(),
@@ -120,7 +122,7 @@ fn flow(value: &Setting) -> String {
     }
 }
 
-/// A plain key of three letters and more, unless some reader takes it for something else.
+/// Returns true for a plain key of three letters or more that no reader takes for another type.
 fn plain_or_quoted(key: &str) -> String {
     const MISREAD: [&str; 5] = ["yes", "off", "true", "false", "null"];
     let plain = key.len() > 2 && key.bytes().all(|b| b.is_ascii_alphabetic() || b.is_ascii_digit());

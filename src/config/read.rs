@@ -1,5 +1,7 @@
-//! YAML bytes → `Cluster`, with every fault at once. The one door to `serde_yaml`, which is no longer developed: it only
-//! reads here, through visitors that take each scalar as it is written, so that a node called `on` stays one.
+//! Reads a `Cluster` from YAML, and reports all errors together.
+//!
+//! `serde_yaml`, which is no longer developed, is used for reading only, through visitors that take each scalar as it is written,
+//! so that a node called `on` keeps its name.
 
 use std::collections::HashSet;
 
@@ -11,12 +13,13 @@ use super::span::{self, Place};
 use crate::cluster::config_error::{ConfigError, Reason};
 use crate::cluster::spec::{Cluster, RawCluster};
 
-/// A longer cluster file is refused before it is parsed, in bytes. A hundred thousand nodes need a third of it.
+/// The largest cluster file that is parsed, in bytes. A hundred thousand nodes need a third of it.
 pub const MAX_BYTES: usize = 32 * 1024 * 1024;
-/// Brackets open at once, and list marks in one line: `libyaml`'s work grows with the depth.
+/// The largest number of open brackets, and of list marks in a line: `libyaml`'s work grows with the depth.
 const MAX_DEPTH: usize = 200;
-/// Values, as far as they can be counted before parsing: each costs `serde_yaml` some 150 bytes of memory. A node has
-/// about fifteen.
+/// The largest number of values, as far as they can be counted before parsing.
+///
+/// Each costs `serde_yaml` some 150 bytes of memory. A node has about fifteen.
 const MAX_VALUES: usize = 8_000_000;
 
 /// Why bytes are no cluster file.
@@ -25,18 +28,18 @@ pub enum ReadError {
     /// More than [`MAX_BYTES`]; both in bytes.
     #[error("it has {size} bytes, and a cluster file has at most {limit}")]
     TooLarge {
-        /// What it has.
+        /// Its size.
         size: usize,
-        /// What it may have.
+        /// The limit.
         limit: usize,
     },
-    /// Some other encoding, or no text at all.
+    /// Another encoding, or no text at all.
     #[error("it is not UTF-8 text (line {line})")]
     NotUtf8 {
         /// The line of the first wrong byte, from 1.
         line: usize,
     },
-    /// Nothing there but, perhaps, comments.
+    /// Empty, or comments only.
     #[error("it is empty")]
     Empty,
     /// Valid YAML of another shape at the top.
@@ -48,18 +51,18 @@ pub enum ReadError {
     /// `---` and a second document.
     #[error("it holds several YAML documents (the second begins {}), and a cluster file is one", at_line(*line))]
     SeveralDocuments {
-        /// Where the second begins, from 1, where it is known.
+        /// The line of the second document, from 1, where it is known.
         line: Option<usize>,
     },
-    /// Brackets in brackets, far beyond what a cluster file needs.
+    /// Nested far deeper than a cluster file needs.
     #[error("line {line}: its lists or mappings are nested over {limit} deep")]
     TooDeep {
-        /// Where the limit is passed, from 1.
+        /// The line that exceeds the limit, from 1.
         line: usize,
         /// The limit.
         limit: usize,
     },
-    /// Far more values than a cluster has, packed to fill the memory.
+    /// Far more values than a cluster has, which would fill the memory.
     #[error("it holds over {limit} values")]
     TooManyValues {
         /// The limit.
@@ -68,23 +71,23 @@ pub enum ReadError {
     /// YAML that cannot be read to its end.
     #[error("{}", stopped(*line, message, faults))]
     Stopped {
-        /// Where reading stopped, from 1, where it is known.
+        /// The line where reading stopped, from 1, where it is known.
         line: Option<usize>,
         /// The YAML reader's reason.
         message: String,
-        /// What was found wrong until there.
+        /// The errors up to there.
         faults: Vec<ConfigError>,
     },
-    /// Everything was read and something is wrong.
+    /// Values have errors.
     #[error("{}", listed(faults))]
     Faults {
-        /// All that is wrong, in the file's order.
+        /// All errors, in the file's order.
         faults: Vec<ConfigError>,
     },
 }
 
 impl ReadError {
-    /// What is wrong with single values, in the file's order.
+    /// Returns the errors of single values, in the file's order.
     #[must_use]
     pub fn faults(&self) -> &[ConfigError] {
         match self {
@@ -93,7 +96,7 @@ impl ReadError {
         }
     }
 
-    /// What to do about it.
+    /// Returns what to do about it.
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self {
@@ -115,7 +118,7 @@ impl ReadError {
 /// Reads a cluster file.
 ///
 /// # Errors
-/// All faults at once, each with its path and, as far as it can be known, its line.
+/// All errors together, each with its path and, where it is known, its line.
 pub fn read(bytes: &[u8]) -> Result<Cluster, ReadError> {
     // libyaml counts a byte order mark as a column, and would take the second line for a second document.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
@@ -126,7 +129,7 @@ pub fn read(bytes: &[u8]) -> Result<Cluster, ReadError> {
         Ok(cluster) if found.is_empty() => Ok(cluster),
         checked => {
             let of_values = checked.err().unwrap_or_default();
-            // A value of the wrong shape is not a missing one, and nothing below it was read.
+            // A value of the wrong shape is not missing, and nothing below it was read.
             let shapes: HashSet<String> =
                 found.iter().filter(|(f, _)| is_shape(f)).map(|(f, _)| f.path.clone()).collect();
             for fault in of_values {
@@ -144,12 +147,12 @@ fn is_shape(fault: &ConfigError) -> bool {
     matches!(fault.reason, Reason::Shape { .. })
 }
 
-/// Where `nodes`, `nodes[3]`, `nodes[3].addresses` … end in a path.
+/// Returns where `nodes`, `nodes[3]`, `nodes[3].addresses` … end in a path.
 fn ends_of_steps(path: &str) -> impl Iterator<Item = usize> {
     path.match_indices(['.', '[']).map(|(at, _)| at).chain(std::iter::once(path.len()))
 }
 
-/// The texts of a cluster file, before any of them is believed; what is wrong with its shape is in `reading`.
+/// Returns the unchecked texts of a cluster file; errors of its shape are in `reading`.
 fn read_draft(bytes: &[u8], reading: &mut Reading) -> Result<RawCluster, ReadError> {
     if bytes.len() > MAX_BYTES {
         return Err(ReadError::TooLarge { size: bytes.len(), limit: MAX_BYTES });
@@ -179,7 +182,7 @@ fn read_draft(bytes: &[u8], reading: &mut Reading) -> Result<RawCluster, ReadErr
     }
 }
 
-/// Finds every fault's line by a second reading, and sorts.
+/// Finds every error's line by reading the file again, and sorts the errors.
 fn in_order(bytes: &[u8], found: Vec<(ConfigError, Vec<Step>)>) -> Vec<ConfigError> {
     if found.is_empty() {
         return Vec::new();
@@ -195,8 +198,9 @@ fn in_order(bytes: &[u8], found: Vec<(ConfigError, Vec<Step>)>) -> Vec<ConfigErr
     placed.into_iter().map(with_line).collect()
 }
 
-/// Refuses what would take the parser minutes or gigabytes. Marks are counted wherever they stand, in comments and in
-/// quotes too: so many are no cluster file in any case.
+/// Refuses files that would take the parser minutes or gigabytes.
+///
+/// Marks are counted everywhere, in comments and quotes too: so many are no cluster file in any case.
 fn refuse_traps(bytes: &[u8]) -> Result<(), ReadError> {
     let (mut open, mut in_a_row, mut values) = (0_usize, 0_usize, 0_usize);
     for (at, &byte) in bytes.iter().enumerate() {
@@ -216,14 +220,14 @@ fn refuse_traps(bytes: &[u8]) -> Result<(), ReadError> {
     if values > MAX_VALUES { Err(ReadError::TooManyValues { limit: MAX_VALUES }) } else { Ok(()) }
 }
 
-/// The YAML reader's reason without the place that it ends with, and in a person's words.
+/// Returns the YAML reader's reason without the position at its end, in plain words.
 fn reason(error: &serde_yaml::Error) -> String {
     let text = error.to_string();
     if text.contains("recursion limit exceeded") {
         return "lists or mappings are nested over 100 deep".to_owned();
     }
     match text.rsplit_once(" at line ") {
-        // The place in `… while parsing a list at line 7` is another one.
+        // The position in `… while parsing a list at line 7` is another one.
         Some((reason, _)) if !reason.contains(", while ") => reason.to_owned(),
         _ => text,
     }

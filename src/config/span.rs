@@ -1,5 +1,7 @@
-//! Where in the file a path is. `serde_yaml` keeps that to itself until something fails, so places are asked for by
-//! failing: only once there is a fault to report, so that a good file pays nothing.
+//! Finds the position of a path in a file.
+//!
+//! `serde_yaml` reports positions in errors only, so positions are found by provoking errors. That is done only when there is an
+//! error to report, so that a valid file costs nothing.
 
 use std::collections::HashMap;
 use std::fmt::{self, Display, Write};
@@ -14,10 +16,10 @@ use super::de::Step;
 /// Line and column, both from 1.
 pub(super) type Place = (usize, usize);
 
-/// A key this long is cut in a path, in characters.
+/// Longer keys are cut in a path, in characters.
 const LONGEST_KEY: usize = 60;
 
-/// The path as a person reads it. A key that is no plain word is quoted: it goes to a terminal.
+/// Returns the path as text. A key that is no plain word is quoted: it goes to a terminal.
 pub(super) fn path_of(steps: &[Step]) -> String {
     let mut path = String::new();
     for step in steps {
@@ -39,13 +41,13 @@ pub(super) fn path_of(steps: &[Step]) -> String {
     path
 }
 
-/// The steps of a path such as `nodes[3].addresses[1]`, or `kubelet.evictionHard."memory.available"`.
+/// Returns the steps of a path such as `nodes[3].addresses[1]`, or `kubelet.evictionHard."memory.available"`.
 pub(super) fn steps_of(path: &str) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut rest = path;
     while !rest.is_empty() {
         let (step, behind) = match rest.strip_prefix('"').and_then(|quoted| quoted.split_once('"')) {
-            // A key that needs escapes is not found, and the place of what is around it does.
+            // A key that needs escapes is not found; the position of its parent is used.
             Some((key, behind)) => (Step::Key(key.to_owned(), 0), behind),
             None => {
                 let (word, behind) = rest.split_at(rest.find(['.', '[']).unwrap_or(rest.len()));
@@ -61,8 +63,9 @@ pub(super) fn steps_of(path: &str) -> Vec<Step> {
     steps
 }
 
-/// The place of each path, or of the nearest thing around it that is there: a missing key has its host's place. The key
-/// counts, not the value behind it.
+/// Returns the position of each path, or of its nearest existing parent: a missing key has the position of its host.
+///
+/// The position is that of the key, not of its value.
 pub(super) fn find<'de, D: Deserializer<'de>>(paths: &[&[Step]], document: D) -> Vec<Option<Place>> {
     let mut wanted = Wanted::default();
     for (i, path) in paths.iter().enumerate() {
@@ -73,12 +76,12 @@ pub(super) fn find<'de, D: Deserializer<'de>>(paths: &[&[Step]], document: D) ->
         node.paths.push(i);
     }
     let mut places = vec![None; paths.len()];
-    // Where the file ends early, so do the places.
+    // Where the file ends early there are no further positions.
     let _ = Walk { wanted: &wanted, places: &mut places }.deserialize(document);
     places
 }
 
-/// The paths asked for, as a tree.
+/// The requested paths, as a tree.
 #[derive(Default)]
 struct Wanted<'p> {
     below: HashMap<&'p Step, Wanted<'p>>,
@@ -112,7 +115,7 @@ impl<'de> DeserializeSeed<'de> for Walk<'_, '_> {
     }
 }
 
-/// Nothing is below a scalar.
+/// A scalar has nothing below it.
 macro_rules! ends_here {
     ($($method:ident: $type:ty),*) => {$(
         fn $method<E: Error>(self, _: $type) -> Result<(), E> {
@@ -178,8 +181,10 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
     }
 }
 
-/// The place of the next value, or alias, or key, without consuming it: a newtype within a newtype without end, which
-/// `serde_yaml` refuses at its depth limit, naming the place, before it has touched the value.
+/// Returns the position of the next value, alias or key, without consuming it.
+///
+/// It reads endlessly nested newtypes, which `serde_yaml` refuses at its depth limit, with the position, before it has touched
+/// the value.
 pub(super) struct Locate;
 
 impl<'de> DeserializeSeed<'de> for Locate {
@@ -202,8 +207,10 @@ impl<'de> Visitor<'de> for Locate {
     }
 }
 
-/// The place that an error's text ends with. Within a visitor an error has no other face than its text, and
-/// `serde_yaml` ends it with the place, except for the first of all.
+/// Returns the position at the end of an error's text.
+///
+/// Within a visitor only the text of an error is available. `serde_yaml` writes the position at its end, except for the first
+/// position of a file.
 pub(super) fn place_in(error: &impl Display) -> Option<Place> {
     let text = error.to_string();
     let Some((_, place)) = text.rsplit_once(" at line ") else { return Some((1, 1)) };

@@ -1,4 +1,4 @@
-//! A value of any shape, with each scalar as it is written: for a part of the cluster file whose keys are somebody else's.
+//! Reads a value of any shape, with each scalar as it is written: for the fields of KubeletConfiguration in the cluster file.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,8 +10,9 @@ use super::span::Locate;
 use crate::cluster::config_error::Reason;
 use crate::cluster::kubelet::Written;
 
-/// Reads the value of the key just read, whatever its shape, each scalar as it is written. What has no meaning anywhere, a
-/// tag or a key that is there twice, is a fault.
+/// Reads the value of the key just read, of any shape, each scalar as it is written.
+///
+/// A tag, and a repeated key, are errors.
 pub(super) fn anything<'de, A: MapAccess<'de>>(map: &mut A, reading: &mut Reading) -> Result<Written, A::Error> {
     match map.next_value_seed(Perhaps(reading))? {
         None => Ok(Written::Nothing),
@@ -77,7 +78,7 @@ impl<'de> Visitor<'de> for Perhaps<'_> {
     }
 }
 
-/// A list or a mapping of anything.
+/// A list or a mapping of any values.
 struct Compound<'a>(&'a mut Reading);
 
 impl<'de> DeserializeSeed<'de> for Compound<'_> {

@@ -1,26 +1,28 @@
-//! The revoked certificates that API servers deny: how many of them one rule takes, and how many rules there may be.
-//! Kubernetes asks for no revocation list; an authorizer that denies by `credential-id` is what it has.
+//! The revoked certificates that API servers deny: how many fit into one rule, and how many rules there may be.
+//!
+//! Kubernetes does not check CRLs. It can deny certificates by an authorizer that matches their `credential-id`.
 
 use super::mark::LedgerMark;
 use crate::pki::fingerprint::Fingerprint;
 
-/// An expression has at most this many code points (cel-go `parser/options.go`, `expressionSizeCodePointLimit`). Kubernetes
-/// does not change that. Its other limit, a cost of 1,000,000 for one evaluation (`apiserver/pkg/apis/cel`,
-/// `PerCallLimit`), is far away: looking into a list costs one for each of its items.
+/// The largest expression, in code points (cel-go `parser/options.go`, `expressionSizeCodePointLimit`).
+///
+/// Kubernetes does not change that. Its other limit, a cost of 1,000,000 for one evaluation (`apiserver/pkg/apis/cel`,
+/// `PerCallLimit`), is far away: a search in a list costs one for each of its items.
 const MAX_EXPRESSION: usize = 100_000;
-/// How many certificates one rule names: each takes 78 code points, and something stands around them.
+/// How many certificates fit into one rule: each takes 78 code points, and the rest of the expression needs some, too.
 pub const IN_A_RULE: usize = 1_200;
-/// How many rules there may be. Kubernetes has no limit; each costs every request one evaluation.
+/// How many rules there may be. Kubernetes has no limit, but evaluates each rule for every request.
 const MAX_RULES: usize = 64;
-/// How many revoked certificates the API servers can be told of at once.
+/// How many revoked certificates API servers can deny.
 pub const MAX: usize = IN_A_RULE * MAX_RULES;
 
-const _: () = assert!(IN_A_RULE * 78 + 1_500 < MAX_EXPRESSION, "a full rule is one that API servers take");
+const _: () = assert!(IN_A_RULE * 78 + 1_500 < MAX_EXPRESSION, "API servers accept a full rule");
 
-/// What precedes the digest of a revoked certificate that API servers are not asked about, in a comment of the file.
+/// The text before the digest of a revoked certificate that API servers never see, in a comment of the file.
 pub const NAMED: &str = "revoked SHA256=";
 
-/// Revoked certificates that Kubernetes is to deny, each once, in order.
+/// The revoked certificates that API servers have to deny, each once, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Denials {
     revoked: Vec<Fingerprint>,
@@ -28,16 +30,16 @@ pub struct Denials {
     mark: Option<LedgerMark>,
 }
 
-/// More revoked certificates than API servers can be told of.
+/// More certificates are revoked than API servers can deny.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{count} certificates are revoked and have not ended yet; API servers can be told of {MAX}")]
+#[error("{count} certificates are revoked and have not expired yet; API servers can deny {MAX}")]
 pub struct TooMany {
-    /// How many there are.
+    /// The number of revoked certificates.
     pub count: usize,
 }
 
 impl Denials {
-    /// These certificates, by the SHA-256 of their DER.
+    /// Returns the denials of certificates, by the SHA-256 of their DER.
     ///
     /// # Errors
     /// When they are more than [`MAX`].
@@ -52,14 +54,15 @@ impl Denials {
         }
     }
 
-    /// These, as of a state of the ledger, which rendered files name.
+    /// Adds the state of the ledger that they are from, which rendered files name.
     #[must_use]
     pub fn as_of(self, mark: LedgerMark) -> Self {
         Self { mark: Some(mark), ..self }
     }
 
-    /// Names other revoked certificates beside them, those of servers and of other roots, which API servers are not asked about. A
-    /// ledger from a backup learns them again from the file.
+    /// Adds other revoked certificates, which API servers never see: those of servers, and those of other roots.
+    ///
+    /// Rendered files name them, so that a ledger from a backup can learn them again from the file.
     #[must_use]
     pub fn beside(self, others: impl IntoIterator<Item = Fingerprint>) -> Self {
         let mut beside: Vec<Fingerprint> = others.into_iter().collect();
@@ -74,13 +77,13 @@ impl Denials {
         self.beside.iter().map(|sha256| format!("{NAMED}{sha256}")).collect()
     }
 
-    /// The state of the ledger that they are of, where there is a ledger.
+    /// Returns the state of the ledger that they are from, where there is a ledger.
     #[must_use]
     pub fn mark(&self) -> Option<&LedgerMark> {
         self.mark.as_ref()
     }
 
-    /// Whether `coming` more would fit.
+    /// Checks that `coming` more would fit.
     ///
     /// # Errors
     /// When they would be more than [`MAX`].
@@ -89,21 +92,22 @@ impl Denials {
         if count > MAX { Err(TooMany { count }) } else { Ok(()) }
     }
 
-    /// How many there are.
+    /// Returns the number of denied certificates.
     #[must_use]
     pub fn count(&self) -> usize {
         self.revoked.len()
     }
 
-    /// All of them.
+    /// Returns all denied certificates.
     #[must_use]
     pub fn certificates(&self) -> &[Fingerprint] {
         &self.revoked
     }
 
-    /// The `credential-id`s of each rule, as Kubernetes writes them (`apiserver/pkg/authentication/request/x509`,
-    /// `CommonNameUserConversion`). There is always a rule, if only one that names nobody: a reload may not drop a type of
-    /// authorizer that was there at the start.
+    /// Returns the `credential-id`s of each rule, as Kubernetes writes them.
+    ///
+    /// The format is that of `apiserver/pkg/authentication/request/x509`, `CommonNameUserConversion`. There is always one rule at
+    /// least, if only an empty one: a reload may not drop a type of authorizer that was there at the start.
     #[must_use]
     pub fn rules(&self) -> Vec<Vec<String>> {
         let id = |sha256: &Fingerprint| format!("X509SHA256={sha256}");
@@ -131,12 +135,8 @@ mod tests {
     }
 
     #[test]
-    fn more_than_api_servers_can_be_told_of_are_refused() {
+    fn more_than_api_servers_can_deny_are_refused() {
         assert_eq!(Denials::of(fingerprints(MAX)).map(|denials| denials.count()), Ok(MAX));
-        let refused = Denials::of(fingerprints(MAX + 1)).expect_err("too many");
-        assert_eq!(
-            refused.to_string(),
-            "76801 certificates are revoked and have not ended yet; API servers can be told of 76800"
-        );
+        assert_eq!(Denials::of(fingerprints(MAX + 1)), Err(TooMany { count: MAX + 1 }));
     }
 }

@@ -1,5 +1,6 @@
-//! The rights in words: what each account may do, what it may not, and what stays open. One screen, from the same table that
-//! RBAC is rendered from.
+//! The rights as text: what each account may do, what it may not do, and what remains possible.
+//!
+//! The text is made from the same table that RBAC is rendered from.
 
 use std::fmt::Write as _;
 
@@ -12,7 +13,7 @@ const WIDTH: usize = 110;
 /// Columns before the text.
 const INDENT: usize = 10;
 
-/// What each account may do, may not do, and what stays open.
+/// Returns the rights of all accounts of a cluster.
 #[must_use]
 pub fn accounts(cluster: &Cluster) -> String {
     let mut text = format!(
@@ -43,14 +44,18 @@ pub fn accounts(cluster: &Cluster) -> String {
             "nodes/healthz, nodes/configz: get",
             "/flagz: get",
             "leases: get list (in kube-node-lease)",
-            "subjectaccessreviews: create, which asks what others may do and changes nothing",
+            "subjectaccessreviews: create, which queries the rights of others and changes nothing",
         ],
     );
     lines(&mut text, "may not", ["nodes/proxy, which would run commands in every pod"]);
     account(&mut text, "group system:masters, which issue-admin --break-glass makes");
-    lines(&mut text, "may", ["everything: no authorizer is asked, no rule of ours reaches it, revocation neither"]);
-    account(&mut text, "whoever shows a revoked certificate");
-    lines(&mut text, "may not", ["anything, system:masters apart"]);
+    lines(
+        &mut text,
+        "may",
+        ["everything: it bypasses every authorizer, so that neither rules nor revocation apply to it"],
+    );
+    account(&mut text, "clients with a revoked certificate");
+    lines(&mut text, "may not", ["anything, except members of system:masters"]);
     text
 }
 
@@ -62,35 +67,35 @@ fn of_kubelets(text: &mut String) {
         text,
         "may not",
         [
-            "write another's Node, status, Lease or CSINode",
-            "write pods and their status but those that run on it, or create any but mirror pods",
-            "change its taints, ownerReferences, or labels of kubernetes.io and k8s.io but a kubelet's own",
-            "have tokens made that are bound to no pod",
-            "list or watch pods but its own",
-            "list or watch secrets, configmaps and volumes but by metadata.name",
+            "write another node's Node, status, Lease or CSINode",
+            "write pods, or their status, that run on other nodes; create pods other than mirror pods",
+            "change its taints, ownerReferences, or labels of kubernetes.io and k8s.io other than a kubelet's own",
+            "request tokens that are bound to no pod",
+            "list or watch pods of other nodes",
+            "list or watch secrets, configmaps and volumes other than by metadata.name",
         ],
     );
     lines(
         text,
-        "open",
+        "possible",
         [
             "it can get a secret, a configmap, a volume or a pod of any node whose name and namespace it knows",
-            "it can have a token made for the service account of a pod that runs on another node",
-            "accounts: system-node closes these two · it can write events about anything",
+            "it can request a token for the service account of a pod that runs on another node",
+            "accounts: system-node prevents these two · it can write events about anything",
         ],
     );
 }
 
 fn of_system_nodes(text: &mut String) {
     account(text, "users system:node:HOST, group system:nodes");
-    lines(text, "may", ["what the Node authorizer gives: its own node, its own pods, and what those use"]);
-    lines(text, "may not", ["write as another node: NodeRestriction, an admission plugin that has to be switched on"]);
-    lines(text, "open", ["what a pod on it may, it may"]);
-    account(text, "users kubelet:HOST, of certificates from before accounts: system-node");
+    lines(text, "may", ["what the Node authorizer permits: its own node, its own pods, and what those use"]);
+    lines(text, "may not", ["write as another node: NodeRestriction, an admission plugin that has to be enabled"]);
+    lines(text, "possible", ["it has the rights of every pod that runs on it"]);
+    account(text, "users kubelet:HOST, of certificates issued before accounts: system-node");
     lines(
         text,
         "may not",
-        ["more than under accounts: kubelet; nothing, once what policy names is deleted, or they are revoked"],
+        ["more than with accounts: kubelet; nothing, once what policy names is deleted, or they are revoked"],
     );
 }
 
@@ -106,7 +111,7 @@ fn leased(rule: &Rule) -> String {
     format!("{} (in {NODE_LEASES})", named(rule))
 }
 
-/// The items behind a label, as many on a line as fit.
+/// Writes items after a label, as many on a line as fit.
 fn lines(text: &mut String, label: &str, items: impl IntoIterator<Item = impl Into<String>>) {
     let mut line = format!("  {label:<width$}", width = INDENT - 2);
     let mut first = true;

@@ -1,12 +1,12 @@
-//! The state of the ledger that a rendered file is of, as one line of text in it: a ledger from a backup is known by it.
+//! The state of the ledger that a file was rendered from, as one line of text in it. It shows that a ledger is from a backup.
 
 use std::fmt;
 
 use crate::pki::fingerprint::Fingerprint;
 
-/// What begins the line.
+/// The beginning of the line.
 const BEGINNING: &str = "Ledger sequence ";
-/// What is between the number and the root.
+/// The text between the number and the root.
 const BETWEEN: &str = " under the root ";
 
 /// A state of the ledger of one root.
@@ -19,7 +19,7 @@ pub struct LedgerMark {
 }
 
 impl LedgerMark {
-    /// Finds the mark in a rendered file; the greatest, where there are several of this root.
+    /// Finds the mark of this root in a rendered file; the greatest, where there are several.
     #[must_use]
     pub fn find(text: &str, root: Fingerprint) -> Option<Self> {
         let marks = text.lines().filter_map(|line| Self::parse(line.split_once(BEGINNING)?.1));
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mark_is_found_in_the_file_that_carries_it_and_is_of_one_root() {
+    fn a_mark_is_found_in_its_file_and_is_of_one_root() {
         let (ours, other) = (Fingerprint::of(b"ours"), Fingerprint::of(b"other"));
         let mark = |sequence, root| LedgerMark { sequence, root };
         let text = format!("a: b\n# {}.\n# {}\n", mark(7, ours), mark(9, other));

@@ -1,5 +1,6 @@
-//! Who may do what in the cluster, and who is denied before that is asked: the rights behind the accounts that certificates
-//! stand for. Nothing here writes YAML or files; templates are filled in the room above.
+//! The rights of accounts in the cluster, and the revoked certificates that are denied before rights are evaluated.
+//!
+//! Nothing here writes YAML or files: the `bundle` module renders the templates.
 
 pub mod denials;
 pub mod explain;

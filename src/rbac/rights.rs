@@ -1,17 +1,18 @@
-//! The rights of accounts as one table: what is rendered as RBAC, and what is told in words, are the same rows. The lists are
-//! what a kubelet of Kubernetes 1.36.2 was seen to need.
+//! The rights of accounts as one table, from which both RBAC and its description are made.
+//!
+//! The lists are what a kubelet of Kubernetes 1.36.2 was observed to need.
 
 use serde::Serialize;
 
 use crate::cluster::profile::ADMINS;
 
-/// Where kubelets tell that they are alive (Kubernetes `core/v1`, `NamespaceNodeLease`).
+/// The namespace of kubelets' heartbeats (Kubernetes `core/v1`, `NamespaceNodeLease`).
 pub const NODE_LEASES: &str = "kube-node-lease";
 
-/// One rule of a role (Kubernetes `rbac.authorization.k8s.io/v1`, `PolicyRule`), and what it is for.
+/// One rule of a role (Kubernetes `rbac.authorization.k8s.io/v1`, `PolicyRule`), and its purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Rule {
-    /// What it is for, in words.
+    /// Its purpose, as text.
     pub why: &'static str,
     /// API groups; the core's is empty.
     pub groups: &'static [&'static str],
@@ -33,18 +34,18 @@ const fn rule(
 const READ: &[&str] = &["get", "list", "watch"];
 const CREATE: &[&str] = &["create"];
 
-/// What every node may do, as a member of the group `kubelets`.
+/// The rights of every node, as a member of the group `kubelets`.
 pub const EVERY_NODE: [Rule; 11] = [
     rule("services, for the environment of containers", &[""], &["services"], &["list", "watch"]),
     rule("register itself", &[""], &["nodes"], CREATE),
     rule("pods; mirror pods are created", &[""], &["pods"], &["get", "list", "watch", "create", "delete"]),
-    rule("tell how its pods are", &[""], &["pods/status"], &["patch", "update"]),
-    rule("tell what happens", &["", "events.k8s.io"], &["events"], &["create", "patch", "update"]),
+    rule("report the status of its pods", &[""], &["pods/status"], &["patch", "update"]),
+    rule("write events", &["", "events.k8s.io"], &["events"], &["create", "patch", "update"]),
     rule("volume drivers", &["storage.k8s.io"], &["csidrivers"], READ),
     rule("container runtimes", &["node.k8s.io"], &["runtimeclasses"], READ),
-    rule("tell which volume drivers it has", &["storage.k8s.io"], &["csinodes"], CREATE),
+    rule("register its volume drivers", &["storage.k8s.io"], &["csinodes"], CREATE),
     rule(
-        "ask who calls its own port, and whether they may",
+        "authenticate and authorize clients of its own port",
         &["authentication.k8s.io", "authorization.k8s.io"],
         &["tokenreviews", "subjectaccessreviews"],
         CREATE,
@@ -58,22 +59,22 @@ pub const EVERY_NODE: [Rule; 11] = [
     rule("tokens for its pods", &[""], &["serviceaccounts/token"], CREATE),
 ];
 
-/// What every node may do in [`NODE_LEASES`].
-pub const EVERY_NODES_LEASE: [Rule; 1] = [rule("tell that it is alive", &["coordination.k8s.io"], &["leases"], CREATE)];
+/// The rights of every node in [`NODE_LEASES`].
+pub const EVERY_NODES_LEASE: [Rule; 1] = [rule("create its heartbeat", &["coordination.k8s.io"], &["leases"], CREATE)];
 
-/// What a node may do with what is called like itself.
+/// The rights of a node to the objects that have its own name.
 pub const OWN_NODE: [Rule; 3] = [
     rule("its own node", &[""], &["nodes"], &["get", "list", "watch", "update", "patch"]),
     rule("its own node's status", &[""], &["nodes/status"], &["patch", "update"]),
-    // Without delete a kubelet ends after about 140 seconds.
+    // Without delete a kubelet exits after about 140 seconds.
     rule("its own volume drivers", &["storage.k8s.io"], &["csinodes"], &["get", "update", "patch", "delete"]),
 ];
 
-/// What a node may do with what is called like itself in [`NODE_LEASES`].
+/// The rights of a node to the objects that have its own name in [`NODE_LEASES`].
 pub const OWN_LEASE: [Rule; 1] =
     [rule("its own lease", &["coordination.k8s.io"], &["leases"], &["get", "update", "patch"])];
 
-/// An account or group that gets a role that Kubernetes has.
+/// An account or group that is bound to a role of Kubernetes's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Grant {
     /// The binding's name.
@@ -84,25 +85,27 @@ pub struct Grant {
     pub kind: &'static str,
     /// Its name.
     pub subject: &'static str,
-    /// What it is for, in words.
+    /// Its purpose, as text.
     pub why: &'static str,
 }
 
-/// What is bound besides nodes. The controller manager and the scheduler are not among it: Kubernetes itself binds
-/// `system:kube-controller-manager` and `system:kube-scheduler` (`plugin/pkg/auth/authorizer/rbac/bootstrappolicy`).
+/// The bindings of other accounts than nodes.
+///
+/// The controller manager and the scheduler need none: Kubernetes itself binds `system:kube-controller-manager` and
+/// `system:kube-scheduler` (`plugin/pkg/auth/authorizer/rbac/bootstrappolicy`).
 pub const GRANTS: [Grant; 2] = [
     Grant {
         name: "clusterctl:kubelet-api",
         role: "system:kubelet-api-admin",
         kind: "User",
         subject: "kube-apiserver-kubelet-client",
-        why: "API servers call kubelets: logs, exec, port forwarding, metrics",
+        why: "API servers connect to kubelets: logs, exec, port forwarding, metrics",
     },
     Grant {
         name: ADMINS,
         role: "cluster-admin",
         kind: "Group",
         subject: ADMINS,
-        why: "what issue-admin makes: everything, as long as RBAC and no revocation say otherwise",
+        why: "what issue-admin issues: everything that RBAC permits, until it is revoked",
     },
 ];

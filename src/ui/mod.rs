@@ -1,4 +1,4 @@
-//! The terminal: results, steps, warnings, progress, prompts, colour. It decides nothing.
+//! The terminal: results, steps, warnings, progress, prompts and colour. Decides nothing.
 
 pub mod progress;
 pub mod prompts;

@@ -1,41 +1,41 @@
-//! Progress bars: only for a person, and only for work that takes a while.
+//! Progress bars: shown on a terminal only, and only for work that takes a while.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// Shorter work shows no bar.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// The time after which a bar appears.
+const DELAY: Duration = Duration::from_millis(500);
 
-/// A bar that appears after half a second, if anybody watches. Threads may share it.
+/// A bar that appears after half a second on a terminal. Threads may share it.
 pub struct Progress {
     bar: ProgressBar,
     hidden_until: Mutex<Option<Instant>>,
 }
 
 impl Progress {
-    pub(super) fn new(what: &'static str, total: u64, watched: bool) -> Self {
+    pub(super) fn new(label: &'static str, total: u64, shown: bool) -> Self {
         let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden());
         let style = ProgressStyle::with_template("{msg} [{bar:30}] {human_pos}/{human_len} {per_sec:0}, {eta} left");
         if let Ok(style) = style {
             bar.set_style(style.progress_chars("=> "));
         }
-        bar.set_message(what);
-        Self { bar, hidden_until: Mutex::new(watched.then(|| Instant::now() + PATIENCE)) }
+        bar.set_message(label);
+        Self { bar, hidden_until: Mutex::new(shown.then(|| Instant::now() + DELAY)) }
     }
 
-    /// `count` more are done.
+    /// Adds `count` completed items.
     pub fn add(&self, count: u64) {
         self.appear();
         self.bar.inc(count);
     }
 
-    /// So many of so many are done.
-    pub fn at(&self, done: usize, total: usize) {
+    /// Sets the number of completed items, and of all.
+    pub fn set(&self, completed: u64, total: u64) {
         self.appear();
-        self.bar.set_length(total as u64);
-        self.bar.set_position(done as u64);
+        self.bar.set_length(total);
+        self.bar.set_position(completed);
     }
 
     fn appear(&self) {

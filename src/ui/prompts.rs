@@ -1,4 +1,4 @@
-//! Questions to a person. Each has a flag, so that nobody has to be there.
+//! Questions on a terminal. Each has a flag, so that no run needs one.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,64 +7,64 @@ use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 
 use crate::pki::passphrase::Passphrase;
 
-/// Whoever answers questions.
+/// Asks questions.
 pub trait Prompts {
-    /// A line of text; Enter alone takes the default.
+    /// Asks for a line of text; Enter alone returns the default.
     ///
     /// # Errors
-    /// When the terminal is gone or the person gives up.
+    /// When the terminal is closed or the question is interrupted.
     fn line(&mut self, question: &str, default: Option<&str>) -> io::Result<String>;
 
-    /// A passphrase, not shown while it is typed.
+    /// Asks for a passphrase, which is not shown while it is typed.
     ///
     /// # Errors
-    /// When the terminal is gone or the person gives up.
+    /// When the terminal is closed or the question is interrupted.
     fn passphrase(&mut self, question: &str) -> io::Result<Passphrase>;
 
-    /// Yes or no.
+    /// Asks for yes or no.
     ///
     /// # Errors
-    /// When the terminal is gone or the person gives up.
+    /// When the terminal is closed or the question is interrupted.
     fn confirm(&mut self, question: &str) -> io::Result<bool>;
 }
 
-/// Gives the terminal back as it was.
+/// Restores the terminal's settings.
 pub type Restore = Box<dyn Fn() + Send>;
 
-/// Whoever knows of signals.
+/// Handles signals while a question is open.
 pub trait Interrupts {
-    /// From here on a signal that ends the process runs `restore` first.
+    /// Makes a signal that ends the process run `restore` first, from now on.
     fn restore_first(&self, restore: Restore);
 
-    /// Returns unless such a signal has come.
-    fn end_if_told(&self);
+    /// Ends the process if such a signal has arrived.
+    fn end_if_signalled(&self);
 }
 
-/// The person at the terminal.
+/// Questions on the terminal of this process.
 pub struct Terminal {
     interrupts: Box<dyn Interrupts>,
-    /// How the terminal was before the question that is open.
+    /// The terminal's settings before the open question.
     before: Option<Arc<Mutex<Option<Termios>>>>,
 }
 
 impl Terminal {
-    /// Where `interrupts` may end a question.
+    /// Returns a terminal on which `interrupts` may end a question.
     #[must_use]
     pub fn new(interrupts: Box<dyn Interrupts>) -> Self {
         Self { interrupts, before: None }
     }
 
-    /// Asks, so that the terminal is as it was whatever the answer is, Ctrl-C too.
+    /// Asks a question, and restores the terminal's settings after any answer, Ctrl-C included.
     fn ask<T>(&mut self, question: impl FnOnce() -> T) -> T {
         let before = self.before.get_or_insert_with(|| {
             let before: Arc<Mutex<Option<Termios>>> = Arc::default();
-            let of_watch = Arc::clone(&before);
-            self.interrupts.restore_first(Box::new(move || restore(&of_watch)));
+            let shared = Arc::clone(&before);
+            self.interrupts.restore_first(Box::new(move || restore(&shared)));
             before
         });
         *unpoisoned(before) = tcgetattr(io::stdin()).ok();
         let answer = question();
-        self.interrupts.end_if_told();
+        self.interrupts.end_if_signalled();
         *unpoisoned(before) = None;
         answer
     }
@@ -78,7 +78,7 @@ fn restore(before: &Mutex<Option<Termios>>) {
     }
 }
 
-/// DECTCEM, and an end for the question's line.
+/// DECTCEM, and the end of the question's line.
 const SHOW_CURSOR: &[u8] = b"\x1b[?25h\n";
 
 fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

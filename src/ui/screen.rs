@@ -1,4 +1,4 @@
-//! Two streams: stdout is the answer, stderr the commentary.
+//! Output: results go to stdout, commentary goes to stderr.
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -8,28 +8,28 @@ use anstyle::{AnsiColor, Style};
 use super::progress::Progress;
 use crate::sanitize::sanitized_lines;
 
-/// Where output goes.
+/// An output stream.
 pub struct Stream {
-    /// What takes the bytes.
+    /// Where bytes are written.
     pub sink: Box<dyn Write + Send>,
-    /// Whether a person watches it.
+    /// Whether it is a terminal.
     pub terminal: bool,
     /// Its width in columns, where it is known.
     pub width: Option<u16>,
 }
 
-/// What is told of a failure.
+/// An error as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ErrorReport {
-    /// What could not be done.
+    /// What failed.
     pub error: String,
-    /// Why, from the outside in.
+    /// The causes, outermost first.
     pub causes: Vec<String>,
     /// What to do about it.
     pub hint: Option<String>,
 }
 
-/// When to colour.
+/// When to use colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum ColorChoice {
     /// On a terminal, unless NO_COLOR is set.
@@ -41,10 +41,10 @@ pub enum ColorChoice {
     Never,
 }
 
-/// How much commentary there is.
+/// How much commentary is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Verbosity {
-    /// Answers, warnings and errors only.
+    /// Results, warnings and errors only.
     Quiet,
     /// Steps, too.
     #[default]
@@ -53,7 +53,7 @@ pub enum Verbosity {
     Verbose,
 }
 
-/// The streams, and how to write on them.
+/// The streams, and the rules by which they are written.
 pub struct Screen<'w> {
     out: &'w mut Stream,
     err: &'w mut Stream,
@@ -65,7 +65,7 @@ pub struct Screen<'w> {
 }
 
 impl<'w> Screen<'w> {
-    /// Writes on `out` and `err`.
+    /// Returns a screen that writes to `out` and `err`.
     pub fn new(
         out: &'w mut Stream,
         err: &'w mut Stream,
@@ -82,43 +82,44 @@ impl<'w> Screen<'w> {
         Self { out, err, verbosity, color_out, color_err, muted: false, lost: None }
     }
 
-    /// True when answers may be coloured.
+    /// Returns true when results may be coloured.
     #[must_use]
     pub fn color(&self) -> bool {
         self.color_out
     }
 
-    /// Returns the terminal's width in columns, where the answer goes to one.
+    /// Returns the terminal's width in columns, where results go to one.
     #[must_use]
     pub fn columns(&self) -> Option<usize> {
         self.out.width.filter(|_| self.out.terminal).map(usize::from)
     }
 
-    /// The answer's width in columns; 80 where nobody knows.
+    /// Returns the width of results in columns; 80 where it is not known.
     #[must_use]
     pub fn width(&self) -> usize {
         self.out.width.map_or(80, usize::from)
     }
 
-    /// True with `--quiet`.
+    /// Returns true with `--quiet`.
     #[must_use]
     pub fn quiet(&self) -> bool {
         self.verbosity == Verbosity::Quiet
     }
 
-    /// True with `--verbose`.
+    /// Returns true with `--verbose`.
     #[must_use]
     pub fn verbose(&self) -> bool {
         self.verbosity == Verbosity::Verbose
     }
 
-    /// Says nothing more, or speaks again: for steps that another command narrates. Failures are told all the same. Returns
-    /// what was before.
+    /// Suppresses all output but errors, or ends that, and returns what was set before.
+    ///
+    /// For steps that another command reports in its own words.
     pub fn mute(&mut self, muted: bool) -> bool {
         std::mem::replace(&mut self.muted, muted)
     }
 
-    /// Part of the answer: one line or several, to stdout.
+    /// Prints a result, of one or more lines, to stdout.
     pub fn answer(&mut self, text: impl Display) {
         if self.muted {
             return;
@@ -126,28 +127,28 @@ impl<'w> Screen<'w> {
         let text = text.to_string();
         let end = if text.ends_with('\n') || text.is_empty() { "" } else { "\n" };
         if let Err(error) = write!(self.out.sink, "{text}{end}").and_then(|()| self.out.sink.flush()) {
-            // A reader that has seen enough closes its pipe; that is no failure of ours.
+            // A reader that closes its pipe early, as head does, is no error.
             if error.kind() != io::ErrorKind::BrokenPipe {
                 self.lost.get_or_insert(error);
             }
         }
     }
 
-    /// Commentary: what is being done.
+    /// Prints a step: what is being done.
     pub fn step(&mut self, text: impl Display) {
         if self.verbosity > Verbosity::Quiet && !self.muted {
             self.comment(&text.to_string());
         }
     }
 
-    /// Commentary for those who want to know everything.
+    /// Prints a step with `--verbose` only.
     pub fn detail(&mut self, text: impl Display) {
         if self.verbose() && !self.muted {
             self.comment(&text.to_string());
         }
     }
 
-    /// Something that is not as it should be, and does not keep us from going on.
+    /// Prints a warning: a problem that does not stop the command.
     pub fn warn(&mut self, text: impl Display) {
         if self.muted {
             return;
@@ -156,26 +157,26 @@ impl<'w> Screen<'w> {
         self.labelled(&label, text);
     }
 
-    /// A failure: what, why, and what to do.
-    pub fn failure(&mut self, told: &ErrorReport) {
+    /// Prints an error: what failed, why, and what to do.
+    pub fn failure(&mut self, report: &ErrorReport) {
         let label = self.label("error:", AnsiColor::Red);
-        self.labelled(&label, &told.error);
-        for cause in &told.causes {
+        self.labelled(&label, &report.error);
+        for cause in &report.causes {
             self.comment(&format!("caused by: {cause}"));
         }
-        if let Some(hint) = &told.hint {
+        if let Some(hint) = &report.hint {
             let label = self.label("hint:", AnsiColor::Cyan);
             self.labelled(&label, hint);
         }
     }
 
-    /// Progress over `total` things; visible only to a person, and only when it takes over half a second.
+    /// Returns the progress over `total` items; shown on a terminal only, and only after half a second.
     #[must_use]
-    pub fn progress(&self, what: &'static str, total: u64) -> Progress {
-        Progress::new(what, total, self.err.terminal && self.verbosity > Verbosity::Quiet && !self.muted)
+    pub fn progress(&self, label: &'static str, total: u64) -> Progress {
+        Progress::new(label, total, self.err.terminal && self.verbosity > Verbosity::Quiet && !self.muted)
     }
 
-    /// The first error that kept an answer from being written, for example a full disk behind `>`.
+    /// Returns the first error of writing a result, for example a full disk behind `>`.
     pub fn take_lost(&mut self) -> Option<io::Error> {
         self.lost.take()
     }
@@ -196,14 +197,14 @@ impl<'w> Screen<'w> {
         self.write(&format!("{label} {}", sanitized_lines(&text.to_string())));
     }
 
-    /// What it says of strangers' files is harmless by now.
+    /// Writes a line. Text of other files has been escaped by now.
     fn write(&mut self, text: &str) {
-        // Nobody is left to be told when stderr is gone.
+        // When stderr is closed the error cannot be shown anywhere.
         let _ = writeln!(self.err.sink, "{text}").and_then(|()| self.err.sink.flush());
     }
 }
 
-/// The terminal's width in columns, where there is one.
+/// Returns the terminal's width in columns, where there is one.
 #[must_use]
 pub fn terminal_width() -> Option<u16> {
     let size = rustix::termios::tcgetwinsize(io::stdout()).or_else(|_| rustix::termios::tcgetwinsize(io::stderr()));

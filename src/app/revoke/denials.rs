@@ -101,7 +101,7 @@ pub(crate) fn findings(
     let finding = |status, path: &Path, saw: String| {
         Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, "API servers' rules", status)
             .address(path.display().to_string())
-            .saw(saw, "what clusterctl policy would write today, before it is copied to masters")
+            .saw(saw, "the rules that would be written today, before they are copied to masters")
     };
     let states = rendered::of_directory(&env.layout, root);
     let newer = match states {

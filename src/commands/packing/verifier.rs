@@ -3,6 +3,7 @@
 use super::exposed::Exposed;
 use super::finishing;
 use crate::app::revoke::{check_ledger_is_current, denials as revoked};
+use crate::app::verify::denials;
 use crate::bundle::input::CredentialPem;
 use crate::bundle::packer;
 use crate::bundle::render::Templates;
@@ -12,7 +13,6 @@ use crate::cli::error::{CliError, Result};
 use crate::cli::exit::Exit;
 use crate::cluster::profile::Profile;
 use crate::cluster::spec::Cluster;
-use crate::commands::verifying::denials;
 use crate::config;
 use crate::pki::ssh::SshKey;
 use crate::store::credentials::{self, CredentialProblem};
@@ -63,7 +63,7 @@ pub(crate) fn pack(
         .verifier_policy()
         .map_err(|error| CliError::new(Exit::Usage, "the verifier's policy cannot be rendered").because(error))?;
     let rules = revoked::authorization(cluster, &revoked::of_ledger(&ledger, trust, context.env.now)?, templates)?;
-    let denials = denials::of(&rules, &ledger, trust, context.env.now)?.to_json();
+    let denials = denials::of_ledger(&rules, &ledger, trust, context.env.now)?.to_json();
     let input = VerifierInput { policy, denials, cluster, cluster_file: &cluster_file, trust, credentials, generation };
     let mut bundle = verifier::render(input)
         .map_err(|error| CliError::new(Exit::Refused, "the verifier bundle cannot be made").because(error))?;

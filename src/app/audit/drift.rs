@@ -1,5 +1,7 @@
-//! Where a bundle is otherwise than it would be if it was packed now. Bundles are the same bytes for the same input, so that
-//! whatever differs was changed since, or made with templates and settings of somebody's own.
+//! Compares a bundle with the one that would be packed now.
+//!
+//! Bundles have the same bytes for the same input, so that whatever differs was changed since, or made with other templates and
+//! settings.
 
 use std::collections::BTreeMap;
 
@@ -18,8 +20,8 @@ use crate::store::credentials;
 use crate::store::layout::Layout;
 use crate::store::service_account::{self, Found};
 
-/// Flags that speak of trust: one that a bundle adds overrides what the kubelet's or the API server's files say.
-const OF_TRUST: [&str; 24] = [
+/// Flags that affect trust: one that a bundle adds overrides the files of the kubelet or the API server.
+const TRUST_FLAGS: [&str; 24] = [
     "--anonymous-auth",
     "--authentication-config",
     "--authentication-token-webhook-config-file",
@@ -46,33 +48,35 @@ const OF_TRUST: [&str; 24] = [
     "--use-service-account-credentials",
 ];
 
-/// What a bundle should be.
-pub(crate) struct ExpectedBundle<'a> {
-    pub(crate) layout: &'a Layout,
-    pub(crate) cluster: &'a Cluster,
-    pub(crate) roots: Option<CaSet>,
-    pub(crate) denials: &'a Denials,
-    pub(crate) templates: Option<Templates>,
+/// Renders the bundle that a host should have.
+pub(super) struct ExpectedBundle<'a> {
+    pub(super) layout: &'a Layout,
+    pub(super) cluster: &'a Cluster,
+    pub(super) cas: Option<CaSet>,
+    pub(super) denials: &'a Denials,
+    pub(super) templates: Option<Templates>,
 }
 
-/// Where a bundle differs.
+/// The differences of a bundle.
 #[derive(Debug, Default)]
-pub(crate) struct Difference {
-    /// What undoes trust, or is missing.
-    pub(crate) wrong: Vec<String>,
-    /// Files that are otherwise, in what way ever.
-    pub(crate) changed: Vec<String>,
+pub(super) struct Difference {
+    /// Missing files, and changes that affect trust, in words.
+    pub(super) wrong: Vec<String>,
+    /// The paths of all files that differ.
+    pub(super) changed: Vec<String>,
 }
 
-/// All three roots, where all can be read.
-pub(crate) fn roots(known: &BTreeMap<CaRole, TrustBundle>) -> Option<CaSet> {
-    CaSet::try_from_fn(|kind| known.get(&kind).cloned().ok_or(())).ok()
+/// Returns the CAs of all roles, where all can be read.
+pub(super) fn ca_set(known: &BTreeMap<CaRole, TrustBundle>) -> Option<CaSet> {
+    CaSet::try_from_fn(|role| known.get(&role).cloned().ok_or(())).ok()
 }
 
 impl ExpectedBundle<'_> {
-    /// Holds a bundle against the one that would be packed now. Nothing is found where that one cannot be made: a credential
-    /// is missing or its key was forgotten, which is told of elsewhere.
-    pub(crate) fn difference(&self, bundle: &Bundle, roles: Roles<'_>, format: Format) -> Difference {
+    /// Compares a bundle with the one that would be packed now.
+    ///
+    /// Finds nothing where that one cannot be packed: a credential is missing or its key was deleted, which other findings
+    /// report.
+    pub(super) fn difference(&self, bundle: &Bundle, roles: Roles<'_>, format: Format) -> Difference {
         let mut found = Difference::default();
         let has_units = bundle.files.iter().any(|file| file.path.ends_with(paths::UNIT_ENDING));
         let with_units = self.cluster.with_units || has_units;
@@ -81,13 +85,13 @@ impl ExpectedBundle<'_> {
         for wanted in today.files.iter().filter(|file| !own(&file.path)) {
             let path = &wanted.path;
             match bundle.file(path) {
-                // Ignition lays files in place itself.
+                // Ignition writes files to their places itself.
                 None if path == INSTALLER && format == Format::Ignition => {}
                 None => found.wrong.push(format!("{path} is missing")),
                 Some(file) if file.bytes == wanted.bytes => {}
-                // The ledger's sequence is a comment, and what is revoked may well be nothing that API servers deny.
+                // The ledger's sequence is a comment, and not every revocation changes what API servers deny.
                 Some(file) if *path == paths::AUTHORIZATION && text(&file.bytes) == text(&wanted.bytes) => {}
-                Some(_) if is_credential(path) => found.wrong.push(format!("{path} is not what lies in the directory")),
+                Some(_) if is_credential(path) => found.wrong.push(format!("{path} is not the one in the directory")),
                 Some(file) => {
                     let (text, wanted) = (text(&file.bytes), text(&wanted.bytes));
                     if path != INSTALLER {
@@ -122,7 +126,7 @@ impl ExpectedBundle<'_> {
         let input = BundleInput {
             cluster: self.cluster,
             roles,
-            roots: self.roots.as_ref()?,
+            roots: self.cas.as_ref()?,
             service_account: service_account.as_ref(),
             settings: &Settings { with_units, ..Settings::of(&self.cluster.kubernetes) },
             denials: self.denials,
@@ -139,17 +143,17 @@ fn is_credential(path: &str) -> bool {
 
 fn text(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
-    // What stands in a comment is told to nobody.
+    // Comments have no effect.
     text.lines().filter(|line| !line.trim_start().starts_with('#')).flat_map(|line| [line, "\n"]).collect()
 }
 
-/// Flags that belong there and are not, and flags of trust that do not belong there.
+/// Returns flags that are missing, and flags that affect trust and were added.
 fn flags(path: &str, text: &str, wanted: &str) -> Vec<String> {
     let (given, wanted) = (flags_in(text), flags_in(wanted));
-    let lost = wanted.iter().filter(|flag| !given.contains(flag)).map(|flag| format!("{path} does not say {flag}"));
+    let lost = wanted.iter().filter(|flag| !given.contains(flag)).map(|flag| format!("{path} does not have {flag}"));
     let name = |flag: &str| flag.split('=').next().unwrap_or_default().to_owned();
-    let of_trust = |flag: &&String| !wanted.contains(flag) && OF_TRUST.contains(&name(flag).as_str());
-    let added = given.iter().filter(of_trust).map(|flag| format!("{path} says {flag}"));
+    let affects_trust = |flag: &&String| !wanted.contains(flag) && TRUST_FLAGS.contains(&name(flag).as_str());
+    let added = given.iter().filter(affects_trust).map(|flag| format!("{path} has {flag}"));
     lost.chain(added).collect()
 }
 
@@ -158,8 +162,8 @@ fn flags_in(text: &str) -> Vec<String> {
     words.filter(|word| word.starts_with("--")).map(ToOwned::to_owned).collect()
 }
 
-/// An authorizer that lets through what it cannot judge, or everything.
+/// Returns the word by which an authorizer permits everything, or what it cannot judge.
 fn lenient(text: &str) -> Option<String> {
     let found = ["NoOpinion", "AlwaysAllow"].into_iter().find(|word| text.contains(word))?;
-    Some(format!("{} says {found}", paths::AUTHORIZATION))
+    Some(format!("{} has {found}", paths::AUTHORIZATION))
 }

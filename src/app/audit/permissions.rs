@@ -1,9 +1,9 @@
-//! What an audit finds around the credentials: whom folders keep out, and what lies there that belongs to nobody.
+//! Checks owners and modes of files and folders, and files that interrupted commands left.
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 
-use super::audit::Audit;
+use super::directory::Audit;
 use crate::cluster::check::ENDINGS;
 use crate::cluster::profile::CaRole;
 use crate::cluster::spec::Role;
@@ -14,15 +14,14 @@ use crate::verify::finding::{CheckId, Finding, Status};
 use crate::verify::remedy::FileRemedy;
 use crate::verify::target::Place;
 
-/// How a sealed bundle's name ends.
-const SEALED: &str = ".age";
+/// The ending of an encrypted bundle's name.
+const ENCRYPTED: &str = ".age";
 /// How many files a finding names.
 const NAMED: usize = 5;
 
 impl Audit<'_> {
-    /// What stands between others and the keys: the folder of them all, the ledger, and the folder of bundles. Nothing is
-    /// said when all of them are their owner's alone.
-    pub(super) fn open_doors(&self) -> Option<Finding> {
+    /// Returns a finding where other users can access folders of keys, the ledger or the bundles.
+    pub(super) fn open_folders(&self) -> Option<Finding> {
         let roles = [Role::Master, Role::Node].map(|role| self.layout.hosts_folder(role));
         let roots = [CaRole::Etcd, CaRole::FrontProxy].map(|kind| self.layout.root_folder(kind));
         let paths = [self.layout.pki(), self.layout.ledger(), self.layout.bundles(), self.layout.verifier_bundle()];
@@ -30,15 +29,16 @@ impl Audit<'_> {
         let open: Vec<String> = paths
             .into_iter()
             .filter_map(|path| credentials::readable_by_others(&path))
-            .map(|trouble| trouble.to_string())
+            .map(|problem| problem.to_string())
             .collect();
         let finding = Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, "folders", Status::Fail);
         let expected = "folders, ledger and bundles are their owner's alone";
         (!open.is_empty()).then(|| finding.saw(open.join("; "), expected).remedy(FileRemedy::RestrictAccess))
     }
 
-    /// Who else may change what is believed: the cluster file, roots, the ledger, rules, and the folders that they are in. Of
-    /// hosts' own folders there are many, and nobody gets into them past `pki`.
+    /// Returns a finding where other users can change the cluster file, CAs, the ledger, rules, or their folders.
+    ///
+    /// Hosts' own folders are left out: they are many, and `pki` protects them.
     pub(super) fn changeable_by_others(&self) -> Option<Finding> {
         let roots = CaRole::ALL.into_iter().flat_map(|kind| {
             [
@@ -64,61 +64,62 @@ impl Audit<'_> {
             self.layout.verifier_bundle(),
             self.layout.packing_record(),
         ];
-        let (mut saw, mut by_everybody, mut paths) = (Vec::new(), false, BTreeSet::new());
+        let (mut saw, mut by_everyone, mut paths) = (Vec::new(), false, BTreeSet::new());
         for path in own.into_iter().chain(roots).chain(policy).filter(|path| paths.insert(path.clone())) {
             if let Some(Owner { uid, ours }) = files::another_owner(&path, None) {
-                saw.push(format!("{} belongs to uid {uid}, and this is {ours}", path.display()));
-                by_everybody = true;
+                saw.push(format!("{} belongs to uid {uid}, and clusterctl runs as {ours}", path.display()));
+                by_everyone = true;
             }
             let Ok(mode) = files::mode(&path) else { continue };
             if mode & 0o022 != 0 {
                 saw.push(format!("{} has mode {mode:04o}, others can change it", path.display()));
-                by_everybody |= mode & 0o002 != 0;
+                by_everyone |= mode & 0o002 != 0;
             }
         }
         if saw.is_empty() {
             return None;
         }
         // A group of one's own is usual on desktops.
-        let status = if by_everybody { Status::Fail } else { Status::Warn };
+        let status = if by_everyone { Status::Fail } else { Status::Warn };
         let more = saw.len().saturating_sub(NAMED);
         saw.truncate(NAMED);
         if more > 0 {
             saw.push(format!("and {more} more"));
         }
         let finding = Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, "owners", status);
-        let expected = "what is believed is its owner's alone to change, and the owner is who runs this";
+        let expected = "only its owner can change it, and the owner is the current user";
         Some(finding.saw(saw.join("; "), expected).remedy(FileRemedy::RestrictOwners))
     }
 
-    /// What a killed process left beside the holders' folders.
-    pub(super) fn unfinished(&self) -> Option<Finding> {
+    /// Returns a finding where a killed issue left folders beside those of hosts.
+    pub(super) fn unfinished_issue(&self) -> Option<Finding> {
         let count = issuance::unfinished(self.layout).ok().filter(|count| *count > 0)?;
         let finding = Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, "folders", Status::Warn);
-        let saw = format!("{count} of an issue that was killed or is under way, perhaps with keys: .unfinished-…");
-        Some(finding.saw(saw, "nothing that was not finished").remedy(FileRemedy::RemoveUnfinishedIssue))
+        let saw = format!("{count} of an issue that was killed or is running, perhaps with keys: .unfinished-…");
+        Some(finding.saw(saw, "nothing unfinished").remedy(FileRemedy::RemoveUnfinishedIssue))
     }
 
-    /// What one left in all other folders.
+    /// Returns a finding where killed commands left files in other folders.
     pub(super) fn unfinished_elsewhere(&self) -> Option<Finding> {
         let found = issuance::unfinished_elsewhere(self.layout).unwrap_or_default();
         if found.is_empty() {
             return None;
         }
-        let told = |(folder, count): &(PathBuf, usize)| format!("{count} in {}", folder.display());
+        let counted = |(folder, count): &(PathBuf, usize)| format!("{count} in {}", folder.display());
         let saw = format!(
-            "left by a command that was killed or is under way, perhaps with keys: {}",
-            found.iter().map(told).collect::<Vec<_>>().join(", ")
+            "left by a command that was killed or is running, perhaps with keys: {}",
+            found.iter().map(counted).collect::<Vec<_>>().join(", ")
         );
         let folders = found.iter().map(|(folder, _)| folder.display().to_string()).collect();
         let finding = Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, "folders", Status::Warn);
-        let finding = finding.saw(saw, "nothing that was not finished");
+        let finding = finding.saw(saw, "nothing unfinished");
         Some(finding.remedy(FileRemedy::RemoveUnfinished { folders }))
     }
 
-    /// Keys and bundles of hosts that the cluster file does not have any more, where others can read them: nobody else looks at
-    /// them, and their certificates may be good for long.
-    pub(super) fn left_open(&self) -> Option<Finding> {
+    /// Returns a finding where other users can read bundles, or keys of hosts that are not in the cluster file any more.
+    ///
+    /// No other check covers those hosts, and their certificates may still be valid for long.
+    pub(super) fn open_files(&self) -> Option<Finding> {
         let hosts: HashSet<&str> = self.cluster.host_names().into_iter().map(|name| name.as_str()).collect();
         let mut paths: Vec<PathBuf> = Vec::new();
         for role in [Role::Master, Role::Node] {
@@ -133,23 +134,23 @@ impl Audit<'_> {
                 );
             }
         }
-        // Bundles of all hosts, whatever is in them; a sealed one may be seen by everybody.
+        // Everybody may read an encrypted bundle.
         let bundles = self.layout.bundles();
-        let in_the_clear = |name: &&String| !name.ends_with(SEALED) && ENDINGS.iter().any(|end| name.ends_with(end));
+        let in_the_clear = |name: &&String| !name.ends_with(ENCRYPTED) && ENDINGS.iter().any(|end| name.ends_with(end));
         let is_bundle = |name: &&String| in_the_clear(name) || files::is_folder(&bundles.join(name));
         let names = files::names_in(&bundles).unwrap_or_default();
         paths.extend(names.iter().filter(is_bundle).map(|name| bundles.join(name)));
         let open: Vec<String> = paths
             .into_iter()
             .filter_map(|path| credentials::readable_by_others(&path))
-            .map(|trouble| trouble.to_string())
+            .map(|problem| problem.to_string())
             .collect();
         let mut saw = open.iter().take(NAMED).cloned().collect::<Vec<_>>().join("; ");
         if open.len() > NAMED {
             saw.push_str(&format!("; and {} more", open.len() - NAMED));
         }
         let finding = Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, "folders", Status::Fail);
-        let expected = "bundles, and keys of hosts that are gone, are their owner's alone";
+        let expected = "bundles, and keys of removed hosts, are their owner's alone";
         (!open.is_empty()).then(|| finding.saw(saw, expected).remedy(FileRemedy::RestrictAccess))
     }
 }

@@ -1,15 +1,15 @@
-//! What API servers have to deny, by the ledger and by the file of rules that `policy` and `revoke` write.
+//! What API servers have to deny, by the ledger and by the rendered file of rules.
 
 use std::cmp::Reverse;
 use std::collections::HashSet;
 
 use time::OffsetDateTime;
 
-use crate::app::revoke::{denials, rendered};
+use super::error::{TargetError, VerifyError};
+use crate::app::Error;
+use crate::app::revoke::{self, rendered};
 use crate::bundle::policy::AUTHORIZATION;
 use crate::bundle::verifier;
-use crate::cli::error::{CliError, Result};
-use crate::cli::exit::Exit;
 use crate::cluster::duration::stamp;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::trust_bundle::TrustBundle;
@@ -21,32 +21,31 @@ use crate::store::ledger::Ledger;
 use crate::store::ledger::certificates::IssuedCertificate;
 use crate::verify::denials::{ExpectedDenials, RevokedCertificate};
 
-/// The rule about nodes that every such file has.
+/// The name of the rule about nodes, which every file of rules has.
 const NODE_RULE: &str = "name: kubelets-lists";
 
-/// No such file of a verifier bundle is larger than this, in bytes.
+/// The largest list of revoked certificates of a verifier bundle, in bytes.
 const MAX_DENIALS: u64 = 64 << 10;
 
 /// Returns the directory's file of rules for API servers; empty where there is none.
 ///
 /// # Errors
-/// When it is there and cannot be read.
+/// When it exists and cannot be read.
 pub(crate) fn rules(layout: &Layout) -> Result<String, StoreError> {
-    match files::read(&layout.policy().join(AUTHORIZATION), denials::MAX_RULES) {
+    match files::read(&layout.policy().join(AUTHORIZATION), revoke::denials::MAX_RULES) {
         Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
         Err(StoreError::Missing(_)) => Ok(String::new()),
         Err(error) => Err(error),
     }
 }
 
-/// Returns what API servers have to deny by a directory without a ledger: an unpacked verifier bundle, or files that were copied
-/// one by one.
+/// Returns what API servers have to deny by a directory without a ledger, such as an unpacked verifier bundle.
 ///
 /// # Errors
-/// A usage error for a file that is none of ours; or when one cannot be read.
-pub(crate) fn without_a_ledger(layout: &Layout, rules: &str) -> Result<ExpectedDenials> {
+/// [`TargetError::Denials`] for a malformed list; when a file cannot be read.
+pub(super) fn without_ledger(layout: &Layout, rules: &str) -> Result<ExpectedDenials, Error> {
     match files::read(&layout.dir().join(verifier::DENIALS), MAX_DENIALS) {
-        Ok(bytes) => Ok(of_bundle(&bytes)?),
+        Ok(bytes) => Ok(parse(&bytes).map_err(VerifyError::Target)?),
         Err(StoreError::Missing(_)) => {
             let denied = rendered::denied_in(rules).into_iter();
             Ok(ExpectedDenials::new(denied.map(unknown).collect(), rules.contains(NODE_RULE)))
@@ -55,23 +54,22 @@ pub(crate) fn without_a_ledger(layout: &Layout, rules: &str) -> Result<ExpectedD
     }
 }
 
-/// Returns what API servers have to deny by a verifier bundle's file.
+/// Parses the list of revoked certificates of a verifier bundle.
 ///
 /// # Errors
-/// A usage error for a file that is none of ours.
-pub(crate) fn of_bundle(bytes: &[u8]) -> Result<ExpectedDenials> {
-    ExpectedDenials::from_json(bytes).map_err(|why| {
-        CliError::new(Exit::Usage, format!("{} of the verifier bundle cannot be used: {why}", verifier::DENIALS))
-            .hint("pack it again with this version: clusterctl bundle --verifier")
-    })
+/// [`TargetError::Denials`]
+pub(super) fn parse(bytes: &[u8]) -> Result<ExpectedDenials, TargetError> {
+    ExpectedDenials::from_json(bytes).map_err(|reason| TargetError::Denials { reason })
 }
 
-/// Returns what API servers have to deny by a ledger and a file of rules. What the file denies and the ledger does not have as
-/// revoked counts, too: the ledger may be from a backup. Expired certificates are left out: no server accepts them.
+/// Returns what API servers have to deny by a ledger and a file of rules.
+///
+/// Certificates that the file denies and the ledger does not have as revoked are included: the ledger may be from a backup.
+/// Expired certificates are left out: no server accepts them.
 ///
 /// # Errors
 /// When the ledger cannot be used.
-pub(crate) fn of(
+pub(crate) fn of_ledger(
     rules: &str,
     ledger: &Ledger,
     root: &TrustBundle,
@@ -79,7 +77,7 @@ pub(crate) fn of(
 ) -> Result<ExpectedDenials, StoreError> {
     let revoked = ledger.revoked_expiring_after(now)?.all()?;
     let mut dated: Vec<(OffsetDateTime, RevokedCertificate)> = Vec::new();
-    for issued in denials::denied(&revoked, root) {
+    for issued in revoke::denials::denied(&revoked, root) {
         if let Some(revocation) = &issued.revocation {
             dated.push((revocation.at, known(issued)));
         }

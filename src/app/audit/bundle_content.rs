@@ -1,0 +1,161 @@
+//! Checks what is in a bundle: CAs, certificates, kubeconfigs, the kubelet's configuration and the API servers' rules.
+
+use std::collections::HashSet;
+use std::fmt::Display;
+
+use super::directory::Audit;
+use crate::app::revoke::rendered;
+use crate::app::verify::other_server_name;
+use crate::bundle::model::{Bundle, BundleFile};
+use crate::bundle::paths;
+use crate::config::kubeconfig::{self, Credential, KubeCluster};
+use crate::config::kubelet_config;
+use crate::pki::certificate::Certificate;
+use crate::pki::fingerprint::Fingerprint;
+use crate::pki::key::PrivateKey;
+use crate::pki::pem;
+use crate::pki::trust_bundle::TrustBundle;
+use crate::store::service_account::{self, Found};
+
+/// What precedes a certificate's digest in the API servers' rules (Kubernetes's credential-id).
+const CREDENTIAL_ID: &str = "X509SHA256=";
+/// A digest's length in hexadecimal digits.
+const DIGITS: usize = 64;
+
+impl Audit<'_> {
+    /// Returns all that is wrong with the content of a host's bundle, in words.
+    ///
+    /// `certificates` are the host's certificates in the directory.
+    pub(super) fn content_problems(&self, bundle: &Bundle, host: &str, certificates: &[Fingerprint]) -> Vec<String> {
+        let mut wrong = self.manifest_problems(bundle, host);
+        wrong.extend(self.other_cas(bundle));
+        wrong.extend(self.other_service_account(bundle));
+        wrong.extend(self.kubeconfig_problems(bundle));
+        wrong.extend(self.missing_denials(bundle));
+        wrong.extend(kubelet_config_problems(bundle));
+        wrong.extend(other_certificates(bundle, certificates));
+        wrong
+    }
+
+    fn manifest_problems(&self, bundle: &Bundle, host: &str) -> Vec<String> {
+        let manifest = &bundle.manifest;
+        let mut wrong = Vec::new();
+        if manifest.host.as_str() != host {
+            wrong.push(format!("it is the bundle of {}", manifest.host));
+        }
+        if !manifest.pins().eq(self.root.pins()) {
+            wrong.push("its manifest pins another root".to_owned());
+        }
+        if manifest.endpoint != self.cluster.endpoint {
+            wrong.push(format!(
+                "its endpoint is {}, the cluster file's is {}",
+                manifest.endpoint, self.cluster.endpoint
+            ));
+        }
+        wrong
+    }
+
+    fn other_cas(&self, bundle: &Bundle) -> Vec<String> {
+        let other = |file: &BundleFile| {
+            let role = paths::root_at(&file.path)?;
+            let ders = |trust: &TrustBundle| trust.anchors().iter().map(|root| root.der().to_vec()).collect::<Vec<_>>();
+            let ours = self.cas.get(&role).map(ders);
+            let same = ours.is_some() && pem::certificates(&file.bytes).ok() == ours;
+            (!same).then(|| format!("{} is not this directory's {}", file.path, role.as_str()))
+        };
+        bundle.files.iter().filter_map(other).collect()
+    }
+
+    /// Returns a problem where a bundle signs tokens with another key: masters would not accept each other's tokens.
+    fn other_service_account(&self, bundle: &Bundle) -> Option<String> {
+        let packed = bundle.file(paths::SERVICE_ACCOUNT_KEY)?;
+        let key = PrivateKey::from_pem(&packed.bytes).ok()?;
+        match service_account::look(self.layout) {
+            Ok(Found::Whole(ours) | Found::Half(ours)) if ours.spki() == key.spki() => None,
+            _ => Some(format!("{} is not this directory's key", packed.path)),
+        }
+    }
+
+    fn kubeconfig_problems(&self, bundle: &Bundle) -> Vec<String> {
+        let is_kubeconfig = |file: &&BundleFile| file.path.ends_with(".conf") && !file.path.contains("/systemd/");
+        let problems = |file: &BundleFile| {
+            let of_file = |what: &dyn Display| format!("{}: {what}", file.path);
+            let config = match kubeconfig::read(&file.bytes) {
+                Ok(config) => config,
+                Err(error) => return vec![of_file(&error)],
+            };
+            match config.used(None) {
+                Ok(used) => {
+                    let mut found: Vec<String> = used.weaknesses().into_iter().map(|weak| weak.what).collect();
+                    found.extend(used.cluster.tls_server_name.as_deref().map(other_server_name));
+                    found.extend(self.other_target(used.cluster, bundle, file.path == paths::KUBELET_KUBECONFIG));
+                    found.iter().map(|what| of_file(what)).collect()
+                }
+                Err(error) => vec![of_file(&error)],
+            }
+        };
+        bundle.files.iter().filter(is_kubeconfig).flat_map(problems).collect()
+    }
+
+    /// Returns problems of a kubeconfig whose server is not the cluster file's, or that trusts another file than the CA's.
+    fn other_target(&self, cluster: &KubeCluster, bundle: &Bundle, is_kubelets: bool) -> Vec<String> {
+        let endpoint = self.cluster.endpoint.to_string();
+        // The controller manager and the scheduler connect to the API server of their own host.
+        let master = self.cluster.master(bundle.manifest.host.as_str()).filter(|_| !is_kubelets);
+        let is_own = |server: &str| {
+            master.is_some_and(|host| {
+                host.addresses.iter().any(|at| server == format!("https://{}:{}", at.for_url(), host.port))
+            })
+        };
+        let mut found = Vec::new();
+        let server = cluster.location();
+        if server != endpoint && !is_own(&server) {
+            found.push(format!("its server is {}, the cluster file's is {endpoint}", cluster.server));
+        }
+        if let Some(Credential::File(path)) = &cluster.authority {
+            let packed = bundle.file(path.to_string_lossy().trim_start_matches('/'));
+            let ders = packed.and_then(|file| pem::certificates(&file.bytes).ok()).unwrap_or_default();
+            if !ders.iter().map(Vec::as_slice).eq(self.root.anchors().into_iter().map(Certificate::der)) {
+                found.push(format!("it trusts {}, which is not this root", path.display()));
+            }
+        }
+        found
+    }
+
+    /// Returns a problem where revoked certificates are missing in the rules of a master's API server.
+    fn missing_denials(&self, bundle: &Bundle) -> Option<String> {
+        let text = String::from_utf8_lossy(&bundle.file(paths::AUTHORIZATION)?.bytes);
+        let named: HashSet<&str> = text.split(CREDENTIAL_ID).skip(1).filter_map(|rest| rest.get(..DIGITS)).collect();
+        let denied = |id: &&Fingerprint| !named.contains(id.to_string().as_str());
+        let missing = self.denials.certificates().iter().filter(denied).count();
+        (missing > 0).then(|| format!("{} does not deny {missing} revoked certificates", paths::AUTHORIZATION))
+    }
+
+    /// Returns a problem where a bundle is newer than the ledger, and has certificates that the ledger does not have.
+    pub(super) fn unknown_to_ledger(&self, bundle: &Bundle) -> Option<String> {
+        let ours = self.root.pins().contains(&bundle.manifest.root_pin);
+        let newer = ours && bundle.manifest.generation > self.last_generation;
+        let unknown = |certificate: &Certificate| self.known.sequence(certificate.fingerprint()).is_none();
+        let forgotten = newer && rendered::certificates_in(bundle).iter().any(unknown);
+        forgotten.then(|| "it is newer than the ledger, which does not have its certificates".to_owned())
+    }
+}
+
+fn kubelet_config_problems(bundle: &Bundle) -> Vec<String> {
+    let Some(file) = bundle.file(paths::KUBELET_CONFIG) else { return Vec::new() };
+    let of_file = |what: &dyn Display| format!("{}: {what}", paths::KUBELET_CONFIG);
+    match kubelet_config::weaknesses(&file.bytes) {
+        Ok(weaknesses) => weaknesses.iter().map(|what| of_file(what)).collect(),
+        Err(error) => vec![of_file(&error)],
+    }
+}
+
+/// Returns problems for certificates that are not those in the directory.
+fn other_certificates(bundle: &Bundle, certificates: &[Fingerprint]) -> Vec<String> {
+    let packed = bundle.files.iter().filter(|file| file.path.ends_with(".crt") && paths::root_at(&file.path).is_none());
+    let other = packed.filter(|file| {
+        let ders = pem::certificates(&file.bytes).unwrap_or_default();
+        !ders.iter().all(|der| certificates.contains(&Fingerprint::of(der)))
+    });
+    other.map(|file| format!("{} is not the certificate in the directory", file.path)).collect()
+}

@@ -1,0 +1,89 @@
+//! Checks the CAs' certificates and keys.
+
+use time::Duration;
+
+use super::directory::Audit;
+use crate::cluster::duration::{in_words, stamp};
+use crate::cluster::profile::CaRole;
+use crate::pki::ca_certificate::CaCertificate;
+use crate::pki::local_key::LocalKey;
+use crate::pki::signing_key::SigningKey;
+use crate::pki::violation::Violation;
+use crate::store::ca;
+use crate::store::credentials::{self, CredentialProblem};
+use crate::verify::finding::{CheckId, Finding, Status};
+use crate::verify::remedy::{CertificateRemedy, DirectoryRemedy, Remedy};
+use crate::verify::target::Place;
+
+const EXPECTED: &str = "a root as the PKI policy has it, its key readable by its owner alone";
+
+impl Audit<'_> {
+    /// Returns `store.credential` of every CA of a role that is not retired.
+    pub(super) fn cas_of(&self, role: CaRole) -> Vec<Finding> {
+        match ca::trust(self.layout, role) {
+            Ok(trust) => trust.accepted().map(|ca| self.ca(ca, ca == trust.active())).collect(),
+            Err(error) => vec![self.ca_finding(role, Status::Fail).saw(error.to_string(), EXPECTED)],
+        }
+    }
+
+    fn ca_finding(&self, role: CaRole, status: Status) -> Finding {
+        Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, role.as_str(), status)
+            .address(self.layout.root_certificate(role).display().to_string())
+    }
+
+    fn ca(&self, ca: &CaCertificate, is_active: bool) -> Finding {
+        let role = ca.role();
+        let mut wrong = self.ca_problems(ca, is_active);
+        // A CA's key may be kept elsewhere. One that is here has to be its owner's alone.
+        let open = credentials::readable_by_others(&self.layout.root_key(role));
+        wrong.extend(open.as_ref().map(ToString::to_string));
+        if !wrong.is_empty() {
+            let remedy = if self.now < ca.certificate().not_before {
+                Remedy::from(CertificateRemedy::CompareClocks)
+            } else if wrong.len() == 1 && open.is_some() {
+                DirectoryRemedy::RestrictKey { path: self.layout.root_key(role).display().to_string() }.into()
+            } else {
+                DirectoryRemedy::RestoreRoot.into()
+            };
+            return self.ca_finding(role, Status::Fail).saw(wrong.join("; "), EXPECTED).remedy(remedy);
+        }
+        let in_time = self.replacement_time(ca);
+        if ca.not_after() - self.now <= in_time {
+            return self
+                .ca_finding(role, Status::Warn)
+                .saw(self.time_left(ca.not_after()), format!("more than {} left", in_words(in_time)))
+                .remedy(DirectoryRemedy::PlanNewRoots);
+        }
+        self.ca_finding(role, Status::Pass).saw(format!("valid until {}", stamp(ca.not_after())), EXPECTED)
+    }
+
+    fn ca_problems(&self, ca: &CaCertificate, is_active: bool) -> Vec<String> {
+        let (role, certificate) = (ca.role(), ca.certificate());
+        let mut wrong: Vec<String> = ca.violations(self.now).iter().map(ToString::to_string).collect();
+        let known = self.known.sequence(certificate.fingerprint()).is_some();
+        if known && !self.known.is_root(certificate.fingerprint(), role) {
+            wrong.push(format!("the ledger has it as another CA than the {}", role.as_str()));
+        }
+        // The key in the directory is the active CA's. An encrypted one is not decrypted here.
+        if is_active
+            && let Ok(Some(text)) = ca::key_file(self.layout, role)
+            && let Ok(key) = LocalKey::from_pem_with(&text, None)
+            && key.public_key() != certificate.spki
+        {
+            wrong.push(Violation::KeyDoesNotFit.to_string());
+        }
+        wrong.extend(ca.is_of_another_cluster(&self.cluster.name).map(|violation| violation.to_string()));
+        if !known {
+            wrong.push(CredentialProblem::NotInLedger.to_string());
+        }
+        wrong
+    }
+
+    /// Returns how long before its expiry a CA should be replaced: from then on what it signs lives shorter, and replacing a CA
+    /// takes time.
+    fn replacement_time(&self, ca: &CaCertificate) -> Duration {
+        let validity = &self.cluster.validity;
+        let longest = Duration::try_from(validity.master.max(validity.node).duration()).unwrap_or(Duration::MAX);
+        self.options.expires_within.max(longest.min((ca.not_after() - ca.certificate().not_before) / 3))
+    }
+}

@@ -1,0 +1,158 @@
+//! The audit of a directory: its options, its report, and the order of its findings.
+
+use std::collections::BTreeMap;
+use std::thread;
+
+use time::{Duration, OffsetDateTime};
+
+use crate::app::observer::{Observer, Task};
+use crate::app::revoke::{self, removed_hosts, superseded};
+use crate::app::{Env, Error, directory};
+use crate::cluster::duration::{in_words, stamp};
+use crate::cluster::profile::CaRole;
+use crate::cluster::spec::Cluster;
+use crate::pki::trust_bundle::TrustBundle;
+use crate::rbac::denials::Denials;
+use crate::store::ca;
+use crate::store::error::StoreError;
+use crate::store::layout::Layout;
+use crate::store::ledger::Ledger;
+use crate::store::ledger::inventory::Inventory;
+use crate::verify::checks::trust_anchor;
+use crate::verify::finding::{Finding, Strictness};
+use crate::verify::report::Report;
+use crate::verify::target::Target;
+
+/// How a directory is audited.
+#[derive(Debug, Clone, Copy)]
+pub struct AuditOptions {
+    /// Certificates that expire within this time are a warning.
+    pub expires_within: Duration,
+    /// Whether findings that pass say nothing about what was seen: for a large fleet it would fill the memory.
+    pub problems_only: bool,
+}
+
+/// What an audit found.
+#[derive(Debug)]
+pub struct AuditReport {
+    /// How many hosts were checked.
+    pub hosts: usize,
+    /// The findings.
+    pub findings: Vec<Finding>,
+    target: Target,
+}
+
+impl AuditReport {
+    /// Returns the report of the findings.
+    #[must_use]
+    pub fn into_report(self, strictness: Strictness, started: OffsetDateTime, finished: OffsetDateTime) -> Report {
+        Report::new(&self.target, self.findings, strictness, started, finished)
+    }
+}
+
+/// Audits the cluster directory.
+///
+/// # Errors
+/// When there is no cluster file, no CA or no ledger, or they cannot be used. Everything else is a finding.
+pub fn audit(env: &Env, options: &AuditOptions, observer: &dyn Observer) -> Result<AuditReport, Error> {
+    let layout = &env.layout;
+    let (cluster, recorded) = read(layout);
+    let (cluster, root) = (cluster?, ca::trust(layout, CaRole::Cluster)?);
+    // A CA that cannot be read is a finding, and everything else is checked all the same.
+    let readable = |role| Some((role, ca::trust(layout, role).ok()?));
+    let cas: BTreeMap<CaRole, TrustBundle> = CaRole::ALL.into_iter().filter_map(readable).collect();
+    let (known, ledger) = recorded?;
+    let denials = revoke::denials::of_ledger(&ledger, &root, env.now)?;
+    let hosts = cluster.masters.len() + cluster.nodes.len();
+    let progress = observer.progress(Task::Checking, hosts as u64);
+    let audit = Audit {
+        layout,
+        cluster: &cluster,
+        root: &root,
+        cas: &cas,
+        known: &known,
+        last_generation: ledger.last_generation()?,
+        denials: &denials,
+        now: env.now,
+        options: *options,
+    };
+    let roots = root.anchors().into_iter().cloned().collect();
+    let target = Target { roots, ..Target::bare(cluster.name.to_string()) };
+    let mut findings = audit.findings(&|| progress.add(1));
+    // Inserted, not chained: a large fleet's findings do not fit into memory twice.
+    findings.splice(0..0, trust_anchor(&target, env.now));
+    findings.extend(revoke::crl::findings(layout, &cas, &ledger, env.now, options.expires_within)?);
+    findings.extend(removed_hosts::findings(layout, &cluster, &ledger, env.now)?);
+    findings.extend(superseded::finding(&cluster, &ledger, env)?);
+    findings.extend(revoke::denials::findings(&cluster, &denials, &ledger, &root, env)?);
+    Ok(AuditReport { hosts, findings, target })
+}
+
+type Recorded = Result<(Inventory, Ledger), StoreError>;
+
+/// Reads the cluster file and the ledger at the same time: for a large fleet each takes as long as the other.
+fn read(layout: &Layout) -> (Result<Cluster, Error>, Recorded) {
+    let path = layout.ledger();
+    let recorded = || Ledger::open_read_only(&path).and_then(|ledger| Ok((ledger.inventory()?, ledger)));
+    thread::scope(|scope| match thread::Builder::new().spawn_scoped(scope, recorded) {
+        Ok(thread) => {
+            (directory::cluster(layout), thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        }
+        Err(_) => (directory::cluster(layout), recorded()),
+    })
+}
+
+/// What all checks of an audit work with.
+pub(super) struct Audit<'a> {
+    pub(super) layout: &'a Layout,
+    pub(super) cluster: &'a Cluster,
+    /// The cluster's CAs.
+    pub(super) root: &'a TrustBundle,
+    /// The CAs of all roles that can be read, the cluster's among them.
+    pub(super) cas: &'a BTreeMap<CaRole, TrustBundle>,
+    pub(super) known: &'a Inventory,
+    /// The last generation of bundles in the ledger.
+    pub(super) last_generation: u64,
+    /// What masters' bundles have to deny.
+    pub(super) denials: &'a Denials,
+    pub(super) now: OffsetDateTime,
+    pub(super) options: AuditOptions,
+}
+
+impl Audit<'_> {
+    /// Returns `store.credential` of every CA and credential, then `trust.match` of every bundle, in the order of the cluster
+    /// file.
+    fn findings(&self, progress: &(dyn Fn() + Sync)) -> Vec<Finding> {
+        let first: Vec<Finding> = CaRole::ALL
+            .into_iter()
+            .flat_map(|role| self.cas_of(role))
+            .chain(self.open_folders())
+            .chain(self.open_files())
+            .chain(self.changeable_by_others())
+            .chain(self.unfinished_issue())
+            .chain(self.unfinished_elsewhere())
+            .collect();
+        let mut findings = self.credentials(progress);
+        // Inserted, not chained: a large fleet's findings do not fit into memory twice.
+        findings.splice(0..0, first);
+        findings.push(self.service_account());
+        findings.extend(self.admins());
+        findings.extend(self.bundles());
+        findings
+    }
+
+    /// Returns how much time is left until `not_after`.
+    pub(super) fn time_left(&self, not_after: OffsetDateTime) -> String {
+        format!("{} left, until {}", in_words(not_after - self.now), stamp(not_after))
+    }
+
+    /// Returns how much time should be left.
+    pub(super) fn expected_time(&self) -> String {
+        format!("more than {} left", in_words(self.options.expires_within))
+    }
+
+    /// Returns true where a certificate expires soon enough for a warning.
+    pub(super) fn expires_soon(&self, not_after: OffsetDateTime) -> bool {
+        not_after - self.now <= self.options.expires_within
+    }
+}

@@ -1,0 +1,100 @@
+//! The target that a bundle describes: a verifier bundle has all hosts, a node's own bundle has the endpoint and the node.
+
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use super::error::{TargetError, UnusableBundle, VerifyError};
+use super::kubeconfig::{endpoint_of, other_server_name, trust_match};
+use super::target::{AssembledTarget, narrow};
+use super::{denials, files};
+use crate::app::{Error, input};
+use crate::bundle::model::Bundle;
+use crate::bundle::{archive, verifier};
+use crate::cluster::profile::CertificateSpec;
+use crate::cluster::spec::Cluster;
+use crate::config::{self, kubeconfig};
+use crate::pki::certificate::Certificate;
+use crate::store::layout::Layout;
+use crate::verify::finding::Status;
+use crate::verify::remedy::TargetKind;
+use crate::verify::target::{Held, Identity, Peer, Target};
+
+/// The kubelet's kubeconfig in a node's bundle.
+const KUBELET_CONF: &str = "etc/kubernetes/kubelet.conf";
+/// The CA's certificate in a node's bundle.
+const CA: &str = "etc/kubernetes/pki/ca.crt";
+/// The kubelet's client certificate and key in a node's bundle, without their endings.
+const KUBELET_CLIENT: &str = "var/lib/kubelet/pki/kubelet-client";
+
+/// Returns the target that the bundle at `path` describes.
+///
+/// # Errors
+/// When the bundle cannot be read or used, or does not have one of `nodes`.
+pub(super) fn target(path: &Path, nodes: &[String]) -> Result<AssembledTarget, Error> {
+    let unusable = |reason| TargetError::Bundle { path: path.to_owned(), reason };
+    let bytes = Zeroizing::new(input::read_or_wait(path, files::LIMIT, "bundle")?);
+    let bundle =
+        archive::read(&bytes).map_err(|error| VerifyError::Target(unusable(UnusableBundle::Archive(error))))?;
+    let target = match bundle.file(verifier::CLUSTER_FILE) {
+        Some(file) => config::read(&file.bytes)
+            .map_err(|error| unusable(UnusableBundle::ClusterFile(error)))
+            .and_then(|cluster| from_verifier_bundle(&bundle, &cluster, nodes)),
+        None => from_node_bundle(&bundle, path, nodes),
+    };
+    Ok(target.map_err(VerifyError::Target)?)
+}
+
+fn from_node_bundle(bundle: &Bundle, path: &Path, nodes: &[String]) -> Result<AssembledTarget, TargetError> {
+    let unusable = |reason| TargetError::Bundle { path: path.to_owned(), reason };
+    let Some(config) = bundle.file(KUBELET_CONF) else { return Err(unusable(UnusableBundle::OfMaster)) };
+    if let Some(node) = nodes.first() {
+        return Err(TargetError::NodeBesideBundle { path: path.to_owned(), node: node.clone() });
+    }
+    let config = kubeconfig::read(&config.bytes).map_err(|error| unusable(UnusableBundle::Kubeconfig(error)))?;
+    let used = config.used(None).map_err(|error| unusable(UnusableBundle::Context(error)))?;
+    let mut target = Target::bare(bundle.manifest.cluster.to_string());
+    target.kind = TargetKind::Bundle;
+    target.endpoint = Some(endpoint_of(used.cluster)?);
+    let file = |path: &str| bundle.file(path).map(|file| file.bytes.to_vec()).unwrap_or_default();
+    target.take_trust_file(&file(CA));
+    let client = Identity::from_pem(&file(&format!("{KUBELET_CLIENT}.crt")), &file(&format!("{KUBELET_CLIENT}.key")));
+    let client = client.map_err(|error| unusable(UnusableBundle::Identity(error)))?;
+    let mut node = Peer::caller(bundle.manifest.host.to_string(), client);
+    node.asked_for = true;
+    target.nodes.push(node);
+    let pinned = target.roots.iter().map(Certificate::spki_fingerprint).eq(bundle.manifest.pins());
+    let mut wrong: Vec<String> = used.weaknesses().into_iter().map(|weakness| weakness.what).collect();
+    wrong.extend(used.cluster.tls_server_name.as_deref().map(other_server_name));
+    if !pinned {
+        wrong.push("the CA in it is not the one that its manifest pins".to_owned());
+    }
+    let findings = vec![trust_match(bundle.manifest.host.as_str(), path, &wrong, Status::Fail)];
+    Ok(AssembledTarget { target, findings })
+}
+
+fn from_verifier_bundle(bundle: &Bundle, cluster: &Cluster, nodes: &[String]) -> Result<AssembledTarget, TargetError> {
+    let layout = Layout::new(PathBuf::new());
+    let held = |spec: &CertificateSpec| {
+        let name = spec.policy().name;
+        let base = layout.holder_folder(spec.profile, spec.host.as_ref()).join(name).display().to_string();
+        let (certificate, key) = (bundle.file(&format!("{base}.crt")), bundle.file(&format!("{base}.key")));
+        let (Some(certificate), Some(key)) = (certificate, key) else {
+            let missing = format!("the verifier bundle has no {name} of this host");
+            return Held { missing: Some(missing), ..Held::default() };
+        };
+        match Identity::from_pem(&certificate.bytes, &key.bytes) {
+            Ok(identity) => Held { issued: None, identity: Some(identity), missing: None },
+            Err(error) => Held { missing: Some(error.to_string()), ..Held::default() },
+        }
+    };
+    let mut target = Target::of(cluster, Vec::new(), held);
+    target.kind = TargetKind::Bundle;
+    target.take_trust_file(bundle.file(verifier::ROOT).map(|file| &*file.bytes).unwrap_or_default());
+    // A bundle of an older version has none.
+    if let Some(file) = bundle.file(verifier::DENIALS) {
+        target.denials = Some(denials::parse(&file.bytes)?);
+    }
+    narrow(&mut target, nodes)?;
+    Ok(target.into())
+}

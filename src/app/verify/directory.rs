@@ -1,0 +1,45 @@
+//! The target that a cluster directory describes: all hosts, with the credentials in it.
+
+use crate::app::Error;
+use crate::cluster::profile::{CaRole, CertificateSpec};
+use crate::cluster::spec::Cluster;
+use crate::store::ca;
+use crate::store::credentials::{self, CredentialProblem};
+use crate::store::layout::Layout;
+use crate::verify::target::{Held, Identity, Target};
+
+/// Returns the target.
+///
+/// # Errors
+/// When the CAs' certificates cannot be read.
+pub(super) fn target(cluster: &Cluster, layout: &Layout) -> Result<Target, Error> {
+    let trust = ca::trust(layout, CaRole::Cluster)?;
+    let roots = trust.anchors().into_iter().cloned().collect();
+    Ok(Target::of(cluster, roots, |spec: &CertificateSpec| stored(spec, layout)))
+}
+
+fn stored(spec: &CertificateSpec, layout: &Layout) -> Held {
+    let stored = match credentials::read(layout, spec) {
+        Ok(stored) => stored,
+        Err(CredentialProblem::NotThere) => {
+            let missing = format!("this directory has no {} of it", spec.policy().name);
+            return Held { missing: Some(missing), ..Held::default() };
+        }
+        Err(CredentialProblem::Missing(path)) => {
+            // The key may have been deleted on purpose. The certificate is compared with what the host presents all the same.
+            let certificate = credentials::read_certificate(layout, spec).ok();
+            let missing = match &certificate {
+                Some(_) => format!("its key is not in this directory ( {} ): deleted, or lost", path.display()),
+                None => CredentialProblem::Missing(path).to_string(),
+            };
+            let issued = certificate.map(|certificate| certificate.fingerprint());
+            return Held { issued, identity: None, missing: Some(missing) };
+        }
+        Err(problem) => return Held { missing: Some(problem.to_string()), ..Held::default() },
+    };
+    let issued = Some(stored.credential.certificate.fingerprint());
+    match Identity::of(&stored.credential) {
+        Ok(identity) => Held { issued, identity: Some(identity), missing: None },
+        Err(error) => Held { issued, identity: None, missing: Some(error.to_string()) },
+    }
+}

@@ -1,0 +1,278 @@
+//! Why a cluster cannot be verified.
+
+use std::path::PathBuf;
+
+use super::node::NodeError;
+use crate::app::{self, in_full};
+use crate::bundle::archive::ArchiveError;
+use crate::bundle::verifier;
+use crate::cluster::address::AddressError;
+use crate::cluster::endpoint::EndpointError;
+use crate::cluster::similar::nearest;
+use crate::config::ReadError;
+use crate::config::kubeconfig::{ContextError, KubeconfigError};
+use crate::store::error::StoreError;
+use crate::verify::options::PinError;
+use crate::verify::probe::RunError;
+use crate::verify::recording::RecordingError;
+use crate::verify::target::IdentityError;
+
+/// Why a cluster cannot be verified, or a recording cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// The target cannot be assembled.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// An address for a name is malformed.
+    #[error(transparent)]
+    Pin(#[from] PinError),
+    /// There is no network at all.
+    #[error("the cluster cannot be verified")]
+    Network(#[source] RunError),
+    /// The folder of a new recording does not exist.
+    #[error("there is no folder {} to write the recording to", .0.display())]
+    NoFolder(PathBuf),
+    /// A run cannot be recorded.
+    #[error("{} was not written", path.display())]
+    Unwritten {
+        /// The recording.
+        path: PathBuf,
+        /// The reason.
+        source: RecordingError,
+    },
+    /// A recording is larger than any run writes.
+    #[error("the recording {} cannot be used", path.display())]
+    RecordingTooLarge {
+        /// The recording.
+        path: PathBuf,
+        /// Its size and the limit.
+        source: StoreError,
+    },
+    /// A recording is damaged, or is none.
+    #[error("the recording {} cannot be used", path.display())]
+    Recording {
+        /// The recording.
+        path: PathBuf,
+        /// The reason.
+        source: RecordingError,
+    },
+}
+
+/// Why a target cannot be assembled.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TargetError {
+    /// A bundle cannot be used.
+    #[error("the bundle {} cannot be used: {reason}", path.display())]
+    Bundle {
+        /// The bundle.
+        path: PathBuf,
+        /// The reason.
+        reason: UnusableBundle,
+    },
+    /// A node was named beside another node's bundle.
+    #[error("the bundle {} is of one node, and does not contain the addresses of {node}", path.display())]
+    NodeBesideBundle {
+        /// The bundle.
+        path: PathBuf,
+        /// The node that was named.
+        node: String,
+    },
+    /// A verifier bundle's list of revoked certificates cannot be used.
+    #[error("{} of the verifier bundle cannot be used: {reason}", verifier::DENIALS)]
+    Denials {
+        /// The reason.
+        reason: String,
+    },
+    /// A kubeconfig cannot be used.
+    #[error("the kubeconfig {} cannot be used: {reason}", path.display())]
+    Kubeconfig {
+        /// The kubeconfig.
+        path: PathBuf,
+        /// The reason.
+        reason: UnusableKubeconfig,
+    },
+    /// No CA is trusted.
+    #[error("there are no roots to trust")]
+    NoRoots,
+    /// Neither an endpoint nor a node was named.
+    #[error("there is nothing to connect to")]
+    NoPeers,
+    /// A named node is not in the cluster file.
+    #[error("the cluster file has no node called {name:?}")]
+    UnknownNode {
+        /// The name.
+        name: String,
+        /// The most similar name that it has.
+        similar: Option<String>,
+    },
+    /// A node was named twice, with different ports.
+    #[error("the node {name} is named twice, with the ports {} and {}", ports.0, ports.1)]
+    TwoPorts {
+        /// The node.
+        name: String,
+        /// Both ports.
+        ports: (u16, u16),
+    },
+    /// A node's address is malformed.
+    #[error("the node {text:?}: {reason}")]
+    Node {
+        /// The text that was given.
+        text: String,
+        /// The reason.
+        reason: NodeError,
+    },
+    /// A certificate and its key cannot be used.
+    #[error("the {owner}'s certificate {} cannot be used: {reason}", path.display())]
+    Identity {
+        /// Whose it should be: a master's or a node's.
+        owner: &'static str,
+        /// The certificate.
+        path: PathBuf,
+        /// The reason.
+        reason: IdentityError,
+    },
+    /// An endpoint is malformed.
+    #[error("{text:?} is not a valid endpoint: {reason}")]
+    Endpoint {
+        /// The text.
+        text: String,
+        /// The reason.
+        reason: EndpointError,
+    },
+    /// A kubeconfig's `tls-server-name` is malformed.
+    #[error("the kubeconfig's tls-server-name {name:?} is not a valid name: {reason}")]
+    ServerName {
+        /// The name.
+        name: String,
+        /// The reason.
+        reason: AddressError,
+    },
+}
+
+/// Why a bundle cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UnusableBundle {
+    /// It is damaged, or no bundle.
+    #[error("{}", in_full(.0))]
+    Archive(ArchiveError),
+    /// Its cluster file has errors.
+    #[error(transparent)]
+    ClusterFile(ReadError),
+    /// It is a master's, which does not contain the nodes' addresses.
+    #[error("it is a master's, which does not contain the addresses of nodes")]
+    OfMaster,
+    /// Its kubeconfig is damaged.
+    #[error(transparent)]
+    Kubeconfig(KubeconfigError),
+    /// Its kubeconfig has no usable context.
+    #[error(transparent)]
+    Context(ContextError),
+    /// Its client certificate and key cannot be used.
+    #[error(transparent)]
+    Identity(IdentityError),
+}
+
+/// Why a kubeconfig cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UnusableKubeconfig {
+    /// It is damaged, or no kubeconfig.
+    #[error(transparent)]
+    Kubeconfig(KubeconfigError),
+    /// The context cannot be used.
+    #[error("{source}")]
+    Context {
+        /// The reason.
+        source: ContextError,
+        /// The contexts that it has.
+        contexts: Vec<String>,
+    },
+    /// It names no certificate authority.
+    #[error("it names no certificate authority, so that clients would trust the system's")]
+    NoAuthority,
+    /// Its client certificate and key cannot be used.
+    #[error(transparent)]
+    Identity(IdentityError),
+}
+
+/// What helps against a [`VerifyError`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Remedy {
+    /// Use a later version of clusterctl.
+    UseNewerVersion,
+    /// Get the bundle again.
+    GetBundleAgain,
+    /// Pack a verifier bundle.
+    PackVerifierBundle,
+    /// Pack the verifier bundle again, with this version.
+    RepackVerifierBundle,
+    /// Choose one of a kubeconfig's contexts.
+    ChooseContext(Vec<String>),
+    /// Give the kubeconfig a context, or name files directly.
+    AddContext,
+    /// Give the kubeconfig a certificate authority.
+    AddAuthority,
+    /// Name the CAs to trust.
+    NameRoots,
+    /// Name an endpoint or nodes.
+    NamePeers,
+    /// Write the most similar name.
+    DidYouMean(String),
+    /// Add the node to the cluster file.
+    AddNode,
+    /// Name each node once.
+    NameNodeOnce,
+    /// Write a node as name and address.
+    WriteNodeAddress,
+    /// Record again.
+    RecordAgain,
+    /// What helps where a recording cannot be used; the error is the evidence.
+    OfRecording(RecordingError),
+}
+
+impl VerifyError {
+    pub(in crate::app) fn remedy(&self) -> Option<app::Remedy> {
+        let remedy = match self {
+            Self::Target(error) => return error.remedy(),
+            Self::Pin(_) | Self::Network(_) | Self::NoFolder(_) => return None,
+            Self::RecordingTooLarge { .. } => Remedy::RecordAgain,
+            Self::Unwritten { source, .. } | Self::Recording { source, .. } => Remedy::OfRecording(source.clone()),
+        };
+        Some(app::Remedy::Verify(remedy))
+    }
+}
+
+impl TargetError {
+    pub(super) fn unknown_node<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Self {
+        Self::UnknownNode { name: name.to_owned(), similar: nearest(name, known).map(str::to_owned) }
+    }
+
+    pub(in crate::app) fn remedy(&self) -> Option<app::Remedy> {
+        let remedy =
+            match self {
+                Self::Bundle { reason: UnusableBundle::Archive(error), .. } if error.is_newer() => {
+                    Remedy::UseNewerVersion
+                }
+                Self::Bundle { reason: UnusableBundle::Archive(_), .. } => Remedy::GetBundleAgain,
+                Self::Bundle { reason: UnusableBundle::OfMaster, .. } | Self::NodeBesideBundle { .. } => {
+                    Remedy::PackVerifierBundle
+                }
+                Self::Denials { .. } => Remedy::RepackVerifierBundle,
+                Self::Kubeconfig { reason: UnusableKubeconfig::Context { contexts, .. }, .. } => {
+                    if contexts.is_empty() { Remedy::AddContext } else { Remedy::ChooseContext(contexts.clone()) }
+                }
+                Self::Kubeconfig { reason: UnusableKubeconfig::NoAuthority, .. } => Remedy::AddAuthority,
+                Self::NoRoots => Remedy::NameRoots,
+                Self::NoPeers => Remedy::NamePeers,
+                Self::UnknownNode { similar: Some(similar), .. } => Remedy::DidYouMean(similar.clone()),
+                Self::UnknownNode { similar: None, .. } => Remedy::AddNode,
+                Self::TwoPorts { .. } => Remedy::NameNodeOnce,
+                Self::Node { .. } => Remedy::WriteNodeAddress,
+                Self::Bundle { .. }
+                | Self::Kubeconfig { .. }
+                | Self::Identity { .. }
+                | Self::Endpoint { .. }
+                | Self::ServerName { .. } => return None,
+            };
+        Some(app::Remedy::Verify(remedy))
+    }
+}

@@ -1,0 +1,58 @@
+//! What a run judges revocation by: CRLs, the ledger, and the API servers' rules.
+
+use std::collections::BTreeSet;
+
+use super::denials;
+use super::target::{TargetOptions, TargetSource};
+use crate::app::{Env, Error, input, revoke};
+use crate::cluster::profile::{CaRole, Profile};
+use crate::pki::crl;
+use crate::pki::fingerprint::Fingerprint;
+use crate::store::ca;
+use crate::store::error::StoreError;
+use crate::store::files;
+use crate::store::ledger::Ledger;
+use crate::verify::target::Target;
+
+/// Adds the CRLs that were given and the directory's own, and what the ledger has.
+///
+/// A file that is no CRL is kept for the report: whoever names a CRL has to learn that it was not used.
+pub(super) fn add(target: &mut Target, env: &Env, options: &TargetOptions) -> Result<(), Error> {
+    let in_directory = matches!(options.source, TargetSource::Directory(_));
+    let own = env.layout.revocation_list(CaRole::Cluster);
+    let own = (in_directory && files::exists(&own)).then_some(&own);
+    for path in options.crls.iter().chain(own) {
+        match crl::lists(&input::read_or_wait(path, revoke::crl::MAX_BYTES, "CRL")?) {
+            Ok(lists) => target.crls.extend(lists),
+            Err(error) => target.crl_faults.push(format!("{}: {error}", path.display())),
+        }
+    }
+    if !in_directory {
+        return Ok(());
+    }
+    let rules = denials::rules(&env.layout)?;
+    if !files::exists(&env.layout.ledger()) {
+        target.denials = Some(denials::without_ledger(&env.layout, &rules)?);
+    } else if let Err(error) = from_ledger(target, &rules, env) {
+        target.crl_faults.push(error.to_string());
+    }
+    Ok(())
+}
+
+/// Adds what was revoked and has to be denied, and the certificate that was issued last for each node.
+///
+/// A file in the directory may be from a backup, and older than the ledger's last certificate.
+fn from_ledger(target: &mut Target, rules: &str, env: &Env) -> Result<(), StoreError> {
+    let ledger = Ledger::open_read_only(&env.layout.ledger())?;
+    if let Ok(trust) = ca::trust(&env.layout, CaRole::Cluster) {
+        target.denials = Some(denials::of_ledger(rules, &ledger, &trust, env.now)?);
+    }
+    let revoked: BTreeSet<Fingerprint> = ledger.inventory()?.revoked().collect();
+    // Where nothing was ever revoked there is nothing to judge.
+    target.revoked = (!revoked.is_empty()).then_some(revoked);
+    let newest = ledger.newest(Profile::KubeletServer.policy().name)?;
+    for node in &mut target.nodes {
+        node.issued = newest.get(&node.name).copied().or(node.issued);
+    }
+    Ok(())
+}

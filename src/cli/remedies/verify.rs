@@ -1,0 +1,33 @@
+//! Remedies of `verify` in words.
+
+use crate::app::verify::Remedy;
+use crate::bundle::archive::USE_A_NEWER;
+use crate::cli::finding_remedies::of_recording;
+
+/// Returns the words for a remedy.
+pub(super) fn words(remedy: &Remedy) -> String {
+    match remedy {
+        Remedy::UseNewerVersion => USE_A_NEWER,
+        Remedy::GetBundleAgain => "get it again from where it was made: it may have been tampered with",
+        Remedy::PackVerifierBundle => {
+            "pack a verifier bundle, which has the addresses of all hosts: clusterctl bundle --verifier"
+        }
+        Remedy::RepackVerifierBundle => "pack it again with this version: clusterctl bundle --verifier",
+        Remedy::ChooseContext(contexts) => {
+            return format!("choose one with --context NAME; there is {}", contexts.join(", "));
+        }
+        Remedy::AddContext => {
+            "kubectl would find no server in it either: give it a context, or use --ca, --endpoint and --node-cert"
+        }
+        Remedy::AddAuthority => "give it a certificate-authority; verify trusts nothing else",
+        Remedy::NameRoots => "name them with --ca FILE; the system's own are never used",
+        Remedy::NamePeers => "name the masters with --endpoint URL, nodes with --node NAME=HOST[:PORT], or both",
+        Remedy::DidYouMean(name) => return format!("did you mean {name} ?"),
+        Remedy::AddNode => "add it to the cluster file's nodes first",
+        Remedy::NameNodeOnce => "a kubelet has one port: name the node once with --node",
+        Remedy::WriteNodeAddress => "without a cluster directory write --node NAME=HOST or --node NAME=HOST:PORT",
+        Remedy::RecordAgain => "no run writes as much; record again",
+        Remedy::OfRecording(error) => of_recording(error),
+    }
+    .to_owned()
+}

@@ -1,0 +1,68 @@
+//! The arguments that describe a target without a cluster directory.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::app::verify::{CredentialFiles, TargetFiles, TargetSource};
+use crate::cli::context::Context;
+
+/// A target without a cluster directory.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Without a cluster directory")]
+pub(super) struct TargetArgs {
+    /// Verify by the content of this bundle: a verifier bundle, or a node's own
+    #[arg(long, value_name = "BUNDLE", value_hint = clap::ValueHint::FilePath, conflicts_with_all = ["ca", "endpoint", "kubeconfig", "master_cert", "node_cert"])]
+    from: Option<PathBuf>,
+    /// Context of the kubeconfig [default: its current-context]
+    #[arg(long, value_name = "NAME", requires = "kubeconfig", conflicts_with_all = ["from", "ca", "endpoint", "node_cert"])]
+    context: Option<String>,
+    /// Roots to trust, PEM
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    ca: Option<PathBuf>,
+    /// Endpoint of the masters, https://HOST:PORT
+    #[arg(long, value_name = "URL")]
+    endpoint: Option<String>,
+    /// Take the endpoint, the roots and the node's certificate from this kubeconfig
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, conflicts_with_all = ["ca", "endpoint", "node_cert"])]
+    kubeconfig: Option<PathBuf>,
+    /// Client certificate with which masters connect to nodes, PEM
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, requires = "master_key")]
+    master_cert: Option<PathBuf>,
+    /// Its key, PEM
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, requires = "master_cert")]
+    master_key: Option<PathBuf>,
+    /// Client certificate with which a node connects to masters, PEM
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, requires = "node_key")]
+    node_cert: Option<PathBuf>,
+    /// Its key, PEM
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, requires = "node_cert")]
+    node_key: Option<PathBuf>,
+}
+
+impl TargetArgs {
+    /// Returns where the target is described; `None` where that is the cluster directory.
+    pub(super) fn source(&self, context: &Context<'_>) -> Option<TargetSource> {
+        let path = |given: &Option<PathBuf>| given.as_ref().map(|given| context.path(given));
+        if let Some(bundle) = path(&self.from) {
+            return Some(TargetSource::Bundle(bundle));
+        }
+        let pair = |certificate: &Option<PathBuf>, key: &Option<PathBuf>| {
+            Some(CredentialFiles { certificate: path(certificate)?, key: path(key)? })
+        };
+        let files = TargetFiles {
+            kubeconfig: path(&self.kubeconfig),
+            context: self.context.clone(),
+            ca: path(&self.ca),
+            endpoint: self.endpoint.clone(),
+            master: pair(&self.master_cert, &self.master_key),
+            node: pair(&self.node_cert, &self.node_key),
+        };
+        let given = files.ca.is_some()
+            || files.endpoint.is_some()
+            || files.kubeconfig.is_some()
+            || files.master.is_some()
+            || files.node.is_some();
+        given.then(|| TargetSource::Files(Box::new(files)))
+    }
+}
