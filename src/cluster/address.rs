@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::name::{DnsName, NameError};
+use super::name::{DnsName, HostName, NameError};
 
 /// An IP address or a DNS name. Two spellings of one IPv6 address are the same `Address`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -190,6 +190,14 @@ fn mask(ip: IpAddr, prefix: u8) -> IpAddr {
 impl fmt::Display for Cidr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.network, self.prefix)
+    }
+}
+
+impl HostName {
+    /// Returns the name as a certificate has it: an IPv4 address, as some clouds name nodes, becomes an iPAddress.
+    #[must_use]
+    pub fn to_address(&self) -> Address {
+        self.as_str().parse().map_or_else(|_| Address::Dns(DnsName::of_host(self)), Address::Ip)
     }
 }
 

@@ -1,14 +1,14 @@
-//! What the admin says of the kubelets' configuration, beyond what clusterctl writes itself: every field known, every value
-//! of its kind, and nothing that undoes trust ([`super::kubelet_trust`]).
-
-use std::fmt;
+//! The kubelet settings of the cluster file: every field is known, every value is of its kind, and none weakens trust
+//! ([`super::kubelet_trust`]).
 
 use super::config_error::{ConfigError, Reason};
 use super::kubelet_fields::{FIELDS, Field, Kind, SINCE};
-use super::kubelet_trust::{Judged, undone};
+use super::kubelet_trust::{Mode, trust_violations};
 use super::similar::nearest;
 
-/// A value as somebody wrote it: each scalar is a text.
+pub use super::kubelet_setting::Setting;
+
+/// A value as it is written in the cluster file: each scalar is a text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Written {
     /// Nothing, or a `null` without quotes.
@@ -20,91 +20,6 @@ pub enum Written {
     List(Vec<Written>),
     /// A mapping, each key once.
     Mapping(Vec<(String, Written)>),
-}
-
-/// A value of a kubelet's configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Setting {
-    /// Takes the field away: the kubelet's own default holds.
-    Null,
-    /// `true` or `false`.
-    Bool(bool),
-    /// A number, in plain decimal.
-    Number(String),
-    /// A text.
-    Text(String),
-    /// A list.
-    List(Vec<Setting>),
-    /// A mapping, each key once, in the order in which they were written.
-    Mapping(Vec<(String, Setting)>),
-}
-
-impl Default for Setting {
-    fn default() -> Self {
-        Self::Mapping(Vec::new())
-    }
-}
-
-impl Setting {
-    /// The value of a key, where this is a mapping that has it.
-    #[must_use]
-    pub fn get(&self, key: &str) -> Option<&Self> {
-        match self {
-            Self::Mapping(entries) => entries.iter().find(|(name, _)| name == key).map(|(_, value)| value),
-            _ => None,
-        }
-    }
-
-    /// True for a mapping without entries.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        matches!(self, Self::Mapping(entries) if entries.is_empty())
-    }
-
-    /// This value, changed by `patch` (RFC 7396): mappings are merged key by key, `Null` removes a key, anything else
-    /// replaces what was there, lists too. Keys keep their places, new ones come last.
-    #[must_use]
-    pub fn merged(self, patch: &Self) -> Self {
-        let Self::Mapping(changes) = patch else { return patch.clone() };
-        let mut entries = match self {
-            Self::Mapping(entries) => entries,
-            _ => Vec::new(),
-        };
-        for (key, change) in changes {
-            let at = entries.iter().position(|(name, _)| name == key);
-            match (change, at) {
-                (Self::Null, Some(at)) => {
-                    entries.remove(at);
-                }
-                (Self::Null, None) => {}
-                (change, Some(at)) => {
-                    let old = std::mem::take(&mut entries[at].1);
-                    entries[at].1 = old.merged(change);
-                }
-                (change, None) => entries.push((key.clone(), Self::default().merged(change))),
-            }
-        }
-        Self::Mapping(entries)
-    }
-}
-
-/// As JSON, but for a text's own quotes: for a person to read.
-impl fmt::Display for Setting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Null => f.write_str("null"),
-            Self::Bool(value) => write!(f, "{value}"),
-            Self::Number(text) | Self::Text(text) => f.write_str(text),
-            Self::List(items) => {
-                let items: Vec<String> = items.iter().map(ToString::to_string).collect();
-                write!(f, "[{}]", items.join(", "))
-            }
-            Self::Mapping(entries) => {
-                let entries: Vec<String> = entries.iter().map(|(key, value)| format!("{key}: {value}")).collect();
-                write!(f, "{{{}}}", entries.join(", "))
-            }
-        }
-    }
 }
 
 /// Finds the fields that kubelets of Kubernetes 1.`minor` do not know yet.
@@ -122,8 +37,9 @@ pub(super) fn fields_of_later_releases(
     }
 }
 
-/// Believes what was written at `path` of the cluster file, or says all that is wrong with it. Of most hosts nothing is written, and
-/// the path is not asked for.
+/// Checks the settings at `path` of the cluster file, and adds all errors to `faults`.
+///
+/// Most hosts have none; for them `path` is not called.
 pub(super) fn check(written: &Written, path: impl FnOnce() -> String, faults: &mut Vec<ConfigError>) -> Setting {
     // `kubelet:` and nothing behind it: what stood there is commented out.
     if *written == Written::Nothing {
@@ -131,7 +47,7 @@ pub(super) fn check(written: &Written, path: impl FnOnce() -> String, faults: &m
     }
     let (path, before) = (path(), faults.len());
     let setting = structure(written, FIELDS, &path, faults);
-    for broken in undone(&setting, Judged::Patch) {
+    for broken in trust_violations(&setting, Mode::Patch) {
         let path = format!("{path}.{}", broken.field);
         // What is no value of its kind stands there as nothing, which is told already.
         if faults[before..].iter().all(|fault| fault.path != path) {

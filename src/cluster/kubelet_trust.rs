@@ -1,10 +1,10 @@
 //! What a kubelet's trust rests on in its configuration: one table of fields, what each has to be, and which property falls
-//! when it is something else. Judged by it are the admin's own settings, what a template made, and what lies on hosts.
+//! when it is something else. Mode by it are the admin's own settings, what a template made, and what lies on hosts.
 
 use std::fmt;
 
 use super::duration::in_seconds;
-use super::kubelet::Setting;
+use super::kubelet_setting::Setting;
 
 /// A field that trust rests on.
 #[derive(Debug, PartialEq, Eq)]
@@ -240,7 +240,7 @@ const RULES: &[Rule] = &[
 
 /// A rule that is broken, and by what.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Undone {
+pub struct TrustViolation {
     /// The field: `authentication.anonymous.enabled`, or the mapping around it that is missing.
     pub field: String,
     /// What stands there.
@@ -249,7 +249,7 @@ pub struct Undone {
     pub rule: &'static Rule,
 }
 
-impl fmt::Display for Undone {
+impl fmt::Display for TrustViolation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seen: String = self.seen.chars().take(80).collect();
         write!(f, "{} is {seen:?}: {}", self.field, self.rule)
@@ -262,9 +262,9 @@ impl fmt::Display for Rule {
     }
 }
 
-/// What is judged.
+/// What is mode.
 #[derive(Debug, Clone, Copy)]
-pub enum Judged<'a> {
+pub enum Mode<'a> {
     /// Settings that are merged over what clusterctl writes, which has each field of trust.
     Patch,
     /// A whole configuration that clusterctl hands out, and what it has to say.
@@ -275,13 +275,13 @@ pub enum Judged<'a> {
 
 /// Which rules `settings` break: by what they say, by what they take away, and, where they are whole, by what is missing.
 #[must_use]
-pub fn undone(settings: &Setting, judged: Judged<'_>) -> Vec<Undone> {
-    let mut found: Vec<Undone> = Vec::new();
+pub fn trust_violations(settings: &Setting, mode: Mode<'_>) -> Vec<TrustViolation> {
+    let mut found: Vec<TrustViolation> = Vec::new();
     for rule in RULES {
-        let Some((field, seen)) = rule.breaks(settings, judged) else { continue };
+        let Some((field, seen)) = rule.breaks(settings, mode) else { continue };
         // Where a mapping is taken away, it is told once.
         if !found.iter().any(|earlier| earlier.field == field) {
-            found.push(Undone { field, seen, rule });
+            found.push(TrustViolation { field, seen, rule });
         }
     }
     found
@@ -295,8 +295,8 @@ impl Rule {
     }
 
     /// The field and its value, where it is not what it may be.
-    fn breaks(&self, settings: &Setting, judged: Judged<'_>) -> Option<(String, String)> {
-        let whole = !matches!(judged, Judged::Patch);
+    fn breaks(&self, settings: &Setting, mode: Mode<'_>) -> Option<(String, String)> {
+        let whole = !matches!(mode, Mode::Patch);
         let mut here = settings;
         for (depth, key) in self.path.iter().enumerate() {
             match here.get(key) {
@@ -311,7 +311,7 @@ impl Rule {
                 Some(value) => here = value,
             }
         }
-        (!self.allows(here, judged)).then(|| (self.field(), here.to_string()))
+        (!self.allows(here, mode)).then(|| (self.field(), here.to_string()))
     }
 
     /// True where Kubernetes's own default would not do.
@@ -319,7 +319,7 @@ impl Rule {
         matches!(self.may_be, MayBe::Ours(_)) || ["apiVersion", "kind"].contains(&self.path[0])
     }
 
-    fn allows(&self, value: &Setting, judged: Judged<'_>) -> bool {
+    fn allows(&self, value: &Setting, mode: Mode<'_>) -> bool {
         match (self.may_be, value) {
             (MayBe::Bool(wanted), Setting::Bool(found)) => wanted == *found,
             (MayBe::Number(wanted), Setting::Number(found)) => wanted == found,
@@ -330,10 +330,10 @@ impl Rule {
             (MayBe::AtMost(seconds), Setting::Text(found)) => {
                 in_seconds(found).is_some_and(|d| d <= f64::from(seconds))
             }
-            (MayBe::Ours(own), found) => match judged {
-                Judged::Patch => false,
-                Judged::Ours(ours) => ours.value(own) == *found,
-                Judged::Found => matches!(found, Setting::Number(text) | Setting::Text(text) if !text.is_empty()),
+            (MayBe::Ours(own), found) => match mode {
+                Mode::Patch => false,
+                Mode::Ours(ours) => ours.value(own) == *found,
+                Mode::Found => matches!(found, Setting::Number(text) | Setting::Text(text) if !text.is_empty()),
             },
             _ => false,
         }
@@ -417,12 +417,12 @@ mod tests {
     #[test]
     fn every_rule_is_broken_by_its_own_fault_alone_wherever_it_stands() {
         assert_eq!(faults().len(), RULES.len(), "each rule has its fault here");
-        assert_eq!(undone(&ours(), Judged::Ours(&OURS)), []);
-        assert_eq!(undone(&ours(), Judged::Found), []);
+        assert_eq!(trust_violations(&ours(), Mode::Ours(&OURS)), []);
+        assert_eq!(trust_violations(&ours(), Mode::Found), []);
         for (path, value, property) in faults() {
             let fault = at(path, value);
             let whole = ours().merged(&fault);
-            for found in [undone(&fault, Judged::Patch), undone(&whole, Judged::Ours(&OURS))] {
+            for found in [trust_violations(&fault, Mode::Patch), trust_violations(&whole, Mode::Ours(&OURS))] {
                 let [one] = found.as_slice() else { panic!("{path:?}: {found:?}") };
                 assert_eq!((one.field.as_str(), one.rule.property), (path.join(".").as_str(), property));
             }
@@ -432,7 +432,7 @@ mod tests {
     #[test]
     fn what_takes_a_field_of_ours_away_is_told_once() {
         let taken = |path: &[&str]| {
-            let found = undone(&at(path, Setting::Null), Judged::Patch);
+            let found = trust_violations(&at(path, Setting::Null), Mode::Patch);
             found.into_iter().map(|undone| (undone.field, undone.seen)).collect::<Vec<_>>()
         };
         let told = |field: &str| vec![(field.to_owned(), "null".to_owned())];
@@ -448,7 +448,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_in_a_whole_configuration_is_told_and_what_says_the_same_is_fine() {
-        let nothing = undone(&Setting::default(), Judged::Found);
+        let nothing = trust_violations(&Setting::default(), Mode::Found);
         let fields: Vec<&str> = nothing.iter().map(|undone| undone.field.as_str()).collect();
         assert_eq!(
             fields,
@@ -464,10 +464,10 @@ mod tests {
             at(&["featureGates", "NodeSwap"], Setting::Bool(true)),
         ];
         for patch in same {
-            assert_eq!(undone(&patch, Judged::Patch), [], "{patch}");
+            assert_eq!(trust_violations(&patch, Mode::Patch), [], "{patch}");
         }
         // A text that looks like the right value is another value.
         let quoted = at(&["authentication", "anonymous", "enabled"], text("false"));
-        assert_eq!(undone(&quoted, Judged::Patch).len(), 1);
+        assert_eq!(trust_violations(&quoted, Mode::Patch).len(), 1);
     }
 }

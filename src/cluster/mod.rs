@@ -1,5 +1,6 @@
-//! What the admin declared, parsed for good: a value of a type in this room is a value that the rules allow.
-//! Nothing here knows a file, a certificate's bytes or a clock.
+//! The model of a cluster: a value of a type here is a value that the rules allow.
+//!
+//! Nothing here reads a file, a certificate or a clock.
 
 pub mod account;
 pub mod address;
@@ -11,6 +12,7 @@ pub mod inventory;
 pub mod key_kind;
 pub mod kubelet;
 pub mod kubelet_fields;
+pub mod kubelet_setting;
 pub mod kubelet_trust;
 pub mod kubernetes;
 pub mod lifetime;

@@ -3,8 +3,6 @@
 
 use std::fmt;
 
-use super::address::Address;
-
 /// A DNS name has at most this many characters (RFC 1035 § 2.3.4, less the root's dot).
 const MAX_NAME: usize = 253;
 /// A DNS label has at most this many characters (RFC 1035 § 2.3.4).
@@ -95,12 +93,6 @@ impl HostName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-
-    /// The name as a certificate carries it: some clouds call a node by its IPv4 address, which is then an iPAddress.
-    #[must_use]
-    pub fn to_address(&self) -> Address {
-        self.0.parse().map_or_else(|_| Address::Dns(DnsName(self.0.clone())), Address::Ip)
-    }
 }
 
 /// A lower-case DNS name that cannot be taken for an IP address.
@@ -108,6 +100,11 @@ impl HostName {
 pub struct DnsName(String);
 
 impl DnsName {
+    /// Takes a host's name that is not an IP address.
+    pub(super) fn of_host(name: &HostName) -> Self {
+        Self(name.0.clone())
+    }
+
     /// Takes `text` if it is a lower-case DNS name whose last label is not a number (RFC 1123 § 2.1). A dot at the end, which makes a
     /// name absolute (RFC 1034 § 3.1), is left off: neither certificates nor TLS's server name have it (RFC 6066 § 3).
     ///

@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use super::write::quoted;
 use crate::cluster::kubelet::Setting;
-use crate::cluster::kubelet_trust::{Judged, Ours, Undone, undone};
+use crate::cluster::kubelet_trust::{Mode, Ours, TrustViolation, trust_violations};
 
 /// Why a configuration is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,8 +19,8 @@ pub enum KubeletConfigError {
     UndoesTrust(Vec<String>),
 }
 
-fn listed(undone: &[String]) -> String {
-    undone.join("; ")
+fn listed(violations: &[String]) -> String {
+    violations.join("; ")
 }
 
 /// Returns a rendered configuration after each of `patches`, if it does not weaken trust then.
@@ -31,9 +31,9 @@ fn listed(undone: &[String]) -> String {
 /// When it is no such configuration, or weakens trust.
 pub fn finished(rendered: &str, patches: [&Setting; 2], ours: &Ours<'_>) -> Result<String, KubeletConfigError> {
     let whole = patches.into_iter().fold(read(rendered.as_bytes())?, Setting::merged);
-    let broken = undone(&whole, Judged::Ours(ours));
+    let broken = trust_violations(&whole, Mode::Ours(ours));
     if !broken.is_empty() {
-        return Err(KubeletConfigError::UndoesTrust(broken.iter().map(Undone::to_string).collect()));
+        return Err(KubeletConfigError::UndoesTrust(broken.iter().map(TrustViolation::to_string).collect()));
     }
     if patches.iter().all(|patch| patch.is_empty()) {
         return Ok(rendered.to_owned());
@@ -53,8 +53,10 @@ pub fn finished(rendered: &str, patches: [&Setting; 2], ours: &Ours<'_>) -> Resu
 /// When it is no such configuration.
 pub fn weaknesses(bytes: &[u8]) -> Result<Vec<String>, String> {
     let whole = read(bytes).map_err(|error| error.to_string())?;
-    let words = |undone: Undone| format!("{} ({}, property {})", undone.rule.why, undone.field, undone.rule.property);
-    Ok(undone(&whole, Judged::Found).into_iter().map(words).collect())
+    let words = |violation: TrustViolation| {
+        format!("{} ({}, property {})", violation.rule.why, violation.field, violation.rule.property)
+    };
+    Ok(trust_violations(&whole, Mode::Found).into_iter().map(words).collect())
 }
 
 fn read(bytes: &[u8]) -> Result<Setting, KubeletConfigError> {

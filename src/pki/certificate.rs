@@ -1,7 +1,6 @@
-//! What one certificate says (RFC 5280), read once into values that own themselves. Judging it is [`super::lint`]'s.
+//! A parsed certificate (RFC 5280). The rules for certificates are checked by [`super::lint`].
 
 use std::fmt;
-use std::net::IpAddr;
 use std::ops::Range;
 
 use ring::agreement::{ECDH_P256, ECDH_P384, EphemeralPrivateKey, UnparsedPublicKey, agree_ephemeral};
@@ -13,15 +12,19 @@ use x509_parser::prelude::FromDer;
 use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo, X509Version};
 
 use super::der::{Der, SEQUENCE};
-use super::fingerprint::{Fingerprint, hex};
+use super::fingerprint::Fingerprint;
 use super::go;
-use super::made_by::Signature;
 use super::malformed;
 use super::parsed::{Extensions, key_kind, name, signature_kind};
 use super::pem;
+use super::signature::Signature;
 use crate::cluster::account::Account;
 use crate::cluster::address::Address;
 use crate::cluster::key_kind::KeyKind;
+
+pub use super::fields::{
+    BasicConstraints, CertificateError, KeyUsage, Name, PublicKeyKind, Serial, SignatureKind, SignedBy, SubjectName,
+};
 
 /// A parsed certificate and its DER.
 #[derive(Clone, PartialEq, Eq)]
@@ -73,184 +76,6 @@ pub struct Certificate {
     pub has_policy_rules: bool,
     /// Why Go's crypto/x509, with which all of Kubernetes reads certificates, cannot read it; `None` where it can.
     pub go_refuses: Option<String>,
-}
-
-/// A distinguished name.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Name {
-    /// As encoded: what has to be equal between an issuer and its root's subject.
-    pub der: Vec<u8>,
-    /// Every CN.
-    pub common_names: Vec<String>,
-    /// Every O.
-    pub organizations: Vec<String>,
-    /// The whole name as text (RFC 4514's attributes in encoded order).
-    pub text: String,
-}
-
-/// A serial number.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Serial(pub Vec<u8>);
-
-impl Serial {
-    /// Reads hexadecimal digits, with colons between bytes as openssl prints them, or without.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let digits: String = text.chars().filter(|c| *c != ':').collect();
-        let digits = if digits.len() % 2 == 1 { format!("0{digits}") } else { digits };
-        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return None;
-        }
-        let bytes = digits.as_bytes().chunks(2).map(|pair| {
-            let pair = std::str::from_utf8(pair).ok()?;
-            u8::from_str_radix(pair, 16).ok()
-        });
-        let bytes = bytes.collect::<Option<Vec<u8>>>()?;
-        // DER's sign octet is no part of the number.
-        let zeros = bytes.iter().take_while(|byte| **byte == 0).count().min(bytes.len() - 1);
-        Some(Self(bytes[zeros..].to_vec()))
-    }
-}
-
-impl fmt::Display for Serial {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex(&self.0))
-    }
-}
-
-impl fmt::Debug for Serial {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-/// One subject alternative name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SubjectName {
-    /// dNSName, as encoded.
-    Dns(String),
-    /// iPAddress
-    Ip(IpAddr),
-    /// Any other kind, as text.
-    Other(String),
-}
-
-impl fmt::Display for SubjectName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Dns(name) => f.write_str(name),
-            Self::Ip(ip) => ip.fmt(f),
-            Self::Other(text) => f.write_str(text),
-        }
-    }
-}
-
-impl SubjectName {
-    /// Returns the address that stands in it as a DNS name, which matches nothing: an address has to be an iPAddress.
-    #[must_use]
-    pub fn address_in_a_dns_name(&self) -> Option<IpAddr> {
-        match self {
-            Self::Dns(name) => name.trim_matches(['[', ']']).parse().ok(),
-            Self::Ip(_) | Self::Other(_) => None,
-        }
-    }
-
-    /// Returns it as text, with its kind where it could be taken for another.
-    #[must_use]
-    pub fn with_its_kind(&self) -> String {
-        if self.address_in_a_dns_name().is_some() { format!("DNS {self}") } else { self.to_string() }
-    }
-}
-
-/// basicConstraints (RFC 5280 § 4.2.1.9).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BasicConstraints {
-    /// Marked critical.
-    pub critical: bool,
-    /// May sign certificates.
-    pub ca: bool,
-    /// How many intermediates may follow.
-    pub path_len: Option<u32>,
-}
-
-/// keyUsage (RFC 5280 § 4.2.1.3): the bits that matter here, and whether others are set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KeyUsage {
-    /// Marked critical.
-    pub critical: bool,
-    /// digitalSignature
-    pub digital_signature: bool,
-    /// keyCertSign
-    pub cert_sign: bool,
-    /// cRLSign
-    pub crl_sign: bool,
-    /// Any other bit.
-    pub others: bool,
-}
-
-impl KeyUsage {
-    /// Returns whether any bit is set: without one, Kubernetes takes it for no key usage at all.
-    #[must_use]
-    pub fn is_set(self) -> bool {
-        self.digital_signature || self.cert_sign || self.crl_sign || self.others
-    }
-}
-
-/// What kind of public key a certificate holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PublicKeyKind {
-    /// One that we make.
-    Ours(KeyKind),
-    /// RSA, with the modulus' length in bits.
-    Rsa(usize),
-    /// Anything else, by OID or curve.
-    Other(String),
-}
-
-impl fmt::Display for PublicKeyKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ours(kind) => kind.fmt(f),
-            Self::Rsa(bits) => write!(f, "RSA {bits}"),
-            Self::Other(text) => f.write_str(text),
-        }
-    }
-}
-
-/// Which signature a certificate bears.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SignatureKind {
-    /// SHA-256 or better with ECDSA, Ed25519 or RSA.
-    Strong(&'static str),
-    /// MD5 or SHA-1.
-    WeakHash(&'static str),
-    /// One that we do not know.
-    Unknown,
-}
-
-/// Whether a key made a certificate's signature.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum SignedBy {
-    /// It did.
-    It,
-    /// Another did, or what was signed has changed.
-    Another,
-    /// It cannot be verified here; why.
-    Unverifiable(String),
-}
-
-/// Why bytes are no certificate.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CertificateError {
-    /// Not DER, or not X.509.
-    #[error("it is not an X.509 certificate: {0}")]
-    Malformed(String),
-    /// Bytes behind the certificate's end.
-    #[error("{0} bytes follow the certificate's end")]
-    Trailing(usize),
-    /// An extension that is there but cannot be read, or is there twice.
-    #[error("its extension {0} cannot be read")]
-    Extension(String),
 }
 
 impl Certificate {
@@ -377,7 +202,7 @@ impl Certificate {
     pub fn signed_by(&self, issuer: &Self) -> SignedBy {
         let Some((algorithm, value)) = self.outer_signature() else { return SignedBy::Another };
         let Ok((_, key)) = SubjectPublicKeyInfo::from_der(&issuer.spki) else { return SignedBy::Another };
-        Signature { algorithm, value, signed: &self.der[self.signed.clone()] }.made_by(&key, &issuer.key)
+        Signature { algorithm, value, signed: &self.der[self.signed.clone()] }.verify_by(&key, &issuer.key)
     }
 
     /// Returns the name of the signature's algorithm, or its OID where it has none here.
@@ -425,12 +250,6 @@ impl Certificate {
 impl fmt::Debug for Certificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Certificate({} {})", self.subject.text, self.fingerprint())
-    }
-}
-
-impl fmt::Debug for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
     }
 }
 

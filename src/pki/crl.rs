@@ -9,11 +9,11 @@ use x509_parser::prelude::FromDer;
 use x509_parser::revocation_list::CertificateRevocationList;
 
 use super::certificate::{Certificate, Name, Serial, SignatureKind, SignedBy};
-use super::made_by::Signature;
 use super::malformed;
 use super::parsed::{name, signature_kind};
 use super::pem::{self, Item, PemError};
 use super::reason::Reason;
+use super::signature::Signature;
 
 /// A parsed revocation list and its DER.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,7 +144,7 @@ impl Crl {
             return SignedBy::Another;
         };
         let (algorithm, value) = (this.signature_algorithm.clone(), this.signature_value.clone());
-        Signature { algorithm, value, signed: this.tbs_cert_list.as_ref() }.made_by(key.public_key(), &issuer.key)
+        Signature { algorithm, value, signed: this.tbs_cert_list.as_ref() }.verify_by(key.public_key(), &issuer.key)
     }
 }
 

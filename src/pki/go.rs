@@ -2,7 +2,6 @@
 //! a certificate is worth; what is in one is read by x509-parser, which takes more.
 
 use std::collections::HashSet;
-use std::net::{IpAddr, Ipv6Addr};
 
 use super::der::{
     BIT_STRING, BMP_STRING, BOOLEAN, Der, GENERALIZED_TIME, IA5_STRING, INTEGER, NUMERIC_STRING, OBJECT_IDENTIFIER,
@@ -330,7 +329,9 @@ fn read_names(mut value: Der<'_>) -> Read {
             0x86 => super::go_names::read_uri(text()?)?,
             0x87 => match name.content.len() {
                 4 => {}
-                16 if is_ipv4_in_ipv6(name.content) => return Err("an iPAddress is an IPv4 address in IPv6's form"),
+                16 if super::go_names::is_ipv4_in_ipv6(name.content) => {
+                    return Err("an iPAddress is an IPv4 address in IPv6's form");
+                }
                 16 => {}
                 _ => return Err("an iPAddress has neither 4 nor 16 bytes"),
             },
@@ -340,12 +341,6 @@ fn read_names(mut value: Der<'_>) -> Read {
         }
     }
     Ok(())
-}
-
-/// Whether 16 octets are an IPv4 address in IPv6's form, which Go's net takes for IPv4.
-pub(super) fn is_ipv4_in_ipv6(octets: &[u8]) -> bool {
-    let address = <[u8; 16]>::try_from(octets).map(Ipv6Addr::from);
-    address.is_ok_and(|address| IpAddr::from(address).to_canonical().is_ipv4())
 }
 
 #[cfg(test)]

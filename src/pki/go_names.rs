@@ -1,7 +1,8 @@
 //! Names and constraints of names as Go's crypto/x509 reads them: which of them it refuses.
 
+use std::net::{IpAddr, Ipv6Addr};
+
 use super::der::{Der, SEQUENCE, constructed};
-use super::go::is_ipv4_in_ipv6;
 
 /// Reads a URI. Go refuses one that its net/url cannot parse, or whose host is no name to crypto/x509.
 pub(super) fn read_uri(text: &str) -> Result<(), &'static str> {
@@ -43,7 +44,7 @@ fn read_constraint(tag: u8, content: &[u8]) -> Result<(), &'static str> {
         0x82 => is_domain(text()?),
         0x86 => {
             let text = text()?;
-            text.parse::<std::net::IpAddr>().is_err() && is_domain(text)
+            text.parse::<IpAddr>().is_err() && is_domain(text)
         }
         0x87 => {
             let (address, mask) = content.split_at(content.len() / 2);
@@ -97,4 +98,10 @@ fn is_malformed_uri(text: &str) -> bool {
         && (name.split('.').any(str::is_empty)
             || host.bytes().any(strange)
             || !port.trim_end_matches(']').bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+/// Whether 16 octets are an IPv4 address in IPv6's form, which Go's net takes for IPv4.
+pub(super) fn is_ipv4_in_ipv6(octets: &[u8]) -> bool {
+    let address = <[u8; 16]>::try_from(octets).map(Ipv6Addr::from);
+    address.is_ok_and(|address| IpAddr::from(address).to_canonical().is_ipv4())
 }

@@ -11,9 +11,7 @@ use x509_parser::oid_registry::{
 use x509_parser::public_key::PublicKey;
 use x509_parser::x509::{SubjectPublicKeyInfo, X509Name};
 
-use super::certificate::{
-    BasicConstraints, CertificateError, KeyUsage, Name, PublicKeyKind, SignatureKind, SubjectName,
-};
+use super::fields::{BasicConstraints, CertificateError, KeyUsage, Name, PublicKeyKind, SignatureKind, SubjectName};
 use super::fingerprint::hex;
 use crate::cluster::key_kind::KeyKind;
 

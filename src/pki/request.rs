@@ -8,9 +8,9 @@ use x509_parser::prelude::FromDer;
 
 use super::certificate::{CertificateError, Name, PublicKeyKind, SignedBy, SubjectName};
 use super::fingerprint::Fingerprint;
-use super::made_by::Signature;
 use super::malformed;
 use super::parsed::{key_kind, name, subject_name};
+use super::signature::Signature;
 
 /// A parsed request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +56,7 @@ impl CertificateRequest {
         Ok(Self {
             subject: name(&info.subject),
             names,
-            signed_by_itself: signature.made_by(&info.subject_pki, &key),
+            signed_by_itself: signature.verify_by(&info.subject_pki, &key),
             key,
             spki: info.subject_pki.raw.to_vec(),
             spki_fingerprint: Fingerprint::of(info.subject_pki.raw),

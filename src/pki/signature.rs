@@ -1,18 +1,18 @@
-//! Whether a key made a signature, as far as ring can tell: a certificate's, or that of a request for one.
+//! Verification of signatures on certificates, requests and CRLs, by ring.
 
 use x509_parser::asn1_rs::BitString;
 use x509_parser::error::X509Error;
 use x509_parser::verify::verify_signature;
 use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo};
 
-use super::certificate::{PublicKeyKind, SignatureKind, SignedBy};
+use super::fields::{PublicKeyKind, SignatureKind, SignedBy};
 use super::parsed::signature_kind;
 use crate::cluster::key_kind::KeyKind;
 
 /// RFC 5758 § 3.2. ring has no ECDSA with this hash, on any curve.
 const ECDSA_WITH_SHA512: &str = "1.2.840.10045.4.3.4";
 
-/// A signature, and what it is over.
+/// A signature with the bytes that it covers.
 pub(super) struct Signature<'a> {
     pub(super) algorithm: AlgorithmIdentifier<'a>,
     pub(super) value: BitString<'a>,
@@ -20,8 +20,8 @@ pub(super) struct Signature<'a> {
 }
 
 impl Signature<'_> {
-    /// Returns whether the key `spki`, of this kind, made it.
-    pub(super) fn made_by(&self, spki: &SubjectPublicKeyInfo<'_>, kind: &PublicKeyKind) -> SignedBy {
+    /// Verifies it under the key `spki`, which is of this kind.
+    pub(super) fn verify_by(&self, spki: &SubjectPublicKeyInfo<'_>, kind: &PublicKeyKind) -> SignedBy {
         let unverifiable =
             |by: &str| SignedBy::Unverifiable(format!("{} by {by} cannot be verified here", self.name()));
         match kind {
