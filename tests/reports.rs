@@ -3,10 +3,11 @@
 
 use clusterctl::cli::finding_remedies::words;
 use clusterctl::fake_cluster::injected_fault::InjectedFault;
-use clusterctl::verify::finding::{Aspect, CheckId, Finding, Status, Strictness};
+use clusterctl::verify::finding::{Aspect, CheckId, Finding, Status};
 use clusterctl::verify::remedy::{ConnectionRemedy, TargetKind};
 use clusterctl::verify::report::{Report, RootLine};
 use clusterctl::verify::target::Place;
+use clusterctl::verify::verdict::Strictness;
 use time::macros::datetime;
 
 use crate::support::live::Live;
@@ -32,7 +33,7 @@ fn every_kind_of_finding() -> Report {
                 let id = CheckId::at(place, aspects[i]);
                 let mut finding = Finding::new(id, place, &format!("h{i} {evil}"), status).saw(evil, evil);
                 finding = finding.address(evil).remedy(ConnectionRemedy::ResolveName { name: evil.into() });
-                (finding.caller, finding.server_name) = (Some(evil.into()), Some(evil.into()));
+                (finding.client, finding.server_name) = (Some(evil.into()), Some(evil.into()));
                 finding.because_of = (status == Status::NotProven).then(|| finding.as_cause());
                 finding.elapsed_ms = [0, 1, 999, 1000, 61_234, u64::MAX][i];
                 findings.push(finding);

@@ -152,7 +152,6 @@ fn a_revoked_verifier_that_a_ledger_from_a_backup_forgot_is_not_packed() {
     fs::write(&ledger, before).expect("put back");
     let ran = lab.run(&["bundle", "--verifier"]);
     assert_eq!(ran.status, 3, "{ran}");
-    assert!(ran.err.contains("the ledger has forgotten that 1 certificate was revoked"), "{ran}");
 }
 
 #[test]

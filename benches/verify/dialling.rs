@@ -14,7 +14,7 @@ use clusterctl::verify::finding::{Finding, Status};
 use clusterctl::verify::observation::Observations;
 use clusterctl::verify::options::Options;
 use clusterctl::verify::probe;
-use clusterctl::verify::target::{Held, Identity, Target};
+use clusterctl::verify::target::{Identity, KnownCredential, Target};
 use time::OffsetDateTime;
 
 /// Dials all that the directory describes and says how many handshakes were made in how many seconds, and what came of it.
@@ -51,7 +51,7 @@ fn target(dir: &Path) -> Target {
     Target::of(&cluster(dir), vec![root], |leaf: &CertificateSpec| {
         let stored = credentials::read(&layout, leaf).expect("issued").credential;
         let identity = Identity::of(&stored).expect("an identity");
-        Held { issued: Some(stored.certificate.fingerprint()), identity: Some(identity), missing: None }
+        KnownCredential { issued: Some(stored.certificate.fingerprint()), identity: Some(identity), missing: None }
     })
 }
 
@@ -59,8 +59,8 @@ fn target(dir: &Path) -> Target {
 fn handshakes(seen: &Observations) -> usize {
     let dials = seen.peers.iter().flat_map(|peer| &peer.locations).flat_map(|location| &location.dials);
     let of = |dial: &clusterctl::verify::observation::Dial| {
-        let look = dial.tls.as_ref().is_some_and(|tls| !tls.shown.is_empty());
-        usize::from(look) + dial.exchanges.iter().filter(|exchange| !exchange.shown.is_empty()).count()
+        let look = dial.tls.as_ref().is_some_and(|tls| !tls.server_chain.is_empty());
+        usize::from(look) + dial.exchanges.iter().filter(|exchange| !exchange.server_chain.is_empty()).count()
     };
     dials.map(of).sum()
 }

@@ -17,9 +17,9 @@ use crate::cli::finding_remedies::words;
 use crate::cluster::duration::stamp;
 use crate::ui::Screen;
 use crate::verify::checks::Detail;
-use crate::verify::finding::Verdict;
 use crate::verify::recording::Recording;
 use crate::verify::report::{Report, TextStyle};
+use crate::verify::verdict::Verdict;
 
 /// Runs `verify`.
 ///
@@ -39,7 +39,7 @@ pub fn run(args: &VerifyArgs, context: &mut Context<'_>) -> Result<Exit> {
 fn offline(args: &VerifyArgs, detail: Detail, context: &mut Context<'_>) -> Result<Report> {
     context.check_owner()?;
     let (env, clock) = (context.env.clone(), context.clock);
-    let options = AuditOptions { expires_within: args.expires_within(), problems_only: detail == Detail::WhatIsWrong };
+    let options = AuditOptions { expires_within: args.expires_within(), problems_only: detail == Detail::ProblemsOnly };
     let started = Instant::now();
     let found = audit(&env, &options, &context.observer())?;
     let (seconds, count) = (started.elapsed().as_secs_f64(), found.findings.len());

@@ -19,7 +19,7 @@ use crate::cluster::spec::Host;
 use crate::pki::fingerprint::Fingerprint;
 
 /// Who calls, after authentication.
-pub(super) struct Caller {
+pub(super) struct AuthenticatedClient {
     pub(super) user: String,
     pub(super) groups: Vec<String>,
     pub(super) credential: Fingerprint,
@@ -58,7 +58,7 @@ const MAX_REQUEST: usize = 64 * 1024;
 
 /// A kubelet's answer to a request that `before` others came before on its connection.
 pub(super) fn kubelet(
-    caller: Option<&Caller>,
+    client: Option<&AuthenticatedClient>,
     fault: Option<InjectedFault>,
     before: usize,
     request: &Request<Incoming>,
@@ -71,16 +71,17 @@ pub(super) fn kubelet(
         Some(InjectedFault::OpenMetrics) => path == "/metrics",
         _ => false,
     };
-    let admin = |caller: &Caller| caller.user == KUBELET_ADMIN && fault != Some(InjectedFault::ForbiddenMasters);
+    let admin =
+        |client: &AuthenticatedClient| client.user == KUBELET_ADMIN && fault != Some(InjectedFault::ForbiddenMasters);
     // RBAC lets this group do everything.
-    let masters = |caller: &Caller| caller.groups.iter().any(|group| group == "system:masters");
+    let masters = |client: &AuthenticatedClient| client.groups.iter().any(|group| group == "system:masters");
     let subresource = path.trim_matches('/').split('/').next().unwrap_or_default();
-    match caller {
+    match client {
         None if !open => return answer(StatusCode::UNAUTHORIZED, TEXT, "Unauthorized"),
-        Some(caller) if path == "/configz" && is_verifier(caller) => {}
-        Some(caller) if !open && !admin(caller) && !masters(caller) => {
+        Some(client) if path == "/configz" && is_verifier(client) => {}
+        Some(client) if !open && !admin(client) && !masters(client) => {
             let verb = verb(request.method());
-            let user = &caller.user;
+            let user = &client.user;
             let body =
                 format!("Forbidden (user={user}, verb={verb}, resource=nodes, subresource(s)=[{subresource} proxy])\n");
             return answer(StatusCode::FORBIDDEN, TEXT, body);
@@ -123,10 +124,14 @@ fn kubelet_config() -> Value {
 }
 
 /// An API server's answer.
-pub(super) async fn api_server(state: &ServerState, caller: Option<&Caller>, request: Request<Incoming>) -> Answer {
+pub(super) async fn api_server(
+    state: &ServerState,
+    client: Option<&AuthenticatedClient>,
+    request: Request<Incoming>,
+) -> Answer {
     let open = state.fault == Some(InjectedFault::AnonymousMaster);
     let path = request.uri().path().to_owned();
-    let Some(caller) = caller else {
+    let Some(client) = client else {
         return match path.as_str() {
             "/api/v1/nodes" if open => node_list(state),
             "/api/v1/secrets" if state.fault == Some(InjectedFault::OpenSecrets) => api_answer(
@@ -137,7 +142,7 @@ pub(super) async fn api_server(state: &ServerState, caller: Option<&Caller>, req
             _ => failure(state, StatusCode::UNAUTHORIZED, "Unauthorized", "Unauthorized"),
         };
     };
-    if state.denies(caller.credential) {
+    if state.denies(client.credential) {
         let message = format!("Internal error occurred: {REVOKED}");
         return failure(state, StatusCode::INTERNAL_SERVER_ERROR, "InternalError", &message);
     }
@@ -146,7 +151,7 @@ pub(super) async fn api_server(state: &ServerState, caller: Option<&Caller>, req
     if reads && state.fault == Some(InjectedFault::EtcdDown) {
         tokio::time::sleep(UNANSWERED).await;
     }
-    if let Some(dry_run) = written(state, caller, &method, &path, request.uri().query()) {
+    if let Some(dry_run) = written(state, client, &method, &path, request.uri().query()) {
         let body = Limited::new(request.into_body(), MAX_REQUEST).collect().await;
         let body = body.ok().and_then(|body| serde_json::from_slice::<Value>(&body.to_bytes()).ok());
         return dry_run.answer(state, &body.unwrap_or_default());
@@ -154,7 +159,7 @@ pub(super) async fn api_server(state: &ServerState, caller: Option<&Caller>, req
     match (method.as_str(), path.as_str()) {
         ("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews") => {
             let named = request.headers().get("x-remote-user").and_then(|name| name.to_str().ok());
-            let mut review = self_subject_review(state, caller);
+            let mut review = self_subject_review(state, client);
             if let Some(name) = named.filter(|_| state.fault == Some(InjectedFault::BelievedHeader)) {
                 review["status"]["userInfo"] = json!({"username": name, "groups": ["system:authenticated"]});
             }
@@ -164,11 +169,11 @@ pub(super) async fn api_server(state: &ServerState, caller: Option<&Caller>, req
             let body = Limited::new(request.into_body(), MAX_REQUEST).collect().await;
             let asked = body.ok().and_then(|body| serde_json::from_slice::<Value>(&body.to_bytes()).ok());
             match asked.and_then(|asked| asked.get("spec").cloned()) {
-                Some(spec) => api_answer(state, StatusCode::CREATED, &access_review(state, caller, &spec)),
+                Some(spec) => api_answer(state, StatusCode::CREATED, &access_review(state, client, &spec)),
                 None => failure(state, StatusCode::BAD_REQUEST, "BadRequest", "the request body is no review"),
             }
         }
-        ("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews") if may_ask_about_others(state, caller) => {
+        ("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews") if may_ask_about_others(state, client) => {
             let body = Limited::new(request.into_body(), MAX_REQUEST).collect().await;
             let asked = body.ok().and_then(|body| serde_json::from_slice::<Value>(&body.to_bytes()).ok());
             match asked.and_then(|asked| asked.get("spec").cloned()) {
@@ -180,21 +185,21 @@ pub(super) async fn api_server(state: &ServerState, caller: Option<&Caller>, req
             let message = format!(
                 "subjectaccessreviews.authorization.k8s.io is forbidden: User \"{}\" cannot create resource \
                  \"subjectaccessreviews\" in API group \"authorization.k8s.io\" at the cluster scope",
-                user_name(state, caller)
+                user_name(state, client)
             );
             failure(state, StatusCode::FORBIDDEN, "Forbidden", &message)
         }
-        ("GET", "/api/v1/nodes") if open || may_list_nodes(caller) => node_list(state),
-        ("GET", LEASES) if may_list_nodes(caller) => lease_list(state),
+        ("GET", "/api/v1/nodes") if open || may_list_nodes(client) => node_list(state),
+        ("GET", LEASES) if may_list_nodes(client) => lease_list(state),
         ("GET", LEASES) => {
             let message = format!(
                 "leases.coordination.k8s.io is forbidden: User \"{}\" cannot list resource \"leases\" in API group \
                  \"coordination.k8s.io\" in the namespace \"kube-node-lease\"",
-                user_name(state, caller)
+                user_name(state, client)
             );
             failure(state, StatusCode::FORBIDDEN, "Forbidden", &message)
         }
-        ("GET", "/flagz") if may_list_nodes(caller) => {
+        ("GET", "/flagz") if may_list_nodes(client) => {
             let verified = "kubelet-certificate-authority: /etc/kubernetes/pki/ca.crt";
             let flags = match state.fault {
                 Some(InjectedFault::UnverifiedKubelets) => FLAGZ.replace(verified, "kubelet-certificate-authority: "),
@@ -202,8 +207,8 @@ pub(super) async fn api_server(state: &ServerState, caller: Option<&Caller>, req
             };
             answer(StatusCode::OK, "text/plain; charset=utf-8", flags)
         }
-        ("GET", "/flagz") => forbidden_path(state, caller, "/flagz"),
-        ("GET", "/api/v1/nodes") => forbidden(state, caller, "list", "nodes", None),
+        ("GET", "/flagz") => forbidden_path(state, client, "/flagz"),
+        ("GET", "/api/v1/nodes") => forbidden(state, client, "list", "nodes", None),
         ("GET", "/version") => {
             api_answer(state, StatusCode::OK, &json!({"major": "1", "minor": "36", "gitVersion": "v1.36.2"}))
         }
@@ -215,11 +220,11 @@ pub(super) async fn api_server(state: &ServerState, caller: Option<&Caller>, req
         ("GET", "/healthz" | "/livez" | "/readyz") => answer(StatusCode::OK, "text/plain; charset=utf-8", "ok"),
         ("GET", path) => match path.strip_prefix("/api/v1/nodes/") {
             Some(name) => match state.cluster.node(name) {
-                Some(node) if own_host(state, caller).is_some_and(|own| own.as_str() == name) => {
+                Some(node) if own_host(state, client).is_some_and(|own| own.as_str() == name) => {
                     let at = state.cluster.nodes.iter().position(|node| node.name.as_str() == name).unwrap_or_default();
                     api_answer(state, StatusCode::OK, &node_object(state, at, node))
                 }
-                _ => forbidden(state, caller, "get", "nodes", Some(name)),
+                _ => forbidden(state, client, "get", "nodes", Some(name)),
             },
             None => {
                 failure(state, StatusCode::NOT_FOUND, "NotFound", "the server could not find the requested resource")
@@ -238,12 +243,12 @@ enum DryRun<'a> {
 /// The dry-run write that a request is; nothing else can be written here.
 fn written<'a>(
     state: &'a ServerState,
-    caller: &Caller,
+    client: &AuthenticatedClient,
     method: &Method,
     path: &str,
     query: Option<&str>,
 ) -> Option<DryRun<'a>> {
-    let own = own_host(state, caller).filter(|_| query == Some("dryRun=All"))?.as_str();
+    let own = own_host(state, client).filter(|_| query == Some("dryRun=All"))?.as_str();
     match method.as_str() {
         "PATCH" if path.strip_prefix("/api/v1/nodes/") == Some(own) => Some(DryRun::Node(own)),
         "POST" if path == "/api/v1/namespaces/kube-system/pods" => Some(DryRun::Pod(own)),
@@ -287,56 +292,56 @@ impl DryRun<'_> {
 }
 
 /// Nodes ask this of the clients of their own port.
-fn may_ask_about_others(state: &ServerState, caller: &Caller) -> bool {
-    may_list_nodes(caller) || own_host(state, caller).is_some()
+fn may_ask_about_others(state: &ServerState, client: &AuthenticatedClient) -> bool {
+    may_list_nodes(client) || own_host(state, client).is_some()
 }
 
-fn may_list_nodes(caller: &Caller) -> bool {
-    is_verifier(caller) || caller.groups.iter().any(|group| group == "system:masters")
+fn may_list_nodes(client: &AuthenticatedClient) -> bool {
+    is_verifier(client) || client.groups.iter().any(|group| group == "system:masters")
 }
 
-fn is_verifier(caller: &Caller) -> bool {
-    caller.groups.iter().any(|group| group == "clusterctl:verifiers")
+fn is_verifier(client: &AuthenticatedClient) -> bool {
+    client.groups.iter().any(|group| group == "clusterctl:verifiers")
 }
 
-/// The node whose account the caller is.
-fn own_host<'a>(state: &'a ServerState, caller: &Caller) -> Option<&'a HostName> {
-    state.users.get(&caller.user)
+/// The node whose account the client is.
+fn own_host<'a>(state: &'a ServerState, client: &AuthenticatedClient) -> Option<&'a HostName> {
+    state.users.get(&client.user)
 }
 
-fn self_subject_review(state: &ServerState, caller: &Caller) -> Value {
-    let mut groups = caller.groups.clone();
+fn self_subject_review(state: &ServerState, client: &AuthenticatedClient) -> Value {
+    let mut groups = client.groups.clone();
     groups.push("system:authenticated".to_owned());
     json!({
         "kind": "SelfSubjectReview",
         "apiVersion": "authentication.k8s.io/v1",
         "metadata": {"creationTimestamp": stamp(state.now)},
         "status": {"userInfo": {
-            "username": user_name(state, caller),
+            "username": user_name(state, client),
             "groups": groups,
             "extra": {
-                "authentication.kubernetes.io/credential-id": [format!("X509SHA256={}", caller.credential)],
+                "authentication.kubernetes.io/credential-id": [format!("X509SHA256={}", client.credential)],
             },
         }},
     })
 }
 
-/// The user that a caller is taken for: the certificate's, but for the fault that takes the first node for the second.
-fn user_name(state: &ServerState, caller: &Caller) -> String {
+/// The user that a client is taken for: the certificate's, but for the fault that takes the first node for the second.
+fn user_name(state: &ServerState, client: &AuthenticatedClient) -> String {
     let swapped = state.fault == Some(InjectedFault::SwappedAccount);
     match state.cluster.nodes.as_slice() {
-        [first, second, ..] if swapped && own_host(state, caller) == Some(&first.name) => {
+        [first, second, ..] if swapped && own_host(state, client) == Some(&first.name) => {
             state.cluster.accounts.account(&second.name).user
         }
-        _ => caller.user.clone(),
+        _ => client.user.clone(),
     }
 }
 
 /// A SelfSubjectAccessReview by the policy pack of `accounts: kubelet`, which narrows `system:node` in the same way.
-fn access_review(state: &ServerState, caller: &Caller, spec: &Value) -> Value {
+fn access_review(state: &ServerState, client: &AuthenticatedClient, spec: &Value) -> Value {
     let asked = spec.get("resourceAttributes").unwrap_or(&Value::Null);
     let text = |key: &str| asked.get(key).and_then(Value::as_str).unwrap_or_default();
-    let own = own_host(state, caller).map(HostName::as_str);
+    let own = own_host(state, client).map(HostName::as_str);
     let by_name = own.is_some_and(|own| text("name") == own);
     let own_pods = asked
         .pointer("/fieldSelector/requirements/0")
@@ -456,9 +461,15 @@ fn node_object(state: &ServerState, at: usize, node: &Host) -> Value {
     })
 }
 
-fn forbidden(state: &ServerState, caller: &Caller, verb: &str, resource: &str, name: Option<&str>) -> Answer {
+fn forbidden(
+    state: &ServerState,
+    client: &AuthenticatedClient,
+    verb: &str,
+    resource: &str,
+    name: Option<&str>,
+) -> Answer {
     let named = name.map(|name| format!(" \"{name}\"")).unwrap_or_default();
-    let user = user_name(state, caller);
+    let user = user_name(state, client);
     let message = format!(
         "{resource}{named} is forbidden: User \"{user}\" cannot {verb} resource \"{resource}\" in API group \"\" at the \
          cluster scope"
@@ -466,8 +477,8 @@ fn forbidden(state: &ServerState, caller: &Caller, verb: &str, resource: &str, n
     failure(state, StatusCode::FORBIDDEN, "Forbidden", &message)
 }
 
-fn forbidden_path(state: &ServerState, caller: &Caller, path: &str) -> Answer {
-    let message = format!("forbidden: User \"{}\" cannot get path \"{path}\"", user_name(state, caller));
+fn forbidden_path(state: &ServerState, client: &AuthenticatedClient, path: &str) -> Answer {
+    let message = format!("forbidden: User \"{}\" cannot get path \"{path}\"", user_name(state, client));
     failure(state, StatusCode::FORBIDDEN, "Forbidden", &message)
 }
 

@@ -1,5 +1,5 @@
 //! The listeners and the connections: loopback addresses, TLS that asks for a client certificate without demanding one
-//! (Go's `RequestClientCert`), and who a caller is. What is answered is [`super::answers`]'s.
+//! (Go's `RequestClientCert`), and who a client is. What is answered is [`super::answers`]'s.
 
 use std::collections::{BTreeSet, HashMap};
 use std::io;
@@ -26,7 +26,7 @@ use tokio::runtime::Runtime;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use super::answers::{self, Caller};
+use super::answers::{self, AuthenticatedClient};
 use super::injected_fault::InjectedFault;
 use crate::cluster::name::HostName;
 use crate::cluster::spec::{Cluster, Host};
@@ -98,7 +98,7 @@ pub struct Config {
     pub nodes: Vec<Credential>,
     /// What is broken. A fault of a certificate is served from `nodes`: see [`InjectedFault::serving_credential`].
     pub fault: Option<InjectedFault>,
-    /// The time by which callers' certificates are judged.
+    /// The time by which clients' certificates are judged.
     pub now: OffsetDateTime,
     /// How long the API servers take for each answer.
     pub answer_after: Duration,
@@ -295,27 +295,27 @@ async fn connection(mut stream: TcpStream, acceptor: TlsAcceptor, service: Servi
         _ => return,
     }
     let Ok(Ok(tls)) = timeout(HANDSHAKE, acceptor.accept(stream)).await else { return };
-    let caller = tls.get_ref().1.peer_certificates().and_then(|chain| state.authenticate(chain, service));
-    serve(tls, caller, service, state).await;
+    let client = tls.get_ref().1.peer_certificates().and_then(|chain| state.authenticate(chain, service));
+    serve(tls, client, service, state).await;
 }
 
-async fn serve<S>(stream: S, caller: Option<Caller>, service: Service, state: Arc<ServerState>)
+async fn serve<S>(stream: S, client: Option<AuthenticatedClient>, service: Service, state: Arc<ServerState>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let caller = Arc::new(caller);
+    let client = Arc::new(client);
     let on_this_connection = Arc::new(AtomicUsize::new(0));
     let respond = service_fn(move |request: hyper::Request<Incoming>| {
-        let (state, caller) = (state.clone(), caller.clone());
+        let (state, client) = (state.clone(), client.clone());
         let before = on_this_connection.fetch_add(1, Ordering::Relaxed);
         async move {
             state.requests.fetch_add(1, Ordering::Relaxed);
             let answer = match service {
                 Service::ApiServer => {
                     tokio::time::sleep(state.answer_after).await;
-                    answers::api_server(&state, caller.as_ref().as_ref(), request).await
+                    answers::api_server(&state, client.as_ref().as_ref(), request).await
                 }
-                Service::Kubelet(fault) => answers::kubelet(caller.as_ref().as_ref(), fault, before, &request),
+                Service::Kubelet(fault) => answers::kubelet(client.as_ref().as_ref(), fault, before, &request),
             };
             Ok::<_, std::convert::Infallible>(answer)
         }
@@ -333,7 +333,7 @@ impl ServerState {
 
     /// Who a certificate stands for, as Go's x509 and Kubernetes's `x509.CommonNameUserConversion` see it: a chain to the
     /// root, all of it in date (the root too), fit for clients.
-    fn authenticate(&self, chain: &[CertificateDer<'_>], service: Service) -> Option<Caller> {
+    fn authenticate(&self, chain: &[CertificateDer<'_>], service: Service) -> Option<AuthenticatedClient> {
         let parsed: Vec<Certificate> =
             chain.iter().map(|der| Certificate::from_der(der.to_vec())).collect::<Result<_, _>>().ok()?;
         let (leaf, between) = parsed.split_first()?;
@@ -349,7 +349,7 @@ impl ServerState {
             verify_chain(leaf, between, &roots).ok()?;
         }
         let fit = leaf.has_extended_usage("clientAuth") || leaf.has_extended_usage("anyExtendedKeyUsage");
-        (in_date(leaf) && !roots.is_empty() && fit).then(|| Caller {
+        (in_date(leaf) && !roots.is_empty() && fit).then(|| AuthenticatedClient {
             user: leaf.account().user,
             groups: leaf.subject.organizations.clone(),
             credential: leaf.fingerprint(),

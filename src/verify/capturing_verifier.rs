@@ -1,4 +1,5 @@
-//! Takes any chain and remembers it; checks the handshake's signature as every client does. No trust is decided here.
+//! A verifier that captures any chain, and checks the handshake's signature as every client does. No trust is decided
+//! here.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,10 +15,10 @@ use super::observation::Signature;
 use super::target::Identity;
 use crate::pki::fingerprint::Fingerprint;
 
-/// Which keys a server's certificate may have.
+/// The kinds of keys that are offered for a server's certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Keys {
-    /// Whatever Kubernetes's clients take.
+    /// All that Kubernetes's clients accept.
     Any,
     /// RSA alone.
     Rsa,
@@ -36,7 +37,7 @@ impl Keys {
     }
 }
 
-/// Takes any chain and remembers it; checks the handshake's signature as every client does.
+/// Captures any chain, and checks the handshake's signature as every client does.
 #[derive(Debug)]
 pub(super) struct CapturingVerifier {
     provider: Arc<CryptoProvider>,
@@ -48,7 +49,8 @@ pub(super) struct CapturingVerifier {
 pub(super) struct Seen {
     pub(super) chain: Vec<CertificateDer<'static>>,
     pub(super) signature: Signature,
-    /// The client certificate that was presented, where the peer asked for one; `None` in it where no key of ours would do.
+    /// The client certificate that was presented, if the server requested one; `None` in it if the server accepts no
+    /// key of the client.
     pub(super) presented: Option<Option<Fingerprint>>,
 }
 
@@ -63,12 +65,12 @@ impl CapturingVerifier {
         Self::of(provider, Keys::Any)
     }
 
-    /// Returns one that a server with no such key has nothing to show.
+    /// Creates a verifier that offers these kinds of keys alone.
     pub(super) fn of(provider: &Arc<CryptoProvider>, keys: Keys) -> Self {
         Self { provider: provider.clone(), keys, seen: Mutex::new(Seen::nothing()) }
     }
 
-    /// Returns whether a server has no reason of ours to show nothing.
+    /// Whether every kind of key is offered.
     pub(super) fn takes_every_key(&self) -> bool {
         self.keys == Keys::Any
     }
@@ -78,9 +80,9 @@ impl CapturingVerifier {
         std::mem::replace(&mut *seen, Seen::nothing())
     }
 
-    /// Whether both saw one chain.
-    pub(super) fn saw_the_same_as(&self, other: &Self) -> bool {
-        let chain = |witness: &Self| witness.seen.lock().unwrap_or_else(PoisonError::into_inner).chain.clone();
+    /// Whether both captured the same chain.
+    pub(super) fn saw_same_chain_as(&self, other: &Self) -> bool {
+        let chain = |verifier: &Self| verifier.seen.lock().unwrap_or_else(PoisonError::into_inner).chain.clone();
         chain(self) == chain(other)
     }
 
@@ -97,17 +99,17 @@ impl CapturingVerifier {
     }
 }
 
-/// Presents an identity, with whichever of its keys the server takes, and notes which certificate that was.
+/// Presents an identity, with a key that the server accepts, and records which certificate that was.
 #[derive(Debug)]
-pub(super) struct Presenter {
+pub(super) struct ClientCertificateResolver {
     pub(super) identity: Identity,
-    pub(super) witness: Arc<CapturingVerifier>,
+    pub(super) verifier: Arc<CapturingVerifier>,
 }
 
-impl ResolvesClientCert for Presenter {
+impl ResolvesClientCert for ClientCertificateResolver {
     fn resolve(&self, _: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         let chosen = self.identity.for_schemes(schemes);
-        let mut seen = self.witness.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.verifier.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.presented = Some(chosen.map(|identity| identity.certificate.fingerprint()));
         chosen.map(|identity| identity.key.clone())
     }
@@ -150,7 +152,7 @@ impl ServerCertVerifier for CapturingVerifier {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        // Go offers P-521 too. ring cannot verify with it, but a server that has nothing else is seen then, and named.
+        // Go offers P-521, too. ring cannot verify it, but a server that has nothing else is found then.
         let ours = self.provider.signature_verification_algorithms.supported_schemes();
         let all = ours.into_iter().chain([SignatureScheme::ECDSA_NISTP521_SHA512]);
         all.filter(|scheme| self.keys.allow(*scheme)).collect()

@@ -1,6 +1,6 @@
-//! What API servers have to deny, and the questions that show whether they do: SubjectAccessReviews, which change nothing.
-//! Kubernetes knows no revocation list; an authorizer that denies by `credential-id` is what it has, in a file that an API
-//! server may never have got, or not have read again.
+//! What API servers have to deny, and the SubjectAccessReviews that prove it, which change nothing. Kubernetes does not
+//! check CRLs; an authorizer that denies by `credential-id` replaces them, from a file that an API server may never
+//! have got, or not have reloaded.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -9,18 +9,19 @@ use super::observation::Answer;
 use crate::pki::fingerprint::Fingerprint;
 use crate::sanitize::sanitized;
 
-/// How many revoked certificates are asked about at each API server. A file is read as a whole, so that the newest tell most.
+/// The number of revoked certificates that are checked at each API server. A file is reloaded as a whole, so that the
+/// newest prove most.
 pub const MAX_ASKED: usize = 16;
-/// What is said of a certificate is not longer than this, in bytes.
+/// The maximal length of a certificate's description, in bytes.
 const MAX_WORDS: usize = 300;
-/// The attribute of a caller by which certificates are denied (`apiserver/pkg/authentication/user`, `CredentialIDKey`).
+/// The attribute of a client by which certificates are denied (`apiserver/pkg/authentication/user`, `CredentialIDKey`).
 const CREDENTIAL_ID: &str = "authentication.kubernetes.io/credential-id";
-/// The account of the questions about certificates. It has no rights of its own that could matter.
+/// The account of reviews about certificates. It has no rights of its own.
 const ASKED_FOR: &str = "clusterctl:denials";
-/// The account of the question about lists: a node's by its form, and no node's by its name.
+/// The account of the review about lists: it has the form of a node's and belongs to no node.
 const NODE_ASKED_FOR: &str = "kubelet:clusterctl-denials";
 
-/// What API servers have to deny, as far as it is asked.
+/// What API servers have to deny, as far as it is checked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ExpectedDenials {
@@ -38,16 +39,16 @@ pub struct ExpectedDenials {
 pub struct RevokedCertificate {
     /// SHA-256 of its DER.
     pub sha256: Fingerprint,
-    /// Whose it is and what for, where that is known.
+    /// Its holder and profile, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub whose: Option<String>,
-    /// When it was revoked, where that is known.
+    /// When it was revoked, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked: Option<String>,
 }
 
 impl ExpectedDenials {
-    /// Takes the first [`MAX_ASKED`] of these, the newest revocation first, and counts the others.
+    /// Keeps the first [`MAX_ASKED`] of these, the newest revocation first, and counts the others.
     #[must_use]
     pub fn new(mut certificates: Vec<RevokedCertificate>, node_rules: bool) -> Self {
         let left_out = certificates.len().saturating_sub(MAX_ASKED);
@@ -55,7 +56,7 @@ impl ExpectedDenials {
         Self { certificates, left_out, node_rules }
     }
 
-    /// As a file of a verifier bundle.
+    /// Returns the content of a verifier bundle's file.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
         let mut text = serde_json::to_vec_pretty(self).unwrap_or_default();
@@ -66,14 +67,14 @@ impl ExpectedDenials {
     /// Reads what [`Self::to_json`] wrote.
     ///
     /// # Errors
-    /// Why it is none, in words.
+    /// The reason why it is refused.
     pub fn from_json(bytes: &[u8]) -> Result<Self, String> {
         let denials: Self = serde_json::from_slice(bytes).map_err(|error| sanitized(&error.to_string()))?;
         denials.check()?;
         Ok(denials)
     }
 
-    /// Checks what may come from anywhere: how much it is, and that its words can be shown.
+    /// Checks untrusted content: its size, and that its texts can be displayed.
     pub(super) fn check(&self) -> Result<(), String> {
         if self.certificates.len() > MAX_ASKED {
             return Err(format!(
@@ -88,24 +89,25 @@ impl ExpectedDenials {
         }
     }
 
-    /// True when there is nothing to ask.
+    /// Whether there is nothing to check.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.certificates.is_empty() && !self.node_rules
     }
 
-    /// The subjects to ask about, in order. One that was never revoked comes first: where it is denied, no denial proves anything.
+    /// Returns the subjects in order. One that was never revoked comes first: if it is denied, no denial proves
+    /// anything.
     pub(super) fn subjects(&self) -> impl Iterator<Item = Subject> {
         let certificates = self.certificates.iter().map(|certificate| Subject::Certificate(certificate.sha256));
-        [Subject::Nobody].into_iter().chain(self.node_rules.then_some(Subject::ListOfSecrets)).chain(certificates)
+        [Subject::Unissued].into_iter().chain(self.node_rules.then_some(Subject::ListOfSecrets)).chain(certificates)
     }
 }
 
-/// What a question is about.
+/// The subject of a review.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Subject {
-    /// A certificate that was never made.
-    Nobody,
+    /// A certificate that was never issued.
+    Unissued,
     /// A list of all secrets, by an account `kubelet:HOST`.
     ListOfSecrets,
     /// A revoked certificate.
@@ -113,17 +115,17 @@ pub(super) enum Subject {
 }
 
 impl Subject {
-    /// The account that the question is about, and the certificate.
+    /// Returns the account and the certificate of the review.
     fn asked_for(self) -> (&'static str, String) {
         let (account, certificate) = match self {
-            Self::Nobody => (ASKED_FOR, unrevoked()),
+            Self::Unissued => (ASKED_FOR, unrevoked()),
             Self::ListOfSecrets => (NODE_ASKED_FOR, unrevoked()),
             Self::Certificate(certificate) => (ASKED_FOR, certificate),
         };
         (account, format!("X509SHA256={certificate}"))
     }
 
-    /// Returns the question, a SubjectAccessReview (Kubernetes `authorization.k8s.io/v1`).
+    /// Returns the SubjectAccessReview (Kubernetes `authorization.k8s.io/v1`).
     pub(super) fn review(self) -> Value {
         let (user, credential) = self.asked_for();
         let mut spec =
@@ -138,12 +140,12 @@ impl Subject {
         json!({"apiVersion": "authorization.k8s.io/v1", "kind": KIND, "spec": spec})
     }
 
-    /// Returns what an answer decides, where it is one to this question: a review repeats what was asked.
+    /// Returns the decision of a response, if it is one about this subject: a review repeats the request.
     pub(super) fn decision(self, answer: &Answer) -> Option<Decision> {
         if !(200..300).contains(&answer.status) || answer.truncated {
             return None;
         }
-        let review: Kept = serde_json::from_str(&answer.body).ok()?;
+        let review: ReviewExcerpt = serde_json::from_str(&answer.body).ok()?;
         let (user, credential) = self.asked_for();
         if review.kind != KIND || review.user != user || review.credential != credential {
             return None;
@@ -152,32 +154,32 @@ impl Subject {
     }
 }
 
-/// A digest that no certificate has.
+/// Returns a digest that no certificate has.
 fn unrevoked() -> Fingerprint {
     Fingerprint::of(b"a certificate that clusterctl verify asks about and that was never made")
 }
 
 const KIND: &str = "SubjectAccessReview";
 
-/// What an API server's authorizers decide.
+/// The decision of an API server's authorizers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Decision {
-    /// `denied: true`: no authorizer behind can allow it.
+    /// `denied: true`: no later authorizer can allow it.
     Denied,
-    /// Allowed, or left to others that do not.
+    /// Allowed, or without an opinion.
     NotDenied,
 }
 
-/// What is kept of a review.
+/// The excerpt of a review.
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct ReviewExcerpt {
     kind: String,
     user: String,
     credential: String,
     denied: bool,
 }
 
-/// Returns what is kept of a review: what it was about, and whether it is denied; `None` when it is none.
+/// Returns the excerpt of a review: its subject, and whether it is denied; `None` if it is no review.
 pub(super) fn kept(body: &str) -> Option<String> {
     let body: Value = serde_json::from_str(body).ok()?;
     let kind = body.get("kind")?.as_str().filter(|kind| *kind == KIND)?.to_owned();
@@ -185,9 +187,9 @@ pub(super) fn kept(body: &str) -> Option<String> {
     let credential = spec.get("extra")?.get(CREDENTIAL_ID)?.as_array()?;
     let [credential] = credential.as_slice() else { return None };
     let status = body.get("status")?;
-    // A decision has `allowed`, whatever else it has.
+    // A decision always has `allowed`.
     status.get("allowed")?.as_bool()?;
-    let kept = Kept {
+    let kept = ReviewExcerpt {
         kind,
         user: spec.get("user")?.as_str()?.to_owned(),
         credential: credential.as_str()?.to_owned(),
@@ -200,11 +202,12 @@ pub(super) fn kept(body: &str) -> Option<String> {
 mod tests {
     use super::*;
     use crate::verify::observation::Request;
+    use crate::verify::redact;
 
     fn answered(subject: Subject, status: Value) -> Answer {
         let mut review = subject.review();
         review["status"] = status;
-        let body = Request::DenialReview.kept(201, &review.to_string());
+        let body = redact::kept(Request::DenialReview, 201, &review.to_string());
         Answer { status: 201, version: "HTTP/2.0".into(), content_type: None, body: body.into(), truncated: false }
     }
 
@@ -213,7 +216,7 @@ mod tests {
         let (one, other) = (Fingerprint::of(b"one"), Fingerprint::of(b"other"));
         let one = Subject::Certificate(one);
         let by_an_error = json!({"allowed": false, "denied": true, "evaluationError": "no such key: clusterctl: …"});
-        for subject in [Subject::Nobody, Subject::ListOfSecrets, one] {
+        for subject in [Subject::Unissued, Subject::ListOfSecrets, one] {
             let decided = |status: Value| subject.decision(&answered(subject, status));
             assert_eq!(decided(by_an_error.clone()), Some(Decision::Denied));
             // Kubernetes leaves `denied` out where it is false.
@@ -222,7 +225,7 @@ mod tests {
             assert_eq!(decided(json!({})), None);
         }
         let of_one = answered(one, by_an_error);
-        for subject in [Subject::Nobody, Subject::ListOfSecrets, Subject::Certificate(other)] {
+        for subject in [Subject::Unissued, Subject::ListOfSecrets, Subject::Certificate(other)] {
             assert_eq!(subject.decision(&of_one), None);
         }
         assert_eq!(one.decision(&Answer { status: 403, ..of_one.clone() }), None);

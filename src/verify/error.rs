@@ -1,4 +1,4 @@
-//! What a peer did, whichever layer of the connection tells of it.
+//! Maps errors of any layer of a connection to outcomes.
 
 use std::error::Error as StdError;
 use std::io;
@@ -7,11 +7,11 @@ use rustls::{AlertDescription, CertificateError};
 
 use super::observation::Outcome;
 
-/// What h2 says of a connection that the peer ends in good order (GOAWAY with NO_ERROR, RFC 9113 § 6.8). API servers do so after
-/// each answer to a client that they do not know.
+/// The message of h2 for an orderly GOAWAY with NO_ERROR (RFC 9113 § 6.8). API servers send it after each response to
+/// an unauthenticated client.
 const GOING_AWAY: &str = "connection error received: not a result of an error";
 
-/// Why a connection came to nothing, as far as the chain of errors tells.
+/// The reason for a failed connection, as far as the chain of errors tells.
 pub(super) enum ConnectionError {
     Alert(String),
     Closed,
@@ -19,7 +19,7 @@ pub(super) enum ConnectionError {
     Other(String),
 }
 
-/// What a peer did, whichever layer wrapped it.
+/// Returns the outcome for an error of any layer.
 pub(super) fn outcome(error: &(dyn StdError + 'static)) -> Outcome {
     match describe(error) {
         ConnectionError::Alert(alert) => Outcome::Alert(alert),
@@ -29,8 +29,8 @@ pub(super) fn outcome(error: &(dyn StdError + 'static)) -> Outcome {
     }
 }
 
-/// Walks the chain of errors for a TLS alert, the end of the stream or a reset. In TLS 1.3 a refused client certificate
-/// shows only on the first read, deep inside.
+/// Finds a TLS alert, the end of the stream or a reset in a chain of errors. In TLS 1.3 a refused client certificate
+/// appears only on the first read.
 pub(super) fn describe(error: &(dyn StdError + 'static)) -> ConnectionError {
     let mut next = Some(error);
     let mut innermost = String::new();
@@ -45,7 +45,7 @@ pub(super) fn describe(error: &(dyn StdError + 'static)) -> ConnectionError {
             next = None;
             continue;
         }
-        // h2 keeps its reason to itself, but for its text.
+        // h2 exposes its reason only as text.
         if let Some((_, alert)) = text.split_once("received fatal alert: ") {
             return ConnectionError::Alert(alert.to_owned());
         }
@@ -58,7 +58,7 @@ pub(super) fn describe(error: &(dyn StdError + 'static)) -> ConnectionError {
                 _ => {}
             }
         }
-        // "Canceled" is what a request is told whose connection ended under it.
+        // "Canceled" is the error of a request whose connection was closed.
         let cut_off = |error: &hyper::Error| error.is_incomplete_message() || error.is_canceled() || error.is_closed();
         if text == GOING_AWAY || error.downcast_ref::<hyper::Error>().is_some_and(cut_off) {
             ended = Some(ConnectionError::Closed);
@@ -76,23 +76,23 @@ fn name_of(alert: AlertDescription) -> String {
     alert.as_str().map_or_else(|| u8::from(alert).to_string(), str::to_owned)
 }
 
-/// What rustls says, for people: its own words for these are the names of its types.
+/// Returns rustls's errors in words: its own messages are the names of its types.
 pub(super) fn words(error: &rustls::Error) -> String {
     match error {
         rustls::Error::AlertReceived(alert) => format!("the TLS alert {}", name_of(*alert)),
         rustls::Error::PeerIncompatible(_) => {
-            "no version, cipher suite, group or signature algorithm of TLS is the peer's and ours".to_owned()
+            "no common version, cipher suite, group or signature algorithm of TLS".to_owned()
         }
-        rustls::Error::PeerMisbehaved(_) => "what the peer sends breaks the rules of TLS".to_owned(),
-        rustls::Error::InvalidMessage(_) => "what the peer sends is no message of TLS".to_owned(),
+        rustls::Error::PeerMisbehaved(_) => "the peer violates the TLS protocol".to_owned(),
+        rustls::Error::InvalidMessage(_) => "the peer sends an invalid TLS message".to_owned(),
         rustls::Error::InappropriateMessage { .. } | rustls::Error::InappropriateHandshakeMessage { .. } => {
-            "the peer sends a message of TLS where another belongs".to_owned()
+            "the peer sends an unexpected TLS message".to_owned()
         }
         rustls::Error::InvalidCertificate(CertificateError::BadSignature) => {
             "the handshake's signature is not by the certificate's key".to_owned()
         }
         rustls::Error::InvalidCertificate(CertificateError::BadEncoding) => {
-            "the certificate is encoded in a way that is not read here".to_owned()
+            "the certificate's encoding is not supported".to_owned()
         }
         rustls::Error::InvalidCertificate(_) => {
             "the handshake's signature cannot be verified with the certificate's key".to_owned()

@@ -1,4 +1,4 @@
-//! What judging needs to know of a target: all of it but the keys. A recording carries it.
+//! The part of a target that judging needs: all of it but the keys. Recordings hold it.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::denials::ExpectedDenials;
 use super::observation::Der;
-use super::recording::{MAX_ADDRESSES, MAX_PAIRS, RecordingError, at_most, damaged};
+use super::recording_error::{MAX_ADDRESSES, MAX_PAIRS, RecordingError, at_most, damaged};
 use super::remedy::TargetKind;
 use super::target::{ExpectedAccount, Peer, Place, Target};
 use crate::cluster::address::Address;
@@ -14,18 +14,18 @@ use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 use crate::sanitize::sanitized;
 
-/// How much of one thing a recording may hold. A run stays well below; a file that does not is no run's.
+/// The limits of a recording; a run stays well below them.
 const MAX_NODES: usize = 100_000;
 const MAX_MASTERS: usize = 1000;
 const MAX_ROOTS: usize = 64;
 const MAX_NAME: usize = 300;
 
-/// What judging needs to know of a target: all of it but the keys.
+/// The part of a target that judging needs: all of it but the keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Facts {
     pub(super) cluster: String,
-    /// An older recording does not say it.
+    /// A recording of an earlier version does not hold it.
     #[serde(default)]
     pub(super) kind: TargetKind,
     #[serde(serialize_with = "roots_as_pem", deserialize_with = "roots_from_pem")]
@@ -68,7 +68,8 @@ pub(super) struct PeerFacts {
     pub(super) issued: Option<Fingerprint>,
     pub(super) account: Option<AccountFacts>,
     pub(super) dialled: bool,
-    pub(super) asked_for: bool,
+    #[serde(rename = "askedFor")]
+    pub(super) account_checked: bool,
 }
 
 fn as_texts<S: Serializer>(addresses: &[Address], serializer: S) -> Result<S::Ok, S::Error> {
@@ -98,7 +99,7 @@ pub(super) struct AccountFacts {
 
 impl Facts {
     pub(super) fn of(target: &Target) -> Self {
-        // Every field is named: one that is added has to be recorded, or left out on purpose.
+        // Every field is named: a new one has to be recorded, or left out on purpose.
         let Target {
             cluster,
             kind,
@@ -189,7 +190,7 @@ impl PeerFacts {
             client_missing: _,
             account,
             dialled,
-            asked_for,
+            account_checked,
         } = peer;
         let account = account.as_ref();
         Self {
@@ -201,7 +202,7 @@ impl PeerFacts {
             issued: *issued,
             account: account.map(|a| AccountFacts { user: a.user.clone(), groups: a.groups.clone() }),
             dialled: *dialled,
-            asked_for: *asked_for,
+            account_checked: *account_checked,
         }
     }
 
@@ -218,12 +219,12 @@ impl PeerFacts {
             client_missing: None,
             account: account.map(|a| ExpectedAccount { user: a.user.clone(), groups: a.groups.clone() }),
             dialled: self.dialled,
-            asked_for: self.asked_for,
+            account_checked: self.account_checked,
         }
     }
 }
 
-/// Names are told as they are, so that they can be copied; one that could do more than that is not taken.
+/// Checks a name. Names are printed unchanged, so that they can be copied; a name with control characters is refused.
 pub(super) fn name(text: &str) -> Result<(), RecordingError> {
     if text.is_empty() || text.len() > MAX_NAME || sanitized(text) != text {
         return Err(damaged(&format!("{text:?} is no name")));

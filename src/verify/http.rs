@@ -1,5 +1,5 @@
-//! HTTP over one open connection: requests, and as much of their answers as is wanted. Headers, bodies, windows and time
-//! are bounded; nothing is followed, nothing is dialled, nothing is judged.
+//! HTTP over an established TLS connection, with bounded headers, bodies and time. Never follows redirects, and judges
+//! nothing.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -20,16 +20,17 @@ use tokio_rustls::client::TlsStream;
 
 use super::dialer::millis;
 use super::error::outcome;
-use super::observation::{Access, Answer, HEADER_USER, Outcome, Request, Ruling};
+use super::observation::{Access, AccessDecision, Answer, HEADER_USER, Outcome, Request};
+use super::redact::kept;
 use super::writes::{MERGE_PATCH, METADATA_ALONE};
 
-/// What a peer may send of headers, in bytes.
+/// The maximal size of headers, in bytes.
 const HEADERS: usize = 64 * 1024;
-/// What it may send of a body before we have read it, in bytes.
+/// The flow-control window of a response's body, in bytes.
 const WINDOW: u32 = 64 * 1024;
-/// How much of a refusal is read, in bytes: whom it names may stand far down in a page.
+/// The maximal size of a refusal, in bytes: the user may be named at a page's end.
 const REFUSAL: usize = 16 * 1024;
-/// What a review may hold, in bytes: it repeats the question, twice.
+/// The maximal size of a review, in bytes: it repeats the request, twice.
 const REVIEW_LIMIT: usize = 16 * 1024;
 
 const REVIEWS: &str = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
@@ -37,11 +38,11 @@ const SUBJECT_REVIEWS: &str = "/apis/authorization.k8s.io/v1/subjectaccessreview
 const JSON: &str = "application/json";
 const USER_AGENT: &str = concat!("clusterctl/", env!("CARGO_PKG_VERSION"));
 
-/// An open connection. It is closed when this is dropped, whatever the peer does.
+/// An open connection, which is closed on drop.
 pub(super) struct HttpConnection {
     sender: Sender,
     authority: String,
-    /// Moves the bytes; ended by the drop.
+    /// The tasks that move the bytes, which end on drop.
     _pumps: Pumps,
 }
 
@@ -50,7 +51,7 @@ enum Sender {
     Two(http2::SendRequest<Full<Bytes>>),
 }
 
-/// The tasks of a connection, which end with it.
+/// The tasks of a connection.
 #[derive(Clone, Default)]
 struct Pumps(Arc<Mutex<JoinSet<()>>>);
 
@@ -63,23 +64,23 @@ impl<F: Future<Output: Send> + Send + 'static> Executor<F> for Pumps {
 
 /// A request, ready to be sent.
 #[derive(Clone)]
-pub(super) struct Question {
+pub(super) struct HttpRequest {
     method: Method,
     path: String,
     accept: &'static str,
     content_type: &'static str,
-    /// The user that a front proxy would name.
+    /// The user in a front proxy's header.
     remote_user: Option<&'static str>,
     body: Bytes,
 }
 
-impl Question {
+impl HttpRequest {
     fn get(path: impl Into<String>) -> Self {
         let path = path.into();
         Self { method: Method::GET, path, accept: "*/*", content_type: JSON, remote_user: None, body: Bytes::new() }
     }
 
-    /// The question of a request that is the same for everybody.
+    /// Returns the HTTP request that is the same for every client.
     pub(super) fn of(request: Request) -> Self {
         match request {
             Request::Pods => Self::get("/pods"),
@@ -97,7 +98,7 @@ impl Question {
             Request::Flagz => Self { accept: "text/plain", ..Self::get("/flagz") },
             Request::Livez => Self::get("/livez?verbose"),
             Request::Readyz => Self::get("/readyz?verbose"),
-            // What they write names a node: see `Question::write`.
+            // Writes name a node: see `HttpRequest::write`.
             Request::DryRunNode | Request::DryRunTaint => Self::get("/api/v1/nodes"),
             Request::DryRunOwnPod | Request::DryRunOtherPod => Self::get("/api/v1/namespaces/kube-system/pods"),
             Request::RunningPods => Self::get("/runningpods/"),
@@ -105,18 +106,18 @@ impl Question {
             Request::Metrics => Self::get("/metrics"),
             Request::Secrets => Self::get("/api/v1/secrets?limit=1"),
             Request::AllPods => Self::get("/api/v1/pods?limit=1"),
-            // What it is about, it says itself: see `Question::review`.
+            // Its body names the subject: see `HttpRequest::review`.
             Request::DenialReview => Self::get(SUBJECT_REVIEWS),
         }
     }
 
-    /// A question about the rights of others.
+    /// Returns a SubjectAccessReview.
     pub(super) fn review(body: &Value) -> Self {
         let (path, body) = (SUBJECT_REVIEWS.to_owned(), body.to_string().into());
         Self { method: Method::POST, path, accept: JSON, content_type: JSON, remote_user: None, body }
     }
 
-    /// A dry-run write: a patch of a node, or a new pod.
+    /// Returns a dry-run write: a patch of a node, or a new pod.
     pub(super) fn write(request: Request, path: String, body: &Value) -> Self {
         let patch = matches!(request, Request::DryRunNode | Request::DryRunTaint);
         let (method, content_type) = if patch { (Method::PATCH, MERGE_PATCH) } else { (Method::POST, JSON) };
@@ -137,8 +138,8 @@ pub(super) fn name_of(version: Version) -> &'static str {
     }
 }
 
-/// An answer as it came.
-struct Said {
+/// A response as it came.
+struct HttpResponse {
     status: StatusCode,
     version: Version,
     content_type: Option<String>,
@@ -147,7 +148,7 @@ struct Said {
 }
 
 impl HttpConnection {
-    /// Begins HTTP on a stream: HTTP/2 where ALPN says so, HTTP/1.1 elsewhere.
+    /// Starts HTTP on a stream: HTTP/2 if ALPN selects it, or HTTP/1.1.
     pub(super) async fn begin(stream: TlsStream<TcpStream>, authority: String) -> Result<Self, hyper::Error> {
         let pumps = Pumps::default();
         let two = stream.get_ref().1.alpn_protocol() == Some(b"h2");
@@ -169,50 +170,55 @@ impl HttpConnection {
         Ok(Self { sender, authority, _pumps: pumps })
     }
 
-    /// Asks one thing.
-    pub(super) async fn ask(&mut self, request: Request, question: Question, deadline: Instant) -> Outcome {
+    /// Makes a request.
+    pub(super) async fn ask(&mut self, request: Request, question: HttpRequest, deadline: Instant) -> Outcome {
         match self.say(question, request.body_limit(), deadline).await {
             Ok(said) => Outcome::Answer(Answer {
                 status: said.status.as_u16(),
                 version: name_of(said.version).into(),
                 content_type: said.content_type.map(Into::into),
-                body: request.kept(said.status.as_u16(), &String::from_utf8_lossy(&said.body)).into(),
+                body: kept(request, said.status.as_u16(), &String::from_utf8_lossy(&said.body)).into(),
                 truncated: said.truncated,
             }),
             Err(outcome) => outcome,
         }
     }
 
-    /// Whether another question can be asked while one is still open, as HTTP/2 can.
+    /// Whether another request can be made while one is pending, as in HTTP/2.
     pub(super) fn takes_several(&self) -> bool {
         matches!(self.sender, Sender::Two(_))
     }
 
-    /// Asks what the caller may do, one question after the other, each within `limit`, as far as this connection goes: a peer
-    /// may end it after any answer, and one of HTTP/1.1 that owes an answer takes no other question.
-    pub(super) async fn rulings(&mut self, reviews: &[(Access, String)], limit: Duration) -> Vec<(Access, Ruling)> {
-        let mut rulings = Vec::with_capacity(reviews.len());
+    /// Requests the client's rights one after the other, each within `limit`, as far as this connection permits: a
+    /// server may close it after any response, and an HTTP/1.1 connection with a pending response takes no other
+    /// request.
+    pub(super) async fn decisions(
+        &mut self,
+        reviews: &[(Access, String)],
+        limit: Duration,
+    ) -> Vec<(Access, AccessDecision)> {
+        let mut decisions = Vec::with_capacity(reviews.len());
         for (access, review) in reviews {
             let body = review.clone().into();
-            let question = Question { path: REVIEWS.to_owned(), body, ..Question::of(Request::WhoAmI) };
+            let question = HttpRequest { path: REVIEWS.to_owned(), body, ..HttpRequest::of(Request::WhoAmI) };
             let said = self.say(question, REVIEW_LIMIT, Instant::now() + limit).await;
             let stuck = matches!(said, Err(Outcome::TimedOut(_))) && !self.takes_several();
             let ruling = match said {
                 Ok(said) => ruling(&said),
-                Err(Outcome::TimedOut(_)) => Ruling::late(),
-                Err(Outcome::Alert(alert)) => Ruling::Unclear(format!("the TLS alert {alert}")),
-                Err(Outcome::Failed(reason)) => Ruling::Unclear(reason),
+                Err(Outcome::TimedOut(_)) => AccessDecision::late(),
+                Err(Outcome::Alert(alert)) => AccessDecision::Unclear(format!("the TLS alert {alert}")),
+                Err(Outcome::Failed(reason)) => AccessDecision::Unclear(reason),
                 Err(_) => break,
             };
-            rulings.push((*access, ruling));
+            decisions.push((*access, ruling));
             if stuck {
                 break;
             }
         }
-        rulings
+        decisions
     }
 
-    async fn say(&mut self, question: Question, limit: usize, deadline: Instant) -> Result<Said, Outcome> {
+    async fn say(&mut self, question: HttpRequest, limit: usize, deadline: Instant) -> Result<HttpResponse, Outcome> {
         let began = Instant::now();
         let late = || Outcome::TimedOut(millis(deadline - began));
         let written = !question.body.is_empty();
@@ -254,7 +260,7 @@ impl HttpConnection {
         };
         let content_type = response.headers().get("content-type");
         let content_type = content_type.map(|v| String::from_utf8_lossy(v.as_bytes()).chars().take(128).collect());
-        let mut said = Said {
+        let mut said = HttpResponse {
             status: response.status(),
             version: response.version(),
             content_type,
@@ -263,7 +269,7 @@ impl HttpConnection {
         };
         let limit = if said.status.is_success() { limit } else { limit.max(REFUSAL) };
         let mut incoming = response.into_body();
-        // A status is an answer, even where its body never ends or breaks off.
+        // A status is a response, even if its body never ends or breaks off.
         while let Ok(frame) = timeout_at(deadline, incoming.frame()).await {
             let Some(frame) = frame else {
                 said.truncated = false;
@@ -281,28 +287,28 @@ impl HttpConnection {
     }
 }
 
-/// What a SelfSubjectAccessReview says, as far as it is one.
-fn ruling(said: &Said) -> Ruling {
+/// Returns the decision of a SelfSubjectAccessReview.
+fn ruling(said: &HttpResponse) -> AccessDecision {
     let body: Option<Value> = serde_json::from_slice(&said.body).ok();
     let review = body.filter(|body| body.get("kind").and_then(Value::as_str) == Some("SelfSubjectAccessReview"));
     let status = review.as_ref().and_then(|review| review.get("status")).filter(|_| said.status.is_success());
     let truth = |key: &str| status.and_then(|status| status.get(key)?.as_bool());
     let Some(allowed) = truth("allowed") else {
-        return Ruling::Unclear(format!("{} without a review", said.status.as_u16()));
+        return AccessDecision::Unclear(format!("{} without a review", said.status.as_u16()));
     };
     if allowed && truth("denied") == Some(true) {
-        return Ruling::Contradictory;
+        return AccessDecision::Contradictory;
     }
-    // A denial ends the asking, whatever error stands beside it: our own authorizers deny by one.
+    // A denial is final, whatever error accompanies it: clusterctl's authorizers deny by an error.
     if truth("denied") == Some(true) {
-        return Ruling::Denied;
+        return AccessDecision::Denied;
     }
-    // An authorizer that failed was not asked to the end: another answer may follow once it works.
+    // An authorizer failed: the decision may differ once it works.
     let failed = status.and_then(|status| status.get("evaluationError")?.as_str()).filter(|error| !error.is_empty());
     match (failed, allowed) {
-        (Some(error), _) => Ruling::of_a_failed_authorizer(allowed, error),
-        (None, true) => Ruling::Allowed,
-        (None, false) => Ruling::Denied,
+        (Some(error), _) => AccessDecision::of_a_failed_authorizer(allowed, error),
+        (None, true) => AccessDecision::Allowed,
+        (None, false) => AccessDecision::Denied,
     }
 }
 
@@ -310,8 +316,8 @@ fn ruling(said: &Said) -> Ruling {
 mod tests {
     use super::*;
 
-    fn ruled(status: u16, body: &str) -> Ruling {
-        let said = Said {
+    fn ruled(status: u16, body: &str) -> AccessDecision {
+        let said = HttpResponse {
             status: StatusCode::from_u16(status).expect("a status"),
             version: Version::HTTP_2,
             content_type: None,
@@ -324,19 +330,19 @@ mod tests {
     #[test]
     fn a_review_counts_only_where_it_is_whole_and_agrees_with_itself() {
         let review = |status: &str| format!(r#"{{"kind":"SelfSubjectAccessReview","status":{status}}}"#);
-        assert_eq!(ruled(201, &review(r#"{"allowed":true}"#)), Ruling::Allowed);
-        assert_eq!(ruled(201, &review(r#"{"allowed":false,"denied":true}"#)), Ruling::Denied);
-        assert_eq!(ruled(201, &review(r#"{"allowed":true,"denied":true}"#)), Ruling::Contradictory);
-        assert_eq!(ruled(201, &review(r#"{"allowed":true,"evaluationError":""}"#)), Ruling::Allowed);
+        assert_eq!(ruled(201, &review(r#"{"allowed":true}"#)), AccessDecision::Allowed);
+        assert_eq!(ruled(201, &review(r#"{"allowed":false,"denied":true}"#)), AccessDecision::Denied);
+        assert_eq!(ruled(201, &review(r#"{"allowed":true,"denied":true}"#)), AccessDecision::Contradictory);
+        assert_eq!(ruled(201, &review(r#"{"allowed":true,"evaluationError":""}"#)), AccessDecision::Allowed);
         let by_an_error = review(r#"{"allowed":false,"denied":true,"evaluationError":"no such key"}"#);
-        assert_eq!(ruled(201, &by_an_error), Ruling::Denied);
+        assert_eq!(ruled(201, &by_an_error), AccessDecision::Denied);
         for allowed in [true, false] {
             let failed =
                 ruled(201, &review(&format!(r#"{{"allowed":{allowed},"evaluationError":"webhook is down"}}"#)));
-            assert!(matches!(&failed, Ruling::Unclear(why) if why.contains("webhook is down")), "{failed:?}");
+            assert!(matches!(&failed, AccessDecision::Unclear(why) if why.contains("webhook is down")), "{failed:?}");
         }
         for other in [ruled(500, &review(r#"{"allowed":true}"#)), ruled(201, &review("{}")), ruled(201, "{}")] {
-            assert!(matches!(other, Ruling::Unclear(_)), "{other:?}");
+            assert!(matches!(other, AccessDecision::Unclear(_)), "{other:?}");
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Which client connects to which server, and with what: other nodes, and the untrusted clients that every server must refuse.
+//! The clients of a run: which other node connects to which node, and the untrusted clients that every server must
+//! refuse.
 
 use rustls::{SignatureAlgorithm, SignatureScheme};
 use time::OffsetDateTime;
@@ -10,17 +11,17 @@ use crate::cluster::key_kind::KeyKind;
 use crate::pki::certificate::Certificate;
 use crate::pki::untrusted::{self, UntrustedKey, UntrustedKind};
 
-/// Who calls whom, worked out once.
-pub(super) struct Order {
-    /// The first master, and the first node, that has a certificate to show.
+/// Which client connects to which server, computed once.
+pub(super) struct ClientPlan {
+    /// The first control-plane node with a client certificate.
     pub(super) first_master: Option<usize>,
     pub(super) first_node: Option<usize>,
-    /// For each node the next one that is fit to connect to it as another node, else the next one; `None` where it is alone.
+    /// For each node the next one whose certificate is valid, or else the next one; `None` if it is alone.
     pub(super) others: Vec<Option<usize>>,
     fit: Vec<bool>,
 }
 
-impl Order {
+impl ClientPlan {
     pub(super) fn of(target: &Target, now: OffsetDateTime) -> Self {
         let first = |peers: &[Peer]| peers.iter().position(|peer| peer.client.is_some());
         let count = target.nodes.len();
@@ -28,7 +29,7 @@ impl Order {
         let mut next = fit.iter().position(|fit| *fit);
         let mut others = vec![None; count];
         for at in (0..count).rev() {
-            // Behind the last one it begins anew; a node is not another to itself.
+            // After the last node comes the first; a node is not another to itself.
             others[at] = next.filter(|next| *next != at).or_else(|| (count > 1).then(|| (at + 1) % count));
             if fit[at] {
                 next = Some(at);
@@ -37,22 +38,21 @@ impl Order {
         Self { first_master: first(&target.masters), first_node: first(&target.nodes), others, fit }
     }
 
-    /// What the node at a place in the target connects to another node with, or why it cannot.
+    /// Returns the identity with which a node connects to another node, or why it cannot.
     pub(super) fn other_node<'a>(&self, target: &'a Target, at: usize) -> Result<Option<&'a Identity>, String> {
         let node = &target.nodes[at];
         match &node.client {
-            Some(_) if !self.fit[at] => Err(format!(
-                "the certificate of {} here would be refused for itself, by its dates or its root",
-                node.name
-            )),
+            Some(_) if !self.fit[at] => {
+                Err(format!("the certificate of {} here would be refused for its own dates or root", node.name))
+            }
             Some(client) => Ok(Some(client)),
             None => Err(missing(node)),
         }
     }
 }
 
-/// Whether a node's certificate is in order, as far as its own words go: one that is not is refused for that, and its
-/// refusal says nothing of how others fare.
+/// Whether a node's certificate is valid by its own content: another one is refused for itself, which proves nothing
+/// about other nodes.
 fn is_fit(node: &Peer, target: &Target, now: OffsetDateTime) -> bool {
     node.client.as_ref().is_some_and(|client| {
         let certificate = &client.certificate;
@@ -66,18 +66,18 @@ fn is_fit(node: &Peer, target: &Target, now: OffsetDateTime) -> bool {
     })
 }
 
-/// What a peer calls with; `Ok` always holds an identity.
-pub(super) fn client(peer: &Peer) -> Result<Option<&Identity>, String> {
+/// Returns a peer's identity; `Ok` always holds one.
+pub(super) fn identity_of(peer: &Peer) -> Result<Option<&Identity>, String> {
     peer.client.as_ref().map(Some).ok_or_else(|| missing(peer))
 }
 
-/// Why a peer has nothing to call with.
+/// Returns why a peer has no client identity.
 pub(super) fn missing(peer: &Peer) -> String {
     let why = peer.client_missing.clone();
     why.unwrap_or_else(|| format!("there is no client certificate of {} here", peer.name))
 }
 
-/// Clients whose certificates no server may accept, for each kind of place.
+/// Clients whose certificates no server may accept, for kubelets and API servers.
 pub(super) struct UntrustedClients {
     pub(super) at_nodes: Vec<UntrustedClient>,
     pub(super) at_masters: Vec<UntrustedClient>,
@@ -88,13 +88,13 @@ pub(super) type UntrustedClient = (Untrusted, Result<Identity, String>);
 
 impl UntrustedClients {
     pub(super) fn make(target: &Target) -> Self {
-        let of = |place: Place, rightful: &[Peer], fallback: &str| {
-            let rightful = rightful.iter().find_map(|peer| peer.client.as_ref());
-            let account = rightful.map(|client| client.certificate.account());
+        let of = |place: Place, permitted: &[Peer], fallback: &str| {
+            let permitted = permitted.iter().find_map(|peer| peer.client.as_ref());
+            let account = permitted.map(|client| client.certificate.account());
             let account = account.unwrap_or_else(|| Account { user: fallback.to_owned(), group: None });
-            let kind = rightful.map_or(UntrustedKey::New(KeyKind::EcdsaP256), kind_of_key);
+            let kind = permitted.map_or(UntrustedKey::New(KeyKind::EcdsaP256), kind_of_key);
             let client = |kind_of_client: &Untrusted| {
-                let made = target.roots.first().ok_or_else(|| "there is no root to pretend to".to_owned());
+                let made = target.roots.first().ok_or_else(|| "there is no root to imitate".to_owned());
                 (*kind_of_client, made.and_then(|root| untrusted(*kind_of_client, root, &account, kind)))
             };
             Untrusted::at(place).iter().map(client).collect()
@@ -106,7 +106,7 @@ impl UntrustedClients {
     }
 }
 
-/// The kind of key that an identity has, so that an untrusted client gets as far in a handshake as the rightful one.
+/// Returns the kind of an identity's key, so that an untrusted client gets as far in a handshake as the permitted one.
 fn kind_of_key(client: &Identity) -> UntrustedKey {
     let signs = |scheme| client.key.key.choose_scheme(&[scheme]).is_some();
     match client.key.key.algorithm() {
@@ -117,21 +117,21 @@ fn kind_of_key(client: &Identity) -> UntrustedKey {
     }
 }
 
-/// Makes an untrusted client. Where a server takes no signatures of its key, it has another: RSA, or ECDSA in place of RSA.
-fn untrusted(kind: Untrusted, root: &Certificate, rightful: &Account, key: UntrustedKey) -> Result<Identity, String> {
+/// Creates an untrusted client. It has a second key, RSA or ECDSA, for servers that accept no signatures of the first.
+fn untrusted(kind: Untrusted, root: &Certificate, permitted: &Account, key: UntrustedKey) -> Result<Identity, String> {
     let masters = || Account { user: "kubernetes-admin".to_owned(), group: Some("system:masters".to_owned()) };
     let (forgery, subject) = match kind {
-        Untrusted::ForgedCa => (UntrustedKind::OurIssuer, rightful.clone()),
-        Untrusted::UnknownCa => (UntrustedKind::OtherCaSent, rightful.clone()),
-        Untrusted::LoneLeaf => (UntrustedKind::OtherCa, rightful.clone()),
-        Untrusted::SelfSigned => (UntrustedKind::SelfSigned, rightful.clone()),
+        Untrusted::ForgedCa => (UntrustedKind::OurIssuer, permitted.clone()),
+        Untrusted::UnknownCa => (UntrustedKind::OtherCaSent, permitted.clone()),
+        Untrusted::LoneLeaf => (UntrustedKind::OtherCa, permitted.clone()),
+        Untrusted::SelfSigned => (UntrustedKind::SelfSigned, permitted.clone()),
         Untrusted::UnknownCaMasters => (UntrustedKind::OtherCaSent, masters()),
-        Untrusted::ForgedRoot => (UntrustedKind::OurIssuerSent, rightful.clone()),
+        Untrusted::ForgedRoot => (UntrustedKind::OurIssuerSent, permitted.clone()),
         Untrusted::LoneLeafMasters => (UntrustedKind::OtherCa, masters()),
         Untrusted::SelfSignedMasters => (UntrustedKind::SelfSigned, masters()),
     };
     let make = |key| {
-        let failed = |error: &dyn std::fmt::Display| format!("no throw-away certificate could be made: {error}");
+        let failed = |error: &dyn std::fmt::Display| format!("no untrusted certificate could be made: {error}");
         let forged = untrusted::untrusted(forgery, root, &subject, key).map_err(|error| failed(&error))?;
         let chain: Vec<Vec<u8>> = forged.chain.iter().map(|certificate| certificate.der().to_vec()).collect();
         Identity::new(&chain, forged.pkcs8()).map_err(|error| failed(&error))

@@ -1,4 +1,4 @@
-//! The nodes' leases as an API server tells them: a kubelet renews its own every ten seconds, which nobody else does.
+//! The nodes' Leases as an API server lists them: only a kubelet renews its own, every ten seconds.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,46 +10,49 @@ use time::format_description::well_known::Rfc3339;
 use tokio::time::Instant;
 
 use super::dialer::Socket;
-use super::observation::{Lease, Leases};
-use super::pages::{self, Wanted, Whole};
+use super::observation::{Lease, LeaseListOutcome};
+use super::pages::{self, CompleteList, Wanted};
 
-/// A lease's object is less than 2 KiB.
+/// A Lease is smaller than 2 KiB.
 const LEASES: Wanted =
     Wanted { path: "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases", kind: "LeaseList", page: 500 };
-/// How long a lease lasts (`nodeLeaseDurationSeconds`): one that is older was not renewed when it should have been.
-pub(super) const LASTS: time::Duration = time::Duration::seconds(40);
-/// A kubelet renews its lease after a quarter of that; a little more is allowed for the way.
+/// The duration of a Lease (`nodeLeaseDurationSeconds`): an older one was not renewed in time.
+pub(super) const LEASE_DURATION: time::Duration = time::Duration::seconds(40);
+/// A kubelet renews its Lease after a quarter of that; a little more is allowed for the network.
 pub(super) const RENEWED_WITHIN: Duration = Duration::from_secs(12);
 
-/// Every lease, over one connection that `config` secures, until `deadline`.
-pub(super) async fn list(config: ClientConfig, socket: &Socket, deadline: Instant) -> Leases {
+/// Lists every Lease over one connection, until `deadline`.
+pub(super) async fn list(config: ClientConfig, socket: &Socket, deadline: Instant) -> LeaseListOutcome {
     match pages::list::<LeaseItem>(config, socket, &LEASES, deadline).await {
-        Ok(Whole { items, served }) => {
+        Ok(CompleteList { items, served }) => {
             let served = served.and_then(|time| time.format(&Rfc3339).ok());
-            Leases::Held { served, leases: items.into_iter().map(Lease::from).collect(), again: BTreeMap::new() }
+            LeaseListOutcome::Complete {
+                served,
+                leases: items.into_iter().map(Lease::from).collect(),
+                again: BTreeMap::new(),
+            }
         }
-        Err(outcome) => Leases::Failed(outcome),
+        Err(outcome) => LeaseListOutcome::Failed(outcome),
     }
 }
 
-/// How far a lease's time of renewal is from the API server's own time; `None` where either is not there.
+/// Returns the age of a Lease by the API server's time; `None` if either time is missing.
 pub(super) fn age(lease: &Lease, served: Option<&str>) -> Option<time::Duration> {
     since(lease.renewed.as_deref()?, served)
 }
 
-/// How far a time is from the API server's own; `None` where one of them is no time.
+/// Returns how long ago a time is by the API server's time; `None` if one of them cannot be parsed.
 pub(super) fn since(time: &str, served: Option<&str>) -> Option<time::Duration> {
     let read = |text: &str| OffsetDateTime::parse(text, &Rfc3339).ok();
     Some(read(served?)? - read(time)?)
 }
 
-/// Whether a lease has to be looked at again: by its age its node is gone, or the clocks differ, as a lease has the time
-/// of its node's clock.
-pub(super) fn is_odd(lease: &Lease, served: Option<&str>) -> bool {
-    age(lease, served).is_none_or(|age| age.abs() > LASTS)
+/// Whether a Lease has to be read again: it was not renewed in time, or the node's clock differs.
+pub(super) fn looks_stale(lease: &Lease, served: Option<&str>) -> bool {
+    age(lease, served).is_none_or(|age| age.abs() > LEASE_DURATION)
 }
 
-/// What is wanted of a Lease (Kubernetes `coordination.k8s.io/v1`).
+/// The fields of a Lease (Kubernetes `coordination.k8s.io/v1`) that are read.
 #[derive(Deserialize)]
 struct LeaseItem {
     metadata: LeaseMeta,

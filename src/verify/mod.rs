@@ -1,7 +1,8 @@
-//! The proof on the wire: probe (network → observations), checks (pure: observations → findings), report (findings →
-//! text, JSON and JUnit), recording (a run as a file). Probes judge nothing, checks dial nothing, reports print nothing.
+//! Verification: probe (network → observations), checks (pure: observations → findings), report (findings → text, JSON
+//! and JUnit), recording (a run as a file). Probes judge nothing, checks dial nothing, reports print nothing.
 
 mod capturing_verifier;
+mod check_id;
 pub mod checks;
 pub mod denials;
 mod dialer;
@@ -10,6 +11,7 @@ mod facts;
 pub mod finding;
 mod http;
 mod identities;
+mod identity;
 mod leases;
 mod limiter;
 mod nodes;
@@ -19,7 +21,9 @@ pub mod options;
 mod pages;
 mod place;
 pub mod probe;
+mod property;
 pub mod recording;
+mod recording_error;
 mod redact;
 pub mod remedy;
 pub mod report;
@@ -29,4 +33,5 @@ mod settings;
 mod shared;
 mod sniffing_stream;
 pub mod target;
+pub mod verdict;
 mod writes;

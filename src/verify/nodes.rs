@@ -1,25 +1,25 @@
-//! The list of nodes as an API server tells it.
+//! The list of nodes of an API server.
 
 use rustls::ClientConfig;
 use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::dialer::Socket;
-use super::observation::{Listed, ListedNode, Readiness};
+use super::observation::{ListedNode, NodeListOutcome, Readiness};
 use super::pages::{self, Wanted};
 
-/// A node's object is 5 to 20 KiB.
+/// A Node has 5 to 20 KiB.
 const NODES: Wanted = Wanted { path: "/api/v1/nodes", kind: "NodeList", page: 25 };
 
-/// Every node, over one connection that `config` secures, until `deadline`.
-pub(super) async fn list(config: ClientConfig, socket: &Socket, deadline: Instant) -> Listed {
+/// Lists every node over one connection, until `deadline`.
+pub(super) async fn list(config: ClientConfig, socket: &Socket, deadline: Instant) -> NodeListOutcome {
     match pages::list::<NodeItem>(config, socket, &NODES, deadline).await {
-        Ok(whole) => Listed::Nodes(whole.items.into_iter().map(ListedNode::from).collect()),
-        Err(outcome) => Listed::Failed(outcome),
+        Ok(whole) => NodeListOutcome::Nodes(whole.items.into_iter().map(ListedNode::from).collect()),
+        Err(outcome) => NodeListOutcome::Failed(outcome),
     }
 }
 
-/// What is wanted of a Node (Kubernetes `v1`).
+/// The fields of a Node (Kubernetes `v1`) that are read.
 #[derive(Deserialize)]
 struct NodeItem {
     metadata: NodeMeta,
@@ -60,7 +60,7 @@ struct Condition {
     last_heartbeat_time: Option<String>,
 }
 
-/// How much of a condition's words is kept, in characters.
+/// The number of characters that are kept of a condition's message.
 const WORDS: usize = 200;
 
 impl From<NodeItem> for ListedNode {

@@ -1,9 +1,9 @@
-//! ClientHellos that no library here would send, and what is said to them: one that offers TLS 1.1 at most, and one that offers
-//! all that Go's clients do. Bytes to bytes; nothing is dialled here.
+//! ClientHellos that rustls does not send: one that offers TLS 1.1 at most, and one that offers all that Go's clients
+//! do.
 
 use super::observation::OldHello;
 
-/// How many bytes of an answer tell what it is: a record's header, a handshake message's, and the version.
+/// The number of bytes that identify a response: a record's header, a handshake message's header, and the version.
 const ANSWER: usize = 11;
 
 const HANDSHAKE_RECORD: u8 = 22;
@@ -14,8 +14,8 @@ const TLS_1_0: [u8; 2] = [3, 1];
 const TLS_1_1: [u8; 2] = [3, 2];
 const TLS_1_2: [u8; 2] = [3, 3];
 
-/// What servers of that time knew: AES and 3DES in CBC, with ECDHE, DHE and RSA key exchange; last, that renegotiation
-/// is understood (RFC 5746), which some servers ask for.
+/// Cipher suites of servers of that time: AES and 3DES in CBC with ECDHE, DHE and RSA key exchange, and
+/// renegotiation_info (RFC 5746), which some servers demand.
 const CIPHER_SUITES: [u16; 13] =
     [0xc009, 0xc00a, 0xc013, 0xc014, 0x0033, 0x0039, 0x002f, 0x0035, 0xc008, 0xc012, 0x0016, 0x000a, 0x00ff];
 
@@ -27,16 +27,17 @@ const GROUPS_OF_GO: [u16; 5] = [0x11ec, 29, 23, 24, 25];
 /// RSA-PSS, ECDSA, Ed25519 and PKCS #1, with SHA-256 or better.
 const SIGNATURES_OF_GO: [u16; 10] = [0x0804, 0x0403, 0x0807, 0x0805, 0x0806, 0x0401, 0x0501, 0x0601, 0x0503, 0x0603];
 
-/// A record with a ClientHello of TLS 1.1 (RFC 4346 § 7.4.1.2). A server that speaks only 1.0 answers with that.
+/// Returns a record with a ClientHello of TLS 1.1 (RFC 4346 § 7.4.1.2). A server that supports only 1.0 responds with
+/// that.
 pub(super) fn message(server_name: Option<&str>) -> Vec<u8> {
     // RFC 8422: P-256, P-384, P-521; uncompressed points.
     let extensions = [extension(10, &block(&words(&[23, 24, 25]))), extension(11, &[1, 0])].concat();
     record(TLS_1_1, &CIPHER_SUITES, &[named(server_name), extensions].concat())
 }
 
-/// A record with a ClientHello that offers what Go's does, and no key yet: a server of TLS 1.3 answers with a HelloRetryRequest, which
-/// is a ServerHello too (RFC 8446 § 4.1.4).
-pub(super) fn message_of_go(server_name: Option<&str>) -> Vec<u8> {
+/// Returns a record with a ClientHello like Go's, without a key share: a server of TLS 1.3 responds with a
+/// HelloRetryRequest, which is a ServerHello, too (RFC 8446 § 4.1.4).
+pub(super) fn go_client_hello(server_name: Option<&str>) -> Vec<u8> {
     let extensions = [
         named(server_name),
         extension(10, &block(&words(&GROUPS_OF_GO))),
@@ -62,7 +63,7 @@ fn words(numbers: &[u16]) -> Vec<u8> {
 fn record(version: [u8; 2], suites: &[u16], extensions: &[u8]) -> Vec<u8> {
     let suites = words(suites);
     let mut body = version.to_vec();
-    // Its randomness protects nothing: no key is ever agreed on.
+    // The random value protects nothing: no key is negotiated.
     body.extend(b"a client that is older than it is");
     body.truncate(2 + 32);
     body.push(0);
@@ -77,7 +78,7 @@ fn record(version: [u8; 2], suites: &[u16], extensions: &[u8]) -> Vec<u8> {
     record
 }
 
-/// Two bytes of length, and what they are the length of.
+/// Returns the content with its length in two bytes.
 fn block(content: &[u8]) -> Vec<u8> {
     // A server name has at most 255 bytes, all else here is shorter than 100.
     let length = u16::try_from(content.len()).unwrap_or(u16::MAX);
@@ -88,7 +89,7 @@ fn extension(kind: u16, content: &[u8]) -> Vec<u8> {
     [&kind.to_be_bytes()[..], &block(content)].concat()
 }
 
-/// Whether an answer begins with a ServerHello; `None` where more has to be read.
+/// Whether a response begins with a ServerHello; `None` if more has to be read.
 pub(super) fn is_server_hello(said: &[u8], end: bool) -> Option<bool> {
     match said {
         [HANDSHAKE_RECORD, 3, _, _, _, message, ..] => Some(*message == SERVER_HELLO),
@@ -98,8 +99,8 @@ pub(super) fn is_server_hello(said: &[u8], end: bool) -> Option<bool> {
     }
 }
 
-/// What the first bytes of an answer say; `None` where more have to be read, which after the `end` there are not. An
-/// alert that only warns (RFC 6066 § 3: the name is not known) is not the answer.
+/// Classifies the first bytes of a response; `None` if more have to be read. An alert that only warns (RFC 6066 § 3:
+/// unrecognized_name) is skipped.
 pub(super) fn read(said: &[u8], end: bool) -> Option<OldHello> {
     const WARNING: u8 = 1;
     const UNRECOGNIZED_NAME: u8 = 112;
@@ -115,7 +116,7 @@ pub(super) fn read(said: &[u8], end: bool) -> Option<OldHello> {
             0 => OldHello::Spoken("SSL 3.0".to_owned()),
             1 => OldHello::Spoken("TLS 1.0".to_owned()),
             2 => OldHello::Spoken("TLS 1.1".to_owned()),
-            // Nobody may choose more than was offered (RFC 4346 § 7.4.1.3).
+            // A server must not choose more than was offered (RFC 4346 § 7.4.1.3).
             _ => OldHello::Failed("a ServerHello of a version that was not offered".to_owned()),
         },
         [ALERT_RECORD | HANDSHAKE_RECORD, ..] if !end && rest.len() < ANSWER => return None,
@@ -131,7 +132,7 @@ mod tests {
     fn every_length_in_the_message_is_right() {
         let names = || [None, Some("a"), Some("node-1.example.net")].into_iter();
         let old = names().map(|name| (message(name), TLS_1_1, CIPHER_SUITES.len()));
-        let of_go = names().map(|name| (message_of_go(name), TLS_1_2, SUITES_OF_GO.len()));
+        let of_go = names().map(|name| (go_client_hello(name), TLS_1_2, SUITES_OF_GO.len()));
         for (record, version, count) in old.chain(of_go) {
             let word = |at: usize| usize::from(u16::from_be_bytes([record[at], record[at + 1]]));
             assert_eq!(word(3), record.len() - 5);
@@ -147,7 +148,7 @@ mod tests {
     #[test]
     fn answers_are_called_what_they_are() {
         assert_eq!(read(&[], true), Some(OldHello::Closed));
-        // A peer that says why and stays is not waited for.
+        // A server that sends an alert and keeps the connection open is not waited for.
         assert_eq!(read(&[21, 3, 1, 0, 2, 2, 70], false), Some(OldHello::Alert(70)));
         let hello = |minor| [22, 3, minor, 0, 90, 2, 0, 0, 86, 3, minor];
         assert_eq!(read(&hello(2), false), Some(OldHello::Spoken("TLS 1.1".into())));
@@ -158,7 +159,7 @@ mod tests {
             assert_eq!(read(&hello(2)[..length], false), None, "{length}");
             assert!(read(&hello(2)[..length], true).is_some(), "{length}");
         }
-        // A warning is not the answer: what comes behind it is.
+        // A warning is skipped: the response follows it.
         let warned = [&[21, 3, 2, 0, 2, 1, 112][..], &hello(2)].concat();
         assert_eq!(read(&warned[..7], false), None);
         assert_eq!(read(&warned, false), Some(OldHello::Spoken("TLS 1.1".into())));

@@ -1,4 +1,4 @@
-//! How a run behaves: its limits, and what the admin pins. Where it is pointed at is [`super::target`]'s.
+//! Options of a run: limits and pinned names. Its target is [`super::target`]'s.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -9,26 +9,26 @@ use super::leases::RENEWED_WITHIN;
 /// Limits and pins of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// How long one question may take, from its connection's first packet to the last byte of the answer.
+    /// The timeout of a request, from its connection's first packet to the response's last byte.
     pub timeout: Duration,
-    /// What the whole run may take. What is not begun by then is not proven.
+    /// The limit of the whole run. What has not started by then is not proven.
     pub deadline: Option<Duration>,
-    /// How many hosts may be in hand at once, those that never answer included; at least one. File descriptors may allow
-    /// fewer.
+    /// The number of hosts that are dialled concurrently, unresponsive ones included; at least one. File descriptors
+    /// may allow fewer.
     pub concurrency: usize,
-    /// `--resolve NAME:ADDR`: names that no resolver is asked for.
+    /// Names with pinned addresses, which are not resolved.
     pub resolve: BTreeMap<String, Vec<IpAddr>>,
-    /// Whether all is done in the calling thread, where the system gives no others.
+    /// Whether only the calling thread is used, if the system permits no others.
     pub one_thread: bool,
-    /// Where the kubelet's read-only port is looked for; `None` looks nowhere.
+    /// The kubelet's read-only port; `None` does not try it.
     pub readonly_port: Option<u16>,
-    /// After what time a lease that looks old is looked at again.
+    /// The pause after which stale Leases are read again.
     pub lease_pause: Duration,
-    /// Whether nodes write as dry runs, which change nothing, to show that admission works.
+    /// Whether nodes make dry-run writes, which change nothing, to prove admission.
     pub dry_run_writes: bool,
 }
 
-/// Enough that a thousand hosts that never answer do not hold up a thousand that do.
+/// Enough that a thousand unresponsive hosts do not delay a thousand healthy ones.
 pub const DEFAULT_CONCURRENCY: u16 = 4096;
 
 impl Default for Options {
@@ -46,7 +46,7 @@ impl Default for Options {
     }
 }
 
-/// A `--resolve` that is none.
+/// A pin that cannot be parsed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not NAME:ADDRESS, for example api.example.net:10.0.0.10 or api.example.net:[fd00::10]")]
 pub struct PinError(pub String);
@@ -55,7 +55,7 @@ impl Options {
     /// Adds one `NAME:ADDR`; several for a name add up.
     ///
     /// # Errors
-    /// When it is not a name, a colon and an IP address.
+    /// If it is not a name, a colon and an IP address.
     pub fn pin(&mut self, text: &str) -> Result<(), PinError> {
         let wrong = || PinError(text.to_owned());
         let (name, address) = text.split_once(':').ok_or_else(wrong)?;

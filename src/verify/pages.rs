@@ -1,5 +1,4 @@
-//! Lists of an API server, page by page: an ordinary client's work, done by reqwest. What reqwest would do by itself is
-//! switched off: the system's roots, proxies, redirects, retries.
+//! Lists of an API server, page by page, by reqwest. Its system roots, proxies, redirects and retries are switched off.
 
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode, Url, retry};
@@ -16,36 +15,36 @@ use super::http::name_of;
 use super::observation::{Answer, Outcome};
 use crate::cluster::address::Address;
 
-/// What a page may hold, in bytes.
+/// The maximal size of a page, in bytes.
 const PAGE_LIMIT: usize = 4 * 1024 * 1024;
-/// A list longer than this is no cluster's.
+/// The maximal length of a list.
 const MAX_ITEMS: usize = 100_000;
-/// What a peer may send of headers, in bytes.
+/// The maximal size of headers, in bytes.
 const HEADERS: u32 = 64 * 1024;
 
-/// A list to ask for.
+/// A list to request.
 pub(super) struct Wanted {
     /// `/api/v1/nodes`
     pub(super) path: &'static str,
     /// `NodeList`
     pub(super) kind: &'static str,
-    /// How many items are asked for at once.
+    /// The number of items per page.
     pub(super) page: usize,
 }
 
-/// All items of a list, and the API server's own time when it gave the last page.
-pub(super) struct Whole<T> {
+/// All items of a list, and the API server's time of the last page.
+pub(super) struct CompleteList<T> {
     pub(super) items: Vec<T>,
     pub(super) served: Option<OffsetDateTime>,
 }
 
-/// Gets every item over one connection that `config` secures, until `deadline`.
+/// Lists every item over one connection, until `deadline`.
 pub(super) async fn list<T: DeserializeOwned>(
     config: ClientConfig,
     socket: &Socket,
     wanted: &Wanted,
     deadline: Instant,
-) -> Result<Whole<T>, Outcome> {
+) -> Result<CompleteList<T>, Outcome> {
     let began = Instant::now();
     let late = || Err(Outcome::TimedOut(millis(deadline - began)));
     timeout_at(deadline, pages(config, socket, wanted)).await.unwrap_or_else(|_| late())
@@ -55,30 +54,31 @@ async fn pages<T: DeserializeOwned>(
     config: ClientConfig,
     socket: &Socket,
     wanted: &Wanted,
-) -> Result<Whole<T>, Outcome> {
+) -> Result<CompleteList<T>, Outcome> {
     let failed = |error: reqwest::Error| outcome(&error);
     let (client, base) = client(config, socket).map_err(failed)?;
     let mut items: Vec<T> = Vec::new();
     let mut from = String::new();
     loop {
         let url = format!("{base}{}?limit={}{from}", wanted.path, wanted.page);
-        let said = Said::of(client.get(url).header("accept", "application/json").send().await.map_err(failed)?).await;
+        let said =
+            HttpResponse::of(client.get(url).header("accept", "application/json").send().await.map_err(failed)?).await;
         let page = (said.status == StatusCode::OK && !said.truncated)
             .then(|| serde_json::from_slice::<List<T>>(&said.body).ok().filter(|list| list.kind == wanted.kind));
         let Some(page) = page.flatten() else { return Err(said.refused()) };
         items.extend(page.items.into_iter().flatten());
         let next = page.metadata.next.unwrap_or_default();
         if next.is_empty() {
-            return Ok(Whole { items, served: said.served });
+            return Ok(CompleteList { items, served: said.served });
         }
         if items.len() > MAX_ITEMS {
-            return Err(Outcome::Failed(format!("there is no end after {MAX_ITEMS} items")));
+            return Err(Outcome::Failed(format!("the list does not end after {MAX_ITEMS} items")));
         }
         from = format!("&continue={}", escaped(&next));
     }
 }
 
-/// A client for this socket alone, and the beginning of its URLs.
+/// Returns a client for this socket alone, and the base of its URLs.
 fn client(config: ClientConfig, socket: &Socket) -> reqwest::Result<(Client, String)> {
     let mut builder = Client::builder()
         .use_preconfigured_tls(config)
@@ -89,9 +89,9 @@ fn client(config: ClientConfig, socket: &Socket) -> reqwest::Result<(Client, Str
         .http2_max_header_list_size(HEADERS)
         .user_agent(concat!("clusterctl/", env!("CARGO_PKG_VERSION")));
     let mut host = Address::Ip(socket.to.ip());
-    // reqwest asks TLS for what the URL names.
+    // reqwest takes the server name from the URL.
     if let Address::Dns(name) = socket.name() {
-        // The URL standard takes a name such as `0x1f` for an IPv4 address; such a host is asked by its address.
+        // The URL standard parses a name such as `0x1f` as an IPv4 address; such a host is dialled by its address.
         if Url::parse(&format!("https://{name}/")).is_ok_and(|url| url.domain() == Some(name.as_str())) {
             builder = builder.resolve_to_addrs(name.as_str(), &[socket.to]);
             host = socket.name().clone();
@@ -100,8 +100,8 @@ fn client(config: ClientConfig, socket: &Socket) -> reqwest::Result<(Client, Str
     Ok((builder.build()?, format!("https://{}:{}", host.for_url(), socket.to.port())))
 }
 
-/// An answer as it came.
-struct Said {
+/// A response as it came.
+struct HttpResponse {
     status: StatusCode,
     version: String,
     content_type: Option<String>,
@@ -110,7 +110,7 @@ struct Said {
     truncated: bool,
 }
 
-impl Said {
+impl HttpResponse {
     async fn of(mut response: Response) -> Self {
         let content_type = response.headers().get("content-type");
         let content_type = content_type.map(|v| String::from_utf8_lossy(v.as_bytes()).chars().take(128).collect());
@@ -135,7 +135,7 @@ impl Said {
         }
     }
 
-    /// What came in place of a list.
+    /// Returns the outcome of a response that is no list.
     fn refused(self) -> Outcome {
         Outcome::Answer(Answer {
             status: self.status.as_u16(),
@@ -152,13 +152,13 @@ fn date(text: &str) -> Option<OffsetDateTime> {
     OffsetDateTime::parse(&text.replace("GMT", "+0000"), &Rfc2822).ok()
 }
 
-/// As it stands in a query (RFC 3986 § 2.1).
+/// Returns a text, percent-encoded for a query (RFC 3986 § 2.1).
 fn escaped(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
-/// What is wanted of any list of Kubernetes.
+/// The fields of a Kubernetes list that are read.
 #[derive(Deserialize)]
 struct List<T> {
     kind: String,

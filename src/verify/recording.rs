@@ -1,6 +1,5 @@
-//! A run as a file: what was seen, and what has to be known of the target to judge it again without any directory. No
-//! key is in it. A recording may come from anywhere: everything in one is checked before it is used. Nothing here touches a
-//! file.
+//! A run as a file: the observations, and the part of the target that is needed to judge them again. It holds no key. A
+//! recording may come from anywhere: everything in it is checked. Nothing here touches a file.
 
 use std::fmt;
 
@@ -10,32 +9,33 @@ use time::{Duration, OffsetDateTime};
 
 use super::checks::{Clock, Detail, judge_in};
 use super::facts::{Facts, PeerFacts, name};
-use super::finding::{Finding, Strictness};
-use super::observation::{Answer, Caller, Exchange, MAX_CHAIN, Observations, Outcome, PeerSeen, Probes, Request};
+use super::finding::Finding;
+use super::observation::{
+    Answer, Client, Exchange, MAX_CHAIN, Observations, Outcome, PeerObservation, Probes, Request,
+};
+use super::recording_error::{MAX_ADDRESSES, MAX_PAIRS, OLDEST_VERSION, at_most, damaged};
+pub use super::recording_error::{RecordingError, VERSION};
 use super::report::Report;
 use super::shared::Shared;
 use super::target::Target;
+use super::verdict::Strictness;
 use crate::pki::fingerprint::Fingerprint;
-use crate::sanitize::sanitized;
 
-/// The version of the form that is written. Those from [`OLDEST_VERSION`] on are read.
-pub const VERSION: u64 = 2;
-/// The oldest version that is read. Version 1 has the answers to fewer questions, and is judged by those alone.
-const OLDEST_VERSION: u64 = 1;
-/// No recording is larger than this, in bytes.
+/// The maximal size of a recording, in bytes.
 pub const MAX_BYTES: u64 = 512 << 20;
 
-/// What every recording begins with.
+/// The format's name, with which every recording begins.
 const FORMAT: &str = "clusterctl verify recording";
-/// Every node calls every master and is called by it.
-pub(super) const MAX_PAIRS: usize = 1_000_000;
-pub(super) const MAX_ADDRESSES: usize = 64;
+
 const MAX_CERTIFICATE: usize = 64 << 10;
+
 /// A century, in seconds.
 const MAX_EXPIRES_WITHIN: i64 = 100 * 365 * 86_400;
-/// Times before or after are no run's, and dates could not be reckoned with.
+
+/// The years of a valid recording: date arithmetic must not overflow.
 const YEARS: std::ops::Range<i32> = 2000..9000;
-/// How many characters of a list of pods are kept where it is not a small one.
+
+/// The number of characters that are kept of a list of pods.
 const LIST_HEAD: usize = 200;
 
 /// A run that can be judged, now or again.
@@ -52,47 +52,9 @@ pub struct Recording {
     pub finished: OffsetDateTime,
 }
 
-/// Why a file is no recording, or a run cannot be recorded.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RecordingError {
-    /// Something else.
-    #[error("it is not a recording of clusterctl verify")]
-    NotOne,
-    /// Of another version.
-    #[error("it is a recording of version {found}, and this clusterctl reads versions {OLDEST_VERSION} to {VERSION}")]
-    Version {
-        /// Its version.
-        found: u64,
-    },
-    /// Its end is missing.
-    #[error("it is not complete: it ends in the middle, at line {line}, column {column}")]
-    Truncated {
-        /// Where it ends.
-        line: usize,
-        /// Where it ends.
-        column: usize,
-    },
-    /// Not what a run writes.
-    #[error("it is damaged: {0}")]
-    Damaged(String),
-    /// More of something than a run can have.
-    #[error("it holds {found} {what}, and at most {limit} are taken")]
-    TooMany {
-        /// Of what.
-        what: &'static str,
-        /// How many.
-        found: usize,
-        /// How many may be.
-        limit: usize,
-    },
-    /// A run that no recording can hold.
-    #[error("the run cannot be recorded: {0}")]
-    Unwritable(String),
-}
-
 impl Recording {
-    /// Takes down a run; `before` is what was found while it was prepared. What was seen is kept without what nobody judges
-    /// and others should not read: of a list of pods, only that it is one.
+    /// Creates a recording; `before` holds the findings of its preparation. Content that is not judged and that others
+    /// should not read is removed: of a list of pods only its kind is kept.
     #[must_use]
     pub fn new(
         target: &Target,
@@ -106,28 +68,28 @@ impl Recording {
         Self { target: Facts::of(target), before, seen, clock, strictness, finished }
     }
 
-    /// Judges it. The same recording is always judged the same.
+    /// Returns the report. The same recording always gives the same report.
     #[must_use]
     pub fn report(&self) -> Report {
         self.clone().into_report(Detail::Everything)
     }
 
-    /// Returns the report, with no more of what passes than `detail` says. What was seen of a host is dropped once it is
-    /// judged: of a large fleet there is no room for all of it beside the findings.
+    /// Returns the report, with no more of passed checks than `detail` says. Each host's observations are dropped after
+    /// it: a large fleet's do not fit beside the findings.
     #[must_use]
     pub fn into_report(self, detail: Detail) -> Report {
         let Self { target, before, seen, clock, strictness, finished } = self;
         let target = target.to_target();
         let mut findings = judge_in(detail, &target, seen, clock);
-        // In this order: of a large fleet there is no room for two lists.
+        // In this order: two lists of a large fleet would not fit into memory.
         findings.splice(0..0, before);
         Report::new(&target, findings, strictness, clock.now, finished)
     }
 
-    /// As a file.
+    /// Returns the recording as a file's content.
     ///
     /// # Errors
-    /// [`RecordingError::TooMany`] or [`RecordingError::Unwritable`] when it could not be read again.
+    /// [`RecordingError::TooMany`] or [`RecordingError::Unwritable`] if it could not be read again.
     pub fn to_bytes(&self) -> Result<Vec<u8>, RecordingError> {
         self.target.check()?;
         check_seen(&self.target, &self.seen)?;
@@ -154,10 +116,10 @@ impl Recording {
         Ok(bytes)
     }
 
-    /// Reads a file of at most [`MAX_BYTES`], whoever wrote it.
+    /// Reads a file of at most [`MAX_BYTES`] from an untrusted source.
     ///
     /// # Errors
-    /// Why it is not taken.
+    /// The reason why it is refused.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, RecordingError> {
         let head: Head = serde_json::from_slice(bytes)
             .map_err(|error| if begins_as_one(bytes) { wrong(&error) } else { RecordingError::NotOne })?;
@@ -202,17 +164,12 @@ fn wrong(error: &serde_json::Error) -> RecordingError {
     damaged(&error.to_string())
 }
 
-/// What is said of a file may quote it.
-pub(super) fn damaged(reason: &str) -> RecordingError {
-    RecordingError::Damaged(sanitized(reason))
-}
-
 fn time(text: &str) -> Result<OffsetDateTime, RecordingError> {
     let time = OffsetDateTime::parse(text, &Rfc3339).ok().filter(|time| YEARS.contains(&time.year()));
     time.ok_or_else(|| damaged(&format!("{text:?} is no time of a run")))
 }
 
-/// The beginning of a recording, which every version has.
+/// The head of a recording, which every version has.
 #[derive(Deserialize)]
 struct Head {
     format: Option<String>,
@@ -235,32 +192,28 @@ struct Document<S> {
     seen: S,
 }
 
-pub(super) fn at_most(what: &'static str, found: usize, limit: usize) -> Result<(), RecordingError> {
-    if found > limit { Err(RecordingError::TooMany { what, found, limit }) } else { Ok(()) }
-}
-
-/// Whether what was seen was seen of this target. Less than all of it may be there: that is not proven, not damage.
+/// Checks that the observations are of this target. They may be incomplete: that is not proven, not damage.
 fn check_seen(target: &Facts, seen: &Observations) -> Result<(), RecordingError> {
     for (fingerprint, der) in &seen.certificates {
         at_most("bytes of one certificate", der.0.len(), MAX_CERTIFICATE)?;
         if Fingerprint::of(&der.0) != *fingerprint {
-            return Err(damaged(&format!("what is called {fingerprint} is another certificate")));
+            return Err(damaged(&format!("the certificate {fingerprint} has another fingerprint")));
         }
     }
     if seen.peers.len() != target.peers().count() {
-        return Err(damaged("what was seen is not of the hosts that it names"));
+        return Err(damaged("the observations are not of the hosts that it names"));
     }
     for (seen, (place, peer)) in seen.peers.iter().zip(target.peers()) {
         if seen.place != place || seen.host != peer.name {
-            return Err(damaged("what was seen is not of the hosts that it names"));
+            return Err(damaged("the observations are not of the hosts that it names"));
         }
         check_peer(seen, peer)?;
     }
     Ok(())
 }
 
-fn check_peer(seen: &PeerSeen, peer: &PeerFacts) -> Result<(), RecordingError> {
-    let elsewhere = || damaged(&format!("something was seen of {} where it is not", peer.name));
+fn check_peer(seen: &PeerObservation, peer: &PeerFacts) -> Result<(), RecordingError> {
+    let elsewhere = || damaged(&format!("an observation of {} is of another address", peer.name));
     if seen.locations.len() > peer.addresses.len() {
         return Err(elsewhere());
     }
@@ -270,15 +223,15 @@ fn check_peer(seen: &PeerSeen, peer: &PeerFacts) -> Result<(), RecordingError> {
         }
         at_most("connections to one address", location.dials.len(), MAX_ADDRESSES)?;
         for dial in &location.dials {
-            let handshakes = dial.tls.iter().chain(&dial.other_key).map(|tls| &tls.shown);
-            for shown in handshakes.chain(dial.exchanges.iter().flat_map(Exchange::chains)) {
-                at_most("certificates of one chain", shown.len(), MAX_CHAIN)?;
+            let handshakes = dial.tls.iter().chain(&dial.other_key).map(|tls| &tls.server_chain);
+            for server_chain in handshakes.chain(dial.exchanges.iter().flat_map(Exchange::chains)) {
+                at_most("certificates of one chain", server_chain.len(), MAX_CHAIN)?;
             }
             for exchange in &dial.exchanges {
                 at_most("requests on one connection", exchange.more.len(), MAX_ADDRESSES)?;
-                match &exchange.caller {
-                    Caller::Master(text) | Caller::Node(text) | Caller::OtherNode(text) => name(text)?,
-                    Caller::Anonymous | Caller::Untrusted(_) | Caller::Verifier => {}
+                match &exchange.client {
+                    Client::Master(text) | Client::Node(text) | Client::OtherNode(text) => name(text)?,
+                    Client::Anonymous | Client::Untrusted(_) | Client::Verifier => {}
                 }
             }
         }
@@ -286,8 +239,8 @@ fn check_peer(seen: &PeerSeen, peer: &PeerFacts) -> Result<(), RecordingError> {
     Ok(())
 }
 
-/// Takes pods and nodes out of what was answered: only that it is a list of them is ever judged, and a pod's environment
-/// may hold passwords.
+/// Removes pods and nodes from responses: only the kind of a list is judged, and a pod's environment may hold
+/// passwords.
 fn without_lists(seen: &mut Observations) {
     let texts = Shared::default();
     let dials = seen.peers.iter_mut().flat_map(|peer| &mut peer.locations).flat_map(|location| &mut location.dials);
@@ -324,7 +277,7 @@ fn shorten(answer: &mut Answer) {
     let head = answer.body.split_once("\"items\"").map_or(&*answer.body, |(head, _)| head);
     let head: String = head.chars().take(LIST_HEAD).collect();
     if head.len() < answer.body.len() {
-        // What was no JSON stays none; it must not become some by being cut.
+        // An invalid document must not become valid JSON by being cut.
         answer.body = if answer.truncated { head } else { head + "…" }.into();
     }
 }

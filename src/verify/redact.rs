@@ -1,8 +1,11 @@
-//! Of what servers tell of themselves, that which checks look at: no more than that gets into a recording.
+//! Keeps only those parts of responses that checks read: no more than that gets into a recording.
 
 use serde_json::{Value, json};
 
-/// Where in a kubelet's `/configz` the values are that checks look at.
+use super::denials;
+use super::observation::Request;
+
+/// The paths in a kubelet's `/configz` that checks read.
 const CONFIGURATION: [&str; 5] = [
     "/kubeletconfig/authentication/anonymous/enabled",
     "/kubeletconfig/authentication/webhook/enabled",
@@ -11,7 +14,7 @@ const CONFIGURATION: [&str; 5] = [
     "/kubeletconfig/readOnlyPort",
 ];
 
-/// The API server's flags that checks look at.
+/// The API server's flags that checks read.
 const FLAGS: [&str; 8] = [
     "admission-control",
     "anonymous-auth",
@@ -23,7 +26,7 @@ const FLAGS: [&str; 8] = [
     "kubelet-certificate-authority",
 ];
 
-/// The values at [`CONFIGURATION`], as a flat object; `None` when it is no kubelet's configuration.
+/// Returns the values at [`CONFIGURATION`], as a flat object; `None` if it is no kubelet's configuration.
 pub(super) fn configuration(body: &str) -> Option<String> {
     let body: Value = serde_json::from_str(body).ok()?;
     body.get("kubeletconfig")?.as_object()?;
@@ -31,14 +34,14 @@ pub(super) fn configuration(body: &str) -> Option<String> {
     Some(Value::Object(found.collect()).to_string())
 }
 
-/// The lines of [`FLAGS`]; `None` when it is no list of flags.
+/// Returns the lines of [`FLAGS`]; `None` if it is no list of flags.
 pub(super) fn flags(body: &str) -> Option<String> {
     let wanted = |line: &&str| FLAGS.iter().any(|flag| flag_value(line, flag).is_some());
     let lines: Vec<&str> = body.lines().filter(wanted).collect();
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
-/// Of `/livez?verbose` and `/readyz?verbose` what fails, and whether all is well.
+/// Returns the failed checks of `/livez?verbose` and `/readyz?verbose`, and the result.
 pub(super) fn readiness(body: &str) -> String {
     let wanted =
         |line: &&str| line.starts_with("[-]") || line.contains("check passed") || line.contains("check failed");
@@ -46,10 +49,37 @@ pub(super) fn readiness(body: &str) -> String {
     if lines.is_empty() { body.chars().take(1024).collect() } else { lines.join("\n") }
 }
 
-/// How many characters of a refusal are kept.
+/// Returns the excerpt of a body that is recorded: of configuration and flags only what checks read.
+pub(super) fn kept(request: Request, status: u16, body: &str) -> String {
+    let excerpt = match request {
+        // Only the status is judged.
+        Request::RunningPods | Request::StatsSummary | Request::Metrics | Request::Secrets | Request::AllPods
+            if (200..300).contains(&status) =>
+        {
+            return String::new();
+        }
+        Request::Pods
+        | Request::Nodes
+        | Request::WhoAmI
+        | Request::WhoAmIByHeader
+        | Request::RunningPods
+        | Request::StatsSummary
+        | Request::Metrics
+        | Request::Secrets
+        | Request::AllPods => return body.to_owned(),
+        Request::Configz => configuration(body),
+        Request::Flagz => flags(body),
+        Request::Livez | Request::Readyz => return readiness(body),
+        Request::DenialReview => denials::kept(body),
+        Request::DryRunNode | Request::DryRunTaint | Request::DryRunOwnPod | Request::DryRunOtherPod => written(body),
+    };
+    excerpt.unwrap_or_else(|| body.chars().take(1024).collect())
+}
+
+/// The number of characters that are kept of a refusal.
 const MESSAGE: usize = 1000;
 
-/// Of what a dry-run write was answered: a refusal's words, else the object's name and number.
+/// Returns the excerpt of a dry-run write's response: a refusal's message, or the object's name and uid.
 pub(super) fn written(body: &str) -> Option<String> {
     let body: Value = serde_json::from_str(body).ok()?;
     let kind = body.get("kind")?.as_str()?;
@@ -63,8 +93,8 @@ pub(super) fn written(body: &str) -> Option<String> {
     Some(kept.to_string())
 }
 
-/// The value of `flag` in a line of `/flagz`. What stands between them is one of four separators: Kubernetes takes one at
-/// random when it starts (k8s.io/component-base/zpages/flagz).
+/// Returns the value of `flag` in a line of `/flagz`. Kubernetes picks one of four separators at random when it starts
+/// (k8s.io/component-base/zpages/flagz).
 pub(super) fn flag_value<'a>(line: &'a str, flag: &str) -> Option<&'a str> {
     let rest = line.strip_prefix(flag)?;
     let value = rest.strip_prefix([':', '=', ' ', '\t'])?;
@@ -74,22 +104,21 @@ pub(super) fn flag_value<'a>(line: &'a str, flag: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verify::observation::Request;
 
     #[test]
     fn of_flags_and_configurations_only_what_is_judged_is_kept() {
         let text = "apiserver flagz\nWarning\n\nallow-privileged: true\nanonymous-auth: false\nauthorization-mode=[Node,RBAC]\n\
                     client-ca-file ca.crt\nclient-ca-file-of-mine: x\netcd-servers: [https://10.0.0.1:2379]\n";
         assert_eq!(
-            Request::Flagz.kept(200, text),
+            kept(Request::Flagz, 200, text),
             "anonymous-auth: false\nauthorization-mode=[Node,RBAC]\nclient-ca-file ca.crt"
         );
-        assert_eq!(Request::Flagz.kept(200, "<html>"), "<html>");
+        assert_eq!(kept(Request::Flagz, 200, "<html>"), "<html>");
         let config = r#"{"kubeletconfig":{"staticPodURLHeader":{"Authorization":["secret"]},"authorization":{"mode":"Webhook"}}}"#;
-        assert_eq!(Request::Configz.kept(200, config), r#"{"/kubeletconfig/authorization/mode":"Webhook"}"#);
+        assert_eq!(kept(Request::Configz, 200, config), r#"{"/kubeletconfig/authorization/mode":"Webhook"}"#);
         let deep = "[".repeat(60_000);
-        assert_eq!(Request::Configz.kept(200, &deep).len(), 1024);
-        assert_eq!(Request::WhoAmI.kept(200, config), config);
+        assert_eq!(kept(Request::Configz, 200, &deep).len(), 1024);
+        assert_eq!(kept(Request::WhoAmI, 200, config), config);
     }
 
     #[test]
@@ -99,7 +128,7 @@ mod tests {
         }
         for line in ["a-b: ", "a-b:", "a-b=", "a-b "] {
             assert_eq!(flag_value(line, "a-b"), Some(""), "{line}");
-            assert_eq!(Request::Flagz.kept(200, &line.replace("a-b", "client-ca-file")).len(), line.len() + 11);
+            assert_eq!(kept(Request::Flagz, 200, &line.replace("a-b", "client-ca-file")).len(), line.len() + 11);
         }
         assert_eq!(flag_value("a-bc: d", "a-b"), None);
     }

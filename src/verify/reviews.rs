@@ -1,10 +1,11 @@
-//! What a node needs and what it must not have, as questions for an API server.
+//! SelfSubjectAccessReviews about what a node needs and what it must not have.
 
 use serde_json::json;
 
 use super::observation::Access;
 
-/// What a node needs and what it must not have, as SelfSubjectAccessReviews (Kubernetes `authorization.k8s.io/v1`).
+/// Returns SelfSubjectAccessReviews (Kubernetes `authorization.k8s.io/v1`) about what a node needs and what it must not
+/// have.
 pub(super) fn reviews(own: &str, other: &str) -> Vec<(Access, String)> {
     let node = |verb: &str, name: &str| json!({"verb": verb, "resource": "nodes", "name": name});
     let status = |name: &str| json!({"verb": "patch", "resource": "nodes", "subresource": "status", "name": name});

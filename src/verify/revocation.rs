@@ -1,5 +1,5 @@
-//! Whether certificates are revoked, by the lists and the ledger's knowledge that a target carries. Pure; the network is
-//! not asked (no OCSP, no distribution points): a verdict must not depend on who answers today.
+//! Whether certificates are revoked, by a target's CRLs and ledger. Pure: OCSP and distribution points are not used, so
+//! that a verdict does not depend on who responds today.
 
 use time::OffsetDateTime;
 
@@ -8,40 +8,40 @@ use crate::cluster::duration::{in_words, stamp};
 use crate::pki::certificate::{Certificate, SignatureKind};
 use crate::pki::crl::Crl;
 
-/// The lists of a target, read once.
-pub(super) struct Lists<'a> {
+/// The CRLs of a target, parsed once.
+pub(super) struct Crls<'a> {
     target: &'a Target,
     lists: Vec<Result<Crl, String>>,
 }
 
-/// What a path's revocation comes to.
+/// Whether a path is revoked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Revocation {
-    /// One of its certificates is; which, and by what.
+    /// One of its certificates is revoked: which, and by what.
     Revoked(String),
-    /// None is, by this.
+    /// None is revoked, by this evidence.
     Clear(String),
-    /// Nothing follows from the lists; why, and what would help.
+    /// Nothing follows from the CRLs, and why.
     Unusable(String),
 }
 
-impl<'a> Lists<'a> {
+impl<'a> Crls<'a> {
     pub(super) fn of(target: &'a Target) -> Self {
         let read = |der: &Vec<u8>| Crl::from_der(der.clone()).map_err(|error| error.to_string());
         Self { target, lists: target.crls.iter().map(read).collect() }
     }
 
-    /// Judges a path, leaf first, whose chain has been found good.
+    /// Judges a path, leaf first, whose chain is valid.
     pub(super) fn judge(&self, path: &[&Certificate], now: OffsetDateTime) -> Revocation {
         let mut clear = Vec::new();
         if let Some(revoked) = &self.target.revoked {
             if let Some(known) = path.iter().find(|cert| revoked.contains(&cert.fingerprint())) {
-                return Revocation::Revoked(format!("the ledger holds {} as revoked", known.fingerprint()));
+                return Revocation::Revoked(format!("the ledger has {} as revoked", known.fingerprint()));
             }
             clear.push("the ledger knows of no revocation".to_owned());
         }
         if self.lists.is_empty() && self.target.crl_faults.is_empty() {
-            clear.push("no list was given".to_owned());
+            clear.push("no CRL was given".to_owned());
             return Revocation::Clear(clear.join("; "));
         }
         let mut unusable: Vec<String> = self.target.crl_faults.clone();
@@ -65,10 +65,10 @@ impl<'a> Lists<'a> {
             }
             if let Some(list) = good.iter().find(|list| list.serials.contains(&certificate.serial)) {
                 let (serial, made) = (&certificate.serial, stamp(list.this_update));
-                return Revocation::Revoked(format!("serial {serial} is in the list of {made}"));
+                return Revocation::Revoked(format!("serial {serial} is in the CRL of {made}"));
             }
             match good.iter().map(|list| list.this_update).max() {
-                Some(made) => clear.push(format!("not among the revoked of the list of {}", stamp(made))),
+                Some(made) => clear.push(format!("not revoked by the CRL of {}", stamp(made))),
                 None => unusable.extend(reasons),
             }
         }
@@ -81,33 +81,33 @@ impl<'a> Lists<'a> {
     }
 }
 
-/// Whether a list tells anything, now, of what one of `issuers` signed.
+/// Returns an error unless a CRL is current and signed by one of `issuers`.
 fn usable(list: &Crl, issuers: &[&Certificate], now: OffsetDateTime) -> Result<(), String> {
     let signer = issuers.iter().find(|issuer| issuer.subject.der == list.issuer.der);
     let Some(signer) = signer else {
-        return Err(format!("the list is by {}, who did not sign this certificate", list.issuer.text));
+        return Err(format!("the CRL is by {}, which did not issue this certificate", list.issuer.text));
     };
     if !issuers.iter().any(|issuer| list.is_signed_by(issuer)) {
-        return Err(format!("the list names {} as its issuer, whose key did not sign it", list.issuer.text));
+        return Err(format!("the CRL names {} as its issuer, whose key did not sign it", list.issuer.text));
     }
-    // RFC 5280 § 6.3.3 (f): where there is a key usage, it has to allow this.
+    // RFC 5280 § 6.3.3 (f): a key usage has to permit this.
     if signer.key_usage.is_some_and(|usage| !usage.crl_sign) {
-        return Err(format!("{} may not sign lists (no cRLSign)", signer.subject.text));
+        return Err(format!("{} may not sign CRLs (no cRLSign)", signer.subject.text));
     }
     if !matches!(list.signature, SignatureKind::Strong(_)) {
-        return Err("the list's signature is too weak".to_owned());
+        return Err("the CRL's signature is too weak".to_owned());
     }
     if !list.critical.is_empty() {
         let oids = list.critical.join(", ");
-        return Err(format!("the list is partial, or of a kind that is not understood here (critical {oids})"));
+        return Err(format!("the CRL is partial, or of an unsupported kind (critical {oids})"));
     }
     if now < list.this_update {
-        return Err(format!("the list is of {}, and it is {} here", stamp(list.this_update), stamp(now)));
+        return Err(format!("the CRL is of {}, and it is {} here", stamp(list.this_update), stamp(now)));
     }
     match list.next_update {
-        None => Err("the list does not say when the next one is due, so that it may be stale".to_owned()),
+        None => Err("the CRL has no nextUpdate, so that it may be stale".to_owned()),
         Some(next) if now > next => {
-            Err(format!("the list expired {} ago, on {}; it is {} here", in_words(now - next), stamp(next), stamp(now)))
+            Err(format!("the CRL expired {} ago, on {}; it is {} here", in_words(now - next), stamp(next), stamp(now)))
         }
         Some(_) => Ok(()),
     }

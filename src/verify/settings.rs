@@ -1,30 +1,30 @@
-//! What kubelets and API servers say of themselves and of the accounts: configuration, flags, rights, the list of nodes.
-//! Pure judgements of what was answered; where they stand in a report is [`super::checks`]'s.
+//! Pure judgements of what kubelets and API servers report: configuration, flags, rights, the list of nodes.
+//! [`super::checks`] turns them into findings.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Map, Value};
 
 use super::finding::{Property, Status};
-use super::observation::{Access, Answer, ListedNode, Ruling};
+use super::observation::{Access, AccessDecision, Answer, ListedNode};
 use super::redact::flag_value;
 use super::remedy::{AuthenticationRemedy, AuthorizationRemedy, ConnectionRemedy, HealthRemedy, Remedy};
 use super::target::Peer;
 use crate::cluster::address::Address;
 
-/// A status and the words for it.
+/// A status with its observation and remedy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Judgement {
     pub(super) status: Status,
-    /// A failure of it does not fail the run, whatever the catalogue says of the check.
-    pub(super) mild: bool,
+    /// Whether it does not fail the run, whatever the catalogue says.
+    pub(super) warning_only: bool,
     pub(super) observed: String,
     pub(super) remedy: Option<Remedy>,
 }
 
 impl Judgement {
     fn new(status: Status, observed: impl Into<String>) -> Self {
-        Self { status, mild: false, observed: observed.into(), remedy: None }
+        Self { status, warning_only: false, observed: observed.into(), remedy: None }
     }
 
     fn remedy(self, remedy: impl Into<Remedy>) -> Self {
@@ -32,7 +32,7 @@ impl Judgement {
     }
 }
 
-/// A kubelet's configuration, as kept of its `/configz`; `None` where that is something else.
+/// Judges a kubelet's configuration, the excerpt of its `/configz`; `None` if it is something else.
 pub(super) fn kubelet(answer: &Answer) -> Option<Judgement> {
     let found: Map<String, Value> = serde_json::from_str(&answer.body).ok()?;
     let value = |path: &str| found.get(&format!("/kubeletconfig/{path}"));
@@ -44,7 +44,7 @@ pub(super) fn kubelet(answer: &Answer) -> Option<Judgement> {
     let webhook = value("authentication/webhook/enabled");
     let client_ca = value("authentication/x509/clientCAFile");
     let mode = value("authorization/mode");
-    // A port of 0 is left out.
+    // Kubernetes leaves out a port of 0.
     let readonly = value("readOnlyPort");
     let file = client_ca.and_then(Value::as_str).is_some_and(|file| !file.is_empty());
     let wrong = [
@@ -66,10 +66,10 @@ pub(super) fn kubelet(answer: &Answer) -> Option<Judgement> {
     Some(Judgement::new(Status::Warn, said.join("; ")).remedy(AuthenticationRemedy::KubeletSettings))
 }
 
-/// An API server's flags, as kept of its `/flagz`; `None` where that is something else.
+/// Judges an API server's flags, the excerpt of its `/flagz`; empty if it is something else.
 ///
-/// One judgement for the whole, or one for each property that is broken. `by_restriction` tells whether nodes are kept apart
-/// by NodeRestriction.
+/// Returns one judgement, or one for each property that is broken. `by_restriction` is whether nodes are kept apart by
+/// NodeRestriction.
 pub(super) fn flags(answer: &Answer, by_restriction: bool) -> Vec<(Option<Property>, Judgement)> {
     let value = |flag: &str| answer.body.lines().find_map(|line| flag_value(line, flag));
     let empty = |flag: &str| value(flag).is_none_or(str::is_empty);
@@ -86,7 +86,7 @@ pub(super) fn flags(answer: &Answer, by_restriction: bool) -> Vec<(Option<Proper
         fails(Property::P1ii, "--kubelet-certificate-authority is not set: no kubelet is verified");
     }
     if value("client-ca-file") == Some("") {
-        fails(Property::P2iii, "--client-ca-file is not set: nobody is known by a certificate");
+        fails(Property::P2iii, "--client-ca-file is not set: no client is authenticated by a certificate");
     }
     if by_restriction && restricts_nodes(answer) == Some(false) {
         let what = "--enable-admission-plugins has no NodeRestriction: each node may write as any other";
@@ -108,7 +108,7 @@ pub(super) fn flags(answer: &Answer, by_restriction: bool) -> Vec<(Option<Proper
             fails(Property::P2iii, "--authorization-mode is AlwaysAllow, which is also the default");
         }
     }
-    // Who is anonymous may still have no rights: that is what master.anonymous tries.
+    // Anonymous clients may still have no rights, which master.anonymous checks.
     if !wrong.is_empty() {
         let judgement = Judgement::new(Status::Warn, wrong.join("; ")).remedy(AuthenticationRemedy::ApiServerFlags);
         judged.push((Some(Property::P2iii), judgement));
@@ -117,7 +117,7 @@ pub(super) fn flags(answer: &Answer, by_restriction: bool) -> Vec<(Option<Proper
         return judged;
     }
     if !absent.is_empty() {
-        let observed = format!("the list does not tell {}", absent.join(", "));
+        let observed = format!("the flags do not include {}", absent.join(", "));
         return vec![(None, Judgement::new(Status::Skipped, observed))];
     }
     let authorization = if configured { "authorization-config" } else { "authorization-mode" };
@@ -130,26 +130,26 @@ pub(super) fn flags(answer: &Answer, by_restriction: bool) -> Vec<(Option<Proper
     vec![(None, Judgement::new(Status::Pass, observed))]
 }
 
-/// Whether the API server says that it runs the NodeRestriction admission plugin; `None` where it does not say which run.
+/// Whether the API server runs the NodeRestriction admission plugin; `None` if that is not known.
 pub(super) fn restricts_nodes(answer: &Answer) -> Option<bool> {
     let plugins = |flag| answer.body.lines().find_map(|line| flag_value(line, flag));
     let named = |plugins: &str| plugins.trim_matches(['[', ']']).split([',', ' ']).any(|p| p == "NodeRestriction");
     let enabled = plugins("enable-admission-plugins").map(named);
-    // The older flag names all that run.
+    // The older flag names all plugins.
     if plugins("admission-control").is_some_and(named) { Some(true) } else { enabled }
 }
 
-/// What an account may do, and what not. `groups` are the account's; `restricted` tells whether NodeRestriction is known
-/// to run where this was asked.
-pub(super) fn rights(rulings: &[(Access, Ruling)], groups: &[String], restricted: Option<bool>) -> Judgement {
-    let rulings: HashMap<Access, &Ruling> = rulings.iter().map(|(access, ruling)| (*access, ruling)).collect();
+/// Judges an account's rights. `groups` are the account's; `restricted` is whether NodeRestriction is known to run.
+pub(super) fn rights(decisions: &[(Access, AccessDecision)], groups: &[String], restricted: Option<bool>) -> Judgement {
+    let decisions: HashMap<Access, &AccessDecision> =
+        decisions.iter().map(|(access, ruling)| (*access, ruling)).collect();
     let named = |list: &[Access]| list.iter().map(|access| access.as_str()).collect::<Vec<_>>().join(", ");
-    let with = |wanted: &Ruling, list: &[Access]| -> Vec<Access> {
-        list.iter().copied().filter(|access| rulings.get(access).is_some_and(|ruling| *ruling == wanted)).collect()
+    let with = |wanted: &AccessDecision, list: &[Access]| -> Vec<Access> {
+        list.iter().copied().filter(|access| decisions.get(access).is_some_and(|ruling| *ruling == wanted)).collect()
     };
-    let too_little = with(&Ruling::Denied, &Access::ALL[..7]);
-    let mut others = with(&Ruling::Allowed, &[Access::OtherStatusPatch, Access::OtherLeaseUpdate]);
-    let wide = with(&Ruling::Allowed, &[Access::AllPodsList, Access::SecretsList]);
+    let too_little = with(&AccessDecision::Denied, &Access::ALL[..7]);
+    let mut others = with(&AccessDecision::Allowed, &[Access::OtherStatusPatch, Access::OtherLeaseUpdate]);
+    let wide = with(&AccessDecision::Allowed, &[Access::AllPodsList, Access::SecretsList]);
     // The Node authorizer allows every node's status to every node, and leaves it to the admission plugin to stop that
     // (plugin/pkg/auth/authorizer/node); admission is not part of the review.
     let left_to_admission =
@@ -159,13 +159,13 @@ pub(super) fn rights(rulings: &[(Access, Ruling)], groups: &[String], restricted
     }
     let unclear: Vec<String> = Access::ALL
         .into_iter()
-        .filter_map(|access| match rulings.get(&access) {
-            Some(Ruling::Allowed | Ruling::Denied | Ruling::Contradictory) => None,
-            Some(Ruling::Unclear(why)) => Some(format!("{}: {why}", access.as_str())),
+        .filter_map(|access| match decisions.get(&access) {
+            Some(AccessDecision::Allowed | AccessDecision::Denied | AccessDecision::Contradictory) => None,
+            Some(AccessDecision::Unclear(why)) => Some(format!("{}: {why}", access.as_str())),
             None => Some(format!("{}: not asked", access.as_str())),
         })
         .collect();
-    let contradictory = with(&Ruling::Contradictory, &Access::ALL);
+    let contradictory = with(&AccessDecision::Contradictory, &Access::ALL);
     if !contradictory.is_empty() {
         let observed = format!("allowed and denied at once: {}", named(&contradictory));
         return Judgement::new(Status::Fail, observed).remedy(AuthorizationRemedy::FindContradictoryAuthorizer);
@@ -184,8 +184,8 @@ pub(super) fn rights(rulings: &[(Access, Ruling)], groups: &[String], restricted
     if let Some(first) = unclear.first() {
         let more = if unclear.len() > 1 { format!(" (and {} more)", unclear.len() - 1) } else { String::new() };
         let judgement = Judgement::new(Status::NotProven, format!("{first}{more}"));
-        let late = rulings.values().any(|ruling| ruling.is_late());
-        if rulings.values().any(|ruling| ruling.is_of_a_failed_authorizer()) {
+        let late = decisions.values().any(|ruling| ruling.is_late());
+        if decisions.values().any(|ruling| ruling.is_of_a_failed_authorizer()) {
             return judgement.remedy(AuthorizationRemedy::RepairAuthorizer);
         }
         return if late { judgement.remedy(ConnectionRemedy::RaiseTimeout) } else { judgement };
@@ -193,7 +193,7 @@ pub(super) fn rights(rulings: &[(Access, Ruling)], groups: &[String], restricted
     if !wide.is_empty() {
         let judgement = Judgement::new(Status::Warn, format!("it may {}", named(&wide)));
         let judgement = judgement.remedy(AuthorizationRemedy::NarrowReads);
-        return Judgement { mild: true, ..judgement };
+        return Judgement { warning_only: true, ..judgement };
     }
     if left_to_admission && restricted == Some(false) {
         let observed = "it may patch another node's status: the NodeRestriction admission plugin does not run";
@@ -203,18 +203,18 @@ pub(super) fn rights(rulings: &[(Access, Ruling)], groups: &[String], restricted
         let observed = "it may patch another node's status, unless the NodeRestriction admission plugin runs, which cannot \
                         be seen from here";
         let judgement = Judgement::new(Status::Warn, observed).remedy(AuthorizationRemedy::CheckNodeRestriction);
-        return Judgement { mild: true, ..judgement };
+        return Judgement { warning_only: true, ..judgement };
     }
-    let observed = if left_to_admission { "it is; NodeRestriction keeps it to its own status" } else { "it is" };
+    let observed = if left_to_admission { "it has; NodeRestriction keeps it to its own status" } else { "it is" };
     Judgement::new(Status::Pass, observed)
 }
 
-/// What the list of nodes says of each node of the target, in its order, and who else is in it.
+/// Compares the list of nodes with each node of the target, in its order, and reports other nodes.
 pub(super) fn listed(nodes: &[Peer], list: &[ListedNode]) -> (Vec<Judgement>, Option<Judgement>) {
     let by_name: BTreeMap<&str, &ListedNode> = list.iter().map(|node| (node.name.as_str(), node)).collect();
     let judge = |node: &Peer| match by_name.get(node.name.as_str()) {
         None => {
-            Judgement::new(Status::Warn, "the API server knows no node of this name").remedy(HealthRemedy::RegisterNode)
+            Judgement::new(Status::Warn, "the API server lists no node of this name").remedy(HealthRemedy::RegisterNode)
         }
         Some(listed) => addresses(node, listed),
     };
@@ -224,13 +224,13 @@ pub(super) fn listed(nodes: &[Peer], list: &[ListedNode]) -> (Vec<Judgement>, Op
         let rest = extra.len().saturating_sub(5);
         let rest = if rest > 0 { format!(" and {rest} more") } else { String::new() };
         let names: Vec<&str> = extra.iter().take(5).copied().collect();
-        let observed = format!("the API server also knows {}{rest}", names.join(", "));
+        let observed = format!("the API server also lists {}{rest}", names.join(", "));
         Judgement::new(Status::Warn, observed).remedy(HealthRemedy::ListNodes)
     });
     (nodes.iter().map(judge).collect(), more)
 }
 
-/// A node reports its addresses by type; those that the cluster file has are where masters dial.
+/// Compares a node's declared addresses with those that it reports, by type.
 fn addresses(node: &Peer, listed: &ListedNode) -> Judgement {
     let of = |kinds: &[&str]| -> BTreeSet<Address> {
         let wanted = listed.addresses.iter().filter(|(kind, _)| kinds.contains(&kind.as_str()));
@@ -239,17 +239,17 @@ fn addresses(node: &Peer, listed: &ListedNode) -> Judgement {
     let all = of(&["InternalIP", "ExternalIP", "InternalDNS", "ExternalDNS", "Hostname"]);
     let internal = of(&["InternalIP"]);
     let text = |addresses: &[&Address]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    // A kubelet reports one address of each family (--node-ip); others that the file has are for other ways.
+    // A kubelet reports one address of each family (--node-ip).
     let first = |v4| node.addresses.iter().find(move |address| address.ip().is_some_and(|ip| ip.is_ipv4() == v4));
     let missing: Vec<&Address> =
         [first(true), first(false)].into_iter().flatten().filter(|a| !all.contains(a)).collect();
     let extra: Vec<&Address> = internal.iter().filter(|address| !node.addresses.contains(address)).collect();
     let mut wrong = Vec::new();
     if !missing.is_empty() {
-        wrong.push(format!("the API server does not know {}", text(&missing)));
+        wrong.push(format!("the API server does not list {}", text(&missing)));
     }
     if !extra.is_empty() {
-        wrong.push(format!("it dials {}, which is not among its addresses here", text(&extra)));
+        wrong.push(format!("it dials {}, which is not among the declared addresses", text(&extra)));
     }
     if wrong.is_empty() {
         let known: Vec<&Address> = all.iter().collect();
@@ -262,6 +262,7 @@ fn addresses(node: &Peer, listed: &ListedNode) -> Judgement {
 mod tests {
     use super::*;
     use crate::verify::observation::Request;
+    use crate::verify::redact::kept;
 
     fn answer(body: &str) -> Answer {
         Answer { status: 200, version: "HTTP/2.0".into(), content_type: None, body: body.into(), truncated: false }
@@ -278,7 +279,7 @@ mod tests {
         });
         change(&mut config);
         let body = serde_json::json!({"kubeletconfig": config}).to_string();
-        kubelet(&answer(&Request::Configz.kept(200, &body)))
+        kubelet(&answer(&kept(Request::Configz, 200, &body)))
     }
 
     #[test]
@@ -295,12 +296,12 @@ mod tests {
             (|c| c["readOnlyPort"] = 10255.into(), "readOnlyPort is 10255"),
             (|c| c["readOnlyPort"] = "0".into(), "readOnlyPort is \"0\""),
         ];
-        for (change, told) in changes {
+        for (change, observed) in changes {
             let judged = config(change).expect("judged");
-            assert!(judged.status == Status::Warn && judged.observed.contains(told), "{told}: {judged:?}");
+            assert!(judged.status == Status::Warn && judged.observed.contains(observed), "{observed}: {judged:?}");
         }
         for other in ["", "{}x", "[1]", "<html>", r#"{"kind":"Status"}"#] {
-            assert_eq!(kubelet(&answer(&Request::Configz.kept(200, other))), None, "{other}");
+            assert_eq!(kubelet(&answer(&kept(Request::Configz, 200, other))), None, "{other}");
         }
     }
 
@@ -310,7 +311,7 @@ mod tests {
                             authorization-mode: []\nclient-ca-file: ca.crt\nkubelet-certificate-authority: ca.crt\n\
                             enable-admission-plugins: []\n";
         let judged = |text: &str, by_restriction| {
-            let found = flags(&answer(&Request::Flagz.kept(200, text)), by_restriction);
+            let found = flags(&answer(&kept(Request::Flagz, 200, text)), by_restriction);
             found.into_iter().map(|(property, judgement)| (property, judgement.status)).collect::<Vec<_>>()
         };
         assert_eq!(judged(GOOD, false), [(None, Status::Pass)]);
@@ -328,7 +329,7 @@ mod tests {
         for (from, to, property, status) in changes {
             assert_eq!(judged(&GOOD.replace(from, to), false), [(Some(property), status)], "{to}");
         }
-        // What keeps nodes apart under system:node is read; where it is not said, that is unknown and not off.
+        // NodeRestriction is read from the flags; without that flag it is unknown and not off.
         assert_eq!(judged(GOOD, true), [(Some(Property::P2iii), Status::Fail)]);
         assert_eq!(judged(&GOOD.replace("plugins: []", "plugins: [NodeRestriction]"), true), [(None, Status::Pass)]);
         assert_eq!(judged(&GOOD.replace("enable-admission-plugins: []\n", ""), true), [(None, Status::Pass)]);
@@ -342,11 +343,11 @@ mod tests {
         assert_eq!(restricts("anonymous-auth: false"), None);
     }
 
-    fn ruled(change: &[(Access, Ruling)]) -> Vec<(Access, Ruling)> {
+    fn ruled(change: &[(Access, AccessDecision)]) -> Vec<(Access, AccessDecision)> {
         let good = Access::ALL
             .into_iter()
             .enumerate()
-            .map(|(i, access)| (access, if i < 7 { Ruling::Allowed } else { Ruling::Denied }));
+            .map(|(i, access)| (access, if i < 7 { AccessDecision::Allowed } else { AccessDecision::Denied }));
         let changed = |(access, ruling)| {
             let other = change.iter().find(|(other, _)| *other == access);
             (access, other.map_or(ruling, |(_, ruling)| ruling.clone()))
@@ -357,16 +358,17 @@ mod tests {
     #[test]
     fn too_little_and_others_fail_and_wide_reads_warn() {
         let kubelets = ["kubelets".to_owned()];
-        let judge = |change: &[(Access, Ruling)]| rights(&ruled(change), &kubelets, None);
+        let judge = |change: &[(Access, AccessDecision)]| rights(&ruled(change), &kubelets, None);
         assert_eq!(judge(&[]).status, Status::Pass);
         for access in Access::ALL {
-            let wrong = if Access::ALL[..7].contains(&access) { Ruling::Denied } else { Ruling::Allowed };
+            let wrong =
+                if Access::ALL[..7].contains(&access) { AccessDecision::Denied } else { AccessDecision::Allowed };
             let judged = judge(&[(access, wrong)]);
             let wide = matches!(access, Access::AllPodsList | Access::SecretsList);
             assert_eq!(judged.status, if wide { Status::Warn } else { Status::Fail }, "{access:?}");
-            assert!(judged.observed.contains(access.as_str()) && judged.mild == wide, "{judged:?}");
-            assert_eq!(judge(&[(access, Ruling::Contradictory)]).status, Status::Fail, "{access:?}");
-            let judged = judge(&[(access, Ruling::Unclear("500 without a review".into()))]);
+            assert!(judged.observed.contains(access.as_str()) && judged.warning_only == wide, "{judged:?}");
+            assert_eq!(judge(&[(access, AccessDecision::Contradictory)]).status, Status::Fail, "{access:?}");
+            let judged = judge(&[(access, AccessDecision::Unclear("500 without a review".into()))]);
             assert_eq!(judged.status, Status::NotProven, "{access:?}");
         }
         assert_eq!(rights(&[], &kubelets, None).status, Status::NotProven);
@@ -376,14 +378,14 @@ mod tests {
     #[test]
     fn what_the_node_authorizer_leaves_to_admission_is_no_failure_of_it() {
         let nodes = ["system:nodes".to_owned()];
-        let status = ruled(&[(Access::OtherStatusPatch, Ruling::Allowed)]);
+        let status = ruled(&[(Access::OtherStatusPatch, AccessDecision::Allowed)]);
         assert_eq!(rights(&status, &nodes, Some(true)).status, Status::Pass);
         let unseen = rights(&status, &nodes, None);
-        assert_eq!((unseen.status, unseen.mild), (Status::Warn, true));
+        assert_eq!((unseen.status, unseen.warning_only), (Status::Warn, true));
         let off = rights(&status, &nodes, Some(false));
-        assert_eq!((off.status, off.mild), (Status::Fail, false));
+        assert_eq!((off.status, off.warning_only), (Status::Fail, false));
         assert_eq!(
-            rights(&ruled(&[(Access::OtherLeaseUpdate, Ruling::Allowed)]), &nodes, Some(true)).status,
+            rights(&ruled(&[(Access::OtherLeaseUpdate, AccessDecision::Allowed)]), &nodes, Some(true)).status,
             Status::Fail
         );
     }

@@ -1,4 +1,5 @@
-//! Equal values kept once: of a large fleet most answers are alike, and each server shows one chain on many connections.
+//! Equal values share their memory: in a large fleet most responses are equal, and each server sends one chain on many
+//! connections.
 
 use std::collections::HashSet;
 use std::hash::Hash;
@@ -6,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Values of which equal ones share their memory.
+/// A pool of values in which equal ones share their memory.
 pub(super) struct Shared<T: ?Sized>(Mutex<HashSet<Arc<T>>>);
 
 impl<T: ?Sized> Default for Shared<T> {
@@ -16,7 +17,7 @@ impl<T: ?Sized> Default for Shared<T> {
 }
 
 impl<T: ?Sized + Hash + Eq> Shared<T> {
-    /// Returns the value that equals `value`: the one that came first.
+    /// Returns the pooled value that equals `value`.
     pub(super) fn of(&self, value: &T) -> Arc<T>
     where
         Arc<T>: for<'a> From<&'a T>,

@@ -1,4 +1,4 @@
-//! A stream that remembers the first bytes it read.
+//! A stream that keeps the first bytes that it read.
 
 use std::io;
 use std::pin::Pin;
@@ -7,10 +7,10 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// How many of the first bytes of a peer that speaks no TLS are kept.
+/// The number of first bytes that are kept.
 const FIRST_BYTES: usize = 64;
 
-/// A stream that remembers the first bytes it read.
+/// A stream that keeps the first bytes that it read.
 pub(super) struct SniffingStream {
     pub(super) stream: TcpStream,
     pub(super) first: Vec<u8>,

@@ -1,57 +1,50 @@
-//! What a run is pointed at: the hosts, what is known of them beforehand, and the credentials that calls are made with.
-//! It is built by the caller from a directory, a bundle or flags; nothing here reads a file.
+//! The target of a run: its hosts, what is known of them beforehand, and the credentials to connect with. The caller builds it from
+//! a directory, a bundle or flags; nothing here reads a file.
 
 use std::collections::BTreeSet;
-use std::fmt;
-use std::sync::Arc;
-
-use rustls::SignatureScheme;
-use rustls::crypto::ring::sign::any_supported_type;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::sign::CertifiedKey;
 
 use super::denials::ExpectedDenials;
+pub use super::identity::{Identity, IdentityError};
 pub use super::place::Place;
 use super::remedy::TargetKind;
 use crate::cluster::account::Account;
 use crate::cluster::address::Address;
 use crate::cluster::profile::{CertificateSpec, Profile};
 use crate::cluster::spec::{Cluster, Host};
-use crate::pki::certificate::{Certificate, CertificateError};
+use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
-use crate::pki::issuer::Credential;
-use crate::pki::pem::{self, Item, PemError};
+use crate::pki::pem::{self, Item};
 
 /// A cluster to verify.
 #[derive(Debug, Clone)]
 pub struct Target {
     /// The cluster's name, for the report.
     pub cluster: String,
-    /// Who made it, and what is at hand here.
+    /// The tool that made it, and what of it is available here.
     pub kind: TargetKind,
     /// Every certificate of the trust file.
     pub roots: Vec<Certificate>,
-    /// What in the trust file is no certificate, in words.
+    /// What in the trust file is no certificate.
     pub trust_faults: Vec<String>,
-    /// What in the trust file Kubernetes passes over and does not belong there, in words.
+    /// What in the trust file Kubernetes ignores and does not belong there.
     pub trust_notes: Vec<String>,
-    /// The location as nodes have it, where it is not simply a master's own.
+    /// The API servers' address as nodes have it, unless it is a control-plane node's own.
     pub endpoint: Option<Peer>,
-    /// The masters, in the cluster file's order.
+    /// The control-plane nodes, in the cluster file's order.
     pub masters: Vec<Peer>,
     /// The nodes, in the cluster file's order.
     pub nodes: Vec<Peer>,
-    /// What the verifier itself calls with.
+    /// The verifier's own identity.
     pub verifier: Option<Identity>,
-    /// Why there is no `verifier`, in words.
+    /// Why there is no `verifier`.
     pub verifier_missing: Option<String>,
     /// Certificate revocation lists, DER. Without one, `revoked` alone decides.
     pub crls: Vec<Vec<u8>>,
-    /// What in the files of the lists is none, in words.
+    /// What in the CRL files is no CRL.
     pub crl_faults: Vec<String>,
-    /// The certificates that are known to be revoked; `None` where no ledger was asked.
+    /// The certificates that are known to be revoked; `None` without a ledger.
     pub revoked: Option<BTreeSet<Fingerprint>>,
-    /// What API servers have to deny; `None` where that is not known.
+    /// What API servers have to deny; `None` if that is not known.
     pub denials: Option<ExpectedDenials>,
 }
 
@@ -60,30 +53,30 @@ pub struct Target {
 pub struct Peer {
     /// Its name; for the endpoint, its host and port.
     pub name: String,
-    /// Where it is dialled, each of them.
+    /// All addresses at which it is dialled.
     pub addresses: Vec<Address>,
     /// TCP port, 1 to 65535.
     pub port: u16,
-    /// What its certificate has to name besides the address dialled.
+    /// The names that its certificate must have besides the address dialled.
     pub names: Vec<Address>,
-    /// What TLS asks for, and the certificate has to name, in place of all of these: a kubeconfig's `tls-server-name`.
+    /// The server name for TLS in place of all of these: a kubeconfig's `tls-server-name`.
     pub tls_name: Option<Address>,
-    /// The serving certificate that was issued for it last, where that is known.
+    /// The serving certificate that was issued for it last, if that is known.
     pub issued: Option<Fingerprint>,
-    /// What it calls others with: a master its kubelets, a node its masters.
+    /// Its client identity: a control-plane node's for kubelets, a node's for API servers.
     pub client: Option<Identity>,
-    /// Why there is no `client`, in words: "no key for it here".
+    /// Why there is no `client`.
     pub client_missing: Option<String>,
     /// The account and groups that a node's client certificate stands for.
     pub account: Option<ExpectedAccount>,
     /// Whether it is dialled. One that is not can still be another node to others.
     pub dialled: bool,
-    /// Whether every master is asked if it knows this node's account. Means nothing for a master.
-    pub asked_for: bool,
+    /// Whether a node's account is checked at every API server.
+    pub account_checked: bool,
 }
 
 impl Peer {
-    /// A host that is dialled at one place, and of which nothing is known beforehand.
+    /// Creates a peer that is dialled at one address, and of which nothing else is known.
     #[must_use]
     pub fn at(name: String, address: Address, port: u16) -> Self {
         Self {
@@ -97,13 +90,14 @@ impl Peer {
             client_missing: None,
             account: None,
             dialled: true,
-            asked_for: false,
+            account_checked: false,
         }
     }
 
-    /// A host that is not dialled, and calls others with `client`: it should be known as what its certificate carries.
+    /// Creates a peer that is not dialled and only connects with `client`: its account is expected to be its
+    /// certificate's.
     #[must_use]
-    pub fn caller(name: String, client: Identity) -> Self {
+    pub fn client_only(name: String, client: Identity) -> Self {
         let (user, groups) = {
             let subject = &client.certificate.subject;
             (subject.common_names.last().cloned().unwrap_or_default(), subject.organizations.clone())
@@ -119,7 +113,7 @@ impl Peer {
             client_missing: None,
             account: Some(ExpectedAccount { user, groups }),
             dialled: false,
-            asked_for: true,
+            account_checked: true,
         }
     }
 }
@@ -141,25 +135,27 @@ impl From<&Account> for ExpectedAccount {
 
 /// The common name of kubeadm's CA.
 const KUBEADMS_CA: &str = "kubernetes";
+
 /// The account that kubeadm makes for an administrator, and its group since Kubernetes 1.29.
 const KUBEADMS_ADMIN: &str = "kubernetes-admin";
+
 const KUBEADMS_ADMINS: &str = "kubeadm:cluster-admins";
 
 const NO_VERIFIER: &str = "there is no verifier's certificate here";
 
-/// What is held of one certificate of the cluster: the answer that [`Target::of`] asks for.
+/// What is known of one certificate of the cluster, for [`Target::of`].
 #[derive(Debug, Clone, Default)]
-pub struct Held {
+pub struct KnownCredential {
     /// The certificate issued last, by the ledger or the file.
     pub issued: Option<Fingerprint>,
-    /// The certificate with its key, where both are here.
+    /// The certificate with its key, if both are here.
     pub identity: Option<Identity>,
-    /// Why there is no `identity`, in words: "pki/nodes/n1/kubelet-client.key: no such file".
+    /// Why there is no `identity`, such as "pki/nodes/n1/kubelet-client.key: no such file".
     pub missing: Option<String>,
 }
 
 impl Target {
-    /// A target in which nobody is yet.
+    /// Creates a target without peers.
     #[must_use]
     pub fn bare(cluster: String) -> Self {
         let (roots, trust_faults) = (Vec::new(), Vec::new());
@@ -181,7 +177,7 @@ impl Target {
         }
     }
 
-    /// Adds every certificate of a trust file to the roots; what else is in it becomes a fault that `trust.anchor` reports.
+    /// Adds every certificate of a trust file to the roots; anything else in it is reported by `trust.anchor`.
     pub fn take_trust_file(&mut self, text: &[u8]) {
         let items = match pem::read_all(text) {
             Ok(items) => items,
@@ -193,16 +189,20 @@ impl Target {
                     Ok(certificate) => self.roots.push(certificate),
                     Err(error) => self.trust_faults.push(error.to_string()),
                 },
-                Item::Key(..) | Item::EncryptedKey(_) => self.trust_notes.push("a private key is in it".to_owned()),
+                Item::Key(..) | Item::EncryptedKey(_) => self.trust_notes.push("it contains a private key".to_owned()),
                 Item::Csr(_) | Item::Crl(_) | Item::PublicKey(_) => {
-                    self.trust_notes.push("something that is no certificate is in it".to_owned());
+                    self.trust_notes.push("it contains something that is no certificate".to_owned());
                 }
             }
         }
     }
 
-    /// The target that a cluster file describes. `held` says what is here of each certificate that the policy asks for.
-    pub fn of(cluster: &Cluster, roots: Vec<Certificate>, mut held: impl FnMut(&CertificateSpec) -> Held) -> Self {
+    /// Creates the target that a cluster file describes. `held` returns what is known of each certificate.
+    pub fn of(
+        cluster: &Cluster,
+        roots: Vec<Certificate>,
+        mut held: impl FnMut(&CertificateSpec) -> KnownCredential,
+    ) -> Self {
         let at =
             |master: &Host| master.port == cluster.endpoint.port && master.addresses.contains(&cluster.endpoint.host);
         let shared = cluster.masters.iter().any(at);
@@ -218,7 +218,7 @@ impl Target {
                 client_missing: None,
                 account: None,
                 dialled: true,
-                asked_for: true,
+                account_checked: true,
             };
             for leaf in leaves {
                 let found = held(&leaf);
@@ -249,7 +249,7 @@ impl Target {
             client_missing: None,
             account: None,
             dialled: true,
-            asked_for: false,
+            account_checked: false,
         });
         let verifier = held(&cluster.verifier_leaf());
         Self {
@@ -270,24 +270,25 @@ impl Target {
         }
     }
 
-    /// Restricts a run to the nodes that `wanted` names; the others only connect to them. Masters are dialled as ever.
+    /// Restricts a run to the nodes that `wanted` names; the others only connect to them. Control-plane nodes are
+    /// always dialled.
     pub fn only_nodes(&mut self, wanted: impl Fn(&str) -> bool) {
         for node in &mut self.nodes {
-            (node.dialled, node.asked_for) = (wanted(&node.name), wanted(&node.name));
+            (node.dialled, node.account_checked) = (wanted(&node.name), wanted(&node.name));
         }
     }
 
-    /// Restricts a run to the masters. Their nodes' accounts are still asked for.
+    /// Restricts a run to the control-plane nodes. Nodes' accounts are still checked.
     pub fn only_masters(&mut self) {
         for node in &mut self.nodes {
             node.dialled = false;
         }
     }
 
-    /// Returns which tool made a cluster of which only files and addresses are known.
+    /// Returns the tool that made a cluster, given its files and addresses alone.
     ///
-    /// kubeadm's CA is CN=kubernetes and nothing else, and its administrators are called kubernetes-admin. So is the CA of EKS,
-    /// whose control plane its users cannot renew.
+    /// kubeadm's CA is CN=kubernetes, and its administrators are called kubernetes-admin. So is the CA of EKS, whose
+    /// control plane its users cannot renew.
     #[must_use]
     pub fn by_another_tool(&self) -> TargetKind {
         let endpoint = self.endpoint.iter().flat_map(|peer| &peer.addresses).map(ToString::to_string);
@@ -306,22 +307,22 @@ impl Target {
         if is_kubeadms { TargetKind::Kubeadm } else { TargetKind::Other }
     }
 
-    /// Whether the verifier itself calls. A recording has no key of it, and still says so.
+    /// Whether the verifier itself connects. A recording holds that without its key.
     pub(super) fn has_verifier(&self) -> bool {
         self.verifier_missing.is_none()
     }
 
-    /// True when there is anything to judge revocation by.
+    /// Whether anything is known of revocation.
     pub(super) fn knows_revocation(&self) -> bool {
         !self.crls.is_empty() || !self.crl_faults.is_empty() || self.revoked.is_some()
     }
 
-    /// The nodes whose accounts are asked for, with their positions.
+    /// Returns the nodes whose accounts are checked, with their positions.
     pub(super) fn accounts(&self) -> impl Iterator<Item = (usize, &Peer)> {
-        self.nodes.iter().enumerate().filter(|(_, node)| node.asked_for)
+        self.nodes.iter().enumerate().filter(|(_, node)| node.account_checked)
     }
 
-    /// The peer at a position of [`Self::peers`].
+    /// Returns the peer at a position of [`Self::peers`].
     pub(super) fn peer(&self, at: usize) -> Option<(Place, &Peer)> {
         let (endpoint, masters) = (usize::from(self.endpoint.is_some()), self.masters.len());
         if at < endpoint {
@@ -333,106 +334,11 @@ impl Target {
         }
     }
 
-    /// Every peer with its place: endpoint, masters, nodes. The order of observations and findings.
+    /// Returns every peer with its role, in the order of observations and findings: endpoint, control-plane nodes,
+    /// nodes.
     pub fn peers(&self) -> impl Iterator<Item = (Place, &Peer)> {
         let endpoint = self.endpoint.iter().map(|peer| (Place::Endpoint, peer));
         let masters = self.masters.iter().map(|peer| (Place::Master, peer));
         endpoint.chain(masters).chain(self.nodes.iter().map(|peer| (Place::Node, peer)))
-    }
-}
-
-/// A client certificate with its key, ready to be shown to a server. The key cannot be read back, and `Debug` shows the
-/// certificate's fingerprint only.
-#[derive(Clone)]
-pub struct Identity {
-    /// The leaf.
-    pub certificate: Arc<Certificate>,
-    pub(super) key: Arc<CertifiedKey>,
-    /// What is presented where the server takes no signature of `key`.
-    pub(super) other: Option<Arc<Identity>>,
-}
-
-impl fmt::Debug for Identity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Identity({})", self.certificate.fingerprint())
-    }
-}
-
-/// Why a certificate and a key are no identity.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum IdentityError {
-    /// No certificate at all.
-    #[error("there is no certificate in it")]
-    NoCertificate,
-    /// A file is not PEM, or damaged.
-    #[error(transparent)]
-    Pem(#[from] PemError),
-    /// The leaf cannot be read.
-    #[error(transparent)]
-    Certificate(#[from] CertificateError),
-    /// The key file holds none, or an encrypted one.
-    #[error("there is no private key in the clear")]
-    NoKey,
-    /// The key is of a kind that TLS cannot use here.
-    #[error("the key cannot be used: {0}")]
-    Key(String),
-    /// The key belongs to another certificate.
-    #[error("the private key does not belong to the certificate")]
-    KeyDoesNotFit,
-}
-
-impl Identity {
-    /// Takes a chain, leaf first, and its key as PKCS#8, SEC 1 or PKCS#1 DER.
-    ///
-    /// # Errors
-    /// When the two cannot be used together.
-    pub fn new(chain: &[Vec<u8>], key_der: &[u8]) -> Result<Self, IdentityError> {
-        let leaf = chain.first().ok_or(IdentityError::NoCertificate)?;
-        let certificate = Arc::new(Certificate::from_der(leaf.clone())?);
-        let unusable = |reason: String| IdentityError::Key(reason);
-        let der = PrivateKeyDer::try_from(key_der).map_err(|reason| unusable(reason.to_owned()))?;
-        let key = any_supported_type(&der).map_err(|error| unusable(error.to_string()))?;
-        let chain = chain.iter().map(|der| CertificateDer::from(der.clone())).collect();
-        let key = CertifiedKey::new(chain, key);
-        match key.keys_match() {
-            Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::KeyMismatch)) => {
-                Err(IdentityError::KeyDoesNotFit)
-            }
-            // What webpki cannot read may still be presented: the server judges it.
-            Ok(()) | Err(_) => Ok(Self { certificate, key: Arc::new(key), other: None }),
-        }
-    }
-
-    /// Takes a chain, leaf first, and its key in any of the three PEM forms.
-    ///
-    /// # Errors
-    /// When one of them cannot be read, or the two cannot be used together.
-    pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, IdentityError> {
-        let chain = pem::certificates(chain)?;
-        let key = pem::read_all(key)?.into_iter().find_map(|item| match item {
-            Item::Key(_, secret) => Some(secret),
-            _ => None,
-        });
-        Self::new(&chain, key.ok_or(IdentityError::NoKey)?.expose())
-    }
-
-    /// With another identity that is presented where a server takes no signature of this one's key.
-    pub(super) fn or_else_with(self, other: Self) -> Self {
-        Self { other: Some(Arc::new(other)), ..self }
-    }
-
-    /// The certificate and key to present to a server that takes signatures of `schemes`.
-    pub(super) fn for_schemes(&self, schemes: &[SignatureScheme]) -> Option<&Self> {
-        let signs = self.key.key.choose_scheme(schemes).is_some();
-        if signs { Some(self) } else { self.other.as_ref()?.for_schemes(schemes) }
-    }
-
-    /// Takes a credential of ours.
-    ///
-    /// # Errors
-    /// When its key does not fit.
-    pub fn of(credential: &Credential) -> Result<Self, IdentityError> {
-        let chain: Vec<Vec<u8>> = credential.certificates().map(|sent| sent.der().to_vec()).collect();
-        Self::new(&chain, credential.key.expose_pkcs8())
     }
 }

@@ -1,4 +1,4 @@
-//! What a node writes to show that admission works: each is sent with `?dryRun=All`, so that it runs admission and changes
+//! The writes of a node that prove admission. Each is sent with `?dryRun=All`, so that it runs admission and changes
 //! nothing.
 
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use super::observation::Request;
 
 /// The media type of a patch that replaces what it names (RFC 7386).
 pub(super) const MERGE_PATCH: &str = "application/merge-patch+json";
-/// Of a written object only its name and number are wanted.
+/// The media type of an object's metadata alone.
 pub(super) const METADATA_ALONE: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
 
 /// A dry-run write, ready to be sent.
@@ -17,18 +17,19 @@ pub(super) struct Write {
     pub(super) body: Value,
 }
 
-/// A patch of its own Node that changes nothing: every node may write it.
+/// Returns a patch of a node's own Node that changes nothing, which every node may make.
 pub(super) fn own_node(own: &str) -> Write {
     Write { request: Request::DryRunNode, path: node_path(own), body: json!({}) }
 }
 
-/// The uid of a written object; mirror pods name their Node's.
+/// Returns the uid of a written object; mirror pods name their Node's.
 pub(super) fn uid(body: &str) -> Option<String> {
     let body: Value = serde_json::from_str(body).ok()?;
     Some(body.pointer("/metadata/uid")?.as_str()?.to_owned())
 }
 
-/// What the node `own` writes besides [`own_node`]: a taint on itself, a pod of its own, and a pod on `other`. `uid` is its Node's.
+/// Returns the writes of the node `own` besides [`own_node`]: a taint on itself, a pod of its own, and a pod on
+/// `other`. `uid` is its Node's.
 pub(super) fn others(own: &str, other: &str, uid: Option<&str>) -> [Write; 3] {
     let taint = json!({"key": "clusterctl/verify", "effect": "NoSchedule"});
     let pod = |request, on| Write {
@@ -47,7 +48,7 @@ fn node_path(name: &str) -> String {
     format!("/api/v1/nodes/{name}?dryRun=All")
 }
 
-/// A mirror pod, the only kind that a kubelet may create.
+/// Returns a mirror pod, the only kind that a kubelet may create.
 fn mirror_pod(own: &str, on: &str, uid: Option<&str>) -> Value {
     json!({
         "apiVersion": "v1",

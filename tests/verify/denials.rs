@@ -6,12 +6,13 @@ use clusterctl::fake_cluster::injected_fault::InjectedFault;
 use clusterctl::pki::fingerprint::Fingerprint;
 use clusterctl::verify::checks::{Clock, judge};
 use clusterctl::verify::denials::{ExpectedDenials, MAX_ASKED, RevokedCertificate};
-use clusterctl::verify::finding::{Finding, Property, Status, Strictness, Verdict, verdict};
+use clusterctl::verify::finding::{Finding, Property, Status};
 use clusterctl::verify::observation::{Exchange, Observations, Outcome, Request};
 use clusterctl::verify::options::Options;
 use clusterctl::verify::probe::run;
 use clusterctl::verify::remedy::{AuthorizationRemedy, Remedy};
 use clusterctl::verify::target::Target;
+use clusterctl::verify::verdict::{Strictness, Verdict, verdict};
 use time::Duration;
 
 use super::lab::{Lab, faults, lab, revoked};
@@ -115,7 +116,7 @@ fn a_node_asks_where_the_verifier_may_not_and_where_nobody_may_it_is_skipped() {
     target.verifier = target.masters[0].client.clone();
     let findings = found(&lab, target.clone());
     assert_eq!(statuses(&findings), [Status::Pass; 2]);
-    assert!(of_denials(&findings).iter().all(|finding| finding.caller.as_deref() == Some("node-1")));
+    assert!(of_denials(&findings).iter().all(|finding| finding.client.as_deref() == Some("node-1")));
     for node in &mut target.nodes {
         node.client = None;
     }
@@ -158,7 +159,7 @@ fn no_denial_is_proven_by_a_server_that_denies_everything_or_gives_no_review() {
     let lets_in = |text: &str| text.replace("\"denied\":true", "\"denied\":false");
     assert_eq!(judged(&|e| body(&mut e.more[0].outcome, &lets_in)), [Status::Warn; 2]);
     // Another server's word counts for nothing.
-    assert_eq!(judged(&|e| e.shown = [].into()), [Status::NotProven; 2]);
+    assert_eq!(judged(&|e| e.server_chain = [].into()), [Status::NotProven; 2]);
 }
 
 #[test]

@@ -7,12 +7,13 @@ use std::time::Duration as StdDuration;
 
 use clusterctl::fake_cluster::injected_fault::InjectedFault;
 use clusterctl::verify::checks::{Clock, judge};
-use clusterctl::verify::finding::{Finding, Property, Status, Strictness, Verdict, verdict};
-use clusterctl::verify::observation::{Answer, Leases, Observations, Outcome, Untrusted};
+use clusterctl::verify::finding::{Finding, Property, Status};
+use clusterctl::verify::observation::{Answer, LeaseListOutcome, Observations, Outcome, Untrusted};
 use clusterctl::verify::options::Options;
 use clusterctl::verify::probe::run;
 use clusterctl::verify::remedy::{ConnectionRemedy, Remedy};
 use clusterctl::verify::target::{Place, Target};
+use clusterctl::verify::verdict::{Strictness, Verdict, verdict};
 use time::Duration;
 
 use super::lab::{expect, faults, lab, slow_lab};
@@ -47,7 +48,7 @@ fn two_runs_find_the_same_and_a_recording_replays_to_it() {
     let lab = lab(1, 2, Some(InjectedFault::WrongName));
     let (first, second) = (lab.observe(), lab.observe());
     let timeless = |findings: Vec<Finding>| -> Vec<String> {
-        let text = |f: Finding| format!("{} {} {:?} {:?}", f.id, f.host, f.caller, f.status);
+        let text = |f: Finding| format!("{} {} {:?} {:?}", f.id, f.host, f.client, f.status);
         findings.into_iter().map(text).collect()
     };
     assert_eq!(timeless(lab.judge(&first)), timeless(lab.judge(&second)));
@@ -126,7 +127,7 @@ fn let_in(fault: InjectedFault) -> Vec<String> {
     let lab = lab(1, 2, Some(fault));
     let findings = lab.judge(&lab.observe());
     let failed = findings.into_iter().filter(|f| f.id.to_string() == "node.untrusted" && f.status == Status::Fail);
-    failed.map(|f| format!("{} {}", f.host, f.caller.unwrap_or_default())).collect()
+    failed.map(|f| format!("{} {}", f.host, f.client.unwrap_or_default())).collect()
 }
 
 #[test]
@@ -301,7 +302,7 @@ fn a_late_answer_cancels_no_other_question() {
         let seen = run(&lab.target, &options, lab.now, &|_, _| {}).expect("a network");
         let master = seen.peers.iter().find(|peer| peer.place == Place::Master).expect("a master");
         let exchanges = master.locations[0].dials[0].exchanges.iter();
-        exchanges.map(|exchange| format!("{:?} {:?}", exchange.caller, exchange.request)).collect()
+        exchanges.map(|exchange| format!("{:?} {:?}", exchange.client, exchange.request)).collect()
     };
     assert_eq!(asked(Some(InjectedFault::EtcdDown), 1), asked(None, 60));
 }
@@ -312,7 +313,7 @@ fn an_older_policy_skips_the_heartbeat_and_fails_nothing() {
     let mut seen = lab.observe();
     let forbidden =
         Answer { status: 403, version: "HTTP/2.0".into(), content_type: None, body: "{}".into(), truncated: false };
-    seen.leases.as_mut().expect("asked").outcome = Leases::Failed(Outcome::Answer(forbidden));
+    seen.leases.as_mut().expect("asked").outcome = LeaseListOutcome::Failed(Outcome::Answer(forbidden));
     let findings = lab.judge(&seen);
     assert_eq!(faults(&findings), [("skipped", ["node.heartbeat at lab".to_owned()].into())].into());
     assert_eq!(verdict(&findings, Strictness::default()), Verdict::Proven);
@@ -435,8 +436,8 @@ fn a_run_can_be_restricted_to_a_node_or_to_the_masters() {
             findings.iter().filter_map(pick).map(str::to_owned).collect()
         };
         let dialled = named(|f| Some(f.host.as_str()).filter(|host| host.starts_with("node")));
-        let whoami = named(|f| f.caller.as_deref().filter(|_| f.id.to_string() == "master.whoami"));
-        let others = named(|f| f.caller.as_deref().filter(|_| f.id.to_string() == "node.other-node"));
+        let whoami = named(|f| f.client.as_deref().filter(|_| f.id.to_string() == "master.whoami"));
+        let others = named(|f| f.client.as_deref().filter(|_| f.id.to_string() == "node.other-node"));
         [dialled, whoami, others].map(|set| set.into_iter().collect::<Vec<_>>().join(" "))
     };
     let mut one = (*lab.target).clone();

@@ -33,8 +33,8 @@ fn what_peers_answer_alike_is_kept_once() {
     }
     assert!(again > first.len(), "{again} of {}", first.len());
     for dial in dials {
-        let shown = &dial.tls.as_ref().expect("it speaks TLS").shown;
-        assert!(dial.exchanges.iter().all(|exchange| Arc::ptr_eq(&exchange.shown, shown)), "{}", dial.to);
+        let shown = &dial.tls.as_ref().expect("it speaks TLS").server_chain;
+        assert!(dial.exchanges.iter().all(|exchange| Arc::ptr_eq(&exchange.server_chain, shown)), "{}", dial.to);
     }
 }
 
@@ -68,7 +68,7 @@ fn hosts_that_never_answer_do_not_hold_up_the_others() {
             let mut peer = target.nodes[0].clone();
             (peer.name, peer.port) = (format!("hole-{i}"), hole.local_addr().expect("an address").port());
             peer.addresses = vec![clusterctl::cluster::address::Address::parse("127.0.0.1").expect("an address")];
-            peer.asked_for = false;
+            peer.account_checked = false;
             target.nodes.insert(i * target.nodes.len() / silent, peer);
         }
         let began = Instant::now();
@@ -104,7 +104,7 @@ fn measured_1000_black_holes_beside_1000_good_nodes_and_10_000_nodes() {
         // Half are silent after TCP opened, until the backlog is full; the other half then do not even open.
         (peer.name, peer.port) = (format!("hole-{i}"), listener.local_addr().expect("an address").port());
         peer.addresses = vec![clusterctl::cluster::address::Address::parse("127.0.0.1").expect("an address")];
-        peer.asked_for = false;
+        peer.account_checked = false;
         target.nodes.insert((2 * i + 1).min(target.nodes.len()), peer);
     }
     println!("before: {}", peak());

@@ -6,12 +6,13 @@ use std::time::Duration as StdDuration;
 
 use clusterctl::cli::finding_remedies::words;
 use clusterctl::fake_cluster::injected_fault::InjectedFault;
-use clusterctl::verify::finding::{Finding, Status, Strictness, Verdict};
+use clusterctl::verify::finding::{Finding, Status};
 use clusterctl::verify::options::Options;
 use clusterctl::verify::probe::run;
 use clusterctl::verify::recording::Recording;
 use clusterctl::verify::report::Report;
 use clusterctl::verify::target::{Place, Target};
+use clusterctl::verify::verdict::{Strictness, Verdict};
 
 use super::lab::{Lab, lab, slow_lab};
 use crate::support::forms::{self, Cases};
@@ -150,7 +151,7 @@ fn a_server_that_answers_nobody_in_time_is_one_error() {
     let options = Options { timeout: StdDuration::from_millis(500), ..quick() };
     let (cases, findings) = cases(&lab, &options);
     let open = findings.iter().filter(|f| f.status == Status::NotProven && f.because_of.is_none());
-    let open: Vec<_> = open.map(|f| format!("{} {} {:?}: {}", f.id, f.host, f.caller, f.observed)).collect();
+    let open: Vec<_> = open.map(|f| format!("{} {} {:?}: {}", f.id, f.host, f.client, f.observed)).collect();
     assert_eq!((cases.failures, cases.errors), (0, 1), "{open:?}");
 }
 

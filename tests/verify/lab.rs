@@ -15,12 +15,13 @@ use clusterctl::pki::issuer::{Credential, IssueError, Issuer, create_root};
 use clusterctl::pki::trust_bundle::TrustBundle;
 use clusterctl::verify::checks::{Clock, judge};
 use clusterctl::verify::denials::{ExpectedDenials, RevokedCertificate};
-use clusterctl::verify::finding::{Finding, Status, Strictness, Verdict, verdict};
+use clusterctl::verify::finding::{Finding, Status};
 use clusterctl::verify::observation::Observations;
 use clusterctl::verify::options::Options;
 use clusterctl::verify::probe::run;
 use clusterctl::verify::report::{Report, TextStyle};
-use clusterctl::verify::target::{Held, Identity, Target};
+use clusterctl::verify::target::{Identity, KnownCredential, Target};
+use clusterctl::verify::verdict::{Strictness, Verdict, verdict};
 use time::{Duration, OffsetDateTime};
 
 /// A stand-in cluster and the target that describes it.
@@ -74,7 +75,7 @@ fn made(masters: usize, nodes: usize, fault: Option<InjectedFault>, answer_after
     let held = |leaf: &CertificateSpec| {
         let credential = &made[&(leaf.host.clone(), leaf.profile)];
         let identity = Identity::of(credential).expect("an identity");
-        Held { issued: Some(credential.certificate.fingerprint()), identity: Some(identity), missing: None }
+        KnownCredential { issued: Some(credential.certificate.fingerprint()), identity: Some(identity), missing: None }
     };
     let mut target = Target::of(&cluster, vec![root.certificate.clone()], held);
     let revoked = RevokedCertificate { sha256: revoked(), whose: None, revoked: None };
@@ -115,10 +116,10 @@ impl Lab {
 pub(super) fn faults(findings: &[Finding]) -> BTreeMap<&'static str, BTreeSet<String>> {
     let mut found: BTreeMap<&'static str, BTreeSet<String>> = BTreeMap::new();
     for finding in findings.iter().filter(|finding| finding.status != Status::Pass) {
-        let caller = finding.caller.as_ref().filter(|_| finding.id.to_string().starts_with("master."));
-        let caller = caller.map(|caller| format!(" by {caller}")).unwrap_or_default();
+        let client = finding.client.as_ref().filter(|_| finding.id.to_string().starts_with("master."));
+        let client = client.map(|client| format!(" by {client}")).unwrap_or_default();
         let host = if finding.host.starts_with("127.") { "endpoint" } else { &finding.host };
-        found.entry(finding.status.as_str()).or_default().insert(format!("{} at {host}{caller}", finding.id));
+        found.entry(finding.status.as_str()).or_default().insert(format!("{} at {host}{client}", finding.id));
     }
     found
 }

@@ -34,7 +34,7 @@ fn said(report: &Report) -> Vec<String> {
 fn report(lab: &Lab, findings: &[Finding], kind: TargetKind) -> Report {
     let mut target = (*lab.target).clone();
     target.kind = kind;
-    Report::new(&target, findings.to_vec(), clusterctl::verify::finding::Strictness::default(), lab.now, lab.now)
+    Report::new(&target, findings.to_vec(), clusterctl::verify::verdict::Strictness::default(), lab.now, lab.now)
 }
 
 fn names_ours(text: &str) -> bool {
@@ -295,7 +295,7 @@ fn a_recording_keeps_who_made_the_cluster() {
     target.kind = TargetKind::Kubeadm;
     lab.target = Arc::new(target);
     let clock = clusterctl::verify::checks::Clock { now: lab.now, expires_within: time::Duration::days(30) };
-    let strictness = clusterctl::verify::finding::Strictness::default();
+    let strictness = clusterctl::verify::verdict::Strictness::default();
     let recording = Recording::new(&lab.target, Vec::new(), lab.observe(), clock, strictness, lab.now);
     let again = Recording::from_bytes(&recording.to_bytes().expect("written")).expect("read").report();
     assert_eq!(again, recording.report());

@@ -1,4 +1,4 @@
-//! A cluster of which the first node is somebody else's server.
+//! A cluster of which the first node is another program's server.
 
 use std::collections::BTreeMap;
 use std::process::{Child, Command, Stdio};
@@ -9,9 +9,11 @@ use clusterctl::cluster::profile::{CaRole, CertificateSpec, Profile};
 use clusterctl::cluster::spec::{Cluster, RawCluster, RawHost};
 use clusterctl::pki::issuer::{Credential, Issuer, create_root};
 use clusterctl::verify::checks::{Clock, judge};
+use clusterctl::verify::observation::{Dial, Handshake};
 use clusterctl::verify::options::Options;
 use clusterctl::verify::probe::run;
-use clusterctl::verify::target::{Held, Identity, Target};
+use clusterctl::verify::remedy::Remedy;
+use clusterctl::verify::target::{Identity, KnownCredential, Target};
 use time::{Duration, OffsetDateTime};
 
 use super::hostile::speaker;
@@ -19,7 +21,7 @@ use super::lab::now;
 
 pub(super) const SERVER: &str = "subjectAltName=IP:127.0.0.1,DNS:node-1\nextendedKeyUsage=serverAuth\n";
 
-/// A cluster of one master and two nodes, of which the first node is somebody else's server.
+/// A cluster of one master and two nodes, of which the first node is another program's server.
 pub(super) struct Foreign {
     pub(super) folder: tempfile::TempDir,
     pub(super) cluster: Cluster,
@@ -51,7 +53,11 @@ impl Foreign {
         let held = |leaf: &CertificateSpec| {
             let issuer = Issuer::open(leaf.policy().signed_by, &root, now).expect("a fit root");
             let credential = issuer.issue_credential(leaf, cluster.keys, now).expect("a credential").into_inner();
-            Held { issued: None, identity: Some(Identity::of(&credential).expect("an identity")), missing: None }
+            KnownCredential {
+                issued: None,
+                identity: Some(Identity::of(&credential).expect("an identity")),
+                missing: None,
+            }
         };
         let target = Target::of(&cluster, vec![root.certificate.clone()], held);
         let folder = tempfile::tempdir().expect("a folder");
@@ -87,7 +93,20 @@ impl Foreign {
         Server::start(command.current_dir(self.folder.path()), self.port)
     }
 
-    /// The status and the observation of each check of the first node.
+    /// What was observed at the first node's socket.
+    pub(super) fn dial(&self) -> Dial {
+        let options = Options { timeout: StdDuration::from_secs(5), readonly_port: None, ..Options::default() };
+        let seen = run(&Arc::new(self.target.clone()), &options, now(), &|_, _| {}).expect("a network");
+        let mut node = seen.peers.into_iter().find(|peer| peer.host == "node-1").expect("the node");
+        node.locations.remove(0).dials.remove(0)
+    }
+
+    /// How the handshake at the first node went.
+    pub(super) fn handshake(&self) -> Handshake {
+        self.dial().tls.expect("TLS was tried").outcome
+    }
+
+    /// The status and the remedy's id of each check of the first node.
     pub(super) fn verdicts(&self) -> BTreeMap<String, (&'static str, String)> {
         let options = Options { timeout: StdDuration::from_secs(5), readonly_port: None, ..Options::default() };
         let target = Arc::new(self.target.clone());
@@ -99,16 +118,15 @@ impl Foreign {
         let mut verdicts = BTreeMap::new();
         for f in of_node {
             let check = f.id.to_string().replace("node.", "");
+            let remedy = f.remedy.as_ref().map(Remedy::id).unwrap_or_default();
             if check == "untrusted" {
-                verdicts.insert(
-                    format!("untrusted {}", f.caller.unwrap_or_default()),
-                    (f.status.as_str(), f.observed.clone()),
-                );
+                verdicts
+                    .insert(format!("untrusted {}", f.client.unwrap_or_default()), (f.status.as_str(), remedy.clone()));
             }
             // Of several findings of a check the first that is no pass counts.
-            let known = verdicts.entry(check).or_insert((f.status.as_str(), f.observed.clone()));
+            let known = verdicts.entry(check).or_insert((f.status.as_str(), remedy.clone()));
             if (known.0, f.status) == ("pass", f.status) {
-                *known = (f.status.as_str(), f.observed);
+                *known = (f.status.as_str(), remedy);
             }
         }
         verdicts
@@ -162,7 +180,7 @@ pub(super) fn free_port() -> u16 {
     listener.local_addr().expect("an address").port()
 }
 
-/// A server that nobody here wrote; it ends with the test.
+/// A foreign server, which is stopped with the test.
 pub(super) struct Server(Child);
 
 impl Server {

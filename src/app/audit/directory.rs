@@ -19,9 +19,10 @@ use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
 use crate::store::ledger::inventory::Inventory;
 use crate::verify::checks::trust_anchor;
-use crate::verify::finding::{Finding, Strictness};
+use crate::verify::finding::Finding;
 use crate::verify::report::Report;
 use crate::verify::target::Target;
+use crate::verify::verdict::Strictness;
 
 /// How a directory is audited.
 #[derive(Debug, Clone, Copy)]

@@ -18,7 +18,7 @@ use crate::pki::certificate::Certificate;
 use crate::store::layout::Layout;
 use crate::verify::finding::Status;
 use crate::verify::remedy::TargetKind;
-use crate::verify::target::{Held, Identity, Peer, Target};
+use crate::verify::target::{Identity, KnownCredential, Peer, Target};
 
 /// The kubelet's kubeconfig in a node's bundle.
 const KUBELET_CONF: &str = "etc/kubernetes/kubelet.conf";
@@ -60,8 +60,8 @@ fn from_node_bundle(bundle: &Bundle, path: &Path, nodes: &[String]) -> Result<As
     target.take_trust_file(&file(CA));
     let client = Identity::from_pem(&file(&format!("{KUBELET_CLIENT}.crt")), &file(&format!("{KUBELET_CLIENT}.key")));
     let client = client.map_err(|error| unusable(UnusableBundle::Identity(error)))?;
-    let mut node = Peer::caller(bundle.manifest.host.to_string(), client);
-    node.asked_for = true;
+    let mut node = Peer::client_only(bundle.manifest.host.to_string(), client);
+    node.account_checked = true;
     target.nodes.push(node);
     let pinned = target.roots.iter().map(Certificate::spki_fingerprint).eq(bundle.manifest.pins());
     let mut wrong: Vec<String> = used.weaknesses().into_iter().map(|weakness| weakness.what).collect();
@@ -81,11 +81,11 @@ fn from_verifier_bundle(bundle: &Bundle, cluster: &Cluster, nodes: &[String]) ->
         let (certificate, key) = (bundle.file(&format!("{base}.crt")), bundle.file(&format!("{base}.key")));
         let (Some(certificate), Some(key)) = (certificate, key) else {
             let missing = format!("the verifier bundle has no {name} of this host");
-            return Held { missing: Some(missing), ..Held::default() };
+            return KnownCredential { missing: Some(missing), ..KnownCredential::default() };
         };
         match Identity::from_pem(&certificate.bytes, &key.bytes) {
-            Ok(identity) => Held { issued: None, identity: Some(identity), missing: None },
-            Err(error) => Held { missing: Some(error.to_string()), ..Held::default() },
+            Ok(identity) => KnownCredential { issued: None, identity: Some(identity), missing: None },
+            Err(error) => KnownCredential { missing: Some(error.to_string()), ..KnownCredential::default() },
         }
     };
     let mut target = Target::of(cluster, Vec::new(), held);

@@ -6,7 +6,7 @@ use crate::cluster::spec::Cluster;
 use crate::store::ca;
 use crate::store::credentials::{self, CredentialProblem};
 use crate::store::layout::Layout;
-use crate::verify::target::{Held, Identity, Target};
+use crate::verify::target::{Identity, KnownCredential, Target};
 
 /// Returns the target.
 ///
@@ -18,12 +18,12 @@ pub(super) fn target(cluster: &Cluster, layout: &Layout) -> Result<Target, Error
     Ok(Target::of(cluster, roots, |spec: &CertificateSpec| stored(spec, layout)))
 }
 
-fn stored(spec: &CertificateSpec, layout: &Layout) -> Held {
+fn stored(spec: &CertificateSpec, layout: &Layout) -> KnownCredential {
     let stored = match credentials::read(layout, spec) {
         Ok(stored) => stored,
         Err(CredentialProblem::NotThere) => {
             let missing = format!("this directory has no {} of it", spec.policy().name);
-            return Held { missing: Some(missing), ..Held::default() };
+            return KnownCredential { missing: Some(missing), ..KnownCredential::default() };
         }
         Err(CredentialProblem::Missing(path)) => {
             // The key may have been deleted on purpose. The certificate is compared with what the host presents all the same.
@@ -33,13 +33,13 @@ fn stored(spec: &CertificateSpec, layout: &Layout) -> Held {
                 None => CredentialProblem::Missing(path).to_string(),
             };
             let issued = certificate.map(|certificate| certificate.fingerprint());
-            return Held { issued, identity: None, missing: Some(missing) };
+            return KnownCredential { issued, identity: None, missing: Some(missing) };
         }
-        Err(problem) => return Held { missing: Some(problem.to_string()), ..Held::default() },
+        Err(problem) => return KnownCredential { missing: Some(problem.to_string()), ..KnownCredential::default() },
     };
     let issued = Some(stored.credential.certificate.fingerprint());
     match Identity::of(&stored.credential) {
-        Ok(identity) => Held { issued, identity: Some(identity), missing: None },
-        Err(error) => Held { issued, identity: None, missing: Some(error.to_string()) },
+        Ok(identity) => KnownCredential { issued, identity: Some(identity), missing: None },
+        Err(error) => KnownCredential { issued, identity: None, missing: Some(error.to_string()) },
     }
 }

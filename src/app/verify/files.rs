@@ -72,7 +72,7 @@ pub(super) fn target(named: &TargetFiles, nodes: &[String]) -> Result<AssembledT
     add_nodes(&mut assembled.target, nodes).map_err(VerifyError::Target)?;
     if let Some(files) = &named.master {
         let client = identity("master", files)?;
-        assembled.target.masters.push(Peer::caller("master".to_owned(), client));
+        assembled.target.masters.push(Peer::client_only("master".to_owned(), client));
     }
     if let Some(files) = &named.node {
         let client = identity("node", files)?;
@@ -142,12 +142,12 @@ fn no_node_account(target: &Target, certificate: &Certificate) -> Finding {
 
 /// Connects with a client certificate as the node of its account: one of the target's, or another that is not verified itself.
 pub(super) fn use_as_node(target: &mut Target, client: Identity) {
-    let caller = Peer::caller(String::new(), client);
+    let caller = Peer::client_only(String::new(), client);
     let user = caller.account.as_ref().map(|account| account.user.clone()).unwrap_or_default();
     let host = user.rsplit(':').next().unwrap_or(&user).to_owned();
     match target.nodes.iter_mut().find(|node| node.name == host) {
         Some(node) => {
-            (node.client, node.account, node.asked_for) = (caller.client, caller.account, true);
+            (node.client, node.account, node.account_checked) = (caller.client, caller.account, true);
         }
         None => target.nodes.push(Peer { name: host, ..caller }),
     }

@@ -10,10 +10,10 @@ use super::target::AssembledTarget;
 use crate::app::observer::{Observer, Task};
 use crate::app::{Env, threads};
 use crate::verify::checks::Clock;
-use crate::verify::finding::Strictness;
 use crate::verify::options::Options;
 use crate::verify::probe;
 use crate::verify::recording::Recording;
+use crate::verify::verdict::Strictness;
 
 /// The limits of a run, and how its findings are judged.
 #[derive(Debug, Clone)]

@@ -13,8 +13,8 @@ use crate::cluster::duration;
 use crate::cluster::lifetime::Lifetime;
 use crate::commands::completions;
 use crate::verify::checks::Detail;
-use crate::verify::finding::Strictness;
 use crate::verify::options::DEFAULT_CONCURRENCY;
+use crate::verify::verdict::Strictness;
 
 /// Certificates that expire within this time are a warning by default, in days.
 const EXPIRES_WITHIN: i64 = 30;
@@ -172,7 +172,7 @@ impl VerifyArgs {
     /// Returns how much the report needs: without `--verbose` people read problems only.
     pub(super) fn detail(&self, verbose: bool) -> Detail {
         match self.output == ReportFormat::Human && !verbose {
-            true => Detail::WhatIsWrong,
+            true => Detail::ProblemsOnly,
             false => Detail::Everything,
         }
     }

@@ -1,45 +1,45 @@
-//! `master.admission`: whether a node's write about another node, or about its own taints, is refused. Access reviews do
-//! not ask admission; a dry-run write does, and changes nothing.
+//! `master.admission`: whether a node's write to another node's objects, or to its own taints, is refused. Access
+//! reviews do not run admission; a dry-run write does, and changes nothing.
 
 use super::super::finding::{Aspect, Finding, Severity, Status};
-use super::super::observation::{Answer, Caller, DRY_RUN_DECLINED, Dial, Exchange, Outcome, Request};
+use super::super::observation::{Answer, Client, DRY_RUN_DECLINED, Dial, Exchange, Outcome, Request};
 use super::super::remedy::AuthorizationRemedy;
 use super::answer::{is_kubernetes_status, of, said, who};
-use super::judge::{CheckContext, UNSEEN};
+use super::context::{CheckContext, NOT_OBSERVED};
 use super::location::{Location, expectation};
 
-/// Writes that must be refused, each after one of the same kind that the node may make.
+/// Pairs of a permitted write and a forbidden one of the same kind.
 const PAIRS: [(Request, Request, &str); 2] = [
     (Request::DryRunNode, Request::DryRunTaint, "a taint on its own node"),
     (Request::DryRunOwnPod, Request::DryRunOtherPod, "a pod on another node"),
 ];
 
-/// What became of a write.
-enum Written {
+/// The result of a write.
+enum WriteResult {
     Accepted,
-    /// Before admission was asked.
+    /// Refused before admission.
     Unauthorized,
-    /// By admission.
+    /// Refused by admission.
     Refused,
-    /// What answers here takes no such write from anybody: 404, 405 or 501.
+    /// The server does not serve such a write at all: 404, 405 or 501.
     NotServed(String),
     Unclear(String),
 }
 
 impl CheckContext<'_> {
-    pub(super) fn admission(&mut self, spot: &Location<'_>, dial: &Dial) -> Finding {
-        let expected = expectation(spot.place, Aspect::Admission);
-        let mut finding = spot.finding(Aspect::Admission, Status::Skipped);
+    pub(super) fn admission(&mut self, location: &Location<'_>, dial: &Dial) -> Finding {
+        let expected = expectation(location.place, Aspect::Admission);
+        let mut finding = location.finding(Aspect::Admission, Status::Skipped);
         finding.severity = Severity::Warning;
         let Some(first) = of(dial, Request::DryRunNode).next() else {
-            let why = match dial.exchanges.iter().find(|exchange| is_introduction(exchange)) {
+            let why = match dial.exchanges.iter().find(|exchange| is_self_review(exchange)) {
                 None => "no node's own certificate is here",
-                Some(Exchange { outcome: Outcome::Answer(Answer { status: 200 | 201, .. }), .. }) => UNSEEN,
-                Some(_) => "the API server did not say who calls",
+                Some(Exchange { outcome: Outcome::Answer(Answer { status: 200 | 201, .. }), .. }) => NOT_OBSERVED,
+                Some(_) => "the API server did not authenticate the client",
             };
             return finding.saw(why, expected);
         };
-        finding.caller = who(&first.caller);
+        finding.client = who(&first.client);
         finding.elapsed_ms = dial
             .exchanges
             .iter()
@@ -53,24 +53,25 @@ impl CheckContext<'_> {
         }
         let mut finding = Finding { severity: Severity::Error, status: Status::NotProven, ..finding };
         if let Err(reason) = self.proven(first) {
-            finding.because_of = Some(spot.cause(Aspect::Chain));
+            finding.because_of = Some(location.cause(Aspect::Chain));
             return finding.saw(reason, expected);
         }
         let mut worst = Status::Pass;
         let mut words = Vec::new();
         let mut served = false;
-        for (lawful, unlawful, what) in PAIRS {
-            let mut found =
-                |request| of(dial, request).next().map_or(Written::Unclear(UNSEEN.to_owned()), |e| self.written(e));
-            let (lawful, tried) = (found(lawful), found(unlawful));
-            served |= [&lawful, &tried].iter().any(|written| !matches!(written, Written::NotServed(_)));
-            let (status, how) = judged(&lawful, &tried, of(dial, unlawful).next());
+        for (permitted, forbidden, what) in PAIRS {
+            let mut found = |request| {
+                of(dial, request).next().map_or(WriteResult::Unclear(NOT_OBSERVED.to_owned()), |e| self.written(e))
+            };
+            let (permitted, tried) = (found(permitted), found(forbidden));
+            served |= [&permitted, &tried].iter().any(|written| !matches!(written, WriteResult::NotServed(_)));
+            let (status, how) = judged(&permitted, &tried, of(dial, forbidden).next());
             worst = worst.max(status);
             words.push(format!("{what}: {how}"));
         }
         finding.status = worst;
         if !served {
-            // A gateway for reading alone, or no API server: nothing reached admission, so nothing is known of it.
+            // A read-only gateway, or no API server: no write reached admission.
             (finding.status, finding.severity) = (Status::Skipped, Severity::Warning);
             return finding.saw(format!("no write is served here: {}", words.join("; ")), expected);
         }
@@ -82,51 +83,51 @@ impl CheckContext<'_> {
         }
     }
 
-    fn written(&mut self, exchange: &Exchange) -> Written {
+    fn written(&mut self, exchange: &Exchange) -> WriteResult {
         if let Err(reason) = self.proven(exchange) {
-            return Written::Unclear(reason);
+            return WriteResult::Unclear(reason);
         }
         match &exchange.outcome {
-            Outcome::Answer(answer) if (200..300).contains(&answer.status) => Written::Accepted,
-            // An authorizer's words (RBAC, Node), and what our authorizers deny with.
+            Outcome::Answer(answer) if (200..300).contains(&answer.status) => WriteResult::Accepted,
+            // The messages of authorizers (RBAC, Node), and of clusterctl's.
             Outcome::Answer(answer) if answer.status == 403 && answer.body.contains(" cannot ") => {
-                Written::Unauthorized
+                WriteResult::Unauthorized
             }
             Outcome::Answer(answer) if answer.status == 500 && answer.body.contains("clusterctl: ") => {
-                Written::Unauthorized
+                WriteResult::Unauthorized
             }
-            Outcome::Answer(answer) if answer.status == 403 && is_kubernetes_status(answer) => Written::Refused,
-            // A policy without a reason of its own; other 422 are an object that is not valid.
+            Outcome::Answer(answer) if answer.status == 403 && is_kubernetes_status(answer) => WriteResult::Refused,
+            // A policy without a reason of its own; other 422 are invalid objects.
             Outcome::Answer(answer) if answer.status == 422 && answer.body.contains("denied request") => {
-                Written::Refused
+                WriteResult::Refused
             }
             Outcome::Answer(answer) if [404, 405, 501].contains(&answer.status) => {
-                Written::NotServed(said(&exchange.outcome))
+                WriteResult::NotServed(said(&exchange.outcome))
             }
-            outcome => Written::Unclear(said(outcome)),
+            outcome => WriteResult::Unclear(said(outcome)),
         }
     }
 }
 
-fn judged(lawful: &Written, unlawful: &Written, exchange: Option<&Exchange>) -> (Status, String) {
+fn judged(permitted: &WriteResult, forbidden: &WriteResult, exchange: Option<&Exchange>) -> (Status, String) {
     let words = || exchange.map(|exchange| said(&exchange.outcome)).unwrap_or_default();
-    match (unlawful, lawful) {
-        (Written::Accepted, _) => (Status::Fail, "it would be admitted".to_owned()),
-        (Written::Unauthorized, _) => (Status::Pass, format!("refused by an authorizer: {}", words())),
-        (Written::Refused, Written::Accepted) => (Status::Pass, format!("refused by admission: {}", words())),
-        (Written::Refused, Written::Unauthorized | Written::Refused) => {
-            (Status::NotProven, format!("refused as what it may write is: {}", words()))
+    match (forbidden, permitted) {
+        (WriteResult::Accepted, _) => (Status::Fail, "admitted".to_owned()),
+        (WriteResult::Unauthorized, _) => (Status::Pass, format!("refused by an authorizer: {}", words())),
+        (WriteResult::Refused, WriteResult::Accepted) => (Status::Pass, format!("refused by admission: {}", words())),
+        (WriteResult::Refused, WriteResult::Unauthorized | WriteResult::Refused) => {
+            (Status::NotProven, format!("refused as permitted writes are: {}", words()))
         }
-        (Written::Refused, Written::Unclear(why) | Written::NotServed(why)) => {
-            (Status::NotProven, format!("refused, and what it may write: {why}"))
+        (WriteResult::Refused, WriteResult::Unclear(why) | WriteResult::NotServed(why)) => {
+            (Status::NotProven, format!("refused, and the permitted write: {why}"))
         }
-        (Written::Unclear(why) | Written::NotServed(why), _) => (Status::NotProven, why.clone()),
+        (WriteResult::Unclear(why) | WriteResult::NotServed(why), _) => (Status::NotProven, why.clone()),
     }
 }
 
-/// The exchanges in which a node asks who it is.
-pub(super) fn is_introduction(exchange: &Exchange) -> bool {
-    matches!(exchange.caller, Caller::Node(_)) && exchange.request == Request::WhoAmI
+/// Whether a node requests its identity in an exchange.
+pub(super) fn is_self_review(exchange: &Exchange) -> bool {
+    matches!(exchange.client, Client::Node(_)) && exchange.request == Request::WhoAmI
 }
 
 #[cfg(test)]
@@ -135,16 +136,16 @@ mod tests {
 
     #[test]
     fn a_refusal_proves_admission_where_the_like_of_it_is_accepted() {
-        let unclear = || Written::Unclear("no answer".to_owned());
-        let status = |lawful: Written, unlawful: Written| judged(&lawful, &unlawful, None).0;
-        assert_eq!(status(Written::Accepted, Written::Refused), Status::Pass);
-        assert_eq!(status(Written::Refused, Written::Unauthorized), Status::Pass);
-        for lawful in [Written::Accepted, Written::Refused, Written::Unauthorized, unclear()] {
-            assert_eq!(status(lawful, Written::Accepted), Status::Fail);
+        let unclear = || WriteResult::Unclear("no answer".to_owned());
+        let status = |permitted: WriteResult, forbidden: WriteResult| judged(&permitted, &forbidden, None).0;
+        assert_eq!(status(WriteResult::Accepted, WriteResult::Refused), Status::Pass);
+        assert_eq!(status(WriteResult::Refused, WriteResult::Unauthorized), Status::Pass);
+        for permitted in [WriteResult::Accepted, WriteResult::Refused, WriteResult::Unauthorized, unclear()] {
+            assert_eq!(status(permitted, WriteResult::Accepted), Status::Fail);
         }
-        for lawful in [Written::Refused, Written::Unauthorized, unclear()] {
-            assert_eq!(status(lawful, Written::Refused), Status::NotProven);
+        for permitted in [WriteResult::Refused, WriteResult::Unauthorized, unclear()] {
+            assert_eq!(status(permitted, WriteResult::Refused), Status::NotProven);
         }
-        assert_eq!(status(Written::Accepted, unclear()), Status::NotProven);
+        assert_eq!(status(WriteResult::Accepted, unclear()), Status::NotProven);
     }
 }

@@ -1,4 +1,4 @@
-//! The trust file itself.
+//! `trust.anchor`: the certificates of the trust file.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,23 +13,24 @@ use crate::pki::certificate::Certificate;
 use crate::pki::lint::root_violations;
 use crate::pki::violation::Violation;
 
-/// `trust.anchor`: whether every certificate in the trust file is a usable root, where nothing is known of who uses which. rustls and
-/// webpki look at none of this.
+/// Returns `trust.anchor` for each certificate in the trust file, without knowledge of which are used.
+///
+/// rustls and webpki check none of this.
 #[must_use]
 pub fn trust_anchor(target: &Target, now: OffsetDateTime) -> Vec<Finding> {
     anchors(target, &UsedRoots::default(), now)
 }
 
-/// The roots to which the paths of what was seen lead, by their places in the trust file.
+/// The roots of the observed paths, by their positions in the trust file.
 #[derive(Debug, Default)]
 pub(super) struct UsedRoots {
     issuers: BTreeSet<usize>,
-    /// Those that a server presents itself.
+    /// The roots that a server presents itself.
     leaves: BTreeSet<usize>,
 }
 
 impl UsedRoots {
-    /// Adds the root at a place, where there is one.
+    /// Adds the root at a position, if there is one.
     pub(super) fn add(&mut self, at: Option<usize>, as_its_leaf: bool) {
         if as_its_leaf { self.leaves.extend(at) } else { self.issuers.extend(at) }
     }
@@ -43,8 +44,10 @@ impl UsedRoots {
     }
 }
 
-/// `trust.anchor`, where the paths of the peers that were seen lead to the roots `used`. What Kubernetes refuses fails for a root that is
-/// used, or that has no usable one beside it; the rest is a warning. A certificate that is presented itself need be no CA.
+/// Returns `trust.anchor`, given the roots of the observed paths.
+///
+/// What Kubernetes rejects fails for a root that is used, or if no root is usable; the rest is a warning. A certificate
+/// that is presented itself need be no CA.
 pub(super) fn anchors(target: &Target, used: &UsedRoots, now: OffsetDateTime) -> Vec<Finding> {
     let finding = |status| Finding::new(CheckId::TRUST_ANCHOR, Place::Cluster, &target.cluster, status);
     let expected = "a root that is a CA, may sign certificates, is in date and strong";
@@ -79,10 +82,11 @@ pub(super) fn anchors(target: &Target, used: &UsedRoots, now: OffsetDateTime) ->
         if spoiled && (used.contains(at) || !usable) {
             findings.push(finding(Status::Fail).saw(observed, expected).remedy(remedy(root, now)));
         } else if spoiled {
-            let observed = format!("{observed}; no certificate that was seen leads to it");
+            let observed = format!("{observed}; no observed certificate leads to it");
             findings.push(warning(observed, TrustRemedy::RemoveUnusedRoot));
         } else if flaws.iter().any(Violation::spoils_an_issuer) {
-            let observed = format!("{observed}; a server presents this very certificate, so that Kubernetes takes it");
+            let observed =
+                format!("{observed}; a server presents this certificate itself, so that Kubernetes accepts it");
             findings.push(warning(observed, TrustRemedy::TrustIssuer));
         } else {
             findings.push(warning(observed, TrustRemedy::ImproveNextRoot));
@@ -94,7 +98,7 @@ pub(super) fn anchors(target: &Target, used: &UsedRoots, now: OffsetDateTime) ->
     findings
 }
 
-/// Returns what names `trust.anchor` to what fails with it.
+/// Returns `trust.anchor` as the cause of other findings.
 pub(super) fn anchors_as_cause(target: &Target) -> Arc<Cause> {
     Finding::new(CheckId::TRUST_ANCHOR, Place::Cluster, &target.cluster, Status::Fail).as_cause()
 }
@@ -111,21 +115,21 @@ fn remedy(root: &Certificate, now: OffsetDateTime) -> Remedy {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::{NOW, bed};
+    use super::super::fixture::{NOW, fixture};
     use super::*;
 
     #[test]
     fn a_certificate_that_is_trusted_itself_is_warned_of_where_its_own_server_presents_it() {
-        let mut bed = bed();
-        let leaf = bed.node_cert();
+        let mut fixture = fixture();
+        let leaf = fixture.node_cert();
         let end = leaf.not_after;
-        bed.target.roots = vec![leaf];
+        fixture.target.roots = vec![leaf];
         let mut used = UsedRoots::default();
         used.add(Some(0), true);
-        let status = |used: &UsedRoots, now| anchors(&bed.target, used, now)[0].status;
+        let status = |used: &UsedRoots, now| anchors(&fixture.target, used, now)[0].status;
         assert_eq!(status(&used, NOW), Status::Warn);
         assert_eq!(status(&used, end + time::Duration::DAY), Status::Fail);
-        // Where another certificate leads to it, it has to be a CA.
+        // As the issuer of another certificate it has to be a CA.
         used.add(Some(0), false);
         assert_eq!(status(&used, NOW), Status::Fail);
         assert_eq!(status(&UsedRoots::default(), NOW), Status::Fail);
@@ -133,17 +137,17 @@ mod tests {
 
     #[test]
     fn a_trust_file_with_a_leaf_garbage_or_nothing_in_it_is_no_trust() {
-        let mut bed = bed();
-        bed.target.roots.push(bed.node_cert());
-        bed.target.trust_faults.push("section 3 is no certificate".into());
-        let found = trust_anchor(&bed.target, NOW);
+        let mut fixture = fixture();
+        fixture.target.roots.push(fixture.node_cert());
+        fixture.target.trust_faults.push("section 3 is no certificate".into());
+        let found = trust_anchor(&fixture.target, NOW);
         let statuses: Vec<_> = found.iter().map(|f| f.status).collect();
-        // A certificate that nobody uses and that is no CA is passed over by Kubernetes.
+        // Kubernetes ignores an unused certificate that is no CA.
         assert_eq!(statuses, [Status::Fail, Status::Pass, Status::Warn]);
-        bed.target.roots.remove(0);
-        assert_eq!(trust_anchor(&bed.target, NOW)[1].status, Status::Fail);
-        bed.target.roots.clear();
-        bed.target.trust_faults.clear();
-        assert_eq!(trust_anchor(&bed.target, NOW)[0].status, Status::Fail);
+        fixture.target.roots.remove(0);
+        assert_eq!(trust_anchor(&fixture.target, NOW)[1].status, Status::Fail);
+        fixture.target.roots.clear();
+        fixture.target.trust_faults.clear();
+        assert_eq!(trust_anchor(&fixture.target, NOW)[0].status, Status::Fail);
     }
 }

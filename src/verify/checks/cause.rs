@@ -1,15 +1,15 @@
-//! Which finding another one hangs on, where that shows only when several checks have been judged. A check that says so itself
-//! sets its cause where it is made.
+//! Causes of findings that are known only when several checks have been judged. A check that knows its cause sets it
+//! itself.
 
 use super::super::finding::{Aspect, CheckId, Finding, Scope, Status};
 use super::super::target::Place;
 use super::heartbeat;
 use super::location::Location;
 
-/// Says of what is not proven at `spot` that it hangs on the rightful callers, where none of these is let in: a server that answers
-/// no one, or with what Kubernetes does not say, has one fault and not one for each question.
-pub(super) fn caller(spot: &Location<'_>, findings: &mut [Finding]) {
-    let id = CheckId::at(spot.place, Aspect::Caller);
+/// Names the permitted clients as the cause of what is not proven at `location`, if none of them is accepted: a server
+/// that accepts no client has one fault.
+pub(super) fn client(location: &Location<'_>, findings: &mut [Finding]) {
+    let id = CheckId::at(location.place, Aspect::Caller);
     let is_open = |finding: &Finding| finding.status == Status::NotProven && finding.because_of.is_none();
     let fails = |finding: &Finding| finding.status == Status::Fail && finding.because_of.is_none();
     let let_in = |finding: &Finding| finding.id == id && matches!(finding.status, Status::Pass | Status::Warn);
@@ -28,7 +28,7 @@ pub(super) fn caller(spot: &Location<'_>, findings: &mut [Finding]) {
     }
 }
 
-/// Whether a check is judged by what a server answers to a request.
+/// Whether a check is judged by the response to a request.
 fn asks_a_question(aspect: Aspect) -> bool {
     matches!(
         aspect,
@@ -44,9 +44,9 @@ fn asks_a_question(aspect: Aspect) -> bool {
     )
 }
 
-/// Says of a host that is reached at none of its addresses that it has one fault: at the first of them. A node that is down
-/// renews no Lease either.
-pub(super) fn silent_host(findings: &mut [Finding]) {
+/// Names one cause for a host that is reached at none of its addresses: the first of them. A node that is down renews
+/// no Lease either.
+pub(super) fn unreachable_host(findings: &mut [Finding]) {
     let connects = || findings.iter().filter(|finding| finding.id.1 == Aspect::Connect);
     if !connects().all(|finding| finding.status == Status::Fail) {
         return;
@@ -61,8 +61,8 @@ pub(super) fn silent_host(findings: &mut [Finding]) {
     }
 }
 
-/// Says of the lists for which any API server is asked why they are not proven: the API server that was asked, or where none could
-/// be, the first that could not.
+/// Names the API server that was asked as the cause of lists that are not proven; if none could be asked, the first
+/// that failed.
 pub(super) fn lists(findings: &mut [Finding]) {
     let is_open = |finding: &Finding| {
         finding.place == Place::Cluster
@@ -92,7 +92,7 @@ pub(super) fn lists(findings: &mut [Finding]) {
     }
 }
 
-/// Whether no list comes from an API server of which this does not hold.
+/// Whether an API server that fails this check gives no list.
 fn stops_a_list(aspect: Aspect) -> bool {
     matches!(aspect, Aspect::Resolve | Aspect::Connect | Aspect::Tls | Aspect::Chain | Aspect::Backend | Aspect::Caller)
 }

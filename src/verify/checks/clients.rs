@@ -1,55 +1,56 @@
-//! The dates of the client certificates with which peers were called.
+//! The dates of the client certificates that were presented.
 
 use super::super::finding::{Aspect, Finding, Status};
-use super::super::observation::{Caller, Dial, Exchange, Outcome};
+use super::super::observation::{Client, Dial, Exchange, Outcome};
 use super::super::remedy::CertificateRemedy;
 use super::answer::who;
-use super::certificate::out_of_date;
-use super::judge::{CheckContext, Clock};
+use super::context::{CheckContext, Clock};
+use super::dates::out_of_date;
 use super::location::Location;
 use crate::cluster::duration::{in_words, stamp};
 
 impl CheckContext<'_> {
-    /// Tells once of each client certificate that it has ended or ends soon, and names that as the cause where it was refused. The
-    /// findings of this dial begin at `before`.
-    pub(super) fn clients(&mut self, spot: &Location<'_>, dial: &Dial, before: usize, findings: &mut Vec<Finding>) {
-        for exchange in dial.exchanges.iter().filter(|exchange| is_rightful(&exchange.caller)) {
+    /// Reports each client certificate that has expired or expires soon once, and names that as the cause if it was
+    /// refused. The findings of this dial begin at `before`.
+    pub(super) fn clients(&mut self, location: &Location<'_>, dial: &Dial, before: usize, findings: &mut Vec<Finding>) {
+        for exchange in dial.exchanges.iter().filter(|exchange| is_rightful(&exchange.client)) {
             let Some(presented) = exchange.presented else { continue };
             let read = self.certificate_of(&presented);
             let Some(Ok(certificate)) = read.as_deref() else { continue };
             let Clock { now, expires_within } = self.clock;
-            let whose = whose(&exchange.caller);
+            let whose = whose(&exchange.client);
             let outdated = out_of_date(&whose, certificate, now);
             if let Some(outdated) = outdated.as_ref().filter(|_| was_refused(exchange)) {
-                blame(&who(&exchange.caller), outdated, &mut findings[before..]);
+                blame(&who(&exchange.client), &outdated.text, &mut findings[before..]);
             }
             let left = certificate.not_after - now;
             if (outdated.is_none() && left > expires_within) || !self.ending.insert(presented) {
                 continue;
             }
             let observed = outdated
+                .map(|outdated| outdated.text)
                 .unwrap_or_else(|| format!("{whose}: {} left, until {}", in_words(left), stamp(certificate.not_after)));
             let expected = format!("more than {} left", in_words(expires_within));
-            let finding = spot.finding(Aspect::Expiry, Status::Warn).saw(observed, expected);
+            let finding = location.finding(Aspect::Expiry, Status::Warn).saw(observed, expected);
             let mut finding = finding.remedy(CertificateRemedy::RenewClient);
-            finding.caller = who(&exchange.caller);
+            finding.client = who(&exchange.client);
             findings.push(finding);
         }
     }
 }
 
-fn is_rightful(caller: &Caller) -> bool {
-    matches!(caller, Caller::Master(_) | Caller::Node(_) | Caller::Verifier)
+fn is_rightful(client: &Client) -> bool {
+    matches!(client, Client::Master(_) | Client::Node(_) | Client::Verifier)
 }
 
-fn whose(caller: &Caller) -> String {
-    match caller {
-        Caller::Master(name) | Caller::Node(name) => format!("the client certificate of {name}"),
+fn whose(client: &Client) -> String {
+    match client {
+        Client::Master(name) | Client::Node(name) => format!("the client certificate of {name}"),
         _ => "the verifier's client certificate".to_owned(),
     }
 }
 
-/// Whether an exchange ended as it does for a certificate that is not taken.
+/// Whether the result of an exchange is that of a rejected certificate.
 fn was_refused(exchange: &Exchange) -> bool {
     match &exchange.outcome {
         Outcome::Answer(answer) => matches!(answer.status, 400 | 401 | 403),
@@ -58,11 +59,11 @@ fn was_refused(exchange: &Exchange) -> bool {
     }
 }
 
-/// Names the cause where a caller was not let in: whatever else may be wrong, this is.
-fn blame(caller: &Option<String>, outdated: &str, findings: &mut [Finding]) {
+/// Names the expired certificate as the cause of a refusal.
+fn blame(client: &Option<String>, outdated: &str, findings: &mut [Finding]) {
     let refused = |finding: &&mut Finding| {
         finding.id.1 == Aspect::Caller
-            && finding.caller == *caller
+            && finding.client == *client
             && finding.because_of.is_none()
             && matches!(finding.status, Status::Fail | Status::NotProven)
     };
@@ -76,25 +77,26 @@ fn blame(caller: &Option<String>, outdated: &str, findings: &mut [Finding]) {
 mod tests {
     use time::Duration;
 
-    use super::super::fixture::{NOW, answer, bed, issuer};
+    use super::super::fixture::{NOW, answer, fixture, issuer};
     use super::*;
     use crate::pki::untrusted;
     use crate::verify::target::Place;
 
     #[test]
-    fn client_certificates_are_warned_of_and_named_as_the_cause_once_they_have_ended() {
-        let bed = bed();
-        let leaf = bed.cluster.master_leaves(&bed.cluster.masters[0]).remove(0);
-        let server =
-            untrusted::dated(&issuer(&bed.root), &leaf, NOW, NOW + Duration::days(3000)).expect("a leaf").certificate;
-        let caller = Caller::Node("n1".into());
-        let end = bed.target.nodes[0].client.as_ref().expect("an identity").certificate.not_after;
-        let ours = format!("X509SHA256={}", bed.presented(&caller).expect("presented"));
-        let known = bed.review("kubelet:n1", &["kubelets", "system:authenticated"], Some(&ours));
+    fn client_certificates_are_warned_of_and_named_as_the_cause_once_they_have_expired() {
+        let fixture = fixture();
+        let leaf = fixture.cluster.master_leaves(&fixture.cluster.masters[0]).remove(0);
+        let server = untrusted::dated(&issuer(&fixture.root), &leaf, NOW, NOW + Duration::days(3000))
+            .expect("a leaf")
+            .certificate;
+        let client = Client::Node("n1".into());
+        let end = fixture.target.nodes[0].client.as_ref().expect("an identity").certificate.not_after;
+        let ours = format!("X509SHA256={}", fixture.presented(&client).expect("presented"));
+        let known = fixture.review("kubelet:n1", &["kubelets", "system:authenticated"], Some(&ours));
         let refusals = [Outcome::Alert("CertificateExpired".into()), answer(401, "{}"), Outcome::Closed];
         let judged = |outcome: &Outcome, now| {
-            let found = bed.findings(Place::Master, &server, &[(caller.clone(), outcome.clone())], now);
-            let of = |aspect| found.iter().find(|f| f.id.1 == aspect && f.caller.as_deref() == Some("n1")).cloned();
+            let found = fixture.findings(Place::Master, &server, &[(client.clone(), outcome.clone())], now);
+            let of = |aspect| found.iter().find(|f| f.id.1 == aspect && f.client.as_deref() == Some("n1")).cloned();
             (of(Aspect::Caller).expect("a caller"), of(Aspect::Expiry))
         };
         let (called, expiry) = judged(&known, end - Duration::days(200));
@@ -104,10 +106,10 @@ mod tests {
         for refusal in refusals {
             let (called, expiry) = judged(&refusal, end + Duration::days(35));
             assert_ne!(called.status, Status::Pass);
-            assert!(called.observed.contains("expired 35 days ago"), "{}", called.observed);
+            assert_eq!(called.remedy, Some(CertificateRemedy::RenewClient.into()));
             assert_eq!(expiry.map(|f| f.status), Some(Status::Warn));
             let (called, _) = judged(&refusal, end - Duration::days(200));
-            assert!(!called.observed.contains("expired"), "{}", called.observed);
+            assert_ne!(called.remedy, Some(CertificateRemedy::RenewClient.into()));
         }
     }
 }

@@ -1,38 +1,38 @@
-//! `master.denials`: whether an API server denies what is revoked. Its file of rules may never have come, or not have been read
-//! again, and nothing else shows that before a revoked certificate is used.
+//! `master.denials`: whether an API server denies what is revoked. Its rules may never have been installed or reloaded,
+//! and nothing else proves that before a revoked certificate is used.
 
 use super::super::denials::{Decision, ExpectedDenials, RevokedCertificate, Subject};
 use super::super::finding::{Aspect, Finding, Status};
 use super::super::observation::{Dial, Exchange, Outcome, Request};
 use super::super::remedy::{AuthorizationRemedy, VerifierRemedy};
-use super::answer::{asked_and_said, of, said, who, with_more_time};
-use super::judge::{CheckContext, UNSEEN};
+use super::answer::{describe_exchange, of, said, who, with_more_time};
+use super::context::{CheckContext, NOT_OBSERVED};
 use super::location::{Location, expectation};
 
 /// How many certificates are named.
 const NAMED: usize = 3;
 
 impl CheckContext<'_> {
-    /// `None` where nothing has to be denied.
-    pub(super) fn denials(&mut self, spot: &Location<'_>, dial: &Dial) -> Option<Finding> {
-        let expected = expectation(spot.place, Aspect::Denials);
-        let finding = |status| spot.finding(Aspect::Denials, status);
+    /// Returns `master.denials`; `None` if nothing has to be denied.
+    pub(super) fn denials(&mut self, location: &Location<'_>, dial: &Dial) -> Option<Finding> {
+        let expected = expectation(location.place, Aspect::Denials);
+        let finding = |status| location.finding(Aspect::Denials, status);
         let Some(denials) = &self.target.denials else {
-            // A recording of an older clusterctl does not say what has to be denied.
+            // A recording of an earlier version does not hold what has to be denied.
             let revoked = self.target.revoked.as_ref().is_some_and(|revoked| !revoked.is_empty());
-            return revoked.then(|| finding(Status::Skipped).saw(UNSEEN, expected));
+            return revoked.then(|| finding(Status::Skipped).saw(NOT_OBSERVED, expected));
         };
         if denials.is_empty() {
             return None;
         }
-        // Where the verifier may not ask, a node was tried, too.
+        // If the verifier may not ask, a node was tried, too.
         let asked = || of(dial, Request::DenialReview);
         let answered = asked().find(|exchange| answer_to(exchange).is_some());
         let Some(exchange) = answered.or_else(|| asked().next()) else {
-            return Some(finding(Status::Skipped).saw(UNSEEN, expected));
+            return Some(finding(Status::Skipped).saw(NOT_OBSERVED, expected));
         };
-        let mut finding = finding(Status::NotProven).saw(asked_and_said(exchange), expected);
-        finding.caller = who(&exchange.caller);
+        let mut finding = finding(Status::NotProven).saw(describe_exchange(exchange), expected);
+        finding.client = who(&exchange.client);
         finding.elapsed_ms = exchange.elapsed_ms;
         let answer = match &exchange.outcome {
             Outcome::Answer(answer) => answer,
@@ -41,14 +41,14 @@ impl CheckContext<'_> {
         };
         if let Err(reason) = self.proven(exchange) {
             finding.observed = format!("{}: {}, but {reason}", exchange.request.as_str(), answer.status);
-            finding.because_of = Some(spot.cause(Aspect::Chain));
+            finding.because_of = Some(location.cause(Aspect::Chain));
             return Some(finding);
         }
         Some(match answer_to(exchange) {
-            Some(Decision::NotDenied) => compared(finding, spot, denials, exchange),
+            Some(Decision::NotDenied) => compared(finding, location, denials, exchange),
             Some(Decision::Denied) => {
                 finding.observed =
-                    "it denies a certificate that nobody revoked, so that a denial proves nothing".to_owned();
+                    "it denies a certificate that was never revoked, so that a denial proves nothing".to_owned();
                 finding.remedy(AuthorizationRemedy::FindDenyingAuthorizer)
             }
             None if answer.status == 403 => {
@@ -60,18 +60,18 @@ impl CheckContext<'_> {
     }
 }
 
-/// What was decided of the first question.
+/// Returns the decision about the first subject.
 fn answer_to(exchange: &Exchange) -> Option<Decision> {
     match &exchange.outcome {
-        Outcome::Answer(answer) => Subject::Nobody.decision(answer),
+        Outcome::Answer(answer) => Subject::Unissued.decision(answer),
         _ => None,
     }
 }
 
 /// Compares what an API server denies with what it has to deny.
-fn compared(mut finding: Finding, spot: &Location<'_>, denials: &ExpectedDenials, exchange: &Exchange) -> Finding {
-    // What another server behind this address denies is not what this one does.
-    let own = || exchange.more.iter().filter(|further| further.shown.is_empty());
+fn compared(mut finding: Finding, location: &Location<'_>, denials: &ExpectedDenials, exchange: &Exchange) -> Finding {
+    // Another server at this address may deny something else.
+    let own = || exchange.more.iter().filter(|further| further.server_chain.is_empty());
     let decided = |subject: Subject| {
         own().find_map(|further| match &further.outcome {
             Outcome::Answer(answer) => subject.decision(answer),
@@ -100,13 +100,13 @@ fn compared(mut finding: Finding, spot: &Location<'_>, denials: &ExpectedDenials
         finding.status = Status::Warn;
         finding.observed = said_of_it.join("; ");
         let no_rule = missed.len() == asked && rules.is_none_or(|rule| rule == Some(Decision::NotDenied));
-        return finding.remedy(AuthorizationRemedy::UpdateDenials { server: spot.server(), no_rule });
+        return finding.remedy(AuthorizationRemedy::UpdateDenials { server: location.server(), no_rule });
     }
     if !unanswered.is_empty() || rules == Some(None) {
         let late = exchange.more.iter().map(|further| &further.outcome).find(|o| !matches!(o, Outcome::Answer(_)));
         finding.observed = match late {
             Some(outcome) => format!("what it denies is not known: {}", said(outcome)),
-            None => "what it denies is not known: it gave no review of each question".to_owned(),
+            None => "what it denies is not known: some reviews are missing".to_owned(),
         };
         return match late {
             Some(outcome) => with_more_time(finding, outcome),
@@ -119,7 +119,7 @@ fn compared(mut finding: Finding, spot: &Location<'_>, denials: &ExpectedDenials
         (1, 0) => "it denies the certificate that was revoked".to_owned(),
         (asked, 0) => format!("it denies all {asked} certificates that were revoked"),
         (asked, more) => {
-            format!("it denies the {asked} certificates that were revoked last; {more} more were not asked about")
+            format!("it denies the {asked} certificates that were revoked last; {more} more were not checked")
         }
     };
     finding

@@ -1,4 +1,4 @@
-//! One master, two nodes, and what was seen of them: what the checks' tests are made with.
+//! A test fixture: one control-plane node, two nodes, and observations of them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,11 +8,12 @@ use time::{Duration, OffsetDateTime};
 
 use super::super::finding::Finding;
 use super::super::observation::{
-    Answer, Caller, Connect, Der, Dial, Exchange, Further, Handshake, LocationSeen, Observations, Outcome, PeerSeen,
-    Request, Resolution, Signature, Tls,
+    Answer, Client, Connect, Der, Dial, Exchange, FollowUp, Handshake, LocationObservation, Observations, Outcome,
+    PeerObservation, Request, Resolution, Signature, Tls,
 };
-use super::super::target::{Held, Identity, Place, Target};
-use super::judge::{Clock, judge};
+use super::super::target::{Identity, KnownCredential, Place, Target};
+use super::context::Clock;
+use super::judge::judge;
 use crate::cluster::key_kind::KeyKind;
 use crate::cluster::lifetime::Lifetime;
 use crate::cluster::profile::{CaRole, CertificateSpec, Profile};
@@ -24,14 +25,14 @@ use crate::pki::issuer::{Credential, Issuer, create_root};
 pub(super) const NOW: OffsetDateTime = datetime!(2026-11-23 12:00 UTC);
 pub(super) const PODS: &str = r#"{"kind":"PodList","apiVersion":"v1","metadata":{},"items":null}"#;
 
-/// One master, two nodes, and what was seen of the first node or the master.
+/// One control-plane node, two nodes, and observations of the first node or the control-plane node.
 pub(super) struct Fixture {
     pub(super) cluster: Cluster,
     pub(super) root: Credential,
     pub(super) target: Target,
 }
 
-pub(super) fn bed() -> Fixture {
+pub(super) fn fixture() -> Fixture {
     let host = |name: &str, address: &str| RawHost {
         name: Some(name.into()),
         addresses: vec![address.into()],
@@ -48,7 +49,7 @@ pub(super) fn bed() -> Fixture {
     let root = root.expect("a root").into_inner();
     let target = Target::of(&cluster, vec![root.certificate.clone()], |leaf| {
         let made = issue(&root, leaf, NOW);
-        Held { issued: None, identity: Some(Identity::of(&made).expect("an identity")), missing: None }
+        KnownCredential { issued: None, identity: Some(Identity::of(&made).expect("an identity")), missing: None }
     });
     Fixture { cluster, root, target }
 }
@@ -80,12 +81,12 @@ impl Fixture {
         issue(&self.root, &leaf, NOW).certificate
     }
 
-    /// The status and the observation of each check of the peer at `place` that shows `leaf` and answers so.
+    /// Returns the first finding of each check of the peer at `place` that presents `leaf` and responds so.
     pub(super) fn judged(
         &self,
         place: Place,
         leaf: &Certificate,
-        calls: &[(Caller, Outcome)],
+        calls: &[(Client, Outcome)],
         now: OffsetDateTime,
     ) -> HashMap<String, Finding> {
         let mut first = HashMap::new();
@@ -96,42 +97,42 @@ impl Fixture {
         first
     }
 
-    /// Every finding of that peer.
+    /// Returns every finding of that peer.
     pub(super) fn findings(
         &self,
         place: Place,
         leaf: &Certificate,
-        calls: &[(Caller, Outcome)],
+        calls: &[(Client, Outcome)],
         now: OffsetDateTime,
     ) -> Vec<Finding> {
         self.findings_of_several(place, leaf, calls, &[], now)
     }
 
-    /// Every finding of that peer, where each client without a right asks `more` behind its first question.
+    /// Returns every finding of that peer, where each client that must be refused makes the follow-up requests `more`.
     pub(super) fn findings_of_several(
         &self,
         place: Place,
         leaf: &Certificate,
-        calls: &[(Caller, Outcome)],
-        more: &[Further],
+        calls: &[(Client, Outcome)],
+        more: &[FollowUp],
         now: OffsetDateTime,
     ) -> Vec<Finding> {
-        let shown: Arc<[Fingerprint]> = Arc::from([leaf.fingerprint()]);
-        let exchange = |(caller, outcome): &(Caller, Outcome)| Exchange {
-            caller: caller.clone(),
-            presented: self.presented(caller),
-            request: match (place, caller) {
+        let server_chain: Arc<[Fingerprint]> = Arc::from([leaf.fingerprint()]);
+        let exchange = |(client, outcome): &(Client, Outcome)| Exchange {
+            client: client.clone(),
+            presented: self.presented(client),
+            request: match (place, client) {
                 (Place::Node, _) => Request::Pods,
-                (_, Caller::Node(_)) => Request::WhoAmI,
+                (_, Client::Node(_)) => Request::WhoAmI,
                 _ => Request::Nodes,
             },
-            shown: shown.clone(),
+            server_chain: server_chain.clone(),
             outcome: outcome.clone(),
-            more: match caller {
-                Caller::Untrusted(_) | Caller::Anonymous => more.to_vec(),
+            more: match client {
+                Client::Untrusted(_) | Client::Anonymous => more.to_vec(),
                 _ => Vec::new(),
             },
-            rulings: Arc::default(),
+            decisions: Arc::default(),
             elapsed_ms: 1,
         };
         let dial = Dial {
@@ -141,7 +142,7 @@ impl Fixture {
                 outcome: Handshake::Done,
                 version: Some("TLSv1.3".into()),
                 cipher: Some("TLS13_AES_128_GCM_SHA256".into()),
-                shown: shown.clone(),
+                server_chain: server_chain.clone(),
                 sent: 1,
                 signature: Signature::Valid,
             }),
@@ -154,13 +155,13 @@ impl Fixture {
         let peers = self.target.peers().map(|(at, peer)| {
             let dials =
                 if at == place && ["m1", "n1"].contains(&peer.name.as_str()) { vec![dial.clone()] } else { vec![] };
-            let location = LocationSeen {
+            let location = LocationObservation {
                 address: peer.addresses[0].to_string(),
                 port: peer.port,
                 resolution: Resolution::Literal,
                 dials,
             };
-            PeerSeen { place: at, host: peer.name.clone(), locations: vec![location] }
+            PeerObservation { place: at, host: peer.name.clone(), locations: vec![location] }
         });
         let clients =
             self.target.nodes.iter().filter_map(|node| node.client.as_ref()).map(|client| &*client.certificate);
@@ -173,11 +174,11 @@ impl Fixture {
         findings.filter(|finding| finding.host == host && finding.place == place).collect()
     }
 
-    pub(super) fn presented(&self, caller: &Caller) -> Option<Fingerprint> {
-        if matches!(caller, Caller::Untrusted(_)) {
+    pub(super) fn presented(&self, client: &Client) -> Option<Fingerprint> {
+        if matches!(client, Client::Untrusted(_)) {
             return Some(Fingerprint::of(b"an untrusted client"));
         }
-        let Caller::Node(name) = caller else { return None };
+        let Client::Node(name) = client else { return None };
         let node = self.target.nodes.iter().find(|node| node.name == *name)?;
         Some(node.client.as_ref()?.certificate.fingerprint())
     }
@@ -201,8 +202,8 @@ pub(super) fn answer(status: u16, body: &str) -> Outcome {
     })
 }
 
-pub(super) fn master() -> Caller {
-    Caller::Master("m1".into())
+pub(super) fn master() -> Client {
+    Client::Master("m1".into())
 }
 
 pub(super) fn statuses(found: &HashMap<String, Finding>, checks: &[&str]) -> Vec<&'static str> {

@@ -1,22 +1,23 @@
-//! `node.heartbeat`: whether each node itself has reached a master, which only its Lease shows. The other checks of 2.i and
-//! 2.iii are made from here, with the directory's keys.
+//! `node.heartbeat`: whether each node itself has reached an API server, which only its Lease proves. The other checks
+//! of 2.i and 2.iii are made from here, with the directory's keys.
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::super::finding::{Aspect, CheckId, Finding, Scope, Severity, Status};
-use super::super::leases::{LASTS, age, is_odd, since};
-use super::super::observation::{Lease, Leases, Listed, Outcome, Readiness};
+use super::super::leases::{LEASE_DURATION, age, looks_stale, since};
+use super::super::observation::{Lease, LeaseListOutcome, NodeListOutcome, Outcome, Readiness};
 use super::super::remedy::{HealthRemedy, VerifierRemedy, VerifierRight};
 use super::super::target::{Peer, Place};
 use super::answer::said;
-use super::judge::{CheckContext, UNSEEN};
+use super::context::{CheckContext, NOT_OBSERVED};
 use super::location::expectation;
 use crate::cluster::duration::in_words;
 
 const ID: CheckId = CheckId(Scope::Node, Aspect::Heartbeat);
 
 impl CheckContext<'_> {
-    /// `node.heartbeat`, for each node in the target's order; what holds for all of them is said of the whole.
+    /// Returns `node.heartbeat` for each node in the target's order; what concerns all of them is reported for the
+    /// cluster.
     pub(super) fn heartbeats(&mut self, findings: &mut Vec<Finding>) -> std::vec::IntoIter<Option<Finding>> {
         let nothing = Vec::new().into_iter();
         if !self.target.has_verifier() || !self.target.nodes.iter().any(|node| node.dialled) {
@@ -26,12 +27,12 @@ impl CheckContext<'_> {
         let whole = |status, observed: String| {
             Finding::new(ID, Place::Cluster, &self.target.cluster, status).saw(observed, expected)
         };
-        // A recording of an older clusterctl has none.
+        // A recording of an earlier version has none.
         let Some(listing) = &self.seen.leases else {
-            findings.push(skipped(whole(Status::Skipped, UNSEEN.to_owned())));
+            findings.push(skipped(whole(Status::Skipped, NOT_OBSERVED.to_owned())));
             return nothing;
         };
-        let proven = self.proven_by(&listing.shown);
+        let proven = self.proven_by(&listing.server_chain);
         let whole = |status, observed| {
             let mut finding = whole(status, observed);
             finding.address = listing.to.map(|to| to.to_string());
@@ -39,12 +40,12 @@ impl CheckContext<'_> {
             finding
         };
         let (served, leases, again) = match (&listing.outcome, proven) {
-            (Leases::Held { served, leases, again }, Ok(())) => (served.as_deref(), leases, again),
-            (Leases::Held { .. }, Err(reason)) => {
+            (LeaseListOutcome::Complete { served, leases, again }, Ok(())) => (served.as_deref(), leases, again),
+            (LeaseListOutcome::Complete { .. }, Err(reason)) => {
                 findings.push(whole(Status::NotProven, reason));
                 return nothing;
             }
-            (Leases::Failed(outcome), _) => {
+            (LeaseListOutcome::Failed(outcome), _) => {
                 let observed = format!("GET leases in kube-node-lease: {}", said(outcome));
                 findings.push(match outcome {
                     Outcome::Answer(answer) if answer.status == 403 => {
@@ -58,7 +59,7 @@ impl CheckContext<'_> {
         };
         let leases: HashMap<&str, &Lease> = leases.iter().map(|lease| (lease.name.as_str(), lease)).collect();
         let ready: HashMap<&str, &Readiness> = match self.seen.listing.as_ref().map(|listing| &listing.outcome) {
-            Some(Listed::Nodes(nodes)) => {
+            Some(NodeListOutcome::Nodes(nodes)) => {
                 nodes.iter().filter_map(|node| Some((node.name.as_str(), node.ready.as_ref()?))).collect()
             }
             _ => HashMap::new(),
@@ -74,13 +75,13 @@ impl CheckContext<'_> {
     }
 }
 
-/// What could not be tried is no pass, and does not fail the run: policies may be older than this check.
+/// A skipped check is no pass and does not fail the run: the cluster's rights may be older than this check.
 fn skipped(mut finding: Finding) -> Finding {
     finding.severity = Severity::Warning;
     finding
 }
 
-/// Whether this says that a node has not renewed its Lease.
+/// Whether a finding says that a node has not renewed its Lease.
 pub(super) fn is_stale(finding: &Finding) -> bool {
     finding.id == ID && finding.status == Status::Fail && finding.remedy == Some(HealthRemedy::ReachApiServer.into())
 }
@@ -95,14 +96,14 @@ fn judged(
 ) -> Finding {
     let expected = expectation(Place::Node, Aspect::Heartbeat);
     let Some(lease) = lease else {
-        // A kubelet registers first, and makes its Lease some seconds later.
+        // A kubelet registers first, and creates its Lease some seconds later.
         let heartbeat = ready.and_then(|ready| ready.heartbeat.as_deref());
-        if let Some(at) = heartbeat.filter(|at| since(at, served).is_some_and(|age| age.abs() <= LASTS)) {
-            let observed = format!("it wrote its own status at {at}, and has no Lease yet");
+        if let Some(at) = heartbeat.filter(|at| since(at, served).is_some_and(|age| age.abs() <= LEASE_DURATION)) {
+            let observed = format!("it reported its status at {at}, and has no Lease yet");
             let finding = finding(Status::Warn).saw(observed, expected);
             return skipped(finding.remedy(HealthRemedy::VerifyAgain));
         }
-        let observed = format!("{name} has no Lease in kube-node-lease: it has never reached a master");
+        let observed = format!("{name} has no Lease in kube-node-lease: it has never reached an API server");
         return finding(Status::Fail).saw(observed, expected).remedy(HealthRemedy::ReachApiServer);
     };
     let unready = ready.filter(|ready| ready.status != "True");
@@ -122,31 +123,29 @@ fn judged(
     let renewed = lease.renewed.as_deref().unwrap_or("it was made");
     let Some(age) = age(lease, served) else {
         return match again.get(name) {
-            Some(at) => {
-                finding(Status::Pass).saw(format!("its Lease was renewed at {at}, while it was looked at"), expected)
-            }
+            Some(at) => finding(Status::Pass).saw(format!("its Lease was renewed at {at}, during this run"), expected),
             None if lease.renewed.is_none() => {
                 let observed = format!("{name} has never renewed its Lease");
                 finding(Status::Fail).saw(with_note(observed), expected).remedy(HealthRemedy::ReachApiServer)
             }
             None => {
-                let observed = format!("renewed at {renewed}; the API server does not say what time it is");
+                let observed = format!("renewed at {renewed}; the API server does not report its time");
                 finding(Status::NotProven).saw(with_note(observed), expected)
             }
         };
     };
-    if is_odd(lease, served) {
+    if looks_stale(lease, served) {
         let off = in_words(age.abs());
         return match again.get(name) {
             Some(_) => {
                 let side = if age.is_negative() { "ahead of" } else { "behind" };
-                let observed = format!("it renews its Lease, by a clock that is {off} {side} the API server's");
+                let observed = format!("it renews its Lease, with a clock that is {off} {side} the API server's");
                 let finding = finding(Status::Warn).saw(with_note(observed), expected);
                 skipped(finding.remedy(HealthRemedy::SetNodeClock))
             }
             None => {
                 let when = if age.is_negative() { format!("{off} ahead") } else { format!("{off} ago") };
-                let observed = format!("{name} has not reached a master since {renewed} ({when})");
+                let observed = format!("{name} has not reached an API server since {renewed} ({when})");
                 finding(Status::Fail).saw(with_note(observed), expected).remedy(HealthRemedy::ReachApiServer)
             }
         };
@@ -154,7 +153,7 @@ fn judged(
     let observed =
         format!("its Lease was renewed at {renewed}, {} before the answer", in_words(age.max(time::Duration::ZERO)));
     match &note {
-        // The kubelet reaches its master; what keeps it from being ready is no matter of trust.
+        // The kubelet reaches an API server; the reason why it is not ready is no matter of trust.
         Some(_) => {
             skipped(finding(Status::Warn).saw(with_note(observed), expected)).remedy(HealthRemedy::ReadNodeStatus)
         }
@@ -163,7 +162,7 @@ fn judged(
 }
 
 /// The time within which a lease has to be renewed, checked at compile time against the catalogue's words.
-const _: () = assert!(LASTS.whole_seconds() == 40);
+const _: () = assert!(LEASE_DURATION.whole_seconds() == 40);
 
 #[cfg(test)]
 mod tests {

@@ -1,4 +1,4 @@
-//! Where a finding belongs, and what each check wants to see there.
+//! The location of a finding, and what each check expects there.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use super::super::finding::{Aspect, Cause, CheckId, Finding, Status};
 use super::super::remedy::Server;
 use super::super::target::Place;
 
-/// Where a finding belongs.
+/// The location of a finding.
 pub(super) struct Location<'a> {
     pub(super) place: Place,
     pub(super) host: &'a str,
@@ -29,7 +29,7 @@ impl Location<'_> {
         Server { place: self.place, host: self.host.to_owned() }
     }
 
-    /// Returns what names the check `aspect` of this place to those that hang on it.
+    /// Returns the check `aspect` of this location as the cause of others.
     pub(super) fn cause(&self, aspect: Aspect) -> Arc<Cause> {
         Arc::new(Cause {
             id: CheckId::at(self.place, aspect),
@@ -39,7 +39,7 @@ impl Location<'_> {
         })
     }
 
-    /// Not proven, because of `cause`, which did not hold.
+    /// Returns a finding that is not proven because of `cause`.
     pub(super) fn follows(&self, aspect: Aspect, cause: &Arc<Cause>, observed: &str) -> Finding {
         let mut finding = self.finding(aspect, Status::NotProven);
         finding.because_of = Some(cause.clone());
@@ -51,30 +51,32 @@ pub(super) fn expectation(place: Place, aspect: Aspect) -> &'static str {
     match aspect {
         Aspect::Resolve => "the name resolves",
         Aspect::Connect => "a TCP connection opens",
-        Aspect::Tls => "TLS is spoken, in time",
+        Aspect::Tls => "the server speaks TLS, in time",
         Aspect::Protocol => "TLS 1.2 or 1.3 with ECDHE and AEAD",
         Aspect::Chain => "a chain to this cluster's root",
         Aspect::Possession => "the handshake is signed by the certificate's key",
-        Aspect::Dates => "leaf, intermediates and root are in date",
-        Aspect::Expiry => "time enough is left",
-        Aspect::Name => "the certificate names every address that may be dialled",
-        Aspect::Usage => "a server's certificate (serverAuth, not a CA)",
-        Aspect::Revoked => "not revoked, by a list that this root signed and that is fresh",
-        Aspect::Listed => "the API server knows this node, by the addresses that it is dialled at",
-        Aspect::Heartbeat => "the node itself has renewed its Lease at a master within 40 s",
-        Aspect::Admission => "what a node must not write is refused, and what it may write is not (dry runs)",
-        Aspect::Backend => "the API server's store answers it (/livez)",
-        Aspect::Denials => "what is revoked is denied, and so is what authorization.yaml takes from nodes",
+        Aspect::Dates => "leaf, intermediates and root are valid now",
+        Aspect::Expiry => "enough time is left",
+        Aspect::Name => "the certificate names every dialled address",
+        Aspect::Usage => "a serving certificate (serverAuth, not a CA)",
+        Aspect::Revoked => "not revoked, by a current CRL of this root",
+        Aspect::Listed => "the API server lists this node, with the addresses at which it is dialled",
+        Aspect::Heartbeat => "the node itself has renewed its Lease at an API server within 40 s",
+        Aspect::Admission => "forbidden writes of a node are refused, and permitted ones are not (dry runs)",
+        Aspect::Backend => "the API server reaches etcd (/livez)",
+        Aspect::Denials => "revoked certificates are denied, and so is what authorization.yaml forbids to nodes",
         Aspect::Config => "anonymous off, webhook on, a client CA, authorization Webhook, read-only port 0",
         Aspect::Flags => {
-            "kubelets are verified, a client CA, no anonymous callers, an authorizer that is not AlwaysAllow"
+            "kubelets are verified, a client CA, no anonymous clients, an authorizer that is not AlwaysAllow"
         }
-        Aspect::Scope => "the account may do its own node's work and no other's",
+        Aspect::Scope => "the account has its own node's rights and no other's",
         Aspect::Identity => "the certificate that was issued last for this host",
-        Aspect::Caller if place == Place::Node => "the master's certificate is accepted: 2xx with a PodList",
+        Aspect::Caller if place == Place::Node => {
+            "the control-plane node's certificate is accepted: 2xx with a PodList"
+        }
         Aspect::Caller => "the node's certificate is accepted: 201",
         Aspect::Whoami => "exactly the node's account, groups and certificate",
-        Aspect::Anonymous => "a caller without a certificate is refused: 401, 403 or a TLS alert",
+        Aspect::Anonymous => "a client without a certificate is refused: 401, 403 or a TLS alert",
         Aspect::Untrusted => "a certificate that the root did not sign is refused: 401, 403 or a TLS alert",
         Aspect::OtherNode => "another node's certificate is refused: 401 or 403",
         Aspect::Readonly => "the read-only port is closed",

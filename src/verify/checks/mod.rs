@@ -1,6 +1,7 @@
-//! The judgement: pure functions from observations, the target and `now` to findings. No network, no clock.
-//! An answer counts only when it came over a connection whose peer proved that it belongs to the root.
+//! Checks: pure functions from observations, the target and `now` to findings. No network, no clock. A response counts
+//! only if the server proved on its connection that it belongs to the cluster.
 
+mod acceptance;
 mod admission;
 mod anchor;
 mod answer;
@@ -9,17 +10,28 @@ mod backend;
 mod cause;
 mod certificate;
 mod clients;
+mod context;
+mod dates;
 mod denials;
 #[cfg(test)]
 mod fixture;
 mod heartbeat;
+mod inventory;
 mod judge;
 mod kubelet;
 mod location;
+mod missing;
 mod naming;
+mod other_certificates;
+mod paths;
+mod proven;
+mod proxy;
 mod reach;
 mod refusal;
+mod review;
+mod server_settings;
 mod trust;
 
 pub use anchor::trust_anchor;
-pub use judge::{Clock, Detail, judge, judge_in};
+pub use context::Clock;
+pub use judge::{Detail, judge, judge_in};

@@ -1,48 +1,49 @@
-//! Whom a refusal names. A server that repeats the name in a certificate of another CA has read it, and may have believed it.
+//! The user that a refusal names. A server that repeats the name in another CA's certificate has read it, and may trust
+//! it.
 
 use serde_json::Value;
 
 use super::super::observation::Answer;
 
-/// Whom a refusal names.
+/// The user that a refusal names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Named {
-    /// No user that is known.
-    Nobody,
-    /// This user, who has been authenticated.
+    /// None.
+    NoUser,
+    /// This authenticated user.
     User(String),
-    /// A name out of the certificate, in other words than those of a user's.
+    /// A name from the client's certificate, which is not called a user.
     Mentioned(String),
 }
 
-/// Returns whom a refusal names: as Kubernetes's authorizers do, or by one of the names in the certificate that was presented.
+/// Returns the user that a refusal names, as Kubernetes's authorizers do, or by a name in the presented certificate.
 pub(super) fn named(answer: &Answer, presented: &[String]) -> Named {
     if let Some(user) = named_user(answer) {
         return Named::User(user);
     }
-    // A 401 asks for authentication, so there was none.
+    // A 401 demands authentication, so there was none.
     if answer.status == 401 {
-        return Named::Nobody;
+        return Named::NoUser;
     }
     let text = plain(&answer.body);
-    let mut mentioned = Named::Nobody;
+    let mut mentioned = Named::NoUser;
     for name in presented {
         match mention(&text, name) {
             Some(true) => return Named::User(name.clone()),
-            Some(false) if mentioned == Named::Nobody => mentioned = Named::Mentioned(name.clone()),
+            Some(false) if mentioned == Named::NoUser => mentioned = Named::Mentioned(name.clone()),
             _ => {}
         }
     }
     mentioned
 }
 
-/// The user that a refusal names, as authorizers do: `User "NAME" cannot …` of an API server, `Forbidden (user=NAME, verb=…` of
-/// a kubelet. Who is named has been authenticated.
+/// Returns the user in an authorizer's message: `User "NAME" cannot …` of an API server, `Forbidden (user=NAME, verb=…`
+/// of a kubelet. A user that is named has been authenticated.
 pub(super) fn named_user(answer: &Answer) -> Option<String> {
     let message = serde_json::from_str::<Value>(&answer.body)
         .ok()
         .and_then(|body| body.get("message").and_then(Value::as_str).map(str::to_owned));
-    // A body that was cut is no JSON, and its quotes are still escaped.
+    // A truncated body is no JSON, and its quotes are still escaped.
     let text = plain(&message.unwrap_or_else(|| answer.body.to_string()));
     if let Some((_, rest)) = text.split_once("(user=") {
         let user = rest.split_once(", verb=").map_or_else(|| rest.trim_end().trim_end_matches(')'), |(user, _)| user);
@@ -53,7 +54,7 @@ pub(super) fn named_user(answer: &Answer) -> Option<String> {
     (!user.contains('\n')).then(|| user.to_owned())
 }
 
-/// A text in which quotes are quotes, however often they were escaped for JSON, Go or HTML.
+/// Returns a text without the escapes of JSON, Go or HTML.
 fn plain(text: &str) -> String {
     let mut plain = text.replace("\\u0022", "\"").replace("\\u0027", "'");
     plain.retain(|c| c != '\\');
@@ -63,7 +64,7 @@ fn plain(text: &str) -> String {
     plain
 }
 
-/// Whether a text has this name in it; true where it is called a user's.
+/// Whether a text contains this name; true if it is called a user's.
 fn mention(text: &str, name: &str) -> Option<bool> {
     let mut found = None;
     for (at, _) in text.match_indices(name).filter(|_| !name.is_empty()) {
@@ -131,16 +132,16 @@ mod tests {
             ("<b>USER</b>: kubelet:n1", mentioned("kubelet:n1")),
             ("CN=kubelet:n1,O=kubelets is not allowed", mentioned("kubelet:n1")),
             ("groups [kubelets] may not", mentioned("kubelets")),
-            ("not for kubelet:n10, kubelet:n1.example or my-kubelets", Named::Nobody),
+            ("not for kubelet:n10, kubelet:n1.example or my-kubelets", Named::NoUser),
             ("kubelet:n1.", mentioned("kubelet:n1")),
             (
                 "nodes is forbidden: User \"system:anonymous\" cannot list; kubelets may",
                 Named::User("system:anonymous".into()),
             ),
-            ("forbidden", Named::Nobody),
+            ("forbidden", Named::NoUser),
         ] {
             assert_eq!(named(&refusal(403, body), &presented), wanted, "{body}");
         }
-        assert_eq!(named(&refusal(401, "who is kubelet:n1?"), &presented), Named::Nobody);
+        assert_eq!(named(&refusal(401, "who is kubelet:n1?"), &presented), Named::NoUser);
     }
 }

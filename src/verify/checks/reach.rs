@@ -1,12 +1,12 @@
-//! Whether a host is there: names, connections, handshakes, protocol versions.
+//! Whether a host is reached: names, connections, handshakes, protocol versions.
 
 use super::super::finding::{Aspect, Finding, Severity, Status};
-use super::super::observation::{Connect, Dial, Handshake, LocationSeen, OldHello, Resolution, Tls};
+use super::super::observation::{Connect, Dial, Handshake, LocationObservation, OldHello, Resolution, Tls};
 use super::super::remedy::{AuthenticationRemedy, ConnectionRemedy, Program, Remedy};
 use super::super::target::{Peer, Place};
 use super::backend;
 use super::cause;
-use super::judge::{CheckContext, UNSEEN};
+use super::context::{CheckContext, NOT_OBSERVED};
 use super::location::{Location, TARGET_CHECKS, expectation};
 use crate::cluster::address::Address;
 
@@ -16,18 +16,18 @@ impl CheckContext<'_> {
         peer: &Peer,
         place: Place,
         address: &Address,
-        seen: &LocationSeen,
+        seen: &LocationObservation,
         findings: &mut Vec<Finding>,
     ) {
         let tls_name = peer.tls_name.as_ref().map(ToString::to_string);
-        let spot = |to: String, elapsed_ms| Location {
+        let location = |to: String, elapsed_ms| Location {
             place,
             host: &peer.name,
             address: to,
             server_name: tls_name.as_deref().unwrap_or(&seen.address),
             elapsed_ms,
         };
-        let whole = spot(format!("{}:{}", address.for_url(), seen.port), 0);
+        let whole = location(format!("{}:{}", address.for_url(), seen.port), 0);
         let listed = |ips: &[std::net::IpAddr]| ips.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let expected = expectation(place, Aspect::Resolve);
         match &seen.resolution {
@@ -57,14 +57,14 @@ impl CheckContext<'_> {
             findings.push(finding.saw(observed, expectation(place, Aspect::Connect)).remedy(remedy));
         }
         for dial in &seen.dials {
-            self.dial(peer, address, &spot(dial.to.to_string(), dial.elapsed_ms), dial, findings);
+            self.dial(peer, address, &location(dial.to.to_string(), dial.elapsed_ms), dial, findings);
         }
     }
 
-    /// All that is not proven when a location was not reached. `from` is the first check of the row that is missing.
+    /// Adds the checks that are not proven because a location was not reached. `from` is the first of them.
     fn unreached(
         &self,
-        spot: &Location<'_>,
+        location: &Location<'_>,
         peer: &Peer,
         from: Aspect,
         cause: Aspect,
@@ -73,11 +73,11 @@ impl CheckContext<'_> {
     ) {
         let mut row = vec![Aspect::Connect, Aspect::Tls];
         row.extend(TARGET_CHECKS);
-        row.extend((spot.place == Place::Node && peer.issued.is_some()).then_some(Aspect::Identity));
+        row.extend((location.place == Place::Node && peer.issued.is_some()).then_some(Aspect::Identity));
         row.extend(self.target.knows_revocation().then_some(Aspect::Revoked));
         let verifier = self.target.has_verifier();
         let nodes = self.target.nodes.len();
-        match spot.place {
+        match location.place {
             Place::Node => {
                 row.extend([Aspect::Caller, Aspect::Anonymous, Aspect::Untrusted]);
                 row.extend((nodes > 1).then_some(Aspect::OtherNode));
@@ -92,104 +92,114 @@ impl CheckContext<'_> {
             }
         }
         let start = row.iter().position(|aspect| *aspect == from).unwrap_or(0);
-        let cause = spot.cause(cause);
+        let cause = location.cause(cause);
         for aspect in &row[start..] {
-            let finding = spot.follows(*aspect, &cause, observed);
+            let finding = location.follows(*aspect, &cause, observed);
             if *aspect == Aspect::Untrusted {
-                let kinds = self.seen.probes.untrusted(spot.place).iter();
+                let kinds = self.seen.probes.untrusted(location.place).iter();
                 findings
-                    .extend(kinds.map(|kind| Finding { caller: Some(kind.as_str().to_owned()), ..finding.clone() }));
+                    .extend(kinds.map(|kind| Finding { client: Some(kind.as_str().to_owned()), ..finding.clone() }));
             } else {
                 findings.push(finding);
             }
         }
     }
 
-    fn dial(&mut self, peer: &Peer, address: &Address, spot: &Location<'_>, dial: &Dial, findings: &mut Vec<Finding>) {
+    fn dial(
+        &mut self,
+        peer: &Peer,
+        address: &Address,
+        location: &Location<'_>,
+        dial: &Dial,
+        findings: &mut Vec<Finding>,
+    ) {
         let before = findings.len();
-        findings.push(connect(spot, &dial.connect));
+        findings.push(connect(location, &dial.connect));
         let Some(tls) = &dial.tls else {
-            return self.unreached(spot, peer, Aspect::Tls, Aspect::Connect, "no connection opened", findings);
+            return self.unreached(location, peer, Aspect::Tls, Aspect::Connect, "no connection opened", findings);
         };
-        findings.push(handshake(spot, tls));
-        if tls.shown.is_empty() {
+        findings.push(handshake(location, tls));
+        if tls.server_chain.is_empty() {
             let observed = "no certificate came";
-            return self.unreached(spot, peer, Aspect::Protocol, Aspect::Tls, observed, findings);
+            return self.unreached(location, peer, Aspect::Protocol, Aspect::Tls, observed, findings);
         }
-        findings.push(protocol(spot, tls, dial.old.as_ref()));
-        self.certificate(peer, address, spot, tls, findings);
-        self.other_certificates(peer, address, spot, dial, findings);
-        match spot.place {
-            Place::Node => self.kubelet(spot, dial, findings),
+        findings.push(protocol(location, tls, dial.old.as_ref()));
+        self.certificate(peer, address, location, tls, findings);
+        self.other_certificates(peer, address, location, dial, findings);
+        match location.place {
+            Place::Node => self.kubelet(location, dial, findings),
             _ => {
-                findings.extend(self.backend(spot, dial));
-                self.api_server(spot, dial, findings);
-                findings.push(self.admission(spot, dial));
-                findings.extend(self.denials(spot, dial));
+                findings.extend(self.backend(location, dial));
+                self.api_server(location, dial, findings);
+                findings.push(self.admission(location, dial));
+                findings.extend(self.denials(location, dial));
             }
         }
-        self.clients(spot, dial, before, findings);
+        self.clients(location, dial, before, findings);
         if let Some(readonly) = &dial.readonly {
-            findings.push(read_only(spot, readonly));
+            findings.push(read_only(location, readonly));
         }
-        let absent = self.absent(self.wanted_everywhere(spot.place), &findings[before..]);
-        findings.extend(absent.into_iter().map(|(aspect, caller)| {
-            let finding = spot.finding(aspect, Status::NotProven).saw(UNSEEN, expectation(spot.place, aspect));
-            Finding { caller: caller.map(str::to_owned), ..finding }
+        let absent = self.absent(self.expected_everywhere(location.place), &findings[before..]);
+        findings.extend(absent.into_iter().map(|(aspect, client)| {
+            let finding =
+                location.finding(aspect, Status::NotProven).saw(NOT_OBSERVED, expectation(location.place, aspect));
+            Finding { client: client.map(str::to_owned), ..finding }
         }));
-        backend::is_the_cause(spot, &mut findings[before..]);
-        cause::caller(spot, &mut findings[before..]);
+        backend::is_the_cause(location, &mut findings[before..]);
+        cause::client(location, &mut findings[before..]);
     }
 }
 
-fn unresolved(spot: &Location<'_>, reason: &str, expected: &str) -> Finding {
-    let remedy = ConnectionRemedy::ResolveName { name: spot.server_name.to_owned() };
-    spot.finding(Aspect::Resolve, Status::Fail).saw(reason, expected).remedy(remedy)
+fn unresolved(location: &Location<'_>, reason: &str, expected: &str) -> Finding {
+    let remedy = ConnectionRemedy::ResolveName { name: location.server_name.to_owned() };
+    location.finding(Aspect::Resolve, Status::Fail).saw(reason, expected).remedy(remedy)
 }
 
-fn connect(spot: &Location<'_>, connect: &Connect) -> Finding {
-    let expected = expectation(spot.place, Aspect::Connect);
+fn connect(location: &Location<'_>, connect: &Connect) -> Finding {
+    let expected = expectation(location.place, Aspect::Connect);
     let (observed, remedy) = match connect {
         Connect::Open => {
-            let observed = format!("open, {} ms with the handshake", spot.elapsed_ms);
-            return spot.finding(Aspect::Connect, Status::Pass).saw(observed, expected);
+            let observed = format!("open, {} ms with the handshake", location.elapsed_ms);
+            return location.finding(Aspect::Connect, Status::Pass).saw(observed, expected);
         }
-        Connect::NotTried(why) => return spot.finding(Aspect::Connect, Status::NotProven).saw(why.clone(), expected),
+        Connect::NotTried(why) => {
+            return location.finding(Aspect::Connect, Status::NotProven).saw(why.clone(), expected);
+        }
         Connect::Refused => {
-            let remedy = match spot.place {
+            let remedy = match location.place {
                 Place::Endpoint => ConnectionRemedy::StartLoadBalancer,
-                _ => ConnectionRemedy::Start(spot.server()),
+                _ => ConnectionRemedy::Start(location.server()),
             };
             ("connection refused: the host is up, and nothing listens at the port".to_owned(), remedy)
         }
         Connect::TimedOut(ms) => {
-            (format!("no answer within {ms} ms"), ConnectionRemedy::CheckFirewall { host: spot.host.to_owned() })
+            (format!("no answer within {ms} ms"), ConnectionRemedy::CheckFirewall { host: location.host.to_owned() })
         }
-        Connect::Failed(reason) => (reason.clone(), ConnectionRemedy::CheckRoute { host: spot.host.to_owned() }),
+        Connect::Failed(reason) => (reason.clone(), ConnectionRemedy::CheckRoute { host: location.host.to_owned() }),
     };
-    spot.finding(Aspect::Connect, Status::Fail).saw(observed, expected).remedy(remedy)
+    location.finding(Aspect::Connect, Status::Fail).saw(observed, expected).remedy(remedy)
 }
 
-fn handshake(spot: &Location<'_>, tls: &Tls) -> Finding {
-    let expected = expectation(spot.place, Aspect::Tls);
-    // Once certificates came, TLS was spoken; what happened then is another check's.
-    if !tls.shown.is_empty() {
+fn handshake(location: &Location<'_>, tls: &Tls) -> Finding {
+    let expected = expectation(location.place, Aspect::Tls);
+    // A server that sends certificates speaks TLS; the rest is judged by other checks.
+    if !tls.server_chain.is_empty() {
         let observed = match (&tls.outcome, &tls.version) {
-            (Handshake::Done, Some(version)) => format!("{version} spoken"),
-            (Handshake::Alert(alert), _) => format!("certificates came, then the alert {alert}"),
-            (other, _) => format!("certificates came, then {}", ended(other)),
+            (Handshake::Done, Some(version)) => version.clone(),
+            (Handshake::Alert(alert), _) => format!("the server sent its certificates, then the alert {alert}"),
+            (other, _) => format!("the server sent its certificates, then {}", ended(other)),
         };
         let status = if matches!(tls.outcome, Handshake::TimedOut(_)) { Status::Fail } else { Status::Pass };
-        return spot.finding(Aspect::Tls, status).saw(observed, expected);
+        return location.finding(Aspect::Tls, status).saw(observed, expected);
     }
     let remedy = match &tls.outcome {
         Handshake::PlainHttp => ConnectionRemedy::ServeTls,
         Handshake::NothingShared => ConnectionRemedy::OfferSupportedTls,
         Handshake::Alert(_) => ConnectionRemedy::ConfigureCertificate,
-        _ => ConnectionRemedy::CheckPort { host: spot.host.to_owned() },
+        _ => ConnectionRemedy::CheckPort { host: location.host.to_owned() },
     };
     let status = if tls.outcome == Handshake::NothingShared { Status::NotProven } else { Status::Fail };
-    spot.finding(Aspect::Tls, status).saw(ended(&tls.outcome), expected).remedy(remedy)
+    location.finding(Aspect::Tls, status).saw(ended(&tls.outcome), expected).remedy(remedy)
 }
 
 fn ended(outcome: &Handshake) -> String {
@@ -197,61 +207,61 @@ fn ended(outcome: &Handshake) -> String {
         Handshake::Done => "no certificate".to_owned(),
         Handshake::Alert(alert) => format!("the TLS alert {alert}"),
         Handshake::NothingShared => {
-            "it speaks TLS with Kubernetes's clients, by a cipher suite or a key exchange that is not spoken here"
+            "it speaks TLS with Kubernetes's clients, with a cipher suite or a key exchange that is not supported here"
                 .to_owned()
         }
         Handshake::PlainHttp => "it answers plain HTTP".to_owned(),
         Handshake::Closed => "the connection was closed".to_owned(),
-        Handshake::TimedOut(ms) => format!("no end within {ms} ms"),
+        Handshake::TimedOut(ms) => format!("no handshake within {ms} ms"),
         Handshake::Failed(reason) => reason.clone(),
     }
 }
 
-fn protocol(spot: &Location<'_>, tls: &Tls, old: Option<&OldHello>) -> Finding {
-    let expected = expectation(spot.place, Aspect::Protocol);
+fn protocol(location: &Location<'_>, tls: &Tls, old: Option<&OldHello>) -> Finding {
+    let expected = expectation(location.place, Aspect::Protocol);
     let (Some(version), Some(cipher)) = (&tls.version, &tls.cipher) else {
-        return spot.follows(Aspect::Protocol, &spot.cause(Aspect::Tls), "the handshake was not completed");
+        return location.follows(Aspect::Protocol, &location.cause(Aspect::Tls), "the handshake was not completed");
     };
     let new = format!("{version} with {cipher}");
     let observed = match old {
         Some(OldHello::Spoken(old)) => {
-            let observed = format!("{new}; but {old} is spoken too, with whoever offers nothing better");
-            let mut finding = spot.finding(Aspect::Protocol, Status::Warn).saw(observed, expected);
+            let observed = format!("{new}; but {old} is accepted, too");
+            let mut finding = location.finding(Aspect::Protocol, Status::Warn).saw(observed, expected);
             finding.severity = Severity::Warning;
-            return finding.remedy(ConnectionRemedy::RequireTls12 { program: Program::at(spot.place) });
+            return finding.remedy(ConnectionRemedy::RequireTls12 { program: Program::at(location.place) });
         }
         Some(OldHello::Alert(_) | OldHello::Closed) => format!("{new}; older versions are refused"),
         unseen => {
             let (why, remedy) = match unseen {
                 Some(OldHello::TimedOut(ms)) => (
-                    format!("an old ClientHello was not answered within {ms} ms"),
+                    format!("no response to a TLS 1.1 ClientHello within {ms} ms"),
                     Some(ConnectionRemedy::RaiseTimeout),
                 ),
-                Some(OldHello::Failed(reason)) => (format!("an old ClientHello failed: {reason}"), None),
-                _ => ("an old ClientHello was not tried".to_owned(), None),
+                Some(OldHello::Failed(reason)) => (format!("a TLS 1.1 ClientHello failed: {reason}"), None),
+                _ => ("no TLS 1.1 ClientHello was sent".to_owned(), None),
             };
             let observed = format!("{new}; whether older versions are refused is not known: {why}");
-            let mut finding = spot.finding(Aspect::Protocol, Status::NotProven).saw(observed, expected);
+            let mut finding = location.finding(Aspect::Protocol, Status::NotProven).saw(observed, expected);
             finding.severity = Severity::Warning;
             finding.remedy = remedy.map(Remedy::from);
             return finding;
         }
     };
-    spot.finding(Aspect::Protocol, Status::Pass).saw(observed, expected)
+    location.finding(Aspect::Protocol, Status::Pass).saw(observed, expected)
 }
 
-fn read_only(spot: &Location<'_>, readonly: &Connect) -> Finding {
-    let expected = expectation(spot.place, Aspect::Readonly);
+fn read_only(location: &Location<'_>, readonly: &Connect) -> Finding {
+    let expected = expectation(location.place, Aspect::Readonly);
     match readonly {
-        Connect::Open => spot
+        Connect::Open => location
             .finding(Aspect::Readonly, Status::Warn)
-            .saw("a connection to it opens; a kubelet would answer everybody there", expected)
+            .saw("a connection to it opens; a kubelet would serve every client there", expected)
             .remedy(AuthenticationRemedy::DisableReadOnlyPort),
-        Connect::NotTried(why) => spot.finding(Aspect::Readonly, Status::NotProven).saw(why.clone(), expected),
-        Connect::Refused => spot.finding(Aspect::Readonly, Status::Pass).saw("closed", expected),
+        Connect::NotTried(why) => location.finding(Aspect::Readonly, Status::NotProven).saw(why.clone(), expected),
+        Connect::Refused => location.finding(Aspect::Readonly, Status::Pass).saw("closed", expected),
         Connect::TimedOut(ms) => {
-            spot.finding(Aspect::Readonly, Status::Pass).saw(format!("nobody answers there within {ms} ms"), expected)
+            location.finding(Aspect::Readonly, Status::Pass).saw(format!("no response within {ms} ms"), expected)
         }
-        Connect::Failed(reason) => spot.finding(Aspect::Readonly, Status::NotProven).saw(reason.clone(), expected),
+        Connect::Failed(reason) => location.finding(Aspect::Readonly, Status::NotProven).saw(reason.clone(), expected),
     }
 }

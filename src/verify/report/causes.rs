@@ -1,14 +1,14 @@
-//! Which finding is the cause of another, where the report has it.
+//! Causes among a report's findings.
 
 use std::collections::HashMap;
 
 use super::super::finding::{Cause, CheckId, Finding, Status};
 use super::super::target::Place;
 
-/// Causes of causes are followed no further than this. The judge makes chains of two or three.
+/// The length of chains of causes that is followed; checks make chains of two or three.
 const DEEPEST: usize = 8;
 
-/// The findings of a report that are no pass, to be found by what names them.
+/// An index of a report's findings that are no pass.
 pub(super) struct Causes<'a> {
     known: HashMap<(CheckId, Place, &'a str), Vec<&'a Finding>>,
 }
@@ -22,7 +22,7 @@ impl<'a> Causes<'a> {
         Self { known }
     }
 
-    /// Returns the finding on which this one hangs in the end; `None` where it hangs on none that this report has.
+    /// Returns the root cause of a finding; `None` if the report has none.
     pub(super) fn root_of(&self, finding: &'a Finding) -> Option<&'a Finding> {
         let mut root = finding;
         for _ in 0..DEEPEST {
@@ -34,14 +34,14 @@ impl<'a> Causes<'a> {
         None
     }
 
-    /// Of several that a cause names, the one of the same caller, else the worst. One that tells of no address holds for all of
-    /// them.
+    /// Returns the finding that a cause names: of several the one of the same client, or the worst. One without an
+    /// address holds for all addresses.
     fn find(&self, cause: &Cause, dependent: &Finding) -> Option<&'a Finding> {
         let named = self.known.get(&(cause.id, cause.place, cause.host.as_str()))?;
         let there = |found: &Finding| {
             !std::ptr::eq(found, dependent) && (found.address == cause.address || found.address.is_none())
         };
-        let closeness = |found: &Finding| (found.caller == dependent.caller, found.status);
+        let closeness = |found: &Finding| (found.client == dependent.client, found.status);
         named.iter().filter(|found| there(found)).max_by_key(|found| closeness(found)).copied()
     }
 }

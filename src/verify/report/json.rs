@@ -1,4 +1,4 @@
-//! The form for programs: everything, in the order of the inventory, complete also on failure.
+//! The report as JSON: everything, in the order of the inventory, complete also on failure.
 
 use serde::Serialize;
 
@@ -8,7 +8,7 @@ use super::summary::{Counts, RemedyWords, Report, RootLine};
 use crate::cluster::duration::stamp;
 use crate::sanitize::sanitized;
 
-/// The version of the JSON form; it changes when a reader would have to.
+/// The version of the JSON format; it changes with incompatible changes.
 pub const SCHEMA_VERSION: u32 = 1;
 
 impl Report {
@@ -27,7 +27,7 @@ impl Report {
             summary: self.counts(),
             results: self.findings.iter().map(|finding| self.line(finding, words)).collect(),
         };
-        // Strings, numbers and lists: there is nothing in it that JSON cannot hold.
+        // It holds strings, numbers and lists alone, which JSON can represent.
         serde_json::to_string_pretty(&document).unwrap_or_default() + "\n"
     }
 }
@@ -62,7 +62,8 @@ struct Line {
     host: String,
     address: Option<String>,
     server_name: Option<String>,
-    caller: Option<String>,
+    #[serde(rename = "caller")]
+    client: Option<String>,
     status: &'static str,
     severity: &'static str,
     observed: String,
@@ -73,7 +74,7 @@ struct Line {
     elapsed_ms: u64,
 }
 
-/// The finding on which another hangs.
+/// The cause of a finding.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct CauseLine {
@@ -105,7 +106,7 @@ impl Report {
             host: sanitized(&finding.host),
             address: shown(&finding.address),
             server_name: shown(&finding.server_name),
-            caller: shown(&finding.caller),
+            client: shown(&finding.client),
             status: finding.status.as_str(),
             severity: finding.severity.as_str(),
             observed: sanitized(&finding.observed),

@@ -1,11 +1,12 @@
-//! The form for CI: a suite is a host, a class a property, a case a check. A run that does not exit with 0 has a failure or an
-//! error, and a run that does has none.
+//! The report as JUnit XML: a suite is a host, a class a property, a case a check. A run that does not exit with 0 has
+//! a failure or an error, and a run that does has none.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 
-use super::super::finding::{Finding, Status, Verdict};
+use super::super::finding::{Finding, Status};
 use super::super::target::Place;
+use super::super::verdict::Verdict;
 use super::causes::Causes;
 use super::summary::{RemedyWords, Report};
 use crate::cluster::duration::stamp;
@@ -58,7 +59,7 @@ impl Report {
             "directory".to_owned()
         };
         let of_another = (finding.place == Place::Cluster && finding.host != self.cluster).then_some(&*finding.host);
-        let parts = [of_another, finding.address.as_deref(), finding.caller.as_deref()];
+        let parts = [of_another, finding.address.as_deref(), finding.client.as_deref()];
         let name = parts.into_iter().flatten().filter(|part| !part.is_empty());
         let name = name.fold(finding.id.to_string(), |name, part| format!("{name} {part}"));
         Case { class, name, ms: finding.elapsed_ms, outcome: self.outcome(finding, causes, words) }
@@ -72,7 +73,8 @@ impl Report {
         text
     }
 
-    /// What a finding is to CI. One that counts against the run is a failure or an error, or hangs on one that is.
+    /// Returns the outcome of a case. A finding that counts against the run is a failure or an error, or has a cause
+    /// that is one.
     fn outcome(&self, finding: &Finding, causes: &Causes<'_>, words: RemedyWords<'_>) -> Outcome {
         let message = || self.message(finding, words);
         let status = finding.status.as_str();
@@ -91,7 +93,7 @@ impl Report {
     }
 }
 
-/// What a suite is about. A host that is a master and a node is one host.
+/// The subject of a suite. A control-plane node that is a node, too, is one host.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Of<'a> {
     Cluster,
@@ -117,7 +119,7 @@ impl<'a> Of<'a> {
     }
 }
 
-/// The cases of a host. Every name is as XML has it.
+/// The cases of a host. Names are escaped for XML.
 #[derive(Default)]
 struct Suite {
     name: String,
@@ -132,7 +134,7 @@ struct Case {
     outcome: Outcome,
 }
 
-/// How a case ended, with its type and its words.
+/// The outcome of a case, with its type and its message.
 enum Outcome {
     Pass,
     Warning(String),
@@ -142,7 +144,7 @@ enum Outcome {
 }
 
 impl Suite {
-    /// Adds a case, under a name of its own: readers take two cases of one name for one.
+    /// Adds a case under a unique name: readers merge two cases with one name.
     fn add(&mut self, case: Case) {
         let name = unique(&mut self.names, &case.name);
         self.cases.push(Case { name, ..case });
@@ -195,7 +197,7 @@ impl Case {
     }
 }
 
-/// What tells CI of a run that has nothing to show, and does not exit with 0.
+/// Returns the suite of a run that judged nothing and does not exit with 0.
 fn nothing_judged(name: String) -> Suite {
     let outcome = Outcome::Error("nothing-judged", "nothing could be judged".to_owned());
     let mut suite = Suite { name, ..Suite::default() };
@@ -203,7 +205,7 @@ fn nothing_judged(name: String) -> Suite {
     suite
 }
 
-/// A name as XML has it that is not among the `known` ones yet.
+/// Returns a name, escaped for XML, that is not among the `known` ones.
 fn unique(known: &mut HashSet<String>, name: &str) -> String {
     let plain = xml(name);
     let mut unique = plain.clone();
@@ -215,7 +217,7 @@ fn unique(known: &mut HashSet<String>, name: &str) -> String {
     unique
 }
 
-/// Names the cause, and where it is unless that is where the dependent finding is.
+/// Describes a cause, with its location if that differs from the dependent finding's.
 fn because_of(cause: &Finding, dependent: &Finding) -> String {
     let mut text = format!("because of {}", cause.id);
     if cause.host != dependent.host {
@@ -236,7 +238,7 @@ fn xml(text: &str) -> String {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
-            // XML 1.0 has no way to write these two.
+            // XML 1.0 cannot represent these two.
             '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
             other => out.push(other),
         }

@@ -1,11 +1,11 @@
-//! Lines of text: their width, their colours.
+//! Lines of text: width and colours.
 
 use anstyle::{AnsiColor, Style};
 
 use super::super::finding::Status;
 use crate::sanitize::sanitized;
 
-/// The text's width in columns where no terminal has another.
+/// The default width in columns.
 pub(super) const WIDTH: usize = 80;
 /// The least width in which the matrix is readable.
 const NARROWEST: usize = 60;
@@ -15,7 +15,7 @@ pub(super) fn width_of(columns: Option<usize>) -> usize {
     columns.map_or(WIDTH, |columns| columns.max(NARROWEST))
 }
 
-/// A labelled text with a hanging indent, broken at spaces only.
+/// Appends a labelled text with a hanging indent, broken at spaces only.
 pub(super) fn wrapped(out: &mut String, width: usize, label: &str, text: &str) {
     const INDENT: usize = 12;
     let text = sanitized(text);

@@ -1,4 +1,4 @@
-//! Six properties by hosts, one glance; hosts that are alike share a line.
+//! The matrix of properties by hosts; equal hosts share a line.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -13,7 +13,7 @@ use crate::sanitize::sanitized;
 
 /// How wide a property's column is.
 const CELL: usize = 7;
-/// More hosts than this in one place, and those that are alike share a line.
+/// The number of hosts of one role above which equal hosts share a line.
 const ALIKE: usize = 12;
 
 impl Report {
@@ -46,11 +46,11 @@ impl Report {
             line(out, &text);
         }
         line(out, "");
-        line(out, "1: masters call nodes, 2: nodes call masters; i found, ii proven, iii allowed");
+        line(out, "1: masters to nodes, 2: nodes to masters; i reached, ii proven, iii authorized");
         line(out, "");
     }
 
-    /// One row for each host, or for each group of hosts that are alike.
+    /// Returns a row for each host, or for each group of equal hosts.
     fn rows(&self) -> Vec<Row> {
         let mut order: Vec<(Place, &str)> = Vec::new();
         let mut cells: HashMap<(Place, &str), Cells> = HashMap::new();
@@ -58,9 +58,9 @@ impl Report {
             let host = (finding.place, finding.host.as_str());
             let of_a_node = matches!(finding.id.1, Aspect::Caller | Aspect::Whoami | Aspect::Scope);
             let calls = matches!(finding.place, Place::Endpoint | Place::Master) && of_a_node;
-            let calls = calls.then_some(finding.caller.as_deref());
-            let caller = calls.flatten().map(|caller| (Place::Node, caller));
-            for key in std::iter::once(host).chain(caller) {
+            let calls = calls.then_some(finding.client.as_deref());
+            let client = calls.flatten().map(|client| (Place::Node, client));
+            for key in std::iter::once(host).chain(client) {
                 if !cells.contains_key(&key) {
                     order.push(key);
                 }
@@ -123,7 +123,7 @@ fn well(cells: &Cells) -> bool {
     cells.iter().all(|cell| cell.is_none_or(|status| status == Status::Pass))
 }
 
-/// How many are told of below those that pass: `; 3 fail:`
+/// Returns the number of hosts below those that pass: `; 3 fail:`
 fn rest(count: usize, groups: &[(Cells, Vec<&str>)]) -> String {
     let fails = |cells: &Cells| cells.contains(&Some(Status::Fail));
     let how = if groups.iter().all(|(cells, _)| well(cells) || fails(cells)) { "fail" } else { "do not" };

@@ -1,5 +1,4 @@
-//! Findings as text for people, JSON for programs and JUnit for CI. Everything is returned, nothing printed; whatever a
-//! peer said is escaped and cut before it gets into any of them.
+//! Reports as text, JSON and JUnit XML. They are returned and not printed; a peer's texts are sanitized and cut.
 
 mod causes;
 mod json;

@@ -1,11 +1,12 @@
-//! A run's findings, and what they come to.
+//! A run's findings, and the verdict.
 
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::super::finding::{Finding, Scope, Status, Strictness, Verdict, verdict};
+use super::super::finding::{Finding, Scope, Status};
 use super::super::remedy::{Remedy, TargetKind};
 use super::super::target::Target;
+use super::super::verdict::{Strictness, Verdict, verdict};
 use crate::sanitize::sanitized;
 
 /// A run's findings with what is needed to read them later.
@@ -13,7 +14,7 @@ use crate::sanitize::sanitized;
 pub struct Report {
     /// The cluster's name.
     pub cluster: String,
-    /// Who made the cluster: what helps is worded by it.
+    /// The tool that made the cluster: remedies are worded by it.
     pub kind: TargetKind,
     /// The roots that were trusted.
     pub roots: Vec<RootLine>,
@@ -52,7 +53,7 @@ pub struct Counts {
     pub pass: usize,
     /// Failed.
     pub fail: usize,
-    /// Warned of.
+    /// With a warning.
     pub warn: usize,
     /// Could not be tried.
     pub skipped: usize,
@@ -86,19 +87,19 @@ impl Report {
         }
     }
 
-    /// What the run comes to: the exit status's reason.
+    /// Returns the verdict.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         verdict(&self.findings, self.strictness)
     }
 
-    /// Whether anybody was dialled. A directory alone proves none of the six properties, however good it is.
+    /// Whether any host was dialled. A directory alone proves none of the six properties.
     #[must_use]
     pub fn dialled(&self) -> bool {
         self.findings.iter().any(|finding| matches!(finding.id.0, Scope::Node | Scope::Master))
     }
 
-    /// Returns the verdict in one word; what was only looked at in the directory proves no property.
+    /// Returns the verdict in one word; of a directory alone it is `sound` or `unsound`.
     #[must_use]
     pub fn verdict_word(&self) -> &'static str {
         match self.verdict() {

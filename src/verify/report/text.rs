@@ -1,17 +1,18 @@
-//! The form for people: the matrix, then every finding that is not a pass, then the sum.
+//! The report as text: the matrix, then every finding that is not a pass, then the sum.
 
 use std::collections::HashMap;
 
-use super::super::finding::{CheckId, Finding, Status, Verdict};
+use super::super::finding::{CheckId, Finding, Status};
 use super::super::remedy::Remedy;
+use super::super::verdict::Verdict;
 use super::causes::Causes;
 use super::lines::{Paint, line, width_of, wrapped};
 use super::summary::{RemedyWords, Report};
 use crate::sanitize::sanitized;
 
-/// How many findings of one check and status are told in full.
-const TOLD: usize = 20;
-/// How many places or callers of findings that are alike are named.
+/// The number of findings of one check and status that are written in full.
+const FULL: usize = 20;
+/// The number of locations or clients of equal findings that are named.
 const NAMED: usize = 6;
 
 /// How the text is written.
@@ -26,8 +27,7 @@ pub struct TextStyle {
 }
 
 impl Report {
-    /// For people: the matrix, then every finding that is not a pass, then the sum. As wide as the terminal, else
-    /// 80 columns, but for what must not be broken.
+    /// Returns the report as text, as wide as the terminal, or 80 columns.
     #[must_use]
     pub fn to_text(&self, style: TextStyle, words: RemedyWords<'_>) -> String {
         let mut out = String::new();
@@ -36,7 +36,7 @@ impl Report {
         if self.dialled() {
             self.matrix(&mut out, width, paint);
         } else {
-            line(&mut out, "nothing was dialled: this is what lies in the directory, and proves no property");
+            line(&mut out, "no connections were made: this is about the directory, and proves no property");
             line(&mut out, "");
         }
         self.details(&mut out, (width, words), paint, style.verbose);
@@ -56,9 +56,9 @@ impl Report {
         let words = |remedy: &Remedy| words(remedy, self.kind);
         let causes = Causes::of(&self.findings);
         let mut consequences: HashMap<*const Finding, Vec<String>> = HashMap::new();
-        let mut told: Vec<&Finding> = Vec::new();
+        let mut reported: Vec<&Finding> = Vec::new();
         for finding in &self.findings {
-            // A check that was tried and failed is reported, whatever caused it.
+            // A failed check is reported, whatever its cause.
             let root = Some(finding).filter(|f| f.status == Status::NotProven).and_then(|f| causes.root_of(f));
             match root {
                 Some(root) => {
@@ -71,16 +71,16 @@ impl Report {
                         known.push(id);
                     }
                 }
-                None if finding.status != Status::Pass || verbose => told.push(finding),
+                None if finding.status != Status::Pass || verbose => reported.push(finding),
                 None => {}
             }
         }
-        told.sort_by_key(|finding| std::cmp::Reverse(finding.status));
+        reported.sort_by_key(|finding| std::cmp::Reverse(finding.status));
         let mut counts: HashMap<(CheckId, Status), usize> = HashMap::new();
-        for group in alike(&told) {
+        for group in alike(&reported) {
             let count = counts.entry((group[0].id, group[0].status)).or_default();
             *count += 1;
-            if *count > TOLD && !verbose {
+            if *count > FULL && !verbose {
                 continue;
             }
             let mut after: Vec<String> = Vec::new();
@@ -93,10 +93,10 @@ impl Report {
             }
             tell(out, (width, &words), &group, &after, paint);
         }
-        let mut more: Vec<_> = counts.into_iter().filter(|(_, count)| *count > TOLD && !verbose).collect();
+        let mut more: Vec<_> = counts.into_iter().filter(|(_, count)| *count > FULL && !verbose).collect();
         more.sort();
         for ((id, status), count) in &more {
-            line(out, &format!("and {} more of {id}: {}", count - TOLD, status.as_str()));
+            line(out, &format!("and {} more of {id}: {}", count - FULL, status.as_str()));
         }
         if !more.is_empty() {
             line(out, "(the JSON report has all of them)\n");
@@ -110,14 +110,12 @@ impl Report {
             (counts.fail, "failed"),
             (counts.not_proven, "not proven"),
             (counts.skipped, "skipped"),
-            (counts.warn, "warned of"),
+            (counts.warn, "with a warning"),
         ];
         parts.extend(others.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")));
         line(out, &format!("{} checks: {}", counts.total, parts.join(", ")));
         let (status, text) = match self.verdict() {
-            Verdict::Proven if !self.dialled() => {
-                (Status::Pass, "Good: what lies in the directory is as it should be.")
-            }
+            Verdict::Proven if !self.dialled() => (Status::Pass, "Good: the directory is as it should be."),
             Verdict::Unproven if !self.dialled() => (Status::Fail, "Not good: see above."),
             Verdict::Proven => (Status::Pass, "Proven: every check that counts has passed."),
             Verdict::Unproven => (Status::Fail, "Not proven: see above."),
@@ -127,7 +125,7 @@ impl Report {
     }
 }
 
-/// Findings that differ in nothing but where they were made, together, in the order of the first of each.
+/// Groups findings that differ in their location alone, in the order of the first of each.
 fn alike<'a>(findings: &[&'a Finding]) -> Vec<Vec<&'a Finding>> {
     type Key<'a> = (CheckId, Status, &'a str, &'a str, Option<&'a Remedy>);
     let mut groups: Vec<Vec<&'a Finding>> = Vec::new();
@@ -165,7 +163,7 @@ fn tell(
         if !places.contains(&place) {
             places.push(place);
         }
-        callers.extend(finding.caller.as_deref().map(sanitized).filter(|caller| !callers.contains(caller)));
+        callers.extend(finding.client.as_deref().map(sanitized).filter(|client| !callers.contains(client)));
     }
     for (i, place) in places.iter().take(NAMED).enumerate() {
         wrapped(out, width, if i == 0 { "at" } else { "" }, place);
@@ -177,7 +175,7 @@ fn tell(
         let more = callers.len().saturating_sub(NAMED);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         callers.truncate(NAMED);
-        wrapped(out, width, "caller", &(callers.join(" ") + &more));
+        wrapped(out, width, "client", &(callers.join(" ") + &more));
     }
     wrapped(out, width, "saw", &first.observed);
     if first.status != Status::Pass {
@@ -187,7 +185,7 @@ fn tell(
         wrapped(out, width, "hint", &words(remedy));
     }
     if !after.is_empty() {
-        wrapped(out, width, "so also", &format!("not proven: {}", after.join(", ")));
+        wrapped(out, width, "thus", &format!("not proven: {}", after.join(", ")));
     }
     line(out, "");
 }
@@ -197,9 +195,10 @@ mod tests {
     use super::super::lines::WIDTH;
     use super::super::summary::RootLine;
     use super::*;
-    use crate::verify::finding::{Aspect, Strictness};
+    use crate::verify::finding::Aspect;
     use crate::verify::remedy::{ConnectionRemedy, TargetKind};
     use crate::verify::target::Place;
+    use crate::verify::verdict::Strictness;
     use time::macros::datetime;
 
     fn report(findings: Vec<Finding>) -> Report {
@@ -250,7 +249,7 @@ mod tests {
         assert!(text.lines().count() < 25 && text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
     }
 
-    /// A fleet with every property's checks: what a person sees of it is a screenful, whatever its size.
+    /// A fleet with checks of every property: its report fits on a screen, at any size.
     fn fleet(size: usize) -> Vec<Finding> {
         let aspects = [Aspect::Connect, Aspect::Chain, Aspect::Dates, Aspect::Name, Aspect::Caller, Aspect::Anonymous];
         (0..size)
@@ -276,7 +275,7 @@ mod tests {
             assert!(line.starts_with(&format!("node worker-{name}.fra1.example.net ")), "{text}");
             assert_eq!(cells(line), ["-", "-", "-", "ok", "FAIL", "ok"]);
         }
-        assert_eq!(text.matches("FAIL node.dates\n").count(), 1, "told once for the three: {text}");
+        assert_eq!(text.matches("FAIL node.dates\n").count(), 1, "reported once for the three: {text}");
         assert!(lines.len() < 30 && lines.iter().all(|line| line.chars().count() <= WIDTH), "{text}");
         // One that is not proven is no failure, and is not called one.
         findings[6 * 3 + 4].status = Status::NotProven;
@@ -320,7 +319,7 @@ mod tests {
         after.because_of = Some(cause.as_cause());
         let text = text_of(&report(vec![cause, after]));
         assert!(text.contains("FAIL node.connect\n    at      node n1 10.0.0.1:1\n"), "{text}");
-        assert!(text.contains("so also not proven: tls\n"), "{text}");
+        assert!(text.contains("thus    not proven: tls\n"), "{text}");
         assert!(!text.contains("not-proven node.tls"), "{text}");
         assert!(text.ends_with("2 checks: 0 passed, 1 failed, 1 not proven\nNot proven: see above.\n"), "{text}");
     }

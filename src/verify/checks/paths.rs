@@ -1,0 +1,91 @@
+//! The path from a server's certificate to a root.
+
+use std::rc::Rc;
+
+use super::context::CheckContext;
+use super::trust::{Trust, TrustPath};
+use crate::pki::certificate::{Certificate, PublicKeyKind};
+use crate::pki::chain::{ChainError, Concern, Purpose, best_path};
+use crate::pki::fingerprint::Fingerprint;
+
+/// The largest RSA key that Go accepts over TLS, in bits.
+const LARGEST_RSA: usize = 8192;
+
+impl CheckContext<'_> {
+    /// Returns what a chain as sent proves; computed once for each.
+    pub(super) fn trust(&mut self, server_chain: &[Fingerprint]) -> Rc<Trust> {
+        if let Some(known) = self.trusted.get(server_chain) {
+            return known.clone();
+        }
+        let trust = Rc::new(match self.all_of(server_chain) {
+            Ok(certificates) => self.walk(&certificates),
+            Err(error) => Trust { chain: Err(error), path: None },
+        });
+        self.trusted.insert(server_chain.to_vec(), trust.clone());
+        trust
+    }
+
+    /// Reads every certificate that was sent. One that Kubernetes cannot read fails its handshakes, at any position.
+    fn all_of(&mut self, server_chain: &[Fingerprint]) -> Result<Vec<Certificate>, ChainError> {
+        let mut certificates = Vec::with_capacity(server_chain.len());
+        for (at, fingerprint) in server_chain.iter().enumerate() {
+            let which =
+                || if at == 0 { "its certificate".to_owned() } else { format!("certificate {} that it sends", at + 1) };
+            let certificate = match self.certificate_of(fingerprint).as_deref() {
+                Some(Ok(certificate)) => certificate.clone(),
+                Some(Err(reason)) => {
+                    let der = self.seen.certificates.get(fingerprint);
+                    return Err(match der.and_then(|der| Certificate::refused_by_go(&der.0)) {
+                        Some(_) => ChainError::Path(format!("{} cannot be read: {reason}", which())),
+                        None => ChainError::Unproven(format!("{} cannot be read here: {reason}", which())),
+                    });
+                }
+                None => {
+                    let what = format!("{} cannot be read: the recording does not hold it", which());
+                    return Err(ChainError::Path(what));
+                }
+            };
+            if let Some(reason) = &certificate.go_refuses {
+                return Err(ChainError::Path(format!("{} is refused by Kubernetes (Go): {reason}", which())));
+            }
+            // The leaf's key signs the handshake, and those of a path sign certificates.
+            if at > 0 && !certificate.has_key_on_its_curve() {
+                let what = format!("{} is refused by Kubernetes (Go): its key is no point of its curve", which());
+                return Err(ChainError::Path(what));
+            }
+            if let PublicKeyKind::Rsa(bits) = certificate.key
+                && bits > LARGEST_RSA
+            {
+                let what = format!("the key of {} is RSA {bits}, which Kubernetes refuses", which());
+                return Err(ChainError::Path(what));
+            }
+            certificates.push(certificate);
+        }
+        Ok(certificates)
+    }
+
+    fn walk(&mut self, sent: &[Certificate]) -> Trust {
+        let Some((leaf, others)) = sent.split_first() else {
+            return Trust { chain: Err(ChainError::Path("it sends no certificate".to_owned())), path: None };
+        };
+        let roots = &self.target.roots;
+        let path = match best_path(leaf, others, roots, Purpose::Server, self.clock.now) {
+            Ok(path) => path,
+            Err(error) => return Trust { chain: Err(error), path: None },
+        };
+        let at = roots.iter().position(|root| root.der() == path.anchor.der());
+        self.used.add(at, path.is_anchored_in_its_leaf());
+        let first = |concern| path.flaws_of(concern).next().map(|flaw| flaw.reason.clone());
+        let chain = match (first(Concern::Chain), first(Concern::Unproven)) {
+            (Some(reason), _) => Err(ChainError::Path(reason)),
+            (None, Some(reason)) => Err(ChainError::Unproven(reason)),
+            (None, None) => Ok(()),
+        };
+        let path = TrustPath {
+            certificates: path.certificates().cloned().collect(),
+            sent: path.sent.len(),
+            flaws: path.flaws.clone(),
+        };
+        Trust { chain, path: Some(path) }
+    }
+}

@@ -1,0 +1,9 @@
+//! Responses that are not the program's own.
+
+use super::super::place::Place;
+use super::super::remedy::{ConnectionRemedy, Program, Remedy};
+
+/// Returns the remedy for a response that is not the program's own.
+pub(super) fn bypass_proxy(place: Place) -> Remedy {
+    ConnectionRemedy::BypassProxy { program: Program::at(place) }.into()
+}

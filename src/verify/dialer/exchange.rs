@@ -1,0 +1,199 @@
+//! Requests on connections of their own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::TlsConnector;
+
+use super::config::Dialer;
+use super::socket::{Offer, Socket, millis, server_name};
+use super::tcp::{NoStream, OUT_OF_DESCRIPTORS};
+use crate::verify::capturing_verifier::CapturingVerifier;
+use crate::verify::error::{ConnectionError, describe, outcome};
+use crate::verify::http::{HttpConnection, HttpRequest};
+use crate::verify::identity::Identity;
+use crate::verify::observation::{Answer, Client, Exchange, FollowUp, Outcome, Request};
+
+impl Dialer {
+    /// Makes one request on a new connection, and `more` after it, each within the timeout.
+    pub(in crate::verify) async fn exchange(
+        &self,
+        socket: &Socket,
+        client: Client,
+        identity: Option<&Identity>,
+        request: Request,
+        more: &[Request],
+    ) -> Exchange {
+        let more: Vec<_> = more.iter().map(|request| (*request, HttpRequest::of(*request))).collect();
+        self.ask(socket, client, identity, request, (HttpRequest::of(request), &more)).await
+    }
+
+    /// Makes one request on a new connection and, after a response, the follow-up requests, each within the timeout.
+    pub(in crate::verify) async fn ask(
+        &self,
+        socket: &Socket,
+        client: Client,
+        identity: Option<&Identity>,
+        request: Request,
+        (question, more): (HttpRequest, &[(Request, HttpRequest)]),
+    ) -> Exchange {
+        let mut seen = unanswered(client, identity, request);
+        let verifier = self.verifier();
+        let (opened, began) = self.open(socket, identity, &verifier, Offer::Both).await;
+        match opened {
+            Ok(mut line) => {
+                seen.outcome = line.ask(request, question, began + self.limit).await;
+                let goes_on = |answer: &Answer| request != Request::DenialReview || (200..300).contains(&answer.status);
+                if matches!(&seen.outcome, Outcome::Answer(answer) if goes_on(answer)) {
+                    seen.more = self.further(line, more, &verifier, (socket, identity)).await;
+                }
+            }
+            Err(outcome) => seen.outcome = outcome,
+        }
+        self.finish(&mut seen, &verifier, began, (socket, identity, Offer::Both)).await;
+        seen
+    }
+
+    /// Makes the requests `more` on an open connection, and on new ones if the server closes it. Chains that differ
+    /// from the first one's are recorded.
+    async fn further(
+        &self,
+        line: HttpConnection,
+        more: &[(Request, HttpRequest)],
+        first: &Arc<CapturingVerifier>,
+        (socket, identity): (&Socket, Option<&Identity>),
+    ) -> Vec<FollowUp> {
+        let (mut line, mut server_chain) = (Some(line), Arc::default());
+        let mut seen = Vec::with_capacity(more.len());
+        for (request, question) in more {
+            let (request, question) = (*request, || question.clone());
+            let mut outcome = match &mut line {
+                Some(line) => line.ask(request, question(), Instant::now() + self.limit).await,
+                None => Outcome::Closed,
+            };
+            if matches!(outcome, Outcome::Closed | Outcome::Reset) {
+                let verifier = self.verifier();
+                let (opened, began) = self.open(socket, identity, &verifier, Offer::Both).await;
+                outcome = match opened {
+                    Ok(mut other) => {
+                        let same = first.saw_same_chain_as(&verifier);
+                        server_chain = if same { Arc::default() } else { self.keep(verifier.take().chain) };
+                        let outcome = other.ask(request, question(), began + self.limit).await;
+                        line = Some(other);
+                        outcome
+                    }
+                    Err(outcome) => outcome,
+                };
+            }
+            // An HTTP/1.1 connection with a pending response takes no other request.
+            if matches!(outcome, Outcome::TimedOut(_)) {
+                line = line.filter(HttpConnection::takes_several);
+            }
+            let late = matches!(outcome, Outcome::TimedOut(_));
+            seen.push(FollowUp { request, outcome, server_chain: server_chain.clone() });
+            // There are many of one kind: after one timeout the next would time out, too.
+            if late && request == Request::DenialReview {
+                break;
+            }
+        }
+        seen
+    }
+
+    pub(super) async fn finish(
+        &self,
+        seen: &mut Exchange,
+        verifier: &Arc<CapturingVerifier>,
+        began: Instant,
+        (socket, identity, offer): (&Socket, Option<&Identity>, Offer),
+    ) {
+        if matches!(seen.outcome, Outcome::Closed | Outcome::Reset)
+            && let Some(alert) = self.alert_after_close(socket, identity, offer).await
+        {
+            seen.outcome = Outcome::Alert(alert);
+        }
+        let wire = verifier.take();
+        if let Some(presented) = wire.presented {
+            seen.presented = presented;
+        }
+        seen.server_chain = self.keep(wire.chain);
+        seen.elapsed_ms = millis(began.elapsed());
+        for outcome in std::iter::once(&mut seen.outcome).chain(seen.more.iter_mut().map(|more| &mut more.outcome)) {
+            self.share_the_texts_of(outcome);
+        }
+    }
+
+    fn share_the_texts_of(&self, outcome: &mut Outcome) {
+        if let Outcome::Answer(answer) = outcome {
+            answer.version = self.texts.of(&answer.version);
+            answer.content_type = answer.content_type.as_deref().map(|text| self.texts.of(text));
+            answer.body = self.texts.of(&answer.body);
+        }
+    }
+
+    /// Returns the alert behind a closed connection. In TLS 1.3 it comes after the handshake, and an HTTP client that
+    /// is still writing may see only the end; one that reads at once sees the alert.
+    async fn alert_after_close(&self, socket: &Socket, identity: Option<&Identity>, offer: Offer) -> Option<String> {
+        let config = self.config_for(identity, &self.verifier(), offer);
+        let listen = async {
+            let Ok(stream) = self.tcp(socket.to).await.0 else { return Ok(0) };
+            let name = server_name(socket.name(), socket.to);
+            let mut stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
+            stream.read(&mut [0; 64]).await
+        };
+        match timeout(self.limit.min(Duration::from_secs(1)), listen).await {
+            Ok(Err(error)) => match describe(&error) {
+                ConnectionError::Alert(alert) => Some(alert),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Opens a connection for HTTP, by the protocol that ALPN selects.
+    ///
+    /// Clients that must be refused, and the permitted ones beside them, offer both protocols: a gate may guard one
+    /// protocol alone, and an acceptance in one proves no refusal in the other.
+    pub(super) async fn open(
+        &self,
+        socket: &Socket,
+        identity: Option<&Identity>,
+        verifier: &Arc<CapturingVerifier>,
+        offer: Offer,
+    ) -> (Result<HttpConnection, Outcome>, Instant) {
+        let (stream, began) = self.tcp(socket.to).await;
+        let late = || Outcome::TimedOut(millis(self.limit));
+        let stream = match stream {
+            Ok(stream) => stream,
+            Err(NoStream::TimedOut) => return (Err(late()), began),
+            Err(NoStream::OutOfDescriptors) => return (Err(Outcome::NotTried(OUT_OF_DESCRIPTORS.to_owned())), began),
+            Err(NoStream::Io(error)) => return (Err(outcome(&error)), began),
+        };
+        let connector = TlsConnector::from(Arc::new(self.config_for(identity, verifier, offer)));
+        let opening = async {
+            let stream = connector.connect(server_name(socket.name(), socket.to), stream).await;
+            let stream = stream.map_err(|error| outcome(&error))?;
+            let authority = format!("{}:{}", socket.address.for_url(), socket.to.port());
+            HttpConnection::begin(stream, authority).await.map_err(|error| outcome(&error))
+        };
+        match timeout_at(began + self.limit, opening).await {
+            Ok(result) => (result, began),
+            Err(_) => (Err(late()), began),
+        }
+    }
+}
+
+/// Creates an exchange without a response.
+pub(super) fn unanswered(client: Client, identity: Option<&Identity>, request: Request) -> Exchange {
+    Exchange {
+        client,
+        presented: identity.map(|identity| identity.certificate.fingerprint()),
+        request,
+        server_chain: Arc::default(),
+        outcome: Outcome::Closed,
+        more: Vec::new(),
+        decisions: Arc::default(),
+        elapsed_ms: 0,
+    }
+}

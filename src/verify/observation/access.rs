@@ -1,0 +1,108 @@
+//! What an account may do, as an API server decides.
+
+use serde::{Deserialize, Serialize};
+
+/// A right that a node needs, or must not have.
+///
+/// Each is requested with a SelfSubjectAccessReview, which changes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Access {
+    /// `get` its own node.
+    OwnNodeGet,
+    /// `patch` its own node.
+    OwnNodePatch,
+    /// `patch` its own node's status.
+    OwnStatusPatch,
+    /// `get` its own lease in kube-node-lease.
+    OwnLeaseGet,
+    /// `update` its own lease in kube-node-lease.
+    OwnLeaseUpdate,
+    /// `list` the pods whose spec.nodeName is its own.
+    OwnPodsList,
+    /// `create` events.
+    EventsCreate,
+    /// `patch` another node's status.
+    OtherStatusPatch,
+    /// `update` another node's lease.
+    OtherLeaseUpdate,
+    /// `list` all pods.
+    AllPodsList,
+    /// `list` secrets.
+    SecretsList,
+}
+
+impl Access {
+    /// All of them, in the order of the requests.
+    pub const ALL: [Self; 11] = [
+        Self::OwnNodeGet,
+        Self::OwnNodePatch,
+        Self::OwnStatusPatch,
+        Self::OwnLeaseGet,
+        Self::OwnLeaseUpdate,
+        Self::OwnPodsList,
+        Self::EventsCreate,
+        Self::OtherStatusPatch,
+        Self::OtherLeaseUpdate,
+        Self::AllPodsList,
+        Self::SecretsList,
+    ];
+
+    /// Returns the right in words.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OwnNodeGet => "get its own node",
+            Self::OwnNodePatch => "patch its own node",
+            Self::OwnStatusPatch => "patch its own status",
+            Self::OwnLeaseGet => "get its own lease",
+            Self::OwnLeaseUpdate => "update its own lease",
+            Self::OwnPodsList => "list its own pods",
+            Self::EventsCreate => "create events",
+            Self::OtherStatusPatch => "patch another node's status",
+            Self::OtherLeaseUpdate => "update another node's lease",
+            Self::AllPodsList => "list all pods",
+            Self::SecretsList => "list secrets",
+        }
+    }
+}
+
+/// The decision of an API server about an [`Access`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AccessDecision {
+    /// `allowed: true`
+    Allowed,
+    /// `allowed: false`
+    Denied,
+    /// `allowed` and `denied` are both true.
+    Contradictory,
+    /// No review came back, but this.
+    Unclear(String),
+}
+
+impl AccessDecision {
+    const LATE: &str = "no answer in time";
+    const EVALUATION_ERROR: &str = "with the evaluation error: ";
+
+    /// Returns the decision for a request that timed out.
+    pub(crate) fn late() -> Self {
+        Self::Unclear(Self::LATE.to_owned())
+    }
+
+    /// Returns the decision of a review with an evaluation error, cut to a readable length.
+    pub(crate) fn of_a_failed_authorizer(allowed: bool, error: &str) -> Self {
+        let error: String = error.chars().take(160).collect();
+        Self::Unclear(format!("{}, {}{error}", if allowed { "allowed" } else { "not allowed" }, Self::EVALUATION_ERROR))
+    }
+
+    /// Whether the review carried an evaluation error.
+    pub(crate) fn is_of_a_failed_authorizer(&self) -> bool {
+        matches!(self, Self::Unclear(why) if why.contains(Self::EVALUATION_ERROR))
+    }
+
+    /// Whether the request timed out.
+    pub(crate) fn is_late(&self) -> bool {
+        matches!(self, Self::Unclear(why) if why == Self::LATE)
+    }
+}

@@ -1,0 +1,60 @@
+//! Why a recording is refused, and how much one may hold.
+
+use crate::sanitize::sanitized;
+
+/// The version of the format that is written.
+pub const VERSION: u64 = 2;
+/// The oldest version that is read. Version 1 has the answers to fewer requests, and is judged by those alone.
+pub(super) const OLDEST_VERSION: u64 = 1;
+
+/// Every node connects to every control-plane node, and the other way round.
+pub(super) const MAX_PAIRS: usize = 1_000_000;
+
+pub(super) const MAX_ADDRESSES: usize = 64;
+
+/// Why a file is no recording, or why a run cannot be recorded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecordingError {
+    /// The file is no recording.
+    #[error("it is not a recording of clusterctl verify")]
+    NotOne,
+    /// Of another version.
+    #[error("it is a recording of version {found}, and this clusterctl reads versions {OLDEST_VERSION} to {VERSION}")]
+    Version {
+        /// Its version.
+        found: u64,
+    },
+    /// Its end is missing.
+    #[error("it is not complete: it ends in the middle, at line {line}, column {column}")]
+    Truncated {
+        /// Where it ends.
+        line: usize,
+        /// Where it ends.
+        column: usize,
+    },
+    /// Not what a run writes.
+    #[error("it is damaged: {0}")]
+    Damaged(String),
+    /// More of something than a run can have.
+    #[error("it holds {found} {what}, and at most {limit} are accepted")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many.
+        found: usize,
+        /// How many may be.
+        limit: usize,
+    },
+    /// A run that no recording can hold.
+    #[error("the run cannot be recorded: {0}")]
+    Unwritable(String),
+}
+
+/// What is said of a file may quote it.
+pub(super) fn damaged(reason: &str) -> RecordingError {
+    RecordingError::Damaged(sanitized(reason))
+}
+
+pub(super) fn at_most(what: &'static str, found: usize, limit: usize) -> Result<(), RecordingError> {
+    if found > limit { Err(RecordingError::TooMany { what, found, limit }) } else { Ok(()) }
+}
