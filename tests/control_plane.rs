@@ -6,9 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use clusterctl::app::package::PackageError;
+use clusterctl::store::credentials::CredentialProblem;
 use k8s_openapi::api::core::v1::Pod;
 
 use crate::support::outside::needs;
+use crate::support::packages::package;
 use crate::support::{Lab, good_tool, pyyaml, tool};
 
 const HA: &str = r#"apiVersion: clusterctl/v1
@@ -304,7 +307,8 @@ fn one_pair_signs_service_accounts_on_every_master_and_is_never_replaced() {
     assert!(refused.err.contains("DIR/pki/sa.key is missing"), "{refused}");
     let refused = site.lab.run(&["bundle", "--all"]);
     assert_eq!(refused.status, 3, "{refused}");
-    assert!(refused.err.contains("the service-account key is not good, so nothing was packed"), "{refused}");
+    let key = CredentialProblem::Missing(site.lab.path("pki/sa.key"));
+    assert_eq!(package(&site.lab, &[]), Err(PackageError::ServiceAccountKey(key)));
     let offline = site.lab.run(&["verify", "--offline"]);
     assert_eq!(offline.status, 1, "{offline}");
     assert!(offline.out.contains("service accounts"), "{offline}");

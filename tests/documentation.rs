@@ -12,7 +12,7 @@ use clap::{CommandFactory, Parser};
 use clusterctl::cluster::profile::{Holder, TABLE, Usage};
 use clusterctl::commands::tree::Cli;
 
-use crate::sealing::{age_key, ssh_key};
+use crate::encryption::{age_key, ssh_key};
 use crate::support::outside::needs;
 use crate::support::{Lab, good_tool};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::sealing::ssh_key;
+use crate::encryption::ssh_key;
 use crate::support::fleets::{calls_of, fleet_of, killed_at, run};
 use crate::support::outside::needs;
 use crate::support::{Lab, good_tool};
@@ -136,7 +136,7 @@ fn keys_that_a_killed_run_was_about_to_forget_are_told_and_forgotten_by_the_next
     assert!(run(&lab, &["issue-master", "--all"]).status.success());
     assert!(run(&lab, &["issue-node", "--all"]).status.success());
     let recipient = ssh_key(&lab, "host", "ed25519", "");
-    let bundle = ["bundle", "--all", "--seal-to", &recipient, "--forget-keys"];
+    let bundle = ["bundle", "--all", "--encrypt-to", &recipient, "--discard-keys"];
     killed_at(&lab, "unlink", 1, Some("pki/nodes/node-1/kubelet-server.key"), &bundle);
     let there = |name: &str| lab.path(&format!("pki/nodes/node-1/{name}")).exists();
     assert!(there("kubelet-server.key") && !there("kubelet-client.key"), "between a host's two keys");

@@ -504,7 +504,7 @@ fn what_a_ledger_from_a_backup_has_forgotten_is_recorded_before_it_is_replaced()
         if spoil == "forgotten" {
             let pair = good_tool("age-keygen", &[]);
             let recipient = pair.lines().find_map(|line| line.strip_prefix("# public key: ")).expect("a recipient");
-            lab.good(&["bundle", "worker-b1", "--seal-to", recipient, "--forget-keys"]);
+            lab.good(&["bundle", "worker-b1", "--encrypt-to", recipient, "--discard-keys"]);
         } else {
             lab.write(&CLIENT.replace(".crt", ".key"), "junk");
         }

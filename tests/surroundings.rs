@@ -99,7 +99,7 @@ fn certificates_that_expire_soon_are_warned_of_if_the_key_is_on_the_host_alone()
     let lab = Lab::issued();
     let pair = good_tool("age-keygen", &[]);
     let recipient = pair.lines().find_map(|line| line.strip_prefix("# public key: ")).expect("a recipient");
-    lab.good(&["bundle", "on", "--seal-to", recipient, "--forget-keys"]);
+    lab.good(&["bundle", "on", "--encrypt-to", recipient, "--discard-keys"]);
     assert!(!is_warned(&judged(&lab, &[]).1, "on", "renew-host"));
     assert!(is_warned(&judged(&lab, &["--expires-within", "400d"]).1, "on", "renew-host"));
 }

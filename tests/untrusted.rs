@@ -4,6 +4,8 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use base64ct::{Base64, Encoding};
+use clusterctl::bundle::archive::ArchiveError;
+use clusterctl::bundle::format;
 use serde_json::{Value, json};
 
 use crate::delivery::decompressed;
@@ -71,7 +73,8 @@ fn an_ignition_config_with_a_file_twice_is_no_bundle() {
     lab.write("bundles/on.ign", &config.to_string());
     let ran = lab.run(&["show", "bundles/on.ign"]);
     assert_eq!(ran.status, 2, "{ran}");
-    assert!(ran.err.contains("var/lib/kubelet/config.yaml") && ran.err.contains("twice"), "{ran}");
+    let twice = ArchiveError::Twice { path: "var/lib/kubelet/config.yaml".to_owned() };
+    assert_eq!(format::read(lab.read("bundles/on.ign").as_bytes()), Err(twice));
     assert_eq!(lab.run(&["verify", "--offline"]).status, 1);
 }
 
@@ -152,6 +155,7 @@ fn a_revoked_verifier_that_a_ledger_from_a_backup_forgot_is_not_packed() {
     fs::write(&ledger, before).expect("put back");
     let ran = lab.run(&["bundle", "--verifier"]);
     assert_eq!(ran.status, 3, "{ran}");
+    assert!(!lab.path("verifier.tar.gz").exists(), "{ran}");
 }
 
 #[test]

@@ -4,11 +4,14 @@ use std::fs;
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
+use clusterctl::app::package::PackageError;
+use clusterctl::cluster::profile::Profile;
 use clusterctl::store::ledger::Ledger;
 use clusterctl::store::verification_cache::CacheEntry;
 
 use crate::support::fleets::calls_of;
 use crate::support::outside::needs;
+use crate::support::packages::package;
 use crate::support::{CLUSTER, Lab, good_tool};
 
 const KEY: &str = "pki/nodes/on/kubelet-server.key";
@@ -121,7 +124,8 @@ fn a_trace_lets_no_damaged_file_into_a_bundle_and_proves_nothing_to_verify() {
     assert_eq!(lab.good(&["issue-node", "--all", "--dry-run"]).out, "", "the trace vouches, and nobody reads");
     let ran = lab.run(&["bundle", "--all"]);
     assert_eq!(ran.status, 3, "{ran}");
-    assert!(ran.err.starts_with("error: the kubelet-server credential of on is not good: "), "{ran}");
+    let Err(PackageError::CredentialChanged(host)) = package(&lab, &["on"]) else { panic!("a bundle") };
+    assert_eq!((host.host.as_str(), host.credential), ("on", Profile::KubeletServer));
     assert!(!lab.path("bundles/on.tar.gz").exists());
     let ran = lab.run(&["verify", "--offline"]);
     assert!(ran.status == 1 && ran.out.contains("kubelet-server.key"), "{ran}");

@@ -7,7 +7,11 @@ use std::os::unix::fs::MetadataExt;
 use clusterctl::bundle::archive;
 use clusterctl::bundle::model::Bundle;
 
+use clusterctl::app::package::{PackageError, Warning, versions};
+use clusterctl::cluster::name::HostName;
+
 use crate::support::outside::needs;
+use crate::support::packages::{cluster, package, warnings, warnings_with};
 use crate::support::{CLUSTER, Lab, good_tool};
 
 fn lab(more: &str) -> Lab {
@@ -35,8 +39,7 @@ const AUTHORIZATION: &str = "etc/kubernetes/clusterctl/authorization.yaml";
 fn what_the_cluster_file_says_of_versions_stays_from_bundle_to_bundle() {
     let lab = lab("kubernetes: {version: v1.35.1, imageRepository: reg.example.net/k8s, etcdVersion: 3.6.1-0}\n");
     for _ in 0..2 {
-        let ran = lab.good(&["bundle", "--all"]);
-        assert!(!ran.err.contains("versions change"), "{ran}");
+        assert_eq!(warnings(&lab, &[]), []);
         let bundle = bundle(&lab, "master-1");
         assert!(text(&bundle, API_SERVER).contains("\"reg.example.net/k8s/kube-apiserver:v1.35.1\""));
         assert!(text(&bundle, "etc/kubernetes/manifests/etcd.yaml").contains("\"reg.example.net/k8s/etcd:3.6.1-0\""));
@@ -48,22 +51,23 @@ fn what_the_cluster_file_says_of_versions_stays_from_bundle_to_bundle() {
 #[test]
 fn a_bundle_that_would_change_the_versions_of_the_last_one_says_so() {
     let lab = lab("");
+    let changed = |hosts: &[&str], before: &str, after: &str, overridden| Warning::VersionsChanged {
+        hosts: hosts.iter().map(|host| HostName::parse(host).expect("a name")).collect(),
+        before: format!("Kubernetes {before} and etcd 3.6.8-0 from registry.k8s.io"),
+        after: format!("Kubernetes {after} and etcd 3.6.8-0 from registry.k8s.io"),
+        overridden,
+    };
     lab.good(&["bundle", "--all"]);
-    let set = ["bundle", "--all", "--set", "kubernetesVersion=v1.36.5"];
-    let changed = lab.good(&set);
-    assert!(changed.err.contains("warning: the versions change on master-1, master-2: "), "{changed}");
-    assert!(changed.err.contains("v1.36.2") && changed.err.contains("v1.36.5"), "{changed}");
-    let again = lab.good(&set);
-    assert!(!again.err.contains("the versions change"), "{again}");
-    // Renewed a year later, by somebody who knows nothing of the --set: master by master.
+    let overrides = ["kubernetesVersion=v1.36.5"];
+    let all = [changed(&["master-1", "master-2"], "v1.36.2", "v1.36.5", true)];
+    assert_eq!(warnings_with(&lab, &[], &overrides), all);
+    assert_eq!(warnings_with(&lab, &[], &overrides), [], "only once");
+    // Renewed later, without the override: master by master.
     for master in ["master-1", "master-2"] {
-        let renewed = lab.good(&["bundle", master]);
-        assert!(renewed.err.contains(&format!("the versions change on {master}: ")), "{renewed}");
-        assert!(renewed.err.contains("kubernetes: in cluster.yaml"), "{renewed}");
+        assert_eq!(warnings(&lab, &[master]), [changed(&[master], "v1.36.5", "v1.36.2", false)]);
     }
     // Nodes have no images.
-    let nodes = lab.good(&["bundle", "on", "--set", "kubernetesVersion=v1.36.5"]);
-    assert!(!nodes.err.contains("the versions change"), "{nodes}");
+    assert_eq!(warnings_with(&lab, &["on"], &overrides), []);
 }
 
 #[test]
@@ -127,7 +131,7 @@ fn each_release_gets_the_api_versions_and_flags_that_it_knows() {
         (37, "v1", "v1"),
     ] {
         let lab = lab(&format!("kubernetes: {{version: v1.{minor}.0}}\n"));
-        let ran = lab.good(&["bundle", "master-1"]);
+        lab.good(&["bundle", "master-1"]);
         let bundle = bundle(&lab, "master-1");
         let rules = text(&bundle, AUTHORIZATION);
         assert!(
@@ -140,7 +144,8 @@ fn each_release_gets_the_api_versions_and_flags_that_it_knows() {
         assert_eq!(server.contains("--authorization-mode="), minor < 29, "{minor}");
         assert_eq!(server.contains("--feature-gates="), minor < 32 && minor != 30, "{minor}: {server}");
         assert_eq!(server.contains("--runtime-config="), minor < 30, "{minor}");
-        assert_eq!(ran.err.contains("may list the pods of all nodes"), minor < 31, "{minor}: {ran}");
+        let unsupported = warnings(&lab, &["master-1"]);
+        assert_eq!(unsupported.len(), usize::from(!(31..=36).contains(&minor)), "{minor}: {unsupported:?}");
         lab.good(&["policy"]);
         let policy = lab.read("policy/10-accounts.yaml");
         assert!(policy.contains(&format!("\"admissionregistration.k8s.io/{admission}\"")), "{minor}");
@@ -151,14 +156,10 @@ fn each_release_gets_the_api_versions_and_flags_that_it_knows() {
 #[test]
 fn a_release_whose_api_servers_cannot_deny_a_revoked_certificate_is_named() {
     let lab = lab("kubernetes: {version: v1.31.4}\naccounts: system-node\n");
-    let before = lab.good(&["bundle", "master-1"]);
-    assert!(!before.err.contains("with Kubernetes"), "{before}");
+    assert_eq!(warnings(&lab, &["master-1"]), []);
     lab.good(&["revoke", "on", "--yes"]);
-    let after = lab.good(&["bundle", "master-1"]);
-    assert!(
-        after.err.contains("warning: with Kubernetes v1.31.4, its API servers accept revoked certificates"),
-        "{after}"
-    );
+    let after = warnings(&lab, &["master-1"]);
+    assert!(matches!(after.as_slice(), [Warning::Unsupported { .. }]), "{after:?}");
 }
 
 #[test]
@@ -186,14 +187,16 @@ fn archives(lab: &Lab) -> BTreeMap<String, (u64, i64, i64)> {
 fn bundle_says_which_bundles_changed_and_leaves_the_others_alone() {
     for format in ["tar.gz", "dir", "cloud-init", "ignition"] {
         let lab = Lab::issued();
-        let pack = |more: &[&str]| lab.good(&[&["bundle", "--all", "--format", format], more].concat());
-        assert!(pack(&[]).err.contains("5 of 5 changed: master-1, master-2, "), "{format}");
+        let pack = || -> serde_json::Value {
+            let ran = lab.good(&["bundle", "--all", "--format", format, "--output", "json"]);
+            serde_json::from_str(&ran.out).expect("JSON")
+        };
+        assert_eq!(pack()["changed"].as_array().map(Vec::len), Some(5), "{format}");
         let before = archives(&lab);
-        let nothing = pack(&[]);
-        assert!(nothing.err.contains("0 of 5 changed"), "{format}: {nothing}");
+        assert_eq!(pack()["changed"], serde_json::json!([]), "{format}");
         assert_eq!(archives(&lab), before, "{format}");
         lab.good(&["issue-node", "--reissue", "on"]);
-        let report: serde_json::Value = serde_json::from_str(&pack(&["--output", "json"]).out).expect("JSON");
+        let report = pack();
         assert_eq!(report["changed"], serde_json::json!(["on"]), "{format}: {report}");
         assert_eq!(
             (report["unchanged"].as_array().map(Vec::len), &report["refused"]),
@@ -216,8 +219,7 @@ fn an_archive_that_was_damaged_or_opened_to_others_is_written_again() {
     let whole = fs::read(&path).expect("an archive");
     fs::write(&path, &whole[1..]).expect("written");
     fs::set_permissions(lab.path("bundles/worker-b1.tar.gz"), fs::Permissions::from_mode(0o644)).expect("set");
-    let ran = lab.good(&["bundle", "--all"]);
-    assert!(ran.err.contains("2 of 5 changed: on, worker-b1"), "{ran}");
+    assert_eq!(package(&lab, &[]).expect("bundles").hosts(true), ["on", "worker-b1"]);
     assert_eq!(fs::read(&path).expect("an archive"), whole);
 }
 
@@ -232,8 +234,7 @@ fn a_host_that_was_revoked_is_refused_and_the_others_are_packed() {
     assert_eq!(report["refused"], serde_json::json!(["on"]));
     // Masters deny what was revoked.
     assert_eq!(report["changed"], serde_json::json!(["master-1", "master-2"]));
-    assert!(ran.err.contains("clusterctl bundle on") && ran.err.contains("clusterctl issue-node on"), "{ran}");
-    assert!(ran.err.contains("\nPacked: ") || ran.err.contains("Packed: master-1, master-2, "), "{ran}");
+    assert_eq!(ran.err.lines().filter(|line| line.starts_with("hint: ")).count(), 1, "{ran}");
     assert!(text(&bundle(&lab, "master-1"), AUTHORIZATION).contains("X509SHA256="));
 }
 
@@ -242,27 +243,28 @@ fn a_set_release_is_held_to_the_fields_that_its_kubelets_know() {
     let lab = lab("kubelet: {podLogsDir: /var/log/pods}\n");
     let ran = lab.run(&["bundle", "--all", "--set", "kubernetesVersion=v1.29.4"]);
     assert_eq!(ran.status, 2, "{ran}");
-    assert!(ran.err.contains("kubelet.podLogsDir") && !lab.path("bundles").exists(), "{ran}");
+    assert!(!lab.path("bundles").exists(), "{ran}");
+    let error = versions::settings(&cluster(&lab), &["kubernetesVersion=v1.29.4".to_owned()], false);
+    let Err(PackageError::KubeletSettings { fields, .. }) = error else { panic!("{error:?}") };
+    assert_eq!(fields.len(), 1, "{fields:?}");
     lab.good(&["bundle", "--all", "--set", "kubernetesVersion=v1.30.0"]);
 }
 
 #[test]
 fn a_set_release_that_the_policy_is_not_written_for_is_told_of() {
     let lab = lab("kubernetes: {version: v1.36.2}\n");
-    let told = |version: &str| {
-        let ran = lab.good(&["bundle", "--all", "--set", &format!("kubernetesVersion={version}")]);
-        ran.err.contains("clusterctl policy writes for Kubernetes v1.36.2")
+    let warned = |version: &str| {
+        let warnings = warnings_with(&lab, &[], &[&format!("kubernetesVersion={version}")]);
+        warnings.iter().any(|warning| matches!(warning, Warning::PolicyOfOtherVersion { .. }))
     };
-    assert!(told("v1.31.0") && !told("v1.36.9"));
+    assert!(warned("v1.31.0") && !warned("v1.36.9"));
 }
 
 #[test]
 fn a_release_that_is_later_than_those_known_here_is_told_of() {
     let later = lab("kubernetes: {version: v1.37.0}\n");
-    for command in [&["policy"][..], &["bundle", "--all"]] {
-        let ran = later.good(command);
-        assert!(ran.err.contains("warning: with Kubernetes v1.37.0, "), "{ran}");
-    }
+    insta::assert_snapshot!(later.good(&["policy"]).err);
+    assert!(matches!(warnings(&later, &[]).as_slice(), [Warning::Unsupported { .. }]));
 }
 
 // ── units ──
@@ -280,10 +282,9 @@ fn units_stay_in_bundles_where_the_cluster_file_says_so_and_are_missed_where_a_f
     let by_flag = lab("");
     by_flag.good(&["bundle", "--all", "--with-units"]);
     for host in ["master-1", "on"] {
-        let lost = by_flag.good(&["bundle", host]);
-        assert!(lost.err.contains(&format!("no longer in the bundles of {host}")), "{lost}");
-        let again = by_flag.good(&["bundle", host]);
-        assert!(!again.err.contains("no longer"), "once: {again}");
+        let hosts = vec![HostName::parse(host).expect("a name")];
+        assert_eq!(warnings(&by_flag, &[host]), [Warning::UnitsRemoved { hosts }]);
+        assert_eq!(warnings(&by_flag, &[host]), [], "only once");
     }
     // Where the file says so and a bundle has none, it is not what would be packed.
     by_flag.write("cluster.yaml", &format!("{}withUnits: true\n", by_flag.read("cluster.yaml")));

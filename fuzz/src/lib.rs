@@ -6,8 +6,8 @@ use std::io::Write;
 use std::sync::OnceLock;
 
 use clusterctl::bundle::archive;
+use clusterctl::bundle::encryption::{self, Identity};
 use clusterctl::bundle::packer;
-use clusterctl::bundle::seal::{self, Identity};
 use clusterctl::cli::finding_remedies::words;
 use clusterctl::cluster::inventory::ExternalIps;
 use clusterctl::cluster::recipient::Recipient;
@@ -180,11 +180,11 @@ pub fn bundles(data: &[u8]) {
 pub fn sealed(data: &[u8]) {
     const KEY: &[u8] = b"AGE-SECRET-KEY-1AU8MPZCJJ9QE25HNW4GLDNWLF3U3L6NCLJ90UVCQHA6YNU5H4C8SPE7MYW\n";
     let identity = Identity::from_age_file(KEY).expect("a key");
-    match seal::recipients(data) {
+    match encryption::recipients(data) {
         Ok(kinds) => kinds.iter().for_each(|kind| harmless(kind)),
         Err(error) => harmless(&error.to_string()),
     }
-    match seal::open(data, &identity) {
+    match encryption::decrypt(data, &identity) {
         Ok(inside) => assert_eq!(&inside[..], b"what is inside\n", "what opens was not changed"),
         Err(error) => harmless(&error.to_string()),
     }

@@ -135,7 +135,8 @@ pub fn parse_cluster(layout: &Layout, bytes: &[u8]) -> Result<Cluster, Directory
 /// # Errors
 /// As [`cluster_file`] and [`parse_cluster`].
 pub fn cluster(layout: &Layout) -> Result<Cluster, Error> {
-    Ok(parse_cluster(layout, &cluster_file(layout)?)?)
+    let bytes = cluster_file(layout)?;
+    Ok(parse_cluster(layout, &bytes)?)
 }
 
 /// Opens the ledger and reads the CAs' certificates, which have to be this cluster's and in the ledger.

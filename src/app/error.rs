@@ -7,6 +7,8 @@ use super::directory::DirectoryError;
 use super::init::InitError;
 use super::input::InputError;
 use super::inspect::InspectError;
+use super::package::PackageError;
+use super::package::open::OpenBundleError;
 use super::package::templates::TemplatesError;
 use super::remedy::Remedy;
 use super::revoke::RevokeError;
@@ -45,6 +47,12 @@ pub enum Error {
     /// A certificate or a CRL cannot be made.
     #[error(transparent)]
     Issue(#[from] IssueError),
+    /// Bundles cannot be packed.
+    #[error(transparent)]
+    Package(#[from] PackageError),
+    /// A bundle cannot be opened.
+    #[error(transparent)]
+    OpenBundle(#[from] OpenBundleError),
     /// Templates cannot be used.
     #[error(transparent)]
     Templates(#[from] TemplatesError),
@@ -67,6 +75,8 @@ impl Error {
             Self::Revoke(error) => error.remedy(),
             Self::Ca(error) => Some(Remedy::OfCa(error.clone())),
             Self::Issue(_) => None,
+            Self::Package(error) => error.remedy().map(Remedy::Package),
+            Self::OpenBundle(error) => Some(error.remedy()),
             Self::Templates(error) => error.remedy(),
             Self::Store(error) => Some(Remedy::OfStore(error.clone())),
         }

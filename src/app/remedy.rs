@@ -1,6 +1,6 @@
 //! What helps against an error, as data; [`crate::cli::remedies`] has the words.
 
-use super::{init, revoke, verify};
+use super::{init, package, revoke, verify};
 use crate::config::ReadError;
 use crate::store::ca::CaError;
 use crate::store::error::StoreError;
@@ -19,6 +19,8 @@ pub enum Remedy {
     RestoreClusterName,
     /// Put back the certificates, keys and ledger of one directory, from a backup.
     RestoreCaAndLedger,
+    /// What helps where bundles cannot be packed or opened.
+    Package(package::Remedy),
     /// Start from the built-in templates, which work.
     EjectTemplates,
     /// Correct the template that the error names, or start from the built-in one.

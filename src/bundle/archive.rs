@@ -1,4 +1,4 @@
-//! A tar.gz back to a bundle, whoever made it, with nothing believed that the manifest does not confirm. [`super::packer`] makes them.
+//! Reads bundles from untrusted tar.gz archives, and checks every file against the manifest. [`super::packer`] writes them.
 
 use std::io::{self, Read};
 
@@ -9,25 +9,25 @@ use super::manifest::{Manifest, ManifestError, is_plain_path};
 use super::model::{Bundle, BundleFile, MANIFEST, MANIFEST_SUM, SIGNATURE, manifest_sum};
 use crate::pki::fingerprint::Fingerprint;
 
-/// More than any bundle needs, in bytes unpacked: what is larger was made to exhaust its reader.
+/// The largest unpacked size of a bundle, in bytes. A larger archive was made to exhaust its reader.
 pub const MAX_UNPACKED: u64 = 16 << 20;
-/// More files than any bundle has.
+/// The largest number of files in a bundle.
 pub const MAX_FILES: usize = 1000;
 
-/// Why bytes are no bundle.
+/// Why bytes are not a valid bundle.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ArchiveError {
     /// Not gzip, not tar, or cut off.
     #[error("it is not a tar.gz, or it is damaged: {0}")]
     Unreadable(String),
-    /// Of a form that clusterctl writes, and not as it writes it.
-    #[error("it is not {what} as clusterctl writes it, or somebody changed it since")]
+    /// Not what clusterctl writes in this format, byte for byte.
+    #[error("it is not {what} as clusterctl writes it, or was changed since")]
     NotOurs {
-        /// Of which form.
+        /// The format.
         what: &'static str,
     },
-    /// Bytes behind the archive's end.
-    #[error("something follows the archive's end")]
+    /// There are bytes after the end of the archive.
+    #[error("there are bytes after the archive's end")]
     Trailing,
     /// Unpacks to more than [`MAX_UNPACKED`].
     #[error("it unpacks to more than {} MiB, which no bundle does", MAX_UNPACKED >> 20)]
@@ -35,7 +35,7 @@ pub enum ArchiveError {
     /// More than [`MAX_FILES`] files.
     #[error("it has more than {MAX_FILES} files, which no bundle has")]
     TooManyFiles,
-    /// A path that leads elsewhere: absolute, with `..`, or outside of the one folder.
+    /// A path that is absolute, has `..`, or is outside of the bundle's folder.
     #[error("{path:?} is not a path that a bundle may have")]
     Path {
         /// The path.
@@ -47,8 +47,8 @@ pub enum ArchiveError {
         /// The path.
         path: String,
     },
-    /// Twice the same path.
-    #[error("{path} is in it twice")]
+    /// Two files have the same path.
+    #[error("{path} is duplicated")]
     Twice {
         /// The path.
         path: String,
@@ -62,13 +62,13 @@ pub enum ArchiveError {
     /// No checksum of the manifest.
     #[error("there is no {MANIFEST_SUM} in it, without which install.sh installs nothing")]
     NoSum,
-    /// A checksum of another manifest.
+    /// The checksum is not that of the manifest.
     #[error("{MANIFEST} is damaged: its SHA-256 is {found}, and {MANIFEST_SUM} says otherwise")]
     OtherSum {
         /// The manifest's own.
         found: Fingerprint,
     },
-    /// The folder is not called like the manifest's host.
+    /// The folder does not have the name of the manifest's host.
     #[error("its folder is called {folder:?}, and its manifest is for {host}")]
     OtherHost {
         /// The folder's name.
@@ -82,13 +82,13 @@ pub enum ArchiveError {
         /// The path.
         path: String,
     },
-    /// A file that the manifest lists, and that is not there.
+    /// A file that the manifest lists is missing.
     #[error("{path} is in the manifest and not in the archive")]
     Missing {
         /// The path.
         path: String,
     },
-    /// A file with another checksum than the manifest's.
+    /// A file's checksum differs from the manifest's.
     #[error("{path} is damaged: its SHA-256 is {found}, the manifest says {listed}")]
     Damaged {
         /// The path.
@@ -98,7 +98,7 @@ pub enum ArchiveError {
         /// The manifest's.
         listed: Fingerprint,
     },
-    /// A file with another mode than the manifest's.
+    /// A file's mode differs from the manifest's.
     #[error("{path} has mode {found:04o}, the manifest says {listed:04o}")]
     OtherMode {
         /// The path.
@@ -110,19 +110,17 @@ pub enum ArchiveError {
     },
 }
 
-/// What to do about a bundle that a later version made.
-pub const USE_A_NEWER: &str = "use the clusterctl that made it, or a later one";
-
 impl ArchiveError {
-    /// Whether a later version made it, and nothing else is wrong.
+    /// Returns true when a later version wrote the bundle, and nothing else is wrong.
     #[must_use]
     pub fn is_newer(&self) -> bool {
         matches!(self, Self::Manifest(ManifestError::Newer { .. }))
     }
 }
 
-/// Reads a bundle that anybody may have made. What comes back is what the manifest lists, file by file; whether the manifest
-/// itself is to be believed, its signature says, or the way it came.
+/// Reads a bundle from an untrusted archive and checks each file against the manifest.
+///
+/// The manifest itself is authenticated by its signature, if there is one.
 ///
 /// # Errors
 /// The first thing that is wrong with it.
@@ -132,7 +130,7 @@ pub fn read(bytes: &[u8]) -> Result<Bundle, ArchiveError> {
     confirmed(folder, files)
 }
 
-/// A bundle of files that lay together in `folder`.
+/// Returns the bundle of files that were found in `folder`, checked against their manifest.
 ///
 /// # Errors
 /// The first thing that is wrong with it.
@@ -148,7 +146,7 @@ pub fn confirmed(folder: String, mut files: Vec<BundleFile>) -> Result<Bundle, A
     Ok(bundle)
 }
 
-/// True if these bytes are gzip, and what they hold begins with `prefix`.
+/// Returns true if these bytes are gzip whose contents begin with `prefix`.
 pub(super) fn begins_with(bytes: &[u8], prefix: &[u8]) -> bool {
     let mut begin = Vec::new();
     let wanted = prefix.len() as u64;
@@ -159,7 +157,7 @@ pub(super) fn begins_with(bytes: &[u8], prefix: &[u8]) -> bool {
 
 pub(super) fn unzip(bytes: &[u8]) -> Result<Zeroizing<Vec<u8>>, ArchiveError> {
     let mut rest = bytes;
-    // gzip's last four octets say how long it was (RFC 1952 § 2.3.1): growing later would leave copies of keys behind.
+    // gzip's last four octets are the unpacked size (RFC 1952 § 2.3.1): growing later would leave copies of keys in memory.
     let said = bytes.last_chunk().map_or(0, |size| u32::from_le_bytes(*size));
     let mut tar = Zeroizing::new(Vec::with_capacity(said.min(MAX_UNPACKED as u32 + 1) as usize + 1));
     let unpacked = flate2::bufread::GzDecoder::new(&mut rest).take(MAX_UNPACKED + 1).read_to_end(&mut tar);
@@ -206,14 +204,15 @@ fn entries(tar: &[u8]) -> Result<(String, Vec<BundleFile>), ArchiveError> {
     folder.map(|folder| (folder, files)).ok_or(ArchiveError::NoManifest)
 }
 
-/// Every file is listed, once, and as listed, every listed file that is to be there is, and the manifest has its checksum. The
-/// bundle's files are sorted by path.
+/// Checks that files and manifest agree: each file is listed once and as it is, and no listed file is missing.
+///
+/// `to_be_there` selects the listed files that must be present. The bundle's files are sorted by path.
 pub(super) fn confirm(bundle: &Bundle, to_be_there: fn(&str) -> bool) -> Result<(), ArchiveError> {
     let listed = &bundle.manifest.files;
     if bundle.files.len() > MAX_FILES || listed.len() > MAX_FILES {
         return Err(ArchiveError::TooManyFiles);
     }
-    // A reader of a host's would take the second, and ours the first.
+    // The host's tar would take the second, and this program the first.
     if let Some(pair) = bundle.files.windows(2).find(|pair| pair[0].path == pair[1].path) {
         return Err(ArchiveError::Twice { path: pair[0].path.clone() });
     }
@@ -293,7 +292,7 @@ mod tests {
         Bundle { manifest, files }
     }
 
-    /// Whatever the entries say: not even tar's own library checks these paths.
+    /// Packs any entries: not even the tar library checks these paths.
     fn packed(entries: &[Entry<'_>]) -> Vec<u8> {
         let mut tar = tar::Builder::new(Vec::new());
         for (path, kind, mode, bytes) in entries {
@@ -328,7 +327,7 @@ mod tests {
         packer.gzip(b"something else");
         assert_eq!(packer.pack(&bundle()), first);
         for installer in [&b"#!/bin/sh\n"[..], b"", b"exit\n", &[b'#'; 1024]] {
-            // From the second on the installer is known.
+            // From the second one on, the installer is cached.
             for own in [&b"a key"[..], b"another", &[0; 3000], b"a key"] {
                 let mut bundle = bundle();
                 for (path, bytes) in [(INSTALLER, installer), (KEY, own)] {
@@ -343,12 +342,12 @@ mod tests {
     #[test]
     fn a_flipped_bit_never_gives_another_bundle() {
         let good = pack(&bundle());
-        // Flags, time, extra flags and system in gzip's header say nothing about the contents.
+        // Flags, time, extra flags and system in gzip's header do not affect the contents.
         for i in (0..3).chain(10..good.len()) {
             let mut bad = good.to_vec();
             bad[i] ^= 0x10;
             let read = read(&bad);
-            // A reference to other zeros than before unpacks to the same bytes; the trailer has no such freedom.
+            // A reference to other zeros unpacks to the same bytes; every bit of the trailer counts.
             assert!(read.is_err() || (i < good.len() - 8 && read == Ok(bundle())), "byte {i}");
         }
         for cut in [0, 9, good.len() / 2, good.len() - 1] {
@@ -409,7 +408,7 @@ mod tests {
         let entries: Vec<Entry<'_>> =
             paths.iter().map(|path| (path.as_str(), EntryType::Regular, 0o644, b"".as_slice())).collect();
         assert_eq!(read(&packed(&entries)), Err(ArchiveError::TooManyFiles));
-        // A size in the header that nothing stands behind.
+        // The header claims more bytes than there are.
         let mut header = header(EntryType::Regular, 0o644, 1 << 40);
         header.as_old_mut().name[..4].copy_from_slice(b"on/x");
         header.set_cksum();

@@ -1,6 +1,7 @@
-//! A bundle as cloud-init's user-data (`#cloud-config`): its files with their modes, laid down in memory, and its own
-//! `install.sh` to put them in place. So there is one installer, and the host's name, the checksums and the generation are
-//! checked as everywhere: user-data that was given to the wrong machine installs nothing.
+//! Writes and reads bundles as cloud-init's user-data (`#cloud-config`).
+//!
+//! cloud-init writes the files to a folder in memory and runs the bundle's own `install.sh`, which checks the host's name, the
+//! checksums and the generation: user-data that was given to the wrong machine installs nothing.
 
 use base64ct::{Base64, Encoding};
 use serde::Deserialize;
@@ -11,32 +12,34 @@ use super::model::{Bundle, BundleFile, INSTALLER};
 use super::packer::Packer;
 use crate::cluster::spec::Role;
 
-/// Where the files lie until they are installed: a folder of root's alone, gone with the next boot at the latest.
+/// The folder of the files until they are installed: only root can read it, and it is gone after the next boot.
 const STAGING: &str = "/run/clusterctl";
-/// cloud-init's word for contents that are not encoded.
+/// cloud-init's name of contents without encoding.
 const TEXT: &str = "text/plain";
 const FIRST_LINE: &str = "#cloud-config\n";
 
-/// Makes user-data, compressed (clouds limit its size, and cloud-init takes gzip): the same bytes for the same bundle.
+/// Returns compressed user-data, the same bytes for the same bundle.
+///
+/// Clouds limit its size, and cloud-init accepts gzip.
 pub(super) fn user_data(bundle: &Bundle, packer: &mut Packer) -> Zeroizing<Vec<u8>> {
     packer.gzip(&config(bundle))
 }
 
-/// True for what begins as [`user_data`] does.
+/// Returns true if these bytes begin as those of [`user_data`] do.
 pub(super) fn looks_like_user_data(bytes: &[u8]) -> bool {
     archive::begins_with(bytes, FIRST_LINE.as_bytes())
 }
 
-/// The user-data as text.
+/// Returns the user-data as text.
 fn config(bundle: &Bundle) -> Zeroizing<Vec<u8>> {
     let manifest = &bundle.manifest;
     let size: usize = bundle.files.iter().map(|file| file.bytes.len() * 2 + 256).sum();
-    // With room for everything from the start, no copy of a key is left behind by growing.
+    // The capacity is enough for everything: growing would leave copies of keys in memory.
     let mut out = Zeroizing::new(String::with_capacity(size + 4096));
     out.push_str(FIRST_LINE);
     out.push_str(&format!(
-        "# {} of cluster {}, generation {}. Written by clusterctl. The host's keys are in it, in the clear.\n\
-         # cloud-init makes the folder first, so that nobody else can look into it, and runs install.sh last.\n",
+        "# {} of cluster {}, generation {}. Written by clusterctl. It has the host's keys, unencrypted.\n\
+         # cloud-init creates the folder first, so that only root can read it, and runs install.sh last.\n",
         manifest.host, manifest.cluster, manifest.generation
     ));
     let folder = ["cloud-init-per", "instance", "clusterctl", "install", "-d", "-m", "0700", STAGING];
@@ -55,7 +58,7 @@ fn config(bundle: &Bundle) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(std::mem::take(&mut *out).into_bytes())
 }
 
-/// What is done last: install, start what the host runs, and leave no key behind whatever happened.
+/// Returns the last command: install, start the host's programs, and remove the folder in any case.
 fn installation(bundle: &Bundle) -> String {
     let manifest = &bundle.manifest;
     let mut steps = vec![format!("sh {STAGING}/{}/{INSTALLER}", manifest.host), "systemctl daemon-reload".to_owned()];
@@ -64,7 +67,7 @@ fn installation(bundle: &Bundle) -> String {
         steps.push("systemctl restart kubelet".to_owned());
     }
     if manifest.roles.contains(&Role::Master) {
-        // Where a kubelet runs the control plane there are no such units. etcd waits for its peers: nobody waits for it here.
+        // Where a kubelet runs the control plane there are no such units. etcd waits for its peers, so this does not wait for etcd.
         steps.push(
             "for unit in etcd kube-apiserver kube-controller-manager kube-scheduler; do \
              if systemctl is-enabled --quiet $unit; then systemctl restart --no-block $unit; fi; done"
@@ -74,7 +77,9 @@ fn installation(bundle: &Bundle) -> String {
     format!("{}; status=$?; rm -rf {STAGING}; exit $status", steps.join(" && "))
 }
 
-/// A file's contents, quoted: plain ASCII text as it is, which compresses best, since every YAML reader takes it for the same.
+/// Returns a file's contents as a quoted string, and its encoding.
+///
+/// Plain ASCII text compresses best, and every YAML reader reads it alike; other contents are base64.
 fn encoded(bytes: &[u8]) -> (&'static str, Zeroizing<String>) {
     let plain = |b: &u8| matches!(b, b' '..=b'~' | b'\n' | b'\t');
     match std::str::from_utf8(bytes) {
@@ -84,7 +89,7 @@ fn encoded(bytes: &[u8]) -> (&'static str, Zeroizing<String>) {
 }
 
 fn json(value: &(impl serde::Serialize + ?Sized)) -> String {
-    // Strings and lists of them: serde_json has nothing to refuse.
+    // Serializing strings and lists of strings cannot fail.
     serde_json::to_string(value).unwrap_or_default()
 }
 
@@ -99,10 +104,10 @@ struct Entry {
     content: Zeroizing<String>,
 }
 
-/// Reads what [`user_data`] made.
+/// Reads user-data that [`user_data`] wrote.
 ///
 /// # Errors
-/// When it is something else, was changed since, or is no good bundle.
+/// When it is anything else, was changed since, or is not a valid bundle.
 pub(super) fn read(bytes: &[u8]) -> Result<Bundle, ArchiveError> {
     let unzipped;
     let plain = match bytes {
@@ -137,7 +142,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Bundle, ArchiveError> {
         files.push(BundleFile { path: path.to_owned(), mode, bytes: bytes.into() });
     }
     let bundle = archive::confirmed(folder.unwrap_or_default(), files)?;
-    // Somebody may have decompressed it.
+    // It may have been decompressed.
     let again = config(&bundle);
     if again.as_slice() == plain && (plain == bytes || user_data(&bundle, &mut Packer::small()).as_slice() == bytes) {
         Ok(bundle)

@@ -1,32 +1,33 @@
-//! How a value is written into each kind of file, so that its reader gets that value back and nothing else.
-//! Templates never quote by hand: what they print comes through here.
+//! Escapes values for each format of file, so that its reader gets back exactly that value.
+//!
+//! Templates never quote by hand: everything that they print is escaped here.
 
 use std::borrow::Cow;
 
 use minijinja::value::{Value, ValueKind};
 use minijinja::{AutoEscape, Error, ErrorKind, Output, State, escape_formatter};
 
-/// A language that bundles are written in.
+/// A format of the files in a bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Dialect {
-    /// JSON, and YAML written so that a YAML 1.1 reader, too, sees a string in every string.
+    /// JSON, and YAML in which a YAML 1.1 reader, too, reads every string as a string.
     Json,
     /// POSIX shell: single quotes.
     Shell,
     /// systemd unit files (systemd.syntax, systemd.service "COMMAND LINES").
     Unit,
-    /// systemd `EnvironmentFile=` (systemd.exec), which a shell reads alike.
+    /// systemd `EnvironmentFile=` (systemd.exec), which a shell reads in the same way.
     EnvironmentFile,
 }
 
 impl Dialect {
-    /// By a template's path. `None` for a path whose reader nobody here knows.
+    /// Returns the format of a template by its path; `None` when it is not known.
     pub(super) fn of(path: &str) -> Option<Self> {
         let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
         let (_, ending) = file.rsplit_once('.')?;
         match ending {
             "yaml" | "json" | "kubeconfig" => Some(Self::Json),
-            // kubeadm's ending for a kubeconfig.
+            // kubeadm's extension for a kubeconfig.
             "conf" if folder.ends_with("etc/kubernetes") => Some(Self::Json),
             "conf" if folder.contains("etc/systemd/") => Some(Self::Unit),
             "service" => Some(Self::Unit),
@@ -36,7 +37,7 @@ impl Dialect {
         }
     }
 
-    /// What the engine calls it.
+    /// Returns the template engine's setting for it.
     pub(super) fn auto_escape(self) -> AutoEscape {
         match self {
             Self::Json => AutoEscape::Json,
@@ -47,7 +48,7 @@ impl Dialect {
     }
 }
 
-/// The engine's formatter: every `{{ value }}` passes here.
+/// Formats every `{{ value }}` of a template.
 pub(super) fn write(out: &mut Output, state: &mut State, value: &Value) -> Result<(), Error> {
     let quote = match state.auto_escape() {
         AutoEscape::Custom(name) => match name.as_ref() {
@@ -73,12 +74,12 @@ pub(super) fn write(out: &mut Output, state: &mut State, value: &Value) -> Resul
     }
 }
 
-/// One word of a shell (POSIX § 2.2.2).
+/// Quotes one word of a shell (POSIX § 2.2.2).
 fn for_shell(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// One item of a command line, not its first. `%` begins a specifier and `$` a variable, inside quotes, too.
+/// Quotes one argument of a systemd command line. `%` begins a specifier and `$` a variable, inside quotes, too.
 fn for_unit(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
@@ -96,7 +97,7 @@ fn for_unit(text: &str) -> String {
     quoted
 }
 
-/// A whole value. Line breaks are kept.
+/// Quotes a whole value of an environment file. Line breaks are kept.
 fn for_environment_file(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');

@@ -1,5 +1,6 @@
-//! What a control plane's programs are told of trust: one list for each, which the systemd units and the static pods of a
-//! bundle both print. Flags that are not about trust or about finding each other are their operator's.
+//! The arguments of a control plane's programs, for systemd units and for static pods.
+//!
+//! They are about trust and about finding each other. All other flags are the operator's choice.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +15,10 @@ use crate::cluster::spec::{Cluster, Host};
 const ETCD_CLIENT_PORT: u16 = 2379;
 /// etcd's port for its peers.
 const ETCD_PEER_PORT: u16 = 2380;
-/// Where etcd tells how it is, in the clear and on loopback alone (kubeadm's port).
+/// etcd's health endpoint: without TLS, and on loopback only (kubeadm's port).
 const ETCD_METRICS: &str = "http://127.0.0.1:2381";
 
-/// The arguments of each program, in the order in which they are read best.
+/// The arguments of each program, in a readable order.
 #[derive(Debug, Serialize)]
 pub(super) struct Flags {
     etcd: Vec<String>,
@@ -27,7 +28,7 @@ pub(super) struct Flags {
 }
 
 impl Flags {
-    /// For `master`, whose files lie at `files` ([`super::paths::by_name`]).
+    /// Returns the arguments for `master`, whose files are at `files` ([`super::paths::by_name`]).
     pub(super) fn of(cluster: &Cluster, master: &Host, files: &BTreeMap<String, String>, features: Features) -> Self {
         let file = |name: &str| files.get(name).cloned().unwrap_or_default();
         Self {
@@ -41,7 +42,7 @@ impl Flags {
 
 fn etcd(cluster: &Cluster, master: &Host, file: &dyn Fn(&str) -> String) -> Vec<String> {
     let own = dialled(master);
-    // etcd listens at addresses alone; a master that has none in the cluster file listens at all of its own.
+    // etcd listens on IP addresses only; a master without one in the cluster file listens on all of its own.
     let listen = master.addresses.iter().find_map(Address::ip).map_or_else(|| "0.0.0.0".to_owned(), for_url);
     let peers: Vec<String> =
         cluster.masters.iter().map(|host| format!("{}={}", host.name, peer_url(&dialled(host)))).collect();
@@ -69,7 +70,7 @@ fn etcd(cluster: &Cluster, master: &Host, file: &dyn Fn(&str) -> String) -> Vec<
 }
 
 fn apiserver(cluster: &Cluster, master: &Host, file: &dyn Fn(&str) -> String, features: Features) -> Vec<String> {
-    // Its own etcd first, the others for when that is down.
+    // The master's own etcd is first, the others are for when that is down.
     let others = cluster.masters.iter().filter(|host| host.name != master.name);
     let etcds: Vec<String> = [master].into_iter().chain(others).map(|host| client_url(&dialled(host))).collect();
     let ranges: Vec<String> = cluster.service_cidrs.iter().map(ToString::to_string).collect();
@@ -108,7 +109,7 @@ fn apiserver(cluster: &Cluster, master: &Host, file: &dyn Fn(&str) -> String, fe
             false => "--authorization-mode=Node,RBAC".to_owned(),
         },
         "--enable-admission-plugins=NodeRestriction".to_owned(),
-        // Without it no network add-on starts; who may run such pods is Pod Security's question (kubeadm sets it, too).
+        // Without it no network add-on starts. Pod Security decides who may run such pods (kubeadm sets it, too).
         "--allow-privileged=true".to_owned(),
     ]);
     flags.extend(features.api_server_flags(cluster.accounts));
@@ -143,8 +144,9 @@ fn scheduler(file: &dyn Fn(&str) -> String) -> Vec<String> {
     ]
 }
 
-/// Where its peers, and the API servers, dial a master: its first IP address, else its first name. All of them stand in
-/// its certificates.
+/// Returns the address that peers and API servers connect to: the first IP address, else the first name.
+///
+/// All of a master's addresses are in its certificates.
 pub(super) fn dialled(master: &Host) -> String {
     let first_ip = master.addresses.iter().find_map(Address::ip).map(for_url);
     first_ip.or_else(|| master.addresses.first().map(Address::for_url)).unwrap_or_else(|| master.name.to_string())

@@ -1,5 +1,4 @@
-//! The forms in which a bundle is handed over, and what each is called. How each is made is in a file of its own beside
-//! this one; who writes it where is the command's question.
+//! The formats of bundles, and their file names. Each is encoded in a module of its own.
 
 use zeroize::Zeroizing;
 
@@ -9,7 +8,7 @@ use super::packer::Packer;
 use super::{cloud_init, ignition};
 use crate::cluster::name::HostName;
 
-/// A form of delivery.
+/// A format of bundles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Format {
     /// One archive, for a person or a tool that unpacks it and runs its `install.sh`.
@@ -22,9 +21,9 @@ pub enum Format {
     Ignition,
 }
 
-/// What is written for one host.
+/// The bundle of one host, encoded.
 #[derive(Debug)]
-pub enum Parcel {
+pub enum EncodedBundle {
     /// One file with these bytes.
     File(Zeroizing<Vec<u8>>),
     /// A folder with these files.
@@ -32,10 +31,10 @@ pub enum Parcel {
 }
 
 impl Format {
-    /// All of them.
+    /// All formats.
     pub const ALL: [Self; 4] = [Self::TarGz, Self::Dir, Self::CloudInit, Self::Ignition];
 
-    /// As `--format` calls it.
+    /// Returns its name, as in `--format`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -46,7 +45,7 @@ impl Format {
         }
     }
 
-    /// What a host's parcel is called in the folder of bundles.
+    /// Returns the name of a host's bundle in the folder of bundles.
     #[must_use]
     pub fn file_name(self, host: &HostName) -> String {
         match self {
@@ -57,43 +56,49 @@ impl Format {
         }
     }
 
-    /// True where a platform hands the parcel to the host, and perhaps to others who ask it.
+    /// Returns true where a platform gives the bundle to the host, and perhaps to others who ask for it.
     #[must_use]
     pub fn is_user_data(self) -> bool {
         matches!(self, Self::CloudInit | Self::Ignition)
     }
 
-    /// What parcels of this form are packed with.
+    /// Returns true where the bundle has an installer, which can check a signature.
+    #[must_use]
+    pub fn can_be_signed(self) -> bool {
+        self != Self::Ignition
+    }
+
+    /// Returns a packer for this format.
     #[must_use]
     pub fn packer(self) -> Packer {
         if self == Self::CloudInit { Packer::small() } else { Packer::new() }
     }
 
-    /// Makes a host's parcel: the same for the same bundle.
+    /// Encodes a bundle; the same bundle gives the same bytes.
     #[must_use]
-    pub fn parcel(self, bundle: Bundle, packer: &mut Packer) -> Parcel {
+    pub fn encode(self, bundle: Bundle, packer: &mut Packer) -> EncodedBundle {
         match self {
-            Self::TarGz => Parcel::File(packer.pack(&bundle)),
-            Self::Dir => Parcel::Folder(bundle.files),
-            Self::CloudInit => Parcel::File(cloud_init::user_data(&bundle, packer)),
-            Self::Ignition => Parcel::File(ignition::config(&bundle)),
+            Self::TarGz => EncodedBundle::File(packer.pack(&bundle)),
+            Self::Dir => EncodedBundle::Folder(bundle.files),
+            Self::CloudInit => EncodedBundle::File(cloud_init::user_data(&bundle, packer)),
+            Self::Ignition => EncodedBundle::File(ignition::config(&bundle)),
         }
     }
 }
 
-/// Names that earlier versions gave to parcels of a host, which are in the clear.
+/// Returns the names that earlier versions gave to a host's unencrypted bundles.
 #[must_use]
 pub fn former_names(host: &HostName) -> [String; 1] {
     [format!("{host}.cloud-init.yaml")]
 }
 
-/// A sealed archive's name in the folder of bundles.
+/// Returns the name of a host's encrypted archive in the folder of bundles.
 #[must_use]
-pub fn sealed_name(host: impl std::fmt::Display) -> String {
+pub fn encrypted_name(host: impl std::fmt::Display) -> String {
     format!("{host}.tar.gz.age")
 }
 
-/// Reads a parcel that is a file, of whichever form it is. Nothing is believed that the manifest does not confirm.
+/// Reads a bundle from the bytes of a file, in any format, and checks each file against the manifest.
 ///
 /// # Errors
 /// The first thing that is wrong with it.
@@ -112,10 +117,10 @@ mod tests {
     use crate::cluster::check::ENDINGS;
 
     #[test]
-    fn no_host_can_be_called_as_a_parcel_is() {
+    fn no_host_name_ends_like_a_bundle() {
         let host = HostName::parse("a").expect("a name");
         let names = Format::ALL.map(|format| format.file_name(&host)).into_iter();
-        let names = names.chain([sealed_name("a")]).chain(former_names(&host));
+        let names = names.chain([encrypted_name("a")]).chain(former_names(&host));
         for ending in names.filter_map(|name| name.strip_prefix('a').map(str::to_owned)).filter(|end| !end.is_empty()) {
             assert!(ENDINGS.contains(&ending.as_str()), "{ending}");
         }

@@ -1,5 +1,7 @@
-//! A bundle as an Ignition config (specification 3.4.0): every file in its place with its mode and checksum, drop-ins as
-//! drop-ins. Ignition itself is all or nothing, before the host's first boot goes on; there is no `install.sh` in it.
+//! Writes and reads bundles as Ignition configs (specification 3.4.0).
+//!
+//! Every file has its path, mode and checksum; systemd drop-ins are Ignition's drop-ins. There is no `install.sh`: Ignition
+//! applies all or nothing, before the first boot continues.
 
 use std::collections::BTreeMap;
 
@@ -15,15 +17,15 @@ use crate::cluster::spec::Role;
 
 /// The specification's version.
 const VERSION: &str = "3.4.0";
-/// Folders that every system has, and nobody's to set modes of.
+/// Folders that every system has, whose modes are not set.
 const SYSTEMS: [&str; 4] = ["etc", "etc/systemd", "var", "var/lib"];
 const DROP_INS: &str = "etc/systemd/system/";
 const DATA: &str = "data:;base64,";
 
-/// Makes a config: the same bytes for the same bundle.
+/// Returns a config, the same bytes for the same bundle.
 pub(super) fn config(bundle: &Bundle) -> Zeroizing<Vec<u8>> {
     let size: usize = bundle.files.iter().map(|file| file.bytes.len() * 2 + 512).sum();
-    // With room for everything from the start, no copy of a key is left behind by growing.
+    // The capacity is enough for everything: growing would leave copies of keys in memory.
     let mut out = Zeroizing::new(String::with_capacity(size + 4096));
     out.push_str(&format!(
         "{{\n  \"ignition\": {{\"version\": \"{VERSION}\"}},\n  \"storage\": {{\n    \"directories\": [\n"
@@ -57,10 +59,12 @@ pub(super) fn config(bundle: &Bundle) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(std::mem::take(&mut *out).into_bytes())
 }
 
-/// Whose everything is.
+/// The owner of all files.
 const ROOTS: &str = "\"user\": {\"id\": 0}, \"group\": {\"id\": 0}";
 
-/// The files with their places; what goes nowhere on a host is left out, and the manifest is the record of what was installed.
+/// Returns the files with their paths on the host.
+///
+/// Files that are not installed are left out, and the manifest is the record of what was installed.
 fn placed(bundle: &Bundle) -> impl Iterator<Item = (&str, &BundleFile)> {
     let place = |file: &'_ BundleFile| -> bool { drop_in(&file.path).is_none() && is_placed(&file.path) };
     let own = bundle.files.iter().filter(move |file| place(file)).map(|file| (file.path.as_str(), file));
@@ -71,7 +75,7 @@ fn is_placed(path: &str) -> bool {
     path.contains('/')
 }
 
-/// The unit and the name of a drop-in.
+/// Returns the unit and the name of a drop-in.
 fn drop_in(path: &str) -> Option<(&str, &str)> {
     let (folder, name) = path.strip_prefix(DROP_INS)?.split_once('/')?;
     Some((folder.strip_suffix(".d")?, name))
@@ -87,7 +91,9 @@ fn units(bundle: &Bundle) -> BTreeMap<&str, Vec<(&str, &BundleFile)>> {
     units
 }
 
-/// The kubelet is started with the host. What else has drop-ins is started by whoever runs the control plane that way.
+/// Returns a unit with its drop-ins.
+///
+/// The kubelet is enabled. Other units are enabled by the operator, if they run the control plane.
 fn unit_json(bundle: &Bundle, unit: &str, drop_ins: &[(&str, &BundleFile)]) -> String {
     let enabled = unit == "kubelet.service" && bundle.manifest.roles.contains(&Role::Node);
     let drop_ins: Vec<String> = drop_ins
@@ -101,7 +107,7 @@ fn unit_json(bundle: &Bundle, unit: &str, drop_ins: &[(&str, &BundleFile)]) -> S
     format!("      {{\"name\": {}, {enabled}\"dropins\": [\n{}\n      ]}}", json(unit), drop_ins.join(",\n"))
 }
 
-/// Every folder that a file goes into, once, and those around it.
+/// Returns all folders of the files, and their parents, each once.
 fn folders(bundle: &Bundle) -> Vec<String> {
     let mut all: Vec<String> = placed(bundle)
         .flat_map(|(path, _)| path.match_indices('/').map(|(end, _)| path[..end].to_owned()).collect::<Vec<_>>())
@@ -113,7 +119,7 @@ fn folders(bundle: &Bundle) -> Vec<String> {
 }
 
 fn json(value: &(impl serde::Serialize + ?Sized)) -> String {
-    // Strings: serde_json has nothing to refuse.
+    // Serializing strings cannot fail.
     serde_json::to_string(value).unwrap_or_default()
 }
 
@@ -157,10 +163,10 @@ struct DropIn {
     contents: String,
 }
 
-/// Reads what [`config`] made. What goes nowhere on a host is not in the bundle that comes back.
+/// Reads a config that [`config`] wrote. Files that are not installed are not in the returned bundle.
 ///
 /// # Errors
-/// When it is something else, was changed since, or is no good bundle.
+/// When it is anything else, was changed since, or is not a valid bundle.
 pub(super) fn read(bytes: &[u8]) -> Result<Bundle, ArchiveError> {
     let config: Config = serde_json::from_slice(bytes).map_err(|error| ArchiveError::Unreadable(error.to_string()))?;
     let mut files = Vec::new();

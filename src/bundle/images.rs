@@ -1,4 +1,4 @@
-//! Which images run in a master's static pods: what the cluster file says, and what `bundle --set KEY=VALUE` says instead.
+//! The images in a master's static pods: versions and repository, from the cluster file or overridden for one run.
 
 use std::fmt;
 
@@ -19,22 +19,22 @@ pub struct Settings {
     pub with_units: bool,
 }
 
-/// Why a setting is none.
+/// Why a setting cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingError {
-    /// No `=` in it.
+    /// It has no `=`.
     #[error("{text:?} is not KEY=VALUE")]
     Form {
-        /// What was given.
+        /// The text.
         text: String,
     },
-    /// No such key.
+    /// The key does not exist.
     #[error("there is no setting {key:?}; there are: {}", Settings::KEYS.join(", "))]
     Unknown {
         /// The key.
         key: String,
     },
-    /// A value that the key cannot have.
+    /// The value is not valid for the key.
     #[error("{key}={value:?} is {reason}")]
     Value {
         /// The key.
@@ -53,10 +53,10 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The keys that there are.
+    /// All keys.
     pub const KEYS: [&'static str; 3] = ["kubernetesVersion", "etcdVersion", "imageRepository"];
 
-    /// Returns what the cluster file says, and the defaults for what it does not.
+    /// Returns the settings of the cluster file, with defaults.
     #[must_use]
     pub fn of(kubernetes: &Kubernetes) -> Self {
         let kubernetes_version = kubernetes.version.clone().unwrap_or_default();
@@ -66,18 +66,18 @@ impl Settings {
         Self { kubernetes_version, etcd_version, image_repository, with_units: false }
     }
 
-    /// Returns the defaults, with what `given` says; of a key that is given twice the last counts.
+    /// Returns the defaults, overridden by `given`; the last one of a key counts.
     ///
     /// # Errors
-    /// The first that is no setting.
+    /// For the first text that is not a setting.
     pub fn parse(given: &[String]) -> Result<Self, SettingError> {
         Self::with(&Kubernetes::default(), given)
     }
 
-    /// Returns what the cluster file says, with what `given` says instead; of a key that is given twice the last counts.
+    /// Returns the settings of the cluster file, overridden by `given`; the last one of a key counts.
     ///
     /// # Errors
-    /// The first that is no setting.
+    /// For the first text that is not a setting.
     pub fn with(kubernetes: &Kubernetes, given: &[String]) -> Result<Self, SettingError> {
         let mut kubernetes = kubernetes.clone();
         for text in given {
@@ -102,13 +102,13 @@ impl Settings {
         Ok(Self::of(&kubernetes))
     }
 
-    /// Returns what this release of Kubernetes knows.
+    /// Returns the features of this release of Kubernetes.
     #[must_use]
     pub fn features(&self) -> Features {
         self.kubernetes_version.features()
     }
 
-    /// Returns what templates print.
+    /// Returns the values for templates.
     pub(super) fn values(&self) -> ImageValues {
         let livez = self.etcd_version.has_livez();
         ImageValues {
@@ -121,7 +121,7 @@ impl Settings {
     }
 }
 
-/// As a person reads it, and as the ledger remembers it.
+/// The text for people and for the ledger.
 impl fmt::Display for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { kubernetes_version, etcd_version, image_repository, with_units: _ } = self;
@@ -129,15 +129,15 @@ impl fmt::Display for Settings {
     }
 }
 
-/// What templates print of the images.
+/// The values for templates.
 #[derive(Debug, Serialize)]
 pub(super) struct ImageValues {
     kubernetes_version: String,
     etcd_version: String,
     image_repository: String,
-    /// Where etcd says that it serves.
+    /// etcd's path for readiness.
     etcd_ready: &'static str,
-    /// Where etcd says that it need not be restarted.
+    /// etcd's path for liveness.
     etcd_live: &'static str,
 }
 

@@ -1,5 +1,6 @@
-//! What a bundle is made from: who the host is, whom it trusts, and its own credentials, checked before any is packed.
-//! A credential that is another's, is damaged, or may sign certificates goes no further than this file.
+//! The input of a host's bundle: its roles, the CAs that it trusts, and its credentials, checked before they are packed.
+//!
+//! Credentials of another host, damaged ones, and CA certificates are refused here.
 
 use std::fmt;
 
@@ -17,33 +18,33 @@ use crate::pki::pem::{self, PemError};
 use crate::pki::trust_bundle::TrustBundle;
 use crate::rbac::denials::Denials;
 
-/// Everything that one host's bundle is made from.
+/// The input of one host's bundle.
 #[derive(Debug)]
 pub struct BundleInput<'a> {
     /// The cluster.
     pub cluster: &'a Cluster,
-    /// Who the host is.
+    /// The host and its roles.
     pub roles: Roles<'a>,
     /// The CAs: a node gets the roots of the cluster's, a master those of all three roles.
     pub roots: &'a CaSet,
-    /// What signs service accounts' tokens, PKCS#8 PEM: the same on every master, on no node.
+    /// The key that signs service accounts' tokens, PKCS#8 PEM: the same on every master, on no node.
     pub service_account: Option<&'a Zeroizing<Vec<u8>>>,
-    /// What runs in a master's static pods.
+    /// The images in a master's static pods.
     pub settings: &'a Settings,
     /// The revoked certificates that API servers deny.
     pub denials: &'a Denials,
-    /// What the host holds: for each of its roles every row of the PKI policy, and nothing else.
-    pub credentials: &'a [Held],
-    /// Later than that of every bundle of this host with something else in it; `install.sh` refuses to go back.
+    /// The host's credentials: one for every profile of its roles, and no others.
+    pub credentials: &'a [HostCredential],
+    /// Later than that of every bundle of this host with other contents; `install.sh` refuses an earlier one.
     pub generation: u64,
 }
 
-/// What a host is in its cluster, with its entry in each list of the cluster file. A host that is nothing cannot be written.
+/// A host's roles, with its entry in each list of the cluster file: one role at least.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Roles<'a> {
-    /// A master alone.
+    /// Only a master.
     Master(&'a Host),
-    /// A node alone.
+    /// Only a node.
     Node(&'a Host),
     /// Both, under one name.
     Both {
@@ -55,14 +56,15 @@ pub enum Roles<'a> {
 }
 
 impl<'a> Roles<'a> {
-    /// What `name` is in `cluster`; `None` when it is in neither list. Walks both lists: for many hosts, look them up once
-    /// and name the variant.
+    /// Returns the roles of the host `name`; `None` when it is in neither list.
+    ///
+    /// It searches both lists: for many hosts, index them and use the variants.
     #[must_use]
     pub fn of(cluster: &'a Cluster, name: &HostName) -> Option<Self> {
         Self::from_entries(cluster.master(name.as_str()), cluster.node(name.as_str()))
     }
 
-    /// From a host's entries, if there is one.
+    /// Returns the roles for a host's entries; `None` without an entry.
     #[must_use]
     pub fn from_entries(master: Option<&'a Host>, node: Option<&'a Host>) -> Option<Self> {
         match (master, node) {
@@ -73,7 +75,7 @@ impl<'a> Roles<'a> {
         }
     }
 
-    /// The host's name.
+    /// Returns the host's name.
     #[must_use]
     pub fn host(&self) -> &'a HostName {
         match self {
@@ -81,7 +83,7 @@ impl<'a> Roles<'a> {
         }
     }
 
-    /// Its entry among the masters.
+    /// Returns its entry among the masters.
     #[must_use]
     pub fn master(&self) -> Option<&'a Host> {
         match *self {
@@ -90,7 +92,7 @@ impl<'a> Roles<'a> {
         }
     }
 
-    /// Its entry among the nodes.
+    /// Returns its entry among the nodes.
     #[must_use]
     pub fn node(&self) -> Option<&'a Host> {
         match *self {
@@ -99,13 +101,13 @@ impl<'a> Roles<'a> {
         }
     }
 
-    /// The roles, master first.
+    /// Returns the roles, master first.
     #[must_use]
     pub fn list(&self) -> Vec<Role> {
         self.master().map(|_| Role::Master).into_iter().chain(self.node().map(|_| Role::Node)).collect()
     }
 
-    /// The rows of the PKI policy that this host holds, in the table's order.
+    /// Returns the profiles of the host's credentials, in the table's order.
     pub fn profiles(&self) -> impl Iterator<Item = Profile> {
         let (master, node) = (self.master().is_some(), self.node().is_some());
         TABLE
@@ -119,13 +121,13 @@ impl<'a> Roles<'a> {
     }
 }
 
-/// A credential as it lies in the cluster directory. `Debug` shows no key.
+/// A credential as PEM, as in the cluster directory. `Debug` shows no key.
 pub struct CredentialPem {
     /// What it is for.
     pub profile: Profile,
     /// One certificate, PEM.
     pub certificate: Vec<u8>,
-    /// Its key in the clear, PKCS#8 PEM.
+    /// Its key, not encrypted, PKCS#8 PEM.
     pub key: Zeroizing<Vec<u8>>,
 }
 
@@ -135,28 +137,28 @@ impl fmt::Debug for CredentialPem {
     }
 }
 
-/// Why a host's credentials do not make a bundle.
+/// Why a bundle cannot be made of these credentials.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InputError {
-    /// One is not there.
+    /// One is missing.
     #[error("there is no {name} certificate", name = profile.policy().name)]
     Missing {
         /// What it is for.
         profile: Profile,
     },
-    /// One is there that is not this host's, or is there twice.
-    #[error("the credential {name} does not belong into this host's bundle, or is there twice", name = profile.policy().name)]
+    /// One is not this host's, or is duplicated.
+    #[error("the credential {name} does not belong into this host's bundle, or is duplicated", name = profile.policy().name)]
     NotTheHosts {
         /// What it is for.
         profile: Profile,
     },
-    /// A master without what signs service accounts' tokens.
+    /// A master without the key that signs service accounts' tokens.
     #[error("there is no service-account key")]
     NoServiceAccount,
-    /// A node that would get what signs service accounts' tokens.
-    #[error("the service-account key belongs on masters alone")]
+    /// A node would get the key that signs service accounts' tokens.
+    #[error("the service-account key belongs on masters only")]
     ServiceAccountOfANode,
-    /// What signs service accounts' tokens cannot be read.
+    /// The key that signs service accounts' tokens cannot be read.
     #[error("the service-account key cannot be read")]
     ServiceAccount(#[source] KeyError),
     /// The certificate's file is not PEM.
@@ -164,12 +166,12 @@ pub enum InputError {
     Pem {
         /// What it is for.
         profile: Profile,
-        /// Why not.
+        /// Why.
         #[source]
         reason: PemError,
     },
-    /// The file does not hold the certificate and the chain of its issuer, which is empty under a root.
-    #[error("the {name} certificate's file holds {count} certificates, not its own and its issuer's chain", name = profile.policy().name)]
+    /// The file does not have exactly the certificate and its issuer's chain, which is empty under a root.
+    #[error("the {name} certificate's file has {count} certificates, not its own and its issuer's chain", name = profile.policy().name)]
     Count {
         /// What it is for.
         profile: Profile,
@@ -181,7 +183,7 @@ pub enum InputError {
     Certificate {
         /// What it is for.
         profile: Profile,
-        /// Why not.
+        /// Why.
         #[source]
         reason: CertificateError,
     },
@@ -190,7 +192,7 @@ pub enum InputError {
     Key {
         /// What it is for.
         profile: Profile,
-        /// Why not.
+        /// Why.
         #[source]
         reason: KeyError,
     },
@@ -200,25 +202,25 @@ pub enum InputError {
         /// What it is for.
         profile: Profile,
     },
-    /// It may sign certificates: no bundle ever holds a CA's key.
+    /// It is a CA certificate: no bundle ever has a CA's key.
     #[error("the {name} certificate may sign certificates (CA:TRUE); a CA's key never goes into a bundle", name = profile.policy().name)]
     IsCa {
         /// What it is for.
         profile: Profile,
     },
-    /// It was signed by another root than the one that goes into the bundle.
+    /// It was signed by another CA than the one in the bundle.
     #[error("the {name} certificate was signed by another root ({issuer})", name = profile.policy().name)]
     OtherRoot {
         /// What it is for.
         profile: Profile,
-        /// Whom it names as its issuer.
+        /// Its issuer.
         issuer: String,
     },
 }
 
-/// A credential that was read: the key's halves belong together.
+/// A host's credential whose key fits its certificate.
 #[derive(Debug)]
-pub struct Held {
+pub struct HostCredential {
     /// What it is for.
     pub profile: Profile,
     /// Certificate and key.
@@ -226,11 +228,11 @@ pub struct Held {
 }
 
 impl CredentialPem {
-    /// Reads the two files.
+    /// Parses certificate and key.
     ///
     /// # Errors
-    /// When one of them is damaged, or holds more than it should.
-    pub fn read(&self) -> Result<Held, InputError> {
+    /// When one of them is damaged, or there is no certificate.
+    pub fn read(&self) -> Result<HostCredential, InputError> {
         let profile = self.profile;
         let ders = pem::certificates(&self.certificate).map_err(|reason| InputError::Pem { profile, reason })?;
         let read = |der| Certificate::from_der(der).map_err(|reason| InputError::Certificate { profile, reason });
@@ -238,14 +240,15 @@ impl CredentialPem {
         let chain = all.split_off(1.min(all.len()));
         let certificate = all.pop().ok_or(InputError::Count { profile, count: 0 })?;
         let key = PrivateKey::from_pem(&self.key).map_err(|reason| InputError::Key { profile, reason })?;
-        Ok(Held { profile, credential: Credential { certificate, chain, key } })
+        Ok(HostCredential { profile, credential: Credential { certificate, chain, key } })
     }
 }
 
 impl BundleInput<'_> {
-    /// The host's credentials in the table's order. That a certificate is the one that the cluster file asks for is judged
-    /// by [`crate::pki::lint`], which needs the time.
-    pub(super) fn checked(&self) -> Result<Vec<&Held>, InputError> {
+    /// Returns the host's credentials in the table's order, checked against the CAs.
+    ///
+    /// Whether a certificate has the names and the validity that the cluster file wants is checked by [`crate::pki::lint`].
+    pub(super) fn checked(&self) -> Result<Vec<&HostCredential>, InputError> {
         let wanted: Vec<Profile> = self.roles.profiles().collect();
         for (i, credential) in self.credentials.iter().enumerate() {
             let twice = self.credentials[..i].iter().any(|earlier| earlier.profile == credential.profile);
@@ -260,7 +263,7 @@ impl BundleInput<'_> {
         wanted.into_iter().map(|profile| check(find(profile)?, self.roots.of(profile.policy().signed_by))).collect()
     }
 
-    /// What signs service accounts' tokens, where the host is a master.
+    /// Returns the key that signs service accounts' tokens, where the host is a master.
     pub(super) fn checked_service_account(&self) -> Result<Option<PrivateKey>, InputError> {
         match (self.roles.master(), self.service_account) {
             (None, None) => Ok(None),
@@ -272,8 +275,8 @@ impl BundleInput<'_> {
 }
 
 /// Checks that a credential may go into a bundle whose trust file holds the roots of `trust`.
-pub(super) fn check<'a>(held: &'a Held, trust: &TrustBundle) -> Result<&'a Held, InputError> {
-    let Held { profile, credential } = held;
+pub(super) fn check<'a>(held: &'a HostCredential, trust: &TrustBundle) -> Result<&'a HostCredential, InputError> {
+    let HostCredential { profile, credential } = held;
     let (profile, certificate) = (*profile, &credential.certificate);
     if certificate.basic_constraints.is_some_and(|constraints| constraints.ca) {
         return Err(InputError::IsCa { profile });

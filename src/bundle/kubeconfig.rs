@@ -1,5 +1,6 @@
-//! A kubeconfig that a person carries away: one file, with everything in it. What hosts get is a template with file paths
-//! instead, because those reload.
+//! Renders an administrator's kubeconfig: one file with certificates and key in it.
+//!
+//! Hosts get kubeconfigs from templates, with paths of files, because programs reload those.
 
 use base64ct::{Base64, Encoding};
 use zeroize::Zeroizing;
@@ -8,8 +9,9 @@ use crate::cluster::spec::Cluster;
 use crate::pki::issuer::Credential;
 use crate::pki::trust_bundle::TrustBundle;
 
-/// A kubeconfig (Kubernetes client-go `clientcmd/api/v1`) that calls `cluster`'s endpoint with `credential` and trusts
-/// the roots of `trust` alone. Strings are quoted JSON-style, so that a YAML 1.1 reader, too, gets them as strings.
+/// Returns a kubeconfig (client-go `clientcmd/api/v1`) for `cluster`'s endpoint with `credential`, which trusts `trust`.
+///
+/// Strings are quoted as in JSON, so that a YAML 1.1 reader, too, reads them as strings.
 #[must_use]
 pub fn embedded(cluster: &Cluster, trust: &TrustBundle, credential: &Credential) -> Zeroizing<String> {
     let user = credential.certificate.account().user;
@@ -18,7 +20,7 @@ pub fn embedded(cluster: &Cluster, trust: &TrustBundle, credential: &Credential)
     let authority = data(trust.to_pem().as_bytes());
     let certificate = data(credential.certificate_pem().as_bytes());
     let key = data(credential.key.to_pem().as_bytes());
-    // Room for everything from the start: no copy of the key is left behind by growing.
+    // The capacity is enough for everything: growing would leave copies of the key in memory.
     let mut text = Zeroizing::new(String::with_capacity(1024 + authority.len() + certificate.len() + key.len()));
     for part in [
         "# An administrator's account. Written by clusterctl; whoever reads this file has that account.\n",

@@ -1,5 +1,6 @@
-//! A bundle's record of itself: written as JSON with one file a line, which `install.sh` reads with `sed`, and read back
-//! from anybody as values that are known good.
+//! The manifest of a bundle: JSON with one file per line, which `install.sh` reads with `sed`.
+//!
+//! Parsing an untrusted manifest gives validated values.
 
 use std::borrow::Cow;
 
@@ -13,37 +14,37 @@ use crate::cluster::name::{ClusterName, HostName};
 use crate::cluster::spec::Role;
 use crate::pki::fingerprint::Fingerprint;
 
-/// The version that we write, and the newest that we read. It changes when an older reader would misread.
+/// The version that is written, and the latest that is read. It changes when an older reader would misread.
 pub const SCHEMA_VERSION: u64 = 1;
 
-/// What a bundle says of itself.
+/// The manifest of a bundle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest {
-    /// Whose cluster.
+    /// The cluster's name.
     pub cluster: ClusterName,
-    /// Whose bundle.
+    /// The host's name.
     pub host: HostName,
-    /// What the host is, master first.
+    /// The host's roles, master first.
     pub roles: Vec<Role>,
-    /// The user name that the host's client certificate carries; the node's, where it is a master, too.
+    /// The user name in the host's client certificate; the node's, where it is a master, too.
     pub account: String,
-    /// What nodes dial.
+    /// The API endpoint that nodes connect to.
     pub endpoint: Endpoint,
     /// SHA-256 of the SubjectPublicKeyInfo of the active CA's root, kubeadm's pin.
     pub root_pin: Fingerprint,
     /// The pins of the roots that are trusted beside it; empty for most clusters.
     pub other_pins: Vec<Fingerprint>,
-    /// All certificates in the bundle are valid from here,
+    /// All certificates in the bundle are valid from this time on.
     pub not_before: OffsetDateTime,
-    /// until here, inclusive.
+    /// All certificates in the bundle are valid until this time, inclusive.
     pub not_after: OffsetDateTime,
-    /// Later than that of every earlier bundle of this host with something else in it.
+    /// Later than that of every earlier bundle of this host with other contents.
     pub generation: u64,
-    /// Every file but the manifest and its checksum, sorted by path.
+    /// All files but the manifest, its checksum and its signature, sorted by path.
     pub files: Vec<ManifestFile>,
 }
 
-/// One file as the manifest lists it.
+/// One file in the manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManifestFile {
     /// Relative; [`is_plain_path`] holds.
@@ -54,7 +55,7 @@ pub struct ManifestFile {
     pub sha256: Fingerprint,
 }
 
-/// Why a text is no manifest.
+/// Why a text is not a manifest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {
     /// Not JSON, or not these fields.
@@ -63,21 +64,22 @@ pub enum ManifestError {
     /// Written by a newer clusterctl.
     #[error("it has schema version {found}, and this clusterctl reads up to {SCHEMA_VERSION}; a newer one is needed")]
     Newer {
-        /// What it has.
+        /// Its version.
         found: u64,
     },
-    /// A field whose value cannot be right.
+    /// A field has a value that is not valid.
     #[error("its {field} is not usable: {seen:?}")]
     Field {
         /// The field's name in JSON.
         field: &'static str,
-        /// What stands there.
+        /// Its value.
         seen: String,
     },
 }
 
-/// True for a relative path of plain names: letters, digits, `.`, `_`, `-`, `@` and `/`, no empty part, no part that is dots
-/// or begins with a hyphen. Every path in a bundle is one, so that no reader has to quote it.
+/// Returns true for a relative path of letters, digits, `.`, `_`, `-`, `@` and `/` that needs no quoting.
+///
+/// No part is empty, only dots, or begins with a hyphen. Every path in a bundle is one.
 #[must_use]
 pub fn is_plain_path(path: &str) -> bool {
     let plain = |part: &str| {
@@ -95,11 +97,11 @@ impl Manifest {
         [self.root_pin].into_iter().chain(self.other_pins.iter().copied())
     }
 
-    /// As JSON, ended by a line feed: the same bytes for the same manifest.
+    /// Returns the manifest as JSON with a line feed at the end; the same manifest gives the same bytes.
     #[must_use]
     pub fn to_json(&self) -> String {
         let json_form = ManifestJson::from(self);
-        // Taken apart without `..`: a new field has to be written, too.
+        // Destructured without `..`, so that a new field cannot be forgotten.
         let ManifestJson {
             schema_version,
             cluster,
@@ -140,13 +142,13 @@ impl Manifest {
         out
     }
 
-    /// Reads a manifest that anybody may have written.
+    /// Parses an untrusted manifest.
     ///
     /// # Errors
-    /// When it is not one, is newer than this program, or a value in it cannot be right.
+    /// When it is not one, has a later version, or a value in it is not valid.
     pub fn parse(json: &[u8]) -> Result<Self, ManifestError> {
         let shape = |error: serde_json::Error| ManifestError::Shape(error.to_string());
-        // The version first: what a newer one adds is no fault of it.
+        // The version is checked first: a later one may have other fields.
         let Version { schema_version: found } = serde_json::from_slice(json).map_err(shape)?;
         if found > SCHEMA_VERSION {
             return Err(ManifestError::Newer { found });
@@ -156,7 +158,7 @@ impl Manifest {
 }
 
 fn json(value: &(impl Serialize + ?Sized)) -> String {
-    // Numbers, strings and lists of them: serde_json has nothing to refuse.
+    // Serializing numbers, strings and lists of them cannot fail.
     serde_json::to_string(value).unwrap_or_default()
 }
 
@@ -166,7 +168,7 @@ struct Version {
     schema_version: u64,
 }
 
-/// The manifest as JSON has it.
+/// The manifest's fields in JSON.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ManifestJson<'a> {
@@ -223,7 +225,7 @@ impl ManifestJson<'_> {
             let known = [Role::Master, Role::Node].into_iter().find(|role| role.as_str() == text);
             known.ok_or_else(|| unusable("roles", &text))
         };
-        // It goes to terminals: nothing in it may steer one.
+        // It is shown on terminals, so it may have no control characters.
         if self.account.chars().any(char::is_control) {
             return Err(unusable("account", &self.account));
         }

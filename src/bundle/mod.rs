@@ -1,8 +1,10 @@
-//! What one host receives: from templates and credentials to files, and from files to an archive that is the same bytes
-//! every time. Nothing here touches a file, a clock or a terminal: what has to be read, the store has read.
+//! Renders a host's bundle from templates and credentials, and encodes it reproducibly.
+//!
+//! Nothing here uses files, clocks or terminals.
 
 pub mod archive;
 mod cloud_init;
+pub mod encryption;
 mod escape;
 mod flags;
 pub mod format;
@@ -16,6 +18,5 @@ pub mod packer;
 pub mod paths;
 pub mod policy;
 pub mod render;
-pub mod seal;
 pub mod signature;
 pub mod verifier;

@@ -1,4 +1,4 @@
-//! What a bundle is made of, in memory. How it comes about is [`super::render`]'s, how it is packed [`super::packer`]'s.
+//! A bundle in memory. [`super::render`] makes it, [`super::packer`] packs it.
 
 use std::fmt;
 use std::ops::Deref;
@@ -9,21 +9,23 @@ use zeroize::Zeroizing;
 use super::manifest::{Manifest, ManifestFile};
 use crate::pki::fingerprint::Fingerprint;
 
-/// The bundle's record of itself.
+/// The bundle's manifest.
 pub const MANIFEST: &str = "manifest.json";
-/// SHA-256 of [`MANIFEST`], as `sha256sum` writes it. The manifest lists neither itself, nor this, nor its signature.
+/// SHA-256 of [`MANIFEST`], in `sha256sum`'s format.
+///
+/// The manifest does not list itself, this file or its signature.
 pub const MANIFEST_SUM: &str = "manifest.sha256";
-/// The signature over [`MANIFEST`], where somebody signed it.
+/// The signature of [`MANIFEST`], if it is signed.
 pub const SIGNATURE: &str = "manifest.json.sig";
 /// Installs the bundle on its host.
 pub const INSTALLER: &str = "install.sh";
 
-/// What stands in [`MANIFEST_SUM`], as `sha256sum` writes it.
+/// Returns the contents of [`MANIFEST_SUM`].
 pub(super) fn manifest_sum(of: Fingerprint) -> String {
     format!("{of}  {MANIFEST}\n")
 }
 
-/// The mode of a folder on the host, where the bundle's installer has to make it. The kubelet's own folders hold keys.
+/// Returns the mode of a folder that the installer creates on the host. The kubelet's own folders have keys.
 #[must_use]
 pub fn folder_mode(path: &str) -> u32 {
     if path == KUBELET_FOLDER || path.starts_with(&format!("{KUBELET_FOLDER}/")) { 0o750 } else { 0o755 }
@@ -31,17 +33,17 @@ pub fn folder_mode(path: &str) -> u32 {
 
 const KUBELET_FOLDER: &str = "var/lib/kubelet";
 
-/// A bundle: its manifest, and every file with the manifest among them, sorted by path.
+/// A bundle: its manifest, and all files, the manifest among them.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Bundle {
-    /// What the bundle says of itself.
+    /// The manifest.
     pub manifest: Manifest,
     /// All files, sorted by path, each path once.
     pub files: Vec<BundleFile>,
 }
 
 impl Bundle {
-    /// Lists `files` in `manifest`, and adds the manifest and its checksum to them.
+    /// Returns the bundle of `files`: they are listed in `manifest`, which is added with its checksum.
     pub(super) fn with_manifest(mut manifest: Manifest, mut files: Vec<BundleFile>) -> Self {
         files.sort_by(|a, b| a.path.cmp(&b.path));
         let listed =
@@ -56,11 +58,11 @@ impl Bundle {
         Self { manifest, files }
     }
 
-    /// SHA-256 of all that the manifest says but for its generation: the same for two bundles with the same in them.
+    /// Returns SHA-256 of the manifest without its generation: equal for two bundles with the same contents.
     #[must_use]
     pub fn content(&self) -> Fingerprint {
         let json: &[u8] = self.file(MANIFEST).map_or(&[], |file| &file.bytes);
-        // A line feed in a value is escaped, so that this is the line and nothing else.
+        // A line feed in a value is escaped, so only this line can match.
         let line = format!("\n  \"generation\": {},\n", self.manifest.generation);
         let at = json.windows(line.len()).position(|window| window == line.as_bytes());
         match at {
@@ -69,25 +71,25 @@ impl Bundle {
         }
     }
 
-    /// The file at `path`.
+    /// Returns the file at `path`.
     #[must_use]
     pub fn file(&self, path: &str) -> Option<&BundleFile> {
         self.files.iter().find(|file| file.path == path)
     }
 }
 
-/// One file of a bundle. `Debug` does not show what is in it, for it may be a key.
+/// One file of a bundle. `Debug` does not show its contents, which may be a key.
 #[derive(PartialEq, Eq)]
 pub struct BundleFile {
-    /// Relative, with `/`: where the file goes on its host, seen from the host's root.
+    /// Its path on the host, relative to the host's root.
     pub path: String,
     /// Permission bits, such as 0o600.
     pub mode: u32,
-    /// What is in it.
+    /// Its contents.
     pub bytes: Contents,
 }
 
-/// The bytes of a file. Those of one host alone are wiped on drop.
+/// The bytes of a file; those that only one host has are wiped on drop.
 pub struct Contents(Kind);
 
 enum Kind {
@@ -95,12 +97,12 @@ enum Kind {
     Common(Common),
 }
 
-/// What every host's bundle has alike: no secret. It lies in memory once, and its checksum is taken once.
+/// Contents that all hosts' bundles share, without secrets: in memory once, with their checksum.
 #[derive(Clone)]
 pub(super) struct Common(Arc<(Vec<u8>, Fingerprint)>);
 
 impl Common {
-    /// These bytes.
+    /// Computes the checksum of `bytes`.
     pub(super) fn new(bytes: Vec<u8>) -> Self {
         let sha256 = Fingerprint::of(&bytes);
         Self(Arc::new((bytes, sha256)))
@@ -114,7 +116,7 @@ impl fmt::Debug for Common {
 }
 
 impl Contents {
-    /// SHA-256 of the bytes.
+    /// Returns SHA-256 of the bytes.
     #[must_use]
     pub fn sha256(&self) -> Fingerprint {
         match &self.0 {

@@ -1,4 +1,4 @@
-//! A bundle to a tar.gz: the same bytes every time, in one folder that is called like the host.
+//! Packs a bundle as a reproducible tar.gz, in one folder with the host's name.
 
 use std::io;
 
@@ -8,39 +8,40 @@ use zeroize::Zeroizing;
 
 use super::model::{Bundle, BundleFile, INSTALLER};
 
-/// Deflate, no name, no time, fastest level, operating system unknown (RFC 1952 § 2.3.1): the archive does not depend on
-/// where and when it was made.
+/// Deflate, no name, no time, fastest level, operating system unknown (RFC 1952 § 2.3.1): independent of place and time.
 pub(super) const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 255];
-/// tar's unit, in bytes.
+/// tar's block size, in bytes.
 const BLOCK: usize = 512;
-/// The folder is its unpacker's alone: there are keys in it.
+/// Only the user who unpacks the folder can read it: it has keys.
 const FOLDER_MODE: u32 = 0o700;
 
-/// Packs bundles. Worth keeping for many of them, one a thread: compressing is most of the work, setting a compressor up is
-/// most of compressing, and the installer, which is most of a bundle, is compressed once.
+/// Packs bundles; one packer per thread is used for many of them.
+///
+/// Compression is most of the work, and setting up a compressor most of compression. The installer, the largest file of a
+/// bundle, is compressed once.
 pub struct Packer {
     compressor: Compress,
-    /// Kept from bundle to bundle, and wiped in the end: wiping costs more than filling.
+    /// Reused for every bundle and wiped at the end: wiping costs more than filling.
     tar: Zeroizing<Vec<u8>>,
     out: Zeroizing<Vec<u8>>,
     installer: Option<Deflated>,
 }
 
-/// The end of an archive from the installer's contents on, and what deflate made of it.
+/// The end of an archive from the installer's contents on, plain and deflated.
 struct Deflated {
     plain: Zeroizing<Vec<u8>>,
     deflated: Zeroizing<Vec<u8>>,
 }
 
 impl Packer {
-    /// Ready to pack.
+    /// Returns a packer.
     #[must_use]
     pub fn new() -> Self {
         // Beyond the fastest level, a bundle gets a fifth smaller and takes four times as long.
         Self::with(Compression::fast())
     }
 
-    /// Ready to pack as small as can be, for forms whose size is limited elsewhere.
+    /// Returns a packer that compresses best, for formats whose size is limited.
     #[must_use]
     pub fn small() -> Self {
         Self::with(Compression::best())
@@ -51,8 +52,9 @@ impl Packer {
         Self { compressor, tar: Zeroizing::default(), out: Zeroizing::default(), installer: None }
     }
 
-    /// Packs a bundle: sorted but for the installer, which is the last; zero uid, gid and time, a fixed gzip header. The same
-    /// bundle gives the same bytes, whatever was packed before.
+    /// Packs a bundle; the same bundle gives the same bytes.
+    ///
+    /// Files are sorted but for the installer, which is last; uid, gid and time are zero; the gzip header is fixed.
     #[must_use]
     pub fn pack(&mut self, bundle: &Bundle) -> Zeroizing<Vec<u8>> {
         let folder = bundle.manifest.host.as_str();
@@ -65,14 +67,16 @@ impl Packer {
         self.compressed(installer.unwrap_or(self.tar.len()))
     }
 
-    /// Any bytes, compressed alike.
+    /// Compresses bytes, with the same header.
     pub(super) fn gzip(&mut self, bytes: &[u8]) -> Zeroizing<Vec<u8>> {
         emptied(&mut self.tar, bytes.len()).extend_from_slice(bytes);
         self.compressed(bytes.len())
     }
 
-    /// RFC 1952, with a header that says nothing but what is inside. What lies before and from `installer` on is deflated each
-    /// for itself, so that the installer's part, with the archive's end, is the same in every archive and need not be made again.
+    /// Compresses the archive with a fixed gzip header (RFC 1952).
+    ///
+    /// The parts before and from `installer` on are deflated separately, so that the second part is the same in every archive
+    /// and is cached.
     fn compressed(&mut self, installer: usize) -> Zeroizing<Vec<u8>> {
         let Self { compressor, tar, out, installer: known } = self;
         let out = emptied(out, room_for(tar.len()));
@@ -97,7 +101,7 @@ impl Packer {
         crc.update(tar);
         out.extend_from_slice(&crc.sum().to_le_bytes());
         out.extend_from_slice(&crc.amount().to_le_bytes());
-        // What is handed out is no larger than it has to be: many wait in memory to be written.
+        // Exactly as large as needed: many wait in memory to be written.
         Zeroizing::new(out.as_slice().to_vec())
     }
 }
@@ -114,41 +118,42 @@ pub fn pack(bundle: &Bundle) -> Zeroizing<Vec<u8>> {
     Packer::new().pack(bundle)
 }
 
-/// Room for so many bytes deflated, even if deflate cannot shrink them.
+/// Returns a capacity for so many bytes deflated, even if deflate cannot shrink them.
 fn room_for(bytes: usize) -> usize {
     bytes + bytes / 8 + 256
 }
 
-/// The buffer, empty, with room for so much: growing later would leave copies of keys behind.
+/// Empties the buffer and ensures its capacity: growing later would leave copies of keys in memory.
 fn emptied(buffer: &mut Zeroizing<Vec<u8>>, room: usize) -> &mut Vec<u8> {
     if buffer.capacity() < room {
-        // The old one is wiped.
+        // The old buffer is wiped.
         *buffer = Zeroizing::new(Vec::with_capacity(room));
     }
     buffer.clear();
     buffer
 }
 
-/// Appends `bytes` deflated (RFC 1951), without a reference to anything before them. With [`FlushCompress::Sync`] it ends on a
-/// whole octet and others may follow.
+/// Appends `bytes` deflated (RFC 1951), without references to anything before them.
+///
+/// With [`FlushCompress::Sync`] it ends on a whole octet, and others may follow.
 fn deflate(compressor: &mut Compress, bytes: &[u8], how: FlushCompress, out: &mut Vec<u8>) {
     compressor.reset();
     loop {
         let done = usize::try_from(compressor.total_in()).unwrap_or(usize::MAX);
         let rest = bytes.get(done..).unwrap_or_default();
         let status = compressor.compress_vec(rest, out, how);
-        // Compressing fails only after misuse: a dictionary, or input behind the end.
+        // Compression fails only after misuse: a dictionary, or input after the end.
         let ended = status.expect("plain deflate has nothing to refuse") == Status::StreamEnd;
         let flushed = out.len() < out.capacity() && compressor.total_in() == bytes.len() as u64;
         if ended || (flushed && !matches!(how, FlushCompress::Finish)) {
             break;
         }
-        // There was room for what deflate cannot shrink, so that this hardly ever happens.
+        // The capacity is enough for incompressible bytes, so this hardly ever happens.
         out.reserve(bytes.len() + 128);
     }
 }
 
-/// Appends the folder and its files, the installer last; returns where the installer's bytes begin, if there is one.
+/// Appends the folder and its files, the installer last; returns the offset of the installer's bytes, if there is one.
 fn append_all(tar: &mut tar::Builder<&mut Vec<u8>>, folder: &str, files: &[BundleFile]) -> io::Result<Option<usize>> {
     let mut top = header(EntryType::Directory, FOLDER_MODE, 0);
     tar.append_data(&mut top, format!("{folder}/"), io::empty())?;
@@ -160,7 +165,7 @@ fn append_all(tar: &mut tar::Builder<&mut Vec<u8>>, folder: &str, files: &[Bundl
     files.iter().filter(|file| !is_installer(file)).try_for_each(&mut append)?;
     let Some(installer) = files.iter().find(is_installer) else { return Ok(None) };
     append(installer)?;
-    // An entry is filled up to whole blocks.
+    // An entry is padded to whole blocks.
     Ok(Some(tar.get_ref().len() - installer.bytes.len().next_multiple_of(BLOCK)))
 }
 

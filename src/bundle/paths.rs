@@ -1,20 +1,21 @@
-//! Where everything lies on a host: the table behind every path in a bundle. Names under `etc/kubernetes/pki` are kubeadm's
-//! (Kubernetes `cmd/kubeadm/app/constants`); paths are relative to the host's root.
+//! The paths of all files on a host, relative to its root.
+//!
+//! Names under `etc/kubernetes/pki` are kubeadm's (Kubernetes `cmd/kubeadm/app/constants`).
 
 use std::collections::BTreeMap;
 
 use super::model::INSTALLER;
 use crate::cluster::profile::{CaRole, Holder, Profile, TABLE};
 
-/// The cluster's root.
+/// The cluster's CA certificate.
 pub const CA: &str = "etc/kubernetes/pki/ca.crt";
-/// etcd's root.
+/// etcd's CA certificate.
 pub const ETCD_CA: &str = "etc/kubernetes/pki/etcd/ca.crt";
-/// The front proxy's root.
+/// The front proxy's CA certificate.
 pub const FRONT_PROXY_CA: &str = "etc/kubernetes/pki/front-proxy-ca.crt";
-/// What signs service accounts' tokens.
+/// The key that signs service accounts' tokens.
 pub const SERVICE_ACCOUNT_KEY: &str = "etc/kubernetes/pki/sa.key";
-/// What checks them.
+/// The public key that verifies them.
 pub const SERVICE_ACCOUNT_PUBLIC: &str = "etc/kubernetes/pki/sa.pub";
 /// The node's kubeconfig.
 pub const KUBELET_KUBECONFIG: &str = "etc/kubernetes/kubelet.conf";
@@ -24,18 +25,18 @@ pub const KUBELET_CONFIG: &str = "var/lib/kubelet/config.yaml";
 pub const CONTROLLER_MANAGER_KUBECONFIG: &str = "etc/kubernetes/controller-manager.conf";
 /// The scheduler's kubeconfig.
 pub const SCHEDULER_KUBECONFIG: &str = "etc/kubernetes/scheduler.conf";
-/// Who may do what, and who is denied before that is asked.
+/// The API servers' authorization configuration: authorizers, and denied certificates.
 pub const AUTHORIZATION: &str = "etc/kubernetes/clusterctl/authorization.yaml";
 /// The manifest of what was installed; `install.sh` has the same path.
 pub const RECORD: &str = "etc/kubernetes/clusterctl/manifest.json";
-/// How the names of units for systemd end; those of their drop-ins end in `.conf`.
+/// The extension of systemd units; drop-ins have `.conf`.
 pub const UNIT_ENDING: &str = ".service";
-/// Where those who deny would call.
+/// The kubeconfig of the webhook that denies; it is never called.
 pub const DENY_KUBECONFIG: &str = "etc/kubernetes/clusterctl/deny.kubeconfig";
-/// Where etcd keeps its data.
+/// etcd's data folder.
 pub const ETCD_DATA: &str = "var/lib/etcd";
 
-/// Which root's certificate a bundle has at `path`.
+/// Returns the role of the CA whose certificate is at `path`.
 #[must_use]
 pub fn root_at(path: &str) -> Option<CaRole> {
     match path {
@@ -46,8 +47,9 @@ pub fn root_at(path: &str) -> Option<CaRole> {
     }
 }
 
-/// Where a host keeps a credential: this and `.crt`, this and `.key`. `None` for what no host keeps. What the controller
-/// manager and the scheduler call with has a folder each, so that a pod can be given its own and no other's.
+/// Returns the path of a credential on a host, without `.crt` and `.key`; `None` for credentials that hosts do not have.
+///
+/// The controller manager and the scheduler have a folder each, so that a pod can mount its own credential only.
 pub(super) fn kept_at(profile: Profile) -> Option<&'static str> {
     Some(match profile {
         Profile::Apiserver => "etc/kubernetes/pki/apiserver",
@@ -74,8 +76,9 @@ pub(super) fn mode_of(path: &str) -> u32 {
     }
 }
 
-/// Where files lie on a host that has these roles, by a short name: `kubelet_client_crt` →
-/// `/var/lib/kubelet/pki/kubelet-client.crt`.
+/// Returns the paths on a host with these roles by short names, as templates use them.
+///
+/// For example `kubelet_client_crt` → `/var/lib/kubelet/pki/kubelet-client.crt`.
 pub(super) fn by_name(master: bool, node: bool) -> BTreeMap<String, String> {
     let mut paths = BTreeMap::new();
     let mut name = |name: &str, path: &str| paths.insert(name.to_owned(), format!("/{path}"));

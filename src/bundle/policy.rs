@@ -1,5 +1,6 @@
-//! The policy folder: what the accounts may do, as files for `kubectl apply` and as the API servers' own file. It is made from
-//! the cluster file and the table of rights, one file at a time, so that a hundred thousand nodes fit.
+//! Renders the policy folder: RBAC for `kubectl apply`, and the API servers' authorization configuration.
+//!
+//! One file is rendered at a time, so that a hundred thousand nodes need little memory.
 
 use std::collections::BTreeMap;
 
@@ -13,21 +14,21 @@ use crate::cluster::spec::{Cluster, Host};
 use crate::rbac::denials::Denials;
 use crate::rbac::rights::{EVERY_NODE, EVERY_NODES_LEASE, GRANTS, Grant, NODE_LEASES, OWN_LEASE, OWN_NODE, Rule};
 
-/// What API servers deny before they ask anybody, and whom they ask; in the policy folder, below what `kubectl apply -f` reads.
+/// The API servers' authorization configuration, in a folder that `kubectl apply -f` does not read.
 pub const AUTHORIZATION: &str = "masters/authorization.yaml";
-/// The folder of what is each master's own, and not `kubectl`'s.
+/// The folder of files for masters, not for `kubectl`.
 pub const MASTERS: &str = "masters";
 /// The template of [`AUTHORIZATION`], at the path that it has on masters.
 const AUTHORIZATION_TEMPLATE: &str = "master/etc/kubernetes/clusterctl/authorization.yaml";
-/// The group of nodes' accounts, and the name of what it may do.
+/// The group of nodes' accounts, and the name of its roles and bindings.
 const NODES_GROUP: &str = "kubelets";
-/// What is the same however many nodes there are. Files are applied in the order of their names.
+/// The objects that do not depend on the number of nodes. Files are applied in the order of their names.
 pub const ACCOUNTS: &str = "10-accounts.yaml";
-/// What names the objects of accounts that the cluster file does not have any more, for `kubectl delete -f`.
+/// The objects of accounts that were removed from the cluster file, for `kubectl delete -f`.
 pub const DELETIONS: &str = "delete/rbac.yaml";
-/// Its folder, which `kubectl apply -f policy/` does not look into.
+/// Its folder, which `kubectl apply -f policy/` does not read.
 pub const DELETE: &str = "delete";
-/// How many nodes one file is about: about 1.5 MB.
+/// The number of nodes in one file of about 1.5 MB.
 const IN_A_FILE: usize = 1_000;
 
 /// A file of the policy folder.
@@ -39,7 +40,7 @@ pub struct PolicyFile {
     pub text: String,
 }
 
-/// True for the paths of files that the policy folder has, or had of a larger cluster.
+/// Returns true for the paths of files that the policy folder has, or had for a larger cluster.
 #[must_use]
 pub fn is_ours(path: &str) -> bool {
     let number = path.strip_prefix("20-nodes-").and_then(|rest| rest.strip_suffix(".yaml"));
@@ -47,13 +48,14 @@ pub fn is_ours(path: &str) -> bool {
     numbered || [ACCOUNTS, AUTHORIZATION, DELETIONS].contains(&path)
 }
 
-/// Names the RBAC objects of these accounts, and with `group` those of all nodes of accounts `kubelet:HOST`; `None` where there
-/// are none. What gives rights is deleted first.
+/// Returns a file with the RBAC objects of these accounts, for deletion; `None` when there are none.
+///
+/// With `group` it has those of the group of nodes, too. Bindings are deleted first.
 #[must_use]
 pub fn deletions(accounts: &[String], group: bool) -> Option<PolicyFile> {
     let names = group.then_some(NODES_GROUP).into_iter().chain(accounts.iter().map(String::as_str));
     let mut text = String::from(
-        "# What is left in the cluster of accounts that the cluster file does not have any more. Written by clusterctl:\n\
+        "# RBAC objects of accounts that were removed from the cluster file. Written by clusterctl:\n\
          #   kubectl delete --ignore-not-found -f policy/delete/\n",
     );
     let mut any = false;
@@ -75,10 +77,10 @@ pub fn deletions(accounts: &[String], group: bool) -> Option<PolicyFile> {
 }
 
 impl Templates {
-    /// The files of the policy folder, in the order of their names, each made when it is asked for. The same for the same input.
+    /// Returns the files of the policy folder in the order of their names, each rendered on demand.
     ///
     /// # Errors
-    /// Of an item: when a template, which somebody may have changed, fails.
+    /// An item is an error when a template, which may be customized, fails.
     pub fn policy<'a>(
         &'a self,
         cluster: &'a Cluster,
@@ -86,7 +88,7 @@ impl Templates {
     ) -> impl Iterator<Item = Result<PolicyFile, TemplateError>> + 'a {
         let nodes: &[Host] = match cluster.accounts {
             AccountScheme::Kubelet => &cluster.nodes,
-            // The Node authorizer and NodeRestriction know them by their name.
+            // The Node authorizer and NodeRestriction recognize them by their names.
             AccountScheme::SystemNode => &[],
         };
         let file = |path: String, text| PolicyFile { path, text };
@@ -99,10 +101,10 @@ impl Templates {
         std::iter::once_with(accounts).chain(of_nodes).chain(std::iter::once_with(authorization))
     }
 
-    /// What API servers deny before they ask anybody, and whom they ask: the same file as in every master's bundle.
+    /// Renders the API servers' authorization configuration: the same file as in every master's bundle.
     ///
     /// # Errors
-    /// When the template, which somebody may have changed, fails.
+    /// When the template, which may be customized, fails.
     pub fn authorization(&self, cluster: &Cluster, denials: &Denials) -> Result<String, TemplateError> {
         let values = AuthorizationValues {
             cluster: NameValue { name: cluster.name.as_str() },
@@ -129,7 +131,7 @@ impl Templates {
         self.fill("policy/accounts.yaml", &values)
     }
 
-    /// The verifier's, which the verifier bundle has, too.
+    /// Renders the verifier's RBAC, which the verifier bundle has, too.
     fn verifier_documents(&self) -> Result<String, TemplateError> {
         Ok(format!("---\n{}", self.verifier_policy()?))
     }
@@ -145,7 +147,7 @@ impl Templates {
     }
 }
 
-/// Which API versions the cluster's release knows.
+/// Returns the API versions of the cluster's release.
 fn release(cluster: &Cluster) -> ReleaseValues {
     ReleaseValues::of(Settings::of(&cluster.kubernetes).features())
 }
@@ -155,7 +157,7 @@ struct NameValue<'a> {
     name: &'a str,
 }
 
-/// What the template of the authorizers can print, on a host and without one.
+/// The values for the template of the authorization configuration.
 #[derive(Serialize)]
 struct AuthorizationValues<'a> {
     cluster: NameValue<'a>,

@@ -1,4 +1,4 @@
-//! Templates and credentials become files. The only module, besides its quoting, that knows the template engine.
+//! Renders templates to files. Only this module and [`super::escape`] use the template engine.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::escape::{self, Dialect};
 use super::flags::{self, Flags};
 use super::images::ImageValues;
-use super::input::{BundleInput, Held, InputError};
+use super::input::{BundleInput, HostCredential, InputError};
 use super::manifest::Manifest;
 use super::model::{Bundle, BundleFile, Common, Contents};
 use super::paths;
@@ -21,14 +21,14 @@ use crate::cluster::spec::{Host, Role};
 use crate::config::kubelet_config::{self, KubeletConfigError};
 use crate::pki::trust_bundle::TrustBundle;
 
-/// One template: its path as under `templates/`, and its text.
+/// One template: its path below `templates/`, and its text.
 macro_rules! template {
     ($path:literal) => {
         ($path, include_str!(concat!("../../templates/", $path)))
     };
 }
 
-/// What is compiled in: paths as under `templates/`, which are the hosts' own behind `node/` and `master/`.
+/// The built-in templates by their path below `templates/`. Those in `node/` and `master/` have the path on the host.
 const COMPILED_IN: [(&str, &str); 28] = [
     template!("install.sh"),
     template!("master/etc/kubernetes/clusterctl/apiserver.env"),
@@ -60,63 +60,63 @@ const COMPILED_IN: [(&str, &str); 28] = [
     template!("verifier/policy/clusterctl-verifier.yaml"),
 ];
 
-/// What a kubelet's configuration is made from.
+/// The template of the kubelet's configuration.
 const KUBELET_CONFIG: &str = "node/var/lib/kubelet/config.yaml";
-/// The RBAC that the verifier's account needs.
+/// The template of the verifier's RBAC.
 const VERIFIER_POLICY: &str = "verifier/policy/clusterctl-verifier.yaml";
 
-/// The templates, ready to be filled for any number of hosts, from any number of threads.
+/// Parsed templates for any number of hosts and threads.
 #[derive(Debug)]
 pub struct Templates {
     engine: Environment<'static>,
-    /// What those make that are plain text: the same for every host.
+    /// The output of templates that are plain text: the same for every host.
     common: BTreeMap<&'static str, Common>,
-    /// Whether somebody changed what the kubelet's configuration is made from.
+    /// Whether the template of the kubelet's configuration is customized.
     own_kubelet_config: bool,
 }
 
-/// What is wrong with a template.
+/// Why a template cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
-    /// An override for a file that no bundle has.
+    /// It overrides no built-in template.
     #[error("{path} overrides nothing; there are templates at {}", known.join(" "))]
     Unknown {
         /// Its path.
         path: String,
-        /// The paths that there are.
+        /// The paths of the built-in templates.
         known: Vec<&'static str>,
     },
-    /// An override with nothing in it, for a file that nothing works without.
-    #[error("{path} is empty, and what it makes is needed; remove it to use the built-in template")]
+    /// It is empty, and its file is required.
+    #[error("{path} is empty, and its file is required; remove it to use the built-in template")]
     Empty {
         /// Its path.
         path: String,
     },
-    /// It does not parse, or has no value for what it prints.
+    /// It does not parse, or uses a value that does not exist.
     #[error("template {template}, line {line}: {reason}: {text}")]
     Failed {
         /// Its path.
         template: String,
         /// The line, from 1.
         line: usize,
-        /// What the engine says.
+        /// The template engine's message.
         reason: String,
-        /// What stands on that line.
+        /// The text of that line.
         text: String,
     },
 }
 
-/// Why a host gets no bundle.
+/// Why a bundle cannot be rendered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RenderError {
-    /// Its credentials are missing or not good.
+    /// The credentials are missing or not valid.
     #[error(transparent)]
     Input(#[from] InputError),
     /// A template fails.
     #[error(transparent)]
     Template(#[from] TemplateError),
-    /// A template of somebody's own makes a kubelet's configuration that is none, or undoes trust.
-    #[error("what template {template} makes is refused: {why}")]
+    /// A customized template gives a kubelet configuration that is not valid, or weakens authentication.
+    #[error("the output of template {template} is refused: {why}")]
     KubeletConfig {
         /// Its path.
         template: &'static str,
@@ -126,24 +126,24 @@ pub enum RenderError {
 }
 
 impl Templates {
-    /// What is compiled in.
+    /// Returns the built-in templates.
     ///
     /// # Errors
-    /// None, as the tests show; the type is [`Templates::with_overrides`]'s.
+    /// None, as the tests show; the type is that of [`Templates::with_overrides`].
     pub fn compiled_in() -> Result<Self, TemplateError> {
         Self::with_overrides(&BTreeMap::new())
     }
 
-    /// What is compiled in, with some of it replaced: path as under `templates/` → text.
+    /// Returns the built-in templates with some of them replaced, by their path below `templates/`.
     ///
     /// # Errors
-    /// When a path overrides nothing, or a text is no template.
+    /// When a path overrides nothing, or a text is not a valid template.
     pub fn with_overrides(overrides: &BTreeMap<String, String>) -> Result<Self, TemplateError> {
         if let Some(path) = overrides.keys().find(|path| !COMPILED_IN.iter().any(|(known, _)| known == path)) {
             let known = COMPILED_IN.iter().map(|(path, _)| *path).collect();
             return Err(TemplateError::Unknown { path: path.clone(), known });
         }
-        // Of systemd's drop-ins an empty one is a choice: whoever runs static pods needs none.
+        // An empty systemd drop-in is allowed: static pods need none.
         let empty =
             |(path, text): &(&String, &String)| text.trim().is_empty() && !path.ends_with(".d/99-clusterctl.conf");
         if let Some((path, _)) = overrides.iter().find(empty) {
@@ -174,23 +174,23 @@ impl Templates {
         Ok(Self { engine, common, own_kubelet_config: overrides.contains_key(KUBELET_CONFIG) })
     }
 
-    /// What is compiled in, as path → text pairs to start one's own from.
+    /// Returns the built-in templates as pairs of path and text.
     #[must_use]
     pub fn eject() -> &'static [(&'static str, &'static str)] {
         &COMPILED_IN
     }
 
-    /// What the verifier's account has to be allowed, as a manifest for `kubectl apply`.
+    /// Renders the RBAC that the verifier's account needs, for `kubectl apply`.
     ///
     /// # Errors
-    /// When the template, which somebody may have changed, fails.
+    /// When the template, which may be customized, fails.
     pub fn verifier_policy(&self) -> Result<String, TemplateError> {
         let template =
             self.engine.get_template(VERIFIER_POLICY).map_err(|error| failed(VERIFIER_POLICY, "", &error))?;
         template.render(()).map_err(|error| failed(VERIFIER_POLICY, template.source(), &error))
     }
 
-    /// One host's bundle: the same for the same input. No clock is read and nothing is drawn by chance.
+    /// Renders one host's bundle: the same input gives the same bundle.
     ///
     /// # Errors
     /// When a credential is missing or not the host's own, or a template fails.
@@ -209,7 +209,7 @@ impl Templates {
             files.insert(paths::SERVICE_ACCOUNT_KEY.to_owned(), pair.to_pem().as_bytes().to_vec().into());
             files.insert(paths::SERVICE_ACCOUNT_PUBLIC.to_owned(), pair.public_pem().into_bytes().into());
         }
-        for Held { profile, credential } in &credentials {
+        for HostCredential { profile, credential } in &credentials {
             if let Some(base) = paths::kept_at(*profile) {
                 files.insert(format!("{base}.crt"), credential.certificate_pem().into_bytes().into());
                 files.insert(format!("{base}.key"), credential.key.to_pem().as_bytes().to_vec().into());
@@ -231,10 +231,10 @@ impl Templates {
         Ok(with_manifest(input, &credentials, files.collect()))
     }
 
-    /// Merges what the cluster file says over what the template made, and looks whether trust is still there.
+    /// Merges the cluster file's settings over the template's output, and checks that authentication is still required.
     fn kubelet_config(&self, text: String, input: &BundleInput<'_>, node: &Host) -> Result<String, RenderError> {
         let patches = [&input.cluster.kubelet, &node.kubelet];
-        // What is compiled in is good, as the tests show.
+        // The built-in template is valid, as the tests show.
         if !self.own_kubelet_config && patches.iter().all(|patch| patch.is_empty()) {
             return Ok(text);
         }
@@ -256,18 +256,18 @@ impl Templates {
     }
 }
 
-/// Whether nothing in a template has to be filled in.
+/// Returns true if a template has no expressions.
 fn is_plain_text(template: &str) -> bool {
     ["{{", "{%", "{#"].iter().all(|tag| !template.contains(tag))
 }
 
 fn lines_of_blocks_vanish() -> SyntaxConfig {
     let mut syntax = SyntaxConfig::builder();
-    // The delimiters are the engine's own, so that there is nothing to refuse.
+    // The delimiters are the engine's defaults, so this cannot fail.
     syntax.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build().unwrap_or_default()
 }
 
-/// Where a template's output goes on this host; `None` when the host is nothing that needs it.
+/// Returns the path of a template's output on this host; `None` when the host does not need it.
 fn goes_to(template: &'static str, input: &BundleInput<'_>) -> Option<&'static str> {
     if template.ends_with(paths::UNIT_ENDING) && !input.settings.with_units {
         return None;
@@ -275,7 +275,7 @@ fn goes_to(template: &'static str, input: &BundleInput<'_>) -> Option<&'static s
     match template.split_once('/') {
         Some(("master", path)) => input.roles.master().map(|_| path),
         Some(("node", path)) => input.roles.node().map(|_| path),
-        // No host's: see `Templates::verifier_policy` and `Templates::policy`.
+        // Not for hosts: see `Templates::verifier_policy` and `Templates::policy`.
         Some(("verifier" | "policy", _)) => None,
         _ => Some(template),
     }
@@ -292,7 +292,7 @@ fn failed(template: &str, source: &str, error: &Error) -> TemplateError {
 }
 
 /// Adds the manifest and its checksum.
-fn with_manifest(input: &BundleInput<'_>, credentials: &[&Held], files: Vec<BundleFile>) -> Bundle {
+fn with_manifest(input: &BundleInput<'_>, credentials: &[&HostCredential], files: Vec<BundleFile>) -> Bundle {
     let (trust, root) = (&input.roots.cluster, input.roots.cluster.active().root());
     let certificates = || credentials.iter().flat_map(|held| held.credential.certificates());
     let account = credentials.iter().find(|c| c.profile == Profile::KubeletClient);
@@ -313,7 +313,7 @@ fn with_manifest(input: &BundleInput<'_>, credentials: &[&Held], files: Vec<Bund
     Bundle::with_manifest(manifest, files)
 }
 
-/// What a template can print. No key is among it, so that none can end up in a file by mistake.
+/// The values for templates. No key is among them, so that no template can print one.
 #[derive(Serialize)]
 struct Values<'a> {
     host: &'a str,
@@ -335,7 +335,7 @@ struct Values<'a> {
     node: Option<HostValues>,
 }
 
-/// What the release of Kubernetes knows.
+/// The features of the release of Kubernetes.
 #[derive(Serialize)]
 pub(super) struct ReleaseValues {
     /// The version of `apiserver.config.k8s.io`.
@@ -376,12 +376,12 @@ struct HostValues {
     ips: Vec<String>,
     /// The user name of its client certificate.
     account: String,
-    /// Where it is dialled, as `https://host:port`.
+    /// Its URL, as `https://host:port`.
     server: String,
 }
 
 impl<'a> Values<'a> {
-    fn of(input: &BundleInput<'a>, credentials: &[&Held]) -> Self {
+    fn of(input: &BundleInput<'a>, credentials: &[&HostCredential]) -> Self {
         let user = |profile| {
             let found = credentials.iter().find(|held| held.profile == profile);
             found.map(|held| held.credential.certificate.account().user).unwrap_or_default()

@@ -1,25 +1,25 @@
-//! Signed bundles: an SSH signature over the manifest, which lists everything else. `ssh-keygen -Y verify` reads it, too.
+//! Signs a bundle's manifest with an SSH key, and verifies signatures. `ssh-keygen -Y verify` can verify them, too.
 
 use super::model::{Bundle, BundleFile, MANIFEST, SIGNATURE};
 use crate::pki::allowed_signers::AllowedSigners;
 use crate::pki::ssh::{SshError, SshKey, SshSignature};
 use time::OffsetDateTime;
 
-/// What the signature is made for, so that none made for mail or Git passes for it (OpenSSH `PROTOCOL.sshsig`).
+/// The signature's namespace, so that one made for mail or Git is not accepted (OpenSSH `PROTOCOL.sshsig`).
 pub const NAMESPACE: &str = "clusterctl-bundle";
 
-/// Why a bundle's signature is not good.
+/// Why a bundle's signature is not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
-    /// It has none.
+    /// There is none.
     #[error("it is not signed: there is no {SIGNATURE} in it")]
     Unsigned,
-    /// It has one.
+    /// It is not valid, or of a key that is not allowed.
     #[error(transparent)]
     Ssh(#[from] SshError),
 }
 
-/// Adds the signature of `key` to a bundle, in place of one that may be there.
+/// Adds the signature of `key` to a bundle, or replaces the one that it has.
 ///
 /// # Errors
 /// When the key cannot sign.
@@ -32,10 +32,10 @@ pub fn sign(bundle: &mut Bundle, key: &SshKey) -> Result<(), SshError> {
     Ok(())
 }
 
-/// The signature that a bundle carries and that fits it; whose it is, nobody has judged.
+/// Returns the bundle's signature if it is valid; whose key made it is not checked.
 ///
 /// # Errors
-/// When there is none, or it does not fit.
+/// When there is none, or it is not valid.
 pub fn found(bundle: &Bundle) -> Result<SshSignature, SignatureError> {
     let file = bundle.file(SIGNATURE).ok_or(SignatureError::Unsigned)?;
     let signature = SshSignature::from_pem(&file.bytes)?;
@@ -43,16 +43,16 @@ pub fn found(bundle: &Bundle) -> Result<SshSignature, SignatureError> {
     Ok(signature)
 }
 
-/// The name of the signer, who is one of `signers`.
+/// Verifies the bundle's signature and returns the name of its signer, one of `signers`.
 ///
 /// # Errors
-/// When there is no signature, or it is not good, or not by one of them.
+/// When there is no signature, or it is not valid, or not of one of them.
 pub fn judge(bundle: &Bundle, signers: &AllowedSigners, now: OffsetDateTime) -> Result<String, SignatureError> {
     let signature = found(bundle)?;
     Ok(signers.judge(&signature, NAMESPACE, &manifest(bundle), now)?)
 }
 
-/// As it lies in the bundle: a reader has to judge the very bytes.
+/// Returns the manifest's bytes, which the signature is about.
 fn manifest(bundle: &Bundle) -> Vec<u8> {
     bundle.file(MANIFEST).map(|file| file.bytes.to_vec()).unwrap_or_default()
 }

@@ -1,5 +1,6 @@
-//! The verifier bundle: what CI needs to run `verify`, laid out as a cluster directory. It holds no CA's key and no
-//! node's credential.
+//! Renders the verifier bundle: a cluster directory with what CI needs for verification.
+//!
+//! It has no CA's key and no node's credential.
 
 use super::input::{CredentialPem, InputError, check};
 use super::manifest::Manifest;
@@ -9,41 +10,42 @@ use crate::cluster::profile::Profile;
 use crate::cluster::spec::Cluster;
 use crate::pki::trust_bundle::TrustBundle;
 
-/// Where the cluster file lies in it.
+/// The path of the cluster file.
 pub const CLUSTER_FILE: &str = "cluster.yaml";
-/// Where the root lies in it.
+/// The path of the cluster's CA certificate.
 pub const ROOT: &str = "pki/ca.crt";
-/// Where lies what API servers have to deny, as far as `verify` asks them. Their own file names every revoked certificate, which
-/// is too much for a CI secret.
+/// The path of the certificates that API servers have to deny, as far as verification asks about them.
+///
+/// The API servers' own file has every revoked certificate, which is too large for a CI secret.
 pub const DENIALS: &str = "policy/denials.json";
 const POLICY_PATH: &str = "policy/clusterctl-verifier.yaml";
-/// The bundle's own name in its manifest and as its top folder; it is no host's.
+/// The name in place of a host's in its manifest, and of its top folder.
 const NAME: &str = "verifier";
 
-/// What the verifier bundle is made from.
+/// The input of the verifier bundle.
 #[derive(Debug)]
 pub struct VerifierInput<'a> {
     /// The cluster.
     pub cluster: &'a Cluster,
-    /// The cluster file as it lies in the directory: the inventory.
+    /// The bytes of the cluster file.
     pub cluster_file: &'a [u8],
     /// The cluster's CAs.
     pub trust: &'a TrustBundle,
     /// The verifier's credential and each master's client credential, with the path of each below the cluster directory,
     /// without ending.
     pub credentials: Vec<(String, CredentialPem)>,
-    /// What the verifier's account has to be allowed: [`super::render::Templates::verifier_policy`].
+    /// The verifier's RBAC: [`super::render::Templates::verifier_policy`].
     pub policy: String,
-    /// What API servers have to deny, as JSON: `verify` asks them whether they do.
+    /// The certificates that API servers have to deny, as JSON.
     pub denials: Vec<u8>,
-    /// The newest certificate's place in the ledger.
+    /// The newest certificate's sequence in the ledger.
     pub generation: u64,
 }
 
-/// Puts the verifier bundle together.
+/// Renders the verifier bundle.
 ///
 /// # Errors
-/// When a credential is damaged, not of this root, or of a kind that does not belong there.
+/// When a credential is damaged, not signed by this CA, or of a profile that does not belong there.
 pub fn render(input: VerifierInput<'_>) -> Result<Bundle, InputError> {
     let public =
         |path: &str, bytes: &[u8]| BundleFile { path: path.to_owned(), mode: 0o644, bytes: bytes.to_vec().into() };

@@ -94,6 +94,8 @@ impl UseCaseError for app::init::InitError {}
 impl UseCaseError for app::input::InputError {}
 impl UseCaseError for app::verify::VerifyError {}
 impl UseCaseError for app::inspect::InspectError {}
+impl UseCaseError for app::package::PackageError {}
+impl UseCaseError for app::package::open::OpenBundleError {}
 impl UseCaseError for app::package::templates::TemplatesError {}
 impl UseCaseError for app::revoke::RevokeError {}
 impl UseCaseError for CaError {}

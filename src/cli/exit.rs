@@ -6,12 +6,16 @@ use crate::app::directory::DirectoryError;
 use crate::app::init::InitError;
 use crate::app::input::InputError;
 use crate::app::inspect::InspectError;
+use crate::app::package::PackageError;
+use crate::app::package::open::OpenBundleError;
 use crate::app::package::templates::TemplatesError;
 use crate::app::revoke::RevokeError;
 use crate::app::verify::{TargetError, VerifyError};
+use crate::bundle::encryption::DecryptError;
 use crate::pki::issuer::IssueError;
 use crate::pki::key::KeyError;
 use crate::store::ca::CaError;
+use crate::store::credentials::CredentialProblem;
 use crate::store::error::StoreError;
 
 /// How the program ends. The numbers are part of its interface.
@@ -66,6 +70,8 @@ pub(super) fn of(error: &Error) -> Exit {
         Error::Revoke(error) => of_revoke(error),
         Error::Ca(error) => of_ca(error),
         Error::Issue(error) => of_issue(error),
+        Error::Package(error) => of_package(error),
+        Error::OpenBundle(error) => of_open_bundle(error),
         Error::Templates(error) => of_templates(error),
         Error::Store(error) => of_store(error),
     }
@@ -79,6 +85,61 @@ fn of_directory(error: &DirectoryError) -> Exit {
         DirectoryError::AnotherOwner { .. }
         | DirectoryError::CaOfAnotherCluster { .. }
         | DirectoryError::CaNotInLedger { .. } => Exit::Refused,
+    }
+}
+
+fn of_package(error: &PackageError) -> Exit {
+    match error {
+        PackageError::NoHost
+        | PackageError::UnknownHost { .. }
+        | PackageError::Setting(_)
+        | PackageError::KubeletSettings { .. }
+        | PackageError::FormatNotEncrypted(_)
+        | PackageError::FormatNotSigned(_)
+        | PackageError::DiscardWithoutRecipients
+        | PackageError::Encryption { .. }
+        | PackageError::Render { .. }
+        | PackageError::Signing(_) => Exit::Usage,
+        PackageError::NoRecipients { .. }
+        | PackageError::SharedHostKey { .. }
+        | PackageError::EncryptedBefore(_)
+        | PackageError::CaExpired { .. }
+        | PackageError::UnknownFolder(_)
+        | PackageError::WouldBeLost(_)
+        | PackageError::VerifierBundle(_) => Exit::Refused,
+        PackageError::ServiceAccountKey(problem) => of_credential(std::slice::from_ref(problem)),
+        PackageError::VerifierCredential { problems, .. } => of_credential(problems),
+        PackageError::CredentialChanged(host) => of_credential(&host.problems),
+        PackageError::Refused(refusal) if refusal.is_unreadable() => Exit::Environment,
+        PackageError::Refused(_) => Exit::Refused,
+        PackageError::Stopped { .. } => Exit::Environment,
+    }
+}
+
+/// A file that cannot be read may well have a valid credential.
+fn of_credential(problems: &[CredentialProblem]) -> Exit {
+    match problems {
+        [CredentialProblem::Unreadable(_)] => Exit::Environment,
+        _ => Exit::Refused,
+    }
+}
+
+fn of_open_bundle(error: &OpenBundleError) -> Exit {
+    match error {
+        OpenBundleError::Decrypt { source: DecryptError::OtherRecipients { .. }, .. }
+        | OpenBundleError::Signature { .. }
+        | OpenBundleError::FolderExists(_) => Exit::Refused,
+        OpenBundleError::Decrypt {
+            source:
+                DecryptError::Header
+                | DecryptError::Armored
+                | DecryptError::Passphrase
+                | DecryptError::Damaged
+                | DecryptError::Truncated
+                | DecryptError::TooLarge,
+            ..
+        }
+        | OpenBundleError::Invalid { .. } => Exit::Usage,
     }
 }
 

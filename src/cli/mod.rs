@@ -7,5 +7,6 @@ pub mod exit;
 pub mod finding_remedies;
 mod notices;
 mod observer;
+pub(crate) mod output;
 pub mod process;
 pub(crate) mod remedies;

@@ -1,6 +1,7 @@
 //! Remedies in words.
 
 mod init;
+pub(crate) mod package;
 mod revoke;
 mod store;
 mod verify;
@@ -49,6 +50,7 @@ fn words(remedy: &Remedy) -> Option<String> {
         Remedy::RestoreCaAndLedger => {
             "put back ca.crt, ca.key and the ledger of one and the same directory, from a backup".to_owned()
         }
+        Remedy::Package(remedy) => return package::words(remedy),
         Remedy::EjectTemplates => "write templates that work with: clusterctl bundle --eject-templates DIR".to_owned(),
         Remedy::CorrectTemplate => {
             "correct that template; clusterctl bundle --eject-templates DIR writes templates that work".to_owned()

@@ -1,5 +1,4 @@
-//! Whom a bundle is sealed to: a public key, of age's own kind or of SSH's, as text that is known good.
-//! How anything is sealed to it is the bundle room's.
+//! The recipients of encrypted bundles: age or SSH public keys, validated as text. [`crate::bundle::encryption`] uses them.
 
 use std::fmt;
 
@@ -14,7 +13,7 @@ const LONG: usize = 32;
 /// Longer than any recipient with its comment, in bytes.
 const MAX_LENGTH: usize = 4096;
 
-/// What kind of key somebody is sealed to by.
+/// The type of a recipient's key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RecipientKind {
     /// `age1…`, age's own (X25519).
@@ -37,7 +36,7 @@ impl RecipientKind {
     }
 }
 
-/// A public key that bundles can be sealed to. Its text is canonical: without a comment, so that equal keys are equal.
+/// A public key that bundles can be encrypted to. Its text has no comment, so that equal keys are equal.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Recipient {
     kind: RecipientKind,
@@ -52,13 +51,13 @@ pub enum RecipientError {
         "it is no recipient; needed: age1…, or ssh-ed25519 or ssh-rsa and a public key, as in an SSH host key's .pub file"
     )]
     Unknown,
-    /// A key for opening, where one for sealing belongs. The text is never repeated.
+    /// A secret key in place of a public one. The text is never repeated.
     #[error(
         "it is a secret key, and only its public half belongs here; age-keygen -y or ssh-keygen -y prints that. Keep the secret where it was, and out of this"
     )]
     Secret,
-    /// An SSH or age key of a kind that age's format cannot be sealed to here.
-    #[error("a bundle cannot be sealed to a key of the kind {kind}; take the host's ssh-ed25519 key")]
+    /// An SSH or age key of a type that age cannot encrypt to here.
+    #[error("bundles cannot be encrypted to a key of the type {kind}; use the host's ssh-ed25519 key")]
     Unsupported {
         /// The kind, as it stands there.
         kind: String,
@@ -79,7 +78,7 @@ pub enum RecipientError {
         kind: RecipientKind,
     },
     /// An RSA key outside of what age takes.
-    #[error("an RSA key of {bits} bits cannot be sealed to; it needs {MIN_RSA} to {MAX_RSA}")]
+    #[error("bundles cannot be encrypted to an RSA key of {bits} bits; it needs {MIN_RSA} to {MAX_RSA}")]
     RsaSize {
         /// What it has.
         bits: usize,
@@ -90,7 +89,7 @@ impl Recipient {
     /// Parses `age1…`, or `ssh-ed25519` or `ssh-rsa` with its base64 and perhaps a comment, as in a `.pub` file.
     ///
     /// # Errors
-    /// What is wrong with it. That an Ed25519 key is a point of its curve is only seen when something is sealed to it.
+    /// When it is not one. Whether an Ed25519 key is a point of its curve only shows when something is encrypted to it.
     pub fn parse(text: &str) -> Result<Self, RecipientError> {
         let text = text.trim();
         if is_secret(text) {
@@ -145,7 +144,7 @@ impl fmt::Display for Recipient {
     }
 }
 
-/// True for what opens sealed files: it is not to be shown, wherever somebody put it.
+/// Returns true for a secret key, which must never be shown.
 #[must_use]
 pub fn is_secret(text: &str) -> bool {
     let upper = text.to_ascii_uppercase();

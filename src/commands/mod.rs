@@ -14,7 +14,6 @@ pub mod issue_node;
 mod issuing;
 pub mod man;
 pub mod open;
-mod packing;
 pub mod policy;
 pub mod revoke;
 pub mod show;

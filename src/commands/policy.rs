@@ -5,8 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::packing::images;
-use crate::app::package::templates;
+use crate::app::package::{templates, versions};
 use crate::app::revoke::superseded::Superseded;
 use crate::app::revoke::{check_ledger_is_current, denials};
 use crate::bundle::images::Settings;
@@ -15,6 +14,7 @@ use crate::cli::context::Context;
 use crate::cli::error::{CliError, Result};
 use crate::cli::exit::Exit;
 use crate::cli::finding_remedies::words;
+use crate::cli::output::bundles;
 use crate::cluster::account::AccountScheme;
 use crate::cluster::profile::Profile;
 use crate::cluster::spec::Cluster;
@@ -58,7 +58,9 @@ pub fn run(args: &PolicyArgs, context: &mut Context<'_>) -> Result<Exit> {
     let _lock = context.lock("policy")?;
     let (mut ledger, denials) = denials(&cluster, context)?;
     let settings = Settings::of(&cluster.kubernetes);
-    images::tell_of_shortcomings(&settings, cluster.accounts, denials.count(), context);
+    for warning in versions::unsupported(&settings, cluster.accounts, denials.count()) {
+        bundles::warn(&warning, &context.env.layout, &mut context.screen);
+    }
     let folder = context.env.layout.policy();
     refuse_others_files(context)?;
     files::sweep(context.env.layout.dir())?;

@@ -9,6 +9,7 @@ pub(crate) mod forms;
 pub(crate) mod kubernetes;
 pub(crate) mod live;
 pub(crate) mod outside;
+pub(crate) mod packages;
 pub(crate) mod policies;
 pub(crate) mod site;
 

@@ -11,9 +11,9 @@ use crate::app::in_full;
 use crate::app::package::{reader, templates};
 use crate::app::revoke::rendered;
 use crate::bundle::archive;
-use crate::bundle::format::{Format, sealed_name};
+use crate::bundle::encryption;
+use crate::bundle::format::{Format, encrypted_name};
 use crate::bundle::input::Roles;
-use crate::bundle::seal;
 use crate::cluster::name::HostName;
 use crate::cluster::spec::Host;
 use crate::pki::fingerprint::Fingerprint;
@@ -85,7 +85,7 @@ impl Audit<'_> {
     ) -> Vec<Finding> {
         let (master, node) = (hosts.masters.get(name).copied(), hosts.nodes.get(name).copied());
         let place = if node.is_some() { Place::Node } else { Place::Master };
-        let encrypted = sealed_name(name);
+        let encrypted = encrypted_name(name);
         let encrypted =
             folder.has(&encrypted).then(|| encrypted_bundle(&folder.path.join(&encrypted), name.as_str(), place));
         let formats: Vec<Format> =
@@ -156,7 +156,7 @@ impl Audit<'_> {
 /// Returns `trust.match` of an encrypted bundle, whose content only its host can check.
 fn encrypted_bundle(path: &Path, host: &str, place: Place) -> Finding {
     let finding = |status| Finding::new(CheckId::TRUST_MATCH, place, host, status).address(path.display().to_string());
-    match files::read(path, 2 * archive::MAX_UNPACKED).is_ok_and(|bytes| seal::is_sealed(&bytes)) {
+    match files::read(path, 2 * archive::MAX_UNPACKED).is_ok_and(|bytes| encryption::is_encrypted(&bytes)) {
         true => finding(Status::Warn)
             .saw("it is encrypted, so that its content cannot be checked here", EXPECTED)
             .remedy(FileRemedy::PackIfChanged { host: host.to_owned() }),

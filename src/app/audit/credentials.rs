@@ -8,7 +8,7 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use time::OffsetDateTime;
 
 use super::directory::Audit;
-use crate::bundle::format::sealed_name;
+use crate::bundle::format::encrypted_name;
 use crate::cluster::duration::stamp;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::{CertificateSpec, Profile};
@@ -148,7 +148,7 @@ impl Audit<'_> {
         let Some(host) = &subject.spec.host else {
             return subject.finding(Status::Pass).saw(problem.to_string(), subject.expected());
         };
-        if !files::exists(&self.layout.bundles().join(sealed_name(host))) {
+        if !files::exists(&self.layout.bundles().join(encrypted_name(host))) {
             return subject
                 .finding(Status::Warn)
                 .saw(format!("{problem}; its encrypted bundle is not in this directory any more"), subject.expected())

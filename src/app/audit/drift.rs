@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::bundle::format::Format;
 use crate::bundle::images::Settings;
-use crate::bundle::input::{BundleInput, Held, Roles};
+use crate::bundle::input::{BundleInput, HostCredential, Roles};
 use crate::bundle::model::{Bundle, INSTALLER, MANIFEST, MANIFEST_SUM, SIGNATURE};
 use crate::bundle::paths;
 use crate::bundle::render::Templates;
@@ -115,9 +115,9 @@ impl ExpectedBundle<'_> {
         let leaves = master.into_iter().chain(node).flatten();
         let held = |leaf: CertificateSpec| {
             let credential = credentials::read(self.layout, &leaf).ok()?.credential;
-            Some(Held { profile: leaf.profile, credential })
+            Some(HostCredential { profile: leaf.profile, credential })
         };
-        let credentials = leaves.map(held).collect::<Option<Vec<Held>>>()?;
+        let credentials = leaves.map(held).collect::<Option<Vec<HostCredential>>>()?;
         let service_account = match (roles.master(), service_account::look(self.layout)) {
             (None, _) => None,
             (Some(_), Ok(Found::Whole(key))) => Some(key.to_pem().as_bytes().to_vec().into()),

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::error::{InspectError, Unreadable};
 use crate::app::package::reader;
-use crate::bundle::{format, seal};
+use crate::bundle::{encryption, format};
 use crate::config::kubeconfig::{self, KubeconfigError};
 use crate::explain::bundle::ReadBundle;
 use crate::explain::card::Card;
@@ -42,8 +42,8 @@ impl Content {
     }
 
     fn parse(path: &Path, bytes: &[u8]) -> Result<Self, Unreadable> {
-        if seal::is_sealed(bytes) {
-            return seal::recipients(bytes).map(Self::Encrypted).map_err(Unreadable::Encrypted);
+        if encryption::is_encrypted(bytes) {
+            return encryption::recipients(bytes).map(Self::Encrypted).map_err(Unreadable::Encrypted);
         }
         if reader::looks_like_bundle(bytes) {
             return Ok(Self::Bundle(ReadBundle::of(format::read(bytes)?)));
@@ -103,7 +103,7 @@ impl Content {
 pub(super) fn is_of_known_kind(bytes: &Zeroizing<Vec<u8>>) -> bool {
     let has = |what: &[u8]| bytes.windows(what.len()).any(|window| window == what);
     has(b"-----BEGIN")
-        || seal::is_sealed(bytes)
+        || encryption::is_encrypted(bytes)
         || reader::looks_like_bundle(bytes)
         || piece::read(bytes).is_ok()
         || (has(b"clusters:") && kubeconfig::read(bytes).is_ok())

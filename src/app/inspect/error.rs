@@ -6,7 +6,7 @@ use crate::app::input::InputError;
 use crate::app::package::reader::ReadBundleError;
 use crate::app::{Remedy, in_full};
 use crate::bundle::archive::ArchiveError;
-use crate::bundle::seal::OpenError;
+use crate::bundle::encryption::DecryptError;
 use crate::config::kubeconfig::KubeconfigError;
 use crate::pki::material::MaterialError;
 use crate::sanitize::{sanitized, sanitized_lines};
@@ -38,7 +38,7 @@ pub enum Unreadable {
     Bundle(ReadBundleError),
     /// An encrypted file has no valid header.
     #[error(transparent)]
-    Encrypted(OpenError),
+    Encrypted(DecryptError),
     /// PEM or DER is damaged.
     #[error(transparent)]
     Material(MaterialError),

@@ -1,4 +1,32 @@
 //! Packs what a host needs into its bundle, and reads bundles back.
+//!
+//! [`Packager::plan`] checks everything before anything is written, and [`Plan::apply`] writes the bundles.
 
+mod apply;
+mod encrypted_archives;
+pub mod encryption;
+mod error;
+mod finalize;
+mod generation;
+mod inputs;
+mod older;
+pub mod open;
+mod options;
+mod permissions;
+mod plan;
+mod preflight;
+mod preflight_error;
 pub mod reader;
+mod remedy;
+mod report;
+mod signatures;
 pub mod templates;
+pub mod verifier;
+pub mod versions;
+
+pub use error::{MissingRecipient, PackageError};
+pub use options::{PackageOptions, Selection};
+pub use plan::{Packager, Plan};
+pub use preflight_error::{CredentialRemedy, Refusal, RefusedHost};
+pub use remedy::Remedy;
+pub use report::{PackageReport, PackedBundle, Warning};

@@ -10,7 +10,7 @@ use super::notice::Notice;
 use crate::app::count::certificates;
 use crate::app::env::Env;
 use crate::app::observer::Observer;
-use crate::bundle::format::{Format, sealed_name};
+use crate::bundle::format::{Format, encrypted_name};
 use crate::cluster::duration::stamp;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::{Holder, Profile, TABLE};
@@ -151,7 +151,7 @@ fn valid_certificates(
 
 fn bundles_of(host: &str, layout: &Layout) -> Vec<PathBuf> {
     let Ok(name) = HostName::parse(host) else { return Vec::new() };
-    let bundles = Format::ALL.map(|format| format.file_name(&name)).into_iter().chain([sealed_name(&name)]);
+    let bundles = Format::ALL.map(|format| format.file_name(&name)).into_iter().chain([encrypted_name(&name)]);
     bundles.map(|bundle| layout.bundles().join(bundle)).filter(|path| files::exists(path)).collect()
 }
 

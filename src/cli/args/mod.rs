@@ -1,6 +1,9 @@
 //! Arguments and secrets that several commands take: passphrases, keys, templates, output formats.
 
 pub(crate) mod ca_passphrase;
+pub(crate) mod encryption;
+pub(crate) mod identity;
 pub(crate) mod output;
 pub(crate) mod secrets;
+pub(crate) mod signing;
 pub(crate) mod ssh_keys;

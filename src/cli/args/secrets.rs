@@ -1,4 +1,4 @@
-//! The text of a secret key where a file was to be named: it is refused, and never repeated, as an error goes to screens and logs.
+//! Detects secret keys among the arguments: they are refused, and never repeated, because errors go to screens and logs.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -8,8 +8,9 @@ use crate::cli::exit::Exit;
 use crate::cluster::recipient::{is_secret, may_be_secret};
 use crate::store::files;
 
-/// Looks whether one of the program's arguments is a secret key itself: before anything is made of them, for even a complaint
-/// about an unknown flag repeats what was given.
+/// Refuses arguments that are secret keys.
+///
+/// It is called before they are parsed: even the error about an unknown flag would repeat it.
 ///
 /// # Errors
 /// A usage error that does not repeat it.
@@ -22,13 +23,13 @@ pub(crate) fn none_among(arguments: &[OsString]) -> Result<()> {
     if arguments.iter().map(text).any(|text| is_one(&text)) { Err(repeated()) } else { Ok(()) }
 }
 
-/// Looks whether `given`, which names no file from `path` on, may be a part of a secret key.
+/// Refuses `given` if it may be a part of a secret key, and `path`, which it resolves to, does not exist.
 ///
 /// # Errors
 /// A usage error that does not repeat it.
 pub(crate) fn not_one(given: &str, path: &Path) -> Result<()> {
-    // A path with a typing error in its last part is told as one.
-    // Base64 has slashes, too: only a folder that was itself given, and is there, makes a path of it.
+    // A path with a typing error in its last part is reported as a missing file. Base64 has slashes, too: only a folder that
+    // exists makes it a path.
     let names_a_folder = Path::new(given).parent().is_some_and(|folder| folder.parent().is_some());
     let beside = path.parent().filter(|_| names_a_folder);
     let is_a_path = files::exists(path) || beside.is_some_and(files::exists);
@@ -37,8 +38,8 @@ pub(crate) fn not_one(given: &str, path: &Path) -> Result<()> {
 
 fn repeated() -> CliError {
     CliError::new(Exit::Usage, "what was given looks like a secret key itself, not a file").hint(
-        "it is not repeated here, and should be considered as seen by your shell's history. Name the file that holds the key; \
-         bundles are sealed to the public half alone, which age-keygen -y or ssh-keygen -y prints",
+        "it is not repeated here, but your shell's history may have it. Name the file with the key; \
+         bundles are encrypted to the public key, which age-keygen -y or ssh-keygen -y prints",
     )
 }
 

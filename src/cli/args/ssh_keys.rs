@@ -1,4 +1,4 @@
-//! SSH private keys that a person names: read, and unlocked where they are encrypted.
+//! SSH private keys that are named on the command line: read, and unlocked where they are encrypted.
 
 use std::path::{Path, PathBuf};
 
@@ -10,14 +10,14 @@ use crate::cli::error::{CliError, Result, no_answer};
 use crate::cli::exit::Exit;
 use crate::pki::ssh::{SshError, SshKey};
 
-/// No key file is larger than this, in bytes.
+/// The largest key file, in bytes.
 pub(crate) const KEY_LIMIT: u64 = 64 * 1024;
-/// How often a person may mistype.
+/// How often a passphrase can be entered.
 const TRIES: usize = 3;
 
-/// A key as it was named, and how its passphrase is given.
-pub(crate) struct Named<'a> {
-    /// What it is for, as in "the signing key".
+/// A key file, and how its passphrase is given.
+pub(crate) struct NamedKey<'a> {
+    /// The purpose of the key in words: "signing key".
     pub(crate) what: &'static str,
     /// Its file.
     pub(crate) path: &'a Path,
@@ -27,20 +27,20 @@ pub(crate) struct Named<'a> {
     pub(crate) flag: &'static str,
 }
 
-impl Named<'_> {
-    /// The bytes of the file.
+impl NamedKey<'_> {
+    /// Reads the file.
     ///
     /// # Errors
-    /// A usage error when it is not there, or what the system says.
+    /// A usage error when it does not exist, else the error of the system.
     pub(crate) fn read(&self) -> Result<Zeroizing<Vec<u8>>> {
         Ok(Zeroizing::new(read_given(self.path, KEY_LIMIT, self.what)?))
     }
 
-    /// The key in `bytes`, unlocked.
+    /// Parses the key in `bytes`, and unlocks it with its passphrase file or a prompt.
     ///
     /// # Errors
-    /// When it is no SSH private key; when its passphrase is wrong, or cannot be asked for.
-    pub(crate) fn open(&self, bytes: &[u8], context: &mut Context<'_>) -> Result<SshKey> {
+    /// When it is not an SSH private key; when its passphrase is wrong, or there is no terminal for a prompt.
+    pub(crate) fn unlock(&self, bytes: &[u8], context: &mut Context<'_>) -> Result<SshKey> {
         let key = SshKey::from_pem(bytes).map_err(|error| self.unusable(error))?;
         if !key.is_encrypted() {
             return Ok(key);
@@ -49,7 +49,7 @@ impl Named<'_> {
             let passphrase = passphrase_in(&context.path(path))?;
             return key.unlock(&passphrase).map_err(|error| self.unusable(error));
         }
-        let closed = self.unusable(SshError::PassphraseNeeded);
+        let locked = self.unusable(SshError::PassphraseNeeded);
         for left in (0..TRIES).rev() {
             let Some(prompts) = &mut context.prompts else { break };
             let question = format!("Passphrase of {}", self.path.display());
@@ -62,7 +62,7 @@ impl Named<'_> {
                 other => return other.map_err(|error| self.unusable(error)),
             }
         }
-        Err(closed)
+        Err(locked)
     }
 
     fn unusable(&self, error: SshError) -> CliError {
@@ -72,10 +72,10 @@ impl Named<'_> {
                 (Exit::Refused, "nothing was written; try again with the right one".to_owned())
             }
             SshError::PassphraseNeeded => {
-                (Exit::Usage, format!("there is no terminal to ask on: give it with {} FILE", self.flag))
+                (Exit::Usage, format!("there is no terminal for a prompt: give it with {} FILE", self.flag))
             }
             SshError::Public => (Exit::Usage, "name the file without .pub".to_owned()),
-            _ => (Exit::Usage, "ssh-keygen -t ed25519 makes a key that works".to_owned()),
+            _ => (Exit::Usage, "create a key that works with: ssh-keygen -t ed25519".to_owned()),
         };
         CliError::new(exit, format!("the {what} {path} cannot be used")).hint(hint).because(error)
     }

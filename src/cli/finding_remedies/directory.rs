@@ -1,6 +1,6 @@
 //! The words for remedies of what a cluster directory holds.
 
-use crate::bundle::archive::USE_A_NEWER;
+use crate::cli::remedies::package::USE_NEWER_VERSION;
 use crate::verify::remedy::{DirectoryRemedy, FileRemedy, Server};
 use crate::verify::target::Place;
 
@@ -80,7 +80,7 @@ pub(super) fn file(remedy: &FileRemedy) -> String {
         FileRemedy::RestrictAccess => "chmod go= on each of them",
         FileRemedy::RestrictOwners => "chown each of them, and chmod go-w",
         FileRemedy::RemoveUnfinishedIssue => "clusterctl issue-node --all removes them",
-        FileRemedy::UseNewerVersion => USE_A_NEWER,
+        FileRemedy::UseNewerVersion => USE_NEWER_VERSION,
         FileRemedy::WritePolicy => "clusterctl policy",
         FileRemedy::RenewCrl => "clusterctl revoke --renew",
         FileRemedy::RestoreLedger => "restore the newest ledger that there is: this one is older than the CRL",

@@ -1,13 +1,13 @@
 //! Remedies of `verify` in words.
 
+use super::package::USE_NEWER_VERSION;
 use crate::app::verify::Remedy;
-use crate::bundle::archive::USE_A_NEWER;
 use crate::cli::finding_remedies::of_recording;
 
 /// Returns the words for a remedy.
 pub(super) fn words(remedy: &Remedy) -> String {
     match remedy {
-        Remedy::UseNewerVersion => USE_A_NEWER,
+        Remedy::UseNewerVersion => USE_NEWER_VERSION,
         Remedy::GetBundleAgain => "get it again from where it was made: it may have been tampered with",
         Remedy::PackVerifierBundle => {
             "pack a verifier bundle, which has the addresses of all hosts: clusterctl bundle --verifier"

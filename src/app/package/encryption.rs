@@ -1,0 +1,193 @@
+//! The recipients of each host's bundle: given for this run, found in SSH's `known_hosts`, or named by the cluster file.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use rayon::iter::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
+
+use super::error::{MissingRecipient, PackageError};
+use super::options::Selection;
+use crate::bundle::encryption::Encryptor;
+use crate::bundle::format::{Format, encrypted_name};
+use crate::bundle::input::Roles;
+use crate::cluster::name::HostName;
+use crate::cluster::recipient::Recipient;
+use crate::cluster::spec::{Cluster, Host};
+use crate::pki::known_hosts::KnownHosts;
+use crate::store::files;
+
+/// Where the recipients of bundles come from.
+#[derive(Debug)]
+pub enum Recipients {
+    /// From the cluster file (`sealTo`), if it names any for one of the hosts.
+    OfClusterFile,
+    /// Given for this run, in place of what the cluster file says.
+    Given {
+        /// The recipients of every bundle.
+        everyone: Vec<Recipient>,
+        /// Where each host's own key is found, if it is a recipient, too.
+        known_hosts: Option<KnownHosts>,
+    },
+    /// No recipients: bundles are not encrypted, whatever the cluster file says.
+    None,
+}
+
+/// How bundles are encrypted.
+#[derive(Debug)]
+pub enum Encryption<'c> {
+    /// Each to its recipients.
+    To(RecipientPlan<'c>),
+    /// Not at all.
+    None {
+        /// Whether that was asked for, so that an encrypted bundle may be replaced.
+        requested: bool,
+    },
+}
+
+/// The recipients of each host's bundle: every host has one at least, and every key is usable.
+#[derive(Debug)]
+pub struct RecipientPlan<'c>(HashMap<&'c str, Vec<Recipient>>);
+
+impl RecipientPlan<'_> {
+    /// Returns the recipients of a host's bundle, sorted.
+    #[must_use]
+    pub fn of(&self, host: &str) -> &[Recipient] {
+        self.0.get(host).map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns what encrypts the bundle of a host.
+    pub(super) fn encryptor(&self, host: &str) -> Result<Encryptor, PackageError> {
+        Encryptor::new(self.of(host)).map_err(|source| PackageError::Encryption { host: host.to_owned(), source })
+    }
+}
+
+impl<'c> Encryption<'c> {
+    /// Plans the encryption of the bundles of `hosts`.
+    ///
+    /// # Errors
+    /// When the format cannot be encrypted, a host has no recipient, a key is not usable, or two hosts have the same key.
+    pub fn plan(
+        hosts: &Selection<'c>,
+        cluster: &Cluster,
+        format: Format,
+        recipients: &Recipients,
+    ) -> Result<Self, PackageError> {
+        let hosts = hosts.hosts();
+        let (everyone, known_hosts) = match recipients {
+            Recipients::None => return Ok(Self::None { requested: true }),
+            Recipients::OfClusterFile if hosts.iter().all(|roles| declared(roles).is_empty()) => {
+                return Ok(Self::None { requested: false });
+            }
+            Recipients::OfClusterFile => (&[][..], None),
+            Recipients::Given { everyone, known_hosts } => (everyone.as_slice(), known_hosts.as_ref()),
+        };
+        if format != Format::TarGz {
+            return Err(PackageError::FormatNotEncrypted(format));
+        }
+        let by_cluster_file = matches!(recipients, Recipients::OfClusterFile);
+        let of_host = |roles: &Roles<'c>| -> Result<(&'c str, Vec<Recipient>), MissingRecipient> {
+            let missing = |why| MissingRecipient { host: roles.host().clone(), why };
+            let own = match known_hosts {
+                Some(known) => vec![known.key_of(&names(roles)).map_err(|error| missing(Some(error)))?],
+                None if by_cluster_file => declared(roles),
+                None => Vec::new(),
+            };
+            let mut recipients = [everyone, &own].concat();
+            recipients.sort_unstable();
+            recipients.dedup();
+            if recipients.is_empty() { Err(missing(None)) } else { Ok((roles.host().as_str(), recipients)) }
+        };
+        let planned: Vec<_> = hosts.par_iter().map(of_host).collect();
+        let (mut plan, mut missing) = (HashMap::with_capacity(planned.len()), Vec::new());
+        for result in planned {
+            match result {
+                Ok((host, recipients)) => drop(plan.insert(host, recipients)),
+                Err(one) => missing.push(one),
+            }
+        }
+        if !missing.is_empty() {
+            return Err(PackageError::NoRecipients { hosts: missing, by_known_hosts: known_hosts.is_some() });
+        }
+        if let Some(known) = known_hosts {
+            check_keys_differ(&plan, everyone, cluster, known)?;
+        }
+        let plan = RecipientPlan(plan);
+        // Every key is tried before the first bundle is written.
+        plan.0.par_iter().try_for_each(|(host, _)| plan.encryptor(host).map(drop))?;
+        Ok(Self::To(plan))
+    }
+
+    /// Returns true when bundles are encrypted.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        matches!(self, Self::To(_))
+    }
+
+    /// Refuses to write unencrypted bundles where there are encrypted ones, unless that was asked for.
+    ///
+    /// A forgotten flag would undo what an earlier run encrypted.
+    pub(super) fn check_nothing_is_undone(&self, hosts: &[Roles<'_>], folder: &Path) -> Result<(), PackageError> {
+        if !matches!(self, Self::None { requested: false }) {
+            return Ok(());
+        }
+        let names = hosts.par_iter().map(Roles::host);
+        let encrypted: Vec<HostName> =
+            names.filter(|host| files::exists(&folder.join(encrypted_name(host)))).cloned().collect();
+        if encrypted.is_empty() { Ok(()) } else { Err(PackageError::EncryptedBefore(encrypted)) }
+    }
+}
+
+/// Returns the recipients that the cluster file has for a host, in both of its roles.
+fn declared(roles: &Roles<'_>) -> Vec<Recipient> {
+    let entries = roles.master().into_iter().chain(roles.node());
+    entries.flat_map(|host| host.seal_to.iter().cloned()).collect()
+}
+
+/// Returns the names and addresses under which ssh may know a host.
+fn names(roles: &Roles<'_>) -> Vec<String> {
+    names_of(roles.master().into_iter().chain(roles.node()))
+}
+
+/// Returns the name that all of a host's entries have, and all of their addresses.
+fn names_of<'h>(entries: impl IntoIterator<Item = &'h Host>) -> Vec<String> {
+    let mut names = Vec::new();
+    for host in entries {
+        if names.is_empty() {
+            names.push(host.name.to_string());
+        }
+        names.extend(host.addresses.iter().map(ToString::to_string));
+    }
+    names
+}
+
+/// Refuses a key that two hosts have, as clones of one image do: each could decrypt the other's bundle.
+///
+/// The other host may be one whose bundle is not packed now.
+fn check_keys_differ(
+    plan: &HashMap<&str, Vec<Recipient>>,
+    everyone: &[Recipient],
+    cluster: &Cluster,
+    known: &KnownHosts,
+) -> Result<(), PackageError> {
+    let shared = |one: &str, other: &str| {
+        Err(PackageError::SharedHostKey { one: one.min(other).to_owned(), other: one.max(other).to_owned() })
+    };
+    let mut owners: BTreeMap<&Recipient, &str> = BTreeMap::new();
+    let planned: BTreeMap<&&str, &Vec<Recipient>> = plan.iter().collect();
+    for (host, recipients) in planned {
+        for recipient in recipients.iter().filter(|recipient| !everyone.contains(recipient)) {
+            if let Some(other) = owners.insert(recipient, host) {
+                return shared(other, host);
+            }
+        }
+    }
+    // Each hashed line is tried for each name, so only those of the planned keys are.
+    let known = known.of_keys(|key| owners.contains_key(key));
+    let others: Vec<&Host> = cluster.masters.iter().chain(&cluster.nodes).collect();
+    let others = others.into_par_iter().filter(|host| !plan.contains_key(host.name.as_str()));
+    let found = others.find_map_first(|host| {
+        let key = known.key_of(&names_of([host])).ok()?;
+        owners.get(&key).map(|owner| (*owner, host.name.as_str()))
+    });
+    found.map_or(Ok(()), |(owner, other)| shared(owner, other))
+}

@@ -1,0 +1,229 @@
+//! Why bundles cannot be packed.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use time::OffsetDateTime;
+
+use super::preflight_error::{Refusal, RefusedHost};
+use super::remedy::Remedy;
+use crate::bundle::encryption::EncryptError;
+use crate::bundle::format::Format;
+use crate::bundle::images::SettingError;
+use crate::bundle::input::InputError;
+use crate::bundle::render::RenderError;
+use crate::cluster::config_error::ConfigError;
+use crate::cluster::kubernetes::Version;
+use crate::cluster::name::HostName;
+use crate::cluster::profile::{CaRole, Profile};
+use crate::pki::known_hosts::KnownHostError;
+use crate::pki::ssh::SshError;
+use crate::store::credentials::CredentialProblem;
+
+/// How many hosts a message names.
+const NAMED: usize = 5;
+
+/// Why bundles cannot be packed.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum PackageError {
+    /// No host was named.
+    #[error("no host was named")]
+    NoHost,
+    /// The cluster file does not have this host.
+    #[error("the cluster file has no host called {name:?}")]
+    UnknownHost {
+        /// The name.
+        name: String,
+        /// A similar name that it has.
+        similar: Option<String>,
+    },
+    /// A setting cannot be overridden so.
+    #[error("a setting cannot be used")]
+    Setting(#[from] SettingError),
+    /// The kubelets' settings do not fit the version of Kubernetes.
+    #[error(
+        "the kubelets' settings in cluster.yaml do not fit Kubernetes {version}, so nothing was packed:{}",
+        lines(fields, usize::MAX)
+    )]
+    KubeletSettings {
+        /// The version.
+        version: Version,
+        /// The settings that it does not have.
+        fields: Vec<ConfigError>,
+    },
+    /// Only archives can be encrypted.
+    #[error("bundles in the format {} cannot be encrypted", .0.as_str())]
+    FormatNotEncrypted(Format),
+    /// An Ignition config has no installer that checks a signature.
+    #[error("bundles in the format {} cannot be signed: they have no install.sh that would check it", .0.as_str())]
+    FormatNotSigned(Format),
+    /// Some hosts have no recipient.
+    #[error("{}, so nothing was packed:{}", without_recipients(hosts), lines(hosts, NAMED))]
+    NoRecipients {
+        /// The hosts, and why.
+        hosts: Vec<MissingRecipient>,
+        /// Whether their keys were looked for in a `known_hosts` file.
+        by_known_hosts: bool,
+    },
+    /// Two hosts have the same SSH host key.
+    #[error("{one} and {other} have the same SSH host key, so each could decrypt the other's bundle")]
+    SharedHostKey {
+        /// One of them.
+        one: String,
+        /// The other.
+        other: String,
+    },
+    /// A bundle cannot be encrypted to its recipients.
+    #[error("the bundle of {host} cannot be encrypted, so nothing was packed")]
+    Encryption {
+        /// The host.
+        host: String,
+        /// Why.
+        source: EncryptError,
+    },
+    /// Keys can be discarded only where encrypted bundles have them.
+    #[error("keys can be discarded only when bundles are encrypted, and no recipients are known")]
+    DiscardWithoutRecipients,
+    /// There are encrypted bundles, which unencrypted ones would replace.
+    #[error("{} encrypted, and would be replaced by unencrypted ones, so nothing was packed", bundles_of(.0))]
+    EncryptedBefore(Vec<HostName>),
+    /// A CA has expired.
+    #[error("the {} expired on {}, so nothing was packed", role.as_str(), crate::cluster::duration::stamp(*not_after))]
+    CaExpired {
+        /// Its role.
+        role: CaRole,
+        /// When it expired.
+        not_after: OffsetDateTime,
+    },
+    /// The key that signs service accounts' tokens cannot be used.
+    #[error("the service-account key cannot be used, so nothing was packed: {0}")]
+    ServiceAccountKey(CredentialProblem),
+    /// Some hosts have no usable credentials.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// A credential changed while others were packed.
+    #[error("the {} credential of {} cannot be used: {}", .0.name(), .0.host, .0.reason())]
+    CredentialChanged(RefusedHost),
+    /// A folder that would be replaced has no manifest, so that its other files are not known.
+    #[error("the folder {} has no manifest, so it is not known which files would be lost", .0.display())]
+    UnknownFolder(PathBuf),
+    /// A file is in a folder that would be replaced, and is of no bundle.
+    #[error("{} would be lost: it is not a file of a bundle", .0.display())]
+    WouldBeLost(PathBuf),
+    /// A bundle cannot be rendered.
+    #[error("the bundle of {host} cannot be rendered")]
+    Render {
+        /// The host.
+        host: HostName,
+        /// Why.
+        source: RenderError,
+    },
+    /// The signing key cannot sign.
+    #[error("the signing key cannot sign")]
+    Signing(#[source] SshError),
+    /// A stop was asked for.
+    #[error("stopped on request; {packed} of {total} bundles packed")]
+    Stopped {
+        /// The number of bundles that are packed.
+        packed: usize,
+        /// The number of bundles that were asked for.
+        total: usize,
+    },
+    /// A credential of the verifier bundle cannot be used.
+    #[error("the {} credential cannot be used, so nothing was packed: {}", profile.policy().name, super::preflight_error::joined(problems))]
+    VerifierCredential {
+        /// What it is for.
+        profile: Profile,
+        /// What is wrong with it.
+        problems: Vec<CredentialProblem>,
+    },
+    /// The verifier bundle cannot be put together.
+    #[error("the verifier bundle cannot be made")]
+    VerifierBundle(#[source] InputError),
+}
+
+/// A host without a recipient for its bundle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingRecipient {
+    /// The host.
+    pub host: HostName,
+    /// Why its key was not found in `known_hosts`; `None` where the cluster file has no recipient.
+    pub why: Option<KnownHostError>,
+}
+
+impl fmt::Display for MissingRecipient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = &self.host;
+        match &self.why {
+            None => write!(f, "{host}: it has no sealTo"),
+            Some(error @ KnownHostError::Damaged { reason, .. }) => write!(f, "{host}: {error}: {reason}"),
+            Some(error) => write!(f, "{host}: {error}"),
+        }
+    }
+}
+
+/// Returns the first items on a line each, and how many more there are.
+fn lines(items: &[impl fmt::Display], at_most: usize) -> String {
+    let mut lines: Vec<String> = items.iter().take(at_most).map(|item| format!("\n  {item}")).collect();
+    if items.len() > at_most {
+        lines.push(format!("\n  and {} more", items.len() - at_most));
+    }
+    lines.concat()
+}
+
+fn without_recipients(hosts: &[MissingRecipient]) -> String {
+    match hosts.len() {
+        1 => "one host has no recipient for its bundle".to_owned(),
+        count => format!("{count} hosts have no recipients for their bundles"),
+    }
+}
+
+fn bundles_of(hosts: &[HostName]) -> String {
+    match hosts {
+        [host] => format!("the bundle of {host} is"),
+        hosts => {
+            let mut named: Vec<String> = hosts.iter().take(NAMED).map(ToString::to_string).collect();
+            if hosts.len() > NAMED {
+                named.push(format!("{} more", hosts.len() - NAMED));
+            }
+            format!("the bundles of {} hosts ({}) are", hosts.len(), named.join(", "))
+        }
+    }
+}
+
+impl PackageError {
+    /// Returns what helps, as data.
+    #[must_use]
+    pub fn remedy(&self) -> Option<Remedy> {
+        Some(match self {
+            Self::NoHost => Remedy::NameHosts,
+            Self::UnknownHost { similar: Some(name), .. } => Remedy::UseSimilarName(name.clone()),
+            Self::UnknownHost { similar: None, .. } => Remedy::AddHost,
+            Self::Setting(_) | Self::Signing(_) | Self::VerifierBundle(_) | Self::Encryption { .. } => return None,
+            Self::KubeletSettings { .. } => Remedy::RemoveKubeletSettings,
+            Self::FormatNotEncrypted(_) => Remedy::PackArchives,
+            Self::FormatNotSigned(_) => Remedy::PackWithInstaller,
+            Self::NoRecipients { by_known_hosts: true, .. } => Remedy::CompleteKnownHosts,
+            Self::NoRecipients { .. } => Remedy::NameRecipients,
+            Self::SharedHostKey { .. } => Remedy::ReplaceHostKeys,
+            Self::DiscardWithoutRecipients => Remedy::EncryptToDiscard,
+            Self::EncryptedBefore(_) => Remedy::EncryptAgain,
+            Self::CaExpired { .. } => Remedy::ReplaceExpiredCa,
+            Self::ServiceAccountKey(CredentialProblem::NotThere) => Remedy::CreateServiceAccountKey,
+            Self::ServiceAccountKey(CredentialProblem::Unreadable(error)) => Remedy::MakeReadable(error.clone()),
+            Self::ServiceAccountKey(_) => Remedy::RestoreServiceAccountKey,
+            Self::Refused(refusal) => Remedy::RepairCredentials(refusal.clone()),
+            Self::CredentialChanged(host) => match host.unreadable() {
+                Some(error) => Remedy::MakeReadable(error.clone()),
+                None => Remedy::ReissueChanged { host: host.host.clone(), role: host.role() },
+            },
+            Self::UnknownFolder(_) | Self::WouldBeLost(_) => Remedy::MoveAway,
+            Self::Render { .. } => Remedy::CorrectTemplate,
+            Self::Stopped { .. } => Remedy::RunAgain,
+            Self::VerifierCredential { problems, .. } => match problems.as_slice() {
+                [CredentialProblem::Unreadable(error)] => Remedy::MakeReadable(error.clone()),
+                _ => Remedy::IssueMasters,
+            },
+        })
+    }
+}

@@ -1,0 +1,73 @@
+//! The generation of each host's bundle: unchanged for the same contents, else later than every one before.
+
+use std::sync::{Mutex, PoisonError};
+
+use time::OffsetDateTime;
+
+use super::error::PackageError;
+use super::inputs::Inputs;
+use crate::bundle::input::{BundleInput, Roles};
+use crate::bundle::model::Bundle;
+use crate::bundle::render::Templates;
+use crate::cluster::name::HostName;
+use crate::store::error::StoreError;
+use crate::store::ledger::Ledger;
+use crate::store::ledger::generations::{Generations, Packed};
+
+/// The generations of one run.
+pub(super) struct GenerationTracker {
+    generations: Generations,
+    /// The bundles with new contents, filled by all threads.
+    packed: Mutex<Vec<(HostName, Packed)>>,
+}
+
+impl GenerationTracker {
+    /// Takes a generation for all bundles with new contents.
+    pub(super) fn begin(ledger: &mut Ledger, now: OffsetDateTime) -> Result<Self, StoreError> {
+        Ok(Self { generations: ledger.next_generation(now)?, packed: Mutex::default() })
+    }
+
+    /// Records the new contents, whether they were written or not: the generation is used for nothing else.
+    pub(super) fn end(self, ledger: &mut Ledger) -> Result<(), StoreError> {
+        let mut packed = self.packed.into_inner().unwrap_or_else(PoisonError::into_inner);
+        // In the table's own order it grows at its end.
+        packed.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        ledger.record_packed(&packed)
+    }
+
+    /// Renders a host's bundle with its generation.
+    ///
+    /// # Errors
+    /// When its credentials cannot be used any more, or a template fails.
+    pub(super) fn render(
+        &self,
+        inputs: &Inputs<'_>,
+        roles: Roles<'_>,
+        templates: &Templates,
+    ) -> Result<Bundle, PackageError> {
+        let credentials = inputs.credentials(&roles)?;
+        let render = |generation| {
+            let input = BundleInput {
+                cluster: inputs.cluster,
+                roles,
+                roots: &inputs.cas,
+                service_account: inputs.service_account.as_ref().filter(|_| roles.master().is_some()),
+                settings: &inputs.settings,
+                denials: &inputs.denials,
+                credentials: &credentials,
+                generation,
+            };
+            templates.render(&input).map_err(|source| PackageError::Render { host: roles.host().clone(), source })
+        };
+        let (last, next) = (self.generations.last(roles.host()), self.generations.next());
+        let bundle = render(last.map_or(next, |last| last.generation))?;
+        if last.is_some_and(|last| last.content == bundle.content()) {
+            return Ok(bundle);
+        }
+        // A template can print the generation, so changing it in the manifest is not enough.
+        let bundle = if bundle.manifest.generation == next { bundle } else { render(next)? };
+        let packed = Packed { generation: next, content: bundle.content() };
+        self.packed.lock().unwrap_or_else(PoisonError::into_inner).push((roles.host().clone(), packed));
+        Ok(bundle)
+    }
+}

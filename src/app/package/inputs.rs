@@ -1,0 +1,103 @@
+//! What bundles are rendered from: the cluster file, the CAs, the ledger, and the credentials in the directory.
+
+use zeroize::Zeroizing;
+
+use super::error::PackageError;
+use super::permissions::ExposedKeys;
+use super::preflight_error::RefusedHost;
+use crate::app::env::Env;
+use crate::bundle::images::Settings;
+use crate::bundle::input::{HostCredential, Roles};
+use crate::cluster::profile::CertificateSpec;
+use crate::cluster::spec::Cluster;
+use crate::pki::ca_set::CaSet;
+use crate::rbac::denials::Denials;
+use crate::store::credentials::{self, CredentialProblem};
+use crate::store::layout::Layout;
+use crate::store::ledger::inventory::Inventory;
+use crate::store::service_account::{self, Found};
+use crate::store::verification_cache::{CacheEntry, Snapshots, VerificationCache};
+
+/// What bundles are rendered from.
+#[derive(Debug)]
+pub(super) struct Inputs<'c> {
+    pub(super) env: Env,
+    pub(super) cluster: &'c Cluster,
+    pub(super) cas: CaSet,
+    pub(super) service_account: Option<Zeroizing<Vec<u8>>>,
+    pub(super) settings: Settings,
+    pub(super) denials: Denials,
+    pub(super) known: Inventory,
+    pub(super) snapshots: Snapshots,
+    pub(super) cache: VerificationCache,
+    /// Filled while credentials are read.
+    pub(super) exposed: ExposedKeys,
+}
+
+impl Inputs<'_> {
+    /// Returns the certificates that a host needs.
+    pub(super) fn specs(&self, roles: &Roles<'_>) -> Vec<CertificateSpec> {
+        let master = roles.master().map(|host| self.cluster.master_leaves(host));
+        let node = roles.node().map(|host| self.cluster.node_leaves(host));
+        master.into_iter().chain(node).flatten().collect()
+    }
+
+    /// Checks all credentials of a host, and returns entries for the verification cache for those that were read.
+    ///
+    /// Files that the cache covers are not read.
+    pub(super) fn check(&self, roles: &Roles<'_>) -> Result<Vec<CacheEntry>, RefusedHost> {
+        let (layout, now) = (&self.env.layout, self.env.now);
+        let specs = self.specs(roles);
+        let mut entries = Vec::new();
+        // A host that is master and node has two folders.
+        for specs in specs.chunk_by(|a, b| a.policy().holder == b.policy().holder) {
+            let snapshot = self.snapshots.take(specs);
+            if snapshot.is_some_and(|snapshot| self.cache.covers(&snapshot, now, now)) {
+                continue;
+            }
+            let mut verified = Vec::new();
+            for spec in specs {
+                let (keys, issuer) = (self.cluster.keys, self.cas.issuer_of(spec));
+                let loaded = credentials::read_good(layout, spec, keys, issuer, &self.known, now)
+                    .map_err(|problems| RefusedHost::new(spec, roles.host(), problems))?;
+                verified.push(loaded.credential.certificate);
+            }
+            entries.extend(
+                snapshot.zip(specs.first()).and_then(|(snapshot, first)| snapshot.entry(first, verified.iter())),
+            );
+        }
+        Ok(entries)
+    }
+
+    /// Reads a host's credentials and checks the bytes that are packed, all but the issuer's signature.
+    ///
+    /// That was verified before, or the ledger has the certificate's fingerprint.
+    pub(super) fn credentials(&self, roles: &Roles<'_>) -> Result<Vec<HostCredential>, PackageError> {
+        let layout = &self.env.layout;
+        let mut found = Vec::new();
+        for spec in self.specs(roles) {
+            let (keys, issuer) = (self.cluster.keys, self.cas.issuer_of(&spec));
+            let loaded = credentials::read_issued(layout, &spec, keys, issuer, &self.known, self.env.now)
+                .map_err(|problems| PackageError::CredentialChanged(RefusedHost::new(&spec, roles.host(), problems)))?;
+            if let Some(problem) = credentials::mode_problem(layout, &spec, Some(&loaded)) {
+                self.exposed.add(problem);
+            }
+            found.push(HostCredential { profile: spec.profile, credential: loaded.credential });
+        }
+        Ok(found)
+    }
+}
+
+/// Returns the key that signs service accounts' tokens, as PKCS#8 PEM, where one of the hosts is a master.
+pub(super) fn service_account_key(
+    hosts: &[Roles<'_>],
+    layout: &Layout,
+) -> Result<Option<Zeroizing<Vec<u8>>>, PackageError> {
+    if hosts.iter().all(|roles| roles.master().is_none()) {
+        return Ok(None);
+    }
+    match service_account::look(layout).map_err(PackageError::ServiceAccountKey)? {
+        Found::Whole(key) => Ok(Some(Zeroizing::new(key.to_pem().as_bytes().to_vec()))),
+        Found::Nothing | Found::Half(_) => Err(PackageError::ServiceAccountKey(CredentialProblem::NotThere)),
+    }
+}

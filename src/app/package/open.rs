@@ -1,0 +1,171 @@
+//! Opens a bundle: decrypts it, checks all of its files and its signature, and unpacks it.
+
+use std::path::{Path, PathBuf};
+
+use time::OffsetDateTime;
+use zeroize::Zeroizing;
+
+use super::remedy::Remedy;
+use crate::app::error::Error;
+use crate::app::remedy::Remedy as AppRemedy;
+use crate::bundle::archive::{self, ArchiveError};
+use crate::bundle::encryption::{self, DecryptError, Identity};
+use crate::bundle::model::Bundle;
+use crate::bundle::signature::{self, SignatureError};
+use crate::pki::allowed_signers::AllowedSigners;
+use crate::store::files;
+use crate::store::staged::StagedFolder;
+
+/// Why a bundle cannot be opened.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OpenBundleError {
+    /// It cannot be decrypted.
+    #[error("{} cannot be decrypted", path.display())]
+    Decrypt {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: DecryptError,
+    },
+    /// It is not a bundle, or a damaged one.
+    #[error("{} is not a valid bundle", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: ArchiveError,
+    },
+    /// None of the allowed signers signed it.
+    #[error("{} is not signed by an allowed signer", path.display())]
+    Signature {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: SignatureError,
+    },
+    /// The folder to unpack into exists.
+    #[error("{} exists already, so nothing was written", .0.display())]
+    FolderExists(PathBuf),
+}
+
+impl OpenBundleError {
+    pub(in crate::app) fn remedy(&self) -> AppRemedy {
+        AppRemedy::Package(match self {
+            Self::Decrypt { source: DecryptError::OtherRecipients { .. }, .. } => Remedy::UseRecipientsIdentity,
+            Self::Decrypt { source: DecryptError::Armored, .. } => Remedy::RemoveArmor,
+            Self::Decrypt { source: DecryptError::Damaged | DecryptError::Truncated, .. } => Remedy::CopyBundleAgain,
+            Self::Decrypt {
+                source: DecryptError::Header | DecryptError::Passphrase | DecryptError::TooLarge, ..
+            } => Remedy::CheckFile,
+            Self::Invalid { source, .. } if source.is_newer() => Remedy::UseNewerVersion,
+            Self::Invalid { .. } => Remedy::CopyBundleAgain,
+            Self::Signature { .. } => Remedy::GetSignedBundle,
+            Self::FolderExists(_) => Remedy::NameAnotherFolder,
+        })
+    }
+}
+
+/// The file of a bundle that was read.
+#[derive(Debug)]
+pub enum OpenedFile {
+    /// A bundle, checked against its manifest.
+    Bundle(Box<Bundle>),
+    /// An encrypted bundle.
+    Encrypted(EncryptedFile),
+}
+
+/// An encrypted bundle, with a header that is well formed.
+#[derive(Debug)]
+pub struct EncryptedFile {
+    path: PathBuf,
+    bytes: Zeroizing<Vec<u8>>,
+}
+
+impl EncryptedFile {
+    /// Decrypts the bundle and checks it against its manifest.
+    ///
+    /// # Errors
+    /// When the identity is not one of its recipients, or it is damaged.
+    pub fn decrypt(&self, identity: &Identity) -> Result<Bundle, OpenBundleError> {
+        let decrypted = encryption::decrypt(&self.bytes, identity)
+            .map_err(|source| OpenBundleError::Decrypt { path: self.path.clone(), source })?;
+        checked(&self.path, &decrypted)
+    }
+}
+
+/// Reads the bytes of a bundle's file; `path` is its name in errors.
+///
+/// # Errors
+/// When it is not a bundle, or a damaged one.
+pub fn read(path: &Path, bytes: Zeroizing<Vec<u8>>) -> Result<OpenedFile, OpenBundleError> {
+    if !encryption::is_encrypted(&bytes) {
+        return checked(path, &bytes).map(|bundle| OpenedFile::Bundle(Box::new(bundle)));
+    }
+    // The header is checked first, so that no passphrase is asked for in vain.
+    match encryption::recipients(&bytes) {
+        Ok(_) => Ok(OpenedFile::Encrypted(EncryptedFile { path: path.to_owned(), bytes })),
+        Err(source) => Err(OpenBundleError::Decrypt { path: path.to_owned(), source }),
+    }
+}
+
+fn checked(path: &Path, bytes: &[u8]) -> Result<Bundle, OpenBundleError> {
+    archive::read(bytes).map_err(|source| OpenBundleError::Invalid { path: path.to_owned(), source })
+}
+
+/// A bundle's signature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Signature {
+    /// One of the allowed signers made it.
+    By {
+        /// The name of the signer.
+        name: String,
+    },
+    /// It is valid, and it is not known whose key made it.
+    Unknown {
+        /// The key's fingerprint, as OpenSSH prints it.
+        fingerprint: String,
+    },
+    /// There is none.
+    None,
+    /// It is not valid.
+    Invalid(SignatureError),
+}
+
+/// Checks the signature of a bundle; without `signers` only that it fits the bundle.
+///
+/// # Errors
+/// [`OpenBundleError::Signature`] when there are `signers`, and none of them signed it.
+pub fn check_signature(
+    path: &Path,
+    bundle: &Bundle,
+    signers: Option<&AllowedSigners>,
+    now: OffsetDateTime,
+) -> Result<Signature, OpenBundleError> {
+    match signers {
+        Some(signers) => signature::judge(bundle, signers, now)
+            .map(|name| Signature::By { name })
+            .map_err(|source| OpenBundleError::Signature { path: path.to_owned(), source }),
+        None => Ok(match signature::found(bundle) {
+            Ok(signature) => Signature::Unknown { fingerprint: signature.fingerprint() },
+            Err(SignatureError::Unsigned) => Signature::None,
+            Err(error) => Signature::Invalid(error),
+        }),
+    }
+}
+
+/// Unpacks a bundle into a new folder with mode 0700; it appears complete, or not at all.
+///
+/// # Errors
+/// [`OpenBundleError::FolderExists`]; or when a file cannot be written.
+pub fn unpack(bundle: &Bundle, folder: &Path) -> Result<(), Error> {
+    if files::exists(folder) {
+        return Err(OpenBundleError::FolderExists(folder.to_owned()).into());
+    }
+    let staged = StagedFolder::begin(folder)?;
+    for file in &bundle.files {
+        // The manifest allows no other bits, but does not list its own files.
+        staged.add_below(&file.path, &file.bytes, file.mode & 0o777)?;
+    }
+    files::sync_all(staged.path())?;
+    Ok(staged.publish_new()?)
+}

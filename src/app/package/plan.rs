@@ -1,0 +1,135 @@
+//! Checks everything that packing needs, before anything is written.
+
+use super::encryption::Encryption;
+use super::error::PackageError;
+use super::finalize::Finalizer;
+use super::inputs::{Inputs, service_account_key};
+use super::older;
+use super::options::PackageOptions;
+use super::permissions::ExposedKeys;
+use super::preflight::{self, Preflight};
+use crate::app::directory;
+use crate::app::env::Env;
+use crate::app::error::Error;
+use crate::app::observer::Observer;
+use crate::app::revoke::{self, denials, removed_hosts};
+use crate::bundle::input::Roles;
+use crate::bundle::render::Templates;
+use crate::cluster::profile::{CaRole, CertificateSpec};
+use crate::cluster::spec::Cluster;
+use crate::pki::ca_set::CaSet;
+use crate::store::error::StoreError;
+use crate::store::ledger::Ledger;
+use crate::store::lock::Lock;
+use crate::store::verification_cache::{CacheKey, Snapshots};
+use crate::store::{credentials, issuance};
+
+/// Bundles that can be packed. It holds the lock of the cluster directory.
+#[derive(Debug)]
+pub struct Plan<'c> {
+    pub(super) inputs: Inputs<'c>,
+    pub(super) templates: Templates,
+    pub(super) finalizer: Finalizer<'c>,
+    pub(super) preflight: Preflight<'c>,
+    pub(super) overrides_versions: bool,
+    /// The keys to delete once the bundles are written; `None` where keys are kept.
+    pub(super) discard: Option<Vec<CertificateSpec>>,
+    pub(super) ledger: Ledger,
+    pub(super) _lock: Lock,
+}
+
+/// Packs bundles of the hosts of one cluster.
+#[derive(Debug, Clone)]
+pub struct Packager {
+    /// The cluster directory, the time and the actor.
+    pub env: Env,
+    /// The cluster file.
+    pub cluster: Cluster,
+}
+
+impl Packager {
+    /// Takes the directory's lock and checks credentials, CAs, revocations and the files that would be replaced.
+    ///
+    /// # Errors
+    /// When nothing can be packed; nothing but the verification cache is written then.
+    pub fn plan<'c>(&'c self, options: PackageOptions<'c>, observer: &mut dyn Observer) -> Result<Plan<'c>, Error> {
+        plan(&self.env, &self.cluster, options, observer)
+    }
+}
+
+fn plan<'c>(
+    env: &Env,
+    cluster: &'c Cluster,
+    options: PackageOptions<'c>,
+    observer: &mut dyn Observer,
+) -> Result<Plan<'c>, Error> {
+    let PackageOptions {
+        hosts,
+        format,
+        templates,
+        settings,
+        overrides_versions,
+        encryption,
+        signing_key,
+        discard_keys,
+    } = options;
+    check_discard(discard_keys, &encryption)?;
+    let lock = directory::lock(env, "bundle", observer)?;
+    let (mut ledger, known, cas) = directory::trust(&env.layout, cluster)?;
+    revoke::check_ledger_is_current(&env.layout, &cas, &ledger, env.now)?;
+    check_cas(&cas, env)?;
+    removed_hosts::report(env, cluster, &ledger, observer)?;
+    let cache_key = CacheKey::new(cluster.keys, &cas, ledger.revocation_count()?);
+    let inputs = Inputs {
+        env: env.clone(),
+        cluster,
+        service_account: service_account_key(hosts.hosts(), &env.layout)?,
+        settings,
+        denials: denials::of_ledger(&ledger, &cas.cluster, env.now)?,
+        known,
+        snapshots: Snapshots::new(&env.layout, cache_key, env.now),
+        cache: ledger.verification_cache()?,
+        exposed: ExposedKeys::default(),
+        cas,
+    };
+    let preflight = preflight::check(&inputs, &hosts)?;
+    let finalizer = Finalizer { format, signing_key, encryption };
+    let folder = env.layout.bundles();
+    finalizer.encryption.check_nothing_is_undone(&preflight.hosts, &folder)?;
+    finalizer.check_nothing_is_lost(&preflight.hosts, &folder)?;
+    older::check(&inputs, &preflight.hosts, &folder, ledger.last_generation()?)?;
+    if !preflight.verified.is_empty() {
+        ledger.remember_verified(&preflight.verified)?;
+    }
+    let discard = match discard_keys {
+        true => Some(left_to_discard(&preflight.kept, &inputs)?),
+        false => None,
+    };
+    Ok(Plan { inputs, templates, finalizer, preflight, overrides_versions, discard, ledger, _lock: lock })
+}
+
+/// Refuses to discard keys that would be in unencrypted bundles, and nowhere else.
+fn check_discard(discard_keys: bool, encryption: &Encryption<'_>) -> Result<(), PackageError> {
+    if discard_keys && !encryption.is_on() { Err(PackageError::DiscardWithoutRecipients) } else { Ok(()) }
+}
+
+/// Refuses to pack certificates of a CA that has expired.
+fn check_cas(cas: &CaSet, env: &Env) -> Result<(), PackageError> {
+    for role in CaRole::ALL {
+        let not_after = cas.of(role).active().not_after();
+        if env.now > not_after {
+            return Err(PackageError::CaExpired { role, not_after });
+        }
+    }
+    Ok(())
+}
+
+/// Returns the keys that an interrupted run was about to delete, of hosts that keep their encrypted bundles.
+///
+/// Folders that it did not finish are removed at once.
+fn left_to_discard(kept: &[Roles<'_>], inputs: &Inputs<'_>) -> Result<Vec<CertificateSpec>, StoreError> {
+    let layout = &inputs.env.layout;
+    issuance::sweep(layout)?;
+    let specs = kept.iter().filter_map(Roles::node).flat_map(|node| inputs.cluster.node_leaves(node));
+    Ok(specs.filter(|spec| credentials::has_discarded_key(layout, spec, &inputs.known)).collect())
+}

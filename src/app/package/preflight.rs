@@ -1,0 +1,58 @@
+//! Checks the credentials of all hosts before anything is written.
+
+use rayon::iter::{Either, IntoParallelRefIterator, ParallelIterator};
+
+use super::error::PackageError;
+use super::inputs::Inputs;
+use super::options::Selection;
+use super::preflight_error::{CredentialRemedy, Refusal, RefusedHost};
+use crate::bundle::format::encrypted_name;
+use crate::bundle::input::Roles;
+use crate::store::files;
+use crate::store::verification_cache::CacheEntry;
+
+/// What the check found.
+#[derive(Debug)]
+pub(super) struct Preflight<'c> {
+    /// The hosts all of whose credentials can be used.
+    pub(super) hosts: Vec<Roles<'c>>,
+    /// Where all hosts are selected: those that keep their encrypted bundle, as their keys were discarded.
+    pub(super) kept: Vec<Roles<'c>>,
+    /// Entries for the verification cache.
+    pub(super) verified: Vec<CacheEntry>,
+    /// The hosts that cannot be packed, in order.
+    pub(super) refused: Vec<RefusedHost>,
+}
+
+/// A host and what its check gave.
+type Checked<'c, T> = (Roles<'c>, T);
+
+/// Checks every selected host.
+///
+/// # Errors
+/// [`PackageError::Refused`] when no host can be packed, and some are refused.
+pub(super) fn check<'c>(inputs: &Inputs<'c>, selection: &Selection<'c>) -> Result<Preflight<'c>, PackageError> {
+    let (good, refused): (Vec<Checked<'c, Vec<CacheEntry>>>, Vec<Checked<'c, RefusedHost>>) =
+        selection.hosts().par_iter().partition_map(|roles| match inputs.check(roles) {
+            Ok(entries) => Either::Left((*roles, entries)),
+            Err(refused) => Either::Right((*roles, refused)),
+        });
+    let bundles = inputs.env.layout.bundles();
+    let is_kept = |(_, refused): &(Roles<'_>, RefusedHost)| {
+        selection.is_all()
+            && refused.remedy() == CredentialRemedy::Reissue
+            && files::exists(&bundles.join(encrypted_name(&refused.host)))
+    };
+    let (kept, refused): (Vec<_>, Vec<_>) = refused.into_iter().partition(is_kept);
+    let refused: Vec<RefusedHost> = refused.into_iter().map(|(_, refused)| refused).collect();
+    if good.is_empty() && !refused.is_empty() {
+        return Err(PackageError::Refused(Refusal { refused, is_partial: false }));
+    }
+    let (hosts, entries): (Vec<_>, Vec<_>) = good.into_iter().unzip();
+    Ok(Preflight {
+        hosts,
+        kept: kept.into_iter().map(|(roles, _)| roles).collect(),
+        verified: entries.into_iter().flatten().collect(),
+        refused,
+    })
+}

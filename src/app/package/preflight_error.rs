@@ -1,0 +1,126 @@
+//! Hosts that cannot be packed, and what helps them.
+
+use std::fmt;
+
+use crate::cluster::name::HostName;
+use crate::cluster::profile::{CertificateSpec, Holder, Profile};
+use crate::cluster::spec::Role;
+use crate::store::credentials::CredentialProblem;
+use crate::store::error::StoreError;
+
+/// How many hosts a message names with their problems.
+const NAMED: usize = 5;
+
+/// A host whose bundle cannot be packed, because one of its credentials cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedHost {
+    /// The host.
+    pub host: HostName,
+    /// The first of its credentials that cannot be used.
+    pub credential: Profile,
+    /// What is wrong with it.
+    pub problems: Vec<CredentialProblem>,
+}
+
+/// What helps a host that was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CredentialRemedy {
+    /// Issue the credential.
+    Issue,
+    /// Reissue it: its key was discarded on purpose, and all else is good.
+    Reissue,
+    /// Make its file readable: the credential may well be good.
+    MakeReadable,
+    /// Compare the clocks: its validity has not begun.
+    CompareClocks,
+}
+
+impl RefusedHost {
+    pub(super) fn new(spec: &CertificateSpec, host: &HostName, problems: Vec<CredentialProblem>) -> Self {
+        Self { host: host.clone(), credential: spec.profile, problems }
+    }
+
+    /// Returns the name of the credential.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.credential.policy().name
+    }
+
+    /// Returns the problems in words.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        joined(&self.problems)
+    }
+
+    /// Returns the role that the credential is for.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        if self.credential.policy().holder == Holder::Master { Role::Master } else { Role::Node }
+    }
+
+    /// Returns what helps.
+    #[must_use]
+    pub fn remedy(&self) -> CredentialRemedy {
+        match self.problems.as_slice() {
+            [CredentialProblem::KeyDiscarded { .. }] => CredentialRemedy::Reissue,
+            [CredentialProblem::Unreadable(_)] => CredentialRemedy::MakeReadable,
+            problems if problems.iter().all(CredentialProblem::is_early) => CredentialRemedy::CompareClocks,
+            _ => CredentialRemedy::Issue,
+        }
+    }
+
+    /// Returns the error of the system, where it is the only problem.
+    #[must_use]
+    pub fn unreadable(&self) -> Option<&StoreError> {
+        match self.problems.as_slice() {
+            [CredentialProblem::Unreadable(error)] => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for RefusedHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.host, self.name(), self.reason())
+    }
+}
+
+/// The hosts that were refused, of which there is one at least, and those that were packed nevertheless.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The hosts that were refused, in order.
+    pub refused: Vec<RefusedHost>,
+    /// Whether other hosts were packed.
+    pub is_partial: bool,
+}
+
+impl Refusal {
+    /// Returns true when all that is wrong is that files cannot be read.
+    #[must_use]
+    pub fn is_unreadable(&self) -> bool {
+        self.refused.iter().all(|host| host.unreadable().is_some())
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.refused.as_slice() {
+            [one] => write!(f, "{} has ", one.host)?,
+            all => write!(f, "{} hosts have ", all.len())?,
+        }
+        f.write_str(if self.is_unreadable() { "credentials that cannot be read" } else { "no usable credentials" })?;
+        f.write_str(if self.is_partial { ", so not all was packed:" } else { ", so nothing was packed:" })?;
+        for host in self.refused.iter().take(NAMED) {
+            write!(f, "\n  {host}")?;
+        }
+        match self.refused.len().saturating_sub(NAMED) {
+            0 => Ok(()),
+            more => write!(f, "\n  and {more} more"),
+        }
+    }
+}
+
+/// Returns problems in words.
+pub(super) fn joined(problems: &[CredentialProblem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}

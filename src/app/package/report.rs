@@ -1,0 +1,114 @@
+//! The outcome of packing, as data.
+
+use std::path::PathBuf;
+
+use super::preflight_error::{Refusal, RefusedHost};
+use crate::bundle::format::Format;
+use crate::cluster::kubernetes::Version;
+use crate::cluster::name::HostName;
+use crate::store::credentials::CredentialProblem;
+
+/// The outcome of packing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackageReport {
+    /// The folder of bundles.
+    pub folder: PathBuf,
+    /// The bundles that are up to date now, in order.
+    pub bundles: Vec<PackedBundle>,
+    /// Their form.
+    pub format: Format,
+    /// Whether they are encrypted.
+    pub encrypted: bool,
+    /// The hosts that could not be packed, in order.
+    pub refused: Vec<RefusedHost>,
+    /// The hosts that keep their encrypted bundle, as their keys were discarded.
+    pub kept: Vec<HostName>,
+    /// The number of keys that were deleted, where that was asked for.
+    pub discarded: Option<usize>,
+    /// What a person should know, in order of discovery.
+    pub warnings: Vec<Warning>,
+}
+
+/// A host's bundle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackedBundle {
+    /// The host.
+    pub host: HostName,
+    /// The file or folder.
+    pub path: PathBuf,
+    /// Whether it is new, or differs from the one before.
+    pub changed: bool,
+    /// The size of user-data, in bytes: platforms limit it.
+    pub user_data: Option<u64>,
+}
+
+impl PackageReport {
+    /// Returns the hosts whose bundles changed, or those whose bundles did not.
+    #[must_use]
+    pub fn hosts(&self, changed: bool) -> Vec<&str> {
+        self.bundles.iter().filter(|bundle| bundle.changed == changed).map(|bundle| bundle.host.as_str()).collect()
+    }
+
+    /// Returns the user-data that is larger than `limit` bytes, with its size.
+    #[must_use]
+    pub fn user_data_above(&self, limit: u64) -> Vec<(&HostName, u64)> {
+        let size = |bundle: &'_ PackedBundle| bundle.user_data.filter(|size| *size > limit);
+        self.bundles.iter().filter_map(|bundle| Some((&bundle.host, size(bundle)?))).collect()
+    }
+
+    /// Returns the hosts that were refused, as the error that the run ends with.
+    #[must_use]
+    pub fn refusal(&self) -> Option<Refusal> {
+        let refused = self.refused.clone();
+        (!refused.is_empty()).then_some(Refusal { refused, is_partial: true })
+    }
+}
+
+/// Something about bundles that a person should know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Warning {
+    /// Other users can read private keys.
+    ExposedKeys {
+        /// The first of them.
+        first: CredentialProblem,
+        /// How many there are.
+        count: usize,
+    },
+    /// Other users can read the key that signs service accounts' tokens.
+    ExposedServiceAccountKey(CredentialProblem),
+    /// The release of Kubernetes does not support something that bundles rely on.
+    Unsupported {
+        /// The release.
+        version: Version,
+        /// What it does not support, in words.
+        what: &'static str,
+    },
+    /// Masters get other versions than in their last bundles.
+    VersionsChanged {
+        /// The masters.
+        hosts: Vec<HostName>,
+        /// The versions of the last bundles.
+        before: String,
+        /// The versions of these.
+        after: String,
+        /// Whether they are set for this run alone.
+        overridden: bool,
+    },
+    /// The last bundles had systemd units, and these have none.
+    UnitsRemoved {
+        /// The hosts.
+        hosts: Vec<HostName>,
+    },
+    /// The last bundles were signed, and these are not.
+    SignatureRemoved {
+        /// Some of the hosts.
+        hosts: Vec<HostName>,
+    },
+    /// Policy files are written for another version than the masters get.
+    PolicyOfOtherVersion {
+        /// The version of policy files.
+        policy: Version,
+        /// The version of the bundles.
+        packed: Version,
+    },
+}

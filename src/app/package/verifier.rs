@@ -1,0 +1,115 @@
+//! Packs what CI needs to verify the cluster: no CA's key and no node's credential.
+
+use std::path::PathBuf;
+
+use super::error::PackageError;
+use super::permissions::ExposedKeys;
+use super::plan::Packager;
+use super::report::Warning;
+use super::templates::TemplatesError;
+use crate::app::directory;
+use crate::app::env::Env;
+use crate::app::error::Error;
+use crate::app::observer::Observer;
+use crate::app::revoke::{self, denials};
+use crate::app::verify::denials as expected;
+use crate::bundle::input::CredentialPem;
+use crate::bundle::packer;
+use crate::bundle::render::Templates;
+use crate::bundle::signature;
+use crate::bundle::verifier::{self, VerifierInput};
+use crate::cluster::profile::{CertificateSpec, Profile};
+use crate::cluster::spec::Cluster;
+use crate::config;
+use crate::pki::ca_set::CaSet;
+use crate::pki::ssh::SshKey;
+use crate::store::credentials;
+use crate::store::files::{self, PRIVATE};
+use crate::store::ledger::inventory::Inventory;
+
+/// The verifier bundle that was packed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifierReport {
+    /// Its file.
+    pub path: PathBuf,
+    /// What a person should know.
+    pub warnings: Vec<Warning>,
+}
+
+impl Packager {
+    /// Packs the verifier bundle: the cluster file, the CA, the verifier's and the API servers' client credentials.
+    ///
+    /// # Errors
+    /// When one of the credentials cannot be used, a template fails, or the bundle cannot be written.
+    pub fn verifier_bundle(
+        &self,
+        templates: &Templates,
+        signing_key: Option<&SshKey>,
+        observer: &mut dyn Observer,
+    ) -> Result<VerifierReport, Error> {
+        let Self { env, cluster } = self;
+        let layout = &env.layout;
+        let _lock = directory::lock(env, "bundle --verifier", observer)?;
+        files::sweep(layout.dir())?;
+        let (mut ledger, known, cas) = directory::trust(layout, cluster)?;
+        revoke::check_ledger_is_current(layout, &cas, &ledger, env.now)?;
+        let trust = &cas.cluster;
+        let Credentials { pems, generation, exposed } = credentials(env, cluster, &cas, &known)?;
+        let cluster_file = files::read(&layout.cluster_file(), config::MAX_BYTES as u64)?;
+        let policy = templates
+            .verifier_policy()
+            .map_err(|source| TemplatesError::Render { output: "the verifier's policy", source })?;
+        let rules = denials::authorization(cluster, &denials::of_ledger(&ledger, trust, env.now)?, templates)?;
+        let expected_denials = expected::of_ledger(&rules, &ledger, trust, env.now)?.to_json();
+        let input = VerifierInput {
+            policy,
+            denials: expected_denials,
+            cluster,
+            cluster_file: &cluster_file,
+            trust,
+            credentials: pems,
+            generation,
+        };
+        let mut bundle = verifier::render(input).map_err(PackageError::VerifierBundle)?;
+        if let Some(key) = signing_key {
+            signature::sign(&mut bundle, key).map_err(PackageError::Signing)?;
+        }
+        let path = layout.verifier_bundle();
+        files::replace(&path, &packer::pack(&bundle), PRIVATE)?;
+        ledger.log_event("bundle", "verifier", &path.display().to_string(), &env.audit())?;
+        Ok(VerifierReport { path, warnings: exposed.warning().into_iter().collect() })
+    }
+}
+
+/// The credentials of the verifier bundle.
+struct Credentials {
+    /// Each with its path below the cluster directory, without ending.
+    pems: Vec<(String, CredentialPem)>,
+    /// The newest certificate's sequence in the ledger.
+    generation: u64,
+    exposed: ExposedKeys,
+}
+
+fn credentials(env: &Env, cluster: &Cluster, cas: &CaSet, known: &Inventory) -> Result<Credentials, PackageError> {
+    let masters = cluster.masters.iter().flat_map(|master| cluster.master_leaves(master));
+    let clients = masters.filter(|spec| spec.profile == Profile::ApiserverKubeletClient);
+    let mut found = Credentials { pems: Vec::new(), generation: 0, exposed: ExposedKeys::default() };
+    for spec in clients.chain([cluster.verifier_leaf()]) {
+        let (layout, profile) = (&env.layout, spec.profile);
+        let loaded = credentials::read_good(layout, &spec, cluster.keys, &cas.cluster, known, env.now)
+            .map_err(|problems| PackageError::VerifierCredential { profile, problems })?;
+        if let Some(problem) = credentials::mode_problem(layout, &spec, Some(&loaded)) {
+            found.exposed.add(problem);
+        }
+        let sequence = known.sequence(loaded.credential.certificate.fingerprint()).unwrap_or(0);
+        found.generation = found.generation.max(sequence);
+        let pem = CredentialPem { profile, certificate: loaded.certificate_pem, key: loaded.key_pem };
+        found.pems.push((path_in_bundle(env, &spec), pem));
+    }
+    Ok(found)
+}
+
+fn path_in_bundle(env: &Env, spec: &CertificateSpec) -> String {
+    let folder = env.layout.holder_folder(spec.profile, spec.host.as_ref());
+    folder.strip_prefix(env.layout.dir()).unwrap_or(&folder).join(spec.policy().name).display().to_string()
+}

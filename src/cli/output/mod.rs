@@ -1,0 +1,3 @@
+//! Reports of use cases as text and JSON.
+
+pub(crate) mod bundles;

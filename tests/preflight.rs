@@ -1,0 +1,130 @@
+//! Hosts whose credentials are missing, unreadable, not yet valid, or without keys: they are not packed, with the remedy.
+
+use std::fs;
+
+use clusterctl::app::package::encryption::{Encryption, Recipients};
+use clusterctl::app::package::{CredentialRemedy, PackageError, Refusal};
+use clusterctl::cluster::recipient::Recipient;
+use clusterctl::store::credentials::CredentialProblem;
+
+use crate::support::outside::needs;
+use crate::support::packages::{package, package_with};
+use crate::support::{Lab, Ran, good_tool};
+
+/// The error that a run ends with, without what comes before it.
+fn error(ran: &Ran) -> &str {
+    ran.err.find("error: ").map_or("", |at| &ran.err[at..])
+}
+
+/// The hosts that are refused, each with what helps it.
+fn refused(lab: &Lab, hosts: &[&str]) -> Refusal {
+    match package(lab, hosts) {
+        Err(PackageError::Refused(refusal)) => refusal,
+        other => panic!("hosts that are refused: {other:?}"),
+    }
+}
+
+#[test]
+fn a_host_without_credentials_is_refused_with_the_command_that_issues_them() {
+    let lab = Lab::with_roots();
+    for format in ["tar.gz", "dir", "cloud-init", "ignition"] {
+        let ran = lab.run(&["bundle", "--all", "--format", format]);
+        assert_eq!((ran.status, ran.out.as_str()), (3, ""), "{ran}");
+        assert!(!lab.path("bundles").exists(), "nothing is packed");
+    }
+    insta::assert_snapshot!("no_credentials", lab.run(&["bundle", "on"]).err);
+    lab.good(&["issue-master", "--all"]);
+    insta::assert_snapshot!("no_credentials_of_nodes", error(&lab.run(&["bundle", "--all"])));
+    let refusal = refused(&lab, &["on"]);
+    assert!(!refusal.is_partial && refusal.refused.len() == 1, "{refusal:?}");
+    assert_eq!(refusal.refused[0].remedy(), CredentialRemedy::Issue);
+    assert_eq!(refusal.refused[0].problems, [CredentialProblem::NotThere]);
+}
+
+#[test]
+fn a_key_that_cannot_be_read_is_not_to_be_issued_again() {
+    let lab = Lab::issued();
+    let folder_for = |file: &str| {
+        fs::rename(lab.path(file), lab.path("aside")).expect("moved");
+        fs::create_dir(lab.path(file)).expect("a folder");
+    };
+    folder_for("pki/nodes/on/kubelet-client.key");
+    let ran = lab.run(&["bundle", "on"]);
+    assert_eq!(ran.status, 4, "{ran}");
+    insta::assert_snapshot!("a_key_that_cannot_be_read", ran.err);
+    assert_eq!(refused(&lab, &["on"]).refused[0].remedy(), CredentialRemedy::MakeReadable);
+    assert_eq!(lab.run(&["issue-node", "on"]).status, 4);
+    // What is lacking beside it can be issued, but not before.
+    fs::remove_dir_all(lab.path("pki/nodes/worker-b1")).expect("removed");
+    folder_for("pki/nodes/worker-a1.fra1.example.net/kubelet-server.key");
+    let ran = lab.run(&["bundle", "--all"]);
+    assert_eq!(ran.status, 3, "{ran}");
+    insta::assert_snapshot!("keys_that_cannot_be_read_and_others_that_are_missing", error(&ran));
+    let masters_own = "pki/masters/master-1/apiserver-kubelet-client.key";
+    for (file, args) in [(masters_own, &["bundle", "--verifier"][..]), ("pki/sa.key", &["bundle", "master-1"])] {
+        folder_for(file);
+        let ran = lab.run(args);
+        assert_eq!(ran.status, 4, "{ran}");
+        fs::remove_dir(lab.path(file)).expect("removed");
+        fs::rename(lab.path("aside"), lab.path(file)).expect("back");
+    }
+    let offline = lab.run(&["verify", "--offline"]);
+    assert!(!offline.out.contains("others can read it"), "of a folder nobody asks for the mode: {offline}");
+}
+
+#[test]
+fn a_pipe_in_place_of_a_key_does_not_block() {
+    let lab = Lab::issued();
+    let key = lab.path("pki/nodes/on/kubelet-client.key");
+    fs::remove_file(&key).expect("removed");
+    good_tool("mkfifo", &[&key.display().to_string()]);
+    for args in [&["bundle", "on"][..], &["issue-node", "on"], &["verify", "--offline"]] {
+        let ran = lab.run(args);
+        assert_ne!(ran.status, 0, "{ran}");
+        // A report breaks lines where the folder's real name makes them long.
+        let told = [ran.out, ran.err].concat().split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(told.contains("DIR/pki/nodes/on/kubelet-client.key is in the way"), "{told}");
+    }
+}
+
+#[test]
+fn a_clock_that_is_behind_is_reported() {
+    let mut lab = Lab::issued();
+    lab.now -= time::Duration::days(400);
+    for args in [&["bundle", "on"][..], &["issue-node", "on", "--reissue"], &["verify", "--offline"]] {
+        let ran = lab.run(args);
+        assert_ne!(ran.status, 0, "{ran}");
+        let told = [ran.out, ran.err].concat();
+        assert!(told.contains("clock (date)") && told.contains("not valid before"), "{told}");
+        assert!(!told.contains("clusterctl issue-node") && !told.contains("restore"), "{told}");
+    }
+}
+
+#[test]
+fn many_discarded_keys_are_not_answered_with_a_reissue_of_all() {
+    needs!("age-keygen");
+    let nodes: String = (0..60).map(|i| format!("- {{name: n{i}, addresses: [10.1.0.{}]}}\n", i + 1)).collect();
+    let lab = Lab::with(&format!(
+        "apiVersion: clusterctl/v1\nkind: Cluster\nname: fleet\nmasters:\n- {{name: m, addresses: [10.0.0.1]}}\nnodes:\n{nodes}"
+    ));
+    lab.good(&["init-ca", "--plaintext-ca-key"]);
+    lab.good(&["issue-master", "--all"]);
+    lab.good(&["issue-node", "--all"]);
+    let pair = good_tool("age-keygen", &[]);
+    let recipient = pair.lines().find_map(|line| line.strip_prefix("# public key: ")).expect("a recipient");
+    lab.good(&["bundle", "--all", "--encrypt-to", recipient, "--discard-keys"]);
+    for i in 0..57 {
+        fs::remove_file(lab.path(&format!("bundles/n{i}.tar.gz.age"))).expect("removed");
+    }
+    let refused_partly = package_with(&lab, &[], |cluster, options| {
+        let to = Recipients::Given { everyone: vec![Recipient::parse(recipient).expect("one")], known_hosts: None };
+        options.encryption = Encryption::plan(&options.hosts, cluster, options.format, &to)?;
+        Ok(())
+    });
+    let refused_partly = refused_partly.expect("a report").refusal().expect("refused hosts");
+    let ran = lab.run(&["bundle", "--all", "--encrypt-to", recipient]);
+    assert_eq!(ran.status, 3, "{ran}");
+    insta::assert_snapshot!("many_discarded_keys", error(&ran));
+    let reissue = refused_partly.refused.iter().filter(|host| host.remedy() == CredentialRemedy::Reissue);
+    assert_eq!(reissue.count(), 57);
+}
