@@ -120,7 +120,7 @@ fn hosts_that_left_are_named_with_what_is_left_of_them() {
         let ran = lab.good(args);
         let words = format!("{} {}", ran.out, ran.err).split_whitespace().collect::<Vec<_>>().join(" ");
         for what in
-            ["2 certificates that are good until", "clusterctl revoke worker-b1", "DIR/bundles/worker-b1.tar.gz"]
+            ["2 certificates that are valid until", "clusterctl revoke worker-b1", "DIR/bundles/worker-b1.tar.gz"]
         {
             assert_eq!(words.contains(what), says, "{what}: {ran}");
         }

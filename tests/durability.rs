@@ -89,7 +89,7 @@ fn what_a_killed_reissue_leaves_is_told_and_is_swept_although_all_is_good() {
     );
     assert!(told(&lab, &["issue-node", "--all", "--dry-run"]).contains("would issue 0 certificates and keep 6"));
     assert_eq!(unfinished(), 3, "a dry run removes nothing");
-    assert!(told(&lab, &["issue-node", "--all"]).contains("nothing to do: 6 certificates good"));
+    assert!(told(&lab, &["issue-node", "--all"]).contains("nothing to do: 6 certificates valid"));
     assert_eq!(unfinished(), 0);
     assert!(!told(&lab, &["verify", "--offline"]).contains(".unfinished-"));
 }

@@ -659,7 +659,7 @@ fn a_discarded_key_is_accepted_until_the_certificate_no_longer_fits() {
     needs!("age-keygen");
     let lab = discarded();
     let kept = lab.good(&["issue-node", "--all"]);
-    assert!(kept.err.contains("nothing to do: 6 certificates good"), "{kept}");
+    assert!(kept.err.contains("nothing to do: 6 certificates valid"), "{kept}");
     let offline = lab.good(&["verify", "--offline"]);
     assert!(offline.out.contains("Good: "), "{offline}");
     let json = lab.good(&["verify", "--offline", "--output", "json"]);
@@ -675,7 +675,7 @@ fn a_discarded_key_is_accepted_until_the_certificate_no_longer_fits() {
     lab.write("cluster.yaml", &CLUSTER.replace("[10.20.4.1]", "[10.20.4.1, 10.20.4.2]"));
     let plan = lab.good(&["issue-node", "--all", "--dry-run"]);
     assert!(plan.out.contains("issue on kubelet-server: 10.20.4.2 is not in the certificate"), "{plan}");
-    assert!(plan.out.contains("issue on kubelet-client: its key was forgotten"), "{plan}");
+    assert!(plan.out.contains("issue on kubelet-client: its key was discarded"), "{plan}");
     assert!(plan.err.contains("would issue 2 certificates and keep 4"), "{plan}");
     lab.good(&["issue-node", "--all"]);
     assert_eq!(folder_of(&lab, "pki/nodes/on").len(), 4);
@@ -773,7 +773,7 @@ fn keys_exist_until_their_bundle_is_written_and_the_ledger_has_recorded_it() {
     lab.write("pki/nodes/on/kubelet-client.key", &key);
     fs::set_permissions(lab.path("pki/nodes/on/kubelet-client.key"), fs::Permissions::from_mode(0o600)).expect("set");
     lab.good(&["verify", "--offline"]);
-    assert!(lab.good(&["issue-node", "--all"]).err.contains("nothing to do: 6 certificates good"));
+    assert!(lab.good(&["issue-node", "--all"]).err.contains("nothing to do: 6 certificates valid"));
 }
 
 #[test]

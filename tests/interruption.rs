@@ -260,7 +260,7 @@ fn a_stop_by_signal_keeps_what_is_done_and_says_so() {
         assert_eq!(output.status.code(), Some(4), "{signals:?}: {told}");
         let stopped = format!("stopped on request; {done} of 800 certificates issued");
         assert!(told.contains(&stopped), "{stopped}: {told}");
-        assert!(told.contains("hint: what is done is kept: run the same command again to go on"), "{told}");
+        assert!(told.contains("hint: what is done is kept: run the same command again to continue"), "{told}");
         all_there_is_good(&lab);
         let after = run(&lab, &["issue-node", "--all"]);
         let told = String::from_utf8_lossy(&after.stderr).into_owned();

@@ -154,7 +154,7 @@ fn what_is_good_is_kept_and_the_second_run_does_nothing() {
     let lab = Lab::issued();
     let before = lab.snapshot();
     let again = lab.good(&["issue-node", "--all"]);
-    assert_eq!((again.out.as_str(), again.err.as_str()), ("", "nothing to do: 6 certificates good\n"));
+    assert_eq!((again.out.as_str(), again.err.as_str()), ("", "nothing to do: 6 certificates valid\n"));
     assert_eq!(lab.snapshot(), before);
 }
 
@@ -204,11 +204,11 @@ fn every_reason_to_issue_is_named() {
          issue on kubelet-server: expired 1 day ago on 2027-11-23T12:00:00Z\n"
     );
     lab.now -= Duration::days(20);
-    assert!(plan(&lab).starts_with("issue on kubelet-client: ends in 19 days\n"), "in the last third of its life");
+    assert!(plan(&lab).starts_with("issue on kubelet-client: expires in 19 days\n"), "in the last third of its life");
     lab.now -= Duration::days(181);
     assert_eq!(plan(&lab), "");
     let early = lab.good(&["issue-node", "on", "--dry-run", "--renew-within", "210d"]).out;
-    assert!(early.starts_with("issue on kubelet-client: ends in 200 days\n"), "{early}");
+    assert!(early.starts_with("issue on kubelet-client: expires in 200 days\n"), "{early}");
 }
 
 #[test]
@@ -463,7 +463,7 @@ fn a_leaf_ends_with_its_root_and_that_is_said() {
     let ran = lab.good(&["issue-node", "on"]);
     assert!(
         ran.err.starts_with(
-            "warning: the root ends on 2036-11-20T12:00:00Z, and 2 certificates with it, earlier than asked for\n"
+            "warning: the CA expires at 2036-11-20T12:00:00Z, and 2 certificates with it, earlier than the cluster file says\n"
         ),
         "{ran}"
     );
@@ -488,7 +488,7 @@ fn a_validity_that_was_shortened_replaces_what_lives_longer_and_one_that_grew_do
     assert_eq!(lab.run(&["verify", "--offline"]).status, 1, "it is no longer what the cluster file asks for");
     lab.good(&["issue-node", "--all"]);
     let again = lab.good(&["issue-node", "--all"]);
-    assert!(again.err.contains("nothing to do: 6 certificates good"), "{again}");
+    assert!(again.err.contains("nothing to do: 6 certificates valid"), "{again}");
     let masters = lab.good(&["issue-master", "--all"]);
     assert!(masters.err.contains("nothing to do"), "shorter than allowed is good: {masters}");
     lab.good(&["verify", "--offline"]);

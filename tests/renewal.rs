@@ -56,7 +56,7 @@ fn what_a_root_that_ends_soon_shortens_is_not_renewed_again_and_again() {
 fn lists_and_admins_kubeconfigs_are_warned_of_before_they_end() {
     let mut lab = Lab::issued();
     lab.good(&["issue-admin", "alice"]);
-    lab.good(&["issue-admin", "bob", "--for", "24h"]);
+    lab.good(&["issue-admin", "bob", "--validity", "24h"]);
     lab.good(&["revoke", "--renew"]);
     lab.good(&["verify", "--offline", "--fail-on", "warn"]);
     lab.now = NOW + Duration::hours(23);

@@ -48,7 +48,7 @@ fn times_are_written_alike_everywhere() {
     for wrong in ["", "s", "-5s", "5 s", "5x", "0s", "0", "30d", "nan", "inf"] {
         assert!(!parses(&["verify", "--timeout", wrong]), "{wrong}");
     }
-    for args in [["verify", "--expires-within"], ["issue-node", "--renew-within"], ["issue-admin", "--for"]] {
+    for args in [["verify", "--expires-within"], ["issue-node", "--renew-within"], ["issue-admin", "--validity"]] {
         assert!(parses(&[&args[..], &["30d"]].concat()) && parses(&[&args[..], &["12h"]].concat()), "{args:?}");
     }
 }
@@ -78,8 +78,8 @@ fn a_passphrase_that_others_read_or_guess_is_warned_of() {
 #[test]
 fn an_administrators_certificate_for_years_is_warned_of() {
     let lab = Lab::with_roots();
-    let ran = lab.good(&["issue-admin", "alice", "--for", "3650d"]);
-    assert!(ran.err.contains("warning: --for 10y"), "{ran}");
+    let ran = lab.good(&["issue-admin", "alice", "--validity", "3650d"]);
+    assert!(ran.err.contains("warning: 10y"), "{ran}");
     assert!(!lab.good(&["issue-admin", "bob"]).err.contains("warning: "));
 }
 

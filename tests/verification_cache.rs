@@ -166,7 +166,7 @@ fn a_copy_of_the_directory_is_looked_at_once_and_then_remembered() {
     let run = || lab.process(&["-v", "issue-node", "--all"]).output().expect("it runs");
     let digests = || sql(&lab, "select folder, hex(digest) from verification_cache order by 1");
     let (old, first) = (digests(), run());
-    assert!(String::from_utf8_lossy(&first.stderr).contains("nothing to do: 6 certificates good"), "{first:?}");
+    assert!(String::from_utf8_lossy(&first.stderr).contains("nothing to do: 6 certificates valid"), "{first:?}");
     let new = digests();
     assert_ne!(new, old);
     assert_eq!(entries(&lab), before);

@@ -2,11 +2,13 @@
 
 use std::error::Error as StdError;
 
+use super::admin::AdminError;
 use super::ca::CreateCaError;
 use super::directory::DirectoryError;
 use super::init::InitError;
 use super::input::InputError;
 use super::inspect::InspectError;
+use super::issue::IssuanceError;
 use super::package::PackageError;
 use super::package::open::OpenBundleError;
 use super::package::templates::TemplatesError;
@@ -38,6 +40,12 @@ pub enum Error {
     /// A file that was named cannot be read.
     #[error(transparent)]
     Input(#[from] InputError),
+    /// An administrator's kubeconfig cannot be issued.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    /// Credentials cannot be issued.
+    #[error(transparent)]
+    Issuance(#[from] IssuanceError),
     /// Certificates cannot be revoked, or it is not known what is.
     #[error(transparent)]
     Revoke(#[from] RevokeError),
@@ -72,6 +80,8 @@ impl Error {
             Self::Inspect(error) => error.remedy(),
             Self::Verify(error) => error.remedy(),
             Self::Input(error) => error.remedy(),
+            Self::Admin(error) => error.remedy(),
+            Self::Issuance(error) => error.remedy(),
             Self::Revoke(error) => error.remedy(),
             Self::Ca(error) => Some(Remedy::OfCa(error.clone())),
             Self::Issue(_) => None,

@@ -4,6 +4,7 @@
 //! runs. It never prints, asks, reads a clock or an environment variable, or knows an exit status: [`crate::cli`] does.
 //! Errors carry their evidence, and [`Error::remedy`] says as data what helps.
 
+pub mod admin;
 pub mod audit;
 pub(crate) mod batches;
 pub mod ca;
@@ -14,6 +15,7 @@ mod error;
 pub mod init;
 pub mod input;
 pub mod inspect;
+pub mod issue;
 mod notice;
 mod observer;
 pub mod package;

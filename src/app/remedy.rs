@@ -31,6 +31,20 @@ pub enum Remedy {
     Verify(verify::Remedy),
     /// Of [`init`].
     Init(init::Remedy),
+    /// Run again to continue; all that was done is kept.
+    Continue,
+    /// Run again.
+    RunAgain,
+    /// Let the system give this process more threads.
+    RaiseThreadLimit,
+    /// Put the key pair that signs service accounts' tokens back, or remove it to get a new one.
+    RestoreServiceAccountKey,
+    /// Give an administrator the person's own name.
+    NameThePerson,
+    /// Issue a break-glass certificate for at most seven days.
+    ShortenBreakGlass,
+    /// Give another name, or replace the kubeconfig.
+    ReissueAdmin,
     /// Of a finding of the audit, which helps here, too.
     OfFinding(finding::Remedy),
     /// Of [`revoke`].

@@ -121,7 +121,7 @@ impl Context<'_> {
 /// Returns the error for work that was stopped on request.
 pub fn stopped(done: &str) -> CliError {
     CliError::new(Exit::Environment, format!("stopped on request; {done}"))
-        .hint("what is done is kept: run the same command again to go on")
+        .hint("what is done is kept: run the same command again to continue")
 }
 
 /// As [`input::read_or_wait`].

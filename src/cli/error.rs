@@ -88,6 +88,7 @@ impl fmt::Display for CliError {
 trait UseCaseError: Into<app::Error> {}
 
 impl UseCaseError for app::Error {}
+impl UseCaseError for app::admin::AdminError {}
 impl UseCaseError for app::ca::CreateCaError {}
 impl UseCaseError for app::directory::DirectoryError {}
 impl UseCaseError for app::init::InitError {}
@@ -97,6 +98,7 @@ impl UseCaseError for app::inspect::InspectError {}
 impl UseCaseError for app::package::PackageError {}
 impl UseCaseError for app::package::open::OpenBundleError {}
 impl UseCaseError for app::package::templates::TemplatesError {}
+impl UseCaseError for app::issue::IssuanceError {}
 impl UseCaseError for app::revoke::RevokeError {}
 impl UseCaseError for CaError {}
 impl UseCaseError for IssueError {}

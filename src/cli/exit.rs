@@ -1,11 +1,13 @@
 //! How the program ends: one exhaustive match from errors to exit statuses.
 
 use crate::app::Error;
+use crate::app::admin::AdminError;
 use crate::app::ca::CreateCaError;
 use crate::app::directory::DirectoryError;
 use crate::app::init::InitError;
 use crate::app::input::InputError;
 use crate::app::inspect::InspectError;
+use crate::app::issue::IssuanceError;
 use crate::app::package::PackageError;
 use crate::app::package::open::OpenBundleError;
 use crate::app::package::templates::TemplatesError;
@@ -67,6 +69,8 @@ pub(super) fn of(error: &Error) -> Exit {
         Error::Input(error) => of_input(error),
         Error::Inspect(InspectError::Input(error)) => of_input(error),
         Error::Inspect(InspectError::Unreadable { .. }) => Exit::Usage,
+        Error::Admin(error) => of_admin(error),
+        Error::Issuance(error) => of_issuance(error),
         Error::Revoke(error) => of_revoke(error),
         Error::Ca(error) => of_ca(error),
         Error::Issue(error) => of_issue(error),
@@ -153,6 +157,25 @@ fn of_input(error: &InputError) -> Exit {
     match error {
         InputError::Missing { .. } => Exit::Usage,
         InputError::Store(error) => of_store(error),
+    }
+}
+
+fn of_admin(error: &AdminError) -> Exit {
+    match error {
+        AdminError::NameTaken { .. } | AdminError::BreakGlassTooLong { .. } => Exit::Usage,
+        AdminError::Exists(_) => Exit::Refused,
+        AdminError::DefaultName(_) => Exit::Bug,
+    }
+}
+
+fn of_issuance(error: &IssuanceError) -> Exit {
+    match error {
+        IssuanceError::StoppedBeforeChange
+        | IssuanceError::Stopped { .. }
+        | IssuanceError::Changed { .. }
+        | IssuanceError::TooFewThreads(_) => Exit::Environment,
+        IssuanceError::ServiceAccountKey(_) => Exit::Refused,
+        IssuanceError::NoIssuer { .. } | IssuanceError::Certificate { .. } => Exit::Bug,
     }
 }
 

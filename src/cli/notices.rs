@@ -1,6 +1,8 @@
 //! Notices of use cases in words.
 
+mod admin;
 mod init;
+mod issue;
 mod revoke;
 
 use crate::app::Notice;
@@ -11,6 +13,8 @@ pub(super) fn show(notice: &Notice, screen: &mut Screen<'_>) {
     match notice {
         Notice::WaitingForLock { holder } => screen.step(format_args!("waiting for another clusterctl: {holder}")),
         Notice::Init(notice) => init::show(notice, screen),
+        Notice::Admin(notice) => admin::show(notice, screen),
+        Notice::Issue(notice) => issue::show(notice, screen),
         Notice::Revoke(notice) => revoke::show(notice, screen),
     }
 }

@@ -62,6 +62,22 @@ fn words(remedy: &Remedy) -> Option<String> {
         }
         Remedy::Verify(remedy) => verify::words(remedy),
         Remedy::Init(remedy) => init::words(remedy),
+        Remedy::Continue => "what is done is kept: run the same command again to continue".to_owned(),
+        Remedy::RunAgain => "run the same command again".to_owned(),
+        Remedy::RaiseThreadLimit => {
+            "raise the limit of processes (ulimit -u, RLIMIT_NPROC, or the cgroup's pids.max)".to_owned()
+        }
+        Remedy::RestoreServiceAccountKey => {
+            "restore pki/sa.key and pki/sa.pub from a backup. Or remove both: then a new pair is made, and all service accounts' tokens \
+             become invalid"
+                .to_owned()
+        }
+        Remedy::NameThePerson => "give the person's own name: clusterctl issue-admin alice".to_owned(),
+        Remedy::ShortenBreakGlass => "it cannot be revoked: 7d is the longest, and hours are better".to_owned(),
+        Remedy::ReissueAdmin => {
+            "give another NAME, or replace it with --reissue: the old certificate is valid until it expires or is revoked"
+                .to_owned()
+        }
         Remedy::OfFinding(remedy) => finding_remedies::words(remedy, TargetKind::Directory),
         Remedy::Revoke(remedy) => revoke::words(remedy),
         Remedy::OfCa(error) => return of_ca(error),

@@ -31,8 +31,8 @@ A dry run exits with 0 whether there is something to issue or not; each line of 
 /// `issue-admin`
 pub const ISSUE_ADMIN: &str = "\
 Examples:
-  $ clusterctl issue-admin alice --for 30d
-  $ clusterctl issue-admin --break-glass --for 1h";
+  $ clusterctl issue-admin alice --validity 30d
+  $ clusterctl issue-admin --break-glass --validity 1h";
 
 /// `bundle`
 pub const BUNDLE: &str = "\

@@ -1,46 +1,34 @@
-//! `issue-master`: the masters' credentials, and the verifier's.
+//! `issue-master`: issues the credentials of control-plane nodes and of the verifier.
 
 use clap::Args;
 
-use super::issuing::recipe;
-use super::issuing::request::{IssueArgs, Request};
+use super::issue::{self, IssueArgs};
+use crate::app::issue::Subjects;
 use crate::cli::context::{Context, select};
 use crate::cli::error::Result;
 use crate::cli::exit::Exit;
 use crate::cluster::spec::Role;
 
-/// Issues what masters hold, and the verifier's own credential. Converges: what is missing or no longer matches the
-/// cluster file is issued, what is good is kept.
+/// Issues the credentials of masters (control-plane nodes), and the verifier's. Certificates that are missing or do not match the
+/// cluster file are issued, valid ones are kept.
 #[derive(Debug, Args)]
 pub struct IssueMasterArgs {
-    /// Masters, as the cluster file calls them
+    /// Masters, by their name in the cluster file
     #[arg(value_name = "NAME", add = super::completions::masters())]
     names: Vec<String>,
     /// All masters of the cluster file
     #[arg(long, conflicts_with = "names")]
     all: bool,
     #[command(flatten)]
-    how: IssueArgs,
+    issue: IssueArgs,
 }
 
 /// Runs `issue-master`.
 ///
 /// # Errors
-/// See [`recipe::issue`].
+/// As [`issue::run`]; a usage error for an unknown master.
 pub fn run(args: &IssueMasterArgs, context: &mut Context<'_>) -> Result<Exit> {
     let cluster = context.cluster()?;
-    let hosts = select(&cluster, Role::Master, &args.names, args.all)?;
-    // The verifier comes behind the masters.
-    let leaves = |i: usize| match hosts.get(i) {
-        Some(host) => cluster.master_leaves(host),
-        None => vec![cluster.verifier_leaf()],
-    };
-    let request = Request {
-        command: "issue-master",
-        holders: hosts.len() + 1,
-        leaves: &leaves,
-        service_account: true,
-        how: &args.how,
-    };
-    recipe::issue(&request, &cluster, context)
+    let subjects = Subjects::Masters(select(&cluster, Role::Master, &args.names, args.all)?);
+    issue::run("issue-master", subjects, &args.issue, &cluster, context)
 }

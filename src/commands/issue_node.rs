@@ -1,42 +1,34 @@
-//! `issue-node`: the nodes' credentials.
+//! `issue-node`: issues the nodes' credentials.
 
 use clap::Args;
 
-use super::issuing::recipe;
-use super::issuing::request::{IssueArgs, Request};
+use super::issue::{self, IssueArgs};
+use crate::app::issue::Subjects;
 use crate::cli::context::{Context, select};
 use crate::cli::error::Result;
 use crate::cli::exit::Exit;
 use crate::cluster::spec::Role;
 
-/// Issues what nodes hold: the account that a kubelet calls masters with, and the certificate that it shows them.
-/// Converges: what is missing or no longer matches the cluster file is issued, what is good is kept.
+/// Issues the nodes' credentials: the client certificate with which a kubelet connects to API servers, and the serving certificate
+/// that it presents to them. Certificates that are missing or do not match the cluster file are issued, valid ones are kept.
 #[derive(Debug, Args)]
 pub struct IssueNodeArgs {
-    /// Nodes, as the cluster file calls them
+    /// Nodes, by their name in the cluster file
     #[arg(value_name = "HOST", add = super::completions::nodes())]
     hosts: Vec<String>,
     /// All nodes of the cluster file
     #[arg(long, conflicts_with = "hosts")]
     all: bool,
     #[command(flatten)]
-    how: IssueArgs,
+    issue: IssueArgs,
 }
 
 /// Runs `issue-node`.
 ///
 /// # Errors
-/// See [`recipe::issue`].
+/// As [`issue::run`]; a usage error for an unknown node.
 pub fn run(args: &IssueNodeArgs, context: &mut Context<'_>) -> Result<Exit> {
     let cluster = context.cluster()?;
-    let hosts = select(&cluster, Role::Node, &args.hosts, args.all)?;
-    let leaves = |i: usize| cluster.node_leaves(hosts[i]);
-    let request = Request {
-        command: "issue-node",
-        holders: hosts.len(),
-        leaves: &leaves,
-        service_account: false,
-        how: &args.how,
-    };
-    recipe::issue(&request, &cluster, context)
+    let subjects = Subjects::Nodes(select(&cluster, Role::Node, &args.hosts, args.all)?);
+    issue::run("issue-node", subjects, &args.issue, &cluster, context)
 }

@@ -118,6 +118,24 @@ impl PassphraseArgs {
         Ok(typed)
     }
 
+    /// As [`Self::open`], ready to sign.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; refused when a CA may not sign.
+    pub(crate) fn issuers(&self, roles: &[CaRole], context: &mut Context<'_>) -> Result<Vec<Issuer>> {
+        let opened = self.open(roles, context)?;
+        opened.into_iter().map(|(role, ca)| authority(role, ca, context.env.now)).collect()
+    }
+
+    /// As [`Self::issuers`], for one CA.
+    ///
+    /// # Errors
+    /// As [`Self::issuers`].
+    pub(crate) fn issuer(&self, role: CaRole, context: &mut Context<'_>) -> Result<Issuer> {
+        let issuers = self.issuers(&[role], context)?;
+        issuers.into_iter().next().ok_or_else(|| CliError::new(Exit::Bug, "the CA was not opened"))
+    }
+
     /// Opens roots for signing, asking for the passphrase where a key needs one. `init-ca` gave all of them the same, so that
     /// one answer is tried on all before a second is asked for.
     ///

@@ -1,0 +1,62 @@
+//! Why an administrator's kubeconfig cannot be issued.
+
+use std::path::PathBuf;
+
+use crate::app::Remedy;
+use crate::cluster::lifetime::Lifetime;
+use crate::cluster::name::{HostName, NameError};
+use crate::cluster::profile::Profile;
+
+/// Why an administrator's kubeconfig cannot be issued.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AdminError {
+    /// The default name is not valid.
+    #[error("the default name of an administrator is not valid")]
+    DefaultName(#[source] NameError),
+    /// The name is a host's, or an account's of the control plane.
+    #[error("no administrator can be called {name}: it is {}, and one could pass for the other", owner.in_words())]
+    NameTaken {
+        /// The name.
+        name: HostName,
+        /// Whose it is.
+        owner: NameOwner,
+    },
+    /// A certificate in `system:masters`, which cannot be revoked, would be valid for too long.
+    #[error("{validity} is too long for a break-glass certificate")]
+    BreakGlassTooLong {
+        /// The validity that was asked for.
+        validity: Lifetime,
+    },
+    /// There is a kubeconfig of that name.
+    #[error("{} exists already", .0.display())]
+    Exists(PathBuf),
+}
+
+/// Whose name an administrator's name is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NameOwner {
+    /// A host of the cluster file.
+    Host,
+    /// An account of every control-plane node.
+    Account(Profile),
+}
+
+impl NameOwner {
+    fn in_words(self) -> String {
+        match self {
+            Self::Host => "a host of the cluster file".to_owned(),
+            Self::Account(profile) => format!("the account of every master's {}", profile.policy().name),
+        }
+    }
+}
+
+impl AdminError {
+    pub(in crate::app) fn remedy(&self) -> Option<Remedy> {
+        match self {
+            Self::DefaultName(_) => None,
+            Self::NameTaken { .. } => Some(Remedy::NameThePerson),
+            Self::BreakGlassTooLong { .. } => Some(Remedy::ShortenBreakGlass),
+            Self::Exists(_) => Some(Remedy::ReissueAdmin),
+        }
+    }
+}

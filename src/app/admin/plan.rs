@@ -1,0 +1,192 @@
+//! Plans and issues an administrator's kubeconfig.
+
+use std::path::{Path, PathBuf};
+
+use time::OffsetDateTime;
+
+use super::error::{AdminError, NameOwner};
+use super::notice::Notice;
+use crate::app::directory;
+use crate::app::env::Env;
+use crate::app::error::Error;
+use crate::app::observer::Observer;
+use crate::app::revoke::{certificates, check_ledger_is_current};
+use crate::bundle::kubeconfig;
+use crate::cluster::duration::stamp;
+use crate::cluster::lifetime::Lifetime;
+use crate::cluster::name::HostName;
+use crate::cluster::profile::{CertificateSpec, SYSTEM_MASTERS};
+use crate::cluster::spec::Cluster;
+use crate::pki::ca_set::CaSet;
+use crate::pki::certificate::Certificate;
+use crate::pki::issuer::Issuer;
+use crate::store::error::StoreError;
+use crate::store::files::{self, PRIVATE};
+use crate::store::ledger::Ledger;
+use crate::store::ledger::certificates::Entry;
+use crate::store::lock::Lock;
+
+/// kubeadm's name of the same account.
+const ADMIN: &str = "kubernetes-admin";
+const BREAK_GLASS: &str = "break-glass";
+
+/// What kubeconfig is issued.
+#[derive(Debug, Clone)]
+pub struct AdminOptions {
+    /// The account's name; `kubernetes-admin` or `break-glass` where there is none.
+    pub name: Option<HostName>,
+    /// How long the certificate is valid: 90 days where nothing else is asked for, 24 hours for break-glass.
+    pub validity: Option<Lifetime>,
+    /// Whether the account is in `system:masters`: it bypasses every authorizer, and cannot be revoked.
+    pub break_glass: bool,
+    /// Whether an existing kubeconfig is replaced.
+    pub reissue: bool,
+}
+
+/// A kubeconfig that is issued when the plan is applied. The cluster directory is locked as long as it exists.
+#[derive(Debug)]
+pub struct AdminPlan<'a> {
+    spec: CertificateSpec,
+    path: PathBuf,
+    break_glass: bool,
+    cluster: &'a Cluster,
+    env: &'a Env,
+    ledger: Ledger,
+    cas: CaSet,
+    _lock: Lock,
+}
+
+/// A kubeconfig that was issued.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdminReport {
+    /// The kubeconfig.
+    pub path: PathBuf,
+    /// The account's name.
+    pub name: String,
+    /// The certificate expires at this time.
+    pub not_after: OffsetDateTime,
+    /// Whether the account is in `system:masters`.
+    pub break_glass: bool,
+}
+
+/// Locks the cluster directory and plans a kubeconfig.
+///
+/// # Errors
+/// [`AdminError`]; or when there is no CA, or the ledger is not current.
+pub fn plan<'a>(
+    options: &AdminOptions,
+    cluster: &'a Cluster,
+    env: &'a Env,
+    observer: &mut dyn Observer,
+) -> Result<AdminPlan<'a>, Error> {
+    let name = name(options)?;
+    check_name(&name, cluster)?;
+    let spec = spec(options, &name, cluster)?;
+    if spec.lifetime > Lifetime::ONE_YEAR {
+        observer.notice(Notice::LongValidity(spec.lifetime).into());
+    }
+    let lock = directory::lock(env, "issue-admin", observer)?;
+    let (ledger, cas) = directory::cas(&env.layout, cluster)?;
+    check_ledger_is_current(&env.layout, &cas, &ledger, env.now)?;
+    let path = env.layout.admin_kubeconfig(&name);
+    if files::exists(&path) && !options.reissue {
+        return Err(AdminError::Exists(path).into());
+    }
+    Ok(AdminPlan { spec, path, break_glass: options.break_glass, cluster, env, ledger, cas, _lock: lock })
+}
+
+fn name(options: &AdminOptions) -> Result<HostName, AdminError> {
+    let default = if options.break_glass { BREAK_GLASS } else { ADMIN };
+    options.name.clone().map_or_else(|| HostName::parse(default).map_err(AdminError::DefaultName), Ok)
+}
+
+/// Refuses a name that is used already: programs that look at the common name alone would take one for the other.
+fn check_name(name: &HostName, cluster: &Cluster) -> Result<(), AdminError> {
+    let taken = |owner| Err(AdminError::NameTaken { name: name.clone(), owner });
+    if cluster.host_names().contains(&name) {
+        return taken(NameOwner::Host);
+    }
+    let mut specs = cluster.masters.iter().flat_map(|master| cluster.master_leaves(master));
+    match specs.find(|spec| spec.subject.user == name.as_str()) {
+        Some(spec) => taken(NameOwner::Account(spec.profile)),
+        None => Ok(()),
+    }
+}
+
+fn spec(options: &AdminOptions, name: &HostName, cluster: &Cluster) -> Result<CertificateSpec, AdminError> {
+    if !options.break_glass {
+        return Ok(cluster.admin_leaf(name, options.validity.unwrap_or(Lifetime::NINETY_DAYS)));
+    }
+    let validity = options.validity.unwrap_or(Lifetime::ONE_DAY);
+    if validity > Lifetime::ONE_WEEK {
+        return Err(AdminError::BreakGlassTooLong { validity });
+    }
+    Ok(cluster.break_glass_leaf(name, validity))
+}
+
+impl AdminPlan<'_> {
+    /// Returns the certificate that is issued.
+    #[must_use]
+    pub fn spec(&self) -> &CertificateSpec {
+        &self.spec
+    }
+
+    /// Issues the kubeconfig: the ledger has its certificate before any file does.
+    ///
+    /// `issuer` is the cluster's CA.
+    ///
+    /// # Errors
+    /// When the certificate cannot be made, or the ledger or the disk cannot be used.
+    pub fn apply(mut self, issuer: &Issuer, observer: &mut dyn Observer) -> Result<AdminReport, Error> {
+        let Self { spec, path, break_glass, cluster, env, .. } = &self;
+        let issued = issuer.issue_credential(spec, cluster.keys, env.now)?;
+        let credential = issued.get();
+        let text = kubeconfig::embedded(cluster, &self.cas.cluster, credential);
+        let report = AdminReport {
+            path: path.clone(),
+            name: spec.subject.user.clone(),
+            not_after: credential.certificate.not_after,
+            break_glass: *break_glass,
+        };
+        record_replaced(&report.path, &self.cas, &mut self.ledger, self.env, observer)?;
+        self.record(&credential.certificate)?;
+        let folder = report.path.parent().unwrap_or(self.env.layout.dir());
+        files::create_folder(folder)?;
+        files::sweep(folder)?;
+        files::replace(&report.path, text.as_bytes(), PRIVATE)?;
+        Ok(report)
+    }
+
+    /// Records the certificate; one that bypasses every authorizer has an event of its own kind.
+    fn record(&mut self, certificate: &Certificate) -> Result<(), StoreError> {
+        let Self { spec, env, ledger, cas, .. } = self;
+        let (profile, issuer) = (spec.policy().name, cas.cluster.ca_of(certificate).certificate());
+        ledger.record(&[Entry { certificate, profile, host: None, issuer }], &env.audit())?;
+        let group = spec.subject.group.as_deref().unwrap_or_default();
+        let (until, sha256) = (stamp(certificate.not_after), certificate.fingerprint());
+        let detail = format!("group {group}, until {until}, sha256 {sha256}");
+        let kind = if group == SYSTEM_MASTERS { "BREAK-GLASS" } else { "issue-admin" };
+        ledger.log_event(kind, &spec.subject.user, &detail, &env.audit())
+    }
+}
+
+/// Records the certificate that is replaced if the ledger does not have it: its copies may have to be revoked.
+fn record_replaced(
+    path: &Path,
+    cas: &CaSet,
+    ledger: &mut Ledger,
+    env: &Env,
+    observer: &mut dyn Observer,
+) -> Result<(), StoreError> {
+    if !files::exists(path) {
+        return Ok(());
+    }
+    // A file that cannot be read, or whose certificate another CA signed, has nothing that could be revoked here.
+    let Ok(replaced) = certificates::in_file(path, cas, ledger) else { return Ok(()) };
+    if certificates::record(&replaced, cas, ledger, &env.audit())? > 0
+        && let Some(own) = replaced.first()
+    {
+        observer.notice(Notice::ReplacedRecorded(own.issued.serial.clone()).into());
+    }
+    Ok(())
+}

@@ -1,0 +1,253 @@
+//! Compares the credentials in the cluster directory with those that are wanted.
+
+use std::collections::HashSet;
+
+use rayon::iter::{Either, IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
+use time::{Duration, OffsetDateTime};
+
+use super::error::{CredentialName, IssuanceError};
+use super::options::Wanted;
+use crate::app::error::Error;
+use crate::app::observer::{Cancellation, Observer, Task};
+use crate::cluster::key_kind::KeyKind;
+use crate::cluster::profile::CertificateSpec;
+use crate::pki::ca_set::CaSet;
+use crate::pki::certificate::Certificate;
+use crate::store::credentials::{self, CredentialProblem, LoadedCredential};
+use crate::store::error::StoreError;
+use crate::store::layout::Layout;
+use crate::store::ledger::Ledger;
+use crate::store::ledger::inventory::Inventory;
+use crate::store::verification_cache::{CacheEntry, CacheKey, FileSnapshot, Snapshots, VerificationCache};
+
+/// Why a certificate is issued.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IssueReason {
+    /// The credential is missing or cannot be used.
+    Problem(CredentialProblem),
+    /// It expires soon.
+    Expires {
+        /// After this time.
+        after: Duration,
+    },
+    /// All valid certificates are replaced.
+    Requested,
+    /// Its key was discarded, and the host's next bundle needs one.
+    KeyDiscarded,
+}
+
+/// A certificate that is to be issued, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedCertificate {
+    /// Its name.
+    pub credential: CredentialName,
+    /// All reasons.
+    pub reasons: Vec<IssueReason>,
+}
+
+/// What is to be done for one subject.
+#[derive(Debug)]
+pub(super) struct SubjectPlan {
+    /// Its number in [`Wanted`].
+    pub(super) subject: usize,
+    /// The numbers of the certificates that are issued, each with all reasons. The others are valid.
+    pub(super) issue: Vec<(usize, Vec<IssueReason>)>,
+    /// The number of valid certificates.
+    pub(super) kept: usize,
+}
+
+/// The result of the comparison.
+#[derive(Debug, Default)]
+pub(super) struct Comparison {
+    pub(super) plans: Vec<SubjectPlan>,
+    /// The verification cache's entries for files that were read and are valid.
+    pub(super) cache_entries: Vec<CacheEntry>,
+    pub(super) unrecorded: Vec<UnrecordedCertificate>,
+}
+
+/// A certificate that the CA signed and the ledger does not have, as one from a backup.
+///
+/// Once its file is replaced it could not be revoked any more.
+#[derive(Debug)]
+pub(super) struct UnrecordedCertificate {
+    pub(super) spec: CertificateSpec,
+    pub(super) certificate: Certificate,
+}
+
+/// What credentials are compared with.
+pub(super) struct Comparer<'a> {
+    pub(super) wanted: &'a Wanted<'a>,
+    pub(super) cas: &'a CaSet,
+    pub(super) layout: &'a Layout,
+}
+
+impl Comparer<'_> {
+    /// Compares all subjects. Files that are unchanged since they were verified are not read.
+    ///
+    /// # Errors
+    /// When a file or the ledger cannot be read, or a stop was asked for.
+    pub(super) fn compare(&self, ledger: &Ledger, observer: &dyn Observer) -> Result<Comparison, Error> {
+        let cache_key = CacheKey::new(self.keys(), self.cas, ledger.revocation_count()?);
+        let snapshots = Snapshots::new(self.layout, cache_key, self.wanted.now);
+        let cache = ledger.verification_cache()?;
+        let by_cache = |subject| match self.by_cache(subject, &snapshots, &cache) {
+            Ok(plan) => Either::Left(plan),
+            Err(snapshot) => Either::Right((subject, snapshot)),
+        };
+        let (mut plans, others): (Vec<SubjectPlan>, Vec<(usize, Option<FileSnapshot>)>) =
+            (0..self.wanted.subjects()).into_par_iter().partition_map(by_cache);
+        drop(cache);
+        check_stop(&observer.cancellation())?;
+        if others.is_empty() {
+            return Ok(Comparison { plans, ..Comparison::default() });
+        }
+        let progress = observer.progress(Task::Checking, others.len() as u64);
+        let inventory = ledger.inventory()?;
+        let by_reading = |(subject, snapshot): &(usize, Option<FileSnapshot>)| {
+            let compared = self.by_reading(*subject, *snapshot, &inventory);
+            progress.add(1);
+            compared
+        };
+        let compared = others.par_iter().map(by_reading).collect::<Result<Vec<_>, StoreError>>()?;
+        check_stop(&observer.cancellation())?;
+        let (mut cache_entries, mut unrecorded) = (Vec::new(), Vec::new());
+        for (plan, entry, of_subject) in compared {
+            plans.push(plan);
+            cache_entries.extend(entry);
+            unrecorded.extend(of_subject);
+        }
+        plans.sort_unstable_by_key(|plan| plan.subject);
+        // Two hosts may have copies of one certificate.
+        let mut seen = HashSet::new();
+        unrecorded.retain(|one: &UnrecordedCertificate| seen.insert(one.certificate.fingerprint()));
+        Ok(Comparison { plans, cache_entries, unrecorded })
+    }
+
+    fn keys(&self) -> KeyKind {
+        self.wanted.cluster.keys
+    }
+
+    /// Returns the plan of a subject whose files need not be read; else the snapshot of its files.
+    fn by_cache(
+        &self,
+        subject: usize,
+        snapshots: &Snapshots,
+        cache: &VerificationCache,
+    ) -> Result<SubjectPlan, Option<FileSnapshot>> {
+        let specs = self.wanted.specs(subject);
+        let snapshot = snapshots.take(&specs);
+        let is_unchanged = |snapshot| cache.covers(&snapshot, self.wanted.now, self.wanted.valid_beyond(&specs));
+        let all_for = |reason: IssueReason| (0..specs.len()).map(|i| (i, vec![reason.clone()])).collect();
+        if snapshot.is_some_and(is_unchanged) {
+            // Nothing is wrong with them, so there is no other reason.
+            return Ok(match self.wanted.options.reissue {
+                true => SubjectPlan { subject, issue: all_for(IssueReason::Requested), kept: 0 },
+                false => SubjectPlan { subject, issue: Vec::new(), kept: specs.len() },
+            });
+        }
+        // The hosts of a new fleet have no folders, and looking for each of their files would take most of the time.
+        if snapshot.is_none() && specs.first().is_some_and(|spec| credentials::lacks_folder(self.layout, spec)) {
+            let issue = all_for(IssueReason::Problem(CredentialProblem::NotThere));
+            return Ok(SubjectPlan { subject, issue, kept: 0 });
+        }
+        Err(snapshot)
+    }
+
+    /// Reads and verifies the credentials of a subject.
+    fn by_reading(
+        &self,
+        subject: usize,
+        snapshot: Option<FileSnapshot>,
+        inventory: &Inventory,
+    ) -> Result<(SubjectPlan, Option<CacheEntry>, Vec<UnrecordedCertificate>), StoreError> {
+        let specs = self.wanted.specs(subject);
+        let mut plan = SubjectPlan { subject, issue: Vec::new(), kept: 0 };
+        let (mut valid, mut discarded, mut unrecorded) = (Vec::new(), Vec::new(), Vec::new());
+        for (i, spec) in specs.iter().enumerate() {
+            let ca = self.cas.issuer_of(spec);
+            let found = credentials::read_good(self.layout, spec, self.keys(), ca, inventory, self.wanted.now);
+            if found.is_err() {
+                unrecorded.extend(self.unrecorded(spec, inventory));
+            }
+            if matches!(found.as_ref().map_err(Vec::as_slice), Err([CredentialProblem::KeyDiscarded { .. }])) {
+                discarded.push(i);
+            }
+            let reasons = self.reasons(spec, &found)?;
+            if reasons.is_empty() {
+                plan.kept += 1;
+                valid.extend(found.ok().map(|loaded| loaded.credential.certificate));
+            } else {
+                plan.issue.push((i, reasons));
+            }
+        }
+        // A new bundle needs all of its host's keys.
+        if !plan.issue.is_empty() {
+            discarded.retain(|i| plan.issue.iter().all(|(issued, _)| issued != i));
+            plan.kept -= discarded.len();
+            plan.issue.extend(discarded.into_iter().map(|i| (i, vec![IssueReason::KeyDiscarded])));
+        }
+        let snapshot = snapshot.filter(|_| plan.issue.is_empty());
+        let entry = snapshot.zip(specs.first()).and_then(|(snapshot, spec)| snapshot.entry(spec, valid.iter()));
+        Ok((plan, entry, unrecorded))
+    }
+
+    /// Returns the certificate of a credential if the CA signed it and the ledger does not have it.
+    fn unrecorded(&self, spec: &CertificateSpec, inventory: &Inventory) -> Option<UnrecordedCertificate> {
+        let certificate = credentials::read_certificate(self.layout, spec).ok()?;
+        let is_unknown = inventory.sequence(certificate.fingerprint()).is_none();
+        let is_own = is_unknown && self.cas.issuer_of(spec).signer_of(&certificate).is_some();
+        is_own.then(|| UnrecordedCertificate { spec: spec.clone(), certificate })
+    }
+
+    /// Returns why a credential is issued; nothing where it is kept.
+    fn reasons(
+        &self,
+        spec: &CertificateSpec,
+        found: &Result<LoadedCredential, Vec<CredentialProblem>>,
+    ) -> Result<Vec<IssueReason>, StoreError> {
+        Ok(match found.as_ref().map_err(Vec::as_slice) {
+            // A disk or a mode that prevents reading shows nothing about the credential: it may be valid.
+            Err([CredentialProblem::Unreadable(error)]) => return Err(error.clone()),
+            // A key that was discarded is not missing.
+            Err([CredentialProblem::KeyDiscarded { not_after }]) => {
+                let certificate = credentials::read_certificate(self.layout, spec).ok();
+                let not_before = certificate.map_or(self.wanted.now, |certificate| certificate.not_before);
+                self.reasons_to_replace(spec, not_before, *not_after)
+            }
+            Err(problems) => problems.iter().cloned().map(IssueReason::Problem).collect(),
+            Ok(loaded) => {
+                let certificate = &loaded.credential.certificate;
+                self.reasons_to_replace(spec, certificate.not_before, certificate.not_after)
+            }
+        })
+    }
+
+    /// Returns why a valid certificate is replaced: it was asked for, or it expires soon.
+    fn reasons_to_replace(
+        &self,
+        spec: &CertificateSpec,
+        not_before: OffsetDateTime,
+        not_after: OffsetDateTime,
+    ) -> Vec<IssueReason> {
+        let Wanted { options, cluster, now } = self.wanted;
+        let (left, lifetime) = (not_after - *now, spec.lifetime.duration());
+        let mut reasons = Vec::new();
+        let is_asked_for = options.renew_within.is_some_and(|within| left <= within.duration());
+        // The configured lifetime where the certificate has a longer one, so that it is the same for all of a host's.
+        let life = std::time::Duration::try_from(not_after - not_before).unwrap_or_default().min(lifetime);
+        let is_due = left <= cluster.renewed_before(life);
+        // A CA that expires soon shortens what it signs: a new certificate would expire when this one does.
+        let lasts_longer = (*now + lifetime).min(self.cas.issuer_of(spec).active().not_after()) > not_after;
+        if is_asked_for || (is_due && lasts_longer) {
+            reasons.push(IssueReason::Expires { after: left });
+        }
+        if options.reissue {
+            reasons.push(IssueReason::Requested);
+        }
+        reasons
+    }
+}
+
+fn check_stop(cancellation: &Cancellation) -> Result<(), IssuanceError> {
+    if cancellation.is_cancelled() { Err(IssuanceError::StoppedBeforeChange) } else { Ok(()) }
+}

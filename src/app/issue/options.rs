@@ -1,0 +1,74 @@
+//! Whose credentials are issued, and how.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use crate::cluster::lifetime::Lifetime;
+use crate::cluster::profile::CertificateSpec;
+use crate::cluster::spec::{Cluster, Host, Role};
+
+/// Whose credentials are issued, and which valid ones are replaced.
+#[derive(Debug, Clone)]
+pub struct IssueOptions<'a> {
+    /// Whose credentials are issued.
+    pub subjects: Subjects<'a>,
+    /// Whether all valid credentials are replaced.
+    pub reissue: bool,
+    /// Credentials that expire within this time are replaced, whatever the cluster file says.
+    pub renew_within: Option<Lifetime>,
+}
+
+/// Whose credentials are issued.
+#[derive(Debug, Clone)]
+pub enum Subjects<'a> {
+    /// These control-plane nodes, the verifier, and the key pair that signs service accounts' tokens.
+    Masters(Vec<&'a Host>),
+    /// These nodes.
+    Nodes(Vec<&'a Host>),
+}
+
+/// The credentials that are wanted, by the options and the cluster file.
+#[derive(Debug)]
+pub(super) struct Wanted<'a> {
+    pub(super) options: IssueOptions<'a>,
+    pub(super) cluster: &'a Cluster,
+    pub(super) now: OffsetDateTime,
+}
+
+impl Wanted<'_> {
+    /// Returns the role of the hosts.
+    pub(super) fn role(&self) -> Role {
+        match self.options.subjects {
+            Subjects::Masters(_) => Role::Master,
+            Subjects::Nodes(_) => Role::Node,
+        }
+    }
+
+    /// Returns the number of subjects.
+    pub(super) fn subjects(&self) -> usize {
+        match &self.options.subjects {
+            // The verifier comes behind the masters.
+            Subjects::Masters(hosts) => hosts.len() + 1,
+            Subjects::Nodes(hosts) => hosts.len(),
+        }
+    }
+
+    /// Returns the certificates of a subject. They are made when they are needed: those of a large fleet would fill the memory.
+    pub(super) fn specs(&self, subject: usize) -> Vec<CertificateSpec> {
+        match &self.options.subjects {
+            Subjects::Masters(hosts) => match hosts.get(subject) {
+                Some(host) => self.cluster.master_leaves(host),
+                None => vec![self.cluster.verifier_leaf()],
+            },
+            Subjects::Nodes(hosts) => hosts.get(subject).map_or_else(Vec::new, |host| self.cluster.node_leaves(host)),
+        }
+    }
+
+    /// Returns the time after which a certificate of these must expire to need no closer look.
+    pub(super) fn valid_beyond(&self, specs: &[CertificateSpec]) -> OffsetDateTime {
+        let longest = specs.iter().map(|spec| spec.lifetime.duration()).max().unwrap_or_default();
+        let asked = self.options.renew_within.map_or(Duration::ZERO, Lifetime::duration);
+        self.now + asked.max(self.cluster.renewed_before(longest))
+    }
+}

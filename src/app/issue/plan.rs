@@ -1,0 +1,282 @@
+//! Plans what is issued, and applies the plan.
+
+use std::collections::BTreeSet;
+
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+
+use super::compare::{Comparer, Comparison, PlannedCertificate, SubjectPlan, UnrecordedCertificate};
+use super::error::CredentialName;
+use super::notice::Notice;
+use super::options::{IssueOptions, Wanted};
+use super::report::{IssueReport, NextStep};
+use super::service_account::{self, ServiceAccountStep};
+use super::sign::Signing;
+use crate::app::directory;
+use crate::app::env::Env;
+use crate::app::error::Error;
+use crate::app::observer::Observer;
+use crate::app::revoke::superseded::{Superseded, SupersededReport};
+use crate::app::revoke::{check_ledger_is_current, removed_hosts};
+use crate::cluster::name::HostName;
+use crate::cluster::profile::CaRole;
+use crate::cluster::spec::{Cluster, Role};
+use crate::pki::ca_set::CaSet;
+use crate::pki::issuer::Issuer;
+use crate::pki::trust_bundle::TrustBundle;
+use crate::store::error::StoreError;
+use crate::store::issuance;
+use crate::store::ledger::Ledger;
+use crate::store::ledger::certificates::Entry;
+use crate::store::lock::Lock;
+use crate::store::verification_cache::CacheEntry;
+
+/// What would be issued.
+#[derive(Debug)]
+pub struct IssuePreview<'a> {
+    wanted: Wanted<'a>,
+    /// The plans of all subjects.
+    plans: Vec<SubjectPlan>,
+    unrecorded: Vec<UnrecordedCertificate>,
+    service_account: Option<ServiceAccountStep>,
+    superseded: Superseded,
+}
+
+impl<'a> IssuePreview<'a> {
+    /// Returns the certificates that would be issued, in the order of their subjects.
+    pub fn certificates(&self) -> impl Iterator<Item = PlannedCertificate> {
+        self.plans.iter().filter(|plan| !plan.issue.is_empty()).flat_map(|plan| {
+            let specs = self.wanted.specs(plan.subject);
+            let planned = |(i, reasons): &(usize, Vec<_>)| PlannedCertificate {
+                credential: CredentialName::from(&specs[*i]),
+                reasons: reasons.clone(),
+            };
+            plan.issue.iter().map(planned).collect::<Vec<_>>()
+        })
+    }
+
+    /// Returns the number of certificates that would be issued.
+    #[must_use]
+    pub fn issued(&self) -> usize {
+        self.plans.iter().map(|plan| plan.issue.len()).sum()
+    }
+
+    /// Returns the number of valid certificates that are kept.
+    #[must_use]
+    pub fn kept(&self) -> usize {
+        self.plans.iter().map(|plan| plan.kept).sum()
+    }
+
+    /// Returns what would be done for the key pair that signs service accounts' tokens.
+    #[must_use]
+    pub fn service_account(&self) -> Option<ServiceAccountStep> {
+        self.service_account
+    }
+
+    /// Returns the certificates of the other account scheme that would be revoked.
+    #[must_use]
+    pub fn superseded(&self) -> &Superseded {
+        &self.superseded
+    }
+
+    /// Returns true when there is nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.issued() == 0 && self.service_account.is_none() && self.superseded.is_empty()
+    }
+
+    /// Compares the directory with the cluster file. Returns the entries of the verification cache, too.
+    fn new(
+        wanted: Wanted<'a>,
+        cas: &CaSet,
+        ledger: &Ledger,
+        env: &Env,
+        observer: &dyn Observer,
+    ) -> Result<(Self, Vec<CacheEntry>), Error> {
+        let comparer = Comparer { wanted: &wanted, cas, layout: &env.layout };
+        let Comparison { plans, cache_entries, unrecorded } = comparer.compare(ledger, observer)?;
+        let (service_account, superseded) = match wanted.role() {
+            // The accounts of control-plane nodes are the same under both schemes.
+            Role::Master => (service_account::step(&env.layout)?, Superseded::default()),
+            Role::Node => {
+                let hosts = || {
+                    let specs = (0..wanted.subjects()).flat_map(|subject| wanted.specs(subject));
+                    specs.filter_map(|spec| spec.host.map(|host| host.to_string())).collect()
+                };
+                (None, Superseded::of_hosts(hosts, wanted.cluster, ledger, env)?)
+            }
+        };
+        Ok((Self { wanted, plans, unrecorded, service_account, superseded }, cache_entries))
+    }
+}
+
+/// Returns what [`plan`] and [`IssuePlan::apply`] would do, and changes nothing.
+///
+/// # Errors
+/// When there is no CA, the ledger is not current, a file cannot be read, or a stop was asked for.
+pub fn preview<'a>(
+    options: IssueOptions<'a>,
+    cluster: &'a Cluster,
+    env: &Env,
+    observer: &mut dyn Observer,
+) -> Result<IssuePreview<'a>, Error> {
+    let (ledger, cas) = directory::cas(&env.layout, cluster)?;
+    check_ledger_is_current(&env.layout, &cas, &ledger, env.now)?;
+    let wanted = Wanted { options, cluster, now: env.now };
+    let (preview, _) = IssuePreview::new(wanted, &cas, &ledger, env, observer)?;
+    removed_hosts::report(env, cluster, &ledger, observer)?;
+    Ok(preview)
+}
+
+/// What is issued when it is applied. The cluster directory is locked as long as it exists.
+#[derive(Debug)]
+pub struct IssuePlan<'a> {
+    preview: IssuePreview<'a>,
+    env: &'a Env,
+    ledger: Ledger,
+    cas: CaSet,
+    _lock: Lock,
+}
+
+/// Locks the cluster directory and plans what is issued.
+///
+/// `purpose` is what another process is told that waits for the lock.
+///
+/// # Errors
+/// As [`preview`]; or when the directory cannot be locked.
+pub fn plan<'a>(
+    options: IssueOptions<'a>,
+    purpose: &str,
+    cluster: &'a Cluster,
+    env: &'a Env,
+    observer: &mut dyn Observer,
+) -> Result<IssuePlan<'a>, Error> {
+    let lock = directory::lock(env, purpose, observer)?;
+    let (mut ledger, cas) = directory::cas(&env.layout, cluster)?;
+    check_ledger_is_current(&env.layout, &cas, &ledger, env.now)?;
+    issuance::sweep(&env.layout)?;
+    let wanted = Wanted { options, cluster, now: env.now };
+    let (preview, cache_entries) = IssuePreview::new(wanted, &cas, &ledger, env, observer)?;
+    remember(&cache_entries, &mut ledger, observer);
+    removed_hosts::report(env, cluster, &ledger, observer)?;
+    Ok(IssuePlan { preview, env, ledger, cas, _lock: lock })
+}
+
+/// Stores what was verified. Where that fails the next run reads the files again, and that is all.
+fn remember(entries: &[CacheEntry], ledger: &mut Ledger, observer: &mut dyn Observer) {
+    if let Err(error) = ledger.remember_verified(entries) {
+        observer.notice(Notice::NotCached(error).into());
+    }
+}
+
+impl IssuePlan<'_> {
+    /// Returns what is issued.
+    #[must_use]
+    pub fn preview(&self) -> &IssuePreview<'_> {
+        &self.preview
+    }
+
+    /// Returns the CAs that have to sign, each once.
+    #[must_use]
+    pub fn signers(&self) -> Vec<CaRole> {
+        let IssuePreview { wanted, plans, superseded, .. } = &self.preview;
+        let of_subject = |plan: &SubjectPlan| -> BTreeSet<CaRole> {
+            if plan.issue.is_empty() {
+                return BTreeSet::new();
+            }
+            let specs = wanted.specs(plan.subject);
+            plan.issue.iter().map(|(i, _)| specs[*i].policy().signed_by).collect()
+        };
+        let mut roles = plans.par_iter().map(of_subject).reduce(BTreeSet::new, |a, b| &a | &b);
+        if !superseded.is_empty() {
+            roles.insert(CaRole::Cluster);
+        }
+        roles.into_iter().collect()
+    }
+
+    /// Issues what is planned: each certificate is verified, then recorded, then written.
+    ///
+    /// `issuers` are the CAs of [`Self::signers`].
+    ///
+    /// # Errors
+    /// When a certificate cannot be made, the ledger or the disk cannot be used, or a stop was asked for. All that was issued until
+    /// then is recorded and in its place.
+    pub fn apply(mut self, issuers: &[Issuer], observer: &mut dyn Observer) -> Result<IssueReport, Error> {
+        let env = self.env;
+        if self.preview.service_account.is_some() {
+            service_account::complete(self.preview.wanted.cluster.keys, &mut self.ledger, env, observer)?;
+        }
+        self.report_shortened(observer);
+        issuance::prepare(&env.layout)?;
+        self.record_unrecorded(observer)?;
+        let Self { preview, mut ledger, cas, .. } = self;
+        let (issued, kept) = (preview.issued(), preview.kept());
+        let IssuePreview { wanted, plans, superseded, .. } = preview;
+        let work: Vec<&SubjectPlan> = plans.iter().filter(|plan| !plan.issue.is_empty()).collect();
+        let signing = Signing { wanted: &wanted, issuers, cas: &cas, env };
+        let not_cached = signing.run(&work, &mut ledger, observer)?;
+        let superseded =
+            revoke_superseded(&superseded, wanted.cluster, &cas.cluster, issuers, &mut ledger, env, observer)?;
+        remember(&not_cached, &mut ledger, observer);
+        Ok(IssueReport { issued, kept, superseded, next: NextStep::of(wanted.cluster, &env.layout) })
+    }
+
+    /// Reports the certificates that expire with their CA, earlier than the cluster file says.
+    fn report_shortened(&self, observer: &mut dyn Observer) {
+        let Self { preview: IssuePreview { wanted, plans, .. }, cas, .. } = self;
+        let shortened = |plan: &SubjectPlan| {
+            if plan.issue.is_empty() {
+                return 0;
+            }
+            let specs = wanted.specs(plan.subject);
+            let is_shortened =
+                |i: usize| wanted.now + specs[i].lifetime.duration() > cas.issuer_of(&specs[i]).active().not_after();
+            plan.issue.iter().filter(|(i, _)| is_shortened(*i)).count()
+        };
+        let count: usize = plans.par_iter().map(shortened).sum();
+        if count > 0 {
+            observer.notice(Notice::Shortened { count, ca_not_after: cas.cluster.active().not_after() }.into());
+        }
+    }
+
+    /// Records, before their files are replaced, the certificates that the ledger does not have: they may have to be revoked.
+    fn record_unrecorded(&mut self, observer: &mut dyn Observer) -> Result<(), StoreError> {
+        let unrecorded = &self.preview.unrecorded;
+        let Some(first) = unrecorded.first() else { return Ok(()) };
+        let mut entries = Vec::with_capacity(unrecorded.len());
+        for one in unrecorded {
+            let (host, profile) = entry_of(one);
+            let issuer = self.cas.issuer_of(&one.spec).ca_of(&one.certificate).certificate();
+            entries.push(Entry { certificate: &one.certificate, profile, host, issuer });
+        }
+        self.ledger.record(&entries, &self.env.audit())?;
+        // Those that were revoked by their SHA-256 or serial number alone stay revoked.
+        self.ledger.resolve_unrecorded()?;
+        let serial = first.certificate.serial.clone();
+        observer.notice(Notice::Recorded { count: unrecorded.len(), serial }.into());
+        Ok(())
+    }
+}
+
+/// Returns the host, if it is its own certificate, and the profile.
+fn entry_of(UnrecordedCertificate { spec, certificate }: &UnrecordedCertificate) -> (Option<&str>, &'static str) {
+    // A copy of another host's certificate is found by its account.
+    let is_its_own = certificate.account() == spec.subject;
+    (spec.host.as_ref().map(HostName::as_str).filter(|_| is_its_own), spec.policy().name)
+}
+
+/// Revokes the certificates of the other account scheme, where there are any.
+fn revoke_superseded(
+    superseded: &Superseded,
+    cluster: &Cluster,
+    trust: &TrustBundle,
+    issuers: &[Issuer],
+    ledger: &mut Ledger,
+    env: &Env,
+    observer: &mut dyn Observer,
+) -> Result<Option<SupersededReport>, Error> {
+    if superseded.is_empty() {
+        return Ok(None);
+    }
+    let Some(issuer) = issuers.iter().find(|issuer| issuer.ca().role() == CaRole::Cluster) else { return Ok(None) };
+    superseded.revoke(cluster, trust, issuer, ledger, env, observer).map(Some)
+}

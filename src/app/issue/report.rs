@@ -1,0 +1,49 @@
+//! What was issued.
+
+use crate::app::revoke::superseded::SupersededReport;
+use crate::cluster::spec::{Cluster, Host, Role};
+use crate::store::files;
+use crate::store::layout::Layout;
+
+/// What was issued.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IssueReport {
+    /// The number of certificates that were issued.
+    pub issued: usize,
+    /// The number of valid certificates that were kept.
+    pub kept: usize,
+    /// What became of the certificates of the other account scheme, if there were any.
+    pub superseded: Option<SupersededReport>,
+    /// What to do next.
+    pub next: NextStep,
+}
+
+/// What to do after issuing: bundles of all hosts need the credentials of all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NextStep {
+    /// Issue the control-plane nodes' credentials.
+    IssueMasters,
+    /// Issue the nodes' credentials.
+    IssueNodes,
+    /// Pack the bundles.
+    Package,
+}
+
+/// How many hosts are looked at: of a large fleet some stand for all.
+const LOOKED_AT: usize = 1000;
+
+impl NextStep {
+    pub(super) fn of(cluster: &Cluster, layout: &Layout) -> Self {
+        let lacks_some = |role, hosts: &[Host]| {
+            let folder = layout.hosts_folder(role);
+            hosts.iter().take(LOOKED_AT).any(|host| !files::exists(&folder.join(host.name.as_str())))
+        };
+        if lacks_some(Role::Master, &cluster.masters) {
+            Self::IssueMasters
+        } else if lacks_some(Role::Node, &cluster.nodes) {
+            Self::IssueNodes
+        } else {
+            Self::Package
+        }
+    }
+}
