@@ -38,7 +38,7 @@ fn what_a_change_of_accounts_replaces_is_revoked_by_the_issue_that_replaces_it()
         scheme(&lab, to);
         for told in [lab.good(&["policy"]), lab.run(&["verify", "--offline"])] {
             let words = format!("{} {}", told.out, told.err).split_whitespace().collect::<Vec<_>>().join(" ");
-            assert!(words.contains(&format!("of accounts {prefix}HOST are good")), "{words}");
+            assert!(words.contains(&format!("of accounts {prefix}HOST are valid")), "{words}");
             assert!(words.contains("clusterctl issue-node --all"), "{words}");
         }
         let before = lab.snapshot();
