@@ -743,7 +743,7 @@ fn verify_reports_discarded_keys_and_proves_the_rest() {
     let summary = ran.out.lines().find(|line| line.contains(" checks: ")).expect("a summary");
     assert!(summary.ends_with(" skipped") && !summary.contains("failed"), "{ran}");
     let flat = ran.out.split_whitespace().collect::<Vec<_>>().join(" ");
-    for told in ["skipped master.caller", "caller node-1 saw its key is not in this directory", "forgotten, or lost"] {
+    for told in ["skipped master.caller", "client node-1 saw its key is not in this directory", "forgotten, or lost"] {
         assert!(flat.contains(told), "{told}: {ran}");
     }
 }
