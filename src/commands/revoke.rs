@@ -58,9 +58,9 @@ pub struct RevokeArgs {
     /// Sign the three lists again, before they are due, and revoke nothing
     #[arg(long, conflicts_with_all = ["whose", "reason", "yes"])]
     renew: bool,
-    /// When the lists are due again: those who heed them refuse everybody when they are not renewed by then
-    #[arg(long, value_name = "TIME", value_parser = Lifetime::parse, default_value = "90d")]
-    next_update: Lifetime,
+    /// CRL validity (nextUpdate). Clients that check CRLs reject all certificates once it has passed
+    #[arg(long, alias = "next-update", value_name = "TIME", value_parser = Lifetime::parse, default_value = "90d")]
+    crl_validity: Lifetime,
     /// Do not ask whether it is meant
     #[arg(long)]
     yes: bool,
@@ -145,7 +145,7 @@ pub fn run(args: &RevokeArgs, context: &mut Context<'_>) -> Result<Exit> {
     let env = context.env.clone();
     record(args, &plan, &lost, &memories, &roots, &mut ledger, context)?;
     for (kind, authority) in &authorities {
-        crl::sign(authority, *kind, args.next_update, &mut ledger, &env, &mut context.observer())?;
+        crl::sign(authority, *kind, args.crl_validity, &mut ledger, &env, &mut context.observer())?;
         context.screen.answer(env.layout.revocation_list(*kind).display());
     }
     let denials = denials::of_ledger(&ledger, &roots.cluster, context.env.now)?;
@@ -479,7 +479,7 @@ fn tell_of_lost(args: &RevokeArgs, lost: &Forgotten, context: &mut Context<'_>) 
 }
 
 fn tell(args: &RevokeArgs, plan: &Plan, context: &mut Context<'_>) {
-    let due = stamp(context.env.now + args.next_update.duration());
+    let due = stamp(context.env.now + args.crl_validity.duration());
     let profiles = || plan.fresh.iter().map(|issued| issued.profile.as_str());
     match plan.fresh.len() + plan.serials.len() {
         0 if !args.from.is_empty() => {
