@@ -96,7 +96,7 @@ impl UseCaseError for app::input::InputError {}
 impl UseCaseError for app::verify::VerifyError {}
 impl UseCaseError for app::inspect::InspectError {}
 impl UseCaseError for app::package::PackageError {}
-impl UseCaseError for app::package::open::OpenBundleError {}
+impl UseCaseError for app::package::OpenBundleError {}
 impl UseCaseError for app::package::templates::TemplatesError {}
 impl UseCaseError for app::issue::IssuanceError {}
 impl UseCaseError for app::revoke::RevokeError {}

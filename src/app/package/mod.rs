@@ -11,6 +11,7 @@ mod generation;
 mod inputs;
 mod older;
 pub mod open;
+mod open_error;
 mod options;
 mod permissions;
 mod plan;
@@ -25,6 +26,7 @@ pub mod verifier;
 pub mod versions;
 
 pub use error::{MissingRecipient, PackageError};
+pub use open_error::OpenBundleError;
 pub use options::{PackageOptions, Selection};
 pub use plan::{Packager, Plan};
 pub use preflight_error::{CredentialRemedy, Refusal, RefusedHost};

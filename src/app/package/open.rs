@@ -5,65 +5,15 @@ use std::path::{Path, PathBuf};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
-use super::remedy::Remedy;
+use super::open_error::OpenBundleError;
 use crate::app::error::Error;
-use crate::app::remedy::Remedy as AppRemedy;
-use crate::bundle::archive::{self, ArchiveError};
-use crate::bundle::encryption::{self, DecryptError, Identity};
+use crate::bundle::archive;
+use crate::bundle::encryption::{self, Identity};
 use crate::bundle::model::Bundle;
 use crate::bundle::signature::{self, SignatureError};
 use crate::pki::allowed_signers::AllowedSigners;
 use crate::store::files;
 use crate::store::staged::StagedFolder;
-
-/// Why a bundle cannot be opened.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum OpenBundleError {
-    /// It cannot be decrypted.
-    #[error("{} cannot be decrypted", path.display())]
-    Decrypt {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: DecryptError,
-    },
-    /// It is not a bundle, or a damaged one.
-    #[error("{} is not a valid bundle", path.display())]
-    Invalid {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: ArchiveError,
-    },
-    /// None of the allowed signers signed it.
-    #[error("{} is not signed by an allowed signer", path.display())]
-    Signature {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: SignatureError,
-    },
-    /// The folder to unpack into exists.
-    #[error("{} exists already, so nothing was written", .0.display())]
-    FolderExists(PathBuf),
-}
-
-impl OpenBundleError {
-    pub(in crate::app) fn remedy(&self) -> AppRemedy {
-        AppRemedy::Package(match self {
-            Self::Decrypt { source: DecryptError::OtherRecipients { .. }, .. } => Remedy::UseRecipientsIdentity,
-            Self::Decrypt { source: DecryptError::Armored, .. } => Remedy::RemoveArmor,
-            Self::Decrypt { source: DecryptError::Damaged | DecryptError::Truncated, .. } => Remedy::CopyBundleAgain,
-            Self::Decrypt {
-                source: DecryptError::Header | DecryptError::Passphrase | DecryptError::TooLarge, ..
-            } => Remedy::CheckFile,
-            Self::Invalid { source, .. } if source.is_newer() => Remedy::UseNewerVersion,
-            Self::Invalid { .. } => Remedy::CopyBundleAgain,
-            Self::Signature { .. } => Remedy::GetSignedBundle,
-            Self::FolderExists(_) => Remedy::NameAnotherFolder,
-        })
-    }
-}
 
 /// The file of a bundle that was read.
 #[derive(Debug)]
