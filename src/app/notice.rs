@@ -1,4 +1,4 @@
-//! What a use case reports while it runs, as data; [`crate::cli::notices`] has the words.
+//! What a use case reports while it runs, as data; `cli::notices` has the words.
 
 use super::admin;
 use super::init;

@@ -25,8 +25,12 @@ pub struct InitArgs {
     /// Name of the cluster, a DNS label [default: the folder's name]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// URL that nodes connect to, for example https://api.prod.example.net:6443 [default: the only master]
-    #[arg(long, value_name = "URL")]
+    /// URL that nodes connect to.
+    #[arg(
+        long,
+        value_name = "URL",
+        help = "URL that nodes connect to, for example https://api.prod.example.net:6443 [default: the only master]"
+    )]
     endpoint: Option<String>,
     /// Import the nodes from this file, the output of: kubectl get nodes -o json; - is standard input
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]

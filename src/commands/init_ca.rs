@@ -22,7 +22,7 @@ pub struct InitCaArgs {
 /// Runs `init-ca`.
 ///
 /// # Errors
-/// As [`ca::create`] and [`PassphraseArgs::choose`].
+/// As [`ca::create`] and `PassphraseArgs::choose`.
 pub fn run(args: &InitCaArgs, context: &mut Context<'_>) -> Result<Exit> {
     let cluster = context.cluster()?;
     let _lock = context.lock("init-ca")?;

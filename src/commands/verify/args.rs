@@ -51,8 +51,14 @@ pub struct VerifyArgs {
         "from", "ca", "endpoint", "kubeconfig", "context", "master_cert", "node_cert",
     ])]
     pub(super) offline: bool,
-    /// Verify only this node, and the masters; repeat for each. Without a cluster directory: NAME=HOST[:PORT]
-    #[arg(long = "node", value_name = "NODE", conflicts_with = "masters_only", add = completions::nodes())]
+    /// Verify only this node, and the masters.
+    #[arg(
+        long = "node",
+        value_name = "NODE",
+        conflicts_with = "masters_only",
+        add = completions::nodes(),
+        help = "Verify only this node, and the masters; repeat for each. Without a cluster directory: NAME=HOST[:PORT]"
+    )]
     nodes: Vec<String>,
     /// Verify only the masters; nodes' certificates are still used to connect to them
     #[arg(long)]
