@@ -41,6 +41,7 @@ mod reports;
 mod revocation;
 mod revoking;
 mod roots;
+mod several_cas;
 mod shells;
 mod show;
 mod signing;

@@ -29,6 +29,15 @@ impl Live {
 
     /// A cluster of another size.
     pub(crate) fn sized(masters: usize, nodes: usize, fault: Option<InjectedFault>) -> Self {
+        Self::prepared(masters, nodes, fault, |_| ())
+    }
+
+    /// A cluster without a fault, whose CAs `prepare` changes before anything is issued.
+    pub(crate) fn with_cas(masters: usize, nodes: usize, prepare: impl FnOnce(&Lab)) -> Self {
+        Self::prepared(masters, nodes, None, prepare)
+    }
+
+    fn prepared(masters: usize, nodes: usize, fault: Option<InjectedFault>, prepare: impl FnOnce(&Lab)) -> Self {
         let mut lab = Lab::empty();
         lab.now = OffsetDateTime::now_utc();
         let reserved = reserve(masters, nodes).expect("loopback has addresses");
@@ -36,6 +45,7 @@ impl Live {
         let draft = addresses.draft("live");
         lab.write("cluster.yaml", &config::write(&draft));
         lab.good(&["init-ca", "--plaintext-ca-key"]);
+        prepare(&lab);
         lab.good(&["issue-master", "--all"]);
         lab.good(&["issue-node", "--all"]);
         let cluster = draft.check().expect("a good draft");

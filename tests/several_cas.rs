@@ -1,0 +1,180 @@
+//! Cluster directories with CAs that `init-ca` did not make: an imported RSA root, and two roots of one role.
+
+use std::os::unix::fs::PermissionsExt;
+
+use clusterctl::bundle::archive;
+use clusterctl::cluster::profile::CaRole;
+use clusterctl::pki::ca_certificate::{CaCertificate, Origin};
+use clusterctl::pki::certificate::Certificate;
+use clusterctl::pki::pem;
+use clusterctl::pki::trust_bundle::{CaState, TrustBundle};
+use clusterctl::store::ca;
+use clusterctl::store::layout::Layout;
+use clusterctl::store::ledger::certificates::Entry;
+use clusterctl::store::ledger::{AuditContext, Ledger};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair, KeyUsagePurpose,
+};
+use serde_json::Value;
+use time::Duration;
+
+use crate::support::Lab;
+use crate::support::live::Live;
+
+/// An RSA key of 2048 bits that is published with the source.
+const RSA_KEY: &str = include_str!("../src/pki/untrusted_keys/ca.pem");
+
+type Foreign = CertifiedIssuer<'static, KeyPair>;
+
+/// The parameters of a CA as kubeadm and others make it.
+fn params(lab: &Lab, name: &str, path_len: BasicConstraints) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    (params.not_before, params.not_after) = (lab.now - Duration::DAY, lab.now + Duration::days(3650));
+    params.is_ca = IsCa::Ca(path_len);
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params
+}
+
+fn root(lab: &Lab, name: &str, key: KeyPair) -> Foreign {
+    CertifiedIssuer::self_signed(params(lab, name, BasicConstraints::Unconstrained), key).expect("a root")
+}
+
+fn read(der: &[u8]) -> Certificate {
+    Certificate::from_der(der.to_vec()).expect("a certificate")
+}
+
+fn imported(certificate: &Foreign, others: &[Certificate]) -> CaCertificate {
+    CaCertificate::new(CaRole::Cluster, Origin::Imported, read(certificate.der()), others).expect("a CA")
+}
+
+fn layout(lab: &Lab) -> Layout {
+    Layout::new(lab.dir().to_owned())
+}
+
+/// Gives the directory these CAs for its cluster role, and the key of the active one.
+fn install(lab: &Lab, cas: Vec<(CaCertificate, CaState)>, key: &KeyPair) {
+    let layout = layout(lab);
+    let mut ledger = Ledger::open(&layout.ledger()).expect("a ledger");
+    let audit = AuditContext { at: lab.now, by: "admin@laptop" };
+    for (ca, _) in &cas {
+        let certificate = ca.certificate();
+        if !ledger.has_ca(certificate.fingerprint(), CaRole::Cluster).expect("the ledger") {
+            let entry = Entry { certificate, profile: CaRole::Cluster.as_str(), host: None, issuer: certificate };
+            ledger.record(&[entry], &audit).expect("recorded");
+        }
+    }
+    ca::write_trust(&layout, &TrustBundle::new(CaRole::Cluster, cas).expect("a trust bundle")).expect("written");
+    let path = layout.root_key(CaRole::Cluster);
+    std::fs::write(&path, key.serialize_pem()).expect("written");
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).expect("chmod");
+}
+
+fn certificates(lab: &Lab, path: &str) -> Vec<Certificate> {
+    let ders = pem::certificates(lab.read(path).as_bytes()).expect("PEM");
+    ders.iter().map(|der| read(der)).collect()
+}
+
+/// The trust file in a host's bundle, and the pins of its manifest.
+fn bundled(lab: &Lab, host: &str) -> (Vec<Certificate>, usize) {
+    let bytes = std::fs::read(lab.path(&format!("bundles/{host}.tar.gz"))).expect("a bundle");
+    let bundle = archive::read(&bytes).expect("a bundle");
+    let ders = pem::certificates(&bundle.file("etc/kubernetes/pki/ca.crt").expect("a trust file").bytes).expect("PEM");
+    let roots: Vec<Certificate> = ders.iter().map(|der| read(der)).collect();
+    let pins: Vec<_> = roots.iter().map(Certificate::spki_fingerprint).collect();
+    assert_eq!(bundle.manifest.pins().collect::<Vec<_>>(), pins);
+    (roots, bundle.manifest.pins().count())
+}
+
+/// Every check of a live cluster that serves what is in the directory.
+fn verify_live(prepare: impl FnOnce(&Lab)) -> Live {
+    let live = Live::with_cas(2, 3, prepare);
+    let ran = live.lab.run(&["verify", "--output", "json"]);
+    let report: Value = serde_json::from_str(&ran.out).expect("JSON");
+    let failed = |result: &&Value| result["status"] == "fail" || result["status"] == "not-proven";
+    let failed: Vec<&Value> = report["results"].as_array().expect("results").iter().filter(failed).collect();
+    assert!(ran.status == 0 && failed.is_empty(), "{failed:#?}\n{}", ran.err);
+    live.lab.good(&["bundle", "--all"]);
+    live.lab.good(&["verify", "--offline"]);
+    live
+}
+
+#[test]
+fn an_imported_rsa_root_signs_for_the_cluster() {
+    let live = verify_live(|lab| {
+        let root = root(lab, "kubernetes", KeyPair::from_pem(RSA_KEY).expect("a key"));
+        install(lab, vec![(imported(&root, &[]), CaState::Active)], root.key());
+    });
+    let leaf = certificates(&live.lab, "pki/nodes/node-1/kubelet-server.crt");
+    let (roots, _) = bundled(&live.lab, "node-1");
+    assert_eq!((leaf.len(), roots.len()), (1, 1));
+    assert!(leaf[0].is_signed_by(&roots[0]) && roots[0].key.to_string() == "RSA 2048");
+    // Its CRL, too.
+    live.lab.good(&["revoke", "node-3", "--yes"]);
+    live.lab.good(&["issue-node", "node-3"]);
+    live.lab.good(&["bundle", "--all"]);
+    live.lab.good(&["verify", "--offline"]);
+}
+
+#[test]
+fn two_roots_of_a_role_are_trusted_and_a_retired_one_is_not() {
+    let lab = Lab::issued();
+    let (old, others) = (layout(&lab), |name: &str| certificates(&lab, name));
+    let old = ca::trust(&old, CaRole::Cluster).expect("the CAs").into_active();
+    let before = others("pki/nodes/on/kubelet-client.crt");
+    let new = root(&lab, "prod root 2", KeyPair::generate().expect("a key"));
+    let new_ca = imported(&new, &[]);
+    install(&lab, vec![(new_ca.clone(), CaState::Active), (old.clone(), CaState::Trusted)], new.key());
+    assert_eq!(others("pki/ca.crt"), [new_ca.root().clone(), old.root().clone()]);
+    // What the old root signed is kept, and the new one signs from now on.
+    lab.good(&["issue-node", "--all"]);
+    assert_eq!(others("pki/nodes/on/kubelet-client.crt"), before);
+    lab.good(&["issue-node", "on", "--reissue"]);
+    assert!(others("pki/nodes/on/kubelet-client.crt")[0].is_signed_by(new_ca.root()));
+    lab.good(&["bundle", "--all"]);
+    lab.good(&["verify", "--offline"]);
+    let (roots, pins) = bundled(&lab, "on");
+    assert_eq!((roots, pins), (vec![new_ca.root().clone(), old.root().clone()], 2));
+    // Retired: what it signed is rejected, and issued again.
+    install(&lab, vec![(new_ca.clone(), CaState::Active), (old, CaState::Retired)], new.key());
+    assert_eq!(others("pki/ca.crt"), [new_ca.root().clone()]);
+    assert_eq!(lab.run(&["verify", "--offline"]).status, 1);
+    lab.good(&["issue-master", "--all"]);
+    lab.good(&["issue-node", "--all"]);
+    lab.good(&["bundle", "--all"]);
+    lab.good(&["verify", "--offline"]);
+    assert!(others("pki/masters/master-1/apiserver.crt")[0].is_signed_by(new_ca.root()));
+    assert_eq!(bundled(&lab, "on"), (vec![new_ca.root().clone()], 1));
+}
+
+#[test]
+fn a_live_cluster_of_two_roots_is_proven() {
+    verify_live(|lab| {
+        let old = ca::trust(&layout(lab), CaRole::Cluster).expect("the CAs").into_active();
+        lab.good(&["issue-master", "--all"]);
+        let new = root(lab, "live root 2", KeyPair::generate().expect("a key"));
+        let cas = vec![(imported(&new, &[]), CaState::Active), (old, CaState::Trusted)];
+        install(lab, cas, new.key());
+    });
+}
+
+#[test]
+fn a_trust_file_that_is_damaged_or_does_not_fit_is_refused() {
+    let lab = Lab::with_roots();
+    let old = ca::trust(&layout(&lab), CaRole::Cluster).expect("the CAs").into_active();
+    let new = root(&lab, "prod root 2", KeyPair::generate().expect("a key"));
+    install(&lab, vec![(imported(&new, &[]), CaState::Active), (old, CaState::Trusted)], new.key());
+    let (good, roots) = (lab.read("pki/trust.json"), lab.read("pki/ca.crt"));
+    for (from, to) in
+        [("\"active\"", "\"trusted\""), ("\"trusted\"", "\"believed\""), ("imported", "found"), ("{", "[")]
+    {
+        lab.write("pki/trust.json", &good.replacen(from, to, 1));
+        assert!(ca::trust(&layout(&lab), CaRole::Cluster).is_err(), "{from}");
+    }
+    lab.write("pki/trust.json", &good);
+    lab.write("pki/ca.crt", &roots[..roots.len() / 2]);
+    assert!(ca::trust(&layout(&lab), CaRole::Cluster).is_err());
+    lab.write("pki/ca.crt", &roots);
+    assert!(ca::trust(&layout(&lab), CaRole::Cluster).is_ok());
+}
