@@ -226,14 +226,9 @@ fn a_template_of_ones_own_cannot_undo_trust_either() {
     lab.write(path, &text.replace("enabled: false", "enabled: true").replace("port: {{ node.port }}", "port: 10251"));
     let ran = lab.run(&["bundle", "--all", "--templates", "templates"]);
     assert_eq!(ran.status, 2, "{ran}");
-    assert!(
-        ran.err.contains(
-            "what template node/var/lib/kubelet/config.yaml makes is refused: port is \"10251\": it would undo property \
-             1.i: the masters dial another port; say kubeletPort: at the node; authentication.anonymous.enabled is \
-             \"true\": it would undo property 1.iii: anonymous callers are let in; leave it out"
-        ),
-        "{ran}"
-    );
+    for named in ["node/var/lib/kubelet/config.yaml", "10251", "kubeletPort", "authentication.anonymous.enabled"] {
+        assert!(ran.err.contains(named), "{named}: {ran}");
+    }
     assert!(fs::read_dir(lab.path("bundles")).map_or(0, Iterator::count) == 0, "nothing is packed");
     // One that only says more is fine, and what the cluster file says comes on top.
     lab.write(path, &format!("{text}maxPods: 20\nclusterDomain: off\n"));

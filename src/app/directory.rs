@@ -1,98 +1,27 @@
 //! The cluster directory as use cases begin with it: its owner, its cluster file, its CAs and its ledger.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
+use super::directory_error::DirectoryError;
 use super::env::Env;
 use super::error::Error;
 use super::notice::Notice;
 use super::observer::Observer;
-use super::remedy::Remedy;
-use crate::cluster::name::ClusterName;
 use crate::cluster::profile::CaRole;
 use crate::cluster::spec::Cluster;
-use crate::config::{self, ReadError};
+use crate::config;
 use crate::pki::ca_set::CaSet;
 use crate::pki::trust_bundle::TrustBundle;
-use crate::pki::violation::Violation;
 use crate::store::ca;
 use crate::store::error::StoreError;
-use crate::store::files::{self, Owner};
-use crate::store::layout::{CLUSTER_FILE, Layout};
+use crate::store::files;
+use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
 use crate::store::ledger::inventory::Inventory;
 use crate::store::lock::Lock;
 
 /// How long a use case waits for another that writes in the same directory.
 const LOCK_PATIENCE: Duration = Duration::from_secs(600);
-
-/// Why a cluster directory cannot be used.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum DirectoryError {
-    /// There is no cluster file.
-    #[error("there is no {CLUSTER_FILE} in {}", dir.display())]
-    NoClusterFile {
-        /// The cluster directory.
-        dir: PathBuf,
-    },
-    /// The cluster file is too large to be one.
-    #[error("cannot read the cluster file {}", path.display())]
-    ClusterFileTooLarge {
-        /// The cluster file.
-        path: PathBuf,
-        /// Its size and the limit.
-        source: StoreError,
-    },
-    /// The cluster file has errors.
-    #[error("the cluster file {} cannot be used", path.display())]
-    ClusterFile {
-        /// The cluster file.
-        path: PathBuf,
-        /// All of its errors.
-        source: ReadError,
-    },
-    /// Another user owns the directory, and so decides what it says.
-    #[error("{} belongs to another user: its owner is uid {}, and clusterctl runs as {}", path.display(), owner.uid, owner.ours)]
-    AnotherOwner {
-        /// The file or folder.
-        path: PathBuf,
-        /// Its owner and the current user.
-        owner: Owner,
-    },
-    /// A CA's certificate belongs to another cluster.
-    #[error("the root {} is not the {} of the cluster {cluster}: it {violation}", path.display(), role.as_str())]
-    CaOfAnotherCluster {
-        /// The certificate.
-        path: PathBuf,
-        /// The role that it should have.
-        role: CaRole,
-        /// The cluster's name in the cluster file.
-        cluster: ClusterName,
-        /// What differs.
-        violation: Violation,
-    },
-    /// A CA's certificate is not the one in the ledger.
-    #[error("the {} {} is not the one that the ledger knows", role.as_str(), path.display())]
-    CaNotInLedger {
-        /// The certificate.
-        path: PathBuf,
-        /// The role that it should have.
-        role: CaRole,
-    },
-}
-
-impl DirectoryError {
-    pub(super) fn remedy(&self) -> Option<Remedy> {
-        Some(match self {
-            Self::NoClusterFile { .. } => Remedy::WriteClusterFile,
-            Self::ClusterFileTooLarge { .. } => return None,
-            Self::ClusterFile { source, .. } => Remedy::CorrectClusterFile(source.clone()),
-            Self::AnotherOwner { .. } => Remedy::ChangeOwner,
-            Self::CaOfAnotherCluster { .. } => Remedy::RestoreClusterName,
-            Self::CaNotInLedger { .. } => Remedy::RestoreCaAndLedger,
-        })
-    }
-}
 
 /// Refuses a directory that another user owns, as git does: its owner decides whom it trusts, and what is issued and packed.
 ///

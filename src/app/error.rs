@@ -4,13 +4,12 @@ use std::error::Error as StdError;
 
 use super::admin::AdminError;
 use super::ca::CreateCaError;
-use super::directory::DirectoryError;
+use super::directory_error::DirectoryError;
 use super::init::InitError;
 use super::input::InputError;
 use super::inspect::InspectError;
 use super::issue::IssuanceError;
-use super::package::templates::TemplatesError;
-use super::package::{OpenBundleError, PackageError};
+use super::package::{OpenBundleError, PackageError, TemplatesError};
 use super::remedy::Remedy;
 use super::revoke::RevokeError;
 use super::verify::VerifyError;

@@ -10,6 +10,7 @@ pub(crate) mod batches;
 pub mod ca;
 pub mod count;
 pub mod directory;
+mod directory_error;
 mod env;
 mod error;
 pub mod init;
@@ -24,6 +25,7 @@ pub mod revoke;
 pub mod threads;
 pub mod verify;
 
+pub use directory_error::DirectoryError;
 pub use env::Env;
 pub use error::{Error, in_full};
 pub use notice::Notice;

@@ -90,14 +90,14 @@ trait UseCaseError: Into<app::Error> {}
 impl UseCaseError for app::Error {}
 impl UseCaseError for app::admin::AdminError {}
 impl UseCaseError for app::ca::CreateCaError {}
-impl UseCaseError for app::directory::DirectoryError {}
+impl UseCaseError for app::DirectoryError {}
 impl UseCaseError for app::init::InitError {}
 impl UseCaseError for app::input::InputError {}
 impl UseCaseError for app::verify::VerifyError {}
 impl UseCaseError for app::inspect::InspectError {}
 impl UseCaseError for app::package::PackageError {}
 impl UseCaseError for app::package::OpenBundleError {}
-impl UseCaseError for app::package::templates::TemplatesError {}
+impl UseCaseError for app::package::TemplatesError {}
 impl UseCaseError for app::issue::IssuanceError {}
 impl UseCaseError for app::revoke::RevokeError {}
 impl UseCaseError for CaError {}

@@ -1,14 +1,14 @@
 //! How the program ends: one exhaustive match from errors to exit statuses.
 
+use crate::app::DirectoryError;
 use crate::app::Error;
 use crate::app::admin::AdminError;
 use crate::app::ca::CreateCaError;
-use crate::app::directory::DirectoryError;
 use crate::app::init::InitError;
 use crate::app::input::InputError;
 use crate::app::inspect::InspectError;
 use crate::app::issue::IssuanceError;
-use crate::app::package::templates::TemplatesError;
+use crate::app::package::TemplatesError;
 use crate::app::package::{OpenBundleError, PackageError};
 use crate::app::revoke::RevokeError;
 use crate::app::verify::{TargetError, VerifyError};

@@ -6,7 +6,7 @@ use std::path::Path;
 use rayon::iter::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
 use super::error::{MissingRecipient, PackageError};
-use super::options::Selection;
+use super::selection::Selection;
 use crate::bundle::encryption::Encryptor;
 use crate::bundle::format::{Format, encrypted_name};
 use crate::bundle::input::Roles;

@@ -4,8 +4,8 @@ use rayon::iter::{Either, IntoParallelRefIterator, ParallelIterator};
 
 use super::error::PackageError;
 use super::inputs::Inputs;
-use super::options::Selection;
 use super::preflight_error::{CredentialRemedy, Refusal, RefusedHost};
+use super::selection::Selection;
 use crate::bundle::format::encrypted_name;
 use crate::bundle::input::Roles;
 use crate::store::files;

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::str::Utf8Error;
 
+use super::templates_error::TemplatesError;
 use crate::app::error::Error;
-use crate::app::remedy::Remedy;
-use crate::bundle::render::{TemplateError, Templates};
+use crate::bundle::render::Templates;
 use crate::cluster::spec::Cluster;
 use crate::store::error::StoreError;
 use crate::store::files::{self, PUBLIC};
@@ -14,40 +13,6 @@ use crate::store::layout::Layout;
 
 /// The largest template, in bytes.
 const MAX_BYTES: u64 = 1024 * 1024;
-
-/// Why templates cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TemplatesError {
-    /// A template is not UTF-8.
-    #[error("the template {} is not text", path.display())]
-    NotText {
-        /// Its file.
-        path: PathBuf,
-        /// Where it is not.
-        source: Utf8Error,
-    },
-    /// A template replaces nothing, is empty, or has a syntax error.
-    #[error("the templates cannot be used")]
-    Invalid(#[source] TemplateError),
-    /// A template fails with the values of this cluster.
-    #[error("{output} cannot be rendered")]
-    Render {
-        /// What the template makes.
-        output: &'static str,
-        /// Where and why it fails.
-        source: TemplateError,
-    },
-}
-
-impl TemplatesError {
-    pub(in crate::app) fn remedy(&self) -> Option<Remedy> {
-        match self {
-            Self::NotText { .. } => None,
-            Self::Invalid(_) => Some(Remedy::EjectTemplates),
-            Self::Render { .. } => Some(Remedy::CorrectTemplate),
-        }
-    }
-}
 
 /// Returns the built-in templates, replaced by those of a folder where it has a file of the same path.
 ///

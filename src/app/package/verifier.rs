@@ -6,7 +6,7 @@ use super::error::PackageError;
 use super::permissions::ExposedKeys;
 use super::plan::Packager;
 use super::report::Warning;
-use super::templates::TemplatesError;
+use super::templates_error::TemplatesError;
 use crate::app::directory;
 use crate::app::env::Env;
 use crate::app::error::Error;

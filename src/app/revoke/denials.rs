@@ -9,7 +9,7 @@ use super::error::RevokeError;
 use super::rendered;
 use crate::app::env::Env;
 use crate::app::error::Error;
-use crate::app::package::templates::{self, TemplatesError};
+use crate::app::package::{TemplatesError, templates};
 use crate::bundle::policy;
 use crate::bundle::render::Templates;
 use crate::cluster::profile::{TABLE, Usage};
