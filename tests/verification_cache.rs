@@ -116,12 +116,12 @@ fn a_revocation_is_seen() {
 }
 
 #[test]
-fn a_trace_lets_no_damaged_file_into_a_bundle_and_proves_nothing_to_verify() {
+fn a_cache_entry_lets_no_damaged_file_into_a_bundle_and_proves_nothing_to_verify() {
     let lab = Lab::issued();
     damage(&lab, KEY);
-    // As if the disk had changed a byte behind the kernel's back: what is remembered is made to vouch for the damaged file.
-    vouch_for_what_is_there(&lab);
-    assert_eq!(lab.good(&["issue-node", "--all", "--dry-run"]).out, "", "the trace vouches, and nobody reads");
+    // As if the disk had changed a byte behind the kernel's back: an entry is made for the damaged file.
+    remember_files_as_they_are(&lab);
+    assert_eq!(lab.good(&["issue-node", "--all", "--dry-run"]).out, "", "the cache has an entry, and nothing is read");
     let ran = lab.run(&["bundle", "--all"]);
     assert_eq!(ran.status, 3, "{ran}");
     let Err(PackageError::CredentialChanged(host)) = package(&lab, &["on"]) else { panic!("a bundle") };
@@ -132,7 +132,7 @@ fn a_trace_lets_no_damaged_file_into_a_bundle_and_proves_nothing_to_verify() {
 }
 
 /// Remembers the files of the node `on` as they lie there, whatever is in them.
-fn vouch_for_what_is_there(lab: &Lab) {
+fn remember_files_as_they_are(lab: &Lab) {
     use clusterctl::cluster::profile::CaRole;
     use clusterctl::pki::ca_set::CaSet;
     use clusterctl::store::layout::Layout;

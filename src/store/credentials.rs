@@ -86,10 +86,10 @@ impl fmt::Display for CredentialProblem {
             Self::NotThere => f.write_str("not issued yet"),
             Self::Missing(path) => write!(f, "{} is missing", path.display()),
             Self::KeyDiscarded { not_after } => {
+                let expiry = stamp(*not_after);
                 write!(
                     f,
-                    "its key was forgotten on purpose, and is in its host's sealed bundle alone; good until {}",
-                    stamp(*not_after)
+                    "its key was deleted on purpose, only its host's encrypted bundle has it; valid until {expiry}"
                 )
             }
             Self::Unreadable(error) => error.fmt(f),
@@ -100,7 +100,7 @@ impl fmt::Display for CredentialProblem {
             Self::BadKey(path, error) => write!(f, "{}: {error}", path.display()),
             Self::Mode(path, mode) => write!(f, "{} has mode {mode:04o}, others can read it", path.display()),
             Self::Violation(flaw) => flaw.fmt(f),
-            Self::NotInLedger => f.write_str("the ledger does not know it"),
+            Self::NotInLedger => f.write_str("it is not in the ledger"),
             Self::Revoked(Revocation { reason: Reason::Unspecified, at }) => {
                 write!(f, "it was revoked at {}", stamp(*at))
             }

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::files::UNFINISHED;
+use super::layout::UNFINISHED;
 
 /// Why the cluster directory could not be read or written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -131,8 +131,8 @@ pub struct StagedBatch {
 /// The system's error; the ledger then has certificates that are in no file, and nothing else is left.
 pub fn stage(layout: &Layout, batch: &[StagedCredentials]) -> Result<StagedBatch, StoreError> {
     // In sequence: the kernel creates one folder at a time in another, and waiting threads would only spin.
-    let begun = batch.iter().map(|credentials| begin(layout, credentials)).collect::<Result<Vec<_>, _>>()?;
-    let staged = begun.into_par_iter().zip(batch).map(|(begun, credentials)| fill(begun, credentials));
+    let created = batch.iter().map(|credentials| begin(layout, credentials)).collect::<Result<Vec<_>, _>>()?;
+    let staged = created.into_par_iter().zip(batch).map(|(folder, credentials)| fill(folder, credentials));
     let staged = staged.collect::<Result<Vec<_>, _>>()?;
     let (staged, cache_entries): (Vec<StagedFolder>, Vec<CacheEntry>) = staged.into_iter().unzip();
     Ok(StagedBatch { staged, cache_entries })

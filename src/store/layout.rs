@@ -8,6 +8,8 @@ use crate::cluster::spec::Role;
 
 /// The cluster file's name, which marks a cluster directory.
 pub const CLUSTER_FILE: &str = "cluster.yaml";
+/// The prefix of the names of unfinished files and folders. A crash can leave some; the next run removes them.
+pub(super) const UNFINISHED: &str = ".unfinished-";
 
 /// The name of the file with a role's CAs and their states.
 pub const TRUST_FILE: &str = "trust.json";

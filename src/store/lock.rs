@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_second_is_told_who_holds_it_and_gets_it_afterwards() {
+    fn a_second_process_learns_which_one_has_the_lock_and_gets_it_afterwards() {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("lock");
         let first = Lock::take(&path, "issue-node --all", Duration::ZERO, &mut |_| {}).expect("free");

@@ -224,19 +224,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_appears_whole_or_not_at_all() {
+    fn a_folder_appears_complete_or_not_at_all() {
         let dir = tempfile::tempdir().expect("a folder");
         let place = dir.path().join("worker-1");
-        let staged = StagedFolder::begin(&place).expect("begun");
+        let staged = StagedFolder::begin(&place).expect("created");
         staged.add("a", b"1", PUBLIC).expect("added");
         assert!(!exists(&place));
         staged.publish().expect("published");
         assert_eq!(read(&place.join("a"), 9), Ok(b"1".to_vec()));
-        let again = StagedFolder::begin(&place).expect("begun");
+        let again = StagedFolder::begin(&place).expect("created");
         again.add("b", b"2", PUBLIC).expect("added");
         again.publish().expect("exchanged");
         assert_eq!(names_in(&place), Ok(vec!["b".to_owned()]));
-        let dropped = StagedFolder::begin(&place).expect("begun");
+        let third = StagedFolder::begin(&place).expect("created");
+        third.add("c", b"3", PUBLIC).expect("added");
+        third.publish_leaving_replaced().expect("exchanged");
+        assert_eq!(names_in(&place), Ok(vec!["c".to_owned()]));
+        assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 2, "the replaced folder waits to be swept");
+        sweep(dir.path()).expect("swept");
+        let dropped = StagedFolder::begin(&place).expect("created");
         drop(dropped);
         std::mem::forget(StagedFolder::begin(&place).expect("a killed process's"));
         assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 2);

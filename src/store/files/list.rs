@@ -4,8 +4,8 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::UNFINISHED;
 use crate::store::error::StoreError;
+use crate::store::layout::UNFINISHED;
 
 /// Returns the names in a folder, sorted, without hidden ones; none when there is no such folder.
 ///

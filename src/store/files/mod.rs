@@ -20,4 +20,4 @@ pub(super) use list::list;
 pub(super) use metadata::is_empty;
 pub(super) use remove::remove_own_folder;
 pub(super) use sync::sync_folder;
-pub(super) use write::{Durable, UNFINISHED, parent, rename, unfinished_sibling, write_file, write_with_the_batch};
+pub(super) use write::{Durable, parent, rename, unfinished_sibling, write_file, write_with_the_batch};

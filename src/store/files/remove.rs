@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
+use super::FOLDER;
 use super::sync::sync_all;
-use super::{FOLDER, UNFINISHED};
 use crate::store::error::StoreError;
+use crate::store::layout::UNFINISHED;
 
 /// Deletes files and folders, by their paths below `folder`, as far as they exist. Durable on return.
 ///

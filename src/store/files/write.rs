@@ -13,9 +13,8 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use super::exists;
 use super::sync::sync_folder;
 use crate::store::error::StoreError;
+use crate::store::layout::UNFINISHED;
 
-/// The prefix of the names of unfinished files and folders. A crash can leave some; the next run removes them.
-pub(in crate::store) const UNFINISHED: &str = ".unfinished-";
 /// The mode of files that everybody may read.
 pub const PUBLIC: u32 = 0o644;
 /// The mode of files that only their owner may read.

@@ -69,7 +69,7 @@ fn a_reader_neither_writes_nor_waits_nor_sees_what_came_later() {
     let mut writer = Ledger::open(&path).expect("a ledger");
     log(&mut writer, "a");
     let mut reader = Ledger::open_read_only(&path).expect("a ledger");
-    reader.read(|connection| connection.execute_batch("BEGIN")).expect("begun");
+    reader.read(|connection| connection.execute_batch("BEGIN")).expect("started");
     assert_eq!(events(&reader), 1);
     log(&mut writer, "b");
     assert_eq!((events(&reader), events(&writer)), (1, 2));
