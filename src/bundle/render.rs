@@ -1,4 +1,4 @@
-//! Renders templates to files. Only this module and [`super::escape`] use the template engine.
+//! Renders templates to files. Only this module and `escape` use the template engine.
 
 use std::collections::BTreeMap;
 

@@ -46,7 +46,7 @@ fn name(text: &str) -> Result<HostName, NameError> {
 /// Runs `issue-admin`.
 ///
 /// # Errors
-/// As [`admin::plan`], [`PassphraseArgs::issuer`] and [`admin::AdminPlan::apply`]; refused when it is not confirmed.
+/// As [`admin::plan`], the passphrase and [`admin::AdminPlan::apply`]; refused when it is not confirmed.
 pub fn run(args: &IssueAdminArgs, context: &mut Context<'_>) -> Result<Exit> {
     let cluster = context.cluster()?;
     let IssueAdminArgs { name, validity, break_glass, reissue, .. } = args;

@@ -26,7 +26,7 @@ pub struct IssueMasterArgs {
 /// Runs `issue-master`.
 ///
 /// # Errors
-/// As [`issue::run`]; a usage error for an unknown master.
+/// As the issue use case; a usage error for an unknown master.
 pub fn run(args: &IssueMasterArgs, context: &mut Context<'_>) -> Result<Exit> {
     let cluster = context.cluster()?;
     let subjects = Subjects::Masters(select(&cluster, Role::Master, &args.names, args.all)?);

@@ -1,5 +1,5 @@
 //! The listeners and the connections: loopback addresses, TLS that asks for a client certificate without demanding one
-//! (Go's `RequestClientCert`), and who a client is. What is answered is [`super::answers`]'s.
+//! (Go's `RequestClientCert`), and who a client is. What is answered is `answers`'s.
 
 use std::collections::{BTreeSet, HashMap};
 use std::io;
