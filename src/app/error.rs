@@ -10,6 +10,7 @@ use super::input::InputError;
 use super::inspect::InspectError;
 use super::issue::IssuanceError;
 use super::package::{OpenBundleError, PackageError, TemplatesError};
+use super::policy::PolicyError;
 use super::remedy::Remedy;
 use super::revoke::RevokeError;
 use super::verify::VerifyError;
@@ -35,6 +36,9 @@ pub enum Error {
     /// A live cluster cannot be verified.
     #[error(transparent)]
     Verify(#[from] VerifyError),
+    /// The access rules are not written.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
     /// A file that was named cannot be read.
     #[error(transparent)]
     Input(#[from] InputError),
@@ -77,6 +81,7 @@ impl Error {
             Self::Init(error) => Some(error.remedy()),
             Self::Inspect(error) => error.remedy(),
             Self::Verify(error) => error.remedy(),
+            Self::Policy(error) => Some(error.remedy()),
             Self::Input(error) => error.remedy(),
             Self::Admin(error) => error.remedy(),
             Self::Issuance(error) => error.remedy(),

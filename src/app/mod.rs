@@ -20,6 +20,7 @@ pub mod issue;
 mod notice;
 mod observer;
 pub mod package;
+pub mod policy;
 mod remedy;
 pub mod revoke;
 pub mod threads;

@@ -25,6 +25,8 @@ pub enum Remedy {
     EjectTemplates,
     /// Correct the template that the error names, or start from the built-in one.
     CorrectTemplate,
+    /// Keep other files in another folder than the access rules.
+    KeepFilesElsewhere,
     /// Name files of the kinds that are described.
     InspectKnownKinds,
     /// Of [`verify`].

@@ -94,6 +94,7 @@ impl UseCaseError for app::DirectoryError {}
 impl UseCaseError for app::init::InitError {}
 impl UseCaseError for app::input::InputError {}
 impl UseCaseError for app::verify::VerifyError {}
+impl UseCaseError for app::policy::PolicyError {}
 impl UseCaseError for app::inspect::InspectError {}
 impl UseCaseError for app::package::PackageError {}
 impl UseCaseError for app::package::OpenBundleError {}

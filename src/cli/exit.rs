@@ -10,6 +10,7 @@ use crate::app::inspect::InspectError;
 use crate::app::issue::IssuanceError;
 use crate::app::package::TemplatesError;
 use crate::app::package::{OpenBundleError, PackageError};
+use crate::app::policy::PolicyError;
 use crate::app::revoke::RevokeError;
 use crate::app::verify::{TargetError, VerifyError};
 use crate::bundle::encryption::DecryptError;
@@ -65,6 +66,8 @@ pub(super) fn of(error: &Error) -> Exit {
             | InitError::NoAddresses { .. },
         ) => Exit::Usage,
         Error::Verify(error) => of_verify(error),
+        Error::Policy(PolicyError::OtherFile(_)) => Exit::Refused,
+        Error::Policy(PolicyError::Stopped) => Exit::Environment,
         Error::Input(error) => of_input(error),
         Error::Inspect(InspectError::Input(error)) => of_input(error),
         Error::Inspect(InspectError::Unreadable { .. }) => Exit::Usage,

@@ -55,6 +55,7 @@ fn words(remedy: &Remedy) -> Option<String> {
         Remedy::CorrectTemplate => {
             "correct that template; clusterctl bundle --eject-templates DIR writes templates that work".to_owned()
         }
+        Remedy::KeepFilesElsewhere => "keep your own files in another folder".to_owned(),
         Remedy::InspectKnownKinds => {
             "show describes PEM and DER certificates, keys, requests and CRLs, PKCS#7, kubeconfigs, and clusterctl's bundles, \
              encrypted or not"

@@ -1,0 +1,126 @@
+//! Renders the access rules and writes them.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use super::error::PolicyError;
+use crate::app::directory;
+use crate::app::env::Env;
+use crate::app::error::Error;
+use crate::app::observer::Observer;
+use crate::app::package::{TemplatesError, Warning, templates, versions};
+use crate::app::revoke::superseded::Superseded;
+use crate::app::revoke::{check_ledger_is_current, denials};
+use crate::bundle::images::Settings;
+use crate::bundle::policy::{self, PolicyFile};
+use crate::cluster::account::AccountScheme;
+use crate::cluster::profile::Profile;
+use crate::cluster::spec::Cluster;
+use crate::rbac::denials::Denials;
+use crate::store::error::StoreError;
+use crate::store::files::{self, PUBLIC};
+use crate::store::ledger::Ledger;
+use crate::store::staged::StagedFolder;
+
+/// What was written.
+#[derive(Debug)]
+pub struct PolicyReport {
+    /// The folder.
+    pub folder: PathBuf,
+    /// The files in it.
+    pub files: Vec<PathBuf>,
+    /// The folder that names objects of accounts that the cluster file does not have any more, if there are some.
+    pub deletions: Option<PathBuf>,
+    /// Valid certificates of the account scheme that the cluster file does not have any more.
+    pub superseded: Option<Superseded>,
+    /// What the cluster's release of Kubernetes does not support.
+    pub warnings: Vec<Warning>,
+}
+
+/// Writes the folder of access rules. The files are the same bytes for the same input.
+///
+/// `templates` is a folder of templates, in place of the one that the cluster file names.
+///
+/// # Errors
+/// When a template cannot be used, the folder has other files, or CRLs or rendered files revoke more than the ledger.
+pub fn write(
+    env: &Env,
+    cluster: &Cluster,
+    templates: Option<&Path>,
+    observer: &mut dyn Observer,
+) -> Result<PolicyReport, Error> {
+    let layout = &env.layout;
+    let templates = templates::load(templates, cluster, layout)?;
+    let _lock = directory::lock(env, "policy", observer)?;
+    let (mut ledger, denials) = denials_of(env, cluster)?;
+    let settings = Settings::of(&cluster.kubernetes);
+    let warnings = versions::unsupported(&settings, cluster.accounts, denials.count());
+    let folder = layout.policy();
+    check_folder(&folder)?;
+    files::sweep(layout.dir())?;
+    let staged = StagedFolder::begin(&folder)?;
+    let (cancellation, mut written) = (observer.cancellation(), Vec::new());
+    for file in templates.policy(cluster, &denials) {
+        if cancellation.is_cancelled() {
+            return Err(PolicyError::Stopped.into());
+        }
+        let PolicyFile { path, text } =
+            file.map_err(|source| TemplatesError::Render { output: "the policy", source })?;
+        staged.add_below(&path, text.as_bytes(), PUBLIC)?;
+        written.push(folder.join(path));
+    }
+    let deletions = ledger.as_ref().map(|ledger| left_over(cluster, ledger)).transpose()?.flatten();
+    if let Some(PolicyFile { path, text }) = &deletions {
+        staged.add_below(path, text.as_bytes(), PUBLIC)?;
+        written.push(folder.join(path));
+    }
+    files::sync_all(layout.dir())?;
+    staged.publish()?;
+    files::sync_all(layout.dir())?;
+    if let Some(ledger) = &mut ledger {
+        ledger.log_event("policy", &cluster.name.to_string(), &folder.display().to_string(), &env.audit())?;
+    }
+    let superseded = ledger.as_ref().map(|ledger| Superseded::find(cluster, ledger, env)).transpose()?;
+    Ok(PolicyReport {
+        deletions: deletions.map(|_| folder.join(policy::DELETE)),
+        superseded: superseded.filter(|superseded| !superseded.is_empty()),
+        folder,
+        files: written,
+        warnings,
+    })
+}
+
+/// Returns the revoked certificates; none before there are CAs.
+fn denials_of(env: &Env, cluster: &Cluster) -> Result<(Option<Ledger>, Denials), Error> {
+    if !files::exists(&env.layout.pki()) {
+        return Ok((None, Denials::default()));
+    }
+    let (ledger, _, cas) = directory::trust(&env.layout, cluster)?;
+    check_ledger_is_current(&env.layout, &cas, &ledger, env.now)?;
+    let denials = denials::of_ledger(&ledger, &cas.cluster, env.now)?;
+    Ok((Some(ledger), denials))
+}
+
+/// Refuses a folder with files of other origin, which would be lost.
+fn check_folder(folder: &Path) -> Result<(), Error> {
+    if !files::exists(folder) {
+        return Ok(());
+    }
+    match files::files_below(folder)?.into_iter().find(|path| !policy::is_ours(path)) {
+        Some(other) => Err(PolicyError::OtherFile(folder.join(other)).into()),
+        None => Ok(()),
+    }
+}
+
+/// Returns the file that names the objects of nodes' accounts that were issued once and are not in the rules any more.
+fn left_over(cluster: &Cluster, ledger: &Ledger) -> Result<Option<PolicyFile>, StoreError> {
+    let scheme = AccountScheme::Kubelet;
+    let mut accounts = ledger.accounts_of(Profile::KubeletClient.policy().name)?;
+    accounts.retain(|account| account.starts_with(scheme.prefix()));
+    let all_of_them = cluster.accounts != scheme && !accounts.is_empty();
+    if cluster.accounts == scheme {
+        let today: HashSet<String> = cluster.nodes.iter().map(|node| scheme.account(&node.name).user).collect();
+        accounts.retain(|account| !today.contains(account));
+    }
+    Ok(policy::deletions(&accounts, all_of_them))
+}
