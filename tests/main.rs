@@ -27,6 +27,7 @@ mod kubeconfigs;
 mod kubelets;
 mod kubernetes;
 mod ledger;
+mod library;
 mod nginx;
 mod node_lists;
 mod oracle;
