@@ -1,5 +1,41 @@
 //! clusterctl: static clustering for Kubernetes, from a cluster file to a verified cluster.
 //!
+//! The program is a thin layer over this library. This creates the CAs of a cluster and issues a node's certificates:
+//!
+//! ```
+//! use clusterctl::app::ca::{self, KeyProtection};
+//! use clusterctl::app::issue::{self, IssueOptions, Subjects};
+//! use clusterctl::app::{Env, Silent};
+//! use clusterctl::store::layout::Layout;
+//! use clusterctl::{config, store};
+//!
+//! let cluster = config::read(
+//!     b"apiVersion: clusterctl/v1
+//! kind: Cluster
+//! name: example
+//! masters: [{name: master-1, addresses: [192.0.2.10]}]
+//! nodes: [{name: node-1, addresses: [192.0.2.11]}]
+//! ",
+//! )?;
+//! let dir = tempfile::tempdir()?;
+//! let layout = Layout::new(dir.path().to_owned());
+//! let env = Env { layout, now: time::OffsetDateTime::now_utc(), actor: "example".to_owned() };
+//! ca::create(&env, &cluster, &KeyProtection::None)?;
+//!
+//! let subjects = Subjects::Nodes(cluster.nodes.iter().collect());
+//! let options = IssueOptions { subjects, reissue: false, renew_within: None };
+//! let plan = issue::plan(options, "example", &cluster, &env, &mut Silent)?;
+//! let mut issuers = Vec::new();
+//! for role in plan.signers() {
+//!     issuers.push(store::ca::open(&env.layout, role, None)?.into_issuer(env.now)?);
+//! }
+//! let report = plan.apply(&issuers, &mut Silent)?;
+//! assert_eq!((report.issued, report.kept), (2, 0));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! `examples/issue_and_package.rs` does more: it packs bundles and audits the directory.
+//!
 //! Modules are layers; imports point down only, and a test checks it:
 //!
 //! - [`sanitize`]: makes untrusted text safe to show
