@@ -2,8 +2,16 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use clusterctl::app::admin::{self, AdminError, AdminOptions, NameOwner};
+use clusterctl::app::{Env, Error, Remedy, Silent};
+use clusterctl::cluster::name::HostName;
+use clusterctl::cluster::profile::Profile;
+use clusterctl::config;
+use clusterctl::store::layout::Layout;
+use serde_json::Value;
+
 use crate::support::outside::needs;
-use crate::support::{Lab, good_tool};
+use crate::support::{Lab, Ran, good_tool};
 
 #[test]
 fn an_administrator_is_a_member_of_a_group_whose_rights_are_rbacs() {
@@ -16,9 +24,9 @@ fn an_administrator_is_a_member_of_a_group_whose_rights_are_rbacs() {
     assert_eq!(std::fs::metadata(&path).expect("there").permissions().mode() & 0o7777, 0o600);
     let path = path.display().to_string();
     let view = good_tool("kubectl", &["config", "view", "--raw", "--minify", "--kubeconfig", &path, "-o", "json"]);
-    let view: serde_json::Value = serde_json::from_str(&view).expect("JSON");
+    let view: Value = serde_json::from_str(&view).expect("JSON");
     assert_eq!(view["clusters"][0]["cluster"]["server"], "https://api.prod.example.net:6443");
-    let pem = |value: &serde_json::Value, name: &str| {
+    let pem = |value: &Value, name: &str| {
         let file = lab.path(name);
         let script = "import base64, sys; sys.stdout.buffer.write(base64.b64decode(sys.argv[1]))";
         let text = good_tool("/usr/bin/python3", &["-c", script, value.as_str().expect("base64")]);
@@ -59,18 +67,26 @@ fn a_kubeconfig_is_replaced_only_when_that_is_asked_for() {
 #[test]
 fn nobody_is_called_as_a_host_or_the_control_plane_is() {
     let lab = Lab::with_roots();
-    for name in [
-        "kube-apiserver",
-        "kube-apiserver-kubelet-client",
-        "kube-apiserver-etcd-client",
-        "front-proxy-client",
-        "kube-etcd-healthcheck-client",
-        "master-2",
-        "on",
+    let cluster = config::read(lab.read("cluster.yaml").as_bytes()).expect("a good file");
+    let env = Env { layout: Layout::new(lab.dir().to_owned()), now: lab.now, actor: "admin@laptop".into() };
+    for (name, owner) in [
+        ("kube-apiserver", NameOwner::Account(Profile::Apiserver)),
+        ("kube-apiserver-kubelet-client", NameOwner::Account(Profile::ApiserverKubeletClient)),
+        ("kube-apiserver-etcd-client", NameOwner::Account(Profile::ApiserverEtcdClient)),
+        ("front-proxy-client", NameOwner::Account(Profile::FrontProxyClient)),
+        ("kube-etcd-healthcheck-client", NameOwner::Account(Profile::EtcdHealthcheckClient)),
+        ("master-2", NameOwner::Host),
+        ("on", NameOwner::Host),
     ] {
-        for more in [&[][..], &["--break-glass", "--yes"]] {
+        for (break_glass, more) in [(false, &[][..]), (true, &["--break-glass", "--yes"])] {
             let ran = lab.run(&[&["issue-admin", name], more].concat());
             assert_eq!(ran.status, 2, "{name}: {ran}");
+            let name = HostName::parse(name).expect("a name");
+            let options = AdminOptions { name: Some(name.clone()), validity: None, break_glass, reissue: false };
+            let error = admin::plan(&options, &cluster, &env, &mut Silent).expect_err("a name that is taken");
+            assert_eq!(error.remedy(), Some(Remedy::NameThePerson), "{name}: {error:?}");
+            let Error::Admin(error) = error else { panic!("{name}: {error:?}") };
+            assert_eq!(error, AdminError::NameTaken { name, owner });
         }
     }
     assert!(!lab.path("pki/admins").exists(), "nothing was issued");
@@ -100,12 +116,29 @@ fn breaking_the_glass_is_asked_for_confirmed_short_and_loud() {
         good_tool("sqlite3", &[&ledger, query]),
         "break-glass|break-glass|2026-11-23T16:00:00Z|BREAK-GLASS|break-glass|1\n"
     );
-    let offline = lab.run(&["verify", "--offline"]);
-    assert!(offline.out.contains("warn store.credential"), "{offline}");
+    let offline = lab.run(&["verify", "--offline", "--output", "json"]);
+    let emergency = judged(&offline, "admin break-glass");
+    assert_eq!((&emergency["id"], &emergency["status"]), (&"store.credential".into(), &"warn".into()));
+    assert_eq!(emergency["remedy"], "delete-emergency-admin");
+    insta::assert_snapshot!(
+        emergency["observed"].as_str().expect("text"),
+        @"system:masters, which bypasses every authorizer, until 2026-11-23T16:00:00Z"
+    );
     assert_eq!(offline.status, 0, "a warning: {offline}");
     lab.now += time::Duration::hours(5);
-    let later = lab.run(&["verify", "--offline"]);
+    let later = lab.run(&["verify", "--offline", "--output", "json"]);
     assert_eq!(later.status, 1, "what has ended is to be removed: {later}");
+    let emergency = judged(&later, "admin break-glass");
+    assert_eq!((&emergency["status"], &emergency["remedy"]), (&"fail".into(), &"delete-admin".into()));
+}
+
+/// The one result about `host` in a report in JSON.
+fn judged(ran: &Ran, host: &str) -> Value {
+    let report: Value = serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {ran}"));
+    let results = report["results"].as_array().expect("results").iter();
+    let found: Vec<&Value> = results.filter(|result| result["host"] == host).collect();
+    assert_eq!(found.len(), 1, "{ran}");
+    found[0].clone()
 }
 
 #[test]

@@ -12,7 +12,7 @@ use time::Duration;
 
 use crate::support::live::Live;
 use crate::support::outside::needs;
-use crate::support::{Ran, good_tool};
+use crate::support::{Ran, good_tool, undated};
 
 /// A live cluster, its root, and the certificate of its first node's kubelet.
 struct Site {
@@ -106,11 +106,14 @@ fn a_list_that_proves_nothing_fails_and_says_why() {
     std::fs::copy(site.live.lab.path("pki/ca.crt"), site.live.lab.path("root.crl")).expect("copied");
     let cases =
         ["expired.crl", "early.crl", "twin.crl", "other.crl", "garbage.crl", "empty.crl", "cut.crl", "root.crl"];
+    let mut reasons = String::new();
     for file in cases {
         let (status, judged, observed, remedy) = site.judged(&["--crl", file]);
+        reasons.push_str(&format!("{file}: {}\n", undated(&observed)));
         assert_eq!((status, judged.as_str()), (1, "fail"), "{file}: {observed}");
         assert_eq!(remedy, "provide-current-crl", "{file}");
     }
+    insta::assert_snapshot!("reasons_of_unusable_crls", reasons);
     // One that is good makes up for one that has expired, but not for a file that is no list: it might have told.
     site.list("fresh.crl", &site.root, &[], -1, 1);
     assert_eq!(site.judged(&["--crl", "expired.crl", "--crl", "fresh.crl"]).1, "pass");

@@ -86,6 +86,22 @@ fn worst(ran: &Ran) -> BTreeMap<String, String> {
     found
 }
 
+/// `id host status` of every result, in the report's order.
+fn table(ran: &Ran) -> Vec<(String, String, String)> {
+    let report: Value = serde_json::from_str(&ran.out).expect("JSON");
+    let text = |result: &Value, key: &str| result[key].as_str().unwrap_or_default().to_owned();
+    let results = report["results"].as_array().expect("results").iter();
+    results.map(|result| (text(result, "id"), text(result, "host"), text(result, "status"))).collect()
+}
+
+/// `status: observed` of every result of `trust.match`.
+fn trust_match(ran: &Ran) -> String {
+    let text = |result: &Value, key: &str| result[key].as_str().unwrap_or_default().to_owned();
+    let report: Value = serde_json::from_str(&ran.out).expect("JSON");
+    let results = report["results"].as_array().expect("results").iter().filter(|result| result["id"] == "trust.match");
+    results.map(|r| format!("{}: {}\n", text(r, "status"), text(r, "observed"))).collect()
+}
+
 /// What became of each check, by its id, where it is made more than once the worst of it.
 fn statuses(ran: &Ran) -> BTreeMap<String, String> {
     let report: Value = serde_json::from_str(&ran.out).expect("JSON");
@@ -156,6 +172,10 @@ fn a_sample_is_spread_over_the_fleet_and_says_what_it_left_out() {
         results.iter().filter(|r| r["role"] == "cluster" && r["id"] == "node.connect").collect();
     assert_eq!(left_out.len(), 1);
     assert_eq!(left_out[0]["remedy"], "verify-all-nodes");
+    insta::assert_snapshot!(
+        left_out[0]["observed"].as_str().expect("text"),
+        @"16 of 20 nodes were left out: a sample of 4 was requested"
+    );
     assert_eq!((&left_out[0]["status"], &left_out[0]["severity"]), (&"skipped".into(), &"warning".into()));
     // Told to people, too, and in the recording.
     let again = live.lab.good(&["verify", "--replay", "run.json", "--output", "json"]);
@@ -249,11 +269,23 @@ fn files_and_flags_prove_a_cluster_that_has_no_directory() {
         "pki/nodes/node-1/kubelet-client.key",
     ]);
     std::fs::remove_file(live.lab.path("cluster.yaml")).expect("removed");
-    let found = statuses(&live.lab.run(&[&args[..], &["--output", "json"]].concat()));
-    assert!(found.values().all(|status| status != "fail"), "{found:#?}");
-    for id in ["node.caller", "node.chain", "node.name", "node.anonymous", "master.whoami", "master.chain"] {
-        assert!(["pass", "skipped"].contains(&found[id].as_str()), "{id}: {found:#?}");
+    let found = table(&live.lab.run(&[&args[..], &["--output", "json"]].concat()));
+    assert!(found.iter().all(|(_, _, status)| status != "fail"), "{found:#?}");
+    let endpoint = live.addresses.endpoint.to_string();
+    for (id, hosts) in [
+        ("node.caller", &["node-1", "node-2"][..]),
+        ("node.chain", &["node-1", "node-2"]),
+        ("node.name", &["node-1", "node-2"]),
+        ("node.anonymous", &["node-1", "node-2"]),
+        ("master.whoami", &[&endpoint]),
+        ("master.chain", &[&endpoint]),
+    ] {
+        let of_check = found.iter().filter(|(check, ..)| check == id).map(|(_, host, status)| (&**host, &**status));
+        let expected: Vec<(&str, &str)> = hosts.iter().map(|host| (*host, "pass")).collect();
+        assert_eq!(of_check.collect::<Vec<_>>(), expected, "{id}");
     }
+    let table: String = found.iter().map(|(id, host, status)| format!("{id} {host} {status}\n")).collect();
+    insta::assert_snapshot!("files_and_flags", table.replace(&endpoint, "ENDPOINT"));
     let broken = Live::start(Some(InjectedFault::OtherCa));
     let node = format!("node-2={}", broken.addresses.nodes[1]);
     let ran = broken.lab.run(&["verify", "--ca", "pki/ca.crt", "--node", &node, "--output", "json"]);
@@ -323,11 +355,13 @@ fn a_kubeconfig_tells_endpoint_roots_and_account() {
     live.lab.write("embedded.conf", &config(&root, &embedded));
     let ran = live.lab.good(&["verify", "--kubeconfig", "embedded.conf", "--output", "json"]);
     assert_eq!(statuses(&ran)["trust.match"], "warn", "works, and is warned of: {ran}");
+    insta::assert_snapshot!("trust_match_of_an_embedded_certificate", trust_match(&ran));
     assert_eq!(live.lab.run(&["verify", "--kubeconfig", "embedded.conf", "--fail-on", "warn"]).status, 1);
 
     live.lab.write("open.conf", &config("certificate-authority: pki/ca.crt, insecure-skip-tls-verify: true", by_path));
     let ran = live.lab.run(&["verify", "--kubeconfig", "open.conf", "--output", "json"]);
     assert_eq!((ran.status, statuses(&ran)["trust.match"].as_str()), (1, "fail"), "{ran}");
+    insta::assert_snapshot!("trust_match_without_verification", trust_match(&ran));
 
     let marker = live.lab.path("was-run");
     let exec = format!(
@@ -337,6 +371,7 @@ fn a_kubeconfig_tells_endpoint_roots_and_account() {
     live.lab.write("exec.conf", &config("certificate-authority: pki/ca.crt", &exec));
     let ran = live.lab.run(&["verify", "--kubeconfig", "exec.conf", "--output", "json"]);
     assert_eq!((ran.status, statuses(&ran)["trust.match"].as_str()), (1, "fail"), "{ran}");
+    insta::assert_snapshot!("trust_match_of_an_exec_plugin", trust_match(&ran));
     assert!(!marker.exists());
 
     live.lab.write("no-ca.conf", &config("insecure-skip-tls-verify: false", by_path));

@@ -1,7 +1,6 @@
 //! What strangers may have made: nothing of it is obeyed by a terminal, waited for, or believed twice.
 
 use std::fs;
-use std::time::{Duration, Instant};
 
 use base64ct::{Base64, Encoding};
 use clusterctl::bundle::archive::ArchiveError;
@@ -10,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::delivery::decompressed;
 use crate::support::outside::needs;
-use crate::support::{Lab, good_tool};
+use crate::support::{Lab, ends, good_tool};
 
 #[test]
 fn no_terminal_code_comes_through_an_error() {
@@ -93,12 +92,10 @@ fn user_data_with_thousands_of_files_is_refused_soon() {
         many.push_str(&format!("{}{folder}/f{i}{}\n", &line[..begin], &line[end..]));
     }
     lab.write("many.yaml", &many);
-    let begun = Instant::now();
-    let ran = lab.run(&["show", "many.yaml"]);
+    // Only work that grows with the square of the files does not end soon.
+    let ran = ends(move || lab.run(&["show", "many.yaml"]));
     assert_eq!(ran.status, 2, "{ran}");
     assert!(ran.err.contains("files, which no bundle has"), "{ran}");
-    // Only work that grows with the square of the files takes that long.
-    assert!(begun.elapsed() < Duration::from_secs(600), "{:?}", begun.elapsed());
 }
 
 #[test]
@@ -156,6 +153,7 @@ fn a_revoked_verifier_that_a_ledger_from_a_backup_forgot_is_not_packed() {
     let ran = lab.run(&["bundle", "--verifier"]);
     assert_eq!(ran.status, 3, "{ran}");
     assert!(!lab.path("verifier.tar.gz").exists(), "{ran}");
+    insta::assert_snapshot!("a_revocation_that_the_ledger_lacks", ran.err);
 }
 
 #[test]

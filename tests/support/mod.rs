@@ -18,7 +18,8 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 
 use clusterctl::cli::process::{Process, Stop};
 use clusterctl::pki::passphrase::Passphrase;
@@ -185,6 +186,31 @@ impl Lab {
         let bytes = captured.0.lock().expect("a buffer").clone();
         String::from_utf8_lossy(&bytes).replace(&self.dir().display().to_string(), "DIR")
     }
+}
+
+/// Returns what `work` returns, and fails the test where it has not ended after ten minutes: on any machine that is work without
+/// bounds.
+pub(crate) fn ends<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (sender, receiver) = mpsc::channel();
+    let worker = std::thread::spawn(move || sender.send(work()));
+    match receiver.recv_timeout(Duration::from_secs(600)) {
+        Ok(done) => done,
+        Err(mpsc::RecvTimeoutError::Timeout) => panic!("it does not end"),
+        Err(mpsc::RecvTimeoutError::Disconnected) => match worker.join() {
+            Err(panicked) => std::panic::resume_unwind(panicked),
+            Ok(_) => panic!("it returned nothing"),
+        },
+    }
+}
+
+/// Replaces every timestamp by `TIME`, for snapshots of runs that are made by the clock.
+pub(crate) fn undated(text: &str) -> String {
+    let is_time = |word: &str| word.len() == 20 && word.ends_with('Z') && word.as_bytes()[10] == b'T';
+    let words = text.split(' ').map(|word| {
+        let bare = word.trim_end_matches([',', ';', '.', ')']);
+        if is_time(bare) { format!("TIME{}", &word[bare.len()..]) } else { word.to_owned() }
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// Runs a program that nobody here wrote; it has to be there.

@@ -79,10 +79,15 @@ fn an_open_read_only_port_is_warned_of() {
 fn another_node_that_would_be_refused_for_itself_proves_nothing() {
     let lab = lab(1, 2, None);
     let findings = found(&lab, (*lab.target).clone(), &quietly(), lab.now + Duration::days(4000));
+    let mut reasons = String::new();
     for host in ["node-1", "node-2"] {
         let other = of(&findings, "node.other-node", host);
         assert_eq!(other.len(), 1);
         assert_eq!(other[0].1, "skipped");
+        reasons.push_str(&format!("{host}: {}\n", other[0].2));
     }
+    insta::with_settings!({ snapshot_path => "../snapshots" }, {
+        insta::assert_snapshot!("another_node_is_skipped", reasons);
+    });
     assert_eq!(verdict(&findings, Strictness::default()), Verdict::Unproven);
 }

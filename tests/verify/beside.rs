@@ -9,6 +9,7 @@ use clusterctl::cluster::profile::{CaRole, Profile};
 use clusterctl::pki::certificate::Certificate;
 use clusterctl::pki::issuer::{Credential, Issuer};
 use clusterctl::pki::pem;
+use clusterctl::verify::finding::Status;
 use clusterctl::verify::observation::Handshake;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -68,15 +69,25 @@ fn every_server_behind_an_address_has_to_be_as_good_as_the_first() {
     // Another node answers the calls, with what it serves, or with what it calls masters with.
     let (server, client) = (issued(Profile::KubeletServer), issued(Profile::KubeletClient));
     let front = speaker(&good, &good, pods);
+    let mut reasons = String::new();
     for (behind, wrong) in [(&good, &[][..]), (&server, &["name"]), (&client, &["name", "usage"])] {
         let behind = speaker(behind, behind, pods);
         lab.target.nodes[0].port = balance(move |turn| Some(if turn == 0 { front } else { behind }));
-        let verdicts = lab.verdicts();
+        let findings = lab.findings();
         for check in ["chain", "name", "usage", "dates"] {
-            let expected = if wrong.contains(&check) { "fail" } else { "pass" };
-            assert_eq!(verdicts[check].0, expected, "{check}: {verdicts:#?}");
+            // The first connection passes, and the other one is judged beside it.
+            let expected = if wrong.contains(&check) { &[Status::Pass, Status::Fail][..] } else { &[Status::Pass] };
+            let of_check: Vec<_> = findings.iter().filter(|f| f.id.to_string() == format!("node.{check}")).collect();
+            let statuses: Vec<Status> = of_check.iter().map(|finding| finding.status).collect();
+            assert_eq!(statuses, expected, "{check}: {of_check:#?}");
+            for failed in of_check.iter().filter(|finding| finding.status == Status::Fail) {
+                reasons.push_str(&format!("{check}: {}\n", failed.observed));
+            }
         }
     }
+    insta::with_settings!({ snapshot_path => "../snapshots" }, {
+        insta::assert_snapshot!("certificates_of_another_connection", reasons);
+    });
 }
 
 #[test]

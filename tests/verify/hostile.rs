@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration as StdDuration, Instant};
+use std::time::Duration as StdDuration;
 
 use clusterctl::cli::finding_remedies::words;
 use clusterctl::pki::issuer::Credential;
@@ -16,6 +16,7 @@ use clusterctl::verify::verdict::Strictness;
 use time::Duration;
 
 use super::site::{Foreign, free_port};
+use crate::support::ends;
 
 /// A server of ten lines that misbehaves in one way, for as many connections as come.
 pub(super) fn misbehave(how: fn(std::net::TcpStream)) -> u16 {
@@ -29,15 +30,17 @@ pub(super) fn misbehave(how: fn(std::net::TcpStream)) -> u16 {
     port
 }
 
-/// The status of TLS, how the handshake went, and how long the run took.
-pub(super) fn handshake_at(port: u16) -> (&'static str, Handshake, StdDuration) {
+/// The status of TLS, and how the handshake went. The run ends, whatever the peer does.
+pub(super) fn handshake_at(port: u16) -> (&'static str, Handshake) {
+    ends(move || judged_at(port))
+}
+
+fn judged_at(port: u16) -> (&'static str, Handshake) {
     let mut lab = Foreign::new();
     lab.target.nodes[0].port = port;
     let options = Options { timeout: StdDuration::from_millis(600), readonly_port: None, ..Options::default() };
     let target = Arc::new(lab.target.clone());
-    let began = Instant::now();
     let seen = run(&target, &options, lab.now, &|_, _| {}).expect("a network");
-    let took = began.elapsed();
     let findings = judge(&target, &seen, Clock { now: lab.now, expires_within: Duration::days(30) });
     assert!(
         findings.iter().all(|f| f.host != "node-1" || f.status != Status::Pass || f.id.to_string() == "node.connect")
@@ -45,7 +48,7 @@ pub(super) fn handshake_at(port: u16) -> (&'static str, Handshake, StdDuration) 
     let tls = findings.into_iter().find(|f| f.host == "node-1" && f.id.to_string() == "node.tls").expect("judged");
     let node = seen.peers.iter().find(|peer| peer.host == "node-1").expect("the node");
     let outcome = node.locations[0].dials[0].tls.as_ref().expect("TLS was tried").outcome.clone();
-    (tls.status.as_str(), outcome, took)
+    (tls.status.as_str(), outcome)
 }
 
 /// A TLS server that shows `certificate`, signs with `key` and says whatever `speak` writes once it was asked something.
@@ -101,7 +104,8 @@ fn hostile_peers_cost_their_own_deadline_and_are_called_what_they_are() {
         let _ = stream.write_all(b"SSH-2.0-OpenSSH_9.2\x1b[31m\r\n");
         let _ = stream.read(&mut [0; 1000]);
     }));
-    assert!(ssh.0 == "fail" && matches!(ssh.1, Handshake::Failed(_)), "{:?}", ssh.1);
+    let Handshake::Failed(reason) = &ssh.1 else { panic!("{:?}", ssh.1) };
+    assert!(ssh.0 == "fail" && reason.contains("SSH-2.0"), "{reason}");
     let drip = handshake_at(misbehave(|mut stream| {
         for byte in [0x16, 3, 3, 0x40, 0, 2, 0, 0x3f, 0xfc].into_iter().chain(std::iter::repeat_n(0, 50)) {
             if stream.write_all(&[byte]).is_err() {
@@ -111,10 +115,6 @@ fn hostile_peers_cost_their_own_deadline_and_are_called_what_they_are() {
         }
     }));
     assert_eq!((drip.0, &drip.1), ("fail", &Handshake::TimedOut(600)));
-    for (_, observed, took) in [silent, closes, http, ssh, drip] {
-        // Without the limit of 600 ms the silent one would never end.
-        assert!(took < StdDuration::from_secs(120), "{observed:?}: {took:?}");
-    }
 }
 
 #[test]
@@ -175,19 +175,20 @@ fn redirects_are_not_followed_and_garbage_is_no_answer() {
 
 #[test]
 fn endless_headers_and_bodies_end_and_deep_json_is_no_pod_list() {
-    let began = Instant::now();
-    let headers = Foreign::spoken(|out| {
-        write!(out, "HTTP/1.1 200 OK\r\n")?;
-        (0..).try_for_each(|i| write!(out, "x-{i}: {}\r\n", "y".repeat(1000)))
+    let headers = ends(|| {
+        Foreign::spoken(|out| {
+            write!(out, "HTTP/1.1 200 OK\r\n")?;
+            (0..).try_for_each(|i| write!(out, "x-{i}: {}\r\n", "y".repeat(1000)))
+        })
     });
     assert_eq!(headers["caller"].0, "not-proven", "{headers:#?}");
-    let body = Foreign::spoken(|out| {
-        write!(out, "HTTP/1.1 200 OK\r\n\r\n")?;
-        (0..).try_for_each(|_: u64| out.write_all(&[b'['; 4096]))
+    let body = ends(|| {
+        Foreign::spoken(|out| {
+            write!(out, "HTTP/1.1 200 OK\r\n\r\n")?;
+            (0..).try_for_each(|_: u64| out.write_all(&[b'['; 4096]))
+        })
     });
     assert_eq!([body["caller"].0, body["anonymous"].0], ["not-proven", "fail"], "{body:#?}");
-    // Without bounds neither would ever end.
-    assert!(began.elapsed() < StdDuration::from_secs(600));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Servers whose keys are of kinds that cannot all be verified here, or that have several.
 
+use clusterctl::verify::finding::Status;
+
 use super::site::{Foreign, SERVER};
 
 use crate::support::outside::needs;
@@ -24,12 +26,15 @@ const YEAR: [&str; 2] = ["-days", "90"];
 fn what_cannot_be_verified_here_is_not_proven_and_named() {
     needs!("openssl", "python3", "xmllint");
     let lab = Foreign::new();
+    let mut kinds = String::new();
     for (key, chain) in [(&P521[..], "pass"), (&["-newkey", "rsa:1024"], "warn")] {
         issue(&lab, "ca", key, "server", &YEAR);
         let _server = lab.s_server(&["-www", "-cipher", "ALL:@SECLEVEL=0"]);
         lab.expect(&[("tls", "pass"), ("chain", chain), ("possession", "not-proven"), ("caller", "not-proven")]);
         assert_eq!(lab.verdicts()["possession"].1, "use-verifiable-key");
+        kinds.push_str(&format!("{}\n", lab.observed("possession", Status::NotProven)));
     }
+    insta::with_settings!({ snapshot_path => "../snapshots" }, { insta::assert_snapshot!("keys_of_servers", kinds) });
 }
 
 #[test]
@@ -47,6 +52,8 @@ fn a_root_on_p_521_is_neither_refused_nor_believed() {
     let _server = lab.s_server(&["-www"]);
     lab.expect(&[("tls", "pass"), ("chain", "not-proven"), ("possession", "pass"), ("caller", "not-proven")]);
     assert_eq!(lab.verdicts()["chain"].1, "use-verifiable-key");
+    let observed = lab.observed("chain", Status::NotProven);
+    insta::with_settings!({ snapshot_path => "../snapshots" }, { insta::assert_snapshot!("key_of_a_root", observed) });
 }
 
 #[test]

@@ -4,11 +4,14 @@ use std::collections::BTreeSet;
 
 use clusterctl::cluster::profile::CaRole;
 use clusterctl::pki::issuer::{Issuer, create_root};
+use clusterctl::verify::finding::Status;
+use clusterctl::verify::remedy::Remedy;
 use time::Duration;
 
 use super::site::Foreign;
 
 use crate::support::outside::needs;
+use crate::support::undated;
 
 #[test]
 fn a_revoked_certificate_fails_by_list_and_by_ledger_and_a_bad_list_is_no_list() {
@@ -29,20 +32,32 @@ fn a_revoked_certificate_fails_by_list_and_by_ledger_and_a_bad_list_is_no_list()
     let root = &Issuer::open(CaRole::Cluster, &lab.root, now).expect("a fit root");
     let fresh = list(root, std::slice::from_ref(&other), now - day, now + day);
     let cases = [
-        (vec![fresh.clone()], "pass", ""),
-        (vec![list(root, &[other, serial.clone()], now - day, now + day)], "fail", "reissue"),
-        (vec![fresh.clone(), list(root, &[serial], now - day, now + day)], "fail", "reissue"),
-        (vec![list(root, &[], now - 2 * day, now - day)], "fail", "provide-current-crl"),
-        (vec![list(root, &[], now + day, now + 2 * day)], "fail", "provide-current-crl"),
-        (vec![list(&twin, &[], now - day, now + day)], "fail", "provide-current-crl"),
-        (vec![b"no list".to_vec()], "fail", "provide-current-crl"),
-        (vec![list(root, &[], now - 2 * day, now - day), fresh], "pass", ""),
+        ("good", vec![fresh.clone()], Status::Pass, ""),
+        ("revoked", vec![list(root, &[other, serial.clone()], now - day, now + day)], Status::Fail, "reissue"),
+        (
+            "one of two",
+            vec![fresh.clone(), list(root, std::slice::from_ref(&serial), now - day, now + day)],
+            Status::Fail,
+            "reissue",
+        ),
+        ("expired", vec![list(root, &[], now - 2 * day, now - day)], Status::Fail, "provide-current-crl"),
+        ("early", vec![list(root, &[], now + day, now + 2 * day)], Status::Fail, "provide-current-crl"),
+        ("forged", vec![list(&twin, &[], now - day, now + day)], Status::Fail, "provide-current-crl"),
+        ("no CRL", vec![b"no list".to_vec()], Status::Fail, "provide-current-crl"),
+        ("expired and good", vec![list(root, &[], now - 2 * day, now - day), fresh], Status::Pass, ""),
     ];
-    for (crls, status, remedy) in cases {
+    let mut observed = String::new();
+    for (what, crls, status, remedy) in cases {
         lab.target.crls = crls;
-        let found = lab.verdicts().remove("revoked").expect("judged");
-        assert_eq!((found.0, found.1.as_str()), (status, remedy));
+        let mut found = lab.findings();
+        found.retain(|finding| finding.id.to_string() == "node.revoked");
+        assert_eq!(found.len(), 1, "{found:#?}");
+        let id = found[0].remedy.as_ref().map(Remedy::id).unwrap_or_default();
+        assert_eq!((found[0].status, id.as_str()), (status, remedy), "{what}: {found:#?}");
+        let told = undated(&found[0].observed).replace(&serial.to_string(), "SERIAL");
+        observed.push_str(&format!("{what}: {told}\n"));
     }
+    insta::with_settings!({ snapshot_path => "../snapshots" }, { insta::assert_snapshot!("observed_of_crls", observed) });
     lab.target.crls.clear();
     for (known, status) in [(BTreeSet::new(), "pass"), ([credential.certificate.fingerprint()].into(), "fail")] {
         lab.target.revoked = Some(known);

@@ -9,6 +9,7 @@ use clusterctl::cluster::profile::{CaRole, CertificateSpec, Profile};
 use clusterctl::cluster::spec::{Cluster, RawCluster, RawHost};
 use clusterctl::pki::issuer::{Credential, Issuer, create_root};
 use clusterctl::verify::checks::{Clock, judge};
+use clusterctl::verify::finding::{Finding, Status};
 use clusterctl::verify::observation::{Dial, Handshake};
 use clusterctl::verify::options::Options;
 use clusterctl::verify::probe::run;
@@ -106,17 +107,30 @@ impl Foreign {
         self.dial().tls.expect("TLS was tried").outcome
     }
 
-    /// The status and the remedy's id of each check of the first node.
-    pub(super) fn verdicts(&self) -> BTreeMap<String, (&'static str, String)> {
+    /// The findings about the first node.
+    pub(super) fn findings(&self) -> Vec<Finding> {
         let options = Options { timeout: StdDuration::from_secs(5), readonly_port: None, ..Options::default() };
         let target = Arc::new(self.target.clone());
         // OpenSSL dates its certificates by the clock, and the test may have waited for it.
         let now = now();
         let seen = run(&target, &options, now, &|_, _| {}).expect("a network");
         let findings = judge(&target, &seen, Clock { now, expires_within: Duration::days(30) });
-        let of_node = findings.into_iter().filter(|finding| finding.host == "node-1");
+        findings.into_iter().filter(|finding| finding.host == "node-1").collect()
+    }
+
+    /// What was observed of the first node by the one finding of `check` with `status`.
+    pub(super) fn observed(&self, check: &str, status: Status) -> String {
+        let id = format!("node.{check}");
+        let wanted = self.findings().into_iter().filter(|finding| finding.id.to_string() == id);
+        let mut found: Vec<Finding> = wanted.filter(|finding| finding.status == status).collect();
+        assert_eq!(found.len(), 1, "{found:#?}");
+        found.remove(0).observed
+    }
+
+    /// The status and the remedy's id of each check of the first node.
+    pub(super) fn verdicts(&self) -> BTreeMap<String, (&'static str, String)> {
         let mut verdicts = BTreeMap::new();
-        for f in of_node {
+        for f in self.findings() {
             let check = f.id.to_string().replace("node.", "");
             let remedy = f.remedy.as_ref().map(Remedy::id).unwrap_or_default();
             if check == "untrusted" {
