@@ -9,6 +9,7 @@ use super::target::{Identity, Peer, Place, Target};
 use crate::cluster::account::Account;
 use crate::cluster::key_kind::KeyKind;
 use crate::pki::certificate::Certificate;
+use crate::pki::chain::{Purpose, best_path};
 use crate::pki::untrusted::{self, UntrustedKey, UntrustedKind};
 
 /// Which client connects to which server, computed once.
@@ -62,8 +63,16 @@ fn is_fit(node: &Peer, target: &Target, now: OffsetDateTime) -> bool {
         };
         (certificate.not_before..=certificate.not_after).contains(&now)
             && certificate.has_extended_usage("clientAuth")
-            && target.roots.iter().any(by)
+            && (target.roots.iter().any(by) || leads_to_a_root(client, &target.roots, now))
     })
+}
+
+/// Whether the intermediates that a client sends lead from its certificate to a root.
+fn leads_to_a_root(client: &Identity, roots: &[Certificate], now: OffsetDateTime) -> bool {
+    let Ok(intermediates) = client.intermediates() else { return false };
+    !intermediates.is_empty()
+        && best_path(&client.certificate, &intermediates, roots, Purpose::Client, now)
+            .is_ok_and(|path| path.flaws.is_empty())
 }
 
 /// Returns a peer's identity; `Ok` always holds one.

@@ -87,6 +87,14 @@ impl Identity {
         Self::new(&chain, key.ok_or(IdentityError::NoKey)?.expose())
     }
 
+    /// Returns the certificates that are sent behind the client's own.
+    ///
+    /// # Errors
+    /// If one of them cannot be read: Kubernetes then rejects the whole chain.
+    pub(super) fn intermediates(&self) -> Result<Vec<Certificate>, CertificateError> {
+        self.key.cert.iter().skip(1).map(|der| Certificate::from_der(der.to_vec())).collect()
+    }
+
     /// Adds another identity for servers that accept no signature of this one's key.
     pub(super) fn or_else_with(self, other: Self) -> Self {
         Self { other: Some(Arc::new(other)), ..self }

@@ -33,7 +33,7 @@ impl Audit<'_> {
         wrong.extend(self.kubeconfig_problems(bundle));
         wrong.extend(self.missing_denials(bundle));
         wrong.extend(kubelet_config_problems(bundle));
-        wrong.extend(other_certificates(bundle, certificates));
+        wrong.extend(self.other_certificates(bundle, certificates));
         wrong
     }
 
@@ -122,6 +122,37 @@ impl Audit<'_> {
         found
     }
 
+    /// Returns problems for certificates that are not those in the directory, each followed by its issuer's chain.
+    fn other_certificates(&self, bundle: &Bundle, certificates: &[Fingerprint]) -> Vec<String> {
+        let packed = bundle.files.iter().filter(|file| {
+            let is_trust_file = paths::root_at(&file.path).is_some();
+            file.path.ends_with(".crt") && !is_trust_file
+        });
+        let other = packed.filter(|file| {
+            let ders = pem::certificates(&file.bytes).unwrap_or_default();
+            ders.split_first().is_some_and(|(leaf, sent)| {
+                !certificates.contains(&Fingerprint::of(leaf)) || !self.is_chain_of(leaf, sent)
+            })
+        });
+        other.map(|file| format!("{} is not the certificate in the directory", file.path)).collect()
+    }
+
+    /// Returns whether `sent` is the chain of the CA that `leaf` names as its issuer.
+    fn is_chain_of(&self, leaf: &[u8], sent: &[Vec<u8>]) -> bool {
+        let cas = || self.cas.values().flat_map(TrustBundle::all).map(|(ca, _)| ca);
+        // A leaf is parsed only where there is an intermediate.
+        if cas().all(|ca| ca.chain().is_empty()) {
+            return sent.is_empty();
+        }
+        Certificate::from_der(leaf.to_vec()).is_ok_and(|leaf| {
+            cas().any(|ca| {
+                let issuer = ca.certificate();
+                let is_issuer = issuer.subject.der == leaf.issuer.der && issuer.subject_key_id == leaf.authority_key_id;
+                is_issuer && ca.chain().iter().map(Certificate::der).eq(sent.iter().map(Vec::as_slice))
+            })
+        })
+    }
+
     /// Returns a problem where revoked certificates are missing in the rules of a master's API server.
     fn missing_denials(&self, bundle: &Bundle) -> Option<String> {
         let text = String::from_utf8_lossy(&bundle.file(paths::AUTHORIZATION)?.bytes);
@@ -148,14 +179,4 @@ fn kubelet_config_problems(bundle: &Bundle) -> Vec<String> {
         Ok(weaknesses) => weaknesses.iter().map(|what| of_file(what)).collect(),
         Err(error) => vec![of_file(&error)],
     }
-}
-
-/// Returns problems for certificates that are not those in the directory.
-fn other_certificates(bundle: &Bundle, certificates: &[Fingerprint]) -> Vec<String> {
-    let packed = bundle.files.iter().filter(|file| file.path.ends_with(".crt") && paths::root_at(&file.path).is_none());
-    let other = packed.filter(|file| {
-        let ders = pem::certificates(&file.bytes).unwrap_or_default();
-        !ders.iter().all(|der| certificates.contains(&Fingerprint::of(der)))
-    });
-    other.map(|file| format!("{} is not the certificate in the directory", file.path)).collect()
 }

@@ -86,7 +86,8 @@ impl RenderedState {
 /// Returns the certificates in a bundle, without those of CAs.
 pub(crate) fn certificates_in(bundle: &Bundle) -> Vec<Certificate> {
     let leaves = bundle.files.iter().filter(|file| file.path.ends_with(".crt") && paths::root_at(&file.path).is_none());
-    let ders = leaves.flat_map(|file| pem::certificates(&file.bytes).unwrap_or_default());
+    // The certificates behind the first one are its chain.
+    let ders = leaves.filter_map(|file| pem::certificates(&file.bytes).unwrap_or_default().into_iter().next());
     ders.filter_map(|der| Certificate::from_der(der).ok()).collect()
 }
 
