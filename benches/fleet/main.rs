@@ -94,7 +94,7 @@ impl Rows {
                 "ring's keys, signatures, verifications + files with syncfs + SQLite",
                 Some(1.2),
             ),
-            beside_go: row("the same", "a plain Go program, without ledger and sync", Some(0.8)),
+            beside_go: row("the same", "a plain Go program, without ledger and sync", Some(1.0)),
             reissue: row("issue-node --all --reissue", "issue-node --all, the first time", Some(1.5)),
             again: row("issue-node --all again", "the ledger's index + listing the hosts' folders", Some(2.0)),
             again_by_name: row("the same", "the ledger's index + the names of the hosts' folders alone", None),
