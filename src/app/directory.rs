@@ -122,7 +122,7 @@ fn in_ledger(layout: &Layout, cas: CaSet) -> Result<(Ledger, CaSet), Error> {
 
 /// Takes the lock of the cluster directory, and waits for another process that has it.
 ///
-/// `purpose` is what that process is told of this one.
+/// `purpose` describes this process to the one that waits.
 ///
 /// # Errors
 /// When the lock is not released in time, or the directory is not writable.

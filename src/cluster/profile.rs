@@ -64,13 +64,13 @@ pub enum Profile {
     Scheduler,
     /// A node's account.
     KubeletClient,
-    /// What the kubelet shows.
+    /// The serving certificate of a kubelet.
     KubeletServer,
-    /// What `clusterctl verify` shows.
+    /// The client certificate of the verifier.
     Verifier,
     /// An administrator's account, whose rights come from RBAC.
     Admin,
-    /// An account that passes by every authorizer: for emergencies, and for hours.
+    /// An account that bypasses every authorizer: for emergencies, valid for hours.
     BreakGlass,
 }
 

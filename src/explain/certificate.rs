@@ -145,7 +145,7 @@ fn revocation(
     }
 }
 
-/// Adds the account that Kubernetes takes the bearer for. CAs authenticate nobody.
+/// Adds the account that Kubernetes takes the bearer for. A CA certificate authenticates no client.
 fn account(card: Card, certificate: &Certificate, is_ca: bool) -> Card {
     // A certificate that limits its usage in no way is good for every usage (RFC 5280 § 4.2.1.12).
     let client = certificate.extended_key_usage.is_none()

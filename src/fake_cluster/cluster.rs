@@ -196,7 +196,7 @@ impl FakeCluster {
 impl Drop for FakeCluster {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            // All tasks end at their next await; nobody waits for a client that does not.
+            // All tasks end at their next await; no client is waited for.
             runtime.shutdown_background();
         }
     }

@@ -26,7 +26,7 @@ struct Signer {
 }
 
 impl AllowedSigners {
-    /// Reads a file of allowed signers. A line that cannot be read allows nobody, and hides no other, as with ssh-keygen.
+    /// Reads a file of allowed signers. A line that cannot be read allows no signer, and hides no other, as with ssh-keygen.
     ///
     /// # Errors
     /// When no line allows anybody: for the first that cannot be read, where there is one.
@@ -151,7 +151,7 @@ impl Signer {
 }
 
 fn is_kind(word: &str) -> bool {
-    // A kind that nobody knows is `Other`, which is how the crate takes any name with an at sign.
+    // An unknown kind is `Other`, which is how the crate takes any name with an at sign.
     word.parse::<Algorithm>().is_ok_and(|kind| !matches!(kind, Algorithm::Other(_)))
 }
 

@@ -337,7 +337,7 @@ const ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
 ];
 
 /// Has webpki verify this very path: it alone judges name constraints. Where it is stricter than Kubernetes, which it is of CAs that
-/// serve and of old versions, its refusal counts only if there are constraints that nobody else judges.
+/// serve and of old versions, its refusal counts only if there are constraints that nothing else judges.
 fn confirm(path: &mut Path<'_>, now: OffsetDateTime) {
     use webpki::Error;
     let outdated = path.flaws_of(Concern::Dates).next().is_some();
@@ -508,7 +508,7 @@ mod tests {
         let (old, new) = (root(|_| ()), root(|p| p.distinguished_name.push(DnType::CommonName, "new root")));
         let issuer = between(&new, |_| ());
         let leaf = leaf(&issuer);
-        // Of the same name and key: signed by a root that nobody knows, out of date, not yet valid, no CA.
+        // Of the same name and key: signed by an unknown root, out of date, not yet valid, no CA.
         let twin = |by: &Issuer, change: fn(&mut CertificateParams)| {
             let mut params = params("between", true);
             change(&mut params);
@@ -581,7 +581,7 @@ mod tests {
         let root = root(|_| ());
         let leaf = leaf(&root);
         assert_eq!(refused(&leaf, &[], std::slice::from_ref(&leaf)), []);
-        // It is no CA, and vouches for nobody else.
+        // It is no CA, and issues for no other.
         let other = self::leaf(&root);
         assert_eq!(refused(&other, &[], &[leaf]), [Concern::Chain]);
     }

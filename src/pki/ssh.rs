@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::openssh_key;
 use super::passphrase::Passphrase;
 
-/// What a key signs to show that its halves belong together, in a namespace that nobody asks for.
+/// What a key signs to show that its halves belong together, in a namespace that no verifier uses.
 const TRIAL: &str = "clusterctl-trial";
 
 /// An SSH private key, perhaps still encrypted. `Debug` shows its fingerprint.
@@ -80,7 +80,7 @@ pub enum SshError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A file of allowed signers that allows nobody.
+    /// A file of allowed signers without an entry.
     #[error("it allows nobody; a line is a name, the kind of a key, and the key: admin@example.net ssh-ed25519 AAAA…")]
     NoSigners,
 }

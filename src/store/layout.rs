@@ -126,7 +126,7 @@ impl Layout {
         self.admins().join(format!("{name}.conf"))
     }
 
-    /// `pki/admins`: issued kubeconfigs, which may not have been handed over yet.
+    /// `pki/admins`: issued kubeconfigs, which may not have been delivered yet.
     #[must_use]
     pub fn admins(&self) -> PathBuf {
         self.pki().join("admins")

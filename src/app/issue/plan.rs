@@ -139,7 +139,7 @@ pub struct IssuePlan<'a> {
 
 /// Locks the cluster directory and plans what is issued.
 ///
-/// `purpose` is what another process is told that waits for the lock.
+/// `purpose` describes this process to another one that waits for the lock.
 ///
 /// # Errors
 /// As [`preview`]; or when the directory cannot be locked.

@@ -31,7 +31,7 @@ pub enum CredentialRemedy {
     Reissue,
     /// Make its file readable: the credential may well be good.
     MakeReadable,
-    /// Compare the clocks: its validity has not begun.
+    /// Compare the clocks: it is not valid yet.
     CompareClocks,
 }
 

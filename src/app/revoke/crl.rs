@@ -234,11 +234,11 @@ fn judge(
     if missed > 0 {
         wrong.push(format!("it lacks {} that were revoked", count(missed)));
     }
-    let (mut forgotten, mut strangers) = (0, 0);
+    let (mut forgotten, mut unknown) = (0, 0);
     for serial in list.serials.iter().filter(|serial| !wanted.contains(serial)) {
         match ledger.by_issuer_and_serial(root.fingerprint(), serial)? {
             Some(issued) => forgotten += usize::from(issued.revocation.is_none()),
-            None => strangers += 1,
+            None => unknown += 1,
         }
     }
     if forgotten > 0 {
@@ -247,8 +247,8 @@ fn judge(
     if !wrong.is_empty() {
         return Ok((Status::Fail, wrong.join("; "), Some(FileRemedy::RenewCrl.into())));
     }
-    if strangers > 0 {
-        let saw = format!("it names {} that the ledger never heard of", count(strangers));
+    if unknown > 0 {
+        let saw = format!("it names {} that the ledger never heard of", count(unknown));
         return Ok((Status::Warn, saw, Some(FileRemedy::RestoreLedger.into())));
     }
     let next = list.next_update.map(stamp).unwrap_or_default();

@@ -20,7 +20,7 @@ use crate::verify::verdict::Strictness;
 pub struct RunOptions {
     /// The longest time for one connection, with its answer.
     pub timeout: Duration,
-    /// The longest time for the whole run; checks that have not begun by then are not proven.
+    /// The longest time for the whole run; checks that have not started by then are not proven.
     pub deadline: Option<Duration>,
     /// How many hosts are verified at the same time.
     pub concurrency: usize,

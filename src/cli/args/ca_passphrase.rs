@@ -53,7 +53,7 @@ pub(crate) fn passphrase_in(path: &Path) -> Result<Passphrase> {
         let what = format!("the passphrase file {} is not text", path.display());
         CliError::new(Exit::Usage, what).because(error)
     })?;
-    // Editors of Windows write a byte order mark, which nobody types.
+    // Editors of Windows write a byte order mark, which is not typed.
     let line = text.strip_prefix('\u{feff}').unwrap_or(text).lines().next().unwrap_or_default();
     if line.is_empty() {
         let what = format!("the passphrase file {} has no passphrase in its first line", path.display());

@@ -59,8 +59,8 @@ impl CheckContext<'_> {
         }
         let make = |(aspect, client): (Aspect, Option<&str>)| {
             // Without a control-plane node in the target no client is permitted at a kubelet.
-            let nobody = place == Place::Node && aspect == Aspect::Caller && self.target.masters.is_empty();
-            let (status, observed) = if nobody {
+            let no_client = place == Place::Node && aspect == Aspect::Caller && self.target.masters.is_empty();
+            let (status, observed) = if no_client {
                 (Status::Skipped, "there is no control-plane node's certificate here")
             } else {
                 (Status::NotProven, NOT_OBSERVED)

@@ -120,13 +120,13 @@ fn then(client: Client, request: Request, said: Outcome) -> &'static str {
 #[test]
 fn a_review_for_anybody_but_an_unauthenticated_client_is_an_authentication() {
     let fixture = fixture();
-    let nobody = |groups: &[&str], credential| fixture.review(ANONYMOUS, groups, credential);
+    let reviewed_as_anonymous = |groups: &[&str], credential| fixture.review(ANONYMOUS, groups, credential);
     let cases = [
-        (nobody(&["system:unauthenticated"], None), "pass"),
-        (nobody(&[], None), "pass"),
-        (nobody(&["system:unauthenticated", "system:masters"], None), "fail"),
-        (nobody(&["system:authenticated"], None), "fail"),
-        (nobody(&["system:unauthenticated"], Some("X509SHA256=00")), "fail"),
+        (reviewed_as_anonymous(&["system:unauthenticated"], None), "pass"),
+        (reviewed_as_anonymous(&[], None), "pass"),
+        (reviewed_as_anonymous(&["system:unauthenticated", "system:masters"], None), "fail"),
+        (reviewed_as_anonymous(&["system:authenticated"], None), "fail"),
+        (reviewed_as_anonymous(&["system:unauthenticated"], Some("X509SHA256=00")), "fail"),
         (fixture.review("kubelet:n1", &["kubelets"], None), "fail"),
         (fixture.review("", &[], None), "fail"),
         (answer(201, "{}"), "not-proven"),
@@ -245,8 +245,8 @@ fn an_api_servers_refusal_speaks_kubernetes_or_the_verifier_is_let_in_at_the_sam
     assert_eq!(anonymous(&verifier(answer(401, STATUS)), answer(401, STATUS)), "not-proven");
     assert_eq!(anonymous(&[], answer(401, STATUS)), "skipped");
     // A client that is authenticated as anonymous is not accepted.
-    let nobody = fixture.review("system:anonymous", &["system:unauthenticated"], None);
-    assert_eq!(anonymous(&[(node(), nobody)], answer(401, STATUS)), "not-proven");
+    let reviewed_as_anonymous = fixture.review("system:anonymous", &["system:unauthenticated"], None);
+    assert_eq!(anonymous(&[(node(), reviewed_as_anonymous)], answer(401, STATUS)), "not-proven");
 }
 
 #[test]
@@ -260,8 +260,8 @@ fn where_no_master_can_call_the_verifier_shows_that_the_kubelet_knows_its_ca() {
         (found["caller"].status.as_str(), found["anonymous"].status.as_str())
     };
     assert_eq!(judged(answer(403, words), answer(401, "")), ("skipped", "pass"));
-    let nobody = words.replace("clusterctl:verifier", "system:anonymous");
-    assert_eq!(judged(answer(403, words), answer(403, &nobody)), ("skipped", "skipped"));
+    let reviewed_as_anonymous = words.replace("clusterctl:verifier", "system:anonymous");
+    assert_eq!(judged(answer(403, words), answer(403, &reviewed_as_anonymous)), ("skipped", "skipped"));
     assert_eq!(judged(answer(403, "<html>"), answer(401, "")), ("skipped", "not-proven"));
     assert_eq!(judged(answer(401, ""), answer(401, "")), ("skipped", "not-proven"));
 }
