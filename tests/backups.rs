@@ -179,7 +179,7 @@ fn what_knows_the_sequence_alone_cannot_record_again_what_was_revoked() {
 
 /// The number of a list that lies in the directory.
 fn number(lab: &Lab) -> u64 {
-    let der = clusterctl::pki::crl::lists(lab.read("pki/crl.pem").as_bytes()).expect("a list").remove(0);
+    let der = clusterctl::pki::crl::read_all(lab.read("pki/crl.pem").as_bytes()).expect("a list").remove(0);
     clusterctl::pki::crl::Crl::from_der(der).expect("a list").number.expect("a number")
 }
 

@@ -57,7 +57,7 @@ proptest! {
         let Ok(cluster) = draft.check() else { return Ok(()) };
         let root = create_root(CaRole::Cluster, &cluster.name, cluster.keys, cluster.validity.ca, NOW).expect("a root").into_inner();
         let issuer = Issuer::open(CaRole::Cluster, &root, NOW).expect("a fit root");
-        let leaf = cluster.node_leaves(&cluster.nodes[0]).into_iter().find(|l| l.profile == Profile::KubeletServer).expect("it");
+        let leaf = cluster.node_specs(&cluster.nodes[0]).into_iter().find(|l| l.profile == Profile::KubeletServer).expect("it");
         let made = issuer.issue_credential(&leaf, cluster.keys, NOW).expect("a credential").into_inner();
 
         let root_der = CertificateDer::from(root.certificate.der());

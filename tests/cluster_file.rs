@@ -47,11 +47,11 @@ fn whom_a_host_is_sealed_to_is_one_or_several_and_comes_back_from_what_we_write(
     };
     let cluster = cluster(&write(&draft));
     assert_eq!(Ok(&cluster), draft.check().as_ref());
-    let recipients = |host: &Host| host.seal_to.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let recipients = |host: &Host| host.recipients.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(recipients(&cluster.masters[0]), [AGE]);
     // Twice the same is once.
     assert_eq!(recipients(&cluster.nodes[0]), [AGE]);
-    assert!(cluster.nodes[1].seal_to.is_empty());
+    assert!(cluster.nodes[1].recipients.is_empty());
 }
 
 #[test]

@@ -156,14 +156,14 @@ fn every_corpus_gets_through_the_door() {
     use clusterctl::cluster::inventory::ExternalIps;
     use clusterctl::config::{self, kubeconfig};
     use clusterctl::pki::certificate::Certificate;
-    use clusterctl::pki::crl::{Crl, lists};
+    use clusterctl::pki::crl::{Crl, read_all};
     use clusterctl::pki::pem;
     use clusterctl::verify::recording::Recording;
     let taken = |name: &str, takes: fn(&[u8]) -> bool| corpus(name).iter().filter(|(_, bytes)| takes(bytes)).count();
     assert!(taken("recordings", |bytes| Recording::from_bytes(bytes).is_ok()) >= 3);
     assert!(taken("certificates", |bytes| Certificate::from_der(bytes.to_vec()).is_ok()) >= 5);
     assert!(
-        taken("crls", |bytes| lists(bytes).is_ok_and(|l| l.into_iter().all(|der| Crl::from_der(der).is_ok()))) >= 4
+        taken("crls", |bytes| read_all(bytes).is_ok_and(|l| l.into_iter().all(|der| Crl::from_der(der).is_ok()))) >= 4
     );
     assert!(taken("pem", |bytes| pem::read_all(bytes).is_ok()) >= 4);
     assert!(taken("kubeconfigs", |bytes| kubeconfig::read(bytes).is_ok()) >= 3);

@@ -144,7 +144,7 @@ fn remember_files_as_they_are(lab: &Lab) {
         CaSet { cluster: root(CaRole::Cluster), etcd: root(CaRole::Etcd), front_proxy: root(CaRole::FrontProxy) };
     let mut ledger = Ledger::open(&layout.ledger()).expect("a ledger");
     let key = CacheKey::new(cluster.keys, &roots, ledger.revocation_count().expect("a count"));
-    let leaves = cluster.node_leaves(cluster.node("on").expect("a node"));
+    let leaves = cluster.node_specs(cluster.node("on").expect("a node"));
     let snapshot = Snapshots::new(&layout, key, lab.now).take(&leaves).expect("files");
     let (not_before, not_after) = (time::OffsetDateTime::UNIX_EPOCH, lab.now + time::Duration::days(1000));
     let entry = CacheEntry { folder: "nodes/on".into(), digest: snapshot.digest(), not_before, not_after };

@@ -52,7 +52,7 @@ pub(crate) fn shake(dir: &Path, count: usize) {
 fn connector(dir: &Path) -> TlsConnector {
     let layout = Layout::new(dir.to_owned());
     let cluster = cluster(dir);
-    let leaves = cluster.master_leaves(&cluster.masters[0]);
+    let leaves = cluster.master_specs(&cluster.masters[0]);
     let leaf = leaves.iter().find(|leaf| leaf.profile == Profile::ApiserverKubeletClient).expect("in the table");
     let caller = credentials::read(&layout, leaf).expect("issued").credential;
     let root = ca::trust(&layout, CaRole::Cluster).expect("the root").active().root().clone();

@@ -88,18 +88,18 @@ pub fn certificates(data: &[u8]) {
     assert_eq!(read, Ok(vec![data.to_vec()]), "what is written as PEM is read again");
 }
 
-/// A file with revocation lists, DER or PEM, as `verify --crl` takes it.
+/// A file with CRLs, DER or PEM, as `verify --crl` takes it.
 pub fn crls(data: &[u8]) {
     static SIGNER: OnceLock<Certificate> = OnceLock::new();
     let signer = SIGNER.get_or_init(|| {
         Certificate::from_der(include_bytes!("../corpus/certificates/root.der").to_vec()).expect("the committed root")
     });
-    let lists = match crl::lists(data) {
-        Ok(lists) => lists,
+    let crls = match crl::read_all(data) {
+        Ok(crls) => crls,
         Err(error) => return harmless(&sanitized(&error.to_string())),
     };
-    assert!(!lists.is_empty());
-    for der in lists {
+    assert!(!crls.is_empty());
+    for der in crls {
         match Crl::from_der(der.clone()) {
             Ok(list) => {
                 assert_eq!(list.der(), der);
@@ -139,8 +139,8 @@ pub fn kubeconfigs(data: &[u8]) {
 pub fn cluster_files(data: &[u8]) {
     match config::read(data) {
         Ok(cluster) => {
-            let leaves = cluster.masters.iter().flat_map(|host| cluster.master_leaves(host));
-            let leaves = leaves.chain(cluster.nodes.iter().flat_map(|host| cluster.node_leaves(host)));
+            let leaves = cluster.masters.iter().flat_map(|host| cluster.master_specs(host));
+            let leaves = leaves.chain(cluster.nodes.iter().flat_map(|host| cluster.node_specs(host)));
             assert!(leaves.count() >= cluster.masters.len(), "every host has certificates");
         }
         Err(error) => {

@@ -72,11 +72,11 @@ impl Encryptor {
         let failed = |error: &dyn fmt::Display| EncryptError::Age(error.to_string());
         let recipients = self.0.iter().map(|recipient| recipient.as_ref() as &dyn age::Recipient);
         let encryptor = age::Encryptor::with_recipients(recipients).map_err(|error| failed(&error))?;
-        let mut sealed = Vec::with_capacity(bytes.len() + 4096);
-        let mut writer = encryptor.wrap_output(&mut sealed).map_err(|error| failed(&error))?;
+        let mut encrypted = Vec::with_capacity(bytes.len() + 4096);
+        let mut writer = encryptor.wrap_output(&mut encrypted).map_err(|error| failed(&error))?;
         writer.write_all(bytes).map_err(|error| failed(&error))?;
         writer.finish().map_err(|error| failed(&error))?;
-        Ok(sealed)
+        Ok(encrypted)
     }
 }
 

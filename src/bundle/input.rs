@@ -26,7 +26,7 @@ pub struct BundleInput<'a> {
     /// The host and its roles.
     pub roles: Roles<'a>,
     /// The CAs: a node gets the roots of the cluster's, a master those of all three roles.
-    pub roots: &'a CaSet,
+    pub cas: &'a CaSet,
     /// The key that signs service accounts' tokens, PKCS#8 PEM: the same on every master, on no node.
     pub service_account: Option<&'a Zeroizing<Vec<u8>>>,
     /// The images in a master's static pods.
@@ -260,7 +260,7 @@ impl BundleInput<'_> {
             let found = self.credentials.iter().find(|credential| credential.profile == profile);
             found.ok_or(InputError::Missing { profile })
         };
-        wanted.into_iter().map(|profile| check(find(profile)?, self.roots.of(profile.policy().signed_by))).collect()
+        wanted.into_iter().map(|profile| check(find(profile)?, self.cas.of(profile.policy().signed_by))).collect()
     }
 
     /// Returns the key that signs service accounts' tokens, where the host is a master.

@@ -200,10 +200,10 @@ impl Templates {
         let mut root = |path: &str, trust: &TrustBundle| {
             files.insert(path.to_owned(), trust.to_pem().into_bytes().into());
         };
-        root(paths::CA, &input.roots.cluster);
+        root(paths::CA, &input.cas.cluster);
         if input.roles.master().is_some() {
-            root(paths::ETCD_CA, &input.roots.etcd);
-            root(paths::FRONT_PROXY_CA, &input.roots.front_proxy);
+            root(paths::ETCD_CA, &input.cas.etcd);
+            root(paths::FRONT_PROXY_CA, &input.cas.front_proxy);
         }
         if let Some(pair) = input.checked_service_account()? {
             files.insert(paths::SERVICE_ACCOUNT_KEY.to_owned(), pair.to_pem().as_bytes().to_vec().into());
@@ -293,7 +293,7 @@ fn failed(template: &str, source: &str, error: &Error) -> TemplateError {
 
 /// Adds the manifest and its checksum.
 fn with_manifest(input: &BundleInput<'_>, credentials: &[&HostCredential], files: Vec<BundleFile>) -> Bundle {
-    let (trust, root) = (&input.roots.cluster, input.roots.cluster.active().root());
+    let (trust, root) = (&input.cas.cluster, input.cas.cluster.active().root());
     let certificates = || credentials.iter().flat_map(|held| held.credential.certificates());
     let account = credentials.iter().find(|c| c.profile == Profile::KubeletClient);
     let account = account.or_else(|| credentials.iter().find(|c| c.profile == Profile::ApiserverKubeletClient));
@@ -398,7 +398,7 @@ impl<'a> Values<'a> {
                 endpoint: cluster.endpoint.to_string(),
                 domain: cluster.cluster_domain.as_str(),
                 service_cidrs: cluster.service_cidrs.iter().map(ToString::to_string).collect(),
-                root_pin: input.roots.cluster.pin().as_pin(),
+                root_pin: input.cas.cluster.pin().as_pin(),
             },
             accounts: cluster.accounts.as_str(),
             denials: master.map(|_| input.denials.rules()).unwrap_or_default(),

@@ -235,10 +235,10 @@ impl RawCluster {
                 // An endpoint that is this very host says where its API server listens.
                 None => endpoint.filter(|e| addresses.contains(&e.host)).map(|e| e.port).or(Some(default_port)),
             };
-            let seal_to = recipients(|| at("sealTo"), &draft.seal_to, faults);
+            let recipients = recipients(|| at("sealTo"), &draft.seal_to, faults);
             let kubelet = kubelet::check(&draft.kubelet, || at("kubelet"), &mut faults.0);
             if let (Some(name), Some(port)) = (name, port) {
-                hosts.push((i, Host { name, addresses, port, kubelet, seal_to }));
+                hosts.push((i, Host { name, addresses, port, kubelet, recipients }));
             }
         }
         hosts

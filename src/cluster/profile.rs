@@ -191,7 +191,7 @@ pub const FRONT_PROXY_CLIENT: &str = "front-proxy-client";
 impl Cluster {
     /// What `master` holds, in the table's order.
     #[must_use]
-    pub fn master_leaves(&self, master: &Host) -> Vec<CertificateSpec> {
+    pub fn master_specs(&self, master: &Host) -> Vec<CertificateSpec> {
         let leaf = |profile, user: &str, names| CertificateSpec {
             profile,
             host: Some(master.name.clone()),
@@ -216,7 +216,7 @@ impl Cluster {
 
     /// What `node` holds, in the table's order.
     #[must_use]
-    pub fn node_leaves(&self, node: &Host) -> Vec<CertificateSpec> {
+    pub fn node_specs(&self, node: &Host) -> Vec<CertificateSpec> {
         let leaf = |profile, subject, names| CertificateSpec {
             profile,
             host: Some(node.name.clone()),
@@ -235,7 +235,7 @@ impl Cluster {
 
     /// What the verifier holds.
     #[must_use]
-    pub fn verifier_leaf(&self) -> CertificateSpec {
+    pub fn verifier_spec(&self) -> CertificateSpec {
         let group = Some("clusterctl:verifiers".to_owned());
         CertificateSpec {
             profile: Profile::Verifier,
@@ -248,13 +248,13 @@ impl Cluster {
 
     /// What the administrator called `name` holds. Its rights are those that RBAC gives to [`ADMINS`].
     #[must_use]
-    pub fn admin_leaf(&self, name: &HostName, lifetime: Lifetime) -> CertificateSpec {
+    pub fn admin_spec(&self, name: &HostName, lifetime: Lifetime) -> CertificateSpec {
         person(Profile::Admin, name, ADMINS, lifetime)
     }
 
     /// What opens everything: a member of [`SYSTEM_MASTERS`], which no policy can narrow and nobody can revoke.
     #[must_use]
-    pub fn break_glass_leaf(&self, name: &HostName, lifetime: Lifetime) -> CertificateSpec {
+    pub fn break_glass_spec(&self, name: &HostName, lifetime: Lifetime) -> CertificateSpec {
         person(Profile::BreakGlass, name, SYSTEM_MASTERS, lifetime)
     }
 
@@ -333,7 +333,7 @@ mod tests {
         };
         let cluster = draft.check().expect("a good draft");
         let names: Vec<String> =
-            cluster.master_leaves(&cluster.masters[0])[0].names.iter().map(ToString::to_string).collect();
+            cluster.master_specs(&cluster.masters[0])[0].names.iter().map(ToString::to_string).collect();
         assert_eq!(
             names,
             [
@@ -351,7 +351,7 @@ mod tests {
                 "::1",
             ]
         );
-        let node = cluster.node_leaves(&cluster.nodes[0]);
+        let node = cluster.node_specs(&cluster.nodes[0]);
         assert_eq!(node[0].subject, Account { user: "kubelet:on".into(), group: Some("kubelets".into()) });
         assert_eq!(node[1].subject, Account { user: "system:node:on".into(), group: None });
         assert_eq!(node[1].names.len(), 3);

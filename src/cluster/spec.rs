@@ -158,8 +158,8 @@ pub struct Host {
     pub port: u16,
     /// What a node's kubelet's configuration says beyond every kubelet's.
     pub kubelet: Setting,
-    /// Whom its bundle is sealed to; nobody where the cluster file does not say.
-    pub seal_to: Vec<Recipient>,
+    /// The recipients of its encrypted bundle; empty where the cluster file names none.
+    pub recipients: Vec<Recipient>,
 }
 
 /// What a host does. A host may do both.

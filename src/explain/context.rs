@@ -102,8 +102,8 @@ impl<'a> ExplainContext<'a> {
 
     /// Returns the list among what was given that revokes `certificate`.
     pub(super) fn list_that_revokes(&self, certificate: &Certificate, signer: &Certificate) -> Option<&Crl> {
-        let mut lists = self.given.crls.iter().filter(|crl| crl.issuer.der == signer.subject.der);
-        lists.find(|crl| crl.serials.contains(&certificate.serial) && crl.is_signed_by(signer))
+        let mut crls = self.given.crls.iter().filter(|crl| crl.issuer.der == signer.subject.der);
+        crls.find(|crl| crl.serials.contains(&certificate.serial) && crl.is_signed_by(signer))
     }
 
     /// True when a list of `signer` was given.
@@ -135,10 +135,10 @@ impl<'a> ExplainContext<'a> {
             leaf.subject == account
                 && leaf.policy().usage.names().iter().all(|usage| certificate.has_extended_usage(usage))
         };
-        let nodes = cluster.nodes.iter().flat_map(|node| cluster.node_leaves(node));
-        let masters = cluster.masters.iter().flat_map(|master| cluster.master_leaves(master));
+        let nodes = cluster.nodes.iter().flat_map(|node| cluster.node_specs(node));
+        let masters = cluster.masters.iter().flat_map(|master| cluster.master_specs(master));
         let candidates: Vec<CertificateSpec> =
-            nodes.chain(masters).chain([cluster.verifier_leaf()]).filter(fits).collect();
+            nodes.chain(masters).chain([cluster.verifier_spec()]).filter(fits).collect();
         // All API servers carry one account: the one whose names fit best is meant.
         let missing =
             |leaf: &CertificateSpec| leaf.names.iter().filter(|name| !certificate.names_address(name)).count();

@@ -179,7 +179,7 @@ impl InjectedFault {
         now: OffsetDateTime,
     ) -> Result<Option<Credential>, IssueError> {
         let Some(node) = cluster.nodes.get(Self::node(cluster.nodes.len())) else { return Ok(None) };
-        let leaves = cluster.node_leaves(node);
+        let leaves = cluster.node_specs(node);
         let Some(mut leaf) = leaves.into_iter().find(|leaf| leaf.profile == Profile::KubeletServer) else {
             return Ok(None);
         };
@@ -187,8 +187,10 @@ impl InjectedFault {
         let made = match self {
             Self::ExpiredNode => untrusted::dated(issuer, &leaf, now - Duration::days(366), now - Duration::DAY)?,
             Self::OtherCa => {
-                let twin = create_root(CaRole::Cluster, &cluster.name, cluster.keys, cluster.validity.ca, now)?;
-                Issuer::open(CaRole::Cluster, twin.get(), now)?.issue_credential(&leaf, cluster.keys, now)?.into_inner()
+                let impostor = create_root(CaRole::Cluster, &cluster.name, cluster.keys, cluster.validity.ca, now)?;
+                Issuer::open(CaRole::Cluster, impostor.get(), now)?
+                    .issue_credential(&leaf, cluster.keys, now)?
+                    .into_inner()
             }
             Self::WrongName => {
                 let other = HostName::parse("somebody-else").map(|name| name.to_address());

@@ -53,9 +53,9 @@ impl Config {
             let shown = leaves.into_iter().filter(|leaf| leaf.profile == profile);
             shown.map(|leaf| credential(&leaf)).collect::<Result<Vec<_>, E>>()
         };
-        let masters = cluster.masters.iter().flat_map(|host| cluster.master_leaves(host)).collect();
+        let masters = cluster.masters.iter().flat_map(|host| cluster.master_specs(host)).collect();
         let masters = of(masters, Profile::Apiserver)?;
-        let nodes = cluster.nodes.iter().flat_map(|host| cluster.node_leaves(host)).collect();
+        let nodes = cluster.nodes.iter().flat_map(|host| cluster.node_specs(host)).collect();
         let mut nodes = of(nodes, Profile::KubeletServer)?;
         if let Some(fault) = fault
             && let Some(broken) = fault.serving_credential(&cluster, issuer, now)?

@@ -153,23 +153,23 @@ fn serial(raw: &[u8]) -> Serial {
     Serial(raw.strip_prefix(&[0]).filter(|rest| !rest.is_empty()).unwrap_or(raw).to_vec())
 }
 
-/// The lists of a file, DER or PEM, each as DER.
+/// Returns the CRLs of a file, DER or PEM, each as DER.
 ///
 /// # Errors
-/// When it is PEM and damaged, or holds no list. What is not PEM is taken for DER and not looked at.
-pub fn lists(bytes: &[u8]) -> Result<Vec<Vec<u8>>, CrlError> {
+/// When the PEM is damaged or has no CRL. Bytes that are not PEM are returned as they are, unchecked.
+pub fn read_all(bytes: &[u8]) -> Result<Vec<Vec<u8>>, CrlError> {
     const SEQUENCE: u8 = 0x30;
     if bytes.first() == Some(&SEQUENCE) {
         return Ok(vec![bytes.to_vec()]);
     }
-    let lists: Vec<Vec<u8>> = pem::read_all(bytes)?
+    let crls: Vec<Vec<u8>> = pem::read_all(bytes)?
         .into_iter()
         .filter_map(|item| match item {
             Item::Crl(der) => Some(der),
             _ => None,
         })
         .collect();
-    if lists.is_empty() { Err(CrlError::NoSection) } else { Ok(lists) }
+    if crls.is_empty() { Err(CrlError::NoSection) } else { Ok(crls) }
 }
 
 /// How many entries `revokedCertificates` of a TBSCertList has; `None` where the DER is broken.
@@ -253,7 +253,7 @@ mod tests {
         assert_eq!(crl.issuer.der, root.ca().root().subject.der);
         assert!(crl.is_signed_by(root.ca().root()) && crl.critical.is_empty());
         assert!(!crl.is_signed_by(self::root().ca().root()));
-        assert_eq!(lists(&der), Ok(vec![der.clone()]));
+        assert_eq!(read_all(&der), Ok(vec![der.clone()]));
         let empty = revocation_list(&root, &[], NOW, NOW + Duration::DAY).expect("a list");
         assert!(Crl::from_der(empty).expect("a list").serials.is_empty());
     }
@@ -280,7 +280,7 @@ mod tests {
         assert!(matches!(Crl::from_der(der[..der.len() - 1].to_vec()), Err(CrlError::Malformed(_))));
         der.push(0);
         assert_eq!(Crl::from_der(der), Err(CrlError::Trailing(1)));
-        assert_eq!(lists(root.ca().root().to_pem().as_bytes()), Err(CrlError::NoSection));
-        assert_eq!(lists(b""), Err(CrlError::Pem(PemError::Nothing)));
+        assert_eq!(read_all(root.ca().root().to_pem().as_bytes()), Err(CrlError::NoSection));
+        assert_eq!(read_all(b""), Err(CrlError::Pem(PemError::Nothing)));
     }
 }

@@ -193,8 +193,8 @@ impl PrivateKey {
             pkcs8::pkcs5::scrypt::Params::new(SCRYPT_LOG_N, SCRYPT_R, SCRYPT_P).map_err(|error| failed(&error))?;
         let scheme = pbes2::Parameters::generate_scrypt_aes256cbc(cost, &salt, iv).map_err(|error| failed(&error))?;
         let info = PrivateKeyInfoRef::from_der(&self.pkcs8).map_err(|_| KeyError::Damaged)?;
-        let sealed = info.encrypt_with_params(scheme, passphrase.expose()).map_err(|error| failed(&error))?;
-        Ok(pem::write_encrypted_key(sealed.as_bytes()))
+        let encrypted = info.encrypt_with_params(scheme, passphrase.expose()).map_err(|error| failed(&error))?;
+        Ok(pem::write_encrypted_key(encrypted.as_bytes()))
     }
 
     /// Its kind.
@@ -270,20 +270,20 @@ mod tests {
     #[test]
     fn an_encrypted_key_opens_with_its_passphrase_only() {
         let key = PrivateKey::generate(KeyKind::EcdsaP256).expect("a key");
-        let sealed = key.to_encrypted_pem(&Passphrase::new("three in the morning".into())).expect("sealed");
-        let open = |text: &str| PrivateKey::from_pem_with(sealed.as_bytes(), Some(&Passphrase::new(text.into())));
+        let encrypted = key.to_encrypted_pem(&Passphrase::new("three in the morning".into())).expect("encrypted");
+        let open = |text: &str| PrivateKey::from_pem_with(encrypted.as_bytes(), Some(&Passphrase::new(text.into())));
         assert_eq!(open("three in the morning").map(|k| k.spki()), Ok(key.spki()));
         assert_eq!(open("four in the morning").map(|k| k.spki()), Err(KeyError::WrongPassphrase));
-        assert_eq!(PrivateKey::from_pem(sealed.as_bytes()).map(|k| k.spki()), Err(KeyError::PassphraseNeeded));
+        assert_eq!(PrivateKey::from_pem(encrypted.as_bytes()).map(|k| k.spki()), Err(KeyError::PassphraseNeeded));
     }
 
     #[test]
     fn scrypt_that_is_none_or_asks_for_too_much_is_not_begun() {
         let key = PrivateKey::generate(KeyKind::EcdsaP256).expect("a key");
         let passphrase = Passphrase::new("three in the morning".into());
-        let sealed = key.to_encrypted_pem(&passphrase).expect("sealed");
+        let encrypted = key.to_encrypted_pem(&passphrase).expect("encrypted");
         let Ok([Item::EncryptedKey(der)]) =
-            pem::read_all(sealed.as_bytes()).map(<[Item; 1]>::try_from).map(Result::unwrap)
+            pem::read_all(encrypted.as_bytes()).map(<[Item; 1]>::try_from).map(Result::unwrap)
         else {
             panic!("one encrypted key")
         };

@@ -40,7 +40,7 @@ pub struct StagedCredentials {
 #[derive(Debug, Clone)]
 pub struct IssuanceContext<'a> {
     /// The CAs that sign.
-    pub roots: &'a CaSet,
+    pub cas: &'a CaSet,
     /// The time.
     pub now: OffsetDateTime,
     /// `user@machine`
@@ -111,7 +111,7 @@ pub fn record(
                 certificate: &made.get().certificate,
                 profile: profile.policy().name,
                 host: credentials.host.as_ref().map(HostName::as_str),
-                issuer: issuer.roots.of(profile.policy().signed_by).ca_of(&made.get().certificate).certificate(),
+                issuer: issuer.cas.of(profile.policy().signed_by).ca_of(&made.get().certificate).certificate(),
             })
         })
         .collect();

@@ -85,9 +85,9 @@ impl CacheKey {
     ///
     /// A new revocation changes the key, so that everything is read and verified again.
     #[must_use]
-    pub fn new(keys: KeyKind, roots: &CaSet, revocations: u64) -> Self {
-        let roots = CaRole::ALL.map(|kind| roots.of(kind).digest());
-        Self(Fingerprint::of_value(&(env!("CARGO_PKG_VERSION"), TABLE, keys, roots, revocations)))
+    pub fn new(keys: KeyKind, cas: &CaSet, revocations: u64) -> Self {
+        let cas = CaRole::ALL.map(|kind| cas.of(kind).digest());
+        Self(Fingerprint::of_value(&(env!("CARGO_PKG_VERSION"), TABLE, keys, cas, revocations)))
     }
 
     /// Returns a digest of the certificates that one folder is expected to have.

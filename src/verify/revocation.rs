@@ -11,7 +11,7 @@ use crate::pki::crl::Crl;
 /// The CRLs of a target, parsed once.
 pub(super) struct Crls<'a> {
     target: &'a Target,
-    lists: Vec<Result<Crl, String>>,
+    parsed: Vec<Result<Crl, String>>,
 }
 
 /// Whether a path is revoked.
@@ -28,7 +28,7 @@ pub(super) enum Revocation {
 impl<'a> Crls<'a> {
     pub(super) fn of(target: &'a Target) -> Self {
         let read = |der: &Vec<u8>| Crl::from_der(der.clone()).map_err(|error| error.to_string());
-        Self { target, lists: target.crls.iter().map(read).collect() }
+        Self { target, parsed: target.crls.iter().map(read).collect() }
     }
 
     /// Judges a path, leaf first, whose chain is valid.
@@ -40,7 +40,7 @@ impl<'a> Crls<'a> {
             }
             clear.push("the ledger knows of no revocation".to_owned());
         }
-        if self.lists.is_empty() && self.target.crl_faults.is_empty() {
+        if self.parsed.is_empty() && self.target.crl_faults.is_empty() {
             clear.push("no CRL was given".to_owned());
             return Revocation::Clear(clear.join("; "));
         }
@@ -54,20 +54,20 @@ impl<'a> Crls<'a> {
                 .collect();
             let mut good: Vec<&Crl> = Vec::new();
             let mut reasons: Vec<String> = Vec::new();
-            for list in &self.lists {
-                match list {
-                    Ok(list) => match usable(list, &issuers, now) {
-                        Ok(()) => good.push(list),
+            for crl in &self.parsed {
+                match crl {
+                    Ok(crl) => match usable(crl, &issuers, now) {
+                        Ok(()) => good.push(crl),
                         Err(reason) => reasons.push(reason),
                     },
                     Err(reason) => reasons.push(reason.clone()),
                 }
             }
-            if let Some(list) = good.iter().find(|list| list.serials.contains(&certificate.serial)) {
-                let (serial, made) = (&certificate.serial, stamp(list.this_update));
+            if let Some(crl) = good.iter().find(|crl| crl.serials.contains(&certificate.serial)) {
+                let (serial, made) = (&certificate.serial, stamp(crl.this_update));
                 return Revocation::Revoked(format!("serial {serial} is in the CRL of {made}"));
             }
-            match good.iter().map(|list| list.this_update).max() {
+            match good.iter().map(|crl| crl.this_update).max() {
                 Some(made) => clear.push(format!("not revoked by the CRL of {}", stamp(made))),
                 None => unusable.extend(reasons),
             }
@@ -82,29 +82,29 @@ impl<'a> Crls<'a> {
 }
 
 /// Returns an error unless a CRL is current and signed by one of `issuers`.
-fn usable(list: &Crl, issuers: &[&Certificate], now: OffsetDateTime) -> Result<(), String> {
-    let signer = issuers.iter().find(|issuer| issuer.subject.der == list.issuer.der);
+fn usable(crl: &Crl, issuers: &[&Certificate], now: OffsetDateTime) -> Result<(), String> {
+    let signer = issuers.iter().find(|issuer| issuer.subject.der == crl.issuer.der);
     let Some(signer) = signer else {
-        return Err(format!("the CRL is by {}, which did not issue this certificate", list.issuer.text));
+        return Err(format!("the CRL is by {}, which did not issue this certificate", crl.issuer.text));
     };
-    if !issuers.iter().any(|issuer| list.is_signed_by(issuer)) {
-        return Err(format!("the CRL names {} as its issuer, whose key did not sign it", list.issuer.text));
+    if !issuers.iter().any(|issuer| crl.is_signed_by(issuer)) {
+        return Err(format!("the CRL names {} as its issuer, whose key did not sign it", crl.issuer.text));
     }
     // RFC 5280 § 6.3.3 (f): a key usage has to permit this.
     if signer.key_usage.is_some_and(|usage| !usage.crl_sign) {
         return Err(format!("{} may not sign CRLs (no cRLSign)", signer.subject.text));
     }
-    if !matches!(list.signature, SignatureKind::Strong(_)) {
+    if !matches!(crl.signature, SignatureKind::Strong(_)) {
         return Err("the CRL's signature is too weak".to_owned());
     }
-    if !list.critical.is_empty() {
-        let oids = list.critical.join(", ");
+    if !crl.critical.is_empty() {
+        let oids = crl.critical.join(", ");
         return Err(format!("the CRL is partial, or of an unsupported kind (critical {oids})"));
     }
-    if now < list.this_update {
-        return Err(format!("the CRL is of {}, and it is {} here", stamp(list.this_update), stamp(now)));
+    if now < crl.this_update {
+        return Err(format!("the CRL is of {}, and it is {} here", stamp(crl.this_update), stamp(now)));
     }
-    match list.next_update {
+    match crl.next_update {
         None => Err("the CRL has no nextUpdate, so that it may be stale".to_owned()),
         Some(next) if now > next => {
             Err(format!("the CRL expired {} ago, on {}; it is {} here", in_words(now - next), stamp(next), stamp(now)))

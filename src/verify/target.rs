@@ -235,9 +235,9 @@ impl Target {
         };
         let endpoint_name = || if shared { Vec::new() } else { vec![cluster.endpoint.host.clone()] };
         let masters =
-            cluster.masters.iter().map(|host| peer(host, cluster.master_leaves(host), endpoint_name())).collect();
+            cluster.masters.iter().map(|host| peer(host, cluster.master_specs(host), endpoint_name())).collect();
         let nodes = cluster.nodes.iter();
-        let nodes = nodes.map(|host| peer(host, cluster.node_leaves(host), vec![host.name.to_address()])).collect();
+        let nodes = nodes.map(|host| peer(host, cluster.node_specs(host), vec![host.name.to_address()])).collect();
         let endpoint = (!shared).then(|| Peer {
             name: format!("{}:{}", cluster.endpoint.host.for_url(), cluster.endpoint.port),
             addresses: vec![cluster.endpoint.host.clone()],
@@ -251,7 +251,7 @@ impl Target {
             dialled: true,
             account_checked: false,
         });
-        let verifier = held(&cluster.verifier_leaf());
+        let verifier = held(&cluster.verifier_spec());
         Self {
             cluster: cluster.name.to_string(),
             kind: TargetKind::default(),

@@ -62,7 +62,7 @@ fn path(case: &PathCase) -> Ours {
     };
     let mut target = Target::bare("oracle".to_owned());
     target.take_trust_file(case.roots.concat().as_bytes());
-    target.crls = case.crls.iter().flat_map(|pem| crl::lists(pem.as_bytes()).expect("a CRL")).collect();
+    target.crls = case.crls.iter().flat_map(|pem| crl::read_all(pem.as_bytes()).expect("a CRL")).collect();
     target.masters.push(Peer::at("m1".to_owned(), address.clone(), 6443));
     let ders: Vec<Vec<u8>> = case.sent.iter().map(|pem| der_of(pem)).collect();
     let shown: Vec<String> = ders.iter().map(|der| Fingerprint::of(der).to_string()).collect();

@@ -89,8 +89,8 @@ impl Site {
 
     pub(crate) fn credentials(&self, host: &str) -> Vec<CredentialPem> {
         let roles = self.roles(host);
-        let masters = roles.master().into_iter().flat_map(|host| self.cluster.master_leaves(host));
-        let nodes = roles.node().into_iter().flat_map(|host| self.cluster.node_leaves(host));
+        let masters = roles.master().into_iter().flat_map(|host| self.cluster.master_specs(host));
+        let nodes = roles.node().into_iter().flat_map(|host| self.cluster.node_specs(host));
         let issue = |leaf: CertificateSpec| {
             let issuer =
                 Issuer::open(leaf.policy().signed_by, self.signer(leaf.policy().signed_by), NOW).expect("a fit root");
@@ -115,11 +115,11 @@ impl Site {
             etcd: trust(CaRole::Etcd),
             front_proxy: trust(CaRole::FrontProxy),
         };
-        let (cluster, roots, settings) = (&self.cluster, &roots, &Settings::default());
+        let (cluster, cas, settings) = (&self.cluster, &roots, &Settings::default());
         let service_account = roles.master().map(|_| &self.service_account);
         let denials = &Denials::default();
         let credentials = &credentials.iter().map(CredentialPem::read).collect::<Result<Vec<_>, _>>()?;
-        let input = BundleInput { cluster, roles, roots, service_account, settings, denials, credentials, generation };
+        let input = BundleInput { cluster, roles, cas, service_account, settings, denials, credentials, generation };
         templates.render(&input)
     }
 

@@ -61,7 +61,7 @@ fn every_server_behind_an_address_has_to_be_as_good_as_the_first() {
     let mut lab = Foreign::new();
     let good = lab.issue();
     let issuer = Issuer::open(CaRole::Cluster, &lab.root, lab.now).expect("a fit root");
-    let of_node_2 = lab.cluster.node_leaves(&lab.cluster.nodes[1]);
+    let of_node_2 = lab.cluster.node_specs(&lab.cluster.nodes[1]);
     let issued = |profile: Profile| -> Credential {
         let leaf = of_node_2.iter().find(|leaf| leaf.profile == profile).expect("in the table");
         issuer.issue_credential(leaf, lab.cluster.keys, lab.now).expect("a credential").into_inner()

@@ -167,7 +167,7 @@ fn of_the_master(lab: &Foreign) -> Credential {
 
 fn signed_by(lab: &Foreign, root: &Credential) -> Credential {
     let issuer = Issuer::open(CaRole::Cluster, root, lab.now).expect("a fit root");
-    let leaves = lab.cluster.master_leaves(&lab.cluster.masters[0]);
+    let leaves = lab.cluster.master_specs(&lab.cluster.masters[0]);
     let leaf = leaves.iter().find(|leaf| leaf.profile == Profile::Apiserver).expect("in the table");
     issuer.issue_credential(leaf, lab.cluster.keys, lab.now).expect("a credential").into_inner()
 }

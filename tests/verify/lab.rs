@@ -65,9 +65,9 @@ fn made(masters: usize, nodes: usize, fault: Option<InjectedFault>, answer_after
     let root = create_root(CaRole::Cluster, &cluster.name, cluster.keys, cluster.validity.ca, issued_at);
     let root = root.expect("a root").into_inner();
     let mut made: HashMap<(Option<HostName>, Profile), Credential> = HashMap::new();
-    let leaves = cluster.masters.iter().flat_map(|host| cluster.master_leaves(host));
-    let leaves = leaves.chain(cluster.nodes.iter().flat_map(|host| cluster.node_leaves(host)));
-    for leaf in leaves.chain([cluster.verifier_leaf()]) {
+    let leaves = cluster.masters.iter().flat_map(|host| cluster.master_specs(host));
+    let leaves = leaves.chain(cluster.nodes.iter().flat_map(|host| cluster.node_specs(host)));
+    for leaf in leaves.chain([cluster.verifier_spec()]) {
         let issuer = Issuer::open(leaf.policy().signed_by, &root, issued_at).expect("a fit root");
         let credential = issuer.issue_credential(&leaf, cluster.keys, issued_at).expect("a credential").into_inner();
         made.insert((leaf.host, leaf.profile), credential);

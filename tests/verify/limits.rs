@@ -66,7 +66,7 @@ fn what_never_ends_takes_no_more_memory_than_what_does() {
         |out| (0..).try_for_each(|_: u64| out.write_all(&b"HTTP/1.1 100 Continue\r\n\r\n".repeat(600))),
     ];
     let issuer = Issuer::open(CaRole::Cluster, &lab.root, lab.now).expect("a fit root");
-    let leaves = lab.cluster.master_leaves(&lab.cluster.masters[0]);
+    let leaves = lab.cluster.master_specs(&lab.cluster.masters[0]);
     let leaf = leaves.iter().find(|leaf| leaf.profile == Profile::ApiserverKubeletClient).expect("in the table");
     let master = issuer.issue_credential(leaf, lab.cluster.keys, lab.now).expect("a credential").into_inner();
     drop(issuer);

@@ -89,7 +89,7 @@ fn openssls_own_list_is_understood() {
         }
         lab.openssl(&[&ca[..], &["-gencrl", "-out", "crl.pem"]].concat());
         let pem = std::fs::read(lab.path("crl.pem")).expect("a list");
-        lab.target.crls = clusterctl::pki::crl::lists(&pem).expect("a list");
+        lab.target.crls = clusterctl::pki::crl::read_all(&pem).expect("a list");
         assert_eq!(lab.verdicts()["revoked"].0, status, "{:#?}", lab.verdicts()["revoked"]);
     }
 }

@@ -69,7 +69,7 @@ impl Foreign {
 
     /// The leaf that the first node should serve.
     pub(super) fn leaf(&self) -> CertificateSpec {
-        let leaves = self.cluster.node_leaves(&self.cluster.nodes[0]);
+        let leaves = self.cluster.node_specs(&self.cluster.nodes[0]);
         leaves.into_iter().find(|leaf| leaf.profile == Profile::KubeletServer).expect("in the table")
     }
 

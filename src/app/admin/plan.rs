@@ -106,7 +106,7 @@ fn check_name(name: &HostName, cluster: &Cluster) -> Result<(), AdminError> {
     if cluster.host_names().contains(&name) {
         return taken(NameOwner::Host);
     }
-    let mut specs = cluster.masters.iter().flat_map(|master| cluster.master_leaves(master));
+    let mut specs = cluster.masters.iter().flat_map(|master| cluster.master_specs(master));
     match specs.find(|spec| spec.subject.user == name.as_str()) {
         Some(spec) => taken(NameOwner::Account(spec.profile)),
         None => Ok(()),
@@ -115,13 +115,13 @@ fn check_name(name: &HostName, cluster: &Cluster) -> Result<(), AdminError> {
 
 fn spec(options: &AdminOptions, name: &HostName, cluster: &Cluster) -> Result<CertificateSpec, AdminError> {
     if !options.break_glass {
-        return Ok(cluster.admin_leaf(name, options.validity.unwrap_or(Lifetime::NINETY_DAYS)));
+        return Ok(cluster.admin_spec(name, options.validity.unwrap_or(Lifetime::NINETY_DAYS)));
     }
     let validity = options.validity.unwrap_or(Lifetime::ONE_DAY);
     if validity > Lifetime::ONE_WEEK {
         return Err(AdminError::BreakGlassTooLong { validity });
     }
-    Ok(cluster.break_glass_leaf(name, validity))
+    Ok(cluster.break_glass_spec(name, validity))
 }
 
 impl AdminPlan<'_> {

@@ -110,8 +110,8 @@ impl Audit<'_> {
 
     /// Returns the certificates of a host in the directory.
     fn certificates_of(&self, master: Option<&Host>, node: Option<&Host>) -> Vec<Fingerprint> {
-        let master = master.map(|host| self.cluster.master_leaves(host));
-        let node = node.map(|host| self.cluster.node_leaves(host));
+        let master = master.map(|host| self.cluster.master_specs(host));
+        let node = node.map(|host| self.cluster.node_specs(host));
         let stored = master.into_iter().chain(node).flatten();
         let stored = stored.filter_map(|spec| credentials::read(self.layout, &spec).ok());
         stored.map(|stored| stored.credential.certificate.fingerprint()).collect()

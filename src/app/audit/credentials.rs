@@ -73,9 +73,9 @@ impl Audit<'_> {
     fn holder(&self, number: usize) -> (Place, Vec<CertificateSpec>) {
         let masters = &self.cluster.masters;
         match (masters.get(number), number.checked_sub(masters.len() + 1).and_then(|i| self.cluster.nodes.get(i))) {
-            (Some(master), _) => (Place::Master, self.cluster.master_leaves(master)),
-            (None, Some(node)) => (Place::Node, self.cluster.node_leaves(node)),
-            (None, None) => (Place::Cluster, vec![self.cluster.verifier_leaf()]),
+            (Some(master), _) => (Place::Master, self.cluster.master_specs(master)),
+            (None, Some(node)) => (Place::Node, self.cluster.node_specs(node)),
+            (None, None) => (Place::Cluster, vec![self.cluster.verifier_spec()]),
         }
     }
 

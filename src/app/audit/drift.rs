@@ -110,8 +110,8 @@ impl ExpectedBundle<'_> {
     }
 
     fn today(&self, roles: Roles<'_>, generation: u64, with_units: bool) -> Option<Bundle> {
-        let master = roles.master().map(|host| self.cluster.master_leaves(host));
-        let node = roles.node().map(|host| self.cluster.node_leaves(host));
+        let master = roles.master().map(|host| self.cluster.master_specs(host));
+        let node = roles.node().map(|host| self.cluster.node_specs(host));
         let leaves = master.into_iter().chain(node).flatten();
         let held = |leaf: CertificateSpec| {
             let credential = credentials::read(self.layout, &leaf).ok()?.credential;
@@ -126,7 +126,7 @@ impl ExpectedBundle<'_> {
         let input = BundleInput {
             cluster: self.cluster,
             roles,
-            roots: self.cas.as_ref()?,
+            cas: self.cas.as_ref()?,
             service_account: service_account.as_ref(),
             settings: &Settings { with_units, ..Settings::of(&self.cluster.kubernetes) },
             denials: self.denials,

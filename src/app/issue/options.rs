@@ -58,10 +58,10 @@ impl Wanted<'_> {
     pub(super) fn specs(&self, subject: usize) -> Vec<CertificateSpec> {
         match &self.options.subjects {
             Subjects::Masters(hosts) => match hosts.get(subject) {
-                Some(host) => self.cluster.master_leaves(host),
-                None => vec![self.cluster.verifier_leaf()],
+                Some(host) => self.cluster.master_specs(host),
+                None => vec![self.cluster.verifier_spec()],
             },
-            Subjects::Nodes(hosts) => hosts.get(subject).map_or_else(Vec::new, |host| self.cluster.node_leaves(host)),
+            Subjects::Nodes(hosts) => hosts.get(subject).map_or_else(Vec::new, |host| self.cluster.node_specs(host)),
         }
     }
 

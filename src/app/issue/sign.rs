@@ -64,7 +64,7 @@ impl Signing<'_> {
         let total = certificates_in(work);
         let (progress, cancellation) = (observer.progress(Task::Issuing, total as u64), observer.cancellation());
         ledger.reserve_cache(total);
-        let context = IssuanceContext { roots: self.cas, now: self.env.now, by: &self.env.actor };
+        let context = IssuanceContext { cas: self.cas, now: self.env.now, by: &self.env.actor };
         let cache_key = CacheKey::new(self.wanted.cluster.keys, self.cas, ledger.revocation_count()?);
         let written = Mutex::new(Written::default());
         let make_one = |plan: &&SubjectPlan| match cancellation.is_cancelled() {

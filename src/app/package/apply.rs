@@ -50,7 +50,7 @@ impl Plan<'_> {
             None => None,
             Some(mut specs) => {
                 let nodes = hosts.iter().filter_map(Roles::node);
-                specs.extend(nodes.flat_map(|node| self.inputs.cluster.node_leaves(node)));
+                specs.extend(nodes.flat_map(|node| self.inputs.cluster.node_specs(node)));
                 let env = &self.inputs.env;
                 let is_due = !hosts.is_empty() || !specs.is_empty();
                 is_due

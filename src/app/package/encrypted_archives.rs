@@ -29,22 +29,22 @@ impl EncryptedArchives {
 
     /// Returns true if the archive at `path` was made of this input and is unchanged.
     pub(super) fn is_current(&self, host: &HostName, made_of: Fingerprint, path: &Path) -> bool {
-        let same = |sealed: &&EncryptedBundle| sealed.made_of == made_of;
+        let same = |encrypted: &&EncryptedBundle| encrypted.made_of == made_of;
         let last = self.before.get(host.as_str()).filter(same);
         last.is_some_and(|last| files::digest_of_private(path) == Some(last.file))
     }
 
     /// Adds an archive of this run.
     pub(super) fn add(&self, host: &HostName, made_of: Fingerprint, archive: &[u8]) {
-        let sealed = EncryptedBundle { made_of, file: Fingerprint::of(archive) };
-        self.now.lock().unwrap_or_else(PoisonError::into_inner).push((host.clone(), sealed));
+        let encrypted = EncryptedBundle { made_of, file: Fingerprint::of(archive) };
+        self.now.lock().unwrap_or_else(PoisonError::into_inner).push((host.clone(), encrypted));
     }
 
     /// Records this run's archives, whether they were written or not: the file on the disk is compared later.
     pub(super) fn end(self, ledger: &mut Ledger) -> Result<(), StoreError> {
-        let mut sealed = self.now.into_inner().unwrap_or_else(PoisonError::into_inner);
-        sealed.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-        ledger.record_encrypted_bundles(&sealed)
+        let mut encrypted = self.now.into_inner().unwrap_or_else(PoisonError::into_inner);
+        encrypted.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        ledger.record_encrypted_bundles(&encrypted)
     }
 }
 

@@ -140,7 +140,7 @@ impl<'c> Encryption<'c> {
 /// Returns the recipients that the cluster file has for a host, in both of its roles.
 fn declared(roles: &Roles<'_>) -> Vec<Recipient> {
     let entries = roles.master().into_iter().chain(roles.node());
-    entries.flat_map(|host| host.seal_to.iter().cloned()).collect()
+    entries.flat_map(|host| host.recipients.iter().cloned()).collect()
 }
 
 /// Returns the names and addresses under which ssh may know a host.

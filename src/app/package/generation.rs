@@ -50,7 +50,7 @@ impl GenerationTracker {
             let input = BundleInput {
                 cluster: inputs.cluster,
                 roles,
-                roots: &inputs.cas,
+                cas: &inputs.cas,
                 service_account: inputs.service_account.as_ref().filter(|_| roles.master().is_some()),
                 settings: &inputs.settings,
                 denials: &inputs.denials,

@@ -37,8 +37,8 @@ pub(super) struct Inputs<'c> {
 impl Inputs<'_> {
     /// Returns the certificates that a host needs.
     pub(super) fn specs(&self, roles: &Roles<'_>) -> Vec<CertificateSpec> {
-        let master = roles.master().map(|host| self.cluster.master_leaves(host));
-        let node = roles.node().map(|host| self.cluster.node_leaves(host));
+        let master = roles.master().map(|host| self.cluster.master_specs(host));
+        let node = roles.node().map(|host| self.cluster.node_specs(host));
         master.into_iter().chain(node).flatten().collect()
     }
 

@@ -130,6 +130,6 @@ fn check_cas(cas: &CaSet, env: &Env) -> Result<(), PackageError> {
 fn left_to_discard(kept: &[Roles<'_>], inputs: &Inputs<'_>) -> Result<Vec<CertificateSpec>, StoreError> {
     let layout = &inputs.env.layout;
     issuance::sweep(layout)?;
-    let specs = kept.iter().filter_map(Roles::node).flat_map(|node| inputs.cluster.node_leaves(node));
+    let specs = kept.iter().filter_map(Roles::node).flat_map(|node| inputs.cluster.node_specs(node));
     Ok(specs.filter(|spec| credentials::has_discarded_key(layout, spec, &inputs.known)).collect())
 }

@@ -91,10 +91,10 @@ struct Credentials {
 }
 
 fn credentials(env: &Env, cluster: &Cluster, cas: &CaSet, known: &Inventory) -> Result<Credentials, PackageError> {
-    let masters = cluster.masters.iter().flat_map(|master| cluster.master_leaves(master));
+    let masters = cluster.masters.iter().flat_map(|master| cluster.master_specs(master));
     let clients = masters.filter(|spec| spec.profile == Profile::ApiserverKubeletClient);
     let mut found = Credentials { pems: Vec::new(), generation: 0, exposed: ExposedKeys::default() };
-    for spec in clients.chain([cluster.verifier_leaf()]) {
+    for spec in clients.chain([cluster.verifier_spec()]) {
         let (layout, profile) = (&env.layout, spec.profile);
         let loaded = credentials::read_good(layout, &spec, cluster.keys, &cas.cluster, known, env.now)
             .map_err(|problems| PackageError::VerifierCredential { profile, problems })?;

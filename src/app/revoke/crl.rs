@@ -61,7 +61,7 @@ pub fn read(layout: &Layout, role: CaRole, ca: &Certificate) -> Result<Option<Cr
         Err(StoreError::Missing(_)) => return Ok(None),
         other => other?,
     };
-    let der = crl::lists(&bytes)?.into_iter().next().ok_or(CrlError::NoSection)?;
+    let der = crl::read_all(&bytes)?.into_iter().next().ok_or(CrlError::NoSection)?;
     let crl = Crl::from_der(der)?;
     if crl.is_signed_by(ca) { Ok(Some(crl)) } else { Err(CrlFileError::OtherIssuer(role)) }
 }

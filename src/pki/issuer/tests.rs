@@ -42,7 +42,7 @@ fn issuer(root: &Credential) -> Issuer {
 }
 
 fn server_spec(cluster: &Cluster) -> CertificateSpec {
-    cluster.node_leaves(&cluster.nodes[0])[1].clone()
+    cluster.node_specs(&cluster.nodes[0])[1].clone()
 }
 
 /// A CA as another tool makes it: with this key and name, which `change` may alter.
@@ -77,10 +77,10 @@ fn a_certificate_of_every_profile_and_kind_of_key_passes_its_checks() {
         let cluster = cluster(keys);
         let issuers =
             CaRole::ALL.map(|role| (role, Issuer::open(role, &root(role, keys, "10y"), NOW).expect("a fit root")));
-        let masters = cluster.masters.iter().flat_map(|m| cluster.master_leaves(m));
-        let nodes = cluster.nodes.iter().flat_map(|n| cluster.node_leaves(n));
-        let admin = cluster.admin_leaf(&cluster.nodes[0].name, Lifetime::ONE_YEAR);
-        for spec in masters.chain(nodes).chain([cluster.verifier_leaf(), admin]) {
+        let masters = cluster.masters.iter().flat_map(|m| cluster.master_specs(m));
+        let nodes = cluster.nodes.iter().flat_map(|n| cluster.node_specs(n));
+        let admin = cluster.admin_spec(&cluster.nodes[0].name, Lifetime::ONE_YEAR);
+        for spec in masters.chain(nodes).chain([cluster.verifier_spec(), admin]) {
             let (_, issuer) = issuers.iter().find(|(role, _)| *role == spec.policy().signed_by).expect("an issuer");
             let made = issuer.issue_credential(&spec, keys, NOW).expect("a credential").into_inner();
             assert_eq!(made.certificate.serial.0.len(), 16);
@@ -96,7 +96,7 @@ fn a_certificate_of_every_profile_and_kind_of_key_passes_its_checks() {
 fn a_certificate_expires_with_its_root_at_the_latest() {
     let root = root(CaRole::Cluster, KEYS, "30d");
     let later = NOW + Duration::days(20);
-    let spec = cluster(KEYS).verifier_leaf();
+    let spec = cluster(KEYS).verifier_spec();
     let issuer = Issuer::open(CaRole::Cluster, &root, later).expect("a fit root");
     let made = issuer.issue_credential(&spec, KEYS, later).expect("a certificate");
     assert_eq!(made.get().certificate.not_after, root.certificate.not_after);
@@ -117,7 +117,7 @@ fn an_expired_root_and_the_key_of_another_sign_nothing() {
 #[test]
 fn a_root_signs_the_profiles_of_its_own_role_alone() {
     let cluster = cluster(KEYS);
-    let etcd = cluster.master_leaves(&cluster.masters[0]).into_iter().find(|s| s.policy().signed_by == CaRole::Etcd);
+    let etcd = cluster.master_specs(&cluster.masters[0]).into_iter().find(|s| s.policy().signed_by == CaRole::Etcd);
     let refused =
         issuer(&root(CaRole::Cluster, KEYS, "1y")).prepare(&etcd.expect("one"), SubjectKey::Generate(KEYS), NOW);
     assert!(matches!(refused, Err(IssueError::OtherRole { wanted: CaRole::Etcd, found: CaRole::Cluster, .. })));
@@ -138,7 +138,7 @@ fn the_checks_find_a_root_of_the_same_name_and_every_change_of_the_cluster_file(
     after.names[1] = Address::parse("10.20.1.12").expect("an address");
     let changed = violations(&after, &ours);
     assert_eq!(changed, [Violation::NameMissing("10.20.1.12".into()), Violation::NameTooMany("10.0.1.1".into())]);
-    let client = before.node_leaves(&before.nodes[0])[0].clone();
+    let client = before.node_specs(&before.nodes[0])[0].clone();
     let usage = Violation::OtherUsage { found: "serverAuth".into(), wanted: &["clientAuth"] };
     assert!(violations(&client, &ours).contains(&usage));
 }

@@ -99,12 +99,12 @@ impl CheckContext<'_> {
                 finding.saw(format!("{whose}: {reason}"), expected).remedy(CertificateRemedy::UseVerifiableKey)
             }
             Err(ChainError::Path(reason)) => {
-                let twin = self.target.roots.iter().any(|root| root.subject.der == leaf.issuer.der);
+                let same_name = self.target.roots.iter().any(|root| root.subject.der == leaf.issuer.der);
                 let remedy = if location.place == Place::Node && is_signed_by_kubernetes_itself(leaf) {
                     CertificateRemedy::NameServingFiles
                 } else if trust.path.is_some() {
                     CertificateRemedy::ReissueByPermittedCa(location.server())
-                } else if tls.sent > 1 || twin {
+                } else if tls.sent > 1 || same_name {
                     CertificateRemedy::SendIntermediates(location.server())
                 } else {
                     CertificateRemedy::InstallServingCertificate(location.server())
@@ -129,7 +129,7 @@ impl CheckContext<'_> {
         let path: Vec<&Certificate> = path.certificates[..path.sent].iter().collect();
         let expected = expectation(location.place, Aspect::Revoked);
         let finding = |status, observed: String| location.finding(Aspect::Revoked, status).saw(observed, expected);
-        Some(match self.lists.judge(&path, self.clock.now) {
+        Some(match self.crls.judge(&path, self.clock.now) {
             Revocation::Clear(observed) => finding(Status::Pass, observed),
             Revocation::Revoked(observed) => {
                 finding(Status::Fail, observed).remedy(CertificateRemedy::Reissue(location.server()))
@@ -295,7 +295,7 @@ mod tests {
     fn a_certificate_below_an_expired_root_fails() {
         let fixture = fixture();
         let after = NOW + Duration::days(3651);
-        let leaf = untrusted::dated(&issuer(&fixture.root), &fixture.node_leaf(), NOW, after + Duration::days(90))
+        let leaf = untrusted::dated(&issuer(&fixture.root), &fixture.node_spec(), NOW, after + Duration::days(90))
             .expect("a leaf")
             .certificate;
         let found = fixture.judged(Place::Node, &leaf, &[], after);
@@ -308,7 +308,7 @@ mod tests {
     #[test]
     fn a_client_certificate_and_a_root_are_no_server() {
         let fixture = fixture();
-        let client = issue(&fixture.root, &fixture.cluster.node_leaves(&fixture.cluster.nodes[0])[0], NOW).certificate;
+        let client = issue(&fixture.root, &fixture.cluster.node_specs(&fixture.cluster.nodes[0])[0], NOW).certificate;
         let found = fixture.judged(Place::Node, &client, &[], NOW);
         assert_eq!(statuses(&found, &["chain", "usage", "name"]), ["pass", "fail", "fail"]);
         // Go accepts a certificate of the trust file as itself, a CA's too; it has no names.

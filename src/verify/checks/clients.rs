@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn client_certificates_are_warned_of_and_named_as_the_cause_once_they_have_expired() {
         let fixture = fixture();
-        let leaf = fixture.cluster.master_leaves(&fixture.cluster.masters[0]).remove(0);
+        let leaf = fixture.cluster.master_specs(&fixture.cluster.masters[0]).remove(0);
         let server = untrusted::dated(&issuer(&fixture.root), &leaf, NOW, NOW + Duration::days(3000))
             .expect("a leaf")
             .certificate;

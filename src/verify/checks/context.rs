@@ -34,7 +34,7 @@ pub(super) struct CheckContext<'a> {
     /// The client certificates that have been reported to expire.
     pub(super) ending: HashSet<Fingerprint>,
     pub(super) nodes: HashMap<&'a str, &'a Peer>,
-    pub(super) lists: Crls<'a>,
+    pub(super) crls: Crls<'a>,
 }
 
 /// The observation of a check without observations.

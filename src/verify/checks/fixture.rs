@@ -67,16 +67,16 @@ pub(super) fn issue(root: &Credential, leaf: &CertificateSpec, now: OffsetDateTi
 }
 
 impl Fixture {
-    pub(super) fn node_leaf(&self) -> CertificateSpec {
-        self.cluster.node_leaves(&self.cluster.nodes[0]).remove(1)
+    pub(super) fn node_spec(&self) -> CertificateSpec {
+        self.cluster.node_specs(&self.cluster.nodes[0]).remove(1)
     }
 
     pub(super) fn node_cert(&self) -> Certificate {
-        issue(&self.root, &self.node_leaf(), NOW).certificate
+        issue(&self.root, &self.node_spec(), NOW).certificate
     }
 
     pub(super) fn master_cert(&self) -> Certificate {
-        let leaf = self.cluster.master_leaves(&self.cluster.masters[0]).remove(0);
+        let leaf = self.cluster.master_specs(&self.cluster.masters[0]).remove(0);
         assert_eq!(leaf.profile, Profile::Apiserver);
         issue(&self.root, &leaf, NOW).certificate
     }

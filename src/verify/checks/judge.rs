@@ -45,7 +45,7 @@ fn judge_each<S: Borrow<PeerObservation>>(
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
     let nodes = target.nodes.iter().map(|node| (node.name.as_str(), node)).collect();
-    let (parsed, trusted, lists) = (HashMap::new(), HashMap::new(), Crls::of(target));
+    let (parsed, trusted, crls) = (HashMap::new(), HashMap::new(), Crls::of(target));
     let mut context = CheckContext {
         target,
         clock,
@@ -55,7 +55,7 @@ fn judge_each<S: Borrow<PeerObservation>>(
         used: UsedRoots::default(),
         ending: HashSet::new(),
         nodes,
-        lists,
+        crls,
     };
     context.whole(&mut findings);
     let mut listed = context.listed(&mut findings);

@@ -12,8 +12,9 @@ use crate::verify::target::Place;
 #[test]
 fn an_impostors_answers_mean_nothing() {
     let fixture = fixture();
-    let twin = create_root(CaRole::Cluster, &fixture.cluster.name, KeyKind::EcdsaP256, Lifetime::TEN_YEARS, NOW);
-    let impostor = issue(twin.expect("a root").get(), &fixture.node_leaf(), NOW).certificate;
+    let same_name_ca =
+        create_root(CaRole::Cluster, &fixture.cluster.name, KeyKind::EcdsaP256, Lifetime::TEN_YEARS, NOW);
+    let impostor = issue(same_name_ca.expect("a root").get(), &fixture.node_spec(), NOW).certificate;
     let calls = [
         (master(), answer(200, PODS)),
         (Client::Anonymous, answer(401, "Unauthorized")),
