@@ -1,4 +1,5 @@
-//! What is published, and the packages. A static binary is tried when `CLUSTERCTL_STATIC_BINARY` names one; a package is made of it, too.
+//! What is published, and the packages. The ignored tests try the static binary that `CLUSTERCTL_STATIC_BINARY` names, a Debian package of it,
+//! and a container image; `tests/run` runs them when it is set.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,8 +10,8 @@ use crate::support::outside::{needs, stdout};
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The static binary that the environment names.
-fn static_binary() -> Option<String> {
-    std::env::var("CLUSTERCTL_STATIC_BINARY").ok().filter(|path| !path.is_empty())
+fn static_binary() -> String {
+    std::env::var("CLUSTERCTL_STATIC_BINARY").expect("CLUSTERCTL_STATIC_BINARY names a static binary")
 }
 
 #[test]
@@ -54,16 +55,18 @@ fn a_published_crate_has_what_a_build_needs_and_no_tests() {
 }
 
 #[test]
+#[ignore = "needs CLUSTERCTL_STATIC_BINARY"]
 fn a_static_binary_works_in_an_empty_root() {
-    let Some(binary) = static_binary() else { return };
+    let binary = static_binary();
     needs!("root", "python3");
     let said = good_tool(&format!("{ROOT}/packaging/try-static"), &[&binary]);
     assert_eq!(said.lines().filter(|line| line.starts_with("-- ")).count(), 6, "{said}");
 }
 
 #[test]
+#[ignore = "needs CLUSTERCTL_STATIC_BINARY"]
 fn a_debian_package_is_the_same_twice_and_installs_into_a_root() {
-    let Some(binary) = static_binary() else { return };
+    let binary = static_binary();
     needs!("root", "dpkg-deb", "man", "strip");
     let folders = [tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder")];
     let packages = folders.each_ref().map(|folder| {
@@ -73,4 +76,17 @@ fn a_debian_package_is_the_same_twice_and_installs_into_a_root() {
     let bytes = packages.each_ref().map(|path| std::fs::read(path).expect("a package"));
     assert!(bytes[0] == bytes[1], "the packages differ");
     good_tool(&format!("{ROOT}/packaging/try-deb"), &[&packages[0]]);
+}
+
+#[test]
+#[ignore = "needs CLUSTERCTL_STATIC_BINARY"]
+fn a_container_image_is_the_same_twice_and_runs_as_its_own_user() {
+    let binary = static_binary();
+    needs!("root", "buildah");
+    let folder = tempfile::tempdir().expect("a folder");
+    let archive = folder.path().join("image.tar").display().to_string();
+    let ids = [(); 2].map(|()| good_tool(&format!("{ROOT}/packaging/image"), &[&binary, &archive]));
+    assert_eq!(ids[0], ids[1]);
+    assert_eq!(ids[0].trim().len(), 64, "{}", ids[0]);
+    good_tool(&format!("{ROOT}/packaging/try-image"), &[&archive]);
 }
