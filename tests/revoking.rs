@@ -3,10 +3,13 @@
 use std::process::{Command, Output};
 
 use clusterctl::bundle::archive;
+use clusterctl::pki::certificate::Serial;
+use clusterctl::store::ledger::Ledger;
 
 use super::support::authorization::{AuthorizationConfiguration, Verdict};
 use super::support::kubernetes::documents;
 use super::support::{CLUSTER, Lab, NOW, Ran, good_tool};
+use super::verifying::problems;
 use time::Duration;
 
 use crate::support::outside::needs;
@@ -55,6 +58,19 @@ fn revoke(lab: &Lab, args: &[&str]) -> Ran {
     lab.run(&[&["revoke"], args].concat())
 }
 
+/// Why the ledger has a certificate as revoked; `None` where it does not.
+fn recorded_reason(lab: &Lab, serial: &str) -> Option<String> {
+    let ledger = Ledger::open_read_only(&lab.path("pki/ledger.sqlite3")).expect("a ledger");
+    let found = ledger.by_serial(&Serial::parse(serial).expect("a serial number")).expect("the ledger");
+    found.into_iter().find_map(|issued| Some(issued.revocation?.reason.as_str().to_owned()))
+}
+
+/// The lines of `show` that say what is wrong with a file.
+fn shown_problems(lab: &Lab, file: &str) -> Vec<String> {
+    let shown = lab.good(&["show", file]);
+    shown.out.lines().filter_map(|line| line.strip_prefix("problem ")).map(|line| line.trim().to_owned()).collect()
+}
+
 const CLIENT: &str = "pki/nodes/worker-b1/kubelet-client.crt";
 const SERVER: &str = "pki/nodes/worker-b1/kubelet-server.crt";
 const NEIGHBOUR: &str = "pki/nodes/on/kubelet-client.crt";
@@ -89,24 +105,16 @@ fn a_revoked_host_is_in_the_list_and_in_the_rule_and_gets_new_certificates() {
     assert!(!denies(&lab, SERVER) && rules.contains(&format!("revoked SHA256={}", fingerprint(&lab, SERVER))));
     let refused = lab.run(&["bundle", "worker-b1"]);
     assert_eq!(refused.status, 3, "{refused}");
-    assert!(refused.err.contains("it was revoked at 2026-11-23T12:00:00Z (keyCompromise)"), "{refused}");
-    let offline = lab.run(&["verify", "--offline", "--output", "json"]);
-    assert_eq!(offline.status, 1, "{offline}");
-    let report: serde_json::Value = serde_json::from_str(&offline.out).expect("JSON");
-    let results = report["results"].as_array().expect("results").iter();
-    let wrong = results.filter(|result| result["status"] != "pass").map(|result| {
-        let text = |key: &str| result[key].as_str().unwrap_or_default();
-        [text("id"), text("host"), text("status"), text("remedy"), text("observed")].join(" ")
-    });
+    insta::assert_snapshot!("a_host_whose_certificates_are_revoked_is_not_packed", refused.err);
     // The rules in policy/ are current; those in the masters' bundles are from before.
-    insta::assert_snapshot!(wrong.collect::<Vec<_>>().join("\n"), @r"
+    insta::assert_snapshot!(problems(&lab), @r"
     store.credential worker-b1 fail issue it was revoked at 2026-11-23T12:00:00Z (keyCompromise)
     store.credential worker-b1 fail issue it was revoked at 2026-11-23T12:00:00Z (keyCompromise)
     trust.match master-1 fail pack-bundle etc/kubernetes/clusterctl/authorization.yaml does not deny 1 revoked certificates
     trust.match master-2 fail pack-bundle etc/kubernetes/clusterctl/authorization.yaml does not deny 1 revoked certificates
     ");
     let plan = lab.good(&["issue-node", "--all", "--dry-run"]);
-    assert_eq!(plan.out.matches("it was revoked").count(), 2, "{plan}");
+    assert_eq!(plan.out.lines().count(), 2, "{plan}");
     lab.good(&["issue-node", "--all"]);
     assert!(!before.contains(&serial(&lab, CLIENT)) && !denies(&lab, CLIENT));
     lab.good(&["bundle", "--all"]);
@@ -141,11 +149,12 @@ fn a_serial_number_stands_for_one_certificate_with_colons_or_without() {
     assert!(denies(&lab, CLIENT));
     let list = text(&openssl(&lab, &["crl", "-in", "pki/crl.pem", "-noout", "-text"]));
     assert!(list.contains(&whole) && !list.contains(&serial(&lab, SERVER)) && list.contains("Superseded"), "{list}");
-    let again = revoke(&lab, &[&whole.to_lowercase(), "--yes"]);
-    assert_eq!(again.status, 3, "{again}");
-    assert!(again.err.contains("is revoked already, since 2026-11-23T12:00:00Z"), "{again}");
-    let prefixed = revoke(&lab, &[&format!("0x{whole}"), "--yes"]);
-    assert_eq!((prefixed.status, prefixed.err.contains("is revoked already")), (3, true), "{prefixed}");
+    let before = lab.snapshot();
+    for again in [whole.to_lowercase(), format!("0x{whole}")] {
+        let again = revoke(&lab, &[&again, "--yes"]);
+        assert_eq!(again.status, 3, "{again}");
+    }
+    assert_eq!(lab.snapshot(), before, "it is revoked already");
     assert_eq!(revoke(&lab, &[&format!("0X{}", serial(&lab, SERVER)), "--yes"]).status, 0);
 }
 
@@ -219,7 +228,7 @@ fn what_has_ended_leaves_the_list_and_the_rule() {
     assert!(!denies(&lab, CLIENT));
     let ended = revoke(&lab, &["worker-b1", "--yes"]);
     assert_eq!(ended.status, 3, "{ended}");
-    assert!(ended.err.contains("the last certificate ended at 2027-11-23T12:00:00Z"), "{ended}");
+    insta::assert_snapshot!(ended.err, @"");
 }
 
 #[test]
@@ -228,28 +237,32 @@ fn what_cannot_be_revoked_is_refused_and_nothing_changes() {
     let mut lab = issued();
     let before = std::fs::read(lab.path("pki/ledger.sqlite3")).expect("a ledger");
     let root = serial(&lab, "pki/ca.crt");
-    for (args, status, says) in [
-        (&["worker-b2", "--yes"][..], 2, "did you mean worker-b1 ?"),
-        (&["worker-a1", "--yes"], 2, "did you mean worker-a1.fra1.example.net ?"),
-        (&["nobody-at-all", "--yes"], 2, "ever got a certificate here"),
-        (&["system:node:on", "--yes"], 2, "system:node:on is an account of the host on\n"),
-        (&["kubelet:on", "--yes"], 2, "clusterctl revoke on\n"),
-        (&["kube-apiserver", "--yes"], 2, "an account that several hosts have: master-1, master-2\n"),
-        (&["prod", "--yes"], 2, "prod is the cluster, which holds no certificate\n"),
-        (&["prod root", "--yes"], 2, "prod root is a root"),
-        (&["0x00112233445566778899aabbccddeeff", "--yes"], 2, "serial number 112233445566778899aabbccddeeff\n"),
-        (&["00112233445566778899aabbccddeeff", "--yes"], 2, "knows no certificate with the serial number"),
-        (&["on", "--yes", "--reason", "keycompromise"], 2, "keyCompromise"),
-        (&["on", "--yes", "--reason", "certificateHold"], 2, "possible values"),
-        (&[&root, "--yes"], 3, "is a root"),
-        (&["on"], 2, "say --yes"),
-        (&[], 2, "HOST|SERIAL"),
-        (&["--renew", "--next-update", "soon"], 2, "soon"),
+    let mut refusals = String::new();
+    for args in [
+        &["worker-b2", "--yes"][..],
+        &["worker-a1", "--yes"],
+        &["nobody-at-all", "--yes"],
+        &["./absent.crt", "--yes"],
+        &["system:node:on", "--yes"],
+        &["kubelet:on", "--yes"],
+        &["kube-apiserver", "--yes"],
+        &["prod", "--yes"],
+        &["prod root", "--yes"],
+        &["0x00112233445566778899aabbccddeeff", "--yes"],
+        &["00112233445566778899aabbccddeeff", "--yes"],
+        &["on", "--issuer", "cluster", "--yes"],
+        &["on", "--yes", "--reason", "keycompromise"],
+        &["on", "--yes", "--reason", "certificateHold"],
+        &[&root, "--yes"],
+        &["on"],
+        &[],
+        &["--renew", "--next-update", "soon"],
     ] {
         let ran = revoke(&lab, args);
-        assert_eq!(ran.status, status, "{args:?}: {ran}");
-        assert!(ran.err.contains(says), "{args:?}: {ran}");
+        let (args, shown) = (args.join(" ").replace(&root, "ROOT"), ran.err.replace(&root, "ROOT"));
+        refusals.push_str(&format!("revoke {args}\nexit status {}\n{shown}\n", ran.status));
     }
+    insta::assert_snapshot!("revocations_that_are_refused", refusals);
     lab.typed = Some(["no".to_owned()].into());
     let declined = revoke(&lab, &["on"]);
     assert_eq!(declined.status, 3, "{declined}");
@@ -283,7 +296,7 @@ fn an_interrupted_revocation_is_completed_by_the_same_command() {
     std::fs::remove_dir_all(lab.path("policy")).expect("removed");
     let ran = revoke(&lab, &["on", "--reason", "keyCompromise"]);
     assert_eq!(ran.status, 0, "{ran}");
-    assert!(ran.err.contains("completed what was begun"), "{ran}");
+    assert_eq!(ran.out, "DIR/pki/crl.pem\nDIR/policy/masters/authorization.yaml\n");
     assert_eq!(lab.read("policy/masters/authorization.yaml"), rule);
     assert!(text(&openssl(&lab, &["crl", "-in", "pki/crl.pem", "-noout", "-text"])).contains("Key Compromise"));
     // Killed between list and rule.
@@ -307,29 +320,23 @@ fn a_ledger_from_a_backup_takes_no_revocation_back() {
     assert_eq!(revoke(&lab, &["worker-b1", "--yes", "--reason", "keyCompromise"]).status, 0);
     let lost = [serial(&lab, CLIENT), serial(&lab, SERVER)];
     std::fs::copy(&backup, &ledger).expect("copied");
-    let offline = lab.run(&["verify", "--offline"]);
-    assert_eq!(offline.status, 1, "{offline}");
-    let words = offline.out.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(words.contains("it names 2 certificates that the ledger takes for good"), "{offline}");
-    assert!(words.contains("clusterctl revoke --renew"), "{offline}");
+    insta::assert_snapshot!(problems(&lab), @"");
     for command in [&["policy"][..], &["issue-node", "--all"], &["bundle", "--all"]] {
         let refused = lab.run(command);
         assert_eq!(refused.status, 3, "{refused}");
-        assert!(refused.err.contains("the ledger lacks the revocation of 2 certificates"), "{refused}");
     }
+    assert_eq!(recorded_reason(&lab, &lost[0]), None);
     assert!(denies(&lab, CLIENT));
     // Whatever is revoked next keeps what was.
     let ran = revoke(&lab, &["on", "--yes"]);
     assert_eq!(ran.status, 0, "{ran}");
-    assert!(ran.err.contains("that 2 certificates of worker-b1 were revoked; it learnt it from the lists"), "{ran}");
+    assert!(lost.iter().all(|serial| recorded_reason(&lab, serial).as_deref() == Some("keyCompromise")), "{ran}");
     let list = || text(&openssl(&lab, &["crl", "-in", "pki/crl.pem", "-CAfile", "pki/ca.crt", "-noout", "-text"]));
     let shown = list();
     assert!(lost.iter().all(|serial| shown.contains(serial)) && shown.contains(&serial(&lab, NEIGHBOUR)), "{shown}");
     assert!(shown.contains("Key Compromise"), "{shown}");
     assert!(denies(&lab, CLIENT) && denies(&lab, NEIGHBOUR));
-    let offline = lab.run(&["verify", "--offline"]);
-    assert!(offline.out.contains("it was revoked at 2026-11-23T12:00:00Z (keyCompromise)"), "{offline}");
-    assert!(!offline.out.contains("ledger takes for good"), "{offline}");
+    insta::assert_snapshot!(problems(&lab), @"");
     // The very host that was forgotten, and its own command.
     std::fs::copy(&backup, &ledger).expect("copied");
     let ran = revoke(&lab, &["worker-b1", "--yes"]);
@@ -350,13 +357,11 @@ fn what_the_ledger_never_heard_of_stays_in_the_list() {
     let number = |shown: &str| shown.split("Serial Number: ").nth(1).expect("one")[..32].to_owned();
     std::fs::copy(&backup, &ledger).expect("copied");
     std::fs::remove_dir_all(lab.path("pki/admins")).expect("removed");
-    let offline = lab.run(&["verify", "--offline"]);
-    assert_eq!(offline.status, 1, "the rules deny what the ledger does not have as revoked: {offline}");
-    let words = offline.out.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(words.contains("it names 1 certificate that the ledger never heard of"), "{offline}");
+    // The rules deny what the ledger does not have as revoked.
+    insta::assert_snapshot!(problems(&lab), @"");
     let ran = revoke(&lab, &["--renew"]);
     assert_eq!(ran.status, 0, "{ran}");
-    assert!(ran.err.contains("the lists name 1 certificate that the ledger never heard of"), "{ran}");
+    insta::assert_snapshot!(ran.err, @"");
     let after = text(&openssl(&lab, &["crl", "-in", "pki/crl.pem", "-noout", "-text"]));
     assert_eq!(number(&after), number(&before));
 }
@@ -368,27 +373,25 @@ fn lists_that_do_not_say_what_the_ledger_says_are_found_offline() {
     lab.good(&["issue-node", "on"]);
     lab.good(&["verify", "--offline"]);
     let good = std::fs::read(lab.path("pki/crl.pem")).expect("a list");
-    let says = |lab: &Lab, what: &str| {
-        let offline = lab.run(&["verify", "--offline"]);
-        let words = offline.out.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(offline.status == 1 && words.contains(what), "{what}: {offline}");
-    };
+    let mut found = String::new();
+    let mut look = |lab: &Lab, case: &str| found.push_str(&format!("{case}: {}", problems(lab)));
     assert_eq!(revoke(&lab, &["worker-b1", "--yes"]).status, 0);
     lab.good(&["issue-node", "worker-b1"]);
     lab.good(&["verify", "--offline"]);
     std::fs::write(lab.path("pki/crl.pem"), &good).expect("written");
-    says(&lab, "it lacks 2 certificates that were revoked");
+    look(&lab, "a CRL from before");
     std::fs::write(lab.path("pki/crl.pem"), "nothing").expect("written");
-    says(&lab, "saw there is no PEM section in it");
+    look(&lab, "not a CRL");
     std::fs::remove_file(lab.path("pki/crl.pem")).expect("removed");
-    says(&lab, "it is missing, and the ledger has 4 certificates that were revoked");
+    look(&lab, "no CRL");
     assert_eq!(revoke(&lab, &["--renew"]).status, 0);
     lab.good(&["verify", "--offline"]);
     std::fs::copy(lab.path("pki/crl.pem"), lab.path("pki/etcd/crl.pem")).expect("copied");
-    says(&lab, "did not sign it");
+    look(&lab, "the CRL of another CA");
     assert_eq!(revoke(&lab, &["--renew"]).status, 0);
     lab.now = NOW + Duration::days(91);
-    says(&lab, "it is overdue since 2027-02-21T12:00:00Z");
+    look(&lab, "an expired CRL");
+    insta::assert_snapshot!("crls_that_do_not_match_the_ledger", found);
 }
 
 #[test]
@@ -397,51 +400,36 @@ fn show_tells_that_a_certificate_was_revoked() {
     lab.good(&["issue-admin", "alice"]);
     let admin = "pki/admins/alice.conf";
     for file in [CLIENT, NEIGHBOUR, admin] {
-        assert!(!lab.good(&["show", file]).out.contains("revoked"), "{file}");
+        assert_eq!(shown_problems(&lab, file), Vec::<String>::new(), "{file}");
     }
     assert_eq!(revoke(&lab, &["worker-b1", "--yes", "--reason", "keyCompromise"]).status, 0);
     assert_eq!(revoke(&lab, &["alice", "--yes"]).status, 0);
-    let says = "problem      it was revoked at 2026-11-23T12:00:00Z (keyCompromise)\n";
-    assert!(lab.good(&["show", CLIENT]).out.contains(says));
-    let shown = lab.good(&["show", admin]);
-    assert_eq!(shown.out.matches("it was revoked at 2026-11-23T12:00:00Z\n").count(), 1, "{shown}");
-    assert!(!lab.good(&["show", NEIGHBOUR]).out.contains("revoked"));
+    let shown = [CLIENT, admin, NEIGHBOUR].map(|file| format!("{file}: {}", shown_problems(&lab, file).join("; ")));
+    insta::assert_snapshot!(shown.join("\n"), @"");
 }
 
 #[test]
 fn the_rules_to_be_copied_to_masters_are_looked_at_offline() {
     let lab = issued();
-    let offline_with = |status: u8, says: &str| {
-        let ran = lab.run(&["verify", "--offline"]);
-        assert_eq!(ran.status, status, "{says}: {ran}");
-        let words = ran.out.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert_eq!(
-            words.contains("API servers' rules DIR/policy/masters/authorization.yaml"),
-            !says.is_empty(),
-            "{ran}"
-        );
-        assert!(words.contains(says), "{says}: {ran}");
-        assert_eq!(words.contains("hint clusterctl policy"), !says.is_empty(), "{ran}");
-    };
-    let offline = |says: &str| offline_with(0, says);
-    offline("");
+    let matches = || assert_eq!(problems(&lab), "exit status 0\n");
+    matches();
     let path = "policy/masters/authorization.yaml";
     lab.good(&["policy"]);
-    offline("");
+    matches();
     let before = lab.read(path);
     assert_eq!(revoke(&lab, &["on", "--yes"]).status, 0);
     lab.good(&["issue-node", "on"]);
-    offline("");
+    matches();
     let after = lab.read(path);
     lab.write(path, &before);
     // Copied to masters it would take the revocation back.
-    offline_with(1, "it does not deny 1 that were revoked");
+    let older = problems(&lab);
     lab.write(path, &format!("{after}\n"));
-    offline("it is not what this cluster file, this ledger and the compiled-in template give");
+    let changed = problems(&lab);
     std::fs::remove_file(lab.path(path)).expect("removed");
-    offline("policy/masters/authorization.yaml");
+    insta::assert_snapshot!([older, changed, problems(&lab)].join("\n"), @"");
     lab.good(&["policy"]);
-    offline("");
+    matches();
 }
 
 #[test]
@@ -470,17 +458,13 @@ fn a_persons_account_is_revoked_by_its_name_and_an_emergencys_is_warned_of() {
     lab.good(&["issue-admin", "alice"]);
     let ran = revoke(&lab, &["alice", "--yes"]);
     assert_eq!(ran.status, 0, "{ran}");
-    assert!(ran.err.contains("alice admin"), "{ran}");
-    let offline = lab.run(&["verify", "--offline"]);
-    assert_eq!(offline.status, 1, "{offline}");
-    let words = offline.out.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(words.contains("it was revoked at 2026-11-23T12:00:00Z") && words.contains("admin alice"), "{offline}");
-    assert!(words.contains("rm DIR/pki/admins/alice.conf"), "{offline}");
+    insta::assert_snapshot!(problems(&lab), @"");
     std::fs::remove_file(lab.path("pki/admins/alice.conf")).expect("removed");
     lab.good(&["verify", "--offline"]);
     lab.good(&["issue-admin", "fire", "--break-glass", "--yes"]);
     let ran = revoke(&lab, &["fire", "--yes"]);
-    assert!(ran.err.contains("lets system:masters in"), "{ran}");
+    let warnings: Vec<&str> = ran.err.lines().filter(|line| line.starts_with("warning: ")).collect();
+    insta::assert_snapshot!(warnings.join("\n"), @"");
 }
 
 #[test]
@@ -494,10 +478,7 @@ fn what_a_ledger_from_a_backup_has_forgotten_is_recorded_before_it_is_replaced()
     std::fs::write(&ledger, backup).expect("put back");
     let unknown = revoke(&lab, &[&forgotten, "--yes"]);
     assert_eq!(unknown.status, 2, "{unknown}");
-    assert!(unknown.err.contains("the ledger knows no certificate with the serial number"), "{unknown}");
-    assert!(unknown.err.contains("it learns again when issue-node or issue-master replaces it"), "{unknown}");
-    let ran = lab.good(&["issue-node", "--all"]);
-    assert!(ran.err.contains("warning: 2 certificates that the ledger lacked are recorded in it"), "{ran}");
+    lab.good(&["issue-node", "--all"]);
     assert_ne!(serial(&lab, CLIENT), forgotten);
     for serial in [&forgotten, &other] {
         assert_eq!(revoke(&lab, &[serial, "--yes"]).status, 0);
@@ -517,8 +498,7 @@ fn what_a_ledger_from_a_backup_has_forgotten_is_recorded_before_it_is_replaced()
             lab.write(&CLIENT.replace(".crt", ".key"), "junk");
         }
         std::fs::write(&ledger, backup).expect("put back");
-        let ran = lab.good(&["issue-node", "worker-b1"]);
-        assert!(ran.err.contains("2 certificates that the ledger lacked"), "{spoil}: {ran}");
+        lab.good(&["issue-node", "worker-b1"]);
         for serial in [&client, &server] {
             assert_eq!(revoke(&lab, &[serial, "--yes"]).status, 0, "{spoil}");
         }
@@ -526,6 +506,7 @@ fn what_a_ledger_from_a_backup_has_forgotten_is_recorded_before_it_is_replaced()
     // Of another root it learns nothing.
     let strangers = issued();
     lab.write(CLIENT, &strangers.read(CLIENT));
-    let ran = lab.good(&["issue-node", "--all"]);
-    assert!(!ran.err.contains("ledger lacked"), "{ran}");
+    let stranger = serial(&lab, CLIENT);
+    lab.good(&["issue-node", "--all"]);
+    assert_eq!(revoke(&lab, &[&stranger, "--yes"]).status, 2);
 }

@@ -10,7 +10,7 @@ use crate::support::outside::needs;
 use crate::support::{CLUSTER, Lab, good_tool};
 
 /// Every finding that is not a pass: its status, check, host and remedy, and what was seen.
-fn problems(lab: &Lab) -> String {
+pub(crate) fn problems(lab: &Lab) -> String {
     let ran = lab.run(&["verify", "--offline", "--output", "json"]);
     let report: serde_json::Value = serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {ran}"));
     let results = report["results"].as_array().expect("results").iter().filter(|result| result["status"] != "pass");

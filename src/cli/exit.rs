@@ -11,7 +11,7 @@ use crate::app::issue::IssuanceError;
 use crate::app::package::TemplatesError;
 use crate::app::package::{OpenBundleError, PackageError};
 use crate::app::policy::PolicyError;
-use crate::app::revoke::RevokeError;
+use crate::app::revoke::{LookupError, RevokeError};
 use crate::app::verify::{TargetError, VerifyError};
 use crate::bundle::encryption::DecryptError;
 use crate::pki::issuer::IssueError;
@@ -188,8 +188,23 @@ fn of_revoke(error: &RevokeError) -> Exit {
         | RevokeError::OutdatedLedger { .. }
         | RevokeError::UnknownRevocations { .. }
         | RevokeError::TooManyDenials(_)
-        | RevokeError::OtherIssuer { .. } => Exit::Refused,
-        RevokeError::NoCertificate { .. } | RevokeError::NotRendered(_) => Exit::Usage,
+        | RevokeError::OtherIssuer { .. }
+        | RevokeError::NothingIssued(_)
+        | RevokeError::Ca(_)
+        | RevokeError::Expired { .. }
+        | RevokeError::AlreadyRevoked { .. }
+        | RevokeError::NoRoom(_) => Exit::Refused,
+        RevokeError::NoCertificate { .. }
+        | RevokeError::NotRendered(_)
+        | RevokeError::Lookup(
+            LookupError::UnknownSerial(_)
+            | LookupError::NotASerial(_)
+            | LookupError::Unknown { .. }
+            | LookupError::AccountOfHost { .. }
+            | LookupError::AccountOfHosts { .. }
+            | LookupError::Ca(_)
+            | LookupError::Cluster(_),
+        ) => Exit::Usage,
         RevokeError::Crl { .. } => Exit::Bug,
     }
 }

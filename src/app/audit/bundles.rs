@@ -9,7 +9,7 @@ use super::directory::Audit;
 use super::drift::{self, ExpectedBundle};
 use crate::app::in_full;
 use crate::app::package::{reader, templates};
-use crate::app::revoke::rendered;
+use crate::app::revoke::record_forgotten;
 use crate::bundle::archive;
 use crate::bundle::encryption;
 use crate::bundle::format::{Format, encrypted_name};
@@ -136,7 +136,7 @@ impl Audit<'_> {
         };
         let mut wrong = self.content_problems(&bundle, host, certificates);
         let unknown = self.unknown_to_ledger(&bundle);
-        let remedy = if unknown.is_some() { rendered::record_forgotten(Some(&self.layout.bundles())) } else { pack };
+        let remedy = if unknown.is_some() { record_forgotten(Some(&self.layout.bundles())) } else { pack };
         wrong.extend(unknown);
         let difference = expected.difference(&bundle, *roles, *format);
         wrong.extend(difference.wrong);

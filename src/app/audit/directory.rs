@@ -85,7 +85,7 @@ pub fn audit(env: &Env, options: &AuditOptions, observer: &dyn Observer) -> Resu
     findings.extend(revoke::crl::findings(layout, &cas, &ledger, env.now, options.expires_within)?);
     findings.extend(removed_hosts::findings(layout, &cluster, &ledger, env.now)?);
     findings.extend(superseded::finding(&cluster, &ledger, env)?);
-    findings.extend(revoke::denials::findings(&cluster, &denials, &ledger, &root, env)?);
+    findings.extend(super::denials::findings(&cluster, &denials, &ledger, &root, env)?);
     Ok(AuditReport { hosts, findings, target })
 }
 

@@ -3,9 +3,11 @@
 //! A CRL that was signed is a promise: a ledger that was restored from a backup may lack revocations that it lists.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use time::{Duration, OffsetDateTime};
 
+use super::crl_file::{CrlFileError, read};
 use super::denials::{GRACE, listed};
 use super::error::RevokeError;
 use super::notice::Notice;
@@ -18,7 +20,7 @@ use crate::cluster::lifetime::Lifetime;
 use crate::cluster::profile::CaRole;
 use crate::pki::ca_set::CaSet;
 use crate::pki::certificate::{Certificate, Serial};
-use crate::pki::crl::{self, Crl, CrlError, Revoked};
+use crate::pki::crl::{Crl, Revoked};
 use crate::pki::issuer::Issuer;
 use crate::pki::trust_bundle::TrustBundle;
 use crate::store::error::StoreError;
@@ -32,39 +34,8 @@ use crate::verify::finding::{CheckId, Finding, Status};
 use crate::verify::remedy::{CertificateRemedy, FileRemedy, Remedy};
 use crate::verify::target::Place;
 
-/// No CRL is larger than this, in bytes; half a million serial numbers would fit.
-pub const MAX_BYTES: u64 = 32 << 20;
-
 /// The validity of a CRL where no other is asked for.
 pub const DEFAULT_VALIDITY: Lifetime = Lifetime::NINETY_DAYS;
-
-/// Why a CRL in the directory cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CrlFileError {
-    /// Its file cannot be read.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// It is not a CRL, or a damaged one.
-    #[error(transparent)]
-    Malformed(#[from] CrlError),
-    /// Another CA signed it.
-    #[error("the {} did not sign it", .0.as_str())]
-    OtherIssuer(CaRole),
-}
-
-/// Returns the CRL of a CA, whose signature is verified; `None` where there is no file.
-///
-/// # Errors
-/// Why it cannot be used.
-pub fn read(layout: &Layout, role: CaRole, ca: &Certificate) -> Result<Option<Crl>, CrlFileError> {
-    let bytes = match files::read(&layout.revocation_list(role), MAX_BYTES) {
-        Err(StoreError::Missing(_)) => return Ok(None),
-        other => other?,
-    };
-    let der = crl::read_all(&bytes)?.into_iter().next().ok_or(CrlError::NoSection)?;
-    let crl = Crl::from_der(der)?;
-    if crl.is_signed_by(ca) { Ok(Some(crl)) } else { Err(CrlFileError::OtherIssuer(role)) }
-}
 
 /// Revocations that the CRLs have and the ledger does not.
 #[derive(Debug, Default)]
@@ -121,19 +92,18 @@ pub(super) fn missing_revocations(
     Ok(missing)
 }
 
-/// Signs the CRL of one CA from what the ledger knows, and writes it.
+/// Signs the CRL of one CA from what the ledger knows, writes it, and returns its file.
 ///
 /// # Errors
 /// When the CRL cannot be made, or the ledger or the disk cannot be used.
 pub(crate) fn sign(
     issuer: &Issuer,
-    role: CaRole,
     validity: Lifetime,
     ledger: &mut Ledger,
     env: &Env,
     observer: &mut dyn Observer,
-) -> Result<(), Error> {
-    let ca = issuer.ca().certificate();
+) -> Result<PathBuf, Error> {
+    let (role, ca) = (issuer.ca().role(), issuer.ca().certificate());
     let next_update = env.now + validity.duration();
     let entries = entries(ca, ledger, env.now)?;
     let path = env.layout.revocation_list(role);
@@ -149,7 +119,8 @@ pub(crate) fn sign(
     let crl = issuer
         .revocation_list(&entries, number, env.now, next_update)
         .map_err(|source| RevokeError::Crl { role, source })?;
-    Ok(files::replace(&path, crl.to_pem().as_bytes(), PUBLIC)?)
+    files::replace(&path, crl.to_pem().as_bytes(), PUBLIC)?;
+    Ok(path)
 }
 
 /// Returns what the CRL of a CA has to list.

@@ -1,15 +1,13 @@
 //! The revoked certificates that API servers deny, and the authorization configuration that denies them.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use time::{Duration, OffsetDateTime};
 
 use super::error::RevokeError;
-use super::rendered;
-use crate::app::env::Env;
 use crate::app::error::Error;
-use crate::app::package::{TemplatesError, templates};
+use crate::app::package::TemplatesError;
 use crate::bundle::policy;
 use crate::bundle::render::Templates;
 use crate::cluster::profile::{TABLE, Usage};
@@ -23,9 +21,6 @@ use crate::store::files::{self, PUBLIC};
 use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
 use crate::store::ledger::certificates::IssuedCertificate;
-use crate::verify::finding::{CheckId, Finding, Status};
-use crate::verify::remedy::FileRemedy;
-use crate::verify::target::Place;
 
 /// How long an expired certificate is still listed: clocks differ.
 pub(crate) const GRACE: Duration = Duration::DAY;
@@ -83,63 +78,6 @@ pub(crate) fn write_authorization(
     files::sweep(&folder)?;
     files::replace(&path, text.as_bytes(), PUBLIC)?;
     Ok(path)
-}
-
-/// `store.credential` for what was rendered outside `pki/`: whether the ledger is newer than it, and whether the API servers'
-/// rules are what would be written today. Somebody's own templates may well say otherwise, and so may a cluster file that was
-/// changed since.
-///
-/// # Errors
-/// As [`authorization`].
-pub(crate) fn findings(
-    cluster: &Cluster,
-    denials: &Denials,
-    ledger: &Ledger,
-    root: &TrustBundle,
-    env: &Env,
-) -> Result<Vec<Finding>, Error> {
-    let finding = |status, path: &Path, saw: String| {
-        Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, "API servers' rules", status)
-            .address(path.display().to_string())
-            .saw(saw, "the rules that would be written today, before they are copied to masters")
-    };
-    let states = rendered::of_directory(&env.layout, root);
-    let newer = match states {
-        Ok(states) => rendered::newer_than(&states, ledger, env.now)?,
-        Err(error) => {
-            let path = env.layout.policy().join(policy::AUTHORIZATION);
-            return Ok(vec![finding(Status::Fail, &path, error.to_string())]);
-        }
-    };
-    if let Some(newer) = newer {
-        let saw = format!("it is newer than the ledger: {}", newer.evidence);
-        return Ok(vec![finding(Status::Fail, &newer.path, saw).remedy(newer.remedy())]);
-    }
-    let path = env.layout.policy().join(policy::AUTHORIZATION);
-    let finding = |status, saw| finding(status, &path, saw);
-    if !files::exists(&env.layout.policy()) {
-        return Ok(Vec::new());
-    }
-    let today = authorization(cluster, denials, &templates::of_cluster(cluster, &env.layout)?)?;
-    let warned = |saw: String| finding(Status::Warn, saw).remedy(FileRemedy::WritePolicy);
-    Ok(vec![match files::read(&path, MAX_RULES) {
-        Ok(bytes) if bytes == today.as_bytes() => {
-            finding(Status::Pass, format!("it denies the {} that were revoked", denials.count()))
-        }
-        Ok(bytes) => {
-            let text = String::from_utf8_lossy(&bytes);
-            let missed = denials.certificates().iter().filter(|id| !text.contains(&id.to_string())).count();
-            match missed {
-                0 => {
-                    let saw = "it is not what this cluster file, this ledger and the compiled-in template give";
-                    warned(saw.to_owned())
-                }
-                missed => finding(Status::Fail, format!("it does not deny {missed} that were revoked"))
-                    .remedy(FileRemedy::WritePolicy),
-            }
-        }
-        Err(error) => warned(error.to_string()),
-    }])
 }
 
 /// Returns the text of the authorization configuration.

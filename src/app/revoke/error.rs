@@ -3,10 +3,13 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::crl::CrlFileError;
-use super::remedy::Remedy;
-use super::rendered::record_forgotten;
+use time::OffsetDateTime;
+
+use super::crl_file::CrlFileError;
+use super::lookup_error::LookupError;
+use super::remedy::{Remedy, record_forgotten};
 use crate::app::{self, count::certificates};
+use crate::cluster::duration::stamp;
 use crate::cluster::profile::CaRole;
 use crate::pki::certificate::{CertificateError, Serial};
 use crate::pki::issuer::IssueError;
@@ -76,6 +79,34 @@ pub enum RevokeError {
         /// The certificate's common name.
         subject: String,
     },
+    /// A name stands for no certificate that can be revoked.
+    #[error(transparent)]
+    Lookup(#[from] LookupError),
+    /// No certificate was issued to a host of the cluster file.
+    #[error("no certificate was issued to {0}")]
+    NothingIssued(String),
+    /// What is to be revoked is a CA's certificate.
+    #[error("{0} is the certificate of a CA, which its own CRL cannot revoke")]
+    Ca(String),
+    /// All certificates have expired.
+    #[error("{name} has no certificate that can be revoked: the last one expired{}", at(*last))]
+    Expired {
+        /// The host, account or serial number.
+        name: String,
+        /// The last one expired at this time.
+        last: Option<OffsetDateTime>,
+    },
+    /// All certificates are revoked, and the CRLs and the authorization configuration say so.
+    #[error("{name} is revoked already{}", since.map(|time| format!(", since {}", stamp(time))).unwrap_or_default())]
+    AlreadyRevoked {
+        /// The host, account or serial number.
+        name: String,
+        /// The first of them was revoked at this time, if it is known.
+        since: Option<OffsetDateTime>,
+    },
+    /// API servers could not deny all certificates if these were revoked, too.
+    #[error("the API servers' authorization configuration could not deny so many certificates, so nothing was revoked")]
+    NoRoom(#[source] TooMany),
     /// A CRL cannot be made.
     #[error("the CRL of the {} cannot be made", role.as_str())]
     Crl {
@@ -135,6 +166,10 @@ impl fmt::Display for LedgerEvidence {
     }
 }
 
+fn at(time: Option<OffsetDateTime>) -> String {
+    time.map(|time| format!(" at {}", stamp(time))).unwrap_or_default()
+}
+
 impl RevokeError {
     pub(in crate::app) fn remedy(&self) -> Option<app::Remedy> {
         Some(app::Remedy::Revoke(match self {
@@ -142,11 +177,15 @@ impl RevokeError {
             Self::ForgottenRevocations { .. } => Remedy::LearnFromCrls,
             Self::OutdatedLedger { record_from, .. } => return Some(record_forgotten(record_from.as_deref()).into()),
             Self::UnknownRevocations { .. } => return Some(record_forgotten(None).into()),
-            Self::TooManyDenials(_) => Remedy::ReplaceCas,
+            Self::TooManyDenials(_) | Self::NoRoom(_) => Remedy::ReplaceCas,
             Self::NoCertificate { .. } => Remedy::NameCertificate,
             Self::NotRendered(_) => Remedy::NameRenderedFile,
             Self::OtherIssuer { .. } => Remedy::AskItsIssuer,
-            Self::Crl { .. } => return None,
+            Self::Lookup(error) => error.remedy(),
+            Self::Ca(_) => Remedy::ReplaceCa,
+            Self::Expired { .. } => Remedy::ExpiredIsRejected,
+            Self::AlreadyRevoked { .. } => Remedy::RenewCrls,
+            Self::NothingIssued(_) | Self::Crl { .. } => return None,
         }))
     }
 }

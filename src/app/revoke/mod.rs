@@ -1,20 +1,33 @@
 //! Revocation: in the ledger, in the CAs' CRLs and in the authorization configuration of API servers.
 //!
-//! CRLs and rendered files are compared with the ledger, too: a ledger that was restored from a backup may lack revocations that
-//! they have.
+//! [`plan()`] finds what is revoked under the cluster directory's lock; [`RevokePlan::apply`] records, signs and writes. CRLs and
+//! rendered files are compared with the ledger, too: a ledger that was restored from a backup may lack revocations that they have.
 
 pub mod certificates;
+mod changes;
 pub mod crl;
+pub mod crl_file;
 pub mod denials;
 mod error;
 pub mod forgotten;
+mod lookup;
+mod lookup_error;
 mod notice;
+mod options;
+mod plan;
 mod remedy;
+pub mod removed_host;
 pub mod removed_hosts;
 pub mod rendered;
+mod report;
 pub mod superseded;
 
 pub use error::{LedgerEvidence, RevokeError};
 pub use forgotten::check_ledger_is_current;
+pub use lookup_error::LookupError;
 pub use notice::Notice;
+pub use options::{Request, RevokeOptions, Subject};
+pub use plan::{RevokePlan, plan};
 pub use remedy::Remedy;
+pub(crate) use remedy::record_forgotten;
+pub use report::{Advice, Learnt, Outcome, RevokeReport};

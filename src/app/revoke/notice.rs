@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::crl::CrlFileError;
-use super::removed_hosts::RemovedHost;
+use super::crl_file::CrlFileError;
+use super::removed_host::RemovedHost;
 
 /// Something about revocations that a person should know.
 #[derive(Debug, Clone, PartialEq, Eq)]

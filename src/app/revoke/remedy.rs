@@ -1,5 +1,9 @@
 //! What helps where certificates cannot be revoked, as data.
 
+use std::path::Path;
+
+use crate::verify::remedy::FileRemedy;
+
 /// What helps where certificates cannot be revoked, or the ledger lacks revocations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Remedy {
@@ -15,4 +19,27 @@ pub enum Remedy {
     NameRenderedFile,
     /// Revoke it where its issuer is.
     AskItsIssuer,
+    /// Name the file of a certificate that the ledger does not have, or the issuer of its serial number.
+    NameFileOrIssuer,
+    /// Find the serial number of a certificate.
+    FindSerial,
+    /// Use this name of the ledger.
+    UseSimilar(String),
+    /// Revoke all certificates of this host.
+    RevokeHost(String),
+    /// Name one of several hosts, or a serial number.
+    NameHostOrSerial,
+    /// Name a host, an account or a serial number.
+    NameHolder,
+    /// Replace a CA by new ones, in a new cluster directory.
+    ReplaceCa,
+    /// Do nothing: expired certificates are rejected.
+    ExpiredIsRejected,
+    /// Sign the CRLs again.
+    RenewCrls,
+}
+
+/// Returns the remedy for a ledger that lacks revocations: record them from a file or folder here, or else from an API server's own file.
+pub(crate) fn record_forgotten(from: Option<&Path>) -> FileRemedy {
+    FileRemedy::RecordForgotten { from: from.map(|path| path.display().to_string()) }
 }

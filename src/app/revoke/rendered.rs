@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 
 use super::denials::{GRACE, MAX_RULES};
 use super::error::{LedgerEvidence, RevokeError};
+use super::remedy::record_forgotten;
 use crate::app::error::Error;
 use crate::app::input::InputError;
 use crate::app::package::reader;
@@ -274,11 +275,6 @@ impl NewerFile {
         let record_from = self.record_from().map(ToOwned::to_owned);
         RevokeError::OutdatedLedger { path: self.path, evidence: self.evidence, record_from }
     }
-}
-
-/// Returns what lets a ledger learn what it lacks: from a file or folder here, or else from an API server's own file.
-pub(crate) fn record_forgotten(from: Option<&Path>) -> FileRemedy {
-    FileRemedy::RecordForgotten { from: from.map(|path| path.display().to_string()) }
 }
 
 /// Returns the first of these files that is newer than the ledger.

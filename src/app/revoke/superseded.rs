@@ -13,7 +13,7 @@ use crate::app::error::Error;
 use crate::app::observer::Observer;
 use crate::app::package::templates;
 use crate::cluster::account::AccountScheme;
-use crate::cluster::profile::{CaRole, Profile};
+use crate::cluster::profile::Profile;
 use crate::cluster::spec::Cluster;
 use crate::pki::issuer::Issuer;
 use crate::pki::reason::Reason;
@@ -98,13 +98,13 @@ impl Superseded {
         let revocation = Revocation { reason: Reason::Superseded, at: env.now };
         let revoked: Vec<_> = self.0.iter().map(|issued| (issued.fingerprint, revocation.clone())).collect();
         ledger.revoke(&revoked, &env.audit())?;
-        crl::sign(issuer, CaRole::Cluster, crl::DEFAULT_VALIDITY, ledger, env, observer)?;
+        let crl = crl::sign(issuer, crl::DEFAULT_VALIDITY, ledger, env, observer)?;
         let denials = denials::of_ledger(ledger, root, env.now)?;
         let templates = templates::of_cluster(cluster, &env.layout)?;
         let rules = denials::write_authorization(cluster, &denials, &templates, &env.layout)?;
         let detail = format!("{}, {}", certificates(count), Reason::Superseded);
         ledger.log_event("revoke", "accounts", &detail, &env.audit())?;
-        Ok(SupersededReport::Revoked { count, written: vec![env.layout.revocation_list(CaRole::Cluster), rules] })
+        Ok(SupersededReport::Revoked { count, written: vec![crl, rules] })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Notices about revocations in words.
 
 use crate::app::revoke::Notice;
-use crate::app::revoke::removed_hosts::RemovedHost;
+use crate::app::revoke::removed_host::RemovedHost;
 use crate::cli::finding_remedies;
 use crate::ui::Screen;
 use crate::verify::remedy::TargetKind;

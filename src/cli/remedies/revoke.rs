@@ -24,5 +24,21 @@ pub(super) fn words(remedy: &Remedy) -> String {
                 .to_owned()
         }
         Remedy::AskItsIssuer => "nothing was revoked: its own CA can revoke it".to_owned(),
+        Remedy::NameFileOrIssuer => {
+            "print a certificate's serial number with: clusterctl show FILE. If the ledger is from a backup, revoke a certificate that              it lacks by its file, or with --issuer, which names the CA that signed it; issue-node and issue-master record it when              they replace it"
+                .to_owned()
+        }
+        Remedy::FindSerial => "print a certificate's serial number with: clusterctl show FILE".to_owned(),
+        Remedy::UseSimilar(name) => format!("did you mean {name} ?"),
+        Remedy::RevokeHost(host) => {
+            format!("revoke all certificates of the host with: clusterctl revoke {host}")
+        }
+        Remedy::NameHostOrSerial => "name one of them, or the serial number of one certificate".to_owned(),
+        Remedy::NameHolder => "name a host, an account or a serial number of the ledger".to_owned(),
+        Remedy::ReplaceCa => {
+            "replace a CA that is lost: create a new cluster directory and install everything from it".to_owned()
+        }
+        Remedy::ExpiredIsRejected => "an expired certificate is rejected without a revocation".to_owned(),
+        Remedy::RenewCrls => "sign the CRLs again with: clusterctl revoke --renew".to_owned(),
     }
 }

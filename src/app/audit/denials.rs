@@ -1,0 +1,75 @@
+//! Checks that the authorization configuration in the cluster directory denies what the ledger has as revoked.
+
+use std::path::Path;
+
+use crate::app::env::Env;
+use crate::app::error::Error;
+use crate::app::package::templates;
+use crate::app::revoke::denials::{MAX_RULES, authorization};
+use crate::app::revoke::rendered;
+use crate::bundle::policy;
+use crate::cluster::spec::Cluster;
+use crate::pki::trust_bundle::TrustBundle;
+use crate::rbac::denials::Denials;
+use crate::store::files;
+use crate::store::ledger::Ledger;
+use crate::verify::finding::{CheckId, Finding, Status};
+use crate::verify::remedy::FileRemedy;
+use crate::verify::target::Place;
+
+/// Returns the findings of `store.credential` for what was rendered outside `pki/`.
+///
+/// The ledger has to be newer than it, and the authorization configuration has to be what would be written today. Other templates,
+/// or a cluster file that was changed since, give another one.
+///
+/// # Errors
+/// As [`authorization`].
+pub(crate) fn findings(
+    cluster: &Cluster,
+    denials: &Denials,
+    ledger: &Ledger,
+    root: &TrustBundle,
+    env: &Env,
+) -> Result<Vec<Finding>, Error> {
+    let finding = |status, path: &Path, saw: String| {
+        Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, "API servers' rules", status)
+            .address(path.display().to_string())
+            .saw(saw, "the rules that would be written today, before they are copied to masters")
+    };
+    let newer = match rendered::of_directory(&env.layout, root) {
+        Ok(states) => rendered::newer_than(&states, ledger, env.now)?,
+        Err(error) => {
+            let path = env.layout.policy().join(policy::AUTHORIZATION);
+            return Ok(vec![finding(Status::Fail, &path, error.to_string())]);
+        }
+    };
+    if let Some(newer) = newer {
+        let saw = format!("it is newer than the ledger: {}", newer.evidence);
+        return Ok(vec![finding(Status::Fail, &newer.path, saw).remedy(newer.remedy())]);
+    }
+    let path = env.layout.policy().join(policy::AUTHORIZATION);
+    let finding = |status, saw| finding(status, &path, saw);
+    if !files::exists(&env.layout.policy()) {
+        return Ok(Vec::new());
+    }
+    let today = authorization(cluster, denials, &templates::of_cluster(cluster, &env.layout)?)?;
+    let warned = |saw: String| finding(Status::Warn, saw).remedy(FileRemedy::WritePolicy);
+    Ok(vec![match files::read(&path, MAX_RULES) {
+        Ok(bytes) if bytes == today.as_bytes() => {
+            finding(Status::Pass, format!("it denies the {} that were revoked", denials.count()))
+        }
+        Ok(bytes) => {
+            let text = String::from_utf8_lossy(&bytes);
+            let missed = denials.certificates().iter().filter(|id| !text.contains(&id.to_string())).count();
+            match missed {
+                0 => {
+                    let saw = "it is not what this cluster file, this ledger and the compiled-in template give";
+                    warned(saw.to_owned())
+                }
+                missed => finding(Status::Fail, format!("it does not deny {missed} that were revoked"))
+                    .remedy(FileRemedy::WritePolicy),
+            }
+        }
+        Err(error) => warned(error.to_string()),
+    }])
+}

@@ -1,0 +1,153 @@
+//! Plans what is revoked and recorded, and which CRLs have to list it.
+
+use std::collections::BTreeSet;
+
+use super::certificates::OwnCertificate;
+use super::crl_file;
+use super::denials::{self, MAX_RULES};
+use super::error::RevokeError;
+use super::forgotten::Forgotten;
+use super::lookup::Found;
+use super::rendered::RenderedState;
+use crate::app::env::Env;
+use crate::app::error::Error;
+use crate::bundle::policy::AUTHORIZATION;
+use crate::cluster::profile::CaRole;
+use crate::pki::ca_set::CaSet;
+use crate::pki::certificate::Serial;
+use crate::pki::fingerprint::Fingerprint;
+use crate::store::error::StoreError;
+use crate::store::files;
+use crate::store::ledger::Ledger;
+use crate::store::ledger::certificates::IssuedCertificate;
+
+/// What is revoked and recorded, and the CRLs that are signed.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    /// The certificates that are revoked now.
+    pub(super) revoked: Vec<IssuedCertificate>,
+    /// The certificates that the ledger does not have, and that are recorded.
+    pub(super) recorded: Vec<OwnCertificate>,
+    /// The issuers and serial numbers that are revoked without a certificate.
+    pub(super) serials: Vec<(Fingerprint, Serial)>,
+    /// The CAs whose CRLs are signed.
+    pub(super) crls: Vec<CaRole>,
+}
+
+impl Changes {
+    /// Plans to sign CRLs alone.
+    pub(super) fn of_crls(crls: Vec<CaRole>) -> Self {
+        Self { crls, ..Self::default() }
+    }
+
+    /// Plans to record what rendered files have and the ledger does not.
+    ///
+    /// The certificates of bundles that the ledger does not have are recorded, too: their hosts may use them.
+    ///
+    /// # Errors
+    /// When the ledger cannot be used.
+    pub(super) fn recording(
+        states: &[RenderedState],
+        forgotten: &Forgotten,
+        cas: &CaSet,
+        ledger: &Ledger,
+    ) -> Result<Self, StoreError> {
+        let (mut recorded, mut seen) = (Vec::new(), BTreeSet::new());
+        for (host, certificates) in states.iter().filter_map(|state| state.packed.as_ref()) {
+            for certificate in certificates.iter().filter(|certificate| seen.insert(certificate.fingerprint())) {
+                let own = OwnCertificate::look_up(certificate.clone(), Some(host.as_str()), cas, ledger)?;
+                recorded.extend(own.filter(|own| !own.recorded));
+            }
+        }
+        Ok(Self { recorded, ..Self::of_crls(forgotten.crls(cas)) })
+    }
+
+    /// Plans to revoke what was found for `name`, or to complete a revocation that was interrupted.
+    ///
+    /// # Errors
+    /// [`RevokeError::Ca`], [`RevokeError::Expired`], [`RevokeError::AlreadyRevoked`]; or when the ledger cannot be used.
+    pub(super) fn revoking(
+        name: &str,
+        found: Found,
+        forgotten: &Forgotten,
+        cas: &CaSet,
+        ledger: &Ledger,
+        env: &Env,
+    ) -> Result<Self, Error> {
+        match found {
+            Found::Serial(role, serial) => Self::of_serial(name, role, serial, cas, ledger),
+            Found::Certificates { issued, unrecorded } => {
+                Ok(Self::of_certificates(name, issued, unrecorded, forgotten, cas, env)?)
+            }
+        }
+    }
+
+    fn of_serial(name: &str, role: CaRole, serial: Serial, cas: &CaSet, ledger: &Ledger) -> Result<Self, Error> {
+        let serial = (cas.of(role).active().certificate().fingerprint(), serial);
+        if ledger.unrecorded()?.iter().any(|one| one.serial.as_ref() == Some(&serial)) {
+            return Err(RevokeError::AlreadyRevoked { name: name.to_owned(), since: None }.into());
+        }
+        Ok(Self { serials: vec![serial], ..Self::of_crls(vec![role]) })
+    }
+
+    fn of_certificates(
+        name: &str,
+        mut issued: Vec<IssuedCertificate>,
+        recorded: Vec<OwnCertificate>,
+        forgotten: &Forgotten,
+        cas: &CaSet,
+        env: &Env,
+    ) -> Result<Self, RevokeError> {
+        let name = || name.to_owned();
+        let mut is_forgotten = !recorded.is_empty();
+        for one in &mut issued {
+            if let Some(known) = forgotten.recorded.iter().find(|known| known.fingerprint == one.fingerprint) {
+                one.revocation.clone_from(&known.revocation);
+                is_forgotten = true;
+            }
+        }
+        if issued.iter().any(IssuedCertificate::is_root) {
+            return Err(RevokeError::Ca(name()));
+        }
+        let last = issued.iter().map(|one| one.not_after).max();
+        issued.retain(|one| one.not_after > env.now);
+        if issued.is_empty() {
+            return Err(RevokeError::Expired { name: name(), last });
+        }
+        let signed_by = |role: &CaRole| issued.iter().any(|one| cas.of(*role).has(one.issuer));
+        let mut crls: Vec<CaRole> = CaRole::ALL.into_iter().filter(signed_by).collect();
+        let (before, revoked): (Vec<IssuedCertificate>, Vec<IssuedCertificate>) =
+            issued.into_iter().partition(|one| one.revocation.is_some());
+        if revoked.is_empty() {
+            crls.retain(|role| !is_listed(*role, &before, cas, env));
+            if crls.is_empty() && !is_forgotten && is_denied(&before, cas, env) {
+                let since = before.iter().filter_map(|one| one.revocation.as_ref()).map(|one| one.at).min();
+                return Err(RevokeError::AlreadyRevoked { name: name(), since });
+            }
+        }
+        Ok(Self { revoked, recorded, ..Self::of_crls(crls) })
+    }
+
+    /// Returns how many certificates are revoked now.
+    pub(super) fn count(&self) -> usize {
+        self.revoked.len() + self.serials.len()
+    }
+}
+
+/// Returns whether the CRL of a CA is current and lists those of these certificates that the CA issued.
+fn is_listed(role: CaRole, revoked: &[IssuedCertificate], cas: &CaSet, env: &Env) -> bool {
+    let ca = cas.of(role).active().certificate();
+    crl_file::read(&env.layout, role, ca).ok().flatten().is_some_and(|crl| {
+        let mut issued = revoked.iter().filter(|one| one.issuer == ca.fingerprint());
+        crl.next_update.is_some_and(|next| next > env.now) && issued.all(|one| crl.serials.contains(&one.serial))
+    })
+}
+
+/// Returns whether the authorization configuration denies those of these certificates that it has to.
+fn is_denied(revoked: &[IssuedCertificate], cas: &CaSet, env: &Env) -> bool {
+    let text = files::read(&env.layout.policy().join(AUTHORIZATION), MAX_RULES);
+    text.is_ok_and(|text| {
+        let text = String::from_utf8_lossy(&text);
+        denials::denied(revoked, &cas.cluster).all(|one| text.contains(&one.fingerprint.to_string()))
+    })
+}

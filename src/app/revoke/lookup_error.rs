@@ -1,0 +1,58 @@
+//! Why a name stands for no certificate that can be revoked.
+
+use super::remedy::Remedy;
+use crate::pki::certificate::Serial;
+
+/// Why a name stands for no certificate that can be revoked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LookupError {
+    /// The ledger has no certificate with this serial number.
+    #[error("no certificate with the serial number {0} is in this cluster's ledger")]
+    UnknownSerial(Serial),
+    /// An issuer was named, but what it issued is not a serial number.
+    #[error("{0} is not a serial number, and an issuer can be named for a serial number alone")]
+    NotASerial(String),
+    /// The ledger has nothing of that name.
+    #[error("no host, account or serial number {name:?} is in this cluster's ledger")]
+    Unknown {
+        /// The name.
+        name: String,
+        /// The ledger's name that is like it.
+        similar: Option<String>,
+    },
+    /// The name is an account of one host, by whose name it is revoked.
+    #[error("{account} is an account of the host {host}")]
+    AccountOfHost {
+        /// The account.
+        account: String,
+        /// The host.
+        host: String,
+    },
+    /// The name is an account of several hosts.
+    #[error("{account} is an account of several hosts: {}", hosts.join(", "))]
+    AccountOfHosts {
+        /// The account.
+        account: String,
+        /// The hosts.
+        hosts: Vec<String>,
+    },
+    /// The name is a CA's.
+    #[error("{0} is a CA, whose certificate none of the cluster's CRLs can revoke")]
+    Ca(String),
+    /// The name is the cluster's.
+    #[error("{0} is the cluster, which has no certificate of its own")]
+    Cluster(String),
+}
+
+impl LookupError {
+    pub(super) fn remedy(&self) -> Remedy {
+        match self {
+            Self::UnknownSerial(_) => Remedy::NameFileOrIssuer,
+            Self::NotASerial(_) => Remedy::FindSerial,
+            Self::Unknown { similar: Some(similar), .. } => Remedy::UseSimilar(similar.clone()),
+            Self::AccountOfHost { host, .. } => Remedy::RevokeHost(host.clone()),
+            Self::AccountOfHosts { .. } => Remedy::NameHostOrSerial,
+            Self::Unknown { similar: None, .. } | Self::Ca(_) | Self::Cluster(_) => Remedy::NameHolder,
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! What is revoked or recorded.
+
+use std::path::PathBuf;
+
+use crate::cluster::lifetime::Lifetime;
+use crate::cluster::profile::CaRole;
+use crate::pki::reason::Reason;
+
+/// What is revoked or recorded, and how long the CRLs are valid.
+#[derive(Debug, Clone)]
+pub struct RevokeOptions {
+    /// What is done.
+    pub request: Request,
+    /// The time from a CRL's thisUpdate to its nextUpdate.
+    pub crl_validity: Lifetime,
+    /// A folder with templates that replace those of the cluster file.
+    pub templates: Option<PathBuf>,
+}
+
+/// What is revoked or recorded.
+#[derive(Debug, Clone)]
+pub enum Request {
+    /// Certificates are revoked.
+    Revoke {
+        /// Which certificates.
+        subject: Subject,
+        /// Why.
+        reason: Reason,
+    },
+    /// Revocations that the ledger lacks are recorded from rendered files, from bundles, and from those in the directory.
+    RecordForgotten(Vec<PathBuf>),
+    /// The CRLs are signed again, and nothing is revoked.
+    RenewCrls,
+}
+
+/// What names certificates.
+#[derive(Debug, Clone)]
+pub struct Subject {
+    /// A host, an account, a serial number in hexadecimal, or a file.
+    pub name: String,
+    /// The file, if `name` is one.
+    pub file: PathBuf,
+    /// The issuer of a serial number that the ledger does not have.
+    pub issuer: Option<CaRole>,
+}
+
+impl Request {
+    /// Returns the subject as the ledger's event names it.
+    pub(super) fn event_subject(&self) -> &str {
+        match self {
+            Self::Revoke { subject, .. } => &subject.name,
+            Self::RecordForgotten(_) => "from files",
+            Self::RenewCrls => "CRLs",
+        }
+    }
+
+    /// Returns why certificates are revoked.
+    pub(super) fn reason(&self) -> Reason {
+        match self {
+            Self::Revoke { reason, .. } => *reason,
+            Self::RecordForgotten(_) | Self::RenewCrls => Reason::Unspecified,
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Plans what is revoked, and applies the plan: the ledger first, then the CRLs, then the authorization configuration.
+//!
+//! A run that was interrupted is completed by the same one.
+
+use super::changes::Changes;
+use super::error::RevokeError;
+use super::forgotten::Forgotten;
+use super::lookup::Lookup;
+use super::options::{Request, RevokeOptions};
+use super::rendered::{self, RenderedState};
+use super::report::{Advice, Learnt, Outcome, RevokeReport};
+use super::{certificates, crl, denials};
+use crate::app::count;
+use crate::app::directory;
+use crate::app::env::Env;
+use crate::app::error::Error;
+use crate::app::observer::Observer;
+use crate::app::package::templates;
+use crate::bundle::render::Templates;
+use crate::cluster::lifetime::Lifetime;
+use crate::cluster::profile::CaRole;
+use crate::cluster::spec::Cluster;
+use crate::pki::ca_set::CaSet;
+use crate::pki::certificate::Serial;
+use crate::pki::issuer::Issuer;
+use crate::store::error::StoreError;
+use crate::store::files;
+use crate::store::ledger::Ledger;
+use crate::store::ledger::certificates::IssuedCertificate;
+use crate::store::ledger::revocations::Revocation;
+use crate::store::ledger::unrecorded::UnrecordedRevocation;
+use crate::store::lock::Lock;
+
+/// What is revoked when it is applied. The cluster directory is locked as long as it exists.
+#[derive(Debug)]
+pub struct RevokePlan<'a> {
+    request: Request,
+    crl_validity: Lifetime,
+    changes: Changes,
+    forgotten: Forgotten,
+    /// The rendered files that the ledger learns from.
+    states: Vec<RenderedState>,
+    templates: Templates,
+    cluster: &'a Cluster,
+    env: &'a Env,
+    ledger: Ledger,
+    cas: CaSet,
+    _lock: Lock,
+}
+
+/// Locks the cluster directory and plans what is revoked.
+///
+/// All that can fail for other reasons than the disk or a key fails here.
+///
+/// # Errors
+/// [`RevokeError`]; or when there is no CA, a template fails, or a file or the ledger cannot be used.
+pub fn plan<'a>(
+    options: RevokeOptions,
+    cluster: &'a Cluster,
+    env: &'a Env,
+    observer: &mut dyn Observer,
+) -> Result<RevokePlan<'a>, Error> {
+    let RevokeOptions { request, crl_validity, templates } = options;
+    let templates = templates::load(templates.as_deref(), cluster, &env.layout)?;
+    let lock = directory::lock(env, "revoke", observer)?;
+    let (ledger, cas) = directory::cas(&env.layout, cluster)?;
+    for role in CaRole::ALL {
+        files::sweep(&env.layout.root_folder(role))?;
+    }
+    // A ledger from a backup may lack revocations that CRLs and rendered files have: none of them is taken back.
+    let states = states(&request, &cas, env)?;
+    rendered::check_complete(&states, &ledger)?;
+    let forgotten = Forgotten::find(&env.layout, &cas, &states, &ledger, env.now)?;
+    if !matches!(request, Request::RecordForgotten(_)) {
+        let all = rendered::of_directory(&env.layout, &cas.cluster)?;
+        forgotten.check_covers(&all, &states, &ledger, env.now)?;
+    }
+    let changes = match &request {
+        Request::Revoke { subject, .. } => {
+            let found = Lookup { cluster, layout: &env.layout, cas: &cas, ledger: &ledger }.find(subject)?;
+            Changes::revoking(&subject.name, found, &forgotten, &cas, &ledger, env)?
+        }
+        Request::RecordForgotten(_) => Changes::recording(&states, &forgotten, &cas, &ledger)?,
+        Request::RenewCrls => Changes::of_crls(CaRole::ALL.to_vec()),
+    };
+    let plan = RevokePlan {
+        request,
+        crl_validity,
+        changes,
+        forgotten,
+        states,
+        templates,
+        cluster,
+        env,
+        ledger,
+        cas,
+        _lock: lock,
+    };
+    plan.check_rules()?;
+    Ok(plan)
+}
+
+/// Returns the state by the files that this run learns from: those of the policy folder, and with named files all that there are.
+fn states(request: &Request, cas: &CaSet, env: &Env) -> Result<Vec<RenderedState>, Error> {
+    let (layout, root) = (&env.layout, &cas.cluster);
+    let Request::RecordForgotten(named) = request else { return Ok(rendered::of_policy(layout, root)?) };
+    let mut found = rendered::of_directory(layout, root)?;
+    let bundles = layout.bundles();
+    if files::is_folder(&bundles) {
+        found.extend(rendered::of_given(&bundles, root)?);
+    }
+    for path in named {
+        found.extend(rendered::of_given(path, root)?);
+    }
+    Ok(found)
+}
+
+impl RevokePlan<'_> {
+    /// Returns the certificates that are revoked.
+    #[must_use]
+    pub fn certificates(&self) -> &[IssuedCertificate] {
+        &self.changes.revoked
+    }
+
+    /// Returns the serial numbers that are revoked, and whose certificates the ledger does not have.
+    pub fn serials(&self) -> impl Iterator<Item = &Serial> {
+        self.changes.serials.iter().map(|(_, serial)| serial)
+    }
+
+    /// Returns how many certificates are revoked.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.changes.count()
+    }
+
+    /// Returns the CAs that have to sign a CRL, each once.
+    #[must_use]
+    pub fn signers(&self) -> &[CaRole] {
+        &self.changes.crls
+    }
+
+    /// Refuses more revocations than API servers can deny, and templates that cannot be rendered.
+    fn check_rules(&self) -> Result<(), Error> {
+        let Self { changes, forgotten, cas, ledger, env, .. } = self;
+        let new = changes.revoked.iter().chain(&forgotten.recorded).filter(|one| cas.cluster.has(one.issuer)).count();
+        let denials = denials::of_ledger(ledger, &cas.cluster, env.now)?;
+        denials.room_for(new + forgotten.digests.len()).map_err(RevokeError::NoRoom)?;
+        denials::authorization(self.cluster, &denials, &self.templates)?;
+        Ok(())
+    }
+
+    /// Revokes and records what is planned, signs the CRLs and writes the authorization configuration.
+    ///
+    /// `issuers` are the CAs of [`Self::signers`].
+    ///
+    /// # Errors
+    /// When a CRL cannot be made, or the ledger or the disk cannot be used.
+    pub fn apply(mut self, issuers: &[Issuer], observer: &mut dyn Observer) -> Result<RevokeReport, Error> {
+        self.record()?;
+        let Self { request, crl_validity, changes, forgotten, templates, cluster, env, mut ledger, cas, .. } = self;
+        let mut written = Vec::new();
+        for issuer in issuers {
+            written.push(crl::sign(issuer, crl_validity, &mut ledger, env, observer)?);
+        }
+        let denials = denials::of_ledger(&ledger, &cas.cluster, env.now)?;
+        written.push(denials::write_authorization(cluster, &denials, &templates, &env.layout)?);
+        let detail = format!("{}, {}", count::certificates(changes.count()), request.reason());
+        ledger.log_event("revoke", request.event_subject(), &detail, &env.audit())?;
+        Ok(RevokeReport {
+            outcome: Outcome::of(&request, &changes),
+            written,
+            next_update: env.now + crl_validity.duration(),
+            advice: Advice::of(&request, &changes),
+            learnt: Learnt::of(&request, &forgotten),
+        })
+    }
+
+    /// Records, before any file is written, what the ledger lacks and what is revoked now.
+    fn record(&mut self) -> Result<(), StoreError> {
+        let Self { request, changes, forgotten, states, env, ledger, cas, .. } = self;
+        let audit = env.audit();
+        let highest = |of: fn(&RenderedState) -> u64| states.iter().map(of).max().unwrap_or(0);
+        ledger.raise_sequences(highest(|state| state.sequence), highest(|state| state.generation))?;
+        certificates::record(&changes.recorded, cas, ledger, &audit)?;
+        let revocation = Revocation { reason: request.reason(), at: env.now };
+        let known = forgotten.recorded.iter().filter_map(|one| Some((one.fingerprint, one.revocation.clone()?)));
+        let new = changes.revoked.iter().map(|one| (one.fingerprint, revocation.clone()));
+        ledger.revoke(&known.chain(new).collect::<Vec<_>>(), &audit)?;
+        let serials = changes.serials.iter().map(|serial| UnrecordedRevocation {
+            fingerprint: None,
+            serial: Some(serial.clone()),
+            revocation: revocation.clone(),
+        });
+        let unrecorded = forgotten.serials.iter().chain(&forgotten.digests).cloned().chain(serials);
+        ledger.revoke_unrecorded(&unrecorded.collect::<Vec<_>>(), &audit)
+    }
+}

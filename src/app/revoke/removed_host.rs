@@ -1,0 +1,51 @@
+//! A host that is not in the cluster file any more.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::app::count::certificates;
+use crate::cluster::duration::stamp;
+use crate::cluster::spec::Role;
+use crate::store::ledger::certificates::IssuedCertificate;
+use crate::verify::remedy::DirectoryRemedy;
+
+/// A host that is not in the cluster file any more, or not in one of its roles, and what it still has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemovedHost {
+    /// The host's name.
+    pub host: String,
+    /// The role that it still has in the cluster file.
+    pub remaining_role: Option<Role>,
+    /// Its valid certificates of the role that it does not have any more.
+    pub certificates: Vec<IssuedCertificate>,
+    /// Its folders and bundles.
+    pub paths: Vec<PathBuf>,
+}
+
+impl fmt::Display for RemovedHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = Vec::new();
+        if let Some(until) = self.certificates.iter().map(|issued| issued.not_after).max() {
+            let count = self.certificates.len();
+            let verb = if count == 1 { "is" } else { "are" };
+            parts.push(format!("{} that {verb} valid until {}", certificates(count), stamp(until)));
+        }
+        parts.extend(self.paths.iter().map(|path| path.display().to_string()));
+        let role = self.remaining_role.map_or(String::new(), |role| format!(", but as a {},", role.as_str()));
+        write!(f, "it is not in cluster.yaml any more{role} and has {}", parts.join(", "))
+    }
+}
+
+impl RemovedHost {
+    /// Returns what to do if it has left the cluster.
+    #[must_use]
+    pub fn remedy(&self) -> DirectoryRemedy {
+        let revoke = match self.remaining_role {
+            None if self.certificates.is_empty() => Vec::new(),
+            None => vec![self.host.clone()],
+            Some(_) => self.certificates.iter().map(|issued| issued.serial.to_string()).collect(),
+        };
+        let paths = self.paths.iter().map(|path| path.display().to_string()).collect();
+        DirectoryRemedy::RemoveHost { revoke, paths }
+    }
+}

@@ -1,0 +1,116 @@
+//! What was revoked and recorded.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use time::OffsetDateTime;
+
+use super::changes::Changes;
+use super::forgotten::Forgotten;
+use super::options::Request;
+use crate::cluster::profile::{CaRole, Profile};
+
+/// What was revoked and recorded, and what is left to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RevokeReport {
+    /// What was done.
+    pub outcome: Outcome,
+    /// The files that were written: the CRLs, then the authorization configuration.
+    pub written: Vec<PathBuf>,
+    /// The nextUpdate of the CRLs.
+    pub next_update: OffsetDateTime,
+    /// What is left to do, and where the revocation has no effect.
+    pub advice: Vec<Advice>,
+    /// What the ledger learnt from CRLs and rendered files.
+    pub learnt: Learnt,
+}
+
+/// What was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// So many certificates were revoked.
+    Revoked(usize),
+    /// A revocation that was interrupted was completed.
+    Completed,
+    /// The CRLs were signed again.
+    Renewed,
+    /// What rendered files have was recorded.
+    Recorded {
+        /// The number of certificates of bundles that were recorded.
+        from_bundles: usize,
+    },
+}
+
+/// What is left to do after a revocation, or where it has no effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Advice {
+    /// API servers cannot deny a certificate by its serial number: its file has to be named.
+    NameFile,
+    /// The authorization configuration has to be copied to the control-plane nodes.
+    CopyAuthorization,
+    /// etcd's CRL has to be copied to the control-plane nodes, and etcd has to be told to read it.
+    CopyEtcdCrl,
+    /// A break-glass account keeps its rights until its certificate expires.
+    BreakGlassStaysValid,
+    /// Clients of API servers and kubelets do not check CRLs: a revoked serving certificate is still accepted.
+    ServingStaysAccepted,
+}
+
+/// What the ledger learnt from CRLs and rendered files.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Learnt {
+    /// The number of certificates that it had as valid, and that are revoked.
+    pub certificates: usize,
+    /// Their hosts and accounts.
+    pub names: BTreeSet<String>,
+    /// Whether files were named to learn from.
+    pub from_files: bool,
+    /// The number of revoked serial numbers whose certificates it does not have.
+    pub serials: usize,
+    /// The number of revoked SHA-256s whose certificates it does not have.
+    pub digests: usize,
+}
+
+impl Outcome {
+    pub(super) fn of(request: &Request, changes: &Changes) -> Self {
+        match (request, changes.count()) {
+            (Request::RecordForgotten(_), _) => Self::Recorded { from_bundles: changes.recorded.len() },
+            (Request::RenewCrls, _) => Self::Renewed,
+            (Request::Revoke { .. }, 0) => Self::Completed,
+            (Request::Revoke { .. }, count) => Self::Revoked(count),
+        }
+    }
+}
+
+impl Advice {
+    /// Returns the advice after a run.
+    pub(super) fn of(request: &Request, changes: &Changes) -> Vec<Self> {
+        if matches!(request, Request::RenewCrls) {
+            return Vec::new();
+        }
+        let revoked = |profiles: &[Profile]| {
+            changes.revoked.iter().any(|one| profiles.iter().any(|profile| one.profile == profile.policy().name))
+        };
+        let applies = [
+            (!changes.serials.is_empty(), Self::NameFile),
+            (changes.crls.contains(&CaRole::Cluster) || changes.revoked.is_empty(), Self::CopyAuthorization),
+            (changes.crls.contains(&CaRole::Etcd), Self::CopyEtcdCrl),
+            (revoked(&[Profile::BreakGlass]), Self::BreakGlassStaysValid),
+            (revoked(&[Profile::Apiserver, Profile::KubeletServer]), Self::ServingStaysAccepted),
+        ];
+        applies.into_iter().filter_map(|(applies, advice)| applies.then_some(advice)).collect()
+    }
+}
+
+impl Learnt {
+    pub(super) fn of(request: &Request, forgotten: &Forgotten) -> Self {
+        let name = |host: &Option<String>, account: &str| host.clone().unwrap_or_else(|| account.to_owned());
+        Self {
+            certificates: forgotten.recorded.len(),
+            names: forgotten.recorded.iter().map(|one| name(&one.host, &one.account)).collect(),
+            from_files: matches!(request, Request::RecordForgotten(_)),
+            serials: forgotten.serials.len(),
+            digests: forgotten.digests.len(),
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The report of revoking in words.
+
+use crate::app::count::certificates;
+use crate::app::revoke::{Advice, Learnt, Outcome, RevokeReport};
+use crate::cluster::duration::stamp;
+use crate::ui::Screen;
+
+/// Shows the report of revoking.
+pub(crate) fn show(report: &RevokeReport, screen: &mut Screen<'_>) {
+    for path in &report.written {
+        screen.answer(path.display());
+    }
+    let next_update = stamp(report.next_update);
+    match report.outcome {
+        Outcome::Revoked(count) => screen.step(format_args!(
+            "revoked {}; the CRLs expire at {next_update}, renew them with: clusterctl revoke --renew",
+            certificates(count)
+        )),
+        Outcome::Completed => screen.step("completed an interrupted revocation: nothing else was revoked"),
+        Outcome::Renewed => screen.step(format_args!("renewed the CRLs; they expire at {next_update}")),
+        Outcome::Recorded { from_bundles } => show_recorded(from_bundles, screen),
+    }
+    for advice in &report.advice {
+        show_advice(*advice, screen);
+    }
+    show_learnt(&report.learnt, screen);
+}
+
+fn show_recorded(from_bundles: usize, screen: &mut Screen<'_>) {
+    if from_bundles > 0 {
+        screen.warn(format_args!(
+            "{} of bundles that the ledger lacked {} recorded in it; the files of these hosts in pki/ are older",
+            certificates(from_bundles),
+            if from_bundles == 1 { "is" } else { "are" },
+        ));
+    }
+    screen.step(
+        "the ledger has what these files have. It still lacks what they do not name: serving certificates that were revoked, and \
+         certificates that were issued, since the backup",
+    );
+}
+
+fn show_advice(advice: Advice, screen: &mut Screen<'_>) {
+    match advice {
+        Advice::NameFile => screen.warn(
+            "API servers deny a certificate by its SHA-256, which a serial number does not give: revoke it by its file to have them \
+             deny it",
+        ),
+        Advice::CopyAuthorization => screen.step(
+            "API servers deny within a minute of getting authorization.yaml: copy it to /etc/kubernetes/clusterctl on every \
+             master under another name and rename it into place, or bundle and install the masters again.",
+        ),
+        Advice::CopyEtcdCrl => screen.step(
+            "etcd checks the CRL that its --client-crl-file names at each new connection; no bundle has the CRL or sets that flag: \
+             copy pki/etcd/crl.pem to every master, and give etcd --client-crl-file and --peer-crl-file.",
+        ),
+        Advice::BreakGlassStaysValid => screen.warn(
+            "Kubernetes authorizes system:masters before any rule: a break-glass account keeps its rights until its certificate \
+             expires",
+        ),
+        Advice::ServingStaysAccepted => screen.warn(
+            "kubelets and API servers check no CRL when they connect: a revoked serving certificate is accepted until it expires",
+        ),
+    }
+}
+
+/// Shows what the CRLs and the rendered files had and the ledger lacked.
+fn show_learnt(learnt: &Learnt, screen: &mut Screen<'_>) {
+    if learnt.certificates > 0 {
+        screen.warn(format_args!(
+            "the ledger lacked, as one from a backup does, the revocation of {} of {}; it is recorded again from the CRLs{}",
+            certificates(learnt.certificates),
+            learnt.names.iter().map(String::as_str).collect::<Vec<_>>().join(", "),
+            if learnt.from_files { " and the files" } else { "" },
+        ));
+    }
+    if learnt.serials > 0 {
+        screen.warn(format_args!(
+            "the CRLs list {} that the ledger does not have: they stay in the CRLs, and API servers cannot deny them",
+            certificates(learnt.serials),
+        ));
+    }
+    if learnt.digests > 0 {
+        screen.warn(format_args!(
+            "the API servers' rules deny {} that the ledger does not have: they stay denied, and no CRL can list them",
+            certificates(learnt.digests),
+        ));
+    }
+}
