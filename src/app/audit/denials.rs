@@ -34,7 +34,7 @@ pub(crate) fn findings(
     let finding = |status, path: &Path, saw: String| {
         Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, "API servers' rules", status)
             .address(path.display().to_string())
-            .saw(saw, "the rules that would be written today, before they are copied to masters")
+            .saw(saw, "the authorization configuration that would be written today")
     };
     let newer = match rendered::of_directory(&env.layout, root) {
         Ok(states) => rendered::newer_than(&states, ledger, env.now)?,
@@ -56,17 +56,17 @@ pub(crate) fn findings(
     let warned = |saw: String| finding(Status::Warn, saw).remedy(FileRemedy::WritePolicy);
     Ok(vec![match files::read(&path, MAX_RULES) {
         Ok(bytes) if bytes == today.as_bytes() => {
-            finding(Status::Pass, format!("it denies the {} that were revoked", denials.count()))
+            finding(Status::Pass, format!("it denies all {} revoked certificates", denials.count()))
         }
         Ok(bytes) => {
             let text = String::from_utf8_lossy(&bytes);
             let missed = denials.certificates().iter().filter(|id| !text.contains(&id.to_string())).count();
             match missed {
                 0 => {
-                    let saw = "it is not what this cluster file, this ledger and the compiled-in template give";
+                    let saw = "it differs from what this cluster file, this ledger and the built-in templates give";
                     warned(saw.to_owned())
                 }
-                missed => finding(Status::Fail, format!("it does not deny {missed} that were revoked"))
+                missed => finding(Status::Fail, format!("it does not deny {missed} revoked certificates"))
                     .remedy(FileRemedy::WritePolicy),
             }
         }

@@ -161,14 +161,14 @@ pub(crate) fn findings(
         let (status, saw, remedy) = match read(layout, *kind, root) {
             Ok(None) if wanted.is_empty() => continue,
             Ok(None) => {
-                let saw = format!("it is missing, and the ledger has {} that were revoked", count(wanted.len()));
+                let saw = format!("it is missing, and the ledger has {} as revoked", count(wanted.len()));
                 (Status::Fail, saw, Some(FileRemedy::RenewCrl.into()))
             }
             Err(why) => (Status::Fail, why.to_string(), Some(FileRemedy::RenewCrl.into())),
             Ok(Some(list)) => judge(&list, root, &wanted, ledger, now, expires_within)?,
         };
-        let host = format!("revoked by the {}", kind.as_str());
-        let expected = "a list that its root signed, that is not overdue, and that says what the ledger says";
+        let host = format!("CRL of the {}", kind.as_str());
+        let expected = "a current CRL of its CA that lists what the ledger has as revoked";
         let finding = Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, &host, status)
             .address(layout.revocation_list(*kind).display().to_string())
             .saw(saw, expected);
@@ -191,19 +191,19 @@ fn judge(
 ) -> Result<(Status, String, Option<Remedy>), StoreError> {
     let mut wrong = Vec::new();
     if list.this_update > now {
-        wrong.push(format!("it was signed at {}, and it is {} here", stamp(list.this_update), stamp(now)));
+        wrong.push(format!("its thisUpdate is {}, and the time here is {}", stamp(list.this_update), stamp(now)));
         if wanted.iter().all(|serial| list.serials.contains(*serial)) {
             return Ok((Status::Fail, wrong.join("; "), Some(CertificateRemedy::CompareClocks.into())));
         }
     }
     match list.next_update {
         Some(next) if next > now => {}
-        Some(next) => wrong.push(format!("it is overdue since {}", stamp(next))),
-        None => wrong.push("it does not say when the next one is due".to_owned()),
+        Some(next) => wrong.push(format!("it expired at {}", stamp(next))),
+        None => wrong.push("it has no nextUpdate".to_owned()),
     }
     let missed = wanted.iter().filter(|serial| !list.serials.contains(**serial)).count();
     if missed > 0 {
-        wrong.push(format!("it lacks {} that were revoked", count(missed)));
+        wrong.push(format!("it does not list {} that the ledger has as revoked", count(missed)));
     }
     let (mut forgotten, mut unknown) = (0, 0);
     for serial in list.serials.iter().filter(|serial| !wanted.contains(serial)) {
@@ -213,13 +213,13 @@ fn judge(
         }
     }
     if forgotten > 0 {
-        wrong.push(format!("it names {} that the ledger takes for good", count(forgotten)));
+        wrong.push(format!("it lists {} that the ledger does not have as revoked", count(forgotten)));
     }
     if !wrong.is_empty() {
         return Ok((Status::Fail, wrong.join("; "), Some(FileRemedy::RenewCrl.into())));
     }
     if unknown > 0 {
-        let saw = format!("it names {} that the ledger never heard of", count(unknown));
+        let saw = format!("it lists {} that the ledger does not have", count(unknown));
         return Ok((Status::Warn, saw, Some(FileRemedy::RestoreLedger.into())));
     }
     let next = list.next_update.map(stamp).unwrap_or_default();
@@ -227,9 +227,9 @@ fn judge(
         let span = due - list.this_update;
         // A list that was made for a short time is not warned of all of that time.
         if due - now <= expires_within.min(span / 3) {
-            let saw = format!("due again in {}, at {next}", in_words(due - now));
+            let saw = format!("it expires in {}, at {next}", in_words(due - now));
             return Ok((Status::Warn, saw, Some(FileRemedy::RenewCrl.into())));
         }
     }
-    Ok((Status::Pass, format!("{} revoked, due again at {next}", list.serials.len()), None))
+    Ok((Status::Pass, format!("{} revoked, expires at {next}", list.serials.len()), None))
 }

@@ -25,7 +25,9 @@ pub(super) fn words(remedy: &Remedy) -> String {
         }
         Remedy::AskItsIssuer => "nothing was revoked: its own CA can revoke it".to_owned(),
         Remedy::NameFileOrIssuer => {
-            "print a certificate's serial number with: clusterctl show FILE. If the ledger is from a backup, revoke a certificate that              it lacks by its file, or with --issuer, which names the CA that signed it; issue-node and issue-master record it when              they replace it"
+            "print a certificate's serial number with: clusterctl show FILE. If the ledger is from a backup, revoke a certificate \
+             that it lacks by its file, or with --issuer, which names the CA that signed it; issue-node and issue-master record it \
+             when they replace it"
                 .to_owned()
         }
         Remedy::FindSerial => "print a certificate's serial number with: clusterctl show FILE".to_owned(),
