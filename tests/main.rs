@@ -28,6 +28,7 @@ mod kubelets;
 mod kubernetes;
 mod ledger;
 mod library;
+mod log;
 mod nginx;
 mod node_lists;
 mod oracle;

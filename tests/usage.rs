@@ -16,7 +16,7 @@ fn a_verb_of_other_programs_is_answered_with_what_does_it_here() {
         ("renew", "--renew-within"),
         ("rotate", "--renew-within"),
         ("status", "clusterctl verify"),
-        ("list", "verify --offline"),
+        ("list", "clusterctl show"),
         ("get", "clusterctl show"),
         ("validate", "verify --offline"),
         ("delete", "clusterctl revoke"),

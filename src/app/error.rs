@@ -5,6 +5,7 @@ use std::error::Error as StdError;
 use super::admin::AdminError;
 use super::ca::CreateCaError;
 use super::directory_error::DirectoryError;
+use super::history::HistoryError;
 use super::init::InitError;
 use super::input::InputError;
 use super::inspect::InspectError;
@@ -33,6 +34,9 @@ pub enum Error {
     /// A file cannot be described.
     #[error(transparent)]
     Inspect(#[from] InspectError),
+    /// The ledger has nothing about what was asked for.
+    #[error(transparent)]
+    History(#[from] HistoryError),
     /// A live cluster cannot be verified.
     #[error(transparent)]
     Verify(#[from] VerifyError),
@@ -80,6 +84,7 @@ impl Error {
             Self::CreateCa(error) => error.remedy(),
             Self::Init(error) => Some(error.remedy()),
             Self::Inspect(error) => error.remedy(),
+            Self::History(HistoryError::Unknown { similar, .. }) => Some(Remedy::NameAKnownHolder(similar.clone())),
             Self::Verify(error) => error.remedy(),
             Self::Policy(error) => Some(error.remedy()),
             Self::Input(error) => error.remedy(),

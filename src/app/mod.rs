@@ -13,6 +13,7 @@ pub mod directory;
 mod directory_error;
 mod env;
 mod error;
+pub mod history;
 pub mod init;
 pub mod input;
 pub mod inspect;

@@ -29,6 +29,8 @@ pub enum Remedy {
     KeepFilesElsewhere,
     /// Name files of the kinds that are described.
     InspectKnownKinds,
+    /// Name a host, an account, a serial number or a SHA-256 that the ledger has; perhaps this one.
+    NameAKnownHolder(Option<String>),
     /// Of [`verify`].
     Verify(verify::Remedy),
     /// Of [`init`].

@@ -92,6 +92,7 @@ impl UseCaseError for app::admin::AdminError {}
 impl UseCaseError for app::ca::CreateCaError {}
 impl UseCaseError for app::DirectoryError {}
 impl UseCaseError for app::init::InitError {}
+impl UseCaseError for app::history::HistoryError {}
 impl UseCaseError for app::input::InputError {}
 impl UseCaseError for app::verify::VerifyError {}
 impl UseCaseError for app::policy::PolicyError {}

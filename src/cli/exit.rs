@@ -4,6 +4,7 @@ use crate::app::DirectoryError;
 use crate::app::Error;
 use crate::app::admin::AdminError;
 use crate::app::ca::CreateCaError;
+use crate::app::history::HistoryError;
 use crate::app::init::InitError;
 use crate::app::input::InputError;
 use crate::app::inspect::InspectError;
@@ -65,12 +66,13 @@ pub(super) fn of(error: &Error) -> Exit {
             | InitError::OnlyExternalIps { .. }
             | InitError::NoAddresses { .. },
         ) => Exit::Usage,
+        Error::History(HistoryError::Unknown { .. }) => Exit::Usage,
         Error::Verify(error) => of_verify(error),
         Error::Policy(PolicyError::OtherFile(_)) => Exit::Refused,
         Error::Policy(PolicyError::Stopped) => Exit::Environment,
         Error::Input(error) => of_input(error),
         Error::Inspect(InspectError::Input(error)) => of_input(error),
-        Error::Inspect(InspectError::Unreadable { .. }) => Exit::Usage,
+        Error::Inspect(InspectError::NotRecorded { .. } | InspectError::Unreadable { .. }) => Exit::Usage,
         Error::Admin(error) => of_admin(error),
         Error::Issuance(error) => of_issuance(error),
         Error::Revoke(error) => of_revoke(error),

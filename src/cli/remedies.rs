@@ -61,6 +61,8 @@ fn words(remedy: &Remedy) -> Option<String> {
              encrypted or not"
                 .to_owned()
         }
+        Remedy::NameAKnownHolder(Some(similar)) => format!("did you mean {similar} ?"),
+        Remedy::NameAKnownHolder(None) => "clusterctl log prints everything that the ledger has".to_owned(),
         Remedy::Verify(remedy) => verify::words(remedy),
         Remedy::Init(remedy) => init::words(remedy),
         Remedy::Continue => "what is done is kept: run the same command again to continue".to_owned(),

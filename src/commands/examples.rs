@@ -71,7 +71,16 @@ Examples:
 pub const SHOW: &str = "\
 Examples:
   $ clusterctl show pki/ca.crt
-  $ clusterctl show bundles/worker-1.tar.gz";
+  $ clusterctl show bundles/worker-1.tar.gz
+  $ clusterctl show worker-1
+  $ clusterctl show X509SHA256=6a3d5bd1f8e2a6d5b4a7a7e1d2c3b4a5968778695a4b3c2d1e0f00112233aabb";
+
+/// `log`
+pub const LOG: &str = "\
+Examples:
+  $ clusterctl log
+  $ clusterctl log worker-1
+  $ clusterctl log --since 30d --output json";
 
 /// `demo`
 pub const DEMO: &str = "\

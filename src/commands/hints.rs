@@ -6,8 +6,8 @@ const RENEW: &str = "to renew, issue again: clusterctl issue-master --all --rene
                      --renew-within 30d, then clusterctl bundle --all";
 const STATUS: &str = "to check the live cluster: clusterctl verify; to check the directory and what expires soon: clusterctl verify \
                       --offline";
-const LIST: &str = "hosts are listed in cluster.yaml, and their certificates by: clusterctl verify --offline --verbose; clusterctl \
-                    show FILE describes one";
+const LIST: &str = "hosts are listed in cluster.yaml; to describe what a host has now: clusterctl show HOST; to see what was issued: \
+                    clusterctl log";
 const SHOW: &str = "to describe a certificate, key, kubeconfig or bundle: clusterctl show FILE";
 const REMOVE: &str = "to remove a host: clusterctl revoke HOST, remove it from cluster.yaml, then clusterctl policy";
 const JOIN: &str = "to add a host: add it to cluster.yaml, then clusterctl issue-node HOST and clusterctl bundle HOST, and run the \
@@ -40,7 +40,8 @@ const HABITS: &[(&[&str], &str)] = &[
         STATUS,
     ),
     (&["validate", "lint"], "to check cluster.yaml and everything made from it: clusterctl verify --offline"),
-    (&["list", "ls", "get", "nodes", "masters", "hosts", "log", "logs", "history", "events"], LIST),
+    (&["list", "ls", "get", "nodes", "masters", "hosts"], LIST),
+    (&["logs", "history", "events"], "to see who issued and revoked what, and when: clusterctl log"),
     (
         &[
             "certs",

@@ -12,6 +12,7 @@ mod issue;
 pub mod issue_admin;
 pub mod issue_master;
 pub mod issue_node;
+pub mod log;
 pub mod man;
 pub mod open;
 pub mod policy;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    bundle, completions, demo, examples, init, init_ca, issue_admin, issue_master, issue_node, man, open, policy,
+    bundle, completions, demo, examples, init, init_ca, issue_admin, issue_master, issue_node, log, man, open, policy,
     revoke, show, verify, version,
 };
 use crate::store::layout::Layout;
@@ -111,9 +111,12 @@ pub enum Command {
     /// Verify a live cluster, or the directory alone
     #[command(after_help = examples::VERIFY)]
     Verify(verify::VerifyArgs),
-    /// Describe certificates, keys, requests, CRLs, kubeconfigs and bundles
+    /// Describe certificates, keys, requests, CRLs, kubeconfigs and bundles, and what the ledger has of a certificate
     #[command(after_help = examples::SHOW)]
     Show(show::ShowArgs),
+    /// Print who issued, packed and revoked what, and when
+    #[command(after_help = examples::LOG)]
+    Log(log::LogArgs),
     /// Run all steps, from nothing to a verified cluster, against a simulated cluster on this machine
     #[command(after_help = examples::DEMO)]
     Demo(demo::DemoArgs),

@@ -116,6 +116,12 @@ impl<'a> ExplainContext<'a> {
         self.given.certificates.iter().filter(|(_, certificate)| certificate.spki_fingerprint() == key).collect()
     }
 
+    /// Returns the files in which a certificate was given, by the SHA-256 of its DER.
+    pub fn places_of(&self, certificate: Fingerprint) -> impl Iterator<Item = &str> {
+        let given = self.given.certificates.iter();
+        given.filter(move |(_, one)| one.fingerprint() == certificate).map(|(place, _)| place.as_str())
+    }
+
     /// True when a key belongs to none of the certificates, requests and public keys that were given, and there are some.
     pub(super) fn is_stray_key(&self, key: Fingerprint) -> bool {
         let some = !self.given.certificates.is_empty() || !self.given.bare_keys.is_empty();

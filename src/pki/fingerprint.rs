@@ -40,9 +40,17 @@ impl Fingerprint {
         &self.0
     }
 
-    /// Reads 64 hexadecimal digits.
+    /// Reads 64 hexadecimal digits, with colons between bytes as openssl prints them, or without.
     #[must_use]
-    pub fn parse(hex: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
+        let without_colons: String;
+        let hex = match text.len() {
+            95 => {
+                without_colons = text.split(':').collect();
+                without_colons.as_str()
+            }
+            _ => text,
+        };
         let mut out = [0; 32];
         if hex.len() != 64 {
             return None;

@@ -7,9 +7,11 @@ use crate::app::package::reader::ReadBundleError;
 use crate::app::{Remedy, in_full};
 use crate::bundle::archive::ArchiveError;
 use crate::bundle::encryption::DecryptError;
+use crate::cluster::similar::nearest;
 use crate::config::kubeconfig::KubeconfigError;
 use crate::pki::material::MaterialError;
 use crate::sanitize::{sanitized, sanitized_lines};
+use crate::store::ledger::Ledger;
 
 /// Why a file is not described, or not all of it.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +19,14 @@ pub enum InspectError {
     /// It cannot be read.
     #[error(transparent)]
     Input(#[from] InputError),
+    /// It is neither a file nor in the ledger.
+    #[error("{name:?} is no file, and the ledger has no such host, account, serial number or SHA-256")]
+    NotRecorded {
+        /// What was named.
+        name: String,
+        /// The most similar name that the ledger has.
+        similar: Option<String>,
+    },
     /// It is damaged, or of a kind that is not described.
     #[error("{} cannot be inspected: {}", sanitized(&path.display().to_string()), sanitized_lines(&reason.to_string()))]
     Unreadable {
@@ -62,9 +72,17 @@ pub enum Unreadable {
 }
 
 impl InspectError {
+    pub(super) fn not_recorded(name: &str, ledger: &Ledger) -> Self {
+        // Names are a help only: a ledger that cannot be read says so elsewhere.
+        let holders = ledger.holders().unwrap_or_default();
+        let similar = nearest(name, holders.iter().map(String::as_str)).map(ToOwned::to_owned);
+        Self::NotRecorded { name: name.to_owned(), similar }
+    }
+
     pub(in crate::app) fn remedy(&self) -> Option<Remedy> {
         match self {
             Self::Input(error) => error.remedy(),
+            Self::NotRecorded { similar, .. } => Some(Remedy::NameAKnownHolder(similar.clone())),
             Self::Unreadable { .. } => Some(Remedy::InspectKnownKinds),
         }
     }

@@ -1,9 +1,10 @@
-//! Describes certificates, keys, requests, CRLs, kubeconfigs and bundles in files.
+//! Describes certificates, keys, requests, CRLs, kubeconfigs and bundles in files, and certificates in the ledger.
 //!
 //! Files that are given together are linked: a CA among them is the issuer of what it signed.
 
 mod content;
 mod error;
+mod recorded;
 mod report;
 mod search;
 

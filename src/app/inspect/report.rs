@@ -1,18 +1,25 @@
-//! Describes files, linked to each other and to the cluster directory.
+//! Describes files and certificates of the ledger, linked to each other and to the cluster directory.
 
 use std::path::PathBuf;
 
 use super::error::{InspectError, Unreadable};
+use super::recorded;
 use super::search::{FoundFile, find};
+use crate::app::input::InputError;
 use crate::app::{Env, directory};
+use crate::cluster::duration::stamp;
 use crate::cluster::profile::CaRole;
 use crate::explain::card::Card;
 use crate::explain::context::{ExplainContext, LedgerRevocation};
+use crate::explain::piece::Piece;
+use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::trust_bundle::TrustBundle;
 use crate::store::ca;
 use crate::store::credentials::CredentialProblem;
+use crate::store::files;
 use crate::store::ledger::Ledger;
+use crate::store::ledger::records::CertificateRecord;
 
 /// A file or folder to describe.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,14 +48,21 @@ pub struct InspectedFile {
     pub error: Option<InspectError>,
 }
 
-/// Describes files.
+/// What an input names.
+enum Found {
+    File(Box<FoundFile>),
+    Recorded { name: String, records: Vec<CertificateRecord> },
+    Error { label: String, error: InspectError },
+}
+
+/// Describes files, and certificates that the ledger has.
 ///
-/// The ledger and the cluster file of the directory are consulted only where `trusted`: of a directory that another user owns
-/// they prove nothing.
+/// An input that is neither a file nor a path is looked up in the ledger: a host, an account, a serial number or a SHA-256. The ledger and
+/// the cluster file of the directory are consulted only where `trusted`: of a directory that another user owns they prove nothing.
 #[must_use]
 pub fn inspect(env: &Env, inputs: &[InputFile], trusted: bool) -> InspectReport {
-    let found: Vec<FoundFile> = inputs.iter().flat_map(find).collect();
     let ledger = trusted.then(|| Ledger::open_read_only(&env.layout.ledger()).ok()).flatten();
+    let found: Vec<Found> = inputs.iter().flat_map(|input| find_input(input, ledger.as_ref())).collect();
     let ask = |certificate: Fingerprint| match &ledger {
         None => Ok(None),
         Some(ledger) => revocation(ledger, certificate),
@@ -65,12 +79,71 @@ pub fn inspect(env: &Env, inputs: &[InputFile], trusted: bool) -> InspectReport 
         .collect();
     context.cluster = trusted.then(|| directory::cluster(&env.layout).ok()).flatten();
     context.ledger = ledger.is_some().then_some(&ask);
-    for file in &found {
-        if let Ok(content) = &file.content {
-            content.give(&file.path.display().to_string(), &mut context);
+    for found in &found {
+        match found {
+            Found::File(file) => give(file, &mut context),
+            Found::Recorded { records, .. } => {
+                recorded::files_of(records, &env.layout).iter().for_each(|file| give(file, &mut context));
+            }
+            Found::Error { .. } => {}
         }
     }
-    InspectReport { files: found.into_iter().map(|file| describe(file, &context)).collect() }
+    let describe = |found| match found {
+        Found::File(file) => describe(*file, &context),
+        Found::Recorded { name, records } => {
+            let cards = records.iter().map(|record| recorded_card(record, &context)).collect();
+            InspectedFile { label: name, cards, error: None }
+        }
+        Found::Error { label, error } => InspectedFile { label, cards: Vec::new(), error: Some(error) },
+    };
+    InspectReport { files: found.into_iter().map(describe).collect() }
+}
+
+fn find_input(input: &InputFile, ledger: Option<&Ledger>) -> Vec<Found> {
+    let InputFile { label, path } = input;
+    let is_name = !label.contains('/') && label != "-" && !files::exists(path);
+    let Some(ledger) = ledger.filter(|_| is_name) else {
+        return find(input).into_iter().map(|file| Found::File(Box::new(file))).collect();
+    };
+    let found = match recorded::find(label, ledger) {
+        Ok(records) if records.is_empty() => Err(InspectError::not_recorded(label, ledger)),
+        Ok(records) => Ok(records),
+        Err(error) => Err(InputError::Store(error).into()),
+    };
+    let label = label.clone();
+    vec![match found {
+        Ok(records) => Found::Recorded { name: label, records },
+        Err(error) => Found::Error { label, error },
+    }]
+}
+
+fn give(file: &FoundFile, context: &mut ExplainContext<'_>) {
+    if let Ok(content) = &file.content {
+        content.give(&file.path.display().to_string(), context);
+    }
+}
+
+/// Returns the card of a certificate in the ledger: its own facts, who issued it, and where it is now.
+fn recorded_card(record: &CertificateRecord, context: &ExplainContext<'_>) -> Card {
+    let CertificateRecord { issued, der, issued_at, issued_by, revoked_by } = record;
+    let card = match Certificate::from_der(der.clone()) {
+        Ok(certificate) => Piece::Certificate(Box::new(certificate), None).card("the ledger", context),
+        Err(error) => Card::damaged("certificate in the ledger", error.to_string()),
+    };
+    let places: Vec<&str> = context.places_of(issued.fingerprint).collect();
+    let card = card
+        .fact("profile", "profile", issued.profile.as_str())
+        .line("issued", format!("{} by {issued_by}", stamp(*issued_at)))
+        .data("issuedAt", stamp(*issued_at))
+        .data("issuedBy", issued_by.as_str())
+        .data("host", issued.host.clone())
+        .data("revokedBy", revoked_by.clone())
+        .line("stored in", if places.is_empty() { "no file of this directory".to_owned() } else { places.join(", ") })
+        .data("files", places);
+    match (&issued.revocation, revoked_by) {
+        (Some(revocation), Some(by)) => card.line("revoked", format!("{} by {by}", stamp(revocation.at))),
+        _ => card,
+    }
 }
 
 fn describe(file: FoundFile, context: &ExplainContext<'_>) -> InspectedFile {

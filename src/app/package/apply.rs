@@ -86,7 +86,7 @@ impl Plan<'_> {
         versions::record(&mut self.ledger, hosts, &self.inputs.settings)?;
         let count = hosts.len();
         self.ledger.log_event(
-            "bundle",
+            "pack",
             &format!("{count} host{}", if count == 1 { "" } else { "s" }),
             &folder.display().to_string(),
             &self.inputs.env.audit(),
@@ -163,7 +163,8 @@ impl Plan<'_> {
         observer.defer_interrupts();
         let packed = in_batches(hosts, batch_size(hosts.len(), BATCH), &cancellation, make, stage, commit);
         // Before any error is returned: what was packed until then is recorded.
-        let recorded = generations.end(&mut self.ledger).and_then(|()| archives.end(&mut self.ledger));
+        let recorded =
+            generations.end(&mut self.ledger, &self.inputs.env.audit()).and_then(|()| archives.end(&mut self.ledger));
         let (packed, total) = (packed?, hosts.len());
         if packed < total {
             return Err(PackageError::Stopped { packed, total }.into());

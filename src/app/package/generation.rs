@@ -11,8 +11,8 @@ use crate::bundle::model::Bundle;
 use crate::bundle::render::Templates;
 use crate::cluster::name::HostName;
 use crate::store::error::StoreError;
-use crate::store::ledger::Ledger;
 use crate::store::ledger::generations::{Generations, Packed};
+use crate::store::ledger::{AuditContext, Ledger};
 
 /// The generations of one run.
 pub(super) struct GenerationTracker {
@@ -28,11 +28,11 @@ impl GenerationTracker {
     }
 
     /// Records the new contents, whether they were written or not: the generation is used for nothing else.
-    pub(super) fn end(self, ledger: &mut Ledger) -> Result<(), StoreError> {
+    pub(super) fn end(self, ledger: &mut Ledger, audit: &AuditContext<'_>) -> Result<(), StoreError> {
         let mut packed = self.packed.into_inner().unwrap_or_else(PoisonError::into_inner);
         // In the table's own order it grows at its end.
         packed.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-        ledger.record_packed(&packed)
+        ledger.record_packed(&packed, audit)
     }
 
     /// Renders a host's bundle with its generation.

@@ -51,7 +51,7 @@ impl Ledger {
     }
 }
 
-fn insert(
+pub(super) fn insert(
     transaction: &Transaction<'_>,
     kind: &str,
     subject: &str,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use rusqlite::{Row, params};
 use time::OffsetDateTime;
 
-use super::Ledger;
+use super::{AuditContext, Ledger, events};
 use crate::cluster::name::HostName;
 use crate::pki::fingerprint::Fingerprint;
 use crate::store::error::StoreError;
@@ -65,12 +65,12 @@ impl Ledger {
         })
     }
 
-    /// Records bundles that were packed, all or none. A bundle that was not recorded gets a later generation next time, which
-    /// does no harm.
+    /// Records bundles that were packed, all or none, each with an event of its host. A bundle that was not recorded gets a later
+    /// generation next time, which does no harm.
     ///
     /// # Errors
     /// When SQLite cannot.
-    pub fn record_packed(&mut self, packed: &[(HostName, Packed)]) -> Result<(), StoreError> {
+    pub fn record_packed(&mut self, packed: &[(HostName, Packed)], audit: &AuditContext<'_>) -> Result<(), StoreError> {
         if packed.is_empty() {
             return Ok(());
         }
@@ -79,6 +79,7 @@ impl Ledger {
             let mut insert = transaction.prepare(insert)?;
             for (host, Packed { generation, content }) in packed {
                 insert.execute(params![host.as_str(), generation.cast_signed(), content.bytes()])?;
+                events::insert(transaction, "bundle", host.as_str(), &format!("generation {generation}"), audit)?;
             }
             Ok(())
         })

@@ -1,0 +1,7 @@
+//! Reads the history of a cluster directory: who issued, packed and revoked what, and when.
+
+mod error;
+mod read;
+
+pub use error::HistoryError;
+pub use read::{HistoryOptions, HistoryReport, history};

@@ -1,0 +1,74 @@
+//! Reads entries of the history.
+
+use std::collections::VecDeque;
+
+use time::OffsetDateTime;
+
+use super::error::HistoryError;
+use crate::app::env::Env;
+use crate::app::error::Error;
+use crate::cluster::similar::nearest;
+use crate::store::error::StoreError;
+use crate::store::ledger::Ledger;
+use crate::store::ledger::history::{HistoryEntry, HistoryFilter};
+
+/// Which entries are read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HistoryOptions {
+    /// Those of this host, account, serial number or SHA-256 alone.
+    pub about: Option<String>,
+    /// Those from this time on.
+    pub since: Option<OffsetDateTime>,
+    /// At most so many, the newest.
+    pub last: Option<usize>,
+}
+
+/// The entries that were read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryReport {
+    /// The entries, the oldest first.
+    pub entries: Vec<HistoryEntry>,
+    /// The number of older entries that were left out.
+    pub left_out: usize,
+}
+
+/// Returns entries of the history.
+///
+/// # Errors
+/// [`HistoryError::Unknown`]; or when the ledger cannot be read.
+pub fn history(options: HistoryOptions, env: &Env) -> Result<HistoryReport, Error> {
+    let ledger = Ledger::open_read_only(&env.layout.ledger())?;
+    let HistoryOptions { about, since, last } = options;
+    let mut entries = VecDeque::new();
+    let mut left_out = 0;
+    ledger.history(HistoryFilter { about: about.clone(), since })?.for_each(|entry| {
+        entries.push_back(entry);
+        if last.is_some_and(|last| entries.len() > last) {
+            entries.pop_front();
+            left_out += 1;
+        }
+    })?;
+    if entries.is_empty()
+        && left_out == 0
+        && let Some(about) = about
+        && (since.is_none() || !is_known(&ledger, &about)?)
+    {
+        return Err(unknown(&ledger, about)?.into());
+    }
+    Ok(HistoryReport { entries: entries.into(), left_out })
+}
+
+/// Returns true if the whole history has an entry about this.
+fn is_known(ledger: &Ledger, about: &str) -> Result<bool, StoreError> {
+    let mut found = false;
+    let filter = HistoryFilter { about: Some(about.to_owned()), since: None };
+    ledger.history(filter)?.for_each(|_| found = true)?;
+    Ok(found)
+}
+
+/// Returns the error for what the ledger has nothing about.
+pub(in crate::app) fn unknown(ledger: &Ledger, about: String) -> Result<HistoryError, StoreError> {
+    let holders = ledger.holders()?;
+    let similar = nearest(&about, holders.iter().map(String::as_str)).map(ToOwned::to_owned);
+    Ok(HistoryError::Unknown { about, similar })
+}

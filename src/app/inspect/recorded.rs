@@ -1,0 +1,67 @@
+//! Finds certificates that are named by a host, an account, a serial number or a SHA-256, in the ledger.
+
+use std::path::PathBuf;
+
+use super::content::Content;
+use super::search::FoundFile;
+use crate::cluster::name::HostName;
+use crate::cluster::profile::CaRole;
+use crate::cluster::spec::Role;
+use crate::store::error::StoreError;
+use crate::store::files;
+use crate::store::layout::Layout;
+use crate::store::ledger::Ledger;
+use crate::store::ledger::records::CertificateRecord;
+
+/// The largest credential file that is read, in bytes.
+const LIMIT: u64 = 1 << 20;
+
+/// Returns the certificates with this serial number or SHA-256; else, of a host or an account, the newest of each profile.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub(super) fn find(name: &str, ledger: &Ledger) -> Result<Vec<CertificateRecord>, StoreError> {
+    let mut found = ledger.by_number(name)?;
+    // A host's name can also be a number in hexadecimal.
+    for certificate in ledger.newest_of(name)? {
+        if !found.contains(&certificate) {
+            found.push(certificate);
+        }
+    }
+    let record = |certificate| ledger.certificate_record(certificate).transpose();
+    found.into_iter().filter_map(record).collect()
+}
+
+/// Returns the files of the directory in which such certificates may be, read.
+pub(super) fn files_of(records: &[CertificateRecord], layout: &Layout) -> Vec<FoundFile> {
+    let mut folders: Vec<PathBuf> = Vec::new();
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for record in records {
+        let issued = &record.issued;
+        match issued.host.as_deref().map(HostName::parse) {
+            Some(Ok(host)) => {
+                folders.extend([Role::Master, Role::Node].map(|role| layout.hosts_folder(role).join(host.as_str())));
+            }
+            Some(Err(_)) => {}
+            None => {
+                folders.push(layout.pki().join("verifier"));
+                paths.extend(HostName::parse(&issued.account).ok().map(|name| layout.admin_kubeconfig(&name)));
+                paths.extend(CaRole::ALL.map(|role| layout.root_certificate(role)));
+            }
+        }
+    }
+    folders.sort_unstable();
+    folders.dedup();
+    for folder in folders {
+        let names = files::names_in(&folder).unwrap_or_default();
+        paths.extend(names.iter().filter(|name| name.ends_with(".crt")).map(|name| folder.join(name)));
+    }
+    paths.sort_unstable();
+    paths.dedup();
+    let read = |path: PathBuf| {
+        // A file that cannot be read is no place where the certificate is found.
+        let content = Content::of_file(&path, &files::read(&path, LIMIT).ok()?);
+        Some(FoundFile { label: path.display().to_string(), path, content })
+    };
+    paths.into_iter().filter_map(read).collect()
+}

@@ -1,0 +1,189 @@
+//! The history of a cluster directory: what was issued, revoked and done, in the order of time.
+
+use rusqlite::{Row, Statement, params};
+use time::OffsetDateTime;
+
+use super::Ledger;
+use super::columns::Column;
+use super::events::KEY_DISCARDED;
+use crate::cluster::duration::stamp;
+use crate::pki::certificate::Serial;
+use crate::pki::fingerprint::Fingerprint;
+use crate::pki::reason::Reason;
+use crate::store::error::StoreError;
+
+/// An entry of the history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryEntry {
+    /// When it happened.
+    pub at: OffsetDateTime,
+    /// Who did it: `user@machine`.
+    pub by: String,
+    /// What happened.
+    pub change: Change,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// A certificate was issued, or one that was issued elsewhere was recorded.
+    Issued(CertificateId),
+    /// A certificate was revoked.
+    Revoked {
+        /// The certificate.
+        certificate: CertificateId,
+        /// Why.
+        reason: Reason,
+    },
+    /// A certificate that the ledger does not have was revoked.
+    RevokedUnrecorded {
+        /// The SHA-256 of its DER, where it is known.
+        fingerprint: Option<Fingerprint>,
+        /// Its serial number, where it is known.
+        serial: Option<Serial>,
+        /// Why.
+        reason: Reason,
+    },
+    /// A private key was deleted on purpose: only its host has it.
+    KeyDiscarded {
+        /// The host.
+        host: String,
+        /// The SHA-256 of the certificate's DER.
+        certificate: String,
+    },
+    /// Something else was done.
+    Done {
+        /// What: `init-ca`, `bundle`, `policy`, `BREAK-GLASS`, …
+        kind: String,
+        /// For whom: a host, an account, the cluster.
+        subject: String,
+        /// The rest, as text.
+        detail: String,
+    },
+}
+
+/// What a certificate is found by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateId {
+    /// Its serial number.
+    pub serial: Serial,
+    /// The SHA-256 of its DER.
+    pub fingerprint: Fingerprint,
+    /// Its profile, as the policy table names it.
+    pub profile: String,
+    /// The host that it is for; `None` where the cluster or a person has one.
+    pub host: Option<String>,
+    /// Its common name.
+    pub account: String,
+}
+
+/// Which entries of the history are read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HistoryFilter {
+    /// Those of this host, account, serial number or SHA-256 alone.
+    pub about: Option<String>,
+    /// Those from this time on.
+    pub since: Option<OffsetDateTime>,
+}
+
+const ISSUED: i64 = 0;
+const REVOKED: i64 = 1;
+const REVOKED_UNRECORDED: i64 = 2;
+
+/// Every table that records changes. Entries of the same second are in the order of the tables, then of their rows.
+const HISTORY: &str = "
+WITH history (at, source, seq, by, host, account, profile, serial, sha256, kind, detail) AS (
+    SELECT issued_at, 0, seq, issued_by, host, account, profile, serial, sha256, NULL, NULL FROM certificates
+    UNION ALL
+    SELECT r.revoked_at, 1, r.seq, r.revoked_by, c.host, c.account, c.profile, c.serial, c.sha256, NULL, r.reason
+        FROM revocations r JOIN certificates c ON c.sha256 = r.sha256
+    UNION ALL
+    SELECT revoked_at, 2, seq, revoked_by, NULL, NULL, NULL, serial, sha256, NULL, reason FROM unrecorded_revocations
+    UNION ALL
+    SELECT at, 3, seq, by, subject, NULL, NULL, NULL, CASE kind WHEN 'forget-key' THEN detail END, kind, detail FROM events
+)
+SELECT at, source, by, host, account, profile, serial, sha256, kind, detail FROM history
+WHERE (?1 IS NULL OR at >= ?1) AND (?2 IS NULL OR host = ?2 OR account = ?2 OR serial = ?3 OR sha256 = ?4)
+ORDER BY at, source, seq";
+
+/// A query for the history, which reads its entries one at a time.
+#[derive(Debug)]
+pub struct HistoryQuery<'l> {
+    ledger: &'l Ledger,
+    statement: Statement<'l>,
+    filter: HistoryFilter,
+}
+
+impl HistoryQuery<'_> {
+    /// Passes the entries to `each`, from the oldest on.
+    ///
+    /// # Errors
+    /// When SQLite cannot, or a row is not what clusterctl writes.
+    pub fn for_each(&mut self, mut each: impl FnMut(HistoryEntry)) -> Result<(), StoreError> {
+        let about = self.filter.about.as_deref();
+        let values = params![
+            self.filter.since.map(stamp),
+            about,
+            about.and_then(Serial::parse).map(|serial| serial.to_string()),
+            about.and_then(fingerprint).map(|digest| digest.to_string()),
+        ];
+        let ledger = self.ledger;
+        let mut rows = self.statement.query(values).map_err(|error| ledger.error(&error))?;
+        while let Some(row) = rows.next().map_err(|error| ledger.error(&error))? {
+            each(HistoryEntry::of(row).map_err(|error| ledger.error(&error))?);
+        }
+        Ok(())
+    }
+}
+
+/// Returns the SHA-256 that a text is: hexadecimal, or a credential-id as API servers write it into their audit logs.
+#[must_use]
+pub fn fingerprint(text: &str) -> Option<Fingerprint> {
+    Fingerprint::parse(text.strip_prefix("X509SHA256=").unwrap_or(text))
+}
+
+impl HistoryEntry {
+    fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let Column(at) = row.get(0)?;
+        let change = match row.get(1)? {
+            ISSUED => Change::Issued(CertificateId::of(row)?),
+            REVOKED => Change::Revoked { certificate: CertificateId::of(row)?, reason: row.get::<_, Column<_>>(9)?.0 },
+            REVOKED_UNRECORDED => Change::RevokedUnrecorded {
+                fingerprint: row.get::<_, Option<Column<_>>>(7)?.map(|column| column.0),
+                serial: row.get::<_, Option<Column<_>>>(6)?.map(|column| column.0),
+                reason: row.get::<_, Column<_>>(9)?.0,
+            },
+            _ => {
+                let (subject, kind, detail): (String, String, String) = (row.get(3)?, row.get(8)?, row.get(9)?);
+                match kind.as_str() {
+                    KEY_DISCARDED => Change::KeyDiscarded { host: subject, certificate: detail },
+                    _ => Change::Done { kind, subject, detail },
+                }
+            }
+        };
+        Ok(Self { at, by: row.get(2)?, change })
+    }
+}
+
+impl CertificateId {
+    fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            serial: row.get::<_, Column<_>>(6)?.0,
+            fingerprint: row.get::<_, Column<_>>(7)?.0,
+            profile: row.get(5)?,
+            host: row.get(3)?,
+            account: row.get(4)?,
+        })
+    }
+}
+
+impl Ledger {
+    /// Finds the entries of the history that a filter lets through.
+    ///
+    /// # Errors
+    /// When SQLite cannot.
+    pub fn history(&self, filter: HistoryFilter) -> Result<HistoryQuery<'_>, StoreError> {
+        let statement = self.read(|connection| connection.prepare(HISTORY))?;
+        Ok(HistoryQuery { ledger: self, statement, filter })
+    }
+}

@@ -1,0 +1,152 @@
+//! `log`, and what `show` finds in the ledger.
+
+use serde_json::Value;
+
+use crate::support::{Lab, forms, good_tool};
+
+/// A directory in which credentials were issued and packed, one was revoked, and one reissued.
+fn lived_in() -> Lab {
+    let mut lab = Lab::issued();
+    lab.good(&["bundle", "--all"]);
+    lab.now += time::Duration::days(1);
+    lab.good(&["revoke", "on", "--reason", "keyCompromise", "--yes"]);
+    lab.now += time::Duration::days(1);
+    lab.good(&["issue-node", "on"]);
+    lab
+}
+
+fn json(lab: &Lab, args: &[&str]) -> Value {
+    let mut all = args.to_vec();
+    all.extend(["--output", "json"]);
+    serde_json::from_str(&lab.good(&all).out).expect("JSON")
+}
+
+fn kinds(report: &Value) -> Vec<&str> {
+    report["entries"].as_array().expect("entries").iter().filter_map(|entry| entry["kind"].as_str()).collect()
+}
+
+/// Runs a query in the ledger by the sqlite3 program.
+fn ask(lab: &Lab, query: &str) -> String {
+    good_tool("sqlite3", &[&lab.path("pki/ledger.sqlite3").display().to_string(), query]).trim().to_owned()
+}
+
+#[test]
+fn log_has_every_row_of_the_ledger_in_order_of_time() {
+    crate::support::outside::needs!("sqlite3");
+    let lab = lived_in();
+    let report = json(&lab, &["log"]);
+    forms::conforms("log", &report.to_string());
+    let count = |kind: &str| kinds(&report).iter().filter(|one| **one == kind).count().to_string();
+    assert_eq!(count("issue"), ask(&lab, "SELECT count(*) FROM certificates"));
+    assert_eq!(
+        count("revoke"),
+        ask(&lab, "SELECT (SELECT count(*) FROM revocations) + (SELECT count(*) FROM events WHERE kind = 'revoke')")
+    );
+    assert_eq!(count("bundle"), ask(&lab, "SELECT count(*) FROM events WHERE kind = 'bundle'"));
+    assert_eq!(kinds(&report).first(), Some(&"issue"));
+    let times: Vec<&str> =
+        report["entries"].as_array().expect("entries").iter().filter_map(|entry| entry["at"].as_str()).collect();
+    assert!(times.is_sorted());
+}
+
+#[test]
+fn log_of_a_host_has_its_certificates_its_bundle_and_its_revocation_only() {
+    let lab = lived_in();
+    let report = json(&lab, &["log", "on"]);
+    let entries = report["entries"].as_array().expect("entries");
+    assert!(entries.iter().all(|entry| entry["host"] == "on" || entry["subject"] == "on"), "{report}");
+    assert_eq!(
+        kinds(&report),
+        ["issue", "issue", "bundle", "revoke", "revoke", "revoke", "issue", "issue"],
+        "client and serving certificate, each twice, and the revocation of the host"
+    );
+    assert_eq!(report["entries"][3]["reason"], "keyCompromise");
+    let serial = entries[0]["serial"].as_str().expect("a serial number");
+    let of_serial = json(&lab, &["log", serial]);
+    assert_eq!(kinds(&of_serial), ["issue", "revoke"]);
+    let digest = format!("X509SHA256={}", entries[0]["sha256"].as_str().expect("a SHA-256"));
+    assert_eq!(json(&lab, &["log", &digest]), of_serial);
+    assert_eq!(json(&lab, &["log", "kubelet:on"])["entries"].as_array().map(Vec::len), Some(3));
+}
+
+#[test]
+fn log_is_limited_by_time_and_by_number() {
+    let lab = lived_in();
+    let since = json(&lab, &["log", "--since", "30h"]);
+    assert!(!kinds(&since).contains(&"init-ca") && kinds(&since).contains(&"revoke"), "{since}");
+    let whole = json(&lab, &["log"])["entries"].as_array().map_or(0, Vec::len);
+    let last = json(&lab, &["log", "--last", "2"]);
+    assert_eq!((kinds(&last), last["leftOut"].as_u64()), (vec!["issue", "issue"], Some(whole as u64 - 2)));
+    let day = lab.now.date().to_string();
+    assert_eq!(kinds(&json(&lab, &["log", "--since", &day])), ["issue", "issue"]);
+    assert_eq!(lab.run(&["log", "--since", "yesterday"]).status, 2);
+}
+
+#[test]
+fn log_groups_what_one_command_did() {
+    let lab = lived_in();
+    let shown = lab.good(&["log"]).out;
+    insta::assert_snapshot!(without_numbers(&shown));
+    assert!(lab.good(&["log", "on"]).out.lines().count() == 8);
+}
+
+/// Replaces serial numbers and digests.
+fn without_numbers(text: &str) -> String {
+    fn part(part: &str) -> &str {
+        let is_number = part.len() >= 32 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if is_number { "NUMBER" } else { part }
+    }
+    let word = |word: &str| word.split(':').map(part).collect::<Vec<_>>().join(":");
+    let line = |line: &str| line.split(' ').map(word).collect::<Vec<_>>().join(" ");
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn log_of_an_unknown_name_is_a_usage_error_with_the_nearest_name() {
+    let lab = lived_in();
+    let ran = lab.run(&["log", "onn"]);
+    assert_eq!((ran.status, ran.out.as_str()), (2, ""));
+    insta::assert_snapshot!(ran.err);
+}
+
+#[test]
+fn show_finds_certificates_in_the_ledger() {
+    let lab = lived_in();
+    let of_host = json(&lab, &["show", "on"]);
+    let items = of_host["files"][0]["items"].as_array().expect("items");
+    assert_eq!(items.len(), 2, "the newest of each profile");
+    for item in items {
+        let facts = &item["facts"];
+        let file = facts["files"][0].as_str().expect("a file");
+        assert!(file.starts_with("DIR/pki/nodes/on/") && file.ends_with(".crt"), "{file}");
+        assert_eq!((facts["host"].as_str(), facts["revoked"].as_bool()), (Some("on"), Some(false)));
+        assert_eq!(facts["issuedBy"], "admin@laptop");
+    }
+    let first = json(&lab, &["log", "on"])["entries"][0].clone();
+    let serial = first["serial"].as_str().expect("a serial number");
+    let revoked = json(&lab, &["show", serial]);
+    let facts = &revoked["files"][0]["items"][0]["facts"];
+    assert_eq!(facts["serial"], *serial);
+    assert_eq!((facts["revoked"].as_bool(), facts["revokedBy"].as_str()), (Some(true), Some("admin@laptop")));
+    assert_eq!(facts["files"].as_array().map(Vec::len), Some(0), "it was replaced");
+    let digest = first["sha256"].as_str().expect("a SHA-256");
+    let by_digest = json(&lab, &["show", &format!("X509SHA256={digest}")]);
+    assert_eq!(by_digest["files"][0]["items"], revoked["files"][0]["items"]);
+    assert_eq!(json(&lab, &["show", "kubelet:on"])["files"][0]["items"].as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn show_of_what_is_neither_a_file_nor_recorded_is_a_usage_error() {
+    let lab = Lab::issued();
+    let ran = lab.run(&["show", "onn"]);
+    assert_eq!((ran.status, ran.out.as_str()), (2, ""));
+    insta::assert_snapshot!(ran.err);
+    // A path is a path.
+    assert_eq!(lab.run(&["show", "./on"]).status, 2);
+}
+
+#[test]
+fn show_does_not_ask_the_ledger_where_there_is_none() {
+    let lab = Lab::empty();
+    assert_eq!(lab.run(&["show", "on"]).status, 2);
+}
