@@ -11,6 +11,7 @@ mod certificates;
 mod cluster_file;
 mod control_plane;
 mod corpora;
+mod crls;
 mod delivery;
 mod demo;
 mod denials;

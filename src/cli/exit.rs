@@ -197,6 +197,7 @@ fn of_revoke(error: &RevokeError) -> Exit {
         | RevokeError::AlreadyRevoked { .. }
         | RevokeError::NoRoom(_) => Exit::Refused,
         RevokeError::NoCertificate { .. }
+        | RevokeError::NotACrl { .. }
         | RevokeError::NotRendered(_)
         | RevokeError::Lookup(
             LookupError::UnknownSerial(_)

@@ -4,8 +4,8 @@ use clap::CommandFactory;
 
 use super::tree::{Cli, Command};
 use super::{
-    bundle, completions, demo, init, init_ca, issue_admin, issue_master, issue_node, log, man, open, policy, revoke,
-    show, verify, version,
+    bundle, completions, crl, demo, init, init_ca, issue_admin, issue_master, issue_node, log, man, open, policy,
+    revoke, show, verify, version,
 };
 use crate::cli::context::Context;
 use crate::cli::error::Result;
@@ -26,6 +26,7 @@ pub fn dispatch(command: Command, context: &mut Context<'_>) -> Result<Exit> {
         Command::Open(args) => open::run(&args, context),
         Command::Policy(args) => policy::run(&args, context),
         Command::Revoke(args) => revoke::run(&args, context),
+        Command::Crl(args) => crl::run(&args, context),
         Command::Verify(args) => verify::run(&args, context),
         Command::Show(args) => show::run(&args, context),
         Command::Log(args) => log::run(&args, context),

@@ -57,7 +57,26 @@ Examples:
 pub const REVOKE: &str = "\
 Examples:
   $ clusterctl revoke worker-1 --reason keyCompromise
-  $ clusterctl revoke --renew";
+  $ clusterctl revoke --from bundles";
+
+/// `crl`
+pub const CRL: &str = "\
+Examples:
+  $ clusterctl crl renew
+  $ clusterctl crl show";
+
+/// `crl renew`
+pub const CRL_RENEW: &str = "\
+Examples:
+  $ clusterctl crl renew
+  $ clusterctl crl renew --crl-validity 30d";
+
+/// `crl show`
+pub const CRL_SHOW: &str = "\
+Examples:
+  $ clusterctl crl show
+  $ clusterctl crl show --output json
+  $ clusterctl crl show pki/crl.pem";
 
 /// `verify`
 pub const VERIFY: &str = "\

@@ -91,8 +91,8 @@ const HABITS: &[(&[&str], &str)] = &[
         "to encrypt bundles to their hosts: clusterctl bundle --all --known-hosts FILE, or sealTo in cluster.yaml",
     ),
     (
-        &["crl", "gen-crl", "gencrl", "ocsp", "ocspsign", "revoke-renewed"],
-        "to revoke, or to sign the CRLs again: clusterctl revoke HOST, clusterctl revoke --renew",
+        &["gen-crl", "gencrl", "ocsp", "ocspsign", "revoke-renewed"],
+        "to revoke, or to sign the CRLs again: clusterctl revoke HOST, clusterctl crl renew",
     ),
     (&["serve", "bundle-verify", "prove", "connect", "healthcheck"], STATUS),
     (&["rbac", "rights"], "to write or print the accounts' rights: clusterctl policy, clusterctl policy --check"),

@@ -27,15 +27,9 @@ pub fn run(args: &ManArgs, mut command: clap::Command, context: &mut Context<'_>
     let dir = context.path(&args.folder);
     files::create_open_folder(&dir)?;
     command.build();
-    let pages = [(PROGRAM.to_owned(), command.clone())].into_iter().chain(
-        command
-            .get_subcommands()
-            .filter(|sub| !sub.is_hide_set() && sub.get_name() != "help")
-            .map(|sub| (format!("clusterctl-{}", sub.get_name()), sub.clone())),
-    );
-    for (name, command) in pages {
+    for (name, command) in pages(PROGRAM.to_owned(), &command) {
         let mut page = Vec::new();
-        render(&name, command, &mut page)
+        render(&name, command.clone(), &mut page)
             .map_err(|error| CliError::new(Exit::Bug, "a man page could not be rendered").because(error))?;
         let path = dir.join(format!("{name}.1"));
         files::replace(&path, &page, files::PUBLIC)?;
@@ -44,19 +38,27 @@ pub fn run(args: &ManArgs, mut command: clap::Command, context: &mut Context<'_>
     Ok(Exit::Done)
 }
 
+/// Returns a command and all commands below it, with the names of their pages.
+fn pages(name: String, command: &clap::Command) -> Vec<(String, &clap::Command)> {
+    let below = command.get_subcommands().filter(|sub| !sub.is_hide_set() && sub.get_name() != "help");
+    let below = below.flat_map(|sub| pages(format!("{name}-{}", sub.get_name()), sub)).collect::<Vec<_>>();
+    [(name, command)].into_iter().chain(below).collect()
+}
+
 /// Renders a page as `Man::render` does, but for the synopsis.
 ///
 /// clap_mangen's synopsis lists flags without their values, and arguments that may be repeated as if they could not.
 fn render(name: &str, mut command: clap::Command, page: &mut Vec<u8>) -> io::Result<()> {
     let usage = command.render_usage().to_string();
     let usage = usage.trim_start_matches("Usage: ").replace('\\', "\\e").replace('-', "\\-");
+    let has_subcommands = command.has_subcommands();
     let man = Man::new(command.display_name(name.to_owned())).title(name.to_owned());
     man.render_title(page)?;
     man.render_name_section(page)?;
     writeln!(page, ".SH SYNOPSIS\n\\fB{usage}\\fR")?;
     man.render_description_section(page)?;
     man.render_options_section(page)?;
-    if name == PROGRAM {
+    if has_subcommands {
         man.render_subcommands_section(page)?;
     }
     man.render_extra_section(page)

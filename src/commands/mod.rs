@@ -2,6 +2,7 @@
 
 pub mod bundle;
 pub mod completions;
+pub mod crl;
 pub mod demo;
 mod dispatch;
 pub mod examples;

@@ -34,8 +34,8 @@ pub struct RevokeArgs {
     /// denies, and all that this directory's do; may be repeated
     #[arg(long, value_name = "FILE", conflicts_with_all = ["name", "renew"], value_hint = clap::ValueHint::AnyPath)]
     from: Vec<PathBuf>,
-    /// Sign the CRLs again, before they expire, and revoke nothing
-    #[arg(long, conflicts_with_all = ["name", "reason", "yes"])]
+    /// As `crl renew`
+    #[arg(long, hide = true, conflicts_with_all = ["name", "reason", "yes"])]
     renew: bool,
     /// CRL validity (nextUpdate). Clients that check CRLs reject all certificates once it has passed
     #[arg(long, alias = "next-update", value_name = "TIME", value_parser = Lifetime::parse, default_value = "90d")]

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    bundle, completions, demo, examples, init, init_ca, issue_admin, issue_master, issue_node, log, man, open, policy,
-    revoke, show, verify, version,
+    bundle, completions, crl, demo, examples, init, init_ca, issue_admin, issue_master, issue_node, log, man, open,
+    policy, revoke, show, verify, version,
 };
 use crate::store::layout::Layout;
 use crate::ui::{ColorChoice, Verbosity};
@@ -14,7 +14,7 @@ use crate::ui::{ColorChoice, Verbosity};
 const EXIT_STATUS: &str = "\
 Exit status:
   0   done, or everything proven
-  1   verify: a check failed or could not be proven
+  1   verify: a check failed or could not be proven; crl show: a CRL is missing, has expired or does not match the ledger
   2   wrong usage, or an unreadable or invalid cluster file; verify: nothing could be checked
   3   refused: a file exists already, a question was answered no, a passphrase is wrong
   4   environment: a file, the disk, the network or a limit of the system; interrupted by a signal, with the work so far kept
@@ -108,6 +108,9 @@ pub enum Command {
     /// Revoke certificates: in the ledger, in CRLs, and in the API servers' authorization configuration
     #[command(after_help = examples::REVOKE)]
     Revoke(revoke::RevokeArgs),
+    /// Renew and describe CRLs
+    #[command(after_help = examples::CRL)]
+    Crl(crl::CrlArgs),
     /// Verify a live cluster, or the directory alone
     #[command(after_help = examples::VERIFY)]
     Verify(verify::VerifyArgs),

@@ -129,6 +129,12 @@ impl Crl {
         &self.der
     }
 
+    /// Returns whether a time is between thisUpdate and nextUpdate; false where there is no nextUpdate.
+    #[must_use]
+    pub fn is_current(&self, now: OffsetDateTime) -> bool {
+        self.this_update <= now && self.next_update.is_some_and(|next| now < next)
+    }
+
     /// True when `issuer`'s key made this list's signature. Names, dates and usages are not looked at.
     #[must_use]
     pub fn is_signed_by(&self, issuer: &Certificate) -> bool {

@@ -82,7 +82,7 @@ pub fn audit(env: &Env, options: &AuditOptions, observer: &dyn Observer) -> Resu
     let mut findings = audit.findings(&|| progress.add(1));
     // Inserted, not chained: a large fleet's findings do not fit into memory twice.
     findings.splice(0..0, trust_anchor(&target, env.now));
-    findings.extend(revoke::crl::findings(layout, &cas, &ledger, env.now, options.expires_within)?);
+    findings.extend(super::crls::findings(layout, &cas, &ledger, env.now, options.expires_within)?);
     findings.extend(removed_hosts::findings(layout, &cluster, &ledger, env.now)?);
     findings.extend(superseded::finding(&cluster, &ledger, env)?);
     findings.extend(super::denials::findings(&cluster, &denials, &ledger, &root, env)?);

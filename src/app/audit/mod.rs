@@ -7,6 +7,7 @@ mod bundle_content;
 mod bundles;
 mod cas;
 mod credentials;
+mod crls;
 mod denials;
 mod directory;
 mod drift;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::certificates::OwnCertificate;
-use super::crl_file;
+use super::crl_file::StoredCrls;
 use super::denials::{self, MAX_RULES};
 use super::error::RevokeError;
 use super::forgotten::Forgotten;
@@ -136,10 +136,12 @@ impl Changes {
 
 /// Returns whether the CRL of a CA is current and lists those of these certificates that the CA issued.
 fn is_listed(role: CaRole, revoked: &[IssuedCertificate], cas: &CaSet, env: &Env) -> bool {
-    let ca = cas.of(role).active().certificate();
-    crl_file::read(&env.layout, role, ca).ok().flatten().is_some_and(|crl| {
-        let mut issued = revoked.iter().filter(|one| one.issuer == ca.fingerprint());
-        crl.next_update.is_some_and(|next| next > env.now) && issued.all(|one| crl.serials.contains(&one.serial))
+    let ca = cas.of(role).active().certificate().fingerprint();
+    StoredCrls::read(&env.layout, cas.of(role)).is_ok_and(|crls| {
+        let mut issued = revoked.iter().filter(|one| one.issuer == ca);
+        crls.of(ca).is_some_and(|crl| {
+            crl.next_update.is_some_and(|next| next > env.now) && issued.all(|one| crl.serials.contains(&one.serial))
+        })
     })
 }
 

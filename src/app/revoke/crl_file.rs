@@ -1,8 +1,9 @@
 //! Reads the CRLs of the cluster directory.
 
 use crate::cluster::profile::CaRole;
-use crate::pki::certificate::Certificate;
 use crate::pki::crl::{self, Crl, CrlError};
+use crate::pki::fingerprint::Fingerprint;
+use crate::pki::trust_bundle::TrustBundle;
 use crate::store::error::StoreError;
 use crate::store::files;
 use crate::store::layout::Layout;
@@ -24,16 +25,37 @@ pub enum CrlFileError {
     OtherIssuer(CaRole),
 }
 
-/// Returns the CRL of a CA, whose signature is verified; `None` where there is no file.
-///
-/// # Errors
-/// Why it cannot be used.
-pub fn read(layout: &Layout, role: CaRole, ca: &Certificate) -> Result<Option<Crl>, CrlFileError> {
-    let bytes = match files::read(&layout.revocation_list(role), MAX_BYTES) {
-        Err(StoreError::Missing(_)) => return Ok(None),
-        other => other?,
-    };
-    let der = crl::read_all(&bytes)?.into_iter().next().ok_or(CrlError::NoSection)?;
-    let crl = Crl::from_der(der)?;
-    if crl.is_signed_by(ca) { Ok(Some(crl)) } else { Err(CrlFileError::OtherIssuer(role)) }
+/// The CRLs of a CA role, with the SHA-256 of the CA that signed each.
+#[derive(Debug, Clone, Default)]
+pub struct StoredCrls(Vec<(Fingerprint, Crl)>);
+
+impl StoredCrls {
+    /// Reads the CRLs of a role, whose signatures are verified; there are none where there is no file.
+    ///
+    /// # Errors
+    /// Why one of them cannot be used.
+    pub fn read(layout: &Layout, trust: &TrustBundle) -> Result<Self, CrlFileError> {
+        let bytes = match files::read(&layout.revocation_list(trust.role()), MAX_BYTES) {
+            Err(StoreError::Missing(_)) => return Ok(Self::default()),
+            other => other?,
+        };
+        let read = |der| {
+            let crl = Crl::from_der(der)?;
+            let signer = trust.all().find(|(ca, _)| crl.is_signed_by(ca.certificate()));
+            let (ca, _) = signer.ok_or(CrlFileError::OtherIssuer(trust.role()))?;
+            Ok((ca.certificate().fingerprint(), crl))
+        };
+        crl::read_all(&bytes)?.into_iter().map(read).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Returns the CRL that a CA signed.
+    #[must_use]
+    pub fn of(&self, ca: Fingerprint) -> Option<&Crl> {
+        self.iter().find_map(|(signer, crl)| (signer == ca).then_some(crl))
+    }
+
+    /// Returns each CRL with the SHA-256 of the CA that signed it.
+    pub fn iter(&self) -> impl Iterator<Item = (Fingerprint, &Crl)> {
+        self.0.iter().map(|(signer, crl)| (*signer, crl))
+    }
 }

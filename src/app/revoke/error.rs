@@ -12,6 +12,7 @@ use crate::app::{self, count::certificates};
 use crate::cluster::duration::stamp;
 use crate::cluster::profile::CaRole;
 use crate::pki::certificate::{CertificateError, Serial};
+use crate::pki::crl::CrlError;
 use crate::pki::issuer::IssueError;
 use crate::pki::pem::PemError;
 use crate::rbac::denials::TooMany;
@@ -107,6 +108,14 @@ pub enum RevokeError {
     /// API servers could not deny all certificates if these were revoked, too.
     #[error("the API servers' authorization configuration could not deny so many certificates, so nothing was revoked")]
     NoRoom(#[source] TooMany),
+    /// A file is not a CRL.
+    #[error("{} is not a CRL", path.display())]
+    NotACrl {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: CrlError,
+    },
     /// A CRL cannot be made.
     #[error("the CRL of the {} cannot be made", role.as_str())]
     Crl {
@@ -185,7 +194,7 @@ impl RevokeError {
             Self::Ca(_) => Remedy::ReplaceCa,
             Self::Expired { .. } => Remedy::ExpiredIsRejected,
             Self::AlreadyRevoked { .. } => Remedy::RenewCrls,
-            Self::NothingIssued(_) | Self::Crl { .. } => return None,
+            Self::NothingIssued(_) | Self::NotACrl { .. } | Self::Crl { .. } => return None,
         }))
     }
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use time::OffsetDateTime;
 
-use super::crl::{self, MissingRevocations};
 use super::denials::GRACE;
 use super::error::RevokeError;
+use super::missing::{self, MissingRevocations};
 use super::rendered::{self, RenderedState};
 use crate::app::error::Error;
 use crate::cluster::profile::CaRole;
@@ -31,7 +31,7 @@ pub fn check_ledger_is_current(
     ledger: &Ledger,
     now: OffsetDateTime,
 ) -> Result<(), Error> {
-    let MissingRevocations { recorded, unusable, .. } = crl::missing_revocations(layout, cas, ledger, now)?;
+    let MissingRevocations { recorded, unusable, .. } = missing::missing_revocations(layout, cas, ledger, now)?;
     if let Some((role, source)) = unusable.into_iter().next() {
         return Err(RevokeError::UnusableCrl { path: layout.revocation_list(role), source }.into());
     }
@@ -64,7 +64,7 @@ impl Forgotten {
         ledger: &Ledger,
         now: OffsetDateTime,
     ) -> Result<Self, StoreError> {
-        let missing = crl::missing_revocations(layout, cas, ledger, now)?;
+        let missing = missing::missing_revocations(layout, cas, ledger, now)?;
         let NotRevoked { recorded, unrecorded } = rendered::not_revoked(states, ledger, now)?;
         let revocation = Revocation { reason: Reason::Unspecified, at: now };
         // A CRL has the reason and the time.

@@ -6,12 +6,15 @@
 pub mod certificates;
 mod changes;
 pub mod crl;
+pub(crate) mod crl_comparison;
 pub mod crl_file;
+mod crl_report;
 pub mod denials;
 mod error;
 pub mod forgotten;
 mod lookup;
 mod lookup_error;
+mod missing;
 mod notice;
 mod options;
 mod plan;
@@ -22,6 +25,8 @@ pub mod rendered;
 mod report;
 pub mod superseded;
 
+pub use crl_comparison::CrlComparison;
+pub use crl_report::{CrlProblem, CrlReport, CrlSource, CrlState, describe};
 pub use error::{LedgerEvidence, RevokeError};
 pub use forgotten::check_ledger_is_current;
 pub use lookup_error::LookupError;

@@ -45,6 +45,14 @@ pub struct Subject {
 }
 
 impl Request {
+    /// Returns how this process describes itself to another one that waits for the lock.
+    pub(super) fn purpose(&self) -> &'static str {
+        match self {
+            Self::Revoke { .. } | Self::RecordForgotten(_) => "revoke",
+            Self::RenewCrls => "crl renew",
+        }
+    }
+
     /// Returns the subject as the ledger's event names it.
     pub(super) fn event_subject(&self) -> &str {
         match self {

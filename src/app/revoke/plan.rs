@@ -62,7 +62,7 @@ pub fn plan<'a>(
 ) -> Result<RevokePlan<'a>, Error> {
     let RevokeOptions { request, crl_validity, templates } = options;
     let templates = templates::load(templates.as_deref(), cluster, &env.layout)?;
-    let lock = directory::lock(env, "revoke", observer)?;
+    let lock = directory::lock(env, request.purpose(), observer)?;
     let (ledger, cas) = directory::cas(&env.layout, cluster)?;
     for role in CaRole::ALL {
         files::sweep(&env.layout.root_folder(role))?;
@@ -160,7 +160,7 @@ impl RevokePlan<'_> {
         let Self { request, crl_validity, changes, forgotten, templates, cluster, env, mut ledger, cas, .. } = self;
         let mut written = Vec::new();
         for issuer in issuers {
-            written.push(crl::sign(issuer, crl_validity, &mut ledger, env, observer)?);
+            written.push(crl::sign(issuer, cas.of(issuer.ca().role()), crl_validity, &mut ledger, env, observer)?);
         }
         let denials = denials::of_ledger(&ledger, &cas.cluster, env.now)?;
         written.push(denials::write_authorization(cluster, &denials, &templates, &env.layout)?);

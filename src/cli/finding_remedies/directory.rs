@@ -82,7 +82,7 @@ pub(super) fn file(remedy: &FileRemedy) -> String {
         FileRemedy::RemoveUnfinishedIssue => "clusterctl issue-node --all removes them",
         FileRemedy::UseNewerVersion => USE_NEWER_VERSION,
         FileRemedy::WritePolicy => "clusterctl policy",
-        FileRemedy::RenewCrl => "clusterctl revoke --renew",
+        FileRemedy::RenewCrl => "clusterctl crl renew",
         FileRemedy::RestoreLedger => "restore the newest ledger that there is: this one is older than the CRL",
         FileRemedy::FreeSpace => "free some space and run the same command again: what is done is kept",
         FileRemedy::CheckDisk => "it may be valid: check the disk",

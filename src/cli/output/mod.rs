@@ -1,4 +1,5 @@
 //! Reports of use cases as text and JSON.
 
 pub(crate) mod bundles;
+pub(crate) mod crls;
 pub(crate) mod revocation;

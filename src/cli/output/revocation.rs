@@ -13,7 +13,7 @@ pub(crate) fn show(report: &RevokeReport, screen: &mut Screen<'_>) {
     let next_update = stamp(report.next_update);
     match report.outcome {
         Outcome::Revoked(count) => screen.step(format_args!(
-            "revoked {}; the CRLs expire at {next_update}, renew them with: clusterctl revoke --renew",
+            "revoked {}; the CRLs expire at {next_update}, renew them with: clusterctl crl renew",
             certificates(count)
         )),
         Outcome::Completed => screen.step("completed an interrupted revocation: nothing else was revoked"),

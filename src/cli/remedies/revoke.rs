@@ -6,11 +6,11 @@ use crate::app::revoke::Remedy;
 pub(super) fn words(remedy: &Remedy) -> String {
     match remedy {
         Remedy::RestoreOrRenewCrls => {
-            "restore it from a backup, or sign it again from what the ledger knows: clusterctl revoke --renew"
+            "restore it from a backup, or sign it again from what the ledger knows: clusterctl crl renew"
                 .to_owned()
         }
         Remedy::LearnFromCrls => {
-            "the ledger is from a backup; it learns them from the CRLs with: clusterctl revoke --renew".to_owned()
+            "the ledger is from a backup; it learns them from the CRLs with: clusterctl crl renew".to_owned()
         }
         Remedy::ReplaceCas => {
             "start a new cluster directory with new CAs: with so many revocations the old ones protect little"
@@ -41,6 +41,6 @@ pub(super) fn words(remedy: &Remedy) -> String {
             "replace a CA that is lost: create a new cluster directory and install everything from it".to_owned()
         }
         Remedy::ExpiredIsRejected => "an expired certificate is rejected without a revocation".to_owned(),
-        Remedy::RenewCrls => "sign the CRLs again with: clusterctl revoke --renew".to_owned(),
+        Remedy::RenewCrls => "sign the CRLs again with: clusterctl crl renew".to_owned(),
     }
 }

@@ -1,0 +1,80 @@
+//! Compares CRLs with the ledger.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use time::OffsetDateTime;
+
+use crate::pki::certificate::Serial;
+use crate::pki::crl::Crl;
+use crate::pki::fingerprint::Fingerprint;
+use crate::store::error::StoreError;
+use crate::store::ledger::Ledger;
+
+/// The serial numbers of unexpired certificates that the ledger has as revoked, by the SHA-256 of their issuer.
+#[derive(Debug, Default)]
+pub(crate) struct RevokedSerials(BTreeMap<Fingerprint, BTreeSet<Serial>>);
+
+impl RevokedSerials {
+    /// Reads them from the ledger.
+    ///
+    /// # Errors
+    /// When the ledger cannot be used.
+    pub(crate) fn read(ledger: &Ledger, now: OffsetDateTime) -> Result<Self, StoreError> {
+        let mut found: BTreeMap<Fingerprint, BTreeSet<Serial>> = BTreeMap::new();
+        let recorded = ledger.revoked_expiring_after(now)?.all()?.into_iter().map(|one| (one.issuer, one.serial));
+        let unrecorded = ledger.unrecorded()?.into_iter().filter_map(|one| one.serial);
+        for (issuer, serial) in recorded.chain(unrecorded) {
+            found.entry(issuer).or_default().insert(serial);
+        }
+        Ok(Self(found))
+    }
+
+    /// Returns those that a CA issued.
+    pub(crate) fn of(&self, issuer: Fingerprint) -> impl Iterator<Item = &Serial> {
+        self.0.get(&issuer).into_iter().flatten()
+    }
+}
+
+/// The differences between a CRL and the ledger.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CrlComparison {
+    /// The serial numbers that the ledger has as revoked, and the CRL does not list.
+    pub missing: Vec<Serial>,
+    /// The serial numbers that the CRL lists, and the ledger does not have as revoked.
+    pub not_revoked: Vec<Serial>,
+    /// The serial numbers that the CRL lists, and the ledger does not have at all.
+    pub unknown: Vec<Serial>,
+}
+
+impl CrlComparison {
+    /// Compares the CRL of a CA with the ledger.
+    ///
+    /// An expired certificate may be listed or not.
+    ///
+    /// # Errors
+    /// When the ledger cannot be used.
+    pub(crate) fn new(
+        crl: &Crl,
+        issuer: Fingerprint,
+        revoked: &RevokedSerials,
+        ledger: &Ledger,
+    ) -> Result<Self, StoreError> {
+        let missing = revoked.of(issuer).filter(|serial| !crl.serials.contains(*serial)).cloned().collect();
+        let mut comparison = Self { missing, ..Self::default() };
+        let known: BTreeSet<&Serial> = revoked.of(issuer).collect();
+        for serial in crl.serials.iter().filter(|serial| !known.contains(serial)) {
+            match ledger.by_issuer_and_serial(issuer, serial)? {
+                Some(issued) if issued.revocation.is_some() => {}
+                Some(_) => comparison.not_revoked.push(serial.clone()),
+                None => comparison.unknown.push(serial.clone()),
+            }
+        }
+        Ok(comparison)
+    }
+
+    /// Returns true when there is no difference.
+    #[must_use]
+    pub fn matches(&self) -> bool {
+        *self == Self::default()
+    }
+}
