@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use time::OffsetDateTime;
 
 use super::credentials::LoadedCredential;
@@ -55,17 +54,44 @@ pub fn prepare(layout: &Layout) -> Result<(), StoreError> {
     [Role::Master, Role::Node].iter().try_for_each(|role| files::create_folder(&layout.hosts_folder(*role)))
 }
 
+/// The names of the folders of control-plane nodes and of nodes.
+#[derive(Debug, Default)]
+pub struct HostFolders {
+    masters: Vec<String>,
+    nodes: Vec<String>,
+}
+
+impl HostFolders {
+    /// Lists them.
+    ///
+    /// # Errors
+    /// The system's error.
+    pub fn list(layout: &Layout) -> Result<Self, StoreError> {
+        let names = |role| files::names_in(&layout.hosts_folder(role));
+        Ok(Self { masters: names(Role::Master)?, nodes: names(Role::Node)? })
+    }
+
+    /// Returns those of one role, sorted.
+    #[must_use]
+    pub fn of(&self, role: Role) -> &[String] {
+        match role {
+            Role::Master => &self.masters,
+            Role::Node => &self.nodes,
+        }
+    }
+}
+
 /// Removes the folders that a run replaced, and what a killed process left beside hosts' folders: there may be keys in them.
 ///
-/// Only the holder of the lock may call it.
+/// Returns the hosts' folders. Only the holder of the lock may call it.
 ///
 /// # Errors
 /// The system's error.
-pub fn sweep(layout: &Layout) -> Result<(), StoreError> {
-    for role in [Role::Master, Role::Node] {
-        files::sweep(&layout.hosts_folder(role))?;
-    }
-    files::sweep(&layout.pki())
+pub fn sweep(layout: &Layout) -> Result<HostFolders, StoreError> {
+    let names = |role| files::sweep(&layout.hosts_folder(role));
+    let folders = HostFolders { masters: names(Role::Master)?, nodes: names(Role::Node)? };
+    files::sweep(&layout.pki())?;
+    Ok(folders)
 }
 
 /// Returns the number of files and folders that a killed process left beside hosts' folders, which [`sweep`] would remove.
@@ -89,7 +115,7 @@ pub fn unfinished_elsewhere(layout: &Layout) -> Result<Vec<(PathBuf, usize)>, St
 }
 
 fn count(folders: impl IntoIterator<Item = PathBuf>) -> Result<usize, StoreError> {
-    folders.into_iter().map(|folder| Ok(files::list(&folder)?.unfinished)).sum()
+    folders.into_iter().map(|folder| Ok(files::list(&folder)?.unfinished.len())).sum()
 }
 
 /// Records the certificates of a batch, and the cache entries of earlier batches: all or none, durable on return.
@@ -130,9 +156,10 @@ pub struct StagedBatch {
 /// # Errors
 /// The system's error; the ledger then has certificates that are in no file, and nothing else is left.
 pub fn stage(layout: &Layout, batch: &[StagedCredentials]) -> Result<StagedBatch, StoreError> {
-    // In sequence: the kernel creates one folder at a time in another, and waiting threads would only spin.
+    // In sequence: the kernel creates one folder at a time in another. Files that are written in sequence get neighbouring blocks, so
+    // that a later run that replaces all of them frees them in few pieces.
     let created = batch.iter().map(|credentials| begin(layout, credentials)).collect::<Result<Vec<_>, _>>()?;
-    let staged = created.into_par_iter().zip(batch).map(|(folder, credentials)| fill(folder, credentials));
+    let staged = created.into_iter().zip(batch).map(|(folder, credentials)| fill(folder, credentials));
     let staged = staged.collect::<Result<Vec<_>, _>>()?;
     let (staged, cache_entries): (Vec<StagedFolder>, Vec<CacheEntry>) = staged.into_iter().unzip();
     Ok(StagedBatch { staged, cache_entries })

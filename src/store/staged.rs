@@ -140,7 +140,7 @@ impl StagedFolder {
             if !entry.file_type().map_err(failed)?.is_file() {
                 return Err(StoreError::InTheWay(entry.path()));
             }
-            if exists(&here) || name.to_str().is_some_and(&replaced) {
+            if name.to_str().is_some_and(&replaced) || exists(&here) {
                 continue;
             }
             fs::hard_link(entry.path(), &here).map_err(|error| StoreError::io("keep", &entry.path(), &error))?;

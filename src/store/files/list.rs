@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::os::unix::fs::DirEntryExt;
+use std::path::{Path, PathBuf};
 
 use crate::store::error::StoreError;
 use crate::store::layout::UNFINISHED;
@@ -20,8 +21,17 @@ pub fn names_in(folder: &Path) -> Result<Vec<String>, StoreError> {
 pub(in crate::store) struct Listing {
     /// The names, sorted, without hidden ones.
     pub(in crate::store) names: Vec<String>,
-    /// The number of unfinished files and folders: a process is writing them, or was killed.
-    pub(in crate::store) unfinished: usize,
+    /// Unfinished files and folders: a process is writing them, or was killed. Replaced folders, too, until the end of a run.
+    pub(in crate::store) unfinished: Vec<Unfinished>,
+}
+
+/// A file or folder under a temporary name.
+#[derive(Debug)]
+pub(in crate::store) struct Unfinished {
+    pub(in crate::store) path: PathBuf,
+    pub(in crate::store) is_folder: bool,
+    /// The number of its inode.
+    pub(in crate::store) inode: u64,
 }
 
 /// Lists a folder. A folder that does not exist is empty.
@@ -36,8 +46,12 @@ pub(in crate::store) fn list(folder: &Path) -> Result<Listing, StoreError> {
     };
     let mut listing = Listing::default();
     for entry in entries {
-        let name = entry.map_err(failed)?.file_name();
-        listing.unfinished += usize::from(name.as_encoded_bytes().starts_with(UNFINISHED.as_bytes()));
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name();
+        if name.as_encoded_bytes().starts_with(UNFINISHED.as_bytes()) {
+            let is_folder = entry.file_type().map_err(failed)?.is_dir();
+            listing.unfinished.push(Unfinished { path: entry.path(), is_folder, inode: entry.ino() });
+        }
         listing.names.extend(name.into_string().ok().filter(|name| !name.starts_with('.')));
     }
     listing.names.sort_unstable();

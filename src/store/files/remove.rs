@@ -5,12 +5,17 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use rayon::ThreadPoolBuilder;
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::FOLDER;
+use super::list::{Listing, Unfinished, list};
 use super::sync::sync_all;
 use crate::store::error::StoreError;
-use crate::store::layout::UNFINISHED;
+
+/// The number of threads that delete at the same time, whatever the number of cores: on a file system that has the disk discard
+/// what is freed at once (ext4 with `discard` and without a journal) each waits for the disk most of the time.
+const WAITING_THREADS: usize = 16;
 
 /// Deletes files and folders, by their paths below `folder`, as far as they exist. Durable on return.
 ///
@@ -54,26 +59,32 @@ fn is_itself_a_folder(path: &Path) -> bool {
 
 /// Deletes the unfinished files and folders that a killed process left in `folder`, and folders that were replaced.
 ///
-/// Only the holder of the lock may call it.
+/// Returns the names that stay, as [`names_in`](super::names_in) does. Only the holder of the lock may call it.
 ///
 /// # Errors
 /// The system's error.
-pub fn sweep(folder: &Path) -> Result<(), StoreError> {
-    let failed = |error: io::Error| StoreError::io("clean", folder, &error);
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        other => other.map_err(failed)?,
+pub fn sweep(folder: &Path) -> Result<Vec<String>, StoreError> {
+    let Listing { names, mut unfinished } = list(folder)?;
+    // ext4 lists names in the order of their hashes. In the order of their inodes, in which they were created, neighbouring blocks
+    // are freed one after another.
+    unfinished.sort_unstable_by_key(|one| one.inode);
+    remove_unfinished(&unfinished)?;
+    Ok(names)
+}
+
+/// Deletes unfinished files and folders: after those of a large fleet were replaced there are as many.
+fn remove_unfinished(unfinished: &[Unfinished]) -> Result<(), StoreError> {
+    let remove = |Unfinished { path, is_folder, .. }: &Unfinished| {
+        let removed = if *is_folder { remove_own_folder(path) } else { fs::remove_file(path) };
+        removed.map_err(|error| StoreError::io("remove", path, &error))
     };
-    let mut unfinished = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(failed)?;
-        if entry.file_name().as_encoded_bytes().starts_with(UNFINISHED.as_bytes()) {
-            unfinished.push((entry.path(), entry.file_type().map_err(failed)?.is_dir()));
-        }
+    let all = || unfinished.par_iter().try_for_each(remove);
+    if unfinished.len() < WAITING_THREADS {
+        return all();
     }
-    // After the folders of a large fleet were replaced there are as many.
-    unfinished.into_par_iter().try_for_each(|(path, is_folder)| {
-        let removed = if is_folder { remove_own_folder(&path) } else { fs::remove_file(&path) };
-        removed.map_err(|error| StoreError::io("remove", &path, &error))
-    })
+    match ThreadPoolBuilder::new().num_threads(WAITING_THREADS).build() {
+        Ok(pool) => pool.install(all),
+        // Without more threads it only takes longer.
+        Err(_) => all(),
+    }
 }
