@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::Hash;
+use std::net::IpAddr;
 
 use super::account::{AccountScheme, MAX_COMMON_NAME};
 use super::address::{Address, Cidr};
@@ -278,8 +279,9 @@ impl RawCluster {
                     faults.add(&path(), Some(address.to_string()), Reason::ApiServers { whose });
                 }
             };
-            claim(&|| format!("nodes[{i}].name"), &node.name.to_address());
-            for address in node.addresses.iter().filter(|address| **address != node.name.to_address()) {
+            let name = node.name.to_address();
+            claim(&|| format!("nodes[{i}].name"), &name);
+            for address in node.addresses.iter().filter(|address| **address != name) {
                 let at = |text: &String| Address::parse(text).as_ref() == Ok(address);
                 let j = self.nodes[*i].addresses.iter().position(at).unwrap_or(0);
                 claim(&|| format!("nodes[{i}].addresses[{j}]"), address);
@@ -289,7 +291,7 @@ impl RawCluster {
 
     /// As above, among nodes. In a usual fleet addresses are IP addresses and names are not, and nothing is to be looked up.
     fn no_node_is_another(&self, nodes: &[(usize, Host)], faults: &mut Faults) {
-        let is_ip = |host: &Host| host.name.to_address().ip().is_some();
+        let is_ip = |host: &Host| host.name.as_str().parse::<IpAddr>().is_ok();
         let all_ips = |host: &Host| host.addresses.iter().all(|address| address.ip().is_some());
         if nodes.iter().all(|(_, node)| all_ips(node) && !is_ip(node)) {
             return;
@@ -368,9 +370,9 @@ fn accounts_fit(accounts: AccountScheme, nodes: &[(usize, Host)], faults: &mut F
     for (i, node) in nodes {
         // The kubelet-server certificate carries `system:node:<host>` under either scheme.
         for scheme in [accounts, AccountScheme::SystemNode] {
-            let account = scheme.account(&node.name).user;
-            if account.len() > MAX_COMMON_NAME {
-                let length = account.len();
+            let length = scheme.prefix().len() + node.name.as_str().len();
+            if length > MAX_COMMON_NAME {
+                let account = scheme.account(&node.name).user;
                 faults.add(&format!("nodes[{i}].name"), None, Reason::AccountTooLong { account, length });
                 break;
             }

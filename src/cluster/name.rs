@@ -58,13 +58,12 @@ fn check_labels(text: &str, limit: usize) -> Result<(), NameError> {
     if length > limit {
         return Err(NameError::TooLong { length, limit });
     }
-    let lower = text.to_ascii_lowercase();
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
-    if let Some(character) = lower.chars().find(|&c| !allowed(c)) {
+    if let Some(character) = text.chars().map(|c| c.to_ascii_lowercase()).find(|&c| !allowed(c)) {
         return Err(NameError::Character { character });
     }
-    if lower != text {
-        return Err(NameError::UpperCase { lower });
+    if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return Err(NameError::UpperCase { lower: text.to_ascii_lowercase() });
     }
     for label in text.split('.') {
         if label.is_empty() || label.len() > MAX_LABEL || label.starts_with('-') || label.ends_with('-') {

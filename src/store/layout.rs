@@ -14,6 +14,10 @@ pub(super) const UNFINISHED: &str = ".unfinished-";
 /// The name of the file with a role's CAs and their states.
 pub const TRUST_FILE: &str = "trust.json";
 
+const MASTERS: &str = "masters";
+const NODES: &str = "nodes";
+const ADMINS: &str = "admins";
+
 /// The paths of one cluster directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
@@ -84,27 +88,31 @@ impl Layout {
     #[must_use]
     pub fn hosts_folder(&self, role: Role) -> PathBuf {
         self.pki().join(match role {
-            Role::Master => "masters",
-            Role::Node => "nodes",
+            Role::Master => MASTERS,
+            Role::Node => NODES,
         })
     }
 
     /// The folder of a credential: `pki/nodes/HOST`, `pki/masters/NAME`, `pki/verifier`.
     #[must_use]
     pub fn holder_folder(&self, profile: Profile, host: Option<&HostName>) -> PathBuf {
-        let under = |role| {
-            let (parent, host) = (self.hosts_folder(role), host.map_or("", HostName::as_str));
-            // One allocation, with room for a file's name: there may be many hosts.
-            let mut folder = PathBuf::with_capacity(parent.as_os_str().len() + host.len() + 32);
-            folder.push(parent);
-            folder.push(host);
-            folder
-        };
+        let (pki, below) = (self.pki(), Self::holder_below_pki(profile, host));
+        // One allocation, with room for a file's name: there may be many hosts.
+        let mut folder = PathBuf::with_capacity(pki.as_os_str().len() + below.len() + 32);
+        folder.push(pki);
+        folder.push(below);
+        folder
+    }
+
+    /// Returns the path of a credential's folder below `pki`: `nodes/HOST`, `masters/NAME`, `verifier`.
+    #[must_use]
+    pub fn holder_below_pki(profile: Profile, host: Option<&HostName>) -> String {
+        let host = host.map_or("", HostName::as_str);
         match profile.policy().holder {
-            Holder::Master => under(Role::Master),
-            Holder::Node => under(Role::Node),
-            Holder::Cluster => self.pki().join("verifier"),
-            Holder::Person => self.admins(),
+            Holder::Master => [MASTERS, "/", host].concat(),
+            Holder::Node => [NODES, "/", host].concat(),
+            Holder::Cluster => "verifier".to_owned(),
+            Holder::Person => ADMINS.to_owned(),
         }
     }
 
@@ -129,7 +137,7 @@ impl Layout {
     /// `pki/admins`: issued kubeconfigs, which may not have been delivered yet.
     #[must_use]
     pub fn admins(&self) -> PathBuf {
-        self.pki().join("admins")
+        self.pki().join(ADMINS)
     }
 
     /// `pki/ledger.sqlite3`

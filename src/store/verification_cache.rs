@@ -171,8 +171,7 @@ fn digest(expected: Fingerprint, files: &mut [(Profile, [Identity; 2])]) -> Fing
 
 /// The folder of a credential relative to `pki`: the cluster directory may be moved.
 pub(super) fn folder(profile: Profile, host: Option<&HostName>) -> String {
-    let folder = Layout::new("".into()).holder_folder(profile, host);
-    folder.strip_prefix("pki").unwrap_or(&folder).display().to_string()
+    Layout::holder_below_pki(profile, host)
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ use crate::pki::ca_set::CaSet;
 use crate::pki::issuer::Issuer;
 use crate::pki::trust_bundle::TrustBundle;
 use crate::store::error::StoreError;
-use crate::store::issuance;
+use crate::store::issuance::{self, HostFolders};
 use crate::store::ledger::Ledger;
 use crate::store::ledger::certificates::Entry;
 use crate::store::lock::Lock;
@@ -123,7 +123,7 @@ pub fn preview<'a>(
     check_ledger_is_current(&env.layout, &cas, &ledger, env.now)?;
     let wanted = Wanted { options, cluster, now: env.now };
     let (preview, _) = IssuePreview::new(wanted, &cas, &ledger, env, observer)?;
-    removed_hosts::report(env, cluster, &ledger, observer)?;
+    removed_hosts::report(env, cluster, &HostFolders::list(&env.layout)?, &ledger, observer)?;
     Ok(preview)
 }
 
@@ -153,11 +153,16 @@ pub fn plan<'a>(
     let lock = directory::lock(env, purpose, observer)?;
     let (mut ledger, cas) = directory::cas(&env.layout, cluster)?;
     check_ledger_is_current(&env.layout, &cas, &ledger, env.now)?;
-    issuance::sweep(&env.layout)?;
     let wanted = Wanted { options, cluster, now: env.now };
-    let (preview, cache_entries) = IssuePreview::new(wanted, &cas, &ledger, env, observer)?;
+    let mut folders = Ok(HostFolders::default());
+    let preview = rayon::in_place_scope(|scope| {
+        // At the same time: listing the folders of a large fleet takes as long as reading the ledger.
+        scope.spawn(|_| folders = issuance::sweep(&env.layout));
+        IssuePreview::new(wanted, &cas, &ledger, env, observer)
+    });
+    let (folders, (preview, cache_entries)) = (folders?, preview?);
     remember(&cache_entries, &mut ledger, observer);
-    removed_hosts::report(env, cluster, &ledger, observer)?;
+    removed_hosts::report(env, cluster, &folders, &ledger, observer)?;
     Ok(IssuePlan { preview, env, ledger, cas, _lock: lock })
 }
 

@@ -18,11 +18,12 @@ use crate::bundle::render::Templates;
 use crate::cluster::profile::{CaRole, CertificateSpec};
 use crate::cluster::spec::Cluster;
 use crate::pki::ca_set::CaSet;
+use crate::store::credentials;
 use crate::store::error::StoreError;
+use crate::store::issuance::{self, HostFolders};
 use crate::store::ledger::Ledger;
 use crate::store::lock::Lock;
 use crate::store::verification_cache::{CacheKey, Snapshots};
-use crate::store::{credentials, issuance};
 
 /// Bundles that can be packed. It holds the lock of the cluster directory.
 #[derive(Debug)]
@@ -78,7 +79,7 @@ fn plan<'c>(
     let (mut ledger, known, cas) = directory::trust(&env.layout, cluster)?;
     revoke::check_ledger_is_current(&env.layout, &cas, &ledger, env.now)?;
     check_cas(&cas, env)?;
-    removed_hosts::report(env, cluster, &ledger, observer)?;
+    removed_hosts::report(env, cluster, &HostFolders::list(&env.layout)?, &ledger, observer)?;
     let cache_key = CacheKey::new(cluster.keys, &cas, ledger.revocation_count()?);
     let inputs = Inputs {
         env: env.clone(),

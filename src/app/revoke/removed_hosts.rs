@@ -15,6 +15,7 @@ use crate::cluster::profile::{Holder, Profile, TABLE};
 use crate::cluster::spec::{Cluster, Host, Role};
 use crate::store::error::StoreError;
 use crate::store::files;
+use crate::store::issuance::HostFolders;
 use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
 use crate::store::ledger::certificates::IssuedCertificate;
@@ -28,6 +29,7 @@ use crate::verify::target::Place;
 pub fn find(
     layout: &Layout,
     cluster: &Cluster,
+    folders: &HostFolders,
     ledger: &Ledger,
     now: OffsetDateTime,
 ) -> Result<Vec<RemovedHost>, StoreError> {
@@ -37,8 +39,8 @@ pub fn find(
     for (role, other_role, here, other) in
         [(Role::Master, Role::Node, &masters, &nodes), (Role::Node, Role::Master, &nodes, &masters)]
     {
-        let folders = files::names_in(&layout.hosts_folder(role))?;
-        for host in removed_from(role, here, &folders, ledger)? {
+        let folders = folders.of(role);
+        for host in removed_from(role, here, folders, ledger)? {
             let remaining_role = other.contains(host.as_str()).then_some(other_role);
             let certificates = valid_certificates(&host, role, ledger, now)?;
             let mut paths = Vec::new();
@@ -82,8 +84,8 @@ fn removed_from(
         Role::Node => Profile::KubeletClient,
     };
     let mut removed: Vec<String> = ledger.hosts_of(profile.policy().name)?;
-    removed.extend(folders.iter().cloned());
     removed.retain(|host| !here.contains(host.as_str()));
+    removed.extend(folders.iter().filter(|host| !here.contains(host.as_str())).cloned());
     removed.sort_unstable();
     removed.dedup();
     Ok(removed)
@@ -118,10 +120,11 @@ fn bundles_of(host: &str, layout: &Layout) -> Vec<PathBuf> {
 pub(crate) fn report(
     env: &Env,
     cluster: &Cluster,
+    folders: &HostFolders,
     ledger: &Ledger,
     observer: &mut dyn Observer,
 ) -> Result<(), StoreError> {
-    let removed = find(&env.layout, cluster, ledger, env.now)?;
+    let removed = find(&env.layout, cluster, folders, ledger, env.now)?;
     if !removed.is_empty() {
         observer.notice(Notice::RemovedHosts(removed).into());
     }
@@ -143,5 +146,6 @@ pub(crate) fn findings(
             .saw(one.to_string(), "nothing of hosts that are not in the cluster file")
             .remedy(one.remedy())
     };
-    Ok(find(layout, cluster, ledger, now)?.into_iter().map(finding).collect())
+    let folders = HostFolders::list(layout)?;
+    Ok(find(layout, cluster, &folders, ledger, now)?.into_iter().map(finding).collect())
 }
