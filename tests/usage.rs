@@ -15,7 +15,7 @@ fn a_verb_of_other_programs_is_answered_with_what_does_it_here() {
     for (verb, names) in [
         ("renew", "--renew-within"),
         ("rotate", "--renew-within"),
-        ("status", "clusterctl verify"),
+        ("expiry", "clusterctl status"),
         ("list", "clusterctl show"),
         ("get", "clusterctl show"),
         ("validate", "verify --offline"),
@@ -174,4 +174,23 @@ fn where_the_system_gives_no_randomness_it_is_not_a_bug_of_ours() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(4), "{said}");
     assert!(said.contains("randomness"), "{said}");
+}
+
+#[test]
+fn hosts_are_given_as_names_lists_and_patterns() {
+    let lab = Lab::issued();
+    let planned = |args: &[&str]| lab.good(&[args, &["--reissue", "--dry-run"]].concat()).out.lines().count();
+    assert_eq!(planned(&["issue-node", "worker-*"]), 4);
+    assert_eq!(planned(&["issue-node", "on,worker-b1"]), 4);
+    // With each master's nine comes the verifier's.
+    assert_eq!(planned(&["issue-master", "master-?"]), 2 * 9 + 1);
+    lab.good(&["bundle", "on,master-*"]);
+    let mut packed: Vec<String> =
+        lab.snapshot().into_keys().filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect();
+    packed.retain(|name| name.ends_with(".tar.gz"));
+    assert_eq!(packed, ["master-1.tar.gz", "master-2.tar.gz", "on.tar.gz"]);
+    for command in ["issue-node", "bundle"] {
+        assert_eq!(lab.run(&[command, "rack-*"]).status, 2, "{command}");
+        assert_eq!(lab.run(&[command, "on,"]).status, 2, "{command}");
+    }
 }

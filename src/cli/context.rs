@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use time::OffsetDateTime;
 
+use super::args::hosts::expanded;
 use super::error::{CliError, Result};
 use super::exit::Exit;
 use super::process::Stop;
@@ -159,6 +160,7 @@ pub fn select<'c>(cluster: &'c Cluster, role: Role, named: &[String], all: bool)
             CliError::new(Exit::Usage, what).hint(format!("name some of the cluster file's {role}s, or say --all"))
         );
     }
+    let named = &expanded(named, hosts.iter().map(|host| host.name.as_str()))?;
     let mut wanted: HashSet<&str> = named.iter().map(String::as_str).collect();
     let selected = hosts.iter().filter(|host| wanted.remove(host.name.as_str())).collect();
     if let Some(unknown) = named.iter().find(|name| wanted.contains(name.as_str())) {

@@ -11,6 +11,7 @@ use crate::app::package::{PackageError, PackageOptions, Packager, Selection, tem
 use crate::bundle::format::Format;
 use crate::bundle::render::Templates;
 use crate::cli::args::encryption::EncryptionArgs;
+use crate::cli::args::hosts::expanded;
 use crate::cli::args::output::OutputFormat;
 use crate::cli::args::signing::SigningArgs;
 use crate::cli::context::Context;
@@ -23,7 +24,7 @@ use crate::cluster::spec::Cluster;
 /// one bundle with both.
 #[derive(Debug, Args)]
 pub struct BundleArgs {
-    /// Hosts, by their names in the cluster file
+    /// Hosts, by their names in the cluster file: also lists as in a,b and patterns as in 'worker-*'
     #[arg(value_name = "HOST", add = super::completions::hosts())]
     hosts: Vec<String>,
     /// All masters and nodes of the cluster file
@@ -100,7 +101,10 @@ fn options<'c>(
 ) -> Result<PackageOptions<'c>> {
     let hosts = match args.all {
         true => Selection::all(cluster),
-        false => Selection::named(cluster, &args.hosts)?,
+        false => {
+            let known = cluster.masters.iter().chain(&cluster.nodes).map(|host| host.name.as_str());
+            Selection::named(cluster, &expanded(&args.hosts, known)?)?
+        }
     };
     let encryption = Encryption::plan(&hosts, cluster, args.format, &args.encryption.recipients(context)?)?;
     Ok(PackageOptions {

@@ -13,7 +13,7 @@ use crate::cluster::spec::Role;
 /// cluster file are issued, valid ones are kept.
 #[derive(Debug, Args)]
 pub struct IssueMasterArgs {
-    /// Masters, by their name in the cluster file
+    /// Masters, by their names in the cluster file: also lists as in a,b and patterns as in 'master-*'
     #[arg(value_name = "NAME", add = super::completions::masters())]
     names: Vec<String>,
     /// All masters of the cluster file

@@ -13,7 +13,7 @@ use crate::cluster::spec::Role;
 /// that it presents to them. Certificates that are missing or do not match the cluster file are issued, valid ones are kept.
 #[derive(Debug, Args)]
 pub struct IssueNodeArgs {
-    /// Nodes, by their name in the cluster file
+    /// Nodes, by their names in the cluster file: also lists as in a,b and patterns as in 'worker-*'
     #[arg(value_name = "HOST", add = super::completions::nodes())]
     hosts: Vec<String>,
     /// All nodes of the cluster file

@@ -2,6 +2,7 @@
 
 pub(crate) mod ca_passphrase;
 pub(crate) mod encryption;
+pub(crate) mod hosts;
 pub(crate) mod identity;
 pub(crate) mod output;
 pub(crate) mod secrets;
