@@ -48,6 +48,7 @@ mod several_cas;
 mod shells;
 mod show;
 mod signing;
+mod status;
 mod structure;
 mod support;
 mod surroundings;

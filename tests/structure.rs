@@ -167,7 +167,7 @@ const COMMAND_LINES_LEFT: [&str; 1] = ["config"];
 /// A command line is worded by `cli` alone: libraries and reports of other tools' clusters have no use for it.
 #[test]
 fn below_cli_nothing_words_a_command_line() {
-    const COMMANDS: [&str; 12] = [
+    const COMMANDS: [&str; 13] = [
         "init",
         "issue-",
         "bundle",
@@ -180,6 +180,7 @@ fn below_cli_nothing_words_a_command_line() {
         "man",
         "completions",
         "crl",
+        "status",
     ];
     let above = ["cli", "commands", "lib", "main", "program", "ui"];
     let mut left: Vec<&str> = COMMAND_LINES_LEFT.into();

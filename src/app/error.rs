@@ -14,6 +14,7 @@ use super::package::{OpenBundleError, PackageError, TemplatesError};
 use super::policy::PolicyError;
 use super::remedy::Remedy;
 use super::revoke::RevokeError;
+use super::status::StatusError;
 use super::verify::VerifyError;
 use crate::pki::issuer::IssueError;
 use crate::store::ca::CaError;
@@ -55,6 +56,9 @@ pub enum Error {
     /// Certificates cannot be revoked, or it is not known what is.
     #[error(transparent)]
     Revoke(#[from] RevokeError),
+    /// There is no answer to what expires.
+    #[error(transparent)]
+    Status(#[from] StatusError),
     /// A CA's certificate or key cannot be used.
     #[error(transparent)]
     Ca(#[from] CaError),
@@ -91,6 +95,7 @@ impl Error {
             Self::Admin(error) => error.remedy(),
             Self::Issuance(error) => error.remedy(),
             Self::Revoke(error) => error.remedy(),
+            Self::Status(error) => error.remedy(),
             Self::Ca(error) => Some(Remedy::OfCa(error.clone())),
             Self::Issue(_) => None,
             Self::Package(error) => error.remedy().map(Remedy::Package),

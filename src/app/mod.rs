@@ -23,7 +23,9 @@ mod observer;
 pub mod package;
 pub mod policy;
 mod remedy;
+pub mod renewal;
 pub mod revoke;
+pub mod status;
 pub mod threads;
 pub mod verify;
 

@@ -49,6 +49,8 @@ pub enum Remedy {
     ReissueAdmin,
     /// Of a finding of the audit, which helps here, too.
     OfFinding(finding::Remedy),
+    /// Give this name, which is similar.
+    DidYouMean(String),
     /// Of [`revoke`].
     Revoke(revoke::Remedy),
     /// What helps where a CA's file cannot be used; the error is the evidence.

@@ -102,6 +102,7 @@ impl UseCaseError for app::package::OpenBundleError {}
 impl UseCaseError for app::package::TemplatesError {}
 impl UseCaseError for app::issue::IssuanceError {}
 impl UseCaseError for app::revoke::RevokeError {}
+impl UseCaseError for app::status::StatusError {}
 impl UseCaseError for CaError {}
 impl UseCaseError for IssueError {}
 impl UseCaseError for StoreError {}

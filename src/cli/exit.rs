@@ -13,6 +13,7 @@ use crate::app::package::TemplatesError;
 use crate::app::package::{OpenBundleError, PackageError};
 use crate::app::policy::PolicyError;
 use crate::app::revoke::{LookupError, RevokeError};
+use crate::app::status::StatusError;
 use crate::app::verify::{TargetError, VerifyError};
 use crate::bundle::encryption::DecryptError;
 use crate::pki::issuer::IssueError;
@@ -26,7 +27,7 @@ use crate::store::error::StoreError;
 pub enum Exit {
     /// Done, or everything proven.
     Done,
-    /// `verify`: a check failed or could not be proven.
+    /// `verify`: a check failed or could not be proven. `status`: something is due.
     Unproven,
     /// Wrong usage, or an unreadable or invalid cluster file.
     Usage,
@@ -76,6 +77,7 @@ pub(super) fn of(error: &Error) -> Exit {
         Error::Admin(error) => of_admin(error),
         Error::Issuance(error) => of_issuance(error),
         Error::Revoke(error) => of_revoke(error),
+        Error::Status(StatusError::Host(_) | StatusError::NothingFound) => Exit::Usage,
         Error::Ca(error) => of_ca(error),
         Error::Issue(error) => of_issue(error),
         Error::Package(error) => of_package(error),

@@ -3,12 +3,14 @@
 mod init;
 pub(crate) mod package;
 mod revoke;
+mod status;
 mod store;
 mod verify;
 
 use std::error::Error as StdError;
 
 use super::finding_remedies;
+use crate::app::status::Remedy as StatusRemedy;
 use crate::app::{self, Remedy};
 use crate::pki::key::KeyError;
 use crate::store::ca::CaError;
@@ -31,6 +33,11 @@ pub(super) fn of_cause(cause: &(dyn StdError + 'static)) -> Option<String> {
 /// Returns what helps where a file or the ledger cannot be used, in words.
 pub(crate) fn of_store(error: &StoreError) -> Option<String> {
     store::words(error)
+}
+
+/// Returns what helps against something that expires, in words.
+pub(crate) fn of_status(remedy: &StatusRemedy) -> String {
+    status::words(remedy)
 }
 
 fn words(remedy: &Remedy) -> Option<String> {
@@ -79,6 +86,7 @@ fn words(remedy: &Remedy) -> Option<String> {
                 .to_owned()
         }
         Remedy::OfFinding(remedy) => finding_remedies::words(remedy, TargetKind::Directory),
+        Remedy::DidYouMean(name) => format!("did you mean {name} ?"),
         Remedy::Revoke(remedy) => revoke::words(remedy),
         Remedy::OfCa(error) => return of_ca(error),
         Remedy::OfStore(error) => return of_store(error),

@@ -5,7 +5,7 @@ use clap::CommandFactory;
 use super::tree::{Cli, Command};
 use super::{
     bundle, completions, crl, demo, init, init_ca, issue_admin, issue_master, issue_node, log, man, open, policy,
-    revoke, show, verify, version,
+    revoke, show, status, verify, version,
 };
 use crate::cli::context::Context;
 use crate::cli::error::Result;
@@ -28,6 +28,7 @@ pub fn dispatch(command: Command, context: &mut Context<'_>) -> Result<Exit> {
         Command::Revoke(args) => revoke::run(&args, context),
         Command::Crl(args) => crl::run(&args, context),
         Command::Verify(args) => verify::run(&args, context),
+        Command::Status(args) => status::run(&args, context),
         Command::Show(args) => show::run(&args, context),
         Command::Log(args) => log::run(&args, context),
         Command::Demo(args) => demo::run(&args, context),

@@ -86,6 +86,16 @@ Examples:
   $ clusterctl verify --node worker-1 --timeout 2s --deadline 2m --output json
   $ clusterctl verify --kubeconfig admin.conf";
 
+/// `status`
+pub const STATUS: &str = "\
+Examples:
+  $ clusterctl status
+  $ clusterctl status 'worker-*' --expires-within 60d
+  $ clusterctl status --pki /etc/kubernetes
+  $ clusterctl status --output prometheus >/var/lib/node_exporter/textfile/clusterctl.prom
+
+Exit status 0 says that nothing is due, 1 that something is due, has expired, or is left of a host that is not in cluster.yaml any more.";
+
 /// `show`
 pub const SHOW: &str = "\
 Examples:

@@ -4,8 +4,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 const RENEW: &str = "to renew, issue again: clusterctl issue-master --all --renew-within 30d, clusterctl issue-node --all \
                      --renew-within 30d, then clusterctl bundle --all";
-const STATUS: &str = "to check the live cluster: clusterctl verify; to check the directory and what expires soon: clusterctl verify \
-                      --offline";
+const STATUS: &str = "to see what expires and what is due: clusterctl status; to check the live cluster: clusterctl verify; to check \
+                      every file of the directory: clusterctl verify --offline";
 const LIST: &str = "hosts are listed in cluster.yaml; to describe what a host has now: clusterctl show HOST; to see what was issued: \
                     clusterctl log";
 const SHOW: &str = "to describe a certificate, key, kubeconfig or bundle: clusterctl show FILE";
@@ -24,19 +24,7 @@ const PLAN: &str = "to see what would be issued, and why: clusterctl issue-node 
 const HABITS: &[(&[&str], &str)] = &[
     (&["renew", "renewal", "reissue", "refresh", "rotate", "renew-cert", "rekey"], RENEW),
     (
-        &[
-            "status",
-            "check",
-            "health",
-            "doctor",
-            "test",
-            "ping",
-            "audit",
-            "check-expiration",
-            "expiration",
-            "expiry",
-            "wait",
-        ],
+        &["check", "health", "doctor", "test", "ping", "audit", "check-expiration", "expiration", "expiry", "wait"],
         STATUS,
     ),
     (&["validate", "lint"], "to check cluster.yaml and everything made from it: clusterctl verify --offline"),

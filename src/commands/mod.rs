@@ -19,6 +19,7 @@ pub mod open;
 pub mod policy;
 pub mod revoke;
 pub mod show;
+pub mod status;
 pub mod tree;
 pub mod verify;
 pub mod version;

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::{
     bundle, completions, crl, demo, examples, init, init_ca, issue_admin, issue_master, issue_node, log, man, open,
-    policy, revoke, show, verify, version,
+    policy, revoke, show, status, verify, version,
 };
 use crate::store::layout::Layout;
 use crate::ui::{ColorChoice, Verbosity};
@@ -14,7 +14,7 @@ use crate::ui::{ColorChoice, Verbosity};
 const EXIT_STATUS: &str = "\
 Exit status:
   0   done, or everything proven
-  1   verify: a check failed or could not be proven; crl show: a CRL is missing, has expired or does not match the ledger
+  1   verify: a check failed or could not be proven; status: something is due or has expired; crl show: a CRL is missing, has expired or does not match the ledger
   2   wrong usage, or an unreadable or invalid cluster file; verify: nothing could be checked
   3   refused: a file exists already, a question was answered no, a passphrase is wrong
   4   environment: a file, the disk, the network or a limit of the system; interrupted by a signal, with the work so far kept
@@ -114,6 +114,9 @@ pub enum Command {
     /// Verify a live cluster, or the directory alone
     #[command(after_help = examples::VERIFY)]
     Verify(verify::VerifyArgs),
+    /// Report what expires, what is due, and what to do about it
+    #[command(after_help = examples::STATUS)]
+    Status(status::StatusArgs),
     /// Describe certificates, keys, requests, CRLs, kubeconfigs and bundles, and what the ledger has of a certificate
     #[command(after_help = examples::SHOW)]
     Show(show::ShowArgs),

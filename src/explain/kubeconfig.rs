@@ -21,9 +21,21 @@ struct Part {
     /// The cluster's or user's name.
     of: String,
     field: Field,
-    /// The file, or that it is embedded.
+    /// The file.
     place: String,
+    is_embedded: bool,
     pieces: Result<Vec<Piece>, String>,
+}
+
+/// What a kubeconfig has or names as a certificate.
+#[derive(Clone, Copy)]
+pub struct CertificatePart<'a> {
+    /// The user that it is of; `None` for a cluster's CA.
+    pub user: Option<&'a str>,
+    /// Whether it is embedded, and not in a file of its own.
+    pub is_embedded: bool,
+    /// What was read, or why nothing could be.
+    pub pieces: Result<&'a [Piece], &'a str>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -43,7 +55,8 @@ pub fn follow(config: Kubeconfig, place: &str, open: &dyn Fn(&Path) -> Opened) -
             Some(Credential::File(path)) => open(path),
         };
         let pieces = bytes.and_then(|bytes| piece::read(&bytes).map_err(|error| error.to_string()));
-        parts.push(Part { of: of.to_owned(), field, place, pieces });
+        let is_embedded = matches!(credential, Some(Credential::Data(_)));
+        parts.push(Part { of: of.to_owned(), field, place, is_embedded, pieces });
     };
     for cluster in &config.clusters {
         follow(&cluster.name, Field::Issuer, &cluster.authority);
@@ -63,6 +76,15 @@ impl ReadKubeconfig {
                 context.give(&part.place, pieces);
             }
         }
+    }
+
+    /// Returns the certificates that it has or names, those of CAs first.
+    pub fn certificates(&self) -> impl Iterator<Item = CertificatePart<'_>> {
+        self.parts.iter().filter(|part| part.field != Field::Key).map(|part| CertificatePart {
+            user: (part.field == Field::Certificate).then_some(part.of.as_str()),
+            is_embedded: part.is_embedded,
+            pieces: part.pieces.as_deref().map_err(String::as_str),
+        })
     }
 
     /// Returns its card, and those of the certificates that it names.

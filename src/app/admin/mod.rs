@@ -3,6 +3,7 @@
 //! [`plan()`] checks what is asked for under the cluster directory's lock; [`AdminPlan::apply`] signs, records and writes.
 
 mod error;
+pub mod kubeconfig;
 mod notice;
 mod plan;
 

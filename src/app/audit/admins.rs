@@ -1,25 +1,16 @@
 //! Checks administrators' kubeconfigs.
 
-use std::path::Path;
-
-use zeroize::Zeroizing;
-
 use super::directory::Audit;
+use crate::app::admin::kubeconfig::certificate_in;
 use crate::cluster::duration::stamp;
 use crate::cluster::profile::SYSTEM_MASTERS;
-use crate::config::kubeconfig::{self, Credential};
-use crate::pki::certificate::Certificate;
 use crate::pki::lint::general_violations;
-use crate::pki::pem;
 use crate::pki::violation::Violation;
 use crate::store::credentials::{self, CredentialProblem};
 use crate::store::files;
 use crate::verify::finding::{CheckId, Finding, Status};
 use crate::verify::remedy::DirectoryRemedy;
 use crate::verify::target::Place;
-
-/// The largest kubeconfig that is read, in bytes.
-const ADMIN_LIMIT: u64 = 256 * 1024;
 
 impl Audit<'_> {
     /// Returns `store.credential` of every administrator's kubeconfig in the directory.
@@ -37,10 +28,10 @@ impl Audit<'_> {
             Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, &who, status).address(path.display().to_string())
         };
         let expected = "a kubeconfig that this root signed, in the ledger, its owner's alone";
-        let certificate = match administrator(&path) {
+        let certificate = match certificate_in(&path) {
             Ok(certificate) => certificate,
             Err(reason) => {
-                return finding(Status::Fail).saw(reason, expected).remedy(reissue(file));
+                return finding(Status::Fail).saw(reason.to_string(), expected).remedy(reissue(file));
             }
         };
         let mut wrong: Vec<String> =
@@ -78,15 +69,4 @@ impl Audit<'_> {
 
 fn reissue(file: &str) -> DirectoryRemedy {
     DirectoryRemedy::ReissueAdmin { name: file.trim_end_matches(".conf").to_owned() }
-}
-
-/// Returns the certificate in an administrator's kubeconfig, or why there is none.
-fn administrator(path: &Path) -> Result<Certificate, String> {
-    let bytes = files::read(path, ADMIN_LIMIT).map(Zeroizing::new).map_err(|error| error.to_string())?;
-    let config = kubeconfig::read(&bytes).map_err(|error| error.to_string())?;
-    let Some(Credential::Data(pem)) = config.users.first().and_then(|user| user.certificate.as_ref()) else {
-        return Err("it has no certificate".to_owned());
-    };
-    let der = pem::certificates(pem).map_err(|error| error.to_string())?.swap_remove(0);
-    Certificate::from_der(der).map_err(|error| error.to_string())
 }

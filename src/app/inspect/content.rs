@@ -17,10 +17,10 @@ use crate::pki::material::{self, MaterialError};
 use crate::store::files;
 
 /// The largest file that is read, in bytes.
-pub(super) const LIMIT: u64 = 16 * 1024 * 1024;
+pub(in crate::app) const LIMIT: u64 = 16 * 1024 * 1024;
 
 /// The content of a file.
-pub(super) enum Content {
+pub(in crate::app) enum Content {
     Pieces(Vec<Piece>),
     Kubeconfig(ReadKubeconfig),
     Bundle(ReadBundle),
@@ -37,7 +37,7 @@ impl Content {
     }
 
     /// Reads the bytes of the file at `path`.
-    pub(super) fn of_file(path: &Path, bytes: &[u8]) -> Result<Self, InspectError> {
+    pub(in crate::app) fn of_file(path: &Path, bytes: &[u8]) -> Result<Self, InspectError> {
         Self::parse(path, bytes).map_err(|reason| InspectError::Unreadable { path: path.to_owned(), reason })
     }
 
@@ -100,7 +100,7 @@ impl Content {
 }
 
 /// Returns true where bytes are of a kind that is described: in a folder, files of other kinds are left out.
-pub(super) fn is_of_known_kind(bytes: &Zeroizing<Vec<u8>>) -> bool {
+pub(in crate::app) fn is_of_known_kind(bytes: &Zeroizing<Vec<u8>>) -> bool {
     let has = |what: &[u8]| bytes.windows(what.len()).any(|window| window == what);
     has(b"-----BEGIN")
         || encryption::is_encrypted(bytes)

@@ -2,7 +2,7 @@
 //!
 //! Files that are given together are linked: a CA among them is the issuer of what it signed.
 
-mod content;
+pub(in crate::app) mod content;
 mod error;
 mod recorded;
 mod report;

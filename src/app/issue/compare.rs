@@ -9,6 +9,7 @@ use super::error::{CredentialName, IssuanceError};
 use super::options::Wanted;
 use crate::app::error::Error;
 use crate::app::observer::{Cancellation, Observer, Task};
+use crate::app::renewal;
 use crate::cluster::key_kind::KeyKind;
 use crate::cluster::profile::CertificateSpec;
 use crate::pki::ca_set::CaSet;
@@ -233,11 +234,9 @@ impl Comparer<'_> {
         let (left, lifetime) = (not_after - *now, spec.lifetime.duration());
         let mut reasons = Vec::new();
         let is_asked_for = options.renew_within.is_some_and(|within| left <= within.duration());
-        // The configured lifetime where the certificate has a longer one, so that it is the same for all of a host's.
-        let life = std::time::Duration::try_from(not_after - not_before).unwrap_or_default().min(lifetime);
-        let is_due = left <= cluster.renewed_before(life);
-        // A CA that expires soon shortens what it signs: a new certificate would expire when this one does.
-        let lasts_longer = (*now + lifetime).min(self.cas.issuer_of(spec).active().not_after()) > not_after;
+        let is_due = renewal::starts(cluster, lifetime, not_before, not_after) <= *now;
+        let ca_not_after = self.cas.issuer_of(spec).active().not_after();
+        let lasts_longer = renewal::lasts_longer(lifetime, not_after, ca_not_after, *now);
         if is_asked_for || (is_due && lasts_longer) {
             reasons.push(IssueReason::Expires { after: left });
         }

@@ -3,3 +3,4 @@
 pub(crate) mod bundles;
 pub(crate) mod crls;
 pub(crate) mod revocation;
+pub(crate) mod status;

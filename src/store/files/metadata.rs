@@ -25,6 +25,12 @@ pub fn is_folder(path: &Path) -> bool {
     path.is_dir()
 }
 
+/// Returns what tells a folder from all others, whatever path leads to it: its device and inode; `None` where there is none.
+#[must_use]
+pub fn folder_id(path: &Path) -> Option<(u64, u64)> {
+    fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
 /// Returns true if a plain file is at `path`, or a link to one.
 #[must_use]
 pub fn is_plain_file(path: &Path) -> bool {

@@ -9,7 +9,7 @@ mod write;
 
 pub use list::{files_below, names_in};
 pub use metadata::{
-    Owner, another_owner, exists, is_folder, is_missing, is_plain_file, mode, mode_of_file, modified, size,
+    Owner, another_owner, exists, folder_id, is_folder, is_missing, is_plain_file, mode, mode_of_file, modified, size,
 };
 pub use read::{begins_with, digest_of_private, holds_exactly, read, read_one_of_many, read_or_wait};
 pub use remove::{remove_all, sweep};

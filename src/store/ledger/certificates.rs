@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, OptionalExtension, Row, Statement, ToSql, params};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use time::OffsetDateTime;
 
 use super::columns::Column;
+use super::query::RowQuery;
 use super::revocations::Revocation;
 use super::{AuditContext, Ledger, cache};
 use crate::cluster::duration::stamp;
@@ -56,7 +57,8 @@ impl IssuedCertificate {
         self.issuer == self.fingerprint
     }
 
-    fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+    /// Reads the columns of [`COLUMNS`].
+    pub(super) fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
         let revocation = match (row.get(7)?, row.get(8)?) {
             (Some(Column(reason)), Some(Column(at))) => Some(Revocation { reason, at }),
             _ => None,
@@ -74,32 +76,12 @@ impl IssuedCertificate {
     }
 }
 
-const COLUMNS: &str =
+pub(super) const COLUMNS: &str =
     "c.serial, c.sha256, c.profile, c.host, c.account, c.not_after, c.issuer_sha256, r.reason, r.revoked_at";
-const WITH_REVOCATIONS: &str = "certificates c LEFT JOIN revocations r ON r.sha256 = c.sha256";
+pub(super) const WITH_REVOCATIONS: &str = "certificates c LEFT JOIN revocations r ON r.sha256 = c.sha256";
 
 /// A query for certificates, which reads them one at a time.
-#[derive(Debug)]
-pub struct CertificateQuery<'l> {
-    ledger: &'l Ledger,
-    statement: Statement<'l>,
-}
-
-impl CertificateQuery<'_> {
-    /// Returns the certificates from the first on; each is read when the iterator comes to it.
-    pub fn rows(&mut self) -> impl Iterator<Item = Result<IssuedCertificate, StoreError>> {
-        let ledger = self.ledger;
-        self.statement.raw_query().mapped(IssuedCertificate::of).map(|row| row.map_err(|error| ledger.error(&error)))
-    }
-
-    /// Reads all certificates.
-    ///
-    /// # Errors
-    /// When SQLite cannot, or a row is not what clusterctl writes.
-    pub fn all(mut self) -> Result<Vec<IssuedCertificate>, StoreError> {
-        self.rows().collect()
-    }
-}
+pub type CertificateQuery<'l> = RowQuery<'l, IssuedCertificate>;
 
 impl Ledger {
     /// Records certificates, all or none, durable on return.
@@ -201,14 +183,7 @@ impl Ledger {
     }
 
     fn query(&self, from: &str, values: &[&dyn ToSql]) -> Result<CertificateQuery<'_>, StoreError> {
-        let statement = self.read(|connection| {
-            let mut statement = connection.prepare(&format!("SELECT {COLUMNS} FROM {from}"))?;
-            for (i, value) in values.iter().enumerate() {
-                statement.raw_bind_parameter(i + 1, value)?;
-            }
-            Ok(statement)
-        })?;
-        Ok(CertificateQuery { ledger: self, statement })
+        RowQuery::new(self, &format!("SELECT {COLUMNS} FROM {from}"), values, IssuedCertificate::of)
     }
 
     /// Returns true if this certificate was recorded as the root CA of that role.

@@ -1,9 +1,12 @@
 //! The log of everything that was done besides issuing and revoking.
 
-use rusqlite::{Transaction, params};
+use std::collections::HashSet;
+
+use rusqlite::{Row, Transaction, params};
 use time::OffsetDateTime;
 
 use super::Ledger;
+use super::columns::Column;
 use crate::cluster::duration::stamp;
 use crate::pki::fingerprint::Fingerprint;
 use crate::store::error::StoreError;
@@ -47,6 +50,18 @@ impl Ledger {
         self.write(|transaction| {
             let mut keys = keys.iter();
             keys.try_for_each(|(host, key)| insert(transaction, KEY_DISCARDED, host, &key.to_string(), audit))
+        })
+    }
+
+    /// Returns the certificates whose keys were deleted on purpose.
+    ///
+    /// # Errors
+    /// When SQLite cannot, or a row is not what clusterctl writes.
+    pub fn discarded_keys(&self) -> Result<HashSet<Fingerprint>, StoreError> {
+        self.read(|connection| {
+            let mut select = connection.prepare("SELECT detail FROM events WHERE kind = ?1")?;
+            let certificate = |row: &Row<'_>| row.get::<_, Column<Fingerprint>>(0).map(|column| column.0);
+            select.query_map([KEY_DISCARDED], certificate)?.collect()
         })
     }
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use rusqlite::{Row, params};
 use time::OffsetDateTime;
 
+use super::query::RowQuery;
 use super::{AuditContext, Ledger, events};
 use crate::cluster::name::HostName;
 use crate::pki::fingerprint::Fingerprint;
@@ -63,6 +64,15 @@ impl Ledger {
             let last = select.query_map([], row)?.collect::<rusqlite::Result<_>>()?;
             Ok(Generations { last, next: next.unsigned_abs() })
         })
+    }
+
+    /// Finds the generation of each host's last bundle, in the order of the hosts' names.
+    ///
+    /// # Errors
+    /// When SQLite cannot.
+    pub fn packed_generations(&self) -> Result<RowQuery<'_, (String, u64)>, StoreError> {
+        let of = |row: &Row<'_>| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs()));
+        RowQuery::new(self, "SELECT host, generation FROM bundles ORDER BY host", &[], of)
     }
 
     /// Records bundles that were packed, all or none, each with an event of its host. A bundle that was not recorded gets a later

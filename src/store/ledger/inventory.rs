@@ -6,7 +6,6 @@ use rusqlite::Row;
 
 use super::Ledger;
 use super::columns::Column;
-use super::events::KEY_DISCARDED;
 use super::revocations::Revocation;
 use crate::cluster::profile::CaRole;
 use crate::pki::fingerprint::Fingerprint;
@@ -58,7 +57,7 @@ impl Ledger {
     /// # Errors
     /// When SQLite cannot, or a row is not what clusterctl writes.
     pub fn inventory(&self) -> Result<Inventory, StoreError> {
-        let (order, roots, discarded) = self.read(|connection| {
+        let (order, roots) = self.read(|connection| {
             let digest = |row: &Row<'_>| row.get::<_, Column<Fingerprint>>(0).map(|column| column.0);
             let mut select = connection.prepare("SELECT sha256, seq FROM certificates")?;
             let rows = select.query_map([], |row| Ok((digest(row)?, row.get::<_, i64>(1)?.unsigned_abs())))?;
@@ -67,10 +66,9 @@ impl Ledger {
                 connection.prepare("SELECT sha256, profile FROM certificates WHERE sha256 = issuer_sha256")?;
             let roots =
                 select.query_map([], |row| Ok((digest(row)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?;
-            let mut select = connection.prepare("SELECT detail FROM events WHERE kind = ?1")?;
-            let discarded = select.query_map([KEY_DISCARDED], digest)?.collect::<rusqlite::Result<_>>()?;
-            Ok((order, roots, discarded))
+            Ok((order, roots))
         })?;
+        let discarded = self.discarded_keys()?;
         let mut revoked = self.revocations()?;
         // Also of certificates that the ledger does not have, where the digest is known.
         for one in self.unrecorded()? {

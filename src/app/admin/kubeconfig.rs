@@ -1,0 +1,47 @@
+//! Reads the certificate of an administrator's kubeconfig in the cluster directory.
+
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use crate::config::kubeconfig::{self, Credential, KubeconfigError};
+use crate::pki::certificate::{Certificate, CertificateError};
+use crate::pki::pem::{self, PemError};
+use crate::store::error::StoreError;
+use crate::store::files;
+
+/// The largest kubeconfig that is read, in bytes.
+const LIMIT: u64 = 256 * 1024;
+
+/// Why the certificate of a kubeconfig cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AdminFileError {
+    /// The file cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It is not a kubeconfig.
+    #[error(transparent)]
+    Kubeconfig(#[from] KubeconfigError),
+    /// Its first user has no embedded certificate.
+    #[error("it has no certificate")]
+    NoCertificate,
+    /// The certificate is not PEM.
+    #[error(transparent)]
+    Pem(#[from] PemError),
+    /// The certificate cannot be parsed.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+}
+
+/// Returns the certificate in an administrator's kubeconfig.
+///
+/// # Errors
+/// Why there is none.
+pub fn certificate_in(path: &Path) -> Result<Certificate, AdminFileError> {
+    let bytes = files::read(path, LIMIT).map(Zeroizing::new)?;
+    let config = kubeconfig::read(&bytes)?;
+    let Some(Credential::Data(pem)) = config.users.first().and_then(|user| user.certificate.as_ref()) else {
+        return Err(AdminFileError::NoCertificate);
+    };
+    Ok(Certificate::from_der(pem::certificates(pem)?.swap_remove(0))?)
+}

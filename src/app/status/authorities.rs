@@ -1,0 +1,137 @@
+//! The CAs of each role, and their CRLs.
+
+use std::collections::HashSet;
+
+use time::{Duration, OffsetDateTime};
+
+use super::directory::{Sink, Source};
+use super::expiry::Validity;
+use super::row::{CertificateId, Credential, Problem, StatusRow, Subject};
+use super::state::State;
+use crate::app::revoke::crl_file::StoredCrls;
+use crate::cluster::profile::CaRole;
+use crate::pki::ca_certificate::CaCertificate;
+use crate::pki::certificate::Certificate;
+use crate::pki::crl::Crl;
+use crate::pki::trust_bundle::TrustBundle;
+use crate::store::ca::{self, CaError};
+use crate::store::error::StoreError;
+use crate::verify::remedy::{DirectoryRemedy, FileRemedy};
+
+/// The CAs of each role, or why they cannot be read.
+pub(super) struct Cas([(CaRole, Result<TrustBundle, CaError>); CaRole::ALL.len()]);
+
+/// Reads the CAs of each role.
+pub(super) fn read(source: &Source<'_>) -> Cas {
+    Cas(CaRole::ALL.map(|role| (role, ca::trust(source.layout, role))))
+}
+
+impl Cas {
+    /// Returns when the CA of a role that signs expires, as far as it can be read.
+    pub(super) fn active_not_after(&self, role: CaRole) -> Option<OffsetDateTime> {
+        let (_, trust) = self.0.iter().find(|(of, _)| *of == role)?;
+        trust.as_ref().ok().map(|trust| trust.active().not_after())
+    }
+}
+
+/// Reports the CAs that are not retired, and the CRLs of those that sign.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub(super) fn rows(source: &Source<'_>, cas: &Cas, sink: Sink<'_>) -> Result<(), StoreError> {
+    for (role, trust) in &cas.0 {
+        match trust {
+            Ok(trust) => of_trust(source, trust, sink),
+            Err(error) => {
+                let row = StatusRow::new(Subject::Cluster, Credential::Root(*role), State::Unreadable);
+                sink(StatusRow {
+                    file: Some(source.layout.root_certificate(*role)),
+                    problem: Some(Problem::Ca(error.clone())),
+                    ..row.remedy(DirectoryRemedy::RestoreRoot)
+                });
+            }
+        }
+    }
+    for trust in cas.0.iter().filter_map(|(_, trust)| trust.as_ref().ok()) {
+        crls(source, trust, sink)?;
+    }
+    Ok(())
+}
+
+/// Reports every certificate of accepted CAs, each once: roots, and the intermediates below them.
+fn of_trust(source: &Source<'_>, trust: &TrustBundle, sink: Sink<'_>) {
+    let mut seen = HashSet::new();
+    for ca in trust.accepted() {
+        let chain = ca.chain().iter().map(|one| (Credential::Intermediate(ca.role()), one));
+        for (credential, certificate) in [(Credential::Root(ca.role()), ca.root())].into_iter().chain(chain) {
+            if seen.insert(certificate.fingerprint()) {
+                sink(ca_row(source, credential, certificate));
+            }
+        }
+    }
+}
+
+fn ca_row(source: &Source<'_>, credential: Credential, certificate: &Certificate) -> StatusRow {
+    let Certificate { not_before, not_after, .. } = *certificate;
+    // From then on it shortens what it signs.
+    let validity = &source.cluster.validity;
+    let longest = Duration::try_from(validity.master.max(validity.node).duration()).unwrap_or(Duration::MAX);
+    let renew_from = Some(not_after - longest.min((not_after - not_before) / 3));
+    let state = source.rule.state(&Validity { not_before, not_after, renew_from });
+    let row = StatusRow::new(Subject::Cluster, credential, state);
+    let row = StatusRow {
+        certificate: Some(CertificateId::from(certificate)),
+        not_before: Some(not_before),
+        not_after: Some(not_after),
+        renew_from,
+        ..row
+    };
+    if state == State::Valid { row } else { row.remedy(DirectoryRemedy::PlanNewRoots) }
+}
+
+/// Reports the CRLs of accepted CAs, and those that are missing; nothing of a CA that revoked nothing and has none.
+fn crls(source: &Source<'_>, trust: &TrustBundle, sink: Sink<'_>) -> Result<(), StoreError> {
+    let row = |state| StatusRow {
+        file: Some(source.layout.revocation_list(trust.role())),
+        ..StatusRow::new(Subject::Cluster, Credential::Crl(trust.role()), state)
+    };
+    let stored = match StoredCrls::read(source.layout, trust) {
+        Ok(stored) => stored,
+        Err(error) => {
+            let row = row(State::Unreadable).remedy(FileRemedy::RenewCrl);
+            sink(StatusRow { problem: Some(error.into()), ..row });
+            return Ok(());
+        }
+    };
+    for ca in trust.accepted().map(CaCertificate::certificate) {
+        match stored.of(ca.fingerprint()) {
+            Some(crl) => sink(crl_row(source, crl, row)),
+            None if has_revoked(source, ca)? => sink(row(State::Missing).remedy(FileRemedy::RenewCrl)),
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+fn crl_row(source: &Source<'_>, crl: &Crl, row: impl FnOnce(State) -> StatusRow) -> StatusRow {
+    let not_before = crl.this_update;
+    let Some(not_after) = crl.next_update else {
+        let row = row(State::Unreadable).remedy(FileRemedy::RenewCrl);
+        return StatusRow { problem: Some(Problem::NoNextUpdate), ..row };
+    };
+    let renew_from = Some(not_after - (not_after - not_before) / 3);
+    let state = source.rule.state(&Validity { not_before, not_after, renew_from });
+    let row = StatusRow { not_before: Some(not_before), not_after: Some(not_after), renew_from, ..row(state) };
+    if state == State::Valid { row } else { row.remedy(FileRemedy::RenewCrl) }
+}
+
+/// Returns true if certificates of a CA were revoked that have not expired.
+fn has_revoked(source: &Source<'_>, ca: &Certificate) -> Result<bool, StoreError> {
+    let mut revoked = source.ledger.revoked_expiring_after(source.rule.now)?;
+    for issued in revoked.rows() {
+        if issued?.issuer == ca.fingerprint() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

@@ -1,0 +1,75 @@
+//! The answer for a cluster directory.
+
+use super::error::StatusError;
+use super::expiry::ExpiryRule;
+use super::options::StatusOptions;
+use super::report::StatusReport;
+use super::row::StatusRow;
+use super::summary::Summary;
+use super::{admins, authorities, hosts, removed};
+use crate::app::revoke::removed_host::RemovedHost;
+use crate::app::revoke::removed_hosts;
+use crate::app::{Env, Error};
+use crate::cluster::host_pattern::HostPattern;
+use crate::cluster::name::HostName;
+use crate::cluster::spec::Cluster;
+use crate::store::issuance::HostFolders;
+use crate::store::layout::Layout;
+use crate::store::ledger::Ledger;
+
+/// What all rows of a directory are made from.
+pub(super) struct Source<'a> {
+    pub(super) layout: &'a Layout,
+    pub(super) cluster: &'a Cluster,
+    pub(super) ledger: &'a Ledger,
+    pub(super) rule: ExpiryRule,
+}
+
+/// Takes rows, one at a time.
+pub(super) type Sink<'s> = &'s mut dyn FnMut(StatusRow);
+
+/// Reports what expires in a cluster directory: the cluster's CAs, CRLs and verifier, administrators, hosts by name, and hosts that
+/// left. Each row is handed to `sink` when it is known.
+///
+/// # Errors
+/// [`StatusError`] for a host that there is not; or when there is no CA, or the ledger cannot be read.
+pub fn of_directory(
+    env: &Env,
+    cluster: &Cluster,
+    options: &StatusOptions,
+    sink: &mut dyn FnMut(StatusRow),
+) -> Result<StatusReport, Error> {
+    let ledger = Ledger::open_read_only(&env.layout.ledger())?;
+    let rule = ExpiryRule { now: env.now, expires_within: options.expires_within };
+    let source = Source { layout: &env.layout, cluster, ledger: &ledger, rule };
+    let left = removed_hosts::find(&env.layout, cluster, &HostFolders::list(&env.layout)?, &ledger, env.now)?;
+    check_hosts(&options.hosts, cluster, &left)?;
+    let mut summary = Summary::default();
+    let mut counted = |row: StatusRow| {
+        summary.add(&row);
+        sink(row);
+    };
+    let cas = authorities::read(&source);
+    if options.hosts.is_empty() {
+        authorities::rows(&source, &cas, &mut counted)?;
+        admins::verifier(&source, &cas, &mut counted)?;
+        admins::rows(&source, &mut counted)?;
+    }
+    let is_wanted = |name: &str| options.hosts.is_empty() || options.hosts.iter().any(|pattern| pattern.matches(name));
+    hosts::rows(&source, &cas, &is_wanted, &mut counted)?;
+    removed::rows(left.into_iter().filter(|removed| is_wanted(&removed.host)), &mut counted);
+    Ok(StatusReport { summary, skipped: Vec::new() })
+}
+
+/// Refuses names and patterns that no host has: neither one of the cluster file nor one that left.
+fn check_hosts(patterns: &[HostPattern], cluster: &Cluster, left: &[RemovedHost]) -> Result<(), StatusError> {
+    if patterns.is_empty() {
+        return Ok(());
+    }
+    let present = cluster.masters.iter().chain(&cluster.nodes).map(|host| HostName::as_str(&host.name));
+    let names = || present.clone().chain(left.iter().map(|removed| removed.host.as_str()));
+    match patterns.iter().find(|pattern| !names().any(|name| pattern.matches(name))) {
+        None => Ok(()),
+        Some(pattern) => Err(pattern.unmatched(names()).into()),
+    }
+}

@@ -1,0 +1,25 @@
+//! Why there is no answer.
+
+use crate::app::Remedy;
+use crate::cluster::host_pattern::HostPatternError;
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StatusError {
+    /// No host has a name that was given.
+    #[error(transparent)]
+    Host(#[from] HostPatternError),
+    /// The files have no certificate, kubeconfig or CRL.
+    #[error("there is no certificate, kubeconfig or CRL in it")]
+    NothingFound,
+}
+
+impl StatusError {
+    pub(in crate::app) fn remedy(&self) -> Option<Remedy> {
+        match self {
+            Self::Host(HostPatternError::Unknown { similar: Some(name), .. }) => Some(Remedy::DidYouMean(name.clone())),
+            Self::Host(_) => None,
+            Self::NothingFound => Some(Remedy::InspectKnownKinds),
+        }
+    }
+}

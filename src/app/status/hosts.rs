@@ -1,0 +1,156 @@
+//! The hosts of the cluster file: their credentials, and whether their last bundles have them.
+//!
+//! The ledger gives each profile's certificates in the order of the hosts' names, so that one pass over all of them suffices and
+//! nothing is kept.
+
+use std::collections::HashSet;
+use std::iter::Peekable;
+
+use time::OffsetDateTime;
+
+use super::authorities::Cas;
+use super::directory::{Sink, Source};
+use super::expiry::Validity;
+use super::row::{CertificateId, Credential, StatusRow, Subject};
+use super::state::State;
+use crate::app::renewal;
+use crate::cluster::name::HostName;
+use crate::cluster::profile::{Holder, Policy, TABLE};
+use crate::cluster::spec::Role;
+use crate::pki::fingerprint::Fingerprint;
+use crate::store::error::StoreError;
+use crate::store::ledger::current::CurrentCertificate;
+use crate::verify::remedy::{DirectoryRemedy, FileRemedy, Server};
+use crate::verify::target::Place;
+
+/// Reports the credentials and outdated bundles of the hosts of the cluster file that are wanted, in the order of their names.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub(super) fn rows(
+    source: &Source<'_>,
+    cas: &Cas,
+    is_wanted: &dyn Fn(&str) -> bool,
+    sink: Sink<'_>,
+) -> Result<(), StoreError> {
+    let mut members: Vec<(&HostName, Role)> =
+        source.cluster.masters.iter().map(|host| (&host.name, Role::Master)).collect();
+    members.extend(source.cluster.nodes.iter().map(|host| (&host.name, Role::Node)));
+    members.retain(|(name, _)| is_wanted(name.as_str()));
+    members.sort_unstable();
+    let profiles: Vec<(&Policy, Role)> =
+        TABLE.iter().filter_map(|policy| Some((policy, role_of(policy.holder)?))).collect();
+    let mut queries = profiles
+        .iter()
+        .map(|(policy, _)| source.ledger.current_of_hosts(policy.name))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut columns: Vec<_> = profiles
+        .iter()
+        .zip(&mut queries)
+        .map(|((policy, role), query)| (*policy, *role, Ordered(query.rows().peekable())))
+        .collect();
+    let mut generations = source.ledger.packed_generations()?;
+    let mut generations = Ordered(generations.rows().peekable());
+    let hosts = Hosts { source, cas, discarded: source.ledger.discarded_keys()? };
+    for member in members.chunk_by(|(one, _), (other, _)| one == other) {
+        let [(name, _), ..] = member else { continue };
+        let mut newest: Option<OffsetDateTime> = None;
+        for (policy, role, column) in &mut columns {
+            if !member.iter().any(|(_, of)| of == role) {
+                continue;
+            }
+            let current = column.take(name.as_str(), |row| row.issued.host.as_deref().unwrap_or_default())?;
+            newest = newest.max(current.as_ref().map(|current| current.issued_at));
+            sink(hosts.row(name, *role, policy, current));
+        }
+        let packed = generations.take(name.as_str(), |(host, _)| host)?;
+        if let (Some((_, generation)), Some(issued_at)) = (packed, newest)
+            && is_older(generation, issued_at)
+        {
+            sink(outdated(name));
+        }
+    }
+    Ok(())
+}
+
+/// Returns the role of the hosts that hold a credential, if hosts do.
+fn role_of(holder: Holder) -> Option<Role> {
+    match holder {
+        Holder::Master => Some(Role::Master),
+        Holder::Node => Some(Role::Node),
+        Holder::Cluster | Holder::Person => None,
+    }
+}
+
+/// Returns true if the last bundle with changed content was packed before a certificate was issued.
+///
+/// A generation is the time in Unix seconds, or later. A bundle that is packed after a certificate was issued has other content than
+/// the one before, and so a later generation.
+fn is_older(generation: u64, issued_at: OffsetDateTime) -> bool {
+    generation < u64::try_from(issued_at.unix_timestamp()).unwrap_or(0)
+}
+
+fn outdated(name: &HostName) -> StatusRow {
+    let remedy = FileRemedy::PackBundle { host: name.to_string(), format: None };
+    StatusRow::new(Subject::Host(name.to_string()), Credential::Bundle, State::Outdated).remedy(remedy)
+}
+
+/// What the rows of hosts are made from.
+struct Hosts<'a> {
+    source: &'a Source<'a>,
+    cas: &'a Cas,
+    /// The certificates whose keys were deleted on purpose.
+    discarded: HashSet<Fingerprint>,
+}
+
+impl Hosts<'_> {
+    fn row(&self, name: &HostName, role: Role, policy: &Policy, current: Option<CurrentCertificate>) -> StatusRow {
+        let row = |state| StatusRow::new(Subject::Host(name.to_string()), Credential::Leaf(policy.profile), state);
+        let place = if role == Role::Master { Place::Master } else { Place::Node };
+        let server = || Server { place, host: name.to_string() };
+        let issue = || DirectoryRemedy::Issue { server: server(), reissue: false };
+        let Some(CurrentCertificate { issued, not_before, .. }) = current else {
+            return row(State::Missing).remedy(issue());
+        };
+        let not_after = issued.not_after;
+        let validity = &self.source.cluster.validity;
+        let lifetime = if role == Role::Master { validity.master } else { validity.node }.duration();
+        let renew_from = renewal::starts(self.source.cluster, lifetime, not_before, not_after);
+        let ca_not_after = self.cas.active_not_after(policy.signed_by);
+        let is_renewable =
+            ca_not_after.is_none_or(|ca| renewal::lasts_longer(lifetime, not_after, ca, self.source.rule.now));
+        let renew_from = Some(renew_from).filter(|_| is_renewable);
+        let state = match &issued.revocation {
+            Some(_) if not_after > self.source.rule.now => State::Revoked,
+            _ => self.source.rule.state(&Validity { not_before, not_after, renew_from }),
+        };
+        let row = StatusRow {
+            is_key_discarded: self.discarded.contains(&issued.fingerprint),
+            certificate: Some(CertificateId::from(issued)),
+            not_before: Some(not_before),
+            not_after: Some(not_after),
+            renew_from,
+            ..row(state)
+        };
+        let is_due = renew_from.is_some_and(|from| from <= self.source.rule.now);
+        match state {
+            State::Valid => row,
+            State::Expiring if !is_renewable => row.remedy(DirectoryRemedy::PlanNewRoots),
+            State::Expiring if !is_due => row.remedy(DirectoryRemedy::RenewHost(server())),
+            _ => row.remedy(issue()),
+        }
+    }
+}
+
+/// Rows in the order of a key, of which some are taken in that order.
+struct Ordered<I: Iterator>(Peekable<I>);
+
+impl<T, I: Iterator<Item = Result<T, StoreError>>> Ordered<I> {
+    /// Returns the row with this key, if there is one, and passes over those before it.
+    fn take(&mut self, key: &str, key_of: impl Fn(&T) -> &str) -> Result<Option<T>, StoreError> {
+        let is_before = |row: &Result<T, StoreError>| row.as_ref().is_ok_and(|row| key_of(row) < key);
+        while self.0.next_if(is_before).is_some() {}
+        let is_it = |row: &Result<T, StoreError>| row.as_ref().map_or(true, |row| key_of(row) == key);
+        self.0.next_if(is_it).transpose()
+    }
+}

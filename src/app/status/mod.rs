@@ -1,0 +1,33 @@
+//! What expires, and what something has to be done about.
+//!
+//! [`of_directory`] answers for a cluster directory, from the ledger and without any passphrase: CAs, CRLs, the credentials of hosts,
+//! of the verifier and of administrators, bundles that are older than their certificates, and hosts that left the cluster file.
+//! [`of_files`] answers for anybody's PKI, from its files alone. Rows are handed on one at a time, so that the
+//! answer of a large fleet need not fit into memory.
+
+mod admins;
+mod authorities;
+mod directory;
+mod error;
+mod expiry;
+mod hosts;
+mod options;
+mod pki;
+mod remedy;
+mod removed;
+mod report;
+mod row;
+mod sort;
+mod state;
+mod summary;
+
+pub use directory::of_directory;
+pub use error::StatusError;
+pub use options::StatusOptions;
+pub use pki::{SkipReason, Skipped, of_files};
+pub use remedy::Remedy;
+pub use report::StatusReport;
+pub use row::{CertificateId, Credential, FileKind, Problem, StatusRow, Subject};
+pub use sort::{SortBy, sort};
+pub use state::State;
+pub use summary::Summary;

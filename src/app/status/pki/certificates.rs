@@ -1,0 +1,126 @@
+//! The certificates and CRLs in what was read, each once.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use super::files::ReadFile;
+use super::walk::{SkipReason, Skipped};
+use crate::app::inspect::content::Content;
+use crate::explain::piece::Piece;
+use crate::pki::certificate::Certificate;
+use crate::pki::crl::Crl;
+use crate::pki::fingerprint::Fingerprint;
+
+/// A certificate, and where it was found.
+pub(super) struct FoundCertificate<'f> {
+    pub(super) certificate: &'f Certificate,
+    pub(super) label: String,
+    pub(super) path: PathBuf,
+    /// Whether a kubeconfig has it for a user.
+    pub(super) is_of_user: bool,
+}
+
+/// A CRL, and where it was found.
+pub(super) struct FoundCrl<'f> {
+    pub(super) crl: &'f Crl,
+    pub(super) label: String,
+    pub(super) path: PathBuf,
+}
+
+/// All certificates and CRLs.
+#[derive(Default)]
+pub(super) struct Found<'f> {
+    pub(super) certificates: Vec<FoundCertificate<'f>>,
+    pub(super) crls: Vec<FoundCrl<'f>>,
+    pub(super) skipped: Vec<Skipped>,
+    seen: HashSet<Fingerprint>,
+}
+
+impl<'f> Found<'f> {
+    /// Collects the certificates of files, then those of kubeconfigs.
+    ///
+    /// A certificate that several files have is that of the first. Of kubeconfigs each counts, for each has to be renewed, but the CA
+    /// that all of them trust counts once.
+    pub(super) fn of(files: &'f [ReadFile]) -> Self {
+        let mut found = Self::default();
+        for ReadFile { file, content } in files {
+            if let Content::Pieces(pieces) = content {
+                found.pieces(&file.label, &file.path, pieces);
+            }
+        }
+        for ReadFile { file, content } in files {
+            let Content::Kubeconfig(config) = content else { continue };
+            let users = config.certificates().filter(|part| part.user.is_some()).count();
+            for part in config.certificates() {
+                let label = match part.user {
+                    Some(user) if users > 1 => format!("{} user {user}", file.label),
+                    _ => file.label.clone(),
+                };
+                let pieces = match part.pieces {
+                    Ok(pieces) => pieces,
+                    Err(reason) => {
+                        found.skip(&label, SkipReason::Reference(reason.to_owned()));
+                        continue;
+                    }
+                };
+                match part.user.is_some() && part.is_embedded {
+                    true => found.user(&label, &file.path, pieces),
+                    false => found.pieces(&label, &file.path, pieces),
+                }
+            }
+        }
+        found
+    }
+
+    fn skip(&mut self, label: &str, reason: SkipReason) {
+        self.skipped.push(Skipped { label: label.to_owned(), reason });
+    }
+
+    fn pieces(&mut self, label: &str, path: &Path, pieces: &'f [Piece]) {
+        for piece in pieces {
+            match piece {
+                Piece::Certificate(certificate, _) if self.seen.insert(certificate.fingerprint()) => {
+                    self.certificate(certificate, label, path, false);
+                }
+                Piece::Crl(crl) => {
+                    self.crls.push(FoundCrl { crl, label: label.to_owned(), path: path.to_owned() });
+                }
+                Piece::Damaged { kind, reason } => {
+                    self.skip(label, SkipReason::Damaged { kind, reason: reason.clone() });
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Adds the first certificate of a user; those behind it are its issuer's chain.
+    fn user(&mut self, label: &str, path: &Path, pieces: &'f [Piece]) {
+        let certificate = pieces.iter().find_map(|piece| match piece {
+            Piece::Certificate(certificate, _) => Some(certificate),
+            _ => None,
+        });
+        match certificate {
+            Some(certificate) => self.certificate(certificate, label, path, true),
+            None => self.pieces(label, path, pieces),
+        }
+    }
+
+    fn certificate(&mut self, certificate: &'f Certificate, label: &str, path: &Path, is_of_user: bool) {
+        let (label, path) = (label.to_owned(), path.to_owned());
+        self.certificates.push(FoundCertificate { certificate, label, path, is_of_user });
+    }
+
+    /// Returns true if a CRL among what was found, signed by the certificate's issuer, lists a certificate.
+    pub(super) fn is_revoked(&self, certificate: &Certificate) -> bool {
+        let lists = |found: &FoundCrl<'_>| {
+            let FoundCrl { crl, .. } = found;
+            crl.issuer.der == certificate.issuer.der
+                && crl.serials.contains(&certificate.serial)
+                && self
+                    .certificates
+                    .iter()
+                    .any(|one| one.certificate.subject.der == crl.issuer.der && crl.is_signed_by(one.certificate))
+        };
+        self.crls.iter().any(lists)
+    }
+}

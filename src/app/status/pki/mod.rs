@@ -1,0 +1,10 @@
+//! The answer for anybody's PKI: the certificates, kubeconfigs and CRLs of files and folders, whichever tool made them.
+
+mod certificates;
+mod files;
+mod rows;
+mod tool;
+mod walk;
+
+pub use rows::of_files;
+pub use walk::{SkipReason, Skipped};

@@ -1,0 +1,108 @@
+//! The rows of files.
+
+use time::{Duration, OffsetDateTime};
+
+use super::certificates::{Found, FoundCertificate, FoundCrl};
+use super::files;
+use super::tool::Tool;
+use crate::app::Error;
+use crate::app::inspect::InputFile;
+use crate::app::status::error::StatusError;
+use crate::app::status::expiry::{ExpiryRule, Validity};
+use crate::app::status::options::StatusOptions;
+use crate::app::status::remedy::Remedy;
+use crate::app::status::report::StatusReport;
+use crate::app::status::row::{CertificateId, Credential, FileKind, Problem, StatusRow, Subject};
+use crate::app::status::state::State;
+use crate::app::status::summary::Summary;
+use crate::pki::certificate::Certificate;
+use crate::verify::remedy::CertificateRemedy;
+
+/// The longest life of certificates that most tools' CAs sign: from so long before its expiry on a CA shortens what it signs.
+const LONGEST_LEAF: Duration = Duration::days(365);
+
+/// Reports every certificate, kubeconfig and CRL of files and folders, whichever tool made them. Each row is handed to `sink`.
+///
+/// # Errors
+/// When a file is not there, or nothing is found.
+pub fn of_files(
+    inputs: &[InputFile],
+    options: &StatusOptions,
+    now: OffsetDateTime,
+    sink: &mut dyn FnMut(StatusRow),
+) -> Result<StatusReport, Error> {
+    let (files, mut skipped) = files::read(inputs)?;
+    let mut found = Found::of(&files);
+    skipped.append(&mut found.skipped);
+    if found.certificates.is_empty() && found.crls.is_empty() && skipped.is_empty() {
+        return Err(StatusError::NothingFound.into());
+    }
+    let rule = ExpiryRule { now, expires_within: options.expires_within };
+    let tool = Tool::of(&files);
+    let mut summary = Summary::default();
+    let mut counted = |row: StatusRow| {
+        summary.add(&row);
+        sink(row);
+    };
+    for one in &found.certificates {
+        let is_revoked = found.is_revoked(one.certificate);
+        counted(certificate_row(one, is_revoked, tool, &rule));
+    }
+    for one in &found.crls {
+        counted(crl_row(one, &rule));
+    }
+    Ok(StatusReport { summary, skipped })
+}
+
+fn certificate_row(
+    FoundCertificate { certificate, label, path, is_of_user }: &FoundCertificate<'_>,
+    is_revoked: bool,
+    tool: Tool,
+    rule: &ExpiryRule,
+) -> StatusRow {
+    let Certificate { not_before, not_after, .. } = **certificate;
+    let is_ca = certificate.basic_constraints.is_some_and(|constraints| constraints.ca);
+    let kind = match (is_ca, is_of_user) {
+        (true, _) if certificate.is_self_issued() => FileKind::Root,
+        (true, _) => FileKind::Intermediate,
+        (false, true) => FileKind::Kubeconfig,
+        (false, false) => FileKind::Certificate,
+    };
+    let third: Duration = (not_after - not_before) / 3;
+    let renew_from = Some(not_after - if is_ca { third.min(LONGEST_LEAF) } else { third });
+    let state = match rule.state(&Validity { not_before, not_after, renew_from }) {
+        State::Expired => State::Expired,
+        _ if is_revoked => State::Revoked,
+        state => state,
+    };
+    let remedy = match state {
+        State::Valid => None,
+        State::NotYetValid => Some(Remedy::from(CertificateRemedy::CompareClocks)),
+        _ if is_ca => Some(Remedy::PlanNewCa),
+        _ => Some(tool.renewal_of(&path.display().to_string())),
+    };
+    StatusRow {
+        certificate: Some(CertificateId::from(*certificate)),
+        not_before: Some(not_before),
+        not_after: Some(not_after),
+        renew_from,
+        file: Some(path.clone()),
+        remedy,
+        ..StatusRow::new(Subject::Cluster, Credential::File { name: label.clone(), kind }, state)
+    }
+}
+
+fn crl_row(FoundCrl { crl, label, path }: &FoundCrl<'_>, rule: &ExpiryRule) -> StatusRow {
+    let row = |state| StatusRow {
+        file: Some(path.clone()),
+        not_before: Some(crl.this_update),
+        ..StatusRow::new(Subject::Cluster, Credential::File { name: label.clone(), kind: FileKind::Crl }, state)
+    };
+    let Some(not_after) = crl.next_update else {
+        return StatusRow { problem: Some(Problem::NoNextUpdate), ..row(State::Unreadable).remedy(Remedy::SignNewCrl) };
+    };
+    let renew_from = Some(not_after - (not_after - crl.this_update) / 3);
+    let state = rule.state(&Validity { not_before: crl.this_update, not_after, renew_from });
+    let row = StatusRow { not_after: Some(not_after), renew_from, ..row(state) };
+    if state == State::Valid { row } else { row.remedy(Remedy::SignNewCrl) }
+}

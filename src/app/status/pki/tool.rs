@@ -1,0 +1,72 @@
+//! The tool that made a PKI, by the names of its files, and how it renews them.
+
+use super::files::ReadFile;
+use crate::app::status::remedy::Remedy;
+
+/// A tool that makes the PKI of a cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tool {
+    /// kubeadm
+    Kubeadm,
+    /// k3s, and RKE2
+    K3s,
+    /// Talos
+    Talos,
+    /// Another, or none.
+    Other,
+}
+
+/// Files that one tool alone makes; Talos has some of kubeadm's, so that it comes first.
+const MARKS: [(&str, Tool); 6] = [
+    ("kube-apiserver/aggregator-ca.crt", Tool::Talos),
+    ("serving-kube-apiserver.crt", Tool::K3s),
+    ("client-kubelet.crt", Tool::K3s),
+    ("pki/apiserver-kubelet-client.crt", Tool::Kubeadm),
+    ("pki/etcd/healthcheck-client.crt", Tool::Kubeadm),
+    ("super-admin.conf", Tool::Kubeadm),
+];
+
+/// kubeadm's files, and its names for them (`kubeadm certs renew NAME`).
+const KUBEADM: [(&str, &str); 11] = [
+    ("apiserver.crt", "apiserver"),
+    ("apiserver-etcd-client.crt", "apiserver-etcd-client"),
+    ("apiserver-kubelet-client.crt", "apiserver-kubelet-client"),
+    ("front-proxy-client.crt", "front-proxy-client"),
+    ("etcd/healthcheck-client.crt", "etcd-healthcheck-client"),
+    ("etcd/peer.crt", "etcd-peer"),
+    ("etcd/server.crt", "etcd-server"),
+    ("super-admin.conf", "super-admin.conf"),
+    ("admin.conf", "admin.conf"),
+    ("controller-manager.conf", "controller-manager.conf"),
+    ("scheduler.conf", "scheduler.conf"),
+];
+
+impl Tool {
+    /// Recognizes the tool that made these files.
+    pub(super) fn of(files: &[ReadFile]) -> Self {
+        let has = |mark: &str| files.iter().any(|read| is_at(&read.file.path.display().to_string(), mark));
+        MARKS.iter().find(|(mark, _)| has(mark)).map_or(Self::Other, |(_, tool)| *tool)
+    }
+
+    /// Returns how the certificate of a file is renewed.
+    pub(super) fn renewal_of(self, path: &str) -> Remedy {
+        // Kubelets of any tool renew their client certificates.
+        if path.ends_with("kubelet.conf") || path.contains("kubelet-client-current") {
+            return Remedy::LetKubeletRenew;
+        }
+        match self {
+            Self::Kubeadm => match KUBEADM.iter().find(|(file, _)| is_at(path, file)) {
+                Some((_, name)) => Remedy::RenewByKubeadm { name: (*name).to_owned() },
+                None => Remedy::RenewByItsTool,
+            },
+            Self::K3s => Remedy::RenewByK3s,
+            Self::Talos => Remedy::LetTalosRenew,
+            Self::Other => Remedy::RenewByItsTool,
+        }
+    }
+}
+
+/// Returns true if a path ends with these whole parts.
+fn is_at(path: &str, end: &str) -> bool {
+    path.strip_suffix(end).is_some_and(|before| before.is_empty() || before.ends_with('/'))
+}

@@ -1,0 +1,51 @@
+//! What helps, as data; `cli` has the words.
+
+use crate::verify::remedy as finding;
+
+/// What helps against something that expires.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Remedy {
+    /// As a finding of the audit has it.
+    OfFinding(finding::Remedy),
+    /// Renew it with kubeadm.
+    RenewByKubeadm {
+        /// What kubeadm calls it.
+        name: String,
+    },
+    /// Restart k3s, or let it replace all of its certificates.
+    RenewByK3s,
+    /// Talos renews it while it runs.
+    LetTalosRenew,
+    /// The kubelet renews it while it runs.
+    LetKubeletRenew,
+    /// Renew it with the tool that issued it.
+    RenewByItsTool,
+    /// Plan for a new CA.
+    PlanNewCa,
+    /// Sign a new CRL.
+    SignNewCrl,
+}
+
+impl Remedy {
+    /// Returns the stable id in kebab case.
+    #[must_use]
+    pub fn id(&self) -> String {
+        match self {
+            Self::OfFinding(remedy) => return remedy.id(),
+            Self::RenewByKubeadm { .. } => "renew-by-kubeadm",
+            Self::RenewByK3s => "renew-by-k3s",
+            Self::LetTalosRenew => "let-talos-renew",
+            Self::LetKubeletRenew => "let-kubelet-renew",
+            Self::RenewByItsTool => "renew-by-its-tool",
+            Self::PlanNewCa => "plan-new-ca",
+            Self::SignNewCrl => "sign-new-crl",
+        }
+        .to_owned()
+    }
+}
+
+impl<R: Into<finding::Remedy>> From<R> for Remedy {
+    fn from(remedy: R) -> Self {
+        Self::OfFinding(remedy.into())
+    }
+}

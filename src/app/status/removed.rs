@@ -1,0 +1,22 @@
+//! Hosts that are not in the cluster file any more and still have valid certificates.
+
+use super::directory::Sink;
+use super::row::{CertificateId, Credential, StatusRow, Subject};
+use super::state::State;
+use crate::app::revoke::removed_host::RemovedHost;
+use crate::cluster::profile::TABLE;
+
+/// Reports each valid certificate of hosts that left.
+pub(super) fn rows(left: impl Iterator<Item = RemovedHost>, sink: Sink<'_>) {
+    for removed in left {
+        let remedy = removed.remedy();
+        for issued in removed.certificates {
+            // `RemovedHost` has the certificates of known profiles alone.
+            let Some(policy) = TABLE.iter().find(|row| row.name == issued.profile) else { continue };
+            let subject = Subject::Host(removed.host.clone());
+            let row = StatusRow::new(subject, Credential::Leaf(policy.profile), State::Left).remedy(remedy.clone());
+            let not_after = Some(issued.not_after);
+            sink(StatusRow { not_after, certificate: Some(CertificateId::from(issued)), ..row });
+        }
+    }
+}

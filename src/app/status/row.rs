@@ -1,0 +1,225 @@
+//! One row of the answer: whose it is, what it is, when it expires, and what helps.
+
+use std::borrow::Cow;
+use std::path::PathBuf;
+
+use time::{Duration, OffsetDateTime};
+
+use super::remedy::Remedy;
+use super::state::State;
+use crate::app::admin::kubeconfig::AdminFileError;
+use crate::app::revoke::crl_file::CrlFileError;
+use crate::cluster::profile::{CaRole, Profile};
+use crate::pki::certificate::{Certificate, Serial};
+use crate::pki::fingerprint::Fingerprint;
+use crate::store::ca::CaError;
+use crate::store::ledger::certificates::IssuedCertificate;
+
+/// Something that expires, or that something has to be done about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StatusRow {
+    /// Whose it is.
+    pub subject: Subject,
+    /// What it is.
+    pub credential: Credential,
+    /// The certificate; `None` for CRLs, bundles, and what was never issued.
+    pub certificate: Option<CertificateId>,
+    /// When its validity begins, where that is known.
+    pub not_before: Option<OffsetDateTime>,
+    /// When it expires; of a CRL, when the next one is due.
+    pub not_after: Option<OffsetDateTime>,
+    /// From when on it is renewed; `None` where nothing renews it.
+    pub renew_from: Option<OffsetDateTime>,
+    /// Its state.
+    pub state: State,
+    /// Whether its key was deleted on purpose after its bundle was encrypted: a renewal needs a new key.
+    pub is_key_discarded: bool,
+    /// The file that it was read from, where it was read from one.
+    pub file: Option<PathBuf>,
+    /// Why it cannot be read.
+    pub problem: Option<Problem>,
+    /// What helps; `None` where there is nothing to do.
+    pub remedy: Option<Remedy>,
+}
+
+/// Whose something is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// The cluster's: CAs, CRLs, the verifier.
+    Cluster,
+    /// An administrator's.
+    Person(String),
+    /// A host's.
+    Host(String),
+}
+
+impl Subject {
+    /// Returns the host's name, if it is a host.
+    #[must_use]
+    pub fn host(&self) -> Option<&str> {
+        match self {
+            Self::Host(name) => Some(name),
+            Self::Cluster | Self::Person(_) => None,
+        }
+    }
+
+    /// Returns the name of the host or person; empty for the cluster.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Host(name) | Self::Person(name) => name,
+            Self::Cluster => "",
+        }
+    }
+}
+
+/// What something is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// A root.
+    Root(CaRole),
+    /// An intermediate CA.
+    Intermediate(CaRole),
+    /// An end-entity certificate.
+    Leaf(Profile),
+    /// A CRL.
+    Crl(CaRole),
+    /// A host's bundle.
+    Bundle,
+    /// A certificate or a CRL in a file of any tool.
+    File {
+        /// The file as it was named, or its path below the folder that was named.
+        name: String,
+        /// What it is.
+        kind: FileKind,
+    },
+}
+
+/// What a file of any tool has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileKind {
+    /// A root.
+    Root,
+    /// An intermediate CA.
+    Intermediate,
+    /// An end-entity certificate.
+    Certificate,
+    /// The certificate of a user of a kubeconfig.
+    Kubeconfig,
+    /// A CRL.
+    Crl,
+}
+
+impl Credential {
+    /// Returns the name in tables, JSON and metrics. CAs have the names that kubeadm gives them.
+    #[must_use]
+    pub fn name(&self) -> Cow<'_, str> {
+        let of_role = |role: CaRole, what: &str| match role {
+            CaRole::Cluster => Cow::Owned(what.to_owned()),
+            CaRole::Etcd => Cow::Owned(format!("etcd-{what}")),
+            CaRole::FrontProxy => Cow::Owned(format!("front-proxy-{what}")),
+        };
+        match self {
+            Self::Root(role) => of_role(*role, "ca"),
+            Self::Intermediate(role) => of_role(*role, "intermediate-ca"),
+            Self::Leaf(profile) => Cow::Borrowed(profile.policy().name),
+            Self::Crl(role) => of_role(*role, "crl"),
+            Self::Bundle => Cow::Borrowed("bundle"),
+            Self::File { name, .. } => Cow::Borrowed(name),
+        }
+    }
+
+    /// Returns the kind: `root`, `intermediate`, `certificate`, `kubeconfig`, `crl` or `bundle`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Root(_) | Self::File { kind: FileKind::Root, .. } => "root",
+            Self::Intermediate(_) | Self::File { kind: FileKind::Intermediate, .. } => "intermediate",
+            Self::Leaf(Profile::Admin | Profile::BreakGlass) | Self::File { kind: FileKind::Kubeconfig, .. } => {
+                "kubeconfig"
+            }
+            Self::Leaf(_) | Self::File { kind: FileKind::Certificate, .. } => "certificate",
+            Self::Crl(_) | Self::File { kind: FileKind::Crl, .. } => "crl",
+            Self::Bundle => "bundle",
+        }
+    }
+}
+
+/// Tells a certificate from all others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateId {
+    /// Its serial number.
+    pub serial: Serial,
+    /// The SHA-256 of its DER: Kubernetes's credential-id.
+    pub fingerprint: Fingerprint,
+    /// The SHA-256 of its issuer's DER, where the ledger has it.
+    pub issuer: Option<Fingerprint>,
+    /// Its common name.
+    pub account: String,
+}
+
+impl From<&Certificate> for CertificateId {
+    fn from(certificate: &Certificate) -> Self {
+        Self {
+            serial: certificate.serial.clone(),
+            fingerprint: certificate.fingerprint(),
+            issuer: None,
+            account: certificate.account().user,
+        }
+    }
+}
+
+impl From<IssuedCertificate> for CertificateId {
+    fn from(issued: IssuedCertificate) -> Self {
+        let IssuedCertificate { serial, fingerprint, issuer, account, .. } = issued;
+        Self { serial, fingerprint, issuer: Some(issuer), account }
+    }
+}
+
+/// Why something cannot be read.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Problem {
+    /// A CA's certificate.
+    #[error(transparent)]
+    Ca(#[from] CaError),
+    /// A CRL.
+    #[error(transparent)]
+    Crl(#[from] CrlFileError),
+    /// A CRL that never expires, so that an old one looks like the newest.
+    #[error("it does not say when the next one is due")]
+    NoNextUpdate,
+    /// An administrator's kubeconfig.
+    #[error(transparent)]
+    Admin(#[from] AdminFileError),
+}
+
+impl StatusRow {
+    /// Returns a row of which nothing more is known.
+    pub(super) fn new(subject: Subject, credential: Credential, state: State) -> Self {
+        Self {
+            subject,
+            credential,
+            certificate: None,
+            not_before: None,
+            not_after: None,
+            renew_from: None,
+            state,
+            is_key_discarded: false,
+            file: None,
+            problem: None,
+            remedy: None,
+        }
+    }
+
+    /// Adds what helps.
+    pub(super) fn remedy(self, remedy: impl Into<Remedy>) -> Self {
+        Self { remedy: Some(remedy.into()), ..self }
+    }
+
+    /// Returns the whole days until it expires, negative once it has expired.
+    #[must_use]
+    pub fn days(&self, now: OffsetDateTime) -> Option<i64> {
+        let left = self.not_after? - now;
+        Some(left.whole_seconds().div_euclid(Duration::DAY.whole_seconds()))
+    }
+}

@@ -1,0 +1,71 @@
+//! The state of something that expires.
+
+/// The state of something that expires. A later one is worse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// It is valid, and there is nothing to do.
+    Valid,
+    /// It is in the part of its life in which it is renewed.
+    Due,
+    /// It is a bundle that is older than its host's certificates.
+    Outdated,
+    /// It expires within the time that was asked for.
+    Expiring,
+    /// It is valid, and its host is not in the cluster file any more.
+    Left,
+    /// It becomes valid later.
+    NotYetValid,
+    /// The cluster file asks for it, and it was never made.
+    Missing,
+    /// It cannot be read.
+    Unreadable,
+    /// It was revoked, and nothing took its place.
+    Revoked,
+    /// It has expired.
+    Expired,
+}
+
+impl State {
+    /// All states.
+    pub const ALL: [Self; 10] = [
+        Self::Valid,
+        Self::Due,
+        Self::Outdated,
+        Self::Expiring,
+        Self::Left,
+        Self::NotYetValid,
+        Self::Missing,
+        Self::Unreadable,
+        Self::Revoked,
+        Self::Expired,
+    ];
+
+    /// Returns the name in tables, JSON and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::Due => "due",
+            Self::Outdated => "outdated",
+            Self::Expiring => "expiring",
+            Self::Left => "left",
+            Self::NotYetValid => "not-yet-valid",
+            Self::Missing => "missing",
+            Self::Unreadable => "unreadable",
+            Self::Revoked => "revoked",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_states_are_listed_in_their_order() {
+        for (i, state) in State::ALL.into_iter().enumerate() {
+            assert_eq!(state as usize, i, "{state:?}");
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Rows that are alike: a page about a thousand hosts has a line for all that have the same to say.
+
+use std::collections::BTreeMap;
+
+use time::{Date, OffsetDateTime};
+
+use crate::app::status::{State, StatusRow};
+use crate::cli::remedies;
+use crate::cluster::duration::stamp;
+
+/// How many members a group names.
+const NAMED: usize = 2_000;
+
+/// What rows of a group have in common. The worst state comes first, then what expires first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct GroupKey {
+    /// From the worst on.
+    pub(super) state: std::cmp::Reverse<State>,
+    pub(super) day: Option<Date>,
+    pub(super) kind: &'static str,
+    pub(super) credential: String,
+}
+
+/// One row of a group.
+#[derive(Debug, Clone)]
+pub(super) struct Member {
+    /// The host or person; empty for the cluster.
+    pub(super) name: String,
+    pub(super) serial: Option<String>,
+    pub(super) expires: Option<String>,
+    pub(super) days: Option<i64>,
+    pub(super) is_key_discarded: bool,
+    pub(super) problem: Option<String>,
+    pub(super) hint: Option<String>,
+}
+
+/// Rows that are alike.
+#[derive(Debug, Default)]
+pub(super) struct Group {
+    pub(super) count: usize,
+    /// The first of them.
+    pub(super) members: Vec<Member>,
+}
+
+/// All rows, by what they have in common.
+#[derive(Debug, Default)]
+pub(super) struct Groups(pub(super) BTreeMap<GroupKey, Group>);
+
+impl Groups {
+    /// Adds a row.
+    pub(super) fn add(&mut self, row: &StatusRow, now: OffsetDateTime) {
+        let key = GroupKey {
+            state: std::cmp::Reverse(row.state),
+            day: row.not_after.map(OffsetDateTime::date),
+            kind: row.credential.kind(),
+            credential: row.credential.name().into_owned(),
+        };
+        let group = self.0.entry(key).or_default();
+        group.count += 1;
+        if group.members.len() < NAMED {
+            group.members.push(Member {
+                name: row.subject.name().to_owned(),
+                serial: row.certificate.as_ref().map(|one| one.serial.to_string()),
+                expires: row.not_after.map(stamp),
+                days: row.days(now),
+                is_key_discarded: row.is_key_discarded,
+                problem: row.problem.as_ref().map(ToString::to_string),
+                hint: row.remedy.as_ref().map(remedies::of_status),
+            });
+        }
+    }
+}

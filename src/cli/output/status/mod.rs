@@ -1,0 +1,14 @@
+//! What expires, as a table, JSON, CSV and metrics.
+
+mod advice;
+mod csv;
+mod head;
+mod html;
+mod human;
+mod json;
+mod lines;
+mod prometheus;
+mod writer;
+
+pub(crate) use head::Head;
+pub(crate) use writer::{StatusFormat, Writer};

@@ -1,0 +1,224 @@
+//! Rows as Prometheus's text format, for node_exporter's textfile collector.
+
+use std::collections::HashSet;
+use std::fmt::Write;
+
+use super::head::Head;
+use crate::app::status::{Credential, FileKind, State, StatusRow, Summary};
+use crate::ui::Screen;
+
+/// The largest number of certificates that have a series each; of more there is a histogram.
+const MAX_SERIES: usize = 10_000;
+
+const DAY: i64 = 86_400;
+/// The upper bounds of the histogram's buckets, in seconds until the expiry.
+const BUCKETS: [i64; 9] = [0, DAY, 7 * DAY, 14 * DAY, 30 * DAY, 60 * DAY, 90 * DAY, 180 * DAY, 365 * DAY];
+
+/// Writes metrics.
+pub(super) struct PrometheusWriter {
+    head: Head,
+    cas: Series,
+    crls: Series,
+    certificates: Series,
+    remaining: Histogram,
+}
+
+impl PrometheusWriter {
+    pub(super) fn new(head: Head) -> Self {
+        let series = |name, help| Series { name, help, labels: HashSet::new(), text: String::new() };
+        Self {
+            head,
+            cas: series("clusterctl_ca_expiry_seconds", "Unix time at which the certificate of a CA expires."),
+            crls: series("clusterctl_crl_next_update_seconds", "Unix time by which the next CRL of a CA is due."),
+            certificates: series("clusterctl_certificate_expiry_seconds", "Unix time at which a certificate expires."),
+            remaining: Histogram::default(),
+        }
+    }
+
+    pub(super) fn row(&mut self, row: &StatusRow) {
+        let Some(not_after) = row.not_after else { return };
+        let mut labels = vec![("cluster", self.head.cluster.as_str())];
+        let credential = row.credential.name();
+        let serial = row.certificate.as_ref().map(|one| one.serial.to_string());
+        let account = row.certificate.as_ref().map(|one| one.account.as_str());
+        let series = match row.credential {
+            Credential::Root(_)
+            | Credential::Intermediate(_)
+            | Credential::File { kind: FileKind::Root | FileKind::Intermediate, .. } => &mut self.cas,
+            Credential::Crl(_) | Credential::File { kind: FileKind::Crl, .. } => &mut self.crls,
+            Credential::Leaf(_)
+            | Credential::Bundle
+            | Credential::File { kind: FileKind::Certificate | FileKind::Kubeconfig, .. } => {
+                self.remaining.add((not_after - self.head.now).whole_seconds());
+                labels.extend([
+                    ("host", row.subject.host().unwrap_or_default()),
+                    ("account", account.unwrap_or_default()),
+                ]);
+                &mut self.certificates
+            }
+        };
+        labels.push(("credential", &credential));
+        labels.extend(serial.as_deref().map(|serial| ("serial", serial)));
+        series.add(&labels, not_after.unix_timestamp());
+    }
+
+    pub(super) fn end(self, summary: &Summary, skipped: usize, screen: &mut Screen<'_>) {
+        screen.answer(self.text(summary, skipped));
+    }
+
+    fn text(&self, summary: &Summary, skipped: usize) -> String {
+        let cluster = labels(&[("cluster", &self.head.cluster)]);
+        let mut text = String::new();
+        for series in [&self.cas, &self.crls] {
+            series.write(&mut text);
+        }
+        match self.remaining.count > MAX_SERIES as u64 {
+            true => self.remaining.write(&cluster, &mut text),
+            false => self.certificates.write(&mut text),
+        }
+        head(
+            &mut text,
+            "clusterctl_status_rows",
+            "gauge",
+            "How many certificates, CRLs and bundles are in each state.",
+        );
+        for state in State::ALL {
+            let _ = writeln!(
+                text,
+                "clusterctl_status_rows{{{cluster},state=\"{}\"}} {}",
+                state.as_str(),
+                summary.count(state)
+            );
+        }
+        head(&mut text, "clusterctl_status_skipped_files", "gauge", "How many files could not be read.");
+        let _ = writeln!(text, "clusterctl_status_skipped_files{{{cluster}}} {skipped}");
+        head(&mut text, "clusterctl_status_time_seconds", "gauge", "Unix time of these metrics.");
+        let _ = writeln!(text, "clusterctl_status_time_seconds{{{cluster}}} {}", self.head.now.unix_timestamp());
+        text
+    }
+}
+
+/// The series of one metric.
+struct Series {
+    name: &'static str,
+    help: &'static str,
+    /// A collector refuses a file that has a series twice.
+    labels: HashSet<String>,
+    text: String,
+}
+
+impl Series {
+    fn add(&mut self, pairs: &[(&str, &str)], value: i64) {
+        if self.labels.len() >= MAX_SERIES {
+            return;
+        }
+        let labels = labels(pairs);
+        if !self.labels.contains(&labels) {
+            let _ = writeln!(self.text, "{}{{{labels}}} {value}", self.name);
+            self.labels.insert(labels);
+        }
+    }
+
+    fn write(&self, out: &mut String) {
+        if !self.text.is_empty() {
+            head(out, self.name, "gauge", self.help);
+            out.push_str(&self.text);
+        }
+    }
+}
+
+/// How many certificates expire within each of [`BUCKETS`].
+#[derive(Default)]
+struct Histogram {
+    buckets: [u64; BUCKETS.len()],
+    count: u64,
+    sum: i64,
+}
+
+impl Histogram {
+    fn add(&mut self, seconds: i64) {
+        for (bucket, bound) in self.buckets.iter_mut().zip(BUCKETS) {
+            *bucket += u64::from(seconds <= bound);
+        }
+        self.count += 1;
+        self.sum = self.sum.saturating_add(seconds);
+    }
+
+    fn write(&self, cluster: &str, out: &mut String) {
+        const NAME: &str = "clusterctl_certificate_remaining_seconds";
+        head(out, NAME, "histogram", "Seconds until certificates expire; negative where they have expired.");
+        for (bucket, bound) in self.buckets.iter().zip(BUCKETS) {
+            let _ = writeln!(out, "{NAME}_bucket{{{cluster},le=\"{bound}\"}} {bucket}");
+        }
+        let _ = writeln!(out, "{NAME}_bucket{{{cluster},le=\"+Inf\"}} {}", self.count);
+        let _ = writeln!(out, "{NAME}_sum{{{cluster}}} {}", self.sum);
+        let _ = writeln!(out, "{NAME}_count{{{cluster}}} {}", self.count);
+    }
+}
+
+fn head(out: &mut String, name: &str, kind: &str, help: &str) {
+    let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
+}
+
+/// Returns labels as they are between braces.
+fn labels(pairs: &[(&str, &str)]) -> String {
+    let escaped = |value: &str| value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    let pairs: Vec<String> = pairs.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
+    pairs.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::status::Subject;
+    use crate::cluster::profile::Profile;
+
+    #[test]
+    fn labels_are_escaped() {
+        assert_eq!(labels(&[("host", "a\"b\\c\nd"), ("state", "due")]), r#"host="a\"b\\c\nd",state="due""#);
+    }
+
+    /// The text for so many certificates that expire one after the other.
+    fn text_of(count: u32) -> String {
+        let now = time::macros::datetime!(2026-11-23 12:00 UTC);
+        let mut writer = PrometheusWriter::new(Head { cluster: "prod".to_owned(), now });
+        for i in 0..count {
+            writer.row(&StatusRow {
+                subject: Subject::Host(format!("node-{i}")),
+                credential: Credential::Leaf(Profile::KubeletClient),
+                certificate: None,
+                not_before: None,
+                not_after: Some(now + time::Duration::minutes(i.into())),
+                renew_from: None,
+                state: State::Valid,
+                is_key_discarded: false,
+                file: None,
+                problem: None,
+                remedy: None,
+            });
+        }
+        writer.text(&Summary::default(), 0)
+    }
+
+    #[test]
+    fn more_certificates_than_a_collector_should_take_are_a_histogram() {
+        let limit = u32::try_from(MAX_SERIES).expect("a number");
+        let series = |text: &str| text.lines().filter(|line| line.starts_with("clusterctl_certificate_expiry")).count();
+        assert_eq!(series(&text_of(limit)), MAX_SERIES);
+        let text = text_of(limit + 1);
+        assert_eq!(series(&text), 0);
+        assert!(text.lines().count() < 50, "{text}");
+        assert!(text.contains("clusterctl_certificate_remaining_seconds_bucket{cluster=\"prod\",le=\"86400\"} 1441\n"));
+        assert!(text.contains("clusterctl_certificate_remaining_seconds_count{cluster=\"prod\"} 10001\n"));
+    }
+
+    #[test]
+    fn a_bucket_has_all_that_expire_before_its_bound() {
+        let mut histogram = Histogram::default();
+        for seconds in [-5, 0, 1, 40 * DAY, 1000 * DAY] {
+            histogram.add(seconds);
+        }
+        assert_eq!(histogram.buckets, [2, 3, 3, 3, 3, 4, 4, 4, 4]);
+        assert_eq!(histogram.count, 5);
+    }
+}

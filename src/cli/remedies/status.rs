@@ -1,0 +1,28 @@
+//! What helps against something that expires, in words.
+
+use crate::app::status::Remedy;
+use crate::cli::finding_remedies;
+use crate::verify::remedy::TargetKind;
+
+/// Returns the words for a remedy.
+pub(super) fn words(remedy: &Remedy) -> String {
+    match remedy {
+        Remedy::OfFinding(remedy) => return finding_remedies::words(remedy, TargetKind::Directory),
+        Remedy::RenewByKubeadm { name } => {
+            return format!(
+                "kubeadm certs renew {name} on this control-plane node, then restart the static pods that use it"
+            );
+        }
+        Remedy::RenewByK3s => {
+            "restart k3s, which renews what expires soon when it starts, or stop it, run k3s certificate rotate, and start it"
+        }
+        Remedy::LetTalosRenew => "Talos renews it while the node runs: check the node and its clock",
+        Remedy::LetKubeletRenew => {
+            "the kubelet renews it while it runs (rotateCertificates): check the kubelet, and its requests with kubectl get csr"
+        }
+        Remedy::RenewByItsTool => "renew it with the tool that issued it",
+        Remedy::PlanNewCa => "plan for a new CA: what it signed expires with it, at the latest",
+        Remedy::SignNewCrl => "sign a new CRL with the tool that signed this one",
+    }
+    .to_owned()
+}

@@ -1,0 +1,105 @@
+//! `status`: reports what expires, what is due, and what to do about it.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::completions;
+use crate::app::inspect::InputFile;
+use crate::app::status::{self, SortBy, StatusError, StatusOptions, StatusReport};
+use crate::cli::context::Context;
+use crate::cli::error::Result;
+use crate::cli::exit::Exit;
+use crate::cli::output::status::{Head, StatusFormat, Writer};
+use crate::cluster::host_pattern::HostPattern;
+use crate::cluster::lifetime::Lifetime;
+
+/// Reports everything in the cluster directory that expires or is due: roots, CRLs, the certificates of hosts, of the verifier and of
+/// administrators, bundles that are older than their certificates, and hosts that are not in cluster.yaml any more. It needs no
+/// passphrase and changes nothing.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Hosts: names, lists as in a,b and patterns as in 'worker-*' [default: all, and what is no host's]
+    #[arg(value_name = "HOST", add = completions::hosts())]
+    hosts: Vec<String>,
+    /// Read files and folders of any tool's PKI instead: certificates, kubeconfigs and CRLs, for example /etc/kubernetes; `-` is
+    /// standard input
+    #[arg(long, value_name = "PATH", num_args = 1.., conflicts_with = "hosts", value_hint = clap::ValueHint::AnyPath)]
+    pki: Vec<PathBuf>,
+    /// Report what expires within this time [default: 30d, or a sixth of its life where that is shorter]
+    #[arg(long, value_name = "TIME", value_parser = Lifetime::parse)]
+    expires_within: Option<Lifetime>,
+    /// Sort by this column [default: expires in a table, otherwise host]
+    #[arg(long, value_name = "COLUMN")]
+    sort: Option<SortColumn>,
+    /// Show in the table what is valid, too, and all rows
+    #[arg(long)]
+    all: bool,
+    /// Format of the output
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
+    output: StatusFormat,
+}
+
+/// A column by which rows are sorted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum SortColumn {
+    /// What expires first comes first
+    Expires,
+    /// The worst comes first
+    State,
+    /// By the kind of credential
+    Credential,
+    /// The cluster's, then administrators', then hosts' by name
+    Host,
+}
+
+impl SortColumn {
+    fn sort_by(self) -> SortBy {
+        match self {
+            Self::Expires => SortBy::Expiry,
+            Self::State => SortBy::State,
+            Self::Credential => SortBy::Credential,
+            Self::Host => SortBy::Subject,
+        }
+    }
+}
+
+/// Runs `status`.
+///
+/// # Errors
+/// As [`status::of_directory`] and [`status::of_files`]; or when the cluster file cannot be used.
+pub fn run(args: &StatusArgs, context: &mut Context<'_>) -> Result<Exit> {
+    let hosts = HostPattern::parse_all(&args.hosts).map_err(StatusError::from)?;
+    let options = StatusOptions { hosts, expires_within: args.expires_within };
+    let report = match args.pki.is_empty() {
+        true => of_directory(args, &options, context)?,
+        false => of_files(args, &options, context)?,
+    };
+    Ok(if report.is_all_valid() { Exit::Done } else { Exit::Unproven })
+}
+
+fn of_directory(args: &StatusArgs, options: &StatusOptions, context: &mut Context<'_>) -> Result<StatusReport> {
+    let cluster = context.cluster()?;
+    let mut writer = args.writer(cluster.name.to_string(), context);
+    let screen = &mut context.screen;
+    let report = status::of_directory(&context.env, &cluster, options, &mut |row| writer.row(row, screen))?;
+    writer.end(&report, screen);
+    Ok(report)
+}
+
+fn of_files(args: &StatusArgs, options: &StatusOptions, context: &mut Context<'_>) -> Result<StatusReport> {
+    let input = |file: &PathBuf| InputFile { label: file.display().to_string(), path: context.input(file) };
+    let inputs: Vec<InputFile> = args.pki.iter().map(input).collect();
+    let mut writer = args.writer(String::new(), context);
+    let screen = &mut context.screen;
+    let report = status::of_files(&inputs, options, context.env.now, &mut |row| writer.row(row, screen))?;
+    writer.end(&report, screen);
+    Ok(report)
+}
+
+impl StatusArgs {
+    fn writer(&self, cluster: String, context: &Context<'_>) -> Writer {
+        let head = Head { cluster, now: context.env.now };
+        Writer::new(self.output, head, self.sort.map(SortColumn::sort_by), self.all)
+    }
+}
