@@ -39,6 +39,7 @@ mod policy;
 mod preflight;
 mod prompts;
 mod renewal;
+mod renewing;
 mod replaying;
 mod reports;
 mod revocation;

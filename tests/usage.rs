@@ -13,8 +13,7 @@ use crate::support::{CLUSTER, Lab};
 fn a_verb_of_other_programs_is_answered_with_what_does_it_here() {
     let lab = Lab::empty();
     for (verb, names) in [
-        ("renew", "--renew-within"),
-        ("rotate", "--renew-within"),
+        ("rotate", "clusterctl renew"),
         ("expiry", "clusterctl status"),
         ("list", "clusterctl show"),
         ("get", "clusterctl show"),

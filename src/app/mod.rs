@@ -23,6 +23,7 @@ mod observer;
 pub mod package;
 pub mod policy;
 mod remedy;
+pub mod renew;
 pub mod renewal;
 pub mod revoke;
 pub mod status;

@@ -58,6 +58,13 @@ impl Lifetime {
         Ok(Self(seconds))
     }
 
+    /// Returns the lifetime that is nearest to a duration.
+    #[must_use]
+    pub fn nearest(duration: Duration) -> Self {
+        let hours = (duration.as_secs() + HOUR / 2) / HOUR;
+        Self((hours * HOUR).clamp(HOUR, LONGEST))
+    }
+
     /// In seconds.
     #[must_use]
     pub fn duration(self) -> Duration {
@@ -78,6 +85,14 @@ impl fmt::Display for Lifetime {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_duration_is_rounded_to_whole_hours() {
+        let nearest = |seconds| Lifetime::nearest(Duration::from_secs(seconds)).to_string();
+        assert_eq!(nearest(90 * DAY + 60), "90d");
+        assert_eq!(nearest(DAY - 1), "1d");
+        assert_eq!((nearest(0), nearest(u64::MAX / 2)), ("1h".to_owned(), "100y".to_owned()));
+    }
 
     #[test]
     fn lifetimes_have_a_unit_and_a_range() {

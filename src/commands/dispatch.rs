@@ -5,7 +5,7 @@ use clap::CommandFactory;
 use super::tree::{Cli, Command};
 use super::{
     bundle, completions, crl, demo, init, init_ca, issue_admin, issue_master, issue_node, log, man, open, policy,
-    revoke, show, status, verify, version,
+    renew, revoke, show, status, verify, version,
 };
 use crate::cli::context::Context;
 use crate::cli::error::Result;
@@ -25,6 +25,7 @@ pub fn dispatch(command: Command, context: &mut Context<'_>) -> Result<Exit> {
         Command::Bundle(args) => bundle::run(&args, context),
         Command::Open(args) => open::run(&args, context),
         Command::Policy(args) => policy::run(&args, context),
+        Command::Renew(args) => renew::run(&args, context),
         Command::Revoke(args) => revoke::run(&args, context),
         Command::Crl(args) => crl::run(&args, context),
         Command::Verify(args) => verify::run(&args, context),

@@ -104,6 +104,13 @@ Examples:
   $ clusterctl show worker-1
   $ clusterctl show X509SHA256=6a3d5bd1f8e2a6d5b4a7a7e1d2c3b4a5968778695a4b3c2d1e0f00112233aabb";
 
+/// `renew`
+pub const RENEW: &str = "\
+Examples:
+  $ clusterctl renew --all --dry-run
+  $ clusterctl renew --all --admins --ca-passphrase-file /run/credentials/ca-passphrase
+  $ clusterctl renew 'worker-*' --within 30d";
+
 /// `log`
 pub const LOG: &str = "\
 Examples:

@@ -2,8 +2,7 @@
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-const RENEW: &str = "to renew, issue again: clusterctl issue-master --all --renew-within 30d, clusterctl issue-node --all \
-                     --renew-within 30d, then clusterctl bundle --all";
+const RENEW: &str = "to renew what is due: clusterctl renew --all, then clusterctl bundle --all";
 const STATUS: &str = "to see what expires and what is due: clusterctl status; to check the live cluster: clusterctl verify; to check \
                       every file of the directory: clusterctl verify --offline";
 const LIST: &str = "hosts are listed in cluster.yaml; to describe what a host has now: clusterctl show HOST; to see what was issued: \
@@ -22,7 +21,7 @@ const PLAN: &str = "to see what would be issued, and why: clusterctl issue-node 
 
 /// Commands that people try, and the tip for them.
 const HABITS: &[(&[&str], &str)] = &[
-    (&["renew", "renewal", "reissue", "refresh", "rotate", "renew-cert", "rekey"], RENEW),
+    (&["renewal", "reissue", "refresh", "rotate", "renew-cert", "rekey"], RENEW),
     (
         &["check", "health", "doctor", "test", "ping", "audit", "check-expiration", "expiration", "expiry", "wait"],
         STATUS,

@@ -89,7 +89,8 @@ fn show_preview(preview: &IssuePreview<'_>, scheme: AccountScheme, context: &mut
     }
 }
 
-fn reason(reason: &IssueReason) -> String {
+/// Returns why a certificate is issued, in words.
+pub(super) fn reason(reason: &IssueReason) -> String {
     match reason {
         IssueReason::Problem(problem) => problem.to_string(),
         IssueReason::Expires { after } => format!("expires in {}", in_words(*after)),

@@ -17,6 +17,7 @@ pub mod log;
 pub mod man;
 pub mod open;
 pub mod policy;
+pub mod renew;
 pub mod revoke;
 pub mod show;
 pub mod status;

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::{
     bundle, completions, crl, demo, examples, init, init_ca, issue_admin, issue_master, issue_node, log, man, open,
-    policy, revoke, show, status, verify, version,
+    policy, renew, revoke, show, status, verify, version,
 };
 use crate::store::layout::Layout;
 use crate::ui::{ColorChoice, Verbosity};
@@ -93,6 +93,9 @@ pub enum Command {
     /// Issue nodes' credentials: what is missing or no longer matches the cluster file
     #[command(after_help = examples::ISSUE_NODE)]
     IssueNode(issue_node::IssueNodeArgs),
+    /// Renew what is due: certificates, administrators' kubeconfigs and CRLs
+    #[command(after_help = examples::RENEW)]
+    Renew(renew::RenewArgs),
     /// Issue an administrator's kubeconfig
     #[command(after_help = examples::ISSUE_ADMIN)]
     IssueAdmin(issue_admin::IssueAdminArgs),

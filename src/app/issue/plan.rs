@@ -84,6 +84,24 @@ impl<'a> IssuePreview<'a> {
         self.issued() == 0 && self.service_account.is_none() && self.superseded.is_empty()
     }
 
+    /// Returns the CAs that have to sign, each once.
+    #[must_use]
+    pub fn signers(&self) -> Vec<CaRole> {
+        let Self { wanted, plans, superseded, .. } = self;
+        let of_subject = |plan: &SubjectPlan| -> BTreeSet<CaRole> {
+            if plan.issue.is_empty() {
+                return BTreeSet::new();
+            }
+            let specs = wanted.specs(plan.subject);
+            plan.issue.iter().map(|(i, _)| specs[*i].policy().signed_by).collect()
+        };
+        let mut roles = plans.par_iter().map(of_subject).reduce(BTreeSet::new, |a, b| &a | &b);
+        if !superseded.is_empty() {
+            roles.insert(CaRole::Cluster);
+        }
+        roles.into_iter().collect()
+    }
+
     /// Compares the directory with the cluster file. Returns the entries of the verification cache, too.
     fn new(
         wanted: Wanted<'a>,
@@ -180,22 +198,10 @@ impl IssuePlan<'_> {
         &self.preview
     }
 
-    /// Returns the CAs that have to sign, each once.
+    /// As [`IssuePreview::signers`].
     #[must_use]
     pub fn signers(&self) -> Vec<CaRole> {
-        let IssuePreview { wanted, plans, superseded, .. } = &self.preview;
-        let of_subject = |plan: &SubjectPlan| -> BTreeSet<CaRole> {
-            if plan.issue.is_empty() {
-                return BTreeSet::new();
-            }
-            let specs = wanted.specs(plan.subject);
-            plan.issue.iter().map(|(i, _)| specs[*i].policy().signed_by).collect()
-        };
-        let mut roles = plans.par_iter().map(of_subject).reduce(BTreeSet::new, |a, b| &a | &b);
-        if !superseded.is_empty() {
-            roles.insert(CaRole::Cluster);
-        }
-        roles.into_iter().collect()
+        self.preview.signers()
     }
 
     /// Issues what is planned: each certificate is verified, then recorded, then written.

@@ -1,0 +1,36 @@
+//! Shows notices once: several use cases look at the same directory.
+
+use crate::app::{Cancellation, Notice, Observer, Progress, Task};
+
+/// Passes each notice on once, and everything else as it is.
+pub(super) struct Once<'o> {
+    inner: &'o mut dyn Observer,
+    seen: &'o mut Vec<Notice>,
+}
+
+impl<'o> Once<'o> {
+    pub(super) fn new(inner: &'o mut dyn Observer, seen: &'o mut Vec<Notice>) -> Self {
+        Self { inner, seen }
+    }
+}
+
+impl Observer for Once<'_> {
+    fn notice(&mut self, notice: Notice) {
+        if !self.seen.contains(&notice) {
+            self.inner.notice(notice.clone());
+            self.seen.push(notice);
+        }
+    }
+
+    fn progress(&self, task: Task, total: u64) -> Box<dyn Progress> {
+        self.inner.progress(task, total)
+    }
+
+    fn cancellation(&self) -> Cancellation {
+        self.inner.cancellation()
+    }
+
+    fn defer_interrupts(&self) {
+        self.inner.defer_interrupts();
+    }
+}

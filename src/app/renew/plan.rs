@@ -1,0 +1,235 @@
+//! Finds what is due, and renews it.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use time::OffsetDateTime;
+
+use super::observer::Once;
+use super::report::RenewReport;
+use crate::app::admin::{self, AdminOptions, AdminReport};
+use crate::app::env::Env;
+use crate::app::error::Error;
+use crate::app::issue::{self, IssueOptions, IssuePreview, PlannedCertificate, Subjects};
+use crate::app::notice::Notice;
+use crate::app::observer::Observer;
+use crate::app::revoke::{self, Request, RevokeOptions, RevokeReport};
+use crate::app::status::{self, Credential, State, StatusOptions, StatusRow, Subject};
+use crate::cluster::lifetime::Lifetime;
+use crate::cluster::name::HostName;
+use crate::cluster::profile::{CaRole, Profile};
+use crate::cluster::spec::{Cluster, Host, Role};
+use crate::pki::issuer::Issuer;
+use crate::store::files;
+use crate::store::layout::Layout;
+
+/// What is renewed where it is due.
+#[derive(Debug, Clone, Default)]
+pub struct RenewOptions<'a> {
+    /// These control-plane nodes.
+    pub masters: Vec<&'a Host>,
+    /// These nodes.
+    pub nodes: Vec<&'a Host>,
+    /// Administrators' kubeconfigs.
+    pub admins: bool,
+    /// CRLs.
+    pub crls: bool,
+    /// What expires within this time is due, too, whatever the cluster file says.
+    pub within: Option<Lifetime>,
+    /// A folder with templates for the API servers' authorization configuration, which is written with the CRLs.
+    pub templates: Option<PathBuf>,
+}
+
+/// An administrator's kubeconfig that is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueAdmin {
+    /// The account's name.
+    pub name: HostName,
+    /// When the present certificate expires.
+    pub not_after: OffsetDateTime,
+    /// How long the present certificate is valid; the new one is valid for as long.
+    pub validity: Lifetime,
+}
+
+/// What is renewed when it is applied.
+#[derive(Debug)]
+pub struct RenewPlan<'a> {
+    options: RenewOptions<'a>,
+    cluster: &'a Cluster,
+    env: &'a Env,
+    /// Of control-plane nodes and the verifier, then of nodes.
+    credentials: Vec<IssuePreview<'a>>,
+    admins: Vec<DueAdmin>,
+    /// The validity of new CRLs, if they are due.
+    crls: Option<Lifetime>,
+    /// The notices that were passed on.
+    seen: Vec<Notice>,
+}
+
+/// Finds what is due, and changes nothing.
+///
+/// # Errors
+/// As [`issue::preview`] and [`status::of_directory`].
+pub fn plan<'a>(
+    options: RenewOptions<'a>,
+    cluster: &'a Cluster,
+    env: &'a Env,
+    observer: &mut dyn Observer,
+) -> Result<RenewPlan<'a>, Error> {
+    let mut seen = Vec::new();
+    let mut credentials = Vec::new();
+    for subjects in subjects(&options, &env.layout) {
+        let options = issue_options(subjects, options.within);
+        credentials.push(issue::preview(options, cluster, env, &mut Once::new(observer, &mut seen))?);
+    }
+    let (admins, crls) = due_in_directory(&options, cluster, env)?;
+    Ok(RenewPlan { options, cluster, env, credentials, admins, crls, seen })
+}
+
+/// Returns the hosts that have credentials: what was never issued is not renewed.
+fn subjects<'a>(options: &RenewOptions<'a>, layout: &Layout) -> Vec<Subjects<'a>> {
+    let issued = |role, hosts: &[&'a Host]| -> Vec<&'a Host> {
+        let folder = layout.hosts_folder(role);
+        hosts.iter().copied().filter(|host| files::exists(&folder.join(host.name.as_str()))).collect()
+    };
+    let (masters, nodes) = (issued(Role::Master, &options.masters), issued(Role::Node, &options.nodes));
+    let mut subjects = Vec::new();
+    if !masters.is_empty() {
+        subjects.push(Subjects::Masters(masters));
+    }
+    if !nodes.is_empty() {
+        subjects.push(Subjects::Nodes(nodes));
+    }
+    subjects
+}
+
+fn issue_options(subjects: Subjects<'_>, within: Option<Lifetime>) -> IssueOptions<'_> {
+    IssueOptions { subjects, reissue: false, renew_within: within }
+}
+
+/// Returns the administrators' kubeconfigs that are due, and the validity of new CRLs if one is due.
+fn due_in_directory(
+    options: &RenewOptions<'_>,
+    cluster: &Cluster,
+    env: &Env,
+) -> Result<(Vec<DueAdmin>, Option<Lifetime>), Error> {
+    let (mut admins, mut crls) = (Vec::new(), None);
+    if !options.admins && !options.crls {
+        return Ok((admins, crls));
+    }
+    let by = options.within.map(|within| env.now + within.duration());
+    let status_options = StatusOptions { hosts: Vec::new(), expires_within: options.within };
+    status::of_directory(env, cluster, &status_options, &mut |row| {
+        let is_due = matches!(row.state, State::Due | State::Expiring | State::Expired)
+            && (row.renew_from.is_some_and(|from| from <= env.now)
+                || row.not_after.is_some_and(|end| by.is_some_and(|by| end <= by)));
+        match row.credential {
+            Credential::Leaf(Profile::Admin) if options.admins && is_due => admins.extend(due_admin(&row)),
+            Credential::Crl(_) if options.crls && is_due => crls = crls.max(Some(validity(&row))),
+            _ => {}
+        }
+    })?;
+    Ok((admins, crls))
+}
+
+fn due_admin(row: &StatusRow) -> Option<DueAdmin> {
+    let Subject::Person(name) = &row.subject else { return None };
+    Some(DueAdmin { name: HostName::parse(name).ok()?, not_after: row.not_after?, validity: validity(row) })
+}
+
+/// Returns how long what a row describes is valid.
+fn validity(row: &StatusRow) -> Lifetime {
+    let life = row.not_before.zip(row.not_after).map(|(from, to)| to - from);
+    let life = life.and_then(|life| std::time::Duration::try_from(life).ok());
+    life.map_or(Lifetime::NINETY_DAYS, Lifetime::nearest)
+}
+
+impl<'a> RenewPlan<'a> {
+    /// Returns the certificates of hosts and of the verifier that are renewed.
+    pub fn certificates(&self) -> impl Iterator<Item = PlannedCertificate> {
+        self.credentials.iter().flat_map(IssuePreview::certificates)
+    }
+
+    /// Returns the administrators' kubeconfigs that are renewed.
+    #[must_use]
+    pub fn admins(&self) -> &[DueAdmin] {
+        &self.admins
+    }
+
+    /// Returns true if the CRLs are renewed.
+    #[must_use]
+    pub fn renews_crls(&self) -> bool {
+        self.crls.is_some()
+    }
+
+    /// Returns true when nothing is due.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.credentials.iter().all(IssuePreview::is_empty) && self.admins.is_empty() && self.crls.is_none()
+    }
+
+    /// Returns the CAs that have to sign, each once.
+    #[must_use]
+    pub fn signers(&self) -> Vec<CaRole> {
+        let mut roles: BTreeSet<CaRole> = self.credentials.iter().flat_map(IssuePreview::signers).collect();
+        if !self.admins.is_empty() {
+            roles.insert(CaRole::Cluster);
+        }
+        if self.crls.is_some() {
+            roles.extend(CaRole::ALL);
+        }
+        roles.into_iter().collect()
+    }
+
+    /// Renews what is due: the hosts' and the verifier's certificates, then administrators' kubeconfigs, then the CRLs.
+    ///
+    /// `issuers` are the CAs of [`Self::signers`].
+    ///
+    /// # Errors
+    /// As the use cases of each kind. What was renewed until then is complete; the same run continues.
+    pub fn apply(mut self, issuers: &[Issuer], observer: &mut dyn Observer) -> Result<RenewReport, Error> {
+        let certificates: Vec<PlannedCertificate> = self.certificates().collect();
+        for subjects in subjects(&self.options, &self.env.layout) {
+            let mut observer = Once::new(observer, &mut self.seen);
+            let options = issue_options(subjects, self.options.within);
+            let plan = issue::plan(options, "renew", self.cluster, self.env, &mut observer)?;
+            if !plan.preview().is_empty() {
+                plan.apply(issuers, &mut observer)?;
+            }
+        }
+        let mut admins = Vec::new();
+        for due in std::mem::take(&mut self.admins) {
+            admins.extend(self.admin(due, issuers, observer)?);
+        }
+        let crls = match self.crls {
+            Some(validity) => Some(self.crls(validity, issuers, observer)?),
+            None => None,
+        };
+        Ok(RenewReport { certificates, admins, crls })
+    }
+
+    fn admin(
+        &mut self,
+        due: DueAdmin,
+        issuers: &[Issuer],
+        observer: &mut dyn Observer,
+    ) -> Result<Option<AdminReport>, Error> {
+        let Some(issuer) = issuers.iter().find(|issuer| issuer.ca().role() == CaRole::Cluster) else { return Ok(None) };
+        let mut observer = Once::new(observer, &mut self.seen);
+        let DueAdmin { name, validity, .. } = due;
+        let options = AdminOptions { name: Some(name), validity: Some(validity), break_glass: false, reissue: true };
+        admin::plan(&options, self.cluster, self.env, &mut observer)?.apply(issuer, &mut observer).map(Some)
+    }
+
+    fn crls(
+        &mut self,
+        validity: Lifetime,
+        issuers: &[Issuer],
+        observer: &mut dyn Observer,
+    ) -> Result<RevokeReport, Error> {
+        let mut observer = Once::new(observer, &mut self.seen);
+        let templates = self.options.templates.clone();
+        let options = RevokeOptions { request: Request::RenewCrls, crl_validity: validity, templates };
+        revoke::plan(options, self.cluster, self.env, &mut observer)?.apply(issuers, &mut observer)
+    }
+}
