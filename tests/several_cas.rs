@@ -8,6 +8,7 @@ use clusterctl::bundle::model::Bundle;
 use clusterctl::cluster::profile::CaRole;
 use clusterctl::pki::ca_certificate::{CaCertificate, Origin};
 use clusterctl::pki::certificate::Certificate;
+use clusterctl::pki::crl::{self, Crl};
 use clusterctl::pki::pem;
 use clusterctl::pki::trust_bundle::{CaState, TrustBundle};
 use clusterctl::store::ca;
@@ -120,6 +121,57 @@ fn verify_live(prepare: impl FnOnce(&Lab)) -> Live {
     live
 }
 
+/// What a run of `verify` says of revocation: the check, the host and the status of each finding.
+fn revocation(lab: &Lab, args: &[&str]) -> Vec<String> {
+    let ran = lab.run(&[&["verify", "--output", "json"], args].concat());
+    let report: Value = serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {ran}"));
+    let results = report["results"].as_array().expect("results").iter();
+    let text = |result: &Value, key: &str| result[key].as_str().unwrap_or_default().to_owned();
+    // An endpoint is named by its address.
+    let is_revocation =
+        |result: &&Value| text(result, "id").ends_with(".revoked") && !text(result, "host").contains(':');
+    let mut found: Vec<String> = results
+        .filter(is_revocation)
+        .map(|result| ["id", "host", "status"].map(|key| text(result, key)).join(" "))
+        .collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// Revokes what node-3 has. The CRL is the CA's, it lists both certificates, and every reader judges by it.
+fn revoke_node_3(lab: &Lab, ca: &Certificate) {
+    lab.good(&["revoke", "node-3", "--yes"]);
+    let ders = crl::read_all(lab.read("pki/crl.pem").as_bytes()).expect("PEM");
+    let crls: Vec<Crl> = ders.into_iter().map(|der| Crl::from_der(der).expect("a CRL")).collect();
+    assert!(crls[0].is_signed_by(ca) && crls[0].issuer.der == ca.subject.der && crls[0].serials.len() == 2);
+    lab.good(&["crl", "show"]);
+    let expected = [
+        "master.revoked master-1 pass",
+        "master.revoked master-2 pass",
+        "node.revoked node-1 pass",
+        "node.revoked node-2 pass",
+        "node.revoked node-3 fail",
+    ];
+    assert_eq!(revocation(lab, &[]), expected, "by the ledger and the CRL");
+    lab.good(&["bundle", "--verifier"]);
+    let by_crl = ["--from", "verifier.tar.gz", "--crl", "pki/crl.pem"];
+    assert_eq!(revocation(lab, &by_crl), expected, "by the CRL alone");
+    // The audit finds what is revoked, and nothing that is wrong with the CRL.
+    let offline = lab.run(&["verify", "--offline", "--output", "json"]);
+    let report: Value = serde_json::from_str(&offline.out).expect("JSON");
+    let results = report["results"].as_array().expect("results").iter();
+    let wrong: Vec<&Value> =
+        results.filter(|result| result["status"] != "pass").map(|result| &result["host"]).collect();
+    assert!(
+        !wrong.is_empty() && wrong.iter().all(|host| !host.as_str().unwrap_or_default().contains("CRL")),
+        "{wrong:?}"
+    );
+    lab.good(&["issue-node", "node-3"]);
+    lab.good(&["bundle", "--all"]);
+    lab.good(&["verify", "--offline"]);
+}
+
 #[test]
 fn an_imported_rsa_root_signs_for_the_cluster() {
     let live = verify_live(|lab| {
@@ -130,11 +182,7 @@ fn an_imported_rsa_root_signs_for_the_cluster() {
     let (roots, _) = bundled(&live.lab, "node-1");
     assert_eq!((leaf.len(), roots.len()), (1, 1));
     assert!(leaf[0].is_signed_by(&roots[0]) && roots[0].key.to_string() == "RSA 2048");
-    // Its CRL, too.
-    live.lab.good(&["revoke", "node-3", "--yes"]);
-    live.lab.good(&["issue-node", "node-3"]);
-    live.lab.good(&["bundle", "--all"]);
-    live.lab.good(&["verify", "--offline"]);
+    revoke_node_3(&live.lab, &roots[0]);
 }
 
 #[test]
@@ -164,14 +212,11 @@ fn an_intermediate_signs_for_the_cluster_and_is_presented() {
     for host in ["node-1", "master-1"] {
         assert_eq!(bundled(lab, host), (vec![ca.root().clone()], 1), "{host}");
     }
-    // Its CRL, and an administrator's kubeconfig, which trusts the root.
+    // An administrator's kubeconfig trusts the root.
     lab.good(&["issue-admin", "alice"]);
     let trusted = Base64::encode_string(ca.root().to_pem().as_bytes());
     assert!(lab.read("pki/admins/alice.conf").contains(&trusted));
-    lab.good(&["revoke", "node-3", "--yes"]);
-    lab.good(&["issue-node", "node-3"]);
-    lab.good(&["bundle", "--all"]);
-    lab.good(&["verify", "--offline"]);
+    revoke_node_3(lab, ca.certificate());
     // A leaf without the intermediate is no credential any more.
     let path = "pki/nodes/node-1/kubelet-server.crt";
     lab.write(path, &certificates(lab, path)[0].to_pem());
@@ -215,13 +260,58 @@ fn two_roots_of_a_role_are_trusted_and_a_retired_one_is_not() {
 
 #[test]
 fn a_live_cluster_of_two_roots_is_proven() {
-    verify_live(|lab| {
+    let mut active = None;
+    let live = verify_live(|lab| {
         let old = ca::trust(&layout(lab), CaRole::Cluster).expect("the CAs").into_active();
         lab.good(&["issue-master", "--all"]);
         let new = root(lab, "live root 2", KeyPair::generate().expect("a key"));
-        let cas = vec![(imported(&new, &[]), CaState::Active), (old, CaState::Trusted)];
-        install(lab, cas, new.key());
+        let ca = imported(&new, &[]);
+        install(lab, vec![(ca.clone(), CaState::Active), (old, CaState::Trusted)], new.key());
+        active = Some(ca);
     });
+    let lab = &live.lab;
+    assert!(certificates(lab, "pki/nodes/node-3/kubelet-server.crt")[0].is_signed_by(active.expect("a CA").root()));
+    // The old root, which signed the masters' certificates, has no CRL: the ledger is enough.
+    lab.good(&["crl", "renew"]);
+    let found = revocation(lab, &[]);
+    assert!(found.len() == 5 && found.iter().all(|one| one.ends_with(" pass")), "{found:?}");
+    lab.good(&["revoke", "node-3", "--yes"]);
+    let found = revocation(lab, &[]);
+    assert_eq!(found.iter().filter(|one| one.ends_with(" pass")).count(), 4, "{found:?}");
+    assert!(found.contains(&"node.revoked node-3 fail".to_owned()), "{found:?}");
+}
+
+#[test]
+fn the_crl_of_a_ca_that_signs_no_more_is_kept_beside_the_one_of_the_ca_that_signs() {
+    let lab = Lab::issued();
+    let old = ca::trust(&layout(&lab), CaRole::Cluster).expect("the CAs").into_active();
+    lab.good(&["revoke", "on", "--yes"]);
+    let new = root(&lab, "prod root 2", KeyPair::generate().expect("a key"));
+    let new_ca = imported(&new, &[]);
+    install(&lab, vec![(new_ca.clone(), CaState::Active), (old.clone(), CaState::Trusted)], new.key());
+    lab.good(&["crl", "renew"]);
+    let signers = |lab: &Lab| {
+        let ders = crl::read_all(lab.read("pki/crl.pem").as_bytes()).expect("PEM");
+        let crls = ders.into_iter().map(|der| Crl::from_der(der).expect("a CRL"));
+        crls.map(|crl| (crl.is_signed_by(new_ca.root()), crl.serials.len())).collect::<Vec<_>>()
+    };
+    assert_eq!(signers(&lab), [(true, 0), (false, 2)]);
+    lab.good(&["crl", "show"]);
+    lab.good(&["issue-node", "on"]);
+    lab.good(&["verify", "--offline"]);
+    // What the old CA signed is denied by API servers, and its CRL cannot be signed again: that is shown.
+    let ran = lab.good(&["revoke", "worker-b1", "--yes"]);
+    assert!(ran.err.contains("warning: "), "{ran}");
+    assert_eq!(signers(&lab), [(true, 0), (false, 2)]);
+    assert_eq!(lab.run(&["crl", "show"]).status, 1);
+    lab.good(&["issue-node", "worker-b1"]);
+    lab.good(&["verify", "--offline"]);
+    assert_eq!(lab.run(&["verify", "--offline", "--fail-on", "warn"]).status, 1);
+    // A retired CA needs no CRL.
+    install(&lab, vec![(new_ca.clone(), CaState::Active), (old, CaState::Retired)], new.key());
+    lab.good(&["crl", "renew"]);
+    assert_eq!(signers(&lab), [(true, 0)]);
+    lab.good(&["crl", "show"]);
 }
 
 #[test]

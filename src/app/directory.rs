@@ -122,12 +122,16 @@ fn in_ledger(layout: &Layout, cas: CaSet) -> Result<(Ledger, CaSet), Error> {
 
 /// Takes the lock of the cluster directory, and waits for another process that has it.
 ///
+/// Completes CA files that a process did not complete because it was killed.
+///
 /// `purpose` describes this process to the one that waits.
 ///
 /// # Errors
 /// When the lock is not released in time, or the directory is not writable.
 pub fn lock(env: &Env, purpose: &str, observer: &mut dyn Observer) -> Result<Lock, StoreError> {
-    Lock::take(&env.layout.lock(), purpose, LOCK_PATIENCE, &mut |holder| {
+    let lock = Lock::take(&env.layout.lock(), purpose, LOCK_PATIENCE, &mut |holder| {
         observer.notice(Notice::WaitingForLock { holder: holder.to_owned() });
-    })
+    })?;
+    CaRole::ALL.into_iter().try_for_each(|role| ca::complete_trust(&env.layout, role))?;
+    Ok(lock)
 }

@@ -1,13 +1,13 @@
 //! The CAs' files in a cluster directory: read, opened, and written once.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use super::error::StoreError;
 use super::files;
-use super::layout::{Layout, TRUST_FILE};
+use super::layout::{Layout, PENDING_TRUST_FILE, TRUST_FILE};
 use super::ledger::certificates::Entry;
 use super::ledger::{AuditContext, Ledger};
 use super::staged::StagedFolder;
@@ -91,11 +91,24 @@ pub enum CaError {
 
 /// Reads the CAs of a role with their states: those of `trust.json`, else the one root in `ca.crt`.
 ///
+/// While [`write_trust`] replaces both files, and after it was killed, these are the CAs of before or those of after.
+///
 /// # Errors
 /// When a file is missing or damaged, or `ca.crt` does not hold the roots that `trust.json` trusts.
 pub fn trust(layout: &Layout, role: CaRole) -> Result<TrustBundle, CaError> {
-    let path = layout.trust_file(role);
+    match read_trust(layout, role) {
+        // Another process may have replaced one of the files after the other one was read.
+        Err(CaError::OtherRoots { .. } | CaError::Several { .. }) => read_trust(layout, role),
+        other => other,
+    }
+}
+
+fn read_trust(layout: &Layout, role: CaRole) -> Result<TrustBundle, CaError> {
     let roots = certificates(layout, role)?;
+    if let Some(pending) = pending(layout, role, &roots)? {
+        return Ok(pending);
+    }
+    let path = layout.trust_file(role);
     let text = match files::read(&path, LIMIT) {
         Ok(text) => text,
         Err(StoreError::Missing(_)) => return single(layout, role, roots),
@@ -110,6 +123,16 @@ pub fn trust(layout: &Layout, role: CaRole) -> Result<TrustBundle, CaError> {
     Ok(trust)
 }
 
+/// Returns the CAs that are being written, if `ca.crt` holds their roots already.
+fn pending(layout: &Layout, role: CaRole, roots: &[Certificate]) -> Result<Option<TrustBundle>, StoreError> {
+    let text = match files::read(&layout.pending_trust_file(role), LIMIT) {
+        Err(StoreError::Missing(_)) => return Ok(None),
+        other => other?,
+    };
+    let pending = trust_file::parse(role, &text).ok();
+    Ok(pending.filter(|pending| roots.iter().eq(pending.anchors())))
+}
+
 fn single(layout: &Layout, role: CaRole, mut roots: Vec<Certificate>) -> Result<TrustBundle, CaError> {
     let count = roots.len();
     match (roots.pop(), count) {
@@ -118,22 +141,65 @@ fn single(layout: &Layout, role: CaRole, mut roots: Vec<Certificate>) -> Result<
     }
 }
 
-/// Writes the CAs of a role: `trust.json` where it is needed, then `ca.crt`.
+/// A step of writing the CAs of a role. Each replaces or removes one file, at once.
+#[derive(Debug, Clone, Copy)]
+enum TrustStep {
+    /// Writes the CAs into a file of their own: from here on a new `ca.crt` is theirs.
+    Pending,
+    /// Writes `ca.crt`.
+    Roots,
+    /// Writes `trust.json`, or removes it where it is not needed.
+    TrustFile,
+    /// Removes the file of the first step.
+    Done,
+}
+
+impl TrustStep {
+    const ALL: [Self; 4] = [Self::Pending, Self::Roots, Self::TrustFile, Self::Done];
+
+    fn run(self, layout: &Layout, trust: &TrustBundle) -> Result<(), StoreError> {
+        let role = trust.role();
+        let write = |path: &Path, text: &str| files::replace(path, text.as_bytes(), files::PUBLIC);
+        let remove = |name: &str| files::remove_all(&layout.root_folder(role), &[name.into()]);
+        match self {
+            Self::Pending => write(&layout.pending_trust_file(role), &trust_file::format_in_full(trust)),
+            Self::Roots => write(&layout.root_certificate(role), &trust.to_pem()),
+            Self::TrustFile => match trust_file::format(trust) {
+                Some(text) => write(&layout.trust_file(role), &text),
+                None if files::exists(&layout.trust_file(role)) => remove(TRUST_FILE),
+                None => Ok(()),
+            },
+            Self::Done => remove(PENDING_TRUST_FILE),
+        }
+    }
+}
+
+/// Writes the CAs of a role: `ca.crt`, and `trust.json` where it is needed.
 ///
-/// The caller has the directory's lock. When the process is killed in between, [`trust`] reports that the two differ, and writing
-/// again completes them.
+/// The caller has the directory's lock. When the process is killed at any time, [`trust`] returns the CAs of before or these, and
+/// [`complete_trust`] completes the files.
 ///
 /// # Errors
 /// The system's error.
 pub fn write_trust(layout: &Layout, trust: &TrustBundle) -> Result<(), StoreError> {
-    let role = trust.role();
-    let path = layout.trust_file(role);
-    match trust_file::format(trust) {
-        Some(text) => files::replace(&path, text.as_bytes(), files::PUBLIC)?,
-        None if files::exists(&path) => files::remove_all(&layout.root_folder(role), &[TRUST_FILE.into()])?,
-        None => {}
+    TrustStep::ALL.iter().try_for_each(|step| step.run(layout, trust))
+}
+
+/// Completes what [`write_trust`] did not because it was killed, or takes it back where `ca.crt` is still as before.
+///
+/// The caller has the directory's lock.
+///
+/// # Errors
+/// When a file cannot be read or written.
+pub fn complete_trust(layout: &Layout, role: CaRole) -> Result<(), StoreError> {
+    if !files::exists(&layout.pending_trust_file(role)) {
+        return Ok(());
     }
-    files::replace(&layout.root_certificate(role), trust.to_pem().as_bytes(), files::PUBLIC)
+    let roots = certificates(layout, role).unwrap_or_default();
+    match pending(layout, role, &roots)? {
+        Some(trust) => [TrustStep::TrustFile, TrustStep::Done].iter().try_for_each(|step| step.run(layout, &trust)),
+        None => files::remove_all(&layout.root_folder(role), &[PENDING_TRUST_FILE.into()]),
+    }
 }
 
 /// Reads the certificates in `ca.crt`, in its order.
@@ -238,4 +304,72 @@ pub fn create_all(layout: &Layout, roots: &[NewCa], mark: &AuditContext<'_>) -> 
     }
     files::sync_all(layout.dir())?;
     staged.publish_new()
+}
+
+#[cfg(test)]
+mod tests {
+    use time::Duration;
+    use time::macros::datetime;
+
+    use super::*;
+    use crate::cluster::key_kind::KeyKind;
+    use crate::cluster::lifetime::Lifetime;
+    use crate::cluster::name::ClusterName;
+    use crate::pki::issuer::create_root;
+    use crate::pki::trust_bundle::CaState::{self, Active, Retired, Trusted};
+
+    const NOW: OffsetDateTime = datetime!(2026-11-23 12:00 UTC);
+    const ROLE: CaRole = CaRole::Etcd;
+
+    fn root(days: i64) -> CaCertificate {
+        let (name, now) = (ClusterName::parse("prod").expect("a name"), NOW + Duration::days(days));
+        let root = create_root(ROLE, &name, KeyKind::EcdsaP256, Lifetime::ONE_YEAR, now).expect("a root");
+        CaCertificate::own_root(ROLE, root.get().certificate.clone())
+    }
+
+    fn bundle(cas: &[(&CaCertificate, CaState)]) -> TrustBundle {
+        let cas = cas.iter().map(|(ca, state)| ((*ca).clone(), *state)).collect();
+        TrustBundle::new(ROLE, cas).expect("a trust bundle")
+    }
+
+    #[test]
+    fn the_cas_are_those_of_before_or_those_of_after_wherever_writing_is_killed() {
+        let (old, new) = (root(0), root(1));
+        let phases = [
+            bundle(&[(&old, Active)]),
+            bundle(&[(&old, Active), (&new, Trusted)]),
+            bundle(&[(&new, Active), (&old, Trusted)]),
+            bundle(&[(&new, Active), (&old, Retired)]),
+            bundle(&[(&new, Active)]),
+            bundle(&[(&old, Active)]),
+        ];
+        for (before, after) in phases.iter().zip(&phases[1..]) {
+            for steps in 0..=TrustStep::ALL.len() {
+                let dir = tempfile::tempdir().expect("a folder");
+                let layout = Layout::new(dir.path().to_owned());
+                files::create_folder(&layout.root_folder(ROLE)).expect("a folder");
+                write_trust(&layout, before).expect("written");
+                let killed = TrustStep::ALL[..steps].iter().try_for_each(|step| step.run(&layout, after));
+                killed.expect("written");
+                let read = trust(&layout, ROLE).expect("a trust bundle");
+                assert!(read == *before || read == *after, "after {steps} steps");
+                assert!(steps < 2 || read == *after, "ca.crt is new after {steps} steps");
+                complete_trust(&layout, ROLE).expect("completed");
+                assert_eq!(trust(&layout, ROLE), Ok(read), "after {steps} steps");
+                assert!(!files::exists(&layout.pending_trust_file(ROLE)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_pending_file_does_not_excuse_another_ca_certificate() {
+        let (old, new, other) = (root(0), root(1), root(2));
+        let dir = tempfile::tempdir().expect("a folder");
+        let layout = Layout::new(dir.path().to_owned());
+        files::create_folder(&layout.root_folder(ROLE)).expect("a folder");
+        write_trust(&layout, &bundle(&[(&old, Active), (&new, Trusted)])).expect("written");
+        TrustStep::Pending.run(&layout, &bundle(&[(&new, Active)])).expect("written");
+        TrustStep::Roots.run(&layout, &bundle(&[(&other, Active)])).expect("written");
+        assert!(matches!(trust(&layout, ROLE), Err(CaError::OtherRoots { .. })));
+    }
 }

@@ -18,6 +18,9 @@ const MASTERS: &str = "masters";
 const NODES: &str = "nodes";
 const ADMINS: &str = "admins";
 
+/// The name of the file with a role's CAs while `ca.crt` and [`TRUST_FILE`] are replaced by them.
+pub(super) const PENDING_TRUST_FILE: &str = "trust.pending.json";
+
 /// The paths of one cluster directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
@@ -70,6 +73,11 @@ impl Layout {
     #[must_use]
     pub fn trust_file(&self, role: CaRole) -> PathBuf {
         self.root_folder(role).join(TRUST_FILE)
+    }
+
+    /// Returns the path of the file with a role's CAs while they are written.
+    pub(super) fn pending_trust_file(&self, role: CaRole) -> PathBuf {
+        self.root_folder(role).join(PENDING_TRUST_FILE)
     }
 
     /// A root's `ca.crt`.

@@ -115,12 +115,17 @@ fn ca(role: CaRole, entry: CaEntry) -> Result<(CaCertificate, CaState), TrustFil
     Ok((ca, state))
 }
 
-/// Formats a trust file, ended by a line feed; `None` where the bundle is a single root of the project's own, which needs none.
+/// Formats a trust file, or returns `None` where the bundle is a single root of the project's own, which needs none.
 pub(super) fn format(trust: &TrustBundle) -> Option<String> {
     let active = trust.active();
     if trust.all().count() == 1 && active.origin() == Origin::Generated && active.chain().is_empty() {
         return None;
     }
+    Some(format_in_full(trust))
+}
+
+/// Formats a trust file, ended by a line feed, whether the bundle needs one or not.
+pub(super) fn format_in_full(trust: &TrustBundle) -> String {
     let entry = |(ca, state): (&CaCertificate, CaState)| CaEntry {
         state: state.as_str().to_owned(),
         origin: ca.origin().as_str().to_owned(),
@@ -128,5 +133,5 @@ pub(super) fn format(trust: &TrustBundle) -> Option<String> {
     };
     let file = TrustFile { schema_version: SCHEMA_VERSION, cas: trust.all().map(entry).collect() };
     // Strings and a number: serde_json has nothing to refuse.
-    Some(serde_json::to_string_pretty(&file).unwrap_or_default() + "\n")
+    serde_json::to_string_pretty(&file).unwrap_or_default() + "\n"
 }

@@ -46,30 +46,20 @@ impl<'a> Crls<'a> {
         }
         let mut unusable: Vec<String> = self.target.crl_faults.clone();
         for (i, certificate) in path.iter().enumerate() {
-            let between = path.get(i + 1).copied();
-            let issuers: Vec<&Certificate> = between
-                .into_iter()
-                .chain(&self.target.roots)
-                .filter(|issuer| issuer.subject.der == certificate.issuer.der && certificate.is_signed_by(issuer))
-                .collect();
-            let mut good: Vec<&Crl> = Vec::new();
-            let mut reasons: Vec<String> = Vec::new();
-            for crl in &self.parsed {
-                match crl {
-                    Ok(crl) => match usable(crl, &issuers, now) {
-                        Ok(()) => good.push(crl),
-                        Err(reason) => reasons.push(reason),
-                    },
-                    Err(reason) => reasons.push(reason.clone()),
+            match self.judge_certificate(certificate, path, now) {
+                Ok(Revocation::Clear(observed)) => clear.push(observed),
+                Ok(revoked) => return revoked,
+                Err(reasons) if reasons.is_empty() => {
+                    let observed = format!("no CRL of {} was given", certificate.issuer.text);
+                    // The ledger is enough, and the CRL of an offline root need not be here for its intermediates.
+                    let is_needed = i == 0 && self.target.revoked.is_none();
+                    match (is_needed, unusable.is_empty()) {
+                        (false, _) => clear.push(observed),
+                        (true, true) => unusable.push(observed),
+                        (true, false) => {}
+                    }
                 }
-            }
-            if let Some(crl) = good.iter().find(|crl| crl.serials.contains(&certificate.serial)) {
-                let (serial, made) = (&certificate.serial, stamp(crl.this_update));
-                return Revocation::Revoked(format!("serial {serial} is in the CRL of {made}"));
-            }
-            match good.iter().map(|crl| crl.this_update).max() {
-                Some(made) => clear.push(format!("not revoked by the CRL of {}", stamp(made))),
-                None => unusable.extend(reasons),
+                Err(reasons) => unusable.extend(reasons),
             }
         }
         if unusable.is_empty() {
@@ -79,17 +69,56 @@ impl<'a> Crls<'a> {
         unusable.dedup();
         Revocation::Unusable(unusable.join("; "))
     }
+
+    /// Judges a certificate of a path by the CRLs of its own issuer (RFC 5280 § 6.3.3).
+    ///
+    /// # Errors
+    /// Why none of the CRLs is usable; nothing where all of them are by other CAs of the path or the target.
+    fn judge_certificate(
+        &self,
+        certificate: &Certificate,
+        path: &[&Certificate],
+        now: OffsetDateTime,
+    ) -> Result<Revocation, Vec<String>> {
+        let cas = || path.iter().copied().skip(1).chain(&self.target.roots);
+        let has_issued = |ca: &&Certificate| ca.subject.der == certificate.issuer.der && certificate.is_signed_by(ca);
+        let issuers: Vec<&Certificate> = cas().filter(has_issued).collect();
+        let (mut good, mut reasons): (Vec<&Crl>, Vec<String>) = (Vec::new(), Vec::new());
+        for crl in &self.parsed {
+            match crl {
+                Ok(crl) => match usable(crl, &issuers, now) {
+                    Ok(()) => good.push(crl),
+                    Err(_) if !names_one_of(crl, &issuers) && cas().any(|ca| crl.is_signed_by(ca)) => {}
+                    Err(reason) => reasons.push(reason),
+                },
+                Err(reason) => reasons.push(reason.clone()),
+            }
+        }
+        if let Some(crl) = good.iter().find(|crl| crl.serials.contains(&certificate.serial)) {
+            let (serial, made) = (&certificate.serial, stamp(crl.this_update));
+            return Ok(Revocation::Revoked(format!("serial {serial} is in the CRL of {made}")));
+        }
+        match good.iter().map(|crl| crl.this_update).max() {
+            Some(made) => Ok(Revocation::Clear(format!("not revoked by the CRL of {}", stamp(made)))),
+            None => Err(reasons),
+        }
+    }
+}
+
+/// Returns whether a CRL names one of these CAs as its issuer.
+fn names_one_of(crl: &Crl, cas: &[&Certificate]) -> bool {
+    cas.iter().any(|ca| ca.subject.der == crl.issuer.der)
 }
 
 /// Returns an error unless a CRL is current and signed by one of `issuers`.
 fn usable(crl: &Crl, issuers: &[&Certificate], now: OffsetDateTime) -> Result<(), String> {
-    let signer = issuers.iter().find(|issuer| issuer.subject.der == crl.issuer.der);
-    let Some(signer) = signer else {
+    if !names_one_of(crl, issuers) {
         return Err(format!("the CRL is by {}, which did not issue this certificate", crl.issuer.text));
-    };
-    if !issuers.iter().any(|issuer| crl.is_signed_by(issuer)) {
-        return Err(format!("the CRL names {} as its issuer, whose key did not sign it", crl.issuer.text));
     }
+    let has_signed = |issuer: &&&Certificate| issuer.subject.der == crl.issuer.der && crl.is_signed_by(issuer);
+    let Some(signer) = issuers.iter().find(has_signed) else {
+        return Err(format!("the CRL names {} as its issuer, whose key did not sign it", crl.issuer.text));
+    };
     // RFC 5280 § 6.3.3 (f): a key usage has to permit this.
     if signer.key_usage.is_some_and(|usage| !usage.crl_sign) {
         return Err(format!("{} may not sign CRLs (no cRLSign)", signer.subject.text));

@@ -312,8 +312,9 @@ impl Target {
         self.verifier_missing.is_none()
     }
 
-    /// Whether anything is known of revocation.
-    pub(super) fn knows_revocation(&self) -> bool {
+    /// Returns whether CRLs or a ledger say what is revoked.
+    #[must_use]
+    pub fn knows_revocation(&self) -> bool {
         !self.crls.is_empty() || !self.crl_faults.is_empty() || self.revoked.is_some()
     }
 

@@ -170,7 +170,7 @@ impl RevokePlan<'_> {
             outcome: Outcome::of(&request, &changes),
             written,
             next_update: env.now + crl_validity.duration(),
-            advice: Advice::of(&request, &changes),
+            advice: Advice::of(&request, &changes, &cas),
             learnt: Learnt::of(&request, &forgotten),
         })
     }

@@ -9,6 +9,8 @@ use super::changes::Changes;
 use super::forgotten::Forgotten;
 use super::options::Request;
 use crate::cluster::profile::{CaRole, Profile};
+use crate::pki::ca_set::CaSet;
+use crate::store::ledger::certificates::IssuedCertificate;
 
 /// What was revoked and recorded, and what is left to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +46,8 @@ pub enum Outcome {
 /// What is left to do after a revocation, or where it has no effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Advice {
+    /// No CRL lists some of the certificates: their CA does not sign any more, and its key is not in the directory.
+    NotInCrl,
     /// API servers cannot deny a certificate by its serial number: its file has to be named.
     NameFile,
     /// The authorization configuration has to be copied to the control-plane nodes.
@@ -84,14 +88,21 @@ impl Outcome {
 
 impl Advice {
     /// Returns the advice after a run.
-    pub(super) fn of(request: &Request, changes: &Changes) -> Vec<Self> {
+    pub(super) fn of(request: &Request, changes: &Changes, cas: &CaSet) -> Vec<Self> {
         if matches!(request, Request::RenewCrls) {
             return Vec::new();
         }
         let revoked = |profiles: &[Profile]| {
             changes.revoked.iter().any(|one| profiles.iter().any(|profile| one.profile == profile.policy().name))
         };
+        let is_of_inactive_ca = |one: &IssuedCertificate| {
+            CaRole::ALL
+                .into_iter()
+                .map(|role| cas.of(role))
+                .any(|trust| trust.has(one.issuer) && trust.active().certificate().fingerprint() != one.issuer)
+        };
         let applies = [
+            (changes.revoked.iter().any(is_of_inactive_ca), Self::NotInCrl),
             (!changes.serials.is_empty(), Self::NameFile),
             (changes.crls.contains(&CaRole::Cluster) || changes.revoked.is_empty(), Self::CopyAuthorization),
             (changes.crls.contains(&CaRole::Etcd), Self::CopyEtcdCrl),

@@ -48,8 +48,8 @@ fn from_ledger(target: &mut Target, rules: &str, env: &Env) -> Result<(), StoreE
         target.denials = Some(denials::of_ledger(rules, &ledger, &trust, env.now)?);
     }
     let revoked: BTreeSet<Fingerprint> = ledger.inventory()?.revoked().collect();
-    // Where nothing was ever revoked there is nothing to judge.
-    target.revoked = (!revoked.is_empty()).then_some(revoked);
+    // Where nothing was ever revoked, and there is no CRL, there is nothing to judge.
+    target.revoked = (!revoked.is_empty() || target.knows_revocation()).then_some(revoked);
     let newest = ledger.newest(Profile::KubeletServer.policy().name)?;
     for node in &mut target.nodes {
         node.issued = newest.get(&node.name).copied().or(node.issued);

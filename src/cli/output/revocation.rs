@@ -42,6 +42,10 @@ fn show_recorded(from_bundles: usize, screen: &mut Screen<'_>) {
 
 fn show_advice(advice: Advice, screen: &mut Screen<'_>) {
     match advice {
+        Advice::NotInCrl => screen.warn(
+            "some of these certificates are in no CRL, because the CA that signed them does not sign any more: API servers deny \
+             them, and everything else accepts them until that CA is retired",
+        ),
         Advice::NameFile => screen.warn(
             "API servers deny a certificate by its SHA-256, which a serial number does not give: revoke it by its file to have them \
              deny it",
