@@ -7,6 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use clusterctl::app::package::PackageError;
+use clusterctl::cluster::config_error::Reason;
+use clusterctl::config;
 use clusterctl::store::credentials::CredentialProblem;
 use k8s_openapi::api::core::v1::Pod;
 
@@ -216,14 +218,8 @@ fn static_pods_are_pods_and_run_the_versions_that_were_set() {
         assert_eq!(image(&plain), format!("registry.k8s.io/{program}:{usual}"));
         assert_eq!(image(&set), format!("reg.example.net/k8s/{program}:{wanted}"));
     }
-    for (wrong, why) in [
-        ("kubernetesVersion=latest", "kubernetesVersion=\"latest\" is no version"),
-        ("kubernetesversion=v1.36.2", "there is no setting \"kubernetesversion\""),
-        ("kubernetesVersion", "is not KEY=VALUE"),
-    ] {
-        let refused = plain.lab.run(&["bundle", "--all", "--set", wrong]);
-        assert_eq!(refused.status, 2, "{refused}");
-        assert!(refused.err.contains(why), "{refused}");
+    for wrong in ["kubernetesVersion=latest", "kubernetesversion=v1.36.2", "kubernetesVersion"] {
+        insta::assert_snapshot!(format!("set {wrong}"), plain.lab.run(&["bundle", "--all", "--set", wrong]));
     }
 }
 
@@ -325,20 +321,17 @@ fn an_ed25519_cluster_signs_tokens_with_a_key_that_kubernetes_can_use() {
 
 #[test]
 fn a_master_has_an_address_of_the_family_that_services_get_first() {
-    let refused_for = |cluster: &str, fault: &str| {
-        let refused = Lab::with(cluster).run(&["init-ca", "--plaintext-ca-key"]);
-        assert_eq!(refused.status, 2, "{refused}");
-        assert!(refused.err.contains(fault), "{refused}");
+    let refused_for = |cluster: &str, needed: &str| {
+        let error = config::read(cluster.as_bytes()).expect_err("refused");
+        let [error] = error.errors() else { panic!("{error}") };
+        assert_eq!(error.path, "masters[0].addresses");
+        assert!(matches!(error.reason, Reason::ServiceFamilyMissing { family, .. } if family == needed), "{error}");
     };
     let of_one = "apiVersion: clusterctl/v1\nkind: Cluster\nname: six\nmasters:\n- {name: m, addresses: [ADDRESSES]}\n";
     // Where the file names no range, kubeadm's is IPv4.
-    refused_for(
-        &of_one.replace("ADDRESSES", "\"fd00::1\", m.example.net"),
-        "masters[0].addresses (line 5): none of them is IPv4, and services get IPv4 addresses first, from 10.96.0.0/12: \
-         its API server would not start",
-    );
+    refused_for(&of_one.replace("ADDRESSES", "\"fd00::1\", m.example.net"), "IPv4");
     let ipv6 = format!("{of_one}serviceCIDRs: [\"fd00:96::/112\", 10.96.0.0/16]\n");
-    refused_for(&ipv6.replace("ADDRESSES", "10.0.0.1"), "none of them is IPv6, and services get IPv6 addresses first");
+    refused_for(&ipv6.replace("ADDRESSES", "10.0.0.1"), "IPv6");
     for fitting in ["\"fd00::1\"", "10.0.0.1, \"fd00::1\"", "m.example.net"] {
         Lab::with(&ipv6.replace("ADDRESSES", fitting)).good(&["init-ca", "--plaintext-ca-key"]);
     }
@@ -346,27 +339,27 @@ fn a_master_has_an_address_of_the_family_that_services_get_first() {
 
 #[test]
 fn a_nodes_certificate_names_no_other_node_and_no_host_is_called_like_a_bundle() {
-    let refused_for = |nodes: &str, fault: &str| {
+    let refused_for = |nodes: &str, path: &str, reason: Reason| {
         let cluster = format!(
             "apiVersion: clusterctl/v1\nkind: Cluster\nname: c\nmasters:\n- {{name: m, addresses: [10.0.0.1]}}\nnodes:\n{nodes}"
         );
-        let refused = Lab::with(&cluster).run(&["init-ca", "--plaintext-ca-key"]);
-        assert_eq!(refused.status, 2, "{refused}");
-        assert!(refused.err.contains(fault), "{refused}");
+        let error = config::read(cluster.as_bytes()).expect_err("refused");
+        let [error] = error.errors() else { panic!("{error}") };
+        assert_eq!((error.path.as_str(), &error.reason), (path, &reason));
     };
     refused_for(
         "- {name: a, addresses: [10.0.1.1, b]}\n- {name: b, addresses: [10.0.1.2]}\n",
-        "nodes[0].addresses[1] (line 7): \"b\": it is what nodes[1].name is called",
+        "nodes[0].addresses[1]",
+        Reason::OtherNodeName { other: "nodes[1].name".into() },
     );
     refused_for(
         "- {name: 10.0.1.9, addresses: [x.example.net]}\n- {name: b, addresses: [10.0.1.9]}\n",
-        "nodes[1].addresses[0] (line 8): \"10.0.1.9\": it is what nodes[0].name is called",
+        "nodes[1].addresses[0]",
+        Reason::OtherNodeName { other: "nodes[0].name".into() },
     );
-    for ending in ["tar.gz", "tar.gz.age", "ign", "cloud-init.yaml", "cloud-init.yaml.gz"] {
-        refused_for(
-            &format!("- {{name: a.{ending}, addresses: [10.0.1.1]}}\n"),
-            &format!("a host's name cannot end in .{ending}: what is packed for another would lie in its place"),
-        );
+    for suffix in [".tar.gz", ".tar.gz.age", ".ign", ".cloud-init.yaml", ".cloud-init.yaml.gz"] {
+        let nodes = format!("- {{name: a{suffix}, addresses: [10.0.1.1]}}\n");
+        refused_for(&nodes, "nodes[0].name", Reason::BundleSuffix { suffix });
     }
 }
 

@@ -35,7 +35,7 @@ fn anchors(name: &str) -> Vec<Status> {
 fn refused(name: &str) -> Result<Vec<Concern>, ChainError> {
     let (leaf, roots) = (certificates("api.crt").remove(0), certificates(name));
     let path = best_path(&leaf, &[], &roots, Purpose::Server, NOW)?;
-    Ok(path.flaws.iter().map(|flaw| flaw.concern).collect())
+    Ok(path.violations.iter().map(|violation| violation.concern).collect())
 }
 
 #[test]

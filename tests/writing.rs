@@ -174,15 +174,15 @@ fn good_hosts(ips: std::ops::Range<u32>) -> impl Strategy<Value = Vec<RawHost>> 
 
 fn without_lines(result: Result<Cluster, ReadError>) -> Result<Cluster, Vec<ConfigError>> {
     result.map_err(|error| {
-        assert!(matches!(error, ReadError::Faults { .. }), "{error}");
-        in_any_order(error.faults().to_vec())
+        assert!(matches!(error, ReadError::Invalid { .. }), "{error}");
+        in_any_order(error.errors().to_vec())
     })
 }
 
-fn in_any_order(faults: Vec<ConfigError>) -> Vec<ConfigError> {
-    let mut faults: Vec<ConfigError> = faults.into_iter().map(|fault| ConfigError { line: None, ..fault }).collect();
-    faults.sort_by_key(|fault| (fault.path.clone(), fault.reason.to_string()));
-    faults
+fn in_any_order(errors: Vec<ConfigError>) -> Vec<ConfigError> {
+    let mut errors: Vec<ConfigError> = errors.into_iter().map(|error| ConfigError { line: None, ..error }).collect();
+    errors.sort_by_key(|error| (error.path.clone(), error.reason.to_string()));
+    errors
 }
 
 proptest! {
@@ -197,7 +197,7 @@ proptest! {
         let draft = RawCluster { name: Some("c".into()), endpoint, masters, nodes, ..RawCluster::default() };
         let cluster = draft.check();
         prop_assert!(cluster.is_ok(), "{cluster:?}");
-        prop_assert_eq!(read(write(&draft).as_bytes()).map_err(|e| e.faults().to_vec()), cluster);
+        prop_assert_eq!(read(write(&draft).as_bytes()).map_err(|e| e.errors().to_vec()), cluster);
     }
 
     #[test]
@@ -226,7 +226,7 @@ proptest! {
             text.replace_range(at..end, &insert);
         }
         if let Err(error) = read(text.as_bytes()) {
-            for fault in error.faults() {
+            for fault in error.errors() {
                 prop_assert!(!fault.path.is_empty() && fault.line.is_none_or(|line| line <= text.lines().count() + 1));
             }
         }
@@ -277,6 +277,6 @@ fn a_new_file_explains_every_key() {
 #[test]
 fn an_empty_draft_has_its_faults_and_no_others() {
     let error = read(write(&RawCluster::default()).as_bytes()).expect_err("no name, no master");
-    assert_eq!(error.faults().len(), 2);
-    assert!(matches!(error.faults()[0].reason, Reason::Missing { .. }));
+    assert_eq!(error.errors().len(), 2);
+    assert!(matches!(error.errors()[0].reason, Reason::Missing { .. }));
 }

@@ -77,8 +77,8 @@ pub fn certificates(data: &[u8]) {
     };
     assert_eq!(certificate.der(), data);
     let now = datetime!(2026-11-23 12:00 UTC);
-    for flaw in root_violations(&certificate, now).into_iter().chain(own_root_violations(&certificate, now)) {
-        harmless(&sanitized(&flaw.to_string()));
+    for violation in root_violations(&certificate, now).into_iter().chain(own_root_violations(&certificate, now)) {
+        harmless(&sanitized(&violation.to_string()));
     }
     let _ = general_violations(&certificate, now);
     let _ = (certificate.account(), certificate.fingerprint(), certificate.spki_fingerprint());
@@ -215,12 +215,12 @@ pub fn ssh(data: &[u8]) {
         SshSignature::from_pem(committed).expect("the committed signature")
     });
     let _ = (signature.fingerprint(), signature.kind());
-    let fits = signature.fits(NAMESPACE, b"what was signed\n");
+    let fits = signature.verify(NAMESPACE, b"what was signed\n");
     assert!(fits.is_err() || data.trim_ascii() == committed.trim_ascii() || SshSignature::from_pem(data).is_err());
     match AllowedSigners::parse(&text) {
         Ok(signers) => {
-            signers.left_out().iter().for_each(|error| harmless(&error.to_string()));
-            match signers.judge(&signature, NAMESPACE, b"what was signed\n", datetime!(2026-11-23 12:00 UTC)) {
+            signers.invalid_lines().iter().for_each(|error| harmless(&error.to_string()));
+            match signers.verify(&signature, NAMESPACE, b"what was signed\n", datetime!(2026-11-23 12:00 UTC)) {
                 Ok(name) => harmless(&name),
                 Err(error) => harmless(&error.to_string()),
             }

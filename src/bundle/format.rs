@@ -114,7 +114,7 @@ pub fn read(bytes: &[u8]) -> Result<Bundle, ArchiveError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::check::ENDINGS;
+    use crate::cluster::name::BUNDLE_SUFFIXES;
 
     #[test]
     fn no_host_name_ends_like_a_bundle() {
@@ -122,7 +122,7 @@ mod tests {
         let names = Format::ALL.map(|format| format.file_name(&host)).into_iter();
         let names = names.chain([encrypted_name("a")]).chain(former_names(&host));
         for ending in names.filter_map(|name| name.strip_prefix('a').map(str::to_owned)).filter(|end| !end.is_empty()) {
-            assert!(ENDINGS.contains(&ending.as_str()), "{ending}");
+            assert!(BUNDLE_SUFFIXES.contains(&ending.as_str()), "{ending}");
         }
     }
 }

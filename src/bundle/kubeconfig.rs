@@ -17,11 +17,11 @@ pub fn embedded(cluster: &Cluster, trust: &TrustBundle, credential: &Credential)
     let user = credential.certificate.account().user;
     let (cluster_name, context) = (quoted(cluster.name.as_str()), quoted(&format!("{user}@{}", cluster.name)));
     let (server, user) = (quoted(&cluster.endpoint.to_string()), quoted(&user));
-    let authority = data(trust.to_pem().as_bytes());
+    let ca = data(trust.to_pem().as_bytes());
     let certificate = data(credential.certificate_pem().as_bytes());
     let key = data(credential.key.to_pem().as_bytes());
     // The capacity is enough for everything: growing would leave copies of the key in memory.
-    let mut text = Zeroizing::new(String::with_capacity(1024 + authority.len() + certificate.len() + key.len()));
+    let mut text = Zeroizing::new(String::with_capacity(1024 + ca.len() + certificate.len() + key.len()));
     for part in [
         "# An administrator's account. Written by clusterctl; whoever reads this file has that account.\n",
         "apiVersion: v1\nkind: Config\nclusters:\n- name: ",
@@ -29,7 +29,7 @@ pub fn embedded(cluster: &Cluster, trust: &TrustBundle, credential: &Credential)
         "\n  cluster:\n    server: ",
         &server,
         "\n    certificate-authority-data: ",
-        &authority,
+        &ca,
         "\nusers:\n- name: ",
         &user,
         "\n  user:\n    client-certificate-data: ",

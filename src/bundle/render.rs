@@ -14,7 +14,7 @@ use super::input::{BundleInput, HostCredential, InputError};
 use super::manifest::Manifest;
 use super::model::{Bundle, BundleFile, Common, Contents};
 use super::paths;
-use crate::cluster::kubelet_trust::Ours;
+use crate::cluster::kubelet_trust::OwnValues;
 use crate::cluster::kubernetes::Features;
 use crate::cluster::profile::Profile;
 use crate::cluster::spec::{Host, Role};
@@ -239,10 +239,9 @@ impl Templates {
             return Ok(text);
         }
         let pair = paths::kept_at(Profile::KubeletServer).unwrap_or_default();
-        let (certificate, key, client_authority) =
-            (format!("/{pair}.crt"), format!("/{pair}.key"), format!("/{}", paths::CA));
-        let ours = Ours { port: node.port, client_authority: &client_authority, certificate: &certificate, key: &key };
-        kubelet_config::finished(&text, patches, &ours)
+        let (certificate, key, client_ca) = (format!("/{pair}.crt"), format!("/{pair}.key"), format!("/{}", paths::CA));
+        let own = OwnValues { port: node.port, client_ca: &client_ca, certificate: &certificate, key: &key };
+        kubelet_config::finished(&text, patches, &own)
             .map_err(|why| RenderError::KubeletConfig { template: KUBELET_CONFIG, why })
     }
 

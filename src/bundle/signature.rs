@@ -39,7 +39,7 @@ pub fn sign(bundle: &mut Bundle, key: &SshKey) -> Result<(), SshError> {
 pub fn found(bundle: &Bundle) -> Result<SshSignature, SignatureError> {
     let file = bundle.file(SIGNATURE).ok_or(SignatureError::Unsigned)?;
     let signature = SshSignature::from_pem(&file.bytes)?;
-    signature.fits(NAMESPACE, &manifest(bundle))?;
+    signature.verify(NAMESPACE, &manifest(bundle))?;
     Ok(signature)
 }
 
@@ -47,9 +47,9 @@ pub fn found(bundle: &Bundle) -> Result<SshSignature, SignatureError> {
 ///
 /// # Errors
 /// When there is no signature, or it is not valid, or not of one of them.
-pub fn judge(bundle: &Bundle, signers: &AllowedSigners, now: OffsetDateTime) -> Result<String, SignatureError> {
+pub fn verify(bundle: &Bundle, signers: &AllowedSigners, now: OffsetDateTime) -> Result<String, SignatureError> {
     let signature = found(bundle)?;
-    Ok(signers.judge(&signature, NAMESPACE, &manifest(bundle), now)?)
+    Ok(signers.verify(&signature, NAMESPACE, &manifest(bundle), now)?)
 }
 
 /// Returns the manifest's bytes, which the signature is about.

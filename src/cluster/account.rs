@@ -8,7 +8,7 @@ use super::name::HostName;
 /// A common name has at most 64 characters (RFC 5280 appendix A, ub-common-name).
 pub const MAX_COMMON_NAME: usize = 64;
 
-/// How a node's account is called: `accounts:` in the cluster file.
+/// The naming scheme of nodes' user names and groups: `accounts:` in the cluster file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub enum AccountScheme {
     /// `kubelet:<host>` in group `kubelets`: rights come from RBAC and admission policy alone.
@@ -22,7 +22,7 @@ impl AccountScheme {
     /// Both, in the order in which they are offered.
     pub const ALL: [Self; 2] = [Self::Kubelet, Self::SystemNode];
 
-    /// As the cluster file writes it.
+    /// Returns the spelling in the cluster file.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -31,7 +31,7 @@ impl AccountScheme {
         }
     }
 
-    /// The other one.
+    /// Returns the other one.
     #[must_use]
     pub fn other(self) -> Self {
         match self {
@@ -40,7 +40,7 @@ impl AccountScheme {
         }
     }
 
-    /// What precedes the host's name in its accounts.
+    /// Returns the prefix before the host's name.
     #[must_use]
     pub fn prefix(self) -> &'static str {
         match self {
@@ -49,7 +49,7 @@ impl AccountScheme {
         }
     }
 
-    /// The account of `host`.
+    /// Returns the user name and group of `host`.
     #[must_use]
     pub fn account(self, host: &HostName) -> Account {
         let group = match self {

@@ -1,4 +1,4 @@
-//! Where a host can be reached: an IP address or a DNS name, in one canonical spelling each.
+//! The address of a host: an IP address or a DNS name, each in one canonical spelling.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -14,20 +14,20 @@ pub enum Address {
     Dns(DnsName),
 }
 
-/// Why a text is no address.
+/// Why a text is not an address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
     /// Neither an IP address nor a name.
     #[error("it is neither an IP address nor a DNS name: {0}")]
     Neither(NameError),
-    /// `fe80::1%eth0`: a zone means something on one host only.
-    #[error("an address with a zone (%…) means something on one host only")]
+    /// `fe80::1%eth0`: a zone is only valid on one host.
+    #[error("an address with a zone (%…) is only valid on one host")]
     Zone,
-    /// `fe80::1`: without a zone nobody knows on which link.
-    #[error("a link-local address needs a zone, which means something on one host only")]
+    /// `fe80::1`: a link-local address is ambiguous without a zone.
+    #[error("a link-local address needs a zone, which is only valid on one host")]
     LinkLocal,
-    /// 0.0.0.0, ::, a multicast address: nobody can be dialled there.
-    #[error("nobody can be reached at {0}")]
+    /// 0.0.0.0, ::, a multicast address: not the address of a host.
+    #[error("no host can have the address {0}")]
     NotAHost(IpAddr),
     /// `10.0.0.1:10250` or `https://…`: more than an address.
     #[error("it must be an address alone, without scheme, port or path")]
@@ -35,19 +35,19 @@ pub enum AddressError {
 }
 
 impl Address {
-    /// Reads an IPv4 address, an IPv6 address in any spelling (RFC 4291 § 2.2; brackets are allowed) or a DNS name.
+    /// Parses an IPv4 address, an IPv6 address in any spelling (RFC 4291 § 2.2; brackets are allowed) or a DNS name.
     ///
     /// # Errors
-    /// Why it is none of them.
+    /// Returns an error if it is none of these.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
-        let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
-        if let Ok(ip) = bare.parse::<IpAddr>() {
+        let unbracketed = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
+        if let Ok(ip) = unbracketed.parse::<IpAddr>() {
             return Self::from_ip(ip);
         }
-        if bare.split_once('%').is_some_and(|(ip, _)| ip.parse::<Ipv6Addr>().is_ok()) {
+        if unbracketed.split_once('%').is_some_and(|(ip, _)| ip.parse::<Ipv6Addr>().is_ok()) {
             return Err(AddressError::Zone);
         }
-        // A host of several colons is an IPv6 address gone wrong, unless it is in brackets.
+        // A host with several colons and no brackets is an invalid IPv6 address.
         let is_host = |host: &str| !host.contains(':') || host.ends_with(']');
         let colon_port = text.rsplit_once(':').is_some_and(|(host, port)| is_host(host) && port.parse::<u16>().is_ok());
         if text.contains('/') || colon_port {
@@ -57,7 +57,7 @@ impl Address {
     }
 
     fn from_ip(ip: IpAddr) -> Result<Self, AddressError> {
-        // An IPv4-mapped IPv6 address is dialled as IPv4 and compared as IPv4 by every TLS client.
+        // TLS clients connect to an IPv4-mapped IPv6 address as IPv4, and compare it as IPv4.
         let ip = ip.to_canonical();
         if ip.is_unspecified() || ip.is_multicast() || ip == IpAddr::V4(Ipv4Addr::BROADCAST) {
             return Err(AddressError::NotAHost(ip));
@@ -68,7 +68,7 @@ impl Address {
         Ok(Self::Ip(ip))
     }
 
-    /// The IP address, if it is one.
+    /// Returns the IP address, if it is one.
     #[must_use]
     pub fn ip(&self) -> Option<IpAddr> {
         match self {
@@ -77,7 +77,7 @@ impl Address {
         }
     }
 
-    /// As it stands in a URL: IPv6 addresses in brackets (RFC 3986 § 3.2.2).
+    /// Formats the address for a URL: IPv6 addresses in brackets (RFC 3986 § 3.2.2).
     #[must_use]
     pub fn for_url(&self) -> String {
         match self {
@@ -109,7 +109,7 @@ pub struct Cidr {
     prefix: u8,
 }
 
-/// Why a text is no CIDR.
+/// Why a text is not a CIDR.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CidrError {
     /// Not `ADDRESS/BITS`.
@@ -121,22 +121,22 @@ pub enum CidrError {
         /// 32 or 128.
         limit: u8,
     },
-    /// Bits set behind the prefix.
-    #[error("bits are set behind the prefix; the network is {network}")]
+    /// Bits are set after the prefix.
+    #[error("bits are set after the prefix; the network is {network}")]
     HostBits {
         /// The network with these bits cleared.
         network: String,
     },
-    /// No room for a service address.
-    #[error("the range has no room for a first address")]
+    /// Too small for a service address.
+    #[error("the range is too small: it needs two addresses")]
     TooSmall,
 }
 
 impl Cidr {
-    /// Reads `10.96.0.0/16` or `fd00:10:96::/112`.
+    /// Parses `10.96.0.0/16` or `fd00:10:96::/112`.
     ///
     /// # Errors
-    /// Why it is none, or has no room for a first address.
+    /// Returns an error if it is not a CIDR, or has only one address.
     pub fn parse(text: &str) -> Result<Self, CidrError> {
         let (address, prefix) = text.split_once('/').ok_or(CidrError::Form)?;
         let network: IpAddr = address.parse().map_err(|_| CidrError::Form)?;
@@ -157,14 +157,15 @@ impl Cidr {
         Ok(Self { network, prefix })
     }
 
-    /// Whether `ip` is in the network.
+    /// Returns true if `ip` is in the network.
     #[must_use]
     pub fn contains(&self, ip: IpAddr) -> bool {
         ip.is_ipv4() == self.network.is_ipv4() && mask(ip, self.prefix) == self.network
     }
 
-    /// The network's second address, which the API server takes for the service `kubernetes`
-    /// (Kubernetes `pkg/controlplane/services.go`, `ServiceIPRange`).
+    /// Returns the network's second address, which the API server gives to the service `kubernetes`.
+    ///
+    /// Source: Kubernetes `pkg/controlplane/services.go`, `ServiceIPRange`.
     #[must_use]
     pub fn first_address(&self) -> IpAddr {
         match self.network {
@@ -215,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_can_dial_is_refused() {
+    fn an_address_that_is_not_a_hosts_is_refused() {
         assert_eq!(Address::parse("fe80::1%eth0"), Err(AddressError::Zone));
         assert_eq!(Address::parse("10.0.0.1:10250"), Err(AddressError::MoreThanAnAddress));
         assert_eq!(Address::parse("[fd00::1]:10250"), Err(AddressError::MoreThanAnAddress));

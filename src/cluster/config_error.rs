@@ -1,4 +1,4 @@
-//! What can be wrong with a cluster file, as data: the path, what was seen there, and which rule it breaks.
+//! Errors of a cluster file as data: the path, the value, and the rule that it violates.
 
 use std::fmt;
 
@@ -10,44 +10,44 @@ use super::lifetime::{Lifetime, LifetimeError};
 use super::name::NameError;
 use super::recipient::RecipientError;
 
-/// One fault in a cluster file.
+/// An error in a cluster file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
-    /// Where, as in `nodes[3].addresses[1]`.
+    /// The path of the value: `nodes[3].addresses[1]`.
     pub path: String,
-    /// The line in the file, from 1, where it is known.
+    /// The line in the file, from 1, if known.
     pub line: Option<usize>,
-    /// The value that stands there.
+    /// The value.
     pub seen: Option<String>,
-    /// What is wrong with it.
+    /// The rule that it violates.
     pub reason: Reason,
 }
 
-/// Which rule a value breaks.
+/// A rule that a value violates.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
-    /// A key that means nothing here.
-    #[error("this key is unknown; known here: {}", allowed.join(", "))]
+    /// An unknown key.
+    #[error("unknown key; known here: {}", allowed.join(", "))]
     UnknownKey {
-        /// The keys that are known here.
+        /// The known keys.
         allowed: &'static [&'static str],
     },
-    /// The same key twice.
-    #[error("this key stands here twice")]
+    /// A duplicate key.
+    #[error("duplicate key")]
     RepeatedKey,
-    /// Another shape than the one needed.
+    /// A value of the wrong type.
     #[error("{wanted} is needed here")]
     Shape {
-        /// A text, a list, a mapping.
+        /// The type: a text, a list, a mapping.
         wanted: &'static str,
     },
-    /// Nothing where something is needed.
+    /// A required value is absent.
     #[error("it is missing; needed: {wanted}")]
     Missing {
-        /// What belongs there.
+        /// A description of the required value.
         wanted: &'static str,
     },
-    /// None of a fixed set.
+    /// Not one of a fixed set.
     #[error("it must be one of: {}", allowed.join(", "))]
     Choice {
         /// The set.
@@ -74,114 +74,114 @@ pub enum Reason {
     /// Not a version or an image repository.
     #[error("{0}")]
     Kubernetes(KubernetesError),
-    /// A field that this release's kubelets do not know yet.
-    #[error("kubelets of Kubernetes 1.{minor} have no such field, and would go on without it: it came with 1.{since}")]
+    /// A field that the kubelets of this release do not know yet.
+    #[error("kubelets of Kubernetes 1.{minor} have no such field, and ignore it; 1.{since} introduced it")]
     FieldOfLaterRelease {
         /// The release that the cluster file names.
         minor: u32,
-        /// The first that has it.
+        /// The release that introduced it.
         since: u32,
     },
-    /// Not a folder's path.
-    #[error("a folder's path is needed here")]
+    /// Not the path of a directory.
+    #[error("the path of a directory is needed here")]
     Path,
     /// Not a recipient.
-    #[error("bundles cannot be sealed to this: {0}")]
+    #[error("bundles cannot be encrypted to this: {0}")]
     Recipient(RecipientError),
     /// Not a port.
     #[error("not a valid port: it must be 1 to 65535")]
     Port,
-    /// Taken by another of the same role.
-    #[error("a duplicate: {first} has it already")]
+    /// Another host of the same role has it.
+    #[error("a duplicate of {first}")]
     Duplicate {
         /// The path of the first.
         first: String,
     },
-    /// A node with an API server's name.
+    /// A node with a name or address of an API server.
     #[error(
-        "it is {whose}: with it in its certificate this node could pass for an API server (a host that is both goes by one name in both lists)"
+        "it is {owner}: with it in its certificate this node could impersonate an API server (a host with both roles has one name in both lists)"
     )]
-    ApiServers {
-        /// Whose it is.
-        whose: &'static str,
+    ApiServerName {
+        /// A description of the owner.
+        owner: &'static str,
     },
-    /// A node with another's name among its addresses.
-    #[error("it is what {other} is called: with it in its certificate this node could pass for that one")]
-    AnothersName {
-        /// The path of the other's name.
+    /// A node with another node's name among its addresses.
+    #[error("it is the name in {other}: with it in its certificate this node could impersonate that one")]
+    OtherNodeName {
+        /// The path of the other node's name.
         other: String,
     },
-    /// What is packed for such a host would lie where another's does.
-    #[error("a host's name cannot end in {ending}: what is packed for another would lie in its place")]
-    LooksLikeABundle {
-        /// The ending.
-        ending: &'static str,
+    /// A name that ends like a bundle file's: its directory would have the path of another host's file.
+    #[error("a host's name cannot end in {suffix}, which bundle files end in")]
+    BundleSuffix {
+        /// The suffix.
+        suffix: &'static str,
     },
-    /// A host without addresses could never be verified.
+    /// A host without addresses.
     #[error("host {host:?} has no address, so its certificate could never be verified; list at least one")]
     NoAddresses {
         /// The host.
         host: String,
     },
-    /// A master without an address of the family that services get theirs from first.
+    /// A master without an IP address of the first service range's family.
     #[error(
-        "none of them is {family}, and services get {family} addresses first, from {range}: its API server would not start. List its {family} address, too, or put a range of the other family first in serviceCIDRs"
+        "no address is {family}, the family of the first service range {range}: its API server would not start. Add its {family} address, or put a range of the other family first in serviceCIDRs"
     )]
-    NotOfTheServicesFamily {
+    ServiceFamilyMissing {
         /// `IPv4` or `IPv6`.
         family: &'static str,
         /// The first service range.
         range: Cidr,
     },
-    /// A common name has 64 characters at most.
+    /// A user name that is too long for a common name.
     #[error(
         "the account {account} has {length} characters; a certificate's common name holds 64. Shorten the host's name"
     )]
     AccountTooLong {
-        /// The account.
+        /// The user name.
         account: String,
         /// Its length in characters.
         length: usize,
     },
-    /// Several masters and nothing that stands before them.
+    /// Several masters, and no endpoint that leads to all of them.
     #[error(
-        "it is missing: with {masters} masters, nodes need one location that reaches all of them (a load balancer), for example https://api.prod.example.net:6443"
+        "it is missing: with {masters} masters, nodes need one URL that leads to all of them (a load balancer), for example https://api.prod.example.net:6443"
     )]
     EndpointNeeded {
-        /// How many masters there are.
+        /// The number of masters.
         masters: usize,
     },
-    /// A field that no kubelet knows.
-    #[error("a kubelet has no such field, and would go on without it{}", did_you_mean(*near))]
+    /// A field that kubelets do not have.
+    #[error("kubelets have no such field and would ignore it{}", did_you_mean(*near))]
     UnknownField {
-        /// The nearest that it knows.
+        /// The most similar field.
         near: Option<&'static str>,
     },
-    /// A value that would undo trust.
+    /// A value that weakens authentication, authorization or TLS.
     #[error("{0}")]
-    UndoesTrust(&'static Rule),
-    /// Certificates that would be replaced as soon as they are issued.
-    #[error("certificates live for {life}, and would be replaced as soon as they are issued; it must be shorter")]
-    RenewedAtOnce {
+    WeakensTrust(&'static Rule),
+    /// A `renewBefore` that is not shorter than the certificates' lifetime.
+    #[error("it must be shorter than the certificates' lifetime of {lifetime}, or they would be renewed immediately")]
+    RenewedImmediately {
         /// The shortest lifetime.
-        life: Lifetime,
+        lifetime: Lifetime,
     },
-    /// A leaf that would live longer than its root.
-    #[error("a certificate cannot outlive its root, whose validity.ca is {root}")]
-    OutlivesRoot {
-        /// The root's lifetime.
-        root: Lifetime,
+    /// A certificate that would outlive its CA.
+    #[error("a certificate cannot outlive its CA, whose validity.ca is {ca}")]
+    OutlivesCa {
+        /// The CA's lifetime.
+        ca: Lifetime,
     },
 }
 
 impl ConfigError {
-    /// Returns the position of the node, for a fault of a node's name.
+    /// Returns the position of the node, for an error of a node's name.
     #[must_use]
     pub fn node(&self) -> Option<usize> {
         self.path.strip_prefix("nodes[")?.strip_suffix("].name")?.parse().ok()
     }
 
-    /// Returns the positions of the node and of its address, for a fault of a node's address.
+    /// Returns the positions of the node and of its address, for an error of a node's address.
     #[must_use]
     pub fn address_of_a_node(&self) -> Option<(usize, usize)> {
         let (node, address) = self.path.strip_prefix("nodes[")?.strip_suffix(']')?.split_once("].addresses[")?;
@@ -200,7 +200,7 @@ impl fmt::Display for ConfigError {
             write!(f, " (line {line})")?;
         }
         if let Some(seen) = &self.seen {
-            // A hostile or broken value is cut and escaped: it goes to a terminal.
+            // The value may be hostile: it is cut and escaped for terminals.
             let cut: String = seen.chars().take(80).collect();
             let more = if cut.len() < seen.len() { "…" } else { "" };
             write!(f, ": {cut:?}{more}")?;

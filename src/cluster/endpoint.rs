@@ -1,33 +1,33 @@
-//! The location of the API server as nodes have it: `https://HOST[:PORT]`, nothing else.
+//! The URL at which nodes reach the API servers: `https://HOST[:PORT]`.
 
 use std::fmt;
 use std::net::Ipv6Addr;
 
 use super::address::{Address, AddressError};
 
-/// Where nodes find the masters.
+/// The endpoint of the API servers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Endpoint {
-    /// What is dialled, and what the certificate has to name.
+    /// The host to connect to, which the serving certificates name.
     pub host: Address,
     /// TCP port, 1 to 65535.
     pub port: u16,
 }
 
-/// Why a text is no endpoint.
+/// Why a text is not an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
-    /// No `https://` in front.
+    /// No `https://`.
     #[error("it must begin with https://")]
     Scheme,
-    /// Plain HTTP has no trust to verify.
-    #[error("plain http has no certificates, so nobody could be trusted; write https://")]
+    /// Plain HTTP, which authenticates nothing.
+    #[error("plain http has no certificates to authenticate with; use https://")]
     PlainHttp,
-    /// A path, a query, a user.
-    #[error("it must be https://HOST:PORT and end there, without user, path or query")]
+    /// More than host and port: a path, a query, a user.
+    #[error("it must be https://HOST:PORT without user, path or query")]
     Rest,
-    /// An IPv6 address without brackets: where it ends and the port begins nobody can tell.
-    #[error("an IPv6 address stands in brackets there: https://[{0}]:PORT")]
+    /// An IPv6 address without brackets, which cannot be separated from a port.
+    #[error("an IPv6 address needs brackets: https://[{0}]:PORT")]
     Brackets(Ipv6Addr),
     /// Not a port.
     #[error("the port must be 1 to 65535")]
@@ -38,13 +38,12 @@ pub enum EndpointError {
 }
 
 impl Endpoint {
-    /// Reads `https://HOST[:PORT]`; the port is 443 when it is not there (RFC 9110 § 4.2.2). One slash at the end is
-    /// forgiven.
+    /// Parses `https://HOST[:PORT]`; the default port is 443 (RFC 9110 § 4.2.2). One slash at the end is ignored.
     ///
     /// # Errors
-    /// Why it is not usable as a location.
+    /// Returns an error if it is not such a URL.
     pub fn parse(text: &str) -> Result<Self, EndpointError> {
-        // Schemes know no case (RFC 3986 § 3.1).
+        // Schemes are case-insensitive (RFC 3986 § 3.1).
         let rest = match text.split_once("://") {
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => rest,
             Some((scheme, _)) if scheme.eq_ignore_ascii_case("http") => return Err(EndpointError::PlainHttp),
@@ -91,8 +90,8 @@ mod tests {
         assert_eq!(shown("https://me@10.0.0.1:6443"), Err(EndpointError::Rest));
         assert_eq!(shown("HTTPS://10.0.0.1:6443"), Ok("https://10.0.0.1:6443".into()));
         for bare in ["https://fd00::1", "https://fd00::1:6443"] {
-            let told = Endpoint::parse(bare).expect_err(bare).to_string();
-            assert_eq!(told, "an IPv6 address stands in brackets there: https://[fd00::1]:PORT");
+            let message = Endpoint::parse(bare).expect_err(bare).to_string();
+            assert_eq!(message, "an IPv6 address needs brackets: https://[fd00::1]:PORT");
         }
         assert_eq!(shown("https://10.0.0.1:0"), Err(EndpointError::Port));
         assert_eq!(shown("https://10.0.0.1:66000"), Err(EndpointError::Port));

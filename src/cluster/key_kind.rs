@@ -1,4 +1,4 @@
-//! The kinds of keys that we make.
+//! The types of keys that are generated.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ impl KeyKind {
     /// All of them, in the order in which they are offered.
     pub const ALL: [Self; 3] = [Self::EcdsaP256, Self::EcdsaP384, Self::Ed25519];
 
-    /// As the cluster file writes it.
+    /// Returns the spelling in the cluster file.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! The kubelet settings of the cluster file: every field is known, every value is of its kind, and none weakens trust
+//! Checks the kubelet settings of the cluster file: each field exists, each value has its type, and none weakens trust
 //! ([`super::kubelet_trust`]).
 
 use super::config_error::{ConfigError, Reason};
@@ -8,7 +8,7 @@ use super::similar::nearest;
 
 pub use super::kubelet_setting::Setting;
 
-/// A value as it is written in the cluster file: each scalar is a text.
+/// A value of the cluster file before its type is known: each scalar is text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Written {
     /// Nothing, or a `null` without quotes.
@@ -27,113 +27,113 @@ pub(super) fn fields_of_later_releases(
     setting: &Setting,
     minor: u32,
     path: impl Fn() -> String,
-    faults: &mut Vec<ConfigError>,
+    errors: &mut Vec<ConfigError>,
 ) {
     let Setting::Mapping(entries) = setting else { return };
     let later = |name: &str| SINCE.iter().find(|(field, since)| *field == name && *since > minor);
     for (field, since) in entries.iter().filter_map(|(name, _)| later(name)) {
         let reason = Reason::FieldOfLaterRelease { minor, since: *since };
-        faults.push(ConfigError { path: format!("{}.{field}", path()), line: None, seen: None, reason });
+        errors.push(ConfigError { path: format!("{}.{field}", path()), line: None, seen: None, reason });
     }
 }
 
-/// Checks the settings at `path` of the cluster file, and adds all errors to `faults`.
+/// Checks the settings at `path` of the cluster file, and adds all errors to `errors`.
 ///
 /// Most hosts have none; for them `path` is not called.
-pub(super) fn check(written: &Written, path: impl FnOnce() -> String, faults: &mut Vec<ConfigError>) -> Setting {
-    // `kubelet:` and nothing behind it: what stood there is commented out.
+pub(super) fn check(written: &Written, path: impl FnOnce() -> String, errors: &mut Vec<ConfigError>) -> Setting {
+    // `kubelet:` without a value: its lines are commented out.
     if *written == Written::Nothing {
         return Setting::default();
     }
-    let (path, before) = (path(), faults.len());
-    let setting = structure(written, FIELDS, &path, faults);
-    for broken in trust_violations(&setting, Mode::Patch) {
-        let path = format!("{path}.{}", broken.field);
-        // What is no value of its kind stands there as nothing, which is told already.
-        if faults[before..].iter().all(|fault| fault.path != path) {
-            let reason = Reason::UndoesTrust(broken.rule);
-            faults.push(ConfigError { path, line: None, seen: Some(broken.seen), reason });
+    let (path, before) = (path(), errors.len());
+    let setting = structure(written, FIELDS, &path, errors);
+    for violation in trust_violations(&setting, Mode::Patch) {
+        let path = format!("{path}.{}", violation.field);
+        // A value of the wrong type became null, and its error is reported already.
+        if errors[before..].iter().all(|error| error.path != path) {
+            let reason = Reason::WeakensTrust(violation.rule);
+            errors.push(ConfigError { path, line: None, seen: Some(violation.seen), reason });
         }
     }
     setting
 }
 
-fn structure(written: &Written, fields: &'static [Field], path: &str, faults: &mut Vec<ConfigError>) -> Setting {
+fn structure(written: &Written, fields: &'static [Field], path: &str, errors: &mut Vec<ConfigError>) -> Setting {
     let Written::Mapping(entries) = written else {
-        return wrong(written, path, "a mapping with a kubelet's fields", faults);
+        return wrong(written, path, "a mapping with a kubelet's fields", errors);
     };
     let mut settings = Vec::with_capacity(entries.len());
     for (key, written) in entries {
         let path = below(path, key);
         match fields.iter().find(|(name, _)| name == key) {
-            Some((_, kind)) => settings.push((key.clone(), value(written, *kind, &path, faults))),
+            Some((_, kind)) => settings.push((key.clone(), value(written, *kind, &path, errors))),
             None => {
                 let near = nearest(key, fields.iter().map(|(name, _)| *name));
-                faults.push(ConfigError { path, line: None, seen: None, reason: Reason::UnknownField { near } });
+                errors.push(ConfigError { path, line: None, seen: None, reason: Reason::UnknownField { near } });
             }
         }
     }
     Setting::Mapping(settings)
 }
 
-fn value(written: &Written, kind: Kind, path: &str, faults: &mut Vec<ConfigError>) -> Setting {
+fn value(written: &Written, kind: Kind, path: &str, errors: &mut Vec<ConfigError>) -> Setting {
     match (written, kind) {
         (Written::Nothing, _) => Setting::Null,
         (Written::Text(text), Kind::Bool) => match text.as_str() {
             "true" => Setting::Bool(true),
             "false" => Setting::Bool(false),
-            _ => wrong(written, path, "true or false", faults),
+            _ => wrong(written, path, "true or false", errors),
         },
         (Written::Text(text), Kind::Int32) => match text.parse::<i32>() {
             Ok(number) => Setting::Number(number.to_string()),
-            Err(_) => wrong(written, path, "a whole number", faults),
+            Err(_) => wrong(written, path, "a whole number", errors),
         },
         (Written::Text(text), Kind::Int64) => match text.parse::<i64>() {
             Ok(number) => Setting::Number(number.to_string()),
-            Err(_) => wrong(written, path, "a whole number", faults),
+            Err(_) => wrong(written, path, "a whole number", errors),
         },
         (Written::Text(text), Kind::Float) => match text.parse::<f64>() {
             Ok(number) if number.is_finite() => Setting::Number(number.to_string()),
-            _ => wrong(written, path, "a number", faults),
+            _ => wrong(written, path, "a number", errors),
         },
         (Written::Text(text), Kind::Duration) if is_duration(text) => Setting::Text(text.clone()),
         (Written::Text(text), Kind::Text) => Setting::Text(text.clone()),
         (Written::List(items), Kind::List(kind)) => {
-            let item = |(i, item)| value(item, *kind, &format!("{path}[{i}]"), faults);
+            let item = |(i, item)| value(item, *kind, &format!("{path}[{i}]"), errors);
             Setting::List(items.iter().enumerate().map(item).collect())
         }
         (Written::Mapping(entries), Kind::Map(kind)) => {
             let entry =
-                |(key, written): &(String, Written)| (key.clone(), value(written, *kind, &below(path, key), faults));
+                |(key, written): &(String, Written)| (key.clone(), value(written, *kind, &below(path, key), errors));
             Setting::Mapping(entries.iter().map(entry).collect())
         }
-        (Written::Mapping(_), Kind::Struct(fields)) => structure(written, fields, path, faults),
-        (_, Kind::Bool) => wrong(written, path, "true or false", faults),
-        (_, Kind::Int32 | Kind::Int64) => wrong(written, path, "a whole number", faults),
-        (_, Kind::Float) => wrong(written, path, "a number", faults),
-        (_, Kind::Duration) => wrong(written, path, "a length of time such as 30s, 1m30s or 1.5h", faults),
-        (_, Kind::Text) => wrong(written, path, "a text", faults),
-        (_, Kind::List(_)) => wrong(written, path, "a list", faults),
-        (_, Kind::Map(_) | Kind::Struct(_)) => wrong(written, path, "a mapping", faults),
+        (Written::Mapping(_), Kind::Struct(fields)) => structure(written, fields, path, errors),
+        (_, Kind::Bool) => wrong(written, path, "true or false", errors),
+        (_, Kind::Int32 | Kind::Int64) => wrong(written, path, "a whole number", errors),
+        (_, Kind::Float) => wrong(written, path, "a number", errors),
+        (_, Kind::Duration) => wrong(written, path, "a length of time such as 30s, 1m30s or 1.5h", errors),
+        (_, Kind::Text) => wrong(written, path, "a text", errors),
+        (_, Kind::List(_)) => wrong(written, path, "a list", errors),
+        (_, Kind::Map(_) | Kind::Struct(_)) => wrong(written, path, "a mapping", errors),
     }
 }
 
-fn wrong(written: &Written, path: &str, wanted: &'static str, faults: &mut Vec<ConfigError>) -> Setting {
+fn wrong(written: &Written, path: &str, wanted: &'static str, errors: &mut Vec<ConfigError>) -> Setting {
     let seen = match written {
         Written::Text(text) => Some(text.clone()),
         _ => None,
     };
-    faults.push(ConfigError { path: path.to_owned(), line: None, seen, reason: Reason::Shape { wanted } });
+    errors.push(ConfigError { path: path.to_owned(), line: None, seen, reason: Reason::Shape { wanted } });
     Setting::Null
 }
 
-/// The path of a key. One that is no plain word is quoted: it goes to a terminal.
+/// Returns the path of a key; a key with other characters than letters, digits, `-` and `_` is quoted for terminals.
 fn below(path: &str, key: &str) -> String {
     let plain = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
     if plain { format!("{path}.{key}") } else { format!("{path}.{:?}", key.chars().take(60).collect::<String>()) }
 }
 
-/// Go's `time.ParseDuration`: `0`, or numbers with units, perhaps behind a sign.
+/// Returns true if Go's `time.ParseDuration` accepts the text: `0`, or numbers with units, with an optional sign.
 fn is_duration(text: &str) -> bool {
     let mut rest = text.strip_prefix(['+', '-']).unwrap_or(text);
     if rest == "0" {
@@ -166,9 +166,9 @@ mod tests {
     }
 
     fn checked(written: &Written) -> Result<Setting, Vec<String>> {
-        let mut faults = Vec::new();
-        let setting = check(written, || "kubelet".to_owned(), &mut faults);
-        if faults.is_empty() { Ok(setting) } else { Err(faults.iter().map(ToString::to_string).collect()) }
+        let mut errors = Vec::new();
+        let setting = check(written, || "kubelet".to_owned(), &mut errors);
+        if errors.is_empty() { Ok(setting) } else { Err(errors.iter().map(ToString::to_string).collect()) }
     }
 
     #[test]
@@ -183,7 +183,7 @@ mod tests {
             ("clusterDNS", Written::List(vec![text("10.96.0.10")])),
             ("evictionHard", Written::Nothing),
         ]);
-        let setting = checked(&written).expect("good settings");
+        let setting = checked(&written).expect("valid settings");
         assert_eq!(
             setting.to_string(),
             "{maxPods: 250, clusterDomain: on, systemReserved: {memory: 1e3, no: 010}, memoryThrottlingFactor: 0.9, \
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_is_told_with_its_path() {
+    fn every_error_is_reported_with_its_path() {
         let written = map(&[
             ("readonlyPort", text("0")),
             ("maxPods", text("1e3")),
@@ -208,20 +208,20 @@ mod tests {
             ("zoo", text("x")),
         ]);
         assert_eq!(
-            checked(&written).expect_err("faults"),
+            checked(&written).expect_err("errors"),
             [
-                "kubelet.readonlyPort: a kubelet has no such field, and would go on without it; did you mean readOnlyPort?",
+                "kubelet.readonlyPort: kubelets have no such field and would ignore it; did you mean readOnlyPort?",
                 "kubelet.maxPods: \"1e3\": a whole number is needed here",
                 "kubelet.failSwapOn: \"on\": true or false is needed here",
                 "kubelet.syncFrequency: \"30\": a length of time such as 30s, 1m30s or 1.5h is needed here",
                 "kubelet.clusterDNS: \"10.96.0.10\": a list is needed here",
-                "kubelet.authentication.webook: a kubelet has no such field, and would go on without it; did you mean \
+                "kubelet.authentication.webook: kubelets have no such field and would ignore it; did you mean \
                  webhook?",
                 "kubelet.authentication.webhook.enabled: \"yes\": true or false is needed here",
                 "kubelet.evictionHard.\"memory.available\": a text is needed here",
-                "kubelet.registerWithTaints[0].keys: a kubelet has no such field, and would go on without it; did you \
+                "kubelet.registerWithTaints[0].keys: kubelets have no such field and would ignore it; did you \
                  mean key?",
-                "kubelet.zoo: a kubelet has no such field, and would go on without it",
+                "kubelet.zoo: kubelets have no such field and would ignore it",
             ]
         );
         assert_eq!(
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_duration_is_what_go_takes_for_one() {
+    fn a_duration_is_what_go_accepts() {
         for good in ["0", "30s", "1m30s", "1.5h", "100ms", ".5s", "5.s", "-1s", "2us", "2µs", "0s"] {
             assert!(is_duration(good), "{good}");
         }
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn the_fields_are_each_there_once() {
+    fn each_field_is_in_the_table_once() {
         let mut names: Vec<&str> = FIELDS.iter().map(|(name, _)| *name).collect();
         names.sort_unstable();
         names.dedup();
@@ -264,8 +264,8 @@ mod tests {
         })
     }
 
-    /// RFC 7396 in its own words, on values without an order of keys.
-    fn by_the_book(target: serde_json::Value, patch: &serde_json::Value) -> serde_json::Value {
+    /// RFC 7396's pseudocode, on values without an order of keys.
+    fn reference_merge(target: serde_json::Value, patch: &serde_json::Value) -> serde_json::Value {
         let Some(patch) = patch.as_object() else { return patch.clone() };
         let mut target = target.as_object().cloned().unwrap_or_default();
         for (name, value) in patch {
@@ -273,7 +273,7 @@ mod tests {
                 target.remove(name);
             } else {
                 let old = target.get(name).cloned().unwrap_or_default();
-                target.insert(name.clone(), by_the_book(old, value));
+                target.insert(name.clone(), reference_merge(old, value));
             }
         }
         target.into()
@@ -295,7 +295,7 @@ mod tests {
         #[test]
         fn merging_is_what_rfc_7396_says(target in setting(), patch in setting()) {
             let merged = target.clone().merged(&patch);
-            prop_assert_eq!(json(&merged), by_the_book(json(&target), &json(&patch)));
+            prop_assert_eq!(json(&merged), reference_merge(json(&target), &json(&patch)));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Which Kubernetes the control plane runs, and which API versions, flags and fields its releases know.
+//! Releases of Kubernetes, and the API versions, flags and fields that each supports.
 
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -7,14 +7,14 @@ use super::account::AccountScheme;
 
 /// The oldest release that bundles can be made for: 1.28.
 const OLDEST: u32 = 28;
-/// The newest release whose API versions, flags and fields are known here: 1.36.
+/// The newest release whose API versions, flags and fields this program knows: 1.36.
 const NEWEST: u32 = 36;
-/// The oldest etcd that these releases run with.
+/// The oldest etcd that these releases support.
 const OLDEST_ETCD: [u32; 3] = [3, 4, 0];
 /// An image's tag has at most this many characters (OCI distribution spec, "Pull").
 const MAX_TAG: usize = 128;
 
-/// What the cluster file says of Kubernetes; `None` is clusterctl's default.
+/// The cluster file's `kubernetes`; `None` is the default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Kubernetes {
     /// `kubernetes.version`
@@ -36,27 +36,27 @@ pub struct Version {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EtcdVersion(String);
 
-/// Where images are pulled from.
+/// The repository of the images.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageRepository(String);
 
-/// Why a text is no version or no repository.
+/// Why a text is not a version or not a repository.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KubernetesError {
     /// Not a release of Kubernetes.
-    #[error("no version: it must read like v1.36.2")]
+    #[error("not a version, for example v1.36.2")]
     Version,
-    /// A release that bundles cannot be made for.
-    #[error("not a release that bundles are made for (Kubernetes 1.{OLDEST} and later)")]
+    /// An unsupported release.
+    #[error("not a supported release (Kubernetes 1.{OLDEST} and later)")]
     NotSupported,
     /// Not a release of etcd.
-    #[error("no version: it must read like 3.6.8-0")]
+    #[error("not a version, for example 3.6.8-0")]
     EtcdVersion,
-    /// An etcd that no supported release runs with.
-    #[error("not an etcd that Kubernetes runs with (3.4.0 and later)")]
+    /// An etcd that no release supports.
+    #[error("not an etcd that Kubernetes supports (3.4.0 and later)")]
     EtcdNotSupported,
-    /// Nothing that images can be pulled from.
-    #[error("no image repository: it must read like registry.k8s.io")]
+    /// Not an image repository.
+    #[error("not an image repository, for example registry.k8s.io")]
     Repository,
 }
 
@@ -64,7 +64,7 @@ impl Version {
     /// Parses an image's tag.
     ///
     /// # Errors
-    /// When it is no release, or an unsupported one.
+    /// Returns an error if it is not a release, or not a supported one.
     pub fn parse(text: &str) -> Result<Self, KubernetesError> {
         let numbers = text.strip_prefix('v').and_then(numbers_of_tag).ok_or(KubernetesError::Version)?;
         match numbers {
@@ -73,13 +73,13 @@ impl Version {
         }
     }
 
-    /// Returns the 36 of v1.36.2.
+    /// Returns the minor version: 36 of v1.36.2.
     #[must_use]
     pub fn minor(&self) -> u32 {
         self.minor
     }
 
-    /// Returns what this release knows.
+    /// Returns the features of this release.
     #[must_use]
     pub fn features(&self) -> Features {
         Features { minor: self.minor }
@@ -96,7 +96,7 @@ impl EtcdVersion {
     /// Parses an image's tag.
     ///
     /// # Errors
-    /// When it is none.
+    /// Returns an error if it is not an etcd release.
     pub fn parse(text: &str) -> Result<Self, KubernetesError> {
         match numbers_of_tag(text).ok_or(KubernetesError::EtcdVersion)? {
             numbers if numbers >= OLDEST_ETCD => Ok(Self(text.to_owned())),
@@ -104,7 +104,7 @@ impl EtcdVersion {
         }
     }
 
-    /// Returns an etcd that this release of Kubernetes runs with (`kubeadm config images list`).
+    /// Returns the default etcd of this Kubernetes release (`kubeadm config images list`).
     #[must_use]
     pub fn for_kubernetes(version: &Version) -> Self {
         Self(
@@ -117,7 +117,7 @@ impl EtcdVersion {
         )
     }
 
-    /// True if it answers `/livez` and `/readyz` (3.5.11, 3.4.29); before, there was `/health` alone.
+    /// Returns true if it serves `/livez` and `/readyz` (from 3.5.11 and 3.4.29); earlier ones only serve `/health`.
     #[must_use]
     pub fn has_livez(&self) -> bool {
         match numbers_of_tag(&self.0) {
@@ -129,11 +129,12 @@ impl EtcdVersion {
 }
 
 impl ImageRepository {
-    /// Parses a host, a port perhaps, and a path, as images are named by (OCI distribution spec, "Pull";
-    /// github.com/distribution/reference).
+    /// Parses a host with an optional port, and a path.
+    ///
+    /// Source: OCI distribution spec, "Pull"; github.com/distribution/reference.
     ///
     /// # Errors
-    /// When no image can be pulled from it.
+    /// Returns an error if it is not a valid image name.
     pub fn parse(text: &str) -> Result<Self, KubernetesError> {
         let (first, path) = text.split_once('/').map_or((text, None), |(first, path)| (first, Some(path)));
         let good = is_registry(first) && path.is_none_or(|path| path.split('/').all(is_component));
@@ -165,14 +166,14 @@ impl fmt::Display for ImageRepository {
     }
 }
 
-/// What a release of Kubernetes knows of that bundles use (Kubernetes `pkg/features`, `apiserver/pkg/features`).
+/// The features of a release that bundles use (Kubernetes `pkg/features`, `apiserver/pkg/features`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Features {
     minor: u32,
 }
 
 impl Features {
-    /// The version of `apiserver.config.k8s.io` that has AuthorizationConfiguration.
+    /// Returns the version of `apiserver.config.k8s.io` that has AuthorizationConfiguration.
     #[must_use]
     pub fn authorization_api(self) -> &'static str {
         match self.minor {
@@ -182,31 +183,31 @@ impl Features {
         }
     }
 
-    /// True if API servers take `--authorization-config`.
+    /// Returns true if API servers have `--authorization-config`.
     #[must_use]
     pub fn has_authorization_config(self) -> bool {
         self.minor >= 29
     }
 
-    /// True if authorizers see field selectors, so that a node can be held to its own pods.
+    /// Returns true if authorizers see field selectors, so that a node can be restricted to its own pods.
     #[must_use]
     pub fn has_selectors(self) -> bool {
         self.minor >= 31
     }
 
-    /// True if authorizers see which certificate a caller has, so that a revoked one can be denied.
+    /// Returns true if authorizers see the client's certificate, so that a revoked one can be denied.
     #[must_use]
     pub fn has_credential_id(self) -> bool {
         self.minor >= 32
     }
 
-    /// The version of `admissionregistration.k8s.io` that has ValidatingAdmissionPolicy.
+    /// Returns the version of `admissionregistration.k8s.io` that has ValidatingAdmissionPolicy.
     #[must_use]
     pub fn admission_api(self) -> &'static str {
         if self.minor >= 30 { "v1" } else { "v1beta1" }
     }
 
-    /// The flags that an API server needs to serve what the policy folder holds.
+    /// Returns the flags that an API server needs for the rendered policy.
     #[must_use]
     pub fn api_server_flags(self, accounts: AccountScheme) -> Vec<String> {
         let kubelet = accounts == AccountScheme::Kubelet;
@@ -228,7 +229,7 @@ impl Features {
         flags
     }
 
-    /// What this release cannot do and later ones can, each with the release that can.
+    /// Returns what only later releases can do, each with the first such release.
     #[must_use]
     pub fn shortcomings(self, accounts: AccountScheme, revoked: usize) -> Vec<&'static str> {
         let mut found = Vec::new();
@@ -253,7 +254,7 @@ impl Features {
     }
 }
 
-/// True for a host with or without a port: `registry.k8s.io`, `127.0.0.1:5000`, `[fd00::1]:5000`.
+/// Returns true for a host with or without a port: `registry.k8s.io`, `127.0.0.1:5000`, `[fd00::1]:5000`.
 fn is_registry(text: &str) -> bool {
     let port = |text: &str| text.parse::<u16>().is_ok_and(|port| port > 0 && port.to_string() == text);
     if let Some(rest) = text.strip_prefix('[') {
@@ -266,7 +267,7 @@ fn is_registry(text: &str) -> bool {
     }
 }
 
-/// True for small letters and digits with single separators between them.
+/// Returns true for lower-case letters and digits with single separators between them.
 fn is_component(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let at_edge = |c: Option<char>| c.is_some_and(plain);
@@ -276,9 +277,9 @@ fn is_component(text: &str) -> bool {
         && !text.contains("..")
 }
 
-/// The three numbers of `1.36.2`, with whatever a tag may have behind them.
+/// Returns the three numbers of `1.36.2`; a suffix, as tags may have one, is ignored.
 fn numbers_of_tag(text: &str) -> Option<[u32; 3]> {
-    // An image's tag has no zeros in front.
+    // An image's tag has no leading zeros.
     let number = |part: &str| part.parse::<u32>().ok().filter(|number| number.to_string() == part);
     let (numbers, rest) = text.split_at(text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len()));
     let mut parts = numbers.split('.').map(number);

@@ -1,4 +1,4 @@
-//! How long a certificate lives.
+//! The lifetime of a certificate.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,14 +6,14 @@ use std::time::Duration;
 const HOUR: u64 = 3600;
 const DAY: u64 = 24 * HOUR;
 const YEAR: u64 = 365 * DAY;
-/// X.509 dates end with the year 9999 (RFC 5280 § 4.1.2.5); a hundred years keep well away from it.
+/// A hundred years, far from the end of X.509 dates in the year 9999 (RFC 5280 § 4.1.2.5).
 const LONGEST: u64 = 100 * YEAR;
 
 /// A certificate's lifetime: a whole number of hours, one hour to a hundred years.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Lifetime(u64);
 
-/// Why a text is no lifetime.
+/// Why a text is not a lifetime.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LifetimeError {
     /// Not a number with a unit.
@@ -36,10 +36,10 @@ impl Lifetime {
     /// One year.
     pub const ONE_YEAR: Self = Self(YEAR);
 
-    /// Reads `90d`, `12h` or `10y` (a year is 365 days).
+    /// Parses `90d`, `12h` or `10y` (a year is 365 days).
     ///
     /// # Errors
-    /// When it has no known unit or is out of range.
+    /// Returns an error if it has no known unit or is out of range.
     pub fn parse(text: &str) -> Result<Self, LifetimeError> {
         let unit = match text.chars().last() {
             Some('h') => HOUR,
@@ -65,7 +65,7 @@ impl Lifetime {
         Self((hours * HOUR).clamp(HOUR, LONGEST))
     }
 
-    /// In seconds.
+    /// Returns the lifetime as a duration.
     #[must_use]
     pub fn duration(self) -> Duration {
         Duration::from_secs(self.0)

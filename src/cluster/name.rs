@@ -1,5 +1,4 @@
-//! Names of clusters and hosts, known good from the moment they exist.
-//! Nothing here looks at a file or a certificate.
+//! Names of clusters and hosts; a value of these types is valid.
 
 use std::fmt;
 
@@ -10,27 +9,31 @@ const MAX_LABEL: usize = 63;
 /// `<cluster> front-proxy root` has to fit into a common name's 64 characters (RFC 5280 appendix A, ub-common-name).
 const MAX_CLUSTER: usize = 64 - " front-proxy root".len();
 
-/// Why a text is no name.
+/// The suffixes of bundle files, which follow the host's name. No host's name ends in one.
+pub(crate) const BUNDLE_SUFFIXES: [&str; 5] =
+    [".tar.gz", ".tar.gz.age", ".cloud-init.yaml", ".cloud-init.yaml.gz", ".ign"];
+
+/// Why a text is not a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// Nothing there.
+    /// An empty text.
     #[error("it is empty")]
     Empty,
     /// Longer than the limit, both in characters.
     #[error("it has {length} characters, at most {limit} are allowed")]
     TooLong {
-        /// What it has.
+        /// Its length.
         length: usize,
-        /// What it may have.
+        /// The limit.
         limit: usize,
     },
-    /// A capital letter, which the kubelet would lower and then not find again.
+    /// A capital letter: the kubelet registers its node in lower case.
     #[error("it has capital letters; write {lower}")]
     UpperCase {
         /// The same name in lower case.
         lower: String,
     },
-    /// A character that no name may have.
+    /// A character that names cannot have.
     #[error("{character:?} is not allowed: only a-z, 0-9, '-' and, between labels, '.'")]
     Character {
         /// The first such character.
@@ -45,7 +48,7 @@ pub enum NameError {
     /// A last label of digits only: resolvers and certificate verifiers take such a name for an address.
     #[error("its last label is a number, so it reads as an IP address, and it is not a valid one")]
     LooksLikeAddress,
-    /// Dots in what has to be a single label.
+    /// Dots in a name that must be a single label.
     #[error("it must be a single DNS label, without dots")]
     Dotted,
 }
@@ -78,16 +81,16 @@ fn check_labels(text: &str, limit: usize) -> Result<(), NameError> {
 pub struct HostName(String);
 
 impl HostName {
-    /// Takes `text` if it is a lower-case RFC 1123 subdomain (Kubernetes `IsDNS1123Subdomain`).
+    /// Parses a lower-case RFC 1123 subdomain (Kubernetes `IsDNS1123Subdomain`).
     ///
     /// # Errors
-    /// The first rule that it breaks.
+    /// Returns the first rule that it violates.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         check_labels(text, MAX_NAME)?;
         Ok(Self(text.to_owned()))
     }
 
-    /// The name.
+    /// Returns the name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -99,16 +102,18 @@ impl HostName {
 pub struct DnsName(String);
 
 impl DnsName {
-    /// Takes a host's name that is not an IP address.
+    /// Converts a host's name that is not an IP address.
     pub(super) fn of_host(name: &HostName) -> Self {
         Self(name.0.clone())
     }
 
-    /// Takes `text` if it is a lower-case DNS name whose last label is not a number (RFC 1123 § 2.1). A dot at the end, which makes a
-    /// name absolute (RFC 1034 § 3.1), is left off: neither certificates nor TLS's server name have it (RFC 6066 § 3).
+    /// Parses a lower-case DNS name whose last label is not a number (RFC 1123 § 2.1).
+    ///
+    /// A dot at the end, which makes a name absolute (RFC 1034 § 3.1), is removed: certificates and TLS's server name do not
+    /// have it (RFC 6066 § 3).
     ///
     /// # Errors
-    /// The first rule that it breaks.
+    /// Returns the first rule that it violates.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         let text = text.strip_suffix('.').filter(|rest| !rest.is_empty()).unwrap_or(text);
         check_labels(text, MAX_NAME)?;
@@ -119,22 +124,22 @@ impl DnsName {
         Ok(Self(text.to_owned()))
     }
 
-    /// The name.
+    /// Returns the name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// A cluster's name: one DNS label of at most 47 characters, so that every root's common name fits.
+/// A cluster's name: one DNS label of at most 47 characters, so that each CA's common name fits.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClusterName(String);
 
 impl ClusterName {
-    /// Takes `text` if it is one lower-case DNS label of at most 47 characters.
+    /// Parses one lower-case DNS label of at most 47 characters.
     ///
     /// # Errors
-    /// The first rule that it breaks.
+    /// Returns the first rule that it violates.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         check_labels(text, MAX_CLUSTER)?;
         if text.contains('.') {
@@ -143,7 +148,7 @@ impl ClusterName {
         Ok(Self(text.to_owned()))
     }
 
-    /// The name.
+    /// Returns the name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

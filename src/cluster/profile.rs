@@ -1,5 +1,7 @@
-//! The PKI policy as one table: nothing is minted outside it, and what is found is judged by it.
-//! A leaf's type cannot hold a CA's usages: roots are [`CaRole`], leaves are [`Profile`].
+//! The PKI policy as one table of certificate profiles.
+//!
+//! Certificates are only issued by it, and found certificates are checked against it. CAs are [`CaRole`]s, end-entity
+//! certificates are [`Profile`]s, so that no profile can have a CA's usages.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -9,22 +11,22 @@ use super::lifetime::Lifetime;
 use super::name::{ClusterName, DnsName, HostName};
 use super::spec::{Cluster, Host, service_name};
 
-/// The three roots. etcd and the front proxy accept *any* client that their CA signed, so each has a root of its own.
+/// The role of a CA. etcd and the front proxy accept *any* client of their CA, so each has its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CaRole {
-    /// Signs what API servers and kubelets show each other.
+    /// Signs the certificates of API servers and kubelets.
     Cluster,
-    /// etcd's.
+    /// Signs etcd's certificates.
     Etcd,
-    /// The aggregation layer's.
+    /// Signs the aggregation layer's client certificates.
     FrontProxy,
 }
 
 impl CaRole {
-    /// All three, in the order in which they are made.
+    /// All three, in the order in which they are created.
     pub const ALL: [Self; 3] = [Self::Cluster, Self::Etcd, Self::FrontProxy];
 
-    /// As the ledger and messages call it.
+    /// Returns the name in the ledger and in messages.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -34,43 +36,43 @@ impl CaRole {
         }
     }
 
-    /// The root's subject: CN=`<cluster> root`, O=`<cluster>`, so that no two clusters' roots are alike.
+    /// Returns the CA's subject, CN=`<cluster> root`, O=`<cluster>`, which differs between clusters.
     #[must_use]
     pub fn subject(self, cluster: &ClusterName) -> Account {
         Account { user: format!("{cluster} {}", self.as_str()), group: Some(cluster.to_string()) }
     }
 }
 
-/// What a leaf is for.
+/// The purpose of an end-entity certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Profile {
-    /// What the API server shows.
+    /// The API server's serving certificate.
     Apiserver,
-    /// What the API server shows to kubelets.
+    /// The API server's client certificate for kubelets.
     ApiserverKubeletClient,
-    /// What the API server shows to etcd.
+    /// The API server's client certificate for etcd.
     ApiserverEtcdClient,
-    /// What the API server shows to extension API servers, so that they believe its headers.
+    /// The API server's client certificate for extension API servers, which then trust its headers.
     FrontProxyClient,
-    /// What etcd shows to its clients.
+    /// etcd's serving certificate for clients.
     EtcdServer,
-    /// What etcd's members show to each other, whoever calls.
+    /// The certificate that etcd members present to each other, as server and as client.
     EtcdPeer,
-    /// What asks etcd for its health.
+    /// The client certificate of etcd health checks.
     EtcdHealthcheckClient,
-    /// The controller manager's account.
+    /// The controller manager's client certificate.
     ControllerManager,
-    /// The scheduler's account.
+    /// The scheduler's client certificate.
     Scheduler,
-    /// A node's account.
+    /// A kubelet's client certificate.
     KubeletClient,
-    /// The serving certificate of a kubelet.
+    /// A kubelet's serving certificate.
     KubeletServer,
     /// The client certificate of the verifier.
     Verifier,
-    /// An administrator's account, whose rights come from RBAC.
+    /// An administrator's client certificate; RBAC grants its rights.
     Admin,
-    /// An account that bypasses every authorizer: for emergencies, valid for hours.
+    /// A client certificate that bypasses every authorizer: for emergencies, valid for hours.
     BreakGlass,
 }
 
@@ -81,12 +83,12 @@ pub enum Usage {
     Server,
     /// id-kp-clientAuth
     Client,
-    /// Both: etcd's members call each other with what they show, and etcd's gateway calls its own server.
+    /// Both: etcd members connect to each other with their serving certificate, and etcd's gateway to its own server.
     ServerAndClient,
 }
 
 impl Usage {
-    /// By OpenSSL's names, in the order in which they are written.
+    /// Returns OpenSSL's names, in the order of the extension.
     #[must_use]
     pub fn names(self) -> &'static [&'static str] {
         match self {
@@ -97,16 +99,16 @@ impl Usage {
     }
 }
 
-/// Who holds a credential of a profile.
+/// The kind of subject that has a credential of a profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Holder {
-    /// Each master has one.
+    /// Each master.
     Master,
-    /// Each node has one.
+    /// Each node.
     Node,
-    /// The cluster has one.
+    /// The cluster as a whole.
     Cluster,
-    /// A person has one, in a kubeconfig: `issue-admin`.
+    /// A person, in a kubeconfig.
     Person,
 }
 
@@ -115,18 +117,19 @@ pub enum Holder {
 pub struct Policy {
     /// The profile.
     pub profile: Profile,
-    /// Name of the files without ending, and the ledger's name of the profile.
+    /// The name of the profile in the ledger, and of its files without extension.
     pub name: &'static str,
-    /// Who holds one.
+    /// The kind of subject.
     pub holder: Holder,
-    /// Its extended key usage.
+    /// The extended key usage.
     pub usage: Usage,
-    /// Which root signs it.
+    /// The CA that signs it.
     pub signed_by: CaRole,
 }
 
-/// The table of DESIGN's certificates: every leaf that can be minted. A control plane's rows are kubeadm's (Kubernetes
-/// `cmd/kubeadm/app/phases/certs/certlist.go`).
+/// The profiles of all certificates that can be issued.
+///
+/// A control plane's rows are kubeadm's (Kubernetes `cmd/kubeadm/app/phases/certs/certlist.go`).
 pub const TABLE: [Policy; 14] = [
     row(Profile::Apiserver, "apiserver", Holder::Master, Usage::Server, CaRole::Cluster),
     row(Profile::ApiserverKubeletClient, "apiserver-kubelet-client", Holder::Master, Usage::Client, CaRole::Cluster),
@@ -148,61 +151,61 @@ const fn row(profile: Profile, name: &'static str, holder: Holder, usage: Usage,
     Policy { profile, name, holder, usage, signed_by }
 }
 
-/// The group that `issue-admin` puts its accounts in; the policy pack binds it to `cluster-admin`.
+/// The group of administrators, which the rendered policy binds to `cluster-admin`.
 pub const ADMINS: &str = "clusterctl:admins";
-/// The group that no authorizer is asked about (Kubernetes `apiserver/pkg/authentication/user`, `SystemPrivilegedGroup`).
+/// The group that bypasses every authorizer (Kubernetes `apiserver/pkg/authentication/user`, `SystemPrivilegedGroup`).
 pub const SYSTEM_MASTERS: &str = "system:masters";
 
 impl Profile {
-    /// Its row in [`TABLE`].
+    /// Returns its row in [`TABLE`].
     #[must_use]
     pub fn policy(self) -> &'static Policy {
-        // The table is in the order of the enum; the test below holds them together.
+        // The table is in the order of the enum; a test checks it.
         &TABLE[self as usize]
     }
 }
 
-/// One certificate that the cluster file asks for.
+/// A certificate that the cluster file requires.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CertificateSpec {
-    /// What it is for.
+    /// Its purpose.
     pub profile: Profile,
-    /// Whose it is; `None` where the cluster has one.
+    /// The host that has it; `None` for the cluster's and a person's.
     pub host: Option<HostName>,
     /// CN and O.
     pub subject: Account,
     /// Subject alternative names, each once; empty for clients.
     pub names: Vec<Address>,
-    /// How long it lives, unless its root ends earlier.
+    /// Its lifetime, unless its CA expires earlier.
     pub lifetime: Lifetime,
 }
 
 impl CertificateSpec {
-    /// Its row in [`TABLE`].
+    /// Returns its row in [`TABLE`].
     #[must_use]
     pub fn policy(&self) -> &'static Policy {
         self.profile.policy()
     }
 }
 
-/// The name that API servers are told to believe (`--requestheader-allowed-names`).
+/// The common name whose headers extension API servers trust (`--requestheader-allowed-names`).
 pub const FRONT_PROXY_CLIENT: &str = "front-proxy-client";
 
 impl Cluster {
-    /// What `master` holds, in the table's order.
+    /// Returns the certificates of `master`, in the table's order.
     #[must_use]
     pub fn master_specs(&self, master: &Host) -> Vec<CertificateSpec> {
-        let leaf = |profile, user: &str, names| CertificateSpec {
+        let spec = |profile, user: &str, names| CertificateSpec {
             profile,
             host: Some(master.name.clone()),
             subject: Account { user: user.to_owned(), group: None },
             names,
             lifetime: self.validity.master,
         };
-        let client = |profile, user| leaf(profile, user, Vec::new());
-        let etcd = |profile| leaf(profile, master.name.as_str(), etcd_names(master));
+        let client = |profile, user| spec(profile, user, Vec::new());
+        let etcd = |profile| spec(profile, master.name.as_str(), etcd_names(master));
         vec![
-            leaf(Profile::Apiserver, "kube-apiserver", self.apiserver_names(master)),
+            spec(Profile::Apiserver, "kube-apiserver", self.apiserver_names(master)),
             client(Profile::ApiserverKubeletClient, "kube-apiserver-kubelet-client"),
             client(Profile::ApiserverEtcdClient, "kube-apiserver-etcd-client"),
             client(Profile::FrontProxyClient, FRONT_PROXY_CLIENT),
@@ -214,26 +217,26 @@ impl Cluster {
         ]
     }
 
-    /// What `node` holds, in the table's order.
+    /// Returns the certificates of `node`, in the table's order.
     #[must_use]
     pub fn node_specs(&self, node: &Host) -> Vec<CertificateSpec> {
-        let leaf = |profile, subject, names| CertificateSpec {
+        let spec = |profile, subject, names| CertificateSpec {
             profile,
             host: Some(node.name.clone()),
             subject,
             names,
             lifetime: self.validity.node,
         };
-        // Kubernetes 1.38 will demand `system:node:<host>` of a kubelet's serving certificate; its group plays no part.
+        // Kubernetes 1.38 will require `system:node:<host>` in a kubelet's serving certificate; the group does not matter.
         let server = Account { group: None, ..AccountScheme::SystemNode.account(&node.name) };
         let names = each_once([node.name.to_address()].into_iter().chain(node.addresses.iter().cloned()));
         vec![
-            leaf(Profile::KubeletClient, self.accounts.account(&node.name), Vec::new()),
-            leaf(Profile::KubeletServer, server, names),
+            spec(Profile::KubeletClient, self.accounts.account(&node.name), Vec::new()),
+            spec(Profile::KubeletServer, server, names),
         ]
     }
 
-    /// What the verifier holds.
+    /// Returns the verifier's certificate.
     #[must_use]
     pub fn verifier_spec(&self) -> CertificateSpec {
         let group = Some("clusterctl:verifiers".to_owned());
@@ -246,13 +249,13 @@ impl Cluster {
         }
     }
 
-    /// What the administrator called `name` holds. Its rights are those that RBAC gives to [`ADMINS`].
+    /// Returns an administrator's certificate, which has the rights that RBAC grants to [`ADMINS`].
     #[must_use]
     pub fn admin_spec(&self, name: &HostName, lifetime: Lifetime) -> CertificateSpec {
         person(Profile::Admin, name, ADMINS, lifetime)
     }
 
-    /// What opens everything: a member of [`SYSTEM_MASTERS`], which no policy can narrow and nobody can revoke.
+    /// Returns a certificate in [`SYSTEM_MASTERS`], which no policy can restrict or revoke.
     #[must_use]
     pub fn break_glass_spec(&self, name: &HostName, lifetime: Lifetime) -> CertificateSpec {
         person(Profile::BreakGlass, name, SYSTEM_MASTERS, lifetime)
@@ -280,7 +283,7 @@ fn person(profile: Profile, name: &HostName, group: &str, lifetime: Lifetime) ->
     CertificateSpec { profile, host: None, subject, names: Vec::new(), lifetime }
 }
 
-/// Where an etcd member is dialled, by its peers and by its own host.
+/// Returns the names and addresses at which peers and its own host connect to an etcd member.
 fn etcd_names(master: &Host) -> Vec<Address> {
     each_once([master.name.to_address()].into_iter().chain(master.addresses.iter().cloned()).chain(loopback()))
 }
@@ -323,7 +326,7 @@ mod tests {
             addresses: vec![address.into(), format!("{name}.example.net")],
             ..RawHost::default()
         };
-        let draft = RawCluster {
+        let raw = RawCluster {
             name: Some("prod".into()),
             endpoint: Some("https://master-1.example.net:6443".into()),
             service_cidrs: Some(vec!["10.96.0.0/16".into(), "fd00:10:96::/112".into()]),
@@ -331,7 +334,7 @@ mod tests {
             nodes: vec![host("on", "10.20.4.1")],
             ..RawCluster::default()
         };
-        let cluster = draft.check().expect("a good draft");
+        let cluster = raw.check().expect("a valid cluster file");
         let names: Vec<String> =
             cluster.master_specs(&cluster.masters[0])[0].names.iter().map(ToString::to_string).collect();
         assert_eq!(

@@ -8,9 +8,9 @@ use base64ct::{Base64, Encoding};
 const MIN_RSA: usize = 2048;
 /// The largest RSA key that age takes, in bits.
 const MAX_RSA: usize = 4096;
-/// So many characters of base64 are no word that anybody typed.
+/// Base64 of this length is key material, not a word that was typed.
 const LONG: usize = 32;
-/// Longer than any recipient with its comment, in bytes.
+/// The longest recipient with its comment, in bytes.
 const MAX_LENGTH: usize = 4096;
 
 /// The type of a recipient's key.
@@ -25,7 +25,7 @@ pub enum RecipientKind {
 }
 
 impl RecipientKind {
-    /// As SSH names it, and `age` for age's own.
+    /// Returns SSH's name of the type, or `age`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -43,10 +43,10 @@ pub struct Recipient {
     text: String,
 }
 
-/// Why a text is no recipient.
+/// Why a text is not a recipient.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RecipientError {
-    /// Nothing that we know.
+    /// Not a known form.
     #[error(
         "it is no recipient; needed: age1…, or ssh-ed25519 or ssh-rsa and a public key, as in an SSH host key's .pub file"
     )]
@@ -59,7 +59,7 @@ pub enum RecipientError {
     /// An SSH or age key of a type that age cannot encrypt to here.
     #[error("bundles cannot be encrypted to a key of the type {kind}; use the host's ssh-ed25519 key")]
     Unsupported {
-        /// The kind, as it stands there.
+        /// The type as it is written.
         kind: String,
     },
     /// An `age1…` with a typing error.
@@ -68,19 +68,19 @@ pub enum RecipientError {
     /// An SSH key that is not base64.
     #[error("the key behind {kind} is not base64: it is cut off or damaged", kind = kind.as_str())]
     Base64 {
-        /// The kind before it.
+        /// The type before it.
         kind: RecipientKind,
     },
-    /// An SSH key whose inside is not one.
+    /// An SSH key whose bytes are not a key of its type.
     #[error("the key behind {kind} is cut off, damaged, or of another kind", kind = kind.as_str())]
     Damaged {
-        /// The kind before it.
+        /// The type before it.
         kind: RecipientKind,
     },
-    /// An RSA key outside of what age takes.
+    /// An RSA key of a size that age does not accept.
     #[error("bundles cannot be encrypted to an RSA key of {bits} bits; it needs {MIN_RSA} to {MAX_RSA}")]
     RsaSize {
-        /// What it has.
+        /// Its size in bits.
         bits: usize,
     },
 }
@@ -89,7 +89,7 @@ impl Recipient {
     /// Parses `age1…`, or `ssh-ed25519` or `ssh-rsa` with its base64 and perhaps a comment, as in a `.pub` file.
     ///
     /// # Errors
-    /// When it is not one. Whether an Ed25519 key is a point of its curve only shows when something is encrypted to it.
+    /// Returns an error if it is not one. An Ed25519 key that is not a point of its curve only fails at encryption.
     pub fn parse(text: &str) -> Result<Self, RecipientError> {
         let text = text.trim();
         if is_secret(text) {
@@ -125,13 +125,13 @@ impl Recipient {
         }
     }
 
-    /// What kind of key.
+    /// Returns the type of key.
     #[must_use]
     pub fn kind(&self) -> RecipientKind {
         self.kind
     }
 
-    /// Without a comment: `age1…`, `ssh-ed25519 AAAA…`.
+    /// Returns the text without a comment: `age1…`, `ssh-ed25519 AAAA…`.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
@@ -151,8 +151,10 @@ pub fn is_secret(text: &str) -> bool {
     upper.contains("AGE-SECRET-KEY-") || upper.contains("PRIVATE KEY")
 }
 
-/// True for [`is_secret`], and for what may be a line out of the middle of a private key's file: long base64 that neither is
-/// an age recipient nor stands behind the kind of a public key, which begins with its kind's length (RFC 4253 § 6.6).
+/// Returns true for a secret key, and for long base64 that may be a line of a private key's file.
+///
+/// Age recipients are not, nor is base64 after the type of a public key, which begins with the type's length
+/// (RFC 4253 § 6.6).
 #[must_use]
 pub fn may_be_secret(text: &str) -> bool {
     let long =
@@ -169,7 +171,7 @@ fn is_other_key(word: &str) -> bool {
     word.starts_with("ecdsa-sha2-") || word.starts_with("sk-") || word == "ssh-dss" || word.contains("-cert-v01@")
 }
 
-/// RFC 8709 § 4, RFC 4253 § 6.6: the kind again, then the key, and nothing behind it.
+/// Checks an SSH key's bytes: the type again, then the key, then nothing (RFC 8709 § 4, RFC 4253 § 6.6).
 fn check_ssh(kind: RecipientKind, blob: &[u8]) -> Result<(), RecipientError> {
     let damaged = RecipientError::Damaged { kind };
     let (name, rest) = ssh_string(blob).ok_or_else(|| damaged.clone())?;
@@ -194,15 +196,16 @@ fn check_ssh(kind: RecipientKind, blob: &[u8]) -> Result<(), RecipientError> {
     if (MIN_RSA..=MAX_RSA).contains(&bits) { Ok(()) } else { Err(RecipientError::RsaSize { bits }) }
 }
 
-/// A length of four bytes and so many bytes (RFC 4251 § 5), and what follows.
+/// Splits off a string: a length of four bytes and that many bytes (RFC 4251 § 5).
 fn ssh_string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
     let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
     (length <= rest.len()).then(|| rest.split_at(length))
 }
 
-/// Takes a Bech32 text (BIP 173) apart: its prefix, and its five-bit groups without the checksum. `None` when the checksum is
-/// wrong. Lower case alone, as age writes it.
+/// Decodes Bech32 (BIP 173) in lower case: returns the prefix and the five-bit groups without the checksum.
+///
+/// `None` if the checksum is wrong.
 fn bech32(text: &str) -> Option<(&str, Vec<u8>)> {
     const CHARACTERS: &[u8; 32] = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l";
     let (prefix, data) = text.rsplit_once('1')?;

@@ -1,5 +1,6 @@
-//! Who is in the cluster. A [`RawCluster`] is what somebody wrote; a [`Cluster`] is what it means, with every value known good.
-//! What leads from one to the other is `check`.
+//! The hosts and settings of a cluster.
+//!
+//! A [`RawCluster`] has the values of the cluster file as text, a [`Cluster`] has valid values; [`RawCluster::check`] converts.
 
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ pub const DEFAULT_SERVICE_CIDR: &str = "10.96.0.0/12";
 /// Kubernetes's default DNS domain.
 pub const DEFAULT_DOMAIN: &str = "cluster.local";
 
-/// A cluster file's values as text, before any of them is believed. Absent is `None` or empty.
+/// The values of a cluster file as text, unchecked; absent ones are `None` or empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RawCluster {
     /// `name`
@@ -78,12 +79,12 @@ pub struct RawHost {
     pub seal_to: OneOrMore,
 }
 
-/// A text or a list of texts: a list of one is not the same as the text, for its path is another.
+/// A text or a list of texts; a list of one text differs from the text because its path differs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OneOrMore {
     /// A text.
     One(String),
-    /// A list, empty where nothing stands.
+    /// A list; empty if absent.
     More(Vec<String>),
 }
 
@@ -94,7 +95,7 @@ impl Default for OneOrMore {
 }
 
 impl OneOrMore {
-    /// Every text, with what comes behind the key in its path.
+    /// Returns every text with the index that follows the key in its path.
     pub(super) fn texts(&self) -> Vec<(String, &String)> {
         match self {
             Self::One(text) => vec![(String::new(), text)],
@@ -103,32 +104,32 @@ impl OneOrMore {
     }
 }
 
-/// A cluster in which every value is known good.
+/// A cluster whose values are all valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cluster {
-    /// The cluster's name, part of every root's distinguished name.
+    /// The cluster's name, part of each CA's distinguished name.
     pub name: ClusterName,
-    /// What nodes dial.
+    /// The URL at which nodes reach the API servers.
     pub endpoint: Endpoint,
-    /// How nodes' accounts are called.
+    /// The naming scheme of nodes' user names and groups.
     pub accounts: AccountScheme,
-    /// Where services get their addresses.
+    /// The ranges of services' addresses.
     pub service_cidrs: Vec<Cidr>,
     /// The cluster's DNS domain.
     pub cluster_domain: DnsName,
-    /// What keys are made.
+    /// The type of new keys.
     pub keys: KeyKind,
-    /// How long certificates live.
+    /// The lifetimes of certificates.
     pub validity: Validity,
-    /// Which Kubernetes the control plane runs.
+    /// The Kubernetes release and images of the control plane.
     pub kubernetes: Kubernetes,
-    /// The folder of one's own templates, seen from the cluster directory.
+    /// The directory of the user's own templates, relative to the cluster directory.
     pub templates: Option<String>,
-    /// Whether bundles hold units for systemd.
+    /// True if bundles have systemd units.
     pub with_units: bool,
-    /// How long before they end certificates are replaced; a third of their life where the cluster file does not say.
+    /// The time before expiry at which certificates are renewed; by default a third of their lifetime.
     pub renew_before: Option<Lifetime>,
-    /// What every kubelet's configuration says beyond what clusterctl writes.
+    /// Additional settings for every kubelet's configuration.
     pub kubelet: Setting,
     /// The masters, at least one, in the file's order.
     pub masters: Vec<Host>,
@@ -136,10 +137,10 @@ pub struct Cluster {
     pub nodes: Vec<Host>,
 }
 
-/// How long each kind of certificate lives.
+/// The lifetime of each kind of certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Validity {
-    /// CaSet.
+    /// The CAs.
     pub ca: Lifetime,
     /// Masters' certificates.
     pub master: Lifetime,
@@ -152,22 +153,22 @@ pub struct Validity {
 pub struct Host {
     /// Its name, unique in its role.
     pub name: HostName,
-    /// Where it is reached; at least one, unique in its role.
+    /// Its addresses; at least one, unique in its role.
     pub addresses: Vec<Address>,
     /// TCP port of the API server on a master, of the kubelet on a node.
     pub port: u16,
-    /// What a node's kubelet's configuration says beyond every kubelet's.
+    /// Additional settings for this node's kubelet.
     pub kubelet: Setting,
     /// The recipients of its encrypted bundle; empty where the cluster file names none.
     pub recipients: Vec<Recipient>,
 }
 
-/// What a host does. A host may do both.
+/// The role of a host, which may have both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
-    /// Runs an API server.
+    /// A control-plane node, called master in the cluster file: runs an API server.
     Master,
-    /// Runs a kubelet that is a member of the cluster.
+    /// Runs a kubelet.
     Node,
 }
 
@@ -182,38 +183,37 @@ impl Role {
     }
 }
 
-/// Names that stand in every API server's certificate (kubeadm's), besides the host's own. Loopback stands there, too, but
-/// nobody else's loopback can be reached.
+/// The names in every API server's certificate besides the host's own, as with kubeadm. Loopback names are left out.
 pub(super) const API_SERVER_NAMES: [&str; 3] = ["kubernetes", "kubernetes.default", "kubernetes.default.svc"];
 
-/// The name of each host's own loopback, which API servers' certificates have, too.
+/// The loopback name, which API servers' certificates also have.
 pub(super) const LOCALHOST: &str = "localhost";
 
-/// What the service `kubernetes` is called in full.
+/// Returns the full DNS name of the service `kubernetes`.
 pub(super) fn service_name(domain: &str) -> String {
     format!("kubernetes.default.svc.{domain}")
 }
 
 impl Cluster {
-    /// How long before its end a certificate that lives so long is replaced.
+    /// Returns the time before expiry at which a certificate of this lifetime is renewed.
     #[must_use]
     pub fn renewed_before(&self, life: Duration) -> Duration {
         self.renew_before.map_or(life / 3, Lifetime::duration).min(life)
     }
 
-    /// The master called `name`.
+    /// Returns the master with this name.
     #[must_use]
     pub fn master(&self, name: &str) -> Option<&Host> {
         self.masters.iter().find(|host| host.name.as_str() == name)
     }
 
-    /// The node called `name`.
+    /// Returns the node with this name.
     #[must_use]
     pub fn node(&self, name: &str) -> Option<&Host> {
         self.nodes.iter().find(|host| host.name.as_str() == name)
     }
 
-    /// Every host's name once, masters first, in the file's order.
+    /// Returns every host's name once, masters first, in the file's order.
     #[must_use]
     pub fn host_names(&self) -> Vec<&HostName> {
         let mut seen = std::collections::HashSet::new();

@@ -213,7 +213,7 @@ pub const FILE: [Key; 16] = [
         absent: Absent::Rule("no further fields"),
         example: "{clusterDNS: [10.96.0.10], cgroupDriver: systemd}",
         description: "Fields of KubeletConfiguration (kubelet.config.k8s.io/v1beta1) for every kubelet, beyond those \
-                      that clusterctl writes. Fields that would undo trust are refused.",
+                      that clusterctl writes. Fields that would weaken trust are refused.",
     },
     Key {
         name: "masters",

@@ -1,6 +1,6 @@
 //! Reads the hosts that `kubectl get nodes -o json`, or `-o yaml`, lists.
 //!
-//! [`crate::cluster::inventory`] decides what of them a cluster file can have.
+//! [`crate::cluster::inventory`] selects those that a cluster file can have.
 
 use std::collections::BTreeSet;
 
@@ -29,7 +29,7 @@ pub const MASTER_LABELS: [(&str, &[&str]); 3] = [
     ("juju-application", &["kubernetes-control-plane", "kubernetes-master"]),
 ];
 
-/// Labels and taints of nodes that are no hosts: a key, its value (any where there is none), and what provides the node.
+/// Labels and taints of virtual nodes: a key, its value (`None` for any), and the provider.
 const NO_HOSTS: [(&str, Option<&str>, Provider); 6] = [
     ("eks.amazonaws.com/compute-type", Some("fargate"), Provider::Fargate),
     ("type", Some("virtual-kubelet"), Provider::VirtualKubelet),
@@ -39,20 +39,20 @@ const NO_HOSTS: [(&str, Option<&str>, Provider); 6] = [
     ("type", Some("kwok"), Provider::Kwok),
 ];
 
-/// Why bytes are no list of nodes.
+/// Why bytes are not a list of nodes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KubectlError {
-    /// Neither JSON nor YAML, or a node's fields have other shapes than Kubernetes gives them.
-    #[error("it is not what kubectl writes: {message}")]
+    /// Neither JSON nor YAML, or a node's fields have other types than Kubernetes's.
+    #[error("it is not the output of kubectl: {message}")]
     Json {
         /// The reader's reason, with line and column.
         message: String,
     },
-    /// Nothing at all: kubectl failed, and printed the reason elsewhere.
+    /// Empty: kubectl failed, and printed the reason to stderr.
     #[error("it is empty")]
     Empty,
-    /// A table, as kubectl prints for people.
-    #[error("it is a table for people, without the nodes' addresses")]
+    /// A table, kubectl's default output.
+    #[error("it is kubectl's table, which has no addresses")]
     Table,
     /// The API server answered with an error.
     #[error("the API server refused: {message}")]
@@ -60,7 +60,7 @@ pub enum KubectlError {
         /// Its message.
         message: String,
     },
-    /// UTF-16, as old PowerShells write it, or binary data.
+    /// UTF-16, as old PowerShell versions write it, or binary data.
     #[error("it is not UTF-8 text")]
     NotUtf8,
     /// A list of other objects.
@@ -85,7 +85,7 @@ pub enum KubectlError {
 /// The output of `kubectl get node NAME -o json`, and YAML, are read, too.
 ///
 /// # Errors
-/// When it is something else, or has no nodes.
+/// Returns an error if it is other output, or has no nodes.
 pub fn from_kubectl(bytes: &[u8], external: ExternalIps) -> Result<Inventory, KubectlError> {
     let text = std::str::from_utf8(bytes).map_err(|_| KubectlError::NotUtf8)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -105,7 +105,7 @@ pub fn from_kubectl(bytes: &[u8], external: ExternalIps) -> Result<Inventory, Ku
         });
     }
     let listed = nodes.into_iter().enumerate().map(|(index, node)| node.listed(index)).collect::<Result<_, _>>()?;
-    Ok(Inventory { windows, other_kinds, ..Inventory::of(listed, external) })
+    Ok(Inventory { windows, other_kinds, ..Inventory::from_list(listed, external) })
 }
 
 fn nodes(text: &str) -> Result<Vec<Node>, KubectlError> {
@@ -115,7 +115,7 @@ fn nodes(text: &str) -> Result<Vec<Node>, KubectlError> {
     }
     let kind: Kind = match format.read(text) {
         Ok(kind) => kind,
-        // Several answers in a row: kubectl was run once for each node.
+        // Several documents: kubectl was run once for each node.
         Err(error) => return several(format, text).ok_or(error)?,
     };
     match kind.kind.as_str() {
@@ -126,7 +126,7 @@ fn nodes(text: &str) -> Result<Vec<Node>, KubectlError> {
     }
 }
 
-/// Returns the nodes of several documents; `None` where there is only one, or one of them cannot be read.
+/// Returns the nodes of several documents; `None` if there is only one, or if one of them cannot be read.
 fn several(format: Format, text: &str) -> Option<Result<Vec<Node>, KubectlError>> {
     let documents: Vec<Value> = match format {
         Format::Json => serde_json::Deserializer::from_str(text).into_iter().collect::<Result<_, _>>().ok()?,
@@ -250,18 +250,18 @@ impl Node {
         let Some(name) = self.metadata.name.clone().filter(|name| !name.is_empty()) else {
             return Err(KubectlError::NoName { index });
         };
-        let (is_master, kubelet_port, stands_for) = (self.is_master(), self.port(), self.stands_for());
-        // GKE lists an empty ExternalIP where a node has none.
+        let (is_master, kubelet_port, provider) = (self.is_master(), self.port(), self.provider());
+        // GKE lists an empty ExternalIP for a node without one.
         let addresses = self.status.and_then(|status| status.addresses).into_iter().flatten();
         let addresses = addresses
             .filter(|listed| !listed.address.is_empty())
             .map(|listed| (AddressKind::of(&listed.kind, &listed.address), listed.address))
             .collect();
-        Ok(ListedHost { name, addresses, kubelet_port, is_master, stands_for })
+        Ok(ListedHost { name, addresses, kubelet_port, is_master, provider })
     }
 
-    /// Returns what provides the node, where it is no host.
-    fn stands_for(&self) -> Option<Provider> {
+    /// Returns the provider of a virtual node.
+    fn provider(&self) -> Option<Provider> {
         let labels = self.metadata.labels.iter().flatten();
         let labels = labels.map(|(key, value)| (key.as_str(), value.as_str().unwrap_or_default()));
         let taints = self.spec.iter().flat_map(|spec| spec.taints.iter().flatten());
@@ -290,7 +290,7 @@ impl Node {
             })
     }
 
-    /// Returns the kubelet's port, where it is not the default.
+    /// Returns the kubelet's port, if it is not the default.
     fn port(&self) -> Option<String> {
         let endpoint = self.status.as_ref()?.daemon_endpoints.as_ref()?.kubelet_endpoint.as_ref()?;
         // 0 means that the kubelet has not reported yet.

@@ -6,17 +6,17 @@ use std::fmt::Write;
 
 use super::write::quoted;
 use crate::cluster::kubelet::Setting;
-use crate::cluster::kubelet_trust::{Mode, Ours, TrustViolation, trust_violations};
+use crate::cluster::kubelet_trust::{Mode, OwnValues, TrustViolation, trust_violations};
 
 /// Why a configuration is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KubeletConfigError {
-    /// It is not YAML, or no mapping.
-    #[error("it is no kubelet's configuration: {0}")]
+    /// It is not YAML, or not a mapping.
+    #[error("it is not a kubelet configuration: {0}")]
     Shape(String),
     /// It weakens trust.
     #[error("{}", listed(.0))]
-    UndoesTrust(Vec<String>),
+    WeakensTrust(Vec<String>),
 }
 
 fn listed(violations: &[String]) -> String {
@@ -25,15 +25,15 @@ fn listed(violations: &[String]) -> String {
 
 /// Returns a rendered configuration after each of `patches`, if it does not weaken trust then.
 ///
-/// The comments at its beginning are kept. Without anything to change it is returned as it is.
+/// The comments at its beginning are kept. Without changes it is returned as it is.
 ///
 /// # Errors
-/// When it is no such configuration, or weakens trust.
-pub fn finished(rendered: &str, patches: [&Setting; 2], ours: &Ours<'_>) -> Result<String, KubeletConfigError> {
+/// Returns an error if it is not such a configuration, or weakens trust.
+pub fn finished(rendered: &str, patches: [&Setting; 2], own: &OwnValues<'_>) -> Result<String, KubeletConfigError> {
     let whole = patches.into_iter().fold(read(rendered.as_bytes())?, Setting::merged);
-    let broken = trust_violations(&whole, Mode::Ours(ours));
+    let broken = trust_violations(&whole, Mode::Rendered(own));
     if !broken.is_empty() {
-        return Err(KubeletConfigError::UndoesTrust(broken.iter().map(TrustViolation::to_string).collect()));
+        return Err(KubeletConfigError::WeakensTrust(broken.iter().map(TrustViolation::to_string).collect()));
     }
     if patches.iter().all(|patch| patch.is_empty()) {
         return Ok(rendered.to_owned());
@@ -47,16 +47,16 @@ pub fn finished(rendered: &str, patches: [&Setting; 2], ours: &Ours<'_>) -> Resu
     Ok(text)
 }
 
-/// Returns what weakens a kubelet's trust, as text; empty when it accepts the same clients as the API server.
+/// Returns descriptions of the fields that weaken a kubelet's trust.
 ///
 /// # Errors
-/// When it is no such configuration.
+/// Returns an error if it is not such a configuration.
 pub fn weaknesses(bytes: &[u8]) -> Result<Vec<String>, String> {
     let whole = read(bytes).map_err(|error| error.to_string())?;
-    let words = |violation: TrustViolation| {
+    let line = |violation: TrustViolation| {
         format!("{} ({}, property {})", violation.rule.why, violation.field, violation.rule.property)
     };
-    Ok(trust_violations(&whole, Mode::Found).into_iter().map(words).collect())
+    Ok(trust_violations(&whole, Mode::Foreign).into_iter().map(line).collect())
 }
 
 fn read(bytes: &[u8]) -> Result<Setting, KubeletConfigError> {
@@ -75,16 +75,16 @@ fn setting(value: serde_yaml::Value) -> Result<Setting, String> {
         serde_yaml::Value::Number(number) => match (number.as_i64(), number.as_f64()) {
             (Some(number), _) => Setting::Number(number.to_string()),
             (None, Some(number)) if number.is_finite() => Setting::Number(number.to_string()),
-            _ => return Err(format!("{number} is no number that JSON has")),
+            _ => return Err(format!("{number} is not a JSON number")),
         },
         serde_yaml::Value::String(text) => Setting::Text(text),
         serde_yaml::Value::Sequence(items) => Setting::List(items.into_iter().map(setting).collect::<Result<_, _>>()?),
         serde_yaml::Value::Mapping(entries) => {
             let entry = |(key, value): (serde_yaml::Value, serde_yaml::Value)| match key {
-                // Kubernetes's reader would merge its value into the mapping, unchecked.
+                // Kubernetes's parser would merge its value into the mapping, unchecked.
                 serde_yaml::Value::String(key) if key == "<<" => Err("it has a merge key (<<)".to_owned()),
                 serde_yaml::Value::String(key) => Ok((key, setting(value)?)),
-                _ => Err("one of its keys is no text".to_owned()),
+                _ => Err("one of its keys is not a string".to_owned()),
             };
             Setting::Mapping(entries.into_iter().map(entry).collect::<Result<_, _>>()?)
         }
@@ -124,7 +124,7 @@ fn flow(value: &Setting) -> String {
     }
 }
 
-/// Returns true for a plain key of three letters or more that no reader takes for another type.
+/// Returns a key, quoted unless it has three or more letters and digits and no YAML parser reads it as another type.
 fn plain_or_quoted(key: &str) -> String {
     const MISREAD: [&str; 5] = ["yes", "off", "true", "false", "null"];
     let plain = key.len() > 2 && key.bytes().all(|b| b.is_ascii_alphabetic() || b.is_ascii_digit());
@@ -137,10 +137,10 @@ fn plain_or_quoted(key: &str) -> String {
 mod tests {
     use super::*;
 
-    const OURS: Ours<'_> =
-        Ours { port: 10250, client_authority: "/ca.crt", certificate: "/kubelet.crt", key: "/kubelet.key" };
+    const OWN: OwnValues<'_> =
+        OwnValues { port: 10250, client_ca: "/ca.crt", certificate: "/kubelet.crt", key: "/kubelet.key" };
 
-    const RENDERED: &str = "# Ours.\n# Two lines.\napiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n\
+    const RENDERED: &str = "# Rendered.\n# Two lines.\napiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n\
         port: 10250\nauthentication:\n  anonymous:\n    enabled: false\n  x509:\n    clientCAFile: \"/ca.crt\"\n\
         tlsCertFile: \"/kubelet.crt\"\ntlsPrivateKeyFile: \"/kubelet.key\"\n";
 
@@ -164,37 +164,39 @@ mod tests {
         ]);
         let node = map(&[("maxPods", Setting::Number("30".into())), ("featureGates", Setting::Null)]);
         assert_eq!(
-            finished(RENDERED, [&all, &node], &OURS).expect("a good configuration"),
-            "# Ours.\n# Two lines.\napiVersion: \"kubelet.config.k8s.io/v1beta1\"\nkind: \"KubeletConfiguration\"\n\
+            finished(RENDERED, [&all, &node], &OWN).expect("a valid configuration"),
+            "# Rendered.\n# Two lines.\napiVersion: \"kubelet.config.k8s.io/v1beta1\"\nkind: \"KubeletConfiguration\"\n\
              port: 10250\nauthentication:\n  anonymous:\n    enabled: false\n  x509:\n    clientCAFile: \"/ca.crt\"\n  \
              webhook:\n    cacheTTL: \"1m\"\ntlsCertFile: \"/kubelet.crt\"\ntlsPrivateKeyFile: \"/kubelet.key\"\n\
              maxPods: 30\nclusterDomain: \"on\"\nsystemReserved:\n  cpu: \"2\"\n  \"no\": \"1e3\"\n  \"memory.x\": \
              \"\\x85\"\nregisterWithTaints: [{\"key\": \"y\"}]\n"
         );
         let nothing = Setting::default();
-        assert_eq!(finished(RENDERED, [&nothing, &nothing], &OURS).as_deref(), Ok(RENDERED));
+        assert_eq!(finished(RENDERED, [&nothing, &nothing], &OWN).as_deref(), Ok(RENDERED));
     }
 
     #[test]
-    fn a_template_that_undoes_trust_is_refused_whatever_is_merged() {
+    fn a_template_that_weakens_trust_is_refused_whatever_is_merged() {
         let nothing = Setting::default();
         let refused = |from: &str, to: &str| {
             assert!(RENDERED.contains(from), "{from}");
-            finished(&RENDERED.replace(from, to), [&nothing, &nothing], &OURS).expect_err("refused").to_string()
+            finished(&RENDERED.replace(from, to), [&nothing, &nothing], &OWN).expect_err("refused").to_string()
         };
         assert_eq!(
             refused("enabled: false", "enabled: true"),
-            "authentication.anonymous.enabled is \"true\": it would undo property 1.iii: anonymous callers are let in; \
-             leave it out"
+            "authentication.anonymous.enabled is \"true\": it would violate property 1.iii: anonymous clients are accepted; \
+             omit it"
         );
-        assert!(refused("port: 10250", "port: 10251").starts_with("port is \"10251\": it would undo property 1.i: "));
+        assert!(
+            refused("port: 10250", "port: 10251").starts_with("port is \"10251\": it would violate property 1.i: ")
+        );
         assert!(refused("/ca.crt", "/other.crt").contains("authentication.x509.clientCAFile is \"/other.crt\""));
         assert!(refused("kind: KubeletConfiguration\n", "").contains("kind is \"nothing\""));
         assert!(refused("enabled: false", "<<: {enabled: true}").contains("a merge key"));
         assert!(refused("enabled: false", "enabled: off").contains("is \"off\""));
         assert!(refused("kind: ", "kind: !x ").contains("a YAML tag"));
-        assert!(finished("- 1\n", [&nothing, &nothing], &OURS).is_err());
-        assert!(finished("a: b: c\n", [&nothing, &nothing], &OURS).is_err());
+        assert!(finished("- 1\n", [&nothing, &nothing], &OWN).is_err());
+        assert!(finished("a: b: c\n", [&nothing, &nothing], &OWN).is_err());
     }
 
     #[test]
@@ -207,11 +209,11 @@ mod tests {
         assert_eq!(
             weaknesses(open.as_bytes()).expect("a configuration"),
             [
-                "the read-only port is open to everybody (readOnlyPort, property 1.iii)",
-                "anonymous callers are let in (authentication.anonymous.enabled, property 1.iii)",
-                "tokens are not reviewed (authentication.webhook.enabled, property 1.iii)",
-                "not the clients of this cluster's root are believed (authentication.x509.clientCAFile, property 1.iii)",
-                "the API server is not asked who may do what (authorization.mode, property 1.iii)",
+                "the read-only port is open to everyone (readOnlyPort, property 1.iii)",
+                "anonymous clients are accepted (authentication.anonymous.enabled, property 1.iii)",
+                "bearer tokens are not reviewed (authentication.webhook.enabled, property 1.iii)",
+                "clients with certificates of another CA than this cluster's are accepted (authentication.x509.clientCAFile, property 1.iii)",
+                "requests are not authorized by the API server (authorization.mode, property 1.iii)",
             ]
         );
         assert!(weaknesses(b"kind: Pod\n").is_ok_and(|found| !found.is_empty()));

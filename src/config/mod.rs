@@ -7,6 +7,7 @@ pub mod keys;
 pub mod kubeconfig;
 mod kubectl;
 pub mod kubelet_config;
+mod path;
 mod raw;
 mod read;
 mod span;

@@ -1,4 +1,4 @@
-//! Reads each key of the cluster file into its part of a `RawCluster`. Values are checked by the `cluster` module.
+//! Reads each key of the cluster file into a `RawCluster`. The `cluster` module checks the values.
 
 use serde::de::{Error, MapAccess, SeqAccess};
 
@@ -10,15 +10,15 @@ use crate::cluster::spec::{OneOrMore, RawCluster, RawHost};
 
 /// The top of the file.
 pub(super) struct File<'a> {
-    draft: &'a mut RawCluster,
+    raw: &'a mut RawCluster,
     has_version: bool,
     has_kind: bool,
 }
 
 impl<'a> File<'a> {
-    /// Fills `draft`.
-    pub(super) fn new(draft: &'a mut RawCluster) -> Self {
-        Self { draft, has_version: false, has_kind: false }
+    /// Fills `raw`.
+    pub(super) fn new(raw: &'a mut RawCluster) -> Self {
+        Self { raw, has_version: false, has_kind: false }
     }
 }
 
@@ -44,24 +44,24 @@ impl Entries for File<'_> {
                 self.has_kind = true;
                 constant(KIND, map, reading)?;
             }
-            "name" => self.draft.name = text(map, reading)?,
-            "endpoint" => self.draft.endpoint = text(map, reading)?,
-            "accounts" => self.draft.accounts = text(map, reading)?,
+            "name" => self.raw.name = text(map, reading)?,
+            "endpoint" => self.raw.endpoint = text(map, reading)?,
+            "accounts" => self.raw.accounts = text(map, reading)?,
             "serviceCIDRs" => {
                 let mut cidrs = Cidrs(None);
                 list(map, &mut cidrs, reading)?;
-                self.draft.service_cidrs = cidrs.0.map(|texts| texts.0);
+                self.raw.service_cidrs = cidrs.0.map(|texts| texts.0);
             }
-            "clusterDomain" => self.draft.cluster_domain = text(map, reading)?,
-            "keys" => self.draft.keys = text(map, reading)?,
-            "validity" => mapping(map, &mut Validity(self.draft), reading)?,
-            "kubernetes" => mapping(map, &mut Images(self.draft), reading)?,
-            "templates" => self.draft.templates = text(map, reading)?,
-            "withUnits" => self.draft.with_units = text(map, reading)?,
-            "renewBefore" => self.draft.renew_before = text(map, reading)?,
-            "kubelet" => self.draft.kubelet = anything(map, reading)?,
-            "masters" => list(map, &mut Hosts { hosts: &mut self.draft.masters, keys: MASTER_NAMES }, reading)?,
-            "nodes" => list(map, &mut Hosts { hosts: &mut self.draft.nodes, keys: NODE_NAMES }, reading)?,
+            "clusterDomain" => self.raw.cluster_domain = text(map, reading)?,
+            "keys" => self.raw.keys = text(map, reading)?,
+            "validity" => mapping(map, &mut Validity(self.raw), reading)?,
+            "kubernetes" => mapping(map, &mut Images(self.raw), reading)?,
+            "templates" => self.raw.templates = text(map, reading)?,
+            "withUnits" => self.raw.with_units = text(map, reading)?,
+            "renewBefore" => self.raw.renew_before = text(map, reading)?,
+            "kubelet" => self.raw.kubelet = anything(map, reading)?,
+            "masters" => list(map, &mut Hosts { hosts: &mut self.raw.masters, keys: MASTER_NAMES }, reading)?,
+            "nodes" => list(map, &mut Hosts { hosts: &mut self.raw.nodes, keys: NODE_NAMES }, reading)?,
             _ => unreachable!("every key of FILE_NAMES is above"),
         }
         Ok(())
@@ -81,7 +81,7 @@ impl Entries for File<'_> {
 /// Reads a text whose only allowed value is `allowed`.
 fn constant<'de, A: MapAccess<'de>>(allowed: &'static str, map: &mut A, reading: &mut Reading) -> Result<(), A::Error> {
     match text(map, reading)? {
-        Some(text) if text != allowed => reading.fault(Some(text), Reason::Choice { allowed: vec![allowed] }),
+        Some(text) if text != allowed => reading.error(Some(text), Reason::Choice { allowed: vec![allowed] }),
         _ => Ok(()),
     }
 }
@@ -192,11 +192,11 @@ impl Entries for Host {
             }
             "kubelet" => self.host.kubelet = anything(map, reading)?,
             "sealTo" => {
-                let faults = reading.faults.len();
+                let errors = reading.errors.len();
                 self.host.seal_to = text_or_list(map, reading)?;
                 // An empty list would silently mean an unencrypted bundle.
-                if self.host.seal_to == OneOrMore::default() && reading.faults.len() == faults {
-                    reading.fault(None, Reason::Shape { wanted: "at least one recipient, or no such key," })?;
+                if self.host.seal_to == OneOrMore::default() && reading.errors.len() == errors {
+                    reading.error(None, Reason::Shape { wanted: "at least one recipient, or no such key," })?;
                 }
             }
             // `apiServerPort` or `kubeletPort`.

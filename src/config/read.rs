@@ -1,13 +1,14 @@
 //! Reads a `Cluster` from YAML, and reports all errors together.
 //!
-//! `serde_yaml`, which is no longer developed, is used for reading only, through visitors that take each scalar as it is written,
+//! `serde_yaml`, which is no longer developed, is used for reading only, with visitors that return each scalar as it is written,
 //! so that a node called `on` keeps its name.
 
 use std::collections::HashSet;
 
 use serde::de::DeserializeSeed;
 
-use super::de::{Mapping, Reading, Step};
+use super::de::{Mapping, Reading};
+use super::path::{self, Step};
 use super::raw::File;
 use super::span::{self, Place};
 use crate::cluster::config_error::{ConfigError, Reason};
@@ -15,14 +16,14 @@ use crate::cluster::spec::{Cluster, RawCluster};
 
 /// The largest cluster file that is parsed, in bytes. A hundred thousand nodes need a third of it.
 pub const MAX_BYTES: usize = 32 * 1024 * 1024;
-/// The largest number of open brackets, and of list marks in a line: `libyaml`'s work grows with the depth.
+/// The limit of open brackets, and of list marks in a line: `libyaml`'s work grows with the depth.
 const MAX_DEPTH: usize = 200;
-/// The largest number of values, as far as they can be counted before parsing.
+/// The limit of values, as far as they can be counted before parsing.
 ///
-/// Each costs `serde_yaml` some 150 bytes of memory. A node has about fifteen.
+/// Each value costs `serde_yaml` about 150 bytes of memory. A node has about fifteen values.
 const MAX_VALUES: usize = 8_000_000;
 
-/// Why bytes are no cluster file.
+/// Why bytes are not a cluster file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
     /// More than [`MAX_BYTES`]; both in bytes.
@@ -33,7 +34,7 @@ pub enum ReadError {
         /// The limit.
         limit: usize,
     },
-    /// Another encoding, or no text at all.
+    /// Another encoding, or binary data.
     #[error("it is not UTF-8 text (line {line})")]
     NotUtf8 {
         /// The line of the first wrong byte, from 1.
@@ -43,18 +44,18 @@ pub enum ReadError {
     #[error("it is empty")]
     Empty,
     /// Valid YAML of another shape at the top.
-    #[error("it holds {found} where a mapping is needed that begins with `apiVersion: clusterctl/v1`")]
+    #[error("it is {found}, and a cluster file is a mapping that begins with `apiVersion: clusterctl/v1`")]
     NotAMapping {
         /// `a list`, `a text`.
         found: &'static str,
     },
     /// `---` and a second document.
-    #[error("it holds several YAML documents (the second begins {}), and a cluster file is one", at_line(*line))]
+    #[error("it has several YAML documents (the second begins {}), and a cluster file has one", at_line(*line))]
     SeveralDocuments {
-        /// The line of the second document, from 1, where it is known.
+        /// The line of the second document, from 1, if known.
         line: Option<usize>,
     },
-    /// Nested far deeper than a cluster file needs.
+    /// Nested deeper than any cluster file.
     #[error("line {line}: its lists or mappings are nested over {limit} deep")]
     TooDeep {
         /// The line that exceeds the limit, from 1.
@@ -62,46 +63,46 @@ pub enum ReadError {
         /// The limit.
         limit: usize,
     },
-    /// Far more values than a cluster has, which would fill the memory.
-    #[error("it holds over {limit} values")]
+    /// More values than any cluster has; they would exhaust the memory.
+    #[error("it has over {limit} values")]
     TooManyValues {
         /// The limit.
         limit: usize,
     },
-    /// YAML that cannot be read to its end.
-    #[error("{}", stopped(*line, message, faults))]
+    /// YAML with a syntax error.
+    #[error("{}", stopped(*line, message, errors))]
     Stopped {
-        /// The line where reading stopped, from 1, where it is known.
+        /// The line where reading stopped, from 1, if known.
         line: Option<usize>,
         /// The YAML reader's reason.
         message: String,
         /// The errors up to there.
-        faults: Vec<ConfigError>,
+        errors: Vec<ConfigError>,
     },
-    /// Values have errors.
-    #[error("{}", listed(faults))]
-    Faults {
+    /// Some values are invalid.
+    #[error("{}", listed(errors))]
+    Invalid {
         /// All errors, in the file's order.
-        faults: Vec<ConfigError>,
+        errors: Vec<ConfigError>,
     },
 }
 
 impl ReadError {
     /// Returns the errors of single values, in the file's order.
     #[must_use]
-    pub fn faults(&self) -> &[ConfigError] {
+    pub fn errors(&self) -> &[ConfigError] {
         match self {
-            Self::Stopped { faults, .. } | Self::Faults { faults } => faults,
+            Self::Stopped { errors, .. } | Self::Invalid { errors } => errors,
             _ => &[],
         }
     }
 
-    /// Returns what to do about it.
+    /// Returns what the user can do.
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self {
             Self::TooLarge { .. } => "check that this is the cluster file and not, for example, an archive or a log",
-            Self::NotUtf8 { .. } => "save the file as UTF-8 without anything binary in it",
+            Self::NotUtf8 { .. } => "save the file as UTF-8 text",
             Self::Empty => "write one with `clusterctl init`",
             Self::NotAMapping { .. } => "compare it with a file that `clusterctl init` writes",
             Self::SeveralDocuments { .. } => "keep one cluster in one file, and remove the line `---` between them",
@@ -109,8 +110,10 @@ impl ReadError {
             Self::Stopped { message, .. } if message.contains("cannot start any token") => {
                 "YAML is indented with spaces, never with tabs, and a text that begins with @, ` or % needs quotes"
             }
-            Self::Stopped { .. } => "correct this first, then run the command again: what follows could not be read",
-            Self::Faults { .. } => "correct the file; these are all of its faults",
+            Self::Stopped { .. } => {
+                "correct this first, then run the command again: the rest of the file could not be read"
+            }
+            Self::Invalid { .. } => "correct the file; these are all of its errors",
         }
     }
 }
@@ -118,33 +121,33 @@ impl ReadError {
 /// Reads a cluster file.
 ///
 /// # Errors
-/// All errors together, each with its path and, where it is known, its line.
+/// Returns all errors together, each with its path and, if known, its line.
 pub fn read(bytes: &[u8]) -> Result<Cluster, ReadError> {
-    // libyaml counts a byte order mark as a column, and would take the second line for a second document.
+    // libyaml counts a byte order mark as a column, and would read the second line as a second document.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut reading = Reading::new(bytes.len());
-    let draft = read_draft(bytes, &mut reading)?;
-    let mut found = std::mem::take(&mut reading.faults);
-    match draft.check() {
+    let raw = read_raw(bytes, &mut reading)?;
+    let mut found = std::mem::take(&mut reading.errors);
+    match raw.check() {
         Ok(cluster) if found.is_empty() => Ok(cluster),
         checked => {
             let of_values = checked.err().unwrap_or_default();
-            // A value of the wrong shape is not missing, and nothing below it was read.
+            // A value of the wrong type is not missing, and nothing below it was read.
             let shapes: HashSet<String> =
                 found.iter().filter(|(f, _)| is_shape(f)).map(|(f, _)| f.path.clone()).collect();
-            for fault in of_values {
-                let steps = span::steps_of(&fault.path);
-                if !ends_of_steps(&fault.path).any(|end| shapes.contains(&fault.path[..end])) {
-                    found.push((fault, steps));
+            for error in of_values {
+                let steps = path::steps_of(&error.path);
+                if !ends_of_steps(&error.path).any(|end| shapes.contains(&error.path[..end])) {
+                    found.push((error, steps));
                 }
             }
-            Err(ReadError::Faults { faults: in_order(bytes, found) })
+            Err(ReadError::Invalid { errors: in_order(bytes, found) })
         }
     }
 }
 
-fn is_shape(fault: &ConfigError) -> bool {
-    matches!(fault.reason, Reason::Shape { .. })
+fn is_shape(error: &ConfigError) -> bool {
+    matches!(error.reason, Reason::Shape { .. })
 }
 
 /// Returns where `nodes`, `nodes[3]`, `nodes[3].addresses` … end in a path.
@@ -153,7 +156,7 @@ fn ends_of_steps(path: &str) -> impl Iterator<Item = usize> {
 }
 
 /// Returns the unchecked texts of a cluster file; errors of its shape are in `reading`.
-fn read_draft(bytes: &[u8], reading: &mut Reading) -> Result<RawCluster, ReadError> {
+fn read_raw(bytes: &[u8], reading: &mut Reading) -> Result<RawCluster, ReadError> {
     if bytes.len() > MAX_BYTES {
         return Err(ReadError::TooLarge { size: bytes.len(), limit: MAX_BYTES });
     }
@@ -161,24 +164,24 @@ fn read_draft(bytes: &[u8], reading: &mut Reading) -> Result<RawCluster, ReadErr
     refuse_traps(bytes)?;
     let mut documents = serde_yaml::Deserializer::from_slice(bytes);
     let Some(document) = documents.next() else { return Err(ReadError::Empty) };
-    let mut draft = RawCluster::default();
-    let top = Mapping { into: &mut File::new(&mut draft), reading };
+    let mut raw = RawCluster::default();
+    let top = Mapping { into: &mut File::new(&mut raw), reading };
     if let Err(error) = top.deserialize(document) {
-        let faults = in_order(bytes, std::mem::take(&mut reading.faults));
-        let line = match faults.last() {
+        let errors = in_order(bytes, std::mem::take(&mut reading.errors));
+        let line = match errors.last() {
             Some(last) if reading.is_full => last.line,
             _ => error.location().map(|place| place.line()),
         };
-        return Err(ReadError::Stopped { line, message: reason(&error), faults });
+        return Err(ReadError::Stopped { line, message: reason(&error), errors });
     }
     if let Some(second) = documents.next() {
         let line = span::Locate.deserialize(second).ok().flatten().map(|(line, _)| line);
         return Err(ReadError::SeveralDocuments { line });
     }
-    match reading.instead_of_a_file {
+    match reading.top_shape {
         Some("nothing") => Err(ReadError::Empty),
         Some(found) => Err(ReadError::NotAMapping { found }),
-        None => Ok(draft),
+        None => Ok(raw),
     }
 }
 
@@ -194,13 +197,13 @@ fn in_order(bytes: &[u8], found: Vec<(ConfigError, Vec<Step>)>) -> Vec<ConfigErr
         places.into_iter().zip(found.into_iter().map(|(f, _)| f)).collect();
     placed.sort_by_key(|(place, _)| *place);
     let with_line =
-        |(place, fault): (Option<Place>, ConfigError)| ConfigError { line: place.map(|(line, _)| line), ..fault };
+        |(place, error): (Option<Place>, ConfigError)| ConfigError { line: place.map(|(line, _)| line), ..error };
     placed.into_iter().map(with_line).collect()
 }
 
 /// Refuses files that would take the parser minutes or gigabytes.
 ///
-/// Marks are counted everywhere, in comments and quotes too: so many are no cluster file in any case.
+/// Marks are counted everywhere, also in comments and quotes: no cluster file has that many.
 fn refuse_traps(bytes: &[u8]) -> Result<(), ReadError> {
     let (mut open, mut in_a_row, mut values) = (0_usize, 0_usize, 0_usize);
     for (at, &byte) in bytes.iter().enumerate() {
@@ -227,7 +230,7 @@ fn reason(error: &serde_yaml::Error) -> String {
         return "lists or mappings are nested over 100 deep".to_owned();
     }
     match text.rsplit_once(" at line ") {
-        // The position in `… while parsing a list at line 7` is another one.
+        // The position in `… while parsing a list at line 7` is that of the list.
         Some((reason, _)) if !reason.contains(", while ") => reason.to_owned(),
         _ => text,
     }
@@ -241,21 +244,21 @@ fn at_line(line: Option<usize>) -> String {
     line.map_or_else(|| "further down".to_owned(), |line| format!("in line {line}"))
 }
 
-fn listed(faults: &[ConfigError]) -> String {
-    let count = match faults.len() {
-        1 => "it has a fault:".to_owned(),
-        n => format!("it has {n} faults:"),
+fn listed(errors: &[ConfigError]) -> String {
+    let count = match errors.len() {
+        1 => "it has an error:".to_owned(),
+        n => format!("it has {n} errors:"),
     };
-    let lines = faults.iter().map(|fault| format!("\n  {fault}"));
+    let lines = errors.iter().map(|error| format!("\n  {error}"));
     std::iter::once(count).chain(lines).collect()
 }
 
-fn stopped(line: Option<usize>, message: &str, faults: &[ConfigError]) -> String {
+fn stopped(line: Option<usize>, message: &str, errors: &[ConfigError]) -> String {
     let place = line.map(|line| format!(" in line {line}")).unwrap_or_default();
     let mut text = format!("reading stopped{place}: {message}");
-    if !faults.is_empty() {
-        text.push_str("\nuntil there ");
-        text.push_str(&listed(faults));
+    if !errors.is_empty() {
+        text.push_str("\nbefore that line ");
+        text.push_str(&listed(errors));
     }
     text
 }

@@ -4,64 +4,17 @@
 //! error to report, so that a valid file costs nothing.
 
 use std::collections::HashMap;
-use std::fmt::{self, Display, Write};
+use std::fmt::{self, Display};
 
 use serde::Deserialize;
 use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error, IgnoredAny, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
 
-use super::de::Step;
+use super::path::Step;
 
 /// Line and column, both from 1.
 pub(super) type Place = (usize, usize);
-
-/// Longer keys are cut in a path, in characters.
-const LONGEST_KEY: usize = 60;
-
-/// Returns the path as text. A key that is no plain word is quoted: it goes to a terminal.
-pub(super) fn path_of(steps: &[Step]) -> String {
-    let mut path = String::new();
-    for step in steps {
-        match step {
-            Step::Key(key, _) => {
-                let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-                let dot = if path.is_empty() { "" } else { "." };
-                let cut: String = key.chars().take(LONGEST_KEY).collect();
-                let written = if !cut.is_empty() && cut.chars().all(plain) { cut } else { format!("{cut:?}") };
-                path.push_str(dot);
-                path.push_str(&written);
-            }
-            Step::Item(i) => {
-                // Writing to a String does not fail.
-                let _ = write!(path, "[{i}]");
-            }
-        }
-    }
-    path
-}
-
-/// Returns the steps of a path such as `nodes[3].addresses[1]`, or `kubelet.evictionHard."memory.available"`.
-pub(super) fn steps_of(path: &str) -> Vec<Step> {
-    let mut steps = Vec::new();
-    let mut rest = path;
-    while !rest.is_empty() {
-        let (step, behind) = match rest.strip_prefix('"').and_then(|quoted| quoted.split_once('"')) {
-            // A key that needs escapes is not found; the position of its parent is used.
-            Some((key, behind)) => (Step::Key(key.to_owned(), 0), behind),
-            None => {
-                let (word, behind) = rest.split_at(rest.find(['.', '[']).unwrap_or(rest.len()));
-                match word.strip_suffix(']').and_then(|i| i.parse().ok()) {
-                    Some(i) => (Step::Item(i), behind),
-                    None => (Step::Key(word.to_owned(), 0), behind),
-                }
-            }
-        };
-        steps.push(step);
-        rest = behind.strip_prefix(['.', '[']).unwrap_or(behind);
-    }
-    steps
-}
 
 /// Returns the position of each path, or of its nearest existing parent: a missing key has the position of its host.
 ///
@@ -76,7 +29,7 @@ pub(super) fn find<'de, D: Deserializer<'de>>(paths: &[&[Step]], document: D) ->
         node.paths.push(i);
     }
     let mut places = vec![None; paths.len()];
-    // Where the file ends early there are no further positions.
+    // If the file ends early there are no further positions.
     let _ = Walk { wanted: &wanted, places: &mut places }.deserialize(document);
     places
 }
@@ -115,8 +68,8 @@ impl<'de> DeserializeSeed<'de> for Walk<'_, '_> {
     }
 }
 
-/// A scalar has nothing below it.
-macro_rules! ends_here {
+/// Visitor methods for scalars, which have no values below them.
+macro_rules! leaf {
     ($($method:ident: $type:ty),*) => {$(
         fn $method<E: Error>(self, _: $type) -> Result<(), E> {
             Ok(())
@@ -170,7 +123,7 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
         access.variant::<IgnoredAny>()?.1.newtype_variant::<IgnoredAny>().map(|_| ())
     }
 
-    ends_here!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_i128: i128, visit_u128: u128, visit_f64: f64, visit_str: &str);
+    leaf!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_i128: i128, visit_u128: u128, visit_f64: f64, visit_str: &str);
 
     fn visit_unit<E: Error>(self) -> Result<(), E> {
         Ok(())
@@ -221,15 +174,6 @@ pub(super) fn place_in(error: &impl Display) -> Option<Place> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_path_is_its_steps() {
-        let quoted = "nodes[0].kubelet.evictionHard.\"memory.available\"";
-        for path in ["nodes[3].addresses[12]", "validity.ca", "name", "serviceCIDRs[0]", "a[1][2].b", quoted] {
-            assert_eq!(path_of(&steps_of(path)), path);
-        }
-        assert_eq!(path_of(&[Step::Item(1), Step::Key("a\u{1b}b".into(), 0)]), "[1].\"a\\u{1b}b\"");
-    }
 
     #[test]
     fn an_errors_place_is_the_last_that_its_text_names() {

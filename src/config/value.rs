@@ -1,4 +1,4 @@
-//! Reads a value of any shape, with each scalar as it is written: for the fields of KubeletConfiguration in the cluster file.
+//! Reads a value of any type, each scalar as it is written: for the fields of KubeletConfiguration in the cluster file.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,16 +10,16 @@ use super::span::Locate;
 use crate::cluster::config_error::Reason;
 use crate::cluster::kubelet::Written;
 
-/// Reads the value of the key just read, of any shape, each scalar as it is written.
+/// Reads the value of the key just read, of any type, each scalar as it is written.
 ///
 /// A tag, and a repeated key, are errors.
 pub(super) fn anything<'de, A: MapAccess<'de>>(map: &mut A, reading: &mut Reading) -> Result<Written, A::Error> {
-    match map.next_value_seed(Perhaps(reading))? {
+    match map.next_value_seed(Optional(reading))? {
         None => Ok(Written::Nothing),
         Some(Scalar::Text(text)) => Ok(Written::Text(text)),
         Some(Scalar::Tagged) => tagged(reading),
         Some(Scalar::Other(there)) => {
-            // As for texts above.
+            // As for texts.
             if map.next_key_seed(Locate)?.flatten() != there {
                 return Err(A::Error::custom(ALIAS));
             }
@@ -29,7 +29,7 @@ pub(super) fn anything<'de, A: MapAccess<'de>>(map: &mut A, reading: &mut Readin
 }
 
 fn any_item<'de, A: SeqAccess<'de>>(seq: &mut A, reading: &mut Reading) -> Result<Option<Written>, A::Error> {
-    Ok(Some(match seq.next_element_seed(Perhaps(reading))? {
+    Ok(Some(match seq.next_element_seed(Optional(reading))? {
         None => return Ok(None),
         Some(None) => Written::Nothing,
         Some(Some(Scalar::Text(text))) => Written::Text(text),
@@ -43,17 +43,17 @@ fn any_item<'de, A: SeqAccess<'de>>(seq: &mut A, reading: &mut Reading) -> Resul
     }))
 }
 
-const ALIAS: &str = "an alias (*name) of a list or a mapping stands here; write it out";
+const ALIAS: &str = "an alias (*name) of a list or a mapping is used here; write the values out";
 
 fn tagged<E: Error>(reading: &mut Reading) -> Result<Written, E> {
-    reading.fault(None, Reason::Shape { wanted: "a value without a YAML tag" })?;
+    reading.error(None, Reason::Shape { wanted: "a value without a YAML tag" })?;
     Ok(Written::Nothing)
 }
 
 /// [`Text`], or `None` for a `null` without quotes.
-struct Perhaps<'a>(&'a mut Reading);
+struct Optional<'a>(&'a mut Reading);
 
-impl<'de> DeserializeSeed<'de> for Perhaps<'_> {
+impl<'de> DeserializeSeed<'de> for Optional<'_> {
     type Value = Option<Scalar>;
 
     fn deserialize<D: Deserializer<'de>>(self, de: D) -> Result<Self::Value, D::Error> {
@@ -61,7 +61,7 @@ impl<'de> DeserializeSeed<'de> for Perhaps<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Perhaps<'_> {
+impl<'de> Visitor<'de> for Optional<'_> {
     type Value = Option<Scalar>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -120,7 +120,7 @@ impl<'de> Visitor<'de> for Compound<'_> {
             let Scalar::Text(key) = key else { return Err(A::Error::custom("a key must be a text without a tag")) };
             let nth = *seen.entry(key.clone()).and_modify(|nth| *nth += 1).or_default();
             if nth > 0 {
-                reading.fault_at_key(&key, nth, Reason::RepeatedKey)?;
+                reading.error_at_key(&key, nth, Reason::RepeatedKey)?;
                 map.next_value_seed(Skip(reading))?;
                 continue;
             }

@@ -11,10 +11,10 @@ use crate::cluster::spec::{DEFAULT_SERVICE_CIDR, OneOrMore, RawCluster, RawHost}
 /// Comments are wrapped at this column.
 const WIDTH: usize = 118;
 
-/// Writes the cluster file for `draft`. A key that the draft lacks is written as a comment with its default or an example.
+/// Writes the cluster file for `raw`. A key that the raw lacks is written as a comment with its default or an example.
 #[must_use]
-pub fn write(draft: &RawCluster) -> String {
-    let mut file = File(String::with_capacity(4096 + 120 * (draft.masters.len() + draft.nodes.len())));
+pub fn write(raw: &RawCluster) -> String {
+    let mut file = File(String::with_capacity(4096 + 120 * (raw.masters.len() + raw.nodes.len())));
     file.comment(
         "The members of this cluster, and how their certificates are made: clusterctl issues what this file describes. \
          After a change, run `clusterctl issue-node --all` and `clusterctl bundle --all` again; only what no longer \
@@ -23,24 +23,24 @@ pub fn write(draft: &RawCluster) -> String {
     );
     file.line(&format!("apiVersion: {API_VERSION}"));
     file.line(&format!("kind: {KIND}"));
-    file.text("name", draft.name.as_deref());
-    file.text("endpoint", draft.endpoint.as_deref());
-    file.text("accounts", draft.accounts.as_deref());
+    file.text("name", raw.name.as_deref());
+    file.text("endpoint", raw.endpoint.as_deref());
+    file.text("accounts", raw.accounts.as_deref());
     file.describe("serviceCIDRs");
-    match &draft.service_cidrs {
+    match &raw.service_cidrs {
         Some(cidrs) => file.line(&format!("serviceCIDRs: {}", list(cidrs))),
         None => file.line(&format!("# serviceCIDRs: [{}]", quoted(DEFAULT_SERVICE_CIDR))),
     }
-    file.text("clusterDomain", draft.cluster_domain.as_deref());
-    file.text("keys", draft.keys.as_deref());
-    file.mapping("validity", &VALIDITY, [&draft.validity_ca, &draft.validity_master, &draft.validity_node]);
-    let kubernetes = [&draft.kubernetes_version, &draft.image_repository, &draft.etcd_version];
+    file.text("clusterDomain", raw.cluster_domain.as_deref());
+    file.text("keys", raw.keys.as_deref());
+    file.mapping("validity", &VALIDITY, [&raw.validity_ca, &raw.validity_master, &raw.validity_node]);
+    let kubernetes = [&raw.kubernetes_version, &raw.image_repository, &raw.etcd_version];
     file.mapping("kubernetes", &KUBERNETES, kubernetes);
-    file.text("templates", draft.templates.as_deref());
-    file.text("withUnits", draft.with_units.as_deref());
-    file.text("renewBefore", draft.renew_before.as_deref());
+    file.text("templates", raw.templates.as_deref());
+    file.text("withUnits", raw.with_units.as_deref());
+    file.text("renewBefore", raw.renew_before.as_deref());
     file.describe("kubelet");
-    match &draft.kubelet {
+    match &raw.kubelet {
         Written::Nothing => file.line(
             "# kubelet:\n\
              #   clusterDNS: [\"10.96.0.10\"]\n\
@@ -50,8 +50,8 @@ pub fn write(draft: &RawCluster) -> String {
         ),
         written => file.line(&format!("kubelet: {}", flow(written))),
     }
-    file.hosts("masters", &MASTER, "apiServerPort", &draft.masters);
-    file.hosts("nodes", &NODE, "kubeletPort", &draft.nodes);
+    file.hosts("masters", &MASTER, "apiServerPort", &raw.masters);
+    file.hosts("nodes", &NODE, "kubeletPort", &raw.nodes);
     file.0
 }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::card::{Card, validity};
 use super::context::{ExplainContext, Signer};
 use crate::cluster::duration::stamp;
-use crate::pki::certificate::{Certificate, CertificateError, SignedBy, SubjectName};
+use crate::pki::certificate::{Certificate, CertificateError, SignatureStatus, SubjectName};
 use crate::pki::lint::{ca_violations, general_violations, leaf_violations, root_violations};
 
 /// Returns the reason why a certificate cannot be read; a parser's own words help no reader.
@@ -90,7 +90,7 @@ fn judged(card: Card, certificate: &Certificate, place: &str, is_ca: bool, conte
             let why = match context.named_issuer_of(certificate) {
                 Some(_) if certificate.is_self_issued() => String::new(),
                 Some(known) => match certificate.signed_by(known.certificate) {
-                    SignedBy::Unverifiable(reason) => format!(" ({reason})"),
+                    SignatureStatus::Unverifiable(reason) => format!(" ({reason})"),
                     _ => " (not by the certificate of that name that is known here)".to_owned(),
                 },
                 None if context.roots.is_empty() => " (its certificate was not given)".to_owned(),
@@ -103,7 +103,7 @@ fn judged(card: Card, certificate: &Certificate, place: &str, is_ca: bool, conte
     let of_a_root = |signer: &Signer<'_>| {
         context.roots.iter().any(|(_, root)| root.fingerprint() == signer.certificate.fingerprint())
     };
-    let flaws = match (&wanted, &signer) {
+    let violations = match (&wanted, &signer) {
         _ if certificate.is_self_issued() && (itself || is_ca) => root_violations(certificate, context.now),
         _ if is_ca => ca_violations(certificate, context.now),
         (Some((leaf, cluster)), Some(signer)) if !is_ca && of_a_root(signer) => {
@@ -111,7 +111,7 @@ fn judged(card: Card, certificate: &Certificate, place: &str, is_ca: bool, conte
         }
         _ => general_violations(certificate, context.now),
     };
-    card.problems.extend(flaws.iter().map(ToString::to_string));
+    card.problems.extend(violations.iter().map(ToString::to_string));
     let named = certificate.names.iter().any(|name| matches!(name, SubjectName::Dns(_) | SubjectName::Ip(_)));
     if !is_ca && !named && certificate.has_extended_usage("serverAuth") {
         card = card.problem("no names: no client takes a server's CN for its name (Go 1.15 and later)");

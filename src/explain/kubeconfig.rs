@@ -59,7 +59,7 @@ pub fn follow(config: Kubeconfig, place: &str, open: &dyn Fn(&Path) -> Opened) -
         parts.push(Part { of: of.to_owned(), field, place, is_embedded, pieces });
     };
     for cluster in &config.clusters {
-        follow(&cluster.name, Field::Issuer, &cluster.authority);
+        follow(&cluster.name, Field::Issuer, &cluster.ca);
     }
     for user in &config.users {
         follow(&user.name, Field::Certificate, &user.certificate);
@@ -107,8 +107,8 @@ impl ReadKubeconfig {
             if cluster.insecure {
                 card = card.problem("insecure-skip-tls-verify: the master is not authenticated");
             }
-            card = match &cluster.authority {
-                Some(authority) => card.line("trusts", self.where_is(authority, &cluster.name, Field::Issuer)),
+            card = match &cluster.ca {
+                Some(ca) => card.line("trusts", self.where_is(ca, &cluster.name, Field::Issuer)),
                 None => {
                     card.problem(format!("{}: no certificate authority, so the system's are trusted", cluster.name))
                 }

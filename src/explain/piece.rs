@@ -6,7 +6,7 @@ use super::card::Card;
 use super::certificate;
 use super::context::ExplainContext;
 use crate::cluster::duration::{in_words, stamp};
-use crate::pki::certificate::{Certificate, SignatureKind, SignedBy};
+use crate::pki::certificate::{Certificate, SignatureKind, SignatureStatus};
 use crate::pki::crl::Crl;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::key_facts::KeyFacts;
@@ -114,15 +114,15 @@ fn request_card(request: &CertificateRequest) -> Card {
         .data(
             "signatureValid",
             match request.signed_by_itself {
-                SignedBy::It => Some(true),
-                SignedBy::Another => Some(false),
-                SignedBy::Unverifiable(_) => None,
+                SignatureStatus::Valid => Some(true),
+                SignatureStatus::Invalid => Some(false),
+                SignatureStatus::Unverifiable(_) => None,
             },
         );
     match &request.signed_by_itself {
-        SignedBy::It => card,
-        SignedBy::Another => card.problem("it is not signed with its own key, so it proves no possession"),
-        SignedBy::Unverifiable(why) => card.problem(format!("whether it proves possession is not known: {why}")),
+        SignatureStatus::Valid => card,
+        SignatureStatus::Invalid => card.problem("it is not signed with its own key, so it proves no possession"),
+        SignatureStatus::Unverifiable(why) => card.problem(format!("whether it proves possession is not known: {why}")),
     }
 }
 
@@ -159,7 +159,7 @@ fn crl_card(crl: &Crl, place: &str, context: &ExplainContext<'_>) -> Card {
             card.line("signed by", format!("{} ( {file} )", signer.certificate.subject.text))
         }
         None => match context.named_issuers_of_list(crl).map(|named| crl.signed_by(named)).max() {
-            Some(SignedBy::Unverifiable(why)) => {
+            Some(SignatureStatus::Unverifiable(why)) => {
                 card.problem(format!("whether its issuer signed it is not known: {why}"))
             }
             Some(_) => card.problem("it names a known CA as its issuer, whose key did not sign it"),

@@ -1,5 +1,4 @@
-//! Who may sign bundles: ssh-keygen's file of allowed signers, and whether a signature is by one of them.
-//! What a signature is, [`super::ssh`] knows.
+//! The allowed signers of bundles, in ssh-keygen's file format, and the verification of signatures by them.
 
 use ssh_key::{Algorithm, PublicKey};
 use time::macros::format_description;
@@ -7,11 +6,11 @@ use time::{Duration, OffsetDateTime, PrimitiveDateTime};
 
 use super::ssh::{SshError, SshSignature, matches, sanitized};
 
-/// Who may sign, as `ssh-keygen -Y verify -f` reads it (ssh-keygen(1), ALLOWED SIGNERS).
+/// The allowed signers, as `ssh-keygen -Y verify -f` reads them (ssh-keygen(1), ALLOWED SIGNERS).
 #[derive(Debug)]
 pub struct AllowedSigners {
     signers: Vec<Signer>,
-    left_out: Vec<SshError>,
+    invalid_lines: Vec<SshError>,
 }
 
 #[derive(Debug)]
@@ -22,53 +21,53 @@ struct Signer {
     namespaces: Option<String>,
     after: Option<OffsetDateTime>,
     before: Option<OffsetDateTime>,
-    authority: bool,
+    is_ca: bool,
 }
 
 impl AllowedSigners {
-    /// Reads a file of allowed signers. A line that cannot be read allows no signer, and hides no other, as with ssh-keygen.
+    /// Parses a file of allowed signers. Invalid lines are skipped, as by ssh-keygen.
     ///
     /// # Errors
-    /// When no line allows anybody: for the first that cannot be read, where there is one.
+    /// Returns an error if no line is valid: that of the first invalid line.
     pub fn parse(text: &str) -> Result<Self, SshError> {
-        let (mut signers, mut left_out) = (Vec::new(), Vec::new());
+        let (mut signers, mut invalid_lines) = (Vec::new(), Vec::new());
         for (i, line) in text.lines().enumerate() {
             let trimmed = line.trim();
             if !trimmed.is_empty() && !trimmed.starts_with('#') {
                 match Signer::parse(i + 1, trimmed) {
                     Ok(signer) => signers.push(signer),
-                    Err(reason) => left_out.push(SshError::Signers { line: i + 1, reason }),
+                    Err(reason) => invalid_lines.push(SshError::Signers { line: i + 1, reason }),
                 }
             }
         }
         if signers.is_empty() {
-            return Err(left_out.into_iter().next().unwrap_or(SshError::NoSigners));
+            return Err(invalid_lines.into_iter().next().unwrap_or(SshError::NoSigners));
         }
-        Ok(Self { signers, left_out })
+        Ok(Self { signers, invalid_lines })
     }
 
-    /// What is wrong with the lines that could not be read.
+    /// Returns the errors of the invalid lines.
     #[must_use]
-    pub fn left_out(&self) -> &[SshError] {
-        &self.left_out
+    pub fn invalid_lines(&self) -> &[SshError] {
+        &self.invalid_lines
     }
 
-    /// The name of whoever signed `message`, who may.
+    /// Verifies a signature over `message`, and returns the signer's name.
     ///
     /// # Errors
-    /// When the signature is not good, or not by one of these, or not by one who may do that now.
-    pub fn judge(
+    /// Returns an error if the signature is invalid, or its signer is not allowed in this namespace at this time.
+    pub fn verify(
         &self,
         signature: &SshSignature,
         namespace: &'static str,
         message: &[u8],
         now: OffsetDateTime,
     ) -> Result<String, SshError> {
-        signature.fits(namespace, message)?;
+        signature.verify(namespace, message)?;
         let fingerprint = signature.fingerprint();
         let mut refused = None;
         for signer in self.signers.iter().filter(|signer| signer.key.key_data() == signature.0.public_key()) {
-            match signer.objection(namespace, now) {
+            match signer.refusal(namespace, now) {
                 None => return Ok(signer.principals.clone()),
                 Some(reason) => {
                     let fingerprint = fingerprint.clone();
@@ -76,7 +75,7 @@ impl AllowedSigners {
                 }
             }
         }
-        Err(refused.unwrap_or(SshError::Stranger { fingerprint }))
+        Err(refused.unwrap_or(SshError::UnknownSigner { fingerprint }))
     }
 }
 
@@ -86,22 +85,22 @@ impl Signer {
         let mut signer = Self {
             line,
             principals: principals.trim_matches('"').chars().filter(|c| !c.is_control()).collect(),
-            // Replaced below; there is no signer without a key.
+            // Replaced below.
             key: PublicKey::from(ssh_key::public::Ed25519PublicKey([0; 32])),
             namespaces: None,
             after: None,
             before: None,
-            authority: false,
+            is_ca: false,
         };
-        let (first, behind) = word(rest)?;
+        let (first, after) = word(rest)?;
         let key = if is_kind(first) {
             rest
         } else {
             signer.options(first)?;
-            behind
+            after
         };
         signer.key =
-            PublicKey::from_openssh(key.trim()).map_err(|error| format!("no public key: {}", sanitized(&error)))?;
+            PublicKey::from_openssh(key.trim()).map_err(|error| format!("not a public key: {}", sanitized(&error)))?;
         Ok(signer)
     }
 
@@ -109,53 +108,53 @@ impl Signer {
         for option in outside_quotes(text, ',') {
             let (name, value) = option.split_once('=').unwrap_or((option, ""));
             let inner = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-            let quoted = || inner.ok_or_else(|| format!("what follows {name}= has to stand in double quotes"));
+            let quoted = || inner.ok_or_else(|| format!("the value of {name} needs double quotes"));
             let first = match name.to_ascii_lowercase().as_str() {
                 "cert-authority" => {
-                    self.authority = true;
+                    self.is_ca = true;
                     true
                 }
                 "namespaces" => self.namespaces.replace(quoted()?.to_owned()).is_none(),
-                "valid-after" => self.after.replace(moment(quoted()?, Zone::WESTERNMOST)?).is_none(),
-                "valid-before" => self.before.replace(moment(quoted()?, Zone::EASTERNMOST)?).is_none(),
-                _ => return Err(format!("{name:?} is neither the kind of a key nor an option that is known")),
+                "valid-after" => self.after.replace(parse_time(quoted()?, Zone::WESTERNMOST)?).is_none(),
+                "valid-before" => self.before.replace(parse_time(quoted()?, Zone::EASTERNMOST)?).is_none(),
+                _ => return Err(format!("{name:?} is neither a type of key nor a known option")),
             };
             if !first {
-                return Err(format!("{name} stands there twice"));
+                return Err(format!("{name} is repeated"));
             }
         }
         Ok(())
     }
 
-    /// Why this line does not allow a signature in `namespace`, made by its key and looked at `now`.
-    fn objection(&self, namespace: &str, now: OffsetDateTime) -> Option<String> {
+    /// Returns why this line does not allow a signature in `namespace` at `now`.
+    fn refusal(&self, namespace: &str, now: OffsetDateTime) -> Option<String> {
         if self.principals.split(',').any(|name| name.trim_start().starts_with('!')) {
-            return Some("a name that begins with ! says who it is not, and not who it is".to_owned());
+            return Some("a name that begins with ! excludes a signer and names none".to_owned());
         }
-        if self.authority {
-            return Some("it is a certificate authority's, and signs through certificates alone".to_owned());
+        if self.is_ca {
+            return Some("it is a certificate authority's key, which only signs certificates".to_owned());
         }
         if let Some(namespaces) = &self.namespaces
             && !namespaces.split(',').any(|pattern| matches(pattern.as_bytes(), namespace.as_bytes()))
         {
-            return Some(format!("it is for the namespaces {namespaces:?} alone, and this is {namespace}"));
+            return Some(format!("it is only for the namespaces {namespaces:?}, not for {namespace}"));
         }
         if self.after.is_some_and(|after| now < after) {
-            return Some("its time has not begun (valid-after)".to_owned());
+            return Some("it is not valid yet (valid-after)".to_owned());
         }
         if self.before.is_some_and(|before| now >= before) {
-            return Some("its time is over (valid-before)".to_owned());
+            return Some("it is no longer valid (valid-before)".to_owned());
         }
         None
     }
 }
 
 fn is_kind(word: &str) -> bool {
-    // An unknown kind is `Other`, which is how the crate takes any name with an at sign.
+    // The crate parses any name with an at sign as `Other`.
     word.parse::<Algorithm>().is_ok_and(|kind| !matches!(kind, Algorithm::Other(_)))
 }
 
-/// The first word, in which quotes hold blanks together, and what follows it.
+/// Splits off the first word; blanks in quotes do not end it.
 fn word(text: &str) -> Result<(&str, &str), String> {
     let text = text.trim_start();
     let mut quoted = false;
@@ -166,7 +165,7 @@ fn word(text: &str) -> Result<(&str, &str), String> {
             _ => {}
         }
     }
-    Err("a name, perhaps options, and a public key are needed".to_owned())
+    Err("a name, a public key and, between them, optional options are needed".to_owned())
 }
 
 fn outside_quotes(text: &str, at: char) -> Vec<&str> {
@@ -178,23 +177,24 @@ fn outside_quotes(text: &str, at: char) -> Vec<&str> {
     .collect()
 }
 
-/// How far a zone's clocks are from UTC.
+/// The offset of a time zone from UTC.
 struct Zone(Duration);
 
 impl Zone {
-    /// Where a day begins first, and where it begins last.
+    /// The zones in which a day begins first and last.
     const EASTERNMOST: Self = Self(Duration::hours(14));
     const WESTERNMOST: Self = Self(Duration::hours(-12));
 }
 
-/// `YYYYMMDD`, `YYYYMMDDHHMM` or `YYYYMMDDHHMMSS`, in UTC with a `Z` behind it. Without one it is local time to ssh-keygen. In
-/// which zone the machine is, this program does not know: then it is meant `anywhere`, so that nothing is allowed that
-/// ssh-keygen would refuse.
-fn moment(text: &str, anywhere: Zone) -> Result<OffsetDateTime, String> {
-    let wrong = || format!("{text:?} is no time like 20270131 or 202701311200Z");
+/// Parses `YYYYMMDD`, `YYYYMMDDHHMM` or `YYYYMMDDHHMMSS`, in UTC with the suffix `Z`.
+///
+/// Without the suffix ssh-keygen uses local time. This program does not know the time zone; it uses `strictest`, so that it
+/// allows nothing that ssh-keygen would refuse.
+fn parse_time(text: &str, strictest: Zone) -> Result<OffsetDateTime, String> {
+    let wrong = || format!("{text:?} is not a time like 20270131 or 202701311200Z");
     let (digits, ahead) = match text.strip_suffix('Z') {
         Some(digits) => (digits, Duration::ZERO),
-        None => (text, anywhere.0),
+        None => (text, strictest.0),
     };
     let padded = match digits.len() {
         8 => format!("{digits}000000"),
@@ -227,27 +227,27 @@ mod tests {
         PublicKey::from(Ed25519Keypair::from_seed(&[seed; 32]).public).to_openssh().expect("a key")
     }
 
-    fn judged(signers: &str, namespace: &str) -> Result<String, SshError> {
+    fn verified(signers: &str, namespace: &str) -> Result<String, SshError> {
         let signature = key(1).sign(namespace, b"message").expect("signed");
         let signature = SshSignature::from_pem(signature.as_bytes()).expect("a signature");
-        AllowedSigners::parse(signers).expect("signers").judge(&signature, NAMESPACE, b"message", NOW)
+        AllowedSigners::parse(signers).expect("signers").verify(&signature, NAMESPACE, b"message", NOW)
     }
 
     #[test]
-    fn who_signed_is_told_by_name_and_strangers_are_not_believed() {
+    fn a_signers_name_is_returned_and_unknown_keys_are_refused() {
         let (ours, other) = (public(1), public(2));
-        assert_eq!(judged(&format!("# us\n\nadmin@on {ours} a comment\n"), NAMESPACE), Ok("admin@on".to_owned()));
+        assert_eq!(verified(&format!("# us\n\nadmin@on {ours} a comment\n"), NAMESPACE), Ok("admin@on".to_owned()));
         let both = format!("other {other}\n\"admin@on,b@on\" namespaces=\"git,clusterctl-*\" {ours}");
-        assert_eq!(judged(&both, NAMESPACE), Ok("admin@on,b@on".to_owned()));
+        assert_eq!(verified(&both, NAMESPACE), Ok("admin@on,b@on".to_owned()));
         let fingerprint = key(1).fingerprint();
-        assert_eq!(judged(&format!("other {other}"), NAMESPACE), Err(SshError::Stranger { fingerprint }));
+        assert_eq!(verified(&format!("other {other}"), NAMESPACE), Err(SshError::UnknownSigner { fingerprint }));
         let found = "git".to_owned();
         let elsewhere = Err(SshError::OtherNamespace { found, wanted: NAMESPACE });
-        assert_eq!(judged(&format!("admin {ours}"), "git"), elsewhere);
+        assert_eq!(verified(&format!("admin {ours}"), "git"), elsewhere);
     }
 
     #[test]
-    fn an_option_limits_whom_it_stands_with() {
+    fn an_option_restricts_its_line() {
         let ours = public(1);
         for (option, says) in [
             ("namespaces=\"git\"", "namespaces \"git\""),
@@ -255,23 +255,23 @@ mod tests {
             ("valid-before=\"202611241200Z\"", "valid-before"),
             ("cert-authority", "certificate authority"),
         ] {
-            let refused = judged(&format!("admin {option} {ours}"), NAMESPACE).expect_err(option).to_string();
+            let refused = verified(&format!("admin {option} {ours}"), NAMESPACE).expect_err(option).to_string();
             assert!(refused.contains(says) && refused.contains("line 1"), "{refused}");
             // Another line may allow what this one does not.
-            assert!(judged(&format!("admin {option} {ours}\nadmin {ours}"), NAMESPACE).is_ok());
+            assert!(verified(&format!("admin {option} {ours}\nadmin {ours}"), NAMESPACE).is_ok());
         }
         let in_time = "VALID-AFTER=\"20261124Z\",valid-before=\"20261124120001Z\"";
-        assert!(judged(&format!("admin {in_time} {ours}"), NAMESPACE).is_ok());
+        assert!(verified(&format!("admin {in_time} {ours}"), NAMESPACE).is_ok());
         for (option, good) in [
             ("valid-before=\"20300101\"", true),
             ("valid-before=\"203001010000\",valid-after=\"20261123000000\"", true),
-            // Somewhere it is over, or has not begun.
+            // In some time zone it is no longer valid, or not yet.
             ("valid-before=\"202611250159\"", false),
             ("valid-before=\"202611250201\"", true),
             ("valid-after=\"202611240001\"", false),
             ("valid-after=\"20261124\"", true),
         ] {
-            assert_eq!(judged(&format!("admin {option} {ours}"), NAMESPACE).is_ok(), good, "{option}");
+            assert_eq!(verified(&format!("admin {option} {ours}"), NAMESPACE).is_ok(), good, "{option}");
         }
         for wrong in [
             "valid-before=\"soon\"",
@@ -283,17 +283,17 @@ mod tests {
         ] {
             let refused = AllowedSigners::parse(&format!("admin {wrong} {ours}")).expect_err(wrong);
             assert!(matches!(refused, SshError::Signers { line: 1, .. }), "{refused}");
-            // It hides no good one.
+            // A valid line is still used.
             let both = format!("admin {wrong} {ours}\nadmin {ours}");
-            assert_eq!(judged(&both, NAMESPACE), Ok("admin".to_owned()), "{wrong}");
+            assert_eq!(verified(&both, NAMESPACE), Ok("admin".to_owned()), "{wrong}");
             let signers = AllowedSigners::parse(&both).expect("one is good");
-            assert!(matches!(signers.left_out(), [SshError::Signers { line: 1, .. }]), "{wrong}");
+            assert!(matches!(signers.invalid_lines(), [SshError::Signers { line: 1, .. }]), "{wrong}");
         }
         for negated in ["!admin", "*,!other", "\"!admin,admin\""] {
-            let refused = judged(&format!("{negated} {ours}"), NAMESPACE).expect_err(negated).to_string();
+            let refused = verified(&format!("{negated} {ours}"), NAMESPACE).expect_err(negated).to_string();
             assert!(refused.contains("begins with !") && refused.contains("line 1"), "{refused}");
         }
-        assert_eq!(AllowedSigners::parse("# nobody\n").expect_err("nobody"), SshError::NoSigners);
+        assert_eq!(AllowedSigners::parse("# none\n").expect_err("no signers"), SshError::NoSigners);
         assert!(AllowedSigners::parse("admin").is_err());
     }
 }

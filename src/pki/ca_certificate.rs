@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::certificate::{Certificate, PublicKeyKind, SignedBy};
+use super::certificate::{Certificate, PublicKeyKind, SignatureStatus};
 use super::lint::{ca_violations, own_root_violations};
 use super::signing_key::SignatureAlgorithm;
 use super::violation::Violation;
@@ -113,7 +113,7 @@ impl CaCertificate {
             };
             chain.push(std::mem::replace(&mut top, parent.clone()));
         }
-        if top.signed_by(&top) == SignedBy::Another {
+        if top.signed_by(&top) == SignatureStatus::Invalid {
             return Err(CaCertificateError::NotSelfSigned(top.subject.text));
         }
         let ca = Self { role, origin, chain, root: top };

@@ -23,7 +23,8 @@ use crate::cluster::address::Address;
 use crate::cluster::key_kind::KeyKind;
 
 pub use super::fields::{
-    BasicConstraints, CertificateError, KeyUsage, Name, PublicKeyKind, Serial, SignatureKind, SignedBy, SubjectName,
+    BasicConstraints, CertificateError, KeyUsage, Name, PublicKeyKind, Serial, SignatureKind, SignatureStatus,
+    SubjectName,
 };
 
 /// A parsed certificate and its DER.
@@ -142,8 +143,8 @@ impl Certificate {
     #[must_use]
     pub fn has_key_on_its_curve(&self) -> bool {
         let (algorithm, length) = match self.key {
-            PublicKeyKind::Ours(KeyKind::EcdsaP256) => (&ECDH_P256, 65),
-            PublicKeyKind::Ours(KeyKind::EcdsaP384) => (&ECDH_P384, 97),
+            PublicKeyKind::Supported(KeyKind::EcdsaP256) => (&ECDH_P256, 65),
+            PublicKeyKind::Supported(KeyKind::EcdsaP384) => (&ECDH_P384, 97),
             _ => return true,
         };
         // The point ends the SubjectPublicKeyInfo. ring looks at it before it agrees on anything.
@@ -193,15 +194,15 @@ impl Certificate {
     /// True when `issuer`'s key made this certificate's signature. Names, dates and usages are not looked at.
     #[must_use]
     pub fn is_signed_by(&self, issuer: &Self) -> bool {
-        self.signed_by(issuer) == SignedBy::It
+        self.signed_by(issuer) == SignatureStatus::Valid
     }
 
     /// Returns whether `issuer`'s key made this certificate's signature, as far as ring can tell. Names, dates and usages are not
     /// looked at.
     #[must_use]
-    pub fn signed_by(&self, issuer: &Self) -> SignedBy {
-        let Some((algorithm, value)) = self.outer_signature() else { return SignedBy::Another };
-        let Ok((_, key)) = SubjectPublicKeyInfo::from_der(&issuer.spki) else { return SignedBy::Another };
+    pub fn signed_by(&self, issuer: &Self) -> SignatureStatus {
+        let Some((algorithm, value)) = self.outer_signature() else { return SignatureStatus::Invalid };
+        let Ok((_, key)) = SubjectPublicKeyInfo::from_der(&issuer.spki) else { return SignatureStatus::Invalid };
         Signature { algorithm, value, signed: &self.der[self.signed.clone()] }.verify_by(&key, &issuer.key)
     }
 

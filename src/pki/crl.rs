@@ -1,5 +1,4 @@
-//! What one certificate revocation list says (RFC 5280 § 5), and who signed it. Whether that is good enough is judged
-//! where it is used.
+//! Parses certificate revocation lists (RFC 5280 § 5) and verifies their signatures.
 
 use std::collections::BTreeSet;
 
@@ -8,75 +7,74 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 use x509_parser::revocation_list::CertificateRevocationList;
 
-use super::certificate::{Certificate, Name, Serial, SignatureKind, SignedBy};
+use super::certificate::{Certificate, Name, Serial, SignatureKind, SignatureStatus};
 use super::malformed;
 use super::parsed::{name, signature_kind};
 use super::pem::{self, Item, PemError};
 use super::reason::Reason;
 use super::signature::Signature;
 
-/// A parsed revocation list and its DER.
+/// A parsed CRL with its DER.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Crl {
     der: Vec<u8>,
-    /// Who signed it.
+    /// The issuer.
     pub issuer: Name,
-    /// When it was made.
+    /// The time of issue.
     pub this_update: OffsetDateTime,
-    /// When the next one is due; a list without it cannot be told from a stale one.
+    /// The time by which the next one is issued; without it a stale CRL cannot be detected.
     pub next_update: Option<OffsetDateTime>,
-    /// Its number, which grows from list to list (RFC 5280 § 5.2.3).
+    /// The CRL number, which increases from CRL to CRL (RFC 5280 § 5.2.3).
     pub number: Option<u64>,
     /// The revoked serial numbers.
     pub serials: BTreeSet<Serial>,
     /// The signature's algorithm.
     pub signature: SignatureKind,
-    /// OIDs of critical extensions, of the list or an entry, that change what it means: a partial list, a delta, somebody
-    /// else's certificates.
+    /// The OIDs of critical extensions of the CRL or its entries: a partial CRL, a delta, certificates of another issuer.
     pub critical: Vec<String>,
 }
 
-/// One entry of a revocation list.
+/// An entry of a CRL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revoked {
     /// The certificate's serial number.
     pub serial: Serial,
-    /// When it was revoked.
+    /// The time of revocation.
     pub at: OffsetDateTime,
-    /// Why.
+    /// The reason.
     pub reason: Reason,
 }
 
-/// Why bytes are no revocation list.
+/// Why bytes are not a CRL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CrlError {
-    /// Not DER, or no CertificateList.
+    /// Not DER, or not a CertificateList.
     #[error("it is not a certificate revocation list: {0}")]
     Malformed(String),
-    /// Bytes behind the list's end.
-    #[error("{0} bytes follow the list's end")]
+    /// Bytes follow the CRL.
+    #[error("{0} bytes follow the CRL")]
     Trailing(usize),
-    /// Not all of its entries can be read.
-    #[error("it has {there} entries, of which only {read} can be read")]
+    /// Not all of its entries can be parsed.
+    #[error("it has {count} entries, of which only {parsed} can be parsed")]
     Entries {
-        /// How many there are.
-        there: usize,
-        /// How many could be read.
-        read: usize,
+        /// The number of entries.
+        count: usize,
+        /// The number that could be parsed.
+        parsed: usize,
     },
-    /// PEM that is damaged, or holds no list.
+    /// The PEM is damaged or empty.
     #[error(transparent)]
     Pem(#[from] PemError),
-    /// PEM of something else.
+    /// The PEM has no CRL.
     #[error("there is no X509 CRL section in it")]
     NoSection,
 }
 
 impl Crl {
-    /// Reads one DER list.
+    /// Parses a DER CRL.
     ///
     /// # Errors
-    /// When it is malformed, bytes follow it, or an entry cannot be read.
+    /// Returns an error if it is malformed, bytes follow it, or an entry cannot be parsed.
     pub fn from_der(der: Vec<u8>) -> Result<Self, CrlError> {
         let (rest, parsed) = CertificateRevocationList::from_der(&der)
             .map_err(|error| CrlError::Malformed(malformed::reason(&error)))?;
@@ -84,14 +82,14 @@ impl Crl {
             return Err(CrlError::Trailing(rest.len()));
         }
         let entries: Vec<_> = parsed.iter_revoked_certificates().collect();
-        // The parser stops at the first entry that it does not understand, and keeps silent about the rest.
-        let there = count_entries(parsed.tbs_cert_list.as_ref())
+        // The parser stops at the first entry that it cannot parse, without an error.
+        let count = count_entries(parsed.tbs_cert_list.as_ref())
             .ok_or_else(|| CrlError::Malformed("its structure is broken".to_owned()))?;
-        if there != entries.len() {
-            return Err(CrlError::Entries { there, read: entries.len() });
+        if count != entries.len() {
+            return Err(CrlError::Entries { count, parsed: entries.len() });
         }
-        let of_entries = entries.iter().flat_map(|entry| entry.extensions());
-        let critical = parsed.extensions().iter().chain(of_entries).filter(|extension| extension.critical);
+        let entry_extensions = entries.iter().flat_map(|entry| entry.extensions());
+        let critical = parsed.extensions().iter().chain(entry_extensions).filter(|extension| extension.critical);
         let critical: BTreeSet<String> = critical.map(|extension| extension.oid.to_id_string()).collect();
         Ok(Self {
             issuer: name(parsed.issuer()),
@@ -105,7 +103,7 @@ impl Crl {
         })
     }
 
-    /// Its entries, in its order. A reason that is none of ours is as good as none.
+    /// Returns its entries in order; unknown reasons become the default.
     #[must_use]
     pub fn entries(&self) -> Vec<Revoked> {
         let Ok((_, parsed)) = CertificateRevocationList::from_der(&self.der) else { return Vec::new() };
@@ -117,44 +115,44 @@ impl Crl {
         entries.collect()
     }
 
-    /// As PEM (RFC 7468 § 7), lines ended by LF.
+    /// Returns the PEM (RFC 7468 § 7), with LF line endings.
     #[must_use]
     pub fn to_pem(&self) -> String {
         pem::write_revocation_list(&self.der)
     }
 
-    /// The bytes it was read from.
+    /// Returns the DER.
     #[must_use]
     pub fn der(&self) -> &[u8] {
         &self.der
     }
 
-    /// Returns whether a time is between thisUpdate and nextUpdate; false where there is no nextUpdate.
+    /// Returns true if a time is between thisUpdate and nextUpdate; false without nextUpdate.
     #[must_use]
     pub fn is_current(&self, now: OffsetDateTime) -> bool {
         self.this_update <= now && self.next_update.is_some_and(|next| now < next)
     }
 
-    /// True when `issuer`'s key made this list's signature. Names, dates and usages are not looked at.
+    /// Returns true if `issuer`'s key made the signature. Names, dates and usages are not checked.
     #[must_use]
     pub fn is_signed_by(&self, issuer: &Certificate) -> bool {
-        self.signed_by(issuer) == SignedBy::It
+        self.signed_by(issuer) == SignatureStatus::Valid
     }
 
-    /// Returns whether `issuer`'s key made this list's signature, as far as ring can tell.
+    /// Verifies the signature by `issuer`'s key, as far as ring supports the algorithm.
     #[must_use]
-    pub fn signed_by(&self, issuer: &Certificate) -> SignedBy {
+    pub fn signed_by(&self, issuer: &Certificate) -> SignatureStatus {
         let (Ok((_, this)), Ok((_, key))) =
             (CertificateRevocationList::from_der(&self.der), X509Certificate::from_der(issuer.der()))
         else {
-            return SignedBy::Another;
+            return SignatureStatus::Invalid;
         };
         let (algorithm, value) = (this.signature_algorithm.clone(), this.signature_value.clone());
         Signature { algorithm, value, signed: this.tbs_cert_list.as_ref() }.verify_by(key.public_key(), &issuer.key)
     }
 }
 
-/// DER's sign octet is no part of the number.
+/// Returns a serial number without DER's sign octet.
 fn serial(raw: &[u8]) -> Serial {
     Serial(raw.strip_prefix(&[0]).filter(|rest| !rest.is_empty()).unwrap_or(raw).to_vec())
 }
@@ -178,13 +176,13 @@ pub fn read_all(bytes: &[u8]) -> Result<Vec<Vec<u8>>, CrlError> {
     if crls.is_empty() { Err(CrlError::NoSection) } else { Ok(crls) }
 }
 
-/// How many entries `revokedCertificates` of a TBSCertList has; `None` where the DER is broken.
+/// Counts the entries in `revokedCertificates` of a TBSCertList; `None` if the DER is malformed.
 fn count_entries(tbs: &[u8]) -> Option<usize> {
     const INTEGER: u8 = 0x02;
     const UTC_TIME: u8 = 0x17;
     const GENERALIZED_TIME: u8 = 0x18;
     const SEQUENCE: u8 = 0x30;
-    /// Behind the first element, if it is one of these.
+    /// Skips the first element if it has one of these tags.
     fn skip<'a>(rest: &'a [u8], tags: &[u8]) -> Option<&'a [u8]> {
         if rest.is_empty() {
             return Some(rest);
@@ -213,7 +211,7 @@ fn count_entries(tbs: &[u8]) -> Option<usize> {
     Some(count)
 }
 
-/// The tag and content of the first element, and what follows it.
+/// Returns the tag and content of the first element, and the rest.
 fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&[tag, first], rest) = der.split_first_chunk::<2>()?;
     let (length, rest) = match first {
@@ -249,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_says_who_signed_it_when_and_what_it_holds() {
+    fn a_crl_has_its_issuer_its_times_and_its_serial_numbers() {
         let root = root();
         let serials = [Serial(vec![1, 2, 3]), Serial(vec![0x80, 9])];
         let der = revocation_list(&root, &serials, NOW, NOW + Duration::DAY).expect("a list");
@@ -265,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_cannot_be_read_is_no_entry_less() {
+    fn an_entry_that_cannot_be_parsed_is_an_error() {
         let root = root();
         let serials = [Serial(vec![1; 9]), Serial(vec![2; 9]), Serial(vec![3; 9])];
         let mut der = revocation_list(&root, &serials, NOW, NOW + Duration::DAY).expect("a list");
@@ -279,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn garbage_a_cut_list_and_other_pem_are_refused() {
+    fn garbage_a_truncated_crl_and_other_pem_are_refused() {
         assert!(matches!(Crl::from_der(b"garbage".to_vec()), Err(CrlError::Malformed(_))));
         let root = root();
         let mut der = revocation_list(&root, &[Serial(vec![7])], NOW, NOW + Duration::DAY).expect("a list");

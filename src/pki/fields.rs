@@ -127,11 +127,11 @@ impl KeyUsage {
     }
 }
 
-/// What kind of public key a certificate holds.
+/// The type of a certificate's public key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PublicKeyKind {
-    /// One that we make.
-    Ours(KeyKind),
+    /// A type that is also generated.
+    Supported(KeyKind),
     /// RSA, with the modulus' length in bits.
     Rsa(usize),
     /// Anything else, by OID or curve.
@@ -141,7 +141,7 @@ pub enum PublicKeyKind {
 impl fmt::Display for PublicKeyKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Ours(kind) => kind.fmt(f),
+            Self::Supported(kind) => kind.fmt(f),
             Self::Rsa(bits) => write!(f, "RSA {bits}"),
             Self::Other(text) => f.write_str(text),
         }
@@ -161,11 +161,11 @@ pub enum SignatureKind {
 
 /// Whether a key made a certificate's signature.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum SignedBy {
-    /// It did.
-    It,
-    /// Another did, or what was signed has changed.
-    Another,
+pub enum SignatureStatus {
+    /// The key made the signature.
+    Valid,
+    /// Another key made it, or the signed bytes were changed.
+    Invalid,
     /// It cannot be verified here; why.
     Unverifiable(String),
 }

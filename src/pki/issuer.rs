@@ -12,7 +12,7 @@ use rcgen::{
 use time::OffsetDateTime;
 
 use super::ca_certificate::CaCertificate;
-use super::certificate::{Certificate, Serial, SignedBy};
+use super::certificate::{Certificate, Serial, SignatureStatus};
 use super::crl::{Crl, Revoked};
 use super::fingerprint::Fingerprint;
 use super::key::{KeyError, PrivateKey};
@@ -289,8 +289,8 @@ impl Issuer {
         }
         let certificate = token.draft.with_signature(self.signed(&token.unsigned)?)?;
         match certificate.signed_by(ca) {
-            SignedBy::It => Ok((certificate, token.key)),
-            SignedBy::Another | SignedBy::Unverifiable(_) => Err(IssueError::WrongSignature),
+            SignatureStatus::Valid => Ok((certificate, token.key)),
+            SignatureStatus::Invalid | SignatureStatus::Unverifiable(_) => Err(IssueError::WrongSignature),
         }
     }
 

@@ -4,7 +4,7 @@
 
 use time::{Duration, OffsetDateTime};
 
-use super::certificate::{Certificate, PublicKeyKind, SignatureKind, SignedBy};
+use super::certificate::{Certificate, PublicKeyKind, SignatureKind, SignatureStatus};
 use super::violation::Violation;
 use crate::cluster::key_kind::KeyKind;
 use crate::cluster::profile::CertificateSpec;
@@ -24,9 +24,9 @@ pub fn root_violations(root: &Certificate, now: OffsetDateTime) -> Vec<Violation
         return violations;
     }
     match root.signed_by(root) {
-        SignedBy::It => {}
-        SignedBy::Another => violations.push(Violation::NotSelfSigned),
-        SignedBy::Unverifiable(reason) => violations.push(Violation::SelfSignatureUnverified(reason)),
+        SignatureStatus::Valid => {}
+        SignatureStatus::Invalid => violations.push(Violation::NotSelfSigned),
+        SignatureStatus::Unverifiable(reason) => violations.push(Violation::SelfSignatureUnverified(reason)),
     }
     violations
 }
@@ -89,7 +89,7 @@ pub fn leaf_violations(
     let mut violations = violations_except_signature(leaf, wanted, Some(keys), root, now);
     let names_the_root = leaf.issuer.der == root.subject.der;
     if names_the_root && !leaf.is_signed_by(root) {
-        let behind = violations.iter().take_while(|flaw| matches!(flaw, Violation::OtherKeyId)).count();
+        let behind = violations.iter().take_while(|violation| matches!(violation, Violation::OtherKeyId)).count();
         violations.insert(behind, Violation::BadSignature);
     }
     violations
@@ -120,7 +120,7 @@ pub fn violations_except_signature(
     if root.subject_key_id.is_some() && leaf.authority_key_id.is_none() {
         violations.push(Violation::Extension("authorityKeyIdentifier"));
     }
-    if let Some(wanted) = keys.filter(|keys| leaf.key != PublicKeyKind::Ours(*keys)) {
+    if let Some(wanted) = keys.filter(|keys| leaf.key != PublicKeyKind::Supported(*keys)) {
         violations.push(Violation::OtherKeyKind { found: leaf.key.to_string(), wanted });
     }
     violations
@@ -157,7 +157,7 @@ fn dates(certificate: &Certificate, now: OffsetDateTime, violations: &mut Vec<Vi
 
 fn strength(certificate: &Certificate, violations: &mut Vec<Violation>) {
     match &certificate.key {
-        PublicKeyKind::Ours(_) => {}
+        PublicKeyKind::Supported(_) => {}
         PublicKeyKind::Rsa(bits) if *bits >= 2048 => {}
         PublicKeyKind::Other(kind) if kind == "ecdsa-p521" => {}
         weak => violations.push(Violation::WeakKey(weak.to_string())),

@@ -154,13 +154,13 @@ pub(super) fn key_kind(spki: &SubjectPublicKeyInfo<'_>) -> PublicKeyKind {
     let curve = spki.algorithm.parameters.as_ref().and_then(|p| p.as_oid().ok());
     let on_curve = |wanted: &Oid<'_>| *algorithm == OID_KEY_TYPE_EC_PUBLIC_KEY && curve.as_ref() == Some(wanted);
     if on_curve(&OID_EC_P256) {
-        PublicKeyKind::Ours(KeyKind::EcdsaP256)
+        PublicKeyKind::Supported(KeyKind::EcdsaP256)
     } else if on_curve(&OID_NIST_EC_P384) {
-        PublicKeyKind::Ours(KeyKind::EcdsaP384)
+        PublicKeyKind::Supported(KeyKind::EcdsaP384)
     } else if on_curve(&OID_NIST_EC_P521) {
         PublicKeyKind::Other("ecdsa-p521".to_owned())
     } else if *algorithm == OID_SIG_ED25519 {
-        PublicKeyKind::Ours(KeyKind::Ed25519)
+        PublicKeyKind::Supported(KeyKind::Ed25519)
     } else if let Ok(PublicKey::RSA(rsa)) = spki.parsed() {
         PublicKeyKind::Rsa(bits(rsa.modulus))
     } else {

@@ -6,7 +6,7 @@ use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::FromDer;
 
-use super::certificate::{CertificateError, Name, PublicKeyKind, SignedBy, SubjectName};
+use super::certificate::{CertificateError, Name, PublicKeyKind, SignatureStatus, SubjectName};
 use super::fingerprint::Fingerprint;
 use super::malformed;
 use super::parsed::{key_kind, name, subject_name};
@@ -26,7 +26,7 @@ pub struct CertificateRequest {
     /// SHA-256 of its SubjectPublicKeyInfo.
     pub spki_fingerprint: Fingerprint,
     /// Whether its own key signed it, which proves possession of the key.
-    pub signed_by_itself: SignedBy,
+    pub signed_by_itself: SignatureStatus,
 }
 
 impl CertificateRequest {
@@ -89,12 +89,12 @@ impl VerifiedRequest {
     /// When the signature is wrong or cannot be verified, or the key is too weak.
     pub fn verify(request: CertificateRequest) -> Result<Self, RequestError> {
         match &request.signed_by_itself {
-            SignedBy::It => {}
-            SignedBy::Another => return Err(RequestError::WrongSignature),
-            SignedBy::Unverifiable(reason) => return Err(RequestError::Unverifiable(reason.clone())),
+            SignatureStatus::Valid => {}
+            SignatureStatus::Invalid => return Err(RequestError::WrongSignature),
+            SignatureStatus::Unverifiable(reason) => return Err(RequestError::Unverifiable(reason.clone())),
         }
         match &request.key {
-            PublicKeyKind::Ours(_) => Ok(Self(request)),
+            PublicKeyKind::Supported(_) => Ok(Self(request)),
             PublicKeyKind::Rsa(bits) if *bits >= 2048 => Ok(Self(request)),
             weak => Err(RequestError::WeakKey(weak.to_string())),
         }

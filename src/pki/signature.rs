@@ -5,7 +5,7 @@ use x509_parser::error::X509Error;
 use x509_parser::verify::verify_signature;
 use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo};
 
-use super::fields::{PublicKeyKind, SignatureKind, SignedBy};
+use super::fields::{PublicKeyKind, SignatureKind, SignatureStatus};
 use super::parsed::signature_kind;
 use crate::cluster::key_kind::KeyKind;
 
@@ -21,11 +21,11 @@ pub(super) struct Signature<'a> {
 
 impl Signature<'_> {
     /// Verifies it under the key `spki`, which is of this kind.
-    pub(super) fn verify_by(&self, spki: &SubjectPublicKeyInfo<'_>, kind: &PublicKeyKind) -> SignedBy {
+    pub(super) fn verify_by(&self, spki: &SubjectPublicKeyInfo<'_>, kind: &PublicKeyKind) -> SignatureStatus {
         let unverifiable =
-            |by: &str| SignedBy::Unverifiable(format!("{} by {by} cannot be verified here", self.name()));
+            |by: &str| SignatureStatus::Unverifiable(format!("{} by {by} cannot be verified here", self.name()));
         match kind {
-            PublicKeyKind::Ours(KeyKind::EcdsaP256 | KeyKind::EcdsaP384) if self.oid() == ECDSA_WITH_SHA512 => {
+            PublicKeyKind::Supported(KeyKind::EcdsaP256 | KeyKind::EcdsaP384) if self.oid() == ECDSA_WITH_SHA512 => {
                 return unverifiable(&format!("a key of the kind {kind}"));
             }
             PublicKeyKind::Other(kind) => return unverifiable(&format!("a key of the kind {kind}")),
@@ -36,11 +36,11 @@ impl Signature<'_> {
             _ => {}
         }
         match verify_signature(spki, &self.algorithm, &self.value, self.signed) {
-            Ok(()) => SignedBy::It,
+            Ok(()) => SignatureStatus::Valid,
             Err(X509Error::SignatureUnsupportedAlgorithm) if !self.is_of_another_kind_than(kind) => {
                 unverifiable(&kind.to_string())
             }
-            Err(_) => SignedBy::Another,
+            Err(_) => SignatureStatus::Invalid,
         }
     }
 
@@ -59,8 +59,8 @@ impl Signature<'_> {
             (SignatureKind::Strong(name) | SignatureKind::WeakHash(name), PublicKeyKind::Rsa(_)) => {
                 name.starts_with("ecdsa") || name == "ed25519"
             }
-            (SignatureKind::Strong(name), PublicKeyKind::Ours(KeyKind::Ed25519)) => name != "ed25519",
-            (SignatureKind::Strong(name), PublicKeyKind::Ours(_)) => !name.starts_with("ecdsa"),
+            (SignatureKind::Strong(name), PublicKeyKind::Supported(KeyKind::Ed25519)) => name != "ed25519",
+            (SignatureKind::Strong(name), PublicKeyKind::Supported(_)) => !name.starts_with("ecdsa"),
             _ => false,
         }
     }

@@ -21,9 +21,9 @@ impl SignatureAlgorithm {
     #[must_use]
     pub fn of_key(kind: &PublicKeyKind) -> Option<Self> {
         match kind {
-            PublicKeyKind::Ours(KeyKind::EcdsaP256) => Some(Self::EcdsaP256Sha256),
-            PublicKeyKind::Ours(KeyKind::EcdsaP384) => Some(Self::EcdsaP384Sha384),
-            PublicKeyKind::Ours(KeyKind::Ed25519) => Some(Self::Ed25519),
+            PublicKeyKind::Supported(KeyKind::EcdsaP256) => Some(Self::EcdsaP256Sha256),
+            PublicKeyKind::Supported(KeyKind::EcdsaP384) => Some(Self::EcdsaP384Sha384),
+            PublicKeyKind::Supported(KeyKind::Ed25519) => Some(Self::Ed25519),
             PublicKeyKind::Rsa(_) => Some(Self::RsaSha256),
             PublicKeyKind::Other(_) => None,
         }

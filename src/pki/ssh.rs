@@ -1,5 +1,6 @@
-//! SSH's keys and signatures: what signs a bundle, and whose key opens a sealed one. This and
-//! [`super::allowed_signers`] are the doors to the ssh-key crate.
+//! SSH keys and signatures: they sign bundles and decrypt them.
+//!
+//! This module, [`super::allowed_signers`] and [`super::known_hosts`] use the ssh-key crate.
 
 use std::fmt;
 
@@ -9,25 +10,25 @@ use zeroize::Zeroizing;
 use super::openssh_key;
 use super::passphrase::Passphrase;
 
-/// What a key signs to show that its halves belong together, in a namespace that no verifier uses.
-const TRIAL: &str = "clusterctl-trial";
+/// The namespace of the signature that checks a key pair; no verifier accepts it.
+const SELF_TEST: &str = "clusterctl-trial";
 
-/// An SSH private key, perhaps still encrypted. `Debug` shows its fingerprint.
+/// An SSH private key, possibly encrypted. `Debug` shows its fingerprint.
 pub struct SshKey(PrivateKey);
 
-/// Why something of SSH's cannot be used.
+/// Why an SSH key, a signature or a file of allowed signers cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SshError {
-    /// No key file of OpenSSH's.
-    #[error("it is no private key in OpenSSH's format")]
+    /// Not an OpenSSH key file.
+    #[error("it is not a private key in OpenSSH's format")]
     NotAKey,
-    /// An older format, which OpenSSH still reads.
-    #[error("it is a private key in PEM, an older format; ssh-keygen -p -f FILE rewrites it in OpenSSH's")]
+    /// An older format, which OpenSSH still supports.
+    #[error("it is a private key in PEM, an older format; ssh-keygen -p -f FILE converts it")]
     OldFormat,
-    /// The public half of a key.
+    /// A public key.
     #[error("it is a public key, and the private one is needed")]
     Public,
-    /// A private key that is cut off or damaged.
+    /// A truncated or damaged private key.
     #[error("the private key is damaged: {0}")]
     Damaged(String),
     /// The key is encrypted.
@@ -36,60 +37,60 @@ pub enum SshError {
     /// The passphrase does not decrypt the key.
     #[error("the passphrase of the private key is wrong")]
     WrongPassphrase,
-    /// A key of a kind that does not sign here.
-    #[error("a key of the kind {0} cannot be used here; ssh-ed25519 can")]
+    /// A type of key that is not supported here.
+    #[error("a key of the type {0} cannot be used here; use ssh-ed25519")]
     Unsupported(String),
-    /// No signature of SSH's.
-    #[error("it is no SSH signature, or it is damaged")]
+    /// Not an SSH signature.
+    #[error("it is not an SSH signature, or it is damaged")]
     NotASignature,
-    /// A signature that was made for something else.
-    #[error("it was signed for {found:?}, and not for {wanted:?}")]
+    /// A signature for another namespace.
+    #[error("its namespace is {found:?}, not {wanted:?}")]
     OtherNamespace {
-        /// What it was made for.
+        /// Its namespace.
         found: String,
-        /// What it has to be made for.
+        /// The required namespace.
         wanted: &'static str,
     },
-    /// A signature over other bytes.
-    #[error("the signature of {fingerprint} does not fit: what it was made over was changed, or it was")]
-    Broken {
-        /// Of the key that it names.
+    /// The signature does not match the message.
+    #[error("the signature by {fingerprint} is invalid: the signed content or the signature was changed")]
+    Invalid {
+        /// The fingerprint of the key.
         fingerprint: String,
     },
-    /// A good signature by somebody who may not.
-    #[error("it is signed by {fingerprint}, who is not among the allowed signers")]
-    Stranger {
-        /// Of the key that signed.
+    /// A valid signature by a key that is not among the allowed signers.
+    #[error("its signer {fingerprint} is not among the allowed signers")]
+    UnknownSigner {
+        /// The fingerprint of the key.
         fingerprint: String,
     },
-    /// A good signature by somebody who may, but not for this or not now.
-    #[error("it is signed by {fingerprint}, and line {line} does not allow that: {reason}")]
+    /// A valid signature by a listed key whose line does not allow it.
+    #[error("line {line} of the allowed signers does not allow its signer {fingerprint}: {reason}")]
     NotAllowed {
-        /// Of the key that signed.
+        /// The fingerprint of the key.
         fingerprint: String,
-        /// In the file of allowed signers, from 1.
+        /// The line of the file of allowed signers, from 1.
         line: usize,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
-    /// A file of allowed signers that cannot be read.
-    #[error("line {line} is none of allowed signers: {reason}")]
+    /// An invalid line of a file of allowed signers.
+    #[error("line {line} is not a line of allowed signers: {reason}")]
     Signers {
-        /// From 1.
+        /// The line, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
     /// A file of allowed signers without an entry.
-    #[error("it allows nobody; a line is a name, the kind of a key, and the key: admin@example.net ssh-ed25519 AAAA…")]
+    #[error("it has no signers; a line is a name, the type of a key, and the key: admin@example.net ssh-ed25519 AAAA…")]
     NoSigners,
 }
 
 impl SshKey {
-    /// Reads a private key as ssh-keygen writes it.
+    /// Parses a private key in OpenSSH's format.
     ///
     /// # Errors
-    /// When it is none.
+    /// Returns an error if it is not one, or not supported.
     pub fn from_pem(bytes: &[u8]) -> Result<Self, SshError> {
         let text = std::str::from_utf8(bytes).map_err(|_| SshError::NotAKey)?.trim();
         if !text.contains(openssh_key::BEGIN) {
@@ -100,57 +101,59 @@ impl SshKey {
             });
         }
         match openssh_key::read(text) {
-            Ok(key) => Self::whole(key),
+            Ok(key) => Self::checked(key),
             Err(Error::AlgorithmUnsupported { algorithm }) => Err(SshError::Unsupported(algorithm.to_string())),
             Err(error) => Err(SshError::Damaged(sanitized(&error))),
         }
     }
 
-    /// True when it has to be unlocked first.
+    /// Returns true if it is encrypted.
     #[must_use]
     pub fn is_encrypted(&self) -> bool {
         self.0.is_encrypted()
     }
 
-    /// Decrypts it; one that is not encrypted stays as it is.
+    /// Decrypts it; an unencrypted key is returned as it is.
     ///
     /// # Errors
-    /// [`SshError::WrongPassphrase`], or when it is damaged inside.
+    /// Returns [`SshError::WrongPassphrase`], or an error if the key is damaged.
     pub fn unlock(self, passphrase: &Passphrase) -> Result<Self, SshError> {
         if !self.0.is_encrypted() {
             return Ok(self);
         }
-        // bcrypt refuses to work with nothing, which is no fault of the key.
+        // bcrypt returns an error for an empty passphrase.
         if passphrase.is_empty() {
             return Err(SshError::WrongPassphrase);
         }
         let key = openssh_key::decrypt(&self.0, passphrase.expose()).map_err(|error| match error {
             Error::AlgorithmUnsupported { algorithm } => SshError::Unsupported(algorithm.to_string()),
-            // Two numbers in front are not equal, or the cipher's tag does not fit.
+            // The check numbers differ, or the cipher's tag is wrong.
             Error::Crypto => SshError::WrongPassphrase,
             error => SshError::Damaged(sanitized(&error)),
         })?;
-        Self::whole(key)
+        Self::checked(key)
     }
 
-    /// The key, if what its private half signs its public half verifies: an ECDSA key's file has the public one twice, and nothing
-    /// else tells that the private one belongs to them. Ed25519's halves the crate has compared; other kinds do not sign here.
-    fn whole(key: PrivateKey) -> Result<Self, SshError> {
+    /// Returns the key if its public half verifies a signature by its private half.
+    ///
+    /// The crate only compares an ECDSA key's two copies of the public half. It checks Ed25519 keys itself; other types do not
+    /// sign here.
+    fn checked(key: PrivateKey) -> Result<Self, SshError> {
         let ecdsa = matches!(key.algorithm(), Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 | EcdsaCurve::NistP384 });
         if ecdsa && !key.is_encrypted() {
-            let signature = key.sign(TRIAL, HashAlg::Sha512, &[]);
-            let fits = signature.and_then(|signature| key.public_key().verify(TRIAL, &[], &signature));
-            fits.map_err(|_| SshError::Damaged("its private half does not belong to its public one".to_owned()))?;
+            let signature = key.sign(SELF_TEST, HashAlg::Sha512, &[]);
+            let verified = signature.and_then(|signature| key.public_key().verify(SELF_TEST, &[], &signature));
+            verified.map_err(|_| SshError::Damaged("its private half does not belong to its public one".to_owned()))?;
         }
         Ok(Self(key))
     }
 
-    /// A detached signature over `message` (OpenSSH `PROTOCOL.sshsig`, SHA-512), as `ssh-keygen -Y sign` makes it. The same
-    /// for the same message: Ed25519, and ECDSA by RFC 6979, draw nothing by chance.
+    /// Returns a detached signature over `message` (OpenSSH `PROTOCOL.sshsig`, SHA-512), like `ssh-keygen -Y sign`.
+    ///
+    /// It is deterministic: Ed25519, and ECDSA by RFC 6979, use no random numbers.
     ///
     /// # Errors
-    /// When the key is still encrypted, or of a kind that does not sign here: RSA's, which ssh-key 0.6 cannot, and those that
-    /// a security key keeps.
+    /// Returns an error if the key is encrypted or cannot sign here: RSA (not supported by ssh-key 0.6) and security keys.
     pub fn sign(&self, namespace: &str, message: &[u8]) -> Result<String, SshError> {
         if self.0.is_encrypted() {
             return Err(SshError::PassphraseNeeded);
@@ -160,22 +163,22 @@ impl SshKey {
         signed.and_then(|signature| signature.to_pem(LineEnding::LF)).map_err(unsupported)
     }
 
-    /// `SHA256:…`, as `ssh-keygen -l` prints it.
+    /// Returns the fingerprint `SHA256:…`, as `ssh-keygen -l` prints it.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         self.0.fingerprint(HashAlg::Sha256).to_string()
     }
 
-    /// Its kind, as SSH names it.
+    /// Returns SSH's name of its type.
     #[must_use]
     pub fn kind(&self) -> String {
         self.0.algorithm().to_string()
     }
 
-    /// As OpenSSH writes it, in the clear: what opens sealed bundles.
+    /// Returns the unencrypted key in OpenSSH's format, for decrypting bundles.
     ///
     /// # Errors
-    /// When the key is still encrypted.
+    /// Returns an error if the key is encrypted.
     pub fn to_pem(&self) -> Result<Zeroizing<String>, SshError> {
         if self.0.is_encrypted() {
             return Err(SshError::PassphraseNeeded);
@@ -190,57 +193,57 @@ impl fmt::Debug for SshKey {
     }
 }
 
-/// A detached signature, as it was found: whether it is any good, [`super::allowed_signers::AllowedSigners::judge`] says.
+/// A detached signature, not verified. See [`super::allowed_signers::AllowedSigners::verify`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SshSignature(pub(super) SshSig);
 
 impl SshSignature {
-    /// Reads `-----BEGIN SSH SIGNATURE-----`.
+    /// Parses `-----BEGIN SSH SIGNATURE-----`.
     ///
     /// # Errors
-    /// [`SshError::NotASignature`].
+    /// Returns [`SshError::NotASignature`].
     pub fn from_pem(bytes: &[u8]) -> Result<Self, SshError> {
         let signature = SshSig::from_pem(bytes).map_err(|_| SshError::NotASignature)?;
-        // Version and lengths are not among what is signed, and the crate lets some wrong ones through: a signature is what
-        // would be written like this again.
+        // The signature does not cover its version and lengths, and the crate accepts some invalid ones: the encoding must be
+        // the one that the crate writes.
         let again = signature.to_pem(LineEnding::LF).map_err(|_| SshError::NotASignature)?;
         let given = bytes.trim_ascii().iter().filter(|&&b| b != b'\r');
         let same = signature.version() == 1 && given.eq(again.trim_ascii().as_bytes());
         if same { Ok(Self(signature)) } else { Err(SshError::NotASignature) }
     }
 
-    /// Of the key that it names: `SHA256:…`, as `ssh-keygen -l` prints it.
+    /// Returns its key's fingerprint `SHA256:…`, as `ssh-keygen -l` prints it.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         self.0.public_key().fingerprint(HashAlg::Sha256).to_string()
     }
 
-    /// The kind of that key, as SSH names it.
+    /// Returns SSH's name of its key's type.
     #[must_use]
     pub fn kind(&self) -> String {
         self.0.public_key().algorithm().to_string()
     }
 
-    /// Whether it is what that key says of `message`. Nothing about who holds the key.
+    /// Verifies the signature over `message` by its own key. It does not check whose key that is.
     ///
     /// # Errors
-    /// [`SshError::OtherNamespace`] or [`SshError::Broken`].
-    pub fn fits(&self, namespace: &'static str, message: &[u8]) -> Result<(), SshError> {
+    /// Returns [`SshError::OtherNamespace`] or [`SshError::Invalid`].
+    pub fn verify(&self, namespace: &'static str, message: &[u8]) -> Result<(), SshError> {
         if self.0.namespace() != namespace {
             return Err(SshError::OtherNamespace { found: self.0.namespace().to_owned(), wanted: namespace });
         }
         let key = PublicKey::new(self.0.public_key().clone(), "");
-        let broken = |_| SshError::Broken { fingerprint: self.fingerprint() };
-        key.verify(namespace, message, &self.0).map_err(broken)
+        let invalid = |_| SshError::Invalid { fingerprint: self.fingerprint() };
+        key.verify(namespace, message, &self.0).map_err(invalid)
     }
 }
 
-/// What the crate says, which may repeat what a stranger wrote.
+/// Returns the crate's message without control characters: it may quote untrusted input.
 pub(super) fn sanitized(error: &Error) -> String {
     error.to_string().chars().filter(|c| !c.is_control()).collect()
 }
 
-/// SSH's patterns: `*` for any number of characters, `?` for one (ssh_config(5), PATTERNS).
+/// Matches SSH's patterns: `*` is any number of characters, `?` is one (ssh_config(5), PATTERNS).
 pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
@@ -252,10 +255,10 @@ pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
             }
             Some(&c) if c == b'?' || c == text[t] => (p, t) = (p + 1, t + 1),
             _ => match star {
-                // The last star takes one character more.
-                Some((behind, from)) => {
-                    star = Some((behind, from + 1));
-                    (p, t) = (behind, from + 1);
+                // Backtrack: the last star matches one more character.
+                Some((next, from)) => {
+                    star = Some((next, from + 1));
+                    (p, t) = (next, from + 1);
                 }
                 None => return false,
             },
@@ -283,23 +286,23 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_is_over_these_bytes_and_no_others() {
+    fn a_signature_verifies_for_its_message_only() {
         let signed = key(1).sign(NAMESPACE, b"message").expect("signed");
         assert_eq!(signed, key(1).sign(NAMESPACE, b"message").expect("signed"), "the same every time");
         let signature = SshSignature::from_pem(signed.as_bytes()).expect("a signature");
         let fingerprint = key(1).fingerprint();
-        assert_eq!(signature.fits(NAMESPACE, b"Message"), Err(SshError::Broken { fingerprint }));
+        assert_eq!(signature.verify(NAMESPACE, b"Message"), Err(SshError::Invalid { fingerprint }));
         for at in 0..signed.len() {
             let mut bad = signed.clone().into_bytes();
             bad[at] = if bad[at] == b'A' { b'B' } else { b'A' };
             if let Ok(signature) = SshSignature::from_pem(&bad) {
-                assert!(signature.fits(NAMESPACE, b"message").is_err() || bad == signed.as_bytes(), "byte {at}");
+                assert!(signature.verify(NAMESPACE, b"message").is_err() || bad == signed.as_bytes(), "byte {at}");
             }
         }
     }
 
     #[test]
-    fn what_is_no_private_key_is_told_apart() {
+    fn other_files_than_private_keys_are_recognized() {
         assert_eq!(SshKey::from_pem(b"\xff\xfe").expect_err("binary"), SshError::NotAKey);
         assert_eq!(SshKey::from_pem(public(&key(1)).as_bytes()).expect_err("public"), SshError::Public);
         let old = b"-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----\n";
@@ -310,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_whose_halves_differ_is_damaged() {
+    fn a_key_with_another_public_half_is_damaged() {
         let read = |keypair: KeypairData| {
             let key = PrivateKey::new(keypair, "").expect("in the clear");
             SshKey::from_pem(key.to_openssh(LineEnding::LF).expect("PEM").as_bytes()).map(|key| key.kind())
@@ -340,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_are_ssh_s() {
+    fn patterns_match_as_in_ssh() {
         for (pattern, text) in [("*", ""), ("a*c", "abbc"), ("a?c", "abc"), ("*.b.*", "a.b.c"), ("**", "x"), ("a", "a")]
         {
             assert!(matches(pattern.as_bytes(), text.as_bytes()), "{pattern} {text}");

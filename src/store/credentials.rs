@@ -76,7 +76,7 @@ impl CredentialProblem {
     /// Returns true if the certificate is not valid yet.
     #[must_use]
     pub fn is_early(&self) -> bool {
-        matches!(self, Self::Violation(flaw) if flaw.is_early())
+        matches!(self, Self::Violation(violation) if violation.is_early())
     }
 }
 
@@ -99,7 +99,7 @@ impl fmt::Display for CredentialProblem {
             Self::OtherChain(path) => write!(f, "{} does not hold the chain of its issuer", path.display()),
             Self::BadKey(path, error) => write!(f, "{}: {error}", path.display()),
             Self::Mode(path, mode) => write!(f, "{} has mode {mode:04o}, others can read it", path.display()),
-            Self::Violation(flaw) => flaw.fmt(f),
+            Self::Violation(violation) => violation.fmt(f),
             Self::NotInLedger => f.write_str("it is not in the ledger"),
             Self::Revoked(Revocation { reason: Reason::Unspecified, at }) => {
                 write!(f, "it was revoked at {}", stamp(*at))

@@ -72,7 +72,7 @@ fn leads_to_a_root(client: &Identity, roots: &[Certificate], now: OffsetDateTime
     let Ok(intermediates) = client.intermediates() else { return false };
     !intermediates.is_empty()
         && best_path(&client.certificate, &intermediates, roots, Purpose::Client, now)
-            .is_ok_and(|path| path.flaws.is_empty())
+            .is_ok_and(|path| path.violations.is_empty())
 }
 
 /// Returns a peer's identity; `Ok` always holds one.

@@ -210,7 +210,7 @@ fn what_the_reader_does_not_know_the_schema_refuses() {
         assert_ne!(*text, good, "{changed}");
         let error = read(text.as_bytes()).expect_err(changed);
         let unknown = |reason: &Reason| matches!(reason, Reason::UnknownKey { .. } | Reason::UnknownField { .. });
-        assert!(error.faults().iter().all(|fault| unknown(&fault.reason)), "{changed}: {error}");
+        assert!(error.errors().iter().all(|error| unknown(&error.reason)), "{changed}: {error}");
         assert!(!valid, "the schema accepts\n{text}");
     }
 }

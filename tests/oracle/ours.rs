@@ -140,7 +140,7 @@ fn kubeconfig_file(bytes: &[u8]) -> Ours {
         Some(Credential::Data(bytes)) => bytes.to_vec(),
         _ => Vec::new(),
     };
-    let trust = trust_file(&data(&config.clusters[0].authority));
+    let trust = trust_file(&data(&config.clusters[0].ca));
     if !matches!(trust, Ours::Pass { .. }) {
         return trust;
     }

@@ -112,7 +112,7 @@ impl Audit<'_> {
         if server != endpoint && !is_own(&server) {
             found.push(format!("its server is {}, the cluster file's is {endpoint}", cluster.server));
         }
-        if let Some(Credential::File(path)) = &cluster.authority {
+        if let Some(Credential::File(path)) = &cluster.ca {
             let packed = bundle.file(path.to_string_lossy().trim_start_matches('/'));
             let ders = packed.and_then(|file| pem::certificates(&file.bytes).ok()).unwrap_or_default();
             if !ders.iter().map(Vec::as_slice).eq(self.root.anchors().into_iter().map(Certificate::der)) {

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 
 use super::directory::Audit;
-use crate::cluster::check::ENDINGS;
+use crate::cluster::name::BUNDLE_SUFFIXES;
 use crate::cluster::profile::CaRole;
 use crate::cluster::spec::Role;
 use crate::store::credentials;
@@ -136,7 +136,8 @@ impl Audit<'_> {
         }
         // Everybody may read an encrypted bundle.
         let bundles = self.layout.bundles();
-        let in_the_clear = |name: &&String| !name.ends_with(ENCRYPTED) && ENDINGS.iter().any(|end| name.ends_with(end));
+        let in_the_clear =
+            |name: &&String| !name.ends_with(ENCRYPTED) && BUNDLE_SUFFIXES.iter().any(|end| name.ends_with(end));
         let is_bundle = |name: &&String| in_the_clear(name) || files::is_folder(&bundles.join(name));
         let names = files::names_in(&bundles).unwrap_or_default();
         paths.extend(names.iter().filter(is_bundle).map(|name| bundles.join(name)));

@@ -8,20 +8,21 @@ use super::error::InitError;
 use crate::app::{self, Observer};
 use crate::cluster::address::Address;
 use crate::cluster::config_error::{ConfigError, Reason};
-use crate::cluster::inventory::{ExternalIps, Inventory, LeftOut, Oddity, Why};
+use crate::cluster::inventory::addresses::{AdjustedAddress, Adjustment};
+use crate::cluster::inventory::{ExternalIps, Inventory, SkipReason};
 use crate::config;
 
 /// What is worth knowing about an import.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
     /// An address was changed or left out.
-    Address(Oddity),
+    Address(AdjustedAddress),
     /// A host was left out.
-    HostLeftOut {
+    HostSkipped {
         /// Its name.
         host: String,
         /// The reason.
-        why: LeftOut,
+        reason: SkipReason,
     },
     /// A host was left out because no certificate can carry its account.
     AccountTooLong {
@@ -94,7 +95,7 @@ impl Draft {
     /// An InternalIP stays: it is where the node is, so that two nodes with the same one are an error.
     fn leave_out_taken_addresses(&mut self, internal: &HashSet<Address>, observer: &mut dyn Observer) {
         let is_taken = |reason: &Reason| {
-            matches!(reason, Reason::ApiServers { .. } | Reason::AnothersName { .. } | Reason::Duplicate { .. })
+            matches!(reason, Reason::ApiServerName { .. } | Reason::OtherNodeName { .. } | Reason::Duplicate { .. })
         };
         let errors = self.errors().into_iter().filter(|error| is_taken(&error.reason));
         let taken: BTreeMap<(usize, usize), Reason> =
@@ -106,8 +107,9 @@ impl Draft {
             if Address::parse(&value).is_ok_and(|address| !internal.contains(&address)) {
                 host.addresses.remove(address);
                 let host = host.name.clone().unwrap_or_default();
-                let oddity = Oddity { host, value, why: Why::Taken(reason.to_string()) };
-                observer.notice(app::Notice::Init(Notice::Address(oddity)));
+                let adjustment = Adjustment::Taken(reason.to_string());
+                let address = AdjustedAddress { host, value, adjustment };
+                observer.notice(app::Notice::Init(Notice::Address(address)));
             }
         }
     }
@@ -115,16 +117,16 @@ impl Draft {
 
 /// Removes what is said about hosts that were named directly.
 fn without(found: &mut Inventory, named: &HashSet<String>) {
-    found.oddities.retain(|oddity| !named.contains(&oddity.host));
-    found.left_out.retain(|(host, _)| !named.contains(host));
+    found.adjusted.retain(|address| !named.contains(&address.host));
+    found.skipped.retain(|(host, _)| !named.contains(host));
     found.without_addresses.retain(|host| !named.contains(host));
     found.external_only.retain(|(host, _)| !named.contains(host));
 }
 
 fn notices(found: &Inventory) -> Vec<Notice> {
-    let mut notices: Vec<Notice> = found.oddities.iter().cloned().map(Notice::Address).collect();
-    let left_out = found.left_out.iter().cloned();
-    notices.extend(left_out.map(|(host, why)| Notice::HostLeftOut { host, why }));
+    let mut notices: Vec<Notice> = found.adjusted.iter().cloned().map(Notice::Address).collect();
+    let skipped = found.skipped.iter().cloned();
+    notices.extend(skipped.map(|(host, reason)| Notice::HostSkipped { host, reason }));
     if !found.other_kinds.is_empty() {
         notices.push(Notice::OtherKinds(found.other_kinds.clone()));
     }

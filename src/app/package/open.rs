@@ -92,7 +92,7 @@ pub fn check_signature(
     now: OffsetDateTime,
 ) -> Result<Signature, OpenBundleError> {
     match signers {
-        Some(signers) => signature::judge(bundle, signers, now)
+        Some(signers) => signature::verify(bundle, signers, now)
             .map(|name| Signature::By { name })
             .map_err(|source| OpenBundleError::Signature { path: path.to_owned(), source }),
         None => Ok(match signature::found(bundle) {

@@ -30,10 +30,10 @@ pub(super) fn target(path: &Path, context: Option<&str>) -> Result<AssembledTarg
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut assembled = AssembledTarget::from(Target::bare(used.cluster.name.clone()));
     assembled.target.endpoint = Some(endpoint_of(used.cluster).map_err(VerifyError::Target)?);
-    let Some(authority) = &used.cluster.authority else {
+    let Some(ca) = &used.cluster.ca else {
         return Err(unusable(UnusableKubeconfig::NoAuthority).into());
     };
-    assembled.target.take_trust_file(&contents(authority, folder)?);
+    assembled.target.take_trust_file(&contents(ca, folder)?);
     let client = client(&used, folder, &unusable)?;
     assembled.findings = judge(used, path);
     match client {

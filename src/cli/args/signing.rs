@@ -71,7 +71,7 @@ pub(crate) fn allowed_signers(path: &Path, context: &mut Context<'_>) -> Result<
             .hint("a line is a name and a public key: admin@example.net ssh-ed25519 AAAA…")
             .because(error)
     })?;
-    for error in signers.left_out().iter().take(NAMED) {
+    for error in signers.invalid_lines().iter().take(NAMED) {
         context.screen.warn(format_args!("in {}, {error}; this line is ignored", path.display()));
     }
     Ok(signers)

@@ -1,18 +1,18 @@
 //! Notices of `init` in words.
 
 use crate::app::init::{Notice, listing};
-use crate::cluster::inventory::Why;
+use crate::cluster::inventory::addresses::Adjustment;
 use crate::cluster::spec::DEFAULT_SERVICE_CIDR;
 use crate::ui::Screen;
 
 /// Shows a notice.
 pub(super) fn show(notice: &Notice, screen: &mut Screen<'_>) {
     match notice {
-        Notice::Address(oddity) if oddity.why == Why::OnlyOfItsFamily => {
-            screen.warn(format_args!("{oddity}; --external-ips keeps it"));
+        Notice::Address(address) if address.adjustment == Adjustment::NoInternalOfFamily => {
+            screen.warn(format_args!("{address}; --external-ips keeps it"));
         }
-        Notice::Address(oddity) => screen.warn(oddity),
-        Notice::HostLeftOut { host, why } => screen.warn(format_args!("{host} is left out: {why}")),
+        Notice::Address(address) => screen.warn(address),
+        Notice::HostSkipped { host, reason } => screen.warn(format_args!("{host} is left out: {reason}")),
         Notice::AccountTooLong { host, reason } => screen.warn(format_args!("{host} is left out: {reason}")),
         Notice::OtherKinds(kinds) => {
             let kinds: Vec<String> = kinds.iter().cloned().collect();

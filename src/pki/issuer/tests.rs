@@ -244,8 +244,8 @@ fn a_request_that_another_key_signed_proves_nothing() {
     let der = CertificateParams::default().serialize_request(&key).expect("a request").der().to_vec();
     let good = CertificateRequest::from_der(&der).expect("a request");
     for (signed, expected) in [
-        (SignedBy::Another, RequestError::WrongSignature),
-        (SignedBy::Unverifiable("x".into()), RequestError::Unverifiable("x".into())),
+        (SignatureStatus::Invalid, RequestError::WrongSignature),
+        (SignatureStatus::Unverifiable("x".into()), RequestError::Unverifiable("x".into())),
     ] {
         let request = CertificateRequest { signed_by_itself: signed, ..good.clone() };
         assert_eq!(VerifiedRequest::verify(request), Err(expected));

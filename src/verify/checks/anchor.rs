@@ -65,26 +65,27 @@ pub(super) fn anchors(target: &Target, used: &UsedRoots, now: OffsetDateTime) ->
     }
     let judged: Vec<(&Certificate, Vec<Violation>)> =
         target.roots.iter().map(|root| (root, root_violations(root, now))).collect();
-    let spoils =
-        |at: usize, flaw: &Violation| flaw.spoils_an_anchor() && !(flaw.spoils_an_issuer() && used.is_a_leaf_alone(at));
-    let is_spoiled = |at: usize, flaws: &[Violation]| flaws.iter().any(|flaw| spoils(at, flaw));
-    let usable = judged.iter().enumerate().any(|(at, (_, flaws))| !is_spoiled(at, flaws));
-    for (at, (root, flaws)) in judged.iter().enumerate() {
+    let spoils = |at: usize, violation: &Violation| {
+        violation.spoils_an_anchor() && !(violation.spoils_an_issuer() && used.is_a_leaf_alone(at))
+    };
+    let is_spoiled = |at: usize, violations: &[Violation]| violations.iter().any(|violation| spoils(at, violation));
+    let usable = judged.iter().enumerate().any(|(at, (_, violations))| !is_spoiled(at, violations));
+    for (at, (root, violations)) in judged.iter().enumerate() {
         let who = format!("{} ({})", root.subject.text, root.spki_fingerprint().as_pin());
-        if flaws.is_empty() {
+        if violations.is_empty() {
             let observed = format!("{who} is valid until {}", stamp(root.not_after));
             findings.push(finding(Status::Pass).saw(observed, expected));
             continue;
         }
-        let spoiled = is_spoiled(at, flaws);
-        let said: Vec<String> = flaws.iter().map(ToString::to_string).collect();
+        let spoiled = is_spoiled(at, violations);
+        let said: Vec<String> = violations.iter().map(ToString::to_string).collect();
         let observed = format!("{who}: {}", said.join("; "));
         if spoiled && (used.contains(at) || !usable) {
             findings.push(finding(Status::Fail).saw(observed, expected).remedy(remedy(root, now)));
         } else if spoiled {
             let observed = format!("{observed}; no observed certificate leads to it");
             findings.push(warning(observed, TrustRemedy::RemoveUnusedRoot));
-        } else if flaws.iter().any(Violation::spoils_an_issuer) {
+        } else if violations.iter().any(Violation::spoils_an_issuer) {
             let observed =
                 format!("{observed}; a server presents this certificate itself, so that Kubernetes accepts it");
             findings.push(warning(observed, TrustRemedy::TrustIssuer));

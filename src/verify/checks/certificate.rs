@@ -175,7 +175,7 @@ pub(super) fn is_signed_by_kubernetes_itself(leaf: &Certificate) -> bool {
 /// Whether ring can verify signatures of this kind of key.
 fn signs_verifiably(key: &PublicKeyKind) -> bool {
     match key {
-        PublicKeyKind::Ours(_) => true,
+        PublicKeyKind::Supported(_) => true,
         PublicKeyKind::Rsa(bits) => (2048..=8192).contains(bits),
         PublicKeyKind::Other(_) => false,
     }
@@ -225,9 +225,11 @@ fn name(location: &Location<'_>, leaf: &Certificate, peer: &Peer, dialled: &Addr
 fn usage(location: &Location<'_>, leaf: &Certificate, trust: &Trust) -> Finding {
     let expected = expectation(location.place, Aspect::Usage);
     let remedy = || CertificateRemedy::ReissueForServers(location.server());
-    let above = trust.path.iter().flat_map(|path| &path.flaws);
-    if let Some(flaw) = above.filter(|flaw| flaw.concern == Concern::Usage).find(|flaw| flaw.at > 0) {
-        let finding = location.finding(Aspect::Usage, Status::Fail).saw(flaw.reason.clone(), expected);
+    let above = trust.path.iter().flat_map(|path| &path.violations);
+    if let Some(violation) =
+        above.filter(|violation| violation.concern == Concern::Usage).find(|violation| violation.at > 0)
+    {
+        let finding = location.finding(Aspect::Usage, Status::Fail).saw(violation.reason.clone(), expected);
         return finding.remedy(CertificateRemedy::ReissueByServerCa(location.server()));
     }
     let warning = |observed: &str| {

@@ -10,7 +10,7 @@ use super::location::{Location, expectation};
 use super::trust::Trust;
 use crate::cluster::duration::{in_words, stamp};
 use crate::pki::certificate::Certificate;
-use crate::pki::chain::who;
+use crate::pki::chain::describe;
 
 impl CheckContext<'_> {
     pub(super) fn dates(&self, location: &Location<'_>, leaf: &Certificate, trust: &Trust) -> [Finding; 2] {
@@ -18,8 +18,9 @@ impl CheckContext<'_> {
         let alone = std::slice::from_ref(leaf);
         let path = trust.path.as_ref().map_or(alone, |path| &path.certificates);
         let last = path.len() - 1;
-        let label =
-            |at, certificate| if at > 0 && at == last { "the root".to_owned() } else { who(at, last, certificate) };
+        let label = |at, certificate| {
+            if at > 0 && at == last { "the root".to_owned() } else { describe(at, last, certificate) }
+        };
         let named: Vec<(String, &Certificate)> =
             path.iter().enumerate().map(|(at, certificate)| (label(at, certificate), certificate)).collect();
         let wrong: Vec<OutOfDate> = named.iter().filter_map(|(who, cert)| out_of_date(who, cert, now)).collect();

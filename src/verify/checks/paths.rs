@@ -74,8 +74,8 @@ impl CheckContext<'_> {
             Err(error) => return Trust { chain: Err(error), path: None },
         };
         let at = roots.iter().position(|root| root.der() == path.anchor.der());
-        self.used.add(at, path.is_anchored_in_its_leaf());
-        let first = |concern| path.flaws_of(concern).next().map(|flaw| flaw.reason.clone());
+        self.used.add(at, path.is_anchored_in_leaf());
+        let first = |concern| path.violations_of(concern).next().map(|violation| violation.reason.clone());
         let chain = match (first(Concern::Chain), first(Concern::Unproven)) {
             (Some(reason), _) => Err(ChainError::Path(reason)),
             (None, Some(reason)) => Err(ChainError::Unproven(reason)),
@@ -84,7 +84,7 @@ impl CheckContext<'_> {
         let path = TrustPath {
             certificates: path.certificates().cloned().collect(),
             sent: path.sent.len(),
-            flaws: path.flaws.clone(),
+            violations: path.violations.clone(),
         };
         Trust { chain, path: Some(path) }
     }

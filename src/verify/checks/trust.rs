@@ -1,7 +1,7 @@
 //! What a server's chain proves.
 
 use crate::pki::certificate::Certificate;
-use crate::pki::chain::{ChainError, PathFlaw};
+use crate::pki::chain::{ChainError, PathViolation};
 
 /// What a server's certificates prove.
 pub(super) struct Trust {
@@ -18,5 +18,5 @@ pub(super) struct TrustPath {
     /// How many of them the peer sent.
     pub(super) sent: usize,
     /// What is wrong with it.
-    pub(super) flaws: Vec<PathFlaw>,
+    pub(super) violations: Vec<PathViolation>,
 }

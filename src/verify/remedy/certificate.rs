@@ -66,7 +66,7 @@ pub enum TrustRemedy {
     TrustIssuer,
     /// Replace a root that has expired.
     ReplaceRoot,
-    /// Make the next root without these flaws.
+    /// Make the next root without these violations.
     ImproveNextRoot,
     /// Check that the trust file is this cluster's.
     CheckTrustFile,

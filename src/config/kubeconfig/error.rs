@@ -1,0 +1,26 @@
+//! Errors of reading a kubeconfig.
+
+/// Why bytes are not a kubeconfig.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KubeconfigError {
+    /// Not YAML of this structure.
+    #[error("it is not a kubeconfig")]
+    Shape(String),
+    /// Another kind of object.
+    #[error("it is {0}, not a kubeconfig (kind: Config)")]
+    Kind(String),
+    /// An unsupported version.
+    #[error("its apiVersion is {0:?}; a kubeconfig has v1")]
+    Version(String),
+    /// Two entries of one name.
+    #[error("it has the {what} {name:?} twice")]
+    Twice {
+        /// `cluster`, `user` or `context`.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// Data that is not base64.
+    #[error("{0} is not base64")]
+    Base64(String),
+}

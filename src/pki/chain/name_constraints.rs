@@ -1,0 +1,91 @@
+//! Verifies a path again by rustls-webpki, for its name constraints (RFC 5280 § 6).
+
+use std::time::Duration;
+
+use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, UnixTime};
+use time::OffsetDateTime;
+use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, anchor_from_trusted_cert, ring};
+
+use super::path::{Concern, Path};
+
+/// The accepted signature algorithms: SHA-256 or better, RSA from 2048 bits.
+const ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
+    ring::ECDSA_P256_SHA256,
+    ring::ECDSA_P256_SHA384,
+    ring::ECDSA_P384_SHA256,
+    ring::ECDSA_P384_SHA384,
+    ring::ED25519,
+    ring::RSA_PKCS1_2048_8192_SHA256,
+    ring::RSA_PKCS1_2048_8192_SHA384,
+    ring::RSA_PKCS1_2048_8192_SHA512,
+    ring::RSA_PKCS1_2048_8192_SHA256_ABSENT_PARAMS,
+    ring::RSA_PKCS1_2048_8192_SHA384_ABSENT_PARAMS,
+    ring::RSA_PKCS1_2048_8192_SHA512_ABSENT_PARAMS,
+    ring::RSA_PSS_2048_8192_SHA256_LEGACY_KEY,
+    ring::RSA_PSS_2048_8192_SHA384_LEGACY_KEY,
+    ring::RSA_PSS_2048_8192_SHA512_LEGACY_KEY,
+];
+
+/// Verifies the path by webpki, which is the only check of name constraints.
+///
+/// webpki is stricter than Kubernetes with CAs as servers and with old versions. Its refusal of those only counts for paths with
+/// name constraints.
+pub(super) fn check(path: &mut Path<'_>, now: OffsetDateTime) {
+    use webpki::Error;
+    let is_outdated = path.violations_of(Concern::Dates).next().is_some();
+    let Err(error) = verify_by_webpki(path, if is_outdated { latest_not_before(path) } else { now }) else { return };
+    let reason = match error {
+        Error::CertExpired { .. } | Error::CertNotValidYet { .. } | Error::InvalidCertValidity if is_outdated => return,
+        Error::NameConstraintViolation
+            if path.certificates().any(|certificate| certificate.constrains_uris_or_mail) =>
+        {
+            "name constraints on URIs or mail addresses are not checked here"
+        }
+        Error::NameConstraintViolation => {
+            path.push(Concern::Chain, 0, "a name is outside its issuer's name constraints");
+            return;
+        }
+        Error::CaUsedAsEndEntity
+        | Error::EmptyEkuExtension
+        | Error::UnsupportedCertVersion
+        | Error::UnsupportedCriticalExtension
+        | Error::MaximumPathDepthExceeded => {
+            if path.certificates().any(|certificate| certificate.has_name_constraints) {
+                "the name constraints of its issuers cannot be checked for such a certificate"
+            } else {
+                return;
+            }
+        }
+        Error::InvalidSignatureForPublicKey => "a signature is not by the key of the issuer that it names",
+        Error::SignatureAlgorithmMismatch => "it names two different algorithms for one signature",
+        Error::MalformedNameConstraint | Error::InvalidNetworkMaskConstraint => "name constraints are malformed",
+        Error::UnknownIssuer => "no path leads to this root: another CA signed it",
+        _ => "it could not be verified here: a certificate of the path is encoded in an unusual way",
+    };
+    path.push(Concern::Unproven, 0, reason);
+}
+
+fn verify_by_webpki(path: &Path<'_>, at: OffsetDateTime) -> Result<(), webpki::Error> {
+    let anchor = CertificateDer::from(path.anchor.der());
+    let anchors = [anchor_from_trusted_cert(&anchor)?];
+    let intermediates: Vec<CertificateDer<'_>> =
+        path.sent[1..].iter().map(|certificate| certificate.der().into()).collect();
+    let leaf = CertificateDer::from(path.sent[0].der());
+    let leaf = EndEntityCert::try_from(&leaf)?;
+    let since_epoch = Duration::from_secs(u64::try_from(at.unix_timestamp()).unwrap_or(0));
+    let time = UnixTime::since_unix_epoch(since_epoch);
+    leaf.verify_for_usage(ALGORITHMS, &anchors, &intermediates, time, AnyUsage, None, None).map(drop)
+}
+
+fn latest_not_before(path: &Path<'_>) -> OffsetDateTime {
+    path.sent.iter().map(|certificate| certificate.not_before).max().unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}
+
+/// Accepts any extended key usage: the rules check them, also of the anchor.
+struct AnyUsage;
+
+impl ExtendedKeyUsageValidator for AnyUsage {
+    fn validate(&self, _: KeyPurposeIdIter<'_, '_>) -> Result<(), webpki::Error> {
+        Ok(())
+    }
+}
