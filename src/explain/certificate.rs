@@ -5,16 +5,8 @@ use serde_json::json;
 use super::card::{Card, validity};
 use super::context::{ExplainContext, Signer};
 use crate::cluster::duration::stamp;
-use crate::pki::certificate::{Certificate, CertificateError, SignatureStatus, SubjectName};
+use crate::pki::certificate::{Certificate, SignatureStatus, SubjectName};
 use crate::pki::lint::{ca_violations, general_violations, leaf_violations, root_violations};
-
-/// Returns the reason why a certificate cannot be read; a parser's own words help no reader.
-pub(super) fn unreadable(error: &CertificateError, damaged: &str) -> String {
-    match error {
-        CertificateError::Malformed(_) => damaged.to_owned(),
-        other => other.to_string(),
-    }
-}
 
 /// Adds subject alternative names.
 pub(super) fn names(card: Card, names: &[SubjectName]) -> Card {

@@ -1,5 +1,6 @@
-//! Explains certificates, keys, requests, CRLs, kubeconfigs and bundles: pure functions from what was read to [`card::Card`]s.
-//! Nothing here reads a file or prints.
+//! Describes certificates, keys, requests, CRLs, kubeconfigs and bundles as [`card::Card`]s.
+//!
+//! The functions are pure: they read no file and print nothing.
 
 pub mod bundle;
 pub mod card;
@@ -7,3 +8,4 @@ pub mod certificate;
 pub mod context;
 pub mod kubeconfig;
 pub mod piece;
+mod piece_card;

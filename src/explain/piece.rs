@@ -1,12 +1,6 @@
-//! What a file holds, read, and the cards of all but certificates.
+//! Parses the certificates, keys, requests and CRLs of a file.
 
-use serde_json::json;
-
-use super::card::Card;
-use super::certificate;
-use super::context::ExplainContext;
-use crate::cluster::duration::{in_words, stamp};
-use crate::pki::certificate::{Certificate, SignatureKind, SignatureStatus};
+use crate::pki::certificate::{Certificate, CertificateError};
 use crate::pki::crl::Crl;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::key_facts::KeyFacts;
@@ -14,11 +8,11 @@ use crate::pki::material::{self, Found, MaterialError};
 use crate::pki::pem::Item;
 use crate::pki::request::CertificateRequest;
 
-/// One thing that was read from a file. Its remark is what Kubernetes makes of the form that it is in.
+/// An item of a file. Its remark says how Kubernetes treats its encoding.
 pub enum Piece {
     /// A certificate.
     Certificate(Box<Certificate>, Option<&'static str>),
-    /// A private key in the clear.
+    /// An unencrypted private key.
     Key(KeyFacts, Option<&'static str>),
     /// An encrypted private key.
     EncryptedKey,
@@ -26,26 +20,26 @@ pub enum Piece {
     Request(Box<CertificateRequest>),
     /// A certificate revocation list.
     Crl(Box<Crl>),
-    /// A public key alone.
+    /// A public key.
     PublicKey(Fingerprint),
-    /// Something whose DER cannot be read.
+    /// An item whose DER cannot be parsed.
     Damaged {
-        /// What it is called.
+        /// The name of its type.
         kind: &'static str,
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
 
-/// Returns everything that a file holds, in PEM or DER.
+/// Returns the items of a file, in PEM or DER.
 ///
 /// # Errors
-/// When nothing of it can be read.
+/// Returns an error if there is no known item.
 pub fn read(bytes: &[u8]) -> Result<Vec<Piece>, MaterialError> {
     Ok(material::read(bytes)?.into_iter().map(Piece::of).collect())
 }
 
-const CUT: &str = "its DER is damaged or cut";
+const CUT: &str = "its DER is damaged or truncated";
 
 impl Piece {
     fn of(found: Found) -> Self {
@@ -53,15 +47,13 @@ impl Piece {
         match item {
             Item::Certificate(der) => match Certificate::from_der(der) {
                 Ok(certificate) => Self::Certificate(Box::new(certificate), remark),
-                Err(error) => Self::Damaged { kind: "certificate", reason: certificate::unreadable(&error, CUT) },
+                Err(error) => Self::Damaged { kind: "certificate", reason: unreadable(&error, CUT) },
             },
             Item::Key(form, secret) => Self::Key(KeyFacts::of(form, &secret), remark),
             Item::EncryptedKey(_) => Self::EncryptedKey,
             Item::Csr(der) => match CertificateRequest::from_der(&der) {
                 Ok(request) => Self::Request(Box::new(request)),
-                Err(error) => {
-                    Self::Damaged { kind: "certificate signing request", reason: certificate::unreadable(&error, CUT) }
-                }
+                Err(error) => Self::Damaged { kind: "certificate signing request", reason: unreadable(&error, CUT) },
             },
             Item::Crl(der) => match Crl::from_der(der) {
                 Ok(crl) => Self::Crl(Box::new(crl)),
@@ -70,113 +62,12 @@ impl Piece {
             Item::PublicKey(der) => Self::PublicKey(Fingerprint::of(&der)),
         }
     }
-
-    /// Returns its card; `place` is the file that it is in.
-    #[must_use]
-    pub fn card(&self, place: &str, context: &ExplainContext<'_>) -> Card {
-        match self {
-            Self::Certificate(found, remark) => certificate::card(found, place, context).problem_if_any(*remark),
-            Self::Key(facts, remark) => key_card(facts, place, context).problem_if_any(*remark),
-            Self::EncryptedKey => Card::new("encrypted private key")
-                .data("encrypted", true)
-                .line("kind", "not to be seen without its passphrase"),
-            Self::Request(request) => request_card(request),
-            Self::Crl(crl) => crl_card(crl, place, context),
-            Self::PublicKey(pin) => Card::new("public key").fact("fingerprint", "pin", pin.as_pin()),
-            Self::Damaged { kind, reason } => Card::damaged(kind, reason),
-        }
-    }
 }
 
-fn key_card(facts: &KeyFacts, place: &str, context: &ExplainContext<'_>) -> Card {
-    let card = Card::new("private key").fact("kind", "key", &facts.kind);
-    let Some(pin) = facts.fingerprint else { return card };
-    let mut card = card.fact("public key", "pin", pin.as_pin());
-    let holders = context.certificates_of_key(pin);
-    let subjects: Vec<&str> = holders.iter().map(|(_, certificate)| certificate.subject.text.as_str()).collect();
-    card = card.data("belongsTo", json!(subjects));
-    for (file, certificate) in holders {
-        let which = if file == place { "this file".to_owned() } else { file.clone() };
-        card = card.line("belongs to", format!("{} ( {which} )", certificate.subject.text));
+/// Returns why a certificate cannot be parsed, without the parser's own message.
+fn unreadable(error: &CertificateError, damaged: &str) -> String {
+    match error {
+        CertificateError::Malformed(_) => damaged.to_owned(),
+        other => other.to_string(),
     }
-    match context.is_stray_key(pin) {
-        true => card.problem("the private key belongs to none of the certificates given"),
-        false => card,
-    }
-}
-
-fn request_card(request: &CertificateRequest) -> Card {
-    let card = Card::new("certificate signing request").fact("subject", "subject", &request.subject.text);
-    let card = certificate::names(card, &request.names)
-        .fact("key", "key", request.key.to_string())
-        .fact("public key", "pin", request.spki_fingerprint.as_pin())
-        // null where it cannot be verified here.
-        .data(
-            "signatureValid",
-            match request.signed_by_itself {
-                SignatureStatus::Valid => Some(true),
-                SignatureStatus::Invalid => Some(false),
-                SignatureStatus::Unverifiable(_) => None,
-            },
-        );
-    match &request.signed_by_itself {
-        SignatureStatus::Valid => card,
-        SignatureStatus::Invalid => card.problem("it is not signed with its own key, so it proves no possession"),
-        SignatureStatus::Unverifiable(why) => card.problem(format!("whether it proves possession is not known: {why}")),
-    }
-}
-
-fn crl_card(crl: &Crl, place: &str, context: &ExplainContext<'_>) -> Card {
-    let now = context.now;
-    let overdue = crl.next_update.filter(|next| now > *next);
-    let next = match crl.next_update {
-        None => "none named".to_owned(),
-        Some(next) if now > next => format!("{} (overdue since {})", stamp(next), in_words(now - next)),
-        Some(next) => format!("{} (in {})", stamp(next), in_words(next - now)),
-    };
-    let serials: Vec<String> = crl.serials.iter().map(ToString::to_string).collect();
-    let signer = context.signer_of_list(crl);
-    let signature = match crl.signature {
-        SignatureKind::Strong(name) | SignatureKind::WeakHash(name) => name,
-        SignatureKind::Unknown => "of an unknown kind",
-    };
-    let mut card = Card::new("certificate revocation list")
-        .fact("issuer", "issuer", &crl.issuer.text)
-        .fact("this update", "thisUpdate", stamp(crl.this_update))
-        .data("nextUpdate", crl.next_update.map(stamp))
-        .line("next update", next)
-        .data("overdue", overdue.is_some())
-        .data("number", crl.number)
-        .line("number", crl.number.map_or_else(|| "none".to_owned(), |number| number.to_string()))
-        .data("revokedCount", crl.serials.len())
-        .line("revoked", format!("{} serial numbers", crl.serials.len()))
-        .data("revokedSerials", serials)
-        .fact("signature", "signatureAlgorithm", signature)
-        .data("signedBy", signer.as_ref().map(|signer| signer.certificate.subject.text.clone()));
-    card = match &signer {
-        Some(signer) => {
-            let file = if signer.place == place { "this file" } else { signer.place };
-            card.line("signed by", format!("{} ( {file} )", signer.certificate.subject.text))
-        }
-        None => match context.named_issuers_of_list(crl).map(|named| crl.signed_by(named)).max() {
-            Some(SignatureStatus::Unverifiable(why)) => {
-                card.problem(format!("whether its issuer signed it is not known: {why}"))
-            }
-            Some(_) => card.problem("it names a known CA as its issuer, whose key did not sign it"),
-            None => card.line("signed by", format!("{} (its certificate was not given)", crl.issuer.text)),
-        },
-    };
-    if let Some(next) = overdue {
-        card = card.problem(format!("it is overdue: its next update was due {} ago", in_words(now - next)));
-    }
-    if crl.next_update.is_none() {
-        card = card.problem("it names no next update, so that it cannot be told from an old one");
-    }
-    if now < crl.this_update {
-        card = card.problem(format!("it begins in {}", in_words(crl.this_update - now)));
-    }
-    if let SignatureKind::WeakHash(hash) = crl.signature {
-        card = card.problem(format!("its signature is too weak: {hash}"));
-    }
-    card
 }

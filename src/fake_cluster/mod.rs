@@ -1,7 +1,19 @@
-//! A cluster on loopback that behaves on the wire as real API servers and kubelets were recorded to, with a fault to
-//! order: for `demo` and the tests. It proves nothing about a real cluster and knows nothing of `verify`.
+//! A simulated cluster on loopback, for `demo` and the tests.
+//!
+//! Its API servers and kubelets respond as recorded from Kubernetes 1.36.2, optionally with an injected fault. A run against it
+//! proves nothing about a real cluster.
 
-mod answers;
+mod api_server;
 pub mod cluster;
+mod dry_run;
+mod error;
 pub mod injected_fault;
+mod kubelet;
+mod nodes;
+mod response;
+mod reviews;
 mod small;
+mod state;
+mod tls;
+
+pub use error::FakeClusterError;

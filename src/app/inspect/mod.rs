@@ -9,4 +9,5 @@ mod report;
 mod search;
 
 pub use error::{InspectError, Unreadable};
-pub use report::{InputFile, InspectReport, InspectedFile, inspect};
+pub use report::{InspectReport, InspectedFile, inspect};
+pub use search::InputFile;

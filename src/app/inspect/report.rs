@@ -1,10 +1,8 @@
 //! Describes files and certificates of the ledger, linked to each other and to the cluster directory.
 
-use std::path::PathBuf;
-
 use super::error::{InspectError, Unreadable};
 use super::recorded;
-use super::search::{FoundFile, find};
+use super::search::{FoundFile, InputFile, find};
 use crate::app::input::InputError;
 use crate::app::{Env, directory};
 use crate::cluster::duration::stamp;
@@ -20,15 +18,6 @@ use crate::store::credentials::CredentialProblem;
 use crate::store::files;
 use crate::store::ledger::Ledger;
 use crate::store::ledger::records::CertificateRecord;
-
-/// A file or folder to describe.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InputFile {
-    /// How it was named.
-    pub label: String,
-    /// Its path.
-    pub path: PathBuf,
-}
 
 /// The descriptions of all files.
 #[derive(Debug)]

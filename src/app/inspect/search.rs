@@ -6,7 +6,6 @@ use zeroize::Zeroizing;
 
 use super::content::{Content, LIMIT, is_of_known_kind};
 use super::error::{InspectError, Unreadable};
-use super::report::InputFile;
 use crate::app::input::{self, InputError};
 use crate::bundle::model::MANIFEST;
 use crate::store::files;
@@ -15,6 +14,15 @@ use crate::store::files;
 const MAX_DEPTH: usize = 6;
 /// How many files of a folder are read.
 const MAX_FILES: usize = 2000;
+
+/// A file or folder to describe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputFile {
+    /// How it was named.
+    pub label: String,
+    /// Its path.
+    pub path: PathBuf,
+}
 
 /// A file that was found, and its content.
 pub(super) struct FoundFile {

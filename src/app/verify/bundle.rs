@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use super::assembled::{AssembledTarget, LIMIT, narrow};
+use super::denials;
 use super::error::{TargetError, UnusableBundle, VerifyError};
 use super::kubeconfig::{endpoint_of, other_server_name, trust_match};
-use super::target::{AssembledTarget, narrow};
-use super::{denials, files};
 use crate::app::{Error, input};
 use crate::bundle::model::Bundle;
 use crate::bundle::{archive, verifier};
@@ -33,7 +33,7 @@ const KUBELET_CLIENT: &str = "var/lib/kubelet/pki/kubelet-client";
 /// When the bundle cannot be read or used, or does not have one of `nodes`.
 pub(super) fn target(path: &Path, nodes: &[String]) -> Result<AssembledTarget, Error> {
     let unusable = |reason| TargetError::Bundle { path: path.to_owned(), reason };
-    let bytes = Zeroizing::new(input::read_or_wait(path, files::LIMIT, "bundle")?);
+    let bytes = Zeroizing::new(input::read_or_wait(path, LIMIT, "bundle")?);
     let bundle =
         archive::read(&bytes).map_err(|error| VerifyError::Target(unusable(UnusableBundle::Archive(error))))?;
     let target = match bundle.file(verifier::CLUSTER_FILE) {

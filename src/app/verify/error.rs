@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use super::node::NodeError;
 use crate::app::{self, in_full};
 use crate::bundle::archive::ArchiveError;
 use crate::bundle::verifier;
@@ -192,6 +191,23 @@ pub enum UnusableKubeconfig {
     /// Its client certificate and key cannot be used.
     #[error(transparent)]
     Identity(IdentityError),
+}
+
+/// Why a node's address is malformed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NodeError {
+    /// There is no `=`.
+    #[error("there is no HOST")]
+    NoHost,
+    /// Nothing is before the `=`.
+    #[error("there is no NAME")]
+    NoName,
+    /// The port is not 1 to 65535.
+    #[error("the port must be 1 to 65535")]
+    Port,
+    /// The host is malformed.
+    #[error(transparent)]
+    Host(#[from] AddressError),
 }
 
 /// What helps against a [`VerifyError`].

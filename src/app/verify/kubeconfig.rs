@@ -4,9 +4,10 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
+use super::assembled::{AssembledTarget, LIMIT};
+use super::clients::{is_node, use_as_node, use_as_verifier};
+use super::endpoint::{endpoint_peer, parse_endpoint};
 use super::error::{TargetError, UnusableKubeconfig, VerifyError};
-use super::files::{LIMIT, endpoint_peer, is_node, parse_endpoint, use_as_node, use_as_verifier};
-use super::target::AssembledTarget;
 use crate::app::input::InputError;
 use crate::app::{Error, input};
 use crate::cluster::address::Address;

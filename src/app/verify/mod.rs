@@ -1,21 +1,25 @@
 //! Verifies a live cluster: assembles the target, runs the checks, and writes and reads recordings.
 
+mod assembled;
 mod bundle;
+mod clients;
 pub(crate) mod denials;
 mod directory;
+mod endpoint;
 mod error;
 mod files;
 mod kubeconfig;
 mod node;
+mod options;
 mod recording;
 mod revocations;
 mod run;
 mod target;
 
-pub use error::{Remedy, TargetError, UnusableBundle, UnusableKubeconfig, VerifyError};
-pub use files::{CredentialFiles, TargetFiles};
+pub use assembled::AssembledTarget;
+pub use error::{NodeError, Remedy, TargetError, UnusableBundle, UnusableKubeconfig, VerifyError};
 pub(in crate::app) use kubeconfig::other_server_name;
-pub use node::NodeError;
+pub use options::{CredentialFiles, TargetFiles, TargetOptions, TargetSource};
 pub use recording::{check_writable, read, write};
 pub use run::{RunOptions, run};
-pub use target::{AssembledTarget, TargetOptions, TargetSource, assemble};
+pub use target::assemble;

@@ -1,26 +1,9 @@
 //! Nodes that are named with their addresses: `NAME=HOST[:PORT]`.
 
-use super::error::TargetError;
-use crate::cluster::address::{Address, AddressError};
+use super::error::{NodeError, TargetError};
+use crate::cluster::address::Address;
 use crate::cluster::spec::KUBELET_PORT;
 use crate::verify::target::{Peer, Target};
-
-/// Why a node's address is malformed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NodeError {
-    /// There is no `=`.
-    #[error("there is no HOST")]
-    NoHost,
-    /// Nothing is before the `=`.
-    #[error("there is no NAME")]
-    NoName,
-    /// The port is not 1 to 65535.
-    #[error("the port must be 1 to 65535")]
-    Port,
-    /// The host is malformed.
-    #[error(transparent)]
-    Host(#[from] AddressError),
-}
 
 /// Parses `NAME=HOST[:PORT]`.
 pub(super) fn parse(text: &str) -> Result<Peer, NodeError> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::denials;
-use super::target::{TargetOptions, TargetSource};
+use super::options::{TargetOptions, TargetSource};
 use crate::app::{Env, Error, input, revoke};
 use crate::cluster::profile::{CaRole, Profile};
 use crate::pki::crl;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
+use super::assembled::AssembledTarget;
 use super::error::VerifyError;
-use super::target::AssembledTarget;
 use crate::app::observer::{Observer, Task};
 use crate::app::{Env, threads};
 use crate::verify::checks::Clock;

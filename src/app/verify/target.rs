@@ -1,57 +1,15 @@
 //! Assembles the target of a run: the peers, the CAs to trust, and the credentials of clients.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
 
-use super::error::{TargetError, VerifyError};
-use super::files::{self, TargetFiles};
-use super::{bundle, directory, revocations};
+use super::assembled::{AssembledTarget, narrow};
+use super::error::VerifyError;
+use super::options::{TargetOptions, TargetSource};
+use super::{bundle, directory, files, revocations};
 use crate::app::{Env, Error};
-use crate::cluster::spec::Cluster;
 use crate::verify::finding::{Aspect, CheckId, Finding, Severity, Status};
 use crate::verify::remedy::VerifierRemedy;
 use crate::verify::target::{Place, Target};
-
-/// Where the target is described.
-#[derive(Debug)]
-pub enum TargetSource {
-    /// In the cluster directory, whose cluster file this is.
-    Directory(Box<Cluster>),
-    /// In a verifier bundle or a node's bundle.
-    Bundle(PathBuf),
-    /// In single files.
-    Files(Box<TargetFiles>),
-}
-
-/// What is verified.
-#[derive(Debug)]
-pub struct TargetOptions {
-    /// Where the target is described.
-    pub source: TargetSource,
-    /// The only nodes to verify: names, or `NAME=HOST[:PORT]` where the source has no addresses. All nodes where empty.
-    pub nodes: Vec<String>,
-    /// Whether nodes are left out.
-    pub masters_only: bool,
-    /// How many nodes to verify, spread evenly; all where `None`.
-    pub sample: Option<usize>,
-    /// Files of CRLs that revocation is judged by, besides the directory's own.
-    pub crls: Vec<PathBuf>,
-}
-
-/// A target, and what was found when it was assembled.
-#[derive(Debug)]
-pub struct AssembledTarget {
-    /// The target.
-    pub target: Target,
-    /// Findings of the files that it was assembled from.
-    pub findings: Vec<Finding>,
-}
-
-impl From<Target> for AssembledTarget {
-    fn from(target: Target) -> Self {
-        Self { target, findings: Vec::new() }
-    }
-}
 
 /// Assembles the target of a run.
 ///
@@ -75,19 +33,6 @@ pub fn assemble(env: &Env, options: &TargetOptions) -> Result<AssembledTarget, E
     }
     revocations::add(&mut assembled.target, env, options)?;
     Ok(assembled)
-}
-
-/// Restricts a run to the nodes called `names`.
-pub(super) fn narrow(target: &mut Target, names: &[String]) -> Result<(), TargetError> {
-    if names.is_empty() {
-        return Ok(());
-    }
-    let known: Vec<&str> = target.nodes.iter().map(|node| node.name.as_str()).collect();
-    if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
-        return Err(TargetError::unknown_node(unknown, known));
-    }
-    target.only_nodes(|name| names.iter().any(|wanted| wanted == name));
-    Ok(())
 }
 
 /// Leaves all nodes but `count` out of the run, and returns a finding that says so. Two runs leave out the same.

@@ -1,0 +1,57 @@
+//! The options of a target.
+
+use std::path::PathBuf;
+
+use crate::cluster::spec::Cluster;
+
+/// The source of a target.
+#[derive(Debug)]
+pub enum TargetSource {
+    /// In the cluster directory, whose cluster file this is.
+    Directory(Box<Cluster>),
+    /// In a verifier bundle or a node's bundle.
+    Bundle(PathBuf),
+    /// In single files.
+    Files(Box<TargetFiles>),
+}
+
+/// The target to verify.
+#[derive(Debug)]
+pub struct TargetOptions {
+    /// The source.
+    pub source: TargetSource,
+    /// The only nodes to verify: names, or `NAME=HOST[:PORT]` where the source has no addresses. All nodes if empty.
+    pub nodes: Vec<String>,
+    /// True to verify no nodes.
+    pub masters_only: bool,
+    /// How many nodes to verify, spread evenly; all if `None`.
+    pub sample: Option<usize>,
+    /// Files of CRLs to check revocation by, besides the directory's own.
+    pub crls: Vec<PathBuf>,
+}
+
+/// The files and addresses of a target.
+#[derive(Debug, Clone, Default)]
+pub struct TargetFiles {
+    /// A kubeconfig with the endpoint, the CAs and a client certificate.
+    pub kubeconfig: Option<PathBuf>,
+    /// The kubeconfig's context; its current context if `None`.
+    pub context: Option<String>,
+    /// The CAs to trust, PEM.
+    pub ca: Option<PathBuf>,
+    /// The masters' endpoint, `https://HOST:PORT`.
+    pub endpoint: Option<String>,
+    /// The client certificate with which masters connect to nodes.
+    pub master: Option<CredentialFiles>,
+    /// The client certificate with which a node connects to masters.
+    pub node: Option<CredentialFiles>,
+}
+
+/// The files of a certificate and its key, PEM.
+#[derive(Debug, Clone)]
+pub struct CredentialFiles {
+    /// The certificate, with its chain.
+    pub certificate: PathBuf,
+    /// The key.
+    pub key: PathBuf,
+}
