@@ -52,17 +52,17 @@ fn by_field(key: &str, operator: &str, values: &[&str]) -> Value {
     json!({"requirements": [{"key": key, "operator": operator, "values": values}]})
 }
 
+/// The error of the CEL interpreter for a condition that fails on purpose.
+const CEL_ERROR: &str = "no such key: clusterctl: ";
+
 #[track_caller]
 fn denied(verdict: Verdict, by: &str) {
     // The last condition is an error on purpose: the answer comes at once, and says why.
-    assert!(
-        matches!(&verdict, Verdict::Denied(name, why) if name == by && why.contains("no such key: clusterctl: ")),
-        "{verdict:?}"
-    );
+    assert!(matches!(&verdict, Verdict::Denied(name, why) if name == by && why.contains(CEL_ERROR)), "{verdict:?}");
 }
 
 #[test]
-fn a_revoked_certificate_is_denied_everything_and_nobody_else_anything() {
+fn only_a_revoked_certificate_is_denied() {
     needs!("python3-yaml");
     for accounts in ["kubelet", "system-node"] {
         let others = revoked(IN_A_RULE + 5);
@@ -155,7 +155,7 @@ fn a_kubelet_gets_secrets_by_name_and_no_list_of_them() {
 }
 
 #[test]
-fn reads_are_narrowed_for_kubelets_alone() {
+fn only_reads_of_kubelets_are_restricted() {
     needs!("python3-yaml");
     let config = authorization("kubelet", &Denials::default());
     let all_pods = json!({"verb": "list", "resource": "pods"});
@@ -172,7 +172,7 @@ fn reads_are_narrowed_for_kubelets_alone() {
 }
 
 #[test]
-fn the_recorded_reviews_are_decided_as_they_were() {
+fn recorded_reviews_get_the_recorded_decisions() {
     needs!("python3-yaml");
     // From the exchanges with a 1.36.2: what was asked, and whether it was denied rather than not allowed.
     let config = authorization("kubelet", &Denials::default());

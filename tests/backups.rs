@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::support::{Lab, Ran, good_tool};
 
+use crate::support::offline::offline;
 use crate::support::outside::needs;
 
 const CLIENT: &str = "pki/nodes/worker-b1/kubelet-client.crt";
@@ -42,8 +43,8 @@ fn listed(lab: &Lab, list: &str) -> String {
 #[track_caller]
 fn is_older(ran: &Ran, than: &str) {
     assert_eq!(ran.status, 3, "{ran}");
-    assert!(ran.err.contains(&format!("the ledger is older than DIR/{than}")), "{ran}");
-    assert!(ran.err.contains("clusterctl revoke --from DIR/"), "{ran}");
+    assert!(ran.err.lines().next().is_some_and(|error| error.contains(&format!("DIR/{than}"))), "{ran}");
+    assert!(ran.err.contains(" --from DIR/"), "{ran}");
 }
 
 /// All that would put what the ledger knows in the place of newer files.
@@ -69,7 +70,7 @@ fn revoked_and_replaced() -> (Lab, String) {
 }
 
 #[test]
-fn a_restored_pki_takes_no_revocation_back() {
+fn a_restored_pki_does_not_undo_a_revocation() {
     needs!("openssl");
     let (lab, digest) = revoked_and_replaced();
     lab.good(&["policy"]);
@@ -80,14 +81,10 @@ fn a_restored_pki_takes_no_revocation_back() {
     for command in GOING_BACK {
         is_older(&lab.run(command), RULES);
     }
-    let offline = lab.run(&["verify", "--offline"]);
-    assert_eq!(offline.status, 1, "{offline}");
-    let words = offline.out.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(
-        words.contains("it is newer than the ledger") && words.contains("clusterctl revoke --from DIR/policy"),
-        "{words}"
-    );
-    assert!(!words.contains("hint clusterctl policy"), "{words}");
+    let found = offline(&lab, &[]);
+    assert_eq!(found.status, 1);
+    let remedies: Vec<&str> = found.ids().iter().filter_map(|ids| ids.rsplit(' ').next()).collect();
+    assert_eq!(remedies, ["compare-bundle", "compare-bundle", "record-forgotten", "record-forgotten"], "{found:?}");
     assert_eq!(before, lab.snapshot(), "nothing was changed");
 
     let ran = lab.good(&["revoke", "--from", RULES]);
@@ -113,7 +110,7 @@ const WITNESSES: [&str; 5] =
     [RULES, "policy/10-accounts.yaml", ".clusterctl.ledger", "bundles/master-1.tar.gz", "pki/crl.pem"];
 
 #[test]
-fn each_file_that_was_written_since_is_enough_to_refuse_every_way_back() {
+fn each_newer_file_alone_blocks_commands_on_a_restored_ledger() {
     needs!("openssl");
     let (lab, digest) = revoked_and_replaced();
     let revoked = serial(&lab, "backup/nodes/worker-b1/kubelet-client.crt");
@@ -156,7 +153,7 @@ fn each_file_that_was_written_since_is_enough_to_refuse_every_way_back() {
 }
 
 #[test]
-fn what_knows_the_sequence_alone_cannot_record_again_what_was_revoked() {
+fn files_with_only_a_sequence_cannot_restore_revocations() {
     needs!("openssl");
     let (lab, digest) = revoked_and_replaced();
     lab.good(&["policy"]);
@@ -170,7 +167,7 @@ fn what_knows_the_sequence_alone_cannot_record_again_what_was_revoked() {
     for command in [&["revoke", "--from", "bundles"][..], &["revoke", "--renew"], &["revoke", "on", "--yes"]] {
         let ran = lab.run(command);
         assert_eq!(ran.status, 3, "{command:?}: {ran}");
-        assert!(ran.err.contains("clusterctl revoke --from FILE"), "{ran}");
+        assert!(ran.err.contains(" --from FILE"), "{ran}");
     }
     assert_eq!(before, lab.snapshot());
     lab.write("from-master.yaml", &rules);
@@ -189,7 +186,7 @@ fn number(lab: &Lab) -> u64 {
 }
 
 #[test]
-fn no_list_has_the_number_of_one_that_was_there_before_a_backup_was_put_back() {
+fn crl_numbers_never_repeat_after_a_restored_backup() {
     let mut lab = Lab::issued();
     lab.good(&["revoke", "on", "--yes"]);
     back_up(&lab);
@@ -208,7 +205,7 @@ fn no_list_has_the_number_of_one_that_was_there_before_a_backup_was_put_back() {
 }
 
 #[test]
-fn rules_alone_are_newer_than_a_restored_ledger() {
+fn authorization_rules_alone_reveal_a_restored_ledger() {
     needs!("openssl");
     let (lab, digest) = revoked_and_replaced();
     restore(&lab);
@@ -224,7 +221,7 @@ fn rules_alone_are_newer_than_a_restored_ledger() {
 }
 
 #[test]
-fn rules_of_a_version_that_wrote_no_sequence_are_newer_by_what_they_deny() {
+fn rules_without_a_sequence_reveal_a_restored_ledger_by_their_denials() {
     needs!("openssl");
     let (lab, digest) = revoked_and_replaced();
     let rules: String =
@@ -237,7 +234,7 @@ fn rules_of_a_version_that_wrote_no_sequence_are_newer_by_what_they_deny() {
 }
 
 #[test]
-fn serving_certificates_and_other_roots_are_learnt_again_too() {
+fn revocations_of_serving_and_etcd_certificates_are_restored_from_rules() {
     needs!("openssl");
     let lab = Lab::issued();
     back_up(&lab);
@@ -262,7 +259,7 @@ fn serving_certificates_and_other_roots_are_learnt_again_too() {
 }
 
 #[test]
-fn bundles_alone_are_newer_than_a_restored_ledger() {
+fn bundles_alone_reveal_a_restored_ledger() {
     needs!("openssl");
     const RECORD: &str = ".clusterctl.ledger";
     for record in ["newer", "gone", "older"] {
@@ -293,7 +290,7 @@ fn bundles_alone_are_newer_than_a_restored_ledger() {
 }
 
 #[test]
-fn sealed_bundles_are_newer_than_a_restored_ledger() {
+fn encrypted_bundles_reveal_a_restored_ledger() {
     needs!("age-keygen", "openssl");
     let (lab, digest) = revoked_and_replaced();
     let identity = lab.path("age").display().to_string();
@@ -315,7 +312,7 @@ fn sealed_bundles_are_newer_than_a_restored_ledger() {
 }
 
 #[test]
-fn older_credentials_do_not_take_the_place_of_newer_ones() {
+fn restored_credentials_do_not_replace_newer_ones_in_bundles() {
     needs!("openssl");
     let lab = Lab::issued();
     back_up(&lab);
@@ -337,7 +334,7 @@ fn older_credentials_do_not_take_the_place_of_newer_ones() {
 }
 
 #[test]
-fn rules_of_another_root_say_nothing_of_this_ledger() {
+fn rules_of_another_ca_are_ignored() {
     needs!("openssl");
     let (lab, other) = (Lab::issued(), Lab::issued());
     other.good(&["policy"]);
@@ -352,7 +349,7 @@ fn rules_of_another_root_say_nothing_of_this_ledger() {
 }
 
 #[test]
-fn what_is_no_file_of_rules_is_learnt_from_by_nobody() {
+fn revoke_from_a_file_without_rules_exits_with_2() {
     let lab = Lab::issued();
     for path in ["cluster.yaml", "nowhere.yaml"] {
         assert_eq!(lab.run(&["revoke", "--from", path]).status, 2, "{path}");
@@ -363,7 +360,7 @@ fn what_is_no_file_of_rules_is_learnt_from_by_nobody() {
 // ── certificates that the ledger does not know ──
 
 #[test]
-fn a_name_means_what_is_in_the_directory_and_the_ledger_forgot() {
+fn revoke_by_name_includes_files_that_the_ledger_lacks() {
     needs!("openssl");
     let lab = Lab::issued();
     let ledger = fs::read(lab.path("pki/ledger.sqlite3")).expect("a ledger");
@@ -379,7 +376,7 @@ fn a_name_means_what_is_in_the_directory_and_the_ledger_forgot() {
 }
 
 #[test]
-fn a_certificate_that_the_ledger_forgot_is_revoked_by_its_file() {
+fn a_certificate_that_the_ledger_lacks_is_revoked_by_its_file() {
     needs!("openssl");
     let lab = Lab::issued();
     back_up(&lab);
@@ -392,8 +389,7 @@ fn a_certificate_that_the_ledger_forgot_is_revoked_by_its_file() {
     restore(&lab);
     assert_eq!(lab.run(&["revoke", "alice", "--yes"]).status, 2);
     assert_eq!(lab.run(&["revoke", "alice.conf"]).status, 2, "it is confirmed as any other");
-    let ran = lab.good(&["revoke", "alice.conf", "--yes"]);
-    assert!(ran.err.contains("alice admin"), "{ran}");
+    lab.good(&["revoke", "alice.conf", "--yes"]);
     lab.good(&["revoke", "kubelet-client.crt", "--yes", "--reason", "keyCompromise"]);
     assert!(lab.read(RULES).contains(&digest));
     let list = listed(&lab, "pki/crl.pem");
@@ -404,7 +400,7 @@ fn a_certificate_that_the_ledger_forgot_is_revoked_by_its_file() {
 }
 
 #[test]
-fn what_our_roots_did_not_sign_is_not_ours_to_revoke() {
+fn a_certificate_of_another_ca_cannot_be_revoked() {
     let (lab, other) = (Lab::issued(), Lab::issued());
     copy(&other.path(CLIENT), lab.dir());
     let before = lab.snapshot();
@@ -416,7 +412,7 @@ fn what_our_roots_did_not_sign_is_not_ours_to_revoke() {
 }
 
 #[test]
-fn a_serial_number_that_the_ledger_forgot_is_revoked_with_its_issuer() {
+fn a_serial_number_that_the_ledger_lacks_is_revoked_with_issuer() {
     needs!("openssl");
     let lab = Lab::issued();
     back_up(&lab);
@@ -445,7 +441,7 @@ fn a_serial_number_that_the_ledger_forgot_is_revoked_with_its_issuer() {
 }
 
 #[test]
-fn what_issue_admin_replaces_is_recorded_and_can_be_revoked() {
+fn issue_admin_records_the_replaced_certificate_for_revocation() {
     needs!("openssl", "sqlite3");
     let lab = Lab::issued();
     back_up(&lab);
@@ -455,9 +451,10 @@ fn what_issue_admin_replaces_is_recorded_and_can_be_revoked() {
     fs::create_dir_all(lab.path("pki/admins")).expect("a folder");
     lab.write("pki/admins/alice.conf", &config);
     let ran = lab.good(&["issue-admin", "alice", "--reissue"]);
-    assert!(ran.err.contains("clusterctl revoke "), "{ran}");
     let ledger = lab.path("pki/ledger.sqlite3").display().to_string();
-    assert_eq!(good_tool("sqlite3", &[&ledger, "select count(*) from certificates where account = 'alice'"]), "2\n");
+    let serials = good_tool("sqlite3", &[&ledger, "select serial from certificates where account = 'alice'"]);
+    assert_eq!(serials.lines().count(), 2, "{serials}");
+    assert!(serials.lines().any(|serial| ran.err.contains(serial)), "the replaced certificate is named: {ran}");
     lab.good(&["revoke", "alice", "--yes"]);
     assert_eq!(listed(&lab, "pki/crl.pem").matches("Serial Number").count(), 2);
 }

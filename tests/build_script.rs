@@ -35,7 +35,7 @@ fn facts(facts: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn without_git_the_packager_names_the_commit_and_the_date() {
+fn without_git_commit_and_date_come_from_the_environment() {
     let lab = Lab::empty();
     let script = script(&lab);
     let package = lab.path("package");
@@ -61,7 +61,7 @@ fn without_git_the_packager_names_the_commit_and_the_date() {
 }
 
 #[test]
-fn with_git_a_release_build_names_the_commit_and_a_debug_build_asks_nothing() {
+fn with_git_only_a_release_build_reads_the_commit() {
     needs!("git");
     let lab = Lab::empty();
     let script = script(&lab);

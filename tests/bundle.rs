@@ -26,7 +26,7 @@ fn listing(bundle: &Bundle) -> Vec<(&str, u32)> {
 // ── rendering ──
 
 #[test]
-fn a_nodes_bundle_holds_what_a_node_needs_and_no_more() {
+fn a_nodes_bundle_has_only_the_files_of_a_node() {
     let bundle = Site::new().bundle("on", 1);
     assert_eq!(
         listing(&bundle),
@@ -47,7 +47,7 @@ fn a_nodes_bundle_holds_what_a_node_needs_and_no_more() {
 }
 
 #[test]
-fn a_masters_bundle_has_kubeadms_names_and_a_key_is_its_owners_alone() {
+fn a_masters_bundle_has_kubeadm_file_names_and_private_keys() {
     let bundle = Site::new().bundle("m1", 1);
     let at = |folder: &str| -> Vec<String> {
         let below = |path: &str| path.strip_prefix(folder).map(ToOwned::to_owned);
@@ -98,7 +98,7 @@ fn a_masters_bundle_has_kubeadms_names_and_a_key_is_its_owners_alone() {
 }
 
 #[test]
-fn a_host_that_is_both_gets_one_bundle_with_both_trees() {
+fn a_host_with_both_roles_gets_one_bundle() {
     let bundle = Site::new().bundle("both", 3);
     assert_eq!(bundle.manifest.roles, [Role::Master, Role::Node]);
     assert_eq!(bundle.manifest.account, "kubelet:both");
@@ -111,7 +111,7 @@ fn a_host_that_is_both_gets_one_bundle_with_both_trees() {
 }
 
 #[test]
-fn the_manifest_says_what_the_certificates_say() {
+fn manifest_matches_the_certificates() {
     let site = Site::new();
     let bundle = site.bundle("on", 7);
     let parsed = Manifest::parse(text(&bundle, "manifest.json").as_bytes()).expect("a manifest");
@@ -124,7 +124,7 @@ fn the_manifest_says_what_the_certificates_say() {
 }
 
 #[test]
-fn the_kubelets_flags_are_one_item_each_and_dual_stack() {
+fn kubelet_flags_are_separate_arguments_and_dual_stack() {
     let site = Site::new();
     let drop_in = "etc/systemd/system/kubelet.service.d/99-clusterctl.conf";
     let command = |host: &str| {
@@ -164,7 +164,7 @@ fn systemd_reads_the_drop_in() {
 }
 
 #[test]
-fn a_yaml_1_1_reader_gets_every_name_as_the_string_it_is() {
+fn a_yaml_1_1_reader_reads_every_name_as_a_string() {
     needs!("python3-yaml");
     let site = Site::new();
     for host in ["on", "1e3", "null", "10.0.1.9", "both"] {
@@ -213,7 +213,7 @@ fn a_yaml_1_1_reader_gets_every_name_as_the_string_it_is() {
 }
 
 #[test]
-fn a_bare_name_in_a_template_is_still_a_string_for_yaml_1_1() {
+fn an_unquoted_name_in_a_template_is_a_string_in_yaml_1_1() {
     needs!("python3-yaml");
     let site = Site::new();
     let templates = kubelet_config_with("clusterDomain: {{ host }}\nclusterDNS: {{ node.addresses }}\n");
@@ -241,13 +241,13 @@ fn kubectl_loads_the_kubeconfig() {
 // ── templates of one's own ──
 
 #[test]
-fn many_threads_can_fill_the_same_templates() {
+fn templates_are_shared_between_threads() {
     fn shared<T: Send + Sync>() {}
     shared::<Templates>();
 }
 
 #[test]
-fn what_was_ejected_overrides_into_the_same_bundle() {
+fn ejected_templates_render_the_same_bundle() {
     let site = Site::new();
     let credentials = site.credentials("both");
     let ejected = Templates::eject().iter().map(|&(path, text)| (path.to_owned(), text.to_owned())).collect();
@@ -268,36 +268,32 @@ fn every_file_under_templates_is_compiled_in() {
 }
 
 #[test]
-fn an_override_that_is_wrong_names_template_line_and_reason() {
+fn an_invalid_override_reports_template_line_and_reason() {
     let unknown = overriding("node/etc/motd", "").map(|_| ()).expect_err("refused");
+    assert!(matches!(&unknown, TemplateError::Unknown { .. }), "{unknown:?}");
     let shown = unknown.to_string();
-    assert!(matches!(unknown, TemplateError::Unknown { .. }));
-    assert!(shown.starts_with("node/etc/motd overrides nothing; "), "{shown}");
-    assert!(shown.contains(" node/var/lib/kubelet/config.yaml"), "{shown}");
+    assert!(shown.contains("node/etc/motd") && shown.contains(" node/var/lib/kubelet/config.yaml"), "{shown}");
 
     // With an empty installer the host would report success and have nothing.
     let empty = overriding("install.sh", " \n").map(|_| ()).expect_err("refused");
-    assert!(empty.to_string().starts_with("install.sh is empty, "), "{empty}");
+    insta::assert_snapshot!("an_empty_installer", empty.to_string());
     assert!(overriding("node/etc/systemd/system/kubelet.service.d/99-clusterctl.conf", "").is_ok());
 
     let template = "node/var/lib/kubelet/config.yaml";
     let broken = overriding(template, "a: 1\nb: {{ host\nc: 2\n").map(|_| ()).expect_err("refused");
     let TemplateError::Failed { line, reason, .. } = &broken else { panic!("{broken:?}") };
-    assert!(matches!(line, 2 | 3) && reason.starts_with("syntax error: "), "{broken}");
+    assert!(matches!(line, 2 | 3) && !reason.is_empty(), "{broken}");
 
     let site = Site::new();
     let unfilled = overriding(template, "a: 1\nb: {{ cluster.nmae }}\n").expect("it parses");
     let failed = site.try_bundle(&unfilled, "on", &site.credentials("on"), 1).expect_err("refused");
-    assert_eq!(
-        failed.to_string(),
-        "template node/var/lib/kubelet/config.yaml, line 2: undefined value: b: {{ cluster.nmae }}"
-    );
+    insta::assert_snapshot!("a_template_with_an_undefined_value", failed.to_string());
     // Where the template is not needed, it does not fail.
     assert!(site.try_bundle(&unfilled, "m1", &site.credentials("m1"), 1).is_ok());
 }
 
 #[test]
-fn a_shell_gets_back_what_a_template_printed() {
+fn shell_quoting_in_templates_round_trips() {
     let site = Site::new();
     let hostile = r#"{{ "it's $HOME `id` \\ %n \"x\" " ~ host }}"#;
     let templates = overriding("install.sh", &format!("printf '%s' {hostile}\n")).expect("templates");
@@ -309,7 +305,7 @@ fn a_shell_gets_back_what_a_template_printed() {
 // ── whose credentials ──
 
 #[test]
-fn credentials_that_are_not_the_hosts_own_make_no_bundle() {
+fn credentials_of_another_host_are_refused() {
     let site = Site::new();
     let templates = Templates::compiled_in().expect("templates");
     let refused = |credentials: &[CredentialPem]| match site.try_bundle(&templates, "on", credentials, 1) {
@@ -333,7 +329,7 @@ fn credentials_that_are_not_the_hosts_own_make_no_bundle() {
 }
 
 #[test]
-fn a_cas_key_never_goes_into_a_bundle() {
+fn a_bundle_never_contains_a_ca_key() {
     let site = Site::new();
     let mut credentials = site.credentials("on");
     credentials[0] = CredentialPem {
@@ -358,7 +354,7 @@ fn a_cas_key_never_goes_into_a_bundle() {
 // ── archives ──
 
 #[test]
-fn the_same_bundle_is_the_same_bytes_and_comes_back_whole() {
+fn packing_is_deterministic_and_reversible() {
     let site = Site::new();
     let credentials = site.credentials("both");
     let pack = || {
@@ -375,6 +371,7 @@ fn the_same_bundle_is_the_same_bytes_and_comes_back_whole() {
 
 #[test]
 fn tar_unpacks_one_folder_with_modes_and_no_owner_or_time() {
+    needs!("tar");
     let folder = tempfile::tempdir().expect("a folder");
     let packed = folder.path().join("on.tar.gz");
     fs::write(&packed, packer::pack(&Site::new().bundle("on", 1))).expect("written");
@@ -396,7 +393,7 @@ fn tar_unpacks_one_folder_with_modes_and_no_owner_or_time() {
 }
 
 #[test]
-fn a_path_longer_than_a_tar_headers_name_still_packs() {
+fn a_path_longer_than_a_tar_header_name_is_packed() {
     let name = [["a"; 30].concat().as_str(); 2].join(".");
     let host = RawHost { name: Some(name.clone()), addresses: vec!["10.0.0.1".into()], ..RawHost::default() };
     let draft = RawCluster { name: Some("prod".into()), masters: vec![host], ..RawCluster::default() };

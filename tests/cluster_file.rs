@@ -28,7 +28,7 @@ fn places(error: &ReadError) -> Vec<String> {
 // ── good files ──
 
 #[test]
-fn whom_a_host_is_sealed_to_is_one_or_several_and_comes_back_from_what_we_write() {
+fn recipients_of_a_host_round_trip() {
     const AGE: &str = "age1l2ssrztdghwpmjqed7zzhqz68qz8ua9unftxx8w7w767p7k639tsgmkwjz";
     let host = |name: &str, address: &str, seal_to: OneOrMore| RawHost {
         name: Some(name.into()),
@@ -71,7 +71,7 @@ fn every_key_of_the_file_is_read() {
 }
 
 #[test]
-fn a_name_that_yaml_would_misread_is_the_text_that_stands_there() {
+fn a_name_that_looks_like_another_yaml_type_stays_text() {
     for name in ["on", "no", "y", "null", "true", "1e3", "0x1f", "0o17", "012", "1.5", "2026-11-23", "123", "inf"] {
         let text = with(&format!("name: c\nmasters: [{{name: {name}, addresses: [10.0.0.1]}}]\n"));
         assert_eq!(cluster(&text).masters[0].name.as_str(), name);
@@ -84,7 +84,7 @@ fn a_name_that_yaml_would_misread_is_the_text_that_stands_there() {
 }
 
 #[test]
-fn quotes_byte_order_marks_windows_line_ends_and_document_marks_are_fine() {
+fn quotes_byte_order_marks_crlf_and_document_markers_are_accepted() {
     for text in [
         format!("\u{feff}{GOOD}"),
         GOOD.replace('\n', "\r\n"),
@@ -104,7 +104,7 @@ fn a_list_whose_items_are_commented_out_is_empty() {
 }
 
 #[test]
-fn one_alias_for_a_machine_that_is_both_is_fine() {
+fn an_alias_for_a_host_with_both_roles_is_accepted() {
     let text = with("name: c\nmasters:\n- &box {name: box, addresses: [10.0.0.1]}\nnodes:\n- *box\n");
     assert_eq!(cluster(&text).nodes[0].name.as_str(), "box");
 }
@@ -129,7 +129,7 @@ fn the_examples_are_valid() {
 // ── what kubelets' configurations say ──
 
 #[test]
-fn a_kubelets_settings_come_through_as_they_were_written() {
+fn kubelet_settings_are_kept_as_written() {
     let cluster = cluster(&format!(
         "{GOOD}  kubelet: {{maxPods: 30, evictionHard: null}}\n\
          kubelet:\n  clusterDomain: \"on\"\n  cgroupDriver: no\n  maxPods: 250\n  failSwapOn: false\n  \
@@ -153,13 +153,13 @@ fn a_kubelets_settings_come_through_as_they_were_written() {
 }
 
 #[test]
-fn a_masters_entry_has_no_kubelet() {
+fn a_master_cannot_have_kubelet_settings() {
     let text = GOOD.replace("apiServerPort: 7443}", "apiServerPort: 7443, kubelet: {maxPods: 1}}");
     assert_eq!(places(&error(&text)), ["masters[0].kubelet 11"]);
 }
 
 #[test]
-fn faults_of_a_kubelets_settings_have_their_path_and_line() {
+fn faults_of_kubelet_settings_have_path_and_line() {
     let text = format!(
         "{GOOD}  kubelet:\n    port: 10251\n    evictionHard:\n      memory.available: [1]\n\
          kubelet:\n  readonlyPort: 0\n  maxPods: 1e3\n  maxPods: 5\n  authentication:\n    anonymous:\n      \
@@ -186,7 +186,7 @@ fn faults_of_a_kubelets_settings_have_their_path_and_line() {
 }
 
 #[test]
-fn aliases_do_not_multiply_a_kubelets_settings() {
+fn aliases_cannot_multiply_kubelet_settings() {
     let alias = error(&format!("{GOOD}kubelet:\n  systemReserved: &a {{cpu: 1}}\n  kubeReserved: *a\n"));
     assert!(matches!(alias, ReadError::Stopped { ref errors, .. } if errors.is_empty()), "{alias}");
     let scalar = cluster(&format!("{GOOD}kubelet:\n  clusterDomain: &a on\n  cgroupRoot: *a\n"));
@@ -194,13 +194,13 @@ fn aliases_do_not_multiply_a_kubelets_settings() {
     let items = "*a, ".repeat(5_000);
     let long = "x".repeat(200);
     let bomb = error(&format!("{GOOD}kubelet:\n  clusterDomain: &a {long}\n  clusterDNS: [{items}]\n"));
-    assert!(bomb.to_string().contains("make this file more than twice as large"), "{bomb}");
+    assert!(matches!(bomb, ReadError::Stopped { .. }), "{:.300}", bomb.to_string());
 }
 
 // ── faults ──
 
 #[test]
-fn all_faults_come_at_once_in_the_files_order_with_path_line_and_value() {
+fn all_faults_are_reported_together_in_file_order() {
     let text = "\
 apiVersion: clusterctl/v2
 name: Prod
@@ -252,19 +252,19 @@ nodes:
 }
 
 #[test]
-fn a_key_that_stands_there_again_is_found_where_it_stands_again() {
+fn a_duplicate_key_is_reported_at_its_second_line() {
     let text = with("name: c\nmasters: [{name: m, addresses: [10.0.0.1]}]\nx: 1\nname: d\nx: 2\nname: e\n");
     assert_eq!(places(&error(&text)), ["x 5", "name 6", "x 7", "name 8"]);
 }
 
 #[test]
-fn a_fault_behind_an_alias_has_the_line_of_what_is_written_there() {
+fn a_fault_behind_an_alias_has_the_line_of_the_anchor() {
     let text = with("name: c\nmasters:\n- &m\n  name: M\n  addresses: [10.0.0.1]\nnodes:\n- *m\n- {name: n}\n");
     assert_eq!(places(&error(&text)), ["masters[0].name 6", "nodes[0].name 6", "nodes[1].addresses 10"]);
 }
 
 #[test]
-fn a_fault_says_what_is_allowed() {
+fn a_fault_names_the_allowed_values() {
     let text = with("name: c\nmasters: [{name: m, adresses: [10.0.0.1]}]\n");
     let error = error(&text);
     assert_eq!(places(&error), ["masters[0].addresses 4", "masters[0].adresses 4"]);
@@ -274,13 +274,13 @@ fn a_fault_says_what_is_allowed() {
 }
 
 #[test]
-fn a_hostile_key_cannot_speak_to_the_terminal() {
+fn terminal_escapes_in_a_key_are_not_printed() {
     let error = error(&with("\"\\e[2Jnodes\": []\nname: c\nmasters: [{name: m, addresses: [10.0.0.1]}]\n"));
     assert!(!error.to_string().contains('\u{1b}'), "{error}");
 }
 
 #[test]
-fn a_tag_is_refused_and_what_follows_is_read() {
+fn a_tag_is_refused_and_reading_continues() {
     let text = with(
         "name: !env CLUSTER\nkeys: !x [a]\nmasters: !hosts [{name: m, addresses: [10.0.0.1]}]\nnodes: [!x on]\nc: 1\n",
     );
@@ -288,14 +288,14 @@ fn a_tag_is_refused_and_what_follows_is_read() {
 }
 
 #[test]
-fn merge_keys_are_not_followed_in_silence() {
+fn merge_keys_are_refused() {
     let text = with("name: c\nmasters:\n- &m {name: m, addresses: [10.0.0.1]}\nnodes:\n- {<<: *m, name: n}\n");
     let error = error(&text);
     assert_eq!(places(&error), ["nodes[0].addresses 7", "nodes[0].\"<<\" 7"]);
 }
 
 #[test]
-fn an_alias_to_a_list_where_a_text_is_needed_stops_the_reading_without_a_panic() {
+fn an_alias_to_a_list_in_place_of_a_text_is_an_error() {
     for lines in [
         "serviceCIDRs: &c [10.96.0.0/16]\nname: *c\nkeys: x\n",
         "serviceCIDRs: &c [10.96.0.0/16]\nname: *c\n",
@@ -313,23 +313,23 @@ fn an_alias_to_a_list_where_a_text_is_needed_stops_the_reading_without_a_panic()
 }
 
 #[test]
-fn faults_before_a_syntax_error_are_told_with_it() {
+fn faults_before_a_syntax_error_are_reported_with_it() {
     let text = with("name: [c]\ncolour: blue\nmasters:\n- name: m\n  addresses: [10.0.0.1\nnodes: []\n");
     let error = error(&text);
     assert_eq!(places(&error), ["name 3", "colour 4"]);
     assert!(matches!(error, ReadError::Stopped { line: Some(8), .. }), "{error:?}");
-    assert!(error.to_string().starts_with("reading stopped in line 8: did not find expected ',' or ']'"), "{error}");
+    insta::assert_snapshot!("faults_before_a_syntax_error", error.to_string());
 }
 
 #[test]
-fn a_tab_gets_its_own_hint() {
+fn a_tab_has_its_own_hint() {
     let error = error(&with("name: c\nmasters:\n\t- name: m\n"));
     assert!(matches!(error, ReadError::Stopped { line: Some(5), .. }), "{error:?}");
     assert!(error.hint().contains("tabs"));
 }
 
 #[test]
-fn what_is_no_cluster_file_is_named() {
+fn files_that_are_no_cluster_file_have_typed_errors() {
     for empty in ["", "\n", "# a comment\n", "---\n", "--- # nothing\n...\n", "\u{feff}", "~", "null"] {
         assert_eq!(error(empty), ReadError::Empty, "{empty:?}");
     }
@@ -357,7 +357,7 @@ fn refused(what: &str, bytes: &[u8]) -> ReadError {
 }
 
 #[test]
-fn a_file_of_50_mb_is_refused_unread() {
+fn a_file_of_50_mb_is_refused_without_parsing() {
     let mut bytes = GOOD.as_bytes().to_vec();
     bytes.resize(50_000_000, b'#');
     let error = refused("50 MB", &bytes);
@@ -403,7 +403,7 @@ fn alias_bombs_are_refused_in_a_bounded_time() {
 }
 
 #[test]
-fn more_values_than_any_cluster_has_are_refused_unread() {
+fn too_many_values_are_refused_without_parsing() {
     for rubbish in ["a,", "a:\n", "\n"] {
         let text = with(&format!("nodes: [{}]\n", rubbish.repeat(9_000_000)));
         let error = refused(rubbish, text.as_bytes());
@@ -412,7 +412,7 @@ fn more_values_than_any_cluster_has_are_refused_unread() {
 }
 
 #[test]
-fn a_list_of_rubbish_ends_before_it_fills_the_memory() {
+fn a_list_of_invalid_items_stops_at_10000_faults() {
     let text = with(&format!("nodes: [{}]\n", "a, ".repeat(1_000_000)));
     let error = refused("rubbish", text.as_bytes());
     assert!(matches!(error, ReadError::Stopped { line: Some(3), ref errors, .. } if errors.len() == 10_000));
@@ -425,7 +425,7 @@ fn kubectls(bytes: &[u8]) -> Result<Inventory, KubectlError> {
 }
 
 #[test]
-fn a_real_kubectls_nodes_are_taken_over_whole() {
+fn recorded_kubectl_output_is_imported_completely() {
     needs!("python3-yaml");
     let found = kubectls(include_bytes!("data/nodes-from-kubectl.json")).expect("real output");
     let names: Vec<&str> = found.nodes.iter().filter_map(|node| node.name.as_deref()).collect();
@@ -457,7 +457,7 @@ fn a_real_kubectls_nodes_are_taken_over_whole() {
 }
 
 #[test]
-fn ports_masters_and_nodes_without_addresses_are_told() {
+fn ports_masters_and_nodes_without_addresses_are_reported() {
     let json = r#"{"kind": "NodeList", "apiVersion": "v1", "items": [
         {"metadata": {"name": "cp", "labels": {"node-role.kubernetes.io/control-plane": ""}},
          "status": {"addresses": [{"type": "InternalIP", "address": "fd00::1"}, {"type": "ExternalIP", "address": "FD00:0::1"}],
@@ -479,13 +479,13 @@ fn ports_masters_and_nodes_without_addresses_are_told() {
 }
 
 #[test]
-fn one_node_alone_is_a_list_of_one() {
+fn a_single_node_object_is_imported() {
     let json = r#"{"kind":"Node","metadata":{"name":"a"},"status":{"addresses":[{"type":"Hostname","address":"a"}]}}"#;
     assert_eq!(kubectls(json.as_bytes()).expect("valid").nodes.len(), 1);
 }
 
 #[test]
-fn what_kubectl_would_not_write_is_named() {
+fn input_that_is_not_kubectl_output_has_typed_errors() {
     let refused = |json: &str| kubectls(json.as_bytes()).expect_err(json);
     assert_eq!(refused(r#"{"kind":"List","items":[]}"#), KubectlError::NoNodes);
     assert_eq!(refused(r#"{"kind":"List","items":null}"#), KubectlError::NoNodes);

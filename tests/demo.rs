@@ -3,7 +3,7 @@
 use crate::support::Lab;
 
 #[test]
-fn the_demo_ends_with_all_six_properties_proven() {
+fn the_demo_passes_every_check() {
     let mut lab = Lab::empty();
     lab.now = time::OffsetDateTime::now_utc();
     let ran = lab.run(&["demo"]);
@@ -18,73 +18,25 @@ fn the_demo_ends_with_all_six_properties_proven() {
 }
 
 #[test]
-fn every_fault_is_found_by_its_check_and_ends_with_status_1() {
+fn every_injected_fault_is_found_and_exits_with_1() {
     let faults = [
-        (
-            "expired-node",
-            "FAIL node.dates
-    at      node node-2 ",
-        ),
-        (
-            "other-ca",
-            "FAIL node.chain
-    at      node node-2 ",
-        ),
-        (
-            "wrong-name",
-            "FAIL node.name
-    at      node node-2 ",
-        ),
-        (
-            "anonymous-node",
-            "FAIL node.anonymous
-    at      node node-2 ",
-        ),
-        (
-            "anonymous-master",
-            "FAIL master.anonymous
-",
-        ),
-        (
-            "swapped-account",
-            "FAIL master.whoami
-",
-        ),
-        (
-            "plaintext",
-            "FAIL node.tls
-    at      node node-2 ",
-        ),
+        ("expired-node", "FAIL node.dates\n    at      node node-2 "),
+        ("other-ca", "FAIL node.chain\n    at      node node-2 "),
+        ("wrong-name", "FAIL node.name\n    at      node node-2 "),
+        ("anonymous-node", "FAIL node.anonymous\n    at      node node-2 "),
+        ("anonymous-master", "FAIL master.anonymous\n"),
+        ("swapped-account", "FAIL master.whoami\n"),
+        ("plaintext", "FAIL node.tls\n    at      node node-2 "),
         ("expired-root", "FAIL trust.anchor"),
         ("unverified-kubelets", "FAIL master.flags\n"),
         ("no-admission", "FAIL master.admission\n"),
         ("etcd-down", "FAIL master.backend\n"),
-        (
-            "silent-node",
-            "FAIL node.heartbeat
-    at      node node-2\n",
-        ),
+        ("silent-node", "FAIL node.heartbeat\n    at      node node-2\n"),
         ("any-ca-master", "FAIL master.untrusted\n"),
-        (
-            "self-signed-node",
-            "FAIL node.untrusted
-    at      node node-2 ",
-        ),
-        (
-            "rsa-only-node",
-            "FAIL node.untrusted
-    at      node node-2 ",
-        ),
-        (
-            "second-request",
-            "FAIL node.anonymous
-    at      node node-2 ",
-        ),
-        (
-            "open-metrics",
-            "FAIL node.anonymous
-    at      node node-2 ",
-        ),
+        ("self-signed-node", "FAIL node.untrusted\n    at      node node-2 "),
+        ("rsa-only-node", "FAIL node.untrusted\n    at      node node-2 "),
+        ("second-request", "FAIL node.anonymous\n    at      node node-2 "),
+        ("open-metrics", "FAIL node.anonymous\n    at      node node-2 "),
         ("open-secrets", "FAIL master.anonymous\n"),
         ("forbidden-masters", "FAIL node.caller\n"),
         ("contradictory-reviews", "FAIL master.scope\n"),
@@ -102,11 +54,11 @@ fn every_fault_is_found_by_its_check_and_ends_with_status_1() {
     }
     let unknown = lab.run(&["demo", "--fault", "rain"]);
     assert_eq!(unknown.status, 2);
-    assert!(unknown.err.contains("possible values: expired-node, other-ca,"), "{unknown}");
+    assert!(faults.iter().all(|(fault, _)| unknown.err.contains(fault)), "{unknown}");
 }
 
 #[test]
-fn a_kept_folder_is_a_cluster_directory_to_look_around_in() {
+fn demo_keep_leaves_a_usable_cluster_directory() {
     let mut lab = Lab::empty();
     lab.now = time::OffsetDateTime::now_utc();
     for args in [&["demo", "--keep"][..], &["demo", "--keep", "--quiet"]] {
@@ -124,7 +76,7 @@ fn a_kept_folder_is_a_cluster_directory_to_look_around_in() {
 }
 
 #[test]
-fn whoever_stops_it_is_left_with_no_folder() {
+fn a_stopped_demo_leaves_no_folder() {
     let tmp = tempfile::tempdir().expect("a folder");
     let listed = || std::fs::read_dir(tmp.path()).expect("a folder").count();
     let mut demo = std::process::Command::new(env!("CARGO_BIN_EXE_clusterctl"))

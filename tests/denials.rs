@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::support::live::Live;
 use super::support::{Lab, Ran, good_tool};
+use crate::support::outside::needs;
 
 /// The statuses of the check, and all that was observed.
 fn denials(ran: &Ran) -> (BTreeSet<String>, String) {
@@ -82,6 +83,7 @@ fn a_certificate_that_has_ended_need_not_be_denied() {
 
 #[test]
 fn a_verifier_bundle_carries_what_has_to_be_denied() {
+    needs!("tar");
     let live = Live::start(None);
     let lab = &live.lab;
     lab.good(&["issue-admin"]);

@@ -12,7 +12,7 @@ use clap::{CommandFactory, Parser};
 use clusterctl::cluster::profile::{Holder, TABLE, Usage};
 use clusterctl::commands::tree::Cli;
 
-use crate::encryption::{age_key, ssh_key};
+use crate::support::encryption::{age_key, ssh_key};
 use crate::support::outside::needs;
 use crate::support::{Lab, good_tool};
 
@@ -133,7 +133,7 @@ fn needs_more(command: &str) -> bool {
 }
 
 #[test]
-fn the_readmes_blocks_run_in_the_order_in_which_they_stand() {
+fn console_blocks_of_the_readme_run_in_order() {
     needs!("age-keygen", "ssh-keygen");
     let (_, text) = documents().swap_remove(0);
     let ran = run_session(&session(&text));
@@ -141,7 +141,7 @@ fn the_readmes_blocks_run_in_the_order_in_which_they_stand() {
 }
 
 #[test]
-fn the_books_blocks_run_in_the_order_in_which_they_stand() {
+fn console_blocks_of_the_book_run_in_order() {
     needs!("age-keygen", "ssh-keygen");
     let commands: Vec<String> = documents().iter().skip(1).flat_map(|(_, text)| session(text)).collect();
     let ran = run_session(&commands);
@@ -211,7 +211,7 @@ fn run_session(commands: &[String]) -> usize {
 }
 
 #[test]
-fn the_demo_and_the_tests_come_first() {
+fn readme_begins_with_the_demo_and_the_tests() {
     let (_, text) = documents().swap_remove(0);
     let first: Vec<String> = code_lines(&text).into_iter().filter(|line| line.starts_with("$ ")).take(2).collect();
     assert_eq!(first, ["$ cargo run --release -- demo", "$ tests/run"]);
@@ -219,7 +219,7 @@ fn the_demo_and_the_tests_come_first() {
 }
 
 #[test]
-fn the_exit_statuses_are_those_of_the_help() {
+fn documented_exit_statuses_match_the_help() {
     let help = Cli::command().get_after_help().expect("exit statuses").to_string();
     let told = help.lines().skip(1).map(|line| line.trim().split_once(' ').expect("a number and a text"));
     let told: Vec<Vec<&str>> = told.map(|(status, means)| vec![status, means.trim()]).collect();
@@ -228,7 +228,7 @@ fn the_exit_statuses_are_those_of_the_help() {
 }
 
 #[test]
-fn the_certificates_are_those_of_the_policy() {
+fn documented_certificates_match_the_profiles() {
     let text = page("reference/certificates");
     let rows = rows(&text);
     let told: Vec<(&str, &str, &str)> = rows
@@ -254,7 +254,7 @@ fn the_certificates_are_those_of_the_policy() {
 }
 
 #[test]
-fn the_checks_are_those_that_verify_makes() {
+fn documented_checks_match_the_catalogue() {
     let lab = Lab::issued();
     lab.good(&["bundle", "--all"]);
     let online = lab.good(&["demo", "-v"]);
@@ -285,7 +285,7 @@ fn is_check(word: &str) -> bool {
 }
 
 #[test]
-fn every_link_leads_somewhere() {
+fn every_link_has_a_target() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let anchors = |text: &str| -> BTreeSet<String> {
         let headings = text.lines().filter(|line| line.starts_with('#'));

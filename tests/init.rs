@@ -14,7 +14,7 @@ fn a_cluster_file_is_never_replaced() {
 }
 
 #[test]
-fn what_makes_no_cluster_is_told_whole_and_nothing_is_written() {
+fn init_reports_all_faults_and_writes_nothing() {
     let lab = Lab::empty();
     let ran =
         lab.run(&["init", "--name", "Prod", "--master", "m=10.0.0.300", "--node", "n=", "--service-cidr", "10.0.0.0"]);
@@ -30,7 +30,7 @@ fn without_a_master_and_without_a_terminal_the_flag_is_named() {
 }
 
 #[test]
-fn the_real_inventory_becomes_a_cluster_file_with_every_node_and_address() {
+fn a_recorded_inventory_becomes_a_complete_cluster_file() {
     needs!("python3");
     let lab = Lab::empty();
     let master = "master-1=10.20.0.11,master-1.example.net";
@@ -65,7 +65,7 @@ print('same')
 }
 
 #[test]
-fn the_rest_of_the_path_runs_on_the_real_inventory() {
+fn a_recorded_inventory_goes_through_issue_bundle_and_verify() {
     needs!("openssl");
     let lab = Lab::empty();
     let master = "master-1=10.20.0.11,master-1.example.net";
@@ -127,7 +127,7 @@ fn the_rest_of_the_path_runs_on_the_real_inventory() {
 }
 
 #[test]
-fn a_file_that_is_not_kubectls_is_told() {
+fn init_refuses_files_that_are_not_kubectl_output() {
     let lab = Lab::empty();
     lab.write("nodes.json", "{\"kind\": \"PodList\", \"items\": []}");
     let ran = lab.run(&["init", "--from-kubectl", "nodes.json", "--master", "m=10.0.0.1"]);
@@ -137,7 +137,7 @@ fn a_file_that_is_not_kubectls_is_told() {
 }
 
 #[test]
-fn a_person_is_asked_for_what_no_flag_says() {
+fn init_prompts_for_values_without_a_flag() {
     let mut lab = Lab::empty();
     let typed = ["lab", "m1=10.0.0.1", "m2=10.0.0.2", "", "https://10.0.0.9:6443", "on=10.0.1.1,fd00::1", ""];
     lab.typed = Some(typed.map(str::to_owned).into());
@@ -146,7 +146,7 @@ fn a_person_is_asked_for_what_no_flag_says() {
 }
 
 #[test]
-fn every_fault_of_a_cluster_file_is_shown_at_once_with_path_and_line() {
+fn all_faults_of_a_cluster_file_are_shown_with_path_and_line() {
     let lab = Lab::with(
         "apiVersion: clusterctl/v1\nkind: Cluster\nname: Prod\nendpont: x\nserviceCIDRs: [10.96.0.0/40]\nmasters:\n\
          - {name: m1, addresses: [10.0.0.1]}\n- {name: m1, addresses: [10.0.0.1]}\nnodes:\n- {name: Upper, addresses: []}\n\
@@ -157,7 +157,7 @@ fn every_fault_of_a_cluster_file_is_shown_at_once_with_path_and_line() {
 }
 
 #[test]
-fn a_cluster_file_that_is_empty_huge_or_no_yaml_is_told() {
+fn an_empty_huge_or_invalid_cluster_file_exits_with_2() {
     let lab = Lab::empty();
     let refused = |text: &str| {
         lab.write("cluster.yaml", text);
@@ -175,7 +175,7 @@ fn a_cluster_file_that_is_empty_huge_or_no_yaml_is_told() {
 }
 
 #[test]
-fn an_account_over_64_characters_is_told_with_its_length() {
+fn an_account_over_64_characters_is_refused_with_its_length() {
     let long = format!("{}.example.net", "a".repeat(45));
     let lab = Lab::with(&CLUSTER.replace("name: on", &format!("name: {long}")));
     let ran = lab.run(&["issue-node", "--all"]);
@@ -183,7 +183,7 @@ fn an_account_over_64_characters_is_told_with_its_length() {
 }
 
 #[test]
-fn a_line_that_cannot_be_read_is_asked_for_again() {
+fn init_prompts_again_after_an_invalid_line() {
     let mut lab = Lab::empty();
     let typed = ["m1", "m1=10.0.0.1", "m2=10.0.0.2", "", "10.0.0.9", "https://10.0.0.9:6443", "n1=10.0.1.1", ""];
     lab.typed = Some(typed.map(str::to_owned).into());
@@ -195,7 +195,7 @@ fn a_line_that_cannot_be_read_is_asked_for_again() {
 }
 
 #[test]
-fn each_answer_is_checked_as_it_is_given() {
+fn init_checks_each_answer_immediately() {
     needs!("python3-yaml");
     let mut lab = Lab::empty();
     let typed = [
@@ -230,7 +230,7 @@ fn each_answer_is_checked_as_it_is_given() {
 }
 
 #[test]
-fn capitals_in_endpoint_and_addresses_are_written_small() {
+fn init_writes_endpoint_and_addresses_in_lower_case() {
     needs!("python3-yaml");
     let lab = Lab::empty();
     let balancer = "https://Internal-ELB-1.eu-west-1.elb.AmazonAWS.com:6443";
@@ -241,7 +241,7 @@ fn capitals_in_endpoint_and_addresses_are_written_small() {
 }
 
 #[test]
-fn a_wrong_flag_is_refused_before_anything_is_asked() {
+fn an_invalid_flag_is_refused_before_any_prompt() {
     let mut lab = Lab::empty();
     lab.typed = Some(std::collections::VecDeque::new());
     let ran = lab.run(&["init", "--service-cidr", "10.0.0.0"]);
@@ -250,7 +250,7 @@ fn a_wrong_flag_is_refused_before_anything_is_asked() {
 }
 
 #[test]
-fn a_person_who_leaves_leaves_nothing_behind() {
+fn end_of_input_at_a_prompt_writes_nothing() {
     let mut lab = Lab::empty();
     lab.typed = Some(["m1=10.0.0.1"].map(str::to_owned).into());
     assert_ne!(lab.run(&["init", "--name", "lab"]).status, 0);

@@ -12,6 +12,7 @@ use clusterctl::bundle::packer;
 use crate::support::outside::needs;
 use crate::support::outside::{stdout, tree};
 use crate::support::site::{Site, kubelet_config_with, text};
+use crate::support::without_temporary_folders;
 
 /// A bundle unpacked by tar, and a scratch root to install into.
 pub(crate) struct Scratch {
@@ -81,9 +82,22 @@ impl Ran {
         Self { status: status.code(), stdout: text(stdout), stderr: text(stderr) }
     }
 
+    /// It was refused, with the messages of this snapshot.
     #[track_caller]
-    pub(crate) fn refused(&self, reason: &str) {
-        assert!(self.status == Some(1) && self.stderr.contains(reason), "{reason}: {self:#?}");
+    pub(crate) fn refused(&self, snapshot: &str) {
+        assert_eq!(self.status, Some(1), "{self:#?}");
+        insta::assert_snapshot!(snapshot, without_temporary_folders(&self.stderr));
+    }
+
+    /// It was refused, and the messages name this path or host.
+    #[track_caller]
+    pub(crate) fn refused_naming(&self, name: &str) {
+        assert!(self.status == Some(1) && self.stderr.contains(name), "{name}: {self:#?}");
+    }
+
+    /// Returns the files that were installed, or that would be.
+    pub(crate) fn files(&self) -> Vec<&str> {
+        self.stdout.lines().filter(|line| line.starts_with("  ") && line.contains("  0")).collect()
     }
 
     #[track_caller]
@@ -102,7 +116,7 @@ fn shellcheck_passes_the_installer() {
 }
 
 #[test]
-fn installing_puts_every_file_in_place_with_its_mode_and_the_second_time_does_nothing() {
+fn install_writes_every_file_with_its_mode_and_is_idempotent() {
     needs!("dash");
     let (site, scratch) = (Site::new(), Scratch::new());
     let bundle = site.bundle("both", 4);
@@ -110,13 +124,13 @@ fn installing_puts_every_file_in_place_with_its_mode_and_the_second_time_does_no
 
     let planned = scratch.install(&unpacked, &["--dry-run"]);
     planned.succeeded();
-    assert!(planned.stdout.contains("  new      0600  "), "{}", planned.stdout);
+    assert!(planned.files().iter().any(|line| line.starts_with("  new      0600  ")), "{}", planned.stdout);
     assert!(scratch.tree().is_empty());
 
     let first = scratch.install(&unpacked, &[]);
     first.succeeded();
     // Nothing runs in an image.
-    assert!(first.stdout.contains("This is an image") && !first.stdout.contains("restart"), "{first:#?}");
+    assert!(first.stdout.contains("systemctl --root=") && !first.stdout.contains("restart"), "{first:#?}");
     let installed = scratch.tree();
     let mut expected: BTreeMap<String, (u32, Vec<u8>)> = bundle
         .files
@@ -133,20 +147,12 @@ fn installing_puts_every_file_in_place_with_its_mode_and_the_second_time_does_no
 
     let again = scratch.install(&unpacked, &[]);
     again.succeeded();
-    let place = scratch.root.display();
-    assert_eq!(
-        again.stdout,
-        format!(
-            "Signature not checked: no --signer was given, and there is no \
-             {place}/etc/kubernetes/clusterctl/allowed_signers.\nHost name not checked: there is no \
-             {place}/etc/hostname.\nNothing to do: all 46 files of both (generation 4) are in place under {place}.\n"
-        )
-    );
+    insta::assert_snapshot!("installed_a_second_time", without_temporary_folders(&again.stdout));
     assert_eq!(scratch.tree(), installed);
 }
 
 #[test]
-fn a_key_is_its_owners_alone_from_its_first_byte_on() {
+fn a_key_has_mode_0600_before_it_has_content() {
     needs!("dash");
     let scratch = Scratch::new();
     let unpacked = scratch.unpack(&Site::new().bundle("on", 1));
@@ -163,19 +169,19 @@ fn a_key_is_its_owners_alone_from_its_first_byte_on() {
 }
 
 #[test]
-fn other_shells_install_alike() {
+fn sh_and_bash_install_the_same() {
     needs!("bash", "dash");
     for shell in ["sh", "bash"] {
         let scratch = Scratch::new();
         let unpacked = scratch.unpack(&Site::new().bundle("on", 1));
         let installed = Ran::of(Command::new(shell).arg(unpacked.join("install.sh")).env("DESTDIR", &scratch.root));
         installed.succeeded();
-        assert!(scratch.install(&unpacked, &[]).stdout.contains("Nothing to do"), "{shell}");
+        assert_eq!(scratch.install(&unpacked, &[]).files(), [""; 0], "{shell}");
     }
 }
 
 #[test]
-fn a_file_whose_mode_or_bytes_were_changed_is_put_right_alone() {
+fn only_changed_files_are_installed_again() {
     needs!("dash");
     let scratch = Scratch::new();
     let unpacked = scratch.unpack(&Site::new().bundle("on", 1));
@@ -191,7 +197,7 @@ fn a_file_whose_mode_or_bytes_were_changed_is_put_right_alone() {
 }
 
 #[test]
-fn damaged_and_missing_files_are_named_and_nothing_is_installed() {
+fn damaged_and_missing_files_are_reported_and_nothing_is_installed() {
     needs!("dash");
     let (site, scratch) = (Site::new(), Scratch::new());
     let bundle = site.bundle("on", 1);
@@ -205,15 +211,15 @@ fn damaged_and_missing_files_are_named_and_nothing_is_installed() {
     };
     for file in bundle.files.iter().filter(|file| file.path != "install.sh") {
         let ran = damaged(&file.path);
-        ran.refused(if file.path.starts_with("manifest") { "manifest.json is damaged" } else { &file.path });
+        ran.refused_naming(if file.path.starts_with("manifest") { "manifest.json" } else { &file.path });
         assert!(scratch.tree().is_empty(), "{}", file.path);
     }
     let unpacked = scratch.unpack(&bundle);
     fs::remove_file(unpacked.join("var/lib/kubelet/pki/kubelet-server.key")).expect("removed");
     std::os::unix::fs::symlink("/etc/passwd", unpacked.join("var/lib/kubelet/pki/kubelet-server.key")).expect("linked");
-    scratch.install(&unpacked, &[]).refused("kubelet-server.key(missing)");
+    scratch.install(&unpacked, &[]).refused("a_link_in_place_of_a_file");
     fs::remove_file(unpacked.join("manifest.sha256")).expect("removed");
-    scratch.install(&unpacked, &[]).refused("manifest.sha256 is missing");
+    scratch.install(&unpacked, &[]).refused("no_checksum_of_the_manifest");
     assert!(scratch.tree().is_empty());
 }
 
@@ -222,20 +228,19 @@ fn a_bundle_is_refused_on_another_host() {
     needs!("dash");
     let (site, scratch) = (Site::new(), Scratch::new());
     let unpacked = scratch.unpack(&site.bundle("worker-a1.fra1.example.net", 1));
-    // Without DESTDIR this machine is meant, which is called otherwise. A dry run, in case it should go wrong.
+    // Without DESTDIR it is this machine, which has another name. A dry run, in case it should go wrong.
     let mut here = scratch.installer(&unpacked, &["--dry-run"]);
-    Ran::of(here.env_remove("DESTDIR"))
-        .refused("this bundle is for worker-a1.fra1.example.net, and this host is called ");
+    Ran::of(here.env_remove("DESTDIR")).refused_naming("worker-a1.fra1.example.net");
 
     fs::create_dir(scratch.root.join("etc")).expect("made");
     let called = |name: &str| fs::write(scratch.root.join("etc/hostname"), name).expect("written");
     for other in ["worker-a2.fra1.example.net\n", "worker-a1.ams1.example.net\n", "worker-a\n", "example.net\n"] {
         called(other);
-        scratch.install(&unpacked, &[]).refused(&format!("this host is called {other}"));
+        scratch.install(&unpacked, &[]).refused_naming(&format!(" {other}"));
         assert_eq!(scratch.tree().len(), 2, "{other}");
     }
     let forced = scratch.install(&unpacked, &["--dry-run", "--force-host"]);
-    assert!(forced.status == Some(0) && forced.stderr.starts_with("warning: this bundle is for "), "{forced:#?}");
+    assert_eq!((forced.status, forced.stderr.matches("warning: ").count()), (Some(0), 1), "{forced:#?}");
     for same in ["worker-a1.fra1.example.net\n", "Worker-A1\n"] {
         called(same);
         scratch.install(&unpacked, &["--dry-run"]).succeeded();
@@ -243,7 +248,7 @@ fn a_bundle_is_refused_on_another_host() {
 }
 
 #[test]
-fn comments_and_empty_lines_before_the_hosts_name_are_passed_over() {
+fn comments_and_empty_lines_in_etc_hostname_are_skipped() {
     needs!("dash");
     let scratch = Scratch::new();
     let unpacked = scratch.unpack(&Site::new().bundle("on", 1));
@@ -251,80 +256,80 @@ fn comments_and_empty_lines_before_the_hosts_name_are_passed_over() {
     let called = |name: &str| fs::write(scratch.root.join("etc/hostname"), name).expect("written");
     for before in ["# written by cloud-init\n", "\n", "# one\n#two\n\n  \t\n  # three\n\r\n"] {
         called(&format!("{before}other\non\n"));
-        scratch.install(&unpacked, &[]).refused("this bundle is for on, and this host is called other\n");
+        scratch.install(&unpacked, &[]).refused("a_bundle_for_a_host_of_another_name");
         assert_eq!(scratch.tree().len(), 2, "{before:?}");
         for name in ["on\n", "on", "on\nother\n", "  on  \n", "on\r\n"] {
             called(&format!("{before}{name}"));
             let planned = scratch.install(&unpacked, &["--dry-run"]);
             planned.succeeded();
-            assert!(!planned.stdout.contains("Host name not checked"), "{before:?} {name:?}: {planned:#?}");
+            assert!(!planned.stdout.contains("/etc/hostname"), "{before:?} {name:?}: {planned:#?}");
         }
-        // Nobody's name, as in a file that is empty.
+        // No name, as in an empty file: it says that it was not checked.
         called(before);
         let planned = scratch.install(&unpacked, &["--dry-run"]);
         planned.succeeded();
-        assert!(planned.stdout.contains("Host name not checked: there is no name in "), "{before:?}: {planned:#?}");
+        assert!(planned.stdout.contains("/etc/hostname"), "{before:?}: {planned:#?}");
     }
 }
 
 #[test]
-fn an_older_bundle_and_another_clusters_are_refused_unless_told() {
+fn an_older_or_foreign_bundle_needs_replace() {
     needs!("dash");
     let (site, scratch) = (Site::new(), Scratch::new());
     scratch.install(&scratch.unpack(&site.bundle("on", 10)), &[]).succeeded();
     let newest = scratch.tree();
     let older = scratch.unpack(&site.bundle("on", 9));
-    scratch.install(&older, &[]).refused("generation 10 is installed here, and this bundle is older: generation 9");
+    scratch.install(&older, &[]).refused("an_older_generation");
     assert_eq!(scratch.tree(), newest);
     scratch.install(&older, &["--replace"]).succeeded();
     assert_ne!(scratch.tree(), newest);
     let other = scratch.unpack(&site.bundle("1e3", 11));
-    scratch.install(&other, &[]).refused("a bundle of host on is installed here, and this one is of host 1e3");
+    scratch.install(&other, &[]).refused("a_bundle_of_another_host");
     scratch.install(&scratch.unpack(&site.bundle("on", 11)), &[]).succeeded();
 }
 
 #[test]
-fn where_nothing_can_be_written_nothing_is_left_behind() {
+fn an_unwritable_root_is_refused_without_leftovers() {
     needs!("dash");
     let scratch = Scratch::new();
     let unpacked = scratch.unpack(&Site::new().bundle("on", 1));
     let nowhere = Ran::of(scratch.installer(&unpacked, &[]).env("DESTDIR", "/proc/clusterctl-test"));
-    nowhere.refused("DESTDIR is /proc/clusterctl-test, and there is no such folder");
+    nowhere.refused("a_destdir_that_does_not_exist");
 
     // It is seen before anything is prepared.
     fs::write(scratch.root.join("var"), "a file").expect("written");
     let before = scratch.tree();
     let refused = scratch.install(&unpacked, &[]);
-    refused.refused("/var is no folder");
+    refused.refused("a_file_in_place_of_a_folder");
     assert_eq!(scratch.tree(), before);
     fs::remove_file(scratch.root.join("var")).expect("removed");
 
     fs::create_dir_all(scratch.root.join("etc/kubernetes/kubelet.conf")).expect("made");
-    scratch.install(&unpacked, &[]).refused("kubelet.conf is a folder, and a file has to go there");
+    scratch.install(&unpacked, &[]).refused("a_folder_in_place_of_a_file");
 }
 
 #[test]
-fn a_full_disk_is_seen_before_and_survived_after() {
+fn a_full_disk_is_refused_before_and_rolled_back_after() {
     needs!("dash");
     let scratch = Scratch::new();
     let unpacked = scratch.unpack(&Site::new().bundle("on", 1));
     let df = "echo Filesystem 1024-blocks Used Available Capacity Mounted on\necho /dev/with space 100 90 10 90% /";
-    scratch.install_with(&unpacked, "df", df).refused(": 10 KiB are free, ");
+    scratch.install_with(&unpacked, "df", df).refused_naming(" 10 KiB ");
     assert!(scratch.tree().is_empty());
     // No file may grow, so that the first one that is written fails as on a full disk.
     let mut limited = Command::new("dash");
     limited.args(["-c", r#"ulimit -f 0; exec dash "$0""#]).arg(unpacked.join("install.sh"));
-    Ran::of(limited.env("DESTDIR", &scratch.root)).refused(".clusterctl-new cannot be written");
+    Ran::of(limited.env("DESTDIR", &scratch.root)).refused_naming(".clusterctl-new");
     assert!(scratch.tree().is_empty());
 }
 
 #[test]
-fn a_rename_that_fails_takes_back_the_ones_before_it() {
+fn a_failed_rename_rolls_back_the_earlier_ones() {
     needs!("dash");
     let (site, scratch) = (Site::new(), Scratch::new());
     let mv = r#"case "$4" in *config.yaml) exit 1 ;; esac; exec /bin/mv "$@""#;
     let first = scratch.unpack(&site.bundle("on", 1));
-    scratch.install_with(&first, "mv", mv).refused("config.yaml cannot be replaced");
+    scratch.install_with(&first, "mv", mv).refused_naming("config.yaml");
     assert!(scratch.tree().is_empty());
 
     scratch.install(&first, &[]).succeeded();
@@ -332,13 +337,13 @@ fn a_rename_that_fails_takes_back_the_ones_before_it() {
     let changed = kubelet_config_with("# changed\n");
     let bundle = site.try_bundle(&changed, "on", &site.credentials("on"), 2).expect("a bundle");
     let second = scratch.unpack(&bundle);
-    scratch.install_with(&second, "mv", mv).refused("Nothing was changed.");
+    scratch.install_with(&second, "mv", mv).refused_naming("config.yaml");
     assert_eq!(scratch.tree(), before);
     scratch.install(&second, &[]).succeeded();
 }
 
 #[test]
-fn an_installation_that_is_killed_is_finished_by_the_next_one() {
+fn a_killed_installation_is_finished_by_the_next_one() {
     needs!("dash");
     let (site, scratch) = (Site::new(), Scratch::new());
     scratch.install(&scratch.unpack(&site.bundle("on", 1)), &[]).succeeded();
@@ -355,22 +360,22 @@ fn an_installation_that_is_killed_is_finished_by_the_next_one() {
     scratch.install(&unpacked, &[]).succeeded();
     let names: Vec<String> = scratch.tree().into_keys().collect();
     assert_eq!(names, before.into_keys().collect::<Vec<_>>());
-    assert!(scratch.install(&unpacked, &[]).stdout.contains("Nothing to do"));
+    assert_eq!(scratch.install(&unpacked, &[]).files(), [""; 0]);
 }
 
 #[test]
-fn two_at_once_are_one_after_the_other() {
+fn concurrent_installations_are_refused() {
     needs!("dash", "flock");
     let scratch = Scratch::new();
     let unpacked = scratch.unpack(&Site::new().bundle("on", 1));
     let mut held = Command::new("flock");
     held.arg(&scratch.root).arg("dash").arg(unpacked.join("install.sh")).env("DESTDIR", &scratch.root);
-    Ran::of(&mut held).refused("another install.sh is at work");
+    Ran::of(&mut held).refused("another_installation_is_running");
     scratch.install(&unpacked, &[]).succeeded();
 }
 
 #[test]
-fn a_drop_in_that_would_undo_ours_is_named_until_it_is_masked() {
+fn an_overriding_drop_in_is_reported_until_it_is_masked() {
     needs!("dash");
     let scratch = Scratch::new();
     let unpacked = scratch.unpack(&Site::new().bundle("on", 1));
@@ -381,7 +386,7 @@ fn a_drop_in_that_would_undo_ours_is_named_until_it_is_masked() {
     std::os::unix::fs::symlink("usr/lib", scratch.root.join("lib")).expect("linked");
     let warned = scratch.install(&unpacked, &[]);
     assert_eq!((warned.status, warned.stderr.matches("warning:").count()), (Some(0), 1), "{warned:#?}");
-    assert!(warned.stderr.contains("99-vendor.conf comes after ours and sets ExecStart="), "{warned:#?}");
+    assert!(warned.stderr.contains("99-vendor.conf") && warned.stderr.contains("ExecStart="), "{warned:#?}");
     let mask = scratch.root.join("etc/systemd/system/kubelet.service.d/99-vendor.conf");
     std::os::unix::fs::symlink("/dev/null", mask).expect("linked");
     fs::remove_file(scratch.root.join("etc/kubernetes/kubelet.conf")).expect("removed");
@@ -389,7 +394,7 @@ fn a_drop_in_that_would_undo_ours_is_named_until_it_is_masked() {
 }
 
 #[test]
-fn a_drop_in_that_would_undo_ours_is_named_also_where_nothing_is_installed() {
+fn an_overriding_drop_in_is_reported_when_nothing_is_installed() {
     needs!("dash");
     let (site, scratch) = (Site::new(), Scratch::new());
     let unpacked = scratch.unpack(&site.bundle("on", 1));
@@ -398,17 +403,19 @@ fn a_drop_in_that_would_undo_ours_is_named_also_where_nothing_is_installed() {
     let packaged = scratch.root.join("usr/lib/systemd/system/kubelet.service.d");
     fs::create_dir_all(&packaged).expect("made");
     fs::write(packaged.join("99-vendor.conf"), "[Service]\nExecStart=\nExecStart=/usr/bin/kubelet\n").expect("written");
-    let warned = |ran: &Ran, says: &str| {
+    let warned = |ran: &Ran, something_to_do: bool| {
         assert_eq!((ran.status, ran.stderr.matches("warning:").count()), (Some(0), 1), "{ran:#?}");
-        assert!(ran.stderr.contains("99-vendor.conf comes after ours and sets ExecStart="), "{ran:#?}");
-        assert!(ran.stdout.contains(says) && ran.stdout.contains("To switch it off:  ln -sf /dev/null "), "{ran:#?}");
+        assert!(ran.stderr.contains("99-vendor.conf") && ran.stderr.contains("ExecStart="), "{ran:#?}");
+        // The command that masks it.
+        assert!(ran.stdout.contains(" ln -sf /dev/null "), "{ran:#?}");
+        assert_eq!(!ran.files().is_empty(), something_to_do, "{ran:#?}");
     };
     let before = scratch.tree();
-    warned(&scratch.install(&unpacked, &[]), "Nothing to do: ");
-    warned(&scratch.install(&unpacked, &["--dry-run"]), "Nothing to do: ");
+    warned(&scratch.install(&unpacked, &[]), false);
+    warned(&scratch.install(&unpacked, &["--dry-run"]), false);
     assert_eq!(scratch.tree(), before);
     let newer = scratch.unpack(&site.bundle("on", 2));
-    warned(&scratch.install(&newer, &["--dry-run"]), "Would install ");
+    warned(&scratch.install(&newer, &["--dry-run"]), true);
     assert_eq!(scratch.tree(), before);
     let mask = scratch.root.join("etc/systemd/system/kubelet.service.d/99-vendor.conf");
     std::os::unix::fs::symlink("/dev/null", mask).expect("linked");
@@ -433,11 +440,11 @@ fn an_unknown_argument_is_a_usage_error() {
     let scratch = Scratch::new();
     let unpacked = scratch.unpack(&Site::new().bundle("on", 1));
     let ran = scratch.install(&unpacked, &["--froce"]);
-    assert!(ran.status == Some(2) && ran.stderr.contains("unknown argument --froce"), "{ran:#?}");
+    assert!(ran.status == Some(2) && ran.stderr.contains("--froce"), "{ran:#?}");
 }
 
 #[test]
-fn an_image_is_not_left_through_a_link_and_what_is_no_folder_is_named() {
+fn links_out_of_the_image_are_refused() {
     needs!("dash");
     let site = Site::new();
     let bundle = site.bundle("on", 1);
@@ -453,7 +460,7 @@ fn an_image_is_not_left_through_a_link_and_what_is_no_folder_is_named() {
     std::os::unix::fs::symlink(&elsewhere, &link).expect("linked");
     let before = scratch.tree();
     for arguments in [&[][..], &["--dry-run"], &["--replace"]] {
-        scratch.install(&scratch.unpack(&bundle), arguments).refused("leads out of");
+        scratch.install(&scratch.unpack(&bundle), arguments).refused("a_link_out_of_the_image");
     }
     assert!(fs::read_dir(&elsewhere).expect("a folder").next().is_none() && scratch.tree() == before);
     // Within the image a link is as good as a folder.
@@ -466,11 +473,11 @@ fn an_image_is_not_left_through_a_link_and_what_is_no_folder_is_named() {
     let scratch = Scratch::new();
     outside(&scratch);
     std::os::unix::fs::symlink("/nowhere", scratch.root.join("etc/kubernetes")).expect("linked");
-    scratch.install(&scratch.unpack(&bundle), &[]).refused("no folder");
+    scratch.install(&scratch.unpack(&bundle), &[]).refused("a_link_to_nowhere");
 }
 
 #[test]
-fn what_an_earlier_bundle_brought_and_this_one_does_not_is_named() {
+fn files_of_an_earlier_bundle_only_are_reported() {
     needs!("dash");
     let (site, scratch) = (Site::new(), Scratch::new());
     scratch.install(&scratch.unpack(&site.bundle("both", 1)), &[]).succeeded();

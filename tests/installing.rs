@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use clusterctl::bundle::model::Bundle;
 
 use crate::installer::{Ran, Scratch};
-use crate::support::good_tool;
 use crate::support::outside::needs;
 use crate::support::outside::{stdout, tree};
 use crate::support::site::{Site, text};
+use crate::support::{good_tool, without_temporary_folders};
 
 /// What changes something on the disk.
 const STEPS: [&str; 9] = ["mv", "rm", "ln", "cp", "mkdir", "rmdir", "sync", "cat", "chmod"];
@@ -157,20 +157,20 @@ fn names(now: &Tree, old: &Tree, new: &Tree) -> Vec<String> {
 }
 
 #[test]
-fn killed_at_any_step_of_an_upgrade_a_host_is_as_before_or_as_after() {
+fn an_upgrade_killed_at_any_step_is_all_or_nothing() {
     needs!("dash");
     let site = Site::new();
     Steps::new(Some(&site.bundle("on", 1)), &site.bundle("on", 2), "").hold(1);
 }
 
 #[test]
-fn killed_at_any_step_of_a_first_installation_an_image_is_as_before_or_as_after() {
+fn a_first_installation_killed_at_any_step_is_all_or_nothing() {
     needs!("dash");
     Steps::new(None, &Site::new().bundle("on", 1), "").hold(3);
 }
 
 #[test]
-fn killed_while_it_puts_back_what_it_replaced_a_host_is_as_before_or_as_after() {
+fn a_rollback_killed_at_any_step_is_all_or_nothing() {
     needs!("dash");
     let site = Site::new();
     let fails = r#"case "$0 $3 $4" in */mv*clusterctl-new*kubelet-server.crt) exit 1 ;; esac"#;
@@ -182,7 +182,7 @@ fn killed_while_it_puts_back_what_it_replaced_a_host_is_as_before_or_as_after() 
 }
 
 #[test]
-fn nothing_is_renamed_before_it_is_on_the_disk_and_nothing_is_forgotten_before_the_renames_are() {
+fn files_are_synced_before_renames_and_the_journal_is_removed_last() {
     needs!("dash");
     let site = Site::new();
     let scratch = Scratch::new();
@@ -221,7 +221,7 @@ fn nothing_is_renamed_before_it_is_on_the_disk_and_nothing_is_forgotten_before_t
 }
 
 #[test]
-fn the_unit_that_finishes_an_installation_is_one_that_systemd_reads_and_waits_for() {
+fn the_unit_that_finishes_an_installation_is_valid_and_ordered() {
     needs!("dash", "systemd-analyze");
     let site = Site::new();
     let steps = Steps::new(Some(&site.bundle("on", 1)), &site.bundle("on", 2), "");
@@ -245,7 +245,7 @@ fn the_unit_that_finishes_an_installation_is_one_that_systemd_reads_and_waits_fo
 }
 
 #[test]
-fn finishing_where_nothing_was_interrupted_changes_nothing_and_a_dry_run_finishes_nothing() {
+fn finish_without_interruption_and_dry_run_change_nothing() {
     needs!("dash");
     let site = Site::new();
     let steps = Steps::new(Some(&site.bundle("on", 1)), &site.bundle("on", 2), "");
@@ -255,23 +255,22 @@ fn finishing_where_nothing_was_interrupted_changes_nothing_and_a_dry_run_finishe
     let before = tree(&steps.before);
     let ran = finish(&steps.before);
     ran.succeeded();
-    assert!(ran.stdout.contains("Nothing was interrupted") && tree(&steps.before) == before, "{ran:#?}");
+    insta::assert_snapshot!("finish_without_an_interrupted_installation", without_temporary_folders(&ran.stdout));
+    assert!(tree(&steps.before) == before, "{ran:#?}");
     let root = steps.scratch.folder.path().join("interrupted");
     steps.killed(&root, steps.killed(&steps.scratch.folder.path().join("whole"), 0) / 2);
     let interrupted = tree(&root);
     let planned =
         Ran::of(Command::new("dash").arg(steps.unpacked.join("install.sh")).arg("--dry-run").env("DESTDIR", &root));
     planned.succeeded();
-    assert!(
-        planned.stdout.contains("An installation was interrupted here") && tree(&root) == interrupted,
-        "{planned:#?}"
-    );
+    insta::assert_snapshot!("dry_run_with_an_interrupted_installation", without_temporary_folders(&planned.stdout));
+    assert!(tree(&root) == interrupted, "{planned:#?}");
     finish(&root).succeeded();
     assert!(!root.join(STATE).exists() && !root.join(UNIT).exists());
 }
 
 #[test]
-fn busyboxs_own_tools_install_and_finish() {
+fn busybox_installs_and_finishes() {
     needs!("busybox");
     let site = Site::new();
     let scratch = Scratch::new();
@@ -294,7 +293,7 @@ fn busyboxs_own_tools_install_and_finish() {
     run(&[]).succeeded();
     let installed = scratch.tree();
     assert!(installed.contains_key("var/lib/kubelet/pki/kubelet-client.key") && !installed.contains_key(STATE));
-    assert!(run(&[]).stdout.contains("Nothing to do"));
+    assert_eq!(run(&[]).files(), [""; 0]);
     run(&["--finish"]).succeeded();
     assert!(scratch.tree() == installed);
 }
@@ -302,7 +301,7 @@ fn busyboxs_own_tools_install_and_finish() {
 // ── what is not replaced unless it is asked for ──
 
 #[test]
-fn another_root_is_refused_with_both_pins_though_cluster_and_host_are_called_the_same() {
+fn another_ca_of_the_same_name_is_refused_with_both_pins() {
     needs!("dash");
     let (site, other, scratch) = (Site::new(), Site::new(), Scratch::new());
     scratch.install(&scratch.unpack(&site.bundle("on", 1)), &[]).succeeded();
@@ -311,8 +310,8 @@ fn another_root_is_refused_with_both_pins_though_cluster_and_host_are_called_the
     let pin = |site: &Site| site.root.certificate.spki_fingerprint().as_pin();
     for arguments in [&[][..], &["--dry-run"], &["--force"], &["--force-host"]] {
         let refused = scratch.install(&unpacked, arguments);
-        refused.refused(&pin(&site));
-        refused.refused(&pin(&other));
+        refused.refused_naming(&pin(&site));
+        refused.refused_naming(&pin(&other));
         assert!(refused.stderr.contains("--replace") && scratch.tree() == before, "{refused:#?}");
     }
     scratch.install(&unpacked, &["--replace"]).succeeded();
@@ -320,7 +319,7 @@ fn another_root_is_refused_with_both_pins_though_cluster_and_host_are_called_the
 }
 
 #[test]
-fn a_root_that_no_bundle_brought_is_refused_with_its_pin() {
+fn an_unknown_installed_ca_is_refused_with_its_pin() {
     needs!("dash");
     let (site, other, scratch) = (Site::new(), Site::new(), Scratch::new());
     let pki = scratch.root.join("etc/kubernetes/pki");
@@ -329,7 +328,7 @@ fn a_root_that_no_bundle_brought_is_refused_with_its_pin() {
     let before = scratch.tree();
     let unpacked = scratch.unpack(&site.bundle("on", 1));
     let refused = scratch.install(&unpacked, &[]);
-    refused.refused(&other.root.certificate.spki_fingerprint().as_pin());
+    refused.refused_naming(&other.root.certificate.spki_fingerprint().as_pin());
     assert!(scratch.tree() == before);
     scratch.install(&unpacked, &["--replace"]).succeeded();
 
@@ -342,23 +341,23 @@ fn a_root_that_no_bundle_brought_is_refused_with_its_pin() {
 }
 
 #[test]
-fn an_image_is_an_existing_folder_that_stands_for_a_root() {
+fn destdir_must_be_an_existing_root_folder() {
     needs!("dash");
     let scratch = Scratch::new();
     let unpacked = scratch.unpack(&Site::new().bundle("on", 1));
     let into = |path: &Path| Ran::of(scratch.installer(&unpacked, &[]).env("DESTDIR", path));
     let typo = scratch.folder.path().join("scratch rot");
-    into(&typo).refused("there is no such folder");
+    into(&typo).refused("a_folder_that_does_not_exist_as_image");
     assert!(!typo.exists());
     let file = scratch.folder.path().join("file");
     fs::write(&file, "").expect("written");
-    into(&file).refused("there is no such folder");
+    into(&file).refused("a_file_as_image");
     // A folder with something else in it, hidden or not.
     for name in ["report.txt", ".git"] {
         let folder = scratch.folder.path().join(format!("with {name}"));
         fs::create_dir(&folder).expect("made");
         fs::write(folder.join(name), "").expect("written");
-        into(&folder).refused("is no root of a system");
+        into(&folder).refused_naming(&folder.display().to_string());
         assert_eq!(tree(&folder).len(), 1, "{name}");
     }
     for good in ["etc", "usr", "lost+found"] {
@@ -369,7 +368,7 @@ fn an_image_is_an_existing_folder_that_stands_for_a_root() {
 }
 
 #[test]
-fn a_bundle_that_has_expired_is_refused_unless_it_is_forced() {
+fn an_expired_bundle_is_refused_without_force() {
     needs!("dash");
     let scratch = Scratch::new();
     let unpacked = scratch.unpack(&Site::new().bundle("on", 1));
@@ -380,15 +379,16 @@ fn a_bundle_that_has_expired_is_refused_unless_it_is_forced() {
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").expect("a PATH"));
     let later = |arguments: &[&str]| Ran::of(scratch.installer(&unpacked, arguments).env("PATH", &path));
     for arguments in [&[][..], &["--dry-run"], &["--replace"], &["--force-host"]] {
-        later(arguments).refused("the certificates of this bundle expired at 2027-11-23T12:00:00Z");
+        later(arguments).refused("an_expired_bundle");
         assert!(scratch.tree().is_empty());
     }
     let forced = later(&["--force"]);
-    assert!(forced.status == Some(0) && forced.stderr.starts_with("warning: the certificates"), "{forced:#?}");
+    assert_eq!((forced.status, forced.stderr.matches("warning: ").count()), (Some(0), 1), "{forced:#?}");
+    assert!(forced.stderr.contains("2027-11-23T12:00:00Z"), "{forced:#?}");
 }
 
 #[test]
-fn an_image_is_not_told_to_restart_anything() {
+fn installing_into_an_image_suggests_no_restart() {
     needs!("dash");
     let (site, scratch) = (Site::new(), Scratch::new());
     for host in ["m1", "both", "on"] {
@@ -403,7 +403,7 @@ fn an_image_is_not_told_to_restart_anything() {
 // ── drop-ins ──
 
 #[test]
-fn an_earlier_bundles_drop_ins_go_when_those_that_sort_last_come() {
+fn drop_ins_of_an_earlier_bundle_are_removed() {
     needs!("dash");
     let (site, scratch) = (Site::new(), Scratch::new());
     let folder = |program: &str| scratch.root.join(format!("etc/systemd/system/{program}.service.d"));
@@ -436,7 +436,7 @@ fn kubelets_unit(root: &Path) -> (String, Vec<String>) {
 }
 
 #[test]
-fn kubeadms_drop_in_does_not_win_over_ours() {
+fn the_bundles_drop_in_overrides_kubeadms() {
     needs!("dash", "systemd-analyze");
     let scratch = Scratch::new();
     let bundle = Site::new().bundle("on", 1);
@@ -453,7 +453,7 @@ fn kubeadms_drop_in_does_not_win_over_ours() {
 }
 
 #[test]
-fn an_etcd_drop_in_whose_extra_args_would_be_reset_is_named() {
+fn an_etcd_drop_in_that_would_be_reset_is_reported() {
     needs!("dash");
     let scratch = Scratch::new();
     let unpacked = scratch.unpack(&Site::new().bundle("m1", 1));
@@ -462,7 +462,7 @@ fn an_etcd_drop_in_whose_extra_args_would_be_reset_is_named() {
     fs::write(drop_ins.join("20-extra.conf"), "[Service]\nEnvironment=EXTRA_ARGS=--quota-backend-bytes=1\n")
         .expect("written");
     let ran = scratch.install(&unpacked, &[]);
-    assert!(ran.status == Some(0) && ran.stderr.contains("20-extra.conf comes before ours"), "{ran:#?}");
+    assert!(ran.status == Some(0) && ran.stderr.contains("20-extra.conf"), "{ran:#?}");
     fs::rename(drop_ins.join("20-extra.conf"), drop_ins.join("99-extra.conf")).expect("renamed");
     scratch.install(&unpacked, &[]).succeeded();
 }

@@ -33,7 +33,7 @@ fn failed(ran: &Ran) -> BTreeSet<String> {
 }
 
 #[test]
-fn a_node_that_is_verified_with_its_own_kubeconfig_is_one_node() {
+fn a_node_given_by_flag_and_kubeconfig_is_one_node() {
     needs!("xmllint");
     let live = Live::sized(1, 2, None);
     live.lab.write("kubelet.conf", &config(&format!("https://{}", live.addresses.endpoint), "", USER));
@@ -63,7 +63,7 @@ fn a_node_that_is_verified_with_its_own_kubeconfig_is_one_node() {
 }
 
 #[test]
-fn the_name_asked_of_the_certificate_is_the_kubeconfigs_tls_server_name() {
+fn tls_server_name_of_the_kubeconfig_is_checked() {
     needs!("xmllint");
     let live = Live::sized(1, 2, None);
     let server = format!("https://tunnel.example.net:{}", live.addresses.endpoint.port());
@@ -83,7 +83,7 @@ fn the_name_asked_of_the_certificate_is_the_kubeconfigs_tls_server_name() {
 }
 
 #[test]
-fn a_recording_keeps_the_name_that_was_asked_for() {
+fn a_recording_keeps_the_server_name() {
     needs!("xmllint");
     let live = Live::sized(1, 1, None);
     let server = format!("https://tunnel.example.net:{}", live.addresses.endpoint.port());
@@ -95,7 +95,7 @@ fn a_recording_keeps_the_name_that_was_asked_for() {
 }
 
 #[test]
-fn only_what_the_context_uses_is_judged() {
+fn only_the_selected_context_is_checked() {
     needs!("xmllint");
     let live = Live::sized(1, 1, None);
     let server = format!("https://{}", live.addresses.endpoint);
@@ -129,7 +129,7 @@ fn only_what_the_context_uses_is_judged() {
     }
     live.lab.write("merged.conf", &more.replace("current-context: c", "current-context: nowhere"));
     let ran = verify(&[]);
-    assert!(ran.status == 2 && ran.err.contains("hint: choose one with --context"), "{ran}");
+    assert!(ran.status == 2 && ran.err.contains("nowhere") && ran.err.contains("--context"), "{ran}");
     live.lab.write("merged.conf", &more.replace("current-context: c", "current-context: ''"));
     assert_eq!(verify(&[]).status, 2);
     let ran = live.lab.run(&["verify", "--context", "c"]);
@@ -137,7 +137,7 @@ fn only_what_the_context_uses_is_judged() {
 }
 
 #[test]
-fn what_is_not_honoured_is_said() {
+fn unsupported_kubeconfig_settings_are_reported() {
     needs!("xmllint");
     let live = Live::sized(1, 1, None);
     let server = format!("https://{}", live.addresses.endpoint);
@@ -204,7 +204,7 @@ fn the_forms_that_kubectl_reads_are_read() {
 }
 
 #[test]
-fn a_bundles_kubeconfig_asks_for_the_servers_own_name() {
+fn a_bundles_kubeconfig_checks_the_servers_own_name() {
     let lab = Lab::issued();
     lab.good(&["bundle", "--eject-templates", "t"]);
     let path = "t/node/etc/kubernetes/kubelet.conf";
@@ -222,7 +222,7 @@ fn a_bundles_kubeconfig_asks_for_the_servers_own_name() {
 }
 
 #[test]
-fn an_account_that_is_no_nodes_serves_as_the_verifier() {
+fn a_kubeconfig_account_that_is_no_node_is_the_verifier() {
     needs!("xmllint");
     let live = Live::sized(1, 1, None);
     let user = "client-certificate: pki/verifier/verifier.crt, client-key: pki/verifier/verifier.key";
@@ -240,7 +240,7 @@ fn an_account_that_is_no_nodes_serves_as_the_verifier() {
 }
 
 #[test]
-fn an_administrators_certificate_is_no_nodes_either_where_flags_name_it() {
+fn an_administrators_certificate_by_flag_is_not_a_nodes() {
     needs!("openssl", "python3", "xmllint");
     let live = Live::sized(1, 1, None);
     let at = |name: &str| live.lab.path(name).display().to_string();
@@ -265,7 +265,7 @@ fn an_administrators_certificate_is_no_nodes_either_where_flags_name_it() {
 }
 
 #[test]
-fn the_directory_alone_is_sound_or_not_and_proves_no_property() {
+fn offline_verdict_is_sound_or_unsound_without_properties() {
     let lab = Lab::issued();
     let verdict = || {
         let ran = lab.run(&["verify", "--offline", "--output", "json"]);

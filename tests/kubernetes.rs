@@ -64,7 +64,7 @@ fn cases() -> Vec<Case> {
 }
 
 #[test]
-fn each_recorded_fault_is_found_with_its_cause() {
+fn each_recorded_fault_has_its_cause() {
     for case in cases() {
         let path = recordings().join(format!("{}.json", case.name()));
         let ran = Lab::empty().run(&["verify", "--replay", &path.display().to_string(), "--output", "json"]);
@@ -73,7 +73,7 @@ fn each_recorded_fault_is_found_with_its_cause() {
 }
 
 #[test]
-fn a_certificate_that_a_kubelet_made_itself_has_a_hint_of_its_own() {
+fn a_self_made_kubelet_certificate_has_its_own_remedy() {
     let path = recordings().join("kubelet-self-signed-kubelet.json");
     let ran = Lab::empty().run(&["verify", "--replay", &path.display().to_string(), "--output", "json"]);
     let report: Value = serde_json::from_str(&ran.out).expect("a JSON report");
@@ -84,7 +84,7 @@ fn a_certificate_that_a_kubelet_made_itself_has_a_hint_of_its_own() {
 }
 
 #[test]
-fn each_recording_is_judged() {
+fn each_recording_has_its_expected_verdict() {
     let listed = std::fs::read_dir(recordings()).expect("the folder").map(|entry| entry.expect("an entry").path());
     let stored: BTreeSet<String> = listed
         .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
@@ -113,24 +113,24 @@ fn live(variant: &str) {
 
 #[test]
 #[ignore = "needs KUBE_BIN, root, and ten minutes"]
-fn a_real_cluster_with_accounts_of_our_own_is_proven_and_its_faults_are_found() {
+fn a_real_cluster_with_kubelet_accounts_passes_and_its_faults_are_found() {
     live("kubelet");
 }
 
 #[test]
 #[ignore = "needs KUBE_BIN, root, and three minutes"]
-fn a_real_cluster_with_the_node_authorizer_is_proven_and_its_faults_are_found() {
+fn a_real_cluster_with_the_node_authorizer_passes_and_its_faults_are_found() {
     live("system-node");
 }
 
 #[test]
 #[ignore = "needs KUBE_BIN, root, and two minutes"]
-fn three_real_masters_behind_a_balancer_are_proven() {
+fn three_real_masters_behind_a_load_balancer_pass() {
     live("three");
 }
 
 #[test]
 #[ignore = "needs KUBE_BIN, root, and two minutes"]
-fn a_real_cluster_without_ipv4_is_proven() {
+fn a_real_ipv6_cluster_passes() {
     live("ipv6");
 }

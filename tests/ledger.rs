@@ -12,6 +12,7 @@ use rusqlite::Connection;
 use rusqlite::types::Value;
 
 use crate::support::fleets::{fleet_of, killed_at, run};
+use crate::support::outside::needs;
 use crate::support::{Lab, NOW, good_tool};
 
 const LEDGER: &str = "pki/ledger.sqlite3";
@@ -135,6 +136,7 @@ fn a_directory_with_a_ledger_of_each_earlier_format_stays_usable() {
 
 #[test]
 fn an_interrupted_migration_leaves_the_ledger_as_it_was() {
+    needs!("strace");
     // Killed while the migrated pages are written, and before the journal is removed, which is the commit.
     for (call, nth, only) in
         [("pwrite64", 1, LEDGER), ("pwrite64", 6, LEDGER), ("unlink", 1, "pki/ledger.sqlite3-journal")]
@@ -183,7 +185,8 @@ fn with_a_log() -> (Lab, PathBuf, PathBuf) {
 }
 
 #[test]
-fn what_a_killed_command_recorded_is_in_the_ledger() {
+fn entries_of_a_killed_command_are_in_the_ledger() {
+    needs!("strace");
     let (lab, _, _) = with_a_log();
     let plan = run(&lab, &["issue-node", "--all", "--dry-run"]);
     assert!(plan.status.success());
@@ -193,6 +196,7 @@ fn what_a_killed_command_recorded_is_in_the_ledger() {
 
 #[test]
 fn a_ledger_from_a_backup_is_not_mixed_with_the_log_of_a_killed_command() {
+    needs!("sqlite3", "strace");
     let (lab, long_before, just_before) = with_a_log();
     let log = fs::read(lab.path(LOG)).expect("a log");
 
@@ -229,6 +233,7 @@ fn a_ledger_from_a_backup_is_not_mixed_with_the_log_of_a_killed_command() {
 
 #[test]
 fn a_backup_by_sqlite_is_whole_while_a_command_writes() {
+    needs!("sqlite3");
     let lab = fleet_of(1);
     let (path, backup) = (lab.path(LEDGER), lab.path("backup.sqlite3"));
     let mut ledger = Ledger::open(&path).expect("a ledger");
@@ -247,7 +252,7 @@ fn a_backup_by_sqlite_is_whole_while_a_command_writes() {
 }
 
 #[test]
-fn a_reader_of_one_state_keeps_nobody_from_writing() {
+fn a_reader_does_not_block_a_writer() {
     let lab = fleet_of(300);
     let reader = Connection::open(lab.path(LEDGER)).expect("a ledger");
     let count =
@@ -307,6 +312,7 @@ impl Drop for ReadOnly {
 
 #[test]
 fn a_ledger_in_a_read_only_directory_is_read_in_every_state() {
+    needs!("mount", "root", "strace", "umount");
     let (lab, _, _) = with_a_log();
     let place = tempfile::tempdir().expect("a folder");
     let view = |name: &str| ReadOnly::view(&lab.path("pki"), place.path().join(name));
@@ -341,6 +347,7 @@ fn a_ledger_in_a_read_only_directory_is_read_in_every_state() {
 
 #[test]
 fn commands_that_only_read_work_on_a_read_only_directory() {
+    needs!("mount", "root", "umount");
     let lab = fleet_of(2);
     for role in ["issue-master", "issue-node"] {
         assert!(run(&lab, &[role, "--all"]).status.success());

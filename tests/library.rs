@@ -11,7 +11,7 @@ use clusterctl::verify::finding::Status;
 mod example;
 
 #[test]
-fn the_example_makes_a_cluster_directory_without_a_failure() {
+fn the_example_makes_a_valid_cluster_directory() {
     let dir = tempfile::tempdir().expect("a folder");
     let reports = example::run(dir.path()).expect("every step succeeds");
     let roles: Vec<CaRole> = reports.cas.created.iter().map(|ca| ca.role).collect();

@@ -163,6 +163,11 @@ impl Drop for Nginx {
     }
 }
 
+/// What nginx answers without a client certificate.
+const NO_CERTIFICATE: &str = "No required SSL certificate was sent";
+/// What nginx answers to a client certificate of another CA.
+const CERTIFICATE_ERROR: &str = "The SSL certificate error";
+
 const PODS: &str = r#"return 200 '{"kind":"PodList","apiVersion":"v1","metadata":{},"items":[]}';"#;
 /// What a kubelet with a webhook decides: the master may, other clients of the CA may not.
 const MASTER_ALONE: &str = "if ($ssl_client_s_dn !~ \"CN=kube-apiserver-kubelet-client(,|$)\") { return 403; }";
@@ -181,7 +186,7 @@ const PEER: [(&str, &str); 9] = [
 ];
 
 #[test]
-fn an_nginx_that_decides_as_a_kubelet_does_passes_every_check_of_a_node() {
+fn nginx_with_client_verification_passes_every_node_check() {
     needs!("nginx");
     let site = Site::new();
     let tls =
@@ -204,7 +209,7 @@ fn an_nginx_that_decides_as_a_kubelet_does_passes_every_check_of_a_node() {
 /// nginx shakes hands with anybody and then answers 400. That is a refusal by something in front of the kubelet, in words
 /// that are not Kubernetes's: it may be in the way of one path alone, and proves nothing.
 #[test]
-fn a_400_of_a_web_server_is_no_proof_and_its_words_are_told() {
+fn a_400_of_a_web_server_is_not_proven_with_its_text() {
     needs!("nginx");
     let site = Site::new();
     let _nginx = site.nginx("ssl_verify_client on;", PODS);
@@ -216,8 +221,8 @@ fn a_400_of_a_web_server_is_no_proof_and_its_words_are_told() {
         // Any certificate of the CA will do here.
         ("node.other-node", "fail"),
     ]);
-    assert!(verdicts["node.anonymous"].1.contains("No required SSL certificate was sent"), "{verdicts:#?}");
-    assert!(verdicts["node.untrusted unknown-ca"].1.contains("The SSL certificate error"), "{verdicts:#?}");
+    assert!(verdicts["node.anonymous"].1.contains(NO_CERTIFICATE), "{verdicts:#?}");
+    assert!(verdicts["node.untrusted unknown-ca"].1.contains(CERTIFICATE_ERROR), "{verdicts:#?}");
     let report: Value =
         serde_json::from_str(&site.lab.run(&["verify", "--node", "node-1", "--output", "json"]).out).expect("JSON");
     let mut anonymous = report["results"].as_array().expect("results").iter().filter(|r| r["id"] == "node.anonymous");
@@ -225,7 +230,7 @@ fn a_400_of_a_web_server_is_no_proof_and_its_words_are_told() {
 }
 
 #[test]
-fn an_nginx_that_asks_for_a_certificate_and_does_not_insist_lets_nobody_pass_for_refused() {
+fn nginx_with_optional_client_verification_is_not_a_refusal() {
     needs!("nginx");
     let site = Site::new();
     let _nginx = site.nginx("ssl_verify_client optional; ssl_protocols TLSv1.2;", PODS);
@@ -236,7 +241,7 @@ fn an_nginx_that_asks_for_a_certificate_and_does_not_insist_lets_nobody_pass_for
 }
 
 #[test]
-fn an_nginx_that_takes_unknown_cas_fails_the_refusals() {
+fn nginx_that_accepts_unknown_cas_fails_the_refusals() {
     needs!("nginx");
     let site = Site::new();
     let _nginx = site.nginx("ssl_verify_client optional_no_ca;", PODS);
@@ -252,7 +257,7 @@ fn an_nginx_that_takes_unknown_cas_fails_the_refusals() {
 }
 
 #[test]
-fn with_a_crl_nginx_refuses_the_revoked_and_takes_the_others() {
+fn nginx_with_a_crl_refuses_only_revoked_certificates() {
     needs!("openssl");
     let site = Site::new();
     site.crl(&["pki/nodes/node-2/kubelet-client.crt"]);
@@ -271,7 +276,7 @@ fn with_a_crl_nginx_refuses_the_revoked_and_takes_the_others() {
 }
 
 #[test]
-fn nginx_takes_the_list_that_revoke_writes_and_the_ledger_says_the_same() {
+fn nginx_accepts_the_crl_of_revoke() {
     needs!("openssl");
     let site = Site::new();
     let serial = |file: &str| {
@@ -292,7 +297,7 @@ fn nginx_takes_the_list_that_revoke_writes_and_the_ledger_says_the_same() {
 }
 
 #[test]
-fn a_certificate_of_another_host_is_found_out_by_its_name_and_one_for_clients_by_its_use() {
+fn a_certificate_of_another_host_or_use_is_found() {
     needs!("nginx");
     let site = Site::new();
     let serve = |credential: &str| {

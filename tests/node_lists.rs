@@ -38,7 +38,7 @@ fn taken(file: &str, more: &[&str]) -> (Vec<String>, BTreeMap<String, Vec<String
 }
 
 #[test]
-fn every_distributions_control_planes_are_masters() {
+fn control_plane_labels_of_every_distribution_are_recognized() {
     needs!("python3-yaml");
     for (file, masters) in [
         ("kind.json", &["kind-control-plane"][..]),
@@ -60,7 +60,7 @@ fn every_distributions_control_planes_are_masters() {
 }
 
 #[test]
-fn managed_control_planes_are_not_listed_and_the_labels_that_were_looked_for_are_named() {
+fn a_list_without_control_planes_reports_the_expected_labels() {
     needs!("python3-yaml");
     for file in ["eks.json", "gke.json", "aks.json"] {
         let lab = Lab::empty();
@@ -87,7 +87,7 @@ fn internal_addresses_come_first_then_names_then_external_ones() {
 }
 
 #[test]
-fn no_host_listens_on_an_external_address_or_reports_it() {
+fn external_addresses_are_never_first() {
     let lab = Lab::empty();
     let ran = init(&lab, "hetzner.json", &[]);
     // worker-9's IPv6 address would be the only one of its family.
@@ -111,7 +111,7 @@ fn no_host_listens_on_an_external_address_or_reports_it() {
 }
 
 #[test]
-fn a_host_that_has_an_external_address_alone_wants_the_flag() {
+fn a_host_with_only_an_external_address_needs_the_flag() {
     needs!("python3-yaml");
     let lab = Lab::empty();
     let ran = init(&lab, "external-only.json", &[]);
@@ -125,7 +125,7 @@ fn a_host_that_has_an_external_address_alone_wants_the_flag() {
 }
 
 #[test]
-fn what_no_certificate_may_hold_is_left_out_with_a_warning_that_names_it() {
+fn addresses_unfit_for_certificates_are_left_out_with_a_warning() {
     needs!("python3-yaml");
     for (file, host, addresses, named) in [
         ("k3s.json", "home-3", &["192.168.7.13", "home-3"][..], &["home-3: 203.0.113.9 "][..]),
@@ -149,7 +149,7 @@ fn what_no_certificate_may_hold_is_left_out_with_a_warning_that_names_it() {
 }
 
 #[test]
-fn a_node_left_without_any_address_is_an_error_that_names_it() {
+fn a_node_left_without_addresses_is_an_error() {
     needs!("python3-yaml");
     let lab = Lab::empty();
     let ran = init(&lab, "without-address.json", &[]);
@@ -167,7 +167,7 @@ fn two_nodes_with_one_internal_ip_are_an_error() {
 }
 
 #[test]
-fn what_the_endpoint_or_a_flags_host_has_is_left_out_of_other_nodes() {
+fn addresses_of_endpoint_and_flags_are_left_out_of_nodes() {
     needs!("python3-yaml");
     let file = list("hetzner.json");
     let lab = Lab::empty();
@@ -187,7 +187,7 @@ fn what_the_endpoint_or_a_flags_host_has_is_left_out_of_other_nodes() {
 }
 
 #[test]
-fn the_services_range_that_nobody_named_is_said_with_the_usual_ones() {
+fn an_assumed_service_range_is_reported() {
     let lab = Lab::empty();
     let ran = init(&lab, "microk8s.json", &[]);
     insta::assert_snapshot!("service_range_assumed", ran);
@@ -196,7 +196,7 @@ fn the_services_range_that_nobody_named_is_said_with_the_usual_ones() {
 }
 
 #[test]
-fn what_is_no_host_or_cannot_be_one_here_is_left_out_and_named() {
+fn items_that_are_no_hosts_are_left_out_with_a_warning() {
     needs!("python3-yaml");
     let (masters, nodes, warnings) = taken("no-hosts.json", &[]);
     assert_eq!(masters, ["cp-1"]);
@@ -208,7 +208,7 @@ fn what_is_no_host_or_cannot_be_one_here_is_left_out_and_named() {
 }
 
 #[test]
-fn answers_one_behind_the_other_are_read_and_other_answers_are_called_what_they_are() {
+fn concatenated_lists_are_read_and_other_answers_are_errors() {
     needs!("python3-yaml");
     let json = |name: &str, ip: &str| {
         let addresses = serde_json::json!([{ "type": "InternalIP", "address": ip }]);
@@ -265,7 +265,7 @@ fn a_dash_reads_standard_input() {
 }
 
 #[test]
-fn every_list_of_every_distribution_becomes_bundles() {
+fn every_recorded_list_becomes_bundles() {
     for file in ["kind.json", "minikube.json", "k3s.json", "rke2.json", "rke1.json", "vsphere.json", "openstack.json"] {
         let lab = Lab::empty();
         let ran = init(&lab, file, &[]);

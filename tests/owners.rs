@@ -5,8 +5,9 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 
 use super::support::fleets::calls_of;
-use super::support::{CLUSTER, Lab, Ran};
+use super::support::{CLUSTER, Lab};
 
+use crate::support::offline::offline;
 use crate::support::outside::needs;
 
 /// Some other user.
@@ -17,9 +18,8 @@ fn given_away(path: &Path) -> bool {
     chown(path, Some(OTHER), None).is_ok()
 }
 
-fn words(ran: &Ran) -> String {
-    ran.out.split_whitespace().collect::<Vec<_>>().join(" ")
-}
+/// The finding about files that other users own or can change.
+const OWNERS: &str = "fail store.credential owners restrict-owners";
 
 #[test]
 fn a_directory_that_another_user_owns_is_not_used() {
@@ -36,9 +36,9 @@ fn a_directory_that_another_user_owns_is_not_used() {
             assert!(ran.err.contains("--trust-owner") && ran.err.contains("uid 54321"), "{ran}");
         }
         lab.good(&["policy", "--trust-owner"]);
-        let offline = lab.run(&["verify", "--offline", "--trust-owner"]);
-        assert_eq!(offline.status, 1, "{offline}");
-        assert!(words(&offline).contains("belongs to uid 54321"), "{offline}");
+        let found = offline(&lab, &["--trust-owner"]);
+        assert_eq!(found.status, 1, "{found:?}");
+        assert!(found.observed(OWNERS).contains(&OTHER.to_string()), "{found:?}");
         // Who became root with sudo is known.
         lab.env.insert("SUDO_UID".into(), OTHER.to_string().into());
         lab.good(&["policy"]);
@@ -49,7 +49,7 @@ fn a_directory_that_another_user_owns_is_not_used() {
 }
 
 #[test]
-fn what_others_may_change_is_found() {
+fn files_that_other_users_can_change_are_found() {
     let lab = Lab::issued();
     lab.good(&["policy"]);
     let set = |path: &str, mode| fs::set_permissions(lab.path(path), fs::Permissions::from_mode(mode)).expect("set");
@@ -61,17 +61,17 @@ fn what_others_may_change_is_found() {
         ("policy/masters/authorization.yaml", 0o644, 0o646, 1),
     ] {
         set(path, mode);
-        let ran = lab.run(&["verify", "--offline"]);
-        assert_eq!(ran.status, status, "{path}: {ran}");
-        assert!(words(&ran).contains("others can change it"), "{path}: {ran}");
+        let found = offline(&lab, &[]);
+        assert_eq!(found.status, status, "{path}: {found:?}");
+        let ids = if status == 1 { OWNERS } else { "warn store.credential owners restrict-owners" };
+        assert!(found.observed(ids).contains(&format!("{mode:04o}")), "{path}: {found:?}");
         set(path, before);
     }
-    let clean = lab.good(&["verify", "--offline"]);
-    assert!(!words(&clean).contains("others can change it"), "{clean}");
+    assert_eq!(offline(&lab, &[]).ids(), [""; 0]);
 }
 
 #[test]
-fn a_byte_order_mark_is_no_part_of_a_passphrase() {
+fn a_byte_order_mark_is_not_part_of_a_passphrase() {
     let lab = Lab::with(CLUSTER);
     lab.write("marked", "\u{feff}right\r\n");
     lab.write("plain", "right\n");
@@ -80,7 +80,7 @@ fn a_byte_order_mark_is_no_part_of_a_passphrase() {
 }
 
 #[test]
-fn no_node_is_called_localhost() {
+fn a_node_named_localhost_is_refused() {
     for node in ["{name: localhost, addresses: [10.20.9.1]}", "{name: n9, addresses: [localhost]}"] {
         let lab = Lab::with(&format!("{CLUSTER}- {node}\n"));
         assert_eq!(lab.run(&["policy", "--check"]).status, 2, "{node}");
@@ -88,12 +88,9 @@ fn no_node_is_called_localhost() {
 }
 
 #[test]
-fn a_root_is_warned_of_before_it_shortens_what_it_signs() {
+fn a_ca_that_will_shorten_certificates_gives_a_warning() {
     let mut lab = Lab::issued();
-    let warned = |lab: &Lab| {
-        let ran = lab.run(&["verify", "--offline"]);
-        words(&ran).contains("plan for new roots")
-    };
+    let warned = |lab: &Lab| offline(lab, &[]).has_remedy("plan-new-roots");
     lab.now += time::Duration::days(3650 - 400);
     assert!(!warned(&lab));
     lab.now += time::Duration::days(40);
@@ -101,7 +98,7 @@ fn a_root_is_warned_of_before_it_shortens_what_it_signs() {
 }
 
 #[test]
-fn memory_with_keys_is_kept_out_of_core_dumps() {
+fn core_dumps_are_disabled() {
     needs!("strace");
     let lab = Lab::with(CLUSTER);
     let calls = calls_of(&lab, "prctl,prlimit64,setrlimit", &["policy", "--check"]);

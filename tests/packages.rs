@@ -15,7 +15,7 @@ fn static_binary() -> String {
 }
 
 #[test]
-fn a_published_crate_has_what_a_build_needs_and_no_tests() {
+fn the_published_crate_builds_and_has_no_tests() {
     needs!("git");
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let mut list = Command::new(cargo);
@@ -65,7 +65,7 @@ fn a_static_binary_works_in_an_empty_root() {
 
 #[test]
 #[ignore = "needs CLUSTERCTL_STATIC_BINARY"]
-fn a_debian_package_is_the_same_twice_and_installs_into_a_root() {
+fn the_debian_package_is_reproducible_and_installs() {
     let binary = static_binary();
     needs!("root", "dpkg-deb", "man", "strip");
     let folders = [tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder")];
@@ -80,7 +80,7 @@ fn a_debian_package_is_the_same_twice_and_installs_into_a_root() {
 
 #[test]
 #[ignore = "needs CLUSTERCTL_STATIC_BINARY"]
-fn a_container_image_is_the_same_twice_and_runs_as_its_own_user() {
+fn the_container_image_is_reproducible_and_runs_as_its_own_user() {
     let binary = static_binary();
     needs!("root", "buildah");
     let folder = tempfile::tempdir().expect("a folder");

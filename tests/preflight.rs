@@ -6,7 +6,9 @@ use clusterctl::app::package::encryption::{Encryption, Recipients};
 use clusterctl::app::package::{CredentialRemedy, PackageError, Refusal};
 use clusterctl::cluster::recipient::Recipient;
 use clusterctl::store::credentials::CredentialProblem;
+use clusterctl::store::error::StoreError;
 
+use crate::support::offline::offline;
 use crate::support::outside::needs;
 use crate::support::packages::{package, package_with};
 use crate::support::{Lab, Ran, good_tool};
@@ -42,7 +44,7 @@ fn a_host_without_credentials_is_refused_with_the_command_that_issues_them() {
 }
 
 #[test]
-fn a_key_that_cannot_be_read_is_not_to_be_issued_again() {
+fn an_unreadable_key_is_not_reissued() {
     let lab = Lab::issued();
     let folder_for = |file: &str| {
         fs::rename(lab.path(file), lab.path("aside")).expect("moved");
@@ -68,8 +70,8 @@ fn a_key_that_cannot_be_read_is_not_to_be_issued_again() {
         fs::remove_dir(lab.path(file)).expect("removed");
         fs::rename(lab.path("aside"), lab.path(file)).expect("back");
     }
-    let offline = lab.run(&["verify", "--offline"]);
-    assert!(!offline.out.contains("others can read it"), "of a folder nobody asks for the mode: {offline}");
+    let found = offline(&lab, &[]);
+    assert!(!found.has_remedy("restrict-key"), "the mode of a folder in place of a key does not matter: {found:?}");
 }
 
 #[test]
@@ -78,30 +80,27 @@ fn a_pipe_in_place_of_a_key_does_not_block() {
     let key = lab.path("pki/nodes/on/kubelet-client.key");
     fs::remove_file(&key).expect("removed");
     good_tool("mkfifo", &[&key.display().to_string()]);
-    for args in [&["bundle", "on"][..], &["issue-node", "on"], &["verify", "--offline"]] {
-        let ran = lab.run(args);
-        assert_ne!(ran.status, 0, "{ran}");
-        // A report breaks lines where the folder's real name makes them long.
-        let told = [ran.out, ran.err].concat().split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(told.contains("DIR/pki/nodes/on/kubelet-client.key is in the way"), "{told}");
+    for (args, status) in [(&["bundle", "on"][..], 4), (&["issue-node", "on"], 3)] {
+        assert_eq!(lab.run(args).status, status, "{args:?}");
     }
+    assert_eq!(offline(&lab, &[]).ids(), ["fail store.credential on check-disk"]);
+    let in_the_way = CredentialProblem::Unreadable(StoreError::InTheWay(key));
+    assert_eq!(refused(&lab, &["on"]).refused[0].problems, [in_the_way]);
 }
 
 #[test]
 fn a_clock_that_is_behind_is_reported() {
     let mut lab = Lab::issued();
     lab.now -= time::Duration::days(400);
-    for args in [&["bundle", "on"][..], &["issue-node", "on", "--reissue"], &["verify", "--offline"]] {
-        let ran = lab.run(args);
-        assert_ne!(ran.status, 0, "{ran}");
-        let told = [ran.out, ran.err].concat();
-        assert!(told.contains("clock (date)") && told.contains("not valid before"), "{told}");
-        assert!(!told.contains("clusterctl issue-node") && !told.contains("restore"), "{told}");
-    }
+    insta::assert_snapshot!("bundle_before_the_ca_is_valid", lab.run(&["bundle", "on"]).to_string());
+    insta::assert_snapshot!("issue_before_the_ca_is_valid", lab.run(&["issue-node", "on", "--reissue"]).to_string());
+    let found = offline(&lab, &[]);
+    assert_eq!(found.status, 1);
+    assert!(found.ids().iter().all(|ids| ids.ends_with(" compare-clocks")), "{:#?}", found.ids());
 }
 
 #[test]
-fn many_discarded_keys_are_not_answered_with_a_reissue_of_all() {
+fn many_discarded_keys_do_not_suggest_reissuing_all() {
     needs!("age-keygen");
     let nodes: String = (0..60).map(|i| format!("- {{name: n{i}, addresses: [10.1.0.{}]}}\n", i + 1)).collect();
     let lab = Lab::with(&format!(

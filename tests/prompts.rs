@@ -75,7 +75,7 @@ fn sealed() -> Lab {
 }
 
 #[test]
-fn ctrl_c_at_a_question_ends_us_and_leaves_the_terminal_as_it_was() {
+fn ctrl_c_at_a_prompt_restores_the_terminal() {
     needs!("python3");
     let lab = sealed();
     let before = lab.snapshot();
@@ -95,7 +95,7 @@ fn ctrl_c_at_a_question_ends_us_and_leaves_the_terminal_as_it_was() {
 }
 
 #[test]
-fn an_answer_is_taken_as_ever() {
+fn a_typed_answer_is_accepted_without_echo() {
     needs!("python3");
     let lab = sealed();
     let typed = at_a_terminal(&lab, "assphrase", "three in the morning\\r", &["issue-node", "on", "--reissue"]);

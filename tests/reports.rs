@@ -58,7 +58,7 @@ fn every_kind_of_finding() -> Report {
 }
 
 #[test]
-fn whatever_a_peer_says_both_forms_keep_to_their_schemas() {
+fn reports_match_their_schemas_for_any_peer_text() {
     needs!("xmllint");
     let report = every_kind_of_finding();
     forms::json(&report.to_json(&words));
@@ -70,7 +70,7 @@ fn whatever_a_peer_says_both_forms_keep_to_their_schemas() {
 
 /// The schemas are no open doors: what a careless change would write is refused.
 #[test]
-fn the_schemas_refuse_what_is_not_promised() {
+fn the_schemas_refuse_other_documents() {
     needs!("xmllint");
     let (json, junit) = (every_kind_of_finding().to_json(&words), every_kind_of_finding().to_junit(&words));
     let schema = |file: &str| format!("{}/{file}", env!("CARGO_MANIFEST_DIR"));
@@ -112,7 +112,7 @@ fn the_schemas_refuse_what_is_not_promised() {
 }
 
 #[test]
-fn both_forms_are_whole_when_everything_holds_and_when_it_does_not() {
+fn json_and_junit_are_complete_on_success_and_failure() {
     needs!("xmllint");
     for (fault, status) in [(None, 0), (Some(InjectedFault::ExpiredNode), 1), (Some(InjectedFault::Plaintext), 1)] {
         let live = Live::start(fault);
@@ -146,7 +146,7 @@ fn both_forms_are_whole_when_everything_holds_and_when_it_does_not() {
 }
 
 #[test]
-fn a_directory_has_both_forms_too() {
+fn offline_reports_have_json_and_junit() {
     let lab = Lab::issued();
     lab.good(&["verify", "--offline", "--output", "json"]);
     lab.good(&["verify", "--offline", "--output", "junit"]);

@@ -13,7 +13,7 @@ fn committed(file: &str) -> String {
 }
 
 #[test]
-fn bash_zsh_and_fish_load_them() {
+fn bash_zsh_and_fish_load_the_completions() {
     needs!("bash", "fish", "zsh");
     good_tool(
         "bash",
@@ -27,7 +27,7 @@ fn bash_zsh_and_fish_load_them() {
 }
 
 #[test]
-fn a_shell_that_asks_gets_commands_flags_and_the_cluster_files_hosts() {
+fn dynamic_completion_lists_commands_flags_and_hosts() {
     let lab = Lab::with(CLUSTER);
     let asked = |words: &[&str]| {
         let mut args = vec!["--"];
@@ -63,7 +63,7 @@ fn a_shell_that_asks_gets_commands_flags_and_the_cluster_files_hosts() {
 }
 
 #[test]
-fn in_a_real_fish_host_names_complete() {
+fn fish_completes_host_names() {
     needs!("fish");
     let lab = Lab::with(CLUSTER);
     let program = std::path::Path::new(env!("CARGO_BIN_EXE_clusterctl"));
@@ -108,7 +108,7 @@ os.waitpid(child, 0)
 "#;
 
 #[test]
-fn in_a_real_zsh_the_first_tab_completes() {
+fn zsh_completes_at_the_first_tab() {
     needs!("python3");
     let program = std::path::Path::new(env!("CARGO_BIN_EXE_clusterctl"));
     let path = format!("{}:{}", program.parent().expect("a folder").display(), std::env::var("PATH").expect("a path"));
@@ -140,7 +140,7 @@ fn man_pages_are_written_for_every_command_and_man_reads_them() {
 }
 
 #[test]
-fn a_closed_pipe_is_no_crash() {
+fn a_closed_pipe_exits_silently() {
     needs!("bash");
     let lab = Lab::issued();
     let program = env!("CARGO_BIN_EXE_clusterctl");
@@ -155,15 +155,12 @@ fn a_closed_pipe_is_no_crash() {
 }
 
 #[test]
-fn an_answer_that_cannot_be_written_is_an_error() {
+fn an_unwritable_standard_output_exits_with_4() {
     needs!("bash");
     let program = env!("CARGO_BIN_EXE_clusterctl");
     for args in ["completions bash", "--version", "issue-node --help"] {
         let full = tool("bash", &["-c", &format!("'{program}' {args} > /dev/full")]);
         assert_eq!(full.status.code(), Some(4), "{args}");
-        assert!(
-            String::from_utf8_lossy(&full.stderr).starts_with("error: the answer could not be written\n"),
-            "{args}"
-        );
+        assert!(String::from_utf8_lossy(&full.stderr).starts_with("error: "), "{args}");
     }
 }

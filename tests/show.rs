@@ -4,7 +4,7 @@ use crate::support::outside::needs;
 use crate::support::{Lab, good_tool};
 
 #[test]
-fn a_nodes_certificate_is_explained_on_one_screen() {
+fn show_describes_a_nodes_certificate() {
     needs!("openssl");
     let lab = Lab::issued();
     let shown = lab.good(&["show", "pki/nodes/on/kubelet-client.crt"]).out;
@@ -18,7 +18,7 @@ fn a_nodes_certificate_is_explained_on_one_screen() {
 }
 
 #[test]
-fn what_is_wrong_is_said() {
+fn show_reports_problems() {
     let mut lab = Lab::issued();
     lab.now += time::Duration::days(400);
     let problems =
@@ -30,7 +30,7 @@ fn what_is_wrong_is_said() {
 }
 
 #[test]
-fn keys_show_their_kind_and_fingerprint_and_nothing_else() {
+fn show_describes_a_key_without_its_secret() {
     needs!("openssl");
     let lab = Lab::issued();
     let generate = |name: &str, args: &[&str]| {
@@ -65,7 +65,7 @@ fn keys_show_their_kind_and_fingerprint_and_nothing_else() {
 }
 
 #[test]
-fn an_encrypted_key_stays_closed() {
+fn show_does_not_decrypt_a_key() {
     let mut lab = Lab::with(crate::support::CLUSTER);
     lab.env.insert("CLUSTERCTL_CA_PASSPHRASE".into(), "x".into());
     lab.good(&["init-ca"]);
@@ -74,7 +74,7 @@ fn an_encrypted_key_stays_closed() {
 }
 
 #[test]
-fn a_foreign_request_and_a_chain_are_explained() {
+fn show_describes_a_request_and_a_chain_of_openssl() {
     needs!("openssl");
     let lab = Lab::empty();
     let at = |name: &str| lab.path(name).display().to_string();
@@ -109,7 +109,7 @@ fn a_foreign_request_and_a_chain_are_explained() {
 }
 
 #[test]
-fn kubeconfigs_say_whom_they_trust_and_what_weakens_it() {
+fn show_describes_the_trust_of_kubeconfigs() {
     let lab = Lab::issued();
     lab.write(
         "config",
@@ -127,7 +127,7 @@ fn kubeconfigs_say_whom_they_trust_and_what_weakens_it() {
 }
 
 #[test]
-fn bundles_are_explained_and_damaged_ones_refused() {
+fn show_describes_bundles_and_refuses_damaged_ones() {
     let lab = Lab::issued();
     lab.good(&["bundle", "--all"]);
     let shown = lab.good(&["show", "bundles/on.tar.gz"]).out;
@@ -145,7 +145,7 @@ fn bundles_are_explained_and_damaged_ones_refused() {
 }
 
 #[test]
-fn a_certificate_that_limits_no_usage_is_an_account_to_kubernetes() {
+fn a_certificate_without_extended_key_usage_has_a_user() {
     needs!("openssl");
     let lab = Lab::empty();
     let at = |name: &str| lab.path(name).display().to_string();
@@ -174,7 +174,7 @@ fn a_certificate_that_limits_no_usage_is_an_account_to_kubernetes() {
 }
 
 #[test]
-fn json_says_the_same_for_programs() {
+fn show_json_has_the_same_facts() {
     let lab = Lab::issued();
     let shown = lab.good(&["show", "--output", "json", "pki/nodes/on/kubelet-client.crt"]).out;
     let value: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
@@ -188,7 +188,7 @@ fn json_says_the_same_for_programs() {
 }
 
 #[test]
-fn what_cannot_be_explained_is_refused() {
+fn show_refuses_unknown_files() {
     let lab = Lab::empty();
     lab.write("text", "just some words");
     let ran = lab.run(&["show", "text"]);
@@ -230,7 +230,7 @@ fn json_has_facts_as_data() {
 }
 
 #[test]
-fn a_revoked_certificate_is_revoked_as_data_by_ledger_and_by_list() {
+fn show_json_reports_revocation_by_ledger_and_crl() {
     let lab = Lab::issued();
     lab.good(&["revoke", "on", "--yes"]);
     let client = "pki/nodes/on/kubelet-client.crt";
@@ -248,7 +248,7 @@ fn a_revoked_certificate_is_revoked_as_data_by_ledger_and_by_list() {
 }
 
 #[test]
-fn what_is_given_together_is_linked() {
+fn show_links_files_given_together() {
     let lab = Lab::issued();
     let elsewhere = Lab::empty();
     for (from, to) in [
@@ -286,7 +286,7 @@ fn what_is_given_together_is_linked() {
 }
 
 #[test]
-fn a_kubeconfigs_context_that_is_not_there_is_a_problem() {
+fn a_missing_kubeconfig_context_is_a_problem() {
     let lab = Lab::empty();
     let config = "apiVersion: v1\nkind: Config\ncurrent-context: gone\nclusters:\n- {name: c, cluster: {server: 'https://10.0.0.1:6443'}}\n\
                   users: []\ncontexts:\n- {name: c, context: {cluster: c, user: u}}\n";
@@ -308,7 +308,7 @@ fn a_kubeconfigs_key_that_belongs_to_another_certificate_is_a_problem() {
 }
 
 #[test]
-fn a_list_says_whose_it_is_when_it_is_due_and_how_many_it_revokes() {
+fn show_describes_issuer_next_update_and_size_of_a_crl() {
     let mut lab = Lab::issued();
     lab.good(&["revoke", "on", "--yes"]);
     let facts = |lab: &Lab| json_of(lab, &["pki/crl.pem"])["files"][0]["items"][0].clone();
@@ -373,7 +373,7 @@ fn a_server_without_names_has_a_problem() {
 }
 
 #[test]
-fn what_cannot_be_read_ends_with_status_2_and_a_plain_reason() {
+fn an_unreadable_file_exits_with_2() {
     let lab = Lab::issued();
     put(&lab, "corrupt.crt");
     put(&lab, "bom.crt");
@@ -391,7 +391,7 @@ fn what_cannot_be_read_ends_with_status_2_and_a_plain_reason() {
 }
 
 #[test]
-fn every_form_that_other_tools_write_is_read() {
+fn show_reads_every_form_of_other_tools() {
     needs!("openssl");
     let lab = Lab::issued();
     lab.good(&["revoke", "on", "--yes"]);
@@ -437,7 +437,7 @@ fn every_form_that_other_tools_write_is_read() {
 }
 
 #[test]
-fn what_cannot_be_verified_here_is_not_called_wrong() {
+fn unsupported_algorithms_are_not_reported_as_invalid() {
     needs!("openssl");
     let lab = Lab::empty();
     let at = |name: &str| lab.path(name).display().to_string();
@@ -481,7 +481,7 @@ fn what_cannot_be_verified_here_is_not_called_wrong() {
 }
 
 #[test]
-fn what_is_something_else_is_called_by_its_name() {
+fn files_of_other_kinds_are_named() {
     let lab = Lab::empty();
     for (bytes, kind) in [
         (&b""[..], "empty"),
@@ -500,7 +500,7 @@ fn what_is_something_else_is_called_by_its_name() {
 }
 
 #[test]
-fn a_folder_and_standard_input_are_explained() {
+fn show_reads_a_folder_and_standard_input() {
     let lab = Lab::issued();
     std::fs::create_dir_all(lab.path("etc/pki")).expect("created");
     std::fs::copy(lab.path("pki/ca.crt"), lab.path("etc/pki/ca.crt")).expect("copied");
@@ -519,7 +519,7 @@ fn a_folder_and_standard_input_are_explained() {
 }
 
 #[test]
-fn a_files_own_name_is_printed_escaped() {
+fn file_names_are_printed_escaped() {
     let lab = Lab::issued();
     let name = "a\u{1b}[2J\u{202e}.crt";
     std::fs::copy(lab.path("pki/ca.crt"), lab.path(name)).expect("copied");

@@ -8,7 +8,7 @@ mod units;
 use serde_json::Value;
 use time::Duration;
 
-use crate::encryption::age_key;
+use crate::support::encryption::age_key;
 use crate::support::outside::needs;
 use crate::support::{CLUSTER, Lab, NOW, forms};
 

@@ -113,7 +113,7 @@ fn imports_point_down_only() {
 }
 
 #[test]
-fn another_module_is_named_from_the_top() {
+fn modules_are_imported_by_absolute_path() {
     // With one `super::` too many a path leads out of its module without naming it, and the test above does not see it.
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     for (_, path, text) in sources() {
@@ -127,7 +127,7 @@ fn another_module_is_named_from_the_top() {
 }
 
 #[test]
-fn a_crate_is_named_in_its_own_module_alone() {
+fn each_external_crate_is_used_in_its_own_module() {
     for (module, path, text) in sources() {
         for (name, modules) in CRATES {
             if modules.contains(&module.as_str()) {
@@ -149,7 +149,7 @@ fn a_crate_is_named_in_its_own_module_alone() {
 }
 
 #[test]
-fn only_the_store_names_the_file_system() {
+fn only_the_store_accesses_the_file_system() {
     for (module, path, text) in sources().into_iter().filter(|(module, ..)| module != "store") {
         // What the kernel tells of this process is no file of anybody's.
         let of_this_process = |line: &&str| path.ends_with("process.rs") && line.contains("(\"/proc/self/");
@@ -166,7 +166,7 @@ const COMMAND_LINES_LEFT: [&str; 1] = ["config"];
 
 /// A command line is worded by `cli` alone: libraries and reports of other tools' clusters have no use for it.
 #[test]
-fn below_cli_nothing_words_a_command_line() {
+fn no_command_line_in_texts_below_cli() {
     const COMMANDS: [&str; 13] = [
         "init",
         "issue-",
@@ -198,7 +198,7 @@ fn below_cli_nothing_words_a_command_line() {
 }
 
 #[test]
-fn below_the_commands_nothing_prints_or_reads_a_clock() {
+fn nothing_below_commands_prints_or_reads_a_clock() {
     for (module, path, text) in sources() {
         let quiet = ["cluster", "pki", "rbac", "config", "store", "bundle", "verify", "explain", "app", "fake_cluster"]
             .contains(&module.as_str());

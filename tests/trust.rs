@@ -39,7 +39,7 @@ fn refused(name: &str) -> Result<Vec<Concern>, ChainError> {
 }
 
 #[test]
-fn roots_that_kubernetes_takes_carry_a_path_and_warn_where_they_are_odd() {
+fn unusual_cas_that_kubernetes_accepts_give_warnings() {
     let files: [(&str, &[Status]); 8] = [
         ("good.crt", &[Status::Pass]),
         ("serial-zero.crt", &[Status::Warn]),
@@ -57,7 +57,7 @@ fn roots_that_kubernetes_takes_carry_a_path_and_warn_where_they_are_odd() {
 }
 
 #[test]
-fn a_negative_serial_number_is_refused_and_a_high_bit_is_not() {
+fn a_negative_serial_number_is_refused() {
     assert_eq!(anchors("negative-serial.crt"), [Status::Fail]);
     assert_eq!(refused("negative-serial.crt"), Ok(vec![Concern::Chain]));
     let mut der = pem::certificates(&bytes("serial-zero.crt")).expect("PEM").remove(0);
@@ -75,7 +75,7 @@ fn a_negative_serial_number_is_refused_and_a_high_bit_is_not() {
 }
 
 #[test]
-fn glued_sections_are_an_error_that_names_the_line() {
+fn glued_pem_sections_are_an_error_with_line() {
     let Err(PemError::Damaged(reason)) = pem::read_all(&bytes("glued.crt")) else { panic!("it is read") };
     let text = String::from_utf8(bytes("glued.crt")).expect("text");
     let line = text.lines().position(|line| line.contains("-----END") && line.contains("-----BEGIN")).expect("glued");
@@ -90,7 +90,7 @@ fn glued_sections_are_an_error_that_names_the_line() {
 }
 
 #[test]
-fn an_address_that_stands_as_a_dns_name_is_told_with_its_kind() {
+fn an_address_as_dns_name_is_reported_with_its_kind() {
     let lab = Lab::empty();
     lab.write("api.crt", std::str::from_utf8(&bytes("address-as-name.crt")).expect("text"));
     let run = lab.run(&["show", "api.crt"]);

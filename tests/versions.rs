@@ -36,7 +36,7 @@ const AUTHORIZATION: &str = "etc/kubernetes/clusterctl/authorization.yaml";
 // ── kept ──
 
 #[test]
-fn what_the_cluster_file_says_of_versions_stays_from_bundle_to_bundle() {
+fn versions_in_the_cluster_file_persist_between_bundles() {
     let lab = lab("kubernetes: {version: v1.35.1, imageRepository: reg.example.net/k8s, etcdVersion: 3.6.1-0}\n");
     for _ in 0..2 {
         assert_eq!(warnings(&lab, &[]), []);
@@ -49,7 +49,7 @@ fn what_the_cluster_file_says_of_versions_stays_from_bundle_to_bundle() {
 }
 
 #[test]
-fn a_bundle_that_would_change_the_versions_of_the_last_one_says_so() {
+fn a_changed_version_gives_a_warning() {
     let lab = lab("");
     let changed = |hosts: &[&str], before: &str, after: &str, overridden| Warning::VersionsChanged {
         hosts: hosts.iter().map(|host| HostName::parse(host).expect("a name")).collect(),
@@ -71,7 +71,7 @@ fn a_bundle_that_would_change_the_versions_of_the_last_one_says_so() {
 }
 
 #[test]
-fn templates_of_ones_own_are_named_in_the_cluster_file_and_every_command_uses_them() {
+fn templates_named_in_the_cluster_file_are_used_by_every_command() {
     let lab = lab("templates: own\n");
     fs::create_dir_all(lab.path("own/node/var/lib/kubelet")).expect("made");
     let (path, compiled_in) = clusterctl::bundle::render::Templates::eject()
@@ -89,7 +89,7 @@ fn templates_of_ones_own_are_named_in_the_cluster_file_and_every_command_uses_th
 }
 
 #[test]
-fn faults_of_versions_are_told_with_their_path() {
+fn faults_of_versions_have_their_path() {
     let fault = |more: &str, wanted: &str| {
         let ran = Lab::with(&CLUSTER.replace("masters:\n", &format!("{more}masters:\n"))).run(&["verify", "--offline"]);
         assert!(ran.status == 2 && ran.err.contains(wanted), "{ran}");
@@ -104,7 +104,7 @@ fn faults_of_versions_are_told_with_their_path() {
 }
 
 #[test]
-fn init_writes_the_keys_and_what_they_are_for() {
+fn init_writes_commented_keys() {
     let lab = Lab::empty();
     lab.good(&["init", "--name", "prod", "--master", "m1=10.0.0.1"]);
     let written = lab.read("cluster.yaml");
@@ -120,7 +120,7 @@ fn init_writes_the_keys_and_what_they_are_for() {
 // ── rendered ──
 
 #[test]
-fn each_release_gets_the_api_versions_and_flags_that_it_knows() {
+fn each_release_gets_supported_api_versions_and_flags() {
     for (minor, authorization, admission) in [
         (28, "v1alpha1", "v1beta1"),
         (29, "v1alpha1", "v1beta1"),
@@ -154,7 +154,7 @@ fn each_release_gets_the_api_versions_and_flags_that_it_knows() {
 }
 
 #[test]
-fn a_release_whose_api_servers_cannot_deny_a_revoked_certificate_is_named() {
+fn a_release_that_cannot_deny_certificates_gives_a_warning() {
     let lab = lab("kubernetes: {version: v1.31.4}\naccounts: system-node\n");
     assert_eq!(warnings(&lab, &["master-1"]), []);
     lab.good(&["revoke", "on", "--yes"]);
@@ -163,7 +163,7 @@ fn a_release_whose_api_servers_cannot_deny_a_revoked_certificate_is_named() {
 }
 
 #[test]
-fn an_etcd_that_has_no_livez_is_probed_by_health() {
+fn an_etcd_without_livez_is_probed_by_health() {
     let lab = lab("kubernetes: {etcdVersion: 3.5.9-0}\n");
     lab.good(&["bundle", "master-1"]);
     let bundle = bundle(&lab, "master-1");
@@ -184,7 +184,7 @@ fn archives(lab: &Lab) -> BTreeMap<String, (u64, i64, i64)> {
 }
 
 #[test]
-fn bundle_says_which_bundles_changed_and_leaves_the_others_alone() {
+fn bundle_reports_and_writes_only_changed_bundles() {
     for format in ["tar.gz", "dir", "cloud-init", "ignition"] {
         let lab = Lab::issued();
         let pack = || -> serde_json::Value {
@@ -211,7 +211,7 @@ fn bundle_says_which_bundles_changed_and_leaves_the_others_alone() {
 }
 
 #[test]
-fn an_archive_that_was_damaged_or_opened_to_others_is_written_again() {
+fn a_damaged_or_readable_archive_is_written_again() {
     use std::os::unix::fs::PermissionsExt;
     let lab = Lab::issued();
     lab.good(&["bundle", "--all"]);
@@ -239,7 +239,7 @@ fn a_host_that_was_revoked_is_refused_and_the_others_are_packed() {
 }
 
 #[test]
-fn a_set_release_is_held_to_the_fields_that_its_kubelets_know() {
+fn an_overridden_release_checks_kubelet_fields() {
     let lab = lab("kubelet: {podLogsDir: /var/log/pods}\n");
     let ran = lab.run(&["bundle", "--all", "--set", "kubernetesVersion=v1.29.4"]);
     assert_eq!(ran.status, 2, "{ran}");
@@ -251,7 +251,7 @@ fn a_set_release_is_held_to_the_fields_that_its_kubelets_know() {
 }
 
 #[test]
-fn a_set_release_that_the_policy_is_not_written_for_is_told_of() {
+fn an_overridden_release_without_policy_support_gives_a_warning() {
     let lab = lab("kubernetes: {version: v1.36.2}\n");
     let warned = |version: &str| {
         let warnings = warnings_with(&lab, &[], &[&format!("kubernetesVersion={version}")]);
@@ -261,7 +261,7 @@ fn a_set_release_that_the_policy_is_not_written_for_is_told_of() {
 }
 
 #[test]
-fn a_release_that_is_later_than_those_known_here_is_told_of() {
+fn an_unknown_later_release_gives_a_warning() {
     let later = lab("kubernetes: {version: v1.37.0}\n");
     insta::assert_snapshot!(later.good(&["policy"]).err);
     assert!(matches!(warnings(&later, &[]).as_slice(), [Warning::Unsupported { .. }]));
@@ -270,7 +270,7 @@ fn a_release_that_is_later_than_those_known_here_is_told_of() {
 // ── units ──
 
 #[test]
-fn units_stay_in_bundles_where_the_cluster_file_says_so_and_are_missed_where_a_flag_did() {
+fn units_by_cluster_file_persist_and_units_by_flag_give_a_warning() {
     let units =
         |lab: &Lab, host: &str| bundle(lab, host).files.iter().filter(|file| file.path.ends_with(".service")).count();
     let by_file = lab("withUnits: true\n");
@@ -292,7 +292,7 @@ fn units_stay_in_bundles_where_the_cluster_file_says_so_and_are_missed_where_a_f
 }
 
 #[test]
-fn units_are_packed_when_they_are_asked_for_and_systemd_reads_them_with_their_drop_ins() {
+fn requested_units_are_packed_and_valid_for_systemd() {
     needs!("systemd-analyze");
     let cluster = CLUSTER.replace("nodes:\n", "nodes:\n- {name: master-2, addresses: [10.20.0.12]}\n");
     let lab = Lab::with(&cluster);
@@ -335,7 +335,7 @@ fn units_are_packed_when_they_are_asked_for_and_systemd_reads_them_with_their_dr
 }
 
 #[test]
-fn ignitions_drop_ins_sort_after_kubeadms() {
+fn ignition_drop_ins_sort_after_kubeadms() {
     needs!("systemd-analyze");
     let lab = Lab::issued();
     lab.good(&["bundle", "on", "--format", "ignition"]);

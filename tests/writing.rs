@@ -187,12 +187,12 @@ fn in_any_order(errors: Vec<ConfigError>) -> Vec<ConfigError> {
 
 proptest! {
     #[test]
-    fn what_is_written_is_read_again_as_it_was_good_or_bad(draft in draft()) {
+    fn writing_and_reading_a_draft_round_trips(draft in draft()) {
         prop_assert_eq!(without_lines(read(write(&draft).as_bytes())), draft.check().map_err(in_any_order));
     }
 
     #[test]
-    fn every_good_cluster_survives_the_file(masters in good_hosts(0x8000_0000..0xDFFF_FFFF), nodes in good_hosts(0x0B00_0000..0x7EFF_FFFF)) {
+    fn every_valid_cluster_round_trips(masters in good_hosts(0x8000_0000..0xDFFF_FFFF), nodes in good_hosts(0x0B00_0000..0x7EFF_FFFF)) {
         let endpoint = Some("https://[fd00:1::1]:6443".to_owned());
         let draft = RawCluster { name: Some("c".into()), endpoint, masters, nodes, ..RawCluster::default() };
         let cluster = draft.check();
@@ -235,7 +235,7 @@ proptest! {
 }
 
 #[test]
-fn a_yaml_1_1_reader_reads_the_same_texts() {
+fn a_yaml_1_1_reader_reads_the_same_values() {
     needs!("python3-yaml");
     use proptest::strategy::ValueTree;
     let mut runner = proptest::test_runner::TestRunner::default();
@@ -275,7 +275,7 @@ fn a_new_file_explains_every_key() {
 }
 
 #[test]
-fn an_empty_draft_has_its_faults_and_no_others() {
+fn an_empty_draft_has_exactly_its_faults() {
     let error = read(write(&RawCluster::default()).as_bytes()).expect_err("no name, no master");
     assert_eq!(error.errors().len(), 2);
     assert!(matches!(error.errors()[0].reason, Reason::Missing { .. }));

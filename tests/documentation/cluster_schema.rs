@@ -161,7 +161,7 @@ fn fragments() -> Vec<(String, String)> {
 }
 
 #[test]
-fn what_the_reader_accepts_the_schema_accepts() {
+fn schema_accepts_what_the_reader_accepts() {
     needs!("python3-yaml");
     let lab = Lab::empty();
     lab.good(&["init", "--name", "prod", "--master", "m1=10.0.0.1", "--node", "on=10.0.1.1"]);
@@ -191,7 +191,7 @@ fn what_the_reader_accepts_the_schema_accepts() {
 }
 
 #[test]
-fn what_the_reader_does_not_know_the_schema_refuses() {
+fn schema_refuses_keys_unknown_to_the_reader() {
     needs!("python3-yaml");
     let good = all_examples();
     let places = [
@@ -216,7 +216,7 @@ fn what_the_reader_does_not_know_the_schema_refuses() {
 }
 
 #[test]
-fn values_that_the_reader_refuses_the_schema_refuses() {
+fn schema_refuses_values_refused_by_the_reader() {
     needs!("python3-yaml");
     let good = all_examples();
     let wrong = [

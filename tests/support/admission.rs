@@ -28,7 +28,7 @@ pub(crate) struct Write<'a> {
 }
 
 impl Admission {
-    /// The messages of those validations that a write does not pass; empty when it is admitted.
+    /// The validations that a write does not pass, as policy and index; empty when it is admitted.
     pub(crate) fn refusals(&self, write: &Write<'_>) -> Vec<String> {
         self.0.iter().flat_map(|policy| refusals(policy, write)).collect()
     }
@@ -60,11 +60,14 @@ fn refusals(policy: &ValidatingAdmissionPolicy, write: &Write<'_>) -> Vec<String
     }
     let known = [&base[..], &[("variables", &variables)]].concat();
     let mut refusals = Vec::new();
-    for validation in spec.validations.as_deref().unwrap_or_default() {
+    let name = policy.metadata.name.as_deref().expect("a name");
+    let name = name.strip_prefix("clusterctl-kubelets-").expect("a policy about kubelets");
+    for (i, validation) in spec.validations.as_deref().unwrap_or_default().iter().enumerate() {
+        assert!(validation.message.as_ref().is_some_and(|message| !message.is_empty()), "{name}[{i}] has no message");
         match evaluate(&validation.expression, &known) {
             Ok(true) => {}
-            Ok(false) => refusals.push(validation.message.clone().expect("a message")),
-            Err(error) => refusals.push(format!("{}: {error}", validation.expression)),
+            Ok(false) => refusals.push(format!("{name}[{i}]")),
+            Err(error) => refusals.push(format!("{name}[{i}] failed: {error}")),
         }
     }
     refusals

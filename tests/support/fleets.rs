@@ -9,10 +9,10 @@ pub(crate) fn fleet_of(count: usize) -> Lab {
     let node =
         |i| format!("- {{name: node-{i}, addresses: [10.{}.{}.{}]}}\n", i / 62_500 + 1, i / 250 % 250, i % 250 + 1);
     let nodes: String = (0..count).map(node).collect();
-    let lab = Lab::with(&format!(
+    let mut lab = Lab::with(&format!(
         "apiVersion: clusterctl/v1\nkind: Cluster\nname: fleet\nmasters:\n- {{name: m, addresses: [10.0.0.1]}}\nnodes:\n{nodes}"
     ));
-    // Their roots must be valid now.
+    lab.now = time::OffsetDateTime::now_utc();
     let made = run(&lab, &["init-ca", "--plaintext-ca-key"]);
     assert!(made.status.success());
     lab

@@ -4,12 +4,15 @@
 pub(crate) mod admission;
 pub(crate) mod authorization;
 pub(crate) mod drafts;
+pub(crate) mod encryption;
 pub(crate) mod fleets;
 pub(crate) mod forms;
 pub(crate) mod kubernetes;
 pub(crate) mod live;
+pub(crate) mod offline;
 pub(crate) mod outside;
 pub(crate) mod packages;
+pub(crate) mod plans;
 pub(crate) mod policies;
 pub(crate) mod site;
 
@@ -203,6 +206,11 @@ pub(crate) fn ends<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static)
     }
 }
 
+/// Returns true if `CLUSTERCTL_BLESS` says to write these generated files into the repository.
+pub(crate) fn blesses(what: &str) -> bool {
+    std::env::var("CLUSTERCTL_BLESS").is_ok_and(|value| value == what)
+}
+
 /// Replaces every timestamp by `TIME`, for snapshots of runs that are made by the clock.
 pub(crate) fn undated(text: &str) -> String {
     let is_time = |word: &str| word.len() == 20 && word.ends_with('Z') && word.as_bytes()[10] == b'T';
@@ -211,6 +219,32 @@ pub(crate) fn undated(text: &str) -> String {
         if is_time(bare) { format!("TIME{}", &word[bare.len()..]) } else { word.to_owned() }
     });
     words.collect::<Vec<_>>().join(" ")
+}
+
+/// Replaces every folder in the system's temporary folder by `TMP`, for snapshots.
+pub(crate) fn without_temporary_folders(text: &str) -> String {
+    let before = format!("{}/", std::env::temp_dir().display().to_string().trim_end_matches('/'));
+    let mut parts = text.split(before.as_str());
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |shown, part| {
+        let end = part.find(|c: char| c == '/' || c.is_whitespace()).unwrap_or(part.len());
+        shown + "TMP" + &part[end..]
+    })
+}
+
+/// Replaces every SHA-256 and serial number by `DIGEST` or `SERIAL`, for snapshots.
+pub(crate) fn without_digests(text: &str) -> String {
+    let is_hex = |word: &str| word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let words = text.split_inclusive(|c: char| !c.is_ascii_alphanumeric()).map(|word| {
+        let bare = word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+        let name = match bare.len() {
+            64 => "DIGEST",
+            30..=32 => "SERIAL",
+            _ => return word.to_owned(),
+        };
+        if is_hex(bare) { format!("{name}{}", &word[bare.len()..]) } else { word.to_owned() }
+    });
+    words.collect()
 }
 
 /// Runs a program that nobody here wrote; it has to be there.

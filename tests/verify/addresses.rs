@@ -33,7 +33,7 @@ fn quietly() -> Options {
 }
 
 #[test]
-fn a_second_address_has_to_be_as_good_as_the_first() {
+fn every_address_of_a_host_is_checked() {
     let lab = lab(1, 2, None);
     let mut target = (*lab.target).clone();
     target.nodes[0].addresses.push(Address::parse("127.0.0.99").expect("an address"));
@@ -50,7 +50,7 @@ fn a_second_address_has_to_be_as_good_as_the_first() {
 }
 
 #[test]
-fn addresses_of_a_name_that_are_too_many_to_be_dialled_are_not_proven() {
+fn too_many_addresses_of_a_name_are_not_proven() {
     let lab = lab(1, 2, None);
     let mut target = (*lab.target).clone();
     target.nodes[0].addresses = vec![Address::parse("many.example.net").expect("a name")];
@@ -65,7 +65,7 @@ fn addresses_of_a_name_that_are_too_many_to_be_dialled_are_not_proven() {
 }
 
 #[test]
-fn an_open_read_only_port_is_warned_of() {
+fn an_open_read_only_port_gives_a_warning() {
     let lab = lab(1, 2, None);
     let open = TcpListener::bind("127.0.0.11:0").expect("a free port");
     let port = open.local_addr().expect("an address").port();
@@ -76,7 +76,7 @@ fn an_open_read_only_port_is_warned_of() {
 }
 
 #[test]
-fn another_node_that_would_be_refused_for_itself_proves_nothing() {
+fn a_refusal_of_an_invalid_other_node_proves_nothing() {
     let lab = lab(1, 2, None);
     let findings = found(&lab, (*lab.target).clone(), &quietly(), lab.now + Duration::days(4000));
     let mut reasons = String::new();

@@ -57,7 +57,7 @@ fn balance(choose: impl Fn(usize) -> Option<u16> + Send + Sync + 'static) -> u16
 }
 
 #[test]
-fn every_server_behind_an_address_has_to_be_as_good_as_the_first() {
+fn every_server_behind_an_address_is_checked() {
     let mut lab = Foreign::new();
     let good = lab.issue();
     let issuer = Issuer::open(CaRole::Cluster, &lab.root, lab.now).expect("a fit root");
@@ -173,7 +173,7 @@ fn serve(choose: impl Fn(ClientHello<'_>) -> Arc<ServerConfig> + Clone + Send + 
 }
 
 #[test]
-fn a_gate_that_http_2_goes_around_is_no_gate() {
+fn authentication_bypassed_by_http_2_fails() {
     let mut lab = Foreign::new();
     lab.target.nodes[0].port = gated(&lab);
     let open = ["anonymous", "untrusted forged-ca", "untrusted unknown-ca", "other-node"].map(|check| (check, "fail"));
@@ -181,7 +181,7 @@ fn a_gate_that_http_2_goes_around_is_no_gate() {
 }
 
 #[test]
-fn http_2_alone_is_spoken_and_what_calls_itself_that_and_is_not_proves_nothing() {
+fn http_2_only_servers_pass_and_invalid_http_2_proves_nothing() {
     let mut lab = Foreign::new();
     lab.target.nodes[0].port = serving(&lab, b"h2");
     lab.expect(&[("tls", "pass"), ("caller", "pass"), ("anonymous", "fail"), ("other-node", "fail")]);
@@ -195,7 +195,7 @@ fn http_2_alone_is_spoken_and_what_calls_itself_that_and_is_not_proves_nothing()
 }
 
 #[test]
-fn a_root_with_our_roots_very_name_and_key_identifier_is_another() {
+fn a_ca_with_the_same_name_and_key_identifier_is_another() {
     needs!("openssl", "python3", "xmllint");
     let lab = Foreign::new();
     let ours = &lab.root.certificate;

@@ -173,7 +173,7 @@ fn signed_by(lab: &Foreign, root: &Credential) -> Credential {
 }
 
 #[test]
-fn an_api_server_is_asked_on_new_connections_or_in_http_2_if_need_be_and_another_server_is_not() {
+fn servers_that_close_connections_are_asked_again() {
     let mut lab = Foreign::new();
     let (first, second) = (of_the_master(&lab), of_the_master(&lab));
     let closing = serving(&lab, std::slice::from_ref(&first), Speaks::Http1Closing);
@@ -196,7 +196,7 @@ fn an_api_server_is_asked_on_new_connections_or_in_http_2_if_need_be_and_another
 }
 
 #[test]
-fn only_where_the_first_node_came_as_kubelets_do_may_the_others_ask_in_http_1_1() {
+fn other_nodes_use_http_1_1_only_after_a_first_http_2_node() {
     let mut lab = Foreign::new();
     let credential = of_the_master(&lab);
     let versions = |lab: &mut Foreign| {
@@ -213,7 +213,7 @@ fn only_where_the_first_node_came_as_kubelets_do_may_the_others_ask_in_http_1_1(
 }
 
 #[test]
-fn a_refusal_counts_whichever_of_the_clusters_servers_behind_an_address_answers() {
+fn a_refusal_by_any_server_behind_an_address_counts() {
     let mut lab = Foreign::new();
     let other = create_root(CaRole::Cluster, &lab.cluster.name, lab.cluster.keys, lab.cluster.validity.ca, lab.now);
     let other = other.expect("a root").into_inner();

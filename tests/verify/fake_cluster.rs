@@ -21,7 +21,7 @@ use super::lab::{expect, faults, lab, slow_lab};
 use crate::support::outside::needs;
 
 #[test]
-fn a_good_cluster_is_proven_in_all_six_properties() {
+fn a_correct_cluster_has_all_six_properties() {
     let lab = lab(2, 3, None);
     let findings = lab.judge(&lab.observe());
     assert_eq!(faults(&findings), BTreeMap::new(), "{}", lab.text(&findings));
@@ -44,7 +44,7 @@ fn a_good_cluster_is_proven_in_all_six_properties() {
 }
 
 #[test]
-fn two_runs_find_the_same_and_a_recording_replays_to_it() {
+fn runs_and_replays_have_the_same_findings() {
     let lab = lab(1, 2, Some(InjectedFault::WrongName));
     let (first, second) = (lab.observe(), lab.observe());
     let timeless = |findings: Vec<Finding>| -> Vec<String> {
@@ -60,7 +60,7 @@ fn two_runs_find_the_same_and_a_recording_replays_to_it() {
 }
 
 #[test]
-fn an_expired_certificate_fails_its_dates_alone() {
+fn an_expired_certificate_fails_only_its_dates() {
     expect(
         InjectedFault::ExpiredNode,
         &[
@@ -72,7 +72,7 @@ fn an_expired_certificate_fails_its_dates_alone() {
 }
 
 #[test]
-fn another_ca_of_the_same_name_fails_the_chain_and_proves_nothing_else() {
+fn another_ca_of_the_same_name_fails_the_chain() {
     let not_proven = [
         "node.caller at node-2",
         "node.anonymous at node-2",
@@ -87,12 +87,12 @@ fn another_ca_of_the_same_name_fails_the_chain_and_proves_nothing_else() {
 }
 
 #[test]
-fn a_wrong_name_fails_the_name_alone() {
+fn a_wrong_name_fails_only_the_name() {
     expect(InjectedFault::WrongName, &[("fail", &["node.name at node-2"]), ("warn", &["node.identity at node-2"])]);
 }
 
 #[test]
-fn a_kubelet_that_lets_everybody_in_fails_every_refusal() {
+fn a_kubelet_without_authentication_fails_every_refusal() {
     expect(
         InjectedFault::AnonymousNode,
         &[("fail", &["node.anonymous at node-2", "node.untrusted at node-2", "node.other-node at node-2"])],
@@ -100,7 +100,7 @@ fn a_kubelet_that_lets_everybody_in_fails_every_refusal() {
 }
 
 #[test]
-fn api_servers_that_let_everybody_in_fail_every_refusal() {
+fn api_servers_without_authentication_fail_every_refusal() {
     let mut failed = Vec::new();
     for host in ["endpoint", "master-1", "master-2"] {
         failed.push(format!("master.anonymous at {host}"));
@@ -131,19 +131,19 @@ fn let_in(fault: InjectedFault) -> Vec<String> {
 }
 
 #[test]
-fn a_kubelet_that_accepts_self_signed_certificates_fails_for_them_alone() {
+fn a_kubelet_that_accepts_self_signed_certificates_fails_only_for_them() {
     assert_eq!(let_in(InjectedFault::SelfSignedNode), ["node-2 self-signed"]);
 }
 
 #[test]
-fn a_server_that_takes_rsa_signatures_only_meets_untrusted_clients_with_rsa_keys() {
+fn rsa_only_servers_are_tried_with_rsa_keys() {
     let expected: Vec<String> =
         Untrusted::at(Place::Node).iter().map(|kind| format!("node-2 {}", kind.as_str())).collect();
     assert_eq!(let_in(InjectedFault::RsaOnlyNode), expected);
 }
 
 #[test]
-fn unauthenticated_and_untrusted_clients_are_tried_on_a_connections_second_request_and_on_other_paths() {
+fn untrusted_clients_try_second_requests_and_other_paths() {
     let both = ["node.anonymous at node-2", "node.untrusted at node-2"];
     for fault in [InjectedFault::SecondRequest, InjectedFault::OpenMetrics] {
         expect(fault, &[("fail", &both)]);
@@ -162,20 +162,20 @@ fn unauthenticated_and_untrusted_clients_are_tried_on_a_connections_second_reque
 }
 
 #[test]
-fn api_servers_that_believe_a_nodes_header_fail() {
+fn api_servers_that_accept_a_nodes_proxy_header_fail() {
     let failed = ["endpoint", "master-1", "master-2"].map(|host| format!("master.whoami at {host} by node-1"));
     expect(InjectedFault::BelievedHeader, &[("fail", &failed.each_ref().map(String::as_str))]);
 }
 
 #[test]
-fn a_kubelet_that_forbids_the_masters_fails() {
+fn a_kubelet_that_forbids_the_api_server_fails() {
     // Who is refused as the masters are is not proven to be refused for what it is.
     let not_proven = ["node.other-node at node-2"];
     expect(InjectedFault::ForbiddenMasters, &[("fail", &["node.caller at node-2"]), ("not-proven", &not_proven)]);
 }
 
 #[test]
-fn reviews_that_contradict_themselves_fail_and_those_of_a_failed_authorizer_prove_nothing() {
+fn contradictory_reviews_fail_and_failed_authorizers_prove_nothing() {
     for (fault, status) in
         [(InjectedFault::ContradictoryReviews, "fail"), (InjectedFault::FailingAuthorizer, "not-proven")]
     {
@@ -187,7 +187,7 @@ fn reviews_that_contradict_themselves_fail_and_those_of_a_failed_authorizer_prov
 }
 
 #[test]
-fn a_slow_answer_costs_no_other_question_its_time() {
+fn a_slow_answer_does_not_delay_others() {
     let timeout = StdDuration::from_secs(4);
     let lab = slow_lab(1, 2, timeout / 4);
     let options = Options { timeout, ..Options::default() };
@@ -198,7 +198,7 @@ fn a_slow_answer_costs_no_other_question_its_time() {
 }
 
 #[test]
-fn where_answers_come_too_late_every_question_is_asked_and_the_hint_names_the_timeout() {
+fn late_answers_have_the_remedy_of_a_longer_timeout() {
     let lab = slow_lab(1, 2, StdDuration::from_secs(20));
     let options = Options { timeout: StdDuration::from_millis(500), ..Options::default() };
     let seen = run(&lab.target, &options, lab.now, &|_, _| {}).expect("a network");
@@ -218,19 +218,19 @@ fn where_answers_come_too_late_every_question_is_asked_and_the_hint_names_the_ti
 }
 
 #[test]
-fn a_swapped_account_fails_whoami_of_that_node_at_every_master() {
+fn a_swapped_account_fails_whoami_at_every_master() {
     let failed = ["endpoint", "master-1", "master-2"].map(|host| format!("master.whoami at {host} by node-1"));
     let failed: Vec<&str> = failed.iter().map(String::as_str).collect();
     expect(InjectedFault::SwappedAccount, &[("fail", &failed)]);
 }
 
 #[test]
-fn a_node_that_has_not_renewed_its_lease_fails_its_heartbeat_alone() {
+fn a_stale_lease_fails_only_the_heartbeat() {
     expect(InjectedFault::SilentNode, &[("fail", &["node.heartbeat at node-2"])]);
 }
 
 #[test]
-fn api_servers_that_do_not_verify_kubelets_fail_it_where_that_is_read() {
+fn api_servers_that_do_not_verify_kubelets_fail_by_their_flags() {
     let lab = lab(1, 2, Some(InjectedFault::UnverifiedKubelets));
     let findings = lab.judge(&lab.observe());
     let failed: Vec<&Finding> = findings.iter().filter(|f| f.status == Status::Fail).collect();
@@ -240,7 +240,7 @@ fn api_servers_that_do_not_verify_kubelets_fail_it_where_that_is_read() {
 }
 
 #[test]
-fn api_servers_that_admit_what_a_node_must_not_write_fail_their_admission() {
+fn api_servers_without_the_policy_fail_admission() {
     let failed = ["endpoint", "master-1", "master-2"].map(|host| format!("master.admission at {host} by node-1"));
     let failed: Vec<&str> = failed.iter().map(String::as_str).collect();
     expect(InjectedFault::NoAdmission, &[("fail", &failed)]);
@@ -276,7 +276,7 @@ fn admission_is_skipped_where_no_write_is_served() {
 }
 
 #[test]
-fn a_store_that_does_not_answer_is_named_and_everything_else_follows_from_it() {
+fn an_unreachable_etcd_is_the_cause_of_other_findings() {
     let lab = lab(1, 2, Some(InjectedFault::EtcdDown));
     let options = Options { timeout: StdDuration::from_secs(2), ..Options::default() };
     let seen = run(&lab.target, &options, lab.now, &|_, _| {}).expect("a network");
@@ -295,7 +295,7 @@ fn a_store_that_does_not_answer_is_named_and_everything_else_follows_from_it() {
 }
 
 #[test]
-fn a_late_answer_cancels_no_other_question() {
+fn a_late_answer_does_not_cancel_others() {
     let asked = |fault: Option<InjectedFault>, timeout: u64| -> Vec<String> {
         let lab = lab(1, 2, fault);
         let options = Options { timeout: StdDuration::from_secs(timeout), ..Options::default() };
@@ -323,7 +323,7 @@ fn an_older_policy_skips_the_heartbeat_and_fails_nothing() {
 }
 
 #[test]
-fn plain_http_is_called_by_its_name() {
+fn plain_http_is_recognized() {
     let rest = ["protocol", "chain", "possession", "dates", "expiry", "name", "usage", "identity", "caller"];
     let rest =
         rest.iter().chain(&["anonymous", "untrusted", "other-node", "config"]).map(|a| format!("node.{a} at node-2"));
@@ -340,7 +340,7 @@ fn plain_http_is_called_by_its_name() {
 }
 
 #[test]
-fn an_expired_root_is_found_though_every_chain_leads_to_it() {
+fn an_expired_ca_fails_the_anchor() {
     let lab = lab(1, 2, Some(InjectedFault::ExpiredRoot));
     let findings = lab.judge(&lab.observe());
     let failed = &faults(&findings)["fail"];
@@ -353,7 +353,7 @@ fn an_expired_root_is_found_though_every_chain_leads_to_it() {
 }
 
 #[test]
-fn two_hundred_nodes_are_proven_and_told_in_few_lines() {
+fn two_hundred_nodes_are_summarized_in_few_lines() {
     let lab = lab(1, 200, None);
     // However busy this machine is.
     let options = Options { timeout: StdDuration::from_secs(120), ..Options::default() };
@@ -364,7 +364,7 @@ fn two_hundred_nodes_are_proven_and_told_in_few_lines() {
 }
 
 #[test]
-fn a_deadline_ends_the_run_and_proves_nothing() {
+fn a_deadline_stops_the_run_and_proves_nothing() {
     let lab = lab(1, 3, None);
     let options = Options { deadline: Some(StdDuration::ZERO), ..Options::default() };
     let seen = run(&lab.target, &options, lab.now, &|_, _| {}).expect("a network");
@@ -374,10 +374,10 @@ fn a_deadline_ends_the_run_and_proves_nothing() {
 }
 
 #[test]
-fn the_environment_is_not_asked_whom_to_trust_or_where_to_go() {
+fn proxy_and_trust_variables_are_ignored() {
     // A child of its own, because the environment belongs to the whole process.
     let child = Command::new(std::env::current_exe().expect("this program"))
-        .args(["--exact", "verify::fake_cluster::a_good_cluster_is_proven_in_all_six_properties"])
+        .args(["--exact", "verify::fake_cluster::a_correct_cluster_has_all_six_properties"])
         .envs([
             ("HTTPS_PROXY", "http://127.0.0.1:9"),
             ("ALL_PROXY", "http://127.0.0.1:9"),
@@ -390,7 +390,7 @@ fn the_environment_is_not_asked_whom_to_trust_or_where_to_go() {
 }
 
 #[test]
-fn curl_and_kubectl_take_the_stand_in_for_a_cluster() {
+fn curl_and_kubectl_accept_the_fake_cluster() {
     needs!("curl", "kubectl");
     let lab = lab(1, 2, None);
     let folder = tempfile::tempdir().expect("a folder");
@@ -421,7 +421,7 @@ fn curl_and_kubectl_take_the_stand_in_for_a_cluster() {
     };
     assert!(kubectl("/api/v1/nodes/node-1").contains("\"kind\": \"Node\""), "{}", kubectl("/api/v1/nodes/node-1"));
     let other = kubectl("/api/v1/nodes/node-2");
-    assert!(other.contains("nodes \"node-2\" is forbidden: User \"kubelet:node-1\" cannot get resource"), "{other}");
+    assert!(other.contains("node-2") && other.contains("(Forbidden)") && other.contains("kubelet:node-1"), "{other}");
 }
 
 #[test]

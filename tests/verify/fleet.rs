@@ -14,7 +14,7 @@ use time::Duration;
 use super::lab::lab;
 
 #[test]
-fn what_peers_answer_alike_is_kept_once() {
+fn equal_answers_share_memory() {
     let lab = lab(1, 4, None);
     let seen = lab.observe();
     let dials: Vec<_> = seen.peers.iter().flat_map(|peer| &peer.locations).flat_map(|at| &at.dials).collect();
@@ -39,7 +39,7 @@ fn what_peers_answer_alike_is_kept_once() {
 }
 
 #[test]
-fn what_is_dropped_once_it_is_judged_changes_no_finding() {
+fn dropping_observations_changes_no_finding() {
     let lab = lab(1, 3, None);
     let mut seen = lab.observe();
     // Not every node was seen whole.
@@ -120,7 +120,7 @@ impl SilentServers {
 /// only when all of them are connected at once and the sound hosts are done, so that a run which waits for some before it dials
 /// others runs into the timeout.
 #[test]
-fn hosts_that_never_answer_do_not_hold_up_the_others() {
+fn silent_hosts_do_not_delay_others() {
     let lab = lab(1, GOOD, None);
     let servers = SilentServers::start();
     let options = Options { timeout: StdDuration::from_secs(60), readonly_port: None, ..Options::default() };
@@ -153,7 +153,7 @@ fn hosts_that_never_answer_do_not_hold_up_the_others() {
 #[test]
 #[ignore = "a measurement: run it alone, in a release build"]
 #[expect(clippy::print_stdout, reason = "a measurement is there to be read")]
-fn measured_1000_black_holes_beside_1000_good_nodes_and_10_000_nodes() {
+fn measured_1000_silent_hosts_and_10000_nodes() {
     let peak = || {
         let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
         status.lines().find(|line| line.starts_with("VmHWM")).expect("there").to_owned()

@@ -18,7 +18,7 @@ use crate::support::ends;
 use crate::support::outside::needs;
 
 #[test]
-fn etcd_is_judged_by_what_it_does_in_the_handshake() {
+fn etcd_is_judged_by_its_handshake() {
     needs!("etcd", "openssl", "python3", "xmllint");
     let lab = Foreign::new();
     let issuer = Issuer::open(CaRole::Cluster, &lab.root, lab.now).expect("a fit root");
@@ -65,7 +65,7 @@ fn etcd_is_judged_by_what_it_does_in_the_handshake() {
 }
 
 #[test]
-fn a_web_server_that_greets_everybody_fails_the_refusals_and_passes_for_no_kubelet() {
+fn an_open_web_server_fails_the_refusals_and_is_no_kubelet() {
     needs!("openssl", "python3", "xmllint");
     let lab = Foreign::new();
     let issuer = Issuer::open(CaRole::Cluster, &lab.root, lab.now).expect("a fit root");
@@ -93,7 +93,7 @@ fn rsa(lab: &Foreign, digest: &str) {
 }
 
 #[test]
-fn a_sha1_signature_by_the_right_root_is_no_chain() {
+fn a_sha1_signature_is_not_accepted() {
     needs!("openssl", "python3", "xmllint");
     let lab = Foreign::new();
     rsa(&lab, "-sha256");
@@ -117,7 +117,7 @@ fn tls_1_1_is_refused_with_its_alert() {
 }
 
 #[test]
-fn tls_1_2_alone_is_enough() {
+fn a_tls_1_2_only_server_passes() {
     needs!("openssl", "python3", "xmllint");
     let lab = Foreign::new();
     let issuer = Issuer::open(CaRole::Cluster, &lab.root, lab.now).expect("a fit root");
@@ -135,7 +135,7 @@ fn tls_1_2_alone_is_enough() {
 }
 
 #[test]
-fn pinned_names_are_dialled_and_unknown_ones_are_reported() {
+fn resolved_names_are_used_and_unknown_ones_are_reported() {
     needs!("openssl", "python3", "xmllint");
     let mut lab = Foreign::new();
     let name = clusterctl::cluster::address::Address::parse("node-1").expect("an address");
@@ -156,7 +156,7 @@ fn pinned_names_are_dialled_and_unknown_ones_are_reported() {
 }
 
 #[test]
-fn a_server_that_wants_a_certificate_and_takes_anybodys_is_found_out_by_an_untrusted_client() {
+fn a_server_that_accepts_any_certificate_fails_for_untrusted_clients() {
     needs!("openssl", "python3", "xmllint");
     for version in ["-tls1_2", "-tls1_3"] {
         let lab = Foreign::new();
@@ -168,7 +168,7 @@ fn a_server_that_wants_a_certificate_and_takes_anybodys_is_found_out_by_an_untru
 }
 
 #[test]
-fn old_versions_that_are_accepted_are_warned_of() {
+fn accepted_old_tls_versions_give_a_warning() {
     needs!("openssl", "python3", "xmllint");
     let lab = Foreign::new();
     lab.write(&lab.issue());
@@ -178,7 +178,7 @@ fn old_versions_that_are_accepted_are_warned_of() {
 }
 
 #[test]
-fn a_server_that_wants_another_group_first_is_a_server() {
+fn a_server_with_a_hello_retry_request_passes() {
     needs!("openssl", "python3", "xmllint");
     let lab = Foreign::new();
     lab.write(&lab.issue());
@@ -188,7 +188,7 @@ fn a_server_that_wants_another_group_first_is_a_server() {
 }
 
 #[test]
-fn what_kubernetes_clients_speak_and_this_program_does_not_is_not_proven() {
+fn unsupported_tls_parameters_are_not_proven() {
     needs!("openssl", "python3", "xmllint");
     let lab = Foreign::new();
     lab.write(&lab.issue());
@@ -199,7 +199,7 @@ fn what_kubernetes_clients_speak_and_this_program_does_not_is_not_proven() {
 }
 
 #[test]
-fn a_leaf_used_as_a_ca_and_a_path_that_is_too_long_are_no_chains() {
+fn invalid_intermediates_fail_the_chain() {
     needs!("openssl", "python3", "xmllint");
     let lab = Foreign::new();
     // A node's own certificate signs another: the oldest trick against careless verifiers (CVE-2002-0862).
@@ -222,7 +222,7 @@ fn a_leaf_used_as_a_ca_and_a_path_that_is_too_long_are_no_chains() {
 }
 
 #[test]
-fn an_intermediate_that_is_not_sent_is_missed_and_one_that_is_sent_is_used() {
+fn intermediates_count_only_when_they_are_sent() {
     needs!("openssl", "python3", "xmllint");
     let mut lab = Foreign::new();
     let config = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "90"];
@@ -247,7 +247,7 @@ fn an_intermediate_that_is_not_sent_is_missed_and_one_that_is_sent_is_used() {
 }
 
 #[test]
-fn a_chain_of_a_hundred_and_ten_thousand_names_cost_nothing_and_prove_nothing() {
+fn huge_chains_and_name_lists_are_bounded() {
     needs!("openssl", "python3", "xmllint");
     let lab = Foreign::new();
     lab.write(&lab.issue());
@@ -270,7 +270,7 @@ fn a_chain_of_a_hundred_and_ten_thousand_names_cost_nothing_and_prove_nothing() 
 }
 
 #[test]
-fn a_name_with_a_bad_address_among_good_ones_is_told_of_that_address_alone() {
+fn one_bad_address_of_a_name_is_reported_by_itself() {
     needs!("openssl", "python3", "xmllint");
     let mut lab = Foreign::new();
     let address = |text: &str| clusterctl::cluster::address::Address::parse(text).expect("an address");
@@ -294,7 +294,7 @@ fn a_name_with_a_bad_address_among_good_ones_is_told_of_that_address_alone() {
 }
 
 #[test]
-fn every_spelling_of_an_address_and_wildcards_are_names() {
+fn addresses_and_wildcards_match_in_every_spelling() {
     needs!("openssl", "python3", "xmllint");
     let lab = Foreign::new();
     let address = |text: &str| clusterctl::cluster::address::Address::parse(text).expect("an address");
@@ -311,7 +311,7 @@ fn every_spelling_of_an_address_and_wildcards_are_names() {
 }
 
 #[test]
-fn a_key_exchange_without_forward_secrecy_is_not_spoken() {
+fn key_exchange_without_forward_secrecy_is_not_offered() {
     needs!("openssl", "python3", "xmllint");
     let lab = Foreign::new();
     rsa(&lab, "-sha256");
@@ -324,7 +324,7 @@ fn a_key_exchange_without_forward_secrecy_is_not_spoken() {
 }
 
 #[test]
-fn a_name_with_a_trailing_dot_is_the_name() {
+fn a_trailing_dot_in_a_name_is_ignored() {
     needs!("openssl", "python3", "xmllint");
     let mut lab = Foreign::new();
     lab.target.nodes[0].addresses = vec![clusterctl::cluster::address::Address::parse("node-1.").expect("a name")];

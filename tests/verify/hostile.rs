@@ -92,7 +92,7 @@ pub(super) fn speaker(
 }
 
 #[test]
-fn hostile_peers_cost_their_own_deadline_and_are_called_what_they_are() {
+fn malicious_peers_use_only_their_own_deadline() {
     use std::io::{Read, Write};
     let silent = handshake_at(misbehave(|mut stream| drop(stream.read_to_end(&mut Vec::new()))));
     assert_eq!((silent.0, &silent.1), ("fail", &Handshake::TimedOut(600)));
@@ -118,7 +118,7 @@ fn hostile_peers_cost_their_own_deadline_and_are_called_what_they_are() {
 }
 
 #[test]
-fn a_peer_that_says_nothing_is_not_called_again_by_anyone() {
+fn a_silent_peer_is_not_contacted_again() {
     use std::sync::atomic::{AtomicUsize, Ordering};
     static CALLS: AtomicUsize = AtomicUsize::new(0);
     let silent = handshake_at(misbehave(|mut stream| {
@@ -152,7 +152,7 @@ fn a_peer_without_the_key_of_its_certificate_proves_nothing() {
 }
 
 #[test]
-fn redirects_are_not_followed_and_garbage_is_no_answer() {
+fn redirects_and_invalid_answers_prove_nothing() {
     let statuses = |found: &BTreeMap<String, (&'static str, String)>| [found["caller"].0, found["anonymous"].0];
     let moved = Foreign::spoken(|out| {
         write!(out, "HTTP/1.1 302 Found\r\nlocation: https://127.0.0.1:1/pods\r\ncontent-length: 0\r\n\r\n")
@@ -174,7 +174,7 @@ fn redirects_are_not_followed_and_garbage_is_no_answer() {
 }
 
 #[test]
-fn endless_headers_and_bodies_end_and_deep_json_is_no_pod_list() {
+fn endless_headers_bodies_and_deep_json_are_bounded() {
     let headers = ends(|| {
         Foreign::spoken(|out| {
             write!(out, "HTTP/1.1 200 OK\r\n")?;
@@ -192,7 +192,7 @@ fn endless_headers_and_bodies_end_and_deep_json_is_no_pod_list() {
 }
 
 #[test]
-fn what_a_peer_says_is_escaped_in_the_report() {
+fn text_of_a_peer_is_escaped_in_the_report() {
     let mut lab = Foreign::new();
     let credential = lab.issue();
     lab.target.nodes[0].port = speaker(&credential, &credential, |out| {
@@ -212,7 +212,7 @@ fn what_a_peer_says_is_escaped_in_the_report() {
 }
 
 #[test]
-fn floods_drips_and_wrong_types_are_bounded_and_an_open_door_stays_one() {
+fn floods_and_slow_answers_are_bounded_and_open_access_is_found() {
     let flood = Foreign::spoken(|out| {
         loop {
             out.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
@@ -238,7 +238,7 @@ fn floods_drips_and_wrong_types_are_bounded_and_an_open_door_stays_one() {
 }
 
 #[test]
-fn a_peer_that_refuses_or_resets_is_told_from_one_that_is_silent() {
+fn refused_reset_and_silent_connections_are_distinguished() {
     let mut lab = Foreign::new();
     lab.target.nodes[0].port = free_port();
     lab.expect(&[("connect", "fail"), ("tls", "not-proven"), ("caller", "not-proven")]);

@@ -57,7 +57,7 @@ fn quick() -> Options {
 }
 
 #[test]
-fn every_fault_fails_a_case_and_what_is_not_proven_hangs_on_one_that_failed() {
+fn every_fault_fails_a_junit_case() {
     needs!("python3", "xmllint");
     for fault in InjectedFault::ALL {
         let lab = lab(1, 2, Some(fault));
@@ -128,7 +128,7 @@ fn a_host_that_is_silent_at_each_of_its_addresses_is_one_failure() {
 }
 
 #[test]
-fn where_no_api_server_is_there_the_lists_hang_on_that() {
+fn without_an_api_server_the_lists_are_skipped() {
     needs!("python3", "xmllint");
     let mut lab = lab(1, 2, None);
     let mut target = (*lab.target).clone();
@@ -142,7 +142,7 @@ fn where_no_api_server_is_there_the_lists_hang_on_that() {
 }
 
 #[test]
-fn a_server_that_answers_nobody_in_time_is_one_error() {
+fn a_server_that_answers_too_late_is_one_error() {
     needs!("openssl", "python3", "xmllint");
     let mut lab = slow_lab(1, 2, StdDuration::from_secs(20));
     let mut target = (*lab.target).clone();
@@ -156,7 +156,7 @@ fn a_server_that_answers_nobody_in_time_is_one_error() {
 }
 
 #[test]
-fn a_run_that_judges_nothing_is_an_error() {
+fn a_run_without_results_is_an_error() {
     needs!("python3", "xmllint");
     let lab = lab(1, 2, None);
     let (cases, _) = cases(&lab, &Options { deadline: Some(StdDuration::ZERO), ..quick() });

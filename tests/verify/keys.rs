@@ -23,7 +23,7 @@ const P521: [&str; 4] = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-521"]
 const YEAR: [&str; 2] = ["-days", "90"];
 
 #[test]
-fn what_cannot_be_verified_here_is_not_proven_and_named() {
+fn unsupported_keys_of_servers_are_not_proven() {
     needs!("openssl", "python3", "xmllint");
     let lab = Foreign::new();
     let mut kinds = String::new();
@@ -38,7 +38,7 @@ fn what_cannot_be_verified_here_is_not_proven_and_named() {
 }
 
 #[test]
-fn a_root_on_p_521_is_neither_refused_nor_believed() {
+fn a_p_521_ca_is_not_proven() {
     needs!("openssl", "python3", "xmllint");
     let mut lab = Foreign::new();
     let authority = ["-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign"];

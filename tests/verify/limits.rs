@@ -35,7 +35,7 @@ fn watched(command: &mut Command) -> (i32, String, u64) {
 }
 
 #[test]
-fn few_descriptors_make_it_slower_and_nothing_else() {
+fn few_file_descriptors_only_slow_verify_down() {
     needs!("bash", "python3", "xmllint");
     let live = Live::sized(1, 60, None);
     // The first is raised to what the system allows; the others are all that it allows.
@@ -51,7 +51,7 @@ fn few_descriptors_make_it_slower_and_nothing_else() {
 
 /// Endless headers, bodies and interim answers, from many peers at once.
 #[test]
-fn what_never_ends_takes_no_more_memory_than_what_does() {
+fn endless_answers_use_bounded_memory() {
     let lab = Foreign::new();
     let credential = lab.issue();
     let endless: [fn(&mut dyn Write) -> std::io::Result<()>; 3] = [

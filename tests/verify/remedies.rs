@@ -64,7 +64,7 @@ fn faults() -> Vec<(String, Lab, Vec<Finding>)> {
 }
 
 #[test]
-fn hints_are_worded_by_what_the_cluster_was_made_with() {
+fn remedies_are_worded_for_the_tool_of_the_cluster() {
     let mut ours = BTreeSet::new();
     let mut kubeadms = BTreeSet::new();
     for (name, lab, findings) in faults() {
@@ -253,7 +253,7 @@ fn remedies_have_words_for_every_kind_of_target() {
 
 /// Every word of a remedy, for every kind of target, in one place to read.
 #[test]
-fn the_words_of_remedies_are_reviewed() {
+fn remedies_have_a_snapshot() {
     let mut text = String::new();
     for remedy in remedies() {
         let mut last = String::new();
@@ -289,7 +289,7 @@ fn remedies_of_earlier_recordings_are_read() {
 }
 
 #[test]
-fn a_recording_keeps_who_made_the_cluster() {
+fn a_recording_keeps_the_tool_of_the_cluster() {
     let mut lab = lab(1, 2, Some(InjectedFault::ExpiredNode));
     let mut target = (*lab.target).clone();
     target.kind = TargetKind::Kubeadm;

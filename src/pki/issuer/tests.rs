@@ -103,7 +103,7 @@ fn a_certificate_expires_with_its_root_at_the_latest() {
 }
 
 #[test]
-fn an_expired_root_and_the_key_of_another_sign_nothing() {
+fn an_expired_ca_and_another_key_sign_nothing() {
     let old = root(CaRole::Cluster, KEYS, "1d");
     let now = NOW + Duration::days(2);
     let not_after = old.certificate.not_after;
@@ -115,7 +115,7 @@ fn an_expired_root_and_the_key_of_another_sign_nothing() {
 }
 
 #[test]
-fn a_root_signs_the_profiles_of_its_own_role_alone() {
+fn a_ca_signs_only_profiles_of_its_role() {
     let cluster = cluster(KEYS);
     let etcd = cluster.master_specs(&cluster.masters[0]).into_iter().find(|s| s.policy().signed_by == CaRole::Etcd);
     let refused =
@@ -124,7 +124,7 @@ fn a_root_signs_the_profiles_of_its_own_role_alone() {
 }
 
 #[test]
-fn the_checks_find_a_root_of_the_same_name_and_every_change_of_the_cluster_file() {
+fn lint_finds_another_ca_of_the_same_name_and_cluster_file_changes() {
     let (ours, other) = (root(CaRole::Cluster, KEYS, "10y"), root(CaRole::Cluster, KEYS, "10y"));
     let before = cluster(KEYS);
     let spec = server_spec(&before);
@@ -164,7 +164,7 @@ impl SigningKey for Lying {
 }
 
 #[test]
-fn a_key_that_signs_something_else_or_nothing_makes_no_certificate() {
+fn a_failing_signing_key_issues_nothing() {
     let root = root(CaRole::Cluster, KEYS, "1y");
     let spec = server_spec(&cluster(KEYS));
     let lying = |sign| {
@@ -191,7 +191,7 @@ fn a_key_that_signs_something_else_or_nothing_makes_no_certificate() {
 }
 
 #[test]
-fn nothing_is_signed_that_breaks_a_rule() {
+fn nothing_with_a_violation_is_signed() {
     fn never(_: &LocalKey, _: &[u8]) -> Result<Vec<u8>, SigningError> {
         Err(SigningError::Refused("it was asked to sign".into()))
     }
@@ -210,14 +210,14 @@ fn nothing_is_signed_that_breaks_a_rule() {
 }
 
 #[test]
-fn a_token_is_redeemed_by_its_own_issuer_alone() {
+fn a_token_is_accepted_only_by_its_own_issuer() {
     let (one, other) = (root(CaRole::Cluster, KEYS, "1y"), root(CaRole::Cluster, KEYS, "1y"));
     let token = issuer(&one).prepare(&server_spec(&cluster(KEYS)), SubjectKey::Generate(KEYS), NOW).expect("a token");
     assert!(matches!(issuer(&other).issue(token), Err(IssueError::OtherIssuer)));
 }
 
 #[test]
-fn of_a_request_only_the_key_is_taken() {
+fn only_the_key_of_a_request_is_used() {
     let root = root(CaRole::Cluster, KEYS, "1y");
     let spec = server_spec(&cluster(KEYS));
     for key in [KeyPair::generate().expect("a key"), KeyPair::from_pem(RSA_KEY).expect("a key")] {

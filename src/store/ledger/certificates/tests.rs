@@ -72,7 +72,7 @@ fn every_query_searches_an_index() {
 }
 
 #[test]
-fn what_expires_comes_in_the_order_of_expiry_one_at_a_time() {
+fn expiring_certificates_are_streamed_in_order() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut ledger = ledger(&folder);
     fill(&mut ledger, 100);

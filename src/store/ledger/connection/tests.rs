@@ -29,7 +29,7 @@ fn pragma<T: rusqlite::types::FromSql>(ledger: &Ledger, name: &str) -> T {
 }
 
 #[test]
-fn what_was_recorded_last_outlives_a_power_failure() {
+fn the_last_commit_survives_a_power_failure() {
     let (_folder, path) = ledger();
     let ledger = Ledger::open(&path).expect("a ledger");
     assert_eq!(pragma::<String>(&ledger, "journal_mode"), "wal");
@@ -41,7 +41,7 @@ fn what_was_recorded_last_outlives_a_power_failure() {
 }
 
 #[test]
-fn a_ledger_caches_as_much_as_is_to_be_recorded_and_no_more_than_allowed() {
+fn the_page_cache_fits_the_batch_within_its_limit() {
     let (_folder, path) = ledger();
     let ledger = Ledger::open(&path).expect("a ledger");
     for (certificates, kibibytes) in [(2, 2_000), (20_000, 5_000), (200_000, 32_768), (usize::MAX, 32_768)] {
@@ -64,7 +64,7 @@ fn a_closed_ledger_leaves_no_log_and_every_transaction_is_counted() {
 }
 
 #[test]
-fn a_reader_neither_writes_nor_waits_nor_sees_what_came_later() {
+fn a_reader_does_not_write_or_wait_and_sees_one_state() {
     let (_folder, path) = ledger();
     let mut writer = Ledger::open(&path).expect("a ledger");
     log(&mut writer, "a");
@@ -94,7 +94,7 @@ fn killed(path: &Path) {
 }
 
 #[test]
-fn a_log_is_played_into_the_ledger_that_it_belongs_to_and_into_no_older_one() {
+fn a_wal_is_applied_only_to_its_own_ledger() {
     let (folder, path) = ledger();
     let backups = [0, 1, 2].map(|i| folder.path().join(format!("backup-{i}")));
     for backup in &backups {
@@ -123,7 +123,7 @@ fn a_log_is_played_into_the_ledger_that_it_belongs_to_and_into_no_older_one() {
 }
 
 #[test]
-fn a_torn_log_belongs_to_its_ledger() {
+fn a_torn_wal_belongs_to_its_ledger() {
     let (_folder, path) = ledger();
     killed(&path);
     let log = wal::beside(&path, "-wal");

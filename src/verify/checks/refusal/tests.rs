@@ -10,7 +10,7 @@ use crate::verify::observation::Untrusted;
 use crate::verify::target::Place;
 
 #[test]
-fn an_impostors_answers_mean_nothing() {
+fn answers_of_an_unproven_server_prove_nothing() {
     let fixture = fixture();
     let same_name_ca =
         create_root(CaRole::Cluster, &fixture.cluster.name, KeyKind::EcdsaP256, Lifetime::TEN_YEARS, NOW);
@@ -27,7 +27,7 @@ fn an_impostors_answers_mean_nothing() {
 }
 
 #[test]
-fn refusals_prove_nothing_where_everybody_is_refused() {
+fn refusals_prove_nothing_if_all_clients_are_refused() {
     let fixture = fixture();
     let refused = answer(401, "Unauthorized");
     let calls = [
@@ -40,7 +40,7 @@ fn refusals_prove_nothing_where_everybody_is_refused() {
 }
 
 #[test]
-fn only_a_refusal_is_a_refusal() {
+fn only_authentication_errors_are_refusals() {
     let fixture = fixture();
     let cases = [
         (answer(401, ""), "pass"),
@@ -119,7 +119,7 @@ fn then(client: Client, request: Request, said: Outcome) -> &'static str {
 }
 
 #[test]
-fn a_review_for_anybody_but_an_unauthenticated_client_is_an_authentication() {
+fn a_review_for_another_user_than_anonymous_is_an_authentication() {
     let fixture = fixture();
     let reviewed_as_anonymous = |groups: &[&str], credential| fixture.review(ANONYMOUS, groups, credential);
     let cases = [
@@ -176,7 +176,7 @@ fn a_refusal_that_repeats_the_name_in_an_untrusted_certificate_proves_nothing() 
 }
 
 #[test]
-fn who_hangs_up_on_an_untrusted_client_has_to_let_the_master_in_afterwards() {
+fn a_closed_connection_is_a_refusal_only_if_the_master_is_accepted_afterwards() {
     let fixture = fixture();
     for cut_off in [Outcome::Closed, Outcome::Reset] {
         let calls = |after: Outcome| {
@@ -197,7 +197,7 @@ fn who_hangs_up_on_an_untrusted_client_has_to_let_the_master_in_afterwards() {
 }
 
 #[test]
-fn where_the_master_gets_no_yes_only_the_handshake_refuses() {
+fn without_an_accepted_master_only_the_handshake_refuses() {
     let fixture = fixture();
     let untrusted = |of_the_master: Outcome, refused: Outcome| {
         let calls = [
@@ -220,7 +220,7 @@ fn where_the_master_gets_no_yes_only_the_handshake_refuses() {
 const STATUS: &str = r#"{"kind":"Status","apiVersion":"v1","status":"Failure","message":"m","reason":"r","code":401}"#;
 
 #[test]
-fn an_api_servers_refusal_speaks_kubernetes_or_the_verifier_is_let_in_at_the_same_path() {
+fn an_api_servers_refusal_is_a_status_or_the_verifier_is_accepted_there() {
     let fixture = fixture();
     let node = || Client::Node("n1".into());
     let known = || fixture.review("kubelet:n1", &["kubelets", "system:authenticated"], None);
@@ -251,7 +251,7 @@ fn an_api_servers_refusal_speaks_kubernetes_or_the_verifier_is_let_in_at_the_sam
 }
 
 #[test]
-fn where_no_master_can_call_the_verifier_shows_that_the_kubelet_knows_its_ca() {
+fn without_a_master_the_verifier_proves_that_the_kubelet_trusts_the_ca() {
     let fixture = fixture();
     let none = || (master(), Outcome::NoCredential("no key".into()));
     let words = "Forbidden (user=clusterctl:verifier, verb=get, resource=nodes, subresource(s)=[pods proxy])";
@@ -268,7 +268,7 @@ fn where_no_master_can_call_the_verifier_shows_that_the_kubelet_knows_its_ca() {
 }
 
 #[test]
-fn without_a_key_here_a_check_is_skipped_but_an_open_door_is_seen() {
+fn without_a_key_a_check_is_skipped_but_open_access_is_found() {
     let fixture = fixture();
     let none = Outcome::NoCredential("no key".into());
     let calls = [

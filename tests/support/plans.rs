@@ -1,0 +1,80 @@
+//! What `issue-node` and `issue-master` would issue, through the library, and what a command did issue, by the ledger.
+
+use clusterctl::app::Silent;
+use clusterctl::app::issue::{self, IssueOptions, IssueReason, ServiceAccountStep, Subjects};
+use clusterctl::cluster::spec::{Cluster, Host};
+use clusterctl::store::credentials::CredentialProblem;
+
+use super::packages::{cluster, env};
+use super::{Lab, Ran};
+
+/// What would be issued.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Plan {
+    /// The certificates, by host and profile, and the reasons for each.
+    pub(crate) certificates: Vec<(String, Vec<IssueReason>)>,
+    /// The number of valid certificates.
+    pub(crate) kept: usize,
+    /// What would be done for the key pair of service accounts.
+    pub(crate) service_account: Option<ServiceAccountStep>,
+}
+
+impl Plan {
+    /// Returns the certificates by host and profile.
+    pub(crate) fn names(&self) -> Vec<&str> {
+        self.certificates.iter().map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// Returns the only certificate that would be issued, and the only reason.
+    #[track_caller]
+    pub(crate) fn only(&self) -> (&str, &IssueReason) {
+        let [(name, reasons)] = self.certificates.as_slice() else { panic!("not one certificate: {self:?}") };
+        let [reason] = reasons.as_slice() else { panic!("not one reason: {self:?}") };
+        (name, reason)
+    }
+
+    /// Returns the problem of the only certificate that would be issued.
+    #[track_caller]
+    pub(crate) fn only_problem(&self) -> (&str, &CredentialProblem) {
+        match self.only() {
+            (name, IssueReason::Problem(problem)) => (name, problem),
+            (name, reason) => panic!("{name}: not a problem: {reason:?}"),
+        }
+    }
+}
+
+/// Returns what `issue-node` would issue for these nodes, or for all where none is named.
+pub(crate) fn node_plan(lab: &Lab, nodes: &[&str]) -> Plan {
+    plan(lab, |cluster| {
+        let is_named = |host: &&Host| nodes.is_empty() || nodes.contains(&host.name.as_str());
+        Subjects::Nodes(cluster.nodes.iter().filter(is_named).collect())
+    })
+}
+
+/// Returns what `issue-master --all` would issue.
+pub(crate) fn master_plan(lab: &Lab) -> Plan {
+    plan(lab, |cluster| Subjects::Masters(cluster.masters.iter().collect()))
+}
+
+fn plan(lab: &Lab, subjects: impl for<'c> FnOnce(&'c Cluster) -> Subjects<'c>) -> Plan {
+    let cluster = cluster(lab);
+    let options = IssueOptions { subjects: subjects(&cluster), reissue: false, renew_within: None };
+    let preview = issue::preview(options, &cluster, &env(lab), &mut Silent).expect("a plan");
+    let certificates = preview.certificates().map(|planned| (planned.credential.to_string(), planned.reasons));
+    Plan { certificates: certificates.collect(), kept: preview.kept(), service_account: preview.service_account() }
+}
+
+/// Runs a command that has to succeed, and returns the number of certificates that the ledger has more than before.
+#[track_caller]
+pub(crate) fn issued_by(lab: &Lab, args: &[&str]) -> (usize, Ran) {
+    let before = issued(lab);
+    let ran = lab.good(args);
+    (issued(lab) - before, ran)
+}
+
+/// Returns the number of certificates in the ledger.
+pub(crate) fn issued(lab: &Lab) -> usize {
+    let ledger = rusqlite::Connection::open(lab.path("pki/ledger.sqlite3")).expect("a ledger");
+    let count: u32 = ledger.query_row("SELECT count(*) FROM certificates", [], |row| row.get(0)).expect("a number");
+    count as usize
+}
