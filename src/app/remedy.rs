@@ -39,6 +39,8 @@ pub enum Remedy {
     Continue,
     /// Run again.
     RunAgain,
+    /// Let the system give this process more threads.
+    RaiseThreadLimit,
     /// Put the key pair that signs service accounts' tokens back, or remove it to get a new one.
     RestoreServiceAccountKey,
     /// Give an administrator the person's own name.

@@ -176,9 +176,10 @@ fn of_admin(error: &AdminError) -> Exit {
 
 fn of_issuance(error: &IssuanceError) -> Exit {
     match error {
-        IssuanceError::StoppedBeforeChange | IssuanceError::Stopped { .. } | IssuanceError::Changed { .. } => {
-            Exit::Environment
-        }
+        IssuanceError::StoppedBeforeChange
+        | IssuanceError::Stopped { .. }
+        | IssuanceError::Changed { .. }
+        | IssuanceError::TooFewThreads(_) => Exit::Environment,
         IssuanceError::ServiceAccountKey(_) => Exit::Refused,
         IssuanceError::NoIssuer { .. } | IssuanceError::Certificate { .. } => Exit::Bug,
     }

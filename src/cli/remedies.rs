@@ -74,6 +74,9 @@ fn words(remedy: &Remedy) -> Option<String> {
         Remedy::Init(remedy) => init::words(remedy),
         Remedy::Continue => "what is done is kept: run the same command again to continue".to_owned(),
         Remedy::RunAgain => "run the same command again".to_owned(),
+        Remedy::RaiseThreadLimit => {
+            "raise the limit of processes (ulimit -u, RLIMIT_NPROC, or the cgroup's pids.max)".to_owned()
+        }
         Remedy::RestoreServiceAccountKey => {
             "restore pki/sa.key and pki/sa.pub from a backup. Or remove both: then a new pair is made, and all service accounts' tokens \
              become invalid"

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use time::OffsetDateTime;
 
 use super::credentials::LoadedCredential;
@@ -156,10 +157,9 @@ pub struct StagedBatch {
 /// # Errors
 /// The system's error; the ledger then has certificates that are in no file, and nothing else is left.
 pub fn stage(layout: &Layout, batch: &[StagedCredentials]) -> Result<StagedBatch, StoreError> {
-    // In sequence: the kernel creates one folder at a time in another. Files that are written in sequence get neighbouring blocks, so
-    // that a later run that replaces all of them frees them in few pieces.
+    // In sequence: the kernel creates one folder at a time in another, and waiting threads would only spin.
     let created = batch.iter().map(|credentials| begin(layout, credentials)).collect::<Result<Vec<_>, _>>()?;
-    let staged = created.into_iter().zip(batch).map(|(folder, credentials)| fill(folder, credentials));
+    let staged = created.into_par_iter().zip(batch).map(|(folder, credentials)| fill(folder, credentials));
     let staged = staged.collect::<Result<Vec<_>, _>>()?;
     let (staged, cache_entries): (Vec<StagedFolder>, Vec<CacheEntry>) = staged.into_iter().unzip();
     Ok(StagedBatch { staged, cache_entries })

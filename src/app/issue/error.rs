@@ -50,6 +50,9 @@ pub enum IssuanceError {
     /// The key pair that signs service accounts' tokens cannot be used.
     #[error("the service-account key cannot be used: {0}")]
     ServiceAccountKey(CredentialProblem),
+    /// The system does not give as many threads as are needed.
+    #[error("the system gives this process too few threads: {0}")]
+    TooFewThreads(#[from] rayon::ThreadPoolBuildError),
 }
 
 /// The name of a credential: its host, if it has one, and its profile.
@@ -83,6 +86,7 @@ impl IssuanceError {
             Self::StoppedBeforeChange | Self::Stopped { .. } => Remedy::Continue,
             Self::Changed { .. } => Remedy::RunAgain,
             Self::ServiceAccountKey(_) => Remedy::RestoreServiceAccountKey,
+            Self::TooFewThreads(_) => Remedy::RaiseThreadLimit,
             Self::NoIssuer { .. } | Self::Certificate { .. } => return None,
         })
     }

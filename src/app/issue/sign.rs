@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use rayon::ThreadPoolBuilder;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::compare::SubjectPlan;
@@ -12,6 +13,7 @@ use crate::app::batches::{Interrupt, batch_size, in_batches};
 use crate::app::env::Env;
 use crate::app::error::Error;
 use crate::app::observer::{Observer, Task};
+use crate::app::threads;
 use crate::cluster::profile::CertificateSpec;
 use crate::pki::ca_set::CaSet;
 use crate::pki::issuer::{Credential, Issuer};
@@ -71,6 +73,11 @@ impl Signing<'_> {
         };
         let make =
             |batch: &[&SubjectPlan]| batch.par_iter().map(make_one).collect::<Result<Vec<_>, Interrupt<Error>>>();
+        // Threads of its own: in the pool of all, writing would wait until all of a batch was made.
+        let writers = (!threads::are_scarce())
+            .then(|| ThreadPoolBuilder::new().num_threads(rayon::current_num_threads().min(work.len())).build())
+            .transpose()
+            .map_err(IssuanceError::from)?;
         let record = |_: &[&SubjectPlan], made: Vec<StagedCredentials>| {
             // The lock is not held while the ledger is written: entries of what is committed meanwhile come with the next batch.
             let entries = lock_unpoisoned(&written).not_recorded().to_vec();
@@ -80,7 +87,9 @@ impl Signing<'_> {
         };
         let commit = |batch: &[&SubjectPlan], made: Vec<StagedCredentials>| {
             // Not earlier: while the disk commits a batch, new files would only wait for it.
-            let entries = issuance::stage(&self.env.layout, &made)?.commit(&self.env.layout)?;
+            let stage = || issuance::stage(&self.env.layout, &made);
+            let staged = writers.as_ref().map_or_else(stage, |writers| writers.install(stage))?;
+            let entries = staged.commit(&self.env.layout)?;
             lock_unpoisoned(&written).all.extend(entries);
             progress.add(certificates_in(batch) as u64);
             Ok(())
