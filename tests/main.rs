@@ -10,6 +10,7 @@ mod bundle;
 mod certificates;
 mod cloud_init;
 mod cluster_file;
+mod cluster_file_commands;
 mod control_plane;
 mod corpora;
 mod crls;

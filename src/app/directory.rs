@@ -1,10 +1,12 @@
 //! The cluster directory as use cases begin with it: its owner, its cluster file, its CAs and its ledger.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::directory_error::DirectoryError;
 use super::env::Env;
 use super::error::Error;
+use super::input;
 use super::notice::Notice;
 use super::observer::Observer;
 use crate::cluster::profile::CaRole;
@@ -66,6 +68,15 @@ pub fn parse_cluster(layout: &Layout, bytes: &[u8]) -> Result<Cluster, Directory
 pub fn cluster(layout: &Layout) -> Result<Cluster, Error> {
     let bytes = cluster_file(layout)?;
     Ok(parse_cluster(layout, &bytes)?)
+}
+
+/// Reads and parses a cluster file at any path. Waits for a pipe.
+///
+/// # Errors
+/// As [`cluster`]; [`InputError`](super::input::InputError) when it cannot be read.
+pub fn cluster_in(path: &Path) -> Result<Cluster, Error> {
+    let bytes = input::read_or_wait(path, config::MAX_BYTES as u64, "cluster file")?;
+    config::read(&bytes).map_err(|source| DirectoryError::ClusterFile { path: path.to_owned(), source }.into())
 }
 
 /// Opens the ledger and reads the CAs' certificates, which have to be this cluster's and in the ledger.

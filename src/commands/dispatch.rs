@@ -4,8 +4,8 @@ use clap::CommandFactory;
 
 use super::tree::{Cli, Command};
 use super::{
-    bundle, completions, crl, demo, init, init_ca, issue_admin, issue_master, issue_node, log, man, open, policy,
-    renew, revoke, show, status, verify, version,
+    bundle, completions, crl, demo, explain, init, init_ca, issue_admin, issue_master, issue_node, log, man, open,
+    policy, renew, revoke, show, status, validate, verify, version,
 };
 use crate::cli::context::Context;
 use crate::cli::error::Result;
@@ -18,6 +18,8 @@ use crate::cli::exit::Exit;
 pub fn dispatch(command: Command, context: &mut Context<'_>) -> Result<Exit> {
     match command {
         Command::Init(args) => init::run(&args, context),
+        Command::Validate(args) => validate::run(&args, context),
+        Command::Explain(args) => explain::run(&args, context),
         Command::InitCa(args) => init_ca::run(&args, context),
         Command::IssueMaster(args) => issue_master::run(&args, context),
         Command::IssueNode(args) => issue_node::run(&args, context),

@@ -104,6 +104,19 @@ Examples:
   $ clusterctl show worker-1
   $ clusterctl show X509SHA256=6a3d5bd1f8e2a6d5b4a7a7e1d2c3b4a5968778695a4b3c2d1e0f00112233aabb";
 
+/// `validate`
+pub const VALIDATE: &str = "\
+Examples:
+  $ clusterctl validate
+  $ clusterctl validate --output json cluster.yaml";
+
+/// `explain`
+pub const EXPLAIN: &str = "\
+Examples:
+  $ clusterctl explain
+  $ clusterctl explain masters.addresses
+  $ clusterctl explain --schema >cluster.schema.json";
+
 /// `renew`
 pub const RENEW: &str = "\
 Examples:

@@ -26,7 +26,7 @@ const HABITS: &[(&[&str], &str)] = &[
         &["check", "health", "doctor", "test", "ping", "audit", "check-expiration", "expiration", "expiry", "wait"],
         STATUS,
     ),
-    (&["validate", "lint"], "to check cluster.yaml and everything made from it: clusterctl verify --offline"),
+    (&["lint"], "to check cluster.yaml and everything made from it: clusterctl verify --offline"),
     (&["list", "ls", "get", "nodes", "masters", "hosts"], LIST),
     (&["logs", "history", "events"], "to see who issued and revoked what, and when: clusterctl log"),
     (
@@ -38,7 +38,6 @@ const HABITS: &[(&[&str], &str)] = &[
             "certinfo",
             "show-cert",
             "inspect",
-            "explain",
             "view",
             "cat",
             "print",
@@ -91,7 +90,7 @@ const HABITS: &[(&[&str], &str)] = &[
 const CLUSTER_API_COMMANDS: &[&str] =
     &["generate", "describe", "move", "upgrade", "config", "alpha", "rollout", "topology", "backup", "restore"];
 /// Commands of Cluster API's `clusterctl` for which there is a tip, too.
-const SHARED_COMMANDS: &[&str] = &["delete", "get", "completion", "validate"];
+const SHARED_COMMANDS: &[&str] = &["delete", "get", "completion"];
 /// Flags of Cluster API's `clusterctl` that this one does not have.
 const CLUSTER_API_FLAGS: &[&str] = &[
     "--infrastructure",

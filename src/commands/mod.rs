@@ -6,6 +6,7 @@ pub mod crl;
 pub mod demo;
 mod dispatch;
 pub mod examples;
+pub mod explain;
 pub mod hints;
 pub mod init;
 pub mod init_ca;
@@ -22,6 +23,7 @@ pub mod revoke;
 pub mod show;
 pub mod status;
 pub mod tree;
+pub mod validate;
 pub mod verify;
 pub mod version;
 

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    bundle, completions, crl, demo, examples, init, init_ca, issue_admin, issue_master, issue_node, log, man, open,
-    policy, renew, revoke, show, status, verify, version,
+    bundle, completions, crl, demo, examples, explain, init, init_ca, issue_admin, issue_master, issue_node, log, man,
+    open, policy, renew, revoke, show, status, validate, verify, version,
 };
 use crate::store::layout::Layout;
 use crate::ui::{ColorChoice, Verbosity};
@@ -84,6 +84,12 @@ pub enum Command {
     /// Write a commented cluster file, cluster.yaml
     #[command(after_help = examples::INIT)]
     Init(init::InitArgs),
+    /// Check the cluster file alone
+    #[command(after_help = examples::VALIDATE)]
+    Validate(validate::ValidateArgs),
+    /// Print what a key of the cluster file means
+    #[command(after_help = examples::EXPLAIN)]
+    Explain(explain::ExplainArgs),
     /// Create the root CAs: the cluster's, etcd's and the front proxy's
     #[command(after_help = examples::INIT_CA)]
     InitCa(init_ca::InitCaArgs),

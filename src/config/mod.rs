@@ -3,6 +3,7 @@
 //! Nothing here opens a file, and no other module uses `serde_yaml`.
 
 mod de;
+pub mod key_docs;
 pub mod keys;
 pub mod kubeconfig;
 mod kubectl;

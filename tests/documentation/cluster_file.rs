@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use clusterctl::config::keys::{Absent, FILE, Key, Value};
+use clusterctl::config::key_docs::{self, KeyDoc};
+use clusterctl::config::keys::Value;
 
 const INTRODUCTION: &str = "\
 # Cluster file
@@ -25,8 +26,10 @@ nodes:
 Scalars are read as they are written: a node called `on`, `no` or `1e3` keeps its name. Unknown and repeated keys, and values of
 another type, are errors; all errors are reported together, each with its path and line.
 
-Editors complete and check the file by [`schemas/cluster.schema.json`](../../../schemas/cluster.schema.json). For editors with the YAML
-language server, write this line at the top of the file, with the path or the address of the schema:
+`clusterctl validate` checks the file alone, and `clusterctl explain KEY` prints what is here about a key.
+
+Editors complete and check the file by [`schemas/cluster.schema.json`](../../../schemas/cluster.schema.json), which
+`clusterctl explain --schema` prints. For editors with the YAML language server, write this line at the top of the file, with the path or the address of the schema:
 
 ```yaml
 # yaml-language-server: $schema=cluster.schema.json
@@ -57,83 +60,27 @@ const RULES: &str = "
 pub(crate) fn page() -> String {
     let mut page = INTRODUCTION.to_owned();
     page.push_str("\n| key | type | default |\n|---|---|---|\n");
-    overview(&mut page, "", &FILE);
-    section(&mut page, "", &FILE);
+    let all = key_docs::all();
+    for KeyDoc { path, key } in &all {
+        let _ = writeln!(page, "| `{path}` | {} | {} |", key.value.type_name(), key.absent.words());
+    }
+    for doc in &all {
+        section(&mut page, doc);
+    }
     page.push_str(RULES);
     page
 }
 
-/// The keys below a key, and how a path continues to them.
-fn below(key: &Key) -> Option<(&'static [Key], String)> {
-    match key.value {
-        Value::Mapping(keys) => Some((keys, format!("{}.", key.name))),
-        Value::List { item: Value::Mapping(keys), .. } => Some((keys, format!("{}[].", key.name))),
-        _ => None,
+fn section(page: &mut String, KeyDoc { path, key }: &KeyDoc) {
+    let _ = write!(page, "\n### `{path}`\n\n{}\n\n", filled(key.description));
+    let _ = writeln!(page, "- Type: {}", key.value.type_name());
+    if let Some(allowed) = key.value.allowed() {
+        let _ = writeln!(page, "- Allowed: {allowed}");
     }
-}
-
-fn overview(page: &mut String, prefix: &str, keys: &[Key]) {
-    for key in keys {
-        let _ = writeln!(page, "| `{prefix}{}` | {} | {} |", key.name, kind(key.value), absent(key.absent));
-        if let Some((keys, prefix)) = below(key) {
-            overview(page, &prefix, keys);
-        }
-    }
-}
-
-fn section(page: &mut String, prefix: &str, keys: &[Key]) {
-    for key in keys {
-        let _ = write!(page, "\n### `{prefix}{}`\n\n{}\n\n", key.name, filled(key.description));
-        let _ = writeln!(page, "- Type: {}", kind(key.value));
-        if let Some(allowed) = allowed(key.value) {
-            let _ = writeln!(page, "- Allowed: {allowed}");
-        }
-        let _ = writeln!(page, "- Default: {}", absent(key.absent));
-        let _ = writeln!(page, "- Example: `{}: {}`", key.name, key.example);
-        if matches!(key.value, Value::Kubelet) {
-            page.push_str("- See: [kubelet settings](kubelet-settings.md)\n");
-        }
-        if let Some((keys, prefix)) = below(key) {
-            section(page, &prefix, keys);
-        }
-    }
-}
-
-fn kind(value: Value) -> String {
-    match value {
-        Value::Constant(_) | Value::Text(_) | Value::Choice(_) => "text".to_owned(),
-        Value::Switch => "boolean".to_owned(),
-        Value::Port => "number".to_owned(),
-        Value::List { item: Value::Mapping(_), .. } => "list of mappings".to_owned(),
-        Value::List { item, .. } => format!("list of {}s", kind(*item)),
-        Value::OneOrList(item) => format!("{0}, or list of {0}s", kind(*item)),
-        Value::Mapping(_) | Value::Kubelet => "mapping".to_owned(),
-    }
-}
-
-fn allowed(value: Value) -> Option<String> {
-    match value {
-        Value::Constant(text) => Some(format!("`{text}`")),
-        Value::Text(format) => Some(format.name.to_owned()),
-        Value::Choice(all) => Some(all().iter().map(|text| format!("`{text}`")).collect::<Vec<_>>().join(", ")),
-        Value::Switch => Some("`true`, `false`".to_owned()),
-        Value::Port => Some("1 to 65535".to_owned()),
-        Value::List { item, min } => {
-            let items = allowed(*item).map(|item| format!("each {item}"));
-            let least = (min > 0).then(|| format!("at least {min}"));
-            let parts: Vec<String> = least.into_iter().chain(items).collect();
-            (!parts.is_empty()).then(|| parts.join("; "))
-        }
-        Value::OneOrList(item) => allowed(*item),
-        Value::Mapping(_) | Value::Kubelet => None,
-    }
-}
-
-fn absent(absent: Absent) -> String {
-    match absent {
-        Absent::Refused => "none, the key is required".to_owned(),
-        Absent::Default(text) => format!("`{text}`"),
-        Absent::Rule(rule) => rule.to_owned(),
+    let _ = writeln!(page, "- Default: {}", key.absent.words());
+    let _ = writeln!(page, "- Example: `{}: {}`", key.name, key.example);
+    if matches!(key.value, Value::Kubelet) {
+        page.push_str("- See: [kubelet settings](kubelet-settings.md)\n");
     }
 }
 
