@@ -1,4 +1,4 @@
-//! Names of hosts as a person gives them to a command: `a,b` is a list, and `worker-*` stands for every name that it matches.
+//! Names of hosts as arguments: `a,b` is a list, and `worker-*` stands for every name that it matches.
 
 use super::similar::nearest;
 

@@ -14,9 +14,10 @@ use crate::cli::output::status::{Head, StatusFormat, Writer};
 use crate::cluster::host_pattern::HostPattern;
 use crate::cluster::lifetime::Lifetime;
 
-/// Reports everything in the cluster directory that expires or is due: roots, CRLs, the certificates of hosts, of the verifier and of
-/// administrators, bundles that are older than their certificates, and hosts that are not in cluster.yaml any more. It needs no
-/// passphrase and changes nothing.
+/// Reports everything in the cluster directory that expires or is due. It needs no passphrase and changes nothing.
+///
+/// That is roots, CRLs, the certificates of hosts, of the verifier and of administrators, bundles that are older than their certificates,
+/// and hosts that are not in cluster.yaml any more.
 #[derive(Debug, Args)]
 pub struct StatusArgs {
     /// Hosts: names, lists as in a,b and patterns as in 'worker-*' [default: all, and what is no host's]

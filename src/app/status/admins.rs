@@ -179,7 +179,7 @@ impl Admin {
     }
 }
 
-/// Returns how long before its expiry an administrator's certificate is renewed: as the cluster file says, in its last third at most.
+/// Returns how long before its expiry an administrator's certificate is renewed: in its last third at most.
 fn renewal_time(source: &Source<'_>, life: time::Duration) -> time::Duration {
     let asked = std::time::Duration::try_from(life).map(|life| source.cluster.renewed_before(life));
     let asked = asked.ok().and_then(|asked| time::Duration::try_from(asked).ok());

@@ -28,8 +28,10 @@ pub(super) struct Source<'a> {
 /// Takes rows, one at a time.
 pub(super) type Sink<'s> = &'s mut dyn FnMut(StatusRow);
 
-/// Reports what expires in a cluster directory: the cluster's CAs, CRLs and verifier, administrators, hosts by name, and hosts that
-/// left. Each row is handed to `sink` when it is known.
+/// Reports what expires in a cluster directory, and returns the sum of the rows.
+///
+/// Rows come in this order: the cluster's CAs, CRLs and verifier, administrators, hosts by name, and hosts that left. Each is handed to
+/// `sink` when it is known.
 ///
 /// # Errors
 /// [`StatusError`] for a host that there is not; or when there is no CA, or the ledger cannot be read.

@@ -23,7 +23,7 @@ use crate::store::ledger::current::CurrentCertificate;
 use crate::verify::remedy::{DirectoryRemedy, FileRemedy, Server};
 use crate::verify::target::Place;
 
-/// Reports the credentials and outdated bundles of the hosts of the cluster file that are wanted, in the order of their names.
+/// Reports the credentials and outdated bundles of the hosts that are wanted, in the order of their names.
 ///
 /// # Errors
 /// When the ledger cannot be read.

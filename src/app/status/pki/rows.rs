@@ -18,10 +18,12 @@ use crate::app::status::summary::Summary;
 use crate::pki::certificate::Certificate;
 use crate::verify::remedy::CertificateRemedy;
 
-/// The longest life of certificates that most tools' CAs sign: from so long before its expiry on a CA shortens what it signs.
+/// The longest life of certificates that CAs usually sign: a CA that expires sooner shortens them.
 const LONGEST_LEAF: Duration = Duration::days(365);
 
-/// Reports every certificate, kubeconfig and CRL of files and folders, whichever tool made them. Each row is handed to `sink`.
+/// Reports every certificate, kubeconfig and CRL of files and folders, whichever tool made them.
+///
+/// Each row is handed to `sink`; the sum is returned.
 ///
 /// # Errors
 /// When a file is not there, or nothing is found.

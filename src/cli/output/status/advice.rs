@@ -79,7 +79,9 @@ impl Advice {
         steps.extend(masters.map(|hosts| format!("clusterctl issue-master {hosts}")));
         steps.extend(nodes.map(|hosts| format!("clusterctl issue-node {hosts}")));
         let bundles = if is_issued { Some("--all".to_owned()) } else { self.bundles.arguments() };
-        steps.extend(bundles.map(|hosts| format!("clusterctl bundle {hosts}   and install what changed on its host")));
+        steps.extend(
+            bundles.map(|hosts| format!("clusterctl bundle {hosts}   # then install what changed on its host")),
+        );
         steps.extend(self.others.iter().cloned());
         if self.has_more {
             steps.push("more is in the answer as JSON (--output json)".to_owned());

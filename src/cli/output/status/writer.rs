@@ -45,8 +45,9 @@ enum Form {
 }
 
 impl Writer {
-    /// Returns a writer. Without `sort_by` a table is sorted by expiry, and all else is in the order of hosts, and is written while
-    /// rows come.
+    /// Returns a writer.
+    ///
+    /// Without `sort_by` a table is sorted by expiry, and all else is in the order of hosts, and is written while rows come.
     ///
     /// `all` also shows in a table what is valid.
     pub(crate) fn new(format: StatusFormat, head: Head, sort_by: Option<SortBy>, all: bool) -> Self {

@@ -134,7 +134,7 @@ fn table_row(out: &mut String, key: &GroupKey, group: &Group) {
     let problem = alike(|member| member.problem.clone()).map(|problem| format!(": {}", escaped(&problem)));
     let _ = writeln!(
         out,
-        "<tr><td>{}</td><td>{whose}</td><td>{expires}</td><td class=\"number\">{}</td><td class=\"{}\">{}{}</td><td>{}</td></tr>",
+        "<tr><td>{}</td><td>{whose}</td><td class=\"date\">{expires}</td><td class=\"number\">{}</td><td class=\"{}\">{}{}</td><td>{}</td></tr>",
         escaped(&key.credential),
         first.days.map(|days| days.to_string()).unwrap_or_default(),
         class_of(key.state.0),

@@ -94,8 +94,9 @@ fn mark(svg: &mut String, day: Date, count: usize, state: State, y: f64, now: Of
     let radius = 4.0 + (count as f64).log10() * 2.0;
     let _ = write!(
         svg,
-        "<circle class=\"{}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius:.1}\"><title>{count} on {day}: {}</title></circle>",
+        "<circle class=\"{}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius:.1}\"><title>{count} on {day}: {}{}</title></circle>",
         class_of(state),
+        if count == 1 { "" } else { "at worst " },
         state.as_str(),
     );
     // At the edge the place says nothing, so that the date does.
