@@ -1,5 +1,4 @@
-//! `verify --crl`: lists of revoked certificates at command level, good ones and those that are none, and the directory's
-//! own `pki/crl.pem`.
+//! `verify --crl`: usable and unusable CRLs at command level, and the directory's own `pki/crl.pem`.
 
 use clusterctl::cluster::profile::CaRole;
 use clusterctl::pki::certificate::{Certificate, Serial};
@@ -32,11 +31,11 @@ impl Site {
         Self { live, root, serial }
     }
 
-    /// Writes a list by `root` that is good from `from` to `to`, in days from now.
-    fn list(&self, file: &str, root: &Issuer, serials: &[Serial], from: i64, to: i64) {
+    /// Writes a CRL by `root` that is valid from `from` to `to`, in days from now.
+    fn crl(&self, file: &str, root: &Issuer, serials: &[Serial], from: i64, to: i64) {
         let now = self.live.lab.now;
         let der = untrusted::revocation_list(root, serials, now + Duration::days(from), now + Duration::days(to));
-        std::fs::write(self.live.lab.path(file), der.expect("a list")).expect("written");
+        std::fs::write(self.live.lab.path(file), der.expect("a CRL")).expect("written");
     }
 
     fn verify(&self, more: &[&str]) -> Ran {
@@ -58,7 +57,7 @@ impl Site {
 }
 
 #[test]
-fn without_a_list_nothing_is_said_of_revocation() {
+fn without_a_crl_there_is_no_finding_of_revocation() {
     needs!("xmllint");
     let site = Site::new();
     let ran = site.verify(&[]);
@@ -66,13 +65,13 @@ fn without_a_list_nothing_is_said_of_revocation() {
 }
 
 #[test]
-fn a_fresh_list_of_this_root_clears_and_revokes() {
+fn a_current_crl_of_the_ca_passes_and_revokes() {
     needs!("openssl", "xmllint");
     let site = Site::new();
-    site.list("others.crl", &site.root, &[Serial(vec![7; 16])], -1, 1);
+    site.crl("others.crl", &site.root, &[Serial(vec![7; 16])], -1, 1);
     let (status, judged, observed, _) = site.judged(&["--crl", "others.crl"]);
     assert_eq!((status, judged.as_str()), (0, "pass"), "{observed}");
-    site.list("ours.crl", &site.root, &[Serial(vec![7; 16]), site.serial.clone()], -1, 1);
+    site.crl("ours.crl", &site.root, &[Serial(vec![7; 16]), site.serial.clone()], -1, 1);
     let (status, judged, observed, remedy) = site.judged(&["--crl", "others.crl", "--crl", "ours.crl"]);
     assert_eq!((status, judged.as_str()), (1, "fail"), "{observed}");
     assert!(observed.contains(&site.serial.to_string()), "{observed}");
@@ -85,7 +84,7 @@ fn a_fresh_list_of_this_root_clears_and_revokes() {
 }
 
 #[test]
-fn a_list_that_proves_nothing_fails_and_says_why() {
+fn an_unusable_crl_fails_with_the_reason() {
     needs!("xmllint");
     let site = Site::new();
     let name = &clusterctl::cluster::name::ClusterName::parse("live").expect("a name");
@@ -96,10 +95,10 @@ fn a_list_that_proves_nothing_fails_and_says_why() {
         Issuer::open(kind, root.get(), site.live.lab.now).expect("a fit root")
     };
     let (twin, other) = (made(CaRole::Cluster), made(CaRole::Etcd));
-    site.list("expired.crl", &site.root, &[], -2, -1);
-    site.list("early.crl", &site.root, &[], 1, 2);
-    site.list("twin.crl", &twin, &[], -1, 1);
-    site.list("other.crl", &other, &[], -1, 1);
+    site.crl("expired.crl", &site.root, &[], -2, -1);
+    site.crl("early.crl", &site.root, &[], 1, 2);
+    site.crl("twin.crl", &twin, &[], -1, 1);
+    site.crl("other.crl", &other, &[], -1, 1);
     site.live.lab.write("garbage.crl", "what is this?\n");
     site.live.lab.write("empty.crl", "");
     std::fs::write(site.live.lab.path("cut.crl"), [0x30, 0x82, 0x01]).expect("written");
@@ -114,20 +113,20 @@ fn a_list_that_proves_nothing_fails_and_says_why() {
         assert_eq!(remedy, "provide-current-crl", "{file}");
     }
     insta::assert_snapshot!("reasons_of_unusable_crls", reasons);
-    // One that is good makes up for one that has expired, but not for a file that is no list: it might have told.
-    site.list("fresh.crl", &site.root, &[], -1, 1);
+    // A current one makes up for one that has expired, but not for a file that is not a CRL.
+    site.crl("fresh.crl", &site.root, &[], -1, 1);
     assert_eq!(site.judged(&["--crl", "expired.crl", "--crl", "fresh.crl"]).1, "pass");
     assert_eq!(site.judged(&["--crl", "garbage.crl", "--crl", "fresh.crl"]).1, "fail");
-    // A file that is not there is no matter of judgement.
+    // A file that does not exist is a usage error.
     let ran = site.verify(&["--crl", "absent.crl"]);
     assert_eq!((ran.status, ran.out.as_str()), (2, ""), "{ran}");
 }
 
 #[test]
-fn a_list_is_recorded_and_judged_by_the_clock_of_then() {
+fn a_recorded_crl_is_judged_by_the_time_of_the_recording() {
     needs!("xmllint");
     let mut site = Site::new();
-    site.list("fresh.crl", &site.root, &[], -1, 1);
+    site.crl("fresh.crl", &site.root, &[], -1, 1);
     let ran = site.verify(&["--crl", "fresh.crl", "--record", "run.json"]);
     assert_eq!(ran.status, 0, "{ran}");
     std::fs::remove_file(site.live.lab.path("fresh.crl")).expect("removed");

@@ -1,4 +1,4 @@
-//! Revocation, from the command to openssl, nginx, etcd, sqlite3 and whatever reads what was written.
+//! `revoke`: the ledger, the CRLs and the authorization configuration, read by openssl, sqlite3 and an evaluator of the rules.
 
 use std::process::{Command, Output};
 
@@ -44,7 +44,7 @@ fn fingerprint(lab: &Lab, certificate: &str) -> String {
     text.trim().split_once('=').expect("a fingerprint").1.replace(':', "").to_lowercase()
 }
 
-fn rule(lab: &Lab) -> AuthorizationConfiguration {
+fn rules(lab: &Lab) -> AuthorizationConfiguration {
     let [config] = documents(&lab.read("policy/masters/authorization.yaml")).try_into().expect("one document");
     AuthorizationConfiguration::read(config)
 }
@@ -54,7 +54,7 @@ fn denies(lab: &Lab, certificate: &str) -> bool {
     let spec = serde_json::json!({"user": "system:anything", "groups": [], "uid": "",
         "extra": {"authentication.kubernetes.io/credential-id": [id]},
         "nonResourceAttributes": {"path": "/api", "verb": "get"}});
-    !matches!(rule(lab).decide(&spec), Verdict::NoOpinion)
+    !matches!(rules(lab).decide(&spec), Verdict::NoOpinion)
 }
 
 fn revoke(lab: &Lab, args: &[&str]) -> Ran {
@@ -81,10 +81,10 @@ fn shown_problems(lab: &Lab, file: &str) -> Vec<String> {
 
 const CLIENT: &str = "pki/nodes/worker-b1/kubelet-client.crt";
 const SERVER: &str = "pki/nodes/worker-b1/kubelet-server.crt";
-const NEIGHBOUR: &str = "pki/nodes/on/kubelet-client.crt";
+const OTHER_CLIENT: &str = "pki/nodes/on/kubelet-client.crt";
 
 #[test]
-fn a_revoked_host_is_in_the_list_and_in_the_rule_and_gets_new_certificates() {
+fn a_revoked_host_is_in_the_crl_and_the_rules_and_gets_new_certificates() {
     needs!("openssl");
     let lab = issued();
     lab.good(&["bundle", "--all"]);
@@ -100,15 +100,15 @@ fn a_revoked_host_is_in_the_list_and_in_the_rule_and_gets_new_certificates() {
         shown.contains("verify OK") && shown.contains("X509v3 CRL Number") && shown.contains("Key Compromise"),
         "{shown}"
     );
-    for (certificate, good) in [(CLIENT, false), (SERVER, false), (NEIGHBOUR, true)] {
+    for (certificate, good) in [(CLIENT, false), (SERVER, false), (OTHER_CLIENT, true)] {
         let args = ["verify", "-crl_check", "-CAfile", "pki/ca.crt", "-CRLfile", "pki/crl.pem", "-attime"];
         let at = NOW.unix_timestamp().to_string();
         let output = openssl(&lab, &[&args[..], &[&at, certificate]].concat());
         assert_eq!(output.status.success(), good, "{certificate}: {}", text(&output));
         assert!(good || text(&output).contains("certificate revoked"));
     }
-    assert!(denies(&lab, CLIENT) && !denies(&lab, NEIGHBOUR));
-    // No client presents what kubelets serve with: the file names it beside the rules.
+    assert!(denies(&lab, CLIENT) && !denies(&lab, OTHER_CLIENT));
+    // No client presents a serving certificate: the file names it beside the rules.
     let rules = lab.read("policy/masters/authorization.yaml");
     assert!(!denies(&lab, SERVER) && rules.contains(&format!("revoked SHA256={}", fingerprint(&lab, SERVER))));
     let refused = lab.run(&["bundle", "worker-b1"]);
@@ -140,7 +140,7 @@ fn a_revoked_host_is_in_the_list_and_in_the_rule_and_gets_new_certificates() {
 }
 
 #[test]
-fn a_masters_bundle_that_knows_of_more_revocations_is_newer() {
+fn a_masters_bundle_with_more_revocations_has_a_higher_generation() {
     let lab = issued();
     let generation = |lab: &Lab| {
         lab.good(&["bundle", "master-1"]);
@@ -153,7 +153,7 @@ fn a_masters_bundle_that_knows_of_more_revocations_is_newer() {
 }
 
 #[test]
-fn a_serial_number_stands_for_one_certificate_with_colons_or_without() {
+fn a_serial_number_with_or_without_colons_names_one_certificate() {
     needs!("openssl");
     let lab = issued();
     let whole = serial(&lab, CLIENT);
@@ -172,7 +172,7 @@ fn a_serial_number_stands_for_one_certificate_with_colons_or_without() {
 }
 
 #[test]
-fn each_root_has_its_own_list() {
+fn each_ca_has_its_own_crl() {
     needs!("openssl");
     let lab = issued();
     let ran = revoke(&lab, &["master-2", "--yes", "--reason", "cessationOfOperation"]);
@@ -187,12 +187,12 @@ fn each_root_has_its_own_list() {
     }
     assert!(denies(&lab, "pki/masters/master-2/controller-manager.crt"));
     assert!(!denies(&lab, "pki/masters/master-1/controller-manager.crt"));
-    // etcd's clients never show theirs to an API server.
+    // etcd's clients never present theirs to an API server.
     assert!(!denies(&lab, "pki/masters/master-2/apiserver-etcd-client.crt"));
 }
 
 #[test]
-fn lists_are_signed_again_with_growing_numbers() {
+fn crls_are_renewed_with_growing_numbers() {
     needs!("openssl", "sqlite3");
     let lab = issued();
     assert_eq!(revoke(&lab, &["on", "--yes"]).status, 0);
@@ -201,7 +201,7 @@ fn lists_are_signed_again_with_growing_numbers() {
         u64::from_str_radix(shown.trim().trim_start_matches("crlNumber=").trim_start_matches("0x"), 16)
             .expect("a number")
     };
-    // The time, which does not go back with a backup.
+    // It begins with the time in seconds, which does not go back with a backup.
     let first = u64::try_from(NOW.unix_timestamp()).expect("after 1970");
     assert_eq!(number(&lab, "pki/crl.pem"), first);
     let ran = revoke(&lab, &["--renew", "--crl-validity", "30d"]);
@@ -210,7 +210,7 @@ fn lists_are_signed_again_with_growing_numbers() {
     assert_eq!(number(&lab, "pki/etcd/crl.pem"), first);
     let due = text(&openssl(&lab, &["crl", "-in", "pki/crl.pem", "-noout", "-nextupdate"]));
     assert_eq!(due.trim(), "nextUpdate=Dec 23 12:00:00 2026 GMT");
-    // A ledger from before knows less than the list that lies there.
+    // A ledger from a backup has lower numbers than the CRL in the directory.
     let sql = "delete from revocation_lists";
     let sqlite = Command::new("sqlite3").arg(lab.path("pki/ledger.sqlite3")).arg(sql).output().expect("sqlite3");
     assert!(sqlite.status.success());
@@ -221,12 +221,12 @@ fn lists_are_signed_again_with_growing_numbers() {
 }
 
 #[test]
-fn what_has_ended_leaves_the_list_and_the_rule() {
+fn expired_certificates_leave_the_crl_and_the_rules() {
     needs!("openssl");
     let mut lab = issued();
     assert_eq!(revoke(&lab, &["worker-b1", "--yes"]).status, 0);
     let gone = serial(&lab, CLIENT);
-    // A day is for clocks that differ.
+    // Clocks may differ by a day.
     lab.now = NOW + Duration::days(365) + Duration::hours(12);
     assert_eq!(revoke(&lab, &["--renew"]).status, 0);
     assert!(text(&openssl(&lab, &["crl", "-in", "pki/crl.pem", "-noout", "-text"])).contains(&gone));
@@ -246,13 +246,13 @@ fn what_has_ended_leaves_the_list_and_the_rule() {
 }
 
 #[test]
-fn what_cannot_be_revoked_is_refused_and_nothing_changes() {
+fn requests_that_cannot_be_met_are_refused_and_change_nothing() {
     needs!("openssl");
     let mut lab = issued();
     let before = std::fs::read(lab.path("pki/ledger.sqlite3")).expect("a ledger");
     let root = serial(&lab, "pki/ca.crt").to_lowercase();
     let server = "pki/nodes/on/kubelet-server.crt";
-    let serials = [root.clone(), serial(&lab, NEIGHBOUR), serial(&lab, server)].map(|serial| serial.to_lowercase());
+    let serials = [root.clone(), serial(&lab, OTHER_CLIENT), serial(&lab, server)].map(|serial| serial.to_lowercase());
     let mut refusals = String::new();
     for args in [
         &["worker-b2", "--yes"][..],
@@ -309,7 +309,7 @@ fn an_interrupted_revocation_is_completed_by_the_same_command() {
     let lab = issued();
     assert_eq!(revoke(&lab, &["on", "--yes", "--reason", "keyCompromise"]).status, 0);
     let rule = lab.read("policy/masters/authorization.yaml");
-    // Killed after the ledger: neither list nor rule.
+    // Killed after the ledger was written: neither CRL nor rules.
     std::fs::remove_file(lab.path("pki/crl.pem")).expect("removed");
     std::fs::remove_dir_all(lab.path("policy")).expect("removed");
     let ran = revoke(&lab, &["on", "--reason", "keyCompromise"]);
@@ -317,19 +317,19 @@ fn an_interrupted_revocation_is_completed_by_the_same_command() {
     assert_eq!(ran.out, "DIR/pki/crl.pem\nDIR/policy/masters/authorization.yaml\n");
     assert_eq!(lab.read("policy/masters/authorization.yaml"), rule);
     assert!(text(&openssl(&lab, &["crl", "-in", "pki/crl.pem", "-noout", "-text"])).contains("Key Compromise"));
-    // Killed between list and rule.
+    // Killed between CRL and rules.
     std::fs::remove_dir_all(lab.path("policy")).expect("removed");
     assert_eq!(revoke(&lab, &["on", "--yes"]).status, 0);
     assert_eq!(lab.read("policy/masters/authorization.yaml"), rule);
     assert_eq!(revoke(&lab, &["on", "--yes"]).status, 3);
-    // Some of it revoked before: the rest is revoked now.
+    // Some of its certificates are revoked already: the others are revoked now.
     lab.good(&["issue-node", "on"]);
     assert_eq!(revoke(&lab, &["on", "--yes"]).status, 0);
-    assert!(denies(&lab, NEIGHBOUR));
+    assert!(denies(&lab, OTHER_CLIENT));
 }
 
 #[test]
-fn a_ledger_from_a_backup_takes_no_revocation_back() {
+fn a_ledger_from_a_backup_undoes_no_revocation() {
     needs!("openssl");
     let lab = issued();
     lab.good(&["verify", "--offline"]);
@@ -351,15 +351,15 @@ fn a_ledger_from_a_backup_takes_no_revocation_back() {
     }
     assert_eq!(recorded_reason(&lab, &lost[0]), None);
     assert!(denies(&lab, CLIENT));
-    // Whatever is revoked next keeps what was.
+    // The next revocation keeps the earlier ones.
     let ran = revoke(&lab, &["on", "--yes"]);
     assert_eq!(ran.status, 0, "{ran}");
     assert!(lost.iter().all(|serial| recorded_reason(&lab, serial).as_deref() == Some("keyCompromise")), "{ran}");
     let list = || text(&openssl(&lab, &["crl", "-in", "pki/crl.pem", "-CAfile", "pki/ca.crt", "-noout", "-text"]));
     let shown = list();
-    assert!(lost.iter().all(|serial| shown.contains(serial)) && shown.contains(&serial(&lab, NEIGHBOUR)), "{shown}");
+    assert!(lost.iter().all(|serial| shown.contains(serial)) && shown.contains(&serial(&lab, OTHER_CLIENT)), "{shown}");
     assert!(shown.contains("Key Compromise"), "{shown}");
-    assert!(denies(&lab, CLIENT) && denies(&lab, NEIGHBOUR));
+    assert!(denies(&lab, CLIENT) && denies(&lab, OTHER_CLIENT));
     insta::assert_snapshot!(problems(&lab), @r"
     exit status 1
     fail store.credential on issue
@@ -371,16 +371,16 @@ fn a_ledger_from_a_backup_takes_no_revocation_back() {
     fail store.credential worker-b1 issue
       it was revoked at 2026-11-23T12:00:00Z (keyCompromise)
     ");
-    // The very host that was forgotten, and its own command.
+    // The same host again, whose revocation the ledger lacks.
     std::fs::copy(&backup, &ledger).expect("copied");
     let ran = revoke(&lab, &["worker-b1", "--yes"]);
     assert_eq!(ran.status, 0, "{ran}");
-    assert!(list().contains("Key Compromise") && denies(&lab, CLIENT) && denies(&lab, NEIGHBOUR));
+    assert!(list().contains("Key Compromise") && denies(&lab, CLIENT) && denies(&lab, OTHER_CLIENT));
     assert_eq!(revoke(&lab, &["worker-b1", "--yes"]).status, 3);
 }
 
 #[test]
-fn what_the_ledger_never_heard_of_stays_in_the_list() {
+fn certificates_that_the_ledger_lacks_stay_in_the_crl() {
     needs!("openssl");
     let lab = issued();
     let (ledger, backup) = (lab.path("pki/ledger.sqlite3"), lab.path("backup.sqlite3"));
@@ -411,7 +411,7 @@ fn what_the_ledger_never_heard_of_stays_in_the_list() {
 }
 
 #[test]
-fn lists_that_do_not_say_what_the_ledger_says_are_found_offline() {
+fn crls_that_differ_from_the_ledger_are_found_offline() {
     let mut lab = issued();
     assert_eq!(revoke(&lab, &["on", "--yes"]).status, 0);
     lab.good(&["issue-node", "on"]);
@@ -439,16 +439,16 @@ fn lists_that_do_not_say_what_the_ledger_says_are_found_offline() {
 }
 
 #[test]
-fn show_tells_that_a_certificate_was_revoked() {
+fn show_names_a_revocation_as_a_problem() {
     let lab = issued();
     lab.good(&["issue-admin", "alice"]);
     let admin = "pki/admins/alice.conf";
-    for file in [CLIENT, NEIGHBOUR, admin] {
+    for file in [CLIENT, OTHER_CLIENT, admin] {
         assert_eq!(shown_problems(&lab, file), Vec::<String>::new(), "{file}");
     }
     assert_eq!(revoke(&lab, &["worker-b1", "--yes", "--reason", "keyCompromise"]).status, 0);
     assert_eq!(revoke(&lab, &["alice", "--yes"]).status, 0);
-    let shown = [CLIENT, admin, NEIGHBOUR].map(|file| format!("{file}: {}", shown_problems(&lab, file).join("; ")));
+    let shown = [CLIENT, admin, OTHER_CLIENT].map(|file| format!("{file}: {}", shown_problems(&lab, file).join("; ")));
     insta::assert_snapshot!(shown.join("\n"), @r"
     pki/nodes/worker-b1/kubelet-client.crt: it was revoked at 2026-11-23T12:00:00Z (keyCompromise)
     pki/admins/alice.conf: it was revoked at 2026-11-23T12:00:00Z
@@ -457,7 +457,7 @@ fn show_tells_that_a_certificate_was_revoked() {
 }
 
 #[test]
-fn the_rules_to_be_copied_to_masters_are_looked_at_offline() {
+fn the_authorization_configuration_is_checked_offline() {
     let lab = issued();
     let matches = || assert_eq!(problems(&lab), "exit status 0\n");
     matches();
@@ -493,7 +493,7 @@ fn the_rules_to_be_copied_to_masters_are_looked_at_offline() {
 }
 
 #[test]
-fn an_older_ledger_is_brought_up_to_date_and_keeps_what_it_knows() {
+fn an_older_ledger_is_migrated_and_keeps_its_certificates() {
     needs!("sqlite3");
     let lab = issued();
     let sql = "drop table revocations; drop table revocation_lists; drop table verification_cache; drop index events_by_kind; \
@@ -505,7 +505,7 @@ fn an_older_ledger_is_brought_up_to_date_and_keeps_what_it_knows() {
     assert_eq!(revoke(&lab, &["on", "--yes"]).status, 0);
     let version = Command::new("sqlite3").arg(&path).arg("select count(*) from revocations").output().expect("sqlite3");
     assert_eq!(text(&version), "2\n");
-    // One from a later version is nobody's to change.
+    // A ledger of a later version is not changed.
     let sqlite = Command::new("sqlite3").arg(&path).arg("pragma user_version=99").output().expect("sqlite3");
     assert!(sqlite.status.success());
     let ran = revoke(&lab, &["worker-b1", "--yes"]);
@@ -513,7 +513,7 @@ fn an_older_ledger_is_brought_up_to_date_and_keeps_what_it_knows() {
 }
 
 #[test]
-fn a_persons_account_is_revoked_by_its_name_and_an_emergencys_is_warned_of() {
+fn an_administrator_is_revoked_by_name_and_a_break_glass_account_with_a_warning() {
     let lab = issued();
     lab.good(&["issue-admin", "alice"]);
     let ran = revoke(&lab, &["alice", "--yes"]);
@@ -532,7 +532,7 @@ fn a_persons_account_is_revoked_by_its_name_and_an_emergencys_is_warned_of() {
 }
 
 #[test]
-fn what_a_ledger_from_a_backup_has_forgotten_is_recorded_before_it_is_replaced() {
+fn certificates_that_the_ledger_lacks_are_recorded_before_they_are_replaced() {
     needs!("age-keygen", "openssl");
     let lab = issued();
     let ledger = lab.path("pki/ledger.sqlite3");
@@ -549,7 +549,7 @@ fn what_a_ledger_from_a_backup_has_forgotten_is_recorded_before_it_is_replaced()
     }
     let list = text(&openssl(&lab, &["crl", "-in", "pki/crl.pem", "-noout", "-text"]));
     assert!(list.contains(&forgotten) && list.contains(&other), "{list}");
-    // Where its key was forgotten on purpose, or is damaged, a certificate is as good on its host.
+    // A certificate whose key was discarded or damaged here is still valid on its host.
     for spoil in ["forgotten", "damaged"] {
         let backup = std::fs::read(&ledger).expect("a ledger");
         lab.good(&["issue-node", "worker-b1", "--reissue"]);
@@ -567,7 +567,7 @@ fn what_a_ledger_from_a_backup_has_forgotten_is_recorded_before_it_is_replaced()
             assert_eq!(revoke(&lab, &[serial, "--yes"]).status, 0, "{spoil}");
         }
     }
-    // Of another root it learns nothing.
+    // A certificate of another CA is not recorded.
     let strangers = issued();
     lab.write(CLIENT, &strangers.read(CLIENT));
     let stranger = serial(&lab, CLIENT);
