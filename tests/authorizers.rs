@@ -74,7 +74,7 @@ fn only_a_revoked_certificate_is_denied() {
         assert!(matches!(&verdict, Verdict::Denied(name, _) if name.starts_with("revoked-")), "{verdict:?}");
         assert_eq!(authorization(accounts, &others).decide(&asks("kubelet:on", own.clone())), Verdict::NoOpinion);
         assert_eq!(config.decide(&asks("kubelet:1e3", own.clone())), Verdict::NoOpinion);
-        // No resource at all, no extra, nothing: what is not there denies nobody.
+        // Without a resource or extra fields nothing is denied.
         let mut path = asks("kubelet:on", own);
         path["nonResourceAttributes"] = json!({"path": "/healthz", "verb": "get"});
         path.as_object_mut().expect("a spec").remove("resourceAttributes");

@@ -179,7 +179,7 @@ fn files_with_only_a_sequence_cannot_restore_revocations() {
     lab.good(&["verify", "--offline"]);
 }
 
-/// The number of a list that lies in the directory.
+/// The number of the CRL in the directory.
 fn number(lab: &Lab) -> u64 {
     let der = clusterctl::pki::crl::read_all(lab.read("pki/crl.pem").as_bytes()).expect("a list").remove(0);
     clusterctl::pki::crl::Crl::from_der(der).expect("a list").number.expect("a number")

@@ -1,4 +1,4 @@
-//! The cluster file from outside: what people and other programs write, what other programs read, and what nobody should.
+//! Reading cluster files: of people and other programs, with errors, and malicious ones.
 
 use clusterctl::cluster::config_error::{ConfigError, Reason};
 use clusterctl::cluster::inventory::{ExternalIps, Inventory};

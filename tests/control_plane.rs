@@ -447,7 +447,7 @@ fn three_etcd_members_form_a_cluster_and_refuse_other_certificates() {
     let health = "etc/kubernetes/pki/etcd/healthcheck-client";
     assert!(client("m3", root, health, &["get", "/registry/x"]).0);
 
-    // Whoever else of the cluster comes: a node, the API server's own other certificates, nobody.
+    // Other clients of the cluster: a node, the API server with other certificates, no certificate.
     std::fs::copy(site.path("m1", root), site.path("on", "etcd-ca.crt")).expect("copied");
     for (host, root, pair) in [
         ("on", "etcd-ca.crt", "var/lib/kubelet/pki/kubelet-client"),

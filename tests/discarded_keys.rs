@@ -110,11 +110,11 @@ fn a_host_whose_keys_were_discarded_is_refused_with_the_command_that_makes_new_o
     let Err(PackageError::Refused(refusal)) = package(&lab, &["on"]) else { panic!("a bundle") };
     assert_eq!(refusal.refused[0].remedy(), CredentialRemedy::Reissue);
     assert_eq!(lab.snapshot(), before);
-    // Of all hosts it keeps the sealed one that is there.
+    // With --all, the existing encrypted bundle is kept.
     assert_eq!(package(&lab, &[]).expect("bundles").kept, [host("on")]);
     assert_eq!(bundles(&lab).iter().filter(|name| name.starts_with("on.")).collect::<Vec<_>>(), ["on.tar.gz.age"]);
     assert_eq!(bundles(&lab).len(), 5);
-    // Where even that is gone, nobody gets anything.
+    // Without that bundle, nothing is packed.
     fs::remove_file(lab.path("bundles/on.tar.gz.age")).expect("removed");
     assert_eq!(lab.run(&["bundle", "--all"]).status, 3);
     lab.good(&["issue-node", "--reissue", "on"]);

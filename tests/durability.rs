@@ -40,7 +40,7 @@ fn each_folder_is_renamed_after_a_sync_of_its_complete_content() {
         let length = line[from..].find(['/', '"', '>'])?;
         Some(line[from..from + length].to_owned())
     };
-    // Where each folder was begun and last written to, and where each sync of the whole began and ended.
+    // The lines where each folder was created and last written to, and where each sync began and ended.
     let (mut begun, mut full) = (BTreeMap::new(), BTreeMap::new());
     let (mut syncs, mut recorded, mut named) = (Vec::new(), Vec::new(), 0);
     for (i, line) in calls.lines().enumerate() {

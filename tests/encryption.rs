@@ -28,7 +28,7 @@ fn a_bundle_is_encrypted_to_ssh_and_age_keys_and_each_of_them_decrypts_it() {
     }
     let ran = lab.good(&args);
     assert_eq!(ran.out, "DIR/bundles/on.tar.gz.age\n");
-    // The one in the clear is gone, and the sealed one is its owner's alone.
+    // The unencrypted bundle is removed, and the encrypted one has mode 0600.
     assert_eq!(bundles(&lab), ["on.tar.gz.age"]);
     assert_eq!(fs::metadata(lab.path("bundles/on.tar.gz.age")).expect("there").permissions().mode() & 0o777, 0o600);
     for (name, _) in &keys {
@@ -49,7 +49,7 @@ fn a_bundle_is_encrypted_to_ssh_and_age_keys_and_each_of_them_decrypts_it() {
     let second = fs::read(lab.path("bundles/on.tar.gz.age")).expect("a bundle");
     assert_ne!(first, second);
     assert_eq!(age_opens(&lab, "bundles/on.tar.gz.age", "age").as_deref(), Some(plain.as_slice()));
-    // And back, where somebody says so: one that is written in the clear takes the sealed one's place.
+    // With --unencrypted, an unencrypted bundle replaces the encrypted one.
     lab.good(&["bundle", "on", "--unencrypted"]);
     assert_eq!(bundles(&lab), ["on.tar.gz"]);
 }
@@ -103,7 +103,7 @@ fn an_encrypted_bundle_that_is_up_to_date_is_left_alone() {
     lab.good(&["issue-node", "--reissue", "on"]);
     assert_eq!(pack(&[&recipient]), ["on"]);
     assert!(inode("worker-b1") == worker);
-    // What was touched since is sealed again, and so is what others are to open.
+    // Changed bundles, and bundles with other recipients, are encrypted again.
     let path = lab.path("bundles/on.tar.gz.age");
     let mut bytes = fs::read(&path).expect("an archive");
     *bytes.last_mut().expect("an octet") ^= 1;

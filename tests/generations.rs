@@ -1,4 +1,4 @@
-//! Generations of bundles: the same for the same content, later for any other, so that nobody installs an older one unawares.
+//! Generations of bundles: equal for equal content and later for other content, so that no older bundle is installed by mistake.
 
 use std::fs;
 

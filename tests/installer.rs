@@ -349,11 +349,11 @@ fn a_killed_installation_is_finished_by_the_next_one() {
     scratch.install(&scratch.unpack(&site.bundle("on", 1)), &[]).succeeded();
     let before = scratch.tree();
     let unpacked = scratch.unpack(&site.bundle("on", 2));
-    // A polite end, before the first rename: as if it had never begun.
+    // SIGTERM before the first rename: nothing is changed.
     let ended = scratch.install_with(&unpacked, "sync", "kill -TERM $PPID");
     assert_eq!(ended.status, Some(143), "{ended:#?}");
     assert_eq!(scratch.tree(), before);
-    // A rude one, between two renames.
+    // SIGKILL between two renames.
     let mv = r#"case "$4" in *kubelet-client.key) kill -9 $PPID; exit 1 ;; esac; exec /bin/mv "$@""#;
     assert_eq!(scratch.install_with(&unpacked, "mv", mv).status, None);
     assert!(scratch.tree().keys().any(|path| path.ends_with(".clusterctl-new")));

@@ -332,7 +332,7 @@ fn an_unknown_installed_ca_is_refused_with_its_pin() {
     assert!(scratch.tree() == before);
     scratch.install(&unpacked, &["--replace"]).succeeded();
 
-    // The same root, put there by somebody's own tool.
+    // The same CA, installed by another tool.
     let scratch = Scratch::new();
     let pki = scratch.root.join("etc/kubernetes/pki");
     fs::create_dir_all(&pki).expect("made");

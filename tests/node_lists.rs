@@ -119,7 +119,7 @@ fn a_host_with_only_an_external_address_needs_the_flag() {
     insta::assert_snapshot!("external_only", ran);
     let (masters, nodes, _) = taken("external-only.json", &["--external-ips"]);
     assert_eq!((masters, &nodes["vps-2"][..]), (vec!["vps-1".into()], &["vps-2".into(), "203.0.113.72".into()][..]));
-    // Or somebody says where it is.
+    // Or a flag names the endpoint.
     let named = ["--node", "vps-1=10.1.0.1", "--node", "vps-2=10.1.0.2", "--master", "vps-1=10.1.0.1"];
     assert_eq!(taken("external-only.json", &named).1["vps-1"], ["10.1.0.1"]);
 }

@@ -70,7 +70,7 @@ fn other_keys_and_damaged_files_decrypt_nothing() {
     refused(file, "ours", 2);
     assert_eq!(decrypted(&lab, file, "ours"), Err(DecryptError::Damaged));
 
-    // Sealed by stock age, to us, and no bundle; made for mail; sealed with a passphrase.
+    // Encrypted by age to this key, and no bundle; armored; encrypted with a passphrase.
     let (bad, path) = (lab.path(file).display().to_string(), lab.path("cluster.yaml").display().to_string());
     good_tool("age", &["-r", &recipient, "-o", &bad, &path]);
     let mut said = vec![refused(file, "ours", 2)];
@@ -149,7 +149,7 @@ fn show_describes_the_recipients_of_an_encrypted_file() {
     lab.good(&["bundle", "on", "--encrypt-to", &age, "--encrypt-to", &ssh]);
     let shown = lab.good(&["show", "bundles/on.tar.gz.age"]);
     insta::assert_snapshot!(shown.out);
-    // What age adds by chance is nobody: neither in what it made, nor where it stands for sure.
+    // Random stanzas that age adds are no recipients.
     for _ in 0..20 {
         lab.good(&["bundle", "on", "--encrypt-to", &age]);
         assert_eq!(shown_recipients(&lab, "bundles/on.tar.gz.age"), ["an age key"]);

@@ -13,7 +13,7 @@ use crate::support::outside::needs;
 /// Some other user.
 const OTHER: u32 = 54_321;
 
-/// False where nobody may give files away: then nothing can be tried.
+/// Changes the owner. False without the right to do so.
 fn given_away(path: &Path) -> bool {
     chown(path, Some(OTHER), None).is_ok()
 }

@@ -1,4 +1,4 @@
-//! Questions at a real terminal, which a program that nobody here wrote holds: what a signal leaves of it.
+//! Prompts at a pseudo-terminal of Python: the state of the terminal after an answer and after a signal.
 
 use std::process::Command;
 

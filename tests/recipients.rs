@@ -33,7 +33,7 @@ fn the_cluster_file_names_recipients_and_the_command_line_overrides_them() {
     lab.good(&["bundle", "on"]);
     assert!(age_opens(&lab, "bundles/on.tar.gz.age", "host").is_some());
 
-    // Others have nobody, so that nobody gets anything.
+    // The other hosts have no recipients, so nothing is packed.
     let before = lab.snapshot();
     let refused = lab.run(&["bundle", "--all"]);
     assert_eq!(refused.status, 3, "{refused}");

@@ -87,7 +87,7 @@ fn readable_keys_of_removed_hosts_and_bundles_fail() {
         set_mode(&lab, path, 0o600);
     }
     assert_eq!(told(&lab, &[]).0, 0);
-    // What is no bundle is nobody's secret here, and what is sealed may lie open.
+    // Other files and encrypted bundles may be readable.
     lab.write("bundles/README", "which is which");
     let sealed = lab.path("bundles/on.tar.gz.age");
     fs::write(&sealed, "age-encryption.org/v1\n").expect("written");

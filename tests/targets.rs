@@ -141,7 +141,7 @@ fn refusals_are_proven_with_the_verifiers_certificate_alone() {
         assert_eq!(found[check], if check == "node.other-node" { "skipped" } else { "pass" }, "{check}: {found:#?}");
     }
     assert_eq!(found["node.caller"], "skipped");
-    // With neither there is nobody to be let in, and nothing follows from a refusal.
+    // Without either no client is accepted, and a refusal proves nothing.
     std::fs::remove_dir_all(live.lab.path("pki/verifier")).expect("removed");
     let found = statuses(&live.lab.good(&["verify", "--allow-skipped", "--output", "json"]));
     for check in ["node.caller", "node.anonymous", "node.untrusted", "node.other-node"] {

@@ -81,6 +81,7 @@ fn an_ignition_config_with_a_duplicate_file_is_refused() {
 
 #[test]
 fn user_data_with_thousands_of_files_is_refused_quickly() {
+    needs!("gzip");
     let lab = Lab::issued();
     lab.good(&["bundle", "on", "--format", "cloud-init"]);
     let data = fs::read_to_string(decompressed(&lab, &lab.path("bundles/on.cloud-init.yaml.gz"))).expect("text");

@@ -164,7 +164,7 @@ fn bundles_that_were_swapped_or_whose_templates_weaken_trust_are_found() {
     changed(kubeconfig, "{{ files.ca }}", "/etc/ssl/certs/ca-certificates.crt");
     found();
     lab.good(&["bundle", "--all", "--templates", "t"]);
-    // No template makes such a bundle, but somebody may have.
+    // No template renders such a bundle, but other tools may.
     let script = r#"
 import hashlib, json, sys
 folder = sys.argv[1]

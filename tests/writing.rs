@@ -1,4 +1,4 @@
-//! The cluster file as we write it: read again it says the same, to us and to a YAML reader that nobody here wrote.
+//! Written cluster files have the same meaning for the program and for PyYAML.
 
 use clusterctl::cluster::config_error::{ConfigError, Reason};
 use clusterctl::cluster::inventory::ExternalIps;

@@ -1,4 +1,4 @@
-//! Our side: what `verify` does on the wire, with all that lies in a directory, and how long it takes.
+//! The client side: the connections of `verify` with a whole cluster directory, and their duration.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -127,7 +127,7 @@ pub fn pem(data: &[u8]) {
     }
 }
 
-/// A kubeconfig that somebody else wrote.
+/// A kubeconfig of another tool.
 pub fn kubeconfigs(data: &[u8]) {
     match kubeconfig::read(data) {
         Ok(read) => drop(format!("{read:?}")),

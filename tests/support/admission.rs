@@ -53,7 +53,7 @@ fn refusals(policy: &ValidatingAdmissionPolicy, write: &Write<'_>) -> Vec<String
     let mut variables = json!({});
     for variable in spec.variables.as_deref().unwrap_or_default() {
         let known = [&base[..], &[("variables", &variables)]].concat();
-        // One that fails is missed by whoever asks for it, and by nobody else.
+        // A variable that fails is missing only for expressions that use it.
         if let Ok(value) = value_of(&variable.expression, &known) {
             variables[&variable.name] = value;
         }

@@ -1,4 +1,4 @@
-//! Cluster files as tests write them, and what a draft has to mean to whoever reads it.
+//! Cluster files for tests, and the meaning of a draft for every reader.
 
 use clusterctl::cluster::kubelet::Written;
 use clusterctl::cluster::spec::{RawCluster, RawHost};
@@ -25,7 +25,7 @@ pub(crate) fn with(lines: &str) -> String {
     format!("apiVersion: clusterctl/v1\nkind: Cluster\n{lines}")
 }
 
-/// What a YAML 1.1 reader that nobody here wrote takes each text for, as JSON.
+/// Returns the JSON value that PyYAML, a YAML 1.1 reader, reads for each text.
 pub(crate) fn means_to_pyyaml(texts: &[String]) -> Vec<serde_json::Value> {
     let program = "import json, sys, yaml; json.dump([yaml.safe_load(t) for t in json.load(sys.stdin)], sys.stdout)";
     let input = serde_json::to_vec(texts).expect("texts");

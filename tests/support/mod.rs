@@ -57,7 +57,7 @@ pub(crate) struct Lab {
     pub(crate) now: OffsetDateTime,
     /// Environment variables.
     pub(crate) env: BTreeMap<String, OsString>,
-    /// What a person would type; `None` when nobody is there.
+    /// Typed answers to prompts; `None` without a terminal.
     pub(crate) typed: Option<VecDeque<String>>,
 }
 
@@ -247,12 +247,12 @@ pub(crate) fn without_digests(text: &str) -> String {
     words.collect()
 }
 
-/// Runs a program that nobody here wrote; it has to be there.
+/// Runs a program of another project.
 pub(crate) fn tool(name: &str, args: &[&str]) -> Output {
     Command::new(name).args(args).output().unwrap_or_else(|error| panic!("{name} is needed by this test: {error}"))
 }
 
-/// Runs a program that nobody here wrote, which has to end well; its standard output.
+/// Runs a program of another project, which has to succeed, and returns its standard output.
 pub(crate) fn good_tool(name: &str, args: &[&str]) -> String {
     let output = tool(name, args);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

@@ -257,7 +257,7 @@ fn dry_run_writes_can_be_left_out() {
     assert!(skipped.iter().all(|check| check.starts_with("master.admission at ")), "{skipped:?}");
 }
 
-/// A gateway for reading alone, say: what nobody may write here says nothing of admission.
+/// A read-only gateway, for example: writes that are refused for all clients say nothing about admission.
 #[test]
 fn admission_is_skipped_where_no_write_is_served() {
     let lab = lab(1, 2, Some(InjectedFault::NoAdmission));

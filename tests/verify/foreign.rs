@@ -1,4 +1,4 @@
-//! Servers that nobody here wrote: etcd and OpenSSL, as they are and as they can be twisted.
+//! Servers of other projects: etcd and OpenSSL, with usual and unusual settings.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -48,7 +48,7 @@ fn etcd_is_judged_by_its_handshake() {
         ("dates", "pass"),
         ("name", "pass"),
         ("usage", "pass"),
-        // etcd is no kubelet: its 404 proves nothing, whoever asks.
+        // etcd is no kubelet: its 404 proves nothing for any client.
         ("caller", "not-proven"),
         ("anonymous", "pass"),
         ("untrusted", "pass"),

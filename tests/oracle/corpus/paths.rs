@@ -170,7 +170,7 @@ pub(super) fn strength(corpus: &mut Corpus) {
             corpus.pair(&format!("strength/leaf-key-{id}"), (P256, SHA256, "7", ROOT), (kind, SHA256, "8", LEAF));
         }
     }
-    // A root's own signature is nobody's business: it is trusted for its key.
+    // A root's own signature is not checked: it is trusted for its key.
     for (id, kind, digest) in [("sha1", RSA, SHA1), ("md5", RSA, MD5), ("p521-sha1", P521, SHA1)] {
         corpus.pair(
             &format!("strength/root-self-signed-with-{id}"),
