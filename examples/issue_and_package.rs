@@ -11,7 +11,7 @@ use clusterctl::app::audit::{self, AuditOptions, AuditReport};
 use clusterctl::app::ca::{self, CaReport, KeyProtection};
 use clusterctl::app::issue::{self, IssueOptions, IssueReport, Subjects};
 use clusterctl::app::package::encryption::{Encryption, Recipients};
-use clusterctl::app::package::{PackageOptions, PackageReport, Packager, Selection, templates, versions};
+use clusterctl::app::package::{PackageOptions, PackageReport, Packager, Selection, versions};
 use clusterctl::app::{Env, Silent, directory};
 use clusterctl::bundle::format::Format;
 use clusterctl::cluster::spec::Cluster;
@@ -73,7 +73,7 @@ fn package(cluster: &Cluster, env: &Env) -> Result<PackageReport, Box<dyn Error>
     let hosts = Selection::all(cluster);
     let options = PackageOptions {
         format: Format::TarGz,
-        templates: templates::load(None, cluster, &env.layout)?,
+        templates: None,
         settings: versions::settings(cluster, &[], false)?,
         overrides_versions: false,
         encryption: Encryption::plan(&hosts, cluster, Format::TarGz, &Recipients::OfClusterFile)?,

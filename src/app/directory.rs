@@ -40,34 +40,22 @@ pub fn check_owner(layout: &Layout, sudo_uid: Option<u32>) -> Result<(), Directo
     Ok(())
 }
 
-/// Reads the bytes of the cluster file.
-///
-/// # Errors
-/// When there is none, or it cannot be read.
-pub fn cluster_file(layout: &Layout) -> Result<Vec<u8>, Error> {
-    let path = layout.cluster_file();
-    match files::read(&path, config::MAX_BYTES as u64) {
-        Err(StoreError::Missing(_)) => Err(DirectoryError::NoClusterFile { dir: layout.dir().to_owned() }.into()),
-        Err(source @ StoreError::TooLarge { .. }) => Err(DirectoryError::ClusterFileTooLarge { path, source }.into()),
-        other => Ok(other?),
-    }
-}
-
-/// Parses the bytes of the cluster file.
-///
-/// # Errors
-/// [`DirectoryError::ClusterFile`] with all of its errors.
-pub fn parse_cluster(layout: &Layout, bytes: &[u8]) -> Result<Cluster, DirectoryError> {
-    config::read(bytes).map_err(|source| DirectoryError::ClusterFile { path: layout.cluster_file(), source })
-}
-
 /// Reads and parses the cluster file.
 ///
 /// # Errors
-/// As [`cluster_file`] and [`parse_cluster`].
+/// When there is none, or it cannot be read; [`DirectoryError::ClusterFile`] with all of its errors.
 pub fn cluster(layout: &Layout) -> Result<Cluster, Error> {
-    let bytes = cluster_file(layout)?;
-    Ok(parse_cluster(layout, &bytes)?)
+    let path = layout.cluster_file();
+    let bytes = match files::read(&path, config::MAX_BYTES as u64) {
+        Err(StoreError::Missing(_)) => {
+            return Err(DirectoryError::NoClusterFile { dir: layout.dir().to_owned() }.into());
+        }
+        Err(source @ StoreError::TooLarge { .. }) => {
+            return Err(DirectoryError::ClusterFileTooLarge { path, source }.into());
+        }
+        other => other?,
+    };
+    config::read(&bytes).map_err(|source| DirectoryError::ClusterFile { path, source }.into())
 }
 
 /// Reads and parses a cluster file at any path. Waits for a pipe.

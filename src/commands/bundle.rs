@@ -9,7 +9,6 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use crate::app::package::encryption::Encryption;
 use crate::app::package::{PackageError, PackageOptions, Packager, Selection, templates, versions};
 use crate::bundle::format::Format;
-use crate::bundle::render::Templates;
 use crate::cli::args::encryption::EncryptionArgs;
 use crate::cli::args::hosts::expanded;
 use crate::cli::args::output::OutputFormat;
@@ -74,15 +73,14 @@ pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> Result<Exit> {
         return eject(&context.path(folder), context);
     }
     let packager = Packager { cluster: context.cluster()?, env: context.env.clone() };
-    let given = args.templates.as_ref().map(|folder| context.path(folder));
-    let templates = templates::load(given.as_deref(), &packager.cluster, &packager.env.layout)?;
+    let templates = args.templates.as_ref().map(|folder| context.path(folder));
     match args.verifier {
-        true => pack_verifier(args, &packager, &templates, context),
+        true => pack_verifier(args, &packager, templates.as_deref(), context),
         false => pack(args, &packager, templates, context),
     }
 }
 
-fn pack(args: &BundleArgs, packager: &Packager, templates: Templates, context: &mut Context<'_>) -> Result<Exit> {
+fn pack(args: &BundleArgs, packager: &Packager, templates: Option<PathBuf>, context: &mut Context<'_>) -> Result<Exit> {
     let options = options(args, &packager.cluster, templates, context)?;
     let began = Instant::now();
     let report = packager.plan(options, &mut context.observer())?.apply(&mut context.observer())?;
@@ -96,7 +94,7 @@ fn pack(args: &BundleArgs, packager: &Packager, templates: Templates, context: &
 fn options<'c>(
     args: &BundleArgs,
     cluster: &'c Cluster,
-    templates: Templates,
+    templates: Option<PathBuf>,
     context: &mut Context<'_>,
 ) -> Result<PackageOptions<'c>> {
     let hosts = match args.all {
@@ -122,7 +120,7 @@ fn options<'c>(
 fn pack_verifier(
     args: &BundleArgs,
     packager: &Packager,
-    templates: &Templates,
+    templates: Option<&Path>,
     context: &mut Context<'_>,
 ) -> Result<Exit> {
     let key = args.signing.key(args.format, context)?;

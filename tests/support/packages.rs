@@ -1,9 +1,7 @@
 //! Packs bundles through the library, for tests of its reports and errors.
 
 use clusterctl::app::package::encryption::Encryption;
-use clusterctl::app::package::{
-    PackageError, PackageOptions, PackageReport, Packager, Selection, Warning, templates, versions,
-};
+use clusterctl::app::package::{PackageError, PackageOptions, PackageReport, Packager, Selection, Warning, versions};
 use clusterctl::app::{self, Env, Silent, directory};
 use clusterctl::bundle::format::Format;
 use clusterctl::cluster::spec::Cluster;
@@ -28,13 +26,13 @@ pub(crate) fn package_with(
     change: impl for<'c> FnOnce(&'c Cluster, &mut PackageOptions<'c>) -> Result<(), PackageError>,
 ) -> Result<PackageReport, PackageError> {
     let packager = Packager { env: env(lab), cluster: cluster(lab) };
-    let (env, cluster) = (&packager.env, &packager.cluster);
+    let cluster = &packager.cluster;
     let names: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
     let hosts = if names.is_empty() { Selection::all(cluster) } else { Selection::named(cluster, &names)? };
     let mut options = PackageOptions {
         hosts,
         format: Format::TarGz,
-        templates: templates::of_cluster(cluster, &env.layout).expect("templates"),
+        templates: None,
         settings: versions::settings(cluster, &[], false)?,
         overrides_versions: false,
         encryption: Encryption::None { requested: false },

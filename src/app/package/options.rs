@@ -1,10 +1,11 @@
 //! What to pack, and how.
 
+use std::path::PathBuf;
+
 use super::encryption::Encryption;
 use super::selection::Selection;
 use crate::bundle::format::Format;
 use crate::bundle::images::Settings;
-use crate::bundle::render::Templates;
 use crate::pki::ssh::SshKey;
 
 /// What to pack, and how.
@@ -14,8 +15,8 @@ pub struct PackageOptions<'c> {
     pub hosts: Selection<'c>,
     /// The form of the bundles.
     pub format: Format,
-    /// What the files are rendered from.
-    pub templates: Templates,
+    /// A folder with templates that replace those of the cluster file.
+    pub templates: Option<PathBuf>,
     /// The versions of a control plane, and whether systemd units are packed.
     pub settings: Settings,
     /// Whether `settings` differ from the cluster file in this run alone.

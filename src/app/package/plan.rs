@@ -8,6 +8,7 @@ use super::older;
 use super::options::PackageOptions;
 use super::permissions::ExposedKeys;
 use super::preflight::{self, Preflight};
+use super::templates;
 use crate::app::directory;
 use crate::app::env::Env;
 use crate::app::error::Error;
@@ -74,6 +75,7 @@ fn plan<'c>(
         signing_key,
         discard_keys,
     } = options;
+    let templates = templates::load(templates.as_deref(), cluster, &env.layout)?;
     check_discard(discard_keys, &encryption)?;
     let lock = directory::lock(env, "bundle", observer)?;
     let (mut ledger, known, cas) = directory::trust(&env.layout, cluster)?;

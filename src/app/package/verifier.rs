@@ -1,11 +1,12 @@
 //! Packs what CI needs to verify the cluster: no CA's key and no node's credential.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::error::PackageError;
 use super::permissions::ExposedKeys;
 use super::plan::Packager;
 use super::report::Warning;
+use super::templates;
 use super::templates_error::TemplatesError;
 use crate::app::directory;
 use crate::app::env::Env;
@@ -15,7 +16,6 @@ use crate::app::revoke::{self, denials};
 use crate::app::verify::denials as expected;
 use crate::bundle::input::CredentialPem;
 use crate::bundle::packer;
-use crate::bundle::render::Templates;
 use crate::bundle::signature;
 use crate::bundle::verifier::{self, VerifierInput};
 use crate::cluster::profile::{CertificateSpec, Profile};
@@ -43,12 +43,13 @@ impl Packager {
     /// When one of the credentials cannot be used, a template fails, or the bundle cannot be written.
     pub fn verifier_bundle(
         &self,
-        templates: &Templates,
+        templates: Option<&Path>,
         signing_key: Option<&SshKey>,
         observer: &mut dyn Observer,
     ) -> Result<VerifierReport, Error> {
         let Self { env, cluster } = self;
         let layout = &env.layout;
+        let templates = templates::load(templates, cluster, layout)?;
         let _lock = directory::lock(env, "bundle --verifier", observer)?;
         files::sweep(layout.dir())?;
         let (mut ledger, known, cas) = directory::trust(layout, cluster)?;
@@ -59,7 +60,7 @@ impl Packager {
         let policy = templates
             .verifier_policy()
             .map_err(|source| TemplatesError::Render { output: "the verifier's policy", source })?;
-        let rules = denials::authorization(cluster, &denials::of_ledger(&ledger, trust, env.now)?, templates)?;
+        let rules = denials::authorization(cluster, &denials::of_ledger(&ledger, trust, env.now)?, &templates)?;
         let expected_denials = expected::of_ledger(&rules, &ledger, trust, env.now)?.to_json();
         let input = VerifierInput {
             policy,

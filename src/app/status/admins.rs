@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use time::OffsetDateTime;
 
 use super::authorities::Cas;
-use super::directory::{Sink, Source};
 use super::expiry::Validity;
 use super::row::{CertificateId, Credential, Problem, StatusRow, Subject};
+use super::source::{Sink, Source};
 use super::state::State;
 use crate::app::admin::kubeconfig::{AdminFileError, certificate_in};
 use crate::app::renewal;

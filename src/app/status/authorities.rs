@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use time::{Duration, OffsetDateTime};
 
-use super::directory::{Sink, Source};
 use super::expiry::Validity;
 use super::row::{CertificateId, Credential, Problem, StatusRow, Subject};
+use super::source::{Sink, Source};
 use super::state::State;
 use crate::app::revoke::crl_file::StoredCrls;
 use crate::cluster::profile::CaRole;

@@ -5,6 +5,7 @@ use super::expiry::ExpiryRule;
 use super::options::StatusOptions;
 use super::report::StatusReport;
 use super::row::StatusRow;
+use super::source::Source;
 use super::summary::Summary;
 use super::{admins, authorities, hosts, removed};
 use crate::app::revoke::removed_host::RemovedHost;
@@ -14,19 +15,7 @@ use crate::cluster::host_pattern::HostPattern;
 use crate::cluster::name::HostName;
 use crate::cluster::spec::Cluster;
 use crate::store::issuance::HostFolders;
-use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
-
-/// What all rows of a directory are made from.
-pub(super) struct Source<'a> {
-    pub(super) layout: &'a Layout,
-    pub(super) cluster: &'a Cluster,
-    pub(super) ledger: &'a Ledger,
-    pub(super) rule: ExpiryRule,
-}
-
-/// Takes rows, one at a time.
-pub(super) type Sink<'s> = &'s mut dyn FnMut(StatusRow);
 
 /// Reports what expires in a cluster directory, and returns the sum of the rows.
 ///

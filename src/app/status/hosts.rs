@@ -9,9 +9,9 @@ use std::iter::Peekable;
 use time::OffsetDateTime;
 
 use super::authorities::Cas;
-use super::directory::{Sink, Source};
 use super::expiry::Validity;
 use super::row::{CertificateId, Credential, StatusRow, Subject};
+use super::source::{Sink, Source};
 use super::state::State;
 use crate::app::renewal;
 use crate::cluster::name::HostName;

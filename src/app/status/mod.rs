@@ -18,6 +18,7 @@ mod removed;
 mod report;
 mod row;
 mod sort;
+mod source;
 mod state;
 mod summary;
 

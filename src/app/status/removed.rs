@@ -1,7 +1,7 @@
 //! Hosts that are not in the cluster file any more and still have valid certificates.
 
-use super::directory::Sink;
 use super::row::{CertificateId, Credential, StatusRow, Subject};
+use super::source::Sink;
 use super::state::State;
 use crate::app::revoke::removed_host::RemovedHost;
 use crate::cluster::profile::TABLE;
