@@ -257,3 +257,27 @@ fn no_two_files_import_each_other() {
         }
     }
 }
+
+/// The limits of lines. Longer files and functions are split by concern.
+const MAX_FILE: usize = 500;
+const MAX_FUNCTION: usize = 80;
+
+#[test]
+fn files_and_functions_are_short() {
+    for (_, path, text) in sources().into_iter().filter(|(_, path, _)| !path.ends_with("tests.rs")) {
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines.len() <= MAX_FILE, "{}: {} lines", path.display(), lines.len());
+        for (at, line) in lines.iter().enumerate() {
+            let code = line.trim_start();
+            let is_function =
+                ["fn ", "pub fn ", "async fn ", "pub async fn "].iter().any(|start| code.starts_with(start))
+                    || code.starts_with("pub(") && code.contains(" fn ");
+            if is_function && !line.ends_with(['}', ';']) {
+                // rustfmt puts the closing brace below the beginning of the first line.
+                let end = format!("{}}}", &line[..line.len() - code.len()]);
+                let length = lines[at..].iter().position(|line| *line == end).map_or(0, |length| length + 1);
+                assert!(length <= MAX_FUNCTION, "{}:{}: {length} lines", path.display(), at + 1);
+            }
+        }
+    }
+}

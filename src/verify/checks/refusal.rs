@@ -152,19 +152,9 @@ impl CheckContext<'_> {
         }
         if let Outcome::Answer(answer) = &exchange.outcome
             && !(200..300).contains(&answer.status)
+            && self.is_recognized(&exchange.client, named(answer, presented), &mut finding)
         {
-            match named(answer, presented) {
-                Named::User(user) if !self.may_be_named(&exchange.client, &user) => {
-                    finding.status = Status::Fail;
-                    finding.observed = format!("{}: it was authenticated as {user}", finding.observed);
-                    return finding.remedy(trust_one_ca(location.place));
-                }
-                Named::Mentioned(name) => {
-                    finding.observed.push_str(&repeated(&name));
-                    return finding.remedy(trust_one_ca(location.place));
-                }
-                Named::User(_) | Named::NoUser => {}
-            }
+            return finding.remedy(trust_one_ca(location.place));
         }
         let refused = match &exchange.outcome {
             Outcome::Answer(answer) if (200..300).contains(&answer.status) => {
@@ -206,19 +196,40 @@ impl CheckContext<'_> {
         if !refused {
             return finding;
         }
-        match permitted.best {
-            Acceptance::Accepted | Acceptance::Forbidden | Acceptance::Answered => finding.status = Status::Pass,
-            Acceptance::Untried => {
-                finding.status = Status::Skipped;
-                finding.observed.push_str(", but there is no key here of a client that should be accepted");
-                finding.because_of = permitted.to_blame(location);
-            }
-            Acceptance::Failed => {
-                finding.observed.push_str(", but the permitted client is not accepted either");
-                finding.because_of = permitted.to_blame(location);
-            }
-        }
+        compare_with_permitted(&mut finding, permitted, location);
         finding
+    }
+
+    /// Returns true if an answer names the client, which a server that trusts only its own CA would not know; records it.
+    fn is_recognized(&self, client: &Client, named: Named, finding: &mut Finding) -> bool {
+        match named {
+            Named::User(user) if !self.may_be_named(client, &user) => {
+                finding.status = Status::Fail;
+                finding.observed = format!("{}: it was authenticated as {user}", finding.observed);
+                true
+            }
+            Named::Mentioned(name) => {
+                finding.observed.push_str(&repeated(&name));
+                true
+            }
+            Named::User(_) | Named::NoUser => false,
+        }
+    }
+}
+
+/// Completes the finding of a refusal: it only proves something if the server accepts a permitted client.
+fn compare_with_permitted(finding: &mut Finding, permitted: PermittedClients, location: &Location<'_>) {
+    match permitted.best {
+        Acceptance::Accepted | Acceptance::Forbidden | Acceptance::Answered => finding.status = Status::Pass,
+        Acceptance::Untried => {
+            finding.status = Status::Skipped;
+            finding.observed.push_str(", but there is no key here of a client that should be accepted");
+            finding.because_of = permitted.to_blame(location);
+        }
+        Acceptance::Failed => {
+            finding.observed.push_str(", but the permitted client is not accepted either");
+            finding.because_of = permitted.to_blame(location);
+        }
     }
 }
 
