@@ -1,4 +1,4 @@
-//! How long `status` takes for a large fleet, beside reading the ledger's certificates once, and how much memory it holds.
+//! The duration of `status` for a large fleet, beside reading the ledger's certificates once, and its memory.
 //!
 //! `cargo bench --bench status` (about a minute). `-- 10000` measures another number of nodes.
 
@@ -26,7 +26,7 @@ use time::macros::datetime;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Both are measured by turns, so that what else the machine does meets both alike; the best of each counts.
+/// The measurements alternate, so that other load affects both equally; the best of each counts.
 const ROUNDS: usize = 7;
 const MIB: f64 = 1024.0 * 1024.0;
 

@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_that_a_terminal_obeys_is_escaped() {
+    fn control_characters_are_escaped() {
         assert_eq!(sanitized("a\u{1b}[31mb\r\n\u{202e}c"), "a\\u{1b}[31mb\\u{d}\\u{a}\\u{202e}c");
         assert_eq!(sanitized(&"x".repeat(5000)).chars().count(), LONGEST + 2);
         assert_eq!(sanitized_lines("a\u{1b}]0;x\u{7}\n\tb\r"), "a\\u{1b}]0;x\\u{7}\n\tb\\u{d}");

@@ -1,4 +1,4 @@
-//! A change of `accounts:`: no certificate from before gains by it, and one command revokes what it replaces.
+//! A change of `accounts:`: earlier certificates gain no rights by it, and one command revokes the replaced ones.
 
 use std::fs;
 
@@ -95,11 +95,11 @@ fn policy_lists_the_objects_of_removed_accounts_for_deletion() {
         };
         documents(&lab.read("policy/delete/rbac.yaml")).into_iter().map(named).collect()
     };
-    // One that left.
+    // A node that was removed.
     let without = CLUSTER.lines().filter(|line| !line.contains("worker-b1")).map(|line| format!("{line}\n"));
     lab.write("cluster.yaml", &without.collect::<String>());
-    let told = lab.good(&["policy"]);
-    insta::assert_snapshot!("policy_after_a_node_was_removed", told.err);
+    let ran = lab.good(&["policy"]);
+    insta::assert_snapshot!("policy_after_a_node_was_removed", ran.err);
     let kinds = ["ClusterRoleBinding", "RoleBinding", "ClusterRole", "Role"];
     assert_eq!(objects(&lab), kinds.map(|kind| format!("{kind} kubelet:worker-b1")));
     // All of them.
@@ -116,7 +116,7 @@ fn commands_report_removed_hosts_with_their_certificates_and_files() {
     lab.good(&["bundle", "--all"]);
     let without = CLUSTER.lines().filter(|line| !line.contains("worker-b1")).map(|line| format!("{line}\n"));
     lab.write("cluster.yaml", &without.collect::<String>());
-    // What there is of it, and the command that revokes its certificates.
+    // Its certificates, and the command that revokes them.
     let names_it = |args: &[&str]| {
         let ran = lab.good(args);
         ["DIR/bundles/worker-b1.tar.gz", "revoke worker-b1"].map(|text| ran.err.contains(text))

@@ -1,4 +1,4 @@
-//! Administrators' kubeconfigs, and the one that passes by every authorizer.
+//! Administrators' kubeconfigs, and the one that bypasses every authorizer.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -97,8 +97,8 @@ fn an_administrator_cannot_have_the_name_of_a_host_or_component() {
 fn break_glass_needs_a_flag_and_confirmation_and_is_short_lived() {
     needs!("sqlite3");
     let mut lab = Lab::issued();
-    let nobody = lab.run(&["issue-admin", "--break-glass"]);
-    assert_eq!(nobody.status, 2, "{nobody}");
+    let refused = lab.run(&["issue-admin", "--break-glass"]);
+    assert_eq!(refused.status, 2, "{refused}");
     let long = lab.run(&["issue-admin", "--break-glass", "--yes", "--validity", "8d"]);
     assert_eq!(long.status, 2, "{long}");
     lab.typed = Some(["n".to_owned()].into());
@@ -132,7 +132,7 @@ fn break_glass_needs_a_flag_and_confirmation_and_is_short_lived() {
     assert_eq!((&emergency["status"], &emergency["remedy"]), (&"fail".into(), &"delete-admin".into()));
 }
 
-/// The one result about `host` in a report in JSON.
+/// Returns the only result about `host` in a report in JSON.
 fn judged(ran: &Ran, host: &str) -> Value {
     let report: Value = serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {ran}"));
     let results = report["results"].as_array().expect("results").iter();

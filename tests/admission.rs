@@ -1,4 +1,4 @@
-//! The admission policies, decided by a CEL interpreter: what a node may write.
+//! The admission policies, decided by a CEL interpreter: writes that a node is allowed.
 
 use std::sync::OnceLock;
 
@@ -16,10 +16,10 @@ const OWN_NODE: &str = "nodes[0]";
 const LABELS: &str = "nodes[1]";
 const TAINTS: &str = "nodes[2]";
 const OWNERS: &str = "nodes[3]";
-/// Also of the node's CSINode.
+/// Also for the node's CSINode.
 const OWN_LEASE: &str = "leases[0]";
 const LEASE_NAMESPACE: &str = "leases[1]";
-/// Evicts no pod, and runs nothing in one.
+/// Denies evictions, and execution in pods.
 const POD_SUBRESOURCE: &str = "pods[0]";
 const OWN_POD: &str = "pods[1]";
 const MIRROR_POD: &str = "pods[2]";
@@ -46,7 +46,7 @@ fn read_admission() -> Admission {
     Admission(policies)
 }
 
-/// What the policies say of a write by `kubelet:HOST`.
+/// Returns the decision of the policies on a write by `kubelet:HOST`.
 fn refusals(
     host: &str,
     operation: &str,
@@ -109,7 +109,7 @@ fn a_node_writes_only_its_own_node_and_no_protected_labels() {
             let mut with = plain.clone();
             with["metadata"]["labels"][label] = json!("v");
             let says = [create(with.clone()), update("", with.clone()), update("status", with.clone())];
-            // Taking it away, and changing it, is no better than setting it.
+            // Removing and changing it are denied like setting it.
             let away = refusals(host, "UPDATE", NODES, "", with.clone(), plain.clone());
             let mut other = with.clone();
             other["metadata"]["labels"][label] = json!("w");
@@ -244,5 +244,5 @@ fn admission_restricts_only_kubelets() {
         assert_eq!(of(user, &["system:authenticated"]), 0, "{user}");
     }
     assert_eq!(of("kubelet:on", &["kubelets"]), 2);
-    assert_eq!(of("somebody", &["kubelets"]), 2, "the nodes' group under another name has no node of its own");
+    assert_eq!(of("other", &["kubelets"]), 2, "the nodes' group under another name has no node of its own");
 }

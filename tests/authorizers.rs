@@ -1,4 +1,4 @@
-//! The API servers' authorizers, decided by a CEL interpreter: what a revoked certificate and a kubelet are denied.
+//! The API servers' authorizers, decided by a CEL interpreter: denials for revoked certificates and kubelets.
 
 use std::process::Command;
 
@@ -57,7 +57,7 @@ const CEL_ERROR: &str = "no such key: clusterctl: ";
 
 #[track_caller]
 fn denied(verdict: Verdict, by: &str) {
-    // The last condition is an error on purpose: the answer comes at once, and says why.
+    // The last condition is an error on purpose: the answer comes immediately, with the reason.
     assert!(matches!(&verdict, Verdict::Denied(name, why) if name == by && why.contains(CEL_ERROR)), "{verdict:?}");
 }
 
@@ -120,7 +120,7 @@ fn a_kubelet_lists_its_own_pods_and_no_others() {
                 denied(pods(wrong), "kubelets-pods");
             }
         }
-        // What it does not read by lists is RBAC's to judge, a group's resource of the same name, too.
+        // RBAC decides other requests, also for a resource of the same name in another group.
         for fine in [
             json!({"verb": "get", "resource": "pods", "namespace": "kube-system", "name": "a"}),
             json!({"verb": "create", "resource": "pods", "namespace": "kube-system"}),
@@ -162,11 +162,11 @@ fn only_reads_of_kubelets_are_restricted() {
     for user in ["admin", "system:kube-scheduler", "clusterctl:verifier", "system:node:on", ""] {
         assert_eq!(config.decide(&asks(user, all_pods.clone())), Verdict::NoOpinion, "{user}");
     }
-    // Whoever is in the nodes' group under another name has no node of its own.
-    let mut odd = asks("somebody", all_pods.clone());
-    odd["groups"] = json!(["kubelets"]);
-    denied(config.decide(&odd), "kubelets-pods");
-    // The Node authorizer does the same for `system:node:`, and better.
+    // A member of the nodes' group with another name has no node of its own.
+    let mut request = asks("other", all_pods.clone());
+    request["groups"] = json!(["kubelets"]);
+    denied(config.decide(&request), "kubelets-pods");
+    // The Node authorizer covers `system:node:`.
     let config = authorization("system-node", &Denials::default());
     assert_eq!(config.decide(&asks("system:node:on", all_pods)), Verdict::NoOpinion);
 }
@@ -201,12 +201,12 @@ fn the_authorizers_are_the_same_for_both_kinds_of_accounts_and_deny_first() {
         config.authorizers.iter().map(|a| format!("{} {}", a.kind, a.name)).collect()
     };
     let reads = ["Webhook kubelets-pods", "Webhook kubelets-lists"];
-    let behind = ["Node node", "RBAC rbac"];
+    let last = ["Node node", "RBAC rbac"];
     // The same types, so that an API server that started with one loads the other; and no account gains by a change.
     for accounts in ["kubelet", "system-node"] {
-        assert_eq!(names(accounts, 0), [&["Webhook revoked-1"][..], &reads, &behind].concat());
+        assert_eq!(names(accounts, 0), [&["Webhook revoked-1"][..], &reads, &last].concat());
         let two = ["Webhook revoked-1", "Webhook revoked-2"];
-        assert_eq!(names(accounts, IN_A_RULE + 1), [&two[..], &reads, &behind].concat());
+        assert_eq!(names(accounts, IN_A_RULE + 1), [&two[..], &reads, &last].concat());
         let config = authorization(accounts, &Denials::default());
         for resource in ["secrets", "pods"] {
             let all = json!({"verb": "list", "resource": resource});

@@ -1,5 +1,5 @@
-//! A `pki/` from a backup beside files that were rendered since: what was revoked stays revoked, and what was forgotten can be
-//! recorded again.
+//! A `pki/` restored from a backup beside newer rendered files: revocations are kept, and those that the ledger lacks can
+//! be recorded again.
 
 use std::fs;
 use std::path::Path;
@@ -41,14 +41,14 @@ fn listed(lab: &Lab, list: &str) -> String {
 }
 
 #[track_caller]
-fn is_older(ran: &Ran, than: &str) {
+fn assert_older_ledger(ran: &Ran, than: &str) {
     assert_eq!(ran.status, 3, "{ran}");
     assert!(ran.err.lines().next().is_some_and(|error| error.contains(&format!("DIR/{than}"))), "{ran}");
     assert!(ran.err.contains(" --from DIR/"), "{ran}");
 }
 
-/// All that would put what the ledger knows in the place of newer files.
-const GOING_BACK: [&[&str]; 7] = [
+/// Commands that would overwrite newer files from an older ledger.
+const OVERWRITING_COMMANDS: [&[&str]; 7] = [
     &["policy"],
     &["bundle", "--all"],
     &["bundle", "--verifier"],
@@ -78,8 +78,8 @@ fn a_restored_pki_does_not_undo_a_revocation() {
     lab.good(&["verify", "--offline"]);
     restore(&lab);
     let before = lab.snapshot();
-    for command in GOING_BACK {
-        is_older(&lab.run(command), RULES);
+    for command in OVERWRITING_COMMANDS {
+        assert_older_ledger(&lab.run(command), RULES);
     }
     let found = offline(&lab, &[]);
     assert_eq!(found.status, 1);
@@ -98,15 +98,15 @@ fn a_restored_pki_does_not_undo_a_revocation() {
     assert!(lab.read(RULES).contains(&digest));
     lab.good(&["policy"]);
     assert!(lab.read(RULES).contains(&digest));
-    assert_eq!(lab.run(&["bundle", "worker-b1"]).status, 3, "what was revoked is not packed");
+    assert_eq!(lab.run(&["bundle", "worker-b1"]).status, 3, "revoked certificates are not packed");
     lab.good(&["issue-node", "--all"]);
     lab.good(&["bundle", "--all"]);
     lab.good(&["verify", "--offline"]);
     assert!(lab.read(RULES).contains(&digest));
 }
 
-/// What remembers a revocation outside the ledger. Any one of them is enough.
-const WITNESSES: [&str; 5] =
+/// Files outside the ledger that show a newer revocation; each alone must block.
+const REVOCATION_RECORDS: [&str; 5] =
     [RULES, "policy/10-accounts.yaml", ".clusterctl.ledger", "bundles/master-1.tar.gz", "pki/crl.pem"];
 
 #[test]
@@ -120,34 +120,34 @@ fn each_newer_file_alone_blocks_commands_on_a_restored_ledger() {
     for file in ["policy", "bundles", ".clusterctl.ledger", "pki/crl.pem"] {
         copy(&lab.path(file), newest.path());
     }
-    for witness in WITNESSES {
+    for record in REVOCATION_RECORDS {
         let alone = || {
             restore(&lab);
             for gone in ["policy", "bundles", ".clusterctl.ledger"] {
                 good_tool("rm", &["-rf", &lab.path(gone).display().to_string()]);
             }
-            let path = lab.path(witness);
+            let path = lab.path(record);
             fs::create_dir_all(path.parent().expect("a folder")).expect("made");
-            copy(&newest.path().join(witness.strip_prefix("pki/").unwrap_or(witness)), &path);
+            copy(&newest.path().join(record.strip_prefix("pki/").unwrap_or(record)), &path);
         };
         alone();
         let before = lab.snapshot();
-        for command in GOING_BACK {
+        for command in OVERWRITING_COMMANDS {
             let ran = lab.run(command);
-            assert_eq!(ran.status, 3, "{witness}: {command:?}: {ran}");
+            assert_eq!(ran.status, 3, "{record}: {command:?}: {ran}");
         }
-        assert_eq!(lab.run(&["verify", "--offline"]).status, 1, "{witness}");
-        assert_eq!(before, lab.snapshot(), "{witness}");
-        // To revoke more is refused, too, unless what was revoked is named and kept.
-        let names = [RULES, "pki/crl.pem"].contains(&witness);
+        assert_eq!(lab.run(&["verify", "--offline"]).status, 1, "{record}");
+        assert_eq!(before, lab.snapshot(), "{record}");
+        // Revoking more is refused too, unless the file names the earlier revocations.
+        let names = [RULES, "pki/crl.pem"].contains(&record);
         let ran = lab.run(&["revoke", "on", "--yes"]);
-        assert_eq!(ran.status, if names { 0 } else { 3 }, "{witness}: {ran}");
+        assert_eq!(ran.status, if names { 0 } else { 3 }, "{record}: {ran}");
         match names {
             true => {
-                assert!(lab.read(RULES).contains(&digest), "{witness}");
-                assert!(listed(&lab, "pki/crl.pem").contains(&revoked), "{witness}");
+                assert!(lab.read(RULES).contains(&digest), "{record}");
+                assert!(listed(&lab, "pki/crl.pem").contains(&revoked), "{record}");
             }
-            false => assert_eq!(before, lab.snapshot(), "{witness}"),
+            false => assert_eq!(before, lab.snapshot(), "{record}"),
         }
     }
 }
@@ -157,7 +157,7 @@ fn files_with_only_a_sequence_cannot_restore_revocations() {
     needs!("openssl");
     let (lab, digest) = revoked_and_replaced();
     lab.good(&["policy"]);
-    // A node's bundle alone is packed anew: the masters' are older than the revocation.
+    // Only a node's bundle is packed again: the masters' bundles are older than the revocation.
     lab.good(&["bundle", "worker-b1"]);
     let rules = lab.read(RULES);
     restore(&lab);
@@ -179,10 +179,10 @@ fn files_with_only_a_sequence_cannot_restore_revocations() {
     lab.good(&["verify", "--offline"]);
 }
 
-/// The number of the CRL in the directory.
+/// Returns the CRL number of `pki/crl.pem`.
 fn number(lab: &Lab) -> u64 {
-    let der = clusterctl::pki::crl::read_all(lab.read("pki/crl.pem").as_bytes()).expect("a list").remove(0);
-    clusterctl::pki::crl::Crl::from_der(der).expect("a list").number.expect("a number")
+    let der = clusterctl::pki::crl::read_all(lab.read("pki/crl.pem").as_bytes()).expect("a CRL").remove(0);
+    clusterctl::pki::crl::Crl::from_der(der).expect("a CRL").number.expect("a number")
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn crl_numbers_never_repeat_after_a_restored_backup() {
     back_up(&lab);
     let mut last = number(&lab);
     for step in 0..4 {
-        // Twice within one second, and with the whole of pki/ from the backup.
+        // Twice within one second, and with all of pki/ from the backup.
         if step % 2 == 1 {
             lab.now += time::Duration::MINUTE;
             restore(&lab);
@@ -210,10 +210,10 @@ fn authorization_rules_alone_reveal_a_restored_ledger() {
     let (lab, digest) = revoked_and_replaced();
     restore(&lab);
     fs::remove_dir_all(lab.path("bundles")).expect("removed");
-    for command in GOING_BACK {
-        is_older(&lab.run(command), RULES);
+    for command in OVERWRITING_COMMANDS {
+        assert_older_ledger(&lab.run(command), RULES);
     }
-    // Whatever is revoked next keeps what was.
+    // The next revocation keeps the earlier ones.
     lab.good(&["revoke", "on", "--yes"]);
     assert!(lab.read(RULES).contains(&digest));
     lab.good(&["policy"]);
@@ -228,7 +228,7 @@ fn rules_without_a_sequence_reveal_a_restored_ledger_by_their_denials() {
         lab.read(RULES).lines().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect();
     lab.write(RULES, &rules);
     restore(&lab);
-    is_older(&lab.run(&["policy"]), RULES);
+    assert_older_ledger(&lab.run(&["policy"]), RULES);
     lab.good(&["revoke", "--renew"]);
     assert!(lab.read(RULES).contains(&digest));
 }
@@ -246,10 +246,10 @@ fn revocations_of_serving_and_etcd_certificates_are_restored_from_rules() {
     lab.good(&["issue-master", "--all"]);
     lab.good(&["bundle", "--all"]);
     restore(&lab);
-    is_older(&lab.run(&["policy"]), RULES);
+    assert_older_ledger(&lab.run(&["policy"]), RULES);
     lab.good(&["revoke", "--from", RULES]);
     lab.good(&["policy"]);
-    // What pki/ has again is revoked, and is not packed.
+    // The restored certificates are revoked, so they are not packed.
     let plan =
         lab.good(&["issue-node", "--all", "--dry-run"]).out + &lab.good(&["issue-master", "--all", "--dry-run"]).out;
     let planned: Vec<&str> = plan.lines().map(|line| line.split(':').next().unwrap_or_default()).collect();
@@ -274,11 +274,11 @@ fn bundles_alone_reveal_a_restored_ledger() {
             _ => copy(&lab.path("record"), &lab.path(RECORD)),
         }
         let than = if record == "newer" { "bundles:" } else { "bundles/master-1.tar.gz" };
-        for command in GOING_BACK {
-            is_older(&lab.run(command), than);
+        for command in OVERWRITING_COMMANDS {
+            assert_older_ledger(&lab.run(command), than);
         }
-        // It would write rules that deny less than the masters' bundles do.
-        is_older(&lab.run(&["revoke", "on", "--yes"]), than);
+        // The command would write rules that deny less than those in the masters' bundles.
+        assert_older_ledger(&lab.run(&["revoke", "on", "--yes"]), than);
         assert!(!lab.path(RULES).exists());
         lab.good(&["revoke", "--from", "bundles"]);
         assert!(lab.read(RULES).contains(&digest));
@@ -301,9 +301,9 @@ fn encrypted_bundles_reveal_a_restored_ledger() {
     restore(&lab);
     fs::remove_dir_all(lab.path("policy")).expect("removed");
     for command in [&["policy"][..], &["bundle", "--all", "--encrypt-to", recipient.trim()], &["issue-node", "--all"]] {
-        is_older(&lab.run(command), "bundles:");
+        assert_older_ledger(&lab.run(command), "bundles:");
     }
-    // From a master.
+    // The rules as copied from a master.
     lab.write("from-master.yaml", &rules);
     lab.good(&["revoke", "--from", "from-master.yaml"]);
     assert!(lab.read(RULES).contains(&digest));
@@ -321,8 +321,8 @@ fn restored_credentials_do_not_replace_newer_ones_in_bundles() {
     lab.good(&["bundle", "--all"]);
     let packed = fs::read(lab.path("bundles/worker-b1.tar.gz")).expect("a bundle");
     restore(&lab);
-    is_older(&lab.run(&["bundle", "--all"]), "bundles/worker-b1.tar.gz");
-    is_older(&lab.run(&["bundle", "worker-b1"]), "bundles/worker-b1.tar.gz");
+    assert_older_ledger(&lab.run(&["bundle", "--all"]), "bundles/worker-b1.tar.gz");
+    assert_older_ledger(&lab.run(&["bundle", "worker-b1"]), "bundles/worker-b1.tar.gz");
     let offline = lab.run(&["verify", "--offline"]);
     assert_eq!(offline.status, 1, "{offline}");
     assert_eq!(fs::read(lab.path("bundles/worker-b1.tar.gz")).expect("a bundle"), packed);
@@ -357,7 +357,7 @@ fn revoke_from_a_file_without_rules_exits_with_2() {
     assert_eq!(lab.run(&["revoke", "on", "--from", RULES]).status, 2);
 }
 
-// ── certificates that the ledger does not know ──
+// ── certificates that the ledger lacks ──
 
 #[test]
 fn revoke_by_name_includes_files_that_the_ledger_lacks() {
@@ -432,7 +432,7 @@ fn a_serial_number_that_the_ledger_lacks_is_revoked_with_issuer() {
     lab.good(&["revoke", "--renew"]);
     assert!(listed(&lab, "pki/crl.pem").contains(&client));
     lab.good(&["verify", "--offline"]);
-    // Its file tells the digest, too.
+    // The file also gives the SHA-256, which the serial number does not.
     let digest = digest(&lab, "kubelet-client.crt");
     assert!(!lab.read(RULES).contains(&digest));
     lab.good(&["revoke", "kubelet-client.crt", "--yes"]);

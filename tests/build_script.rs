@@ -1,4 +1,4 @@
-//! `version`, and what `build.rs` tells the program about its source: with git, without, and in a package.
+//! `version`, and what `build.rs` records about the source: with git, without, and in a package.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::support::outside::needs;
 use crate::support::{Lab, forms, good_tool};
 
-/// The build script, compiled.
+/// Returns the compiled build script.
 fn script(lab: &Lab) -> PathBuf {
     let (source, program) = (Path::new(env!("CARGO_MANIFEST_DIR")).join("build.rs"), lab.path("build-script"));
     let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
@@ -16,8 +16,8 @@ fn script(lab: &Lab) -> PathBuf {
     program
 }
 
-/// What the script tells the compiler when it runs in `folder`, and the files that it watches.
-fn told(script: &Path, folder: &Path, variables: &[(&str, &str)]) -> (BTreeMap<String, String>, Vec<String>) {
+/// Runs the script in `folder`, and returns the variables that it sets and the files that it watches.
+fn run_script(script: &Path, folder: &Path, variables: &[(&str, &str)]) -> (BTreeMap<String, String>, Vec<String>) {
     let mut command = Command::new(script);
     for name in ["CLUSTERCTL_COMMIT", "CLUSTERCTL_COMMIT_DATE", "SOURCE_DATE_EPOCH", "RUSTC", "TARGET", "PROFILE"] {
         command.env_remove(name);
@@ -42,13 +42,13 @@ fn without_git_commit_and_date_come_from_the_environment() {
     std::fs::create_dir(&package).expect("made");
     let release = ("PROFILE", "release");
     let watched = vec!["build.rs".to_owned()];
-    assert_eq!(told(&script, &package, &[release]), (facts(&[]), watched.clone()));
+    assert_eq!(run_script(&script, &package, &[release]), (facts(&[]), watched.clone()));
     let named = [release, ("CLUSTERCTL_COMMIT", "abc1234"), ("CLUSTERCTL_COMMIT_DATE", "2026-01-02"), ("TARGET", "t")];
     assert_eq!(
-        told(&script, &package, &named),
+        run_script(&script, &package, &named),
         (facts(&[("COMMIT", "abc1234"), ("COMMIT_DATE", "2026-01-02"), ("TARGET", "t")]), watched.clone())
     );
-    let dated = |seconds| told(&script, &package, &[release, ("SOURCE_DATE_EPOCH", seconds)]).0;
+    let dated = |seconds| run_script(&script, &package, &[release, ("SOURCE_DATE_EPOCH", seconds)]).0;
     for (seconds, date) in [("0", "1970-01-01"), ("951868800", "2000-03-01"), ("1795435199", "2026-11-23")] {
         assert_eq!(dated(seconds), facts(&[("COMMIT_DATE", date)]));
     }
@@ -57,7 +57,7 @@ fn without_git_commit_and_date_come_from_the_environment() {
         "package/.cargo_vcs_info.json",
         "{\n  \"git\": {\n    \"sha1\": \"0123abcd\"\n  },\n  \"path_in_vcs\": \"\"\n}",
     );
-    assert_eq!(told(&script, &package, &[release]), (facts(&[("COMMIT", "0123abcd")]), watched));
+    assert_eq!(run_script(&script, &package, &[release]), (facts(&[("COMMIT", "0123abcd")]), watched));
 }
 
 #[test]
@@ -74,15 +74,15 @@ fn with_git_only_a_release_build_reads_the_commit() {
     };
     git(&["commit", "--quiet", "--allow-empty", "--date=2026-01-02T03:04:05Z", "--message=first"]);
     let head = git(&["rev-parse", "HEAD"]);
-    let (facts, watched) = told(&script, &folder, &[("PROFILE", "release")]);
+    let (facts, watched) = run_script(&script, &folder, &[("PROFILE", "release")]);
     assert_eq!(facts["COMMIT"], head.trim());
     assert_eq!(facts["COMMIT_DATE"].len(), 10);
     assert_eq!(watched, ["build.rs", ".git/HEAD", ".git/refs/heads/main"]);
-    let (facts, watched) = told(&script, &folder, &[("PROFILE", "debug")]);
+    let (facts, watched) = run_script(&script, &folder, &[("PROFILE", "debug")]);
     assert_eq!((facts.len(), watched.len()), (0, 1));
-    // A package that is unpacked inside some other repository is not of that repository.
+    // A package unpacked inside another repository does not belong to it.
     std::fs::create_dir(folder.join("package")).expect("made");
-    assert_eq!(told(&script, &folder.join("package"), &[("PROFILE", "release")]).0.len(), 0);
+    assert_eq!(run_script(&script, &folder.join("package"), &[("PROFILE", "release")]).0.len(), 0);
 }
 
 #[test]

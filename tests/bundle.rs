@@ -1,4 +1,4 @@
-//! Bundles as their readers see them: tar, sh, PyYAML, kubectl, systemd. Credentials are minted here, not stored.
+//! Bundles as read by tar, sh, PyYAML, kubectl and systemd. Credentials are issued in memory.
 
 use std::fs;
 use std::path::Path;
@@ -106,7 +106,7 @@ fn a_host_with_both_roles_gets_one_bundle() {
         assert!(bundle.file(path).is_some(), "{path}");
     }
     let alone = |host| Site::new().bundle(host, 3).files.len();
-    // What both have: the root, install.sh, the manifest and its checksum.
+    // Common to both: the root, install.sh, the manifest and its checksum.
     assert_eq!(bundle.files.len(), alone("m1") + alone("on") - 4);
 }
 
@@ -238,7 +238,7 @@ fn kubectl_loads_the_kubeconfig() {
     assert_eq!(view("jsonpath={.users[0].user.client-key}"), "/var/lib/kubelet/pki/kubelet-client.key");
 }
 
-// ── templates of one's own ──
+// ── custom templates ──
 
 #[test]
 fn templates_are_shared_between_threads() {
@@ -274,7 +274,7 @@ fn an_invalid_override_reports_template_line_and_reason() {
     let shown = unknown.to_string();
     assert!(shown.contains("node/etc/motd") && shown.contains(" node/var/lib/kubelet/config.yaml"), "{shown}");
 
-    // With an empty installer the host would report success and have nothing.
+    // With an empty installer the host would report success without any file.
     let empty = overriding("install.sh", " \n").map(|_| ()).expect_err("refused");
     insta::assert_snapshot!("an_empty_installer", empty.to_string());
     assert!(overriding("node/etc/systemd/system/kubelet.service.d/99-clusterctl.conf", "").is_ok());
@@ -323,9 +323,12 @@ fn credentials_of_another_host_are_refused() {
     assert_eq!(refused(&twice), InputError::NotTheHosts { profile: Profile::KubeletClient });
     assert_eq!(refused(&site.credentials("both")), InputError::NotTheHosts { profile: Profile::Apiserver });
 
-    let twin = Site::of(site.cluster.clone());
+    let same_name_site = Site::of(site.cluster.clone());
     let issuer = site.root.certificate.subject.text.clone();
-    assert_eq!(refused(&twin.credentials("on")), InputError::OtherRoot { profile: Profile::KubeletClient, issuer });
+    assert_eq!(
+        refused(&same_name_site.credentials("on")),
+        InputError::OtherRoot { profile: Profile::KubeletClient, issuer }
+    );
 }
 
 #[test]
@@ -379,7 +382,7 @@ fn tar_unpacks_one_folder_with_modes_and_no_owner_or_time() {
     let lines: Vec<&str> = listed.lines().collect();
     assert!(lines[0].starts_with("drwx------ 0/0") && lines[0].ends_with("1970-01-01 00:00:00 on/"), "{listed}");
     assert_eq!(lines.len(), 12);
-    // What stands behind its beginning is kept by whoever packs, from bundle to bundle: no host's own.
+    // install.sh comes last: the packer shares it among bundles, because it is the same for every host.
     assert!(lines[11].ends_with(" on/install.sh"), "{listed}");
     for line in &lines[1..] {
         let mode = match line.rsplit(' ').next().expect("a path") {

@@ -1,5 +1,5 @@
-//! Certificates as properties: whatever cluster file is valid, what is minted from it is accepted by webpki (rustls's
-//! verifier) for every name and address that it is for, and for no other.
+//! Property tests of certificates: for every valid cluster file, webpki (rustls's verifier) accepts the issued certificates
+//! for each of their names and addresses, and for no other.
 
 use std::time::Duration;
 
@@ -53,10 +53,10 @@ proptest! {
             nodes: vec![host(&node, addresses.into_iter().collect())],
             ..RawCluster::default()
         };
-        // A few drawn names are none (a last label of digits); the rules have their own tests.
+        // A few random names are invalid (a last label of digits); the rules have their own tests.
         let Ok(cluster) = draft.check() else { return Ok(()) };
         let root = create_root(CaRole::Cluster, &cluster.name, cluster.keys, cluster.validity.ca, NOW).expect("a root").into_inner();
-        let issuer = Issuer::open(CaRole::Cluster, &root, NOW).expect("a fit root");
+        let issuer = Issuer::open(CaRole::Cluster, &root, NOW).expect("a valid root");
         let leaf = cluster.node_specs(&cluster.nodes[0]).into_iter().find(|l| l.profile == Profile::KubeletServer).expect("it");
         let made = issuer.issue_credential(&leaf, cluster.keys, NOW).expect("a credential").into_inner();
 

@@ -13,7 +13,7 @@ use crate::support::outside::needs;
 use crate::support::packages::package_with;
 use crate::support::{CLUSTER, Lab, good_tool, tool};
 
-/// Makes the user-data of a host; its path.
+/// Makes the user-data of a host, and returns its path.
 fn packed_user_data(lab: &Lab, host: &str) -> PathBuf {
     let ran = lab.good(&["bundle", host, "--format", "cloud-init"]);
     assert_eq!(ran.out, format!("DIR/bundles/{host}.cloud-init.yaml.gz\n"));
@@ -21,12 +21,12 @@ fn packed_user_data(lab: &Lab, host: &str) -> PathBuf {
     lab.path(&format!("bundles/{host}.cloud-init.yaml.gz"))
 }
 
-/// Makes the user-data of a host, and decompresses it as cloud-init does; the text's path.
+/// Makes the user-data of a host, and decompresses it as cloud-init does. Returns the path of the text.
 fn user_data(lab: &Lab, host: &str) -> String {
     decompressed(lab, &packed_user_data(lab, host))
 }
 
-/// The path of a decompressed copy.
+/// Decompresses a file, and returns the path of the copy.
 pub(crate) fn decompressed(lab: &Lab, packed: &Path) -> String {
     let text = good_tool("gzip", &["-dc", &packed.display().to_string()]);
     lab.write("user-data.yaml", &text);
@@ -66,7 +66,7 @@ fn cloud_init_accepts_the_user_data_of_every_kind_of_host() {
 #[test]
 fn node_user_data_fits_the_ec2_limit_and_larger_hosts_are_reported() {
     needs!("ssh-keygen");
-    // As long as a name can be, signed, and with more than EC2's own names in the certificates.
+    // A name of maximal length, signed, and with more names in the certificates than those of EC2.
     let long = "ip-10-120-233-117.eu-central-1.compute.internal";
     let more =
         format!("nodes:\n- {{name: {long}, addresses: [10.20.3.7, \"fd20:1::7\", {long}, a.{long}, b.{long}]}}\n");
@@ -98,7 +98,7 @@ fn node_user_data_fits_the_ec2_limit_and_larger_hosts_are_reported() {
 fn user_data_of_an_earlier_version_is_removed() {
     let lab = Lab::issued();
     packed_user_data(&lab, "on");
-    lab.write("bundles/on.cloud-init.yaml", "#cloud-config\n# with keys in the clear\n");
+    lab.write("bundles/on.cloud-init.yaml", "#cloud-config\n# with unencrypted keys\n");
     packed_user_data(&lab, "on");
     assert!(!lab.path("bundles/on.cloud-init.yaml").exists());
 }
@@ -107,7 +107,7 @@ fn user_data_of_an_earlier_version_is_removed() {
 fn signed_user_data_is_installed_only_with_an_allowed_signer() {
     needs!("python3", "ssh-keygen");
     let lab = Lab::issued();
-    for name in ["signer", "stranger"] {
+    for name in ["signer", "other"] {
         let public = ssh_key(&lab, name, "ed25519", "");
         lab.write(&format!("allowed-{name}"), &format!("{name}@example.net {public}\n"));
     }
@@ -122,23 +122,23 @@ fn signed_user_data_is_installed_only_with_an_allowed_signer() {
     fs::create_dir_all(root.join("etc")).expect("a folder");
     fs::write(root.join("etc/hostname"), "on\n").expect("written");
     let install = |allowed: &str| {
-        cloud_init(LAY_DOWN, &[&path, &staging.display().to_string()]);
+        cloud_init(WRITE_FILES, &[&path, &staging.display().to_string()]);
         let mut installer = std::process::Command::new("sh");
         installer.arg(staging.join("on/install.sh")).env("DESTDIR", &root).env("CLUSTERCTL_SIGNER", lab.path(allowed));
         installer.output().expect("sh")
     };
-    let wrong = install("allowed-stranger");
+    let wrong = install("allowed-other");
     assert_eq!(wrong.status.code(), Some(1), "{wrong:?}");
     assert!(!root.join("var").exists(), "nothing was installed");
     let right = install("allowed-signer");
     assert!(right.status.success(), "{right:?}");
     assert!(String::from_utf8_lossy(&right.stdout).contains("signer@example.net"), "{right:?}");
-    // The whole tree, the signature with it, is what `show` reads back and `verify --offline` judges.
+    // `show` and `verify --offline` read back the whole tree, with the signature.
     lab.good(&["show", "bundles/on.cloud-init.yaml.gz"]);
 }
 
-/// Lays down the files of user-data under `$2` in place of /run/clusterctl, as cloud-init does, and prints the last command.
-const LAY_DOWN: &str = "
+/// Writes the files of user-data under `$2` in place of /run/clusterctl, as cloud-init does, and prints the last command.
+const WRITE_FILES: &str = "
 import logging, sys, yaml
 from cloudinit.config import cc_write_files
 config = yaml.safe_load(open(sys.argv[1]))
@@ -160,15 +160,15 @@ fn files_written_by_cloud_init_are_the_bundle_and_install_themselves() {
     let bundle = packed(&lab, "on");
     let path = user_data(&lab, "on");
     let staging = lab.path("staging");
-    let script = cloud_init(LAY_DOWN, &[&path, &staging.display().to_string()]);
+    let script = cloud_init(WRITE_FILES, &[&path, &staging.display().to_string()]);
     let laid = tree(&staging.join("on"));
     for file in &bundle.files {
         assert_eq!(laid[&file.path], (format!("{:o}", file.mode), file.bytes.to_vec()), "{}", file.path);
     }
-    // systemctl of our own, which writes down what it was told.
+    // A stub of systemctl that records its arguments.
     let bin = lab.path("bin");
     fs::create_dir(&bin).expect("a folder");
-    fs::write(bin.join("systemctl"), format!("#!/bin/sh\necho \"$*\" >>{}\n", lab.path("told").display()))
+    fs::write(bin.join("systemctl"), format!("#!/bin/sh\necho \"$*\" >>{}\n", lab.path("systemctl.log").display()))
         .expect("written");
     fs::set_permissions(bin.join("systemctl"), fs::Permissions::from_mode(0o755)).expect("set");
     let root = lab.path("root");
@@ -184,14 +184,14 @@ fn files_written_by_cloud_init_are_the_bundle_and_install_themselves() {
     };
     let other = run("another-host\n");
     assert_eq!(other.status.code(), Some(1), "{}", String::from_utf8_lossy(&other.stderr));
-    assert!(!staging.exists() && !lab.path("told").exists(), "no key stays behind, and nothing is started");
+    assert!(!staging.exists() && !lab.path("systemctl.log").exists(), "no key is left, and nothing is started");
     assert!(!root.join("var").exists(), "nothing was installed");
 
-    cloud_init(LAY_DOWN, &[&path, &staging.display().to_string()]);
+    cloud_init(WRITE_FILES, &[&path, &staging.display().to_string()]);
     let installed = run("on\n");
     assert!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stderr));
     assert!(!staging.exists());
-    assert_eq!(lab.read("told"), "daemon-reload\nenable kubelet\nrestart kubelet\n");
+    assert_eq!(lab.read("systemctl.log"), "daemon-reload\nenable kubelet\nrestart kubelet\n");
     assert_eq!(tree(&root)["var/lib/kubelet/pki/kubelet-client.key"].0, "600");
     assert_eq!(tree(&root)["var/lib/kubelet"].0, "750");
 }

@@ -1,4 +1,4 @@
-//! Reading cluster files: of people and other programs, with errors, and malicious ones.
+//! Reading cluster files: written by hand and by programs, with errors, and malicious ones.
 
 use clusterctl::cluster::config_error::{ConfigError, Reason};
 use clusterctl::cluster::inventory::{ExternalIps, Inventory};
@@ -18,14 +18,14 @@ fn error(text: &str) -> ReadError {
     read(text.as_bytes()).expect_err(text)
 }
 
-/// `path (line)` of each fault.
+/// Returns `path (line)` of each error.
 fn places(error: &ReadError) -> Vec<String> {
     let place =
         |f: &ConfigError| format!("{} {}", f.path, f.line.map_or_else(|| "-".to_owned(), |line| line.to_string()));
     error.errors().iter().map(place).collect()
 }
 
-// ── good files ──
+// ── valid files ──
 
 #[test]
 fn recipients_of_a_host_round_trip() {
@@ -49,7 +49,7 @@ fn recipients_of_a_host_round_trip() {
     assert_eq!(Ok(&cluster), draft.check().as_ref());
     let recipients = |host: &Host| host.recipients.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(recipients(&cluster.masters[0]), [AGE]);
-    // Twice the same is once.
+    // A repeated value counts once.
     assert_eq!(recipients(&cluster.nodes[0]), [AGE]);
     assert!(cluster.nodes[1].recipients.is_empty());
 }
@@ -76,7 +76,7 @@ fn a_name_that_looks_like_another_yaml_type_stays_text() {
         let text = with(&format!("name: c\nmasters: [{{name: {name}, addresses: [10.0.0.1]}}]\n"));
         assert_eq!(cluster(&text).masters[0].name.as_str(), name);
     }
-    // These are no host names, but the fault shows what is written, not what YAML makes of it.
+    // These are not host names, but the error shows the text of the file, not the value that YAML reads.
     for name in ["~", "1_000", "+12", "12:30:45", "1e1_0", "Null", "TRUE", ".inf", "0X1F"] {
         let error = error(&with(&format!("name: c\nmasters: [{{name: {name}, addresses: [10.0.0.1]}}]\n")));
         assert_eq!(error.errors()[0].seen.as_deref(), Some(name));
@@ -126,7 +126,7 @@ fn the_examples_are_valid() {
     assert_eq!(single.masters[0].name, single.nodes[0].name);
 }
 
-// ── what kubelets' configurations say ──
+// ── kubelet configurations ──
 
 #[test]
 fn kubelet_settings_are_kept_as_written() {
@@ -148,7 +148,7 @@ fn kubelet_settings_are_kept_as_written() {
     assert_eq!(cluster.kubelet.get("failSwapOn"), Some(&Setting::Bool(false)));
     assert_eq!(cluster.nodes[0].kubelet.to_string(), "{maxPods: 30, evictionHard: null}");
     assert!(cluster.masters[0].kubelet.is_empty());
-    // What stood there is commented out.
+    // The earlier text is commented out.
     assert!(self::cluster(&format!("{GOOD}kubelet:\n")).kubelet.is_empty());
 }
 
@@ -197,7 +197,7 @@ fn aliases_cannot_multiply_kubelet_settings() {
     assert!(matches!(bomb, ReadError::Stopped { .. }), "{:.300}", bomb.to_string());
 }
 
-// ── faults ──
+// ── errors ──
 
 #[test]
 fn all_faults_are_reported_together_in_file_order() {
@@ -258,7 +258,7 @@ fn a_duplicate_key_is_reported_at_its_second_line() {
 }
 
 #[test]
-fn a_fault_behind_an_alias_has_the_line_of_the_anchor() {
+fn an_error_in_an_alias_has_the_line_of_the_anchor() {
     let text = with("name: c\nmasters:\n- &m\n  name: M\n  addresses: [10.0.0.1]\nnodes:\n- *m\n- {name: n}\n");
     assert_eq!(places(&error(&text)), ["masters[0].name 6", "nodes[0].name 6", "nodes[1].addresses 10"]);
 }
@@ -329,7 +329,7 @@ fn a_tab_has_its_own_hint() {
 }
 
 #[test]
-fn files_that_are_no_cluster_file_have_typed_errors() {
+fn files_that_are_not_a_cluster_file_have_typed_errors() {
     for empty in ["", "\n", "# a comment\n", "---\n", "--- # nothing\n...\n", "\u{feff}", "~", "null"] {
         assert_eq!(error(empty), ReadError::Empty, "{empty:?}");
     }
@@ -349,7 +349,7 @@ fn files_that_are_no_cluster_file_have_typed_errors() {
     }
 }
 
-// ── traps ──
+// ── malicious files ──
 
 fn refused(what: &str, bytes: &[u8]) -> ReadError {
     let bytes = bytes.to_vec();

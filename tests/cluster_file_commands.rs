@@ -39,7 +39,7 @@ fn all_errors_have_their_path_and_line() {
 }
 
 #[test]
-fn a_file_that_is_no_yaml_or_missing_is_a_usage_error() {
+fn a_file_that_is_not_yaml_or_missing_is_a_usage_error() {
     let lab = Lab::empty();
     lab.write("other.yaml", "a: [");
     let report = json(&lab, &["other.yaml"], 2);

@@ -1,5 +1,5 @@
-//! A master's bundle as its programs see it: openssl on what etcd shows, Kubernetes's own types on its pods, and etcd
-//! itself, three members of it, with the very flags that the bundle has.
+//! A master's bundle as its programs read it: openssl on etcd's certificates, Kubernetes's own types on the pods, and
+//! three members of etcd with the flags of the bundle.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
@@ -155,7 +155,7 @@ fn etcd_members_use_the_names_in_their_certificates() {
     let site = Site::new(HA, &[]);
     let members =
         "master-1=https://10.20.0.11:2380,master-2=https://[fd00::12]:2380,master-3=https://master-3.example.net:2380";
-    for (host, listens, dialled) in [
+    for (host, listens, server_name) in [
         ("master-1", "https://127.0.0.1:2379,https://10.20.0.11:2379", "10.20.0.11"),
         ("master-2", "https://127.0.0.1:2379,https://[fd00::12]:2379", "fd00::12"),
         ("master-3", "https://0.0.0.0:2379", "master-3.example.net"),
@@ -171,13 +171,13 @@ fn etcd_members_use_the_names_in_their_certificates() {
             assert!(flags.contains(&flag), "{flag}: {flags:?}");
         }
         let root = site.path(host, "etc/kubernetes/pki/etcd/ca.crt").display().to_string();
-        let kind = if dialled.contains(".example") { "-verify_hostname" } else { "-verify_ip" };
+        let kind = if server_name.contains(".example") { "-verify_hostname" } else { "-verify_ip" };
         for (file, purposes) in [("server", ["sslserver", "sslclient"]), ("peer", ["sslserver", "sslclient"])] {
             let certificate = site.path(host, &format!("etc/kubernetes/pki/etcd/{file}.crt")).display().to_string();
             for purpose in purposes {
                 let at = site.lab.now.unix_timestamp().to_string();
                 let strict = ["verify", "-x509_strict", "-attime", &at, "-purpose", purpose];
-                good_tool("openssl", &[&strict[..], &[kind, dialled, "-CAfile", &root, &certificate]].concat());
+                good_tool("openssl", &[&strict[..], &[kind, server_name, "-CAfile", &root, &certificate]].concat());
                 let other = site.path(host, "etc/kubernetes/pki/ca.crt").display().to_string();
                 let foreign = tool("openssl", &[&strict[..], &["-CAfile", &other, &certificate]].concat());
                 assert!(!foreign.status.success(), "the cluster's root did not sign {certificate}");
@@ -224,7 +224,7 @@ fn static_pods_are_valid_and_run_the_configured_versions() {
     for (program, _) in PROGRAMS {
         let written = plain.pod("master-1", program);
         let pod: Pod = serde_json::from_value(written.clone()).expect("a pod");
-        // What Kubernetes's type does not know it drops: a misspelt field would be missing here.
+        // Kubernetes's type drops unknown fields: a misspelt field would be missing here.
         assert_eq!(serde_json::to_value(&pod).expect("JSON"), written, "{program}");
         let image = |site: &Site| {
             let pod = site.pod("master-1", program);
@@ -278,7 +278,7 @@ fn systemd_reads_every_drop_in() {
         let drop_in = site.text("master-1", &format!("etc/systemd/system/{program}.service.d/99-clusterctl.conf"));
         let file = format!("EnvironmentFile=/etc/kubernetes/clusterctl/{short}.env\n");
         assert!(drop_in.contains(&file), "{drop_in}");
-        // What Debian's unit gives etcd as variables it would refuse beside our flags.
+        // etcd would refuse the variables of Debian's unit together with these flags.
         let reset = drop_in.contains("\nEnvironment=\nEnvironmentFile=\nEnvironmentFile=");
         assert_eq!(reset, program == "etcd", "{drop_in}");
         let starts = format!("ExecStart={program} ");
@@ -447,7 +447,7 @@ fn three_etcd_members_form_a_cluster_and_refuse_other_certificates() {
     let health = "etc/kubernetes/pki/etcd/healthcheck-client";
     assert!(client("m3", root, health, &["get", "/registry/x"]).0);
 
-    // Other clients of the cluster: a node, the API server with other certificates, no certificate.
+    // Clients that etcd must refuse: a node, the API server with other certificates, no certificate.
     std::fs::copy(site.path("m1", root), site.path("on", "etcd-ca.crt")).expect("copied");
     for (host, root, pair) in [
         ("on", "etcd-ca.crt", "var/lib/kubelet/pki/kubelet-client"),
@@ -458,7 +458,7 @@ fn three_etcd_members_form_a_cluster_and_refuse_other_certificates() {
         let (let_in, said) = client(host, root, pair, &["get", "/registry/x"]);
         assert!(!let_in, "{pair} was let in: {said}");
     }
-    // And the members are known by etcd's root alone.
+    // The members' certificates chain only to etcd's root.
     let (believed, said) = client("m1", "etc/kubernetes/pki/ca.crt", own, &["get", "/registry/x"]);
     assert!(!believed, "{said}");
     drop(members);
@@ -497,7 +497,7 @@ fn etcd_refuses_only_certificates_in_its_crl() {
         assert!(began.elapsed() < Duration::from_secs(60), "etcd does not start: {}", site.lab.read("m1.log"));
         std::thread::sleep(Duration::from_millis(300));
     }
-    assert!(reads(health), "an empty list names nobody");
+    assert!(reads(health), "an empty CRL lists no certificate");
     let certificate = site.path("m1", &format!("{health}.crt")).display().to_string();
     let serial = good_tool("openssl", &["x509", "-in", &certificate, "-noout", "-serial"]);
     site.lab.good(&["revoke", serial.trim().trim_start_matches("serial="), "--yes", "--reason", "keyCompromise"]);
@@ -505,7 +505,7 @@ fn etcd_refuses_only_certificates_in_its_crl() {
     assert!(reads(own), "{}", site.lab.read("m1.log"));
 }
 
-/// Only where things lie is changed, and what two members on one machine cannot both have: loopback's own address.
+/// Starts a member. Only paths are changed, and 127.0.0.1, which members on one machine would share.
 fn start(site: &Site, host: &str, ip: &str, more: &[String]) -> Member {
     let folder = site.lab.path(host).display().to_string();
     let mut etcd = Command::new("etcd");

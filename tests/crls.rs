@@ -89,7 +89,7 @@ fn files_are_described_with_and_without_a_cluster_directory() {
     assert!(report["crls"][0]["ca"].is_null() && report["crls"][0]["ledger"].is_null(), "{report:#}");
     other.now = NOW + Duration::days(91);
     assert_eq!(shown(&other, &["given.pem"]).0, 1);
-    // A file that is no CRL, and one that does not exist.
+    // A file that is not a CRL, and one that does not exist.
     other.write("root.pem", &lab.read("pki/ca.crt"));
     for file in ["root.pem", "absent.pem"] {
         let ran = other.run(&["crl", "show", file]);

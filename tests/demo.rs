@@ -1,4 +1,4 @@
-//! `demo`: the whole path, green; and every fault, found.
+//! `demo`: succeeds without a fault, and finds every fault.
 
 use crate::support::Lab;
 

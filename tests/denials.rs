@@ -10,7 +10,7 @@ use super::support::live::Live;
 use super::support::{Lab, Ran, good_tool};
 use crate::support::outside::needs;
 
-/// Returns the statuses of the check, and everything that was observed.
+/// Returns the statuses of the check, and all observations.
 fn denials(ran: &Ran) -> (BTreeSet<String>, String) {
     let report: Value = serde_json::from_str(&ran.out).unwrap_or_else(|_| panic!("{ran}"));
     let results = report["results"].as_array().expect("results").iter().filter(|r| r["id"] == "master.denials");

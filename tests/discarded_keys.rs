@@ -43,14 +43,14 @@ fn discarded_keys_are_in_the_encrypted_bundle_and_nowhere_else() {
     for node in ["on", "worker-b1", "worker-a1.fra1.example.net"] {
         assert_eq!(folder_of(&lab, &format!("pki/nodes/{node}")), ["kubelet-client.crt", "kubelet-server.crt"]);
     }
-    // Masters' keys stay: the next master's certificates and bundles need them beside the others.
+    // Masters' keys are kept: the next master's certificates and bundles need them.
     assert_eq!(folder_of(&lab, "pki/masters/master-1"), masters);
     let here: Vec<_> = lab
         .snapshot()
         .into_iter()
         .filter(|(_, bytes)| bytes.windows(key.len()).any(|window| window == key.as_bytes()))
         .collect();
-    assert!(here.is_empty(), "the key lies nowhere in the clear");
+    assert!(here.is_empty(), "no unencrypted key is left");
     lab.good(&["open", "bundles/on.tar.gz.age", "-i", "age"]);
     assert_eq!(lab.read("on/var/lib/kubelet/pki/kubelet-client.key"), key);
     let events = good_tool(
@@ -78,12 +78,12 @@ fn a_discarded_key_is_accepted_until_the_certificate_no_longer_fits() {
     let stored: Vec<_> = of_host.filter(|result| result["id"] == "store.credential").collect();
     assert!(!stored.is_empty() && stored.iter().all(|result| result["status"] == "pass"), "{stored:?}");
 
-    // One that simply went missing is not good.
+    // A key that is missing for another reason is a problem.
     fs::remove_file(lab.path("pki/nodes/worker-b1/kubelet-client.key")).expect("removed");
     assert_eq!(node_plan(&lab, &[]).only().0, "worker-b1 kubelet-client");
     lab.good(&["issue-node", "--all"]);
 
-    // The server's certificate no longer fits; a bundle needs both keys, so both are made.
+    // The serving certificate is no longer valid; a bundle needs both keys, so both are generated.
     lab.write("cluster.yaml", &CLUSTER.replace("[10.20.4.1]", "[10.20.4.1, 10.20.4.2]"));
     let plan = node_plan(&lab, &[]);
     let reasons: BTreeMap<&str, &[IssueReason]> =
@@ -156,7 +156,7 @@ fn verify_reports_discarded_keys_and_proves_the_rest() {
     let recipient = age_key(&live.lab, "age");
     live.lab.good(&["bundle", "node-1", "--encrypt-to", &recipient, "--discard-keys"]);
     let ran = live.lab.run(&["verify", "--output", "json"]);
-    // What was skipped is not proven.
+    // Skipped checks are not proven.
     assert_eq!(ran.status, 1, "{ran}");
     let report: serde_json::Value = serde_json::from_str(&ran.out).expect("JSON");
     let results = report["results"].as_array().expect("results").iter();
@@ -190,7 +190,7 @@ fn keys_exist_until_their_bundle_is_written_and_the_ledger_has_recorded_it() {
     lab.good(&["bundle", "--all", "--encrypt-to", &recipient, "--discard-keys"]);
     assert_eq!(folder_of(&lab, "pki/nodes/on").len(), 2);
 
-    // The ledger knew, and the machine went down before the key was gone: it is as good as before.
+    // The ledger has the deletion, but a crash came before the key was deleted: the key is still used.
     lab.write("pki/nodes/on/kubelet-client.key", &key);
     fs::set_permissions(lab.path("pki/nodes/on/kubelet-client.key"), fs::Permissions::from_mode(0o600)).expect("set");
     lab.good(&["verify", "--offline"]);

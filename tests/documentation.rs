@@ -80,7 +80,7 @@ fn words(line: &str) -> Vec<String> {
 }
 
 fn parses(line: &str) -> bool {
-    // Asked for help, clap answers with an error that is none.
+    // For --help clap returns an error value.
     Cli::try_parse_from(words(line)).map_or_else(|error| !error.use_stderr(), |_| true)
 }
 
@@ -124,7 +124,7 @@ fn session(text: &str) -> Vec<String> {
     code_lines(text).into_iter().filter_map(|line| line.strip_prefix("$ ").map(str::to_owned)).collect()
 }
 
-/// Whether a command needs what a test has not: a live cluster, a host of its own, another checkout.
+/// Returns true if a command needs more than a test has: a live cluster, a host, another checkout.
 fn needs_more(command: &str) -> bool {
     let live = command.contains("clusterctl verify") && !command.contains("--offline");
     let elsewhere =
@@ -148,7 +148,7 @@ fn console_blocks_of_the_book_run_in_order() {
     assert!(ran >= 25, "only {ran} commands were run");
 }
 
-/// Runs them in a new folder, but for those that [need more](needs_more), and returns how many were run.
+/// Runs the commands in a new folder, except those that [need more](needs_more), and returns how many were run.
 fn run_session(commands: &[String]) -> usize {
     let lab = Lab::empty();
     let at = |path: &str| lab.path(path).display().to_string();
@@ -164,7 +164,7 @@ fn run_session(commands: &[String]) -> usize {
     for command in commands.iter().filter(|command| !needs_more(command)) {
         let command = command
             .replace("sudo ", "")
-            // Nobody is there to ask.
+            // There is no terminal to prompt at.
             .replace("clusterctl revoke", "clusterctl revoke --yes")
             .replace("issue-admin --break-glass", "issue-admin --yes --break-glass")
             .replace("clusterctl init ", "clusterctl init --name prod ")
@@ -221,17 +221,17 @@ fn readme_begins_with_the_demo_and_the_tests() {
 #[test]
 fn documented_exit_statuses_match_the_help() {
     let help = Cli::command().get_after_help().expect("exit statuses").to_string();
-    let told = help.lines().skip(1).map(|line| line.trim().split_once(' ').expect("a number and a text"));
-    let told: Vec<Vec<&str>> = told.map(|(status, means)| vec![status, means.trim()]).collect();
-    assert_eq!(told.len(), 7);
-    assert_eq!(rows(&page("reference/exit-statuses")), told);
+    let printed = help.lines().skip(1).map(|line| line.trim().split_once(' ').expect("a number and a text"));
+    let printed: Vec<Vec<&str>> = printed.map(|(status, means)| vec![status, means.trim()]).collect();
+    assert_eq!(printed.len(), 7);
+    assert_eq!(rows(&page("reference/exit-statuses")), printed);
 }
 
 #[test]
 fn documented_certificates_match_the_profiles() {
     let text = page("reference/certificates");
     let rows = rows(&text);
-    let told: Vec<(&str, &str, &str)> = rows
+    let documented: Vec<(&str, &str, &str)> = rows
         .iter()
         .filter(|row| row[0].starts_with('`'))
         .map(|row| (row[0].trim_matches('`'), row[1], row[3]))
@@ -250,7 +250,7 @@ fn documented_certificates_match_the_profiles() {
         };
         (policy.name, holder, usage)
     });
-    assert_eq!(told, policy);
+    assert_eq!(documented, policy);
 }
 
 #[test]
@@ -268,13 +268,13 @@ fn documented_checks_match_the_catalogue() {
         ["node.resolve", "master.resolve", "node.revoked", "master.revoked", "master.denials"].map(str::to_owned),
     );
     let text = page("reference/checks");
-    let told: BTreeSet<String> = rows(&text)
+    let documented: BTreeSet<String> = rows(&text)
         .iter()
         .flat_map(|row| row[0].split_whitespace())
         .map(|cell| cell.trim_matches('`').to_owned())
         .filter(|cell| is_check(cell))
         .collect();
-    assert_eq!(told, made);
+    assert_eq!(documented, made);
 }
 
 fn is_check(word: &str) -> bool {

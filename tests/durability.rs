@@ -1,4 +1,4 @@
-//! What is on the disk, and when: seen in the system calls that are made, and after a kill at one that was chosen.
+//! Durability: the order of system calls, and the files after a kill at a chosen call.
 
 use std::collections::BTreeMap;
 
@@ -23,13 +23,16 @@ fn success_is_reported_only_after_the_data_is_synced() {
     let names_synced =
         lines[published..].iter().position(|line| line.contains("syncfs")).expect("a sync after") + published;
     // strace shows the beginning of what is written: the report of success.
-    let told = position(&|line| line.contains("write(2<"));
+    let reported = position(&|line| line.contains("write(2<"));
     assert!(
-        recorded < contents_synced && contents_synced < published && published < names_synced && names_synced < told
+        recorded < contents_synced
+            && contents_synced < published
+            && published < names_synced
+            && names_synced < reported
     );
 }
 
-/// While one batch settles, the next is being laid; all the same no folder gets its name before what is in it is on the disk.
+/// The next batch is written while one is committed; still no folder is renamed before its contents are synced.
 #[test]
 fn each_folder_is_renamed_after_a_sync_of_its_complete_content() {
     needs!("strace");
@@ -77,7 +80,7 @@ fn folders_of_a_killed_reissue_are_reported_and_removed() {
         let entries = std::fs::read_dir(lab.path("pki/nodes")).expect("a folder");
         entries.filter(|entry| entry.as_ref().expect("an entry").file_name().to_string_lossy().starts_with('.')).count()
     };
-    // All is laid, nothing is on the disk yet, and nothing in its place.
+    // All is staged; nothing is synced or published yet.
     killed_at(&lab, "syncfs", 1, None, &["issue-node", "--all", "--reissue"]);
     assert_eq!(unfinished(), 3, "new folders with new keys, none in its place");
     const LEFT: &str = "warn store.credential folders remove-unfinished-issue";

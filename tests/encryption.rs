@@ -1,4 +1,4 @@
-//! Encrypted bundles: `age` and `open` decrypt them, and they are replaced only when that is asked for.
+//! Encrypted bundles: `age` and `open` decrypt them, and are replaced only on request.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -28,7 +28,7 @@ fn a_bundle_is_encrypted_to_ssh_and_age_keys_and_each_of_them_decrypts_it() {
     }
     let ran = lab.good(&args);
     assert_eq!(ran.out, "DIR/bundles/on.tar.gz.age\n");
-    // The unencrypted bundle is removed, and the encrypted one has mode 0600.
+    // The plaintext bundle is removed, and the encrypted one has mode 0600.
     assert_eq!(bundles(&lab), ["on.tar.gz.age"]);
     assert_eq!(fs::metadata(lab.path("bundles/on.tar.gz.age")).expect("there").permissions().mode() & 0o777, 0o600);
     for (name, _) in &keys {
@@ -42,14 +42,14 @@ fn a_bundle_is_encrypted_to_ssh_and_age_keys_and_each_of_them_decrypts_it() {
     }
     let folder = fs::metadata(lab.path("by-age")).expect("there").permissions().mode() & 0o777;
     assert_eq!(folder, 0o700);
-    // Sealing draws keys by chance; what is inside does not change.
+    // age draws random keys, so the ciphertext differs; the content does not.
     let first = fs::read(lab.path("bundles/on.tar.gz.age")).expect("a bundle");
     fs::remove_file(lab.path("bundles/on.tar.gz.age")).expect("removed");
     lab.good(&args);
     let second = fs::read(lab.path("bundles/on.tar.gz.age")).expect("a bundle");
     assert_ne!(first, second);
     assert_eq!(age_opens(&lab, "bundles/on.tar.gz.age", "age").as_deref(), Some(plain.as_slice()));
-    // With --unencrypted, an unencrypted bundle replaces the encrypted one.
+    // With --unencrypted the plaintext bundle replaces the encrypted one.
     lab.good(&["bundle", "on", "--unencrypted"]);
     assert_eq!(bundles(&lab), ["on.tar.gz"]);
 }
@@ -64,15 +64,15 @@ fn an_unencrypted_bundle_replaces_an_encrypted_one_only_when_requested() {
     let refused = lab.run(&["bundle", "on"]);
     assert_eq!((refused.status, refused.out.as_str()), (3, ""), "{refused}");
     insta::assert_snapshot!("an_encrypted_bundle_is_not_replaced", refused.err);
-    // The flag was forgotten: nothing for anyone, in no form.
+    // Without the flag nothing is packed, in any format.
     for format in ["tar.gz", "dir", "cloud-init", "ignition"] {
         let refused = lab.run(&["bundle", "--all", "--format", format]);
         assert_eq!((refused.status, refused.out.as_str()), (3, ""), "{refused}");
         assert_eq!(lab.snapshot(), before, "{format}");
     }
     let all = ["master-1", "master-2", "worker-a1.fra1.example.net", "on", "worker-b1"];
-    assert_eq!(package(&lab, &[]), Err(PackageError::EncryptedBefore(all.map(host).into())));
-    // One encrypted bundle is enough to leave all as they are.
+    assert_eq!(package(&lab, &[]), Err(PackageError::WouldReplaceEncrypted(all.map(host).into())));
+    // One encrypted bundle is enough to keep all.
     for host in ["master-1", "master-2", "worker-a1.fra1.example.net", "worker-b1"] {
         fs::remove_file(lab.path(&format!("bundles/{host}.tar.gz.age"))).expect("removed");
     }
@@ -103,7 +103,7 @@ fn an_encrypted_bundle_that_is_up_to_date_is_left_alone() {
     lab.good(&["issue-node", "--reissue", "on"]);
     assert_eq!(pack(&[&recipient]), ["on"]);
     assert!(inode("worker-b1") == worker);
-    // Changed bundles, and bundles with other recipients, are encrypted again.
+    // A changed bundle, and one with a changed recipient, is encrypted again.
     let path = lab.path("bundles/on.tar.gz.age");
     let mut bytes = fs::read(&path).expect("an archive");
     *bytes.last_mut().expect("an octet") ^= 1;

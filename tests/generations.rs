@@ -8,7 +8,7 @@ use clusterctl::bundle::format;
 use crate::support::outside::needs;
 use crate::support::{CLUSTER, Lab, good_tool, tool};
 
-/// The generation of the bundle that is made now, and all of its bytes.
+/// Packs a bundle, and returns its generation and its bytes.
 fn packed(lab: &Lab, args: &[&str], file: &str) -> (u64, Vec<u8>) {
     lab.good(&[&["bundle", "on"], args].concat());
     let bytes = fs::read(lab.path(file)).expect("a bundle");
@@ -22,7 +22,7 @@ fn equal_content_keeps_its_generation_and_other_content_gets_a_later_one() {
     let lab = Lab::issued();
     let first = packed(&lab, &[], ARCHIVE);
     lab.good(&["bundle", "--all"]);
-    assert_eq!(packed(&lab, &[], ARCHIVE), first, "whatever else was packed meanwhile");
+    assert_eq!(packed(&lab, &[], ARCHIVE), first, "other bundles in between do not matter");
     let ignition = packed(&lab, &["--format", "ignition"], "bundles/on.ign");
     assert_eq!(ignition.0, first.0, "another form of the same");
 
@@ -110,7 +110,7 @@ fn bundles_after_a_restored_ledger_have_later_generations() {
     lab.now += time::Duration::minutes(1);
     lab.good(&["issue-node", "on", "--reissue"]);
     assert!(packed(&lab, &[], ARCHIVE).0 > installed);
-    // A clock that is behind makes nothing older.
+    // A clock that is slow makes no generation older.
     lab.now -= time::Duration::minutes(3);
     let before = packed(&lab, &["--set", "etcdVersion=3.6.1"], ARCHIVE).0;
     lab.now += time::Duration::minutes(3);

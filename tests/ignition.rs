@@ -1,4 +1,4 @@
-//! Ignition configs, by the specification and by Ignition's validator.
+//! Ignition configs, checked by the specification and by Ignition's validator.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -163,7 +163,7 @@ fn ignition_validate_accepts_the_config() {
     let lab = Lab::issued();
     for host in ["on", "master-1"] {
         lab.good(&["bundle", host, "--format", "ignition"]);
-        // Debian's Ignition knows 3.4 under its name from before it was finished.
+        // Debian's Ignition knows 3.4 only by its experimental name.
         let config = lab.read(&format!("bundles/{host}.ign"));
         let of_before = config.replacen("\"3.4.0\"", "\"3.4.0-experimental\"", 1);
         let validate = |config: &str| {

@@ -45,7 +45,7 @@ fn a_recorded_inventory_becomes_a_complete_cluster_file() {
         "--master",
         master,
     ]);
-    // PyYAML, a YAML 1.1 reader, has to see the very strings that kubectl told.
+    // PyYAML, a YAML 1.1 reader, must read the same strings that kubectl printed.
     let script = "
 import json, sys, yaml
 file = yaml.safe_load(open(sys.argv[1]))
@@ -110,7 +110,7 @@ fn a_recorded_inventory_goes_through_issue_bundle_and_verify() {
         let bundle = lab.path(&format!("bundles/{node}.tar.gz")).display().to_string();
         assert!(good_tool("tar", &["-tzf", &bundle]).contains(&format!("{node}/etc/kubernetes/kubelet.conf\n")));
     }
-    // What cannot be reached from a test is not proven, and that is said.
+    // Hosts that a test cannot reach are reported as not proven.
     let online = lab.run(&[
         "verify",
         "--timeout",

@@ -1,4 +1,4 @@
-//! `install.sh` on scratch roots: all or nothing, on the right host, never back, under several shells.
+//! `install.sh` on scratch roots: atomic, on the right host, never an older bundle, under several shells.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -28,7 +28,7 @@ impl Scratch {
         Self { folder, root }
     }
 
-    /// Unpacks in place of what was unpacked before; the folder that install.sh is in.
+    /// Unpacks over an earlier bundle, and returns the folder of install.sh.
     pub(crate) fn unpack(&self, bundle: &Bundle) -> PathBuf {
         let at = self.folder.path().join("unpacked");
         if at.exists() {
@@ -51,7 +51,7 @@ impl Scratch {
         Ran::of(&mut self.installer(unpacked, arguments))
     }
 
-    /// With a program of ours found before the system's one of that name.
+    /// Puts a stub before the system's program of that name in PATH.
     pub(crate) fn install_with(&self, unpacked: &Path, program: &str, script: &str) -> Ran {
         let bin = self.folder.path().join("bin");
         let _ = fs::remove_dir_all(&bin);
@@ -82,14 +82,14 @@ impl Ran {
         Self { status: status.code(), stdout: text(stdout), stderr: text(stderr) }
     }
 
-    /// It was refused, with the messages of this snapshot.
+    /// Asserts that it was refused, with the messages of this snapshot.
     #[track_caller]
     pub(crate) fn refused(&self, snapshot: &str) {
         assert_eq!(self.status, Some(1), "{self:#?}");
         insta::assert_snapshot!(snapshot, without_temporary_folders(&self.stderr));
     }
 
-    /// It was refused, and the messages name this path or host.
+    /// Asserts that it was refused, and that the messages name this path or host.
     #[track_caller]
     pub(crate) fn refused_naming(&self, name: &str) {
         assert!(self.status == Some(1) && self.stderr.contains(name), "{name}: {self:#?}");
@@ -152,12 +152,12 @@ fn install_writes_every_file_with_its_mode_and_is_idempotent() {
 }
 
 #[test]
-fn a_key_has_mode_0600_before_it_has_content() {
+fn keys_are_created_with_mode_0600() {
     needs!("dash");
     let scratch = Scratch::new();
     let unpacked = scratch.unpack(&Site::new().bundle("on", 1));
     let log = scratch.folder.path().join("modes");
-    // What the file that cat is about to fill may be done with, and by whom.
+    // The mode and the owner of the file that cat is about to write.
     let cat =
         format!(r#"mode=$(stat -L -c %a /proc/$$/fd/1); echo "$mode $2" >>'{}'; exec /bin/cat "$@""#, log.display());
     scratch.install_with(&unpacked, "cat", &cat).succeeded();
@@ -228,7 +228,7 @@ fn a_bundle_is_refused_on_another_host() {
     needs!("dash");
     let (site, scratch) = (Site::new(), Scratch::new());
     let unpacked = scratch.unpack(&site.bundle("worker-a1.fra1.example.net", 1));
-    // Without DESTDIR it is this machine, which has another name. A dry run, in case it should go wrong.
+    // Without DESTDIR the target is this machine, which has another name. A dry run, to be safe.
     let mut here = scratch.installer(&unpacked, &["--dry-run"]);
     Ran::of(here.env_remove("DESTDIR")).refused_naming("worker-a1.fra1.example.net");
 
@@ -264,7 +264,7 @@ fn comments_and_empty_lines_in_etc_hostname_are_skipped() {
             planned.succeeded();
             assert!(!planned.stdout.contains("/etc/hostname"), "{before:?} {name:?}: {planned:#?}");
         }
-        // No name, as in an empty file: it says that it was not checked.
+        // An empty file has no name: the output says that the name was not checked.
         called(before);
         let planned = scratch.install(&unpacked, &["--dry-run"]);
         planned.succeeded();
@@ -296,7 +296,7 @@ fn an_unwritable_root_is_refused_without_leftovers() {
     let nowhere = Ran::of(scratch.installer(&unpacked, &[]).env("DESTDIR", "/proc/clusterctl-test"));
     nowhere.refused("a_destdir_that_does_not_exist");
 
-    // It is seen before anything is prepared.
+    // The error comes before anything is prepared.
     fs::write(scratch.root.join("var"), "a file").expect("written");
     let before = scratch.tree();
     let refused = scratch.install(&unpacked, &[]);
@@ -382,7 +382,7 @@ fn an_overriding_drop_in_is_reported_until_it_is_masked() {
     let packaged = scratch.root.join("usr/lib/systemd/system/kubelet.service.d");
     fs::create_dir_all(&packaged).expect("made");
     fs::write(packaged.join("99-vendor.conf"), "[Service]\nExecStart=\nExecStart=/usr/bin/kubelet\n").expect("written");
-    // As on every system of today.
+    // As on current systems.
     std::os::unix::fs::symlink("usr/lib", scratch.root.join("lib")).expect("linked");
     let warned = scratch.install(&unpacked, &[]);
     assert_eq!((warned.status, warned.stderr.matches("warning:").count()), (Some(0), 1), "{warned:#?}");
@@ -423,7 +423,7 @@ fn an_overriding_drop_in_is_reported_when_nothing_is_installed() {
     scratch.install(&newer, &[]).succeeded();
     scratch.install(&newer, &[]).succeeded();
 
-    // A host without a kubelet of ours has nothing that could be undone.
+    // A host without an installed kubelet has nothing to roll back.
     let master = Scratch::new();
     let packaged = master.root.join("usr/lib/systemd/system/kubelet.service.d");
     fs::create_dir_all(&packaged).expect("made");
@@ -463,7 +463,7 @@ fn links_out_of_the_image_are_refused() {
         scratch.install(&scratch.unpack(&bundle), arguments).refused("a_link_out_of_the_image");
     }
     assert!(fs::read_dir(&elsewhere).expect("a folder").next().is_none() && scratch.tree() == before);
-    // Within the image a link is as good as a folder.
+    // Within the image a link is accepted like a folder.
     fs::remove_file(&link).expect("removed");
     fs::create_dir(scratch.root.join("data")).expect("made");
     std::os::unix::fs::symlink("../data", &link).expect("linked");
@@ -481,7 +481,7 @@ fn files_of_an_earlier_bundle_only_are_reported() {
     needs!("dash");
     let (site, scratch) = (Site::new(), Scratch::new());
     scratch.install(&scratch.unpack(&site.bundle("both", 1)), &[]).succeeded();
-    // The same host, which is no master any more.
+    // The same host, which is no longer a master.
     let mut node = site.bundle("both", 2);
     node.files.retain(|file| !file.path.contains("sa.key"));
     let left = "etc/kubernetes/pki/sa.key";

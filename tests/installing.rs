@@ -1,4 +1,4 @@
-//! `install.sh` when it is killed or the power goes, and what it refuses to replace: another root, a folder that is no image.
+//! `install.sh` when it is killed or the power fails, and its refusals: another root, a folder that is not an image.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -16,9 +16,9 @@ use crate::support::outside::{stdout, tree};
 use crate::support::site::{Site, text};
 use crate::support::{good_tool, without_temporary_folders};
 
-/// What changes something on the disk.
+/// Programs that change files on the disk.
 const STEPS: [&str; 9] = ["mv", "rm", "ln", "cp", "mkdir", "rmdir", "sync", "cat", "chmod"];
-/// What is kept of an installation until it is finished.
+/// The state of an unfinished installation.
 const STATE: &str = "etc/kubernetes/clusterctl/unfinished";
 const UNIT: &str = "etc/systemd/system/clusterctl-unfinished.service";
 const WANTED: &str = "etc/systemd/system/multi-user.target.wants/clusterctl-unfinished.service";
@@ -39,7 +39,7 @@ impl Steps {
         let scratch = Scratch::new();
         if let Some(before) = before {
             scratch.install(&scratch.unpack(before), &[]).succeeded();
-            // As an earlier version brought it.
+            // As an earlier version installed it.
             let drop_ins = scratch.root.join("etc/systemd/system/kubelet.service.d");
             fs::write(drop_ins.join("10-clusterctl.conf"), "# Written by clusterctl.\n").expect("written");
         }
@@ -125,7 +125,7 @@ fn copy(from: &Path, to: &Path) {
     good_tool("cp", &["-a", &from.display().to_string(), &to.display().to_string()]);
 }
 
-/// What the unit does at the next boot, if it got so far as to be wanted.
+/// Runs the unit as at the next boot, if it was enabled.
 fn boot(root: &Path) {
     let script = root.join(STATE).join("finish.sh");
     if root.join(WANTED).exists() && script.exists() {
@@ -146,7 +146,7 @@ fn differ_in_the_state_alone(now: &Tree, old: &Tree, new: &Tree) -> bool {
     files(now) == files(old) || files(now) == files(new)
 }
 
-/// What is in neither, for a message.
+/// Returns the files that are in neither, for a message.
 fn names(now: &Tree, old: &Tree, new: &Tree) -> Vec<String> {
     let paths: BTreeSet<&String> = now.keys().chain(old.keys()).chain(new.keys()).collect();
     let mark = |path: &&String| {
@@ -298,7 +298,7 @@ fn busybox_installs_and_finishes() {
     assert!(scratch.tree() == installed);
 }
 
-// ── what is not replaced unless it is asked for ──
+// ── files that are replaced only on request ──
 
 #[test]
 fn another_ca_of_the_same_name_is_refused_with_both_pins() {

@@ -1,5 +1,5 @@
-//! Promises under violence: killed at any moment, two at once, a full disk. What is on the disk is always whole, the
-//! ledger knows all of it, and the same command finishes the work.
+//! Interruption: kills at any moment, two processes at once, a full disk. Files on the disk are always complete, the
+//! ledger has all of them, and the same command finishes the work.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -16,11 +16,11 @@ use crate::support::plans::node_plan;
 use crate::support::{Lab, good_tool};
 
 const NODES: usize = 400;
-/// The message of the system for ENOSPC.
+/// The system's message for ENOSPC.
 const NO_SPACE: &str = "No space left on device";
-/// What strace writes when the program is stopped.
+/// The text that strace writes when the program is stopped.
 const STOPPED: &str = "--- stopped by SIGSTOP ---";
-/// The message of the system for EROFS.
+/// The system's message for EROFS.
 const READ_ONLY: &str = "Read-only file system";
 
 fn fleet() -> Lab {
@@ -42,12 +42,12 @@ fn ledger_rows(lab: &Lab) -> usize {
     rows.trim().parse().expect("a number")
 }
 
-fn all_there_is_good(lab: &Lab) {
-    whole_and_good(lab, NODES, "");
+fn assert_existing_credentials_are_valid(lab: &Lab) {
+    assert_complete_and_valid(lab, NODES, "");
 }
 
-/// Every host's folder is whole, and of what is there the plan finds nothing to mend: every pair fits, and the ledger knows it.
-fn whole_and_good(lab: &Lab, nodes: usize, what: &str) {
+/// Asserts that every host's folder is complete, and that the plan finds no problem in the existing credentials.
+fn assert_complete_and_valid(lab: &Lab, nodes: usize, what: &str) {
     let whole: BTreeSet<String> =
         ["kubelet-client.crt", "kubelet-client.key", "kubelet-server.crt", "kubelet-server.key"]
             .map(str::to_owned)
@@ -69,7 +69,7 @@ fn whole_and_good(lab: &Lab, nodes: usize, what: &str) {
 }
 
 #[test]
-fn a_killed_issue_continues_where_it_stopped() {
+fn an_interrupted_issue_is_resumed() {
     let lab = fleet();
     let begun = Instant::now();
     assert!(run(&lab, &["issue-node", "--all"]).status.success());
@@ -82,19 +82,19 @@ fn a_killed_issue_continues_where_it_stopped() {
         child.kill().expect("SIGKILL");
         child.wait().expect("reaped");
         torn += usize::from(hosts(&lab).len() < NODES);
-        all_there_is_good(&lab);
+        assert_existing_credentials_are_valid(&lab);
         let after = run(&lab, &["issue-node", "--all"]);
         assert!(after.status.success(), "{}", String::from_utf8_lossy(&after.stderr));
         assert_eq!(hosts(&lab).len(), NODES);
-        all_there_is_good(&lab);
+        assert_existing_credentials_are_valid(&lab);
         let leftovers = std::fs::read_dir(lab.path("pki/nodes")).expect("a folder").count();
         assert_eq!(leftovers, NODES, "unfinished folders are swept");
     }
     assert!(torn > 0, "no round was interrupted; the test proves nothing");
 }
 
-/// What the ledger may know beyond what is in its place, after one kill of an issue for so many nodes: two certificates for each
-/// node of the batch that was settling, and of the one that was being recorded meanwhile. No batch is larger than 1,024 nodes, or a
+/// The number of certificates that the ledger may have without published files, after one kill: two for each node of the
+/// batch that was being committed, and of the one that was being recorded meanwhile. No batch is larger than 1,024 nodes, or a
 /// 48th of very many up to 2,048, nor, beyond the first 128, than half of what is left.
 fn lost_at_most(nodes: usize) -> usize {
     2 * 2 * (nodes / 2).clamp(128, (nodes / 48).clamp(1024, 2048))
@@ -126,7 +126,7 @@ fn repeated_kills_tear_nothing_and_issue_nothing_twice() {
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;
-        // However little is left, beginning takes its time: without that many a kill would come before anything is done.
+        // Starting takes time even if little is left: without this, many kills would come before any work.
         let rest = whole_run.mul_f64((nodes - there) as f64 / nodes as f64) + whole_run / 8 + Duration::from_millis(50);
         std::thread::sleep(rest.mul_f64(stretch * (random >> 11) as f64 / (1_u64 << 53) as f64));
         child.kill().expect("SIGKILL");
@@ -139,7 +139,7 @@ fn repeated_kills_tear_nothing_and_issue_nothing_twice() {
             _ if there == nodes => stretch /= 1.3,
             _ => {}
         }
-        whole_and_good(&lab, nodes, &what);
+        assert_complete_and_valid(&lab, nodes, &what);
         if there == nodes {
             start_again().expect("removed");
             there = 0;
@@ -153,17 +153,18 @@ fn repeated_kills_tear_nothing_and_issue_nothing_twice() {
         nodes,
         "what was unfinished is gone"
     );
-    whole_and_good(&lab, nodes, "in the end");
+    assert_complete_and_valid(&lab, nodes, "in the end");
     assert!(partial > 0, "no kill came between the first batch and the last; the test proves nothing");
-    let told = format!("{round} kills at {nodes} nodes, {partial} of them in the middle; whole and good after each\n");
-    std::io::stdout().write_all(told.as_bytes()).expect("told");
+    let summary =
+        format!("{round} kills at {nodes} nodes, {partial} of them in the middle; complete and valid after each\n");
+    std::io::stdout().write_all(summary.as_bytes()).expect("written");
 }
 
 #[test]
 fn an_uncommitted_transaction_does_not_block_readers() {
     needs!("python3", "sqlite3");
     let lab = fleet();
-    // A log without a commit, as a process leaves it that is killed between writing pages and committing.
+    // A log without a commit, as left by a process that is killed between writing pages and committing.
     let ledger = lab.path("pki/ledger.sqlite3").display().to_string();
     let script = "
 import os, sqlite3, sys
@@ -178,7 +179,7 @@ os.kill(os.getpid(), 9)
     assert!(!killed.success());
     let log = std::fs::metadata(lab.path("pki/ledger.sqlite3-wal")).expect("a log");
     assert!(log.len() > 100_000, "pages were written; else this proves nothing");
-    all_there_is_good(&lab);
+    assert_existing_credentials_are_valid(&lab);
     assert_eq!(good_tool("sqlite3", &[&ledger, "select count(*) from events where kind like 'x%'"]), "0\n");
 }
 
@@ -234,7 +235,7 @@ fn a_killed_packing_leaves_only_complete_folders() {
         let there: Vec<_> = std::fs::read_dir(lab.path("bundles")).map(|e| e.flatten().collect()).unwrap_or_default();
         let whole = there.iter().filter(|e| !e.file_name().to_string_lossy().starts_with('.')).count();
         torn += usize::from(whole < NODES + 1 || there.len() > whole);
-        // Every folder that shows is judged, file by file.
+        // Every published folder is checked, file by file.
         let judged = run(&lab, &["verify", "--offline"]);
         assert!(judged.status.success(), "{}", String::from_utf8_lossy(&judged.stdout));
         assert!(run(&lab, &bundle).status.success());
@@ -259,26 +260,27 @@ fn concurrent_issues_issue_each_certificate_once() {
 #[test]
 fn a_signal_stops_the_issue_and_keeps_issued_certificates() {
     needs!("sqlite3", "strace");
-    // A terminal that is closed asks as one who presses Ctrl-C does, but twice; systemd asks with TERM and then with HUP.
-    // By env no signal is ignored, whatever started the tests.
+    // A closed terminal sends SIGHUP twice; systemd sends SIGTERM and then SIGHUP.
+    // env resets ignored signals that the tests may have inherited.
     for signals in [&["-INT"][..], &["-TERM"], &["-HUP"], &["-HUP", "-HUP"], &["-TERM", "-HUP"]] {
         let lab = fleet();
         let output = signalled_halfway(&lab, &["env", "--default-signal", env!("CARGO_BIN_EXE_clusterctl")], signals);
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         let done = hosts(&lab).len() * 2;
-        assert!((1..NODES * 2).contains(&done), "{signals:?}: {done}: {told}");
-        assert_eq!(output.status.code(), Some(4), "{signals:?}: {told}");
-        let counts: Vec<usize> = told.split_whitespace().filter_map(|word| word.parse().ok()).collect();
-        assert_eq!(counts, [done, NODES * 2], "{told}");
-        all_there_is_good(&lab);
+        assert!((1..NODES * 2).contains(&done), "{signals:?}: {done}: {stderr}");
+        assert_eq!(output.status.code(), Some(4), "{signals:?}: {stderr}");
+        let counts: Vec<usize> = stderr.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+        assert_eq!(counts, [done, NODES * 2], "{stderr}");
+        assert_existing_credentials_are_valid(&lab);
         let before = ledger_rows(&lab);
         assert!(run(&lab, &["issue-node", "--all"]).status.success());
         assert_eq!(ledger_rows(&lab) - before, NODES * 2 - done, "what was issued is kept");
     }
 }
 
-/// Issues for all nodes, and sends the signals while the first batch is synced to the disk. However fast the machine is: strace
-/// stops the program there, until the signals have been sent.
+/// Issues for all nodes, and sends the signals while the first batch is synced to the disk.
+///
+/// It does not depend on the machine's speed: strace stops the program there, until the signals have been sent.
 fn signalled_halfway(lab: &Lab, program: &[&str], signals: &[&str]) -> Output {
     let (trace, dir) = (lab.path("trace").display().to_string(), lab.dir().display().to_string());
     // With -D the program is our own child, and strace its grandchild.
@@ -312,7 +314,7 @@ fn an_ignored_signal_does_not_stop_the_issue() {
     assert_eq!(hosts(&lab).len(), NODES);
 }
 
-/// A file system of its own, small enough to be filled; unmounted in the end.
+/// A small file system that can be filled; unmounted on drop.
 struct SmallDisk<'a>(&'a Path);
 
 impl<'a> SmallDisk<'a> {
@@ -346,10 +348,10 @@ fn issue_on_a_full_disk_tears_nothing_and_a_rerun_completes() {
         &["-r", &lab.path("cluster.yaml").display().to_string(), &lab.path("pki").display().to_string(), &dir],
     );
     let ran = run(&lab, &["--dir", &dir, "issue-node", "--all"]);
-    let told = String::from_utf8_lossy(&ran.stderr).into_owned();
-    assert_eq!(ran.status.code(), Some(4), "{told}");
-    // The system's own message, and a hint.
-    assert!(told.contains(NO_SPACE) && told.contains("\nhint: "), "{told}");
+    let stderr = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert_eq!(ran.status.code(), Some(4), "{stderr}");
+    // The system's message, and a hint.
+    assert!(stderr.contains(NO_SPACE) && stderr.contains("\nhint: "), "{stderr}");
     let entries = std::fs::read_dir(place.join("pki/nodes")).into_iter().flatten();
     let kept: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
     assert!(kept.len() < NODES, "the disk was full");
@@ -377,16 +379,16 @@ fn packing_on_a_full_disk_keeps_existing_bundles_and_a_rerun_completes() {
         &["-r", &lab.path("cluster.yaml").display().to_string(), &lab.path("pki").display().to_string(), &dir],
     );
     for (format, name) in [("tar.gz", "node-1.tar.gz"), ("dir", "node-1"), ("ignition", "node-1.ign")] {
-        // One bundle is there already, and has to survive.
+        // One bundle exists already, and must survive.
         assert!(run(&lab, &["--dir", &dir, "bundle", "node-1", "--format", format]).status.success());
         let used = good_tool("df", &["-k", "--output=used", &dir]);
         let used: u64 = used.lines().nth(1).expect("a number").trim().parse().expect("a number");
         let before = good_tool("find", &[&format!("{dir}/bundles"), "-printf", "%P %m %s\n"]);
         disk.grow(&format!("{}k", used + 700));
         let ran = run(&lab, &["--dir", &dir, "bundle", "--all", "--format", format]);
-        let told = String::from_utf8_lossy(&ran.stderr).into_owned();
-        assert_eq!(ran.status.code(), Some(4), "{format}: {told}");
-        assert!(told.contains(NO_SPACE) && told.contains("\nhint: "), "{format}: {told}");
+        let stderr = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert_eq!(ran.status.code(), Some(4), "{format}: {stderr}");
+        assert!(stderr.contains(NO_SPACE) && stderr.contains("\nhint: "), "{format}: {stderr}");
         let after = good_tool("find", &[&format!("{dir}/bundles"), "-printf", "%P %m %s\n"]);
         let sorted = |text: &str| text.lines().skip(1).map(str::to_owned).collect::<BTreeSet<String>>();
         assert_eq!(sorted(&after), sorted(&before), "{format}: nothing half-written is left, nothing whole is lost");
@@ -414,11 +416,11 @@ fn a_read_only_disk_exits_with_4() {
     good_tool("mount", &["-o", "remount,ro", &dir]);
     for args in [&["issue-node", "--all"][..], &["bundle", "--all"], &["init-ca", "--plaintext-ca-key"]] {
         let ran = run(&lab, &[&["--dir", &dir], args].concat());
-        let told = String::from_utf8_lossy(&ran.stderr).into_owned();
-        assert_eq!(ran.status.code(), Some(4), "{args:?}: {told}");
-        assert!(told.contains(READ_ONLY) && told.contains("\nhint: "), "{args:?}: {told}");
+        let stderr = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert_eq!(ran.status.code(), Some(4), "{args:?}: {stderr}");
+        assert!(stderr.contains(READ_ONLY) && stderr.contains("\nhint: "), "{args:?}: {stderr}");
     }
-    // Reading is all that these need.
+    // These commands only read.
     assert!(run(&lab, &["--dir", &dir, "issue-node", "--all", "--dry-run"]).status.success());
     drop(disk);
 }

@@ -1,4 +1,4 @@
-//! `issue-master` and `issue-node`: the certificate table, convergence, and what is refused.
+//! `issue-master` and `issue-node`: the certificate table, convergence, and refusals.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -210,7 +210,7 @@ fn a_plan_has_the_reason_for_each_certificate() {
     let expired = node_plan(&lab, &["on"]);
     assert_eq!(expired.names(), ["on kubelet-client", "on kubelet-server"]);
     assert!(expired.certificates.iter().all(|(_, reasons)| reasons.iter().any(is_expired)), "{expired:?}");
-    // In the last third of its life.
+    // In the last third of its validity.
     lab.now -= Duration::days(20);
     let late = node_plan(&lab, &["on"]);
     assert_eq!(late.certificates[0].1, [IssueReason::Expires { after: Duration::days(19) }], "{late:?}");
@@ -312,7 +312,7 @@ fn a_ca_that_the_ledger_lacks_signs_nothing() {
     for command in [["issue-node", "--all"], ["issue-master", "--all"], ["bundle", "--all"]] {
         insta::assert_snapshot!("a_ca_that_the_ledger_lacks", lab.run(&command).to_string());
     }
-    // etcd's root would let every node into etcd.
+    // With etcd's root every node would have access to etcd.
     for file in ["ca.crt", "ca.key"] {
         std::fs::copy(lab.path(&format!("pki/etcd/{file}")), lab.path(&format!("pki/{file}"))).expect("copied");
     }
@@ -396,7 +396,7 @@ fn an_unusable_ledger_exits_with_4() {
     std::fs::remove_file(&ledger).expect("removed");
     refused(|error| matches!(error, StoreError::LedgerMissing(_)));
     // Another file in its place has nothing to recover.
-    std::fs::write(&ledger, b"a note of somebody's").expect("written");
+    std::fs::write(&ledger, b"not a ledger").expect("written");
     refused(|error| matches!(error, StoreError::LedgerForeign { .. }));
     std::fs::remove_file(&ledger).expect("removed");
     good_tool("sqlite3", &[&shown, "create table bookmarks (url text)"]);

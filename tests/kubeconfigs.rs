@@ -20,7 +20,7 @@ fn config(server: &str, cluster: &str, user: &str) -> String {
     )
 }
 
-/// What was found, as ids, hosts, callers and statuses.
+/// Returns the findings as ids, hosts, clients and statuses.
 fn results(ran: &Ran) -> Vec<[String; 4]> {
     let report: Value = serde_json::from_str(&ran.out).unwrap_or_else(|_| panic!("no JSON: {ran}"));
     let results = report["results"].as_array().expect("results");
@@ -37,7 +37,7 @@ fn a_node_given_by_flag_and_kubeconfig_is_one_node() {
     needs!("xmllint");
     let live = Live::sized(1, 2, None);
     live.lab.write("kubelet.conf", &config(&format!("https://{}", live.addresses.endpoint), "", USER));
-    // A kubelet writes its node's name in small letters, whatever its host is called.
+    // A kubelet writes its node's name in lowercase.
     let node = format!("Node-1={}", live.addresses.nodes[0]);
     let args = ["verify", "--kubeconfig", "kubelet.conf", "--node", &node, "--output", "json"];
     let masters = [
@@ -53,7 +53,10 @@ fn a_node_given_by_flag_and_kubeconfig_is_one_node() {
         found.iter().filter(|[id, ..]| id == "node.tls").map(|[_, host, ..]| host.as_str()).collect();
     assert_eq!(nodes, ["node-1"].into());
     let of = |id: &str| found.iter().filter(|[found, ..]| found == id).collect::<Vec<_>>();
-    assert!(of("node.neighbour").is_empty() && of("node.other-node").is_empty(), "it is no other node to itself");
+    assert!(
+        of("node.neighbour").is_empty() && of("node.other-node").is_empty(),
+        "a node is not another node for itself"
+    );
     let passed = of("master.whoami").iter().all(|[_, _, caller, status]| caller == "node-1" && status == "pass");
     assert!(passed && of("master.scope").iter().all(|[.., status]| status == "pass"), "{ran}");
     // One node at two addresses is one node, and has one port.
@@ -222,7 +225,7 @@ fn a_bundles_kubeconfig_checks_the_servers_own_name() {
 }
 
 #[test]
-fn a_kubeconfig_account_that_is_no_node_is_the_verifier() {
+fn a_kubeconfig_account_that_is_not_a_node_is_the_verifier() {
     needs!("xmllint");
     let live = Live::sized(1, 1, None);
     let user = "client-certificate: pki/verifier/verifier.crt, client-key: pki/verifier/verifier.key";

@@ -1,5 +1,5 @@
-//! What kubelets are told beyond what clusterctl writes: merged, read back by readers that nobody here wrote, and refused
-//! where they would weaken trust.
+//! Kubelet settings from the cluster file: merged, read back by third-party readers, and refused where they would weaken
+//! trust.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -94,8 +94,8 @@ struct Taint {
     effect: String,
 }
 
-/// A node's kubelet's configuration out of its bundle: its text, and what it says to PyYAML, which reads YAML 1.1, and then
-/// to the strict reader above.
+/// Returns the kubelet configuration of a node's bundle: its text, and as read by PyYAML (YAML 1.1) and then by the strict
+/// reader above.
 fn configuration(lab: &Lab, host: &str) -> (String, KubeletConfiguration) {
     lab.good(&["bundle", host]);
     let bundle = archive::read(&fs::read(lab.path(&format!("bundles/{host}.tar.gz"))).expect("an archive"));
@@ -184,7 +184,7 @@ fn global_and_node_settings_are_merged_below_trust() {
     assert_eq!(other.max_pods, Some(250));
     assert_eq!(other.system_reserved, map(&[("cpu", "2"), ("memory", "1e3")]));
     assert!(other.feature_gates.expect("gates")["NodeSwap"]);
-    // The same bytes a second time, and good in the eyes of `verify`.
+    // Deterministic, and accepted by `verify`.
     let first = fs::read(lab.path("bundles/on.tar.gz")).expect("an archive");
     lab.good(&["bundle", "--all"]);
     assert_eq!(fs::read(lab.path("bundles/on.tar.gz")).expect("an archive"), first);
@@ -214,7 +214,7 @@ fn an_own_template_cannot_weaken_trust_either() {
         assert!(ran.err.contains(named), "{named}: {ran}");
     }
     assert!(fs::read_dir(lab.path("bundles")).map_or(0, Iterator::count) == 0, "nothing is packed");
-    // One that only says more is fine, and what the cluster file says comes on top.
+    // A template with more settings is accepted, and those of the cluster file take precedence.
     lab.write(path, &format!("{text}maxPods: 20\nclusterDomain: off\n"));
     let cluster = lab.read("cluster.yaml");
     lab.write("cluster.yaml", &format!("{cluster}kubelet: {{maxPods: 40}}\n"));
@@ -224,9 +224,9 @@ fn an_own_template_cannot_weaken_trust_either() {
     assert!(made.contains("\nmaxPods: 40\nclusterDomain: \"off\"\n"), "{made}");
 }
 
-// ── whatever is merged, trust stays as it is rendered ──
+// ── merging never changes the settings of trust ──
 
-/// A few fields, of those that trust rests on and others, at any depth: good values, bad ones, and nothing.
+/// A few fields at any depth, security-relevant ones and others, with valid, invalid and empty values.
 fn written() -> impl Strategy<Value = Written> {
     let paths = [
         "authentication",
@@ -320,7 +320,7 @@ proptest! {
             let found = path.iter().try_fold(&merged, |here, key| here.get(key));
             found.map_or_else(|| "nothing".to_owned(), ToString::to_string)
         };
-        // Kubernetes's own defaults, where a field was taken away.
+        // Kubernetes's defaults, where a field was removed.
         let or = |path: &[&str], default: &str| at(path).replace("nothing", default);
         prop_assert_eq!(at(&["kind"]), "KubeletConfiguration");
         prop_assert_eq!(at(&["port"]), "10250");

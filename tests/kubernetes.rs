@@ -1,5 +1,5 @@
-//! A real Kubernetes 1.36.2, sound and with one fault at a time: recordings of it are judged everywhere, and where
-//! `KUBE_BIN` names its programs, `tests/lab/run` brings one up from bundles and does the same to it.
+//! A real Kubernetes 1.36.2, without faults and with one fault at a time. Its recordings are always judged; if `KUBE_BIN`
+//! names its programs, `tests/lab/run` starts one from bundles and does the same to it.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::support::Lab;
 
-/// A cluster of `tests/lab`, what was done to it, and what `verify` has to say. `verdicts.json` lists them in the order in
+/// A cluster of `tests/lab`, the changes to it, and the expected result of `verify`. `verdicts.json` lists them in the order in
 /// which the lab brings them about.
 #[derive(Deserialize)]
 struct Case {
@@ -20,7 +20,7 @@ struct Case {
     said: Said,
 }
 
-/// How a run of `verify` ended: exit status, and checks that fail, are not proven, and warn, each with its host.
+/// The result of a run of `verify`: exit status, and checks that fail, are not proven, and warn, each with its host.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 struct Said {
     status: u8,
@@ -125,7 +125,7 @@ fn a_real_cluster_with_the_node_authorizer_passes_and_its_faults_are_found() {
 
 #[test]
 #[ignore = "needs KUBE_BIN, root, and two minutes"]
-fn three_real_masters_behind_a_load_balancer_pass() {
+fn three_real_masters_with_a_load_balancer_pass() {
     live("three");
 }
 

@@ -33,7 +33,7 @@ const TABLES: [(&str, i64); 11] = [
     ("unrecorded_revocations", 6),
 ];
 const FORMATS: std::ops::RangeInclusive<i64> = 1..=6;
-/// The format of today.
+/// The current format.
 const FORMAT: i64 = 7;
 
 /// Makes a ledger of an earlier format.
@@ -74,7 +74,7 @@ fn a_ledger_of_each_earlier_format_is_migrated_and_loses_no_row() {
             "{earlier}: each table has rows, else this proves little"
         );
 
-        // Who only reads sees the same and changes nothing.
+        // Readers see the same and change nothing.
         let bytes = fs::read(&path).expect("a ledger");
         let ledger = Ledger::open_read_only(&path).expect("a ledger");
         let of_host = ledger.by_host("worker-1").and_then(|query| query.all()).expect("certificates");
@@ -135,7 +135,7 @@ fn a_directory_with_a_ledger_of_each_earlier_format_stays_usable() {
 }
 
 #[test]
-fn an_interrupted_migration_leaves_the_ledger_as_it_was() {
+fn an_interrupted_migration_leaves_the_ledger_unchanged() {
     needs!("strace");
     // Killed while the migrated pages are written, and before the journal is removed, which is the commit.
     for (call, nth, only) in
@@ -151,7 +151,7 @@ fn an_interrupted_migration_leaves_the_ledger_as_it_was() {
         drop(Ledger::open(&path).expect("migrated"));
         assert_eq!((format(&path), kept(&path, 6)), (FORMAT, before), "{call} {nth}");
     }
-    // A step that fails takes the steps before it back.
+    // A failing step rolls back the steps before it.
     let lab = Lab::empty();
     let path = lab.path("ledger.sqlite3");
     older(&path, 2);
@@ -223,7 +223,7 @@ fn a_ledger_from_a_backup_is_not_mixed_with_the_log_of_a_killed_command() {
     assert!(run(&lab, &["issue-node", "--all"]).status.success());
     assert!(run(&lab, &["verify", "--offline"]).status.code() != Some(4));
 
-    // A backup of the very state that the log follows is completed by it.
+    // A backup of the state before the log is completed by the log.
     let (lab, _, just_before_again) = with_a_log();
     drop(just_before);
     copy(&just_before_again, &lab.path(LEDGER));
@@ -242,7 +242,7 @@ fn a_backup_by_sqlite_is_whole_while_a_command_writes() {
     good_tool("sqlite3", &[&path.display().to_string(), &format!(".backup {}", backup.display())]);
     ledger.log_event("test", "after", "", &audit).expect("logged");
     assert_eq!(rows(&backup, "events").len() + 1, rows(&path, "events").len());
-    // Put back beside the log that goes on from it, as after a kill.
+    // Restored beside the log that continues it, as after a kill.
     let (log, killed) = (fs::read(lab.path(LOG)).expect("a log"), rows(&path, "events"));
     drop(ledger);
     copy(&backup, &path);
@@ -330,7 +330,7 @@ fn a_ledger_in_a_read_only_directory_is_read_in_every_state() {
     drop(writer);
     assert!(!lab.path(LOG).exists());
     assert_eq!(count(&view("closed")), 6);
-    // Beside a process that writes it.
+    // During writes of another process.
     writer = Ledger::open(&lab.path(LEDGER)).expect("a ledger");
     let audit = AuditContext { at: NOW, by: "admin@laptop" };
     writer.record_discarded_keys(&[("node-0".to_owned(), Fingerprint::of(b"a"))], &audit).expect("recorded");
@@ -338,7 +338,7 @@ fn a_ledger_in_a_read_only_directory_is_read_in_every_state() {
     let reader = Ledger::open_read_only(&beside.0.join("ledger.sqlite3")).expect("a ledger");
     assert!(reader.inventory().expect("an inventory").is_key_discarded(Fingerprint::of(b"a")));
     drop((reader, beside, writer));
-    // Of an earlier format.
+    // A ledger of an earlier format.
     older(&lab.path("pki/older.sqlite3"), 3);
     let older = view("older");
     let ledger = Ledger::open_read_only(&older.0.join("older.sqlite3")).expect("a ledger");

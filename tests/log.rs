@@ -83,7 +83,7 @@ fn log_is_limited_by_time_and_by_number() {
 }
 
 #[test]
-fn log_groups_what_one_command_did() {
+fn log_groups_the_events_of_one_command() {
     let lab = lived_in();
     let shown = lab.good(&["log"]).out;
     insta::assert_snapshot!(without_numbers(&shown));
@@ -136,12 +136,12 @@ fn show_finds_certificates_in_the_ledger() {
 }
 
 #[test]
-fn show_of_what_is_neither_a_file_nor_recorded_is_a_usage_error() {
+fn show_of_an_unknown_name_is_a_usage_error() {
     let lab = Lab::issued();
     let ran = lab.run(&["show", "onn"]);
     assert_eq!((ran.status, ran.out.as_str()), (2, ""));
     insta::assert_snapshot!(ran.err);
-    // A path is a path.
+    // A name with a slash is a path.
     assert_eq!(lab.run(&["show", "./on"]).status, 2);
 }
 

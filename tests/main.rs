@@ -1,4 +1,4 @@
-//! The whole suite, one binary: a module for each command, and one for each promise that spans several.
+//! The whole suite as one binary: a module for each command, and one for each property that spans several.
 
 mod accounts;
 mod admin;

@@ -1,5 +1,5 @@
-//! `verify` on nginx: a TLS server with client authentication and a CRL that nobody here wrote. It stands where a node
-//! should be, with the certificate that was issued for the node.
+//! `verify` on nginx: a TLS server with client authentication and a CRL, by third-party programs. It runs in place of a
+//! node, with the certificate that was issued for the node.
 
 use std::collections::BTreeMap;
 use std::net::{TcpListener, TcpStream};
@@ -67,7 +67,7 @@ impl Site {
         Nginx::start(&prefix, self.port)
     }
 
-    /// The status of each check of the node, and what was observed.
+    /// Returns the status of each check of the node, and the observation.
     fn verdicts(&self) -> BTreeMap<String, (String, String)> {
         let ran = self.lab.run(&[
             "verify",
@@ -157,21 +157,21 @@ impl Nginx {
 
 impl Drop for Nginx {
     fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to do.
+        // It may have exited already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// What nginx answers without a client certificate.
+/// The answer of nginx without a client certificate.
 const NO_CERTIFICATE: &str = "No required SSL certificate was sent";
-/// What nginx answers to a client certificate of another CA.
+/// The answer of nginx to a client certificate of another CA.
 const CERTIFICATE_ERROR: &str = "The SSL certificate error";
 
 const PODS: &str = r#"return 200 '{"kind":"PodList","apiVersion":"v1","metadata":{},"items":[]}';"#;
-/// What a kubelet with a webhook decides: the master may, other clients of the CA may not.
+/// The decisions of a kubelet with a webhook: the master is allowed, other clients of the CA are not.
 const MASTER_ALONE: &str = "if ($ssl_client_s_dn !~ \"CN=kube-apiserver-kubelet-client(,|$)\") { return 403; }";
-/// nginx's own statuses for a certificate that is wrong or missing, told as Kubernetes tells them.
+/// nginx's own statuses for a certificate that is wrong or missing, in Kubernetes's form.
 const AS_KUBERNETES: &str = "error_page 495 496 =401 @no; ";
 const PEER: [(&str, &str); 9] = [
     ("node.connect", "pass"),
@@ -200,14 +200,14 @@ fn nginx_with_client_verification_passes_every_node_check() {
         ("node.other-node", "pass"),
     ]);
     assert!(verdicts["node.protocol"].1.starts_with("TLSv1.3"), "{verdicts:#?}");
-    // An nginx has no kubelet's configuration to show.
+    // nginx serves no kubelet configuration.
     let others = verdicts.iter().filter(|(id, _)| *id != "node.config");
     assert!(others.into_iter().all(|(_, (status, _))| status == "pass"), "{verdicts:#?}");
     assert_eq!(verdicts["node.config"].0, "skipped");
 }
 
-/// nginx shakes hands with anybody and then answers 400. That is a refusal by something in front of the kubelet, in words
-/// that are not Kubernetes's: it may be in the way of one path alone, and proves nothing.
+/// nginx completes the handshake with any client and then answers 400. A proxy in front of a kubelet could refuse like this
+/// for one path alone, so the answer proves nothing.
 #[test]
 fn a_400_of_a_web_server_is_not_proven_with_its_text() {
     needs!("nginx");
@@ -249,7 +249,7 @@ fn nginx_that_accepts_unknown_cas_fails_the_refusals() {
         ("node.caller", "pass"),
         ("node.anonymous", "fail"),
         // It overlooks an issuer that it does not know, but not a bad signature under a name that it does: one untrusted client
-        // alone would not have told.
+        // alone would not have shown it.
         ("node.untrusted forged-ca", "not-proven"),
         ("node.untrusted unknown-ca", "fail"),
         ("node.other-node", "fail"),
@@ -263,7 +263,7 @@ fn nginx_with_a_crl_refuses_only_revoked_certificates() {
     site.crl(&["pki/nodes/node-2/kubelet-client.crt"]);
     let tls = format!("ssl_verify_client on; ssl_crl {}; {AS_KUBERNETES}", site.at("ca.crl"));
     {
-        // Nothing but the CRL keeps the other node out.
+        // Only the CRL keeps the other node out.
         let _nginx = site.nginx(&format!("{tls} location @no {{ return 401; }}"), PODS);
         site.expect(&[("node.caller", "pass"), ("node.other-node", "pass"), ("node.anonymous", "pass")]);
     }
@@ -271,7 +271,7 @@ fn nginx_with_a_crl_refuses_only_revoked_certificates() {
     site.crl(&[revoked]);
     let _nginx = site.nginx(&format!("{tls} location @no {{ return 401; }}"), PODS);
     let verdicts = site.expect(&[("node.chain", "pass"), ("node.caller", "fail"), ("node.other-node", "fail")]);
-    // Where the rightful caller is refused, it says nothing that others are, too.
+    // If the authorized client is refused, refusals of others prove nothing.
     assert_eq!(verdicts["node.anonymous"].0, "not-proven", "{verdicts:#?}");
 }
 
@@ -286,7 +286,7 @@ fn nginx_accepts_the_crl_of_revoke() {
     site.lab.good(&["revoke", &serial("pki/nodes/node-2/kubelet-client.crt"), "--yes", "--reason", "keyCompromise"]);
     let tls = format!("ssl_verify_client on; ssl_crl {}; {AS_KUBERNETES}", site.at("pki/crl.pem"));
     {
-        // Nothing but the list keeps the other node out.
+        // Only the CRL keeps the other node out.
         let _nginx = site.nginx(&format!("{tls} location @no {{ return 401; }}"), PODS);
         site.expect(&[("node.caller", "pass"), ("node.other-node", "pass"), ("node.revoked", "pass")]);
     }
@@ -310,18 +310,18 @@ fn a_certificate_of_another_host_or_use_is_found() {
     let client = serve("pki/nodes/node-1/kubelet-client");
     let of = |check: &str| client[check].0.as_str();
     assert_eq!((of("node.chain"), of("node.usage"), of("node.name")), ("pass", "fail", "fail"), "{client:#?}");
-    // OpenSSL does not sign handshakes with a key that is for certificates alone: there is no TLS at all.
+    // OpenSSL does not sign handshakes with a key whose usage is certificate signing only, so TLS fails.
     let root = serve("pki/ca");
     assert_eq!((root["node.tls"].0.as_str(), root["node.chain"].0.as_str()), ("fail", "not-proven"), "{root:#?}");
     // The same names, issued by another root of the same name.
-    let twin = Site::new();
+    let same_name_site = Site::new();
     for ending in ["crt", "key"] {
         let file = |site: &Site| site.lab.path(&format!("pki/nodes/node-1/kubelet-server.{ending}"));
-        std::fs::copy(file(&twin), file(&site)).expect("copied");
+        std::fs::copy(file(&same_name_site), file(&site)).expect("copied");
     }
-    let twin = serve("pki/nodes/node-1/kubelet-server");
-    assert_eq!((twin["node.chain"].0.as_str(), twin["node.name"].0.as_str()), ("fail", "pass"), "{twin:#?}");
+    let checks = serve("pki/nodes/node-1/kubelet-server");
+    assert_eq!((checks["node.chain"].0.as_str(), checks["node.name"].0.as_str()), ("fail", "pass"), "{checks:#?}");
     for call in ["node.caller", "node.anonymous", "node.untrusted forged-ca", "node.other-node"] {
-        assert_eq!(twin[call].0, "not-proven", "whoever answers does not belong to the root: {twin:#?}");
+        assert_eq!(checks[call].0, "not-proven", "the server does not chain to the root: {checks:#?}");
     }
 }

@@ -27,7 +27,7 @@ fn hosts(lab: &Lab, role: &str) -> BTreeMap<String, Vec<String>> {
     file[role].as_array().expect("a list").iter().map(|host| (text(&host["name"]), addresses(host))).collect()
 }
 
-/// Runs `init`, which has to end well, and returns masters' names, nodes and the warnings, without the one of the services' range.
+/// Runs `init`, which must succeed, and returns masters' names, nodes and the warnings, without the one of the services' range.
 fn taken(file: &str, more: &[&str]) -> (Vec<String>, BTreeMap<String, Vec<String>>, Vec<String>) {
     let lab = Lab::empty();
     let ran = init(&lab, file, more);
@@ -196,13 +196,13 @@ fn an_assumed_service_range_is_reported() {
 }
 
 #[test]
-fn items_that_are_no_hosts_are_left_out_with_a_warning() {
+fn items_that_are_not_hosts_are_skipped_with_a_warning() {
     needs!("python3-yaml");
     let (masters, nodes, warnings) = taken("no-hosts.json", &[]);
     assert_eq!(masters, ["cp-1"]);
     assert_eq!(nodes.keys().collect::<Vec<_>>(), ["cp-1", "win-1"]);
     insta::assert_snapshot!("no_hosts", warnings.join("\n"));
-    // A flag says better.
+    // A flag takes precedence.
     let named = ["--node", "kwok-node-0=10.0.9.3"];
     assert!(taken("no-hosts.json", &named).1.contains_key("kwok-node-0"));
 }

@@ -9,7 +9,7 @@ use crate::support::encryption::{age_key, ssh_key};
 use crate::support::outside::needs;
 use crate::support::{Lab, good_tool};
 
-/// What decrypting a file through the library gives.
+/// Decrypts a file through the library.
 fn decrypted(lab: &Lab, file: &str, key: &str) -> Result<(), DecryptError> {
     let identity = Identity::from_age_file(&fs::read(lab.path(key)).expect("a key")).expect("an identity");
     let bytes = fs::read(lab.path(file)).expect("a file");
@@ -51,7 +51,7 @@ fn other_keys_and_damaged_files_decrypt_nothing() {
     ];
     insta::assert_snapshot!("keys_that_do_not_decrypt", said.join("\n"));
 
-    // No byte can be changed, and no end left out.
+    // Neither changed bytes nor a truncated end are accepted.
     let file = "bad.age";
     for at in (0..good.len()).step_by(97) {
         let mut bad = good.clone();
@@ -70,7 +70,7 @@ fn other_keys_and_damaged_files_decrypt_nothing() {
     refused(file, "ours", 2);
     assert_eq!(decrypted(&lab, file, "ours"), Err(DecryptError::Damaged));
 
-    // Encrypted by age to this key, and no bundle; armored; encrypted with a passphrase.
+    // Encrypted by age to this key, but not a bundle; armored; encrypted with a passphrase.
     let (bad, path) = (lab.path(file).display().to_string(), lab.path("cluster.yaml").display().to_string());
     good_tool("age", &["-r", &recipient, "-o", &bad, &path]);
     let mut said = vec![refused(file, "ours", 2)];
@@ -83,7 +83,7 @@ fn other_keys_and_damaged_files_decrypt_nothing() {
     said.push(refused(file, "ours", 2));
     insta::assert_snapshot!("files_that_are_not_encrypted_bundles", said.join("\n"));
 
-    // What is there is never overwritten.
+    // Existing files are never overwritten.
     fs::create_dir(lab.path("on")).expect("made");
     let there = lab.run(&["open", "bundles/on.tar.gz.age", "-i", "ours"]);
     assert_eq!(there.status, 3, "{there}");
@@ -117,9 +117,9 @@ fn an_encrypted_ssh_key_is_unlocked_by_a_passphrase_typed_or_from_a_file() {
     let recipient = ssh_key(&lab, "key", "ed25519", "open sesame");
     lab.good(&["bundle", "on", "--encrypt-to", &recipient]);
     let open = ["open", "bundles/on.tar.gz.age", "-i", "key", "--list"];
-    let nobody = lab.run(&open);
-    assert_eq!(nobody.status, 2, "{nobody}");
-    insta::assert_snapshot!("a_passphrase_without_a_terminal", nobody.err);
+    let refused = lab.run(&open);
+    assert_eq!(refused.status, 2, "{refused}");
+    insta::assert_snapshot!("a_passphrase_without_a_terminal", refused.err);
     lab.typed = Some(["wrong", "", "open sesame"].map(str::to_owned).into());
     insta::assert_snapshot!("a_wrong_passphrase_is_asked_for_again", lab.good(&open).err);
     lab.typed = Some(["wrong", "wrong", "wrong"].map(str::to_owned).into());
@@ -133,7 +133,7 @@ fn an_encrypted_ssh_key_is_unlocked_by_a_passphrase_typed_or_from_a_file() {
     assert_eq!(wrong.status, 3, "{wrong}");
 }
 
-/// The recipients that `show` finds in an encrypted file.
+/// Returns the recipients that `show` finds in an encrypted file.
 fn shown_recipients(lab: &Lab, file: &str) -> Vec<String> {
     let shown = lab.good(&["show", "--output", "json", file]).out;
     let shown: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
@@ -149,12 +149,12 @@ fn show_describes_the_recipients_of_an_encrypted_file() {
     lab.good(&["bundle", "on", "--encrypt-to", &age, "--encrypt-to", &ssh]);
     let shown = lab.good(&["show", "bundles/on.tar.gz.age"]);
     insta::assert_snapshot!(shown.out);
-    // Random stanzas that age adds are no recipients.
+    // The random stanzas that age adds are not recipients.
     for _ in 0..20 {
         lab.good(&["bundle", "on", "--encrypt-to", &age]);
         assert_eq!(shown_recipients(&lab, "bundles/on.tar.gz.age"), ["an age key"]);
-        let closed = lab.run(&["open", "bundles/on.tar.gz.age", "-i", "ssh"]);
-        assert_eq!(closed.status, 3, "{closed}");
+        let refused = lab.run(&["open", "bundles/on.tar.gz.age", "-i", "ssh"]);
+        assert_eq!(refused.status, 3, "{refused}");
     }
     let header = "age-encryption.org/v1\n-> X25519 x\nx\n-> 4z;-grease 0 {Y\nx\n-> other x\nx\n--- x\n";
     fs::write(lab.path("by-chance"), header).expect("written");

@@ -1,5 +1,5 @@
-//! The oracle: what Go's crypto/x509, crypto/tls and encoding/pem say, beside what our checks say. What Go refuses is never
-//! passed; where we are stricter, it is on purpose and listed.
+//! The oracle: Go's crypto/x509, crypto/tls and encoding/pem, compared with our checks. No case that Go refuses passes;
+//! cases in which we are stricter are listed with the reason.
 //!
 //! `GO=go cargo test --test suite oracle` asks a Go toolchain; without `GO` its recorded verdicts count. After a change to the
 //! cases: `CLUSTERCTL_BLESS=oracle GO=go cargo test --test suite oracle::recorded -- --test-threads=1`.

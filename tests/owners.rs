@@ -1,4 +1,4 @@
-//! Who owns what is believed, and who else may change it.
+//! Owners and modes of trusted files.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -10,10 +10,10 @@ use super::support::{CLUSTER, Lab};
 use crate::support::offline::offline;
 use crate::support::outside::needs;
 
-/// Some other user.
+/// Another user.
 const OTHER: u32 = 54_321;
 
-/// Changes the owner. False without the right to do so.
+/// Changes the owner. Returns false without the right to do so.
 fn given_away(path: &Path) -> bool {
     chown(path, Some(OTHER), None).is_ok()
 }
@@ -39,7 +39,7 @@ fn a_directory_that_another_user_owns_is_not_used() {
         let found = offline(&lab, &["--trust-owner"]);
         assert_eq!(found.status, 1, "{found:?}");
         assert!(found.observed(OWNERS).contains(&OTHER.to_string()), "{found:?}");
-        // Who became root with sudo is known.
+        // SUDO_UID names the user who became root.
         lab.env.insert("SUDO_UID".into(), OTHER.to_string().into());
         lab.good(&["policy"]);
         lab.env.clear();

@@ -1,4 +1,4 @@
-//! The rights of accounts as Kubernetes's own types and kubectl see them, and the command that renders them.
+//! The rights of accounts as Kubernetes's own types and kubectl read them, and the command that renders them.
 
 use std::process::Command;
 
@@ -78,7 +78,7 @@ fn restrictions_are_applied_before_grants() {
     );
 }
 
-/// Whether RBAC lets this user, in these groups, do that (Kubernetes `plugin/pkg/auth/authorizer/rbac`).
+/// Returns whether RBAC allows this user, in these groups, a request (Kubernetes `plugin/pkg/auth/authorizer/rbac`).
 fn rbac_allows(documents: &[Value], who: (&str, &[&str]), namespace: &str, what: (&str, &str, &str, &str)) -> bool {
     let (verb, group, resource, name) = what;
     let is_subject = |subjects: Option<&Vec<Subject>>| {
@@ -162,7 +162,7 @@ fn a_nodes_rights_are_limited_to_its_own_objects() {
             assert!(!may("default", refused.1, "", refused.0, "a"), "{refused:?}");
         }
     }
-    // Who is in the group alone has no node.
+    // A member of the group without a node name has no node.
     assert!(!rbac_allows(&documents, ("x", &["kubelets"]), "", ("get", "", "nodes", "on")));
 }
 
@@ -209,7 +209,7 @@ fn kubectl_reads_the_policy_folder_in_order() {
         "DIR/policy/10-accounts.yaml\nDIR/policy/20-nodes-0001.yaml\nDIR/policy/masters/authorization.yaml\n"
     );
     insta::assert_snapshot!("next_steps_of_policy", ran.err);
-    // kubectl decodes what it is given into its own types, and here asks no server.
+    // kubectl decodes its input into its own types, here without a server.
     let output = Command::new("kubectl")
         .args(["label", "--local", "-f", "policy", "x=y", "-o", "json"])
         .current_dir(lab.dir())
@@ -240,7 +240,7 @@ fn kubectl_reads_the_policy_folder_in_order() {
         for part in ["metadata", "rules", "roleRef", "subjects"] {
             assert_eq!(theirs[part], ours[part], "{theirs}");
         }
-        // kubectl fills in defaults where a type has some; what we say stays.
+        // kubectl fills in defaults; the given values stay.
         for (key, value) in ours["spec"].as_object().into_iter().flatten() {
             let says = |value: &Value| value.to_string();
             let same = &theirs["spec"][key] == value || key == "matchConstraints";

@@ -13,12 +13,12 @@ use crate::support::outside::needs;
 use crate::support::packages::{package, package_with};
 use crate::support::{Lab, Ran, good_tool};
 
-/// The error that a run ends with, without what comes before it.
+/// Returns the error of a run, without the output before it.
 fn error(ran: &Ran) -> &str {
     ran.err.find("error: ").map_or("", |at| &ran.err[at..])
 }
 
-/// The hosts that are refused, each with what helps it.
+/// Returns the refused hosts, each with its remedy.
 fn refused(lab: &Lab, hosts: &[&str]) -> Refusal {
     match package(lab, hosts) {
         Err(PackageError::Refused(refusal)) => refusal,
@@ -56,7 +56,7 @@ fn an_unreadable_key_is_not_reissued() {
     insta::assert_snapshot!("a_key_that_cannot_be_read", ran.err);
     assert_eq!(refused(&lab, &["on"]).refused[0].remedy(), CredentialRemedy::MakeReadable);
     assert_eq!(lab.run(&["issue-node", "on"]).status, 4);
-    // What is lacking beside it can be issued, but not before.
+    // The other missing certificates can be issued, but only afterwards.
     fs::remove_dir_all(lab.path("pki/nodes/worker-b1")).expect("removed");
     folder_for("pki/nodes/worker-a1.fra1.example.net/kubelet-server.key");
     let ran = lab.run(&["bundle", "--all"]);
@@ -89,7 +89,7 @@ fn a_pipe_in_place_of_a_key_does_not_block() {
 }
 
 #[test]
-fn a_clock_that_is_behind_is_reported() {
+fn a_slow_clock_is_reported() {
     let mut lab = Lab::issued();
     lab.now -= time::Duration::days(400);
     insta::assert_snapshot!("bundle_before_the_ca_is_valid", lab.run(&["bundle", "on"]).to_string());

@@ -1,12 +1,13 @@
-//! Prompts at a pseudo-terminal of Python: the state of the terminal after an answer and after a signal.
+//! Prompts at a pseudo-terminal made by Python: the terminal's state after an answer and after a signal.
 
 use std::process::Command;
 
 use crate::support::Lab;
 use crate::support::outside::needs;
 
-/// Starts a program at a terminal of its own, types `typed` once it has printed `wanted` and has set the terminal up for its
-/// question, waits until it has ended, and tells the signal that ended it, whether the terminal shows what is typed and works by lines, and all that was printed.
+/// Starts a program at a new terminal, and types `typed` once it has printed `wanted` and set up the terminal.
+///
+/// Prints the signal that ended the program, whether the terminal echoes and is in canonical mode, and the program's output.
 const AT_A_TERMINAL: &str = r#"
 import json, os, pty, sys, termios, time
 wanted, typed, argv = sys.argv[1].encode(), sys.argv[2].encode().decode("unicode_escape").encode(), sys.argv[3:]
@@ -66,7 +67,7 @@ fn at_a_terminal(lab: &Lab, wanted: &str, typed: &str, args: &[&str]) -> serde_j
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
-fn sealed() -> Lab {
+fn encrypted_keys() -> Lab {
     let mut lab = Lab::with(crate::support::CLUSTER);
     lab.env.insert("CLUSTERCTL_CA_PASSPHRASE".into(), "three in the morning".into());
     lab.good(&["init-ca"]);
@@ -77,7 +78,7 @@ fn sealed() -> Lab {
 #[test]
 fn ctrl_c_at_a_prompt_restores_the_terminal() {
     needs!("python3");
-    let lab = sealed();
+    let lab = encrypted_keys();
     let before = lab.snapshot();
     let passphrase = at_a_terminal(&lab, "assphrase", "\\x03", &["issue-node", "on", "--reissue"]);
     assert_eq!((&passphrase["signal"], &passphrase["asBefore"]), (&2.into(), &true.into()), "{passphrase}");
@@ -97,7 +98,7 @@ fn ctrl_c_at_a_prompt_restores_the_terminal() {
 #[test]
 fn a_typed_answer_is_accepted_without_echo() {
     needs!("python3");
-    let lab = sealed();
+    let lab = encrypted_keys();
     let typed = at_a_terminal(&lab, "assphrase", "three in the morning\\r", &["issue-node", "on", "--reissue"]);
     assert_eq!((&typed["status"], &typed["asBefore"]), (&0.into(), &true.into()), "{typed}");
     assert!(!typed["seen"].as_str().expect("text").contains("three in"), "{typed}");

@@ -28,7 +28,7 @@ fn the_cluster_file_names_recipients_and_the_command_line_overrides_them() {
     lab.good(&["bundle", "on", "--unencrypted"]);
     assert_eq!(bundles(&lab), ["on.tar.gz"]);
 
-    // A text alone will do for one.
+    // A single recipient may be a plain string.
     lab.write("cluster.yaml", &cluster_with(&format!("\"{host}\"")));
     lab.good(&["bundle", "on"]);
     assert!(age_opens(&lab, "bundles/on.tar.gz.age", "host").is_some());
@@ -57,7 +57,7 @@ fn flags_have_their_former_names_too() {
 }
 
 #[test]
-fn a_file_of_recipients_applies_to_all_hosts() {
+fn recipients_of_a_file_apply_to_all_hosts() {
     needs!("age", "age-keygen", "ssh-keygen");
     let lab = Lab::issued();
     let (one, two) = (age_key(&lab, "one"), ssh_key(&lab, "two", "ed25519", ""));
@@ -89,17 +89,17 @@ fn known_hosts_gives_each_host_its_own_key() {
     lab.write("known_hosts", &file);
     let check = |lab: &Lab| {
         for (host, _) in hosts {
-            let sealed = format!("bundles/{host}.tar.gz.age");
-            assert!(age_opens(lab, &sealed, &format!("key-of-{host}")).is_some(), "{host}");
+            let encrypted = format!("bundles/{host}.tar.gz.age");
+            assert!(age_opens(lab, &encrypted, &format!("key-of-{host}")).is_some(), "{host}");
             for (other, _) in hosts.iter().filter(|(other, _)| *other != host) {
-                assert!(age_opens(lab, &sealed, &format!("key-of-{other}")).is_none(), "{host} {other}");
+                assert!(age_opens(lab, &encrypted, &format!("key-of-{other}")).is_none(), "{host} {other}");
             }
         }
     };
     lab.good(&["bundle", "--all", "--known-hosts", "known_hosts"]);
     check(&lab);
 
-    // Another port is another sshd, whose key is not the host's; without its own the host has none.
+    // Another port is another sshd, whose key is not the host's.
     let elsewhere = ssh_key(&lab, "key-elsewhere", "ed25519", "");
     lab.write("known_hosts", &format!("[10.20.4.1]:2222,[on]:2222 {elsewhere}\n{file}"));
     lab.good(&["bundle", "--all", "--known-hosts", "known_hosts"]);
@@ -117,7 +117,7 @@ fn known_hosts_gives_each_host_its_own_key() {
     lab.good(&["bundle", "--all", "--known-hosts", "known_hosts"]);
     check(&lab);
 
-    // One that it does not know: nothing for anyone.
+    // A host that the file lacks: nothing is packed.
     lab.write("known_hosts", &file.replace("worker-b1 ", "worker-b2 "));
     let before = lab.snapshot();
     let refused = lab.run(&["bundle", "--all", "--known-hosts", "known_hosts"]);
@@ -137,7 +137,7 @@ fn known_hosts_gives_each_host_its_own_key() {
         assert_eq!(error.err(), Some(shared));
     }
 
-    // As a file of recipients it would seal every bundle to every host.
+    // As a file of recipients it would encrypt every bundle to every host.
     let wrong = lab.run(&["bundle", "on", "--encrypt-to", "known_hosts"]);
     assert_eq!(wrong.status, 2, "{wrong}");
     assert!(wrong.err.contains("--known-hosts"), "{wrong}");
@@ -150,7 +150,7 @@ fn invalid_recipients_are_refused_before_anything_is_written() {
     let good = age_key(&lab, "good");
     let mut wrong_age = good.clone();
     wrong_age.replace_range(10..11, if &good[10..11] == "q" { "p" } else { "q" });
-    lab.write("empty", "# nobody\n");
+    lab.write("empty", "# empty\n");
     lab.write("bad", &format!("{good}\n{wrong_age}\n"));
     let secret = lab.read("good").lines().last().expect("a secret").to_owned();
     let before = lab.snapshot();
@@ -205,7 +205,7 @@ fn an_invalid_recipient_is_an_error_of_the_cluster_file_with_path_and_line() {
         shown.push_str(&refused.err.replace(&format!("{}{wrong}", &good[..61]), "RECIPIENT"));
     }
     insta::assert_snapshot!("invalid_recipients_in_the_cluster_file", shown);
-    // Nor is a line out of the middle of one, which says of itself only that it is long.
+    // The same for a line from the middle of one; the error gives only its length.
     ssh_key(&lab, "key", "ed25519", "");
     let pem = lab.read("key");
     for line in pem.lines().filter(|line| line.len() == 70) {

@@ -1,4 +1,4 @@
-//! What is in the last third of its life is renewed by the commands that issue, and warned of in time.
+//! Certificates in the last third of their validity are renewed by the issuing commands, with warnings in time.
 
 use time::Duration;
 
@@ -6,7 +6,7 @@ use super::support::offline::offline;
 use super::support::plans::{issued_by, master_plan, node_plan};
 use super::support::{CLUSTER, Lab, NOW};
 
-/// The number of certificates that `issue-node --all` would issue, and `issue-master --all`.
+/// Returns the number of certificates that `issue-node --all` would issue, and `issue-master --all`.
 fn planned(lab: &Lab) -> (usize, usize) {
     (node_plan(lab, &[]).certificates.len(), master_plan(lab).certificates.len())
 }

@@ -24,7 +24,7 @@ fn hosts(report: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn renew_all_renews_what_is_past_its_time_of_renewal() {
+fn renew_all_renews_certificates_that_are_due() {
     let mut lab = Lab::issued();
     for (days, due) in [(0, 0), (242, 0), (245, 25), (364, 25)] {
         lab.now = NOW + Duration::days(days);

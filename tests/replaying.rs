@@ -1,5 +1,5 @@
-//! `verify --record` and `--replay`: a run as a file that holds no key and is judged the same anywhere; and files that
-//! are no such thing.
+//! `verify --record` and `--replay`: a recording has no keys and gives the same result anywhere; other files are
+//! rejected.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
@@ -15,7 +15,7 @@ use crate::support::live::Live;
 use crate::support::outside::needs;
 use crate::support::{Lab, Ran, good_tool};
 
-/// A cluster with a fault, its recording, and what its run said.
+/// A cluster with a fault, its recording, and the report of the run.
 fn recorded(fault: Option<InjectedFault>, more: &[&str]) -> (Live, Ran) {
     let live = Live::start(fault);
     let mut args = vec!["verify", "--record", "run.json"];
@@ -24,7 +24,7 @@ fn recorded(fault: Option<InjectedFault>, more: &[&str]) -> (Live, Ran) {
     (live, ran)
 }
 
-/// Somewhere else: no directory, another day, nothing but the recording.
+/// A laboratory at another date, without a directory, with only the recording.
 fn elsewhere(live: &Live) -> Lab {
     let mut lab = Lab::empty();
     lab.now = live.lab.now + time::Duration::days(2000);
@@ -51,7 +51,7 @@ fn a_replay_reproduces_every_report_without_the_directory() {
     }
 }
 
-/// What was found while the target was put together is part of the run: here, that the bundle carries this very root.
+/// Findings from before the connections are part of the recording: here, that the bundle has this root.
 #[test]
 fn findings_about_a_bundle_are_replayed() {
     let live = Live::start(None);
@@ -95,7 +95,7 @@ fn a_recording_is_private_and_never_overwritten() {
     assert_eq!(live.lab.snapshot(), before);
 }
 
-/// OpenSSL says what a key's secret number is; it must not be in the file in any spelling.
+/// The private number of a key, as OpenSSL prints it, must not be in the file in any encoding.
 #[test]
 fn no_private_key_is_in_a_recording() {
     needs!("openssl");
@@ -122,7 +122,7 @@ fn no_private_key_is_in_a_recording() {
             assert!(!base64.contains(&spelled[4..spelled.len() - 4]), "{}", path.display());
         }
         let body = std::fs::read_to_string(&path).expect("a key");
-        // The secret is in the first two lines; what comes behind is the public key, which certificates have, too.
+        // The secret is in the first two lines; after it comes the public key, which certificates have, too.
         let mut lines = body.lines().filter(|line| !line.starts_with('-')).take(2);
         assert!(lines.all(|line| !recording.contains(line)), "{}", path.display());
     }
@@ -198,19 +198,19 @@ fn an_invalid_recording_exits_with_2() {
         assert_eq!((ran.status, ran.out.as_str()), (2, ""), "{expected}: {ran}");
         assert!(!ran.err.contains('\u{1b}'), "{ran:?}");
     }
-    // Half a terabyte of nothing costs nothing: it is refused by its length.
+    // A sparse file of half a terabyte is refused by its length.
     std::fs::File::create(lab.path("huge.json")).expect("a file").set_len(1 << 39).expect("sparse");
     let ran = lab.run(&["verify", "--replay", "huge.json"]);
     insta::assert_snapshot!("a_recording_that_is_too_large", ran.to_string());
     let ran = lab.run(&["verify", "--replay", "none.json"]);
     insta::assert_snapshot!("a_recording_that_does_not_exist", ran.to_string());
-    // What was not seen is not proven, whatever the file calls itself.
+    // Missing observations are not proven, even if the file claims another kind.
     lab.write("run.json", &whole);
     assert_ne!(lab.run(&["verify", "--replay", "run.json"]).status, 0);
 }
 
-/// Every number, text and list of a real recording, changed to what anybody might put there: an answer or a refusal,
-/// never a bug, and nothing on the terminal that could move its cursor.
+/// Changes every number, text and list of a real recording: the result is a report or an error, never a panic, and no
+/// control characters reach the terminal.
 #[test]
 fn malicious_recordings_are_judged_or_refused() {
     let (live, ran) = recorded(Some(InjectedFault::OtherCa), &[]);
@@ -266,7 +266,7 @@ fn walk(value: &Value, at: String, places: &mut Vec<String>) {
     }
 }
 
-/// Leaving out what would fail must not make a pass of it.
+/// Removing a failing observation must not give a pass.
 #[test]
 fn an_incomplete_recording_never_passes() {
     let (live, _) = recorded(None, &[]);
@@ -312,7 +312,7 @@ fn replay_conflicts_with_flags_about_connections() {
 
 /// Kubernetes 1.20.2: its API server and two kubelets, started with what our bundles hold (but for `--authorization-config`, which
 /// it does not know), and with one thing wrong each time. So old an API server has no SelfSubjectReview, and so old a
-/// kubelet no right finer than nodes/proxy: what hangs on these is not proven, whatever else is good.
+/// kubelet no right finer than nodes/proxy: checks that need these are not proven, even if all others pass.
 #[test]
 fn faults_of_a_real_old_cluster_are_found() {
     let faults: [(&str, &[&str], &[&str]); 11] = [
@@ -323,11 +323,11 @@ fn faults_of_a_real_old_cluster_are_found() {
         ("kubelet-read-only-port", &[], &["node.readonly n2"]),
         ("kubelet-shows-a-neighbours-certificate", &["node.name n2"], &["node.identity n2"]),
         ("kubelet-trusts-another-root", &["node.caller n2"], &[]),
-        // Kubelets ask it who may do what.
+        // Kubelets ask it for authorization.
         ("api-server-allows-all", &["node.other-node n1", "node.other-node n2"], &[]),
         ("api-server-gives-anybody-all", &["master.anonymous m1"], &[]),
         ("api-server-of-a-twin-root", &["master.chain m1"], &[]),
-        // A kubelet that cannot ask it lets the masters in no more.
+        // A kubelet that cannot ask it no longer authorizes the masters.
         ("api-server-trusts-another-root", &["master.caller m1", "master.caller m1", "node.caller n2"], &[]),
     ];
     for (name, failed, warned) in faults {
@@ -340,7 +340,7 @@ fn faults_of_a_real_old_cluster_are_found() {
             let (id, host) = (result["id"].as_str().expect("an id"), result["host"].as_str().expect("a host"));
             match result["status"].as_str().expect("a status") {
                 "fail" => found.push(format!("{id} {host}")),
-                // Who may not ask who it is stands beside every fault here.
+                // The missing SelfSubjectReview is reported beside every fault.
                 "warn" if id != "master.caller" => doubtful.push(format!("{id} {host}")),
                 _ => {}
             }
@@ -350,12 +350,12 @@ fn faults_of_a_real_old_cluster_are_found() {
     }
 }
 
-/// The path of a recording of a real cluster.
+/// Returns the path of a recording of a real cluster.
 fn real(name: &str) -> String {
     format!("{}/tests/data/kubernetes-1.20.2/{name}.json", env!("CARGO_MANIFEST_DIR"))
 }
 
-/// What an admin can do about an old Kubernetes is to know that it is old.
+/// The report names an old Kubernetes version as the cause.
 #[test]
 fn checks_unsupported_by_an_old_kubernetes_are_skipped() {
     let lab = Lab::empty();

@@ -1,5 +1,5 @@
-//! The forms of `verify`'s report that programs read. Whether each is what it should be is decided wherever one is made
-//! (`support/forms.rs`); here is what else they promise.
+//! The machine-readable formats of `verify`'s report. Every report that a test makes is validated (`support/forms.rs`);
+//! these tests check further properties.
 
 use clusterctl::cli::finding_remedies::words;
 use clusterctl::fake_cluster::injected_fault::InjectedFault;
@@ -14,8 +14,8 @@ use crate::support::live::Live;
 use crate::support::outside::needs;
 use crate::support::{Lab, forms, good_tool};
 
-/// What a hostile peer, or a hostile recording, could get into a finding.
-const EVIL: [&str; 6] = [
+/// Texts that a hostile peer, or a hostile recording, could put into a finding.
+const HOSTILE_TEXTS: [&str; 6] = [
     "]]></failure><!-- --><script>&amp;\"'",
     "\u{1b}]0;title\u{7}\u{1b}[2J",
     "\0\u{1}\u{8}\u{b}\u{c}\u{7f}\u{80}\u{9f}",
@@ -27,13 +27,13 @@ const EVIL: [&str; 6] = [
 fn every_kind_of_finding() -> Report {
     let mut findings = Vec::new();
     let aspects = [Aspect::Connect, Aspect::Chain, Aspect::Expiry, Aspect::Whoami, Aspect::Readonly, Aspect::Flags];
-    for (i, evil) in EVIL.into_iter().enumerate() {
+    for (i, hostile) in HOSTILE_TEXTS.into_iter().enumerate() {
         for place in [Place::Endpoint, Place::Master, Place::Node] {
             for status in [Status::Pass, Status::Skipped, Status::Warn, Status::NotProven, Status::Fail] {
                 let id = CheckId::at(place, aspects[i]);
-                let mut finding = Finding::new(id, place, &format!("h{i} {evil}"), status).saw(evil, evil);
-                finding = finding.address(evil).remedy(ConnectionRemedy::ResolveName { name: evil.into() });
-                (finding.client, finding.server_name) = (Some(evil.into()), Some(evil.into()));
+                let mut finding = Finding::new(id, place, &format!("h{i} {hostile}"), status).saw(hostile, hostile);
+                finding = finding.address(hostile).remedy(ConnectionRemedy::ResolveName { name: hostile.into() });
+                (finding.client, finding.server_name) = (Some(hostile.into()), Some(hostile.into()));
                 finding.because_of = (status == Status::NotProven).then(|| finding.as_cause());
                 finding.elapsed_ms = [0, 1, 999, 1000, 61_234, u64::MAX][i];
                 findings.push(finding);
@@ -43,7 +43,7 @@ fn every_kind_of_finding() -> Report {
     findings.push(Finding::new(CheckId::TRUST_ANCHOR, Place::Cluster, "c", Status::Pass));
     findings.push(Finding::new(CheckId::STORE_CREDENTIAL, Place::Master, "m", Status::Warn));
     Report {
-        cluster: EVIL[1].into(),
+        cluster: HOSTILE_TEXTS[1].into(),
         kind: TargetKind::Directory,
         roots: vec![RootLine {
             subject: "CN=r".into(),
@@ -68,7 +68,7 @@ fn reports_match_their_schemas_for_any_peer_text() {
     forms::junit(&nothing.to_junit(&words));
 }
 
-/// The schemas are no open doors: what a careless change would write is refused.
+/// The schemas are strict: they reject the output of careless changes.
 #[test]
 fn the_schemas_refuse_other_documents() {
     needs!("xmllint");
@@ -130,7 +130,7 @@ fn json_and_junit_are_complete_on_success_and_failure() {
         let ran = live.lab.run(&["verify", "--output", "junit"]);
         assert_eq!(ran.status, status, "{ran}");
         live.lab.write("report.xml", &ran.out);
-        // Another reader counts what the suites say of themselves.
+        // A third-party reader checks the counts of the suites.
         let ask = |path: &str| -> usize {
             let file = live.lab.path("report.xml").display().to_string();
             good_tool("xmllint", &["--xpath", path, &file]).trim().parse().expect("a number")
@@ -138,7 +138,7 @@ fn json_and_junit_are_complete_on_success_and_failure() {
         assert_eq!(ask("count(//testcase)"), results.len());
         assert_eq!(ask("sum(//testsuite/@tests)"), results.len());
         assert_eq!((ask("count(//failure)"), ask("sum(//testsuite/@failures)")), (of("fail"), of("fail")));
-        // What is not proven hangs on the failure each time.
+        // Each check that is not proven depends on the failure.
         assert_eq!((ask("count(//error)"), ask("sum(//testsuite/@errors)")), (0, 0));
         assert_eq!((ask("count(//skipped)"), ask("sum(//testsuite/@skipped)")), (of("not-proven"), of("not-proven")));
         assert_eq!(ask("count(//testsuite)"), 1 + 1 + 2 + 3, "the cluster, the endpoint, two masters, three nodes");

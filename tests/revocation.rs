@@ -24,7 +24,7 @@ impl Site {
     fn new() -> Self {
         let live = Live::sized(1, 2, None);
         let root = ca::open(&Layout::new(live.lab.dir().to_owned()), CaRole::Cluster, None);
-        let root = root.expect("the root").into_issuer(live.lab.now).expect("a fit root");
+        let root = root.expect("the root").into_issuer(live.lab.now).expect("a valid root");
         let pem = std::fs::read(live.lab.path("pki/nodes/node-1/kubelet-server.crt")).expect("issued");
         let der = pem::certificates(&pem).expect("PEM").remove(0);
         let serial = Certificate::from_der(der).expect("a certificate").serial;
@@ -42,7 +42,7 @@ impl Site {
         self.live.lab.run(&[&["verify", "--node", "node-1", "--output", "json"], more].concat())
     }
 
-    /// Status, observation and remedy of `node.revoked`, and the run's exit status.
+    /// Returns status, observation and remedy of `node.revoked`, and the run's exit status.
     fn judged(&self, more: &[&str]) -> (u8, String, String, String) {
         let ran = self.verify(more);
         let report: Value = serde_json::from_str(&ran.out).expect("JSON");
@@ -57,7 +57,7 @@ impl Site {
 }
 
 #[test]
-fn without_a_crl_there_is_no_finding_of_revocation() {
+fn without_a_crl_revocation_is_not_reported() {
     needs!("xmllint");
     let site = Site::new();
     let ran = site.verify(&[]);
@@ -76,7 +76,7 @@ fn a_current_crl_of_the_ca_passes_and_revokes() {
     assert_eq!((status, judged.as_str()), (1, "fail"), "{observed}");
     assert!(observed.contains(&site.serial.to_string()), "{observed}");
     assert_eq!(remedy, "reissue");
-    // PEM does as well, and so does the directory's own list without being named.
+    // PEM is accepted, too, and the directory's own CRL is used without a flag.
     let at = |name: &str| site.live.lab.path(name).display().to_string();
     good_tool("openssl", &["crl", "-inform", "DER", "-in", &at("ours.crl"), "-out", &at("pki/crl.pem")]);
     assert_eq!(site.judged(&["--crl", "pki/crl.pem"]).1, "fail");
@@ -92,12 +92,12 @@ fn an_unusable_crl_fails_with_the_reason() {
     let keys = clusterctl::cluster::key_kind::KeyKind::EcdsaP256;
     let made = |kind| {
         let root = create_root(kind, name, keys, lifetime, site.live.lab.now).expect("a root");
-        Issuer::open(kind, root.get(), site.live.lab.now).expect("a fit root")
+        Issuer::open(kind, root.get(), site.live.lab.now).expect("a valid root")
     };
-    let (twin, other) = (made(CaRole::Cluster), made(CaRole::Etcd));
+    let (same_name_root, other) = (made(CaRole::Cluster), made(CaRole::Etcd));
     site.crl("expired.crl", &site.root, &[], -2, -1);
     site.crl("early.crl", &site.root, &[], 1, 2);
-    site.crl("twin.crl", &twin, &[], -1, 1);
+    site.crl("twin.crl", &same_name_root, &[], -1, 1);
     site.crl("other.crl", &other, &[], -1, 1);
     site.live.lab.write("garbage.crl", "what is this?\n");
     site.live.lab.write("empty.crl", "");
@@ -113,7 +113,7 @@ fn an_unusable_crl_fails_with_the_reason() {
         assert_eq!(remedy, "provide-current-crl", "{file}");
     }
     insta::assert_snapshot!("reasons_of_unusable_crls", reasons);
-    // A current one makes up for one that has expired, but not for a file that is not a CRL.
+    // A current CRL replaces an expired one, but not a file that is not a CRL.
     site.crl("fresh.crl", &site.root, &[], -1, 1);
     assert_eq!(site.judged(&["--crl", "expired.crl", "--crl", "fresh.crl"]).1, "pass");
     assert_eq!(site.judged(&["--crl", "garbage.crl", "--crl", "fresh.crl"]).1, "fail");

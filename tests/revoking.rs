@@ -14,7 +14,7 @@ use time::Duration;
 
 use crate::support::outside::needs;
 
-/// What openssl prints for an empty CRL.
+/// The text that openssl prints for an empty CRL.
 const EMPTY_CRL: &str = "No Revoked Certificates";
 
 fn issued() -> Lab {
@@ -61,14 +61,14 @@ fn revoke(lab: &Lab, args: &[&str]) -> Ran {
     lab.run(&[&["revoke"], args].concat())
 }
 
-/// Why the ledger has a certificate as revoked; `None` where it does not.
+/// Returns the reason of a revocation in the ledger; `None` if the certificate is not revoked.
 fn recorded_reason(lab: &Lab, serial: &str) -> Option<String> {
     let ledger = Ledger::open_read_only(&lab.path("pki/ledger.sqlite3")).expect("a ledger");
     let found = ledger.by_serial(&Serial::parse(serial).expect("a serial number")).expect("the ledger");
     found.into_iter().find_map(|issued| Some(issued.revocation?.reason.as_str().to_owned()))
 }
 
-/// The lines of `show` that say what is wrong with a file.
+/// Returns the lines of `show` with the problems of a file.
 fn shown_problems(lab: &Lab, file: &str) -> Vec<String> {
     let shown = lab.good(&["show", file]);
     shown
@@ -416,7 +416,7 @@ fn crls_that_differ_from_the_ledger_are_found_offline() {
     assert_eq!(revoke(&lab, &["on", "--yes"]).status, 0);
     lab.good(&["issue-node", "on"]);
     lab.good(&["verify", "--offline"]);
-    let good = std::fs::read(lab.path("pki/crl.pem")).expect("a list");
+    let good = std::fs::read(lab.path("pki/crl.pem")).expect("a CRL");
     let mut found = String::new();
     let mut look = |lab: &Lab, case: &str| found.push_str(&format!("{case}: {}", problems(lab)));
     assert_eq!(revoke(&lab, &["worker-b1", "--yes"]).status, 0);
@@ -470,7 +470,7 @@ fn the_authorization_configuration_is_checked_offline() {
     matches();
     let after = lab.read(path);
     lab.write(path, &before);
-    // Copied to masters it would take the revocation back.
+    // Copied to masters it would undo the revocation.
     let older = problems(&lab);
     lab.write(path, &format!("{after}\n"));
     let changed = problems(&lab);
@@ -568,9 +568,9 @@ fn certificates_that_the_ledger_lacks_are_recorded_before_they_are_replaced() {
         }
     }
     // A certificate of another CA is not recorded.
-    let strangers = issued();
-    lab.write(CLIENT, &strangers.read(CLIENT));
-    let stranger = serial(&lab, CLIENT);
+    let foreign = issued();
+    lab.write(CLIENT, &foreign.read(CLIENT));
+    let foreign_serial = serial(&lab, CLIENT);
     lab.good(&["issue-node", "--all"]);
-    assert_eq!(revoke(&lab, &[&stranger, "--yes"]).status, 2);
+    assert_eq!(revoke(&lab, &[&foreign_serial, "--yes"]).status, 2);
 }

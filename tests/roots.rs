@@ -1,4 +1,4 @@
-//! `init-ca`: three roots, once, all or nothing, their keys encrypted.
+//! `init-ca`: three roots, created once and atomically, with encrypted keys.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -52,7 +52,7 @@ fn passphrases_that_differ_write_nothing() {
 fn openssl_decrypts_the_ca_keys_and_verifies_the_cas() {
     needs!("openssl");
     let lab = with_passphrase(PASSPHRASE);
-    let told = lab.good(&["init-ca"]);
+    let ran = lab.good(&["init-ca"]);
     for (folder, name) in ROOTS {
         let path = |file: &str| lab.path(folder).join(file).display().to_string();
         let (key, certificate) = (path("ca.key"), path("ca.crt"));
@@ -90,7 +90,7 @@ fn openssl_decrypts_the_ca_keys_and_verifies_the_cas() {
     );
     let pin = good_tool("openssl", &["dgst", "-sha256", "-r", &spki]);
     let pin = pin.split(' ').next().expect("a digest");
-    assert!(told.out.contains(&format!("pin          sha256:{pin}\n")), "{told}");
+    assert!(ran.out.contains(&format!("pin          sha256:{pin}\n")), "{ran}");
 }
 
 #[test]
@@ -108,8 +108,8 @@ fn ca_subjects_have_the_clusters_name() {
 #[test]
 fn the_passphrase_is_in_no_file_and_no_message() {
     let lab = with_passphrase(PASSPHRASE);
-    let told = lab.good(&["init-ca", "--verbose"]);
-    assert!(!told.to_string().contains(PASSPHRASE));
+    let ran = lab.good(&["init-ca", "--verbose"]);
+    assert!(!ran.to_string().contains(PASSPHRASE));
     for (path, bytes) in lab.snapshot() {
         let text = String::from_utf8_lossy(&bytes).into_owned();
         assert!(!text.contains(PASSPHRASE), "{}", path.display());

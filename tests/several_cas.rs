@@ -25,7 +25,7 @@ use crate::support::Lab;
 use crate::support::live::Live;
 use crate::support::outside::needs;
 
-/// An RSA key of 2048 bits that is published with the source.
+/// An RSA key of 2048 bits; it is public.
 const RSA_KEY: &str = include_str!("../src/pki/untrusted_keys/ca.pem");
 
 type Foreign = CertifiedIssuer<'static, KeyPair>;
@@ -64,7 +64,7 @@ fn layout(lab: &Lab) -> Layout {
     Layout::new(lab.dir().to_owned())
 }
 
-/// Gives the directory these CAs for its cluster role, and the key of the active one.
+/// Writes these CAs for the cluster role, and the key of the active one.
 fn install(lab: &Lab, cas: Vec<(CaCertificate, CaState)>, key: &KeyPair) {
     let layout = layout(lab);
     let mut ledger = Ledger::open(&layout.ledger()).expect("a ledger");
@@ -87,19 +87,19 @@ fn certificates(lab: &Lab, path: &str) -> Vec<Certificate> {
     ders.iter().map(|der| read(der)).collect()
 }
 
-/// A host's bundle.
+/// Returns a host's bundle.
 fn bundle(lab: &Lab, host: &str) -> Bundle {
     let bytes = std::fs::read(lab.path(&format!("bundles/{host}.tar.gz"))).expect("a bundle");
     archive::read(&bytes).expect("a bundle")
 }
 
-/// The certificates of a file in a bundle.
+/// Returns the certificates of a file in a bundle.
 fn packed(bundle: &Bundle, path: &str) -> Vec<Certificate> {
     let file = bundle.file(path).unwrap_or_else(|| panic!("{path}"));
     pem::certificates(&file.bytes).expect("PEM").iter().map(|der| read(der)).collect()
 }
 
-/// The trust file in a host's bundle, and the pins of its manifest.
+/// Returns the trust file in a host's bundle, and the pins of its manifest.
 fn bundled(lab: &Lab, host: &str) -> (Vec<Certificate>, usize) {
     let bundle = bundle(lab, host);
     let roots = packed(&bundle, "etc/kubernetes/pki/ca.crt");
@@ -108,7 +108,7 @@ fn bundled(lab: &Lab, host: &str) -> (Vec<Certificate>, usize) {
     (roots, bundle.manifest.pins().count())
 }
 
-/// Every check of a live cluster that serves what is in the directory.
+/// Verifies a live cluster that serves the directory's certificates.
 fn verify_live(prepare: impl FnOnce(&Lab)) -> Live {
     let live = Live::with_cas(2, 3, prepare);
     let ran = live.lab.run(&["verify", "--output", "json"]);
@@ -122,7 +122,7 @@ fn verify_live(prepare: impl FnOnce(&Lab)) -> Live {
     live
 }
 
-/// What a run of `verify` says of revocation: the check, the host and the status of each finding.
+/// Returns the check, the host and the status of each finding of revocation.
 fn revocation(lab: &Lab, args: &[&str]) -> Vec<String> {
     let ran = lab.run(&[&["verify", "--output", "json"], args].concat());
     let report: Value = serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {ran}"));
@@ -140,7 +140,7 @@ fn revocation(lab: &Lab, args: &[&str]) -> Vec<String> {
     found
 }
 
-/// Revokes what node-3 has. The CRL is the CA's, it lists both certificates, and every reader judges by it.
+/// Revokes the certificates of node-3, and asserts that the CA's CRL lists both and that every reader uses it.
 fn revoke_node_3(lab: &Lab, ca: &Certificate) {
     lab.good(&["revoke", "node-3", "--yes"]);
     let ders = crl::read_all(lab.read("pki/crl.pem").as_bytes()).expect("PEM");
@@ -158,7 +158,7 @@ fn revoke_node_3(lab: &Lab, ca: &Certificate) {
     lab.good(&["bundle", "--verifier"]);
     let by_crl = ["--from", "verifier.tar.gz", "--crl", "pki/crl.pem"];
     assert_eq!(revocation(lab, &by_crl), expected, "by the CRL alone");
-    // The audit finds what is revoked, and nothing that is wrong with the CRL.
+    // The audit finds the revoked certificates, and no problem with the CRL.
     let offline = lab.run(&["verify", "--offline", "--output", "json"]);
     let report: Value = serde_json::from_str(&offline.out).expect("JSON");
     let results = report["results"].as_array().expect("results").iter();
@@ -220,7 +220,7 @@ fn an_intermediate_signs_for_the_cluster_and_is_presented() {
     let trusted = Base64::encode_string(ca.root().to_pem().as_bytes());
     assert!(lab.read("pki/admins/alice.conf").contains(&trusted));
     revoke_node_3(lab, ca.certificate());
-    // A leaf without the intermediate is no credential any more.
+    // A leaf without the intermediate is no longer a valid credential.
     let path = "pki/nodes/node-1/kubelet-server.crt";
     lab.write(path, &certificates(lab, path)[0].to_pem());
     assert_eq!(lab.run(&["verify", "--offline"]).status, 1);
@@ -240,7 +240,7 @@ fn trusted_cas_of_a_role_are_accepted_and_retired_ones_are_not() {
     let new_ca = imported(&new, &[]);
     install(&lab, vec![(new_ca.clone(), CaState::Active), (old.clone(), CaState::Trusted)], new.key());
     assert_eq!(others("pki/ca.crt"), [new_ca.root().clone(), old.root().clone()]);
-    // What the old root signed is kept, and the new one signs from now on.
+    // Certificates of the old root are kept, and the new root signs from now on.
     lab.good(&["issue-node", "--all"]);
     assert_eq!(others("pki/nodes/on/kubelet-client.crt"), before);
     lab.good(&["issue-node", "on", "--reissue"]);
@@ -249,7 +249,7 @@ fn trusted_cas_of_a_role_are_accepted_and_retired_ones_are_not() {
     lab.good(&["verify", "--offline"]);
     let (roots, pins) = bundled(&lab, "on");
     assert_eq!((roots, pins), (vec![new_ca.root().clone(), old.root().clone()], 2));
-    // Retired: what it signed is rejected, and issued again.
+    // Retired: certificates that it signed are rejected, and issued again.
     install(&lab, vec![(new_ca.clone(), CaState::Active), (old, CaState::Retired)], new.key());
     assert_eq!(others("pki/ca.crt"), [new_ca.root().clone()]);
     assert_eq!(lab.run(&["verify", "--offline"]).status, 1);
@@ -302,7 +302,7 @@ fn the_crl_of_a_ca_that_signs_no_more_is_kept_beside_the_one_of_the_ca_that_sign
     lab.good(&["crl", "show"]);
     lab.good(&["issue-node", "on"]);
     lab.good(&["verify", "--offline"]);
-    // What the old CA signed is denied by API servers, and its CRL cannot be signed again: that is shown.
+    // API servers deny the old CA's certificates, and the report shows that its CRL cannot be signed again.
     let ran = lab.good(&["revoke", "worker-b1", "--yes"]);
     assert!(ran.err.contains("warning: "), "{ran}");
     assert_eq!(signers(&lab), [(true, 0), (false, 2)]);
@@ -318,7 +318,7 @@ fn the_crl_of_a_ca_that_signs_no_more_is_kept_beside_the_one_of_the_ca_that_sign
 }
 
 #[test]
-fn a_trust_file_that_is_damaged_or_does_not_fit_is_refused() {
+fn damaged_and_mismatched_trust_files_are_refused() {
     let lab = Lab::with_roots();
     let old = ca::trust(&layout(&lab), CaRole::Cluster).expect("the CAs").into_active();
     let new = root(&lab, "prod root 2", KeyPair::generate().expect("a key"));

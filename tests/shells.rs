@@ -53,7 +53,7 @@ fn dynamic_completion_lists_commands_flags_and_hosts() {
     assert!(asked(&["clusterctl", "bundle", ""]).contains("worker-a1.fra1.example.net"));
     assert!(asked(&["clusterctl", "issue-node", "--re"]).contains("--reissue"));
     assert!(asked(&["clusterctl", "demo", "--fault", "plain"]).contains("plaintext"));
-    // What --dir names counts, wherever one is.
+    // --dir takes precedence over the working directory.
     let elsewhere = Lab::with(&CLUSTER.replace("worker-b1", "worker-c1"));
     let dir = elsewhere.dir().display().to_string();
     for given in [&["--dir", &dir][..], &[&format!("--dir={dir}")]] {
@@ -78,8 +78,9 @@ fn fish_completes_host_names() {
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "on");
 }
 
-/// Types a word and TAB at a zsh of its own that loads the function from its fpath, as an installation has it, and prints what the
-/// terminal shows once `wanted` is there, or all of it when it never comes.
+/// Types a word and TAB in a zsh that loads the function from its fpath, as an installation does.
+///
+/// Prints the terminal's text once it has `wanted`, or all of it on a timeout.
 const AT_A_ZSH: &str = r#"
 import os, pty, select, sys, time
 folder, typed, wanted = sys.argv[1:]
@@ -122,7 +123,7 @@ fn zsh_completes_at_the_first_tab() {
     assert!(shown.contains("clusterctl issue-master"), "{shown}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// The number of pages: one for each command and for each command below it.
+/// Returns the number of pages: one for each command and for each command below it.
 fn pages(command: &clap::Command) -> usize {
     1 + command.get_subcommands().map(pages).sum::<usize>()
 }

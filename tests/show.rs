@@ -237,7 +237,7 @@ fn show_json_reports_revocation_by_ledger_and_crl() {
     let facts = json_of(&lab, &[client])["files"][0]["items"][0]["facts"].clone();
     assert_eq!(facts["revoked"], true);
     assert!(facts["revokedAt"].is_string() && facts["revocationReason"].is_string(), "{facts}");
-    // Elsewhere there is no ledger: the list alone says it.
+    // Without a ledger only the CRL shows it.
     let elsewhere = Lab::empty();
     for (from, to) in [(client, "a.crt"), ("pki/ca.crt", "ca.crt"), ("pki/crl.pem", "crl.pem")] {
         std::fs::copy(lab.path(from), elsewhere.path(to)).expect("copied");
@@ -330,7 +330,7 @@ fn show_describes_issuer_next_update_and_size_of_a_crl() {
 }
 
 #[test]
-fn an_intermediate_is_no_problem() {
+fn an_intermediate_is_not_a_problem() {
     needs!("openssl");
     let lab = Lab::empty();
     let at = |name: &str| lab.path(name).display().to_string();
@@ -380,7 +380,7 @@ fn an_unreadable_file_exits_with_2() {
     for file in ["corrupt.crt", "bom.crt"] {
         insta::assert_snapshot!(format!("show_{file}"), lab.run(&["show", file]));
     }
-    // What is good beside it is explained.
+    // Valid objects in the same file are described.
     let ran = lab.run(&["show", "--output", "json", "corrupt.crt", "pki/ca.crt"]);
     assert_eq!(ran.status, 2, "{ran}");
     let value: serde_json::Value = serde_json::from_str(&ran.out).expect("JSON");
@@ -429,7 +429,7 @@ fn show_reads_every_form_of_other_tools() {
         let value = json_of(&lab, &[file]);
         assert_eq!(value["files"][0]["items"][0]["kind"], kind, "{file}: {value}");
     }
-    // What Kubernetes does not read in that form is said.
+    // The output says what Kubernetes does not read in that form.
     for file in ["trusted.pem", "p7.pem", "ca.der"] {
         let value = json_of(&lab, &[file]);
         assert_eq!(value["files"][0]["items"][0]["problems"].as_array().map(Vec::len), Some(1), "{file}: {value}");
@@ -466,7 +466,7 @@ fn unsupported_algorithms_are_not_reported_as_invalid() {
             "{key}: {value}"
         );
     }
-    // A list of such a CA.
+    // A CRL of such a CA.
     good_tool(
         "openssl",
         &["req", "-x509", "-key", &at("p521.key"), "-subj", "/CN=ca", "-days", "9", "-out", &at("ca.crt")],

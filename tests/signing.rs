@@ -1,5 +1,5 @@
-//! Signed bundles: `ssh-keygen -Y verify` accepts the signature, install.sh and `open` refuse what does not verify once they
-//! know the signer.
+//! Signed bundles: `ssh-keygen -Y verify` accepts the signature, install.sh and `open` refuse bundles that do not verify once
+//! they know the signer.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -26,7 +26,7 @@ fn signed() -> Lab {
 }
 
 #[test]
-fn a_bundle_that_is_no_longer_signed_gives_a_warning() {
+fn an_unsigned_bundle_in_place_of_a_signed_one_gives_a_warning() {
     needs!("ssh-keygen");
     let lab = signed();
     let again = lab.good(&["bundle", "on", "--sign-with", "signer"]);
@@ -52,7 +52,7 @@ fn install(lab: &Lab, unpacked: &Path, arguments: &[&str]) -> Output {
     command.envs(&lab.env).output().expect("dash runs")
 }
 
-/// `install.sh` refused the bundle with the error of this snapshot, and changed nothing.
+/// Asserts that `install.sh` refused the bundle with the error of this snapshot, and changed nothing.
 fn refused(lab: &Lab, output: &Output, snapshot: &str) {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let shown = String::from_utf8_lossy(&output.stderr).replace(&lab.dir().display().to_string(), "DIR");
@@ -62,7 +62,7 @@ fn refused(lab: &Lab, output: &Output, snapshot: &str) {
     assert!(!lab.path("root/var").exists() && !lab.path("root/etc/kubernetes/kubelet.conf").exists());
 }
 
-/// What ssh-keygen says of the signature in `unpacked`, by whom the lab's file of allowed signers names.
+/// Returns the result of ssh-keygen for the signature in `unpacked`, with the laboratory's file of allowed signers.
 fn ssh_keygen_verifies(lab: &Lab, unpacked: &Path, namespace: &str) -> Output {
     let mut command = Command::new("ssh-keygen");
     command.args(["-Y", "verify", "-I", "admin@example.net", "-n", namespace, "-f"]);
@@ -83,7 +83,7 @@ fn ssh_keygen_accepts_the_signature_of_every_kind_of_key_that_signs() {
         let verified = ssh_keygen_verifies(&lab, &folder, "clusterctl-bundle");
         assert!(verified.status.success(), "{kind}: {verified:?}");
         assert!(!ssh_keygen_verifies(&lab, &folder, "file").status.success(), "{kind}");
-        // The same bytes for the same input, signed or not.
+        // The same input gives the same bytes, signed or not.
         let first = fs::read(lab.path("bundles/on.tar.gz")).expect("a bundle");
         lab.good(&["bundle", "on", "--sign-with", kind]);
         assert_eq!(fs::read(lab.path("bundles/on.tar.gz")).expect("a bundle"), first, "{kind}");
@@ -127,7 +127,7 @@ fn a_key_with_a_short_private_number_signs() {
 }
 
 #[test]
-fn open_accepts_what_ssh_keygen_signed() {
+fn open_accepts_signatures_of_ssh_keygen() {
     needs!("ssh-keygen");
     let lab = signed();
     let folder = unpack(&lab);
@@ -143,12 +143,12 @@ fn open_accepts_what_ssh_keygen_signed() {
         let opened = lab.good(&["open", "theirs.tar.gz", "--signer", "allowed_signers", "--list"]);
         assert!(opened.err.contains(&format!("signed by {kind}@example.net")), "{opened}");
     }
-    // Nobody becomes anybody by what was unpacked.
-    let odd = folder.join("manifest.json.sig");
-    fs::set_permissions(&odd, fs::Permissions::from_mode(0o4755)).expect("set");
-    let (archive, dir) = (lab.path("odd.tar.gz").display().to_string(), lab.dir().display().to_string());
+    // Unpacking drops setuid bits.
+    let setuid = folder.join("manifest.json.sig");
+    fs::set_permissions(&setuid, fs::Permissions::from_mode(0o4755)).expect("set");
+    let (archive, dir) = (lab.path("setuid.tar.gz").display().to_string(), lab.dir().display().to_string());
     good_tool("tar", &["-czf", &archive, "-C", &dir, "on"]);
-    lab.good(&["open", "odd.tar.gz", "--to", "opened"]);
+    lab.good(&["open", "setuid.tar.gz", "--to", "opened"]);
     let mode = fs::metadata(lab.path("opened/manifest.json.sig")).expect("there").permissions().mode();
     assert_eq!(mode & 0o7777, 0o755);
 }
@@ -158,8 +158,8 @@ fn install_sh_refuses_bundles_without_a_valid_allowed_signature() {
     needs!("dash", "ssh-keygen");
     let mut lab = signed();
     let folder = unpack(&lab);
-    let stranger = ssh_key(&lab, "stranger", "ed25519", "");
-    lab.write("others", &format!("other@example.net {stranger}\n"));
+    let untrusted_key = ssh_key(&lab, "stranger", "ed25519", "");
+    lab.write("others", &format!("other@example.net {untrusted_key}\n"));
     let manifest = fs::read(folder.join("manifest.json")).expect("a manifest");
 
     refused(&lab, &install(&lab, &folder, &["--signer", "others"]), "a_signer_who_is_not_allowed");
@@ -185,7 +185,7 @@ fn install_sh_refuses_bundles_without_a_valid_allowed_signature() {
     refused(&lab, &install(&lab, &folder, &["--signer", "allowed_signers"]), "a_signature_of_something_else");
     fs::write(folder.join("manifest.json"), &manifest).expect("written");
 
-    // Signed for something else, by the same key.
+    // Signed by the same key for another purpose.
     let (key, path) = (lab.path("signer").display().to_string(), folder.join("manifest.json").display().to_string());
     let good = fs::read(folder.join("manifest.json.sig")).expect("a signature");
     fs::remove_file(folder.join("manifest.json.sig")).expect("removed");
@@ -203,13 +203,13 @@ fn install_sh_refuses_bundles_without_a_valid_allowed_signature() {
     let installed = install(&lab, &folder, &["--signer", "allowed_signers"]);
     assert!(installed.status.success() && installed.stderr.is_empty(), "{installed:?}");
     assert!(String::from_utf8_lossy(&installed.stdout).contains("admin@example.net"), "{installed:?}");
-    // Once the host has the file, nothing has to be said.
+    // Once the host has the file, no flag is needed.
     fs::copy(lab.path("allowed_signers"), usual.join("allowed_signers")).expect("copied");
     let again = install(&lab, &folder, &[]);
     assert!(String::from_utf8_lossy(&again.stdout).contains("admin@example.net"), "{again:?}");
 }
 
-/// The signer that `install.sh` names in its first line.
+/// Returns the signer that `install.sh` names in its first line.
 fn signer_in(stdout: &str) -> &str {
     let line = stdout.lines().next().unwrap_or_default();
     line.split_once(" by ").map_or("", |(_, signer)| signer.trim_end_matches('.'))
@@ -220,23 +220,23 @@ fn install_sh_tries_every_principal_of_the_signers_key() {
     needs!("dash", "ssh-keygen");
     let lab = signed();
     let folder = unpack(&lab);
-    let stranger = ssh_key(&lab, "stranger", "ed25519", "");
+    let untrusted_key = ssh_key(&lab, "stranger", "ed25519", "");
     let public = lab.read("signer.pub").split(' ').take(2).collect::<Vec<_>>().join(" ");
     let install_with = |lines: &str| {
-        let lines = lines.replace("KEY", &public).replace("STRANGER", &stranger);
+        let lines = lines.replace("KEY", &public).replace("UNTRUSTED", &untrusted_key);
         lab.write("signers", &format!("# who may\n\n{lines}"));
         install(&lab, &folder, &["--signer", "signers", "--dry-run"])
     };
-    // Refusals first: a key that signs for something else on every line, or whose lines only say who it is not.
+    // Refusals first: a key that is listed for other purposes only, or only in negated lines.
     let other = "alice namespaces=\"git\" KEY\ndeploy namespaces=\"file\" KEY\n";
     refused(&lab, &install_with(other), "a_key_for_another_purpose");
-    refused(&lab, &install_with("alice namespaces=\"git\" KEY\ndeploy STRANGER\n"), "a_key_for_another_purpose");
+    refused(&lab, &install_with("alice namespaces=\"git\" KEY\ndeploy UNTRUSTED\n"), "a_key_for_another_purpose");
     refused(&lab, &install_with("!alice KEY\n"), "a_signer_who_is_not_allowed");
-    refused(&lab, &install_with("alice STRANGER\ndeploy STRANGER\n"), "a_signer_who_is_not_allowed");
+    refused(&lab, &install_with("alice UNTRUSTED\ndeploy UNTRUSTED\n"), "a_signer_who_is_not_allowed");
     for (lines, signer) in [
         ("alice namespaces=\"git\" KEY\ndeploy namespaces=\"clusterctl-bundle\" KEY\n", "deploy"),
-        // The last line without its end.
-        ("alice namespaces=\"git\" KEY\n\n# more\nother STRANGER\nbob namespaces=\"file\" KEY\ndeploy KEY", "deploy"),
+        // The last line without a newline.
+        ("alice namespaces=\"git\" KEY\n\n# more\nother UNTRUSTED\nbob namespaces=\"file\" KEY\ndeploy KEY", "deploy"),
         ("alice,bob namespaces=\"git\" KEY\ncarol,deploy KEY\n", "carol"),
         ("alice,bob KEY\n", "alice"),
         ("!alice,bob KEY\n", "bob"),
@@ -363,8 +363,8 @@ fn open_and_install_sh_refuse_a_missing_or_wrong_manifest_checksum() {
 fn open_refuses_bundles_without_an_allowed_signer() {
     needs!("ssh-keygen");
     let lab = signed();
-    let stranger = ssh_key(&lab, "stranger", "ed25519", "");
-    lab.write("others", &format!("other@example.net {stranger}\n"));
+    let untrusted_key = ssh_key(&lab, "stranger", "ed25519", "");
+    lab.write("others", &format!("other@example.net {untrusted_key}\n"));
     lab.write("nobody", "# nobody\n");
     lab.write("damaged", "admin ssh-ed25519 AAAA\n");
     let signer = SshKey::from_pem(lab.read("signer").as_bytes()).expect("a key");
@@ -384,12 +384,12 @@ fn open_refuses_bundles_without_an_allowed_signer() {
     lab.good(&["bundle", "on"]);
     said.push(refused(&["bundles/on.tar.gz", "--signer", "allowed_signers"], 3));
     insta::assert_snapshot!(said.join("\n"));
-    // Sealed and signed at once: both are looked at.
+    // Encrypted and signed: both are checked.
     let host = ssh_key(&lab, "host", "ed25519", "");
     lab.good(&["bundle", "on", "--encrypt-to", &host, "--sign-with", "signer"]);
     refused(&["bundles/on.tar.gz.age", "-i", "host", "--signer", "others"], 3);
     lab.good(&["open", "bundles/on.tar.gz.age", "-i", "host", "--signer", "allowed_signers"]);
-    // The signature is an own file of the bundle, and its mode that of the others.
+    // The signature is a file of the bundle, with the same mode as the others.
     let mode = fs::metadata(lab.path("on/manifest.json.sig")).expect("there").permissions().mode() & 0o777;
     assert_eq!(mode, 0o644);
 }

@@ -12,7 +12,7 @@ use crate::support::encryption::age_key;
 use crate::support::outside::needs;
 use crate::support::{CLUSTER, Lab, NOW, forms};
 
-/// The answer as JSON, which has to be of its schema, and the exit status.
+/// Returns the output as JSON, which must match its schema, and the exit status.
 fn answer(lab: &Lab, args: &[&str]) -> (u8, Value) {
     let ran = lab.run(&[&["status", "--output", "json"], args].concat());
     assert!(ran.status <= 1, "{ran}");
@@ -72,7 +72,7 @@ fn everything_that_was_just_issued_is_valid() {
 }
 
 #[test]
-fn what_is_reported_as_due_is_what_would_be_issued() {
+fn certificates_reported_as_due_are_those_that_would_be_issued() {
     for renew_before in ["", "renewBefore: 90d\n"] {
         let mut lab =
             Lab::with(&CLUSTER.replace("masters:\n", &format!("validity: {{node: 200d}}\n{renew_before}masters:\n")));
@@ -110,7 +110,7 @@ fn states_follow_the_time_that_is_left() {
 }
 
 #[test]
-fn a_ca_is_due_when_it_shortens_what_it_signs() {
+fn a_ca_is_due_when_it_shortens_its_certificates() {
     let mut lab = Lab::issued();
     lab.now = NOW + Duration::days(9 * 365 - 1);
     let of_cas = |lab: &Lab| -> Vec<[String; 4]> {
@@ -123,7 +123,7 @@ fn a_ca_is_due_when_it_shortens_what_it_signs() {
 }
 
 #[test]
-fn what_was_never_issued_is_missing() {
+fn certificates_that_were_never_issued_are_missing() {
     let lab = Lab::with_roots();
     lab.good(&["issue-master", "--all"]);
     lab.good(&["issue-node", "on"]);
@@ -268,7 +268,7 @@ fn rows_are_sorted() {
 }
 
 #[test]
-fn without_a_ca_there_is_no_answer() {
+fn without_a_ca_status_fails() {
     let lab = Lab::with(CLUSTER);
     let ran = lab.run(&["status"]);
     assert_ne!(ran.status, 0, "{ran}");

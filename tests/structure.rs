@@ -79,7 +79,7 @@ fn sources() -> Vec<(String, PathBuf, String)> {
                 let first = relative.components().next().expect("a name").as_os_str().to_string_lossy();
                 let module = first.trim_end_matches(".rs").to_owned();
                 let text = std::fs::read_to_string(&path).expect("text");
-                // What tests inside a file import is theirs.
+                // Imports of tests inside a file are not counted.
                 let text = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default().to_owned();
                 found.push((module, path, text));
             }
@@ -118,7 +118,7 @@ fn modules_are_imported_by_absolute_path() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     for (_, path, text) in sources() {
         let depth = path.strip_prefix(&root).expect("below src").components().count();
-        // A module's own mod.rs and a file on the ground are at the top already.
+        // A module's own mod.rs and a file at the root of src are at the top already.
         let steps = if path.ends_with("mod.rs") { depth - 1 } else { depth };
         let leads_out = "super::".repeat(steps);
         let found = code_lines(&text).find(|line| depth > 1 && line.contains(&leads_out));
@@ -151,7 +151,7 @@ fn each_external_crate_is_used_in_its_own_module() {
 #[test]
 fn only_the_store_accesses_the_file_system() {
     for (module, path, text) in sources().into_iter().filter(|(module, ..)| module != "store") {
-        // What the kernel tells of this process is no file of anybody's.
+        // /proc/self is not a file outside the repository.
         let of_this_process = |line: &&str| path.ends_with("process.rs") && line.contains("(\"/proc/self/");
         for line in code_lines(&text).filter(|line| !of_this_process(line)) {
             let calls = ["std::fs", "fs::File", "File::open", ".is_dir()", ".is_file()", ".exists()", ".metadata()"];

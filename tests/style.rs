@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 /// Calls that look for a text in another.
 const CALLS: [&str; 4] = ["contains", "starts_with", "ends_with", "matches"];
-/// So many words in a row are a sentence.
+/// The number of consecutive words that make a sentence.
 const WORDS: usize = 3;
 /// The beginnings of the program's messages.
 const MESSAGES: [&str; 4] = ["error: ", "warning: ", "hint: ", "caused by: "];
@@ -16,7 +16,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     files.chain(folders.iter().flat_map(|folder| sources(folder))).collect()
 }
 
-/// Returns the string literal that `text` begins with, behind `&` and `format!(`.
+/// Returns the string literal that `text` begins with, after `&` and `format!(`.
 fn literal(text: &str) -> Option<&str> {
     let text = text.trim_start().trim_start_matches('&').trim_start_matches("format!(").trim_start();
     let inner = text.strip_prefix('"')?;

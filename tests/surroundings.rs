@@ -1,4 +1,4 @@
-//! What `verify --offline` finds beside the credentials: certificates that expire soon, unfinished files, wrong modes, FIFOs.
+//! What `verify --offline` finds apart from the credentials: certificates that expire soon, unfinished files, wrong modes, FIFOs.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,8 +9,8 @@ use crate::support::offline::offline;
 use crate::support::outside::needs;
 use crate::support::{CLUSTER, Lab, good_tool};
 
-/// What it says, in one line, and how it ends.
-fn told(lab: &Lab, args: &[&str]) -> (u8, String) {
+/// Returns the exit status and the output of `verify --offline`, in one line.
+fn audit(lab: &Lab, args: &[&str]) -> (u8, String) {
     let ran = lab.run(&[&["verify", "--offline"], args].concat());
     (ran.status, ran.out.split_whitespace().collect::<Vec<_>>().join(" "))
 }
@@ -19,7 +19,7 @@ fn set_mode(lab: &Lab, path: &str, mode: u32) {
     fs::set_permissions(lab.path(path), fs::Permissions::from_mode(mode)).expect("set");
 }
 
-/// What a check came to: its host, its status, its remedy.
+/// Returns the exit status, and the host, status and remedy of each check.
 fn judged(lab: &Lab, args: &[&str]) -> (u8, Vec<[String; 3]>) {
     let ran = lab.run(&[&["verify", "--offline", "--output", "json"], args].concat());
     let report: Value = serde_json::from_str(&ran.out).expect("JSON");
@@ -28,7 +28,7 @@ fn judged(lab: &Lab, args: &[&str]) -> (u8, Vec<[String; 3]>) {
     (ran.status, results.map(|result| ["host", "status", "remedy"].map(|key| text(result, key))).collect())
 }
 
-/// Whether a host is warned of with this remedy.
+/// Returns true if a host has a warning with this remedy.
 fn is_warned(judged: &[[String; 3]], host: &str, remedy: &str) -> bool {
     judged.contains(&[host, "warn", remedy].map(str::to_owned))
 }
@@ -58,18 +58,18 @@ fn unfinished_files_are_found_in_every_folder() {
     for folder in ["", "bundles/", "pki/admins/", "pki/etcd/", "pki/front-proxy/"] {
         let left = lab.path(&format!("{folder}.unfinished-1-0"));
         fs::write(&left, "a key").expect("written");
-        let (status, out) = told(&lab, &["--fail-on", "warn"]);
+        let (status, out) = audit(&lab, &["--fail-on", "warn"]);
         assert_eq!(status, 1, "{folder}: {out}");
         let at = left.parent().expect("a folder").display().to_string();
         let found = judged(&lab, &[]).1;
         assert!(is_warned(&found, "folders", "remove-unfinished"), "{folder}: {found:#?}");
         // As the remedy says.
         good_tool("sh", &["-c", &format!("rm -r {at}/.unfinished-*")]);
-        assert_eq!(told(&lab, &["--fail-on", "warn"]).0, 0, "{folder}");
+        assert_eq!(audit(&lab, &["--fail-on", "warn"]).0, 0, "{folder}");
     }
     fs::write(lab.path(".unfinished-1-0"), "half a verifier bundle").expect("written");
     lab.good(&["bundle", "--verifier"]);
-    assert!(!lab.path(".unfinished-1-0").exists(), "whoever writes there next removes it");
+    assert!(!lab.path(".unfinished-1-0").exists(), "the next command that writes there removes it");
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn readable_keys_of_removed_hosts_and_bundles_fail() {
     let lab = Lab::issued();
     lab.good(&["bundle", "--all"]);
     lab.write("cluster.yaml", &CLUSTER.replace("- {name: worker-b1, addresses: [10.20.2.11]}\n", ""));
-    assert_eq!(told(&lab, &[]).0, 0);
+    assert_eq!(audit(&lab, &[]).0, 0);
     for path in ["pki/nodes/worker-b1/kubelet-client.key", "bundles/worker-b1.tar.gz", "bundles/on.tar.gz"] {
         set_mode(&lab, path, 0o644);
         let found = offline(&lab, &[]);
@@ -86,11 +86,11 @@ fn readable_keys_of_removed_hosts_and_bundles_fail() {
         assert!(observed.contains(&format!("DIR/{path}")) && observed.contains("0644"), "{found:?}");
         set_mode(&lab, path, 0o600);
     }
-    assert_eq!(told(&lab, &[]).0, 0);
+    assert_eq!(audit(&lab, &[]).0, 0);
     // Other files and encrypted bundles may be readable.
-    lab.write("bundles/README", "which is which");
-    let sealed = lab.path("bundles/on.tar.gz.age");
-    fs::write(&sealed, "age-encryption.org/v1\n").expect("written");
+    lab.write("bundles/README", "notes");
+    let encrypted = lab.path("bundles/on.tar.gz.age");
+    fs::write(&encrypted, "age-encryption.org/v1\n").expect("written");
     for path in ["bundles/README", "bundles/on.tar.gz.age"] {
         set_mode(&lab, path, 0o644);
     }

@@ -1,4 +1,4 @@
-//! What `verify` can be pointed at: the directory, a verifier bundle, a node's own bundle, files and flags, a kubeconfig.
+//! Targets of `verify`: the directory, a verifier bundle, a node's own bundle, files and flags, a kubeconfig.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +21,7 @@ fn verify_proves_a_live_cluster_and_finds_a_fault() {
     let ran = broken.lab.run(&["verify", "--output", "json"]);
     assert_eq!(ran.status, 1, "{ran}");
     assert_eq!(worst(&ran).get("node.anonymous node-2").map(String::as_str), Some("fail"), "{ran}");
-    // The fault is another node's.
+    // The fault is at another node.
     broken.lab.good(&["verify", "--node", "node-1"]);
     broken.lab.good(&["verify", "--masters-only"]);
 }
@@ -52,7 +52,7 @@ fn a_verifier_bundle_has_no_keys_of_cas_or_nodes() {
             "verifier/policy/denials.json",
         ]
     );
-    // Somewhere else, with nothing but the bundle.
+    // In another folder, with only the bundle.
     let mut ci = Lab::empty();
     ci.now = live.lab.now;
     std::fs::copy(live.lab.path("verifier.tar.gz"), ci.path("verifier.tar.gz")).expect("copied");
@@ -68,7 +68,7 @@ fn a_verifier_bundle_has_no_keys_of_cas_or_nodes() {
     assert_eq!(bytes(&live.lab), bytes(&ci), "the same bytes on every run");
 }
 
-/// What is no pass: the worst status of each check and host.
+/// Returns the worst status of each check and host, without passes.
 fn worst(ran: &Ran) -> BTreeMap<String, String> {
     let report: Value = serde_json::from_str(&ran.out).expect("JSON");
     let mut found: BTreeMap<String, String> = BTreeMap::new();
@@ -100,7 +100,7 @@ fn trust_match(ran: &Ran) -> String {
     results.map(|r| format!("{}: {}\n", text(r, "status"), text(r, "observed"))).collect()
 }
 
-/// What became of each check, by its id, where it is made more than once the worst of it.
+/// Returns the worst status of each check, by its id.
 fn statuses(ran: &Ran) -> BTreeMap<String, String> {
     let report: Value = serde_json::from_str(&ran.out).expect("JSON");
     let mut found: BTreeMap<String, String> = BTreeMap::new();
@@ -121,7 +121,7 @@ fn refusals_are_proven_with_the_verifiers_certificate_alone() {
     let live = Live::start(None);
     live.lab.good(&["bundle", "--verifier"]);
     let args = ["verify", "--from", "verifier.tar.gz", "--allow-skipped", "--output", "json"];
-    // Nodes' certificates are not in the bundle; the verifier is let in where untrusted clients are refused.
+    // Nodes' certificates are not in the bundle; the verifier is accepted and untrusted clients are refused.
     let found = statuses(&live.lab.good(&args));
     for check in ["master.anonymous", "master.untrusted", "node.caller", "node.anonymous", "node.untrusted"] {
         assert_eq!(found[check], "pass", "{check}: {found:#?}");
@@ -147,7 +147,7 @@ fn refusals_are_proven_with_the_verifiers_certificate_alone() {
     for check in ["node.caller", "node.anonymous", "node.untrusted", "node.other-node"] {
         assert_eq!(found[check], "skipped", "{check}: {found:#?}");
     }
-    // An open door is found with or without.
+    // Anonymous access is found with and without it.
     let open = Live::start(Some(InjectedFault::AnonymousMaster));
     open.lab.good(&["bundle", "--verifier"]);
     let ran = open.lab.run(&args);
@@ -176,7 +176,7 @@ fn a_sample_is_spread_over_the_fleet_and_reports_the_rest() {
         @"16 of 20 nodes were left out: a sample of 4 was requested"
     );
     assert_eq!((&left_out[0]["status"], &left_out[0]["severity"]), (&"skipped".into(), &"warning".into()));
-    // Told to people, too, and in the recording.
+    // Also in the text report, and in the recording.
     let again = live.lab.good(&["verify", "--replay", "run.json", "--output", "json"]);
     assert_eq!(again.out, ran.out);
     let all = live.lab.good(&["verify", "--sample", "99", "--output", "json"]);
@@ -225,7 +225,7 @@ fn a_nodes_bundle_proves_the_connection_to_the_masters() {
     for id in ["master.whoami", "master.caller", "trust.match"] {
         assert_eq!(found[id], "pass", "{id}: {found:#?}");
     }
-    assert!(!found.contains_key("node.tls"), "no node is dialled: {found:#?}");
+    assert!(!found.contains_key("node.tls"), "no connection to a node: {found:#?}");
     let swapped = Live::start(Some(InjectedFault::SwappedAccount));
     swapped.lab.good(&["bundle", "--all"]);
     let ran = swapped.lab.run(&["verify", "--from", "bundles/node-1.tar.gz", "--output", "json"]);
@@ -291,7 +291,7 @@ fn files_and_flags_prove_a_cluster_without_a_directory() {
     assert_eq!(worst(&ran).get("node.chain node-2").map(String::as_str), Some("fail"), "{ran}");
 }
 
-/// The certificates are of clusterctl's own making, and no one who is here has its directory.
+/// The certificates are by clusterctl, but its directory is not available.
 #[test]
 fn remedies_for_a_cluster_given_by_flags_name_no_clusterctl_command() {
     needs!("xmllint");
@@ -432,7 +432,7 @@ fn the_expected_certificate_comes_from_the_ledger() {
     assert_eq!(identity("node-1"), "pass");
     live.lab.good(&["issue-node", "node-1", "--reissue"]);
     assert_eq!(identity("node-1"), "warn");
-    // From a backup comes what the node still serves, and it was issued before the last all the same.
+    // A backup restores the certificate that the node still serves, which is not the last one.
     std::fs::remove_dir_all(&folder).expect("removed");
     std::fs::rename(&copy, &folder).expect("put back");
     assert_eq!(identity("node-1"), "warn");

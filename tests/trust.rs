@@ -1,4 +1,4 @@
-//! CaSet and files of roots as other tools make them: what Kubernetes takes is taken, with a warning where it is odd.
+//! CA sets and trust files of other tools: files that Kubernetes accepts are accepted, with a warning if they are unusual.
 
 use clusterctl::pki::certificate::Certificate;
 use clusterctl::pki::chain::{ChainError, Concern, Purpose, best_path};
@@ -22,7 +22,7 @@ fn certificates(name: &str) -> Vec<Certificate> {
     ders.into_iter().map(|der| Certificate::from_der(der).expect(name)).collect()
 }
 
-/// How `trust.anchor` judges each root of a file.
+/// Returns the status of `trust.anchor` for each root of a file.
 fn anchors(name: &str) -> Vec<Status> {
     let mut target = Target::bare("cluster".to_owned());
     target.roots = certificates(name);
@@ -31,7 +31,7 @@ fn anchors(name: &str) -> Vec<Status> {
     findings.iter().map(|finding| finding.status).collect()
 }
 
-/// What keeps the path from the serving certificate to a file's roots from being good.
+/// Returns why the path from the serving certificate to a file's roots is not valid.
 fn refused(name: &str) -> Result<Vec<Concern>, ChainError> {
     let (leaf, roots) = (certificates("api.crt").remove(0), certificates(name));
     let path = best_path(&leaf, &[], &roots, Purpose::Server, NOW)?;
@@ -64,7 +64,7 @@ fn a_negative_serial_number_is_refused() {
     let serial = der.windows(3).position(|window| window == [0x02, 0x01, 0x00]).expect("serial 0");
     der[serial + 2] = 0x80;
     assert!(Certificate::from_der(der.clone()).expect("a certificate").has_negative_serial);
-    // The same octet behind a zero is a positive number.
+    // The same octet after a zero is a positive number.
     der.splice(serial..serial + 3, [0x02, 0x02, 0x00, 0x80]);
     for length in [2, 6] {
         let octets = u16::from_be_bytes([der[length], der[length + 1]]) + 1;
@@ -75,10 +75,11 @@ fn a_negative_serial_number_is_refused() {
 }
 
 #[test]
-fn glued_pem_sections_are_an_error_with_line() {
+fn pem_sections_without_a_newline_between_are_an_error_with_line() {
     let Err(PemError::Damaged(reason)) = pem::read_all(&bytes("glued.crt")) else { panic!("it is read") };
     let text = String::from_utf8(bytes("glued.crt")).expect("text");
-    let line = text.lines().position(|line| line.contains("-----END") && line.contains("-----BEGIN")).expect("glued");
+    let line =
+        text.lines().position(|line| line.contains("-----END") && line.contains("-----BEGIN")).expect("a joined line");
     assert!(reason.contains(&format!("line {}", line + 1)), "{reason}");
     let lab = Lab::empty();
     lab.write("both.crt", &text);

@@ -1,4 +1,4 @@
-//! What strangers may have made: nothing of it is obeyed by a terminal, waited for, or believed twice.
+//! Untrusted files: control characters are escaped, FIFOs do not block, and duplicates are rejected.
 
 use std::fs;
 
@@ -23,14 +23,16 @@ fn terminal_escapes_in_bundles_are_not_printed() {
     good_tool("tar", &["-xzf", &lab.path("bundles/on.tar.gz").display().to_string(), "-C", &dir]);
     let manifest = lab.read("on/manifest.json").replacen('{', r#"{"\u001b]0;pwned\u0007\u202e": 1,"#, 1);
     lab.write("on/manifest.json", &manifest);
-    good_tool("tar", &["-czf", &lab.path("evil.tar.gz").display().to_string(), "-C", &dir, "on"]);
-    for args in
-        [&["open", "evil.tar.gz", "--unsigned"][..], &["show", "evil.tar.gz"], &["verify", "--from", "evil.tar.gz"]]
-    {
+    good_tool("tar", &["-czf", &lab.path("hostile.tar.gz").display().to_string(), "-C", &dir, "on"]);
+    for args in [
+        &["open", "hostile.tar.gz", "--unsigned"][..],
+        &["show", "hostile.tar.gz"],
+        &["verify", "--from", "hostile.tar.gz"],
+    ] {
         let ran = lab.run(args);
         assert_ne!(ran.status, 0, "{ran}");
         assert!(!ran.err.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{:?}", ran.err);
-        assert!(args[0] == "open" || ran.err.contains("pwned"), "the reason is told: {ran}");
+        assert!(args[0] == "open" || ran.err.contains("pwned"), "the reason is given: {ran}");
     }
     let pem = good_tool("openssl", &["genpkey", "-algorithm", "ed25519"]);
     fs::write(lab.path("k.pem"), pem).expect("written");
@@ -95,7 +97,7 @@ fn user_data_with_thousands_of_files_is_refused_quickly() {
         many.push_str(&format!("{}{folder}/f{i}{}\n", &line[..begin], &line[end..]));
     }
     lab.write("many.yaml", &many);
-    // Only quadratic work does not end soon.
+    // Only quadratic work takes long.
     let (ran, read) = ends(move || (lab.run(&["show", "many.yaml"]), format::read(many.as_bytes())));
     assert_eq!(ran.status, 2, "{ran}");
     assert_eq!(read.err(), Some(ArchiveError::TooManyFiles));
@@ -121,7 +123,7 @@ fn a_certificate_file_with_two_certificates_is_reissued() {
     lab.good(&["bundle", "--verifier"]);
 }
 
-/// The kinds of what `show` finds in a file.
+/// Returns the kinds of the objects that `show` finds in a file.
 fn kinds(lab: &Lab, file: &str) -> Vec<String> {
     let shown = lab.good(&["show", "--output", "json", file]).out;
     let shown: Value = serde_json::from_str(&shown).expect("JSON");
@@ -130,7 +132,7 @@ fn kinds(lab: &Lab, file: &str) -> Vec<String> {
 }
 
 #[test]
-fn show_finds_an_encrypted_key_and_a_certificate_behind_it() {
+fn show_finds_an_encrypted_key_and_the_certificate_after_it() {
     needs!("openssl");
     let lab = Lab::issued();
     let key = lab.path("enc.pem").display().to_string();

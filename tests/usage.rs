@@ -1,4 +1,4 @@
-//! What the program says to those who type what it does not know, and what it warns of unasked.
+//! Usage errors, and warnings that are always printed.
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
@@ -53,7 +53,7 @@ fn all_flags_for_durations_parse_the_same() {
 
 #[test]
 fn a_readable_or_weak_passphrase_gives_a_warning() {
-    let told = |text: &str, mode: u32| {
+    let warnings_of = |text: &str, mode: u32| {
         let lab = Lab::with(CLUSTER);
         lab.write("passphrase", text);
         let mode = std::fs::Permissions::from_mode(mode);
@@ -63,13 +63,13 @@ fn a_readable_or_weak_passphrase_gives_a_warning() {
             ran.err.lines().filter(|line| line.starts_with("warning: ")).map(str::to_owned).collect::<Vec<_>>();
         (warned, lab)
     };
-    let (warned, _) = told("three in the morning", 0o600);
+    let (warned, _) = warnings_of("three in the morning", 0o600);
     assert!(warned.is_empty(), "{warned:?}");
-    let (warned, lab) = told("three in the morning", 0o644);
+    let (warned, lab) = warnings_of("three in the morning", 0o644);
     assert!(warned.len() == 1 && warned[0].contains("DIR/passphrase"), "{warned:?}");
     let ran = lab.good(&["issue-node", "--all", "--ca-passphrase-file", "passphrase"]);
     insta::assert_snapshot!("a_passphrase_that_others_can_read", ran.err.lines().next().unwrap_or_default());
-    let (warned, _) = told("x", 0o600);
+    let (warned, _) = warnings_of("x", 0o600);
     assert!(warned.len() == 1 && !warned[0].contains("DIR"), "{warned:?}");
 }
 
@@ -112,7 +112,7 @@ fn a_lost_ledger_needs_a_backup() {
     }
 }
 
-/// The program where no thread can be had, for it is refused each: as under `ulimit -u`, which does not bind root.
+/// The program in an environment where no thread can be created, as under `ulimit -u`, which does not limit root.
 fn without_threads(lab: &Lab, args: &[&str]) -> (Option<i32>, String) {
     let output = Command::new("strace")
         .args(["-f", "-o", "/dev/null", "-e", "trace=clone3,clone", "-e", "inject=clone3,clone:error=EAGAIN"])
@@ -184,7 +184,7 @@ fn hosts_are_given_as_names_lists_and_patterns() {
     let planned = |args: &[&str]| lab.good(&[args, &["--reissue", "--dry-run"]].concat()).out.lines().count();
     assert_eq!(planned(&["issue-node", "worker-*"]), 4);
     assert_eq!(planned(&["issue-node", "on,worker-b1"]), 4);
-    // With each master's nine comes the verifier's.
+    // Nine per master, and the verifier's.
     assert_eq!(planned(&["issue-master", "master-?"]), 2 * 9 + 1);
     lab.good(&["bundle", "on,master-*"]);
     let mut packed: Vec<String> =

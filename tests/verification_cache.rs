@@ -1,4 +1,4 @@
-//! What is remembered of files that were good: it spares reading them, hides no change, and is no proof.
+//! The cache of verified files: it avoids reading them, hides no change, and is not a proof.
 
 use std::fs;
 use std::os::unix::fs::FileExt;
@@ -25,15 +25,15 @@ fn entries(lab: &Lab) -> usize {
     sql(lab, "select count(*) from verification_cache").trim().parse().expect("a number")
 }
 
-/// How many files of nodes `issue-node --all` opens, having nothing to do.
+/// Returns how many files of nodes `issue-node --all` opens if there is nothing to do.
 fn opened(lab: &Lab) -> usize {
     let calls = calls_of(lab, "open,openat", &["issue-node", "--all"]);
-    // A call that is told in two lines has what it was asked in the first alone.
+    // strace splits a call into two lines; only the first has its arguments.
     let asked = |line: &str| line.split(" = ").next().is_some_and(|asked| asked.contains("kubelet-"));
     calls.lines().filter(|line| asked(line)).count()
 }
 
-/// Everything issued by processes of their own, under the real clock.
+/// Issues everything in child processes, with the real clock.
 fn issued_today() -> Lab {
     let mut lab = Lab::with(CLUSTER);
     lab.now = time::OffsetDateTime::now_utc();
@@ -44,7 +44,7 @@ fn issued_today() -> Lab {
     lab
 }
 
-/// Another byte in the key's base64, in place: the file keeps its inode, its size, and the times that a person can set.
+/// Changes a byte of the key's base64 in place: the file keeps its inode, its size, and the times that a user can set.
 fn damage(lab: &Lab, file: &str) {
     let path = lab.path(file);
     let modified = fs::metadata(&path).and_then(|metadata| metadata.modified()).expect("a file");
@@ -67,7 +67,7 @@ fn unchanged_credentials_are_not_read_again() {
     sql(&lab, "delete from verification_cache");
     std::thread::sleep(Duration::from_millis(2_200));
     assert_eq!(opened(&lab), 12, "without entries all files are read");
-    assert_eq!(opened(&lab), 0, "and remembered");
+    assert_eq!(opened(&lab), 0, "and cached");
     damage(&lab, KEY);
     assert_eq!(node_plan(&lab, &[]).only().0, "on kubelet-server");
 }
@@ -117,8 +117,8 @@ fn a_revocation_is_detected() {
 fn bundle_and_verify_do_not_rely_on_cache_entries() {
     let lab = Lab::issued();
     damage(&lab, KEY);
-    // As if the disk had changed a byte behind the kernel's back: an entry is made for the damaged file.
-    remember_files_as_they_are(&lab);
+    // Simulates a disk that changed a byte without a change of metadata: the entry is made for the damaged file.
+    add_unverified_cache_entries(&lab);
     assert_eq!(lab.good(&["issue-node", "--all", "--dry-run"]).out, "", "the cache has an entry, and nothing is read");
     let ran = lab.run(&["bundle", "--all"]);
     assert_eq!(ran.status, 3, "{ran}");
@@ -129,8 +129,8 @@ fn bundle_and_verify_do_not_rely_on_cache_entries() {
     assert!(ran.status == 1 && ran.out.contains("kubelet-server.key"), "{ran}");
 }
 
-/// Remembers the files of the node `on` as they lie there, whatever is in them.
-fn remember_files_as_they_are(lab: &Lab) {
+/// Adds cache entries for the files of the node `on`, without verifying them.
+fn add_unverified_cache_entries(lab: &Lab) {
     use clusterctl::cluster::profile::CaRole;
     use clusterctl::pki::ca_set::CaSet;
     use clusterctl::store::layout::Layout;
@@ -159,7 +159,7 @@ fn a_copied_directory_is_read_once() {
         good_tool("cp", &["-a", &from.display().to_string(), &to.display().to_string()]);
         fs::remove_dir_all(&from).and_then(|()| fs::rename(&to, &from)).expect("put in its place");
     }
-    // What changed only just now is not remembered yet.
+    // Files that changed just now are not cached yet.
     std::thread::sleep(Duration::from_millis(2_200));
     let run = || lab.process(&["-v", "issue-node", "--all"]).output().expect("it runs");
     let digests = || sql(&lab, "select folder, hex(digest) from verification_cache order by 1");

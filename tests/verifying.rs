@@ -1,5 +1,5 @@
-//! `verify` as a command: what it is pointed at, exit statuses, and what lies in the directory. What happens on the wire
-//! is in `verify.rs`.
+//! `verify` as a command: its targets, exit statuses, and the files in the directory. Tests of connections are in
+//! `verify.rs`.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -10,7 +10,7 @@ use crate::support::offline::offline;
 use crate::support::outside::needs;
 use crate::support::{CLUSTER, Lab, good_tool};
 
-/// Every finding that is not a pass: its status, check, host and remedy, and what was seen.
+/// Returns every finding that is not a pass: its status, check, host and remedy, and the observation.
 pub(crate) fn problems(lab: &Lab) -> String {
     let ran = lab.run(&["verify", "--offline", "--output", "json"]);
     let report: serde_json::Value = serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {ran}"));
@@ -32,7 +32,7 @@ fn a_correct_directory_passes_and_proves_no_property() {
     let json = lab.good(&["verify", "--offline", "--output", "json"]).out;
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!((&json["summary"]["total"], &json["summary"]["pass"]), (&35.into(), &35.into()), "{json}");
-    // A directory says nothing of who can be reached, or of who is refused.
+    // A directory does not show which hosts can be reached, or which clients are refused.
     let matrix: Vec<&str> =
         ran.out.lines().filter(|line| line.starts_with("node ") || line.starts_with("master ")).collect();
     assert!(matrix.iter().all(|line| !line.contains(" ok ")), "{ran}");
@@ -159,7 +159,7 @@ fn bundles_that_were_swapped_or_whose_templates_weaken_trust_are_found() {
         lab.write(path, &original);
     };
     let kubeconfig = "t/node/etc/kubernetes/kubelet.conf";
-    changed(kubeconfig, "{{ cluster.endpoint }}", "\"https://evil.example:6443\"");
+    changed(kubeconfig, "{{ cluster.endpoint }}", "\"https://hostile.example:6443\"");
     found();
     changed(kubeconfig, "{{ files.ca }}", "/etc/ssl/certs/ca-certificates.crt");
     found();
@@ -190,8 +190,8 @@ open(folder + "/manifest.sha256", "w").write(hashlib.sha256(text.encode()).hexdi
     lab.good(&["verify", "--offline"]);
 }
 
-/// Unpacks `host`'s bundle, lets `python` change the tree in the folder `t`, lists what is there then in the manifest, and packs
-/// it again: what a good packer makes of a bad tree.
+/// Unpacks `host`'s bundle, lets `python` change the tree in the folder `t`, lists the result in the manifest, and packs
+/// it again: a well-formed bundle of a bad tree.
 fn repacked(lab: &Lab, host: &str, python: &str) {
     let script = format!(
         r#"
@@ -249,7 +249,7 @@ fn a_bundle_that_weakens_trust_in_any_file_is_found() {
         ("master-1", r#"os.remove(t + "/K/pki/etcd/ca.crt")"#, 1),
         ("master-1", r#"shutil.copy(t + "/K/pki/apiserver-kubelet-client.crt", t + "/K/pki/apiserver.crt")"#, 1),
         ("master-1", r#"write("K/pki/sa.pub", "nothing")"#, 1),
-        ("master-1", r#"swap("K/manifests/etcd.yaml", "registry.k8s.io", "evil.example")"#, 0),
+        ("master-1", r#"swap("K/manifests/etcd.yaml", "registry.k8s.io", "hostile.example")"#, 0),
         (
             "on",
             r#"swap("etc/systemd/system/kubelet.service.d/99-clusterctl.conf", "--config=/var/lib/kubelet/config.yaml", "--config=/tmp/x")"#,

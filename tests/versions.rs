@@ -1,4 +1,4 @@
-//! Which Kubernetes a cluster runs: said in the cluster file, kept from bundle to bundle, and rendered as its release knows it.
+//! The Kubernetes version of a cluster: set in the cluster file, kept from bundle to bundle, and rendered for its release.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -173,7 +173,7 @@ fn an_etcd_without_livez_is_probed_by_health() {
 
 // ── what changed ──
 
-/// Inode and time of every archive.
+/// Returns inode and time of every archive.
 fn archives(lab: &Lab) -> BTreeMap<String, (u64, i64, i64)> {
     let entries = fs::read_dir(lab.path("bundles")).expect("a folder");
     let facts = |entry: fs::DirEntry| {
@@ -286,7 +286,7 @@ fn units_by_cluster_file_persist_and_units_by_flag_give_a_warning() {
         assert_eq!(warnings(&by_flag, &[host]), [Warning::UnitsRemoved { hosts }]);
         assert_eq!(warnings(&by_flag, &[host]), [], "only once");
     }
-    // Where the file says so and a bundle has none, it is not what would be packed.
+    // If the file has units and a bundle has none, the bundle differs from what would be packed.
     by_flag.write("cluster.yaml", &format!("{}withUnits: true\n", by_flag.read("cluster.yaml")));
     assert!(by_flag.run(&["verify", "--offline"]).out.contains("kubelet.service"));
 }

@@ -17,7 +17,7 @@ fn host() -> impl Strategy<Value = RawHost> {
         .prop_map(|(name, addresses, port, kubelet)| RawHost { name, addresses, port, kubelet, ..RawHost::default() })
 }
 
-/// Often nothing, and then a kubelet's fields with any value, and others.
+/// Often empty; otherwise fields of the kubelet with any value, and others.
 fn kubelet() -> impl Strategy<Value = Written> {
     let fields = [
         "maxPods",
@@ -50,7 +50,7 @@ fn port() -> impl Strategy<Value = String> {
     prop_oneof![any::<u16>().prop_map(|p| p.to_string()), "0[0-7]{1,4}", "[0-9]{1,2}:[0-9]{2}", text()]
 }
 
-/// Good values, what YAML misreads, and anything at all.
+/// Valid values, strings that YAML misreads, and arbitrary ones.
 fn text() -> impl Strategy<Value = String> {
     let misread = [
         "on",
@@ -153,7 +153,7 @@ fn draft() -> impl Strategy<Value = RawCluster> {
     )
 }
 
-/// Hosts with good names and addresses, all different.
+/// Hosts with valid names and addresses, all different.
 fn good_hosts(ips: std::ops::Range<u32>) -> impl Strategy<Value = Vec<RawHost>> {
     let name = prop_oneof!["[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?", Just("on".to_owned()), Just("1e3".to_owned())];
     prop::collection::btree_map(name, (ips, option::of(1_u16..)), 1..8).prop_map(|hosts| {
@@ -216,7 +216,7 @@ proptest! {
     }
 
     #[test]
-    fn no_damage_to_a_good_file_makes_the_reader_panic(
+    fn the_reader_does_not_panic_on_damaged_files(
         cuts in prop::collection::vec((any::<sample::Index>(), 0_usize..12, "[\\[\\]{}:,&*!'\"a0 \n-]{0,4}"), 1..6),
     ) {
         let mut text = GOOD.to_owned();

@@ -1,13 +1,13 @@
-//! A program as a process of its own: how long it takes from start to end, and the most memory that it held.
+//! A program as a child process: its duration and its peak memory.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// How often its memory is looked at. The kernel keeps the peak, so that only the very last moments can be missed.
+/// The interval at which its memory is read. The kernel keeps the peak, so that only the very last moments can be missed.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
-/// What a run took.
+/// The cost of a run.
 pub(crate) struct Run {
     /// From start to end.
     pub(crate) time: Duration,

@@ -1,4 +1,4 @@
-//! A cluster directory with many nodes, and what its floors have to imitate.
+//! A cluster directory with many nodes, and what its baselines imitate.
 
 use std::fmt::Write;
 use std::io::Read;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::child::{self, Run};
 
-/// How many different bundles stand for all.
+/// The number of different bundles that represent all.
 const SAMPLES: usize = 64;
 
 /// A cluster directory with roots, and nothing issued yet.
@@ -53,12 +53,12 @@ impl Fleet {
         child::run(Path::new(env!("CARGO_BIN_EXE_clusterctl")), args, &self.0)
     }
 
-    /// Has the kernel read the program's file, which it may have forgotten.
+    /// Reads the program's file into the kernel's cache.
     pub(crate) fn load_the_program(&self) {
         self.run(&["--version"]);
     }
 
-    /// What a node's files will be like: a master's are alike.
+    /// Returns the sizes of a node's files; a master's are similar.
     pub(crate) fn sample_of_credentials(&self) -> Credentials {
         let read = |name: &str| std::fs::read(self.path("pki/masters/master-1").join(name)).expect("a credential");
         let (certificate, key) = (read("apiserver-kubelet-client.crt"), read("apiserver-kubelet-client.key"));

@@ -1,4 +1,4 @@
-//! The bare work under each command, done with as little as it can be done with, on all cores where it can be shared.
+//! The bare work under each command, as simple as possible, on all cores where it can be divided.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -13,30 +13,30 @@ use ring::signature::{
 
 use crate::fleet::{Bundles, Credentials};
 
-/// Where the kernel is told to empty its caches (proc(5), `drop_caches`).
+/// The file that makes the kernel empty its caches (proc(5), `drop_caches`).
 const CACHES: &str = "/proc/sys/vm/drop_caches";
 
-/// As long as the signed part of a certificate is, in bytes.
+/// The length of the signed part of a certificate, in bytes.
 const MESSAGE: [u8; 400] = [7; 400];
 
-/// Waits until the disk has all that was written before: it shall not be paid for by what is measured next.
+/// Syncs earlier writes to the disk, so that they do not count in the next measurement.
 pub(crate) fn settle(place: &Path) {
     rustix::fs::syncfs(File::open(place).expect("the folder")).expect("synced");
 }
 
-/// Whether this process may empty the kernel's caches, as root may.
+/// Returns whether this process may empty the kernel's caches, as root may.
 pub(crate) fn caches_can_be_emptied() -> bool {
     fs::OpenOptions::new().write(true).open(CACHES).is_ok()
 }
 
-/// Settles, and empties the kernel's caches of files, all of the machine's, where that is allowed: a fleet leaves a million
-/// inodes in them, which slow down whoever makes the next file, and the more so the larger the fleet before was.
+/// Syncs, and empties the kernel's file caches of the whole machine, if allowed: a fleet leaves a million
+/// inodes in them, which slow down the creation of files, the more the larger the fleet before was.
 pub(crate) fn settle_afresh(place: &Path) {
     settle(place);
     let _ = fs::write(CACHES, "3");
 }
 
-/// How long it takes until the disk has what `work` writes.
+/// Returns the duration of `work` until its writes are synced.
 pub(crate) fn settled<T>(place: &Path, work: impl FnOnce() -> T) -> Duration {
     settle(place);
     let begun = Instant::now();
@@ -147,7 +147,7 @@ pub(crate) fn deflate(count: usize, bundles: &Bundles) {
     (0..count).into_par_iter().with_min_len(256).for_each_init(compressor, compress);
 }
 
-/// As many bundles in one folder.
+/// Writes as many bundles into one folder.
 pub(crate) fn create_files(place: &Path, count: usize, bundles: &Bundles) {
     fs::create_dir(place).expect("a new folder");
     for i in 0..count {

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use crate::child;
 
-/// The program, built.
+/// The built program.
 pub(crate) struct Golang(PathBuf);
 
 impl Golang {
-    /// Builds it in `folder`, or says why not.
+    /// Builds it in `folder`, or returns the reason of a failure.
     pub(crate) fn build(folder: &Path) -> Result<Self, String> {
         let go = std::env::var_os("GO").unwrap_or_else(|| OsString::from("go"));
         let shown = go.to_string_lossy().into_owned();
@@ -31,12 +31,12 @@ impl Golang {
         }
     }
 
-    /// Has the kernel read the program's file, which it may have forgotten: all of it, for it cannot be run for nothing.
+    /// Reads the program's file into the kernel's cache, completely, because the program cannot be run without work.
     pub(crate) fn load(&self) {
         std::fs::read(&self.0).expect("the program");
     }
 
-    /// How long it takes for so many nodes, into a new folder.
+    /// Returns the duration for so many nodes, into a new folder.
     pub(crate) fn issue(&self, folder: &Path, nodes: usize) -> Duration {
         let place = folder.display().to_string();
         child::run(&self.0, &[&place, &nodes.to_string()], Path::new("/")).time

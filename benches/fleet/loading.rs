@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::child::{self, Run};
 
-/// What the file is read into.
+/// The type that the file is read into.
 #[derive(Clone, Copy)]
 pub(crate) enum Loading {
     /// YAML of any shape: what the YAML crate takes by itself.

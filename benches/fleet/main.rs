@@ -1,12 +1,12 @@
-//! `cargo bench`: what whole commands take for a fleet, beside what the same machine takes, in the same minute, for the
+//! `cargo bench`: the time of whole commands for a fleet, beside the time of the same machine, in the same minute, for the
 //! bare work: ring's signatures, the kernel's files, deflate, SQLite. `cargo bench -- --large` adds 100,000 nodes. Where there
-//! is a Go toolchain, as `go` or as what the variable `GO` names, a plain Go program is put beside `issue-node`, too.
+//! is a Go toolchain, as `go` or as what the variable `GO` names, a plain Go program is measured beside `issue-node`, too.
 //!
-//! Everything is measured in rounds, floor and command by turns, so that what else the machine does meets both alike; the
-//! table has medians. Nothing is removed before the end: ext4 looks for free inodes long where many were just given back. So
+//! Everything is measured in rounds that alternate between baseline and command, so that other load affects both equally; the
+//! table has medians. Nothing is removed before the end: ext4 searches long for free inodes after many were freed. So
 //! `--reissue`, which removes what it replaces, is measured last, once for each size. Before
-//! `issue-node`, `bundle` and what stands beside them the kernel's caches are emptied, where the bench may: all sizes find them
-//! alike. Before `bundle` the cluster's files are read again.
+//! `issue-node`, `bundle` and their baselines the kernel's caches are emptied, if the bench may, so that all sizes find the
+//! same state. Before `bundle` the cluster's files are read again.
 
 mod child;
 mod fleet;
@@ -29,7 +29,7 @@ use crate::table::{Row, Table};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// What takes well below a second is measured so often in each round.
+/// The repetitions in each round of measurements well below a second.
 const OF_THE_SHORT: usize = 5;
 
 fn main() {
@@ -151,7 +151,7 @@ impl Rows {
         let ours = fleet.run(&["issue-node", "worker-000000.fra1.example.net", "--dry-run"]);
         self.one.add(&[yaml], ours.time, Some(ours.peak));
 
-        // Who packs has just issued, most often.
+        // Packing most often follows issuing.
         let freshly_read = || {
             floors::settle_afresh(place);
             fleet.load_the_program();
@@ -201,7 +201,7 @@ impl Rows {
     }
 }
 
-/// What a command costs before it does anything: on three nodes, beside a process that does nothing.
+/// The fixed cost of a command: on three nodes, beside a process that does nothing.
 fn cold(ground: &Path, table: &mut Table) {
     let fleet = Fleet::new(&ground.join("cold"), 3);
     fleet.run(&["issue-master", "--all"]);
@@ -217,7 +217,7 @@ fn cold(ground: &Path, table: &mut Table) {
     }
 }
 
-/// How long it takes.
+/// Returns the duration.
 fn timed<T>(work: impl FnOnce() -> T) -> Duration {
     let begun = Instant::now();
     std::hint::black_box(work());

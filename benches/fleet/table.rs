@@ -1,4 +1,4 @@
-//! What is printed in the end.
+//! The printed tables.
 
 use std::io::Write;
 use std::time::Duration;
@@ -22,12 +22,12 @@ struct Round {
 }
 
 impl Row {
-    /// Nothing measured yet. `floor` says in words what ours is held against, its parts joined by ` + `.
+    /// Nothing measured yet. `floor` names the baseline of ours, its parts joined by ` + `.
     pub(crate) fn new(what: String, floor: &str, bound: Option<f64>) -> Self {
         Self { what, floor: floor.to_owned(), bound, rounds: Vec::new() }
     }
 
-    /// Whether anything was measured.
+    /// Returns whether anything was measured.
     pub(crate) fn is_measured(&self) -> bool {
         !self.rounds.is_empty()
     }
@@ -94,7 +94,7 @@ impl Table {
         Self { sizes: Vec::new(), cold: Vec::new(), notes: Vec::new() }
     }
 
-    /// What is to be said below the tables.
+    /// The notes below the tables.
     pub(crate) fn note(&mut self, note: String) {
         self.notes.push(note);
     }
@@ -110,7 +110,7 @@ impl Table {
     }
 
     pub(crate) fn print(&self) {
-        // Nobody is left to be told when the stream is gone.
+        // A closed stream is ignored.
         let _ = self.write(&mut std::io::stdout().lock());
     }
 

@@ -1,4 +1,4 @@
-//! The floor: handshakes as tokio-rustls makes them when nothing else is asked of it.
+//! The baseline: handshakes by tokio-rustls and nothing else.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -15,11 +15,11 @@ use tokio_rustls::TlsConnector;
 
 use crate::dialling::cluster;
 
-/// As many at once as ours.
+/// The concurrency of ours.
 const AT_ONCE: usize = 128;
 
-/// Shakes hands `count` times with the nodes of a directory, in turn: webpki's verification, the master's certificate
-/// shown, no resumption; and says how many seconds it took.
+/// Makes `count` handshakes with the nodes of a directory, in turn, with webpki's verification, the master's client
+/// certificate and no resumption; and prints the seconds.
 pub(crate) fn shake(dir: &Path, count: usize) {
     let (connector, at) = (connector(dir), nodes(dir));
     let (next, done) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));

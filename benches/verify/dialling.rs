@@ -17,7 +17,7 @@ use clusterctl::verify::probe;
 use clusterctl::verify::target::{Identity, KnownCredential, Target};
 use time::OffsetDateTime;
 
-/// Dials all that the directory describes and says how many handshakes were made in how many seconds, and what came of it.
+/// Connects to all hosts of the directory, and prints the number of handshakes, the seconds, and the result.
 pub(crate) fn dial(dir: &Path, timeout: Duration) {
     let target = Arc::new(target(dir));
     let options = Options { timeout, readonly_port: None, ..Options::default() };
@@ -55,7 +55,7 @@ fn target(dir: &Path) -> Target {
     })
 }
 
-/// How many handshakes were completed: one to look, one for each call.
+/// Returns the number of completed handshakes: one to inspect, one for each request.
 fn handshakes(seen: &Observations) -> usize {
     let dials = seen.peers.iter().flat_map(|peer| &peer.locations).flat_map(|location| &location.dials);
     let of = |dial: &clusterctl::verify::observation::Dial| {

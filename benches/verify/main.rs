@@ -1,8 +1,8 @@
-//! How fast `verify` dials, beside a bare TLS client that makes as many handshakes with the same servers in the same run;
-//! what hosts that never answer cost; how much memory a large fleet takes.
+//! The speed of `verify`'s connections, beside a bare TLS client that makes as many handshakes with the same servers in the
+//! same run; the cost of hosts that never answer; the memory for a large fleet.
 //!
-//! `cargo bench --bench verify` (two to three minutes). The servers are a process of their own, and whoever dials is another, so that
-//! what is measured is the client's side alone, its memory included.
+//! `cargo bench --bench verify` (two to three minutes). Servers and clients are separate processes, so that only the
+//! client side is measured, with its memory.
 
 #![expect(clippy::print_stdout, reason = "a bench is there to be read")]
 
@@ -16,30 +16,30 @@ use std::time::{Duration, Instant};
 
 use crate::site::Site;
 
-/// The program's own: servers and clients use it alike.
+/// The program's allocator, for servers and clients.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Short, so that the bench is: what counts is how many of them a run takes.
+/// A short timeout: the bench counts how many of them a run takes.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
 fn main() {
-    // What is not a role is cargo's.
+    // Other arguments are from cargo.
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["dial", dir, timeout, ..] => {
             return dialling::dial(Path::new(dir), Duration::from_secs(timeout.parse().expect("seconds")));
         }
-        // The servers alone, to look at one dialler with a profiler: `-- serve 2000`, then `-- dial DIRECTORY 5`.
+        // Only the servers, to profile one client: `-- serve 2000`, then `-- dial DIRECTORY 5`.
         ["serve", nodes, ..] => return serve(nodes.parse().expect("a number")),
-        // One round alone: `-- memory 20000`.
+        // Only one round: `-- memory 20000`.
         ["memory", nodes, ..] => return memory(nodes.parse().expect("a number")),
         ["rates", nodes, ..] => return rates(nodes.parse().expect("a number")),
         ["holes", each, ..] => return holes(each.parse().expect("a number"), each.parse().expect("a number")),
         ["bare", dir, count, ..] => return bare::shake(Path::new(dir), count.parse().expect("a number")),
         _ => {}
     }
-    // A smaller round, to see that it works: `-- 100`.
+    // A smaller round, as a smoke test: `-- 100`.
     let small: Option<usize> = args.iter().find_map(|arg| arg.parse().ok());
     rates(small.unwrap_or(2000));
     holes(small.unwrap_or(1000), small.unwrap_or(1000));
@@ -53,7 +53,7 @@ fn serve(nodes: usize) {
     let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
 }
 
-/// Ours and the bare loop in turn, so that neither has the quieter machine; the median counts.
+/// Alternates between ours and the bare loop, so that both see the same load; the median counts.
 fn rates(nodes: usize) {
     const TURNS: usize = 5;
     let site = Site::start(nodes, 0);
@@ -82,8 +82,8 @@ fn rates(nodes: usize) {
     );
 }
 
-/// Nodes that answer nothing at all beside as many good ones. What counts is what the silent ones add: the good ones alone take
-/// processor time that depends on the machine.
+/// Nodes that never answer beside as many valid ones. The time that the silent ones add counts: the processor time of the
+/// valid ones depends on the machine.
 fn holes(good: usize, holes: usize) {
     let seconds = |silent: usize| {
         let site = Site::start(good, silent);
@@ -122,7 +122,7 @@ fn memory(nodes: usize) {
     println!("{nodes} nodes, clusterctl verify: {peak:.0} MiB at the peak (wanted: below 200), {took:.1} s");
 }
 
-/// What a child said, as `name value` lines.
+/// Parses a child's output of `name value` lines.
 struct Said(String);
 
 impl Said {
@@ -132,7 +132,7 @@ impl Said {
     }
 }
 
-/// This very program in another role.
+/// Returns this program in another role.
 fn child(args: &[&str]) -> Said {
     let program = std::env::current_exe().expect("this program");
     let output = Command::new(program).args(args).stderr(Stdio::inherit()).output().expect("a child");

@@ -1,4 +1,4 @@
-//! A cluster directory, issued by the program's own commands, and a stand-in that serves it from this process.
+//! A cluster directory, issued by the program's own commands, and a simulated cluster that serves it from this process.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use clusterctl::store::{ca, credentials};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use time::OffsetDateTime;
 
-/// A directory and the cluster that it describes, alive.
+/// A directory and the running cluster that it describes.
 pub(crate) struct Site {
     folder: tempfile::TempDir,
     _running: FakeCluster,
@@ -22,7 +22,7 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// One master, `good` nodes, and `holes` more that answer nothing.
+    /// Starts one master, `good` nodes, and `holes` more that never answer.
     pub(crate) fn start(good: usize, holes: usize) -> Self {
         let hard = getrlimit(Resource::Nofile).maximum;
         setrlimit(Resource::Nofile, Rlimit { current: hard, maximum: hard }).expect("the hard limit is ours");
@@ -60,8 +60,7 @@ impl Site {
     }
 }
 
-/// A port on every address of loopback at which nothing is ever answered: its queue is full, and the kernel drops what
-/// comes.
+/// A port on every loopback address that never answers: its queue is full, and the kernel drops new connections.
 struct Silence {
     listener: TcpListener,
     _waiting: Vec<TcpStream>,

@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bundle_comes_back_whole_and_its_bytes_depend_on_nothing_else() {
+    fn a_bundle_round_trips_and_is_deterministic() {
         let (first, second) = (pack(&bundle()), pack(&bundle()));
         assert_eq!(first, second);
         assert_eq!(first[..10], GZIP_HEADER);
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_put_together_anew_has_to_agree_with_its_manifest() {
+    fn a_repacked_bundle_must_match_its_manifest() {
         let good = bundle();
         let paths: Vec<String> = good.files.iter().map(|file| format!("on/{}", file.path)).collect();
         let entry =

@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn every_language_gets_its_own_quotes() {
+    fn strings_are_quoted_for_each_language() {
         let hostile = r#"a'b"c\d$e%f`g"#;
         let print = |path| printed(path, Value::from(hostile));
         assert_eq!(print("install.sh"), Ok(r#"'a'\''b"c\d$e%f`g'"#.into()));
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_bare_and_what_has_no_spelling_is_refused() {
+    fn numbers_are_unquoted_and_unrepresentable_values_are_refused() {
         assert_eq!(printed("install.sh", Value::from(10250)), Ok("10250".into()));
         assert_eq!(printed("config.yaml", Value::from(10250)), Ok("10250".into()));
         let list = printed("install.sh", Value::from(vec!["a"]));

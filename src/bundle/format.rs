@@ -117,7 +117,7 @@ mod tests {
     use crate::cluster::name::BUNDLE_SUFFIXES;
 
     #[test]
-    fn no_host_name_ends_like_a_bundle() {
+    fn no_host_name_ends_with_the_suffix_of_a_bundle() {
         let host = HostName::parse("a").expect("a name");
         let names = Format::ALL.map(|format| format.file_name(&host)).into_iter();
         let names = names.chain([encrypted_name("a")]).chain(former_names(&host));

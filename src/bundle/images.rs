@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_set_comes_before_what_the_cluster_file_says_and_that_before_the_default() {
+    fn options_override_the_cluster_file_which_overrides_defaults() {
         let file = Kubernetes { version: Version::parse("v1.33.1").ok(), ..Kubernetes::default() };
         assert_eq!(Settings::of(&file).to_string(), "Kubernetes v1.33.1 and etcd 3.5.21-0 from registry.k8s.io");
         let set = Settings::with(&file, &["kubernetesVersion=v1.36.0".to_owned()]).expect("settings");

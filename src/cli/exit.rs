@@ -112,7 +112,7 @@ fn of_package(error: &PackageError) -> Exit {
         | PackageError::Signing(_) => Exit::Usage,
         PackageError::NoRecipients { .. }
         | PackageError::SharedHostKey { .. }
-        | PackageError::EncryptedBefore(_)
+        | PackageError::WouldReplaceEncrypted(_)
         | PackageError::CaExpired { .. }
         | PackageError::UnknownFolder(_)
         | PackageError::WouldBeLost(_)

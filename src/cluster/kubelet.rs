@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_comes_through_as_it_was_written() {
+    fn values_are_kept_as_written() {
         let written = map(&[
             ("maxPods", text("250")),
             ("clusterDomain", text("on")),
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_duration_is_what_go_accepts() {
+    fn durations_are_those_that_go_accepts() {
         for good in ["0", "30s", "1m30s", "1.5h", "100ms", ".5s", "5.s", "-1s", "2us", "2µs", "0s"] {
             assert!(is_duration(good), "{good}");
         }
@@ -293,7 +293,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn merging_is_what_rfc_7396_says(target in setting(), patch in setting()) {
+        fn merging_follows_rfc_7396(target in setting(), patch in setting()) {
             let merged = target.clone().merged(&patch);
             prop_assert_eq!(json(&merged), reference_merge(json(&target), &json(&patch)));
         }

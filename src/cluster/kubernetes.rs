@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn images_are_pulled_from_what_a_container_runtime_can_parse() {
+    fn image_references_are_those_that_container_runtimes_parse() {
         for good in
             ["registry.k8s.io", "reg:5000", "[fd00::1]:5000/k8s", "10.0.0.1:5000/a/b_c/d--e", "reg.example.net/k8s.io"]
         {
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn etcd_is_probed_by_what_it_answers() {
+    fn livez_is_used_from_the_etcd_version_that_has_it() {
         let etcd = |text: &str| EtcdVersion::parse(text).expect("a version");
         for (text, has) in
             [("3.5.9-0", false), ("3.5.11-0", true), ("3.4.28-0", false), ("3.4.29-0", true), ("3.6.8-0", true)]

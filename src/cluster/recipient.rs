@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_recipient_is_told_apart() {
+    fn invalid_recipients_are_distinguished() {
         let refused = |text: &str| Recipient::parse(text).expect_err("no recipient");
         for text in ["", "on", "age", "ssh", "10.0.0.1", &format!("{AGE} {AGE}"), "a\u{1b}[2J"] {
             assert_eq!(refused(text), RecipientError::Unknown, "{text:?}");
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_a_private_key_may_be_a_secret_and_a_public_key_is_none() {
+    fn lines_of_private_keys_may_be_secrets_and_public_keys_are_not() {
         let line = "b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW";
         for secret in
             [line, &line[38..], &format!("ssh-ed25519 {line}"), &format!("{line}\n{line}"), "AGE-SECRET-KEY-1"]

@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_merged_keeps_comments_order_and_every_string_a_string() {
+    fn merging_keeps_comments_order_and_string_types() {
         let all = map(&[
             ("maxPods", Setting::Number("250".into())),
             ("clusterDomain", text("on")),
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_template_that_weakens_trust_is_refused_whatever_is_merged() {
+    fn a_template_that_weakens_trust_is_refused_with_any_settings() {
         let nothing = Setting::default();
         let refused = |from: &str, to: &str| {
             assert!(RENDERED.contains(from), "{from}");
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_opens_a_kubelet_is_named() {
+    fn settings_that_open_a_kubelet_are_named() {
         assert_eq!(weaknesses(RENDERED.as_bytes()), Ok(Vec::new()));
         let open =
             RENDERED.replace("enabled: false", "enabled: true").replace("  x509:", "  webhook: {enabled: false}")

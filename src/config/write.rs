@@ -212,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_quoted_is_plain_ascii_on_one_line() {
+    fn quoted_strings_are_ascii_on_one_line() {
         assert_eq!(quoted("on"), "\"on\"");
         assert_eq!(quoted("a\"b\\c\n"), "\"a\\\"b\\\\c\\x0a\"");
         assert_eq!(quoted("\u{85}\u{2028}\u{1f600}"), "\"\\x85\\u2028\\U0001f600\"");

@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn garbage_is_no_certificate() {
+    fn garbage_is_not_a_certificate() {
         assert!(matches!(Certificate::from_der(b"garbage".to_vec()), Err(CertificateError::Malformed(_))));
         assert!(matches!(Certificate::from_der(Vec::new()), Err(CertificateError::Malformed(_))));
     }

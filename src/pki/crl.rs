@@ -243,30 +243,30 @@ mod tests {
     fn root() -> Issuer {
         let name = ClusterName::parse("prod").expect("a name");
         let root = create_root(CaRole::Cluster, &name, KeyKind::EcdsaP256, Lifetime::ONE_YEAR, NOW);
-        Issuer::open(CaRole::Cluster, root.expect("a root").get(), NOW).expect("a fit root")
+        Issuer::open(CaRole::Cluster, root.expect("a root").get(), NOW).expect("a valid root")
     }
 
     #[test]
     fn a_crl_has_its_issuer_its_times_and_its_serial_numbers() {
         let root = root();
         let serials = [Serial(vec![1, 2, 3]), Serial(vec![0x80, 9])];
-        let der = revocation_list(&root, &serials, NOW, NOW + Duration::DAY).expect("a list");
-        let crl = Crl::from_der(der.clone()).expect("a list");
+        let der = revocation_list(&root, &serials, NOW, NOW + Duration::DAY).expect("a CRL");
+        let crl = Crl::from_der(der.clone()).expect("a CRL");
         assert_eq!(crl.serials, serials.into());
         assert_eq!((crl.this_update, crl.next_update), (NOW, Some(NOW + Duration::DAY)));
         assert_eq!(crl.issuer.der, root.ca().root().subject.der);
         assert!(crl.is_signed_by(root.ca().root()) && crl.critical.is_empty());
         assert!(!crl.is_signed_by(self::root().ca().root()));
         assert_eq!(read_all(&der), Ok(vec![der.clone()]));
-        let empty = revocation_list(&root, &[], NOW, NOW + Duration::DAY).expect("a list");
-        assert!(Crl::from_der(empty).expect("a list").serials.is_empty());
+        let empty = revocation_list(&root, &[], NOW, NOW + Duration::DAY).expect("a CRL");
+        assert!(Crl::from_der(empty).expect("a CRL").serials.is_empty());
     }
 
     #[test]
     fn an_entry_that_cannot_be_parsed_is_an_error() {
         let root = root();
         let serials = [Serial(vec![1; 9]), Serial(vec![2; 9]), Serial(vec![3; 9])];
-        let mut der = revocation_list(&root, &serials, NOW, NOW + Duration::DAY).expect("a list");
+        let mut der = revocation_list(&root, &serials, NOW, NOW + Duration::DAY).expect("a CRL");
         let at = der.windows(9).position(|window| window == [2; 9]).expect("there");
         // The INTEGER's tag becomes a BOOLEAN's.
         der[at - 2] = 1;
@@ -280,7 +280,7 @@ mod tests {
     fn garbage_a_truncated_crl_and_other_pem_are_refused() {
         assert!(matches!(Crl::from_der(b"garbage".to_vec()), Err(CrlError::Malformed(_))));
         let root = root();
-        let mut der = revocation_list(&root, &[Serial(vec![7])], NOW, NOW + Duration::DAY).expect("a list");
+        let mut der = revocation_list(&root, &[Serial(vec![7])], NOW, NOW + Duration::DAY).expect("a CRL");
         assert!(matches!(Crl::from_der(der[..der.len() - 1].to_vec()), Err(CrlError::Malformed(_))));
         der.push(0);
         assert_eq!(Crl::from_der(der), Err(CrlError::Trailing(1)));

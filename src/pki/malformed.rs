@@ -24,7 +24,7 @@ mod tests {
     use crate::pki::certificate::Certificate;
 
     #[test]
-    fn no_type_of_a_parser_is_named_whatever_is_damaged() {
+    fn errors_of_damaged_input_do_not_name_parser_types() {
         let pem = include_bytes!("../../tests/data/trust/good.crt");
         let der = crate::pki::pem::certificates(pem).expect("PEM").remove(0);
         assert!(Certificate::from_der(der.clone()).is_ok());

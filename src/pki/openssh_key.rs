@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_number_is_read_and_nothing_around_it_may_be_otherwise() {
+    fn a_short_number_is_read_and_any_other_change_is_an_error() {
         let file = body(SHORT.trim()).expect("base64");
         let good = read(SHORT.trim()).expect("a key");
         assert_eq!(read(&pem(&file)).expect("the same"), good);
@@ -156,14 +156,14 @@ mod tests {
         refused("no last line", SHORT.trim().strip_suffix(END).expect("it ends"));
         refused("another last line", &SHORT.trim().replace("END OPENSSH", "END OTHER"));
         refused("a byte behind", &pem(&[&file[..], &[0]].concat()));
-        // The names behind the magic, the public key, and all of the private part: its check numbers, fields and padding.
+        // The names after the magic, the public key, and all of the private part: its check numbers, fields and padding.
         let mut accepted = 0;
         for at in 0..file.len() {
             let mut bad = file.to_vec();
             bad[at] ^= 1;
             accepted += usize::from(read(&pem(&bad)).is_ok());
         }
-        // One bit of the number, or of the comment, makes another key file, and a good one: 31 bytes and 12.
+        // One bit of the number, or of the comment, makes another, valid key file: 31 bytes and 12.
         assert_eq!(accepted, 31 + "short scalar".len());
         for cut in 0..file.len() {
             refused("cut off", &pem(&file[..cut]));

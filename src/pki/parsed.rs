@@ -207,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_bits_of_a_number_are_counted_and_not_its_octets() {
+    fn key_sizes_count_bits_and_not_octets() {
         for (number, expected) in [(&[0, 0x80, 0][..], 16), (&[0x7f, 0xff], 15), (&[1, 0, 0], 17), (&[0], 0), (&[], 0)]
         {
             assert_eq!(bits(number), expected, "{number:?}");

@@ -332,7 +332,7 @@ mod tests {
 
     /// Go 1.27's `encoding/pem` finds both certificates in each of these.
     #[test]
-    fn what_go_reads_is_read() {
+    fn pem_that_go_reads_is_read() {
         let (one, two) = (write_certificate(b"one"), write_certificate(b"two"));
         let both = format!("{one}{two}");
         let parameters = encode("EC PARAMETERS", b"other");
@@ -359,7 +359,7 @@ mod tests {
 
     /// Go 1.27's `x509.CertPool.AppendCertsFromPEM` takes one certificate of each of these or none, and says nothing of the other.
     #[test]
-    fn what_go_passes_over_is_an_error_that_names_the_line() {
+    fn pem_that_go_skips_is_an_error_with_line() {
         let (one, two) = (write_certificate(b"one"), write_certificate(b"two"));
         let both = format!("{one}{two}");
         let texts = [

@@ -236,7 +236,7 @@ mod tests {
     use time::macros::datetime;
 
     #[test]
-    fn an_untrusted_client_says_everything_right_and_chains_to_nothing() {
+    fn untrusted_certificates_copy_the_identity_and_do_not_verify() {
         let now = datetime!(2026-11-23 12:00 UTC);
         let name = ClusterName::parse("prod").expect("a name");
         let root = create_root(CaRole::Cluster, &name, KeyKind::EcdsaP256, Lifetime::ONE_YEAR, now).expect("a root");

@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mark_is_found_in_its_file_and_is_of_one_root() {
+    fn a_mark_is_found_in_its_file_and_belongs_to_one_root() {
         let (ours, other) = (Fingerprint::of(b"ours"), Fingerprint::of(b"other"));
         let mark = |sequence, root| LedgerMark { sequence, root };
         let text = format!("a: b\n# {}.\n# {}\n", mark(7, ours), mark(9, other));

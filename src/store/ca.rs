@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cas_are_those_of_before_or_those_of_after_wherever_writing_is_killed() {
+    fn replacing_cas_is_atomic_when_killed() {
         let (old, new) = (root(0), root(1));
         let phases = [
             bundle(&[(&old, Active)]),

@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_decides_the_question_that_it_repeats_and_no_other() {
+    fn an_answer_applies_only_to_the_question_that_it_repeats() {
         let (one, other) = (Fingerprint::of(b"one"), Fingerprint::of(b"other"));
         let one = Subject::Certificate(one);
         let by_an_error = json!({"allowed": false, "denied": true, "evaluationError": "no such key: clusterctl: …"});
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_verifier_bundle_carries_is_read_again_and_bounded() {
+    fn denials_of_a_verifier_bundle_round_trip_and_are_bounded() {
         let one = |whose: &str| RevokedCertificate {
             sha256: Fingerprint::of(whose.as_bytes()),
             whose: Some(whose.to_owned()),
@@ -253,8 +253,8 @@ mod tests {
         let denials = ExpectedDenials::new(vec![one("node-1 kubelet-client")], true);
         assert_eq!(ExpectedDenials::from_json(&denials.to_json()), Ok(denials.clone()));
         let many = ExpectedDenials { certificates: vec![one("a"); MAX_ASKED + 1], ..denials };
-        let odd = ExpectedDenials { certificates: vec![one("\u{1b}[2J")], ..denials };
-        for refused in [many.to_json(), odd.to_json(), b"[]".to_vec(), Vec::new()] {
+        let malformed = ExpectedDenials { certificates: vec![one("\u{1b}[2J")], ..denials };
+        for refused in [many.to_json(), malformed.to_json(), b"[]".to_vec(), Vec::new()] {
             assert!(ExpectedDenials::from_json(&refused).is_err());
         }
     }

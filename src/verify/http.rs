@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn a_review_counts_only_where_it_is_whole_and_agrees_with_itself() {
+    fn a_review_counts_only_if_complete_and_consistent() {
         let review = |status: &str| format!(r#"{{"kind":"SelfSubjectAccessReview","status":{status}}}"#);
         assert_eq!(ruled(201, &review(r#"{"allowed":true}"#)), AccessDecision::Allowed);
         assert_eq!(ruled(201, &review(r#"{"allowed":false,"denied":true}"#)), AccessDecision::Denied);

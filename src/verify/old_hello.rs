@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_are_called_what_they_are() {
+    fn answers_are_classified() {
         assert_eq!(read(&[], true), Some(OldHello::Closed));
         // A server that sends an alert and keeps the connection open is not waited for.
         assert_eq!(read(&[21, 3, 1, 0, 2, 2, 70], false), Some(OldHello::Alert(70)));

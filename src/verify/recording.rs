@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_pods_is_kept_as_its_kind_alone() {
+    fn only_the_kind_of_a_pod_list_is_kept() {
         let body = r#"{"kind":"PodList","apiVersion":"v1","metadata":{},"items":[{"env":"hunter2"}]}"#;
         assert_eq!(shortened(body, false), (r#"{"kind":"PodList","apiVersion":"v1"}"#.into(), false));
         let cut = &body[..body.len() - 6];
@@ -303,14 +303,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_does_not_become_some_by_being_cut() {
+    fn truncation_does_not_make_invalid_json_valid() {
         let (body, truncated) = shortened(r#"{"kind":"PodList"} "items" hunter2"#, false);
         assert!(!truncated && serde_json::from_str::<serde_json::Value>(&body).is_err(), "{body}");
         assert!(!body.contains("hunter2"));
     }
 
     #[test]
-    fn a_file_of_another_kind_is_not_called_damaged() {
+    fn a_file_of_another_kind_is_not_reported_as_damaged() {
         let read = |text: &str| Recording::from_bytes(text.as_bytes()).map(|_| ());
         assert_eq!(read("\u{feff}{}"), Err(RecordingError::NotOne));
         assert_eq!(read("{}"), Err(RecordingError::NotOne));

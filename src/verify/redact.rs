@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_flags_and_configurations_only_what_is_judged_is_kept() {
+    fn only_judged_flags_and_fields_are_kept() {
         let text = "apiserver flagz\nWarning\n\nallow-privileged: true\nanonymous-auth: false\nauthorization-mode=[Node,RBAC]\n\
                     client-ca-file ca.crt\nclient-ca-file-of-mine: x\netcd-servers: [https://10.0.0.1:2379]\n";
         assert_eq!(
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flag_is_read_whatever_stands_before_its_value() {
+    fn a_flag_is_read_in_every_form() {
         for line in ["a-b: c", "a-b:c", "a-b=c", "a-b c", "a-b:   c  "] {
             assert_eq!(flag_value(line, "a-b"), Some("c"), "{line}");
         }

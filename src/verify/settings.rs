@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_node_authorizer_leaves_to_admission_is_no_failure_of_it() {
+    fn requests_left_to_admission_are_not_failures_of_the_node_authorizer() {
         let nodes = ["system:nodes".to_owned()];
         let status = ruled(&[(Access::OtherStatusPatch, AccessDecision::Allowed)]);
         assert_eq!(rights(&status, &nodes, Some(true)).status, Status::Pass);

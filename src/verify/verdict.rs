@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn not_proven_and_skipped_are_no_pass() {
+    fn not_proven_and_skipped_do_not_pass() {
         let strict = Strictness::default();
         let pass = (Aspect::Tls, Status::Pass);
         assert_eq!(judge(&[pass], strict), Verdict::Proven);
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_good_root_alone_is_no_proof() {
+    fn a_valid_root_alone_proves_nothing() {
         let strict = Strictness::default();
         assert_eq!(judge(&[], strict), Verdict::NothingJudged);
         assert_eq!(judge(&[(Aspect::Anchor, Status::Pass)], strict), Verdict::NothingJudged);

@@ -112,8 +112,8 @@ fn certificates(lab: &Lab, files: &mut Files) {
         &self_signed(&["rsa:2048"], &["nameConstraints=critical,permitted;DNS:example.net"]),
     );
     put(files, "certificates/ed25519.der", &self_signed(&["ed25519"], &[&format!("subjectAltName={names}")]));
-    let odd = ["1.2.3.4=critical,DER:0500", "extendedKeyUsage=serverAuth,1.2.3.5", "keyUsage=cRLSign"];
-    put(files, "certificates/odd.der", &self_signed(&["ec", "-pkeyopt", "ec_paramgen_curve:P-384"], &odd));
+    let rare = ["1.2.3.4=critical,DER:0500", "extendedKeyUsage=serverAuth,1.2.3.5", "keyUsage=cRLSign"];
+    put(files, "certificates/odd.der", &self_signed(&["ec", "-pkeyopt", "ec_paramgen_curve:P-384"], &rare));
     put(files, "certificates/none.der", b"\x30\x80\0\0");
 }
 

@@ -5,22 +5,22 @@ use serde::{Deserialize, Serialize};
 
 use super::shapes;
 
-/// A server's certificates, the roots that a client has, and the name that it dials.
+/// A server's certificates, the roots that a client has, and the name that it connects to.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct PathCase {
     /// `rule/example`
     pub(super) id: String,
     /// The trust file's certificates, PEM.
     pub(super) roots: Vec<String>,
-    /// What the server sends, PEM, leaf first.
+    /// The server's certificates, PEM, leaf first.
     pub(super) sent: Vec<String>,
     /// The leaf's key, PEM, so that Go can serve with it.
     pub(super) key: Option<String>,
-    /// The name or address dialled.
+    /// The name or address that the client connects to.
     pub(super) name: Option<String>,
-    /// When, RFC 3339.
+    /// The time of the verification, RFC 3339.
     pub(super) time: String,
-    /// CRLs that we are given and Go is not, PEM.
+    /// CRLs for our checks only; Go reads none. PEM.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) crls: Vec<String>,
     /// A client's certificate rather than a server's.
@@ -38,18 +38,18 @@ pub(super) struct FileCase {
     pub(super) key_file: Vec<u8>,
 }
 
-/// How Kubernetes reads a file.
+/// The way in which Kubernetes reads a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FileKind {
-    /// As client-go reads `certificate-authority`.
+    /// A `certificate-authority` of client-go.
     Trust,
-    /// As client-go reads `client-certificate` and `client-key`.
+    /// A `client-certificate` and `client-key` of client-go.
     Pair,
     /// A kubeconfig in JSON.
     Kubeconfig,
 }
 
-/// Any question.
+/// A question of any kind.
 #[derive(Debug, Clone)]
 pub(super) enum Case {
     Path(PathCase),
@@ -64,7 +64,7 @@ impl Case {
         }
     }
 
-    /// As the oracle reads it.
+    /// Returns the question in the form that the oracle reads.
     pub(super) fn question(&self) -> serde_json::Value {
         match self {
             Self::Path(case) => serde_json::json!({
@@ -91,7 +91,7 @@ impl Case {
     }
 }
 
-/// The DER of one PEM certificate.
+/// Returns the DER of one PEM certificate.
 pub(super) fn der_of(pem: &str) -> Vec<u8> {
     let body: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
     Base64::decode_vec(body.trim()).expect("base64")
@@ -107,12 +107,12 @@ pub(super) fn made() -> Vec<PathCase> {
     serde_json::from_str(&data("oracle/paths.json")).expect("paths.json")
 }
 
-/// Certificates in which one octet or one element of the DER was changed, signed anew.
+/// Certificates in which one octet or one element of the DER was changed, signed again.
 fn encodings() -> Vec<PathCase> {
     serde_json::from_str(&data("oracle/encodings.json")).expect("encodings.json")
 }
 
-/// All questions, in a fixed order.
+/// Returns all questions, in a fixed order.
 pub(super) fn all() -> Vec<Case> {
     let made = made();
     let shapes = shapes::all(&made);

@@ -15,10 +15,10 @@ use time::{Duration, OffsetDateTime};
 
 use super::cases::{Case, FileCase, FileKind, PathCase, der_of};
 
-/// When trust files are judged.
+/// The time at which trust files are judged.
 const NOW: OffsetDateTime = datetime!(2030-01-01 00:00 UTC);
 
-/// What the checks say.
+/// The result of the checks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Ours {
     /// Nothing failed; warnings are kept.
@@ -51,7 +51,7 @@ pub(super) fn verdict(case: &Case) -> Ours {
     }
 }
 
-/// The checks of what a handshake shows; those of answers have nothing to look at here.
+/// The checks of handshakes; checks of answers do not apply here.
 const ASPECTS: [&str; 7] = ["anchor", "chain", "possession", "dates", "name", "usage", "revoked"];
 
 fn path(case: &PathCase) -> Ours {
@@ -117,7 +117,7 @@ fn trust_file(bytes: &[u8]) -> Ours {
     if let Some(failed) = findings.iter().find(|finding| finding.status == Status::Fail) {
         return Ours::Fail(failed.observed.clone());
     }
-    // What Go cannot read is warned of, and nothing is trusted by it.
+    // Files that Go cannot read give a warning, and add no trust.
     let read = target.roots.iter().filter(|root| root.go_refuses.is_none());
     let certificates = read.map(|root| root.fingerprint().to_string()).collect();
     let warned = findings.iter().filter(|finding| finding.status == Status::Warn);

@@ -1,13 +1,13 @@
-//! Shapes of files: what editors, tools and people make of PEM, key pairs and kubeconfigs.
+//! Malformed and unusual PEM files, key pairs and kubeconfigs.
 
 use base64ct::{Base64, Encoding};
 use serde_json::json;
 
 use super::cases::{FileCase, FileKind, PathCase};
 
-/// All of them, made of the certificates of two cases.
-pub(super) fn all(made: &[PathCase]) -> Vec<FileCase> {
-    let case = |id: &str| made.iter().find(|case| case.id == id).expect("a case of that name");
+/// Returns all cases, built from the certificates of two path cases.
+pub(super) fn all(paths: &[PathCase]) -> Vec<FileCase> {
+    let case = |id: &str| paths.iter().find(|case| case.id == id).expect("a case of that name");
     let (good, other) = (case("dates/good"), case("pathlen/root-0-none-between"));
     let shapes = Shapes {
         first: good.roots[0].clone(),
@@ -33,7 +33,7 @@ struct Shapes {
     negative: String,
 }
 
-/// The base64 of a PEM section, on one line.
+/// Returns the base64 of a PEM section, on one line.
 fn body(pem: &str) -> String {
     pem.lines().filter(|line| !line.starts_with('-')).collect()
 }
@@ -42,7 +42,7 @@ fn section(label: &str, body: &str) -> String {
     format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n")
 }
 
-/// The body in lines of this many characters.
+/// Returns the body in lines of `width` characters.
 fn wrapped(body: &str, width: usize, end: &str) -> String {
     let lines: Vec<&str> =
         body.as_bytes().chunks(width).map(|line| std::str::from_utf8(line).expect("ASCII")).collect();

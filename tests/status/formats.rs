@@ -39,7 +39,7 @@ fn a_row_has_the_fields_of_the_schema() {
 }
 
 #[test]
-fn csv_has_what_json_has() {
+fn csv_has_the_data_of_json() {
     needs!("python3");
     let lab = lab();
     let (_, answer) = answer(&lab, &[]);
@@ -111,10 +111,10 @@ fn metrics(text: &str) -> BTreeMap<String, Metric> {
 fn check_labels(labels: &str, is_name: &dyn Fn(&str) -> bool) {
     let (mut rest, mut seen) = (labels, BTreeSet::new());
     while !rest.is_empty() {
-        let (name, behind) = rest.split_once("=\"").unwrap_or_else(|| panic!("{labels}"));
+        let (name, after) = rest.split_once("=\"").unwrap_or_else(|| panic!("{labels}"));
         assert!(is_name(name) && seen.insert(name), "{labels}");
         let (mut end, mut escaped) = (None, false);
-        for (at, c) in behind.char_indices() {
+        for (at, c) in after.char_indices() {
             match (escaped, c) {
                 (true, '\\' | '"' | 'n') => escaped = false,
                 (true, _) => panic!("{labels}: an unknown escape"),
@@ -126,7 +126,7 @@ fn check_labels(labels: &str, is_name: &dyn Fn(&str) -> bool) {
                 (false, _) => {}
             }
         }
-        rest = &behind[end.unwrap_or_else(|| panic!("{labels}: no end")) + 1..];
+        rest = &after[end.unwrap_or_else(|| panic!("{labels}: no end")) + 1..];
         match rest.strip_prefix(',') {
             Some(more) => rest = more,
             None => assert!(rest.is_empty(), "{labels}"),
@@ -135,7 +135,7 @@ fn check_labels(labels: &str, is_name: &dyn Fn(&str) -> bool) {
 }
 
 #[test]
-fn metrics_are_of_prometheuss_format_and_have_what_json_has() {
+fn metrics_are_valid_for_prometheus_and_have_the_data_of_json() {
     let lab = lab();
     let (_, answer) = answer(&lab, &[]);
     let ran = lab.run(&["status", "--output", "prometheus"]);

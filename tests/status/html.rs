@@ -73,7 +73,7 @@ const ATTRIBUTES: [&str; 21] = [
     "open",
 ];
 
-/// The page, which has to be self-contained.
+/// Returns the page, which must be self-contained.
 fn page(lab: &Lab, args: &[&str]) -> Value {
     let ran = lab.run(&[&["status", "--output", "html"], args].concat());
     assert!(ran.status <= 1, "{ran}");
@@ -98,7 +98,7 @@ fn page(lab: &Lab, args: &[&str]) -> Value {
 }
 
 #[test]
-fn a_page_has_what_is_due_and_needs_nothing_else() {
+fn a_page_lists_what_is_due_and_is_self_contained() {
     needs!("python3");
     let mut lab = Lab::issued();
     let valid = page(&lab, &[]);
@@ -113,7 +113,7 @@ fn a_page_has_what_is_due_and_needs_nothing_else() {
 }
 
 #[test]
-fn what_others_wrote_is_text() {
+fn untrusted_text_is_escaped() {
     needs!("openssl", "python3");
     let mut lab = lab();
     const MARKUP: &str = "<script>alert(1)<\\/script><img src=x onerror=alert(2)>";

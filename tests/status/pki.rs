@@ -64,7 +64,7 @@ fn kubeconfig(lab: &Lab, ca: &str, path: &str, days: u32, subject: &str) {
     }
 }
 
-/// The answer for paths: by its file, each row's kind, state and remedy.
+/// Returns the kind, state and remedy of each row, by its file.
 fn answer(lab: &Lab, paths: &[&str]) -> (u8, Value, BTreeMap<String, [String; 3]>) {
     let ran = lab.run(&[&["status", "--output", "json", "--pki"], paths].concat());
     assert!(ran.status <= 1, "{ran}");
@@ -218,7 +218,7 @@ fn crl_that_revokes(lab: &Lab, ca: &str, certificate: &str, path: &str) {
 }
 
 #[test]
-fn what_cannot_be_read_is_skipped_by_name_and_nothing_hangs() {
+fn unreadable_files_are_skipped_by_name_and_fifos_do_not_block() {
     needs!("openssl");
     let lab = lab();
     root(&lab, "pki/ca.crt", 3650, "ca");

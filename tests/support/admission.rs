@@ -1,5 +1,5 @@
-//! ValidatingAdmissionPolicies as kube-apiserver applies them (`apiserver/pkg/admission/plugin/policy/validating`): what
-//! matches is judged, what fails to evaluate is denied, and the CEL interpreter is nobody's here.
+//! ValidatingAdmissionPolicies as kube-apiserver applies them (`apiserver/pkg/admission/plugin/policy/validating`): matching
+//! writes are judged, evaluation errors deny, and the CEL interpreter is a third-party one.
 
 use k8s_openapi::api::admissionregistration::v1::{NamedRuleWithOperations, ValidatingAdmissionPolicy};
 use serde_json::{Value, json};
@@ -9,9 +9,9 @@ use super::authorization::{evaluate, value_of};
 /// The policies of a folder.
 pub(crate) struct Admission(pub(crate) Vec<ValidatingAdmissionPolicy>);
 
-/// Something that is written.
+/// A write request.
 pub(crate) struct Write<'a> {
-    /// Who writes.
+    /// The user who writes.
     pub(crate) user: &'a str,
     /// Their groups.
     pub(crate) groups: &'a [&'a str],
@@ -21,14 +21,14 @@ pub(crate) struct Write<'a> {
     pub(crate) resource: (&'a str, &'a str),
     /// Subresource, or nothing.
     pub(crate) subresource: &'a str,
-    /// What is written; null when it is deleted.
+    /// The new object; null when it is deleted.
     pub(crate) object: Value,
-    /// What was there; null when it is created.
+    /// The old object; null when it is created.
     pub(crate) old: Value,
 }
 
 impl Admission {
-    /// The validations that a write does not pass, as policy and index; empty when it is admitted.
+    /// Returns the validations that a write does not pass, as policy and index; empty when it is admitted.
     pub(crate) fn refusals(&self, write: &Write<'_>) -> Vec<String> {
         self.0.iter().flat_map(|policy| refusals(policy, write)).collect()
     }
@@ -87,7 +87,7 @@ fn matches(rule: &NamedRuleWithOperations, write: &Write<'_>) -> bool {
         && (has(&rule.resources, &path) || any_part)
 }
 
-/// What is empty is not there, as in the API's own form (`admission/v1`, `AdmissionRequest`).
+/// Omits empty values, as in the API's own form (`admission/v1`, `AdmissionRequest`).
 fn request(write: &Write<'_>) -> Value {
     let mut request = json!({
         "uid": "9f1c", "operation": write.operation,

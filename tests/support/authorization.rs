@@ -1,5 +1,5 @@
 //! Kubernetes's AuthorizationConfiguration as kube-apiserver reads it: every field known, every rule of its validation
-//! (`apiserver/pkg/apis/apiserver/validation`), and its decisions, by a CEL interpreter that nobody here wrote.
+//! (`apiserver/pkg/apis/apiserver/validation`), and its decisions, by a third-party CEL interpreter.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -54,14 +54,14 @@ pub(crate) struct MatchCondition {
     pub(crate) expression: String,
 }
 
-/// What the authorizers in front of Node and RBAC say.
+/// The decision of the authorizers before Node and RBAC.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Nothing: those behind are asked.
+    /// No opinion: the next authorizer decides.
     NoOpinion,
-    /// Denied at once, by this authorizer, with this reason.
+    /// Denied by this authorizer, with this reason.
     Denied(String, String),
-    /// The webhook is called, on its closed port, and that denies.
+    /// The webhook is called; its port is closed, and the failure denies.
     Called(String),
 }
 
@@ -85,7 +85,7 @@ impl AuthorizationConfiguration {
         config
     }
 
-    /// What is decided of a SubjectAccessReview's `spec`, in the API server's order.
+    /// Decides a SubjectAccessReview's `spec`, in the API server's order.
     pub(crate) fn decide(&self, spec: &serde_json::Value) -> Verdict {
         self.authorizers.iter().find_map(|one| one.decide(spec)).unwrap_or(Verdict::NoOpinion)
     }
@@ -131,7 +131,7 @@ impl Authorizer {
     }
 }
 
-/// What an expression says of its variables; anything but yes or no is an error, as it is to Kubernetes.
+/// Evaluates an expression; a result that is not a boolean is an error, as in Kubernetes.
 pub(crate) fn evaluate(expression: &str, variables: &[(&str, &serde_json::Value)]) -> Result<bool, String> {
     match execute(expression, variables)? {
         Value::Bool(answer) => Ok(answer),
@@ -139,7 +139,7 @@ pub(crate) fn evaluate(expression: &str, variables: &[(&str, &serde_json::Value)
     }
 }
 
-/// What an expression comes to, as JSON.
+/// Evaluates an expression, and returns the result as JSON.
 pub(crate) fn value_of(
     expression: &str,
     variables: &[(&str, &serde_json::Value)],
@@ -159,7 +159,7 @@ fn execute(expression: &str, variables: &[(&str, &serde_json::Value)]) -> Result
     })
 }
 
-/// JSON as a CEL value.
+/// Converts JSON to a CEL value.
 pub(crate) fn to_cel(json: &serde_json::Value) -> Value {
     match json {
         serde_json::Value::Null => Value::Null,

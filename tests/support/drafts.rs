@@ -32,7 +32,7 @@ pub(crate) fn means_to_pyyaml(texts: &[String]) -> Vec<serde_json::Value> {
     crate::support::python(program, &input).as_array().expect("a list").clone()
 }
 
-/// What the written draft has to mean to anybody: texts all over, but for plain port numbers.
+/// Returns the meaning that the written draft must have for every reader: strings, except for port numbers.
 pub(crate) fn meaning(draft: &RawCluster) -> serde_json::Value {
     use serde_json::{Map, Value, json};
     let hosts = |hosts: &[RawHost], port_key: &str| {

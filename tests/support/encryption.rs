@@ -11,7 +11,7 @@ use clusterctl::cluster::name::HostName;
 use super::{CLUSTER, Lab, good_tool, tool};
 use crate::support::packages::package_with;
 
-/// A host's name.
+/// Returns a host's name.
 pub(crate) fn host(name: &str) -> HostName {
     HostName::parse(name).expect("a name")
 }
@@ -24,7 +24,7 @@ pub(crate) fn encrypt(lab: &Lab, hosts: &[&str], recipients: Recipients) -> Resu
     })
 }
 
-/// A key pair of ssh-keygen's at `name`; its public half without the comment.
+/// Makes a key pair with ssh-keygen at `name`, and returns the public key without the comment.
 pub(crate) fn ssh_key(lab: &Lab, name: &str, kind: &str, passphrase: &str) -> String {
     let path = lab.path(name).display().to_string();
     good_tool("ssh-keygen", &["-q", "-t", kind, "-N", passphrase, "-C", "root@on", "-f", &path]);
@@ -32,17 +32,17 @@ pub(crate) fn ssh_key(lab: &Lab, name: &str, kind: &str, passphrase: &str) -> St
     public.split(' ').take(2).collect::<Vec<_>>().join(" ")
 }
 
-/// An identity of age-keygen's at `name`; its recipient.
+/// Makes an identity with age-keygen at `name`, and returns its recipient.
 pub(crate) fn age_key(lab: &Lab, name: &str) -> String {
     let path = lab.path(name).display().to_string();
     good_tool("age-keygen", &["-o", &path]);
     good_tool("age-keygen", &["-y", &path]).trim().to_owned()
 }
 
-/// What `age` decrypts from a file.
-pub(crate) fn age_opens(lab: &Lab, sealed: &str, key: &str) -> Option<Vec<u8>> {
-    let (sealed, key) = (lab.path(sealed).display().to_string(), lab.path(key).display().to_string());
-    let output = tool("age", &["-d", "-i", &key, &sealed]);
+/// Decrypts a file with `age`.
+pub(crate) fn age_opens(lab: &Lab, encrypted: &str, key: &str) -> Option<Vec<u8>> {
+    let (encrypted, key) = (lab.path(encrypted).display().to_string(), lab.path(key).display().to_string());
+    let output = tool("age", &["-d", "-i", &key, &encrypted]);
     output.status.success().then_some(output.stdout)
 }
 
@@ -53,7 +53,7 @@ pub(crate) fn cluster_with(seal_to: &str) -> String {
     CLUSTER.replace(entry, &format!("- name: on\n  addresses: [10.20.4.1]\n  sealTo: {seal_to}"))
 }
 
-/// The names of the packed bundles.
+/// Returns the names of the packed bundles.
 pub(crate) fn bundles(lab: &Lab) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(lab.path("bundles"))
         .map(|entries| entries.map(|e| e.expect("an entry").file_name().to_string_lossy().into_owned()).collect())
@@ -62,7 +62,7 @@ pub(crate) fn bundles(lab: &Lab) -> Vec<String> {
     names
 }
 
-/// The files in an unpacked bundle, with their modes.
+/// Returns the files of an unpacked bundle, with their modes.
 pub(crate) fn unpacked(folder: &Path) -> Vec<(String, u32)> {
     let mut found = Vec::new();
     let mut open = vec![folder.to_owned()];
@@ -81,7 +81,7 @@ pub(crate) fn unpacked(folder: &Path) -> Vec<(String, u32)> {
     found
 }
 
-/// The names of the files in a folder.
+/// Returns the names of the files in a folder.
 pub(crate) fn folder_of(lab: &Lab, of: &str) -> Vec<String> {
     let entries = fs::read_dir(lab.path(of)).expect("a folder");
     let mut names: Vec<String> = entries.map(|e| e.expect("an entry").file_name().to_string_lossy().into()).collect();

@@ -1,4 +1,4 @@
-//! Clusters of many nodes, worked on by processes of their own, under the real clock.
+//! Clusters of many nodes, for commands in child processes, with the real clock.
 
 use std::process::{Command, Output};
 
@@ -23,7 +23,7 @@ pub(crate) fn run(lab: &Lab, args: &[&str]) -> Output {
     lab.process(args).output().expect("it runs")
 }
 
-/// Runs a command, which has to end well; which of these system calls it made, one a line, descriptors with their paths.
+/// Runs a command, which must succeed, and returns these of its system calls, one per line, descriptors with their paths.
 pub(crate) fn calls_of(lab: &Lab, calls: &str, args: &[&str]) -> String {
     let (trace, dir) = (lab.path("trace").display().to_string(), lab.dir().display().to_string());
     let calls = format!("trace={calls}");

@@ -1,12 +1,11 @@
-//! Whether a report is of the form that programs were promised, decided by programs that nobody here wrote: every report
-//! that any test makes comes through here.
+//! Validates the machine-readable reports with third-party programs. Every report that a test makes is checked here.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
 
 use super::outside;
 
-/// Holds `out` to its schema where `args` asked for a form that has one.
+/// Validates `out` by its schema, if `args` request a format that has one.
 pub(crate) fn check(args: &[&str], status: u8, out: &str) {
     match args.windows(2).find(|pair| pair[0] == "--output").map(|pair| pair[1]) {
         Some("json") => {
@@ -15,7 +14,7 @@ pub(crate) fn check(args: &[&str], status: u8, out: &str) {
         }
         Some("junit") => {
             outside::needs!("xmllint", "python3");
-            // What CI reads in the file and what it is told by the exit status is the same.
+            // The file and the exit status agree.
             let counts = junit(out);
             assert_eq!(status == 0, counts.failures + counts.errors == 0, "status {status}: {out}");
         }
@@ -23,7 +22,7 @@ pub(crate) fn check(args: &[&str], status: u8, out: &str) {
     }
 }
 
-/// Whatever is found says what was seen and what should have been, and what is wrong says what mends it.
+/// Asserts that every finding has an observation and an expectation, and every problem a remedy.
 fn helpful(out: &str) {
     let report: serde_json::Value = serde_json::from_str(out).expect("JSON");
     for result in report["results"].as_array().expect("results") {
@@ -34,7 +33,7 @@ fn helpful(out: &str) {
     }
 }
 
-/// Fit for a terminal of 80 columns: only what must not be broken, a name or a path, is longer.
+/// Asserts that lines fit 80 columns; only names and paths may be longer.
 fn text(out: &str) {
     for line in out.lines().filter(|line| line.chars().count() > 80) {
         let behind_the_label: String = line.chars().skip(12).collect();
@@ -42,12 +41,12 @@ fn text(out: &str) {
     }
 }
 
-/// Python's jsonschema, by the committed schema of reports.
+/// Validates a report by the committed schema, with Python's jsonschema.
 pub(crate) fn json(out: &str) {
     conforms("verify-report", out);
 }
 
-/// Python's jsonschema, by a committed schema.
+/// Validates JSON by a committed schema, with Python's jsonschema.
 pub(crate) fn conforms(schema: &str, out: &str) {
     outside::needs!("python3-jsonschema");
     let program = "import json, sys, jsonschema\n\
@@ -58,7 +57,7 @@ pub(crate) fn conforms(schema: &str, out: &str) {
     accepted("/usr/bin/python3", &["-c", program, &schema], out);
 }
 
-/// What the cases of a JUnit report come to.
+/// The counts of a JUnit report's cases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Cases {
     pub(crate) tests: usize,
@@ -67,8 +66,8 @@ pub(crate) struct Cases {
     pub(crate) skipped: usize,
 }
 
-/// libxml2, by the XSD; and Python's reader counts: each suite, and the whole, say of themselves what is in them, and no two
-/// cases of a suite have one name.
+/// Validates a JUnit report by the XSD with libxml2, and with Python that the counts of each suite and of the whole are
+/// right, and that names of cases are unique in a suite.
 pub(crate) fn junit(out: &str) -> Cases {
     let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/junit.xsd");
     accepted("xmllint", &["--noout", "--nonet", "--schema", schema, "-"], out);
@@ -93,12 +92,12 @@ fn accepted(program: &str, args: &[&str], input: &str) {
     assert_eq!(said, Ok(()), "{input}");
 }
 
-/// What a program says of its standard input.
+/// Runs a program that accepts `input` or rejects it with a reason.
 pub(crate) fn verdict(program: &str, args: &[&str], input: &str) -> Result<(), String> {
     answer(program, args, input).map(drop)
 }
 
-/// What a program writes about its standard input; all that it says where it does not accept it.
+/// Runs a program on `input`. Returns its standard output, or all of its output if it fails.
 fn answer(program: &str, args: &[&str], input: &str) -> Result<String, String> {
     let mut child = Command::new(program)
         .args(args)
@@ -107,7 +106,7 @@ fn answer(program: &str, args: &[&str], input: &str) -> Result<String, String> {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap_or_else(|error| panic!("{program} is needed by this test: {error}"));
-    // A program that has seen enough stops reading; what it says then is its answer.
+    // A program may stop reading early; its output is the answer.
     let _ = child.stdin.take().expect("piped").write_all(input.as_bytes());
     let output = child.wait_with_output().expect("it ends");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();

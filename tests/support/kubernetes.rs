@@ -1,9 +1,9 @@
-//! Kubernetes's documents as others read them: PyYAML, and the types of k8s-openapi.
+//! Kubernetes's documents as third parties read them: PyYAML, and the types of k8s-openapi.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// The documents of a YAML file as PyYAML, a YAML 1.1 reader, sees them.
+/// Returns the documents of a YAML file as PyYAML, a YAML 1.1 reader, reads them.
 pub(crate) fn documents(yaml: &str) -> Vec<serde_json::Value> {
     let script = "import json, sys, yaml\n\
                   loader = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)\n\

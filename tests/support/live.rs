@@ -1,4 +1,4 @@
-//! A laboratory whose cluster is alive: a stand-in serves, on loopback, what the directory's own commands issued.
+//! A laboratory whose simulated cluster serves, on loopback, the certificates that the directory's commands issued.
 
 use clusterctl::cluster::profile::{CaRole, CertificateSpec};
 use clusterctl::config;
@@ -15,24 +15,24 @@ use super::Lab;
 pub(crate) struct Live {
     /// The directory.
     pub(crate) lab: Lab,
-    /// Where the cluster listens.
+    /// The addresses of the cluster.
     pub(crate) addresses: Addresses,
     /// The cluster.
     pub(crate) running: FakeCluster,
 }
 
 impl Live {
-    /// Two masters and three nodes; `fault` breaks something.
+    /// Starts two masters and three nodes, with an injected `fault`.
     pub(crate) fn start(fault: Option<InjectedFault>) -> Self {
         Self::sized(2, 3, fault)
     }
 
-    /// A cluster of another size.
+    /// Starts a cluster of another size.
     pub(crate) fn sized(masters: usize, nodes: usize, fault: Option<InjectedFault>) -> Self {
         Self::prepared(masters, nodes, fault, |_| ())
     }
 
-    /// A cluster without a fault, whose CAs `prepare` changes before anything is issued.
+    /// Starts a cluster without a fault, whose CAs `prepare` changes before anything is issued.
     pub(crate) fn with_cas(masters: usize, nodes: usize, prepare: impl FnOnce(&Lab)) -> Self {
         Self::prepared(masters, nodes, None, prepare)
     }

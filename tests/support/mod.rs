@@ -31,10 +31,10 @@ use clusterctl::ui::prompts::Prompts;
 use time::OffsetDateTime;
 use time::macros::datetime;
 
-/// When it is in the laboratory, unless a test says otherwise.
+/// The laboratory's time, unless a test sets another.
 pub(crate) const NOW: OffsetDateTime = datetime!(2026-11-23 12:00:00 UTC);
 
-/// A small cluster: two masters behind an endpoint and three nodes, one of them called `on`.
+/// A small cluster: two masters with a common endpoint and three nodes, one of them called `on`.
 pub(crate) const CLUSTER: &str = r#"apiVersion: clusterctl/v1
 kind: Cluster
 name: prod
@@ -61,7 +61,7 @@ pub(crate) struct Lab {
     pub(crate) typed: Option<VecDeque<String>>,
 }
 
-/// How a run ended, and what it said. The folder's path reads `DIR`.
+/// The exit status and the output of a run, with the folder's path replaced by `DIR`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Ran {
     /// Exit status.
@@ -92,7 +92,7 @@ impl Lab {
         lab
     }
 
-    /// A folder with [`CLUSTER`] and its roots, their keys in the clear.
+    /// Returns a laboratory with [`CLUSTER`] and its roots, whose keys are unencrypted.
     pub(crate) fn with_roots() -> Self {
         let lab = Self::with(CLUSTER);
         lab.good(&["init-ca", "--plaintext-ca-key"]);
@@ -127,7 +127,7 @@ impl Lab {
         std::fs::write(self.path(relative), text).unwrap_or_else(|error| panic!("{relative}: {error}"));
     }
 
-    /// Every file with its bytes, but for the lock.
+    /// Returns every file with its bytes, except the lock.
     pub(crate) fn snapshot(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut files = BTreeMap::new();
         let mut open = vec![self.dir().to_owned()];
@@ -171,7 +171,7 @@ impl Lab {
         ran
     }
 
-    /// Runs the program in-process, where nothing may go wrong.
+    /// Runs the program in-process, which must succeed.
     pub(crate) fn good(&self, args: &[&str]) -> Ran {
         let ran = self.run(args);
         assert_eq!(ran.status, 0, "{args:?}: {ran}");
@@ -191,8 +191,8 @@ impl Lab {
     }
 }
 
-/// Returns what `work` returns, and fails the test where it has not ended after ten minutes: on any machine that is work without
-/// bounds.
+/// Returns what `work` returns, and fails the test if it has not ended after ten minutes, which on any machine is unbounded
+/// work.
 pub(crate) fn ends<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let (sender, receiver) = mpsc::channel();
     let worker = std::thread::spawn(move || sender.send(work()));
@@ -247,12 +247,12 @@ pub(crate) fn without_digests(text: &str) -> String {
     words.collect()
 }
 
-/// Runs a program of another project.
+/// Runs a third-party program.
 pub(crate) fn tool(name: &str, args: &[&str]) -> Output {
     Command::new(name).args(args).output().unwrap_or_else(|error| panic!("{name} is needed by this test: {error}"))
 }
 
-/// Runs a program of another project, which has to succeed, and returns its standard output.
+/// Runs a third-party program, which must succeed, and returns its standard output.
 pub(crate) fn good_tool(name: &str, args: &[&str]) -> String {
     let output = tool(name, args);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -260,12 +260,12 @@ pub(crate) fn good_tool(name: &str, args: &[&str]) -> String {
     text(&output.stdout)
 }
 
-/// What PyYAML, a YAML 1.1 reader, takes a document for.
+/// Returns a document as PyYAML, a YAML 1.1 reader, reads it.
 pub(crate) fn pyyaml(yaml: &str) -> serde_json::Value {
     python("import json, sys, yaml; json.dump(yaml.safe_load(sys.stdin), sys.stdout)", yaml.as_bytes())
 }
 
-/// What a Python script, with PyYAML at hand, makes of `input`: the JSON that it prints.
+/// Runs a Python script on `input`, and returns the JSON that it prints.
 #[track_caller]
 pub(crate) fn python(script: &str, input: &[u8]) -> serde_json::Value {
     let mut python = Command::new("/usr/bin/python3")
@@ -296,7 +296,7 @@ impl Write for Captured {
     }
 }
 
-/// A person who types what the test says, in order, and leaves when there is nothing left.
+/// A user who types the given answers in order, and then cancels.
 struct Typist(VecDeque<String>);
 
 impl Typist {

@@ -1,4 +1,4 @@
-//! Programs of other projects: whether they are installed, what they print, and what they leave on the disk.
+//! Third-party programs: whether they are installed, what they print, and what they leave on the disk.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -23,8 +23,10 @@ macro_rules! needs {
 }
 pub(crate) use needs;
 
-/// True if a program is missing. The line that names it goes to the standard error itself, because the test harness shows nothing
-/// of a test that passes.
+/// Returns true if a program is missing.
+///
+/// The line that names it goes directly to the standard error, because the test harness hides the output of tests that
+/// pass.
 #[track_caller]
 pub(crate) fn is_left_out(programs: &[&str]) -> bool {
     let missing: Vec<&str> = programs.iter().copied().filter(|program| !is_installed(program)).collect();
@@ -59,14 +61,14 @@ fn look_for(program: &str) -> bool {
         return python.status().is_ok_and(|status| status.success());
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
-    // nginx is in sbin, which is not on everybody's path.
+    // nginx is in sbin, which is not on every user's PATH.
     let folders = std::env::split_paths(&path).chain([Path::new("/usr/sbin").to_owned()]);
     folders
         .map(|folder| folder.join(program))
         .any(|file| fs::metadata(file).is_ok_and(|facts| facts.is_file() && facts.permissions().mode() & 0o111 != 0))
 }
 
-/// What a program prints, which has to end well.
+/// Runs a program, which must succeed, and returns its output.
 #[track_caller]
 pub(crate) fn stdout(command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -75,7 +77,7 @@ pub(crate) fn stdout(command: &mut Command) -> String {
     shown
 }
 
-/// Everything below `root`: path → mode and bytes; folders have none.
+/// Returns everything below `root`: path → mode and bytes; folders have no bytes.
 pub(crate) fn tree(root: &Path) -> BTreeMap<String, (u32, Vec<u8>)> {
     let mut found = BTreeMap::new();
     let mut folders = vec![root.to_owned()];

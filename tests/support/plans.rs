@@ -1,4 +1,4 @@
-//! What `issue-node` and `issue-master` would issue, through the library, and what a command did issue, by the ledger.
+//! Plans of `issue-node` and `issue-master`, through the library, and the issued certificates, by the ledger.
 
 use clusterctl::app::Silent;
 use clusterctl::app::issue::{self, IssueOptions, IssueReason, ServiceAccountStep, Subjects};
@@ -8,14 +8,14 @@ use clusterctl::store::credentials::CredentialProblem;
 use super::packages::{cluster, env};
 use super::{Lab, Ran};
 
-/// What would be issued.
+/// The certificates that would be issued.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Plan {
     /// The certificates, by host and profile, and the reasons for each.
     pub(crate) certificates: Vec<(String, Vec<IssueReason>)>,
     /// The number of valid certificates.
     pub(crate) kept: usize,
-    /// What would be done for the key pair of service accounts.
+    /// The missing step for the key pair of service accounts.
     pub(crate) service_account: Option<ServiceAccountStep>,
 }
 

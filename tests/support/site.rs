@@ -1,4 +1,4 @@
-//! A cluster in memory, with its roots open: what bundles are made of, without a directory.
+//! A cluster in memory, with opened roots: the inputs of bundles, without a directory.
 
 use std::collections::BTreeMap;
 
@@ -93,7 +93,7 @@ impl Site {
         let nodes = roles.node().into_iter().flat_map(|host| self.cluster.node_specs(host));
         let issue = |leaf: CertificateSpec| {
             let issuer =
-                Issuer::open(leaf.policy().signed_by, self.signer(leaf.policy().signed_by), NOW).expect("a fit root");
+                Issuer::open(leaf.policy().signed_by, self.signer(leaf.policy().signed_by), NOW).expect("a valid root");
             let made = issuer.issue_credential(&leaf, KEYS, NOW).expect("a credential").into_inner();
             let certificate = made.certificate.to_pem().into_bytes();
             CredentialPem { profile: leaf.profile, certificate, key: made.key.to_pem().as_bytes().to_vec().into() }

@@ -1,5 +1,5 @@
-//! What lies beside the first address: others of the same host, more than are dialled, the read-only port, another node whose
-//! own certificate has ended.
+//! Hosts with several addresses, more addresses than are connected to, the read-only port, and another node's expired
+//! certificate.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -15,14 +15,14 @@ use time::{Duration, OffsetDateTime};
 
 use super::lab::{Lab, lab};
 
-/// What a run with these finds, when the callers are chosen as of `then`.
+/// Returns the findings of a run whose clients are chosen as of `then`.
 fn found(lab: &Lab, target: Target, options: &Options, then: OffsetDateTime) -> Vec<Finding> {
     let target = Arc::new(target);
     let seen = run(&target, options, then, &|_, _| {}).expect("a network");
     judge(&target, &seen, Clock { now: lab.now, expires_within: Duration::days(30) })
 }
 
-/// Address, status and observation of every finding of one check at a host.
+/// Returns address, status and observation of every finding of one check at a host.
 fn of(findings: &[Finding], id: &str, host: &str) -> Vec<(String, &'static str, String)> {
     let wanted = findings.iter().filter(|f| f.id.to_string() == id && f.host == host);
     wanted.map(|f| (f.address.clone().unwrap_or_default(), f.status.as_str(), f.observed.clone())).collect()
@@ -43,7 +43,7 @@ fn every_address_of_a_host_is_checked() {
     assert_eq!(connects.len(), 2, "{connects:?}");
     assert_eq!((connects[0].0.as_str(), connects[0].1), (&*format!("127.0.0.11:{port}"), "pass"));
     assert_eq!((connects[1].0.as_str(), connects[1].1), (&*format!("127.0.0.99:{port}"), "fail"));
-    // All that belongs to the second is said of it, and is no pass.
+    // Every check of the second address is reported for it, and does not pass.
     let anonymous: Vec<&str> = of(&findings, "node.anonymous", "node-1").iter().map(|(_, status, _)| *status).collect();
     assert_eq!(anonymous, ["pass", "not-proven"]);
     assert_eq!(verdict(&findings, Strictness::default()), Verdict::Unproven);

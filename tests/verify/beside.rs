@@ -1,5 +1,5 @@
-//! What one look at an address would miss: several servers behind it, one that changes its mind, one that speaks HTTP/2
-//! alone, a root that is ours by every word it says.
+//! Servers that a single connection would misjudge: several servers at one address, one whose answers change, one that
+//! speaks only HTTP/2, a CA with the same name and key identifier.
 
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
@@ -33,7 +33,7 @@ fn pods(out: &mut dyn std::io::Write) -> std::io::Result<()> {
     write!(out, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{PODS}", PODS.len())
 }
 
-/// Passes connections on to the server that `choose` names for their number; `None` is hung up on.
+/// Forwards each connection to the server that `choose` returns for its number; `None` closes it.
 fn balance(choose: impl Fn(usize) -> Option<u16> + Send + Sync + 'static) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("an address").port();
@@ -46,7 +46,7 @@ fn balance(choose: impl Fn(usize) -> Option<u16> + Send + Sync + 'static) -> u16
                 .map(|(a, b)| (a.try_clone().expect("a descriptor"), b.try_clone().expect("a descriptor")))
             {
                 std::thread::spawn(move || {
-                    // Whoever ends it, the other learns of it.
+                    // Either side may close; the other side is closed, too.
                     let _ = std::io::copy(&mut from, &mut into);
                     let _ = into.shutdown(std::net::Shutdown::Write);
                 });
@@ -57,25 +57,25 @@ fn balance(choose: impl Fn(usize) -> Option<u16> + Send + Sync + 'static) -> u16
 }
 
 #[test]
-fn every_server_behind_an_address_is_checked() {
+fn every_server_of_an_address_is_checked() {
     let mut lab = Foreign::new();
     let good = lab.issue();
-    let issuer = Issuer::open(CaRole::Cluster, &lab.root, lab.now).expect("a fit root");
+    let issuer = Issuer::open(CaRole::Cluster, &lab.root, lab.now).expect("a valid root");
     let of_node_2 = lab.cluster.node_specs(&lab.cluster.nodes[1]);
     let issued = |profile: Profile| -> Credential {
         let leaf = of_node_2.iter().find(|leaf| leaf.profile == profile).expect("in the table");
         issuer.issue_credential(leaf, lab.cluster.keys, lab.now).expect("a credential").into_inner()
     };
-    // Another node answers the calls, with what it serves, or with what it calls masters with.
+    // Another node answers the requests, with its serving or its client certificate.
     let (server, client) = (issued(Profile::KubeletServer), issued(Profile::KubeletClient));
     let front = speaker(&good, &good, pods);
     let mut reasons = String::new();
-    for (behind, wrong) in [(&good, &[][..]), (&server, &["name"]), (&client, &["name", "usage"])] {
-        let behind = speaker(behind, behind, pods);
-        lab.target.nodes[0].port = balance(move |turn| Some(if turn == 0 { front } else { behind }));
+    for (other, wrong) in [(&good, &[][..]), (&server, &["name"]), (&client, &["name", "usage"])] {
+        let other = speaker(other, other, pods);
+        lab.target.nodes[0].port = balance(move |turn| Some(if turn == 0 { front } else { other }));
         let findings = lab.findings();
         for check in ["chain", "name", "usage", "dates"] {
-            // The first connection passes, and the other one is judged beside it.
+            // The first connection passes, and the other one is judged, too.
             let expected = if wrong.contains(&check) { &[Status::Pass, Status::Fail][..] } else { &[Status::Pass] };
             let of_check: Vec<_> = findings.iter().filter(|f| f.id.to_string() == format!("node.{check}")).collect();
             let statuses: Vec<Status> = of_check.iter().map(|finding| finding.status).collect();
@@ -91,7 +91,7 @@ fn every_server_behind_an_address_is_checked() {
 }
 
 #[test]
-fn a_limit_on_connections_is_no_refusal() {
+fn a_limit_on_connections_is_not_a_refusal() {
     let mut lab = Foreign::new();
     let good = lab.issue();
     let kubelet = speaker(&good, &good, pods);
@@ -106,13 +106,13 @@ fn a_limit_on_connections_is_no_refusal() {
     ]);
 }
 
-/// A server that lets everybody in, by hyper: with `alpn` in TLS, in HTTP/2 whatever that says.
+/// A server by hyper that accepts anonymous clients: with `alpn` in TLS, and always HTTP/2.
 fn serving(lab: &Foreign, alpn: &[u8]) -> u16 {
     let config = Arc::new(tls(lab, alpn, None));
     serve(move |_| config.clone(), true)
 }
 
-/// One that lets everybody in who offers HTTP/2, and whom our root has signed where HTTP/1.1 is offered alone.
+/// A server that accepts every client that offers HTTP/2, and clients of our root that offer only HTTP/1.1.
 fn gated(lab: &Foreign) -> u16 {
     let mut trusted = RootCertStore::empty();
     trusted.add(CertificateDer::from(lab.root.certificate.der().to_vec())).expect("a root");
@@ -140,7 +140,7 @@ fn tls(lab: &Foreign, alpn: &[u8], callers: Option<RootCertStore>) -> ServerConf
     config
 }
 
-/// HTTP/2 whatever was agreed on, or what was.
+/// Always HTTP/2, or the agreed protocol.
 fn serve(choose: impl Fn(ClientHello<'_>) -> Arc<ServerConfig> + Clone + Send + 'static, in_http_2_alone: bool) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("an address").port();
@@ -163,7 +163,7 @@ fn serve(choose: impl Fn(ClientHello<'_>) -> Arc<ServerConfig> + Clone + Send + 
                     if in_http_2_alone {
                         http = http.http2_only();
                     }
-                    // A client that goes is its own affair.
+                    // Errors of clients that disconnect do not matter.
                     let _ = http.serve_connection(TokioIo::new(tls), answer).await;
                 });
             }
@@ -185,10 +185,10 @@ fn http_2_only_servers_pass_and_invalid_http_2_proves_nothing() {
     let mut lab = Foreign::new();
     lab.target.nodes[0].port = serving(&lab, b"h2");
     lab.expect(&[("tls", "pass"), ("caller", "pass"), ("anonymous", "fail"), ("other-node", "fail")]);
-    // It agrees to HTTP/1.1 and speaks HTTP/2.
+    // The server agrees to HTTP/1.1 and speaks HTTP/2.
     lab.target.nodes[0].port = serving(&lab, b"http/1.1");
     lab.expect(&[("tls", "pass"), ("caller", "not-proven"), ("anonymous", "not-proven")]);
-    // It speaks neither.
+    // The server speaks neither.
     lab.target.nodes[0].port = serving(&lab, b"spdy/3");
     lab.expect(&[("tls", "fail"), ("caller", "not-proven"), ("anonymous", "not-proven")]);
     assert_eq!(lab.handshake(), Handshake::Alert("NoApplicationProtocol".into()));
@@ -201,7 +201,7 @@ fn a_ca_with_the_same_name_and_key_identifier_is_another() {
     let ours = &lab.root.certificate;
     let key_id: Vec<String> = ours.subject_key_id.iter().flatten().map(|byte| format!("{byte:02X}")).collect();
     std::fs::write(
-        lab.path("twin.cnf"),
+        lab.path("same-name.cnf"),
         format!(
             "[req]\nprompt=no\nstring_mask=utf8only\ndistinguished_name=dn\nx509_extensions=v3\n[dn]\nO=lab\nCN=lab root\n\
              [v3]\nbasicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign,cRLSign\n\
@@ -214,23 +214,26 @@ fn a_ca_with_the_same_name_and_key_identifier_is_another() {
         "req",
         "-x509",
         "-config",
-        "twin.cnf",
+        "same-name.cnf",
         "-newkey",
         "ec",
         "-pkeyopt",
         "ec_paramgen_curve:P-256",
         "-nodes",
         "-keyout",
-        "twin.key",
+        "same-name.key",
         "-out",
-        "twin.crt",
+        "same-name.crt",
         "-days",
         "90",
     ]);
-    let pem = std::fs::read(lab.path("twin.crt")).expect("written");
-    let twin = Certificate::from_der(pem::certificates(&pem).expect("PEM").remove(0)).expect("a root");
-    assert_eq!((&twin.subject.der, &twin.subject_key_id), (&ours.subject.der, &ours.subject_key_id));
-    lab.sign("twin", SERVER, "server");
+    let pem = std::fs::read(lab.path("same-name.crt")).expect("written");
+    let same_name_root = Certificate::from_der(pem::certificates(&pem).expect("PEM").remove(0)).expect("a root");
+    assert_eq!(
+        (&same_name_root.subject.der, &same_name_root.subject_key_id),
+        (&ours.subject.der, &ours.subject_key_id)
+    );
+    lab.sign("same-name", SERVER, "server");
     let _server = lab.s_server(&["-www"]);
     lab.expect(&[("chain", "fail"), ("name", "pass"), ("possession", "pass"), ("anonymous", "not-proven")]);
 }

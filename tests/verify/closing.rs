@@ -1,5 +1,5 @@
 //! API servers that are asked for many accounts and end the connection after every answer, as HTTP/1.1 lets them, speak
-//! HTTP/2 alone, or leave the choice to the caller.
+//! HTTP/2 alone, or leave the choice to the client.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -28,7 +28,7 @@ use time::Duration;
 
 use super::site::Foreign;
 
-/// What an API server says to a node, as far as a node is asked for: who it is, and that its own things are its own.
+/// The answers of an API server to a node: its identity, and that it may read its own objects.
 async fn answer(
     caller: Option<Certificate>,
     request: Request<Incoming>,
@@ -65,25 +65,25 @@ async fn answer(
     Ok(response)
 }
 
-/// What a server speaks.
+/// The protocol of a server.
 #[derive(Clone, Copy, PartialEq)]
 enum Speaks {
-    /// HTTP/1.1 alone, and one answer for each connection.
+    /// Only HTTP/1.1, and one answer for each connection.
     Http1Closing,
-    /// HTTP/2 alone.
+    /// Only HTTP/2.
     Http2,
     /// The same, and the peer goes away after each answer.
     Http2Closing,
-    /// Whichever the client would rather.
+    /// The protocol that the client prefers.
     Both,
 }
 
 /// A server on the master's address.
 struct Served {
     port: u16,
-    /// How many came,
+    /// The number of connections,
     connections: Arc<AtomicUsize>,
-    /// and who asked who it is, in which version of HTTP.
+    /// and the clients that requested a SelfSubjectReview, with the version of HTTP.
     introductions: Arc<Mutex<BTreeSet<(String, String)>>>,
 }
 
@@ -134,7 +134,7 @@ fn serving(lab: &Foreign, credentials: &[Credential], speaks: Speaks) -> Served 
                     let mut http = auto::Builder::new(TokioExecutor::new());
                     http.http1().keep_alive(speaks != Speaks::Http1Closing);
                     let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(tls), answer));
-                    // A client that goes is its own affair.
+                    // Errors of clients that disconnect do not matter.
                     tokio::select! {
                         _ = connection.as_mut() => return,
                         () = asked.notified() => if speaks == Speaks::Http2Closing { connection.as_mut().graceful_shutdown() },
@@ -154,19 +154,19 @@ fn judged(lab: &Foreign) -> Vec<Finding> {
     judge(&target, &seen, Clock { now: lab.now, expires_within: Duration::days(30) })
 }
 
-/// Statuses and observations of `master.scope`.
+/// Returns the statuses and observations of `master.scope`.
 fn scopes(lab: &Foreign) -> Vec<(&'static str, String)> {
     let scopes = judged(lab).into_iter().filter(|finding| finding.id.to_string() == "master.scope");
     scopes.map(|finding| (finding.status.as_str(), finding.observed)).collect()
 }
 
-/// A new credential of the master's.
+/// Issues a new credential for the master.
 fn of_the_master(lab: &Foreign) -> Credential {
     signed_by(lab, &lab.root)
 }
 
 fn signed_by(lab: &Foreign, root: &Credential) -> Credential {
-    let issuer = Issuer::open(CaRole::Cluster, root, lab.now).expect("a fit root");
+    let issuer = Issuer::open(CaRole::Cluster, root, lab.now).expect("a valid root");
     let leaves = lab.cluster.master_specs(&lab.cluster.masters[0]);
     let leaf = leaves.iter().find(|leaf| leaf.profile == Profile::Apiserver).expect("in the table");
     issuer.issue_credential(leaf, lab.cluster.keys, lab.now).expect("a credential").into_inner()
@@ -189,7 +189,7 @@ fn servers_that_close_connections_are_asked_again() {
         let found = scopes(&lab);
         assert_eq!(found.iter().map(|(status, _)| *status).collect::<Vec<_>>(), ["pass", "pass"], "{found:#?}");
     }
-    // Behind this address two take turns: what the other says of the account is not this one's word.
+    // Two servers alternate at this address: answers of the other do not count for this one.
     lab.target.masters[0].port = of_two.port;
     let found = scopes(&lab);
     assert!(!found.is_empty() && found.iter().all(|(status, _)| *status != "pass"), "{found:#?}");
@@ -213,7 +213,7 @@ fn other_nodes_use_http_1_1_only_after_a_first_http_2_node() {
 }
 
 #[test]
-fn a_refusal_by_any_server_behind_an_address_counts() {
+fn a_refusal_by_any_server_of_an_address_counts() {
     let mut lab = Foreign::new();
     let other = create_root(CaRole::Cluster, &lab.cluster.name, lab.cluster.keys, lab.cluster.validity.ca, lab.now);
     let other = other.expect("a root").into_inner();

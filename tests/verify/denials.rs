@@ -1,4 +1,4 @@
-//! Whether API servers deny what is revoked, asked of the stand-in.
+//! Denial of revoked certificates by the API servers of the simulated cluster.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ fn at_each(status: &'static str) -> std::collections::BTreeMap<&'static str, std
     [(status, HOSTS.iter().map(|host| format!("master.denials at {host}")).collect())].into()
 }
 
-/// What a run on another target finds.
+/// Returns the findings of a run on another target.
 fn found(lab: &Lab, target: Target) -> Vec<Finding> {
     let target = Arc::new(target);
     let seen = run(&target, &Options::default(), lab.now, &|_, _| {}).expect("a network");
@@ -63,7 +63,7 @@ fn api_servers_that_have_not_read_their_rules_are_warned_of() {
 }
 
 #[test]
-fn a_revocation_that_has_not_come_to_the_api_servers_is_named_until_it_has() {
+fn a_revocation_is_reported_until_the_api_servers_deny_it() {
     let lab = lab(1, 2, None);
     let mut target = (*lab.target).clone();
     let newer =
@@ -88,7 +88,7 @@ fn nothing_is_said_where_nothing_has_to_be_denied() {
         assert_eq!(statuses(&findings), []);
         assert_eq!(verdict(&findings, Strictness::default()), Verdict::Proven);
     }
-    // The rules about nodes are there from the beginning.
+    // The node rules exist from the beginning.
     let denials = Some(ExpectedDenials::new(Vec::new(), true));
     assert_eq!(statuses(&found(&lab, Target { denials, ..(*lab.target).clone() })), [Status::Pass; 2]);
 }
@@ -109,7 +109,7 @@ fn of_many_revoked_certificates_the_newest_are_asked_about_and_the_others_counte
 }
 
 #[test]
-fn a_node_asks_where_the_verifier_may_not_and_where_nobody_may_it_is_skipped() {
+fn a_node_asks_if_the_verifier_may_not_and_the_check_is_skipped_if_neither_may() {
     let lab = lab(1, 2, None);
     let mut target = (*lab.target).clone();
     // An account without the right, as the verifier's is under an older policy.
@@ -153,12 +153,12 @@ fn no_denial_is_proven_by_a_server_that_denies_everything_or_gives_no_review() {
         judged(&|e| e.more.iter_mut().for_each(|f| f.outcome = Outcome::TimedOut(5000))),
         [Status::NotProven; 2]
     );
-    // The answer to one question is none to another.
+    // The answer to one question does not answer another.
     assert_eq!(judged(&|e| e.more.swap(0, 1)), [Status::Pass; 2]);
     assert_eq!(judged(&|e| e.more[1] = e.more[0].clone()), [Status::NotProven; 2]);
     let lets_in = |text: &str| text.replace("\"denied\":true", "\"denied\":false");
     assert_eq!(judged(&|e| body(&mut e.more[0].outcome, &lets_in)), [Status::Warn; 2]);
-    // Another server's word counts for nothing.
+    // Answers of another server do not count.
     assert_eq!(judged(&|e| e.server_chain = [].into()), [Status::NotProven; 2]);
 }
 
@@ -173,7 +173,7 @@ fn a_recording_from_before_this_check_skips_it() {
     let findings = lab.judge(&seen);
     assert_eq!(faults(&findings), at_each("skipped"));
     assert_eq!(verdict(&findings, Strictness::default()), Verdict::Proven);
-    // It does not say what has to be denied either; that something was revoked it may.
+    // A target without a list of denials: skipped if certificates were revoked, and else not reported.
     let clock = Clock { now: lab.now, expires_within: Duration::days(30) };
     let of = |revoked| judge(&Target { denials: None, revoked, ..(*lab.target).clone() }, &seen, clock);
     assert_eq!(statuses(&of(Some([revoked()].into()))), [Status::Skipped; 2]);

@@ -1,4 +1,4 @@
-//! The stand-in cluster, whole and with each of its faults.
+//! The simulated cluster, without a fault and with each of its faults.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -169,7 +169,7 @@ fn api_servers_that_accept_a_nodes_proxy_header_fail() {
 
 #[test]
 fn a_kubelet_that_forbids_the_api_server_fails() {
-    // Who is refused as the masters are is not proven to be refused for what it is.
+    // A refusal that the masters get, too, does not prove a refusal of other clients.
     let not_proven = ["node.other-node at node-2"];
     expect(InjectedFault::ForbiddenMasters, &[("fail", &["node.caller at node-2"]), ("not-proven", &not_proven)]);
 }
@@ -193,7 +193,7 @@ fn a_slow_answer_does_not_delay_others() {
     let options = Options { timeout, ..Options::default() };
     let seen = run(&lab.target, &options, lab.now, &|_, _| {}).expect("a network");
     let findings = lab.judge(&seen);
-    // Sixteen questions on one connection took four times the limit of one.
+    // Sixteen requests on one connection took four times the limit of one.
     assert_eq!(faults(&findings), BTreeMap::new(), "{}", lab.text(&findings));
 }
 
@@ -334,7 +334,7 @@ fn plain_http_is_recognized() {
     let findings = lab.judge(&lab.observe());
     let tls = findings.iter().find(|f| f.status == Status::Fail).expect("a failure");
     assert_eq!(tls.observed, "it answers plain HTTP");
-    // All that follows from it is told with it, not beside it.
+    // Consequences are reported under their cause, not beside it.
     let text = lab.text(&findings);
     assert!(!text.contains("\nnot-proven"), "{text}");
 }
@@ -355,7 +355,7 @@ fn an_expired_ca_fails_the_anchor() {
 #[test]
 fn two_hundred_nodes_are_summarized_in_few_lines() {
     let lab = lab(1, 200, None);
-    // However busy this machine is.
+    // Independent of the load of this machine.
     let options = Options { timeout: StdDuration::from_secs(120), ..Options::default() };
     let findings = lab.judge(&run(&lab.target, &options, lab.now, &|_, _| {}).expect("a network"));
     assert_eq!(faults(&findings), BTreeMap::new(), "{}", lab.text(&findings));
@@ -435,10 +435,10 @@ fn a_run_can_be_restricted_to_a_node_or_to_the_masters() {
         let named = |pick: fn(&Finding) -> Option<&str>| -> BTreeSet<String> {
             findings.iter().filter_map(pick).map(str::to_owned).collect()
         };
-        let dialled = named(|f| Some(f.host.as_str()).filter(|host| host.starts_with("node")));
+        let connected = named(|f| Some(f.host.as_str()).filter(|host| host.starts_with("node")));
         let whoami = named(|f| f.client.as_deref().filter(|_| f.id.to_string() == "master.whoami"));
         let others = named(|f| f.client.as_deref().filter(|_| f.id.to_string() == "node.other-node"));
-        [dialled, whoami, others].map(|set| set.into_iter().collect::<Vec<_>>().join(" "))
+        [connected, whoami, others].map(|set| set.into_iter().collect::<Vec<_>>().join(" "))
     };
     let mut one = (*lab.target).clone();
     one.only_nodes(|name| name == "node-2");

@@ -42,7 +42,7 @@ fn equal_answers_share_memory() {
 fn dropping_observations_changes_no_finding() {
     let lab = lab(1, 3, None);
     let mut seen = lab.observe();
-    // Not every node was seen whole.
+    // Not every node was checked completely.
     seen.peers[2].locations.clear();
     let kept = lab.judge(&seen);
     assert!(kept.iter().any(|finding| finding.status == Status::NotProven));
@@ -55,11 +55,11 @@ const SILENT: usize = 400;
 
 #[derive(Default)]
 struct Counts {
-    /// How many connections to silent servers are open.
+    /// The number of open connections to silent servers.
     open: usize,
-    /// The most of them at once.
+    /// The maximal number of them.
     most: usize,
-    /// How many other hosts the run has done.
+    /// The number of other hosts that the run has finished.
     done: usize,
 }
 
@@ -116,9 +116,9 @@ impl SilentServers {
     }
 }
 
-/// Nodes that accept a connection and never answer, beside others that are sound. No clock measures it: the silent servers close
-/// only when all of them are connected at once and the sound hosts are done, so that a run which waits for some before it dials
-/// others runs into the timeout.
+/// Nodes that accept a connection and never answer, beside valid ones. No clock is used: the silent servers close
+/// only when all of them are connected at once and the valid hosts are done, so that a run which waits for some before it
+/// connects to others runs into the timeout.
 #[test]
 fn silent_hosts_do_not_delay_others() {
     let lab = lab(1, GOOD, None);

@@ -21,7 +21,7 @@ use crate::support::outside::needs;
 fn etcd_is_judged_by_its_handshake() {
     needs!("etcd", "openssl", "python3", "xmllint");
     let lab = Foreign::new();
-    let issuer = Issuer::open(CaRole::Cluster, &lab.root, lab.now).expect("a fit root");
+    let issuer = Issuer::open(CaRole::Cluster, &lab.root, lab.now).expect("a valid root");
     lab.write(issuer.issue_credential(&lab.leaf(), lab.cluster.keys, lab.now).expect("a credential").get());
     let client = format!("https://127.0.0.1:{}", lab.port);
     let peer = format!("http://127.0.0.1:{}", free_port());
@@ -48,11 +48,11 @@ fn etcd_is_judged_by_its_handshake() {
         ("dates", "pass"),
         ("name", "pass"),
         ("usage", "pass"),
-        // etcd is no kubelet: its 404 proves nothing for any client.
+        // etcd is not a kubelet: its 404 proves nothing for any client.
         ("caller", "not-proven"),
         ("anonymous", "pass"),
         ("untrusted", "pass"),
-        // To etcd every client of its CA is as good as another: this is why it has a root of its own.
+        // etcd accepts every client of its CA: this is why it has its own root.
         ("other-node", "not-proven"),
     ]);
     let dial = lab.dial();
@@ -65,10 +65,10 @@ fn etcd_is_judged_by_its_handshake() {
 }
 
 #[test]
-fn an_open_web_server_fails_the_refusals_and_is_no_kubelet() {
+fn an_open_web_server_fails_the_refusals_and_is_not_a_kubelet() {
     needs!("openssl", "python3", "xmllint");
     let lab = Foreign::new();
-    let issuer = Issuer::open(CaRole::Cluster, &lab.root, lab.now).expect("a fit root");
+    let issuer = Issuer::open(CaRole::Cluster, &lab.root, lab.now).expect("a valid root");
     lab.write(issuer.issue_credential(&lab.leaf(), lab.cluster.keys, lab.now).expect("a credential").get());
     let _server = lab.s_server(&["-www"]);
     lab.expect(&[
@@ -109,7 +109,7 @@ fn a_sha1_signature_is_not_accepted() {
 fn tls_1_1_is_refused_with_its_alert() {
     needs!("openssl", "python3", "xmllint");
     let lab = Foreign::new();
-    let issuer = Issuer::open(CaRole::Cluster, &lab.root, lab.now).expect("a fit root");
+    let issuer = Issuer::open(CaRole::Cluster, &lab.root, lab.now).expect("a valid root");
     lab.write(issuer.issue_credential(&lab.leaf(), lab.cluster.keys, lab.now).expect("a credential").get());
     let _server = lab.s_server(&["-www", "-tls1_1", "-cipher", "ALL:@SECLEVEL=0"]);
     lab.expect(&[("connect", "pass"), ("tls", "fail"), ("chain", "not-proven"), ("anonymous", "not-proven")]);
@@ -120,7 +120,7 @@ fn tls_1_1_is_refused_with_its_alert() {
 fn a_tls_1_2_only_server_passes() {
     needs!("openssl", "python3", "xmllint");
     let lab = Foreign::new();
-    let issuer = Issuer::open(CaRole::Cluster, &lab.root, lab.now).expect("a fit root");
+    let issuer = Issuer::open(CaRole::Cluster, &lab.root, lab.now).expect("a valid root");
     lab.write(issuer.issue_credential(&lab.leaf(), lab.cluster.keys, lab.now).expect("a credential").get());
     let _server = lab.s_server(&["-www", "-tls1_2", "-Verify", "1", "-verify_return_error", "-CAfile", "ca.crt"]);
     lab.expect(&[
@@ -140,7 +140,7 @@ fn resolved_names_are_used_and_unknown_ones_are_reported() {
     let mut lab = Foreign::new();
     let name = clusterctl::cluster::address::Address::parse("node-1").expect("an address");
     lab.target.nodes[0].addresses = vec![name];
-    let issuer = Issuer::open(CaRole::Cluster, &lab.root, lab.now).expect("a fit root");
+    let issuer = Issuer::open(CaRole::Cluster, &lab.root, lab.now).expect("a valid root");
     lab.write(issuer.issue_credential(&lab.leaf(), lab.cluster.keys, lab.now).expect("a credential").get());
     let _server = lab.s_server(&["-www"]);
     let mut options = Options { readonly_port: None, ..Options::default() };
@@ -161,7 +161,7 @@ fn a_server_that_accepts_any_certificate_fails_for_untrusted_clients() {
     for version in ["-tls1_2", "-tls1_3"] {
         let lab = Foreign::new();
         lab.write(&lab.issue());
-        // Without -verify_return_error OpenSSL demands a certificate and then overlooks that it chains to nothing.
+        // Without -verify_return_error OpenSSL requires a certificate but accepts one of an unknown CA.
         let _server = lab.s_server(&["-www", version, "-Verify", "1", "-CAfile", "ca.crt"]);
         lab.expect(&[("chain", "pass"), ("anonymous", "pass"), ("untrusted", "fail"), ("other-node", "fail")]);
     }
@@ -202,7 +202,7 @@ fn unsupported_tls_parameters_are_not_proven() {
 fn invalid_intermediates_fail_the_chain() {
     needs!("openssl", "python3", "xmllint");
     let lab = Foreign::new();
-    // A node's own certificate signs another: the oldest trick against careless verifiers (CVE-2002-0862).
+    // A node's certificate signs another (CVE-2002-0862).
     lab.sign("ca", SERVER, "leaf");
     lab.sign("leaf", SERVER, "server");
     let server = lab.s_server(&["-www", "-cert_chain", "leaf.crt"]);
@@ -217,7 +217,7 @@ fn invalid_intermediates_fail_the_chain() {
     std::fs::copy(lab.path("ca.crt"), lab.path("server.crt")).expect("copied");
     std::fs::copy(lab.path("ca.key"), lab.path("server.key")).expect("copied");
     let _server = lab.s_server(&["-www"]);
-    // A certificate of the trust file stands for itself with Go, a CA's too; its names are what fails.
+    // Go accepts a certificate of the trust file itself, even a CA's; only its names fail.
     lab.expect(&[("chain", "pass"), ("usage", "warn"), ("name", "fail")]);
 }
 
@@ -256,7 +256,7 @@ fn huge_chains_and_name_lists_are_bounded() {
     let one = std::fs::read_to_string(lab.path("between.crt")).expect("written");
     std::fs::write(lab.path("many.crt"), ours + &one.repeat(99)).expect("written");
     let server = lab.s_server(&["-www", "-cert_chain", "many.crt"]);
-    // Only work that grows exponentially with the chain does not end soon.
+    // Only exponential work takes long.
     let lab = ends(move || {
         lab.expect(&[("tls", "pass"), ("chain", "pass"), ("possession", "pass")]);
         lab

@@ -18,7 +18,7 @@ use time::Duration;
 use super::site::{Foreign, free_port};
 use crate::support::ends;
 
-/// A server of ten lines that misbehaves in one way, for as many connections as come.
+/// A small server that misbehaves in one way, for as many connections as come.
 pub(super) fn misbehave(how: fn(std::net::TcpStream)) -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("an address").port();
@@ -30,7 +30,7 @@ pub(super) fn misbehave(how: fn(std::net::TcpStream)) -> u16 {
     port
 }
 
-/// The status of TLS, and how the handshake went. The run ends, whatever the peer does.
+/// The status of TLS, and how the handshake went. The run always ends.
 pub(super) fn handshake_at(port: u16) -> (&'static str, Handshake) {
     ends(move || judged_at(port))
 }
@@ -51,7 +51,7 @@ fn judged_at(port: u16) -> (&'static str, Handshake) {
     (tls.status.as_str(), outcome)
 }
 
-/// A TLS server that shows `certificate`, signs with `key` and says whatever `speak` writes once it was asked something.
+/// A TLS server that presents `certificate`, signs with `key`, and answers a request with what `speak` writes.
 pub(super) fn speaker(
     certificate: &Credential,
     key: &Credential,
@@ -126,7 +126,7 @@ fn a_silent_peer_is_not_contacted_again() {
         drop(std::io::Read::read_to_end(&mut stream, &mut Vec::new()));
     }));
     assert_eq!(silent.0, "fail");
-    // Once in TLS, and once to see whether it speaks HTTP without.
+    // Once with TLS, and once to detect HTTP without TLS.
     assert_eq!(CALLS.load(Ordering::SeqCst), 2);
 }
 
@@ -146,7 +146,7 @@ fn a_peer_without_the_key_of_its_certificate_proves_nothing() {
         ("anonymous", "not-proven"),
         ("untrusted", "not-proven"),
     ]);
-    // The same peer with its key is believed, and found to be open to everybody.
+    // With its key the same peer is authenticated, and found to accept anonymous clients.
     lab.target.nodes[0].port = speaker(&certificate, &certificate, pods);
     lab.expect(&[("possession", "pass"), ("caller", "pass"), ("anonymous", "fail"), ("untrusted", "fail")]);
 }
@@ -165,7 +165,7 @@ fn redirects_and_invalid_answers_prove_nothing() {
     assert_eq!(statuses(&nothing), ["not-proven"; 2]);
     let lying = Foreign::spoken(|out| write!(out, "HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\n{{\"kind\":\"Pod"));
     assert_eq!(statuses(&lying), ["not-proven", "fail"]);
-    // A list of pods that calls itself a page is no kubelet's.
+    // A list of pods with the media type of a page is not from a kubelet.
     let page = Foreign::spoken(|out| {
         let body = r#"{"kind":"PodList","apiVersion":"v1","metadata":{},"items":null}"#;
         write!(out, "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: {}\r\n\r\n{body}", body.len())
@@ -233,7 +233,7 @@ fn floods_and_slow_answers_are_bounded_and_open_access_is_found() {
         }
         Ok(())
     });
-    // An answer that never ends takes all of its time and cancels no other: the status says that all are let in.
+    // An endless answer takes all of its time and cancels no other: the status shows that all clients are accepted.
     assert_eq!([drip["anonymous"].0, drip["untrusted"].0], ["fail"; 2], "{drip:#?}");
 }
 
@@ -243,7 +243,7 @@ fn refused_reset_and_silent_connections_are_distinguished() {
     lab.target.nodes[0].port = free_port();
     lab.expect(&[("connect", "fail"), ("tls", "not-proven"), ("caller", "not-proven")]);
     assert_eq!(lab.verdicts()["connect"].1, "start");
-    // What was sent and not read makes the kernel reset.
+    // Unread data makes the kernel reset the connection.
     let resets = handshake_at(misbehave(|stream| {
         std::thread::sleep(StdDuration::from_millis(100));
         drop(stream);

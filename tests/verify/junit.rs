@@ -1,4 +1,4 @@
-//! The form for CI: one fault is one failure, what hangs on it is skipped, and it says what the exit status says.
+//! The JUnit report: one fault is one failure, checks that depend on it are skipped, and the report agrees with the exit status.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::support::outside::needs;
 
 const STRICTNESS: [(bool, bool); 4] = [(false, false), (true, false), (false, true), (true, true)];
 
-/// Holds a report to its schema and to its own verdict, however strict that is.
+/// Validates a report by its schema, and compares it with its own verdict.
 fn agrees(mut report: Report) -> Cases {
     let mut first = None;
     for (allow_skipped, fail_on_warn) in STRICTNESS {
@@ -38,14 +38,14 @@ fn reported(lab: &Lab, findings: Vec<Finding>) -> Report {
     Report::new(&lab.target, findings, Strictness::default(), lab.now, lab.now)
 }
 
-/// What a run with these options comes to.
+/// Returns the counts of a run with these options.
 fn cases(lab: &Lab, options: &Options) -> (Cases, Vec<Finding>) {
     let seen = run(&lab.target, options, lab.now, &|_, _| {}).expect("a network");
     let findings = lab.judge(&seen);
     (agrees(reported(lab, findings.clone())), findings)
 }
 
-/// What the form calls an error because it is not proven.
+/// Returns the cases that are errors because they are not proven.
 fn open(lab: &Lab, findings: Vec<Finding>) -> Vec<String> {
     let text = reported(lab, findings).to_junit(&words);
     text.lines().filter(|line| line.contains("<error type=\"not-proven\"")).map(str::to_owned).collect()
@@ -64,7 +64,7 @@ fn every_fault_fails_a_junit_case() {
         let (cases, findings) = cases(&lab, &quick());
         let failed = findings.iter().any(|finding| finding.status == Status::Fail);
         assert_eq!(cases.failures > 0, failed, "{fault}");
-        // What an authorizer that fails leaves open is the fault itself.
+        // A failing authorizer is the fault itself.
         let open = open(&lab, findings);
         assert!(fault == InjectedFault::FailingAuthorizer || open.is_empty(), "{fault}: {open:?}");
     }
@@ -88,7 +88,7 @@ fn a_recording_of_a_real_cluster_has_the_verdict_of_its_junit_form() {
     assert!(judged > 20, "{judged}");
 }
 
-/// Takes a host's place, at each of its addresses: nothing listens there.
+/// Reserves each address of a host, so that nothing listens there.
 fn unplugged(target: &Target, place: Place, host: usize) -> Arc<Target> {
     let mut target = target.clone();
     let peers = if place == Place::Node { &mut target.nodes } else { &mut target.masters };
@@ -97,7 +97,7 @@ fn unplugged(target: &Target, place: Place, host: usize) -> Arc<Target> {
 }
 
 #[test]
-fn one_silent_host_of_three_is_one_failure_and_the_rest_of_it_is_skipped() {
+fn a_silent_host_is_one_failure_and_its_other_checks_are_skipped() {
     needs!("python3", "xmllint");
     for (place, fault) in [(Place::Node, None), (Place::Node, Some(InjectedFault::SilentNode)), (Place::Master, None)] {
         let mut lab = lab(3, 3, fault);

@@ -6,7 +6,7 @@ use super::site::{Foreign, SERVER};
 
 use crate::support::outside::needs;
 
-/// Makes a key by openssl's words and a certificate for it, signed by `by`, as `{name}.crt` and `{name}.key`.
+/// Makes a key with openssl's options and a certificate for it, signed by `by`, as `{name}.crt` and `{name}.key`.
 fn issue(lab: &Foreign, by: &str, key: &[&str], name: &str, valid: &[&str]) {
     let (crt, key_file) = (format!("{name}.crt"), format!("{name}.key"));
     let request = ["req", "-nodes", "-keyout", &key_file, "-subj", "/CN=node-1", "-out", "csr"];

@@ -1,4 +1,4 @@
-//! A stand-in cluster and the target that describes it.
+//! A simulated cluster and the target that describes it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use clusterctl::verify::target::{Identity, KnownCredential, Target};
 use clusterctl::verify::verdict::{Strictness, Verdict, verdict};
 use time::{Duration, OffsetDateTime};
 
-/// A stand-in cluster and the target that describes it.
+/// A simulated cluster and the target that describes it.
 pub(super) struct Lab {
     pub(super) cluster: Cluster,
     pub(super) target: Arc<Target>,
@@ -47,14 +47,14 @@ pub(super) fn lab(masters: usize, nodes: usize, fault: Option<InjectedFault>) ->
     made(masters, nodes, fault, std::time::Duration::ZERO)
 }
 
-/// A good cluster whose API servers take `answer_after` for each answer.
+/// A valid cluster whose API servers take `answer_after` for each answer.
 pub(super) fn slow_lab(masters: usize, nodes: usize, answer_after: std::time::Duration) -> Lab {
     made(masters, nodes, None, answer_after)
 }
 
 fn made(masters: usize, nodes: usize, fault: Option<InjectedFault>, answer_after: std::time::Duration) -> Lab {
     let now = now();
-    // The root that has expired was made two years ago, for one, and everything under it ends with it.
+    // The expired root was made two years ago with a validity of one year; its certificates expire with it.
     let issued_at = if fault == Some(InjectedFault::ExpiredRoot) { now - Duration::days(366) } else { now };
     let reserved = reserve(masters, nodes).expect("loopback has addresses");
     let mut draft = reserved.addresses().draft("lab");
@@ -68,7 +68,7 @@ fn made(masters: usize, nodes: usize, fault: Option<InjectedFault>, answer_after
     let leaves = cluster.masters.iter().flat_map(|host| cluster.master_specs(host));
     let leaves = leaves.chain(cluster.nodes.iter().flat_map(|host| cluster.node_specs(host)));
     for leaf in leaves.chain([cluster.verifier_spec()]) {
-        let issuer = Issuer::open(leaf.policy().signed_by, &root, issued_at).expect("a fit root");
+        let issuer = Issuer::open(leaf.policy().signed_by, &root, issued_at).expect("a valid root");
         let credential = issuer.issue_credential(&leaf, cluster.keys, issued_at).expect("a credential").into_inner();
         made.insert((leaf.host, leaf.profile), credential);
     }
@@ -83,7 +83,7 @@ fn made(masters: usize, nodes: usize, fault: Option<InjectedFault>, answer_after
     let target = Arc::new(target);
     let client = made.remove(&(Some(cluster.nodes[0].name.clone()), Profile::KubeletClient)).expect("issued");
     let trust = TrustBundle::single(CaCertificate::own_root(CaRole::Cluster, root.certificate.clone()));
-    let issuer = Issuer::open(CaRole::Cluster, &root, issued_at).expect("a fit root");
+    let issuer = Issuer::open(CaRole::Cluster, &root, issued_at).expect("a valid root");
     let shown = |leaf: &CertificateSpec| -> Result<Credential, IssueError> {
         Ok(made.remove(&(leaf.host.clone(), leaf.profile)).expect("issued"))
     };
@@ -96,7 +96,7 @@ fn made(masters: usize, nodes: usize, fault: Option<InjectedFault>, answer_after
 
 impl Lab {
     pub(super) fn observe(&self) -> Observations {
-        // A lease that looks old is looked at again: not after the time of a real kubelet.
+        // A stale lease is read again; not after the interval of a real kubelet.
         let options = Options { lease_pause: std::time::Duration::from_millis(50), ..Options::default() };
         run(&self.target, &options, self.now, &|_, _| {}).expect("a network")
     }
@@ -112,7 +112,7 @@ impl Lab {
     }
 }
 
-/// `check at host` of everything that is not a pass, by status.
+/// Returns `check at host` of every finding that is not a pass, by status.
 pub(super) fn faults(findings: &[Finding]) -> BTreeMap<&'static str, BTreeSet<String>> {
     let mut found: BTreeMap<&'static str, BTreeSet<String>> = BTreeMap::new();
     for finding in findings.iter().filter(|finding| finding.status != Status::Pass) {

@@ -1,4 +1,4 @@
-//! What a run may take of this machine: descriptors and memory. The program is a process of its own here, and the servers
+//! Limits of a run: descriptors and memory. The program is a process of its own here, and the servers
 //! are in another, so that the figures are its own.
 
 use std::io::Write;
@@ -15,7 +15,7 @@ use crate::support::outside::needs;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_clusterctl");
 
-/// Runs a command to its end; its exit status, what it said, and the most memory that it held, in MiB.
+/// Runs a command, and returns its exit status, its output, and its peak memory in MiB.
 fn watched(command: &mut Command) -> (i32, String, u64) {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("it starts");
     let status = format!("/proc/{}/status", child.id());
@@ -65,7 +65,7 @@ fn endless_answers_use_bounded_memory() {
         },
         |out| (0..).try_for_each(|_: u64| out.write_all(&b"HTTP/1.1 100 Continue\r\n\r\n".repeat(600))),
     ];
-    let issuer = Issuer::open(CaRole::Cluster, &lab.root, lab.now).expect("a fit root");
+    let issuer = Issuer::open(CaRole::Cluster, &lab.root, lab.now).expect("a valid root");
     let leaves = lab.cluster.master_specs(&lab.cluster.masters[0]);
     let leaf = leaves.iter().find(|leaf| leaf.profile == Profile::ApiserverKubeletClient).expect("in the table");
     let master = issuer.issue_credential(leaf, lab.cluster.keys, lab.now).expect("a credential").into_inner();
@@ -81,6 +81,6 @@ fn endless_answers_use_bounded_memory() {
     }
     let (status, said, peak) = watched(command.current_dir(lab.folder.path()));
     assert_eq!(status, 1, "{said}");
-    // All that a peer may have in hand at once is 64 KiB of headers, a window, and what is kept of a body.
+    // A peer may occupy at most 64 KiB of headers, a window, and the kept part of a body.
     assert!(peak > 0 && peak < 96, "{peak} MiB for {PEERS} peers");
 }

@@ -1,5 +1,5 @@
-//! `verify` on real sockets: against the stand-in cluster, whole and with each of its faults, and against servers that
-//! nobody here wrote.
+//! `verify` on real sockets: against the simulated cluster, without a fault and with each fault, and against third-party
+//! servers.
 
 mod addresses;
 mod beside;

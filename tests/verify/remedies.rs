@@ -1,5 +1,5 @@
-//! What a report says of what helps: by what the cluster was made with. Each fault is judged as the same cluster seen from its
-//! directory, from a bundle, and by files and addresses that another tool wrote.
+//! Remedies in reports, which depend on how the cluster was made. Each fault is judged for the cluster's directory, for a
+//! bundle, and for files and addresses of another tool.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,10 +20,10 @@ use serde_json::Value;
 
 use super::lab::{Lab, lab};
 
-/// What no report of another tool's cluster says.
+/// Words that no report of another tool's cluster contains.
 const OURS: [&str; 6] = ["clusterctl", "bundle", "cluster file", "cluster directory", "policy/", "ledger"];
 
-/// The hints and expectations of a report, as its reader has them.
+/// Returns the hints and expectations of a report.
 fn said(report: &Report) -> Vec<String> {
     let json: Value = serde_json::from_str(&report.to_json(&words)).expect("JSON");
     let results = json["results"].as_array().expect("results").iter();
@@ -41,7 +41,7 @@ fn names_ours(text: &str) -> bool {
     OURS.iter().any(|ours| text.contains(ours))
 }
 
-/// Every fault, and hosts that nothing listens at.
+/// Every fault, and hosts without a listener.
 fn faults() -> Vec<(String, Lab, Vec<Finding>)> {
     let options = || Options {
         timeout: std::time::Duration::from_secs(2),
@@ -251,7 +251,7 @@ fn remedies_have_words_for_every_kind_of_target() {
     );
 }
 
-/// Every word of a remedy, for every kind of target, in one place to read.
+/// A snapshot of all remedies for every kind of target.
 #[test]
 fn remedies_have_a_snapshot() {
     let mut text = String::new();

@@ -14,7 +14,7 @@ use crate::support::outside::needs;
 use crate::support::undated;
 
 #[test]
-fn a_revoked_certificate_fails_by_list_and_by_ledger_and_a_bad_list_is_no_list() {
+fn a_certificate_revoked_by_crl_or_ledger_fails_and_invalid_crls_are_rejected() {
     needs!("openssl", "python3", "xmllint");
     use clusterctl::pki::certificate::Serial;
     use clusterctl::pki::untrusted::revocation_list;
@@ -22,29 +22,31 @@ fn a_revoked_certificate_fails_by_list_and_by_ledger_and_a_bad_list_is_no_list()
     let credential = lab.issue();
     lab.write(&credential);
     let _server = lab.s_server(&["-www"]);
-    assert!(!lab.verdicts().contains_key("revoked"), "nothing to judge by, nothing judged");
+    assert!(!lab.verdicts().contains_key("revoked"), "no CRL and no ledger: no finding");
     let (now, day) = (lab.now, Duration::DAY);
     let serial = credential.certificate.serial.clone();
     let other = Serial(vec![7; 16]);
-    let list = |root: &Issuer, serials: &[Serial], from, to| revocation_list(root, serials, from, to).expect("a list");
-    let twin = create_root(CaRole::Cluster, &lab.cluster.name, lab.cluster.keys, lab.cluster.validity.ca, now);
-    let twin = Issuer::open(CaRole::Cluster, twin.expect("a root").get(), now).expect("a fit root");
-    let root = &Issuer::open(CaRole::Cluster, &lab.root, now).expect("a fit root");
-    let fresh = list(root, std::slice::from_ref(&other), now - day, now + day);
+    let crl = |root: &Issuer, serials: &[Serial], from, to| revocation_list(root, serials, from, to).expect("a CRL");
+    let same_name_root =
+        create_root(CaRole::Cluster, &lab.cluster.name, lab.cluster.keys, lab.cluster.validity.ca, now);
+    let same_name_root =
+        Issuer::open(CaRole::Cluster, same_name_root.expect("a root").get(), now).expect("a valid root");
+    let root = &Issuer::open(CaRole::Cluster, &lab.root, now).expect("a valid root");
+    let fresh = crl(root, std::slice::from_ref(&other), now - day, now + day);
     let cases = [
-        ("good", vec![fresh.clone()], Status::Pass, ""),
-        ("revoked", vec![list(root, &[other, serial.clone()], now - day, now + day)], Status::Fail, "reissue"),
+        ("valid", vec![fresh.clone()], Status::Pass, ""),
+        ("revoked", vec![crl(root, &[other, serial.clone()], now - day, now + day)], Status::Fail, "reissue"),
         (
             "one of two",
-            vec![fresh.clone(), list(root, std::slice::from_ref(&serial), now - day, now + day)],
+            vec![fresh.clone(), crl(root, std::slice::from_ref(&serial), now - day, now + day)],
             Status::Fail,
             "reissue",
         ),
-        ("expired", vec![list(root, &[], now - 2 * day, now - day)], Status::Fail, "provide-current-crl"),
-        ("early", vec![list(root, &[], now + day, now + 2 * day)], Status::Fail, "provide-current-crl"),
-        ("forged", vec![list(&twin, &[], now - day, now + day)], Status::Fail, "provide-current-crl"),
-        ("no CRL", vec![b"no list".to_vec()], Status::Fail, "provide-current-crl"),
-        ("expired and good", vec![list(root, &[], now - 2 * day, now - day), fresh], Status::Pass, ""),
+        ("expired", vec![crl(root, &[], now - 2 * day, now - day)], Status::Fail, "provide-current-crl"),
+        ("early", vec![crl(root, &[], now + day, now + 2 * day)], Status::Fail, "provide-current-crl"),
+        ("forged", vec![crl(&same_name_root, &[], now - day, now + day)], Status::Fail, "provide-current-crl"),
+        ("no CRL", vec![b"not a CRL".to_vec()], Status::Fail, "provide-current-crl"),
+        ("expired and valid", vec![crl(root, &[], now - 2 * day, now - day), fresh], Status::Pass, ""),
     ];
     let mut observed = String::new();
     for (what, crls, status, remedy) in cases {
@@ -54,8 +56,8 @@ fn a_revoked_certificate_fails_by_list_and_by_ledger_and_a_bad_list_is_no_list()
         assert_eq!(found.len(), 1, "{found:#?}");
         let id = found[0].remedy.as_ref().map(Remedy::id).unwrap_or_default();
         assert_eq!((found[0].status, id.as_str()), (status, remedy), "{what}: {found:#?}");
-        let told = undated(&found[0].observed).replace(&serial.to_string(), "SERIAL");
-        observed.push_str(&format!("{what}: {told}\n"));
+        let text = undated(&found[0].observed).replace(&serial.to_string(), "SERIAL");
+        observed.push_str(&format!("{what}: {text}\n"));
     }
     insta::with_settings!({ snapshot_path => "../snapshots" }, { insta::assert_snapshot!("observed_of_crls", observed) });
     lab.target.crls.clear();
@@ -66,7 +68,7 @@ fn a_revoked_certificate_fails_by_list_and_by_ledger_and_a_bad_list_is_no_list()
 }
 
 #[test]
-fn openssls_own_list_is_understood() {
+fn a_crl_made_by_openssl_is_accepted() {
     needs!("openssl", "python3", "xmllint");
     let mut lab = Foreign::new();
     let credential = lab.issue();
@@ -88,8 +90,8 @@ fn openssls_own_list_is_understood() {
             lab.openssl(&[&ca[..], &["-revoke", "server.crt"]].concat());
         }
         lab.openssl(&[&ca[..], &["-gencrl", "-out", "crl.pem"]].concat());
-        let pem = std::fs::read(lab.path("crl.pem")).expect("a list");
-        lab.target.crls = clusterctl::pki::crl::read_all(&pem).expect("a list");
+        let pem = std::fs::read(lab.path("crl.pem")).expect("a CRL");
+        lab.target.crls = clusterctl::pki::crl::read_all(&pem).expect("a CRL");
         assert_eq!(lab.verdicts()["revoked"].0, status, "{:#?}", lab.verdicts()["revoked"]);
     }
 }

@@ -1,4 +1,4 @@
-//! A cluster of which the first node is another program's server.
+//! A cluster whose first node is a third-party server.
 
 use std::collections::BTreeMap;
 use std::process::{Child, Command, Stdio};
@@ -22,7 +22,7 @@ use super::lab::now;
 
 pub(super) const SERVER: &str = "subjectAltName=IP:127.0.0.1,DNS:node-1\nextendedKeyUsage=serverAuth\n";
 
-/// A cluster of one master and two nodes, of which the first node is another program's server.
+/// A cluster of one master and two nodes; the first node is a third-party server.
 pub(super) struct Foreign {
     pub(super) folder: tempfile::TempDir,
     pub(super) cluster: Cluster,
@@ -52,7 +52,7 @@ impl Foreign {
         let root = create_root(CaRole::Cluster, &cluster.name, cluster.keys, cluster.validity.ca, now);
         let root = root.expect("a root").into_inner();
         let held = |leaf: &CertificateSpec| {
-            let issuer = Issuer::open(leaf.policy().signed_by, &root, now).expect("a fit root");
+            let issuer = Issuer::open(leaf.policy().signed_by, &root, now).expect("a valid root");
             let credential = issuer.issue_credential(leaf, cluster.keys, now).expect("a credential").into_inner();
             KnownCredential {
                 issued: None,
@@ -67,7 +67,7 @@ impl Foreign {
         Self { folder, cluster, root, target, port, now }
     }
 
-    /// The leaf that the first node should serve.
+    /// Returns the leaf that the first node should serve.
     pub(super) fn leaf(&self) -> CertificateSpec {
         let leaves = self.cluster.node_specs(&self.cluster.nodes[0]);
         leaves.into_iter().find(|leaf| leaf.profile == Profile::KubeletServer).expect("in the table")
@@ -94,7 +94,7 @@ impl Foreign {
         Server::start(command.current_dir(self.folder.path()), self.port)
     }
 
-    /// What was observed at the first node's socket.
+    /// Returns the observation at the first node's socket.
     pub(super) fn dial(&self) -> Dial {
         let options = Options { timeout: StdDuration::from_secs(5), readonly_port: None, ..Options::default() };
         let seen = run(&Arc::new(self.target.clone()), &options, now(), &|_, _| {}).expect("a network");
@@ -102,12 +102,12 @@ impl Foreign {
         node.locations.remove(0).dials.remove(0)
     }
 
-    /// How the handshake at the first node went.
+    /// Returns the result of the handshake at the first node.
     pub(super) fn handshake(&self) -> Handshake {
         self.dial().tls.expect("TLS was tried").outcome
     }
 
-    /// The findings about the first node.
+    /// Returns the findings about the first node.
     pub(super) fn findings(&self) -> Vec<Finding> {
         let options = Options { timeout: StdDuration::from_secs(5), readonly_port: None, ..Options::default() };
         let target = Arc::new(self.target.clone());
@@ -118,7 +118,7 @@ impl Foreign {
         findings.into_iter().filter(|finding| finding.host == "node-1").collect()
     }
 
-    /// What was observed of the first node by the one finding of `check` with `status`.
+    /// Returns the observation of the first node by the one finding of `check` with `status`.
     pub(super) fn observed(&self, check: &str, status: Status) -> String {
         let id = format!("node.{check}");
         let wanted = self.findings().into_iter().filter(|finding| finding.id.to_string() == id);
@@ -127,7 +127,7 @@ impl Foreign {
         found.remove(0).observed
     }
 
-    /// The status and the remedy's id of each check of the first node.
+    /// Returns the status and the remedy's id of each check of the first node.
     pub(super) fn verdicts(&self) -> BTreeMap<String, (&'static str, String)> {
         let mut verdicts = BTreeMap::new();
         for f in self.findings() {
@@ -137,7 +137,7 @@ impl Foreign {
                 verdicts
                     .insert(format!("untrusted {}", f.client.unwrap_or_default()), (f.status.as_str(), remedy.clone()));
             }
-            // Of several findings of a check the first that is no pass counts.
+            // Of several findings of a check the first that is not a pass counts.
             let known = verdicts.entry(check).or_insert((f.status.as_str(), remedy.clone()));
             if (known.0, f.status) == ("pass", f.status) {
                 *known = (f.status.as_str(), remedy);
@@ -156,11 +156,11 @@ impl Foreign {
 
 impl Foreign {
     pub(super) fn issue(&self) -> Credential {
-        let issuer = Issuer::open(CaRole::Cluster, &self.root, self.now).expect("a fit root");
+        let issuer = Issuer::open(CaRole::Cluster, &self.root, self.now).expect("a valid root");
         issuer.issue_credential(&self.leaf(), self.cluster.keys, self.now).expect("a credential").into_inner()
     }
 
-    /// What a node is found to be that is ours by its certificate and speaks like this.
+    /// Returns the result for a server that has the node's certificate and answers like this.
     pub(super) fn spoken(
         speak: fn(&mut dyn std::io::Write) -> std::io::Result<()>,
     ) -> BTreeMap<String, (&'static str, String)> {
@@ -172,7 +172,7 @@ impl Foreign {
 }
 
 impl Foreign {
-    /// Signs `server.crt` for the first node with `ca` (its files), after the fashion of many a script.
+    /// Signs `server.crt` for the first node with `ca` (its files), as many scripts do.
     pub(super) fn sign(&self, ca: &str, extensions: &str, out: &str) {
         let key = format!("{out}.key");
         let curve = "ec_paramgen_curve:P-256";
@@ -194,7 +194,7 @@ pub(super) fn free_port() -> u16 {
     listener.local_addr().expect("an address").port()
 }
 
-/// A foreign server, which is stopped with the test.
+/// A third-party server, which is stopped on drop.
 pub(super) struct Server(Child);
 
 impl Server {
@@ -212,7 +212,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to do.
+        // It may have exited already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_breaks_a_rule_leaves_the_draft_as_it_was() {
+    fn an_invalid_answer_does_not_change_the_draft() {
         let mut draft = Draft::new(RawCluster::default()).expect("nothing is wrong with nothing");
         draft.add(Role::Master, host("m1", "10.0.0.1")).expect("a master");
         let refused = draft.add(Role::Master, host("m2", "10.0.0.1"));
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_gives_the_name_where_it_can() {
+    fn a_valid_folder_name_becomes_the_cluster_name() {
         for (folder, name) in [("/srv/Prod_1", "prod-1"), ("/srv/--", "cluster"), ("/", "cluster")] {
             assert_eq!(Draft::default_name(&Layout::new(folder.into())), name, "{folder}");
         }

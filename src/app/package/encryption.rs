@@ -133,7 +133,7 @@ impl<'c> Encryption<'c> {
         let names = hosts.par_iter().map(Roles::host);
         let encrypted: Vec<HostName> =
             names.filter(|host| files::exists(&folder.join(encrypted_name(host)))).cloned().collect();
-        if encrypted.is_empty() { Ok(()) } else { Err(PackageError::EncryptedBefore(encrypted)) }
+        if encrypted.is_empty() { Ok(()) } else { Err(PackageError::WouldReplaceEncrypted(encrypted)) }
     }
 }
 

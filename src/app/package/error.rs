@@ -86,7 +86,7 @@ pub enum PackageError {
     DiscardWithoutRecipients,
     /// There are encrypted bundles, which unencrypted ones would replace.
     #[error("{} encrypted, and would be replaced by unencrypted ones, so nothing was packed", bundles_of(.0))]
-    EncryptedBefore(Vec<HostName>),
+    WouldReplaceEncrypted(Vec<HostName>),
     /// A CA has expired.
     #[error("the {} expired on {}, so nothing was packed", role.as_str(), crate::cluster::duration::stamp(*not_after))]
     CaExpired {
@@ -207,7 +207,7 @@ impl PackageError {
             Self::NoRecipients { .. } => Remedy::NameRecipients,
             Self::SharedHostKey { .. } => Remedy::ReplaceHostKeys,
             Self::DiscardWithoutRecipients => Remedy::EncryptToDiscard,
-            Self::EncryptedBefore(_) => Remedy::EncryptAgain,
+            Self::WouldReplaceEncrypted(_) => Remedy::EncryptAgain,
             Self::CaExpired { .. } => Remedy::ReplaceExpiredCa,
             Self::ServiceAccountKey(CredentialProblem::NotThere) => Remedy::CreateServiceAccountKey,
             Self::ServiceAccountKey(CredentialProblem::Unreadable(error)) => Remedy::MakeReadable(error.clone()),

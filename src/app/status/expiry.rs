@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_life_is_not_reported_for_all_of_it_unless_that_is_asked_for() {
+    fn the_warning_period_of_short_lived_certificates_is_shorter_unless_set() {
         assert_eq!(state(-1, 20, None, None), State::Valid);
         assert_eq!(state(-18, 3, None, None), State::Expiring);
         assert_eq!(state(-1, 20, None, Some("30d")), State::Expiring);

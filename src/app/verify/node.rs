@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_port_is_told_from_an_ipv6_address() {
+    fn a_port_is_distinguished_from_an_ipv6_address() {
         for (text, host, port) in [
             ("N1=10.0.0.1", "10.0.0.1", KUBELET_PORT),
             ("n1=10.0.0.1:1234", "10.0.0.1", 1234),

@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slash_makes_no_path_of_a_secret() {
+    fn a_secret_with_a_slash_is_not_a_path() {
         let folder = tempfile::tempdir().expect("a folder");
         let line = "QyNTUxOQAAACC8y539wWxpyLlOn7cyc8OmzPs0Wq1ggVdSIC8uCNLLBAAAAJCWX79Pll";
         for given in
@@ -57,6 +57,6 @@ mod tests {
             assert!(not_one(&given, &folder.path().join(&given)).is_err(), "{given}");
         }
         let typo = format!("{}/{line}", folder.path().display());
-        assert!(not_one(&typo, Path::new(&typo)).is_ok(), "a folder that is there: a typing error behind it is told");
+        assert!(not_one(&typo, Path::new(&typo)).is_ok(), "the folder exists: a typing error after it is reported");
     }
 }

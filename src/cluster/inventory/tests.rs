@@ -42,7 +42,7 @@ fn an_external_address_never_leads_its_family_unless_asked() {
 }
 
 #[test]
-fn what_several_hosts_list_is_skipped_of_all_but_an_internal_ip() {
+fn addresses_of_several_hosts_are_skipped_except_internal_ips() {
     let listed = vec![
         host("a", &[("InternalIP", "10.0.0.1"), ("ExternalIP", "203.0.113.9"), ("Hostname", "ubuntu")]),
         host("b", &[("InternalIP", "10.0.0.2"), ("ExternalIP", "203.0.113.9"), ("Hostname", "ubuntu")]),
@@ -68,7 +68,7 @@ fn a_host_keeps_its_own_name_if_others_list_it_too() {
 }
 
 #[test]
-fn what_is_no_host_or_has_no_hosts_name_is_skipped_whole() {
+fn items_that_are_not_hosts_or_lack_a_host_name_are_skipped() {
     let mut fargate = host("fargate-ip-10-0-0-9", &[("InternalIP", "10.0.0.9")]);
     fargate.provider = Some(Provider::Fargate);
     let listed = vec![
@@ -86,7 +86,7 @@ fn what_is_no_host_or_has_no_hosts_name_is_skipped_whole() {
 }
 
 #[test]
-fn what_no_certificate_may_hold_is_skipped_with_its_reason() {
+fn names_invalid_in_certificates_are_skipped_with_a_reason() {
     let listed = host(
         "a",
         &[

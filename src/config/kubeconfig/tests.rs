@@ -24,7 +24,7 @@ users:
 ";
 
 #[test]
-fn files_data_and_other_means_are_told_apart() {
+fn files_data_and_other_credentials_are_distinguished() {
     let config = read(ALL.as_bytes()).expect("a kubeconfig");
     assert_eq!(config.clusters[0].ca, Some(Credential::File("/etc/kubernetes/pki/ca.crt".into())));
     assert_eq!((config.clusters[1].insecure, &config.clusters[1].ca), (true, &None));
@@ -48,7 +48,7 @@ fn anything_else_is_none() {
 }
 
 #[test]
-fn only_what_the_context_uses_is_used() {
+fn only_entries_of_the_context_are_used() {
     let config = read(ALL.as_bytes()).expect("a kubeconfig");
     let current = config.used(None).expect("the current context");
     assert_eq!((current.cluster.name.as_str(), current.user.map(|u| u.name.as_str())), ("on", Some("kubelet:on")));
@@ -74,7 +74,7 @@ fn a_context_that_is_not_there_is_an_error_and_none_at_all_is_a_weakness() {
 }
 
 #[test]
-fn what_client_go_reads_is_read() {
+fn kubeconfigs_accepted_by_client_go_are_accepted() {
     let marked = [b"\xef\xbb\xbf".as_slice(), ALL.as_bytes()].concat();
     assert_eq!(read(&marked), read(ALL.as_bytes()));
     assert_eq!(read(format!("{ALL}---\nkind: Pod\n").as_bytes()), read(ALL.as_bytes()));
@@ -124,7 +124,7 @@ fn merged_keys_and_utf_16_count_and_names_are_texts() {
 }
 
 #[test]
-fn what_is_not_honoured_or_refused_by_client_go_is_reported() {
+fn fields_ignored_or_refused_by_client_go_are_reported() {
     let change = |from: &str, to: &str| {
         let config = read(ALL.replace(from, to).as_bytes()).expect("read");
         let weaknesses = config.used(None).expect("used").weaknesses();

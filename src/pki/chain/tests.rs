@@ -81,15 +81,15 @@ const ISSUER_CHANGES: [Change; 9] = [
 #[test]
 fn every_issuer_of_a_path_is_checked_as_by_go() {
     for (at, (change, expected)) in ISSUER_CHANGES.iter().enumerate() {
-        let odd = root(change);
-        assert_eq!(refused(&leaf(&odd), &[], &[cert(&odd)]), *expected, "root {at}");
+        let modified = root(change);
+        assert_eq!(refused(&leaf(&modified), &[], &[cert(&modified)]), *expected, "root {at}");
         let good = root(|_| ());
-        let odd = between(&good, change);
-        assert_eq!(refused(&leaf(&odd), &[cert(&odd)], &[cert(&good)]), *expected, "intermediate {at}");
+        let modified = between(&good, change);
+        assert_eq!(refused(&leaf(&modified), &[cert(&modified)], &[cert(&good)]), *expected, "intermediate {at}");
         // The intermediate itself as the anchor, without its root and with it.
-        let roots = [cert(&odd), cert(&good)];
-        assert_eq!(refused(&leaf(&odd), &[], &roots[..1]), *expected, "anchored in the intermediate {at}");
-        assert_eq!(refused(&leaf(&odd), &[], &roots), *expected, "anchored in either {at}");
+        let roots = [cert(&modified), cert(&good)];
+        assert_eq!(refused(&leaf(&modified), &[], &roots[..1]), *expected, "anchored in the intermediate {at}");
+        assert_eq!(refused(&leaf(&modified), &[], &roots), *expected, "anchored in either {at}");
     }
 }
 
@@ -106,7 +106,7 @@ fn a_self_issued_intermediate_is_checked_too() {
 }
 
 #[test]
-fn other_certificates_than_those_of_the_path_do_not_matter() {
+fn certificates_outside_the_path_are_ignored() {
     let (old, new) = (root(|_| ()), root(|p| p.distinguished_name.push(DnType::CommonName, "new root")));
     let issuer = between(&new, |_| ());
     let leaf = leaf(&issuer);
@@ -133,7 +133,7 @@ fn other_certificates_than_those_of_the_path_do_not_matter() {
 }
 
 #[test]
-fn of_two_valid_paths_the_one_that_expires_later_is_chosen() {
+fn the_path_that_expires_later_is_chosen() {
     let short = root(|p| p.not_after = NOW + time::Duration::DAY);
     let mut longer = params("root", true);
     longer.not_after = NOW + time::Duration::days(20);

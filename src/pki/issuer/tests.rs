@@ -38,7 +38,7 @@ fn root(role: CaRole, keys: KeyKind, lifetime: &str) -> Credential {
 }
 
 fn issuer(root: &Credential) -> Issuer {
-    Issuer::open(CaRole::Cluster, root, NOW).expect("a fit root")
+    Issuer::open(CaRole::Cluster, root, NOW).expect("a valid root")
 }
 
 fn server_spec(cluster: &Cluster) -> CertificateSpec {
@@ -76,7 +76,7 @@ fn a_certificate_of_every_profile_and_kind_of_key_passes_its_checks() {
     for keys in KeyKind::ALL {
         let cluster = cluster(keys);
         let issuers =
-            CaRole::ALL.map(|role| (role, Issuer::open(role, &root(role, keys, "10y"), NOW).expect("a fit root")));
+            CaRole::ALL.map(|role| (role, Issuer::open(role, &root(role, keys, "10y"), NOW).expect("a valid root")));
         let masters = cluster.masters.iter().flat_map(|m| cluster.master_specs(m));
         let nodes = cluster.nodes.iter().flat_map(|n| cluster.node_specs(n));
         let admin = cluster.admin_spec(&cluster.nodes[0].name, Lifetime::ONE_YEAR);
@@ -97,7 +97,7 @@ fn a_certificate_expires_with_its_root_at_the_latest() {
     let root = root(CaRole::Cluster, KEYS, "30d");
     let later = NOW + Duration::days(20);
     let spec = cluster(KEYS).verifier_spec();
-    let issuer = Issuer::open(CaRole::Cluster, &root, later).expect("a fit root");
+    let issuer = Issuer::open(CaRole::Cluster, &root, later).expect("a valid root");
     let made = issuer.issue_credential(&spec, KEYS, later).expect("a certificate");
     assert_eq!(made.get().certificate.not_after, root.certificate.not_after);
 }
@@ -143,13 +143,13 @@ fn lint_finds_another_ca_of_the_same_name_and_cluster_file_changes() {
     assert!(violations(&client, &ours).contains(&usage));
 }
 
-/// A signing key that does not do what it says.
-struct Lying {
+/// A signing key that signs other data than requested.
+struct FaultyKey {
     inner: LocalKey,
     sign: fn(&LocalKey, &[u8]) -> Result<Vec<u8>, SigningError>,
 }
 
-impl SigningKey for Lying {
+impl SigningKey for FaultyKey {
     fn public_key(&self) -> &[u8] {
         self.inner.public_key()
     }
@@ -169,7 +169,7 @@ fn a_failing_signing_key_issues_nothing() {
     let spec = server_spec(&cluster(KEYS));
     let lying = |sign| {
         let ca = CaCertificate::own_root(CaRole::Cluster, root.certificate.clone());
-        let key = Lying { inner: LocalKey::open(&root.key).expect("a key"), sign };
+        let key = FaultyKey { inner: LocalKey::open(&root.key).expect("a key"), sign };
         Issuer::new(ca, Box::new(key), NOW).expect("an issuer")
     };
     type Sign = fn(&LocalKey, &[u8]) -> Result<Vec<u8>, SigningError>;
@@ -197,7 +197,7 @@ fn nothing_with_a_violation_is_signed() {
     }
     let root = root(CaRole::Cluster, KEYS, "1y");
     let ca = CaCertificate::own_root(CaRole::Cluster, root.certificate.clone());
-    let key = Lying { inner: LocalKey::open(&root.key).expect("a key"), sign: never };
+    let key = FaultyKey { inner: LocalKey::open(&root.key).expect("a key"), sign: never };
     let issuer = Issuer::new(ca, Box::new(key), NOW).expect("an issuer");
     let spec = server_spec(&cluster(KEYS));
     let token = issuer.prepare(&spec, SubjectKey::Generate(KEYS), NOW).expect("a token");
@@ -270,7 +270,7 @@ fn an_imported_rsa_root_issues_and_revokes() {
     assert_eq!(made.certificate.issuer.der, root.subject.der);
     assert_eq!(verify_chain(&made.certificate, &made.chain, std::slice::from_ref(root)), Ok(()));
     let revoked = [Revoked { serial: made.certificate.serial, at: NOW, reason: Reason::KeyCompromise }];
-    let list = issuer.revocation_list(&revoked, 7, NOW, NOW + Duration::DAY).expect("a list");
+    let list = issuer.revocation_list(&revoked, 7, NOW, NOW + Duration::DAY).expect("a CRL");
     assert!(list.is_signed_by(root) && list.issuer.der == root.subject.der);
     assert_eq!((list.number, list.serials.len()), (Some(7), 1));
 }

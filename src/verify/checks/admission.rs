@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_proves_admission_where_the_like_of_it_is_accepted() {
+    fn a_refusal_proves_admission_if_a_similar_request_is_accepted() {
         let unclear = || WriteResult::Unclear("no answer".to_owned());
         let status = |permitted: WriteResult, forbidden: WriteResult| judged(&permitted, &forbidden, None).0;
         assert_eq!(status(WriteResult::Accepted, WriteResult::Refused), Status::Pass);

@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_certificate_that_is_trusted_itself_is_warned_of_where_its_own_server_presents_it() {
+    fn a_trusted_serving_certificate_gives_a_warning() {
         let mut fixture = fixture();
         let leaf = fixture.node_cert();
         let end = leaf.not_after;
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trust_file_with_a_leaf_garbage_or_nothing_in_it_is_no_trust() {
+    fn trust_files_with_a_leaf_garbage_or_nothing_fail() {
         let mut fixture = fixture();
         fixture.target.roots.push(fixture.node_cert());
         fixture.target.trust_faults.push("section 3 is no certificate".into());

@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn our_own_sentence_is_taken_out_of_what_stands_around_it() {
+    fn the_denial_message_is_extracted_from_the_answer() {
         let revoked = "clusterctl: this certificate was revoked";
         for text in [
             format!(

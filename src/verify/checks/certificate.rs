@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_certificate_and_a_root_are_no_server() {
+    fn client_certificates_and_roots_are_not_serving_certificates() {
         let fixture = fixture();
         let client = issue(&fixture.root, &fixture.cluster.node_specs(&fixture.cluster.nodes[0])[0], NOW).certificate;
         let found = fixture.judged(Place::Node, &client, &[], NOW);

@@ -83,7 +83,7 @@ mod tests {
     use crate::verify::target::Place;
 
     #[test]
-    fn client_certificates_are_warned_of_and_named_as_the_cause_once_they_have_expired() {
+    fn expiring_client_certificates_give_warnings_and_expired_ones_are_causes() {
         let fixture = fixture();
         let leaf = fixture.cluster.master_specs(&fixture.cluster.masters[0]).remove(0);
         let server = untrusted::dated(&issuer(&fixture.root), &leaf, NOW, NOW + Duration::days(3000))

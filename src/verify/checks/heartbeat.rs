@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_whose_clock_is_wrong_is_alive_when_it_renews_while_it_is_looked_at() {
+    fn a_node_with_a_wrong_clock_is_alive_if_it_renews_its_lease() {
         let again = Some("2026-11-28T11:00:10Z");
         assert_eq!(status("n1", Some("2026-11-28T11:00:00Z"), Some(SERVED), again, None), Status::Warn);
         assert_eq!(status("n1", Some("2026-11-28T13:00:00Z"), Some(SERVED), again, None), Status::Warn);
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_is_not_ready_for_another_reason_is_no_failure() {
+    fn a_node_not_ready_for_another_reason_is_not_a_failure() {
         assert_eq!(status("n1", Some(SERVED), Some(SERVED), None, Some("True")), Status::Pass);
         assert_eq!(status("n1", Some(SERVED), Some(SERVED), None, Some("False")), Status::Warn);
         assert_eq!(status("n1", Some("2026-11-28T11:00:00Z"), Some(SERVED), None, Some("Unknown")), Status::Fail);

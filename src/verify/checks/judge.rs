@@ -136,7 +136,7 @@ mod tests {
     use crate::verify::target::Place;
 
     #[test]
-    fn what_was_not_seen_is_never_a_pass() {
+    fn missing_observations_never_pass() {
         let fixture = fixture();
         let clock = Clock { now: NOW, expires_within: Duration::days(30) };
         let findings = judge(&fixture.target, &Observations::default(), clock);

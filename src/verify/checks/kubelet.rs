@@ -137,10 +137,10 @@ mod tests {
             assert_eq!(found["caller"].status.as_str(), expected, "{outcome:?}");
         }
         let forbidden = answer(403, "Forbidden (user=x, verb=get)");
-        let nobody = answer(403, "Forbidden (user=system:anonymous, verb=get)");
+        let anonymous = answer(403, "Forbidden (user=system:anonymous, verb=get)");
         let calls = [
             (master(), forbidden),
-            (Client::Anonymous, nobody),
+            (Client::Anonymous, anonymous),
             (Client::Untrusted(Untrusted::ForgedCa), answer(401, "")),
         ];
         let found = fixture.judged(Place::Node, &fixture.node_cert(), &calls, NOW);

@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn the_user_that_a_refusal_names_is_found_in_every_form_of_it() {
+    fn the_user_is_found_in_every_form_of_refusal() {
         let status = r#"{"kind":"Status","message":"nodes is forbidden: User \"kubelet:n1\" cannot list resource \"nodes\"","code":403}"#;
         for (body, user) in [
             (status, Some("kubelet:n1")),
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_out_of_the_presented_certificate_is_found_in_other_words() {
+    fn names_of_the_presented_certificate_are_found_in_other_messages() {
         let presented = ["kubelet:n1".to_owned(), "kubelets".to_owned()];
         let user = || Named::User("kubelet:n1".to_owned());
         let mentioned = |name: &str| Named::Mentioned(name.to_owned());

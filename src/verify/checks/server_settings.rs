@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kubelets_that_know_no_finer_right_than_nodes_proxy_are_told_apart() {
+    fn kubelets_without_finer_rights_than_nodes_proxy_are_distinguished() {
         let refused = "Forbidden (user=clusterctl:verifier, verb=get, resource=nodes, ";
         for (subresources, wanted) in [
             ("subresource=proxy)", true),

@@ -229,9 +229,9 @@ mod tests {
     }
 
     #[test]
-    fn what_a_peer_says_never_reaches_the_terminal_raw() {
-        let evil = finding("n1", Aspect::Caller, Status::Fail).saw("\u{1b}]0;x\u{7}<b>&\"", "ok");
-        let report = report(vec![evil]);
+    fn control_characters_of_peers_are_escaped() {
+        let finding = finding("n1", Aspect::Caller, Status::Fail).saw("\u{1b}]0;x\u{7}<b>&\"", "ok");
+        let report = report(vec![finding]);
         for text in [text_of(&report), report.to_json(&ids), report.to_junit(&ids)] {
             assert!(!text.contains('\u{1b}') && !text.contains('\u{7}'), "{text}");
         }
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thousand_nodes_are_one_line_and_those_that_differ() {
+    fn equal_nodes_share_one_row() {
         let mut findings: Vec<_> =
             (0..1000).map(|i| finding(&format!("n{i}"), Aspect::Connect, Status::Pass)).collect();
         findings[7].status = Status::Fail;
@@ -249,7 +249,7 @@ mod tests {
         assert!(text.lines().count() < 25 && text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
     }
 
-    /// A fleet with checks of every property: its report fits on a screen, at any size.
+    /// Returns findings of a fleet for checks of every property.
     fn fleet(size: usize) -> Vec<Finding> {
         let aspects = [Aspect::Connect, Aspect::Chain, Aspect::Dates, Aspect::Name, Aspect::Caller, Aspect::Anonymous];
         (0..size)
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_thousand_nodes_those_that_fail_are_named_under_those_that_pass() {
+    fn failing_nodes_follow_the_row_of_passing_nodes() {
         let mut findings = fleet(1000);
         for i in [7, 500, 999] {
             findings[6 * i + 2].status = Status::Fail;
@@ -277,7 +277,7 @@ mod tests {
         }
         assert_eq!(text.matches("FAIL node.dates\n").count(), 1, "reported once for the three: {text}");
         assert!(lines.len() < 30 && lines.iter().all(|line| line.chars().count() <= WIDTH), "{text}");
-        // One that is not proven is no failure, and is not called one.
+        // A check that is not proven is not a failure, and is not reported as one.
         findings[6 * 3 + 4].status = Status::NotProven;
         assert!(text_of(&report(findings)).contains("\n996 nodes pass; 4 do not:"));
     }
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_change_nothing_but_colour_and_a_long_name_is_never_cut() {
+    fn colours_do_not_change_the_text_and_long_names_are_not_truncated() {
         let name = format!("{}.example.net", "n".repeat(60));
         let report =
             report(vec![finding(&name, Aspect::Chain, Status::Fail), finding("n2", Aspect::Chain, Status::Pass)]);
@@ -313,11 +313,11 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_from_a_failure_is_told_with_it() {
+    fn consequences_are_listed_under_their_cause() {
         let cause = finding("n1", Aspect::Connect, Status::Fail);
-        let mut after = finding("n1", Aspect::Tls, Status::NotProven);
-        after.because_of = Some(cause.as_cause());
-        let text = text_of(&report(vec![cause, after]));
+        let mut consequence = finding("n1", Aspect::Tls, Status::NotProven);
+        consequence.because_of = Some(cause.as_cause());
+        let text = text_of(&report(vec![cause, consequence]));
         assert!(text.contains("FAIL node.connect\n    at      node n1 10.0.0.1:1\n"), "{text}");
         assert!(text.contains("thus    not proven: tls\n"), "{text}");
         assert!(!text.contains("not-proven node.tls"), "{text}");
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_as_wide_as_the_terminal() {
+    fn the_report_fits_the_terminal_width() {
         let mut long = finding("n1", Aspect::Connect, Status::Fail);
         long.observed = "a word and ".repeat(40);
         let report = report(vec![long]);
@@ -333,7 +333,7 @@ mod tests {
             report.to_text(TextStyle { width, ..TextStyle::default() }, &ids).lines().map(|l| l.chars().count()).max()
         };
         assert!(lines(None) <= Some(80) && lines(Some(160)) > Some(150) && lines(Some(160)) <= Some(160));
-        assert!(lines(Some(10)) > Some(40), "there is a least width");
+        assert!(lines(Some(10)) > Some(40), "there is a minimum width");
     }
 
     #[test]

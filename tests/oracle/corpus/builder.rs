@@ -19,7 +19,7 @@ pub(super) const BEGIN: OffsetDateTime = datetime!(2025-01-01 00:00 UTC);
 pub(super) const END: OffsetDateTime = datetime!(2045-01-01 00:00 UTC);
 pub(super) const NAME: &str = "api.example.net";
 
-/// What makes a certificate another than the usual one.
+/// Changes to the usual certificate.
 pub(super) type Change<'a> = &'a dyn Fn(&mut CertificateParams);
 
 /// A certificate with its key.

@@ -31,13 +31,13 @@ pub(super) fn name_constraints(corpus: &mut Corpus) {
         ("excludes-a-directory-name", excludes(vec![GeneralSubtree::DirectoryName(subject("kube-apiserver"))])),
     ];
     for (id, limits) in constraints {
-        let odd = root_but(|params| params.name_constraints = Some(limits.clone()));
-        corpus.path(&format!("name-constraints/root-{id}"), &odd, &leaf(&odd), &[]);
-        let good = root();
-        let between = intermediate_but(&good, |params| params.name_constraints = Some(limits));
-        corpus.path(&format!("name-constraints/intermediate-{id}"), &good, &leaf(&between), &[&between]);
+        let modified = root_but(|params| params.name_constraints = Some(limits.clone()));
+        corpus.path(&format!("name-constraints/root-{id}"), &modified, &leaf(&modified), &[]);
+        let root_ca = root();
+        let intermediate = intermediate_but(&root_ca, |params| params.name_constraints = Some(limits));
+        corpus.path(&format!("name-constraints/intermediate-{id}"), &root_ca, &leaf(&intermediate), &[&intermediate]);
     }
-    let good = root();
+    let root_ca = root();
     for (id, limits, name, asked) in [
         ("address-within", permits(vec![net([10, 0, 0, 0], 8)]), ip("10.1.2.3"), "10.1.2.3"),
         ("address-outside", permits(vec![net([10, 0, 0, 0], 8)]), ip("192.168.1.1"), "192.168.1.1"),
@@ -48,48 +48,61 @@ pub(super) fn name_constraints(corpus: &mut Corpus) {
         ("wildcard-permitted-name", permits(vec![domain(NAME)]), dns("*.example.net"), NAME),
         ("capitals", permits(vec![domain("EXAMPLE.net")]), dns("api.Example.NET"), NAME),
     ] {
-        let between = intermediate_but(&good, |params| params.name_constraints = Some(limits));
-        let end = leaf_but(&between, |params| params.subject_alt_names = vec![name]);
-        let key = end.key.serialize_pem();
-        corpus.add(&format!("name-constraints/{id}"), &[&good.der], (&end.der, &key), &[&between.der], asked, NOW);
+        let intermediate = intermediate_but(&root_ca, |params| params.name_constraints = Some(limits));
+        let end_entity = leaf_but(&intermediate, |params| params.subject_alt_names = vec![name]);
+        let key = end_entity.key.serialize_pem();
+        corpus.add(
+            &format!("name-constraints/{id}"),
+            &[&root_ca.der],
+            (&end_entity.der, &key),
+            &[&intermediate.der],
+            asked,
+            NOW,
+        );
     }
     // permittedSubtrees [0] { dNSName example.org }, not critical.
     let other = b"\x30\x11\xa0\x0f\x30\x0d\x82\x0bexample.org";
-    let odd = root_but(|params| params.custom_extensions.push(extension(&[2, 5, 29, 30], false, other)));
-    corpus.path("name-constraints/root-not-critical-another", &odd, &leaf(&odd), &[]);
-    let between = intermediate_but(&good, |params| {
+    let modified = root_but(|params| params.custom_extensions.push(extension(&[2, 5, 29, 30], false, other)));
+    corpus.path("name-constraints/root-not-critical-another", &modified, &leaf(&modified), &[]);
+    let intermediate = intermediate_but(&root_ca, |params| {
         params.custom_extensions.push(extension(&[2, 5, 29, 30], false, other));
     });
-    corpus.path("name-constraints/intermediate-not-critical-another", &good, &leaf(&between), &[&between]);
-    let with_mail = leaf_but(&good, |params| {
+    corpus.path("name-constraints/intermediate-not-critical-another", &root_ca, &leaf(&intermediate), &[&intermediate]);
+    let with_mail = leaf_but(&root_ca, |params| {
         params.custom_extensions.push(extension(&[2, 5, 29, 30], true, other));
     });
-    corpus.path("name-constraints/leaf-has-some", &good, &with_mail, &[]);
+    corpus.path("name-constraints/leaf-has-some", &root_ca, &with_mail, &[]);
     // A URI that is constrained; the name asked for is not.
     let uri = b"\x30\x11\xa0\x0f\x30\x0d\x86\x0bexample.org";
-    let between = intermediate_but(&good, |params| {
+    let intermediate = intermediate_but(&root_ca, |params| {
         params.custom_extensions.push(extension(&[2, 5, 29, 30], true, uri));
     });
-    let end = leaf_but(&between, |params| {
+    let end_entity = leaf_but(&intermediate, |params| {
         params.subject_alt_names.push(SanType::URI(Ia5String::try_from("spiffe://example.net/a").expect("ASCII")));
     });
-    corpus.path("name-constraints/uri-outside", &good, &end, &[&between]);
-    corpus.path("name-constraints/uri-constrained-and-none-there", &good, &leaf(&between), &[&between]);
+    corpus.path("name-constraints/uri-outside", &root_ca, &end_entity, &[&intermediate]);
+    corpus.path("name-constraints/uri-constrained-and-none-there", &root_ca, &leaf(&intermediate), &[&intermediate]);
 }
 
 pub(super) fn critical_extensions(corpus: &mut Corpus) {
     for (id, critical) in [("critical", true), ("not-critical", false)] {
-        let odd = |params: &mut CertificateParams| params.custom_extensions.push(extension(UNKNOWN, critical, &[5, 0]));
-        let good = root();
-        corpus.path(&format!("unknown-extension/leaf-{id}"), &good, &leaf_but(&good, odd), &[]);
-        let between = intermediate_but(&good, odd);
-        corpus.path(&format!("unknown-extension/intermediate-{id}"), &good, &leaf(&between), &[&between]);
-        let strange = root_but(odd);
-        corpus.path(&format!("unknown-extension/root-{id}"), &strange, &leaf(&strange), &[]);
-        corpus.path(&format!("unknown-extension/unused-intermediate-{id}"), &good, &leaf(&good), &[&between]);
-        corpus.roots(&format!("unknown-extension/unused-root-{id}"), &[&good, &strange], &leaf(&good), &[]);
+        let modified =
+            |params: &mut CertificateParams| params.custom_extensions.push(extension(UNKNOWN, critical, &[5, 0]));
+        let root_ca = root();
+        corpus.path(&format!("unknown-extension/leaf-{id}"), &root_ca, &leaf_but(&root_ca, modified), &[]);
+        let intermediate = intermediate_but(&root_ca, modified);
+        corpus.path(&format!("unknown-extension/intermediate-{id}"), &root_ca, &leaf(&intermediate), &[&intermediate]);
+        let modified_root = root_but(modified);
+        corpus.path(&format!("unknown-extension/root-{id}"), &modified_root, &leaf(&modified_root), &[]);
+        corpus.path(
+            &format!("unknown-extension/unused-intermediate-{id}"),
+            &root_ca,
+            &leaf(&root_ca),
+            &[&intermediate],
+        );
+        corpus.roots(&format!("unknown-extension/unused-root-{id}"), &[&root_ca, &modified_root], &leaf(&root_ca), &[]);
     }
-    let good = root();
+    let root_ca = root();
     // Extensions that have names and are rare: policies, CRL and OCSP addresses, policy constraints, subject information.
     let policies = [0x30, 0x06, 0x30, 0x04, 0x06, 0x02, 0x2a, 0x03];
     let points = b"\x30\x14\x30\x12\xa0\x10\xa0\x0e\x86\x0chttp://a/crl";
@@ -107,38 +120,44 @@ pub(super) fn critical_extensions(corpus: &mut Corpus) {
         ("netscape-comment", &[2, 16, 840, 1, 113_730, 1, 13], &[0x16, 0x02, 0x68, 0x69]),
     ] {
         for critical in [false, true] {
-            let odd = leaf_but(&good, |params| params.custom_extensions.push(extension(oid, critical, content)));
+            let modified =
+                leaf_but(&root_ca, |params| params.custom_extensions.push(extension(oid, critical, content)));
             let word = if critical { "critical" } else { "not-critical" };
-            corpus.path(&format!("extension/leaf-{id}-{word}"), &good, &odd, &[]);
-            let between =
-                intermediate_but(&good, |params| params.custom_extensions.push(extension(oid, critical, content)));
-            corpus.path(&format!("extension/intermediate-{id}-{word}"), &good, &leaf(&between), &[&between]);
+            corpus.path(&format!("extension/leaf-{id}-{word}"), &root_ca, &modified, &[]);
+            let intermediate =
+                intermediate_but(&root_ca, |params| params.custom_extensions.push(extension(oid, critical, content)));
+            corpus.path(
+                &format!("extension/intermediate-{id}-{word}"),
+                &root_ca,
+                &leaf(&intermediate),
+                &[&intermediate],
+            );
         }
     }
-    let twice = leaf_but(&good, |params| {
+    let twice = leaf_but(&root_ca, |params| {
         params.custom_extensions.push(extension(UNKNOWN, false, &[5, 0]));
         params.custom_extensions.push(extension(UNKNOWN, false, &[5, 0]));
     });
-    corpus.path("extension/leaf-the-same-twice", &good, &twice, &[]);
+    corpus.path("extension/leaf-the-same-twice", &root_ca, &twice, &[]);
     let twice = root_but(|params| {
         params.custom_extensions.push(extension(UNKNOWN, false, &[5, 0]));
         params.custom_extensions.push(extension(UNKNOWN, false, &[5, 0]));
     });
     corpus.path("extension/root-the-same-twice", &twice, &leaf(&twice), &[]);
-    let damaged = leaf_but(&good, |params| {
+    let damaged = leaf_but(&root_ca, |params| {
         params.extended_key_usages.clear();
         params.custom_extensions.push(extension(&[2, 5, 29, 37], false, &[0x30, 0x7f]));
     });
-    corpus.path("extension/leaf-damaged-eku", &good, &damaged, &[]);
-    let damaged = intermediate_but(&good, |params| {
+    corpus.path("extension/leaf-damaged-eku", &root_ca, &damaged, &[]);
+    let damaged = intermediate_but(&root_ca, |params| {
         params.custom_extensions.push(extension(&[2, 5, 29, 30], false, &[0x30, 0x7f]));
     });
-    corpus.path("extension/unused-intermediate-damaged", &good, &leaf(&good), &[&damaged]);
-    corpus.path("extension/intermediate-damaged", &good, &leaf(&damaged), &[&damaged]);
+    corpus.path("extension/unused-intermediate-damaged", &root_ca, &leaf(&root_ca), &[&damaged]);
+    corpus.path("extension/intermediate-damaged", &root_ca, &leaf(&damaged), &[&damaged]);
 }
 
 pub(super) fn key_identifiers(corpus: &mut Corpus) {
-    let good = root();
+    let root_ca = root();
     let aki = |content: &'static [u8], critical| {
         move |params: &mut CertificateParams| {
             params.use_authority_key_identifier_extension = false;
@@ -146,31 +165,31 @@ pub(super) fn key_identifiers(corpus: &mut Corpus) {
         }
     };
     let other = b"\x30\x06\x80\x04\x01\x02\x03\x04";
-    corpus.path("key-identifiers/leaf-other", &good, &leaf_but(&good, aki(other, false)), &[]);
-    corpus.path("key-identifiers/leaf-critical", &good, &leaf_but(&good, aki(other, true)), &[]);
-    corpus.path("key-identifiers/leaf-empty", &good, &leaf_but(&good, aki(b"\x30\x00", false)), &[]);
-    let none = leaf_but(&good, |params| params.use_authority_key_identifier_extension = false);
-    corpus.path("key-identifiers/leaf-none", &good, &none, &[]);
+    corpus.path("key-identifiers/leaf-other", &root_ca, &leaf_but(&root_ca, aki(other, false)), &[]);
+    corpus.path("key-identifiers/leaf-critical", &root_ca, &leaf_but(&root_ca, aki(other, true)), &[]);
+    corpus.path("key-identifiers/leaf-empty", &root_ca, &leaf_but(&root_ca, aki(b"\x30\x00", false)), &[]);
+    let none = leaf_but(&root_ca, |params| params.use_authority_key_identifier_extension = false);
+    corpus.path("key-identifiers/leaf-none", &root_ca, &none, &[]);
     // keyid and serial without an issuer's name.
     let serial = b"\x30\x09\x80\x04\x01\x02\x03\x04\x82\x01\x05";
-    corpus.path("key-identifiers/leaf-with-a-serial", &good, &leaf_but(&good, aki(serial, false)), &[]);
-    let between = intermediate_but(&good, aki(other, false));
-    corpus.path("key-identifiers/intermediate-other", &good, &leaf(&between), &[&between]);
-    let odd = root_but(|params| params.key_identifier_method = KeyIdMethod::PreSpecified(vec![1, 2, 3]));
-    corpus.path("key-identifiers/root-of-its-own-choice", &odd, &leaf(&odd), &[]);
+    corpus.path("key-identifiers/leaf-with-a-serial", &root_ca, &leaf_but(&root_ca, aki(serial, false)), &[]);
+    let intermediate = intermediate_but(&root_ca, aki(other, false));
+    corpus.path("key-identifiers/intermediate-other", &root_ca, &leaf(&intermediate), &[&intermediate]);
+    let modified = root_but(|params| params.key_identifier_method = KeyIdMethod::PreSpecified(vec![1, 2, 3]));
+    corpus.path("key-identifiers/root-of-its-own-choice", &modified, &leaf(&modified), &[]);
     // Two roots with one name; the key identifier points to the wrong one.
-    let twin = root();
-    let confused = leaf_but(&good, |params| {
+    let same_name_root = root();
+    let confused = leaf_but(&root_ca, |params| {
         params.use_authority_key_identifier_extension = false;
-        let id = twin.params.key_identifier(&twin.key);
+        let id = same_name_root.params.key_identifier(&same_name_root.key);
         let mut content =
             vec![0x30, u8::try_from(id.len()).expect("short") + 2, 0x80, u8::try_from(id.len()).expect("short")];
         content.extend(id);
         params.custom_extensions.push(extension(&[2, 5, 29, 35], false, &content));
     });
-    corpus.roots("key-identifiers/leaf-names-the-twin", &[&good, &twin], &confused, &[]);
-    corpus.roots("key-identifiers/twin-alone", &[&twin], &leaf(&good), &[]);
-    corpus.roots("key-identifiers/twin-first", &[&twin, &good], &leaf(&good), &[]);
+    corpus.roots("key-identifiers/leaf-names-the-twin", &[&root_ca, &same_name_root], &confused, &[]);
+    corpus.roots("key-identifiers/twin-alone", &[&same_name_root], &leaf(&root_ca), &[]);
+    corpus.roots("key-identifiers/twin-first", &[&same_name_root, &root_ca], &leaf(&root_ca), &[]);
     let ski_critical = root_but(|params| {
         params.is_ca = IsCa::NoCa;
         params.custom_extensions.push(extension(BASIC_CONSTRAINTS, true, CA_TRUE));
@@ -188,10 +207,10 @@ pub(super) fn versions_and_serials(corpus: &mut Corpus) {
     corpus.pair("version/root-1", (P256, SHA256, "7", ""), (P256, SHA256, "8", LEAF));
     corpus.pair("version/leaf-1", (P256, SHA256, "7", ROOT), (P256, SHA256, "8", ""));
     let root_der = corpus.certificate("root", None, P256, SHA256, "7", ROOT);
-    let between = corpus.certificate("between", Some("root"), P256, SHA256, "9", "");
-    let end = corpus.certificate("leaf", Some("between"), P256, SHA256, "8", LEAF);
+    let intermediate = corpus.certificate("between", Some("root"), P256, SHA256, "9", "");
+    let end_entity = corpus.certificate("leaf", Some("between"), P256, SHA256, "8", LEAF);
     let key = corpus.key_of("leaf");
-    corpus.add("version/intermediate-1", &[&root_der], (&end, &key), &[&between], NAME, NOW);
+    corpus.add("version/intermediate-1", &[&root_der], (&end_entity, &key), &[&intermediate], NAME, NOW);
     let long = "0x7fffffffffffffffffffffffffffffffffffffff";
     let longer = "0x7fffffffffffffffffffffffffffffffffffffffff";
     for (id, serial) in [
@@ -204,14 +223,28 @@ pub(super) fn versions_and_serials(corpus: &mut Corpus) {
         corpus.pair(&format!("serial/root-{id}"), (P256, SHA256, serial, ROOT), (P256, SHA256, "8", LEAF));
         corpus.pair(&format!("serial/leaf-{id}"), (P256, SHA256, "7", ROOT), (P256, SHA256, serial, LEAF));
         let root_der = corpus.certificate("root", None, P256, SHA256, "7", ROOT);
-        let between = corpus.certificate("between", Some("root"), P256, SHA256, serial, ROOT);
-        let end = corpus.certificate("leaf", Some("between"), P256, SHA256, "8", LEAF);
+        let intermediate = corpus.certificate("between", Some("root"), P256, SHA256, serial, ROOT);
+        let end_entity = corpus.certificate("leaf", Some("between"), P256, SHA256, "8", LEAF);
         let key = corpus.key_of("leaf");
-        corpus.add(&format!("serial/intermediate-{id}"), &[&root_der], (&end, &key), &[&between], NAME, NOW);
+        corpus.add(
+            &format!("serial/intermediate-{id}"),
+            &[&root_der],
+            (&end_entity, &key),
+            &[&intermediate],
+            NAME,
+            NOW,
+        );
         let direct = corpus.certificate("leaf", Some("root"), P256, SHA256, "8", LEAF);
         let key = corpus.key_of("leaf");
-        corpus.add(&format!("serial/unused-intermediate-{id}"), &[&root_der], (&direct, &key), &[&between], NAME, NOW);
-        let odd = corpus.certificate("odd", None, P256, SHA256, serial, ROOT);
-        corpus.add(&format!("serial/unused-root-{id}"), &[&root_der, &odd], (&direct, &key), &[], NAME, NOW);
+        corpus.add(
+            &format!("serial/unused-intermediate-{id}"),
+            &[&root_der],
+            (&direct, &key),
+            &[&intermediate],
+            NAME,
+            NOW,
+        );
+        let modified = corpus.certificate("odd", None, P256, SHA256, serial, ROOT);
+        corpus.add(&format!("serial/unused-root-{id}"), &[&root_der, &modified], (&direct, &key), &[], NAME, NOW);
     }
 }

@@ -59,7 +59,7 @@ pub(super) fn alternatives(corpus: &mut Corpus) {
     corpus.roots("path/cross-of-an-expired-root", &[&expired_old, &good], &end, &[&between, &cross_of_expired]);
     corpus.path("path/cross-of-an-expired-root-needed", &expired_old, &end, &[&between, &cross_of_expired]);
 
-    // What stands behind the path.
+    // Certificates after the path.
     let old_leaf = leaf_but(&between, |params| params.not_after = NOW - time::Duration::DAY);
     corpus.path("path/old-leaf-beside", &good, &end, &[&between, &old_leaf]);
     let renew = |change: &dyn Fn(&mut CertificateParams)| {
@@ -74,16 +74,16 @@ pub(super) fn alternatives(corpus: &mut Corpus) {
     corpus.path("path/old-intermediate-first", &good, &end, &[&old_between, &between]);
     corpus.path("path/later-intermediate-beside", &good, &end, &[&between, &later]);
     corpus.path("path/old-intermediate-alone", &good, &end, &[&old_between]);
-    let stranger = root_but(|params| params.distinguished_name = subject("stranger"));
-    let unrelated = intermediate_but(&stranger, |params| params.distinguished_name = subject("unrelated"));
-    corpus.path("path/unrelated-beside", &good, &end, &[&between, &unrelated, &stranger]);
-    corpus.path("path/of-another-root", &stranger, &end, &[&between]);
-    corpus.path("path/of-another-root-that-is-sent", &stranger, &end, &[&between, &good]);
-    let twin = intermediate(&stranger);
-    corpus.path("path/intermediate-of-the-same-name-beside", &good, &end, &[&twin, &between]);
-    corpus.path("path/intermediate-of-the-same-name-alone", &good, &end, &[&twin]);
+    let other_root = root_but(|params| params.distinguished_name = subject("stranger"));
+    let unrelated = intermediate_but(&other_root, |params| params.distinguished_name = subject("unrelated"));
+    corpus.path("path/unrelated-beside", &good, &end, &[&between, &unrelated, &other_root]);
+    corpus.path("path/of-another-root", &other_root, &end, &[&between]);
+    corpus.path("path/of-another-root-that-is-sent", &other_root, &end, &[&between, &good]);
+    let same_name_intermediate = intermediate(&other_root);
+    corpus.path("path/intermediate-of-the-same-name-beside", &good, &end, &[&same_name_intermediate, &between]);
+    corpus.path("path/intermediate-of-the-same-name-alone", &good, &end, &[&same_name_intermediate]);
 
-    // CaSet that were renewed with the same key, and with another.
+    // Roots that were renewed with the same key, and with another.
     let renewed = |not_after| {
         let mut params = good.params.clone();
         params.not_after = not_after;

@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_has_all_that_expire_before_its_bound() {
+    fn a_bucket_counts_all_certificates_that_expire_before_its_bound() {
         let mut histogram = Histogram::default();
         for seconds in [-5, 0, 1, 40 * DAY, 1000 * DAY] {
             histogram.add(seconds);

@@ -4,7 +4,7 @@ use super::*;
 use crate::cluster::duration::stamp;
 use crate::pki::fingerprint::Fingerprint;
 
-/// Adds certificates: profile, host, account, and what tells them apart.
+/// Adds certificates: profile, host, account, and a distinguishing number.
 fn ledger_with(folder: &tempfile::TempDir, rows: &[(&str, Option<&str>, &str, &str)]) -> Ledger {
     let mut ledger = Ledger::create(&folder.path().join("ledger.sqlite3")).expect("a ledger");
     let digest = |what: &str| Fingerprint::of(what.as_bytes()).to_string();

@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_alike_has_one_line() {
+    fn equal_rows_share_one_line() {
         for nodes in [2, 1_000] {
             let page = page_of(nodes);
             assert_eq!(page.matches("<tr><td>").count(), 4, "{nodes}");
