@@ -19,7 +19,7 @@ pub fn sanitized(text: &str) -> String {
     out
 }
 
-/// As [`sanitized`], for text of any length, in which line breaks and tabs are kept.
+/// Like [`sanitized`], for text of any length, in which line breaks and tabs are kept.
 #[must_use]
 pub fn sanitized_lines(text: &str) -> String {
     let mut out = String::with_capacity(text.len());

@@ -23,7 +23,7 @@ Usage: [DESTDIR=FOLDER] ./install.sh [--dry-run] [--signer FILE] [--force] [--fo
 Installs the files of this bundle under / or, with DESTDIR, into an image: an existing folder that stands for /.
 
   --dry-run     check everything, say what would be installed, change nothing
-  --signer FILE refuse a bundle that nobody in FILE signed: a name and a public key a line (ssh-keygen's allowed_signers).
+  --signer FILE refuse a bundle that no signer in FILE signed: one name and public key per line (ssh-keygen's allowed_signers).
                 Without it: etc/kubernetes/clusterctl/allowed_signers, else the file that CLUSTERCTL_SIGNER names, if there
                 is one
   --force       install although the bundle's certificates have expired
@@ -267,7 +267,7 @@ check_signature() {
 $(cat -- "$signers" 2>/dev/null)
 LINES
     fi
-    [ -n "$signer" ] || die "this bundle is signed by nobody who is allowed to, or its signature is damaged" \
+    [ -n "$signer" ] || die "no allowed signer signed this bundle, or its signature is damaged" \
         "the allowed signers are in $signers; nothing was installed"
     [ "$signed" = yes ] ||
         die "manifest.json is not what $signer signed: it was changed, or the signature was made for something else" \
@@ -467,7 +467,7 @@ TARGETS
 
 # What an earlier bundle brought and this one does not have: the host may have another role now, and keys of the old one.
 tell_left() {
-    told=no
+    reported=no
     while read -r path; do
         case "
 $everything
@@ -477,8 +477,8 @@ $path
 "*) continue ;;
         esac
         if [ -n "$path" ] && [ -e "$root/$path" ]; then
-            [ "$told" = yes ] || say "Of an earlier bundle, and not in this one; remove what nothing needs:"
-            told=yes
+            [ "$reported" = yes ] || say "Of an earlier bundle, and not in this one; remove what nothing needs:"
+            reported=yes
             say "  left     $root/$path"
         fi
     done <<LEFT
@@ -584,7 +584,7 @@ durable() {
 #   back     a rename failed: what was there before is put back
 # Then come the operations, in order, one a line, each with four words:
 #   put SHA256 yes|no PATH   a new file, and whether it takes the place of another
-#   remove - yes PATH        a file that no bundle has any more
+#   remove - yes PATH        a file that bundles no longer have
 #   folder - no PATH         a folder that was not there, the deepest first
 
 # The operations of this installation.
@@ -682,7 +682,7 @@ prepare() {
         make_folder "$root/${target%/*}"
         new=$(beside "$target" new)
         rm -f -- "$new" || die "the old $new cannot be removed" "$(rights_hint)"
-        # The mode is there from the first byte on, and noclobber opens nothing that somebody put there meanwhile.
+        # The mode is there from the first byte on, and noclobber does not open a file that another process created meanwhile.
         case "$mode" in
         0600) mask=077 ;;
         *) mask=022 ;;
@@ -933,7 +933,7 @@ check_drop_ins() {
     ours=99-clusterctl.conf
     for program in $(units); do
         for folder in etc run usr/lib lib; do
-            # Where lib is usr/lib by another name, nothing is told twice.
+            # Where lib is usr/lib by another name, nothing is reported twice.
             if [ "$folder" = lib ] && [ -L "$root/lib" ]; then
                 continue
             fi

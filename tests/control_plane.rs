@@ -263,7 +263,7 @@ fn kubectl_reads_kubeconfigs_for_the_local_api_server() {
         }
     }
     let offline = site.lab.good(&["verify", "--offline"]);
-    assert!(offline.out.contains("Good: "), "{offline}");
+    assert!(offline.out.contains("Passed: "), "{offline}");
 }
 
 #[test]

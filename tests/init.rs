@@ -123,7 +123,7 @@ fn a_recorded_inventory_goes_through_issue_bundle_and_verify() {
         "master-1.example.net:127.0.0.9",
     ]);
     assert_eq!(online.status, 1, "{online}");
-    assert!(online.out.contains("FAIL node.connect\n    at      node on "), "{online}");
+    assert!(online.out.contains("FAIL node.connect\n    at       node on "), "{online}");
 }
 
 #[test]

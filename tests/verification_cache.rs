@@ -146,7 +146,7 @@ fn add_unverified_cache_entries(lab: &Lab) {
     let snapshot = Snapshots::new(&layout, key, lab.now).take(&leaves).expect("files");
     let (not_before, not_after) = (time::OffsetDateTime::UNIX_EPOCH, lab.now + time::Duration::days(1000));
     let entry = CacheEntry { folder: "nodes/on".into(), digest: snapshot.digest(), not_before, not_after };
-    ledger.remember_verified(&[entry]).expect("remembered");
+    ledger.cache_verified(&[entry]).expect("remembered");
 }
 
 #[test]

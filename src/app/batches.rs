@@ -1,9 +1,9 @@
 //! Long work in batches, in three steps that run at the same time: make, stage, commit.
 //!
-//! While one batch is committed to the disk, the next is written to files or recorded, and the one after it is made on all cores, so
-//! that no core waits for the disk. All three steps keep the order of the work, and at most two made batches wait, so that memory
-//! does not grow with the work. The first batches are small, so that something is kept soon; the last ones are small, too, so that
-//! little is left to commit when all is made.
+//! While one batch is committed to the disk, the next is written to files or recorded, and the one after it is made on
+//! all cores, so that no core waits for the disk. All three steps keep the order of the work, and at most two made
+//! batches wait, so that memory does not grow with the work. The first batches are small, so that something is kept
+//! soon; the last ones are small, too, so that little is left to commit when all is made.
 
 use std::ops::RangeInclusive;
 use std::sync::mpsc::sync_channel;
@@ -23,13 +23,13 @@ const WAITING: usize = 2;
 
 /// Returns the largest size of a batch for so many items, within `bounds`.
 ///
-/// Names and digests come in no order, so that each batch touches a folder or an index everywhere, and each sync writes all of it
-/// again: with batches that stay small the writing would grow with the square of the work.
+/// Names and digests come in no order, so that each batch touches a folder or an index everywhere, and each sync writes
+/// all of it again: with batches that stay small the writing would grow with the square of the work.
 pub(crate) fn batch_size(work: usize, bounds: RangeInclusive<usize>) -> usize {
     (work / OF_MUCH).clamp(*bounds.start(), *bounds.end())
 }
 
-/// Why a batch was not made.
+/// Errors of a batch.
 #[derive(Debug)]
 pub(crate) enum Interrupt<E> {
     /// A stop was asked for. Nothing of the batch was written, so that it can be dropped.
@@ -46,10 +46,12 @@ impl<E> From<E> for Interrupt<E> {
 
 /// Makes, stages and commits `work` in batches of at most `size`; returns how many of its items were committed.
 ///
-/// That are all of them unless a stop was asked for: what is staged by then is committed first, and no new batch starts.
+/// That are all of them unless a stop was asked for: what is staged by then is committed first, and no new batch
+/// starts.
 ///
 /// # Errors
-/// The first that `commit`, `stage` or `make` meets, in the order of the batches; what was committed before it is whole.
+/// The first that `commit`, `stage` or `make` meets, in the order of the batches; what was committed before it is
+/// whole.
 pub(crate) fn in_batches<T: Sync, M: Send, S: Send, E: Send>(
     work: &[T],
     size: usize,
@@ -109,7 +111,7 @@ pub(crate) fn in_batches<T: Sync, M: Send, S: Send, E: Send>(
     })
 }
 
-/// As [`in_batches`], in this thread alone.
+/// Like [`in_batches`], in this thread alone.
 fn one_after_another<T, M, S, E>(
     work: &[T],
     size: usize,

@@ -25,7 +25,8 @@ use crate::store::lock::Lock;
 /// How long a use case waits for another that writes in the same directory.
 const LOCK_PATIENCE: Duration = Duration::from_secs(600);
 
-/// Refuses a directory that another user owns, as git does: its owner decides whom it trusts, and what is issued and packed.
+/// Refuses a directory that another user owns, as git does: its owner decides whom it trusts, and what is issued and
+/// packed.
 ///
 /// `sudo_uid` is the user who became root with `sudo`, if any.
 ///
@@ -61,7 +62,7 @@ pub fn cluster(layout: &Layout) -> Result<Cluster, Error> {
 /// Reads and parses a cluster file at any path. Waits for a pipe.
 ///
 /// # Errors
-/// As [`cluster`]; [`InputError`](super::input::InputError) when it cannot be read.
+/// The errors of [`cluster`]; [`InputError`](super::input::InputError) when it cannot be read.
 pub fn cluster_in(path: &Path) -> Result<Cluster, Error> {
     let bytes = input::read_or_wait(path, config::MAX_BYTES as u64, "cluster file")?;
     config::read(&bytes).map_err(|source| DirectoryError::ClusterFile { path: path.to_owned(), source }.into())
@@ -77,17 +78,17 @@ pub fn cas(layout: &Layout, cluster: &Cluster) -> Result<(Ledger, CaSet), Error>
     in_ledger(layout, CaSet::try_from_fn(|role| trust_of(layout, cluster, role))?)
 }
 
-/// As [`cas`], with what the ledger knows of every certificate: much to read for a large fleet.
+/// Like [`cas`], with the record of every certificate in the ledger, which takes long for large clusters.
 ///
 /// # Errors
-/// As [`cas`].
+/// The errors of [`cas`].
 pub fn trust(layout: &Layout, cluster: &Cluster) -> Result<(Ledger, Inventory, CaSet), Error> {
     let (ledger, cas) = cas(layout, cluster)?;
     let known = ledger.inventory()?;
     Ok((ledger, known, cas))
 }
 
-/// As [`cas`], whatever cluster the certificates name.
+/// Like [`cas`], without a check of the cluster name in the certificates.
 ///
 /// # Errors
 /// When a certificate is missing or not in the ledger, or the ledger cannot be used.

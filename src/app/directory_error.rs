@@ -1,4 +1,4 @@
-//! Why a cluster directory cannot be used.
+//! Errors that make a cluster directory unusable.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,8 @@ use crate::pki::violation::Violation;
 use crate::store::error::StoreError;
 use crate::store::files::Owner;
 use crate::store::layout::CLUSTER_FILE;
-/// Why a cluster directory cannot be used.
+
+/// Errors that make a cluster directory unusable.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum DirectoryError {
     /// There is no cluster file.
@@ -35,7 +36,7 @@ pub enum DirectoryError {
         /// All of its errors.
         source: ReadError,
     },
-    /// Another user owns the directory, and so decides what it says.
+    /// Another user owns the directory, and could change its content.
     #[error("{} belongs to another user: its owner is uid {}, and clusterctl runs as {}", path.display(), owner.uid, owner.ours)]
     AnotherOwner {
         /// The file or folder.
@@ -44,7 +45,7 @@ pub enum DirectoryError {
         owner: Owner,
     },
     /// A CA's certificate belongs to another cluster.
-    #[error("the root {} is not the {} of the cluster {cluster}: it {violation}", path.display(), role.as_str())]
+    #[error("{} is not the {} of cluster {cluster}: it {violation}", path.display(), role.as_str())]
     CaOfAnotherCluster {
         /// The certificate.
         path: PathBuf,
@@ -56,7 +57,7 @@ pub enum DirectoryError {
         violation: Violation,
     },
     /// A CA's certificate is not the one in the ledger.
-    #[error("the {} {} is not the one that the ledger knows", role.as_str(), path.display())]
+    #[error("the {} {} differs from the one in the ledger", role.as_str(), path.display())]
     CaNotInLedger {
         /// The certificate.
         path: PathBuf,

@@ -20,7 +20,7 @@ use crate::pki::issuer::IssueError;
 use crate::store::ca::CaError;
 use crate::store::error::StoreError;
 
-/// Why a use case failed.
+/// Errors of use cases.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The cluster directory cannot be used.
@@ -108,7 +108,7 @@ impl Error {
 
 /// Returns an error and its causes on one line.
 #[must_use]
-pub fn in_full(error: &dyn StdError) -> String {
+pub fn with_causes(error: &dyn StdError) -> String {
     let mut text = error.to_string();
     let mut link = error.source();
     while let Some(cause) = link {

@@ -6,7 +6,7 @@ use super::remedy::Remedy;
 use crate::store::error::StoreError;
 use crate::store::files;
 
-/// Why a named file cannot be read.
+/// Errors of reading a named file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InputError {
     /// There is no such file.
@@ -42,7 +42,7 @@ pub fn read_or_wait(path: &Path, limit: u64, what: &'static str) -> Result<Vec<u
 /// Reads a file that another file names. Does not wait for a pipe.
 ///
 /// # Errors
-/// As [`read_or_wait`].
+/// The errors of [`read_or_wait`].
 pub fn read(path: &Path, limit: u64, what: &'static str) -> Result<Vec<u8>, InputError> {
     files::read(path, limit).map_err(|error| of(error, path, what))
 }

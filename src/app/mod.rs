@@ -1,8 +1,8 @@
 //! The use cases: options in, reports and typed errors out.
 //!
-//! A use case works with an [`Env`] (which directory, what time, on whose behalf) and tells an [`Observer`] what happens while it
-//! runs. It never prints, asks, reads a clock or an environment variable, or knows an exit status: [`crate::cli`] does.
-//! Errors carry their evidence, and [`Error::remedy`] says as data what helps.
+//! A use case works with an [`Env`] (which directory, what time, on whose behalf) and tells an [`Observer`] what
+//! happens while it runs. It never prints, asks, reads a clock or an environment variable, or knows an exit status:
+//! [`crate::cli`] does. Errors carry their evidence, and [`Error::remedy`] says as data what helps.
 
 pub mod admin;
 pub mod audit;
@@ -32,7 +32,7 @@ pub mod verify;
 
 pub use directory_error::DirectoryError;
 pub use env::Env;
-pub use error::{Error, in_full};
+pub use error::{Error, with_causes};
 pub use notice::Notice;
 pub use observer::{Cancellation, Observer, Progress, Silent, Task};
 pub use remedy::Remedy;

@@ -1,11 +1,11 @@
-//! What a use case reports while it runs, as data; `cli::notices` has the words.
+//! Notices that use cases report, as data; `cli::notices` renders them.
 
 use super::admin;
 use super::init;
 use super::issue;
 use super::revoke;
 
-/// Something that a person should know while a use case runs.
+/// A notice of a use case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
     /// Another process has the lock of the cluster directory.
@@ -13,13 +13,13 @@ pub enum Notice {
         /// The other process, as it describes itself.
         holder: String,
     },
-    /// Of [`init`].
+    /// A notice of [`init`].
     Init(init::Notice),
-    /// Of [`admin`].
+    /// A notice of [`admin`].
     Admin(admin::Notice),
-    /// Of [`issue`].
+    /// A notice of [`issue`].
     Issue(issue::Notice),
-    /// Of [`revoke`].
+    /// A notice of [`revoke`].
     Revoke(revoke::Notice),
 }
 

@@ -1,11 +1,11 @@
-//! How a use case reports what happens while it runs, and learns that it shall stop.
+//! The interface through which a use case reports events and is cancelled.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::notice::Notice;
 
-/// Long work, of which progress is reported.
+/// A long-running task whose progress is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Task {
     /// Compares files with what the cluster file asks for.
@@ -18,19 +18,20 @@ pub enum Task {
     Verifying,
 }
 
-/// Receives what a use case reports while it runs.
+/// Receives the reports of a use case.
 pub trait Observer {
-    /// Takes a notice: something that a person should know now, or that is not as it should be.
+    /// Receives a notice that the user should see now.
     fn notice(&mut self, notice: Notice);
 
-    /// Returns where the progress of a task over `total` items is reported.
+    /// Returns a receiver for the progress of a task over `total` items.
     fn progress(&self, task: Task, total: u64) -> Box<dyn Progress>;
 
-    /// Returns what says whether the use case shall stop.
+    /// Returns the cancellation flag of the use case.
     fn cancellation(&self) -> Cancellation;
 
-    /// Called when work begins that has to end in good order: from here on an interrupt sets the cancellation and does not end the
-    /// process.
+    /// Defers interrupts.
+    ///
+    /// From now on an interrupt sets the cancellation instead of ending the process, which would leave a partial write.
     fn defer_interrupts(&self) {}
 }
 
@@ -43,17 +44,17 @@ pub trait Progress: Send + Sync {
     fn set(&self, completed: u64, total: u64);
 }
 
-/// Says whether work shall stop. Copies share one state.
+/// A flag that requests a stop. Clones share one state.
 #[derive(Debug, Clone, Default)]
 pub struct Cancellation(Arc<AtomicBool>);
 
 impl Cancellation {
-    /// Asks for a stop.
+    /// Requests a stop.
     pub fn cancel(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// Returns true once a stop was asked for.
+    /// Returns true once a stop was requested.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::Relaxed)

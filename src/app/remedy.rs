@@ -31,9 +31,9 @@ pub enum Remedy {
     InspectKnownKinds,
     /// Name a host, an account, a serial number or a SHA-256 that the ledger has; perhaps this one.
     NameAKnownHolder(Option<String>),
-    /// Of [`verify`].
+    /// A remedy of [`verify`].
     Verify(verify::Remedy),
-    /// Of [`init`].
+    /// A remedy of [`init`].
     Init(init::Remedy),
     /// Run again to continue; all that was done is kept.
     Continue,
@@ -49,11 +49,11 @@ pub enum Remedy {
     ShortenBreakGlass,
     /// Give another name, or replace the kubeconfig.
     ReissueAdmin,
-    /// Of a finding of the audit, which helps here, too.
+    /// The remedy of a finding of the audit.
     OfFinding(finding::Remedy),
     /// Give this name, which is similar.
     DidYouMean(String),
-    /// Of [`revoke`].
+    /// A remedy of [`revoke`].
     Revoke(revoke::Remedy),
     /// What helps where a CA's file cannot be used; the error is the evidence.
     OfCa(CaError),

@@ -1,4 +1,5 @@
-//! Reads bundles from untrusted tar.gz archives, and checks every file against the manifest. [`super::packer`] writes them.
+//! Reads bundles from untrusted tar.gz archives, and checks every file against the manifest. [`super::packer`] writes
+//! them.
 
 use std::io::{self, Read};
 
@@ -14,7 +15,7 @@ pub const MAX_UNPACKED: u64 = 16 << 20;
 /// The largest number of files in a bundle.
 pub const MAX_FILES: usize = 1000;
 
-/// Why bytes are not a valid bundle.
+/// Errors of parsing a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ArchiveError {
     /// Not gzip, not tar, or cut off.
@@ -54,7 +55,7 @@ pub enum ArchiveError {
         path: String,
     },
     /// No manifest.
-    #[error("there is no {MANIFEST} in it, so it is no bundle of clusterctl")]
+    #[error("there is no {MANIFEST} in it, so it is not a bundle of clusterctl")]
     NoManifest,
     /// A manifest that cannot be read.
     #[error("its {MANIFEST} cannot be read")]
@@ -157,7 +158,8 @@ pub(super) fn begins_with(bytes: &[u8], prefix: &[u8]) -> bool {
 
 pub(super) fn unzip(bytes: &[u8]) -> Result<Zeroizing<Vec<u8>>, ArchiveError> {
     let mut rest = bytes;
-    // gzip's last four octets are the unpacked size (RFC 1952 § 2.3.1): growing later would leave copies of keys in memory.
+    // gzip's last four octets are the unpacked size (RFC 1952 § 2.3.1): growing later would leave copies of keys in
+    // memory.
     let said = bytes.last_chunk().map_or(0, |size| u32::from_le_bytes(*size));
     let mut tar = Zeroizing::new(Vec::with_capacity(said.min(MAX_UNPACKED as u32 + 1) as usize + 1));
     let unpacked = flate2::bufread::GzDecoder::new(&mut rest).take(MAX_UNPACKED + 1).read_to_end(&mut tar);

@@ -1,7 +1,7 @@
 //! Writes and reads bundles as cloud-init's user-data (`#cloud-config`).
 //!
-//! cloud-init writes the files to a folder in memory and runs the bundle's own `install.sh`, which checks the host's name, the
-//! checksums and the generation: user-data that was given to the wrong machine installs nothing.
+//! cloud-init writes the files to a folder in memory and runs the bundle's own `install.sh`, which checks the host's
+//! name, the checksums and the generation: user-data that was given to the wrong machine installs nothing.
 
 use base64ct::{Base64, Encoding};
 use serde::Deserialize;
@@ -67,7 +67,8 @@ fn installation(bundle: &Bundle) -> String {
         steps.push("systemctl restart kubelet".to_owned());
     }
     if manifest.roles.contains(&Role::Master) {
-        // Where a kubelet runs the control plane there are no such units. etcd waits for its peers, so this does not wait for etcd.
+        // Where a kubelet runs the control plane there are no such units. etcd waits for its peers, so this does not
+        // wait for etcd.
         steps.push(
             "for unit in etcd kube-apiserver kube-controller-manager kube-scheduler; do \
              if systemctl is-enabled --quiet $unit; then systemctl restart --no-block $unit; fi; done"
@@ -79,7 +80,7 @@ fn installation(bundle: &Bundle) -> String {
 
 /// Returns a file's contents as a quoted string, and its encoding.
 ///
-/// Plain ASCII text compresses best, and every YAML reader reads it alike; other contents are base64.
+/// Plain ASCII text compresses best, and all YAML parsers agree on it; other contents are base64.
 fn encoded(bytes: &[u8]) -> (&'static str, Zeroizing<String>) {
     let plain = |b: &u8| matches!(b, b' '..=b'~' | b'\n' | b'\t');
     match std::str::from_utf8(bytes) {
@@ -130,13 +131,13 @@ pub(super) fn read(bytes: &[u8]) -> Result<Bundle, ArchiveError> {
             return Err(ArchiveError::Path { path: entry.path });
         }
         let mode = u32::from_str_radix(&entry.permissions, 8)
-            .map_err(|_| ArchiveError::Unreadable(format!("{:?} is no mode", entry.permissions)))?;
+            .map_err(|_| ArchiveError::Unreadable(format!("{:?} is not a mode", entry.permissions)))?;
         let bytes = if entry.encoding == TEXT {
             Zeroizing::new(entry.content.as_bytes().to_vec())
         } else {
             Base64::decode_vec(&entry.content)
                 .map(Zeroizing::new)
-                .map_err(|_| ArchiveError::Unreadable(format!("the content of {path} is no base64")))?
+                .map_err(|_| ArchiveError::Unreadable(format!("the content of {path} is not base64")))?
         };
         left = left.checked_sub(bytes.len() as u64).ok_or(ArchiveError::TooLarge)?;
         files.push(BundleFile { path: path.to_owned(), mode, bytes: bytes.into() });

@@ -31,7 +31,7 @@ pub const MAX_ENCRYPTED: u64 = MAX_UNPACKED + MAX_ADDED;
 /// Encrypts to the same recipients, from any number of threads.
 pub struct Encryptor(Vec<Box<dyn age::Recipient + Send + Sync>>);
 
-/// Why a bundle cannot be encrypted.
+/// Errors of encrypting a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EncryptError {
     /// A key that is well formed, but not a point of its curve.
@@ -89,7 +89,7 @@ impl fmt::Debug for Encryptor {
 /// One or several secret keys that decrypt files. `Debug` shows none.
 pub struct Identity(Vec<Box<dyn age::Identity>>);
 
-/// Why a key file is not an identity.
+/// Errors of parsing an identity.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdentityError {
     /// Neither an age nor an SSH key.
@@ -152,7 +152,7 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// Why a file cannot be decrypted.
+/// Errors of decrypting a file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecryptError {
     /// Its header is not valid.

@@ -1,7 +1,7 @@
 //! Writes and reads bundles as Ignition configs (specification 3.4.0).
 //!
-//! Every file has its path, mode and checksum; systemd drop-ins are Ignition's drop-ins. There is no `install.sh`: Ignition
-//! applies all or nothing, before the first boot continues.
+//! Every file has its path, mode and checksum; systemd drop-ins are Ignition's drop-ins. There is no `install.sh`:
+//! Ignition applies all or nothing, before the first boot continues.
 
 use std::collections::BTreeMap;
 
@@ -174,7 +174,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Bundle, ArchiveError> {
         let path = file.path.strip_prefix('/').unwrap_or(&file.path);
         let path = if path == RECORD { MANIFEST } else { path };
         let decoded = file.contents.source.strip_prefix(DATA).and_then(|text| Base64::decode_vec(text).ok());
-        let bytes = decoded.ok_or_else(|| ArchiveError::Unreadable(format!("the contents of {path} are no base64")))?;
+        let bytes =
+            decoded.ok_or_else(|| ArchiveError::Unreadable(format!("the contents of {path} are not base64")))?;
         files.push(BundleFile { path: path.to_owned(), mode: file.mode, bytes: bytes.into() });
     }
     for Unit { name: unit, dropins } in config.systemd.units {

@@ -19,7 +19,7 @@ pub struct Settings {
     pub with_units: bool,
 }
 
-/// Why a setting cannot be used.
+/// Errors of a setting.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingError {
     /// It has no `=`.

@@ -1,4 +1,5 @@
-//! The input of a host's bundle: its roles, the CAs that it trusts, and its credentials, checked before they are packed.
+//! The input of a host's bundle: its roles, the CAs that it trusts, and its credentials, checked before they are
+//! packed.
 //!
 //! Credentials of another host, damaged ones, and CA certificates are refused here.
 
@@ -137,7 +138,7 @@ impl fmt::Debug for CredentialPem {
     }
 }
 
-/// Why a bundle cannot be made of these credentials.
+/// Errors of making a bundle of credentials.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InputError {
     /// One is missing.
@@ -166,7 +167,7 @@ pub enum InputError {
     Pem {
         /// What it is for.
         profile: Profile,
-        /// Why.
+        /// The reason.
         #[source]
         reason: PemError,
     },
@@ -183,7 +184,7 @@ pub enum InputError {
     Certificate {
         /// What it is for.
         profile: Profile,
-        /// Why.
+        /// The reason.
         #[source]
         reason: CertificateError,
     },
@@ -192,7 +193,7 @@ pub enum InputError {
     Key {
         /// What it is for.
         profile: Profile,
-        /// Why.
+        /// The reason.
         #[source]
         reason: KeyError,
     },
@@ -247,7 +248,7 @@ impl CredentialPem {
 impl BundleInput<'_> {
     /// Returns the host's credentials in the table's order, checked against the CAs.
     ///
-    /// Whether a certificate has the names and the validity that the cluster file wants is checked by [`crate::pki::lint`].
+    /// [`crate::pki::lint`] checks the names and the validity of the certificates.
     pub(super) fn checked(&self) -> Result<Vec<&HostCredential>, InputError> {
         let wanted: Vec<Profile> = self.roles.profiles().collect();
         for (i, credential) in self.credentials.iter().enumerate() {

@@ -9,7 +9,8 @@ use crate::cluster::spec::Cluster;
 use crate::pki::issuer::Credential;
 use crate::pki::trust_bundle::TrustBundle;
 
-/// Returns a kubeconfig (client-go `clientcmd/api/v1`) for `cluster`'s endpoint with `credential`, which trusts `trust`.
+/// Returns a kubeconfig (client-go `clientcmd/api/v1`) for `cluster`'s endpoint with `credential`, which trusts
+/// `trust`.
 ///
 /// Strings are quoted as in JSON, so that a YAML 1.1 reader, too, reads them as strings.
 #[must_use]
@@ -23,7 +24,7 @@ pub fn embedded(cluster: &Cluster, trust: &TrustBundle, credential: &Credential)
     // The capacity is enough for everything: growing would leave copies of the key in memory.
     let mut text = Zeroizing::new(String::with_capacity(1024 + ca.len() + certificate.len() + key.len()));
     for part in [
-        "# An administrator's account. Written by clusterctl; whoever reads this file has that account.\n",
+        "# An administrator's account. Written by clusterctl; every reader of this file has that account.\n",
         "apiVersion: v1\nkind: Config\nclusters:\n- name: ",
         &cluster_name,
         "\n  cluster:\n    server: ",

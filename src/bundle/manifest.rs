@@ -55,7 +55,7 @@ pub struct ManifestFile {
     pub sha256: Fingerprint,
 }
 
-/// Why a text is not a manifest.
+/// Errors of parsing a manifest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {
     /// Not JSON, or not these fields.

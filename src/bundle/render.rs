@@ -75,7 +75,7 @@ pub struct Templates {
     own_kubelet_config: bool,
 }
 
-/// Why a template cannot be used.
+/// Errors of a template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
     /// It overrides no built-in template.
@@ -106,7 +106,7 @@ pub enum TemplateError {
     },
 }
 
-/// Why a bundle cannot be rendered.
+/// Errors of rendering a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RenderError {
     /// The credentials are missing or not valid.
@@ -371,7 +371,8 @@ struct HostValues {
     port: u16,
     /// All addresses, in the cluster file's order.
     addresses: Vec<String>,
-    /// The first IP address, and the first of the other family, if there are any: `--node-ip`'s value, the first one leading.
+    /// The first IP address, and the first of the other family, if there are any: `--node-ip`'s value, the first one
+    /// leading.
     ips: Vec<String>,
     /// The user name of its client certificate.
     account: String,

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 /// The signature's namespace, so that one made for mail or Git is not accepted (OpenSSH `PROTOCOL.sshsig`).
 pub const NAMESPACE: &str = "clusterctl-bundle";
 
-/// Why a bundle's signature is not accepted.
+/// Errors of verifying a bundle's signature.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
     /// There is none.

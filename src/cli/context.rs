@@ -49,7 +49,7 @@ impl Context<'_> {
         self.dir.join(given)
     }
 
-    /// As [`Context::path`], for input: `-` is standard input.
+    /// Like [`Context::path`], for input: `-` is standard input.
     #[must_use]
     pub fn input(&self, given: &Path) -> PathBuf {
         if given == Path::new("-") { PathBuf::from("/dev/stdin") } else { self.path(given) }
@@ -82,18 +82,18 @@ impl Context<'_> {
         Ok(directory::check_owner(&self.env.layout, sudo_uid)?)
     }
 
-    /// As [`directory::trust`].
+    /// Like [`directory::trust`].
     ///
     /// # Errors
-    /// As [`directory::trust`].
+    /// The errors of [`directory::trust`].
     pub fn trust(&self, cluster: &Cluster) -> Result<(Ledger, Inventory, CaSet)> {
         Ok(directory::trust(&self.env.layout, cluster)?)
     }
 
-    /// As [`directory::cas`].
+    /// Like [`directory::cas`].
     ///
     /// # Errors
-    /// As [`directory::cas`].
+    /// The errors of [`directory::cas`].
     pub fn roots(&self, cluster: &Cluster) -> Result<(Ledger, CaSet)> {
         Ok(directory::cas(&self.env.layout, cluster)?)
     }
@@ -101,7 +101,7 @@ impl Context<'_> {
     /// Takes the lock of the cluster directory.
     ///
     /// # Errors
-    /// As [`directory::lock`].
+    /// The errors of [`directory::lock`].
     pub fn lock(&mut self, purpose: &str) -> Result<Lock> {
         let env = self.env.clone();
         Ok(directory::lock(&env, purpose, &mut self.observer())?)
@@ -125,18 +125,18 @@ pub fn stopped(done: &str) -> CliError {
         .hint("what is done is kept: run the same command again to continue")
 }
 
-/// As [`input::read_or_wait`].
+/// Like [`input::read_or_wait`].
 ///
 /// # Errors
-/// As [`input::read_or_wait`].
+/// The errors of [`input::read_or_wait`].
 pub fn read_given(path: &Path, limit: u64, what: &'static str) -> Result<Vec<u8>> {
     Ok(input::read_or_wait(path, limit, what)?)
 }
 
-/// As [`input::read`].
+/// Like [`input::read`].
 ///
 /// # Errors
-/// As [`input::read`].
+/// The errors of [`input::read`].
 pub fn read_named(path: &Path, limit: u64, what: &'static str) -> Result<Vec<u8>> {
     Ok(input::read(path, limit, what)?)
 }

@@ -12,7 +12,7 @@ use crate::store::ca::CaError;
 use crate::store::error::StoreError;
 use crate::ui::ErrorReport;
 
-/// Why a command ends without success: the error with its causes, the exit status, and what to do.
+/// An error of a command, with its causes, the exit status, and remedies.
 #[derive(Debug)]
 pub struct CliError {
     exit: Exit,
@@ -45,7 +45,7 @@ impl CliError {
         self
     }
 
-    /// As [`Self::because`], for an error that is one of a command already.
+    /// Like [`Self::because`], for an error that is one of a command already.
     #[must_use]
     pub fn because_of(mut self, cause: Self) -> Self {
         self.error = cause.error.context(self.error.to_string());
@@ -60,8 +60,8 @@ impl CliError {
 
     /// Returns what a person reads.
     ///
-    /// Causes that only repeat the sentence before them are left out. Where the error itself has no hint, the first cause that has
-    /// one gives it.
+    /// Causes that only repeat the sentence before them are left out. Where the error itself has no hint, the first
+    /// cause that has one gives it.
     #[must_use]
     pub fn report(&self) -> ErrorReport {
         let mut causes: Vec<String> = Vec::new();

@@ -188,7 +188,7 @@ fn of_issuance(error: &IssuanceError) -> Exit {
 fn of_revoke(error: &RevokeError) -> Exit {
     match error {
         RevokeError::UnusableCrl { .. }
-        | RevokeError::ForgottenRevocations { .. }
+        | RevokeError::RevocationsNotInLedger { .. }
         | RevokeError::OutdatedLedger { .. }
         | RevokeError::UnknownRevocations { .. }
         | RevokeError::TooManyDenials(_)

@@ -1,5 +1,5 @@
-//! The process environment that is injected into the program: arguments, current folder, variables, clock, streams, prompts and
-//! signals. Nothing else asks the system for them, so that a test can supply its own.
+//! The process environment that is injected into the program: arguments, current folder, variables, clock, streams,
+//! prompts and signals. Nothing else asks the system for them, so that a test can supply its own.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -56,8 +56,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 impl Stop {
     /// Defers signals: the first one only asks for a stop, a second SIGINT or SIGTERM ends the process at once.
     ///
-    /// Before this call a signal ends the process, which is what people want at a prompt. A signal that the parent process has
-    /// made ignored, as `nohup` does, stays ignored.
+    /// Before this call a signal ends the process, which is what people want at a prompt. A signal that the parent
+    /// process has made ignored, as `nohup` does, stays ignored.
     pub fn listen(&self) {
         // Registering twice would count each signal twice.
         if !self.real || self.listening.swap(true, Ordering::Relaxed) {
@@ -75,8 +75,8 @@ impl Stop {
             let _ = signal_hook::flag::register(signal, Arc::clone(&self.pressed));
             let _ = signal_hook::flag::register(signal, self.cancellation.flag());
         }
-        // SIGHUP may arrive twice (from the shell and from the kernel), or with SIGTERM (from systemd), so it never forces an
-        // immediate exit. Where it cannot be known whether nohup ignores it, it is left alone.
+        // SIGHUP may arrive twice (from the shell and from the kernel), or with SIGTERM (from systemd), so it never
+        // forces an immediate exit. Where it cannot be known whether nohup ignores it, it is left alone.
         if caught(&SIGHUP) {
             let _ = signal_hook::flag::register(SIGHUP, self.cancellation.flag());
         }
@@ -147,7 +147,7 @@ fn ignored_signals() -> Option<u64> {
 
 /// Keeps this process's memory, which has keys in it, out of core dumps and from debuggers of the same user.
 ///
-/// A system that does not support it is no error.
+/// A system that does not support it is not an error.
 pub fn keep_memory_private() {
     let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
     let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);

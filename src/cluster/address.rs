@@ -14,7 +14,7 @@ pub enum Address {
     Dns(DnsName),
 }
 
-/// Why a text is not an address.
+/// Errors of parsing an address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
     /// Neither an IP address nor a name.
@@ -109,7 +109,7 @@ pub struct Cidr {
     prefix: u8,
 }
 
-/// Why a text is not a CIDR.
+/// Errors of parsing a CIDR.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CidrError {
     /// Not `ADDRESS/BITS`.

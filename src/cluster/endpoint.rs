@@ -14,7 +14,7 @@ pub struct Endpoint {
     pub port: u16,
 }
 
-/// Why a text is not an endpoint.
+/// Errors of parsing an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
     /// No `https://`.

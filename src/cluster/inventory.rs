@@ -1,6 +1,7 @@
 //! Turns the hosts that a running cluster lists into hosts for a cluster file.
 //!
-//! An entry that no certificate can have is left out and reported, so that one odd address does not prevent a whole import.
+//! An entry that no certificate can have is left out and reported, so that one malformed address does not prevent a
+//! whole import.
 
 pub mod addresses;
 mod listed;
@@ -45,11 +46,12 @@ pub struct Inventory {
     pub windows: Vec<String>,
     /// The kinds of other objects in the list.
     pub other_kinds: BTreeSet<String>,
-    /// Every InternalIP in use. Two hosts with the same one are an error in the list, which is kept for the user to correct.
+    /// Every InternalIP in use. Two hosts with the same one are an error in the list, which is kept for the user to
+    /// correct.
     pub internal: HashSet<Address>,
 }
 
-/// Why a host is left out.
+/// The reason for leaving out a host.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SkipReason {
     /// A virtual node.

@@ -141,11 +141,11 @@ fn is_duration(text: &str) -> bool {
     }
     while !rest.is_empty() {
         let number = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.').len();
-        let (digits, behind) = rest.split_at(number);
+        let (digits, after) = rest.split_at(number);
         let one_dot = digits.matches('.').count() <= 1 && digits.bytes().any(|b| b.is_ascii_digit());
-        let unit = ["ns", "us", "µs", "μs", "ms", "s", "m", "h"].into_iter().filter(|unit| behind.starts_with(unit));
+        let unit = ["ns", "us", "µs", "μs", "ms", "s", "m", "h"].into_iter().filter(|unit| after.starts_with(unit));
         match unit.max_by_key(|unit| unit.len()) {
-            Some(unit) if one_dot => rest = &behind[unit.len()..],
+            Some(unit) if one_dot => rest = &after[unit.len()..],
             _ => return false,
         }
     }

@@ -40,7 +40,7 @@ pub struct EtcdVersion(String);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageRepository(String);
 
-/// Why a text is not a version or not a repository.
+/// Errors of parsing a version or a repository.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KubernetesError {
     /// Not a release of Kubernetes.
@@ -262,7 +262,7 @@ fn is_registry(text: &str) -> bool {
         return address.parse::<Ipv6Addr>().is_ok() && (rest.is_empty() || rest.strip_prefix(':').is_some_and(port));
     }
     match text.split_once(':') {
-        Some((host, behind)) => is_component(host) && port(behind),
+        Some((host, after)) => is_component(host) && port(after),
         None => is_component(text),
     }
 }

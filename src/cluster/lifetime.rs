@@ -13,7 +13,7 @@ const LONGEST: u64 = 100 * YEAR;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Lifetime(u64);
 
-/// Why a text is not a lifetime.
+/// Errors of parsing a lifetime.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LifetimeError {
     /// Not a number with a unit.

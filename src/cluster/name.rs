@@ -13,7 +13,7 @@ const MAX_CLUSTER: usize = 64 - " front-proxy root".len();
 pub(crate) const BUNDLE_SUFFIXES: [&str; 5] =
     [".tar.gz", ".tar.gz.age", ".cloud-init.yaml", ".cloud-init.yaml.gz", ".ign"];
 
-/// Why a text is not a name.
+/// Errors of parsing a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     /// An empty text.
@@ -109,8 +109,8 @@ impl DnsName {
 
     /// Parses a lower-case DNS name whose last label is not a number (RFC 1123 § 2.1).
     ///
-    /// A dot at the end, which makes a name absolute (RFC 1034 § 3.1), is removed: certificates and TLS's server name do not
-    /// have it (RFC 6066 § 3).
+    /// A dot at the end, which makes a name absolute (RFC 1034 § 3.1), is removed: certificates and TLS's server name
+    /// do not have it (RFC 6066 § 3).
     ///
     /// # Errors
     /// Returns the first rule that it violates.

@@ -1,4 +1,5 @@
-//! The recipients of encrypted bundles: age or SSH public keys, validated as text. [`crate::bundle::encryption`] uses them.
+//! The recipients of encrypted bundles: age or SSH public keys, validated as text. [`crate::bundle::encryption`] uses
+//! them.
 
 use std::fmt;
 
@@ -43,12 +44,12 @@ pub struct Recipient {
     text: String,
 }
 
-/// Why a text is not a recipient.
+/// Errors of parsing a recipient.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RecipientError {
     /// Not a known form.
     #[error(
-        "it is no recipient; needed: age1…, or ssh-ed25519 or ssh-rsa and a public key, as in an SSH host key's .pub file"
+        "it is not a recipient; needed: age1…, or ssh-ed25519 or ssh-rsa and a public key, as in an SSH host key's .pub file"
     )]
     Unknown,
     /// A secret key in place of a public one. The text is never repeated.
@@ -66,13 +67,13 @@ pub enum RecipientError {
     #[error("the checksum in it is wrong: a character of it was changed, lost or added")]
     Checksum,
     /// An SSH key that is not base64.
-    #[error("the key behind {kind} is not base64: it is cut off or damaged", kind = kind.as_str())]
+    #[error("the key after {kind} is not base64: it is cut off or damaged", kind = kind.as_str())]
     Base64 {
         /// The type before it.
         kind: RecipientKind,
     },
     /// An SSH key whose bytes are not a key of its type.
-    #[error("the key behind {kind} is cut off, damaged, or of another kind", kind = kind.as_str())]
+    #[error("the key after {kind} is cut off, damaged, or of another kind", kind = kind.as_str())]
     Damaged {
         /// The type before it.
         kind: RecipientKind,

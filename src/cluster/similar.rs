@@ -2,7 +2,8 @@
 
 /// Returns the most similar of `known`, or `None` when none is similar enough.
 ///
-/// Upper and lower case are alike. The distance is Levenshtein's; at most a third of the candidate's characters may differ.
+/// Upper and lower case are equal. The distance is Levenshtein's; at most a third of the candidate's characters may
+/// differ.
 #[must_use]
 pub fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let name: String = name.chars().take(LONGEST_NAME).flat_map(char::to_lowercase).collect();

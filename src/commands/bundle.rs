@@ -19,8 +19,8 @@ use crate::cli::exit::Exit;
 use crate::cli::output::bundles;
 use crate::cluster::spec::Cluster;
 
-/// Renders and packs bundles/HOST.tar.gz for each host: the same bytes for the same input. A host that is master and node gets
-/// one bundle with both.
+/// Renders and packs bundles/HOST.tar.gz for each host: the same bytes for the same input. A host that is master and
+/// node gets one bundle with both.
 #[derive(Debug, Args)]
 pub struct BundleArgs {
     /// Hosts, by their names in the cluster file: also lists as in a,b and patterns as in 'worker-*'
@@ -29,11 +29,12 @@ pub struct BundleArgs {
     /// All masters and nodes of the cluster file
     #[arg(long, conflicts_with = "hosts")]
     all: bool,
-    /// Pack verifier.tar.gz instead: what CI needs to run verify. It has no CA key, but it has the client key that masters
-    /// present to kubelets: keep it secret
+    /// Pack verifier.tar.gz instead: what CI needs to run verify. It has no CA key, but it has the client key that
+    /// masters present to kubelets: keep it secret
     #[arg(long, conflicts_with_all = ["hosts", "all"])]
     verifier: bool,
-    /// The form of the bundles: an archive to unpack, a folder to copy, user-data for cloud-init, or a config for Ignition
+    /// Format of the bundles: an archive to unpack, a folder to copy, user-data for cloud-init, or a config for
+    /// Ignition
     #[arg(long, value_name = "FORMAT", default_value = Format::TarGz.as_str(), value_parser = formats(), conflicts_with = "verifier")]
     format: Format,
     /// Replace built-in templates with the files of the same path in this folder
@@ -43,15 +44,15 @@ pub struct BundleArgs {
     /// imageRepository
     #[arg(long, value_name = "KEY=VALUE", conflicts_with = "verifier")]
     set: Vec<String>,
-    /// Also pack systemd units for the host's programs, for hosts whose packages have none; withUnits in the cluster file does
-    /// so every time
+    /// Also pack systemd units for the host's programs, for hosts whose packages have none; withUnits in the cluster
+    /// file does so every time
     #[arg(long, conflicts_with = "verifier")]
     with_units: bool,
     /// Write the built-in templates into this folder, to start from, and do nothing else
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath, conflicts_with_all = ["hosts", "all", "templates"])]
     eject_templates: Option<PathBuf>,
-    /// The form of the report
-    #[arg(long, value_enum, default_value_t, conflicts_with_all = ["verifier", "eject_templates"])]
+    /// Format of the report
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t, conflicts_with_all = ["verifier", "eject_templates"])]
     output: OutputFormat,
     #[command(flatten)]
     encryption: EncryptionArgs,
@@ -67,7 +68,8 @@ fn formats() -> impl TypedValueParser<Value = Format> {
 /// Runs `bundle`.
 ///
 /// # Errors
-/// As [`Packager::plan`] and [`crate::app::package::Plan::apply`]; refused when some hosts could not be packed.
+/// The errors of [`Packager::plan`] and [`crate::app::package::Plan::apply`]; refused when some hosts could not be
+/// packed.
 pub fn run(args: &BundleArgs, context: &mut Context<'_>) -> Result<Exit> {
     if let Some(folder) = &args.eject_templates {
         return eject(&context.path(folder), context);

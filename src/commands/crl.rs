@@ -30,8 +30,8 @@ enum CrlCommand {
     Show(ShowArgs),
 }
 
-/// Signs the CRLs of the cluster's, etcd's and the front proxy's CA again, from what the ledger has as revoked, and writes the API
-/// servers' authorization configuration. Nothing is revoked.
+/// Signs the CRLs of the cluster's, etcd's and the front proxy's CA again, from what the ledger has as revoked, and
+/// writes the API servers' authorization configuration. Nothing is revoked.
 #[derive(Debug, Args)]
 struct RenewArgs {
     /// CRL validity (nextUpdate). Clients that check CRLs reject all certificates once it has passed
@@ -44,22 +44,22 @@ struct RenewArgs {
     passphrase: PassphraseArgs,
 }
 
-/// Describes the CRLs of the cluster directory, or of files: issuer, number, dates, revoked serial numbers, and whether they match
-/// the ledger. Exits with 1 when a CRL is missing, has expired or does not match the ledger.
+/// Describes the CRLs of the cluster directory, or of files: issuer, number, dates, revoked serial numbers, and whether
+/// they match the ledger. Exits with 1 when a CRL is missing, has expired or does not match the ledger.
 #[derive(Debug, Args)]
 struct ShowArgs {
     /// Files with CRLs, PEM or DER [default: those of the cluster directory]; `-` is standard input
     #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     files: Vec<PathBuf>,
-    /// The form of the output; the schema of the JSON is schemas/crl.schema.json
-    #[arg(short, long, value_name = "FORM", value_enum, default_value_t)]
+    /// Format of the output; the schema of the JSON is schemas/crl.schema.json
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
     output: OutputFormat,
 }
 
 /// Runs `crl`.
 ///
 /// # Errors
-/// As [`revoke::plan`], [`revoke::RevokePlan::apply`] and [`revoke::describe`].
+/// The errors of [`revoke::plan`], [`revoke::RevokePlan::apply`] and [`revoke::describe`].
 pub fn run(args: &CrlArgs, context: &mut Context<'_>) -> Result<Exit> {
     match &args.command {
         CrlCommand::Renew(args) => renew(args, context),

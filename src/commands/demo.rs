@@ -1,5 +1,5 @@
-//! `demo`: the whole path in a temporary folder, against a stand-in cluster on loopback. Every step is the command that
-//! a person would run, through the same code.
+//! `demo`: all steps in a temporary folder, against a simulated cluster on loopback. Every step runs the
+//! code of the command itself.
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -29,14 +29,14 @@ use crate::store::{ca, credentials, files};
 const MASTERS: usize = 2;
 const NODES: usize = 3;
 
-/// Makes a small cluster's certificates and bundles in a temporary folder, starts a stand-in for its masters and nodes on
-/// this machine's loopback, and proves the six properties on it. Nothing outside of the folder is touched.
+/// Generates a small cluster's certificates and bundles in a temporary folder, starts a simulated cluster on this
+/// machine's loopback, and proves the six properties on it. Nothing outside of the folder is changed.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// Break one thing, to see verify catch it
+    /// Inject a fault, to see how verify reports it
     #[arg(long, value_name = "NAME", value_parser = faults(), hide_possible_values = true, long_help = fault_help())]
     fault: Option<InjectedFault>,
-    /// Leave the folder, to look around in it
+    /// Keep the folder for inspection
     #[arg(long)]
     keep: bool,
 }
@@ -48,8 +48,8 @@ fn faults() -> impl TypedValueParser<Value = InjectedFault> {
 
 fn fault_help() -> String {
     let lines: Vec<String> =
-        InjectedFault::ALL.iter().map(|fault| format!("  {:<17} {}", fault.as_str(), fault.describe())).collect();
-    format!("Break one thing, to see verify catch it:\n{}", lines.join("\n"))
+        InjectedFault::ALL.iter().map(|fault| format!("  {:<22} {}", fault.as_str(), fault.describe())).collect();
+    format!("Inject a fault, to see how verify reports it:\n{}", lines.join("\n"))
 }
 
 /// Runs `demo`.
@@ -81,76 +81,76 @@ struct Demo {
     times: Times,
 }
 
-/// When the steps happen: now, unless the root is to be past its end.
+/// When the steps happen: now, unless the root is to be expired.
 struct Times {
     roots: OffsetDateTime,
-    leaves: OffsetDateTime,
+    certificates: OffsetDateTime,
 }
 
 impl Times {
     fn of(fault: Option<InjectedFault>, now: OffsetDateTime) -> Self {
         if fault != Some(InjectedFault::ExpiredRoot) {
-            return Self { roots: now, leaves: now };
+            return Self { roots: now, certificates: now };
         }
         let ended = now - Duration::DAY;
-        Self { roots: ended - Duration::days(10 * 365), leaves: ended - Duration::DAY }
+        Self { roots: ended - Duration::days(10 * 365), certificates: ended - Duration::DAY }
     }
 }
 
 impl Demo {
     fn play(&mut self, args: &DemoArgs, context: &mut Context<'_>) -> Result<Exit> {
         let reserved = reserve(MASTERS, NODES).map_err(|error| {
-            CliError::new(Exit::Environment, "the stand-in cluster cannot listen on loopback")
+            CliError::new(Exit::Environment, "the simulated cluster cannot listen on loopback")
                 .hint("it needs 127.0.0.1, 127.0.0.2 and so on; systems other than Linux need them as aliases first")
                 .because(error)
         })?;
         let dir = self.layout.dir().display();
         context.screen.step(format_args!("A cluster of {MASTERS} masters and {NODES} nodes, in {dir}"));
         self.write_cluster_file(reserved.addresses(), context)?;
-        let Times { roots, leaves } = self.times;
-        let told = "the cluster's root, etcd's, the front proxy's";
-        self.step(context, roots, "init-ca --plaintext-ca-key", told, init_ca::run)?;
-        let told = "what masters show, and call kubelets with";
-        self.step(context, leaves, "issue-master --all", told, issue_master::run)?;
-        let told = "what kubelets show, and call masters with";
-        self.step(context, leaves, "issue-node --all", told, issue_node::run)?;
-        let told = "one archive a host, with the masters' location";
-        self.step(context, leaves, "bundle --all", told, bundle::run)?;
+        let Times { roots, certificates } = self.times;
+        let text = "the cluster's root, etcd's, the front proxy's";
+        self.step(context, roots, "init-ca --plaintext-ca-key", text, init_ca::run)?;
+        let text = "masters' serving and client certificates";
+        self.step(context, certificates, "issue-master --all", text, issue_master::run)?;
+        let text = "kubelets' serving and client certificates";
+        self.step(context, certificates, "issue-node --all", text, issue_node::run)?;
+        let text = "one archive per host, with the masters' endpoint";
+        self.step(context, certificates, "bundle --all", text, bundle::run)?;
         if args.fault == Some(InjectedFault::NotReloaded) {
-            let told = "a person's kubeconfig, to be revoked";
-            self.step(context, leaves, "issue-admin", told, issue_admin::run)?;
-            let told = "what API servers are to deny from now on";
-            self.step(context, leaves, "revoke kubernetes-admin --yes", told, revoke::run)?;
+            let text = "a person's kubeconfig, to be revoked";
+            self.step(context, certificates, "issue-admin", text, issue_admin::run)?;
+            let text = "API servers have to deny it";
+            self.step(context, certificates, "revoke kubernetes-admin --yes", text, revoke::run)?;
         }
         let _running = self.start(reserved, args.fault, context)?;
-        let told = match args.fault {
-            None => "the proof, against a stand-in on loopback".to_owned(),
-            Some(fault) => format!("the proof, where {}", fault.describe()),
+        let text = match args.fault {
+            None => "verification of a simulated cluster on loopback".to_owned(),
+            Some(fault) => format!("verification; {}", fault.describe()),
         };
         let words = match args.fault.is_some_and(InjectedFault::is_warned_of) {
             true => "verify --fail-on warn",
             false => "verify",
         };
-        narrate(context, words, &told);
+        narrate(context, words, &text);
         let now = context.env.now;
         let ended = self.command(context, now, words, true, verify::run)?;
         context.screen.step(match (args.fault, ended) {
             (None, Exit::Done) => {
-                "\nAll six properties hold. To see a fault caught: clusterctl demo --fault other-ca".to_owned()
+                "\nAll six properties hold. To see a fault reported: clusterctl demo --fault other-ca".to_owned()
             }
             (Some(fault), Exit::Unproven) => {
-                format!("\nThe fault was ordered: {}. verify ended with exit status 1", fault.describe())
+                format!("\nThe injected fault: {}. verify ended with exit status 1", fault.describe())
             }
             _ => "\nThis is not how the demo should end: please report it".to_owned(),
         });
         Ok(ended)
     }
 
-    /// The stand-in's ports are known only now, and `init` has no flags for them: the file is written by the same writer.
+    /// Writes the cluster file. `init` has no flags for the simulated cluster's ports, so the demo calls its writer.
     fn write_cluster_file(&self, addresses: &Addresses, context: &mut Context<'_>) -> Result<()> {
         let draft = addresses.draft("demo");
         files::write_new(&self.layout.cluster_file(), config::write(&draft).as_bytes(), files::PUBLIC)?;
-        narrate(context, "cluster.yaml", "the one statement of who is in the cluster");
+        narrate(context, "cluster.yaml", "the list of masters and nodes");
         Ok(())
     }
 
@@ -159,7 +159,7 @@ impl Demo {
         context: &mut Context<'_>,
         now: OffsetDateTime,
         words: &str,
-        told: &str,
+        text: &str,
         run: Run<A>,
     ) -> Result<()> {
         self.command(context, now, words, false, run)?;
@@ -167,26 +167,26 @@ impl Demo {
         if context.stop.asked() {
             return Err(stopped());
         }
-        narrate(context, words, told);
+        narrate(context, words, text);
         Ok(())
     }
 
-    /// Runs a command, as typed, in the demo's directory; what it says is heard only where it is the demo's own answer.
+    /// Runs a command in the demo's directory. Its output is muted unless `shown` is set.
     fn command<A: Args>(
         &self,
         context: &mut Context<'_>,
         now: OffsetDateTime,
         words: &str,
-        heard: bool,
+        shown: bool,
         run: Run<A>,
     ) -> Result<Exit> {
         let matches = A::augment_args(clap::Command::new("demo")).try_get_matches_from(words.split(' '));
         let args = matches
             .and_then(|matches| A::from_arg_matches(&matches))
-            .map_err(|error| CliError::new(Exit::Bug, "a step of the demo is no command").because(error))?;
+            .map_err(|error| CliError::new(Exit::Bug, "a step of the demo is not a command").because(error))?;
         let layout = std::mem::replace(&mut context.env.layout, self.layout.clone());
         let before = std::mem::replace(&mut context.env.now, now);
-        let was_muted = context.screen.mute(!heard);
+        let was_muted = context.screen.mute(!shown);
         let ended = run(&args, context);
         context.screen.mute(was_muted);
         context.env.now = before;
@@ -198,26 +198,26 @@ impl Demo {
         let cluster = directory::cluster(&self.layout)?;
         let trust = ca::trust(&self.layout, CaRole::Cluster)?;
         let issuer = ca::open(&self.layout, CaRole::Cluster, None)?.into_issuer(context.env.now);
-        let stored = |leaf: &CertificateSpec| -> Result<Credential> {
+        let stored = |spec: &CertificateSpec| -> Result<Credential> {
             let missing = |_| CliError::new(Exit::Bug, "the demo's own credentials are missing");
-            Ok(credentials::read(&self.layout, leaf).map_err(missing)?.credential)
+            Ok(credentials::read(&self.layout, spec).map_err(missing)?.credential)
         };
         let config = Config::assemble(cluster, &trust, issuer.as_ref().ok(), fault, context.env.now, stored)?;
         reserved
             .start(config)
-            .map_err(|error| CliError::new(Exit::Environment, "the stand-in cluster does not start").because(error))
+            .map_err(|error| CliError::new(Exit::Environment, "the simulated cluster does not start").because(error))
     }
 }
 
-fn narrate(context: &mut Context<'_>, step: &str, told: &str) {
-    context.screen.step(format_args!("  {step:<28} {told}"));
+fn narrate(context: &mut Context<'_>, step: &str, text: &str) {
+    context.screen.step(format_args!("  {step:<28} {text}"));
 }
 
 fn leave(folder: TempDir, keep: bool, context: &mut Context<'_>) {
     if keep {
         let path = folder.keep();
         match context.screen.quiet() {
-            // Without it nobody finds the folder, which holds keys.
+            // The folder has keys: print its path, so that the user can remove it.
             true => context.screen.answer(path.display()),
             false => context.screen.step(format_args!("The folder is kept: {}", path.display())),
         }

@@ -94,7 +94,7 @@ Examples:
   $ clusterctl status --pki /etc/kubernetes
   $ clusterctl status --output prometheus >/var/lib/node_exporter/textfile/clusterctl.prom
 
-Exit status 0 says that nothing is due, 1 that something is due, has expired, or is left of a host that is not in cluster.yaml any more.";
+Exit status 0 says that nothing is due, 1 that something is due, has expired, or belongs to a host that is no longer in cluster.yaml.";
 
 /// `show`
 pub const SHOW: &str = "\

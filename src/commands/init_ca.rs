@@ -9,7 +9,8 @@ use crate::cli::error::Result;
 use crate::cli::exit::Exit;
 use crate::cluster::duration::stamp;
 
-/// Creates the root CAs of the cluster, of etcd and of the front proxy, and the ledger of the certificates that they will sign.
+/// Creates the root CAs of the cluster, of etcd and of the front proxy, and the ledger of the certificates that they
+/// will sign.
 #[derive(Debug, Args)]
 pub struct InitCaArgs {
     #[command(flatten)]
@@ -22,7 +23,7 @@ pub struct InitCaArgs {
 /// Runs `init-ca`.
 ///
 /// # Errors
-/// As [`ca::create`] and `PassphraseArgs::choose`.
+/// The errors of [`ca::create`] and `PassphraseArgs::choose`.
 pub fn run(args: &InitCaArgs, context: &mut Context<'_>) -> Result<Exit> {
     let cluster = context.cluster()?;
     let _lock = context.lock("init-ca")?;

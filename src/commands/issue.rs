@@ -38,7 +38,7 @@ pub(super) struct IssueArgs {
 /// Issues the credentials of `subjects`, or prints what would be issued.
 ///
 /// # Errors
-/// As [`issue::preview`], [`issue::plan`], [`PassphraseArgs::issuers`] and [`issue::IssuePlan::apply`].
+/// The errors of [`issue::preview`], [`issue::plan`], [`PassphraseArgs::issuers`] and [`issue::IssuePlan::apply`].
 pub(super) fn run(
     command: &'static str,
     subjects: Subjects<'_>,

@@ -13,8 +13,8 @@ use crate::cluster::lifetime::Lifetime;
 use crate::cluster::name::{HostName, NameError};
 use crate::cluster::profile::{ADMINS, CaRole, CertificateSpec, SYSTEM_MASTERS};
 
-/// Issues an administrator's kubeconfig, pki/admins/NAME.conf: a member of the group clusterctl:admins, which the policy pack
-/// binds to cluster-admin.
+/// Issues an administrator's kubeconfig, pki/admins/NAME.conf: a member of the group clusterctl:admins, which the
+/// policy pack binds to cluster-admin.
 #[derive(Debug, Args)]
 pub struct IssueAdminArgs {
     /// The account's name [default: kubernetes-admin; with --break-glass: break-glass]
@@ -46,7 +46,7 @@ fn name(text: &str) -> Result<HostName, NameError> {
 /// Runs `issue-admin`.
 ///
 /// # Errors
-/// As [`admin::plan`], the passphrase and [`admin::AdminPlan::apply`]; refused when it is not confirmed.
+/// The errors of [`admin::plan`], the passphrase and [`admin::AdminPlan::apply`]; refused when it is not confirmed.
 pub fn run(args: &IssueAdminArgs, context: &mut Context<'_>) -> Result<Exit> {
     let cluster = context.cluster()?;
     let IssueAdminArgs { name, validity, break_glass, reissue, .. } = args;

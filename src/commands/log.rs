@@ -15,8 +15,8 @@ use crate::cluster::lifetime::Lifetime;
 use crate::sanitize::sanitized;
 use crate::store::ledger::history::{CertificateId, Change, HistoryEntry};
 
-/// Prints what the ledger recorded: certificates that were issued and revoked, bundles that were packed, keys that were deleted,
-/// and everything else that changed the cluster directory; with the time and the user, the oldest first.
+/// Prints what the ledger recorded: certificates that were issued and revoked, bundles that were packed, keys that were
+/// deleted, and everything else that changed the cluster directory; with the time and the user, the oldest first.
 #[derive(Debug, Args)]
 pub struct LogArgs {
     /// Only what concerns this host, account, serial number, or SHA-256 (an API server's credential-id)
@@ -64,7 +64,7 @@ impl Since {
 /// Runs `log`.
 ///
 /// # Errors
-/// As [`history`]; or when another user owns the directory.
+/// The errors of [`history`]; or when another user owns the directory.
 pub fn run(args: &LogArgs, context: &mut Context<'_>) -> Result<Exit> {
     context.check_owner()?;
     let since = args.since.map(|since| since.time(context.env.now));

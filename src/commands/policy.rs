@@ -14,12 +14,12 @@ use crate::cluster::spec::Cluster;
 use crate::rbac::explain;
 use crate::verify::remedy::{DirectoryRemedy, TargetKind};
 
-/// Writes the folder policy/ from the cluster file: RBAC and admission policies, for kubectl apply -f policy/, and the API
-/// servers' authorization configuration, policy/masters/authorization.yaml, which masters' bundles have, too. The files are the
-/// same bytes for the same input.
+/// Writes the folder policy/ from the cluster file: RBAC and admission policies, for kubectl apply -f policy/, and the
+/// API servers' authorization configuration, policy/masters/authorization.yaml, which masters' bundles have, too. The
+/// files are the same bytes for the same input.
 #[derive(Debug, Args)]
 pub struct PolicyArgs {
-    /// Print what each account may do, may not do, and what remains possible; write nothing
+    /// Print what each account may do, may not do, and known remaining risks; write nothing
     #[arg(long, conflicts_with = "templates")]
     check: bool,
     /// Take templates from this folder where it has them, by their path
@@ -30,7 +30,7 @@ pub struct PolicyArgs {
 /// Runs `policy`.
 ///
 /// # Errors
-/// As [`policy::write`].
+/// The errors of [`policy::write`].
 pub fn run(args: &PolicyArgs, context: &mut Context<'_>) -> Result<Exit> {
     let cluster = context.cluster()?;
     if args.check {
@@ -54,7 +54,7 @@ fn show(report: &PolicyReport, cluster: &Cluster, context: &mut Context<'_>) {
     screen.step(format_args!("Apply it with: kubectl apply -f {}", report.folder.display()));
     if let Some(folder) = &report.deletions {
         screen.warn(format_args!(
-            "objects of accounts that the cluster file does not have any more may exist in the cluster, and give rights. Once \
+            "objects of accounts that the cluster file no longer has may exist in the cluster, and give rights. Once \
              their nodes have new certificates: kubectl delete --ignore-not-found -f {}",
             folder.display()
         ));

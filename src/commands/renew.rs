@@ -26,9 +26,9 @@ use crate::ui::Screen;
 /// How many hosts a line names.
 const NAMED: usize = 20;
 
-/// Renews what is past its time of renewal: renewBefore in cluster.yaml, or the last third of its life. Certificates that do not
-/// match the cluster file are replaced, too. What was never issued stays so: issue-master and issue-node issue it. The passphrase is
-/// asked for once, and only if something is due.
+/// Renews what is past its time of renewal: renewBefore in cluster.yaml, or the last third of its life. Certificates
+/// that do not match the cluster file are replaced, too. What was never issued stays so: issue-master and issue-node
+/// issue it. The passphrase is asked for once, and only if something is due.
 #[derive(Debug, Args)]
 pub struct RenewArgs {
     /// Masters and nodes: names, lists as in a,b and patterns as in 'worker-*'
@@ -59,7 +59,8 @@ pub struct RenewArgs {
 /// Runs `renew`.
 ///
 /// # Errors
-/// As [`renew::plan`], [`PassphraseArgs::issuers`] and [`RenewPlan::apply`]; a usage error where nothing is named.
+/// The errors of [`renew::plan`], [`PassphraseArgs::issuers`] and [`RenewPlan::apply`]; a usage error where nothing is
+/// named.
 pub fn run(args: &RenewArgs, context: &mut Context<'_>) -> Result<Exit> {
     let cluster = context.cluster()?;
     let options = args.options(&cluster, context)?;

@@ -1,4 +1,5 @@
-//! `show`: describes certificates, keys, requests, CRLs, kubeconfigs and bundles, whichever tool made them, and certificates of the ledger.
+//! `show`: describes certificates, keys, requests, CRLs, kubeconfigs and bundles, whichever tool made them, and
+//! certificates of the ledger.
 
 use std::path::PathBuf;
 
@@ -13,14 +14,14 @@ use crate::cli::exit::Exit;
 use crate::explain::card::Card;
 use crate::sanitize::sanitized_lines;
 
-/// Describes certificates, keys (kind and fingerprint only), signing requests, CRLs, kubeconfigs and bundles. Files that are
-/// given together are linked: a CA among them is the issuer of what it signed. What is no file is looked up in the ledger: the
-/// newest certificates of a host or an account, or the one with a serial number or a SHA-256, with the time of issue, the user who
-/// issued it, its revocation, and the file that it is in.
+/// Describes certificates, keys (kind and fingerprint only), signing requests, CRLs, kubeconfigs and bundles. Files
+/// that are given together are linked: a CA among them is the issuer of what it signed. What is not a file is looked up
+/// in the ledger: the newest certificates of a host or an account, or the one with a serial number or a SHA-256, with
+/// the time of issue, the user who issued it, its revocation, and the file that it is in.
 #[derive(Debug, Args)]
 pub struct ShowArgs {
-    /// Files or folders to describe (`-` is standard input); or a host, an account, a serial number or a SHA-256 (an API server's
-    /// credential-id) of the ledger
+    /// Files or folders to describe (`-` is standard input); or a host, an account, a serial number or a SHA-256 (an
+    /// API server's credential-id) of the ledger
     #[arg(value_name = "FILE|HOST|ACCOUNT|SERIAL|SHA256", required = true, value_hint = clap::ValueHint::AnyPath)]
     files: Vec<PathBuf>,
     /// Format of the output

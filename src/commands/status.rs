@@ -16,15 +16,15 @@ use crate::cluster::lifetime::Lifetime;
 
 /// Reports everything in the cluster directory that expires or is due. It needs no passphrase and changes nothing.
 ///
-/// That is roots, CRLs, the certificates of hosts, of the verifier and of administrators, bundles that are older than their certificates,
-/// and hosts that are not in cluster.yaml any more.
+/// That is roots, CRLs, the certificates of hosts, of the verifier and of administrators, bundles that are older than
+/// their certificates, and hosts that are no longer in cluster.yaml.
 #[derive(Debug, Args)]
 pub struct StatusArgs {
-    /// Hosts: names, lists as in a,b and patterns as in 'worker-*' [default: all, and what is no host's]
+    /// Hosts: names, lists as in a,b and patterns as in 'worker-*' [default: all, and credentials of no host]
     #[arg(value_name = "HOST", add = completions::hosts())]
     hosts: Vec<String>,
-    /// Read files and folders of any tool's PKI instead: certificates, kubeconfigs and CRLs, for example /etc/kubernetes; `-` is
-    /// standard input
+    /// Read files and folders of any tool's PKI instead: certificates, kubeconfigs and CRLs, for example
+    /// /etc/kubernetes; `-` is standard input
     #[arg(long, value_name = "PATH", num_args = 1.., conflicts_with = "hosts", value_hint = clap::ValueHint::AnyPath)]
     pki: Vec<PathBuf>,
     /// Report what expires within this time [default: 30d, or a sixth of its life where that is shorter]
@@ -68,7 +68,7 @@ impl SortColumn {
 /// Runs `status`.
 ///
 /// # Errors
-/// As [`status::of_directory`] and [`status::of_files`]; or when the cluster file cannot be used.
+/// The errors of [`status::of_directory`] and [`status::of_files`]; or when the cluster file cannot be used.
 pub fn run(args: &StatusArgs, context: &mut Context<'_>) -> Result<Exit> {
     let hosts = HostPattern::parse_all(&args.hosts).map_err(StatusError::from)?;
     let options = StatusOptions { hosts, expires_within: args.expires_within };

@@ -11,8 +11,8 @@ use crate::cli::exit::Exit;
 /// Prints the version, the commit, the target and the compiler.
 #[derive(Debug, Args)]
 pub struct VersionArgs {
-    /// The form of the output
-    #[arg(short, long, value_name = "FORM", value_enum, default_value_t)]
+    /// Format of the output
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
     output: OutputFormat,
 }
 

@@ -39,7 +39,7 @@ const NO_HOSTS: [(&str, Option<&str>, Provider); 6] = [
     ("type", Some("kwok"), Provider::Kwok),
 ];
 
-/// Why bytes are not a list of nodes.
+/// Errors of parsing a list of nodes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KubectlError {
     /// Neither JSON nor YAML, or a node's fields have other types than Kubernetes's.

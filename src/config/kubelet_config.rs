@@ -1,6 +1,7 @@
 //! Changes, checks and writes a kubelet's configuration (KubeletConfiguration, kubelet.config.k8s.io/v1beta1).
 //!
-//! The cluster file changes it, trust is checked, and it is written so that a YAML 1.1 reader, too, reads every string as one.
+//! The cluster file changes it, trust is checked, and it is written so that a YAML 1.1 reader, too, reads every string
+//! as one.
 
 use std::fmt::Write;
 
@@ -8,7 +9,7 @@ use super::write::quoted;
 use crate::cluster::kubelet::Setting;
 use crate::cluster::kubelet_trust::{Mode, OwnValues, TrustViolation, trust_violations};
 
-/// Why a configuration is refused.
+/// Errors of parsing a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KubeletConfigError {
     /// It is not YAML, or not a mapping.
@@ -75,7 +76,7 @@ fn setting(value: serde_yaml::Value) -> Result<Setting, String> {
         serde_yaml::Value::Number(number) => match (number.as_i64(), number.as_f64()) {
             (Some(number), _) => Setting::Number(number.to_string()),
             (None, Some(number)) if number.is_finite() => Setting::Number(number.to_string()),
-            _ => return Err(format!("{number} is not a JSON number")),
+            _ => return Err(format!("{number} is not JSON number")),
         },
         serde_yaml::Value::String(text) => Setting::Text(text),
         serde_yaml::Value::Sequence(items) => Setting::List(items.into_iter().map(setting).collect::<Result<_, _>>()?),

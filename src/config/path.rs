@@ -41,19 +41,19 @@ pub(super) fn steps_of(path: &str) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut rest = path;
     while !rest.is_empty() {
-        let (step, behind) = match rest.strip_prefix('"').and_then(|quoted| quoted.split_once('"')) {
+        let (step, after) = match rest.strip_prefix('"').and_then(|quoted| quoted.split_once('"')) {
             // A key that needs escapes is not found; the position of its parent is used.
-            Some((key, behind)) => (Step::Key(key.to_owned(), 0), behind),
+            Some((key, after)) => (Step::Key(key.to_owned(), 0), after),
             None => {
-                let (word, behind) = rest.split_at(rest.find(['.', '[']).unwrap_or(rest.len()));
+                let (word, after) = rest.split_at(rest.find(['.', '[']).unwrap_or(rest.len()));
                 match word.strip_suffix(']').and_then(|i| i.parse().ok()) {
-                    Some(i) => (Step::Item(i), behind),
-                    None => (Step::Key(word.to_owned(), 0), behind),
+                    Some(i) => (Step::Item(i), after),
+                    None => (Step::Key(word.to_owned(), 0), after),
                 }
             }
         };
         steps.push(step);
-        rest = behind.strip_prefix(['.', '[']).unwrap_or(behind);
+        rest = after.strip_prefix(['.', '[']).unwrap_or(after);
     }
     steps
 }

@@ -1,7 +1,7 @@
 //! Reads a `Cluster` from YAML, and reports all errors together.
 //!
-//! `serde_yaml`, which is no longer developed, is used for reading only, with visitors that return each scalar as it is written,
-//! so that a node called `on` keeps its name.
+//! `serde_yaml`, which is no longer developed, is used for reading only, with visitors that return each scalar as it is
+//! written, so that a node called `on` keeps its name.
 
 use std::collections::HashSet;
 
@@ -23,7 +23,7 @@ const MAX_DEPTH: usize = 200;
 /// Each value costs `serde_yaml` about 150 bytes of memory. A node has about fifteen values.
 const MAX_VALUES: usize = 8_000_000;
 
-/// Why bytes are not a cluster file.
+/// Errors of parsing a cluster file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
     /// More than [`MAX_BYTES`]; both in bytes.

@@ -129,7 +129,7 @@ fn revocation(
             .data("revocationReason", revocation.reason)
             .problem(revocation.text),
         Some(Err(error)) => {
-            card.data("revoked", json!(null)).problem(format!("whether it is revoked cannot be told: {error}"))
+            card.data("revoked", json!(null)).problem(format!("its revocation status is unknown: {error}"))
         }
         Some(Ok(None)) => card.data("revoked", false),
         None if by_list => card.data("revoked", false),

@@ -1,4 +1,4 @@
-//! What is known besides the thing that is explained: the directory's roots, and whatever else was given.
+//! The context of an explanation: the directory's roots, and the other files that were given.
 
 use std::collections::BTreeSet;
 
@@ -81,7 +81,7 @@ impl<'a> ExplainContext<'a> {
         named.find(|(_, certificate)| issued.is_signed_by(certificate)).map(signer)
     }
 
-    /// Returns the certificate that `issued` names as its issuer, whoever signed it.
+    /// Returns the certificate that `issued` names as its issuer, even if another CA signed it.
     pub(super) fn named_issuer_of(&self, issued: &Certificate) -> Option<Signer<'_>> {
         let mut known = self.roots.iter().chain(&self.given.certificates);
         known.find(|(_, certificate)| certificate.subject.der == issued.issuer.der).map(signer)
@@ -106,7 +106,7 @@ impl<'a> ExplainContext<'a> {
         crls.find(|crl| crl.serials.contains(&certificate.serial) && crl.is_signed_by(signer))
     }
 
-    /// True when a list of `signer` was given.
+    /// Returns true if a list of `signer` was given.
     pub(super) fn has_list_of(&self, signer: &Certificate) -> bool {
         self.given.crls.iter().any(|crl| crl.issuer.der == signer.subject.der && crl.is_signed_by(signer))
     }
@@ -122,13 +122,14 @@ impl<'a> ExplainContext<'a> {
         given.filter(move |(_, one)| one.fingerprint() == certificate).map(|(place, _)| place.as_str())
     }
 
-    /// True when a key belongs to none of the certificates, requests and public keys that were given, and there are some.
+    /// Returns true if a key belongs to none of the certificates, requests and public keys that were given, and there
+    /// are some.
     pub(super) fn is_stray_key(&self, key: Fingerprint) -> bool {
         let some = !self.given.certificates.is_empty() || !self.given.bare_keys.is_empty();
         some && !self.given.bare_keys.contains(&key) && self.certificates_of_key(key).is_empty()
     }
 
-    /// True when the private key of `certificate` was given, too.
+    /// Returns true if the private key of `certificate` was given, too.
     pub(super) fn has_key_of(&self, certificate: &Certificate) -> bool {
         self.given.keys.contains(&certificate.spki_fingerprint())
     }
@@ -145,7 +146,7 @@ impl<'a> ExplainContext<'a> {
         let masters = cluster.masters.iter().flat_map(|master| cluster.master_specs(master));
         let candidates: Vec<CertificateSpec> =
             nodes.chain(masters).chain([cluster.verifier_spec()]).filter(fits).collect();
-        // All API servers carry one account: the one whose names fit best is meant.
+        // All API servers carry one account: the one whose names match best is meant.
         let missing =
             |leaf: &CertificateSpec| leaf.names.iter().filter(|name| !certificate.names_address(name)).count();
         candidates.into_iter().min_by_key(missing).map(|leaf| (leaf, cluster))

@@ -102,7 +102,7 @@ impl ReadKubeconfig {
         for cluster in &config.clusters {
             card = card.line("server", format!("{} ({})", cluster.server, cluster.name));
             if !cluster.location().starts_with("https://") {
-                card = card.problem(format!("{} is not https, so nobody is authenticated", cluster.server));
+                card = card.problem(format!("{} is not https, so the server is not authenticated", cluster.server));
             }
             if cluster.insecure {
                 card = card.problem("insecure-skip-tls-verify: the master is not authenticated");

@@ -112,7 +112,7 @@ fn crl_card(crl: &Crl, place: &str, context: &ExplainContext<'_>) -> Card {
         card = card.problem(format!("it is overdue: its next update was due {} ago", in_words(now - next)));
     }
     if crl.next_update.is_none() {
-        card = card.problem("it names no next update, so that it cannot be told from an old one");
+        card = card.problem("it has no next update, so an old one cannot be detected");
     }
     if now < crl.this_update {
         card = card.problem(format!("it begins in {}", in_words(crl.this_update - now)));

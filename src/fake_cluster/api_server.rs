@@ -88,7 +88,7 @@ async fn post(
         }
         "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews" => match spec_of(request).await {
             Some(spec) => response::object(state, StatusCode::CREATED, &reviews::access_review(state, client, &spec)),
-            None => response::failure(state, StatusCode::BAD_REQUEST, "BadRequest", "the request body is no review"),
+            None => response::failure(state, StatusCode::BAD_REQUEST, "BadRequest", "the request body is not a review"),
         },
         "/apis/authorization.k8s.io/v1/subjectaccessreviews" if state.may_review_others(client) => {
             match spec_of(request).await {
@@ -96,7 +96,7 @@ async fn post(
                     response::object(state, StatusCode::CREATED, &reviews::subject_access_review(state, &spec))
                 }
                 None => {
-                    response::failure(state, StatusCode::BAD_REQUEST, "BadRequest", "the request body is no review")
+                    response::failure(state, StatusCode::BAD_REQUEST, "BadRequest", "the request body is not a review")
                 }
             }
         }

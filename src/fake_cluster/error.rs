@@ -3,7 +3,7 @@
 use std::io;
 use std::net::IpAddr;
 
-/// Why a simulated cluster cannot run.
+/// Errors of running a simulated cluster.
 #[derive(Debug, thiserror::Error)]
 pub enum FakeClusterError {
     /// A loopback address cannot be listened on.

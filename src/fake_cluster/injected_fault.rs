@@ -1,4 +1,4 @@
-//! What can be broken on purpose, one thing at a time.
+//! Faults that can be injected into the simulated cluster, one at a time.
 
 use std::fmt;
 
@@ -11,24 +11,24 @@ use crate::cluster::spec::Cluster;
 use crate::pki::issuer::{Credential, IssueError, Issuer, create_root};
 use crate::pki::untrusted;
 
-/// A fault of the stand-in cluster.
+/// A fault of the simulated cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum InjectedFault {
     /// A node's serving certificate expired yesterday.
     ExpiredNode,
-    /// A node's serving certificate is by another root with the very same name.
+    /// A node's serving certificate is signed by another root with the same name.
     OtherCa,
     /// A node's serving certificate names another host.
     WrongName,
-    /// A node's kubelet lets everybody in.
+    /// A node's kubelet accepts anonymous requests.
     AnonymousNode,
-    /// The API servers let everybody in.
+    /// The API servers accept anonymous requests.
     AnonymousMaster,
     /// The API servers take one node's certificate for another node's account.
     SwappedAccount,
-    /// A node's kubelet speaks HTTP without TLS.
+    /// A node's kubelet serves HTTP without TLS.
     Plaintext,
-    /// The root is past its end. Made by issuing with an older clock; the stand-in serves what it is given.
+    /// The root is expired. The demo issues with an older clock; the simulated cluster serves what it is given.
     ExpiredRoot,
     /// A node does not reach the masters: it has not renewed its Lease for an hour.
     SilentNode,
@@ -40,30 +40,30 @@ pub enum InjectedFault {
     EtcdDown,
     /// The API servers accept client certificates of any CA.
     AnyCaMaster,
-    /// A node's kubelet accepts client certificates that signed themselves.
+    /// A node's kubelet accepts client certificates that are self-signed.
     SelfSignedNode,
-    /// A node's kubelet takes RSA signatures only, and every certificate.
+    /// A node's kubelet accepts only RSA signatures, and any client certificate.
     RsaOnlyNode,
-    /// A node's kubelet looks at the first request of a connection only.
+    /// A node's kubelet authenticates only the first request of a connection.
     SecondRequest,
-    /// A node's kubelet shows its metrics to everybody.
+    /// A node's kubelet serves its metrics to anonymous clients.
     OpenMetrics,
-    /// The API servers show secrets to everybody.
+    /// The API servers serve secrets to anonymous clients.
     OpenSecrets,
-    /// A node's kubelet recognises the masters and forbids them everything.
+    /// A node's kubelet recognises the masters and denies them all requests.
     ForbiddenMasters,
-    /// The API servers allow and deny at once.
+    /// The API servers both allow and deny a request.
     ContradictoryReviews,
     /// An authorizer of the API servers fails.
     FailingAuthorizer,
-    /// The API servers believe a header that names a user, from every client with a certificate of the cluster.
+    /// The API servers accept a header that names a user, from every client with a certificate of the cluster.
     BelievedHeader,
-    /// The API servers have not read what they have to deny: they deny no revoked certificate.
+    /// The API servers have not reloaded their authorization configuration: they deny no revoked certificate.
     NotReloaded,
 }
 
 impl InjectedFault {
-    /// All of them, in the order in which they are offered.
+    /// All faults, in the order of the help.
     pub const ALL: [Self; 23] = [
         Self::ExpiredNode,
         Self::OtherCa,
@@ -90,7 +90,7 @@ impl InjectedFault {
         Self::NotReloaded,
     ];
 
-    /// As `--fault` writes it.
+    /// Returns the name for `--fault`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -120,58 +120,58 @@ impl InjectedFault {
         }
     }
 
-    /// The fault called `text`.
+    /// Returns the fault with this name.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|fault| fault.as_str() == text)
     }
 
-    /// What it breaks, in a sentence.
+    /// Returns a description of the fault.
     #[must_use]
     pub fn describe(self) -> &'static str {
         match self {
             Self::ExpiredNode => "a node's serving certificate expired yesterday",
-            Self::OtherCa => "a node's serving certificate is by another CA of the very same name",
+            Self::OtherCa => "a node's serving certificate is signed by another CA with the same name",
             Self::WrongName => "a node's serving certificate names another host",
-            Self::AnonymousNode => "a node's kubelet lets everybody in",
-            Self::AnonymousMaster => "the API servers let everybody in",
+            Self::AnonymousNode => "a node's kubelet accepts anonymous requests",
+            Self::AnonymousMaster => "the API servers accept anonymous requests",
             Self::SwappedAccount => "the API servers take one node's certificate for another node's account",
-            Self::Plaintext => "a node's kubelet speaks HTTP without TLS",
-            Self::ExpiredRoot => "the cluster's root is past its end",
+            Self::Plaintext => "a node's kubelet serves HTTP without TLS",
+            Self::ExpiredRoot => "the cluster's root is expired",
             Self::SilentNode => "a node has not reached a master for an hour",
             Self::UnverifiedKubelets => "the API servers run without --kubelet-certificate-authority",
             Self::NoAdmission => "the API servers admit what a node must not write",
             Self::EtcdDown => "etcd does not answer the API servers",
             Self::AnyCaMaster => "the API servers accept client certificates of any CA",
-            Self::SelfSignedNode => "a node's kubelet accepts client certificates that signed themselves",
-            Self::RsaOnlyNode => "a node's kubelet takes RSA signatures only, and every certificate",
-            Self::SecondRequest => "a node's kubelet looks at the first request of a connection only",
-            Self::OpenMetrics => "a node's kubelet shows its metrics to everybody",
-            Self::OpenSecrets => "the API servers show secrets to everybody",
-            Self::ForbiddenMasters => "a node's kubelet recognises the masters and forbids them everything",
-            Self::ContradictoryReviews => "the API servers allow and deny at once",
+            Self::SelfSignedNode => "a node's kubelet accepts client certificates that are self-signed",
+            Self::RsaOnlyNode => "a node's kubelet accepts only RSA signatures, and any client certificate",
+            Self::SecondRequest => "a node's kubelet authenticates only the first request of a connection",
+            Self::OpenMetrics => "a node's kubelet serves its metrics to anonymous clients",
+            Self::OpenSecrets => "the API servers serve secrets to anonymous clients",
+            Self::ForbiddenMasters => "a node's kubelet recognises the masters and denies them all requests",
+            Self::ContradictoryReviews => "the API servers both allow and deny a request",
             Self::FailingAuthorizer => "an authorizer of the API servers fails",
-            Self::BelievedHeader => "the API servers take a node for the user that its X-Remote-User header names",
-            Self::NotReloaded => "the API servers have not read what they have to deny",
+            Self::BelievedHeader => "the API servers accept X-Remote-User headers from nodes",
+            Self::NotReloaded => "the API servers have not reloaded their authorization configuration",
         }
     }
 
-    /// True for what breaks no property by itself, so that `verify` only warns of it.
+    /// Returns true if the fault violates no property by itself, so that `verify` only warns of it.
     #[must_use]
     pub fn is_warned_of(self) -> bool {
         self == Self::NotReloaded
     }
 
-    /// The node that it is shown at: the second one, or the only one.
+    /// Returns the index of the affected node: the second one, or the only one.
     #[must_use]
     pub fn node(nodes: usize) -> usize {
         1.min(nodes.saturating_sub(1))
     }
 
-    /// The serving certificate that this fault puts in the place of its node's, if it is a fault of a certificate.
+    /// Returns the serving certificate that replaces the node's, if the fault is one of a certificate.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// When it cannot be issued.
     pub fn serving_credential(
         self,
         cluster: &Cluster,
@@ -179,23 +179,23 @@ impl InjectedFault {
         now: OffsetDateTime,
     ) -> Result<Option<Credential>, IssueError> {
         let Some(node) = cluster.nodes.get(Self::node(cluster.nodes.len())) else { return Ok(None) };
-        let leaves = cluster.node_specs(node);
-        let Some(mut leaf) = leaves.into_iter().find(|leaf| leaf.profile == Profile::KubeletServer) else {
+        let specs = cluster.node_specs(node);
+        let Some(mut spec) = specs.into_iter().find(|spec| spec.profile == Profile::KubeletServer) else {
             return Ok(None);
         };
         let Some(issuer) = issuer else { return Ok(None) };
         let made = match self {
-            Self::ExpiredNode => untrusted::dated(issuer, &leaf, now - Duration::days(366), now - Duration::DAY)?,
+            Self::ExpiredNode => untrusted::dated(issuer, &spec, now - Duration::days(366), now - Duration::DAY)?,
             Self::OtherCa => {
-                let impostor = create_root(CaRole::Cluster, &cluster.name, cluster.keys, cluster.validity.ca, now)?;
-                Issuer::open(CaRole::Cluster, impostor.get(), now)?
-                    .issue_credential(&leaf, cluster.keys, now)?
+                let other_root = create_root(CaRole::Cluster, &cluster.name, cluster.keys, cluster.validity.ca, now)?;
+                Issuer::open(CaRole::Cluster, other_root.get(), now)?
+                    .issue_credential(&spec, cluster.keys, now)?
                     .into_inner()
             }
             Self::WrongName => {
-                let other = HostName::parse("somebody-else").map(|name| name.to_address());
-                leaf.names = other.into_iter().chain(Address::parse("192.0.2.7")).collect();
-                issuer.issue_credential(&leaf, cluster.keys, now)?.into_inner()
+                let other = HostName::parse("another-host").map(|name| name.to_address());
+                spec.names = other.into_iter().chain(Address::parse("192.0.2.7")).collect();
+                issuer.issue_credential(&spec, cluster.keys, now)?.into_inner()
             }
             _ => return Ok(None),
         };

@@ -1,5 +1,5 @@
-//! From where a stand-in listens to what it serves: the cluster file that fits it, and the credentials that belong to each
-//! of its hosts.
+//! Assembles a simulated cluster from its addresses: a matching cluster file, and the credentials that belong to
+//! each of its hosts.
 
 use std::net::SocketAddr;
 

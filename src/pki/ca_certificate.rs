@@ -35,7 +35,7 @@ impl Origin {
     }
 }
 
-/// Why certificates are not those of a CA.
+/// Errors of parsing the certificates of a CA.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CaCertificateError {
     /// An intermediate's issuer is not among the certificates.
@@ -94,8 +94,8 @@ impl CaCertificate {
     /// Dates are not looked at here. A root of [`Origin::Generated`] that is alone is left to its own profile.
     ///
     /// # Errors
-    /// When a signature of the path is missing or wrong, a certificate of it is not a CA, a path length is too short, or the key is
-    /// of a kind that cannot sign here.
+    /// When a signature of the path is missing or wrong, a certificate of it is not a CA, a path length is too short,
+    /// or the key is of a kind that cannot sign here.
     pub fn new(
         role: CaRole,
         origin: Origin,
@@ -161,7 +161,7 @@ impl CaCertificate {
         self.chain.first().unwrap_or(&self.root)
     }
 
-    /// Returns the certificates that are sent behind an end-entity certificate: all but the root.
+    /// Returns the certificates that are sent after an end-entity certificate: all but the root.
     #[must_use]
     pub fn chain(&self) -> &[Certificate] {
         &self.chain
@@ -196,7 +196,8 @@ impl CaCertificate {
 
     /// Returns the rules that keep the CA from signing at `now`.
     ///
-    /// A root of our own must keep to its profile. Of other certificates only that counts for which Kubernetes rejects them.
+    /// A root of our own must keep to its profile. Of other certificates only that counts for which Kubernetes rejects
+    /// them.
     #[must_use]
     pub fn violations(&self, now: OffsetDateTime) -> Vec<Violation> {
         if self.origin == Origin::Generated && self.chain.is_empty() {

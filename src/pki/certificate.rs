@@ -31,7 +31,7 @@ pub use super::fields::{
 #[derive(Clone, PartialEq, Eq)]
 pub struct Certificate {
     der: Vec<u8>,
-    /// Of the DER: whoever looks at a certificate asks for it, and most more than once.
+    /// SHA-256 of the DER; cached, because it is needed often.
     fingerprint: Fingerprint,
     /// Where in the DER stands what is signed (tbsCertificate, RFC 5280 § 4.1.1); the signature follows it.
     signed: Range<usize>,
@@ -75,7 +75,8 @@ pub struct Certificate {
     pub constrains_uris_or_mail: bool,
     /// Whether it has rules for certificate policies: mappings, constraints, anyPolicy inhibited.
     pub has_policy_rules: bool,
-    /// Why Go's crypto/x509, with which all of Kubernetes reads certificates, cannot read it; `None` where it can.
+    /// The reason why Go's crypto/x509, with which all of Kubernetes reads certificates, cannot read it; `None` where
+    /// it can.
     pub go_refuses: Option<String>,
 }
 
@@ -185,20 +186,20 @@ impl Certificate {
         Fingerprint::of(&self.spki)
     }
 
-    /// True when subject and issuer are the same bytes.
+    /// Returns true if subject and issuer are the same bytes.
     #[must_use]
     pub fn is_self_issued(&self) -> bool {
         self.subject.der == self.issuer.der
     }
 
-    /// True when `issuer`'s key made this certificate's signature. Names, dates and usages are not looked at.
+    /// Returns true if `issuer`'s key made this certificate's signature. Names, dates and usages are not looked at.
     #[must_use]
     pub fn is_signed_by(&self, issuer: &Self) -> bool {
         self.signed_by(issuer) == SignatureStatus::Valid
     }
 
-    /// Returns whether `issuer`'s key made this certificate's signature, as far as ring can tell. Names, dates and usages are not
-    /// looked at.
+    /// Returns whether `issuer`'s key made this certificate's signature, as far as ring can tell. Names, dates and
+    /// usages are not looked at.
     #[must_use]
     pub fn signed_by(&self, issuer: &Self) -> SignatureStatus {
         let Some((algorithm, value)) = self.outer_signature() else { return SignatureStatus::Invalid };
@@ -215,13 +216,13 @@ impl Certificate {
 
     /// What follows that which is signed: the signature and its algorithm.
     fn outer_signature(&self) -> Option<(AlgorithmIdentifier<'_>, BitString<'_>)> {
-        let (behind, algorithm) = AlgorithmIdentifier::from_der(&self.der[self.signed.end..]).ok()?;
-        let (_, signature) = BitString::from_der(behind).ok()?;
+        let (after, algorithm) = AlgorithmIdentifier::from_der(&self.der[self.signed.end..]).ok()?;
+        let (_, signature) = BitString::from_der(after).ok()?;
         Some((algorithm, signature))
     }
 
-    /// The account that Kubernetes derives from it: the last CN and the first O, if any. [`Name::organizations`] has all
-    /// groups.
+    /// The account that Kubernetes derives from it: the last CN and the first O, if any. [`Name::organizations`] has
+    /// all groups.
     #[must_use]
     pub fn account(&self) -> Account {
         Account {
@@ -230,8 +231,8 @@ impl Certificate {
         }
     }
 
-    /// True when a subject alternative name of the right kind is `address` (RFC 9525 § 6): an iPAddress for an IP, a
-    /// dNSName for a name, with a wildcard as the whole leftmost label. The common name never counts.
+    /// Returns true if a subject alternative name of the right kind is `address` (RFC 9525 § 6): an iPAddress for an
+    /// IP, a dNSName for a name, with a wildcard as the whole leftmost label. The common name never counts.
     #[must_use]
     pub fn names_address(&self, address: &Address) -> bool {
         self.names.iter().any(|name| match (name, address) {
@@ -241,7 +242,7 @@ impl Certificate {
         })
     }
 
-    /// True when it carries this extended key usage itself; `anyExtendedKeyUsage` is another thing.
+    /// Returns true if it carries this extended key usage itself; `anyExtendedKeyUsage` is another thing.
     #[must_use]
     pub fn has_extended_usage(&self, usage: &str) -> bool {
         self.extended_key_usage.as_ref().is_some_and(|usages| usages.iter().any(|u| u == usage))

@@ -8,7 +8,7 @@ use super::key::PrivateKey;
 pub struct Credential {
     /// The end-entity certificate, or a root's own.
     pub certificate: Certificate,
-    /// The intermediates that are sent behind it: its issuer first, the root left out. Empty under a root.
+    /// The intermediates that are sent after it: its issuer first, the root left out. Empty under a root.
     pub chain: Vec<Certificate>,
     /// The private key.
     pub key: PrivateKey,
@@ -21,7 +21,7 @@ impl Credential {
         self.certificates().map(Certificate::to_pem).collect()
     }
 
-    /// Returns the certificate and those that are sent behind it.
+    /// Returns the certificate and those that are sent after it.
     pub fn certificates(&self) -> impl Iterator<Item = &Certificate> {
         [&self.certificate].into_iter().chain(&self.chain)
     }

@@ -30,7 +30,8 @@ pub struct Crl {
     pub serials: BTreeSet<Serial>,
     /// The signature's algorithm.
     pub signature: SignatureKind,
-    /// The OIDs of critical extensions of the CRL or its entries: a partial CRL, a delta, certificates of another issuer.
+    /// The OIDs of critical extensions of the CRL or its entries: a partial CRL, a delta, certificates of another
+    /// issuer.
     pub critical: Vec<String>,
 }
 
@@ -45,7 +46,7 @@ pub struct Revoked {
     pub reason: Reason,
 }
 
-/// Why bytes are not a CRL.
+/// Errors of parsing a CRL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CrlError {
     /// Not DER, or not a CertificateList.
@@ -272,8 +273,8 @@ mod tests {
         der[at - 2] = 1;
         assert!(Crl::from_der(der.clone()).is_err());
         let (_, list, _) = element(&der).expect("a list");
-        let (_, _, behind) = element(list).expect("its content");
-        assert_eq!(count_entries(&list[..list.len() - behind.len()]), Some(3));
+        let (_, _, after) = element(list).expect("its content");
+        assert_eq!(count_entries(&list[..list.len() - after.len()]), Some(3));
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! DER as Go reads it (golang.org/x/crypto/cryptobyte): one element after the other, and nothing that is not DER. The parsers that
-//! read certificates here take more.
+//! DER as Go reads it (golang.org/x/crypto/cryptobyte): one element after the other, and nothing that is not DER. The
+//! parsers that read certificates here take more.
 
 /// What is left to read.
 #[derive(Debug, Clone, Copy)]
@@ -52,7 +52,7 @@ impl<'a> Der<'a> {
         self.0
     }
 
-    /// Whether an element with this tag comes next.
+    /// Returns whether an element with this tag comes next.
     pub(super) fn is_next(&self, tag: u8) -> bool {
         self.0.first() == Some(&tag)
     }
@@ -160,7 +160,7 @@ fn is_zone(zone: &str) -> bool {
     is_number && offset != "0000" && offset[..2] <= *"24" && offset[2..] < *"60"
 }
 
-/// Whether an integer is written in as few octets as can be.
+/// Returns whether an integer is written in as few octets as can be.
 pub(super) fn is_integer(content: &[u8]) -> bool {
     match content {
         [] => false,
@@ -170,17 +170,17 @@ pub(super) fn is_integer(content: &[u8]) -> bool {
     }
 }
 
-/// Whether an integer fits into 64 bits with a sign.
+/// Returns whether an integer fits into 64 bits with a sign.
 pub(super) fn is_small(content: &[u8]) -> bool {
     content.len() <= 8
 }
 
-/// Whether an integer is above zero.
+/// Returns whether an integer is above zero.
 pub(super) fn is_positive(content: &[u8]) -> bool {
     content.first().is_some_and(|first| first & 0x80 == 0) && content != [0]
 }
 
-/// Whether an object identifier's numbers are whole, in their shortest form and below 2^31.
+/// Returns whether an object identifier's numbers are whole, in their shortest form and below 2^31.
 fn is_oid(content: &[u8]) -> bool {
     let (mut number, mut begins) = (0_u32, true);
     for (at, octet) in content.iter().enumerate() {

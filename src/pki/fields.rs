@@ -37,7 +37,7 @@ impl Serial {
             u8::from_str_radix(pair, 16).ok()
         });
         let bytes = bytes.collect::<Option<Vec<u8>>>()?;
-        // DER's sign octet is no part of the number.
+        // DER's sign octet is not part of the number.
         let zeros = bytes.iter().take_while(|byte| **byte == 0).count().min(bytes.len() - 1);
         Some(Self(bytes[zeros..].to_vec()))
     }
@@ -170,13 +170,13 @@ pub enum SignatureStatus {
     Unverifiable(String),
 }
 
-/// Why bytes are no certificate.
+/// Errors of parsing a certificate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CertificateError {
     /// Not DER, or not X.509.
     #[error("it is not an X.509 certificate: {0}")]
     Malformed(String),
-    /// Bytes behind the certificate's end.
+    /// Bytes after the certificate's end.
     #[error("{0} bytes follow the certificate's end")]
     Trailing(usize),
     /// An extension that is there but cannot be read, or is there twice.

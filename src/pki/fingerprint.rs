@@ -19,8 +19,8 @@ impl Fingerprint {
         Self(out)
     }
 
-    /// The digest of all that a value's `Hash` covers: the same for equal values of one build of this program, and for no
-    /// others.
+    /// The digest of all that a value's `Hash` covers: the same for equal values of one build of this program, and for
+    /// no others.
     #[must_use]
     pub fn of_value(value: &impl Hash) -> Self {
         let mut bytes = Bytes(Vec::with_capacity(1024));
@@ -78,7 +78,7 @@ impl Hasher for Bytes {
         self.0.extend_from_slice(bytes);
     }
 
-    /// Nobody asks for it: the bytes themselves are what counts.
+    /// Unused by this library: the bytes are compared instead.
     fn finish(&self) -> u64 {
         self.0.len() as u64
     }

@@ -1,5 +1,5 @@
-//! What Go's crypto/x509 cannot read (Go 1.27, `parseCertificate`), with which all of Kubernetes reads certificates. It decides what
-//! a certificate is worth; what is in one is read by x509-parser, which takes more.
+//! What Go's crypto/x509 cannot read (Go 1.27, `parseCertificate`), with which all of Kubernetes reads certificates. It
+//! decides what a certificate is worth; what is in one is read by x509-parser, which takes more.
 
 use std::collections::HashSet;
 
@@ -105,7 +105,7 @@ fn read_name(mut name: Der<'_>) -> Read {
     Ok(())
 }
 
-/// Whether an attribute's value is one that Go knows (`readASN1Any`, `parseASN1String`).
+/// Returns whether an attribute's value is one that Go knows (`readASN1Any`, `parseASN1String`).
 fn is_value(attribute: &mut Der<'_>) -> Option<bool> {
     let mut again = *attribute;
     let value = attribute.any()?;
@@ -290,7 +290,7 @@ fn policies(mut value: Der<'_>) -> Option<()> {
     Some(())
 }
 
-/// Whether a policy's identifier is well-formed; its numbers may be of any size.
+/// Returns whether a policy's identifier is well-formed; its numbers may be of any size.
 fn is_policy(oid: &[u8]) -> bool {
     let begins_anew = |at: usize| at == 0 || oid[at - 1] & 0x80 == 0;
     let is_short = |(at, octet): (usize, &u8)| *octet != 0x80 || !begins_anew(at);

@@ -1,4 +1,4 @@
-//! Why no certificate or CRL was issued.
+//! Errors of issuing a certificate or CRL.
 
 use super::certificate::CertificateError;
 use super::crl::CrlError;
@@ -7,7 +7,7 @@ use super::signing_key::SigningError;
 use super::violation::Violation;
 use crate::cluster::profile::CaRole;
 
-/// Why no certificate or CRL was issued.
+/// Errors of issuing a certificate or CRL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IssueError {
     /// A key could not be made or opened.

@@ -1,7 +1,7 @@
 //! An issuer: a CA's certificate with a key that signs. All certificates and CRLs come from here.
 //!
-//! A certificate is made in two steps, as boulder does it. [`Issuer::prepare`] encodes it and checks the very bytes that would be
-//! signed; [`Issuer::issue`] signs them and verifies the signature under the CA's public key.
+//! A certificate is made in two steps, as boulder does it. [`Issuer::prepare`] encodes it and checks the very bytes
+//! that would be signed; [`Issuer::issue`] signs them and verifies the signature under the CA's public key.
 
 use std::collections::BTreeSet;
 
@@ -122,7 +122,8 @@ impl Issuer {
     /// Makes an issuer of a CA's certificate and the key that belongs to it.
     ///
     /// # Errors
-    /// When the CA must not sign at `now`: it is expired, breaks another rule, or the key belongs to another certificate.
+    /// When the CA must not sign at `now`: it is expired, breaks another rule, or the key belongs to another
+    /// certificate.
     pub fn new(ca: CaCertificate, key: Box<dyn SigningKey>, now: OffsetDateTime) -> Result<Self, IssueError> {
         let mut violations = ca.violations(now);
         let algorithm = SignatureAlgorithm::of_key(&ca.certificate().key);
@@ -140,7 +141,7 @@ impl Issuer {
     /// Makes an issuer of a root that [`create_root`] made.
     ///
     /// # Errors
-    /// As [`Issuer::new`].
+    /// The errors of [`Issuer::new`].
     pub fn open(role: CaRole, root: &Credential, now: OffsetDateTime) -> Result<Self, IssueError> {
         let ca = CaCertificate::own_root(role, root.certificate.clone());
         Self::new(ca, Box::new(LocalKey::open(&root.key)?), now)
@@ -194,7 +195,7 @@ impl Issuer {
     /// Issues the certificate that `spec` describes with a new key: prepares and signs it.
     ///
     /// # Errors
-    /// As [`Issuer::prepare`] and [`Issuer::issue`].
+    /// The errors of [`Issuer::prepare`] and [`Issuer::issue`].
     pub fn issue_credential(
         &self,
         spec: &CertificateSpec,

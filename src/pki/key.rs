@@ -20,8 +20,8 @@ use crate::cluster::key_kind::KeyKind;
 const SCRYPT_LOG_N: u8 = 14;
 const SCRYPT_R: u32 = 8;
 const SCRYPT_P: u32 = 5;
-/// A key that asks for more memory than this to open, in bytes (128 · N · r), was not made by us and would only stall us; and so
-/// for the passes over it.
+/// A key that asks for more memory than this to open, in bytes (128 · N · r), was not made by us and would only stall
+/// us; and so for the passes over it.
 const SCRYPT_MEMORY_LIMIT: u64 = 1 << 30;
 const SCRYPT_P_LIMIT: u64 = 64;
 
@@ -41,7 +41,7 @@ pub struct PrivateKey {
     public: Vec<u8>,
 }
 
-/// Why a key cannot be used.
+/// Errors of reading and using a key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// Not a PEM file.
@@ -92,8 +92,8 @@ impl PrivateKey {
                 };
                 let document = EcdsaKeyPair::generate_pkcs8(algorithm, &rng).map_err(no_randomness)?;
                 let pkcs8 = Zeroizing::new(document.as_ref().to_vec());
-                // ring ends the document with the public point that it has just computed. Taking it from there spares the
-                // second scalar multiplication that reading the document back would cost.
+                // ring ends the document with the public point that it has just computed. Taking it from there spares
+                // the second scalar multiplication that reading the document back would cost.
                 let public = pkcs8[pkcs8.len() - point..].to_vec();
                 Ok(Self { kind, pkcs8, public })
             }
@@ -116,7 +116,7 @@ impl PrivateKey {
         Ok(Self { kind, pkcs8, public })
     }
 
-    /// Reads a PEM file with a key in the clear.
+    /// Reads a PEM file with an unencrypted key.
     ///
     /// # Errors
     /// When there is none, it is encrypted, of another kind, or damaged.
@@ -124,10 +124,10 @@ impl PrivateKey {
         Self::from_pem_with(text, None)
     }
 
-    /// Reads a PEM file with a key, encrypted or in the clear.
+    /// Reads a PEM file with an encrypted or unencrypted key.
     ///
     /// # Errors
-    /// As [`PrivateKey::from_pem`], and when the passphrase is wrong or missing.
+    /// The errors of [`PrivateKey::from_pem`], and when the passphrase is wrong or missing.
     pub fn from_pem_with(text: &[u8], passphrase: Option<&Passphrase>) -> Result<Self, KeyError> {
         for item in pem::read_all(text)? {
             match item {
@@ -156,7 +156,7 @@ impl PrivateKey {
             }
         }
         let plain = info.decrypt(passphrase.expose()).map_err(|error| match error {
-            // A wrong passphrase shows as bad padding, or as plaintext that is no key.
+            // A wrong passphrase shows as bad padding, or as plaintext that is not a key.
             pkcs8::Error::EncryptedPrivateKey(pkcs8::pkcs5::Error::DecryptFailed) | pkcs8::Error::Asn1(_) => {
                 KeyError::WrongPassphrase
             }
@@ -168,7 +168,7 @@ impl PrivateKey {
         })
     }
 
-    /// The key as PEM, in the clear.
+    /// Returns the key as unencrypted PEM.
     #[must_use]
     pub fn to_pem(&self) -> Zeroizing<String> {
         pem::write_key(&self.pkcs8)

@@ -1,4 +1,4 @@
-//! What `show` may say of a private key, whatever its kind.
+//! The public facts of a private key of any kind, for `show`.
 
 use pkcs8::der::{Decode, Encode};
 use pkcs8::{ObjectIdentifier, PrivateKeyInfoRef};
@@ -91,8 +91,8 @@ fn foreign_kind(form: KeyForm, der: &[u8]) -> String {
 /// Returns the length of the modulus, the second number of an `RSA PRIVATE KEY` (RFC 8017 A.1.2).
 fn rsa_bits(pkcs1: &[u8]) -> Option<usize> {
     let (_, key) = Any::from_der(pkcs1).ok()?;
-    let (behind, _version) = Any::from_der(key.data).ok()?;
-    let (_, modulus) = Any::from_der(behind).ok()?;
+    let (after, _version) = Any::from_der(key.data).ok()?;
+    let (_, modulus) = Any::from_der(after).ok()?;
     let first = modulus.data.iter().position(|octet| *octet != 0)?;
     let octets = &modulus.data[first..];
     Some(octets.len() * 8 - octets.first()?.leading_zeros() as usize)

@@ -1,7 +1,7 @@
 //! SSH's `known_hosts`, as the source of hosts' public keys.
 //!
-//! The crate ssh-key parses markers and host fields. Keys are parsed as [`Recipient`]s, so that an unsupported or damaged key is
-//! reported with its line.
+//! The crate ssh-key parses markers and host fields. Keys are parsed as [`Recipient`]s, so that an unsupported or
+//! damaged key is reported with its line.
 
 use std::collections::HashMap;
 
@@ -42,7 +42,7 @@ struct HashedName {
     hash: [u8; 20],
 }
 
-/// Why there is no key of a host.
+/// Errors of finding a host's key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KnownHostError {
     /// No line names the host.
@@ -141,7 +141,7 @@ impl KnownHosts {
                 Vec::new()
             }
             HostPatterns::Patterns(names) => {
-                // A revoked key is refused whatever its port.
+                // A revoked key is refused for every port.
                 let names = names.iter().filter_map(|name| match marker {
                     Some(Marker::Revoked) => Some(without_port(name).0),
                     _ => on_port_22(name),

@@ -14,8 +14,8 @@ pub(super) const BACKDATED: Duration = Duration::minutes(5);
 
 /// Returns the rules that a root breaks at `now` (RFC 5280 § 4.2.1).
 ///
-/// rustls and webpki check none of them in a trust anchor. [`Violation::spoils_an_anchor`] tells which ones make Kubernetes reject
-/// a root that another tool made.
+/// rustls and webpki check none of them in a trust anchor. [`Violation::spoils_an_anchor`] tells which ones make
+/// Kubernetes reject a root that another tool made.
 #[must_use]
 pub fn root_violations(root: &Certificate, now: OffsetDateTime) -> Vec<Violation> {
     let mut violations = ca_violations(root, now);
@@ -89,8 +89,8 @@ pub fn leaf_violations(
     let mut violations = violations_except_signature(leaf, wanted, Some(keys), root, now);
     let names_the_root = leaf.issuer.der == root.subject.der;
     if names_the_root && !leaf.is_signed_by(root) {
-        let behind = violations.iter().take_while(|violation| matches!(violation, Violation::OtherKeyId)).count();
-        violations.insert(behind, Violation::BadSignature);
+        let position = violations.iter().take_while(|violation| matches!(violation, Violation::OtherKeyId)).count();
+        violations.insert(position, Violation::BadSignature);
     }
     violations
 }

@@ -18,7 +18,7 @@ pub struct Found {
     pub remark: Option<&'static str>,
 }
 
-/// Why nothing can be read.
+/// Errors of reading key material.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MaterialError {
     /// The PEM cannot be read.
@@ -132,7 +132,7 @@ fn of_other_labels(bytes: &[u8]) -> Result<Vec<Found>, MaterialError> {
     Ok(found)
 }
 
-/// The first DER value: behind a trusted certificate stand OpenSSL's settings.
+/// The first DER value: OpenSSL's settings follow a trusted certificate.
 fn first_of(der: &[u8]) -> Vec<u8> {
     let rest = Any::from_der(der).map_or(0, |(rest, _)| rest.len());
     der[..der.len() - rest].to_vec()
@@ -187,7 +187,7 @@ fn form(der: &[u8]) -> Option<Form> {
     })
 }
 
-/// The values that stand one behind the other.
+/// Returns consecutive values.
 fn parts_of(mut bytes: &[u8]) -> Option<Vec<Any<'_>>> {
     let mut parts = Vec::new();
     while !bytes.is_empty() {

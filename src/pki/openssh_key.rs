@@ -1,9 +1,9 @@
 //! OpenSSH's private key files, with a number that is written short.
 //!
-//! The private number of an ECDSA key is an `mpint`, which leaves zero bytes in front out, but for one before a byte of 0x80 or
-//! more (RFC 4251, section 5). ssh-key 0.6 reads it at its full length only, and calls one key of ssh-keygen's in 512 damaged.
-//! Here such a number gets its zeros back; what is around it has to be as OpenSSH writes it, and the crate judges the key
-//! itself. The format is that of OpenSSH's `PROTOCOL.key`.
+//! The private number of an ECDSA key is an `mpint`, which leaves zero bytes in front out, but for one before a byte of
+//! 0x80 or more (RFC 4251, section 5). ssh-key 0.6 reads it at its full length only, and calls one key of ssh-keygen's
+//! in 512 damaged. Here such a number gets its zeros back; what is around it has to be as OpenSSH writes it, and the
+//! crate judges the key itself. The format is that of OpenSSH's `PROTOCOL.key`.
 
 use base64ct::{Base64, Encoding as _};
 use ssh_key::{Error, PrivateKey};
@@ -22,7 +22,7 @@ const BLOCK: usize = 8;
 /// Reads a private key from its PEM, as [`PrivateKey::from_openssh`] does.
 ///
 /// # Errors
-/// The crate's, when it is no key.
+/// The crate's, when it is not a key.
 pub(super) fn read(pem: &str) -> Result<PrivateKey, Error> {
     PrivateKey::from_openssh(pem).or_else(|error| {
         let short = body(pem).and_then(|file| {
@@ -72,7 +72,7 @@ struct Parts<'a> {
     public: &'a [u8],
     /// The private key with its check numbers, comment and padding, perhaps encrypted.
     private: &'a [u8],
-    /// What a cipher with authentication puts behind.
+    /// What a cipher with authentication appends.
     tag: &'a [u8],
 }
 
@@ -86,8 +86,8 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// A file in the clear of the same key, where `private`, padded to so many bytes, holds an ECDSA key whose number is shorter
-/// than its curve's.
+/// An unencrypted file of the same key, where `private`, padded to so many bytes, holds an ECDSA key whose number is
+/// shorter than its curve's.
 fn lengthened(public: &[u8], private: &[u8], block: usize) -> Option<Zeroizing<Vec<u8>>> {
     let (checks, mut rest) = private.split_at_checked(2 * size_of::<u32>())?;
     let (kind, curve, point) = (string(&mut rest)?, string(&mut rest)?, string(&mut rest)?);
@@ -131,7 +131,7 @@ fn string<'a>(from: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(taken)
 }
 
-/// Puts a `string` behind. Every one here came out of a file of some kilobytes.
+/// Appends a `string`. Every one here came out of a file of some kilobytes.
 fn put(to: &mut Vec<u8>, field: &[u8]) {
     to.extend_from_slice(&u32::try_from(field.len()).unwrap_or(u32::MAX).to_be_bytes());
     to.extend_from_slice(field);
@@ -155,8 +155,9 @@ mod tests {
         let refused = |what: &str, text: &str| assert!(read(text).is_err(), "{what}");
         refused("no last line", SHORT.trim().strip_suffix(END).expect("it ends"));
         refused("another last line", &SHORT.trim().replace("END OPENSSH", "END OTHER"));
-        refused("a byte behind", &pem(&[&file[..], &[0]].concat()));
-        // The names after the magic, the public key, and all of the private part: its check numbers, fields and padding.
+        refused("a byte after the end", &pem(&[&file[..], &[0]].concat()));
+        // The names after the magic, the public key, and all of the private part: its check numbers, fields and
+        // padding.
         let mut accepted = 0;
         for at in 0..file.len() {
             let mut bad = file.to_vec();

@@ -1,4 +1,5 @@
-//! What x509-parser has read, as values that own themselves: what certificates, requests and revocation lists have in common.
+//! What x509-parser has read, as values that own themselves: what certificates, requests and revocation lists have in
+//! common.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -100,7 +101,7 @@ impl Extensions {
                 ParsedExtension::PolicyMappings(_)
                 | ParsedExtension::PolicyConstraints(_)
                 | ParsedExtension::InhibitAnyPolicy(_) => found.has_policy_rules = true,
-                // Go reads these, and a critical one is no surprise to it.
+                // Go reads these, and a critical one is accepted by it.
                 ParsedExtension::CertificatePolicies(_) | ParsedExtension::CRLDistributionPoints(_) => {}
                 ParsedExtension::ParseError { .. } => return Err(unreadable()),
                 _ if extension.critical => found.unknown_critical.push(extension.oid.to_id_string()),

@@ -14,7 +14,7 @@ impl Passphrase {
         Self(Zeroizing::new(text))
     }
 
-    /// True when nothing was given.
+    /// Returns true if nothing was given.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -1,6 +1,7 @@
-//! PEM (RFC 7468), read and written. It is read by the rules of Go's `encoding/pem`, by which all of Kubernetes reads it: what that
-//! reads is read here, and what it would pass over without a word is an error that names the line. rustls-pemfile decodes each section;
-//! it overlooks sections that are glued together, indented or cut, so that their bounds are found here first.
+//! PEM (RFC 7468), read and written. It is read by the rules of Go's `encoding/pem`, by which all of Kubernetes reads
+//! it: what that reads is read here, and what it would pass over without a word is an error that names the line.
+//! rustls-pemfile decodes each section; it overlooks sections without a line break between them, indented or truncated,
+//! so that their bounds are found here first.
 
 use base64ct::{Base64, Encoding};
 use pkcs8::der::pem::{LineEnding, encode_string};
@@ -12,7 +13,7 @@ use zeroize::Zeroizing;
 pub enum Item {
     /// `CERTIFICATE`
     Certificate(Vec<u8>),
-    /// A private key in the clear.
+    /// An unencrypted private key.
     Key(KeyForm, Secret),
     /// `ENCRYPTED PRIVATE KEY` (PKCS#8, RFC 5958)
     EncryptedKey(Vec<u8>),
@@ -53,7 +54,7 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// Why a file is not PEM.
+/// Errors of parsing PEM.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PemError {
     /// A section begins and does not end, or its base64 is broken.
@@ -79,8 +80,8 @@ const DASHES: &str = "-----";
 const KNOWN: [&str; 7] =
     [CERTIFICATE, "PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY", "CERTIFICATE REQUEST", "X509 CRL", "PUBLIC KEY"];
 
-/// Every section of `text` that we know, in order, encrypted keys last; what stands between sections is passed over (RFC 7468
-/// § 2). A section that Go's `encoding/pem` would refuse, or pass over without a word, is an error.
+/// Every section of `text` that we know, in order, encrypted keys last; what stands between sections is passed over
+/// (RFC 7468 § 2). A section that Go's `encoding/pem` would refuse, or pass over without a word, is an error.
 ///
 /// # Errors
 /// When a section is damaged, or there is none.
@@ -89,7 +90,7 @@ pub fn read_all(text: &[u8]) -> Result<Vec<Item>, PemError> {
     read_known(text)
 }
 
-/// As [`read_all`], and passes over certificates under labels that Kubernetes does not read.
+/// Like [`read_all`], and passes over certificates under labels that Kubernetes does not read.
 pub(super) fn read_known(text: &[u8]) -> Result<Vec<Item>, PemError> {
     let (mut items, mut encrypted) = (Vec::new(), Vec::new());
     let mut first = None;
@@ -135,9 +136,9 @@ fn sections<'a>(text: &'a [u8], found: &mut impl FnMut(Section<'a>) -> Result<()
         let line = trimmed_at_the_end(line);
         if let Some(rest) = line.strip_prefix(BEGIN) {
             if let Some(section) = &open {
-                let begun = section.line;
+                let start = section.line;
                 return Err(damaged(format!(
-                    "the section of line {begun} does not end before another begins in line {number}"
+                    "the section of line {start} does not end before another begins in line {number}"
                 )));
             }
             open = Some(Section { label: label(rest, number)?, line: number, body: Vec::new() });
@@ -174,18 +175,18 @@ fn label(rest: &[u8], line: usize) -> Result<String, PemError> {
 
 /// Checks the last line of a section, which goes on with `rest`.
 fn ends(label: &str, rest: &[u8], line: usize) -> Result<(), PemError> {
-    let behind = rest.strip_prefix(label.as_bytes()).and_then(|rest| rest.strip_prefix(DASHES.as_bytes()));
-    match behind {
+    let after = rest.strip_prefix(label.as_bytes()).and_then(|rest| rest.strip_prefix(DASHES.as_bytes()));
+    match after {
         Some([]) => Ok(()),
-        Some(behind) if contains(behind, BEGIN) => {
+        Some(after) if contains(after, BEGIN) => {
             Err(damaged(format!("line {line} ends one section and begins another: put a line break between")))
         }
         Some(_) => Err(damaged(format!("line {line} ends a section, and something follows in the same line"))),
-        None => Err(damaged(format!("line {line} does not end the section {label:?} that was begun"))),
+        None => Err(damaged(format!("line {line} does not end the open section {label:?}"))),
     }
 }
 
-/// Whether a line outside of sections was meant to begin one. A comment that speaks of one was not.
+/// Returns whether a line outside of sections was meant to begin one. A comment that speaks of one was not.
 fn stands_for_a_beginning(line: &[u8]) -> bool {
     const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
     let line = line.trim_ascii_start();
@@ -249,7 +250,8 @@ impl Section<'_> {
         })
     }
 
-    /// Returns the base64 behind the header lines, without blanks and breaks. It is padded, as Go demands and the library does not.
+    /// Returns the base64 after the header lines, without blanks and breaks. It is padded, as Go demands and the
+    /// library does not.
     fn base64(&self, headers: usize) -> Result<Zeroizing<Vec<u8>>, PemError> {
         let length = self.body.iter().map(|line| line.len()).sum();
         let mut octets = Zeroizing::new(Vec::with_capacity(length));
@@ -357,7 +359,8 @@ mod tests {
         }
     }
 
-    /// Go 1.27's `x509.CertPool.AppendCertsFromPEM` takes one certificate of each of these or none, and says nothing of the other.
+    /// Go 1.27's `x509.CertPool.AppendCertsFromPEM` takes one certificate of each of these or none, and says nothing of
+    /// the other.
     #[test]
     fn pem_that_go_skips_is_an_error_with_line() {
         let (one, two) = (write_certificate(b"one"), write_certificate(b"two"));

@@ -1,17 +1,19 @@
-//! Why a certificate is revoked (RFC 5280 § 5.3.1). What cannot be said of a leaf that stays revoked is not among it: a CA's
-//! compromise, a hold, a removal from a hold.
+//! Reasons for revoking a certificate (RFC 5280 § 5.3.1).
+//!
+//! Those that cannot apply to an end-entity certificate that stays revoked are left out: a CA's compromise, a hold, a
+//! removal from a hold.
 
 use std::fmt;
 
 use rcgen::RevocationReason;
 
-/// Why a certificate is revoked.
+/// The reason for revoking a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Reason {
-    /// Nothing is said.
+    /// No reason is given.
     #[default]
     Unspecified,
-    /// Somebody else has, or may have, its key.
+    /// Its key was disclosed, or may have been.
     KeyCompromise,
     /// The account is called otherwise now.
     AffiliationChanged,

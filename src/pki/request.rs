@@ -64,7 +64,7 @@ impl CertificateRequest {
     }
 }
 
-/// Why a request proves no possession of its key.
+/// Reasons why a request does not prove possession of its key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
     /// Another key signed it, or it was changed after it was signed.

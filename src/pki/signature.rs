@@ -53,7 +53,7 @@ impl Signature<'_> {
         }
     }
 
-    /// Whether it is of a kind that a key like this cannot make.
+    /// Returns whether it is of a kind that a key like this cannot make.
     fn is_of_another_kind_than(&self, key: &PublicKeyKind) -> bool {
         match (self.kind(), key) {
             (SignatureKind::Strong(name) | SignatureKind::WeakHash(name), PublicKeyKind::Rsa(_)) => {

@@ -30,7 +30,7 @@ impl SignatureAlgorithm {
     }
 }
 
-/// Why a key made no signature.
+/// Errors of signing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SigningError {
     /// The key cannot be reached: a device is unplugged, or a program does not run.
@@ -46,8 +46,9 @@ pub enum SigningError {
 
 /// A private key that signs certificates and CRLs.
 ///
-/// The key may be in memory, in hardware, or held by another program. The issuer verifies every signature under the public key in
-/// its certificate, so an implementation that returns a wrong signature causes an error and never a bad certificate.
+/// The key may be in memory, in hardware, or held by another program. The issuer verifies every signature under the
+/// public key in its certificate, so an implementation that returns a wrong signature causes an error and never a bad
+/// certificate.
 pub trait SigningKey: Send + Sync {
     /// Returns the public key as SubjectPublicKeyInfo, DER (RFC 5280 § 4.1.2.7).
     fn public_key(&self) -> &[u8];

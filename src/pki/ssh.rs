@@ -16,7 +16,7 @@ const SELF_TEST: &str = "clusterctl-trial";
 /// An SSH private key, possibly encrypted. `Debug` shows its fingerprint.
 pub struct SshKey(PrivateKey);
 
-/// Why an SSH key, a signature or a file of allowed signers cannot be used.
+/// Errors of SSH keys, signatures and files of allowed signers.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SshError {
     /// Not an OpenSSH key file.
@@ -136,8 +136,8 @@ impl SshKey {
 
     /// Returns the key if its public half verifies a signature by its private half.
     ///
-    /// The crate only compares an ECDSA key's two copies of the public half. It checks Ed25519 keys itself; other types do not
-    /// sign here.
+    /// The crate only compares an ECDSA key's two copies of the public half. It checks Ed25519 keys itself; other types
+    /// do not sign here.
     fn checked(key: PrivateKey) -> Result<Self, SshError> {
         let ecdsa = matches!(key.algorithm(), Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 | EcdsaCurve::NistP384 });
         if ecdsa && !key.is_encrypted() {
@@ -153,7 +153,8 @@ impl SshKey {
     /// It is deterministic: Ed25519, and ECDSA by RFC 6979, use no random numbers.
     ///
     /// # Errors
-    /// Returns an error if the key is encrypted or cannot sign here: RSA (not supported by ssh-key 0.6) and security keys.
+    /// Returns an error if the key is encrypted or cannot sign here: RSA (not supported by ssh-key 0.6) and security
+    /// keys.
     pub fn sign(&self, namespace: &str, message: &[u8]) -> Result<String, SshError> {
         if self.0.is_encrypted() {
             return Err(SshError::PassphraseNeeded);
@@ -204,8 +205,8 @@ impl SshSignature {
     /// Returns [`SshError::NotASignature`].
     pub fn from_pem(bytes: &[u8]) -> Result<Self, SshError> {
         let signature = SshSig::from_pem(bytes).map_err(|_| SshError::NotASignature)?;
-        // The signature does not cover its version and lengths, and the crate accepts some invalid ones: the encoding must be
-        // the one that the crate writes.
+        // The signature does not cover its version and lengths, and the crate accepts some invalid ones: the encoding
+        // must be the one that the crate writes.
         let again = signature.to_pem(LineEnding::LF).map_err(|_| SshError::NotASignature)?;
         let given = bytes.trim_ascii().iter().filter(|&&b| b != b'\r');
         let same = signature.version() == 1 && given.eq(again.trim_ascii().as_bytes());
@@ -307,7 +308,7 @@ mod tests {
         assert_eq!(SshKey::from_pem(public(&key(1)).as_bytes()).expect_err("public"), SshError::Public);
         let old = b"-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----\n";
         assert_eq!(SshKey::from_pem(old).expect_err("old"), SshError::OldFormat);
-        let pem = key(1).to_pem().expect("in the clear");
+        let pem = key(1).to_pem().expect("unencrypted");
         assert!(matches!(SshKey::from_pem(&pem.as_bytes()[..pem.len() / 2]), Err(SshError::Damaged(_))));
         assert_eq!(format!("{:?}", key(1)), format!("SshKey({})", key(1).fingerprint()));
     }
@@ -315,7 +316,7 @@ mod tests {
     #[test]
     fn a_key_with_another_public_half_is_damaged() {
         let read = |keypair: KeypairData| {
-            let key = PrivateKey::new(keypair, "").expect("in the clear");
+            let key = PrivateKey::new(keypair, "").expect("unencrypted");
             SshKey::from_pem(key.to_openssh(LineEnding::LF).expect("PEM").as_bytes()).map(|key| key.kind())
         };
         let one = Ed25519Keypair::from_seed(&[1; 32]);

@@ -37,7 +37,7 @@ impl CaState {
     }
 }
 
-/// Why CAs do not make a trust bundle.
+/// Errors of assembling a trust bundle.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TrustBundleError {
     /// Not exactly one of them is active.
@@ -147,7 +147,8 @@ impl TrustBundle {
         self.anchors().into_iter().map(Certificate::spki_fingerprint).collect()
     }
 
-    /// Returns the accepted CA by which a certificate is checked: the one that it names as its issuer, else the active one.
+    /// Returns the accepted CA by which a certificate is checked: the one that it names as its issuer, else the active
+    /// one.
     ///
     /// The signature is not verified; that is a part of the check.
     #[must_use]
@@ -158,7 +159,7 @@ impl TrustBundle {
         self.accepted().find(is_meant).or_else(|| self.accepted().find(names)).unwrap_or(&self.active)
     }
 
-    /// Returns the CA whose key signed a certificate, whatever its state.
+    /// Returns the CA whose key signed a certificate, in any state.
     #[must_use]
     pub fn signer_of(&self, certificate: &Certificate) -> Option<&CaCertificate> {
         self.all().map(|(ca, _)| ca).find(|ca| certificate.is_signed_by(ca.certificate()))
@@ -171,7 +172,7 @@ impl TrustBundle {
         Fingerprint::of(parts.collect::<String>().as_bytes())
     }
 
-    /// Returns whether one of the CAs has the certificate with this fingerprint, whatever its state.
+    /// Returns whether one of the CAs has the certificate with this fingerprint, in any state.
     #[must_use]
     pub fn has(&self, fingerprint: Fingerprint) -> bool {
         self.all().any(|(ca, _)| ca.certificate().fingerprint() == fingerprint)

@@ -147,7 +147,7 @@ impl Violation {
 
     /// Returns whether Kubernetes rejects an issuer for it (Go's `CheckSignatureFrom`).
     ///
-    /// A trust anchor that a server presents itself is accepted all the same.
+    /// A trust anchor that a server presents itself is accepted anyway.
     #[must_use]
     pub fn spoils_an_issuer(&self) -> bool {
         matches!(self, Self::NotACa | Self::NoBasicConstraints | Self::NoCertSign)

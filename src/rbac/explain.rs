@@ -1,4 +1,4 @@
-//! The rights as text: what each account may do, what it may not do, and what remains possible.
+//! The rights as text: what each account may do, what it may not do, and known remaining risks.
 //!
 //! The text is made from the same table that RBAC is rendered from.
 

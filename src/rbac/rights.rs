@@ -16,7 +16,7 @@ pub struct Rule {
     pub why: &'static str,
     /// API groups; the core's is empty.
     pub groups: &'static [&'static str],
-    /// Resources, and their subresources behind a slash.
+    /// Resources, and their subresources after a slash.
     pub resources: &'static [&'static str],
     /// Verbs.
     pub verbs: &'static [&'static str],

@@ -26,7 +26,7 @@ use crate::pki::verified::Verified;
 /// The largest size of a CA's certificate or key, in bytes.
 const LIMIT: u64 = 256 * 1024;
 
-/// Why a CA cannot be used.
+/// Errors of reading and using a CA.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CaError {
     /// A file cannot be read.
@@ -40,7 +40,7 @@ pub enum CaError {
     Pem {
         /// The file.
         path: String,
-        /// Why.
+        /// The reason.
         source: PemError,
     },
     /// The certificate's file holds more than one.
@@ -56,7 +56,7 @@ pub enum CaError {
     Certificate {
         /// The file.
         path: String,
-        /// Why.
+        /// The reason.
         source: CertificateError,
     },
     /// `trust.json` cannot be used.
@@ -64,7 +64,7 @@ pub enum CaError {
     TrustFile {
         /// The file.
         path: String,
-        /// Why.
+        /// The reason.
         source: TrustFileError,
     },
     /// `ca.crt` does not hold the roots that `trust.json` trusts, in its order.
@@ -84,7 +84,7 @@ pub enum CaError {
     Key {
         /// The file.
         path: String,
-        /// Why.
+        /// The reason.
         source: KeyError,
     },
 }
@@ -176,8 +176,8 @@ impl TrustStep {
 
 /// Writes the CAs of a role: `ca.crt`, and `trust.json` where it is needed.
 ///
-/// The caller has the directory's lock. When the process is killed at any time, [`trust`] returns the CAs of before or these, and
-/// [`complete_trust`] completes the files.
+/// The caller has the directory's lock. When the process is killed at any time, [`trust`] returns the CAs of before or
+/// these, and [`complete_trust`] completes the files.
 ///
 /// # Errors
 /// The system's error.
@@ -252,8 +252,8 @@ impl OpenedCa {
 /// Opens the active CA of a role for signing, with a passphrase where its key needs one.
 ///
 /// # Errors
-/// When a certificate or the key is missing, unreadable, or the passphrase is wrong. That the two belong together is checked by
-/// [`OpenedCa::into_issuer`].
+/// When a certificate or the key is missing, unreadable, or the passphrase is wrong. That the two belong together is
+/// checked by [`OpenedCa::into_issuer`].
 pub fn open(layout: &Layout, role: CaRole, passphrase: Option<&Passphrase>) -> Result<OpenedCa, CaError> {
     let ca = trust(layout, role)?.into_active();
     let shown = layout.root_key(role).display().to_string();

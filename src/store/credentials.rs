@@ -166,8 +166,8 @@ pub fn read(layout: &Layout, leaf: &CertificateSpec) -> Result<LoadedCredential,
 
 /// Reads and verifies the credential that `leaf` describes.
 ///
-/// It exists, matches the cluster file, chains to a CA of `trust`, is valid, and is in the ledger, not revoked. The mode of its
-/// files is checked by [`mode_problem`].
+/// It exists, matches the cluster file, chains to a CA of `trust`, is valid, and is in the ledger, not revoked. The
+/// mode of its files is checked by [`mode_problem`].
 ///
 /// # Errors
 /// Its problems, at least one.
@@ -182,9 +182,10 @@ pub fn read_good(
     judge(layout, leaf, trust, known, |certificate, ca| leaf_violations(certificate, leaf, keys, ca, now))
 }
 
-/// As [`read_good`], but does not verify the CA's signature again if the ledger has the certificate.
+/// Like [`read_good`], but does not verify the CA's signature again if the ledger has the certificate.
 ///
-/// It was verified before it was recorded, and this is the same certificate byte for byte, under a CA with the same key.
+/// It was verified before it was recorded, and this is the same certificate byte for byte, under a CA with the same
+/// key.
 ///
 /// # Errors
 /// Its problems, at least one.
@@ -238,7 +239,7 @@ fn judge(
     if problems.is_empty() { Ok(stored) } else { Err(problems) }
 }
 
-/// Returns the problem with the certificates behind a credential's own: they must be its issuer's chain, and no others.
+/// Returns the problem with the certificates after a credential's own: they must be its issuer's chain, and no others.
 ///
 /// A program that reads the first certificate alone and one that reads all must see the same.
 #[must_use]
@@ -267,7 +268,7 @@ pub fn read_certificate(layout: &Layout, leaf: &CertificateSpec) -> Result<Certi
     certificates_in(path, &pem).map(|(certificate, _)| certificate)
 }
 
-/// Returns the first certificate of a file, and those behind it.
+/// Returns the first certificate of a file, and those after it.
 fn certificates_in(path: PathBuf, pem: &[u8]) -> Result<(Certificate, Vec<Certificate>), CredentialProblem> {
     let ders = match pem::certificates(pem) {
         Ok(ders) => ders,
@@ -293,8 +294,8 @@ pub fn has_discarded_key(layout: &Layout, leaf: &CertificateSpec, known: &Invent
 
 /// Deletes the keys of the credentials that `leaves` describe, and records that first.
 ///
-/// A crash in between leaves keys that are still good, and never deletes one without a record. The bundles with these keys have to be
-/// on the disk already.
+/// A crash in between leaves keys that are still good, and never deletes one without a record. The bundles with these
+/// keys have to be on the disk already.
 ///
 /// # Errors
 /// The ledger's or the system's error.
@@ -338,14 +339,15 @@ pub fn mode_problem(
     (!is_private(mode)).then_some(CredentialProblem::Mode(path, mode))
 }
 
-/// Returns the problem that others than the owner may read a private file or folder, if they may; `None` where it does not exist.
+/// Returns the problem that others than the owner may read a private file or folder, if they may; `None` where it does
+/// not exist.
 #[must_use]
 pub fn readable_by_others(path: &Path) -> Option<CredentialProblem> {
     let mode = files::mode(path).ok()?;
     (!is_private(mode)).then(|| CredentialProblem::Mode(path.to_owned(), mode))
 }
 
-/// As [`readable_by_others`], for a path from the command line: `/dev/stdin` and pipes belong to the process.
+/// Like [`readable_by_others`], for a path from the command line: `/dev/stdin` and pipes belong to the process.
 #[must_use]
 pub fn file_readable_by_others(path: &Path) -> Option<CredentialProblem> {
     path.is_file().then(|| readable_by_others(path)).flatten()

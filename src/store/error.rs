@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::layout::UNFINISHED;
 
-/// Why the cluster directory could not be read or written.
+/// Errors of reading and writing the cluster directory.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// The system reports an error.
@@ -24,7 +24,7 @@ pub enum StoreError {
     #[error("{} exists already and is not replaced", .0.display())]
     Exists(PathBuf),
     /// A folder has something that clusterctl did not write and cannot keep.
-    #[error("{} is in the way: clusterctl did not write it, or it is no plain file or folder", .0.display())]
+    #[error("{} is in the way: clusterctl did not write it, or it is not a plain file or folder", .0.display())]
     InTheWay(PathBuf),
     /// A required file is missing.
     #[error("{} does not exist", .0.display())]

@@ -1,4 +1,5 @@
-//! The key pair that signs service accounts' tokens (`sa.key`, `sa.pub`): one for the cluster, the same on every control-plane node.
+//! The key pair that signs service accounts' tokens (`sa.key`, `sa.pub`): one for the cluster, the same on every
+//! control-plane node.
 //!
 //! It is generated once and never replaced: another one would invalidate every token.
 
@@ -20,36 +21,36 @@ const LIMIT: u64 = 64 * 1024;
 
 /// The state of the pair in the directory.
 #[derive(Debug)]
-pub enum Found {
-    /// Neither file.
-    Nothing,
+pub enum KeyPairState {
+    /// Neither file exists.
+    Missing,
     /// The private key without the public key: a process was killed between writing the two.
-    Half(PrivateKey),
-    /// Both.
-    Whole(PrivateKey),
+    PrivateKeyOnly(PrivateKey),
+    /// Both files exist.
+    Complete(PrivateKey),
 }
 
 /// Reads the pair.
 ///
 /// # Errors
-/// What is wrong with it.
-pub fn look(layout: &Layout) -> Result<Found, CredentialProblem> {
+/// The problem of the pair.
+pub fn read(layout: &Layout) -> Result<KeyPairState, CredentialProblem> {
     let (key_path, public_path) = (layout.service_account_key(), layout.service_account_public());
-    let key = match read(key_path.clone())? {
+    let key = match read_file(key_path.clone())? {
         Some(text) => PrivateKey::from_pem(&text).map_err(|error| CredentialProblem::BadKey(key_path, error))?,
         None if files::exists(&public_path) => return Err(CredentialProblem::Missing(key_path)),
-        None => return Ok(Found::Nothing),
+        None => return Ok(KeyPairState::Missing),
     };
-    let Some(public) = read(public_path.clone())? else { return Ok(Found::Half(key)) };
+    let Some(public) = read_file(public_path.clone())? else { return Ok(KeyPairState::PrivateKeyOnly(key)) };
     let items = pem::read_all(&public).map_err(|error| CredentialProblem::NotPem(public_path.clone(), error))?;
     if items == [Item::PublicKey(key.spki())] {
-        Ok(Found::Whole(key))
+        Ok(KeyPairState::Complete(key))
     } else {
         Err(CredentialProblem::BadKey(public_path, KeyError::Damaged))
     }
 }
 
-fn read(path: PathBuf) -> Result<Option<Zeroizing<Vec<u8>>>, CredentialProblem> {
+fn read_file(path: PathBuf) -> Result<Option<Zeroizing<Vec<u8>>>, CredentialProblem> {
     match files::read(&path, LIMIT) {
         Ok(bytes) => Ok(Some(Zeroizing::new(bytes))),
         Err(StoreError::Missing(_)) => Ok(None),
@@ -59,19 +60,20 @@ fn read(path: PathBuf) -> Result<Option<Zeroizing<Vec<u8>>>, CredentialProblem> 
 
 /// Generates the pair.
 ///
-/// Kubernetes signs tokens only with ECDSA or RSA (Kubernetes `pkg/serviceaccount`, `keyIDFromPublicKey` and its signers), so a
-/// cluster with Ed25519 keys has a P-256 key here.
+/// Kubernetes signs tokens only with ECDSA or RSA (Kubernetes `pkg/serviceaccount`, `keyIDFromPublicKey` and its
+/// signers), so a cluster with Ed25519 keys has a P-256 key here.
 ///
 /// # Errors
 /// When the operating system gives no random numbers.
-pub fn make(keys: KeyKind) -> Result<PrivateKey, KeyError> {
+pub fn generate(keys: KeyKind) -> Result<PrivateKey, KeyError> {
     PrivateKey::generate(match keys {
         KeyKind::EcdsaP384 => KeyKind::EcdsaP384,
         KeyKind::EcdsaP256 | KeyKind::Ed25519 => KeyKind::EcdsaP256,
     })
 }
 
-/// Writes a new pair, and records it first. A killed process leaves nothing, or only the private key: see [`Found::Half`].
+/// Writes a new pair, and records it first. A killed process leaves nothing, or only the private key: see
+/// [`KeyPairState::PrivateKeyOnly`].
 ///
 /// # Errors
 /// [`StoreError::Exists`] when there is a key; or the system's error.
@@ -79,9 +81,9 @@ pub fn write(
     layout: &Layout,
     key: &PrivateKey,
     ledger: &mut Ledger,
-    mark: &AuditContext<'_>,
+    audit: &AuditContext<'_>,
 ) -> Result<(), StoreError> {
-    ledger.log_event("service-account", "key pair", &format!("{} made", key.fingerprint().as_pin()), mark)?;
+    ledger.log_event("service-account", "key pair", &format!("{} made", key.fingerprint().as_pin()), audit)?;
     files::write_new(&layout.service_account_key(), key.to_pem().as_bytes(), PRIVATE)?;
     write_public(layout, key)
 }

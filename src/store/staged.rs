@@ -121,7 +121,7 @@ impl StagedFolder {
     /// Files that were added already and those for which `replaced` is true are not kept.
     ///
     /// # Errors
-    /// [`StoreError::InTheWay`] for anything that is no plain file, or the system's error.
+    /// [`StoreError::InTheWay`] for anything that is not a plain file, or the system's error.
     pub fn keep_others(&self, replaced: impl Fn(&str) -> bool) -> Result<(), StoreError> {
         let failed = |error: io::Error| StoreError::io("list", &self.place, &error);
         match fs::symlink_metadata(&self.place) {
@@ -164,8 +164,8 @@ impl StagedFolder {
         sync_folder(parent(&self.place))
     }
 
-    /// Puts the folder in its place, and removes one that it replaces. To be called after [`sync_all`], so that what appears is
-    /// whole after a power failure, too.
+    /// Puts the folder in its place, and removes one that it replaces. To be called after [`sync_all`], so that what
+    /// appears is whole after a power failure, too.
     ///
     /// # Errors
     /// The system's error; the old folder is unchanged then.
@@ -173,13 +173,14 @@ impl StagedFolder {
         self.exchange().map(drop)
     }
 
-    /// As [`StagedFolder::publish`], but leaves the replaced folder under a temporary name, for [`super::files::sweep`].
+    /// Like [`StagedFolder::publish`], but leaves the replaced folder under a temporary name, for
+    /// [`super::files::sweep`].
     ///
-    /// A file system may take long to create files while others are being deleted: ext4 does not reuse an inode that was freed just
-    /// before, and searches for another. A run that replaces many folders deletes them all in the end.
+    /// A file system may take long to create files while others are being deleted: ext4 does not reuse an inode that
+    /// was freed just before, and searches for another. A run that replaces many folders deletes them all in the end.
     ///
     /// # Errors
-    /// As [`StagedFolder::publish`].
+    /// The errors of [`StagedFolder::publish`].
     pub fn publish_leaving_replaced(self) -> Result<(), StoreError> {
         self.exchange().map(|mut replaced| replaced.published = true)
     }

@@ -20,10 +20,12 @@ pub struct StagedTrees(Vec<StagedFolder>);
 
 /// Writes many trees into one folder under temporary names, not yet on the disk.
 ///
-/// The top folder of a tree has mode 0700; those in it have the mode that `folder_mode` returns. Modes do not depend on the umask.
+/// The top folder of a tree has mode 0700; those in it have the mode that `folder_mode` returns. Modes do not depend on
+/// the umask.
 ///
 /// # Errors
-/// [`StoreError::InTheWay`] where something else than a folder is in a tree's place, or the system's error; nothing is left then.
+/// [`StoreError::InTheWay`] where something else than a folder is in a tree's place, or the system's error; nothing is
+/// left then.
 pub fn stage_all(
     folder: &Path,
     trees: &[(String, Vec<TreeFile<'_>>)],
@@ -85,7 +87,8 @@ pub type ReadFile = (String, u32, Zeroizing<Vec<u8>>);
 /// Reads the tree in `folder`: at most `max_files` files, and `limit` bytes of all of them. Links are not followed.
 ///
 /// # Errors
-/// [`StoreError::InTheWay`] for anything that is no plain file or folder, [`StoreError::TooLarge`], or the system's error.
+/// [`StoreError::InTheWay`] for anything that is not a plain file or folder, [`StoreError::TooLarge`], or the system's
+/// error.
 pub fn read(folder: &Path, limit: u64, max_files: usize) -> Result<Vec<ReadFile>, StoreError> {
     let paths = files::files_below(folder)?;
     let too_large = || StoreError::TooLarge { path: folder.to_owned(), limit };

@@ -7,9 +7,10 @@
 //! ]}
 //! ```
 //!
-//! `certificates` begins with the certificate that signs and ends with its root. States are `active` (exactly one), `trusted` and
-//! `retired`; origins are `generated` (by `init-ca`) and `imported`. The file is the truth: `ca.crt` beside it holds the roots of all
-//! CAs that are not retired, the active one's first, for people and programs that copy it.
+//! `certificates` begins with the certificate that signs and ends with its root. States are `active` (exactly one),
+//! `trusted` and `retired`; origins are `generated` (by `init-ca`) and `imported`. The file is the truth: `ca.crt`
+//! beside it holds the roots of all CAs that are not retired, the active one's first, for people and programs that copy
+//! it.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +23,7 @@ use crate::pki::trust_bundle::{CaState, TrustBundle, TrustBundleError};
 /// The version that is written, and the newest that is read.
 const SCHEMA_VERSION: u64 = 1;
 
-/// Why a text is not a trust file.
+/// Errors of parsing a trust file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TrustFileError {
     /// It is not JSON, or has other fields.

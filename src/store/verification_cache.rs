@@ -1,4 +1,4 @@
-//! Remembers which credential files were verified, by the metadata of the files, so that a later run need not read them again.
+//! Caches which credential files were verified, by their metadata, so that a later run need not read them again.
 //!
 //! Cache entries are a hint only; `verify --offline` always reads every file.
 
@@ -16,8 +16,8 @@ use crate::pki::ca_set::CaSet;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 
-/// A file that changes within one tick of the kernel's clock may keep its timestamps. Files that changed this shortly before
-/// their metadata was read are not cached.
+/// A file that changes within one tick of the kernel's clock may keep its timestamps. Files that changed this shortly
+/// before their metadata was read are not cached.
 const UNSETTLED: Duration = Duration::seconds(2);
 
 /// One verified folder of credentials: what was expected of it, and the metadata of the files that met it.
@@ -81,7 +81,8 @@ impl FromIterator<(Fingerprint, (i64, i64))> for VerificationCache {
 pub struct CacheKey(Fingerprint);
 
 impl CacheKey {
-    /// Combines the key type, the CAs, and the number of revocations in the ledger with this program's version and its profiles.
+    /// Combines the key type, the CAs, and the number of revocations in the ledger with this program's version and its
+    /// profiles.
     ///
     /// A new revocation changes the key, so that everything is read and verified again.
     #[must_use]
@@ -114,7 +115,8 @@ impl Snapshots {
         Self { key, pki: File::open(layout.pki()).ok(), settled_before: now - UNSETTLED }
     }
 
-    /// Reads the metadata of the files that `specs` describe, in one folder; `None` when one is missing or inaccessible.
+    /// Reads the metadata of the files that `specs` describe, in one folder; `None` when one is missing or
+    /// inaccessible.
     #[must_use]
     pub fn take(&self, specs: &[CertificateSpec]) -> Option<FileSnapshot> {
         let (pki, first) = (self.pki.as_ref()?, specs.first()?);
@@ -150,7 +152,8 @@ impl FileSnapshot {
         self.digest
     }
 
-    /// Returns the entry for files that were verified after this snapshot; `None` when they had changed only just before.
+    /// Returns the entry for files that were verified after this snapshot; `None` when they had changed only just
+    /// before.
     ///
     /// `certificates` are those that were read, `first` the specification of one of them.
     #[must_use]

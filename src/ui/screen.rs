@@ -127,7 +127,7 @@ impl<'w> Screen<'w> {
         let text = text.to_string();
         let end = if text.ends_with('\n') || text.is_empty() { "" } else { "\n" };
         if let Err(error) = write!(self.out.sink, "{text}{end}").and_then(|()| self.out.sink.flush()) {
-            // A reader that closes its pipe early, as head does, is no error.
+            // A reader that closes its pipe early, as head does, is not an error.
             if error.kind() != io::ErrorKind::BrokenPipe {
                 self.lost.get_or_insert(error);
             }

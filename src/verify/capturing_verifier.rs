@@ -70,7 +70,7 @@ impl CapturingVerifier {
         Self { provider: provider.clone(), keys, seen: Mutex::new(Seen::nothing()) }
     }
 
-    /// Whether every kind of key is offered.
+    /// Returns whether every kind of key is offered.
     pub(super) fn takes_every_key(&self) -> bool {
         self.keys == Keys::Any
     }
@@ -80,7 +80,7 @@ impl CapturingVerifier {
         std::mem::replace(&mut *seen, Seen::nothing())
     }
 
-    /// Whether both captured the same chain.
+    /// Returns whether both captured the same chain.
     pub(super) fn saw_same_chain_as(&self, other: &Self) -> bool {
         let chain = |verifier: &Self| verifier.seen.lock().unwrap_or_else(PoisonError::into_inner).chain.clone();
         chain(self) == chain(other)

@@ -1,6 +1,8 @@
-//! What API servers have to deny, and the SubjectAccessReviews that prove it, which change nothing. Kubernetes does not
-//! check CRLs; an authorizer that denies by `credential-id` replaces them, from a file that an API server may never
-//! have got, or not have reloaded.
+//! Determines the certificates that API servers must deny, from the ledger and the authorization configuration.
+//!
+//! SubjectAccessReviews, which change nothing, prove that they are denied. Kubernetes does not check CRLs; an
+//! authorizer that denies by `credential-id` replaces them. Its file may be missing at an API server, or not be
+//! reloaded.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -9,11 +11,12 @@ use super::observation::Answer;
 use crate::pki::fingerprint::Fingerprint;
 use crate::sanitize::sanitized;
 
-/// The number of revoked certificates that are checked at each API server. A file is reloaded as a whole, so that the
-/// newest prove most.
-pub const MAX_ASKED: usize = 16;
+/// The maximal number of revoked certificates that are checked at each API server.
+///
+/// A file is reloaded as a whole, so the newest revocations suffice.
+pub const MAX_DENIALS: usize = 16;
 /// The maximal length of a certificate's description, in bytes.
-const MAX_WORDS: usize = 300;
+const MAX_DESCRIPTION_BYTES: usize = 300;
 /// The attribute of a client by which certificates are denied (`apiserver/pkg/authentication/user`, `CredentialIDKey`).
 const CREDENTIAL_ID: &str = "authentication.kubernetes.io/credential-id";
 /// The account of reviews about certificates. It has no rights of its own.
@@ -21,13 +24,13 @@ const ASKED_FOR: &str = "clusterctl:denials";
 /// The account of the review about lists: it has the form of a node's and belongs to no node.
 const NODE_ASKED_FOR: &str = "kubelet:clusterctl-denials";
 
-/// What API servers have to deny, as far as it is checked.
+/// The denials that are checked at API servers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ExpectedDenials {
-    /// Revoked certificates, the newest revocation first; at most [`MAX_ASKED`].
+    /// Revoked certificates, the newest revocation first; at most [`MAX_DENIALS`].
     pub certificates: Vec<RevokedCertificate>,
-    /// How many more are revoked.
+    /// The number of revoked certificates beyond these.
     pub left_out: usize,
     /// Whether the rules about accounts `kubelet:HOST` have to be in force.
     pub node_rules: bool,
@@ -39,7 +42,7 @@ pub struct ExpectedDenials {
 pub struct RevokedCertificate {
     /// SHA-256 of its DER.
     pub sha256: Fingerprint,
-    /// Its holder and profile, if known.
+    /// Its subject and profile, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub whose: Option<String>,
     /// When it was revoked, if known.
@@ -48,11 +51,11 @@ pub struct RevokedCertificate {
 }
 
 impl ExpectedDenials {
-    /// Keeps the first [`MAX_ASKED`] of these, the newest revocation first, and counts the others.
+    /// Keeps the first [`MAX_DENIALS`] of these, the newest revocation first, and counts the others.
     #[must_use]
     pub fn new(mut certificates: Vec<RevokedCertificate>, node_rules: bool) -> Self {
-        let left_out = certificates.len().saturating_sub(MAX_ASKED);
-        certificates.truncate(MAX_ASKED);
+        let left_out = certificates.len().saturating_sub(MAX_DENIALS);
+        certificates.truncate(MAX_DENIALS);
         Self { certificates, left_out, node_rules }
     }
 
@@ -64,10 +67,10 @@ impl ExpectedDenials {
         text
     }
 
-    /// Reads what [`Self::to_json`] wrote.
+    /// Parses the result of [`Self::to_json`].
     ///
     /// # Errors
-    /// The reason why it is refused.
+    /// The reason of the refusal.
     pub fn from_json(bytes: &[u8]) -> Result<Self, String> {
         let denials: Self = serde_json::from_slice(bytes).map_err(|error| sanitized(&error.to_string()))?;
         denials.check()?;
@@ -76,20 +79,17 @@ impl ExpectedDenials {
 
     /// Checks untrusted content: its size, and that its texts can be displayed.
     pub(super) fn check(&self) -> Result<(), String> {
-        if self.certificates.len() > MAX_ASKED {
-            return Err(format!(
-                "it holds {} certificates, and at most {MAX_ASKED} are taken",
-                self.certificates.len()
-            ));
+        if self.certificates.len() > MAX_DENIALS {
+            return Err(format!("it has {} certificates; the limit is {MAX_DENIALS}", self.certificates.len()));
         }
         let mut words = self.certificates.iter().flat_map(|one| one.whose.iter().chain(&one.revoked));
-        match words.find(|text| text.is_empty() || text.len() > MAX_WORDS || sanitized(text) != **text) {
-            Some(text) => Err(format!("{:?} is no name", sanitized(text))),
+        match words.find(|text| text.is_empty() || text.len() > MAX_DESCRIPTION_BYTES || sanitized(text) != **text) {
+            Some(text) => Err(format!("{:?} is not a name", sanitized(text))),
             None => Ok(()),
         }
     }
 
-    /// Whether there is nothing to check.
+    /// Returns true if there is nothing to check.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.certificates.is_empty() && !self.node_rules
@@ -140,7 +140,7 @@ impl Subject {
         json!({"apiVersion": "authorization.k8s.io/v1", "kind": KIND, "spec": spec})
     }
 
-    /// Returns the decision of a response, if it is one about this subject: a review repeats the request.
+    /// Returns the decision of a response, if it is about this subject: a review repeats the request.
     pub(super) fn decision(self, answer: &Answer) -> Option<Decision> {
         if !(200..300).contains(&answer.status) || answer.truncated {
             return None;
@@ -179,7 +179,7 @@ struct ReviewExcerpt {
     denied: bool,
 }
 
-/// Returns the excerpt of a review: its subject, and whether it is denied; `None` if it is no review.
+/// Returns the excerpt of a review: its subject, and whether it is denied; `None` if it is not a review.
 pub(super) fn kept(body: &str) -> Option<String> {
     let body: Value = serde_json::from_str(body).ok()?;
     let kind = body.get("kind")?.as_str().filter(|kind| *kind == KIND)?.to_owned();
@@ -233,13 +233,13 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_are_asked_about_and_the_others_are_counted() {
+    fn the_newest_are_checked_and_the_others_are_counted() {
         let certificate =
             |i: usize| RevokedCertificate { sha256: Fingerprint::of(&i.to_be_bytes()), whose: None, revoked: None };
-        let denials = ExpectedDenials::new((0..MAX_ASKED + 3).map(certificate).collect(), true);
-        assert_eq!((denials.certificates.len(), denials.left_out), (MAX_ASKED, 3));
+        let denials = ExpectedDenials::new((0..MAX_DENIALS + 3).map(certificate).collect(), true);
+        assert_eq!((denials.certificates.len(), denials.left_out), (MAX_DENIALS, 3));
         assert_eq!(denials.certificates[0], certificate(0));
-        assert_eq!(denials.subjects().count(), MAX_ASKED + 2);
+        assert_eq!(denials.subjects().count(), MAX_DENIALS + 2);
         assert!(ExpectedDenials::new(Vec::new(), false).is_empty());
     }
 
@@ -252,9 +252,9 @@ mod tests {
         };
         let denials = ExpectedDenials::new(vec![one("node-1 kubelet-client")], true);
         assert_eq!(ExpectedDenials::from_json(&denials.to_json()), Ok(denials.clone()));
-        let many = ExpectedDenials { certificates: vec![one("a"); MAX_ASKED + 1], ..denials };
-        let malformed = ExpectedDenials { certificates: vec![one("\u{1b}[2J")], ..denials };
-        for refused in [many.to_json(), malformed.to_json(), b"[]".to_vec(), Vec::new()] {
+        let many = ExpectedDenials { certificates: vec![one("a"); MAX_DENIALS + 1], ..denials };
+        let unprintable = ExpectedDenials { certificates: vec![one("\u{1b}[2J")], ..denials };
+        for refused in [many.to_json(), unprintable.to_json(), b"[]".to_vec(), Vec::new()] {
             assert!(ExpectedDenials::from_json(&refused).is_err());
         }
     }

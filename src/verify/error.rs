@@ -97,7 +97,7 @@ pub(super) fn words(error: &rustls::Error) -> String {
         rustls::Error::InvalidCertificate(_) => {
             "the handshake's signature cannot be verified with the certificate's key".to_owned()
         }
-        rustls::Error::InconsistentKeys(_) => "the key does not fit the certificate".to_owned(),
+        rustls::Error::InconsistentKeys(_) => "the key does not match the certificate".to_owned(),
         other => other.to_string(),
     }
 }

@@ -227,7 +227,7 @@ impl PeerFacts {
 /// Checks a name. Names are printed unchanged, so that they can be copied; a name with control characters is refused.
 pub(super) fn name(text: &str) -> Result<(), RecordingError> {
     if text.is_empty() || text.len() > MAX_NAME || sanitized(text) != text {
-        return Err(damaged(&format!("{text:?} is no name")));
+        return Err(damaged(&format!("{text:?} is not a name")));
     }
     Ok(())
 }

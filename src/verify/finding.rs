@@ -155,7 +155,7 @@ impl Finding {
     }
 }
 
-/// Reads a remedy. The two texts that recordings of earlier versions hold become data; any other text is no remedy.
+/// Reads a remedy. The two texts that recordings of earlier versions hold become data; any other text is not a remedy.
 fn recorded_remedy<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Remedy>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]

@@ -184,7 +184,7 @@ impl HttpConnection {
         }
     }
 
-    /// Whether another request can be made while one is pending, as in HTTP/2.
+    /// Returns whether another request can be made while one is pending, as in HTTP/2.
     pub(super) fn takes_several(&self) -> bool {
         matches!(self.sender, Sender::Two(_))
     }

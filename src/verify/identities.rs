@@ -19,31 +19,31 @@ pub(super) struct ClientPlan {
     pub(super) first_node: Option<usize>,
     /// For each node the next one whose certificate is valid, or else the next one; `None` if it is alone.
     pub(super) others: Vec<Option<usize>>,
-    fit: Vec<bool>,
+    valid: Vec<bool>,
 }
 
 impl ClientPlan {
     pub(super) fn of(target: &Target, now: OffsetDateTime) -> Self {
         let first = |peers: &[Peer]| peers.iter().position(|peer| peer.client.is_some());
         let count = target.nodes.len();
-        let fit: Vec<bool> = target.nodes.iter().map(|node| is_fit(node, target, now)).collect();
-        let mut next = fit.iter().position(|fit| *fit);
+        let valid: Vec<bool> = target.nodes.iter().map(|node| is_valid(node, target, now)).collect();
+        let mut next = valid.iter().position(|valid| *valid);
         let mut others = vec![None; count];
         for at in (0..count).rev() {
             // After the last node comes the first; a node is not another to itself.
             others[at] = next.filter(|next| *next != at).or_else(|| (count > 1).then(|| (at + 1) % count));
-            if fit[at] {
+            if valid[at] {
                 next = Some(at);
             }
         }
-        Self { first_master: first(&target.masters), first_node: first(&target.nodes), others, fit }
+        Self { first_master: first(&target.masters), first_node: first(&target.nodes), others, valid }
     }
 
     /// Returns the identity with which a node connects to another node, or why it cannot.
     pub(super) fn other_node<'a>(&self, target: &'a Target, at: usize) -> Result<Option<&'a Identity>, String> {
         let node = &target.nodes[at];
         match &node.client {
-            Some(_) if !self.fit[at] => {
+            Some(_) if !self.valid[at] => {
                 Err(format!("the certificate of {} here would be refused for its own dates or root", node.name))
             }
             Some(client) => Ok(Some(client)),
@@ -52,9 +52,9 @@ impl ClientPlan {
     }
 }
 
-/// Whether a node's certificate is valid by its own content: another one is refused for itself, which proves nothing
-/// about other nodes.
-fn is_fit(node: &Peer, target: &Target, now: OffsetDateTime) -> bool {
+/// Returns whether a node's certificate is valid by its own content: another one is refused for itself, which proves
+/// nothing about other nodes.
+fn is_valid(node: &Peer, target: &Target, now: OffsetDateTime) -> bool {
     node.client.as_ref().is_some_and(|client| {
         let certificate = &client.certificate;
         let by = |root: &Certificate| {
@@ -67,7 +67,7 @@ fn is_fit(node: &Peer, target: &Target, now: OffsetDateTime) -> bool {
     })
 }
 
-/// Whether the intermediates that a client sends lead from its certificate to a root.
+/// Returns whether the intermediates that a client sends lead from its certificate to a root.
 fn leads_to_a_root(client: &Identity, roots: &[Certificate], now: OffsetDateTime) -> bool {
     let Ok(intermediates) = client.intermediates() else { return false };
     !intermediates.is_empty()

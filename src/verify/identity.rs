@@ -29,7 +29,7 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// Why a certificate and a key are no identity.
+/// Errors of making an identity of a certificate and a key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdentityError {
     /// No certificate at all.
@@ -87,7 +87,7 @@ impl Identity {
         Self::new(&chain, key.ok_or(IdentityError::NoKey)?.expose())
     }
 
-    /// Returns the certificates that are sent behind the client's own.
+    /// Returns the certificates that are sent after the client's own.
     ///
     /// # Errors
     /// If one of them cannot be read: Kubernetes then rejects the whole chain.

@@ -89,7 +89,7 @@ fn extension(kind: u16, content: &[u8]) -> Vec<u8> {
     [&kind.to_be_bytes()[..], &block(content)].concat()
 }
 
-/// Whether a response begins with a ServerHello; `None` if more has to be read.
+/// Returns whether a response begins with a ServerHello; `None` if more has to be read.
 pub(super) fn is_server_hello(said: &[u8], end: bool) -> Option<bool> {
     match said {
         [HANDSHAKE_RECORD, 3, _, _, _, message, ..] => Some(*message == SERVER_HELLO),

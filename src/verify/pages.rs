@@ -135,7 +135,7 @@ impl HttpResponse {
         }
     }
 
-    /// Returns the outcome of a response that is no list.
+    /// Returns the outcome of a response that is not a list.
     fn refused(self) -> Outcome {
         Outcome::Answer(Answer {
             status: self.status.as_u16(),

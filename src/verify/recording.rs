@@ -166,7 +166,7 @@ fn wrong(error: &serde_json::Error) -> RecordingError {
 
 fn time(text: &str) -> Result<OffsetDateTime, RecordingError> {
     let time = OffsetDateTime::parse(text, &Rfc3339).ok().filter(|time| YEARS.contains(&time.year()));
-    time.ok_or_else(|| damaged(&format!("{text:?} is no time of a run")))
+    time.ok_or_else(|| damaged(&format!("{text:?} is not a time of a run")))
 }
 
 /// The head of a recording, which every version has.

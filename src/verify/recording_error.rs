@@ -1,4 +1,4 @@
-//! Why a recording is refused, and how much one may hold.
+//! Errors of recordings, and their limits.
 
 use crate::sanitize::sanitized;
 
@@ -12,13 +12,13 @@ pub(super) const MAX_PAIRS: usize = 1_000_000;
 
 pub(super) const MAX_ADDRESSES: usize = 64;
 
-/// Why a file is no recording, or why a run cannot be recorded.
+/// Errors of reading a recording, or of recording a run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RecordingError {
-    /// The file is no recording.
+    /// The file is not a recording.
     #[error("it is not a recording of clusterctl verify")]
     NotOne,
-    /// Of another version.
+    /// The recording has another version.
     #[error("it is a recording of version {found}, and this clusterctl reads versions {OLDEST_VERSION} to {VERSION}")]
     Version {
         /// Its version.
@@ -38,7 +38,7 @@ pub enum RecordingError {
     /// More of something than a run can have.
     #[error("it holds {found} {what}, and at most {limit} are accepted")]
     TooMany {
-        /// Of what.
+        /// What exceeds its limit.
         what: &'static str,
         /// How many.
         found: usize,

@@ -26,7 +26,7 @@ const FLAGS: [&str; 8] = [
     "kubelet-certificate-authority",
 ];
 
-/// Returns the values at [`CONFIGURATION`], as a flat object; `None` if it is no kubelet's configuration.
+/// Returns the values at [`CONFIGURATION`], as a flat object; `None` if it is not a kubelet's configuration.
 pub(super) fn configuration(body: &str) -> Option<String> {
     let body: Value = serde_json::from_str(body).ok()?;
     body.get("kubeletconfig")?.as_object()?;
@@ -34,7 +34,7 @@ pub(super) fn configuration(body: &str) -> Option<String> {
     Some(Value::Object(found.collect()).to_string())
 }
 
-/// Returns the lines of [`FLAGS`]; `None` if it is no list of flags.
+/// Returns the lines of [`FLAGS`]; `None` if it is not a list of flags.
 pub(super) fn flags(body: &str) -> Option<String> {
     let wanted = |line: &&str| FLAGS.iter().any(|flag| flag_value(line, flag).is_some());
     let lines: Vec<&str> = body.lines().filter(wanted).collect();

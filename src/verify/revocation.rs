@@ -73,7 +73,7 @@ impl<'a> Crls<'a> {
     /// Judges a certificate of a path by the CRLs of its own issuer (RFC 5280 § 6.3.3).
     ///
     /// # Errors
-    /// Why none of the CRLs is usable; nothing where all of them are by other CAs of the path or the target.
+    /// The reason why none of the CRLs is usable; nothing where all of them are by other CAs of the path or the target.
     fn judge_certificate(
         &self,
         certificate: &Certificate,

@@ -16,7 +16,7 @@ use crate::cluster::address::Address;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Judgement {
     pub(super) status: Status,
-    /// Whether it does not fail the run, whatever the catalogue says.
+    /// If true, it does not fail the run, even if the catalogue says so.
     pub(super) warning_only: bool,
     pub(super) observed: String,
     pub(super) remedy: Option<Remedy>,
@@ -130,7 +130,7 @@ pub(super) fn flags(answer: &Answer, by_restriction: bool) -> Vec<(Option<Proper
     vec![(None, Judgement::new(Status::Pass, observed))]
 }
 
-/// Whether the API server runs the NodeRestriction admission plugin; `None` if that is not known.
+/// Returns whether the API server runs the NodeRestriction admission plugin; `None` if that is not known.
 pub(super) fn restricts_nodes(answer: &Answer) -> Option<bool> {
     let plugins = |flag| answer.body.lines().find_map(|line| flag_value(line, flag));
     let named = |plugins: &str| plugins.trim_matches(['[', ']']).split([',', ' ']).any(|p| p == "NodeRestriction");

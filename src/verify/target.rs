@@ -1,5 +1,5 @@
-//! The target of a run: its hosts, what is known of them beforehand, and the credentials to connect with. The caller builds it from
-//! a directory, a bundle or flags; nothing here reads a file.
+//! The target of a run: its hosts, what is known of them beforehand, and the credentials to connect with. The caller
+//! builds it from a directory, a bundle or flags; nothing here reads a file.
 
 use std::collections::BTreeSet;
 
@@ -24,7 +24,7 @@ pub struct Target {
     pub kind: TargetKind,
     /// Every certificate of the trust file.
     pub roots: Vec<Certificate>,
-    /// What in the trust file is no certificate.
+    /// What in the trust file is not a certificate.
     pub trust_faults: Vec<String>,
     /// What in the trust file Kubernetes ignores and does not belong there.
     pub trust_notes: Vec<String>,
@@ -36,11 +36,11 @@ pub struct Target {
     pub nodes: Vec<Peer>,
     /// The verifier's own identity.
     pub verifier: Option<Identity>,
-    /// Why there is no `verifier`.
+    /// The reason why there is no `verifier`.
     pub verifier_missing: Option<String>,
     /// Certificate revocation lists, DER. Without one, `revoked` alone decides.
     pub crls: Vec<Vec<u8>>,
-    /// What in the CRL files is no CRL.
+    /// What in the CRL files is not a CRL.
     pub crl_faults: Vec<String>,
     /// The certificates that are known to be revoked; `None` without a ledger.
     pub revoked: Option<BTreeSet<Fingerprint>>,
@@ -65,7 +65,7 @@ pub struct Peer {
     pub issued: Option<Fingerprint>,
     /// Its client identity: a control-plane node's for kubelets, a node's for API servers.
     pub client: Option<Identity>,
-    /// Why there is no `client`.
+    /// The reason why there is no `client`.
     pub client_missing: Option<String>,
     /// The account and groups that a node's client certificate stands for.
     pub account: Option<ExpectedAccount>,
@@ -150,7 +150,7 @@ pub struct KnownCredential {
     pub issued: Option<Fingerprint>,
     /// The certificate with its key, if both are here.
     pub identity: Option<Identity>,
-    /// Why there is no `identity`, such as "pki/nodes/n1/kubelet-client.key: no such file".
+    /// The reason why there is no `identity`, such as "pki/nodes/n1/kubelet-client.key: no such file".
     pub missing: Option<String>,
 }
 
@@ -191,7 +191,7 @@ impl Target {
                 },
                 Item::Key(..) | Item::EncryptedKey(_) => self.trust_notes.push("it contains a private key".to_owned()),
                 Item::Csr(_) | Item::Crl(_) | Item::PublicKey(_) => {
-                    self.trust_notes.push("it contains something that is no certificate".to_owned());
+                    self.trust_notes.push("it contains something that is not a certificate".to_owned());
                 }
             }
         }
@@ -307,7 +307,7 @@ impl Target {
         if is_kubeadms { TargetKind::Kubeadm } else { TargetKind::Other }
     }
 
-    /// Whether the verifier itself connects. A recording holds that without its key.
+    /// Returns whether the verifier itself connects. A recording holds that without its key.
     pub(super) fn has_verifier(&self) -> bool {
         self.verifier_missing.is_none()
     }

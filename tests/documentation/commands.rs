@@ -12,8 +12,8 @@ const INTRODUCTION: &str = "\
 
 <!-- Generated from the program's own help. CONTRIBUTING.md says how. -->
 
-Results go to stdout, everything else to stderr, and the [exit status](exit-statuses.md) says how a command ended. Every question has a flag;
-without a terminal no command asks. `clusterctl COMMAND --help` prints what is here.
+Results go to stdout, everything else to stderr, and the [exit status](exit-statuses.md) says how a command ended. Every prompt has a
+flag that answers it; without a terminal no command prompts. `clusterctl COMMAND --help` prints the same text.
 
 ";
 
@@ -114,7 +114,10 @@ fn option(page: &mut String, arg: &Arg) {
         (false, None) => flags.join(", "),
     };
     let help = arg.get_long_help().or(arg.get_help()).map(ToString::to_string).unwrap_or_default();
-    let mut text = sentence(&escaped(&help.replace("\n\n", " ").replace('\n', " ")));
+    let item = |line: &'_ str| line.strip_prefix("  ").and_then(|line| line.split_once("  ")).is_some();
+    let (items, prose): (Vec<&str>, Vec<&str>) =
+        help.lines().filter(|line| !line.is_empty()).partition(|line| item(line));
+    let mut text = sentence(&escaped(&prose.join(" ")));
     if arg.get_action().takes_values() && !arg.is_hide_possible_values_set() {
         let all = arg.get_possible_values();
         let all: Vec<String> =
@@ -131,6 +134,9 @@ fn option(page: &mut String, arg: &Arg) {
         let _ = write!(text, " Environment: `{}`.", variable.display());
     }
     let _ = writeln!(page, "- `{shown}`: {}", filled(text.trim()).replace('\n', "\n  "));
+    for (name, text) in items.iter().filter_map(|line| line.trim_start().split_once(' ')) {
+        let _ = writeln!(page, "  - `{name}`: {}", sentence(&escaped(text)));
+    }
 }
 
 fn about(command: &Command) -> String {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use clusterctl::fake_cluster::injected_fault::InjectedFault;
 use clusterctl::pki::fingerprint::Fingerprint;
 use clusterctl::verify::checks::{Clock, judge};
-use clusterctl::verify::denials::{ExpectedDenials, MAX_ASKED, RevokedCertificate};
+use clusterctl::verify::denials::{ExpectedDenials, MAX_DENIALS, RevokedCertificate};
 use clusterctl::verify::finding::{Finding, Property, Status};
 use clusterctl::verify::observation::{Exchange, Observations, Outcome, Request};
 use clusterctl::verify::options::Options;
@@ -96,13 +96,13 @@ fn nothing_is_said_where_nothing_has_to_be_denied() {
 #[test]
 fn of_many_revoked_certificates_the_newest_are_asked_about_and_the_others_counted() {
     let lab = lab(1, 2, None);
-    let all: Vec<_> = (0..MAX_ASKED + 5).map(|i| certificate(&format!("node-{i} kubelet-client"))).collect();
+    let all: Vec<_> = (0..MAX_DENIALS + 5).map(|i| certificate(&format!("node-{i} kubelet-client"))).collect();
     let mut target = (*lab.target).clone();
     target.denials = Some(ExpectedDenials::new(all.clone(), false));
     let findings = found(&lab, target.clone());
     assert_eq!(statuses(&findings), [Status::Warn; 2]);
     // A file of rules is read as a whole: the oldest are not asked about.
-    lab.running.deny(all.iter().take(MAX_ASKED).map(|one| one.sha256));
+    lab.running.deny(all.iter().take(MAX_DENIALS).map(|one| one.sha256));
     let findings = found(&lab, target);
     assert_eq!(statuses(&findings), [Status::Pass; 2]);
     assert!(of_denials(&findings)[0].observed.contains("5 more"), "{}", of_denials(&findings)[0].observed);

@@ -1,4 +1,4 @@
-//! Why an administrator's kubeconfig cannot be issued.
+//! Errors of issuing an administrator's kubeconfig.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use crate::cluster::lifetime::Lifetime;
 use crate::cluster::name::{HostName, NameError};
 use crate::cluster::profile::Profile;
 
-/// Why an administrator's kubeconfig cannot be issued.
+/// Errors of issuing an administrator's kubeconfig.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AdminError {
     /// The default name is not valid.

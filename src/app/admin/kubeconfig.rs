@@ -13,7 +13,7 @@ use crate::store::files;
 /// The largest kubeconfig that is read, in bytes.
 const LIMIT: u64 = 256 * 1024;
 
-/// Why the certificate of a kubeconfig cannot be read.
+/// Errors of reading the certificate of a kubeconfig.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AdminFileError {
     /// The file cannot be read.
@@ -36,7 +36,7 @@ pub enum AdminFileError {
 /// Returns the certificate in an administrator's kubeconfig.
 ///
 /// # Errors
-/// Why there is none.
+/// [`AdminFileError`] when there is none, or it cannot be read.
 pub fn certificate_in(path: &Path) -> Result<Certificate, AdminFileError> {
     let bytes = files::read(path, LIMIT).map(Zeroizing::new)?;
     let config = kubeconfig::read(&bytes)?;

@@ -57,7 +57,7 @@ impl Audit<'_> {
                 .remedy(DirectoryRemedy::DeleteEmergencyAdmin { path: path.display().to_string() });
         }
         let left = certificate.not_after - self.now;
-        // A short-lived certificate is no warning for all of its life.
+        // A short-lived certificate is not a warning for all of its life.
         if left <= self.options.expires_within.min((certificate.not_after - certificate.not_before) / 3) {
             return finding(Status::Warn)
                 .saw(self.time_left(certificate.not_after), self.expected_time())

@@ -15,7 +15,7 @@ use crate::pki::fingerprint::Fingerprint;
 use crate::pki::key::PrivateKey;
 use crate::pki::pem;
 use crate::pki::trust_bundle::TrustBundle;
-use crate::store::service_account::{self, Found};
+use crate::store::service_account::{self, KeyPairState};
 
 /// What precedes a certificate's digest in the API servers' rules (Kubernetes's credential-id).
 const CREDENTIAL_ID: &str = "X509SHA256=";
@@ -70,8 +70,8 @@ impl Audit<'_> {
     fn other_service_account(&self, bundle: &Bundle) -> Option<String> {
         let packed = bundle.file(paths::SERVICE_ACCOUNT_KEY)?;
         let key = PrivateKey::from_pem(&packed.bytes).ok()?;
-        match service_account::look(self.layout) {
-            Ok(Found::Whole(ours) | Found::Half(ours)) if ours.spki() == key.spki() => None,
+        match service_account::read(self.layout) {
+            Ok(KeyPairState::Complete(ours) | KeyPairState::PrivateKeyOnly(ours)) if ours.spki() == key.spki() => None,
             _ => Some(format!("{} is not this directory's key", packed.path)),
         }
     }
@@ -97,7 +97,8 @@ impl Audit<'_> {
         bundle.files.iter().filter(is_kubeconfig).flat_map(problems).collect()
     }
 
-    /// Returns problems of a kubeconfig whose server is not the cluster file's, or that trusts another file than the CA's.
+    /// Returns problems of a kubeconfig whose server is not the cluster file's, or that trusts another file than the
+    /// CA's.
     fn other_target(&self, cluster: &KubeCluster, bundle: &Bundle, is_kubelets: bool) -> Vec<String> {
         let endpoint = self.cluster.endpoint.to_string();
         // The controller manager and the scheduler connect to the API server of their own host.

@@ -7,9 +7,9 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::directory::Audit;
 use super::drift::{self, ExpectedBundle};
-use crate::app::in_full;
 use crate::app::package::{reader, templates};
-use crate::app::revoke::record_forgotten;
+use crate::app::revoke::record_missing;
+use crate::app::with_causes;
 use crate::bundle::archive;
 use crate::bundle::encryption;
 use crate::bundle::format::{Format, encrypted_name};
@@ -23,7 +23,7 @@ use crate::verify::finding::{CheckId, Finding, Status};
 use crate::verify::remedy::FileRemedy;
 use crate::verify::target::Place;
 
-const EXPECTED: &str = "a bundle that has this root, by file path, and nothing that weakens trust";
+const EXPECTED: &str = "a bundle that trusts this root, by file path, and has no setting that weakens authentication";
 
 /// The folder of bundles.
 struct Folder {
@@ -34,7 +34,7 @@ struct Folder {
 
 impl Folder {
     fn has(&self, name: &str) -> bool {
-        // The name may have been removed since: bundles are perhaps being packed.
+        // A concurrent bundle command may have removed it since the listing.
         self.names.as_ref().is_none_or(|names| names.contains(name)) && files::exists(&self.path.join(name))
     }
 }
@@ -56,7 +56,7 @@ struct PackedBundle<'a> {
 }
 
 impl Audit<'_> {
-    /// Returns `trust.match` of every bundle. Bundles are packed when they are needed, so that a missing one is no problem.
+    /// Returns `trust.match` of every bundle. Bundles are packed when needed, so a missing one is not a problem.
     pub(super) fn bundles(&self) -> Vec<Finding> {
         let path = self.layout.bundles();
         let names = files::names_in(&path).ok();
@@ -131,17 +131,17 @@ impl Audit<'_> {
             Ok(bundle) => bundle,
             Err(error) => {
                 let remedy = if error.is_newer() { FileRemedy::UseNewerVersion } else { pack };
-                return finding(Status::Fail).saw(in_full(&error), EXPECTED).remedy(remedy);
+                return finding(Status::Fail).saw(with_causes(&error), EXPECTED).remedy(remedy);
             }
         };
-        let mut wrong = self.content_problems(&bundle, host, certificates);
+        let mut problems = self.content_problems(&bundle, host, certificates);
         let unknown = self.unknown_to_ledger(&bundle);
-        let remedy = if unknown.is_some() { record_forgotten(Some(&self.layout.bundles())) } else { pack };
-        wrong.extend(unknown);
+        let remedy = if unknown.is_some() { record_missing(Some(&self.layout.bundles())) } else { pack };
+        problems.extend(unknown);
         let difference = expected.difference(&bundle, *roles, *format);
-        wrong.extend(difference.wrong);
-        if !wrong.is_empty() {
-            return finding(Status::Fail).saw(wrong.join("; "), EXPECTED).remedy(remedy);
+        problems.extend(difference.problems);
+        if !problems.is_empty() {
+            return finding(Status::Fail).saw(problems.join("; "), EXPECTED).remedy(remedy);
         }
         if !difference.changed.is_empty() {
             let saw = format!("differs from what clusterctl generates now: {}", difference.changed.join(", "));
@@ -149,7 +149,7 @@ impl Audit<'_> {
                 .saw(saw, EXPECTED)
                 .remedy(FileRemedy::CompareBundle { host: host.to_owned(), format: other_format });
         }
-        finding(Status::Pass).saw(format!("it pins {}", bundle.manifest.root_pin.as_pin()), EXPECTED)
+        finding(Status::Pass).saw(format!("its root is {}", bundle.manifest.root_pin.as_pin()), EXPECTED)
     }
 }
 

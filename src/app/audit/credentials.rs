@@ -69,7 +69,8 @@ impl Audit<'_> {
         self.with_shared_keys(checked)
     }
 
-    /// Returns the certificates of a holder, by its number. They are computed when needed, so that they do not fill the memory.
+    /// Returns the certificates of a holder, by its number. They are computed when needed, so that they do not fill the
+    /// memory.
     fn holder(&self, number: usize) -> (Place, Vec<CertificateSpec>) {
         let masters = &self.cluster.masters;
         match (masters.get(number), number.checked_sub(masters.len() + 1).and_then(|i| self.cluster.nodes.get(i))) {
@@ -136,7 +137,7 @@ impl Audit<'_> {
                 checked(finding, Some(certificate.spki_fingerprint()))
             }
             Err(_) => {
-                // A copied credential has other problems, too. That it is a copy is reported all the same.
+                // A copied credential has other problems, too. That it is a copy is reported anyway.
                 let key = credentials::read(self.layout, spec).ok().map(|stored| stored.credential.key.fingerprint());
                 checked(wrong(&subject, &problems), key)
             }
@@ -151,7 +152,7 @@ impl Audit<'_> {
         if !files::exists(&self.layout.bundles().join(encrypted_name(host))) {
             return subject
                 .finding(Status::Warn)
-                .saw(format!("{problem}; its encrypted bundle is not in this directory any more"), subject.expected())
+                .saw(format!("{problem}; its encrypted bundle is no longer in this directory"), subject.expected())
                 .remedy(DirectoryRemedy::ReissueUnlessInstalled { host: host.to_string() });
         }
         if self.expires_soon(not_after) {

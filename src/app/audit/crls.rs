@@ -73,8 +73,8 @@ pub(super) fn findings(
     Ok(findings)
 }
 
-/// Weakens what is wrong with the CRL of a CA that does not sign any more: its key need not be here, and API servers deny what it
-/// issued without a CRL.
+/// Weakens what is wrong with the CRL of a CA that no longer signs: its key need not be here, and API servers deny what
+/// it issued without a CRL.
 fn of_state((status, saw, remedy): Judgement, state: CaState) -> Judgement {
     match (state, status) {
         (CaState::Trusted, Status::Fail | Status::Warn) => {

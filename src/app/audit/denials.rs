@@ -19,11 +19,11 @@ use crate::verify::target::Place;
 
 /// Returns the findings of `store.credential` for what was rendered outside `pki/`.
 ///
-/// The ledger has to be newer than it, and the authorization configuration has to be what would be written today. Other templates,
-/// or a cluster file that was changed since, give another one.
+/// The ledger has to be newer than it, and the authorization configuration has to be what would be written today. Other
+/// templates, or a cluster file that was changed since, give another one.
 ///
 /// # Errors
-/// As [`authorization`].
+/// The errors of [`authorization`].
 pub(crate) fn findings(
     cluster: &Cluster,
     denials: &Denials,

@@ -29,14 +29,14 @@ use crate::verify::verdict::Strictness;
 pub struct AuditOptions {
     /// Certificates that expire within this time are a warning.
     pub expires_within: Duration,
-    /// Whether findings that pass say nothing about what was seen: for a large fleet it would fill the memory.
+    /// If true, passed findings keep no observation, to save memory in large clusters.
     pub problems_only: bool,
 }
 
 /// What an audit found.
 #[derive(Debug)]
 pub struct AuditReport {
-    /// How many hosts were checked.
+    /// The number of hosts that were checked.
     pub hosts: usize,
     /// The findings.
     pub findings: Vec<Finding>,
@@ -59,7 +59,7 @@ pub fn audit(env: &Env, options: &AuditOptions, observer: &dyn Observer) -> Resu
     let layout = &env.layout;
     let (cluster, recorded) = read(layout);
     let (cluster, root) = (cluster?, ca::trust(layout, CaRole::Cluster)?);
-    // A CA that cannot be read is a finding, and everything else is checked all the same.
+    // A CA that cannot be read is a finding, and everything else is still checked.
     let readable = |role| Some((role, ca::trust(layout, role).ok()?));
     let cas: BTreeMap<CaRole, TrustBundle> = CaRole::ALL.into_iter().filter_map(readable).collect();
     let (known, ledger) = recorded?;
@@ -91,7 +91,7 @@ pub fn audit(env: &Env, options: &AuditOptions, observer: &dyn Observer) -> Resu
 
 type Recorded = Result<(Inventory, Ledger), StoreError>;
 
-/// Reads the cluster file and the ledger at the same time: for a large fleet each takes as long as the other.
+/// Reads the cluster file and the ledger at the same time: both take about the same time for large clusters.
 fn read(layout: &Layout) -> (Result<Cluster, Error>, Recorded) {
     let path = layout.ledger();
     let recorded = || Ledger::open_read_only(&path).and_then(|ledger| Ok((ledger.inventory()?, ledger)));
@@ -121,8 +121,8 @@ pub(super) struct Audit<'a> {
 }
 
 impl Audit<'_> {
-    /// Returns `store.credential` of every CA and credential, then `trust.match` of every bundle, in the order of the cluster
-    /// file.
+    /// Returns `store.credential` of every CA and credential, then `trust.match` of every bundle, in the order of the
+    /// cluster file.
     fn findings(&self, progress: &(dyn Fn() + Sync)) -> Vec<Finding> {
         let first: Vec<Finding> = CaRole::ALL
             .into_iter()
@@ -152,7 +152,7 @@ impl Audit<'_> {
         format!("more than {} left", in_words(self.options.expires_within))
     }
 
-    /// Returns true where a certificate expires soon enough for a warning.
+    /// Returns true if a certificate expires soon enough for a warning.
     pub(super) fn expires_soon(&self, not_after: OffsetDateTime) -> bool {
         not_after - self.now <= self.options.expires_within
     }

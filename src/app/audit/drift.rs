@@ -1,7 +1,6 @@
 //! Compares a bundle with the one that would be packed now.
 //!
-//! Bundles have the same bytes for the same input, so that whatever differs was changed since, or made with other templates and
-//! settings.
+//! Rendering is deterministic, so a difference means a later change or other templates or settings.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +17,7 @@ use crate::pki::trust_bundle::TrustBundle;
 use crate::rbac::denials::Denials;
 use crate::store::credentials;
 use crate::store::layout::Layout;
-use crate::store::service_account::{self, Found};
+use crate::store::service_account::{self, KeyPairState};
 
 /// Flags that affect trust: one that a bundle adds overrides the files of the kubelet or the API server.
 const TRUST_FLAGS: [&str; 24] = [
@@ -60,13 +59,13 @@ pub(super) struct ExpectedBundle<'a> {
 /// The differences of a bundle.
 #[derive(Debug, Default)]
 pub(super) struct Difference {
-    /// Missing files, and changes that affect trust, in words.
-    pub(super) wrong: Vec<String>,
+    /// Missing files, and changes that affect trust, as text.
+    pub(super) problems: Vec<String>,
     /// The paths of all files that differ.
     pub(super) changed: Vec<String>,
 }
 
-/// Returns the CAs of all roles, where all can be read.
+/// Returns the CAs of all roles, if all can be read.
 pub(super) fn ca_set(known: &BTreeMap<CaRole, TrustBundle>) -> Option<CaSet> {
     CaSet::try_from_fn(|role| known.get(&role).cloned().ok_or(())).ok()
 }
@@ -74,53 +73,55 @@ pub(super) fn ca_set(known: &BTreeMap<CaRole, TrustBundle>) -> Option<CaSet> {
 impl ExpectedBundle<'_> {
     /// Compares a bundle with the one that would be packed now.
     ///
-    /// Finds nothing where that one cannot be packed: a credential is missing or its key was deleted, which other findings
-    /// report.
+    /// Returns no differences if that bundle cannot be rendered: a credential is missing or its key was deleted, which
+    /// other findings report.
     pub(super) fn difference(&self, bundle: &Bundle, roles: Roles<'_>, format: Format) -> Difference {
         let mut found = Difference::default();
         let has_units = bundle.files.iter().any(|file| file.path.ends_with(paths::UNIT_ENDING));
         let with_units = self.cluster.with_units || has_units;
-        let Some(today) = self.today(roles, bundle.manifest.generation, with_units) else { return found };
+        let Some(expected) = self.expected(roles, bundle.manifest.generation, with_units) else { return found };
         let own = |path: &str| [MANIFEST, MANIFEST_SUM, SIGNATURE].contains(&path);
-        for wanted in today.files.iter().filter(|file| !own(&file.path)) {
+        for wanted in expected.files.iter().filter(|file| !own(&file.path)) {
             let path = &wanted.path;
             match bundle.file(path) {
                 // Ignition writes files to their places itself.
                 None if path == INSTALLER && format == Format::Ignition => {}
-                None => found.wrong.push(format!("{path} is missing")),
+                None => found.problems.push(format!("{path} is missing")),
                 Some(file) if file.bytes == wanted.bytes => {}
                 // The ledger's sequence is a comment, and not every revocation changes what API servers deny.
                 Some(file) if *path == paths::AUTHORIZATION && text(&file.bytes) == text(&wanted.bytes) => {}
-                Some(_) if is_credential(path) => found.wrong.push(format!("{path} is not the one in the directory")),
+                Some(_) if is_credential(path) => {
+                    found.problems.push(format!("{path} is not the one in the directory"))
+                }
                 Some(file) => {
                     let (text, wanted) = (text(&file.bytes), text(&wanted.bytes));
                     if path != INSTALLER {
-                        found.wrong.extend(flags(path, &text, &wanted));
+                        found.problems.extend(flags(path, &text, &wanted));
                     }
                     if *path == paths::AUTHORIZATION {
-                        found.wrong.extend(lenient(&text));
+                        found.problems.extend(permissive_setting(&text));
                     }
                     found.changed.push(path.clone());
                 }
             }
         }
-        let more = bundle.files.iter().filter(|file| !own(&file.path) && today.file(&file.path).is_none());
-        found.changed.extend(more.map(|file| file.path.clone()));
+        let extra = bundle.files.iter().filter(|file| !own(&file.path) && expected.file(&file.path).is_none());
+        found.changed.extend(extra.map(|file| file.path.clone()));
         found
     }
 
-    fn today(&self, roles: Roles<'_>, generation: u64, with_units: bool) -> Option<Bundle> {
+    fn expected(&self, roles: Roles<'_>, generation: u64, with_units: bool) -> Option<Bundle> {
         let master = roles.master().map(|host| self.cluster.master_specs(host));
         let node = roles.node().map(|host| self.cluster.node_specs(host));
-        let leaves = master.into_iter().chain(node).flatten();
-        let held = |leaf: CertificateSpec| {
-            let credential = credentials::read(self.layout, &leaf).ok()?.credential;
-            Some(HostCredential { profile: leaf.profile, credential })
+        let specs = master.into_iter().chain(node).flatten();
+        let read_credential = |spec: CertificateSpec| {
+            let credential = credentials::read(self.layout, &spec).ok()?.credential;
+            Some(HostCredential { profile: spec.profile, credential })
         };
-        let credentials = leaves.map(held).collect::<Option<Vec<HostCredential>>>()?;
-        let service_account = match (roles.master(), service_account::look(self.layout)) {
+        let credentials = specs.map(read_credential).collect::<Option<Vec<HostCredential>>>()?;
+        let service_account = match (roles.master(), service_account::read(self.layout)) {
             (None, _) => None,
-            (Some(_), Ok(Found::Whole(key))) => Some(key.to_pem().as_bytes().to_vec().into()),
+            (Some(_), Ok(KeyPairState::Complete(key))) => Some(key.to_pem().as_bytes().to_vec().into()),
             (Some(_), _) => return None,
         };
         let input = BundleInput {
@@ -162,8 +163,8 @@ fn flags_in(text: &str) -> Vec<String> {
     words.filter(|word| word.starts_with("--")).map(ToOwned::to_owned).collect()
 }
 
-/// Returns the word by which an authorizer permits everything, or what it cannot judge.
-fn lenient(text: &str) -> Option<String> {
+/// Returns the setting that lets an authorizer permit everything, or have no opinion.
+fn permissive_setting(text: &str) -> Option<String> {
     let found = ["NoOpinion", "AlwaysAllow"].into_iter().find(|word| text.contains(word))?;
     Some(format!("{} has {found}", paths::AUTHORIZATION))
 }

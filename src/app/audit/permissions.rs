@@ -116,7 +116,7 @@ impl Audit<'_> {
         Some(finding.remedy(FileRemedy::RemoveUnfinished { folders }))
     }
 
-    /// Returns a finding where other users can read bundles, or keys of hosts that are not in the cluster file any more.
+    /// Returns a finding where other users can read bundles, or keys of hosts that are no longer in the cluster file.
     ///
     /// No other check covers those hosts, and their certificates may still be valid for long.
     pub(super) fn open_files(&self) -> Option<Finding> {
@@ -134,7 +134,7 @@ impl Audit<'_> {
                 );
             }
         }
-        // Everybody may read an encrypted bundle.
+        // An encrypted bundle may be readable by all users.
         let bundles = self.layout.bundles();
         let in_the_clear =
             |name: &&String| !name.ends_with(ENCRYPTED) && BUNDLE_SUFFIXES.iter().any(|end| name.ends_with(end));

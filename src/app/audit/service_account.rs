@@ -2,7 +2,7 @@
 
 use super::directory::Audit;
 use crate::store::credentials::{self, CredentialProblem};
-use crate::store::service_account::{self, Found};
+use crate::store::service_account::{self, KeyPairState};
 use crate::verify::finding::{CheckId, Finding, Status};
 use crate::verify::remedy::DirectoryRemedy;
 use crate::verify::target::Place;
@@ -17,18 +17,18 @@ impl Audit<'_> {
             Finding::new(CheckId::STORE_CREDENTIAL, Place::Cluster, "service accounts", status)
                 .address(path.display().to_string())
         };
-        let (wrong, remedy) = match (service_account::look(self.layout), credentials::readable_by_others(&path)) {
-            (Ok(Found::Whole(key)), None) => {
+        let (wrong, remedy) = match (service_account::read(self.layout), credentials::readable_by_others(&path)) {
+            (Ok(KeyPairState::Complete(key)), None) => {
                 let saw = format!("{}, {}", key.kind(), key.fingerprint().as_pin());
                 return finding(Status::Pass).saw(saw, EXPECTED);
             }
-            (Ok(Found::Whole(_)), Some(open)) => {
+            (Ok(KeyPairState::Complete(_)), Some(open)) => {
                 (open.to_string(), DirectoryRemedy::RestrictKey { path: path.display().to_string() })
             }
-            (Ok(Found::Nothing), _) => {
+            (Ok(KeyPairState::Missing), _) => {
                 (CredentialProblem::NotThere.to_string(), DirectoryRemedy::IssueServiceAccountKey)
             }
-            (Ok(Found::Half(_)), _) => {
+            (Ok(KeyPairState::PrivateKeyOnly(_)), _) => {
                 let missing = CredentialProblem::Missing(self.layout.service_account_public());
                 (missing.to_string(), DirectoryRemedy::IssueServiceAccountKey)
             }

@@ -28,7 +28,7 @@ pub enum KeyProtection {
     None,
 }
 
-/// Why CAs cannot be created.
+/// Errors of creating CAs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CreateCaError {
     /// A private key cannot be encrypted.
@@ -83,7 +83,8 @@ pub fn check_absent(layout: &Layout) -> Result<(), StoreError> {
 /// The caller has the directory's lock.
 ///
 /// # Errors
-/// [`StoreError::Exists`] when there are CAs already; when a key cannot be made or encrypted, or a file cannot be written.
+/// [`StoreError::Exists`] when there are CAs already; when a key cannot be made or encrypted, or a file cannot be
+/// written.
 pub fn create(env: &Env, cluster: &Cluster, protection: &KeyProtection) -> Result<CaReport, Error> {
     check_absent(&env.layout)?;
     let mut new = Vec::new();

@@ -1,13 +1,13 @@
-//! Why the history is not read.
+//! Errors of reading the history.
 
-/// Why the history is not read.
+/// Errors of reading the history.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HistoryError {
-    /// The ledger has nothing about what was asked for.
-    #[error("the ledger has no host, account, serial number or SHA-256 {about:?}")]
+    /// The ledger has no entry for the requested name.
+    #[error("the ledger has no host, account, serial number or SHA-256 {query:?}")]
     Unknown {
-        /// What was asked for.
-        about: String,
+        /// The requested name.
+        query: String,
         /// The most similar name that the ledger has.
         similar: Option<String>,
     },

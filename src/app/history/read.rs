@@ -70,5 +70,5 @@ fn is_known(ledger: &Ledger, about: &str) -> Result<bool, StoreError> {
 pub(in crate::app) fn unknown(ledger: &Ledger, about: String) -> Result<HistoryError, StoreError> {
     let holders = ledger.holders()?;
     let similar = nearest(&about, holders.iter().map(String::as_str)).map(ToOwned::to_owned);
-    Ok(HistoryError::Unknown { about, similar })
+    Ok(HistoryError::Unknown { query: about, similar })
 }

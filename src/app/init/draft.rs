@@ -37,10 +37,10 @@ pub struct InitReport {
     pub nodes: usize,
 }
 
-/// Why an answer is not added to a draft.
+/// Errors of adding an answer to a draft.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AnswerError {
-    /// It is no name of a cluster.
+    /// It is not a name of a cluster.
     #[error("{answer:?} is not a valid name: {reason}")]
     Name {
         /// The answer.
@@ -48,7 +48,7 @@ pub enum AnswerError {
         /// The rule that it breaks.
         reason: NameError,
     },
-    /// It is no endpoint.
+    /// It is not an endpoint.
     #[error("{answer:?} is not a valid endpoint: {reason}")]
     Endpoint {
         /// The answer.
@@ -110,7 +110,8 @@ impl Draft {
         self.imported
     }
 
-    /// Returns the name of a cluster in this directory, where no other is given: the folder's name, as far as it is one.
+    /// Returns the name of a cluster in this directory, where no other is given: the folder's name, as far as it is
+    /// one.
     #[must_use]
     pub fn default_name(layout: &Layout) -> String {
         let folder = layout.dir().file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();

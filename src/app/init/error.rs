@@ -1,4 +1,4 @@
-//! Why no cluster file is written.
+//! Errors of writing a cluster file.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use crate::app;
 use crate::cluster::config_error::ConfigError;
 use crate::config::KubectlError;
 
-/// Why no cluster file is written.
+/// Errors of writing a cluster file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InitError {
     /// The values break rules of the cluster file.
@@ -18,7 +18,7 @@ pub enum InitError {
         /// Whether some of the values are kubectl's.
         imported: bool,
     },
-    /// A file is no list of nodes.
+    /// A file is not a list of nodes.
     #[error("{} does not list nodes", path.display())]
     List {
         /// The file.

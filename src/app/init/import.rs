@@ -40,13 +40,14 @@ pub enum Notice {
 }
 
 impl Draft {
-    /// Adds the nodes that kubectl lists, and those of them that are marked as control plane where there is no master yet.
+    /// Adds the nodes that kubectl lists, and those of them that are marked as control plane where there is no master
+    /// yet.
     ///
-    /// Nodes of the same name that the draft has already are kept in place of the listed ones. `path` is where the list was read
-    /// from.
+    /// Nodes of the same name that the draft has already are kept in place of the listed ones. `path` is where the list
+    /// was read from.
     ///
     /// # Errors
-    /// When `list` is no list of nodes, or a host has no usable address.
+    /// When `list` is not a list of nodes, or a host has no usable address.
     pub fn import(
         &mut self,
         path: &Path,

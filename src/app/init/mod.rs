@@ -11,7 +11,7 @@ pub use import::Notice;
 /// How many names a list shows.
 const SHOWN: usize = 10;
 
-/// Returns the first of some names, and how many more there are.
+/// Returns the first of some names, and the number of the others.
 pub(crate) fn listing(names: &[String]) -> String {
     let more = names.len().saturating_sub(SHOWN);
     match more {

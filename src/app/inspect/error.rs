@@ -1,10 +1,10 @@
-//! Why a file is not described.
+//! Errors of describing a file.
 
 use std::path::PathBuf;
 
 use crate::app::input::InputError;
 use crate::app::package::reader::ReadBundleError;
-use crate::app::{Remedy, in_full};
+use crate::app::{Remedy, with_causes};
 use crate::bundle::archive::ArchiveError;
 use crate::bundle::encryption::DecryptError;
 use crate::cluster::similar::nearest;
@@ -13,14 +13,14 @@ use crate::pki::material::MaterialError;
 use crate::sanitize::{sanitized, sanitized_lines};
 use crate::store::ledger::Ledger;
 
-/// Why a file is not described, or not all of it.
+/// Errors of describing a file.
 #[derive(Debug, thiserror::Error)]
 pub enum InspectError {
     /// It cannot be read.
     #[error(transparent)]
     Input(#[from] InputError),
     /// It is neither a file nor in the ledger.
-    #[error("{name:?} is no file, and the ledger has no such host, account, serial number or SHA-256")]
+    #[error("{name:?} is not a file, and the ledger has no such host, account, serial number or SHA-256")]
     NotRecorded {
         /// What was named.
         name: String,
@@ -37,14 +37,14 @@ pub enum InspectError {
     },
 }
 
-/// Why the content of a file is not described.
+/// Errors of describing the content of a file.
 #[derive(Debug, thiserror::Error)]
 pub enum Unreadable {
     /// A folder has no file of a known kind.
     #[error("no file in this folder is of a known kind")]
     Folder,
     /// A bundle is damaged, or cannot be read.
-    #[error("{}", in_full(.0))]
+    #[error("{}", with_causes(.0))]
     Bundle(ReadBundleError),
     /// An encrypted file has no valid header.
     #[error(transparent)]

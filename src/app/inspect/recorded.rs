@@ -16,7 +16,8 @@ use crate::store::ledger::records::CertificateRecord;
 /// The largest credential file that is read, in bytes.
 const LIMIT: u64 = 1 << 20;
 
-/// Returns the certificates with this serial number or SHA-256; else, of a host or an account, the newest of each profile.
+/// Returns the certificates with this serial number or SHA-256; else, of a host or an account, the newest of each
+/// profile.
 ///
 /// # Errors
 /// When the ledger cannot be read.
@@ -59,7 +60,7 @@ pub(super) fn files_of(records: &[CertificateRecord], layout: &Layout) -> Vec<Fo
     paths.sort_unstable();
     paths.dedup();
     let read = |path: PathBuf| {
-        // A file that cannot be read is no place where the certificate is found.
+        // A file that cannot be read is not a place where the certificate is found.
         let content = Content::of_file(&path, &files::read(&path, LIMIT).ok()?);
         Some(FoundFile { label: path.display().to_string(), path, content })
     };

@@ -33,7 +33,7 @@ pub struct InspectedFile {
     pub label: String,
     /// What is in it.
     pub cards: Vec<Card>,
-    /// Why it is not described, or not all of it.
+    /// The reason why it is not described, or not all of it.
     pub error: Option<InspectError>,
 }
 
@@ -46,8 +46,9 @@ enum Found {
 
 /// Describes files, and certificates that the ledger has.
 ///
-/// An input that is neither a file nor a path is looked up in the ledger: a host, an account, a serial number or a SHA-256. The ledger and
-/// the cluster file of the directory are consulted only where `trusted`: of a directory that another user owns they prove nothing.
+/// An input that is neither a file nor a path is looked up in the ledger: a host, an account, a serial number or a
+/// SHA-256. The ledger and the cluster file of the directory are consulted only where `trusted`: of a directory that
+/// another user owns they prove nothing.
 #[must_use]
 pub fn inspect(env: &Env, inputs: &[InputFile], trusted: bool) -> InspectReport {
     let ledger = trusted.then(|| Ledger::open_read_only(&env.layout.ledger()).ok()).flatten();

@@ -10,15 +10,15 @@ use crate::app::input::{self, InputError};
 use crate::bundle::model::MANIFEST;
 use crate::store::files;
 
-/// How deep a folder is searched.
+/// The maximal depth of the search in a folder.
 const MAX_DEPTH: usize = 6;
-/// How many files of a folder are read.
+/// The maximal number of files that are read in a folder.
 const MAX_FILES: usize = 2000;
 
 /// A file or folder to describe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InputFile {
-    /// How it was named.
+    /// Its name on the command line.
     pub label: String,
     /// Its path.
     pub path: PathBuf,
@@ -31,20 +31,20 @@ pub(super) struct FoundFile {
     pub(super) content: Result<Content, InspectError>,
 }
 
-/// Reads a file, or all files of known kinds in a folder that is no bundle.
+/// Reads a file, or all files of known kinds in a folder that is not a bundle.
 pub(super) fn find(input: &InputFile) -> Vec<FoundFile> {
     let InputFile { label, path } = input;
-    let one = |content| vec![FoundFile { label: label.clone(), path: path.clone(), content }];
+    let single = |content| vec![FoundFile { label: label.clone(), path: path.clone(), content }];
     if !files::is_folder(path) {
-        return one(read(path));
+        return single(read(path));
     }
     if files::exists(&path.join(MANIFEST)) {
-        return one(Content::of_bundle_folder(path));
+        return single(Content::of_bundle_folder(path));
     }
     let mut found = Vec::new();
     walk(path, Path::new(label), 0, &mut found);
     if found.is_empty() {
-        return one(Err(InspectError::Unreadable { path: path.clone(), reason: Unreadable::Folder }));
+        return single(Err(InspectError::Unreadable { path: path.clone(), reason: Unreadable::Folder }));
     }
     found
 }

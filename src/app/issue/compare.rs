@@ -21,7 +21,7 @@ use crate::store::ledger::Ledger;
 use crate::store::ledger::inventory::Inventory;
 use crate::store::verification_cache::{CacheEntry, CacheKey, FileSnapshot, Snapshots, VerificationCache};
 
-/// Why a certificate is issued.
+/// The reason for issuing a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IssueReason {
     /// The credential is missing or cannot be used.
@@ -68,7 +68,7 @@ pub(super) struct Comparison {
 
 /// A certificate that the CA signed and the ledger does not have, as one from a backup.
 ///
-/// Once its file is replaced it could not be revoked any more.
+/// Once its file is replaced it could no longer be revoked.
 #[derive(Debug)]
 pub(super) struct UnrecordedCertificate {
     pub(super) spec: CertificateSpec,

@@ -1,4 +1,4 @@
-//! Why credentials cannot be issued.
+//! Errors of issuing credentials.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use crate::cluster::profile::{CaRole, CertificateSpec, Profile};
 use crate::pki::issuer::IssueError;
 use crate::store::credentials::CredentialProblem;
 
-/// Why credentials cannot be issued.
+/// Errors of issuing credentials.
 #[derive(Debug, thiserror::Error)]
 pub enum IssuanceError {
     /// A stop was asked for before anything was changed.
@@ -44,7 +44,7 @@ pub enum IssuanceError {
     Certificate {
         /// The credential.
         credential: CredentialName,
-        /// Why.
+        /// The reason.
         source: IssueError,
     },
     /// The key pair that signs service accounts' tokens cannot be used.

@@ -1,4 +1,4 @@
-//! What issuing reports while it runs.
+//! Notices that issuing reports.
 
 use time::OffsetDateTime;
 
@@ -6,17 +6,17 @@ use crate::pki::certificate::Serial;
 use crate::pki::fingerprint::Fingerprint;
 use crate::store::error::StoreError;
 
-/// Something about issuing that a person should know.
+/// A notice of issuing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
-    /// The ledger cannot store which files were verified; the next run reads them again.
+    /// The ledger could not cache the verification results; the next run reads the files again.
     NotCached(StoreError),
-    /// The key pair that signs service accounts' tokens was made.
+    /// The key pair that signs service account tokens was generated.
     ServiceAccountKeyCreated {
         /// SHA-256 of the public key.
         pin: Fingerprint,
     },
-    /// The missing public key of the pair that signs service accounts' tokens was written.
+    /// The missing public key of the pair that signs service account tokens was written.
     ServiceAccountPublicKeyWritten {
         /// SHA-256 of the public key.
         pin: Fingerprint,
@@ -28,7 +28,7 @@ pub enum Notice {
         /// The cluster's CA expires at this time.
         ca_not_after: OffsetDateTime,
     },
-    /// Certificates that are replaced, and that the ledger did not have, were recorded in it.
+    /// Certificates that were being replaced but were missing in the ledger were added to it.
     Recorded {
         /// The number of certificates.
         count: usize,

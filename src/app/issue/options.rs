@@ -15,7 +15,7 @@ pub struct IssueOptions<'a> {
     pub subjects: Subjects<'a>,
     /// Whether all valid credentials are replaced.
     pub reissue: bool,
-    /// Credentials that expire within this time are replaced, whatever the cluster file says.
+    /// Credentials that expire within this time are replaced; overrides the cluster file.
     pub renew_within: Option<Lifetime>,
 }
 
@@ -48,13 +48,14 @@ impl Wanted<'_> {
     /// Returns the number of subjects.
     pub(super) fn subjects(&self) -> usize {
         match &self.options.subjects {
-            // The verifier comes behind the masters.
+            // The verifier comes after the masters.
             Subjects::Masters(hosts) => hosts.len() + 1,
             Subjects::Nodes(hosts) => hosts.len(),
         }
     }
 
-    /// Returns the certificates of a subject. They are made when they are needed: those of a large fleet would fill the memory.
+    /// Returns the certificates of a subject. They are made when they are needed: those of a large fleet would fill the
+    /// memory.
     pub(super) fn specs(&self, subject: usize) -> Vec<CertificateSpec> {
         match &self.options.subjects {
             Subjects::Masters(hosts) => match hosts.get(subject) {

@@ -160,7 +160,7 @@ pub struct IssuePlan<'a> {
 /// `purpose` describes this process to another one that waits for the lock.
 ///
 /// # Errors
-/// As [`preview`]; or when the directory cannot be locked.
+/// The errors of [`preview`]; or when the directory cannot be locked.
 pub fn plan<'a>(
     options: IssueOptions<'a>,
     purpose: &str,
@@ -179,14 +179,14 @@ pub fn plan<'a>(
         IssuePreview::new(wanted, &cas, &ledger, env, observer)
     });
     let (folders, (preview, cache_entries)) = (folders?, preview?);
-    remember(&cache_entries, &mut ledger, observer);
+    cache(&cache_entries, &mut ledger, observer);
     removed_hosts::report(env, cluster, &folders, &ledger, observer)?;
     Ok(IssuePlan { preview, env, ledger, cas, _lock: lock })
 }
 
 /// Stores what was verified. Where that fails the next run reads the files again, and that is all.
-fn remember(entries: &[CacheEntry], ledger: &mut Ledger, observer: &mut dyn Observer) {
-    if let Err(error) = ledger.remember_verified(entries) {
+fn cache(entries: &[CacheEntry], ledger: &mut Ledger, observer: &mut dyn Observer) {
+    if let Err(error) = ledger.cache_verified(entries) {
         observer.notice(Notice::NotCached(error).into());
     }
 }
@@ -198,7 +198,7 @@ impl IssuePlan<'_> {
         &self.preview
     }
 
-    /// As [`IssuePreview::signers`].
+    /// Like [`IssuePreview::signers`].
     #[must_use]
     pub fn signers(&self) -> Vec<CaRole> {
         self.preview.signers()
@@ -209,8 +209,8 @@ impl IssuePlan<'_> {
     /// `issuers` are the CAs of [`Self::signers`].
     ///
     /// # Errors
-    /// When a certificate cannot be made, the ledger or the disk cannot be used, or a stop was asked for. All that was issued until
-    /// then is recorded and in its place.
+    /// When a certificate cannot be made, the ledger or the disk cannot be used, or a stop was asked for. All that was
+    /// issued until then is recorded and in its place.
     pub fn apply(mut self, issuers: &[Issuer], observer: &mut dyn Observer) -> Result<IssueReport, Error> {
         let env = self.env;
         if self.preview.service_account.is_some() {
@@ -227,7 +227,7 @@ impl IssuePlan<'_> {
         let not_cached = signing.run(&work, &mut ledger, observer)?;
         let superseded =
             revoke_superseded(&superseded, wanted.cluster, &cas.cluster, issuers, &mut ledger, env, observer)?;
-        remember(&not_cached, &mut ledger, observer);
+        cache(&not_cached, &mut ledger, observer);
         Ok(IssueReport { issued, kept, superseded, next: NextStep::of(wanted.cluster, &env.layout) })
     }
 
@@ -249,7 +249,8 @@ impl IssuePlan<'_> {
         }
     }
 
-    /// Records, before their files are replaced, the certificates that the ledger does not have: they may have to be revoked.
+    /// Records, before their files are replaced, the certificates that the ledger does not have: they may have to be
+    /// revoked.
     fn record_unrecorded(&mut self, observer: &mut dyn Observer) -> Result<(), StoreError> {
         let unrecorded = &self.preview.unrecorded;
         let Some(first) = unrecorded.first() else { return Ok(()) };

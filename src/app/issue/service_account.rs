@@ -9,47 +9,47 @@ use crate::cluster::key_kind::KeyKind;
 use crate::pki::issuer::IssueError;
 use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
-use crate::store::service_account::{self, Found};
+use crate::store::service_account::{self, KeyPairState};
 
-/// What the key pair that signs service accounts' tokens needs.
+/// The missing step for the key pair that signs service account tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServiceAccountStep {
-    /// It is made.
+    /// Generate the pair.
     Create,
-    /// Its public key is written: the private key is there.
+    /// Write the public key of the existing private key.
     WritePublicKey,
 }
 
-/// Returns what the key pair needs, if anything.
+/// Returns the missing step for the key pair, if there is one.
 ///
 /// # Errors
 /// [`IssuanceError::ServiceAccountKey`]
 pub(super) fn step(layout: &Layout) -> Result<Option<ServiceAccountStep>, IssuanceError> {
-    Ok(match service_account::look(layout).map_err(IssuanceError::ServiceAccountKey)? {
-        Found::Whole(_) => None,
-        Found::Half(_) => Some(ServiceAccountStep::WritePublicKey),
-        Found::Nothing => Some(ServiceAccountStep::Create),
+    Ok(match service_account::read(layout).map_err(IssuanceError::ServiceAccountKey)? {
+        KeyPairState::Complete(_) => None,
+        KeyPairState::PrivateKeyOnly(_) => Some(ServiceAccountStep::WritePublicKey),
+        KeyPairState::Missing => Some(ServiceAccountStep::Create),
     })
 }
 
-/// Makes the key pair, or completes it.
+/// Generates the key pair, or writes its missing public key.
 ///
 /// # Errors
-/// When it cannot be used, made or written.
+/// When it cannot be used, generated or written.
 pub(super) fn complete(
     keys: KeyKind,
     ledger: &mut Ledger,
     env: &Env,
     observer: &mut dyn Observer,
 ) -> Result<(), Error> {
-    match service_account::look(&env.layout).map_err(IssuanceError::ServiceAccountKey)? {
-        Found::Whole(_) => {}
-        Found::Half(key) => {
+    match service_account::read(&env.layout).map_err(IssuanceError::ServiceAccountKey)? {
+        KeyPairState::Complete(_) => {}
+        KeyPairState::PrivateKeyOnly(key) => {
             service_account::write_public(&env.layout, &key)?;
             observer.notice(Notice::ServiceAccountPublicKeyWritten { pin: key.fingerprint() }.into());
         }
-        Found::Nothing => {
-            let key = service_account::make(keys).map_err(IssueError::Key)?;
+        KeyPairState::Missing => {
+            let key = service_account::generate(keys).map_err(IssueError::Key)?;
             service_account::write(&env.layout, &key, ledger, &env.audit())?;
             observer.notice(Notice::ServiceAccountKeyCreated { pin: key.fingerprint() }.into());
         }

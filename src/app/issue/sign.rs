@@ -25,7 +25,8 @@ use crate::store::issuance::{self, IssuanceContext, StagedCredentials};
 use crate::store::ledger::Ledger;
 use crate::store::verification_cache::{CacheEntry, CacheKey};
 
-/// Subjects in one batch: large enough that the disk's syncs do not count, small enough for memory and for a prompt stop.
+/// Subjects in one batch: large enough that the disk's syncs do not count, small enough for memory and for a prompt
+/// stop.
 const BATCH: RangeInclusive<usize> = 1024..=2048;
 
 /// What certificates are signed with.
@@ -51,7 +52,8 @@ impl Written {
 }
 
 impl Signing<'_> {
-    /// Makes all certificates of the plans. Returns the entries of the verification cache that the ledger does not have yet.
+    /// Makes all certificates of the plans. Returns the entries of the verification cache that the ledger does not have
+    /// yet.
     ///
     /// # Errors
     /// When a certificate cannot be made, the ledger or the disk cannot be used, or a stop was asked for.
@@ -79,7 +81,8 @@ impl Signing<'_> {
             .transpose()
             .map_err(IssuanceError::from)?;
         let record = |_: &[&SubjectPlan], made: Vec<StagedCredentials>| {
-            // The lock is not held while the ledger is written: entries of what is committed meanwhile come with the next batch.
+            // The lock is not held while the ledger is written: entries of what is committed meanwhile come with the
+            // next batch.
             let entries = lock_unpoisoned(&written).not_recorded().to_vec();
             issuance::record(ledger, &context, &made, &entries)?;
             lock_unpoisoned(&written).recorded += entries.len();
@@ -105,7 +108,7 @@ impl Signing<'_> {
         };
         if done.is_err() {
             // Also for what was done before the failure. Without the entries the next run reads these files again.
-            let _ = ledger.remember_verified(written.not_recorded());
+            let _ = ledger.cache_verified(written.not_recorded());
         }
         // Replaced files are deleted at the end: while files are created, deleting others would slow that down.
         let swept = issuance::sweep(&self.env.layout);

@@ -1,4 +1,5 @@
-//! The recipients of each host's bundle: given for this run, found in SSH's `known_hosts`, or named by the cluster file.
+//! The recipients of each host's bundle: given for this run, found in SSH's `known_hosts`, or named by the cluster
+//! file.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -28,7 +29,7 @@ pub enum Recipients {
         /// Where each host's own key is found, if it is a recipient, too.
         known_hosts: Option<KnownHosts>,
     },
-    /// No recipients: bundles are not encrypted, whatever the cluster file says.
+    /// No recipients: bundles are not encrypted, even if the cluster file has recipients.
     None,
 }
 
@@ -65,7 +66,8 @@ impl<'c> Encryption<'c> {
     /// Plans the encryption of the bundles of `hosts`.
     ///
     /// # Errors
-    /// When the format cannot be encrypted, a host has no recipient, a key is not usable, or two hosts have the same key.
+    /// When the format cannot be encrypted, a host has no recipient, a key is not usable, or two hosts have the same
+    /// key.
     pub fn plan(
         hosts: &Selection<'c>,
         cluster: &Cluster,
@@ -125,7 +127,7 @@ impl<'c> Encryption<'c> {
 
     /// Refuses to write unencrypted bundles where there are encrypted ones, unless that was asked for.
     ///
-    /// A forgotten flag would undo what an earlier run encrypted.
+    /// A missing flag would undo what an earlier run encrypted.
     pub(super) fn check_nothing_is_undone(&self, hosts: &[Roles<'_>], folder: &Path) -> Result<(), PackageError> {
         if !matches!(self, Self::None { requested: false }) {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Why bundles cannot be packed.
+//! Errors of packing bundles.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ use crate::store::credentials::CredentialProblem;
 /// How many hosts a message names.
 const NAMED: usize = 5;
 
-/// Why bundles cannot be packed.
+/// Errors of packing bundles.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum PackageError {
     /// No host was named.
@@ -40,9 +40,9 @@ pub enum PackageError {
     /// A setting cannot be overridden so.
     #[error("a setting cannot be used")]
     Setting(#[from] SettingError),
-    /// The kubelets' settings do not fit the version of Kubernetes.
+    /// The kubelets' settings do not match the version of Kubernetes.
     #[error(
-        "the kubelets' settings in cluster.yaml do not fit Kubernetes {version}, so nothing was packed:{}",
+        "the kubelets' settings in cluster.yaml are not valid for Kubernetes {version}, so nothing was packed:{}",
         lines(fields, usize::MAX)
     )]
     KubeletSettings {
@@ -78,7 +78,7 @@ pub enum PackageError {
     Encryption {
         /// The host.
         host: String,
-        /// Why.
+        /// The reason.
         source: EncryptError,
     },
     /// Keys can be discarded only where encrypted bundles have them.
@@ -115,7 +115,7 @@ pub enum PackageError {
     Render {
         /// The host.
         host: HostName,
-        /// Why.
+        /// The reason.
         source: RenderError,
     },
     /// The signing key cannot sign.
@@ -147,7 +147,7 @@ pub enum PackageError {
 pub struct MissingRecipient {
     /// The host.
     pub host: HostName,
-    /// Why its key was not found in `known_hosts`; `None` where the cluster file has no recipient.
+    /// The reason why its key was not found in `known_hosts`; `None` where the cluster file has no recipient.
     pub why: Option<KnownHostError>,
 }
 

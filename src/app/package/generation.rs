@@ -27,10 +27,10 @@ impl GenerationTracker {
         Ok(Self { generations: ledger.next_generation(now)?, packed: Mutex::default() })
     }
 
-    /// Records the new contents, whether they were written or not: the generation is used for nothing else.
+    /// Records the new contents, whether they were written or not, because a generation is never reused.
     pub(super) fn end(self, ledger: &mut Ledger, audit: &AuditContext<'_>) -> Result<(), StoreError> {
         let mut packed = self.packed.into_inner().unwrap_or_else(PoisonError::into_inner);
-        // In the table's own order it grows at its end.
+        // Sorted by primary key, so that SQLite appends and does not split pages.
         packed.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         ledger.record_packed(&packed, audit)
     }
@@ -38,7 +38,7 @@ impl GenerationTracker {
     /// Renders a host's bundle with its generation.
     ///
     /// # Errors
-    /// When its credentials cannot be used any more, or a template fails.
+    /// When its credentials can no longer be used, or a template fails.
     pub(super) fn render(
         &self,
         inputs: &Inputs<'_>,

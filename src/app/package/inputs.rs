@@ -15,7 +15,7 @@ use crate::rbac::denials::Denials;
 use crate::store::credentials::{self, CredentialProblem};
 use crate::store::layout::Layout;
 use crate::store::ledger::inventory::Inventory;
-use crate::store::service_account::{self, Found};
+use crate::store::service_account::{self, KeyPairState};
 use crate::store::verification_cache::{CacheEntry, Snapshots, VerificationCache};
 
 /// What bundles are rendered from.
@@ -96,8 +96,10 @@ pub(super) fn service_account_key(
     if hosts.iter().all(|roles| roles.master().is_none()) {
         return Ok(None);
     }
-    match service_account::look(layout).map_err(PackageError::ServiceAccountKey)? {
-        Found::Whole(key) => Ok(Some(Zeroizing::new(key.to_pem().as_bytes().to_vec()))),
-        Found::Nothing | Found::Half(_) => Err(PackageError::ServiceAccountKey(CredentialProblem::NotThere)),
+    match service_account::read(layout).map_err(PackageError::ServiceAccountKey)? {
+        KeyPairState::Complete(key) => Ok(Some(Zeroizing::new(key.to_pem().as_bytes().to_vec()))),
+        KeyPairState::Missing | KeyPairState::PrivateKeyOnly(_) => {
+            Err(PackageError::ServiceAccountKey(CredentialProblem::NotThere))
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Why a bundle cannot be opened.
+//! Errors of opening a bundle.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use crate::bundle::archive::ArchiveError;
 use crate::bundle::encryption::DecryptError;
 use crate::bundle::signature::SignatureError;
 
-/// Why a bundle cannot be opened.
+/// Errors of opening a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OpenBundleError {
     /// It cannot be decrypted.
@@ -16,7 +16,7 @@ pub enum OpenBundleError {
     Decrypt {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: DecryptError,
     },
     /// It is not a bundle, or a damaged one.
@@ -24,7 +24,7 @@ pub enum OpenBundleError {
     Invalid {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: ArchiveError,
     },
     /// None of the allowed signers signed it.
@@ -32,7 +32,7 @@ pub enum OpenBundleError {
     Signature {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: SignatureError,
     },
     /// The folder to unpack into exists.

@@ -102,7 +102,7 @@ fn plan<'c>(
     finalizer.check_nothing_is_lost(&preflight.hosts, &folder)?;
     older::check(&inputs, &preflight.hosts, &folder, ledger.last_generation()?)?;
     if !preflight.verified.is_empty() {
-        ledger.remember_verified(&preflight.verified)?;
+        ledger.cache_verified(&preflight.verified)?;
     }
     let discard = match discard_keys {
         true => Some(left_to_discard(&preflight.kept, &inputs)?),

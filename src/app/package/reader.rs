@@ -16,7 +16,7 @@ const MAX_BYTES: u64 = 2 * MAX_UNPACKED;
 /// How many of the first bytes show whether a file is a bundle.
 const HEAD: usize = 200;
 
-/// Why a bundle cannot be read.
+/// Errors of reading a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadBundleError {
     /// A file cannot be read.

@@ -30,7 +30,7 @@ pub fn load(given: Option<&Path>, cluster: &Cluster, layout: &Layout) -> Result<
 /// Returns the templates that the cluster file names, or else the built-in ones.
 ///
 /// # Errors
-/// As [`load`].
+/// The errors of [`load`].
 pub fn of_cluster(cluster: &Cluster, layout: &Layout) -> Result<Templates, Error> {
     match &cluster.templates {
         Some(folder) => from_folder(&layout.dir().join(folder)),

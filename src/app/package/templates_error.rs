@@ -1,4 +1,4 @@
-//! Why templates cannot be used.
+//! Errors of templates.
 
 use std::path::PathBuf;
 use std::str::Utf8Error;
@@ -6,7 +6,7 @@ use std::str::Utf8Error;
 use crate::app::remedy::Remedy;
 use crate::bundle::render::TemplateError;
 
-/// Why templates cannot be used.
+/// Errors of templates.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TemplatesError {
     /// A template is not UTF-8.

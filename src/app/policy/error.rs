@@ -1,10 +1,10 @@
-//! Why the access rules are not written.
+//! Errors of writing the access rules.
 
 use std::path::PathBuf;
 
 use crate::app::remedy::Remedy;
 
-/// Why the access rules are not written.
+/// Errors of writing the access rules.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {
     /// The folder, which is replaced as a whole, has a file that clusterctl did not write.

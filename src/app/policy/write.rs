@@ -29,9 +29,9 @@ pub struct PolicyReport {
     pub folder: PathBuf,
     /// The files in it.
     pub files: Vec<PathBuf>,
-    /// The folder that names objects of accounts that the cluster file does not have any more, if there are some.
+    /// The folder that names objects of accounts that the cluster file no longer has, if there are some.
     pub deletions: Option<PathBuf>,
-    /// Valid certificates of the account scheme that the cluster file does not have any more.
+    /// Valid certificates of the account scheme that the cluster file no longer has.
     pub superseded: Option<Superseded>,
     /// What the cluster's release of Kubernetes does not support.
     pub warnings: Vec<Warning>,
@@ -112,7 +112,7 @@ fn check_folder(folder: &Path) -> Result<(), Error> {
     }
 }
 
-/// Returns the file that names the objects of nodes' accounts that were issued once and are not in the rules any more.
+/// Returns the file that names the objects of nodes' accounts that were issued once and are no longer in the rules.
 fn left_over(cluster: &Cluster, ledger: &Ledger) -> Result<Option<PolicyFile>, StoreError> {
     let scheme = AccountScheme::Kubelet;
     let mut accounts = ledger.accounts_of(Profile::KubeletClient.policy().name)?;

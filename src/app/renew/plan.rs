@@ -34,7 +34,7 @@ pub struct RenewOptions<'a> {
     pub admins: bool,
     /// CRLs.
     pub crls: bool,
-    /// What expires within this time is due, too, whatever the cluster file says.
+    /// Certificates that expire within this time are also due; overrides the cluster file.
     pub within: Option<Lifetime>,
     /// A folder with templates for the API servers' authorization configuration, which is written with the CRLs.
     pub templates: Option<PathBuf>,
@@ -57,7 +57,7 @@ pub struct RenewPlan<'a> {
     options: RenewOptions<'a>,
     cluster: &'a Cluster,
     env: &'a Env,
-    /// Of control-plane nodes and the verifier, then of nodes.
+    /// The plans of control-plane nodes and the verifier, then of nodes.
     credentials: Vec<IssuePreview<'a>>,
     admins: Vec<DueAdmin>,
     /// The validity of new CRLs, if they are due.
@@ -69,7 +69,7 @@ pub struct RenewPlan<'a> {
 /// Finds what is due, and changes nothing.
 ///
 /// # Errors
-/// As [`issue::preview`] and [`status::of_directory`].
+/// The errors of [`issue::preview`] and [`status::of_directory`].
 pub fn plan<'a>(
     options: RenewOptions<'a>,
     cluster: &'a Cluster,

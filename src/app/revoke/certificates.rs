@@ -71,8 +71,8 @@ impl OwnCertificate {
 /// Returns the certificates of a file (PEM, DER or a kubeconfig).
 ///
 /// # Errors
-/// [`RevokeError::NoCertificate`]; [`RevokeError::OtherIssuer`] when none of the CAs signed one of them; or when a file or the
-/// ledger cannot be used.
+/// [`RevokeError::NoCertificate`]; [`RevokeError::OtherIssuer`] when none of the CAs signed one of them; or when a file
+/// or the ledger cannot be used.
 pub(crate) fn in_file(path: &Path, cas: &CaSet, ledger: &Ledger) -> Result<Vec<OwnCertificate>, Error> {
     let mut found = Vec::new();
     for certificate in read(path)? {
@@ -138,12 +138,13 @@ pub(crate) fn record(
     Ok(entries.len())
 }
 
-/// Returns the certificate of the CA that signed a certificate, whatever the CA's state.
+/// Returns the certificate of the CA that signed a certificate, in any state.
 fn issuer_of<'a>(certificate: &Certificate, trust: &'a TrustBundle) -> &'a Certificate {
     trust.signer_of(certificate).unwrap_or(trust.active()).certificate()
 }
 
-/// Returns the profile of a certificate by its account and its usages; a certificate of no profile counts as a client's.
+/// Returns the profile of a certificate by its account and its usages; a certificate of no profile counts as a
+/// client's.
 fn profile(certificate: &Certificate, signed_by: CaRole) -> &'static str {
     let has = |group: &str| certificate.subject.organizations.iter().any(|one| one == group);
     let user = certificate.account().user;
@@ -201,7 +202,7 @@ fn in_kubeconfig(bytes: &[u8], path: &Path) -> Result<Option<Vec<Vec<u8>>>, Erro
                 Zeroizing::new(input::read(&file, MAX_BYTES, "certificate")?)
             }
         };
-        // The certificates behind the first one are its chain.
+        // The certificates after the first one are its chain.
         ders.extend(pem::certificates(&pem).ok().and_then(|ders| ders.into_iter().next()));
     }
     Ok((!ders.is_empty()).then_some(ders))

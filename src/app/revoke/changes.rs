@@ -6,8 +6,8 @@ use super::certificates::OwnCertificate;
 use super::crl_file::StoredCrls;
 use super::denials::{self, MAX_RULES};
 use super::error::RevokeError;
-use super::forgotten::Forgotten;
 use super::lookup::Found;
+use super::not_in_ledger::NotInLedger;
 use super::rendered::RenderedState;
 use crate::app::env::Env;
 use crate::app::error::Error;
@@ -48,7 +48,7 @@ impl Changes {
     /// When the ledger cannot be used.
     pub(super) fn recording(
         states: &[RenderedState],
-        forgotten: &Forgotten,
+        not_in_ledger: &NotInLedger,
         cas: &CaSet,
         ledger: &Ledger,
     ) -> Result<Self, StoreError> {
@@ -59,17 +59,18 @@ impl Changes {
                 recorded.extend(own.filter(|own| !own.recorded));
             }
         }
-        Ok(Self { recorded, ..Self::of_crls(forgotten.crls(cas)) })
+        Ok(Self { recorded, ..Self::of_crls(not_in_ledger.crls(cas)) })
     }
 
     /// Plans to revoke what was found for `name`, or to complete a revocation that was interrupted.
     ///
     /// # Errors
-    /// [`RevokeError::Ca`], [`RevokeError::Expired`], [`RevokeError::AlreadyRevoked`]; or when the ledger cannot be used.
+    /// [`RevokeError::Ca`], [`RevokeError::Expired`], [`RevokeError::AlreadyRevoked`]; or when the ledger cannot be
+    /// used.
     pub(super) fn revoking(
         name: &str,
         found: Found,
-        forgotten: &Forgotten,
+        not_in_ledger: &NotInLedger,
         cas: &CaSet,
         ledger: &Ledger,
         env: &Env,
@@ -77,7 +78,7 @@ impl Changes {
         match found {
             Found::Serial(role, serial) => Self::of_serial(name, role, serial, cas, ledger),
             Found::Certificates { issued, unrecorded } => {
-                Ok(Self::of_certificates(name, issued, unrecorded, forgotten, cas, env)?)
+                Ok(Self::of_certificates(name, issued, unrecorded, not_in_ledger, cas, env)?)
             }
         }
     }
@@ -94,14 +95,14 @@ impl Changes {
         name: &str,
         mut issued: Vec<IssuedCertificate>,
         recorded: Vec<OwnCertificate>,
-        forgotten: &Forgotten,
+        not_in_ledger: &NotInLedger,
         cas: &CaSet,
         env: &Env,
     ) -> Result<Self, RevokeError> {
         let name = || name.to_owned();
         let mut is_forgotten = !recorded.is_empty();
         for one in &mut issued {
-            if let Some(known) = forgotten.recorded.iter().find(|known| known.fingerprint == one.fingerprint) {
+            if let Some(known) = not_in_ledger.recorded.iter().find(|known| known.fingerprint == one.fingerprint) {
                 one.revocation.clone_from(&known.revocation);
                 is_forgotten = true;
             }

@@ -26,8 +26,8 @@ pub const DEFAULT_VALIDITY: Lifetime = Lifetime::NINETY_DAYS;
 
 /// Signs the CRL of one CA from what the ledger knows, writes it, and returns its file.
 ///
-/// CRLs in the same file by other accepted CAs of the role are kept, behind this one: programs that read the first one alone, as
-/// etcd does, read the active CA's.
+/// CRLs in the same file by other accepted CAs of the role are kept after this one: programs that read the first one
+/// alone, as etcd does, read the active CA's.
 ///
 /// # Errors
 /// When the CRL cannot be made, or the ledger or the disk cannot be used.
@@ -47,8 +47,8 @@ pub(crate) fn sign(
         observer.notice(Notice::CrlReplaced { path: path.clone(), why }.into());
         StoredCrls::default()
     });
-    // A ledger from a backup may lack the last numbers. The CRL in the directory has them unless it is from that backup, too; and
-    // the time in seconds is greater in any case.
+    // A ledger from a backup may lack the last numbers. The CRL in the directory has them unless it is from that
+    // backup, too; and the time in seconds is greater in any case.
     let last = present.of(ca.fingerprint()).and_then(|crl| crl.number);
     let at_least = last.map_or(1, |number| number.saturating_add(1));
     let at_least = at_least.max(u64::try_from(env.now.unix_timestamp()).unwrap_or(1));

@@ -11,7 +11,7 @@ use crate::store::layout::Layout;
 /// No CRL is larger than this, in bytes; half a million serial numbers would fit.
 pub const MAX_BYTES: u64 = 32 << 20;
 
-/// Why a CRL in the directory cannot be used.
+/// Errors of using a CRL in the directory.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CrlFileError {
     /// Its file cannot be read.
@@ -33,7 +33,7 @@ impl StoredCrls {
     /// Reads the CRLs of a role, whose signatures are verified; there are none where there is no file.
     ///
     /// # Errors
-    /// Why one of them cannot be used.
+    /// The reason why one of them cannot be used.
     pub fn read(layout: &Layout, trust: &TrustBundle) -> Result<Self, CrlFileError> {
         let bytes = match files::read(&layout.revocation_list(trust.role()), MAX_BYTES) {
             Err(StoreError::Missing(_)) => return Ok(Self::default()),

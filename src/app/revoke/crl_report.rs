@@ -57,7 +57,7 @@ pub struct CrlState {
     pub comparison: Option<CrlComparison>,
 }
 
-/// Why a CRL that has to be in the directory cannot be described.
+/// Errors of describing a CRL that has to be in the directory.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CrlProblem {
     /// There is none.

@@ -1,4 +1,4 @@
-//! Why certificates cannot be revoked, or the state of revocations is not known.
+//! Errors of revoking certificates and of reading the state of revocations.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::crl_file::CrlFileError;
 use super::lookup_error::LookupError;
-use super::remedy::{Remedy, record_forgotten};
+use super::remedy::{Remedy, record_missing};
 use crate::app::{self, count::certificates};
 use crate::cluster::duration::stamp;
 use crate::cluster::profile::CaRole;
@@ -17,7 +17,7 @@ use crate::pki::issuer::IssueError;
 use crate::pki::pem::PemError;
 use crate::rbac::denials::TooMany;
 
-/// Why certificates cannot be revoked, or the state of revocations is not known.
+/// Errors of revoking certificates and of reading the state of revocations.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RevokeError {
     /// A CRL cannot be used, so that it is not known what was revoked.
@@ -25,12 +25,12 @@ pub enum RevokeError {
     UnusableCrl {
         /// The CRL.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: CrlFileError,
     },
     /// The CRLs revoke certificates that the ledger has and does not have as revoked.
     #[error("the ledger lacks the revocation of {}, which the CRLs list", certificates(*count))]
-    ForgottenRevocations {
+    RevocationsNotInLedger {
         /// The number of certificates.
         count: usize,
     },
@@ -66,7 +66,7 @@ pub enum RevokeError {
     NoCertificate {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: NoCertificate,
     },
     /// A file is neither an authorization configuration nor a bundle.
@@ -113,7 +113,7 @@ pub enum RevokeError {
     NotACrl {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: CrlError,
     },
     /// A CRL cannot be made.
@@ -121,12 +121,12 @@ pub enum RevokeError {
     Crl {
         /// The CA.
         role: CaRole,
-        /// Why.
+        /// The reason.
         source: IssueError,
     },
 }
 
-/// Why a file has no certificate.
+/// Errors of reading a certificate from a file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoCertificate {
     /// It is neither PEM, nor a kubeconfig, nor DER.
@@ -183,9 +183,9 @@ impl RevokeError {
     pub(in crate::app) fn remedy(&self) -> Option<app::Remedy> {
         Some(app::Remedy::Revoke(match self {
             Self::UnusableCrl { .. } => Remedy::RestoreOrRenewCrls,
-            Self::ForgottenRevocations { .. } => Remedy::LearnFromCrls,
-            Self::OutdatedLedger { record_from, .. } => return Some(record_forgotten(record_from.as_deref()).into()),
-            Self::UnknownRevocations { .. } => return Some(record_forgotten(None).into()),
+            Self::RevocationsNotInLedger { .. } => Remedy::LearnFromCrls,
+            Self::OutdatedLedger { record_from, .. } => return Some(record_missing(record_from.as_deref()).into()),
+            Self::UnknownRevocations { .. } => return Some(record_missing(None).into()),
             Self::TooManyDenials(_) | Self::NoRoom(_) => Remedy::ReplaceCas,
             Self::NoCertificate { .. } => Remedy::NameCertificate,
             Self::NotRendered(_) => Remedy::NameRenderedFile,

@@ -1,9 +1,9 @@
-//! Why a name stands for no certificate that can be revoked.
+//! Errors of finding the certificates to revoke by name.
 
 use super::remedy::Remedy;
 use crate::pki::certificate::Serial;
 
-/// Why a name stands for no certificate that can be revoked.
+/// Errors of finding the certificates to revoke by name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LookupError {
     /// The ledger has no certificate with this serial number.

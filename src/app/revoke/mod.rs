@@ -1,7 +1,8 @@
 //! Revocation: in the ledger, in the CAs' CRLs and in the authorization configuration of API servers.
 //!
-//! [`plan()`] finds what is revoked under the cluster directory's lock; [`RevokePlan::apply`] records, signs and writes. CRLs and
-//! rendered files are compared with the ledger, too: a ledger that was restored from a backup may lack revocations that they have.
+//! [`plan()`] finds what is revoked under the cluster directory's lock; [`RevokePlan::apply`] records, signs and
+//! writes. CRLs and rendered files are compared with the ledger, too: a ledger that was restored from a backup may lack
+//! revocations that they have.
 
 pub mod certificates;
 mod changes;
@@ -11,10 +12,10 @@ pub mod crl_file;
 mod crl_report;
 pub mod denials;
 mod error;
-pub mod forgotten;
 mod lookup;
 mod lookup_error;
 mod missing;
+pub mod not_in_ledger;
 mod notice;
 mod options;
 mod plan;
@@ -28,11 +29,11 @@ pub mod superseded;
 pub use crl_comparison::CrlComparison;
 pub use crl_report::{CrlProblem, CrlReport, CrlSource, CrlState, describe};
 pub use error::{LedgerEvidence, RevokeError};
-pub use forgotten::check_ledger_is_current;
 pub use lookup_error::LookupError;
+pub use not_in_ledger::check_ledger_is_current;
 pub use notice::Notice;
 pub use options::{Request, RevokeOptions, Subject};
 pub use plan::{RevokePlan, plan};
 pub use remedy::Remedy;
-pub(crate) use remedy::record_forgotten;
+pub(crate) use remedy::record_missing;
 pub use report::{Advice, Learnt, Outcome, RevokeReport};

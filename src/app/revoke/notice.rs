@@ -12,9 +12,9 @@ pub enum Notice {
     CrlReplaced {
         /// The CRL.
         path: PathBuf,
-        /// Why it cannot be used.
+        /// The reason why it cannot be used.
         why: CrlFileError,
     },
-    /// Hosts that are not in the cluster file any more still have certificates, files or bundles.
+    /// Hosts that are no longer in the cluster file still have certificates, files or bundles.
     RemovedHosts(Vec<RemovedHost>),
 }

@@ -24,10 +24,11 @@ pub enum Request {
     Revoke {
         /// Which certificates.
         subject: Subject,
-        /// Why.
+        /// The reason.
         reason: Reason,
     },
-    /// Revocations that the ledger lacks are recorded from rendered files, from bundles, and from those in the directory.
+    /// Revocations that the ledger lacks are recorded from rendered files, from bundles, and from those in the
+    /// directory.
     RecordForgotten(Vec<PathBuf>),
     /// The CRLs are signed again, and nothing is revoked.
     RenewCrls,

@@ -4,8 +4,8 @@
 
 use super::changes::Changes;
 use super::error::RevokeError;
-use super::forgotten::Forgotten;
 use super::lookup::Lookup;
+use super::not_in_ledger::NotInLedger;
 use super::options::{Request, RevokeOptions};
 use super::rendered::{self, RenderedState};
 use super::report::{Advice, Learnt, Outcome, RevokeReport};
@@ -37,7 +37,7 @@ pub struct RevokePlan<'a> {
     request: Request,
     crl_validity: Lifetime,
     changes: Changes,
-    forgotten: Forgotten,
+    not_in_ledger: NotInLedger,
     /// The rendered files that the ledger learns from.
     states: Vec<RenderedState>,
     templates: Templates,
@@ -70,24 +70,24 @@ pub fn plan<'a>(
     // A ledger from a backup may lack revocations that CRLs and rendered files have: none of them is taken back.
     let states = states(&request, &cas, env)?;
     rendered::check_complete(&states, &ledger)?;
-    let forgotten = Forgotten::find(&env.layout, &cas, &states, &ledger, env.now)?;
+    let not_in_ledger = NotInLedger::find(&env.layout, &cas, &states, &ledger, env.now)?;
     if !matches!(request, Request::RecordForgotten(_)) {
         let all = rendered::of_directory(&env.layout, &cas.cluster)?;
-        forgotten.check_covers(&all, &states, &ledger, env.now)?;
+        not_in_ledger.check_covers(&all, &states, &ledger, env.now)?;
     }
     let changes = match &request {
         Request::Revoke { subject, .. } => {
             let found = Lookup { cluster, layout: &env.layout, cas: &cas, ledger: &ledger }.find(subject)?;
-            Changes::revoking(&subject.name, found, &forgotten, &cas, &ledger, env)?
+            Changes::revoking(&subject.name, found, &not_in_ledger, &cas, &ledger, env)?
         }
-        Request::RecordForgotten(_) => Changes::recording(&states, &forgotten, &cas, &ledger)?,
+        Request::RecordForgotten(_) => Changes::recording(&states, &not_in_ledger, &cas, &ledger)?,
         Request::RenewCrls => Changes::of_crls(CaRole::ALL.to_vec()),
     };
     let plan = RevokePlan {
         request,
         crl_validity,
         changes,
-        forgotten,
+        not_in_ledger,
         states,
         templates,
         cluster,
@@ -100,7 +100,8 @@ pub fn plan<'a>(
     Ok(plan)
 }
 
-/// Returns the state by the files that this run learns from: those of the policy folder, and with named files all that there are.
+/// Returns the state by the files that this run learns from: those of the policy folder, and with named files all that
+/// there are.
 fn states(request: &Request, cas: &CaSet, env: &Env) -> Result<Vec<RenderedState>, Error> {
     let (layout, root) = (&env.layout, &cas.cluster);
     let Request::RecordForgotten(named) = request else { return Ok(rendered::of_policy(layout, root)?) };
@@ -141,10 +142,11 @@ impl RevokePlan<'_> {
 
     /// Refuses more revocations than API servers can deny, and templates that cannot be rendered.
     fn check_rules(&self) -> Result<(), Error> {
-        let Self { changes, forgotten, cas, ledger, env, .. } = self;
-        let new = changes.revoked.iter().chain(&forgotten.recorded).filter(|one| cas.cluster.has(one.issuer)).count();
+        let Self { changes, not_in_ledger, cas, ledger, env, .. } = self;
+        let new =
+            changes.revoked.iter().chain(&not_in_ledger.recorded).filter(|one| cas.cluster.has(one.issuer)).count();
         let denials = denials::of_ledger(ledger, &cas.cluster, env.now)?;
-        denials.room_for(new + forgotten.digests.len()).map_err(RevokeError::NoRoom)?;
+        denials.room_for(new + not_in_ledger.digests.len()).map_err(RevokeError::NoRoom)?;
         denials::authorization(self.cluster, &denials, &self.templates)?;
         Ok(())
     }
@@ -157,7 +159,7 @@ impl RevokePlan<'_> {
     /// When a CRL cannot be made, or the ledger or the disk cannot be used.
     pub fn apply(mut self, issuers: &[Issuer], observer: &mut dyn Observer) -> Result<RevokeReport, Error> {
         self.record()?;
-        let Self { request, crl_validity, changes, forgotten, templates, cluster, env, mut ledger, cas, .. } = self;
+        let Self { request, crl_validity, changes, not_in_ledger, templates, cluster, env, mut ledger, cas, .. } = self;
         let mut written = Vec::new();
         for issuer in issuers {
             written.push(crl::sign(issuer, cas.of(issuer.ca().role()), crl_validity, &mut ledger, env, observer)?);
@@ -171,19 +173,19 @@ impl RevokePlan<'_> {
             written,
             next_update: env.now + crl_validity.duration(),
             advice: Advice::of(&request, &changes, &cas),
-            learnt: Learnt::of(&request, &forgotten),
+            learnt: Learnt::of(&request, &not_in_ledger),
         })
     }
 
     /// Records, before any file is written, what the ledger lacks and what is revoked now.
     fn record(&mut self) -> Result<(), StoreError> {
-        let Self { request, changes, forgotten, states, env, ledger, cas, .. } = self;
+        let Self { request, changes, not_in_ledger, states, env, ledger, cas, .. } = self;
         let audit = env.audit();
         let highest = |of: fn(&RenderedState) -> u64| states.iter().map(of).max().unwrap_or(0);
         ledger.raise_sequences(highest(|state| state.sequence), highest(|state| state.generation))?;
         certificates::record(&changes.recorded, cas, ledger, &audit)?;
         let revocation = Revocation { reason: request.reason(), at: env.now };
-        let known = forgotten.recorded.iter().filter_map(|one| Some((one.fingerprint, one.revocation.clone()?)));
+        let known = not_in_ledger.recorded.iter().filter_map(|one| Some((one.fingerprint, one.revocation.clone()?)));
         let new = changes.revoked.iter().map(|one| (one.fingerprint, revocation.clone()));
         ledger.revoke(&known.chain(new).collect::<Vec<_>>(), &audit)?;
         let serials = changes.serials.iter().map(|serial| UnrecordedRevocation {
@@ -191,7 +193,7 @@ impl RevokePlan<'_> {
             serial: Some(serial.clone()),
             revocation: revocation.clone(),
         });
-        let unrecorded = forgotten.serials.iter().chain(&forgotten.digests).cloned().chain(serials);
+        let unrecorded = not_in_ledger.serials.iter().chain(&not_in_ledger.digests).cloned().chain(serials);
         ledger.revoke_unrecorded(&unrecorded.collect::<Vec<_>>(), &audit)
     }
 }

@@ -39,7 +39,8 @@ pub enum Remedy {
     RenewCrls,
 }
 
-/// Returns the remedy for a ledger that lacks revocations: record them from a file or folder here, or else from an API server's own file.
-pub(crate) fn record_forgotten(from: Option<&Path>) -> FileRemedy {
+/// Returns the remedy for a ledger that lacks revocations: record them from a file or folder here, or else from an API
+/// server's own file.
+pub(crate) fn record_missing(from: Option<&Path>) -> FileRemedy {
     FileRemedy::RecordForgotten { from: from.map(|path| path.display().to_string()) }
 }

@@ -1,4 +1,4 @@
-//! A host that is not in the cluster file any more.
+//! A host that is no longer in the cluster file.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,14 +9,14 @@ use crate::cluster::spec::Role;
 use crate::store::ledger::certificates::IssuedCertificate;
 use crate::verify::remedy::DirectoryRemedy;
 
-/// A host that is not in the cluster file any more, or not in one of its roles, and what it still has.
+/// A host that is no longer in the cluster file, or not in one of its roles, and what it still has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemovedHost {
     /// The host's name.
     pub host: String,
     /// The role that it still has in the cluster file.
     pub remaining_role: Option<Role>,
-    /// Its valid certificates of the role that it does not have any more.
+    /// Its valid certificates of the role that it no longer has.
     pub certificates: Vec<IssuedCertificate>,
     /// Its folders and bundles.
     pub paths: Vec<PathBuf>,
@@ -32,7 +32,7 @@ impl fmt::Display for RemovedHost {
         }
         parts.extend(self.paths.iter().map(|path| path.display().to_string()));
         let role = self.remaining_role.map_or(String::new(), |role| format!(", but as a {},", role.as_str()));
-        write!(f, "it is not in cluster.yaml any more{role} and has {}", parts.join(", "))
+        write!(f, "it is no longer in cluster.yaml{role} and has {}", parts.join(", "))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Hosts that are not in the cluster file any more and still have valid certificates, files or bundles.
+//! Hosts that are no longer in the cluster file and still have valid certificates, files or bundles.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ use crate::store::ledger::certificates::IssuedCertificate;
 use crate::verify::finding::{CheckId, Finding, Status};
 use crate::verify::target::Place;
 
-/// Finds the hosts that are not in the cluster file any more and still have something, in the order of their names.
+/// Finds the hosts that are no longer in the cluster file and still have something, in the order of their names.
 ///
 /// # Errors
 /// When the ledger or a folder cannot be read.
@@ -72,7 +72,7 @@ fn names(hosts: &[Host]) -> impl Iterator<Item = &str> {
     hosts.iter().map(|host| host.name.as_str())
 }
 
-/// Returns the hosts that had a role, by the ledger and the folders, and do not have it any more.
+/// Returns the hosts that had a role, by the ledger and the folders, and no longer have it.
 fn removed_from(
     role: Role,
     here: &HashSet<&str>,
@@ -113,10 +113,10 @@ fn bundles_of(host: &str, layout: &Layout) -> Vec<PathBuf> {
     bundles.map(|bundle| layout.bundles().join(bundle)).filter(|path| files::exists(path)).collect()
 }
 
-/// Reports the hosts that are not in the cluster file any more and still have something.
+/// Reports the hosts that are no longer in the cluster file and still have something.
 ///
 /// # Errors
-/// As [`find`].
+/// The errors of [`find`].
 pub(crate) fn report(
     env: &Env,
     cluster: &Cluster,
@@ -131,10 +131,10 @@ pub(crate) fn report(
     Ok(())
 }
 
-/// Returns a finding of `store.credential` for each host that is not in the cluster file any more.
+/// Returns a finding of `store.credential` for each host that is no longer in the cluster file.
 ///
 /// # Errors
-/// As [`find`].
+/// The errors of [`find`].
 pub(crate) fn findings(
     layout: &Layout,
     cluster: &Cluster,

@@ -1,5 +1,5 @@
-//! The state of the ledger by files that were rendered from it: the certificates that they deny, and the ledger's sequence when
-//! they were written. They show that a `pki/` that was restored from a backup is older than they are.
+//! The state of the ledger by files that were rendered from it: the certificates that they deny, and the ledger's
+//! sequence when they were written. They show that a `pki/` that was restored from a backup is older than they are.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use super::denials::{GRACE, MAX_RULES};
 use super::error::{LedgerEvidence, RevokeError};
-use super::remedy::record_forgotten;
+use super::remedy::record_missing;
 use crate::app::error::Error;
 use crate::app::input::InputError;
 use crate::app::package::reader;
@@ -50,7 +50,8 @@ pub(crate) struct RenderedState {
     pub(crate) path: PathBuf,
     /// The certificates that it denies, and those that it names as revoked beside them.
     pub(crate) denied: BTreeSet<Fingerprint>,
-    /// Whether it is an authorization configuration, which names all that is denied; other files have the sequence alone.
+    /// Whether it is an authorization configuration, which names all that is denied; other files have the sequence
+    /// alone.
     pub(crate) is_rules: bool,
     /// The ledger's sequence when it was written; 0 where the file does not have it.
     pub(crate) sequence: u64,
@@ -71,7 +72,7 @@ impl RenderedState {
         Self { path: path.to_owned(), denied, is_rules, sequence, ..Self::default() }
     }
 
-    /// Of a bundle; nothing where it is of another CA.
+    /// Reads a bundle; returns nothing if it is of another CA.
     fn of_bundle(path: &Path, bundle: &Bundle, root: &TrustBundle) -> Self {
         if !root.pins().contains(&bundle.manifest.root_pin) {
             return Self { path: path.to_owned(), ..Self::default() };
@@ -87,20 +88,20 @@ impl RenderedState {
 /// Returns the certificates in a bundle, without those of CAs.
 pub(crate) fn certificates_in(bundle: &Bundle) -> Vec<Certificate> {
     let leaves = bundle.files.iter().filter(|file| file.path.ends_with(".crt") && paths::root_at(&file.path).is_none());
-    // The certificates behind the first one are its chain.
+    // The certificates after the first one are its chain.
     let ders = leaves.filter_map(|file| pem::certificates(&file.bytes).unwrap_or_default().into_iter().next());
     ders.filter_map(|der| Certificate::from_der(der).ok()).collect()
 }
 
-/// Returns the certificates that an authorization configuration denies, whatever its YAML style.
+/// Returns the certificates that an authorization configuration denies, in any YAML style.
 pub(crate) fn denied_in(text: &str) -> BTreeSet<Fingerprint> {
     digests_behind(CREDENTIAL_ID, text).collect()
 }
 
 /// Returns the SHA-256s that follow `prefix`.
 fn digests_behind(prefix: &str, text: &str) -> impl Iterator<Item = Fingerprint> {
-    let behind = text.match_indices(prefix).map(|(at, prefix)| &text[at + prefix.len()..]);
-    behind.filter_map(|rest| Fingerprint::parse(rest.get(..DIGITS)?))
+    let after = text.match_indices(prefix).map(|(at, prefix)| &text[at + prefix.len()..]);
+    after.filter_map(|rest| Fingerprint::parse(rest.get(..DIGITS)?))
 }
 
 /// Returns the state by the files of the cluster directory: the policy folder, and the folder of bundles.
@@ -130,8 +131,8 @@ pub(crate) fn of_policy(layout: &Layout, root: &TrustBundle) -> Result<Vec<Rende
 
 /// Returns the state by the packing record.
 ///
-/// Masters' bundles, which have the authorization configuration in them, are read themselves where they are newer than the record,
-/// or there is none: they were copied here, or an older version packed them.
+/// Masters' bundles, which have the authorization configuration in them, are read themselves where they are newer than
+/// the record, or there is none: they were copied here, or an older version packed them.
 fn of_bundles(layout: &Layout, root: &TrustBundle) -> Result<Vec<RenderedState>, StoreError> {
     let recorded = read_if_there(&layout.packing_record(), MAX_RECORD)?;
     let record = recorded.as_deref().and_then(|text| Record::parse(text, root));
@@ -267,7 +268,7 @@ impl NewerFile {
 
     /// Returns what lets the ledger learn what it lacks.
     pub(crate) fn remedy(&self) -> FileRemedy {
-        record_forgotten(self.record_from())
+        record_missing(self.record_from())
     }
 
     /// Returns the error of a use case that would use the older ledger.
@@ -304,7 +305,8 @@ pub(crate) fn newer_than(
 
 /// Refuses to learn from these files alone where one of them is newer than all that name what is revoked.
 ///
-/// The ledger's sequence would become that of the newest, and revocations that no file here names would be lost for good.
+/// The ledger's sequence would become that of the newest, and revocations that no file here names would be lost for
+/// good.
 ///
 /// # Errors
 /// [`RevokeError::UnknownRevocations`]; or when the ledger cannot be used.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use time::OffsetDateTime;
 
 use super::changes::Changes;
-use super::forgotten::Forgotten;
+use super::not_in_ledger::NotInLedger;
 use super::options::Request;
 use crate::cluster::profile::{CaRole, Profile};
 use crate::pki::ca_set::CaSet;
@@ -46,13 +46,13 @@ pub enum Outcome {
 /// What is left to do after a revocation, or where it has no effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Advice {
-    /// No CRL lists some of the certificates: their CA does not sign any more, and its key is not in the directory.
+    /// No CRL lists some of the certificates: their CA no longer signs, and its key is not in the directory.
     NotInCrl,
     /// API servers cannot deny a certificate by its serial number: its file has to be named.
     NameFile,
     /// The authorization configuration has to be copied to the control-plane nodes.
     CopyAuthorization,
-    /// etcd's CRL has to be copied to the control-plane nodes, and etcd has to be told to read it.
+    /// etcd's CRL has to be copied to the control-plane nodes, and etcd has to be configured to read it.
     CopyEtcdCrl,
     /// A break-glass account keeps its rights until its certificate expires.
     BreakGlassStaysValid,
@@ -114,14 +114,14 @@ impl Advice {
 }
 
 impl Learnt {
-    pub(super) fn of(request: &Request, forgotten: &Forgotten) -> Self {
+    pub(super) fn of(request: &Request, not_in_ledger: &NotInLedger) -> Self {
         let name = |host: &Option<String>, account: &str| host.clone().unwrap_or_else(|| account.to_owned());
         Self {
-            certificates: forgotten.recorded.len(),
-            names: forgotten.recorded.iter().map(|one| name(&one.host, &one.account)).collect(),
+            certificates: not_in_ledger.recorded.len(),
+            names: not_in_ledger.recorded.iter().map(|one| name(&one.host, &one.account)).collect(),
             from_files: matches!(request, Request::RecordForgotten(_)),
-            serials: forgotten.serials.len(),
-            digests: forgotten.digests.len(),
+            serials: not_in_ledger.serials.len(),
+            digests: not_in_ledger.digests.len(),
         }
     }
 }

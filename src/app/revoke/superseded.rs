@@ -41,7 +41,7 @@ impl Superseded {
         ledger.valid_by_account_prefix(Profile::KubeletClient.policy().name, prefix, env.now)?.all().map(Self)
     }
 
-    /// As [`Self::find`], for some hosts. `hosts` is only called where there are such certificates.
+    /// Like [`Self::find`], for some hosts. `hosts` is only called where there are such certificates.
     ///
     /// # Errors
     /// When the ledger cannot be used.
@@ -78,7 +78,8 @@ impl Superseded {
         )
     }
 
-    /// Revokes them: in the ledger, in the CRL of the cluster's CA, and in the authorization configuration of API servers.
+    /// Revokes them: in the ledger, in the CRL of the cluster's CA, and in the authorization configuration of API
+    /// servers.
     ///
     /// # Errors
     /// When the ledger or the disk cannot be used, or a template fails.

@@ -61,7 +61,7 @@ pub(super) fn verifier(source: &Source<'_>, cas: &Cas, sink: Sink<'_>) -> Result
 
 /// Reports the current certificate of each administrator, and the kubeconfigs in the directory that have another one.
 ///
-/// Of a certificate that expired or was revoked nothing is reported once its kubeconfig is gone: the administrator may have left.
+/// Does not report an expired or revoked certificate once its kubeconfig is removed: the administrator may have left.
 ///
 /// # Errors
 /// When the ledger cannot be read.
@@ -150,7 +150,7 @@ impl Admin {
         let Self { profile, name, file, not_before, not_after, is_revoked, certificate } = self;
         let is_emergency = profile == Profile::BreakGlass;
         let life = not_after - not_before;
-        // Nobody renews what was made for an emergency. `renewBefore` may be longer than this life.
+        // Kubeconfigs for emergencies are not renewed. `renewBefore` may be longer than this life.
         let before = renewal_time(source, life);
         let renew_from = (!is_emergency).then(|| not_after - before);
         let state = match source.rule.state(&Validity { not_before, not_after, renew_from }) {

@@ -1,9 +1,9 @@
-//! Why there is no answer.
+//! Errors of reporting the status.
 
 use crate::app::Remedy;
 use crate::cluster::host_pattern::HostPatternError;
 
-/// Why there is no answer.
+/// Errors of reporting the status.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StatusError {
     /// No host has a name that was given.

@@ -1,9 +1,9 @@
 //! What expires, and what something has to be done about.
 //!
-//! [`of_directory`] answers for a cluster directory, from the ledger and without any passphrase: CAs, CRLs, the credentials of hosts,
-//! of the verifier and of administrators, bundles that are older than their certificates, and hosts that left the cluster file.
-//! [`of_files`] answers for anybody's PKI, from its files alone. Rows are handed on one at a time, so that the
-//! answer of a large fleet need not fit into memory.
+//! [`of_directory`] answers for a cluster directory, from the ledger and without any passphrase: CAs, CRLs, the
+//! credentials of hosts, of the verifier and of administrators, bundles that are older than their certificates, and
+//! hosts that left the cluster file. [`of_files`] reports any PKI, from its files alone. Rows are handed on one at a
+//! time, so that the answer of a large fleet need not fit into memory.
 
 mod admins;
 mod authorities;

@@ -1,4 +1,4 @@
-//! Hosts that are not in the cluster file any more and still have valid certificates.
+//! Hosts that are no longer in the cluster file and still have valid certificates.
 
 use super::row::{CertificateId, Credential, StatusRow, Subject};
 use super::source::Sink;

@@ -36,7 +36,7 @@ pub struct StatusRow {
     pub is_key_discarded: bool,
     /// The file that it was read from, where it was read from one.
     pub file: Option<PathBuf>,
-    /// Why it cannot be read.
+    /// The reason why it cannot be read.
     pub problem: Option<Problem>,
     /// What helps; `None` where there is nothing to do.
     pub remedy: Option<Remedy>,
@@ -176,7 +176,7 @@ impl From<IssuedCertificate> for CertificateId {
     }
 }
 
-/// Why something cannot be read.
+/// Errors of reading an item.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Problem {
     /// A CA's certificate.

@@ -11,7 +11,7 @@ pub enum State {
     Outdated,
     /// It expires within the time that was asked for.
     Expiring,
-    /// It is valid, and its host is not in the cluster file any more.
+    /// It is valid, and its host is no longer in the cluster file.
     Left,
     /// It becomes valid later.
     NotYetValid,

@@ -26,7 +26,7 @@ fn stored(spec: &CertificateSpec, layout: &Layout) -> KnownCredential {
             return KnownCredential { missing: Some(missing), ..KnownCredential::default() };
         }
         Err(CredentialProblem::Missing(path)) => {
-            // The key may have been deleted on purpose. The certificate is compared with what the host presents all the same.
+            // The key may have been deleted on purpose. The certificate is compared with what the host presents anyway.
             let certificate = credentials::read_certificate(layout, spec).ok();
             let missing = match &certificate {
                 Some(_) => format!("its key is not in this directory ( {} ): deleted, or lost", path.display()),

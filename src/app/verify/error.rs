@@ -1,8 +1,8 @@
-//! Why a cluster cannot be verified.
+//! Errors of verifying a cluster.
 
 use std::path::PathBuf;
 
-use crate::app::{self, in_full};
+use crate::app::{self, with_causes};
 use crate::bundle::archive::ArchiveError;
 use crate::bundle::verifier;
 use crate::cluster::address::AddressError;
@@ -16,7 +16,7 @@ use crate::verify::probe::RunError;
 use crate::verify::recording::RecordingError;
 use crate::verify::target::IdentityError;
 
-/// Why a cluster cannot be verified, or a recording cannot be used.
+/// Errors of verifying a cluster or a recording.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
     /// The target cannot be assembled.
@@ -57,7 +57,7 @@ pub enum VerifyError {
     },
 }
 
-/// Why a target cannot be assembled.
+/// Errors of assembling a target.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
     /// A bundle cannot be used.
@@ -148,11 +148,11 @@ pub enum TargetError {
     },
 }
 
-/// Why a bundle cannot be used.
+/// Errors of using a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnusableBundle {
     /// It is damaged, or no bundle.
-    #[error("{}", in_full(.0))]
+    #[error("{}", with_causes(.0))]
     Archive(ArchiveError),
     /// Its cluster file has errors.
     #[error(transparent)]
@@ -171,7 +171,7 @@ pub enum UnusableBundle {
     Identity(IdentityError),
 }
 
-/// Why a kubeconfig cannot be used.
+/// Errors of using a kubeconfig.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnusableKubeconfig {
     /// It is damaged, or no kubeconfig.
@@ -193,7 +193,7 @@ pub enum UnusableKubeconfig {
     Identity(IdentityError),
 }
 
-/// Why a node's address is malformed.
+/// Errors of parsing a node's address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NodeError {
     /// There is no `=`.

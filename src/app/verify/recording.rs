@@ -35,7 +35,7 @@ pub fn write(path: &Path, recording: &Recording) -> Result<(), Error> {
 /// Reads a recording.
 ///
 /// # Errors
-/// When the file does not exist, cannot be read, or is no recording.
+/// When the file does not exist, cannot be read, or is not a recording.
 pub fn read(path: &Path) -> Result<Recording, Error> {
     let bytes = match files::read_or_wait(path, MAX_BYTES) {
         Err(StoreError::Missing(_)) => {

@@ -16,7 +16,7 @@ use crate::verify::target::Target;
 
 /// Adds the CRLs that were given and the directory's own, and what the ledger has.
 ///
-/// A file that is no CRL is kept for the report, which has to say that it was not used.
+/// A file that is not a CRL is kept for the report, which has to say that it was not used.
 pub(super) fn add(target: &mut Target, env: &Env, options: &TargetOptions) -> Result<(), Error> {
     let in_directory = matches!(options.source, TargetSource::Directory(_));
     let own = env.layout.revocation_list(CaRole::Cluster);

@@ -30,11 +30,11 @@ const LIMIT: u64 = 4096;
 /// A root that was opened, ready to sign.
 ///
 /// # Errors
-/// When it is not fit to.
+/// When the CA cannot be used to sign.
 pub(crate) fn authority(kind: CaRole, opened: OpenedCa, now: OffsetDateTime) -> Result<Issuer> {
     let early = |error: &IssueError| matches!(error, IssueError::Violations { violations } if violations.iter().all(Violation::is_early));
     opened.into_issuer(now).map_err(|error| {
-        CliError::new(Exit::Refused, format!("the {} is not fit to sign", kind.as_str()))
+        CliError::new(Exit::Refused, format!("the {} cannot be used to sign", kind.as_str()))
             .hint(match early(&error) {
                 true => COMPARE_CLOCKS,
                 false => "a root cannot be renewed in place: restore the right ca.crt and ca.key, or start a new cluster directory",
@@ -65,7 +65,8 @@ pub(crate) fn passphrase_in(path: &Path) -> Result<Passphrase> {
 /// How the passphrase is given.
 #[derive(Debug, Args)]
 pub(crate) struct PassphraseArgs {
-    /// File with the passphrase of the CA's keys in its first line [env: CLUSTERCTL_CA_PASSPHRASE holds the passphrase itself]
+    /// File with the passphrase of the CA's keys in its first line [env: CLUSTERCTL_CA_PASSPHRASE holds the passphrase
+    /// itself]
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub(crate) ca_passphrase_file: Option<PathBuf>,
 }
@@ -108,7 +109,7 @@ impl PassphraseArgs {
         let typed = prompts.passphrase("Passphrase for the CA's keys").map_err(no_answer("no passphrase was typed"))?;
         if typed.is_empty() {
             return Err(CliError::new(Exit::Refused, "an empty passphrase protects nothing")
-                .hint("say --plaintext-ca-key if the keys are to be stored in the clear"));
+                .hint("say --plaintext-ca-key if the keys are to be stored unencrypted"));
         }
         let again = prompts.passphrase("The same again").map_err(no_answer("no passphrase was typed"))?;
         if typed != again {
@@ -118,26 +119,26 @@ impl PassphraseArgs {
         Ok(typed)
     }
 
-    /// As [`Self::open`], ready to sign.
+    /// Like [`Self::open`], ready to sign.
     ///
     /// # Errors
-    /// As [`Self::open`]; refused when a CA may not sign.
+    /// The errors of [`Self::open`]; refused when a CA cannot be used to sign.
     pub(crate) fn issuers(&self, roles: &[CaRole], context: &mut Context<'_>) -> Result<Vec<Issuer>> {
         let opened = self.open(roles, context)?;
         opened.into_iter().map(|(role, ca)| authority(role, ca, context.env.now)).collect()
     }
 
-    /// As [`Self::issuers`], for one CA.
+    /// Like [`Self::issuers`], for one CA.
     ///
     /// # Errors
-    /// As [`Self::issuers`].
+    /// The errors of [`Self::issuers`].
     pub(crate) fn issuer(&self, role: CaRole, context: &mut Context<'_>) -> Result<Issuer> {
         let issuers = self.issuers(&[role], context)?;
         issuers.into_iter().next().ok_or_else(|| CliError::new(Exit::Bug, "the CA was not opened"))
     }
 
-    /// Opens roots for signing, asking for the passphrase where a key needs one. `init-ca` gave all of them the same, so that
-    /// one answer is tried on all before a second is asked for.
+    /// Opens roots for signing, asking for the passphrase where a key needs one. `init-ca` gave all of them the same,
+    /// so that one answer is tried on all before a second is asked for.
     ///
     /// # Errors
     /// When there is no root, a key is missing or damaged, or the passphrase is wrong.
@@ -162,7 +163,7 @@ impl PassphraseArgs {
     }
 }
 
-/// Whoever copies the keys can try passphrases for as long as the roots live.
+/// An attacker who copies the keys can try passphrases until the roots expire.
 fn warn_of_a_short_one(passphrase: &Passphrase, context: &mut Context<'_>) {
     if passphrase.len() < SHORTEST {
         context.screen.warn(format_args!(
@@ -171,8 +172,8 @@ fn warn_of_a_short_one(passphrase: &Passphrase, context: &mut Context<'_>) {
     }
 }
 
-/// A root that was opened; or, where it needs a passphrase, or another than the one tried, one that is opened with what is
-/// typed now. That is returned, too.
+/// A root that was opened; or, where it needs a passphrase, or another than the one tried, one that is opened with what
+/// is typed now. That is returned, too.
 fn or_ask(
     root: CaRole,
     tried: Result<OpenedCa, CaError>,

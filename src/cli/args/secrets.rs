@@ -1,4 +1,5 @@
-//! Detects secret keys among the arguments: they are refused, and never repeated, because errors go to screens and logs.
+//! Detects secret keys among the arguments: they are refused, and never repeated, because errors go to screens and
+//! logs.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -28,8 +29,8 @@ pub(crate) fn none_among(arguments: &[OsString]) -> Result<()> {
 /// # Errors
 /// A usage error that does not repeat it.
 pub(crate) fn not_one(given: &str, path: &Path) -> Result<()> {
-    // A path with a typing error in its last part is reported as a missing file. Base64 has slashes, too: only a folder that
-    // exists makes it a path.
+    // A path with a typing error in its last part is reported as a missing file. Base64 has slashes, too: only a folder
+    // that exists makes it a path.
     let names_a_folder = Path::new(given).parent().is_some_and(|folder| folder.parent().is_some());
     let beside = path.parent().filter(|_| names_a_folder);
     let is_a_path = files::exists(path) || beside.is_some_and(files::exists);

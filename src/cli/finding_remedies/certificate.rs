@@ -150,7 +150,7 @@ fn of_any_tool(remedy: &CertificateRemedy) -> String {
             "reissue it with the extended key usage serverAuth alone and CA:FALSE, with the tool that made this cluster's"
         }
         CertificateRemedy::ReissueWithNames(_) => {
-            "reissue it with a SAN for each address and name that is dialled, with the tool that made this cluster's; or is this \
+            "reissue it with a SAN for each address and name of the host, with the tool that made this cluster's; or is this \
              another server?"
         }
         CertificateRemedy::ReissueByPermittedCa(_) => {

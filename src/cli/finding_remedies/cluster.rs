@@ -31,7 +31,7 @@ pub(super) fn health(remedy: &HealthRemedy, kind: TargetKind) -> String {
         }
         HealthRemedy::SetNodeClock => "set the node's clock, by which it judges certificates",
         HealthRemedy::ReadNodeStatus => {
-            "the node reaches the API servers; the reason is in its own status, and is no matter of trust"
+            "the node reaches the API servers; the reason is in its own status, and is unrelated to trust"
         }
         HealthRemedy::CheckEtcd => {
             "check etcd on the control-plane nodes: does a majority of its members run, and do the certificates match? (etcdctl \

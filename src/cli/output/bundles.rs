@@ -111,14 +111,14 @@ pub(crate) fn warn(warning: &Warning, layout: &Layout, screen: &mut Screen<'_>) 
         Warning::ExposedKeys { first, count } => {
             let more = if *count > 1 { format!(" (and {} more)", count - 1) } else { String::new() };
             screen.warn(format_args!(
-                "{first}{more}: whoever reads a key can impersonate its host. Fix it with: find {} -name '*.key' -exec \
+                "{first}{more}: every reader of a key can impersonate its host. Fix it with: find {} -name '*.key' -exec \
                  chmod 600 {{}} +   and if other users had access, replace the host's keys with: clusterctl issue-node (or \
                  issue-master) --reissue HOST",
                 layout.pki().display(),
             ));
         }
         Warning::ExposedServiceAccountKey(problem) => screen.warn(format_args!(
-            "{problem}: whoever reads it can make tokens for all service accounts. Fix it with: chmod 600 {}",
+            "{problem}: every reader can make tokens for all service accounts. Fix it with: chmod 600 {}",
             layout.service_account_key().display(),
         )),
         Warning::Unsupported { version, what } => screen.warn(format_args!("with Kubernetes {version}, {what}")),

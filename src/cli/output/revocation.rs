@@ -43,7 +43,7 @@ fn show_recorded(from_bundles: usize, screen: &mut Screen<'_>) {
 fn show_advice(advice: Advice, screen: &mut Screen<'_>) {
     match advice {
         Advice::NotInCrl => screen.warn(
-            "some of these certificates are in no CRL, because the CA that signed them does not sign any more: API servers deny \
+            "some of these certificates are in no CRL, because the CA that signed them no longer signs: API servers deny \
              them, and everything else accepts them until that CA is retired",
         ),
         Advice::NameFile => screen.warn(

@@ -53,7 +53,7 @@ pub(super) fn words(remedy: &Remedy) -> Option<String> {
              --unencrypted to replace them"
         }
         Remedy::ReplaceExpiredCa => {
-            "nothing that it signed is valid any more: start a new cluster directory. Or is this machine's clock (date) wrong?"
+            "no certificate that it signed is valid: start a new cluster directory. Or is this machine's clock (date) wrong?"
         }
         Remedy::CreateServiceAccountKey => "create it with: clusterctl issue-master --all",
         Remedy::RestoreServiceAccountKey => "restore pki/sa.key and pki/sa.pub from a backup",

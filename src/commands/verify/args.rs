@@ -41,8 +41,8 @@ const CONNECTING: [&str; 18] = [
     "node_cert",
 ];
 
-/// Proves on the live cluster that masters and nodes find each other, that each authenticates itself, and that each rejects
-/// all other clients. Connects to every address of every node and every master, and changes nothing on them.
+/// Proves on the live cluster that masters and nodes find each other, that each authenticates itself, and that each
+/// rejects all other clients. Connects to every address of every node and every master, and changes nothing on them.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
     /// Check the cluster directory only; make no connections
@@ -63,7 +63,7 @@ pub struct VerifyArgs {
     /// Verify only the masters; nodes' certificates are still used to connect to them
     #[arg(long)]
     masters_only: bool,
-    /// Verify only this many nodes, spread evenly over the cluster file; the report says how many were left out
+    /// Verify only this many nodes, evenly spaced in the cluster file; the report says how many were left out
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..), conflicts_with_all = [
         "nodes", "masters_only", "ca", "endpoint", "kubeconfig", "master_cert", "node_cert",
     ])]
@@ -80,8 +80,8 @@ pub struct VerifyArgs {
     /// Longest time for the whole run, for example 2m; what is not done by then is not proven
     #[arg(long, value_name = "TIME", value_parser = time)]
     deadline: Option<Duration>,
-    /// Send no dry-run writes. By default a node of the target asks each API server, as a dry run that changes nothing, to admit
-    /// what it may write and what it must not: a taint on itself, a pod on another node
+    /// Send no dry-run writes. By default a node sends each API server dry-run requests, some that must be admitted and
+    /// some that must be denied: a taint on itself, a pod on another node
     #[arg(long)]
     no_dry_run_writes: bool,
     /// How many hosts to verify at the same time, those that never answer included
@@ -90,7 +90,8 @@ pub struct VerifyArgs {
     /// Also write the observations to a new file, for --replay. It contains no key
     #[arg(long, value_name = "FILE", conflicts_with = "offline")]
     pub(super) record: Option<PathBuf>,
-    /// Judge the observations that --record wrote, at the time of the recording; make no connections and read no directory
+    /// Judge the observations that --record wrote, at the time of the recording; make no connections and read no
+    /// directory
     #[arg(long, value_name = "FILE", conflicts_with_all = CONNECTING)]
     pub(super) replay: Option<PathBuf>,
     /// Warn of certificates that expire within this time [default: 30d, or as recorded]

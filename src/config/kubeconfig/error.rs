@@ -1,6 +1,6 @@
 //! Errors of reading a kubeconfig.
 
-/// Why bytes are not a kubeconfig.
+/// Errors of parsing a kubeconfig.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KubeconfigError {
     /// Not YAML of this structure.

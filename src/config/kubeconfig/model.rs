@@ -29,7 +29,7 @@ pub struct Used<'a> {
     pub user: Option<&'a KubeUser>,
 }
 
-/// Why a kubeconfig has no usable context. client-go refuses it too (`clientcmd.ConfirmUsable`).
+/// Errors of the current context of a kubeconfig. client-go refuses it too (`clientcmd.ConfirmUsable`).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ContextError {
     /// No current context, and no only cluster.

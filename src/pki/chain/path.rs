@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 
 use crate::pki::certificate::Certificate;
 
-/// Why no path leads from a leaf to an anchor.
+/// The violations that prevent a path from a leaf to an anchor.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChainError {
     /// There is none, or it violates a rule.

@@ -13,7 +13,7 @@ pub(super) struct Search<'a> {
     anchors: &'a [Certificate],
     pub(super) found: Vec<Path<'a>>,
     checked: usize,
-    /// Why a certificate with the name of an issuer was not signed by that issuer.
+    /// The reason why a certificate with the name of an issuer was not signed by that issuer.
     pub(super) wrong_issuer: Option<String>,
 }
 

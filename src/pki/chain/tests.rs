@@ -182,7 +182,7 @@ fn a_certificate_in_the_trust_file_is_its_own_anchor() {
     let root = root(|_| ());
     let leaf = leaf(&root);
     assert_eq!(refused(&leaf, &[], std::slice::from_ref(&leaf)), []);
-    // It is not a CA, so it is no anchor for others.
+    // It is not a CA, so it is not an anchor for others.
     let other = self::leaf(&root);
     assert_eq!(refused(&other, &[], &[leaf]), [Concern::Chain]);
 }

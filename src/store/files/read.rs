@@ -15,26 +15,28 @@ use crate::store::error::StoreError;
 /// Reads a whole file of at most `limit` bytes. Does not block on FIFOs.
 ///
 /// # Errors
-/// [`StoreError::Missing`], [`StoreError::TooLarge`], [`StoreError::InTheWay`] for a FIFO, a socket or a device, or the system's
-/// error.
+/// [`StoreError::Missing`], [`StoreError::TooLarge`], [`StoreError::InTheWay`] for a FIFO, a socket or a device, or the
+/// system's error.
 pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, StoreError> {
     read_opened(open_with(path, OFlags::NONBLOCK), path, limit, is_in_the_way).map(|(bytes, _)| bytes)
 }
 
-/// As [`read`], but also reads pipes and devices, and blocks on them: a path from the command line may be `/dev/stdin`, or `<(…)`.
+/// Like [`read`], but also reads pipes and devices, and blocks on them: a path from the command line may be
+/// `/dev/stdin`, or `<(…)`.
 ///
 /// # Errors
-/// As [`read`].
+/// The errors of [`read`].
 pub fn read_or_wait(path: &Path, limit: u64) -> Result<Vec<u8>, StoreError> {
     read_opened(File::open(path), path, limit, |_| false).map(|(bytes, _)| bytes)
 }
 
-/// As [`read`], and also returns the file's permission bits.
+/// Like [`read`], and also returns the file's permission bits.
 ///
-/// Does not update the access time where the system allows it: after many files were issued, every first read would be a write.
+/// Does not update the access time where the system allows it: after many files were issued, every first read would be
+/// a write.
 ///
 /// # Errors
-/// As [`read`].
+/// The errors of [`read`].
 pub fn read_one_of_many(path: &Path, limit: u64) -> Result<(Vec<u8>, u32), StoreError> {
     read_opened(open_quietly(path), path, limit, is_in_the_way)
 }

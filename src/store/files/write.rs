@@ -1,5 +1,5 @@
-//! Writes that are never visible in part: the mode is set when the file is created, under a temporary name beside its place; it is
-//! synced, and only then renamed into its place.
+//! Writes that are never visible in part: the mode is set when the file is created, under a temporary name beside its
+//! place; it is synced, and only then renamed into its place.
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -15,7 +15,7 @@ use super::sync::sync_folder;
 use crate::store::error::StoreError;
 use crate::store::layout::UNFINISHED;
 
-/// The mode of files that everybody may read.
+/// The mode of files that all users may read.
 pub const PUBLIC: u32 = 0o644;
 /// The mode of files that only their owner may read.
 pub const PRIVATE: u32 = 0o600;
@@ -30,7 +30,7 @@ pub fn create_folder(path: &Path) -> Result<(), StoreError> {
     DirBuilder::new().recursive(true).mode(FOLDER).create(path).map_err(|error| StoreError::io("create", path, &error))
 }
 
-/// Creates a folder and its missing parents, readable by everybody as far as the umask allows.
+/// Creates a folder and its missing parents, readable by all users as far as the umask allows.
 ///
 /// # Errors
 /// What the system says.
@@ -41,8 +41,8 @@ pub fn create_open_folder(path: &Path) -> Result<(), StoreError> {
 /// Writes a file that must not exist yet.
 ///
 /// # Errors
-/// [`StoreError::Exists`] when it does, also if another process created it meanwhile; or the system's error. No partial file is
-/// left.
+/// [`StoreError::Exists`] when it does, also if another process created it meanwhile; or the system's error. No partial
+/// file is left.
 pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
     put(path, bytes, mode, RenameFlags::NOREPLACE)
 }

@@ -12,7 +12,7 @@ impl Ledger {
     ///
     /// # Errors
     /// When SQLite cannot; nothing is stored then.
-    pub fn remember_verified(&mut self, entries: &[CacheEntry]) -> Result<(), StoreError> {
+    pub fn cache_verified(&mut self, entries: &[CacheEntry]) -> Result<(), StoreError> {
         if entries.is_empty() {
             return Ok(());
         }

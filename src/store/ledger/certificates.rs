@@ -46,7 +46,7 @@ pub struct IssuedCertificate {
     pub not_after: OffsetDateTime,
     /// The SHA-256 of the issuing CA's DER.
     pub issuer: Fingerprint,
-    /// Why and when it was revoked, if it was.
+    /// The reason and the time of its revocation, if it was revoked.
     pub revocation: Option<Revocation>,
 }
 
@@ -92,8 +92,8 @@ impl Ledger {
         self.record_with_cache(entries, &[], audit)
     }
 
-    /// As [`Ledger::record`]. Also stores entries of the verification cache in the same transaction: each sync of the disk takes
-    /// as long as many rows.
+    /// Like [`Ledger::record`]. Also stores entries of the verification cache in the same transaction: each sync of the
+    /// disk takes as long as many rows.
     pub(in crate::store) fn record_with_cache(
         &mut self,
         entries: &[Entry<'_>],
@@ -118,7 +118,7 @@ impl Ledger {
     /// Finds the certificates with this serial number: at most one of each issuer.
     ///
     /// # Errors
-    /// As [`CertificateQuery::all`].
+    /// The errors of [`CertificateQuery::all`].
     pub fn by_serial(&self, serial: &Serial) -> Result<Vec<IssuedCertificate>, StoreError> {
         self.certificates("WHERE c.serial = ?1 ORDER BY c.seq", &[&serial.to_string()])?.all()
     }
@@ -126,7 +126,7 @@ impl Ledger {
     /// Finds the certificate that an issuer gave this serial number.
     ///
     /// # Errors
-    /// As [`CertificateQuery::all`].
+    /// The errors of [`CertificateQuery::all`].
     pub fn by_issuer_and_serial(
         &self,
         issuer: Fingerprint,
@@ -139,7 +139,7 @@ impl Ledger {
     /// Finds the certificate whose DER has this SHA-256.
     ///
     /// # Errors
-    /// As [`CertificateQuery::all`].
+    /// The errors of [`CertificateQuery::all`].
     pub fn by_fingerprint(&self, certificate: Fingerprint) -> Result<Option<IssuedCertificate>, StoreError> {
         Ok(self.certificates("WHERE c.sha256 = ?1", &[&certificate.to_string()])?.all()?.pop())
     }
@@ -152,7 +152,8 @@ impl Ledger {
         self.certificates("WHERE c.not_after < ?1 ORDER BY c.not_after, c.seq", &[&stamp(time)])
     }
 
-    /// Finds the certificates of a profile whose account begins with `prefix`, and which neither expired nor were revoked.
+    /// Finds the certificates of a profile whose account begins with `prefix`, and which neither expired nor were
+    /// revoked.
     ///
     /// # Errors
     /// When SQLite cannot.
@@ -228,7 +229,8 @@ impl Ledger {
         self.texts(query, &[&profile])
     }
 
-    /// Returns the hosts that ever had a certificate with this common name; `None` stands for a CA, a person or the verifier.
+    /// Returns the hosts that ever had a certificate with this common name; `None` stands for a CA, a person or the
+    /// verifier.
     ///
     /// # Errors
     /// When SQLite cannot.

@@ -20,8 +20,8 @@ use crate::store::files::{self, PRIVATE};
 /// How long another process may hold the database before opening or writing it fails.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Pages in the log after which it is moved into the database: more than SQLite's 1,000, because digests come in no order, so
-/// that every batch of certificates touches the same pages of the indexes again.
+/// Pages in the log after which it is moved into the database: more than SQLite's 1,000, because digests come in no
+/// order, so that every batch of certificates touches the same pages of the indexes again.
 const LOG_PAGES: u32 = 4096;
 
 /// SQLite's own page cache, in KiB.
@@ -45,7 +45,7 @@ impl Ledger {
     /// Creates the ledger, mode 0600, or opens the existing one.
     ///
     /// # Errors
-    /// As [`Ledger::open`].
+    /// The errors of [`Ledger::open`].
     pub fn create(path: &Path) -> Result<Self, StoreError> {
         // SQLite would create it readable for all; its log takes the mode over.
         OpenOptions::new()
@@ -66,8 +66,8 @@ impl Ledger {
     /// Commands that only read use [`Ledger::open_read_only`].
     ///
     /// # Errors
-    /// When the ledger is missing, damaged, held by another program, or written by a later version, or when there is a log beside
-    /// it that belongs to another state of it.
+    /// When the ledger is missing, damaged, held by another program, or written by a later version, or when there is a
+    /// log beside it that belongs to another state of it.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         match Self::connect_existing(path) {
             Ok(mut ledger) if !ledger.read(|connection| connection.is_readonly(MAIN_DB))? => {
@@ -86,7 +86,7 @@ impl Ledger {
     /// An older ledger is copied, and the copy is migrated: the ledger itself does not change.
     ///
     /// # Errors
-    /// As [`Ledger::open`].
+    /// The errors of [`Ledger::open`].
     pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
         let ledger = match Self::connect_existing(path) {
             Ok(ledger) => ledger,
@@ -101,7 +101,8 @@ impl Ledger {
         Ok(ledger)
     }
 
-    /// Connects to an existing ledger. The log is checked first, and the format is read to find out whether it can be read at all.
+    /// Connects to an existing ledger. The log is checked first, and the format is read to find out whether it can be
+    /// read at all.
     fn connect_existing(path: &Path) -> Result<Self, StoreError> {
         if !files::exists(path) {
             return Err(StoreError::LedgerMissing(path.to_owned()));
@@ -193,8 +194,8 @@ impl Ledger {
 
     /// Sizes the page cache for recording this many certificates.
     ///
-    /// Their digests come in no order, so that each batch touches the indexes everywhere. Pages that are not in the cache are
-    /// written and read again in every batch.
+    /// Their digests come in no order, so that each batch touches the indexes everywhere. Pages that are not in the
+    /// cache are written and read again in every batch.
     pub fn reserve_cache(&self, certificates: usize) {
         let kib = (certificates.saturating_mul(INDEX_BYTES) / 1024).clamp(CACHE_KIB, MAX_CACHE_KIB);
         // In KiB where it is negative. A failure only makes recording slower.
@@ -245,8 +246,9 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(PATIENCE)?;
-        // With a log the same as FULL: each commit is synced. Without one, while an older ledger is migrated, FULL would not sync the
-        // folder once the journal is unlinked: after a power failure it could be back, and undo what was recorded last.
+        // With a log the same as FULL: each commit is synced. Without one, while an older ledger is migrated, FULL
+        // would not sync the folder once the journal is unlinked: after a power failure it could be back, and undo what
+        // was recorded last.
         connection.pragma_update(None, "synchronous", "EXTRA")?;
         connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
         Ok(connection)

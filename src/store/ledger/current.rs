@@ -36,7 +36,7 @@ impl Ledger {
         self.current(profile, "c.host")
     }
 
-    /// Finds the current certificate of a profile of each account that is no host's, in the order of the accounts.
+    /// Finds the current certificate of a profile of each account that is not a host's, in the order of the accounts.
     ///
     /// # Errors
     /// When SQLite cannot.
@@ -44,7 +44,7 @@ impl Ledger {
         self.current(profile, "c.account")
     }
 
-    /// `holder` is the column by which the profile's certificates are told apart. An index has them in its order.
+    /// `holder` is the column that distinguishes the profile's certificates. An index has them in its order.
     fn current(&self, profile: &str, holder: &str) -> Result<RowQuery<'_, CurrentCertificate>, StoreError> {
         let is_of_host = if holder == "c.host" { "c.host IS NOT NULL" } else { "c.host IS NULL" };
         // A column beside max() is of the same row (SQLite, "Bare columns in an aggregate query").

@@ -1,5 +1,5 @@
-//! The digests of encrypted bundles and of their contents: encrypting the same bundle twice gives different bytes, so that these
-//! do not tell whether the content changed.
+//! The digests of encrypted bundles and of their contents: encrypting the same bundle twice gives different bytes, so
+//! that these do not tell whether the content changed.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use crate::store::error::StoreError;
 /// An encrypted bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EncryptedBundle {
-    /// The digest of the bundle in the clear and of its recipients.
+    /// The digest of the unencrypted bundle and of its recipients.
     pub made_of: Fingerprint,
     /// The digest of the encrypted archive.
     pub file: Fingerprint,

@@ -32,7 +32,7 @@ pub enum Change {
     Revoked {
         /// The certificate.
         certificate: CertificateId,
-        /// Why.
+        /// The reason.
         reason: Reason,
     },
     /// A certificate that the ledger does not have was revoked.
@@ -41,7 +41,7 @@ pub enum Change {
         fingerprint: Option<Fingerprint>,
         /// Its serial number, where it is known.
         serial: Option<Serial>,
-        /// Why.
+        /// The reason.
         reason: Reason,
     },
     /// A private key was deleted on purpose: only its host has it.

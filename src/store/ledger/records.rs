@@ -46,10 +46,11 @@ impl Ledger {
         }))
     }
 
-    /// Finds the certificates with this serial number or SHA-256 (also as an API server's `X509SHA256=…`), in the order of issue.
+    /// Finds the certificates with this serial number or SHA-256 (also as an API server's `X509SHA256=…`), in the order
+    /// of issue.
     ///
     /// # Errors
-    /// As [`Ledger::certificate_record`].
+    /// The errors of [`Ledger::certificate_record`].
     pub fn by_number(&self, text: &str) -> Result<Vec<Fingerprint>, StoreError> {
         let serial = Serial::parse(text).map(|serial| serial.to_string());
         let digest = fingerprint(text).map(|digest| digest.to_string());
@@ -63,7 +64,7 @@ impl Ledger {
     /// Finds, of each profile, the certificate that was issued last to a host or an account, in the order of issue.
     ///
     /// # Errors
-    /// As [`Ledger::certificate_record`].
+    /// The errors of [`Ledger::certificate_record`].
     pub fn newest_of(&self, name: &str) -> Result<Vec<Fingerprint>, StoreError> {
         self.read(|connection| {
             // The list of profiles lets SQLite use the index of accounts.

@@ -12,18 +12,18 @@ use crate::pki::fingerprint::Fingerprint;
 use crate::pki::reason::Reason;
 use crate::store::error::StoreError;
 
-/// Why and when a certificate was revoked.
+/// The reason and the time of a revocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revocation {
-    /// Why.
+    /// The reason.
     pub reason: Reason,
     /// When.
     pub at: OffsetDateTime,
 }
 
 impl Ledger {
-    /// Records revocations, each with its own reason and time, all or none, durable on return. Certificates that are revoked
-    /// already keep their reason and time.
+    /// Records revocations, each with its own reason and time, all or none, durable on return. Certificates that are
+    /// revoked already keep their reason and time.
     ///
     /// # Errors
     /// When SQLite cannot; nothing is recorded then.

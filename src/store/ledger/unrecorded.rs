@@ -1,5 +1,5 @@
-//! Revocations of certificates that the ledger does not have, because it came from a backup: they are known by a digest, or by a
-//! serial number and its issuer.
+//! Revocations of certificates that the ledger does not have, because it came from a backup: they are known by a
+//! digest, or by a serial number and its issuer.
 
 use std::collections::HashSet;
 
@@ -22,7 +22,7 @@ pub struct UnrecordedRevocation {
     pub fingerprint: Option<Fingerprint>,
     /// The SHA-256 of its issuer's DER, and its serial number, where they are known: a CRL needs them.
     pub serial: Option<(Fingerprint, Serial)>,
-    /// Why and when it was revoked.
+    /// The reason and the time of its revocation.
     pub revocation: Revocation,
 }
 
@@ -61,8 +61,8 @@ impl Ledger {
         })
     }
 
-    /// Records revocations of certificates that the ledger does not have, all or none. Those that are recorded already stay as
-    /// they are.
+    /// Records revocations of certificates that the ledger does not have, all or none. Those that are recorded already
+    /// stay as they are.
     ///
     /// # Errors
     /// When SQLite cannot; nothing is recorded then.
@@ -116,8 +116,8 @@ impl Ledger {
         })
     }
 
-    /// Returns those of these certificates that are not revoked in the ledger. Certificates that expired before `expired` are left
-    /// out.
+    /// Returns those of these certificates that are not revoked in the ledger. Certificates that expired before
+    /// `expired` are left out.
     ///
     /// # Errors
     /// When SQLite cannot, or a row is not what clusterctl writes.

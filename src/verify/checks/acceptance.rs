@@ -63,7 +63,7 @@ pub(super) fn at_least_answered(answer: &Answer) -> Acceptance {
     if matches!(answer.status, 200..300 | 404) { Acceptance::Answered } else { Acceptance::Failed }
 }
 
-/// Whether an alert is about the client's certificate (RFC 8446 § 6.2, RFC 5246 § 7.2.2).
+/// Returns whether an alert is about the client's certificate (RFC 8446 § 6.2, RFC 5246 § 7.2.2).
 ///
 /// In TLS 1.2 a missing one may get `handshake_failure`; OpenSSL sends `decrypt_error` for a signature that is not the
 /// issuer's.

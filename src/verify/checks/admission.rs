@@ -125,7 +125,7 @@ fn judged(permitted: &WriteResult, forbidden: &WriteResult, exchange: Option<&Ex
     }
 }
 
-/// Whether a node requests its identity in an exchange.
+/// Returns whether a node requests its identity in an exchange.
 pub(super) fn is_self_review(exchange: &Exchange) -> bool {
     matches!(exchange.client, Client::Node(_)) && exchange.request == Request::WhoAmI
 }

@@ -140,10 +140,10 @@ mod tests {
     fn trust_files_with_a_leaf_garbage_or_nothing_fail() {
         let mut fixture = fixture();
         fixture.target.roots.push(fixture.node_cert());
-        fixture.target.trust_faults.push("section 3 is no certificate".into());
+        fixture.target.trust_faults.push("section 3 is not a certificate".into());
         let found = trust_anchor(&fixture.target, NOW);
         let statuses: Vec<_> = found.iter().map(|f| f.status).collect();
-        // Kubernetes ignores an unused certificate that is no CA.
+        // Kubernetes ignores an unused certificate that is not a CA.
         assert_eq!(statuses, [Status::Fail, Status::Pass, Status::Warn]);
         fixture.target.roots.remove(0);
         assert_eq!(trust_anchor(&fixture.target, NOW)[1].status, Status::Fail);

@@ -122,7 +122,7 @@ fn api_caller(
                     (vec![client, whoami], Acceptance::Accepted)
                 }
                 None => {
-                    client.observed = format!("{asked}: {}, but that is no SelfSubjectReview", answer.status);
+                    client.observed = format!("{asked}: {}, but that is not a SelfSubjectReview", answer.status);
                     (vec![client, whoami], Acceptance::Answered)
                 }
             },

@@ -28,7 +28,7 @@ pub(super) fn client(location: &Location<'_>, findings: &mut [Finding]) {
     }
 }
 
-/// Whether a check is judged by the response to a request.
+/// Returns whether a check is judged by the response to a request.
 fn asks_a_question(aspect: Aspect) -> bool {
     matches!(
         aspect,
@@ -92,7 +92,7 @@ pub(super) fn lists(findings: &mut [Finding]) {
     }
 }
 
-/// Whether an API server that fails this check gives no list.
+/// Returns whether an API server that fails this check gives no list.
 fn stops_a_list(aspect: Aspect) -> bool {
     matches!(aspect, Aspect::Resolve | Aspect::Connect | Aspect::Tls | Aspect::Chain | Aspect::Backend | Aspect::Caller)
 }

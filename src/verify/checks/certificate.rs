@@ -162,7 +162,7 @@ fn possession(location: &Location<'_>, tls: &Tls, leaf: Option<&Certificate>) ->
     }
 }
 
-/// Whether a program of Kubernetes signed its serving certificate itself: the CA is called `HOST-ca@SECONDS`
+/// Returns whether a program of Kubernetes signed its serving certificate itself: the CA is called `HOST-ca@SECONDS`
 /// (client-go's `GenerateSelfSignedCertKey`).
 pub(super) fn is_signed_by_kubernetes_itself(leaf: &Certificate) -> bool {
     let made_up = |name: &String| {
@@ -172,7 +172,7 @@ pub(super) fn is_signed_by_kubernetes_itself(leaf: &Certificate) -> bool {
     leaf.issuer.common_names.iter().any(made_up)
 }
 
-/// Whether ring can verify signatures of this kind of key.
+/// Returns whether ring can verify signatures of this kind of key.
 fn signs_verifiably(key: &PublicKeyKind) -> bool {
     match key {
         PublicKeyKind::Supported(_) => true,

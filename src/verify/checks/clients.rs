@@ -50,7 +50,7 @@ fn whose(client: &Client) -> String {
     }
 }
 
-/// Whether the result of an exchange is that of a rejected certificate.
+/// Returns whether the result of an exchange is that of a rejected certificate.
 fn was_refused(exchange: &Exchange) -> bool {
     match &exchange.outcome {
         Outcome::Answer(answer) => matches!(answer.status, 400 | 401 | 403),

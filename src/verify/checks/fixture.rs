@@ -55,12 +55,12 @@ pub(super) fn fixture() -> Fixture {
 }
 
 pub(super) fn issuer(root: &Credential) -> Issuer {
-    Issuer::open(CaRole::Cluster, root, NOW).expect("a fit root")
+    Issuer::open(CaRole::Cluster, root, NOW).expect("a valid root")
 }
 
 pub(super) fn issue(root: &Credential, leaf: &CertificateSpec, now: OffsetDateTime) -> Credential {
     Issuer::open(leaf.policy().signed_by, root, now)
-        .expect("fit")
+        .expect("valid")
         .issue_credential(leaf, KeyKind::EcdsaP256, now)
         .expect("a leaf")
         .into_inner()

@@ -75,13 +75,13 @@ impl CheckContext<'_> {
     }
 }
 
-/// A skipped check is no pass and does not fail the run: the cluster's rights may be older than this check.
+/// A skipped check is not a pass and does not fail the run: the cluster's rights may be older than this check.
 fn skipped(mut finding: Finding) -> Finding {
     finding.severity = Severity::Warning;
     finding
 }
 
-/// Whether a finding says that a node has not renewed its Lease.
+/// Returns whether a finding says that a node has not renewed its Lease.
 pub(super) fn is_stale(finding: &Finding) -> bool {
     finding.id == ID && finding.status == Status::Fail && finding.remedy == Some(HealthRemedy::ReachApiServer.into())
 }
@@ -153,7 +153,7 @@ fn judged(
     let observed =
         format!("its Lease was renewed at {renewed}, {} before the answer", in_words(age.max(time::Duration::ZERO)));
     match &note {
-        // The kubelet reaches an API server; the reason why it is not ready is no matter of trust.
+        // The kubelet reaches an API server; the reason why it is not ready is unrelated to trust.
         Some(_) => {
             skipped(finding(Status::Warn).saw(with_note(observed), expected)).remedy(HealthRemedy::ReadNodeStatus)
         }

@@ -42,13 +42,13 @@ impl CheckContext<'_> {
     }
 }
 
-/// Whether a 403 is a kubelet's own (recorded: `Forbidden (user=…, verb=get, resource=nodes, …)`).
+/// Returns whether a 403 is a kubelet's own (recorded: `Forbidden (user=…, verb=get, resource=nodes, …)`).
 fn is_kubelet_refusal(answer: &Answer) -> bool {
     answer.body.starts_with("Forbidden (user=")
 }
 
-/// Whether a kubelet authenticated its client and got no response to its SubjectAccessReview (recorded: `Authorization
-/// error (user=…`).
+/// Returns whether a kubelet authenticated its client and got no response to its SubjectAccessReview (recorded:
+/// `Authorization error (user=…`).
 fn authorization_failed(answer: &Answer) -> bool {
     answer.body.starts_with("Authorization error (user=")
 }
@@ -75,7 +75,7 @@ fn kubelet_caller(location: &Location<'_>, exchange: &Exchange, proven: Result<(
                 (finding, Acceptance::Accepted)
             }
             200..300 => {
-                finding.observed = format!("{}, but that is no PodList: is it a kubelet?", finding.observed);
+                finding.observed = format!("{}, but that is not a PodList: is it a kubelet?", finding.observed);
                 (finding, Acceptance::Answered)
             }
             401 => {

@@ -57,7 +57,7 @@ pub(super) fn expectation(place: Place, aspect: Aspect) -> &'static str {
         Aspect::Possession => "the handshake is signed by the certificate's key",
         Aspect::Dates => "leaf, intermediates and root are valid now",
         Aspect::Expiry => "enough time is left",
-        Aspect::Name => "the certificate names every dialled address",
+        Aspect::Name => "the certificate names every address of the host",
         Aspect::Usage => "a serving certificate (serverAuth, not a CA)",
         Aspect::Revoked => "not revoked, by a current CRL of this root",
         Aspect::Listed => "the API server lists this node, with the addresses at which it is dialled",

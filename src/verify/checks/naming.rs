@@ -43,7 +43,7 @@ pub(super) fn named_user(answer: &Answer) -> Option<String> {
     let message = serde_json::from_str::<Value>(&answer.body)
         .ok()
         .and_then(|body| body.get("message").and_then(Value::as_str).map(str::to_owned));
-    // A truncated body is no JSON, and its quotes are still escaped.
+    // A truncated body is not JSON, and its quotes are still escaped.
     let text = plain(&message.unwrap_or_else(|| answer.body.to_string()));
     if let Some((_, rest)) = text.split_once("(user=") {
         let user = rest.split_once(", verb=").map_or_else(|| rest.trim_end().trim_end_matches(')'), |(user, _)| user);
@@ -64,14 +64,14 @@ fn plain(text: &str) -> String {
     plain
 }
 
-/// Whether a text contains this name; true if it is called a user's.
+/// Returns whether a text contains this name; true if it is called a user's.
 fn mention(text: &str, name: &str) -> Option<bool> {
     let mut found = None;
     for (at, _) in text.match_indices(name).filter(|_| !name.is_empty()) {
-        let (before, behind) = (&text[..at], &text[at + name.len()..]);
+        let (before, after) = (&text[..at], &text[at + name.len()..]);
         let is_part = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
         let begins = before.chars().next_back().is_none_or(|c| !is_part(c) && !matches!(c, ':' | '.'));
-        let mut next = behind.chars();
+        let mut next = after.chars();
         let ends = match next.next() {
             Some(':' | '.') => next.next().is_none_or(|c| !is_part(c)),
             other => other.is_none_or(|c| !is_part(c)),

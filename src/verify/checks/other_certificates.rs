@@ -49,7 +49,7 @@ impl CheckContext<'_> {
         }
     }
 
-    /// Whether it is the certificate that an API server uses for connections to itself. It has one beside every
+    /// Returns whether it is the certificate that an API server uses for connections to itself. It has one beside every
     /// `--tls-cert-file`, with an RSA key; only a client that accepts no other kind of key, or requests its name, gets
     /// it.
     fn is_loopbacks(&mut self, server_chain: &[Fingerprint]) -> bool {

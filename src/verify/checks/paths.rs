@@ -50,7 +50,7 @@ impl CheckContext<'_> {
             }
             // The leaf's key signs the handshake, and those of a path sign certificates.
             if at > 0 && !certificate.has_key_on_its_curve() {
-                let what = format!("{} is refused by Kubernetes (Go): its key is no point of its curve", which());
+                let what = format!("{} is refused by Kubernetes (Go): its key is not a point of its curve", which());
                 return Err(ChainError::Path(what));
             }
             if let PublicKeyKind::Rsa(bits) = certificate.key

@@ -200,7 +200,8 @@ impl CheckContext<'_> {
         finding
     }
 
-    /// Returns true if an answer names the client, which a server that trusts only its own CA would not know; records it.
+    /// Returns true if an answer names the client, which a server that trusts only its own CA would not know; records
+    /// it.
     fn is_recognized(&self, client: &Client, named: Named, finding: &mut Finding) -> bool {
         match named {
             Named::User(user) if !self.may_be_named(client, &user) => {
@@ -251,8 +252,8 @@ impl CheckContext<'_> {
         names
     }
 
-    /// Whether a refusal of `client` may name `user`: an untrusted client is at most `system:anonymous`, and another
-    /// node is itself.
+    /// Returns whether a refusal of `client` may name `user`: an untrusted client is at most `system:anonymous`, and
+    /// another node is itself.
     fn may_be_named(&self, client: &Client, user: &str) -> bool {
         let own = match client {
             Client::OtherNode(name) => match self.nodes.get(name.as_str()).and_then(|node| node.account.as_ref()) {
@@ -297,7 +298,7 @@ enum Refusal {
     Proven,
     /// It looks like a refusal, and proves none for this reason.
     NoProof(&'static str),
-    /// It is no refusal.
+    /// It is not a refusal.
     None,
 }
 

@@ -86,8 +86,8 @@ impl CheckContext<'_> {
     }
 }
 
-/// Whether a kubelet demands `nodes/proxy`: without fine-grained authorization it has no other subresource for most of
-/// its paths (`pkg/kubelet/server/auth.go`).
+/// Returns whether a kubelet demands `nodes/proxy`: without fine-grained authorization it has no other subresource for
+/// most of its paths (`pkg/kubelet/server/auth.go`).
 fn wants_nodes_proxy(answer: &Answer) -> bool {
     ["subresource=proxy", "subresource(s)=[proxy]"].iter().any(|wanted| answer.body.contains(wanted))
 }

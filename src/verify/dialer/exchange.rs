@@ -132,7 +132,7 @@ impl Dialer {
         }
     }
 
-    /// Returns the alert behind a closed connection. In TLS 1.3 it comes after the handshake, and an HTTP client that
+    /// Returns the alert that closed a connection. In TLS 1.3 it comes after the handshake, and an HTTP client that
     /// is still writing may see only the end; one that reads at once sees the alert.
     async fn alert_after_close(&self, socket: &Socket, identity: Option<&Identity>, offer: Offer) -> Option<String> {
         let config = self.config_for(identity, &self.verifier(), offer);

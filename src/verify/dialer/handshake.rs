@@ -117,8 +117,8 @@ impl Dialer {
         tls
     }
 
-    /// Whether a server speaks HTTP without TLS. Go's "Client sent an HTTP request to an HTTPS server" is the response
-    /// of a port that does speak TLS.
+    /// Returns whether a server speaks HTTP without TLS. Go's "Client sent an HTTP request to an HTTPS server" is the
+    /// response of a port that does speak TLS.
     async fn answers_plain_http(&self, to: SocketAddr, first: &[u8]) -> bool {
         if !first.is_empty() {
             return false;
@@ -138,7 +138,7 @@ impl Dialer {
         said.starts_with(b"HTTP/") && !String::from_utf8_lossy(&said).contains("HTTPS server")
     }
 
-    /// Whether a server that rejects this offer accepts what Go's clients offer.
+    /// Returns whether a server that rejects this offer accepts what Go's clients offer.
     async fn accepts_go_hello(&self, socket: &Socket) -> bool {
         let hello = old_hello::go_client_hello(sni(socket));
         let ask = async {

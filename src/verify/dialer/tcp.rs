@@ -11,7 +11,7 @@ use super::config::Dialer;
 use super::socket::millis;
 use crate::verify::observation::Connect;
 
-/// Why there is no stream.
+/// Errors of opening a TCP stream.
 pub(super) enum NoStream {
     TimedOut,
     OutOfDescriptors,

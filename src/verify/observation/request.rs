@@ -98,7 +98,7 @@ impl Request {
         }
     }
 
-    /// Whether it is a dry-run write.
+    /// Returns whether it is a dry-run write.
     #[must_use]
     pub fn is_dry_run(self) -> bool {
         matches!(self, Self::DryRunNode | Self::DryRunTaint | Self::DryRunOwnPod | Self::DryRunOtherPod)

@@ -36,7 +36,7 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// Whether a request timed out, before or within its response.
+    /// Returns whether a request timed out, before or within its response.
     pub(super) fn timed_out(&self, exchange: &Exchange) -> bool {
         matches!(exchange.outcome, Outcome::TimedOut(_)) || exchange.elapsed_ms >= millis(self.limit)
     }

@@ -121,7 +121,7 @@ impl Run {
     }
 }
 
-/// Whether the connection of a client that must be refused was closed without a response.
+/// Returns whether the connection of a client that must be refused was closed without a response.
 fn was_cut_off(exchange: &Exchange) -> bool {
     let has_no_right = !matches!(exchange.client, Client::Master(_) | Client::Node(_) | Client::Verifier);
     has_no_right && matches!(exchange.outcome, Outcome::Closed | Outcome::Reset)

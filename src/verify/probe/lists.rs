@@ -62,9 +62,10 @@ impl Run {
             let ask = || self.before_deadline(self.wire.leases(&api_server.socket, verifier, limit));
             let Some((server_chain, mut outcome)) = ask().await else { return Some(over()) };
             if let LeaseListOutcome::Complete { served, leases, again } = &mut outcome {
-                let odd = |lease: &&Lease| nodes.contains(lease.name.as_str()) && looks_stale(lease, served.as_deref());
+                let suspicious =
+                    |lease: &&Lease| nodes.contains(lease.name.as_str()) && looks_stale(lease, served.as_deref());
                 let before: BTreeMap<String, Option<String>> =
-                    leases.iter().filter(odd).map(|lease| (lease.name.clone(), lease.renewed.clone())).collect();
+                    leases.iter().filter(suspicious).map(|lease| (lease.name.clone(), lease.renewed.clone())).collect();
                 if !before.is_empty()
                     && self.before_deadline(tokio::time::sleep(self.lease_pause)).await.is_some()
                     && let Some((now_shown, LeaseListOutcome::Complete { leases: now, .. })) = ask().await

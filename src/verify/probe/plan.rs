@@ -88,7 +88,7 @@ impl Run {
     }
 }
 
-/// Whether a client is permitted what others have to be refused.
+/// Returns whether a client is permitted what others have to be refused.
 pub(super) fn is_permitted(client: &Client, request: Request) -> bool {
     match client {
         Client::Master(_) => true,

@@ -20,7 +20,7 @@ use crate::verify::options::Options;
 use crate::verify::place::Place;
 use crate::verify::target::{Peer, Target};
 
-/// Why a run could not start.
+/// Errors of starting a run.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// No threads or no event queue.

@@ -13,23 +13,23 @@ use super::directory::{DirectoryRemedy, FileRemedy};
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Remedy {
-    /// Of certificates, keys and CRLs.
+    /// Remedies for certificates, keys and CRLs.
     Certificate(CertificateRemedy),
-    /// Of trust anchors.
+    /// Remedies for trust anchors.
     Trust(TrustRemedy),
-    /// Of connections and TLS.
+    /// Remedies for connections and TLS.
     Connection(ConnectionRemedy),
-    /// Of client authentication.
+    /// Remedies for client authentication.
     Authentication(AuthenticationRemedy),
-    /// Of authorization and admission.
+    /// Remedies for authorization and admission.
     Authorization(AuthorizationRemedy),
-    /// Of nodes and API servers that do not work.
+    /// Remedies for nodes and API servers that fail.
     Health(HealthRemedy),
-    /// Of what the verifier may read.
+    /// Remedies for the verifier's rights.
     Verifier(VerifierRemedy),
-    /// Of credentials in a cluster directory.
+    /// Remedies for credentials in a cluster directory.
     Directory(DirectoryRemedy),
-    /// Of other files in a cluster directory.
+    /// Remedies for other files in a cluster directory.
     File(FileRemedy),
 }
 

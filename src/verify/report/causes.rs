@@ -8,7 +8,7 @@ use super::super::target::Place;
 /// The length of chains of causes that is followed; checks make chains of two or three.
 const DEEPEST: usize = 8;
 
-/// An index of a report's findings that are no pass.
+/// An index of a report's findings that did not pass.
 pub(super) struct Causes<'a> {
     known: HashMap<(CheckId, Place, &'a str), Vec<&'a Finding>>,
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::super::finding::{Cause, Finding};
 use super::super::remedy::Remedy;
-use super::summary::{Counts, RemedyWords, Report, RootLine};
+use super::summary::{Counts, RemedyText, Report, RootLine};
 use crate::cluster::duration::stamp;
 use crate::sanitize::sanitized;
 
@@ -14,7 +14,7 @@ pub const SCHEMA_VERSION: u32 = 1;
 impl Report {
     /// Returns the report as JSON (`schemas/verify-report.schema.json`), complete also on failure.
     #[must_use]
-    pub fn to_json(&self, words: RemedyWords<'_>) -> String {
+    pub fn to_json(&self, words: RemedyText<'_>) -> String {
         let document = Document {
             schema_version: SCHEMA_VERSION,
             tool: Tool { name: "clusterctl", version: env!("CARGO_PKG_VERSION") },
@@ -22,7 +22,7 @@ impl Report {
             roots: &self.roots,
             started: stamp(self.started),
             finished: stamp(self.finished),
-            looked_at: if self.dialled() { "wire" } else { "directory" },
+            looked_at: if self.has_connections() { "wire" } else { "directory" },
             verdict: self.verdict_word(),
             summary: self.counts(),
             results: self.findings.iter().map(|finding| self.line(finding, words)).collect(),
@@ -96,9 +96,9 @@ impl CauseLine {
 }
 
 impl Report {
-    fn line(&self, finding: &Finding, words: RemedyWords<'_>) -> Line {
+    fn line(&self, finding: &Finding, words: RemedyText<'_>) -> Line {
         let shown = |text: &Option<String>| text.as_deref().map(sanitized);
-        let properties = if self.dialled() { finding.properties() } else { &[] };
+        let properties = if self.has_connections() { finding.properties() } else { &[] };
         Line {
             id: finding.id.to_string(),
             property: properties.iter().map(|property| property.as_str()).collect(),

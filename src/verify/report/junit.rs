@@ -8,14 +8,14 @@ use super::super::finding::{Finding, Status};
 use super::super::target::Place;
 use super::super::verdict::Verdict;
 use super::causes::Causes;
-use super::summary::{RemedyWords, Report};
+use super::summary::{RemedyText, Report};
 use crate::cluster::duration::stamp;
 use crate::sanitize::sanitized;
 
 impl Report {
     /// Returns the report as JUnit XML, for CI: a suite is a host, a class a property, a case a check.
     #[must_use]
-    pub fn to_junit(&self, words: RemedyWords<'_>) -> String {
+    pub fn to_junit(&self, words: RemedyText<'_>) -> String {
         let suites = self.suites(words);
         let sum = |count: fn(&Suite) -> usize| suites.iter().map(count).sum::<usize>();
         let (tests, failures, errors) = (sum(Suite::tests), sum(Suite::failures), sum(Suite::errors));
@@ -32,7 +32,7 @@ impl Report {
     }
 
     /// The suites, in the order of the inventory.
-    fn suites(&self, words: RemedyWords<'_>) -> Vec<Suite> {
+    fn suites(&self, words: RemedyText<'_>) -> Vec<Suite> {
         let causes = Causes::of(&self.findings);
         let mut suites: Vec<Suite> = Vec::new();
         let mut known: HashMap<Of<'_>, usize> = HashMap::new();
@@ -52,8 +52,8 @@ impl Report {
         suites
     }
 
-    fn case(&self, finding: &Finding, causes: &Causes<'_>, words: RemedyWords<'_>) -> Case {
-        let class = if self.dialled() {
+    fn case(&self, finding: &Finding, causes: &Causes<'_>, words: RemedyText<'_>) -> Case {
+        let class = if self.has_connections() {
             finding.properties().iter().map(|property| property.as_str()).collect::<Vec<_>>().join(" ")
         } else {
             "directory".to_owned()
@@ -65,7 +65,7 @@ impl Report {
         Case { class, name, ms: finding.elapsed_ms, outcome: self.outcome(finding, causes, words) }
     }
 
-    fn message(&self, finding: &Finding, words: RemedyWords<'_>) -> String {
+    fn message(&self, finding: &Finding, words: RemedyText<'_>) -> String {
         let mut text = format!("saw {}; wanted {}", finding.observed, finding.expected);
         if let Some(remedy) = &finding.remedy {
             let _ = write!(text, "; hint: {}", words(remedy, self.kind));
@@ -75,7 +75,7 @@ impl Report {
 
     /// Returns the outcome of a case. A finding that counts against the run is a failure or an error, or has a cause
     /// that is one.
-    fn outcome(&self, finding: &Finding, causes: &Causes<'_>, words: RemedyWords<'_>) -> Outcome {
+    fn outcome(&self, finding: &Finding, causes: &Causes<'_>, words: RemedyText<'_>) -> Outcome {
         let message = || self.message(finding, words);
         let status = finding.status.as_str();
         let counts = self.strictness.counts(finding);

@@ -7,7 +7,7 @@ use crate::sanitize::sanitized;
 
 /// The default width in columns.
 pub(super) const WIDTH: usize = 80;
-/// The least width in which the matrix is readable.
+/// The minimum width in which the matrix is readable.
 const NARROWEST: usize = 60;
 
 /// Returns the width for a terminal of so many columns.
@@ -17,9 +17,10 @@ pub(super) fn width_of(columns: Option<usize>) -> usize {
 
 /// Appends a labelled text with a hanging indent, broken at spaces only.
 pub(super) fn wrapped(out: &mut String, width: usize, label: &str, text: &str) {
-    const INDENT: usize = 12;
+    const LABEL: usize = 9;
+    const INDENT: usize = 4 + LABEL;
     let text = sanitized(text);
-    let mut current = format!("    {label:<8}");
+    let mut current = format!("    {label:<LABEL$}");
     let mut fresh = true;
     for word in text.split(' ').filter(|word| !word.is_empty()) {
         if !fresh && current.chars().count() + 1 + word.chars().count() > width {

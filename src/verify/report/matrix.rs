@@ -14,7 +14,7 @@ use crate::sanitize::sanitized;
 /// How wide a property's column is.
 const CELL: usize = 7;
 /// The number of hosts of one role above which equal hosts share a line.
-const ALIKE: usize = 12;
+const MAX_UNGROUPED: usize = 12;
 
 impl Report {
     pub(super) fn matrix(&self, out: &mut String, columns: usize, paint: Paint) {
@@ -29,7 +29,7 @@ impl Report {
         for row in rows {
             let label = row.label.as_str();
             let mut text = if label.chars().count() > width {
-                // A name is never cut: it is there to be copied.
+                // Names are not truncated, so that they can be copied.
                 line(out, label);
                 " ".repeat(width + 1)
             } else {
@@ -46,7 +46,8 @@ impl Report {
             line(out, &text);
         }
         line(out, "");
-        line(out, "1: masters to nodes, 2: nodes to masters; i reached, ii proven, iii authorized");
+        line(out, "1: masters to nodes, 2: nodes to masters");
+        line(out, "i: connected, ii: server authenticated, iii: client authorized");
         line(out, "");
     }
 
@@ -80,7 +81,7 @@ impl Report {
                 Place::Cluster => "root".to_owned(),
                 _ => format!("{} {}", place.as_str(), sanitized(host)),
             };
-            if hosts.len() <= ALIKE {
+            if hosts.len() <= MAX_UNGROUPED {
                 rows.extend(hosts.iter().map(|host| Row { label: label(host), cells: of(host) }));
                 continue;
             }
@@ -92,8 +93,9 @@ impl Report {
                 }
             }
             // Those that pass come first, however few they are.
-            groups.sort_by_key(|(cells, members)| (!well(cells), std::cmp::Reverse(members.len())));
-            let passing: usize = groups.iter().filter(|(cells, _)| well(cells)).map(|(_, members)| members.len()).sum();
+            groups.sort_by_key(|(cells, members)| (!passes(cells), std::cmp::Reverse(members.len())));
+            let passing: usize =
+                groups.iter().filter(|(cells, _)| passes(cells)).map(|(_, members)| members.len()).sum();
             let mut rest = Some(rest(hosts.len() - passing, &groups));
             for (cells, members) in groups {
                 if members.len() <= 3 {
@@ -101,9 +103,9 @@ impl Report {
                     continue;
                 }
                 let count = format!("{} {}s", members.len(), place.as_str());
-                let label = match well(&cells) {
+                let label = match passes(&cells) {
                     true => format!("{count} pass{}", rest.take().unwrap_or_default()),
-                    false => format!("{count} alike"),
+                    false => format!("{count} equal"),
                 };
                 rows.push(Row { label, cells });
             }
@@ -119,14 +121,14 @@ struct Row {
     cells: Cells,
 }
 
-fn well(cells: &Cells) -> bool {
+fn passes(cells: &Cells) -> bool {
     cells.iter().all(|cell| cell.is_none_or(|status| status == Status::Pass))
 }
 
 /// Returns the number of hosts below those that pass: `; 3 fail:`
 fn rest(count: usize, groups: &[(Cells, Vec<&str>)]) -> String {
     let fails = |cells: &Cells| cells.contains(&Some(Status::Fail));
-    let how = if groups.iter().all(|(cells, _)| well(cells) || fails(cells)) { "fail" } else { "do not" };
+    let how = if groups.iter().all(|(cells, _)| passes(cells) || fails(cells)) { "fail" } else { "do not" };
     if count == 0 { String::new() } else { format!("; {count} {how}:") }
 }
 

@@ -9,5 +9,5 @@ mod summary;
 mod text;
 
 pub use json::SCHEMA_VERSION;
-pub use summary::{Counts, RemedyWords, Report, RootLine};
+pub use summary::{Counts, RemedyText, Report, RootLine};
 pub use text::TextStyle;

@@ -9,12 +9,12 @@ use super::super::target::Target;
 use super::super::verdict::{Strictness, Verdict, verdict};
 use crate::sanitize::sanitized;
 
-/// A run's findings with what is needed to read them later.
+/// A run's findings and their context.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     /// The cluster's name.
     pub cluster: String,
-    /// The tool that made the cluster: remedies are worded by it.
+    /// The tool that created the cluster, which determines the text of remedies.
     pub kind: TargetKind,
     /// The roots that were trusted.
     pub roots: Vec<RootLine>,
@@ -28,10 +28,10 @@ pub struct Report {
     pub strictness: Strictness,
 }
 
-/// Returns the words for a remedy in a cluster of this kind.
-pub type RemedyWords<'a> = &'a dyn Fn(&Remedy, TargetKind) -> String;
+/// Returns the text of a remedy for a cluster of this kind.
+pub type RemedyText<'a> = &'a dyn Fn(&Remedy, TargetKind) -> String;
 
-/// A root, for the report's head.
+/// A root in the report's header.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RootLine {
@@ -43,7 +43,7 @@ pub struct RootLine {
     pub sha256: String,
 }
 
-/// How many findings ended how.
+/// The number of findings by status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Counts {
@@ -55,14 +55,14 @@ pub struct Counts {
     pub fail: usize,
     /// With a warning.
     pub warn: usize,
-    /// Could not be tried.
+    /// Could not be checked.
     pub skipped: usize,
-    /// Tried, and nothing proven.
+    /// Checked, but not proven.
     pub not_proven: usize,
 }
 
 impl Report {
-    /// Puts findings and their context together.
+    /// Returns the report of findings about a target.
     #[must_use]
     pub fn new(
         target: &Target,
@@ -93,9 +93,9 @@ impl Report {
         verdict(&self.findings, self.strictness)
     }
 
-    /// Whether any host was dialled. A directory alone proves none of the six properties.
+    /// Returns true if there are findings of connections. A directory alone proves none of the six properties.
     #[must_use]
-    pub fn dialled(&self) -> bool {
+    pub fn has_connections(&self) -> bool {
         self.findings.iter().any(|finding| matches!(finding.id.0, Scope::Node | Scope::Master))
     }
 
@@ -103,13 +103,13 @@ impl Report {
     #[must_use]
     pub fn verdict_word(&self) -> &'static str {
         match self.verdict() {
-            Verdict::Proven if !self.dialled() => "sound",
-            Verdict::Unproven if !self.dialled() => "unsound",
+            Verdict::Proven if !self.has_connections() => "sound",
+            Verdict::Unproven if !self.has_connections() => "unsound",
             verdict => verdict.as_str(),
         }
     }
 
-    /// How many findings ended how.
+    /// Returns the number of findings by status.
     #[must_use]
     pub fn counts(&self) -> Counts {
         let count = |status| self.findings.iter().filter(|finding| finding.status == status).count();

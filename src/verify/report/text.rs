@@ -1,4 +1,4 @@
-//! The report as text: the matrix, then every finding that is not a pass, then the sum.
+//! The report as text: the matrix, then every finding that is not a pass, then the summary.
 
 use std::collections::HashMap;
 
@@ -7,13 +7,13 @@ use super::super::remedy::Remedy;
 use super::super::verdict::Verdict;
 use super::causes::Causes;
 use super::lines::{Paint, line, width_of, wrapped};
-use super::summary::{RemedyWords, Report};
+use super::summary::{RemedyText, Report};
 use crate::sanitize::sanitized;
 
 /// The number of findings of one check and status that are written in full.
-const FULL: usize = 20;
+const MAX_DETAILED: usize = 20;
 /// The number of locations or clients of equal findings that are named.
-const NAMED: usize = 6;
+const MAX_NAMED: usize = 6;
 
 /// How the text is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,22 +29,22 @@ pub struct TextStyle {
 impl Report {
     /// Returns the report as text, as wide as the terminal, or 80 columns.
     #[must_use]
-    pub fn to_text(&self, style: TextStyle, words: RemedyWords<'_>) -> String {
+    pub fn to_text(&self, style: TextStyle, words: RemedyText<'_>) -> String {
         let mut out = String::new();
         let (width, paint) = (width_of(style.width), Paint(style.color));
-        self.head(&mut out);
-        if self.dialled() {
+        self.header(&mut out);
+        if self.has_connections() {
             self.matrix(&mut out, width, paint);
         } else {
-            line(&mut out, "no connections were made: this is about the directory, and proves no property");
+            line(&mut out, "only the directory was checked, which proves none of the six properties");
             line(&mut out, "");
         }
         self.details(&mut out, (width, words), paint, style.verbose);
-        self.sum(&mut out, paint);
+        self.summary(&mut out, paint);
         out
     }
 
-    fn head(&self, out: &mut String) {
+    fn header(&self, out: &mut String) {
         line(out, &format!("cluster {}", sanitized(&self.cluster)));
         for root in &self.roots {
             line(out, &format!("root    {}", root.pin));
@@ -52,13 +52,13 @@ impl Report {
         line(out, "");
     }
 
-    fn details(&self, out: &mut String, (width, words): (usize, RemedyWords<'_>), paint: Paint, verbose: bool) {
+    fn details(&self, out: &mut String, (width, words): (usize, RemedyText<'_>), paint: Paint, verbose: bool) {
         let words = |remedy: &Remedy| words(remedy, self.kind);
         let causes = Causes::of(&self.findings);
         let mut consequences: HashMap<*const Finding, Vec<String>> = HashMap::new();
         let mut reported: Vec<&Finding> = Vec::new();
         for finding in &self.findings {
-            // A failed check is reported, whatever its cause.
+            // A failed check is always reported, even with a cause.
             let root = Some(finding).filter(|f| f.status == Status::NotProven).and_then(|f| causes.root_of(f));
             match root {
                 Some(root) => {
@@ -77,33 +77,33 @@ impl Report {
         }
         reported.sort_by_key(|finding| std::cmp::Reverse(finding.status));
         let mut counts: HashMap<(CheckId, Status), usize> = HashMap::new();
-        for group in alike(&reported) {
+        for group in group_equal(&reported) {
             let count = counts.entry((group[0].id, group[0].status)).or_default();
             *count += 1;
-            if *count > FULL && !verbose {
+            if *count > MAX_DETAILED && !verbose {
                 continue;
             }
-            let mut after: Vec<String> = Vec::new();
+            let mut caused: Vec<String> = Vec::new();
             for finding in &group {
                 for id in consequences.remove(&std::ptr::from_ref(*finding)).unwrap_or_default() {
-                    if !after.contains(&id) {
-                        after.push(id);
+                    if !caused.contains(&id) {
+                        caused.push(id);
                     }
                 }
             }
-            tell(out, (width, &words), &group, &after, paint);
+            write_group(out, (width, &words), &group, &caused, paint);
         }
-        let mut more: Vec<_> = counts.into_iter().filter(|(_, count)| *count > FULL && !verbose).collect();
+        let mut more: Vec<_> = counts.into_iter().filter(|(_, count)| *count > MAX_DETAILED && !verbose).collect();
         more.sort();
         for ((id, status), count) in &more {
-            line(out, &format!("and {} more of {id}: {}", count - FULL, status.as_str()));
+            line(out, &format!("and {} more of {id}: {}", count - MAX_DETAILED, status.as_str()));
         }
         if !more.is_empty() {
             line(out, "(the JSON report has all of them)\n");
         }
     }
 
-    fn sum(&self, out: &mut String, paint: Paint) {
+    fn summary(&self, out: &mut String, paint: Paint) {
         let counts = self.counts();
         let mut parts = vec![format!("{} passed", counts.pass)];
         let others = [
@@ -115,18 +115,18 @@ impl Report {
         parts.extend(others.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")));
         line(out, &format!("{} checks: {}", counts.total, parts.join(", ")));
         let (status, text) = match self.verdict() {
-            Verdict::Proven if !self.dialled() => (Status::Pass, "Good: the directory is as it should be."),
-            Verdict::Unproven if !self.dialled() => (Status::Fail, "Not good: see above."),
-            Verdict::Proven => (Status::Pass, "Proven: every check that counts has passed."),
+            Verdict::Proven if !self.has_connections() => (Status::Pass, "Passed: no problems found in the directory."),
+            Verdict::Unproven if !self.has_connections() => (Status::Fail, "Failed: see above."),
+            Verdict::Proven => (Status::Pass, "Proven: every required check passed."),
             Verdict::Unproven => (Status::Fail, "Not proven: see above."),
-            Verdict::NothingJudged => (Status::Fail, "Nothing could be judged."),
+            Verdict::NothingJudged => (Status::Fail, "No check gave a result."),
         };
         line(out, &paint.with(paint.of(status), text));
     }
 }
 
 /// Groups findings that differ in their location alone, in the order of the first of each.
-fn alike<'a>(findings: &[&'a Finding]) -> Vec<Vec<&'a Finding>> {
+fn group_equal<'a>(findings: &[&'a Finding]) -> Vec<Vec<&'a Finding>> {
     type Key<'a> = (CheckId, Status, &'a str, &'a str, Option<&'a Remedy>);
     let mut groups: Vec<Vec<&'a Finding>> = Vec::new();
     let mut known: HashMap<Key<'a>, usize> = HashMap::new();
@@ -142,11 +142,11 @@ fn alike<'a>(findings: &[&'a Finding]) -> Vec<Vec<&'a Finding>> {
     groups
 }
 
-fn tell(
+fn write_group(
     out: &mut String,
     (width, words): (usize, &dyn Fn(&Remedy) -> String),
     group: &[&Finding],
-    after: &[String],
+    consequences: &[String],
     paint: Paint,
 ) {
     let Some(first) = group.first() else { return };
@@ -165,27 +165,27 @@ fn tell(
         }
         callers.extend(finding.client.as_deref().map(sanitized).filter(|client| !callers.contains(client)));
     }
-    for (i, place) in places.iter().take(NAMED).enumerate() {
+    for (i, place) in places.iter().take(MAX_NAMED).enumerate() {
         wrapped(out, width, if i == 0 { "at" } else { "" }, place);
     }
-    if places.len() > NAMED {
-        wrapped(out, width, "", &format!("and {} more", places.len() - NAMED));
+    if places.len() > MAX_NAMED {
+        wrapped(out, width, "", &format!("and {} more", places.len() - MAX_NAMED));
     }
     if !callers.is_empty() {
-        let more = callers.len().saturating_sub(NAMED);
+        let more = callers.len().saturating_sub(MAX_NAMED);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        callers.truncate(NAMED);
+        callers.truncate(MAX_NAMED);
         wrapped(out, width, "client", &(callers.join(" ") + &more));
     }
-    wrapped(out, width, "saw", &first.observed);
+    wrapped(out, width, "observed", &first.observed);
     if first.status != Status::Pass {
-        wrapped(out, width, "wanted", &first.expected);
+        wrapped(out, width, "expected", &first.expected);
     }
     if let Some(remedy) = &first.remedy {
         wrapped(out, width, "hint", &words(remedy));
     }
-    if !after.is_empty() {
-        wrapped(out, width, "thus", &format!("not proven: {}", after.join(", ")));
+    if !consequences.is_empty() {
+        wrapped(out, width, "caused", &format!("not proven: {}", consequences.join(", ")));
     }
     line(out, "");
 }
@@ -213,7 +213,7 @@ mod tests {
         }
     }
 
-    /// Words a remedy by its id.
+    /// Renders a remedy as its id.
     fn ids(remedy: &Remedy, _: TargetKind) -> String {
         remedy.id()
     }
@@ -249,7 +249,7 @@ mod tests {
         assert!(text.lines().count() < 25 && text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
     }
 
-    /// Returns findings of a fleet for checks of every property.
+    /// Returns findings of every property for so many nodes.
     fn fleet(size: usize) -> Vec<Finding> {
         let aspects = [Aspect::Connect, Aspect::Chain, Aspect::Dates, Aspect::Name, Aspect::Caller, Aspect::Anonymous];
         (0..size)
@@ -277,7 +277,7 @@ mod tests {
         }
         assert_eq!(text.matches("FAIL node.dates\n").count(), 1, "reported once for the three: {text}");
         assert!(lines.len() < 30 && lines.iter().all(|line| line.chars().count() <= WIDTH), "{text}");
-        // A check that is not proven is not a failure, and is not reported as one.
+        // A node that is not proven did not fail.
         findings[6 * 3 + 4].status = Status::NotProven;
         assert!(text_of(&report(findings)).contains("\n996 nodes pass; 4 do not:"));
     }
@@ -290,7 +290,7 @@ mod tests {
             finding.observed = format!("number {i} of its own, {}", "which is long ".repeat(40));
         }
         let text = text_of(&report(findings));
-        assert!(text.contains("\n1000 nodes alike ") || text.contains("nodes alike"), "{text}");
+        assert!(text.contains("nodes equal"), "{text}");
         assert!(text.lines().count() < 2500 && text.contains("more of node.connect: fail"), "{}", text.lines().count());
         assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
     }
@@ -315,11 +315,11 @@ mod tests {
     #[test]
     fn consequences_are_listed_under_their_cause() {
         let cause = finding("n1", Aspect::Connect, Status::Fail);
-        let mut consequence = finding("n1", Aspect::Tls, Status::NotProven);
-        consequence.because_of = Some(cause.as_cause());
-        let text = text_of(&report(vec![cause, consequence]));
-        assert!(text.contains("FAIL node.connect\n    at      node n1 10.0.0.1:1\n"), "{text}");
-        assert!(text.contains("thus    not proven: tls\n"), "{text}");
+        let mut after = finding("n1", Aspect::Tls, Status::NotProven);
+        after.because_of = Some(cause.as_cause());
+        let text = text_of(&report(vec![cause, after]));
+        assert!(text.contains("FAIL node.connect\n    at       node n1 10.0.0.1:1\n"), "{text}");
+        assert!(text.contains("caused   not proven: tls\n"), "{text}");
         assert!(!text.contains("not-proven node.tls"), "{text}");
         assert!(text.ends_with("2 checks: 0 passed, 1 failed, 1 not proven\nNot proven: see above.\n"), "{text}");
     }

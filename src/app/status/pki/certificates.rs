@@ -39,8 +39,8 @@ pub(super) struct Found<'f> {
 impl<'f> Found<'f> {
     /// Collects the certificates of files, then those of kubeconfigs.
     ///
-    /// A certificate that several files have is that of the first. Of kubeconfigs each counts, for each has to be renewed, but the CA
-    /// that all of them trust counts once.
+    /// A certificate that several files have is that of the first. Of kubeconfigs each counts, for each has to be
+    /// renewed, but the CA that all of them trust counts once.
     pub(super) fn of(files: &'f [ReadFile]) -> Self {
         let mut found = Self::default();
         for ReadFile { file, content } in files {
@@ -93,7 +93,7 @@ impl<'f> Found<'f> {
         }
     }
 
-    /// Adds the first certificate of a user; those behind it are its issuer's chain.
+    /// Adds the first certificate of a user; those after it are its issuer's chain.
     fn user(&mut self, label: &str, path: &Path, pieces: &'f [Piece]) {
         let certificate = pieces.iter().find_map(|piece| match piece {
             Piece::Certificate(certificate, _) => Some(certificate),

@@ -1,4 +1,4 @@
-//! The answer for anybody's PKI: the certificates, kubeconfigs and CRLs of files and folders, whichever tool made them.
+//! The status of any PKI: the certificates, kubeconfigs and CRLs of files and folders, whichever tool made them.
 
 mod certificates;
 mod files;

@@ -19,11 +19,11 @@ const CURRENT: &str = "-current.pem";
 pub struct Skipped {
     /// How it was named, or its path below the folder that was named.
     pub label: String,
-    /// Why.
+    /// The reason.
     pub reason: SkipReason,
 }
 
-/// Why a file or folder was not read, or not all of it.
+/// Errors of reading a file or folder, or a part of it.
 #[derive(Debug, thiserror::Error)]
 pub enum SkipReason {
     /// It cannot be read, is too large, or is a pipe, a socket or a device.
@@ -37,7 +37,7 @@ pub enum SkipReason {
     Damaged {
         /// What the part should be.
         kind: &'static str,
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// A file that a kubeconfig names cannot be read.

@@ -1,4 +1,4 @@
-//! Rows that are alike: a page about a thousand hosts has a line for all that have the same to say.
+//! Groups of equal rows: hosts with the same state share a line.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +34,7 @@ pub(super) struct Member {
     pub(super) hint: Option<String>,
 }
 
-/// Rows that are alike.
+/// A group of equal rows.
 #[derive(Debug, Default)]
 pub(super) struct Group {
     pub(super) count: usize,

@@ -121,17 +121,17 @@ fn table_row(out: &mut String, key: &GroupKey, group: &Group) {
         1 => one(first),
         count => several(count, &group.members),
     };
-    let alike = |field: fn(&Member) -> Option<String>| {
+    let common = |field: fn(&Member) -> Option<String>| {
         let value = field(first);
         group.members.iter().all(|member| field(member) == value).then_some(value).flatten()
     };
-    let expires = alike(|member| member.expires.clone());
+    let expires = common(|member| member.expires.clone());
     let expires = expires.or_else(|| key.day.map(|day| day.to_string())).unwrap_or_default();
     let hint = match group.count {
         1 => first.hint.clone(),
-        _ => alike(|member| member.hint.clone()),
+        _ => common(|member| member.hint.clone()),
     };
-    let problem = alike(|member| member.problem.clone()).map(|problem| format!(": {}", escaped(&problem)));
+    let problem = common(|member| member.problem.clone()).map(|problem| format!(": {}", escaped(&problem)));
     let _ = writeln!(
         out,
         "<tr><td>{}</td><td>{whose}</td><td class=\"date\">{expires}</td><td class=\"number\">{}</td><td class=\"{}\">{}{}</td><td>{}</td></tr>",

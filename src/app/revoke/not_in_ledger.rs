@@ -20,11 +20,12 @@ use crate::store::ledger::certificates::IssuedCertificate;
 use crate::store::ledger::revocations::Revocation;
 use crate::store::ledger::unrecorded::{NotRevoked, UnrecordedRevocation};
 
-/// Refuses a ledger that lacks revocations which CRLs or rendered files have: certificates that it has as valid may be revoked.
+/// Refuses a ledger that lacks revocations which CRLs or rendered files have: certificates that it has as valid may be
+/// revoked.
 ///
 /// # Errors
-/// [`RevokeError::UnusableCrl`], [`RevokeError::ForgottenRevocations`], [`RevokeError::OutdatedLedger`]; or when a file or the
-/// ledger cannot be used.
+/// [`RevokeError::UnusableCrl`], [`RevokeError::RevocationsNotInLedger`], [`RevokeError::OutdatedLedger`]; or when a
+/// file or the ledger cannot be used.
 pub fn check_ledger_is_current(
     layout: &Layout,
     cas: &CaSet,
@@ -36,14 +37,14 @@ pub fn check_ledger_is_current(
         return Err(RevokeError::UnusableCrl { path: layout.revocation_list(role), source }.into());
     }
     if !recorded.is_empty() {
-        return Err(RevokeError::ForgottenRevocations { count: recorded.len() }.into());
+        return Err(RevokeError::RevocationsNotInLedger { count: recorded.len() }.into());
     }
     rendered::check_ledger_is_newer(&rendered::of_directory(layout, &cas.cluster)?, ledger, now)
 }
 
 /// Revocations that the ledger lacks.
 #[derive(Debug, Default)]
-pub(crate) struct Forgotten {
+pub(crate) struct NotInLedger {
     /// Certificates that the ledger has, each with its revocation.
     pub(crate) recorded: Vec<IssuedCertificate>,
     /// Serial numbers in CRLs whose certificates the ledger does not have.
@@ -52,7 +53,7 @@ pub(crate) struct Forgotten {
     pub(crate) digests: Vec<UnrecordedRevocation>,
 }
 
-impl Forgotten {
+impl NotInLedger {
     /// Returns what the ledger lacks by the CRLs in the directory and by rendered files.
     ///
     /// # Errors
