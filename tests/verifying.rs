@@ -159,7 +159,7 @@ fn bundles_that_were_swapped_or_whose_templates_weaken_trust_are_found() {
         lab.write(path, &original);
     };
     let kubeconfig = "t/node/etc/kubernetes/kubelet.conf";
-    changed(kubeconfig, "{{ cluster.endpoint }}", "\"https://hostile.example:6443\"");
+    changed(kubeconfig, "{{ cluster.endpoint }}", "\"https://evil.example:6443\"");
     found();
     changed(kubeconfig, "{{ files.ca }}", "/etc/ssl/certs/ca-certificates.crt");
     found();
@@ -249,7 +249,7 @@ fn a_bundle_that_weakens_trust_in_any_file_is_found() {
         ("master-1", r#"os.remove(t + "/K/pki/etcd/ca.crt")"#, 1),
         ("master-1", r#"shutil.copy(t + "/K/pki/apiserver-kubelet-client.crt", t + "/K/pki/apiserver.crt")"#, 1),
         ("master-1", r#"write("K/pki/sa.pub", "nothing")"#, 1),
-        ("master-1", r#"swap("K/manifests/etcd.yaml", "registry.k8s.io", "hostile.example")"#, 0),
+        ("master-1", r#"swap("K/manifests/etcd.yaml", "registry.k8s.io", "evil.example")"#, 0),
         (
             "on",
             r#"swap("etc/systemd/system/kubelet.service.d/99-clusterctl.conf", "--config=/var/lib/kubelet/config.yaml", "--config=/tmp/x")"#,
