@@ -59,7 +59,7 @@ pub struct RenewArgs {
 /// Runs `renew`.
 ///
 /// # Errors
-/// The errors of [`renew::plan`], [`PassphraseArgs::issuers`] and [`RenewPlan::apply`]; a usage error where nothing is
+/// The errors of [`renew::plan`], `PassphraseArgs::issuers` and [`RenewPlan::apply`]; a usage error where nothing is
 /// named.
 pub fn run(args: &RenewArgs, context: &mut Context<'_>) -> Result<Exit> {
     let cluster = context.cluster()?;
