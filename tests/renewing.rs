@@ -33,6 +33,7 @@ fn renew_all_renews_certificates_that_are_due() {
     }
     let report = renew(&lab, &["--all"]);
     assert_eq!((count(&report, "certificates"), hosts(&report).len()), (25, 5));
+    assert_eq!(renew(&lab, &["--all"])["dryRun"], Value::Bool(false), "also when nothing is due");
     assert_eq!(count(&renew(&lab, &["--all"]), "certificates"), 0);
     lab.good(&["bundle", "--all"]);
     lab.good(&["verify", "--offline"]);
@@ -102,6 +103,9 @@ fn crls_are_renewed_in_the_last_third_of_their_validity() {
     assert!(count(&renew(&lab, &["--all"]), "crls") > 0);
     assert_ne!(lab.read("pki/crl.pem"), before);
     assert_eq!(renew(&lab, &["--all"])["crls"], Value::Null);
+    lab.good(&["crl", "show"]);
+    std::fs::remove_file(lab.path("pki/crl.pem")).expect("the CRL");
+    assert!(count(&renew(&lab, &["--all"]), "crls") > 0, "a missing CRL is signed again");
     lab.good(&["crl", "show"]);
 }
 

@@ -142,16 +142,23 @@ fn several_details(group: &[HistoryEntry]) -> String {
     names.dedup();
     names.sort_unstable();
     names.dedup();
-    let what = match group.first().map(|entry| &entry.change) {
-        Some(Change::Issued(_) | Change::Revoked { .. } | Change::RevokedUnrecorded { .. }) => "certificates",
-        Some(Change::KeyDiscarded { .. }) => "keys",
-        Some(Change::Done { kind, .. }) if kind == "bundle" => "bundles",
-        _ => "entries",
+    let is_of_a_certificate = |entry: &&HistoryEntry| !matches!(entry.change, Change::Done { .. });
+    // The entry of a revocation as a whole is not a certificate.
+    let certificates = group.iter().filter(is_of_a_certificate).count();
+    let count = if certificates == 0 { group.len() } else { certificates };
+    let (one, many) = match group.first().map(|entry| &entry.change) {
+        Some(Change::Issued(_) | Change::Revoked { .. } | Change::RevokedUnrecorded { .. }) => {
+            ("certificate", "certificates")
+        }
+        Some(Change::KeyDiscarded { .. }) => ("key", "keys"),
+        Some(Change::Done { kind, .. }) if kind == "bundle" => ("bundle", "bundles"),
+        _ => ("entry", "entries"),
     };
+    let what = if count == 1 { one } else { many };
     let first = names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
     match names.len().saturating_sub(NAMED) {
-        0 => format!("{} {what}: {first}", group.len()),
-        more => format!("{} {what}: {first} and {more} more", group.len()),
+        0 => format!("{count} {what}: {first}"),
+        more => format!("{count} {what}: {first} and {more} more"),
     }
 }
 

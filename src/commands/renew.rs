@@ -67,7 +67,7 @@ pub fn run(args: &RenewArgs, context: &mut Context<'_>) -> Result<Exit> {
     let env = context.env.clone();
     let plan = renew::plan(options, &cluster, &env, &mut context.observer())?;
     if args.dry_run || plan.is_empty() {
-        show_plan(&plan, args.output, &mut context.screen);
+        show_plan(&plan, args, &mut context.screen);
         return Ok(Exit::Done);
     }
     let issuers = args.passphrase.issuers(&plan.signers(), context)?;
@@ -98,13 +98,13 @@ impl RenewArgs {
 }
 
 /// Shows what would be renewed.
-fn show_plan(plan: &RenewPlan<'_>, output: OutputFormat, screen: &mut Screen<'_>) {
+fn show_plan(plan: &RenewPlan<'_>, args: &RenewArgs, screen: &mut Screen<'_>) {
     let planned: Vec<PlannedCertificate> = plan.certificates().collect();
-    if output == OutputFormat::Json {
+    if args.output == OutputFormat::Json {
         let admins =
             plan.admins().iter().map(|due| json!({ "name": due.name.as_str(), "file": null, "expires": null }));
         let crls = plan.renews_crls().then(Vec::new);
-        return screen.answer(format_args!("{:#}", json_of(true, &planned, admins.collect(), crls)));
+        return screen.answer(format_args!("{:#}", json_of(args.dry_run, &planned, admins.collect(), crls)));
     }
     for certificate in &planned {
         screen.answer(format_args!("renew {}", line(certificate)));

@@ -125,7 +125,12 @@ fn due_in_directory(
                 || row.not_after.is_some_and(|end| by.is_some_and(|by| end <= by)));
         match row.credential {
             Credential::Leaf(Profile::Admin) if options.admins && is_due => admins.extend(due_admin(&row)),
-            Credential::Crl(_) if options.crls && is_due => crls = crls.max(Some(validity(&row))),
+            // One that is missing or damaged is signed again, too.
+            Credential::Crl(_)
+                if options.crls && (is_due || matches!(row.state, State::Missing | State::Unreadable)) =>
+            {
+                crls = crls.max(Some(validity(&row)));
+            }
             _ => {}
         }
     })?;
