@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 
 use base64ct::{Base64, Encoding};
@@ -235,6 +236,8 @@ fn unreadable_files_are_skipped_by_name_and_fifos_do_not_block() {
     lab.write("pki/damaged.crt", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
     lab.write("pki/unended.crt", "-----BEGIN CERTIFICATE-----\nAAAA\n");
     lab.write("pki/notes.txt", "nothing of interest");
+    let name = std::ffi::OsStr::from_bytes(b"not-utf8-\xff.crt");
+    fs::copy(lab.path("pki/ca.crt"), lab.path("pki").join(name)).expect("a copy");
     lab.write("pki/\u{1b}[31m.crt", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
     let (status, answer_of, rows) = ends(move || answer(&lab, &["pki"]));
     assert_eq!((status, rows), (1, expected(&[("pki/ca.crt", ["root", "valid", "-"])])), "{answer_of:#}");
@@ -244,7 +247,7 @@ fn unreadable_files_are_skipped_by_name_and_fifos_do_not_block() {
     let (deepest, names): (Vec<&str>, Vec<&str>) = names.into_iter().partition(|name| name.contains("/d/d/"));
     assert_eq!(deepest.len(), 1, "{deepest:?}");
     let wanted = ["\\u{1b}[31m", "damaged", "dangling", "fifo", "large"].map(|name| format!("pki/{name}.crt"));
-    let more = ["self", "socket", "unended", "zero"].map(|name| format!("pki/{name}.crt"));
+    let more = ["not-utf8-\u{fffd}", "self", "socket", "unended", "zero"].map(|name| format!("pki/{name}.crt"));
     let wanted = [&wanted[..], &["pki/loop/again".to_owned()], &more].concat();
     assert_eq!(names, wanted, "{skipped:#?}");
 }

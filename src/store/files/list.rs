@@ -16,6 +16,28 @@ pub fn names_in(folder: &Path) -> Result<Vec<String>, StoreError> {
     list(folder).map(|listing| listing.names)
 }
 
+/// Returns the files and folders in a folder whose names are not UTF-8, which [`names_in`] leaves out; none when there is no such
+/// folder.
+///
+/// # Errors
+/// The system's error.
+pub fn names_that_are_not_utf8(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let failed = |error: io::Error| StoreError::io("list", folder, &error);
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(failed)?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(failed)?;
+        if entry.file_name().to_str().is_none() {
+            found.push(entry.path());
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
 /// The content of a folder.
 #[derive(Debug, Default)]
 pub(in crate::store) struct Listing {

@@ -46,6 +46,9 @@ pub enum SkipReason {
     /// It is a link to a folder that is searched already.
     #[error("it leads back to a folder that is searched already")]
     Loop,
+    /// Its name is not UTF-8.
+    #[error("its name is not UTF-8: name it itself")]
+    Name,
     /// It is too deep.
     #[error("it is more than {MAX_DEPTH} folders deep")]
     TooDeep,
@@ -106,6 +109,11 @@ impl Walk {
             Ok(names) => names,
             Err(error) => return self.skip(label, error),
         };
+        // Their certificates are not known, and must not pass for none.
+        for unnamed in files::names_that_are_not_utf8(path).unwrap_or_default() {
+            let name = unnamed.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            self.skip(&label.join(name), SkipReason::Name);
+        }
         let current: Vec<&str> = names.iter().filter_map(|name| name.strip_suffix(CURRENT)).collect();
         let is_former = |name: &str| {
             let is_dated = |rest: &str| rest.starts_with(|c: char| c.is_ascii_digit()) && rest.ends_with(".pem");
