@@ -5,17 +5,14 @@ use std::time::Instant;
 use clap::Args;
 
 use crate::app::count::certificates;
-use crate::app::issue::{
-    self, IssueOptions, IssuePreview, IssueReason, IssueReport, NextStep, PlannedCertificate, ServiceAccountStep,
-    Subjects,
-};
+use crate::app::issue::{self, IssueOptions, IssuePreview, IssueReport, NextStep, ServiceAccountStep, Subjects};
 use crate::app::revoke::superseded::SupersededReport;
 use crate::cli::args::ca_passphrase::PassphraseArgs;
 use crate::cli::context::Context;
 use crate::cli::error::Result;
 use crate::cli::exit::Exit;
+use crate::cli::output::reasons;
 use crate::cluster::account::AccountScheme;
-use crate::cluster::duration::in_words;
 use crate::cluster::lifetime::Lifetime;
 use crate::cluster::spec::Cluster;
 
@@ -75,9 +72,8 @@ fn show_preview(preview: &IssuePreview<'_>, scheme: AccountScheme, context: &mut
         }
         None => {}
     }
-    for PlannedCertificate { credential, reasons } in preview.certificates() {
-        let reasons: Vec<String> = reasons.iter().map(reason).collect();
-        screen.answer(format_args!("issue {credential}: {}", reasons.join("; ")));
+    for certificate in preview.certificates() {
+        screen.answer(format_args!("issue {}: {}", certificate.credential, reasons::of(&certificate)));
     }
     screen.step(format_args!(
         "would issue {} and keep {}; nothing was changed",
@@ -86,16 +82,6 @@ fn show_preview(preview: &IssuePreview<'_>, scheme: AccountScheme, context: &mut
     ));
     for issued in &preview.superseded().0 {
         screen.answer(format_args!("revoke {} (serial {}): accounts: {scheme}", issued.account, issued.serial));
-    }
-}
-
-/// Returns why a certificate is issued, in words.
-pub(super) fn reason(reason: &IssueReason) -> String {
-    match reason {
-        IssueReason::Problem(problem) => problem.to_string(),
-        IssueReason::Expires { after } => format!("expires in {}", in_words(*after)),
-        IssueReason::Requested => "--reissue asks for it".to_owned(),
-        IssueReason::KeyDiscarded => "its key was discarded, and the next bundle needs one".to_owned(),
     }
 }
 

@@ -11,9 +11,6 @@ use crate::pki::fingerprint::Fingerprint;
 /// The message of authorization.yaml for a revoked certificate.
 pub(super) const REVOKED: &str = "clusterctl: this certificate was revoked";
 
-/// The prefix of a certificate's digest in a credential-id.
-const CREDENTIAL: &str = "X509SHA256=";
-
 /// Returns a SelfSubjectReview.
 pub(super) fn self_subject_review(state: &ServerState, client: &AuthenticatedClient) -> Value {
     let mut groups = client.groups.clone();
@@ -26,7 +23,7 @@ pub(super) fn self_subject_review(state: &ServerState, client: &AuthenticatedCli
             "username": state.user_name(client),
             "groups": groups,
             "extra": {
-                "authentication.kubernetes.io/credential-id": [format!("X509SHA256={}", client.credential)],
+                "authentication.kubernetes.io/credential-id": [client.credential.as_credential_id()],
             },
         }},
     })
@@ -81,7 +78,7 @@ pub(super) fn access_review(state: &ServerState, client: &AuthenticatedClient, s
 /// Returns a SubjectAccessReview by authorization.yaml: it denies revoked certificates, and lists of secrets by nodes.
 pub(super) fn subject_access_review(state: &ServerState, spec: &Value) -> Value {
     let ids = spec.pointer("/extra/authentication.kubernetes.io~1credential-id").and_then(Value::as_array);
-    let mut ids = ids.into_iter().flatten().filter_map(|id| Fingerprint::parse(id.as_str()?.strip_prefix(CREDENTIAL)?));
+    let mut ids = ids.into_iter().flatten().filter_map(|id| Fingerprint::from_credential_id(id.as_str()?));
     let is_node = spec.get("user").and_then(Value::as_str).is_some_and(|user| user.starts_with("kubelet:"));
     let asked = |key: &str| spec.pointer(&format!("/resourceAttributes/{key}")).and_then(Value::as_str);
     let why = if ids.any(|id| state.denies(id)) {

@@ -10,6 +10,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint([u8; 32]);
 
+/// What precedes a certificate's SHA-256 in a `credential-id`
+/// (Kubernetes `apiserver/pkg/authentication/request/x509`, `CommonNameUserConversion`).
+pub const CREDENTIAL_ID_PREFIX: &str = "X509SHA256=";
+
 impl Fingerprint {
     /// The digest of `bytes`: of a certificate's DER, of a SubjectPublicKeyInfo, of a file.
     #[must_use]
@@ -60,6 +64,18 @@ impl Fingerprint {
             *byte = digit(digits[0])? << 4 | digit(digits[1])?;
         }
         Some(Self(out))
+    }
+
+    /// Returns the `credential-id` of the certificate whose DER has this digest, as API servers write it into audit logs.
+    #[must_use]
+    pub fn as_credential_id(&self) -> String {
+        format!("{CREDENTIAL_ID_PREFIX}{self}")
+    }
+
+    /// Reads a `credential-id`; `None` for another text.
+    #[must_use]
+    pub fn from_credential_id(text: &str) -> Option<Self> {
+        Self::parse(text.strip_prefix(CREDENTIAL_ID_PREFIX)?)
     }
 
     /// `sha256:` and the digits: how kubeadm writes the pin of a CA, over its SubjectPublicKeyInfo

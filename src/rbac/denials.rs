@@ -110,8 +110,8 @@ impl Denials {
     /// least, if only an empty one: a reload may not drop a type of authorizer that was there at the start.
     #[must_use]
     pub fn rules(&self) -> Vec<Vec<String>> {
-        let id = |sha256: &Fingerprint| format!("X509SHA256={sha256}");
-        let rules: Vec<_> = self.revoked.chunks(IN_A_RULE).map(|rule| rule.iter().map(id).collect()).collect();
+        let ids = |rule: &[Fingerprint]| rule.iter().map(Fingerprint::as_credential_id).collect();
+        let rules: Vec<_> = self.revoked.chunks(IN_A_RULE).map(ids).collect();
         if rules.is_empty() { vec![Vec::new()] } else { rules }
     }
 }

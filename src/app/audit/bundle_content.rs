@@ -1,6 +1,5 @@
 //! Checks what is in a bundle: CAs, certificates, kubeconfigs, the kubelet's configuration and the API servers' rules.
 
-use std::collections::HashSet;
 use std::fmt::Display;
 
 use super::directory::Audit;
@@ -16,11 +15,6 @@ use crate::pki::key::PrivateKey;
 use crate::pki::pem;
 use crate::pki::trust_bundle::TrustBundle;
 use crate::store::service_account::{self, KeyPairState};
-
-/// What precedes a certificate's digest in the API servers' rules (Kubernetes's credential-id).
-const CREDENTIAL_ID: &str = "X509SHA256=";
-/// A digest's length in hexadecimal digits.
-const DIGITS: usize = 64;
 
 impl Audit<'_> {
     /// Returns all that is wrong with the content of a host's bundle, in words.
@@ -157,9 +151,8 @@ impl Audit<'_> {
     /// Returns a problem where revoked certificates are missing in the rules of a master's API server.
     fn missing_denials(&self, bundle: &Bundle) -> Option<String> {
         let text = String::from_utf8_lossy(&bundle.file(paths::AUTHORIZATION)?.bytes);
-        let named: HashSet<&str> = text.split(CREDENTIAL_ID).skip(1).filter_map(|rest| rest.get(..DIGITS)).collect();
-        let denied = |id: &&Fingerprint| !named.contains(id.to_string().as_str());
-        let missing = self.denials.certificates().iter().filter(denied).count();
+        let denied = rendered::denied_in(&text);
+        let missing = self.denials.certificates().iter().filter(|id| !denied.contains(id)).count();
         (missing > 0).then(|| format!("{} does not deny {missing} revoked certificates", paths::AUTHORIZATION))
     }
 

@@ -4,4 +4,5 @@ mod error;
 mod read;
 
 pub use error::HistoryError;
+pub(in crate::app) use read::similar_holder;
 pub use read::{HistoryOptions, HistoryReport, history};

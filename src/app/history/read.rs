@@ -53,7 +53,8 @@ pub fn history(options: HistoryOptions, env: &Env) -> Result<HistoryReport, Erro
         && let Some(about) = about
         && (since.is_none() || !is_known(&ledger, &about)?)
     {
-        return Err(unknown(&ledger, about)?.into());
+        let similar = similar_holder(&ledger, &about)?;
+        return Err(HistoryError::Unknown { query: about, similar }.into());
     }
     Ok(HistoryReport { entries: entries.into(), left_out })
 }
@@ -66,9 +67,11 @@ fn is_known(ledger: &Ledger, about: &str) -> Result<bool, StoreError> {
     Ok(found)
 }
 
-/// Returns the error for what the ledger has nothing about.
-pub(in crate::app) fn unknown(ledger: &Ledger, about: String) -> Result<HistoryError, StoreError> {
+/// Returns the host, person or account of the ledger whose name is most similar.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub(in crate::app) fn similar_holder(ledger: &Ledger, name: &str) -> Result<Option<String>, StoreError> {
     let holders = ledger.holders()?;
-    let similar = nearest(&about, holders.iter().map(String::as_str)).map(ToOwned::to_owned);
-    Ok(HistoryError::Unknown { query: about, similar })
+    Ok(nearest(name, holders.iter().map(String::as_str)).map(ToOwned::to_owned))
 }

@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
+use crate::app::history::similar_holder;
 use crate::app::input::InputError;
 use crate::app::package::reader::ReadBundleError;
 use crate::app::{Remedy, with_causes};
 use crate::bundle::archive::ArchiveError;
 use crate::bundle::encryption::DecryptError;
-use crate::cluster::similar::nearest;
 use crate::config::kubeconfig::KubeconfigError;
 use crate::pki::material::MaterialError;
 use crate::sanitize::{sanitized, sanitized_lines};
@@ -73,9 +73,8 @@ pub enum Unreadable {
 
 impl InspectError {
     pub(super) fn not_recorded(name: &str, ledger: &Ledger) -> Self {
-        // Names are a help only: a ledger that cannot be read says so elsewhere.
-        let holders = ledger.holders().unwrap_or_default();
-        let similar = nearest(name, holders.iter().map(String::as_str)).map(ToOwned::to_owned);
+        // A name is a help only: a ledger that cannot be read is reported elsewhere.
+        let similar = similar_holder(ledger, name).unwrap_or_default();
         Self::NotRecorded { name: name.to_owned(), similar }
     }
 

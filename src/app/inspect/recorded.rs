@@ -2,19 +2,16 @@
 
 use std::path::PathBuf;
 
-use super::content::Content;
+use super::content::{Content, LIMIT};
 use super::search::FoundFile;
 use crate::cluster::name::HostName;
-use crate::cluster::profile::CaRole;
+use crate::cluster::profile::{CaRole, Profile};
 use crate::cluster::spec::Role;
 use crate::store::error::StoreError;
 use crate::store::files;
 use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
 use crate::store::ledger::records::CertificateRecord;
-
-/// The largest credential file that is read, in bytes.
-const LIMIT: u64 = 1 << 20;
 
 /// Returns the certificates with this serial number or SHA-256; else, of a host or an account, the newest of each
 /// profile.
@@ -45,7 +42,7 @@ pub(super) fn files_of(records: &[CertificateRecord], layout: &Layout) -> Vec<Fo
             }
             Some(Err(_)) => {}
             None => {
-                folders.push(layout.pki().join("verifier"));
+                folders.push(layout.holder_folder(Profile::Verifier, None));
                 paths.extend(HostName::parse(&issued.account).ok().map(|name| layout.admin_kubeconfig(&name)));
                 paths.extend(CaRole::ALL.map(|role| layout.root_certificate(role)));
             }

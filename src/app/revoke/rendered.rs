@@ -20,7 +20,7 @@ use crate::bundle::policy::{ACCOUNTS, AUTHORIZATION};
 use crate::cluster::name::HostName;
 use crate::cluster::spec::Role;
 use crate::pki::certificate::Certificate;
-use crate::pki::fingerprint::Fingerprint;
+use crate::pki::fingerprint::{CREDENTIAL_ID_PREFIX, Fingerprint};
 use crate::pki::pem;
 use crate::pki::trust_bundle::TrustBundle;
 use crate::rbac::denials::NAMED;
@@ -34,8 +34,6 @@ use crate::verify::remedy::FileRemedy;
 
 /// The kind of an authorization configuration.
 const KIND: &str = "AuthorizationConfiguration";
-/// What precedes a certificate's SHA-256 in an authorization configuration (Kubernetes's credential-id).
-const CREDENTIAL_ID: &str = "X509SHA256=";
 /// The length of a SHA-256 in hexadecimal digits.
 const DIGITS: usize = 64;
 /// What precedes the generation in the packing record.
@@ -67,7 +65,7 @@ impl RenderedState {
         let sequence = mark.map_or(0, |mark| mark.sequence);
         let (mut denied, is_rules) = (denied_in(text), text.contains(KIND));
         if mark.is_some() {
-            denied.extend(digests_behind(NAMED, text));
+            denied.extend(digests_after(NAMED, text));
         }
         Self { path: path.to_owned(), denied, is_rules, sequence, ..Self::default() }
     }
@@ -95,11 +93,11 @@ pub(crate) fn certificates_in(bundle: &Bundle) -> Vec<Certificate> {
 
 /// Returns the certificates that an authorization configuration denies, in any YAML style.
 pub(crate) fn denied_in(text: &str) -> BTreeSet<Fingerprint> {
-    digests_behind(CREDENTIAL_ID, text).collect()
+    digests_after(CREDENTIAL_ID_PREFIX, text).collect()
 }
 
 /// Returns the SHA-256s that follow `prefix`.
-fn digests_behind(prefix: &str, text: &str) -> impl Iterator<Item = Fingerprint> {
+fn digests_after(prefix: &str, text: &str) -> impl Iterator<Item = Fingerprint> {
     let after = text.match_indices(prefix).map(|(at, prefix)| &text[at + prefix.len()..]);
     after.filter_map(|rest| Fingerprint::parse(rest.get(..DIGITS)?))
 }

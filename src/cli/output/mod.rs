@@ -2,5 +2,8 @@
 
 pub(crate) mod bundles;
 pub(crate) mod crls;
+pub(crate) mod history;
+pub(crate) mod reasons;
+pub(crate) mod renewal;
 pub(crate) mod revocation;
 pub(crate) mod status;

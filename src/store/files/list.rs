@@ -16,26 +16,21 @@ pub fn names_in(folder: &Path) -> Result<Vec<String>, StoreError> {
     list(folder).map(|listing| listing.names)
 }
 
-/// Returns the files and folders in a folder whose names are not UTF-8, which [`names_in`] leaves out; none when there is no such
-/// folder.
+/// The names in a folder, without hidden ones.
+#[derive(Debug, Default)]
+pub struct Names {
+    /// The names, sorted.
+    pub names: Vec<String>,
+    /// The paths whose names are not UTF-8, sorted.
+    pub not_utf8: Vec<PathBuf>,
+}
+
+/// Returns the names in a folder, and the paths whose names are not UTF-8; none when there is no such folder.
 ///
 /// # Errors
 /// The system's error.
-pub fn names_that_are_not_utf8(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
-    let failed = |error: io::Error| StoreError::io("list", folder, &error);
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.map_err(failed)?,
-    };
-    let mut found = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(failed)?;
-        if entry.file_name().to_str().is_none() {
-            found.push(entry.path());
-        }
-    }
-    found.sort_unstable();
-    Ok(found)
+pub fn all_names_in(folder: &Path) -> Result<Names, StoreError> {
+    list(folder).map(|Listing { names, not_utf8, .. }| Names { names, not_utf8 })
 }
 
 /// The content of a folder.
@@ -43,6 +38,8 @@ pub fn names_that_are_not_utf8(folder: &Path) -> Result<Vec<PathBuf>, StoreError
 pub(in crate::store) struct Listing {
     /// The names, sorted, without hidden ones.
     pub(in crate::store) names: Vec<String>,
+    /// The paths whose names are not UTF-8, sorted.
+    pub(in crate::store) not_utf8: Vec<PathBuf>,
     /// Unfinished files and folders: a process is writing them, or was killed. Replaced folders, too, until the end of a run.
     pub(in crate::store) unfinished: Vec<Unfinished>,
 }
@@ -74,9 +71,14 @@ pub(in crate::store) fn list(folder: &Path) -> Result<Listing, StoreError> {
             let is_folder = entry.file_type().map_err(failed)?.is_dir();
             listing.unfinished.push(Unfinished { path: entry.path(), is_folder, inode: entry.ino() });
         }
-        listing.names.extend(name.into_string().ok().filter(|name| !name.starts_with('.')));
+        match name.into_string() {
+            Ok(name) if name.starts_with('.') => {}
+            Ok(name) => listing.names.push(name),
+            Err(_) => listing.not_utf8.push(entry.path()),
+        }
     }
     listing.names.sort_unstable();
+    listing.not_utf8.sort_unstable();
     Ok(listing)
 }
 

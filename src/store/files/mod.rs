@@ -7,7 +7,7 @@ mod remove;
 mod sync;
 mod write;
 
-pub use list::{files_below, names_in, names_that_are_not_utf8};
+pub use list::{Names, all_names_in, files_below, names_in};
 pub use metadata::{
     Owner, another_owner, exists, folder_id, is_folder, is_missing, is_plain_file, mode, mode_of_file, modified, size,
 };

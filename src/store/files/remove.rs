@@ -64,7 +64,7 @@ fn is_itself_a_folder(path: &Path) -> bool {
 /// # Errors
 /// The system's error.
 pub fn sweep(folder: &Path) -> Result<Vec<String>, StoreError> {
-    let Listing { names, mut unfinished } = list(folder)?;
+    let Listing { names, mut unfinished, .. } = list(folder)?;
     // ext4 lists names in the order of their hashes. In the order of their inodes, in which they were created, neighbouring blocks
     // are freed one after another.
     unfinished.sort_unstable_by_key(|one| one.inode);

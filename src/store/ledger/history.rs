@@ -100,7 +100,7 @@ WITH history (at, source, seq, by, host, account, profile, serial, sha256, kind,
     UNION ALL
     SELECT revoked_at, 2, seq, revoked_by, NULL, NULL, NULL, serial, sha256, NULL, reason FROM unrecorded_revocations
     UNION ALL
-    SELECT at, 3, seq, by, subject, NULL, NULL, NULL, CASE kind WHEN 'forget-key' THEN detail END, kind, detail FROM events
+    SELECT at, 3, seq, by, subject, NULL, NULL, NULL, CASE kind WHEN ?5 THEN detail END, kind, detail FROM events
 )
 SELECT at, source, by, host, account, profile, serial, sha256, kind, detail FROM history
 WHERE (?1 IS NULL OR at >= ?1) AND (?2 IS NULL OR host = ?2 OR account = ?2 OR serial = ?3 OR sha256 = ?4)
@@ -126,6 +126,7 @@ impl HistoryQuery<'_> {
             about,
             about.and_then(Serial::parse).map(|serial| serial.to_string()),
             about.and_then(fingerprint).map(|digest| digest.to_string()),
+            KEY_DISCARDED,
         ];
         let ledger = self.ledger;
         let mut rows = self.statement.query(values).map_err(|error| ledger.error(&error))?;
@@ -136,10 +137,9 @@ impl HistoryQuery<'_> {
     }
 }
 
-/// Returns the SHA-256 that a text is: hexadecimal, or a credential-id as API servers write it into their audit logs.
-#[must_use]
-pub fn fingerprint(text: &str) -> Option<Fingerprint> {
-    Fingerprint::parse(text.strip_prefix("X509SHA256=").unwrap_or(text))
+/// Returns the SHA-256 that a text is, in hexadecimal or as a credential-id.
+pub(super) fn fingerprint(text: &str) -> Option<Fingerprint> {
+    Fingerprint::from_credential_id(text).or_else(|| Fingerprint::parse(text))
 }
 
 impl HistoryEntry {

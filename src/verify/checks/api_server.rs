@@ -213,7 +213,7 @@ fn judge_review(mut whoami: Finding, review: &Review, exchange: &Exchange, node:
     wanted.sort_unstable();
     let mut groups: Vec<&str> = review.groups.iter().map(String::as_str).collect();
     groups.sort_unstable();
-    let credential = exchange.presented.map(|presented| format!("X509SHA256={presented}"));
+    let credential = exchange.presented.map(|presented| presented.as_credential_id());
     let displayed = |user: &str, groups: &[&str]| format!("{user} in {}", groups.join(", "));
     whoami.expected = format!("{}, {}", displayed(&account.user, &wanted), credential.clone().unwrap_or_default());
     let credentials = match review.credentials.as_slice() {

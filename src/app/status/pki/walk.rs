@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::app::inspect::InspectError;
 use crate::store::error::StoreError;
-use crate::store::files;
+use crate::store::files::{self, Names};
 
 /// How deep a folder is searched.
 const MAX_DEPTH: usize = 16;
@@ -105,13 +105,13 @@ impl Walk {
         {
             return self.skip(label, SkipReason::Loop);
         }
-        let names = match files::names_in(path) {
+        let Names { names, not_utf8 } = match files::all_names_in(path) {
             Ok(names) => names,
             Err(error) => return self.skip(label, error),
         };
         // Their certificates are not known, and must not pass for none.
-        for unnamed in files::names_that_are_not_utf8(path).unwrap_or_default() {
-            let name = unnamed.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        for path in not_utf8 {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             self.skip(&label.join(name), SkipReason::Name);
         }
         let current: Vec<&str> = names.iter().filter_map(|name| name.strip_suffix(CURRENT)).collect();

@@ -1,0 +1,20 @@
+//! Why certificates are issued, in words.
+
+use crate::app::issue::{IssueReason, PlannedCertificate};
+use crate::cluster::duration::in_words;
+
+/// Returns all reasons for which a certificate is issued, on one line.
+pub(crate) fn of(certificate: &PlannedCertificate) -> String {
+    let reasons: Vec<String> = certificate.reasons.iter().map(reason).collect();
+    reasons.join("; ")
+}
+
+/// Returns one reason.
+pub(crate) fn reason(reason: &IssueReason) -> String {
+    match reason {
+        IssueReason::Problem(problem) => problem.to_string(),
+        IssueReason::Expires { after } => format!("expires in {}", in_words(*after)),
+        IssueReason::Requested => "--reissue asks for it".to_owned(),
+        IssueReason::KeyDiscarded => "its key was discarded, and the next bundle needs one".to_owned(),
+    }
+}
