@@ -274,3 +274,19 @@ fn without_a_ca_status_fails() {
     assert_ne!(ran.status, 0, "{ran}");
     assert_eq!(ran.out, "");
 }
+
+#[test]
+fn before_there_is_a_ca_the_commands_that_read_the_ledger_ask_for_one() {
+    let lab = Lab::with(CLUSTER);
+    for args in [&["status"][..], &["log"], &["renew", "--all"]] {
+        let ran = lab.run(args);
+        assert_eq!((ran.status, ran.out.as_str()), (3, ""), "{args:?}: {ran}");
+    }
+    insta::assert_snapshot!("no_ca", lab.run(&["status"]).err);
+    // A ledger that was lost is another matter.
+    let lab = Lab::issued();
+    std::fs::remove_file(lab.path("pki/ledger.sqlite3")).expect("the ledger");
+    for args in [&["status"][..], &["log"], &["renew", "--all"]] {
+        assert_eq!(lab.run(args).status, 4, "{args:?}");
+    }
+}

@@ -68,6 +68,18 @@ pub fn cluster_in(path: &Path) -> Result<Cluster, Error> {
     config::read(&bytes).map_err(|source| DirectoryError::ClusterFile { path: path.to_owned(), source }.into())
 }
 
+/// Opens the ledger for reading.
+///
+/// # Errors
+/// When there is no CA yet, or the ledger cannot be used.
+pub fn ledger(layout: &Layout) -> Result<Ledger, Error> {
+    Ledger::open_read_only(&layout.ledger()).map_err(|error| match error {
+        // Where there is no CA either, nothing was lost.
+        StoreError::LedgerMissing(_) => ca::trust(layout, CaRole::Cluster).err().map_or(error.into(), Error::from),
+        other => other.into(),
+    })
+}
+
 /// Opens the ledger and reads the CAs' certificates, which have to be this cluster's and in the ledger.
 ///
 /// A name cannot change once CAs carry it, and one CA in another's place would let every node into etcd.

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use time::OffsetDateTime;
 
 use super::error::HistoryError;
+use crate::app::directory;
 use crate::app::env::Env;
 use crate::app::error::Error;
 use crate::cluster::similar::nearest;
@@ -37,7 +38,7 @@ pub struct HistoryReport {
 /// # Errors
 /// [`HistoryError::Unknown`]; or when the ledger cannot be read.
 pub fn history(options: HistoryOptions, env: &Env) -> Result<HistoryReport, Error> {
-    let ledger = Ledger::open_read_only(&env.layout.ledger())?;
+    let ledger = directory::ledger(&env.layout)?;
     let HistoryOptions { about, since, last } = options;
     let mut entries = VecDeque::new();
     let mut left_out = 0;

@@ -10,12 +10,11 @@ use super::summary::Summary;
 use super::{admins, authorities, hosts, removed};
 use crate::app::revoke::removed_host::RemovedHost;
 use crate::app::revoke::removed_hosts;
-use crate::app::{Env, Error};
+use crate::app::{Env, Error, directory};
 use crate::cluster::host_pattern::HostPattern;
 use crate::cluster::name::HostName;
 use crate::cluster::spec::Cluster;
 use crate::store::issuance::HostFolders;
-use crate::store::ledger::Ledger;
 
 /// Reports what expires in a cluster directory, and returns the sum of the rows.
 ///
@@ -30,7 +29,7 @@ pub fn of_directory(
     options: &StatusOptions,
     sink: &mut dyn FnMut(StatusRow),
 ) -> Result<StatusReport, Error> {
-    let ledger = Ledger::open_read_only(&env.layout.ledger())?;
+    let ledger = directory::ledger(&env.layout)?;
     let rule = ExpiryRule { now: env.now, expires_within: options.expires_within };
     let source = Source { layout: &env.layout, cluster, ledger: &ledger, rule };
     let left = removed_hosts::find(&env.layout, cluster, &HostFolders::list(&env.layout)?, &ledger, env.now)?;
