@@ -55,6 +55,7 @@ main() {
         recover
     fi
     check_installed
+    check_keys
     find_pending
     check_folders
     if [ -z "$pending$stale" ]; then
@@ -381,6 +382,54 @@ pin_of() {
     printf '%s\n' "$key" | openssl pkey -pubin -outform DER 2>/dev/null | sha256sum | sed 's/^\([0-9a-f]*\).*/sha256:\1/'
 }
 
+# The keys that only this host has: the bundle has their certificates alone, and each key has to fit its own.
+check_keys() {
+    [ -f host-keys ] || return 0
+    wrong=''
+    while read -r path public; do
+        check_key "$path" "$public"
+    done <host-keys
+    [ -z "$wrong" ] || die "the bundle has certificates for keys of this host, and these keys cannot be used:$wrong" \
+        "run clusterctl request $host here, let the request be signed, and take the new bundle; nothing was installed"
+}
+
+# check_key PATH PUBLIC
+check_key() {
+    if [ ! -f "$root/$1" ]; then
+        wrong="$wrong $1(missing)"
+    elif [ ! -r "$root/$1" ]; then
+        wrong="$wrong $1(unreadable)"
+    elif [ -n "$(find -L "$root/$1" -prune \( -perm -0040 -o -perm -0020 -o -perm -0004 -o -perm -0002 \) 2>/dev/null || :)" ]; then
+        wrong="$wrong $1(open to others: chmod 0600)"
+    elif ! has_public "$root/$1" "$2"; then
+        if command -v openssl >/dev/null; then
+            wrong="$wrong $1(not the certificate's)"
+        else
+            wrong="$wrong $1(not the certificate's, or of a kind that only openssl can compare)"
+        fi
+    fi
+}
+
+# has_public KEY PUBLIC: whether this is the public half of a key. Most files of keys have it beside the private one; of the
+# others openssl computes it.
+has_public() {
+    octets=$(sed -n '/^-----BEGIN .*PRIVATE KEY-----/,/^-----END /p' "$1" | sed '/^-----/d' | base64 -d 2>/dev/null | in_hex)
+    case "$octets" in
+    *"$2"*) octets='' ;;
+    *)
+        octets=$(openssl pkey -in "$1" -passin pass: -pubout -outform DER 2>/dev/null | in_hex)
+        case "$octets" in
+        *"$2"*) ;;
+        *) return 1 ;;
+        esac
+        ;;
+    esac
+}
+
+in_hex() {
+    od -A n -v -t x1 | tr -d ' \n'
+}
+
 # Everything that is not in place, a line each: SHA-256, mode, path in the bundle, path on the host. The record comes last:
 # it says that all before it is there.
 find_pending() {
@@ -476,6 +525,9 @@ $stale" in
 $path
 "*) continue ;;
         esac
+        if [ -f host-keys ] && grep -qF "$path " host-keys; then
+            continue
+        fi
         if [ -n "$path" ] && [ -e "$root/$path" ]; then
             [ "$reported" = yes ] || say "Of an earlier bundle, and not in this one; remove what nothing needs:"
             reported=yes

@@ -51,6 +51,7 @@ mod renewal;
 mod renewing;
 mod replaying;
 mod reports;
+mod requests;
 mod revocation;
 mod revocation_recovery;
 mod revoking;

@@ -13,7 +13,9 @@ use super::issue::IssuanceError;
 use super::package::{OpenBundleError, PackageError, TemplatesError};
 use super::policy::PolicyError;
 use super::remedy::Remedy;
+use super::request::RequestError;
 use super::revoke::RevokeError;
+use super::sign::SignError;
 use super::status::StatusError;
 use super::verify::VerifyError;
 use crate::pki::issuer::IssueError;
@@ -53,6 +55,12 @@ pub enum Error {
     /// Credentials cannot be issued.
     #[error(transparent)]
     Issuance(#[from] IssuanceError),
+    /// A host's request cannot be made.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// Requests are refused.
+    #[error(transparent)]
+    Sign(#[from] SignError),
     /// Certificates cannot be revoked, or it is not known what is.
     #[error(transparent)]
     Revoke(#[from] RevokeError),
@@ -94,6 +102,8 @@ impl Error {
             Self::Input(error) => error.remedy(),
             Self::Admin(error) => error.remedy(),
             Self::Issuance(error) => error.remedy(),
+            Self::Request(error) => Some(error.remedy()),
+            Self::Sign(error) => Some(error.remedy()),
             Self::Revoke(error) => error.remedy(),
             Self::Status(error) => error.remedy(),
             Self::Ca(error) => Some(Remedy::OfCa(error.clone())),

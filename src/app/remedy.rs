@@ -53,6 +53,18 @@ pub enum Remedy {
     OfFinding(finding::Remedy),
     /// Give this name, which is similar.
     DidYouMean(String),
+    /// Name a folder that exists as the root.
+    NameAnotherRoot,
+    /// Move the key away, or make it readable by its owner alone.
+    MoveKeyAway,
+    /// Name another file for the request.
+    NameAnotherRequestFile,
+    /// Make a new key on the host.
+    MakeNewHostKey,
+    /// Name the host and the profile.
+    NameHostAndProfile,
+    /// Correct the request, or the cluster file.
+    CorrectRequest,
     /// A remedy of [`revoke`].
     Revoke(revoke::Remedy),
     /// What helps where a CA's file cannot be used; the error is the evidence.

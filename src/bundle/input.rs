@@ -219,13 +219,31 @@ pub enum InputError {
     },
 }
 
-/// A host's credential whose key fits its certificate.
+/// A host's credential: a certificate, and the key that fits it, unless only the host has that.
 #[derive(Debug)]
 pub struct HostCredential {
     /// What it is for.
     pub profile: Profile,
-    /// Certificate and key.
-    pub credential: Credential,
+    /// The certificate.
+    pub certificate: Certificate,
+    /// The certificates that are sent after it.
+    pub chain: Vec<Certificate>,
+    /// The key; `None` where only the host has it.
+    pub key: Option<PrivateKey>,
+}
+
+impl HostCredential {
+    /// Takes a credential with its key.
+    #[must_use]
+    pub fn with_key(profile: Profile, credential: Credential) -> Self {
+        let Credential { certificate, chain, key } = credential;
+        Self { profile, certificate, chain, key: Some(key) }
+    }
+
+    /// Returns the certificate and those that are sent after it.
+    pub(super) fn certificates(&self) -> impl Iterator<Item = &Certificate> {
+        [&self.certificate].into_iter().chain(&self.chain)
+    }
 }
 
 impl CredentialPem {
@@ -241,7 +259,7 @@ impl CredentialPem {
         let chain = all.split_off(1.min(all.len()));
         let certificate = all.pop().ok_or(InputError::Count { profile, count: 0 })?;
         let key = PrivateKey::from_pem(&self.key).map_err(|reason| InputError::Key { profile, reason })?;
-        Ok(HostCredential { profile, credential: Credential { certificate, chain, key } })
+        Ok(HostCredential { profile, certificate, chain, key: Some(key) })
     }
 }
 
@@ -277,8 +295,8 @@ impl BundleInput<'_> {
 
 /// Checks that a credential may go into a bundle whose trust file holds the roots of `trust`.
 pub(super) fn check<'a>(held: &'a HostCredential, trust: &TrustBundle) -> Result<&'a HostCredential, InputError> {
-    let HostCredential { profile, credential } = held;
-    let (profile, certificate) = (*profile, &credential.certificate);
+    let HostCredential { profile, certificate, chain, key } = held;
+    let profile = *profile;
     if certificate.basic_constraints.is_some_and(|constraints| constraints.ca) {
         return Err(InputError::IsCa { profile });
     }
@@ -287,10 +305,10 @@ pub(super) fn check<'a>(held: &'a HostCredential, trust: &TrustBundle) -> Result
     if certificate.issuer.der != ca.certificate().subject.der || !same_key_id {
         return Err(InputError::OtherRoot { profile, issuer: certificate.issuer.text.clone() });
     }
-    if credential.chain != ca.chain() {
-        return Err(InputError::Count { profile, count: 1 + credential.chain.len() });
+    if chain != ca.chain() {
+        return Err(InputError::Count { profile, count: 1 + chain.len() });
     }
-    if !credential.key_fits() {
+    if key.as_ref().is_some_and(|key| key.spki() != certificate.spki) {
         return Err(InputError::KeyDoesNotFit { profile });
     }
     Ok(held)

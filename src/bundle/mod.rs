@@ -8,6 +8,7 @@ pub mod encryption;
 mod escape;
 mod flags;
 pub mod format;
+pub mod host_keys;
 mod ignition;
 pub mod images;
 pub mod input;

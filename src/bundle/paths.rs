@@ -67,6 +67,12 @@ pub(super) fn kept_at(profile: Profile) -> Option<&'static str> {
     })
 }
 
+/// Returns the path of a credential's key on a host; `None` for credentials that hosts do not have.
+#[must_use]
+pub fn key_of(profile: Profile) -> Option<String> {
+    kept_at(profile).map(|base| format!("{base}.key"))
+}
+
 pub(super) fn mode_of(path: &str) -> u32 {
     match path {
         INSTALLER => 0o755,

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::escape::{self, Dialect};
 use super::flags::{self, Flags};
+use super::host_keys::{self, HOST_KEYS};
 use super::images::ImageValues;
 use super::input::{BundleInput, HostCredential, InputError};
 use super::manifest::Manifest;
@@ -19,6 +20,7 @@ use crate::cluster::kubernetes::Features;
 use crate::cluster::profile::Profile;
 use crate::cluster::spec::{Host, Role};
 use crate::config::kubelet_config::{self, KubeletConfigError};
+use crate::pki::certificate::Certificate;
 use crate::pki::trust_bundle::TrustBundle;
 
 /// One template: its path below `templates/`, and its text.
@@ -209,11 +211,17 @@ impl Templates {
             files.insert(paths::SERVICE_ACCOUNT_KEY.to_owned(), pair.to_pem().as_bytes().to_vec().into());
             files.insert(paths::SERVICE_ACCOUNT_PUBLIC.to_owned(), pair.public_pem().into_bytes().into());
         }
-        for HostCredential { profile, credential } in &credentials {
-            if let Some(base) = paths::kept_at(*profile) {
-                files.insert(format!("{base}.crt"), credential.certificate_pem().into_bytes().into());
-                files.insert(format!("{base}.key"), credential.key.to_pem().as_bytes().to_vec().into());
+        for held in &credentials {
+            if let Some(base) = paths::kept_at(held.profile) {
+                let pem: String = held.certificates().map(Certificate::to_pem).collect();
+                files.insert(format!("{base}.crt"), pem.into_bytes().into());
+                if let Some(key) = &held.key {
+                    files.insert(format!("{base}.key"), key.to_pem().as_bytes().to_vec().into());
+                }
             }
+        }
+        if let Some(list) = host_keys::list(&credentials) {
+            files.insert(HOST_KEYS.to_owned(), list.into_bytes().into());
         }
         let values = Value::from(Serde(&Values::of(input, &credentials)));
         for (template, _) in COMPILED_IN {
@@ -293,14 +301,14 @@ fn failed(template: &str, source: &str, error: &Error) -> TemplateError {
 /// Adds the manifest and its checksum.
 fn with_manifest(input: &BundleInput<'_>, credentials: &[&HostCredential], files: Vec<BundleFile>) -> Bundle {
     let (trust, root) = (&input.cas.cluster, input.cas.cluster.active().root());
-    let certificates = || credentials.iter().flat_map(|held| held.credential.certificates());
+    let certificates = || credentials.iter().flat_map(|held| held.certificates());
     let account = credentials.iter().find(|c| c.profile == Profile::KubeletClient);
     let account = account.or_else(|| credentials.iter().find(|c| c.profile == Profile::ApiserverKubeletClient));
     let manifest = Manifest {
         cluster: input.cluster.name.clone(),
         host: input.roles.host().clone(),
         roles: input.roles.list(),
-        account: account.map(|held| held.credential.certificate.account().user).unwrap_or_default(),
+        account: account.map(|held| held.certificate.account().user).unwrap_or_default(),
         endpoint: input.cluster.endpoint.clone(),
         root_pin: trust.pin(),
         other_pins: trust.pins().split_off(1),
@@ -384,7 +392,7 @@ impl<'a> Values<'a> {
     fn of(input: &BundleInput<'a>, credentials: &[&HostCredential]) -> Self {
         let user = |profile| {
             let found = credentials.iter().find(|held| held.profile == profile);
-            found.map(|held| held.credential.certificate.account().user).unwrap_or_default()
+            found.map(|held| held.certificate.account().user).unwrap_or_default()
         };
         let cluster = input.cluster;
         let (master, node) = (input.roles.master(), input.roles.node());

@@ -64,7 +64,7 @@ pub fn render(input: VerifierInput<'_>) -> Result<Bundle, InputError> {
             return Err(InputError::NotTheHosts { profile });
         }
         let held = credential.read()?;
-        let credential_of = &check(&held, input.trust)?.credential;
+        let credential_of = check(&held, input.trust)?;
         for certificate in credential_of.certificates() {
             not_before = not_before.max(certificate.not_before);
             not_after = not_after.min(certificate.not_after);

@@ -101,7 +101,9 @@ impl UseCaseError for app::package::PackageError {}
 impl UseCaseError for app::package::OpenBundleError {}
 impl UseCaseError for app::package::TemplatesError {}
 impl UseCaseError for app::issue::IssuanceError {}
+impl UseCaseError for app::request::RequestError {}
 impl UseCaseError for app::revoke::RevokeError {}
+impl UseCaseError for app::sign::SignError {}
 impl UseCaseError for app::status::StatusError {}
 impl UseCaseError for CaError {}
 impl UseCaseError for IssueError {}

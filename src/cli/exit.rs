@@ -12,7 +12,9 @@ use crate::app::issue::IssuanceError;
 use crate::app::package::TemplatesError;
 use crate::app::package::{OpenBundleError, PackageError};
 use crate::app::policy::PolicyError;
+use crate::app::request::RequestError;
 use crate::app::revoke::{LookupError, RevokeError};
+use crate::app::sign::SignError;
 use crate::app::status::StatusError;
 use crate::app::verify::{TargetError, VerifyError};
 use crate::bundle::encryption::DecryptError;
@@ -76,6 +78,11 @@ pub(super) fn of(error: &Error) -> Exit {
         Error::Inspect(InspectError::NotRecorded { .. } | InspectError::Unreadable { .. }) => Exit::Usage,
         Error::Admin(error) => of_admin(error),
         Error::Issuance(error) => of_issuance(error),
+        Error::Request(RequestError::NoRoot(_)) => Exit::Usage,
+        Error::Request(
+            RequestError::Key { .. } | RequestError::ReadableByOthers { .. } | RequestError::OtherFile(_),
+        )
+        | Error::Sign(SignError::Refused(_)) => Exit::Refused,
         Error::Revoke(error) => of_revoke(error),
         Error::Status(StatusError::Host(_) | StatusError::NothingFound) => Exit::Usage,
         Error::Ca(error) => of_ca(error),

@@ -40,6 +40,11 @@ pub(crate) fn of_status(remedy: &StatusRemedy) -> String {
     status::words(remedy)
 }
 
+/// Returns how a host asks for certificates of keys that only it has.
+pub(crate) fn send_request(host: &str) -> String {
+    format!("run clusterctl request {host} on {host}, and here: clusterctl sign {host}.request")
+}
+
 fn words(remedy: &Remedy) -> Option<String> {
     Some(match remedy {
         Remedy::WriteClusterFile => {
@@ -88,6 +93,14 @@ fn words(remedy: &Remedy) -> Option<String> {
             "give another NAME, or replace it with --reissue: the old certificate is valid until it expires or is revoked"
                 .to_owned()
         }
+        Remedy::NameAnotherRoot => "name the folder that stands for / with --root".to_owned(),
+        Remedy::MoveKeyAway => {
+            "chmod it to 0600, or move it away: then a new key is made, and the host needs new certificates".to_owned()
+        }
+        Remedy::NameAnotherRequestFile => "name another file with --out".to_owned(),
+        Remedy::MakeNewHostKey => "move that key away on its host, and make a new one: clusterctl request HOST".to_owned(),
+        Remedy::NameHostAndProfile => "name them: clusterctl sign --host HOST --profile kubelet-server FILE".to_owned(),
+        Remedy::CorrectRequest => "make the request again: clusterctl request HOST. What a certificate may have is in cluster.yaml".to_owned(),
         Remedy::OfFinding(remedy) => finding_remedies::words(remedy, TargetKind::Directory),
         Remedy::DidYouMean(name) => format!("did you mean {name} ?"),
         Remedy::Revoke(remedy) => revoke::words(remedy),

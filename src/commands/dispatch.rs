@@ -5,7 +5,7 @@ use clap::CommandFactory;
 use super::tree::{Cli, Command};
 use super::{
     bundle, completions, crl, demo, explain, init, init_ca, issue_admin, issue_master, issue_node, log, man, open,
-    policy, renew, revoke, show, status, validate, verify, version,
+    policy, renew, request, revoke, show, sign, status, validate, verify, version,
 };
 use crate::cli::context::Context;
 use crate::cli::error::Result;
@@ -23,6 +23,8 @@ pub fn dispatch(command: Command, context: &mut Context<'_>) -> Result<Exit> {
         Command::InitCa(args) => init_ca::run(&args, context),
         Command::IssueMaster(args) => issue_master::run(&args, context),
         Command::IssueNode(args) => issue_node::run(&args, context),
+        Command::Request(args) => request::run(&args, context),
+        Command::Sign(args) => sign::run(&args, context),
         Command::IssueAdmin(args) => issue_admin::run(&args, context),
         Command::Bundle(args) => bundle::run(&args, context),
         Command::Open(args) => open::run(&args, context),

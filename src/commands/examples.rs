@@ -124,6 +124,19 @@ Examples:
   $ clusterctl renew --all --admins --ca-passphrase-file /run/credentials/ca-passphrase
   $ clusterctl renew 'worker-*' --within 30d";
 
+/// `request`
+pub const REQUEST: &str = "\
+Examples:
+  $ clusterctl request worker-1
+  $ clusterctl request worker-1 --root /mnt/image --out worker-1.request";
+
+/// `sign`
+pub const SIGN: &str = "\
+Examples:
+  $ clusterctl sign worker-1.request
+  $ clusterctl sign --dry-run worker-1.request worker-2.request
+  $ clusterctl sign --host worker-1 --profile kubelet-server openssl.csr";
+
 /// `log`
 pub const LOG: &str = "\
 Examples:

@@ -12,8 +12,8 @@ const REMOVE: &str = "to remove a host: clusterctl revoke HOST, remove it from c
 const JOIN: &str = "to add a host: add it to cluster.yaml, then clusterctl issue-node HOST and clusterctl bundle HOST, and run the \
                     bundle's install.sh on the host";
 const ISSUE: &str = "to issue: clusterctl issue-master, clusterctl issue-node or clusterctl issue-admin";
-const REQUEST: &str = "requests are not signed here: clusterctl issue-node HOST and clusterctl issue-master HOST make the key and the \
-                       certificate, and clusterctl show FILE describes a request";
+const REQUEST: &str = "a node makes its keys and a request with clusterctl request HOST; clusterctl sign FILE signs requests of any tool, \
+                       and clusterctl show FILE describes one";
 const APPLY: &str = "cluster.yaml is applied by: clusterctl issue-master --all, clusterctl issue-node --all, then clusterctl bundle \
                      --all; each does what is missing";
 const PLAN: &str = "to see what would be issued, and why: clusterctl issue-node --all --dry-run, clusterctl issue-master --all \
@@ -61,7 +61,7 @@ const HABITS: &[(&[&str], &str)] = &[
         "CAs of other tools cannot be imported; create new ones with: clusterctl init-ca",
     ),
     (&["issue", "gencert", "genkey", "build-server-full", "build-client-full", "gen-cert"], ISSUE),
-    (&["sign", "approve", "csr", "request", "gen-req", "import-req", "sign-req", "deny"], REQUEST),
+    (&["approve", "csr", "gen-req", "import-req", "sign-req", "deny"], REQUEST),
     (
         &["edit", "set", "patch", "config-set"],
         "hosts and settings are in cluster.yaml, which is edited by hand; clusterctl init writes one",

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::{
     bundle, completions, crl, demo, examples, explain, init, init_ca, issue_admin, issue_master, issue_node, log, man,
-    open, policy, renew, revoke, show, status, validate, verify, version,
+    open, policy, renew, request, revoke, show, sign, status, validate, verify, version,
 };
 use crate::store::layout::Layout;
 use crate::ui::{ColorChoice, Verbosity};
@@ -99,6 +99,12 @@ pub enum Command {
     /// Issue nodes' credentials: what is missing or no longer matches the cluster file
     #[command(after_help = examples::ISSUE_NODE)]
     IssueNode(issue_node::IssueNodeArgs),
+    /// Make a node's keys on the node itself, and write a request for its certificates
+    #[command(after_help = examples::REQUEST)]
+    Request(request::RequestArgs),
+    /// Sign requests of nodes: their public keys, and everything else by the cluster file
+    #[command(after_help = examples::SIGN)]
+    Sign(sign::SignArgs),
     /// Renew what is due: certificates, administrators' kubeconfigs and CRLs
     #[command(after_help = examples::RENEW)]
     Renew(renew::RenewArgs),

@@ -186,6 +186,20 @@ impl Certificate {
         Fingerprint::of(&self.spki)
     }
 
+    /// Returns the public key as the private key's own encoding has it: a curve's point, an RSA key's modulus and exponent,
+    /// an Ed25519 key's octets; `None` for other keys.
+    #[must_use]
+    pub fn public_key_octets(&self) -> Option<&[u8]> {
+        let mut spki = Der::new(&self.spki).inside(SEQUENCE)?;
+        spki.element(SEQUENCE)?;
+        let bits = spki.bits()?;
+        match self.key {
+            PublicKeyKind::Supported(_) => Some(bits),
+            PublicKeyKind::Rsa(_) => Some(Der::new(bits).element(SEQUENCE)?.content),
+            PublicKeyKind::Other(_) => None,
+        }
+    }
+
     /// Returns true if subject and issuer are the same bytes.
     #[must_use]
     pub fn is_self_issued(&self) -> bool {

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use x509_parser::asn1_rs::Oid;
 use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::extensions::{ExtendedKeyUsage, GeneralName, ParsedExtension};
 use x509_parser::oid_registry::{
     OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_NIST_EC_P521, OID_SIG_ED25519,
 };
@@ -57,21 +57,7 @@ impl Extensions {
                         others: ku.flags & !0b0110_0001 != 0,
                     });
                 }
-                ParsedExtension::ExtendedKeyUsage(eku) => {
-                    let mut usages: Vec<String> = Vec::new();
-                    let known = [
-                        (eku.any, "anyExtendedKeyUsage"),
-                        (eku.server_auth, "serverAuth"),
-                        (eku.client_auth, "clientAuth"),
-                        (eku.code_signing, "codeSigning"),
-                        (eku.email_protection, "emailProtection"),
-                        (eku.time_stamping, "timeStamping"),
-                        (eku.ocsp_signing, "OCSPSigning"),
-                    ];
-                    usages.extend(known.iter().filter(|(set, _)| *set).map(|(_, name)| (*name).to_owned()));
-                    usages.extend(eku.other.iter().map(|oid| oid.to_id_string()));
-                    found.extended_key_usage = Some(usages);
-                }
+                ParsedExtension::ExtendedKeyUsage(eku) => found.extended_key_usage = Some(usages(eku)),
                 ParsedExtension::SubjectAlternativeName(san) => {
                     found.names = san.general_names.iter().map(subject_name).collect();
                     if extension.critical && !san.general_names.iter().any(is_known_to_go) {
@@ -110,6 +96,21 @@ impl Extensions {
         }
         Ok(found)
     }
+}
+
+/// Returns the names of extended key usages, and the OIDs of those without one.
+pub(super) fn usages(eku: &ExtendedKeyUsage<'_>) -> Vec<String> {
+    let known = [
+        (eku.any, "anyExtendedKeyUsage"),
+        (eku.server_auth, "serverAuth"),
+        (eku.client_auth, "clientAuth"),
+        (eku.code_signing, "codeSigning"),
+        (eku.email_protection, "emailProtection"),
+        (eku.time_stamping, "timeStamping"),
+        (eku.ocsp_signing, "OCSPSigning"),
+    ];
+    let names = known.iter().filter(|(set, _)| *set).map(|(_, name)| (*name).to_owned());
+    names.chain(eku.other.iter().map(|oid| oid.to_id_string())).collect()
 }
 
 /// The kinds of names that Go's crypto/x509 processes.

@@ -296,6 +296,12 @@ pub fn write_public_key(spki: &[u8]) -> String {
     encode("PUBLIC KEY", spki)
 }
 
+/// Returns a certificate signing request as PEM (RFC 7468 § 7), lines ended by LF.
+#[must_use]
+pub fn write_request(der: &[u8]) -> String {
+    encode("CERTIFICATE REQUEST", der)
+}
+
 pub(super) fn write_revocation_list(der: &[u8]) -> String {
     encode("X509 CRL", der)
 }

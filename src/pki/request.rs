@@ -2,15 +2,24 @@
 //!
 //! Only the public key of a request is ever taken, and only after the request's own signature was verified.
 
+use rcgen::{CertificateParams, DistinguishedName, DnType};
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::FromDer;
 
 use super::certificate::{CertificateError, Name, PublicKeyKind, SignatureStatus, SubjectName};
 use super::fingerprint::Fingerprint;
+use super::issue_error::IssueError;
+use super::key::KeyError;
 use super::malformed;
-use super::parsed::{key_kind, name, subject_name};
+use super::params::{encode_error, extended_key_usages, san};
+use super::parsed::{key_kind, name, subject_name, usages};
+use super::rcgen_keys::PublicKey;
 use super::signature::Signature;
+use super::signing_key::SigningKey;
+use super::unsigned::Unsigned;
+use crate::cluster::address::Address;
+use crate::cluster::profile::Usage;
 
 /// A parsed request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +28,10 @@ pub struct CertificateRequest {
     pub subject: Name,
     /// The names that it asks for.
     pub names: Vec<SubjectName>,
+    /// The extended key usages that it asks for: `serverAuth`, `clientAuth`, …, else an OID.
+    pub extended_key_usage: Vec<String>,
+    /// Whether it asks to be a CA: by basicConstraints, keyCertSign or cRLSign.
+    pub asks_for_ca: bool,
     /// The kind of its key.
     pub key: PublicKeyKind,
     /// SubjectPublicKeyInfo, DER.
@@ -41,10 +54,16 @@ impl CertificateRequest {
             return Err(CertificateError::Trailing(rest.len()));
         }
         let info = &parsed.certification_request_info;
-        let mut names = Vec::new();
+        let (mut names, mut extended_key_usage, mut asks_for_ca) = (Vec::new(), Vec::new(), false);
         for extension in parsed.requested_extensions().into_iter().flatten() {
-            if let ParsedExtension::SubjectAlternativeName(san) = extension {
-                names.extend(san.general_names.iter().map(subject_name));
+            match extension {
+                ParsedExtension::SubjectAlternativeName(san) => {
+                    names.extend(san.general_names.iter().map(subject_name));
+                }
+                ParsedExtension::ExtendedKeyUsage(eku) => extended_key_usage.extend(usages(eku)),
+                ParsedExtension::BasicConstraints(constraints) => asks_for_ca |= constraints.ca,
+                ParsedExtension::KeyUsage(usage) => asks_for_ca |= usage.key_cert_sign() || usage.crl_sign(),
+                _ => {}
             }
         }
         let key = key_kind(&info.subject_pki);
@@ -56,11 +75,41 @@ impl CertificateRequest {
         Ok(Self {
             subject: name(&info.subject),
             names,
+            extended_key_usage,
+            asks_for_ca,
             signed_by_itself: signature.verify_by(&info.subject_pki, &key),
             key,
             spki: info.subject_pki.raw.to_vec(),
             spki_fingerprint: Fingerprint::of(info.subject_pki.raw),
         })
+    }
+}
+
+/// Makes a request of a key: DER, signed by the key.
+///
+/// The names, the usage and the subject are what it asks for; whoever signs it decides what the certificate has.
+///
+/// # Errors
+/// When it cannot be encoded, or the key makes no signature or a wrong one.
+pub fn create_request(
+    key: &dyn SigningKey,
+    common_name: &str,
+    names: &[Address],
+    usage: Usage,
+) -> Result<Vec<u8>, IssueError> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, common_name);
+    params.subject_alt_names = names.iter().map(san).collect::<Result<_, _>>()?;
+    params.extended_key_usages = extended_key_usages(usage);
+    let public = PublicKey::read(key.public_key()).ok_or(IssueError::Key(KeyError::Foreign))?;
+    let encoded = params.serialize_request(&public).map_err(encode_error)?;
+    let not_encodable = || IssueError::Encode("its structure is not PKCS#10's".to_owned());
+    let unsigned = Unsigned::read(encoded.der()).ok_or_else(not_encodable)?;
+    let der = unsigned.signed(&key.sign(unsigned.tbs())?).ok_or_else(not_encodable)?;
+    match CertificateRequest::from_der(&der)?.signed_by_itself {
+        SignatureStatus::Valid => Ok(der),
+        SignatureStatus::Invalid | SignatureStatus::Unverifiable(_) => Err(IssueError::WrongSignature),
     }
 }
 
@@ -88,15 +137,16 @@ impl VerifiedRequest {
     /// # Errors
     /// When the signature is wrong or cannot be verified, or the key is too weak.
     pub fn verify(request: CertificateRequest) -> Result<Self, RequestError> {
-        match &request.signed_by_itself {
-            SignatureStatus::Valid => {}
-            SignatureStatus::Invalid => return Err(RequestError::WrongSignature),
-            SignatureStatus::Unverifiable(reason) => return Err(RequestError::Unverifiable(reason.clone())),
-        }
+        // First: the signature of a weak key may not be verifiable.
         match &request.key {
-            PublicKeyKind::Supported(_) => Ok(Self(request)),
-            PublicKeyKind::Rsa(bits) if *bits >= 2048 => Ok(Self(request)),
-            weak => Err(RequestError::WeakKey(weak.to_string())),
+            PublicKeyKind::Supported(_) => {}
+            PublicKeyKind::Rsa(bits) if *bits >= 2048 => {}
+            weak => return Err(RequestError::WeakKey(weak.to_string())),
+        }
+        match &request.signed_by_itself {
+            SignatureStatus::Valid => Ok(Self(request)),
+            SignatureStatus::Invalid => Err(RequestError::WrongSignature),
+            SignatureStatus::Unverifiable(reason) => Err(RequestError::Unverifiable(reason.clone())),
         }
     }
 

@@ -39,6 +39,11 @@ pub enum CredentialProblem {
         /// When the certificate expires.
         not_after: OffsetDateTime,
     },
+    /// Its key is on its host alone, which asked for the certificate. There is no other problem.
+    KeyOnHost {
+        /// When the certificate expires.
+        not_after: OffsetDateTime,
+    },
     /// A file cannot be read.
     Unreadable(StoreError),
     /// The certificate's file is not PEM.
@@ -91,6 +96,9 @@ impl fmt::Display for CredentialProblem {
                     f,
                     "its key was deleted on purpose, only its host's encrypted bundle has it; valid until {expiry}"
                 )
+            }
+            Self::KeyOnHost { not_after } => {
+                write!(f, "its key is on its host alone; valid until {}", stamp(*not_after))
             }
             Self::Unreadable(error) => error.fmt(f),
             Self::NotPem(path, error) => write!(f, "{}: {error}", path.display()),
@@ -220,12 +228,26 @@ fn judge(
     let stored = match read(layout, leaf) {
         Ok(stored) => stored,
         Err(CredentialProblem::Missing(path)) => {
-            // A certificate without its key is only useful where the key was deleted on purpose.
-            let certificate = read_certificate(layout, leaf).ok().filter(|c| known.is_key_discarded(c.fingerprint()));
-            let Some(certificate) = certificate else { return Err(vec![CredentialProblem::Missing(path)]) };
-            let problems: Vec<CredentialProblem> = of_certificate(&certificate).collect();
-            let discarded = CredentialProblem::KeyDiscarded { not_after: certificate.not_after };
-            return Err(if problems.is_empty() { vec![discarded] } else { problems });
+            // A certificate without its key is only useful where only its host has the key.
+            let Ok((certificate, chain)) = read_certificates(layout, leaf) else {
+                return Err(vec![CredentialProblem::Missing(path)]);
+            };
+            let not_after = certificate.not_after;
+            let elsewhere = match certificate.fingerprint() {
+                one if known.is_key_on_host(one) => CredentialProblem::KeyOnHost { not_after },
+                one if known.is_key_discarded(one) => CredentialProblem::KeyDiscarded { not_after },
+                _ => return Err(vec![CredentialProblem::Missing(path)]),
+            };
+            let mut problems: Vec<CredentialProblem> = of_certificate(&certificate).collect();
+            if matches!(elsewhere, CredentialProblem::KeyOnHost { .. }) {
+                // Whoever made the key chose its kind.
+                let is_of_kind = |one: &CredentialProblem| {
+                    matches!(one, CredentialProblem::Violation(Violation::OtherKeyKind { .. }))
+                };
+                problems.retain(|one| !is_of_kind(one));
+                problems.extend(other_chain(layout, leaf, &certificate, &chain, trust));
+            }
+            return Err(if problems.is_empty() { vec![elsewhere] } else { problems });
         }
         Err(trouble) => return Err(vec![trouble]),
     };
@@ -249,10 +271,20 @@ pub fn chain_problem(
     credential: &Credential,
     trust: &TrustBundle,
 ) -> Option<CredentialProblem> {
-    let expected = trust.ca_of(&credential.certificate).chain();
+    other_chain(layout, leaf, &credential.certificate, &credential.chain, trust)
+}
+
+fn other_chain(
+    layout: &Layout,
+    leaf: &CertificateSpec,
+    certificate: &Certificate,
+    chain: &[Certificate],
+    trust: &TrustBundle,
+) -> Option<CredentialProblem> {
+    let expected = trust.ca_of(certificate).chain();
     let (path, _) = paths(layout, leaf);
-    match credential.chain.len() {
-        _ if credential.chain == expected => None,
+    match chain.len() {
+        _ if chain == expected => None,
         others if expected.is_empty() => Some(CredentialProblem::Several(path, others + 1)),
         _ => Some(CredentialProblem::OtherChain(path)),
     }
@@ -263,9 +295,29 @@ pub fn chain_problem(
 /// # Errors
 /// The problem that prevents it.
 pub fn read_certificate(layout: &Layout, leaf: &CertificateSpec) -> Result<Certificate, CredentialProblem> {
+    read_certificates(layout, leaf).map(|(certificate, _)| certificate)
+}
+
+/// Reads the certificate of the credential that `leaf` describes, and its issuer's chain.
+///
+/// # Errors
+/// The problem that prevents it.
+pub fn read_certificates(
+    layout: &Layout,
+    leaf: &CertificateSpec,
+) -> Result<(Certificate, Vec<Certificate>), CredentialProblem> {
     let (path, _) = paths(layout, leaf);
     let (pem, _) = file(&path)?;
-    certificates_in(path, &pem).map(|(certificate, _)| certificate)
+    certificates_in(path, &pem)
+}
+
+/// Returns true if the certificate of the credential was signed for a key that only its host has, be the certificate valid
+/// or not.
+#[must_use]
+pub fn is_key_on_host(layout: &Layout, leaf: &CertificateSpec, known: &Inventory) -> bool {
+    let (_, key) = paths(layout, leaf);
+    !files::exists(&key)
+        && read_certificate(layout, leaf).is_ok_and(|certificate| known.is_key_on_host(certificate.fingerprint()))
 }
 
 /// Returns the first certificate of a file, and those after it.

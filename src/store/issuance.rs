@@ -15,7 +15,7 @@ use super::ledger::{AuditContext, Ledger};
 use super::staged::StagedFolder;
 use super::verification_cache::{self, CacheEntry};
 use crate::cluster::name::HostName;
-use crate::cluster::profile::{CaRole, Profile, TABLE};
+use crate::cluster::profile::{CaRole, Policy, Profile, TABLE};
 use crate::cluster::spec::Role;
 use crate::pki::ca_set::CaSet;
 use crate::pki::fingerprint::Fingerprint;
@@ -34,6 +34,8 @@ pub struct StagedCredentials {
     pub issued: Vec<(Profile, Verified<Credential>)>,
     /// Valid as they are: copied byte for byte.
     pub kept: Vec<(Profile, LoadedCredential)>,
+    /// Those whose keys only the host has: their certificates stay as they are.
+    pub on_host: Vec<Profile>,
 }
 
 /// The CAs, the time and the actor of an issue: recorded with every certificate.
@@ -204,7 +206,8 @@ fn fill(staged: StagedFolder, credentials: &StagedCredentials) -> Result<(Staged
     }
     staged.keep_others(|name| {
         let name = name.strip_suffix(".crt").or_else(|| name.strip_suffix(".key"));
-        name.is_some_and(|name| TABLE.iter().any(|row| row.name == name))
+        let is_on_host = |row: &Policy| credentials.on_host.contains(&row.profile);
+        name.is_some_and(|name| TABLE.iter().any(|row| row.name == name && !is_on_host(row)))
     })?;
     let issued = credentials.issued.iter().map(|(_, made)| &made.get().certificate);
     let certificates = issued.chain(credentials.kept.iter().map(|(_, stored)| &stored.credential.certificate));

@@ -12,6 +12,7 @@ pub mod layout;
 pub mod ledger;
 pub mod lock;
 pub mod service_account;
+pub mod signed;
 pub mod staged;
 pub mod trees;
 pub mod trust_file;

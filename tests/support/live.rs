@@ -5,6 +5,7 @@ use clusterctl::config;
 use clusterctl::fake_cluster::cluster::{Addresses, Config, FakeCluster, reserve};
 use clusterctl::fake_cluster::injected_fault::InjectedFault;
 use clusterctl::pki::issuer::{Credential, IssueError};
+use clusterctl::pki::key::PrivateKey;
 use clusterctl::store::layout::Layout;
 use clusterctl::store::{ca, credentials};
 use time::OffsetDateTime;
@@ -53,7 +54,17 @@ impl Live {
         let trust = ca::trust(&layout, CaRole::Cluster).expect("the root");
         let issuer = ca::open(&layout, CaRole::Cluster, None).expect("the root").into_issuer(lab.now);
         let stored = |leaf: &CertificateSpec| -> Result<Credential, IssueError> {
-            Ok(credentials::read(&layout, leaf).expect("issued").credential)
+            Ok(match credentials::read(&layout, leaf) {
+                Ok(stored) => stored.credential,
+                // A host whose keys are below `hosts` alone.
+                Err(_) => {
+                    let (certificate, chain) = credentials::read_certificates(&layout, leaf).expect("signed");
+                    let host = leaf.host.as_ref().expect("a host");
+                    let key = format!("hosts/{host}/var/lib/kubelet/pki/{}.key", leaf.policy().name);
+                    let key = PrivateKey::from_pem(lab.read(&key).as_bytes()).expect("a key");
+                    Credential { certificate, chain, key }
+                }
+            })
         };
         let config =
             Config::assemble(cluster, &trust, issuer.as_ref().ok(), fault, lab.now, stored).expect("what it serves");

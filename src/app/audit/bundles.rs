@@ -15,6 +15,7 @@ use crate::bundle::encryption;
 use crate::bundle::format::{Format, encrypted_name};
 use crate::bundle::input::Roles;
 use crate::cluster::name::HostName;
+use crate::cluster::profile::CertificateSpec;
 use crate::cluster::spec::Host;
 use crate::pki::fingerprint::Fingerprint;
 use crate::store::credentials;
@@ -69,6 +70,7 @@ impl Audit<'_> {
             layout: self.layout,
             cluster: self.cluster,
             cas: drift::ca_set(self.cas),
+            known: self.known,
             denials: self.denials,
             templates: templates::of_cluster(self.cluster, self.layout).ok(),
         };
@@ -113,8 +115,11 @@ impl Audit<'_> {
         let master = master.map(|host| self.cluster.master_specs(host));
         let node = node.map(|host| self.cluster.node_specs(host));
         let stored = master.into_iter().chain(node).flatten();
-        let stored = stored.filter_map(|spec| credentials::read(self.layout, &spec).ok());
-        stored.map(|stored| stored.credential.certificate.fingerprint()).collect()
+        let certificate = |spec: CertificateSpec| match credentials::is_key_on_host(self.layout, &spec, self.known) {
+            true => credentials::read_certificate(self.layout, &spec).ok(),
+            false => credentials::read(self.layout, &spec).ok().map(|stored| stored.credential.certificate),
+        };
+        stored.filter_map(certificate).map(|certificate| certificate.fingerprint()).collect()
     }
 
     fn bundle(&self, packed: &PackedBundle<'_>, expected: &ExpectedBundle<'_>) -> Finding {

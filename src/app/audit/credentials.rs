@@ -124,6 +124,11 @@ impl Audit<'_> {
             let key = certificate.map(|certificate| certificate.spki_fingerprint());
             return checked(self.without_key(&subject, *not_after, &problems[0]), key);
         }
+        if found.is_err() && credentials::is_key_on_host(self.layout, spec, self.known) {
+            let certificate = credentials::read_certificate(self.layout, spec).ok();
+            let key = certificate.map(|certificate| certificate.spki_fingerprint());
+            return checked(self.with_key_on_host(&subject, &problems), key);
+        }
         if !problems.contains(&CredentialProblem::NotThere) {
             problems.extend(credentials::mode_problem(self.layout, spec, found.as_ref().ok()));
         }
@@ -141,6 +146,21 @@ impl Audit<'_> {
                 let key = credentials::read(self.layout, spec).ok().map(|stored| stored.credential.key.fingerprint());
                 checked(wrong(&subject, &problems), key)
             }
+        }
+    }
+
+    /// Returns the finding of a certificate whose key only its host has.
+    fn with_key_on_host(&self, subject: &Subject<'_>, problems: &[CredentialProblem]) -> Finding {
+        let remedy = || DirectoryRemedy::SendRequest { host: subject.host.clone() };
+        match problems {
+            [problem @ CredentialProblem::KeyOnHost { not_after }] if self.expires_soon(*not_after) => subject
+                .finding(Status::Warn)
+                .saw(format!("{problem}; {}", self.time_left(*not_after)), self.expected_time())
+                .remedy(remedy()),
+            [problem @ CredentialProblem::KeyOnHost { .. }] => {
+                subject.finding(Status::Pass).saw(problem.to_string(), subject.expected())
+            }
+            problems => wrong(subject, problems).remedy(remedy()),
         }
     }
 

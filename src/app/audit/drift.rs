@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::bundle::format::Format;
+use crate::bundle::host_keys::HOST_KEYS;
 use crate::bundle::images::Settings;
 use crate::bundle::input::{BundleInput, HostCredential, Roles};
 use crate::bundle::model::{Bundle, INSTALLER, MANIFEST, MANIFEST_SUM, SIGNATURE};
@@ -17,6 +18,7 @@ use crate::pki::trust_bundle::TrustBundle;
 use crate::rbac::denials::Denials;
 use crate::store::credentials;
 use crate::store::layout::Layout;
+use crate::store::ledger::inventory::Inventory;
 use crate::store::service_account::{self, KeyPairState};
 
 /// Flags that affect trust: one that a bundle adds overrides the files of the kubelet or the API server.
@@ -52,6 +54,7 @@ pub(super) struct ExpectedBundle<'a> {
     pub(super) layout: &'a Layout,
     pub(super) cluster: &'a Cluster,
     pub(super) cas: Option<CaSet>,
+    pub(super) known: &'a Inventory,
     pub(super) denials: &'a Denials,
     pub(super) templates: Option<Templates>,
 }
@@ -85,7 +88,7 @@ impl ExpectedBundle<'_> {
             let path = &wanted.path;
             match bundle.file(path) {
                 // Ignition writes files to their places itself.
-                None if path == INSTALLER && format == Format::Ignition => {}
+                None if [INSTALLER, HOST_KEYS].contains(&path.as_str()) && format == Format::Ignition => {}
                 None => found.problems.push(format!("{path} is missing")),
                 Some(file) if file.bytes == wanted.bytes => {}
                 // The ledger's sequence is a comment, and not every revocation changes what API servers deny.
@@ -115,8 +118,12 @@ impl ExpectedBundle<'_> {
         let node = roles.node().map(|host| self.cluster.node_specs(host));
         let specs = master.into_iter().chain(node).flatten();
         let read_credential = |spec: CertificateSpec| {
+            if credentials::is_key_on_host(self.layout, &spec, self.known) {
+                let (certificate, chain) = credentials::read_certificates(self.layout, &spec).ok()?;
+                return Some(HostCredential { profile: spec.profile, certificate, chain, key: None });
+            }
             let credential = credentials::read(self.layout, &spec).ok()?.credential;
-            Some(HostCredential { profile: spec.profile, credential })
+            Some(HostCredential::with_key(spec.profile, credential))
         };
         let credentials = specs.map(read_credential).collect::<Option<Vec<HostCredential>>>()?;
         let service_account = match (roles.master(), service_account::read(self.layout)) {

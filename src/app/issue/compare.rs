@@ -55,6 +55,14 @@ pub(super) struct SubjectPlan {
     pub(super) issue: Vec<(usize, Vec<IssueReason>)>,
     /// The number of valid certificates.
     pub(super) kept: usize,
+    /// The numbers of the certificates whose keys only the host has, each with all reasons for which it needs a new one.
+    pub(super) on_host: Vec<(usize, Vec<IssueReason>)>,
+}
+
+impl SubjectPlan {
+    fn new(subject: usize, issue: Vec<(usize, Vec<IssueReason>)>, kept: usize) -> Self {
+        Self { subject, issue, kept, on_host: Vec::new() }
+    }
 }
 
 /// The result of the comparison.
@@ -142,14 +150,14 @@ impl Comparer<'_> {
         if snapshot.is_some_and(is_unchanged) {
             // Nothing is wrong with them, so there is no other reason.
             return Ok(match self.wanted.options.reissue {
-                true => SubjectPlan { subject, issue: all_for(IssueReason::Requested), kept: 0 },
-                false => SubjectPlan { subject, issue: Vec::new(), kept: specs.len() },
+                true => SubjectPlan::new(subject, all_for(IssueReason::Requested), 0),
+                false => SubjectPlan::new(subject, Vec::new(), specs.len()),
             });
         }
         // The hosts of a new fleet have no folders, and looking for each of their files would take most of the time.
         if snapshot.is_none() && specs.first().is_some_and(|spec| credentials::lacks_folder(self.layout, spec)) {
             let issue = all_for(IssueReason::Problem(CredentialProblem::NotThere));
-            return Ok(SubjectPlan { subject, issue, kept: 0 });
+            return Ok(SubjectPlan::new(subject, issue, 0));
         }
         Err(snapshot)
     }
@@ -162,7 +170,7 @@ impl Comparer<'_> {
         inventory: &Inventory,
     ) -> Result<(SubjectPlan, Option<CacheEntry>, Vec<UnrecordedCertificate>), StoreError> {
         let specs = self.wanted.specs(subject);
-        let mut plan = SubjectPlan { subject, issue: Vec::new(), kept: 0 };
+        let mut plan = SubjectPlan::new(subject, Vec::new(), 0);
         let (mut valid, mut discarded, mut unrecorded) = (Vec::new(), Vec::new(), Vec::new());
         for (i, spec) in specs.iter().enumerate() {
             let ca = self.cas.issuer_of(spec);
@@ -174,7 +182,11 @@ impl Comparer<'_> {
                 discarded.push(i);
             }
             let reasons = self.reasons(spec, &found)?;
-            if reasons.is_empty() {
+            if found.is_err() && credentials::is_key_on_host(self.layout, spec, inventory) {
+                // A key that is made here would not be the one that the host has.
+                plan.kept += usize::from(reasons.is_empty());
+                plan.on_host.push((i, reasons));
+            } else if reasons.is_empty() {
                 plan.kept += 1;
                 valid.extend(found.ok().map(|loaded| loaded.credential.certificate));
             } else {
@@ -209,8 +221,8 @@ impl Comparer<'_> {
         Ok(match found.as_ref().map_err(Vec::as_slice) {
             // A disk or a mode that prevents reading shows nothing about the credential: it may be valid.
             Err([CredentialProblem::Unreadable(error)]) => return Err(error.clone()),
-            // A key that was discarded is not missing.
-            Err([CredentialProblem::KeyDiscarded { not_after }]) => {
+            // A key that was discarded, or that only the host has, is not missing.
+            Err([CredentialProblem::KeyDiscarded { not_after } | CredentialProblem::KeyOnHost { not_after }]) => {
                 let certificate = credentials::read_certificate(self.layout, spec).ok();
                 let not_before = certificate.map_or(self.wanted.now, |certificate| certificate.not_before);
                 self.reasons_to_replace(spec, not_before, *not_after)

@@ -2,6 +2,7 @@
 
 use time::OffsetDateTime;
 
+use super::compare::PlannedCertificate;
 use crate::pki::certificate::Serial;
 use crate::pki::fingerprint::Fingerprint;
 use crate::store::error::StoreError;
@@ -20,6 +21,11 @@ pub enum Notice {
     ServiceAccountPublicKeyWritten {
         /// SHA-256 of the public key.
         pin: Fingerprint,
+    },
+    /// Certificates are due whose keys only their hosts have: the hosts have to send new requests.
+    RequestNeeded {
+        /// The certificates, with the reasons.
+        certificates: Vec<PlannedCertificate>,
     },
     /// Certificates expire with their CA, earlier than the cluster file says.
     Shortened {

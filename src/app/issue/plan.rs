@@ -54,6 +54,26 @@ impl<'a> IssuePreview<'a> {
         })
     }
 
+    /// Returns the certificates that are due, and for which only their hosts can ask, in the order of their subjects.
+    pub fn to_request(&self) -> impl Iterator<Item = PlannedCertificate> {
+        self.plans.iter().filter(|plan| !plan.on_host.is_empty()).flat_map(|plan| {
+            let specs = self.wanted.specs(plan.subject);
+            let due = plan.on_host.iter().filter(|(_, reasons)| !reasons.is_empty());
+            let planned = |(i, reasons): &(usize, Vec<_>)| PlannedCertificate {
+                credential: CredentialName::from(&specs[*i]),
+                reasons: reasons.clone(),
+            };
+            due.map(planned).collect::<Vec<_>>()
+        })
+    }
+
+    fn report_requests(&self, observer: &mut dyn Observer) {
+        let certificates: Vec<PlannedCertificate> = self.to_request().collect();
+        if !certificates.is_empty() {
+            observer.notice(Notice::RequestNeeded { certificates }.into());
+        }
+    }
+
     /// Returns the number of certificates that would be issued.
     #[must_use]
     pub fn issued(&self) -> usize {
@@ -142,6 +162,7 @@ pub fn preview<'a>(
     let wanted = Wanted { options, cluster, now: env.now };
     let (preview, _) = IssuePreview::new(wanted, &cas, &ledger, env, observer)?;
     removed_hosts::report(env, cluster, &HostFolders::list(&env.layout)?, &ledger, observer)?;
+    preview.report_requests(observer);
     Ok(preview)
 }
 
@@ -181,6 +202,7 @@ pub fn plan<'a>(
     let (folders, (preview, cache_entries)) = (folders?, preview?);
     cache(&cache_entries, &mut ledger, observer);
     removed_hosts::report(env, cluster, &folders, &ledger, observer)?;
+    preview.report_requests(observer);
     Ok(IssuePlan { preview, env, ledger, cas, _lock: lock })
 }
 

@@ -125,11 +125,14 @@ impl Signing<'_> {
             expected: cache_key.expected(&specs),
             issued: Vec::new(),
             kept: Vec::new(),
+            on_host: Vec::new(),
         };
         for (i, spec) in specs.iter().enumerate() {
             made.host.clone_from(&spec.host);
             if plan.issue.iter().any(|(issued, _)| *issued == i) {
                 made.issued.push((spec.profile, self.issue(spec)?));
+            } else if plan.on_host.iter().any(|(on_host, _)| *on_host == i) {
+                made.on_host.push(spec.profile);
             } else {
                 made.kept.push((spec.profile, self.still_valid(spec)?));
             }

@@ -58,15 +58,22 @@ impl Inputs<'_> {
             let mut verified = Vec::new();
             for spec in specs {
                 let (keys, issuer) = (self.cluster.keys, self.cas.issuer_of(spec));
-                let loaded = credentials::read_good(layout, spec, keys, issuer, &self.known, now)
-                    .map_err(|problems| RefusedHost::new(spec, roles.host(), problems))?;
-                verified.push(loaded.credential.certificate);
+                match credentials::read_good(layout, spec, keys, issuer, &self.known, now) {
+                    Ok(loaded) => verified.push(loaded.credential.certificate),
+                    Err(problems) if matches!(problems.as_slice(), [CredentialProblem::KeyOnHost { .. }]) => {}
+                    Err(problems) => return Err(self.refused(spec, roles, problems)),
+                }
             }
             entries.extend(
                 snapshot.zip(specs.first()).and_then(|(snapshot, first)| snapshot.entry(first, verified.iter())),
             );
         }
         Ok(entries)
+    }
+
+    fn refused(&self, spec: &CertificateSpec, roles: &Roles<'_>, problems: Vec<CredentialProblem>) -> RefusedHost {
+        let is_key_on_host = credentials::is_key_on_host(&self.env.layout, spec, &self.known);
+        RefusedHost { host: roles.host().clone(), credential: spec.profile, problems, is_key_on_host }
     }
 
     /// Reads a host's credentials and checks the bytes that are packed, all but the issuer's signature.
@@ -77,12 +84,21 @@ impl Inputs<'_> {
         let mut found = Vec::new();
         for spec in self.specs(roles) {
             let (keys, issuer) = (self.cluster.keys, self.cas.issuer_of(&spec));
-            let loaded = credentials::read_issued(layout, &spec, keys, issuer, &self.known, self.env.now)
-                .map_err(|problems| PackageError::CredentialChanged(RefusedHost::new(&spec, roles.host(), problems)))?;
+            let changed = |problems| PackageError::CredentialChanged(self.refused(&spec, roles, problems));
+            let loaded = match credentials::read_issued(layout, &spec, keys, issuer, &self.known, self.env.now) {
+                Ok(loaded) => loaded,
+                Err(problems) if matches!(problems.as_slice(), [CredentialProblem::KeyOnHost { .. }]) => {
+                    let (certificate, chain) =
+                        credentials::read_certificates(layout, &spec).map_err(|problem| changed(vec![problem]))?;
+                    found.push(HostCredential { profile: spec.profile, certificate, chain, key: None });
+                    continue;
+                }
+                Err(problems) => return Err(changed(problems)),
+            };
             if let Some(problem) = credentials::mode_problem(layout, &spec, Some(&loaded)) {
                 self.exposed.add(problem);
             }
-            found.push(HostCredential { profile: spec.profile, credential: loaded.credential });
+            found.push(HostCredential::with_key(spec.profile, loaded.credential));
         }
         Ok(found)
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::cluster::name::HostName;
-use crate::cluster::profile::{CertificateSpec, Holder, Profile};
+use crate::cluster::profile::{Holder, Profile};
 use crate::cluster::spec::Role;
 use crate::store::credentials::CredentialProblem;
 use crate::store::error::StoreError;
@@ -20,6 +20,8 @@ pub struct RefusedHost {
     pub credential: Profile,
     /// What is wrong with it.
     pub problems: Vec<CredentialProblem>,
+    /// Whether only the host has its key.
+    pub is_key_on_host: bool,
 }
 
 /// What helps a host that was refused.
@@ -29,6 +31,8 @@ pub enum CredentialRemedy {
     Issue,
     /// Reissue it: its key was discarded on purpose, and all else is good.
     Reissue,
+    /// Send a new request from the host, which alone has the key.
+    SendRequest,
     /// Make its file readable: the credential may well be good.
     MakeReadable,
     /// Compare the clocks: it is not valid yet.
@@ -36,10 +40,6 @@ pub enum CredentialRemedy {
 }
 
 impl RefusedHost {
-    pub(super) fn new(spec: &CertificateSpec, host: &HostName, problems: Vec<CredentialProblem>) -> Self {
-        Self { host: host.clone(), credential: spec.profile, problems }
-    }
-
     /// Returns the name of the credential.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -65,6 +65,7 @@ impl RefusedHost {
             [CredentialProblem::KeyDiscarded { .. }] => CredentialRemedy::Reissue,
             [CredentialProblem::Unreadable(_)] => CredentialRemedy::MakeReadable,
             problems if problems.iter().all(CredentialProblem::is_early) => CredentialRemedy::CompareClocks,
+            _ if self.is_key_on_host => CredentialRemedy::SendRequest,
             _ => CredentialRemedy::Issue,
         }
     }

@@ -51,7 +51,8 @@ pub(super) fn rows(
         .collect();
     let mut generations = source.ledger.packed_generations()?;
     let mut generations = Ordered(generations.rows().peekable());
-    let hosts = Hosts { source, cas, discarded: source.ledger.discarded_keys()? };
+    let (discarded, on_hosts) = (source.ledger.discarded_keys()?, source.ledger.keys_on_hosts()?);
+    let hosts = Hosts { source, cas, discarded, on_hosts };
     for member in members.chunk_by(|(one, _), (other, _)| one == other) {
         let [(name, _), ..] = member else { continue };
         let mut newest: Option<OffsetDateTime> = None;
@@ -101,6 +102,8 @@ struct Hosts<'a> {
     cas: &'a Cas,
     /// The certificates whose keys were deleted on purpose.
     discarded: HashSet<Fingerprint>,
+    /// The certificates whose keys only their hosts have.
+    on_hosts: HashSet<Fingerprint>,
 }
 
 impl Hosts<'_> {
@@ -108,7 +111,12 @@ impl Hosts<'_> {
         let row = |state| StatusRow::new(Subject::Host(name.to_string()), Credential::Leaf(policy.profile), state);
         let place = if role == Role::Master { Place::Master } else { Place::Node };
         let server = || Server { place, host: name.to_string() };
-        let issue = || DirectoryRemedy::Issue { server: server(), reissue: false };
+        let is_on_host = current.as_ref().is_some_and(|one| self.on_hosts.contains(&one.issued.fingerprint));
+        let send_request = || DirectoryRemedy::SendRequest { host: name.to_string() };
+        let issue = || match is_on_host {
+            true => send_request(),
+            false => DirectoryRemedy::Issue { server: server(), reissue: false },
+        };
         let Some(CurrentCertificate { issued, not_before, .. }) = current else {
             return row(State::Missing).remedy(issue());
         };
@@ -136,7 +144,7 @@ impl Hosts<'_> {
         match state {
             State::Valid => row,
             State::Expiring if !is_renewable => row.remedy(DirectoryRemedy::PlanNewRoots),
-            State::Expiring if !is_due => row.remedy(DirectoryRemedy::RenewHost(server())),
+            State::Expiring if !is_due && !is_on_host => row.remedy(DirectoryRemedy::RenewHost(server())),
             _ => row.remedy(issue()),
         }
     }

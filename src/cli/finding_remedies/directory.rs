@@ -1,5 +1,6 @@
 //! The words for remedies of what a cluster directory holds.
 
+use crate::cli::remedies;
 use crate::cli::remedies::package::USE_NEWER_VERSION;
 use crate::verify::remedy::{DirectoryRemedy, FileRemedy, Server};
 use crate::verify::target::Place;
@@ -24,6 +25,7 @@ pub(super) fn credential(remedy: &DirectoryRemedy) -> String {
         DirectoryRemedy::ReissueUnlessInstalled { host } => {
             return format!("if it was not installed on its host: clusterctl issue-node {host} --reissue");
         }
+        DirectoryRemedy::SendRequest { host } => return remedies::send_request(host),
         DirectoryRemedy::DeleteDeliveredKey { path } => {
             return format!("once its host's encrypted bundle is installed: rm {path}");
         }

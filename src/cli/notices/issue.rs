@@ -2,7 +2,10 @@
 
 use crate::app::count::certificates;
 use crate::app::issue::Notice;
+use crate::cli::output::reasons;
+use crate::cli::remedies::send_request;
 use crate::cluster::duration::stamp;
+use crate::cluster::name::HostName;
 use crate::ui::Screen;
 
 /// Shows a notice.
@@ -23,6 +26,16 @@ pub(super) fn show(notice: &Notice, screen: &mut Screen<'_>) {
             stamp(*ca_not_after),
             certificates(*count),
         )),
+        Notice::RequestNeeded { certificates } => {
+            for one in certificates {
+                screen.warn(format_args!(
+                    "{} is not issued here, because its key is on its host alone ({}). Send a new request: {}",
+                    one.credential,
+                    reasons::of(one),
+                    send_request(one.credential.host.as_ref().map_or("HOST", HostName::as_str)),
+                ));
+            }
+        }
         Notice::Recorded { count, serial } => screen.warn(format_args!(
             "{} that the ledger lacked {} recorded in it, and can be revoked, for example with: clusterctl revoke {serial}",
             certificates(*count),

@@ -5,5 +5,6 @@ pub(crate) mod crls;
 pub(crate) mod history;
 pub(crate) mod reasons;
 pub(crate) mod renewal;
+pub(crate) mod requests;
 pub(crate) mod revocation;
 pub(crate) mod status;

@@ -138,5 +138,7 @@ fn commands(refused: &[RefusedHost]) -> Vec<String> {
             count - NAMED_AT_MOST
         )),
     };
-    [issue(Role::Master), issue(Role::Node), reissue].into_iter().flatten().collect()
+    let requests = hosts(Role::Node, CredentialRemedy::SendRequest).into_iter().take(NAMED_AT_MOST);
+    let requests = requests.map(remedies::send_request);
+    [issue(Role::Master), issue(Role::Node), reissue].into_iter().flatten().chain(requests).collect()
 }

@@ -14,7 +14,7 @@ pub use metadata::{
 pub use read::{begins_with, digest_of_private, holds_exactly, read, read_one_of_many, read_or_wait};
 pub use remove::{remove_all, sweep};
 pub use sync::sync_all;
-pub use write::{FOLDER, PRIVATE, PUBLIC, create_folder, create_open_folder, replace, write_new};
+pub use write::{FOLDER, PRIVATE, PUBLIC, create_folder, create_folders_below, create_open_folder, replace, write_new};
 
 pub(super) use list::list;
 pub(super) use metadata::is_empty;

@@ -38,6 +38,23 @@ pub fn create_open_folder(path: &Path) -> Result<(), StoreError> {
     DirBuilder::new().recursive(true).create(path).map_err(|error| StoreError::io("create", path, &error))
 }
 
+/// Creates the missing folders of `path` below `root`, each with the mode that `mode` tells for its path below `root`.
+///
+/// # Errors
+/// The system's error.
+pub fn create_folders_below(root: &Path, path: &str, mode: impl Fn(&str) -> u32) -> Result<(), StoreError> {
+    for (at, _) in path.match_indices('/') {
+        let below = &path[..at];
+        let folder = root.join(below);
+        match DirBuilder::new().mode(mode(below)).create(&folder) {
+            Ok(()) => sync_folder(parent(&folder))?,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(StoreError::io("create", &folder, &error)),
+        }
+    }
+    Ok(())
+}
+
 /// Writes a file that must not exist yet.
 ///
 /// # Errors

@@ -6,9 +6,10 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use time::OffsetDateTime;
 
 use super::columns::Column;
+use super::events::KEY_ON_HOST;
 use super::query::RowQuery;
 use super::revocations::Revocation;
-use super::{AuditContext, Ledger, cache};
+use super::{AuditContext, Ledger, cache, events};
 use crate::cluster::duration::stamp;
 use crate::cluster::profile::CaRole;
 use crate::pki::certificate::{Certificate, Serial};
@@ -92,6 +93,20 @@ impl Ledger {
         self.record_with_cache(entries, &[], audit)
     }
 
+    /// Like [`Ledger::record`], for certificates whose keys only their hosts have.
+    ///
+    /// # Errors
+    /// When SQLite cannot; nothing is recorded then.
+    pub fn record_signed(&mut self, entries: &[Entry<'_>], audit: &AuditContext<'_>) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            insert(transaction, entries, audit)?;
+            entries.iter().try_for_each(|entry| {
+                let fingerprint = entry.certificate.fingerprint().to_string();
+                events::insert(transaction, KEY_ON_HOST, entry.host.unwrap_or_default(), &fingerprint, audit)
+            })
+        })
+    }
+
     /// Like [`Ledger::record`]. Also stores entries of the verification cache in the same transaction: each sync of the
     /// disk takes as long as many rows.
     pub(in crate::store) fn record_with_cache(
@@ -142,6 +157,14 @@ impl Ledger {
     /// The errors of [`CertificateQuery::all`].
     pub fn by_fingerprint(&self, certificate: Fingerprint) -> Result<Option<IssuedCertificate>, StoreError> {
         Ok(self.certificates("WHERE c.sha256 = ?1", &[&certificate.to_string()])?.all()?.pop())
+    }
+
+    /// Finds the certificates of a public key, in the order of issue.
+    ///
+    /// # Errors
+    /// The errors of [`CertificateQuery::all`].
+    pub fn by_public_key(&self, spki: Fingerprint) -> Result<Vec<IssuedCertificate>, StoreError> {
+        self.certificates("WHERE c.spki_sha256 = ?1 ORDER BY c.seq", &[&spki.to_string()])?.all()
     }
 
     /// Finds all certificates that expire before a time, those first that expire first.

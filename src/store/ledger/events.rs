@@ -14,6 +14,10 @@ use crate::store::error::StoreError;
 /// The kind of the events that record the deletion of a key; their detail is the certificate's SHA-256.
 pub(super) const KEY_DISCARDED: &str = "forget-key";
 
+/// The kind of the events that record that a certificate was signed for a key that only its host has; their detail is the
+/// certificate's SHA-256.
+pub(super) const KEY_ON_HOST: &str = "sign";
+
 /// Actor and timestamp recorded with a change.
 #[derive(Debug, Clone)]
 pub struct AuditContext<'a> {
@@ -58,10 +62,22 @@ impl Ledger {
     /// # Errors
     /// When SQLite cannot, or a row is not what clusterctl writes.
     pub fn discarded_keys(&self) -> Result<HashSet<Fingerprint>, StoreError> {
+        self.certificates_of(KEY_DISCARDED)
+    }
+
+    /// Returns the certificates that were signed for keys which only their hosts have.
+    ///
+    /// # Errors
+    /// When SQLite cannot, or a row is not what clusterctl writes.
+    pub fn keys_on_hosts(&self) -> Result<HashSet<Fingerprint>, StoreError> {
+        self.certificates_of(KEY_ON_HOST)
+    }
+
+    fn certificates_of(&self, kind: &str) -> Result<HashSet<Fingerprint>, StoreError> {
         self.read(|connection| {
             let mut select = connection.prepare("SELECT detail FROM events WHERE kind = ?1")?;
             let certificate = |row: &Row<'_>| row.get::<_, Column<Fingerprint>>(0).map(|column| column.0);
-            select.query_map([KEY_DISCARDED], certificate)?.collect()
+            select.query_map([kind], certificate)?.collect()
         })
     }
 }

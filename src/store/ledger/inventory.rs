@@ -17,6 +17,7 @@ pub struct Inventory {
     order: HashMap<Fingerprint, u64>,
     roots: HashMap<Fingerprint, String>,
     discarded: HashSet<Fingerprint>,
+    on_hosts: HashSet<Fingerprint>,
     revoked: HashMap<Fingerprint, Revocation>,
 }
 
@@ -31,6 +32,12 @@ impl Inventory {
     #[must_use]
     pub fn is_key_discarded(&self, certificate: Fingerprint) -> bool {
         self.discarded.contains(&certificate)
+    }
+
+    /// Returns true if this certificate was signed for a key that only its host has.
+    #[must_use]
+    pub fn is_key_on_host(&self, certificate: Fingerprint) -> bool {
+        self.on_hosts.contains(&certificate)
     }
 
     /// Returns why and when a certificate was revoked, if it was.
@@ -68,7 +75,7 @@ impl Ledger {
                 select.query_map([], |row| Ok((digest(row)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?;
             Ok((order, roots))
         })?;
-        let discarded = self.discarded_keys()?;
+        let (discarded, on_hosts) = (self.discarded_keys()?, self.keys_on_hosts()?);
         let mut revoked = self.revocations()?;
         // Also of certificates that the ledger does not have, where the digest is known.
         for one in self.unrecorded()? {
@@ -76,6 +83,6 @@ impl Ledger {
                 revoked.entry(certificate).or_insert(one.revocation);
             }
         }
-        Ok(Inventory { order, roots, discarded, revoked })
+        Ok(Inventory { order, roots, discarded, on_hosts, revoked })
     }
 }

@@ -22,6 +22,11 @@ pub enum DirectoryRemedy {
         /// The node.
         host: String,
     },
+    /// Send a new request from a node, whose key only it has.
+    SendRequest {
+        /// The node.
+        host: String,
+    },
     /// Reissue both credentials of a shared key.
     ReissueBoth,
     /// Delete a key once its encrypted bundle is installed.

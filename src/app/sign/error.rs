@@ -1,0 +1,164 @@
+//! Requests that are refused, and why.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::app::issue::CredentialName;
+use crate::app::package;
+use crate::app::remedy::Remedy;
+use crate::cluster::profile::Profile;
+use crate::pki::certificate::{CertificateError, Serial};
+use crate::pki::material::MaterialError;
+use crate::pki::reason::Reason;
+use crate::pki::request::RequestError;
+
+/// Why a request is refused. Texts of the request are safe to show.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RequestProblem {
+    /// The file does not exist.
+    #[error("there is no such file")]
+    Missing,
+    /// The file is too large to be a request.
+    #[error("it is larger than {limit} bytes")]
+    TooLarge {
+        /// The largest size, in bytes.
+        limit: u64,
+    },
+    /// The file is empty.
+    #[error("it is empty")]
+    Empty,
+    /// The file is damaged, or nothing in it is known.
+    #[error("{0}")]
+    Damaged(MaterialError),
+    /// There is no request in the file.
+    #[error("there is no certificate request in it")]
+    NoRequest,
+    /// There is a private key in the file.
+    #[error("there is a private key in it, which has to stay on its host")]
+    PrivateKey,
+    /// The request cannot be parsed.
+    #[error("the request cannot be read: {0}")]
+    Malformed(CertificateError),
+    /// The request does not prove possession of a key that can be used.
+    #[error("{0}")]
+    Unproven(RequestError),
+    /// Neither the request nor a flag names the host.
+    #[error("it names no host")]
+    NoHost,
+    /// The cluster file has no node of this name.
+    #[error("the cluster file has no node called {name:?}")]
+    UnknownHost {
+        /// The name.
+        name: String,
+        /// The most similar name that the cluster file has.
+        similar: Option<String>,
+    },
+    /// Neither the request nor a flag tells the profile.
+    #[error("it does not tell whether it is for kubelet-client or kubelet-server")]
+    NoProfile,
+    /// It asks for another user name.
+    #[error("it asks for the user name {0:?}")]
+    OtherUser(String),
+    /// It asks for another group.
+    #[error("it asks for the group {0:?}")]
+    OtherGroup(String),
+    /// It asks for a name or an address that the inventory does not have.
+    #[error("it asks for the name {0:?}, which the cluster file does not have for this host")]
+    OtherName(String),
+    /// It asks for a usage that the profile does not have.
+    #[error("it asks for the usage {usage}, which {} does not have", profile.policy().name)]
+    OtherUsage {
+        /// The usage.
+        usage: String,
+        /// The profile.
+        profile: Profile,
+    },
+    /// It asks to be a CA.
+    #[error("it asks to be a CA")]
+    Ca,
+    /// Another certificate has the same public key.
+    #[error("its key is also that of {} (serial {serial})", with_host(host.as_ref(), profile))]
+    KeyOfAnother {
+        /// The host of the other certificate, if it has one.
+        host: Option<String>,
+        /// The profile of the other certificate.
+        profile: String,
+        /// The serial number of the other certificate.
+        serial: Serial,
+    },
+    /// A certificate of the same public key was revoked.
+    #[error("a certificate of its key was revoked (serial {serial}, {reason})")]
+    KeyRevoked {
+        /// The serial number of the certificate.
+        serial: Serial,
+        /// The reason.
+        reason: Reason,
+    },
+    /// Two requests have the same public key.
+    #[error("another of these requests has the same key")]
+    KeyTwice,
+    /// Two requests are for the same certificate.
+    #[error("another of these requests is also for {0}")]
+    Twice(CredentialName),
+}
+
+fn with_host(host: Option<&String>, profile: &str) -> String {
+    host.map_or_else(|| profile.to_owned(), |host| format!("{host} {profile}"))
+}
+
+/// A request that is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedRequest {
+    /// The file.
+    pub file: PathBuf,
+    /// The number of the request in the file, from 1; `None` where the file as a whole is refused.
+    pub number: Option<usize>,
+    /// All reasons, at least one.
+    pub problems: Vec<RequestProblem>,
+}
+
+impl fmt::Display for RefusedRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file.display())?;
+        if let Some(number) = self.number {
+            write!(f, ", request {number}")?;
+        }
+        let problems: Vec<String> = self.problems.iter().map(ToString::to_string).collect();
+        write!(f, ": {}", problems.join("; "))
+    }
+}
+
+/// Errors of signing requests.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SignError {
+    /// Requests are refused, so nothing was signed.
+    #[error("requests are refused, so nothing was signed:{}", lines(.0))]
+    Refused(Vec<RefusedRequest>),
+}
+
+fn lines(refused: &[RefusedRequest]) -> String {
+    refused.iter().map(|one| format!("\n  {one}")).collect()
+}
+
+impl SignError {
+    pub(in crate::app) fn remedy(&self) -> Remedy {
+        let Self::Refused(refused) = self;
+        let unknown = refused.iter().flat_map(|one| &one.problems).find_map(|one| match one {
+            RequestProblem::UnknownHost { similar, .. } => Some(similar.clone()),
+            _ => None,
+        });
+        match unknown {
+            Some(Some(similar)) => return Remedy::DidYouMean(similar),
+            Some(None) => return Remedy::Package(package::Remedy::AddHost),
+            None => {}
+        }
+        let has = |is: fn(&RequestProblem) -> bool| refused.iter().flat_map(|one| &one.problems).any(is);
+        if has(|one| matches!(one, RequestProblem::KeyOfAnother { .. } | RequestProblem::KeyRevoked { .. })) {
+            return Remedy::MakeNewHostKey;
+        }
+        if has(|one| matches!(one, RequestProblem::NoHost | RequestProblem::NoProfile)) {
+            return Remedy::NameHostAndProfile;
+        }
+        Remedy::CorrectRequest
+    }
+}

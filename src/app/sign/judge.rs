@@ -1,0 +1,161 @@
+//! Judges requests by the cluster file and the ledger.
+
+use super::error::{RefusedRequest, RequestProblem};
+use super::options::SignOptions;
+use super::read::Found;
+use super::report::{Asked, Granted, SignedCertificate};
+use crate::app::issue::CredentialName;
+use crate::cluster::account::AccountScheme;
+use crate::cluster::name::HostName;
+use crate::cluster::profile::{CertificateSpec, Holder, Profile, TABLE};
+use crate::cluster::similar::nearest;
+use crate::cluster::spec::{Cluster, Host};
+use crate::pki::request::{CertificateRequest, VerifiedRequest};
+use crate::sanitize::sanitized;
+use crate::store::error::StoreError;
+use crate::store::ledger::Ledger;
+
+/// A request that may be signed.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    pub(super) row: SignedCertificate,
+    pub(super) spec: CertificateSpec,
+    pub(super) request: VerifiedRequest,
+}
+
+/// Judges all requests: those that may be signed, and those that are refused.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub(super) fn judge(
+    found: Vec<Found>,
+    options: &SignOptions,
+    cluster: &Cluster,
+    ledger: &Ledger,
+) -> Result<(Vec<Accepted>, Vec<RefusedRequest>), StoreError> {
+    let (mut accepted, mut refused): (Vec<Accepted>, Vec<RefusedRequest>) = (Vec::new(), Vec::new());
+    for Found { file, number, request } in found {
+        let (spec, mut problems) = target(&request, options, cluster);
+        if let Some(spec) = &spec {
+            problems.extend(more_than_granted(&request, spec, cluster));
+            problems.extend(known_keys(&request, spec, ledger)?);
+        }
+        let earlier = || accepted.iter();
+        if earlier().any(|one| one.row.asked.public_key == request.spki_fingerprint) {
+            problems.push(RequestProblem::KeyTwice);
+        }
+        if let Some(spec) = spec.as_ref().filter(|spec| earlier().any(|one| same(&one.spec, spec))) {
+            problems.push(RequestProblem::Twice(CredentialName::from(spec)));
+        }
+        let asked = Asked::of(&request);
+        match (VerifiedRequest::verify(request), spec) {
+            (Ok(request), Some(spec)) if problems.is_empty() => {
+                let Some(host) = spec.host.clone() else { continue };
+                let (profile, granted) = (spec.profile, Granted::of(&spec));
+                let row = SignedCertificate { file, host, profile, asked, granted, signed: None };
+                accepted.push(Accepted { row, spec, request });
+            }
+            (verified, _) => {
+                let unproven = verified.err().map(RequestProblem::Unproven);
+                let problems = unproven.into_iter().chain(problems).collect();
+                refused.push(RefusedRequest { file, number: Some(number), problems });
+            }
+        }
+    }
+    Ok((accepted, refused))
+}
+
+fn same(one: &CertificateSpec, other: &CertificateSpec) -> bool {
+    one.host == other.host && one.profile == other.profile
+}
+
+/// Returns the certificate that a request is for, by the cluster file.
+fn target(
+    request: &CertificateRequest,
+    options: &SignOptions,
+    cluster: &Cluster,
+) -> (Option<CertificateSpec>, Vec<RequestProblem>) {
+    let mut problems = Vec::new();
+    let host = match options.host.as_ref().map(ToString::to_string).or_else(|| named_host(request)) {
+        None => Err(RequestProblem::NoHost),
+        Some(name) => cluster.node(&name).ok_or_else(|| unknown(&name, cluster)),
+    };
+    let profile = options.profile.or_else(|| named_profile(request)).ok_or(RequestProblem::NoProfile);
+    match (host, profile) {
+        (Ok(host), Ok(profile)) => (spec_of(cluster, host, profile), problems),
+        (host, profile) => {
+            problems.extend(host.err());
+            problems.extend(profile.err());
+            (None, problems)
+        }
+    }
+}
+
+fn spec_of(cluster: &Cluster, host: &Host, profile: Profile) -> Option<CertificateSpec> {
+    cluster.node_specs(host).into_iter().find(|spec| spec.profile == profile)
+}
+
+/// Returns the host that the common name tells, with or without the prefix of an account.
+fn named_host(request: &CertificateRequest) -> Option<String> {
+    let [name] = request.subject.common_names.as_slice() else { return None };
+    let bare = AccountScheme::ALL.iter().find_map(|scheme| name.strip_prefix(scheme.prefix()));
+    Some(bare.unwrap_or(name).to_owned())
+}
+
+fn unknown(name: &str, cluster: &Cluster) -> RequestProblem {
+    let similar = nearest(name, cluster.nodes.iter().map(|host| host.name.as_str())).map(str::to_owned);
+    RequestProblem::UnknownHost { name: sanitized(name), similar }
+}
+
+/// Returns the node's profile whose usage is the one that a request asks for.
+fn named_profile(request: &CertificateRequest) -> Option<Profile> {
+    let [usage] = request.extended_key_usage.as_slice() else { return None };
+    let row = TABLE.iter().find(|row| row.holder == Holder::Node && row.usage.names() == [usage.as_str()])?;
+    Some(row.profile)
+}
+
+/// Returns what a request asks for beyond what the cluster file has for its host.
+fn more_than_granted(request: &CertificateRequest, spec: &CertificateSpec, cluster: &Cluster) -> Vec<RequestProblem> {
+    let Some(host) = spec.host.as_ref() else { return Vec::new() };
+    let accounts = AccountScheme::ALL.map(|scheme| scheme.account(host));
+    let is_own = |user: &str| user == host.as_str() || accounts.iter().any(|account| account.user == user);
+    let is_own_group = |group: &str| accounts.iter().any(|account| account.group.as_deref() == Some(group));
+    let users = request.subject.common_names.iter().filter(|user| !user.is_empty() && !is_own(user));
+    let groups = request.subject.organizations.iter().filter(|group| !is_own_group(group));
+    let known = names_of(cluster, host);
+    let names = request.names.iter().map(ToString::to_string);
+    let usages = request.extended_key_usage.iter().filter(|one| !spec.policy().usage.names().contains(&one.as_str()));
+    let usage = |usage: &String| RequestProblem::OtherUsage { usage: usage.clone(), profile: spec.profile };
+    let mut problems: Vec<RequestProblem> = users.map(|user| RequestProblem::OtherUser(sanitized(user))).collect();
+    problems.extend(groups.map(|group| RequestProblem::OtherGroup(sanitized(group))));
+    let others = names.filter(|name| !known.contains(&name.to_ascii_lowercase()));
+    problems.extend(others.map(|name| RequestProblem::OtherName(sanitized(&name))));
+    problems.extend(usages.map(usage));
+    problems.extend(request.asks_for_ca.then_some(RequestProblem::Ca));
+    problems
+}
+
+/// Returns the names and addresses of a node's serving certificate.
+fn names_of(cluster: &Cluster, host: &HostName) -> Vec<String> {
+    let spec = cluster.node(host.as_str()).and_then(|host| spec_of(cluster, host, Profile::KubeletServer));
+    spec.map(|spec| spec.names.iter().map(ToString::to_string).collect()).unwrap_or_default()
+}
+
+/// Returns a problem for each certificate with the same public key that was revoked, or is another's.
+fn known_keys(
+    request: &CertificateRequest,
+    spec: &CertificateSpec,
+    ledger: &Ledger,
+) -> Result<Vec<RequestProblem>, StoreError> {
+    let host = spec.host.as_ref().map(HostName::as_str);
+    let mut problems = Vec::new();
+    for issued in ledger.by_public_key(request.spki_fingerprint)? {
+        if let Some(revocation) = issued.revocation {
+            problems.push(RequestProblem::KeyRevoked { serial: issued.serial, reason: revocation.reason });
+        } else if issued.host.as_deref() != host || issued.profile != spec.policy().name {
+            let (host, profile, serial) = (issued.host, issued.profile, issued.serial);
+            problems.push(RequestProblem::KeyOfAnother { host, profile, serial });
+        }
+    }
+    Ok(problems)
+}

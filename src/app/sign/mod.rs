@@ -1,0 +1,16 @@
+//! Signs requests: only the public key is taken from a request; every name, usage and date comes from the cluster file.
+//!
+//! [`preview`] reads and judges the requests and changes nothing. [`plan()`] does the same under the directory's lock;
+//! [`SignPlan::apply`] signs, records and writes.
+
+mod error;
+mod judge;
+mod options;
+mod plan;
+mod read;
+mod report;
+
+pub use error::{RefusedRequest, RequestProblem, SignError};
+pub use options::{MAX_REQUEST, SignOptions};
+pub use plan::{SignPlan, SignPreview, plan, preview};
+pub use report::{Asked, Granted, SignReport, SignedCertificate};

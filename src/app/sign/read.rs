@@ -1,0 +1,79 @@
+//! Reads the files of requests.
+
+use std::path::{Path, PathBuf};
+
+use super::error::{RefusedRequest, RequestProblem};
+use super::options::MAX_REQUEST;
+use crate::app::error::Error;
+use crate::app::input::{self, InputError};
+use crate::pki::material;
+use crate::pki::pem::Item;
+use crate::pki::request::CertificateRequest;
+use crate::store::error::StoreError;
+
+/// A request in a file, parsed and not judged.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// The file.
+    pub(super) file: PathBuf,
+    /// Its number in the file, from 1.
+    pub(super) number: usize,
+    pub(super) request: CertificateRequest,
+}
+
+/// Reads all files. What cannot be read is refused, and everything else is returned.
+///
+/// # Errors
+/// When a file exists and the system does not let it be read.
+pub(super) fn read(files: &[PathBuf]) -> Result<(Vec<Found>, Vec<RefusedRequest>), Error> {
+    let (mut found, mut refused) = (Vec::new(), Vec::new());
+    for file in files {
+        match requests_in(file)? {
+            Err(problem) => {
+                refused.push(RefusedRequest { file: file.clone(), number: None, problems: vec![problem] });
+            }
+            Ok(ders) => {
+                for (i, der) in ders.iter().enumerate() {
+                    let (file, number) = (file.clone(), i + 1);
+                    match CertificateRequest::from_der(der) {
+                        Ok(request) => found.push(Found { file, number, request }),
+                        Err(error) => {
+                            let problems = vec![RequestProblem::Malformed(error)];
+                            refused.push(RefusedRequest { file, number: Some(number), problems });
+                        }
+                    }
+                }
+            }
+        }
+    }
+    Ok((found, refused))
+}
+
+fn requests_in(file: &Path) -> Result<Result<Vec<Vec<u8>>, RequestProblem>, Error> {
+    let bytes = match input::read_or_wait(file, MAX_REQUEST, "request") {
+        Ok(bytes) => bytes,
+        Err(InputError::Missing { .. }) => return Ok(Err(RequestProblem::Missing)),
+        Err(InputError::Store(StoreError::TooLarge { limit, .. })) => {
+            return Ok(Err(RequestProblem::TooLarge { limit }));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Ok(Err(RequestProblem::Empty));
+    }
+    let found = match material::read(&bytes) {
+        Ok(found) => found,
+        Err(error) => return Ok(Err(RequestProblem::Damaged(error))),
+    };
+    if found.iter().any(|one| matches!(one.item, Item::Key(..) | Item::EncryptedKey(_))) {
+        return Ok(Err(RequestProblem::PrivateKey));
+    }
+    let requests: Vec<Vec<u8>> = found
+        .into_iter()
+        .filter_map(|one| match one.item {
+            Item::Csr(der) => Some(der),
+            _ => None,
+        })
+        .collect();
+    Ok(if requests.is_empty() { Err(RequestProblem::NoRequest) } else { Ok(requests) })
+}

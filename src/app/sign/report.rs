@@ -1,0 +1,103 @@
+//! What requests asked for, and what was signed.
+
+use std::path::PathBuf;
+
+use time::OffsetDateTime;
+
+use crate::cluster::account::Account;
+use crate::cluster::lifetime::Lifetime;
+use crate::cluster::name::HostName;
+use crate::cluster::profile::{CertificateSpec, Profile};
+use crate::pki::certificate::Serial;
+use crate::pki::fingerprint::Fingerprint;
+use crate::pki::request::CertificateRequest;
+use crate::sanitize::sanitized;
+
+/// What a request asks for. Its texts are safe to show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// The subject.
+    pub subject: String,
+    /// The subject alternative names.
+    pub names: Vec<String>,
+    /// The extended key usages.
+    pub usages: Vec<String>,
+    /// The kind of the key.
+    pub key: String,
+    /// SHA-256 of the SubjectPublicKeyInfo.
+    pub public_key: Fingerprint,
+}
+
+impl Asked {
+    pub(super) fn of(request: &CertificateRequest) -> Self {
+        Self {
+            subject: sanitized(&request.subject.text),
+            names: request.names.iter().map(|name| sanitized(&name.to_string())).collect(),
+            usages: request.extended_key_usage.clone(),
+            key: request.key.to_string(),
+            public_key: request.spki_fingerprint,
+        }
+    }
+}
+
+/// What the inventory has for a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Granted {
+    /// The subject.
+    pub subject: Account,
+    /// The subject alternative names.
+    pub names: Vec<String>,
+    /// The extended key usages.
+    pub usages: &'static [&'static str],
+    /// How long the certificate is valid, unless its CA expires earlier.
+    pub lifetime: Lifetime,
+}
+
+impl Granted {
+    pub(super) fn of(spec: &CertificateSpec) -> Self {
+        Self {
+            subject: spec.subject.clone(),
+            names: spec.names.iter().map(ToString::to_string).collect(),
+            usages: spec.policy().usage.names(),
+            lifetime: spec.lifetime,
+        }
+    }
+}
+
+/// A request, what the inventory has for it, and the certificate, once it is signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedCertificate {
+    /// The request's file.
+    pub file: PathBuf,
+    /// The host.
+    pub host: HostName,
+    /// The purpose of the certificate.
+    pub profile: Profile,
+    /// What the request asks for.
+    pub asked: Asked,
+    /// What the certificate has.
+    pub granted: Granted,
+    /// The certificate's serial number, its SHA-256 and when it expires, once it is signed.
+    pub signed: Option<(Serial, Fingerprint, OffsetDateTime)>,
+}
+
+/// What was signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignReport {
+    /// The certificates, in the order of the requests.
+    pub certificates: Vec<SignedCertificate>,
+}
+
+impl SignReport {
+    /// Returns the hosts whose bundles have to be packed and delivered, each once, in the order of the requests.
+    #[must_use]
+    pub fn hosts(&self) -> Vec<&HostName> {
+        let mut hosts: Vec<&HostName> = Vec::new();
+        for one in &self.certificates {
+            if !hosts.contains(&&one.host) {
+                hosts.push(&one.host);
+            }
+        }
+        hosts
+    }
+}

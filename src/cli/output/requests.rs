@@ -1,0 +1,116 @@
+//! Requests of hosts, and what was signed, as text and JSON.
+
+use serde_json::{Value, json};
+
+use crate::app::count::certificates;
+use crate::app::request::{HostKey, RequestReport};
+use crate::app::sign::{SignReport, SignedCertificate};
+use crate::cli::args::output::OutputFormat;
+use crate::cluster::duration::stamp;
+use crate::cluster::name::HostName;
+use crate::ui::Screen;
+
+/// Shows a request that was written.
+pub(crate) fn show(report: &RequestReport, output: OutputFormat, screen: &mut Screen<'_>) {
+    let RequestReport { host, path, keys } = report;
+    if output == OutputFormat::Json {
+        let key = |key: &HostKey| {
+            json!({
+                "profile": key.profile.policy().name,
+                "file": key.path,
+                "publicKey": key.public_key.as_pin(),
+                "created": key.is_new,
+            })
+        };
+        let keys: Vec<Value> = keys.iter().map(key).collect();
+        let value = json!({ "schemaVersion": 1, "host": host.as_str(), "file": path, "keys": keys });
+        return screen.answer(format_args!("{value:#}"));
+    }
+    for key in keys {
+        let verb = if key.is_new { "made" } else { "kept" };
+        screen.step(format_args!("{verb} {}: {}", key.path.display(), key.public_key.as_pin()));
+    }
+    screen.answer(path.display());
+    screen.step(format_args!(
+        "the keys stay on this host. Take the request to the cluster directory. Next: clusterctl sign {host}.request"
+    ));
+}
+
+/// Shows what requests ask for beside what the cluster file has.
+pub(crate) fn show_comparison<'r>(rows: impl Iterator<Item = &'r SignedCertificate>, screen: &mut Screen<'_>) {
+    for row in rows {
+        let SignedCertificate { file, host, profile, asked, granted, .. } = row;
+        let account = match &granted.subject.group {
+            Some(group) => format!("O={group}, CN={}", granted.subject.user),
+            None => format!("CN={}", granted.subject.user),
+        };
+        screen.answer(format_args!("{host} {}, by {}", profile.policy().name, file.display()));
+        screen.answer(format_args!(
+            "  asked      {}; {}; {}; {} {}",
+            asked.subject,
+            listed(&asked.names, "no names"),
+            listed(&asked.usages, "no usage"),
+            asked.key,
+            asked.public_key.as_pin(),
+        ));
+        screen.answer(format_args!(
+            "  inventory  {account}; {}; {}; {}",
+            listed(&granted.names, "no names"),
+            granted.usages.join(" "),
+            granted.lifetime,
+        ));
+    }
+}
+
+fn listed(texts: &[String], none: &str) -> String {
+    if texts.is_empty() { none.to_owned() } else { texts.join(" ") }
+}
+
+/// Shows what was signed, or would be.
+pub(crate) fn show_signed(report: &SignReport, is_dry_run: bool, output: OutputFormat, screen: &mut Screen<'_>) {
+    let count = certificates(report.certificates.len());
+    let hosts: Vec<&str> = report.hosts().into_iter().map(HostName::as_str).collect();
+    if output == OutputFormat::Json {
+        let certificates: Vec<Value> = report.certificates.iter().map(json_of).collect();
+        let value = json!({
+            "schemaVersion": 1,
+            "dryRun": is_dry_run,
+            "certificates": certificates,
+            "hostsToDeliver": hosts,
+        });
+        return screen.answer(format_args!("{value:#}"));
+    }
+    if is_dry_run {
+        show_comparison(report.certificates.iter(), screen);
+        return screen.step(format_args!("would sign {count}; nothing was changed"));
+    }
+    screen.step(format_args!("signed {count}"));
+    screen.step(format_args!("Next: clusterctl bundle {}   (and deliver)", hosts.join(" ")));
+}
+
+fn json_of(row: &SignedCertificate) -> Value {
+    let SignedCertificate { file, host, profile, asked, granted, signed } = row;
+    json!({
+        "file": file,
+        "host": host.as_str(),
+        "profile": profile.policy().name,
+        "asked": {
+            "subject": asked.subject,
+            "names": asked.names,
+            "usages": asked.usages,
+            "key": asked.key,
+            "publicKey": asked.public_key.as_pin(),
+        },
+        "granted": {
+            "user": granted.subject.user,
+            "group": granted.subject.group,
+            "names": granted.names,
+            "usages": granted.usages,
+        },
+        "certificate": signed.as_ref().map(|(serial, fingerprint, not_after)| json!({
+            "serial": serial.to_string(),
+            "sha256": fingerprint.to_string(),
+            "expires": stamp(*not_after),
+        })),
+    })
+}

@@ -1,0 +1,61 @@
+//! `request`: makes a host's keys on the host, and writes what they ask for.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::app::request::{RequestOptions, request};
+use crate::cli::args::output::OutputFormat;
+use crate::cli::context::Context;
+use crate::cli::error::Result;
+use crate::cli::exit::Exit;
+use crate::cli::output::requests;
+use crate::cluster::key_kind::KeyKind;
+use crate::cluster::name::HostName;
+
+/// Makes the two keys of a kubelet on its own host, and writes HOST.request, which clusterctl sign turns into certificates
+/// in the cluster directory. The keys never leave the host. Neither a network nor a cluster directory is needed. Keys that
+/// exist are kept, so that the command can be run again.
+#[derive(Debug, Args)]
+pub struct RequestArgs {
+    /// The host's name in cluster.yaml
+    #[arg(value_name = "HOST", value_parser = parse_host)]
+    host: HostName,
+    /// The folder that stands for /: the keys are made in its var/lib/kubelet/pki
+    #[arg(long, value_name = "FOLDER", default_value = "/", value_hint = clap::ValueHint::DirPath)]
+    root: PathBuf,
+    /// The request's file [default: HOST.request in this folder]
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    out: Option<PathBuf>,
+    /// The type of new keys: ecdsa-p256, ecdsa-p384 or ed25519
+    #[arg(long, value_name = "TYPE", default_value = "ecdsa-p256", value_parser = parse_kind)]
+    keys: KeyKind,
+    /// Format of the output
+    #[arg(short, long, value_name = "FORMAT", default_value = "human")]
+    output: OutputFormat,
+}
+
+pub(super) fn parse_host(text: &str) -> Result<HostName, String> {
+    HostName::parse(text).map_err(|error| error.to_string())
+}
+
+fn parse_kind(text: &str) -> Result<KeyKind, String> {
+    let found = KeyKind::ALL.into_iter().find(|kind| kind.as_str() == text);
+    found.ok_or_else(|| "it is none of ecdsa-p256, ecdsa-p384, ed25519".to_owned())
+}
+
+/// Runs `request`.
+///
+/// # Errors
+/// The errors of [`request()`].
+pub fn run(args: &RequestArgs, context: &mut Context<'_>) -> Result<Exit> {
+    let out = args.out.clone().unwrap_or_else(|| Path::new(&format!("{}.request", args.host)).to_owned());
+    let options = RequestOptions {
+        host: args.host.clone(),
+        root: context.path(&args.root),
+        keys: args.keys,
+        out: context.path(&out),
+    };
+    requests::show(&request(&options)?, args.output, &mut context.screen);
+    Ok(Exit::Done)
+}

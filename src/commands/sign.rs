@@ -1,0 +1,75 @@
+//! `sign`: signs requests of hosts.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::completions;
+use super::request::parse_host;
+use crate::app::sign::{self, SignOptions, SignReport};
+use crate::cli::args::ca_passphrase::PassphraseArgs;
+use crate::cli::args::output::OutputFormat;
+use crate::cli::context::Context;
+use crate::cli::error::Result;
+use crate::cli::exit::Exit;
+use crate::cli::output::requests;
+use crate::cluster::name::HostName;
+use crate::cluster::profile::{Holder, Profile, TABLE};
+
+/// Signs requests: those of clusterctl request, and those of other tools, as PEM or DER. Only the public key is taken from a
+/// request; every name, usage and date comes from cluster.yaml. What asks for more is refused, and then nothing is signed.
+/// The certificates are recorded in the ledger and stored without keys; clusterctl bundle packs them.
+#[derive(Debug, Args)]
+pub struct SignArgs {
+    /// Files with requests
+    #[arg(value_name = "FILE", required = true, value_hint = clap::ValueHint::FilePath)]
+    files: Vec<PathBuf>,
+    /// The host that the requests are of, whatever name is in them
+    #[arg(long, value_name = "HOST", value_parser = parse_host, add = completions::nodes())]
+    host: Option<HostName>,
+    /// What the requests are for, where they do not ask for one usage: kubelet-client or kubelet-server
+    #[arg(long, value_name = "PROFILE", value_parser = parse_profile)]
+    profile: Option<Profile>,
+    /// Print what was asked and what would be signed, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Format of the output
+    #[arg(short, long, value_name = "FORMAT", default_value = "human")]
+    output: OutputFormat,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
+}
+
+fn parse_profile(text: &str) -> Result<Profile, String> {
+    let found = TABLE.iter().find(|row| row.holder == Holder::Node && row.name == text);
+    found.map(|row| row.profile).ok_or_else(|| "it is neither kubelet-client nor kubelet-server".to_owned())
+}
+
+/// Runs `sign`.
+///
+/// # Errors
+/// The errors of [`sign::plan()`], `PassphraseArgs::issuers` and [`sign::SignPlan::apply`].
+pub fn run(args: &SignArgs, context: &mut Context<'_>) -> Result<Exit> {
+    let cluster = context.cluster()?;
+    let options = SignOptions {
+        files: args.files.iter().map(|file| context.input(file)).collect(),
+        host: args.host.clone(),
+        profile: args.profile,
+    };
+    let env = context.env.clone();
+    if args.dry_run {
+        let preview = sign::preview(&options, &cluster, &env)?;
+        let report = SignReport { certificates: preview.certificates().cloned().collect() };
+        requests::show_signed(&report, true, args.output, &mut context.screen);
+        return Ok(Exit::Done);
+    }
+    let plan = sign::plan(&options, &cluster, &env, &mut context.observer())?;
+    if args.output == OutputFormat::Human {
+        // Before a passphrase is asked for.
+        requests::show_comparison(plan.preview().certificates(), &mut context.screen);
+    }
+    let issuers = args.passphrase.issuers(&plan.signers(), context)?;
+    let report = plan.apply(&issuers)?;
+    requests::show_signed(&report, false, args.output, &mut context.screen);
+    Ok(Exit::Done)
+}

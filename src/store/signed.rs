@@ -1,0 +1,67 @@
+//! Writes certificates for keys that only their hosts have: to the ledger first, then each host's folder at once.
+
+use super::error::StoreError;
+use super::files::{self, PUBLIC};
+use super::issuance::IssuanceContext;
+use super::layout::Layout;
+use super::ledger::AuditContext;
+use super::ledger::Ledger;
+use super::ledger::certificates::Entry;
+use super::staged::StagedFolder;
+use crate::cluster::name::HostName;
+use crate::cluster::profile::Profile;
+use crate::pki::certificate::Certificate;
+use crate::pki::verified::Verified;
+
+/// The certificates that were signed for one host.
+#[derive(Debug)]
+pub struct SignedHost {
+    /// The host.
+    pub host: HostName,
+    /// The certificates, each profile once, at least one.
+    pub certificates: Vec<(Profile, Verified<Certificate>)>,
+}
+
+/// Records certificates, all or none, and then writes each host's folder without keys.
+///
+/// Keys of earlier certificates of the same profiles are removed: they fit the new certificates no longer.
+///
+/// # Errors
+/// The ledger's or the system's error. The ledger may then have certificates that are in no file.
+pub fn write(
+    layout: &Layout,
+    ledger: &mut Ledger,
+    signed: &[SignedHost],
+    context: &IssuanceContext<'_>,
+) -> Result<(), StoreError> {
+    let entry = |host, profile: Profile, certificate| Entry {
+        certificate,
+        profile: profile.policy().name,
+        host: Some(host),
+        issuer: context.cas.of(profile.policy().signed_by).ca_of(certificate).certificate(),
+    };
+    let entries: Vec<Entry<'_>> = signed
+        .iter()
+        .flat_map(|one| one.certificates.iter().map(|(profile, made)| entry(one.host.as_str(), *profile, made.get())))
+        .collect();
+    ledger.record_signed(&entries, &AuditContext { at: context.now, by: context.by })?;
+    for one in signed {
+        let Some((first, _)) = one.certificates.first() else { continue };
+        let place = layout.holder_folder(*first, Some(&one.host));
+        let staged = StagedFolder::begin(&place)?;
+        for (profile, made) in &one.certificates {
+            let certificate = made.get();
+            let chain = context.cas.of(profile.policy().signed_by).ca_of(certificate).chain();
+            let pem: String = [certificate].into_iter().chain(chain).map(Certificate::to_pem).collect();
+            staged.add(&format!("{}.crt", profile.policy().name), pem.as_bytes(), PUBLIC)?;
+        }
+        let is_replaced = |name: &str| {
+            let name = name.strip_suffix(".crt").or_else(|| name.strip_suffix(".key"));
+            name.is_some_and(|name| one.certificates.iter().any(|(profile, _)| profile.policy().name == name))
+        };
+        staged.keep_others(is_replaced)?;
+        files::sync_all(&layout.pki())?;
+        staged.publish()?;
+    }
+    files::sync_all(&layout.pki())
+}

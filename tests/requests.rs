@@ -1,0 +1,505 @@
+//! Requests of hosts: keys that never leave them, and certificates by the cluster file alone.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use clusterctl::app::issue::IssueReason;
+use clusterctl::app::sign::{self, RefusedRequest, RequestProblem, SignError, SignOptions};
+use clusterctl::app::{self};
+use clusterctl::cluster::name::HostName;
+use clusterctl::cluster::profile::Profile;
+use clusterctl::pki::request::RequestError;
+use serde_json::Value;
+use time::Duration;
+
+use crate::support::encryption::folder_of;
+use crate::support::outside::needs;
+use crate::support::packages::{cluster, env};
+use crate::support::plans::{issued, node_plan};
+use crate::support::{Lab, forms, good_tool};
+
+const CLIENT: &str = "var/lib/kubelet/pki/kubelet-client";
+const SERVER: &str = "var/lib/kubelet/pki/kubelet-server";
+
+/// Runs `request` on a host whose root is `hosts/HOST`.
+fn request(lab: &Lab, host: &str) -> Value {
+    let root = format!("hosts/{host}");
+    fs::create_dir_all(lab.path(&root)).expect("a root");
+    let report = lab.good(&["request", host, "--root", &root, "-o", "json"]).out;
+    forms::conforms("request", &report);
+    serde_json::from_str(&report).expect("JSON")
+}
+
+/// Runs `sign` with JSON output.
+fn sign(lab: &Lab, args: &[&str]) -> Value {
+    let report = lab.good(&[&["sign", "-o", "json"], args].concat()).out;
+    forms::conforms("sign", &report);
+    serde_json::from_str(&report).expect("JSON")
+}
+
+/// A laboratory in which `on` asked for its certificates, and has them.
+fn signed() -> Lab {
+    let lab = Lab::with_roots();
+    lab.good(&["issue-master", "--all"]);
+    request(&lab, "on");
+    sign(&lab, &["on.request"]);
+    lab
+}
+
+fn key(lab: &Lab, base: &str) -> String {
+    lab.read(&format!("hosts/on/{base}.key"))
+}
+
+/// Returns every file but those below `hosts` that holds a line of one of the host's keys.
+fn leaks(lab: &Lab) -> Vec<String> {
+    let keys = [key(lab, CLIENT), key(lab, SERVER)];
+    let lines: Vec<&str> = keys.iter().flat_map(|key| key.lines()).filter(|line| !line.starts_with('-')).collect();
+    let holds = |bytes: &[u8]| lines.iter().any(|line| bytes.windows(line.len()).any(|part| part == line.as_bytes()));
+    let files = lab.snapshot().into_iter().filter(|(path, bytes)| !path.starts_with(lab.path("hosts")) && holds(bytes));
+    files.map(|(path, _)| path.display().to_string()).collect()
+}
+
+fn install(lab: &Lab, args: &[&str]) -> Output {
+    let bundle = lab.path("bundles/on/install.sh");
+    Command::new("dash").arg(bundle).args(args).env("DESTDIR", lab.path("hosts/on")).output().expect("dash")
+}
+
+#[test]
+fn keys_are_made_on_the_host_once_and_readable_by_their_owner_alone() {
+    needs!("openssl");
+    let lab = Lab::empty();
+    let report = request(&lab, "worker-1");
+    assert_eq!(report["keys"].as_array().map(Vec::len), Some(2));
+    let root = lab.path("hosts/worker-1");
+    let mode = |path: &str| fs::metadata(root.join(path)).expect("there").permissions().mode() & 0o7777;
+    for base in [CLIENT, SERVER] {
+        assert_eq!(mode(&format!("{base}.key")), 0o600);
+    }
+    assert_eq!((mode("var/lib/kubelet/pki"), mode("var/lib/kubelet")), (0o750, 0o750));
+    let text = lab.read("worker-1.request");
+    assert_eq!(text.matches("-----BEGIN CERTIFICATE REQUEST-----").count(), 2);
+    assert!(!text.contains("PRIVATE"));
+    for part in text.split_inclusive("-----END CERTIFICATE REQUEST-----\n") {
+        lab.write("one.csr", part);
+        good_tool("openssl", &["req", "-verify", "-noout", "-in", &lab.path("one.csr").display().to_string()]);
+    }
+    // Again: the keys are kept, and so the public keys in the request.
+    let again = request(&lab, "worker-1");
+    for i in 0..2 {
+        let (one, other) = (&report["keys"][i], &again["keys"][i]);
+        assert_eq!((&one["publicKey"], &one["created"]), (&other["publicKey"], &Value::Bool(true)));
+        assert_eq!(other["created"], Value::Bool(false));
+    }
+}
+
+#[test]
+fn a_request_replaces_neither_keys_nor_other_files() {
+    let lab = Lab::empty();
+    fs::create_dir_all(lab.path("root/var/lib/kubelet/pki")).expect("made");
+    lab.write(&format!("root/{SERVER}.key"), "not a key\n");
+    let path = lab.path(&format!("root/{SERVER}.key"));
+    let run = |args: &[&str]| lab.run(&[&["request", "worker-1", "--root", "root"], args].concat()).status;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("set");
+    assert_eq!(run(&[]), 3, "others can read it");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("set");
+    assert_eq!(run(&[]), 3, "it is not a key");
+    assert_eq!(lab.read(&format!("root/{SERVER}.key")), "not a key\n");
+    assert!(!lab.path("worker-1.request").exists());
+    fs::remove_file(path).expect("removed");
+    lab.write("notes", "mine\n");
+    assert_eq!(run(&["--out", "notes"]), 3);
+    assert_eq!(lab.read("notes"), "mine\n");
+    assert_eq!(run(&["--keys", "ed25519"]), 0);
+    assert_eq!(lab.run(&["request", "worker-1", "--root", "nowhere"]).status, 2);
+    assert_eq!(lab.run(&["request", "Worker_1", "--root", "root"]).status, 2);
+}
+
+#[test]
+fn certificates_are_signed_by_the_cluster_file_and_the_keys_stay_on_the_host() {
+    needs!("openssl", "dash", "sqlite3");
+    let lab = Lab::with_roots();
+    lab.good(&["issue-master", "--all"]);
+    request(&lab, "on");
+    let dry = sign(&lab, &["on.request", "--dry-run"]);
+    assert_eq!((&dry["dryRun"], &dry["certificates"][0]["certificate"]), (&Value::Bool(true), &Value::Null));
+    let before = issued(&lab);
+    let report = sign(&lab, &["on.request"]);
+    assert_eq!((issued(&lab) - before, &report["hostsToDeliver"]), (2, &serde_json::json!(["on"])));
+    let granted = &report["certificates"][0]["granted"];
+    assert_eq!((&granted["user"], &granted["group"]), (&"kubelet:on".into(), &"kubelets".into()));
+    assert_eq!(report["certificates"][1]["granted"]["names"], serde_json::json!(["on", "10.20.4.1"]));
+    assert_eq!(folder_of(&lab, "pki/nodes/on"), ["kubelet-client.crt", "kubelet-server.crt"]);
+    let events = "SELECT count(*) FROM events WHERE kind = 'sign' AND subject = 'on' AND by = 'admin@laptop' \
+                  AND detail IN (SELECT sha256 FROM certificates WHERE host = 'on')";
+    assert_eq!(good_tool("sqlite3", &[&lab.path("pki/ledger.sqlite3").display().to_string(), events]), "2\n");
+
+    lab.good(&["issue-node", "--all"]);
+    assert_eq!(folder_of(&lab, "pki/nodes/on").len(), 2, "no key is made over the host's");
+    lab.good(&["bundle", "--all"]);
+    lab.good(&["bundle", "on", "--format", "dir"]);
+    lab.good(&["verify", "--offline"]);
+    assert_eq!(leaks(&lab), Vec::<String>::new());
+
+    let ran = install(&lab, &[]);
+    assert!(ran.status.success(), "{ran:?}");
+    let again = install(&lab, &[]);
+    assert!(again.status.success(), "{again:?}");
+    for base in [CLIENT, SERVER] {
+        let path = |ending: &str| lab.path(&format!("hosts/on/{base}.{ending}")).display().to_string();
+        let of_certificate = good_tool("openssl", &["x509", "-in", &path("crt"), "-noout", "-pubkey"]);
+        assert_eq!(good_tool("openssl", &["pkey", "-in", &path("key"), "-pubout"]), of_certificate);
+    }
+}
+
+#[test]
+fn a_bundle_without_keys_is_installed_only_where_its_keys_are() {
+    needs!("dash");
+    let lab = signed();
+    lab.good(&["bundle", "on", "--format", "dir"]);
+    let path = |base: &str| lab.path(&format!("hosts/on/{base}.key"));
+    let (client, server) = (key(&lab, CLIENT), key(&lab, SERVER));
+    let write = |base: &str, text: &str, mode: u32| {
+        fs::write(path(base), text).expect("written");
+        fs::set_permissions(path(base), fs::Permissions::from_mode(mode)).expect("set");
+    };
+    let refused = |what: &str| {
+        for args in [&["--dry-run"][..], &[]] {
+            let ran = install(&lab, args);
+            assert_eq!(ran.status.code(), Some(1), "{what}: {ran:?}");
+        }
+        assert!(!lab.path("hosts/on/etc").exists(), "{what}: nothing is installed");
+    };
+    write(CLIENT, &server, 0o600);
+    refused("another key");
+    write(CLIENT, "", 0o600);
+    refused("an empty file");
+    fs::remove_file(path(CLIENT)).expect("removed");
+    refused("no key");
+    write(CLIENT, &client, 0o644);
+    refused("a key that others can read");
+    write(CLIENT, &client, 0o600);
+    let ran = install(&lab, &[]);
+    assert!(ran.status.success(), "{ran:?}");
+    assert_eq!((key(&lab, CLIENT), key(&lab, SERVER)), (client, server));
+}
+
+/// Keys of other kinds, and of other tools, fit as well; where openssl is needed and missing, nothing is installed.
+#[test]
+fn keys_of_every_kind_are_compared_with_their_certificates() {
+    needs!("dash", "openssl");
+    let forms: [&[&str]; 5] = [
+        &["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"],
+        &["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"],
+        &["ecparam", "-name", "prime256v1", "-genkey"],
+        &["genpkey", "-algorithm", "ED25519"],
+        &["genrsa", "-traditional"],
+    ];
+    let lab = Lab::with_roots();
+    lab.good(&["issue-master", "--all"]);
+    fs::create_dir_all(lab.path("hosts/on/var/lib/kubelet/pki")).expect("made");
+    let base = |base: &str| lab.path(&format!("hosts/on/{base}.key")).display().to_string();
+    for form in forms {
+        for (profile, at) in [("kubelet-client", CLIENT), ("kubelet-server", SERVER)] {
+            good_tool("openssl", &[form, &["-out", &base(at)]].concat());
+            fs::set_permissions(base(at), fs::Permissions::from_mode(0o600)).expect("set");
+            let csr = lab.path("x.csr").display().to_string();
+            good_tool("openssl", &["req", "-new", "-key", &base(at), "-subj", "/CN=on", "-out", &csr]);
+            sign(&lab, &["--host", "on", "--profile", profile, "x.csr"]);
+        }
+        lab.good(&["bundle", "on", "--format", "dir"]);
+        let ran = install(&lab, &["--dry-run"]);
+        assert!(ran.status.success(), "{form:?}: {ran:?}");
+        // Without openssl, by what the key's own file has.
+        let bin = tempfile::tempdir().expect("a folder");
+        for program in
+            ["sh", "id", "dirname", "sha256sum", "cut", "sed", "wc", "tr", "grep", "date", "expr", "find", "od"]
+                .iter()
+                .chain(&["base64", "uname", "hostname", "awk", "df", "sort", "sync", "cat", "flock", "head", "tail"])
+        {
+            let at = good_tool("which", &[program]);
+            std::os::unix::fs::symlink(at.trim(), bin.path().join(program)).expect("a link");
+        }
+        let ran = Command::new("/bin/dash")
+            .args([lab.path("bundles/on/install.sh").as_os_str(), "--dry-run".as_ref()])
+            .env("DESTDIR", lab.path("hosts/on"))
+            .env("PATH", bin.path())
+            .output()
+            .expect("dash");
+        assert_eq!(ran.status.success(), !form.contains(&"ED25519"), "{form:?}: {ran:?}");
+    }
+}
+
+#[test]
+fn what_is_due_of_a_host_with_its_own_keys_is_asked_for_and_never_issued() {
+    let mut lab = signed();
+    lab.good(&["issue-node", "--all"]);
+    assert_eq!(node_plan(&lab, &["on"]).kept, 2);
+    let folder = folder_of(&lab, "pki/nodes/on");
+    for args in [&["issue-node", "on", "--reissue"][..], &["renew", "on", "--within", "2y"]] {
+        let before = issued(&lab);
+        let ran = lab.good(args);
+        assert!(ran.err.contains("clusterctl sign on.request"), "{ran}");
+        assert_eq!((issued(&lab), folder_of(&lab, "pki/nodes/on")), (before, folder.clone()));
+    }
+    lab.now += Duration::days(300);
+    let rows: Value = serde_json::from_str(&lab.run(&["status", "on", "-o", "json"]).out).expect("JSON");
+    assert!(rows.to_string().contains("send-request"), "{rows}");
+    // The new request is of the same keys.
+    request(&lab, "on");
+    let report = sign(&lab, &["on.request"]);
+    assert_eq!(report["certificates"].as_array().map(Vec::len), Some(2));
+    lab.good(&["issue-node", "--all"]);
+    lab.good(&["bundle", "on", "--format", "dir"]);
+    // A revoked certificate is no reason to make a key here either.
+    lab.good(&["revoke", "on", "--yes"]);
+    let plan = node_plan(&lab, &["on"]);
+    assert!(plan.certificates.is_empty(), "{plan:?}");
+    assert_eq!(lab.run(&["bundle", "on"]).status, 3);
+    assert_eq!(lab.run(&["verify", "--offline"]).status, 1);
+    assert_eq!(folder_of(&lab, "pki/nodes/on"), folder);
+    // Without its certificates the host is as one that was never issued anything.
+    fs::remove_dir_all(lab.path("pki/nodes/on")).expect("removed");
+    let plan = node_plan(&lab, &["on"]);
+    assert!(plan.certificates.iter().all(|(_, reasons)| matches!(reasons[..], [IssueReason::Problem(_)])), "{plan:?}");
+    assert_eq!(plan.certificates.len(), 2);
+}
+
+#[test]
+fn a_host_may_have_one_of_its_keys_from_the_office() {
+    needs!("openssl");
+    let lab = Lab::issued();
+    let csr = csr(&lab, "server", &["-newkey", "rsa:2048", "-nodes"], "/CN=on");
+    sign(&lab, &["--host", "on", "--profile", "kubelet-server", &csr]);
+    let files = ["kubelet-client.crt", "kubelet-client.key", "kubelet-server.crt"];
+    assert_eq!(folder_of(&lab, "pki/nodes/on"), files);
+    let (client, server) = (lab.read("pki/nodes/on/kubelet-client.crt"), lab.read("pki/nodes/on/kubelet-server.crt"));
+    lab.good(&["issue-node", "on", "--reissue"]);
+    assert_eq!(folder_of(&lab, "pki/nodes/on"), files);
+    assert_ne!(lab.read("pki/nodes/on/kubelet-client.crt"), client);
+    assert_eq!(lab.read("pki/nodes/on/kubelet-server.crt"), server);
+    lab.good(&["verify", "--offline"]);
+    lab.good(&["bundle", "on"]);
+}
+
+/// Makes a request with openssl, and returns its file.
+fn csr(lab: &Lab, name: &str, key: &[&str], subject: &str) -> String {
+    let path = |ending: &str| lab.path(&format!("{name}.{ending}")).display().to_string();
+    let (made, out) = (path("pem"), path("csr"));
+    let args: Vec<&str> = ["req", "-new"].iter().chain(key).copied().collect();
+    good_tool("openssl", &[&args[..], &["-keyout", &made, "-subj", subject, "-out", &out]].concat());
+    format!("{name}.csr")
+}
+
+const EC: [&str; 5] = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+
+/// Returns why requests are refused; nothing is changed.
+#[track_caller]
+fn refused(lab: &Lab, host: Option<&str>, profile: Option<Profile>, files: &[&str]) -> Vec<RefusedRequest> {
+    let options = SignOptions {
+        files: files.iter().map(|file| lab.path(file)).collect(),
+        host: host.map(|host| HostName::parse(host).expect("a name")),
+        profile,
+    };
+    match sign::preview(&options, &cluster(lab), &env(lab)) {
+        Err(app::Error::Sign(SignError::Refused(refused))) => refused,
+        Err(error) => panic!("{error}"),
+        Ok(preview) => panic!("accepted: {:?}", preview.certificates().collect::<Vec<_>>()),
+    }
+}
+
+#[track_caller]
+fn problems(lab: &Lab, file: &str) -> Vec<RequestProblem> {
+    let refused = refused(lab, Some("on"), Some(Profile::KubeletServer), &[file]);
+    let [one] = refused.as_slice() else { panic!("{refused:?}") };
+    one.problems.clone()
+}
+
+#[test]
+fn requests_that_ask_for_more_are_refused_with_all_reasons() {
+    needs!("openssl");
+    let lab = Lab::issued();
+    let before = lab.snapshot();
+    let subject = "/O=system:masters/O=system:nodes/CN=kubernetes-admin";
+    let extensions = [
+        "-addext",
+        "subjectAltName=DNS:on,DNS:kubernetes.default,IP:10.96.0.1,IP:10.20.4.1,email:a@example.net",
+        "-addext",
+        "extendedKeyUsage=serverAuth,clientAuth",
+        "-addext",
+        "basicConstraints=CA:TRUE",
+    ];
+    let greedy = csr(&lab, "greedy", &[&EC[..], &extensions].concat(), subject);
+    let found = problems(&lab, &greedy);
+    let other_name = |name: &str| RequestProblem::OtherName(name.to_owned());
+    assert_eq!(
+        found,
+        [
+            RequestProblem::OtherUser("kubernetes-admin".to_owned()),
+            RequestProblem::OtherGroup("system:masters".to_owned()),
+            other_name("kubernetes.default"),
+            other_name("10.96.0.1"),
+            other_name("email a@example.net"),
+            RequestProblem::OtherUsage { usage: "clientAuth".to_owned(), profile: Profile::KubeletServer },
+            RequestProblem::Ca,
+        ]
+    );
+    let ran = lab.run(&["sign", "--host", "on", "--profile", "kubelet-server", &greedy]);
+    assert_eq!((ran.status, ran.out.as_str()), (3, ""));
+    for usage in ["keyCertSign", "cRLSign"] {
+        let usage = format!("keyUsage={usage}");
+        let file = csr(&lab, "ca", &[&EC[..], &["-addext", &usage]].concat(), "/CN=on");
+        assert_eq!(problems(&lab, &file), [RequestProblem::Ca]);
+    }
+    let files: BTreeMap<_, _> = lab.snapshot().into_iter().filter(|(path, _)| before.contains_key(path)).collect();
+    assert_eq!(files, before);
+}
+
+#[test]
+fn keys_that_are_weak_or_of_others_or_revoked_are_refused() {
+    needs!("openssl");
+    let lab = Lab::issued();
+    let weak = csr(&lab, "weak", &["-newkey", "rsa:1024", "-nodes"], "/CN=on");
+    let curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-521", "-nodes"];
+    let curve = csr(&lab, "curve", &curve, "/CN=on");
+    let k256 = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp256k1", "-nodes"];
+    let k256 = csr(&lab, "k256", &k256, "/CN=on");
+    for file in [&weak, &curve, &k256] {
+        let found = problems(&lab, file);
+        assert!(
+            matches!(found[..], [RequestProblem::Unproven(RequestError::WeakKey(_) | RequestError::Unverifiable(_))]),
+            "{file}: {found:?}"
+        );
+    }
+    // The keys of another node, of the same node's other certificate, of a master, and of a CA.
+    for (path, own) in [
+        ("pki/nodes/worker-b1/kubelet-server.key", false),
+        ("pki/nodes/on/kubelet-client.key", false),
+        ("pki/masters/master-1/apiserver.key", false),
+        ("pki/ca.key", false),
+        ("pki/nodes/on/kubelet-server.key", true),
+    ] {
+        let (key, out) = (lab.path(path).display().to_string(), lab.path("x.csr").display().to_string());
+        good_tool("openssl", &["req", "-new", "-key", &key, "-subj", "/CN=on", "-out", &out]);
+        if own {
+            sign(&lab, &["--host", "on", "--profile", "kubelet-server", "--dry-run", "x.csr"]);
+        } else {
+            let found = problems(&lab, "x.csr");
+            assert!(matches!(found[..], [RequestProblem::KeyOfAnother { .. }]), "{path}: {found:?}");
+        }
+    }
+    lab.good(&["revoke", "on", "--yes"]);
+    let found = problems(&lab, "x.csr");
+    assert!(matches!(found[..], [RequestProblem::KeyRevoked { .. }]), "{found:?}");
+}
+
+#[test]
+fn requests_of_unknown_hosts_and_for_unknown_profiles_are_refused_together() {
+    needs!("openssl");
+    let lab = Lab::issued();
+    let plain = csr(&lab, "plain", &EC, "/CN=onn");
+    let nameless = csr(&lab, "nameless", &EC, "/");
+    let found = refused(&lab, None, None, &[&plain, &nameless, "missing.csr"]);
+    let problems: Vec<&[RequestProblem]> = found.iter().map(|one| one.problems.as_slice()).collect();
+    let unknown = RequestProblem::UnknownHost { name: "onn".to_owned(), similar: Some("on".to_owned()) };
+    assert_eq!(
+        problems,
+        [
+            &[RequestProblem::Missing][..],
+            &[unknown, RequestProblem::NoProfile],
+            &[RequestProblem::NoHost, RequestProblem::NoProfile]
+        ]
+    );
+    // A master's certificates are not signed by request.
+    let found = refused(&lab, Some("master-1"), Some(Profile::KubeletServer), &[&plain]);
+    assert!(matches!(found[0].problems[..], [RequestProblem::UnknownHost { .. }, ..]), "{found:?}");
+    // Twice the same key, and twice the same certificate.
+    request(&lab, "on");
+    let found = refused(&lab, None, None, &["on.request", "on.request"]);
+    assert_eq!(found.len(), 2);
+    for one in found {
+        assert!(matches!(one.problems[..], [RequestProblem::KeyTwice, RequestProblem::Twice(_)]), "{one:?}");
+    }
+}
+
+#[test]
+fn files_that_are_no_requests_and_requests_that_were_changed_are_refused() {
+    needs!("openssl");
+    let lab = Lab::issued();
+    let good = csr(&lab, "good", &EC, "/CN=on");
+    let der = lab.path("good.der").display().to_string();
+    good_tool("openssl", &["req", "-in", &lab.path(&good).display().to_string(), "-outform", "DER", "-out", &der]);
+    let bytes = fs::read(&der).expect("DER");
+    fs::write(lab.path("cut"), &bytes[..bytes.len() - 1]).expect("written");
+    fs::write(lab.path("longer"), [&bytes[..], b"x"].concat()).expect("written");
+    lab.write("empty", "\n");
+    fs::write(lab.path("large"), vec![b'x'; 1024 * 1024]).expect("written");
+    let text = lab.read(&good);
+    lab.write("cut.pem", &text[..text.len() / 2]);
+    lab.write("with-key", &format!("{text}{}", lab.read("good.pem")));
+    assert!(matches!(problems(&lab, "cut")[..], [RequestProblem::Damaged(_)]));
+    assert!(matches!(problems(&lab, "longer")[..], [RequestProblem::Damaged(_)]));
+    assert!(matches!(problems(&lab, "cut.pem")[..], [RequestProblem::Damaged(_)]));
+    assert_eq!(problems(&lab, "empty"), [RequestProblem::Empty]);
+    assert!(matches!(problems(&lab, "large")[..], [RequestProblem::TooLarge { .. }]));
+    assert_eq!(problems(&lab, "with-key"), [RequestProblem::PrivateKey]);
+    assert_eq!(problems(&lab, "pki/ca.crt"), [RequestProblem::NoRequest]);
+    // No change of what is signed is overlooked. What follows it begins with the signature's algorithm, ecdsa-with-SHA256.
+    let algorithm = b"\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02";
+    let end = bytes.windows(algorithm.len()).position(|part| part == algorithm).expect("an algorithm") - 2;
+    for at in 0..end {
+        let mut changed = bytes.clone();
+        changed[at] ^= 1;
+        fs::write(lab.path("changed"), changed).expect("written");
+        let found = refused(&lab, Some("on"), Some(Profile::KubeletServer), &["changed"]);
+        assert!(!found.is_empty(), "octet {at}");
+    }
+}
+
+#[test]
+fn requests_of_other_tools_are_signed_in_their_forms() {
+    needs!("openssl");
+    let lab = Lab::issued();
+    let pem = csr(&lab, "openssl", &[&EC[..], &["-addext", "subjectAltName=DNS:on,IP:10.20.4.1"]].concat(), "/CN=on");
+    let (path, der) = (lab.path(&pem).display().to_string(), lab.path("x.der").display().to_string());
+    good_tool("openssl", &["req", "-in", &path, "-outform", "DER", "-out", &der]);
+    let certreq = lab.read(&pem).replace("CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST").replace('\n', "\r\n");
+    lab.write("certreq.csr", &certreq);
+    let kubelet = csr(&lab, "kubelet", &EC, "/O=system:nodes/CN=system:node:on");
+    for file in [pem.as_str(), "x.der", "certreq.csr"] {
+        let report = sign(&lab, &["--host", "on", "--profile", "kubelet-server", file]);
+        assert_eq!(report["certificates"][0]["granted"]["user"], "system:node:on", "{file}");
+    }
+    let report = sign(&lab, &["--profile", "kubelet-client", &kubelet]);
+    assert_eq!(report["certificates"][0]["granted"]["user"], "kubelet:on");
+    lab.good(&["bundle", "on"]);
+    lab.good(&["verify", "--offline"]);
+}
+
+#[test]
+fn a_live_cluster_with_keys_that_only_a_host_has_is_verified() {
+    let live = crate::support::live::Live::with_cas(1, 2, |lab| {
+        request(lab, "node-1");
+        sign(lab, &["node-1.request"]);
+    });
+    let ran = live.lab.run(&["verify", "--output", "json"]);
+    let report: Value = serde_json::from_str(&ran.out).expect("JSON");
+    let results = report["results"].as_array().expect("results").iter();
+    let failed: Vec<&Value> = results.filter(|one| one["status"] == "fail" || one["status"] == "warn").collect();
+    assert!(failed.is_empty(), "{failed:#?}");
+    let of_kubelet = |one: &&Value| one["host"] == "node-1" && one["role"] == "node" && one["status"] == "pass";
+    assert!(report["results"].as_array().expect("results").iter().any(|one| of_kubelet(&one)), "{report:#}");
+}
+
+#[test]
+fn a_file_is_found_where_it_was_named() {
+    let lab = Lab::issued();
+    request(&lab, "on");
+    assert!(Path::new(&lab.path("on.request")).exists());
+    assert_eq!(lab.run(&["sign"]).status, 2);
+    assert_eq!(lab.run(&["sign", "--profile", "apiserver", "on.request"]).status, 2);
+    let shown = lab.good(&["show", "on.request"]);
+    assert!(!shown.out.is_empty());
+}
