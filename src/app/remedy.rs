@@ -57,6 +57,10 @@ pub enum Remedy {
     NameAnotherRoot,
     /// Move the key away, or make it readable by its owner alone.
     MoveKeyAway,
+    /// Name the host's Ed25519 key.
+    NameAnotherHostKey,
+    /// Give the host's public key: in the cluster file, or in a `known_hosts` file.
+    NameHostKeys,
     /// Name another file for the request.
     NameAnotherRequestFile,
     /// Make a new key on the host.

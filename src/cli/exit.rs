@@ -78,7 +78,7 @@ pub(super) fn of(error: &Error) -> Exit {
         Error::Inspect(InspectError::NotRecorded { .. } | InspectError::Unreadable { .. }) => Exit::Usage,
         Error::Admin(error) => of_admin(error),
         Error::Issuance(error) => of_issuance(error),
-        Error::Request(RequestError::NoRoot(_)) => Exit::Usage,
+        Error::Request(RequestError::NoRoot(_) | RequestError::HostKey(_)) => Exit::Usage,
         Error::Request(
             RequestError::Key { .. } | RequestError::ReadableByOthers { .. } | RequestError::OtherFile(_),
         )

@@ -97,6 +97,12 @@ fn words(remedy: &Remedy) -> Option<String> {
         Remedy::MoveKeyAway => {
             "chmod it to 0600, or move it away: then a new key is made, and the host needs new certificates".to_owned()
         }
+        Remedy::NameAnotherHostKey => "use /etc/ssh/ssh_host_ed25519_key".to_owned(),
+        Remedy::NameHostKeys => {
+            "compare the host's key on a way that you trust, then name it in cluster.yaml (sealTo) or with --known-hosts FILE; \
+             clusterctl request HOST --ssh-host-key /etc/ssh/ssh_host_ed25519_key signs with it"
+                .to_owned()
+        }
         Remedy::NameAnotherRequestFile => "name another file with --out".to_owned(),
         Remedy::MakeNewHostKey => "move that key away on its host, and make a new one: clusterctl request HOST".to_owned(),
         Remedy::NameHostAndProfile => "name them: clusterctl sign --host HOST --profile kubelet-server FILE".to_owned(),

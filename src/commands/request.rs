@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::app::request::{RequestOptions, request};
 use crate::cli::args::output::OutputFormat;
+use crate::cli::args::ssh_keys::NamedKey;
 use crate::cli::context::Context;
 use crate::cli::error::Result;
 use crate::cli::exit::Exit;
@@ -30,6 +31,9 @@ pub struct RequestArgs {
     /// The type of new keys: ecdsa-p256, ecdsa-p384 or ed25519
     #[arg(long, value_name = "TYPE", default_value = "ecdsa-p256", value_parser = parse_kind)]
     keys: KeyKind,
+    /// The host's SSH private key: it signs the request, so that clusterctl sign can tell that it is this host's
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    ssh_host_key: Option<PathBuf>,
     /// Format of the output
     #[arg(short, long, value_name = "FORMAT", default_value = "human")]
     output: OutputFormat,
@@ -50,11 +54,22 @@ fn parse_kind(text: &str) -> Result<KeyKind, String> {
 /// The errors of [`request()`].
 pub fn run(args: &RequestArgs, context: &mut Context<'_>) -> Result<Exit> {
     let out = args.out.clone().unwrap_or_else(|| Path::new(&format!("{}.request", args.host)).to_owned());
+    let ssh_host_key = match &args.ssh_host_key {
+        Some(path) => {
+            let path = context.path(path);
+            let flag = "--ssh-host-key";
+            let key = NamedKey { what: "SSH host key", path: &path, passphrase_file: None, flag };
+            Some(key.unlock(&key.read()?, context)?)
+        }
+        None => None,
+    };
     let options = RequestOptions {
         host: args.host.clone(),
         root: context.path(&args.root),
         keys: args.keys,
         out: context.path(&out),
+        ssh_host_key,
+        now: context.env.now,
     };
     requests::show(&request(&options)?, args.output, &mut context.screen);
     Ok(Exit::Done)

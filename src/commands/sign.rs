@@ -8,6 +8,7 @@ use super::completions;
 use super::request::parse_host;
 use crate::app::sign::{self, SignOptions, SignReport};
 use crate::cli::args::ca_passphrase::PassphraseArgs;
+use crate::cli::args::encryption::known_hosts;
 use crate::cli::args::output::OutputFormat;
 use crate::cli::context::Context;
 use crate::cli::error::Result;
@@ -30,6 +31,13 @@ pub struct SignArgs {
     /// What the requests are for, where they do not ask for one usage: kubelet-client or kubelet-server
     #[arg(long, value_name = "PROFILE", value_parser = parse_profile)]
     profile: Option<Profile>,
+    /// Compare the SSH keys that signed requests with the hosts' keys in this known_hosts file; replaces sealTo in the
+    /// cluster file
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    known_hosts: Option<PathBuf>,
+    /// Refuse requests that their host's SSH key did not sign
+    #[arg(long)]
+    require_host_key: bool,
     /// Print what was asked and what would be signed, and change nothing
     #[arg(long)]
     dry_run: bool,
@@ -55,6 +63,8 @@ pub fn run(args: &SignArgs, context: &mut Context<'_>) -> Result<Exit> {
         files: args.files.iter().map(|file| context.input(file)).collect(),
         host: args.host.clone(),
         profile: args.profile,
+        known_hosts: args.known_hosts.as_ref().map(|path| known_hosts(&context.path(path))).transpose()?,
+        require_host_key: args.require_host_key,
     };
     let env = context.env.clone();
     if args.dry_run {

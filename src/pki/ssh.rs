@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::openssh_key;
 use super::passphrase::Passphrase;
+use crate::cluster::recipient::Recipient;
 
 /// The namespace of the signature that checks a key pair; no verifier accepts it.
 const SELF_TEST: &str = "clusterctl-trial";
@@ -217,6 +218,13 @@ impl SshSignature {
     #[must_use]
     pub fn fingerprint(&self) -> String {
         self.0.public_key().fingerprint(HashAlg::Sha256).to_string()
+    }
+
+    /// Returns its key, if it is of a type that bundles can be encrypted to, as a host's key is.
+    #[must_use]
+    pub fn key(&self) -> Option<Recipient> {
+        let text = PublicKey::from(self.0.public_key().clone()).to_openssh().ok()?;
+        Recipient::parse(&text).ok()
     }
 
     /// Returns SSH's name of its key's type.

@@ -151,7 +151,7 @@ fn names(roles: &Roles<'_>) -> Vec<String> {
 }
 
 /// Returns the name that all of a host's entries have, and all of their addresses.
-fn names_of<'h>(entries: impl IntoIterator<Item = &'h Host>) -> Vec<String> {
+pub(in crate::app) fn names_of<'h>(entries: impl IntoIterator<Item = &'h Host>) -> Vec<String> {
     let mut names = Vec::new();
     for host in entries {
         if names.is_empty() {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::app::remedy::Remedy;
 use crate::pki::key::KeyError;
+use crate::pki::ssh::SshError;
 
 /// Errors of making a request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +28,9 @@ pub enum RequestError {
         /// Its permission bits.
         mode: u32,
     },
+    /// The SSH host key cannot sign.
+    #[error("the SSH host key cannot sign")]
+    HostKey(#[source] SshError),
     /// The file that would be replaced is not a request.
     #[error("{} exists, and it is not a request of clusterctl", .0.display())]
     OtherFile(PathBuf),
@@ -37,6 +41,7 @@ impl RequestError {
         match self {
             Self::NoRoot(_) => Remedy::NameAnotherRoot,
             Self::Key { .. } | Self::ReadableByOthers { .. } => Remedy::MoveKeyAway,
+            Self::HostKey(_) => Remedy::NameAnotherHostKey,
             Self::OtherFile(_) => Remedy::NameAnotherRequestFile,
         }
     }

@@ -1,11 +1,13 @@
 //! Requests on a host: makes the keys of a kubelet where they stay, and writes what they ask for into a file.
 //!
-//! It needs no network, no cluster directory and no clock. The keys are in the paths of a node's bundle.
+//! It needs no network and no cluster directory. The keys are in the paths of a node's bundle.
 
 mod error;
 mod keys;
+pub(in crate::app) mod statement;
 mod write;
 
 pub use error::RequestError;
 pub use keys::HostKey;
+pub use statement::StatementError;
 pub use write::{RequestOptions, RequestReport, request};

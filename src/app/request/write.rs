@@ -1,15 +1,22 @@
 //! Makes the keys and writes the request.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use time::OffsetDateTime;
 
 use super::error::RequestError;
 use super::keys::{self, HostKey};
+use super::statement::Statement;
 use crate::app::error::Error;
+use crate::bundle::paths;
 use crate::cluster::key_kind::KeyKind;
 use crate::cluster::name::HostName;
 use crate::cluster::profile::{Holder, TABLE, Usage};
+use crate::pki::certificate::Certificate;
+use crate::pki::fingerprint::Fingerprint;
 use crate::pki::pem;
 use crate::pki::request::create_request;
+use crate::pki::ssh::SshKey;
 use crate::store::error::StoreError;
 use crate::store::files;
 
@@ -17,7 +24,7 @@ use crate::store::files;
 const HEAD: &str = "# clusterctl request";
 
 /// What is requested, and where.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct RequestOptions {
     /// The host's name, as the cluster file has it.
     pub host: HostName,
@@ -27,6 +34,10 @@ pub struct RequestOptions {
     pub keys: KeyKind,
     /// The file that is written.
     pub out: PathBuf,
+    /// The host's SSH key, which states that the requests are the host's.
+    pub ssh_host_key: Option<SshKey>,
+    /// The time, which is a part of that statement.
+    pub now: OffsetDateTime,
 }
 
 /// The request that was written, and its keys.
@@ -47,7 +58,7 @@ pub struct RequestReport {
 /// # Errors
 /// When a key that exists cannot be used, another file is in the place of the request, or a file cannot be written.
 pub fn request(options: &RequestOptions) -> Result<RequestReport, Error> {
-    let RequestOptions { host, root, keys: kind, out } = options;
+    let RequestOptions { host, root, keys: kind, out, .. } = options;
     if !files::is_folder(root) {
         return Err(RequestError::NoRoot(root.clone()).into());
     }
@@ -61,19 +72,33 @@ pub fn request(options: &RequestOptions) -> Result<RequestReport, Error> {
         Err(error) => return Err(error.into()),
     };
     let mut text = format!("{HEAD} of {host}; sign it with: clusterctl sign FILE\n");
-    let mut made = Vec::new();
+    let (mut made, mut requests) = (Vec::new(), Vec::new());
     for row in TABLE.iter().filter(|row| row.holder == Holder::Node) {
         let Some((key, signing)) = keys::open_or_make(root, row.profile, *kind)? else { continue };
         let names = if row.usage == Usage::Server { vec![host.to_address()] } else { Vec::new() };
         let der = create_request(&signing, host.as_str(), &names, row.usage)?;
         text.push_str(&format!("\n# {}\n{}", row.name, pem::write_request(&der)));
+        requests.push(Fingerprint::of(&der));
         made.push(key);
+    }
+    if let Some(key) = &options.ssh_host_key {
+        let cluster = pin_of_root(root);
+        let statement = Statement { host: host.clone(), time: options.now, cluster, requests };
+        let signed = statement.signed(key).map_err(RequestError::HostKey)?;
+        text.push_str(&format!("\n{signed}"));
     }
     match exists {
         true => files::replace(out, text.as_bytes(), files::PUBLIC)?,
         false => files::write_new(out, text.as_bytes(), files::PUBLIC)?,
     }
     Ok(RequestReport { host: host.clone(), path: out.clone(), keys: made })
+}
+
+/// Returns the pin of the root that the host trusts already, if it has a root that can be read.
+fn pin_of_root(root: &Path) -> Option<Fingerprint> {
+    let bytes = files::read(&root.join(paths::CA), LIMIT).ok()?;
+    let der = pem::certificates(&bytes).ok()?.into_iter().next()?;
+    Certificate::from_der(der).ok().map(|root| root.spki_fingerprint())
 }
 
 /// The largest size of a request's file, in bytes.

@@ -6,8 +6,12 @@ use std::path::PathBuf;
 use crate::app::issue::CredentialName;
 use crate::app::package;
 use crate::app::remedy::Remedy;
+use crate::app::request::StatementError;
+use crate::cluster::name::HostName;
 use crate::cluster::profile::Profile;
 use crate::pki::certificate::{CertificateError, Serial};
+use crate::pki::fingerprint::Fingerprint;
+use crate::pki::known_hosts::KnownHostError;
 use crate::pki::material::MaterialError;
 use crate::pki::reason::Reason;
 use crate::pki::request::RequestError;
@@ -94,12 +98,42 @@ pub enum RequestProblem {
         /// The reason.
         reason: Reason,
     },
+    /// Its SSH signature is not valid.
+    #[error("{0}")]
+    Statement(StatementError),
+    /// Its SSH signature covers other requests than those in the file.
+    #[error("its SSH signature is about other requests")]
+    OtherRequests,
+    /// Its SSH signature is about another host.
+    #[error("its SSH signature is about the host {0}")]
+    OtherHost(HostName),
+    /// Its SSH signature is about another cluster.
+    #[error("its SSH signature is about a host that trusts another root, {}", .0.as_pin())]
+    OtherCluster(Fingerprint),
+    /// Another SSH key signed it than the host's.
+    #[error("the SSH key {0} signed it, which is not the host's")]
+    OtherHostKey(String),
+    /// An SSH key signed it, and none of the host is known.
+    #[error("the SSH key {0} signed it, and no key of the host is known here")]
+    UnknownHostKey(String),
+    /// No SSH key signed it.
+    #[error("no SSH key signed it")]
+    NoHostKey,
+    /// The host's SSH key cannot be used.
+    #[error("{0}")]
+    HostKeyUnusable(KnownHostError),
     /// Two requests have the same public key.
     #[error("another of these requests has the same key")]
     KeyTwice,
     /// Two requests are for the same certificate.
     #[error("another of these requests is also for {0}")]
     Twice(CredentialName),
+}
+
+impl RequestProblem {
+    fn is_of_host_key(&self) -> bool {
+        matches!(self, Self::OtherHostKey(_) | Self::UnknownHostKey(_) | Self::NoHostKey | Self::HostKeyUnusable(_))
+    }
 }
 
 fn with_host(host: Option<&String>, profile: &str) -> String {
@@ -155,6 +189,9 @@ impl SignError {
         let has = |is: fn(&RequestProblem) -> bool| refused.iter().flat_map(|one| &one.problems).any(is);
         if has(|one| matches!(one, RequestProblem::KeyOfAnother { .. } | RequestProblem::KeyRevoked { .. })) {
             return Remedy::MakeNewHostKey;
+        }
+        if has(RequestProblem::is_of_host_key) {
+            return Remedy::NameHostKeys;
         }
         if has(|one| matches!(one, RequestProblem::NoHost | RequestProblem::NoProfile)) {
             return Remedy::NameHostAndProfile;

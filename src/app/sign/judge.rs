@@ -1,6 +1,7 @@
 //! Judges requests by the cluster file and the ledger.
 
 use super::error::{RefusedRequest, RequestProblem};
+use super::host_key;
 use super::options::SignOptions;
 use super::read::Found;
 use super::report::{Asked, Granted, SignedCertificate};
@@ -10,6 +11,7 @@ use crate::cluster::name::HostName;
 use crate::cluster::profile::{CertificateSpec, Holder, Profile, TABLE};
 use crate::cluster::similar::nearest;
 use crate::cluster::spec::{Cluster, Host};
+use crate::pki::ca_set::CaSet;
 use crate::pki::request::{CertificateRequest, VerifiedRequest};
 use crate::sanitize::sanitized;
 use crate::store::error::StoreError;
@@ -32,13 +34,21 @@ pub(super) fn judge(
     options: &SignOptions,
     cluster: &Cluster,
     ledger: &Ledger,
+    cas: &CaSet,
 ) -> Result<(Vec<Accepted>, Vec<RefusedRequest>), StoreError> {
     let (mut accepted, mut refused): (Vec<Accepted>, Vec<RefusedRequest>) = (Vec::new(), Vec::new());
-    for Found { file, number, request } in found {
+    for Found { file, number, request, signed } in found {
+        let mut host_key = None;
         let (spec, mut problems) = target(&request, options, cluster);
         if let Some(spec) = &spec {
             problems.extend(more_than_granted(&request, spec, cluster));
             problems.extend(known_keys(&request, spec, ledger)?);
+            if let Some(host) = spec.host.as_ref().and_then(|host| cluster.node(host.as_str())) {
+                match host_key::compare(signed.as_ref(), host, options, cluster, cas) {
+                    Ok(evidence) => host_key = evidence,
+                    Err(found) => problems.extend(found),
+                }
+            }
         }
         let earlier = || accepted.iter();
         if earlier().any(|one| one.row.asked.public_key == request.spki_fingerprint) {
@@ -52,7 +62,7 @@ pub(super) fn judge(
             (Ok(request), Some(spec)) if problems.is_empty() => {
                 let Some(host) = spec.host.clone() else { continue };
                 let (profile, granted) = (spec.profile, Granted::of(&spec));
-                let row = SignedCertificate { file, host, profile, asked, granted, signed: None };
+                let row = SignedCertificate { file, host, profile, asked, granted, host_key, signed: None };
                 accepted.push(Accepted { row, spec, request });
             }
             (verified, _) => {

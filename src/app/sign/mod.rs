@@ -4,6 +4,7 @@
 //! [`SignPlan::apply`] signs, records and writes.
 
 mod error;
+mod host_key;
 mod judge;
 mod options;
 mod plan;
@@ -13,4 +14,4 @@ mod report;
 pub use error::{RefusedRequest, RequestProblem, SignError};
 pub use options::{MAX_REQUEST, SignOptions};
 pub use plan::{SignPlan, SignPreview, plan, preview};
-pub use report::{Asked, Granted, SignReport, SignedCertificate};
+pub use report::{Asked, Granted, HostKeyEvidence, SignReport, SignedCertificate};

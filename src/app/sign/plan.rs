@@ -47,7 +47,7 @@ fn judged(options: &SignOptions, cluster: &Cluster, env: &Env) -> Result<(SignPr
     let (ledger, cas) = directory::cas(&env.layout, cluster)?;
     check_ledger_is_current(&env.layout, &cas, &ledger, env.now)?;
     let (found, mut refused) = read::read(&options.files)?;
-    let (accepted, others) = judge::judge(found, options, cluster, &ledger)?;
+    let (accepted, others) = judge::judge(found, options, cluster, &ledger, &cas)?;
     refused.extend(others);
     if !refused.is_empty() {
         return Err(SignError::Refused(refused).into());

@@ -6,6 +6,8 @@ use super::error::{RefusedRequest, RequestProblem};
 use super::options::MAX_REQUEST;
 use crate::app::error::Error;
 use crate::app::input::{self, InputError};
+use crate::app::request::statement::{self, Signed};
+use crate::pki::fingerprint::Fingerprint;
 use crate::pki::material;
 use crate::pki::pem::Item;
 use crate::pki::request::CertificateRequest;
@@ -19,6 +21,14 @@ pub(super) struct Found {
     /// Its number in the file, from 1.
     pub(super) number: usize,
     pub(super) request: CertificateRequest,
+    /// The statement of the file, signed by an SSH key.
+    pub(super) signed: Option<Signed>,
+}
+
+/// A file's requests, DER, and its signed statement.
+struct Contents {
+    ders: Vec<Vec<u8>>,
+    signed: Option<Signed>,
 }
 
 /// Reads all files. What cannot be read is refused, and everything else is returned.
@@ -32,11 +42,11 @@ pub(super) fn read(files: &[PathBuf]) -> Result<(Vec<Found>, Vec<RefusedRequest>
             Err(problem) => {
                 refused.push(RefusedRequest { file: file.clone(), number: None, problems: vec![problem] });
             }
-            Ok(ders) => {
+            Ok(Contents { ders, signed }) => {
                 for (i, der) in ders.iter().enumerate() {
                     let (file, number) = (file.clone(), i + 1);
                     match CertificateRequest::from_der(der) {
-                        Ok(request) => found.push(Found { file, number, request }),
+                        Ok(request) => found.push(Found { file, number, request, signed: signed.clone() }),
                         Err(error) => {
                             let problems = vec![RequestProblem::Malformed(error)];
                             refused.push(RefusedRequest { file, number: Some(number), problems });
@@ -49,7 +59,7 @@ pub(super) fn read(files: &[PathBuf]) -> Result<(Vec<Found>, Vec<RefusedRequest>
     Ok((found, refused))
 }
 
-fn requests_in(file: &Path) -> Result<Result<Vec<Vec<u8>>, RequestProblem>, Error> {
+fn requests_in(file: &Path) -> Result<Result<Contents, RequestProblem>, Error> {
     let bytes = match input::read_or_wait(file, MAX_REQUEST, "request") {
         Ok(bytes) => bytes,
         Err(InputError::Missing { .. }) => return Ok(Err(RequestProblem::Missing)),
@@ -68,12 +78,23 @@ fn requests_in(file: &Path) -> Result<Result<Vec<Vec<u8>>, RequestProblem>, Erro
     if found.iter().any(|one| matches!(one.item, Item::Key(..) | Item::EncryptedKey(_))) {
         return Ok(Err(RequestProblem::PrivateKey));
     }
-    let requests: Vec<Vec<u8>> = found
+    let ders: Vec<Vec<u8>> = found
         .into_iter()
         .filter_map(|one| match one.item {
             Item::Csr(der) => Some(der),
             _ => None,
         })
         .collect();
-    Ok(if requests.is_empty() { Err(RequestProblem::NoRequest) } else { Ok(requests) })
+    if ders.is_empty() {
+        return Ok(Err(RequestProblem::NoRequest));
+    }
+    Ok(match statement::find(&bytes) {
+        Err(error) => Err(RequestProblem::Statement(error)),
+        Ok(Some(signed))
+            if !ders.iter().map(|der| Fingerprint::of(der)).eq(signed.statement.requests.iter().copied()) =>
+        {
+            Err(RequestProblem::OtherRequests)
+        }
+        Ok(signed) => Ok(Contents { ders, signed }),
+    })
 }

@@ -64,6 +64,17 @@ impl Granted {
     }
 }
 
+/// The SSH signature of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostKeyEvidence {
+    /// The fingerprint of the key, as `ssh-keygen -l` prints it.
+    pub fingerprint: String,
+    /// Whether the key is the host's; else no key of the host is known.
+    pub is_known: bool,
+    /// When it was signed, by the host's clock.
+    pub time: OffsetDateTime,
+}
+
 /// A request, what the inventory has for it, and the certificate, once it is signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedCertificate {
@@ -77,6 +88,8 @@ pub struct SignedCertificate {
     pub asked: Asked,
     /// What the certificate has.
     pub granted: Granted,
+    /// The SSH signature of the request, if it has one.
+    pub host_key: Option<HostKeyEvidence>,
     /// The certificate's serial number, its SHA-256 and when it expires, once it is signed.
     pub signed: Option<(Serial, Fingerprint, OffsetDateTime)>,
 }

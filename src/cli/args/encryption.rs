@@ -118,7 +118,7 @@ fn recipients_in(given: &str, path: &Path) -> Result<Vec<Recipient>> {
     Ok(recipients)
 }
 
-fn known_hosts(path: &Path) -> Result<KnownHosts> {
+pub(crate) fn known_hosts(path: &Path) -> Result<KnownHosts> {
     let bytes = read_given(path, MAX_BYTES, "known_hosts file")?;
     let known = KnownHosts::parse(&String::from_utf8_lossy(&bytes));
     if known.is_empty() {

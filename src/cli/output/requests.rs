@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::app::count::certificates;
 use crate::app::request::{HostKey, RequestReport};
-use crate::app::sign::{SignReport, SignedCertificate};
+use crate::app::sign::{HostKeyEvidence, SignReport, SignedCertificate};
 use crate::cli::args::output::OutputFormat;
 use crate::cluster::duration::stamp;
 use crate::cluster::name::HostName;
@@ -39,7 +39,7 @@ pub(crate) fn show(report: &RequestReport, output: OutputFormat, screen: &mut Sc
 /// Shows what requests ask for beside what the cluster file has.
 pub(crate) fn show_comparison<'r>(rows: impl Iterator<Item = &'r SignedCertificate>, screen: &mut Screen<'_>) {
     for row in rows {
-        let SignedCertificate { file, host, profile, asked, granted, .. } = row;
+        let SignedCertificate { file, host, profile, asked, granted, host_key, .. } = row;
         let account = match &granted.subject.group {
             Some(group) => format!("O={group}, CN={}", granted.subject.user),
             None => format!("CN={}", granted.subject.user),
@@ -53,6 +53,10 @@ pub(crate) fn show_comparison<'r>(rows: impl Iterator<Item = &'r SignedCertifica
             asked.key,
             asked.public_key.as_pin(),
         ));
+        if let Some(HostKeyEvidence { fingerprint, is_known, time }) = host_key {
+            let whose = if *is_known { "the host's" } else { "no key of the host is known here" };
+            screen.answer(format_args!("  SSH key    {fingerprint}, {whose}; signed at {}", stamp(*time)));
+        }
         screen.answer(format_args!(
             "  inventory  {account}; {}; {}; {}",
             listed(&granted.names, "no names"),
@@ -89,7 +93,7 @@ pub(crate) fn show_signed(report: &SignReport, is_dry_run: bool, output: OutputF
 }
 
 fn json_of(row: &SignedCertificate) -> Value {
-    let SignedCertificate { file, host, profile, asked, granted, signed } = row;
+    let SignedCertificate { file, host, profile, asked, granted, host_key, signed } = row;
     json!({
         "file": file,
         "host": host.as_str(),
@@ -107,6 +111,11 @@ fn json_of(row: &SignedCertificate) -> Value {
             "names": granted.names,
             "usages": granted.usages,
         },
+        "hostKey": host_key.as_ref().map(|one| json!({
+            "fingerprint": one.fingerprint,
+            "isKnown": one.is_known,
+            "time": stamp(one.time),
+        })),
         "certificate": signed.as_ref().map(|(serial, fingerprint, not_after)| json!({
             "serial": serial.to_string(),
             "sha256": fingerprint.to_string(),
