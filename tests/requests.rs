@@ -377,25 +377,99 @@ fn keys_that_are_weak_or_of_others_or_revoked_are_refused() {
         );
     }
     // The keys of another node, of the same node's other certificate, of a master, and of a CA.
-    for (path, own) in [
-        ("pki/nodes/worker-b1/kubelet-server.key", false),
-        ("pki/nodes/on/kubelet-client.key", false),
-        ("pki/masters/master-1/apiserver.key", false),
-        ("pki/ca.key", false),
-        ("pki/nodes/on/kubelet-server.key", true),
-    ] {
+    let request_of = |path: &str| {
         let (key, out) = (lab.path(path).display().to_string(), lab.path("x.csr").display().to_string());
         good_tool("openssl", &["req", "-new", "-key", &key, "-subj", "/CN=on", "-out", &out]);
-        if own {
-            sign(&lab, &["--host", "on", "--profile", "kubelet-server", "--dry-run", "x.csr"]);
-        } else {
-            let found = problems(&lab, "x.csr");
-            assert!(matches!(found[..], [RequestProblem::KeyOfAnother { .. }]), "{path}: {found:?}");
-        }
+    };
+    for path in [
+        "pki/nodes/worker-b1/kubelet-server.key",
+        "pki/nodes/on/kubelet-client.key",
+        "pki/masters/master-1/apiserver.key",
+        "pki/ca.key",
+    ] {
+        request_of(path);
+        let found = problems(&lab, "x.csr");
+        assert!(matches!(found[..], [RequestProblem::KeyOfAnother { .. }]), "{path}: {found:?}");
     }
+    // A key that was made here is not the host's alone.
+    request_of("pki/nodes/on/kubelet-server.key");
+    let found = problems(&lab, "x.csr");
+    assert!(matches!(found[..], [RequestProblem::KeyMadeHere { .. }]), "{found:?}");
     lab.good(&["revoke", "on", "--yes"]);
     let found = problems(&lab, "x.csr");
     assert!(matches!(found[..], [RequestProblem::KeyRevoked { .. }]), "{found:?}");
+}
+
+#[test]
+fn a_change_of_accounts_leaves_a_host_its_certificate_until_it_asked_for_another() {
+    let lab = signed();
+    lab.good(&["issue-node", "--all"]);
+    lab.write("cluster.yaml", &CLUSTER.replace("name: prod\n", "name: prod\naccounts: system-node\n"));
+    let revoked = || {
+        let ledger = rusqlite::Connection::open(lab.path("pki/ledger.sqlite3")).expect("a ledger");
+        let query = "SELECT c.host FROM revocations r JOIN certificates c ON c.sha256 = r.sha256 ORDER BY 1";
+        let mut select = ledger.prepare(query).expect("a query");
+        let hosts = select.query_map([], |row| row.get::<_, String>(0)).expect("rows");
+        hosts.collect::<Result<Vec<_>, _>>().expect("hosts")
+    };
+    lab.good(&["issue-node", "--all"]);
+    assert_eq!(revoked(), ["worker-a1.fra1.example.net", "worker-b1"]);
+    let report: Value = serde_json::from_str(&lab.good(&["renew", "--all", "-o", "json"]).out).expect("JSON");
+    assert_eq!(report["hostsToRequest"], serde_json::json!(["on"]));
+    // The same key, for another account: the certificate that is superseded says nothing against it.
+    request(&lab, "on");
+    sign(&lab, &["on.request"]);
+    lab.good(&["issue-node", "--all"]);
+    assert_eq!(revoked(), ["on", "worker-a1.fra1.example.net", "worker-b1"]);
+    sign(&lab, &["--dry-run", "on.request"]);
+    lab.good(&["bundle", "on"]);
+}
+
+#[test]
+fn a_master_that_is_a_node_too_has_only_the_kubelets_keys_of_its_own() {
+    needs!("dash");
+    let lab = Lab::with(&format!("{CLUSTER}- {{name: master-1, addresses: [10.20.0.11]}}\n"));
+    lab.good(&["init-ca", "--plaintext-ca-key"]);
+    lab.good(&["issue-master", "--all"]);
+    request(&lab, "master-1");
+    sign(&lab, &["master-1.request"]);
+    lab.good(&["issue-node", "--all"]);
+    lab.good(&["bundle", "--all", "--format", "dir"]);
+    let listed = lab.read("bundles/master-1/host-keys");
+    let paths: Vec<&str> = listed.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(paths, [format!("{CLIENT}.key"), format!("{SERVER}.key")]);
+    assert!(lab.path("bundles/master-1/etc/kubernetes/pki/apiserver.key").exists());
+    lab.good(&["verify", "--offline"]);
+    let ran = Command::new("dash")
+        .arg(lab.path("bundles/master-1/install.sh"))
+        .env("DESTDIR", lab.path("hosts/master-1"))
+        .output()
+        .expect("dash");
+    assert!(ran.status.success(), "{ran:?}");
+}
+
+#[test]
+fn a_host_goes_from_keys_of_the_office_to_its_own() {
+    needs!("dash");
+    let lab = Lab::issued();
+    fs::create_dir_all(lab.path("hosts/on/etc")).expect("made");
+    lab.good(&["bundle", "on", "--format", "dir"]);
+    assert!(install(&lab, &[]).status.success());
+    let path = |base: &str| lab.path(&format!("hosts/on/{base}.key"));
+    assert!(path(CLIENT).exists());
+    request(&lab, "on");
+    assert_eq!(lab.run(&["sign", "on.request"]).status, 3, "the keys are the office's");
+    for base in [CLIENT, SERVER] {
+        fs::rename(path(base), path(base).with_extension("old")).expect("moved");
+    }
+    request(&lab, "on");
+    sign(&lab, &["on.request"]);
+    lab.good(&["bundle", "on", "--format", "dir"]);
+    let ran = install(&lab, &[]);
+    assert!(ran.status.success(), "{ran:?}");
+    let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+    assert!(!said.contains("left "), "its own keys are not left over: {said}");
+    assert_eq!(leaks(&lab), Vec::<String>::new());
 }
 
 #[test]
@@ -668,6 +742,11 @@ fn a_live_cluster_with_keys_that_only_a_host_has_is_verified() {
     let results = report["results"].as_array().expect("results").iter();
     let failed: Vec<&Value> = results.filter(|one| one["status"] == "fail" || one["status"] == "warn").collect();
     assert!(failed.is_empty(), "{failed:#?}");
+    // The bundle alone, which has no key either.
+    live.lab.good(&["bundle", "node-1"]);
+    let ran = live.lab.run(&["verify", "--from", "bundles/node-1.tar.gz", "--output", "json"]);
+    assert_eq!(ran.status, 1, "{ran}");
+    live.lab.good(&["show", "bundles/node-1.tar.gz"]);
     let of_kubelet = |one: &&Value| one["host"] == "node-1" && one["role"] == "node" && one["status"] == "pass";
     assert!(report["results"].as_array().expect("results").iter().any(|one| of_kubelet(&one)), "{report:#}");
 }

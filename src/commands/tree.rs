@@ -16,7 +16,7 @@ Exit status:
   0   done, or everything proven
   1   verify: a check failed or could not be proven; status: something is due or has expired; crl show: a CRL is missing, has expired or does not match the ledger
   2   wrong usage, or an unreadable or invalid cluster file; verify: nothing could be checked
-  3   refused: a file exists already, a question was answered no, a passphrase is wrong
+  3   refused: a file exists already, a question was answered no, a passphrase is wrong, a host's request asks for more than it may have
   4   environment: a file, the disk, the network or a limit of the system; interrupted by a signal, with the work so far kept
   70  a bug
   130 ended immediately by Ctrl-C, at a question or the second time; 143 by SIGTERM, 129 by SIGHUP";

@@ -94,6 +94,24 @@ impl Peer {
         }
     }
 
+    /// Creates a peer that is not dialled, and cannot connect either: `missing` is the reason.
+    #[must_use]
+    pub fn without_client(name: String, missing: String) -> Self {
+        Self {
+            name,
+            addresses: Vec::new(),
+            port: 0,
+            names: Vec::new(),
+            tls_name: None,
+            issued: None,
+            client: None,
+            client_missing: Some(missing),
+            account: None,
+            dialled: false,
+            account_checked: true,
+        }
+    }
+
     /// Creates a peer that is not dialled and only connects with `client`: its account is expected to be its
     /// certificate's.
     #[must_use]

@@ -136,8 +136,11 @@ impl<'a> IssuePreview<'a> {
             // The accounts of control-plane nodes are the same under both schemes.
             Role::Master => (service_account::step(&env.layout)?, Superseded::default()),
             Role::Node => {
+                // Until a host has asked for what replaces its certificate, that is all it has.
+                let waits = |plan: &&SubjectPlan| plan.on_host.iter().any(|(_, reasons)| !reasons.is_empty());
                 let hosts = || {
-                    let specs = (0..wanted.subjects()).flat_map(|subject| wanted.specs(subject));
+                    let replaced = plans.iter().filter(|plan| !waits(plan));
+                    let specs = replaced.flat_map(|plan| wanted.specs(plan.subject));
                     specs.filter_map(|spec| spec.host.map(|host| host.to_string())).collect()
                 };
                 (None, Superseded::of_hosts(hosts, wanted.cluster, ledger, env)?)

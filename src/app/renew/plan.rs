@@ -155,6 +155,11 @@ impl<'a> RenewPlan<'a> {
         self.credentials.iter().flat_map(IssuePreview::certificates)
     }
 
+    /// Returns the certificates that are due, and for which only their hosts can ask.
+    pub fn to_request(&self) -> impl Iterator<Item = PlannedCertificate> {
+        self.credentials.iter().flat_map(IssuePreview::to_request)
+    }
+
     /// Returns the administrators' kubeconfigs that are renewed.
     #[must_use]
     pub fn admins(&self) -> &[DueAdmin] {
@@ -194,6 +199,7 @@ impl<'a> RenewPlan<'a> {
     /// As the use cases of each kind. What was renewed until then is complete; the same run continues.
     pub fn apply(mut self, issuers: &[Issuer], observer: &mut dyn Observer) -> Result<RenewReport, Error> {
         let certificates: Vec<PlannedCertificate> = self.certificates().collect();
+        let to_request: Vec<PlannedCertificate> = self.to_request().collect();
         for subjects in subjects(&self.options, &self.env.layout) {
             let mut observer = Once::new(observer, &mut self.seen);
             let options = issue_options(subjects, self.options.within);
@@ -210,7 +216,7 @@ impl<'a> RenewPlan<'a> {
             Some(validity) => Some(self.crls(validity, issuers, observer)?),
             None => None,
         };
-        Ok(RenewReport { certificates, admins, crls })
+        Ok(RenewReport { certificates, to_request, admins, crls })
     }
 
     fn admin(

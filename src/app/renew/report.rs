@@ -12,6 +12,8 @@ use crate::cluster::name::HostName;
 pub struct RenewReport {
     /// The certificates of hosts and of the verifier, with the reasons.
     pub certificates: Vec<PlannedCertificate>,
+    /// The certificates that are due, and for which only their hosts can ask, with the reasons.
+    pub to_request: Vec<PlannedCertificate>,
     /// The administrators' kubeconfigs.
     pub admins: Vec<AdminReport>,
     /// The CRLs, if they were due.

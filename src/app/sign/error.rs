@@ -90,6 +90,12 @@ pub enum RequestProblem {
         /// The serial number of the other certificate.
         serial: Serial,
     },
+    /// The key was made in the cluster directory, so that others than the host may have it.
+    #[error("its key was made in the cluster directory (serial {serial}), so it is not the host's alone")]
+    KeyMadeHere {
+        /// The serial number of the certificate that it was made for.
+        serial: Serial,
+    },
     /// A certificate of the same public key was revoked.
     #[error("a certificate of its key was revoked (serial {serial}, {reason})")]
     KeyRevoked {
@@ -131,6 +137,10 @@ pub enum RequestProblem {
 }
 
 impl RequestProblem {
+    fn is_of_key(&self) -> bool {
+        matches!(self, Self::KeyOfAnother { .. } | Self::KeyMadeHere { .. } | Self::KeyRevoked { .. })
+    }
+
     fn is_of_host_key(&self) -> bool {
         matches!(self, Self::OtherHostKey(_) | Self::UnknownHostKey(_) | Self::NoHostKey | Self::HostKeyUnusable(_))
     }
@@ -187,7 +197,7 @@ impl SignError {
             None => {}
         }
         let has = |is: fn(&RequestProblem) -> bool| refused.iter().flat_map(|one| &one.problems).any(is);
-        if has(|one| matches!(one, RequestProblem::KeyOfAnother { .. } | RequestProblem::KeyRevoked { .. })) {
+        if has(RequestProblem::is_of_key) {
             return Remedy::MakeNewHostKey;
         }
         if has(RequestProblem::is_of_host_key) {

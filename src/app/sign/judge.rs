@@ -1,5 +1,7 @@
 //! Judges requests by the cluster file and the ledger.
 
+use std::collections::HashSet;
+
 use super::error::{RefusedRequest, RequestProblem};
 use super::host_key;
 use super::options::SignOptions;
@@ -12,10 +14,15 @@ use crate::cluster::profile::{CertificateSpec, Holder, Profile, TABLE};
 use crate::cluster::similar::nearest;
 use crate::cluster::spec::{Cluster, Host};
 use crate::pki::ca_set::CaSet;
+use crate::pki::fingerprint::Fingerprint;
+use crate::pki::reason::Reason;
 use crate::pki::request::{CertificateRequest, VerifiedRequest};
 use crate::sanitize::sanitized;
+use crate::store::credentials;
 use crate::store::error::StoreError;
+use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
+use crate::store::ledger::revocations::Revocation;
 
 /// A request that may be signed.
 #[derive(Debug)]
@@ -33,7 +40,7 @@ pub(super) fn judge(
     found: Vec<Found>,
     options: &SignOptions,
     cluster: &Cluster,
-    ledger: &Ledger,
+    records: &Records<'_>,
     cas: &CaSet,
 ) -> Result<(Vec<Accepted>, Vec<RefusedRequest>), StoreError> {
     let (mut accepted, mut refused): (Vec<Accepted>, Vec<RefusedRequest>) = (Vec::new(), Vec::new());
@@ -42,7 +49,7 @@ pub(super) fn judge(
         let (spec, mut problems) = target(&request, options, cluster);
         if let Some(spec) = &spec {
             problems.extend(more_than_granted(&request, spec, cluster));
-            problems.extend(known_keys(&request, spec, ledger)?);
+            problems.extend(records.problems(&request, spec)?);
             if let Some(host) = spec.host.as_ref().and_then(|host| cluster.node(host.as_str())) {
                 match host_key::compare(signed.as_ref(), host, options, cluster, cas) {
                     Ok(evidence) => host_key = evidence,
@@ -151,21 +158,45 @@ fn names_of(cluster: &Cluster, host: &HostName) -> Vec<String> {
     spec.map(|spec| spec.names.iter().map(ToString::to_string).collect()).unwrap_or_default()
 }
 
-/// Returns a problem for each certificate with the same public key that was revoked, or is another's.
-fn known_keys(
-    request: &CertificateRequest,
-    spec: &CertificateSpec,
-    ledger: &Ledger,
-) -> Result<Vec<RequestProblem>, StoreError> {
-    let host = spec.host.as_ref().map(HostName::as_str);
-    let mut problems = Vec::new();
-    for issued in ledger.by_public_key(request.spki_fingerprint)? {
-        if let Some(revocation) = issued.revocation {
-            problems.push(RequestProblem::KeyRevoked { serial: issued.serial, reason: revocation.reason });
-        } else if issued.host.as_deref() != host || issued.profile != spec.policy().name {
-            let (host, profile, serial) = (issued.host, issued.profile, issued.serial);
-            problems.push(RequestProblem::KeyOfAnother { host, profile, serial });
+/// The records that tell whose a public key is.
+pub(super) struct Records<'a> {
+    pub(super) ledger: &'a Ledger,
+    pub(super) layout: &'a Layout,
+    /// The certificates whose keys were made in the directory and deleted on purpose.
+    pub(super) discarded: HashSet<Fingerprint>,
+}
+
+impl Records<'_> {
+    /// Returns a problem for each certificate with the same public key that was revoked, is another's, or whose key was made
+    /// in the directory.
+    fn problems(
+        &self,
+        request: &CertificateRequest,
+        spec: &CertificateSpec,
+    ) -> Result<Vec<RequestProblem>, StoreError> {
+        let host = spec.host.as_ref().map(HostName::as_str);
+        let is_stored = || {
+            let stored = credentials::read(self.layout, spec).ok();
+            stored.is_some_and(|stored| stored.credential.key.fingerprint() == request.spki_fingerprint)
+        };
+        let mut problems = Vec::new();
+        for issued in self.ledger.by_public_key(request.spki_fingerprint)? {
+            let is_own = issued.host.as_deref() == host && issued.profile == spec.policy().name;
+            let serial = issued.serial;
+            match issued.revocation {
+                // Another certificate of the same key took its place.
+                Some(Revocation { reason: Reason::Superseded, .. }) if is_own => {}
+                Some(Revocation { reason, .. }) => problems.push(RequestProblem::KeyRevoked { serial, reason }),
+                None if !is_own => {
+                    let (host, profile) = (issued.host, issued.profile);
+                    problems.push(RequestProblem::KeyOfAnother { host, profile, serial });
+                }
+                None if self.discarded.contains(&issued.fingerprint) || is_stored() => {
+                    problems.push(RequestProblem::KeyMadeHere { serial });
+                }
+                None => {}
+            }
         }
+        Ok(problems)
     }
-    Ok(problems)
 }

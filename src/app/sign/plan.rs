@@ -1,7 +1,7 @@
 //! Plans what is signed, and applies the plan.
 
 use super::error::SignError;
-use super::judge::{self, Accepted};
+use super::judge::{self, Accepted, Records};
 use super::options::SignOptions;
 use super::read;
 use super::report::{SignReport, SignedCertificate};
@@ -47,7 +47,8 @@ fn judged(options: &SignOptions, cluster: &Cluster, env: &Env) -> Result<(SignPr
     let (ledger, cas) = directory::cas(&env.layout, cluster)?;
     check_ledger_is_current(&env.layout, &cas, &ledger, env.now)?;
     let (found, mut refused) = read::read(&options.files)?;
-    let (accepted, others) = judge::judge(found, options, cluster, &ledger, &cas)?;
+    let records = Records { ledger: &ledger, layout: &env.layout, discarded: ledger.discarded_keys()? };
+    let (accepted, others) = judge::judge(found, options, cluster, &records, &cas)?;
     refused.extend(others);
     if !refused.is_empty() {
         return Err(SignError::Refused(refused).into());

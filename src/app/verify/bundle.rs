@@ -9,6 +9,7 @@ use super::denials;
 use super::error::{TargetError, UnusableBundle, VerifyError};
 use super::kubeconfig::{endpoint_of, other_server_name, trust_match};
 use crate::app::{Error, input};
+use crate::bundle::host_keys::HOST_KEYS;
 use crate::bundle::model::Bundle;
 use crate::bundle::{archive, verifier};
 use crate::cluster::profile::CertificateSpec;
@@ -45,6 +46,9 @@ pub(super) fn target(path: &Path, nodes: &[String]) -> Result<AssembledTarget, E
     Ok(target.map_err(VerifyError::Target)?)
 }
 
+/// Why a node of a bundle without keys connects nowhere.
+const KEY_ON_HOST: &str = "the bundle does not have its key, which is on its host alone";
+
 fn from_node_bundle(bundle: &Bundle, path: &Path, nodes: &[String]) -> Result<AssembledTarget, TargetError> {
     let unusable = |reason| TargetError::Bundle { path: path.to_owned(), reason };
     let Some(config) = bundle.file(KUBELET_CONF) else { return Err(unusable(UnusableBundle::OfMaster)) };
@@ -58,11 +62,17 @@ fn from_node_bundle(bundle: &Bundle, path: &Path, nodes: &[String]) -> Result<As
     target.endpoint = Some(endpoint_of(used.cluster)?);
     let file = |path: &str| bundle.file(path).map(|file| file.bytes.to_vec()).unwrap_or_default();
     target.take_trust_file(&file(CA));
-    let client = Identity::from_pem(&file(&format!("{KUBELET_CLIENT}.crt")), &file(&format!("{KUBELET_CLIENT}.key")));
-    let client = client.map_err(|error| unusable(UnusableBundle::Identity(error)))?;
-    let mut node = Peer::client_only(bundle.manifest.host.to_string(), client);
-    node.account_checked = true;
-    target.nodes.push(node);
+    let host = bundle.manifest.host.to_string();
+    let key = bundle.file(&format!("{KUBELET_CLIENT}.key"));
+    target.nodes.push(match key {
+        None if bundle.file(HOST_KEYS).is_some() => Peer::without_client(host, KEY_ON_HOST.to_owned()),
+        _ => {
+            let certificate = file(&format!("{KUBELET_CLIENT}.crt"));
+            let client = Identity::from_pem(&certificate, key.map(|file| &*file.bytes).unwrap_or_default());
+            let client = client.map_err(|error| unusable(UnusableBundle::Identity(error)))?;
+            Peer { account_checked: true, ..Peer::client_only(host, client) }
+        }
+    });
     let pinned = target.roots.iter().map(Certificate::spki_fingerprint).eq(bundle.manifest.pins());
     let mut wrong: Vec<String> = used.weaknesses().into_iter().map(|weakness| weakness.what).collect();
     wrong.extend(used.cluster.tls_server_name.as_deref().map(other_server_name));

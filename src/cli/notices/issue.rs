@@ -1,11 +1,10 @@
 //! Notices of issuing in words.
 
-use crate::app::count::certificates;
-use crate::app::issue::Notice;
+use crate::app::count::{certificates, counted};
+use crate::app::issue::{Notice, PlannedCertificate};
 use crate::cli::output::reasons;
 use crate::cli::remedies::send_request;
 use crate::cluster::duration::stamp;
-use crate::cluster::name::HostName;
 use crate::ui::Screen;
 
 /// Shows a notice.
@@ -26,20 +25,32 @@ pub(super) fn show(notice: &Notice, screen: &mut Screen<'_>) {
             stamp(*ca_not_after),
             certificates(*count),
         )),
-        Notice::RequestNeeded { certificates } => {
-            for one in certificates {
-                screen.warn(format_args!(
-                    "{} is not issued here, because its key is on its host alone ({}). Send a new request: {}",
-                    one.credential,
-                    reasons::of(one),
-                    send_request(one.credential.host.as_ref().map_or("HOST", HostName::as_str)),
-                ));
-            }
-        }
+        Notice::RequestNeeded { certificates } => show_requests(certificates, screen),
         Notice::Recorded { count, serial } => screen.warn(format_args!(
             "{} that the ledger lacked {} recorded in it, and can be revoked, for example with: clusterctl revoke {serial}",
             certificates(*count),
             if *count == 1 { "is" } else { "are" },
         )),
+    }
+}
+
+/// How many hosts are named.
+const NAMED: usize = 20;
+
+/// Shows the hosts that have to send new requests, with the reasons of their certificates.
+fn show_requests(due: &[PlannedCertificate], screen: &mut Screen<'_>) {
+    let host = |one: &PlannedCertificate| one.credential.host.clone();
+    let hosts: Vec<&[PlannedCertificate]> = due.chunk_by(|one, other| host(one) == host(other)).collect();
+    for of_host in hosts.iter().take(NAMED) {
+        let Some(name) = of_host.first().and_then(host) else { continue };
+        let line = |one: &PlannedCertificate| format!("{}: {}", one.credential.profile.policy().name, reasons::of(one));
+        screen.warn(format_args!(
+            "{name} alone has its keys, and needs new certificates ({}): {}",
+            of_host.iter().map(line).collect::<Vec<_>>().join("; "),
+            send_request(name.as_str()),
+        ));
+    }
+    if let Some(more @ 1..) = hosts.len().checked_sub(NAMED) {
+        screen.warn(format_args!("{} more alone have their keys, and need new certificates", counted(more, "host")));
     }
 }

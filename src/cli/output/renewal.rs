@@ -20,11 +20,12 @@ const NAMED: usize = 20;
 /// Shows what would be renewed.
 pub(crate) fn show_plan(plan: &RenewPlan<'_>, is_dry_run: bool, output: OutputFormat, screen: &mut Screen<'_>) {
     let planned: Vec<PlannedCertificate> = plan.certificates().collect();
+    let to_request: Vec<PlannedCertificate> = plan.to_request().collect();
     if output == OutputFormat::Json {
         let admins =
             plan.admins().iter().map(|due| json!({ "name": due.name.as_str(), "file": null, "expires": null }));
         let crls = plan.renews_crls().then(Vec::new);
-        return screen.answer(format_args!("{:#}", json_of(is_dry_run, &planned, admins.collect(), crls)));
+        return screen.answer(format_args!("{:#}", json_of(is_dry_run, &planned, &to_request, admins.collect(), crls)));
     }
     for certificate in &planned {
         screen.answer(format_args!("renew {}", line(certificate)));
@@ -36,6 +37,7 @@ pub(crate) fn show_plan(plan: &RenewPlan<'_>, is_dry_run: bool, output: OutputFo
         screen.answer("renew the CRLs");
     }
     screen.step(match plan.is_empty() {
+        true if !to_request.is_empty() => "nothing can be renewed here: hosts have to send new requests".to_owned(),
         true => "nothing is due".to_owned(),
         false => format!("would renew {}; nothing was changed", certificates(planned.len() + plan.admins().len())),
     });
@@ -48,7 +50,10 @@ pub(crate) fn show(report: &RenewReport, output: OutputFormat, screen: &mut Scre
         let admin =
             |admin: &AdminReport| json!({ "name": admin.name, "file": admin.path, "expires": stamp(admin.not_after) });
         let admins = report.admins.iter().map(admin).collect();
-        return screen.answer(format_args!("{:#}", json_of(false, &report.certificates, admins, files(report))));
+        return screen.answer(format_args!(
+            "{:#}",
+            json_of(false, &report.certificates, &report.to_request, admins, files(report))
+        ));
     }
     for certificate in &report.certificates {
         screen.answer(format_args!("renewed {}", line(certificate)));
@@ -79,7 +84,13 @@ fn line(certificate: &PlannedCertificate) -> String {
     format!("{}: {}", certificate.credential, reasons::of(certificate))
 }
 
-fn json_of(is_dry_run: bool, planned: &[PlannedCertificate], admins: Vec<Value>, crls: Option<Vec<PathBuf>>) -> Value {
+fn json_of(
+    is_dry_run: bool,
+    planned: &[PlannedCertificate],
+    to_request: &[PlannedCertificate],
+    admins: Vec<Value>,
+    crls: Option<Vec<PathBuf>>,
+) -> Value {
     let certificate = |one: &PlannedCertificate| {
         json!({
             "host": one.credential.host.as_ref().map(HostName::as_str),
@@ -87,15 +98,21 @@ fn json_of(is_dry_run: bool, planned: &[PlannedCertificate], admins: Vec<Value>,
             "reasons": one.reasons.iter().map(reasons::reason).collect::<Vec<_>>(),
         })
     };
-    let mut hosts: Vec<&str> = planned.iter().filter_map(|one| Some(one.credential.host.as_ref()?.as_str())).collect();
-    hosts.sort_unstable();
-    hosts.dedup();
     json!({
         "schemaVersion": 1,
         "dryRun": is_dry_run,
         "certificates": planned.iter().map(certificate).collect::<Vec<_>>(),
         "admins": admins,
         "crls": crls,
-        "hostsToDeliver": hosts,
+        "hostsToDeliver": hosts_of(planned),
+        "hostsToRequest": hosts_of(to_request),
     })
+}
+
+/// Returns the hosts of certificates, each once, sorted.
+fn hosts_of(planned: &[PlannedCertificate]) -> Vec<&str> {
+    let mut hosts: Vec<&str> = planned.iter().filter_map(|one| Some(one.credential.host.as_ref()?.as_str())).collect();
+    hosts.sort_unstable();
+    hosts.dedup();
+    hosts
 }
