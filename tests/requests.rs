@@ -166,6 +166,7 @@ fn a_bundle_without_keys_is_installed_only_where_its_keys_are() {
         fs::write(path(base), text).expect("written");
         fs::set_permissions(path(base), fs::Permissions::from_mode(mode)).expect("set");
     };
+    assert_eq!(lab.run(&["bundle", "on", "--format", "ignition"]).status, 2, "nothing would look for the keys");
     let refused = |what: &str| {
         for args in [&["--dry-run"][..], &[]] {
             let ran = install(&lab, args);
@@ -699,6 +700,61 @@ fn ssh_keygen_verifies_the_signature_of_a_request_and_makes_one() {
     assert_eq!(lab.run(&["request", "on", "--root", "hosts/on", "--ssh-host-key", "rsa"]).status, 2);
     assert_eq!(lab.run(&["request", "on", "--root", "hosts/on", "--ssh-host-key", "own.pub"]).status, 2);
     assert!(!rsa.is_empty());
+}
+
+#[test]
+fn no_change_of_a_signed_request_is_overlooked() {
+    needs!("ssh-keygen");
+    let lab = Lab::issued();
+    fs::create_dir_all(lab.path("hosts/on")).expect("made");
+    let own = ssh_key(&lab, "own", "ed25519");
+    request_signed_by(&lab, "own");
+    let whole = lab.read("on.request").into_bytes();
+    let (statement, _) = statement(&lab);
+    let start = whole.windows(statement.len()).position(|part| part == statement.as_bytes()).expect("a statement");
+    // The last octet is a line feed after the signature.
+    for at in start..whole.len() - 1 {
+        let mut changed = whole.clone();
+        changed[at] ^= 1;
+        fs::write(lab.path("on.request"), changed).expect("written");
+        let found = refused_with(&lab, &["on.request"], known_hosts(&lab, &format!("on {own}\n")));
+        assert!(!found.is_empty(), "octet {at}");
+    }
+}
+
+#[test]
+fn nothing_is_signed_in_part() {
+    needs!("sqlite3");
+    let mut lab = Lab::with(CLUSTER);
+    lab.env.insert("CLUSTERCTL_CA_PASSPHRASE".into(), "correct horse battery".into());
+    for args in [&["init-ca"][..], &["issue-master", "--all"]] {
+        lab.good(args);
+    }
+    request(&lab, "on");
+    request(&lab, "worker-b1");
+    let before = issued(&lab);
+    let sign_both = ["sign", "on.request", "worker-b1.request"];
+    lab.env.insert("CLUSTERCTL_CA_PASSPHRASE".into(), "wrong".into());
+    assert_eq!(lab.run(&sign_both).status, 3);
+    lab.env.insert("CLUSTERCTL_CA_PASSPHRASE".into(), "correct horse battery".into());
+    // One request of four is refused.
+    let good = lab.read("worker-b1.request");
+    lab.write("worker-b1.request", &lab.read("on.request"));
+    assert_eq!(lab.run(&sign_both).status, 3);
+    lab.write("worker-b1.request", &good);
+    // The ledger fails at the last of them.
+    let ledger = lab.path("pki/ledger.sqlite3").display().to_string();
+    let forbid = "CREATE TRIGGER t BEFORE INSERT ON events WHEN NEW.kind = 'sign' AND NEW.subject = 'worker-b1' \
+                  BEGIN SELECT RAISE(ABORT, 'not now'); END";
+    good_tool("sqlite3", &[&ledger, forbid]);
+    assert_eq!(lab.run(&sign_both).status, 4);
+    assert_eq!((issued(&lab), lab.path("pki/nodes/on").exists()), (before, false));
+    good_tool("sqlite3", &[&ledger, "DROP TRIGGER t"]);
+    lab.good(&sign_both);
+    assert_eq!(issued(&lab), before + 4);
+    // Again: the same keys have new certificates.
+    lab.good(&sign_both);
+    assert_eq!(issued(&lab), before + 8);
 }
 
 #[test]

@@ -113,6 +113,7 @@ fn of_package(error: &PackageError) -> Exit {
         | PackageError::KubeletSettings { .. }
         | PackageError::FormatNotEncrypted(_)
         | PackageError::FormatNotSigned(_)
+        | PackageError::FormatWithoutKeys { .. }
         | PackageError::DiscardWithoutRecipients
         | PackageError::Encryption { .. }
         | PackageError::Render { .. }

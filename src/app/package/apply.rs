@@ -98,7 +98,8 @@ impl Plan<'_> {
                 true => Some(files::size(&path)?),
                 false => None,
             };
-            Ok(PackedBundle { changed: changed.contains(host), host: host.clone(), path, user_data })
+            let lacks_keys = self.inputs.lacks_keys(roles);
+            Ok(PackedBundle { changed: changed.contains(host), host: host.clone(), path, lacks_keys, user_data })
         };
         Ok((hosts.iter().map(packed).collect::<Result<_, _>>()?, warnings))
     }

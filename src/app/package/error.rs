@@ -57,6 +57,14 @@ pub enum PackageError {
     /// An Ignition config has no installer that checks a signature.
     #[error("bundles in the format {} cannot be signed: they have no install.sh that would check it", .0.as_str())]
     FormatNotSigned(Format),
+    /// An Ignition config has no installer that looks for keys on the host.
+    #[error("{host} alone has its keys, and bundles in the format {} have no install.sh that would look for them", format.as_str())]
+    FormatWithoutKeys {
+        /// The host.
+        host: HostName,
+        /// The format.
+        format: Format,
+    },
     /// Some hosts have no recipient.
     #[error("{}, so nothing was packed:{}", without_recipients(hosts), lines(hosts, NAMED))]
     NoRecipients {
@@ -203,6 +211,7 @@ impl PackageError {
             Self::KubeletSettings { .. } => Remedy::RemoveKubeletSettings,
             Self::FormatNotEncrypted(_) => Remedy::PackArchives,
             Self::FormatNotSigned(_) => Remedy::PackWithInstaller,
+            Self::FormatWithoutKeys { .. } => Remedy::UseFormatWithInstaller,
             Self::NoRecipients { by_known_hosts: true, .. } => Remedy::CompleteKnownHosts,
             Self::NoRecipients { .. } => Remedy::NameRecipients,
             Self::SharedHostKey { .. } => Remedy::ReplaceHostKeys,

@@ -71,6 +71,12 @@ impl Inputs<'_> {
         Ok(entries)
     }
 
+    /// Returns true if a host's bundle lacks keys that only the host has.
+    pub(super) fn lacks_keys(&self, roles: &Roles<'_>) -> bool {
+        let is_on_host = |spec: &CertificateSpec| credentials::is_key_on_host(&self.env.layout, spec, &self.known);
+        self.known.has_keys_on_hosts() && self.specs(roles).iter().any(is_on_host)
+    }
+
     fn refused(&self, spec: &CertificateSpec, roles: &Roles<'_>, problems: Vec<CredentialProblem>) -> RefusedHost {
         let is_key_on_host = credentials::is_key_on_host(&self.env.layout, spec, &self.known);
         RefusedHost { host: roles.host().clone(), credential: spec.profile, problems, is_key_on_host }

@@ -14,6 +14,7 @@ use crate::app::env::Env;
 use crate::app::error::Error;
 use crate::app::observer::Observer;
 use crate::app::revoke::{self, denials, removed_hosts};
+use crate::bundle::format::Format;
 use crate::bundle::input::Roles;
 use crate::bundle::render::Templates;
 use crate::cluster::profile::{CaRole, CertificateSpec};
@@ -96,6 +97,7 @@ fn plan<'c>(
         cas,
     };
     let preflight = preflight::check(&inputs, &hosts)?;
+    check_format(format, &preflight.hosts, &inputs)?;
     let finalizer = Finalizer { format, signing_key, encryption };
     let folder = env.layout.bundles();
     finalizer.encryption.check_nothing_is_undone(&preflight.hosts, &folder)?;
@@ -114,6 +116,17 @@ fn plan<'c>(
 /// Refuses to discard keys that would be in unencrypted bundles, and nowhere else.
 fn check_discard(discard_keys: bool, encryption: &Encryption<'_>) -> Result<(), PackageError> {
     if discard_keys && !encryption.is_on() { Err(PackageError::DiscardWithoutRecipients) } else { Ok(()) }
+}
+
+/// Refuses a format without an installer for hosts that alone have their keys: nothing would look for the keys.
+fn check_format(format: Format, hosts: &[Roles<'_>], inputs: &Inputs<'_>) -> Result<(), PackageError> {
+    if format != Format::Ignition {
+        return Ok(());
+    }
+    match hosts.iter().find(|roles| inputs.lacks_keys(roles)) {
+        Some(roles) => Err(PackageError::FormatWithoutKeys { host: roles.host().clone(), format }),
+        None => Ok(()),
+    }
 }
 
 /// Refuses to pack certificates of a CA that has expired.

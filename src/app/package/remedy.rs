@@ -20,6 +20,8 @@ pub enum Remedy {
     PackArchives,
     /// Use a format that has an installer, or do not sign.
     PackWithInstaller,
+    /// Use a format that has an installer.
+    UseFormatWithInstaller,
     /// Add the hosts' keys to the `known_hosts` file.
     CompleteKnownHosts,
     /// Name recipients, or do not encrypt.

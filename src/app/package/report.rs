@@ -38,6 +38,8 @@ pub struct PackedBundle {
     pub path: PathBuf,
     /// Whether it is new, or differs from the one before.
     pub changed: bool,
+    /// Whether it lacks keys that only the host has.
+    pub lacks_keys: bool,
     /// The size of user-data, in bytes: platforms limit it.
     pub user_data: Option<u64>,
 }

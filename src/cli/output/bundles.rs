@@ -48,6 +48,14 @@ pub(crate) fn show(report: &PackageReport, output: OutputFormat, seconds: f64, c
             false => "Each has its host's keys: give it only to that host",
         },
     ));
+    let without: Vec<&str> =
+        report.bundles.iter().filter(|bundle| bundle.lacks_keys).map(|bundle| bundle.host.as_str()).collect();
+    if !without.is_empty() {
+        screen.step(format_args!(
+            "without the keys that only the host has: {}. install.sh looks for them there",
+            first_of(&without, NAMED)
+        ));
+    }
     let changed = report.hosts(true);
     screen.step(match changed.as_slice() {
         [] => format!("0 of {count} changed"),

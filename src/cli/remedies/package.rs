@@ -33,6 +33,7 @@ pub(super) fn words(remedy: &Remedy) -> Option<String> {
         Remedy::PackWithInstaller => {
             "omit --sign-with, or use another format: the archive, the folder, or user-data for cloud-init"
         }
+        Remedy::UseFormatWithInstaller => "use another format: the archive, the folder, or user-data for cloud-init",
         Remedy::CompleteKnownHosts => {
             "add one ssh-ed25519 key for each of them to known_hosts (ssh-keyscan -t ed25519 HOST, compared with the host's \
              own /etc/ssh/ssh_host_ed25519_key.pub), or leave them out"

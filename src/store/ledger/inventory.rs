@@ -40,6 +40,12 @@ impl Inventory {
         self.on_hosts.contains(&certificate)
     }
 
+    /// Returns true if any certificate was ever signed for a key that only its host has.
+    #[must_use]
+    pub fn has_keys_on_hosts(&self) -> bool {
+        !self.on_hosts.is_empty()
+    }
+
     /// Returns why and when a certificate was revoked, if it was.
     #[must_use]
     pub fn revocation(&self, certificate: Fingerprint) -> Option<&Revocation> {
