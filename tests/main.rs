@@ -35,6 +35,7 @@ mod kubectl_output;
 mod kubelets;
 mod kubernetes;
 mod ledger;
+mod ledger_check;
 mod library;
 mod log;
 mod nginx;

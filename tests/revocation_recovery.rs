@@ -117,7 +117,7 @@ fn certificates_that_the_ledger_lacks_stay_in_the_crl() {
 fn an_older_ledger_is_migrated_and_keeps_its_certificates() {
     needs!("sqlite3");
     let lab = issued();
-    let sql = "drop table revocations; drop table revocation_lists; drop table verification_cache; drop index events_by_kind; \
+    let sql = "drop table chain; drop table revocations; drop table revocation_lists; drop table verification_cache; drop index events_by_kind; \
                drop index certificates_by_account; drop index certificates_by_serial; drop index certificates_by_host; drop index certificates_by_expiry; pragma user_version=1";
     let path = lab.path("pki/ledger.sqlite3");
     let sqlite = Command::new("sqlite3").arg(&path).arg(sql).output().expect("sqlite3");

@@ -18,6 +18,7 @@ pub mod init;
 pub mod input;
 pub mod inspect;
 pub mod issue;
+pub mod ledger;
 mod notice;
 mod observer;
 pub mod package;

@@ -45,7 +45,7 @@ pub(crate) fn send_request(host: &str) -> String {
     format!("run clusterctl request {host} on {host}, and here: clusterctl sign {host}.request")
 }
 
-fn words(remedy: &Remedy) -> Option<String> {
+pub(crate) fn words(remedy: &Remedy) -> Option<String> {
     Some(match remedy {
         Remedy::WriteClusterFile => {
             "write one with: clusterctl init   (or name the cluster directory with --dir)".to_owned()
@@ -61,6 +61,10 @@ fn words(remedy: &Remedy) -> Option<String> {
         }
         Remedy::RestoreCaAndLedger => {
             "put back ca.crt, ca.key and the ledger of one and the same directory, from a backup".to_owned()
+        }
+        Remedy::RestoreLedger => {
+            "put a ledger back that clusterctl ledger check accepts, from a backup, and find out which program changed this one"
+                .to_owned()
         }
         Remedy::Package(remedy) => return package::words(remedy),
         Remedy::EjectTemplates => "write templates that work with: clusterctl bundle --eject-templates DIR".to_owned(),

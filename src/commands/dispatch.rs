@@ -4,8 +4,8 @@ use clap::CommandFactory;
 
 use super::tree::{Cli, Command};
 use super::{
-    bundle, completions, crl, demo, explain, init, init_ca, issue_admin, issue_master, issue_node, log, man, open,
-    policy, renew, request, revoke, show, sign, status, validate, verify, version,
+    bundle, completions, crl, demo, explain, init, init_ca, issue_admin, issue_master, issue_node, ledger, log, man,
+    open, policy, renew, request, revoke, show, sign, status, validate, verify, version,
 };
 use crate::cli::context::Context;
 use crate::cli::error::Result;
@@ -35,6 +35,7 @@ pub fn dispatch(command: Command, context: &mut Context<'_>) -> Result<Exit> {
         Command::Verify(args) => verify::run(&args, context),
         Command::Status(args) => status::run(&args, context),
         Command::Show(args) => show::run(&args, context),
+        Command::Ledger(args) => ledger::run(&args, context),
         Command::Log(args) => log::run(&args, context),
         Command::Demo(args) => demo::run(&args, context),
         Command::Completions(args) => completions::run(&args, context),

@@ -144,6 +144,17 @@ Examples:
   $ clusterctl log worker-1
   $ clusterctl log --since 30d --output json";
 
+/// `ledger`
+pub const LEDGER: &str = "\
+Examples:
+  $ clusterctl ledger check";
+
+/// `ledger check`
+pub const LEDGER_CHECK: &str = "\
+Examples:
+  $ clusterctl ledger check
+  $ clusterctl ledger check --output json";
+
 /// `demo`
 pub const DEMO: &str = "\
 Examples:

@@ -14,6 +14,7 @@ mod issue;
 pub mod issue_admin;
 pub mod issue_master;
 pub mod issue_node;
+pub mod ledger;
 pub mod log;
 pub mod man;
 pub mod open;

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    bundle, completions, crl, demo, examples, explain, init, init_ca, issue_admin, issue_master, issue_node, log, man,
-    open, policy, renew, request, revoke, show, sign, status, validate, verify, version,
+    bundle, completions, crl, demo, examples, explain, init, init_ca, issue_admin, issue_master, issue_node, ledger,
+    log, man, open, policy, renew, request, revoke, show, sign, status, validate, verify, version,
 };
 use crate::store::layout::Layout;
 use crate::ui::{ColorChoice, Verbosity};
@@ -14,7 +14,7 @@ use crate::ui::{ColorChoice, Verbosity};
 const EXIT_STATUS: &str = "\
 Exit status:
   0   done, or everything proven
-  1   verify: a check failed or could not be proven; status: something is due or has expired; crl show: a CRL is missing, has expired or does not match the ledger
+  1   verify: a check failed or could not be proven; status: something is due or has expired; crl show: a CRL is missing, has expired or does not match the ledger; ledger check: something is wrong
   2   wrong usage, or an unreadable or invalid cluster file; verify: nothing could be checked
   3   refused: a file exists already, a question was answered no, a passphrase is wrong, a host's request asks for more than it may have
   4   environment: a file, the disk, the network or a limit of the system; interrupted by a signal, with the work so far kept
@@ -138,6 +138,9 @@ pub enum Command {
     /// Print who issued, packed and revoked what, and when
     #[command(after_help = examples::LOG)]
     Log(log::LogArgs),
+    /// Check the ledger, the record of every certificate and revocation
+    #[command(after_help = examples::LEDGER)]
+    Ledger(ledger::LedgerArgs),
     /// Run all steps, from nothing to a verified cluster, against a simulated cluster on this machine
     #[command(after_help = examples::DEMO)]
     Demo(demo::DemoArgs),

@@ -10,6 +10,7 @@ use std::time::Duration;
 use rusqlite::{Connection, MAIN_DB, OpenFlags, Transaction, TransactionBehavior};
 use tempfile::TempDir;
 
+use super::chain::{self, Watermarks};
 use super::schema::{self, FORMAT};
 use super::sqlite_error::store_error;
 use super::wal;
@@ -158,7 +159,7 @@ impl Ledger {
     /// Migrates an older ledger, completely or not at all, and has it use a log.
     fn migrate(&mut self) -> Result<(), StoreError> {
         if self.format()? < FORMAT {
-            self.write(schema::migrate)?;
+            self.transact(schema::migrate)?;
         }
         // Readers of a ledger that does not use a log keep it from changing that; then the next command tries again.
         match self
@@ -210,11 +211,19 @@ impl Ledger {
         query(&self.connection).map_err(|error| self.error(&error))
     }
 
-    /// Runs a transaction, which is done completely and durable on return, or not at all.
+    /// Runs a transaction, which is done completely and durable on return, or not at all. The rows that it adds are chained.
     pub(super) fn write<T>(
         &mut self,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
+        self.transact(|transaction| {
+            let before = Watermarks::read(transaction)?;
+            let done = work(transaction)?;
+            chain::extend(transaction, &before).map(|()| done)
+        })
+    }
+
+    fn transact<T>(&mut self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T, StoreError> {
         let run = |connection: &mut Connection| {
             // At once, because a transaction that read before it writes fails when another process wrote in between.
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;

@@ -5,6 +5,8 @@
 
 pub mod cache;
 pub mod certificates;
+pub mod chain;
+pub mod check;
 pub mod connection;
 pub mod crls;
 pub mod current;

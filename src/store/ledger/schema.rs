@@ -2,9 +2,11 @@
 
 use rusqlite::{Connection, Transaction};
 
+use super::chain::{self, Watermarks};
+
 /// The statements that lead from one format to the next, from an empty database on. The format, kept in SQLite's `user_version`,
 /// is the number of steps that were taken; a step that was released never changes.
-const STEPS: [&str; 7] = [CERTIFICATES, REVOCATIONS, TRACES, FLEET_TRACE, GENERATIONS, SEQUENCE, INDEXES];
+const STEPS: [&str; 8] = [CERTIFICATES, REVOCATIONS, TRACES, FLEET_TRACE, GENERATIONS, SEQUENCE, INDEXES, CHAIN];
 
 /// The format that this program writes.
 pub(super) const FORMAT: i64 = STEPS.len() as i64;
@@ -135,6 +137,19 @@ CREATE TABLE IF NOT EXISTS sealed (
 ) WITHOUT ROWID;
 ";
 
+/// The hash chain over certificates, events and revocations; rows of earlier formats are chained by the migration.
+const CHAIN: &str = "
+CREATE TABLE chain (
+    seq     INTEGER PRIMARY KEY,                      -- order of the links
+    source  TEXT NOT NULL,                            -- the table of the rows; resolved: unrecorded revocations that were removed
+    entries BLOB NOT NULL,                            -- for each row: seq (8 bytes, big-endian), SHA-256 of its content
+    hash    BLOB NOT NULL                             -- SHA-256 over the last link's hash, source and entries
+);
+";
+
+/// The format that introduced the hash chain.
+const CHAINED: i64 = 8;
+
 /// Returns the format of a database; 0 for an empty one.
 pub(super) fn format(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
@@ -147,6 +162,9 @@ pub(super) fn migrate(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     let taken = format(transaction)?;
     for step in STEPS.iter().skip(usize::try_from(taken).unwrap_or(usize::MAX)) {
         transaction.execute_batch(step)?;
+    }
+    if taken < CHAINED {
+        chain::extend(transaction, &Watermarks::none())?;
     }
     transaction.pragma_update(None, "user_version", taken.max(FORMAT))
 }

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use super::certificates::IssuedCertificate;
 use super::columns::Column;
 use super::revocations::Revocation;
-use super::{AuditContext, Ledger, sequence};
+use super::{AuditContext, Ledger, chain, sequence};
 use crate::cluster::duration::stamp;
 use crate::pki::certificate::Serial;
 use crate::pki::fingerprint::Fingerprint;
@@ -111,6 +111,11 @@ impl Ledger {
                 ),
                 [],
             )?;
+            let rows: Vec<i64> = transaction
+                .prepare(&format!("SELECT DISTINCT u.seq {RECORDED} ORDER BY 1"))?
+                .query_map([], |row| row.get(0))?
+                .collect::<Result<_, _>>()?;
+            chain::resolve(transaction, &rows)?;
             let resolved = format!("DELETE FROM unrecorded_revocations WHERE seq IN (SELECT u.seq {RECORDED})");
             transaction.execute(&resolved, []).map(|_| ())
         })

@@ -1,0 +1,160 @@
+//! Checks the ledger: the database, its hash chain, its certificates, and what was made of its revocations.
+
+use std::collections::{BTreeMap, HashMap};
+
+use time::Duration;
+
+use super::finding::{LedgerFinding, LedgerFindingId as Id, Severity};
+use crate::app::audit;
+use crate::app::directory;
+use crate::app::env::Env;
+use crate::app::error::Error;
+use crate::app::remedy::Remedy;
+use crate::cluster::profile::CaRole;
+use crate::pki::certificate::Certificate;
+use crate::pki::fingerprint::Fingerprint;
+use crate::pki::trust_bundle::TrustBundle;
+use crate::store::ca;
+use crate::store::error::StoreError;
+use crate::store::ledger::Ledger;
+use crate::store::ledger::chain::{BreakKind, ChainBreak};
+use crate::store::ledger::check::StoredCertificate;
+use crate::verify::finding::{Finding, Status};
+
+/// CRLs that expire within this time are a warning.
+const EXPIRES_WITHIN: Duration = Duration::days(30);
+
+/// What a check of the ledger found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckReport {
+    /// The findings.
+    pub findings: Vec<LedgerFinding>,
+    /// The number of certificates.
+    pub certificates: usize,
+    /// The number of rows in the hash chain.
+    pub rows: usize,
+    /// The hash of the chain's last link. Kept elsewhere, it shows later that the chain was not made anew.
+    pub head: Option<Fingerprint>,
+}
+
+impl CheckReport {
+    /// Returns true where nothing is wrong; warnings are allowed.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.findings.iter().all(|finding| finding.severity == Severity::Warning)
+    }
+}
+
+/// Checks the ledger. It changes nothing.
+///
+/// # Errors
+/// When there is no ledger, or it cannot be read at all.
+pub fn check(env: &Env) -> Result<CheckReport, Error> {
+    let ledger = directory::ledger(&env.layout)?;
+    let integrity = ledger.integrity_problems()?;
+    let mut findings: Vec<LedgerFinding> =
+        integrity.into_iter().map(|problem| error(Id::Integrity, "ledger.sqlite3".to_owned(), problem)).collect();
+    findings.extend(ledger.dangling_rows()?.into_iter().map(|(table, row)| {
+        error(Id::ForeignKey, place(&table, row), "it refers to a certificate that the ledger does not have".to_owned())
+    }));
+    let chain = ledger.check_chain()?;
+    findings.extend(chain.breaks.into_iter().map(of_break));
+    let readable = |role| Some((role, ca::trust(&env.layout, role).ok()?));
+    let cas: BTreeMap<CaRole, TrustBundle> = CaRole::ALL.into_iter().filter_map(readable).collect();
+    let certificates = certificates(&ledger, &cas, &mut findings)?;
+    // What is read into memory below has to be readable: the rest would be an error, and no finding.
+    if findings.iter().all(|finding| finding.severity == Severity::Warning) {
+        findings.extend(revocations(env, &ledger, &cas)?);
+    }
+    Ok(CheckReport { findings, certificates, rows: chain.rows, head: chain.head })
+}
+
+fn error(id: Id, place: String, observed: String) -> LedgerFinding {
+    LedgerFinding { id, severity: Severity::Error, place, observed, remedy: Some(Remedy::RestoreLedger) }
+}
+
+fn place(table: &str, row: i64) -> String {
+    format!("{table} {row}")
+}
+
+fn of_break(ChainBreak { kind, table, row }: ChainBreak) -> LedgerFinding {
+    let (id, observed) = match kind {
+        BreakKind::Changed => (Id::RowChanged, "the row is not what it was when it was recorded"),
+        BreakKind::Removed => (Id::RowRemoved, "the row was removed"),
+        BreakKind::Inserted => (Id::RowInserted, "the row is not in the hash chain: clusterctl did not record it"),
+        BreakKind::Link => {
+            (Id::Chain, "the link does not follow the one before it: it was changed, or one was removed")
+        }
+    };
+    error(id, place(&table, row), observed.to_owned())
+}
+
+/// Checks that every certificate is the one that its row describes, and that a known CA signed it. Returns their number.
+fn certificates(
+    ledger: &Ledger,
+    cas: &BTreeMap<CaRole, TrustBundle>,
+    findings: &mut Vec<LedgerFinding>,
+) -> Result<usize, StoreError> {
+    let of_directory = cas.values().flat_map(TrustBundle::all).flat_map(|(ca, _)| ca.path());
+    let mut issuers: HashMap<String, Certificate> =
+        of_directory.map(|ca| (ca.fingerprint().to_string(), ca.clone())).collect();
+    let mut count = 0;
+    ledger.each_stored_certificate(|stored| {
+        count += 1;
+        let place = place("certificates", stored.row);
+        match judged(&stored, &issuers) {
+            Err((id, why)) => findings.push(error(id, place, why)),
+            // An issuer is recorded before what it issues.
+            Ok(certificate) if certificate.basic_constraints.as_ref().is_some_and(|constraints| constraints.ca) => {
+                issuers.insert(stored.sha256, certificate);
+            }
+            Ok(_) => {}
+        }
+    })?;
+    Ok(count)
+}
+
+fn judged(stored: &StoredCertificate, issuers: &HashMap<String, Certificate>) -> Result<Certificate, (Id, String)> {
+    let certificate = Certificate::from_der(stored.der.clone())
+        .map_err(|error| (Id::Certificate, format!("it cannot be parsed: {error}")))?;
+    if certificate.fingerprint().to_string() != stored.sha256 || certificate.serial.to_string() != stored.serial {
+        return Err((Id::Certificate, "it is another certificate than the row describes".to_owned()));
+    }
+    let is_signed = match issuers.get(&stored.issuer) {
+        Some(issuer) => certificate.is_signed_by(issuer),
+        None => stored.issuer == stored.sha256 && certificate.is_signed_by(&certificate),
+    };
+    match is_signed {
+        true => Ok(certificate),
+        false => Err((Id::Issuer, format!("it is not signed by a CA that is known here: {}", stored.issuer))),
+    }
+}
+
+/// Compares CRLs and the API servers' authorization configuration with the ledger, as `verify --offline` does.
+fn revocations(env: &Env, ledger: &Ledger, cas: &BTreeMap<CaRole, TrustBundle>) -> Result<Vec<LedgerFinding>, Error> {
+    let of = |id: Id| move |finding: Finding| of_audit(id, finding);
+    let crls = audit::crl_findings(&env.layout, cas, ledger, env.now, EXPIRES_WITHIN)?;
+    let mut findings: Vec<LedgerFinding> = crls.into_iter().filter_map(of(Id::Crl)).collect();
+    if let Some(root) = cas.get(&CaRole::Cluster) {
+        let cluster = directory::cluster(&env.layout)?;
+        let denials = audit::denial_findings(&cluster, ledger, root, env)?;
+        findings.extend(denials.into_iter().filter_map(of(Id::Denials)));
+    }
+    Ok(findings)
+}
+
+fn of_audit(id: Id, finding: Finding) -> Option<LedgerFinding> {
+    let severity = match finding.status {
+        Status::Pass => return None,
+        Status::Warn => Severity::Warning,
+        _ => Severity::Error,
+    };
+    let place = finding.address.unwrap_or(finding.host);
+    Some(LedgerFinding {
+        id,
+        severity,
+        place,
+        observed: finding.observed,
+        remedy: finding.remedy.map(Remedy::OfFinding),
+    })
+}

@@ -1,0 +1,82 @@
+//! What a check of the ledger finds.
+
+use crate::app::remedy::Remedy;
+
+/// What was found. The texts are part of the interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LedgerFindingId {
+    /// SQLite finds damage.
+    Integrity,
+    /// A row refers to a row that does not exist.
+    ForeignKey,
+    /// A row is not what it was when it was recorded.
+    RowChanged,
+    /// A row is gone.
+    RowRemoved,
+    /// A row was not recorded by clusterctl.
+    RowInserted,
+    /// A link of the hash chain does not follow the one before it.
+    Chain,
+    /// A certificate cannot be parsed, or is not the one that its row describes.
+    Certificate,
+    /// A certificate is not signed by a CA of the ledger or of the directory.
+    Issuer,
+    /// A CRL does not match the ledger.
+    Crl,
+    /// The API servers' authorization configuration does not match the ledger.
+    Denials,
+}
+
+impl LedgerFindingId {
+    /// Returns the id as text.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Integrity => "ledger.integrity",
+            Self::ForeignKey => "ledger.foreign-key",
+            Self::RowChanged => "ledger.row-changed",
+            Self::RowRemoved => "ledger.row-removed",
+            Self::RowInserted => "ledger.row-inserted",
+            Self::Chain => "ledger.chain",
+            Self::Certificate => "ledger.certificate",
+            Self::Issuer => "ledger.issuer",
+            Self::Crl => "ledger.crl",
+            Self::Denials => "ledger.denials",
+        }
+    }
+}
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// Something is wrong.
+    Error,
+    /// Something should be looked at.
+    Warning,
+}
+
+impl Severity {
+    /// Returns the severity as text.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        }
+    }
+}
+
+/// A finding about the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerFinding {
+    /// What was found.
+    pub id: LedgerFindingId,
+    /// How bad it is.
+    pub severity: Severity,
+    /// The place: a table and the `seq` of a row, or a file.
+    pub place: String,
+    /// The observation.
+    pub observed: String,
+    /// What helps.
+    pub remedy: Option<Remedy>,
+}

@@ -1,0 +1,49 @@
+//! `ledger`: checks the ledger.
+
+use clap::{Args, Subcommand};
+
+use crate::app::ledger;
+use crate::cli::args::output::OutputFormat;
+use crate::cli::context::Context;
+use crate::cli::error::Result;
+use crate::cli::exit::Exit;
+use crate::cli::output::ledger as ledger_output;
+
+/// Checks the ledger, the record of every certificate and revocation.
+#[derive(Debug, Args)]
+pub struct LedgerArgs {
+    #[command(subcommand)]
+    command: LedgerCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum LedgerCommand {
+    /// Check the ledger: the database, its hash chain, certificates and revocations
+    #[command(after_help = super::examples::LEDGER_CHECK)]
+    Check(CheckArgs),
+}
+
+/// Checks that SQLite finds the database whole, that no row was changed, removed or inserted by another program (a hash
+/// chain covers certificates, revocations and events), that a known CA signed each certificate, and that CRLs and the API
+/// servers' authorization configuration match the revocations. Changes nothing. Exits with 1 when something is wrong.
+#[derive(Debug, Args)]
+struct CheckArgs {
+    /// Format of the output; the schema of the JSON is schemas/ledger-check.schema.json
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
+    output: OutputFormat,
+}
+
+/// Runs `ledger`.
+///
+/// # Errors
+/// The errors of [`ledger::check`]; or when another user owns the directory.
+pub fn run(args: &LedgerArgs, context: &mut Context<'_>) -> Result<Exit> {
+    context.check_owner()?;
+    match &args.command {
+        LedgerCommand::Check(args) => {
+            let report = ledger::check(&context.env)?;
+            ledger_output::show_check(&report, args.output, &mut context.screen);
+            Ok(if report.is_good() { Exit::Done } else { Exit::Unproven })
+        }
+    }
+}
