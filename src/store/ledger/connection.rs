@@ -193,12 +193,16 @@ impl Ledger {
         })
     }
 
-    /// Sizes the page cache for recording this many certificates.
+    /// Sizes the page cache for recording this many certificates, beside those that the ledger has.
     ///
     /// Their digests come in no order, so that each batch touches the indexes everywhere. Pages that are not in the
     /// cache are written and read again in every batch.
     pub fn reserve_cache(&self, certificates: usize) {
-        let kib = (certificates.saturating_mul(INDEX_BYTES) / 1024).clamp(CACHE_KIB, MAX_CACHE_KIB);
+        let last =
+            self.read(|connection| connection.query_row("SELECT max(seq) FROM certificates", [], |row| row.get(0)));
+        let recorded = last.ok().flatten().and_then(|last: i64| usize::try_from(last).ok()).unwrap_or(0);
+        let bytes = certificates.saturating_add(recorded).saturating_mul(INDEX_BYTES);
+        let kib = (bytes / 1024).clamp(CACHE_KIB, MAX_CACHE_KIB);
         // In KiB where it is negative. A failure only makes recording slower.
         let _ = self.connection.pragma_update(None, "cache_size", -(kib as i64));
     }

@@ -51,6 +51,18 @@ fn the_page_cache_fits_the_batch_within_its_limit() {
 }
 
 #[test]
+fn the_page_cache_also_fits_the_certificates_that_the_ledger_has() {
+    let (_folder, path) = ledger();
+    let ledger = Ledger::open(&path).expect("a ledger");
+    let one_of_many = "INSERT INTO certificates (seq, serial, sha256, spki_sha256, profile, account, not_before, \
+                       not_after, issuer_sha256, issued_at, issued_by, der) \
+                       VALUES (20000, '', '', '', '', '', '', '', '', '', '', '')";
+    ledger.read(|connection| connection.execute(one_of_many, [])).expect("inserted");
+    ledger.reserve_cache(20_000);
+    assert_eq!(pragma::<i64>(&ledger, "cache_size"), -10_000);
+}
+
+#[test]
 fn a_closed_ledger_leaves_no_log_and_every_transaction_is_counted() {
     let (folder, path) = ledger();
     let mut ledger = Ledger::open(&path).expect("a ledger");
