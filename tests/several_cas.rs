@@ -336,3 +336,28 @@ fn damaged_and_mismatched_trust_files_are_refused() {
     lab.write("pki/ca.crt", &roots);
     assert!(ca::trust(&layout(&lab), CaRole::Cluster).is_ok());
 }
+
+#[test]
+fn a_request_is_signed_by_an_intermediate_and_its_chain_is_stored_and_packed() {
+    let lab = Lab::with_roots();
+    let root = root(&lab, "company root", KeyPair::generate().expect("a key"));
+    let middle = intermediate(&lab, "company kubernetes", &root);
+    install(&lab, vec![(imported(&middle, &[read(root.der())]), CaState::Active)], middle.key());
+    lab.good(&["issue-master", "--all"]);
+    std::fs::create_dir(lab.path("root")).expect("made");
+    lab.good(&["request", "on", "--root", "root"]);
+    lab.good(&["sign", "on.request"]);
+    lab.good(&["issue-node", "--all"]);
+    lab.good(&["bundle", "--all"]);
+    lab.good(&["verify", "--offline"]);
+    for path in ["pki/nodes/on/kubelet-client.crt", "pki/nodes/on/kubelet-server.crt"] {
+        let stored = certificates(&lab, path);
+        assert_eq!((stored.len(), &stored[1]), (2, &read(middle.der())), "{path}");
+    }
+    assert_eq!(packed(&bundle(&lab, "on"), "var/lib/kubelet/pki/kubelet-client.crt").len(), 2);
+    // The chain is the issuer's, and nothing else.
+    let path = "pki/nodes/on/kubelet-client.crt";
+    lab.write(path, &certificates(&lab, path)[0].to_pem());
+    assert_eq!(lab.run(&["verify", "--offline"]).status, 1);
+    assert_eq!(lab.run(&["bundle", "on"]).status, 3);
+}
