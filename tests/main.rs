@@ -36,6 +36,7 @@ mod kubelets;
 mod kubernetes;
 mod ledger;
 mod ledger_check;
+mod ledger_rebuild;
 mod library;
 mod log;
 mod nginx;

@@ -10,6 +10,7 @@ use super::init::InitError;
 use super::input::InputError;
 use super::inspect::InspectError;
 use super::issue::IssuanceError;
+use super::ledger::RebuildError;
 use super::package::{OpenBundleError, PackageError, TemplatesError};
 use super::policy::PolicyError;
 use super::remedy::Remedy;
@@ -58,6 +59,9 @@ pub enum Error {
     /// A host's request cannot be made.
     #[error(transparent)]
     Request(#[from] RequestError),
+    /// The ledger is not replaced.
+    #[error(transparent)]
+    Rebuild(#[from] RebuildError),
     /// Requests are refused.
     #[error(transparent)]
     Sign(#[from] SignError),
@@ -103,6 +107,7 @@ impl Error {
             Self::Admin(error) => error.remedy(),
             Self::Issuance(error) => error.remedy(),
             Self::Request(error) => Some(error.remedy()),
+            Self::Rebuild(RebuildError::Good(_)) => Some(Remedy::CheckLedger),
             Self::Sign(error) => Some(error.remedy()),
             Self::Revoke(error) => error.remedy(),
             Self::Status(error) => error.remedy(),

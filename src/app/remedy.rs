@@ -19,6 +19,8 @@ pub enum Remedy {
     RestoreClusterName,
     /// Put back the certificates, keys and ledger of one directory, from a backup.
     RestoreCaAndLedger,
+    /// Check the ledger, or record what one from a backup does not know.
+    CheckLedger,
     /// Put a ledger back that a check accepts, and find out who changed this one.
     RestoreLedger,
     /// What helps where bundles cannot be packed or opened.

@@ -9,6 +9,7 @@ use crate::app::init::InitError;
 use crate::app::input::InputError;
 use crate::app::inspect::InspectError;
 use crate::app::issue::IssuanceError;
+use crate::app::ledger::RebuildError;
 use crate::app::package::TemplatesError;
 use crate::app::package::{OpenBundleError, PackageError};
 use crate::app::policy::PolicyError;
@@ -82,6 +83,7 @@ pub(super) fn of(error: &Error) -> Exit {
         Error::Request(
             RequestError::Key { .. } | RequestError::ReadableByOthers { .. } | RequestError::OtherFile(_),
         )
+        | Error::Rebuild(RebuildError::Good(_))
         | Error::Sign(SignError::Refused(_)) => Exit::Refused,
         Error::Revoke(error) => of_revoke(error),
         Error::Status(StatusError::Host(_) | StatusError::NothingFound) => Exit::Usage,

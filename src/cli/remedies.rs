@@ -62,6 +62,10 @@ pub(crate) fn words(remedy: &Remedy) -> Option<String> {
         Remedy::RestoreCaAndLedger => {
             "put back ca.crt, ca.key and the ledger of one and the same directory, from a backup".to_owned()
         }
+        Remedy::CheckLedger => {
+            "clusterctl ledger check tells what is wrong with it; a ledger from a backup learns what it lacks with: clusterctl revoke --from FILE"
+                .to_owned()
+        }
         Remedy::RestoreLedger => {
             "put a ledger back that clusterctl ledger check accepts, from a backup, and find out which program changed this one"
                 .to_owned()

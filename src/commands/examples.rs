@@ -147,7 +147,13 @@ Examples:
 /// `ledger`
 pub const LEDGER: &str = "\
 Examples:
-  $ clusterctl ledger check";
+  $ clusterctl ledger check
+  $ clusterctl ledger rebuild";
+
+/// `ledger rebuild`
+pub const LEDGER_REBUILD: &str = "\
+Examples:
+  $ clusterctl ledger rebuild";
 
 /// `ledger check`
 pub const LEDGER_CHECK: &str = "\

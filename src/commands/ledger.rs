@@ -1,4 +1,4 @@
-//! `ledger`: checks the ledger.
+//! `ledger`: checks the ledger, and makes a new one where it is lost or damaged.
 
 use clap::{Args, Subcommand};
 
@@ -9,7 +9,7 @@ use crate::cli::error::Result;
 use crate::cli::exit::Exit;
 use crate::cli::output::ledger as ledger_output;
 
-/// Checks the ledger, the record of every certificate and revocation.
+/// Checks the ledger, the record of every certificate and revocation, or makes a new one where it is lost or damaged.
 #[derive(Debug, Args)]
 pub struct LedgerArgs {
     #[command(subcommand)]
@@ -21,6 +21,9 @@ enum LedgerCommand {
     /// Check the ledger: the database, its hash chain, certificates and revocations
     #[command(after_help = super::examples::LEDGER_CHECK)]
     Check(CheckArgs),
+    /// Make a new ledger from the files of the directory, where the ledger is lost or damaged
+    #[command(after_help = super::examples::LEDGER_REBUILD)]
+    Rebuild(RebuildArgs),
 }
 
 /// Checks that SQLite finds the database whole, that no row was changed, removed or inserted by another program (a hash
@@ -33,10 +36,19 @@ struct CheckArgs {
     output: OutputFormat,
 }
 
+/// Makes a new ledger from the certificates, bundles, CRLs and authorization configuration in the directory, and tells what
+/// could not be known. The old file is kept beside it. A ledger that can be read is not replaced.
+#[derive(Debug, Args)]
+struct RebuildArgs {
+    /// Format of the output; the schema of the JSON is schemas/ledger-rebuild.schema.json
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
+    output: OutputFormat,
+}
+
 /// Runs `ledger`.
 ///
 /// # Errors
-/// The errors of [`ledger::check`]; or when another user owns the directory.
+/// The errors of [`ledger::check`] and [`ledger::rebuild`]; or when another user owns the directory.
 pub fn run(args: &LedgerArgs, context: &mut Context<'_>) -> Result<Exit> {
     context.check_owner()?;
     match &args.command {
@@ -44,6 +56,12 @@ pub fn run(args: &LedgerArgs, context: &mut Context<'_>) -> Result<Exit> {
             let report = ledger::check(&context.env)?;
             ledger_output::show_check(&report, args.output, &mut context.screen);
             Ok(if report.is_good() { Exit::Done } else { Exit::Unproven })
+        }
+        LedgerCommand::Rebuild(args) => {
+            let env = context.env.clone();
+            let report = ledger::rebuild(&env, &mut context.observer())?;
+            ledger_output::show_rebuild(&report, args.output, &mut context.screen);
+            Ok(Exit::Done)
         }
     }
 }

@@ -173,7 +173,10 @@ fn host_of(user: &str) -> Option<&str> {
 }
 
 /// Returns all certificates of a file that was named.
-fn read(path: &Path) -> Result<Vec<Certificate>, Error> {
+///
+/// # Errors
+/// [`RevokeError::NoCertificate`]; or when it cannot be read.
+pub(crate) fn read(path: &Path) -> Result<Vec<Certificate>, Error> {
     let bytes = Zeroizing::new(input::read_or_wait(path, MAX_BYTES, "file")?);
     let unusable = |source| RevokeError::NoCertificate { path: path.to_owned(), source };
     let ders = match pem::certificates(&bytes) {

@@ -12,6 +12,7 @@ pub mod crl_file;
 mod crl_report;
 pub mod denials;
 mod error;
+pub(in crate::app) mod learn;
 mod lookup;
 mod lookup_error;
 mod missing;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::app::count::certificates;
-use crate::app::ledger::{CheckReport, LedgerFinding};
+use crate::app::ledger::{CheckReport, LedgerFinding, RebuildReport, Unknown};
 use crate::cli::args::output::OutputFormat;
 use crate::cli::remedies;
 use crate::sanitize::sanitized;
@@ -58,5 +58,65 @@ fn check_json(report: &CheckReport) -> Value {
         "rows": report.rows,
         "head": report.head.map(|head| head.to_string()),
         "findings": findings,
+    })
+}
+
+/// Shows what a new ledger was made from, and what it does not know.
+pub(crate) fn show_rebuild(report: &RebuildReport, output: OutputFormat, screen: &mut Screen<'_>) {
+    if output == OutputFormat::Json {
+        screen.answer(format_args!("{:#}", rebuild_json(report)));
+        return;
+    }
+    let RebuildReport { ledger, kept, certificates: count, keys_elsewhere, revoked, revoked_unknown, unknown } = report;
+    screen.answer(format_args!("{}: {}", sanitized(&ledger.display().to_string()), certificates(*count)));
+    screen.answer(format_args!("revoked: {revoked}, and {revoked_unknown} that are in no file here"));
+    if let Some(kept) = kept {
+        screen.answer(format_args!("the old file is kept: {}", sanitized(&kept.display().to_string())));
+    }
+    screen.step("not known: who issued what and when, certificates that were replaced, and what else was done");
+    if *keys_elsewhere > 0 {
+        let count = certificates(*keys_elsewhere);
+        screen.step(format_args!("{count} without a key here count as ones whose keys only their hosts have"));
+    }
+    for one in unknown {
+        let (_, path, reason) = unknown_parts(one);
+        let path = path.map(|path| format!("{path}: ")).unwrap_or_default();
+        screen.warn(sanitized(&format!("{path}{reason}")));
+    }
+    screen
+        .step("Next: clusterctl ledger check; clusterctl policy; clusterctl bundle --all; clusterctl verify --offline");
+}
+
+/// Returns the kind, the file and the reason of something that is not known.
+fn unknown_parts(unknown: &Unknown) -> (&'static str, Option<String>, String) {
+    match unknown {
+        Unknown::File { path, reason } => ("file", Some(path.display().to_string()), reason.clone()),
+        Unknown::OtherIssuer { path } => {
+            let reason = "no CA of this directory signed its certificate, which is left out".to_owned();
+            ("other-issuer", Some(path.display().to_string()), reason)
+        }
+        Unknown::Crl { path, reason } => ("crl", Some(path.display().to_string()), reason.clone()),
+        Unknown::Revocations { reason } => ("revocations", None, reason.clone()),
+    }
+}
+
+fn rebuild_json(report: &RebuildReport) -> Value {
+    let unknown: Vec<Value> = report
+        .unknown
+        .iter()
+        .map(|one| {
+            let (kind, path, reason) = unknown_parts(one);
+            json!({ "kind": kind, "file": path, "reason": reason })
+        })
+        .collect();
+    json!({
+        "schemaVersion": 1,
+        "ledger": report.ledger,
+        "kept": report.kept,
+        "certificates": report.certificates,
+        "keysElsewhere": report.keys_elsewhere,
+        "revoked": report.revoked,
+        "revokedUnknown": report.revoked_unknown,
+        "unknown": unknown,
     })
 }

@@ -14,14 +14,14 @@ pub(super) fn words(error: &StoreError) -> Option<String> {
         StoreError::Locked { .. } => "wait until it is done, then run the same command again".to_owned(),
         StoreError::LedgerMissing(path) | StoreError::LedgerEmpty(path) | StoreError::LedgerForeign { path, .. } => {
             format!(
-                "restore {} from a backup: it is the record of every certificate that was issued. Without one, what was issued works \
-             until it expires, but no more can be issued here: make new roots in a new directory",
+                "restore {} from the newest backup: it is the record of every certificate that was issued. Without one, make a new ledger \
+                 from the certificates, CRLs and bundles in this directory, with: clusterctl ledger rebuild",
                 path.display()
             )
         }
         StoreError::LedgerDamaged { path, .. } => format!(
-            "restore {0} from the newest backup. Without one, save what can be read, with: sqlite3 {0} .recover | sqlite3 \
-             {0}.recovered, and put that in its place",
+            "restore {} from the newest backup. Without one, make a new ledger from the certificates, CRLs and bundles in this \
+             directory, with: clusterctl ledger rebuild (the damaged one is kept)",
             path.display()
         ),
         StoreError::LedgerLogForeign(log) => format!(

@@ -18,6 +18,7 @@ pub mod images;
 pub mod inventory;
 pub mod query;
 pub mod records;
+pub mod replace;
 pub mod revocations;
 pub mod sequence;
 pub mod unrecorded;

@@ -1,0 +1,47 @@
+//! Fills a ledger that was made anew with the revocations that CRLs and rendered files have.
+
+use super::not_in_ledger::NotInLedger;
+use super::{missing, rendered};
+use crate::app::env::Env;
+use crate::app::error::Error;
+use crate::cluster::profile::CaRole;
+use crate::pki::ca_set::CaSet;
+use crate::store::ledger::Ledger;
+
+/// The revocations that a ledger learnt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::app) struct LearntRevocations {
+    /// Of certificates that it has.
+    pub(in crate::app) recorded: usize,
+    /// Of certificates that it does not have.
+    pub(in crate::app) unrecorded: usize,
+    /// The roles whose CRLs cannot be used.
+    pub(in crate::app) unusable: Vec<(CaRole, String)>,
+    /// Why there may have been more.
+    pub(in crate::app) incomplete: Option<String>,
+}
+
+/// Records the revocations of the directory's CRLs and rendered files, and raises the sequences to theirs.
+///
+/// # Errors
+/// When a file or the ledger cannot be used.
+pub(in crate::app) fn learn(ledger: &mut Ledger, cas: &CaSet, env: &Env) -> Result<LearntRevocations, Error> {
+    let (layout, audit) = (&env.layout, env.audit());
+    let states = rendered::of_directory(layout, &cas.cluster)?;
+    let unusable = missing::missing_revocations(layout, cas, ledger, env.now)?.unusable;
+    let found = NotInLedger::find(layout, cas, &states, ledger, env.now)?;
+    let recorded: Vec<_> =
+        found.recorded.iter().filter_map(|one| Some((one.fingerprint, one.revocation.clone()?))).collect();
+    let unrecorded: Vec<_> = found.serials.iter().chain(&found.digests).cloned().collect();
+    ledger.revoke(&recorded, &audit)?;
+    ledger.revoke_unrecorded(&unrecorded, &audit)?;
+    let incomplete = rendered::check_complete(&states, ledger).err().map(|error| error.to_string());
+    let highest = |of: fn(&rendered::RenderedState) -> u64| states.iter().map(of).max().unwrap_or(0);
+    ledger.raise_sequences(highest(|state| state.sequence), highest(|state| state.generation))?;
+    Ok(LearntRevocations {
+        recorded: recorded.len(),
+        unrecorded: unrecorded.len(),
+        unusable: unusable.into_iter().map(|(role, why)| (role, why.to_string())).collect(),
+        incomplete,
+    })
+}

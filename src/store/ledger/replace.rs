@@ -1,0 +1,81 @@
+//! Puts a new ledger in the place of one that is lost or damaged.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::RenameFlags;
+
+use super::{Ledger, wal};
+use crate::store::error::StoreError;
+use crate::store::files;
+use crate::store::staged::StagedFolder;
+
+/// The name of the ledger while it is filled.
+const NAME: &str = "ledger.sqlite3";
+
+/// A ledger that is filled under a temporary name, and then appears complete in its place.
+#[derive(Debug)]
+pub struct StagedLedger {
+    folder: StagedFolder,
+    place: PathBuf,
+}
+
+impl StagedLedger {
+    /// Creates the ledger that will appear at `place`, and opens it. It has to be closed before [`StagedLedger::publish`].
+    ///
+    /// # Errors
+    /// The system's error.
+    pub fn begin(place: &Path) -> Result<(Self, Ledger), StoreError> {
+        let folder = StagedFolder::begin(place)?;
+        let ledger = Ledger::create(&folder.path().join(NAME))?;
+        Ok((Self { folder, place: place.to_owned() }, ledger))
+    }
+
+    /// Puts the ledger in its place by one rename. Durable on return.
+    ///
+    /// What is in the place is kept beside it, with its log, under a name that ends in `suffix` or in `suffix` and a number;
+    /// returns that name.
+    ///
+    /// # Errors
+    /// The system's error; what was in the place is still there then.
+    pub fn publish(self, suffix: &str) -> Result<Option<PathBuf>, StoreError> {
+        files::sync_all(self.folder.path())?;
+        let kept = match files::exists(&self.place) {
+            true => Some(self.keep(suffix)?),
+            false => None,
+        };
+        let folder = files::parent(&self.place);
+        files::sync_folder(folder)?;
+        // A log beside the new ledger would be taken for its own.
+        for ending in ["-wal", "-shm"] {
+            let path = wal::beside(&self.place, ending);
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(StoreError::io("remove", &path, &error));
+                }
+                _ => {}
+            }
+        }
+        files::rename(&self.folder.path().join(NAME), &self.place, RenameFlags::empty())?;
+        files::sync_folder(folder)?;
+        Ok(kept)
+    }
+
+    /// Links what is in the place, and its log, to another name.
+    fn keep(&self, suffix: &str) -> Result<PathBuf, StoreError> {
+        let mut kept = wal::beside(&self.place, suffix);
+        let mut count = 1;
+        while files::exists(&kept) {
+            count += 1;
+            kept = wal::beside(&self.place, &format!("{suffix}-{count}"));
+        }
+        for ending in ["", "-wal"] {
+            let (from, to) = (wal::beside(&self.place, ending), wal::beside(&kept, ending));
+            if files::exists(&from) {
+                fs::hard_link(&from, &to).map_err(|error| StoreError::io("keep", &from, &error))?;
+            }
+        }
+        Ok(kept)
+    }
+}

@@ -1,0 +1,174 @@
+//! `ledger rebuild`: a new ledger from the directory, where the ledger is lost or damaged.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use rusqlite::Connection;
+use serde_json::Value;
+
+use crate::support::outside::needs;
+use crate::support::{Lab, forms};
+
+const LEDGER: &str = "pki/ledger.sqlite3";
+
+/// A directory with a revoked certificate that is in no file any more, and one whose key was deleted.
+fn lived_in() -> Lab {
+    let mut lab = Lab::issued();
+    lab.good(&["issue-admin", "alice"]);
+    lab.now += time::Duration::days(1);
+    lab.good(&["revoke", "on", "--reason", "keyCompromise", "--yes"]);
+    lab.good(&["issue-node", "on"]);
+    lab.good(&["bundle", "--all"]);
+    lab.good(&["verify", "--offline"]);
+    lab
+}
+
+fn rebuilt(lab: &Lab) -> Value {
+    let ran = lab.good(&["ledger", "rebuild", "--output", "json"]);
+    forms::conforms("ledger-rebuild", &ran.out);
+    serde_json::from_str(&ran.out).expect("JSON")
+}
+
+/// Returns host, profile and SHA-256 of the certificates that are not revoked.
+fn valid(lab: &Lab) -> BTreeSet<(Option<String>, String, String)> {
+    let ledger = Connection::open(lab.path(LEDGER)).expect("a ledger");
+    let query = "SELECT host, profile, sha256 FROM certificates WHERE sha256 NOT IN (SELECT sha256 FROM revocations)";
+    let mut select = ledger.prepare(query).expect("a query");
+    let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).expect("rows");
+    rows.collect::<Result<_, _>>().expect("rows")
+}
+
+fn number(lab: &Lab, query: &str) -> i64 {
+    Connection::open(lab.path(LEDGER))
+        .and_then(|ledger| ledger.query_row(query, [], |row| row.get(0)))
+        .expect("a number")
+}
+
+/// Damages the ledger: the ways in which it gets lost.
+fn spoil(lab: &Lab, how: &str) {
+    let path = lab.path(LEDGER);
+    match how {
+        "lost" => fs::remove_file(path).expect("removed"),
+        "empty" => fs::write(path, "").expect("written"),
+        "foreign" => fs::write(path, "not a database").expect("written"),
+        "damaged" => {
+            let mut bytes = fs::read(&path).expect("a ledger");
+            let half = bytes.len() / 2;
+            bytes[half..].fill(0x5a);
+            fs::write(path, bytes).expect("written");
+        }
+        other => panic!("{other}"),
+    }
+}
+
+fn kept(lab: &Lab) -> Vec<PathBuf> {
+    let entries = fs::read_dir(lab.path("pki")).expect("a folder").map(|entry| entry.expect("an entry").path());
+    entries.filter(|path| path.display().to_string().contains(".replaced-")).collect()
+}
+
+#[test]
+fn a_lost_or_damaged_ledger_is_made_anew_and_the_old_file_is_kept() {
+    for how in ["lost", "empty", "foreign", "damaged"] {
+        let lab = lived_in();
+        let (before, sequence) = (valid(&lab), number(&lab, "SELECT number FROM sequence"));
+        let generation = number(&lab, "SELECT number FROM generation");
+        spoil(&lab, how);
+        let old = fs::read(lab.path(LEDGER)).ok();
+        let report = rebuilt(&lab);
+        assert_eq!(valid(&lab), before, "{how}");
+        assert_eq!(report["certificates"].as_u64(), Some(before.len() as u64), "{how}");
+        assert!(report["revokedUnknown"].as_u64() > Some(0), "{how}: {report}");
+        assert!(number(&lab, "SELECT number FROM sequence") >= sequence, "{how}");
+        assert_eq!(number(&lab, "SELECT number FROM generation"), generation, "{how}");
+        assert_eq!(
+            report["kept"]
+                .as_str()
+                .map(|kept| fs::read(kept.replacen("DIR", &lab.dir().display().to_string(), 1)).expect("kept")),
+            old,
+            "{how}"
+        );
+        lab.good(&["ledger", "check"]);
+        assert!(lab.good(&["issue-node", "--all", "--dry-run"]).out.is_empty(), "{how}: nothing is to be issued");
+        let rules = lab.read("policy/masters/authorization.yaml");
+        lab.good(&["policy"]);
+        let denied = |text: &str| text.matches("X509SHA256=").count();
+        assert!(denied(&lab.read("policy/masters/authorization.yaml")) >= denied(&rules), "{how}");
+        // A revoked serving certificate is denied, too: that it is one is not known any more.
+        lab.good(&["bundle", "--all"]);
+        lab.good(&["verify", "--offline"]);
+    }
+}
+
+#[test]
+fn a_ledger_that_can_be_read_is_not_replaced() {
+    let lab = lived_in();
+    let before = fs::read(lab.path(LEDGER)).expect("a ledger");
+    let ran = lab.run(&["ledger", "rebuild"]);
+    assert_eq!((ran.status, ran.out.as_str()), (3, ""));
+    assert_eq!(fs::read(lab.path(LEDGER)).expect("a ledger"), before);
+    assert!(kept(&lab).is_empty());
+}
+
+#[test]
+fn the_errors_of_an_unusable_ledger_name_the_command() {
+    let mut told = String::new();
+    for how in ["lost", "empty", "foreign", "damaged"] {
+        let lab = lived_in();
+        spoil(&lab, how);
+        let ran = lab.run(&["issue-node", "--all"]);
+        assert_eq!(ran.status, 4, "{how}: {}", ran.err);
+        told.extend([how, ":\n", &ran.err]);
+    }
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn what_cannot_be_read_is_named() {
+    let lab = lived_in();
+    fs::write(lab.path("pki/admins/bob.conf"), "nothing").expect("written");
+    spoil(&lab, "lost");
+    let report = rebuilt(&lab);
+    let unknown = report["unknown"].as_array().expect("a list");
+    assert_eq!(unknown.len(), 1, "{report}");
+    assert_eq!(unknown[0]["kind"], "file");
+    assert!(unknown[0]["file"].as_str().is_some_and(|file| file.ends_with("bob.conf")), "{report}");
+}
+
+/// Runs a rebuild that is killed at a system call; returns false where it made fewer of these calls.
+fn killed(lab: &Lab, call: &str, nth: usize) -> bool {
+    let (trace, inject) = (format!("trace={call}"), format!("inject={call}:signal=KILL:when={nth}"));
+    let dir = lab.dir().display().to_string();
+    let strace =
+        ["-f", "-o", "/dev/null", "-e", &trace, "-e", &inject, env!("CARGO_BIN_EXE_clusterctl"), "--dir", &dir];
+    let ran = Command::new("strace").args(strace).args(["ledger", "rebuild"]).output().expect("strace runs");
+    !ran.status.success()
+}
+
+#[test]
+fn a_rebuild_that_is_killed_loses_nothing_and_continues() {
+    needs!("strace");
+    let lab = lived_in();
+    let before = valid(&lab);
+    spoil(&lab, "damaged");
+    let damaged = fs::read(lab.path(LEDGER)).expect("a ledger");
+    for call in ["linkat,link", "unlink,unlinkat", "rename,renameat,renameat2", "fsync,fdatasync,syncfs", "pwrite64"] {
+        let mut nth = 1;
+        while killed(&lab, call, nth) {
+            let there = fs::read(lab.path(LEDGER)).expect("a ledger is always in its place");
+            let is_old = there == damaged;
+            let is_kept = kept(&lab).iter().any(|path| fs::read(path).is_ok_and(|bytes| bytes == damaged));
+            assert!(is_old || is_kept, "{call} {nth}: the old file is gone");
+            let again = lab.run(&["ledger", "rebuild"]);
+            assert_eq!(again.status, if is_old { 0 } else { 3 }, "{call} {nth}: {}", again.err);
+            assert_eq!(valid(&lab), before, "{call} {nth}");
+            lab.good(&["ledger", "check"]);
+            kept(&lab).into_iter().for_each(|path| fs::remove_file(path).expect("removed"));
+            fs::write(lab.path(LEDGER), &damaged).expect("damaged again");
+            nth = if call == "pwrite64" { nth * 2 } else { nth + 1 };
+        }
+        kept(&lab).into_iter().for_each(|path| fs::remove_file(path).expect("removed"));
+        fs::write(lab.path(LEDGER), &damaged).expect("damaged again");
+    }
+}
