@@ -95,7 +95,7 @@ fn a_ledger_of_each_earlier_format_is_migrated_and_loses_no_row() {
             }),
             "{earlier}"
         );
-        let chain = ledger.check_chain().expect("a chain");
+        let chain = ledger.check_chain(None).expect("a chain");
         let chained = |(table, _): &&(&str, Vec<_>)| {
             ["certificates", "events", "revocations", "unrecorded_revocations"].contains(table)
         };

@@ -138,3 +138,27 @@ fn a_ledger_of_an_earlier_format_is_checked_without_changing_it() {
     drop(Ledger::open(&lab.path(LEDGER)).expect("migrated"));
     assert_eq!(checked(&lab).0, 0);
 }
+
+#[test]
+fn a_chain_that_lost_its_end_or_was_made_anew_lacks_the_head_that_was_kept() {
+    let lab = lived_in();
+    let earlier = fs::read(lab.path(LEDGER)).expect("a ledger");
+    lab.good(&["issue-node", "on", "--reissue"]);
+    let head = checked(&lab).1["head"].as_str().expect("a head").to_owned();
+    lab.good(&["issue-node", "on", "--reissue"]);
+    assert_eq!(lab.run(&["ledger", "check", "--head", &head]).status, 0, "more was recorded since");
+    assert_eq!(lab.run(&["ledger", "check", "--head", "x"]).status, 2);
+
+    fs::write(lab.path(LEDGER), &earlier).expect("put back");
+    let ran = lab.run(&["ledger", "check", "--output", "json", "--head", &head]);
+    forms::conforms("ledger-check", &ran.out);
+    let report: Value = serde_json::from_str(&ran.out).expect("JSON");
+    assert_eq!((ran.status, found(&report)), (1, vec!["ledger.head chain".to_owned()]));
+
+    sql(&lab, "UPDATE events SET detail = 'x' WHERE seq = 1; DROP TABLE chain; PRAGMA user_version = 7");
+    assert_eq!(
+        lab.run(&["ledger", "check", "--head", &head]).status,
+        1,
+        "a new chain hides the change, the head does not"
+    );
+}

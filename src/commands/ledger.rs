@@ -8,6 +8,7 @@ use crate::cli::context::Context;
 use crate::cli::error::Result;
 use crate::cli::exit::Exit;
 use crate::cli::output::ledger as ledger_output;
+use crate::pki::fingerprint::Fingerprint;
 
 /// Checks the ledger, the record of every certificate and revocation, or makes a new one where it is lost or damaged.
 #[derive(Debug, Args)]
@@ -31,9 +32,16 @@ enum LedgerCommand {
 /// servers' authorization configuration match the revocations. Changes nothing. Exits with 1 when something is wrong.
 #[derive(Debug, Args)]
 struct CheckArgs {
+    /// The head that an earlier check printed: the hash chain has to have it still
+    #[arg(long, value_name = "SHA256", value_parser = parse_head)]
+    head: Option<Fingerprint>,
     /// Format of the output; the schema of the JSON is schemas/ledger-check.schema.json
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
     output: OutputFormat,
+}
+
+fn parse_head(text: &str) -> Result<Fingerprint, &'static str> {
+    Fingerprint::parse(text).ok_or("it is not a SHA-256: 64 hexadecimal digits")
 }
 
 /// Makes a new ledger from the certificates, bundles, CRLs and authorization configuration in the directory, and tells what
@@ -53,7 +61,7 @@ pub fn run(args: &LedgerArgs, context: &mut Context<'_>) -> Result<Exit> {
     context.check_owner()?;
     match &args.command {
         LedgerCommand::Check(args) => {
-            let report = ledger::check(&context.env)?;
+            let report = ledger::check(&context.env, args.head)?;
             ledger_output::show_check(&report, args.output, &mut context.screen);
             Ok(if report.is_good() { Exit::Done } else { Exit::Unproven })
         }

@@ -45,11 +45,11 @@ impl CheckReport {
     }
 }
 
-/// Checks the ledger. It changes nothing.
+/// Checks the ledger. It changes nothing. `head` is that of an earlier check, which the chain has to have.
 ///
 /// # Errors
 /// When there is no ledger, or it cannot be read at all.
-pub fn check(env: &Env) -> Result<CheckReport, Error> {
+pub fn check(env: &Env, head: Option<Fingerprint>) -> Result<CheckReport, Error> {
     let ledger = directory::ledger(&env.layout)?;
     let integrity = ledger.integrity_problems()?;
     let mut findings: Vec<LedgerFinding> =
@@ -57,8 +57,12 @@ pub fn check(env: &Env) -> Result<CheckReport, Error> {
     findings.extend(ledger.dangling_rows()?.into_iter().map(|(table, row)| {
         error(Id::ForeignKey, place(&table, row), "it refers to a certificate that the ledger does not have".to_owned())
     }));
-    let chain = ledger.check_chain()?;
+    let chain = ledger.check_chain(head)?;
     findings.extend(chain.breaks.into_iter().map(of_break));
+    if let (Some(head), false) = (head, chain.has_expected) {
+        let observed = format!("no link has the hash {head}: the chain was made anew, or its end was removed");
+        findings.push(error(Id::Head, "chain".to_owned(), observed));
+    }
     let readable = |role| Some((role, ca::trust(&env.layout, role).ok()?));
     let cas: BTreeMap<CaRole, TrustBundle> = CaRole::ALL.into_iter().filter_map(readable).collect();
     let certificates = certificates(&ledger, &cas, &mut findings)?;

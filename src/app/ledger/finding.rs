@@ -17,6 +17,8 @@ pub enum LedgerFindingId {
     RowInserted,
     /// A link of the hash chain does not follow the one before it.
     Chain,
+    /// A link that was kept from an earlier check is not in the hash chain.
+    Head,
     /// A certificate cannot be parsed, or is not the one that its row describes.
     Certificate,
     /// A certificate is not signed by a CA of the ledger or of the directory.
@@ -38,6 +40,7 @@ impl LedgerFindingId {
             Self::RowRemoved => "ledger.row-removed",
             Self::RowInserted => "ledger.row-inserted",
             Self::Chain => "ledger.chain",
+            Self::Head => "ledger.head",
             Self::Certificate => "ledger.certificate",
             Self::Issuer => "ledger.issuer",
             Self::Crl => "ledger.crl",

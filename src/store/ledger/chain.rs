@@ -160,25 +160,28 @@ pub struct ChainReport {
     pub head: Option<Fingerprint>,
     /// The number of rows in the chain.
     pub rows: usize,
+    /// Whether the expected link is in the chain; true where none is expected.
+    pub has_expected: bool,
     /// Rows and links that differ, in the order of the tables.
     pub breaks: Vec<ChainBreak>,
 }
 
 impl Ledger {
-    /// Compares every chained row with the chain.
+    /// Compares every chained row with the chain. `expected` is the hash of a link, kept from an earlier check.
     ///
     /// # Errors
     /// When SQLite cannot.
-    pub fn check_chain(&self) -> Result<ChainReport, StoreError> {
+    pub fn check_chain(&self, expected: Option<Fingerprint>) -> Result<ChainReport, StoreError> {
         self.read(|connection| {
-            let Links { mut recorded, resolved, head, mut breaks } = Links::read(connection)?;
+            let Links { mut recorded, resolved, head, hashes, mut breaks } = Links::read(connection)?;
+            let has_expected = expected.is_none_or(|hash| hashes.contains(&hash));
             let rows = recorded.values().map(HashMap::len).sum();
             for source in &SOURCES {
                 let expected = recorded.remove(source.table).unwrap_or_default();
                 let resolved = (source.table == UNRECORDED).then_some(&resolved);
                 compare(connection, source, expected, resolved, &mut breaks)?;
             }
-            Ok(ChainReport { head, rows, breaks })
+            Ok(ChainReport { head, rows, has_expected, breaks })
         })
     }
 }
@@ -190,13 +193,21 @@ struct Links {
     /// The rows of unrecorded revocations that clusterctl removed.
     resolved: HashSet<i64>,
     head: Option<Fingerprint>,
+    /// The hashes of all links.
+    hashes: HashSet<Fingerprint>,
     /// The links that do not follow the one before them.
     breaks: Vec<ChainBreak>,
 }
 
 impl Links {
     fn read(connection: &Connection) -> rusqlite::Result<Self> {
-        let mut links = Self { recorded: HashMap::new(), resolved: HashSet::new(), head: None, breaks: Vec::new() };
+        let mut links = Self {
+            recorded: HashMap::new(),
+            resolved: HashSet::new(),
+            head: None,
+            hashes: HashSet::new(),
+            breaks: Vec::new(),
+        };
         let mut select = connection.prepare("SELECT seq, source, entries, hash FROM chain ORDER BY seq")?;
         let mut rows = select.query([])?;
         let mut last: Vec<u8> = Vec::new();
@@ -216,6 +227,7 @@ impl Links {
                 links.recorded.entry(source).or_default().extend(rows);
             }
             links.head = <[u8; 32]>::try_from(hash.as_slice()).ok().map(Fingerprint::from_bytes);
+            links.hashes.extend(links.head);
             last = hash;
         }
         Ok(links)
