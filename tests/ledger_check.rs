@@ -2,7 +2,13 @@
 
 use std::fs;
 
-use clusterctl::store::ledger::Ledger;
+use clusterctl::pki::certificate::Certificate;
+use clusterctl::pki::pem;
+use clusterctl::pki::reason::Reason;
+use clusterctl::store::ledger::certificates::Entry;
+use clusterctl::store::ledger::revocations::Revocation;
+use clusterctl::store::ledger::unrecorded::UnrecordedRevocation;
+use clusterctl::store::ledger::{AuditContext, Ledger};
 use rusqlite::Connection;
 use serde_json::Value;
 
@@ -161,4 +167,27 @@ fn a_chain_that_lost_its_end_or_was_made_anew_lacks_the_head_that_was_kept() {
         1,
         "a new chain hides the change, the head does not"
     );
+}
+
+#[test]
+fn a_revocation_whose_certificate_is_recorded_later_is_no_removed_row() {
+    let lab = Lab::issued();
+    let backup = fs::read(lab.path(LEDGER)).expect("a ledger");
+    lab.good(&["issue-node", "on", "--reissue"]);
+    fs::write(lab.path(LEDGER), backup).expect("put back");
+    let read = |path: &str| {
+        let mut ders = pem::certificates(lab.read(path).as_bytes()).expect("PEM");
+        Certificate::from_der(ders.remove(0)).expect("a certificate")
+    };
+    let (certificate, issuer) = (read("pki/nodes/on/kubelet-client.crt"), read("pki/ca.crt"));
+    let mut ledger = Ledger::open(&lab.path(LEDGER)).expect("a ledger");
+    let audit = AuditContext { at: lab.now, by: "admin@laptop" };
+    let revocation = Revocation { reason: Reason::Superseded, at: lab.now };
+    let unrecorded = UnrecordedRevocation { fingerprint: Some(certificate.fingerprint()), serial: None, revocation };
+    ledger.revoke_unrecorded(&[unrecorded], &audit).expect("recorded");
+    let entry = Entry { certificate: &certificate, profile: "kubelet-client", host: Some("on"), issuer: &issuer };
+    ledger.record(&[entry], &audit).expect("recorded");
+    ledger.resolve_unrecorded().expect("resolved");
+    assert_eq!(ledger.unrecorded(), Ok(Vec::new()));
+    assert_eq!(ledger.check_chain(None).expect("a chain").breaks, []);
 }
