@@ -1,8 +1,11 @@
 //! `show` on the files of other tools: every form, kind and name that they write.
 
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
+
 use super::show::{json_of, put};
 use crate::support::outside::needs;
-use crate::support::{Lab, good_tool};
+use crate::support::{Lab, ends, good_tool};
 
 #[test]
 fn an_unreadable_file_exits_with_2() {
@@ -148,6 +151,25 @@ fn show_reads_a_folder_and_standard_input() {
     let output = process.output().expect("it runs");
     assert!(output.status.success(), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stdout).starts_with("-\n  CA certificate\n"), "{output:?}");
+}
+
+#[test]
+fn show_describes_each_file_of_a_folder_once_and_names_what_it_does_not_read() {
+    let lab = Lab::issued();
+    std::fs::create_dir(lab.path("etc")).expect("created");
+    for name in [&b"ca.crt"[..], b"not-utf8-\xff.crt"] {
+        let name = std::ffi::OsStr::from_bytes(name);
+        std::fs::copy(lab.path("pki/ca.crt"), lab.path("etc").join(name)).expect("copied");
+    }
+    symlink(".", lab.path("etc/again")).expect("a link");
+    symlink("/dev/zero", lab.path("etc/zero.crt")).expect("a link");
+    let ran = ends(move || lab.run(&["show", "-o", "json", "etc"]));
+    assert_eq!(ran.status, 2, "{ran}");
+    let value: serde_json::Value = serde_json::from_str(&ran.out).expect("JSON");
+    let files = value["files"].as_array().expect("files").iter().map(|file| file["file"].clone());
+    assert_eq!(files.collect::<Vec<_>>(), ["etc/ca.crt", "etc/not-utf8-\u{fffd}.crt", "etc/zero.crt"], "{ran}");
+    let errors = value["files"].as_array().expect("files").iter().map(|file| file["error"].is_string());
+    assert_eq!(errors.collect::<Vec<_>>(), [false, true, true], "{ran}");
 }
 
 #[test]

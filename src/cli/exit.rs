@@ -76,7 +76,9 @@ pub(super) fn of(error: &Error) -> Exit {
         Error::Policy(PolicyError::Stopped) => Exit::Environment,
         Error::Input(error) => of_input(error),
         Error::Inspect(InspectError::Input(error)) => of_input(error),
-        Error::Inspect(InspectError::NotRecorded { .. } | InspectError::Unreadable { .. }) => Exit::Usage,
+        Error::Inspect(
+            InspectError::NotRecorded { .. } | InspectError::Walk { .. } | InspectError::Unreadable { .. },
+        ) => Exit::Usage,
         Error::Admin(error) => of_admin(error),
         Error::Issuance(error) => of_issuance(error),
         Error::Request(RequestError::NoRoot(_) | RequestError::HostKey(_)) => Exit::Usage,

@@ -253,6 +253,49 @@ fn unreadable_files_are_skipped_by_name_and_fifos_do_not_block() {
 }
 
 #[test]
+fn damaged_files_in_a_folder_are_named_as_when_they_are_given_themselves() {
+    needs!("openssl");
+    let lab = lab();
+    root(&lab, "pki/ca.crt", 3650, "ca");
+    kubeconfig(&lab, "pki/ca.crt", "pki/admin.conf", 365, "admin");
+    let config = lab.read("pki/admin.conf");
+    lab.write("pki/cut.conf", &config[..config.len() - 20]);
+    lab.write("pki/tabs.conf", &config.replace("  user:", "\tuser:"));
+    let (pem, der) = (text(&lab, "pki/ca.crt"), text(&lab, "pki/cut.der"));
+    good_tool("openssl", &["x509", "-in", &pem, "-outform", "DER", "-out", &der]);
+    let whole = fs::read(&der).expect("DER");
+    fs::write(&der, &whole[..whole.len() - 9]).expect("written");
+    fs::write(lab.path("pki/cut-without-ending"), &whole[..whole.len() - 9]).expect("written");
+    fs::write(lab.path("pki/trailing"), [&whole[..], b"more"].concat()).expect("written");
+    let certificate = lab.read("pki/ca.crt");
+    let utf16 = [0xfeff].into_iter().chain(certificate.encode_utf16()).flat_map(u16::to_le_bytes);
+    fs::write(lab.path("pki/utf16"), utf16.collect::<Vec<u8>>()).expect("written");
+    let (key, p12) = (text(&lab, &key_of("pki/ca.crt")), text(&lab, "pki/ca.p12"));
+    good_tool("openssl", &["pkcs12", "-export", "-in", &pem, "-inkey", &key, "-passout", "pass:", "-out", &p12]);
+    lab.write("pki/empty.crt", "");
+    lab.write("pki/openssl.cnf", "[req]\n");
+    let (status, answer_of, rows) = answer(&lab, &["pki"]);
+    assert_eq!((status, rows.len()), (1, 2), "{answer_of:#}");
+    let skipped = answer_of["skipped"].as_array().expect("a list");
+    let mut names: Vec<&str> = skipped.iter().map(|one| one["file"].as_str().expect("a name")).collect();
+    names.sort_unstable();
+    let damaged = [
+        "pki/ca.p12",
+        "pki/cut-without-ending",
+        "pki/cut.conf",
+        "pki/cut.der",
+        "pki/empty.crt",
+        "pki/tabs.conf",
+        "pki/trailing",
+        "pki/utf16",
+    ];
+    assert_eq!(names, damaged, "{skipped:#?}");
+    for file in damaged {
+        assert_ne!(lab.run(&["status", "--pki", file]).status, 0, "{file}");
+    }
+}
+
+#[test]
 fn a_folder_without_certificates_and_a_path_to_nothing_are_errors() {
     let lab = lab();
     fs::create_dir(lab.path("empty")).expect("made");

@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use zeroize::Zeroizing;
-
 use super::error::{InspectError, Unreadable};
 use crate::app::package::reader;
 use crate::bundle::{encryption, format};
@@ -99,12 +97,29 @@ impl Content {
     }
 }
 
-/// Returns true where bytes are of a kind that is described: in a folder, files of other kinds are left out.
-pub(in crate::app) fn is_of_known_kind(bytes: &Zeroizing<Vec<u8>>) -> bool {
+/// Endings of the names of files that have certificates or CRLs, in lower case.
+const ENDINGS: [&str; 8] = ["crt", "cer", "pem", "der", "crl", "p12", "pfx", "kubeconfig"];
+
+/// Returns true where the file at `path` is of a kind that is described, or seems to be a damaged one: in a folder,
+/// files of other kinds are left out, but a certificate that cannot be read must not pass for none.
+pub(in crate::app) fn may_be_of_known_kind(path: &Path, bytes: &[u8]) -> bool {
     let has = |what: &[u8]| bytes.windows(what.len()).any(|window| window == what);
-    has(b"-----BEGIN")
+    let ending = path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase);
+    ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
+        || has(b"-----BEGIN")
+        || is_utf16(bytes)
+        // DER of more than 127 bytes begins with a SEQUENCE and its length in one to four bytes (X.690, 8.1.3.5).
+        || matches!(bytes, [0x30, 0x81..=0x84, ..])
         || encryption::is_encrypted(bytes)
         || reader::looks_like_bundle(bytes)
         || piece::read(bytes).is_ok()
-        || (has(b"clusters:") && kubeconfig::read(bytes).is_ok())
+        || (has(b"clusters:") && has(b"users:"))
+}
+
+/// Returns true for text with a byte order mark of UTF-16 that has PEM or a kubeconfig in it.
+fn is_utf16(bytes: &[u8]) -> bool {
+    let ([0xff, 0xfe, rest @ ..] | [0xfe, 0xff, rest @ ..]) = bytes else { return false };
+    let text: Vec<u8> = rest.iter().copied().filter(|byte| *byte != 0).collect();
+    let has = |what: &[u8]| text.windows(what.len()).any(|window| window == what);
+    has(b"-----BEGIN") || has(b"clusters:")
 }

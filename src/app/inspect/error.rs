@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::walk::WalkError;
 use crate::app::history::similar_holder;
 use crate::app::input::InputError;
 use crate::app::package::reader::ReadBundleError;
@@ -26,6 +27,14 @@ pub enum InspectError {
         name: String,
         /// The most similar name that the ledger has.
         similar: Option<String>,
+    },
+    /// It is in a folder that was named, and is not searched.
+    #[error("{} is not read: {error}", sanitized(&path.display().to_string()))]
+    Walk {
+        /// The file or folder.
+        path: PathBuf,
+        /// The reason.
+        error: WalkError,
     },
     /// It is damaged, or of a kind that is not described.
     #[error("{} cannot be inspected: {}", sanitized(&path.display().to_string()), sanitized_lines(&reason.to_string()))]
@@ -82,6 +91,7 @@ impl InspectError {
         match self {
             Self::Input(error) => error.remedy(),
             Self::NotRecorded { similar, .. } => Some(Remedy::NameAKnownHolder(similar.clone())),
+            Self::Walk { .. } => None,
             Self::Unreadable { .. } => Some(Remedy::InspectKnownKinds),
         }
     }

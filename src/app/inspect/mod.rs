@@ -7,7 +7,9 @@ mod error;
 mod recorded;
 mod report;
 mod search;
+pub(in crate::app) mod walk;
 
 pub use error::{InspectError, Unreadable};
 pub use report::{InspectReport, InspectedFile, inspect};
 pub use search::InputFile;
+pub use walk::WalkError;

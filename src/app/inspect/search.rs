@@ -4,16 +4,13 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::content::{Content, LIMIT, is_of_known_kind};
+use super::content::{Content, LIMIT, may_be_of_known_kind};
 use super::error::{InspectError, Unreadable};
+use super::walk::{FoundPath, Walk, WalkError};
 use crate::app::input::{self, InputError};
 use crate::bundle::model::MANIFEST;
+use crate::store::error::StoreError;
 use crate::store::files;
-
-/// The maximal depth of the search in a folder.
-const MAX_DEPTH: usize = 6;
-/// The maximal number of files that are read in a folder.
-const MAX_FILES: usize = 2000;
 
 /// A file or folder to describe.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,8 +38,11 @@ pub(super) fn find(input: &InputFile) -> Vec<FoundFile> {
     if files::exists(&path.join(MANIFEST)) {
         return single(Content::of_bundle_folder(path));
     }
-    let mut found = Vec::new();
-    walk(path, Path::new(label), 0, &mut found);
+    let mut walk = Walk::default();
+    walk.add(label, path);
+    let mut found: Vec<FoundFile> = walk.found.into_iter().filter_map(of_known_kind).collect();
+    found.extend(walk.skipped.into_iter().filter_map(skipped));
+    found.sort_by(|a, b| a.path.cmp(&b.path));
     if found.is_empty() {
         return single(Err(InspectError::Unreadable { path: path.clone(), reason: Unreadable::Folder }));
     }
@@ -54,23 +54,22 @@ fn read(path: &Path) -> Result<Content, InspectError> {
     Content::of_file(path, &bytes)
 }
 
-fn walk(folder: &Path, label: &Path, depth: usize, found: &mut Vec<FoundFile>) {
-    for name in files::names_in(folder).unwrap_or_default() {
-        let (path, label) = (folder.join(&name), label.join(&name));
-        if files::is_folder(&path) {
-            if depth < MAX_DEPTH {
-                walk(&path, &label, depth + 1, found);
-            }
-            continue;
-        }
-        if found.len() >= MAX_FILES {
-            return;
-        }
-        let content = match files::read(&path, LIMIT).map(Zeroizing::new) {
-            Ok(bytes) if is_of_known_kind(&bytes) => Content::of_file(&path, &bytes),
-            Ok(_) => continue,
-            Err(error) => Err(InputError::Store(error).into()),
-        };
-        found.push(FoundFile { label: label.display().to_string(), path, content });
-    }
+/// Reads a file that was found in a folder; `None` where it is of another kind.
+fn of_known_kind(FoundPath { label, path, .. }: FoundPath) -> Option<FoundFile> {
+    let content = match files::read(&path, LIMIT).map(Zeroizing::new) {
+        Ok(bytes) if may_be_of_known_kind(&path, &bytes) => Content::of_file(&path, &bytes),
+        Ok(_) => return None,
+        Err(StoreError::InTheWay(path)) => Err(InspectError::Walk { path, error: WalkError::NotAFile }),
+        Err(error) => Err(InputError::Store(error).into()),
+    };
+    Some(FoundFile { label, path, content })
+}
+
+/// Returns what is not read as a file with an error; `None` for a link to a folder that is described already.
+fn skipped((FoundPath { label, path, .. }, error): (FoundPath, WalkError)) -> Option<FoundFile> {
+    let error = match error {
+        WalkError::Loop => return None,
+        error => InspectError::Walk { path: path.clone(), error },
+    };
+    Some(FoundFile { label, path, content: Err(error) })
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::files::ReadFile;
-use super::walk::{SkipReason, Skipped};
+use super::files::{SkipReason, Skipped};
 use crate::app::inspect::content::Content;
 use crate::explain::piece::Piece;
 use crate::pki::certificate::Certificate;

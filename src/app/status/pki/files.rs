@@ -2,9 +2,9 @@
 
 use zeroize::Zeroizing;
 
-use super::walk::{FoundFile, SkipReason, Skipped, Walk};
 use crate::app::input::{self, InputError};
-use crate::app::inspect::content::{Content, LIMIT, is_of_known_kind};
+use crate::app::inspect::content::{Content, LIMIT, may_be_of_known_kind};
+use crate::app::inspect::walk::{FoundPath, Walk, WalkError};
 use crate::app::inspect::{InputFile, InspectError};
 use crate::store::error::StoreError;
 use crate::store::files;
@@ -12,9 +12,49 @@ use crate::store::files;
 /// How many bytes are read of all files together.
 const MAX_BYTES: u64 = 512 << 20;
 
+/// A file or folder that was not read.
+#[derive(Debug)]
+pub struct Skipped {
+    /// How it was named, or its path below the folder that was named.
+    pub label: String,
+    /// The reason.
+    pub reason: SkipReason,
+}
+
+/// Errors of reading a file or folder, or a part of it.
+#[derive(Debug, thiserror::Error)]
+pub enum SkipReason {
+    /// It cannot be read, is too large, or is a pipe, a socket or a device.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It was found in a folder, and is not searched.
+    #[error(transparent)]
+    Walk(#[from] WalkError),
+    /// It is damaged, or of a kind that is not read.
+    #[error(transparent)]
+    Inspect(#[from] InspectError),
+    /// A part of it is damaged.
+    #[error("a {kind} in it is damaged: {reason}")]
+    Damaged {
+        /// What the part should be.
+        kind: &'static str,
+        /// The reason.
+        reason: String,
+    },
+    /// A file that a kubeconfig names cannot be read.
+    #[error("it names a file that cannot be read: {0}")]
+    Reference(String),
+    /// The files before it are too large together.
+    #[error("the files before it have more than {limit} bytes together")]
+    TooLargeTogether {
+        /// The limit.
+        limit: u64,
+    },
+}
+
 /// A file that was read.
 pub(super) struct ReadFile {
-    pub(super) file: FoundFile,
+    pub(super) file: FoundPath,
     pub(super) content: Content,
 }
 
@@ -30,7 +70,9 @@ pub(super) fn read(inputs: &[InputFile]) -> Result<(Vec<ReadFile>, Vec<Skipped>)
         }
         walk.add(label, path);
     }
-    let Walk { found, mut skipped, .. } = walk;
+    let Walk { found, skipped, .. } = walk;
+    let skipped = skipped.into_iter().map(|(place, error)| Skipped { label: place.label, reason: error.into() });
+    let mut skipped: Vec<Skipped> = skipped.collect();
     let (mut read, mut left) = (Vec::new(), MAX_BYTES);
     for file in found {
         match content_of(&file, &mut left) {
@@ -43,7 +85,7 @@ pub(super) fn read(inputs: &[InputFile]) -> Result<(Vec<ReadFile>, Vec<Skipped>)
 }
 
 /// Reads a file; `None` where it is of another kind and was not named itself.
-fn content_of(file: &FoundFile, left: &mut u64) -> Result<Option<Content>, SkipReason> {
+fn content_of(file: &FoundPath, left: &mut u64) -> Result<Option<Content>, SkipReason> {
     if *left == 0 {
         return Err(SkipReason::TooLargeTogether { limit: MAX_BYTES });
     }
@@ -51,13 +93,13 @@ fn content_of(file: &FoundFile, left: &mut u64) -> Result<Option<Content>, SkipR
         // It may be standard input.
         true => input::read_or_wait(&file.path, LIMIT, "file").map_err(InspectError::from)?,
         false => match files::read(&file.path, LIMIT) {
-            Err(StoreError::Missing(path)) => return Err(StoreError::Missing(path).into()),
+            Err(StoreError::InTheWay(_)) => return Err(WalkError::NotAFile.into()),
             other => other?,
         },
     };
     let bytes = Zeroizing::new(bytes);
     *left = left.saturating_sub(bytes.len() as u64);
-    if !file.is_named && !is_of_known_kind(&bytes) {
+    if !file.is_named && !may_be_of_known_kind(&file.path, &bytes) {
         return Ok(None);
     }
     Ok(Some(Content::of_file(&file.path, &bytes)?))

@@ -4,7 +4,6 @@ mod certificates;
 mod files;
 mod rows;
 mod tool;
-mod walk;
 
+pub use files::{SkipReason, Skipped};
 pub use rows::of_files;
-pub use walk::{SkipReason, Skipped};

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use crate::app::inspect::InspectError;
 use crate::store::error::StoreError;
 use crate::store::files::{self, Names};
 
@@ -14,69 +13,44 @@ const MAX_ENTRIES: usize = 10_000;
 /// The end of the name of a link that names the newest of several files, as a kubelet makes it.
 const CURRENT: &str = "-current.pem";
 
-/// A file or folder that was not read.
-#[derive(Debug)]
-pub struct Skipped {
-    /// How it was named, or its path below the folder that was named.
-    pub label: String,
-    /// The reason.
-    pub reason: SkipReason,
-}
-
-/// Errors of reading a file or folder, or a part of it.
+/// Errors of searching a folder: a part of it that is not read.
 #[derive(Debug, thiserror::Error)]
-pub enum SkipReason {
-    /// It cannot be read, is too large, or is a pipe, a socket or a device.
+pub enum WalkError {
+    /// A folder cannot be listed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// It is damaged, or of a kind that is not read.
-    #[error(transparent)]
-    Inspect(#[from] InspectError),
-    /// A part of it is damaged.
-    #[error("a {kind} in it is damaged: {reason}")]
-    Damaged {
-        /// What the part should be.
-        kind: &'static str,
-        /// The reason.
-        reason: String,
-    },
-    /// A file that a kubeconfig names cannot be read.
-    #[error("it names a file that cannot be read: {0}")]
-    Reference(String),
     /// It is a link to a folder that is searched already.
     #[error("it leads back to a folder that is searched already")]
     Loop,
     /// Its name is not UTF-8.
     #[error("its name is not UTF-8: name it itself")]
     Name,
+    /// It is a pipe, a socket or a device.
+    #[error("it is not a plain file")]
+    NotAFile,
     /// It is too deep.
     #[error("it is more than {MAX_DEPTH} folders deep")]
     TooDeep,
     /// There were too many files before it.
     #[error("more than {MAX_ENTRIES} files and folders precede it")]
     TooMany,
-    /// The files before it are too large together.
-    #[error("the files before it have more than {limit} bytes together")]
-    TooLargeTogether {
-        /// The limit.
-        limit: u64,
-    },
 }
 
 /// A file that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct FoundFile {
-    pub(super) label: String,
-    pub(super) path: PathBuf,
+pub(in crate::app) struct FoundPath {
+    pub(in crate::app) label: String,
+    pub(in crate::app) path: PathBuf,
     /// Whether it was named itself, and not a folder that it is in.
-    pub(super) is_named: bool,
+    pub(in crate::app) is_named: bool,
 }
 
 /// The files that were found so far.
 #[derive(Debug, Default)]
-pub(super) struct Walk {
-    pub(super) found: Vec<FoundFile>,
-    pub(super) skipped: Vec<Skipped>,
+pub(in crate::app) struct Walk {
+    pub(in crate::app) found: Vec<FoundPath>,
+    /// What is not read, and why.
+    pub(in crate::app) skipped: Vec<(FoundPath, WalkError)>,
     entries: usize,
     /// The folders that were searched, by device and inode.
     searched: HashSet<(u64, u64)>,
@@ -84,35 +58,36 @@ pub(super) struct Walk {
 
 impl Walk {
     /// Adds a file, or the files of a folder in the order of their names.
-    pub(super) fn add(&mut self, label: &str, path: &Path) {
+    pub(in crate::app) fn add(&mut self, label: &str, path: &Path) {
         if files::is_folder(path) {
             self.folder(Path::new(label), path, 0);
         } else {
-            self.found.push(FoundFile { label: label.to_owned(), path: path.to_owned(), is_named: true });
+            self.found.push(FoundPath { label: label.to_owned(), path: path.to_owned(), is_named: true });
         }
     }
 
-    fn skip(&mut self, label: &Path, reason: impl Into<SkipReason>) {
-        self.skipped.push(Skipped { label: label.display().to_string(), reason: reason.into() });
+    fn skip(&mut self, label: &Path, path: &Path, error: WalkError) {
+        let place = FoundPath { label: label.display().to_string(), path: path.to_owned(), is_named: false };
+        self.skipped.push((place, error));
     }
 
     fn folder(&mut self, label: &Path, path: &Path, depth: usize) {
         if depth > MAX_DEPTH {
-            return self.skip(label, SkipReason::TooDeep);
+            return self.skip(label, path, WalkError::TooDeep);
         }
         if let Some(id) = files::folder_id(path)
             && !self.searched.insert(id)
         {
-            return self.skip(label, SkipReason::Loop);
+            return self.skip(label, path, WalkError::Loop);
         }
         let Names { names, not_utf8 } = match files::all_names_in(path) {
             Ok(names) => names,
-            Err(error) => return self.skip(label, error),
+            Err(error) => return self.skip(label, path, error.into()),
         };
         // Their certificates are not known, and must not pass for none.
         for path in not_utf8 {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            self.skip(&label.join(name), SkipReason::Name);
+            self.skip(&label.join(name), &path, WalkError::Name);
         }
         let current: Vec<&str> = names.iter().filter_map(|name| name.strip_suffix(CURRENT)).collect();
         let is_former = |name: &str| {
@@ -128,12 +103,12 @@ impl Walk {
             }
             self.entries += 1;
             if self.entries > MAX_ENTRIES {
-                return self.skip(&label, SkipReason::TooMany);
+                return self.skip(&label, &path, WalkError::TooMany);
             }
             if files::is_folder(&path) {
                 self.folder(&label, &path, depth + 1);
             } else {
-                self.found.push(FoundFile { label: label.display().to_string(), path, is_named: false });
+                self.found.push(FoundPath { label: label.display().to_string(), path, is_named: false });
             }
         }
     }
