@@ -25,6 +25,7 @@ mod encryption;
 mod etcd_members;
 mod generations;
 mod ignition;
+mod importing;
 mod init;
 mod installer;
 mod installing;

@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 
 use super::admin::AdminError;
-use super::ca::CreateCaError;
+use super::ca::{CreateCaError, ImportCaError};
 use super::directory_error::DirectoryError;
 use super::history::HistoryError;
 use super::init::InitError;
@@ -32,6 +32,9 @@ pub enum Error {
     /// The CAs cannot be created.
     #[error(transparent)]
     CreateCa(#[from] CreateCaError),
+    /// A CA cannot be imported.
+    #[error(transparent)]
+    ImportCa(#[from] ImportCaError),
     /// No cluster file is written.
     #[error(transparent)]
     Init(#[from] InitError),
@@ -98,6 +101,7 @@ impl Error {
         match self {
             Self::Directory(error) => error.remedy(),
             Self::CreateCa(error) => error.remedy(),
+            Self::ImportCa(error) => error.remedy(),
             Self::Init(error) => Some(error.remedy()),
             Self::Inspect(error) => error.remedy(),
             Self::History(HistoryError::Unknown { similar, .. }) => Some(Remedy::NameAKnownHolder(similar.clone())),

@@ -1,5 +1,6 @@
 //! What helps against an error, as data; [`crate::cli::remedies`] has the words.
 
+use super::ca::ImportCaError;
 use super::{init, package, revoke, verify};
 use crate::config::ReadError;
 use crate::store::ca::CaError;
@@ -77,6 +78,8 @@ pub enum Remedy {
     Revoke(revoke::Remedy),
     /// What helps where a CA's file cannot be used; the error is the evidence.
     OfCa(CaError),
+    /// What helps where a CA cannot be imported; the error is the evidence.
+    OfImport(ImportCaError),
     /// What helps where a file or the ledger cannot be used; the error is the evidence.
     OfStore(StoreError),
 }

@@ -90,6 +90,7 @@ trait UseCaseError: Into<app::Error> {}
 impl UseCaseError for app::Error {}
 impl UseCaseError for app::admin::AdminError {}
 impl UseCaseError for app::ca::CreateCaError {}
+impl UseCaseError for app::ca::ImportCaError {}
 impl UseCaseError for app::DirectoryError {}
 impl UseCaseError for app::init::InitError {}
 impl UseCaseError for app::history::HistoryError {}

@@ -3,7 +3,7 @@
 use crate::app::DirectoryError;
 use crate::app::Error;
 use crate::app::admin::AdminError;
-use crate::app::ca::CreateCaError;
+use crate::app::ca::{CreateCaError, ImportCaError};
 use crate::app::history::HistoryError;
 use crate::app::init::InitError;
 use crate::app::input::InputError;
@@ -64,6 +64,7 @@ pub(super) fn of(error: &Error) -> Exit {
     match error {
         Error::Directory(error) => of_directory(error),
         Error::CreateCa(CreateCaError::Encryption(_)) => Exit::Bug,
+        Error::ImportCa(error) => of_import_ca(error),
         Error::Init(
             InitError::Invalid { .. }
             | InitError::List { .. }
@@ -106,6 +107,18 @@ fn of_directory(error: &DirectoryError) -> Exit {
         DirectoryError::AnotherOwner { .. }
         | DirectoryError::CaOfAnotherCluster { .. }
         | DirectoryError::CaNotInLedger { .. } => Exit::Refused,
+    }
+}
+
+fn of_import_ca(error: &ImportCaError) -> Exit {
+    match error {
+        ImportCaError::Pem { .. } | ImportCaError::Certificate { .. } => Exit::Usage,
+        ImportCaError::Path { .. }
+        | ImportCaError::CannotSign { .. }
+        | ImportCaError::UnsupportedKey { .. }
+        | ImportCaError::Key { .. }
+        | ImportCaError::ClusterFirst(_)
+        | ImportCaError::OtherRole { .. } => Exit::Refused,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Remedies in words.
 
+mod import_ca;
 mod init;
 pub(crate) mod package;
 mod revoke;
@@ -119,6 +120,7 @@ pub(crate) fn words(remedy: &Remedy) -> Option<String> {
         Remedy::DidYouMean(name) => format!("did you mean {name} ?"),
         Remedy::Revoke(remedy) => revoke::words(remedy),
         Remedy::OfCa(error) => return of_ca(error),
+        Remedy::OfImport(error) => import_ca::words(error),
         Remedy::OfStore(error) => return of_store(error),
     })
 }

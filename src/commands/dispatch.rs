@@ -4,8 +4,8 @@ use clap::CommandFactory;
 
 use super::tree::{Cli, Command};
 use super::{
-    bundle, completions, crl, demo, explain, init, init_ca, issue_admin, issue_master, issue_node, ledger, log, man,
-    open, policy, renew, request, revoke, show, sign, status, validate, verify, version,
+    bundle, completions, crl, demo, explain, import_ca, init, init_ca, issue_admin, issue_master, issue_node, ledger,
+    log, man, open, policy, renew, request, revoke, show, sign, status, validate, verify, version,
 };
 use crate::cli::context::Context;
 use crate::cli::error::Result;
@@ -21,6 +21,7 @@ pub fn dispatch(command: Command, context: &mut Context<'_>) -> Result<Exit> {
         Command::Validate(args) => validate::run(&args, context),
         Command::Explain(args) => explain::run(&args, context),
         Command::InitCa(args) => init_ca::run(&args, context),
+        Command::ImportCa(args) => import_ca::run(&args, context),
         Command::IssueMaster(args) => issue_master::run(&args, context),
         Command::IssueNode(args) => issue_node::run(&args, context),
         Command::Request(args) => request::run(&args, context),

@@ -13,6 +13,13 @@ Examples:
   $ clusterctl init-ca
   $ clusterctl init-ca --ca-passphrase-file /run/credentials/ca-passphrase";
 
+/// `import-ca`
+pub const IMPORT_CA: &str = "\
+Examples:
+  $ clusterctl import-ca --as cluster --cert ca.crt --key ca.key
+  $ clusterctl import-ca --as cluster --cert intermediate.crt --key intermediate.key --chain root.crt
+  $ clusterctl import-ca --as etcd --cert etcd/ca.crt --key etcd/ca.key";
+
 /// `issue-master`
 pub const ISSUE_MASTER: &str = "\
 Examples:

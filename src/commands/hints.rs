@@ -56,10 +56,7 @@ const HABITS: &[(&[&str], &str)] = &[
         &["ca", "init-pki", "pki", "build-ca", "gen-ca", "create-ca", "new-ca", "selfsign"],
         "to create the root CAs: clusterctl init-ca",
     ),
-    (
-        &["import", "import-ca", "adopt"],
-        "CAs of other tools cannot be imported; create new ones with: clusterctl init-ca",
-    ),
+    (&["import", "adopt"], "to take over a CA of another tool: clusterctl import-ca"),
     (&["issue", "gencert", "genkey", "build-server-full", "build-client-full", "gen-cert"], ISSUE),
     (&["approve", "csr", "gen-req", "import-req", "sign-req", "deny"], REQUEST),
     (

@@ -28,7 +28,7 @@ pub fn run(args: &InitCaArgs, context: &mut Context<'_>) -> Result<Exit> {
     let cluster = context.cluster()?;
     let _lock = context.lock("init-ca")?;
     // No passphrase is asked for in vain.
-    ca::check_absent(&context.env.layout)?;
+    ca::missing(&context.env.layout)?;
     let protection = match args.plaintext_ca_key {
         true => KeyProtection::None,
         false => KeyProtection::Passphrase(args.passphrase.choose(context)?),

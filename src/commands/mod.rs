@@ -8,6 +8,7 @@ mod dispatch;
 pub mod examples;
 pub mod explain;
 pub mod hints;
+pub mod import_ca;
 pub mod init;
 pub mod init_ca;
 mod issue;

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    bundle, completions, crl, demo, examples, explain, init, init_ca, issue_admin, issue_master, issue_node, ledger,
-    log, man, open, policy, renew, request, revoke, show, sign, status, validate, verify, version,
+    bundle, completions, crl, demo, examples, explain, import_ca, init, init_ca, issue_admin, issue_master, issue_node,
+    ledger, log, man, open, policy, renew, request, revoke, show, sign, status, validate, verify, version,
 };
 use crate::store::layout::Layout;
 use crate::ui::{ColorChoice, Verbosity};
@@ -93,6 +93,9 @@ pub enum Command {
     /// Create the root CAs: the cluster's, etcd's and the front proxy's
     #[command(after_help = examples::INIT_CA)]
     InitCa(init_ca::InitCaArgs),
+    /// Take over a CA that another tool made: a root, or an intermediate
+    #[command(after_help = examples::IMPORT_CA)]
+    ImportCa(import_ca::ImportCaArgs),
     /// Issue masters' credentials: what is missing or no longer matches the cluster file
     #[command(after_help = examples::ISSUE_MASTER)]
     IssueMaster(issue_master::IssueMasterArgs),

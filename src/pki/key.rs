@@ -3,27 +3,20 @@
 use std::fmt;
 
 use pkcs8::der::Decode;
-use pkcs8::pkcs5::pbes2;
-use pkcs8::{EncryptedPrivateKeyInfoRef, ObjectIdentifier, PrivateKeyInfoRef};
+use pkcs8::{ObjectIdentifier, PrivateKeyInfoRef};
 use rcgen::{PublicKeyData, SignatureAlgorithm};
 use ring::rand::{SecureRandom, SystemRandom};
 use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair};
 use zeroize::Zeroizing;
 
 use super::fingerprint::Fingerprint;
+use super::key_encryption;
 use super::key_pair::KeyPair;
 use super::passphrase::Passphrase;
-use super::pem::{self, Item, KeyForm, PemError};
+use super::pem::{self, Item, KeyForm};
 use crate::cluster::key_kind::KeyKind;
 
-/// PKCS#8 encryption as `openssl pkey` reads it (RFC 8018 PBES2, RFC 7914 scrypt): N = 2^14, r = 8, p = 5, AES-256-CBC.
-const SCRYPT_LOG_N: u8 = 14;
-const SCRYPT_R: u32 = 8;
-const SCRYPT_P: u32 = 5;
-/// A key that asks for more memory than this to open, in bytes (128 · N · r), was not made by us and would only stall
-/// us; and so for the passes over it.
-const SCRYPT_MEMORY_LIMIT: u64 = 1 << 30;
-const SCRYPT_P_LIMIT: u64 = 64;
+pub use super::key_error::KeyError;
 
 /// id-ecPublicKey and its curves (RFC 5480 § 2.1.1).
 pub(super) const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
@@ -39,35 +32,6 @@ pub struct PrivateKey {
     kind: KeyKind,
     pkcs8: Zeroizing<Vec<u8>>,
     public: Vec<u8>,
-}
-
-/// Errors of reading and using a key.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum KeyError {
-    /// Not a PEM file.
-    #[error(transparent)]
-    Pem(#[from] PemError),
-    /// A PEM file without a private key.
-    #[error("there is no private key in it")]
-    NoKey,
-    /// A key that we do not make: RSA, P-521, SEC 1 …
-    #[error("it is not a PKCS#8 key of a kind that clusterctl makes (ecdsa-p256, ecdsa-p384, ed25519)")]
-    Foreign,
-    /// The bytes contradict themselves: the public half does not belong to the private one.
-    #[error("the key is damaged")]
-    Damaged,
-    /// A passphrase is needed and none was given.
-    #[error("the key is encrypted, and no passphrase was given")]
-    PassphraseNeeded,
-    /// The passphrase opens nothing.
-    #[error("the passphrase is wrong")]
-    WrongPassphrase,
-    /// Encrypted in a way that we do not read.
-    #[error("the key is encrypted in a way that clusterctl does not read: {0}")]
-    Encryption(String),
-    /// The operating system's random numbers failed.
-    #[error("the operating system gave no random numbers")]
-    NoRandomness,
 }
 
 /// Returns true where the system gives random bytes.
@@ -134,38 +98,13 @@ impl PrivateKey {
                 Item::Key(KeyForm::Pkcs8, secret) => return Self::from_pkcs8(secret.0),
                 Item::Key(..) => return Err(KeyError::Foreign),
                 Item::EncryptedKey(der) => {
-                    return Self::decrypt(&der, passphrase.ok_or(KeyError::PassphraseNeeded)?);
+                    let plain = key_encryption::decrypt(&der, passphrase.ok_or(KeyError::PassphraseNeeded)?)?;
+                    return Self::from_pkcs8(plain);
                 }
                 _ => {}
             }
         }
         Err(KeyError::NoKey)
-    }
-
-    fn decrypt(der: &[u8], passphrase: &Passphrase) -> Result<Self, KeyError> {
-        let info = EncryptedPrivateKeyInfoRef::from_der(der).map_err(|_| KeyError::Damaged)?;
-        let scheme = info.encryption_algorithm.pbes2();
-        let scheme = scheme.ok_or_else(|| KeyError::Encryption("PBES1".to_owned()))?;
-        if let pbes2::Kdf::Scrypt(scrypt) = &scheme.kdf {
-            let (n, r, p) = (scrypt.cost_parameter, u64::from(scrypt.block_size), u64::from(scrypt.parallelization));
-            // RFC 7914 § 2 wants a power of two above 1.
-            let is_one = n.is_power_of_two() && n > 1 && r > 0 && p > 0;
-            let memory = n.checked_mul(r).and_then(|blocks| blocks.checked_mul(128));
-            if !is_one || p > SCRYPT_P_LIMIT || memory.is_none_or(|memory| memory > SCRYPT_MEMORY_LIMIT) {
-                return Err(KeyError::Encryption(format!("scrypt with N = {n}, r = {r}, p = {p}")));
-            }
-        }
-        let plain = info.decrypt(passphrase.expose()).map_err(|error| match error {
-            // A wrong passphrase shows as bad padding, or as plaintext that is not a key.
-            pkcs8::Error::EncryptedPrivateKey(pkcs8::pkcs5::Error::DecryptFailed) | pkcs8::Error::Asn1(_) => {
-                KeyError::WrongPassphrase
-            }
-            other => KeyError::Encryption(other.to_string()),
-        })?;
-        Self::from_pkcs8(Zeroizing::new(plain.as_bytes().to_vec())).map_err(|error| match error {
-            KeyError::Foreign => KeyError::WrongPassphrase,
-            other => other,
-        })
     }
 
     /// Returns the key as unencrypted PEM.
@@ -185,16 +124,7 @@ impl PrivateKey {
     /// # Errors
     /// When the operating system gives no random numbers.
     pub fn to_encrypted_pem(&self, passphrase: &Passphrase) -> Result<String, KeyError> {
-        let rng = SystemRandom::new();
-        let (mut salt, mut iv) = ([0; 16], [0; 16]);
-        rng.fill(&mut salt).and_then(|()| rng.fill(&mut iv)).map_err(|_| KeyError::NoRandomness)?;
-        let failed = |error: &dyn fmt::Display| KeyError::Encryption(error.to_string());
-        let cost =
-            pkcs8::pkcs5::scrypt::Params::new(SCRYPT_LOG_N, SCRYPT_R, SCRYPT_P).map_err(|error| failed(&error))?;
-        let scheme = pbes2::Parameters::generate_scrypt_aes256cbc(cost, &salt, iv).map_err(|error| failed(&error))?;
-        let info = PrivateKeyInfoRef::from_der(&self.pkcs8).map_err(|_| KeyError::Damaged)?;
-        let encrypted = info.encrypt_with_params(scheme, passphrase.expose()).map_err(|error| failed(&error))?;
-        Ok(pem::write_encrypted_key(encrypted.as_bytes()))
+        key_encryption::encrypt(&self.pkcs8, passphrase)
     }
 
     /// Its kind.

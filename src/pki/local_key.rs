@@ -2,14 +2,21 @@
 
 use std::fmt;
 
+use pkcs8::der::Encode;
+use pkcs8::der::asn1::{AnyRef, OctetStringRef};
+use pkcs8::{AlgorithmIdentifierRef, ObjectIdentifier, PrivateKeyInfoRef};
 use zeroize::Zeroizing;
 
-use super::key::{KeyError, PrivateKey};
+use super::key::{EC, KeyError, P256, P384, PrivateKey};
+use super::key_encryption;
 use super::key_pair::KeyPair;
 use super::passphrase::Passphrase;
 use super::pem::{self, Item, KeyForm, Secret};
 use super::signing_key::{SignatureAlgorithm, SigningError, SigningKey};
 use crate::cluster::key_kind::KeyKind;
+
+/// rsaEncryption (RFC 8017 § A.1).
+const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 
 /// A private key of a kind that clusterctl makes, or RSA, opened for signing.
 pub struct LocalKey {
@@ -19,19 +26,23 @@ pub struct LocalKey {
 }
 
 impl LocalKey {
-    /// Reads a key of a CA from PEM: PKCS#8, encrypted PKCS#8, or an RSA key as PKCS#1.
+    /// Reads a key of a CA from PEM: PKCS#8, encrypted PKCS#8, PKCS#1 or SEC 1.
     ///
     /// # Errors
     /// When there is no key, it is of an unsupported kind, it is damaged, or the passphrase is wrong or missing.
     pub fn from_pem_with(text: &[u8], passphrase: Option<&Passphrase>) -> Result<Self, KeyError> {
-        for item in pem::read_all(text)? {
-            if let Item::Key(form @ (KeyForm::Pkcs8 | KeyForm::Pkcs1), Secret(der)) = &item
-                && let Some(key) = Self::rsa(*form, der)
-            {
-                return Ok(key);
-            }
+        Self::from_pkcs8(&pkcs8_from_pem(text, passphrase)?)
+    }
+
+    /// Opens PKCS#8 of a kind that clusterctl makes, or of an RSA key of 2048 to 4096 bits, which is what ring signs with.
+    ///
+    /// # Errors
+    /// When it is damaged, or of another kind.
+    pub(super) fn from_pkcs8(pkcs8: &Zeroizing<Vec<u8>>) -> Result<Self, KeyError> {
+        match Self::rsa(pkcs8) {
+            Some(key) => Ok(key),
+            None => Self::open(&PrivateKey::from_pkcs8(pkcs8.clone())?),
         }
-        Self::open(&PrivateKey::from_pem_with(text, passphrase)?)
     }
 
     /// Opens a key of a kind that clusterctl makes.
@@ -51,9 +62,8 @@ impl LocalKey {
         })
     }
 
-    /// Opens an RSA key of 2048 to 4096 bits, which is what ring signs with.
-    fn rsa(form: KeyForm, der: &Zeroizing<Vec<u8>>) -> Option<Self> {
-        let pair = KeyPair::open_rsa(form, der)?;
+    fn rsa(pkcs8: &Zeroizing<Vec<u8>>) -> Option<Self> {
+        let pair = KeyPair::open_rsa(KeyForm::Pkcs8, pkcs8)?;
         Some(Self { public_key: pair.rsa_spki()?, algorithm: SignatureAlgorithm::RsaSha256, pair })
     }
 }
@@ -76,6 +86,45 @@ impl fmt::Debug for LocalKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "LocalKey({:?})", self.algorithm)
     }
+}
+
+/// Reads the first key of a PEM file, as PKCS#8 of any kind; encrypted ones come last.
+///
+/// # Errors
+/// When there is none, or its passphrase is wrong or missing.
+pub(super) fn pkcs8_from_pem(text: &[u8], passphrase: Option<&Passphrase>) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    for item in pem::read_all(text)? {
+        match item {
+            Item::Key(form, Secret(der)) => return to_pkcs8(form, der),
+            Item::EncryptedKey(der) => {
+                return key_encryption::decrypt(&der, passphrase.ok_or(KeyError::PassphraseNeeded)?);
+            }
+            _ => {}
+        }
+    }
+    Err(KeyError::NoKey)
+}
+
+/// Wraps a key of an older form in PKCS#8.
+fn to_pkcs8(form: KeyForm, der: Zeroizing<Vec<u8>>) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    match form {
+        KeyForm::Pkcs8 => Ok(der),
+        KeyForm::Pkcs1 => wrapped(RSA, &AnyRef::NULL, &der),
+        // Only one of the curves is the key's: its point is on no other one.
+        KeyForm::Sec1 => [P256, P384]
+            .iter()
+            .filter_map(|curve| wrapped(EC, curve, &der).ok())
+            .find(|pkcs8| LocalKey::from_pkcs8(pkcs8).is_ok())
+            .ok_or(KeyError::Foreign),
+    }
+}
+
+fn wrapped<P: Encode>(oid: ObjectIdentifier, parameters: &P, key: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    let parameters = parameters.to_der().map_err(|_| KeyError::Damaged)?;
+    let parameters = AnyRef::try_from(parameters.as_slice()).map_err(|_| KeyError::Damaged)?;
+    let key = OctetStringRef::new(key).map_err(|_| KeyError::Damaged)?;
+    let info = PrivateKeyInfoRef::new(AlgorithmIdentifierRef { oid, parameters: Some(parameters) }, key);
+    info.to_der().map(Zeroizing::new).map_err(|_| KeyError::Damaged)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 pub mod allowed_signers;
 pub mod ca_certificate;
+pub mod ca_key;
 pub mod ca_set;
 pub mod certificate;
 pub mod chain;
@@ -17,6 +18,8 @@ mod go_names;
 pub mod issue_error;
 pub mod issuer;
 pub mod key;
+mod key_encryption;
+mod key_error;
 pub mod key_facts;
 mod key_pair;
 pub mod known_hosts;

@@ -13,7 +13,7 @@ use super::ledger::{AuditContext, Ledger};
 use super::staged::StagedFolder;
 use super::trust_file::{self, TrustFileError};
 use crate::cluster::profile::CaRole;
-use crate::pki::ca_certificate::CaCertificate;
+use crate::pki::ca_certificate::{CaCertificate, Origin};
 use crate::pki::certificate::{Certificate, CertificateError};
 use crate::pki::issuer::{Credential, IssueError, Issuer};
 use crate::pki::key::KeyError;
@@ -301,6 +301,47 @@ pub fn create_all(layout: &Layout, roots: &[NewCa], mark: &AuditContext<'_>) -> 
         files::write_new(&inside(layout.root_key(root.kind)), root.key_pem.as_bytes(), files::PRIVATE)?;
         let certificate = root.made.get().certificate.to_pem();
         files::write_new(&inside(layout.root_certificate(root.kind)), certificate.as_bytes(), files::PUBLIC)?;
+    }
+    files::sync_all(layout.dir())?;
+    staged.publish_new()
+}
+
+/// Writes the CA of a role that has none, and its key: the role's folder appears complete, or not at all.
+///
+/// For the cluster's role the folder is `pki`, with a new ledger.
+///
+/// # Errors
+/// [`StoreError::Exists`] when there is the folder already, even an empty one; or the system's error.
+pub fn add(layout: &Layout, ca: &CaCertificate, key: &str, mark: &AuditContext<'_>) -> Result<(), StoreError> {
+    let (role, place) = (ca.role(), layout.root_folder(ca.role()));
+    if files::exists(&place) {
+        return Err(StoreError::Exists(place));
+    }
+    files::sweep(layout.dir())?;
+    let staged = StagedFolder::begin(&place)?;
+    let ledger = layout.ledger();
+    let mut ledger = match (role, ledger.strip_prefix(layout.pki())) {
+        (CaRole::Cluster, Ok(below)) => Ledger::create(&staged.path().join(below))?,
+        _ => Ledger::open(&ledger)?,
+    };
+    let certificate = ca.certificate();
+    // A process that was killed may have recorded it.
+    if !ledger.has_ca(certificate.fingerprint(), role)? {
+        let entry = Entry { certificate, profile: role.as_str(), host: None, issuer: certificate };
+        ledger.record(&[entry], mark)?;
+    }
+    let (event, subject) = match ca.origin() {
+        Origin::Generated => ("init-ca", "roots"),
+        Origin::Imported => ("import-ca", role.as_str()),
+    };
+    ledger.log_event(event, subject, &certificate.fingerprint().to_string(), mark)?;
+    drop(ledger);
+    let trust = TrustBundle::single(ca.clone());
+    let write = |name: &str, text: &str, mode| files::write_new(&staged.path().join(name), text.as_bytes(), mode);
+    write("ca.key", key, files::PRIVATE)?;
+    write("ca.crt", &trust.to_pem(), files::PUBLIC)?;
+    if let Some(text) = trust_file::format(&trust) {
+        write(TRUST_FILE, &text, files::PUBLIC)?;
     }
     files::sync_all(layout.dir())?;
     staged.publish_new()

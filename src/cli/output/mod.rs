@@ -3,6 +3,7 @@
 pub(crate) mod bundles;
 pub(crate) mod crls;
 pub(crate) mod history;
+pub(crate) mod imported;
 pub(crate) mod ledger;
 pub(crate) mod reasons;
 pub(crate) mod renewal;

@@ -1,0 +1,302 @@
+//! Takes a CA of another tool into the cluster directory.
+
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use super::create::{CreateCaError, CreatedCa, KeyProtection, created};
+use crate::app::env::Env;
+use crate::app::error::Error;
+use crate::app::input;
+use crate::app::remedy::Remedy;
+use crate::cluster::profile::CaRole;
+use crate::pki::ca_certificate::{CaCertificate, CaCertificateError, Origin};
+use crate::pki::ca_key::CaKey;
+use crate::pki::certificate::{Certificate, CertificateError, PublicKeyKind};
+use crate::pki::issuer::{IssueError, Issuer};
+use crate::pki::key::KeyError;
+use crate::pki::lint::{ca_violations, own_root_violations};
+use crate::pki::passphrase::Passphrase;
+use crate::pki::pem::{self, PemError};
+use crate::pki::violation::Violation;
+use crate::store::ca::{self, CaError};
+use crate::store::error::StoreError;
+use crate::store::files;
+use crate::store::layout::Layout;
+use crate::store::ledger::Ledger;
+
+/// The largest size of a file that is read, in bytes.
+const LIMIT: u64 = 256 * 1024;
+/// The longest RSA key that ring signs with, in bits.
+const LONGEST_RSA: usize = 4096;
+
+/// What is imported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportOptions {
+    /// The file of the CA's certificate; certificates that follow in it are those above it.
+    pub certificate: PathBuf,
+    /// The file of its private key.
+    pub key: PathBuf,
+    /// A file of the certificates above it, the root among them.
+    pub chain: Option<PathBuf>,
+    /// What it signs for.
+    pub role: CaRole,
+}
+
+/// Errors of importing a CA.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ImportCaError {
+    /// A file is not PEM.
+    #[error("{} has no usable certificates", path.display())]
+    Pem {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: PemError,
+    },
+    /// A certificate cannot be parsed.
+    #[error("{} has a malformed certificate", path.display())]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: CertificateError,
+    },
+    /// The certificate and those above it do not make a CA.
+    #[error("{} cannot be a CA of a cluster", path.display())]
+    Path {
+        /// The file of the certificate.
+        path: PathBuf,
+        /// The reason.
+        source: CaCertificateError,
+    },
+    /// The CA must not sign, or not now.
+    #[error("{} cannot sign: {}", path.display(), listed(violations))]
+    CannotSign {
+        /// The file of the certificate.
+        path: PathBuf,
+        /// The rules that it breaks.
+        violations: Vec<Violation>,
+    },
+    /// The CA's key is of a kind that clusterctl cannot sign with.
+    #[error("{} has a key that clusterctl cannot sign with: {kind}", path.display())]
+    UnsupportedKey {
+        /// The file of the certificate.
+        path: PathBuf,
+        /// The kind of its key.
+        kind: String,
+    },
+    /// The private key cannot be read or decrypted.
+    #[error("{} has no usable key", path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: KeyError,
+    },
+    /// The cluster's CA is imported first: the ledger comes with it.
+    #[error("{0} has no CA of the cluster yet")]
+    ClusterFirst(PathBuf),
+    /// The certificate is in the ledger already, for something else.
+    #[error("{} is in the ledger already, as {profile}", path.display())]
+    OtherRole {
+        /// The file of the certificate.
+        path: PathBuf,
+        /// What the ledger has it for.
+        profile: String,
+    },
+}
+
+fn listed(violations: &[Violation]) -> String {
+    violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+impl ImportCaError {
+    pub(in crate::app) fn remedy(&self) -> Option<Remedy> {
+        Some(Remedy::OfImport(self.clone()))
+    }
+}
+
+/// Something in an imported CA that clusterctl would make otherwise, and that Kubernetes accepts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaWarning {
+    /// The certificate's subject.
+    pub subject: String,
+    /// What is different.
+    pub kind: CaWarningKind,
+}
+
+/// What is different in an imported CA.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CaWarningKind {
+    /// It breaks a rule that Kubernetes does not enforce.
+    Violation(Violation),
+    /// It may not sign CRLs.
+    NoCrlSign,
+}
+
+/// What was imported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportReport {
+    /// The CA.
+    pub ca: CreatedCa,
+    /// The kind of its key.
+    pub key: String,
+    /// The subject of its root.
+    pub root: String,
+    /// The subjects of the intermediates that every certificate is followed by, the CA's own first; empty for a root.
+    pub chain: Vec<String>,
+    /// What clusterctl would make otherwise.
+    pub warnings: Vec<CaWarning>,
+    /// Whether its key is stored encrypted.
+    pub encrypted: bool,
+    /// The roles that have no CA yet.
+    pub missing: Vec<CaRole>,
+}
+
+/// A CA that can be imported, but for its key.
+#[derive(Debug)]
+pub struct ImportPlan<'e> {
+    env: &'e Env,
+    options: ImportOptions,
+    ca: CaCertificate,
+    key: Zeroizing<Vec<u8>>,
+}
+
+/// Reads a CA and checks everything but its key. Nothing is written.
+///
+/// The caller has the directory's lock.
+///
+/// # Errors
+/// When the role has a CA already, a file cannot be read, or the certificate cannot sign for the role.
+pub fn plan(options: ImportOptions, env: &Env) -> Result<ImportPlan<'_>, Error> {
+    check_role(&env.layout, options.role)?;
+    let path = &options.certificate;
+    let mut certificates = read(path, "certificate of the CA")?.into_iter();
+    let Some(certificate) = certificates.next() else {
+        return Err(ImportCaError::Pem { path: path.clone(), source: PemError::Nothing }.into());
+    };
+    let mut others: Vec<Certificate> = certificates.collect();
+    if let Some(chain) = &options.chain {
+        others.extend(read(chain, "chain of the CA")?);
+    }
+    let cannot_sign = |violations: Vec<Violation>| ImportCaError::CannotSign { path: path.clone(), violations };
+    let ca = CaCertificate::new(options.role, Origin::Imported, certificate, &others)
+        .map_err(|source| ImportCaError::Path { path: path.clone(), source })?;
+    let mut violations = ca.violations(env.now);
+    // Go demands the usages of every certificate of a path, the root among them.
+    if options.role != CaRole::FrontProxy {
+        let all = ca.path().flat_map(|certificate| ca_violations(certificate, env.now));
+        violations.extend(all.filter(|violation| matches!(violation, Violation::RootUsage(_))));
+    }
+    if !violations.is_empty() {
+        return Err(cannot_sign(violations).into());
+    }
+    if let kind @ PublicKeyKind::Rsa(bits) = &ca.certificate().key
+        && *bits > LONGEST_RSA
+    {
+        return Err(ImportCaError::UnsupportedKey { path: path.clone(), kind: kind.to_string() }.into());
+    }
+    if options.role != CaRole::Cluster {
+        let ledger = Ledger::open_read_only(&env.layout.ledger())?;
+        let known = ledger.by_fingerprint(ca.certificate().fingerprint())?;
+        if let Some(known) = known.filter(|known| known.profile != options.role.as_str()) {
+            return Err(ImportCaError::OtherRole { path: path.clone(), profile: known.profile }.into());
+        }
+    }
+    let key = Zeroizing::new(input::read_or_wait(&options.key, LIMIT, "key of the CA")?);
+    Ok(ImportPlan { env, options, ca, key })
+}
+
+impl ImportPlan<'_> {
+    /// Opens the key, with a passphrase where it needs one, and checks that it is the certificate's.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or belongs to another certificate.
+    pub fn open(&self, passphrase: Option<&Passphrase>) -> Result<CaKey, ImportCaError> {
+        let failed = |source| ImportCaError::Key { path: self.options.key.clone(), source };
+        let key = CaKey::from_pem_with(&self.key, passphrase).map_err(failed)?;
+        let opened = key.open().map_err(failed)?;
+        match Issuer::new(self.ca.clone(), Box::new(opened), self.env.now) {
+            Ok(_) => Ok(key),
+            Err(IssueError::Violations { violations }) => {
+                Err(ImportCaError::CannotSign { path: self.options.certificate.clone(), violations })
+            }
+            Err(_) => Err(failed(KeyError::Foreign)),
+        }
+    }
+
+    /// Writes the CA and its key.
+    ///
+    /// # Errors
+    /// When the key cannot be encrypted, or a file cannot be written; nothing is left then.
+    pub fn apply(self, key: &CaKey, protection: &KeyProtection) -> Result<ImportReport, Error> {
+        let Self { env, ca, .. } = self;
+        let pem = match protection {
+            KeyProtection::Passphrase(passphrase) => {
+                key.to_encrypted_pem(passphrase).map(Zeroizing::new).map_err(CreateCaError::Encryption)?
+            }
+            KeyProtection::None => key.to_pem(),
+        };
+        ca::add(&env.layout, &ca, &pem, &env.audit())?;
+        Ok(ImportReport {
+            ca: created(&env.layout, ca.role(), ca.certificate()),
+            key: ca.certificate().key.to_string(),
+            root: ca.root().subject.text.clone(),
+            chain: ca.chain().iter().map(|certificate| certificate.subject.text.clone()).collect(),
+            warnings: warnings(&ca, env),
+            encrypted: matches!(protection, KeyProtection::Passphrase(_)),
+            missing: CaRole::ALL
+                .into_iter()
+                .filter(|role| !files::exists(&env.layout.root_certificate(*role)))
+                .collect(),
+        })
+    }
+}
+
+/// Refuses a role that has a CA, and another than the cluster's while that has none.
+fn check_role(layout: &Layout, role: CaRole) -> Result<(), Error> {
+    let folder = layout.root_folder(role);
+    if files::exists(&folder) {
+        return Err(StoreError::Exists(folder).into());
+    }
+    if role == CaRole::Cluster {
+        return Ok(());
+    }
+    match ca::trust(layout, CaRole::Cluster) {
+        Ok(_) => Ok(()),
+        Err(CaError::None(_)) => Err(ImportCaError::ClusterFirst(layout.dir().to_owned()).into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn read(path: &Path, what: &'static str) -> Result<Vec<Certificate>, Error> {
+    let text = input::read_or_wait(path, LIMIT, what)?;
+    let ders = pem::certificates(&text).map_err(|source| ImportCaError::Pem { path: path.to_owned(), source })?;
+    let parse =
+        |der| Certificate::from_der(der).map_err(|source| ImportCaError::Certificate { path: path.to_owned(), source });
+    Ok(ders.into_iter().map(parse).collect::<Result<_, _>>()?)
+}
+
+fn warnings(ca: &CaCertificate, env: &Env) -> Vec<CaWarning> {
+    let mut warnings = Vec::new();
+    let mut warn = |certificate: &Certificate, kind| {
+        warnings.push(CaWarning { subject: certificate.subject.text.clone(), kind });
+    };
+    let certificate = ca.certificate();
+    let lacks_crl_sign = certificate.key_usage.is_some_and(|usage| usage.is_set() && !usage.crl_sign);
+    if lacks_crl_sign {
+        warn(certificate, CaWarningKind::NoCrlSign);
+    }
+    for certificate in ca.path() {
+        let violations = match ca.chain().is_empty() {
+            true => own_root_violations(certificate, env.now),
+            false => ca_violations(certificate, env.now),
+        };
+        let repeated = |violation: &Violation| lacks_crl_sign && matches!(violation, Violation::KeyUsage { .. });
+        for violation in violations.into_iter().filter(|violation| !repeated(violation)) {
+            warn(certificate, CaWarningKind::Violation(violation));
+        }
+    }
+    warnings
+}

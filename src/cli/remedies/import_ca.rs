@@ -1,0 +1,47 @@
+//! What helps where a CA cannot be imported, in words.
+
+use crate::app::ca::ImportCaError;
+use crate::pki::ca_certificate::CaCertificateError;
+use crate::pki::key::KeyError;
+use crate::pki::pem::PemError;
+use crate::pki::violation::{COMPARE_CLOCKS, Violation};
+
+pub(super) fn words(error: &ImportCaError) -> String {
+    let text = match error {
+        ImportCaError::Pem { .. } | ImportCaError::Certificate { .. } => {
+            "name a PEM file with the CA's certificate; openssl x509 -inform der -in FILE writes one of DER"
+        }
+        ImportCaError::Path { source: CaCertificateError::NoParent { .. }, .. } => {
+            "name the certificates above it, with the root, in a PEM file: --chain FILE"
+        }
+        ImportCaError::CannotSign { violations, .. } if violations.iter().any(Violation::is_early) => COMPARE_CLOCKS,
+        ImportCaError::CannotSign { violations, .. } if violations.contains(&Violation::KeyDoesNotFit) => {
+            "name the key of this certificate; openssl pkey -in KEY -pubout and openssl x509 -in CERT -noout -pubkey print \
+             the same for both"
+        }
+        ImportCaError::Path { .. } | ImportCaError::CannotSign { .. } | ImportCaError::UnsupportedKey { .. } => {
+            "import another CA, or make new ones with: clusterctl init-ca"
+        }
+        ImportCaError::Key { source, .. } => key(source),
+        ImportCaError::ClusterFirst(_) => "import that first: clusterctl import-ca --as cluster",
+        ImportCaError::OtherRole { .. } => {
+            "each role needs a CA of its own: one CA in the place of another would let every node into etcd. \
+             clusterctl init-ca makes those that are missing"
+        }
+    };
+    text.to_owned()
+}
+
+fn key(error: &KeyError) -> &'static str {
+    match error {
+        KeyError::PassphraseNeeded | KeyError::WrongPassphrase => {
+            "give its passphrase with --key-passphrase-file FILE or CLUSTERCTL_KEY_PASSPHRASE, or run on a terminal"
+        }
+        KeyError::Pem(PemError::OldEncryption) | KeyError::Encryption(_) => {
+            "write it in another form: openssl pkcs8 -topk8 -in OLD.key -out NEW.key"
+        }
+        KeyError::Pem(_) | KeyError::NoKey | KeyError::Damaged => "name a PEM file with the CA's private key",
+        KeyError::Foreign => "a CA's key is RSA of 2048 to 4096 bits, P-256, P-384 or Ed25519",
+        KeyError::NoRandomness => "try again when the system gives random numbers",
+    }
+}

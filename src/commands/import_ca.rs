@@ -1,0 +1,128 @@
+//! `import-ca`: takes over a CA that another tool made.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::app::ca::{self, ImportCaError, ImportOptions, ImportPlan, KeyProtection};
+use crate::cli::args::ca_passphrase::{PassphraseArgs, passphrase_in};
+use crate::cli::args::output::OutputFormat;
+use crate::cli::context::Context;
+use crate::cli::error::{CliError, Result, no_answer};
+use crate::cli::exit::Exit;
+use crate::cli::output::imported;
+use crate::cluster::profile::CaRole;
+use crate::pki::ca_key::CaKey;
+use crate::pki::key::KeyError;
+use crate::pki::passphrase::Passphrase;
+
+/// The environment variable that may hold the passphrase of the key to be imported.
+const VARIABLE: &str = "CLUSTERCTL_KEY_PASSPHRASE";
+/// How often a person may mistype.
+const TRIES: usize = 3;
+
+/// Takes over a CA that another tool made, as the cluster's, etcd's or the front proxy's. What Kubernetes accepts is
+/// accepted, with a warning where clusterctl would make it otherwise; what cannot sign is refused. Of an intermediate the
+/// root is in trust files, and the rest of the chain follows every certificate. clusterctl init-ca makes the CAs that are
+/// not imported.
+#[derive(Debug, Args)]
+pub struct ImportCaArgs {
+    /// The CA's certificate, as PEM; the certificates above it may follow in the file
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    cert: PathBuf,
+    /// The CA's private key, as PEM: PKCS#8, encrypted or not, PKCS#1 or SEC 1
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    key: PathBuf,
+    /// The certificates above an intermediate, with the root
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    chain: Option<PathBuf>,
+    /// What the CA signs for
+    #[arg(long = "as", value_name = "ROLE")]
+    role: Role,
+    /// File with the passphrase of the key that is imported [env: CLUSTERCTL_KEY_PASSPHRASE holds the passphrase itself]
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    key_passphrase_file: Option<PathBuf>,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
+    /// Store the CA's key without encryption, protected by the mode of its file alone
+    #[arg(long, conflicts_with = "ca_passphrase_file")]
+    plaintext_ca_key: bool,
+    /// Format of the output
+    #[arg(short, long, value_name = "FORMAT", default_value = "human")]
+    output: OutputFormat,
+}
+
+/// `--as`
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Role {
+    /// Nodes, API servers and administrators
+    Cluster,
+    /// etcd's members and clients
+    Etcd,
+    /// Extension API servers' front proxy
+    FrontProxy,
+}
+
+impl Role {
+    fn of_ca(self) -> CaRole {
+        match self {
+            Self::Cluster => CaRole::Cluster,
+            Self::Etcd => CaRole::Etcd,
+            Self::FrontProxy => CaRole::FrontProxy,
+        }
+    }
+}
+
+/// Runs `import-ca`.
+///
+/// # Errors
+/// The errors of [`ca::plan`], [`ImportPlan::open`], `PassphraseArgs::choose` and [`ImportPlan::apply`].
+pub fn run(args: &ImportCaArgs, context: &mut Context<'_>) -> Result<Exit> {
+    context.cluster()?;
+    let _lock = context.lock("import-ca")?;
+    let options = ImportOptions {
+        certificate: context.input(&args.cert),
+        key: context.input(&args.key),
+        chain: args.chain.as_ref().map(|path| context.input(path)),
+        role: args.role.of_ca(),
+    };
+    let env = context.env.clone();
+    let plan = ca::plan(options, &env)?;
+    let key = open(&plan, args, context)?;
+    let protection = match args.plaintext_ca_key {
+        true => KeyProtection::None,
+        false => KeyProtection::Passphrase(args.passphrase.choose(context)?),
+    };
+    let report = plan.apply(&key, &protection)?;
+    imported::show(&report, args.output, &mut context.screen);
+    Ok(Exit::Done)
+}
+
+/// Opens the key with the passphrase that is given, or asks for it where it needs one.
+fn open(plan: &ImportPlan<'_>, args: &ImportCaArgs, context: &mut Context<'_>) -> Result<CaKey> {
+    let given = match &args.key_passphrase_file {
+        Some(path) => Some(passphrase_in(&context.path(path))?),
+        None => context.variable(VARIABLE).map(|text| Passphrase::new(text.to_owned())),
+    };
+    let closed = match plan.open(given.as_ref()) {
+        Err(error @ ImportCaError::Key { source: KeyError::PassphraseNeeded, .. }) => error,
+        other => return Ok(other?),
+    };
+    let Some(prompts) = &mut context.prompts else {
+        return Err(CliError::new(Exit::Usage, "the CA's key is encrypted, and there is no terminal to ask on")
+            .hint(format!("give its passphrase with --key-passphrase-file FILE or {VARIABLE}"))
+            .because(closed));
+    };
+    for left in (0..TRIES).rev() {
+        let typed = prompts
+            .passphrase("Passphrase of the key that is imported")
+            .map_err(no_answer("no passphrase was typed"))?;
+        match plan.open(Some(&typed)) {
+            Err(ImportCaError::Key { source: KeyError::WrongPassphrase, .. }) if left > 0 => {
+                context.screen.warn("the passphrase is wrong, try again");
+            }
+            other => return Ok(other?),
+        }
+    }
+    Err(closed.into())
+}

@@ -1,0 +1,56 @@
+//! The private key of a CA as other tools write it: PKCS#8, encrypted or not, PKCS#1 and SEC 1.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+use super::key::KeyError;
+use super::key_encryption;
+use super::local_key::{self, LocalKey};
+use super::passphrase::Passphrase;
+use super::pem;
+
+/// A private key that can sign certificates, as PKCS#8. No `Clone`; `Debug` shows nothing of it.
+pub struct CaKey {
+    pkcs8: Zeroizing<Vec<u8>>,
+}
+
+impl CaKey {
+    /// Reads the first key of a PEM file.
+    ///
+    /// # Errors
+    /// When there is none, its passphrase is wrong or missing, it is damaged, or of a kind that cannot sign here.
+    pub fn from_pem_with(text: &[u8], passphrase: Option<&Passphrase>) -> Result<Self, KeyError> {
+        let pkcs8 = local_key::pkcs8_from_pem(text, passphrase)?;
+        LocalKey::from_pkcs8(&pkcs8)?;
+        Ok(Self { pkcs8 })
+    }
+
+    /// Opens the key for signing.
+    ///
+    /// # Errors
+    /// When it is damaged.
+    pub fn open(&self) -> Result<LocalKey, KeyError> {
+        LocalKey::from_pkcs8(&self.pkcs8)
+    }
+
+    /// Returns the key as unencrypted PEM, PKCS#8.
+    #[must_use]
+    pub fn to_pem(&self) -> Zeroizing<String> {
+        pem::write_key(&self.pkcs8)
+    }
+
+    /// Returns the key as PEM, encrypted under `passphrase` as `init-ca` encrypts keys.
+    ///
+    /// # Errors
+    /// When the operating system gives no random numbers.
+    pub fn to_encrypted_pem(&self, passphrase: &Passphrase) -> Result<String, KeyError> {
+        key_encryption::encrypt(&self.pkcs8, passphrase)
+    }
+}
+
+impl fmt::Debug for CaKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CaKey(…)")
+    }
+}

@@ -1,0 +1,67 @@
+//! Encrypted PKCS#8 (RFC 5958 § 3, RFC 8018 PBES2): opened and written.
+
+use std::fmt;
+
+use pkcs8::der::Decode;
+use pkcs8::pkcs5::pbes2;
+use pkcs8::{EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef};
+use ring::rand::{SecureRandom, SystemRandom};
+use zeroize::Zeroizing;
+
+use super::key_error::KeyError;
+use super::passphrase::Passphrase;
+use super::pem;
+
+/// PKCS#8 encryption as `openssl pkey` reads it (RFC 8018 PBES2, RFC 7914 scrypt): N = 2^14, r = 8, p = 5, AES-256-CBC.
+const SCRYPT_LOG_N: u8 = 14;
+const SCRYPT_R: u32 = 8;
+const SCRYPT_P: u32 = 5;
+/// A key that asks for more memory than this to open, in bytes (128 · N · r), was not made by us and would only stall
+/// us; and so for the passes over it.
+const SCRYPT_MEMORY_LIMIT: u64 = 1 << 30;
+const SCRYPT_P_LIMIT: u64 = 64;
+
+/// Decrypts an EncryptedPrivateKeyInfo, DER, and returns PKCS#8 of a key of any kind.
+///
+/// # Errors
+/// When it is damaged, encrypted in a way that is not read, or the passphrase is wrong.
+pub(super) fn decrypt(der: &[u8], passphrase: &Passphrase) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    let info = EncryptedPrivateKeyInfoRef::from_der(der).map_err(|_| KeyError::Damaged)?;
+    let scheme = info.encryption_algorithm.pbes2();
+    let scheme = scheme.ok_or_else(|| KeyError::Encryption("PBES1".to_owned()))?;
+    if let pbes2::Kdf::Scrypt(scrypt) = &scheme.kdf {
+        let (n, r, p) = (scrypt.cost_parameter, u64::from(scrypt.block_size), u64::from(scrypt.parallelization));
+        // RFC 7914 § 2 wants a power of two above 1.
+        let is_one = n.is_power_of_two() && n > 1 && r > 0 && p > 0;
+        let memory = n.checked_mul(r).and_then(|blocks| blocks.checked_mul(128));
+        if !is_one || p > SCRYPT_P_LIMIT || memory.is_none_or(|memory| memory > SCRYPT_MEMORY_LIMIT) {
+            return Err(KeyError::Encryption(format!("scrypt with N = {n}, r = {r}, p = {p}")));
+        }
+    }
+    let plain = info.decrypt(passphrase.expose()).map_err(|error| match error {
+        // A wrong passphrase shows as bad padding, or as plaintext that is not a key.
+        pkcs8::Error::EncryptedPrivateKey(pkcs8::pkcs5::Error::DecryptFailed) | pkcs8::Error::Asn1(_) => {
+            KeyError::WrongPassphrase
+        }
+        other => KeyError::Encryption(other.to_string()),
+    })?;
+    let plain = Zeroizing::new(plain.as_bytes().to_vec());
+    PrivateKeyInfoRef::from_der(&plain).map_err(|_| KeyError::WrongPassphrase)?;
+    Ok(plain)
+}
+
+/// Returns PKCS#8 as PEM, encrypted under `passphrase`.
+///
+/// # Errors
+/// When the operating system gives no random numbers.
+pub(super) fn encrypt(pkcs8: &[u8], passphrase: &Passphrase) -> Result<String, KeyError> {
+    let rng = SystemRandom::new();
+    let (mut salt, mut iv) = ([0; 16], [0; 16]);
+    rng.fill(&mut salt).and_then(|()| rng.fill(&mut iv)).map_err(|_| KeyError::NoRandomness)?;
+    let failed = |error: &dyn fmt::Display| KeyError::Encryption(error.to_string());
+    let cost = pkcs8::pkcs5::scrypt::Params::new(SCRYPT_LOG_N, SCRYPT_R, SCRYPT_P).map_err(|error| failed(&error))?;
+    let scheme = pbes2::Parameters::generate_scrypt_aes256cbc(cost, &salt, iv).map_err(|error| failed(&error))?;
+    let info = PrivateKeyInfoRef::from_der(pkcs8).map_err(|_| KeyError::Damaged)?;
+    let encrypted = info.encrypt_with_params(scheme, passphrase.expose()).map_err(|error| failed(&error))?;
+    Ok(pem::write_encrypted_key(encrypted.as_bytes()))
+}

@@ -1,0 +1,310 @@
+//! `import-ca`: CAs as kubeadm, the hard way, Talos and a company make them, by openssl; and those that cannot sign.
+
+use clusterctl::app::ca::{ImportCaError, ImportOptions, plan};
+use clusterctl::app::{self, Env};
+use clusterctl::cluster::profile::CaRole;
+use clusterctl::pki::ca_certificate::CaCertificateError;
+use clusterctl::pki::key::KeyError;
+use clusterctl::pki::violation::Violation;
+use clusterctl::store::ca;
+use clusterctl::store::layout::Layout;
+use serde_json::Value;
+use time::Duration;
+
+use crate::support::live::Live;
+use crate::support::outside::needs;
+use crate::support::{CLUSTER, Lab, forms, good_tool};
+
+/// The extensions of kubeadm's CAs: their key usage lacks cRLSign.
+const KUBEADM: &str = "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,digitalSignature,keyEncipherment,keyCertSign\n\
+                       subjectKeyIdentifier=hash\nsubjectAltName=DNS:kubernetes";
+const GOOD: &str =
+    "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash";
+/// A CA without identifiers, as old openssl configurations make it.
+const BARE: &str = "basicConstraints=CA:TRUE\nsubjectKeyIdentifier=none\nauthorityKeyIdentifier=none";
+const RSA: &[&str] = &["genrsa", "-traditional", "2048"];
+const P256: &[&str] = &["ecparam", "-name", "prime256v1", "-genkey", "-noout"];
+const P384: &[&str] = &["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"];
+const ED25519: &[&str] = &["genpkey", "-algorithm", "ed25519"];
+
+/// Makes `NAME.key`.
+fn key(lab: &Lab, name: &str, how: &[&str]) {
+    lab.write(&format!("{name}.key"), &good_tool("openssl", how));
+}
+
+/// Makes `NAME.crt` of `NAME.key`, valid from ten days before the laboratory's time for `days`, by `above` or itself.
+fn certificate(lab: &Lab, name: &str, subject: &str, extensions: &str, above: Option<&str>, days: i64) {
+    let stamp = |time: time::OffsetDateTime| {
+        let (date, clock) = (time.date(), time.time());
+        let (month, day) = (u8::from(date.month()), date.day());
+        format!("{}{month:02}{day:02}{:02}{:02}{:02}Z", date.year(), clock.hour(), clock.minute(), clock.second())
+    };
+    let start = lab.now - Duration::days(10);
+    let (from, until) = (stamp(start), stamp(start + Duration::days(days)));
+    let path = |name: &str| lab.path(name).display().to_string();
+    let dir = lab.dir().display();
+    lab.write(
+        "ca.cnf",
+        &format!(
+            "[ca]\ndefault_ca=one\n[one]\ndatabase={dir}/ca.index\nserial={dir}/ca.serial\nnew_certs_dir={dir}\n\
+             default_md=sha256\npolicy=any\n[any]\norganizationName=optional\ncommonName=optional\n\
+             [extensions]\n{extensions}\n[req]\ndistinguished_name=dn\n[dn]\n"
+        ),
+    );
+    lab.write("ca.index", "");
+    lab.write("ca.serial", "00\n");
+    let (own, csr, cnf) = (path(&format!("{name}.key")), path("ca.csr"), path("ca.cnf"));
+    good_tool("openssl", &["req", "-new", "-key", &own, "-subj", subject, "-config", &cnf, "-out", &csr]);
+    let (out, signer) = (path(&format!("{name}.crt")), above.unwrap_or(name));
+    let (signer_crt, signer_key) = (path(&format!("{signer}.crt")), path(&format!("{signer}.key")));
+    let mut args = vec!["ca", "-batch", "-notext", "-preserveDN", "-config", &cnf, "-extensions", "extensions"];
+    args.extend(["-in", &csr, "-out", &out, "-startdate", &from, "-enddate", &until, "-keyfile", &signer_key]);
+    match above {
+        None => args.push("-selfsign"),
+        Some(_) => args.extend(["-cert", &signer_crt]),
+    }
+    good_tool("openssl", &args);
+}
+
+fn root(lab: &Lab, name: &str, subject: &str, extensions: &str, how: &[&str]) {
+    key(lab, name, how);
+    certificate(lab, name, subject, extensions, None, 3650);
+}
+
+/// Imports `NAME.crt` and `NAME.key`, and returns the report.
+fn import(lab: &Lab, role: &str, name: &str, more: &[&str]) -> Value {
+    let (cert, key) = (format!("{name}.crt"), format!("{name}.key"));
+    let args = ["import-ca", "--as", role, "--cert", &cert, "--key", &key, "-o", "json"];
+    let report = lab.good(&[&args, more].concat()).out;
+    forms::conforms("import-ca", &report);
+    serde_json::from_str(&report).expect("JSON")
+}
+
+/// Issues, packs, verifies the running cluster, revokes and renews with the CA that `prepare` imports.
+fn lives(prepare: impl FnOnce(&Lab), crl: bool) -> Live {
+    let live = Live::with_cas(1, 2, |lab| {
+        std::fs::remove_dir_all(lab.path("pki")).expect("removed");
+        prepare(lab);
+        lab.good(&["init-ca", "--plaintext-ca-key"]);
+    });
+    let lab = &live.lab;
+    lab.good(&["verify"]);
+    lab.good(&["bundle", "--all"]);
+    lab.good(&["verify", "--offline"]);
+    lab.good(&["renew", "--all", "--within", "400d"]);
+    lab.good(&["issue-admin", "alice"]);
+    lab.run(&["status"]);
+    if crl {
+        lab.good(&["revoke", "node-2", "--yes"]);
+        lab.good(&["crl", "show"]);
+        lab.good(&["issue-node", "node-2"]);
+    }
+    lab.good(&["bundle", "--all"]);
+    lab.good(&["verify", "--offline"]);
+    live
+}
+
+#[test]
+fn the_hard_ways_root_signs_for_the_cluster() {
+    needs!("openssl");
+    lives(
+        |lab| {
+            root(lab, "ca", "/C=US/L=Portland/O=Kubernetes/CN=Kubernetes", GOOD, RSA);
+            let report = import(lab, "cluster", "ca", &["--plaintext-ca-key"]);
+            assert_eq!((&report["key"], &report["name"]), (&"RSA 2048".into(), &"Kubernetes".into()));
+            assert_eq!(report["missing"], serde_json::json!(["etcd", "front-proxy"]));
+        },
+        true,
+    );
+}
+
+#[test]
+fn a_kubeadm_root_without_crl_sign_issues() {
+    needs!("openssl");
+    lives(
+        |lab| {
+            root(lab, "ca", "/CN=kubernetes", KUBEADM, RSA);
+            let report = import(lab, "cluster", "ca", &["--plaintext-ca-key"]);
+            let warnings = report["warnings"].as_array().expect("warnings");
+            assert!(warnings.len() >= 2, "cRLSign and the serial number: {report}");
+        },
+        false,
+    );
+}
+
+#[test]
+fn talos_ed25519_root_signs_for_the_cluster() {
+    needs!("openssl");
+    lives(
+        |lab| {
+            root(lab, "ca", "/O=kubernetes", GOOD, ED25519);
+            import(lab, "cluster", "ca", &["--plaintext-ca-key"]);
+        },
+        true,
+    );
+}
+
+#[test]
+fn a_companys_intermediate_signs_and_its_root_alone_is_trusted() {
+    needs!("openssl");
+    let live = lives(
+        |lab| {
+            root(lab, "root", "/O=Example/CN=Example Root", GOOD, P384);
+            key(lab, "below", P256);
+            certificate(lab, "below", "/O=Example/CN=Kubernetes CA", GOOD, Some("root"), 1000);
+            let report = import(lab, "cluster", "below", &["--chain", "root.crt", "--plaintext-ca-key"]);
+            assert_eq!(report["chain"].as_array().map(Vec::len), Some(1));
+        },
+        true,
+    );
+    let count = |path: &str| live.lab.read(path).matches("BEGIN CERTIFICATE").count();
+    assert_eq!((count("pki/ca.crt"), count("pki/nodes/node-1/kubelet-server.crt")), (1, 2));
+    assert_eq!(live.lab.read("pki/ca.crt").trim(), live.lab.read("root.crt").trim());
+}
+
+#[test]
+fn every_role_is_imported_and_nothing_is_replaced() {
+    needs!("openssl");
+    let lab = Lab::with(CLUSTER);
+    for (name, how) in [("ca", P256), ("etcd", P384), ("proxy", ED25519)] {
+        root(&lab, name, &format!("/CN={name}"), BARE, how);
+    }
+    let early =
+        lab.run(&["import-ca", "--as", "etcd", "--cert", "etcd.crt", "--key", "etcd.key", "--plaintext-ca-key"]);
+    assert_eq!(early.status, 3, "{early}");
+    assert!(!lab.path("pki").exists());
+    import(&lab, "cluster", "ca", &["--plaintext-ca-key"]);
+    assert_eq!(lab.run(&["issue-master", "--all"]).status, 3, "etcd's CA is missing");
+    let twice = lab.run(&["import-ca", "--as", "etcd", "--cert", "ca.crt", "--key", "ca.key", "--plaintext-ca-key"]);
+    assert_eq!(twice.status, 3, "{twice}");
+    import(&lab, "etcd", "etcd", &["--plaintext-ca-key"]);
+    let report = import(&lab, "front-proxy", "proxy", &["--plaintext-ca-key"]);
+    assert_eq!(report["missing"], serde_json::json!([]));
+    let before = lab.snapshot();
+    for (role, name) in [("cluster", "etcd"), ("etcd", "proxy"), ("front-proxy", "ca")] {
+        let (cert, key) = (format!("{name}.crt"), format!("{name}.key"));
+        let ran = lab.run(&["import-ca", "--as", role, "--cert", &cert, "--key", &key, "--plaintext-ca-key"]);
+        assert_eq!(ran.status, 3, "{ran}");
+    }
+    assert_eq!(lab.run(&["init-ca", "--plaintext-ca-key"]).status, 3);
+    assert_eq!(lab.snapshot(), before);
+    lab.good(&["issue-master", "--all"]);
+    lab.good(&["issue-node", "--all"]);
+    lab.good(&["bundle", "--all"]);
+    lab.good(&["verify", "--offline"]);
+}
+
+#[test]
+fn init_ca_does_not_replace_a_lost_ca_that_signed() {
+    needs!("openssl");
+    let lab = Lab::with(CLUSTER);
+    root(&lab, "ca", "/CN=ca", GOOD, P256);
+    import(&lab, "cluster", "ca", &["--plaintext-ca-key"]);
+    lab.good(&["init-ca", "--plaintext-ca-key"]);
+    lab.good(&["issue-master", "--all"]);
+    std::fs::remove_dir_all(lab.path("pki/etcd")).expect("removed");
+    assert_eq!(lab.run(&["init-ca", "--plaintext-ca-key"]).status, 3);
+    assert!(!lab.path("pki/etcd").exists());
+}
+
+#[test]
+fn encrypted_keys_are_opened_and_encrypted_again() {
+    needs!("openssl");
+    for how in [RSA, P256, ED25519] {
+        let mut lab = Lab::with(CLUSTER);
+        root(&lab, "plain", "/CN=ca", GOOD, how);
+        lab.write("ca.crt", &lab.read("plain.crt"));
+        let plain = lab.path("plain.key").display().to_string();
+        let args = ["pkcs8", "-topk8", "-in", &plain, "-v2", "aes-256-cbc", "-passout", "pass:theirs"];
+        lab.write("ca.key", &good_tool("openssl", &args));
+        lab.write("theirs", "theirs\n");
+        lab.write("wrong", "wrong\n");
+        lab.write("ours", "a passphrase of ours\n");
+        let args =
+            ["import-ca", "--as", "cluster", "--cert", "ca.crt", "--key", "ca.key", "--ca-passphrase-file", "ours"];
+        assert_eq!(lab.run(&args).status, 2, "no passphrase, and no terminal");
+        assert_eq!(lab.run(&[&args[..], &["--key-passphrase-file", "wrong"]].concat()).status, 3);
+        assert!(!lab.path("pki").exists());
+        lab.typed = Some(["wrong", "theirs"].map(str::to_owned).into());
+        lab.good(&args);
+        lab.typed = None;
+        let stored = lab.path("pki/ca.key").display().to_string();
+        let public = |file: &str, pass: &str| good_tool("openssl", &["pkey", "-in", file, "-passin", pass, "-pubout"]);
+        assert_eq!(public(&stored, "pass:a passphrase of ours"), public(&plain, "pass:"));
+        lab.good(&["init-ca", "--ca-passphrase-file", "ours"]);
+        lab.good(&["issue-node", "--all", "--ca-passphrase-file", "ours"]);
+    }
+}
+
+/// Returns why `NAME.crt` or its key is refused.
+fn refusal(lab: &Lab, name: &str, with: &str) -> ImportCaError {
+    let layout = Layout::new(lab.dir().to_owned());
+    let env = Env { layout, now: lab.now, actor: "admin@laptop".to_owned() };
+    let options = ImportOptions {
+        certificate: lab.path(&format!("{name}.crt")),
+        key: lab.path(&format!("{with}.key")),
+        chain: Some(lab.path("root.crt")),
+        role: CaRole::Cluster,
+    };
+    let (cert, key) = (format!("{name}.crt"), format!("{with}.key"));
+    let args = ["import-ca", "--as", "cluster", "--cert", &cert, "--key", &key, "--chain", "root.crt"];
+    let ran = lab.run(&[&args[..], &["--plaintext-ca-key"]].concat());
+    assert!(ran.status == 3 && !lab.path("pki").exists(), "{ran}");
+    match plan(options, &env) {
+        Ok(plan) => plan.open(None).expect_err("refused"),
+        Err(app::Error::ImportCa(error)) => error,
+        Err(error) => panic!("{error:?}"),
+    }
+}
+
+#[test]
+fn what_cannot_sign_is_refused() {
+    needs!("openssl");
+    let lab = Lab::with(CLUSTER);
+    let pathlen = GOOD.replace("CA:TRUE", "CA:TRUE,pathlen:0");
+    root(&lab, "root", "/CN=root", &pathlen, P256);
+    key(&lab, "below", P256);
+    certificate(&lab, "below", "/CN=below", GOOD, Some("root"), 3000);
+    key(&lab, "lowest", P256);
+    certificate(&lab, "lowest", "/CN=lowest", GOOD, Some("below"), 3000);
+    root(&lab, "leaf", "/CN=leaf", "basicConstraints=CA:FALSE", P256);
+    root(&lab, "signless", "/CN=signless", "basicConstraints=critical,CA:TRUE\nkeyUsage=cRLSign", P256);
+    root(&lab, "client", "/CN=client", &format!("{GOOD}\nextendedKeyUsage=clientAuth"), P256);
+    key(&lab, "old", P256);
+    certificate(&lab, "old", "/CN=old", GOOD, None, 5);
+    root(&lab, "weak", "/CN=weak", GOOD, &["genrsa", "1024"]);
+    root(&lab, "p521", "/CN=p521", GOOD, &["ecparam", "-name", "secp521r1", "-genkey", "-noout"]);
+    root(&lab, "good", "/CN=good", GOOD, RSA);
+    let plain = lab.path("good.key").display().to_string();
+    let legacy = ["rsa", "-traditional", "-aes128", "-passout", "pass:x", "-in", &plain];
+    lab.write("legacy.key", &good_tool("openssl", &legacy));
+
+    let of = |name: &str| refusal(&lab, name, name);
+    let violates = |error: ImportCaError, is: fn(&Violation) -> bool| match &error {
+        ImportCaError::CannotSign { violations, .. } => assert!(violations.iter().any(is), "{error:?}"),
+        ImportCaError::Path { source: CaCertificateError::NotACa { violation, .. }, .. } => {
+            assert!(is(violation), "{error:?}");
+        }
+        _ => panic!("{error:?}"),
+    };
+    violates(of("leaf"), |violation| matches!(violation, Violation::NotACa));
+    violates(of("signless"), |violation| matches!(violation, Violation::NoCertSign));
+    violates(of("client"), |violation| matches!(violation, Violation::RootUsage(_)));
+    violates(of("old"), |violation| matches!(violation, Violation::Expired { .. }));
+    violates(refusal(&lab, "good", "root"), |violation| matches!(violation, Violation::KeyDoesNotFit));
+    let path = |error: ImportCaError| match error {
+        ImportCaError::Path { source, .. } => source,
+        error => panic!("{error:?}"),
+    };
+    assert!(matches!(path(of("below")), CaCertificateError::PathLength { .. }));
+    assert!(matches!(path(of("lowest")), CaCertificateError::NoParent { .. }));
+    assert!(matches!(path(of("weak")), CaCertificateError::UnsupportedKey(_)));
+    assert!(matches!(path(of("p521")), CaCertificateError::UnsupportedKey(_)));
+    let legacy = refusal(&lab, "good", "legacy");
+    assert!(matches!(legacy, ImportCaError::Key { source: KeyError::Pem(_), .. }), "{legacy:?}");
+    let mut early = lab;
+    early.now -= Duration::days(20);
+    let error = refusal(&early, "good", "good");
+    violates(error, Violation::is_early);
+    assert!(ca::trust(&Layout::new(early.dir().to_owned()), CaRole::Cluster).is_err());
+}
