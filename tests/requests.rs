@@ -817,3 +817,20 @@ fn a_file_is_found_where_it_was_named() {
     let shown = lab.good(&["show", "on.request"]);
     assert!(!shown.out.is_empty());
 }
+
+#[test]
+fn a_rebuilt_ledger_leaves_the_keys_to_the_hosts_that_made_them() {
+    let mut lab = signed();
+    lab.good(&["bundle", "on"]);
+    fs::remove_file(lab.path("pki/ledger.sqlite3")).expect("removed");
+    lab.good(&["ledger", "rebuild"]);
+    lab.good(&["ledger", "check"]);
+    lab.now += Duration::days(300);
+    let before = lab.read("pki/nodes/on/kubelet-client.crt");
+    lab.run(&["issue-node", "on"]);
+    assert_eq!(lab.read("pki/nodes/on/kubelet-client.crt"), before);
+    assert!(!lab.path("pki/nodes/on/kubelet-client.key").exists());
+    request(&lab, "on");
+    sign(&lab, &["on.request"]);
+    assert_ne!(lab.read("pki/nodes/on/kubelet-client.crt"), before);
+}

@@ -14,6 +14,7 @@ use crate::app::package::reader;
 use crate::app::revoke::certificates::{self, OwnCertificate};
 use crate::app::revoke::learn::learn;
 use crate::app::revoke::rendered::certificates_in;
+use crate::bundle::host_keys::HOST_KEYS;
 use crate::cluster::profile::{CaRole, Profile, TABLE};
 use crate::cluster::spec::Role;
 use crate::pki::ca_set::CaSet;
@@ -91,14 +92,18 @@ pub fn rebuild(env: &Env, observer: &mut dyn Observer) -> Result<RebuildReport, 
         ledger: &ledger,
         seen: HashSet::new(),
         own: Vec::new(),
-        hosts_keys: Vec::new(),
+        keys_elsewhere: Vec::new(),
+        keep_their_keys: HashSet::new(),
         unknown: Vec::new(),
     };
     found.read_all(&env.layout)?;
-    let Found { own, hosts_keys, mut unknown, .. } = found;
+    let Found { own, keys_elsewhere, keep_their_keys, mut unknown, .. } = found;
     let roots = record_cas(&cas, &mut ledger, env)?;
     let leaves = certificates::record(&own, &cas, &mut ledger, &env.audit())?;
-    ledger.record_discarded_keys(&hosts_keys, &env.audit())?;
+    let (on_hosts, discarded): (Vec<_>, Vec<_>) =
+        keys_elsewhere.iter().cloned().partition(|(host, _)| keep_their_keys.contains(host));
+    ledger.record_keys_on_hosts(&on_hosts, &env.audit())?;
+    ledger.record_discarded_keys(&discarded, &env.audit())?;
     let learnt = learn(&mut ledger, &cas, env)?;
     unknown.extend(
         learnt
@@ -116,7 +121,7 @@ pub fn rebuild(env: &Env, observer: &mut dyn Observer) -> Result<RebuildReport, 
         ledger: place,
         kept,
         certificates: roots + leaves,
-        keys_elsewhere: hosts_keys.len(),
+        keys_elsewhere: keys_elsewhere.len(),
         revoked: learnt.recorded,
         revoked_unknown: learnt.unrecorded,
         unknown,
@@ -162,7 +167,9 @@ struct Found<'a> {
     seen: HashSet<Fingerprint>,
     own: Vec<OwnCertificate>,
     /// Hosts and their certificates without a key in the directory.
-    hosts_keys: Vec<(String, Fingerprint)>,
+    keys_elsewhere: Vec<(String, Fingerprint)>,
+    /// The hosts that made their keys themselves: their bundles list the keys that they do not have.
+    keep_their_keys: HashSet<String>,
     unknown: Vec<Unknown>,
 }
 
@@ -202,7 +209,7 @@ impl Found<'_> {
                 let fingerprint = certificate.fingerprint();
                 self.add(certificate, host, path)?;
                 if let (Some(host), true) = (host, has_key && !files::exists(&path.with_extension("key"))) {
-                    self.hosts_keys.push((host.to_owned(), fingerprint));
+                    self.keys_elsewhere.push((host.to_owned(), fingerprint));
                 }
             }
             Err(error) => self.unknown.push(Unknown::File { path: path.to_owned(), reason: error.to_string() }),
@@ -215,6 +222,9 @@ impl Found<'_> {
             Ok(bundle) => {
                 let host = bundle.manifest.host.as_str();
                 let is_host = !bundle.manifest.roles.is_empty();
+                if bundle.file(HOST_KEYS).is_some() {
+                    self.keep_their_keys.insert(host.to_owned());
+                }
                 let mut all = certificates_in(&bundle).into_iter();
                 all.try_for_each(|certificate| self.add(certificate, is_host.then_some(host), path))?;
             }

@@ -51,9 +51,29 @@ impl Ledger {
         keys: &[(String, Fingerprint)],
         audit: &AuditContext<'_>,
     ) -> Result<(), StoreError> {
+        self.record_keys(KEY_DISCARDED, keys, audit)
+    }
+
+    /// Records that only hosts have the keys of certificates that are recorded already, each with its host and its SHA-256.
+    ///
+    /// # Errors
+    /// When SQLite cannot; nothing is recorded then.
+    pub fn record_keys_on_hosts(
+        &mut self,
+        keys: &[(String, Fingerprint)],
+        audit: &AuditContext<'_>,
+    ) -> Result<(), StoreError> {
+        self.record_keys(KEY_ON_HOST, keys, audit)
+    }
+
+    fn record_keys(
+        &mut self,
+        kind: &str,
+        keys: &[(String, Fingerprint)],
+        audit: &AuditContext<'_>,
+    ) -> Result<(), StoreError> {
         self.write(|transaction| {
-            let mut keys = keys.iter();
-            keys.try_for_each(|(host, key)| insert(transaction, KEY_DISCARDED, host, &key.to_string(), audit))
+            keys.iter().try_for_each(|(host, key)| insert(transaction, kind, host, &key.to_string(), audit))
         })
     }
 
