@@ -197,9 +197,16 @@ fn a_folder_of_mixed_files_as_the_hard_way_has_it() {
         ("way/crl.pem", ["crl", "due", "sign-new-crl"]),
     ];
     assert_eq!((status, rows), (1, expected(&wanted)), "{answer_of:#}");
+    assert_eq!(answer_of["skipped"], serde_json::json!([]));
     for format in ["human", "csv", "prometheus"] {
         assert_eq!(lab.run(&["status", "--output", format, "--pki", "way"]).status, 1, "{format}");
     }
+    lab.now -= Duration::days(22);
+    let (status, answer_of, rows) = answer(&lab, &["way/admin.pem", "way/crl.pem"]);
+    assert_eq!((status, &rows["way/admin.pem"][1][..]), (1, "valid"), "{answer_of:#}");
+    let skipped = answer_of["skipped"].as_array().expect("a list");
+    assert_eq!(skipped.len(), 1, "a CRL whose CA is not given");
+    assert_eq!(skipped[0]["file"], "way/crl.pem");
 }
 
 /// Makes a CRL that is due again in 30 days.

@@ -69,7 +69,18 @@ impl<'f> Found<'f> {
                 }
             }
         }
+        let unsigned: Vec<String> =
+            found.crls.iter().filter(|one| !found.has_signer(one.crl)).map(|one| one.label.clone()).collect();
+        unsigned.iter().for_each(|label| found.skip(label, SkipReason::NoSigner));
         found
+    }
+
+    /// Returns true if a CA among what was found signed the CRL.
+    fn has_signer(&self, crl: &Crl) -> bool {
+        let signed_it = |one: &FoundCertificate<'_>| {
+            one.certificate.subject.der == crl.issuer.der && crl.is_signed_by(one.certificate)
+        };
+        self.certificates.iter().any(signed_it)
     }
 
     fn skip(&mut self, label: &str, reason: SkipReason) {
@@ -112,14 +123,10 @@ impl<'f> Found<'f> {
 
     /// Returns true if a CRL among what was found, signed by the certificate's issuer, lists a certificate.
     pub(super) fn is_revoked(&self, certificate: &Certificate) -> bool {
-        let lists = |found: &FoundCrl<'_>| {
-            let FoundCrl { crl, .. } = found;
+        let lists = |FoundCrl { crl, .. }: &FoundCrl<'_>| {
             crl.issuer.der == certificate.issuer.der
                 && crl.serials.contains(&certificate.serial)
-                && self
-                    .certificates
-                    .iter()
-                    .any(|one| one.certificate.subject.der == crl.issuer.der && crl.is_signed_by(one.certificate))
+                && self.has_signer(crl)
         };
         self.crls.iter().any(lists)
     }

@@ -44,6 +44,11 @@ pub enum SkipReason {
     /// A file that a kubeconfig names cannot be read.
     #[error("it names a file that cannot be read: {0}")]
     Reference(String),
+    /// A CRL of a CA that was not found: whom it revokes cannot be known.
+    #[error(
+        "no CA that was found signed this CRL, so it revokes none of the certificates: name its CA's certificate too"
+    )]
+    NoSigner,
     /// The files before it are too large together.
     #[error("the files before it have more than {limit} bytes together")]
     TooLargeTogether {
