@@ -15,16 +15,16 @@ use super::threads;
 /// The first batch; each is twice as large as the one before, as far as allowed.
 const FIRST: usize = 128;
 
-/// About how many batches there are, as far as their bounds allow.
+/// The approximate number of batches, within the limits of their size.
 const OF_MUCH: usize = 48;
 
-/// How many made batches may wait: with one alone, making would stop while the disk takes long.
+/// How many made batches may wait: with only one, no batch would be made while the disk is slow.
 const WAITING: usize = 2;
 
 /// Returns the largest size of a batch for so many items, within `bounds`.
 ///
-/// Names and digests come in no order, so that each batch touches a folder or an index everywhere, and each sync writes
-/// all of it again: with batches that stay small the writing would grow with the square of the work.
+/// Names and digests are not ordered, so each batch changes pages in all parts of a folder or an index, and each sync
+/// writes all of it again: with batches that stay small the writing would grow with the square of the work.
 pub(crate) fn batch_size(work: usize, bounds: RangeInclusive<usize>) -> usize {
     (work / OF_MUCH).clamp(*bounds.start(), *bounds.end())
 }
@@ -32,7 +32,7 @@ pub(crate) fn batch_size(work: usize, bounds: RangeInclusive<usize>) -> usize {
 /// Errors of a batch.
 #[derive(Debug)]
 pub(crate) enum Interrupt<E> {
-    /// A stop was asked for. Nothing of the batch was written, so that it can be dropped.
+    /// A stop was requested. Nothing of the batch was written, so that it can be dropped.
     Cancelled,
     /// Making it failed.
     Failed(E),
@@ -46,7 +46,7 @@ impl<E> From<E> for Interrupt<E> {
 
 /// Makes, stages and commits `work` in batches of at most `size`; returns how many of its items were committed.
 ///
-/// That are all of them unless a stop was asked for: what is staged by then is committed first, and no new batch
+/// These are all items unless a stop was requested: what is staged by then is committed first, and no new batch
 /// starts.
 ///
 /// # Errors
@@ -65,7 +65,7 @@ pub(crate) fn in_batches<T: Sync, M: Send, S: Send, E: Send>(
     }
     thread::scope(|scope| {
         let (to_stage, made) = sync_channel::<(&[T], Vec<M>)>(WAITING);
-        // None waits here: little may be recorded and not in its place when the machine fails.
+        // No batch may wait here: if the machine fails, only little may be recorded without its files in place.
         let (to_commit, staged) = sync_channel::<(&[T], S)>(0);
         let stager = scope.spawn(move || {
             for (batch, made) in made {
@@ -96,7 +96,7 @@ pub(crate) fn in_batches<T: Sync, M: Send, S: Send, E: Send>(
                 Err(Interrupt::Cancelled) => break Ok(()),
                 Err(Interrupt::Failed(error)) => break Err(error),
             };
-            // The receiver is gone only after a failure, or when a stop was asked for.
+            // The receiver is gone only after a failure, or when a stop was requested.
             if to_stage.send((batch, made)).is_err() {
                 break Ok(());
             }

@@ -1,4 +1,4 @@
-//! Numbers of things in words.
+//! Renders counts as text.
 
 /// Returns `1 certificate` or `2 certificates`.
 #[must_use]
@@ -6,7 +6,7 @@ pub fn counted(count: usize, thing: &str) -> String {
     format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
 }
 
-/// Returns so many certificates in words.
+/// Returns a number of certificates as text.
 #[must_use]
 pub fn certificates(count: usize) -> String {
     counted(count, "certificate")

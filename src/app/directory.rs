@@ -82,7 +82,8 @@ pub fn ledger(layout: &Layout) -> Result<Ledger, Error> {
 
 /// Opens the ledger and reads the CAs' certificates, which have to be this cluster's and in the ledger.
 ///
-/// A name cannot change once CAs carry it, and one CA in another's place would let every node into etcd.
+/// The cluster's name must not change once CAs contain it. A CA's certificate in place of another CA's could give every
+/// node access to etcd.
 ///
 /// # Errors
 /// When a certificate is missing, another cluster's, or not in the ledger; or the ledger cannot be used.

@@ -1,4 +1,4 @@
-//! What every use case works with.
+//! The environment of every use case.
 
 use time::OffsetDateTime;
 
@@ -12,7 +12,7 @@ pub struct Env {
     pub layout: Layout,
     /// The time that certificates are issued and judged at.
     pub now: OffsetDateTime,
-    /// Who acts, as the ledger records it: `user@machine`.
+    /// The actor, as the ledger records it: `user@machine`.
     pub actor: String,
 }
 

@@ -71,7 +71,7 @@ pub enum Error {
     /// Certificates cannot be revoked, or it is not known what is.
     #[error(transparent)]
     Revoke(#[from] RevokeError),
-    /// There is no answer to what expires.
+    /// It cannot be determined what expires.
     #[error(transparent)]
     Status(#[from] StatusError),
     /// A CA's certificate or key cannot be used.
@@ -95,7 +95,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Returns what helps, as data; `None` where nothing more can be said than the error does.
+    /// Returns the remedy as data; `None` where the error itself is all that is known.
     #[must_use]
     pub fn remedy(&self) -> Option<Remedy> {
         match self {

@@ -1,4 +1,4 @@
-//! Reads files that a person named.
+//! Reads files that the user named.
 
 use std::path::{Path, PathBuf};
 

@@ -2,7 +2,7 @@
 //!
 //! A use case works with an [`Env`] (which directory, what time, on whose behalf) and tells an [`Observer`] what
 //! happens while it runs. It never prints, asks, reads a clock or an environment variable, or knows an exit status:
-//! [`crate::cli`] does. Errors carry their evidence, and [`Error::remedy`] says as data what helps.
+//! [`crate::cli`] does. Errors carry their evidence, and [`Error::remedy`] returns the remedy as data.
 
 pub mod admin;
 pub mod audit;

@@ -40,7 +40,7 @@ pub trait Progress: Send + Sync {
     /// Adds `count` completed items.
     fn add(&self, count: u64);
 
-    /// Sets the number of completed items, and of all items, where that is not known beforehand.
+    /// Sets the number of completed items, and of all items, where that is not known before.
     fn set(&self, completed: u64, total: u64);
 }
 

@@ -1,4 +1,4 @@
-//! What helps against an error, as data; [`crate::cli::remedies`] has the words.
+//! Remedies of errors, as data; [`crate::cli::remedies`] renders them as text.
 
 use super::ca::ImportCaError;
 use super::{init, package, revoke, verify};
@@ -7,7 +7,7 @@ use crate::store::ca::CaError;
 use crate::store::error::StoreError;
 use crate::verify::remedy as finding;
 
-/// What helps against an error of a use case.
+/// The remedy for an error of a use case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Remedy {
     /// Write a cluster file, or name the cluster directory.
@@ -18,13 +18,13 @@ pub enum Remedy {
     ChangeOwner,
     /// Give the cluster its name back in the cluster file.
     RestoreClusterName,
-    /// Put back the certificates, keys and ledger of one directory, from a backup.
+    /// Restore the certificates, keys and ledger of one directory, from a backup.
     RestoreCaAndLedger,
-    /// Check the ledger, or record what one from a backup does not know.
+    /// Check the ledger, or record what one from a backup lacks.
     CheckLedger,
-    /// Put a ledger back that a check accepts, and find out who changed this one.
+    /// Restore a ledger that a check accepts, and find out who changed this one.
     RestoreLedger,
-    /// What helps where bundles cannot be packed or opened.
+    /// A remedy for bundles that cannot be packed or opened.
     Package(package::Remedy),
     /// Start from the built-in templates, which work.
     EjectTemplates,
@@ -40,7 +40,7 @@ pub enum Remedy {
     Verify(verify::Remedy),
     /// A remedy of [`init`].
     Init(init::Remedy),
-    /// Run again to continue; all that was done is kept.
+    /// Run again to continue; completed work is kept.
     Continue,
     /// Run again.
     RunAgain,
@@ -76,11 +76,11 @@ pub enum Remedy {
     CorrectRequest,
     /// A remedy of [`revoke`].
     Revoke(revoke::Remedy),
-    /// What helps where a CA's file cannot be used; the error is the evidence.
+    /// The remedy for a CA's file that cannot be used; the error is the evidence.
     OfCa(CaError),
-    /// What helps where a CA cannot be imported; the error is the evidence.
+    /// The remedy for a CA that cannot be imported; the error is the evidence.
     OfImport(ImportCaError),
-    /// What helps where a file or the ledger cannot be used; the error is the evidence.
+    /// The remedy for a file or a ledger that cannot be used; the error is the evidence.
     OfStore(StoreError),
 }
 

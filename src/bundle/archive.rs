@@ -18,7 +18,7 @@ pub const MAX_FILES: usize = 1000;
 /// Errors of parsing a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ArchiveError {
-    /// Not gzip, not tar, or cut off.
+    /// The bytes are not gzip or not tar, or are truncated.
     #[error("it is not a tar.gz, or it is damaged: {0}")]
     Unreadable(String),
     /// Not what clusterctl writes in this format, byte for byte.
@@ -42,7 +42,7 @@ pub enum ArchiveError {
         /// The path.
         path: String,
     },
-    /// A link, a device, or the like.
+    /// An entry that is neither a file nor a folder, such as a link or a device.
     #[error("{path:?} is not a plain file")]
     NotAFile {
         /// The path.
@@ -124,7 +124,7 @@ impl ArchiveError {
 /// The manifest itself is authenticated by its signature, if there is one.
 ///
 /// # Errors
-/// The first thing that is wrong with it.
+/// The first problem that is found.
 pub fn read(bytes: &[u8]) -> Result<Bundle, ArchiveError> {
     let tar = unzip(bytes)?;
     let (folder, files) = entries(&tar)?;
@@ -134,7 +134,7 @@ pub fn read(bytes: &[u8]) -> Result<Bundle, ArchiveError> {
 /// Returns the bundle of files that were found in `folder`, checked against their manifest.
 ///
 /// # Errors
-/// The first thing that is wrong with it.
+/// The first problem that is found.
 pub fn confirmed(folder: String, mut files: Vec<BundleFile>) -> Result<Bundle, ArchiveError> {
     files.sort_by(|a, b| a.path.cmp(&b.path));
     let manifest = files.iter().find(|file| file.path == MANIFEST).ok_or(ArchiveError::NoManifest)?;
@@ -206,7 +206,8 @@ fn entries(tar: &[u8]) -> Result<(String, Vec<BundleFile>), ArchiveError> {
     folder.map(|folder| (folder, files)).ok_or(ArchiveError::NoManifest)
 }
 
-/// Checks that files and manifest agree: each file is listed once and as it is, and no listed file is missing.
+/// Checks that files and manifest agree: each file is listed once with its checksum and mode, and no listed file is
+/// missing.
 ///
 /// `to_be_there` selects the listed files that must be present. The bundle's files are sorted by path.
 pub(super) fn confirm(bundle: &Bundle, to_be_there: fn(&str) -> bool) -> Result<(), ArchiveError> {
@@ -214,7 +215,7 @@ pub(super) fn confirm(bundle: &Bundle, to_be_there: fn(&str) -> bool) -> Result<
     if bundle.files.len() > MAX_FILES || listed.len() > MAX_FILES {
         return Err(ArchiveError::TooManyFiles);
     }
-    // The host's tar would take the second, and this program the first.
+    // The host's tar would use the second file, and this program the first.
     if let Some(pair) = bundle.files.windows(2).find(|pair| pair[0].path == pair[1].path) {
         return Err(ArchiveError::Twice { path: pair[0].path.clone() });
     }

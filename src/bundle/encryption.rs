@@ -161,7 +161,7 @@ pub enum DecryptError {
     /// It is armored, as for mail.
     #[error("it is armored; encrypted bundles are not")]
     Armored,
-    /// It is encrypted with a passphrase, as no bundle is.
+    /// It is encrypted with a passphrase, which no bundle is.
     #[error("it is encrypted with a passphrase, and not to a key, so it is not a bundle of clusterctl")]
     Passphrase,
     /// The identity is not one of its recipients.
@@ -173,7 +173,7 @@ pub enum DecryptError {
     /// It was changed.
     #[error("it is damaged: it was changed after it was encrypted")]
     Damaged,
-    /// Its end is missing.
+    /// The end of the file is missing.
     #[error("it is truncated, or damaged")]
     Truncated,
     /// It is larger than any bundle.

@@ -1,6 +1,6 @@
 //! The arguments of a control plane's programs, for systemd units and for static pods.
 //!
-//! They are about trust and about finding each other. All other flags are the operator's choice.
+//! They configure trust and addresses. The operator chooses all other flags.
 
 use std::collections::BTreeMap;
 
@@ -70,13 +70,14 @@ fn etcd(cluster: &Cluster, master: &Host, file: &dyn Fn(&str) -> String) -> Vec<
 }
 
 fn apiserver(cluster: &Cluster, master: &Host, file: &dyn Fn(&str) -> String, features: Features) -> Vec<String> {
-    // The master's own etcd is first, the others are for when that is down.
+    // The master's own etcd is first, the others are used when it is down.
     let others = cluster.masters.iter().filter(|host| host.name != master.name);
     let etcds: Vec<String> = [master].into_iter().chain(others).map(|host| client_url(&dialled(host))).collect();
     let ranges: Vec<String> = cluster.service_cidrs.iter().map(ToString::to_string).collect();
     let mut flags = vec![format!("--secure-port={}", master.port)];
-    // Of the first service range's family, or the API server refuses to start (Kubernetes `cmd/kube-apiserver/app/options`,
-    // `validatePublicIPServiceClusterIPRangeIPFamilies`). Without the flag it takes the address of its default route.
+    // Of the first service range's family, or the API server refuses to start (Kubernetes
+    // `cmd/kube-apiserver/app/options`, `validatePublicIPServiceClusterIPRangeIPFamilies`). Without the flag it takes
+    // the address of its default route.
     let primary = cluster.service_cidrs.first().map(|cidr| cidr.first_address().is_ipv4());
     let advertised = master.addresses.iter().filter_map(Address::ip).find(|ip| Some(ip.is_ipv4()) == primary);
     flags.extend(advertised.map(|ip| format!("--advertise-address={ip}")));

@@ -56,7 +56,7 @@ impl Format {
         }
     }
 
-    /// Returns true where a platform gives the bundle to the host, and perhaps to others who ask for it.
+    /// Returns true where a platform gives the bundle to the host, and possibly to other clients.
     #[must_use]
     pub fn is_user_data(self) -> bool {
         matches!(self, Self::CloudInit | Self::Ignition)
@@ -101,7 +101,7 @@ pub fn encrypted_name(host: impl std::fmt::Display) -> String {
 /// Reads a bundle from the bytes of a file, in any format, and checks each file against the manifest.
 ///
 /// # Errors
-/// The first thing that is wrong with it.
+/// The first problem that is found.
 pub fn read(bytes: &[u8]) -> Result<Bundle, ArchiveError> {
     match bytes {
         [b'#', ..] => cloud_init::read(bytes),

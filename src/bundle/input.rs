@@ -36,7 +36,7 @@ pub struct BundleInput<'a> {
     pub denials: &'a Denials,
     /// The host's credentials: one for every profile of its roles, and no others.
     pub credentials: &'a [HostCredential],
-    /// Later than that of every bundle of this host with other contents; `install.sh` refuses an earlier one.
+    /// Later than the generation of every bundle of this host with other contents; `install.sh` refuses an earlier one.
     pub generation: u64,
 }
 
@@ -124,7 +124,7 @@ impl<'a> Roles<'a> {
 
 /// A credential as PEM, as in the cluster directory. `Debug` shows no key.
 pub struct CredentialPem {
-    /// What it is for.
+    /// The purpose.
     pub profile: Profile,
     /// One certificate, PEM.
     pub certificate: Vec<u8>,
@@ -141,16 +141,16 @@ impl fmt::Debug for CredentialPem {
 /// Errors of making a bundle of credentials.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InputError {
-    /// One is missing.
+    /// A credential is missing.
     #[error("there is no {name} certificate", name = profile.policy().name)]
     Missing {
-        /// What it is for.
+        /// The purpose.
         profile: Profile,
     },
-    /// One is not this host's, or is duplicated.
+    /// A credential is not this host's, or is duplicated.
     #[error("the credential {name} does not belong into this host's bundle, or is duplicated", name = profile.policy().name)]
     NotTheHosts {
-        /// What it is for.
+        /// The purpose.
         profile: Profile,
     },
     /// A master without the key that signs service accounts' tokens.
@@ -165,7 +165,7 @@ pub enum InputError {
     /// The certificate's file is not PEM.
     #[error("the {name} certificate cannot be read", name = profile.policy().name)]
     Pem {
-        /// What it is for.
+        /// The purpose.
         profile: Profile,
         /// The reason.
         #[source]
@@ -174,7 +174,7 @@ pub enum InputError {
     /// The file does not have exactly the certificate and its issuer's chain, which is empty under a root.
     #[error("the {name} certificate's file has {count} certificates, not its own and its issuer's chain", name = profile.policy().name)]
     Count {
-        /// What it is for.
+        /// The purpose.
         profile: Profile,
         /// How many there are.
         count: usize,
@@ -182,7 +182,7 @@ pub enum InputError {
     /// The certificate cannot be parsed.
     #[error("the {name} certificate cannot be read", name = profile.policy().name)]
     Certificate {
-        /// What it is for.
+        /// The purpose.
         profile: Profile,
         /// The reason.
         #[source]
@@ -191,7 +191,7 @@ pub enum InputError {
     /// The key cannot be read.
     #[error("the {name} key cannot be read", name = profile.policy().name)]
     Key {
-        /// What it is for.
+        /// The purpose.
         profile: Profile,
         /// The reason.
         #[source]
@@ -200,19 +200,19 @@ pub enum InputError {
     /// The key belongs to another certificate.
     #[error("the {name} key does not belong to the {name} certificate", name = profile.policy().name)]
     KeyDoesNotFit {
-        /// What it is for.
+        /// The purpose.
         profile: Profile,
     },
     /// It is a CA certificate: no bundle ever has a CA's key.
     #[error("the {name} certificate may sign certificates (CA:TRUE); a CA's key never goes into a bundle", name = profile.policy().name)]
     IsCa {
-        /// What it is for.
+        /// The purpose.
         profile: Profile,
     },
     /// It was signed by another CA than the one in the bundle.
     #[error("the {name} certificate was signed by another root ({issuer})", name = profile.policy().name)]
     OtherRoot {
-        /// What it is for.
+        /// The purpose.
         profile: Profile,
         /// Its issuer.
         issuer: String,
@@ -222,7 +222,7 @@ pub enum InputError {
 /// A host's credential: a certificate, and the key that fits it, unless only the host has that.
 #[derive(Debug)]
 pub struct HostCredential {
-    /// What it is for.
+    /// The purpose.
     pub profile: Profile,
     /// The certificate.
     pub certificate: Certificate,

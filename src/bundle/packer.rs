@@ -8,7 +8,8 @@ use zeroize::Zeroizing;
 
 use super::model::{Bundle, BundleFile, INSTALLER};
 
-/// Deflate, no name, no time, fastest level, operating system unknown (RFC 1952 § 2.3.1): independent of place and time.
+/// Deflate, no name, no time, fastest level, operating system unknown (RFC 1952 § 2.3.1): independent of place and
+/// time.
 pub(super) const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 255];
 /// tar's block size, in bytes.
 const BLOCK: usize = 512;
@@ -17,8 +18,8 @@ const FOLDER_MODE: u32 = 0o700;
 
 /// Packs bundles; one packer per thread is used for many of them.
 ///
-/// Compression is most of the work, and setting up a compressor most of compression. The installer, the largest file of a
-/// bundle, is compressed once.
+/// Compression is most of the work, and setting up a compressor most of compression. The installer, the largest file of
+/// a bundle, is compressed once.
 pub struct Packer {
     compressor: Compress,
     /// Reused for every bundle and wiped at the end: wiping costs more than filling.
@@ -37,7 +38,7 @@ impl Packer {
     /// Returns a packer.
     #[must_use]
     pub fn new() -> Self {
-        // Beyond the fastest level, a bundle gets a fifth smaller and takes four times as long.
+        // At higher levels a bundle is a fifth smaller and takes four times as long.
         Self::with(Compression::fast())
     }
 
@@ -75,8 +76,8 @@ impl Packer {
 
     /// Compresses the archive with a fixed gzip header (RFC 1952).
     ///
-    /// The parts before and from `installer` on are deflated separately, so that the second part is the same in every archive
-    /// and is cached.
+    /// The parts before and from `installer` on are deflated separately, so that the second part is the same in every
+    /// archive and is cached.
     fn compressed(&mut self, installer: usize) -> Zeroizing<Vec<u8>> {
         let Self { compressor, tar, out, installer: known } = self;
         let out = emptied(out, room_for(tar.len()));

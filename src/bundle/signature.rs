@@ -32,7 +32,7 @@ pub fn sign(bundle: &mut Bundle, key: &SshKey) -> Result<(), SshError> {
     Ok(())
 }
 
-/// Returns the bundle's signature if it is valid; whose key made it is not checked.
+/// Returns the bundle's signature if it is valid; the owner of the key is not checked.
 ///
 /// # Errors
 /// When there is none, or it is not valid.
@@ -52,7 +52,7 @@ pub fn verify(bundle: &Bundle, signers: &AllowedSigners, now: OffsetDateTime) ->
     Ok(signers.verify(&signature, NAMESPACE, &manifest(bundle), now)?)
 }
 
-/// Returns the manifest's bytes, which the signature is about.
+/// Returns the manifest's bytes, which the signature covers.
 fn manifest(bundle: &Bundle) -> Vec<u8> {
     bundle.file(MANIFEST).map(|file| file.bytes.to_vec()).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! What a command works with.
+//! The context of a command.
 
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
@@ -20,7 +20,7 @@ use crate::store::lock::Lock;
 use crate::ui::Screen;
 use crate::ui::prompts::Prompts;
 
-/// What a command works with.
+/// The context of a command.
 pub struct Context<'w> {
     /// The terminal.
     pub screen: Screen<'w>,
@@ -38,12 +38,12 @@ pub struct Context<'w> {
     pub variables: &'w BTreeMap<String, OsString>,
     /// Returns the current time.
     pub clock: &'w (dyn Fn() -> OffsetDateTime + Send + Sync),
-    /// Whether a signal asked for a stop.
+    /// Whether a signal requested a stop.
     pub stop: Stop,
 }
 
 impl Context<'_> {
-    /// Returns a path that a person gave, resolved from the current folder.
+    /// Returns a path that the user gave, resolved from the current folder.
     #[must_use]
     pub fn path(&self, given: &Path) -> PathBuf {
         self.dir.join(given)
@@ -107,10 +107,10 @@ impl Context<'_> {
         Ok(directory::lock(&env, purpose, &mut self.observer())?)
     }
 
-    /// Fails when a stop was asked for; `done` says what is done by now.
+    /// Fails when a stop was requested; `done` describes the completed work.
     ///
     /// # Errors
-    /// When a stop was asked for.
+    /// When a stop was requested.
     pub fn go_on(&self, done: impl FnOnce() -> String) -> Result<()> {
         if self.stop.asked() {
             return Err(stopped(&done()));

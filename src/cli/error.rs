@@ -1,4 +1,4 @@
-//! An error as a command ends with it: what, why, what to do, and the exit status.
+//! The error of a command: what failed, why, what to do, and the exit status.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -31,7 +31,7 @@ impl CliError {
         Self { exit, hint: None, error: anyhow::Error::msg(what.into()) }
     }
 
-    /// Adds what to do about it.
+    /// Adds a remedy.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -45,20 +45,20 @@ impl CliError {
         self
     }
 
-    /// Like [`Self::because`], for an error that is one of a command already.
+    /// Like [`Self::because`], for an error of a command.
     #[must_use]
     pub fn because_of(mut self, cause: Self) -> Self {
         self.error = cause.error.context(self.error.to_string());
         self
     }
 
-    /// Returns how the program ends.
+    /// Returns the exit status.
     #[must_use]
     pub fn exit(&self) -> Exit {
         self.exit
     }
 
-    /// Returns what a person reads.
+    /// Returns the error as text for the user.
     ///
     /// Causes that only repeat the sentence before them are left out. Where the error itself has no hint, the first
     /// cause that has one gives it.
@@ -117,12 +117,12 @@ impl<E: UseCaseError> From<E> for CliError {
     }
 }
 
-/// Returns what makes an error of a prompt that was not answered: its end of input, or an interrupt.
+/// Returns a function that converts the error of a prompt without an answer: end of input, or an interrupt.
 pub(crate) fn no_answer(what: impl Into<String>) -> impl FnOnce(io::Error) -> CliError {
     |error| CliError::new(Exit::Environment, what).because(error)
 }
 
-/// Returns the error for work that cannot go on in one thread.
+/// Returns the error for work that cannot be done in one thread.
 #[must_use]
 pub fn too_few_threads() -> CliError {
     CliError::new(Exit::Environment, "the system gives this process too few threads")

@@ -1,4 +1,4 @@
-//! How the program ends: one exhaustive match from errors to exit statuses.
+//! Exit statuses: one exhaustive match from errors to exit statuses.
 
 use crate::app::DirectoryError;
 use crate::app::Error;
@@ -25,7 +25,7 @@ use crate::store::ca::CaError;
 use crate::store::credentials::CredentialProblem;
 use crate::store::error::StoreError;
 
-/// How the program ends. The numbers are part of its interface.
+/// The exit status of the program. The numbers are part of its interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// Done, or everything proven.
@@ -34,9 +34,9 @@ pub enum Exit {
     Unproven,
     /// Wrong usage, or an unreadable or invalid cluster file.
     Usage,
-    /// Refused: it exists, it was declined, a passphrase is wrong.
+    /// Refused: a file exists, the user declined, or a passphrase is wrong.
     Refused,
-    /// The environment: I/O, no network at all.
+    /// An error of the environment: I/O, or no network.
     Environment,
     /// A bug of clusterctl.
     Bug,
@@ -57,7 +57,7 @@ impl Exit {
     }
 }
 
-/// Returns how the program ends after an error of a use case.
+/// Returns the exit status for an error of a use case.
 ///
 /// Every variant is named, so that a new error does not compile before it has an exit status.
 pub(super) fn of(error: &Error) -> Exit {
@@ -151,7 +151,7 @@ fn of_package(error: &PackageError) -> Exit {
     }
 }
 
-/// A file that cannot be read may well have a valid credential.
+/// A file that cannot be read may have a valid credential.
 fn of_credential(problems: &[CredentialProblem]) -> Exit {
     match problems {
         [CredentialProblem::Unreadable(_)] => Exit::Environment,

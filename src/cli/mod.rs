@@ -1,4 +1,5 @@
-//! What all commands share: the process environment, arguments and secrets, errors and remedies in words, exit statuses.
+//! The code that all commands share: process environment, arguments, secrets, texts of errors and remedies, exit
+//! statuses.
 
 pub(crate) mod args;
 pub mod context;

@@ -34,15 +34,15 @@ pub struct Process {
     pub err: Stream,
     /// Interactive prompts; `None` when stdin or stderr is not a terminal.
     pub prompts: Option<Box<dyn Prompts>>,
-    /// Whether a signal asked for a stop.
+    /// Whether a signal requested a stop.
     pub stop: Stop,
 }
 
-/// Whether a signal (SIGINT, SIGTERM, SIGHUP) asked for a stop. Batches check it between their parts.
+/// Whether a signal (SIGINT, SIGTERM, SIGHUP) requested a stop. Batches check it between their parts.
 #[derive(Debug, Clone, Default)]
 pub struct Stop {
     cancellation: Cancellation,
-    /// A SIGINT or SIGTERM came; another one ends the process at once.
+    /// A SIGINT or SIGTERM came; a second one ends the process at once.
     pressed: Arc<AtomicBool>,
     listening: Arc<AtomicBool>,
     /// The number of the signal that came at a prompt; 0 for none.
@@ -54,9 +54,9 @@ pub struct Stop {
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 impl Stop {
-    /// Defers signals: the first one only asks for a stop, a second SIGINT or SIGTERM ends the process at once.
+    /// Defers signals: the first one only requests a stop, a second SIGINT or SIGTERM ends the process at once.
     ///
-    /// Before this call a signal ends the process, which is what people want at a prompt. A signal that the parent
+    /// Before this call a signal ends the process, which is what users expect at a prompt. A signal that the parent
     /// process has made ignored, as `nohup` does, stays ignored.
     pub fn listen(&self) {
         // Registering twice would count each signal twice.
@@ -76,7 +76,7 @@ impl Stop {
             let _ = signal_hook::flag::register(signal, self.cancellation.flag());
         }
         // SIGHUP may arrive twice (from the shell and from the kernel), or with SIGTERM (from systemd), so it never
-        // forces an immediate exit. Where it cannot be known whether nohup ignores it, it is left alone.
+        // forces an immediate exit. If it is not known whether nohup ignores it, its handler is not changed.
         if caught(&SIGHUP) {
             let _ = signal_hook::flag::register(SIGHUP, self.cancellation.flag());
         }
@@ -88,13 +88,13 @@ impl Stop {
         self.cancellation.clone()
     }
 
-    /// Returns true once a stop was asked for.
+    /// Returns true once a stop was requested.
     #[must_use]
     pub fn asked(&self) -> bool {
         self.cancellation.is_cancelled()
     }
 
-    /// Asks for a stop, as a signal does.
+    /// Requests a stop, as a signal does.
     pub fn ask(&self) {
         self.cancellation.cancel();
     }

@@ -1,4 +1,4 @@
-//! Remedies in words.
+//! The texts of remedies.
 
 mod import_ca;
 mod init;
@@ -18,12 +18,12 @@ use crate::store::ca::CaError;
 use crate::store::error::StoreError;
 use crate::verify::remedy::TargetKind;
 
-/// Returns what helps against an error of a use case, in words.
+/// Returns the remedy for an error of a use case, as text.
 pub(super) fn of(error: &app::Error) -> Option<String> {
     error.remedy().and_then(|remedy| words(&remedy))
 }
 
-/// Returns what helps against the cause of an error, in words.
+/// Returns the remedy for the cause of an error, as text.
 pub(super) fn of_cause(cause: &(dyn StdError + 'static)) -> Option<String> {
     if let Some(error) = cause.downcast_ref::<StoreError>() {
         return of_store(error);

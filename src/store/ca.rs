@@ -51,7 +51,7 @@ pub enum CaError {
         /// The number of certificates.
         count: usize,
     },
-    /// The certificate is not one.
+    /// The certificate cannot be parsed.
     #[error("{path}: {source}")]
     Certificate {
         /// The file.
@@ -67,7 +67,7 @@ pub enum CaError {
         /// The reason.
         source: TrustFileError,
     },
-    /// `ca.crt` does not hold the roots that `trust.json` trusts, in its order.
+    /// `ca.crt` does not contain the roots that `trust.json` trusts, in its order.
     #[error("{path} does not hold the roots that trust.json beside it trusts")]
     OtherRoots {
         /// The file.
@@ -91,10 +91,10 @@ pub enum CaError {
 
 /// Reads the CAs of a role with their states: those of `trust.json`, else the one root in `ca.crt`.
 ///
-/// While [`write_trust`] replaces both files, and after it was killed, these are the CAs of before or those of after.
+/// While [`write_trust`] replaces both files, and after it was killed, these are either the old or the new CAs.
 ///
 /// # Errors
-/// When a file is missing or damaged, or `ca.crt` does not hold the roots that `trust.json` trusts.
+/// When a file is missing or damaged, or `ca.crt` does not contain the roots that `trust.json` trusts.
 pub fn trust(layout: &Layout, role: CaRole) -> Result<TrustBundle, CaError> {
     match read_trust(layout, role) {
         // Another process may have replaced one of the files after the other one was read.
@@ -176,7 +176,7 @@ impl TrustStep {
 
 /// Writes the CAs of a role: `ca.crt`, and `trust.json` where it is needed.
 ///
-/// The caller has the directory's lock. When the process is killed at any time, [`trust`] returns the CAs of before or
+/// The caller has the directory's lock. When the process is killed at any time, [`trust`] returns the old CAs or
 /// these, and [`complete_trust`] completes the files.
 ///
 /// # Errors
@@ -185,7 +185,7 @@ pub fn write_trust(layout: &Layout, trust: &TrustBundle) -> Result<(), StoreErro
     TrustStep::ALL.iter().try_for_each(|step| step.run(layout, trust))
 }
 
-/// Completes what [`write_trust`] did not because it was killed, or takes it back where `ca.crt` is still as before.
+/// Completes an interrupted [`write_trust`], or reverts it if `ca.crt` is unchanged.
 ///
 /// The caller has the directory's lock.
 ///

@@ -52,7 +52,7 @@ pub enum CredentialProblem {
     NotACertificate(PathBuf, CertificateError),
     /// The certificate's file has this many of them.
     Several(PathBuf, usize),
-    /// The certificate's file does not hold the chain of its issuer.
+    /// The certificate's file does not contain the chain of its issuer.
     OtherChain(PathBuf),
     /// The key cannot be read.
     BadKey(PathBuf, KeyError),
@@ -240,7 +240,7 @@ fn judge(
             };
             let mut problems: Vec<CredentialProblem> = of_certificate(&certificate).collect();
             if matches!(elsewhere, CredentialProblem::KeyOnHost { .. }) {
-                // Whoever made the key chose its kind.
+                // The host that made the key chose its kind.
                 let is_of_kind = |one: &CredentialProblem| {
                     matches!(one, CredentialProblem::Violation(Violation::OtherKeyKind { .. }))
                 };
@@ -311,8 +311,8 @@ pub fn read_certificates(
     certificates_in(path, &pem)
 }
 
-/// Returns true if the certificate of the credential was signed for a key that only its host has, be the certificate valid
-/// or not.
+/// Returns true if the certificate of the credential was signed for a key that only its host has, be the certificate
+/// valid or not.
 #[must_use]
 pub fn is_key_on_host(layout: &Layout, leaf: &CertificateSpec, known: &Inventory) -> bool {
     let (_, key) = paths(layout, leaf);
@@ -346,7 +346,7 @@ pub fn has_discarded_key(layout: &Layout, leaf: &CertificateSpec, known: &Invent
 
 /// Deletes the keys of the credentials that `leaves` describe, and records that first.
 ///
-/// A crash in between leaves keys that are still good, and never deletes one without a record. The bundles with these
+/// A crash in between leaves keys that are still valid, and never deletes one without a record. The bundles with these
 /// keys have to be on the disk already.
 ///
 /// # Errors

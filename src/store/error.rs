@@ -62,10 +62,10 @@ pub enum StoreError {
     LedgerForeign {
         /// The ledger.
         path: PathBuf,
-        /// What it is not.
+        /// The property that it lacks.
         reason: String,
     },
-    /// The log beside the ledger belongs to another state of it: an older ledger was put back from a backup.
+    /// The log beside the ledger belongs to another state of it: an older ledger was restored from a backup.
     #[error("the log {} does not belong to the ledger beside it, which was probably put back from a backup", .0.display())]
     LedgerLogForeign(PathBuf),
     /// The ledger was written by a later version.

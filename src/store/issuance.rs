@@ -32,7 +32,7 @@ pub struct StagedCredentials {
     pub expected: Fingerprint,
     /// Newly issued, and verified.
     pub issued: Vec<(Profile, Verified<Credential>)>,
-    /// Valid as they are: copied byte for byte.
+    /// Existing and valid: copied byte for byte.
     pub kept: Vec<(Profile, LoadedCredential)>,
     /// Those whose keys only the host has: their certificates stay as they are.
     pub on_host: Vec<Profile>,
@@ -65,7 +65,7 @@ pub struct HostFolders {
 }
 
 impl HostFolders {
-    /// Lists them.
+    /// Lists the folders.
     ///
     /// # Errors
     /// The system's error.
@@ -84,7 +84,8 @@ impl HostFolders {
     }
 }
 
-/// Removes the folders that a run replaced, and what a killed process left beside hosts' folders: there may be keys in them.
+/// Removes the folders that a run replaced, and the files that a killed process left beside hosts' folders: there may
+/// be keys in them.
 ///
 /// Returns the hosts' folders. Only the holder of the lock may call it.
 ///
@@ -97,7 +98,8 @@ pub fn sweep(layout: &Layout) -> Result<HostFolders, StoreError> {
     Ok(folders)
 }
 
-/// Returns the number of files and folders that a killed process left beside hosts' folders, which [`sweep`] would remove.
+/// Returns the number of files and folders that a killed process left beside hosts' folders, which [`sweep`] would
+/// remove.
 ///
 /// # Errors
 /// The system's error.
@@ -168,10 +170,10 @@ pub fn stage(layout: &Layout, batch: &[StagedCredentials]) -> Result<StagedBatch
 }
 
 impl StagedBatch {
-    /// Brings the batch onto the disk, and then puts each folder in its place; returns the cache entries. Durable on return.
+    /// Syncs the batch to the disk, then puts each folder in its place; returns the cache entries. Durable on return.
     ///
-    /// When it fails, or the machine does, the ledger has certificates that are in no file, and every folder is either the old one
-    /// or the new one. Replaced folders are left for [`sweep`].
+    /// When it fails, or the machine does, the ledger has certificates that are in no file, and every folder is either
+    /// the old one or the new one. Replaced folders are left for [`sweep`].
     ///
     /// # Errors
     /// The system's error.

@@ -69,7 +69,8 @@ impl Layout {
         }
     }
 
-    /// Returns the path of `trust.json`: the CAs of a role with their states, where there is more than one root of our own.
+    /// Returns the path of `trust.json`: the CAs of a role with their states, where there is more than one root of the
+    /// project's own.
     #[must_use]
     pub fn trust_file(&self, role: CaRole) -> PathBuf {
         self.root_folder(role).join(TRUST_FILE)
@@ -184,7 +185,8 @@ impl Layout {
         self.dir.join("verifier.tar.gz")
     }
 
-    /// `.clusterctl.ledger`: the ledger's state when bundles were packed last. Outside `pki`, which may come from a backup.
+    /// `.clusterctl.ledger`: the ledger's state when bundles were packed last. Outside `pki`, which may come from a
+    /// backup.
     #[must_use]
     pub fn packing_record(&self) -> PathBuf {
         self.dir.join(".clusterctl.ledger")

@@ -24,7 +24,7 @@ pub struct SignedHost {
 
 /// Records certificates, all or none, and then writes each host's folder without keys.
 ///
-/// Keys of earlier certificates of the same profiles are removed: they fit the new certificates no longer.
+/// Keys of earlier certificates of the same profiles are removed: they no longer match the new certificates.
 ///
 /// # Errors
 /// The ledger's or the system's error. The ledger may then have certificates that are in no file.

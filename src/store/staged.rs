@@ -37,7 +37,7 @@ pub fn stage_all(folder: &Path, files: &[NewFile<'_>]) -> Result<StagedFiles, St
 }
 
 impl StagedFiles {
-    /// Brings the files onto the disk, and then renames each into its place, over an existing one. Durable on return.
+    /// Syncs the files to the disk, then renames each into its place, over an existing one. Durable on return.
     ///
     /// # Errors
     /// The system's error; the files that were not renamed yet are removed, and their places are unchanged.
@@ -177,7 +177,8 @@ impl StagedFolder {
     /// [`super::files::sweep`].
     ///
     /// A file system may take long to create files while others are being deleted: ext4 does not reuse an inode that
-    /// was freed just before, and searches for another. A run that replaces many folders deletes them all in the end.
+    /// was freed just before, and searches for another. A run that replaces many folders deletes all of them at the
+    /// end.
     ///
     /// # Errors
     /// The errors of [`StagedFolder::publish`].

@@ -24,7 +24,7 @@ pub struct StagedTrees(Vec<StagedFolder>);
 /// the umask.
 ///
 /// # Errors
-/// [`StoreError::InTheWay`] where something else than a folder is in a tree's place, or the system's error; nothing is
+/// [`StoreError::InTheWay`] where something other than a folder is in a tree's place, or the system's error; nothing is
 /// left then.
 pub fn stage_all(
     folder: &Path,
@@ -45,7 +45,7 @@ pub fn stage_all(
 }
 
 impl StagedTrees {
-    /// Brings the trees onto the disk, and then puts each in its place, over an existing one. Durable on return.
+    /// Syncs the trees to the disk, then puts each in its place, over an existing one. Durable on return.
     ///
     /// # Errors
     /// The system's error; the trees that were not put in their places yet are removed, and their places are unchanged.
@@ -62,7 +62,8 @@ fn fill(top: &Path, tree: &[TreeFile<'_>], folder_mode: fn(&str) -> u32) -> Resu
             make_folder(&top.join(&path[..end]), folder_mode(&path[..end]))?;
         }
         let file = top.join(path);
-        // Never readable by more than in the end; the bits that the umask removed are set when it is complete.
+        // Never readable by more users than the final mode allows; the bits that the umask removed are set when it is
+        // complete.
         files::write_with_the_batch(&file, bytes, mode & PRIVATE)?;
         set_mode(&file, *mode)?;
     }

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! `certificates` begins with the certificate that signs and ends with its root. States are `active` (exactly one),
-//! `trusted` and `retired`; origins are `generated` (by `init-ca`) and `imported`. The file is the truth: `ca.crt`
+//! `trusted` and `retired`; origins are `generated` (by `init-ca`) and `imported`. The file is authoritative: `ca.crt`
 //! beside it holds the roots of all CAs that are not retired, the active one's first, for people and programs that copy
 //! it.
 
@@ -133,6 +133,6 @@ pub(super) fn format_in_full(trust: &TrustBundle) -> String {
         certificates: ca.path().map(Certificate::to_pem).collect(),
     };
     let file = TrustFile { schema_version: SCHEMA_VERSION, cas: trust.all().map(entry).collect() };
-    // Strings and a number: serde_json has nothing to refuse.
+    // Serializing strings and a number cannot fail.
     serde_json::to_string_pretty(&file).unwrap_or_default() + "\n"
 }

@@ -1,5 +1,5 @@
-//! A verifier that captures any chain, and checks the handshake's signature as every client does. No trust is decided
-//! here.
+//! A verifier that captures any chain, and checks the handshake's signature as every client does. It makes no trust
+//! decision here.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,11 +18,11 @@ use crate::pki::fingerprint::Fingerprint;
 /// The kinds of keys that are offered for a server's certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Keys {
-    /// All that Kubernetes's clients accept.
+    /// All kinds that Kubernetes's clients accept.
     Any,
-    /// RSA alone.
+    /// Only RSA.
     Rsa,
-    /// Anything but RSA.
+    /// All kinds except RSA.
     NotRsa,
 }
 
@@ -49,8 +49,8 @@ pub(super) struct CapturingVerifier {
 pub(super) struct Seen {
     pub(super) chain: Vec<CertificateDer<'static>>,
     pub(super) signature: Signature,
-    /// The client certificate that was presented, if the server requested one; `None` in it if the server accepts no
-    /// key of the client.
+    /// The client certificate that was presented, if the server requested one; the inner `None` means that the server
+    /// accepts no key of the client.
     pub(super) presented: Option<Option<Fingerprint>>,
 }
 
@@ -65,7 +65,7 @@ impl CapturingVerifier {
         Self::of(provider, Keys::Any)
     }
 
-    /// Creates a verifier that offers these kinds of keys alone.
+    /// Creates a verifier that offers only these kinds of keys.
     pub(super) fn of(provider: &Arc<CryptoProvider>, keys: Keys) -> Self {
         Self { provider: provider.clone(), keys, seen: Mutex::new(Seen::nothing()) }
     }
@@ -152,7 +152,7 @@ impl ServerCertVerifier for CapturingVerifier {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        // Go offers P-521, too. ring cannot verify it, but a server that has nothing else is found then.
+        // Go also offers P-521. ring cannot verify it, but the offer finds a server that has only such a key.
         let ours = self.provider.signature_verification_algorithms.supported_schemes();
         let all = ours.into_iter().chain([SignatureScheme::ECDSA_NISTP521_SHA512]);
         all.filter(|scheme| self.keys.allow(*scheme)).collect()

@@ -31,9 +31,9 @@ pub enum Aspect {
     Match,
     /// A credential is what it should be.
     Credential,
-    /// A name resolves.
+    /// The name resolves.
     Resolve,
-    /// TCP opens.
+    /// A TCP connection opens.
     Connect,
     /// The API server lists the cluster file's nodes.
     Listed,
@@ -43,19 +43,19 @@ pub enum Aspect {
     Tls,
     /// TLS 1.2 or better.
     Protocol,
-    /// A chain to the root.
+    /// A chain leads to the root.
     Chain,
     /// The server holds the key.
     Possession,
     /// Valid now.
     Dates,
-    /// Valid for a while yet.
+    /// Does not expire soon.
     Expiry,
-    /// Names the dialled addresses.
+    /// Contains the dialled addresses.
     Name,
     /// Is a serving certificate.
     Usage,
-    /// Is the one issued last.
+    /// Is the certificate issued last.
     Identity,
     /// Is not revoked.
     Revoked,
@@ -71,7 +71,7 @@ pub enum Aspect {
     /// Another node is refused.
     #[serde(alias = "neighbour")]
     OtherNode,
-    /// The account may do its own node's work and no other's.
+    /// The account may access its own node's objects and no other node's.
     Scope,
     /// The kubelet's configuration is the bundle's.
     Config,
@@ -83,7 +83,7 @@ pub enum Aspect {
     Admission,
     /// The API server reaches etcd.
     Backend,
-    /// The API server denies what is revoked.
+    /// The API server denies revoked certificates.
     Denials,
 }
 
@@ -208,7 +208,7 @@ impl fmt::Display for CheckId {
     }
 }
 
-/// The meaning of a failure for the run.
+/// The effect of a failure on the result of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Severity {

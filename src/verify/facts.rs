@@ -1,4 +1,4 @@
-//! The part of a target that judging needs: all of it but the keys. Recordings hold it.
+//! The part of a target that judging needs: everything except the keys. Recordings contain it.
 
 use std::collections::BTreeSet;
 
@@ -20,12 +20,12 @@ const MAX_MASTERS: usize = 1000;
 const MAX_ROOTS: usize = 64;
 const MAX_NAME: usize = 300;
 
-/// The part of a target that judging needs: all of it but the keys.
+/// The part of a target that judging needs: everything except the keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Facts {
     pub(super) cluster: String,
-    /// A recording of an earlier version does not hold it.
+    /// A recording of an earlier version does not contain it.
     #[serde(default)]
     pub(super) kind: TargetKind,
     #[serde(serialize_with = "roots_as_pem", deserialize_with = "roots_from_pem")]

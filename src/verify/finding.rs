@@ -13,15 +13,15 @@ use super::remedy::{Remedy, VerifierRemedy};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
-    /// It holds.
+    /// The property holds.
     Pass,
-    /// It could not be tried here.
+    /// The check could not be made here.
     Skipped,
-    /// It holds, but needs attention.
+    /// The property holds, but needs attention.
     Warn,
-    /// It was tried, and nothing follows from the observation. Never a pass.
+    /// The check was made, but the observation proves nothing. This is never a pass.
     NotProven,
-    /// It does not hold.
+    /// The property does not hold.
     Fail,
 }
 
@@ -42,7 +42,7 @@ impl Status {
 /// Identifies the finding that caused others: a check and its location.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Cause {
-    /// Which check.
+    /// The check.
     pub id: CheckId,
     /// The role of the host.
     pub place: Place,
@@ -55,7 +55,7 @@ pub struct Cause {
 /// One check at one place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
-    /// Which check.
+    /// The check.
     pub id: CheckId,
     /// The role of the host.
     pub place: Place,
@@ -70,7 +70,7 @@ pub struct Finding {
     pub client: Option<String>,
     /// The result.
     pub status: Status,
-    /// What a failure means.
+    /// The severity of a failure.
     pub severity: Severity,
     /// The observation. It may contain a peer's text: sanitize it before it is displayed.
     pub observed: String,
@@ -85,7 +85,7 @@ pub struct Finding {
     /// The finding that caused this one. Recordings hold only findings from before any connection, which have no cause.
     #[serde(skip)]
     pub because_of: Option<Arc<Cause>>,
-    /// In milliseconds; 0 without a connection of its own.
+    /// The duration in milliseconds; 0 without a connection of its own.
     pub elapsed_ms: u64,
 }
 

@@ -30,7 +30,7 @@ const HEADERS: usize = 64 * 1024;
 const WINDOW: u32 = 64 * 1024;
 /// The maximal size of a refusal, in bytes: the user may be named at a page's end.
 const REFUSAL: usize = 16 * 1024;
-/// The maximal size of a review, in bytes: it repeats the request, twice.
+/// The maximal size of a review, in bytes: it repeats the request twice.
 const REVIEW_LIMIT: usize = 16 * 1024;
 
 const REVIEWS: &str = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
@@ -138,7 +138,7 @@ pub(super) fn name_of(version: Version) -> &'static str {
     }
 }
 
-/// A response as it came.
+/// A response before it is judged.
 struct HttpResponse {
     status: StatusCode,
     version: Version,
@@ -269,7 +269,7 @@ impl HttpConnection {
         };
         let limit = if said.status.is_success() { limit } else { limit.max(REFUSAL) };
         let mut incoming = response.into_body();
-        // A status is a response, even if its body never ends or breaks off.
+        // A status is a response, even if its body never ends or is cut off.
         while let Ok(frame) = timeout_at(deadline, incoming.frame()).await {
             let Some(frame) = frame else {
                 said.truncated = false;

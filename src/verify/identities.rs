@@ -52,8 +52,8 @@ impl ClientPlan {
     }
 }
 
-/// Returns whether a node's certificate is valid by its own content: another one is refused for itself, which proves
-/// nothing about other nodes.
+/// Returns whether a node's certificate is valid by its own content: a certificate that is not valid is refused for
+/// that reason, which proves nothing about other nodes.
 fn is_valid(node: &Peer, target: &Target, now: OffsetDateTime) -> bool {
     node.client.as_ref().is_some_and(|client| {
         let certificate = &client.certificate;

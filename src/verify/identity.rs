@@ -53,7 +53,7 @@ pub enum IdentityError {
 }
 
 impl Identity {
-    /// Takes a chain, leaf first, and its key as PKCS#8, SEC 1 or PKCS#1 DER.
+    /// Creates an identity from a chain, leaf first, and its key as PKCS#8, SEC 1 or PKCS#1 DER.
     ///
     /// # Errors
     /// If the two cannot be used together.
@@ -74,7 +74,7 @@ impl Identity {
         }
     }
 
-    /// Takes a chain, leaf first, and its key in any of the three PEM forms.
+    /// Creates an identity from a chain, leaf first, and its key in any of the three PEM forms.
     ///
     /// # Errors
     /// If one of them cannot be read, or the two cannot be used together.

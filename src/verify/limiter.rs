@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 /// Returns how many of `wanted` hosts may be dialled concurrently, with two descriptors for each; raises the process's
 /// limit if needed.
 pub(super) fn descriptors_for(wanted: usize) -> usize {
-    // For files, the event queue, resolvers, and whatever else is open.
+    // For files, the event queue, resolvers, and other open descriptors.
     pub(super) const OTHERS: u64 = 128;
     let needed = 2 * wanted as u64 + OTHERS;
     let mut limit = getrlimit(Resource::Nofile);
@@ -48,7 +48,7 @@ impl Limiter {
             if let Ok(done) = timeout_at(due, &mut work).await {
                 return done;
             }
-            // If even the timer is late, this machine is slow and not the peer.
+            // If even the timer is late, the cause is this machine and not the peer.
             if due.elapsed() < self.patience / 2 {
                 break;
             }

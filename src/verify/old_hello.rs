@@ -1,5 +1,5 @@
-//! ClientHellos that rustls does not send: one that offers TLS 1.1 at most, and one that offers all that Go's clients
-//! do.
+//! ClientHellos that rustls does not send: one that offers TLS 1.1 at most, and one that offers everything that Go's
+//! clients do.
 
 use super::observation::OldHello;
 

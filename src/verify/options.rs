@@ -1,4 +1,4 @@
-//! Options of a run: limits and pinned names. Its target is [`super::target`]'s.
+//! Options of a run: limits and pinned names. [`super::target`] has the target of the run.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ use super::leases::RENEWED_WITHIN;
 pub struct Options {
     /// The timeout of a request, from its connection's first packet to the response's last byte.
     pub timeout: Duration,
-    /// The limit of the whole run. What has not started by then is not proven.
+    /// The limit of the whole run. Checks that have not started by then are not proven.
     pub deadline: Option<Duration>,
     /// The number of hosts that are dialled concurrently, unresponsive ones included; at least one. File descriptors
     /// may allow fewer.
@@ -52,7 +52,7 @@ impl Default for Options {
 pub struct PinError(pub String);
 
 impl Options {
-    /// Adds one `NAME:ADDR`; several for a name add up.
+    /// Adds one `NAME:ADDR`; several addresses for one name are all used.
     ///
     /// # Errors
     /// If it is not a name, a colon and an IP address.

@@ -100,7 +100,7 @@ fn client(config: ClientConfig, socket: &Socket) -> reqwest::Result<(Client, Str
     Ok((builder.build()?, format!("https://{}:{}", host.for_url(), socket.to.port())))
 }
 
-/// A response as it came.
+/// A response before it is judged.
 struct HttpResponse {
     status: StatusCode,
     version: String,

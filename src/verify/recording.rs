@@ -74,14 +74,14 @@ impl Recording {
         self.clone().into_report(Detail::Everything)
     }
 
-    /// Returns the report, with no more of passed checks than `detail` says. Each host's observations are dropped after
-    /// it: a large fleet's do not fit beside the findings.
+    /// Returns the report, and keeps only what `detail` requires of passed checks. Each host's observations are dropped
+    /// after it: a large cluster's do not fit beside the findings.
     #[must_use]
     pub fn into_report(self, detail: Detail) -> Report {
         let Self { target, before, seen, clock, strictness, finished } = self;
         let target = target.to_target();
         let mut findings = judge_in(detail, &target, seen, clock);
-        // In this order: two lists of a large fleet would not fit into memory.
+        // In this order: two lists of a large cluster would not fit into memory.
         findings.splice(0..0, before);
         Report::new(&target, findings, strictness, clock.now, finished)
     }

@@ -24,7 +24,7 @@ pub enum RecordingError {
         /// Its version.
         found: u64,
     },
-    /// Its end is missing.
+    /// The end of the file is missing.
     #[error("it is not complete: it ends in the middle, at line {line}, column {column}")]
     Truncated {
         /// Where it ends.
@@ -32,17 +32,17 @@ pub enum RecordingError {
         /// Where it ends.
         column: usize,
     },
-    /// Not what a run writes.
+    /// The content is not what a run writes.
     #[error("it is damaged: {0}")]
     Damaged(String),
-    /// More of something than a run can have.
+    /// Something in it exceeds the limit of a run.
     #[error("it holds {found} {what}, and at most {limit} are accepted")]
     TooMany {
-        /// What exceeds its limit.
+        /// The thing that exceeds its limit.
         what: &'static str,
         /// How many.
         found: usize,
-        /// How many may be.
+        /// The limit.
         limit: usize,
     },
     /// A run that no recording can hold.
@@ -50,7 +50,7 @@ pub enum RecordingError {
     Unwritable(String),
 }
 
-/// What is said of a file may quote it.
+/// A message about a file may quote its content.
 pub(super) fn damaged(reason: &str) -> RecordingError {
     RecordingError::Damaged(sanitized(reason))
 }

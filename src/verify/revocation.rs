@@ -1,5 +1,5 @@
-//! Whether certificates are revoked, by a target's CRLs and ledger. Pure: OCSP and distribution points are not used, so
-//! that a verdict does not depend on who responds today.
+//! Determines from a target's CRLs and ledger whether certificates are revoked. Pure: OCSP and distribution points are
+//! not used, so that a verdict does not depend on who responds today.
 
 use time::OffsetDateTime;
 
@@ -17,11 +17,11 @@ pub(super) struct Crls<'a> {
 /// Whether a path is revoked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Revocation {
-    /// One of its certificates is revoked: which, and by what.
+    /// One of its certificates is revoked: the certificate and the evidence.
     Revoked(String),
-    /// None is revoked, by this evidence.
+    /// By this evidence no certificate is revoked.
     Clear(String),
-    /// Nothing follows from the CRLs, and why.
+    /// The CRLs prove nothing, for this reason.
     Unusable(String),
 }
 

@@ -1,5 +1,5 @@
-//! Equal values share their memory: in a large fleet most responses are equal, and each server sends one chain on many
-//! connections.
+//! Equal values share their memory: in a large cluster most responses are equal, and each server sends one chain on
+//! many connections.
 
 use std::collections::HashSet;
 use std::hash::Hash;

@@ -1,5 +1,5 @@
-//! The target of a run: its hosts, what is known of them beforehand, and the credentials to connect with. The caller
-//! builds it from a directory, a bundle or flags; nothing here reads a file.
+//! The target of a run: its hosts, what is known about them before the run, and the credentials to connect with. The
+//! caller builds it from a directory, a bundle or flags; nothing here reads a file.
 
 use std::collections::BTreeSet;
 
@@ -20,13 +20,13 @@ use crate::pki::pem::{self, Item};
 pub struct Target {
     /// The cluster's name, for the report.
     pub cluster: String,
-    /// The tool that made it, and what of it is available here.
+    /// The tool that made it, and which of its files are available here.
     pub kind: TargetKind,
     /// Every certificate of the trust file.
     pub roots: Vec<Certificate>,
-    /// What in the trust file is not a certificate.
+    /// The parts of the trust file that are not certificates.
     pub trust_faults: Vec<String>,
-    /// What in the trust file Kubernetes ignores and does not belong there.
+    /// The parts of the trust file that Kubernetes ignores and that do not belong there.
     pub trust_notes: Vec<String>,
     /// The API servers' address as nodes have it, unless it is a control-plane node's own.
     pub endpoint: Option<Peer>,
@@ -38,13 +38,13 @@ pub struct Target {
     pub verifier: Option<Identity>,
     /// The reason why there is no `verifier`.
     pub verifier_missing: Option<String>,
-    /// Certificate revocation lists, DER. Without one, `revoked` alone decides.
+    /// Certificate revocation lists, DER. Without a CRL, only `revoked` decides.
     pub crls: Vec<Vec<u8>>,
-    /// What in the CRL files is not a CRL.
+    /// The parts of the CRL files that are not CRLs.
     pub crl_faults: Vec<String>,
     /// The certificates that are known to be revoked; `None` without a ledger.
     pub revoked: Option<BTreeSet<Fingerprint>>,
-    /// What API servers have to deny; `None` if that is not known.
+    /// The certificates that API servers have to deny; `None` if they are not known.
     pub denials: Option<ExpectedDenials>,
 }
 
@@ -69,14 +69,14 @@ pub struct Peer {
     pub client_missing: Option<String>,
     /// The account and groups that a node's client certificate stands for.
     pub account: Option<ExpectedAccount>,
-    /// Whether it is dialled. One that is not can still be another node to others.
+    /// Whether it is dialled. A node that is not dialled can still connect to other nodes.
     pub dialled: bool,
     /// Whether a node's account is checked at every API server.
     pub account_checked: bool,
 }
 
 impl Peer {
-    /// Creates a peer that is dialled at one address, and of which nothing else is known.
+    /// Creates a peer that is dialled at one address, and about which nothing else is known.
     #[must_use]
     pub fn at(name: String, address: Address, port: u16) -> Self {
         Self {
@@ -94,7 +94,7 @@ impl Peer {
         }
     }
 
-    /// Creates a peer that is not dialled, and cannot connect either: `missing` is the reason.
+    /// Creates a peer that is not dialled, and does not connect to others: `missing` is the reason.
     #[must_use]
     pub fn without_client(name: String, missing: String) -> Self {
         Self {

@@ -9,7 +9,7 @@ pub enum Verdict {
     Proven,
     /// A check failed, or could not be proven.
     Unproven,
-    /// Nothing could be judged at all.
+    /// No check could be judged.
     NothingJudged,
 }
 
@@ -47,7 +47,7 @@ impl Strictness {
     }
 }
 
-/// Returns the verdict. Not-proven is never a pass.
+/// Returns the verdict. A finding that is not proven is never a pass.
 #[must_use]
 pub fn verdict(findings: &[Finding], strictness: Strictness) -> Verdict {
     let judged = |finding: &&Finding| matches!(finding.status, Status::Pass | Status::Warn | Status::Fail);

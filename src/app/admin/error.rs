@@ -18,13 +18,13 @@ pub enum AdminError {
     NameTaken {
         /// The name.
         name: HostName,
-        /// Whose it is.
+        /// What already has this name.
         owner: NameOwner,
     },
     /// A certificate in `system:masters`, which cannot be revoked, would be valid for too long.
     #[error("{validity} is too long for a break-glass certificate")]
     BreakGlassTooLong {
-        /// The validity that was asked for.
+        /// The requested validity.
         validity: Lifetime,
     },
     /// There is a kubeconfig of that name.
@@ -32,7 +32,7 @@ pub enum AdminError {
     Exists(PathBuf),
 }
 
-/// Whose name an administrator's name is.
+/// What already has an administrator's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NameOwner {
     /// A host of the cluster file.

@@ -1,6 +1,6 @@
 //! Administrators' kubeconfigs.
 //!
-//! [`plan()`] checks what is asked for under the cluster directory's lock; [`AdminPlan::apply`] signs, records and writes.
+//! [`plan()`] checks the request under the cluster directory's lock; [`AdminPlan::apply`] signs, records and writes.
 
 mod error;
 pub mod kubeconfig;

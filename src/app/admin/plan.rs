@@ -30,12 +30,12 @@ use crate::store::lock::Lock;
 const ADMIN: &str = "kubernetes-admin";
 const BREAK_GLASS: &str = "break-glass";
 
-/// What kubeconfig is issued.
+/// Which kubeconfig is issued.
 #[derive(Debug, Clone)]
 pub struct AdminOptions {
     /// The account's name; `kubernetes-admin` or `break-glass` where there is none.
     pub name: Option<HostName>,
-    /// How long the certificate is valid: 90 days where nothing else is asked for, 24 hours for break-glass.
+    /// How long the certificate is valid: 90 days by default, 24 hours for break-glass.
     pub validity: Option<Lifetime>,
     /// Whether the account is in `system:masters`: it bypasses every authorizer, and cannot be revoked.
     pub break_glass: bool,

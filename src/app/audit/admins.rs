@@ -15,7 +15,7 @@ use crate::verify::target::Place;
 impl Audit<'_> {
     /// Returns `store.credential` of every administrator's kubeconfig in the directory.
     ///
-    /// They belong elsewhere: one that bypasses every authorizer is a warning even when it is valid.
+    /// They should be kept elsewhere: one that bypasses every authorizer is a warning even when it is valid.
     pub(super) fn admins(&self) -> Vec<Finding> {
         let names = files::names_in(&self.layout.admins()).unwrap_or_default();
         names.iter().filter(|name| name.ends_with(".conf")).map(|name| self.admin(name)).collect()

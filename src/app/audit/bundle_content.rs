@@ -17,7 +17,7 @@ use crate::pki::trust_bundle::TrustBundle;
 use crate::store::service_account::{self, KeyPairState};
 
 impl Audit<'_> {
-    /// Returns all that is wrong with the content of a host's bundle, in words.
+    /// Returns all problems of the content of a host's bundle, as text.
     ///
     /// `certificates` are the host's certificates in the directory.
     pub(super) fn content_problems(&self, bundle: &Bundle, host: &str, certificates: &[Fingerprint]) -> Vec<String> {

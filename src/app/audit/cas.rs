@@ -34,7 +34,7 @@ impl Audit<'_> {
     fn ca(&self, ca: &CaCertificate, is_active: bool) -> Finding {
         let role = ca.role();
         let mut wrong = self.ca_problems(ca, is_active);
-        // A CA's key may be kept elsewhere. One that is here has to be its owner's alone.
+        // A CA's key may be kept elsewhere. A key in the directory must be readable only by its owner.
         let open = credentials::readable_by_others(&self.layout.root_key(role));
         wrong.extend(open.as_ref().map(ToString::to_string));
         if !wrong.is_empty() {
@@ -79,8 +79,8 @@ impl Audit<'_> {
         wrong
     }
 
-    /// Returns how long before its expiry a CA should be replaced: from then on what it signs lives shorter, and replacing a CA
-    /// takes time.
+    /// Returns how long before its expiry a CA should be replaced: from then on what it signs lives shorter, and
+    /// replacing a CA takes time.
     fn replacement_time(&self, ca: &CaCertificate) -> Duration {
         let validity = &self.cluster.validity;
         let longest = Duration::try_from(validity.master.max(validity.node).duration()).unwrap_or(Duration::MAX);

@@ -18,7 +18,7 @@ use crate::verify::finding::{CheckId, Finding, Status};
 use crate::verify::remedy::{CertificateRemedy, FileRemedy, Remedy};
 use crate::verify::target::Place;
 
-/// How a CRL is found: the status, what was seen, and what helps.
+/// The judgement of a CRL: the status, the observation and the remedy.
 type Judgement = (Status, String, Option<Remedy>);
 
 /// Returns a finding of `store.credential` for each CRL that is in the directory, or that has to be.
@@ -73,8 +73,8 @@ pub(super) fn findings(
     Ok(findings)
 }
 
-/// Weakens what is wrong with the CRL of a CA that no longer signs: its key need not be here, and API servers deny what
-/// it issued without a CRL.
+/// Lowers the severity of a problem with the CRL of a CA that no longer signs: its key need not be here, and API
+/// servers deny what it issued without a CRL.
 fn of_state((status, saw, remedy): Judgement, state: CaState) -> Judgement {
     match (state, status) {
         (CaState::Trusted, Status::Fail | Status::Warn) => {
@@ -116,7 +116,7 @@ fn judge(crl: &Crl, comparison: &CrlComparison, now: OffsetDateTime, expires_wit
     let next = crl.next_update.map(stamp).unwrap_or_default();
     if let Some(due) = crl.next_update {
         let span = due - crl.this_update;
-        // A CRL that was made for a short time is not warned of all of that time.
+        // A CRL with a short validity must not be a warning for all of that time.
         if due - now <= expires_within.min(span / 3) {
             let saw = format!("it expires in {}, at {next}", in_words(due - now));
             return (Status::Warn, saw, Some(FileRemedy::RenewCrl.into()));

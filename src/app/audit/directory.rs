@@ -24,7 +24,7 @@ use crate::verify::report::Report;
 use crate::verify::target::Target;
 use crate::verify::verdict::Strictness;
 
-/// How a directory is audited.
+/// Options of an audit.
 #[derive(Debug, Clone, Copy)]
 pub struct AuditOptions {
     /// Certificates that expire within this time are a warning.
@@ -33,7 +33,7 @@ pub struct AuditOptions {
     pub problems_only: bool,
 }
 
-/// What an audit found.
+/// The result of an audit.
 #[derive(Debug)]
 pub struct AuditReport {
     /// The number of hosts that were checked.
@@ -80,7 +80,7 @@ pub fn audit(env: &Env, options: &AuditOptions, observer: &dyn Observer) -> Resu
     let roots = root.anchors().into_iter().cloned().collect();
     let target = Target { roots, ..Target::bare(cluster.name.to_string()) };
     let mut findings = audit.findings(&|| progress.add(1));
-    // Inserted, not chained: a large fleet's findings do not fit into memory twice.
+    // Inserted, not chained: a large cluster's findings do not fit into memory twice.
     findings.splice(0..0, trust_anchor(&target, env.now));
     findings.extend(super::crls::findings(layout, &cas, &ledger, env.now, options.expires_within)?);
     findings.extend(removed_hosts::findings(layout, &cluster, &ledger, env.now)?);
@@ -103,7 +103,7 @@ fn read(layout: &Layout) -> (Result<Cluster, Error>, Recorded) {
     })
 }
 
-/// What all checks of an audit work with.
+/// The state that all checks of an audit share.
 pub(super) struct Audit<'a> {
     pub(super) layout: &'a Layout,
     pub(super) cluster: &'a Cluster,
@@ -134,7 +134,7 @@ impl Audit<'_> {
             .chain(self.unfinished_elsewhere())
             .collect();
         let mut findings = self.credentials(progress);
-        // Inserted, not chained: a large fleet's findings do not fit into memory twice.
+        // Inserted, not chained: a large cluster's findings do not fit into memory twice.
         findings.splice(0..0, first);
         findings.push(self.service_account());
         findings.extend(self.admins());

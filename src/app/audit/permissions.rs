@@ -79,7 +79,7 @@ impl Audit<'_> {
         if saw.is_empty() {
             return None;
         }
-        // A group of one's own is usual on desktops.
+        // On desktops each user usually has a group of the same name.
         let status = if by_everyone { Status::Fail } else { Status::Warn };
         let more = saw.len().saturating_sub(NAMED);
         saw.truncate(NAMED);

@@ -16,11 +16,11 @@ use crate::store::ledger::history::{HistoryEntry, HistoryFilter};
 /// Which entries are read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HistoryOptions {
-    /// Those of this host, account, serial number or SHA-256 alone.
+    /// Only entries of this host, account, serial number or SHA-256.
     pub about: Option<String>,
-    /// Those from this time on.
+    /// Only entries from this time on.
     pub since: Option<OffsetDateTime>,
-    /// At most so many, the newest.
+    /// At most this number of entries, the newest.
     pub last: Option<usize>,
 }
 

@@ -110,7 +110,7 @@ impl Draft {
         self.imported
     }
 
-    /// Returns the name of a cluster in this directory, where no other is given: the folder's name, as far as it is
+    /// Returns the default name of a cluster in this directory: the part of the folder's name that is a valid
     /// one.
     #[must_use]
     pub fn default_name(layout: &Layout) -> String {
@@ -135,7 +135,7 @@ impl Draft {
     /// Sets the endpoint.
     ///
     /// # Errors
-    /// When it is none, or something else in the cluster has it.
+    /// When it is not an endpoint, or something else in the cluster has it.
     pub fn set_endpoint(&mut self, answer: &str) -> Result<(), AnswerError> {
         let answer = answer.to_ascii_lowercase();
         if let Err(reason) = Endpoint::parse(&answer) {

@@ -40,7 +40,7 @@ pub enum InitError {
     },
 }
 
-/// What helps against an [`InitError`].
+/// The remedy for an [`InitError`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Remedy {
     /// Correct the values that were given.

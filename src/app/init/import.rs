@@ -12,7 +12,7 @@ use crate::cluster::inventory::addresses::{AdjustedAddress, Adjustment};
 use crate::cluster::inventory::{ExternalIps, Inventory, SkipReason};
 use crate::config;
 
-/// What is worth knowing about an import.
+/// A notice of an import.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
     /// An address was changed or left out.
@@ -82,7 +82,7 @@ impl Draft {
         let errors = self.errors();
         let too_long = errors.into_iter().filter(|error| matches!(error.reason, Reason::AccountTooLong { .. }));
         let nodes: BTreeMap<usize, ConfigError> = too_long.filter_map(|error| Some((error.node()?, error))).collect();
-        // From the end, so that the positions before it stay right.
+        // From the end, so that the positions before it stay valid.
         for (node, error) in nodes.into_iter().rev() {
             if node < self.values.nodes.len() {
                 let host = self.values.nodes.remove(node).name.unwrap_or_default();
@@ -101,7 +101,7 @@ impl Draft {
         let errors = self.errors().into_iter().filter(|error| is_taken(&error.reason));
         let taken: BTreeMap<(usize, usize), Reason> =
             errors.filter_map(|error| Some((error.address_of_a_node()?, error.reason))).collect();
-        // From the end, so that the positions before it stay right.
+        // From the end, so that the positions before it stay valid.
         for ((node, address), reason) in taken.into_iter().rev() {
             let Some(host) = self.values.nodes.get_mut(node).filter(|host| host.addresses.len() > 1) else { continue };
             let Some(value) = host.addresses.get(address).cloned() else { continue };
@@ -116,7 +116,7 @@ impl Draft {
     }
 }
 
-/// Removes what is said about hosts that were named directly.
+/// Removes notices about hosts that were named directly.
 fn without(found: &mut Inventory, named: &HashSet<String>) {
     found.adjusted.retain(|address| !named.contains(&address.host));
     found.skipped.retain(|(host, _)| !named.contains(host));

@@ -1,4 +1,4 @@
-//! Finds the files of a folder, however it is made: with loops of links, pipes, and more files than a PKI has.
+//! Finds the files of a folder, and copes with loops of links, pipes, and too many files.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use crate::store::error::StoreError;
 use crate::store::files::{self, Names};
 
-/// How deep a folder is searched.
+/// The maximal depth of the search in a folder.
 const MAX_DEPTH: usize = 16;
-/// How many files and folders are looked at.
+/// The maximal number of files and folders that are examined.
 const MAX_ENTRIES: usize = 10_000;
 /// The end of the name of a link that names the newest of several files, as a kubelet makes it.
 const CURRENT: &str = "-current.pem";
@@ -84,7 +84,7 @@ impl Walk {
             Ok(names) => names,
             Err(error) => return self.skip(label, path, error.into()),
         };
-        // Their certificates are not known, and must not pass for none.
+        // Their certificates are not known; the report must not suggest that there are none.
         for path in not_utf8 {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             self.skip(&label.join(name), &path, WalkError::Name);
@@ -97,7 +97,7 @@ impl Walk {
         };
         for name in &names {
             let (label, path) = (label.join(name), path.join(name));
-            // What a kubelet renewed stays beside what it uses.
+            // A kubelet keeps its earlier certificates beside the current one.
             if is_former(name) {
                 continue;
             }

@@ -46,7 +46,7 @@ pub struct PlannedCertificate {
     pub reasons: Vec<IssueReason>,
 }
 
-/// What is to be done for one subject.
+/// The plan for one subject.
 #[derive(Debug)]
 pub(super) struct SubjectPlan {
     /// Its number in [`Wanted`].
@@ -55,7 +55,8 @@ pub(super) struct SubjectPlan {
     pub(super) issue: Vec<(usize, Vec<IssueReason>)>,
     /// The number of valid certificates.
     pub(super) kept: usize,
-    /// The numbers of the certificates whose keys only the host has, each with all reasons for which it needs a new one.
+    /// The numbers of the certificates whose keys only the host has, each with all reasons for which it needs a new
+    /// one.
     pub(super) on_host: Vec<(usize, Vec<IssueReason>)>,
 }
 
@@ -94,7 +95,7 @@ impl Comparer<'_> {
     /// Compares all subjects. Files that are unchanged since they were verified are not read.
     ///
     /// # Errors
-    /// When a file or the ledger cannot be read, or a stop was asked for.
+    /// When a file or the ledger cannot be read, or a stop was requested.
     pub(super) fn compare(&self, ledger: &Ledger, observer: &dyn Observer) -> Result<Comparison, Error> {
         let cache_key = CacheKey::new(self.keys(), self.cas, ledger.revocation_count()?);
         let snapshots = Snapshots::new(self.layout, cache_key, self.wanted.now);
@@ -154,7 +155,7 @@ impl Comparer<'_> {
                 false => SubjectPlan::new(subject, Vec::new(), specs.len()),
             });
         }
-        // The hosts of a new fleet have no folders, and looking for each of their files would take most of the time.
+        // The hosts of a new cluster have no folders, and looking for each of their files would take most of the time.
         if snapshot.is_none() && specs.first().is_some_and(|spec| credentials::lacks_folder(self.layout, spec)) {
             let issue = all_for(IssueReason::Problem(CredentialProblem::NotThere));
             return Ok(SubjectPlan::new(subject, issue, 0));

@@ -12,10 +12,10 @@ use crate::store::credentials::CredentialProblem;
 /// Errors of issuing credentials.
 #[derive(Debug, thiserror::Error)]
 pub enum IssuanceError {
-    /// A stop was asked for before anything was changed.
+    /// A stop was requested before anything was changed.
     #[error("stopped on request; nothing was changed")]
     StoppedBeforeChange,
-    /// A stop was asked for; all that was issued is recorded and in its place.
+    /// A stop was requested; all that was issued is recorded and in its place.
     #[error("stopped on request; {issued} of {} issued", certificates(*total))]
     Stopped {
         /// The certificates that were issued.

@@ -54,8 +54,8 @@ impl Wanted<'_> {
         }
     }
 
-    /// Returns the certificates of a subject. They are made when they are needed: those of a large fleet would fill the
-    /// memory.
+    /// Returns the certificates of a subject. They are made when they are needed: those of a large cluster would fill
+    /// the memory.
     pub(super) fn specs(&self, subject: usize) -> Vec<CertificateSpec> {
         match &self.options.subjects {
             Subjects::Masters(hosts) => match hosts.get(subject) {

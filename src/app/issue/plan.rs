@@ -136,7 +136,7 @@ impl<'a> IssuePreview<'a> {
             // The accounts of control-plane nodes are the same under both schemes.
             Role::Master => (service_account::step(&env.layout)?, Superseded::default()),
             Role::Node => {
-                // Until a host has asked for what replaces its certificate, that is all it has.
+                // Until a host has requested a new certificate, it has only this one.
                 let waits = |plan: &&SubjectPlan| plan.on_host.iter().any(|(_, reasons)| !reasons.is_empty());
                 let hosts = || {
                     let replaced = plans.iter().filter(|plan| !waits(plan));
@@ -153,7 +153,7 @@ impl<'a> IssuePreview<'a> {
 /// Returns what [`plan`] and [`IssuePlan::apply`] would do, and changes nothing.
 ///
 /// # Errors
-/// When there is no CA, the ledger is not current, a file cannot be read, or a stop was asked for.
+/// When there is no CA, the ledger is not current, a file cannot be read, or a stop was requested.
 pub fn preview<'a>(
     options: IssueOptions<'a>,
     cluster: &'a Cluster,
@@ -198,7 +198,7 @@ pub fn plan<'a>(
     let wanted = Wanted { options, cluster, now: env.now };
     let mut folders = Ok(HostFolders::default());
     let preview = rayon::in_place_scope(|scope| {
-        // At the same time: listing the folders of a large fleet takes as long as reading the ledger.
+        // At the same time: listing the folders of a large cluster takes as long as reading the ledger.
         scope.spawn(|_| folders = issuance::sweep(&env.layout));
         IssuePreview::new(wanted, &cas, &ledger, env, observer)
     });
@@ -209,7 +209,7 @@ pub fn plan<'a>(
     Ok(IssuePlan { preview, env, ledger, cas, _lock: lock })
 }
 
-/// Stores what was verified. Where that fails the next run reads the files again, and that is all.
+/// Stores what was verified. If that fails, the only effect is that the next run reads the files again.
 fn cache(entries: &[CacheEntry], ledger: &mut Ledger, observer: &mut dyn Observer) {
     if let Err(error) = ledger.cache_verified(entries) {
         observer.notice(Notice::NotCached(error).into());
@@ -234,7 +234,7 @@ impl IssuePlan<'_> {
     /// `issuers` are the CAs of [`Self::signers`].
     ///
     /// # Errors
-    /// When a certificate cannot be made, the ledger or the disk cannot be used, or a stop was asked for. All that was
+    /// When a certificate cannot be made, the ledger or the disk cannot be used, or a stop was requested. All that was
     /// issued until then is recorded and in its place.
     pub fn apply(mut self, issuers: &[Issuer], observer: &mut dyn Observer) -> Result<IssueReport, Error> {
         let env = self.env;

@@ -12,7 +12,7 @@ pub struct IssueReport {
     pub issued: usize,
     /// The number of valid certificates that were kept.
     pub kept: usize,
-    /// What became of the certificates of the other account scheme, if there were any.
+    /// The result for the certificates of the other account scheme, if there were any.
     pub superseded: Option<SupersededReport>,
     /// What to do next.
     pub next: NextStep,
@@ -29,7 +29,7 @@ pub enum NextStep {
     Package,
 }
 
-/// How many hosts are looked at: of a large fleet some stand for all.
+/// The number of hosts that are examined: in a large cluster a sample is enough.
 const LOOKED_AT: usize = 1000;
 
 impl NextStep {

@@ -56,7 +56,7 @@ impl Signing<'_> {
     /// yet.
     ///
     /// # Errors
-    /// When a certificate cannot be made, the ledger or the disk cannot be used, or a stop was asked for.
+    /// When a certificate cannot be made, the ledger or the disk cannot be used, or a stop was requested.
     pub(super) fn run(
         &self,
         work: &[&SubjectPlan],
@@ -152,7 +152,7 @@ impl Signing<'_> {
             .map_err(|source| IssuanceError::Certificate { credential: spec.into(), source })
     }
 
-    /// Reads and verifies a credential that is kept once more: the passphrase may have been waited for since the plan.
+    /// Reads and verifies a credential that is kept once more: the wait for the passphrase may have been long.
     fn still_valid(&self, spec: &CertificateSpec) -> Result<LoadedCredential, IssuanceError> {
         let changed = |problem| IssuanceError::Changed { credential: spec.into(), problem };
         let loaded = credentials::read(&self.env.layout, spec).map_err(changed)?;

@@ -1,4 +1,4 @@
-//! Tells which encrypted archives are up to date: same bundle, same recipients, and unchanged since.
+//! Determines which encrypted archives are up to date: same bundle, same recipients, and unchanged since.
 //!
 //! Encryption is randomized, so the archives themselves cannot be compared with new ones.
 

@@ -38,14 +38,14 @@ pub enum Recipients {
 pub enum Encryption<'c> {
     /// Each to its recipients.
     To(RecipientPlan<'c>),
-    /// Not at all.
+    /// Bundles are not encrypted.
     None {
         /// Whether that was asked for, so that an encrypted bundle may be replaced.
         requested: bool,
     },
 }
 
-/// The recipients of each host's bundle: every host has one at least, and every key is usable.
+/// The recipients of each host's bundle: every host has at least one, and every key is usable.
 #[derive(Debug)]
 pub struct RecipientPlan<'c>(HashMap<&'c str, Vec<Recipient>>);
 

@@ -129,7 +129,7 @@ pub enum PackageError {
     /// The signing key cannot sign.
     #[error("the signing key cannot sign")]
     Signing(#[source] SshError),
-    /// A stop was asked for.
+    /// A stop was requested.
     #[error("stopped on request; {packed} of {total} bundles packed")]
     Stopped {
         /// The number of bundles that are packed.
@@ -140,7 +140,7 @@ pub enum PackageError {
     /// A credential of the verifier bundle cannot be used.
     #[error("the {} credential cannot be used, so nothing was packed: {}", profile.policy().name, super::preflight_error::joined(problems))]
     VerifierCredential {
-        /// What it is for.
+        /// The purpose.
         profile: Profile,
         /// What is wrong with it.
         problems: Vec<CredentialProblem>,
@@ -200,7 +200,7 @@ fn bundles_of(hosts: &[HostName]) -> String {
 }
 
 impl PackageError {
-    /// Returns what helps, as data.
+    /// Returns the remedy, as data.
     #[must_use]
     pub fn remedy(&self) -> Option<Remedy> {
         Some(match self {

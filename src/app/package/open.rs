@@ -51,7 +51,7 @@ pub fn read(path: &Path, bytes: Zeroizing<Vec<u8>>) -> Result<OpenedFile, OpenBu
     if !encryption::is_encrypted(&bytes) {
         return checked(path, &bytes).map(|bundle| OpenedFile::Bundle(Box::new(bundle)));
     }
-    // The header is checked first, so that no passphrase is asked for in vain.
+    // The header is checked first, so that the user is not asked for a passphrase that cannot help.
     match encryption::recipients(&bytes) {
         Ok(_) => Ok(OpenedFile::Encrypted(EncryptedFile { path: path.to_owned(), bytes })),
         Err(source) => Err(OpenBundleError::Decrypt { path: path.to_owned(), source }),
@@ -70,7 +70,7 @@ pub enum Signature {
         /// The name of the signer.
         name: String,
     },
-    /// It is valid, and it is not known whose key made it.
+    /// It is valid, but the owner of the key is not known.
     Unknown {
         /// The key's fingerprint, as OpenSSH prints it.
         fingerprint: String,

@@ -1,4 +1,4 @@
-//! What to pack, and how.
+//! Options of packing.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use crate::bundle::format::Format;
 use crate::bundle::images::Settings;
 use crate::pki::ssh::SshKey;
 
-/// What to pack, and how.
+/// Options of packing.
 #[derive(Debug)]
 pub struct PackageOptions<'c> {
     /// The hosts.

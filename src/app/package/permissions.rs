@@ -12,7 +12,7 @@ use crate::store::layout::Layout;
 #[derive(Debug, Default)]
 pub(super) struct ExposedKeys(Mutex<Seen>);
 
-/// A fleet may have many: the first one stands for all.
+/// A large cluster may have many: only the first one is reported.
 #[derive(Debug, Default)]
 struct Seen {
     count: usize,

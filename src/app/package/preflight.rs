@@ -14,9 +14,9 @@ use crate::store::verification_cache::CacheEntry;
 /// What the check found.
 #[derive(Debug)]
 pub(super) struct Preflight<'c> {
-    /// The hosts all of whose credentials can be used.
+    /// The hosts of which all credentials can be used.
     pub(super) hosts: Vec<Roles<'c>>,
-    /// Where all hosts are selected: those that keep their encrypted bundle, as their keys were discarded.
+    /// If all hosts are selected: those that keep their encrypted bundle, because their keys were discarded.
     pub(super) kept: Vec<Roles<'c>>,
     /// Entries for the verification cache.
     pub(super) verified: Vec<CacheEntry>,
@@ -24,7 +24,7 @@ pub(super) struct Preflight<'c> {
     pub(super) refused: Vec<RefusedHost>,
 }
 
-/// A host and what its check gave.
+/// A host and the result of its check.
 type Checked<'c, T> = (Roles<'c>, T);
 
 /// Checks every selected host.

@@ -1,4 +1,4 @@
-//! Hosts that cannot be packed, and what helps them.
+//! Hosts that cannot be packed, and the remedies.
 
 use std::fmt;
 
@@ -24,16 +24,16 @@ pub struct RefusedHost {
     pub is_key_on_host: bool,
 }
 
-/// What helps a host that was refused.
+/// The remedy for a host that was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CredentialRemedy {
     /// Issue the credential.
     Issue,
-    /// Reissue it: its key was discarded on purpose, and all else is good.
+    /// Reissue it: its key was discarded on purpose, and everything else is valid.
     Reissue,
     /// Send a new request from the host, which alone has the key.
     SendRequest,
-    /// Make its file readable: the credential may well be good.
+    /// Make its file readable: the credential may be valid.
     MakeReadable,
     /// Compare the clocks: it is not valid yet.
     CompareClocks,
@@ -58,7 +58,7 @@ impl RefusedHost {
         if self.credential.policy().holder == Holder::Master { Role::Master } else { Role::Node }
     }
 
-    /// Returns what helps.
+    /// Returns the remedy.
     #[must_use]
     pub fn remedy(&self) -> CredentialRemedy {
         match self.problems.as_slice() {
@@ -86,7 +86,7 @@ impl fmt::Display for RefusedHost {
     }
 }
 
-/// The hosts that were refused, of which there is one at least, and those that were packed nevertheless.
+/// The hosts that were refused, at least one, and those that were packed nevertheless.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// The hosts that were refused, in order.

@@ -1,16 +1,16 @@
-//! What helps where bundles cannot be packed, as data.
+//! Remedies for bundles that cannot be packed, as data.
 
 use super::preflight_error::Refusal;
 use crate::cluster::name::HostName;
 use crate::cluster::spec::Role;
 use crate::store::error::StoreError;
 
-/// What helps where bundles cannot be packed.
+/// The remedy for bundles that cannot be packed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Remedy {
     /// Name hosts, or select all.
     NameHosts,
-    /// Use this name, which the cluster file has.
+    /// Use this name, which is in the cluster file.
     UseSimilarName(String),
     /// Add the host to the cluster file.
     AddHost,
@@ -53,7 +53,7 @@ pub enum Remedy {
     MoveAway,
     /// Correct the template that the error names.
     CorrectTemplate,
-    /// Run the same command again: what is done is kept.
+    /// Run the same command again: completed work is kept.
     RunAgain,
     /// Issue the masters' credentials and the verifier's.
     IssueMasters,

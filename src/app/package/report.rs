@@ -21,11 +21,11 @@ pub struct PackageReport {
     pub encrypted: bool,
     /// The hosts that could not be packed, in order.
     pub refused: Vec<RefusedHost>,
-    /// The hosts that keep their encrypted bundle, as their keys were discarded.
+    /// The hosts that keep their encrypted bundle, because their keys were discarded.
     pub kept: Vec<HostName>,
     /// The number of keys that were deleted, where that was asked for.
     pub discarded: Option<usize>,
-    /// What a person should know, in order of discovery.
+    /// What the user should know, in order of discovery.
     pub warnings: Vec<Warning>,
 }
 
@@ -66,7 +66,7 @@ impl PackageReport {
     }
 }
 
-/// Something about bundles that a person should know.
+/// Something about bundles that the user should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Warning {
     /// Other users can read private keys.

@@ -8,7 +8,7 @@ use crate::bundle::input::Roles;
 use crate::bundle::model::SIGNATURE;
 use crate::cluster::name::HostName;
 
-/// The number of hosts whose last bundles are read: all bundles of a large fleet would take long.
+/// The number of hosts whose last bundles are read: all bundles of a large cluster would take long.
 const SAMPLE: usize = 8;
 
 /// Returns those of the first hosts whose last bundles in `folder` are signed.

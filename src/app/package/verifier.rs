@@ -32,7 +32,7 @@ use crate::store::ledger::inventory::Inventory;
 pub struct VerifierReport {
     /// Its file.
     pub path: PathBuf,
-    /// What a person should know.
+    /// What the user should know.
     pub warnings: Vec<Warning>,
 }
 

@@ -1,4 +1,4 @@
-//! What a bundle changes of the versions that masters run, and what a release of Kubernetes does not support.
+//! Warnings about the versions that masters run, and about what a release of Kubernetes does not support.
 
 use std::collections::BTreeMap;
 

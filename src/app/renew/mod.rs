@@ -1,7 +1,8 @@
 //! Renews what is due: credentials of hosts and of the verifier, administrators' kubeconfigs, and CRLs.
 //!
-//! What was never issued is left to `app::issue`. [`plan()`] finds what is due and changes nothing; [`RenewPlan::apply`] renews it by the
-//! use cases of each kind, so that what was done until an interruption is complete, and the same run continues.
+//! `app::issue` issues what was never issued. [`plan()`] finds what is due and changes nothing; [`RenewPlan::apply`]
+//! renews it by the use cases of each kind, so that what was done until an interruption is complete, and the same run
+//! continues.
 
 mod observer;
 mod plan;

@@ -1,4 +1,4 @@
-//! Shows notices once: several use cases look at the same directory.
+//! Passes on each notice once: several use cases examine the same directory.
 
 use crate::app::{Cancellation, Notice, Observer, Progress, Task};
 

@@ -196,7 +196,7 @@ impl<'a> RenewPlan<'a> {
     /// `issuers` are the CAs of [`Self::signers`].
     ///
     /// # Errors
-    /// As the use cases of each kind. What was renewed until then is complete; the same run continues.
+    /// The errors of the use cases of each kind. What was renewed until then is complete; the same run continues.
     pub fn apply(mut self, issuers: &[Issuer], observer: &mut dyn Observer) -> Result<RenewReport, Error> {
         let certificates: Vec<PlannedCertificate> = self.certificates().collect();
         let to_request: Vec<PlannedCertificate> = self.to_request().collect();

@@ -1,4 +1,4 @@
-//! Requests on a host: makes the keys of a kubelet where they stay, and writes what they ask for into a file.
+//! Requests on a host: makes the keys of a kubelet where they stay, and writes the requests into a file.
 //!
 //! It needs no network and no cluster directory. The keys are in the paths of a node's bundle.
 

@@ -1,4 +1,4 @@
-//! The statement of a request, which a host's SSH key signs: whose requests these are, and of when.
+//! The statement of a request, which a host's SSH key signs: the host that made it, and the time.
 
 use std::iter::Peekable;
 use std::str::Lines;
@@ -69,7 +69,7 @@ impl Statement {
         text
     }
 
-    /// Reads the very text that [`Self::to_text`] makes.
+    /// Parses exactly the text that [`Self::to_text`] makes.
     fn parse(text: &str) -> Option<Self> {
         let digest = |text: &str| Fingerprint::parse(text.strip_prefix("sha256:")?);
         let mut lines = text.strip_prefix(HEAD)?.strip_prefix('\n')?.lines().peekable();

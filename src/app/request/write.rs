@@ -20,7 +20,7 @@ use crate::pki::ssh::SshKey;
 use crate::store::error::StoreError;
 use crate::store::files;
 
-/// The first line of a request's file, by which it is known to be one.
+/// The first line of a request's file, which identifies the format.
 const HEAD: &str = "# clusterctl request";
 
 /// What is requested, and where.

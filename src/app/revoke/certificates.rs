@@ -1,4 +1,4 @@
-//! Certificates that are named by their file: the ledger need not have them.
+//! Reads certificates from files: the ledger need not have them.
 
 use std::path::Path;
 
@@ -22,7 +22,7 @@ use crate::store::ledger::certificates::Entry;
 use crate::store::ledger::certificates::IssuedCertificate;
 use crate::store::ledger::{AuditContext, Ledger};
 
-/// No certificate or kubeconfig is larger than this, in bytes.
+/// The largest certificate or kubeconfig that is read, in bytes.
 const MAX_BYTES: u64 = 1 << 20;
 /// The ledger's profile of a certificate whose account is of no profile.
 const UNKNOWN_PROFILE: &str = "unknown";

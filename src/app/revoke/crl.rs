@@ -21,7 +21,7 @@ use crate::store::files::{self, PUBLIC};
 use crate::store::ledger::Ledger;
 use crate::store::ledger::revocations::Revocation;
 
-/// The validity of a CRL where no other is asked for.
+/// The default validity of a CRL.
 pub const DEFAULT_VALIDITY: Lifetime = Lifetime::NINETY_DAYS;
 
 /// Signs the CRL of one CA from what the ledger knows, writes it, and returns its file.

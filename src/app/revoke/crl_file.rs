@@ -8,7 +8,7 @@ use crate::store::error::StoreError;
 use crate::store::files;
 use crate::store::layout::Layout;
 
-/// No CRL is larger than this, in bytes; half a million serial numbers would fit.
+/// The largest CRL that is read, in bytes: half a million serial numbers fit.
 pub const MAX_BYTES: u64 = 32 << 20;
 
 /// Errors of using a CRL in the directory.

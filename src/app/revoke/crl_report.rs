@@ -35,7 +35,7 @@ pub enum CrlSource {
     },
 }
 
-/// CRLs at a time.
+/// The state of CRLs at a given time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CrlReport {
     /// The CRLs, in the order of their files.
@@ -120,7 +120,7 @@ impl Directory {
         Ok(Self { cas, ledger, revoked })
     }
 
-    /// Describes the CRLs of all roles: those that there are, and those that the ledger wants.
+    /// Describes the CRLs of all roles: those that exist, and those that the ledger requires.
     fn crls(&self, layout: &Layout) -> Result<Vec<CrlState>, StoreError> {
         let mut found = Vec::new();
         for role in CaRole::ALL {

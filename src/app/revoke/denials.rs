@@ -24,7 +24,7 @@ use crate::store::ledger::certificates::IssuedCertificate;
 
 /// How long an expired certificate is still listed: clocks differ.
 pub(crate) const GRACE: Duration = Duration::DAY;
-/// No authorization configuration is larger than this, in bytes.
+/// The largest authorization configuration that is read, in bytes.
 pub(crate) const MAX_RULES: u64 = 16 << 20;
 
 /// Returns the revoked certificates that have not expired, or only within [`GRACE`].

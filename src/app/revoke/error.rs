@@ -39,7 +39,7 @@ pub enum RevokeError {
     OutdatedLedger {
         /// The file.
         path: PathBuf,
-        /// How it is known.
+        /// The evidence.
         evidence: LedgerEvidence,
         /// The file or folder from which the ledger can learn what it lacks, if any can tell.
         record_from: Option<PathBuf>,
@@ -97,7 +97,7 @@ pub enum RevokeError {
         /// The last one expired at this time.
         last: Option<OffsetDateTime>,
     },
-    /// All certificates are revoked, and the CRLs and the authorization configuration say so.
+    /// All certificates are revoked, and the CRLs and the authorization configuration list them.
     #[error("{name} is revoked already{}", since.map(|time| format!(", since {}", stamp(time))).unwrap_or_default())]
     AlreadyRevoked {
         /// The host, account or serial number.
@@ -137,7 +137,7 @@ pub enum NoCertificate {
     Certificate(#[from] CertificateError),
 }
 
-/// How it is known that a ledger is older than a file.
+/// The evidence that a ledger is older than a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LedgerEvidence {
     /// The file denies certificates that the ledger does not have as revoked.

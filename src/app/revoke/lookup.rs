@@ -1,4 +1,4 @@
-//! Finds the certificates that a name stands for.
+//! Finds the certificates that a name refers to.
 
 use super::certificates::{self, OwnCertificate};
 use super::error::RevokeError;
@@ -17,10 +17,10 @@ use crate::store::layout::Layout;
 use crate::store::ledger::Ledger;
 use crate::store::ledger::certificates::IssuedCertificate;
 
-/// Hexadecimal text with fewer digits than this is a name, not a serial number.
+/// The minimum number of digits of a serial number: shorter hexadecimal text is a name.
 const SERIAL_DIGITS: usize = 16;
 
-/// Where certificates are looked for.
+/// The sources in which certificates are searched.
 pub(super) struct Lookup<'a> {
     pub(super) cluster: &'a Cluster,
     pub(super) layout: &'a Layout,
@@ -28,7 +28,7 @@ pub(super) struct Lookup<'a> {
     pub(super) ledger: &'a Ledger,
 }
 
-/// What a name stands for.
+/// What a name refers to.
 pub(super) enum Found {
     /// Certificates of this directory's CAs.
     Certificates {
@@ -45,7 +45,8 @@ impl Lookup<'_> {
     /// Finds the certificates of a host or an account, the one with a serial number, or those of a file.
     ///
     /// # Errors
-    /// [`LookupError`], [`RevokeError::NothingIssued`], [`InputError::Missing`]; or when a file or the ledger cannot be used.
+    /// [`LookupError`], [`RevokeError::NothingIssued`], [`InputError::Missing`]; or when a file or the ledger cannot be
+    /// used.
     pub(super) fn find(&self, subject: &Subject) -> Result<Found, Error> {
         if let Some(issuer) = subject.issuer {
             return self.of_issuer(&subject.name, issuer);

@@ -84,7 +84,7 @@ impl NotInLedger {
         })
     }
 
-    /// Refuses to go on where files that nothing is learnt from have revocations that the ledger would still lack.
+    /// Refuses to continue if files from which nothing is recorded have revocations that the ledger would still lack.
     ///
     /// # Errors
     /// [`RevokeError::OutdatedLedger`]; or when the ledger cannot be used.

@@ -1,11 +1,11 @@
-//! What revoking, and looking at the state of revocations, reports while it runs.
+//! Notices of revoking, and of examining the state of revocations.
 
 use std::path::PathBuf;
 
 use super::crl_file::CrlFileError;
 use super::removed_host::RemovedHost;
 
-/// Something about revocations that a person should know.
+/// Something about revocations that the user should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
     /// A CRL that cannot be used is replaced by what the ledger knows.

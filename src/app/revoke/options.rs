@@ -9,7 +9,7 @@ use crate::pki::reason::Reason;
 /// What is revoked or recorded, and how long the CRLs are valid.
 #[derive(Debug, Clone)]
 pub struct RevokeOptions {
-    /// What is done.
+    /// The action.
     pub request: Request,
     /// The time from a CRL's thisUpdate to its nextUpdate.
     pub crl_validity: Lifetime,
@@ -34,7 +34,7 @@ pub enum Request {
     RenewCrls,
 }
 
-/// What names certificates.
+/// How certificates are named.
 #[derive(Debug, Clone)]
 pub struct Subject {
     /// A host, an account, a serial number in hexadecimal, or a file.

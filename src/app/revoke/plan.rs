@@ -38,7 +38,7 @@ pub struct RevokePlan<'a> {
     crl_validity: Lifetime,
     changes: Changes,
     not_in_ledger: NotInLedger,
-    /// The rendered files that the ledger learns from.
+    /// The rendered files from which the ledger is completed.
     states: Vec<RenderedState>,
     templates: Templates,
     cluster: &'a Cluster,
@@ -50,7 +50,7 @@ pub struct RevokePlan<'a> {
 
 /// Locks the cluster directory and plans what is revoked.
 ///
-/// All that can fail for other reasons than the disk or a key fails here.
+/// All errors that are not caused by the disk or a key occur here.
 ///
 /// # Errors
 /// [`RevokeError`]; or when there is no CA, a template fails, or a file or the ledger cannot be used.

@@ -1,15 +1,15 @@
-//! What helps where certificates cannot be revoked, as data.
+//! Remedies for certificates that cannot be revoked, as data.
 
 use std::path::Path;
 
 use crate::verify::remedy::FileRemedy;
 
-/// What helps where certificates cannot be revoked, or the ledger lacks revocations.
+/// The remedy for certificates that cannot be revoked, or for a ledger that lacks revocations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Remedy {
     /// Put a CRL back from a backup, or sign it again.
     RestoreOrRenewCrls,
-    /// Let the ledger learn from the CRLs what it lacks.
+    /// Record in the ledger the revocations that only the CRLs have.
     LearnFromCrls,
     /// Start a new cluster directory with new CAs.
     ReplaceCas,

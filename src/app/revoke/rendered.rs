@@ -38,7 +38,7 @@ const KIND: &str = "AuthorizationConfiguration";
 const DIGITS: usize = 64;
 /// What precedes the generation in the packing record.
 const GENERATION: &str = "generation ";
-/// No packing record is larger than this, in bytes.
+/// The largest packing record that is read, in bytes.
 const MAX_RECORD: u64 = 4096;
 
 /// The state of the ledger by one rendered file.
@@ -200,7 +200,7 @@ pub(crate) fn last_packed(layout: &Layout, root: &TrustBundle) -> Result<Option<
     Ok(text.and_then(|text| Record::parse(&text, root)).map(|record| record.generation))
 }
 
-/// Returns the state by a file, or by a folder of bundles, that a person named.
+/// Returns the state by a file, or by a folder of bundles, that the user named.
 ///
 /// # Errors
 /// [`InputError::Missing`], [`RevokeError::NotRendered`]; or when it cannot be read.
@@ -254,7 +254,7 @@ pub(crate) fn not_revoked(
 pub(crate) struct NewerFile {
     /// The file.
     pub(crate) path: PathBuf,
-    /// How it is known.
+    /// The evidence.
     pub(crate) evidence: LedgerEvidence,
 }
 

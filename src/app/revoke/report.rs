@@ -23,20 +23,20 @@ pub struct RevokeReport {
     pub next_update: OffsetDateTime,
     /// What is left to do, and where the revocation has no effect.
     pub advice: Vec<Advice>,
-    /// What the ledger learnt from CRLs and rendered files.
+    /// What was recorded from CRLs and rendered files.
     pub learnt: Learnt,
 }
 
 /// What was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// So many certificates were revoked.
+    /// This number of certificates was revoked.
     Revoked(usize),
     /// A revocation that was interrupted was completed.
     Completed,
     /// The CRLs were signed again.
     Renewed,
-    /// What rendered files have was recorded.
+    /// The content of rendered files was recorded.
     Recorded {
         /// The number of certificates of bundles that were recorded.
         from_bundles: usize,
@@ -60,14 +60,14 @@ pub enum Advice {
     ServingStaysAccepted,
 }
 
-/// What the ledger learnt from CRLs and rendered files.
+/// What was recorded from CRLs and rendered files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Learnt {
     /// The number of certificates that it had as valid, and that are revoked.
     pub certificates: usize,
     /// Their hosts and accounts.
     pub names: BTreeSet<String>,
-    /// Whether files were named to learn from.
+    /// Whether files were named to record from.
     pub from_files: bool,
     /// The number of revoked serial numbers whose certificates it does not have.
     pub serials: usize,

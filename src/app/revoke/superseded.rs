@@ -109,14 +109,14 @@ impl Superseded {
     }
 }
 
-/// What became of superseded certificates.
+/// The result for superseded certificates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SupersededReport {
     /// They were revoked.
     Revoked {
         /// Their number.
         count: usize,
-        /// The files that say so.
+        /// The files that list or deny them.
         written: Vec<PathBuf>,
     },
     /// They stay valid: API servers could not deny so many.

@@ -1,4 +1,4 @@
-//! Requests that are refused, and why.
+//! Refused requests and the reasons.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -31,7 +31,7 @@ pub enum RequestProblem {
     /// The file is empty.
     #[error("it is empty")]
     Empty,
-    /// The file is damaged, or nothing in it is known.
+    /// The file is damaged, or of an unknown kind.
     #[error("{0}")]
     Damaged(MaterialError),
     /// There is no request in the file.
@@ -57,7 +57,7 @@ pub enum RequestProblem {
         /// The most similar name that the cluster file has.
         similar: Option<String>,
     },
-    /// Neither the request nor a flag tells the profile.
+    /// Neither the request nor a flag determines the profile.
     #[error("it does not tell whether it is for kubelet-client or kubelet-server")]
     NoProfile,
     /// It asks for another user name.
@@ -116,10 +116,10 @@ pub enum RequestProblem {
     /// Its SSH signature is about another cluster.
     #[error("its SSH signature is about a host that trusts another root, {}", .0.as_pin())]
     OtherCluster(Fingerprint),
-    /// Another SSH key signed it than the host's.
+    /// An SSH key other than the host's signed it.
     #[error("the SSH key {0} signed it, which is not the host's")]
     OtherHostKey(String),
-    /// An SSH key signed it, and none of the host is known.
+    /// An SSH key signed it, but no key of the host is known.
     #[error("the SSH key {0} signed it, and no key of the host is known here")]
     UnknownHostKey(String),
     /// No SSH key signed it.

@@ -112,7 +112,7 @@ fn spec_of(cluster: &Cluster, host: &Host, profile: Profile) -> Option<Certifica
     cluster.node_specs(host).into_iter().find(|spec| spec.profile == profile)
 }
 
-/// Returns the host that the common name tells, with or without the prefix of an account.
+/// Returns the host in the common name, with or without the prefix of an account.
 fn named_host(request: &CertificateRequest) -> Option<String> {
     let [name] = request.subject.common_names.as_slice() else { return None };
     let bare = AccountScheme::ALL.iter().find_map(|scheme| name.strip_prefix(scheme.prefix()));
@@ -158,7 +158,7 @@ fn names_of(cluster: &Cluster, host: &HostName) -> Vec<String> {
     spec.map(|spec| spec.names.iter().map(ToString::to_string).collect()).unwrap_or_default()
 }
 
-/// The records that tell whose a public key is.
+/// The records that determine the owner of a public key.
 pub(super) struct Records<'a> {
     pub(super) ledger: &'a Ledger,
     pub(super) layout: &'a Layout,
@@ -167,8 +167,8 @@ pub(super) struct Records<'a> {
 }
 
 impl Records<'_> {
-    /// Returns a problem for each certificate with the same public key that was revoked, is another's, or whose key was made
-    /// in the directory.
+    /// Returns a problem for each certificate with the same public key that was revoked, is another's, or whose key was
+    /// made in the directory.
     fn problems(
         &self,
         request: &CertificateRequest,

@@ -9,14 +9,14 @@ use crate::pki::known_hosts::KnownHosts;
 /// The largest size of a request's file, in bytes.
 pub const MAX_REQUEST: u64 = 256 * 1024;
 
-/// The requests, and what they are for where they do not tell.
+/// The requests, and their purpose if they do not contain it.
 #[derive(Debug, Default)]
 pub struct SignOptions {
     /// The files, PEM or DER.
     pub files: Vec<PathBuf>,
-    /// The host, in place of the one that a request's common name tells.
+    /// The host, instead of the one in a request's common name.
     pub host: Option<HostName>,
-    /// The profile, in place of the one that a request's extended key usage tells.
+    /// The profile, instead of the one that a request's extended key usage implies.
     pub profile: Option<Profile>,
     /// The hosts' SSH keys, in place of those that the cluster file has.
     pub known_hosts: Option<KnownHosts>,

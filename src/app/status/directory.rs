@@ -1,4 +1,4 @@
-//! The answer for a cluster directory.
+//! The status of a cluster directory.
 
 use super::error::StatusError;
 use super::expiry::ExpiryRule;
@@ -18,11 +18,11 @@ use crate::store::issuance::HostFolders;
 
 /// Reports what expires in a cluster directory, and returns the sum of the rows.
 ///
-/// Rows come in this order: the cluster's CAs, CRLs and verifier, administrators, hosts by name, and hosts that left. Each is handed to
-/// `sink` when it is known.
+/// Rows come in this order: the cluster's CAs, CRLs and verifier, administrators, hosts by name, and hosts that left.
+/// Each is given to `sink` when it is known.
 ///
 /// # Errors
-/// [`StatusError`] for a host that there is not; or when there is no CA, or the ledger cannot be read.
+/// [`StatusError`] for a host that does not exist; or when there is no CA, or the ledger cannot be read.
 pub fn of_directory(
     env: &Env,
     cluster: &Cluster,

@@ -8,7 +8,7 @@ use crate::cluster::lifetime::Lifetime;
 /// What expires within this time is reported where no other time is asked for.
 const EXPIRES_WITHIN: Duration = Duration::days(30);
 
-/// When something is valid, and from when on it is renewed.
+/// When something is valid, and from which time it is renewed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Validity {
     pub(super) not_before: OffsetDateTime,
@@ -26,7 +26,7 @@ pub(super) struct ExpiryRule {
 }
 
 impl ExpiryRule {
-    /// Returns the state of something that is otherwise good.
+    /// Returns the state of something that has no other problem.
     pub(super) fn state(&self, validity: &Validity) -> State {
         let Validity { not_before, not_after, renew_from } = *validity;
         if not_after <= self.now {

@@ -1,9 +1,9 @@
-//! What is asked for.
+//! The options of a status.
 
 use crate::cluster::host_pattern::HostPattern;
 use crate::cluster::lifetime::Lifetime;
 
-/// What is asked for.
+/// The options of a status.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StatusOptions {
     /// The hosts; where there are none, all hosts, and everything that is not a host's.

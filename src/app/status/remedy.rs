@@ -1,8 +1,8 @@
-//! What helps, as data; `cli` has the words.
+//! Remedies, as data; `cli` renders them as text.
 
 use crate::verify::remedy as finding;
 
-/// What helps against something that expires.
+/// The remedy for something that expires.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Remedy {
     /// As a finding of the audit has it.

@@ -18,7 +18,7 @@ use crate::store::ledger::certificates::IssuedCertificate;
 /// Something that expires, or that something has to be done about.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StatusRow {
-    /// Whose it is.
+    /// The subject that has it.
     pub subject: Subject,
     /// What it is.
     pub credential: Credential,

@@ -1,4 +1,4 @@
-//! Where the passphrase of the CA's keys comes from: a file, the environment, or the person at the terminal.
+//! The source of the passphrase of the CA's keys: a file, the environment, or a prompt.
 
 use std::path::{Path, PathBuf};
 
@@ -20,14 +20,14 @@ use crate::store::credentials::{self, CredentialProblem};
 
 /// The environment variable that may hold the passphrase.
 const VARIABLE: &str = "CLUSTERCTL_CA_PASSPHRASE";
-/// How often a person may mistype.
+/// The number of attempts to type it.
 const TRIES: usize = 3;
 /// A passphrase with fewer characters can be found by trying, scrypt or not.
 const SHORTEST: usize = 12;
-/// A passphrase file is no larger than this, in bytes.
+/// The largest passphrase file, in bytes.
 const LIMIT: u64 = 4096;
 
-/// A root that was opened, ready to sign.
+/// Returns an opened root, ready to sign.
 ///
 /// # Errors
 /// When the CA cannot be used to sign.
@@ -43,7 +43,7 @@ pub(crate) fn authority(kind: CaRole, opened: OpenedCa, now: OffsetDateTime) -> 
     })
 }
 
-/// The passphrase in the first line of a file.
+/// Returns the passphrase in the first line of a file.
 ///
 /// # Errors
 /// When it cannot be read, or there is none.
@@ -62,7 +62,7 @@ pub(crate) fn passphrase_in(path: &Path) -> Result<Passphrase> {
     Ok(Passphrase::new(line.to_owned()))
 }
 
-/// How the passphrase is given.
+/// The flags that give the passphrase.
 #[derive(Debug, Args)]
 pub(crate) struct PassphraseArgs {
     /// File with the passphrase of the CA's keys in its first line [env: CLUSTERCTL_CA_PASSPHRASE holds the passphrase
@@ -72,7 +72,7 @@ pub(crate) struct PassphraseArgs {
 }
 
 impl PassphraseArgs {
-    /// The passphrase, where it is given without asking.
+    /// Returns the passphrase, if it is given without a prompt.
     fn given(&self, context: &mut Context<'_>) -> Result<Option<Passphrase>> {
         if let Some(path) = &self.ca_passphrase_file {
             let path = context.path(path);
@@ -88,7 +88,7 @@ impl PassphraseArgs {
         Ok(context.variable(VARIABLE).map(|text| Passphrase::new(text.to_owned())))
     }
 
-    /// The passphrase for keys that are about to be made: typed twice, when it is typed.
+    /// Returns the passphrase for new keys; a prompt asks for it twice.
     ///
     /// # Errors
     /// A usage error when there is neither a choice nor a terminal; refused when the two differ.
@@ -172,8 +172,8 @@ fn warn_of_a_short_one(passphrase: &Passphrase, context: &mut Context<'_>) {
     }
 }
 
-/// A root that was opened; or, where it needs a passphrase, or another than the one tried, one that is opened with what
-/// is typed now. That is returned, too.
+/// Returns an opened root. If it needs a passphrase other than the one tried, it is opened with what
+/// is typed now, which is also returned.
 fn or_ask(
     root: CaRole,
     tried: Result<OpenedCa, CaError>,

@@ -5,15 +5,16 @@ use crate::cli::exit::Exit;
 use crate::cluster::host_pattern::{HostPattern, HostPatternError, expand};
 use crate::cluster::spec::{Cluster, Host};
 
-/// Returns the names that arguments stand for: `a,b` is two, and `worker-*` every name of `known` that it matches.
+/// Returns the names that arguments denote: `a,b` is two, and `worker-*` every name of `known` that it matches.
 ///
 /// # Errors
-/// A usage error where a list has an empty name, or a pattern matches none. Names that are not known are returned as they are.
+/// A usage error where a list has an empty name, or a pattern matches none. Names that are not known are returned as
+/// they are.
 pub(crate) fn expanded<'k>(arguments: &[String], known: impl Iterator<Item = &'k str> + Clone) -> Result<Vec<String>> {
     expand(arguments, known).map_err(usage)
 }
 
-/// Returns the control-plane nodes and the nodes that arguments stand for; a host may be both.
+/// Returns the control-plane nodes and the nodes that arguments denote; a host may be both.
 ///
 /// # Errors
 /// A usage error for a name or a pattern that no host has.

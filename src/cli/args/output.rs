@@ -1,4 +1,4 @@
-//! How commands that answer with data answer.
+//! The output format of commands that return data.
 
 /// `--output`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]

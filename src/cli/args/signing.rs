@@ -16,7 +16,7 @@ use crate::pki::ssh::SshKey;
 
 /// The largest file of allowed signers, in bytes.
 const MAX_BYTES: u64 = 1024 * 1024;
-/// How many lines that cannot be read are reported.
+/// The maximal number of unreadable lines that are reported.
 const NAMED: usize = 5;
 
 /// The flags that sign bundles.
@@ -50,7 +50,7 @@ impl SigningArgs {
         };
         let bytes = named.read()?;
         let key = named.unlock(&bytes, context)?;
-        // Whether its type can sign shows now, and not after a hundred bundles.
+        // A key type that cannot sign is detected here, and not after a hundred bundles.
         key.sign("clusterctl-try", b"").map_err(|error| {
             CliError::new(Exit::Usage, format!("the signing key {} cannot be used", path.display()))
                 .hint("create a key that works with: ssh-keygen -t ed25519")

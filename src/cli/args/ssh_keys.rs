@@ -12,10 +12,10 @@ use crate::pki::ssh::{SshError, SshKey};
 
 /// The largest key file, in bytes.
 pub(crate) const KEY_LIMIT: u64 = 64 * 1024;
-/// How often a passphrase can be entered.
+/// The number of attempts to enter a passphrase.
 const TRIES: usize = 3;
 
-/// A key file, and how its passphrase is given.
+/// A key file and the source of its passphrase.
 pub(crate) struct NamedKey<'a> {
     /// The purpose of the key in words: "signing key".
     pub(crate) what: &'static str,

@@ -1,4 +1,4 @@
-//! The words for remedies of client authentication, authorization and admission.
+//! The texts of remedies for client authentication, authorization and admission.
 
 use super::tool::{MANIFEST, name, where_to_run};
 use crate::verify::remedy::{AuthenticationRemedy, AuthorizationRemedy, Program, Server, TargetKind};
@@ -125,7 +125,7 @@ pub(super) fn authorization(remedy: &AuthorizationRemedy, kind: TargetKind) -> S
     text.to_owned()
 }
 
-/// The words for a cluster of any tool.
+/// The texts for a cluster of any tool.
 fn of_any_tool(remedy: &AuthorizationRemedy) -> String {
     let text = match remedy {
         AuthorizationRemedy::UpdateDenials { no_rule: true, .. } => {

@@ -1,4 +1,4 @@
-//! The words for remedies of certificates, keys and CRLs.
+//! The texts of remedies for certificates, keys and CRLs.
 
 use super::tool::{BOOTSTRAP, is_a_kubelet, kubeadm_renew, on, reissue, where_to_run};
 use crate::pki::violation::COMPARE_CLOCKS;
@@ -13,7 +13,7 @@ pub(super) fn words(remedy: &CertificateRemedy, kind: TargetKind) -> String {
     }
 }
 
-/// The words for a cluster of clusterctl, whose commands are run `there`.
+/// The texts for a cluster of clusterctl, whose commands are run `there`.
 fn of_clusterctl(remedy: &CertificateRemedy, there: &str) -> String {
     match remedy {
         CertificateRemedy::Reissue(server) => {
@@ -65,7 +65,7 @@ fn with_names(server: &Server, there: &str) -> String {
     }
 }
 
-/// The words for a cluster that kubeadm made.
+/// The texts for a cluster that kubeadm made.
 fn of_kubeadm(remedy: &CertificateRemedy) -> String {
     match remedy {
         CertificateRemedy::ReissueClient { host } => format!(
@@ -130,7 +130,7 @@ fn of_kubeadms_api_server(remedy: &CertificateRemedy, server: &Server) -> String
     }
 }
 
-/// The words for a cluster of any tool.
+/// The texts for a cluster of any tool.
 fn of_any_tool(remedy: &CertificateRemedy) -> String {
     let text = match remedy {
         CertificateRemedy::Reissue(server) => {

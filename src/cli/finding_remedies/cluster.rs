@@ -1,4 +1,4 @@
-//! The words for remedies of nodes and API servers, and of what the verifier may read.
+//! The texts of remedies for nodes and API servers, and of what the verifier may read.
 
 use crate::verify::remedy::{HealthRemedy, TargetKind, VerifierRemedy, VerifierRight};
 

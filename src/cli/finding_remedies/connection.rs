@@ -1,4 +1,4 @@
-//! The words for remedies of connections and TLS.
+//! The texts of remedies for connections and TLS.
 
 use super::tool::{MANIFEST, is_a_kubelet, name, on};
 use crate::verify::remedy::{ConnectionRemedy, Program, Server, TargetKind};

@@ -1,19 +1,19 @@
-//! The words for remedies of what a cluster directory holds.
+//! The texts of remedies for what a cluster directory holds.
 
 use crate::cli::remedies;
 use crate::cli::remedies::package::USE_NEWER_VERSION;
 use crate::verify::remedy::{DirectoryRemedy, FileRemedy, Server};
 use crate::verify::target::Place;
 
-/// What revokes the certificates of the former account scheme.
+/// The command that revokes the certificates of the former account scheme.
 const REPLACE_ACCOUNTS: &str = "clusterctl issue-node --all revokes what it replaces";
 
-/// What helps if no file of rules is here that is new enough.
+/// The remedy if no file of rules in the directory is new enough.
 const RECORD_FROM_A_MASTER: &str = "restore the newest pki/ that there is, or copy \
                                                /etc/kubernetes/clusterctl/authorization.yaml from a control-plane node and record \
                                                again what is missing with: clusterctl revoke --from FILE";
 
-/// Returns the words for a remedy of credentials.
+/// Returns the text of a remedy of credentials.
 pub(super) fn credential(remedy: &DirectoryRemedy) -> String {
     let text = match remedy {
         DirectoryRemedy::Issue { server, reissue } => {
@@ -49,7 +49,7 @@ pub(super) fn credential(remedy: &DirectoryRemedy) -> String {
     text.to_owned()
 }
 
-/// Returns the words for a remedy of other files.
+/// Returns the text of a remedy of other files.
 pub(super) fn file(remedy: &FileRemedy) -> String {
     let text = match remedy {
         FileRemedy::RemoveUnfinished { folders } => {

@@ -1,4 +1,4 @@
-//! The words for remedies of findings, by the tool that made the cluster.
+//! The texts of remedies for findings, by the tool that made the cluster.
 
 mod access;
 mod certificate;

@@ -1,4 +1,4 @@
-//! The words for remedies of trust anchors.
+//! The texts of remedies for trust anchors.
 
 use crate::verify::remedy::{TargetKind, TrustRemedy};
 

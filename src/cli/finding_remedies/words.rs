@@ -1,9 +1,9 @@
-//! The words for a remedy of any kind.
+//! The text of a remedy of any kind.
 
 use super::{access, certificate, cluster, connection, directory, trust};
 use crate::verify::remedy::{Remedy, TargetKind};
 
-/// Returns the words for a remedy, for a cluster of this kind.
+/// Returns the text of a remedy, for a cluster of this kind.
 #[must_use]
 pub fn words(remedy: &Remedy, kind: TargetKind) -> String {
     match remedy {

@@ -6,7 +6,7 @@ use crate::cli::finding_remedies;
 use crate::ui::Screen;
 use crate::verify::remedy::TargetKind;
 
-/// How many removed hosts are shown.
+/// The maximal number of removed hosts that are shown.
 const SHOWN: usize = 5;
 
 /// Shows a notice.

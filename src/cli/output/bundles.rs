@@ -11,9 +11,9 @@ use crate::cli::context::Context;
 use crate::store::layout::Layout;
 use crate::ui::Screen;
 
-/// How many hosts a line names.
+/// The maximal number of hosts that a line names.
 const NAMED: usize = 20;
-/// How many hosts a warning names.
+/// The maximal number of hosts that a warning names.
 const NAMED_IN_WARNING: usize = 5;
 /// The largest user-data that EC2 takes, in bytes; other clouds take more.
 const EC2_LIMIT: u64 = 16 << 10;

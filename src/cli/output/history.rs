@@ -9,7 +9,7 @@ use crate::sanitize::sanitized;
 use crate::store::ledger::history::{CertificateId, Change, HistoryEntry};
 use crate::ui::Screen;
 
-/// Shows the history. What one command did to many hosts is one line, unless `is_about_one`.
+/// Shows the history. The changes that one command made to many hosts are one line, unless `is_about_one`.
 pub(crate) fn show(report: &HistoryReport, is_about_one: bool, output: OutputFormat, screen: &mut Screen<'_>) {
     match (output, is_about_one) {
         (OutputFormat::Json, _) => screen.answer(format_args!("{:#}", json_of(report))),
@@ -77,7 +77,7 @@ fn named(CertificateId { serial, profile, host, account, .. }: &CertificateId) -
     }
 }
 
-/// Returns what was done at once, for a line: the first hosts or accounts, and how many more.
+/// Returns the subjects of a command on one line: the first hosts or accounts, and how many more.
 fn several_details(group: &[HistoryEntry]) -> String {
     const NAMED: usize = 3;
     let mut names: Vec<&str> = group.iter().filter_map(|entry| holder(&entry.change)).collect();

@@ -1,4 +1,4 @@
-//! Why certificates are issued, in words.
+//! Renders the reasons for issuing certificates as text.
 
 use crate::app::issue::{IssueReason, PlannedCertificate};
 use crate::cluster::duration::in_words;

@@ -3,7 +3,7 @@
 use crate::app::init::Remedy;
 use crate::config::KubectlError;
 
-/// Returns the words for a remedy.
+/// Returns the text of a remedy.
 pub(super) fn words(remedy: &Remedy) -> String {
     match remedy {
         Remedy::CorrectValues => "nothing was written; correct the flags or the input and try again",

@@ -4,7 +4,7 @@ use crate::app::status::Remedy;
 use crate::cli::finding_remedies;
 use crate::verify::remedy::TargetKind;
 
-/// Returns the words for a remedy.
+/// Returns the text of a remedy.
 pub(super) fn words(remedy: &Remedy) -> String {
     match remedy {
         Remedy::OfFinding(remedy) => return finding_remedies::words(remedy, TargetKind::Directory),

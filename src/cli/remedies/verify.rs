@@ -4,7 +4,7 @@ use super::package::USE_NEWER_VERSION;
 use crate::app::verify::Remedy;
 use crate::cli::finding_remedies::of_recording;
 
-/// Returns the words for a remedy.
+/// Returns the text of a remedy.
 pub(super) fn words(remedy: &Remedy) -> String {
     match remedy {
         Remedy::UseNewerVersion => USE_NEWER_VERSION,

@@ -1,4 +1,4 @@
-//! Lists of what is in folders.
+//! Lists the content of folders.
 
 use std::fs;
 use std::io;
@@ -40,7 +40,8 @@ pub(in crate::store) struct Listing {
     pub(in crate::store) names: Vec<String>,
     /// The paths whose names are not UTF-8, sorted.
     pub(in crate::store) not_utf8: Vec<PathBuf>,
-    /// Unfinished files and folders: a process is writing them, or was killed. Replaced folders, too, until the end of a run.
+    /// Unfinished files and folders: a process is writing them, or was killed. Replaced folders, too, until the end of
+    /// a run.
     pub(in crate::store) unfinished: Vec<Unfinished>,
 }
 

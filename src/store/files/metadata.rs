@@ -1,4 +1,4 @@
-//! What the system says of files without reading them.
+//! Reads the metadata of files, and not their content.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -25,7 +25,7 @@ pub fn is_folder(path: &Path) -> bool {
     path.is_dir()
 }
 
-/// Returns what tells a folder from all others, whatever path leads to it: its device and inode; `None` where there is none.
+/// Returns the unique identity of a folder, independent of its path: its device and inode; `None` where there is none.
 #[must_use]
 pub fn folder_id(path: &Path) -> Option<(u64, u64)> {
     fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
@@ -58,8 +58,8 @@ pub struct Owner {
     pub ours: u32,
 }
 
-/// Returns the owner of a file or folder, unless it is the user that runs this program or, for root, the user who became root with
-/// `sudo`; `None` also where there is no such file.
+/// Returns the owner of a file or folder, unless it is the user that runs this program or, for root, the user who
+/// became root with `sudo`; `None` also where there is no such file.
 #[must_use]
 pub fn another_owner(path: &Path, sudo: Option<u32>) -> Option<Owner> {
     let (uid, ours) = (fs::metadata(path).ok()?.uid(), rustix::process::geteuid().as_raw());

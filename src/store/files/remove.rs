@@ -13,8 +13,9 @@ use super::list::{Listing, Unfinished, list};
 use super::sync::sync_all;
 use crate::store::error::StoreError;
 
-/// The number of threads that delete at the same time, whatever the number of cores: on a file system that has the disk discard
-/// what is freed at once (ext4 with `discard` and without a journal) each waits for the disk most of the time.
+/// The number of threads that delete at the same time, independent of the number of cores: on a file system that has
+/// the disk discard what is freed at once (ext4 with `discard` and without a journal) each waits for the disk most of
+/// the time.
 const WAITING_THREADS: usize = 16;
 
 /// Deletes files and folders, by their paths below `folder`, as far as they exist. Durable on return.
@@ -65,14 +66,14 @@ fn is_itself_a_folder(path: &Path) -> bool {
 /// The system's error.
 pub fn sweep(folder: &Path) -> Result<Vec<String>, StoreError> {
     let Listing { names, mut unfinished, .. } = list(folder)?;
-    // ext4 lists names in the order of their hashes. In the order of their inodes, in which they were created, neighbouring blocks
-    // are freed one after another.
+    // ext4 lists names in the order of their hashes. In the order of their inodes, in which they were created,
+    // neighbouring blocks are freed one after another.
     unfinished.sort_unstable_by_key(|one| one.inode);
     remove_unfinished(&unfinished)?;
     Ok(names)
 }
 
-/// Deletes unfinished files and folders: after those of a large fleet were replaced there are as many.
+/// Deletes unfinished files and folders: after those of a large cluster were replaced there are as many.
 fn remove_unfinished(unfinished: &[Unfinished]) -> Result<(), StoreError> {
     let remove = |Unfinished { path, is_folder, .. }: &Unfinished| {
         let removed = if *is_folder { remove_own_folder(path) } else { fs::remove_file(path) };
@@ -84,7 +85,7 @@ fn remove_unfinished(unfinished: &[Unfinished]) -> Result<(), StoreError> {
     }
     match ThreadPoolBuilder::new().num_threads(WAITING_THREADS).build() {
         Ok(pool) => pool.install(all),
-        // Without more threads it only takes longer.
+        // Without more threads the deletion only takes longer.
         Err(_) => all(),
     }
 }

@@ -1,4 +1,4 @@
-//! Brings what was written onto the disk.
+//! Syncs written data to the disk.
 
 use std::fs::File;
 use std::io;
@@ -8,7 +8,7 @@ use std::path::Path;
 use super::files_below;
 use crate::store::error::StoreError;
 
-/// Brings everything that was written to the file system of `folder` onto the disk.
+/// Syncs everything that was written to the file system of `folder`.
 ///
 /// # Errors
 /// The system's error: a disk that fails here has lost what was written.
@@ -27,7 +27,7 @@ pub fn sync_all(folder: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Brings the names in a folder onto the disk.
+/// Syncs the names in a folder to the disk.
 pub(in crate::store) fn sync_folder(folder: &Path) -> Result<(), StoreError> {
     File::open(folder).and_then(|dir| dir.sync_all()).map_err(|error| StoreError::io("sync", folder, &error))
 }

@@ -25,7 +25,7 @@ pub const FOLDER: u32 = 0o700;
 /// Creates a folder and its missing parents with mode 0700.
 ///
 /// # Errors
-/// What the system says.
+/// The system's error.
 pub fn create_folder(path: &Path) -> Result<(), StoreError> {
     DirBuilder::new().recursive(true).mode(FOLDER).create(path).map_err(|error| StoreError::io("create", path, &error))
 }
@@ -33,12 +33,13 @@ pub fn create_folder(path: &Path) -> Result<(), StoreError> {
 /// Creates a folder and its missing parents, readable by all users as far as the umask allows.
 ///
 /// # Errors
-/// What the system says.
+/// The system's error.
 pub fn create_open_folder(path: &Path) -> Result<(), StoreError> {
     DirBuilder::new().recursive(true).create(path).map_err(|error| StoreError::io("create", path, &error))
 }
 
-/// Creates the missing folders of `path` below `root`, each with the mode that `mode` tells for its path below `root`.
+/// Creates the missing folders of `path` below `root`, each with the mode that `mode` returns for its path below
+/// `root`.
 ///
 /// # Errors
 /// The system's error.

@@ -1,4 +1,4 @@
-//! What became of the requests of permitted clients: a refusal proves something only where another client is accepted.
+//! The results of permitted clients: a refusal proves something only if another client is accepted.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ pub(super) struct PermittedClients {
     pub(super) best: Acceptance,
     /// Whether one was accepted on the path on which others are refused.
     pub(super) same_path: bool,
-    /// Whether no permitted client's key is here, but for the verifier's.
+    /// Whether the only key that is available here is the verifier's.
     pub(super) keyless: bool,
     /// The position of the last exchange that was accepted, or forbidden.
     pub(super) last: Option<usize>,

@@ -13,7 +13,7 @@ use crate::pki::certificate::Certificate;
 use crate::pki::lint::root_violations;
 use crate::pki::violation::Violation;
 
-/// Returns `trust.anchor` for each certificate in the trust file, without knowledge of which are used.
+/// Returns `trust.anchor` for each certificate in the trust file; it is not known which of them are used.
 ///
 /// rustls and webpki check none of this.
 #[must_use]

@@ -1,4 +1,4 @@
-//! Responses, in words.
+//! Describes responses as text.
 
 use serde_json::Value;
 

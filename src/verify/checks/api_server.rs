@@ -109,7 +109,7 @@ fn api_caller(
         }
         (Outcome::Answer(answer), Ok(())) => match answer.status {
             200 | 201 => match read_review(answer) {
-                // It authenticates no certificate.
+                // The server authenticates no certificate.
                 Some(review) if review.user == ANONYMOUS => {
                     client.status = Status::Fail;
                     client.observed = format!("{asked}: {} as {}", answer.status, review.user);

@@ -1,5 +1,5 @@
 //! `master.backend`: whether an API server reaches etcd. Without etcd it still authenticates clients, and every read
-//! hangs. `/livez` checks etcd everywhere; OpenShift's `/readyz` leaves it out (OCPBUGS-48177).
+//! hangs. `/livez` checks etcd everywhere; OpenShift's `/readyz` does not check it (OCPBUGS-48177).
 
 use super::super::finding::{Aspect, CheckId, Finding, Severity, Status};
 use super::super::observation::{Answer, Dial, Outcome, Request};
@@ -63,7 +63,7 @@ fn failing(answer: &Answer) -> Vec<&str> {
     answer.body.lines().filter(|line| line.starts_with("[-]")).collect()
 }
 
-/// Names etcd as the cause of everything that is not proven at `location`, if it does not respond: the other reasons
+/// Names etcd as the cause of everything that is not proven at `location`, if etcd does not respond: the other reasons
 /// would be timeouts.
 pub(super) fn is_the_cause(location: &Location<'_>, findings: &mut [Finding]) {
     let id = CheckId::at(location.place, Aspect::Backend);

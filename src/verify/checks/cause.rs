@@ -85,7 +85,7 @@ pub(super) fn lists(findings: &mut [Finding]) {
         });
         let Some(cause) = cause.map(Finding::as_cause) else { continue };
         if cause.id.1 == Aspect::Backend {
-            // More time does not help.
+            // A longer timeout does not help.
             findings[at].remedy = None;
         }
         findings[at].because_of = Some(cause);

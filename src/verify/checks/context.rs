@@ -1,4 +1,4 @@
-//! What all checks share: the target, the observations, and what is computed once.
+//! The state that all checks share: the target, the observations, and cached results.
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
@@ -18,7 +18,7 @@ use crate::pki::fingerprint::Fingerprint;
 pub struct Clock {
     /// The time of the run.
     pub now: OffsetDateTime,
-    /// The remaining lifetime below which certificates are warned of.
+    /// The remaining lifetime below which a certificate is a warning.
     pub expires_within: Duration,
 }
 
@@ -31,7 +31,7 @@ pub(super) struct CheckContext<'a> {
     pub(super) trusted: HashMap<Vec<Fingerprint>, Rc<Trust>>,
     /// The roots of the observed paths.
     pub(super) used: UsedRoots,
-    /// The client certificates that have been reported to expire.
+    /// The client certificates whose expiry has been reported.
     pub(super) ending: HashSet<Fingerprint>,
     pub(super) nodes: HashMap<&'a str, &'a Peer>,
     pub(super) crls: Crls<'a>,

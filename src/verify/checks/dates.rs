@@ -1,4 +1,4 @@
-//! Whether certificates are valid now, and for a while yet.
+//! Checks whether certificates are valid now and do not expire soon.
 
 use time::{Duration, OffsetDateTime};
 
@@ -65,9 +65,9 @@ impl CheckContext<'_> {
 
 /// A certificate that has expired, or is not valid yet.
 pub(super) struct OutOfDate {
-    /// Which certificate, and since when.
+    /// The certificate, and since when it is not valid.
     pub(super) text: String,
-    /// Whether it is off by less than a day, so that a clock may be wrong.
+    /// Whether the difference is less than a day, so that the cause may be a wrong clock.
     may_be_skew: bool,
 }
 

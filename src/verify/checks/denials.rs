@@ -1,5 +1,5 @@
-//! `master.denials`: whether an API server denies what is revoked. Its rules may never have been installed or reloaded,
-//! and nothing else proves that before a revoked certificate is used.
+//! `master.denials`: whether an API server denies revoked certificates. Its rules may never have been installed or
+//! reloaded, and no other check detects that before a revoked certificate is used.
 
 use super::super::denials::{Decision, ExpectedDenials, RevokedCertificate, Subject};
 use super::super::finding::{Aspect, Finding, Status};
@@ -9,7 +9,7 @@ use super::answer::{describe_exchange, of, said, who, with_more_time};
 use super::context::{CheckContext, NOT_OBSERVED};
 use super::location::{Location, expectation};
 
-/// How many certificates are named.
+/// The maximal number of certificates that a finding names.
 const NAMED: usize = 3;
 
 impl CheckContext<'_> {
@@ -18,14 +18,14 @@ impl CheckContext<'_> {
         let expected = expectation(location.place, Aspect::Denials);
         let finding = |status| location.finding(Aspect::Denials, status);
         let Some(denials) = &self.target.denials else {
-            // A recording of an earlier version does not hold what has to be denied.
+            // A recording of an earlier version does not contain what has to be denied.
             let revoked = self.target.revoked.as_ref().is_some_and(|revoked| !revoked.is_empty());
             return revoked.then(|| finding(Status::Skipped).saw(NOT_OBSERVED, expected));
         };
         if denials.is_empty() {
             return None;
         }
-        // If the verifier may not ask, a node was tried, too.
+        // If the verifier is not permitted to send the review, a node has sent it.
         let asked = || of(dial, Request::DenialReview);
         let answered = asked().find(|exchange| answer_to(exchange).is_some());
         let Some(exchange) = answered.or_else(|| asked().next()) else {

@@ -1,4 +1,4 @@
-//! `node.heartbeat`: whether each node itself has reached an API server, which only its Lease proves. The other checks
+//! `node.heartbeat`: whether each node itself has reached an API server; only its Lease proves that. The other checks
 //! of 2.i and 2.iii are made from here, with the directory's keys.
 
 use std::collections::{BTreeMap, HashMap};
@@ -16,7 +16,7 @@ use crate::cluster::duration::in_words;
 const ID: CheckId = CheckId(Scope::Node, Aspect::Heartbeat);
 
 impl CheckContext<'_> {
-    /// Returns `node.heartbeat` for each node in the target's order; what concerns all of them is reported for the
+    /// Returns `node.heartbeat` for each node in the target's order; a problem of all nodes is reported for the
     /// cluster.
     pub(super) fn heartbeats(&mut self, findings: &mut Vec<Finding>) -> std::vec::IntoIter<Option<Finding>> {
         let nothing = Vec::new().into_iter();

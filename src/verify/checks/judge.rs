@@ -13,12 +13,12 @@ use super::cause;
 use super::context::{CheckContext, Clock, NOT_OBSERVED};
 use super::location::{Location, expectation};
 
-/// How much is kept of passed checks.
+/// How much of a passed check is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Detail {
-    /// All of it.
+    /// The whole finding.
     Everything,
-    /// The check and its location: the texts would take most of a large run's memory.
+    /// Only the check and its location: the texts would take most of a large run's memory.
     ProblemsOnly,
 }
 
@@ -28,14 +28,14 @@ pub fn judge(target: &Target, seen: &Observations, clock: Clock) -> Vec<Finding>
     judge_each(Detail::Everything, target, seen, seen.peers.iter(), clock)
 }
 
-/// Judges as [`judge`], and keeps no more than `detail` says. Each host's observations are dropped after it.
+/// Judges like [`judge`], and keeps only what `detail` requires. Each host's observations are dropped after it.
 #[must_use]
 pub fn judge_in(detail: Detail, target: &Target, mut seen: Observations, clock: Clock) -> Vec<Finding> {
     let peers = std::mem::take(&mut seen.peers);
     judge_each(detail, target, &seen, peers.into_iter(), clock)
 }
 
-/// Judges `peers` host by host; `seen` is used for what is not about one host.
+/// Judges `peers` host by host; `seen` is used for checks that do not concern a single host.
 fn judge_each<S: Borrow<PeerObservation>>(
     detail: Detail,
     target: &Target,
@@ -67,7 +67,7 @@ fn judge_each<S: Borrow<PeerObservation>>(
         let seen = seen.as_ref().map(Borrow::borrow);
         let seen = seen.filter(|seen| seen.place == place && seen.host == peer.name).unwrap_or(&nothing);
         let before = findings.len();
-        // Few hosts share certificates: kept for all, they would take most of a large fleet's memory.
+        // Few hosts share certificates: kept for all, they would take most of a large cluster's memory.
         context.parsed.clear();
         context.trusted.clear();
         if place == Place::Node {
@@ -95,7 +95,7 @@ fn judge_each<S: Borrow<PeerObservation>>(
 /// Reserves memory for the other nodes' findings. A growing list is in memory twice while it is moved, and unused
 /// memory costs nothing.
 fn make_room(findings: &mut Vec<Finding>, before: usize, nodes_left: usize) {
-    /// A node seldom has more; one that does must not multiply that for all others.
+    /// A node seldom has more findings; one that has more must not reserve the same memory for all others.
     const OF_A_NODE: usize = 48;
     /// The findings about the whole cluster, which come first.
     const OF_THE_WHOLE: usize = 256;

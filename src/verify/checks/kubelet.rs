@@ -85,7 +85,7 @@ fn kubelet_caller(location: &Location<'_>, exchange: &Exchange, proven: Result<(
             }
             403 if !is_kubelet_refusal(answer) => (finding.remedy(bypass_proxy(location.place)), Acceptance::Failed),
             403 => {
-                // A client that is forbidden can neither read logs nor run commands.
+                // A client that gets a 403 can neither read logs nor run commands.
                 finding.status = Status::Fail;
                 (finding.remedy(AuthorizationRemedy::AllowMasters), Acceptance::Forbidden)
             }

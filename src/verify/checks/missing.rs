@@ -1,4 +1,4 @@
-//! Checks that could not be made because nothing was observed: a gap is never a pass.
+//! Finds checks that could not be made because nothing was observed: a missing observation is never a pass.
 
 use std::collections::{HashMap, HashSet};
 
@@ -39,8 +39,8 @@ impl CheckContext<'_> {
         wanted.into_iter().filter(|wanted| !judged.contains(wanted)).collect()
     }
 
-    /// Returns findings for checks that could not be made because nothing was observed: a gap must never look like a
-    /// pass.
+    /// Returns findings for checks that could not be made because nothing was observed: a missing observation must
+    /// never look like a pass.
     pub(super) fn missing(&self, peer: &Peer, place: Place, findings: &[Finding]) -> Vec<Finding> {
         if !peer.dialled {
             return Vec::new();

@@ -10,9 +10,9 @@ use super::super::observation::Answer;
 pub(super) enum Named {
     /// None.
     NoUser,
-    /// This authenticated user.
+    /// The user was authenticated under this name.
     User(String),
-    /// A name from the client's certificate, which is not called a user.
+    /// A name from the client's certificate; the message does not call it a user.
     Mentioned(String),
 }
 

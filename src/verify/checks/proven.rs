@@ -1,4 +1,4 @@
-//! Whether a response came from a server of the cluster.
+//! Checks whether a response came from a server of the cluster.
 
 use super::super::observation::Exchange;
 use super::context::CheckContext;

@@ -1,4 +1,4 @@
-//! Responses that are not the program's own.
+//! Detects responses that come from a proxy and not from the program.
 
 use super::super::place::Place;
 use super::super::remedy::{ConnectionRemedy, Program, Remedy};

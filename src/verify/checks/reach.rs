@@ -1,4 +1,4 @@
-//! Whether a host is reached: names, connections, handshakes, protocol versions.
+//! Checks whether a host is reached: names, connections, handshakes, protocol versions.
 
 use super::super::finding::{Aspect, Finding, Severity, Status};
 use super::super::observation::{Connect, Dial, Handshake, LocationObservation, OldHello, Resolution, Tls};

@@ -166,7 +166,7 @@ impl CheckContext<'_> {
                 Refusal::NoProof(why) => {
                     finding.observed.push_str(why);
                     finding.because_of = permitted.to_blame(location);
-                    // With a key that is not here it could have been proven.
+                    // A key that is not available here could have proven it.
                     if permitted.keyless {
                         finding.status = Status::Skipped;
                     }
@@ -218,7 +218,7 @@ impl CheckContext<'_> {
     }
 }
 
-/// Completes the finding of a refusal: it only proves something if the server accepts a permitted client.
+/// Completes the finding of a refusal: a refusal proves something only if the server accepts a permitted client.
 fn compare_with_permitted(finding: &mut Finding, permitted: PermittedClients, location: &Location<'_>) {
     match permitted.best {
         Acceptance::Accepted | Acceptance::Forbidden | Acceptance::Answered => finding.status = Status::Pass,
@@ -258,7 +258,7 @@ impl CheckContext<'_> {
         let own = match client {
             Client::OtherNode(name) => match self.nodes.get(name.as_str()).and_then(|node| node.account.as_ref()) {
                 Some(account) => Some(account.user.as_str()),
-                // Without an expected account nothing follows from a name.
+                // Without an expected account a name proves nothing.
                 None => return true,
             },
             _ => None,
@@ -288,7 +288,7 @@ enum FollowUp {
     Authenticated(String),
     /// It was refused with a message that repeats this name of the client's certificate.
     Repeats(String),
-    /// Nothing follows from the response.
+    /// The response proves nothing.
     Unclear,
 }
 
@@ -296,7 +296,7 @@ enum FollowUp {
 enum Refusal {
     /// It is a refusal, if any client is accepted.
     Proven,
-    /// It looks like a refusal, and proves none for this reason.
+    /// It looks like a refusal, but proves nothing for this reason.
     NoProof(&'static str),
     /// It is not a refusal.
     None,

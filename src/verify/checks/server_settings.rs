@@ -1,4 +1,4 @@
-//! What a server reports of its own settings to the verifier.
+//! Judges the settings that a server reports to the verifier.
 
 use super::super::finding::{Aspect, Finding, Property, Severity, Status};
 use super::super::observation::{Answer, Exchange, Outcome};

@@ -1,9 +1,9 @@
-//! What a server's chain proves.
+//! The result of checking a server's chain.
 
 use crate::pki::certificate::Certificate;
 use crate::pki::chain::{ChainError, PathViolation};
 
-/// What a server's certificates prove.
+/// The result of checking a server's certificates.
 pub(super) struct Trust {
     /// Whether they lead to a root. Dates and extended key usages are judged by other checks.
     pub(super) chain: Result<(), ChainError>,
@@ -15,7 +15,7 @@ pub(super) struct Trust {
 pub(super) struct TrustPath {
     /// Leaf, intermediates, root; the leaf alone if it is in the trust file.
     pub(super) certificates: Vec<Certificate>,
-    /// How many of them the peer sent.
+    /// The number of certificates in it that the peer sent.
     pub(super) sent: usize,
     /// What is wrong with it.
     pub(super) violations: Vec<PathViolation>,

@@ -81,7 +81,7 @@ impl Dialer {
         config
     }
 
-    /// Stores each certificate, and each chain, once.
+    /// Stores each distinct certificate and chain once.
     pub(super) fn keep(&self, chain: Vec<CertificateDer<'static>>) -> Arc<[Fingerprint]> {
         let mut kept = self.certificates.lock().unwrap_or_else(PoisonError::into_inner);
         let keep = |der: CertificateDer<'static>| {

@@ -93,7 +93,7 @@ impl Dialer {
             }
             let late = matches!(outcome, Outcome::TimedOut(_));
             seen.push(FollowUp { request, outcome, server_chain: server_chain.clone() });
-            // There are many of one kind: after one timeout the next would time out, too.
+            // A run makes many requests of one kind: after one timeout the next would time out, too.
             if late && request == Request::DenialReview {
                 break;
             }

@@ -1,4 +1,4 @@
-//! TLS handshakes, and what a server does that completes none.
+//! Performs TLS handshakes, and examines servers that do not complete one.
 
 use std::io;
 use std::net::SocketAddr;
@@ -80,7 +80,7 @@ impl Dialer {
                 let (_, session) = stream.get_ref();
                 tls.version = session.protocol_version().and_then(|v| Some(v.as_str()?.replace('_', ".")));
                 tls.cipher = session.negotiated_cipher_suite().and_then(|c| Some(c.suite().as_str()?.to_owned()));
-                // An orderly close; the handshake is all that is needed.
+                // An orderly close: no response is needed after the handshake.
                 let _ = timeout(Duration::from_millis(100), stream.shutdown()).await;
                 Handshake::Done
             }

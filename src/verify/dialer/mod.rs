@@ -1,5 +1,5 @@
-//! Connections, one at a time: TCP, TLS and requests. All that a peer can do is bounded here. No trust is decided: any chain is
-//! accepted and recorded, and rustls checks the handshake's signature alone.
+//! Connections, one at a time: TCP, TLS and requests. All that a peer can do is bounded here. It makes no trust
+//! decision: any chain is accepted and recorded, and rustls checks the handshake's signature alone.
 
 mod config;
 mod exchange;

@@ -1,4 +1,4 @@
-//! What an account is, and what it may do.
+//! Requests the identity of an account and its rights.
 
 use std::sync::Arc;
 

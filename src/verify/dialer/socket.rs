@@ -1,4 +1,4 @@
-//! Where a connection goes, and which protocols it offers.
+//! The address of a connection and the protocols that it offers.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -7,12 +7,12 @@ use rustls::pki_types::ServerName;
 
 use crate::cluster::address::Address;
 
-/// Which protocols a client offers.
+/// The protocols that a client offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::verify) enum Offer {
     /// HTTP/2 and HTTP/1.1, as Kubernetes's own clients do.
     Both,
-    /// HTTP/1.1 alone, which costs both sides far less.
+    /// Only HTTP/1.1, which needs much less processor time on both sides.
     One,
 }
 

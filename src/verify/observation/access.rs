@@ -1,4 +1,4 @@
-//! What an account may do, as an API server decides.
+//! The rights of an account, as an API server decides them.
 
 use serde::{Deserialize, Serialize};
 
@@ -77,7 +77,7 @@ pub enum AccessDecision {
     Denied,
     /// `allowed` and `denied` are both true.
     Contradictory,
-    /// No review came back, but this.
+    /// No review came back; this did.
     Unclear(String),
 }
 

@@ -1,4 +1,4 @@
-//! The clients that requests are made as.
+//! The clients on whose behalf requests are made.
 
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +30,7 @@ pub enum Client {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Untrusted {
-    /// It names the cluster's root as its issuer and was not signed by it; it has the permitted client's subject.
+    /// It names the cluster's root as its issuer, but the root did not sign it; it has the permitted client's subject.
     #[serde(alias = "stranger")]
     ForgedCa,
     /// Another CA signed it, which is sent with it; it has the permitted client's subject.
@@ -40,13 +40,13 @@ pub enum Untrusted {
     LoneLeaf,
     /// It is self-signed, and has the permitted client's subject.
     SelfSigned,
-    /// As `UnknownCa`, in the group `system:masters`.
+    /// Like `UnknownCa`, in the group `system:masters`.
     UnknownCaMasters,
-    /// As `ForgedCa`, and a CA certificate with the root's subject is sent with it.
+    /// Like `ForgedCa`, and a CA certificate with the root's subject is sent with it.
     ForgedRoot,
-    /// As `LoneLeaf`, in the group `system:masters`.
+    /// Like `LoneLeaf`, in the group `system:masters`.
     LoneLeafMasters,
-    /// As `SelfSigned`, in the group `system:masters`.
+    /// Like `SelfSigned`, in the group `system:masters`.
     SelfSignedMasters,
 }
 

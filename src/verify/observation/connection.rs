@@ -1,4 +1,4 @@
-//! What happened on connections: TCP, TLS, and the requests made on them.
+//! Observations of connections: TCP, TLS, and the requests made on them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::verify::shared;
 /// The observations at one socket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dial {
-    /// Where the connection went.
+    /// The address of the connection.
     pub to: SocketAddr,
     /// Whether TCP opened.
     pub connect: Connect,
@@ -36,7 +36,7 @@ pub struct Dial {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Connect {
-    /// It opened.
+    /// The connection opened.
     Open,
     /// The host refused the connection.
     Refused,
@@ -44,7 +44,7 @@ pub enum Connect {
     TimedOut(u64),
     /// Anything else, in the operating system's words.
     Failed(String),
-    /// The run ended before.
+    /// The run ended before the attempt.
     NotTried(String),
 }
 
@@ -109,10 +109,10 @@ pub enum Handshake {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Signature {
-    /// None came.
+    /// The server sent no signature.
     None,
     /// It is.
     Valid,
-    /// It is not, or cannot be checked, and why.
+    /// The signature is not valid, or cannot be checked, for this reason.
     Invalid(String),
 }

@@ -1,4 +1,4 @@
-//! Requests and what came back.
+//! Requests and their responses.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ pub struct Exchange {
     /// The certificates that the server sent on this connection, leaf first.
     #[serde(rename = "shown", with = "shared")]
     pub server_chain: Arc<[Fingerprint]>,
-    /// What came back.
+    /// The response.
     pub outcome: Outcome,
     /// Follow-up requests, on the same connection unless the server closes it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -31,7 +31,7 @@ pub struct Exchange {
     /// What the client may do, requested on the same connection; only for a node that an API server authenticates.
     #[serde(rename = "rulings", default, with = "shared", skip_serializing_if = "<[_]>::is_empty")]
     pub decisions: Arc<[(Access, AccessDecision)]>,
-    /// In milliseconds.
+    /// The duration in milliseconds.
     pub elapsed_ms: u64,
 }
 
@@ -47,14 +47,14 @@ impl Exchange {
 pub struct FollowUp {
     /// The request.
     pub request: Request,
-    /// What came back.
+    /// The response.
     pub outcome: Outcome,
     /// The server's chain, leaf first, if it differs from the exchange's: several servers may share one address.
     #[serde(rename = "shown", default, with = "shared", skip_serializing_if = "<[_]>::is_empty")]
     pub server_chain: Arc<[Fingerprint]>,
 }
 
-/// What came back.
+/// The response.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
@@ -70,13 +70,13 @@ pub enum Outcome {
     TimedOut(u64),
     /// Anything else.
     Failed(String),
-    /// There is no credential to connect with, and why.
+    /// There is no credential to connect with, for this reason.
     NoCredential(String),
-    /// It was not tried, and why.
+    /// The request was not made, for this reason.
     NotTried(String),
 }
 
-/// An HTTP response. Equal texts share their memory: in a large fleet most responses are equal.
+/// An HTTP response. Equal texts share their memory: in a large cluster most responses are equal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
     /// Status code.

@@ -18,14 +18,14 @@ pub struct NodeListing {
     pub place: Place,
     /// Its name.
     pub host: String,
-    /// Where the connection went.
+    /// The address of the connection.
     pub to: SocketAddr,
     /// The certificates that the server sent, leaf first.
     #[serde(rename = "shown", with = "shared")]
     pub server_chain: Arc<[Fingerprint]>,
-    /// What came back.
+    /// The response.
     pub outcome: NodeListOutcome,
-    /// In milliseconds.
+    /// The duration in milliseconds.
     pub elapsed_ms: u64,
 }
 
@@ -56,7 +56,7 @@ pub struct ListedNode {
 pub struct Readiness {
     /// `True`, `False` or `Unknown`.
     pub status: String,
-    /// One word.
+    /// The reason, as one word.
     pub reason: String,
     /// The kubelet's own words, or the node controller's.
     pub message: String,
@@ -72,9 +72,9 @@ pub struct LeaseListing {
     /// The certificates that the server sent, leaf first.
     #[serde(rename = "shown", with = "shared")]
     pub server_chain: Arc<[Fingerprint]>,
-    /// What came back.
+    /// The response.
     pub outcome: LeaseListOutcome,
-    /// In milliseconds.
+    /// The duration in milliseconds.
     pub elapsed_ms: u64,
 }
 

@@ -51,7 +51,7 @@ pub const HEADER_USER: &str = "clusterctl:named-by-a-header";
 pub const DRY_RUN_DECLINED: &str = "--no-dry-run-writes";
 
 impl Request {
-    /// Method and path, for people.
+    /// Returns the method and path as text.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -74,7 +74,7 @@ impl Request {
         }
     }
 
-    /// Returns how many bytes of a response's body are read: of lists only the kind matters, and large fleets have
+    /// Returns how many bytes of a response's body are read: of lists only the kind matters, and large clusters have
     /// many.
     #[must_use]
     pub fn body_limit(self) -> usize {
@@ -87,7 +87,7 @@ impl Request {
             | Self::Secrets
             | Self::AllPods => 1024,
             Self::WhoAmI | Self::WhoAmIByHeader => 8 * 1024,
-            // A review repeats the question, twice.
+            // A review repeats the request twice.
             Self::Livez | Self::Readyz | Self::DenialReview => 16 * 1024,
             Self::Configz
             | Self::Flagz

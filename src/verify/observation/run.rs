@@ -85,6 +85,6 @@ pub enum Resolution {
     Pinned(Vec<IpAddr>),
     /// The resolver's answer.
     Resolved(Vec<IpAddr>),
-    /// The name does not resolve, and why.
+    /// The name does not resolve, for this reason.
     Failed(String),
 }

@@ -1,4 +1,4 @@
-//! What all steps of a run share.
+//! The state that all steps of a run share.
 
 use std::collections::BTreeMap;
 use std::future::Future;

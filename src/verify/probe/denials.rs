@@ -1,4 +1,4 @@
-//! What an API server denies.
+//! Requests what an API server denies.
 
 use super::context::{OVER, Run, not_sent};
 use crate::verify::dialer::Socket;
@@ -7,8 +7,8 @@ use crate::verify::identity::Identity;
 use crate::verify::observation::{Client, Exchange, Outcome, Request};
 
 impl Run {
-    /// Asks an API server what it denies, as the first client that may ask: the verifier, or a node, which asks the
-    /// same about its own clients.
+    /// Asks an API server what it denies. The first client that is permitted to ask does so: the verifier, or a node,
+    /// which asks the same about its own clients.
     pub(super) async fn denials(&self, socket: &Socket, seen: &mut Vec<Exchange>) {
         let Some(denials) = self.target.denials.as_ref().filter(|denials| !denials.is_empty()) else { return };
         let request = Request::DenialReview;

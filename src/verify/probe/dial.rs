@@ -1,4 +1,4 @@
-//! One host: names, connections, handshakes.
+//! Probes one host: names, connections, handshakes.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

@@ -15,7 +15,7 @@ use crate::verify::reviews::reviews;
 use crate::verify::target::Peer;
 
 impl Run {
-    /// Makes the requests of a place. A slow response cancels none of them.
+    /// Makes the requests of a place. A slow response does not cancel the others.
     pub(super) async fn exchanges(
         self: &Arc<Self>,
         place: Place,

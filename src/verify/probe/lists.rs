@@ -15,7 +15,7 @@ impl Run {
     /// Lists the nodes, from the first API server that responds.
     pub(super) async fn listing(&self, api_servers: &[Arc<ApiServerTarget>]) -> Option<NodeListing> {
         let verifier = self.target.verifier.as_ref()?;
-        // A large fleet takes longer to list, but no server may take forever.
+        // A large cluster takes longer to list, but the time for one server is limited.
         let limit = self.limit * (1 + u32::try_from(self.target.nodes.len() / 500).unwrap_or(u32::MAX));
         let mut last = None;
         for api_server in api_servers {

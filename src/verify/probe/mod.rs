@@ -1,5 +1,5 @@
-//! Probing: which connections are made, how many at once, and what they observe. Judges nothing. A tokio runtime of its own keeps
-//! everything above synchronous.
+//! Probing: makes the connections of a run and records what they observe. Judges nothing. A tokio runtime of its own
+//! keeps everything above synchronous.
 
 mod api_servers;
 mod context;

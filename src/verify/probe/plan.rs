@@ -1,4 +1,4 @@
-//! Which client requests what of which server.
+//! Plans which client makes which requests of which server.
 
 use super::context::Run;
 use crate::verify::identities::{UntrustedClient, identity_of};
@@ -49,7 +49,7 @@ impl Run {
             PlannedRequest::new(Client::Master(master.name.clone()), identity_of(master), Request::Pods)
         };
         let mut calls: Vec<PlannedRequest> = masters.iter().map(by_master).collect();
-        // Without a control-plane node's certificate the verifier connects: the kubelet authenticates it, and forbids
+        // Without a control-plane node's certificate the verifier connects: the kubelet authenticates it, but denies
         // it what control-plane nodes may do.
         let verifier = self.target.verifier.as_ref();
         let as_verifier =
@@ -77,7 +77,7 @@ impl Run {
         let verifier = self.target.verifier.as_ref();
         let as_verifier =
             |request| verifier.map(|verifier| PlannedRequest::new(Client::Verifier, Ok(Some(verifier)), request));
-        // Without etcd every read times out: that has to be known first.
+        // Without etcd every read times out, so the state of etcd has to be known first.
         let health = as_verifier(Request::Livez).map(|call| PlannedRequest { more: &[Request::Readyz], ..call });
         let mut calls: Vec<PlannedRequest> = health.into_iter().chain(as_verifier(Request::Nodes)).collect();
         calls.push(PlannedRequest::anonymous(Request::Nodes, &API_SERVER_DATA));

@@ -68,9 +68,9 @@ pub enum AuthorizationRemedy {
     NarrowNodes,
     /// Restrict what a node may read.
     NarrowReads,
-    /// Refuse what a node must not write.
+    /// Refuse writes that a node must not make.
     RefuseWrites,
-    /// Accept what a node may write, so that a refusal of the rest means something.
+    /// Accept writes that a node may make, so that a refusal of the others proves something.
     AcceptOwnWrites,
     /// Enable the NodeRestriction admission plugin.
     EnableNodeRestriction,
@@ -82,7 +82,7 @@ pub enum AuthorizationRemedy {
     RepairAuthorizer,
     /// Find the authorizer that denies everything.
     FindDenyingAuthorizer,
-    /// Make an API server deny what is revoked.
+    /// Make an API server deny revoked certificates.
     UpdateDenials {
         /// The API server.
         server: Server,

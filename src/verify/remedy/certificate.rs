@@ -48,7 +48,7 @@ pub enum CertificateRemedy {
     },
     /// Renew a client certificate where it was issued.
     RenewClient,
-    /// Give a CRL that the cluster's CA signed and that is current.
+    /// Use a CRL that the cluster's CA signed and that is current.
     ProvideCurrentCrl,
     /// Compare the clocks of this machine and of the issuer.
     CompareClocks,
@@ -60,7 +60,7 @@ pub enum CertificateRemedy {
 pub enum TrustRemedy {
     /// Keep root certificates alone in the trust file.
     KeepOnlyRoots,
-    /// Remove a certificate that nothing leads to from the trust file.
+    /// Remove an unused certificate from the trust file.
     RemoveUnusedRoot,
     /// Trust the CA that issued a certificate, and not the certificate.
     TrustIssuer,

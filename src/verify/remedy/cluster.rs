@@ -37,7 +37,7 @@ pub enum VerifierRemedy {
         /// The right.
         right: VerifierRight,
     },
-    /// Permit the verifier to ask what is denied.
+    /// Permit the verifier to request what is denied.
     AllowAccessReviews,
     /// Enable `/flagz`.
     EnableFlagz,

@@ -39,7 +39,7 @@ pub enum ConnectionRemedy {
     },
     /// Give each request more time.
     RaiseTimeout,
-    /// Serve TLS.
+    /// Enable TLS on the server.
     ServeTls,
     /// Offer a cipher suite and a curve that are supported here.
     OfferSupportedTls,

@@ -8,16 +8,16 @@ use super::server::Server;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DirectoryRemedy {
-    /// Issue what a host holds.
+    /// Issue a host's credentials.
     Issue {
         /// The host.
         server: Server,
         /// Whether valid certificates are replaced, too.
         reissue: bool,
     },
-    /// Reissue what a host holds before it expires.
+    /// Reissue a host's credentials before they expire.
     RenewHost(Server),
-    /// Reissue what a node holds unless it is installed.
+    /// Reissue a node's credentials unless they are installed.
     ReissueUnlessInstalled {
         /// The node.
         host: String,
@@ -84,9 +84,9 @@ pub enum FileRemedy {
     RestrictAccess,
     /// Make files and folders writable by this user alone.
     RestrictOwners,
-    /// Remove what an interrupted issue left.
+    /// Remove the files that an interrupted issue left.
     RemoveUnfinishedIssue,
-    /// Remove what interrupted commands left.
+    /// Remove the files that interrupted commands left.
     RemoveUnfinished {
         /// The folders that it is in.
         folders: Vec<String>,
@@ -118,9 +118,9 @@ pub enum FileRemedy {
     RenewCrl,
     /// Restore the newest ledger.
     RestoreLedger,
-    /// Record again what a ledger from a backup does not know.
+    /// Record again what a ledger from a backup lacks.
     RecordForgotten {
-        /// The file that knows it; `None` where it has to be copied from a control-plane node.
+        /// The file that has it; `None` where it has to be copied from a control-plane node.
         from: Option<String>,
     },
     /// Free some space.

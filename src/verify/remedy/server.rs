@@ -1,10 +1,10 @@
-//! What a remedy is about: a host, a program, the tool that made the cluster.
+//! The subjects of remedies: a host, a program, the tool that made the cluster.
 
 use serde::{Deserialize, Serialize};
 
 use crate::verify::place::Place;
 
-/// The tool that made a cluster, and what of it is available here.
+/// The tool that made a cluster, and which of its files are available here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TargetKind {

@@ -11,7 +11,7 @@ use super::lines::{Paint, line};
 use super::summary::Report;
 use crate::sanitize::sanitized;
 
-/// How wide a property's column is.
+/// The width of a property's column.
 const CELL: usize = 7;
 /// The number of hosts of one role above which equal hosts share a line.
 const MAX_UNGROUPED: usize = 12;
@@ -92,7 +92,7 @@ impl Report {
                     None => groups.push((of(host), vec![host])),
                 }
             }
-            // Those that pass come first, however few they are.
+            // Hosts that pass come first, even if they are few.
             groups.sort_by_key(|(cells, members)| (!passes(cells), std::cmp::Reverse(members.len())));
             let passing: usize =
                 groups.iter().filter(|(cells, _)| passes(cells)).map(|(_, members)| members.len()).sum();

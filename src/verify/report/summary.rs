@@ -22,7 +22,7 @@ pub struct Report {
     pub started: OffsetDateTime,
     /// When it ended.
     pub finished: OffsetDateTime,
-    /// What was found, in the order of the inventory.
+    /// The findings, in the order of the inventory.
     pub findings: Vec<Finding>,
     /// Which findings count.
     pub strictness: Strictness,

@@ -20,7 +20,7 @@ const MAX_NAMED: usize = 6;
 pub struct TextStyle {
     /// With ANSI colours.
     pub color: bool,
-    /// Passes too.
+    /// With passed checks.
     pub verbose: bool,
     /// The terminal's width in columns, where there is one.
     pub width: Option<usize>,

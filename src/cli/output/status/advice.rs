@@ -10,10 +10,10 @@ use crate::verify::target::Place;
 
 /// How many hosts a command names; for more it says `--all`.
 const NAMED: usize = 6;
-/// How many other remedies are shown.
+/// The maximal number of other remedies that are shown.
 const OTHERS: usize = 20;
 
-/// What to do about all rows.
+/// The advice for all rows.
 #[derive(Default)]
 pub(super) struct Advice {
     masters: Hosts,

@@ -1,8 +1,8 @@
-//! What the answer is about.
+//! The cluster and the time of a status.
 
 use time::OffsetDateTime;
 
-/// What the answer is about.
+/// The cluster and the time of a status.
 #[derive(Debug, Clone)]
 pub(crate) struct Head {
     /// The cluster's name; empty where there is none.

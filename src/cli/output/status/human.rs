@@ -1,4 +1,4 @@
-//! Rows as a table for people: what something has to be done about, the sum of all rows, and what to do.
+//! Rows as a table for people: the rows that need attention, the sum of all rows, and the advice.
 
 use anstyle::{AnsiColor, Style};
 
@@ -9,7 +9,7 @@ use crate::cluster::duration::{in_words, stamp};
 use crate::sanitize::sanitized;
 use crate::ui::Screen;
 
-/// How many rows a table has without `--all`.
+/// The maximal number of rows in a table without `--all`.
 const SHOWN: usize = 100;
 
 /// Writes a table.
@@ -40,7 +40,7 @@ impl HumanWriter {
             }
         }
         self.rows.push(row);
-        // Only those are kept that are shown.
+        // Only rows that are shown are kept.
         if !self.all && self.rows.len() >= 8 * SHOWN {
             sort(&mut self.rows, self.sort_by);
             self.rows.truncate(SHOWN);

@@ -40,7 +40,7 @@ pub(super) struct Fields {
 }
 
 impl Fields {
-    /// Returns a row's fields. What may come from others is escaped as for a terminal.
+    /// Returns a row's fields. Untrusted text is escaped as for a terminal.
     pub(super) fn of(row: &StatusRow, now: OffsetDateTime) -> Self {
         let certificate = row.certificate.as_ref();
         let (host, person) = match &row.subject {

@@ -1,8 +1,8 @@
-//! Collects lines and prints many at a time: a large fleet has hundreds of thousands.
+//! Collects lines and prints many at a time: a large cluster has hundreds of thousands.
 
 use crate::ui::Screen;
 
-/// How many bytes are printed at a time.
+/// The number of bytes that are printed at a time.
 const CHUNK: usize = 64 << 10;
 
 /// Lines that are not printed yet.

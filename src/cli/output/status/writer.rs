@@ -1,4 +1,4 @@
-//! Writes rows in one of the formats, in the order in which they come or sorted.
+//! Writes rows in one of the formats, in the order in which they arrive, or sorted.
 
 use super::csv::CsvWriter;
 use super::head::Head;
@@ -10,7 +10,7 @@ use crate::app::status::{Skipped, SortBy, StatusReport, StatusRow, sort};
 use crate::sanitize::sanitized;
 use crate::ui::Screen;
 
-/// How many skipped files are named.
+/// The maximal number of skipped files that are named.
 const WARNED: usize = 20;
 
 /// The format of the answer.
@@ -47,9 +47,10 @@ enum Form {
 impl Writer {
     /// Returns a writer.
     ///
-    /// Without `sort_by` a table is sorted by expiry, and all else is in the order of hosts, and is written while rows come.
+    /// Without `sort_by` a table is sorted by expiry, and other formats are in the order of hosts and are written while
+    /// rows arrive.
     ///
-    /// `all` also shows in a table what is valid.
+    /// With `all` a table also shows valid rows.
     pub(crate) fn new(format: StatusFormat, head: Head, sort_by: Option<SortBy>, all: bool) -> Self {
         let form = match format {
             StatusFormat::Human => {

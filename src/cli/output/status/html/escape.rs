@@ -2,7 +2,7 @@
 
 use crate::sanitize::sanitized;
 
-/// Returns text that may come from others so that HTML shows it and obeys nothing in it.
+/// Returns untrusted text escaped for HTML, so that it contains no markup.
 pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in sanitized(text).chars() {

@@ -8,7 +8,7 @@ use crate::app::status::{State, StatusRow};
 use crate::cli::remedies;
 use crate::cluster::duration::stamp;
 
-/// How many members a group names.
+/// The maximal number of members that a group names.
 const NAMED: usize = 2_000;
 
 /// What rows of a group have in common. The worst state comes first, then what expires first.

@@ -1,4 +1,4 @@
-//! Rows as one HTML file, which needs nothing else and runs no script.
+//! Rows as one self-contained HTML file without scripts.
 
 mod escape;
 mod groups;

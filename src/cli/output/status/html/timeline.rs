@@ -11,7 +11,7 @@ use crate::app::status::State;
 
 /// The time that is drawn, from today on; what expires later is at the right edge.
 const SPAN: Duration = Duration::days(400);
-/// What expired is drawn from so long ago on.
+/// The time before today that is drawn.
 const PAST: Duration = Duration::days(30);
 /// The lanes; the kinds that expire first.
 const LANES: usize = 24;
@@ -99,7 +99,7 @@ fn mark(svg: &mut String, day: Date, count: usize, state: State, y: f64, now: Of
         if count == 1 { "" } else { "at worst " },
         state.as_str(),
     );
-    // At the edge the place says nothing, so that the date does.
+    // At the edge the position does not show the date, so the date is added as text.
     let label = match (day > (now + SPAN).date(), count) {
         (true, _) => day.to_string(),
         (false, 1) => String::new(),
@@ -111,7 +111,7 @@ fn mark(svg: &mut String, day: Date, count: usize, state: State, y: f64, now: Of
     svg.push('\n');
 }
 
-/// Returns where a day is, within the drawing.
+/// Returns the horizontal position of a day, within the drawing.
 fn x_of(day: Date, now: OffsetDateTime) -> f64 {
     let from = (now - PAST).date();
     let share = (day - from).as_seconds_f64() / (PAST + SPAN).as_seconds_f64();
