@@ -94,11 +94,14 @@ fn lives(prepare: impl FnOnce(&Lab), crl: bool) -> Live {
     lab.good(&["renew", "--all", "--within", "400d"]);
     lab.good(&["issue-admin", "alice"]);
     lab.run(&["status"]);
-    if crl {
-        lab.good(&["revoke", "node-2", "--yes"]);
-        lab.good(&["crl", "show"]);
-        lab.good(&["issue-node", "node-2"]);
-    }
+    lab.good(&["revoke", "node-2", "--yes"]);
+    assert_eq!(lab.path("pki/crl.pem").exists(), crl);
+    lab.good(&["crl", "renew"]);
+    assert_eq!(lab.path("pki/crl.pem").exists(), crl);
+    lab.good(&["crl", "show"]);
+    let denied = lab.read("policy/masters/authorization.yaml");
+    assert!(denied.contains("X509SHA256="), "the API servers' rules deny it");
+    lab.good(&["issue-node", "node-2"]);
     lab.good(&["bundle", "--all"]);
     lab.good(&["verify", "--offline"]);
     live
@@ -119,7 +122,7 @@ fn the_hard_ways_root_signs_for_the_cluster() {
 }
 
 #[test]
-fn a_kubeadm_root_without_crl_sign_issues() {
+fn a_kubeadm_root_without_crl_sign_issues_and_revokes_without_a_crl() {
     needs!("openssl");
     lives(
         |lab| {

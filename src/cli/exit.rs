@@ -235,6 +235,7 @@ fn of_revoke(error: &RevokeError) -> Exit {
             | LookupError::Ca(_)
             | LookupError::Cluster(_),
         ) => Exit::Usage,
+        RevokeError::Crl { source: IssueError::NoCrlSign, .. } => Exit::Refused,
         RevokeError::Crl { .. } => Exit::Bug,
     }
 }

@@ -235,6 +235,12 @@ impl Certificate {
         Some((algorithm, signature))
     }
 
+    /// Returns true for a CA whose key usage allows it to sign CRLs (RFC 5280 § 4.2.1.3): kubeadm's CAs are not allowed to.
+    #[must_use]
+    pub fn can_sign_crls(&self) -> bool {
+        self.key_usage.is_none_or(|usage| !usage.is_set() || usage.crl_sign)
+    }
+
     /// The account that Kubernetes derives from it: the last CN and the first O, if any. [`Name::organizations`] has
     /// all groups.
     #[must_use]

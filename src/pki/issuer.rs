@@ -221,7 +221,7 @@ impl Issuer {
         next_update: OffsetDateTime,
     ) -> Result<Crl, IssueError> {
         let ca = self.ca.certificate();
-        if ca.key_usage.is_some_and(|usage| usage.is_set() && !usage.crl_sign) {
+        if !ca.can_sign_crls() {
             return Err(IssueError::NoCrlSign);
         }
         let entry = |revoked: &Revoked| RevokedCertParams {

@@ -54,10 +54,17 @@ pub(super) fn findings(
         };
         // What a retired CA issued is rejected without a CRL.
         for (ca, state) in trust.all().filter(|(_, state)| *state != CaState::Retired) {
+            let can_sign = ca.certificate().can_sign_crls();
             let ca = ca.certificate().fingerprint();
             let wanted = revoked.of(ca).count();
             let judged = match crls.of(ca) {
                 None if wanted == 0 => continue,
+                // API servers deny by their rules what the cluster's CA issued.
+                None if !can_sign && *role == CaRole::Cluster => continue,
+                None if !can_sign => {
+                    let saw = "its CA's key usage lacks cRLSign: only another CA excludes what is revoked";
+                    (Status::Warn, saw.to_owned(), None)
+                }
                 None => {
                     let saw = format!("it is missing, and the ledger has {} as revoked", count(wanted));
                     (Status::Fail, saw, Some(FileRemedy::RenewCrl.into()))

@@ -284,7 +284,7 @@ fn warnings(ca: &CaCertificate, env: &Env) -> Vec<CaWarning> {
         warnings.push(CaWarning { subject: certificate.subject.text.clone(), kind });
     };
     let certificate = ca.certificate();
-    let lacks_crl_sign = certificate.key_usage.is_some_and(|usage| usage.is_set() && !usage.crl_sign);
+    let lacks_crl_sign = !certificate.can_sign_crls();
     if lacks_crl_sign {
         warn(certificate, CaWarningKind::NoCrlSign);
     }

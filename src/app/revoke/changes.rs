@@ -16,6 +16,7 @@ use crate::cluster::profile::CaRole;
 use crate::pki::ca_set::CaSet;
 use crate::pki::certificate::Serial;
 use crate::pki::fingerprint::Fingerprint;
+use crate::pki::issuer::IssueError;
 use crate::store::error::StoreError;
 use crate::store::files;
 use crate::store::ledger::Ledger;
@@ -35,6 +36,11 @@ pub(super) struct Changes {
 }
 
 impl Changes {
+    /// Plans to sign the CRLs of all CAs that can sign them.
+    pub(super) fn of_all_crls(cas: &CaSet) -> Self {
+        Self::of_crls(CaRole::ALL.into_iter().filter(|role| signs_crls(*role, cas)).collect())
+    }
+
     /// Plans to sign CRLs alone.
     pub(super) fn of_crls(crls: Vec<CaRole>) -> Self {
         Self { crls, ..Self::default() }
@@ -52,6 +58,7 @@ impl Changes {
         cas: &CaSet,
         ledger: &Ledger,
     ) -> Result<Self, StoreError> {
+        let crls = not_in_ledger.crls(cas).into_iter().filter(|role| signs_crls(*role, cas)).collect();
         let (mut recorded, mut seen) = (Vec::new(), BTreeSet::new());
         for (host, certificates) in states.iter().filter_map(|state| state.packed.as_ref()) {
             for certificate in certificates.iter().filter(|certificate| seen.insert(certificate.fingerprint())) {
@@ -59,7 +66,7 @@ impl Changes {
                 recorded.extend(own.filter(|own| !own.recorded));
             }
         }
-        Ok(Self { recorded, ..Self::of_crls(not_in_ledger.crls(cas)) })
+        Ok(Self { recorded, ..Self::of_crls(crls) })
     }
 
     /// Plans to revoke what was found for `name`, or to complete a revocation that was interrupted.
@@ -85,6 +92,10 @@ impl Changes {
 
     fn of_serial(name: &str, role: CaRole, serial: Serial, cas: &CaSet, ledger: &Ledger) -> Result<Self, Error> {
         let serial = (cas.of(role).active().certificate().fingerprint(), serial);
+        // Nothing else names a certificate by its serial number.
+        if !signs_crls(role, cas) {
+            return Err(RevokeError::Crl { role, source: IssueError::NoCrlSign }.into());
+        }
         if ledger.unrecorded()?.iter().any(|one| one.serial.as_ref() == Some(&serial)) {
             return Err(RevokeError::AlreadyRevoked { name: name.to_owned(), since: None }.into());
         }
@@ -116,7 +127,8 @@ impl Changes {
             return Err(RevokeError::Expired { name: name(), last });
         }
         let signed_by = |role: &CaRole| issued.iter().any(|one| cas.of(*role).has(one.issuer));
-        let mut crls: Vec<CaRole> = CaRole::ALL.into_iter().filter(signed_by).collect();
+        let mut crls: Vec<CaRole> =
+            CaRole::ALL.into_iter().filter(signed_by).filter(|role| signs_crls(*role, cas)).collect();
         let (before, revoked): (Vec<IssuedCertificate>, Vec<IssuedCertificate>) =
             issued.into_iter().partition(|one| one.revocation.is_some());
         if revoked.is_empty() {
@@ -133,6 +145,11 @@ impl Changes {
     pub(super) fn count(&self) -> usize {
         self.revoked.len() + self.serials.len()
     }
+}
+
+/// Returns true if the CA that signs for a role may sign CRLs.
+fn signs_crls(role: CaRole, cas: &CaSet) -> bool {
+    cas.of(role).active().certificate().can_sign_crls()
 }
 
 /// Returns whether the CRL of a CA is current and lists those of these certificates that the CA issued.

@@ -134,10 +134,11 @@ impl Directory {
                 }
             };
             for (ca, ca_state) in self.cas.of(role).all() {
+                let has_crls = ca_state != CaState::Retired && ca.certificate().can_sign_crls();
                 let ca = ca.certificate().fingerprint();
                 match (crls.of(ca), self.revoked.of(ca).count()) {
                     (Some(crl), _) => found.push(state(Ok(crl.clone()), Some(self.compare(crl, ca)?))),
-                    (None, revoked) if revoked > 0 && ca_state != CaState::Retired => {
+                    (None, revoked) if revoked > 0 && has_crls => {
                         found.push(state(Err(CrlProblem::Missing { revoked }), None));
                     }
                     (None, _) => {}

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::crl_file::CrlFileError;
 use super::removed_host::RemovedHost;
+use crate::cluster::profile::CaRole;
 
 /// Something about revocations that the user should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub enum Notice {
         /// The reason why it cannot be used.
         why: CrlFileError,
     },
+    /// The CA of a role has no key usage cRLSign: what it issued is revoked without a CRL.
+    NoCrl(CaRole),
     /// Hosts that are no longer in the cluster file still have certificates, files or bundles.
     RemovedHosts(Vec<RemovedHost>),
 }

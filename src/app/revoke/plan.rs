@@ -6,6 +6,7 @@ use super::changes::Changes;
 use super::error::RevokeError;
 use super::lookup::Lookup;
 use super::not_in_ledger::NotInLedger;
+use super::notice::Notice;
 use super::options::{Request, RevokeOptions};
 use super::rendered::{self, RenderedState};
 use super::report::{Advice, Learnt, Outcome, RevokeReport};
@@ -81,8 +82,9 @@ pub fn plan<'a>(
             Changes::revoking(&subject.name, found, &not_in_ledger, &cas, &ledger, env)?
         }
         Request::RecordForgotten(_) => Changes::recording(&states, &not_in_ledger, &cas, &ledger)?,
-        Request::RenewCrls => Changes::of_crls(CaRole::ALL.to_vec()),
+        Request::RenewCrls => Changes::of_all_crls(&cas),
     };
+    report_missing_crls(&request, &changes, &cas, observer);
     let plan = RevokePlan {
         request,
         crl_validity,
@@ -98,6 +100,18 @@ pub fn plan<'a>(
     };
     plan.check_rules()?;
     Ok(plan)
+}
+
+/// Reports the CAs that cannot sign a CRL of what is revoked, or at all where all CRLs are renewed.
+fn report_missing_crls(request: &Request, changes: &Changes, cas: &CaSet, observer: &mut dyn Observer) {
+    let is_wanted = |role: &CaRole| match request {
+        Request::RenewCrls => true,
+        _ => changes.revoked.iter().any(|one| cas.of(*role).has(one.issuer)),
+    };
+    let cannot = |role: &CaRole| !cas.of(*role).active().certificate().can_sign_crls();
+    for role in CaRole::ALL.into_iter().filter(cannot).filter(is_wanted) {
+        observer.notice(Notice::NoCrl(role).into());
+    }
 }
 
 /// Returns the state by the files that this run learns from: those of the policy folder, and with named files all that

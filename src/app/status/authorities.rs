@@ -106,7 +106,9 @@ fn crls(source: &Source<'_>, trust: &TrustBundle, sink: Sink<'_>) -> Result<(), 
     for ca in trust.accepted().map(CaCertificate::certificate) {
         match stored.of(ca.fingerprint()) {
             Some(crl) => sink(crl_row(source, crl, row)),
-            None if has_revoked(source, ca)? => sink(row(State::Missing).remedy(FileRemedy::RenewCrl)),
+            None if ca.can_sign_crls() && has_revoked(source, ca)? => {
+                sink(row(State::Missing).remedy(FileRemedy::RenewCrl))
+            }
             None => {}
         }
     }

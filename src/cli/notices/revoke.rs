@@ -3,6 +3,7 @@
 use crate::app::revoke::Notice;
 use crate::app::revoke::removed_host::RemovedHost;
 use crate::cli::finding_remedies;
+use crate::cluster::profile::CaRole;
 use crate::ui::Screen;
 use crate::verify::remedy::TargetKind;
 
@@ -15,6 +16,15 @@ pub(super) fn show(notice: &Notice, screen: &mut Screen<'_>) {
         Notice::CrlReplaced { path, why } => {
             screen.warn(format_args!("{} is replaced by what the ledger knows: {why}", path.display()));
         }
+        Notice::NoCrl(CaRole::Cluster) => screen.warn(
+            "the cluster's CA cannot sign CRLs: its key usage lacks cRLSign. API servers deny by their rules what is revoked; a node's \
+             serving certificate, and what other programs trust, stay valid until they expire",
+        ),
+        Notice::NoCrl(role) => screen.warn(format_args!(
+            "the {} CA cannot sign CRLs: its key usage lacks cRLSign. What it issued stays valid until it expires, or until another CA \
+             replaces it",
+            role.as_str(),
+        )),
         Notice::RemovedHosts(removed) => removed_hosts(removed, screen),
     }
 }
