@@ -100,7 +100,7 @@ fn name(options: &AdminOptions) -> Result<HostName, AdminError> {
     options.name.clone().map_or_else(|| HostName::parse(default).map_err(AdminError::DefaultName), Ok)
 }
 
-/// Refuses a name that is used already: programs that look at the common name alone would take one for the other.
+/// Refuses a name that is used already: programs that compare only common names could not tell the two apart.
 fn check_name(name: &HostName, cluster: &Cluster) -> Result<(), AdminError> {
     let taken = |owner| Err(AdminError::NameTaken { name: name.clone(), owner });
     if cluster.host_names().contains(&name) {

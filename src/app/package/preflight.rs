@@ -11,7 +11,7 @@ use crate::bundle::input::Roles;
 use crate::store::files;
 use crate::store::verification_cache::CacheEntry;
 
-/// What the check found.
+/// The result of the check.
 #[derive(Debug)]
 pub(super) struct Preflight<'c> {
     /// The hosts of which all credentials can be used.

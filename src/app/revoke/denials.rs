@@ -27,7 +27,7 @@ pub(crate) const GRACE: Duration = Duration::DAY;
 /// The largest authorization configuration that is read, in bytes.
 pub(crate) const MAX_RULES: u64 = 16 << 20;
 
-/// Returns the revoked certificates that have not expired, or only within [`GRACE`].
+/// Returns the revoked certificates that have not expired, or expired less than [`GRACE`] ago.
 ///
 /// # Errors
 /// When the ledger cannot be used.

@@ -32,7 +32,7 @@ use crate::verify::target::Place;
 pub struct Superseded(pub Vec<IssuedCertificate>);
 
 impl Superseded {
-    /// Finds all of them.
+    /// Finds all such certificates.
     ///
     /// # Errors
     /// When the ledger cannot be used.

@@ -10,7 +10,7 @@ pub(super) const WIDTH: usize = 80;
 /// The minimum width in which the matrix is readable.
 const NARROWEST: usize = 60;
 
-/// Returns the width for a terminal of so many columns.
+/// Returns the width for a terminal with this number of columns.
 pub(super) fn width_of(columns: Option<usize>) -> usize {
     columns.map_or(WIDTH, |columns| columns.max(NARROWEST))
 }
