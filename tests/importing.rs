@@ -1,10 +1,13 @@
 //! `import-ca`: CAs as kubeadm, the hard way, Talos and a company make them, by openssl; and those that cannot sign.
 
 use clusterctl::app::ca::{ImportCaError, ImportOptions, plan};
-use clusterctl::app::{self, Env};
+use clusterctl::app::revoke::{self, Advice, Outcome, Request, RevokeOptions, Subject};
+use clusterctl::app::{self, Env, Silent};
+use clusterctl::cluster::lifetime::Lifetime;
 use clusterctl::cluster::profile::CaRole;
 use clusterctl::pki::ca_certificate::CaCertificateError;
 use clusterctl::pki::key::KeyError;
+use clusterctl::pki::reason::Reason;
 use clusterctl::pki::violation::Violation;
 use clusterctl::store::ca;
 use clusterctl::store::layout::Layout;
@@ -13,6 +16,7 @@ use time::Duration;
 
 use crate::support::live::Live;
 use crate::support::outside::needs;
+use crate::support::packages::{cluster, env};
 use crate::support::{CLUSTER, Lab, forms, good_tool};
 
 /// The extensions of kubeadm's CAs: their key usage lacks cRLSign.
@@ -133,6 +137,27 @@ fn a_kubeadm_root_without_crl_sign_issues_and_revokes_without_a_crl() {
         },
         false,
     );
+}
+
+#[test]
+fn revoking_without_a_crl_advises_to_deliver_the_rules() {
+    needs!("openssl");
+    let lab = Lab::empty();
+    lab.write("cluster.yaml", CLUSTER);
+    root(&lab, "ca", "/CN=kubernetes", KUBEADM, RSA);
+    import(&lab, "cluster", "ca", &["--plaintext-ca-key"]);
+    lab.good(&["init-ca", "--plaintext-ca-key"]);
+    lab.good(&["issue-node", "--all"]);
+    let (cluster, env) = (cluster(&lab), env(&lab));
+    let subject = Subject { name: "on".to_owned(), file: lab.path("on"), issuer: None };
+    let request = Request::Revoke { subject, reason: Reason::KeyCompromise };
+    let options = RevokeOptions { request, crl_validity: Lifetime::NINETY_DAYS, templates: None };
+    let plan = revoke::plan(options, &cluster, &env, &mut Silent).expect("a plan");
+    assert!(plan.signers().is_empty());
+    let report = plan.apply(&[], &mut Silent).expect("revoked");
+    assert_eq!((report.outcome, report.next_update), (Outcome::Revoked(2), None));
+    assert!(report.advice.contains(&Advice::CopyAuthorization), "{report:?}");
+    assert_eq!(report.written, [lab.path("policy/masters/authorization.yaml")]);
 }
 
 #[test]

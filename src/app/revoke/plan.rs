@@ -185,7 +185,7 @@ impl RevokePlan<'_> {
         Ok(RevokeReport {
             outcome: Outcome::of(&request, &changes),
             written,
-            next_update: env.now + crl_validity.duration(),
+            next_update: (!issuers.is_empty()).then(|| env.now + crl_validity.duration()),
             advice: Advice::of(&request, &changes, &cas),
             learnt: Learnt::of(&request, &not_in_ledger),
         })

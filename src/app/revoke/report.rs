@@ -19,8 +19,8 @@ pub struct RevokeReport {
     pub outcome: Outcome,
     /// The files that were written: the CRLs, then the authorization configuration.
     pub written: Vec<PathBuf>,
-    /// The nextUpdate of the CRLs.
-    pub next_update: OffsetDateTime,
+    /// The nextUpdate of the CRLs; `None` where none was signed.
+    pub next_update: Option<OffsetDateTime>,
     /// What is left to do, and where the revocation has no effect.
     pub advice: Vec<Advice>,
     /// What was recorded from CRLs and rendered files.
@@ -101,10 +101,13 @@ impl Advice {
                 .map(|role| cas.of(role))
                 .any(|trust| trust.has(one.issuer) && trust.active().certificate().fingerprint() != one.issuer)
         };
+        // A CA without the key usage cRLSign has no CRL, and API servers deny what it issued all the same.
+        let denied =
+            changes.crls.contains(&CaRole::Cluster) || changes.revoked.iter().any(|one| cas.cluster.has(one.issuer));
         let applies = [
             (changes.revoked.iter().any(is_of_inactive_ca), Self::NotInCrl),
             (!changes.serials.is_empty(), Self::NameFile),
-            (changes.crls.contains(&CaRole::Cluster) || changes.revoked.is_empty(), Self::CopyAuthorization),
+            (denied || changes.revoked.is_empty(), Self::CopyAuthorization),
             (changes.crls.contains(&CaRole::Etcd), Self::CopyEtcdCrl),
             (revoked(&[Profile::BreakGlass]), Self::BreakGlassStaysValid),
             (revoked(&[Profile::Apiserver, Profile::KubeletServer]), Self::ServingStaysAccepted),

@@ -10,15 +10,21 @@ pub(crate) fn show(report: &RevokeReport, screen: &mut Screen<'_>) {
     for path in &report.written {
         screen.answer(path.display());
     }
-    let next_update = stamp(report.next_update);
-    match report.outcome {
-        Outcome::Revoked(count) => screen.step(format_args!(
+    let next_update = report.next_update.map(stamp);
+    match (report.outcome, next_update) {
+        (Outcome::Revoked(count), Some(next_update)) => screen.step(format_args!(
             "revoked {}; the CRLs expire at {next_update}, renew them with: clusterctl crl renew",
             certificates(count)
         )),
-        Outcome::Completed => screen.step("completed an interrupted revocation: nothing else was revoked"),
-        Outcome::Renewed => screen.step(format_args!("renewed the CRLs; they expire at {next_update}")),
-        Outcome::Recorded { from_bundles } => show_recorded(from_bundles, screen),
+        (Outcome::Revoked(count), None) => {
+            screen.step(format_args!("revoked {}; no CRL was signed", certificates(count)))
+        }
+        (Outcome::Completed, _) => screen.step("completed an interrupted revocation: nothing else was revoked"),
+        (Outcome::Renewed, Some(next_update)) => {
+            screen.step(format_args!("renewed the CRLs; they expire at {next_update}"));
+        }
+        (Outcome::Renewed, None) => screen.step("no CRL was signed"),
+        (Outcome::Recorded { from_bundles }, _) => show_recorded(from_bundles, screen),
     }
     for advice in &report.advice {
         show_advice(*advice, screen);
