@@ -191,7 +191,7 @@ mod tests {
                 assert!(suggestions(&format!("clusterctl {word} wk1")).is_some(), "{word}");
             }
         }
-        for word in ["build_ca", "Import-CA"] {
+        for word in ["build_ca", "Build-CA"] {
             assert!(suggestions(&format!("clusterctl {word} wk1")).is_some(), "{word}");
         }
         assert!(suggestions("clusterctl isue-node wk1").is_none(), "a typing error keeps clap's own tip");
