@@ -92,7 +92,7 @@ fn ssh_keygen_accepts_the_signature_of_every_kind_of_key_that_signs() {
         let key = lab.path(&format!("{kind}.pub")).display().to_string();
         let listed = good_tool("ssh-keygen", &["-l", "-f", &key]);
         let fingerprint = listed.split(' ').nth(1).expect("a fingerprint");
-        assert!(shown.contains(&format!("signed with  {fingerprint}")), "{fingerprint}: {shown}");
+        assert!(shown.contains(&format!("signed by    {fingerprint}")), "{fingerprint}: {shown}");
     }
 }
 

@@ -162,7 +162,7 @@ pub enum DecryptError {
     #[error("it is armored; encrypted bundles are not")]
     Armored,
     /// It is encrypted with a passphrase, which no bundle is.
-    #[error("it is encrypted with a passphrase, and not to a key, so it is not a bundle of clusterctl")]
+    #[error("it is encrypted with a passphrase instead of to a key, so it is not a bundle of clusterctl")]
     Passphrase,
     /// The identity is not one of its recipients.
     #[error("it is encrypted to other recipients: to {}", list(kinds))]

@@ -148,7 +148,7 @@ pub enum InputError {
         profile: Profile,
     },
     /// A credential is not this host's, or is duplicated.
-    #[error("the credential {name} does not belong into this host's bundle, or is duplicated", name = profile.policy().name)]
+    #[error("the credential {name} does not belong in this host's bundle, or is duplicated", name = profile.policy().name)]
     NotTheHosts {
         /// The purpose.
         profile: Profile,

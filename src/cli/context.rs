@@ -157,7 +157,7 @@ pub fn select<'c>(cluster: &'c Cluster, role: Role, named: &[String], all: bool)
     if named.is_empty() {
         let what = format!("no {role} was named");
         return Err(
-            CliError::new(Exit::Usage, what).hint(format!("name some of the cluster file's {role}s, or say --all"))
+            CliError::new(Exit::Usage, what).hint(format!("name some of the cluster file's {role}s, or use --all"))
         );
     }
     let named = &expanded(named, hosts.iter().map(|host| host.name.as_str()))?;

@@ -42,7 +42,7 @@ pub struct Process {
 #[derive(Debug, Clone, Default)]
 pub struct Stop {
     cancellation: Cancellation,
-    /// A SIGINT or SIGTERM came; a second one ends the process at once.
+    /// A SIGINT or SIGTERM was received; a second one ends the process immediately.
     pressed: Arc<AtomicBool>,
     listening: Arc<AtomicBool>,
     /// The number of the signal that came at a prompt; 0 for none.
@@ -54,7 +54,7 @@ pub struct Stop {
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 impl Stop {
-    /// Defers signals: the first one only requests a stop, a second SIGINT or SIGTERM ends the process at once.
+    /// Defers signals: the first one only requests a stop, a second SIGINT or SIGTERM ends the process immediately.
     ///
     /// Before this call a signal ends the process, which is what users expect at a prompt. A signal that the parent
     /// process has made ignored, as `nohup` does, stays ignored.
@@ -120,7 +120,7 @@ impl Interrupts for Stop {
                 std::thread::sleep(LOOK_AGAIN);
             }
         };
-        // Without a thread a signal ends the process at once, and the terminal stays as the prompt left it.
+        // Without a thread a signal ends the process immediately, and the terminal stays as the prompt left it.
         if std::thread::Builder::new().spawn(watch).is_err() {
             return;
         }

@@ -61,7 +61,7 @@ pub(crate) fn words(remedy: &Remedy) -> Option<String> {
             "put the name back into cluster.yaml; a cluster of another name has its own directory and roots".to_owned()
         }
         Remedy::RestoreCaAndLedger => {
-            "put back ca.crt, ca.key and the ledger of one and the same directory, from a backup".to_owned()
+            "restore ca.crt, ca.key and the ledger of one and the same directory from a backup".to_owned()
         }
         Remedy::CheckLedger => {
             "clusterctl ledger check tells what is wrong with it; a ledger from a backup learns what it lacks with: clusterctl revoke --from FILE"

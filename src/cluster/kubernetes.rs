@@ -235,8 +235,8 @@ impl Features {
         let mut found = Vec::new();
         if self.minor > NEWEST {
             found.push(
-                "what is written is what 1.36 knows, the latest release that this program knows: look in its release notes \
-                 for flags and API versions that were removed",
+                "flags and API versions are those of 1.36, the latest release that this program knows: look in the release \
+                 notes for those that were removed since",
             );
         }
         if !self.has_selectors() && accounts == AccountScheme::Kubelet {

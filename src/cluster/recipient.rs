@@ -54,7 +54,7 @@ pub enum RecipientError {
     Unknown,
     /// A secret key in place of a public one. The text is never repeated.
     #[error(
-        "it is a secret key, and only its public half belongs here; age-keygen -y or ssh-keygen -y prints that. Keep the secret where it was, and out of this"
+        "it is a secret key, and only its public half belongs here; age-keygen -y or ssh-keygen -y prints that. Keep the secret key where it is"
     )]
     Secret,
     /// An SSH or age key of a type that age cannot encrypt to here.

@@ -66,7 +66,7 @@ pub fn run(args: &IssueAdminArgs, context: &mut Context<'_>) -> Result<Exit> {
 fn confirm(spec: &CertificateSpec, context: &mut Context<'_>) -> Result<()> {
     let Some(prompts) = &mut context.prompts else {
         let what = "--break-glass asks for confirmation, and there is no terminal to ask on";
-        return Err(CliError::new(Exit::Usage, what).hint("say --yes to confirm it"));
+        return Err(CliError::new(Exit::Usage, what).hint("use --yes to confirm it"));
     };
     context.screen.warn(format_args!(
         "{} in {SYSTEM_MASTERS} bypasses every authorizer and every admission policy that exempts it, and cannot be revoked for {}",

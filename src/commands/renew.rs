@@ -69,7 +69,7 @@ pub fn run(args: &RenewArgs, context: &mut Context<'_>) -> Result<Exit> {
 impl RenewArgs {
     fn options<'c>(&self, cluster: &'c Cluster, context: &Context<'_>) -> Result<RenewOptions<'c>> {
         if !self.all && !self.admins && self.hosts.is_empty() {
-            let hint = "name some of the cluster file's hosts, or say --all or --admins";
+            let hint = "name some of the cluster file's hosts, or use --all or --admins";
             return Err(CliError::new(Exit::Usage, "nothing was named").hint(hint));
         }
         let (masters, nodes) = match self.all {

@@ -127,7 +127,7 @@ fn confirm(plan: &RevokePlan<'_>, confirmed: bool, context: &mut Context<'_>) ->
     }
     let Some(prompts) = &mut context.prompts else {
         let what = "revoking asks for confirmation, and there is no terminal to ask on";
-        return Err(CliError::new(Exit::Usage, what).hint("say --yes to confirm it"));
+        return Err(CliError::new(Exit::Usage, what).hint("use --yes to confirm it"));
     };
     let these = match plan.count() {
         1 => "this certificate".to_owned(),

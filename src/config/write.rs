@@ -16,7 +16,7 @@ const WIDTH: usize = 118;
 pub fn write(raw: &RawCluster) -> String {
     let mut file = File(String::with_capacity(4096 + 120 * (raw.masters.len() + raw.nodes.len())));
     file.comment(
-        "The members of this cluster, and how their certificates are made: clusterctl issues what this file describes. \
+        "The hosts of this cluster, and how their certificates are made: clusterctl issues what this file describes. \
          After a change, run `clusterctl issue-node --all` and `clusterctl bundle --all` again; only what no longer \
          matches is replaced. A line that begins with # is a comment; a key in a comment has its default, or an example. \
          Texts are in quotes because YAML reads some names as something else: a host called on is \"on\".",

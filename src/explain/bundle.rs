@@ -57,9 +57,9 @@ impl ReadBundle {
         card = match signature::found(bundle) {
             Ok(signature) => card
                 .data("signedWith", signature.fingerprint())
-                .line("signed with", format!("{} ({})", signature.fingerprint(), signature.kind())),
-            Err(SignatureError::Unsigned) => card.data("signedWith", json!(null)).line("signed with", "nothing"),
-            Err(error) => card.problem(format!("its signature is not good: {error}")),
+                .line("signed by", format!("{} ({})", signature.fingerprint(), signature.kind())),
+            Err(SignatureError::Unsigned) => card.data("signedWith", json!(null)).line("signature", "none"),
+            Err(error) => card.problem(format!("its signature is not valid: {error}")),
         };
         for file in &bundle.files {
             card = card.line("file", format!("{:04o} {}", file.mode, file.path));

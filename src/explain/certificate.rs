@@ -106,7 +106,7 @@ fn judged(card: Card, certificate: &Certificate, place: &str, is_ca: bool, conte
     card.problems.extend(violations.iter().map(ToString::to_string));
     let named = certificate.names.iter().any(|name| matches!(name, SubjectName::Dns(_) | SubjectName::Ip(_)));
     if !is_ca && !named && certificate.has_extended_usage("serverAuth") {
-        card = card.problem("no names: no client takes a server's CN for its name (Go 1.15 and later)");
+        card = card.problem("no names: clients ignore a server's CN (Go 1.15 and later)");
     }
     revocation(card, certificate, signer.as_ref().map(|signer| signer.certificate), context)
 }

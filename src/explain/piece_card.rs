@@ -21,7 +21,7 @@ impl Piece {
             Self::Key(facts, remark) => key_card(facts, place, context).problem_if_any(*remark),
             Self::EncryptedKey => Card::new("encrypted private key")
                 .data("encrypted", true)
-                .line("kind", "not to be seen without its passphrase"),
+                .line("kind", "cannot be read without its passphrase"),
             Self::Request(request) => request_card(request),
             Self::Crl(crl) => crl_card(crl, place, context),
             Self::PublicKey(pin) => Card::new("public key").fact("fingerprint", "pin", pin.as_pin()),
@@ -104,7 +104,7 @@ fn crl_card(crl: &Crl, place: &str, context: &ExplainContext<'_>) -> Card {
             Some(SignatureStatus::Unverifiable(why)) => {
                 card.problem(format!("whether its issuer signed it is not known: {why}"))
             }
-            Some(_) => card.problem("it names a known CA as its issuer, whose key did not sign it"),
+            Some(_) => card.problem("it names a known CA as its issuer, but that CA's key did not sign it"),
             None => card.line("signed by", format!("{} (its certificate was not given)", crl.issuer.text)),
         },
     };

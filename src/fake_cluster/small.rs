@@ -1,5 +1,4 @@
-//! Assembles a simulated cluster from its addresses: a matching cluster file, and the credentials that belong to
-//! each of its hosts.
+//! Assembles a simulated cluster from its addresses: a matching cluster file, and the credentials of each of its hosts.
 
 use std::net::SocketAddr;
 
@@ -13,7 +12,7 @@ use crate::pki::issuer::{Credential, IssueError, Issuer};
 use crate::pki::trust_bundle::TrustBundle;
 
 impl Addresses {
-    /// The cluster that lives at these addresses: `master-1` and so on, `node-1` and so on.
+    /// Returns the cluster file of a cluster at these addresses, with hosts `master-1` and so on, `node-1` and so on.
     #[must_use]
     pub fn draft(&self, name: &str) -> RawCluster {
         let hosts = |kind: &str, at: &[SocketAddr]| -> Vec<RawHost> {
@@ -36,11 +35,11 @@ impl Addresses {
 }
 
 impl Config {
-    /// What the servers of `cluster` serve: what `credential` gives for the leaves that they show, but for what `fault`
-    /// puts in the place of one.
+    /// Returns the configuration of the servers of `cluster`, with the serving credentials that `credential` returns. A
+    /// `fault` of a certificate replaces one of them.
     ///
     /// # Errors
-    /// Those of `credential`, and when a broken credential cannot be made.
+    /// Returns the errors of `credential`, and an error if the credential of the fault cannot be made.
     pub fn assemble<E: From<IssueError>>(
         cluster: Cluster,
         trust: &TrustBundle,

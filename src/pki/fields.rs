@@ -77,7 +77,7 @@ impl fmt::Display for SubjectName {
 }
 
 impl SubjectName {
-    /// Returns the address that stands in it as a DNS name, which matches nothing: an address has to be an iPAddress.
+    /// Returns an address that is written as a DNS name, which matches nothing: an address has to be an iPAddress.
     #[must_use]
     pub fn address_in_a_dns_name(&self) -> Option<IpAddr> {
         match self {
@@ -179,7 +179,7 @@ pub enum CertificateError {
     /// Bytes after the certificate's end.
     #[error("{0} bytes follow the certificate's end")]
     Trailing(usize),
-    /// An extension that is there but cannot be read, or is there twice.
+    /// An extension that is there but cannot be read, or is duplicated.
     #[error("its extension {0} cannot be read")]
     Extension(String),
 }

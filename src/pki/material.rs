@@ -25,7 +25,7 @@ pub enum MaterialError {
     #[error(transparent)]
     Pem(#[from] PemError),
     /// A byte order mark hides the first section.
-    #[error("a byte order mark stands before it: Kubernetes reads no certificate in it")]
+    #[error("it begins with a byte order mark, so that Kubernetes finds no certificate in it")]
     ByteOrderMark,
     /// PKCS#12, which needs a passphrase.
     #[error("it is PKCS#12; write what is in it as PEM first: openssl pkcs12 -in FILE -nokeys")]
@@ -34,7 +34,7 @@ pub enum MaterialError {
     #[error("there is no certificate in its PKCS#7, or it is damaged")]
     Pkcs7,
     /// Neither PEM nor DER that is known here.
-    #[error("it is neither PEM nor DER of a kind that is read here")]
+    #[error("it is neither PEM nor DER of a supported kind")]
     Unknown,
 }
 
@@ -87,7 +87,7 @@ pub fn what_else(bytes: &[u8]) -> Option<&'static str> {
     } else if starts(&[b"\xff\xfe", b"\xfe\xff"]) {
         "it is UTF-16; write it as UTF-8, which is what Kubernetes reads"
     } else if starts(&ssh) {
-        "it is an SSH public key, which Kubernetes has no use for; ssh-keygen -l -f FILE explains it"
+        "it is an SSH public key, which Kubernetes does not use; ssh-keygen -l -f FILE describes it"
     } else if starts(&[b"\xfe\xed\xfe\xed", b"\xce\xce\xce\xce"]) {
         "it is a Java keystore; write it as PKCS#12 first: keytool -importkeystore -deststoretype pkcs12"
     } else if starts(&[b"SQLite format 3\0"]) {
@@ -95,11 +95,11 @@ pub fn what_else(bytes: &[u8]) -> Option<&'static str> {
     } else if starts(&[b"AGE-SECRET-KEY-", b"# created: "])
         && bytes.windows(15).any(|window| window == b"AGE-SECRET-KEY-")
     {
-        "it is an age identity, which opens sealed bundles; age-keygen -y FILE prints its recipient"
+        "it is an age identity, which decrypts encrypted bundles; age-keygen -y FILE prints its recipient"
     } else if starts(&[b"MII"]) {
         "it is base64 without PEM's lines -----BEGIN CERTIFICATE----- and -----END CERTIFICATE-----"
     } else if starts(&[b"\x30\x80", b"\x30\x81", b"\x30\x82", b"\x30\x83"]) {
-        "it begins like DER, and is cut, damaged, or of a kind that is not read here"
+        "it begins like DER, and is truncated, damaged, or of an unsupported kind"
     } else {
         return None;
     })
@@ -114,7 +114,7 @@ fn of_other_labels(bytes: &[u8]) -> Result<Vec<Found>, MaterialError> {
         while let Some(start) = rest.find(&begin) {
             let body = &rest[start + begin.len()..];
             let Some(stop) = body.find(&end) else {
-                return Err(PemError::Damaged(format!("a section {label} begins and never ends")).into());
+                return Err(PemError::Damaged(format!("the section {label} has no end line")).into());
             };
             rest = &body[stop + end.len()..];
             let renamed = format!("-----BEGIN CERTIFICATE-----{}-----END CERTIFICATE-----\n", &body[..stop]);

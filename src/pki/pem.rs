@@ -61,10 +61,12 @@ pub enum PemError {
     #[error("its PEM is damaged: {0}")]
     Damaged(String),
     /// A key as OpenSSL encrypted it before PKCS#8 (RFC 1421's `Proc-Type` header).
-    #[error("there is a key in it in OpenSSL's old encrypted form; openssl pkcs8 -topk8 writes it in one that is read")]
+    #[error(
+        "there is a key in it in OpenSSL's old encrypted form; openssl pkcs8 -topk8 converts it to a supported one"
+    )]
     OldEncryption,
     /// Sections, and none of a kind that is read here.
-    #[error("there is a section {0:?} in it, and nothing that is read here")]
+    #[error("there is a section {0:?} in it, and nothing of a supported kind")]
     Others(String),
     /// Text without a PEM section.
     #[error("there is no PEM section in it")]
@@ -107,7 +109,7 @@ pub(super) fn read_known(text: &[u8]) -> Result<Vec<Item>, PemError> {
     if items.is_empty() { Err(first.map_or(PemError::Nothing, PemError::Others)) } else { Ok(items) }
 }
 
-/// A section as it stands in a file.
+/// A section as it is in a file.
 struct Section<'a> {
     label: String,
     /// The line with which it begins, counted from 1.
@@ -150,7 +152,7 @@ fn sections<'a>(text: &'a [u8], found: &mut impl FnMut(Section<'a>) -> Result<()
             found(section)?;
         } else if contains(line, BEGIN) || contains(line, END) {
             if open.is_some() || stands_for_a_beginning(line) {
-                let what = "and nothing may stand before that in its line (a byte order mark, blanks?)";
+                let what = "and nothing may precede that in its line (a byte order mark, blanks?)";
                 return Err(damaged(format!("line {number} begins or ends a section, {what}")));
             }
         } else if let Some(section) = &mut open {
@@ -158,7 +160,7 @@ fn sections<'a>(text: &'a [u8], found: &mut impl FnMut(Section<'a>) -> Result<()
         }
     }
     match open {
-        Some(section) => Err(damaged(format!("the section of line {} begins and never ends", section.line))),
+        Some(section) => Err(damaged(format!("the section that begins in line {} has no end line", section.line))),
         None => Ok(()),
     }
 }
@@ -209,7 +211,7 @@ impl Section<'_> {
         if !matches!(label.as_str(), "X509 CERTIFICATE" | "TRUSTED CERTIFICATE") {
             return Ok(());
         }
-        let remedy = "which Kubernetes passes over: openssl x509 writes it as a CERTIFICATE";
+        let remedy = "which Kubernetes ignores: openssl x509 converts it to a CERTIFICATE";
         Err(damaged(format!("line {line} begins a {label}, {remedy}")))
     }
 
@@ -222,7 +224,7 @@ impl Section<'_> {
         }
         let (line, label) = (self.line, self.label.as_str());
         if label == CERTIFICATE && headers > 0 {
-            let what = format!("the certificate of line {line} has header lines, with which Kubernetes passes it over");
+            let what = format!("the certificate of line {line} has header lines, which make Kubernetes ignore it");
             return Err(damaged(what));
         }
         if label == ENCRYPTED_KEY {
@@ -264,7 +266,7 @@ impl Section<'_> {
     }
 
     fn broken(&self) -> PemError {
-        damaged(format!("the base64 of the section of line {} is broken", self.line))
+        damaged(format!("the base64 of the section of line {} is not valid", self.line))
     }
 }
 

@@ -46,8 +46,8 @@ pub enum TrustBundleError {
     /// One of them is of another role.
     #[error("{0} is the CA of another role")]
     OtherRole(String),
-    /// One of them is there twice.
-    #[error("{0} is there twice")]
+    /// One of them is duplicated.
+    #[error("{0} is duplicated")]
     Twice(String),
 }
 
@@ -69,7 +69,7 @@ impl TrustBundle {
     /// Makes the bundle of several CAs.
     ///
     /// # Errors
-    /// When not exactly one is active, one is of another role, or one is there twice.
+    /// When not exactly one is active, one is of another role, or one is duplicated.
     pub fn new(role: CaRole, cas: Vec<(CaCertificate, CaState)>) -> Result<Self, TrustBundleError> {
         let subject = |ca: &CaCertificate| ca.certificate().subject.text.clone();
         if let Some((other, _)) = cas.iter().find(|(ca, _)| ca.role() != role) {

@@ -58,7 +58,7 @@ pub enum StoreError {
         reason: String,
     },
     /// The file in the ledger's place is not a ledger.
-    #[error("the ledger {} is something else: {reason}", path.display())]
+    #[error("the ledger {} is not a ledger of clusterctl: {reason}", path.display())]
     LedgerForeign {
         /// The ledger.
         path: PathBuf,
@@ -66,7 +66,7 @@ pub enum StoreError {
         reason: String,
     },
     /// The log beside the ledger belongs to another state of it: an older ledger was restored from a backup.
-    #[error("the log {} does not belong to the ledger beside it, which was probably put back from a backup", .0.display())]
+    #[error("the log {} does not belong to the ledger beside it, which was probably restored from a backup", .0.display())]
     LedgerLogForeign(PathBuf),
     /// The ledger was written by a later version.
     #[error("the ledger {} has format {found}; this program knows up to {known}", path.display())]

@@ -209,7 +209,7 @@ impl Target {
                 },
                 Item::Key(..) | Item::EncryptedKey(_) => self.trust_notes.push("it contains a private key".to_owned()),
                 Item::Csr(_) | Item::Crl(_) | Item::PublicKey(_) => {
-                    self.trust_notes.push("it contains something that is not a certificate".to_owned());
+                    self.trust_notes.push("it contains more than certificates".to_owned());
                 }
             }
         }

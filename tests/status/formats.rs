@@ -102,7 +102,7 @@ fn metrics(text: &str) -> BTreeMap<String, Metric> {
             assert!(is_name(name) && suffixes.contains(&suffix), "{line}");
             check_labels(labels, &is_name);
             let value: f64 = value.parse().unwrap_or_else(|_| panic!("{line}"));
-            assert!(metric.series.insert(format!("{suffix}{labels}"), value).is_none(), "{line} is there twice");
+            assert!(metric.series.insert(format!("{suffix}{labels}"), value).is_none(), "{line} is duplicated");
         }
     }
     found

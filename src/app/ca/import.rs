@@ -94,7 +94,7 @@ pub enum ImportCaError {
         /// The reason.
         source: KeyError,
     },
-    /// The cluster's CA is imported first: the ledger comes with it.
+    /// The cluster's CA is imported first, because the ledger is created with it.
     #[error("{0} has no CA of the cluster yet")]
     ClusterFirst(PathBuf),
     /// The certificate is in the ledger already, for something else.

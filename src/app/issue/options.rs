@@ -48,7 +48,7 @@ impl Wanted<'_> {
     /// Returns the number of subjects.
     pub(super) fn subjects(&self) -> usize {
         match &self.options.subjects {
-            // The verifier comes after the masters.
+            // The verifier follows the masters.
             Subjects::Masters(hosts) => hosts.len() + 1,
             Subjects::Nodes(hosts) => hosts.len(),
         }

@@ -58,7 +58,7 @@ pub enum RequestProblem {
         similar: Option<String>,
     },
     /// Neither the request nor a flag determines the profile.
-    #[error("it does not tell whether it is for kubelet-client or kubelet-server")]
+    #[error("it does not say whether it is for kubelet-client or kubelet-server")]
     NoProfile,
     /// It asks for another user name.
     #[error("it asks for the user name {0:?}")]
@@ -108,13 +108,13 @@ pub enum RequestProblem {
     #[error("{0}")]
     Statement(StatementError),
     /// Its SSH signature covers other requests than those in the file.
-    #[error("its SSH signature is about other requests")]
+    #[error("its SSH signature covers other requests")]
     OtherRequests,
     /// Its SSH signature is about another host.
-    #[error("its SSH signature is about the host {0}")]
+    #[error("its SSH signature names the host {0}")]
     OtherHost(HostName),
     /// Its SSH signature is about another cluster.
-    #[error("its SSH signature is about a host that trusts another root, {}", .0.as_pin())]
+    #[error("its SSH signature names another root, {}", .0.as_pin())]
     OtherCluster(Fingerprint),
     /// An SSH key other than the host's signed it.
     #[error("the SSH key {0} signed it, which is not the host's")]

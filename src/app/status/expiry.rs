@@ -42,7 +42,7 @@ impl ExpiryRule {
         }
     }
 
-    /// Returns how long before its expiry something that lives for `life` is reported.
+    /// Returns how long before its expiry something that is valid for `life` is reported.
     pub(super) fn within(&self, life: Duration) -> Duration {
         match self.expires_within {
             Some(asked) => Duration::try_from(asked.duration()).unwrap_or(Duration::MAX),

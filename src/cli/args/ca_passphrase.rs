@@ -103,15 +103,15 @@ impl PassphraseArgs {
                 "the CA's keys need a passphrase, and there is no terminal to ask on",
             )
             .hint(format!(
-                "give it with --ca-passphrase-file FILE or {VARIABLE}; or say --plaintext-ca-key to go without"
+                "give it with --ca-passphrase-file FILE or {VARIABLE}; or use --plaintext-ca-key to store the keys unencrypted"
             )));
         };
         let typed = prompts.passphrase("Passphrase for the CA's keys").map_err(no_answer("no passphrase was typed"))?;
         if typed.is_empty() {
             return Err(CliError::new(Exit::Refused, "an empty passphrase protects nothing")
-                .hint("say --plaintext-ca-key if the keys are to be stored unencrypted"));
+                .hint("use --plaintext-ca-key if the keys are to be stored unencrypted"));
         }
-        let again = prompts.passphrase("The same again").map_err(no_answer("no passphrase was typed"))?;
+        let again = prompts.passphrase("Repeat the passphrase").map_err(no_answer("no passphrase was typed"))?;
         if typed != again {
             return Err(CliError::new(Exit::Refused, "the two passphrases differ").hint("nothing was written"));
         }

@@ -40,7 +40,7 @@ pub(crate) fn show(report: &PackageReport, output: OutputFormat, seconds: f64, c
     }
     let count = report.bundles.len();
     screen.step(format_args!(
-        "packed {count} bundle{}, in {seconds:.1} s ({:.0} a second). {}",
+        "packed {count} bundle{}, in {seconds:.1} s ({:.0} per second). {}",
         if count == 1 { "" } else { "s" },
         count as f64 / seconds.max(0.001),
         match report.encrypted {

@@ -51,7 +51,7 @@ impl Items for Texts {
                 // No value was consumed, unless this is an alias: then the list continues at another position, or has ended.
                 if seq.next_element_seed(Locate)?.flatten() != there {
                     return Err(A::Error::custom(
-                        "an alias (*name) of a list or a mapping is used where a text is needed",
+                        "an alias (*name) of a list or a mapping is used where text is needed",
                     ));
                 }
                 seq.next_element_seed(Skip(reading))?;
@@ -78,7 +78,7 @@ pub(in crate::config) fn text_or_list<'de, A: MapAccess<'de>>(
         Scalar::Other(there) => {
             // As for the items of lists, but a list is allowed here.
             if map.next_key_seed(Locate)?.flatten() != there {
-                return Err(A::Error::custom("an alias (*name) of a list or a mapping is used where a text is needed"));
+                return Err(A::Error::custom("an alias (*name) of a list or a mapping is used where text is needed"));
             }
             let mut texts = Texts::default();
             list(map, &mut texts, reading)?;

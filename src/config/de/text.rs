@@ -20,7 +20,7 @@ pub(in crate::config) fn text<'de, A: MapAccess<'de>>(
         Scalar::Other(there) => {
             // As for the items of lists: `serde_yaml` looks for the next key at the position of the unconsumed value.
             if map.next_key_seed(Locate)?.flatten() != there {
-                return Err(A::Error::custom("an alias (*name) of a list or a mapping is used where a text is needed"));
+                return Err(A::Error::custom("an alias (*name) of a list or a mapping is used where text is needed"));
             }
             map.next_value_seed(Skip(reading))?;
         }
